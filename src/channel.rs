@@ -1,0 +1,251 @@
+//! Channel names, parsed once: what a prefix means is decided here and nowhere else
+//! (PROTOCOL 2.1).
+
+use std::{fmt, sync::Arc};
+
+/// What a subscription needs, and what happens to the payload.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Access {
+    Public,
+    Private,
+    /// Private, and its payloads are ciphertext.
+    Encrypted,
+    Presence,
+    /// `#server-to-user-<id>`: for the connections signed in as that user.
+    User,
+    /// Internal: those who watch whether a user is online. No client can name it.
+    Watch,
+}
+
+/// A product, since "private and cached" exists.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ChannelKind {
+    pub access: Access,
+    pub cached: bool,
+}
+
+/// A channel name that has passed the rules, with what its prefix means.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Channel {
+    name: Arc<str>,
+    kind: ChannelKind,
+}
+
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum InvalidChannel {
+    #[error("the channel name is empty")]
+    Empty,
+    #[error("the channel name is {length} bytes long, the limit is {limit}")]
+    TooLong { length: usize, limit: usize },
+    #[error(
+        "the channel name contains {character:?}; allowed are letters, digits and _ - = @ , . ;"
+    )]
+    Character { character: char },
+    #[error(
+        "the channel name looks encrypted but is not: write {correct:?}, or choose another name"
+    )]
+    LookAlike { correct: String },
+}
+
+const USER_PREFIX: &str = "#server-to-user-";
+const WATCH_PREFIX: &str = "#watch-";
+const ENCRYPTED_PREFIX: &str = "private-encrypted-";
+
+impl ChannelKind {
+    /// Longest prefix first; a prefix only counts with its dash ("privateer" is public).
+    fn of(name: &str) -> Self {
+        let (access, rest) = if let Some(rest) = name.strip_prefix(ENCRYPTED_PREFIX) {
+            (Access::Encrypted, rest)
+        } else if let Some(rest) = name.strip_prefix("private-") {
+            (Access::Private, rest)
+        } else if let Some(rest) = name.strip_prefix("presence-") {
+            (Access::Presence, rest)
+        } else {
+            (Access::Public, name)
+        };
+        Self { access, cached: rest.starts_with("cache-") }
+    }
+}
+
+impl Channel {
+    pub fn parse(name: &str, limit: usize) -> Result<Self, InvalidChannel> {
+        if let Some(user) = name.strip_prefix(USER_PREFIX) {
+            check_characters(user, limit)?;
+            return Ok(Self::internal(Arc::from(name), Access::User));
+        }
+        check_characters(name, limit)?;
+        refuse_look_alike(name)?;
+        Ok(Self { name: Arc::from(name), kind: ChannelKind::of(name) })
+    }
+
+    /// The channel that reaches every connection signed in as `user`.
+    pub fn of_user(user: &str) -> Self {
+        Self::internal(format!("{USER_PREFIX}{user}").into(), Access::User)
+    }
+
+    /// The topic of those who watch whether `user` is online.
+    pub fn of_watchers(user: &str) -> Self {
+        Self::internal(format!("{WATCH_PREFIX}{user}").into(), Access::Watch)
+    }
+
+    fn internal(name: Arc<str>, access: Access) -> Self {
+        Self { name, kind: ChannelKind { access, cached: false } }
+    }
+
+    pub fn name(&self) -> &Arc<str> {
+        &self.name
+    }
+
+    pub fn kind(&self) -> ChannelKind {
+        self.kind
+    }
+
+    pub fn access(&self) -> Access {
+        self.kind.access
+    }
+
+    /// The user of a `#server-to-user-` channel.
+    pub fn user(&self) -> Option<&str> {
+        match self.kind.access {
+            Access::User => self.name.strip_prefix(USER_PREFIX),
+            _ => None,
+        }
+    }
+
+    /// Whether the API lists it: user channels and internal topics are reserved (PROTOCOL 5.2).
+    pub fn is_listed(&self) -> bool {
+        !matches!(self.kind.access, Access::User | Access::Watch)
+    }
+}
+
+impl fmt::Display for Channel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name)
+    }
+}
+
+fn is_name_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"_-=@,.;".contains(&byte)
+}
+
+/// The rule of channel names, which user ids share because they become part of one (PROTOCOL 5.2).
+pub fn check_characters(name: &str, limit: usize) -> Result<(), InvalidChannel> {
+    if name.is_empty() {
+        return Err(InvalidChannel::Empty);
+    }
+    if name.len() > limit {
+        return Err(InvalidChannel::TooLong { length: name.len(), limit });
+    }
+    match name.chars().find(|c| !c.is_ascii() || !is_name_byte(*c as u8)) {
+        Some(character) => Err(InvalidChannel::Character { character }),
+        None => Ok(()),
+    }
+}
+
+/// `private_encrypted-x` would be a public channel in clear, which nobody means
+/// (ENCRYPTION section 1).
+fn refuse_look_alike(name: &str) -> Result<(), InvalidChannel> {
+    const STEM: &str = "private-encrypted";
+    if name.starts_with(ENCRYPTED_PREFIX) {
+        return Ok(());
+    }
+    let Some(head) = name.get(..STEM.len()) else { return Ok(()) };
+    let spelled = head.to_ascii_lowercase().replace(['_', '.', ',', ';', '=', '@'], "-");
+    if spelled != STEM {
+        return Ok(());
+    }
+    let rest = name[STEM.len()..].trim_start_matches(|c: char| !c.is_ascii_alphanumeric());
+    Err(InvalidChannel::LookAlike { correct: format!("{ENCRYPTED_PREFIX}{rest}") })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn every_prefix_has_its_kind() {
+        use Access::*;
+        for (name, access, cached) in [
+            ("orders", Public, false),
+            ("cacheline", Public, false),
+            ("cache-orders", Public, true),
+            ("x-cache-y", Public, false),
+            ("privateer", Public, false),
+            ("private", Public, false),
+            ("presence", Public, false),
+            ("private-", Private, false),
+            ("private-orders", Private, false),
+            ("private-cache-orders", Private, true),
+            ("private-nocache-x", Private, false),
+            ("private-encrypted-orders", Encrypted, false),
+            ("private-encrypted-cache-orders", Encrypted, true),
+            ("presence-room", Presence, false),
+            ("presence-cache-room", Presence, true),
+            ("presence-encrypted-room", Presence, false),
+            ("#server-to-user-u1", User, false),
+        ] {
+            let kind = Channel::parse(name, 200).expect(name).kind();
+            assert_eq!((kind.access, kind.cached), (access, cached), "{name}");
+        }
+    }
+
+    #[test]
+    fn names_outside_the_rule_are_refused() {
+        for name in [
+            "",
+            "a b",
+            "a:b",
+            "a/b",
+            "#x",
+            "#watch-u",
+            "#server-to-user-",
+            "#server-to-user-a b",
+            "é",
+            "a\0",
+            "a\n",
+        ] {
+            assert!(Channel::parse(name, 200).is_err(), "{name:?}");
+        }
+        assert!(Channel::parse(&"a".repeat(200), 200).is_ok());
+        assert_eq!(
+            Channel::parse(&"a".repeat(201), 200),
+            Err(InvalidChannel::TooLong { length: 201, limit: 200 })
+        );
+    }
+
+    #[test]
+    fn look_alikes_of_encrypted_names_are_told_the_right_spelling() {
+        for (name, right) in [
+            ("private-encrypted", "private-encrypted-"),
+            ("private_encrypted-x", "private-encrypted-x"),
+            ("private-encrypted_x", "private-encrypted-x"),
+            ("Private-Encrypted-x", "private-encrypted-x"),
+            ("private-encryptedx", "private-encrypted-x"),
+        ] {
+            assert_eq!(
+                Channel::parse(name, 200),
+                Err(InvalidChannel::LookAlike { correct: right.to_owned() }),
+                "{name}"
+            );
+        }
+        assert!(Channel::parse("private-encryption-x", 200).is_ok());
+    }
+
+    proptest! {
+        #[test]
+        fn parsing_never_panics_and_keeps_the_name(name in "\\PC{0,40}") {
+            if let Ok(channel) = Channel::parse(&name, 200) {
+                prop_assert_eq!(&**channel.name(), name.as_str());
+            }
+        }
+
+        #[test]
+        fn only_the_exact_prefix_asks_for_authorization(name in "[a-z_\\-=@,.;]{1,30}") {
+            if let Ok(channel) = Channel::parse(&name, 200) {
+                let open = channel.access() == Access::Public;
+                prop_assert_eq!(open, !name.starts_with("private-") && !name.starts_with("presence-"));
+            }
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! Hex and base64 as the protocol writes them: lower-case hex; standard, padded base64.
+
+use base64::{Engine, engine::general_purpose};
+
+pub fn hex(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    bytes
+        .iter()
+        .flat_map(|b| [DIGITS[usize::from(b >> 4)], DIGITS[usize::from(b & 15)]])
+        .map(char::from)
+        .collect()
+}
+
+/// Either case is accepted: one client lower-cases what it forwards, another might not.
+pub fn from_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
+    let digits = text.as_bytes();
+    if digits.len() != N * 2 {
+        return None;
+    }
+    let value = |digit: u8| char::from(digit).to_digit(16).map(|d| d as u8);
+    let mut out = [0; N];
+    for (byte, pair) in out.iter_mut().zip(digits.chunks_exact(2)) {
+        *byte = value(pair[0])? << 4 | value(pair[1])?;
+    }
+    Some(out)
+}
+
+pub fn base64(bytes: &[u8]) -> String {
+    general_purpose::STANDARD.encode(bytes)
+}
+
+/// Only the form that clients decode: standard alphabet with padding.
+pub fn from_base64(text: &str) -> Option<Vec<u8>> {
+    general_purpose::STANDARD.decode(text).ok()
+}
+
+/// What people paste as a key: either alphabet, padded or not.
+pub fn from_any_base64(text: &str) -> Option<Vec<u8>> {
+    let standard: String = text
+        .trim_end_matches('=')
+        .chars()
+        .map(|c| match c {
+            '-' => '+',
+            '_' => '/',
+            c => c,
+        })
+        .collect();
+    general_purpose::STANDARD_NO_PAD.decode(standard).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn hex_comes_back(bytes: [u8; 16]) {
+            prop_assert_eq!(from_hex::<16>(&hex(&bytes)), Some(bytes));
+            prop_assert_eq!(from_hex::<16>(&hex(&bytes).to_uppercase()), Some(bytes));
+        }
+
+        #[test]
+        fn decoding_never_panics(text in "\\PC{0,80}") {
+            let _ = (from_hex::<32>(&text), from_base64(&text), from_any_base64(&text));
+        }
+    }
+}

@@ -1,0 +1,264 @@
+//! Master keys: one parser for every place a key can be given (ENCRYPTION section 3).
+
+use std::{fmt, path::Path};
+
+use hkdf::Hkdf;
+use sha2::Sha256;
+use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
+
+use super::encoding::{base64, from_any_base64, from_hex, hex};
+
+/// Has no `Clone`, `Debug`, `Display` or `Serialize`: there is one copy, and it cannot be printed.
+#[derive(Zeroize, ZeroizeOnDrop)]
+pub struct MasterKey([u8; 32]);
+
+/// Names a key without giving it away.
+#[derive(Clone, PartialEq, Eq, Debug, Hash)]
+pub struct Fingerprint(String);
+
+/// How the text of a key was read; `keys inspect` and the log tell.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum KeyFormat {
+    Base64,
+    Hex,
+    /// 32 printable characters taken as they are. They hold far less than 256 bits of chance.
+    Raw,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum InvalidKey {
+    #[error(
+        "the master key is {length} characters long and is no known form of 32 bytes: expected 44 characters of base64, 64 hex digits, or exactly 32 printable characters (`sealcast keys generate` makes one)"
+    )]
+    Unrecognized { length: usize },
+    #[error("the master key after `{prefix}` is not 32 bytes ({length} characters were given)")]
+    Prefixed { prefix: &'static str, length: usize },
+    #[error(
+        "the master key is a published example or one repeated byte: anybody could read what it seals (`sealcast keys generate` makes a new one)"
+    )]
+    Weak,
+    #[error("the master key is to be read from the environment variable {0}, which is not set")]
+    Environment(String),
+    #[error(transparent)]
+    File(#[from] SecretFileError),
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum SecretFileError {
+    #[error("cannot read the secret file {path}: {reason}")]
+    Unreadable { path: String, reason: std::io::Error },
+    #[error("the secret file {path} can be read by others (mode {mode:o}): run chmod 600 {path}")]
+    OpenToOthers { path: String, mode: u32 },
+}
+
+impl MasterKey {
+    pub fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    pub fn generate() -> Result<Self, getrandom::Error> {
+        let mut bytes = [0; 32];
+        getrandom::fill(&mut bytes)?;
+        Ok(Self(bytes))
+    }
+
+    pub fn parse(text: &str) -> Result<(Self, KeyFormat), InvalidKey> {
+        let (bytes, format) = read(text.trim())?;
+        if is_weak(&bytes) {
+            return Err(InvalidKey::Weak);
+        }
+        Ok((Self(*bytes), format))
+    }
+
+    pub(super) fn expose(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    /// For the owner of the key alone: what is written to a key file.
+    pub fn to_text(&self) -> Zeroizing<String> {
+        Zeroizing::new(format!("base64:{}", base64(&self.0)))
+    }
+
+    pub fn fingerprint(&self) -> Fingerprint {
+        let mut short = [0; 6];
+        Hkdf::<Sha256>::new(None, &self.0)
+            .expand(b"fingerprint", &mut short)
+            .expect("HKDF gives up to 8160 bytes");
+        Fingerprint(hex(&short))
+    }
+}
+
+impl fmt::Display for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+type Bytes = Zeroizing<[u8; 32]>;
+
+fn read(text: &str) -> Result<(Bytes, KeyFormat), InvalidKey> {
+    if let Some(path) = text.strip_prefix("file:") {
+        return read_plain(read_secret_file(Path::new(path))?.trim());
+    }
+    if let Some(name) = text.strip_prefix("env:") {
+        let value = std::env::var(name).map_err(|_| InvalidKey::Environment(name.to_owned()))?;
+        return read_plain(Zeroizing::new(value).trim());
+    }
+    read_plain(text)
+}
+
+fn read_plain(text: &str) -> Result<(Bytes, KeyFormat), InvalidKey> {
+    for (prefix, format) in
+        [("base64:", KeyFormat::Base64), ("hex:", KeyFormat::Hex), ("raw:", KeyFormat::Raw)]
+    {
+        if let Some(rest) = text.strip_prefix(prefix) {
+            let error = InvalidKey::Prefixed { prefix, length: rest.chars().count() };
+            return decode(rest, format).map(|bytes| (bytes, format)).ok_or(error);
+        }
+    }
+    [KeyFormat::Base64, KeyFormat::Hex, KeyFormat::Raw]
+        .into_iter()
+        .find_map(|format| decode(text, format).map(|bytes| (bytes, format)))
+        .ok_or(InvalidKey::Unrecognized { length: text.chars().count() })
+}
+
+fn decode(text: &str, format: KeyFormat) -> Option<Bytes> {
+    match format {
+        KeyFormat::Base64 => {
+            let bytes = Zeroizing::new(from_any_base64(text)?);
+            Some(Zeroizing::new(bytes.as_slice().try_into().ok()?))
+        }
+        KeyFormat::Hex => from_hex(text).map(Zeroizing::new),
+        KeyFormat::Raw => {
+            let printable = text.bytes().all(|b| b.is_ascii_graphic() || b == b' ');
+            Some(Zeroizing::new(text.as_bytes().try_into().ok().filter(|_| printable)?))
+        }
+    }
+}
+
+/// Keys that stand in documentation, and runs of bytes that nobody drew by chance.
+fn is_weak(bytes: &[u8; 32]) -> bool {
+    let step = bytes[1].wrapping_sub(bytes[0]);
+    let run = bytes.windows(2).all(|pair| pair[1].wrapping_sub(pair[0]) == step);
+    run || PUBLISHED.contains(&bytes.as_slice())
+}
+
+const PUBLISHED: [&[u8]; 4] = [
+    b"01234567890123456789012345678901",
+    b"0123456789abcdef0123456789abcdef",
+    b"abcdefghijklmnopqrstuvwxyz012345",
+    b"This is a 32 byte encryption key",
+];
+
+/// Reads a secret, unless the file lets others read it too.
+pub fn read_secret_file(path: &Path) -> Result<Zeroizing<String>, SecretFileError> {
+    use std::os::unix::fs::PermissionsExt;
+    let name = || path.display().to_string();
+    let unreadable = |reason| SecretFileError::Unreadable { path: name(), reason };
+    let mode = std::fs::metadata(path).map_err(unreadable)?.permissions().mode() & 0o777;
+    if mode & 0o007 != 0 {
+        return Err(SecretFileError::OpenToOthers { path: name(), mode });
+    }
+    let text = Zeroizing::new(std::fs::read_to_string(path).map_err(unreadable)?);
+    Ok(Zeroizing::new(text.trim_end_matches(['\r', '\n']).to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn key() -> [u8; 32] {
+        std::array::from_fn(|i| (i * 37 % 251) as u8 ^ 0x5a)
+    }
+
+    #[test]
+    fn every_form_of_a_key_gives_the_same_bytes() {
+        let plain = base64(&key());
+        let url = plain.replace('+', "-").replace('/', "_");
+        for (text, format) in [
+            (plain.clone(), KeyFormat::Base64),
+            (plain.trim_end_matches('=').to_owned(), KeyFormat::Base64),
+            (url.trim_end_matches('=').to_owned(), KeyFormat::Base64),
+            (format!("base64:{plain}"), KeyFormat::Base64),
+            (format!(" {plain}\n"), KeyFormat::Base64),
+            (hex(&key()), KeyFormat::Hex),
+            (hex(&key()).to_uppercase(), KeyFormat::Hex),
+            (format!("hex:{}", hex(&key())), KeyFormat::Hex),
+        ] {
+            let (parsed, seen) = MasterKey::parse(&text).unwrap_or_else(|e| panic!("{text}: {e}"));
+            assert_eq!((parsed.expose(), seen), (&key(), format), "{text}");
+        }
+        let raw = "Tr0ub4dor&3 is not quite 32 long";
+        assert_eq!(
+            MasterKey::parse(raw).map(|k| (*k.0.expose(), k.1)).ok(),
+            Some((raw.as_bytes().try_into().unwrap(), KeyFormat::Raw))
+        );
+        assert!(MasterKey::parse(&format!("raw:{raw}")).is_ok());
+    }
+
+    #[test]
+    fn other_texts_are_refused_without_being_shown() {
+        for text in [
+            "",
+            "short",
+            "base64:AAAA",
+            "hex:00",
+            "raw:short",
+            &"x".repeat(31),
+            &"é".repeat(16),
+            &"ab".repeat(40),
+        ] {
+            let error = MasterKey::parse(text).map(|_| ()).unwrap_err().to_string();
+            let value = text.rsplit(':').next().unwrap_or_default();
+            assert!(value.len() < 5 || !error.contains(value), "{error}");
+        }
+    }
+
+    #[test]
+    fn weak_keys_are_refused() {
+        for bytes in [
+            [0; 32],
+            [7; 32],
+            std::array::from_fn(|i| i as u8),
+            std::array::from_fn(|i| 255 - i as u8),
+        ] {
+            assert!(matches!(MasterKey::parse(&hex(&bytes)), Err(InvalidKey::Weak)));
+        }
+        assert!(matches!(
+            MasterKey::parse("01234567890123456789012345678901"),
+            Err(InvalidKey::Weak)
+        ));
+    }
+
+    #[test]
+    fn a_fingerprint_tells_keys_apart() {
+        let (a, b) = (MasterKey::generate().unwrap(), MasterKey::generate().unwrap());
+        assert_ne!(a.fingerprint(), b.fingerprint());
+        assert_eq!(MasterKey::parse(&a.to_text()).unwrap().0.fingerprint(), a.fingerprint());
+    }
+
+    #[test]
+    fn a_secret_file_open_to_others_is_refused() {
+        use std::os::unix::fs::PermissionsExt;
+        let path = std::env::temp_dir().join(format!("sealcast-key-{}", std::process::id()));
+        std::fs::write(&path, base64(&key())).unwrap();
+        let mode =
+            |mode| std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+        mode(0o600);
+        assert!(MasterKey::parse(&format!("file:{}", path.display())).is_ok());
+        mode(0o644);
+        assert!(matches!(
+            MasterKey::parse(&format!("file:{}", path.display())),
+            Err(InvalidKey::File(SecretFileError::OpenToOthers { mode: 0o644, .. }))
+        ));
+        std::fs::remove_file(&path).unwrap();
+    }
+
+    proptest! {
+        #[test]
+        fn parsing_never_panics(text in "\\PC{0,100}") {
+            let _ = read_plain(&text);
+        }
+    }
+}

@@ -1,0 +1,8 @@
+//! Signatures, keys and sealing. Nothing here knows a socket, a clock or a configuration file.
+
+pub mod encoding;
+pub mod key;
+pub mod keyring;
+pub mod sealer;
+pub mod secret;
+pub mod signature;
