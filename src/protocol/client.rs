@@ -1,0 +1,229 @@
+//! What clients say. The one place that knows that `data` may be an object or a JSON string of
+//! that object (PROTOCOL 1.8).
+
+use std::borrow::Cow;
+
+use serde::{Deserialize, de::DeserializeOwned};
+use serde_json::value::RawValue;
+
+use super::{depth, dialect::Dialect};
+
+#[derive(Debug)]
+pub enum ClientFrame<'a> {
+    Ping,
+    Pong,
+    Subscribe(Subscribe),
+    Unsubscribe { channel: String },
+    Signin(Signin),
+    Event(ClientEvent<'a>),
+}
+
+#[derive(Debug, Deserialize)]
+pub struct Subscribe {
+    pub channel: String,
+    #[serde(default)]
+    pub auth: Option<String>,
+    #[serde(default)]
+    pub channel_data: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+pub struct Signin {
+    #[serde(default)]
+    pub auth: String,
+    #[serde(default)]
+    pub user_data: String,
+}
+
+#[derive(Deserialize)]
+struct Unsubscribe {
+    channel: String,
+}
+
+/// `client-*`; what it may do is the engine's matter.
+#[derive(Debug)]
+pub struct ClientEvent<'a> {
+    pub event: Cow<'a, str>,
+    pub channel: Option<Cow<'a, str>>,
+    pub data: Option<&'a RawValue>,
+}
+
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum FrameError {
+    #[error("Invalid frame: JSON nested deeper than {} levels", depth::MAX_DEPTH)]
+    TooDeep,
+    #[error("Invalid frame: expected a JSON object with a string \"event\" ({0})")]
+    NotAFrame(String),
+    #[error("Invalid data of {event}: {reason}")]
+    InvalidData { event: &'static str, reason: String },
+    #[error("Unsupported event received on socket: {0}")]
+    Unsupported(String),
+}
+
+#[derive(Deserialize)]
+struct Raw<'a> {
+    #[serde(borrow)]
+    event: Cow<'a, str>,
+    /// Looked at in client events only, so that a strange value elsewhere does no harm.
+    #[serde(borrow, default)]
+    channel: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    data: Option<&'a RawValue>,
+}
+
+impl<'a> ClientFrame<'a> {
+    pub fn parse(text: &'a str, dialect: Dialect) -> Result<Self, FrameError> {
+        if !depth::is_shallow(text.as_bytes()) {
+            return Err(FrameError::TooDeep);
+        }
+        let raw: Raw<'a> =
+            serde_json::from_str(text).map_err(|e| FrameError::NotAFrame(e.to_string()))?;
+        match dialect.strip(&raw.event) {
+            Some("ping") => Ok(Self::Ping),
+            Some("pong") => Ok(Self::Pong),
+            Some("subscribe") => data("subscribe", raw.data).map(Self::Subscribe),
+            Some("unsubscribe") => data("unsubscribe", raw.data)
+                .map(|Unsubscribe { channel }| Self::Unsubscribe { channel }),
+            Some("signin") => data("signin", raw.data).map(Self::Signin),
+            None if raw.event.starts_with("client-") => Ok(Self::Event(ClientEvent {
+                channel: raw.channel.and_then(|c| serde_json::from_str(c.get()).ok()),
+                event: raw.event,
+                data: raw.data,
+            })),
+            _ => Err(FrameError::Unsupported(shortened(&raw.event))),
+        }
+    }
+}
+
+fn data<T: DeserializeOwned>(event: &'static str, raw: Option<&RawValue>) -> Result<T, FrameError> {
+    let invalid = |reason: String| FrameError::InvalidData { event, reason };
+    let raw = raw.ok_or_else(|| invalid("it is missing".into()))?.get();
+    let parsed = if raw.starts_with('"') {
+        serde_json::from_str::<String>(raw).and_then(|text| serde_json::from_str(&text))
+    } else {
+        serde_json::from_str(raw)
+    };
+    parsed.map_err(|e| invalid(e.to_string()))
+}
+
+/// A stranger's text is repeated, but not at length.
+fn shortened(event: &str) -> String {
+    event.chars().take(60).collect()
+}
+
+/// A client event's `data` as the string that subscribers get: a string stays as it is, anything
+/// else is its JSON text (PROTOCOL 6).
+pub fn data_as_text(data: &RawValue) -> Cow<'_, str> {
+    match serde_json::from_str::<Text<'_>>(data.get()) {
+        Ok(Text(text)) => text,
+        Err(_) => Cow::Borrowed(data.get()),
+    }
+}
+
+#[derive(Deserialize)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn parse(text: &str) -> Result<ClientFrame<'_>, FrameError> {
+        ClientFrame::parse(text, Dialect::Pusher)
+    }
+
+    #[test]
+    fn pings_in_every_shape() {
+        for text in [
+            r#"{"event":"pusher:ping","data":{}}"#,
+            r#"{"event":"pusher:ping"}"#,
+            r#"{"event":"pusher:ping","data":""}"#,
+            r#"{"data":null,"event":"pusher:ping","channel":5}"#,
+        ] {
+            assert!(matches!(parse(text), Ok(ClientFrame::Ping)), "{text}");
+        }
+    }
+
+    #[test]
+    fn subscribe_in_every_shape() {
+        for (text, auth) in [
+            (
+                r#"{"event":"pusher:subscribe","data":{"channel":"c","auth":"k:s","shared_secret":"x"}}"#,
+                Some("k:s"),
+            ),
+            (
+                r#"{"event":"pusher:subscribe","data":{"channel":"c","auth":null,"channel_data":null}}"#,
+                None,
+            ),
+            (r#"{"event":"pusher:subscribe","data":{"channel":"c"}}"#, None),
+            (
+                r#"{"event":"pusher:subscribe","data":"{\"channel\":\"c\",\"auth\":\"k:s\"}"}"#,
+                Some("k:s"),
+            ),
+        ] {
+            let Ok(ClientFrame::Subscribe(subscribe)) = parse(text) else { panic!("{text}") };
+            assert_eq!(
+                (subscribe.channel.as_str(), subscribe.auth.as_deref()),
+                ("c", auth),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn wrong_shapes_are_errors() {
+        for text in [
+            "",
+            "x",
+            "[]",
+            "5",
+            "null",
+            "{}",
+            r#"{"event":5}"#,
+            r#"{"event":null}"#,
+            r#"{"event":"pusher:subscribe"}"#,
+            r#"{"event":"pusher:subscribe","data":[]}"#,
+            r#"{"event":"pusher:subscribe","data":{"channel":5}}"#,
+            r#"{"event":"pusher:subscribe","data":{"channel":"c","auth":{}}}"#,
+            r#"{"event":"pusher:subscribe","data":"x"}"#,
+            r#"{"event":"pusher:signin","data":{"auth":1}}"#,
+            r#"{"event":"pusher:unknown"}"#,
+            r#"{"event":"jetsocket:ping"}"#,
+            r#"{"event":"hello"}"#,
+        ] {
+            assert!(parse(text).is_err(), "{text}");
+        }
+        assert!(matches!(
+            ClientFrame::parse(r#"{"event":"jetsocket:ping"}"#, Dialect::Jetsocket),
+            Ok(ClientFrame::Ping)
+        ));
+        let nested = format!(
+            r#"{{"event":"client-x","data":{}{}}}"#,
+            "[".repeat(50_000),
+            "]".repeat(50_000)
+        );
+        assert_eq!(parse(&nested).err(), Some(FrameError::TooDeep));
+    }
+
+    #[test]
+    fn data_of_client_events_becomes_text() {
+        for (data, text) in
+            [(r#""a\nb""#, "a\nb"), (r#"{"a": 1}"#, r#"{"a": 1}"#), ("5", "5"), (r#""""#, "")]
+        {
+            let raw: &RawValue = serde_json::from_str(data).unwrap();
+            assert_eq!(data_as_text(raw), text);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_never_panics(text in "\\PC{0,200}") {
+            let _ = parse(&text);
+        }
+
+        #[test]
+        fn any_json_never_panics(event in "pusher:(subscribe|signin|ping|unsubscribe)|client-x", data in r#"[\[\]\{\}":,0-9a-e\\]{0,40}"#) {
+            let _ = parse(&format!(r#"{{"event":"{event}","channel":{data},"data":{data}}}"#));
+        }
+    }
+}

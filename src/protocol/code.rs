@@ -1,0 +1,117 @@
+//! Why a connection is closed, the code that says so, and what clients do on it (PROTOCOL 1.6).
+//!
+//! | code | clients |
+//! |---|---|
+//! | 4000 to 4099 | give up: only for what a retry cannot mend (4000 itself: retry with TLS) |
+//! | 4100 to 4199 | back off, then reconnect: faults of ours, overload |
+//! | 4200 to 4299 | reconnect at once: shutdown, dead connections |
+//! | 1002, 1003, 1007, 1009 | WebSocket's own; clients back off and reconnect |
+//!
+//! Codes from 4300 make pusher-js give up, so they are only ever sent in a frame.
+
+/// Matched everywhere without a catch-all arm, so that a new variant has to be thought about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Close {
+    UnknownApp {
+        key: String,
+    },
+    AppDisabled,
+    OverConnectionQuota,
+    PathNotFound,
+    InvalidVersion,
+    UnsupportedProtocol,
+    MissingProtocol,
+    OriginRefused,
+    NotAuthorizedInTime,
+    Terminated,
+    TooSlow,
+    Unavailable,
+    ShuttingDown,
+    PongNotReceived,
+    ProtocolViolation(&'static str),
+    BinaryFrame,
+    NotUtf8,
+    MessageTooBig {
+        limit: usize,
+    },
+    /// The client said goodbye first; its code is returned to it.
+    ByClient(Option<u16>),
+}
+
+impl Close {
+    pub fn code(&self) -> Option<u16> {
+        Some(match self {
+            Self::UnknownApp { .. } => 4001,
+            Self::AppDisabled => 4003,
+            Self::OverConnectionQuota => 4004,
+            Self::PathNotFound => 4005,
+            Self::InvalidVersion => 4006,
+            Self::UnsupportedProtocol => 4007,
+            Self::MissingProtocol => 4008,
+            Self::OriginRefused | Self::NotAuthorizedInTime | Self::Terminated => 4009,
+            Self::TooSlow | Self::Unavailable => 4100,
+            Self::ShuttingDown => 4200,
+            Self::PongNotReceived => 4201,
+            Self::ProtocolViolation(_) => 1002,
+            Self::BinaryFrame => 1003,
+            Self::NotUtf8 => 1007,
+            Self::MessageTooBig { .. } => 1009,
+            Self::ByClient(code) => return *code,
+        })
+    }
+
+    pub fn message(&self) -> String {
+        match self {
+            Self::UnknownApp { key } => {
+                format!("App key {key} not in this cluster. Did you forget to specify the cluster?")
+            }
+            Self::AppDisabled => "Application is disabled".into(),
+            Self::OverConnectionQuota => "Application is over its connection quota".into(),
+            Self::PathNotFound => "Path not found: WebSocket connections go to /app/{key}".into(),
+            Self::InvalidVersion => "Invalid protocol version: not a number".into(),
+            Self::UnsupportedProtocol => "Unsupported protocol version: 4 to 7 are served".into(),
+            Self::MissingProtocol => "No protocol version supplied".into(),
+            Self::OriginRefused => "Origin not allowed".into(),
+            Self::NotAuthorizedInTime => {
+                "Connection not authorized within timeout: sign in or subscribe to an authorized channel".into()
+            }
+            Self::Terminated => "You got disconnected by the app.".into(),
+            Self::TooSlow => "Too many messages are waiting for this connection to read them".into(),
+            Self::Unavailable => "The server cannot take this connection now".into(),
+            Self::ShuttingDown => "Server is shutting down, please reconnect".into(),
+            Self::PongNotReceived => "Pong reply not received in time".into(),
+            Self::ProtocolViolation(what) => format!("WebSocket protocol error: {what}"),
+            Self::BinaryFrame => "Binary frames are not supported".into(),
+            Self::NotUtf8 => "Text frame is not valid UTF-8".into(),
+            Self::MessageTooBig { limit } => format!("Message is larger than {limit} bytes"),
+            Self::ByClient(_) => String::new(),
+        }
+    }
+
+    /// Whether a `pusher:error` frame goes before the close. Protocol violations get none: what
+    /// they are answered with is WebSocket's own matter.
+    pub fn has_error_frame(&self) -> bool {
+        self.code().is_some_and(|code| code >= 4000) && !matches!(self, Self::ByClient(_))
+    }
+}
+
+/// Codes in `pusher:error` frames that leave the connection open.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ErrorCode {
+    /// `null`, as the live service sends for most refusals of one message.
+    None,
+    Unauthorized,
+    ClientEventRate,
+    WatchlistLimit,
+}
+
+impl ErrorCode {
+    pub fn number(self) -> Option<u16> {
+        match self {
+            Self::None => None,
+            Self::Unauthorized => Some(4009),
+            Self::ClientEventRate => Some(4301),
+            Self::WatchlistLimit => Some(4302),
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! Pusher and Jetsocket speak one protocol with two prefixes (PROTOCOL 12).
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Dialect {
+    #[default]
+    Pusher,
+    Jetsocket,
+}
+
+impl Dialect {
+    pub const ALL: [Self; 2] = [Self::Pusher, Self::Jetsocket];
+
+    pub const fn prefix(self) -> &'static str {
+        match self {
+            Self::Pusher => "pusher",
+            Self::Jetsocket => "jetsocket",
+        }
+    }
+
+    /// `pusher:ping` gives `ping`.
+    pub fn strip(self, event: &str) -> Option<&str> {
+        event.strip_prefix(self.prefix())?.strip_prefix(':')
+    }
+
+    /// The handshake comes before the client's first word, so only the request can tell: the
+    /// query first, then the name of the client, then the application's setting.
+    pub fn choose(query: Option<&str>, client: Option<&str>, app: Self) -> Self {
+        match query {
+            Some("jetsocket") => Self::Jetsocket,
+            Some("pusher") => Self::Pusher,
+            _ if client.is_some_and(|c| c.to_ascii_lowercase().contains("jetsocket")) => {
+                Self::Jetsocket
+            }
+            _ => app,
+        }
+    }
+}
+
+/// Whether the name belongs to the protocol and so to no publisher.
+pub fn is_reserved(event: &str) -> bool {
+    Dialect::ALL.into_iter().any(|dialect| {
+        event
+            .strip_prefix(dialect.prefix())
+            .is_some_and(|rest| rest.starts_with(':') || rest.starts_with("_internal:"))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_query_wins_over_the_client_and_the_client_over_the_app() {
+        use Dialect::*;
+        for (query, client, app, expected) in [
+            (None, Some("js"), Pusher, Pusher),
+            (None, Some("Jetsocket-js"), Pusher, Jetsocket),
+            (None, Some("js"), Jetsocket, Jetsocket),
+            (Some("pusher"), Some("jetsocket-js"), Jetsocket, Pusher),
+            (Some("jetsocket"), None, Pusher, Jetsocket),
+            (Some("other"), None, Pusher, Pusher),
+        ] {
+            assert_eq!(
+                Dialect::choose(query, client, app),
+                expected,
+                "{query:?} {client:?} {app:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn reserved_names() {
+        for name in ["pusher:x", "pusher_internal:x", "jetsocket:x", "jetsocket_internal:"] {
+            assert!(is_reserved(name), "{name}");
+        }
+        for name in ["pusher", "pushers:x", "client-pusher:x", "my:event", "pusher_x:y"] {
+            assert!(!is_reserved(name), "{name}");
+        }
+    }
+}

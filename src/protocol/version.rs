@@ -1,0 +1,58 @@
+//! Which protocol versions are served, and how the others are refused (PROTOCOL 1.2).
+
+use super::code::Close;
+
+const SERVED: std::ops::RangeInclusive<u32> = 4..=7;
+const SUBPROTOCOL: &str = "pusher-channels-protocol-";
+
+/// `strict`: whether a request that names no version is refused.
+pub fn check(version: Option<&str>, strict: bool) -> Result<(), Close> {
+    match version.map(str::parse::<u32>) {
+        None if strict => Err(Close::MissingProtocol),
+        None => Ok(()),
+        Some(Ok(version)) if SERVED.contains(&version) => Ok(()),
+        Some(Ok(_)) => Err(Close::UnsupportedProtocol),
+        Some(Err(_)) => Err(Close::InvalidVersion),
+    }
+}
+
+/// The offered WebSocket sub-protocol to answer with, if one is ours. The others are no reason to
+/// refuse: Swift clients offer one always (PROTOCOL 1.1).
+pub fn subprotocol(offered: &str) -> Option<&str> {
+    offered.split(',').map(str::trim).find(|name| {
+        name.strip_prefix(SUBPROTOCOL)
+            .and_then(|n| n.parse().ok())
+            .is_some_and(|n: u32| SERVED.contains(&n))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions() {
+        for version in ["4", "5", "6", "7"] {
+            assert_eq!(check(Some(version), true), Ok(()), "{version}");
+        }
+        for version in ["0", "1", "2", "3", "8", "4294967295"] {
+            assert_eq!(check(Some(version), false), Err(Close::UnsupportedProtocol), "{version}");
+        }
+        for version in ["", "x", "7.0", "-1", "99999999999999"] {
+            assert_eq!(check(Some(version), false), Err(Close::InvalidVersion), "{version}");
+        }
+        assert_eq!(check(None, false), Ok(()));
+        assert_eq!(check(None, true), Err(Close::MissingProtocol));
+    }
+
+    #[test]
+    fn subprotocols() {
+        assert_eq!(subprotocol("pusher-channels-protocol-7"), Some("pusher-channels-protocol-7"));
+        assert_eq!(
+            subprotocol("chat, pusher-channels-protocol-5"),
+            Some("pusher-channels-protocol-5")
+        );
+        assert_eq!(subprotocol("chat"), None);
+        assert_eq!(subprotocol("pusher-channels-protocol-8"), None);
+    }
+}
