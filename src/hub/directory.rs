@@ -1,0 +1,312 @@
+//! One record for each live channel of an application: what more than one worker must know of it.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use dashmap::DashMap;
+use parking_lot::{Mutex, MutexGuard};
+
+use super::{
+    Hub,
+    mailbox::{Audience, Post},
+};
+use crate::{channel::Channel, ids::SocketId, presence::Members, protocol::server::Frame};
+
+/// Names a record, so that the workers' tables need no strings. Never used again for another.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
+pub struct TopicId(pub u64);
+
+pub struct Record {
+    topic: TopicId,
+    channel: Channel,
+    state: Mutex<State>,
+}
+
+/// The last event published on a cached channel.
+#[derive(Clone)]
+pub struct LastEvent {
+    pub frame: Frame,
+    pub data: Arc<str>,
+    pub expires: Instant,
+}
+
+pub struct State {
+    /// The record has left the directory; whoever still holds it must look the channel up again.
+    gone: bool,
+    sequence: u64,
+    /// By worker.
+    subscribers: Box<[u32]>,
+    pub members: Members,
+    pub last_event: Option<LastEvent>,
+    /// When a subscription count was last sent, for channels where not every change is.
+    pub count_sent: Option<Instant>,
+    pub count_pending: bool,
+}
+
+/// A record that is locked: the channel stands still.
+pub struct Entered<'a> {
+    record: &'a Record,
+    state: MutexGuard<'a, State>,
+}
+
+impl Record {
+    pub fn topic(&self) -> TopicId {
+        self.topic
+    }
+
+    pub fn channel(&self) -> &Channel {
+        &self.channel
+    }
+
+    /// `None` if the record is no longer the channel's.
+    pub fn enter(&self) -> Option<Entered<'_>> {
+        let state = self.state.lock();
+        (!state.gone).then_some(Entered { record: self, state })
+    }
+
+    pub fn subscription_count(&self) -> u32 {
+        self.state.lock().subscription_count()
+    }
+}
+
+impl State {
+    fn new(workers: usize) -> Self {
+        Self {
+            gone: false,
+            sequence: 0,
+            subscribers: vec![0; workers].into(),
+            members: Members::default(),
+            last_event: None,
+            count_sent: None,
+            count_pending: false,
+        }
+    }
+
+    pub fn subscription_count(&self) -> u32 {
+        self.subscribers.iter().sum()
+    }
+
+    fn is_unused(&self, now: Instant) -> bool {
+        self.subscription_count() == 0
+            && self.last_event.as_ref().is_none_or(|event| event.expires <= now)
+    }
+}
+
+impl std::ops::Deref for Entered<'_> {
+    type Target = State;
+
+    fn deref(&self) -> &State {
+        &self.state
+    }
+}
+
+impl std::ops::DerefMut for Entered<'_> {
+    fn deref_mut(&mut self) -> &mut State {
+        &mut self.state
+    }
+}
+
+impl Entered<'_> {
+    /// Counts a subscriber of `worker` and returns the sequence number that its state is of.
+    pub fn subscribe(&mut self, worker: usize) -> u64 {
+        self.state.subscribers[worker] += 1;
+        self.state.sequence
+    }
+
+    pub fn unsubscribe(&mut self, worker: usize) {
+        self.state.subscribers[worker] -= 1;
+    }
+
+    pub fn is_occupied(&self) -> bool {
+        self.state.subscription_count() > 0
+    }
+
+    /// Posts a frame to all workers that have subscribers. Done under the record's lock, so that
+    /// every worker sees the frames of a channel in the same order.
+    pub fn post(&mut self, hub: &Hub, frame: Frame, except: Option<SocketId>, audience: Audience) {
+        self.state.sequence += 1;
+        let (topic, sequence) = (self.record.topic, self.state.sequence);
+        let post = Post::Deliver { topic, frame, sequence, except, audience };
+        hub.post(&self.state.subscribers, &post);
+    }
+
+    pub fn terminate(&self, hub: &Hub) {
+        hub.post(&self.state.subscribers, &Post::Terminate { topic: self.record.topic });
+    }
+}
+
+/// The live channels of one application.
+pub struct Directory {
+    records: DashMap<Arc<str>, Arc<Record>>,
+    hub: Arc<Hub>,
+}
+
+/// What `/stats` tells of an application.
+#[derive(Default, Clone, Copy, Debug, serde::Serialize)]
+pub struct Occupancy {
+    pub channels: usize,
+    pub subscriptions: usize,
+    pub members: usize,
+    pub users: usize,
+    pub cached_events: usize,
+}
+
+impl Directory {
+    pub fn new(hub: Arc<Hub>) -> Self {
+        Self { records: DashMap::new(), hub }
+    }
+
+    pub fn find(&self, channel: &str) -> Option<Arc<Record>> {
+        self.records.get(channel).map(|record| record.clone())
+    }
+
+    /// Finds or makes the channel's record and runs `action` on it while it is locked.
+    pub fn with<T>(
+        &self,
+        channel: &Channel,
+        action: impl FnOnce(&Arc<Record>, Entered<'_>) -> T,
+    ) -> T {
+        loop {
+            // The map's own lock is let go before the record's is taken: see the lock order.
+            let record = self.find(channel.name()).unwrap_or_else(|| {
+                self.records
+                    .entry(channel.name().clone())
+                    .or_insert_with(|| Arc::new(self.record(channel)))
+                    .clone()
+            });
+            match record.enter() {
+                Some(entered) => return action(&record, entered),
+                None => self.forget(&record),
+            }
+        }
+    }
+
+    /// Runs `action` on the channel's record while it is locked, if the channel has one.
+    pub fn with_existing<T>(
+        &self,
+        channel: &str,
+        action: impl FnOnce(&Arc<Record>, Entered<'_>) -> T,
+    ) -> Option<T> {
+        loop {
+            let record = self.find(channel)?;
+            match record.enter() {
+                Some(entered) => return Some(action(&record, entered)),
+                None => self.forget(&record),
+            }
+        }
+    }
+
+    fn record(&self, channel: &Channel) -> Record {
+        Record {
+            topic: self.hub.new_topic(),
+            channel: channel.clone(),
+            state: Mutex::new(State::new(self.hub.workers())),
+        }
+    }
+
+    /// Takes the record out of the directory if nobody needs it any more.
+    pub fn tidy(&self, record: &Record, now: Instant) {
+        let mut state = record.state.lock();
+        if state.gone || !state.is_unused(now) {
+            return;
+        }
+        state.gone = true;
+        drop(state);
+        self.forget(record);
+    }
+
+    fn forget(&self, record: &Record) {
+        self.records.remove_if(record.channel.name(), |_, found| found.topic == record.topic);
+    }
+
+    /// A copy of the list, so that no lock of the map is held while records are looked at.
+    pub fn records(&self) -> Vec<Arc<Record>> {
+        self.records.iter().map(|record| record.clone()).collect()
+    }
+
+    /// Drops cached events that have expired, and the records that only they kept.
+    pub fn sweep(&self, now: Instant) {
+        for record in self.records() {
+            if !record.channel.kind().cached {
+                continue;
+            }
+            if let Some(mut entered) = record.enter() {
+                entered.last_event.take_if(|event| event.expires <= now);
+            }
+            self.tidy(&record, now);
+        }
+    }
+
+    pub fn occupancy(&self) -> Occupancy {
+        let mut sum = Occupancy::default();
+        for record in self.records() {
+            let Some(entered) = record.enter() else { continue };
+            let subscriptions = entered.subscription_count() as usize;
+            sum.subscriptions += subscriptions;
+            sum.members += entered.members.len();
+            sum.cached_events += usize::from(entered.last_event.is_some());
+            sum.channels += usize::from(record.channel.is_listed() && subscriptions > 0);
+            sum.users += usize::from(record.channel.user().is_some() && subscriptions > 0);
+        }
+        sum
+    }
+}
+
+impl std::ops::AddAssign for Occupancy {
+    fn add_assign(&mut self, other: Self) {
+        self.channels += other.channels;
+        self.subscriptions += other.subscriptions;
+        self.members += other.members;
+        self.users += other.users;
+        self.cached_events += other.cached_events;
+    }
+}
+
+impl LastEvent {
+    /// Whole seconds that it has left, at least one while it lives.
+    pub fn ttl(&self, now: Instant) -> u64 {
+        self.expires.saturating_duration_since(now).max(Duration::from_secs(1)).as_secs()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_lives_as_long_as_somebody_needs_it() {
+        let directory = Directory::new(Hub::new(1, 1024));
+        let channel = Channel::parse("cache-a", 200).unwrap();
+        let now = Instant::now();
+        let record = directory.with(&channel, |record, mut entered| {
+            entered.subscribe(0);
+            record.clone()
+        });
+        directory.tidy(&record, now);
+        assert!(directory.find("cache-a").is_some());
+        record.enter().unwrap().unsubscribe(0);
+        directory.tidy(&record, now);
+        assert!(directory.find("cache-a").is_none());
+        assert!(record.enter().is_none());
+        let again = directory.with(&channel, |record, _| record.topic());
+        assert_ne!(again, record.topic());
+    }
+
+    #[test]
+    fn a_cached_event_keeps_its_record_until_it_expires() {
+        let directory = Directory::new(Hub::new(1, 1024));
+        let channel = Channel::parse("cache-a", 200).unwrap();
+        let now = Instant::now();
+        let expires = now + Duration::from_secs(5);
+        let frame = Frame::clear(&channel, "e", "d").unwrap();
+        directory.with(&channel, |_, mut entered| {
+            entered.last_event = Some(LastEvent { frame, data: "d".into(), expires });
+        });
+        directory.sweep(now);
+        assert_eq!(directory.occupancy().cached_events, 1);
+        directory.sweep(expires);
+        assert!(directory.find("cache-a").is_none());
+    }
+}

@@ -1,0 +1,113 @@
+//! Delivery: who is subscribed where, and how a frame gets from a publisher to their sockets.
+//!
+//! A worker thread owns its sockets and its `shard`; the `directory` answers what spans workers.
+//! A publisher looks a channel up in the directory and posts to the mailboxes of the workers that
+//! have subscribers, its own worker's included: a shortcut would overtake what is queued there.
+//!
+//! Lock order: a directory record's lock, under it a mailbox's. Neither is held across an await,
+//! and nothing else is locked while either is held.
+
+pub mod directory;
+pub mod mailbox;
+pub mod outbox;
+pub mod shard;
+pub mod topics;
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+};
+
+use directory::TopicId;
+use mailbox::{Mailbox, Post};
+
+/// What the workers share.
+pub struct Hub {
+    mailboxes: Box<[Mailbox]>,
+    gauges: Box<[Gauges]>,
+    started: AtomicUsize,
+    topics: AtomicU64,
+    draining: AtomicBool,
+}
+
+/// Numbers of one worker that other threads read.
+#[derive(Default)]
+pub struct Gauges {
+    pub sockets: AtomicUsize,
+    /// What peers have not taken yet.
+    pub outbox_bytes: AtomicUsize,
+}
+
+impl Hub {
+    pub fn new(workers: usize, mailbox_bytes: usize) -> Arc<Self> {
+        let mailboxes = (0..workers).map(|_| Mailbox::new(mailbox_bytes)).collect();
+        Arc::new(Self {
+            mailboxes,
+            gauges: (0..workers).map(|_| Gauges::default()).collect(),
+            started: AtomicUsize::new(0),
+            topics: AtomicU64::new(0),
+            draining: AtomicBool::new(false),
+        })
+    }
+
+    pub fn workers(&self) -> usize {
+        self.mailboxes.len()
+    }
+
+    /// The number of the worker that calls this, once, as it starts.
+    pub fn register_worker(&self) -> usize {
+        let worker = self.started.fetch_add(1, Ordering::Relaxed);
+        assert!(worker < self.workers(), "as many workers start as the hub was made for");
+        worker
+    }
+
+    pub fn mailbox(&self, worker: usize) -> &Mailbox {
+        &self.mailboxes[worker]
+    }
+
+    fn gauges(&self, worker: usize) -> &Gauges {
+        &self.gauges[worker]
+    }
+
+    /// Unique among all applications, since a worker's table serves them all.
+    fn new_topic(&self) -> TopicId {
+        TopicId(self.topics.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// Whether every mailbox can take more. Asked before an event is accepted, so that none is
+    /// delivered in part.
+    pub fn has_room(&self) -> bool {
+        self.mailboxes.iter().all(Mailbox::has_room)
+    }
+
+    /// To every worker for which `subscribers` is not zero.
+    fn post(&self, subscribers: &[u32], post: &Post) {
+        for (mailbox, count) in self.mailboxes.iter().zip(subscribers) {
+            if *count > 0 {
+                mailbox.put(post.clone());
+            }
+        }
+    }
+
+    /// Closes every connection; new ones are to be refused from then on.
+    pub fn shut_down(&self) {
+        self.draining.store(true, Ordering::Relaxed);
+        self.mailboxes.iter().for_each(|mailbox| mailbox.put(Post::Shutdown));
+    }
+
+    pub fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
+    }
+
+    pub fn sockets(&self) -> usize {
+        self.gauges.iter().map(|g| g.sockets.load(Ordering::Relaxed)).sum()
+    }
+
+    pub fn outbox_bytes(&self) -> usize {
+        self.gauges.iter().map(|g| g.outbox_bytes.load(Ordering::Relaxed)).sum()
+    }
+
+    pub fn mailbox_bytes(&self) -> usize {
+        self.mailboxes.iter().map(Mailbox::queued_bytes).sum()
+    }
+}

@@ -1,0 +1,226 @@
+//! One socket's outgoing queue. The whole back-pressure policy stands in this file:
+//!
+//! * A frame is queued by reference and charged by its length.
+//! * Over the budget the connection is closed with 4100, on which clients back off and reconnect.
+//!   What is queued is dropped, but for a frame that has been written in part, so that the error
+//!   and the close frame are the next that the client reads, if it reads at all.
+//! * Once closing, nothing more is taken. Whoever owns the socket ends it when the close frame is
+//!   written, or when `CLOSE_DEADLINE` has passed.
+//! * Nobody ever waits for a socket.
+
+use std::{
+    cell::{Cell, RefCell},
+    collections::VecDeque,
+    io::{self, IoSlice},
+    task::Poll,
+    time::Duration,
+};
+
+use bytes::{Buf, Bytes};
+
+use crate::protocol::{code::Close, dialect::Dialect, server::answer};
+
+/// How long a peer has to read the close frame and to answer it.
+pub const CLOSE_DEADLINE: Duration = Duration::from_secs(5);
+
+/// Frames that one vectored write takes at most.
+const VECTORS: usize = 64;
+
+/// A queue that has grown beyond this many frames gives its memory back once it is empty.
+const KEPT_CAPACITY: usize = 32;
+
+pub struct Outbox {
+    dialect: Dialect,
+    budget: usize,
+    queue: RefCell<VecDeque<Bytes>>,
+    bytes: Cell<usize>,
+    /// The first frame in the queue has been written in part.
+    cut: Cell<bool>,
+    closing: RefCell<Option<Close>>,
+    dirty: Cell<bool>,
+}
+
+impl Outbox {
+    pub fn new(dialect: Dialect, budget: usize) -> Self {
+        Self {
+            dialect,
+            budget,
+            queue: RefCell::default(),
+            bytes: Cell::new(0),
+            cut: Cell::new(false),
+            closing: RefCell::new(None),
+            dirty: Cell::new(false),
+        }
+    }
+
+    pub fn dialect(&self) -> Dialect {
+        self.dialect
+    }
+
+    pub fn queued_bytes(&self) -> usize {
+        self.bytes.get()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.bytes.get() == 0
+    }
+
+    /// Why the connection is being closed, once it is.
+    pub fn closing(&self) -> Option<Close> {
+        self.closing.borrow().clone()
+    }
+
+    pub fn is_closing(&self) -> bool {
+        self.closing.borrow().is_some()
+    }
+
+    /// Notes that it waits to be written. False if that was noted already.
+    pub fn mark_dirty(&self) -> bool {
+        !self.dirty.replace(true)
+    }
+
+    pub fn push(&self, frame: Bytes) {
+        if self.is_closing() {
+            return;
+        }
+        if self.bytes.get() + frame.len() > self.budget {
+            self.close(Close::TooSlow);
+            return;
+        }
+        self.enqueue(frame);
+    }
+
+    /// The error frame, where there is one, and the close frame; then nothing more.
+    pub fn close(&self, reason: Close) {
+        if self.is_closing() {
+            return;
+        }
+        if reason == Close::TooSlow {
+            self.drop_unwritten();
+        }
+        if let Some(error) = answer::error_before_close(self.dialect, &reason) {
+            self.enqueue(error);
+        }
+        self.enqueue(answer::close(&reason));
+        *self.closing.borrow_mut() = Some(reason);
+    }
+
+    fn enqueue(&self, frame: Bytes) {
+        self.bytes.set(self.bytes.get() + frame.len());
+        self.queue.borrow_mut().push_back(frame);
+    }
+
+    fn drop_unwritten(&self) {
+        let mut queue = self.queue.borrow_mut();
+        queue.truncate(usize::from(self.cut.get()));
+        self.bytes.set(queue.iter().map(Bytes::len).sum());
+    }
+
+    /// Writes until the queue is empty or the writer takes no more.
+    pub fn write_to(
+        &self,
+        mut write: impl FnMut(&[IoSlice<'_>]) -> Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<()>> {
+        self.dirty.set(false);
+        let mut queue = self.queue.borrow_mut();
+        while !queue.is_empty() {
+            let mut slices = [IoSlice::new(&[]); VECTORS];
+            let count = queue.len().min(VECTORS);
+            slices
+                .iter_mut()
+                .zip(queue.iter())
+                .for_each(|(slice, frame)| *slice = IoSlice::new(frame));
+            match write(&slices[..count]) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                Poll::Ready(Ok(written)) => self.written(&mut queue, written),
+            }
+        }
+        if queue.capacity() > KEPT_CAPACITY {
+            *queue = VecDeque::new();
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn written(&self, queue: &mut VecDeque<Bytes>, mut count: usize) {
+        self.bytes.set(self.bytes.get() - count);
+        while let Some(first) = queue.front_mut() {
+            if count < first.len() {
+                first.advance(count);
+                self.cut.set(self.cut.get() || count > 0);
+                return;
+            }
+            count -= first.len();
+            queue.pop_front();
+            self.cut.set(false);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn outbox(budget: usize) -> Outbox {
+        Outbox::new(Dialect::Pusher, budget)
+    }
+
+    fn drain(outbox: &Outbox, mut room: usize) -> Vec<u8> {
+        let mut out = Vec::new();
+        let _ = outbox.write_to(|slices| {
+            if room == 0 {
+                return Poll::Pending;
+            }
+            let bytes: Vec<u8> = slices.iter().flat_map(|s| s.iter().copied()).take(room).collect();
+            room -= bytes.len();
+            out.extend_from_slice(&bytes);
+            Poll::Ready(Ok(bytes.len()))
+        });
+        out
+    }
+
+    #[test]
+    fn over_its_budget_it_closes_and_finishes_the_frame_that_was_begun() {
+        let outbox = outbox(10);
+        for frame in ["abcd", "efgh"] {
+            outbox.push(Bytes::from_static(frame.as_bytes()));
+        }
+        assert_eq!(drain(&outbox, 2), b"ab");
+        outbox.push(Bytes::from_static(b"ijklm"));
+        assert_eq!(outbox.closing(), Some(Close::TooSlow));
+        outbox.push(Bytes::from_static(b"never"));
+        let rest = drain(&outbox, usize::MAX);
+        assert!(rest.starts_with(b"cd\x81"), "{rest:?}");
+        assert!(rest.ends_with(&answer::close(&Close::TooSlow)));
+        assert!(!rest.windows(4).any(|w| w == b"efgh"));
+        assert!(outbox.is_empty());
+    }
+
+    #[test]
+    fn an_orderly_close_keeps_what_is_queued() {
+        let outbox = outbox(10);
+        outbox.push(Bytes::from_static(b"abcd"));
+        outbox.close(Close::ShuttingDown);
+        outbox.close(Close::TooSlow);
+        assert_eq!(outbox.closing(), Some(Close::ShuttingDown));
+        assert!(drain(&outbox, usize::MAX).starts_with(b"abcd"));
+    }
+
+    proptest! {
+        #[test]
+        fn bytes_leave_in_order_however_they_are_taken(frames in prop::collection::vec("[a-z]{1,9}", 0..200), rooms in prop::collection::vec(0usize..50, 0..100)) {
+            let outbox = outbox(usize::MAX);
+            let mut out = Vec::new();
+            let mut rooms = rooms.into_iter();
+            for frame in &frames {
+                outbox.push(Bytes::from(frame.clone()));
+                out.extend(drain(&outbox, rooms.next().unwrap_or(0)));
+                prop_assert_eq!(out.len() + outbox.queued_bytes(), frames.iter().take_while(|f| !std::ptr::eq(*f, frame)).map(String::len).sum::<usize>() + frame.len());
+            }
+            out.extend(drain(&outbox, usize::MAX));
+            prop_assert_eq!(out, frames.concat().into_bytes());
+        }
+    }
+}

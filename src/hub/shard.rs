@@ -1,0 +1,169 @@
+//! One worker's sockets: who of them is subscribed to what, and the delivery of posts to them.
+//!
+//! Lives on its thread alone. Its cells are borrowed for the length of a call and never across an
+//! await.
+
+use std::{
+    cell::RefCell,
+    collections::HashMap,
+    rc::Rc,
+    sync::{Arc, atomic::Ordering},
+    time::Instant,
+};
+
+use slab::Slab;
+
+use super::{
+    Gauges, Hub,
+    directory::TopicId,
+    mailbox::{Audience, Post},
+    outbox::Outbox,
+    topics::{Slot, TopicTable},
+};
+use crate::{ids::SocketId, protocol::code::Close};
+
+/// A connection as the shard sees it, whatever carries its bytes.
+pub trait Socket {
+    fn outbox(&self) -> &Outbox;
+    /// Writes what the peer takes now; the rest goes when the peer has read.
+    fn flush(&self);
+    /// Called about once a second: pings, deadlines.
+    fn tick(&self, now: Instant);
+}
+
+/// What the shard must know of each socket while it walks a topic.
+struct Entry {
+    socket: Rc<dyn Socket>,
+    id: SocketId,
+    legacy_java: bool,
+}
+
+#[derive(Default)]
+struct Table {
+    sockets: Slab<Entry>,
+    by_id: HashMap<SocketId, Slot>,
+    topics: TopicTable,
+}
+
+pub struct Shard {
+    worker: usize,
+    hub: Arc<Hub>,
+    table: RefCell<Table>,
+}
+
+/// Writes between two looks at what else the worker has to do, so that a very large channel does
+/// not keep pings waiting.
+const WRITES_PER_SLICE: usize = 256;
+
+impl Shard {
+    pub fn new(hub: Arc<Hub>) -> Rc<Self> {
+        Rc::new(Self { worker: hub.register_worker(), hub, table: RefCell::default() })
+    }
+
+    pub fn worker(&self) -> usize {
+        self.worker
+    }
+
+    pub fn gauges(&self) -> &Gauges {
+        self.hub.gauges(self.worker)
+    }
+
+    pub fn add(&self, id: SocketId, legacy_java: bool, socket: Rc<dyn Socket>) -> Slot {
+        let mut table = self.table.borrow_mut();
+        let slot = table.sockets.insert(Entry { socket, id, legacy_java }) as Slot;
+        table.by_id.insert(id, slot);
+        self.gauges().sockets.fetch_add(1, Ordering::Relaxed);
+        slot
+    }
+
+    /// The socket must have left its topics.
+    pub fn remove(&self, slot: Slot) {
+        let mut table = self.table.borrow_mut();
+        let entry = table.sockets.remove(slot as usize);
+        table.by_id.remove(&entry.id);
+        self.gauges().sockets.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    #[must_use]
+    pub fn subscribe(&self, topic: TopicId, slot: Slot, since: u64) -> bool {
+        self.table.borrow_mut().topics.subscribe(topic, slot, since)
+    }
+
+    pub fn unsubscribe(&self, topic: TopicId, slot: Slot) {
+        self.table.borrow_mut().topics.unsubscribe(topic, slot);
+    }
+
+    /// Delivers what is posted, for as long as the worker runs.
+    ///
+    /// A turn takes everything that the mailbox holds, queues it by reference, and then writes
+    /// each socket once, however many frames it got. Queueing never yields, so that the table
+    /// cannot change under it; writing does.
+    pub async fn run(self: Rc<Self>) {
+        let mut posts = Vec::new();
+        let mut dirty = Vec::new();
+        loop {
+            posts = self.hub.mailbox(self.worker).take(posts).await;
+            posts.drain(..).for_each(|post| self.queue(&post, &mut dirty));
+            for slice in dirty.chunks(WRITES_PER_SLICE) {
+                slice.iter().for_each(|socket: &Rc<dyn Socket>| socket.flush());
+                if slice.len() == WRITES_PER_SLICE {
+                    tokio::task::yield_now().await;
+                }
+            }
+            dirty.clear();
+        }
+    }
+
+    fn queue(&self, post: &Post, dirty: &mut Vec<Rc<dyn Socket>>) {
+        let table = self.table.borrow();
+        match post {
+            Post::Deliver { topic, frame, sequence, except, audience } => {
+                let except = except.and_then(|id| table.by_id.get(&id).copied());
+                for subscription in table.topics.subscribers(*topic) {
+                    if subscription.since >= *sequence || Some(subscription.slot) == except {
+                        continue;
+                    }
+                    let entry = &table.sockets[subscription.slot as usize];
+                    if entry.legacy_java && *audience == Audience::NotLegacyJava {
+                        continue;
+                    }
+                    let outbox = entry.socket.outbox();
+                    outbox.push(frame.in_dialect(outbox.dialect()).clone());
+                    entry.mark(dirty);
+                }
+            }
+            Post::Terminate { topic } => {
+                for subscription in table.topics.subscribers(*topic) {
+                    let entry = &table.sockets[subscription.slot as usize];
+                    entry.socket.outbox().close(Close::Terminated);
+                    entry.mark(dirty);
+                }
+            }
+            Post::Shutdown => {
+                for (_, entry) in &table.sockets {
+                    entry.socket.outbox().close(Close::ShuttingDown);
+                    entry.mark(dirty);
+                }
+            }
+        }
+    }
+
+    pub fn tick(&self, now: Instant) {
+        for (_, entry) in &self.table.borrow().sockets {
+            entry.socket.tick(now);
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        let table = self.table.borrow();
+        table.sockets.is_empty() && table.by_id.is_empty() && table.topics.is_empty()
+    }
+}
+
+impl Entry {
+    fn mark(&self, dirty: &mut Vec<Rc<dyn Socket>>) {
+        if self.socket.outbox().mark_dirty() {
+            dirty.push(self.socket.clone());
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! The topic table of one worker: a plain data structure without sockets, clock or locks.
+
+use std::collections::{HashMap, hash_map};
+
+use super::directory::TopicId;
+
+/// Where a socket stands in its worker's list of sockets.
+pub type Slot = u32;
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Subscription {
+    pub slot: Slot,
+    /// The sequence number of the state that the subscriber was answered with: what is not newer
+    /// is in that state already.
+    pub since: u64,
+}
+
+#[derive(Default)]
+pub struct TopicTable {
+    topics: HashMap<TopicId, Vec<Subscription>>,
+    /// Where in its topic's list each subscription stands. Lists are dense, because they are
+    /// walked for every event; this is what makes leaving one as cheap as joining it.
+    positions: HashMap<(Slot, TopicId), u32>,
+}
+
+impl TopicTable {
+    /// False, with nothing changed, if the slot is subscribed already.
+    #[must_use]
+    pub fn subscribe(&mut self, topic: TopicId, slot: Slot, since: u64) -> bool {
+        let hash_map::Entry::Vacant(position) = self.positions.entry((slot, topic)) else {
+            return false;
+        };
+        let subscriptions = self.topics.entry(topic).or_default();
+        position.insert(subscriptions.len() as u32);
+        subscriptions.push(Subscription { slot, since });
+        true
+    }
+
+    /// False if the slot was not subscribed.
+    pub fn unsubscribe(&mut self, topic: TopicId, slot: Slot) -> bool {
+        let Some(position) = self.positions.remove(&(slot, topic)) else { return false };
+        let hash_map::Entry::Occupied(mut subscriptions) = self.topics.entry(topic) else {
+            unreachable!("a position belongs to a list");
+        };
+        subscriptions.get_mut().swap_remove(position as usize);
+        if let Some(moved) = subscriptions.get().get(position as usize) {
+            self.positions.insert((moved.slot, topic), position);
+        } else if subscriptions.get().is_empty() {
+            subscriptions.remove();
+        }
+        true
+    }
+
+    pub fn subscribers(&self, topic: TopicId) -> &[Subscription] {
+        self.topics.get(&topic).map_or(&[], Vec::as_slice)
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.topics.is_empty() && self.positions.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
+
+    #[derive(Clone, Debug)]
+    enum Step {
+        Subscribe(u64, Slot),
+        Unsubscribe(u64, Slot),
+        /// A socket closes: it leaves every topic.
+        Close(Slot),
+        Publish(u64),
+    }
+
+    fn steps() -> impl Strategy<Value = Vec<Step>> {
+        let step = prop_oneof![
+            4 => (0u64..5, 0u32..8).prop_map(|(t, s)| Step::Subscribe(t, s)),
+            2 => (0u64..5, 0u32..8).prop_map(|(t, s)| Step::Unsubscribe(t, s)),
+            1 => (0u32..8).prop_map(Step::Close),
+            2 => (0u64..5).prop_map(Step::Publish),
+        ];
+        prop::collection::vec(step, 0..200)
+    }
+
+    proptest! {
+        #[test]
+        fn the_table_is_a_set_of_pairs(steps in steps()) {
+            let mut table = TopicTable::default();
+            let mut model = BTreeMap::<(u64, Slot), u64>::new();
+            for (time, step) in steps.into_iter().enumerate() {
+                match step {
+                    Step::Subscribe(topic, slot) => {
+                        let new = !model.contains_key(&(topic, slot));
+                        prop_assert_eq!(table.subscribe(TopicId(topic), slot, time as u64), new);
+                        model.entry((topic, slot)).or_insert(time as u64);
+                    }
+                    Step::Unsubscribe(topic, slot) => {
+                        prop_assert_eq!(table.unsubscribe(TopicId(topic), slot), model.remove(&(topic, slot)).is_some());
+                    }
+                    Step::Close(slot) => {
+                        (0..5).for_each(|topic| { table.unsubscribe(TopicId(topic), slot); });
+                        model.retain(|(_, s), _| *s != slot);
+                    }
+                    Step::Publish(topic) => {
+                        let mut reached: Vec<_> = table.subscribers(TopicId(topic)).iter().map(|s| (s.slot, s.since)).collect();
+                        reached.sort_unstable();
+                        let expected: Vec<_> = model.range((topic, 0)..=(topic, Slot::MAX)).map(|((_, s), since)| (*s, *since)).collect();
+                        prop_assert_eq!(reached, expected);
+                    }
+                }
+            }
+            prop_assert_eq!(table.is_empty(), model.is_empty());
+        }
+    }
+}
