@@ -1,0 +1,204 @@
+//! One application, as the server uses it: everything resolved and validated.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use crate::{
+    auth::Authorizer,
+    channel::Channel,
+    crypto::{
+        sealer::{SealError, Sealed, Sealing},
+        secret::SharedSecret,
+        signature::{AppSecret, Signature},
+    },
+    limits::Limits,
+    pattern::Pattern,
+    presence::MemberLimits,
+    protocol::dialect::Dialect,
+};
+
+pub struct App {
+    pub id: Arc<str>,
+    pub key: Arc<str>,
+    pub secret: AppSecret,
+    pub enabled: bool,
+    pub dialect: Dialect,
+    pub sealing: Sealing,
+    /// Which encrypted channels are relayed blindly although the application has a master key.
+    pub channel_rules: Vec<ChannelRule>,
+    pub client_events: bool,
+    pub subscription_count: bool,
+    pub watchlist: bool,
+    pub origins: Origins,
+    /// How long a connection may stay without having signed in or joined an authorized channel.
+    pub authorization_timeout: Option<Duration>,
+    pub authorizer: Authorizer,
+    pub limits: Limits,
+}
+
+/// The first rule whose pattern matches decides.
+pub struct ChannelRule {
+    pub pattern: Pattern,
+    pub blind: bool,
+}
+
+pub enum Origins {
+    /// WebSocket connections from anywhere, no page may call the auth endpoints across origins.
+    Any,
+    /// Exactly these, for both.
+    Listed(Vec<String>),
+    /// Pages on this machine, whatever their port: for development.
+    Loopback,
+}
+
+impl Origins {
+    pub fn allows_socket(&self, origin: Option<&str>) -> bool {
+        match self {
+            Self::Any => true,
+            // Without the header it is no browser, which alone the list protects.
+            Self::Listed(_) | Self::Loopback => origin.is_none_or(|o| self.lists(o)),
+        }
+    }
+
+    pub fn lists(&self, origin: &str) -> bool {
+        match self {
+            Self::Any => false,
+            Self::Listed(origins) => origins.iter().any(|o| o == origin),
+            Self::Loopback => is_loopback(origin),
+        }
+    }
+}
+
+fn is_loopback(origin: &str) -> bool {
+    let Some(host) = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"))
+    else {
+        return false;
+    };
+    ["localhost", "127.0.0.1", "[::1]"].into_iter().any(|name| {
+        host.strip_prefix(name).is_some_and(|port| {
+            port.is_empty()
+                || port.strip_prefix(':').is_some_and(|p| p.bytes().all(|b| b.is_ascii_digit()))
+        })
+    })
+}
+
+impl App {
+    /// `key:signature` over the parts.
+    pub fn auth(&self, parts: &[&[u8]]) -> String {
+        format!("{}:{}", self.key, self.secret.sign(parts).to_hex())
+    }
+
+    /// Whether `auth` is this application's signature over the parts.
+    pub fn verify_auth(&self, auth: &str, parts: &[&[u8]]) -> Result<(), AuthError> {
+        let (key, signature) = auth.rsplit_once(':').ok_or(AuthError::Malformed)?;
+        // One client lower-cases the whole text; a key is no secret.
+        if !key.eq_ignore_ascii_case(&self.key) {
+            return Err(AuthError::ForeignKey);
+        }
+        let signature = Signature::parse(signature).ok_or(AuthError::Malformed)?;
+        if self.secret.verify(parts, &signature) { Ok(()) } else { Err(AuthError::Signature) }
+    }
+
+    pub fn seal(&self, channel: &Channel, data: &str) -> Result<Sealed, SealError> {
+        self.sealing.admit(channel, data, self.is_blind(channel))
+    }
+
+    /// What subscribers of an encrypted channel open its payloads with. `None` where this server
+    /// only relays.
+    pub fn shared_secret(&self, channel: &Channel) -> Option<SharedSecret> {
+        let ring = self.sealing.keys().filter(|_| !self.is_blind(channel))?;
+        Some(ring.secret(channel.name()))
+    }
+
+    fn is_blind(&self, channel: &Channel) -> bool {
+        let rule = self.channel_rules.iter().find(|rule| rule.pattern.matches(channel.name()));
+        rule.is_some_and(|rule| rule.blind)
+    }
+
+    pub fn member_limits(&self) -> MemberLimits {
+        MemberLimits {
+            bytes: self.limits.presence_member_bytes,
+            user_id_chars: self.limits.user_id_chars,
+        }
+    }
+}
+
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum AuthError {
+    #[error("Invalid auth: expected app_key:signature with 64 hex digits")]
+    Malformed,
+    #[error("Invalid key in subscription auth data")]
+    ForeignKey,
+    #[error("Invalid signature")]
+    Signature,
+}
+
+/// All applications, by id for the API and by key for sockets.
+#[derive(Default)]
+pub struct AppRegistry<T> {
+    by_id: HashMap<Arc<str>, Arc<T>>,
+    by_key: HashMap<Arc<str>, Arc<T>>,
+}
+
+impl<T> AppRegistry<T> {
+    pub fn new() -> Self {
+        Self { by_id: HashMap::new(), by_key: HashMap::new() }
+    }
+
+    pub fn insert(&mut self, id: Arc<str>, key: Arc<str>, app: Arc<T>) {
+        self.by_id.insert(id, app.clone());
+        self.by_key.insert(key, app);
+    }
+
+    pub fn by_id(&self, id: &str) -> Option<&Arc<T>> {
+        self.by_id.get(id)
+    }
+
+    pub fn by_key(&self, key: &str) -> Option<&Arc<T>> {
+        self.by_key.get(key)
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<T>> {
+        self.by_id.values()
+    }
+
+    /// The application, if there is one only.
+    pub fn only(&self) -> Option<&Arc<T>> {
+        self.by_id.values().next().filter(|_| self.by_id.len() == 1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn loopback_origins() {
+        for origin in
+            ["http://localhost", "http://localhost:8080", "https://127.0.0.1:1", "http://[::1]:5"]
+        {
+            assert!(Origins::Loopback.lists(origin), "{origin}");
+        }
+        for origin in [
+            "http://localhost.evil",
+            "http://127.0.0.1.evil:80",
+            "null",
+            "",
+            "http://localhost:80.evil",
+            "file://localhost",
+        ] {
+            assert!(!Origins::Loopback.lists(origin), "{origin}");
+        }
+    }
+
+    #[test]
+    fn listed_origins_are_exact() {
+        let origins = Origins::Listed(vec!["https://a.example".into()]);
+        assert!(origins.allows_socket(Some("https://a.example")));
+        assert!(origins.allows_socket(None));
+        for origin in ["http://a.example", "https://a.example:444", "https://b.a.example", "null"] {
+            assert!(!origins.allows_socket(Some(origin)), "{origin}");
+        }
+        assert!(Origins::Any.allows_socket(Some("https://x.example")));
+        assert!(!Origins::Any.lists("https://x.example"));
+    }
+}

@@ -1,0 +1,137 @@
+//! Who may join which channel, decided for the auth endpoints. What it grants is signed there;
+//! nothing of this runs on the path of a socket.
+
+mod jwt;
+
+pub use jwt::{InvalidToken, JwtAuthorizer};
+
+use crate::{
+    channel::{Access, Channel},
+    ids::SocketId,
+};
+
+/// A closed set, so an enum: what decides is a matter of configuration, not of extension.
+pub enum Authorizer {
+    /// Nobody, through this server; the application's own backend may sign all the same.
+    Deny,
+    /// Everybody, as whoever they say they are: for development.
+    Open,
+    Jwt(Box<JwtAuthorizer>),
+}
+
+/// What a client shows of itself.
+#[derive(Default)]
+pub struct Credentials {
+    pub bearer: Option<String>,
+    /// Believed by `Open` alone.
+    pub claimed_user_id: Option<String>,
+    /// JSON text.
+    pub claimed_user_info: Option<String>,
+}
+
+/// Whom a request speaks for.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Identity {
+    pub user_id: String,
+    pub user_info: Option<serde_json::Value>,
+    pub watchlist: Vec<String>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum Denied {
+    #[error("{0}")]
+    Unauthenticated(String),
+    #[error("{0}")]
+    Forbidden(String),
+}
+
+impl Authorizer {
+    /// `Some` identity where the channel needs one. `async` because deciding may mean asking
+    /// somebody else.
+    pub async fn channel(
+        &self,
+        credentials: &Credentials,
+        socket_id: SocketId,
+        channel: &Channel,
+    ) -> Result<Option<Identity>, Denied> {
+        let presence = channel.access() == Access::Presence;
+        match self {
+            Self::Deny => Err(denied_by_default()),
+            Self::Open => {
+                let guest = || format!("guest-{socket_id}");
+                Ok(presence.then(|| claimed(credentials, guest)).transpose()?)
+            }
+            Self::Jwt(jwt) => {
+                let token = jwt.verify(credentials.bearer.as_deref())?;
+                if !token.covers(channel.name()) {
+                    return Err(Denied::Forbidden(format!(
+                        "the token's \"channels\" do not cover {channel}"
+                    )));
+                }
+                Ok(presence.then(|| token.identity()).transpose()?)
+            }
+        }
+    }
+
+    pub async fn user(&self, credentials: &Credentials) -> Result<Identity, Denied> {
+        match self {
+            Self::Deny => Err(denied_by_default()),
+            Self::Open if credentials.claimed_user_id.is_none() => {
+                Err(Denied::Unauthenticated("signing in needs a user_id parameter".into()))
+            }
+            Self::Open => claimed(credentials, String::new),
+            Self::Jwt(jwt) => jwt.verify(credentials.bearer.as_deref())?.identity(),
+        }
+    }
+}
+
+fn denied_by_default() -> Denied {
+    Denied::Forbidden(
+        "this application authorizes nobody here: set its authorizer (\"jwt\", or \"open\" for development), or use an auth endpoint of your own backend".into(),
+    )
+}
+
+fn claimed(
+    credentials: &Credentials,
+    otherwise: impl FnOnce() -> String,
+) -> Result<Identity, Denied> {
+    let info = credentials.claimed_user_info.as_deref().map(serde_json::from_str).transpose();
+    Ok(Identity {
+        user_id: credentials.claimed_user_id.clone().unwrap_or_else(otherwise),
+        user_info: info.map_err(|e| Denied::Forbidden(format!("user_info is not JSON: {e}")))?,
+        watchlist: Vec::new(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn channel(name: &str) -> Channel {
+        Channel::parse(name, 200).unwrap()
+    }
+
+    #[actix_web::test]
+    async fn deny_is_the_default_answer() {
+        let (credentials, id) = (Credentials::default(), "1.2".parse().unwrap());
+        let denied = Authorizer::Deny.channel(&credentials, id, &channel("private-a")).await;
+        assert!(matches!(denied, Err(Denied::Forbidden(_))));
+        assert!(matches!(Authorizer::Deny.user(&credentials).await, Err(Denied::Forbidden(_))));
+    }
+
+    #[actix_web::test]
+    async fn open_believes_what_it_is_told() {
+        let id = "1.2".parse().unwrap();
+        let nobody = Credentials::default();
+        let guest =
+            Authorizer::Open.channel(&nobody, id, &channel("presence-a")).await.unwrap().unwrap();
+        assert_eq!(guest.user_id, "guest-1.2");
+        assert_eq!(
+            Authorizer::Open.channel(&nobody, id, &channel("private-a")).await.unwrap(),
+            None
+        );
+        assert!(Authorizer::Open.user(&nobody).await.is_err());
+        let somebody = Credentials { claimed_user_id: Some("7".into()), ..Credentials::default() };
+        assert_eq!(Authorizer::Open.user(&somebody).await.unwrap().user_id, "7");
+    }
+}

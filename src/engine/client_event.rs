@@ -1,0 +1,103 @@
+//! Events that clients send to each other (PROTOCOL 6).
+
+use super::{Engine, Tenant};
+use crate::{
+    channel::{Access, Channel},
+    hub::{directory::Record, mailbox::Audience},
+    ids::SocketId,
+    protocol::{code::ErrorCode, server::Frame},
+};
+
+#[derive(Debug, thiserror::Error)]
+pub enum ClientEventError {
+    #[error(
+        "To send client events, you must enable this feature in the application's settings (client_events = true)"
+    )]
+    Disabled,
+    #[error("Invalid client event (must contain channel and data)")]
+    Incomplete,
+    #[error(
+        "Client event rejected - the event name is {length} characters long, the limit is {limit}"
+    )]
+    LongName { length: usize, limit: usize },
+    #[error("Client event rejected - only supported on private and presence channels")]
+    WrongChannel,
+    #[error(
+        "Client event rejected - not supported on encrypted channels, where nobody could decrypt it"
+    )]
+    Encrypted,
+    #[error("Cannot broadcast client event (connection not subscribed to channel {0})")]
+    NotSubscribed(String),
+    #[error("Client event rejected - the data is {size} bytes long, the limit is {limit}")]
+    TooLarge { size: usize, limit: usize },
+    #[error("Client event rejected due to rate limit")]
+    Rate,
+    #[error("Client event rejected - the server has too much to deliver")]
+    Overloaded,
+}
+
+impl ClientEventError {
+    pub fn code(&self) -> ErrorCode {
+        match self {
+            Self::Rate => ErrorCode::ClientEventRate,
+            Self::Disabled
+            | Self::Incomplete
+            | Self::LongName { .. }
+            | Self::WrongChannel
+            | Self::Encrypted
+            | Self::NotSubscribed(_)
+            | Self::TooLarge { .. }
+            | Self::Overloaded => ErrorCode::None,
+        }
+    }
+}
+
+/// Whether such an event may be sent on the channel at all; membership and rate are the session's.
+pub fn check(
+    tenant: &Tenant,
+    channel: &Channel,
+    event: &str,
+    data: &str,
+) -> Result<(), ClientEventError> {
+    let limits = &tenant.app.limits;
+    match channel.access() {
+        Access::Private | Access::Presence => {}
+        Access::Encrypted => return Err(ClientEventError::Encrypted),
+        Access::Public | Access::User | Access::Watch => {
+            return Err(ClientEventError::WrongChannel);
+        }
+    }
+    let length = event.chars().count();
+    if length > limits.event_name_chars {
+        return Err(ClientEventError::LongName { length, limit: limits.event_name_chars });
+    }
+    if data.len() > limits.client_event_bytes {
+        return Err(ClientEventError::TooLarge {
+            size: data.len(),
+            limit: limits.client_event_bytes,
+        });
+    }
+    Ok(())
+}
+
+impl Engine {
+    /// To all subscribers but the sender. `user_id` comes from the sender's subscription.
+    pub fn client_event(
+        &self,
+        record: &Record,
+        sender: SocketId,
+        event: &str,
+        data: &str,
+        user_id: Option<&str>,
+    ) -> Result<(), ClientEventError> {
+        if !self.hub.has_room() {
+            return Err(ClientEventError::Overloaded);
+        }
+        let frame = Frame::from_client(record.channel(), event, data, user_id)
+            .ok_or(ClientEventError::Encrypted)?;
+        if let Some(mut entered) = record.enter() {
+            entered.post(&self.hub, frame, Some(sender), Audience::All);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,61 @@
+//! The verbs: what can be done to an application's channels and users, one function each.
+//! Transports call them; they know the hub and the domain and no socket.
+
+pub mod client_event;
+pub mod publish;
+pub mod queries;
+pub mod subscribe;
+mod tenant;
+pub mod users;
+
+use std::{sync::Arc, time::Instant};
+
+pub use tenant::{ConnectionGuard, Tenant};
+
+use crate::{
+    app::AppRegistry,
+    hub::{Hub, directory::Occupancy},
+};
+
+pub struct Engine {
+    pub hub: Arc<Hub>,
+    pub tenants: AppRegistry<Tenant>,
+}
+
+/// What the operator's `/stats` shows.
+#[derive(serde::Serialize)]
+pub struct Stats {
+    pub sockets: usize,
+    #[serde(flatten)]
+    pub occupancy: Occupancy,
+    pub outbox_bytes: usize,
+    pub mailbox_bytes: usize,
+}
+
+impl Engine {
+    /// Called about once a second, by one thread.
+    pub fn tick(&self, now: Instant) {
+        for tenant in self.tenants.iter() {
+            tenant.send_pending_counts(&self.hub, now);
+            tenant.announce_departures(&self.hub, now);
+        }
+    }
+
+    /// Called now and then, by one thread: it walks all records.
+    pub fn sweep(&self, now: Instant) {
+        self.tenants.iter().for_each(|tenant| tenant.directory.sweep(now));
+    }
+
+    pub fn stats(&self) -> Stats {
+        let mut occupancy = Occupancy::default();
+        for tenant in self.tenants.iter() {
+            occupancy += tenant.directory.occupancy();
+        }
+        Stats {
+            sockets: self.hub.sockets(),
+            occupancy,
+            outbox_bytes: self.hub.outbox_bytes(),
+            mailbox_bytes: self.hub.mailbox_bytes(),
+        }
+    }
+}

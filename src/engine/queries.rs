@@ -1,0 +1,99 @@
+//! What the API tells of channels.
+
+use std::time::Instant;
+
+use super::Tenant;
+use crate::channel::{Access, Channel};
+
+/// Which attributes a query asks for.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+pub struct Attributes {
+    pub user_count: bool,
+    pub subscription_count: bool,
+    pub cache: bool,
+}
+
+impl Attributes {
+    /// Names that are not known are ignored (PROTOCOL 7.5).
+    pub fn parse(info: &str) -> Self {
+        let has = |name| info.split(',').any(|attribute| attribute.trim() == name);
+        Self {
+            user_count: has("user_count"),
+            subscription_count: has("subscription_count"),
+            cache: has("cache"),
+        }
+    }
+
+    pub fn is_empty(self) -> bool {
+        self == Self::default()
+    }
+}
+
+/// A channel as the API shows it; what was not asked for, or does not apply, is absent.
+#[derive(serde::Serialize, Debug, Default)]
+pub struct ChannelInfo {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub occupied: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user_count: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub subscription_count: Option<u32>,
+    /// The outer option: whether it is shown; the inner: whether there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cache: Option<Option<CachedData>>,
+}
+
+#[derive(serde::Serialize, Debug)]
+pub struct CachedData {
+    pub data: String,
+    /// Seconds.
+    pub ttl: u64,
+}
+
+impl Tenant {
+    /// The asked attributes that the channel has.
+    pub fn attributes(&self, channel: &Channel, asked: Attributes) -> ChannelInfo {
+        let record = self.directory.find(channel.name());
+        let entered = record.as_ref().and_then(|record| record.enter());
+        let state = entered.as_deref();
+        let presence = channel.access() == Access::Presence;
+        let now = Instant::now();
+        let cached = || {
+            let event = state?.last_event.as_ref().filter(|event| event.expires > now)?;
+            Some(CachedData { data: event.data.to_string(), ttl: event.ttl(now) })
+        };
+        ChannelInfo {
+            occupied: None,
+            user_count: (asked.user_count && presence)
+                .then(|| state.map_or(0, |s| s.members.len())),
+            subscription_count: asked
+                .subscription_count
+                .then(|| state.map_or(0, |s| s.subscription_count())),
+            cache: (asked.cache && channel.kind().cached).then(cached),
+        }
+    }
+
+    /// Occupied channels and their attributes, by name.
+    pub fn channels(&self, prefix: &str, asked: Attributes) -> Vec<(Channel, ChannelInfo)> {
+        self.directory
+            .records()
+            .into_iter()
+            .filter(|record| {
+                record.channel().is_listed() && record.channel().name().starts_with(prefix)
+            })
+            .filter(|record| record.subscription_count() > 0)
+            .map(|record| (record.channel().clone(), self.attributes(record.channel(), asked)))
+            .collect()
+    }
+
+    pub fn is_occupied(&self, channel: &Channel) -> bool {
+        self.directory.find(channel.name()).is_some_and(|record| record.subscription_count() > 0)
+    }
+
+    /// The ids of a presence channel's members.
+    pub fn users(&self, channel: &Channel) -> Vec<String> {
+        let record = self.directory.find(channel.name());
+        let entered = record.as_ref().and_then(|record| record.enter());
+        entered.map_or(Vec::new(), |entered| entered.members.ids().map(str::to_owned).collect())
+    }
+}

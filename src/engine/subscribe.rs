@@ -1,0 +1,242 @@
+//! Joining and leaving channels. Nothing here waits: authorizers are asked on the HTTP auth
+//! endpoints, a socket only shows the signature that it got there.
+
+use std::{sync::Arc, time::Instant};
+
+use bytes::Bytes;
+
+use super::{Engine, Tenant, users::SignedIn};
+use crate::{
+    app::AuthError,
+    channel::{Access, Channel, InvalidChannel},
+    hub::{
+        directory::{Record, TopicId},
+        mailbox::Audience,
+    },
+    ids::SocketId,
+    presence::{InvalidMember, Member, Transition},
+    protocol::{client::Subscribe, dialect::Dialect, server::Frame},
+};
+
+#[derive(Debug, thiserror::Error)]
+pub enum Refusal {
+    #[error("Invalid channel: {0}")]
+    Channel(#[from] InvalidChannel),
+    #[error("Channel {0} requires authorization, but the subscription carries no auth")]
+    AuthMissing(Channel),
+    #[error("{reason}: expected the HMAC SHA256 hex digest of {signed}, but got {auth}")]
+    Auth { reason: AuthError, signed: String, auth: String },
+    #[error(
+        "Presence channels need channel_data with a user_id, or a connection that is signed in"
+    )]
+    MemberMissing,
+    #[error("Invalid channel_data: {0}")]
+    Member(#[from] InvalidMember),
+    #[error("Channel {0} belongs to a user that this connection is not signed in as")]
+    NotThatUser(Channel),
+    #[error("Channel {channel} has {limit} members, which is the limit")]
+    ChannelFull { channel: Channel, limit: usize },
+    #[error("This connection has {limit} subscriptions, which is the limit")]
+    TooManyChannels { limit: usize },
+}
+
+impl Refusal {
+    /// The `type` of `pusher:subscription_error`.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Channel(_) => "InvalidChannel",
+            Self::ChannelFull { .. } | Self::TooManyChannels { .. } => "LimitReached",
+            Self::Member(InvalidMember::TooLarge { .. } | InvalidMember::LongUserId { .. }) => {
+                "LimitReached"
+            }
+            Self::AuthMissing(_)
+            | Self::Auth { .. }
+            | Self::MemberMissing
+            | Self::Member(_)
+            | Self::NotThatUser(_) => "AuthError",
+        }
+    }
+
+    pub fn status(&self) -> u16 {
+        match self.kind() {
+            "InvalidChannel" => 400,
+            "LimitReached" => 413,
+            _ => 401,
+        }
+    }
+}
+
+/// Who wants to join.
+pub struct Subscriber<'a> {
+    pub socket_id: SocketId,
+    pub worker: usize,
+    pub user: Option<&'a SignedIn>,
+}
+
+/// A place on a channel. Whoever holds it must give it to `unsubscribe` in the end.
+#[must_use]
+pub struct Joined {
+    pub record: Arc<Record>,
+    pub member: Option<Arc<str>>,
+    /// The sequence number of the channel's state that the answer shows.
+    pub since: u64,
+    /// The success frame's `data`.
+    pub data: String,
+    pub cached: Cached,
+}
+
+/// What follows the success frame.
+pub enum Cached {
+    /// The channel is not a cached one.
+    No,
+    Hit(Frame),
+    Miss,
+}
+
+impl Cached {
+    pub fn answer(&self, dialect: Dialect, channel: &Channel) -> Option<Bytes> {
+        match self {
+            Self::No => None,
+            Self::Hit(frame) => Some(frame.in_dialect(dialect).clone()),
+            Self::Miss => Some(crate::protocol::server::answer::cache_miss(dialect, channel)),
+        }
+    }
+}
+
+impl Joined {
+    pub fn topic(&self) -> TopicId {
+        self.record.topic()
+    }
+}
+
+/// Checks what the subscription shows; the member, if the channel has members.
+pub fn authorize(
+    tenant: &Tenant,
+    subscriber: &Subscriber<'_>,
+    channel: &Channel,
+    request: &Subscribe,
+) -> Result<Option<Member>, Refusal> {
+    match channel.access() {
+        Access::Public => Ok(None),
+        Access::User if subscriber.user.is_some_and(|user| channel.user() == Some(&user.id)) => {
+            Ok(None)
+        }
+        Access::User | Access::Watch => Err(Refusal::NotThatUser(channel.clone())),
+        Access::Private | Access::Encrypted => {
+            let signed = verify(tenant, subscriber, channel, request);
+            // Some custom authorizers sign channel_data on private channels, some send it unsigned.
+            let unsigned = || {
+                let plain = Subscribe { channel_data: None, ..shown(request) };
+                verify(tenant, subscriber, channel, &plain)
+            };
+            signed.or_else(|refusal| unsigned().map_err(|_| refusal)).map(|()| None)
+        }
+        Access::Presence => {
+            let member = member(tenant, subscriber, request)?;
+            verify(tenant, subscriber, channel, request)?;
+            Ok(Some(member))
+        }
+    }
+}
+
+fn shown(request: &Subscribe) -> Subscribe {
+    Subscribe { channel: String::new(), auth: request.auth.clone(), channel_data: None }
+}
+
+fn channel_data(request: &Subscribe) -> Option<&str> {
+    request.channel_data.as_deref().filter(|data| !data.is_empty())
+}
+
+fn verify(
+    tenant: &Tenant,
+    subscriber: &Subscriber<'_>,
+    channel: &Channel,
+    request: &Subscribe,
+) -> Result<(), Refusal> {
+    let auth = request.auth.as_deref().filter(|auth| !auth.is_empty());
+    let auth = auth.ok_or_else(|| Refusal::AuthMissing(channel.clone()))?;
+    let mut signed = format!("{}:{channel}", subscriber.socket_id);
+    if let Some(data) = channel_data(request) {
+        signed.push(':');
+        signed.push_str(data);
+    }
+    tenant.app.verify_auth(auth, &[signed.as_bytes()]).map_err(|reason| Refusal::Auth {
+        reason,
+        signed,
+        auth: auth.chars().take(200).collect(),
+    })
+}
+
+fn member(
+    tenant: &Tenant,
+    subscriber: &Subscriber<'_>,
+    request: &Subscribe,
+) -> Result<Member, Refusal> {
+    match (channel_data(request), subscriber.user) {
+        (Some(data), _) => Ok(Member::parse(data, tenant.app.member_limits())?),
+        (None, Some(user)) => user.member(tenant.app.member_limits()).map_err(Refusal::Member),
+        (None, None) => Err(Refusal::MemberMissing),
+    }
+}
+
+impl Engine {
+    /// One short lock on the channel's record: the member joins, the others are told, the newcomer
+    /// is counted, and its answer shows the state as of that moment.
+    pub fn subscribe(
+        &self,
+        tenant: &Tenant,
+        subscriber: &Subscriber<'_>,
+        channel: &Channel,
+        member: Option<Member>,
+    ) -> Result<Joined, Refusal> {
+        let now = Instant::now();
+        tenant.directory.with(channel, |record, mut entered| {
+            let user_id = member.as_ref().map(|member| member.user_id.clone());
+            if let Some(member) = member {
+                let limit = tenant.app.limits.presence_members;
+                if entered.members.len() >= limit && !entered.members.contains(&member.user_id) {
+                    return Err(Refusal::ChannelFull { channel: channel.clone(), limit });
+                }
+                let added = Frame::member_added(channel, &member.user_id, member.info.as_deref());
+                if entered.members.join(member) == Transition::Changed {
+                    entered.post(&self.hub, added, None, Audience::All);
+                }
+            }
+            let since = entered.subscribe(subscriber.worker);
+            tenant.count_changed(&self.hub, record, &mut entered, now);
+            let last = entered.last_event.as_ref().filter(|event| event.expires > now);
+            Ok(Joined {
+                data: if user_id.is_some() { entered.members.roster() } else { "{}".into() },
+                cached: match last {
+                    _ if !channel.kind().cached => Cached::No,
+                    Some(event) => Cached::Hit(event.frame.clone()),
+                    None => Cached::Miss,
+                },
+                record: record.clone(),
+                member: user_id,
+                since,
+            })
+        })
+    }
+
+    pub fn unsubscribe(
+        &self,
+        tenant: &Tenant,
+        worker: usize,
+        record: &Arc<Record>,
+        member: Option<&str>,
+    ) {
+        let now = Instant::now();
+        if let Some(mut entered) = record.enter() {
+            entered.unsubscribe(worker);
+            if let Some(user_id) = member
+                && entered.members.leave(user_id) == Transition::Changed
+            {
+                let removed = Frame::member_removed(record.channel(), user_id);
+                entered.post(&self.hub, removed, None, Audience::All);
+            }
+            tenant.count_changed(&self.hub, record, &mut entered, now);
+        }
+        tenant.directory.tidy(record, now);
+    }
+}

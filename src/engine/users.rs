@@ -1,0 +1,182 @@
+//! Users: signing in, who watches whom, and termination (PROTOCOL 5).
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::{Engine, Tenant};
+use crate::{
+    app::AuthError,
+    channel::{Channel, InvalidChannel, check_characters},
+    hub::{Hub, directory::Record, mailbox::Audience},
+    ids::SocketId,
+    presence::{InvalidMember, Member, MemberLimits},
+    protocol::{client::Signin, depth, server::Frame},
+};
+
+/// Navigating from page to page makes a user leave and return; watchers are not told of that.
+const DEPARTURE_DELAY: Duration = Duration::from_secs(3);
+
+/// Whom a connection has signed in as.
+pub struct SignedIn {
+    pub id: Arc<str>,
+    /// JSON text.
+    info: Option<Arc<str>>,
+    pub watchlist: Vec<Arc<str>>,
+    /// The watchlist was longer than the limit, and was cut.
+    pub watchlist_cut: bool,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum SigninError {
+    #[error("{reason}: expected the HMAC SHA256 hex digest of {signed}")]
+    Auth { reason: AuthError, signed: String },
+    #[error("user_data must be JSON with a non-empty string id ({0})")]
+    UserData(String),
+    #[error("the user id cannot be used: {0}")]
+    UserId(#[from] InvalidChannel),
+    #[error("the connection is signed in as another user already")]
+    OtherUser,
+}
+
+#[derive(Deserialize)]
+struct UserData<'a> {
+    id: String,
+    #[serde(borrow, default)]
+    user_info: Option<&'a RawValue>,
+    #[serde(default)]
+    watchlist: Vec<String>,
+}
+
+impl SignedIn {
+    /// Checks the signature, then reads what it signs.
+    pub fn verify(
+        tenant: &Tenant,
+        socket_id: SocketId,
+        request: &Signin,
+    ) -> Result<Self, SigninError> {
+        let signed = format!("{socket_id}::user::{}", request.user_data);
+        if let Err(reason) = tenant.app.verify_auth(&request.auth, &[signed.as_bytes()]) {
+            return Err(SigninError::Auth { reason, signed });
+        }
+        Self::parse(tenant, &request.user_data)
+    }
+
+    fn parse(tenant: &Tenant, user_data: &str) -> Result<Self, SigninError> {
+        if !depth::is_shallow(user_data.as_bytes()) {
+            return Err(SigninError::UserData("it is nested too deeply".into()));
+        }
+        let data: UserData<'_> =
+            serde_json::from_str(user_data).map_err(|e| SigninError::UserData(e.to_string()))?;
+        let limits = &tenant.app.limits;
+        check_user_id(&data.id, limits.user_id_chars)?;
+        let limit = limits.watchlist_ids;
+        Ok(Self {
+            id: data.id.into(),
+            info: data.user_info.filter(|raw| raw.get() != "null").map(|raw| raw.get().into()),
+            watchlist_cut: data.watchlist.len() > limit,
+            watchlist: data.watchlist.into_iter().take(limit).map(Arc::from).collect(),
+        })
+    }
+
+    /// The member that this user is on a presence channel that it joins without channel_data.
+    pub fn member(&self, limits: MemberLimits) -> Result<Member, InvalidMember> {
+        let size = self.info.as_ref().map_or(0, |info| info.len());
+        if size > limits.bytes {
+            return Err(InvalidMember::TooLarge { size, limit: limits.bytes });
+        }
+        Ok(Member { user_id: self.id.clone(), info: self.info.clone() })
+    }
+}
+
+/// User ids become part of a channel name (PROTOCOL 5.2).
+pub fn check_user_id(id: &str, limit: usize) -> Result<(), InvalidChannel> {
+    check_characters(id, limit)
+}
+
+impl Engine {
+    /// Counts a connection as the user's. The connection gets whatever is published to the user
+    /// from then on, whether it subscribes to the user's channel or not.
+    pub fn sign_in(&self, tenant: &Tenant, worker: usize, user: &SignedIn) -> (Arc<Record>, u64) {
+        let joined = tenant.directory.with(&Channel::of_user(&user.id), |record, mut entered| {
+            let first = !entered.is_occupied();
+            (record.clone(), entered.subscribe(worker), first)
+        });
+        let (record, since, first) = joined;
+        let returned = tenant.departures.lock().remove(&user.id).is_some();
+        if first && !returned {
+            tenant.tell_watchers(&self.hub, &user.id, true);
+        }
+        (record, since)
+    }
+
+    pub fn sign_out(&self, tenant: &Tenant, worker: usize, record: &Arc<Record>) {
+        let now = Instant::now();
+        let last = record.enter().is_some_and(|mut entered| {
+            entered.unsubscribe(worker);
+            !entered.is_occupied()
+        });
+        if let Some(user) = record.channel().user().filter(|_| last && tenant.app.watchlist) {
+            tenant.departures.lock().insert(user.into(), now + DEPARTURE_DELAY);
+        }
+        tenant.directory.tidy(record, now);
+    }
+
+    /// A place among those who are told when `user` comes or goes.
+    pub fn watch(&self, tenant: &Tenant, worker: usize, user: &str) -> (Arc<Record>, u64) {
+        tenant.directory.with(&Channel::of_watchers(user), |record, mut entered| {
+            (record.clone(), entered.subscribe(worker))
+        })
+    }
+
+    pub fn unwatch(&self, tenant: &Tenant, worker: usize, record: &Record) {
+        if let Some(mut entered) = record.enter() {
+            entered.unsubscribe(worker);
+        }
+        tenant.directory.tidy(record, Instant::now());
+    }
+
+    /// Closes every connection that is signed in as the user.
+    pub fn terminate(&self, tenant: &Tenant, user: &str) {
+        let channel = Channel::of_user(user);
+        let _ = tenant
+            .directory
+            .with_existing(channel.name(), |_, entered| entered.terminate(&self.hub));
+    }
+}
+
+impl Tenant {
+    /// Whether the user has a connection, or had one a moment ago.
+    pub fn is_online(&self, user: &str) -> bool {
+        self.is_connected(user) || self.departures.lock().contains_key(user)
+    }
+
+    fn is_connected(&self, user: &str) -> bool {
+        let record = self.directory.find(Channel::of_user(user).name());
+        record.is_some_and(|record| record.subscription_count() > 0)
+    }
+
+    fn tell_watchers(&self, hub: &Hub, user: &str, online: bool) {
+        let channel = Channel::of_watchers(user);
+        let _ = self.directory.with_existing(channel.name(), |_, mut entered| {
+            let frame = if online {
+                Frame::watchlist(&[user], &[])
+            } else {
+                Frame::watchlist(&[], &[user])
+            };
+            entered.post(hub, frame, None, Audience::All);
+        });
+    }
+
+    pub(super) fn announce_departures(&self, hub: &Hub, now: Instant) {
+        let gone: Vec<_> = self.departures.lock().extract_if(|_, due| *due <= now).collect();
+        // Who signed in again while the departure was being noted has not gone.
+        for (user, _) in gone.into_iter().filter(|(user, _)| !self.is_connected(user)) {
+            self.tell_watchers(hub, &user, false);
+        }
+    }
+}

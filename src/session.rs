@@ -1,0 +1,279 @@
+//! One connection's conversation, whatever carries it: a frame comes in, verbs of the engine are
+//! called, answers go to the connection's outbox.
+
+use std::{borrow::Cow, collections::HashMap, rc::Rc, sync::Arc, time::Instant};
+
+use bytes::Bytes;
+
+use crate::{
+    channel::{Access, Channel},
+    engine::{
+        ConnectionGuard, Engine, Tenant,
+        client_event::{self, ClientEventError},
+        subscribe::{self, Refusal, Subscriber},
+        users::{SignedIn, SigninError},
+    },
+    hub::{
+        directory::Record,
+        shard::{Shard, Socket},
+        topics::Slot,
+    },
+    ids::SocketId,
+    limits::TokenBucket,
+    protocol::{
+        client::{ClientEvent, ClientFrame, Signin, Subscribe, data_as_text},
+        code::ErrorCode,
+        dialect::Dialect,
+        server::{Frame, answer},
+    },
+};
+
+/// What a session is made of; the transport knows all of it.
+pub struct Seat {
+    pub engine: Arc<Engine>,
+    pub tenant: Arc<Tenant>,
+    pub shard: Rc<Shard>,
+    pub socket: Rc<dyn Socket>,
+    pub slot: Slot,
+    pub id: SocketId,
+}
+
+/// Leaves all its channels when it is dropped, however the connection ends.
+pub struct Session {
+    seat: Seat,
+    subscriptions: HashMap<Arc<str>, Place>,
+    user: Option<Box<User>>,
+    client_events: Option<TokenBucket>,
+    authorized: bool,
+    _guard: ConnectionGuard,
+}
+
+enum Place {
+    Channel {
+        record: Arc<Record>,
+        member: Option<Arc<str>>,
+    },
+    /// The channel of the user that the connection is signed in as: its events come since then.
+    OwnUser,
+}
+
+struct User {
+    identity: SignedIn,
+    record: Arc<Record>,
+    watched: Vec<Arc<Record>>,
+}
+
+impl Session {
+    pub fn new(seat: Seat, guard: ConnectionGuard) -> Self {
+        Self {
+            seat,
+            subscriptions: HashMap::new(),
+            user: None,
+            client_events: None,
+            authorized: false,
+            _guard: guard,
+        }
+    }
+
+    /// Whether the connection has signed in or joined a channel that needs authorization.
+    pub fn is_authorized(&self) -> bool {
+        self.authorized
+    }
+
+    pub fn on_text(&mut self, text: &str) {
+        match ClientFrame::parse(text, self.dialect()) {
+            Ok(ClientFrame::Ping) => self.say(answer::pong(self.dialect())),
+            Ok(ClientFrame::Pong) => {}
+            Ok(ClientFrame::Subscribe(request)) => self.subscribe(&request),
+            Ok(ClientFrame::Unsubscribe { channel }) => self.unsubscribe(&channel),
+            Ok(ClientFrame::Signin(request)) => self.sign_in(&request),
+            Ok(ClientFrame::Event(event)) => {
+                if let Err(error) = self.client_event(&event) {
+                    self.error(error.code(), &error.to_string());
+                }
+            }
+            Err(error) => self.error(ErrorCode::None, &error.to_string()),
+        }
+    }
+
+    fn dialect(&self) -> Dialect {
+        self.seat.socket.outbox().dialect()
+    }
+
+    fn say(&self, frame: Bytes) {
+        self.seat.socket.outbox().push(frame);
+    }
+
+    fn error(&self, code: ErrorCode, message: &str) {
+        self.say(answer::error(self.dialect(), code, message));
+    }
+
+    fn subscribe(&mut self, request: &Subscribe) {
+        if self.subscriptions.contains_key(request.channel.as_str()) {
+            let message = format!("Existing subscription to channel {}", request.channel);
+            return self.error(ErrorCode::None, &message);
+        }
+        if let Err(refusal) = self.try_subscribe(request) {
+            self.refuse(&request.channel, &refusal);
+        }
+    }
+
+    /// Two frames: the first is what pusher-js reports on the channel, the second what the live
+    /// service sends (PROTOCOL 2.4).
+    fn refuse(&self, channel: &str, refusal: &Refusal) {
+        let (channel, message) = (clipped(channel), refusal.to_string());
+        let (kind, status) = (refusal.kind(), refusal.status());
+        self.say(answer::subscription_error(self.dialect(), &channel, kind, &message, status));
+        self.error(ErrorCode::None, &message);
+    }
+
+    fn try_subscribe(&mut self, request: &Subscribe) -> Result<(), Refusal> {
+        let limits = &self.seat.tenant.app.limits;
+        let channel = Channel::parse(&request.channel, limits.channel_name_bytes)?;
+        if self.subscriptions.len() >= limits.channels_per_connection {
+            return Err(Refusal::TooManyChannels { limit: limits.channels_per_connection });
+        }
+        let Seat { engine, tenant, shard, slot, id, .. } = &self.seat;
+        let user = self.user.as_ref().map(|user| &user.identity);
+        let subscriber = Subscriber { socket_id: *id, worker: shard.worker(), user };
+        let member = subscribe::authorize(tenant, &subscriber, &channel, request)?;
+        if channel.access() == Access::User {
+            self.subscriptions.insert(channel.name().clone(), Place::OwnUser);
+            self.say(answer::subscription_succeeded(self.dialect(), &channel, "{}"));
+            return Ok(());
+        }
+        let joined = engine.subscribe(tenant, &subscriber, &channel, member)?;
+        self.say(answer::subscription_succeeded(self.dialect(), &channel, &joined.data));
+        joined
+            .cached
+            .answer(self.dialect(), &channel)
+            .into_iter()
+            .for_each(|frame| self.say(frame));
+        let new = shard.subscribe(joined.topic(), *slot, joined.since);
+        debug_assert!(new, "the session knows its subscriptions");
+        self.authorized |= channel.access() != Access::Public;
+        let place = Place::Channel { record: joined.record, member: joined.member };
+        self.subscriptions.insert(channel.name().clone(), place);
+        Ok(())
+    }
+
+    /// Silent when there is no such subscription (PROTOCOL 2.2).
+    fn unsubscribe(&mut self, channel: &str) {
+        if let Some(place) = self.subscriptions.remove(channel) {
+            self.leave(&place);
+        }
+    }
+
+    fn leave(&self, place: &Place) {
+        let Place::Channel { record, member } = place else { return };
+        let Seat { engine, tenant, shard, slot, .. } = &self.seat;
+        shard.unsubscribe(record.topic(), *slot);
+        engine.unsubscribe(tenant, shard.worker(), record, member.as_deref());
+    }
+
+    fn sign_in(&mut self, request: &Signin) {
+        let Seat { tenant, id, .. } = &self.seat;
+        let identity = match SignedIn::verify(tenant, *id, request) {
+            Ok(identity) => identity,
+            Err(error) => return self.error(ErrorCode::Unauthorized, &error.to_string()),
+        };
+        match &self.user {
+            Some(user) if user.identity.id != identity.id => {
+                self.error(ErrorCode::Unauthorized, &SigninError::OtherUser.to_string());
+            }
+            Some(_) => self.say(answer::signin_success(self.dialect(), &request.user_data)),
+            None => {
+                self.say(answer::signin_success(self.dialect(), &request.user_data));
+                self.become_user(identity);
+            }
+        }
+    }
+
+    fn become_user(&mut self, identity: SignedIn) {
+        let Seat { engine, tenant, shard, slot, .. } = &self.seat;
+        let (record, since) = engine.sign_in(tenant, shard.worker(), &identity);
+        let _ = shard.subscribe(record.topic(), *slot, since);
+        let watched = if tenant.app.watchlist { self.watch(&identity) } else { Vec::new() };
+        self.authorized = true;
+        self.user = Some(Box::new(User { identity, record, watched }));
+    }
+
+    /// Starts watching first and looks second, so that no change falls in between.
+    fn watch(&self, identity: &SignedIn) -> Vec<Arc<Record>> {
+        let Seat { engine, tenant, shard, slot, .. } = &self.seat;
+        if identity.watchlist_cut {
+            let limit = tenant.app.limits.watchlist_ids;
+            let message =
+                format!("The watchlist is longer than {limit} ids; the first {limit} are watched");
+            self.error(ErrorCode::WatchlistLimit, &message);
+        }
+        let mut watched = Vec::with_capacity(identity.watchlist.len());
+        for user in &identity.watchlist {
+            let (record, since) = engine.watch(tenant, shard.worker(), user);
+            if shard.subscribe(record.topic(), *slot, since) {
+                watched.push(record);
+            } else {
+                // The list names the user twice.
+                engine.unwatch(tenant, shard.worker(), &record);
+            }
+        }
+        let (online, offline): (Vec<&str>, Vec<&str>) =
+            identity.watchlist.iter().map(|user| &**user).partition(|user| tenant.is_online(user));
+        if !identity.watchlist.is_empty() {
+            self.say(Frame::watchlist(&online, &offline).in_dialect(self.dialect()).clone());
+        }
+        watched
+    }
+
+    fn client_event(&mut self, event: &ClientEvent<'_>) -> Result<(), ClientEventError> {
+        let Seat { engine, tenant, id, .. } = &self.seat;
+        let limits = &tenant.app.limits;
+        if !tenant.app.client_events {
+            return Err(ClientEventError::Disabled);
+        }
+        let (Some(name), Some(data)) = (&event.channel, event.data) else {
+            return Err(ClientEventError::Incomplete);
+        };
+        let not_subscribed = || ClientEventError::NotSubscribed(clipped(name).into_owned());
+        let channel =
+            Channel::parse(name, limits.channel_name_bytes).map_err(|_| not_subscribed())?;
+        let data = data_as_text(data);
+        client_event::check(tenant, &channel, &event.event, &data)?;
+        let Some(Place::Channel { record, member }) = self.subscriptions.get(&**name) else {
+            return Err(not_subscribed());
+        };
+        let now = Instant::now();
+        let bucket = self
+            .client_events
+            .get_or_insert_with(|| TokenBucket::new(limits.client_events_per_second, now));
+        if !bucket.take(now) {
+            return Err(ClientEventError::Rate);
+        }
+        engine.client_event(record, *id, &event.event, &data, member.as_deref())
+    }
+}
+
+/// A stranger's text is repeated, but not at length.
+fn clipped(text: &str) -> Cow<'_, str> {
+    const CHARS: usize = 200;
+    match text.char_indices().nth(CHARS) {
+        Some((end, _)) => Cow::Owned(format!("{}...", &text[..end])),
+        None => Cow::Borrowed(text),
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        for place in std::mem::take(&mut self.subscriptions).into_values() {
+            self.leave(&place);
+        }
+        let Seat { engine, tenant, shard, slot, .. } = &self.seat;
+        let Some(user) = self.user.take() else { return };
+        for record in user.watched {
+            shard.unsubscribe(record.topic(), *slot);
+            engine.unwatch(tenant, shard.worker(), &record);
+        }
+        shard.unsubscribe(user.record.topic(), *slot);
+        engine.sign_out(tenant, shard.worker(), &user.record);
+    }
+}
