@@ -1,0 +1,64 @@
+//! What `serve --dev` prints: one block to paste from.
+
+use std::net::SocketAddr;
+
+use crate::config::Config;
+
+pub fn banner(config: &Config, address: SocketAddr) -> String {
+    let (host, port) = (address.ip(), address.port());
+    let Some(app) = config.apps.first() else { return String::new() };
+    let (id, key) = (&app.id, &app.key);
+    // Only the secret of --dev itself is known to all; one that was configured is not printed.
+    let secret =
+        if &**id == "app-id" && &**key == "app-key" { "app-secret" } else { "YOUR_APP_SECRET" };
+    let prefix = &config.settings.path_prefix;
+    let fingerprint = app.sealing.keys().map_or_else(
+        || "none: encrypted channels are relayed blindly".into(),
+        |ring| ring.active_id().to_string(),
+    );
+    let key_file = config.state_dir.join("dev-master-key");
+    format!(
+        r#"
+Sealcast for development. Everybody may join every channel: do not put this on a network.
+
+  pusher-js (for encrypted channels: import Pusher from "pusher-js/with-encryption")
+    new Pusher("{key}", {{
+      cluster: "", wsHost: "{host}", wsPort: {port}, forceTLS: false, enabledTransports: ["ws"],
+      channelAuthorization: {{ endpoint: "http://{host}:{port}{prefix}/pusher/auth" }},
+      userAuthentication: {{ endpoint: "http://{host}:{port}{prefix}/pusher/user-auth" }},
+    }})
+
+  Jetsocket
+    new Jetsocket("{key}", {{
+      wsHost: "{host}", wsPort: {port}, forceTLS: false,
+      channelAuthorization: {{ endpoint: "http://{host}:{port}{prefix}/jetsocket/auth" }},
+    }})
+
+  Laravel .env
+    BROADCAST_CONNECTION=pusher
+    PUSHER_APP_ID={id}
+    PUSHER_APP_KEY={key}
+    PUSHER_APP_SECRET={secret}
+    PUSHER_HOST={host}
+    PUSHER_PORT={port}
+    PUSHER_SCHEME=http
+
+  Node
+    new (require("pusher"))({{ appId: "{id}", key: "{key}", secret: "{secret}", host: "{host}", port: "{port}", useTLS: false }})
+      .trigger("private-encrypted-demo", "hello", {{ text: "sealed by the server" }})
+
+  curl
+    body='{{"name":"hello","channels":["private-encrypted-demo"],"data":"{{\"text\":\"sealed by the server\"}}"}}'
+    query="auth_key={key}&auth_timestamp=$(date +%s)&auth_version=1.0&body_md5=$(printf %s "$body" | md5sum | cut -d' ' -f1)"
+    sign=$(printf 'POST\n/apps/{id}/events\n%s' "$query" | openssl dgst -sha256 -hmac {secret} | sed 's/.* //')
+    curl -d "$body" -H 'Content-Type: application/json' "http://{host}:{port}{prefix}/apps/{id}/events?$query&auth_signature=$sign"
+
+  Demo page: in another terminal
+    cd examples/quickstart && npm ci && SEALCAST_URL=http://{host}:{port}{prefix} npm start     then open http://127.0.0.1:8080 in two tabs
+
+  Master key: {fingerprint} (kept in {})
+
+"#,
+        key_file.display()
+    )
+}

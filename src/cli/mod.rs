@@ -1,0 +1,83 @@
+//! The command line.
+
+mod banner;
+mod healthcheck;
+mod keys;
+mod serve;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::config::{Config, Flags, Source, shown};
+
+#[derive(Parser)]
+#[command(
+    name = "sealcast",
+    version,
+    about = "Pusher-compatible WebSocket server that seals encrypted channels"
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the server
+    Serve(Flags),
+    /// Look at the configuration
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Master keys
+    #[command(subcommand)]
+    Keys(keys::Keys),
+    /// Ask a running server whether it is well; exits with 0 if so
+    Healthcheck(healthcheck::Healthcheck),
+}
+
+#[derive(Subcommand)]
+enum ConfigCommand {
+    /// Say whether the server would start with it
+    Check(Flags),
+    /// Print what is set and where, secrets masked
+    Show(Flags),
+}
+
+/// Every failure ends here, as a sentence on standard error.
+pub fn run() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Serve(flags) => serve::serve(&flags),
+        Command::Config(command) => config(&command),
+        Command::Keys(command) => keys::run(&command),
+        Command::Healthcheck(command) => healthcheck::run(&command),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("sealcast: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
+
+fn source(flags: &Flags) -> Result<Source> {
+    // Not `vars`, which panics on what is not UTF-8, and there may be anything.
+    let environment = std::env::vars_os()
+        .filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)));
+    Ok(Source::new(flags, environment)?)
+}
+
+fn config(command: &ConfigCommand) -> Result<()> {
+    match command {
+        ConfigCommand::Check(flags) => {
+            let config = Config::load(&source(flags)?)?;
+            config.warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));
+            println!("the configuration is good: {} app(s)", config.apps.len());
+        }
+        ConfigCommand::Show(flags) => print!("{}", shown(&source(flags)?)),
+    }
+    Ok(())
+}

@@ -1,0 +1,186 @@
+//! What may be written in the configuration: names, units and defaults. Unknown names are errors.
+
+use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
+
+use secrecy::SecretString;
+use serde::Deserialize;
+
+use crate::protocol::dialect::Dialect;
+
+#[derive(Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RawConfig {
+    pub listen: SocketAddr,
+    pub ops_listen: Option<SocketAddr>,
+    pub path_prefix: String,
+    /// 0: one for each processor.
+    pub workers: usize,
+    pub activity_timeout_seconds: u64,
+    pub pong_timeout_seconds: u64,
+    pub strict_protocol: bool,
+    pub message_bytes: usize,
+    pub http_body_bytes: usize,
+    pub outbox_bytes: usize,
+    pub mailbox_bytes: usize,
+    pub log: String,
+    pub log_format: LogFormat,
+    pub state_dir: PathBuf,
+    pub apps: BTreeMap<String, RawApp>,
+}
+
+impl Default for RawConfig {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([0, 0, 0, 0], 6001)),
+            ops_listen: None,
+            path_prefix: String::new(),
+            workers: 0,
+            activity_timeout_seconds: 120,
+            pong_timeout_seconds: 30,
+            strict_protocol: false,
+            message_bytes: 64 * 1024,
+            http_body_bytes: 1024 * 1024,
+            outbox_bytes: 1024 * 1024,
+            mailbox_bytes: 64 * 1024 * 1024,
+            log: "info".into(),
+            log_format: LogFormat::Text,
+            state_dir: ".sealcast".into(),
+            apps: BTreeMap::new(),
+        }
+    }
+}
+
+#[derive(Deserialize, Clone, Copy, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    Text,
+    Json,
+}
+
+#[derive(Deserialize, Clone, Copy, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub enum RawMode {
+    Auto,
+    Blind,
+}
+
+#[derive(Deserialize, Clone, Copy, PartialEq, Eq, Default)]
+#[serde(rename_all = "lowercase")]
+pub enum RawDerivation {
+    #[default]
+    Pusher,
+    Dotnet,
+}
+
+#[derive(Deserialize, Clone, Copy, PartialEq, Eq, Default)]
+#[serde(rename_all = "lowercase")]
+pub enum RawAuthorizer {
+    #[default]
+    Deny,
+    Open,
+    Jwt,
+}
+
+#[derive(Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RawApp {
+    pub key: Option<String>,
+    pub secret: Option<SecretString>,
+    pub secret_file: Option<PathBuf>,
+    pub master_key: Option<SecretString>,
+    pub master_key_file: Option<PathBuf>,
+    pub allow_shared_master_key: bool,
+    pub enabled: bool,
+    pub dialect: Dialect,
+    /// Without it: `auto` with a master key, `blind` without one.
+    pub mode: Option<RawMode>,
+    pub derivation: RawDerivation,
+    pub channels: Vec<RawChannelRule>,
+    pub client_events: bool,
+    pub subscription_count: bool,
+    pub watchlist: bool,
+    pub origins: Vec<String>,
+    pub authorizer: RawAuthorizer,
+    /// Without it: the app's secret.
+    pub jwt_secret: Option<SecretString>,
+    pub jwt_secret_file: Option<PathBuf>,
+    pub authorized_connections: bool,
+    pub authorization_timeout_seconds: u64,
+    pub limits: RawLimits,
+}
+
+impl Default for RawApp {
+    fn default() -> Self {
+        Self {
+            key: None,
+            secret: None,
+            secret_file: None,
+            master_key: None,
+            master_key_file: None,
+            allow_shared_master_key: false,
+            enabled: true,
+            dialect: Dialect::default(),
+            mode: None,
+            derivation: RawDerivation::default(),
+            channels: Vec::new(),
+            client_events: false,
+            subscription_count: false,
+            watchlist: false,
+            origins: Vec::new(),
+            authorizer: RawAuthorizer::default(),
+            jwt_secret: None,
+            jwt_secret_file: None,
+            authorized_connections: false,
+            authorization_timeout_seconds: 30,
+            limits: RawLimits::default(),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawChannelRule {
+    pub pattern: String,
+    pub mode: RawMode,
+}
+
+/// PROTOCOL section 11.
+#[derive(Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RawLimits {
+    pub connections: Option<usize>,
+    pub event_bytes: usize,
+    pub event_name_chars: usize,
+    pub channel_name_bytes: usize,
+    pub channels_per_event: usize,
+    pub batch_events: usize,
+    pub client_event_bytes: usize,
+    pub client_events_per_second: u32,
+    pub presence_members: usize,
+    pub presence_member_bytes: usize,
+    pub user_id_chars: usize,
+    pub watchlist_ids: usize,
+    pub cache_ttl_seconds: u64,
+    pub channels_per_connection: usize,
+}
+
+impl Default for RawLimits {
+    fn default() -> Self {
+        Self {
+            connections: None,
+            event_bytes: 10_240,
+            event_name_chars: 200,
+            channel_name_bytes: 200,
+            channels_per_event: 100,
+            batch_events: 10,
+            client_event_bytes: 10_240,
+            client_events_per_second: 10,
+            presence_members: 100,
+            presence_member_bytes: 1024,
+            user_id_chars: 128,
+            watchlist_ids: 100,
+            cache_ttl_seconds: 30 * 60,
+            channels_per_connection: 10_000,
+        }
+    }
+}

@@ -1,0 +1,358 @@
+//! From what was written to what the server uses.
+
+use std::{
+    collections::HashMap,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use secrecy::{ExposeSecret, SecretString};
+
+use super::{
+    Config, ConfigError, Log,
+    raw::{LogFormat, RawApp, RawAuthorizer, RawConfig, RawDerivation, RawLimits, RawMode},
+    source::DEV_APP,
+};
+use crate::{
+    app::{App, ChannelRule, Origins},
+    auth::{Authorizer, JwtAuthorizer},
+    crypto::{
+        key::{Fingerprint, KeyFormat, MasterKey, read_secret_file},
+        keyring::KeyRing,
+        sealer::Sealing,
+        secret::Derivation,
+        signature::AppSecret,
+    },
+    limits::Limits,
+    pattern::Pattern,
+    web::Settings,
+};
+
+type Result<T> = std::result::Result<T, ConfigError>;
+
+fn error<T>(message: impl Into<String>) -> Result<T> {
+    Err(ConfigError(message.into()))
+}
+
+pub fn resolve(raw: RawConfig, dev: bool) -> Result<Config> {
+    let mut warnings = Vec::new();
+    if raw.apps.is_empty() {
+        return error(
+            "there is no app: add [apps.ID] with key and secret to the configuration, or set SEALCAST_APP_ID, SEALCAST_APP_KEY and SEALCAST_APP_SECRET (or try `sealcast serve --dev`)",
+        );
+    }
+    let state_dir = raw.state_dir.clone();
+    let mut apps = Vec::with_capacity(raw.apps.len());
+    let mut shared_keys = HashMap::new();
+    for (id, app) in &raw.apps {
+        let dev_key = (dev && id == DEV_APP).then_some(state_dir.as_path());
+        let resolved =
+            resolve_app(id, app, Development { key: dev_key, pages: dev }, &mut warnings)?;
+        refuse_shared_key(&mut shared_keys, &resolved, app.allow_shared_master_key)?;
+        apps.push(resolved);
+    }
+    refuse_shared_app_key(&apps)?;
+    if dev && !raw.listen.ip().is_loopback() {
+        warnings
+            .push(format!("--dev lets everybody in, and {} is not a loopback address", raw.listen));
+    }
+    Ok(Config {
+        listen: raw.listen,
+        ops_listen: raw.ops_listen,
+        workers: workers(raw.workers),
+        mailbox_bytes: at_least("mailbox_bytes", raw.mailbox_bytes, 64 * 1024)?,
+        settings: settings(&raw)?,
+        log: Log { filter: raw.log, json: raw.log_format == LogFormat::Json },
+        state_dir,
+        apps,
+        warnings,
+    })
+}
+
+fn workers(given: usize) -> usize {
+    match given {
+        0 => std::thread::available_parallelism().map_or(1, usize::from),
+        n => n,
+    }
+}
+
+fn at_least(name: &str, value: usize, least: usize) -> Result<usize> {
+    if value < least {
+        error(format!("{name} is {value}, and must be at least {least}"))
+    } else {
+        Ok(value)
+    }
+}
+
+fn seconds(name: &str, value: u64) -> Result<Duration> {
+    // A client takes an activity_timeout of 0 for none and refuses the handshake.
+    if value == 0 {
+        error(format!("{name} must be at least 1"))
+    } else {
+        Ok(Duration::from_secs(value))
+    }
+}
+
+fn settings(raw: &RawConfig) -> Result<Settings> {
+    let prefix = raw.path_prefix.trim_end_matches('/');
+    if !prefix.is_empty() && !prefix.starts_with('/') {
+        return error("path_prefix must begin with a slash, such as \"/ws\"");
+    }
+    if prefix.contains(['{', '}', '?', '#', ' ']) {
+        return error("path_prefix must be a plain path, such as \"/ws\"");
+    }
+    Ok(Settings {
+        path_prefix: prefix.to_owned(),
+        strict_protocol: raw.strict_protocol,
+        activity_timeout: seconds("activity_timeout_seconds", raw.activity_timeout_seconds)?,
+        pong_timeout: seconds("pong_timeout_seconds", raw.pong_timeout_seconds)?,
+        message_bytes: at_least("message_bytes", raw.message_bytes, 1024)?,
+        outbox_bytes: at_least("outbox_bytes", raw.outbox_bytes, 16 * 1024)?,
+        http_body_bytes: at_least("http_body_bytes", raw.http_body_bytes, 1024)?,
+    })
+}
+
+/// What `--dev` gives an app that does not say otherwise.
+#[derive(Clone, Copy)]
+struct Development<'a> {
+    /// The directory of the development key.
+    key: Option<&'a Path>,
+    /// Whether pages of this machine may connect.
+    pages: bool,
+}
+
+fn resolve_app(
+    id: &str,
+    raw: &RawApp,
+    dev: Development<'_>,
+    warnings: &mut Vec<String>,
+) -> Result<App> {
+    let at = |name: &str| format!("apps.{id}.{name}");
+    if id.is_empty() || !id.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b)) {
+        return error(format!("the app id {id:?} must be letters, digits, '-', '_' or '.'"));
+    }
+    let Some(key) = raw.key.clone().filter(|key| !key.is_empty()) else {
+        return error(format!("{} is missing (or SEALCAST_APP_KEY)", at("key")));
+    };
+    if key.contains([':', '/', '?', '#', '%']) {
+        return error(format!("{} must not contain : / ? # or %", at("key")));
+    }
+    let Some(secret) = secret(&at("secret"), &raw.secret, &raw.secret_file)? else {
+        return error(format!(
+            "{0} is missing (or {0}_file, SEALCAST_APP_SECRET, SEALCAST_APP_SECRET_FILE)",
+            at("secret")
+        ));
+    };
+    if secret.expose_secret().is_empty() {
+        return error(format!("{} is empty", at("secret")));
+    }
+    if secret.expose_secret().trim() != secret.expose_secret() {
+        warnings.push(format!("{} begins or ends with blanks, which count", at("secret")));
+    }
+    Ok(App {
+        id: id.into(),
+        key: key.into(),
+        sealing: sealing(&at, raw, dev.key, warnings)?,
+        authorizer: authorizer(&at, raw, &secret, warnings)?,
+        secret: AppSecret::new(secret.expose_secret().as_bytes()),
+        enabled: raw.enabled,
+        dialect: raw.dialect,
+        channel_rules: raw
+            .channels
+            .iter()
+            .map(|rule| ChannelRule {
+                pattern: Pattern::new(rule.pattern.clone()),
+                blind: rule.mode == RawMode::Blind,
+            })
+            .collect(),
+        client_events: raw.client_events,
+        subscription_count: raw.subscription_count,
+        watchlist: raw.watchlist,
+        origins: origins(&at("origins"), &raw.origins, dev.pages)?,
+        authorization_timeout: raw
+            .authorized_connections
+            .then(|| {
+                seconds(&at("authorization_timeout_seconds"), raw.authorization_timeout_seconds)
+            })
+            .transpose()?,
+        limits: limits(&raw.limits),
+    })
+}
+
+/// A secret as it is written or as it stands in a file, never both.
+fn secret(
+    name: &str,
+    value: &Option<SecretString>,
+    file: &Option<PathBuf>,
+) -> Result<Option<SecretString>> {
+    match (value, file) {
+        (Some(_), Some(_)) => error(format!("{name} and {name}_file are both given: keep one")),
+        (Some(value), None) => Ok(Some(value.clone())),
+        (None, Some(path)) => match read_secret_file(path) {
+            Ok(text) => Ok(Some(SecretString::from(text.as_str().to_owned()))),
+            Err(reason) => error(format!("{name}_file: {reason}")),
+        },
+        (None, None) => Ok(None),
+    }
+}
+
+fn sealing(
+    at: &impl Fn(&str) -> String,
+    raw: &RawApp,
+    dev_key: Option<&Path>,
+    warnings: &mut Vec<String>,
+) -> Result<Sealing> {
+    let name = at("master_key");
+    let given = secret(&name, &raw.master_key, &raw.master_key_file)?;
+    if raw.mode == Some(RawMode::Blind) {
+        if given.is_some() {
+            return error(format!(
+                "{name} is given, but mode is \"blind\", in which the server holds no key: remove one of them"
+            ));
+        }
+        return Ok(Sealing::Blind);
+    }
+    let derivation = match raw.derivation {
+        RawDerivation::Pusher => Derivation::Pusher,
+        RawDerivation::Dotnet => Derivation::Dotnet,
+    };
+    let key = match (given, dev_key) {
+        (Some(text), _) => {
+            let (key, format) = MasterKey::parse(text.expose_secret())
+                .map_err(|e| ConfigError(format!("{name}: {e}")))?;
+            if format == KeyFormat::Raw {
+                warnings.push(format!("{name} is 32 printable characters, taken as they are; a random key is stronger (`sealcast keys generate`)"));
+            }
+            key
+        }
+        (None, Some(state_dir)) => kept_dev_key(state_dir)?,
+        (None, None) if raw.mode == Some(RawMode::Auto) => {
+            return error(format!(
+                "{name} is missing, and mode \"auto\" needs it (`sealcast keys generate` makes one)"
+            ));
+        }
+        (None, None) => return Ok(Sealing::Blind),
+    };
+    Ok(Sealing::Auto(KeyRing::new(key, derivation)))
+}
+
+/// The development key, made at the first start and kept for the next.
+fn kept_dev_key(state_dir: &Path) -> Result<MasterKey> {
+    use std::{
+        io::Write,
+        os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    };
+    let path = state_dir.join("dev-master-key");
+    let failed = |what: &str, e: &dyn std::fmt::Display| {
+        ConfigError(format!("cannot {what} {}: {e}", path.display()))
+    };
+    if path.exists() {
+        let text = read_secret_file(&path).map_err(|e| failed("use", &e))?;
+        return MasterKey::parse(&text).map(|(key, _)| key).map_err(|e| failed("use", &e));
+    }
+    let key = MasterKey::generate().map_err(|e| failed("make", &e))?;
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(state_dir)
+        .map_err(|e| failed("write", &e))?;
+    let mut file = std::fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&path)
+        .map_err(|e| failed("write", &e))?;
+    file.write_all(key.to_text().as_bytes()).map_err(|e| failed("write", &e))?;
+    Ok(key)
+}
+
+fn authorizer(
+    at: &impl Fn(&str) -> String,
+    raw: &RawApp,
+    app_secret: &SecretString,
+    warnings: &mut Vec<String>,
+) -> Result<Authorizer> {
+    Ok(match raw.authorizer {
+        RawAuthorizer::Deny => Authorizer::Deny,
+        RawAuthorizer::Open => {
+            warnings.push(format!(
+                "{} is \"open\": everybody may join every channel as anybody",
+                at("authorizer")
+            ));
+            Authorizer::Open
+        }
+        RawAuthorizer::Jwt => {
+            let own = secret(&at("jwt_secret"), &raw.jwt_secret, &raw.jwt_secret_file)?;
+            let key = own.as_ref().unwrap_or(app_secret).expose_secret();
+            if key.is_empty() {
+                return error(format!("{} is empty", at("jwt_secret")));
+            }
+            Authorizer::Jwt(Box::new(JwtAuthorizer::new(key.as_bytes())))
+        }
+    })
+}
+
+fn origins(name: &str, listed: &[String], dev: bool) -> Result<Origins> {
+    for origin in listed {
+        let host = origin.strip_prefix("https://").or_else(|| origin.strip_prefix("http://"));
+        if host.is_none_or(|host| host.is_empty() || host.contains(['/', '*', '?', '#'])) {
+            return error(format!(
+                "{name}: {origin:?} is no origin: write scheme, host and, where it is not the usual one, port, such as \"https://app.example.com\""
+            ));
+        }
+    }
+    Ok(match listed {
+        [] if dev => Origins::Loopback,
+        [] => Origins::Any,
+        listed => Origins::Listed(listed.to_vec()),
+    })
+}
+
+fn limits(raw: &RawLimits) -> Limits {
+    Limits {
+        connections: raw.connections,
+        event_bytes: raw.event_bytes,
+        event_name_chars: raw.event_name_chars,
+        channel_name_bytes: raw.channel_name_bytes,
+        channels_per_event: raw.channels_per_event,
+        batch_events: raw.batch_events,
+        client_event_bytes: raw.client_event_bytes,
+        client_events_per_second: raw.client_events_per_second,
+        presence_members: raw.presence_members,
+        presence_member_bytes: raw.presence_member_bytes,
+        user_id_chars: raw.user_id_chars,
+        watchlist_ids: raw.watchlist_ids,
+        cache_ttl: Duration::from_secs(raw.cache_ttl_seconds),
+        channels_per_connection: raw.channels_per_connection,
+    }
+}
+
+/// Two apps with one master key could read each other's channels, which is hardly ever meant.
+fn refuse_shared_key(
+    seen: &mut HashMap<Fingerprint, (String, bool)>,
+    app: &App,
+    allowed: bool,
+) -> Result<()> {
+    let Some(ring) = app.sealing.keys() else { return Ok(()) };
+    match seen.insert(ring.active_id().clone(), (app.id.to_string(), allowed)) {
+        Some((other, other_allowed)) if !(allowed && other_allowed) => error(format!(
+            "the apps {other} and {} have the same master key (fingerprint {}): give each its own, or set allow_shared_master_key = true in both",
+            app.id,
+            ring.active_id()
+        )),
+        _ => Ok(()),
+    }
+}
+
+fn refuse_shared_app_key(apps: &[App]) -> Result<()> {
+    let mut seen = HashMap::new();
+    for app in apps {
+        if let Some(other) = seen.insert(&app.key, &app.id) {
+            return error(format!(
+                "the apps {other} and {} have the same key {:?}",
+                app.id, app.key
+            ));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,39 @@
+//! `sealcast config show`: every value that was set, and where; secrets masked.
+
+use std::fmt::Write as _;
+
+use figment::{Provider, value::Value};
+
+use super::Source;
+
+const SECRETS: [&str; 3] = ["secret", "master_key", "jwt_secret"];
+
+/// One line a value, in the order of their names.
+pub fn shown(source: &Source) -> String {
+    let mut out = String::new();
+    let Ok(data) = source.figment().data() else { return out };
+    for dict in data.into_values() {
+        write_value(source, &mut Vec::new(), &Value::from(dict), &mut out);
+    }
+    out
+}
+
+fn write_value(source: &Source, path: &mut Vec<String>, value: &Value, out: &mut String) {
+    if let Some(dict) = value.as_dict() {
+        for (name, inner) in dict {
+            path.push(name.clone());
+            write_value(source, path, inner, out);
+            path.pop();
+        }
+        return;
+    }
+    let masked = path.last().is_some_and(|name| SECRETS.contains(&name.as_str()));
+    let text = if masked { "\"********\"".to_owned() } else { text(value) };
+    let origin =
+        source.figment().get_metadata(value.tag()).map_or("default", |metadata| &metadata.name);
+    let _ = writeln!(out, "{} = {text}    # {origin}", path.join("."));
+}
+
+fn text(value: &Value) -> String {
+    serde_json::to_string(value).unwrap_or_else(|_| "?".into())
+}

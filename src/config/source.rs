@@ -1,0 +1,290 @@
+//! Where settings come from: file < environment < flags.
+//!
+//! Environment variables begin with `SEALCAST_`. Kubernetes makes variables of its own for a
+//! service that is called sealcast (`SEALCAST_PORT`, `SEALCAST_SERVICE_HOST`, ...): those are not
+//! taken for settings.
+
+use std::{collections::BTreeMap, path::PathBuf};
+
+use figment::{
+    Figment, Metadata, Profile, Provider,
+    error::Kind,
+    providers::{Data, Format, Toml},
+    value::{Dict, Map, Value},
+};
+
+use super::{ConfigError, raw::RawConfig};
+
+/// What `serve` and the others take from the command line.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct Flags {
+    /// Configuration file (TOML)
+    #[arg(long, value_name = "FILE", env = "SEALCAST_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// Address and port to listen on, for sockets and API
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub listen: Option<String>,
+    /// Address and port of the operations listener (/stats); off without it
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub ops_listen: Option<String>,
+    /// Where the server keeps what must outlive it
+    #[arg(long, value_name = "DIR")]
+    pub state_dir: Option<PathBuf>,
+    /// Development: loopback only, app-id/app-key/app-secret, everybody authorized
+    #[arg(long)]
+    pub dev: bool,
+}
+
+pub struct Source {
+    figment: Figment,
+    dev: bool,
+}
+
+pub const DEV_APP: &str = "app-id";
+
+impl Source {
+    pub fn new(
+        flags: &Flags,
+        environment: impl Iterator<Item = (String, String)>,
+    ) -> Result<Self, ConfigError> {
+        let mut figment = Figment::new();
+        if flags.dev {
+            figment =
+                figment.merge(Layer::new("--dev", [("listen", Value::from("127.0.0.1:6001"))]));
+        }
+        if let Some(path) = &flags.config {
+            // Read here and not by figment, which takes a file that is not there for an empty one.
+            let text = std::fs::read_to_string(path).map_err(|e| {
+                ConfigError(format!("cannot read the configuration file {}: {e}", path.display()))
+            })?;
+            let file = Toml::string(&text);
+            figment = figment.merge(Named { name: path.display().to_string(), file });
+        }
+        let in_file: Vec<String> = app_ids(&figment);
+        figment = with_environment(figment, environment, &in_file)?;
+        if flags.dev && app_ids(&figment).is_empty() {
+            figment = figment.merge(dev_app());
+        }
+        Ok(Self { figment: figment.merge(flag_layer(flags)), dev: flags.dev })
+    }
+
+    pub fn is_dev(&self) -> bool {
+        self.dev
+    }
+
+    pub(super) fn figment(&self) -> &Figment {
+        &self.figment
+    }
+
+    pub(super) fn extract(&self) -> Result<RawConfig, ConfigError> {
+        self.figment.extract().map_err(|errors| {
+            let lines: Vec<String> = errors.into_iter().map(|error| explained(&error)).collect();
+            ConfigError(lines.join("\n"))
+        })
+    }
+}
+
+fn app_ids(figment: &Figment) -> Vec<String> {
+    let apps = figment.find_value("apps").ok().and_then(Value::into_dict);
+    apps.unwrap_or_default().into_keys().collect()
+}
+
+/// A file under its own name, so that errors and `config show` can tell it.
+struct Named {
+    name: String,
+    file: Data<Toml>,
+}
+
+impl Provider for Named {
+    fn metadata(&self) -> Metadata {
+        Metadata::named(self.name.clone())
+    }
+
+    fn data(&self) -> Result<Map<Profile, Dict>, figment::Error> {
+        self.file.data()
+    }
+}
+
+/// Values that come from one named place.
+struct Layer {
+    name: String,
+    values: Dict,
+}
+
+impl Layer {
+    fn new<'a>(
+        name: impl Into<String>,
+        values: impl IntoIterator<Item = (&'a str, Value)>,
+    ) -> Self {
+        let mut dict = Dict::new();
+        values.into_iter().for_each(|(path, value)| insert(&mut dict, path, value));
+        Self { name: name.into(), values: dict }
+    }
+
+    /// A path that is given by its parts, since an app's id may contain dots.
+    fn at(name: impl Into<String>, path: &[&str], value: Value) -> Self {
+        let mut dict = Dict::new();
+        insert_at(&mut dict, path, value);
+        Self { name: name.into(), values: dict }
+    }
+}
+
+fn insert(dict: &mut Dict, path: &str, value: Value) {
+    insert_at(dict, &path.split('.').collect::<Vec<_>>(), value);
+}
+
+fn insert_at(dict: &mut Dict, path: &[&str], value: Value) {
+    match path {
+        [] => {}
+        [name] => {
+            dict.insert((*name).to_owned(), value);
+        }
+        [name, rest @ ..] => {
+            let mut inner = dict.remove(*name).and_then(Value::into_dict).unwrap_or_default();
+            insert_at(&mut inner, rest, value);
+            dict.insert((*name).to_owned(), Value::from(inner));
+        }
+    }
+}
+
+impl Provider for Layer {
+    fn metadata(&self) -> Metadata {
+        Metadata::named(self.name.clone())
+    }
+
+    fn data(&self) -> Result<Map<Profile, Dict>, figment::Error> {
+        Ok(Map::from([(Profile::Default, self.values.clone())]))
+    }
+}
+
+fn dev_app() -> Layer {
+    let text = |text: &str| Value::from(text);
+    let app: BTreeMap<&str, Value> = BTreeMap::from([
+        ("key", text("app-key")),
+        ("secret", text("app-secret")),
+        ("authorizer", text("open")),
+        ("client_events", Value::from(true)),
+        ("subscription_count", Value::from(true)),
+        ("watchlist", Value::from(true)),
+    ]);
+    let app: Dict = app.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
+    Layer::at("--dev", &["apps", DEV_APP], Value::from(app))
+}
+
+fn flag_layer(flags: &Flags) -> Layer {
+    let path = |path: &PathBuf| Value::from(path.display().to_string());
+    let values = [
+        ("listen", flags.listen.clone().map(Value::from)),
+        ("ops_listen", flags.ops_listen.clone().map(Value::from)),
+        ("state_dir", flags.state_dir.as_ref().map(path)),
+    ];
+    Layer::new("flags", values.into_iter().filter_map(|(key, value)| Some((key, value?))))
+}
+
+const PREFIX: &str = "SEALCAST_";
+
+fn with_environment(
+    mut figment: Figment,
+    environment: impl Iterator<Item = (String, String)>,
+    in_file: &[String],
+) -> Result<Figment, ConfigError> {
+    let mut variables: BTreeMap<String, String> =
+        environment.filter(|(name, _)| name.starts_with(PREFIX) && !is_kubernetes(name)).collect();
+    variables.remove("SEALCAST_CONFIG");
+    let id = variables.remove("SEALCAST_APP_ID");
+    for (name, text) in &variables {
+        let setting = name[PREFIX.len()..].to_ascii_lowercase();
+        let app_setting = match setting.strip_prefix("app_") {
+            Some(rest) => Some(rest),
+            None => setting.starts_with("master_key").then_some(&*setting),
+        };
+        let parts: Vec<&str> = match app_setting {
+            Some(rest) => {
+                let mut parts = vec!["apps", app_of(name, id.as_deref(), in_file)?];
+                parts.extend(rest.split("__"));
+                parts
+            }
+            None => setting.split("__").collect(),
+        };
+        let value = parsed(&parts, text);
+        figment = figment.merge(Layer::at(format!("environment variable {name}"), &parts, value));
+    }
+    if let Some(id) = &id {
+        // The id alone makes an app, whose missing key will be told.
+        let empty = Value::from(Dict::new());
+        figment =
+            figment.join(Layer::at("environment variable SEALCAST_APP_ID", &["apps", id], empty));
+    }
+    Ok(figment)
+}
+
+/// Whose settings the `SEALCAST_APP_*` variables are.
+fn app_of<'a>(
+    name: &str,
+    id: Option<&'a str>,
+    in_file: &'a [String],
+) -> Result<&'a str, ConfigError> {
+    match (id, in_file) {
+        (Some(id), _) => Ok(id),
+        (None, [only]) => Ok(only),
+        (None, []) => Err(ConfigError(format!(
+            "{name} is set, but SEALCAST_APP_ID is not: set it to the app's id"
+        ))),
+        (None, several) => Err(ConfigError(format!(
+            "{name} is set and the file has {} apps: set SEALCAST_APP_ID to say which one is meant",
+            several.len()
+        ))),
+    }
+}
+
+/// Texts stay texts where a text is wanted, so that a secret of digits remains one.
+fn parsed(path: &[&str], text: &str) -> Value {
+    const TEXTS: [&str; 9] = [
+        "key",
+        "secret",
+        "master_key",
+        "jwt_secret",
+        "secret_file",
+        "master_key_file",
+        "jwt_secret_file",
+        "path_prefix",
+        "state_dir",
+    ];
+    if path.last().is_some_and(|name| TEXTS.contains(name)) {
+        return Value::from(text);
+    }
+    // What is a number, a truth value or a list in TOML is one here; anything else is a text.
+    let toml = Toml::string(&format!("value = {text}")).data();
+    let value = toml.ok().and_then(|mut data| data.remove(&Profile::Default)?.remove("value"));
+    value.unwrap_or_else(|| Value::from(text))
+}
+
+fn is_kubernetes(name: &str) -> bool {
+    name.starts_with("SEALCAST_PORT") || name.starts_with("SEALCAST_SERVICE_")
+}
+
+fn explained(error: &figment::Error) -> String {
+    let at = error.metadata.as_ref().map(|m| format!(" ({})", m.name)).unwrap_or_default();
+    let path = error.path.join(".");
+    match &error.kind {
+        Kind::UnknownField(name, known) => {
+            let nearest = known.iter().max_by(|a, b| {
+                strsim::jaro_winkler(a, name).total_cmp(&strsim::jaro_winkler(b, name))
+            });
+            let section =
+                error.path.split_last().map(|(_, rest)| rest.join(".")).filter(|s| !s.is_empty());
+            let place = section.map(|s| format!(" in [{s}]")).unwrap_or_default();
+            let hint = nearest.map(|n| format!(": did you mean \"{n}\"?")).unwrap_or_default();
+            format!("unknown setting \"{name}\"{place}{hint}{at}")
+        }
+        // The value is not repeated: it might be a secret in the wrong place.
+        Kind::InvalidType(_, expected) | Kind::InvalidValue(_, expected) => {
+            format!("\"{path}\" must be {expected}{at}")
+        }
+        Kind::UnknownVariant(_, known) => {
+            format!("\"{path}\" must be one of {}{at}", known.join(", "))
+        }
+        kind if path.is_empty() => format!("{kind}{at}"),
+        kind => format!("\"{path}\": {kind}{at}"),
+    }
+}

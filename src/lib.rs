@@ -1,0 +1,32 @@
+//! Sealcast: a Pusher-compatible WebSocket server that seals encrypted channels itself.
+//!
+//! Modules, from the inside out; each knows only those above it:
+//!
+//! * [`ids`], [`channel`], [`pattern`], [`limits`], [`presence`], [`crypto`]: the domain, as plain
+//!   data structures.
+//! * [`protocol`]: the wire, frames in and frames out, without I/O.
+//! * [`auth`]: who may join what, for the auth endpoints.
+//! * [`app`]: one application with everything that it is allowed.
+//! * [`hub`]: delivery: directory, mailboxes, and one shard of sockets for each worker thread.
+//! * [`engine`]: the verbs: subscribe, publish, sign in, ...
+//! * [`session`]: one connection's conversation.
+//! * [`web`]: the edge, the only place that knows actix.
+//! * [`config`], [`cli`]: how the server is told what to be.
+//!
+//! `ARCHITECTURE.md` follows one event and one subscription through them.
+
+pub mod app;
+pub mod auth;
+pub mod channel;
+pub mod cli;
+pub mod config;
+pub mod crypto;
+pub mod engine;
+pub mod hub;
+pub mod ids;
+pub mod limits;
+pub mod pattern;
+pub mod presence;
+pub mod protocol;
+pub mod session;
+pub mod web;

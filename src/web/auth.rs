@@ -1,0 +1,298 @@
+//! The authorization endpoints that clients call (PROTOCOL 10), served by this server itself.
+
+use std::{collections::HashMap, sync::Arc};
+
+use actix_web::{
+    HttpRequest, HttpResponse,
+    http::{StatusCode, header},
+    web,
+};
+use serde::Serialize;
+
+use super::{
+    cors,
+    error::ApiError,
+    query::Query,
+    verify::{json, read_body, worker},
+    worker::Worker,
+};
+use crate::{
+    auth::{Credentials, Denied, Identity},
+    channel::{Access, Channel},
+    engine::Tenant,
+    ids::SocketId,
+    presence::Member,
+};
+
+pub fn routes(config: &mut web::ServiceConfig) {
+    for path in
+        ["/apps/{app}/auth/channel", "/pusher/auth", "/jetsocket/auth", "/broadcasting/auth"]
+    {
+        config.service(resource(path).route(web::post().to(channel)));
+    }
+    for path in [
+        "/apps/{app}/auth/user",
+        "/pusher/user-auth",
+        "/jetsocket/user-auth",
+        "/broadcasting/user-auth",
+    ] {
+        config.service(resource(path).route(web::post().to(user)));
+    }
+}
+
+fn resource(path: &str) -> actix_web::Resource {
+    web::resource(path)
+        .route(web::route().guard(actix_web::guard::Options()).to(preflight))
+        .default_service(web::to(method_not_allowed))
+}
+
+async fn method_not_allowed() -> HttpResponse {
+    HttpResponse::MethodNotAllowed().insert_header((header::ALLOW, "POST")).json(HashMap::from([
+        ("error", "Authorization is asked for with POST (transport \"ajax\"); JSONP is not served"),
+        ("code", "method_not_allowed"),
+    ]))
+}
+
+async fn preflight(request: HttpRequest) -> HttpResponse {
+    let worker = worker(&request);
+    let named = request.match_info().get("app").map(|id| worker.engine.tenants.by_id(id).cloned());
+    let tenants = worker.engine.tenants.iter();
+    let candidates = tenants.filter(|tenant| match &named {
+        Some(named) => named.as_ref().is_some_and(|named| Arc::ptr_eq(named, tenant)),
+        None => true,
+    });
+    cors::preflight(&request, candidates.map(|tenant| &tenant.app.origins))
+}
+
+async fn channel(request: HttpRequest, payload: web::Payload) -> Result<HttpResponse, ApiError> {
+    let asked = Asked::read(&request, payload).await?;
+    let answer = authorize_channel(&asked).await;
+    Ok(asked.answer(&request, answer))
+}
+
+async fn user(request: HttpRequest, payload: web::Payload) -> Result<HttpResponse, ApiError> {
+    let asked = Asked::read(&request, payload).await?;
+    let answer = authorize_user(&asked).await;
+    Ok(asked.answer(&request, answer))
+}
+
+/// What a client asks, from a form or from JSON, and of which application.
+struct Asked {
+    tenant: Arc<Tenant>,
+    fields: HashMap<String, String>,
+    credentials: Credentials,
+}
+
+impl Asked {
+    async fn read(request: &HttpRequest, payload: web::Payload) -> Result<Self, ApiError> {
+        let worker = worker(request);
+        let body = read_body(request, payload, worker.settings.http_body_bytes).await?;
+        let is_json = request.headers().get(header::CONTENT_TYPE).and_then(|t| t.to_str().ok());
+        let is_json = is_json
+            .is_some_and(|t| t.trim_start().to_ascii_lowercase().starts_with("application/json"));
+        let mut fields = if is_json { json_fields(&body)? } else { form_fields(&body)? };
+        let query = Query::parse(request.query_string());
+        let tenant = chosen_app(
+            &worker,
+            request,
+            fields.get("app_key").map(String::as_str).or(query.first("app_key")),
+        )?;
+        let bearer =
+            request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+        let bearer = bearer.and_then(|value| {
+            let (scheme, token) = value.split_once(' ')?;
+            scheme.eq_ignore_ascii_case("bearer").then(|| token.trim().to_owned())
+        });
+        let mut claimed = |name| fields.remove(name).filter(|value| !value.is_empty());
+        let credentials = Credentials {
+            bearer,
+            claimed_user_id: claimed("user_id"),
+            claimed_user_info: claimed("user_info"),
+        };
+        Ok(Self { tenant, fields, credentials })
+    }
+
+    fn field(&self, name: &str) -> Result<&str, ApiError> {
+        let missing =
+            || ApiError::bad_request("missing_parameter", format!("Missing parameter: {name}"));
+        self.fields
+            .get(name)
+            .map(String::as_str)
+            .filter(|value| !value.is_empty())
+            .ok_or_else(missing)
+    }
+
+    fn socket_id(&self) -> Result<SocketId, ApiError> {
+        self.field("socket_id")?.parse().map_err(|e: crate::ids::InvalidSocketId| {
+            ApiError::bad_request("invalid_socket_id", e.to_string())
+        })
+    }
+
+    /// Secrets stand in it, so it must not be kept anywhere on its way.
+    fn answer(
+        &self,
+        request: &HttpRequest,
+        answer: Result<impl Serialize, ApiError>,
+    ) -> HttpResponse {
+        let (status, body) = match &answer {
+            Ok(grant) => (StatusCode::OK, serde_json::to_vec(grant).ok()),
+            Err(error) => (actix_web::ResponseError::status_code(error), None),
+        };
+        let mut response = HttpResponse::build(status);
+        response.insert_header((header::CACHE_CONTROL, "no-store"));
+        cors::allow(&mut response, request, &self.tenant.app.origins);
+        match (answer, body) {
+            (Ok(_), Some(body)) => response.content_type("application/json").body(body),
+            (Ok(_), None) => HttpResponse::InternalServerError().finish(),
+            (Err(error), _) => response.json(error.body()),
+        }
+    }
+}
+
+/// By the path, by `app_key`, or the only one there is.
+fn chosen_app(
+    worker: &Worker,
+    request: &HttpRequest,
+    key: Option<&str>,
+) -> Result<Arc<Tenant>, ApiError> {
+    let tenants = &worker.engine.tenants;
+    let found = match (request.match_info().get("app"), key) {
+        (Some(id), _) => tenants.by_id(id).ok_or_else(|| format!("There is no app {id} here")),
+        (None, Some(key)) => {
+            tenants.by_key(key).ok_or_else(|| "There is no app with this app_key here".to_owned())
+        }
+        (None, None) => tenants.only().ok_or_else(|| {
+            "There are several apps here: add the parameter app_key, or use /apps/{id}/auth/..."
+                .to_owned()
+        }),
+    };
+    let tenant = found.map_err(|message| ApiError::not_found("unknown_app", message))?;
+    if !tenant.app.enabled {
+        return Err(ApiError::forbidden("app_disabled", "The app is disabled"));
+    }
+    Ok(tenant.clone())
+}
+
+fn form_fields(body: &[u8]) -> Result<HashMap<String, String>, ApiError> {
+    let text = std::str::from_utf8(body)
+        .map_err(|_| ApiError::bad_request("invalid_form", "The form is not UTF-8"))?;
+    let mut fields = HashMap::new();
+    for (name, value) in Query::parse(text).iter() {
+        if fields.insert(name.to_owned(), value.to_owned()).is_some() {
+            let message = format!("The parameter {name} is given twice");
+            return Err(ApiError::bad_request("duplicate_parameter", message));
+        }
+    }
+    Ok(fields)
+}
+
+/// Strings as they are; anything else as its JSON text.
+fn json_fields(body: &[u8]) -> Result<HashMap<String, String>, ApiError> {
+    let fields: HashMap<String, serde_json::Value> = json(body)?;
+    let text = |value: serde_json::Value| match value {
+        serde_json::Value::String(text) => text,
+        other => other.to_string(),
+    };
+    Ok(fields.into_iter().filter(|(_, v)| !v.is_null()).map(|(k, v)| (k, text(v))).collect())
+}
+
+#[derive(Serialize)]
+struct ChannelGrant {
+    auth: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    channel_data: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    shared_secret: Option<String>,
+}
+
+#[derive(Serialize)]
+struct UserGrant {
+    auth: String,
+    user_data: String,
+}
+
+/// The decision first, the secret after it.
+async fn authorize_channel(asked: &Asked) -> Result<ChannelGrant, ApiError> {
+    let app = &asked.tenant.app;
+    let socket_id = asked.socket_id()?;
+    let channel = Channel::parse(asked.field("channel_name")?, app.limits.channel_name_bytes)?;
+    if matches!(channel.access(), Access::Public | Access::User | Access::Watch) {
+        let message = format!("{channel} is joined without authorization");
+        return Err(ApiError::bad_request("no_authorization_needed", message));
+    }
+    let identity = app.authorizer.channel(&asked.credentials, socket_id, &channel).await?;
+    let channel_data = identity.map(|identity| channel_data(app, &identity)).transpose()?;
+    let shared_secret = match channel.access() {
+        Access::Encrypted => Some(shared_secret(app, &channel)?),
+        _ => None,
+    };
+    let mut signed = format!("{socket_id}:{channel}");
+    if let Some(data) = &channel_data {
+        signed.push(':');
+        signed.push_str(data);
+    }
+    Ok(ChannelGrant { auth: app.auth(&[signed.as_bytes()]), channel_data, shared_secret })
+}
+
+fn shared_secret(app: &crate::app::App, channel: &Channel) -> Result<String, ApiError> {
+    let secret = app.shared_secret(channel).ok_or_else(|| {
+        ApiError::forbidden(
+            "blind_channel",
+            format!("{channel} is relayed blindly and this server has no key for it: its shared_secret comes from the auth endpoint of your own backend"),
+        )
+    })?;
+    Ok(secret.to_base64().to_string())
+}
+
+fn channel_data(app: &crate::app::App, identity: &Identity) -> Result<String, ApiError> {
+    #[derive(Serialize)]
+    struct ChannelData<'a> {
+        user_id: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        user_info: &'a Option<serde_json::Value>,
+    }
+    let data = ChannelData { user_id: &identity.user_id, user_info: &identity.user_info };
+    let data = serde_json::to_string(&data).map_err(unwritable)?;
+    // Refused here, where the page is told why, and not on the socket.
+    Member::parse(&data, app.member_limits())
+        .map_err(|e| ApiError::bad_request("invalid_member", e.to_string()))?;
+    Ok(data)
+}
+
+async fn authorize_user(asked: &Asked) -> Result<UserGrant, ApiError> {
+    let app = &asked.tenant.app;
+    let socket_id = asked.socket_id()?;
+    let identity = app.authorizer.user(&asked.credentials).await?;
+    crate::engine::users::check_user_id(&identity.user_id, app.limits.user_id_chars).map_err(
+        |e| ApiError::bad_request("invalid_user_id", format!("The user id cannot be used: {e}")),
+    )?;
+    #[derive(Serialize)]
+    struct UserData<'a> {
+        id: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        user_info: &'a Option<serde_json::Value>,
+        #[serde(skip_serializing_if = "<[String]>::is_empty")]
+        watchlist: &'a [String],
+    }
+    let data = UserData {
+        id: &identity.user_id,
+        user_info: &identity.user_info,
+        watchlist: &identity.watchlist,
+    };
+    let user_data = serde_json::to_string(&data).map_err(unwritable)?;
+    let signed = format!("{socket_id}::user::{user_data}");
+    Ok(UserGrant { auth: app.auth(&[signed.as_bytes()]), user_data })
+}
+
+fn unwritable(error: serde_json::Error) -> ApiError {
+    ApiError::bad_request("invalid_user_info", error.to_string())
+}
+
+impl From<Denied> for ApiError {
+    fn from(denied: Denied) -> Self {
+        match denied {
+            Denied::Unauthenticated(message) => Self::unauthorized("unauthenticated", message),
+            Denied::Forbidden(message) => Self::forbidden("forbidden", message),
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! What the API tells of channels (PROTOCOL 7.4 to 7.6).
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use actix_web::{HttpResponse, web};
+
+use super::{error::ApiError, verify::Signed};
+use crate::{
+    channel::{Access, Channel},
+    engine::queries::{Attributes, ChannelInfo},
+};
+
+fn asked(signed: &Signed) -> Attributes {
+    Attributes::parse(&signed.query.list("info").join(","))
+}
+
+pub async fn list(signed: Signed) -> Result<HttpResponse, ApiError> {
+    let prefix = signed.query.first("filter_by_prefix").unwrap_or_default();
+    let asked = asked(&signed);
+    if asked.user_count && !prefix.starts_with("presence-") {
+        return Err(ApiError::bad_request(
+            "invalid_info",
+            "user_count is an attribute of presence channels: add filter_by_prefix=presence-",
+        ));
+    }
+    let channels: BTreeMap<Arc<str>, ChannelInfo> = signed
+        .tenant
+        .channels(prefix, asked)
+        .into_iter()
+        .map(|(channel, info)| (channel.name().clone(), info))
+        .collect();
+    Ok(HttpResponse::Ok().json(BTreeMap::from([("channels", channels)])))
+}
+
+fn named(signed: &Signed, path: web::Path<(String, String)>) -> Result<Channel, ApiError> {
+    Ok(Channel::parse(&path.into_inner().1, signed.tenant.app.limits.channel_name_bytes)?)
+}
+
+pub async fn show(
+    signed: Signed,
+    path: web::Path<(String, String)>,
+) -> Result<HttpResponse, ApiError> {
+    let channel = named(&signed, path)?;
+    let asked = asked(&signed);
+    if asked.user_count && channel.access() != Access::Presence {
+        return Err(ApiError::bad_request(
+            "invalid_info",
+            "user_count is an attribute of presence channels",
+        ));
+    }
+    let occupied = channel.is_listed() && signed.tenant.is_occupied(&channel);
+    let info = signed.tenant.attributes(&channel, asked);
+    Ok(HttpResponse::Ok().json(ChannelInfo { occupied: Some(occupied), ..info }))
+}
+
+#[derive(serde::Serialize)]
+struct User {
+    id: String,
+}
+
+pub async fn users(
+    signed: Signed,
+    path: web::Path<(String, String)>,
+) -> Result<HttpResponse, ApiError> {
+    let channel = named(&signed, path)?;
+    if channel.access() != Access::Presence {
+        return Err(ApiError::bad_request(
+            "not_a_presence_channel",
+            "Only presence channels have users",
+        ));
+    }
+    let users: Vec<User> =
+        signed.tenant.users(&channel).into_iter().map(|id| User { id }).collect();
+    Ok(HttpResponse::Ok().json(BTreeMap::from([("users", users)])))
+}

@@ -1,0 +1,45 @@
+//! Cross-origin calls of the auth endpoints: exact origins, per application.
+//!
+//! Not a middleware, because which origins are allowed depends on the application, and that stands
+//! in the body.
+
+use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, http::header};
+
+use crate::app::Origins;
+
+fn origin(request: &HttpRequest) -> Option<&str> {
+    request.headers().get(header::ORIGIN).and_then(|origin| origin.to_str().ok())
+}
+
+/// Lets the page read the answer, if its origin is listed.
+pub fn allow(response: &mut HttpResponseBuilder, request: &HttpRequest, origins: &Origins) {
+    response.append_header((header::VARY, "Origin"));
+    if let Some(origin) = origin(request).filter(|origin| origins.lists(origin)) {
+        response.insert_header((header::ACCESS_CONTROL_ALLOW_ORIGIN, origin));
+        response.insert_header((header::ACCESS_CONTROL_ALLOW_CREDENTIALS, "true"));
+    }
+}
+
+/// Seconds for which a browser need not ask again.
+const PREFLIGHT_AGE: &str = "600";
+
+/// The question before the call has no body, so it is answered for all the applications that the
+/// call may turn out to be for; the call itself is then judged by its own.
+pub fn preflight<'a>(
+    request: &HttpRequest,
+    mut candidates: impl Iterator<Item = &'a Origins>,
+) -> HttpResponse {
+    let mut response = HttpResponse::NoContent();
+    response.append_header((header::VARY, "Origin"));
+    let listed = origin(request).filter(|origin| candidates.any(|origins| origins.lists(origin)));
+    if let Some(origin) = listed {
+        response.insert_header((header::ACCESS_CONTROL_ALLOW_ORIGIN, origin));
+        response.insert_header((header::ACCESS_CONTROL_ALLOW_CREDENTIALS, "true"));
+        response.insert_header((header::ACCESS_CONTROL_ALLOW_METHODS, "POST"));
+        response.insert_header((header::ACCESS_CONTROL_MAX_AGE, PREFLIGHT_AGE));
+        if let Some(asked) = request.headers().get(header::ACCESS_CONTROL_REQUEST_HEADERS) {
+            response.insert_header((header::ACCESS_CONTROL_ALLOW_HEADERS, asked.clone()));
+        }
+    }
+    response.finish()
+}

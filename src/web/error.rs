@@ -1,0 +1,121 @@
+//! What the HTTP API answers when it refuses: `{"error": sentence, "code": stable_name}`.
+
+use std::fmt;
+
+use actix_web::{HttpRequest, HttpResponse, ResponseError, http::StatusCode, http::header};
+
+use crate::{channel::InvalidChannel, crypto::sealer::SealError, engine::publish::PublishError};
+
+#[derive(Debug)]
+pub struct ApiError {
+    status: StatusCode,
+    code: &'static str,
+    message: String,
+    /// How large something was, and how large it may be.
+    sizes: Option<(usize, usize)>,
+}
+
+#[derive(serde::Serialize)]
+pub struct Body<'a> {
+    error: &'a str,
+    code: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    size: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    limit: Option<usize>,
+}
+
+impl ApiError {
+    fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
+        Self { status, code, message: message.into(), sizes: None }
+    }
+
+    pub fn body(&self) -> Body<'_> {
+        Body {
+            error: &self.message,
+            code: self.code,
+            size: self.sizes.map(|(size, _)| size),
+            limit: self.sizes.map(|(_, limit)| limit),
+        }
+    }
+
+    pub fn bad_request(code: &'static str, message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, code, message)
+    }
+
+    pub fn unauthorized(code: &'static str, message: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, code, message)
+    }
+
+    pub fn forbidden(code: &'static str, message: impl Into<String>) -> Self {
+        Self::new(StatusCode::FORBIDDEN, code, message)
+    }
+
+    pub fn not_found(code: &'static str, message: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, code, message)
+    }
+
+    pub fn too_large(
+        code: &'static str,
+        message: impl Into<String>,
+        size: usize,
+        limit: usize,
+    ) -> Self {
+        let error = Self::new(StatusCode::PAYLOAD_TOO_LARGE, code, message);
+        Self { sizes: Some((size, limit)), ..error }
+    }
+}
+
+impl fmt::Display for ApiError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl ResponseError for ApiError {
+    fn status_code(&self) -> StatusCode {
+        self.status
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        let mut response = HttpResponse::build(self.status);
+        if self.status == StatusCode::SERVICE_UNAVAILABLE {
+            response.insert_header((header::RETRY_AFTER, "1"));
+        }
+        response.json(self.body())
+    }
+}
+
+impl From<InvalidChannel> for ApiError {
+    fn from(error: InvalidChannel) -> Self {
+        Self::bad_request("invalid_channel", error.to_string())
+    }
+}
+
+impl From<PublishError> for ApiError {
+    fn from(error: PublishError) -> Self {
+        let message = error.to_string();
+        let (status, code) = match error {
+            PublishError::Seal { error, .. } => match error {
+                SealError::Plaintext => {
+                    (StatusCode::UNPROCESSABLE_ENTITY, "plaintext_on_encrypted_channel")
+                }
+                SealError::DoesNotOpen => {
+                    (StatusCode::UNPROCESSABLE_ENTITY, "envelope_does_not_open")
+                }
+                SealError::NoRandomness => (StatusCode::SERVICE_UNAVAILABLE, "no_randomness"),
+            },
+            PublishError::EnvelopeForSeveral => {
+                (StatusCode::BAD_REQUEST, "envelope_for_several_channels")
+            }
+            PublishError::Mixed => (StatusCode::BAD_REQUEST, "mixed_channels"),
+            PublishError::Overloaded => (StatusCode::SERVICE_UNAVAILABLE, "overloaded"),
+        };
+        Self::new(status, code, message)
+    }
+}
+
+pub async fn not_found(request: HttpRequest) -> Result<HttpResponse, ApiError> {
+    let message = format!("There is nothing at {} {}", request.method(), request.path());
+    Err(ApiError::not_found("not_found", message))
+}

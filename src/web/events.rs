@@ -1,0 +1,278 @@
+//! Triggers: `POST /events`, `/batch_events` and the older per-channel form (PROTOCOL 7.2, 7.3, 7.8).
+
+use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
+
+use actix_web::{HttpResponse, web};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::{
+    error::ApiError,
+    verify::{Signed, json},
+};
+use crate::{
+    channel::{Access, Channel},
+    crypto::sealer::{envelope_bytes, has_envelope_shape},
+    engine::{
+        Tenant,
+        publish::Event,
+        queries::{Attributes, ChannelInfo},
+    },
+    ids::SocketId,
+    limits::Limits,
+    protocol::dialect::is_reserved,
+};
+
+#[derive(Deserialize, Default)]
+struct Trigger<'a> {
+    #[serde(borrow, default)]
+    name: Option<Cow<'a, str>>,
+    /// Kept raw, so that "not a string" gets an answer of its own.
+    #[serde(borrow, default)]
+    data: Option<&'a RawValue>,
+    #[serde(default)]
+    channel: Option<String>,
+    #[serde(default)]
+    channels: Option<Vec<String>>,
+    #[serde(default)]
+    socket_id: Option<String>,
+    #[serde(default)]
+    info: Option<String>,
+    #[serde(default)]
+    allow_mixed: bool,
+}
+
+#[derive(Deserialize)]
+struct Batch<'a> {
+    #[serde(borrow)]
+    batch: Vec<Trigger<'a>>,
+}
+
+/// A trigger whose names have been parsed and whose sizes have been checked.
+struct Parsed<'a> {
+    name: Cow<'a, str>,
+    data: Cow<'a, str>,
+    channels: Vec<Channel>,
+    except: Option<SocketId>,
+    info: Attributes,
+    allow_mixed: bool,
+}
+
+pub async fn trigger(signed: Signed) -> Result<HttpResponse, ApiError> {
+    let limits = &signed.tenant.app.limits;
+    let mut trigger: Trigger<'_> =
+        if signed.body.is_empty() { Trigger::default() } else { json(&signed.body)? };
+    let from_query = fill_from_query(&mut trigger, &signed);
+    let parsed = parse(trigger, from_query, limits)?;
+    let prepared = signed.engine().prepare(&signed.tenant, vec![event(&parsed)])?;
+    signed.engine().publish(&signed.tenant, prepared);
+    if parsed.info.is_empty() {
+        return Ok(empty());
+    }
+    let channels: BTreeMap<Arc<str>, ChannelInfo> = parsed
+        .channels
+        .iter()
+        .map(|channel| (channel.name().clone(), signed.tenant.attributes(channel, parsed.info)))
+        .collect();
+    Ok(HttpResponse::Ok().json(BTreeMap::from([("channels", channels)])))
+}
+
+pub async fn trigger_batch(signed: Signed) -> Result<HttpResponse, ApiError> {
+    let limits = &signed.tenant.app.limits;
+    let Batch { batch } = json(&signed.body)?;
+    if batch.is_empty() || batch.len() > limits.batch_events {
+        let message = format!(
+            "A batch holds 1 to {} events, this one holds {}",
+            limits.batch_events,
+            batch.len()
+        );
+        return Err(ApiError::bad_request("invalid_batch", message));
+    }
+    let parsed = batch
+        .into_iter()
+        .enumerate()
+        .map(|(index, trigger)| parse_item(index, trigger, limits))
+        .collect::<Result<Vec<_>, _>>()?;
+    let prepared = signed.engine().prepare(&signed.tenant, parsed.iter().map(event).collect())?;
+    signed.engine().publish(&signed.tenant, prepared);
+    if parsed.iter().all(|item| item.info.is_empty()) {
+        return Ok(empty());
+    }
+    let infos: Vec<ChannelInfo> =
+        parsed.iter().map(|item| first_info(&signed.tenant, item)).collect();
+    Ok(HttpResponse::Ok().json(BTreeMap::from([("batch", infos)])))
+}
+
+/// The older form: the body is the data, the rest stands in the URL.
+pub async fn trigger_raw(
+    signed: Signed,
+    path: web::Path<(String, String)>,
+) -> Result<HttpResponse, ApiError> {
+    let data = std::str::from_utf8(&signed.body)
+        .map_err(|_| ApiError::bad_request("invalid_data", "The body is not UTF-8"))?;
+    let owned = |name| signed.query.first(name).map(str::to_owned);
+    let trigger = Trigger {
+        name: owned("name").map(Cow::Owned),
+        channel: Some(path.into_inner().1),
+        socket_id: owned("socket_id"),
+        ..Trigger::default()
+    };
+    let parsed = parse(trigger, Some(data.into()), &signed.tenant.app.limits)?;
+    let prepared = signed.engine().prepare(&signed.tenant, vec![event(&parsed)])?;
+    signed.engine().publish(&signed.tenant, prepared);
+    Ok(HttpResponse::Accepted().json(serde_json::Map::new()))
+}
+
+fn empty() -> HttpResponse {
+    HttpResponse::Ok().content_type("application/json").body("{}")
+}
+
+fn first_info(tenant: &Tenant, item: &Parsed<'_>) -> ChannelInfo {
+    item.channels
+        .first()
+        .map_or_else(ChannelInfo::default, |channel| tenant.attributes(channel, item.info))
+}
+
+fn event<'a>(parsed: &'a Parsed<'a>) -> Event<'a> {
+    Event {
+        name: &parsed.name,
+        data: &parsed.data,
+        channels: parsed.channels.clone(),
+        except: parsed.except,
+        allow_mixed: parsed.allow_mixed,
+    }
+}
+
+/// Parameters in the URL instead of the body are deprecated, and legal. Returns the data, if the
+/// URL has it.
+fn fill_from_query<'a>(trigger: &mut Trigger<'_>, signed: &'a Signed) -> Option<Cow<'a, str>> {
+    let owned = |name| signed.query.first(name).map(str::to_owned);
+    trigger.name = trigger.name.take().or_else(|| owned("name").map(Cow::Owned));
+    trigger.socket_id = trigger.socket_id.take().or_else(|| owned("socket_id"));
+    trigger.info = trigger.info.take().or_else(|| {
+        let list = signed.query.list("info");
+        (!list.is_empty()).then(|| list.join(","))
+    });
+    if trigger.channel.is_none() && trigger.channels.is_none() {
+        trigger.channel = owned("channel");
+        let list = signed.query.list("channels");
+        trigger.channels =
+            (!list.is_empty()).then(|| list.into_iter().map(str::to_owned).collect());
+    }
+    signed.query.first("data").filter(|_| trigger.data.is_none()).map(Cow::Borrowed)
+}
+
+fn parse_item<'a>(
+    index: usize,
+    item: Trigger<'a>,
+    limits: &Limits,
+) -> Result<Parsed<'a>, ApiError> {
+    if item.channels.is_some() {
+        let message = format!(
+            "Event {index} of the batch has channels; in a batch each event has one channel"
+        );
+        return Err(ApiError::bad_request("invalid_batch", message));
+    }
+    parse(item, None, limits)
+}
+
+/// `data`: where it did not come in the trigger itself.
+fn parse<'a>(
+    trigger: Trigger<'a>,
+    data: Option<Cow<'a, str>>,
+    limits: &Limits,
+) -> Result<Parsed<'a>, ApiError> {
+    let name = parse_name(trigger.name, limits)?;
+    let data = data.map_or_else(|| parse_data(trigger.data), Ok)?;
+    let channels = parse_channels(trigger.channel, trigger.channels, limits)?;
+    check_size(&data, &channels, limits)?;
+    let except = trigger.socket_id.filter(|id| !id.is_empty()).map(|id| id.parse());
+    Ok(Parsed {
+        name,
+        data,
+        channels,
+        except: except.transpose().map_err(|e: crate::ids::InvalidSocketId| {
+            ApiError::bad_request("invalid_socket_id", e.to_string())
+        })?,
+        info: Attributes::parse(trigger.info.as_deref().unwrap_or_default()),
+        allow_mixed: trigger.allow_mixed,
+    })
+}
+
+fn parse_name<'a>(name: Option<Cow<'a, str>>, limits: &Limits) -> Result<Cow<'a, str>, ApiError> {
+    let invalid = |message: String| ApiError::bad_request("invalid_event_name", message);
+    let name = name
+        .filter(|name| !name.is_empty())
+        .ok_or_else(|| invalid("The event's name is missing".into()))?;
+    let length = name.chars().count();
+    if length > limits.event_name_chars {
+        let limit = limits.event_name_chars;
+        return Err(invalid(format!(
+            "The event's name is {length} characters long, the limit is {limit}"
+        )));
+    }
+    if is_reserved(&name) {
+        return Err(invalid(
+            "Event names that begin with pusher: or pusher_internal: belong to the protocol".into(),
+        ));
+    }
+    Ok(name)
+}
+
+fn parse_data(data: Option<&RawValue>) -> Result<Cow<'_, str>, ApiError> {
+    let invalid = |message| ApiError::bad_request("invalid_data", message);
+    let raw = data.ok_or_else(|| invalid("The event's data is missing"))?;
+    #[derive(Deserialize)]
+    struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+    serde_json::from_str(raw.get()).map(|Text(text)| text).map_err(|_| {
+        invalid("The event's data must be a string: send structures as JSON text in a string")
+    })
+}
+
+fn parse_channels(
+    one: Option<String>,
+    many: Option<Vec<String>>,
+    limits: &Limits,
+) -> Result<Vec<Channel>, ApiError> {
+    let invalid = |message: String| ApiError::bad_request("invalid_channels", message);
+    let names: Vec<String> = match (one, many) {
+        (Some(_), Some(_)) => return Err(invalid("Give channel or channels, not both".into())),
+        (Some(one), None) => vec![one],
+        (None, Some(many)) => many,
+        (None, None) => Vec::new(),
+    };
+    let limit = limits.channels_per_event;
+    if names.is_empty() || names.len() > limit {
+        return Err(invalid(format!(
+            "An event goes to 1 to {limit} channels, this one names {}",
+            names.len()
+        )));
+    }
+    let mut channels: Vec<Channel> = Vec::with_capacity(names.len());
+    for name in names {
+        let channel = Channel::parse(&name, limits.channel_name_bytes)?;
+        if !channels.contains(&channel) {
+            channels.push(channel);
+        }
+    }
+    Ok(channels)
+}
+
+/// The limit is one of plaintext: what an SDK has sealed already may be as large as its plaintext
+/// of that size becomes.
+fn check_size(data: &str, channels: &[Channel], limits: &Limits) -> Result<(), ApiError> {
+    let encrypted = channels.iter().any(|c| c.access() == Access::Encrypted);
+    let limit = if data.len() > limits.event_bytes && encrypted && has_envelope_shape(data) {
+        envelope_bytes(limits.event_bytes)
+    } else {
+        limits.event_bytes
+    };
+    if data.len() <= limit {
+        return Ok(());
+    }
+    let size = data.len();
+    let message = format!(
+        "The data content of this event exceeds the allowed maximum ({limit} bytes): it is {size} bytes (limits.event_bytes)"
+    );
+    Err(ApiError::too_large("event_too_large", message, size, limit))
+}

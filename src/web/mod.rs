@@ -1,0 +1,48 @@
+//! The edge: the only place that knows actix.
+
+pub mod auth;
+mod channels;
+mod cors;
+mod error;
+mod events;
+mod ops;
+mod query;
+mod server;
+mod socket;
+mod upgrade;
+mod users;
+mod verify;
+mod worker;
+
+pub use server::{Listeners, serve};
+
+use actix_web::web;
+
+/// What handlers and sockets need of the configuration.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Empty, or `/something`: in front of every path.
+    pub path_prefix: String,
+    pub strict_protocol: bool,
+    pub activity_timeout: std::time::Duration,
+    pub pong_timeout: std::time::Duration,
+    pub message_bytes: usize,
+    pub outbox_bytes: usize,
+    pub http_body_bytes: usize,
+}
+
+fn routes(config: &mut web::ServiceConfig) {
+    config
+        .route("/health", web::get().to(ops::health))
+        .route("/apps/{app}/events", web::post().to(events::trigger))
+        .route("/apps/{app}/batch_events", web::post().to(events::trigger_batch))
+        .route("/apps/{app}/channels", web::get().to(channels::list))
+        .route("/apps/{app}/channels/{channel}", web::get().to(channels::show))
+        .route("/apps/{app}/channels/{channel}/users", web::get().to(channels::users))
+        .route("/apps/{app}/channels/{channel}/events", web::post().to(events::trigger_raw))
+        .route("/apps/{app}/users/{user}/terminate_connections", web::post().to(users::terminate))
+        // Where the official Python SDK sends it (PROTOCOL 5.4).
+        .route("/users/{user}/terminate_connections", web::post().to(users::terminate))
+        .configure(auth::routes)
+        .default_service(web::to(error::not_found));
+}

@@ -1,0 +1,154 @@
+//! Binding, starting the workers, and stopping.
+
+use std::{
+    cell::RefCell,
+    io,
+    net::{SocketAddr, TcpListener},
+    rc::Rc,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use actix_codec::Framed;
+use actix_http::{HttpService, Request, h1};
+use actix_rt::net::TcpStream;
+use actix_server::{Server, ServerHandle};
+use actix_service::{IntoServiceFactory, ServiceFactoryExt, fn_service, map_config};
+use actix_web::{App, dev::AppConfig, web};
+
+use super::{Settings, ops, routes, upgrade::take_over, worker::Worker};
+use crate::engine::Engine;
+
+/// Sockets that are bound already, so that a port that is taken is told before anything starts.
+pub struct Listeners {
+    public: TcpListener,
+    operations: Option<TcpListener>,
+}
+
+const BACKLOG: i32 = 4096;
+/// Longer than the pauses of a backend that triggers now and then, so that it keeps its connection.
+const KEEP_ALIVE: Duration = Duration::from_secs(75);
+/// For the whole head of a request: half-open connections are not waited for.
+const HEAD_DEADLINE: Duration = Duration::from_secs(5);
+/// Sockets leave the count of the server when they are taken over; this bounds HTTP connections.
+const HTTP_CONNECTIONS: usize = 200_000;
+/// How long connections have at shutdown to read their close frame and to answer it.
+const DRAIN_DEADLINE: Duration = Duration::from_secs(5);
+
+impl Listeners {
+    pub fn bind(public: SocketAddr, operations: Option<SocketAddr>) -> io::Result<Self> {
+        Ok(Self { public: bind(public)?, operations: operations.map(bind).transpose()? })
+    }
+
+    pub fn public(&self) -> io::Result<SocketAddr> {
+        self.public.local_addr()
+    }
+
+    pub fn operations(&self) -> io::Result<Option<SocketAddr>> {
+        self.operations.as_ref().map(TcpListener::local_addr).transpose()
+    }
+}
+
+fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    use socket2::{Domain, Protocol, Socket, Type};
+    let explain = |error: io::Error| {
+        io::Error::new(error.kind(), format!("cannot listen on {address}: {error}"))
+    };
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into()).map_err(explain)?;
+    socket.listen(BACKLOG).map_err(explain)?;
+    let listener: TcpListener = socket.into();
+    listener.set_nonblocking(true)?;
+    Ok(listener)
+}
+
+thread_local! {
+    /// actix calls a factory on each worker's thread, once for each listener; the listeners of a
+    /// thread share one shard.
+    static WORKER: RefCell<Option<Rc<Worker>>> = const { RefCell::new(None) };
+}
+
+fn this_worker(engine: &Arc<Engine>, settings: &Arc<Settings>) -> Rc<Worker> {
+    WORKER.with_borrow_mut(|worker| {
+        worker.get_or_insert_with(|| Worker::start(engine.clone(), settings.clone())).clone()
+    })
+}
+
+/// Runs until a signal has ended it.
+pub async fn serve(
+    listeners: Listeners,
+    engine: Arc<Engine>,
+    settings: Settings,
+) -> io::Result<()> {
+    let settings = Arc::new(settings);
+    let mut builder = Server::build()
+        .workers(engine.hub.workers())
+        .max_concurrent_connections(HTTP_CONNECTIONS)
+        .shutdown_timeout(DRAIN_DEADLINE.as_secs())
+        .disable_signals();
+    let (hub_engine, public_settings) = (engine.clone(), settings.clone());
+    builder = builder.listen("public", listeners.public, move || {
+        let worker = this_worker(&hub_engine, &public_settings);
+        let prefix = worker.settings.path_prefix.clone();
+        let app_worker = worker.clone();
+        let app = App::new()
+            .app_data(app_worker)
+            .service(web::scope(&prefix).configure(routes))
+            .into_factory()
+            .map_err(|error| error.error_response());
+        let upgrade = move |(request, framed): (Request, Framed<TcpStream, h1::Codec>)| {
+            // Boxed, so that the dispatcher of every HTTP connection is not as large as a hand-over.
+            Box::pin(take_over(worker.clone(), request, framed))
+        };
+        HttpService::build()
+            .keep_alive(KEEP_ALIVE)
+            .client_request_timeout(HEAD_DEADLINE)
+            .upgrade(fn_service(upgrade))
+            .finish(map_config(app, |_| AppConfig::default()))
+            .tcp()
+    })?;
+    if let Some(operations) = listeners.operations {
+        let (engine, settings) = (engine.clone(), settings.clone());
+        builder = builder.listen("operations", operations, move || {
+            let app = App::new()
+                .app_data(this_worker(&engine, &settings))
+                .route("/health", web::get().to(ops::health))
+                .route("/stats", web::get().to(ops::stats))
+                .into_factory()
+                .map_err(|error| error.error_response());
+            HttpService::build()
+                .client_request_timeout(HEAD_DEADLINE)
+                .finish(map_config(app, |_| AppConfig::default()))
+                .tcp()
+        })?;
+    }
+    let server = builder.run();
+    actix_rt::spawn(stop_on_signal(server.handle(), engine));
+    server.await
+}
+
+async fn stop_on_signal(server: ServerHandle, engine: Arc<Engine>) {
+    if let Err(error) = signalled().await {
+        tracing::error!(%error, "cannot wait for signals");
+        return;
+    }
+    tracing::info!(sockets = engine.hub.sockets(), "shutting down");
+    engine.hub.shut_down();
+    let deadline = Instant::now() + DRAIN_DEADLINE;
+    while engine.hub.sockets() > 0 && Instant::now() < deadline {
+        actix_rt::time::sleep(Duration::from_millis(20)).await;
+    }
+    server.stop(true).await;
+}
+
+async fn signalled() -> io::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (mut terminate, mut interrupt) =
+        (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}

@@ -1,0 +1,354 @@
+//! A WebSocket connection after its handshake: reads frames for the session, writes its outbox,
+//! keeps its deadlines.
+//!
+//! There are two parties. The `Link` is shared with the worker's shard, which writes to the socket
+//! directly while it delivers. The `Connection` is the task that reads, and that is woken when a
+//! full socket takes bytes again.
+
+use std::{
+    cell::{Cell, RefCell},
+    future::Future,
+    pin::Pin,
+    rc::Rc,
+    sync::{Arc, atomic::Ordering},
+    task::{Context, Poll, Waker, ready},
+    time::Instant,
+};
+
+use bytes::{Bytes, BytesMut};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::{Settings, worker::Worker};
+use crate::{
+    engine::Tenant,
+    hub::{
+        outbox::{CLOSE_DEADLINE, Outbox},
+        shard::{Shard, Socket},
+        topics::Slot,
+    },
+    ids::SocketId,
+    protocol::{
+        code::Close,
+        dialect::Dialect,
+        server::answer,
+        websocket::{Decoder, Message},
+    },
+    session::{Seat, Session},
+};
+
+/// What a connection begins with.
+pub struct Opening {
+    /// The HTTP answer that completes the upgrade.
+    pub handshake: Bytes,
+    /// What the client sent right behind its request.
+    pub early: BytesMut,
+    pub id: SocketId,
+    pub dialect: Dialect,
+    pub legacy_java: bool,
+    pub admission: Result<Arc<Tenant>, Close>,
+}
+
+struct Link<T> {
+    io: RefCell<T>,
+    outbox: Outbox,
+    shard: Rc<Shard>,
+    settings: Arc<Settings>,
+    /// Of the connection's task.
+    waker: RefCell<Option<Waker>>,
+    /// The part of the shard's gauge of waiting bytes that is this socket's.
+    waiting: Cell<usize>,
+    broken: Cell<bool>,
+    heard: Cell<Instant>,
+    ping_sent: Cell<Option<Instant>>,
+    close_since: Cell<Option<Instant>>,
+    authorize_until: Cell<Option<Instant>>,
+}
+
+impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
+    fn write(&self, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        let mut io = self.io.borrow_mut();
+        let written =
+            self.outbox.write_to(|slices| Pin::new(&mut *io).poll_write_vectored(cx, slices));
+        let waiting = self.outbox.queued_bytes();
+        let before = self.waiting.replace(waiting);
+        if waiting != before {
+            // Two steps and no difference, since the gauge is unsigned.
+            let gauge = &self.shard.gauges().outbox_bytes;
+            gauge.fetch_add(waiting, Ordering::Relaxed);
+            gauge.fetch_sub(before, Ordering::Relaxed);
+        }
+        ready!(written)?;
+        Pin::new(&mut *io).poll_flush(cx)
+    }
+
+    fn wake(&self) {
+        if let Some(waker) = &*self.waker.borrow() {
+            waker.wake_by_ref();
+        }
+    }
+
+    fn close(&self, reason: Close) {
+        self.outbox.close(reason);
+        self.flush();
+    }
+
+    fn is_overdue(&self, now: Instant) -> bool {
+        let since = self.close_since.get().unwrap_or(now);
+        self.close_since.set(Some(since));
+        now.duration_since(since) >= CLOSE_DEADLINE
+    }
+}
+
+impl<T: AsyncRead + AsyncWrite + Unpin> Socket for Link<T> {
+    fn outbox(&self) -> &Outbox {
+        &self.outbox
+    }
+
+    fn flush(&self) {
+        let waker = self.waker.borrow();
+        // Before its first turn the task has none, and then it flushes by itself.
+        let Some(waker) = &*waker else { return };
+        if let Poll::Ready(Err(_)) = self.write(&mut Context::from_waker(waker)) {
+            self.broken.set(true);
+        }
+        if self.broken.get() || self.outbox.is_closing() {
+            waker.wake_by_ref();
+        }
+    }
+
+    fn tick(&self, now: Instant) {
+        if self.outbox.is_closing() {
+            if self.is_overdue(now) {
+                self.broken.set(true);
+                self.wake();
+            }
+            return;
+        }
+        if self.authorize_until.get().is_some_and(|deadline| now >= deadline) {
+            return self.close(Close::NotAuthorizedInTime);
+        }
+        match self.ping_sent.get() {
+            Some(sent) if now.duration_since(sent) >= self.settings.pong_timeout => {
+                self.close(Close::PongNotReceived);
+            }
+            Some(_) => {}
+            None if now.duration_since(self.heard.get()) >= self.settings.activity_timeout => {
+                self.outbox.push(answer::ping());
+                self.ping_sent.set(Some(now));
+                self.flush();
+            }
+            None => {}
+        }
+    }
+}
+
+/// The task of one connection.
+pub struct Connection<T: AsyncRead + AsyncWrite + Unpin + 'static> {
+    link: Rc<Link<T>>,
+    worker: Rc<Worker>,
+    slot: Slot,
+    id: SocketId,
+    /// None if the connection was refused.
+    session: Option<Session>,
+    decoder: Decoder,
+    /// The beginning of a frame whose rest has not come.
+    partial: Vec<u8>,
+    hearing: Hearing,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Hearing {
+    Listening,
+    /// The peer sent its close frame, after which nothing comes.
+    Finished,
+    /// The peer broke the rules of framing, so that what follows has no meaning. It is read and
+    /// thrown away until the peer is gone: closing a socket that has unread bytes resets it, and
+    /// the peer might lose the close frame that tells it why.
+    Deaf,
+}
+
+impl<T: AsyncRead + AsyncWrite + Unpin + 'static> Connection<T> {
+    pub fn start(worker: Rc<Worker>, io: T, opening: Opening) {
+        let settings = worker.settings.clone();
+        let now = Instant::now();
+        let link = Rc::new(Link {
+            io: RefCell::new(io),
+            outbox: Outbox::new(opening.dialect, settings.outbox_bytes),
+            shard: worker.shard.clone(),
+            waker: RefCell::new(None),
+            waiting: Cell::new(0),
+            broken: Cell::new(false),
+            heard: Cell::new(now),
+            ping_sent: Cell::new(None),
+            close_since: Cell::new(None),
+            authorize_until: Cell::new(None),
+            settings,
+        });
+        let id = opening.id;
+        let slot = worker.shard.add(id, opening.legacy_java, link.clone());
+        let decoder = Decoder::new(worker.settings.message_bytes);
+        let mut connection = Self {
+            link,
+            worker,
+            slot,
+            id,
+            session: None,
+            decoder,
+            partial: Vec::new(),
+            hearing: Hearing::Listening,
+        };
+        connection.open(opening, now);
+        actix_rt::spawn(connection);
+    }
+
+    fn open(&mut self, opening: Opening, now: Instant) {
+        let Self { link, worker, .. } = self;
+        link.outbox.push(opening.handshake);
+        let admitted = opening.admission.and_then(|tenant| {
+            let guard = tenant.connect().ok_or(Close::OverConnectionQuota)?;
+            Ok((tenant, guard))
+        });
+        match admitted {
+            Ok((tenant, guard)) => {
+                let timeout = worker.settings.activity_timeout.as_secs();
+                link.outbox.push(answer::connection_established(opening.dialect, self.id, timeout));
+                link.authorize_until.set(tenant.app.authorization_timeout.map(|t| now + t));
+                let seat = Seat {
+                    engine: worker.engine.clone(),
+                    shard: worker.shard.clone(),
+                    socket: link.clone(),
+                    slot: self.slot,
+                    id: self.id,
+                    tenant,
+                };
+                self.session = Some(Session::new(seat, guard));
+            }
+            Err(reason) => link.outbox.close(reason),
+        }
+        let mut early = opening.early;
+        self.take_in(&mut early);
+    }
+
+    /// Reads the frames in `bytes` and keeps the beginning of one that is not whole.
+    fn take_in(&mut self, bytes: &mut [u8]) {
+        let Self { link, session, hearing, .. } = self;
+        link.heard.set(Instant::now());
+        link.ping_sent.set(None);
+        let used = self.decoder.read(bytes, |message| {
+            if let Message::Close(_) = message {
+                *hearing = Hearing::Finished;
+            }
+            on_message(&message, link, session.as_mut());
+            *hearing == Hearing::Listening
+        });
+        match used {
+            Ok(used) => keep_rest(&mut self.partial, &bytes[used..]),
+            Err(violation) => {
+                self.partial = Vec::new();
+                self.hearing = Hearing::Deaf;
+                self.link.outbox.close(violation);
+            }
+        }
+        if self.session.as_ref().is_some_and(Session::is_authorized) {
+            self.link.authorize_until.set(None);
+        }
+    }
+
+    /// True when the peer is gone.
+    fn read(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
+        let worker = self.worker.clone();
+        let mut scratch = worker.scratch.borrow_mut();
+        loop {
+            let kept = self.partial.len();
+            scratch[..kept].copy_from_slice(&self.partial);
+            let mut buffer = ReadBuf::new(&mut scratch[kept..]);
+            let read = Pin::new(&mut *self.link.io.borrow_mut()).poll_read(cx, &mut buffer);
+            let count = buffer.filled().len();
+            match ready!(read) {
+                Ok(()) if count > 0 => {}
+                Ok(()) | Err(_) => return Poll::Ready(true),
+            }
+            if self.hearing == Hearing::Listening {
+                self.take_in(&mut scratch[..kept + count]);
+            }
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        let said_all = self.link.outbox.is_empty();
+        self.link.broken.get() || (self.hearing == Hearing::Finished && said_all)
+    }
+
+    /// Ends our half of the transport.
+    fn shut_down(&self, cx: &mut Context<'_>) {
+        // A failure means that the peer is gone, which the next read tells as well.
+        let _ = Pin::new(&mut *self.link.io.borrow_mut()).poll_shutdown(cx);
+    }
+}
+
+/// An idle connection keeps no memory for what it might read.
+fn keep_rest(partial: &mut Vec<u8>, rest: &[u8]) {
+    if rest.is_empty() {
+        *partial = Vec::new();
+    } else {
+        partial.clear();
+        partial.extend_from_slice(rest);
+    }
+}
+
+fn on_message<T: AsyncRead + AsyncWrite + Unpin>(
+    message: &Message<'_>,
+    link: &Link<T>,
+    session: Option<&mut Session>,
+) {
+    match message {
+        Message::Close(code) => link.outbox.close(Close::ByClient(*code)),
+        // Whoever is being closed has nothing to say any more.
+        _ if link.outbox.is_closing() => {}
+        Message::Text(text) => session.into_iter().for_each(|session| session.on_text(text)),
+        Message::Binary => link.outbox.close(Close::BinaryFrame),
+        Message::Ping(payload) => link.outbox.push(answer::websocket_pong(payload)),
+        Message::Pong => {}
+    }
+}
+
+impl<T: AsyncRead + AsyncWrite + Unpin + 'static> Future for Connection<T> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let same =
+            self.link.waker.borrow().as_ref().is_some_and(|waker| waker.will_wake(cx.waker()));
+        if !same {
+            *self.link.waker.borrow_mut() = Some(cx.waker().clone());
+        }
+        let gone = matches!(self.read(cx), Poll::Ready(true));
+        let failed = matches!(self.link.write(cx), Poll::Ready(Err(_)));
+        if gone || failed || self.is_over() {
+            self.shut_down(cx);
+            return Poll::Ready(());
+        }
+        if self.hearing == Hearing::Deaf && self.link.outbox.is_empty() {
+            self.shut_down(cx);
+        }
+        Poll::Pending
+    }
+}
+
+impl<T: AsyncRead + AsyncWrite + Unpin + 'static> Drop for Connection<T> {
+    fn drop(&mut self) {
+        // The session first: it leaves its channels while the slot is still its own.
+        self.session = None;
+        self.worker.shard.remove(self.slot);
+        self.link.shard.gauges().outbox_bytes.fetch_sub(self.link.waiting.get(), Ordering::Relaxed);
+        self.link.waiting.set(0);
+        match self.link.outbox.closing() {
+            Some(reason @ (Close::ByClient(_) | Close::ShuttingDown)) => {
+                tracing::debug!(socket.id = %self.id, code = reason.code(), "connection closed");
+            }
+            Some(reason) => {
+                tracing::info!(socket.id = %self.id, code = reason.code(), reason = reason.message(), "connection closed");
+            }
+            None => tracing::debug!(socket.id = %self.id, "connection lost"),
+        }
+    }
+}

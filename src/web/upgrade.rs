@@ -1,0 +1,146 @@
+//! From an HTTP upgrade request to a connection: what is asked for, and whether it is granted.
+//!
+//! A refusal never is an HTTP error: browsers hide those, and clients would try for ever. The
+//! upgrade is completed, then the error frame and the close code say why (PROTOCOL 1.4).
+
+use std::{fmt::Write as _, rc::Rc, sync::Arc};
+
+use actix_codec::Framed;
+use actix_http::{Request, RequestHead, h1, ws};
+use actix_web::http::header;
+use bytes::Bytes;
+use percent_encoding::percent_decode_str;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+
+use super::{
+    query::Query,
+    socket::{Connection, Opening},
+    worker::Worker,
+};
+use crate::{
+    engine::Tenant,
+    ids::SocketId,
+    protocol::{code::Close, dialect::Dialect, version},
+};
+
+/// Takes the socket over. The HTTP dispatcher ends here, and with it all that it keeps per
+/// connection.
+pub async fn take_over<T>(
+    worker: Rc<Worker>,
+    request: Request,
+    framed: Framed<T, h1::Codec>,
+) -> Result<(), actix_web::Error>
+where
+    T: AsyncRead + AsyncWrite + Unpin + 'static,
+{
+    let mut parts = framed.into_parts();
+    let head = request.head();
+    if let Err(error) = ws::verify_handshake(head) {
+        return Ok(parts.io.write_all(refusal(error).as_bytes()).await?);
+    }
+    let asked = Asked::read(head);
+    let admission = admit(&worker, &asked);
+    let dialect = asked.dialect(admission.as_ref().ok());
+    let id = SocketId::random().map_err(std::io::Error::other)?;
+    let opening = Opening {
+        handshake: handshake(head),
+        early: parts.read_buf,
+        id,
+        dialect,
+        legacy_java: asked.is_legacy_java(),
+        admission,
+    };
+    drop(request);
+    Connection::start(worker, parts.io, opening);
+    Ok(())
+}
+
+/// What the URL and the headers say.
+struct Asked {
+    path: String,
+    origin: Option<String>,
+    query: Query,
+}
+
+impl Asked {
+    fn read(head: &RequestHead) -> Self {
+        let origin = head.headers().get(header::ORIGIN).and_then(|o| o.to_str().ok());
+        Self {
+            path: head.uri.path().to_owned(),
+            origin: origin.map(str::to_owned),
+            query: Query::parse(head.uri.query().unwrap_or_default()),
+        }
+    }
+
+    /// `{prefix}/app/{key}`
+    fn key(&self, prefix: &str) -> Option<String> {
+        let key = self.path.strip_prefix(prefix)?.strip_prefix("/app/")?.trim_end_matches('/');
+        let key = percent_decode_str(key).decode_utf8().ok()?;
+        (!key.is_empty() && !key.contains('/')).then(|| key.into_owned())
+    }
+
+    fn dialect(&self, tenant: Option<&Arc<Tenant>>) -> Dialect {
+        let app = tenant.map_or(Dialect::default(), |tenant| tenant.app.dialect);
+        Dialect::choose(self.query.first("dialect"), self.query.first("client"), app)
+    }
+
+    /// See `Audience::NotLegacyJava`.
+    fn is_legacy_java(&self) -> bool {
+        self.query.first("client") == Some("java-client")
+            && self.query.first("protocol") == Some("5")
+    }
+}
+
+fn admit(worker: &Worker, asked: &Asked) -> Result<Arc<Tenant>, Close> {
+    let key = asked.key(&worker.settings.path_prefix).ok_or(Close::PathNotFound)?;
+    if worker.engine.hub.is_draining() {
+        return Err(Close::ShuttingDown);
+    }
+    let Some(tenant) = worker.engine.tenants.by_key(&key) else {
+        return Err(Close::UnknownApp { key: key.chars().take(100).collect() });
+    };
+    version::check(asked.query.first("protocol"), worker.settings.strict_protocol)?;
+    if !tenant.app.enabled {
+        return Err(Close::AppDisabled);
+    }
+    if !tenant.app.origins.allows_socket(asked.origin.as_deref()) {
+        return Err(Close::OriginRefused);
+    }
+    Ok(tenant.clone())
+}
+
+fn handshake(head: &RequestHead) -> Bytes {
+    let header = |name| head.headers().get(name).and_then(|value| value.to_str().ok());
+    let key = head.headers().get(header::SEC_WEBSOCKET_KEY).map_or(&b""[..], |key| key.as_bytes());
+    let accept = ws::hash_key(key);
+    let mut response = String::from(
+        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n",
+    );
+    let accept = String::from_utf8_lossy(&accept);
+    let _ = write!(response, "Sec-WebSocket-Accept: {accept}\r\n");
+    let offered = header(header::SEC_WEBSOCKET_PROTOCOL);
+    if let Some(protocol) = offered.and_then(version::subprotocol) {
+        let _ = write!(response, "Sec-WebSocket-Protocol: {protocol}\r\n");
+    }
+    response.push_str("\r\n");
+    response.into()
+}
+
+/// The request is no WebSocket handshake, so there is nobody who could read a close code.
+fn refusal(error: ws::HandshakeError) -> String {
+    use ws::HandshakeError::*;
+    let status = match error {
+        UnsupportedVersion | NoVersionHeader => {
+            "426 Upgrade Required\r\nSec-WebSocket-Version: 13\r\nUpgrade: websocket"
+        }
+        GetMethodRequired => "405 Method Not Allowed\r\nAllow: GET",
+        NoWebsocketUpgrade | NoConnectionUpgrade | BadWebsocketKey => "400 Bad Request",
+    };
+    let body = format!(
+        r#"{{"error":"This is no WebSocket handshake that can be answered: {error}","code":"bad_handshake"}}"#
+    );
+    format!(
+        "HTTP/1.1 {status}\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
+}

@@ -1,0 +1,290 @@
+//! The signature of API requests (PROTOCOL 7.1), as an extractor: a handler that wants to know
+//! the application or the body can only get them verified.
+
+use std::{
+    future::Future,
+    pin::Pin,
+    rc::Rc,
+    sync::Arc,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use actix_web::{FromRequest, HttpRequest, dev::Payload, web};
+use bytes::{Bytes, BytesMut};
+use futures_util::StreamExt;
+use md5::{Digest, Md5};
+use percent_encoding::percent_decode_str;
+
+use super::{
+    error::ApiError,
+    query::{Query, list_name},
+    worker::Worker,
+};
+use crate::{
+    crypto::{encoding::hex, signature::Signature},
+    engine::{Engine, Tenant},
+    protocol::depth,
+};
+
+/// A request that the application's backend signed.
+pub struct Signed {
+    pub worker: Rc<Worker>,
+    pub tenant: Arc<Tenant>,
+    pub query: Query,
+    pub body: Bytes,
+}
+
+/// Seconds by which the clocks of a backend and of this server may differ.
+const CLOCK_WINDOW: u64 = 600;
+
+impl Signed {
+    pub fn engine(&self) -> &Engine {
+        &self.worker.engine
+    }
+}
+
+impl FromRequest for Signed {
+    type Error = ApiError;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, ApiError>>>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let request = request.clone();
+        let payload = web::Payload::from_request(&request, payload).into_inner();
+        Box::pin(async move {
+            let payload = payload.map_err(unreadable)?;
+            let worker = worker(&request);
+            let body = read_body(&request, payload, worker.settings.http_body_bytes).await?;
+            let query = Query::parse(request.query_string());
+            let tenant = verify(&worker, &request, &query, &body)?;
+            Ok(Self { worker, tenant, query, body })
+        })
+    }
+}
+
+pub fn worker(request: &HttpRequest) -> Rc<Worker> {
+    request.app_data::<Rc<Worker>>().expect("every route has its worker").clone()
+}
+
+/// At most `limit` bytes; a larger body is refused before it is read where its length is announced.
+pub async fn read_body(
+    request: &HttpRequest,
+    mut payload: web::Payload,
+    limit: usize,
+) -> Result<Bytes, ApiError> {
+    let announced = request.headers().get(actix_web::http::header::CONTENT_LENGTH);
+    let announced = announced.and_then(|n| n.to_str().ok()?.parse::<usize>().ok());
+    let check = |size: usize, more: &str| {
+        if size <= limit {
+            return Ok(());
+        }
+        let message = format!(
+            "The request body is {more}{size} bytes, the limit is {limit} (http_body_bytes)"
+        );
+        Err(ApiError::too_large("body_too_large", message, size, limit))
+    };
+    check(announced.unwrap_or(0), "")?;
+    let mut body = BytesMut::new();
+    while let Some(chunk) = payload.next().await {
+        let chunk = chunk.map_err(unreadable)?;
+        check(body.len() + chunk.len(), "at least ")?;
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body.freeze())
+}
+
+fn unreadable(error: impl std::fmt::Display) -> ApiError {
+    ApiError::bad_request("unreadable_body", format!("The request body could not be read: {error}"))
+}
+
+/// The body as JSON of the given shape.
+pub fn json<'a, T: serde::Deserialize<'a>>(body: &'a [u8]) -> Result<T, ApiError> {
+    if !depth::is_shallow(body) {
+        let message = format!("The body is nested deeper than {} levels", depth::MAX_DEPTH);
+        return Err(ApiError::bad_request("invalid_json", message));
+    }
+    serde_json::from_slice(body).map_err(|error| {
+        ApiError::bad_request("invalid_json", format!("The body is not what was expected: {error}"))
+    })
+}
+
+fn verify(
+    worker: &Worker,
+    request: &HttpRequest,
+    query: &Query,
+    body: &[u8],
+) -> Result<Arc<Tenant>, ApiError> {
+    let tenants = &worker.engine.tenants;
+    let id = request.match_info().get("app");
+    let by_path = id.map(|id| {
+        tenants
+            .by_id(id)
+            .ok_or_else(|| ApiError::not_found("unknown_app", format!("There is no app {id} here")))
+    });
+    let by_path = by_path.transpose()?;
+    refuse_duplicates(query)?;
+    let key = query.first("auth_key").ok_or_else(|| missing("auth_key"))?;
+    let by_key = tenants
+        .by_key(key)
+        .ok_or_else(|| ApiError::unauthorized("unknown_auth_key", "Unknown auth_key"))?;
+    let tenant = by_path.unwrap_or(by_key);
+    if !Arc::ptr_eq(tenant, by_key) {
+        let message = format!("The auth_key is that of another app than {}", tenant.app.id);
+        return Err(ApiError::unauthorized("foreign_auth_key", message));
+    }
+    check_version(query)?;
+    check_timestamp(query)?;
+    check_signature(tenant, worker, request, query)?;
+    check_body(query, body)?;
+    if !tenant.app.enabled {
+        return Err(ApiError::forbidden("app_disabled", "The app is disabled"));
+    }
+    Ok(tenant.clone())
+}
+
+fn missing(parameter: &str) -> ApiError {
+    ApiError::unauthorized("missing_parameter", format!("Missing parameter: {parameter}"))
+}
+
+const AUTH_PARAMETERS: [&str; 5] =
+    ["auth_key", "auth_timestamp", "auth_version", "auth_signature", "body_md5"];
+
+/// Which of two would count is a question that must not arise.
+fn refuse_duplicates(query: &Query) -> Result<(), ApiError> {
+    let twice = AUTH_PARAMETERS.into_iter().find(|name| {
+        query.iter().filter(|(key, _)| key.eq_ignore_ascii_case(name)).nth(1).is_some()
+    });
+    twice.map_or(Ok(()), |name| {
+        Err(ApiError::bad_request(
+            "duplicate_parameter",
+            format!("The parameter {name} is given twice"),
+        ))
+    })
+}
+
+fn check_version(query: &Query) -> Result<(), ApiError> {
+    match query.first("auth_version") {
+        Some("1.0") => Ok(()),
+        Some(_) => Err(ApiError::unauthorized(
+            "unsupported_version",
+            "Version not supported: auth_version must be 1.0",
+        )),
+        None => {
+            Err(ApiError::unauthorized("missing_version", "Version required: auth_version=1.0"))
+        }
+    }
+}
+
+fn check_timestamp(query: &Query) -> Result<(), ApiError> {
+    let required = || {
+        ApiError::unauthorized(
+            "missing_timestamp",
+            "Timestamp required: auth_timestamp in seconds since 1970",
+        )
+    };
+    let given: u64 =
+        query.first("auth_timestamp").and_then(|t| t.parse().ok()).ok_or_else(required)?;
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
+    let skew = now.abs_diff(given);
+    if skew < CLOCK_WINDOW {
+        return Ok(());
+    }
+    let relation = if given < now { "behind" } else { "ahead of" };
+    let message = format!(
+        "Timestamp expired: Given timestamp ({given}) not within {CLOCK_WINDOW}s of server time ({now}): it is {skew} seconds {relation} it. Set the clocks, or look for a request that was kept and sent late"
+    );
+    Err(ApiError::unauthorized("timestamp_expired", message))
+}
+
+/// The text that was to be signed depends on what stood between the SDK and this server: the path
+/// may have been encoded or given a prefix on its way, and lists are written in two ways. The
+/// request is good if any of these texts was signed; the first is shown if none was.
+fn check_signature(
+    tenant: &Tenant,
+    worker: &Worker,
+    request: &HttpRequest,
+    query: &Query,
+) -> Result<(), ApiError> {
+    let given = query.first("auth_signature").ok_or_else(|| missing("auth_signature"))?;
+    let signature = Signature::parse(given);
+    let method = request.method().as_str();
+    let raw = request.uri().path();
+    let decoded = percent_decode_str(raw).decode_utf8_lossy();
+    let prefix = &worker.settings.path_prefix;
+    let bare = |path: &str| path.strip_prefix(prefix.as_str()).unwrap_or(path).to_owned();
+    let mut paths = vec![raw.to_owned(), decoded.to_string(), bare(raw), bare(&decoded)];
+    paths.dedup();
+    let mut parameters = vec![signed_parameters(query, false), signed_parameters(query, true)];
+    parameters.dedup();
+    let matches = |text: &String| {
+        signature.as_ref().is_some_and(|s| tenant.app.secret.verify(&[text.as_bytes()], s))
+    };
+    let mut texts = paths.iter().flat_map(|path| {
+        parameters.iter().map(move |parameters| format!("{method}\n{path}\n{parameters}"))
+    });
+    if texts.any(|text| matches(&text)) {
+        return Ok(());
+    }
+    let shown = format!("{method}\n{raw}\n{}", parameters[0]).replace('\n', "\\n");
+    let given: String = given.chars().take(100).collect();
+    let message = format!(
+        "Invalid signature: you should have sent HmacSHA256Hex(\"{shown}\", your_secret_key), but you sent \"{given}\""
+    );
+    Err(ApiError::unauthorized("invalid_signature", message))
+}
+
+/// Names in lower case, sorted; values decoded. `joined`: `k[0]=a&k[1]=b` is signed as `k=a,b`.
+fn signed_parameters(query: &Query, joined: bool) -> String {
+    let mut pairs: Vec<(String, String)> = Vec::new();
+    for (key, value) in query.iter().filter(|(key, _)| !key.eq_ignore_ascii_case("auth_signature"))
+    {
+        let name = if joined { list_name(key) } else { key }.to_ascii_lowercase();
+        match pairs.iter_mut().find(|(other, _)| joined && *other == name) {
+            Some((_, list)) => {
+                list.push(',');
+                list.push_str(value);
+            }
+            None => pairs.push((name, value.to_owned())),
+        }
+    }
+    // Stable: values of one name stay in the order given.
+    pairs.sort_by(|(a, _), (b, _)| a.cmp(b));
+    let texts: Vec<String> = pairs.iter().map(|(key, value)| format!("{key}={value}")).collect();
+    texts.join("&")
+}
+
+/// After the signature, which covers the digest.
+fn check_body(query: &Query, body: &[u8]) -> Result<(), ApiError> {
+    let given = match query.first("body_md5") {
+        None if body.is_empty() => return Ok(()),
+        None => return Err(missing("body_md5")),
+        Some(given) => given,
+    };
+    let actual = hex(&Md5::digest(body));
+    if given.eq_ignore_ascii_case(&actual) {
+        return Ok(());
+    }
+    let message = format!(
+        "The body_md5 that was signed does not belong to the body that arrived ({} bytes, md5 {actual}): something on the way has changed it",
+        body.len()
+    );
+    Err(ApiError::unauthorized("body_md5_mismatch", message))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parameters_as_they_are_signed() {
+        for (query, plain, joined) in [
+            ("b=2&a=1&auth_signature=x", "a=1&b=2", "a=1&b=2"),
+            ("Name=Something%20else&a=+", "a= &name=Something else", "a= &name=Something else"),
+            ("k[]=b&k[]=a&j=1", "j=1&k[]=b&k[]=a", "j=1&k=b,a"),
+            ("k[0]=b&k[1]=a", "k[0]=b&k[1]=a", "k=b,a"),
+        ] {
+            let query = Query::parse(query);
+            assert_eq!(signed_parameters(&query, false), plain);
+            assert_eq!(signed_parameters(&query, true), joined);
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! What belongs to one worker thread.
+
+use std::{
+    cell::RefCell,
+    rc::Rc,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use super::Settings;
+use crate::{engine::Engine, hub::shard::Shard};
+
+pub struct Worker {
+    pub engine: Arc<Engine>,
+    pub settings: Arc<Settings>,
+    pub shard: Rc<Shard>,
+    /// Every socket of the worker reads into this one buffer: an idle socket has none of its own.
+    pub scratch: RefCell<Box<[u8]>>,
+}
+
+/// Room for what a read brings, beyond the rest of a message from before.
+const READ_BYTES: usize = 16 * 1024;
+/// The longest header of a client's frame.
+const HEADER_BYTES: usize = 14;
+
+const TICK: Duration = Duration::from_secs(1);
+/// Of the worker that does what is done once for the whole server.
+const SWEEP_TICKS: u32 = 30;
+
+impl Worker {
+    /// Starts the deliveries and timers of this thread.
+    pub fn start(engine: Arc<Engine>, settings: Arc<Settings>) -> Rc<Self> {
+        let shard = Shard::new(engine.hub.clone());
+        let scratch =
+            vec![0; settings.message_bytes + HEADER_BYTES + READ_BYTES].into_boxed_slice();
+        let worker = Rc::new(Self { engine, settings, shard, scratch: RefCell::new(scratch) });
+        // Unconstrained: the runtime's budget of operations a task may do before it yields would
+        // make writes report that the socket is full when it is not. Both yield by themselves.
+        actix_rt::spawn(tokio::task::unconstrained(worker.shard.clone().run()));
+        actix_rt::spawn(tokio::task::unconstrained(worker.clone().tick()));
+        worker
+    }
+
+    async fn tick(self: Rc<Self>) {
+        let first = self.shard.worker() == 0;
+        for ticks in 1u32.. {
+            actix_rt::time::sleep(TICK).await;
+            let now = Instant::now();
+            self.shard.tick(now);
+            if first {
+                self.engine.tick(now);
+            }
+            if first && ticks.is_multiple_of(SWEEP_TICKS) {
+                self.engine.sweep(now);
+            }
+        }
+    }
+}
