@@ -51,7 +51,8 @@ pub enum Origins {
 }
 
 impl Origins {
-    pub fn allows_socket(&self, origin: Option<&str>) -> bool {
+    /// Whether somebody who says to come from there may connect or ask.
+    pub fn admits(&self, origin: Option<&str>) -> bool {
         match self {
             Self::Any => true,
             // Without the header it is no browser, which alone the list protects.
@@ -59,6 +60,7 @@ impl Origins {
         }
     }
 
+    /// Whether a page from there may read answers across origins.
     pub fn lists(&self, origin: &str) -> bool {
         match self {
             Self::Any => false,
@@ -193,12 +195,12 @@ mod tests {
     #[test]
     fn listed_origins_are_exact() {
         let origins = Origins::Listed(vec!["https://a.example".into()]);
-        assert!(origins.allows_socket(Some("https://a.example")));
-        assert!(origins.allows_socket(None));
+        assert!(origins.admits(Some("https://a.example")));
+        assert!(origins.admits(None));
         for origin in ["http://a.example", "https://a.example:444", "https://b.a.example", "null"] {
-            assert!(!origins.allows_socket(Some(origin)), "{origin}");
+            assert!(!origins.admits(Some(origin)), "{origin}");
         }
-        assert!(Origins::Any.allows_socket(Some("https://x.example")));
+        assert!(Origins::Any.admits(Some("https://x.example")));
         assert!(!Origins::Any.lists("https://x.example"));
     }
 }

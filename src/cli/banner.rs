@@ -43,9 +43,9 @@ Sealcast for development. Everybody may join every channel: do not put this on a
     PUSHER_PORT={port}
     PUSHER_SCHEME=http
 
-  Node
+  Node (the SDK's trigger() wants to encrypt by itself and asks for a key; post() sends plaintext, which the server seals)
     new (require("pusher"))({{ appId: "{id}", key: "{key}", secret: "{secret}", host: "{host}", port: "{port}", useTLS: false }})
-      .trigger("private-encrypted-demo", "hello", {{ text: "sealed by the server" }})
+      .post({{ path: "/events", body: {{ name: "hello", channels: ["private-encrypted-demo"], data: JSON.stringify({{ text: "sealed by the server" }}) }} }})
 
   curl
     body='{{"name":"hello","channels":["private-encrypted-demo"],"data":"{{\"text\":\"sealed by the server\"}}"}}'

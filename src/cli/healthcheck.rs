@@ -12,7 +12,7 @@ use crate::config::{Config, Flags};
 #[derive(clap::Args)]
 pub struct Healthcheck {
     /// Where the server is; without it, where the configuration says that it listens
-    #[arg(long, value_name = "http://HOST:PORT[/PREFIX]")]
+    #[arg(long, value_name = "http://HOST:PORT[/PREFIX]", env = "SEALCAST_URL")]
     url: Option<String>,
     #[command(flatten)]
     flags: Flags,

@@ -44,3 +44,120 @@ impl Config {
         resolve::resolve(source.extract()?, source.is_dev())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{os::unix::fs::OpenOptionsExt, path::Path};
+
+    use super::*;
+    use crate::crypto::key::MasterKey;
+
+    fn load(text: &str, environment: &[(&str, &str)]) -> Result<Config, String> {
+        let path = std::env::temp_dir().join(format!(
+            "sealcast-config-{}-{:?}.toml",
+            std::process::id(),
+            std::thread::current().id()
+        ));
+        std::fs::write(&path, text).unwrap();
+        let flags = Flags { config: Some(path.clone()), ..Flags::default() };
+        let environment = environment.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned()));
+        let config = Source::new(&flags, environment).and_then(|source| Config::load(&source));
+        std::fs::remove_file(&path).unwrap();
+        config.map_err(|e| e.to_string())
+    }
+
+    const APP: &str = "[apps.a]\nkey = 'k'\nsecret = 's'\n";
+
+    fn write_secret(path: &Path, text: &str) {
+        use std::io::Write;
+        let file = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path);
+        file.unwrap().write_all(text.as_bytes()).unwrap();
+    }
+
+    /// The files name secrets that only exist where the server is installed: here each gets one.
+    #[test]
+    fn every_file_in_config_is_good() {
+        let secrets = std::env::temp_dir().join(format!("sealcast-secrets-{}", std::process::id()));
+        std::fs::create_dir_all(&secrets).unwrap();
+        let mut seen = 0;
+        for entry in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/config")).unwrap() {
+            let path = entry.unwrap().path();
+            let text = std::fs::read_to_string(&path).unwrap();
+            for name in text.split("\"/run/secrets/").skip(1).map(|rest| rest.split('"').next().unwrap()) {
+                write_secret(&secrets.join(name), &MasterKey::generate().unwrap().to_text());
+            }
+            let text = text.replace("/run/secrets", &secrets.display().to_string());
+            let config = load(&text, &[]).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+            assert!(!config.apps.is_empty());
+            seen += 1;
+        }
+        std::fs::remove_dir_all(&secrets).unwrap();
+        assert!(seen >= 3);
+    }
+
+    #[test]
+    fn an_unknown_name_is_told_the_nearest_known() {
+        for (text, expected) in [
+            (format!("lissten = '127.0.0.1:1'\n{APP}"), "unknown setting \"lissten\": did you mean \"listen\"?"),
+            (format!("{APP}master_kye = 'x'\n"), "unknown setting \"master_kye\" in [apps.a]: did you mean \"master_key\"?"),
+            (format!("{APP}[apps.a.limits]\nevent_byte = 1\n"), "did you mean \"event_bytes\"?"),
+            (format!("{APP}mode = 'automatic'\n"), "must be one of auto, blind"),
+        ] {
+            let error = load(&text, &[]).err().unwrap();
+            assert!(error.contains(expected), "{error}");
+        }
+    }
+
+    #[test]
+    fn the_environment_wins_over_the_file() {
+        let environment = [("SEALCAST_LISTEN", "127.0.0.1:7"), ("SEALCAST_APP_LIMITS__EVENT_BYTES", "99"), ("SEALCAST_APP_ORIGINS", "['https://a.example']")];
+        let config = load(&format!("listen = '127.0.0.1:6'\n{APP}"), &environment).unwrap();
+        assert_eq!(config.listen.port(), 7);
+        assert_eq!(config.apps[0].limits.event_bytes, 99);
+        assert!(config.apps[0].origins.lists("https://a.example"));
+    }
+
+    #[test]
+    fn an_app_can_come_from_the_environment_alone() {
+        let key = MasterKey::generate().unwrap();
+        let environment = [
+            ("SEALCAST_APP_ID", "1234"),
+            ("SEALCAST_APP_KEY", "99"),
+            ("SEALCAST_APP_SECRET", "0123"),
+            ("SEALCAST_MASTER_KEY", &key.to_text()),
+            ("SEALCAST_PORT", "tcp://10.0.0.1:80"),
+            ("SEALCAST_SERVICE_HOST", "10.0.0.1"),
+        ];
+        let config = load("", &environment).unwrap();
+        assert_eq!((&*config.apps[0].id, &*config.apps[0].key), ("1234", "99"));
+        assert_eq!(config.apps[0].sealing.keys().unwrap().active_id(), &key.fingerprint());
+        let error = load("", &environment[..1]).err().unwrap();
+        assert!(error.contains("apps.1234.key is missing"), "{error}");
+        let error = load("", &environment[1..2]).err().unwrap();
+        assert!(error.contains("SEALCAST_APP_ID is not"), "{error}");
+    }
+
+    #[test]
+    fn what_cannot_be_meant_is_refused() {
+        let key = MasterKey::generate().unwrap().to_text();
+        let other = |extra: &str| format!("{APP}{extra}");
+        for (text, expected) in [
+            (String::new(), "there is no app"),
+            ("[apps.a]\nkey = 'k'\n".into(), "apps.a.secret is missing"),
+            (other("secret_file = '/x'\n"), "both given"),
+            (other("mode = 'auto'\n"), "master_key is missing"),
+            (other(&format!("mode = 'blind'\nmaster_key = '{}'\n", *key)), "holds no key"),
+            (other("master_key = 'too short'\n"), "9 characters long"),
+            (other("origins = ['*']\n"), "is no origin"),
+            (other("[apps.b]\nkey = 'k'\nsecret = 's'\n"), "have the same key"),
+            (other(&format!("master_key = '{0}'\n[apps.b]\nkey = 'k2'\nsecret = 's'\nmaster_key = '{0}'\n", *key)), "same master key"),
+            (format!("activity_timeout_seconds = 0\n{APP}"), "at least 1"),
+            (format!("path_prefix = 'ws'\n{APP}"), "begin with a slash"),
+            (format!("workers = 'many'\n{APP}"), "\"workers\" must be"),
+        ] {
+            let error = load(&text, &[]).err().unwrap_or_else(|| panic!("{text}"));
+            assert!(error.contains(expected), "{text}: {error}");
+            assert!(!error.contains(&**key) && !error.contains("too short"), "{error}");
+        }
+    }
+}

@@ -190,7 +190,9 @@ fn with_environment(
 ) -> Result<Figment, ConfigError> {
     let mut variables: BTreeMap<String, String> =
         environment.filter(|(name, _)| name.starts_with(PREFIX) && !is_kubernetes(name)).collect();
+    // Those two are not settings: where the file is, and where a server that runs already is.
     variables.remove("SEALCAST_CONFIG");
+    variables.remove("SEALCAST_URL");
     let id = variables.remove("SEALCAST_APP_ID");
     for (name, text) in &variables {
         let setting = name[PREFIX.len()..].to_ascii_lowercase();

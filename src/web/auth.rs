@@ -66,13 +66,19 @@ async fn preflight(request: HttpRequest) -> HttpResponse {
 
 async fn channel(request: HttpRequest, payload: web::Payload) -> Result<HttpResponse, ApiError> {
     let asked = Asked::read(&request, payload).await?;
-    let answer = authorize_channel(&asked).await;
+    let answer = match cors::check(&request, &asked.tenant.app.origins) {
+        Ok(()) => authorize_channel(&asked).await,
+        Err(error) => Err(error),
+    };
     Ok(asked.answer(&request, answer))
 }
 
 async fn user(request: HttpRequest, payload: web::Payload) -> Result<HttpResponse, ApiError> {
     let asked = Asked::read(&request, payload).await?;
-    let answer = authorize_user(&asked).await;
+    let answer = match cors::check(&request, &asked.tenant.app.origins) {
+        Ok(()) => authorize_user(&asked).await,
+        Err(error) => Err(error),
+    };
     Ok(asked.answer(&request, answer))
 }
 

@@ -5,10 +5,23 @@
 
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, http::header};
 
+use super::error::ApiError;
 use crate::app::Origins;
 
 fn origin(request: &HttpRequest) -> Option<&str> {
     request.headers().get(header::ORIGIN).and_then(|origin| origin.to_str().ok())
+}
+
+/// The rule of the sockets holds here as well. Not reading the answer is not enough: a site whose
+/// name is made to point at this server counts as the same origin to the browser.
+pub fn check(request: &HttpRequest, origins: &Origins) -> Result<(), ApiError> {
+    if origins.admits(origin(request)) {
+        return Ok(());
+    }
+    Err(ApiError::forbidden(
+        "origin_not_allowed",
+        "The page's origin is not among the app's origins (apps.ID.origins)",
+    ))
 }
 
 /// Lets the page read the answer, if its origin is listed.

@@ -4,6 +4,7 @@ use std::{
     cell::RefCell,
     io,
     net::{SocketAddr, TcpListener},
+    pin::Pin,
     rc::Rc,
     sync::Arc,
     time::{Duration, Instant},
@@ -12,7 +13,7 @@ use std::{
 use actix_codec::Framed;
 use actix_http::{HttpService, Request, h1};
 use actix_rt::net::TcpStream;
-use actix_server::{Server, ServerHandle};
+use actix_server::{GracefulShutdownSignal, Server, ServerHandle};
 use actix_service::{IntoServiceFactory, ServiceFactoryExt, fn_service, map_config};
 use actix_web::{App, dev::AppConfig, web};
 
@@ -34,6 +35,9 @@ const HEAD_DEADLINE: Duration = Duration::from_secs(5);
 const HTTP_CONNECTIONS: usize = 200_000;
 /// How long connections have at shutdown to read their close frame and to answer it.
 const DRAIN_DEADLINE: Duration = Duration::from_secs(5);
+
+/// How long requests that are being answered have after that.
+const REQUEST_DEADLINE: Duration = Duration::from_secs(1);
 
 impl Listeners {
     pub fn bind(public: SocketAddr, operations: Option<SocketAddr>) -> io::Result<Self> {
@@ -85,8 +89,10 @@ pub async fn serve(
     let mut builder = Server::build()
         .workers(engine.hub.workers())
         .max_concurrent_connections(HTTP_CONNECTIONS)
-        .shutdown_timeout(DRAIN_DEADLINE.as_secs())
+        .shutdown_timeout(REQUEST_DEADLINE.as_secs())
         .disable_signals();
+    // Lets HTTP connections that only wait for a next request go at once.
+    let draining = builder.graceful_shutdown_signal();
     let (hub_engine, public_settings) = (engine.clone(), settings.clone());
     builder = builder.listen("public", listeners.public, move || {
         let worker = this_worker(&hub_engine, &public_settings);
@@ -104,6 +110,7 @@ pub async fn serve(
         HttpService::build()
             .keep_alive(KEEP_ALIVE)
             .client_request_timeout(HEAD_DEADLINE)
+            .graceful_shutdown_signal(when(&draining))
             .upgrade(fn_service(upgrade))
             .finish(map_config(app, |_| AppConfig::default()))
             .tcp()
@@ -126,6 +133,15 @@ pub async fn serve(
     let server = builder.run();
     actix_rt::spawn(stop_on_signal(server.handle(), engine));
     server.await
+}
+
+/// The signal in the form that the HTTP side takes.
+fn when(draining: &GracefulShutdownSignal) -> impl Fn() -> Pin<Box<dyn Future<Output = ()>>> + 'static {
+    let draining = draining.clone();
+    move || {
+        let draining = draining.clone();
+        Box::pin(async move { draining.notified().await })
+    }
 }
 
 async fn stop_on_signal(server: ServerHandle, engine: Arc<Engine>) {

@@ -103,7 +103,7 @@ fn admit(worker: &Worker, asked: &Asked) -> Result<Arc<Tenant>, Close> {
     if !tenant.app.enabled {
         return Err(Close::AppDisabled);
     }
-    if !tenant.app.origins.allows_socket(asked.origin.as_deref()) {
+    if !tenant.app.origins.admits(asked.origin.as_deref()) {
         return Err(Close::OriginRefused);
     }
     Ok(tenant.clone())
