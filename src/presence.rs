@@ -6,6 +6,8 @@ use indexmap::IndexMap;
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
+use crate::protocol::json::object;
+
 /// One user as its first connection described it.
 #[derive(Clone, Debug)]
 pub struct Member {
@@ -61,11 +63,8 @@ impl Member {
         if channel_data.len() > limits.bytes {
             return Err(InvalidMember::TooLarge { size: channel_data.len(), limit: limits.bytes });
         }
-        if !crate::protocol::depth::is_shallow(channel_data.as_bytes()) {
-            return Err(InvalidMember::NotJson("it is nested too deeply".into()));
-        }
-        let data: ChannelData<'_> = serde_json::from_str(channel_data)
-            .map_err(|e| InvalidMember::NotJson(e.to_string()))?;
+        let data: ChannelData<'_> =
+            object(channel_data).map_err(|e| InvalidMember::NotJson(e.to_string()))?;
         let length = data.user_id.chars().count();
         if length == 0 {
             return Err(InvalidMember::EmptyUserId);
@@ -182,7 +181,7 @@ mod tests {
             r#"{"user_id":""}"#,
             r#"{"user_id":1.5}"#,
             r#"{"user_id":{}}"#,
-            r#"{"user_id":true}"#,
+            r#"{"user_id":true}"#, r#"["u"]"#,
         ] {
             assert!(Member::parse(data, LIMITS).is_err(), "{data}");
         }

@@ -101,7 +101,7 @@ impl Session {
     }
 
     fn say(&self, frame: Bytes) {
-        self.seat.socket.outbox().push(frame);
+        self.seat.socket.send(frame);
     }
 
     fn error(&self, code: ErrorCode, message: &str) {
@@ -118,12 +118,12 @@ impl Session {
         }
     }
 
-    /// Two frames: the first is what pusher-js reports on the channel, the second what the live
-    /// service sends (PROTOCOL 2.4).
+    /// Two frames: the first is what pusher-js reports on the channel, which it finds by the name as
+    /// it was sent; the second what the live service sends (PROTOCOL 2.4).
     fn refuse(&self, channel: &str, refusal: &Refusal) {
-        let (channel, message) = (clipped(channel), refusal.to_string());
+        let message = refusal.to_string();
         let (kind, status) = (refusal.kind(), refusal.status());
-        self.say(answer::subscription_error(self.dialect(), &channel, kind, &message, status));
+        self.say(answer::subscription_error(self.dialect(), channel, kind, &message, status));
         self.error(ErrorCode::None, &message);
     }
 

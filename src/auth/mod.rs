@@ -43,6 +43,9 @@ pub enum Denied {
     Unauthenticated(String),
     #[error("{0}")]
     Forbidden(String),
+    /// What was sent cannot be understood.
+    #[error("{0}")]
+    Invalid(String),
 }
 
 impl Authorizer {
@@ -98,7 +101,7 @@ fn claimed(
     let info = credentials.claimed_user_info.as_deref().map(serde_json::from_str).transpose();
     Ok(Identity {
         user_id: credentials.claimed_user_id.clone().unwrap_or_else(otherwise),
-        user_info: info.map_err(|e| Denied::Forbidden(format!("user_info is not JSON: {e}")))?,
+        user_info: info.map_err(|e| Denied::Invalid(format!("user_info is not JSON: {e}")))?,
         watchlist: Vec::new(),
     })
 }

@@ -77,7 +77,7 @@ fn config(command: &ConfigCommand) -> Result<()> {
             config.warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));
             println!("the configuration is good: {} app(s)", config.apps.len());
         }
-        ConfigCommand::Show(flags) => print!("{}", shown(&source(flags)?)),
+        ConfigCommand::Show(flags) => print!("{}", shown(&source(flags)?)?),
     }
     Ok(())
 }

@@ -14,7 +14,7 @@ use crate::{
     config::{Config, Flags, Log},
     engine::{Engine, Tenant},
     hub::Hub,
-    web::{Listeners, serve as serve_web},
+    web::{Listeners, Signals, serve as serve_web},
 };
 
 pub fn serve(flags: &Flags) -> Result<()> {
@@ -26,6 +26,7 @@ pub fn serve(flags: &Flags) -> Result<()> {
 
 async fn run(config: Config, dev: bool) -> Result<()> {
     let listeners = Listeners::bind(config.listen, config.ops_listen)?;
+    let signals = Signals::install()?;
     announce(&listeners)?;
     if dev {
         print(&banner::banner(&config, listeners.public()?))?;
@@ -43,7 +44,7 @@ async fn run(config: Config, dev: bool) -> Result<()> {
         tenants.insert(id, key, Arc::new(Tenant::new(app, hub.clone())));
     }
     let engine = Arc::new(Engine { hub, tenants });
-    Ok(serve_web(listeners, engine, config.settings).await?)
+    Ok(serve_web(listeners, engine, config.settings, signals).await?)
 }
 
 /// The lines that a supervisor or a test reads the real port from.

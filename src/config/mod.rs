@@ -144,6 +144,7 @@ mod tests {
         for (text, expected) in [
             (String::new(), "there is no app"),
             ("[apps.a]\nkey = 'k'\n".into(), "apps.a.secret is missing"),
+            (other("master_key = \"too short\n"), "TOML parse error at line 4"),
             (other("secret_file = '/x'\n"), "both given"),
             (other("mode = 'auto'\n"), "master_key is missing"),
             (other(&format!("mode = 'blind'\nmaster_key = '{}'\n", *key)), "holds no key"),

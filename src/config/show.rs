@@ -4,18 +4,20 @@ use std::fmt::Write as _;
 
 use figment::{Provider, value::Value};
 
-use super::Source;
+use super::{ConfigError, Source};
 
 const SECRETS: [&str; 3] = ["secret", "master_key", "jwt_secret"];
 
-/// One line a value, in the order of their names.
-pub fn shown(source: &Source) -> String {
+/// One line a value, in the order of their names. Only if all names are known: a secret under a
+/// misspelt name would not be masked.
+pub fn shown(source: &Source) -> Result<String, ConfigError> {
+    source.extract()?;
     let mut out = String::new();
-    let Ok(data) = source.figment().data() else { return out };
+    let data = source.figment().data().map_err(|e| ConfigError(e.to_string()))?;
     for dict in data.into_values() {
         write_value(source, &mut Vec::new(), &Value::from(dict), &mut out);
     }
-    out
+    Ok(out)
 }
 
 fn write_value(source: &Source, path: &mut Vec<String>, value: &Value, out: &mut String) {

@@ -286,7 +286,14 @@ fn explained(error: &figment::Error) -> String {
         Kind::UnknownVariant(_, known) => {
             format!("\"{path}\" must be one of {}{at}", known.join(", "))
         }
+        Kind::Message(message) => format!("{}{at}", without_source(message)),
         kind if path.is_empty() => format!("{kind}{at}"),
         kind => format!("\"{path}\": {kind}{at}"),
     }
+}
+
+/// A parser shows the line that it could not read, and a secret may stand in it.
+fn without_source(message: &str) -> String {
+    let lines: Vec<&str> = message.lines().filter(|line| !line.contains(" |") && !line.trim().is_empty()).collect();
+    lines.join(": ")
 }

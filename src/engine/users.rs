@@ -15,7 +15,7 @@ use crate::{
     hub::{Hub, directory::Record, mailbox::Audience},
     ids::SocketId,
     presence::{InvalidMember, Member, MemberLimits},
-    protocol::{client::Signin, depth, server::Frame},
+    protocol::{client::Signin, json::object, server::Frame},
 };
 
 /// Navigating from page to page makes a user leave and return; watchers are not told of that.
@@ -67,11 +67,8 @@ impl SignedIn {
     }
 
     fn parse(tenant: &Tenant, user_data: &str) -> Result<Self, SigninError> {
-        if !depth::is_shallow(user_data.as_bytes()) {
-            return Err(SigninError::UserData("it is nested too deeply".into()));
-        }
         let data: UserData<'_> =
-            serde_json::from_str(user_data).map_err(|e| SigninError::UserData(e.to_string()))?;
+            object(user_data).map_err(|e| SigninError::UserData(e.to_string()))?;
         let limits = &tenant.app.limits;
         check_user_id(&data.id, limits.user_id_chars)?;
         let limit = limits.watchlist_ids;

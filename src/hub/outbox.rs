@@ -79,11 +79,15 @@ impl Outbox {
         !self.dirty.replace(true)
     }
 
+    pub fn has_room(&self, bytes: usize) -> bool {
+        self.bytes.get() + bytes <= self.budget
+    }
+
     pub fn push(&self, frame: Bytes) {
         if self.is_closing() {
             return;
         }
-        if self.bytes.get() + frame.len() > self.budget {
+        if !self.has_room(frame.len()) {
             self.close(Close::TooSlow);
             return;
         }

@@ -11,6 +11,7 @@ use std::{
     time::Instant,
 };
 
+use bytes::Bytes;
 use slab::Slab;
 
 use super::{
@@ -29,6 +30,15 @@ pub trait Socket {
     fn flush(&self);
     /// Called about once a second: pings, deadlines.
     fn tick(&self, now: Instant);
+
+    /// Queues a frame. What one turn brings may be more than the budget although the peer reads:
+    /// it is judged by what it leaves, so what is queued is written first.
+    fn send(&self, frame: Bytes) {
+        if !self.outbox().has_room(frame.len()) {
+            self.flush();
+        }
+        self.outbox().push(frame);
+    }
 }
 
 /// What the shard must know of each socket while it walks a topic.
@@ -127,8 +137,8 @@ impl Shard {
                     if entry.legacy_java && *audience == Audience::NotLegacyJava {
                         continue;
                     }
-                    let outbox = entry.socket.outbox();
-                    outbox.push(frame.in_dialect(outbox.dialect()).clone());
+                    let dialect = entry.socket.outbox().dialect();
+                    entry.socket.send(frame.in_dialect(dialect).clone());
                     entry.mark(dirty);
                 }
             }

@@ -6,7 +6,10 @@ use std::borrow::Cow;
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::value::RawValue;
 
-use super::{depth, dialect::Dialect};
+use super::{
+    dialect::Dialect,
+    json::{InvalidJson, object},
+};
 
 #[derive(Debug)]
 pub enum ClientFrame<'a> {
@@ -50,10 +53,8 @@ pub struct ClientEvent<'a> {
 
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum FrameError {
-    #[error("Invalid frame: JSON nested deeper than {} levels", depth::MAX_DEPTH)]
-    TooDeep,
     #[error("Invalid frame: expected a JSON object with a string \"event\" ({0})")]
-    NotAFrame(String),
+    NotAFrame(InvalidJson),
     #[error("Invalid data of {event}: {reason}")]
     InvalidData { event: &'static str, reason: String },
     #[error("Unsupported event received on socket: {0}")]
@@ -73,11 +74,7 @@ struct Raw<'a> {
 
 impl<'a> ClientFrame<'a> {
     pub fn parse(text: &'a str, dialect: Dialect) -> Result<Self, FrameError> {
-        if !depth::is_shallow(text.as_bytes()) {
-            return Err(FrameError::TooDeep);
-        }
-        let raw: Raw<'a> =
-            serde_json::from_str(text).map_err(|e| FrameError::NotAFrame(e.to_string()))?;
+        let raw: Raw<'a> = object(text).map_err(FrameError::NotAFrame)?;
         match dialect.strip(&raw.event) {
             Some("ping") => Ok(Self::Ping),
             Some("pong") => Ok(Self::Pong),
@@ -98,10 +95,9 @@ impl<'a> ClientFrame<'a> {
 fn data<T: DeserializeOwned>(event: &'static str, raw: Option<&RawValue>) -> Result<T, FrameError> {
     let invalid = |reason: String| FrameError::InvalidData { event, reason };
     let raw = raw.ok_or_else(|| invalid("it is missing".into()))?.get();
-    let parsed = if raw.starts_with('"') {
-        serde_json::from_str::<String>(raw).and_then(|text| serde_json::from_str(&text))
-    } else {
-        serde_json::from_str(raw)
+    let parsed = match serde_json::from_str::<String>(raw) {
+        Ok(text) => object(&text),
+        Err(_) => object(raw),
     };
     parsed.map_err(|e| invalid(e.to_string()))
 }
@@ -181,6 +177,9 @@ mod tests {
             "{}",
             r#"{"event":5}"#,
             r#"{"event":null}"#,
+            r#"["pusher:ping"]"#,
+            r#"{"event":"pusher:subscribe","data":["c"]}"#,
+            r#"{"event":"pusher:subscribe","data":"[\"c\"]"}"#,
             r#"{"event":"pusher:subscribe"}"#,
             r#"{"event":"pusher:subscribe","data":[]}"#,
             r#"{"event":"pusher:subscribe","data":{"channel":5}}"#,
@@ -202,7 +201,7 @@ mod tests {
             "[".repeat(50_000),
             "]".repeat(50_000)
         );
-        assert_eq!(parse(&nested).err(), Some(FrameError::TooDeep));
+        assert_eq!(parse(&nested).err(), Some(FrameError::NotAFrame(InvalidJson::TooDeep)));
     }
 
     #[test]

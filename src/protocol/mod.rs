@@ -2,8 +2,8 @@
 
 pub mod client;
 pub mod code;
-pub mod depth;
 pub mod dialect;
+pub mod json;
 pub mod server;
 pub mod version;
 pub mod websocket;

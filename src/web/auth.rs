@@ -82,6 +82,9 @@ async fn user(request: HttpRequest, payload: web::Payload) -> Result<HttpRespons
     Ok(asked.answer(&request, answer))
 }
 
+/// Far more than a client's question takes; anybody may ask.
+const BODY_BYTES: usize = 16 * 1024;
+
 /// What a client asks, from a form or from JSON, and of which application.
 struct Asked {
     tenant: Arc<Tenant>,
@@ -92,7 +95,7 @@ struct Asked {
 impl Asked {
     async fn read(request: &HttpRequest, payload: web::Payload) -> Result<Self, ApiError> {
         let worker = worker(request);
-        let body = read_body(request, payload, worker.settings.http_body_bytes).await?;
+        let body = read_body(request, payload, BODY_BYTES).await?;
         let is_json = request.headers().get(header::CONTENT_TYPE).and_then(|t| t.to_str().ok());
         let is_json = is_json
             .is_some_and(|t| t.trim_start().to_ascii_lowercase().starts_with("application/json"));
@@ -299,6 +302,7 @@ impl From<Denied> for ApiError {
         match denied {
             Denied::Unauthenticated(message) => Self::unauthorized("unauthenticated", message),
             Denied::Forbidden(message) => Self::forbidden("forbidden", message),
+            Denied::Invalid(message) => Self::bad_request("invalid_user_info", message),
         }
     }
 }

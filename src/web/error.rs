@@ -1,6 +1,6 @@
 //! What the HTTP API answers when it refuses: `{"error": sentence, "code": stable_name}`.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use actix_web::{HttpRequest, HttpResponse, ResponseError, http::StatusCode, http::header};
 
@@ -53,6 +53,11 @@ impl ApiError {
 
     pub fn not_found(code: &'static str, message: impl Into<String>) -> Self {
         Self::new(StatusCode::NOT_FOUND, code, message)
+    }
+
+    pub fn timeout(deadline: Duration) -> Self {
+        let message = format!("The request body did not arrive within {} seconds", deadline.as_secs());
+        Self::new(StatusCode::REQUEST_TIMEOUT, "body_timeout", message)
     }
 
     pub fn too_large(

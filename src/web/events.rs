@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 
 use super::{
     error::ApiError,
-    verify::{Signed, json},
+    verify::{Signed, item, json},
 };
 use crate::{
     channel::{Access, Channel},
@@ -45,7 +45,7 @@ struct Trigger<'a> {
 #[derive(Deserialize)]
 struct Batch<'a> {
     #[serde(borrow)]
-    batch: Vec<Trigger<'a>>,
+    batch: Vec<&'a RawValue>,
 }
 
 /// A trigger whose names have been parsed and whose sizes have been checked.
@@ -91,7 +91,7 @@ pub async fn trigger_batch(signed: Signed) -> Result<HttpResponse, ApiError> {
     let parsed = batch
         .into_iter()
         .enumerate()
-        .map(|(index, trigger)| parse_item(index, trigger, limits))
+        .map(|(index, raw)| parse_item(index, raw, limits))
         .collect::<Result<Vec<_>, _>>()?;
     let prepared = signed.engine().prepare(&signed.tenant, parsed.iter().map(event).collect())?;
     signed.engine().publish(&signed.tenant, prepared);
@@ -164,16 +164,17 @@ fn fill_from_query<'a>(trigger: &mut Trigger<'_>, signed: &'a Signed) -> Option<
 
 fn parse_item<'a>(
     index: usize,
-    item: Trigger<'a>,
+    raw: &'a RawValue,
     limits: &Limits,
 ) -> Result<Parsed<'a>, ApiError> {
-    if item.channels.is_some() {
+    let trigger: Trigger<'a> = item(raw.get(), &format!("Event {index} of the batch"))?;
+    if trigger.channels.is_some() {
         let message = format!(
             "Event {index} of the batch has channels; in a batch each event has one channel"
         );
         return Err(ApiError::bad_request("invalid_batch", message));
     }
-    parse(item, None, limits)
+    parse(trigger, None, limits)
 }
 
 /// `data`: where it did not come in the trigger itself.

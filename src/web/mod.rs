@@ -14,7 +14,7 @@ mod users;
 mod verify;
 mod worker;
 
-pub use server::{Listeners, serve};
+pub use server::{Listeners, Signals, serve};
 
 use actix_web::web;
 

@@ -16,6 +16,7 @@ use actix_rt::net::TcpStream;
 use actix_server::{GracefulShutdownSignal, Server, ServerHandle};
 use actix_service::{IntoServiceFactory, ServiceFactoryExt, fn_service, map_config};
 use actix_web::{App, dev::AppConfig, web};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{Settings, ops, routes, upgrade::take_over, worker::Worker};
 use crate::engine::Engine;
@@ -84,6 +85,7 @@ pub async fn serve(
     listeners: Listeners,
     engine: Arc<Engine>,
     settings: Settings,
+    signals: Signals,
 ) -> io::Result<()> {
     let settings = Arc::new(settings);
     let mut builder = Server::build()
@@ -94,6 +96,7 @@ pub async fn serve(
     // Lets HTTP connections that only wait for a next request go at once.
     let draining = builder.graceful_shutdown_signal();
     let (hub_engine, public_settings) = (engine.clone(), settings.clone());
+    let public_draining = draining.clone();
     builder = builder.listen("public", listeners.public, move || {
         let worker = this_worker(&hub_engine, &public_settings);
         let prefix = worker.settings.path_prefix.clone();
@@ -110,7 +113,7 @@ pub async fn serve(
         HttpService::build()
             .keep_alive(KEEP_ALIVE)
             .client_request_timeout(HEAD_DEADLINE)
-            .graceful_shutdown_signal(when(&draining))
+            .graceful_shutdown_signal(when(&public_draining))
             .upgrade(fn_service(upgrade))
             .finish(map_config(app, |_| AppConfig::default()))
             .tcp()
@@ -126,12 +129,13 @@ pub async fn serve(
                 .map_err(|error| error.error_response());
             HttpService::build()
                 .client_request_timeout(HEAD_DEADLINE)
+                .graceful_shutdown_signal(when(&draining))
                 .finish(map_config(app, |_| AppConfig::default()))
                 .tcp()
         })?;
     }
     let server = builder.run();
-    actix_rt::spawn(stop_on_signal(server.handle(), engine));
+    actix_rt::spawn(stop_on_signal(signals, server.handle(), engine));
     server.await
 }
 
@@ -144,11 +148,8 @@ fn when(draining: &GracefulShutdownSignal) -> impl Fn() -> Pin<Box<dyn Future<Ou
     }
 }
 
-async fn stop_on_signal(server: ServerHandle, engine: Arc<Engine>) {
-    if let Err(error) = signalled().await {
-        tracing::error!(%error, "cannot wait for signals");
-        return;
-    }
+async fn stop_on_signal(mut signals: Signals, server: ServerHandle, engine: Arc<Engine>) {
+    signals.first().await;
     tracing::info!(sockets = engine.hub.sockets(), "shutting down");
     engine.hub.shut_down();
     let deadline = Instant::now() + DRAIN_DEADLINE;
@@ -158,13 +159,21 @@ async fn stop_on_signal(server: ServerHandle, engine: Arc<Engine>) {
     server.stop(true).await;
 }
 
-async fn signalled() -> io::Result<()> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (mut terminate, mut interrupt) =
-        (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+/// What ends the server. Made before it says that it listens: whoever reads that may send one.
+pub struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    pub fn install() -> io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
     }
-    Ok(())
+
+    async fn first(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
 }

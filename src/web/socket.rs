@@ -242,7 +242,10 @@ impl<T: AsyncRead + AsyncWrite + Unpin + 'static> Connection<T> {
             *hearing == Hearing::Listening
         });
         match used {
-            Ok(used) => keep_rest(&mut self.partial, &bytes[used..]),
+            Ok(used) if self.hearing == Hearing::Listening => {
+                keep_rest(&mut self.partial, &bytes[used..]);
+            }
+            Ok(_) => self.partial = Vec::new(),
             Err(violation) => {
                 self.partial = Vec::new();
                 self.hearing = Hearing::Deaf;
@@ -307,7 +310,7 @@ fn on_message<T: AsyncRead + AsyncWrite + Unpin>(
         _ if link.outbox.is_closing() => {}
         Message::Text(text) => session.into_iter().for_each(|session| session.on_text(text)),
         Message::Binary => link.outbox.close(Close::BinaryFrame),
-        Message::Ping(payload) => link.outbox.push(answer::websocket_pong(payload)),
+        Message::Ping(payload) => link.send(answer::websocket_pong(payload)),
         Message::Pong => {}
     }
 }
@@ -322,6 +325,11 @@ impl<T: AsyncRead + AsyncWrite + Unpin + 'static> Future for Connection<T> {
             *self.link.waker.borrow_mut() = Some(cx.waker().clone());
         }
         let gone = matches!(self.read(cx), Poll::Ready(true));
+        if self.link.outbox.is_closing() {
+            // Whoever has been told to go is a subscriber and a member no more, however long the
+            // transport takes to end.
+            self.session = None;
+        }
         let failed = matches!(self.link.write(cx), Poll::Ready(Err(_)));
         if gone || failed || self.is_over() {
             self.shut_down(cx);

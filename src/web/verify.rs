@@ -6,7 +6,7 @@ use std::{
     pin::Pin,
     rc::Rc,
     sync::Arc,
-    time::{SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use actix_web::{FromRequest, HttpRequest, dev::Payload, web};
@@ -23,7 +23,7 @@ use super::{
 use crate::{
     crypto::{encoding::hex, signature::Signature},
     engine::{Engine, Tenant},
-    protocol::depth,
+    protocol::json::object,
 };
 
 /// A request that the application's backend signed.
@@ -36,6 +36,12 @@ pub struct Signed {
 
 /// Seconds by which the clocks of a backend and of this server may differ.
 const CLOCK_WINDOW: u64 = 600;
+
+/// For the whole body of a request.
+const BODY_DEADLINE: Duration = Duration::from_secs(30);
+
+/// More parameters than any SDK sends.
+const MAX_PARAMETERS: usize = 100;
 
 impl Signed {
     pub fn engine(&self) -> &Engine {
@@ -53,9 +59,11 @@ impl FromRequest for Signed {
         Box::pin(async move {
             let payload = payload.map_err(unreadable)?;
             let worker = worker(&request);
-            let body = read_body(&request, payload, worker.settings.http_body_bytes).await?;
             let query = Query::parse(request.query_string());
-            let tenant = verify(&worker, &request, &query, &body)?;
+            // Before the body, which only those may send who have signed its digest.
+            let tenant = verify(&worker, &request, &query)?;
+            let body = read_body(&request, payload, worker.settings.http_body_bytes).await?;
+            check_body(&query, &body)?;
             Ok(Self { worker, tenant, query, body })
         })
     }
@@ -78,32 +86,38 @@ pub async fn read_body(
             return Ok(());
         }
         let message = format!(
-            "The request body is {more}{size} bytes, the limit is {limit} (http_body_bytes)"
+            "The request body is {more}{size} bytes, the limit is {limit} "
         );
         Err(ApiError::too_large("body_too_large", message, size, limit))
     };
     check(announced.unwrap_or(0), "")?;
-    let mut body = BytesMut::new();
-    while let Some(chunk) = payload.next().await {
-        let chunk = chunk.map_err(unreadable)?;
-        check(body.len() + chunk.len(), "at least ")?;
-        body.extend_from_slice(&chunk);
-    }
-    Ok(body.freeze())
+    let read = async {
+        let mut body = BytesMut::new();
+        while let Some(chunk) = payload.next().await {
+            let chunk = chunk.map_err(unreadable)?;
+            check(body.len() + chunk.len(), "at least ")?;
+            body.extend_from_slice(&chunk);
+        }
+        Ok(body.freeze())
+    };
+    actix_rt::time::timeout(BODY_DEADLINE, read).await.map_err(|_| ApiError::timeout(BODY_DEADLINE))?
 }
 
 fn unreadable(error: impl std::fmt::Display) -> ApiError {
     ApiError::bad_request("unreadable_body", format!("The request body could not be read: {error}"))
 }
 
-/// The body as JSON of the given shape.
+/// The body as a JSON object.
 pub fn json<'a, T: serde::Deserialize<'a>>(body: &'a [u8]) -> Result<T, ApiError> {
-    if !depth::is_shallow(body) {
-        let message = format!("The body is nested deeper than {} levels", depth::MAX_DEPTH);
-        return Err(ApiError::bad_request("invalid_json", message));
-    }
-    serde_json::from_slice(body).map_err(|error| {
-        ApiError::bad_request("invalid_json", format!("The body is not what was expected: {error}"))
+    let text = std::str::from_utf8(body)
+        .map_err(|_| ApiError::bad_request("invalid_json", "The body is not UTF-8"))?;
+    item(text, "The body")
+}
+
+/// A JSON object that `what` is.
+pub fn item<'a, T: serde::Deserialize<'a>>(text: &'a str, what: &str) -> Result<T, ApiError> {
+    object(text).map_err(|error| {
+        ApiError::bad_request("invalid_json", format!("{what} is not what was expected: {error}"))
     })
 }
 
@@ -111,7 +125,6 @@ fn verify(
     worker: &Worker,
     request: &HttpRequest,
     query: &Query,
-    body: &[u8],
 ) -> Result<Arc<Tenant>, ApiError> {
     let tenants = &worker.engine.tenants;
     let id = request.match_info().get("app");
@@ -121,6 +134,10 @@ fn verify(
             .ok_or_else(|| ApiError::not_found("unknown_app", format!("There is no app {id} here")))
     });
     let by_path = by_path.transpose()?;
+    if query.iter().count() > MAX_PARAMETERS {
+        let message = format!("More than {MAX_PARAMETERS} query parameters");
+        return Err(ApiError::bad_request("too_many_parameters", message));
+    }
     refuse_duplicates(query)?;
     let key = query.first("auth_key").ok_or_else(|| missing("auth_key"))?;
     let by_key = tenants
@@ -134,7 +151,6 @@ fn verify(
     check_version(query)?;
     check_timestamp(query)?;
     check_signature(tenant, worker, request, query)?;
-    check_body(query, body)?;
     if !tenant.app.enabled {
         return Err(ApiError::forbidden("app_disabled", "The app is disabled"));
     }

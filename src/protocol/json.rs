@@ -1,6 +1,10 @@
-//! A bound on nesting, checked before anything parses: a parser that recurses on what a stranger
-//! sent can run out of stack, ours or that of whoever is sent the text next (PROTOCOL 1.8).
+//! JSON from strangers: bounded in depth before anything parses, and an object where an object is
+//! wanted.
 
+use serde::Deserialize;
+
+/// A parser that recurses on what a stranger sent can run out of stack, ours or that of whoever is
+/// sent the text next (PROTOCOL 1.8).
 pub const MAX_DEPTH: usize = 64;
 
 /// Whether no value in the JSON text is nested deeper than `MAX_DEPTH`. It does not ask whether
@@ -28,9 +32,41 @@ pub fn is_shallow(json: &[u8]) -> bool {
     true
 }
 
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum InvalidJson {
+    #[error("it is nested deeper than {MAX_DEPTH} levels")]
+    TooDeep,
+    #[error("it is not a JSON object")]
+    NotAnObject,
+    #[error("{0}")]
+    Other(String),
+}
+
+/// Reads an object. Derived readers alone would also take an array of the fields' values.
+pub fn object<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, InvalidJson> {
+    if !is_shallow(text.as_bytes()) {
+        return Err(InvalidJson::TooDeep);
+    }
+    if !text.trim_start().starts_with('{') {
+        return Err(InvalidJson::NotAnObject);
+    }
+    serde_json::from_str(text).map_err(|error| InvalidJson::Other(error.to_string()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_array_is_no_object() {
+        #[derive(Deserialize, Debug, PartialEq)]
+        struct One {
+            a: u8,
+        }
+        assert_eq!(object(r#" {"a":1}"#), Ok(One { a: 1 }));
+        assert_eq!(object::<One>("[1]"), Err(InvalidJson::NotAnObject));
+        assert!(matches!(object::<One>("{"), Err(InvalidJson::Other(_))));
+    }
 
     #[test]
     fn the_limit_is_exact_and_strings_do_not_count() {
