@@ -2,7 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-#[derive(Clone, Debug)]
+use serde::Deserialize;
+
+/// Written in the configuration as they stand here.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Limits {
     pub connections: Option<usize>,
     pub event_bytes: usize,
@@ -16,8 +20,35 @@ pub struct Limits {
     pub presence_member_bytes: usize,
     pub user_id_chars: usize,
     pub watchlist_ids: usize,
-    pub cache_ttl: Duration,
+    pub cache_ttl_seconds: u64,
     pub channels_per_connection: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: None,
+            event_bytes: 10_240,
+            event_name_chars: 200,
+            channel_name_bytes: 200,
+            channels_per_event: 100,
+            batch_events: 10,
+            client_event_bytes: 10_240,
+            client_events_per_second: 10,
+            presence_members: 100,
+            presence_member_bytes: 1024,
+            user_id_chars: 128,
+            watchlist_ids: 100,
+            cache_ttl_seconds: 30 * 60,
+            channels_per_connection: 10_000,
+        }
+    }
+}
+
+impl Limits {
+    pub fn cache_ttl(&self) -> Duration {
+        Duration::from_secs(self.cache_ttl_seconds)
+    }
 }
 
 /// Lets `rate` things a second pass, and up to `rate` of them at once after a pause.
@@ -61,6 +92,6 @@ mod tests {
         assert_eq!(granted(&mut bucket, 99, 100), 0);
         assert_eq!(granted(&mut bucket, 1099, 100), 10);
         assert_eq!(granted(&mut bucket, 99_000, 100), 10);
-        assert_eq!(TokenBucket::new(0, start).take(start), false);
+        assert!(!TokenBucket::new(0, start).take(start));
     }
 }

@@ -181,7 +181,8 @@ mod tests {
             r#"{"user_id":""}"#,
             r#"{"user_id":1.5}"#,
             r#"{"user_id":{}}"#,
-            r#"{"user_id":true}"#, r#"["u"]"#,
+            r#"{"user_id":true}"#,
+            r#"["u"]"#,
         ] {
             assert!(Member::parse(data, LIMITS).is_err(), "{data}");
         }

@@ -70,7 +70,12 @@ mod tests {
 
     fn write_secret(path: &Path, text: &str) {
         use std::io::Write;
-        let file = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path);
+        let file = std::fs::OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(path);
         file.unwrap().write_all(text.as_bytes()).unwrap();
     }
 
@@ -83,7 +88,9 @@ mod tests {
         for entry in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/config")).unwrap() {
             let path = entry.unwrap().path();
             let text = std::fs::read_to_string(&path).unwrap();
-            for name in text.split("\"/run/secrets/").skip(1).map(|rest| rest.split('"').next().unwrap()) {
+            for name in
+                text.split("\"/run/secrets/").skip(1).map(|rest| rest.split('"').next().unwrap())
+            {
                 write_secret(&secrets.join(name), &MasterKey::generate().unwrap().to_text());
             }
             let text = text.replace("/run/secrets", &secrets.display().to_string());
@@ -98,8 +105,14 @@ mod tests {
     #[test]
     fn an_unknown_name_is_told_the_nearest_known() {
         for (text, expected) in [
-            (format!("lissten = '127.0.0.1:1'\n{APP}"), "unknown setting \"lissten\": did you mean \"listen\"?"),
-            (format!("{APP}master_kye = 'x'\n"), "unknown setting \"master_kye\" in [apps.a]: did you mean \"master_key\"?"),
+            (
+                format!("lissten = '127.0.0.1:1'\n{APP}"),
+                "unknown setting \"lissten\": did you mean \"listen\"?",
+            ),
+            (
+                format!("{APP}master_kye = 'x'\n"),
+                "unknown setting \"master_kye\" in [apps.a]: did you mean \"master_key\"?",
+            ),
             (format!("{APP}[apps.a.limits]\nevent_byte = 1\n"), "did you mean \"event_bytes\"?"),
             (format!("{APP}mode = 'automatic'\n"), "must be one of auto, blind"),
         ] {
@@ -110,7 +123,11 @@ mod tests {
 
     #[test]
     fn the_environment_wins_over_the_file() {
-        let environment = [("SEALCAST_LISTEN", "127.0.0.1:7"), ("SEALCAST_APP_LIMITS__EVENT_BYTES", "99"), ("SEALCAST_APP_ORIGINS", "['https://a.example']")];
+        let environment = [
+            ("SEALCAST_LISTEN", "127.0.0.1:7"),
+            ("SEALCAST_APP_LIMITS__EVENT_BYTES", "99"),
+            ("SEALCAST_APP_ORIGINS", "['https://a.example']"),
+        ];
         let config = load(&format!("listen = '127.0.0.1:6'\n{APP}"), &environment).unwrap();
         assert_eq!(config.listen.port(), 7);
         assert_eq!(config.apps[0].limits.event_bytes, 99);
@@ -151,7 +168,13 @@ mod tests {
             (other("master_key = 'too short'\n"), "9 characters long"),
             (other("origins = ['*']\n"), "is no origin"),
             (other("[apps.b]\nkey = 'k'\nsecret = 's'\n"), "have the same key"),
-            (other(&format!("master_key = '{0}'\n[apps.b]\nkey = 'k2'\nsecret = 's'\nmaster_key = '{0}'\n", *key)), "same master key"),
+            (
+                other(&format!(
+                    "master_key = '{0}'\n[apps.b]\nkey = 'k2'\nsecret = 's'\nmaster_key = '{0}'\n",
+                    *key
+                )),
+                "same master key",
+            ),
             (format!("activity_timeout_seconds = 0\n{APP}"), "at least 1"),
             (format!("path_prefix = 'ws'\n{APP}"), "begin with a slash"),
             (format!("workers = 'many'\n{APP}"), "\"workers\" must be"),

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
 use secrecy::SecretString;
 use serde::Deserialize;
 
-use crate::protocol::dialect::Dialect;
+use crate::{limits::Limits, protocol::dialect::Dialect};
 
 #[derive(Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -106,7 +106,7 @@ pub struct RawApp {
     pub jwt_secret_file: Option<PathBuf>,
     pub authorized_connections: bool,
     pub authorization_timeout_seconds: u64,
-    pub limits: RawLimits,
+    pub limits: Limits,
 }
 
 impl Default for RawApp {
@@ -132,7 +132,7 @@ impl Default for RawApp {
             jwt_secret_file: None,
             authorized_connections: false,
             authorization_timeout_seconds: 30,
-            limits: RawLimits::default(),
+            limits: Limits::default(),
         }
     }
 }
@@ -142,45 +142,4 @@ impl Default for RawApp {
 pub struct RawChannelRule {
     pub pattern: String,
     pub mode: RawMode,
-}
-
-/// PROTOCOL section 11.
-#[derive(Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct RawLimits {
-    pub connections: Option<usize>,
-    pub event_bytes: usize,
-    pub event_name_chars: usize,
-    pub channel_name_bytes: usize,
-    pub channels_per_event: usize,
-    pub batch_events: usize,
-    pub client_event_bytes: usize,
-    pub client_events_per_second: u32,
-    pub presence_members: usize,
-    pub presence_member_bytes: usize,
-    pub user_id_chars: usize,
-    pub watchlist_ids: usize,
-    pub cache_ttl_seconds: u64,
-    pub channels_per_connection: usize,
-}
-
-impl Default for RawLimits {
-    fn default() -> Self {
-        Self {
-            connections: None,
-            event_bytes: 10_240,
-            event_name_chars: 200,
-            channel_name_bytes: 200,
-            channels_per_event: 100,
-            batch_events: 10,
-            client_event_bytes: 10_240,
-            client_events_per_second: 10,
-            presence_members: 100,
-            presence_member_bytes: 1024,
-            user_id_chars: 128,
-            watchlist_ids: 100,
-            cache_ttl_seconds: 30 * 60,
-            channels_per_connection: 10_000,
-        }
-    }
 }

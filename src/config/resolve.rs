@@ -10,7 +10,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::{
     Config, ConfigError, Log,
-    raw::{LogFormat, RawApp, RawAuthorizer, RawConfig, RawDerivation, RawLimits, RawMode},
+    raw::{LogFormat, RawApp, RawAuthorizer, RawConfig, RawDerivation, RawMode},
     source::DEV_APP,
 };
 use crate::{
@@ -23,7 +23,6 @@ use crate::{
         secret::Derivation,
         signature::AppSecret,
     },
-    limits::Limits,
     pattern::Pattern,
     web::Settings,
 };
@@ -175,7 +174,7 @@ fn resolve_app(
                 seconds(&at("authorization_timeout_seconds"), raw.authorization_timeout_seconds)
             })
             .transpose()?,
-        limits: limits(&raw.limits),
+        limits: raw.limits.clone(),
     })
 }
 
@@ -306,25 +305,6 @@ fn origins(name: &str, listed: &[String], dev: bool) -> Result<Origins> {
         [] => Origins::Any,
         listed => Origins::Listed(listed.to_vec()),
     })
-}
-
-fn limits(raw: &RawLimits) -> Limits {
-    Limits {
-        connections: raw.connections,
-        event_bytes: raw.event_bytes,
-        event_name_chars: raw.event_name_chars,
-        channel_name_bytes: raw.channel_name_bytes,
-        channels_per_event: raw.channels_per_event,
-        batch_events: raw.batch_events,
-        client_event_bytes: raw.client_event_bytes,
-        client_events_per_second: raw.client_events_per_second,
-        presence_members: raw.presence_members,
-        presence_member_bytes: raw.presence_member_bytes,
-        user_id_chars: raw.user_id_chars,
-        watchlist_ids: raw.watchlist_ids,
-        cache_ttl: Duration::from_secs(raw.cache_ttl_seconds),
-        channels_per_connection: raw.channels_per_connection,
-    }
 }
 
 /// Two apps with one master key could read each other's channels, which is hardly ever meant.

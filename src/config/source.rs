@@ -294,6 +294,7 @@ fn explained(error: &figment::Error) -> String {
 
 /// A parser shows the line that it could not read, and a secret may stand in it.
 fn without_source(message: &str) -> String {
-    let lines: Vec<&str> = message.lines().filter(|line| !line.contains(" |") && !line.trim().is_empty()).collect();
+    let lines: Vec<&str> =
+        message.lines().filter(|line| !line.contains(" |") && !line.trim().is_empty()).collect();
     lines.join(": ")
 }

@@ -79,7 +79,7 @@ impl Engine {
         let Parcel { channel, frame, data, except } = parcel;
         if channel.kind().cached {
             tenant.directory.with(&channel, |_, mut entered| {
-                let expires = now + tenant.app.limits.cache_ttl;
+                let expires = now + tenant.app.limits.cache_ttl();
                 entered.last_event = Some(LastEvent { frame: frame.clone(), data, expires });
                 entered.post(&self.hub, frame, except, Audience::All);
             });

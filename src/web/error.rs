@@ -56,7 +56,8 @@ impl ApiError {
     }
 
     pub fn timeout(deadline: Duration) -> Self {
-        let message = format!("The request body did not arrive within {} seconds", deadline.as_secs());
+        let message =
+            format!("The request body did not arrive within {} seconds", deadline.as_secs());
         Self::new(StatusCode::REQUEST_TIMEOUT, "body_timeout", message)
     }
 

@@ -140,7 +140,9 @@ pub async fn serve(
 }
 
 /// The signal in the form that the HTTP side takes.
-fn when(draining: &GracefulShutdownSignal) -> impl Fn() -> Pin<Box<dyn Future<Output = ()>>> + 'static {
+fn when(
+    draining: &GracefulShutdownSignal,
+) -> impl Fn() -> Pin<Box<dyn Future<Output = ()>>> + 'static {
     let draining = draining.clone();
     move || {
         let draining = draining.clone();
@@ -167,7 +169,10 @@ pub struct Signals {
 
 impl Signals {
     pub fn install() -> io::Result<Self> {
-        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
     }
 
     async fn first(&mut self) {

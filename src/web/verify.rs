@@ -85,9 +85,7 @@ pub async fn read_body(
         if size <= limit {
             return Ok(());
         }
-        let message = format!(
-            "The request body is {more}{size} bytes, the limit is {limit} "
-        );
+        let message = format!("The request body is {more}{size} bytes, the limit is {limit} ");
         Err(ApiError::too_large("body_too_large", message, size, limit))
     };
     check(announced.unwrap_or(0), "")?;
@@ -100,7 +98,9 @@ pub async fn read_body(
         }
         Ok(body.freeze())
     };
-    actix_rt::time::timeout(BODY_DEADLINE, read).await.map_err(|_| ApiError::timeout(BODY_DEADLINE))?
+    actix_rt::time::timeout(BODY_DEADLINE, read)
+        .await
+        .map_err(|_| ApiError::timeout(BODY_DEADLINE))?
 }
 
 fn unreadable(error: impl std::fmt::Display) -> ApiError {
@@ -121,11 +121,7 @@ pub fn item<'a, T: serde::Deserialize<'a>>(text: &'a str, what: &str) -> Result<
     })
 }
 
-fn verify(
-    worker: &Worker,
-    request: &HttpRequest,
-    query: &Query,
-) -> Result<Arc<Tenant>, ApiError> {
+fn verify(worker: &Worker, request: &HttpRequest, query: &Query) -> Result<Arc<Tenant>, ApiError> {
     let tenants = &worker.engine.tenants;
     let id = request.match_info().get("app");
     let by_path = id.map(|id| {
