@@ -10,6 +10,7 @@ use crate::{
         secret::SharedSecret,
         signature::{AppSecret, Signature},
     },
+    ids::SocketId,
     limits::Limits,
     pattern::Pattern,
     presence::MemberLimits,
@@ -84,20 +85,24 @@ fn is_loopback(origin: &str) -> bool {
 }
 
 impl App {
-    /// `key:signature` over the parts.
-    pub fn auth(&self, parts: &[&[u8]]) -> String {
-        format!("{}:{}", self.key, self.secret.sign(parts).to_hex())
+    /// `key:signature` over the text.
+    pub fn auth(&self, signed: &str) -> String {
+        format!("{}:{}", self.key, self.secret.sign(&[signed.as_bytes()]).to_hex())
     }
 
-    /// Whether `auth` is this application's signature over the parts.
-    pub fn verify_auth(&self, auth: &str, parts: &[&[u8]]) -> Result<(), AuthError> {
+    /// Whether `auth` is this application's signature over the text.
+    pub fn verify_auth(&self, auth: &str, signed: &str) -> Result<(), AuthError> {
         let (key, signature) = auth.rsplit_once(':').ok_or(AuthError::Malformed)?;
         // One client lower-cases the whole text; a key is no secret.
         if !key.eq_ignore_ascii_case(&self.key) {
             return Err(AuthError::ForeignKey);
         }
         let signature = Signature::parse(signature).ok_or(AuthError::Malformed)?;
-        if self.secret.verify(parts, &signature) { Ok(()) } else { Err(AuthError::Signature) }
+        if self.secret.verify(&[signed.as_bytes()], &signature) {
+            Ok(())
+        } else {
+            Err(AuthError::Signature)
+        }
     }
 
     pub fn seal(&self, channel: &Channel, data: &str) -> Result<Sealed, SealError> {
@@ -122,6 +127,23 @@ impl App {
             user_id_chars: self.limits.user_id_chars,
         }
     }
+}
+
+/// What is signed to let a connection join a channel (PROTOCOL 2.3).
+pub fn signed_for_channel(
+    socket_id: SocketId,
+    channel: &Channel,
+    channel_data: Option<&str>,
+) -> String {
+    match channel_data {
+        Some(data) => format!("{socket_id}:{channel}:{data}"),
+        None => format!("{socket_id}:{channel}"),
+    }
+}
+
+/// What is signed to let a connection be a user (PROTOCOL 5.1).
+pub fn signed_for_user(socket_id: SocketId, user_data: &str) -> String {
+    format!("{socket_id}::user::{user_data}")
 }
 
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]

@@ -100,12 +100,9 @@ struct Entry {
 pub struct Members(IndexMap<Arc<str>, Entry>);
 
 impl Members {
-    pub fn len(&self) -> usize {
+    /// Users, not connections.
+    pub fn count(&self) -> usize {
         self.0.len()
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
     }
 
     pub fn contains(&self, user_id: &str) -> bool {
@@ -146,7 +143,7 @@ impl Members {
             let _ = write!(ids, "{comma}{id}");
             let _ = write!(hash, "{comma}{id}:{info}");
         }
-        format!(r#"{{"presence":{{"ids":[{ids}],"hash":{{{hash}}},"count":{}}}}}"#, self.len())
+        format!(r#"{{"presence":{{"ids":[{ids}],"hash":{{{hash}}},"count":{}}}}}"#, self.count())
     }
 }
 
@@ -222,7 +219,7 @@ mod tests {
                     *count -= 1;
                     prop_assert_eq!(members.leave(&id) == Transition::Changed, *count == 0);
                 }
-                prop_assert_eq!(members.len(), model.values().filter(|n| **n > 0).count());
+                prop_assert_eq!(members.count(), model.values().filter(|n| **n > 0).count());
             }
         }
     }

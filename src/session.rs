@@ -92,7 +92,7 @@ impl Session {
                     self.error(error.code(), &error.to_string());
                 }
             }
-            Err(error) => self.error(ErrorCode::None, &error.to_string()),
+            Err(error) => self.error(error.code(), &error.to_string()),
         }
     }
 
@@ -122,7 +122,7 @@ impl Session {
     /// it was sent; the second what the live service sends (PROTOCOL 2.4).
     fn refuse(&self, channel: &str, refusal: &Refusal) {
         let message = refusal.to_string();
-        let (kind, status) = (refusal.kind(), refusal.status());
+        let (kind, status) = refusal.kind();
         self.say(answer::subscription_error(self.dialect(), channel, kind, &message, status));
         self.error(ErrorCode::None, &message);
     }
@@ -210,12 +210,8 @@ impl Session {
         let mut watched = Vec::with_capacity(identity.watchlist.len());
         for user in &identity.watchlist {
             let (record, since) = engine.watch(tenant, shard.worker(), user);
-            if shard.subscribe(record.topic(), *slot, since) {
-                watched.push(record);
-            } else {
-                // The list names the user twice.
-                engine.unwatch(tenant, shard.worker(), &record);
-            }
+            let _ = shard.subscribe(record.topic(), *slot, since);
+            watched.push(record);
         }
         let (online, offline): (Vec<&str>, Vec<&str>) =
             identity.watchlist.iter().map(|user| &**user).partition(|user| tenant.is_online(user));

@@ -2,15 +2,18 @@
 
 use std::net::SocketAddr;
 
-use crate::config::Config;
+use crate::config::{Config, DEV_APP};
 
 pub fn banner(config: &Config, address: SocketAddr) -> String {
-    let (host, port) = (address.ip(), address.port());
+    // No client can connect to "all addresses".
+    let host =
+        if address.ip().is_unspecified() { "localhost".into() } else { address.ip().to_string() };
+    let port = address.port();
     let Some(app) = config.apps.first() else { return String::new() };
     let (id, key) = (&app.id, &app.key);
     // Only the secret of --dev itself is known to all; one that was configured is not printed.
     let secret =
-        if &**id == "app-id" && &**key == "app-key" { "app-secret" } else { "YOUR_APP_SECRET" };
+        if &**id == DEV_APP && &**key == "app-key" { "app-secret" } else { "YOUR_APP_SECRET" };
     let prefix = &config.settings.path_prefix;
     let fingerprint = app.sealing.keys().map_or_else(
         || "none: encrypted channels are relayed blindly".into(),

@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{Result, source};
-use crate::config::{Config, Flags};
+use crate::config::Flags;
 
 #[derive(clap::Args)]
 pub struct Healthcheck {
@@ -21,32 +21,38 @@ pub struct Healthcheck {
 const DEADLINE: Duration = Duration::from_secs(3);
 
 pub fn run(command: &Healthcheck) -> Result<()> {
-    let (address, path) = match &command.url {
+    let (candidates, path) = match &command.url {
         Some(url) => target(url)?,
         None => {
-            let config = Config::load(&source(&command.flags)?)?;
-            (reachable(config.listen), config.settings.path_prefix)
+            let (listen, path) = source(&command.flags)?.endpoint()?;
+            (reachable(listen), path)
         }
     };
-    let status = ask(address, &path).map_err(|e| format!("{address} does not answer: {e}"))?;
-    if status == 200 { Ok(()) } else { Err(format!("{address} answers {status}").into()) }
+    let mut failure = String::from("the host has no address");
+    for address in candidates {
+        match ask(address, &path) {
+            Ok(200) => return Ok(()),
+            Ok(status) => failure = format!("{address} answers {status}"),
+            Err(error) => failure = format!("{address} does not answer: {error}"),
+        }
+    }
+    Err(failure.into())
 }
 
-fn target(url: &str) -> Result<(SocketAddr, String)> {
+fn target(url: &str) -> Result<(Vec<SocketAddr>, String)> {
     let rest = url.strip_prefix("http://").ok_or("the URL must begin with http://")?;
     let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-    let address = host.to_socket_addrs()?.next().ok_or("the host has no address")?;
-    Ok((address, path.trim_end_matches('/').to_owned()))
+    Ok((host.to_socket_addrs()?.collect(), path.trim_end_matches('/').to_owned()))
 }
 
-/// Who listens on all addresses is asked on the loopback one.
-fn reachable(listen: SocketAddr) -> SocketAddr {
-    let ip = match listen.ip() {
-        ip if !ip.is_unspecified() => ip,
-        IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
-        IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+/// Who listens on all addresses is asked on the loopback ones; there may be no IPv6 at all.
+fn reachable(listen: SocketAddr) -> Vec<SocketAddr> {
+    let ips: Vec<IpAddr> = match listen.ip() {
+        ip if !ip.is_unspecified() => vec![ip],
+        IpAddr::V4(_) => vec![Ipv4Addr::LOCALHOST.into()],
+        IpAddr::V6(_) => vec![Ipv6Addr::LOCALHOST.into(), Ipv4Addr::LOCALHOST.into()],
     };
-    SocketAddr::new(ip, listen.port())
+    ips.into_iter().map(|ip| SocketAddr::new(ip, listen.port())).collect()
 }
 
 fn ask(address: SocketAddr, prefix: &str) -> Result<u16> {

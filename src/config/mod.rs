@@ -11,7 +11,7 @@ use std::{net::SocketAddr, path::PathBuf};
 use crate::{app::App, web::Settings};
 
 pub use show::shown;
-pub use source::{Flags, Source};
+pub use source::{DEV_APP, Flags, Source};
 
 /// What the server uses: typed, validated, without an `Option` that means "default".
 pub struct Config {

@@ -58,7 +58,7 @@ pub fn resolve(raw: RawConfig, dev: bool) -> Result<Config> {
     Ok(Config {
         listen: raw.listen,
         ops_listen: raw.ops_listen,
-        workers: workers(raw.workers),
+        workers: workers(raw.workers)?,
         mailbox_bytes: at_least("mailbox_bytes", raw.mailbox_bytes, 64 * 1024)?,
         settings: settings(&raw)?,
         log: Log { filter: raw.log, json: raw.log_format == LogFormat::Json },
@@ -68,10 +68,12 @@ pub fn resolve(raw: RawConfig, dev: bool) -> Result<Config> {
     })
 }
 
-fn workers(given: usize) -> usize {
+fn workers(given: usize) -> Result<usize> {
+    const MOST: usize = 512;
     match given {
-        0 => std::thread::available_parallelism().map_or(1, usize::from),
-        n => n,
+        0 => Ok(std::thread::available_parallelism().map_or(1, usize::from).min(MOST)),
+        1..=MOST => Ok(given),
+        _ => error(format!("workers must be at most {MOST}")),
     }
 }
 
@@ -85,12 +87,15 @@ fn at_least(name: &str, value: usize, least: usize) -> Result<usize> {
 
 fn seconds(name: &str, value: u64) -> Result<Duration> {
     // A client takes an activity_timeout of 0 for none and refuses the handshake.
-    if value == 0 {
-        error(format!("{name} must be at least 1"))
-    } else {
-        Ok(Duration::from_secs(value))
+    match value {
+        0 => error(format!("{name} must be at least 1")),
+        1..=YEAR => Ok(Duration::from_secs(value)),
+        _ => error(format!("{name} must be at most {YEAR}, which is a year")),
     }
 }
+
+/// Longer times overflow clocks, and nobody means them.
+const YEAR: u64 = 365 * 24 * 60 * 60;
 
 fn settings(raw: &RawConfig) -> Result<Settings> {
     let prefix = raw.path_prefix.trim_end_matches('/');
@@ -174,7 +179,10 @@ fn resolve_app(
                 seconds(&at("authorization_timeout_seconds"), raw.authorization_timeout_seconds)
             })
             .transpose()?,
-        limits: raw.limits.clone(),
+        limits: {
+            seconds(&at("limits.cache_ttl_seconds"), raw.limits.cache_ttl_seconds)?;
+            raw.limits.clone()
+        },
     })
 }
 
@@ -230,7 +238,12 @@ fn sealing(
                 "{name} is missing, and mode \"auto\" needs it (`sealcast keys generate` makes one)"
             ));
         }
-        (None, None) => return Ok(Sealing::Blind),
+        (None, None) => {
+            if raw.mode.is_none() {
+                warnings.push(format!("{name} is not set: encrypted channels are relayed blindly (mode = \"blind\" says that this is meant)"));
+            }
+            return Ok(Sealing::Blind);
+        }
     };
     Ok(Sealing::Auto(KeyRing::new(key, derivation)))
 }
@@ -303,7 +316,8 @@ fn origins(name: &str, listed: &[String], dev: bool) -> Result<Origins> {
     Ok(match listed {
         [] if dev => Origins::Loopback,
         [] => Origins::Any,
-        listed => Origins::Listed(listed.to_vec()),
+        // As browsers send them.
+        listed => Origins::Listed(listed.iter().map(|o| o.to_ascii_lowercase()).collect()),
     })
 }
 

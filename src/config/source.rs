@@ -4,7 +4,7 @@
 //! service that is called sealcast (`SEALCAST_PORT`, `SEALCAST_SERVICE_HOST`, ...): those are not
 //! taken for settings.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
 
 use figment::{
     Figment, Metadata, Profile, Provider,
@@ -70,6 +70,12 @@ impl Source {
 
     pub fn is_dev(&self) -> bool {
         self.dev
+    }
+
+    /// Where the server listens, and the prefix of its paths: all that a health check must know.
+    pub fn endpoint(&self) -> Result<(SocketAddr, String), ConfigError> {
+        let raw = self.extract()?;
+        Ok((raw.listen, raw.path_prefix.trim_end_matches('/').to_owned()))
     }
 
     pub(super) fn figment(&self) -> &Figment {

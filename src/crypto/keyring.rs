@@ -1,4 +1,4 @@
-//! The master keys of one application: the one that seals, and those that still open.
+//! The master key of one application, and what is derived from it.
 
 use super::{
     key::{Fingerprint, MasterKey},
@@ -19,10 +19,6 @@ impl KeyRing {
     /// A key is known by its fingerprint: the same key has the same id on every node.
     pub fn active_id(&self) -> &Fingerprint {
         &self.id
-    }
-
-    pub fn derivation(&self) -> Derivation {
-        self.derivation
     }
 
     /// The secret that new ciphertexts of `channel` are sealed with.

@@ -113,10 +113,12 @@ pub fn has_envelope_shape(data: &str) -> bool {
     data.trim_start().starts_with('{') && serde_json::from_str::<Shape>(data).is_ok()
 }
 
-/// How long the envelope of a plaintext is.
-pub fn envelope_bytes(plaintext: usize) -> usize {
-    let base64 = |bytes: usize| bytes.div_ceil(3) * 4;
-    r#"{"nonce":"","ciphertext":""}"#.len() + base64(NONCE_BYTES) + base64(plaintext + TAG_BYTES)
+/// How long the plaintext in an envelope is, if it is one.
+pub fn sealed_bytes(data: &str) -> Option<usize> {
+    if !has_envelope_shape(data) {
+        return None;
+    }
+    decode(data).map(|(_, ciphertext)| ciphertext.len() - TAG_BYTES)
 }
 
 fn decode(envelope: &str) -> Option<([u8; NONCE_BYTES], Vec<u8>)> {
@@ -175,11 +177,18 @@ mod tests {
     }
 
     #[test]
-    fn an_envelope_is_as_long_as_foretold() {
+    fn the_length_of_what_is_sealed_is_known_without_the_key() {
         let secret = ring(9).secret("private-encrypted-a");
         for length in [0, 1, 2, 3, 100, 10_240] {
-            assert_eq!(seal(&secret, &"x".repeat(length)).unwrap().len(), envelope_bytes(length));
+            let envelope = seal(&secret, &"x".repeat(length)).unwrap();
+            assert_eq!(sealed_bytes(&envelope), Some(length));
+            // As some SDKs write it.
+            assert_eq!(
+                sealed_bytes(&envelope.replace('/', "\\/").replace(',', " , ")),
+                Some(length)
+            );
         }
+        assert_eq!(sealed_bytes("hello"), None);
     }
 
     #[test]

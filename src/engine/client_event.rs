@@ -5,7 +5,7 @@ use crate::{
     channel::{Access, Channel},
     hub::{directory::Record, mailbox::Audience},
     ids::SocketId,
-    protocol::{code::ErrorCode, server::Frame},
+    protocol::{code::ErrorCode, json, server::Frame},
 };
 
 #[derive(Debug, thiserror::Error)]
@@ -30,6 +30,8 @@ pub enum ClientEventError {
     NotSubscribed(String),
     #[error("Client event rejected - the data is {size} bytes long, the limit is {limit}")]
     TooLarge { size: usize, limit: usize },
+    #[error("Client event rejected - the data is nested deeper than {} levels", json::MAX_DEPTH)]
+    TooDeep,
     #[error("Client event rejected due to rate limit")]
     Rate,
     #[error("Client event rejected - the server has too much to deliver")]
@@ -47,6 +49,7 @@ impl ClientEventError {
             | Self::Encrypted
             | Self::NotSubscribed(_)
             | Self::TooLarge { .. }
+            | Self::TooDeep
             | Self::Overloaded => ErrorCode::None,
         }
     }
@@ -70,6 +73,10 @@ pub fn check(
     let length = event.chars().count();
     if length > limits.event_name_chars {
         return Err(ClientEventError::LongName { length, limit: limits.event_name_chars });
+    }
+    // A string holds JSON as a rule, and those who are sent it parse that.
+    if !json::is_shallow(data.as_bytes()) {
+        return Err(ClientEventError::TooDeep);
     }
     if data.len() > limits.client_event_bytes {
         return Err(ClientEventError::TooLarge {

@@ -65,7 +65,7 @@ impl Tenant {
         ChannelInfo {
             occupied: None,
             user_count: (asked.user_count && presence)
-                .then(|| state.map_or(0, |s| s.members.len())),
+                .then(|| state.map_or(0, |s| s.members.count())),
             subscription_count: asked
                 .subscription_count
                 .then(|| state.map_or(0, |s| s.subscription_count())),

@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use super::{Engine, Tenant, users::SignedIn};
 use crate::{
-    app::AuthError,
+    app::{AuthError, signed_for_channel},
     channel::{Access, Channel, InvalidChannel},
     hub::{
         directory::{Record, TopicId},
@@ -41,27 +41,20 @@ pub enum Refusal {
 }
 
 impl Refusal {
-    /// The `type` of `pusher:subscription_error`.
-    pub fn kind(&self) -> &'static str {
+    /// `type` and `status` of `pusher:subscription_error`.
+    pub fn kind(&self) -> (&'static str, u16) {
         match self {
-            Self::Channel(_) => "InvalidChannel",
-            Self::ChannelFull { .. } | Self::TooManyChannels { .. } => "LimitReached",
-            Self::Member(InvalidMember::TooLarge { .. } | InvalidMember::LongUserId { .. }) => {
-                "LimitReached"
+            Self::Channel(_) => ("InvalidChannel", 400),
+            Self::ChannelFull { .. }
+            | Self::TooManyChannels { .. }
+            | Self::Member(InvalidMember::TooLarge { .. } | InvalidMember::LongUserId { .. }) => {
+                ("LimitReached", 413)
             }
             Self::AuthMissing(_)
             | Self::Auth { .. }
             | Self::MemberMissing
             | Self::Member(_)
-            | Self::NotThatUser(_) => "AuthError",
-        }
-    }
-
-    pub fn status(&self) -> u16 {
-        match self.kind() {
-            "InvalidChannel" => 400,
-            "LimitReached" => 413,
-            _ => 401,
+            | Self::NotThatUser(_) => ("AuthError", 401),
         }
     }
 }
@@ -109,6 +102,12 @@ impl Joined {
     }
 }
 
+/// What a client sent is repeated to it, but not at length.
+fn shown(text: &str) -> String {
+    const CHARS: usize = 1000;
+    text.chars().take(CHARS).collect()
+}
+
 /// Checks what the subscription shows; the member, if the channel has members.
 pub fn authorize(
     tenant: &Tenant,
@@ -123,24 +122,21 @@ pub fn authorize(
         }
         Access::User | Access::Watch => Err(Refusal::NotThatUser(channel.clone())),
         Access::Private | Access::Encrypted => {
-            let signed = verify(tenant, subscriber, channel, request);
             // Some custom authorizers sign channel_data on private channels, some send it unsigned.
-            let unsigned = || {
-                let plain = Subscribe { channel_data: None, ..shown(request) };
-                verify(tenant, subscriber, channel, &plain)
+            let data = channel_data(request);
+            let verdict = verify(tenant, subscriber, channel, request, data);
+            let unsigned = |refusal| match data {
+                Some(_) => verify(tenant, subscriber, channel, request, None).map_err(|_| refusal),
+                None => Err(refusal),
             };
-            signed.or_else(|refusal| unsigned().map_err(|_| refusal)).map(|()| None)
+            verdict.or_else(unsigned).map(|()| None)
         }
         Access::Presence => {
             let member = member(tenant, subscriber, request)?;
-            verify(tenant, subscriber, channel, request)?;
+            verify(tenant, subscriber, channel, request, channel_data(request))?;
             Ok(Some(member))
         }
     }
-}
-
-fn shown(request: &Subscribe) -> Subscribe {
-    Subscribe { channel: String::new(), auth: request.auth.clone(), channel_data: None }
 }
 
 fn channel_data(request: &Subscribe) -> Option<&str> {
@@ -152,18 +148,15 @@ fn verify(
     subscriber: &Subscriber<'_>,
     channel: &Channel,
     request: &Subscribe,
+    channel_data: Option<&str>,
 ) -> Result<(), Refusal> {
     let auth = request.auth.as_deref().filter(|auth| !auth.is_empty());
     let auth = auth.ok_or_else(|| Refusal::AuthMissing(channel.clone()))?;
-    let mut signed = format!("{}:{channel}", subscriber.socket_id);
-    if let Some(data) = channel_data(request) {
-        signed.push(':');
-        signed.push_str(data);
-    }
-    tenant.app.verify_auth(auth, &[signed.as_bytes()]).map_err(|reason| Refusal::Auth {
+    let signed = signed_for_channel(subscriber.socket_id, channel, channel_data);
+    tenant.app.verify_auth(auth, &signed).map_err(|reason| Refusal::Auth {
         reason,
-        signed,
-        auth: auth.chars().take(200).collect(),
+        signed: shown(&signed),
+        auth: shown(auth),
     })
 }
 
@@ -194,7 +187,7 @@ impl Engine {
             let user_id = member.as_ref().map(|member| member.user_id.clone());
             if let Some(member) = member {
                 let limit = tenant.app.limits.presence_members;
-                if entered.members.len() >= limit && !entered.members.contains(&member.user_id) {
+                if entered.members.count() >= limit && !entered.members.contains(&member.user_id) {
                     return Err(Refusal::ChannelFull { channel: channel.clone(), limit });
                 }
                 let added = Frame::member_added(channel, &member.user_id, member.info.as_deref());

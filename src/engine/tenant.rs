@@ -6,7 +6,7 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use parking_lot::Mutex;
@@ -34,11 +34,6 @@ pub struct Tenant {
 
 /// A place among an application's connections, given back on drop.
 pub struct ConnectionGuard(Arc<Tenant>);
-
-/// Up to this many subscribers every change of their number is sent, above it at most one each
-/// `COUNT_INTERVAL` (PROTOCOL 2.6).
-const COUNT_EACH_CHANGE: u32 = 100;
-const COUNT_INTERVAL: Duration = Duration::from_secs(5);
 
 impl Tenant {
     pub fn new(app: App, hub: Arc<Hub>) -> Self {
@@ -73,41 +68,35 @@ impl Tenant {
         if !self.app.subscription_count || !counted || !entered.is_occupied() {
             return;
         }
-        let recent =
-            entered.count_sent.is_some_and(|sent| now.duration_since(sent) < COUNT_INTERVAL);
-        if entered.subscription_count() <= COUNT_EACH_CHANGE || !recent {
-            send_count(hub, record.channel(), entered, now);
-        } else if !entered.count_pending {
-            entered.count_pending = true;
+        let count = entered.subscription_count();
+        if entered.counts.may_send(count, now) {
+            send_count(hub, record.channel(), entered);
+        } else if !entered.counts.pending {
+            entered.counts.pending = true;
             self.pending_counts.lock().push(record.clone());
         }
     }
 
     pub(super) fn send_pending_counts(&self, hub: &Hub, now: Instant) {
-        // Taken out first: a record's lock is never waited for while another is held.
+        // Taken out first: a record's lock is never waited for while this one is held.
         let pending = std::mem::take(&mut *self.pending_counts.lock());
         let mut still = Vec::new();
         for record in pending {
             let Some(mut entered) = record.enter() else { continue };
-            if !entered.count_pending || !entered.is_occupied() {
-                entered.count_pending = false;
-            } else if entered
-                .count_sent
-                .is_some_and(|sent| now.duration_since(sent) < COUNT_INTERVAL)
-            {
+            let count = entered.subscription_count();
+            if count > 0 && !entered.counts.may_send(count, now) {
                 drop(entered);
                 still.push(record);
-            } else {
-                send_count(hub, record.channel(), &mut entered, now);
+                continue;
             }
+            entered.counts.pending = false;
+            send_count(hub, record.channel(), &mut entered);
         }
         self.pending_counts.lock().extend(still);
     }
 }
 
-fn send_count(hub: &Hub, channel: &Channel, entered: &mut Entered<'_>, now: Instant) {
-    entered.count_sent = Some(now);
-    entered.count_pending = false;
+fn send_count(hub: &Hub, channel: &Channel, entered: &mut Entered<'_>) {
     let frame = Frame::subscription_count(channel, entered.subscription_count());
     let audience = match channel.access() {
         Access::Encrypted => Audience::NotLegacyJava,

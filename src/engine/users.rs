@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 
 use super::{Engine, Tenant};
 use crate::{
-    app::AuthError,
+    app::{AuthError, signed_for_user},
     channel::{Channel, InvalidChannel, check_characters},
     hub::{Hub, directory::Record, mailbox::Audience},
     ids::SocketId,
@@ -49,7 +49,7 @@ struct UserData<'a> {
     #[serde(borrow, default)]
     user_info: Option<&'a RawValue>,
     #[serde(default)]
-    watchlist: Vec<String>,
+    watchlist: Option<Vec<String>>,
 }
 
 impl SignedIn {
@@ -59,8 +59,8 @@ impl SignedIn {
         socket_id: SocketId,
         request: &Signin,
     ) -> Result<Self, SigninError> {
-        let signed = format!("{socket_id}::user::{}", request.user_data);
-        if let Err(reason) = tenant.app.verify_auth(&request.auth, &[signed.as_bytes()]) {
+        let signed = signed_for_user(socket_id, &request.user_data);
+        if let Err(reason) = tenant.app.verify_auth(&request.auth, &signed) {
             return Err(SigninError::Auth { reason, signed });
         }
         Self::parse(tenant, &request.user_data)
@@ -72,11 +72,18 @@ impl SignedIn {
         let limits = &tenant.app.limits;
         check_user_id(&data.id, limits.user_id_chars)?;
         let limit = limits.watchlist_ids;
+        let mut watchlist: Vec<Arc<str>> = Vec::new();
+        let named = data.watchlist.unwrap_or_default();
+        for id in named.iter().take(limit) {
+            if !watchlist.iter().any(|other| **other == **id) {
+                watchlist.push(id.as_str().into());
+            }
+        }
         Ok(Self {
             id: data.id.into(),
             info: data.user_info.filter(|raw| raw.get() != "null").map(|raw| raw.get().into()),
-            watchlist_cut: data.watchlist.len() > limit,
-            watchlist: data.watchlist.into_iter().take(limit).map(Arc::from).collect(),
+            watchlist_cut: named.len() > limit,
+            watchlist,
         })
     }
 
@@ -99,26 +106,26 @@ impl Engine {
     /// Counts a connection as the user's. The connection gets whatever is published to the user
     /// from then on, whether it subscribes to the user's channel or not.
     pub fn sign_in(&self, tenant: &Tenant, worker: usize, user: &SignedIn) -> (Arc<Record>, u64) {
-        let joined = tenant.directory.with(&Channel::of_user(&user.id), |record, mut entered| {
+        // Watchers are told under the record's lock, so that they learn of changes in their order.
+        tenant.directory.with(&Channel::of_user(&user.id), |record, mut entered| {
             let first = !entered.is_occupied();
-            (record.clone(), entered.subscribe(worker), first)
-        });
-        let (record, since, first) = joined;
-        let returned = tenant.departures.lock().remove(&user.id).is_some();
-        if first && !returned {
-            tenant.tell_watchers(&self.hub, &user.id, true);
-        }
-        (record, since)
+            let since = entered.subscribe(worker);
+            let returned = tenant.departures.lock().remove(&user.id).is_some();
+            if first && !returned {
+                tenant.tell_watchers(&self.hub, &user.id, true);
+            }
+            (record.clone(), since)
+        })
     }
 
     pub fn sign_out(&self, tenant: &Tenant, worker: usize, record: &Arc<Record>) {
         let now = Instant::now();
-        let last = record.enter().is_some_and(|mut entered| {
+        if let Some(mut entered) = record.enter() {
             entered.unsubscribe(worker);
-            !entered.is_occupied()
-        });
-        if let Some(user) = record.channel().user().filter(|_| last && tenant.app.watchlist) {
-            tenant.departures.lock().insert(user.into(), now + DEPARTURE_DELAY);
+            let gone = record.channel().user().filter(|_| !entered.is_occupied());
+            if let Some(user) = gone.filter(|_| tenant.app.watchlist) {
+                tenant.departures.lock().insert(user.into(), now + DEPARTURE_DELAY);
+            }
         }
         tenant.directory.tidy(record, now);
     }
@@ -171,9 +178,16 @@ impl Tenant {
 
     pub(super) fn announce_departures(&self, hub: &Hub, now: Instant) {
         let gone: Vec<_> = self.departures.lock().extract_if(|_, due| *due <= now).collect();
-        // Who signed in again while the departure was being noted has not gone.
-        for (user, _) in gone.into_iter().filter(|(user, _)| !self.is_connected(user)) {
-            self.tell_watchers(hub, &user, false);
+        for (user, _) in gone {
+            let channel = Channel::of_user(&user);
+            let record = self.directory.with(&channel, |record, entered| {
+                // Who has signed in again meanwhile has not gone.
+                if !entered.is_occupied() {
+                    self.tell_watchers(hub, &user, false);
+                }
+                record.clone()
+            });
+            self.directory.tidy(&record, now);
         }
     }
 }

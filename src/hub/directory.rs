@@ -10,6 +10,7 @@ use parking_lot::{Mutex, MutexGuard};
 
 use super::{
     Hub,
+    counts::Counts,
     mailbox::{Audience, Post},
 };
 use crate::{channel::Channel, ids::SocketId, presence::Members, protocol::server::Frame};
@@ -40,9 +41,7 @@ pub struct State {
     subscribers: Box<[u32]>,
     pub members: Members,
     pub last_event: Option<LastEvent>,
-    /// When a subscription count was last sent, for channels where not every change is.
-    pub count_sent: Option<Instant>,
-    pub count_pending: bool,
+    pub counts: Counts,
 }
 
 /// A record that is locked: the channel stands still.
@@ -79,8 +78,7 @@ impl State {
             subscribers: vec![0; workers].into(),
             members: Members::default(),
             last_event: None,
-            count_sent: None,
-            count_pending: false,
+            counts: Counts::default(),
         }
     }
 
@@ -245,7 +243,7 @@ impl Directory {
             let Some(entered) = record.enter() else { continue };
             let subscriptions = entered.subscription_count() as usize;
             sum.subscriptions += subscriptions;
-            sum.members += entered.members.len();
+            sum.members += entered.members.count();
             sum.cached_events += usize::from(entered.last_event.is_some());
             sum.channels += usize::from(record.channel.is_listed() && subscriptions > 0);
             sum.users += usize::from(record.channel.user().is_some() && subscriptions > 0);

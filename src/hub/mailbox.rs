@@ -43,6 +43,9 @@ impl Post {
     }
 }
 
+/// Room that is kept for the next posts after a burst.
+const KEPT_POSTS: usize = 1024;
+
 pub struct Mailbox {
     posts: Mutex<Vec<Post>>,
     bytes: AtomicUsize,
@@ -64,7 +67,7 @@ impl Mailbox {
     }
 
     /// Takes the post even over the budget: whoever asked `has_room` has been promised that all of
-    /// an event goes through. So the overshoot is at most one request for each of them.
+    /// an event goes through. So it overshoots by at most what the requests of one moment bring.
     pub fn put(&self, post: Post) {
         self.bytes.fetch_add(post.bytes(), Ordering::Relaxed);
         self.posts.lock().push(post);
@@ -73,6 +76,7 @@ impl Mailbox {
 
     /// Waits for posts and takes all there are, leaving the empty `room` in their place.
     pub async fn take(&self, mut room: Vec<Post>) -> Vec<Post> {
+        room.shrink_to(KEPT_POSTS);
         loop {
             std::mem::swap(&mut *self.posts.lock(), &mut room);
             if !room.is_empty() {

@@ -4,9 +4,12 @@
 //! A publisher looks a channel up in the directory and posts to the mailboxes of the workers that
 //! have subscribers, its own worker's included: a shortcut would overtake what is queued there.
 //!
-//! Lock order: a directory record's lock, under it a mailbox's. Neither is held across an await,
-//! and nothing else is locked while either is held.
+//! Lock order: the record of a user, the record of its watchers, a mailbox; any one record, a
+//! mailbox. The small lists of a tenant are locked last, for one operation. The directory's map is
+//! never touched while a record is locked, but for looking up the watchers of a user. Nothing is
+//! held across an await.
 
+pub mod counts;
 pub mod directory;
 pub mod mailbox;
 pub mod outbox;

@@ -61,6 +61,38 @@ pub struct Shard {
     table: RefCell<Table>,
 }
 
+/// How much a turn has queued.
+#[derive(Default)]
+struct Turn {
+    /// What one socket can have been queued at most.
+    bytes: usize,
+    frames: usize,
+}
+
+impl Turn {
+    const BYTES: usize = 128 * 1024;
+    const FRAMES: usize = 50_000;
+
+    fn add(&mut self, bytes: usize, subscribers: usize) {
+        self.bytes += bytes;
+        self.frames += subscribers;
+    }
+
+    fn is_full(&self) -> bool {
+        self.bytes >= Self::BYTES || self.frames >= Self::FRAMES
+    }
+}
+
+async fn write_out(dirty: &mut Vec<Rc<dyn Socket>>) {
+    for slice in dirty.chunks(WRITES_PER_SLICE) {
+        slice.iter().for_each(|socket| socket.flush());
+        if slice.len() == WRITES_PER_SLICE {
+            tokio::task::yield_now().await;
+        }
+    }
+    dirty.clear();
+}
+
 /// Writes between two looks at what else the worker has to do, so that a very large channel does
 /// not keep pings waiting.
 const WRITES_PER_SLICE: usize = 256;
@@ -105,31 +137,36 @@ impl Shard {
 
     /// Delivers what is posted, for as long as the worker runs.
     ///
-    /// A turn takes everything that the mailbox holds, queues it by reference, and then writes
-    /// each socket once, however many frames it got. Queueing never yields, so that the table
-    /// cannot change under it; writing does.
+    /// A turn takes what the mailbox holds, queues it by reference, and then writes each socket
+    /// once, however many frames it got. Queueing never yields, so that the table cannot change
+    /// under it; writing does. A turn ends early when it has queued much, so that peers can read
+    /// before their queues are judged, and pings are answered.
     pub async fn run(self: Rc<Self>) {
         let mut posts = Vec::new();
         let mut dirty = Vec::new();
         loop {
             posts = self.hub.mailbox(self.worker).take(posts).await;
-            posts.drain(..).for_each(|post| self.queue(&post, &mut dirty));
-            for slice in dirty.chunks(WRITES_PER_SLICE) {
-                slice.iter().for_each(|socket: &Rc<dyn Socket>| socket.flush());
-                if slice.len() == WRITES_PER_SLICE {
+            let mut turn = Turn::default();
+            for post in posts.drain(..) {
+                self.queue(&post, &mut dirty, &mut turn);
+                if turn.is_full() {
+                    write_out(&mut dirty).await;
+                    turn = Turn::default();
                     tokio::task::yield_now().await;
                 }
             }
-            dirty.clear();
+            write_out(&mut dirty).await;
         }
     }
 
-    fn queue(&self, post: &Post, dirty: &mut Vec<Rc<dyn Socket>>) {
+    fn queue(&self, post: &Post, dirty: &mut Vec<Rc<dyn Socket>>, turn: &mut Turn) {
         let table = self.table.borrow();
         match post {
             Post::Deliver { topic, frame, sequence, except, audience } => {
                 let except = except.and_then(|id| table.by_id.get(&id).copied());
-                for subscription in table.topics.subscribers(*topic) {
+                let subscribers = table.topics.subscribers(*topic);
+                turn.add(frame.bytes(), subscribers.len());
+                for subscription in subscribers {
                     if subscription.since >= *sequence || Some(subscription.slot) == except {
                         continue;
                     }
@@ -162,11 +199,6 @@ impl Shard {
         for (_, entry) in &self.table.borrow().sockets {
             entry.socket.tick(now);
         }
-    }
-
-    pub fn is_empty(&self) -> bool {
-        let table = self.table.borrow();
-        table.sockets.is_empty() && table.by_id.is_empty() && table.topics.is_empty()
     }
 }
 

@@ -7,8 +7,9 @@ use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::value::RawValue;
 
 use super::{
+    code::ErrorCode,
     dialect::Dialect,
-    json::{InvalidJson, object},
+    json::{InvalidJson, object, string},
 };
 
 #[derive(Debug)]
@@ -61,6 +62,16 @@ pub enum FrameError {
     Unsupported(String),
 }
 
+impl FrameError {
+    pub fn code(&self) -> ErrorCode {
+        match self {
+            // A failed sign-in, whatever it fails at (PROTOCOL 5.1).
+            Self::InvalidData { event: "signin", .. } => ErrorCode::Unauthorized,
+            Self::InvalidData { .. } | Self::NotAFrame(_) | Self::Unsupported(_) => ErrorCode::None,
+        }
+    }
+}
+
 #[derive(Deserialize)]
 struct Raw<'a> {
     #[serde(borrow)]
@@ -95,9 +106,9 @@ impl<'a> ClientFrame<'a> {
 fn data<T: DeserializeOwned>(event: &'static str, raw: Option<&RawValue>) -> Result<T, FrameError> {
     let invalid = |reason: String| FrameError::InvalidData { event, reason };
     let raw = raw.ok_or_else(|| invalid("it is missing".into()))?.get();
-    let parsed = match serde_json::from_str::<String>(raw) {
-        Ok(text) => object(&text),
-        Err(_) => object(raw),
+    let parsed = match string(raw) {
+        Some(text) => object(&text),
+        None => object(raw),
     };
     parsed.map_err(|e| invalid(e.to_string()))
 }
@@ -110,14 +121,8 @@ fn shortened(event: &str) -> String {
 /// A client event's `data` as the string that subscribers get: a string stays as it is, anything
 /// else is its JSON text (PROTOCOL 6).
 pub fn data_as_text(data: &RawValue) -> Cow<'_, str> {
-    match serde_json::from_str::<Text<'_>>(data.get()) {
-        Ok(Text(text)) => text,
-        Err(_) => Cow::Borrowed(data.get()),
-    }
+    string(data.get()).unwrap_or(Cow::Borrowed(data.get()))
 }
-
-#[derive(Deserialize)]
-struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
 #[cfg(test)]
 mod tests {

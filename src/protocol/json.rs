@@ -1,6 +1,8 @@
 //! JSON from strangers: bounded in depth before anything parses, and an object where an object is
 //! wanted.
 
+use std::borrow::Cow;
+
 use serde::Deserialize;
 
 /// A parser that recurses on what a stranger sent can run out of stack, ours or that of whoever is
@@ -51,6 +53,13 @@ pub fn object<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, InvalidJson> {
         return Err(InvalidJson::NotAnObject);
     }
     serde_json::from_str(text).map_err(|error| InvalidJson::Other(error.to_string()))
+}
+
+/// The text of a JSON string, borrowed where it has no escapes. `None` for any other value.
+pub fn string(json: &str) -> Option<Cow<'_, str>> {
+    #[derive(Deserialize)]
+    struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+    serde_json::from_str(json).map(|Text(text)| text).ok()
 }
 
 #[cfg(test)]

@@ -17,6 +17,7 @@ use super::{
     worker::Worker,
 };
 use crate::{
+    app::{App, signed_for_channel, signed_for_user},
     auth::{Credentials, Denied, Identity},
     channel::{Access, Channel},
     engine::Tenant,
@@ -64,22 +65,31 @@ async fn preflight(request: HttpRequest) -> HttpResponse {
     cors::preflight(&request, candidates.map(|tenant| &tenant.app.origins))
 }
 
-async fn channel(request: HttpRequest, payload: web::Payload) -> Result<HttpResponse, ApiError> {
-    let asked = Asked::read(&request, payload).await?;
-    let answer = match cors::check(&request, &asked.tenant.app.origins) {
-        Ok(()) => authorize_channel(&asked).await,
-        Err(error) => Err(error),
-    };
-    Ok(asked.answer(&request, answer))
+async fn channel(request: HttpRequest, payload: web::Payload) -> HttpResponse {
+    match Asked::read(&request, payload).await {
+        Ok(asked) => asked.answer(&request, authorize_channel(&asked).await),
+        Err(error) => not_asked(&request, error),
+    }
 }
 
-async fn user(request: HttpRequest, payload: web::Payload) -> Result<HttpResponse, ApiError> {
-    let asked = Asked::read(&request, payload).await?;
-    let answer = match cors::check(&request, &asked.tenant.app.origins) {
-        Ok(()) => authorize_user(&asked).await,
-        Err(error) => Err(error),
-    };
-    Ok(asked.answer(&request, answer))
+async fn user(request: HttpRequest, payload: web::Payload) -> HttpResponse {
+    match Asked::read(&request, payload).await {
+        Ok(asked) => asked.answer(&request, authorize_user(&asked).await),
+        Err(error) => not_asked(&request, error),
+    }
+}
+
+/// A question that cannot be understood, perhaps not even which application it is for.
+fn not_asked(request: &HttpRequest, error: ApiError) -> HttpResponse {
+    let worker = worker(request);
+    let mut response = HttpResponse::build(error.status_code());
+    response.insert_header((header::CACHE_CONTROL, "no-store"));
+    cors::allow(
+        &mut response,
+        request,
+        worker.engine.tenants.iter().map(|tenant| &tenant.app.origins),
+    );
+    response.json(error.body())
 }
 
 /// Far more than a client's question takes; anybody may ask.
@@ -143,17 +153,14 @@ impl Asked {
         request: &HttpRequest,
         answer: Result<impl Serialize, ApiError>,
     ) -> HttpResponse {
-        let (status, body) = match &answer {
-            Ok(grant) => (StatusCode::OK, serde_json::to_vec(grant).ok()),
-            Err(error) => (actix_web::ResponseError::status_code(error), None),
-        };
+        let answer = cors::check(request, &self.tenant.app.origins).and(answer);
+        let status = answer.as_ref().map_or_else(ApiError::status_code, |_| StatusCode::OK);
         let mut response = HttpResponse::build(status);
         response.insert_header((header::CACHE_CONTROL, "no-store"));
-        cors::allow(&mut response, request, &self.tenant.app.origins);
-        match (answer, body) {
-            (Ok(_), Some(body)) => response.content_type("application/json").body(body),
-            (Ok(_), None) => HttpResponse::InternalServerError().finish(),
-            (Err(error), _) => response.json(error.body()),
+        cors::allow(&mut response, request, std::iter::once(&self.tenant.app.origins));
+        match answer {
+            Ok(grant) => response.json(grant),
+            Err(error) => response.json(error.body()),
         }
     }
 }
@@ -182,11 +189,14 @@ fn chosen_app(
     Ok(tenant.clone())
 }
 
+/// The fields that decide something; any other is the page's own business.
+const FIELDS: [&str; 5] = ["socket_id", "channel_name", "app_key", "user_id", "user_info"];
+
 fn form_fields(body: &[u8]) -> Result<HashMap<String, String>, ApiError> {
     let text = std::str::from_utf8(body)
         .map_err(|_| ApiError::bad_request("invalid_form", "The form is not UTF-8"))?;
     let mut fields = HashMap::new();
-    for (name, value) in Query::parse(text).iter() {
+    for (name, value) in Query::parse(text).iter().filter(|(name, _)| FIELDS.contains(name)) {
         if fields.insert(name.to_owned(), value.to_owned()).is_some() {
             let message = format!("The parameter {name} is given twice");
             return Err(ApiError::bad_request("duplicate_parameter", message));
@@ -195,14 +205,23 @@ fn form_fields(body: &[u8]) -> Result<HashMap<String, String>, ApiError> {
     Ok(fields)
 }
 
-/// Strings as they are; anything else as its JSON text.
+/// Strings as they are. What says who somebody is may be any JSON and becomes its text; the rest
+/// must be strings: a number would lose digits of a socket id.
 fn json_fields(body: &[u8]) -> Result<HashMap<String, String>, ApiError> {
-    let fields: HashMap<String, serde_json::Value> = json(body)?;
-    let text = |value: serde_json::Value| match value {
-        serde_json::Value::String(text) => text,
-        other => other.to_string(),
-    };
-    Ok(fields.into_iter().filter(|(_, v)| !v.is_null()).map(|(k, v)| (k, text(v))).collect())
+    use serde_json::Value;
+    let fields: HashMap<String, Value> = json(body)?;
+    let known =
+        fields.into_iter().filter(|(name, value)| FIELDS.contains(&&**name) && !value.is_null());
+    known
+        .map(|(name, value)| match value {
+            Value::String(text) => Ok((name, text)),
+            other if name.starts_with("user_") => Ok((name, other.to_string())),
+            _ => {
+                let message = format!("The parameter {name} must be a string");
+                Err(ApiError::bad_request("invalid_parameter", message))
+            }
+        })
+        .collect()
 }
 
 #[derive(Serialize)]
@@ -235,15 +254,11 @@ async fn authorize_channel(asked: &Asked) -> Result<ChannelGrant, ApiError> {
         Access::Encrypted => Some(shared_secret(app, &channel)?),
         _ => None,
     };
-    let mut signed = format!("{socket_id}:{channel}");
-    if let Some(data) = &channel_data {
-        signed.push(':');
-        signed.push_str(data);
-    }
-    Ok(ChannelGrant { auth: app.auth(&[signed.as_bytes()]), channel_data, shared_secret })
+    let signed = signed_for_channel(socket_id, &channel, channel_data.as_deref());
+    Ok(ChannelGrant { auth: app.auth(&signed), channel_data, shared_secret })
 }
 
-fn shared_secret(app: &crate::app::App, channel: &Channel) -> Result<String, ApiError> {
+fn shared_secret(app: &App, channel: &Channel) -> Result<String, ApiError> {
     let secret = app.shared_secret(channel).ok_or_else(|| {
         ApiError::forbidden(
             "blind_channel",
@@ -253,7 +268,7 @@ fn shared_secret(app: &crate::app::App, channel: &Channel) -> Result<String, Api
     Ok(secret.to_base64().to_string())
 }
 
-fn channel_data(app: &crate::app::App, identity: &Identity) -> Result<String, ApiError> {
+fn channel_data(app: &App, identity: &Identity) -> Result<String, ApiError> {
     #[derive(Serialize)]
     struct ChannelData<'a> {
         user_id: &'a str,
@@ -289,8 +304,8 @@ async fn authorize_user(asked: &Asked) -> Result<UserGrant, ApiError> {
         watchlist: &identity.watchlist,
     };
     let user_data = serde_json::to_string(&data).map_err(unwritable)?;
-    let signed = format!("{socket_id}::user::{user_data}");
-    Ok(UserGrant { auth: app.auth(&[signed.as_bytes()]), user_data })
+    let signed = signed_for_user(socket_id, &user_data);
+    Ok(UserGrant { auth: app.auth(&signed), user_data })
 }
 
 fn unwritable(error: serde_json::Error) -> ApiError {

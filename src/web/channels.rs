@@ -16,7 +16,8 @@ fn asked(signed: &Signed) -> Attributes {
 
 pub async fn list(signed: Signed) -> Result<HttpResponse, ApiError> {
     let prefix = signed.query.first("filter_by_prefix").unwrap_or_default();
-    let asked = asked(&signed);
+    // What a cache holds is told for one channel only.
+    let asked = Attributes { cache: false, ..asked(&signed) };
     if asked.user_count && !prefix.starts_with("presence-") {
         return Err(ApiError::bad_request(
             "invalid_info",
@@ -48,7 +49,10 @@ pub async fn show(
             "user_count is an attribute of presence channels",
         ));
     }
-    let occupied = channel.is_listed() && signed.tenant.is_occupied(&channel);
+    if !channel.is_listed() {
+        return Err(ApiError::bad_request("reserved_channel", "Channels of users are not shown"));
+    }
+    let occupied = signed.tenant.is_occupied(&channel);
     let info = signed.tenant.attributes(&channel, asked);
     Ok(HttpResponse::Ok().json(ChannelInfo { occupied: Some(occupied), ..info }))
 }

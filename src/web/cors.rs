@@ -9,7 +9,8 @@ use super::error::ApiError;
 use crate::app::Origins;
 
 fn origin(request: &HttpRequest) -> Option<&str> {
-    request.headers().get(header::ORIGIN).and_then(|origin| origin.to_str().ok())
+    // One that cannot be read is still one, and not on any list.
+    request.headers().get(header::ORIGIN).map(|origin| origin.to_str().unwrap_or_default())
 }
 
 /// The rule of the sockets holds here as well. Not reading the answer is not enough: a site whose
@@ -24,13 +25,20 @@ pub fn check(request: &HttpRequest, origins: &Origins) -> Result<(), ApiError> {
     ))
 }
 
-/// Lets the page read the answer, if its origin is listed.
-pub fn allow(response: &mut HttpResponseBuilder, request: &HttpRequest, origins: &Origins) {
+/// Lets the page read the answer, if its origin is listed by one of the applications;
+/// whether it is.
+pub fn allow<'a>(
+    response: &mut HttpResponseBuilder,
+    request: &HttpRequest,
+    mut candidates: impl Iterator<Item = &'a Origins>,
+) -> bool {
     response.append_header((header::VARY, "Origin"));
-    if let Some(origin) = origin(request).filter(|origin| origins.lists(origin)) {
+    let listed = origin(request).filter(|origin| candidates.any(|origins| origins.lists(origin)));
+    if let Some(origin) = listed {
         response.insert_header((header::ACCESS_CONTROL_ALLOW_ORIGIN, origin));
         response.insert_header((header::ACCESS_CONTROL_ALLOW_CREDENTIALS, "true"));
     }
+    listed.is_some()
 }
 
 /// Seconds for which a browser need not ask again.
@@ -40,14 +48,10 @@ const PREFLIGHT_AGE: &str = "600";
 /// call may turn out to be for; the call itself is then judged by its own.
 pub fn preflight<'a>(
     request: &HttpRequest,
-    mut candidates: impl Iterator<Item = &'a Origins>,
+    candidates: impl Iterator<Item = &'a Origins>,
 ) -> HttpResponse {
     let mut response = HttpResponse::NoContent();
-    response.append_header((header::VARY, "Origin"));
-    let listed = origin(request).filter(|origin| candidates.any(|origins| origins.lists(origin)));
-    if let Some(origin) = listed {
-        response.insert_header((header::ACCESS_CONTROL_ALLOW_ORIGIN, origin));
-        response.insert_header((header::ACCESS_CONTROL_ALLOW_CREDENTIALS, "true"));
+    if allow(&mut response, request, candidates) {
         response.insert_header((header::ACCESS_CONTROL_ALLOW_METHODS, "POST"));
         response.insert_header((header::ACCESS_CONTROL_MAX_AGE, PREFLIGHT_AGE));
         if let Some(asked) = request.headers().get(header::ACCESS_CONTROL_REQUEST_HEADERS) {

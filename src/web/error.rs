@@ -30,6 +30,10 @@ impl ApiError {
         Self { status, code, message: message.into(), sizes: None }
     }
 
+    pub fn status_code(&self) -> StatusCode {
+        self.status
+    }
+
     pub fn body(&self) -> Body<'_> {
         Body {
             error: &self.message,

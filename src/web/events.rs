@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     channel::{Access, Channel},
-    crypto::sealer::{envelope_bytes, has_envelope_shape},
+    crypto::sealer::sealed_bytes,
     engine::{
         Tenant,
         publish::Event,
@@ -20,7 +20,7 @@ use crate::{
     },
     ids::SocketId,
     limits::Limits,
-    protocol::dialect::is_reserved,
+    protocol::{dialect::is_reserved, json::string},
 };
 
 #[derive(Deserialize, Default)]
@@ -223,9 +223,7 @@ fn parse_name<'a>(name: Option<Cow<'a, str>>, limits: &Limits) -> Result<Cow<'a,
 fn parse_data(data: Option<&RawValue>) -> Result<Cow<'_, str>, ApiError> {
     let invalid = |message| ApiError::bad_request("invalid_data", message);
     let raw = data.ok_or_else(|| invalid("The event's data is missing"))?;
-    #[derive(Deserialize)]
-    struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
-    serde_json::from_str(raw.get()).map(|Text(text)| text).map_err(|_| {
+    string(raw.get()).ok_or_else(|| {
         invalid("The event's data must be a string: send structures as JSON text in a string")
     })
 }
@@ -259,19 +257,15 @@ fn parse_channels(
     Ok(channels)
 }
 
-/// The limit is one of plaintext: what an SDK has sealed already may be as large as its plaintext
-/// of that size becomes.
+/// The limit is one of plaintext: what an SDK has sealed already is judged by what is in it.
 fn check_size(data: &str, channels: &[Channel], limits: &Limits) -> Result<(), ApiError> {
+    let limit = limits.event_bytes;
     let encrypted = channels.iter().any(|c| c.access() == Access::Encrypted);
-    let limit = if data.len() > limits.event_bytes && encrypted && has_envelope_shape(data) {
-        envelope_bytes(limits.event_bytes)
-    } else {
-        limits.event_bytes
-    };
-    if data.len() <= limit {
+    let sealed = if data.len() > limit && encrypted { sealed_bytes(data) } else { None };
+    let size = sealed.unwrap_or(data.len());
+    if size <= limit {
         return Ok(());
     }
-    let size = data.len();
     let message = format!(
         "The data content of this event exceeds the allowed maximum ({limit} bytes): it is {size} bytes (limits.event_bytes)"
     );

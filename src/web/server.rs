@@ -30,6 +30,9 @@ pub struct Listeners {
 const BACKLOG: i32 = 4096;
 /// Longer than the pauses of a backend that triggers now and then, so that it keeps its connection.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
+/// After an answer that was given before the request was read: closing at once would reset the
+/// connection, and the client might lose the answer.
+const LINGER: Duration = Duration::from_secs(1);
 /// For the whole head of a request: half-open connections are not waited for.
 const HEAD_DEADLINE: Duration = Duration::from_secs(5);
 /// Sockets leave the count of the server when they are taken over; this bounds HTTP connections.
@@ -113,6 +116,9 @@ pub async fn serve(
         HttpService::build()
             .keep_alive(KEEP_ALIVE)
             .client_request_timeout(HEAD_DEADLINE)
+            .client_disconnect_timeout(LINGER)
+            // Not waiting for more to send is the point of a server like this one.
+            .tcp_nodelay(true)
             .graceful_shutdown_signal(when(&public_draining))
             .upgrade(fn_service(upgrade))
             .finish(map_config(app, |_| AppConfig::default()))

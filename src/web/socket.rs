@@ -142,6 +142,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Socket for Link<T> {
     }
 }
 
+/// Reads between two turns of the other connections.
+const READS: usize = 4;
+
 /// The task of one connection.
 pub struct Connection<T: AsyncRead + AsyncWrite + Unpin + 'static> {
     link: Rc<Link<T>>,
@@ -261,7 +264,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin + 'static> Connection<T> {
     fn read(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
         let worker = self.worker.clone();
         let mut scratch = worker.scratch.borrow_mut();
-        loop {
+        for _ in 0..READS {
             let kept = self.partial.len();
             scratch[..kept].copy_from_slice(&self.partial);
             let mut buffer = ReadBuf::new(&mut scratch[kept..]);
@@ -275,6 +278,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin + 'static> Connection<T> {
                 self.take_in(&mut scratch[..kept + count]);
             }
         }
+        // There may be more, but first what is to be written, and the others.
+        cx.waker().wake_by_ref();
+        Poll::Pending
     }
 
     fn is_over(&self) -> bool {
@@ -347,14 +353,16 @@ impl<T: AsyncRead + AsyncWrite + Unpin + 'static> Drop for Connection<T> {
         // The session first: it leaves its channels while the slot is still its own.
         self.session = None;
         self.worker.shard.remove(self.slot);
+        // A delivery under way may still hold the link; without a waker it writes no more.
+        self.link.waker.take();
         self.link.shard.gauges().outbox_bytes.fetch_sub(self.link.waiting.get(), Ordering::Relaxed);
         self.link.waiting.set(0);
         match self.link.outbox.closing() {
-            Some(reason @ (Close::ByClient(_) | Close::ShuttingDown)) => {
-                tracing::debug!(socket.id = %self.id, code = reason.code(), "connection closed");
+            Some(reason @ Close::TooSlow) => {
+                tracing::warn!(socket.id = %self.id, code = reason.code(), reason = reason.message(), "connection closed");
             }
             Some(reason) => {
-                tracing::info!(socket.id = %self.id, code = reason.code(), reason = reason.message(), "connection closed");
+                tracing::debug!(socket.id = %self.id, code = reason.code(), reason = reason.message(), "connection closed");
             }
             None => tracing::debug!(socket.id = %self.id, "connection lost"),
         }

@@ -8,7 +8,7 @@ use std::{fmt::Write as _, rc::Rc, sync::Arc};
 use actix_codec::Framed;
 use actix_http::{Request, RequestHead, h1, ws};
 use actix_web::http::header;
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use percent_encoding::percent_decode_str;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 
@@ -39,11 +39,14 @@ where
         return Ok(parts.io.write_all(refusal(error).as_bytes()).await?);
     }
     let asked = Asked::read(head);
-    let admission = admit(&worker, &asked);
-    let dialect = asked.dialect(admission.as_ref().ok());
+    let key = asked.key(&worker.settings.path_prefix);
+    let tenant = key.as_deref().and_then(|key| worker.engine.tenants.by_key(key));
+    // Before it is judged: a refusal, too, is said in the client's own dialect.
+    let dialect = asked.dialect(tenant);
+    let admission = admit(&worker, &asked, key, tenant);
     let id = SocketId::random().map_err(std::io::Error::other)?;
     let opening = Opening {
-        handshake: handshake(head),
+        handshake: handshake(head, parts.write_buf),
         early: parts.read_buf,
         id,
         dialect,
@@ -64,7 +67,8 @@ struct Asked {
 
 impl Asked {
     fn read(head: &RequestHead) -> Self {
-        let origin = head.headers().get(header::ORIGIN).and_then(|o| o.to_str().ok());
+        // One that cannot be read is still one, and not on any list.
+        let origin = head.headers().get(header::ORIGIN).map(|o| o.to_str().unwrap_or_default());
         Self {
             path: head.uri.path().to_owned(),
             origin: origin.map(str::to_owned),
@@ -91,12 +95,17 @@ impl Asked {
     }
 }
 
-fn admit(worker: &Worker, asked: &Asked) -> Result<Arc<Tenant>, Close> {
-    let key = asked.key(&worker.settings.path_prefix).ok_or(Close::PathNotFound)?;
+fn admit(
+    worker: &Worker,
+    asked: &Asked,
+    key: Option<String>,
+    tenant: Option<&Arc<Tenant>>,
+) -> Result<Arc<Tenant>, Close> {
+    let key = key.ok_or(Close::PathNotFound)?;
     if worker.engine.hub.is_draining() {
         return Err(Close::ShuttingDown);
     }
-    let Some(tenant) = worker.engine.tenants.by_key(&key) else {
+    let Some(tenant) = tenant else {
         return Err(Close::UnknownApp { key: key.chars().take(100).collect() });
     };
     version::check(asked.query.first("protocol"), worker.settings.strict_protocol)?;
@@ -109,7 +118,8 @@ fn admit(worker: &Worker, asked: &Asked) -> Result<Arc<Tenant>, Close> {
     Ok(tenant.clone())
 }
 
-fn handshake(head: &RequestHead) -> Bytes {
+/// Behind what is still to be written of answers to earlier requests.
+fn handshake(head: &RequestHead, mut before: BytesMut) -> Bytes {
     let header = |name| head.headers().get(name).and_then(|value| value.to_str().ok());
     let key = head.headers().get(header::SEC_WEBSOCKET_KEY).map_or(&b""[..], |key| key.as_bytes());
     let accept = ws::hash_key(key);
@@ -123,7 +133,8 @@ fn handshake(head: &RequestHead) -> Bytes {
         let _ = write!(response, "Sec-WebSocket-Protocol: {protocol}\r\n");
     }
     response.push_str("\r\n");
-    response.into()
+    before.extend_from_slice(response.as_bytes());
+    before.freeze()
 }
 
 /// The request is no WebSocket handshake, so there is nobody who could read a close code.

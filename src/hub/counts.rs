@@ -1,0 +1,53 @@
+//! When a channel's subscription count is sent (PROTOCOL 2.6).
+
+use std::time::{Duration, Instant};
+
+use crate::limits::TokenBucket;
+
+/// Up to this many subscribers every change is sent, above it at most one each `INTERVAL`.
+const EACH_CHANGE: u32 = 100;
+const INTERVAL: Duration = Duration::from_secs(5);
+
+/// Counts a second that a small channel sends. One socket that joins and leaves as fast as it can
+/// would otherwise have a frame sent to everybody each time.
+const PER_SECOND: u32 = 20;
+
+#[derive(Default)]
+pub struct Counts {
+    sent: Option<(Instant, TokenBucket)>,
+    /// A change has not been sent, and the channel is in the list of those that wait.
+    pub pending: bool,
+}
+
+impl Counts {
+    #[must_use]
+    pub fn may_send(&mut self, count: u32, now: Instant) -> bool {
+        let (last, bucket) = match &mut self.sent {
+            Some(sent) => (Some(sent.0), &mut sent.1),
+            None => (None, &mut self.sent.insert((now, TokenBucket::new(PER_SECOND, now))).1),
+        };
+        let due = last.is_none_or(|last| now.duration_since(last) >= INTERVAL);
+        let granted = if count <= EACH_CHANGE { bucket.take(now) } else { due };
+        if let Some(sent) = self.sent.as_mut().filter(|_| granted) {
+            sent.0 = now;
+        }
+        granted
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn small_channels_send_each_change_within_reason_and_large_ones_seldom() {
+        let (mut counts, start) = (Counts::default(), Instant::now());
+        let at = |seconds| start + Duration::from_secs(seconds);
+        assert_eq!((0..100).filter(|_| counts.may_send(100, start)).count(), 20);
+        assert!(!counts.may_send(101, at(1)));
+        assert!(counts.may_send(101, at(5)));
+        assert!(!counts.may_send(5000, at(9)));
+        assert!(counts.may_send(5000, at(10)));
+        assert!(Counts::default().may_send(5000, start));
+    }
+}

@@ -1,0 +1,113 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { createInterface } from 'node:readline';
+import { section } from './app.mjs';
+import { toml } from './toml.mjs';
+import { eventually, within } from './wait.mjs';
+
+const ROOT = resolve(import.meta.dirname, '..');
+const BINARY = resolve(ROOT, process.env.SEALCAST_BIN ?? '../../target/debug/sealcast');
+
+/** Counters of the operations listener that must be zero once every client has gone. */
+const MUST_BE_ZERO = ['sockets', 'subscriptions', 'channels', 'members', 'users', 'outbox_bytes', 'mailbox_bytes'];
+
+/** The environment without variables that the server would take for settings. */
+function withoutSettings(environment) {
+  return Object.fromEntries(Object.entries(environment).filter(([name]) => !name.startsWith('SEALCAST_')));
+}
+
+/** The real binary with a configuration file of its own, on ports that the system chose. */
+export class Server {
+  #process;
+  #folder;
+  #errors = '';
+
+  static async start(apps, settings = {}) {
+    const server = new Server();
+    await server.#start(apps, settings);
+    return server;
+  }
+
+  async #start(apps, settings) {
+    this.#folder = await mkdtemp(join(tmpdir(), 'sealcast-'));
+    const file = join(this.#folder, 'sealcast.toml');
+    const config = toml({
+      listen: '127.0.0.1:0',
+      ops_listen: '127.0.0.1:0',
+      log: 'warn',
+      state_dir: this.#folder,
+      ...settings,
+      apps: Object.fromEntries(apps.map((app) => [app.id, section(app)])),
+    });
+    await writeFile(file, config, { mode: 0o600 });
+    this.#process = spawn(BINARY, ['serve', '--config', file], {
+      env: withoutSettings(process.env),
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    process.once('exit', () => this.#process.kill('SIGKILL'));
+    this.#process.stderr.on('data', (chunk) => (this.#errors += chunk));
+    this.ended = once(this.#process, 'close').then(([code, signal]) => ({ code, signal }));
+    this.ended.catch(() => {});
+    try {
+      await within(this.#readAddresses(), 'both listeners', { ms: 15_000, detail: () => `; stderr: ${this.#errors}` });
+    } catch (error) {
+      await this.#cleanUp();
+      throw error;
+    }
+  }
+
+  async #readAddresses() {
+    const address = /^(listening|operations) on (http:\/\/\S+)$/;
+    const lines = createInterface({ input: this.#process.stdout });
+    const found = new Promise((found) => {
+      lines.on('line', (line) => {
+        const [, which, url] = address.exec(line) ?? [];
+        if (which === 'listening') this.url = new URL(url);
+        if (which === 'operations') this.opsUrl = new URL(url);
+        if (this.url && this.opsUrl) found();
+      });
+    });
+    const ended = this.ended.then(({ code }) => {
+      throw new Error(`the server ended with ${code} before it was ready; stderr: ${this.#errors}`);
+    });
+    await Promise.race([found, ended]);
+  }
+
+  async stats() {
+    const response = await fetch(new URL('/stats', this.opsUrl), { signal: AbortSignal.timeout(5_000) });
+    assert.equal(response.status, 200);
+    return response.json();
+  }
+
+  /** Waits until nothing of any client is left in the server: the leak check. */
+  async settled() {
+    let stats;
+    const isSettled = async () => {
+      stats = await this.stats();
+      return MUST_BE_ZERO.every((counter) => stats[counter] === 0);
+    };
+    await eventually(isSettled, 'every counter to be zero', { ms: 8_000, detail: () => `: ${JSON.stringify(stats)}` });
+  }
+
+  /** Asks the server to stop and insists on a clean end. */
+  async stop() {
+    if (this.stopped) return;
+    this.stopped = true;
+    this.#process.kill('SIGTERM');
+    try {
+      const end = await within(this.ended, 'the server to stop', { ms: 10_000 });
+      assert.deepEqual(end, { code: 0, signal: null }, `stderr: ${this.#errors}`);
+    } finally {
+      await this.#cleanUp();
+    }
+  }
+
+  async #cleanUp() {
+    this.#process.kill('SIGKILL');
+    await rm(this.#folder, { recursive: true, force: true });
+  }
+}

@@ -1,0 +1,309 @@
+//! PROTOCOL 10: the built-in auth endpoints, open and closed.
+
+use serde_json::{Value, json};
+
+use crate::support::*;
+
+const OPEN: &str = "authorizer = \"open\"";
+
+fn with_key() -> String {
+    format!("{OPEN}\nmaster_key = \"{}\"", base64(&master_key("auth")))
+}
+
+/// The answer of an endpoint: 200, JSON, and not to be stored.
+#[track_caller]
+fn granted(response: &Response, input: impl std::fmt::Display) -> Value {
+    let answer = response.expect(200, &input);
+    assert_eq!(response.header("Cache-Control"), Some("no-store"), "{input}: {response:?}");
+    assert_eq!(response.header("Content-Encoding"), None, "{input}: {response:?}");
+    answer
+}
+
+async fn ask(server: &TestServer, path: &str, fields: &[(&str, &str)]) -> Response {
+    let pairs: Vec<(String, String)> = params(fields);
+    server.send(Request::new("POST", path).form(&query(&pairs))).await
+}
+
+#[tokio::test]
+async fn s10_forms_and_json_get_the_signature() {
+    let server = TestServer::start(&config(OPEN)).await;
+    let socket_id = "123.456";
+    let wanted = APP.channel_auth(socket_id, "private-x", None);
+    let path = "/apps/it/auth/channel";
+    let body = json!({"socket_id": socket_id, "channel_name": "private-x"});
+    let requests = [
+        Request::new("POST", path).form("socket_id=123.456&channel_name=private-x"),
+        Request::new("POST", path)
+            .form("extra=%C3%A9+x&channel_name=private%2Dx&socket_id=123%2E456"),
+        Request::new("POST", path).body(
+            "application/x-www-form-urlencoded; charset=UTF-8",
+            "socket_id=123.456&channel_name=private-x",
+        ),
+        Request::new("POST", path).json(&body),
+        Request::new("POST", path).body("application/json; charset=utf-8", body.to_string()),
+        Request::new("POST", path)
+            .form("socket_id=123.456&channel_name=private-x")
+            .header("charset", "UTF-8"),
+    ];
+    for request in requests {
+        let response = server.send(request.clone()).await;
+        let answer = granted(&response, format!("{request:?}"));
+        assert_eq!(answer["auth"], wanted, "{request:?}: {answer}");
+        assert_eq!(answer.get("shared_secret"), None, "{answer}");
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn s10_what_the_endpoint_gives_is_what_the_socket_takes() {
+    let server = TestServer::start(&config(&with_key())).await;
+    let mut client = server.connect().await;
+    let socket_id = client.socket_id.clone();
+    for channel in ["private-x", "private-cache-x", "private-encrypted-x", "presence-x"] {
+        let fields =
+            [("socket_id", socket_id.as_str()), ("channel_name", channel), ("user_id", "u1")];
+        let answer = granted(&ask(&server, "/apps/it/auth/channel", &fields).await, channel);
+        let mut data = answer.clone();
+        data["channel"] = json!(channel);
+        client.send(&json!({"event": "pusher:subscribe", "data": data})).await;
+        let frame = client.next().await;
+        assert_eq!(frame["event"], "pusher_internal:subscription_succeeded", "{answer}: {frame}");
+        assert_eq!(answer.get("channel_data").is_some(), channel == "presence-x", "{answer}");
+        assert_eq!(
+            answer.get("shared_secret").is_some(),
+            channel == "private-encrypted-x",
+            "{answer}"
+        );
+        if channel.contains("cache") {
+            client.expect_event("pusher:cache_miss").await;
+        }
+    }
+    let answer = granted(
+        &ask(&server, "/apps/it/auth/user", &[("socket_id", &socket_id), ("user_id", "u1")]).await,
+        "user",
+    );
+    client.send(&json!({"event": "pusher:signin", "data": answer})).await;
+    client.expect_event("pusher:signin_success").await;
+    client.subscribe("#server-to-user-u1").await;
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn s9_the_shared_secret_is_padded_standard_base64_of_the_derived_key() {
+    let server = TestServer::start(&config(&with_key())).await;
+    let client = server.connect().await;
+    for channel in [
+        "private-encrypted-x",
+        "private-encrypted-y",
+        "private-encrypted-cache-x",
+        "private-encrypted-=@,.;",
+    ] {
+        let fields = [("socket_id", client.socket_id.as_str()), ("channel_name", channel)];
+        let answer = granted(&ask(&server, "/apps/it/auth/channel", &fields).await, channel);
+        assert_eq!(
+            answer["shared_secret"],
+            base64(&shared_secret(&master_key("auth"), channel)),
+            "{channel}"
+        );
+        assert_eq!(answer["auth"], client.auth(channel, None), "{channel}");
+    }
+    server.stop().await;
+
+    let server =
+        TestServer::start(&config(&format!("{}\nderivation = \"dotnet\"", with_key()))).await;
+    let client = server.connect().await;
+    let fields =
+        [("socket_id", client.socket_id.as_str()), ("channel_name", "private-encrypted-x")];
+    let answer = granted(&ask(&server, "/apps/it/auth/channel", &fields).await, "dotnet");
+    assert_eq!(
+        answer["shared_secret"],
+        base64(&dotnet_secret(&master_key("auth"), "private-encrypted-x"))
+    );
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn s10_members_and_users_of_the_open_authorizer() {
+    let server = TestServer::start(&config(OPEN)).await;
+    let path = "/apps/it/auth/channel";
+    let member = |answer: &Value| -> Value {
+        let text =
+            answer["channel_data"].as_str().unwrap_or_else(|| panic!("no channel_data: {answer}"));
+        assert_eq!(answer["auth"], APP.channel_auth("1.2", "presence-x", Some(text)), "{answer}");
+        serde_json::from_str(text).expect("channel_data is JSON")
+    };
+    let base = [("socket_id", "1.2"), ("channel_name", "presence-x")];
+    let guest = member(&granted(&ask(&server, path, &base).await, "a guest"));
+    assert_eq!(guest["user_id"], "guest-1.2", "{guest}");
+    let named = [base[0], base[1], ("user_id", "u1"), ("user_info", r#"{"name":"é"}"#)];
+    let named = member(&granted(&ask(&server, path, &named).await, "a user with a form"));
+    assert_eq!(named, json!({"user_id": "u1", "user_info": {"name": "é"}}));
+    for info in [json!({"name": "é"}), json!("{\"name\":\"é\"}")] {
+        let body = json!({"socket_id": "1.2", "channel_name": "presence-x", "user_id": "u1", "user_info": info});
+        let response = server.send(Request::new("POST", path).json(&body)).await;
+        let named = member(&granted(&response, &body));
+        assert_eq!(named, json!({"user_id": "u1", "user_info": {"name": "é"}}), "{body}");
+    }
+
+    let path = "/apps/it/auth/user";
+    let fields = [("socket_id", "1.2"), ("user_id", "u1"), ("user_info", r#"{"name":"é"}"#)];
+    let answer = granted(&ask(&server, path, &fields).await, "a user");
+    let text = answer["user_data"].as_str().unwrap_or_else(|| panic!("no user_data: {answer}"));
+    assert_eq!(answer["auth"], APP.user_auth("1.2", text), "{answer}");
+    let user: Value = serde_json::from_str(text).expect("user_data is JSON");
+    assert_eq!((&user["id"], &user["user_info"]), (&json!("u1"), &json!({"name": "é"})), "{user}");
+    let response = ask(&server, path, &[("socket_id", "1.2")]).await;
+    assert!([400, 401, 403].contains(&response.status), "nobody signs in as nobody: {response:?}");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn s10_requests_that_make_no_sense_get_no_signature() {
+    let server = TestServer::start(&config(&with_key())).await;
+    let rows: [&[(&str, &str)]; 17] = [
+        &[],
+        &[("socket_id", "1.2")],
+        &[("channel_name", "private-x")],
+        &[("socket_id", ""), ("channel_name", "private-x")],
+        &[("socket_id", "1"), ("channel_name", "private-x")],
+        &[("socket_id", "1."), ("channel_name", "private-x")],
+        &[("socket_id", "a.b"), ("channel_name", "private-x")],
+        &[("socket_id", "1.2.3"), ("channel_name", "private-x")],
+        &[("socket_id", "1.2:private-x"), ("channel_name", "private-y")],
+        &[("socket_id", "1.2\n"), ("channel_name", "private-x")],
+        // A user's sign-in, disguised as a channel: "1.2" + "::user::" + data.
+        &[("socket_id", "1.2"), ("channel_name", ":user:{\"id\":\"admin\"}")],
+        &[("socket_id", "1.2:"), ("channel_name", "user::{\"id\":\"admin\"}")],
+        &[("socket_id", "1.2"), ("channel_name", "")],
+        &[("socket_id", "1.2"), ("channel_name", "private-a b")],
+        &[("socket_id", "1.2"), ("channel_name", "private-x:presence")],
+        &[("socket_id", "1.2"), ("channel_name", "private-encrypted")],
+        &[
+            ("socket_id", "1.2"),
+            ("channel_name", "presence-x"),
+            ("user_id", "u"),
+            ("user_info", "{broken"),
+        ],
+    ];
+    for fields in rows {
+        let response = ask(&server, "/apps/it/auth/channel", fields).await;
+        response.refused(400, format!("{fields:?}"));
+        assert!(!response.text().contains("\"auth\""), "{fields:?}: {}", response.text());
+    }
+    for body in [
+        "",
+        "{",
+        "[]",
+        "null",
+        "5",
+        "\"x\"",
+        "{\"socket_id\":1.2,\"channel_name\":\"private-x\"}",
+        "{\"socket_id\":\"1.2\",\"channel_name\":[\"x\"]}",
+        "[\"1.2\",\"private-x\"]",
+    ] {
+        let request = Request::new("POST", "/apps/it/auth/channel").body("application/json", body);
+        server.send(request).await.refused(400, body);
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn s10_a_body_is_short() {
+    let server = TestServer::start(&config(OPEN)).await;
+    for (length, status) in [(1000, 200), (16_384, 200), (16_385, 413), (200_000, 413)] {
+        let mut form = "socket_id=1.2&channel_name=private-x&extra=".to_owned();
+        form.extend(std::iter::repeat_n('x', length - form.len()));
+        let response = server.send(Request::new("POST", "/pusher/auth").form(&form)).await;
+        response.expect(status, format!("{length} bytes"));
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn s10_every_alias_finds_the_only_app() {
+    let server = TestServer::start(&config(OPEN)).await;
+    for path in ["/pusher/auth", "/jetsocket/auth", "/broadcasting/auth", "/apps/it/auth/channel"] {
+        let answer = granted(
+            &ask(&server, path, &[("socket_id", "1.2"), ("channel_name", "private-x")]).await,
+            path,
+        );
+        assert_eq!(answer["auth"], APP.channel_auth("1.2", "private-x", None), "{path}");
+    }
+    for path in [
+        "/pusher/user-auth",
+        "/jetsocket/user-auth",
+        "/broadcasting/user-auth",
+        "/apps/it/auth/user",
+    ] {
+        let answer =
+            granted(&ask(&server, path, &[("socket_id", "1.2"), ("user_id", "u1")]).await, path);
+        let text = answer["user_data"].as_str().unwrap_or_default();
+        assert_eq!(answer["auth"], APP.user_auth("1.2", text), "{path}");
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn s10_with_several_apps_the_key_chooses() {
+    let server = TestServer::start(&config_of("", &[(APP, OPEN), (OTHER, OPEN)])).await;
+    let form = "socket_id=1.2&channel_name=private-x";
+    let body = json!({"socket_id": "1.2", "channel_name": "private-x"});
+    for app in [APP, OTHER] {
+        let mut chosen = body.clone();
+        chosen["app_key"] = json!(app.key);
+        let requests = [
+            Request::new("POST", format!("/pusher/auth?app_key={}", app.key)).form(form),
+            Request::new("POST", format!("/pusher/auth?app_key={}", app.key)).json(&body),
+            Request::new("POST", "/pusher/auth").form(&format!("{form}&app_key={}", app.key)),
+            Request::new("POST", "/pusher/auth").json(&chosen),
+            Request::new("POST", format!("/apps/{}/auth/channel", app.id)).form(form),
+        ];
+        for request in requests {
+            let answer = granted(&server.send(request.clone()).await, format!("{request:?}"));
+            assert_eq!(answer["auth"], app.channel_auth("1.2", "private-x", None), "{request:?}");
+        }
+    }
+    for path in ["/pusher/auth", "/pusher/auth?app_key=nobody", "/apps/nobody/auth/channel"] {
+        let response = server.send(Request::new("POST", path).form(form)).await;
+        assert!((400..500).contains(&response.status), "{path}: {response:?}");
+        assert!(!response.text().contains("\"auth\""), "{path}: {}", response.text());
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn s10_denied_by_default_and_before_any_secret() {
+    let denied = format!("master_key = \"{}\"", base64(&master_key("auth")));
+    let server =
+        TestServer::start(&config_of("", &[(APP, &denied), (OTHER, "authorizer = \"deny\"")]))
+            .await;
+    let client = server.connect().await;
+    for app in [APP, OTHER] {
+        for channel in ["private-x", "presence-x", "private-encrypted-x"] {
+            let path = format!("/apps/{}/auth/channel", app.id);
+            let fields = [("socket_id", client.socket_id.as_str()), ("channel_name", channel)];
+            let response = ask(&server, &path, &fields).await;
+            response.refused(403, format!("{path} {channel}"));
+            assert!(!response.text().contains("shared_secret"), "{}", response.text());
+        }
+        let path = format!("/apps/{}/auth/user", app.id);
+        ask(&server, &path, &[("socket_id", "1.2"), ("user_id", "u1")]).await.refused(403, path);
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn e6_no_script_gets_a_secret_by_get() {
+    let server = TestServer::start(&config(&with_key())).await;
+    let client = server.connect().await;
+    for path in ["/pusher/auth", "/apps/it/auth/channel"] {
+        let target = format!(
+            "{path}?callback=steal&socket_id={}&channel_name=private-encrypted-x",
+            client.socket_id
+        );
+        let response = server.send(Request::new("GET", target.clone())).await;
+        assert_ne!(response.status, 200, "{target}");
+        assert!(!response.text().contains("shared_secret"), "{target}: {}", response.text());
+    }
+    server.stop().await;
+}

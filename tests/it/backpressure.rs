@@ -1,0 +1,169 @@
+//! PROTOCOL 1.6 (4100): a reader who does not read is cut, and delays nobody.
+
+use serde_json::json;
+use tokio::net::TcpSocket;
+
+use crate::support::*;
+
+/// Large events are the quickest way through the buffers of the kernel.
+const LARGE: usize = 400_000;
+
+fn roomy(outbox: usize) -> String {
+    let top = format!("outbox_bytes = {outbox}\nhttp_body_bytes = 2000000");
+    config_of(
+        &top,
+        &[(
+            APP,
+            "limits.event_bytes = 1000000\nlimits.client_events_per_second = 100000\nclient_events = true",
+        )],
+    )
+}
+
+/// A subscriber of `channel` who will never read again, on a socket with a small buffer.
+async fn sleeper(server: &TestServer, channel: &str) -> (tokio::net::TcpStream, Hangup) {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.set_recv_buffer_size(4096).expect("a socket option");
+    let stream = within("connecting", socket.connect(server.addr)).await.expect("a connection");
+    let (mut stream, line) = server.adopt(stream.into_std().expect("a plain socket"));
+    let mut bytes = upgrade_request(&server.socket_path(), "");
+    bytes.extend(text(
+        json!({"event": "pusher:subscribe", "data": {"channel": channel}}).to_string(),
+    ));
+    within("writing", stream.write_all(&bytes)).await.expect("an upgrade");
+    let mut seen = Vec::new();
+    while !String::from_utf8_lossy(&seen).contains("subscription_succeeded") {
+        let mut chunk = [0; 512];
+        let n = within("reading", stream.read(&mut chunk)).await.expect("an answer");
+        assert!(n > 0, "closed before the subscription: {}", String::from_utf8_lossy(&seen));
+        seen.extend_from_slice(&chunk[..n]);
+    }
+    (stream, line)
+}
+
+#[tokio::test]
+async fn s1_6_a_reader_who_never_reads_is_cut_and_the_others_miss_nothing() {
+    let server = TestServer::start(&roomy(1_000_000)).await;
+    let mut reader = server.connect().await;
+    reader.subscribe("firehose").await;
+    let mut neighbour = server.connect().await;
+    neighbour.subscribe("quiet").await;
+    let sleepers = [sleeper(&server, "firehose").await, sleeper(&server, "firehose").await];
+    assert_eq!(server.stats().await["sockets"], 4);
+    // 16 MB: more than the kernel and the budget of 1 MB can hold together.
+    for published in 0..40 {
+        let data = format!("{published}:{}", "x".repeat(LARGE));
+        server.publish("firehose", "e", &data).await;
+        reader.expect(json!({"event": "e", "channel": "firehose", "data": data})).await;
+        server.publish("quiet", "e", "1").await;
+        neighbour.expect_event("e").await;
+    }
+    server.until_stat("sockets", 2).await;
+    reader.expect_silence().await;
+    server.until_stat("outbox_bytes", 0).await;
+    drop(sleepers);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn s1_6_the_one_who_was_cut_finds_the_end_of_the_connection() {
+    use tokio::io::AsyncReadExt as _;
+    let server = TestServer::start(&roomy(1_000_000)).await;
+    let (mut stream, line) = sleeper(&server, "firehose").await;
+    let data = "x".repeat(LARGE);
+    for _ in 0..40 {
+        server.publish("firehose", "e", &data).await;
+    }
+    server.until_stat("sockets", 0).await;
+    // What was written before is still there to read; then comes the end, not silence.
+    let mut chunk = vec![0; 1 << 16];
+    while let Ok(1..) = within("the end of the stream", stream.read(&mut chunk)).await {}
+    drop(line);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn s1_6_a_slow_reader_within_its_budget_gets_everything() {
+    let server = TestServer::start(&roomy(60_000_000)).await;
+    let mut slow = server.connect().await;
+    slow.subscribe("firehose").await;
+    let data = "x".repeat(LARGE);
+    for n in 0..30 {
+        server.publish("firehose", "e", &format!("{n}:{data}")).await;
+    }
+    let waiting = server.stats().await["outbox_bytes"].clone();
+    assert!(waiting.is_u64(), "{waiting}");
+    for n in 0..30 {
+        slow.expect(json!({"event": "e", "channel": "firehose", "data": format!("{n}:{data}")}))
+            .await;
+    }
+    slow.expect_silence().await;
+    server.until_stat("outbox_bytes", 0).await;
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn s1_6_a_flood_of_pings_from_one_who_does_not_read_is_bounded() {
+    use tokio::io::AsyncWriteExt as _;
+    let server = TestServer::start(&roomy(200_000)).await;
+    let mut bystander = server.bystander().await;
+    let (mut stream, line) = sleeper(&server, "firehose").await;
+    let mut flood = Vec::new();
+    for _ in 0..500 {
+        flood.extend(text(r#"{"event":"pusher:ping"}"#));
+        flood.extend(frame(FIN | PING, [7; 125]));
+    }
+    // Until the server stops reading from it, or cuts it.
+    for _ in 0..400 {
+        let write =
+            tokio::time::timeout(std::time::Duration::from_millis(200), stream.write_all(&flood))
+                .await;
+        if !matches!(write, Ok(Ok(()))) {
+            break;
+        }
+    }
+    let stats = server.stats().await;
+    assert!(stats["outbox_bytes"].as_u64().is_some_and(|bytes| bytes <= 400_000), "{stats}");
+    server.still_serves(&mut bystander, "a flood of pings").await;
+    drop((stream, line));
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn s7_3_a_busy_server_takes_a_request_whole_or_not_at_all() {
+    let top = "mailbox_bytes = 65536\noutbox_bytes = 60000000\nhttp_body_bytes = 2000000";
+    let server = TestServer::start(&config_of(top, &[(APP, "limits.event_bytes = 1000000")])).await;
+    let mut clients = [server.connect().await, server.connect().await, server.connect().await];
+    for client in &mut clients {
+        client.subscribe("a").await;
+        client.subscribe("b").await;
+    }
+    let large = "x".repeat(60_000);
+    for round in 0..30 {
+        let data = format!("{round}:{large}");
+        let item = |channel: &str| json!({"name": "e", "channel": channel, "data": data});
+        let (path, body) = if round % 2 == 0 {
+            ("/batch_events", json!({"batch": vec![item("a"); 10]}))
+        } else {
+            ("/events", json!({"name": "e", "channels": ["a", "b"], "data": data}))
+        };
+        let response = server.post(path, &body).await;
+        let events = match response.status {
+            200 if round % 2 == 0 => 10,
+            200 => 2,
+            503 => {
+                response.refused(503, round);
+                assert!(response.header("Retry-After").is_some(), "{response:?}");
+                0
+            }
+            other => panic!("{round}: {other}: {}", response.text()),
+        };
+        for client in &mut clients {
+            for _ in 0..events {
+                assert_eq!(client.next().await["data"], data.as_str(), "round {round}");
+            }
+            client.expect_silence().await;
+        }
+    }
+    server.stop().await;
+}

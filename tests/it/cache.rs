@@ -1,0 +1,200 @@
+//! PROTOCOL 4: channels that remember their last event.
+
+use serde_json::{Value, json};
+
+use crate::support::*;
+
+fn miss(channel: &str) -> Value {
+    json!({"event": "pusher:cache_miss", "channel": channel, "data": "{}"})
+}
+
+fn event(channel: &str, data: &str) -> Value {
+    json!({"event": "e", "channel": channel, "data": data})
+}
+
+#[tokio::test]
+async fn s4_a_miss_first_and_the_last_event_afterwards() {
+    let server = TestServer::start(&config("")).await;
+    for channel in ["cache-x", "private-cache-x"] {
+        let mut first = server.connect().await;
+        first.subscribe(channel).await;
+        first.expect(miss(channel)).await;
+        for data in ["1", "{ \"n\" : 2 }"] {
+            server.publish(channel, "e", data).await;
+            first.expect(event(channel, data)).await;
+        }
+        let mut second = server.connect().await;
+        second.subscribe(channel).await;
+        second.expect(event(channel, "{ \"n\" : 2 }")).await;
+        second.expect_silence().await;
+        // It is for the newcomer only.
+        first.expect_silence().await;
+        first.unsubscribe(channel).await;
+        first.subscribe(channel).await;
+        first.expect(event(channel, "{ \"n\" : 2 }")).await;
+    }
+    assert_eq!(server.stats().await["cached_events"], 2);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn s4_an_event_is_kept_when_nobody_is_there() {
+    let server = TestServer::start(&config("")).await;
+    server.publish("cache-x", "e", "kept").await;
+    for _ in 0..2 {
+        let mut client = server.connect().await;
+        client.subscribe("cache-x").await;
+        client.expect(event("cache-x", "kept")).await;
+        client.close().await;
+        server.until_stat("sockets", 0).await;
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn s4_an_event_that_excludes_a_socket_is_kept_for_it_too() {
+    let server = TestServer::start(&config("")).await;
+    let mut client = server.connect().await;
+    client.subscribe("cache-x").await;
+    client.expect(miss("cache-x")).await;
+    let body =
+        json!({"name": "e", "channel": "cache-x", "data": "mine", "socket_id": client.socket_id});
+    server.post("/events", &body).await.expect(200, &body);
+    client.expect_silence().await;
+    client.unsubscribe("cache-x").await;
+    client.subscribe("cache-x").await;
+    client.expect(event("cache-x", "mine")).await;
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn s4_only_events_published_over_http_are_kept() {
+    let server = TestServer::start(&config("client_events = true")).await;
+    let mut alice = server.connect().await;
+    let mut bob = server.connect().await;
+    for client in [&mut alice, &mut bob] {
+        client.subscribe("private-cache-x").await;
+        client.expect(miss("private-cache-x")).await;
+    }
+    alice.client_event("private-cache-x", "client-e", json!("typing")).await;
+    assert_eq!(bob.expect_event("client-e").await, "typing");
+    let mut late = server.connect().await;
+    late.subscribe("private-cache-x").await;
+    late.expect(miss("private-cache-x")).await;
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn s4_members_come_before_the_cached_event() {
+    let server = TestServer::start(&config("")).await;
+    let mut first = server.connect().await;
+    first.join("presence-cache-x", &json!({"user_id": "a"})).await;
+    first.expect(miss("presence-cache-x")).await;
+    server.publish("presence-cache-x", "e", "1").await;
+    first.expect(event("presence-cache-x", "1")).await;
+    let mut second = server.connect().await;
+    let presence = second.join("presence-cache-x", &json!({"user_id": "b"})).await;
+    assert_eq!(presence["count"], 2, "{presence}");
+    second.expect(event("presence-cache-x", "1")).await;
+    second.expect_silence().await;
+    // The join itself is not kept.
+    first.expect_event("pusher_internal:member_added").await;
+    let mut third = server.connect().await;
+    third.join("presence-cache-x", &json!({"user_id": "c"})).await;
+    third.expect(event("presence-cache-x", "1")).await;
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn s4_names_that_only_contain_the_word_keep_nothing() {
+    let server = TestServer::start(&config("")).await;
+    for channel in ["cacheline", "x-cache-y", "private-nocache-x", "Cache-x"] {
+        server.publish(channel, "e", "1").await;
+        let mut client = server.connect().await;
+        client.subscribe(channel).await;
+        client.expect_silence().await;
+    }
+    assert_eq!(server.stats().await["cached_events"], 0);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn s4_an_event_expires() {
+    let server = TestServer::start(&config("limits.cache_ttl_seconds = 1")).await;
+    server.publish("cache-x", "e", "1").await;
+    let client = tokio::sync::Mutex::new(server.connect().await);
+    until("a miss after the time to live", async || {
+        let mut client = client.lock().await;
+        client.subscribe("cache-x").await;
+        let frame = client.next().await;
+        client.unsubscribe("cache-x").await;
+        (frame == miss("cache-x")).then_some(())
+    })
+    .await;
+    let answer = server.get("/channels/cache-x", &[("info", "cache")]).await.expect(200, "expired");
+    assert_eq!(answer["cache"], Value::Null, "{answer}");
+    // A new event counts from its own beginning.
+    server.publish("cache-x", "e", "2").await;
+    let mut client = client.into_inner();
+    client.subscribe("cache-x").await;
+    client.expect(event("cache-x", "2")).await;
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn s4_two_apps_remember_for_themselves() {
+    let server = TestServer::start(&config_of("", &[(APP, ""), (OTHER, "")])).await;
+    server.publish("cache-x", "e", "ours").await;
+    let mut theirs = server.connect_as(OTHER).await;
+    theirs.subscribe("cache-x").await;
+    theirs.expect(miss("cache-x")).await;
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn s4_a_newcomer_in_the_middle_of_traffic_misses_and_repeats_nothing() {
+    let server = TestServer::start(&config("")).await;
+    let server_ref = &server;
+    let publishing = async {
+        for n in 0..150 {
+            server_ref.publish("cache-x", "e", &n.to_string()).await;
+        }
+    };
+    let coming = async {
+        let mut clients = Vec::new();
+        for _ in 0..15 {
+            let mut client = server_ref.connect().await;
+            client.subscribe("cache-x").await;
+            clients.push(client);
+        }
+        clients
+    };
+    let ((), clients) = tokio::join!(publishing, coming);
+    for mut client in clients {
+        let mut frame = client.next().await;
+        let missed = frame == miss("cache-x");
+        if missed {
+            frame = client.next().await;
+        }
+        let first = inner(&frame).as_u64().unwrap_or_else(|| panic!("{frame}"));
+        assert!(first == 0 || !missed, "a miss, and then {frame}");
+        for n in first + 1..150 {
+            client.expect(event("cache-x", &n.to_string())).await;
+        }
+        client.expect_silence().await;
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn s4_a_batch_keeps_its_last_event() {
+    let server = TestServer::start(&config("")).await;
+    let item = |data: &str| json!({"name": "e", "channel": "cache-x", "data": data});
+    let body = json!({"batch": [item("1"), item("2"), item("3")]});
+    server.post("/batch_events", &body).await.expect(200, &body);
+    let mut client = server.connect().await;
+    client.subscribe("cache-x").await;
+    client.expect(event("cache-x", "3")).await;
+    client.expect_silence().await;
+    server.stop().await;
+}

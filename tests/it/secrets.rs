@@ -1,0 +1,151 @@
+//! ENCRYPTION 6: whatever happens at the chattiest log level, no secret and no payload is printed
+//! or answered.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
+use serde_json::json;
+
+use crate::support::*;
+
+const JWT_SECRET: &str = "jwt-secret-canary-5d20f7c1e9";
+const PAYLOAD: &str = "payload-canary-83bd1f60aa";
+
+/// A secret in every spelling somebody might print it in.
+fn spellings(secret: &[u8]) -> Vec<String> {
+    let mut list = vec![
+        hex(secret),
+        hex(secret).to_uppercase(),
+        base64(secret),
+        STANDARD_NO_PAD.encode(secret),
+        URL_SAFE.encode(secret),
+        URL_SAFE_NO_PAD.encode(secret),
+        percent(&base64(secret)),
+        format!("{secret:?}"),
+    ];
+    list.extend(std::str::from_utf8(secret).map(str::to_owned));
+    list
+}
+
+fn assert_clean(what: &str, text: &str, secrets: &[(&str, Vec<u8>)]) {
+    for (name, secret) in secrets {
+        for spelling in spellings(secret) {
+            if let Some(at) = text.find(&spelling) {
+                let start = text[..at].rfind('\n').map_or(0, |line| line + 1);
+                panic!(
+                    "{what} contains the {name}: {}",
+                    text[start..].lines().next().unwrap_or_default()
+                );
+            }
+        }
+    }
+}
+
+/// Everything that handles a secret, well and badly; returns all HTTP bodies but the granted ones.
+async fn exercise(server: &TestServer) -> String {
+    let mut bodies = String::new();
+    let channel = "private-encrypted-x";
+    let mut client = server.connect().await;
+    client.subscribe(channel).await;
+    client.subscribe("private-x").await;
+    client.join("presence-x", &json!({"user_id": "u1", "user_info": {"note": PAYLOAD}})).await;
+    client.sign_in(&json!({"id": "u1", "user_info": {"note": PAYLOAD}})).await;
+    for bad in [
+        json!({"channel": "private-y", "auth": "x:y"}),
+        json!({"channel": channel, "auth": client.auth("private-y", None)}),
+    ] {
+        client.send(&json!({"event": "pusher:subscribe", "data": bad})).await;
+        for _ in 0..2 {
+            let frame = client.next().await;
+            if frame["data"]["error"].is_null() && frame["data"]["message"].is_null() {
+                panic!("{frame}");
+            }
+            bodies += &frame.to_string();
+            if frame["event"] == "pusher:error" {
+                break;
+            }
+        }
+    }
+    client.expect_silence().await;
+    client.client_event("private-x", "client-x", json!(PAYLOAD)).await;
+    client.send_text(format!("{{\"event\":\"{PAYLOAD}")).await;
+    server.publish(channel, "e", PAYLOAD).await;
+    server.publish("private-x", "e", PAYLOAD).await;
+
+    let sealed = seal(&[9; 32], [1; 24], PAYLOAD.as_bytes());
+    let requests = [
+        json!({"name": "e", "channel": channel, "data": sealed}),
+        json!({"name": "e", "channels": [channel, "private-x"], "data": PAYLOAD}),
+        json!({"name": "e", "channel": "private-encrypted", "data": PAYLOAD}),
+        json!({"name": "e", "channel": "a b", "data": PAYLOAD}),
+        json!({"name": "e", "channel": "x", "data": {"o": PAYLOAD}}),
+        json!({"name": "e", "channel": "x", "data": PAYLOAD.repeat(1000)}),
+    ];
+    for body in requests {
+        let response = server.post("/events", &body).await;
+        assert_ne!(response.status, 200, "{body}");
+        bodies += &response.text();
+    }
+    let response =
+        server.post_as(App { secret: "wrong", ..APP }, "/events", &json!({"data": PAYLOAD})).await;
+    bodies += &response.text();
+    let response = server
+        .send(
+            Request::new("POST", "/apps/it/events?auth_key=nobody")
+                .body("application/json", PAYLOAD),
+        )
+        .await;
+    bodies += &response.text();
+
+    let claims = json!({"sub": "u1", "exp": unix_now() + 600, "channels": ["private-encrypted-*"]});
+    let good = token(&json!({"alg": "HS256"}), &claims, JWT_SECRET);
+    let bad = token(&json!({"alg": "HS256"}), &claims, "wrong");
+    for (bearer, name) in
+        [(&good, channel), (&good, "private-x"), (&bad, channel), (&"rubbish".to_owned(), channel)]
+    {
+        let request = Request::new("POST", "/pusher/auth")
+            .form(&format!("socket_id={}&channel_name={name}", client.socket_id));
+        let response =
+            server.send(request.header("Authorization", &format!("Bearer {bearer}"))).await;
+        if response.status != 200 {
+            bodies += &response.text();
+        }
+    }
+    for query in ["", "?app_key=nobody"] {
+        bodies += &server
+            .send(Request::new("POST", format!("/pusher/auth{query}")).form("socket_id=1.2"))
+            .await
+            .text();
+    }
+    bodies += &server.stats().await.to_string();
+    bodies
+}
+
+#[tokio::test]
+async fn e6_neither_logs_nor_answers_contain_a_secret_or_a_payload() {
+    let master = master_key("canary");
+    let secrets = [
+        ("app secret", APP.secret.as_bytes().to_vec()),
+        ("master key", master.to_vec()),
+        ("token secret", JWT_SECRET.as_bytes().to_vec()),
+        ("shared secret", shared_secret(&master, "private-encrypted-x").to_vec()),
+        ("payload", PAYLOAD.as_bytes().to_vec()),
+    ];
+    let keys = format!(
+        "authorizer = \"jwt\"\njwt_secret = \"{JWT_SECRET}\"\nclient_events = true\nmaster_key = \"{}\"",
+        base64(&master)
+    );
+    for format in ["text", "json"] {
+        let top = format!("log = \"trace\"\nlog_format = \"{format}\"");
+        let launch = Launch::serve(&config_of(&top, &[(APP, &keys)]));
+        let server = launch.env("RUST_LOG", "trace").env("RUST_BACKTRACE", "full").start().await;
+        let bodies = exercise(&server).await;
+        let output = server.stop().await;
+        assert!(
+            output.stderr.len() + output.stdout.len() > 2000,
+            "nothing was logged at trace: {output:?}"
+        );
+        assert_clean("the log", &format!("{}{}", output.stdout, output.stderr), &secrets);
+        // The message of a bad signature may show the signed text, never a key.
+        assert_clean("an answer", &bodies, &secrets);
+    }
+}

@@ -1,0 +1,47 @@
+//! What every test needs: a real server process, clients with verbs, and second
+//! implementations of signing and sealing that share no code with the server.
+
+mod app;
+mod client;
+mod http;
+mod process;
+mod raw;
+mod seal;
+mod server;
+mod sign;
+
+use std::fmt::Display;
+use std::future::Future;
+use std::time::Duration;
+
+pub use self::app::*;
+pub use self::client::*;
+pub use self::http::*;
+pub use self::process::{Launch, Output, TempDir};
+pub use self::raw::*;
+pub use self::seal::*;
+pub use self::server::*;
+pub use self::sign::*;
+
+/// How long anything may take before a test gives up. Generous: only failures wait this long.
+pub const DEADLINE: Duration = Duration::from_secs(10);
+
+/// Waits for `future`, but never longer than [`DEADLINE`].
+pub async fn within<T>(what: impl Display, future: impl Future<Output = T>) -> T {
+    match tokio::time::timeout(DEADLINE, future).await {
+        Ok(value) => value,
+        Err(_) => panic!("{what}: nothing within {DEADLINE:?}"),
+    }
+}
+
+/// Asks `probe` again and again until it answers `Some`, but never longer than [`DEADLINE`].
+pub async fn until<T>(what: impl Display, mut probe: impl AsyncFnMut() -> Option<T>) -> T {
+    let end = tokio::time::Instant::now() + DEADLINE;
+    loop {
+        if let Some(value) = probe().await {
+            return value;
+        }
+        assert!(tokio::time::Instant::now() < end, "{what}: not within {DEADLINE:?}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}

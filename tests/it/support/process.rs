@@ -1,0 +1,189 @@
+//! The binary as a child process with an empty environment and a directory of its own.
+
+use std::io::Read;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::{DEADLINE, TestServer};
+
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A directory that goes away with the test.
+pub struct TempDir(PathBuf);
+
+impl TempDir {
+    pub fn new() -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let name =
+            format!("sealcast-it-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        let path = std::env::temp_dir().join(name);
+        std::fs::create_dir_all(&path).expect("a directory for the test");
+        Self(path)
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// A file that only its owner may read.
+    pub fn write(&self, name: &str, text: &str) -> PathBuf {
+        use std::os::unix::fs::PermissionsExt as _;
+        let path = self.0.join(name);
+        std::fs::write(&path, text).expect("a file for the test");
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).expect("a mode");
+        path
+    }
+}
+
+impl Drop for TempDir {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// What a command printed and how it ended.
+#[derive(Debug)]
+pub struct Output {
+    pub status: ExitStatus,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+/// A `sealcast` command that is about to run.
+pub struct Launch {
+    command: Command,
+    dir: TempDir,
+}
+
+impl Launch {
+    /// The binary with these arguments, in an empty environment of its own.
+    pub fn new(args: &[&str]) -> Self {
+        let dir = TempDir::new();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_sealcast"));
+        command.args(args).current_dir(dir.path()).env_remove("RUST_LOG");
+        for (name, _) in std::env::vars_os() {
+            if name.to_string_lossy().starts_with("SEALCAST_") {
+                command.env_remove(name);
+            }
+        }
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        Self { command, dir }
+    }
+
+    /// `serve` with this configuration text, on free ports of the loopback.
+    pub fn serve(config: &str) -> Self {
+        Self::new(&["serve"]).config(config).arg("--listen").arg("127.0.0.1:0").ops()
+    }
+
+    pub fn ops(self) -> Self {
+        self.arg("--ops-listen").arg("127.0.0.1:0")
+    }
+
+    pub fn arg(mut self, arg: impl AsRef<std::ffi::OsStr>) -> Self {
+        self.command.arg(arg);
+        self
+    }
+
+    pub fn env(mut self, name: &str, value: impl AsRef<std::ffi::OsStr>) -> Self {
+        self.command.env(name, value);
+        self
+    }
+
+    pub fn config(self, text: &str) -> Self {
+        let path = self.dir.write("sealcast.toml", text);
+        self.arg("--config").arg(path)
+    }
+
+    pub fn dir(&self) -> &TempDir {
+        &self.dir
+    }
+
+    /// Runs to the end and collects everything, with `input` on standard input.
+    pub async fn output(mut self, input: &str) -> Output {
+        use std::io::Write as _;
+        let mut child = self.command.stdin(Stdio::piped()).spawn().expect("the binary starts");
+        let (stdout, stderr) = (collect(child.stdout.take()), collect(child.stderr.take()));
+        if let Some(mut stdin) = child.stdin.take() {
+            let _ = stdin.write_all(input.as_bytes());
+        }
+        let status = wait(&mut child).await;
+        Output { status, stdout: stdout.finish(), stderr: stderr.finish() }
+    }
+
+    /// Starts a server and waits until it says where it listens.
+    pub async fn start(mut self) -> TestServer {
+        let mut child = self.command.spawn().expect("the binary starts");
+        let (stdout, stderr) = (collect(child.stdout.take()), collect(child.stderr.take()));
+        let end = Instant::now() + DEADLINE;
+        let wants_ops = self.command.get_args().any(|arg| arg == "--ops-listen");
+        loop {
+            let text = stdout.text();
+            let (addr, ops) =
+                (address(&text, "listening on http://"), address(&text, "operations on http://"));
+            if let (Some(addr), true) = (addr, ops.is_some() || !wants_ops) {
+                return TestServer::new(child, addr, ops, [stdout, stderr], self.dir);
+            }
+            let ended = child.try_wait().expect("the child can be asked");
+            if ended.is_some() || Instant::now() > end {
+                let _ = child.kill();
+                panic!("no server ({ended:?}):\n{text}\n{}", stderr.text());
+            }
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    }
+}
+
+fn address(stdout: &str, before: &str) -> Option<SocketAddr> {
+    let (lines, _) = stdout.rsplit_once('\n')?;
+    lines.lines().find_map(|line| line.trim().strip_prefix(before)?.parse().ok())
+}
+
+pub(super) async fn wait(child: &mut Child) -> ExitStatus {
+    let end = Instant::now() + DEADLINE;
+    loop {
+        if let Some(status) = child.try_wait().expect("the child can be asked") {
+            return status;
+        }
+        if Instant::now() > end {
+            let _ = child.kill();
+            panic!("the process did not end within {DEADLINE:?}");
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// Everything that comes out of a pipe, read by a thread so that the child never blocks on it.
+pub(super) struct Collected {
+    bytes: Arc<Mutex<Vec<u8>>>,
+    pub(super) thread: std::thread::JoinHandle<()>,
+}
+
+fn collect(pipe: Option<impl Read + Send + 'static>) -> Collected {
+    let mut pipe = pipe.expect("a piped stream");
+    let bytes = Arc::new(Mutex::new(Vec::new()));
+    let shared = Arc::clone(&bytes);
+    let thread = std::thread::spawn(move || {
+        let mut chunk = [0; 4096];
+        while let Ok(n @ 1..) = pipe.read(&mut chunk) {
+            lock(&shared).extend_from_slice(&chunk[..n]);
+        }
+    });
+    Collected { bytes, thread }
+}
+
+impl Collected {
+    pub(super) fn text(&self) -> String {
+        String::from_utf8_lossy(&lock(&self.bytes)).into_owned()
+    }
+
+    fn finish(self) -> String {
+        let _ = self.thread.join();
+        String::from_utf8_lossy(&lock(&self.bytes)).into_owned()
+    }
+}

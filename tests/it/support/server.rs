@@ -1,0 +1,223 @@
+//! A running server, and what tests ask of it.
+
+use std::net::{Shutdown, SocketAddr};
+use std::process::{Child, Command};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, Weak};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use tokio::net::TcpStream;
+
+use super::process::{Collected, lock, wait};
+use super::{
+    APP, App, Client, DEADLINE, Launch, Output, Request, Response, TempDir, exchange,
+    signed_target, until,
+};
+
+/// Closes a test's connection when the test lets go of it, even if the server keeps a copy.
+pub struct Hangup(Arc<std::net::TcpStream>);
+
+impl Drop for Hangup {
+    fn drop(&mut self) {
+        let _ = self.0.shutdown(Shutdown::Both);
+    }
+}
+
+/// A running server. Every test ends with [`TestServer::stop`].
+pub struct TestServer {
+    child: Option<Child>,
+    pub addr: SocketAddr,
+    ops: Option<SocketAddr>,
+    stdout: Collected,
+    stderr: Collected,
+    lines: Mutex<Vec<Weak<std::net::TcpStream>>>,
+    pub prefix: &'static str,
+    pub dir: TempDir,
+}
+
+impl TestServer {
+    pub(super) fn new(
+        child: Child,
+        addr: SocketAddr,
+        ops: Option<SocketAddr>,
+        [stdout, stderr]: [Collected; 2],
+        dir: TempDir,
+    ) -> Self {
+        let lines = Mutex::new(Vec::new());
+        Self { child: Some(child), addr, ops, stdout, stderr, lines, prefix: "", dir }
+    }
+
+    pub async fn start(config: &str) -> Self {
+        Launch::serve(config).start().await
+    }
+
+    /// A TCP connection that [`TestServer::stop`] can hang up.
+    pub async fn dial(&self) -> (TcpStream, Hangup) {
+        let stream =
+            std::net::TcpStream::connect(self.addr).expect("the server accepts connections");
+        self.adopt(stream)
+    }
+
+    pub fn adopt(&self, stream: std::net::TcpStream) -> (TcpStream, Hangup) {
+        stream.set_nonblocking(true).expect("a socket option");
+        stream.set_nodelay(true).expect("a socket option");
+        let copy = Arc::new(stream.try_clone().expect("another handle"));
+        lock(&self.lines).push(Arc::downgrade(&copy));
+        (TcpStream::from_std(stream).expect("a socket of the runtime"), Hangup(copy))
+    }
+
+    pub fn socket_path(&self) -> String {
+        format!("{}/app/{}?protocol=7&client=js&version=8.6.0&flash=false", self.prefix, APP.key)
+    }
+
+    /// A client of [`APP`] with its handshake done.
+    pub async fn connect(&self) -> Client {
+        Client::connect(self, APP, &self.socket_path(), &[]).await
+    }
+
+    pub async fn connect_as(&self, app: App) -> Client {
+        Client::connect(self, app, &format!("{}/app/{}?protocol=7", self.prefix, app.key), &[])
+            .await
+    }
+
+    /// A client of [`APP`] that connects with this query string.
+    pub async fn connect_with(&self, query: &str) -> Client {
+        Client::connect(self, APP, &format!("{}/app/{}?{query}", self.prefix, APP.key), &[]).await
+    }
+
+    /// A signed POST to `/apps/it{path}`.
+    pub async fn post(&self, path: &str, body: &Value) -> Response {
+        self.post_as(APP, path, body).await
+    }
+
+    pub async fn post_as(&self, app: App, path: &str, body: &Value) -> Response {
+        let body = body.to_string();
+        let target =
+            signed_target(app, "POST", &format!("/apps/{}{path}", app.id), &[], body.as_bytes());
+        self.send(Request::new("POST", target).body("application/json", body)).await
+    }
+
+    /// A signed GET of `/apps/it{path}` with these parameters.
+    pub async fn get(&self, path: &str, params: &[(&str, &str)]) -> Response {
+        self.get_as(APP, path, params).await
+    }
+
+    pub async fn get_as(&self, app: App, path: &str, params: &[(&str, &str)]) -> Response {
+        let target = signed_target(app, "GET", &format!("/apps/{}{path}", app.id), params, b"");
+        self.send(Request::new("GET", target)).await
+    }
+
+    /// Sends a request as it is, under the path prefix.
+    pub async fn send(&self, mut request: Request) -> Response {
+        request.target.insert_str(0, self.prefix);
+        exchange(self.addr, &request).await
+    }
+
+    /// Publishes one event to one channel and wants it accepted.
+    pub async fn publish(&self, channel: &str, event: &str, data: &str) {
+        let body = serde_json::json!({"name": event, "channels": [channel], "data": data});
+        let answer = self.post("/events", &body).await.expect(200, format!("{event} to {channel}"));
+        assert_eq!(answer, serde_json::json!({}), "{event} to {channel}");
+    }
+
+    /// That the server still accepts events and that a bystander of the test's misdeeds gets them.
+    pub async fn still_serves(&self, bystander: &mut Client, input: impl std::fmt::Display) {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let data = NEXT.fetch_add(1, Ordering::Relaxed).to_string();
+        let body = serde_json::json!({"name": "still-here", "channel": "bystanders", "data": data});
+        let response = self.post("/events", &body).await;
+        response.expect(200, &input);
+        let event = bystander.next().await;
+        assert_eq!(event["event"], "still-here", "{input}: {event}");
+        assert_eq!(event["data"], data.as_str(), "{input}: {event}");
+    }
+
+    pub async fn bystander(&self) -> Client {
+        let mut client = self.connect().await;
+        client.subscribe("bystanders").await;
+        client
+    }
+
+    pub async fn stats(&self) -> Value {
+        let ops = self.ops.expect("an operations listener");
+        exchange(ops, &Request::new("GET", "/stats")).await.expect(200, "/stats")
+    }
+
+    /// Waits until one number of `/stats` is `wanted`.
+    pub async fn until_stat(&self, name: &str, wanted: u64) {
+        until(format!("{name} = {wanted}"), async || {
+            (self.stats().await[name] == wanted).then_some(())
+        })
+        .await;
+    }
+
+    pub fn signal(&self, name: &str) {
+        let pid = self.child.as_ref().expect("a running server").id().to_string();
+        let status = Command::new("sh").args(["-c", "kill -s \"$0\" \"$1\"", name, &pid]).status();
+        assert!(status.is_ok_and(|s| s.success()), "kill -s {name} {pid}");
+    }
+
+    /// Everything the server has written so far.
+    pub fn printed(&self) -> String {
+        format!("{}{}", self.stdout.text(), self.stderr.text())
+    }
+
+    /// Hangs up every connection, wants nothing left behind, and ends the server in good order.
+    pub async fn stop(self) -> Output {
+        for line in lock(&self.lines).iter().filter_map(Weak::upgrade) {
+            let _ = line.shutdown(Shutdown::Both);
+        }
+        if self.ops.is_some() {
+            let names = [
+                "sockets",
+                "subscriptions",
+                "channels",
+                "members",
+                "users",
+                "outbox_bytes",
+                "mailbox_bytes",
+            ];
+            let end = Instant::now() + DEADLINE;
+            loop {
+                let stats = self.stats().await;
+                if names.iter().all(|name| stats[*name] == 0) {
+                    break;
+                }
+                assert!(Instant::now() < end, "left behind when every socket was gone: {stats}");
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        }
+        self.signal("TERM");
+        self.exited().await
+    }
+
+    /// Waits for the end of the server, which must be a good one.
+    pub async fn exited(mut self) -> Output {
+        let mut child = self.child.take().expect("a running server");
+        let status = wait(&mut child).await;
+        let end = Instant::now() + DEADLINE;
+        while !(self.stdout.thread.is_finished() && self.stderr.thread.is_finished())
+            && Instant::now() < end
+        {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        let output = Output { status, stdout: self.stdout.text(), stderr: self.stderr.text() };
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        assert!(!output.stderr.contains("panicked at"), "{output:?}");
+        output
+    }
+}
+
+impl Drop for TestServer {
+    fn drop(&mut self) {
+        let Some(mut child) = self.child.take() else { return };
+        let _ = child.kill();
+        let _ = child.wait();
+        if std::thread::panicking() {
+            eprintln!("--- what the server printed ---\n{}", self.printed());
+        } else {
+            panic!("this test did not stop its server");
+        }
+    }
+}
