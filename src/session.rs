@@ -29,7 +29,7 @@ use crate::{
 };
 
 /// What a session is made of; the transport knows all of it.
-pub struct Seat {
+pub struct SessionContext {
     pub engine: Arc<Engine>,
     pub tenant: Arc<Tenant>,
     pub shard: Rc<Shard>,
@@ -40,15 +40,15 @@ pub struct Seat {
 
 /// Leaves all its channels when it is dropped, however the connection ends.
 pub struct Session {
-    seat: Seat,
-    subscriptions: HashMap<Arc<str>, Place>,
+    context: SessionContext,
+    subscriptions: HashMap<Arc<str>, Subscription>,
     user: Option<Box<User>>,
     client_events: Option<TokenBucket>,
     authorized: bool,
     _guard: ConnectionGuard,
 }
 
-enum Place {
+enum Subscription {
     Channel {
         record: Arc<Record>,
         member: Option<Arc<str>>,
@@ -64,9 +64,9 @@ struct User {
 }
 
 impl Session {
-    pub fn new(seat: Seat, guard: ConnectionGuard) -> Self {
+    pub fn new(context: SessionContext, guard: ConnectionGuard) -> Self {
         Self {
-            seat,
+            context,
             subscriptions: HashMap::new(),
             user: None,
             client_events: None,
@@ -97,11 +97,11 @@ impl Session {
     }
 
     fn dialect(&self) -> Dialect {
-        self.seat.socket.outbox().dialect()
+        self.context.socket.outbox().dialect()
     }
 
     fn say(&self, frame: Bytes) {
-        self.seat.socket.send(frame);
+        self.context.socket.send(frame);
     }
 
     fn error(&self, code: ErrorCode, message: &str) {
@@ -128,17 +128,17 @@ impl Session {
     }
 
     fn try_subscribe(&mut self, request: &Subscribe) -> Result<(), Refusal> {
-        let limits = &self.seat.tenant.app.limits;
+        let limits = &self.context.tenant.app.limits;
         let channel = Channel::parse(&request.channel, limits.channel_name_bytes)?;
         if self.subscriptions.len() >= limits.channels_per_connection {
             return Err(Refusal::TooManyChannels { limit: limits.channels_per_connection });
         }
-        let Seat { engine, tenant, shard, slot, id, .. } = &self.seat;
+        let SessionContext { engine, tenant, shard, slot, id, .. } = &self.context;
         let user = self.user.as_ref().map(|user| &user.identity);
         let subscriber = Subscriber { socket_id: *id, worker: shard.worker(), user };
         let member = subscribe::authorize(tenant, &subscriber, &channel, request)?;
         if channel.access() == Access::User {
-            self.subscriptions.insert(channel.name().clone(), Place::OwnUser);
+            self.subscriptions.insert(channel.name().clone(), Subscription::OwnUser);
             self.say(answer::subscription_succeeded(self.dialect(), &channel, "{}"));
             return Ok(());
         }
@@ -152,27 +152,27 @@ impl Session {
         let new = shard.subscribe(joined.topic(), *slot, joined.since);
         debug_assert!(new, "the session knows its subscriptions");
         self.authorized |= channel.access() != Access::Public;
-        let place = Place::Channel { record: joined.record, member: joined.member };
-        self.subscriptions.insert(channel.name().clone(), place);
+        let subscription = Subscription::Channel { record: joined.record, member: joined.member };
+        self.subscriptions.insert(channel.name().clone(), subscription);
         Ok(())
     }
 
     /// Silent when there is no such subscription (PROTOCOL 2.2).
     fn unsubscribe(&mut self, channel: &str) {
-        if let Some(place) = self.subscriptions.remove(channel) {
-            self.leave(&place);
+        if let Some(subscription) = self.subscriptions.remove(channel) {
+            self.leave(&subscription);
         }
     }
 
-    fn leave(&self, place: &Place) {
-        let Place::Channel { record, member } = place else { return };
-        let Seat { engine, tenant, shard, slot, .. } = &self.seat;
+    fn leave(&self, subscription: &Subscription) {
+        let Subscription::Channel { record, member } = subscription else { return };
+        let SessionContext { engine, tenant, shard, slot, .. } = &self.context;
         shard.unsubscribe(record.topic(), *slot);
         engine.unsubscribe(tenant, shard.worker(), record, member.as_deref());
     }
 
     fn sign_in(&mut self, request: &Signin) {
-        let Seat { tenant, id, .. } = &self.seat;
+        let SessionContext { tenant, id, .. } = &self.context;
         let identity = match SignedIn::verify(tenant, *id, request) {
             Ok(identity) => identity,
             Err(error) => return self.error(ErrorCode::Unauthorized, &error.to_string()),
@@ -190,7 +190,7 @@ impl Session {
     }
 
     fn become_user(&mut self, identity: SignedIn) {
-        let Seat { engine, tenant, shard, slot, .. } = &self.seat;
+        let SessionContext { engine, tenant, shard, slot, .. } = &self.context;
         let (record, since) = engine.sign_in(tenant, shard.worker(), &identity);
         let _ = shard.subscribe(record.topic(), *slot, since);
         let watched = if tenant.app.watchlist { self.watch(&identity) } else { Vec::new() };
@@ -200,7 +200,7 @@ impl Session {
 
     /// Starts watching first and looks second, so that no change falls in between.
     fn watch(&self, identity: &SignedIn) -> Vec<Arc<Record>> {
-        let Seat { engine, tenant, shard, slot, .. } = &self.seat;
+        let SessionContext { engine, tenant, shard, slot, .. } = &self.context;
         if identity.watchlist_cut {
             let limit = tenant.app.limits.watchlist_ids;
             let message =
@@ -222,7 +222,7 @@ impl Session {
     }
 
     fn client_event(&mut self, event: &ClientEvent<'_>) -> Result<(), ClientEventError> {
-        let Seat { engine, tenant, id, .. } = &self.seat;
+        let SessionContext { engine, tenant, id, .. } = &self.context;
         let limits = &tenant.app.limits;
         if !tenant.app.client_events {
             return Err(ClientEventError::Disabled);
@@ -235,7 +235,7 @@ impl Session {
             Channel::parse(name, limits.channel_name_bytes).map_err(|_| not_subscribed())?;
         let data = data_as_text(data);
         client_event::check(tenant, &channel, &event.event, &data)?;
-        let Some(Place::Channel { record, member }) = self.subscriptions.get(&**name) else {
+        let Some(Subscription::Channel { record, member }) = self.subscriptions.get(&**name) else {
             return Err(not_subscribed());
         };
         let now = Instant::now();
@@ -260,10 +260,10 @@ fn clipped(text: &str) -> Cow<'_, str> {
 
 impl Drop for Session {
     fn drop(&mut self) {
-        for place in std::mem::take(&mut self.subscriptions).into_values() {
-            self.leave(&place);
+        for subscription in std::mem::take(&mut self.subscriptions).into_values() {
+            self.leave(&subscription);
         }
-        let Seat { engine, tenant, shard, slot, .. } = &self.seat;
+        let SessionContext { engine, tenant, shard, slot, .. } = &self.context;
         let Some(user) = self.user.take() else { return };
         for record in user.watched {
             shard.unsubscribe(record.topic(), *slot);

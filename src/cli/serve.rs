@@ -43,7 +43,7 @@ async fn run(config: Config, dev: bool) -> Result<()> {
         let (id, key) = (app.id.clone(), app.key.clone());
         tenants.insert(id, key, Arc::new(Tenant::new(app, hub.clone())));
     }
-    let engine = Arc::new(Engine { hub, tenants });
+    let engine = Arc::new(Engine::new(hub, tenants));
     Ok(serve_web(listeners, engine, config.settings, signals).await?)
 }
 

@@ -102,8 +102,8 @@ impl Engine {
         }
         let frame = Frame::from_client(record.channel(), event, data, user_id)
             .ok_or(ClientEventError::Encrypted)?;
-        if let Some(mut entered) = record.enter() {
-            entered.post(&self.hub, frame, Some(sender), Audience::All);
+        if let Some(mut locked) = record.enter() {
+            locked.post(&self.hub, frame, Some(sender), Audience::All);
         }
         Ok(())
     }

@@ -4,12 +4,14 @@
 pub mod client_event;
 pub mod publish;
 pub mod queries;
+mod refused;
 pub mod subscribe;
 mod tenant;
 pub mod users;
 
 use std::{sync::Arc, time::Instant};
 
+use refused::{Refused, RefusedStats};
 pub use tenant::{ConnectionGuard, Tenant};
 
 use crate::{
@@ -20,6 +22,7 @@ use crate::{
 pub struct Engine {
     pub hub: Arc<Hub>,
     pub tenants: AppRegistry<Tenant>,
+    refused: Refused,
 }
 
 /// What the operator's `/stats` shows.
@@ -30,9 +33,16 @@ pub struct Stats {
     pub occupancy: Occupancy,
     pub outbox_bytes: usize,
     pub mailbox_bytes: usize,
+    /// Connections that were closed because they read too slowly.
+    pub slow_readers: usize,
+    pub refused: RefusedStats,
 }
 
 impl Engine {
+    pub fn new(hub: Arc<Hub>, tenants: AppRegistry<Tenant>) -> Self {
+        Self { hub, tenants, refused: Refused::default() }
+    }
+
     /// Called about once a second, by one thread.
     pub fn tick(&self, now: Instant) {
         for tenant in self.tenants.iter() {
@@ -56,6 +66,8 @@ impl Engine {
             occupancy,
             outbox_bytes: self.hub.outbox_bytes(),
             mailbox_bytes: self.hub.mailbox_bytes(),
+            slow_readers: self.hub.slow_readers(),
+            refused: self.refused.stats(),
         }
     }
 }

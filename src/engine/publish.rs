@@ -38,7 +38,7 @@ pub enum PublishError {
 }
 
 /// What is to be sent on one channel.
-struct Parcel {
+struct EncodedEvent {
     channel: Channel,
     frame: Frame,
     /// As a cached channel's state shows it: for an encrypted one, sealed.
@@ -48,7 +48,7 @@ struct Parcel {
 
 /// Events that have been accepted and are yet to be sent.
 #[must_use]
-pub struct Prepared(Vec<Parcel>);
+pub struct Prepared(Vec<EncodedEvent>);
 
 impl Engine {
     /// Seals and encodes all events, or refuses all: nothing has been sent when this fails.
@@ -57,36 +57,44 @@ impl Engine {
         tenant: &Tenant,
         events: Vec<Event<'_>>,
     ) -> Result<Prepared, PublishError> {
+        self.try_prepare(tenant, events).inspect_err(|error| self.refused.note(error))
+    }
+
+    fn try_prepare(
+        &self,
+        tenant: &Tenant,
+        events: Vec<Event<'_>>,
+    ) -> Result<Prepared, PublishError> {
         if !self.hub.has_room() {
             return Err(PublishError::Overloaded);
         }
-        let mut parcels = Vec::with_capacity(events.iter().map(|e| e.channels.len()).sum());
+        let mut encoded = Vec::with_capacity(events.iter().map(|e| e.channels.len()).sum());
         for event in events {
             check_mixture(&event)?;
             for channel in event.channels {
-                parcels.push(parcel(tenant, event.name, event.data, channel, event.except)?);
+                encoded.push(encode(tenant, event.name, event.data, channel, event.except)?);
             }
         }
-        Ok(Prepared(parcels))
+        Ok(Prepared(encoded))
     }
 
     pub fn publish(&self, tenant: &Tenant, prepared: Prepared) {
         let now = Instant::now();
-        prepared.0.into_iter().for_each(|parcel| self.send(tenant, parcel, now));
+        prepared.0.into_iter().for_each(|event| self.send(tenant, event, now));
     }
 
-    fn send(&self, tenant: &Tenant, parcel: Parcel, now: Instant) {
-        let Parcel { channel, frame, data, except } = parcel;
+    fn send(&self, tenant: &Tenant, event: EncodedEvent, now: Instant) {
+        let EncodedEvent { channel, frame, data, except } = event;
         if channel.kind().cached {
-            tenant.directory.with(&channel, |_, mut entered| {
+            tenant.directory.with(&channel, |_, mut locked| {
                 let expires = now + tenant.app.limits.cache_ttl();
-                entered.last_event = Some(LastEvent { frame: frame.clone(), data, expires });
-                entered.post(&self.hub, frame, except, Audience::All);
+                locked.last_event = Some(LastEvent { frame: frame.clone(), data, expires });
+                locked.post(&self.hub, frame, except, Audience::All);
             });
         } else {
             // Nobody there is no failure: the event has reached all of them.
-            let _ = tenant.directory.with_existing(channel.name(), |_, mut entered| {
-                entered.post(&self.hub, frame, except, Audience::All);
+            let _ = tenant.directory.with_existing(channel.name(), |_, mut locked| {
+                locked.post(&self.hub, frame, except, Audience::All);
             });
         }
     }
@@ -106,13 +114,13 @@ fn check_mixture(event: &Event<'_>) -> Result<(), PublishError> {
     Ok(())
 }
 
-fn parcel(
+fn encode(
     tenant: &Tenant,
     name: &str,
     data: &str,
     channel: Channel,
     except: Option<SocketId>,
-) -> Result<Parcel, PublishError> {
+) -> Result<EncodedEvent, PublishError> {
     let (frame, data) = match Frame::clear(&channel, name, data) {
         // Only a cached channel keeps it.
         Some(frame) if channel.kind().cached => (frame, Arc::from(data)),
@@ -125,5 +133,5 @@ fn parcel(
             (Frame::sealed(name, &sealed), sealed.envelope().clone())
         }
     };
-    Ok(Parcel { channel, frame, data, except })
+    Ok(EncodedEvent { channel, frame, data, except })
 }

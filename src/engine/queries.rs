@@ -54,8 +54,8 @@ impl Tenant {
     /// The asked attributes that the channel has.
     pub fn attributes(&self, channel: &Channel, asked: Attributes) -> ChannelInfo {
         let record = self.directory.find(channel.name());
-        let entered = record.as_ref().and_then(|record| record.enter());
-        let state = entered.as_deref();
+        let locked = record.as_ref().and_then(|record| record.enter());
+        let state = locked.as_deref();
         let presence = channel.access() == Access::Presence;
         let now = Instant::now();
         let cached = || {
@@ -93,7 +93,7 @@ impl Tenant {
     /// The ids of a presence channel's members.
     pub fn users(&self, channel: &Channel) -> Vec<String> {
         let record = self.directory.find(channel.name());
-        let entered = record.as_ref().and_then(|record| record.enter());
-        entered.map_or(Vec::new(), |entered| entered.members.ids().map(str::to_owned).collect())
+        let locked = record.as_ref().and_then(|record| record.enter());
+        locked.map_or(Vec::new(), |locked| locked.members.ids().map(str::to_owned).collect())
     }
 }

@@ -183,23 +183,23 @@ impl Engine {
         member: Option<Member>,
     ) -> Result<Joined, Refusal> {
         let now = Instant::now();
-        tenant.directory.with(channel, |record, mut entered| {
+        tenant.directory.with(channel, |record, mut locked| {
             let user_id = member.as_ref().map(|member| member.user_id.clone());
             if let Some(member) = member {
                 let limit = tenant.app.limits.presence_members;
-                if entered.members.count() >= limit && !entered.members.contains(&member.user_id) {
+                if locked.members.count() >= limit && !locked.members.contains(&member.user_id) {
                     return Err(Refusal::ChannelFull { channel: channel.clone(), limit });
                 }
                 let added = Frame::member_added(channel, &member.user_id, member.info.as_deref());
-                if entered.members.join(member) == Transition::Changed {
-                    entered.post(&self.hub, added, None, Audience::All);
+                if locked.members.join(member) == Transition::Changed {
+                    locked.post(&self.hub, added, None, Audience::All);
                 }
             }
-            let since = entered.subscribe(subscriber.worker);
-            tenant.count_changed(&self.hub, record, &mut entered, now);
-            let last = entered.last_event.as_ref().filter(|event| event.expires > now);
+            let since = locked.subscribe(subscriber.worker);
+            tenant.count_changed(&self.hub, record, &mut locked, now);
+            let last = locked.last_event.as_ref().filter(|event| event.expires > now);
             Ok(Joined {
-                data: if user_id.is_some() { entered.members.roster() } else { "{}".into() },
+                data: if user_id.is_some() { locked.members.roster() } else { "{}".into() },
                 cached: match last {
                     _ if !channel.kind().cached => Cached::No,
                     Some(event) => Cached::Hit(event.frame.clone()),
@@ -220,15 +220,15 @@ impl Engine {
         member: Option<&str>,
     ) {
         let now = Instant::now();
-        if let Some(mut entered) = record.enter() {
-            entered.unsubscribe(worker);
+        if let Some(mut locked) = record.enter() {
+            locked.unsubscribe(worker);
             if let Some(user_id) = member
-                && entered.members.leave(user_id) == Transition::Changed
+                && locked.members.leave(user_id) == Transition::Changed
             {
                 let removed = Frame::member_removed(record.channel(), user_id);
-                entered.post(&self.hub, removed, None, Audience::All);
+                locked.post(&self.hub, removed, None, Audience::All);
             }
-            tenant.count_changed(&self.hub, record, &mut entered, now);
+            tenant.count_changed(&self.hub, record, &mut locked, now);
         }
         tenant.directory.tidy(record, now);
     }

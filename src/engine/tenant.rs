@@ -16,7 +16,7 @@ use crate::{
     channel::{Access, Channel},
     hub::{
         Hub,
-        directory::{Directory, Entered, Record},
+        directory::{Directory, LockedRecord, Record},
         mailbox::Audience,
     },
     protocol::server::Frame,
@@ -60,19 +60,19 @@ impl Tenant {
         &self,
         hub: &Hub,
         record: &Arc<Record>,
-        entered: &mut Entered<'_>,
+        locked: &mut LockedRecord<'_>,
         now: Instant,
     ) {
         let counted =
             !matches!(record.channel().access(), Access::Presence | Access::User | Access::Watch);
-        if !self.app.subscription_count || !counted || !entered.is_occupied() {
+        if !self.app.subscription_count || !counted || !locked.is_occupied() {
             return;
         }
-        let count = entered.subscription_count();
-        if entered.counts.may_send(count, now) {
-            send_count(hub, record.channel(), entered);
-        } else if !entered.counts.pending {
-            entered.counts.pending = true;
+        let count = locked.subscription_count();
+        if locked.counts.may_send(count, now) {
+            send_count(hub, record.channel(), locked);
+        } else if !locked.counts.pending {
+            locked.counts.pending = true;
             self.pending_counts.lock().push(record.clone());
         }
     }
@@ -82,27 +82,27 @@ impl Tenant {
         let pending = std::mem::take(&mut *self.pending_counts.lock());
         let mut still = Vec::new();
         for record in pending {
-            let Some(mut entered) = record.enter() else { continue };
-            let count = entered.subscription_count();
-            if count > 0 && !entered.counts.may_send(count, now) {
-                drop(entered);
+            let Some(mut locked) = record.enter() else { continue };
+            let count = locked.subscription_count();
+            if count > 0 && !locked.counts.may_send(count, now) {
+                drop(locked);
                 still.push(record);
                 continue;
             }
-            entered.counts.pending = false;
-            send_count(hub, record.channel(), &mut entered);
+            locked.counts.pending = false;
+            send_count(hub, record.channel(), &mut locked);
         }
         self.pending_counts.lock().extend(still);
     }
 }
 
-fn send_count(hub: &Hub, channel: &Channel, entered: &mut Entered<'_>) {
-    let frame = Frame::subscription_count(channel, entered.subscription_count());
+fn send_count(hub: &Hub, channel: &Channel, locked: &mut LockedRecord<'_>) {
+    let frame = Frame::subscription_count(channel, locked.subscription_count());
     let audience = match channel.access() {
         Access::Encrypted => Audience::NotLegacyJava,
         _ => Audience::All,
     };
-    entered.post(hub, frame, None, audience);
+    locked.post(hub, frame, None, audience);
 }
 
 impl Drop for ConnectionGuard {

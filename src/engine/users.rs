@@ -107,9 +107,9 @@ impl Engine {
     /// from then on, whether it subscribes to the user's channel or not.
     pub fn sign_in(&self, tenant: &Tenant, worker: usize, user: &SignedIn) -> (Arc<Record>, u64) {
         // Watchers are told under the record's lock, so that they learn of changes in their order.
-        tenant.directory.with(&Channel::of_user(&user.id), |record, mut entered| {
-            let first = !entered.is_occupied();
-            let since = entered.subscribe(worker);
+        tenant.directory.with(&Channel::of_user(&user.id), |record, mut locked| {
+            let first = !locked.is_occupied();
+            let since = locked.subscribe(worker);
             let returned = tenant.departures.lock().remove(&user.id).is_some();
             if first && !returned {
                 tenant.tell_watchers(&self.hub, &user.id, true);
@@ -120,9 +120,9 @@ impl Engine {
 
     pub fn sign_out(&self, tenant: &Tenant, worker: usize, record: &Arc<Record>) {
         let now = Instant::now();
-        if let Some(mut entered) = record.enter() {
-            entered.unsubscribe(worker);
-            let gone = record.channel().user().filter(|_| !entered.is_occupied());
+        if let Some(mut locked) = record.enter() {
+            locked.unsubscribe(worker);
+            let gone = record.channel().user().filter(|_| !locked.is_occupied());
             if let Some(user) = gone.filter(|_| tenant.app.watchlist) {
                 tenant.departures.lock().insert(user.into(), now + DEPARTURE_DELAY);
             }
@@ -132,14 +132,14 @@ impl Engine {
 
     /// A place among those who are told when `user` comes or goes.
     pub fn watch(&self, tenant: &Tenant, worker: usize, user: &str) -> (Arc<Record>, u64) {
-        tenant.directory.with(&Channel::of_watchers(user), |record, mut entered| {
-            (record.clone(), entered.subscribe(worker))
+        tenant.directory.with(&Channel::of_watchers(user), |record, mut locked| {
+            (record.clone(), locked.subscribe(worker))
         })
     }
 
     pub fn unwatch(&self, tenant: &Tenant, worker: usize, record: &Record) {
-        if let Some(mut entered) = record.enter() {
-            entered.unsubscribe(worker);
+        if let Some(mut locked) = record.enter() {
+            locked.unsubscribe(worker);
         }
         tenant.directory.tidy(record, Instant::now());
     }
@@ -147,9 +147,8 @@ impl Engine {
     /// Closes every connection that is signed in as the user.
     pub fn terminate(&self, tenant: &Tenant, user: &str) {
         let channel = Channel::of_user(user);
-        let _ = tenant
-            .directory
-            .with_existing(channel.name(), |_, entered| entered.terminate(&self.hub));
+        let _ =
+            tenant.directory.with_existing(channel.name(), |_, locked| locked.terminate(&self.hub));
     }
 }
 
@@ -166,13 +165,13 @@ impl Tenant {
 
     fn tell_watchers(&self, hub: &Hub, user: &str, online: bool) {
         let channel = Channel::of_watchers(user);
-        let _ = self.directory.with_existing(channel.name(), |_, mut entered| {
+        let _ = self.directory.with_existing(channel.name(), |_, mut locked| {
             let frame = if online {
                 Frame::watchlist(&[user], &[])
             } else {
                 Frame::watchlist(&[], &[user])
             };
-            entered.post(hub, frame, None, Audience::All);
+            locked.post(hub, frame, None, Audience::All);
         });
     }
 
@@ -180,9 +179,9 @@ impl Tenant {
         let gone: Vec<_> = self.departures.lock().extract_if(|_, due| *due <= now).collect();
         for (user, _) in gone {
             let channel = Channel::of_user(&user);
-            let record = self.directory.with(&channel, |record, entered| {
+            let record = self.directory.with(&channel, |record, locked| {
                 // Who has signed in again meanwhile has not gone.
-                if !entered.is_occupied() {
+                if !locked.is_occupied() {
                     self.tell_watchers(hub, &user, false);
                 }
                 record.clone()

@@ -45,7 +45,7 @@ pub struct State {
 }
 
 /// A record that is locked: the channel stands still.
-pub struct Entered<'a> {
+pub struct LockedRecord<'a> {
     record: &'a Record,
     state: MutexGuard<'a, State>,
 }
@@ -60,9 +60,9 @@ impl Record {
     }
 
     /// `None` if the record is no longer the channel's.
-    pub fn enter(&self) -> Option<Entered<'_>> {
+    pub fn enter(&self) -> Option<LockedRecord<'_>> {
         let state = self.state.lock();
-        (!state.gone).then_some(Entered { record: self, state })
+        (!state.gone).then_some(LockedRecord { record: self, state })
     }
 
     pub fn subscription_count(&self) -> u32 {
@@ -92,7 +92,7 @@ impl State {
     }
 }
 
-impl std::ops::Deref for Entered<'_> {
+impl std::ops::Deref for LockedRecord<'_> {
     type Target = State;
 
     fn deref(&self) -> &State {
@@ -100,13 +100,13 @@ impl std::ops::Deref for Entered<'_> {
     }
 }
 
-impl std::ops::DerefMut for Entered<'_> {
+impl std::ops::DerefMut for LockedRecord<'_> {
     fn deref_mut(&mut self) -> &mut State {
         &mut self.state
     }
 }
 
-impl Entered<'_> {
+impl LockedRecord<'_> {
     /// Counts a subscriber of `worker` and returns the sequence number that its state is of.
     pub fn subscribe(&mut self, worker: usize) -> u64 {
         self.state.subscribers[worker] += 1;
@@ -164,7 +164,7 @@ impl Directory {
     pub fn with<T>(
         &self,
         channel: &Channel,
-        action: impl FnOnce(&Arc<Record>, Entered<'_>) -> T,
+        action: impl FnOnce(&Arc<Record>, LockedRecord<'_>) -> T,
     ) -> T {
         loop {
             // The map's own lock is let go before the record's is taken: see the lock order.
@@ -175,7 +175,7 @@ impl Directory {
                     .clone()
             });
             match record.enter() {
-                Some(entered) => return action(&record, entered),
+                Some(locked) => return action(&record, locked),
                 None => self.forget(&record),
             }
         }
@@ -185,12 +185,12 @@ impl Directory {
     pub fn with_existing<T>(
         &self,
         channel: &str,
-        action: impl FnOnce(&Arc<Record>, Entered<'_>) -> T,
+        action: impl FnOnce(&Arc<Record>, LockedRecord<'_>) -> T,
     ) -> Option<T> {
         loop {
             let record = self.find(channel)?;
             match record.enter() {
-                Some(entered) => return Some(action(&record, entered)),
+                Some(locked) => return Some(action(&record, locked)),
                 None => self.forget(&record),
             }
         }
@@ -230,8 +230,8 @@ impl Directory {
             if !record.channel.kind().cached {
                 continue;
             }
-            if let Some(mut entered) = record.enter() {
-                entered.last_event.take_if(|event| event.expires <= now);
+            if let Some(mut locked) = record.enter() {
+                locked.last_event.take_if(|event| event.expires <= now);
             }
             self.tidy(&record, now);
         }
@@ -240,11 +240,11 @@ impl Directory {
     pub fn occupancy(&self) -> Occupancy {
         let mut sum = Occupancy::default();
         for record in self.records() {
-            let Some(entered) = record.enter() else { continue };
-            let subscriptions = entered.subscription_count() as usize;
+            let Some(locked) = record.enter() else { continue };
+            let subscriptions = locked.subscription_count() as usize;
             sum.subscriptions += subscriptions;
-            sum.members += entered.members.count();
-            sum.cached_events += usize::from(entered.last_event.is_some());
+            sum.members += locked.members.count();
+            sum.cached_events += usize::from(locked.last_event.is_some());
             sum.channels += usize::from(record.channel.is_listed() && subscriptions > 0);
             sum.users += usize::from(record.channel.user().is_some() && subscriptions > 0);
         }
@@ -278,8 +278,8 @@ mod tests {
         let directory = Directory::new(Hub::new(1, 1024));
         let channel = Channel::parse("cache-a", 200).unwrap();
         let now = Instant::now();
-        let record = directory.with(&channel, |record, mut entered| {
-            entered.subscribe(0);
+        let record = directory.with(&channel, |record, mut locked| {
+            locked.subscribe(0);
             record.clone()
         });
         directory.tidy(&record, now);
@@ -299,8 +299,8 @@ mod tests {
         let now = Instant::now();
         let expires = now + Duration::from_secs(5);
         let frame = Frame::clear(&channel, "e", "d").unwrap();
-        directory.with(&channel, |_, mut entered| {
-            entered.last_event = Some(LastEvent { frame, data: "d".into(), expires });
+        directory.with(&channel, |_, mut locked| {
+            locked.last_event = Some(LastEvent { frame, data: "d".into(), expires });
         });
         directory.sweep(now);
         assert_eq!(directory.occupancy().cached_events, 1);

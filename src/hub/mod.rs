@@ -39,6 +39,8 @@ pub struct Gauges {
     pub sockets: AtomicUsize,
     /// What peers have not taken yet.
     pub outbox_bytes: AtomicUsize,
+    /// Since the start.
+    pub slow_readers: AtomicUsize,
 }
 
 impl Hub {
@@ -104,6 +106,10 @@ impl Hub {
 
     pub fn sockets(&self) -> usize {
         self.gauges.iter().map(|g| g.sockets.load(Ordering::Relaxed)).sum()
+    }
+
+    pub fn slow_readers(&self) -> usize {
+        self.gauges.iter().map(|g| g.slow_readers.load(Ordering::Relaxed)).sum()
     }
 
     pub fn outbox_bytes(&self) -> usize {

@@ -33,7 +33,7 @@ use crate::{
         server::answer,
         websocket::{Decoder, Message},
     },
-    session::{Seat, Session},
+    session::{Session, SessionContext},
 };
 
 /// What a connection begins with.
@@ -167,7 +167,7 @@ enum Hearing {
     /// The peer broke the rules of framing, so that what follows has no meaning. It is read and
     /// thrown away until the peer is gone: closing a socket that has unread bytes resets it, and
     /// the peer might lose the close frame that tells it why.
-    Deaf,
+    Discarding,
 }
 
 impl<T: AsyncRead + AsyncWrite + Unpin + 'static> Connection<T> {
@@ -216,7 +216,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin + 'static> Connection<T> {
                 let timeout = worker.settings.activity_timeout.as_secs();
                 link.outbox.push(answer::connection_established(opening.dialect, self.id, timeout));
                 link.authorize_until.set(tenant.app.authorization_timeout.map(|t| now + t));
-                let seat = Seat {
+                let context = SessionContext {
                     engine: worker.engine.clone(),
                     shard: worker.shard.clone(),
                     socket: link.clone(),
@@ -224,7 +224,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin + 'static> Connection<T> {
                     id: self.id,
                     tenant,
                 };
-                self.session = Some(Session::new(seat, guard));
+                self.session = Some(Session::new(context, guard));
             }
             Err(reason) => link.outbox.close(reason),
         }
@@ -251,7 +251,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin + 'static> Connection<T> {
             Ok(_) => self.partial = Vec::new(),
             Err(violation) => {
                 self.partial = Vec::new();
-                self.hearing = Hearing::Deaf;
+                self.hearing = Hearing::Discarding;
                 self.link.outbox.close(violation);
             }
         }
@@ -341,7 +341,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin + 'static> Future for Connection<T> {
             self.shut_down(cx);
             return Poll::Ready(());
         }
-        if self.hearing == Hearing::Deaf && self.link.outbox.is_empty() {
+        if self.hearing == Hearing::Discarding && self.link.outbox.is_empty() {
             self.shut_down(cx);
         }
         Poll::Pending
@@ -359,6 +359,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin + 'static> Drop for Connection<T> {
         self.link.waiting.set(0);
         match self.link.outbox.closing() {
             Some(reason @ Close::TooSlow) => {
+                self.link.shard.gauges().slow_readers.fetch_add(1, Ordering::Relaxed);
                 tracing::warn!(socket.id = %self.id, code = reason.code(), reason = reason.message(), "connection closed");
             }
             Some(reason) => {

@@ -59,6 +59,7 @@ async fn s1_6_a_reader_who_never_reads_is_cut_and_the_others_miss_nothing() {
         neighbour.expect_event("e").await;
     }
     server.until_stat("sockets", 2).await;
+    server.until_stat("slow_readers", 2).await;
     reader.expect_silence().await;
     server.until_stat("outbox_bytes", 0).await;
     drop(sleepers);

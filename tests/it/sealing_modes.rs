@@ -223,6 +223,7 @@ async fn blind_rules(server: TestServer, channel: &str) {
         format!(r#"[{{"nonce":"{nonce}","ciphertext":"{}"}}]"#, base64(&[2; 16])),
         format!(r#"{{"nonce":"{nonce}","ciphertext":"{}"}} and more"#, base64(&[2; 16])),
     ];
+    let tries = 2 * refused.len() as u64;
     for data in refused {
         let response = server.post("/events", &event(json!([channel]), &data)).await;
         let code = response.refused(422, &data);
@@ -232,6 +233,10 @@ async fn blind_rules(server: TestServer, channel: &str) {
         let batch = json!({"batch": [{"name": "e", "channel": channel, "data": data}]});
         server.post("/batch_events", &batch).await.refused(422, &data);
     }
+    let counted = server.stats().await["refused"].clone();
+    let count = |what: &str| counted[what].as_u64().unwrap_or_default();
+    assert!(count("plaintext") > 0 && count("envelopes") > 0, "{counted}");
+    assert_eq!(count("plaintext") + count("envelopes"), tries, "{counted}");
     client.expect_silence().await;
     // Sealed with a key that this server never had.
     for plaintext in ["", "hello"] {

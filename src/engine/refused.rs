@@ -1,0 +1,46 @@
+//! How often something was refused, for operators.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::publish::PublishError;
+use crate::crypto::sealer::SealError;
+
+#[derive(Default)]
+pub struct Refused {
+    plaintext: AtomicU64,
+    envelopes: AtomicU64,
+    overloaded: AtomicU64,
+}
+
+#[derive(serde::Serialize)]
+pub struct RefusedStats {
+    /// Plaintext on encrypted channels of a blind application.
+    pub plaintext: u64,
+    /// Payloads that have the shape of an envelope and do not open.
+    pub envelopes: u64,
+    /// Triggers for which the mailboxes had no room.
+    pub overloaded: u64,
+}
+
+impl Refused {
+    pub fn note(&self, error: &PublishError) {
+        let counter = match error {
+            PublishError::Seal { error: SealError::Plaintext, .. } => &self.plaintext,
+            PublishError::Seal { error: SealError::DoesNotOpen, .. } => &self.envelopes,
+            PublishError::Overloaded => &self.overloaded,
+            PublishError::Seal { error: SealError::NoRandomness, .. }
+            | PublishError::EnvelopeForSeveral
+            | PublishError::Mixed => return,
+        };
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub fn stats(&self) -> RefusedStats {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        RefusedStats {
+            plaintext: read(&self.plaintext),
+            envelopes: read(&self.envelopes),
+            overloaded: read(&self.overloaded),
+        }
+    }
+}
