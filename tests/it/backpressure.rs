@@ -83,6 +83,23 @@ async fn s1_6_the_one_who_was_cut_finds_the_end_of_the_connection() {
     server.stop().await;
 }
 
+/// What arrives in one turn of the server may be more than a socket's budget although its peer
+/// reads all the time: it is judged by what it leaves.
+#[tokio::test]
+async fn s1_6_a_burst_larger_than_the_budget_is_no_slow_reader() {
+    let server = TestServer::start(&config_of("outbox_bytes = 16384", &[(APP, "")])).await;
+    let mut reader = server.connect().await;
+    reader.subscribe("burst").await;
+    let data = "x".repeat(10_000);
+    let item = json!({"name": "e", "channel": "burst", "data": data});
+    server.post("/batch_events", &json!({"batch": vec![item; 10]})).await.expect(200, "a batch");
+    for _ in 0..10 {
+        reader.expect(json!({"event": "e", "channel": "burst", "data": data})).await;
+    }
+    assert_eq!(server.stats().await["slow_readers"], 0);
+    server.stop().await;
+}
+
 #[tokio::test]
 async fn s1_6_a_slow_reader_within_its_budget_gets_everything() {
     let server = TestServer::start(&roomy(60_000_000)).await;

@@ -141,6 +141,7 @@ async fn s5_4_who_was_told_to_go_can_do_nothing_more_even_if_the_line_stays_open
     raw.write(&text(r#"{"event":"pusher:subscribe","data":{"channel":"news"}}"#)).await;
     // The member goes when it is told so, not when it agrees to hang up.
     server.until_stat("members", 1).await;
+    assert_eq!(server.stats().await["sockets"], 2, "its line is still open");
     server.publish("private-x", "e", "1").await;
     let data = watcher.expect_event("pusher_internal:member_removed").await;
     assert_eq!(data, json!({"user_id": "u1"}));
