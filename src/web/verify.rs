@@ -85,7 +85,7 @@ pub async fn read_body(
         if size <= limit {
             return Ok(());
         }
-        let message = format!("The request body is {more}{size} bytes, the limit is {limit} ");
+        let message = format!("The request body is {more}{size} bytes, the limit is {limit}");
         Err(ApiError::too_large("body_too_large", message, size, limit))
     };
     check(announced.unwrap_or(0), "")?;
