@@ -13,7 +13,7 @@ use std::{
 use actix_codec::Framed;
 use actix_http::{HttpService, Request, h1};
 use actix_rt::net::TcpStream;
-use actix_server::{GracefulShutdownSignal, Server, ServerHandle};
+use actix_server::{GracefulShutdownSignal, Server, ServerBuilder, ServerHandle};
 use actix_service::{IntoServiceFactory, ServiceFactoryExt, fn_service, map_config};
 use actix_web::{App, dev::AppConfig, web};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -77,10 +77,31 @@ thread_local! {
     static WORKER: RefCell<Option<Rc<Worker>>> = const { RefCell::new(None) };
 }
 
-fn this_worker(engine: &Arc<Engine>, settings: &Arc<Settings>) -> Rc<Worker> {
-    WORKER.with_borrow_mut(|worker| {
-        worker.get_or_insert_with(|| Worker::start(engine.clone(), settings.clone())).clone()
-    })
+/// What every thread makes its worker of.
+#[derive(Clone)]
+struct Parts {
+    engine: Arc<Engine>,
+    settings: Arc<Settings>,
+    /// Lets HTTP connections that only wait for a next request go at once.
+    draining: GracefulShutdownSignal,
+}
+
+impl Parts {
+    fn worker(&self) -> Rc<Worker> {
+        WORKER.with_borrow_mut(|worker| {
+            let start = || Worker::start(self.engine.clone(), self.settings.clone());
+            worker.get_or_insert_with(start).clone()
+        })
+    }
+
+    /// The signal in the form that the HTTP side takes.
+    fn draining(&self) -> impl Fn() -> Pin<Box<dyn Future<Output = ()>>> + 'static {
+        let draining = self.draining.clone();
+        move || {
+            let draining = draining.clone();
+            Box::pin(async move { draining.notified().await })
+        }
+    }
 }
 
 /// Runs until a signal has ended it.
@@ -90,23 +111,35 @@ pub async fn serve(
     settings: Settings,
     signals: Signals,
 ) -> io::Result<()> {
-    let settings = Arc::new(settings);
     let mut builder = Server::build()
         .workers(engine.hub.workers())
         .max_concurrent_connections(HTTP_CONNECTIONS)
         .shutdown_timeout(REQUEST_DEADLINE.as_secs())
         .disable_signals();
-    // Lets HTTP connections that only wait for a next request go at once.
-    let draining = builder.graceful_shutdown_signal();
-    let (hub_engine, public_settings) = (engine.clone(), settings.clone());
-    let public_draining = draining.clone();
-    builder = builder.listen("public", listeners.public, move || {
-        let worker = this_worker(&hub_engine, &public_settings);
-        let prefix = worker.settings.path_prefix.clone();
-        let app_worker = worker.clone();
+    let parts = Parts {
+        engine,
+        settings: Arc::new(settings),
+        draining: builder.graceful_shutdown_signal(),
+    };
+    builder = listen_public(builder, listeners.public, parts.clone())?;
+    if let Some(operations) = listeners.operations {
+        builder = listen_operations(builder, operations, parts.clone())?;
+    }
+    let server = builder.run();
+    actix_rt::spawn(stop_on_signal(signals, server.handle(), parts.engine));
+    server.await
+}
+
+fn listen_public(
+    builder: ServerBuilder,
+    listener: TcpListener,
+    parts: Parts,
+) -> io::Result<ServerBuilder> {
+    builder.listen("public", listener, move || {
+        let worker = parts.worker();
         let app = App::new()
-            .app_data(app_worker)
-            .service(web::scope(&prefix).configure(routes))
+            .app_data(worker.clone())
+            .service(web::scope(&worker.settings.path_prefix).configure(routes))
             .into_factory()
             .map_err(|error| error.error_response());
         let upgrade = move |(request, framed): (Request, Framed<TcpStream, h1::Codec>)| {
@@ -119,41 +152,31 @@ pub async fn serve(
             .client_disconnect_timeout(LINGER)
             // Not waiting for more to send is the point of a server like this one.
             .tcp_nodelay(true)
-            .graceful_shutdown_signal(when(&public_draining))
+            .graceful_shutdown_signal(parts.draining())
             .upgrade(fn_service(upgrade))
             .finish(map_config(app, |_| AppConfig::default()))
             .tcp()
-    })?;
-    if let Some(operations) = listeners.operations {
-        let (engine, settings) = (engine.clone(), settings.clone());
-        builder = builder.listen("operations", operations, move || {
-            let app = App::new()
-                .app_data(this_worker(&engine, &settings))
-                .route("/health", web::get().to(ops::health))
-                .route("/stats", web::get().to(ops::stats))
-                .into_factory()
-                .map_err(|error| error.error_response());
-            HttpService::build()
-                .client_request_timeout(HEAD_DEADLINE)
-                .graceful_shutdown_signal(when(&draining))
-                .finish(map_config(app, |_| AppConfig::default()))
-                .tcp()
-        })?;
-    }
-    let server = builder.run();
-    actix_rt::spawn(stop_on_signal(signals, server.handle(), engine));
-    server.await
+    })
 }
 
-/// The signal in the form that the HTTP side takes.
-fn when(
-    draining: &GracefulShutdownSignal,
-) -> impl Fn() -> Pin<Box<dyn Future<Output = ()>>> + 'static {
-    let draining = draining.clone();
-    move || {
-        let draining = draining.clone();
-        Box::pin(async move { draining.notified().await })
-    }
+fn listen_operations(
+    builder: ServerBuilder,
+    listener: TcpListener,
+    parts: Parts,
+) -> io::Result<ServerBuilder> {
+    builder.listen("operations", listener, move || {
+        let app = App::new()
+            .app_data(parts.worker())
+            .route("/health", web::get().to(ops::health))
+            .route("/stats", web::get().to(ops::stats))
+            .into_factory()
+            .map_err(|error| error.error_response());
+        HttpService::build()
+            .client_request_timeout(HEAD_DEADLINE)
+            .graceful_shutdown_signal(parts.draining())
+            .finish(map_config(app, |_| AppConfig::default()))
+            .tcp()
+    })
 }
 
 async fn stop_on_signal(mut signals: Signals, server: ServerHandle, engine: Arc<Engine>) {
