@@ -60,7 +60,10 @@ impl Listeners {
 fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     use socket2::{Domain, Protocol, Socket, Type};
     let explain = |error: io::Error| {
-        io::Error::new(error.kind(), format!("cannot listen on {address}: {error}"))
+        io::Error::new(
+            error.kind(),
+            format!("cannot listen on {address}: {error} (choose another address with --listen)"),
+        )
     };
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;
