@@ -128,14 +128,18 @@ impl Outbox {
     ) -> Poll<io::Result<()>> {
         self.dirty.set(false);
         let mut queue = self.queue.borrow_mut();
-        while !queue.is_empty() {
-            let mut slices = [IoSlice::new(&[]); VECTORS];
-            let count = queue.len().min(VECTORS);
-            slices
-                .iter_mut()
-                .zip(queue.iter())
-                .for_each(|(slice, frame)| *slice = IoSlice::new(frame));
-            match write(&slices[..count]) {
+        while let Some(first) = queue.front() {
+            let result = match queue.len() {
+                // By far the most common; it needs no list.
+                1 => write(&[IoSlice::new(first)]),
+                count => {
+                    let mut slices = [IoSlice::new(&[]); VECTORS];
+                    let list = slices.iter_mut().zip(queue.iter());
+                    list.for_each(|(slice, frame)| *slice = IoSlice::new(frame));
+                    write(&slices[..count.min(VECTORS)])
+                }
+            };
+            match result {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
                 Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),

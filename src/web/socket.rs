@@ -67,8 +67,11 @@ struct Link<T> {
 impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
     fn write(&self, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
         let mut io = self.io.borrow_mut();
-        let written =
-            self.outbox.write_to(|slices| Pin::new(&mut *io).poll_write_vectored(cx, slices));
+        let written = self.outbox.write_to(|slices| match slices {
+            // One buffer is cheaper for the kernel to take than a list of one.
+            [frame] => Pin::new(&mut *io).poll_write(cx, frame),
+            frames => Pin::new(&mut *io).poll_write_vectored(cx, frames),
+        });
         let waiting = self.outbox.queued_bytes();
         let before = self.waiting.replace(waiting);
         if waiting != before {
