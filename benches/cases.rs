@@ -1,0 +1,424 @@
+//! What is measured, in time by `micro` and in instructions by `instructions`.
+//!
+//! Everything is called as the server calls it, through the public modules. What a call returns is
+//! dropped within the measurement, since the server pays for that too.
+
+use std::{array, hint::black_box};
+
+use sealcast::{
+    channel::Channel,
+    crypto::{
+        key::MasterKey,
+        keyring::KeyRing,
+        sealer::{Sealed, Sealing},
+        secret::Derivation,
+        signature::{AppSecret, Signature},
+    },
+    hub::{directory::TopicId, topics::TopicTable},
+    presence::{Member, MemberLimits, Members},
+    protocol::{
+        client::{ClientFrame, data_as_text},
+        dialect::Dialect,
+        server::{Frame, answer},
+        websocket::{Decoder, Message},
+    },
+};
+
+/// Runs a case once. Made anew for each measurement, with all that the case needs prepared.
+pub type Run = Box<dyn FnMut()>;
+
+pub struct Case {
+    pub name: &'static str,
+    /// Bytes of payload that one run handles; zero where throughput has no meaning.
+    pub bytes: usize,
+    pub prepare: fn() -> Run,
+}
+
+const fn case(name: &'static str, bytes: usize, prepare: fn() -> Run) -> Case {
+    Case { name, bytes, prepare }
+}
+
+pub const ALL: &[Case] = &[
+    case("encode/event-128", 128, || encode_event(128)),
+    case("encode/event-1024", 1024, || encode_event(1024)),
+    case("encode/event-8192", 8192, || encode_event(8192)),
+    case("encode/sealed-1024", 1024, || encode_sealed(1024)),
+    case("encode/client-event-128", 128, || encode_client_event(128)),
+    case("encode/member-added", 0, encode_member_added),
+    case("encode/subscription-succeeded", 0, encode_subscription_succeeded),
+    case("encode/connection-established", 0, encode_connection_established),
+    case("encode/pong", 0, || run(|| answer::pong(black_box(Dialect::Pusher)))),
+    case("parse/ping", 0, || parse(r#"{"event":"pusher:ping","data":{}}"#.into())),
+    case("parse/subscribe-public", 0, || parse(subscribe("orders", None, None))),
+    case("parse/subscribe-private", 0, parse_subscribe_private),
+    case("parse/subscribe-presence", 0, parse_subscribe_presence),
+    case("parse/subscribe-in-a-string", 0, parse_subscribe_in_a_string),
+    case("parse/unsubscribe", 0, parse_unsubscribe),
+    case("parse/signin", 0, parse_signin),
+    case("parse/client-event-128", 128, || parse_client_event(128)),
+    case("parse/client-event-1024", 1024, || parse_client_event(1024)),
+    case("parse/client-event-string-1024", 1024, || parse_client_event_string(1024)),
+    case("decode/text-128", 128, || decode(&[(0x81, 128)])),
+    case("decode/text-1024", 1024, || decode(&[(0x81, 1024)])),
+    case("decode/text-8192", 8192, || decode(&[(0x81, 8192)])),
+    case("decode/20-texts-of-64", 20 * 64, || decode(&[(0x81, 64); 20])),
+    case("decode/4-fragments-of-256", 4 * 256, decode_fragments),
+    case("signature/verify-private", 0, || verify(&private_text())),
+    case("signature/verify-presence", 0, || verify(&presence_text())),
+    case("signature/verify-api-request", 0, || verify(&api_text())),
+    case("signature/sign-private", 0, sign_private),
+    case("seal/128", 128, || seal(128)),
+    case("seal/1024", 1024, || seal(1024)),
+    case("seal/8192", 8192, || seal(8192)),
+    case("open/128", 128, || open(128)),
+    case("open/1024", 1024, || open(1024)),
+    case("open/8192", 8192, || open(8192)),
+    case("topics/join-and-leave-one-of-1000", 0, join_and_leave),
+    case("topics/subscribe-1000", 0, || subscribe_many(one_topic, Then::Drop)),
+    case("topics/subscribe-and-unsubscribe-1000", 0, || subscribe_many(one_topic, Then::Leave)),
+    case("topics/1000-topics-of-one", 0, || subscribe_many(topics_of_one, Then::Leave)),
+    case("topics/walk-1000", 0, walk),
+    case("presence/parse-member", 0, parse_member),
+    case("presence/join-and-leave-100", 0, presence_join_and_leave),
+    case("presence/roster-of-100", 0, roster),
+    case("presence/success-frame-of-100", 0, success_frame),
+];
+
+/// For programs that do not go through all of them.
+pub fn named(name: &str) -> Option<&'static Case> {
+    ALL.iter().find(|case| case.name == name)
+}
+
+/// The optimizer is to see neither that the result is unused nor that every run is the same.
+fn run<T>(mut call: impl FnMut() -> T + 'static) -> Run {
+    Box::new(move || drop(black_box(call())))
+}
+
+/// A JSON object of exactly `bytes` bytes, with about as many quotes to escape as events have.
+fn payload(bytes: usize) -> String {
+    const RECORD: &str = r#"{"id":4711,"name":"ada","text":"on its way to you"}"#;
+    const OPEN: &str = r#"{"items":["#;
+    const CLOSE: &str = r#"],"rest":""}"#;
+    let records = (bytes - OPEN.len() - CLOSE.len() + 1) / (RECORD.len() + 1);
+    let items = vec![RECORD; records].join(",");
+    let rest = "r".repeat(bytes - OPEN.len() - items.len() - CLOSE.len());
+    let payload = format!(r#"{OPEN}{items}],"rest":"{rest}"}}"#);
+    assert_eq!(payload.len(), bytes);
+    payload
+}
+
+fn channel(name: &str) -> Channel {
+    Channel::parse(name, 200).expect("the name is a literal of this file and keeps the rules")
+}
+
+fn json(text: &str) -> String {
+    serde_json::to_string(text).expect("a string becomes JSON")
+}
+
+// Frames of the server.
+
+fn encode_event(bytes: usize) -> Run {
+    let (channel, data) = (channel("orders-4711"), payload(bytes));
+    run(move || Frame::clear(black_box(&channel), "order-updated", black_box(&data)))
+}
+
+fn encode_sealed(bytes: usize) -> Run {
+    let sealed = sealed(&encrypted(), &payload(bytes), &sealing());
+    run(move || Frame::sealed("order-updated", black_box(&sealed)))
+}
+
+fn encode_client_event(bytes: usize) -> Run {
+    let (channel, data) = (channel("presence-room-7"), payload(bytes));
+    run(move || {
+        Frame::from_client(black_box(&channel), "client-typing", black_box(&data), Some("u-4711"))
+    })
+}
+
+fn encode_member_added() -> Run {
+    let channel = channel("presence-room-7");
+    run(move || {
+        Frame::member_added(black_box(&channel), "u-4711", black_box(Some(r#"{"name":"Ada"}"#)))
+    })
+}
+
+fn encode_subscription_succeeded() -> Run {
+    let channel = channel("orders-4711");
+    run(move || answer::subscription_succeeded(Dialect::Pusher, black_box(&channel), "{}"))
+}
+
+fn encode_connection_established() -> Run {
+    let id = SOCKET_ID.parse().expect("two numbers with a dot between them");
+    run(move || answer::connection_established(Dialect::Pusher, black_box(id), 120))
+}
+
+// Frames of clients.
+
+const SOCKET_ID: &str = "4503599627370496.2251799813685248";
+const AUTH: &str =
+    "278d425bdf160c739803:58df8b0c36d6982b82c3ecf6b4662e34fe8c25bba48f5369f135bf843651c3a4";
+const MEMBER: &str = r#"{"user_id":"u-4711","user_info":{"name":"Ada","picture":"/ada.png"}}"#;
+
+fn subscribe(channel: &str, auth: Option<&str>, channel_data: Option<&str>) -> String {
+    let auth = auth.map_or(String::new(), |auth| format!(r#""auth":{},"#, json(auth)));
+    let member = channel_data.map_or(String::new(), |d| format!(r#","channel_data":{}"#, json(d)));
+    format!(r#"{{"event":"pusher:subscribe","data":{{{auth}"channel":"{channel}"{member}}}}}"#)
+}
+
+fn parse_subscribe_private() -> Run {
+    parse(subscribe("private-orders-4711", Some(AUTH), None))
+}
+
+fn parse_subscribe_presence() -> Run {
+    parse(subscribe("presence-room-7", Some(AUTH), Some(MEMBER)))
+}
+
+fn parse_subscribe_in_a_string() -> Run {
+    let data = format!(r#"{{"auth":"{AUTH}","channel":"private-orders-4711"}}"#);
+    parse(format!(r#"{{"event":"pusher:subscribe","data":{}}}"#, json(&data)))
+}
+
+fn parse_unsubscribe() -> Run {
+    parse(r#"{"event":"pusher:unsubscribe","data":{"channel":"orders-4711"}}"#.into())
+}
+
+fn parse_signin() -> Run {
+    let user = json(r#"{"id":"u-4711","user_info":{"name":"Ada"}}"#);
+    parse(format!(r#"{{"event":"pusher:signin","data":{{"auth":"{AUTH}","user_data":{user}}}}}"#))
+}
+
+fn parse(text: String) -> Run {
+    ClientFrame::parse(&text, Dialect::Pusher).expect("the frame is a literal of this file");
+    Box::new(move || {
+        let frame = ClientFrame::parse(black_box(&text), Dialect::Pusher);
+        drop(black_box(frame));
+    })
+}
+
+fn client_event(data: &str) -> String {
+    format!(r#"{{"event":"client-typing","channel":"presence-room-7","data":{data}}}"#)
+}
+
+fn parse_client_event(bytes: usize) -> Run {
+    parse(client_event(&payload(bytes)))
+}
+
+/// With `data` as a string that holds JSON, which is unescaped for the subscribers.
+fn parse_client_event_string(bytes: usize) -> Run {
+    let text = client_event(&json(&payload(bytes)));
+    run(move || match ClientFrame::parse(black_box(&text), Dialect::Pusher) {
+        Ok(ClientFrame::Event(event)) => event.data.map(|data| data_as_text(data).len()),
+        other => unreachable!("a client event was parsed as {other:?}"),
+    })
+}
+
+// WebSocket frames of clients.
+
+/// Frames by their first byte and length. The mask is zero: unmasking costs the same whatever the
+/// mask is, and leaves the buffer as it was, so that it can be read again.
+fn decode(frames: &[(u8, usize)]) -> Run {
+    let mut bytes = Vec::new();
+    for (first, length) in frames {
+        bytes.push(*first);
+        match u16::try_from(*length).expect("no frame here is longer than 64 KiB") {
+            short @ ..126 => bytes.push(0x80 | short as u8),
+            long => {
+                bytes.push(0x80 | 126);
+                bytes.extend(long.to_be_bytes());
+            }
+        }
+        bytes.extend([0; 4]);
+        bytes.extend(payload_or_text(*length).bytes());
+    }
+    let mut decoder = Decoder::new(64 * 1024);
+    run(move || {
+        let used = decoder.read(black_box(&mut bytes), |message| {
+            assert!(matches!(black_box(message), Message::Text(_)));
+            true
+        });
+        assert!(used.is_ok_and(|used| used == bytes.len()));
+    })
+}
+
+fn decode_fragments() -> Run {
+    decode(&[(0x01, 256), (0x00, 256), (0x00, 256), (0x80, 256)])
+}
+
+fn payload_or_text(bytes: usize) -> String {
+    if bytes < 100 { "t".repeat(bytes) } else { payload(bytes) }
+}
+
+// Signatures.
+
+fn private_text() -> String {
+    format!("{SOCKET_ID}:private-orders-4711")
+}
+
+fn presence_text() -> String {
+    format!("{SOCKET_ID}:presence-room-7:{MEMBER}")
+}
+
+fn api_text() -> String {
+    "POST\n/apps/4711/events\nauth_key=278d425bdf160c739803&auth_timestamp=1700000000&auth_version=1.0&body_md5=ec365a775a4cd0599faeb73354201b6f".into()
+}
+
+fn app_secret() -> AppSecret {
+    AppSecret::new(b"7ad3773142a6692b25b8")
+}
+
+fn verify(text: &str) -> Run {
+    let secret = app_secret();
+    let signature = secret.sign(&[text.as_bytes()]).to_hex();
+    let text = text.to_owned();
+    run(move || {
+        let signature = Signature::parse(black_box(&signature)).expect("it was printed by sign");
+        assert!(secret.verify(&[black_box(&text).as_bytes()], &signature));
+    })
+}
+
+fn sign_private() -> Run {
+    let (secret, text) = (app_secret(), private_text());
+    run(move || secret.sign(&[black_box(&text).as_bytes()]).to_hex())
+}
+
+// Sealing.
+
+fn encrypted() -> Channel {
+    channel("private-encrypted-orders-4711")
+}
+
+fn sealing() -> Sealing {
+    let key = MasterKey::from_bytes(array::from_fn(|i| (i * 37 % 251) as u8));
+    Sealing::Auto(KeyRing::new(key, Derivation::Pusher))
+}
+
+fn sealed(channel: &Channel, data: &str, sealing: &Sealing) -> Sealed {
+    sealing
+        .admit(channel, data, false)
+        .expect("plaintext is sealed, and what was sealed here opens")
+}
+
+/// Everything that is done for a publisher's plaintext: its shape is looked at, the channel's
+/// secret derived, the payload sealed and the envelope written.
+fn seal(bytes: usize) -> Run {
+    let (channel, sealing, plaintext) = (encrypted(), sealing(), payload(bytes));
+    run(move || sealed(black_box(&channel), black_box(&plaintext), &sealing))
+}
+
+/// Everything that is done for a publisher's envelope, which is passed on if it opens.
+fn open(bytes: usize) -> Run {
+    let (channel, sealing) = (encrypted(), sealing());
+    let envelope = sealed(&channel, &payload(bytes), &sealing).envelope().clone();
+    run(move || sealed(black_box(&channel), black_box(&envelope), &sealing))
+}
+
+// Topics. The table's hash function is keyed by chance, which moves the number of probes: cases
+// make a new table in each run or go through many slots, so that it evens out.
+
+fn topic_of_1000() -> TopicTable {
+    let mut table = TopicTable::default();
+    for slot in 0..1000 {
+        assert!(table.subscribe(TopicId(7), slot, 0));
+    }
+    table
+}
+
+fn join_and_leave() -> Run {
+    let (mut table, mut turn) = (topic_of_1000(), 0);
+    run(move || {
+        turn = (turn + 1) % 1000;
+        assert!(table.subscribe(TopicId(7), black_box(1000 + turn), 0));
+        assert!(table.unsubscribe(TopicId(7), black_box(1000 + turn)));
+    })
+}
+
+fn one_topic(_: u32) -> TopicId {
+    TopicId(7)
+}
+
+fn topics_of_one(slot: u32) -> TopicId {
+    TopicId(u64::from(slot))
+}
+
+#[derive(Clone, Copy)]
+enum Then {
+    Drop,
+    Leave,
+}
+
+fn subscribe_many(topic: fn(u32) -> TopicId, then: Then) -> Run {
+    run(move || {
+        let mut table = TopicTable::default();
+        for slot in 0..black_box(1000) {
+            assert!(table.subscribe(topic(slot), slot, 0));
+        }
+        if let Then::Leave = then {
+            for slot in 0..black_box(1000) {
+                assert!(table.unsubscribe(topic(slot), slot));
+            }
+        }
+        table
+    })
+}
+
+/// As an event goes through its subscribers: who has not been answered with it already.
+fn walk() -> Run {
+    let table = topic_of_1000();
+    run(move || {
+        for subscription in table.subscribers(black_box(TopicId(7))) {
+            if subscription.since < black_box(1) {
+                black_box(subscription.slot);
+            }
+        }
+    })
+}
+
+// Presence.
+
+const MEMBER_LIMITS: MemberLimits = MemberLimits { bytes: 1024, user_id_chars: 128 };
+
+fn member(number: usize) -> Member {
+    let text = format!(
+        r#"{{"user_id":"u-{number:04}","user_info":{{"name":"User {number:04}","picture":"/{number:04}.png"}}}}"#
+    );
+    Member::parse(&text, MEMBER_LIMITS).expect("the text is made here, of short parts")
+}
+
+fn members() -> Members {
+    let mut members = Members::default();
+    for number in 0..100 {
+        let _ = members.join(member(number));
+    }
+    members
+}
+
+fn parse_member() -> Run {
+    run(|| Member::parse(black_box(MEMBER), MEMBER_LIMITS))
+}
+
+fn presence_join_and_leave() -> Run {
+    let newcomers: Vec<Member> = (0..100).map(member).collect();
+    run(move || {
+        let mut members = Members::default();
+        for newcomer in &newcomers {
+            let _ = members.join(black_box(newcomer).clone());
+        }
+        for newcomer in &newcomers {
+            let _ = members.leave(black_box(&newcomer.user_id));
+        }
+        members
+    })
+}
+
+fn roster() -> Run {
+    let members = members();
+    run(move || black_box(&members).roster())
+}
+
+/// The answer to a newcomer, which has the roster in it.
+fn success_frame() -> Run {
+    let (members, channel) = (members(), channel("presence-room-7"));
+    run(move || {
+        let roster = black_box(&members).roster();
+        answer::subscription_succeeded(Dialect::Pusher, &channel, &roster)
+    })
+}

@@ -1,0 +1,108 @@
+//! Drives a Pusher-compatible server and prints, as one JSON line, what it did
+//! and what CPU time and memory it cost the server.
+
+mod http;
+mod net;
+mod proc;
+mod pusher;
+mod report;
+mod scenario;
+mod stamp;
+mod ws;
+
+use std::net::{Ipv4Addr, SocketAddrV4};
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+use crate::{
+    net::{Net, Target},
+    proc::Server,
+    pusher::App,
+    scenario::{
+        channels::Channels,
+        churn::Churn,
+        client_event::ClientEvent,
+        crowd::Crowd,
+        fanout::{Fanout, Saturate},
+        idle::Idle,
+        presence::Presence,
+        storm::Storm,
+        trigger::Trigger,
+    },
+};
+
+#[derive(Parser)]
+#[command(version, about)]
+struct Cli {
+    #[arg(long, default_value_t = Ipv4Addr::LOCALHOST)]
+    host: Ipv4Addr,
+    #[arg(long)]
+    port: u16,
+    #[arg(long, default_value = "app1")]
+    app_id: String,
+    #[arg(long, default_value = "key1")]
+    key: String,
+    #[arg(long, default_value = "secret1")]
+    secret: String,
+    /// The server's process; its descendants count too.
+    #[arg(long)]
+    pid: i32,
+    /// Name to print with the result.
+    #[arg(long, default_value = "server")]
+    label: String,
+    /// Loopback addresses to connect from, each with its own range of ports.
+    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u8).range(1..=200))]
+    sources: u8,
+    #[command(subcommand)]
+    scenario: Scenario,
+}
+
+#[derive(Subcommand)]
+enum Scenario {
+    /// Open connections and leave them: memory and opening rate.
+    Idle(Idle),
+    /// Publish to one channel at a fixed rate: latency.
+    Fanout(Fanout),
+    /// Publish to one channel as fast as it goes: throughput.
+    Saturate(Saturate),
+    /// Trigger events for one subscriber: HTTP API rate.
+    Trigger(Trigger),
+    /// Exchange client events in pairs.
+    ClientEvent(ClientEvent),
+    /// Connect, subscribe and disconnect.
+    Churn(Churn),
+    /// Join a presence channel.
+    Presence(Presence),
+    /// Subscribe to many channels, and publish to each of them.
+    Channels(Channels),
+    /// Open many connections on one channel, and reach them all.
+    Crowd(Crowd),
+    /// Connect all at once and subscribe, as after a restart.
+    Storm(Storm),
+}
+
+fn main() -> Result<()> {
+    let cli = Cli::parse();
+    proc::raise_open_files()?;
+    let mut net = Net::new(Target {
+        address: SocketAddrV4::new(cli.host, cli.port),
+        app: App { id: cli.app_id, key: cli.key, secret: cli.secret },
+        sources: cli.sources,
+    })?;
+    let server = Server::find(cli.pid)?;
+    let (name, fields) = match &cli.scenario {
+        Scenario::Idle(s) => ("idle", s.run(&mut net, &server)?),
+        Scenario::Fanout(s) => ("fanout", s.run(&mut net, &server)?),
+        Scenario::Saturate(s) => ("saturate", s.run(&mut net, &server)?),
+        Scenario::Trigger(s) => ("trigger", s.run(&mut net, &server)?),
+        Scenario::ClientEvent(s) => ("client-event", s.run(&mut net, &server)?),
+        Scenario::Churn(s) => ("churn", s.run(&mut net, &server)?),
+        Scenario::Presence(s) => ("presence", s.run(&mut net, &server)?),
+        Scenario::Channels(s) => ("channels", s.run(&mut net, &server)?),
+        Scenario::Crowd(s) => ("crowd", s.run(&mut net, &server)?),
+        Scenario::Storm(s) => ("storm", s.run(&mut net, &server)?),
+    };
+    report::print(&cli.label, name, fields);
+    Ok(())
+}
