@@ -17,14 +17,33 @@ const HALF_BITS: u64 = (1 << 53) - 1;
 #[error("a socket_id is two numbers with a dot between them, such as 123.456")]
 pub struct InvalidSocketId;
 
-impl SocketId {
-    pub fn random() -> Result<Self, getrandom::Error> {
-        let mut halves = [0u8; 16];
-        getrandom::fill(&mut halves)?;
-        let (first, second) = halves.split_at(8);
+/// Makes ids from the operating system's random bytes, fetched for many at a time.
+pub struct SocketIds {
+    bytes: [u8; Self::BYTES],
+    used: usize,
+}
+
+impl SocketIds {
+    const BYTES: usize = 1024;
+    const EACH: usize = 16;
+
+    pub fn next_id(&mut self) -> Result<SocketId, getrandom::Error> {
+        if self.used == Self::BYTES {
+            getrandom::fill(&mut self.bytes)?;
+            self.used = 0;
+        }
+        let (first, second) = self.bytes[self.used..self.used + Self::EACH].split_at(8);
         let half =
             |bytes: &[u8]| bytes.iter().fold(0u64, |n, b| n << 8 | u64::from(*b)) & HALF_BITS;
-        Ok(Self { first: half(first), second: half(second) })
+        let id = SocketId { first: half(first), second: half(second) };
+        self.used += Self::EACH;
+        Ok(id)
+    }
+}
+
+impl Default for SocketIds {
+    fn default() -> Self {
+        Self { bytes: [0; Self::BYTES], used: Self::BYTES }
     }
 }
 
@@ -57,9 +76,13 @@ mod tests {
 
     #[test]
     fn random_ids_differ_and_survive_printing() {
-        let (a, b) = (SocketId::random().unwrap(), SocketId::random().unwrap());
-        assert_ne!(a, b);
-        assert_eq!(a.to_string().parse(), Ok(a));
+        let mut ids = SocketIds::default();
+        let drawn: std::collections::HashSet<_> =
+            (0..1000).map(|_| ids.next_id().unwrap()).collect();
+        assert_eq!(drawn.len(), 1000);
+        for id in drawn {
+            assert_eq!(id.to_string().parse(), Ok(id));
+        }
     }
 
     #[test]

@@ -84,6 +84,11 @@ impl Outbox {
         self.is_empty() || self.bytes.get() + bytes <= self.budget
     }
 
+    /// Whoever writes it, or knows that it cannot be written, notes that it waits no more.
+    pub fn clear_dirty(&self) {
+        self.dirty.set(false);
+    }
+
     pub fn push(&self, frame: Bytes) {
         if self.is_closing() {
             return;
@@ -126,7 +131,6 @@ impl Outbox {
         &self,
         mut write: impl FnMut(&[IoSlice<'_>]) -> Poll<io::Result<usize>>,
     ) -> Poll<io::Result<()>> {
-        self.dirty.set(false);
         let mut queue = self.queue.borrow_mut();
         while let Some(first) = queue.front() {
             let result = match queue.len() {

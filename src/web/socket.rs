@@ -58,6 +58,9 @@ struct Link<T> {
     /// The part of the shard's gauge of waiting bytes that is this socket's.
     waiting: Cell<usize>,
     broken: Cell<bool>,
+    /// The kernel took no more, and will wake the task when it does again: until then deliveries
+    /// need not try.
+    blocked: Cell<bool>,
     heard: Cell<Instant>,
     ping_sent: Cell<Option<Instant>>,
     close_since: Cell<Option<Instant>>,
@@ -72,6 +75,13 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
             [frame] => Pin::new(&mut *io).poll_write(cx, frame),
             frames => Pin::new(&mut *io).poll_write_vectored(cx, frames),
         });
+        self.note_waiting();
+        self.blocked.set(written.is_pending());
+        ready!(written)?;
+        Pin::new(&mut *io).poll_flush(cx)
+    }
+
+    fn note_waiting(&self) {
         let waiting = self.outbox.queued_bytes();
         let before = self.waiting.replace(waiting);
         if waiting != before {
@@ -80,8 +90,6 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
             gauge.fetch_add(waiting, Ordering::Relaxed);
             gauge.fetch_sub(before, Ordering::Relaxed);
         }
-        ready!(written)?;
-        Pin::new(&mut *io).poll_flush(cx)
     }
 
     fn wake(&self) {
@@ -111,7 +119,10 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Socket for Link<T> {
         let waker = self.waker.borrow();
         // Before its first turn the task has none, and then it flushes by itself.
         let Some(waker) = &*waker else { return };
-        if let Poll::Ready(Err(_)) = self.write(&mut Context::from_waker(waker)) {
+        self.outbox.clear_dirty();
+        if self.blocked.get() {
+            self.note_waiting();
+        } else if let Poll::Ready(Err(_)) = self.write(&mut Context::from_waker(waker)) {
             self.broken.set(true);
         }
         if self.broken.get() || self.outbox.is_closing() {
@@ -184,6 +195,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin + 'static> Connection<T> {
             waker: RefCell::new(None),
             waiting: Cell::new(0),
             broken: Cell::new(false),
+            blocked: Cell::new(false),
             heard: Cell::new(now),
             ping_sent: Cell::new(None),
             close_since: Cell::new(None),
@@ -341,7 +353,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin + 'static> Future for Connection<T> {
         }
         let failed = matches!(self.link.write(cx), Poll::Ready(Err(_)));
         if gone || failed || self.is_over() {
-            self.shut_down(cx);
+            // Closing the socket ends the transport; shutting it down first would end it twice.
             return Poll::Ready(());
         }
         if self.hearing == Hearing::Discarding && self.link.outbox.is_empty() {

@@ -19,7 +19,6 @@ use super::{
 };
 use crate::{
     engine::Tenant,
-    ids::SocketId,
     protocol::{code::Close, dialect::Dialect, version},
 };
 
@@ -44,7 +43,7 @@ where
     // Before it is judged: a refusal, too, is said in the client's own dialect.
     let dialect = asked.dialect(tenant);
     let admission = admit(&worker, &asked, key, tenant);
-    let id = SocketId::random().map_err(std::io::Error::other)?;
+    let id = worker.socket_ids.borrow_mut().next_id().map_err(std::io::Error::other)?;
     let opening = Opening {
         handshake: handshake(head, parts.write_buf),
         early: parts.read_buf,

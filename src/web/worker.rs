@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::Settings;
-use crate::{engine::Engine, hub::shard::Shard};
+use crate::{engine::Engine, hub::shard::Shard, ids::SocketIds};
 
 pub struct Worker {
     pub engine: Arc<Engine>,
@@ -16,6 +16,7 @@ pub struct Worker {
     pub shard: Rc<Shard>,
     /// Every socket of the worker reads into this one buffer: an idle socket has none of its own.
     pub scratch: RefCell<Box<[u8]>>,
+    pub socket_ids: RefCell<SocketIds>,
 }
 
 /// Room for what a read brings, beyond the rest of a message from before.
@@ -33,7 +34,13 @@ impl Worker {
         let shard = Shard::new(engine.hub.clone());
         let scratch =
             vec![0; settings.message_bytes + HEADER_BYTES + READ_BYTES].into_boxed_slice();
-        let worker = Rc::new(Self { engine, settings, shard, scratch: RefCell::new(scratch) });
+        let worker = Rc::new(Self {
+            engine,
+            settings,
+            shard,
+            scratch: RefCell::new(scratch),
+            socket_ids: RefCell::default(),
+        });
         // Unconstrained: the runtime's budget of operations a task may do before it yields would
         // make writes report that the socket is full when it is not. Both yield by themselves.
         actix_rt::spawn(tokio::task::unconstrained(worker.shard.clone().run()));
