@@ -1,6 +1,6 @@
 //! Who is on a presence channel: users, each with the number of its connections (PROTOCOL 3).
 
-use std::{fmt::Write as _, sync::Arc};
+use std::sync::Arc;
 
 use indexmap::IndexMap;
 use serde::{Deserialize, Deserializer};
@@ -134,15 +134,21 @@ impl Members {
     /// The `data` of a presence channel's success frame. `hash` has a key for every id, with
     /// `null` where there is no info: clients enumerate it.
     pub fn roster(&self) -> String {
-        let mut ids = String::new();
-        let mut hash = String::new();
+        let mut ids = Vec::new();
+        let mut hash = Vec::new();
         for (user_id, entry) in &self.0 {
-            let comma = if ids.is_empty() { "" } else { "," };
-            let id = serde_json::Value::from(&**user_id);
-            let info = entry.info.as_deref().unwrap_or("null");
-            let _ = write!(ids, "{comma}{id}");
-            let _ = write!(hash, "{comma}{id}:{info}");
+            if !ids.is_empty() {
+                ids.push(b',');
+                hash.push(b',');
+            }
+            let start = ids.len();
+            serde_json::to_writer(&mut ids, &**user_id).expect("a string becomes JSON");
+            hash.extend_from_slice(&ids[start..]);
+            hash.push(b':');
+            hash.extend_from_slice(entry.info.as_deref().unwrap_or("null").as_bytes());
         }
+        let text = |bytes| String::from_utf8(bytes).expect("JSON of strings is UTF-8");
+        let (ids, hash) = (text(ids), text(hash));
         format!(r#"{{"presence":{{"ids":[{ids}],"hash":{{{hash}}},"count":{}}}}}"#, self.count())
     }
 }
