@@ -15,7 +15,8 @@ describe("quickstart", () => {
 
   const people = (tab) => tab.page.locator("#people .who").allTextContents();
   const state = (tab) => tab.page.locator("#state-text").textContent();
-  const nameIn = (tab) => tab.page.getByLabel("Your name").inputValue();
+  // The page names its visitor once its script runs; until then the field is empty.
+  const nameIn = (tab) => eventually("a name", () => tab.page.getByLabel("Your name").inputValue());
   const issues = (tab) => tab.page.getByRole("alert").innerText();
   const seesPeople = (tab, names) =>
     eventually(`${names.join(", ")} listed`, async () => {
