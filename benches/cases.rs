@@ -10,11 +10,16 @@ use sealcast::{
     crypto::{
         key::MasterKey,
         keyring::KeyRing,
+        keytable::{KeyTable, Version},
+        padding::Padding,
         sealer::{Sealed, Sealing},
         secret::Derivation,
         signature::{AppSecret, Signature},
     },
-    hub::{directory::TopicId, topics::TopicTable},
+    hub::{
+        directory::TopicId,
+        topics::{Subscription, TopicTable},
+    },
     presence::{Member, MemberLimits, Members},
     protocol::{
         client::{ClientFrame, data_as_text},
@@ -288,13 +293,14 @@ fn encrypted() -> Channel {
 
 fn sealing() -> Sealing {
     let key = MasterKey::from_bytes(array::from_fn(|i| (i * 37 % 251) as u8));
-    Sealing::Auto(KeyRing::new(key, Derivation::Pusher))
+    let table = KeyTable::new(key, 0);
+    Sealing::Auto(KeyRing::new("app", table, Derivation::Pusher, Padding::None))
 }
 
 fn sealed(channel: &Channel, data: &str, sealing: &Sealing) -> Sealed {
-    sealing
-        .admit(channel, data, false)
-        .expect("plaintext is sealed, and what was sealed here opens")
+    let payload = sealing.admit(channel, data, false).expect("what was sealed here opens");
+    let version = Version { key: 1, epoch: 0 };
+    sealing.seal(channel, &payload, version).expect("the key is in use")
 }
 
 /// Everything that is done for a publisher's plaintext: its shape is looked at, the channel's
@@ -314,10 +320,14 @@ fn open(bytes: usize) -> Run {
 // Topics. The table's hash function is keyed by chance, which moves the number of probes: cases
 // make a new table in each run or go through many slots, so that it evens out.
 
+fn subscription(slot: u32) -> Subscription {
+    Subscription { slot, since: 0, version: Version::BLIND }
+}
+
 fn topic_of_1000() -> TopicTable {
     let mut table = TopicTable::default();
     for slot in 0..1000 {
-        assert!(table.subscribe(TopicId(7), slot, 0));
+        assert!(table.subscribe(TopicId(7), subscription(slot)));
     }
     table
 }
@@ -326,7 +336,7 @@ fn join_and_leave() -> Run {
     let (mut table, mut turn) = (topic_of_1000(), 0);
     run(move || {
         turn = (turn + 1) % 1000;
-        assert!(table.subscribe(TopicId(7), black_box(1000 + turn), 0));
+        assert!(table.subscribe(TopicId(7), subscription(black_box(1000 + turn))));
         assert!(table.unsubscribe(TopicId(7), black_box(1000 + turn)));
     })
 }
@@ -349,7 +359,7 @@ fn subscribe_many(topic: fn(u32) -> TopicId, then: Then) -> Run {
     run(move || {
         let mut table = TopicTable::default();
         for slot in 0..black_box(1000) {
-            assert!(table.subscribe(topic(slot), slot, 0));
+            assert!(table.subscribe(topic(slot), subscription(slot)));
         }
         if let Then::Leave = then {
             for slot in 0..black_box(1000) {

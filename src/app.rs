@@ -4,14 +4,15 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use crate::{
     auth::Authorizer,
-    channel::Channel,
+    channel::{Access, Channel},
     crypto::{
-        sealer::{SealError, Sealed, Sealing},
-        secret::SharedSecret,
+        keyring::KeyRing,
+        keytable::Version,
+        sealer::{Payload, SealError, Sealed, Sealing},
         signature::{AppSecret, Signature},
     },
     ids::SocketId,
-    limits::Limits,
+    limits::{Limits, Rotation},
     pattern::Pattern,
     presence::MemberLimits,
     protocol::dialect::Dialect,
@@ -24,6 +25,7 @@ pub struct App {
     pub enabled: bool,
     pub dialect: Dialect,
     pub sealing: Sealing,
+    pub rotation: Rotation,
     /// Which encrypted channels are relayed blindly although the application has a master key.
     pub channel_rules: Vec<ChannelRule>,
     pub client_events: bool,
@@ -105,15 +107,25 @@ impl App {
         }
     }
 
-    pub fn seal(&self, channel: &Channel, data: &str) -> Result<Sealed, SealError> {
+    /// Whether the payload may be sent on the encrypted channel.
+    pub fn admit<'a>(&self, channel: &Channel, data: &'a str) -> Result<Payload<'a>, SealError> {
         self.sealing.admit(channel, data, self.is_blind(channel))
     }
 
-    /// What subscribers of an encrypted channel open its payloads with. `None` where this server
+    pub fn seal(
+        &self,
+        channel: &Channel,
+        payload: &Payload<'_>,
+        version: Version,
+    ) -> Result<Sealed, SealError> {
+        self.sealing.seal(channel, payload, version)
+    }
+
+    /// The keys that seal for the channel. `None` where it is not encrypted, and where this server
     /// only relays.
-    pub fn shared_secret(&self, channel: &Channel) -> Option<SharedSecret> {
-        let ring = self.sealing.keys().filter(|_| !self.is_blind(channel))?;
-        Some(ring.secret(channel.name()))
+    pub fn ring(&self, channel: &Channel) -> Option<&KeyRing> {
+        let encrypted = channel.access() == Access::Encrypted;
+        self.sealing.keys().filter(|_| encrypted && !self.is_blind(channel))
     }
 
     fn is_blind(&self, channel: &Channel) -> bool {

@@ -17,8 +17,21 @@ const HALF_BITS: u64 = (1 << 53) - 1;
 #[error("a socket_id is two numbers with a dot between them, such as 123.456")]
 pub struct InvalidSocketId;
 
+/// The lowest bits of the first half tell which worker has the socket, so that it is found
+/// without a table of all sockets.
+const WORKER_BITS: u32 = 9;
+pub const MOST_WORKERS: usize = 1 << WORKER_BITS;
+
+impl SocketId {
+    /// Of a made-up id, any number.
+    pub fn worker(self) -> usize {
+        self.first as usize % MOST_WORKERS
+    }
+}
+
 /// Makes ids from the operating system's random bytes, fetched for many at a time.
 pub struct SocketIds {
+    worker: u64,
     bytes: [u8; Self::BYTES],
     used: usize,
 }
@@ -26,6 +39,11 @@ pub struct SocketIds {
 impl SocketIds {
     const BYTES: usize = 1024;
     const EACH: usize = 16;
+
+    pub fn of_worker(worker: usize) -> Self {
+        assert!(worker < MOST_WORKERS, "the configuration allows no more workers");
+        Self { worker: worker as u64, bytes: [0; Self::BYTES], used: Self::BYTES }
+    }
 
     pub fn next_id(&mut self) -> Result<SocketId, getrandom::Error> {
         if self.used == Self::BYTES {
@@ -35,15 +53,10 @@ impl SocketIds {
         let (first, second) = self.bytes[self.used..self.used + Self::EACH].split_at(8);
         let half =
             |bytes: &[u8]| bytes.iter().fold(0u64, |n, b| n << 8 | u64::from(*b)) & HALF_BITS;
-        let id = SocketId { first: half(first), second: half(second) };
+        let first = half(first) >> WORKER_BITS << WORKER_BITS | self.worker;
+        let id = SocketId { first, second: half(second) };
         self.used += Self::EACH;
         Ok(id)
-    }
-}
-
-impl Default for SocketIds {
-    fn default() -> Self {
-        Self { bytes: [0; Self::BYTES], used: Self::BYTES }
     }
 }
 
@@ -76,13 +89,17 @@ mod tests {
 
     #[test]
     fn random_ids_differ_and_survive_printing() {
-        let mut ids = SocketIds::default();
-        let drawn: std::collections::HashSet<_> =
-            (0..1000).map(|_| ids.next_id().unwrap()).collect();
-        assert_eq!(drawn.len(), 1000);
-        for id in drawn {
-            assert_eq!(id.to_string().parse(), Ok(id));
+        let mut drawn = std::collections::HashSet::new();
+        for worker in [0, 1, MOST_WORKERS - 1] {
+            let mut ids = SocketIds::of_worker(worker);
+            for _ in 0..1000 {
+                let id = ids.next_id().unwrap();
+                assert_eq!(id.to_string().parse(), Ok(id));
+                assert_eq!(id.worker(), worker);
+                drawn.insert(id);
+            }
         }
+        assert_eq!(drawn.len(), 3000);
     }
 
     #[test]

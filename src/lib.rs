@@ -7,6 +7,7 @@
 //! * [`protocol`]: the wire, frames in and frames out, without I/O.
 //! * [`auth`]: who may join what, for the auth endpoints.
 //! * [`app`]: one application with everything that it is allowed.
+//! * [`keyfile`]: an application's keys between two runs.
 //! * [`hub`]: delivery: directory, mailboxes, and one shard of sockets for each worker thread.
 //! * [`engine`]: the verbs: subscribe, publish, sign in, ...
 //! * [`session`]: one connection's conversation.
@@ -24,6 +25,7 @@ pub mod crypto;
 pub mod engine;
 pub mod hub;
 pub mod ids;
+pub mod keyfile;
 pub mod limits;
 pub mod pattern;
 pub mod presence;

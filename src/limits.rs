@@ -51,6 +51,37 @@ impl Limits {
     }
 }
 
+/// How an application's subscribers move to another master key; written in the configuration as
+/// they stand here.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Rotation {
+    /// How long the previous key is served after the next has become active.
+    pub grace_seconds: u64,
+    /// Re-authorizations that a rotation asks of clients, at most.
+    pub turns_per_second: u32,
+    /// Between the answer of the auth endpoint and the flush of what waited for it: the answer
+    /// must be there first, and it travels on another connection.
+    pub settle_ms: u64,
+    /// How long frames wait for a client to authorize anew. Where the application's own backend
+    /// issues the secrets, nobody tells when it has, and they wait so long in any case.
+    pub hold_ms: u64,
+    /// Sent, empty and sealed, where no event comes that would make clients notice.
+    pub nudge_event: String,
+}
+
+impl Default for Rotation {
+    fn default() -> Self {
+        Self {
+            grace_seconds: 3600,
+            turns_per_second: 200,
+            settle_ms: 100,
+            hold_ms: 2000,
+            nudge_event: "sealcast:rekey".into(),
+        }
+    }
+}
+
 /// Lets `rate` things a second pass, and up to `rate` of them at once after a pause.
 #[derive(Debug)]
 pub struct TokenBucket {

@@ -10,11 +10,12 @@ use crate::{
     engine::{
         ConnectionGuard, Engine, Tenant,
         client_event::{self, ClientEventError},
-        subscribe::{self, Refusal, Subscriber},
+        subscribe::{self, LeftPlace, Refusal, Subscriber},
         users::{SignedIn, SigninError},
     },
     hub::{
         directory::Record,
+        place::{Issuer, Place},
         shard::{Shard, Socket},
         topics::Slot,
     },
@@ -142,14 +143,24 @@ impl Session {
             self.say(answer::subscription_succeeded(self.dialect(), &channel, "{}"));
             return Ok(());
         }
-        let joined = engine.subscribe(tenant, &subscriber, &channel, member)?;
+        let grant = shard.take_grant(*slot, channel.name());
+        let (granted, grantee) = grant.map(|grant| (grant.version, grant.user)).unzip();
+        let joined = engine.subscribe(tenant, &subscriber, &channel, member, granted)?;
         self.say(answer::subscription_succeeded(self.dialect(), &channel, &joined.data));
         joined
             .cached
             .answer(self.dialect(), &channel)
             .into_iter()
             .for_each(|frame| self.say(frame));
-        let new = shard.subscribe(joined.topic(), *slot, joined.since);
+        let new = match joined.key {
+            Some((version, next)) => {
+                let issuer = if granted.is_some() { Issuer::Server } else { Issuer::Backend };
+                let (record, terms) = (joined.record.clone(), tenant.terms.clone());
+                let place = Place::new(record, terms, version, issuer, grantee.flatten(), next);
+                shard.subscribe_sealed(place, *slot, joined.since)
+            }
+            None => shard.subscribe(joined.record.topic(), *slot, joined.since),
+        };
         debug_assert!(new, "the session knows its subscriptions");
         self.authorized |= channel.access() != Access::Public;
         let subscription = Subscription::Channel { record: joined.record, member: joined.member };
@@ -167,8 +178,19 @@ impl Session {
     fn leave(&self, subscription: &Subscription) {
         let Subscription::Channel { record, member } = subscription else { return };
         let SessionContext { engine, tenant, shard, slot, .. } = &self.context;
-        shard.unsubscribe(record.topic(), *slot);
-        engine.unsubscribe(tenant, shard.worker(), record, member.as_deref());
+        let version = shard.unsubscribe(record.topic(), *slot);
+        let place = LeftPlace { member: member.as_deref(), version };
+        engine.unsubscribe(tenant, shard.worker(), record, &place);
+    }
+
+    /// The application has taken the user off the channel (ENCRYPTION section 5).
+    pub fn revoke(&mut self, channel: &str) {
+        if let Some(subscription) = self.subscriptions.remove(channel) {
+            self.leave(&subscription);
+            let message = "You have been taken off this channel";
+            let dialect = self.dialect();
+            self.say(answer::subscription_error(dialect, channel, "Revoked", message, 403));
+        }
     }
 
     fn sign_in(&mut self, request: &Signin) {

@@ -17,6 +17,8 @@ pub struct Token {
     #[serde(default)]
     sub: Option<String>,
     #[serde(default)]
+    iat: Option<f64>,
+    #[serde(default)]
     channels: Vec<String>,
     #[serde(default)]
     user_info: Option<serde_json::Value>,
@@ -90,10 +92,20 @@ impl Token {
         self.channels.iter().any(|pattern| Pattern::new(pattern.as_str()).matches(channel))
     }
 
+    pub fn user_id(&self) -> Option<String> {
+        self.sub.clone().filter(|sub| !sub.is_empty())
+    }
+
+    /// Seconds since 1970; a token that does not say is as old as can be.
+    pub fn issued_at(&self) -> u64 {
+        // A conversion that saturates: a time before 1970 is 0.
+        self.iat.map_or(0, |iat| iat as u64)
+    }
+
     pub fn identity(&self) -> Result<Identity, Denied> {
-        let user_id = self.sub.clone().filter(|sub| !sub.is_empty());
         Ok(Identity {
-            user_id: user_id
+            user_id: self
+                .user_id()
                 .ok_or_else(|| Denied::Forbidden("the token has no \"sub\" claim".into()))?,
             user_info: self.user_info.clone(),
             watchlist: self.watchlist.clone(),

@@ -37,6 +37,18 @@ pub struct Identity {
     pub watchlist: Vec<String>,
 }
 
+/// That a client may join a channel.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Grant {
+    /// Of a presence channel.
+    pub member: Option<Identity>,
+    /// Whom the client speaks for, where that is known.
+    pub user_id: Option<String>,
+    /// When the client was last known to be welcome, in seconds since 1970. Who has been taken
+    /// off a channel later needs a newer word.
+    pub as_of: u64,
+}
+
 #[derive(Debug, thiserror::Error)]
 pub enum Denied {
     #[error("{0}")]
@@ -49,20 +61,23 @@ pub enum Denied {
 }
 
 impl Authorizer {
-    /// `Some` identity where the channel needs one. `async` because deciding may mean asking
-    /// somebody else.
+    /// `async` because deciding may mean asking somebody else.
     pub async fn channel(
         &self,
         credentials: &Credentials,
         socket_id: SocketId,
         channel: &Channel,
-    ) -> Result<Option<Identity>, Denied> {
+    ) -> Result<Grant, Denied> {
         let presence = channel.access() == Access::Presence;
         match self {
             Self::Deny => Err(denied_by_default()),
             Self::Open => {
                 let guest = || format!("guest-{socket_id}");
-                Ok(presence.then(|| claimed(credentials, guest)).transpose()?)
+                Ok(Grant {
+                    member: presence.then(|| claimed(credentials, guest)).transpose()?,
+                    user_id: credentials.claimed_user_id.clone(),
+                    as_of: 0,
+                })
             }
             Self::Jwt(jwt) => {
                 let token = jwt.verify(credentials.bearer.as_deref())?;
@@ -71,7 +86,11 @@ impl Authorizer {
                         "the token's \"channels\" do not cover {channel}"
                     )));
                 }
-                Ok(presence.then(|| token.identity()).transpose()?)
+                Ok(Grant {
+                    member: presence.then(|| token.identity()).transpose()?,
+                    user_id: token.user_id(),
+                    as_of: token.issued_at(),
+                })
             }
         }
     }
@@ -126,13 +145,10 @@ mod tests {
     async fn open_believes_what_it_is_told() {
         let id = "1.2".parse().unwrap();
         let nobody = Credentials::default();
-        let guest =
-            Authorizer::Open.channel(&nobody, id, &channel("presence-a")).await.unwrap().unwrap();
-        assert_eq!(guest.user_id, "guest-1.2");
-        assert_eq!(
-            Authorizer::Open.channel(&nobody, id, &channel("private-a")).await.unwrap(),
-            None
-        );
+        let grant = Authorizer::Open.channel(&nobody, id, &channel("presence-a")).await.unwrap();
+        assert_eq!(grant.member.unwrap().user_id, "guest-1.2");
+        let grant = Authorizer::Open.channel(&nobody, id, &channel("private-a")).await.unwrap();
+        assert_eq!((grant.member, grant.user_id), (None, None));
         assert!(Authorizer::Open.user(&nobody).await.is_err());
         let somebody = Credentials { claimed_user_id: Some("7".into()), ..Credentials::default() };
         assert_eq!(Authorizer::Open.user(&somebody).await.unwrap().user_id, "7");

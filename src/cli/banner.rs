@@ -17,7 +17,7 @@ pub fn banner(config: &Config, address: SocketAddr) -> String {
     let prefix = &config.settings.path_prefix;
     let fingerprint = app.sealing.keys().map_or_else(
         || "none: encrypted channels are relayed blindly".into(),
-        |ring| ring.active_id().to_string(),
+        |ring| ring.table().active().id.to_string(),
     );
     let key_file = config.state_dir.join("dev-master-key");
     format!(

@@ -10,10 +10,12 @@ use tracing_subscriber::EnvFilter;
 
 use super::{Result, banner, source};
 use crate::{
-    app::AppRegistry,
+    app::{App, AppRegistry},
     config::{Config, Flags, Log},
+    crypto::keytable::unix_now,
     engine::{Engine, Tenant},
     hub::Hub,
+    keyfile::KeyFile,
     web::{Listeners, Signals, serve as serve_web},
 };
 
@@ -31,20 +33,45 @@ async fn run(config: Config, dev: bool) -> Result<()> {
     if dev {
         print(&banner::banner(&config, listeners.public()?))?;
     }
-    let hub = Hub::new(config.workers, config.mailbox_bytes);
+    let hub = Hub::new(config.workers, config.mailbox_bytes, config.turns_per_second);
     let mut tenants = AppRegistry::new();
     for app in config.apps {
-        let key = app.sealing.keys().map(|ring| ring.active_id().to_string());
+        let key_file = KeyFile::of_app(&config.state_dir, &app.id);
+        take_up(&app, &key_file)?;
+        let key = app.sealing.keys().map(|ring| ring.table().active().id.to_string());
         tracing::info!(
             app.id = &*app.id,
             key.id = key.unwrap_or_else(|| "none (blind)".into()),
             "app ready"
         );
         let (id, key) = (app.id.clone(), app.key.clone());
-        tenants.insert(id, key, Arc::new(Tenant::new(app, hub.clone())));
+        tenants.insert(id, key, Arc::new(Tenant::new(app, key_file, hub.clone())));
     }
     let engine = Arc::new(Engine::new(hub, tenants));
     Ok(serve_web(listeners, engine, config.settings, signals).await?)
+}
+
+/// The keys as they stood when the server ended, or as the configuration has changed them since.
+fn take_up(app: &App, key_file: &KeyFile) -> Result<()> {
+    let Some(ring) = app.sealing.keys() else { return Ok(()) };
+    let Some(kept) = key_file.load()? else { return Ok(()) };
+    let configured = ring.table().active().master.clone().ok_or("an active key has its bytes")?;
+    let grace = app.rotation.grace_seconds;
+    match kept.reconciled(&configured, unix_now(), grace) {
+        Ok(None) => ring.install(kept),
+        Ok(Some(changed)) => {
+            key_file.save(&changed)?;
+            ring.install(changed);
+        }
+        Err(error) => {
+            return Err(format!(
+                "the master key that the configuration of app {} names: {error}",
+                app.id
+            )
+            .into());
+        }
+    }
+    Ok(())
 }
 
 /// The lines that a supervisor or a test reads the real port from.

@@ -20,6 +20,8 @@ pub struct Config {
     pub ops_listen: Option<SocketAddr>,
     pub workers: usize,
     pub mailbox_bytes: usize,
+    /// Of this node: re-authorizations that rotations ask of clients.
+    pub turns_per_second: u32,
     pub settings: Settings,
     pub log: Log,
     pub state_dir: PathBuf,
@@ -147,7 +149,7 @@ mod tests {
         ];
         let config = load("", &environment).unwrap();
         assert_eq!((&*config.apps[0].id, &*config.apps[0].key), ("1234", "99"));
-        assert_eq!(config.apps[0].sealing.keys().unwrap().active_id(), &key.fingerprint());
+        assert_eq!(config.apps[0].sealing.keys().unwrap().table().active().id, key.fingerprint());
         let error = load("", &environment[..1]).err().unwrap();
         assert!(error.contains("apps.1234.key is missing"), "{error}");
         let error = load("", &environment[1..2]).err().unwrap();

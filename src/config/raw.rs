@@ -5,7 +5,11 @@ use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
 use secrecy::SecretString;
 use serde::Deserialize;
 
-use crate::{limits::Limits, protocol::dialect::Dialect};
+use crate::{
+    crypto::padding::Padding,
+    limits::{Limits, Rotation},
+    protocol::dialect::Dialect,
+};
 
 #[derive(Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -22,6 +26,7 @@ pub struct RawConfig {
     pub http_body_bytes: usize,
     pub outbox_bytes: usize,
     pub mailbox_bytes: usize,
+    pub turns_per_second: u32,
     pub log: String,
     pub log_format: LogFormat,
     pub state_dir: PathBuf,
@@ -42,6 +47,7 @@ impl Default for RawConfig {
             http_body_bytes: 1024 * 1024,
             outbox_bytes: 1024 * 1024,
             mailbox_bytes: 64 * 1024 * 1024,
+            turns_per_second: 1000,
             log: "info".into(),
             log_format: LogFormat::Text,
             state_dir: ".sealcast".into(),
@@ -70,6 +76,7 @@ pub enum RawDerivation {
     #[default]
     Pusher,
     Dotnet,
+    Hkdf,
 }
 
 #[derive(Deserialize, Clone, Copy, PartialEq, Eq, Default)]
@@ -95,6 +102,8 @@ pub struct RawApp {
     /// Without it: `auto` with a master key, `blind` without one.
     pub mode: Option<RawMode>,
     pub derivation: RawDerivation,
+    pub padding: Padding,
+    pub rotation: Rotation,
     pub channels: Vec<RawChannelRule>,
     pub client_events: bool,
     pub subscription_count: bool,
@@ -122,6 +131,8 @@ impl Default for RawApp {
             dialect: Dialect::default(),
             mode: None,
             derivation: RawDerivation::default(),
+            padding: Padding::default(),
+            rotation: Rotation::default(),
             channels: Vec::new(),
             client_events: false,
             subscription_count: false,

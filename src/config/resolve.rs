@@ -19,11 +19,15 @@ use crate::{
     crypto::{
         key::{Fingerprint, KeyFormat, MasterKey, read_secret_file},
         keyring::KeyRing,
+        keytable::{KeyTable, unix_now},
         sealer::Sealing,
         secret::Derivation,
         signature::AppSecret,
     },
+    ids::MOST_WORKERS,
+    limits::Rotation,
     pattern::Pattern,
+    protocol::dialect::is_reserved,
     web::Settings,
 };
 
@@ -60,6 +64,7 @@ pub fn resolve(raw: RawConfig, dev: bool) -> Result<Config> {
         ops_listen: raw.ops_listen,
         workers: workers(raw.workers)?,
         mailbox_bytes: at_least("mailbox_bytes", raw.mailbox_bytes, 64 * 1024)?,
+        turns_per_second: at_least("turns_per_second", raw.turns_per_second as usize, 1)? as u32,
         settings: settings(&raw)?,
         log: Log { filter: raw.log, json: raw.log_format == LogFormat::Json },
         state_dir,
@@ -69,7 +74,7 @@ pub fn resolve(raw: RawConfig, dev: bool) -> Result<Config> {
 }
 
 fn workers(given: usize) -> Result<usize> {
-    const MOST: usize = 512;
+    const MOST: usize = MOST_WORKERS;
     match given {
         0 => Ok(std::thread::available_parallelism().map_or(1, usize::from).min(MOST)),
         1..=MOST => Ok(given),
@@ -156,7 +161,8 @@ fn resolve_app(
     Ok(App {
         id: id.into(),
         key: key.into(),
-        sealing: sealing(&at, raw, dev.key, warnings)?,
+        sealing: sealing(id, raw, dev.key, warnings)?,
+        rotation: rotation(&at, &raw.rotation)?,
         authorizer: authorizer(&at, raw, &secret, warnings)?,
         secret: AppSecret::new(secret.expose_secret().as_bytes()),
         enabled: raw.enabled,
@@ -203,13 +209,34 @@ fn secret(
     }
 }
 
+fn rotation(at: &impl Fn(&str) -> String, raw: &Rotation) -> Result<Rotation> {
+    let at = |name: &str| at(&format!("rotation.{name}"));
+    seconds(&at("grace_seconds"), raw.grace_seconds)?;
+    at_least(&at("turns_per_second"), raw.turns_per_second as usize, 1)?;
+    if raw.hold_ms == 0 || raw.hold_ms > 60_000 || raw.settle_ms >= raw.hold_ms {
+        return error(format!(
+            "{} must be 1 to 60000, and more than {}",
+            at("hold_ms"),
+            at("settle_ms")
+        ));
+    }
+    let name = &raw.nudge_event;
+    if name.is_empty() || name.len() > 200 || is_reserved(name) {
+        return error(format!(
+            "{} must be 1 to 200 bytes and must not begin with pusher: or jetsocket:, which belong to the protocol",
+            at("nudge_event")
+        ));
+    }
+    Ok(raw.clone())
+}
+
 fn sealing(
-    at: &impl Fn(&str) -> String,
+    id: &str,
     raw: &RawApp,
     dev_key: Option<&Path>,
     warnings: &mut Vec<String>,
 ) -> Result<Sealing> {
-    let name = at("master_key");
+    let name = format!("apps.{id}.master_key");
     let given = secret(&name, &raw.master_key, &raw.master_key_file)?;
     if raw.mode == Some(RawMode::Blind) {
         if given.is_some() {
@@ -222,6 +249,7 @@ fn sealing(
     let derivation = match raw.derivation {
         RawDerivation::Pusher => Derivation::Pusher,
         RawDerivation::Dotnet => Derivation::Dotnet,
+        RawDerivation::Hkdf => Derivation::Hkdf,
     };
     let key = match (given, dev_key) {
         (Some(text), _) => {
@@ -245,7 +273,7 @@ fn sealing(
             return Ok(Sealing::Blind);
         }
     };
-    Ok(Sealing::Auto(KeyRing::new(key, derivation)))
+    Ok(Sealing::Auto(KeyRing::new(id, KeyTable::new(key, unix_now()), derivation, raw.padding)))
 }
 
 /// The development key, made at the first start and kept for the next.
@@ -328,11 +356,11 @@ fn refuse_shared_key(
     allowed: bool,
 ) -> Result<()> {
     let Some(ring) = app.sealing.keys() else { return Ok(()) };
-    match seen.insert(ring.active_id().clone(), (app.id.to_string(), allowed)) {
+    let id = ring.table().active().id.clone();
+    match seen.insert(id.clone(), (app.id.to_string(), allowed)) {
         Some((other, other_allowed)) if !(allowed && other_allowed) => error(format!(
-            "the apps {other} and {} have the same master key (fingerprint {}): give each its own, or set allow_shared_master_key = true in both",
-            app.id,
-            ring.active_id()
+            "the apps {other} and {} have the same master key (fingerprint {id}): give each its own, or set allow_shared_master_key = true in both",
+            app.id
         )),
         _ => Ok(()),
     }

@@ -1,28 +1,90 @@
-//! The master key of one application, and what is derived from it.
+//! The keys of one application in use: secrets of channels, and what publishers sealed.
+
+use std::sync::Arc;
+
+use parking_lot::RwLock;
+use zeroize::Zeroizing;
 
 use super::{
-    key::{Fingerprint, MasterKey},
+    keytable::{KeyTable, Version},
+    padding::Padding,
+    sealer::{SealError, Sealed, open, seal},
     secret::{Derivation, SharedSecret},
 };
+use crate::channel::Channel;
 
 pub struct KeyRing {
-    active: MasterKey,
-    id: Fingerprint,
+    app: Arc<str>,
     derivation: Derivation,
+    padding: Padding,
+    /// Replaced as a whole, so that whoever reads sees one state of it.
+    table: RwLock<Arc<KeyTable>>,
 }
 
 impl KeyRing {
-    pub fn new(active: MasterKey, derivation: Derivation) -> Self {
-        Self { id: active.fingerprint(), active, derivation }
+    pub fn new(app: &str, table: KeyTable, derivation: Derivation, padding: Padding) -> Self {
+        Self { app: app.into(), derivation, padding, table: RwLock::new(Arc::new(table)) }
     }
 
-    /// A key is known by its fingerprint: the same key has the same id on every node.
-    pub fn active_id(&self) -> &Fingerprint {
-        &self.id
+    pub fn table(&self) -> Arc<KeyTable> {
+        self.table.read().clone()
     }
 
-    /// The secret that new ciphertexts of `channel` are sealed with.
-    pub fn secret(&self, channel: &str) -> SharedSecret {
-        SharedSecret::derive(self.derivation, &self.active, channel)
+    pub fn install(&self, table: KeyTable) {
+        *self.table.write() = Arc::new(table);
+    }
+
+    pub fn derivation(&self) -> Derivation {
+        self.derivation
+    }
+
+    /// What new frames of the channel are sealed with.
+    pub fn target(&self, channel: &Channel) -> Version {
+        self.table.read().target(channel.name())
+    }
+
+    /// Whether frames may still be sealed so, for subscribers that have that secret. A channel's
+    /// earlier epochs are over at once: somebody who was revoked has their secrets.
+    pub fn serves(&self, channel: &Channel, version: Version) -> bool {
+        let table = self.table.read();
+        let key = table.by_number(version.key);
+        key.is_some_and(|key| key.master.is_some()) && version.epoch == table.epoch(channel.name())
+    }
+
+    /// `None` when the key is retired.
+    pub fn secret(&self, channel: &Channel, version: Version) -> Option<SharedSecret> {
+        let table = self.table.read();
+        let master = table.by_number(version.key)?.master.as_ref()?;
+        Some(SharedSecret::derive(
+            self.derivation,
+            master,
+            &self.app,
+            channel.name(),
+            version.epoch,
+        ))
+    }
+
+    pub fn seal(
+        &self,
+        channel: &Channel,
+        version: Version,
+        plaintext: &[u8],
+    ) -> Result<Sealed, SealError> {
+        if !self.serves(channel, version) {
+            return Err(SealError::KeyRetired);
+        }
+        let secret = self.secret(channel, version).ok_or(SealError::KeyRetired)?;
+        seal(channel, version, &secret, &self.padding.pad(plaintext))
+    }
+
+    /// What a publisher sealed with a key that is in use, and with which one.
+    pub fn open(&self, channel: &Channel, envelope: &str) -> Option<(Version, Zeroizing<Vec<u8>>)> {
+        let table = self.table();
+        let epoch = table.epoch(channel.name());
+        table.opening().find_map(|key| {
+            let version = Version { key: key.number, epoch };
+            let plaintext = open(&self.secret(channel, version)?, envelope)?;
+            Some((version, plaintext))
+        })
     }
 }

@@ -3,6 +3,8 @@
 pub mod encoding;
 pub mod key;
 pub mod keyring;
+pub mod keytable;
+pub mod padding;
 pub mod sealer;
 pub mod secret;
 pub mod signature;

@@ -13,6 +13,7 @@ use zeroize::Zeroizing;
 use super::{
     encoding::{base64, from_base64},
     keyring::KeyRing,
+    keytable::Version,
     secret::SharedSecret,
 };
 use crate::channel::{Access, Channel};
@@ -25,12 +26,18 @@ const TAG_BYTES: usize = 16;
 #[derive(Clone)]
 pub struct Sealed {
     channel: Channel,
+    version: Version,
     envelope: Arc<str>,
 }
 
 impl Sealed {
     pub fn channel(&self) -> &Channel {
         &self.channel
+    }
+
+    /// Which subscribers it opens for.
+    pub fn version(&self) -> Version {
+        self.version
     }
 
     pub fn envelope(&self) -> &Arc<str> {
@@ -46,6 +53,17 @@ pub enum Sealing {
     Blind,
 }
 
+/// A payload that may be sent on an encrypted channel.
+pub enum Payload<'a> {
+    Plain(&'a str),
+    /// A publisher sealed it. It is relayed as it is to subscribers with the same secret.
+    Opened {
+        plaintext: Zeroizing<Vec<u8>>,
+        relayed: Sealed,
+    },
+    Blind(Sealed),
+}
+
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum SealError {
     /// One text for "malformed" and "does not open": the difference would be an oracle.
@@ -59,29 +77,52 @@ pub enum SealError {
     Plaintext,
     #[error("the operating system gave no random bytes; try again")]
     NoRandomness,
+    #[error("the master key has just been retired; try again")]
+    KeyRetired,
 }
 
 impl Sealing {
     /// `blind`: whether a rule of the configuration makes this channel blind.
-    pub fn admit(&self, channel: &Channel, data: &str, blind: bool) -> Result<Sealed, SealError> {
+    pub fn admit<'a>(
+        &self,
+        channel: &Channel,
+        data: &'a str,
+        blind: bool,
+    ) -> Result<Payload<'a>, SealError> {
         debug_assert_eq!(channel.access(), Access::Encrypted);
-        let envelope = match self {
-            Self::Auto(ring) if !blind => {
-                let secret = ring.secret(channel.name());
-                if has_envelope_shape(data) {
-                    open(&secret, data).ok_or(SealError::DoesNotOpen)?;
-                    Arc::from(data)
-                } else {
-                    seal(&secret, data)?.into()
-                }
+        let envelope =
+            |version| Sealed { channel: channel.clone(), version, envelope: Arc::from(data) };
+        match (self.keys().filter(|_| !blind), has_envelope_shape(data)) {
+            (Some(ring), true) => {
+                let (version, plaintext) =
+                    ring.open(channel, data).ok_or(SealError::DoesNotOpen)?;
+                Ok(Payload::Opened { plaintext, relayed: envelope(version) })
             }
-            Self::Auto(_) | Self::Blind if has_envelope_shape(data) => {
+            (Some(_), false) => Ok(Payload::Plain(data)),
+            (None, true) => {
                 decode(data).ok_or(SealError::DoesNotOpen)?;
-                Arc::from(data)
+                Ok(Payload::Blind(envelope(Version::BLIND)))
             }
-            Self::Auto(_) | Self::Blind => return Err(SealError::Plaintext),
+            (None, false) => Err(SealError::Plaintext),
+        }
+    }
+
+    /// The payload for subscribers with the secret of this version.
+    pub fn seal(
+        &self,
+        channel: &Channel,
+        payload: &Payload<'_>,
+        version: Version,
+    ) -> Result<Sealed, SealError> {
+        let plaintext = match payload {
+            Payload::Blind(sealed) => return Ok(sealed.clone()),
+            Payload::Opened { relayed, .. } if relayed.version == version => {
+                return Ok(relayed.clone());
+            }
+            Payload::Opened { plaintext, .. } => plaintext.as_slice(),
+            Payload::Plain(text) => text.as_bytes(),
         };
-        Ok(Sealed { channel: channel.clone(), envelope })
+        self.keys().ok_or(SealError::KeyRetired)?.seal(channel, version, plaintext)
     }
 
     pub fn keys(&self) -> Option<&KeyRing> {
@@ -133,16 +174,23 @@ fn cipher(secret: &SharedSecret) -> XSalsa20Poly1305 {
 }
 
 /// Takes no nonce, so that none can be used twice: 24 random bytes a call.
-fn seal(secret: &SharedSecret, plaintext: &str) -> Result<String, SealError> {
+pub(super) fn seal(
+    channel: &Channel,
+    version: Version,
+    secret: &SharedSecret,
+    plaintext: &[u8],
+) -> Result<Sealed, SealError> {
     let mut nonce = [0; NONCE_BYTES];
     getrandom::fill(&mut nonce).map_err(|_| SealError::NoRandomness)?;
     let ciphertext = cipher(secret)
-        .encrypt((&nonce).into(), plaintext.as_bytes())
+        .encrypt((&nonce).into(), plaintext)
         .expect("secretbox fails only for messages larger than memory");
-    Ok(format!(r#"{{"nonce":"{}","ciphertext":"{}"}}"#, base64(&nonce), base64(&ciphertext)))
+    let envelope =
+        format!(r#"{{"nonce":"{}","ciphertext":"{}"}}"#, base64(&nonce), base64(&ciphertext));
+    Ok(Sealed { channel: channel.clone(), version, envelope: envelope.into() })
 }
 
-fn open(secret: &SharedSecret, envelope: &str) -> Option<Zeroizing<Vec<u8>>> {
+pub(super) fn open(secret: &SharedSecret, envelope: &str) -> Option<Zeroizing<Vec<u8>>> {
     let (nonce, ciphertext) = decode(envelope)?;
     cipher(secret).decrypt((&nonce).into(), ciphertext.as_slice()).ok().map(Zeroizing::new)
 }
@@ -150,12 +198,27 @@ fn open(secret: &SharedSecret, envelope: &str) -> Option<Zeroizing<Vec<u8>>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::crypto::{key::MasterKey, secret::Derivation};
+    use crate::crypto::{key::MasterKey, keytable::KeyTable, padding::Padding, secret::Derivation};
     use proptest::prelude::*;
 
+    const NOW: Version = Version { key: 1, epoch: 0 };
+
+    fn key(first: u8) -> MasterKey {
+        MasterKey::from_bytes(std::array::from_fn(|i| first.wrapping_add(i as u8)))
+    }
+
     fn ring(first: u8) -> KeyRing {
-        let key = MasterKey::from_bytes(std::array::from_fn(|i| first.wrapping_add(i as u8)));
-        KeyRing::new(key, Derivation::Pusher)
+        KeyRing::new("app", KeyTable::new(key(first), 0), Derivation::Pusher, Padding::None)
+    }
+
+    fn secret(ring: &KeyRing, name: &str) -> SharedSecret {
+        ring.secret(&channel(name), NOW).unwrap()
+    }
+
+    fn sealed(sealing: &Sealing, data: &str) -> Sealed {
+        let channel = channel("private-encrypted-a");
+        let payload = sealing.admit(&channel, data, false).unwrap();
+        sealing.seal(&channel, &payload, NOW).unwrap()
     }
 
     fn channel(name: &str) -> Channel {
@@ -164,7 +227,7 @@ mod tests {
 
     #[test]
     fn vectors_of_protocol_section_13() {
-        let secret = ring(0).secret("private-encrypted-my-channel");
+        let secret = secret(&ring(0), "private-encrypted-my-channel");
         let envelope = r#"{"nonce":"ZGVmZ2hpamtsbW5vcHFyc3R1dnd4eXp7","ciphertext":"HZSzVhuMPpoli+SBD9xYZd5ui/SFBKBYDbomQvRphTHLIgC31Gi3geLRD/aEBoRWUhFo4Qy+DHgem5XEYKagQg=="}"#;
         let plain = open(&secret, envelope).unwrap();
         assert_eq!(
@@ -173,14 +236,15 @@ mod tests {
         );
         let empty = r#"{"nonce":"ZGVmZ2hpamtsbW5vcHFyc3R1dnd4eXp7","ciphertext":"N9+dP/FWA14Cj9+VnIE8bQ=="}"#;
         assert_eq!(open(&secret, empty).unwrap().len(), 0);
-        assert!(open(&ring(224).secret("private-encrypted-my-channel"), envelope).is_none());
+        let other = ring(224).secret(&channel("private-encrypted-my-channel"), NOW).unwrap();
+        assert!(open(&other, envelope).is_none());
     }
 
     #[test]
     fn the_length_of_what_is_sealed_is_known_without_the_key() {
-        let secret = ring(9).secret("private-encrypted-a");
+        let auto = Sealing::Auto(ring(9));
         for length in [0, 1, 2, 3, 100, 10_240] {
-            let envelope = seal(&secret, &"x".repeat(length)).unwrap();
+            let envelope = sealed(&auto, &"x".repeat(length)).envelope;
             assert_eq!(sealed_bytes(&envelope), Some(length));
             // As some SDKs write it.
             assert_eq!(
@@ -193,9 +257,9 @@ mod tests {
 
     #[test]
     fn nonces_do_not_repeat() {
-        let secret = ring(9).secret("private-encrypted-a");
+        let auto = Sealing::Auto(ring(9));
         let nonces: std::collections::HashSet<_> =
-            (0..20_000).map(|_| decode(&seal(&secret, "").unwrap()).unwrap().0).collect();
+            (0..20_000).map(|_| decode(&sealed(&auto, "").envelope).unwrap().0).collect();
         assert_eq!(nonces.len(), 20_000);
     }
 
@@ -203,10 +267,9 @@ mod tests {
     fn auto_seals_plaintext_and_relays_what_opens() {
         let channel = channel("private-encrypted-a");
         let auto = Sealing::Auto(ring(1));
-        let sealed = auto.admit(&channel, "hello", false).unwrap();
-        let again = auto.admit(&channel, sealed.envelope(), false).unwrap();
-        assert_eq!(again.envelope(), sealed.envelope());
-        let foreign = Sealing::Auto(ring(2)).admit(&channel, "hello", false).unwrap();
+        let first = sealed(&auto, "hello");
+        assert_eq!(sealed(&auto, first.envelope()).envelope(), first.envelope());
+        let foreign = sealed(&Sealing::Auto(ring(2)), "hello");
         for data in [
             &**foreign.envelope(),
             r#"{"nonce":"","ciphertext":""}"#,
@@ -224,13 +287,46 @@ mod tests {
     }
 
     #[test]
+    fn what_an_old_key_sealed_is_sealed_anew_for_the_others() {
+        let channel = channel("private-encrypted-a");
+        let ring = ring(1);
+        let old = ring.seal(&channel, NOW, b"hello").unwrap();
+        let next = ring.table().announced(key(2), 0, 0, 9).unwrap().activated(0).unwrap();
+        ring.install(next);
+        let auto = Sealing::Auto(ring);
+        let payload = auto.admit(&channel, old.envelope(), false).unwrap();
+        assert_eq!(auto.seal(&channel, &payload, NOW).unwrap().envelope(), old.envelope());
+        let new = auto.seal(&channel, &payload, Version { key: 2, epoch: 0 }).unwrap();
+        assert_ne!(new.envelope(), old.envelope());
+        let ring = auto.keys().unwrap();
+        assert_eq!(ring.open(&channel, new.envelope()).unwrap().1.as_slice(), b"hello");
+        let retired = ring.table().retired(key(1).fingerprint().as_str(), 9).unwrap();
+        ring.install(retired);
+        assert_eq!(auto.admit(&channel, old.envelope(), false).err(), Some(SealError::DoesNotOpen));
+        assert!(auto.seal(&channel, &payload, NOW).is_ok());
+        let plain = auto.admit(&channel, "x", false).unwrap();
+        assert_eq!(auto.seal(&channel, &plain, NOW).err(), Some(SealError::KeyRetired));
+    }
+
+    #[test]
+    fn a_revoked_epoch_opens_nothing_new() {
+        let channel = channel("private-encrypted-a");
+        let table = KeyTable::new(key(1), 0);
+        let ring = KeyRing::new("app", table, Derivation::Hkdf, Padding::Buckets);
+        let before = ring.secret(&channel, ring.target(&channel)).unwrap();
+        assert!(open(&before, ring.seal(&channel, NOW, b"{}").unwrap().envelope()).is_some());
+        ring.install(ring.table().revoked(channel.name(), "u", 5));
+        assert!(!ring.serves(&channel, NOW));
+        let after = ring.seal(&channel, ring.target(&channel), b"{}").unwrap();
+        assert!(open(&before, after.envelope()).is_none());
+    }
+
+    #[test]
     fn blind_passes_well_formed_envelopes_only() {
         let channel = channel("private-encrypted-a");
-        let sealed = Sealing::Auto(ring(1)).admit(&channel, "hello", false).unwrap();
-        assert_eq!(
-            Sealing::Blind.admit(&channel, sealed.envelope(), false).unwrap().envelope(),
-            sealed.envelope()
-        );
+        let first = sealed(&Sealing::Auto(ring(1)), "hello");
+        let relayed = sealed(&Sealing::Blind, first.envelope());
+        assert_eq!((relayed.envelope(), relayed.version()), (first.envelope(), Version::BLIND));
         for data in [
             "hello",
             "",
@@ -253,12 +349,12 @@ mod tests {
         #[test]
         fn what_is_sealed_opens_with_its_own_channel_only(data in "\\PC{0,200}", name in "[a-z]{1,8}", more in "[a-z]{1,3}") {
             let ring = ring(5);
-            let own = format!("private-encrypted-{name}");
-            let other = format!("{own}{more}");
-            let envelope = seal(&ring.secret(&own), &data).unwrap();
-            let opened = open(&ring.secret(&own), &envelope).unwrap();
-            prop_assert_eq!(opened.as_slice(), data.as_bytes());
-            prop_assert!(open(&ring.secret(&other), &envelope).is_none());
+            let own = channel(&format!("private-encrypted-{name}"));
+            let other = channel(&format!("private-encrypted-{name}{more}"));
+            let envelope = ring.seal(&own, NOW, data.as_bytes()).unwrap().envelope;
+            let (version, opened) = ring.open(&own, &envelope).unwrap();
+            prop_assert_eq!((version, opened.as_slice()), (NOW, data.as_bytes()));
+            prop_assert!(ring.open(&other, &envelope).is_none());
         }
 
         #[test]

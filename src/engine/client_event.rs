@@ -3,7 +3,10 @@
 use super::{Engine, Tenant};
 use crate::{
     channel::{Access, Channel},
-    hub::{directory::Record, mailbox::Audience},
+    hub::{
+        directory::Record,
+        mailbox::{Audience, Content},
+    },
     ids::SocketId,
     protocol::{code::ErrorCode, json, server::Frame},
 };
@@ -103,7 +106,7 @@ impl Engine {
         let frame = Frame::from_client(record.channel(), event, data, user_id)
             .ok_or(ClientEventError::Encrypted)?;
         if let Some(mut locked) = record.enter() {
-            locked.post(&self.hub, frame, Some(sender), Audience::All);
+            locked.post(&self.hub, Content::Same(frame), Some(sender), Audience::All);
         }
         Ok(())
     }

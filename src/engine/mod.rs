@@ -2,9 +2,12 @@
 //! Transports call them; they know the hub and the domain and no socket.
 
 pub mod client_event;
+pub mod grants;
 pub mod publish;
 pub mod queries;
 mod refused;
+pub mod rotation;
+mod sealed_channels;
 pub mod subscribe;
 mod tenant;
 pub mod users;
@@ -48,6 +51,7 @@ impl Engine {
         for tenant in self.tenants.iter() {
             tenant.send_pending_counts(&self.hub, now);
             tenant.announce_departures(&self.hub, now);
+            self.tick_keys(tenant, now);
         }
     }
 

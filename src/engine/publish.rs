@@ -5,10 +5,13 @@ use std::{sync::Arc, time::Instant};
 use super::{Engine, Tenant};
 use crate::{
     channel::{Access, Channel},
-    crypto::sealer::{SealError, has_envelope_shape},
-    hub::{directory::LastEvent, mailbox::Audience},
+    crypto::sealer::{Payload, SealError, has_envelope_shape},
+    hub::{
+        directory::{LastEvent, LockedRecord},
+        mailbox::{Audience, Content},
+    },
     ids::SocketId,
-    protocol::server::Frame,
+    protocol::{sealed::SealedFrames, server::Frame},
 };
 
 /// An event as a backend triggers it, its names already parsed.
@@ -38,33 +41,44 @@ pub enum PublishError {
 }
 
 /// What is to be sent on one channel.
-struct EncodedEvent {
+struct EncodedEvent<'a> {
     channel: Channel,
-    frame: Frame,
-    /// As a cached channel's state shows it: for an encrypted one, sealed.
-    data: Arc<str>,
+    name: &'a str,
+    body: Body<'a>,
     except: Option<SocketId>,
+}
+
+enum Body<'a> {
+    Clear {
+        frame: Frame,
+        data: &'a str,
+    },
+    /// Kept with what it says: by the time it is sent, subscribers may have other secrets.
+    Sealed {
+        payload: Payload<'a>,
+        frames: SealedFrames,
+    },
 }
 
 /// Events that have been accepted and are yet to be sent.
 #[must_use]
-pub struct Prepared(Vec<EncodedEvent>);
+pub struct Prepared<'a>(Vec<EncodedEvent<'a>>);
 
 impl Engine {
     /// Seals and encodes all events, or refuses all: nothing has been sent when this fails.
-    pub fn prepare(
+    pub fn prepare<'a>(
         &self,
         tenant: &Tenant,
-        events: Vec<Event<'_>>,
-    ) -> Result<Prepared, PublishError> {
+        events: Vec<Event<'a>>,
+    ) -> Result<Prepared<'a>, PublishError> {
         self.try_prepare(tenant, events).inspect_err(|error| self.refused.note(error))
     }
 
-    fn try_prepare(
+    fn try_prepare<'a>(
         &self,
         tenant: &Tenant,
-        events: Vec<Event<'_>>,
-    ) -> Result<Prepared, PublishError> {
+        events: Vec<Event<'a>>,
+    ) -> Result<Prepared<'a>, PublishError> {
         if !self.hub.has_room() {
             return Err(PublishError::Overloaded);
         }
@@ -78,26 +92,62 @@ impl Engine {
         Ok(Prepared(encoded))
     }
 
-    pub fn publish(&self, tenant: &Tenant, prepared: Prepared) {
+    pub fn publish(&self, tenant: &Tenant, prepared: Prepared<'_>) {
         let now = Instant::now();
         prepared.0.into_iter().for_each(|event| self.send(tenant, event, now));
     }
 
-    fn send(&self, tenant: &Tenant, event: EncodedEvent, now: Instant) {
-        let EncodedEvent { channel, frame, data, except } = event;
+    fn send(&self, tenant: &Tenant, event: EncodedEvent<'_>, now: Instant) {
+        let EncodedEvent { channel, name, body, except } = event;
         if channel.kind().cached {
             tenant.directory.with(&channel, |_, mut locked| {
-                let expires = now + tenant.app.limits.cache_ttl();
-                locked.last_event = Some(LastEvent { frame: frame.clone(), data, expires });
-                locked.post(&self.hub, frame, except, Audience::All);
+                let Some(content) = content(tenant, &mut locked, name, &body) else { return };
+                let data = match (&body, &content) {
+                    (Body::Clear { data, .. }, _) => Some(Arc::from(*data)),
+                    (_, Content::Sealed(frames)) => frames.envelope().cloned(),
+                    (_, Content::Same(_)) => None,
+                };
+                let last = LastEvent {
+                    name: name.into(),
+                    content: content.clone(),
+                    data: data.unwrap_or_default(),
+                    expires: now + tenant.app.limits.cache_ttl(),
+                };
+                locked.last_event = Some(last);
+                locked.post(&self.hub, content, except, Audience::All);
             });
         } else {
             // Nobody there is no failure: the event has reached all of them.
             let _ = tenant.directory.with_existing(channel.name(), |_, mut locked| {
-                locked.post(&self.hub, frame, except, Audience::All);
+                if let Some(content) = content(tenant, &mut locked, name, &body) {
+                    locked.post(&self.hub, content, except, Audience::All);
+                }
             });
         }
     }
+}
+
+/// What is posted, as the subscribers need it at this moment: the record is locked.
+fn content(
+    tenant: &Tenant,
+    locked: &mut LockedRecord<'_>,
+    name: &str,
+    body: &Body<'_>,
+) -> Option<Content> {
+    let (payload, frames) = match body {
+        Body::Clear { frame, .. } => return Some(Content::Same(frame.clone())),
+        Body::Sealed { payload, frames } => (payload, frames),
+    };
+    let channel = locked.channel().clone();
+    let wanted = tenant.versions_wanted(locked);
+    let frames =
+        frames.adapted(name, &wanted, |version| tenant.app.seal(&channel, payload, version));
+    // Since the event was accepted, the source of randomness has failed. Nothing can be sent then,
+    // least of all in clear.
+    let report = |error: &SealError| {
+        tracing::error!(app.id = &*tenant.app.id, %error, "an accepted event could not be sealed");
+    };
+    frames.inspect_err(report).ok().map(Content::Sealed)
 }
 
 fn check_mixture(event: &Event<'_>) -> Result<(), PublishError> {
@@ -114,24 +164,37 @@ fn check_mixture(event: &Event<'_>) -> Result<(), PublishError> {
     Ok(())
 }
 
-fn encode(
+fn encode<'a>(
     tenant: &Tenant,
-    name: &str,
-    data: &str,
+    name: &'a str,
+    data: &'a str,
     channel: Channel,
     except: Option<SocketId>,
-) -> Result<EncodedEvent, PublishError> {
-    let (frame, data) = match Frame::clear(&channel, name, data) {
-        // Only a cached channel keeps it.
-        Some(frame) if channel.kind().cached => (frame, Arc::from(data)),
-        Some(frame) => (frame, Arc::default()),
-        None => {
-            let sealed = tenant
-                .app
-                .seal(&channel, data)
-                .map_err(|error| PublishError::Seal { channel: channel.clone(), error })?;
-            (Frame::sealed(name, &sealed), sealed.envelope().clone())
-        }
+) -> Result<EncodedEvent<'a>, PublishError> {
+    let body = match Frame::clear(&channel, name, data) {
+        Some(frame) => Body::Clear { frame, data },
+        None => seal(tenant, name, data, &channel)
+            .map_err(|error| PublishError::Seal { channel: channel.clone(), error })?,
     };
-    Ok(EncodedEvent { channel, frame, data, except })
+    Ok(EncodedEvent { channel, name, body, except })
+}
+
+fn seal<'a>(
+    tenant: &Tenant,
+    name: &str,
+    data: &'a str,
+    channel: &Channel,
+) -> Result<Body<'a>, SealError> {
+    let payload = tenant.app.admit(channel, data)?;
+    let record = tenant.directory.find(channel.name());
+    let locked = record.as_ref().and_then(|record| record.enter());
+    let wanted = match locked {
+        Some(mut locked) => tenant.versions_wanted(&mut locked),
+        None => vec![tenant.target(channel)],
+    };
+    let sealed = wanted
+        .into_iter()
+        .map(|version| tenant.app.seal(channel, &payload, version))
+        .collect::<Result<Vec<_>, _>>()?;
+    Ok(Body::Sealed { payload, frames: SealedFrames::new(name, &sealed) })
 }

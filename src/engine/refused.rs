@@ -28,7 +28,9 @@ impl Refused {
             PublishError::Seal { error: SealError::Plaintext, .. } => &self.plaintext,
             PublishError::Seal { error: SealError::DoesNotOpen, .. } => &self.envelopes,
             PublishError::Overloaded => &self.overloaded,
-            PublishError::Seal { error: SealError::NoRandomness, .. }
+            PublishError::Seal {
+                error: SealError::NoRandomness | SealError::KeyRetired, ..
+            }
             | PublishError::EnvelopeForSeveral
             | PublishError::Mixed => return,
         };

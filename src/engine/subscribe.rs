@@ -9,9 +9,11 @@ use super::{Engine, Tenant, users::SignedIn};
 use crate::{
     app::{AuthError, signed_for_channel},
     channel::{Access, Channel, InvalidChannel},
+    crypto::keytable::Version,
     hub::{
-        directory::{Record, TopicId},
-        mailbox::Audience,
+        directory::Record,
+        mailbox::{Audience, Content},
+        place::Next,
     },
     ids::SocketId,
     presence::{InvalidMember, Member, Transition},
@@ -66,6 +68,13 @@ pub struct Subscriber<'a> {
     pub user: Option<&'a SignedIn>,
 }
 
+/// What a subscriber that leaves has had.
+pub struct LeftPlace<'a> {
+    pub member: Option<&'a str>,
+    /// Of its secret, where the channel is sealed here.
+    pub version: Option<Version>,
+}
+
 /// A place on a channel. Whoever holds it must give it to `unsubscribe` in the end.
 #[must_use]
 pub struct Joined {
@@ -76,6 +85,9 @@ pub struct Joined {
     /// The success frame's `data`.
     pub data: String,
     pub cached: Cached,
+    /// Where the channel is sealed here: the version of the secret that the client has, and
+    /// where it is to move.
+    pub key: Option<(Version, Option<Next>)>,
 }
 
 /// What follows the success frame.
@@ -93,12 +105,6 @@ impl Cached {
             Self::Hit(frame) => Some(frame.in_dialect(dialect).clone()),
             Self::Miss => Some(crate::protocol::server::answer::cache_miss(dialect, channel)),
         }
-    }
-}
-
-impl Joined {
-    pub fn topic(&self) -> TopicId {
-        self.record.topic()
     }
 }
 
@@ -181,6 +187,7 @@ impl Engine {
         subscriber: &Subscriber<'_>,
         channel: &Channel,
         member: Option<Member>,
+        granted: Option<Version>,
     ) -> Result<Joined, Refusal> {
         let now = Instant::now();
         tenant.directory.with(channel, |record, mut locked| {
@@ -192,22 +199,21 @@ impl Engine {
                 }
                 let added = Frame::member_added(channel, &member.user_id, member.info.as_deref());
                 if locked.members.join(member) == Transition::Changed {
-                    locked.post(&self.hub, added, None, Audience::All);
+                    locked.post(&self.hub, Content::Same(added), None, Audience::All);
                 }
             }
             let since = locked.subscribe(subscriber.worker);
             tenant.count_changed(&self.hub, record, &mut locked, now);
-            let last = locked.last_event.as_ref().filter(|event| event.expires > now);
+            let key =
+                tenant.app.ring(channel).map(|ring| tenant.join_key(ring, &mut locked, granted));
+            let version = key.as_ref().map_or(Version::BLIND, |(version, _)| *version);
             Ok(Joined {
                 data: if user_id.is_some() { locked.members.roster() } else { "{}".into() },
-                cached: match last {
-                    _ if !channel.kind().cached => Cached::No,
-                    Some(event) => Cached::Hit(event.frame.clone()),
-                    None => Cached::Miss,
-                },
+                cached: tenant.cached(&locked, version, now),
                 record: record.clone(),
                 member: user_id,
                 since,
+                key,
             })
         })
     }
@@ -217,16 +223,16 @@ impl Engine {
         tenant: &Tenant,
         worker: usize,
         record: &Arc<Record>,
-        member: Option<&str>,
+        place: &LeftPlace<'_>,
     ) {
         let now = Instant::now();
         if let Some(mut locked) = record.enter() {
-            locked.unsubscribe(worker);
-            if let Some(user_id) = member
+            locked.unsubscribe(worker, place.version);
+            if let Some(user_id) = place.member
                 && locked.members.leave(user_id) == Transition::Changed
             {
                 let removed = Frame::member_removed(record.channel(), user_id);
-                locked.post(&self.hub, removed, None, Audience::All);
+                locked.post(&self.hub, Content::Same(removed), None, Audience::All);
             }
             tenant.count_changed(&self.hub, record, &mut locked, now);
         }

@@ -4,7 +4,7 @@ use std::{
     collections::HashMap,
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Instant,
 };
@@ -17,14 +17,23 @@ use crate::{
     hub::{
         Hub,
         directory::{Directory, LockedRecord, Record},
-        mailbox::Audience,
+        mailbox::{Audience, Content},
+        terms::Terms,
     },
+    keyfile::KeyFile,
     protocol::server::Frame,
 };
 
 pub struct Tenant {
     pub app: App,
     pub directory: Directory,
+    pub terms: Arc<Terms>,
+    /// Held while keys change, so that one change is written down and takes effect before the next.
+    pub(super) key_changes: Mutex<()>,
+    pub(super) key_change_failed: AtomicBool,
+    pub(super) key_file: KeyFile,
+    /// Keys whose grace time is over, by number, and when they are forgotten at the latest.
+    pub(super) retiring: Mutex<HashMap<u32, Instant>>,
     connections: AtomicUsize,
     /// Channels whose subscription count changed after it was last sent.
     pending_counts: Mutex<Vec<Arc<Record>>>,
@@ -36,8 +45,13 @@ pub struct Tenant {
 pub struct ConnectionGuard(Arc<Tenant>);
 
 impl Tenant {
-    pub fn new(app: App, hub: Arc<Hub>) -> Self {
+    pub fn new(app: App, key_file: KeyFile, hub: Arc<Hub>) -> Self {
         Self {
+            terms: Arc::new(Terms::new(hub.new_tenant(), &app.rotation)),
+            key_changes: Mutex::default(),
+            key_change_failed: AtomicBool::new(false),
+            key_file,
+            retiring: Mutex::default(),
             app,
             directory: Directory::new(hub),
             connections: AtomicUsize::new(0),
@@ -102,7 +116,7 @@ fn send_count(hub: &Hub, channel: &Channel, locked: &mut LockedRecord<'_>) {
         Access::Encrypted => Audience::NotLegacyJava,
         _ => Audience::All,
     };
-    locked.post(hub, frame, None, audience);
+    locked.post(hub, Content::Same(frame), None, audience);
 }
 
 impl Drop for ConnectionGuard {

@@ -12,7 +12,11 @@ use super::{Engine, Tenant};
 use crate::{
     app::{AuthError, signed_for_user},
     channel::{Channel, InvalidChannel, check_characters},
-    hub::{Hub, directory::Record, mailbox::Audience},
+    hub::{
+        Hub,
+        directory::Record,
+        mailbox::{Audience, Content},
+    },
     ids::SocketId,
     presence::{InvalidMember, Member, MemberLimits},
     protocol::{client::Signin, json::object, server::Frame},
@@ -121,7 +125,7 @@ impl Engine {
     pub fn sign_out(&self, tenant: &Tenant, worker: usize, record: &Arc<Record>) {
         let now = Instant::now();
         if let Some(mut locked) = record.enter() {
-            locked.unsubscribe(worker);
+            locked.unsubscribe(worker, None);
             let gone = record.channel().user().filter(|_| !locked.is_occupied());
             if let Some(user) = gone.filter(|_| tenant.app.watchlist) {
                 tenant.departures.lock().insert(user.into(), now + DEPARTURE_DELAY);
@@ -139,7 +143,7 @@ impl Engine {
 
     pub fn unwatch(&self, tenant: &Tenant, worker: usize, record: &Record) {
         if let Some(mut locked) = record.enter() {
-            locked.unsubscribe(worker);
+            locked.unsubscribe(worker, None);
         }
         tenant.directory.tidy(record, Instant::now());
     }
@@ -171,7 +175,7 @@ impl Tenant {
             } else {
                 Frame::watchlist(&[], &[user])
             };
-            locked.post(hub, frame, None, Audience::All);
+            locked.post(hub, Content::Same(frame), None, Audience::All);
         });
     }
 

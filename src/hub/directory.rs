@@ -10,10 +10,11 @@ use parking_lot::{Mutex, MutexGuard};
 
 use super::{
     Hub,
+    channel_keys::ChannelKeys,
     counts::Counts,
-    mailbox::{Audience, Post},
+    mailbox::{Audience, Content, Delivery, Post, Rekey},
 };
-use crate::{channel::Channel, ids::SocketId, presence::Members, protocol::server::Frame};
+use crate::{channel::Channel, crypto::keytable::Version, ids::SocketId, presence::Members};
 
 /// Names a record, so that the workers' tables need no strings. Never used again for another.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
@@ -28,7 +29,8 @@ pub struct Record {
 /// The last event published on a cached channel.
 #[derive(Clone)]
 pub struct LastEvent {
-    pub frame: Frame,
+    pub name: Arc<str>,
+    pub content: Content,
     pub data: Arc<str>,
     pub expires: Instant,
 }
@@ -42,6 +44,8 @@ pub struct State {
     pub members: Members,
     pub last_event: Option<LastEvent>,
     pub counts: Counts,
+    /// Of a channel that is sealed here, from the first subscriber or event on.
+    keys: Option<Box<ChannelKeys>>,
 }
 
 /// A record that is locked: the channel stands still.
@@ -68,6 +72,14 @@ impl Record {
     pub fn subscription_count(&self) -> u32 {
         self.state.lock().subscription_count()
     }
+
+    /// A subscriber has another secret than before.
+    pub fn key_changed(&self, before: Version, after: Version) {
+        if let Some(keys) = &mut self.state.lock().keys {
+            keys.leave(before);
+            keys.join(after);
+        }
+    }
 }
 
 impl State {
@@ -79,7 +91,12 @@ impl State {
             members: Members::default(),
             last_event: None,
             counts: Counts::default(),
+            keys: None,
         }
+    }
+
+    pub fn keys(&self) -> Option<&ChannelKeys> {
+        self.keys.as_deref()
     }
 
     pub fn subscription_count(&self) -> u32 {
@@ -113,25 +130,57 @@ impl LockedRecord<'_> {
         self.state.sequence
     }
 
-    pub fn unsubscribe(&mut self, worker: usize) {
+    /// `version`: of the secret that it had, where the channel is sealed here.
+    pub fn unsubscribe(&mut self, worker: usize, version: Option<Version>) {
         self.state.subscribers[worker] -= 1;
+        if let (Some(keys), Some(version)) = (&mut self.state.keys, version) {
+            keys.leave(version);
+        }
+    }
+
+    pub fn channel(&self) -> &Channel {
+        &self.record.channel
+    }
+
+    pub fn topic(&self) -> TopicId {
+        self.record.topic
     }
 
     pub fn is_occupied(&self) -> bool {
         self.state.subscription_count() > 0
     }
 
-    /// Posts a frame to all workers that have subscribers. Done under the record's lock, so that
-    /// every worker sees the frames of a channel in the same order.
-    pub fn post(&mut self, hub: &Hub, frame: Frame, except: Option<SocketId>, audience: Audience) {
+    /// The channel's keys; `target` says what a channel is sealed with that had none so far.
+    pub fn sealed(&mut self, target: impl FnOnce() -> Version) -> &mut ChannelKeys {
+        self.state.keys.get_or_insert_with(|| Box::new(ChannelKeys::new(target())))
+    }
+
+    /// Posts to all workers that have subscribers. Done under the record's lock, so that every
+    /// worker sees what happens on a channel in the same order.
+    pub fn post(
+        &mut self,
+        hub: &Hub,
+        content: Content,
+        except: Option<SocketId>,
+        audience: Audience,
+    ) {
         self.state.sequence += 1;
         let (topic, sequence) = (self.record.topic, self.state.sequence);
-        let post = Post::Deliver { topic, frame, sequence, except, audience };
-        hub.post(&self.state.subscribers, &post);
+        let delivery = Delivery { topic, content, sequence, except, audience };
+        hub.post(&self.state.subscribers, || Post::Deliver(delivery.clone()));
+    }
+
+    /// From here on the channel is sealed otherwise.
+    pub fn rekey(&mut self, hub: &Hub, rekey: Rekey) {
+        if let Some(keys) = &mut self.state.keys {
+            (keys.target, keys.nudge) = (rekey.target, Some(rekey.nudge.clone()));
+        }
+        hub.post(&self.state.subscribers, || Post::Rekey(rekey.clone()));
     }
 
     pub fn terminate(&self, hub: &Hub) {
-        hub.post(&self.state.subscribers, &Post::Terminate { topic: self.record.topic });
+        let topic = self.record.topic;
+        hub.post(&self.state.subscribers, || Post::Terminate { topic });
     }
 }
 
@@ -272,10 +321,11 @@ impl LastEvent {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::protocol::server::Frame;
 
     #[test]
     fn a_record_lives_as_long_as_somebody_needs_it() {
-        let directory = Directory::new(Hub::new(1, 1024));
+        let directory = Directory::new(Hub::new(1, 1024, 1000));
         let channel = Channel::parse("cache-a", 200).unwrap();
         let now = Instant::now();
         let record = directory.with(&channel, |record, mut locked| {
@@ -284,7 +334,7 @@ mod tests {
         });
         directory.tidy(&record, now);
         assert!(directory.find("cache-a").is_some());
-        record.enter().unwrap().unsubscribe(0);
+        record.enter().unwrap().unsubscribe(0, None);
         directory.tidy(&record, now);
         assert!(directory.find("cache-a").is_none());
         assert!(record.enter().is_none());
@@ -294,13 +344,14 @@ mod tests {
 
     #[test]
     fn a_cached_event_keeps_its_record_until_it_expires() {
-        let directory = Directory::new(Hub::new(1, 1024));
+        let directory = Directory::new(Hub::new(1, 1024, 1000));
         let channel = Channel::parse("cache-a", 200).unwrap();
         let now = Instant::now();
         let expires = now + Duration::from_secs(5);
-        let frame = Frame::clear(&channel, "e", "d").unwrap();
+        let content = Content::Same(Frame::clear(&channel, "e", "d").unwrap());
         directory.with(&channel, |_, mut locked| {
-            locked.last_event = Some(LastEvent { frame, data: "d".into(), expires });
+            let last = LastEvent { name: "e".into(), content, data: "d".into(), expires };
+            locked.last_event = Some(last);
         });
         directory.sweep(now);
         assert_eq!(directory.occupancy().cached_events, 1);

@@ -1,28 +1,60 @@
 //! What other threads want a worker's sockets to be sent.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Instant,
+};
 
 use parking_lot::Mutex;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, oneshot};
 
-use super::directory::TopicId;
-use crate::{ids::SocketId, protocol::server::Frame};
+use super::{directory::TopicId, terms::TenantId};
+use crate::{
+    crypto::keytable::Version,
+    ids::SocketId,
+    protocol::{sealed::SealedFrames, server::Frame},
+};
 
-#[derive(Clone)]
 pub enum Post {
-    Deliver {
-        topic: TopicId,
-        frame: Frame,
-        /// The number of this frame on its channel; subscriptions skip what is not newer than the
-        /// state that they were answered with.
-        sequence: u64,
-        except: Option<SocketId>,
-        audience: Audience,
+    Deliver(Delivery),
+    /// The topic's channel is sealed otherwise from here on.
+    Rekey(Rekey),
+    /// A client asks the auth endpoint for a channel.
+    Ask(Ask),
+    /// The key is about to be forgotten: who is served with it must reconnect, by and by.
+    Retire {
+        tenant: TenantId,
+        key: u32,
+        by: Instant,
     },
     /// Closes every connection of the topic: its user was terminated.
-    Terminate { topic: TopicId },
+    Terminate {
+        topic: TopicId,
+    },
     /// Closes every connection of the worker.
     Shutdown,
+}
+
+#[derive(Clone)]
+pub struct Delivery {
+    pub topic: TopicId,
+    pub content: Content,
+    /// The number of this frame on its channel; subscriptions skip what is not newer than the
+    /// state that they were answered with.
+    pub sequence: u64,
+    pub except: Option<SocketId>,
+    pub audience: Audience,
+}
+
+#[derive(Clone)]
+pub enum Content {
+    /// One frame for everybody.
+    Same(Frame),
+    /// Each gets the one that opens with its secret.
+    Sealed(SealedFrames),
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -33,11 +65,64 @@ pub enum Audience {
     NotLegacyJava,
 }
 
+#[derive(Clone)]
+pub struct Rekey {
+    pub topic: TopicId,
+    /// An empty event for whom no other comes that would make it notice.
+    pub nudge: SealedFrames,
+    pub target: Version,
+    pub cut: Option<Cut>,
+}
+
+/// Nobody is sent anything more with an earlier secret: all move at once, or reconnect.
+#[derive(Clone)]
+pub struct Cut {
+    /// Who was revoked, and the topic that all its signed-in connections have.
+    pub revoked: Option<(Arc<str>, Option<TopicId>)>,
+}
+
+pub struct Ask {
+    pub tenant: TenantId,
+    pub socket: SocketId,
+    /// None where nothing is sealed here.
+    pub about: Option<AskedChannel>,
+    pub answer: oneshot::Sender<Result<Version, AskError>>,
+}
+
+/// A channel that is sealed here.
+pub struct AskedChannel {
+    pub name: Arc<str>,
+    /// If anybody is subscribed to it.
+    pub topic: Option<TopicId>,
+    /// Whose secret a newcomer is to be given.
+    pub target: Version,
+    /// Whom the client speaks for, as far as the authorizer knows.
+    pub user: Option<Arc<str>>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AskError {
+    #[error("this application has no connection with that socket_id")]
+    UnknownSocket,
+    #[error("the connection has been authorized for very many channels without joining them")]
+    TooMany,
+}
+
+impl Content {
+    pub fn bytes(&self) -> usize {
+        match self {
+            Self::Same(frame) => frame.bytes(),
+            Self::Sealed(frames) => frames.bytes(),
+        }
+    }
+}
+
 impl Post {
     fn bytes(&self) -> usize {
         let frame = match self {
-            Self::Deliver { frame, .. } => frame.bytes(),
-            Self::Terminate { .. } | Self::Shutdown => 0,
+            Self::Deliver(delivery) => delivery.content.bytes(),
+            Self::Rekey(rekey) => rekey.nudge.bytes(),
+            Self::Ask(_) | Self::Retire { .. } | Self::Terminate { .. } | Self::Shutdown => 0,
         };
         size_of::<Self>() + frame
     }

@@ -9,20 +9,28 @@
 //! never touched while a record is locked, but for looking up the watchers of a user. Nothing is
 //! held across an await.
 
+pub mod channel_keys;
 pub mod counts;
 pub mod directory;
 pub mod mailbox;
+pub mod moves;
 pub mod outbox;
+pub mod place;
+mod rekeying;
 pub mod shard;
+pub mod terms;
 pub mod topics;
 
 use std::sync::{
     Arc,
-    atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+    atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering},
 };
 
 use directory::TopicId;
 use mailbox::{Mailbox, Post};
+use terms::{Pacer, TenantId};
+
+use crate::ids::SocketId;
 
 /// What the workers share.
 pub struct Hub {
@@ -30,7 +38,10 @@ pub struct Hub {
     gauges: Box<[Gauges]>,
     started: AtomicUsize,
     topics: AtomicU64,
+    tenants: AtomicU32,
     draining: AtomicBool,
+    /// Of this node: how fast clients are made to authorize anew.
+    pub turns: Pacer,
 }
 
 /// Numbers of one worker that other threads read.
@@ -44,14 +55,16 @@ pub struct Gauges {
 }
 
 impl Hub {
-    pub fn new(workers: usize, mailbox_bytes: usize) -> Arc<Self> {
+    pub fn new(workers: usize, mailbox_bytes: usize, turns_per_second: u32) -> Arc<Self> {
         let mailboxes = (0..workers).map(|_| Mailbox::new(mailbox_bytes)).collect();
         Arc::new(Self {
             mailboxes,
             gauges: (0..workers).map(|_| Gauges::default()).collect(),
             started: AtomicUsize::new(0),
             topics: AtomicU64::new(0),
+            tenants: AtomicU32::new(0),
             draining: AtomicBool::new(false),
+            turns: Pacer::new(turns_per_second),
         })
     }
 
@@ -79,6 +92,10 @@ impl Hub {
         TopicId(self.topics.fetch_add(1, Ordering::Relaxed))
     }
 
+    pub fn new_tenant(&self) -> TenantId {
+        TenantId(self.tenants.fetch_add(1, Ordering::Relaxed))
+    }
+
     /// Whether every mailbox can take more. Asked before an event is accepted, so that none is
     /// delivered in part.
     pub fn has_room(&self) -> bool {
@@ -86,18 +103,29 @@ impl Hub {
     }
 
     /// To every worker for which `subscribers` is not zero.
-    fn post(&self, subscribers: &[u32], post: &Post) {
+    fn post(&self, subscribers: &[u32], post: impl Fn() -> Post) {
         for (mailbox, count) in self.mailboxes.iter().zip(subscribers) {
             if *count > 0 {
-                mailbox.put(post.clone());
+                mailbox.put(post());
             }
+        }
+    }
+
+    pub fn post_to_all(&self, post: impl Fn() -> Post) {
+        self.mailboxes.iter().for_each(|mailbox| mailbox.put(post()));
+    }
+
+    /// To the worker that has the socket, if its id is not made up.
+    pub fn post_to(&self, socket: SocketId, post: Post) {
+        if let Some(mailbox) = self.mailboxes.get(socket.worker()) {
+            mailbox.put(post);
         }
     }
 
     /// Closes every connection; new ones are to be refused from then on.
     pub fn shut_down(&self) {
         self.draining.store(true, Ordering::Relaxed);
-        self.mailboxes.iter().for_each(|mailbox| mailbox.put(Post::Shutdown));
+        self.post_to_all(|| Post::Shutdown);
     }
 
     pub fn is_draining(&self) -> bool {

@@ -57,6 +57,10 @@ impl Outbox {
         self.dialect
     }
 
+    pub fn budget(&self) -> usize {
+        self.budget
+    }
+
     pub fn queued_bytes(&self) -> usize {
         self.bytes.get()
     }

@@ -13,15 +13,18 @@ use std::{
 
 use bytes::Bytes;
 use slab::Slab;
+use tokio::sync::Notify;
 
 use super::{
     Gauges, Hub,
     directory::TopicId,
-    mailbox::{Audience, Post},
+    mailbox::{Audience, Content, Delivery, Post},
+    moves::{Grant, Moves},
     outbox::Outbox,
-    topics::{Slot, TopicTable},
+    terms::TenantId,
+    topics::{Slot, Subscription, TopicTable},
 };
-use crate::{ids::SocketId, protocol::code::Close};
+use crate::{crypto::keytable::Version, ids::SocketId, protocol::code::Close};
 
 /// A connection as the shard sees it, whatever carries its bytes.
 pub trait Socket {
@@ -30,6 +33,8 @@ pub trait Socket {
     fn flush(&self);
     /// Called about once a second: pings, deadlines.
     fn tick(&self, now: Instant);
+    /// The connection is no longer to be subscribed to the channel.
+    fn revoke(&self, channel: Arc<str>);
 
     /// Queues a frame. What one turn brings may be more than the budget although the peer reads:
     /// it is judged by what it leaves, so what is queued is written first.
@@ -41,24 +46,39 @@ pub trait Socket {
     }
 }
 
+/// What the other end is.
+#[derive(Clone, Copy)]
+pub struct Peer {
+    /// None if the connection was refused.
+    pub tenant: Option<TenantId>,
+    /// See `Audience::NotLegacyJava`.
+    pub legacy_java: bool,
+    /// Whether its client authorizes anew when a frame does not open (ENCRYPTION section 4).
+    pub reauthorizes: bool,
+}
+
 /// What the shard must know of each socket while it walks a topic.
-struct Entry {
-    socket: Rc<dyn Socket>,
+pub(super) struct Entry {
+    pub(super) socket: Rc<dyn Socket>,
     id: SocketId,
-    legacy_java: bool,
+    pub(super) peer: Peer,
+    pub(super) grants: HashMap<Arc<str>, Grant>,
 }
 
 #[derive(Default)]
-struct Table {
-    sockets: Slab<Entry>,
-    by_id: HashMap<SocketId, Slot>,
-    topics: TopicTable,
+pub(super) struct Table {
+    pub(super) sockets: Slab<Entry>,
+    pub(super) by_id: HashMap<SocketId, Slot>,
+    pub(super) topics: TopicTable,
 }
 
 pub struct Shard {
     worker: usize,
-    hub: Arc<Hub>,
-    table: RefCell<Table>,
+    pub(super) hub: Arc<Hub>,
+    pub(super) table: RefCell<Table>,
+    pub(super) moves: RefCell<Moves>,
+    /// Some subscription is to move.
+    pub(super) moving: Notify,
 }
 
 /// How much a turn has queued.
@@ -99,7 +119,13 @@ const WRITES_PER_SLICE: usize = 256;
 
 impl Shard {
     pub fn new(hub: Arc<Hub>) -> Rc<Self> {
-        Rc::new(Self { worker: hub.register_worker(), hub, table: RefCell::default() })
+        Rc::new(Self {
+            worker: hub.register_worker(),
+            hub,
+            table: RefCell::default(),
+            moves: RefCell::default(),
+            moving: Notify::new(),
+        })
     }
 
     pub fn worker(&self) -> usize {
@@ -110,9 +136,10 @@ impl Shard {
         self.hub.gauges(self.worker)
     }
 
-    pub fn add(&self, id: SocketId, legacy_java: bool, socket: Rc<dyn Socket>) -> Slot {
+    pub fn add(&self, id: SocketId, peer: Peer, socket: Rc<dyn Socket>) -> Slot {
         let mut table = self.table.borrow_mut();
-        let slot = table.sockets.insert(Entry { socket, id, legacy_java }) as Slot;
+        let entry = Entry { socket, id, peer, grants: HashMap::new() };
+        let slot = table.sockets.insert(entry) as Slot;
         table.by_id.insert(id, slot);
         self.gauges().sockets.fetch_add(1, Ordering::Relaxed);
         slot
@@ -128,11 +155,14 @@ impl Shard {
 
     #[must_use]
     pub fn subscribe(&self, topic: TopicId, slot: Slot, since: u64) -> bool {
-        self.table.borrow_mut().topics.subscribe(topic, slot, since)
+        let subscription = Subscription { slot, since, version: Version::BLIND };
+        self.table.borrow_mut().topics.subscribe(topic, subscription)
     }
 
-    pub fn unsubscribe(&self, topic: TopicId, slot: Slot) {
+    /// The version of the secret that the subscriber had, where the channel is sealed here.
+    pub fn unsubscribe(&self, topic: TopicId, slot: Slot) -> Option<Version> {
         self.table.borrow_mut().topics.unsubscribe(topic, slot);
+        self.leave(topic, slot)
     }
 
     /// Delivers what is posted, for as long as the worker runs.
@@ -148,7 +178,7 @@ impl Shard {
             posts = self.hub.mailbox(self.worker).take(posts).await;
             let mut turn = Turn::default();
             for post in posts.drain(..) {
-                self.queue(&post, &mut dirty, &mut turn);
+                self.queue(post, &mut dirty, &mut turn);
                 if turn.is_full() {
                     write_out(&mut dirty).await;
                     turn = Turn::default();
@@ -159,39 +189,60 @@ impl Shard {
         }
     }
 
-    fn queue(&self, post: &Post, dirty: &mut Vec<Rc<dyn Socket>>, turn: &mut Turn) {
-        let table = self.table.borrow();
+    fn queue(&self, post: Post, dirty: &mut Vec<Rc<dyn Socket>>, turn: &mut Turn) {
         match post {
-            Post::Deliver { topic, frame, sequence, except, audience } => {
-                let except = except.and_then(|id| table.by_id.get(&id).copied());
-                let subscribers = table.topics.subscribers(*topic);
-                turn.add(frame.bytes(), subscribers.len());
-                for subscription in subscribers {
-                    if subscription.since >= *sequence || Some(subscription.slot) == except {
-                        continue;
-                    }
-                    let entry = &table.sockets[subscription.slot as usize];
-                    if entry.legacy_java && *audience == Audience::NotLegacyJava {
-                        continue;
-                    }
-                    let dialect = entry.socket.outbox().dialect();
-                    entry.socket.send(frame.in_dialect(dialect).clone());
-                    entry.mark(dirty);
-                }
-            }
+            Post::Deliver(delivery) => self.deliver(&delivery, dirty, turn),
+            Post::Rekey(rekey) => self.rekey(&rekey, dirty),
+            Post::Ask(ask) => self.answer(ask),
+            Post::Retire { tenant, key, by } => self.retire(tenant, key, by),
             Post::Terminate { topic } => {
-                for subscription in table.topics.subscribers(*topic) {
-                    let entry = &table.sockets[subscription.slot as usize];
-                    entry.socket.outbox().close(Close::Terminated);
-                    entry.mark(dirty);
+                let table = self.table.borrow();
+                for subscription in table.topics.subscribers(topic) {
+                    table.sockets[subscription.slot as usize].close(Close::Terminated, dirty);
                 }
             }
             Post::Shutdown => {
-                for (_, entry) in &table.sockets {
-                    entry.socket.outbox().close(Close::ShuttingDown);
-                    entry.mark(dirty);
+                for (_, entry) in &self.table.borrow().sockets {
+                    entry.close(Close::ShuttingDown, dirty);
                 }
             }
+        }
+    }
+
+    fn deliver(&self, delivery: &Delivery, dirty: &mut Vec<Rc<dyn Socket>>, turn: &mut Turn) {
+        let Delivery { topic, content, sequence, except, audience } = delivery;
+        let mut held = Vec::new();
+        let table = self.table.borrow();
+        let except = except.and_then(|id| table.by_id.get(&id).copied());
+        let subscribers = table.topics.subscribers(*topic);
+        turn.add(content.bytes(), subscribers.len());
+        for subscription in subscribers {
+            if subscription.since >= *sequence || Some(subscription.slot) == except {
+                continue;
+            }
+            let frame = match content {
+                Content::Same(frame) => frame,
+                Content::Sealed(frames) => match frames.of(subscription.version) {
+                    Some(frame) => frame,
+                    None => {
+                        held.push(subscription.slot);
+                        continue;
+                    }
+                },
+            };
+            let entry = &table.sockets[subscription.slot as usize];
+            if entry.peer.legacy_java && *audience == Audience::NotLegacyJava {
+                continue;
+            }
+            let dialect = entry.socket.outbox().dialect();
+            entry.socket.send(frame.in_dialect(dialect).clone());
+            entry.mark(dirty);
+        }
+        drop(table);
+        if let Content::Sealed(frames) = content
+            && !held.is_empty()
+        {
+            self.hold(*topic, frames, &held, dirty);
         }
     }
 
@@ -203,7 +254,12 @@ impl Shard {
 }
 
 impl Entry {
-    fn mark(&self, dirty: &mut Vec<Rc<dyn Socket>>) {
+    pub(super) fn close(&self, reason: Close, dirty: &mut Vec<Rc<dyn Socket>>) {
+        self.socket.outbox().close(reason);
+        self.mark(dirty);
+    }
+
+    pub(super) fn mark(&self, dirty: &mut Vec<Rc<dyn Socket>>) {
         if self.socket.outbox().mark_dirty() {
             dirty.push(self.socket.clone());
         }

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, hash_map};
 
 use super::directory::TopicId;
+use crate::crypto::keytable::Version;
 
 /// Where a socket stands in its worker's list of sockets.
 pub type Slot = u32;
@@ -13,6 +14,8 @@ pub struct Subscription {
     /// The sequence number of the state that the subscriber was answered with: what is not newer
     /// is in that state already.
     pub since: u64,
+    /// Which secret the subscriber has; on channels that are not encrypted, of no meaning.
+    pub version: Version,
 }
 
 #[derive(Default)]
@@ -26,14 +29,20 @@ pub struct TopicTable {
 impl TopicTable {
     /// False, with nothing changed, if the slot is subscribed already.
     #[must_use]
-    pub fn subscribe(&mut self, topic: TopicId, slot: Slot, since: u64) -> bool {
-        let hash_map::Entry::Vacant(position) = self.positions.entry((slot, topic)) else {
+    pub fn subscribe(&mut self, topic: TopicId, subscription: Subscription) -> bool {
+        let hash_map::Entry::Vacant(position) = self.positions.entry((subscription.slot, topic))
+        else {
             return false;
         };
         let subscriptions = self.topics.entry(topic).or_default();
         position.insert(subscriptions.len() as u32);
-        subscriptions.push(Subscription { slot, since });
+        subscriptions.push(subscription);
         true
+    }
+
+    pub fn get_mut(&mut self, topic: TopicId, slot: Slot) -> Option<&mut Subscription> {
+        let position = *self.positions.get(&(slot, topic))?;
+        self.topics.get_mut(&topic)?.get_mut(position as usize)
     }
 
     /// False if the slot was not subscribed.
@@ -94,7 +103,11 @@ mod tests {
                 match step {
                     Step::Subscribe(topic, slot) => {
                         let new = !model.contains_key(&(topic, slot));
-                        prop_assert_eq!(table.subscribe(TopicId(topic), slot, time as u64), new);
+                        let version = Version { key: topic as u32, epoch: slot };
+                        let subscription = Subscription { slot, since: time as u64, version };
+                        prop_assert_eq!(table.subscribe(TopicId(topic), subscription), new);
+                        let found = table.get_mut(TopicId(topic), slot).map(|s| (s.slot, s.version));
+                        prop_assert_eq!(found, Some((slot, version)));
                         model.entry((topic, slot)).or_insert(time as u64);
                     }
                     Step::Unsubscribe(topic, slot) => {

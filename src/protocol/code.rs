@@ -26,6 +26,9 @@ pub enum Close {
     Terminated,
     TooSlow,
     ShuttingDown,
+    /// The secret of a channel that the client has is served no longer, and it has not fetched
+    /// the next one.
+    SecretRetired,
     PongNotReceived,
     ProtocolViolation(&'static str),
     BinaryFrame,
@@ -49,7 +52,7 @@ impl Close {
             Self::MissingProtocol => 4008,
             Self::OriginRefused | Self::NotAuthorizedInTime | Self::Terminated => 4009,
             Self::TooSlow => 4100,
-            Self::ShuttingDown => 4200,
+            Self::ShuttingDown | Self::SecretRetired => 4200,
             Self::PongNotReceived => 4201,
             Self::ProtocolViolation(_) => 1002,
             Self::BinaryFrame => 1003,
@@ -77,6 +80,9 @@ impl Close {
             Self::Terminated => "You got disconnected by the app.".into(),
             Self::TooSlow => "Too many messages are waiting for this connection to read them".into(),
             Self::ShuttingDown => "Server is shutting down, please reconnect".into(),
+            Self::SecretRetired => {
+                "The secret of an encrypted channel has been replaced, please reconnect".into()
+            }
             Self::PongNotReceived => "Pong reply not received in time".into(),
             Self::ProtocolViolation(what) => format!("WebSocket protocol error: {what}"),
             Self::BinaryFrame => "Binary frames are not supported".into(),

@@ -4,6 +4,7 @@ pub mod client;
 pub mod code;
 pub mod dialect;
 pub mod json;
+pub mod sealed;
 pub mod server;
 pub mod version;
 pub mod websocket;

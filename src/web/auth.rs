@@ -1,6 +1,6 @@
 //! The authorization endpoints that clients call (PROTOCOL 10), served by this server itself.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, rc::Rc, sync::Arc};
 
 use actix_web::{
     HttpRequest, HttpResponse,
@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     app::{App, signed_for_channel, signed_for_user},
-    auth::{Credentials, Denied, Identity},
+    auth::{Credentials, Denied, Grant, Identity},
     channel::{Access, Channel},
     engine::Tenant,
     ids::SocketId,
@@ -67,14 +67,26 @@ async fn preflight(request: HttpRequest) -> HttpResponse {
 
 async fn channel(request: HttpRequest, payload: web::Payload) -> HttpResponse {
     match Asked::read(&request, payload).await {
-        Ok(asked) => asked.answer(&request, authorize_channel(&asked).await),
+        Ok(asked) => {
+            let answer = match asked.check_origin(&request) {
+                Ok(()) => authorize_channel(&asked).await,
+                Err(error) => Err(error),
+            };
+            asked.answer(&request, answer)
+        }
         Err(error) => not_asked(&request, error),
     }
 }
 
 async fn user(request: HttpRequest, payload: web::Payload) -> HttpResponse {
     match Asked::read(&request, payload).await {
-        Ok(asked) => asked.answer(&request, authorize_user(&asked).await),
+        Ok(asked) => {
+            let answer = match asked.check_origin(&request) {
+                Ok(()) => authorize_user(&asked).await,
+                Err(error) => Err(error),
+            };
+            asked.answer(&request, answer)
+        }
         Err(error) => not_asked(&request, error),
     }
 }
@@ -97,6 +109,7 @@ const BODY_BYTES: usize = 16 * 1024;
 
 /// What a client asks, from a form or from JSON, and of which application.
 struct Asked {
+    worker: Rc<Worker>,
     tenant: Arc<Tenant>,
     fields: HashMap<String, String>,
     credentials: Credentials,
@@ -128,7 +141,7 @@ impl Asked {
             claimed_user_id: claimed("user_id"),
             claimed_user_info: claimed("user_info"),
         };
-        Ok(Self { tenant, fields, credentials })
+        Ok(Self { worker, tenant, fields, credentials })
     }
 
     fn field(&self, name: &str) -> Result<&str, ApiError> {
@@ -147,13 +160,16 @@ impl Asked {
         })
     }
 
+    fn check_origin(&self, request: &HttpRequest) -> Result<(), ApiError> {
+        cors::check(request, &self.tenant.app.origins)
+    }
+
     /// Secrets stand in it, so it must not be kept anywhere on its way.
     fn answer(
         &self,
         request: &HttpRequest,
         answer: Result<impl Serialize, ApiError>,
     ) -> HttpResponse {
-        let answer = cors::check(request, &self.tenant.app.origins).and(answer);
         let status = answer.as_ref().map_or_else(ApiError::status_code, |_| StatusCode::OK);
         let mut response = HttpResponse::build(status);
         response.insert_header((header::CACHE_CONTROL, "no-store"));
@@ -248,24 +264,36 @@ async fn authorize_channel(asked: &Asked) -> Result<ChannelGrant, ApiError> {
         let message = format!("{channel} is joined without authorization");
         return Err(ApiError::bad_request("no_authorization_needed", message));
     }
-    let identity = app.authorizer.channel(&asked.credentials, socket_id, &channel).await?;
-    let channel_data = identity.map(|identity| channel_data(app, &identity)).transpose()?;
-    let shared_secret = match channel.access() {
-        Access::Encrypted => Some(shared_secret(app, &channel)?),
-        _ => None,
-    };
+    if channel.access() == Access::Encrypted && app.ring(&channel).is_none() {
+        return Err(ApiError::forbidden(
+            "blind_channel",
+            format!(
+                "{channel} is relayed blindly and this server has no key for it: its shared_secret comes from the auth endpoint of your own backend"
+            ),
+        ));
+    }
+    let grant = app.authorizer.channel(&asked.credentials, socket_id, &channel).await?;
+    refuse_revoked(app, &channel, &grant)?;
+    let channel_data = grant.member.map(|member| channel_data(app, &member)).transpose()?;
+    let user = grant.user_id.map(Arc::from);
+    let secret = asked.worker.engine.grant(&asked.tenant, socket_id, &channel, user).await?;
     let signed = signed_for_channel(socket_id, &channel, channel_data.as_deref());
+    let shared_secret = secret.map(|secret| secret.to_base64().to_string());
     Ok(ChannelGrant { auth: app.auth(&signed), channel_data, shared_secret })
 }
 
-fn shared_secret(app: &App, channel: &Channel) -> Result<String, ApiError> {
-    let secret = app.shared_secret(channel).ok_or_else(|| {
-        ApiError::forbidden(
-            "blind_channel",
-            format!("{channel} is relayed blindly and this server has no key for it: its shared_secret comes from the auth endpoint of your own backend"),
-        )
-    })?;
-    Ok(secret.to_base64().to_string())
+/// Who was taken off the channel needs a word of the application that is newer than that.
+fn refuse_revoked(app: &App, channel: &Channel, grant: &Grant) -> Result<(), ApiError> {
+    let (Some(ring), Some(user)) = (app.ring(channel), &grant.user_id) else { return Ok(()) };
+    match ring.table().is_revoked(channel.name(), user) {
+        Some(at) if grant.as_of <= at => Err(ApiError::forbidden(
+            "revoked",
+            format!(
+                "{user} has been taken off {channel}: a token that was issued after that (claim \"iat\") lets them in again"
+            ),
+        )),
+        _ => Ok(()),
+    }
 }
 
 fn channel_data(app: &App, identity: &Identity) -> Result<String, ApiError> {
@@ -287,6 +315,7 @@ async fn authorize_user(asked: &Asked) -> Result<UserGrant, ApiError> {
     let app = &asked.tenant.app;
     let socket_id = asked.socket_id()?;
     let identity = app.authorizer.user(&asked.credentials).await?;
+    asked.worker.engine.check_connection(&asked.tenant, socket_id).await?;
     crate::engine::users::check_user_id(&identity.user_id, app.limits.user_id_chars).map_err(
         |e| ApiError::bad_request("invalid_user_id", format!("The user id cannot be used: {e}")),
     )?;

@@ -4,7 +4,12 @@ use std::{fmt, time::Duration};
 
 use actix_web::{HttpRequest, HttpResponse, ResponseError, http::StatusCode, http::header};
 
-use crate::{channel::InvalidChannel, crypto::sealer::SealError, engine::publish::PublishError};
+use crate::{
+    channel::InvalidChannel,
+    crypto::sealer::SealError,
+    engine::{grants::GrantError, publish::PublishError},
+    hub::mailbox::AskError,
+};
 
 #[derive(Debug)]
 pub struct ApiError {
@@ -114,12 +119,30 @@ impl From<PublishError> for ApiError {
                     (StatusCode::UNPROCESSABLE_ENTITY, "envelope_does_not_open")
                 }
                 SealError::NoRandomness => (StatusCode::SERVICE_UNAVAILABLE, "no_randomness"),
+                SealError::KeyRetired => (StatusCode::SERVICE_UNAVAILABLE, "key_retired"),
             },
             PublishError::EnvelopeForSeveral => {
                 (StatusCode::BAD_REQUEST, "envelope_for_several_channels")
             }
             PublishError::Mixed => (StatusCode::BAD_REQUEST, "mixed_channels"),
             PublishError::Overloaded => (StatusCode::SERVICE_UNAVAILABLE, "overloaded"),
+        };
+        Self::new(status, code, message)
+    }
+}
+
+impl From<GrantError> for ApiError {
+    fn from(error: GrantError) -> Self {
+        let message = error.to_string();
+        let (status, code) = match error {
+            GrantError::Connection(AskError::UnknownSocket) => {
+                (StatusCode::FORBIDDEN, "unknown_socket")
+            }
+            GrantError::Connection(AskError::TooMany) => {
+                (StatusCode::FORBIDDEN, "too_many_authorizations")
+            }
+            GrantError::Replaced => (StatusCode::SERVICE_UNAVAILABLE, "secret_replaced"),
+            GrantError::Busy => (StatusCode::SERVICE_UNAVAILABLE, "overloaded"),
         };
         Self::new(status, code, message)
     }

@@ -23,7 +23,7 @@ use crate::{
     engine::Tenant,
     hub::{
         outbox::{CLOSE_DEADLINE, Outbox},
-        shard::{Shard, Socket},
+        shard::{Peer, Shard, Socket},
         topics::Slot,
     },
     ids::SocketId,
@@ -45,6 +45,7 @@ pub struct Opening {
     pub id: SocketId,
     pub dialect: Dialect,
     pub legacy_java: bool,
+    pub reauthorizes: bool,
     pub admission: Result<Arc<Tenant>, Close>,
 }
 
@@ -65,6 +66,8 @@ struct Link<T> {
     ping_sent: Cell<Option<Instant>>,
     close_since: Cell<Option<Instant>>,
     authorize_until: Cell<Option<Instant>>,
+    /// Channels that the session is to leave.
+    revoked: RefCell<Vec<Arc<str>>>,
 }
 
 impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
@@ -154,6 +157,11 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Socket for Link<T> {
             None => {}
         }
     }
+
+    fn revoke(&self, channel: Arc<str>) {
+        self.revoked.borrow_mut().push(channel);
+        self.wake();
+    }
 }
 
 /// Reads between two turns of the other connections.
@@ -200,10 +208,16 @@ impl<T: AsyncRead + AsyncWrite + Unpin + 'static> Connection<T> {
             ping_sent: Cell::new(None),
             close_since: Cell::new(None),
             authorize_until: Cell::new(None),
+            revoked: RefCell::default(),
             settings,
         });
         let id = opening.id;
-        let slot = worker.shard.add(id, opening.legacy_java, link.clone());
+        let peer = Peer {
+            tenant: opening.admission.as_ref().ok().map(|tenant| tenant.terms.tenant),
+            legacy_java: opening.legacy_java,
+            reauthorizes: opening.reauthorizes,
+        };
+        let slot = worker.shard.add(id, peer, link.clone());
         let decoder = Decoder::new(worker.settings.message_bytes);
         let mut connection = Self {
             link,
@@ -344,6 +358,10 @@ impl<T: AsyncRead + AsyncWrite + Unpin + 'static> Future for Connection<T> {
             self.link.waker.borrow().as_ref().is_some_and(|waker| waker.will_wake(cx.waker()));
         if !same {
             *self.link.waker.borrow_mut() = Some(cx.waker().clone());
+        }
+        let revoked = std::mem::take(&mut *self.link.revoked.borrow_mut());
+        if let Some(session) = &mut self.session {
+            revoked.iter().for_each(|channel| session.revoke(channel));
         }
         let gone = matches!(self.read(cx), Poll::Ready(true));
         if self.link.outbox.is_closing() {

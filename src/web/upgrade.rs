@@ -50,6 +50,7 @@ where
         id,
         dialect,
         legacy_java: asked.is_legacy_java(),
+        reauthorizes: asked.reauthorizes(),
         admission,
     };
     drop(request);
@@ -85,6 +86,12 @@ impl Asked {
     fn dialect(&self, tenant: Option<&Arc<Tenant>>) -> Dialect {
         let app = tenant.map_or(Dialect::default(), |tenant| tenant.app.dialect);
         Dialect::choose(self.query.first("dialect"), self.query.first("client"), app)
+    }
+
+    /// The .NET client gives up on a frame that does not open; all others ask for a new secret
+    /// (ENCRYPTION section 4).
+    fn reauthorizes(&self) -> bool {
+        self.query.first("client") != Some("pusher-dotnet-client")
     }
 
     /// See `Audience::NotLegacyJava`.

@@ -37,13 +37,14 @@ impl Worker {
         let worker = Rc::new(Self {
             engine,
             settings,
+            socket_ids: RefCell::new(SocketIds::of_worker(shard.worker())),
             shard,
             scratch: RefCell::new(scratch),
-            socket_ids: RefCell::default(),
         });
         // Unconstrained: the runtime's budget of operations a task may do before it yields would
-        // make writes report that the socket is full when it is not. Both yield by themselves.
+        // make writes report that the socket is full when it is not. All yield by themselves.
         actix_rt::spawn(tokio::task::unconstrained(worker.shard.clone().run()));
+        actix_rt::spawn(tokio::task::unconstrained(worker.shard.clone().run_turns()));
         actix_rt::spawn(tokio::task::unconstrained(worker.clone().tick()));
         worker
     }

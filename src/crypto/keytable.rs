@@ -1,0 +1,394 @@
+//! The master keys of one application and their states, as a value: a change makes a new table,
+//! which can be written down before it is put to use (ENCRYPTION sections 3 to 5).
+
+use std::{collections::HashMap, sync::Arc, time::SystemTime};
+
+use super::key::{Fingerprint, MasterKey};
+
+/// Seconds since 1970: what is written down must mean something after a restart.
+pub type UnixSeconds = u64;
+
+pub fn unix_now() -> UnixSeconds {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    since.map_or(0, |time| time.as_secs())
+}
+
+/// What a frame of an encrypted channel is sealed with: a key of the table, and how often
+/// members of the channel have been revoked.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
+pub struct Version {
+    pub key: u32,
+    pub epoch: u32,
+}
+
+impl Version {
+    /// Of channels that this server only relays: it does not know what they are sealed with.
+    pub const BLIND: Self = Self { key: 0, epoch: 0 };
+
+    /// Of no secret: its subscriber is not served at the moment.
+    pub const HELD: Self = Self { key: u32::MAX, epoch: u32::MAX };
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum KeyState {
+    /// Announced: envelopes of publishers that have it already are taken, nothing is sealed.
+    Pending,
+    /// Seals whatever is new.
+    Active,
+    /// Seals for subscribers that have not moved to the active key yet.
+    Grace,
+    /// Forgotten but for its fingerprint, so that it never comes back.
+    Retired,
+}
+
+#[derive(Clone)]
+pub struct Key {
+    /// Its number in the table, never used again.
+    pub number: u32,
+    pub id: Fingerprint,
+    pub state: KeyState,
+    /// None once it is retired.
+    pub master: Option<Arc<MasterKey>>,
+    /// When it became what it is.
+    pub since: UnixSeconds,
+    /// When it is to become active, or retired.
+    pub until: Option<UnixSeconds>,
+    /// Seconds that the key before it is served on, once it is active.
+    pub grace: u64,
+}
+
+/// A member that was taken off a channel.
+#[derive(Clone, PartialEq, Eq, Debug, serde::Serialize, serde::Deserialize)]
+pub struct Revocation {
+    pub channel: Arc<str>,
+    pub user: Arc<str>,
+    pub at: UnixSeconds,
+}
+
+#[derive(Clone)]
+pub struct KeyTable {
+    /// In the order of their numbers; exactly one is active, at most one pending.
+    keys: Vec<Key>,
+    /// Of channels with revocations; all others are in epoch 0.
+    epochs: HashMap<Arc<str>, u32>,
+    revocations: Vec<Revocation>,
+    /// Of the key that the configuration named last: another one there means a rotation.
+    pub configured: Fingerprint,
+}
+
+/// Retired keys that are remembered by their fingerprint.
+const REMEMBERED: usize = 100;
+/// Longer than tokens live that were made before a revocation.
+const REVOCATION_SECONDS: u64 = 30 * 24 * 60 * 60;
+
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum KeyError {
+    #[error("the key {0} is the active one already: rotating means another key")]
+    Same(Fingerprint),
+    #[error(
+        "the key {0} has been in use before ({1:?}): a key never comes back, make a new one (`sealcast keys generate`)"
+    )]
+    Known(Fingerprint, KeyState),
+    #[error(
+        "the key {0} is pending: wait until it is active, or take it back (`sealcast keys revoke {0} --now`)"
+    )]
+    Pending(Fingerprint),
+    #[error("there is no key {0} here (`sealcast keys list` shows them)")]
+    Unknown(String),
+    #[error("the key {0} is retired already")]
+    Retired(Fingerprint),
+}
+
+impl KeyTable {
+    pub fn new(master: impl Into<Arc<MasterKey>>, now: UnixSeconds) -> Self {
+        let master = master.into();
+        let id = master.fingerprint();
+        let mut table = Self {
+            keys: Vec::new(),
+            epochs: HashMap::new(),
+            revocations: Vec::new(),
+            configured: id,
+        };
+        table.push(master, KeyState::Active, now, None, 0);
+        table
+    }
+
+    /// What was written down. `None` if no key in it is active, or a number stands twice.
+    pub fn restored(
+        keys: Vec<Key>,
+        epochs: HashMap<Arc<str>, u32>,
+        revocations: Vec<Revocation>,
+        configured: Fingerprint,
+    ) -> Option<Self> {
+        let count = |state| keys.iter().filter(|key| key.state == state).count();
+        let ordered = keys.windows(2).all(|pair| pair[0].number < pair[1].number);
+        let whole = keys.iter().all(|key| key.master.is_some() != (key.state == KeyState::Retired));
+        let good = count(KeyState::Active) == 1 && count(KeyState::Pending) <= 1;
+        (ordered && whole && good).then_some(Self { keys, epochs, revocations, configured })
+    }
+
+    fn push(
+        &mut self,
+        master: Arc<MasterKey>,
+        state: KeyState,
+        since: UnixSeconds,
+        until: Option<UnixSeconds>,
+        grace: u64,
+    ) {
+        let number = self.keys.last().map_or(1, |key| key.number + 1);
+        let id = master.fingerprint();
+        self.keys.push(Key { number, id, state, master: Some(master), since, until, grace });
+    }
+
+    pub fn keys(&self) -> &[Key] {
+        &self.keys
+    }
+
+    pub fn epochs(&self) -> &HashMap<Arc<str>, u32> {
+        &self.epochs
+    }
+
+    pub fn revocations(&self) -> &[Revocation] {
+        &self.revocations
+    }
+
+    pub fn active(&self) -> &Key {
+        let active = self.keys.iter().find(|key| key.state == KeyState::Active);
+        active.expect("a table has an active key at any time")
+    }
+
+    /// What new frames of the channel are sealed with.
+    pub fn target(&self, channel: &str) -> Version {
+        Version { key: self.active().number, epoch: self.epoch(channel) }
+    }
+
+    pub fn epoch(&self, channel: &str) -> u32 {
+        self.epochs.get(channel).copied().unwrap_or(0)
+    }
+
+    pub fn by_number(&self, number: u32) -> Option<&Key> {
+        self.keys.iter().find(|key| key.number == number)
+    }
+
+    pub fn by_id(&self, id: &str) -> Option<&Key> {
+        self.keys.iter().find(|key| key.id.as_str() == id)
+    }
+
+    /// Keys that open what is published: the active first, then the newest.
+    pub fn opening(&self) -> impl Iterator<Item = &Key> {
+        let others = self
+            .keys
+            .iter()
+            .rev()
+            .filter(|k| matches!(k.state, KeyState::Grace | KeyState::Pending));
+        std::iter::once(self.active()).chain(others)
+    }
+
+    pub fn is_revoked(&self, channel: &str, user: &str) -> Option<UnixSeconds> {
+        let of = |r: &&Revocation| &*r.channel == channel && &*r.user == user;
+        self.revocations.iter().rev().find(of).map(|revocation| revocation.at)
+    }
+
+    fn refuse_known(&self, id: &Fingerprint) -> Result<(), KeyError> {
+        if let Some(pending) = self.keys.iter().find(|key| key.state == KeyState::Pending) {
+            return Err(KeyError::Pending(pending.id.clone()));
+        }
+        match self.by_id(id.as_str()) {
+            Some(key) if key.state == KeyState::Active => Err(KeyError::Same(id.clone())),
+            Some(key) => Err(KeyError::Known(id.clone(), key.state)),
+            None => Ok(()),
+        }
+    }
+
+    /// With `master` announced, to become active at `at`; the key before it is served for `grace`
+    /// seconds on.
+    pub fn announced(
+        &self,
+        master: impl Into<Arc<MasterKey>>,
+        now: UnixSeconds,
+        at: UnixSeconds,
+        grace: u64,
+    ) -> Result<Self, KeyError> {
+        let master = master.into();
+        self.refuse_known(&master.fingerprint())?;
+        let mut next = self.clone();
+        next.push(master, KeyState::Pending, now, Some(at), grace);
+        Ok(next)
+    }
+
+    /// With the pending key active, and the active one in grace.
+    pub fn activated(&self, now: UnixSeconds) -> Option<Self> {
+        let mut next = self.clone();
+        let pending = next.keys.iter().find(|key| key.state == KeyState::Pending)?;
+        let grace_until = now.saturating_add(pending.grace);
+        for key in &mut next.keys {
+            let (state, until) = match key.state {
+                KeyState::Active => (KeyState::Grace, Some(grace_until)),
+                KeyState::Pending => (KeyState::Active, None),
+                KeyState::Grace | KeyState::Retired => continue,
+            };
+            (key.state, key.since, key.until) = (state, now, until);
+        }
+        Some(next)
+    }
+
+    /// Without the key, which must not be the active one.
+    pub fn retired(&self, id: &str, now: UnixSeconds) -> Result<Self, KeyError> {
+        let mut next = self.clone();
+        let key = next.keys.iter_mut().find(|key| key.id.as_str() == id);
+        let key = key.ok_or_else(|| KeyError::Unknown(id.to_owned()))?;
+        match key.state {
+            KeyState::Active => return Err(KeyError::Same(key.id.clone())),
+            KeyState::Retired => return Err(KeyError::Retired(key.id.clone())),
+            KeyState::Pending | KeyState::Grace => {}
+        }
+        (key.state, key.since, key.until, key.master) = (KeyState::Retired, now, None, None);
+        let retired = next.keys.iter().filter(|key| key.state == KeyState::Retired).count();
+        let mut surplus = retired.saturating_sub(REMEMBERED);
+        next.keys.retain(|key| {
+            let forgotten = key.state == KeyState::Retired && surplus > 0;
+            surplus -= usize::from(forgotten);
+            !forgotten
+        });
+        Ok(next)
+    }
+
+    /// As the configuration wants it, whose key is `configured`: it means a rotation if it named
+    /// another one last time. `None` if nothing is to change.
+    pub fn reconciled(
+        &self,
+        configured: &Arc<MasterKey>,
+        now: UnixSeconds,
+        grace: u64,
+    ) -> Result<Option<Self>, KeyError> {
+        let id = configured.fingerprint();
+        if self.configured == id {
+            return Ok(None);
+        }
+        let mut next = if self.active().id == id {
+            self.clone()
+        } else {
+            let announced = self.announced(configured.clone(), now, now, grace)?;
+            announced.activated(now).unwrap_or(announced)
+        };
+        next.configured = id;
+        Ok(Some(next))
+    }
+
+    /// With `user` off the channel, and the channel in its next epoch.
+    pub fn revoked(&self, channel: &str, user: &str, now: UnixSeconds) -> Self {
+        let mut next = self.clone();
+        *next.epochs.entry(channel.into()).or_default() += 1;
+        let stays = |r: &Revocation| {
+            r.at + REVOCATION_SECONDS > now && (&*r.channel, &*r.user) != (channel, user)
+        };
+        next.revocations.retain(stays);
+        next.revocations.push(Revocation { channel: channel.into(), user: user.into(), at: now });
+        next
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn key(first: u8) -> MasterKey {
+        MasterKey::from_bytes(std::array::from_fn(|i| first ^ (i as u8).wrapping_mul(37)))
+    }
+
+    fn states(table: &KeyTable) -> Vec<KeyState> {
+        table.keys().iter().map(|key| key.state).collect()
+    }
+
+    fn rotated(table: &KeyTable, with: u8, now: u64) -> KeyTable {
+        table.announced(key(with), now, now, 60).unwrap().activated(now).unwrap()
+    }
+
+    #[test]
+    fn a_key_goes_through_its_states() {
+        use KeyState::*;
+        let first = KeyTable::new(key(1), 10);
+        let announced = first.announced(key(2), 20, 30, 60).unwrap();
+        assert_eq!(states(&announced), [Active, Pending]);
+        assert_eq!(announced.target("c"), Version { key: 1, epoch: 0 });
+        let second = announced.activated(30).unwrap();
+        assert_eq!(states(&second), [Grace, Active]);
+        assert_eq!((second.keys()[0].until, second.keys()[1].since), (Some(90), 30));
+        assert_eq!(second.target("c"), Version { key: 2, epoch: 0 });
+        let third = second.retired(key(1).fingerprint().as_str(), 90).unwrap();
+        assert_eq!(states(&third), [Retired, Active]);
+        assert!(third.keys()[0].master.is_none());
+        assert!(third.activated(91).is_none());
+    }
+
+    #[test]
+    fn no_key_comes_back() {
+        let table = rotated(&KeyTable::new(key(1), 10), 2, 20);
+        let refused = |table: &KeyTable, with| table.announced(key(with), 30, 30, 9).err();
+        assert_eq!(refused(&table, 2), Some(KeyError::Same(key(2).fingerprint())));
+        let known = |state| Some(KeyError::Known(key(1).fingerprint(), state));
+        assert_eq!(refused(&table, 1), known(KeyState::Grace));
+        let id = key(1).fingerprint();
+        let table = table.retired(id.as_str(), 40).unwrap();
+        assert_eq!(refused(&table, 1), known(KeyState::Retired));
+        assert_eq!(table.retired(id.as_str(), 50).err(), Some(KeyError::Retired(id)));
+        let active = key(2).fingerprint();
+        assert_eq!(table.retired(active.as_str(), 50).err(), Some(KeyError::Same(active)));
+        assert!(matches!(table.retired("x", 50), Err(KeyError::Unknown(_))));
+        let pending = table.announced(key(3), 60, 99, 9).unwrap();
+        assert_eq!(refused(&pending, 4), Some(KeyError::Pending(key(3).fingerprint())));
+    }
+
+    #[test]
+    fn a_revocation_is_a_new_epoch_of_one_channel() {
+        let table = KeyTable::new(key(1), 10).revoked("a", "u", 20).revoked("a", "v", 21);
+        assert_eq!(table.target("a"), Version { key: 1, epoch: 2 });
+        assert_eq!(table.target("b"), Version { key: 1, epoch: 0 });
+        assert_eq!(table.is_revoked("a", "u"), Some(20));
+        assert_eq!((table.is_revoked("a", "w"), table.is_revoked("b", "u")), (None, None));
+        let later = table.revoked("b", "w", 22 + REVOCATION_SECONDS);
+        assert_eq!((later.is_revoked("a", "u"), later.revocations().len()), (None, 1));
+        assert_eq!(later.epoch("a"), 2);
+    }
+
+    #[test]
+    fn another_key_in_the_configuration_is_a_rotation() {
+        let table = KeyTable::new(key(1), 10);
+        let with = |table: &KeyTable, k| table.reconciled(&Arc::new(key(k)), 20, 90);
+        assert!(with(&table, 1).unwrap().is_none());
+        let next = with(&table, 2).unwrap().unwrap();
+        assert_eq!(states(&next), [KeyState::Grace, KeyState::Active]);
+        assert!(with(&next, 2).unwrap().is_none());
+        assert!(matches!(with(&next, 1), Err(KeyError::Known(_, KeyState::Grace))));
+        // Rotated by command, and the configuration follows later.
+        let ahead = rotated(&table, 3, 20);
+        let followed = with(&ahead, 3).unwrap().unwrap();
+        assert_eq!(states(&followed), states(&ahead));
+        assert!(with(&followed, 3).unwrap().is_none());
+    }
+
+    proptest! {
+        #[test]
+        fn one_key_is_active_whatever_happens(steps in prop::collection::vec((0u8..4, 0u8..12), 0..60)) {
+            let mut table = KeyTable::new(key(0), 0);
+            for (now, (step, which)) in steps.into_iter().enumerate() {
+                let now = now as u64;
+                let next = match step {
+                    0 => table.announced(key(which), now, now, 5).ok(),
+                    1 => table.activated(now),
+                    2 => table.retired(key(which).fingerprint().as_str(), now).ok(),
+                    _ => Some(table.revoked("c", "u", now)),
+                };
+                table = next.unwrap_or(table);
+                let again = KeyTable::restored(table.keys.clone(), table.epochs.clone(), table.revocations.clone(), table.configured.clone());
+                prop_assert!(again.is_some());
+                let mut ids: Vec<_> = table.keys().iter().map(|key| key.id.as_str()).collect();
+                ids.sort_unstable();
+                ids.dedup();
+                prop_assert_eq!(ids.len(), table.keys().len());
+            }
+        }
+    }
+}

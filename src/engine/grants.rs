@@ -1,0 +1,76 @@
+//! What the auth endpoint may give a connection: it asks the worker that has the connection, which
+//! knows whether it lives, and with which secret the channel is sealed for it (ENCRYPTION section 5).
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::sync::oneshot;
+
+use super::{Engine, Tenant};
+use crate::{
+    channel::Channel,
+    crypto::{keytable::Version, secret::SharedSecret},
+    hub::mailbox::{Ask, AskError, AskedChannel, Post},
+    ids::SocketId,
+};
+
+#[derive(Debug, thiserror::Error)]
+pub enum GrantError {
+    #[error(transparent)]
+    Connection(#[from] AskError),
+    #[error("the secret of the channel has just been replaced; ask again")]
+    Replaced,
+    #[error("the server has too much to do to answer; ask again")]
+    Busy,
+}
+
+/// For the worker's answer, which takes one turn of its mailbox.
+const DEADLINE: Duration = Duration::from_secs(5);
+
+impl Engine {
+    /// Whether the connection is there; and the shared secret, where the channel is sealed here.
+    pub async fn grant(
+        &self,
+        tenant: &Tenant,
+        socket: SocketId,
+        channel: &Channel,
+        user: Option<Arc<str>>,
+    ) -> Result<Option<SharedSecret>, GrantError> {
+        let Some(ring) = tenant.app.ring(channel) else {
+            return self.check_connection(tenant, socket).await.map(|()| None);
+        };
+        let about = AskedChannel {
+            name: channel.name().clone(),
+            topic: tenant.directory.find(channel.name()).map(|record| record.topic()),
+            target: ring.target(channel),
+            user,
+        };
+        let version = self.ask(tenant, socket, Some(about)).await?;
+        ring.secret(channel, version)
+            .filter(|_| ring.serves(channel, version))
+            .map(Some)
+            .ok_or(GrantError::Replaced)
+    }
+
+    pub async fn check_connection(
+        &self,
+        tenant: &Tenant,
+        socket: SocketId,
+    ) -> Result<(), GrantError> {
+        self.ask(tenant, socket, None).await.map(|_| ())
+    }
+
+    async fn ask(
+        &self,
+        tenant: &Tenant,
+        socket: SocketId,
+        about: Option<AskedChannel>,
+    ) -> Result<Version, GrantError> {
+        let (answer, answered) = oneshot::channel();
+        let ask = Ask { tenant: tenant.terms.tenant, socket, about, answer };
+        self.hub.post_to(socket, Post::Ask(ask));
+        let answer =
+            tokio::time::timeout(DEADLINE, answered).await.map_err(|_| GrantError::Busy)?;
+        // Nobody answers for a worker that is not there: the id is made up.
+        Ok(answer.unwrap_or(Err(AskError::UnknownSocket))?)
+    }
+}

@@ -1,0 +1,337 @@
+//! Changing master keys while everything runs (ENCRYPTION sections 3 to 5).
+
+use std::{collections::HashMap, io, sync::Arc, time::Instant};
+
+use super::{Engine, Tenant, sealed_channels::renew_last_event};
+use crate::{
+    channel::{Access, Channel},
+    crypto::{
+        key::{Fingerprint, MasterKey},
+        keyring::KeyRing,
+        keytable::{KeyError, KeyState, KeyTable, UnixSeconds, Version, unix_now},
+        secret::Derivation,
+    },
+    hub::{
+        directory::LockedRecord,
+        mailbox::{Cut, Post, Rekey},
+    },
+};
+
+#[derive(Debug, thiserror::Error)]
+pub enum RotationError {
+    #[error("the application relays encrypted channels blindly: this server holds no key of it")]
+    NoKeys,
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    #[error(
+        "{behind} subscriptions have not moved from the previous key yet: wait until they have (`sealcast keys list`), or until its grace time ends"
+    )]
+    InProgress { behind: u32 },
+    #[error("the change could not be written to the state directory, so nothing was changed: {0}")]
+    NotWritten(#[from] io::Error),
+    #[error("the operating system gave no random bytes; try again")]
+    NoRandomness,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum RevokeError {
+    #[error(
+        "{0} is not an encrypted channel: only what is sealed can be taken back by a new secret"
+    )]
+    NotEncrypted(Channel),
+    #[error("{0} is relayed blindly: its secrets are the application's own")]
+    Blind(Channel),
+    #[error(
+        "taking a member off a channel needs derivation = \"hkdf\": other derivations know one secret for a channel, whoever has left"
+    )]
+    Derivation,
+    #[error(transparent)]
+    Rotation(#[from] RotationError),
+}
+
+/// How long a key has, after its grace time, until all who are served with it have been told to
+/// reconnect: so that not all come back at once.
+const RETIRING: std::time::Duration = std::time::Duration::from_secs(60);
+
+/// What a rotation is asked to be.
+#[derive(Default)]
+pub struct Rotate {
+    /// Without one, a new key is made.
+    pub key: Option<MasterKey>,
+    /// Seconds. Announced: the application's own backend changes its key at that time, too.
+    pub activate_in: u64,
+    /// Seconds, if not as configured.
+    pub grace: Option<u64>,
+}
+
+impl Engine {
+    /// Written down first; then new events are sealed with the key, and subscribers begin to move.
+    pub fn rotate(&self, tenant: &Tenant, asked: Rotate) -> Result<Fingerprint, RotationError> {
+        let _one_at_a_time = tenant.key_changes.lock();
+        let ring = tenant.app.sealing.keys().ok_or(RotationError::NoKeys)?;
+        let key = asked.key.map_or_else(MasterKey::generate, Ok);
+        let key = key.map_err(|_| RotationError::NoRandomness)?;
+        let (id, now) = (key.fingerprint(), unix_now());
+        let grace = asked.grace.unwrap_or(tenant.app.rotation.grace_seconds);
+        let next = ring.table().announced(key, now, now + asked.activate_in, grace)?;
+        refuse_second(tenant)?;
+        if asked.activate_in > 0 {
+            return self.change(tenant, ring, next).map(|()| id);
+        }
+        self.activate(tenant, ring, &next, now)?;
+        Ok(id)
+    }
+
+    fn activate(
+        &self,
+        tenant: &Tenant,
+        ring: &KeyRing,
+        announced: &KeyTable,
+        now: UnixSeconds,
+    ) -> Result<(), RotationError> {
+        let Some(next) = announced.activated(now) else { return Ok(()) };
+        self.change(tenant, ring, next)?;
+        self.announce(tenant, ring, None);
+        Ok(())
+    }
+
+    fn change(&self, tenant: &Tenant, ring: &KeyRing, next: KeyTable) -> Result<(), RotationError> {
+        tenant.key_file.save(&next)?;
+        ring.install(next);
+        Ok(())
+    }
+
+    /// What the configuration says now, after it has been read again.
+    pub fn reconcile(
+        &self,
+        tenant: &Tenant,
+        configured: &Arc<MasterKey>,
+    ) -> Result<bool, RotationError> {
+        let _one_at_a_time = tenant.key_changes.lock();
+        let ring = tenant.app.sealing.keys().ok_or(RotationError::NoKeys)?;
+        let grace = tenant.app.rotation.grace_seconds;
+        let Some(next) = ring.table().reconciled(configured, unix_now(), grace)? else {
+            return Ok(false);
+        };
+        let rotates = next.active().number != ring.table().active().number;
+        if rotates {
+            refuse_second(tenant)?;
+        }
+        self.change(tenant, ring, next)?;
+        if rotates {
+            self.announce(tenant, ring, None);
+        }
+        Ok(rotates)
+    }
+
+    /// Forgets a key at once. If it is the active one, another takes its place, and nobody is
+    /// sent anything more that the old one opens.
+    pub fn revoke_key(&self, tenant: &Tenant, id: &str) -> Result<Fingerprint, RotationError> {
+        let _one_at_a_time = tenant.key_changes.lock();
+        let ring = tenant.app.sealing.keys().ok_or(RotationError::NoKeys)?;
+        let (table, now) = (ring.table(), unix_now());
+        let key = table.by_id(id).ok_or_else(|| KeyError::Unknown(id.to_owned()))?;
+        if key.state != KeyState::Active {
+            self.change(tenant, ring, table.retired(id, now)?)?;
+            self.close_subscribers(tenant, key.number, Instant::now());
+            return Ok(table.active().id.clone());
+        }
+        let successor = MasterKey::generate().map_err(|_| RotationError::NoRandomness)?;
+        let announced = table.announced(successor, now, now, 0)?;
+        let activated = announced.activated(now).unwrap_or(announced);
+        let without = activated.retired(id, now)?;
+        tenant.key_file.save(&without)?;
+        ring.install(activated);
+        self.announce(tenant, ring, Some(&Cut { revoked: None }));
+        ring.install(without);
+        Ok(ring.table().active().id.clone())
+    }
+
+    /// Takes a user off a channel, which gets a new secret. Returns the channel's epoch.
+    pub fn revoke_member(
+        &self,
+        tenant: &Tenant,
+        channel: &Channel,
+        user: &str,
+    ) -> Result<u32, RevokeError> {
+        if channel.access() != Access::Encrypted {
+            return Err(RevokeError::NotEncrypted(channel.clone()));
+        }
+        let ring = tenant.app.ring(channel).ok_or_else(|| RevokeError::Blind(channel.clone()))?;
+        if ring.derivation() != Derivation::Hkdf {
+            return Err(RevokeError::Derivation);
+        }
+        let _one_at_a_time = tenant.key_changes.lock();
+        let next = ring.table().revoked(channel.name(), user, unix_now());
+        let epoch = next.epoch(channel.name());
+        tenant.key_file.save(&next).map_err(RotationError::from)?;
+        let theirs = tenant.directory.find(Channel::of_user(user).name());
+        let cut = Cut { revoked: Some((user.into(), theirs.map(|record| record.topic()))) };
+        let record = tenant.directory.find(channel.name());
+        match record.as_ref().and_then(|record| record.enter()) {
+            // Under the record's lock: nothing is published between the old epoch and the new.
+            Some(mut locked) => {
+                let last = last_plaintext(ring, &locked);
+                ring.install(next);
+                self.rekey(
+                    tenant,
+                    ring,
+                    &mut locked,
+                    last.as_ref().map(|text| text.as_slice()),
+                    Some(&cut),
+                );
+            }
+            None => ring.install(next),
+        }
+        Ok(epoch)
+    }
+
+    /// Tells every channel that is sealed here what it is sealed with from here on.
+    fn announce(&self, tenant: &Tenant, ring: &KeyRing, cut: Option<&Cut>) {
+        for record in tenant.directory.records() {
+            if tenant.app.ring(record.channel()).is_none() {
+                continue;
+            }
+            if let Some(mut locked) = record.enter() {
+                let last = last_plaintext(ring, &locked);
+                self.rekey(
+                    tenant,
+                    ring,
+                    &mut locked,
+                    last.as_ref().map(|text| text.as_slice()),
+                    cut,
+                );
+            }
+        }
+    }
+
+    fn rekey(
+        &self,
+        tenant: &Tenant,
+        ring: &KeyRing,
+        locked: &mut LockedRecord<'_>,
+        last: Option<&[u8]>,
+        cut: Option<&Cut>,
+    ) {
+        let channel = locked.channel().clone();
+        let target = ring.target(&channel);
+        let before = locked.sealed(|| target).wanted(|version| ring.serves(&channel, version));
+        let keep: Vec<Version> =
+            before.into_iter().filter(|v| *v != target && cut.is_none()).collect();
+        let renewed =
+            last.map_or(Ok(()), |text| renew_last_event(ring, locked, target, text, &keep));
+        let nudge = renewed.and_then(|()| tenant.nudge(ring, &channel, target));
+        match nudge {
+            Ok(nudge) => {
+                let rekey = Rekey { topic: locked.topic(), nudge, target, cut: cut.cloned() };
+                locked.rekey(&self.hub, rekey);
+            }
+            Err(error) => {
+                tracing::error!(app.id = &*tenant.app.id, %error, "a channel could not be told its next key");
+            }
+        }
+    }
+
+    fn close_subscribers(&self, tenant: &Tenant, key: u32, by: Instant) {
+        let tenant = tenant.terms.tenant;
+        self.hub.post_to_all(|| Post::Retire { tenant, key, by });
+    }
+
+    /// Called about once a second, by one thread: announced keys become active, keys whose grace
+    /// time is over are forgotten once nobody is served with them.
+    pub(super) fn tick_keys(&self, tenant: &Tenant, now: Instant) {
+        let Some(ring) = tenant.app.sealing.keys() else { return };
+        let (table, today) = (ring.table(), unix_now());
+        let due: Vec<_> =
+            table.keys().iter().filter(|key| key.until.is_some_and(|at| at <= today)).collect();
+        if due.is_empty() {
+            return;
+        }
+        let Some(_one_at_a_time) = tenant.key_changes.try_lock() else { return };
+        for key in due {
+            let done = match key.state {
+                KeyState::Pending => self.activate(tenant, ring, &ring.table(), today),
+                KeyState::Grace => self.end_grace(tenant, ring, key.number, &key.id, now),
+                KeyState::Active | KeyState::Retired => Ok(()),
+            };
+            tenant.note_written(done.as_ref().err());
+        }
+    }
+
+    fn end_grace(
+        &self,
+        tenant: &Tenant,
+        ring: &KeyRing,
+        number: u32,
+        id: &Fingerprint,
+        now: Instant,
+    ) -> Result<(), RotationError> {
+        let served = tenant.subscriptions_by_key().get(&number).copied().unwrap_or(0);
+        let by = *tenant.retiring.lock().entry(number).or_insert_with(|| {
+            let by = now + RETIRING;
+            self.close_subscribers(tenant, number, by);
+            by
+        });
+        if served > 0 && now < by {
+            return Ok(());
+        }
+        let next = ring.table().retired(id.as_str(), unix_now())?;
+        self.change(tenant, ring, next)?;
+        tenant.retiring.lock().remove(&number);
+        Ok(())
+    }
+}
+
+fn last_plaintext(
+    ring: &KeyRing,
+    locked: &LockedRecord<'_>,
+) -> Option<zeroize::Zeroizing<Vec<u8>>> {
+    let last = locked.last_event.as_ref()?;
+    ring.open(locked.channel(), &last.data).map(|(_, plaintext)| plaintext)
+}
+
+fn refuse_second(tenant: &Tenant) -> Result<(), RotationError> {
+    match tenant.behind() {
+        0 => Ok(()),
+        behind => Err(RotationError::InProgress { behind }),
+    }
+}
+
+impl Tenant {
+    /// Subscriptions to channels that are sealed here, by the number of the key that they have.
+    pub fn subscriptions_by_key(&self) -> HashMap<u32, u32> {
+        let mut sum = HashMap::new();
+        self.for_each_sealed(|keys| {
+            keys.counts()
+                .for_each(|(version, count)| *sum.entry(version.key).or_default() += count);
+        });
+        sum
+    }
+
+    /// How many of them are still to move.
+    pub fn behind(&self) -> u32 {
+        let mut sum = 0;
+        self.for_each_sealed(|keys| sum += keys.behind());
+        sum
+    }
+
+    fn for_each_sealed(&self, mut action: impl FnMut(&crate::hub::channel_keys::ChannelKeys)) {
+        for record in self.directory.records() {
+            if self.app.ring(record.channel()).is_some()
+                && let Some(locked) = record.enter()
+                && let Some(keys) = locked.keys()
+            {
+                action(keys);
+            }
+        }
+    }
+
+    /// A disk that is full is told once, not every second.
+    fn note_written(&self, error: Option<&RotationError>) {
+        use std::sync::atomic::Ordering;
+        let failed_before = self.key_change_failed.swap(error.is_some(), Ordering::Relaxed);
+        if let Some(error) = error.filter(|_| !failed_before) {
+            tracing::error!(app.id = &*self.app.id, %error, "a change of keys that is due waits; it is tried again every second");
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! What subscribers of a channel that is sealed here are sent, whatever secret they have.
+
+use std::time::Instant;
+
+use super::{Tenant, subscribe::Cached};
+use crate::{
+    channel::Channel,
+    crypto::{
+        keyring::KeyRing,
+        keytable::Version,
+        sealer::{SealError, Sealed},
+    },
+    hub::{
+        directory::{LastEvent, LockedRecord},
+        mailbox::Content,
+        place::Next,
+    },
+    protocol::sealed::SealedFrames,
+};
+
+impl Tenant {
+    /// What whatever is new is sealed with.
+    pub(super) fn target(&self, channel: &Channel) -> Version {
+        self.app.ring(channel).map_or(Version::BLIND, |ring| ring.target(channel))
+    }
+
+    /// All that an event has to be sealed with, so that each subscriber can open it.
+    pub(super) fn versions_wanted(&self, locked: &mut LockedRecord<'_>) -> Vec<Version> {
+        let channel = locked.channel().clone();
+        let Some(ring) = self.app.ring(&channel) else { return vec![Version::BLIND] };
+        let keys = locked.sealed(|| ring.target(&channel));
+        keys.wanted(|version| ring.serves(&channel, version))
+    }
+
+    /// Counts a subscriber that has the secret of `granted`, or of the target if its secret came
+    /// from elsewhere; and where it is to move from there.
+    pub(super) fn join_key(
+        &self,
+        ring: &KeyRing,
+        locked: &mut LockedRecord<'_>,
+        granted: Option<Version>,
+    ) -> (Version, Option<Next>) {
+        let channel = locked.channel().clone();
+        let keys = locked.sealed(|| ring.target(&channel));
+        let target = keys.target;
+        let version = granted.unwrap_or(target);
+        keys.join(version);
+        if version == target {
+            return (version, None);
+        }
+        let nudge = keys.nudge.clone().or_else(|| self.nudge(ring, &channel, target).ok());
+        let cut = !ring.serves(&channel, version);
+        (version, nudge.map(|nudge| Next { target, nudge, cut }))
+    }
+
+    /// An empty event, for clients that no other makes notice that there is a new secret.
+    pub(super) fn nudge(
+        &self,
+        ring: &KeyRing,
+        channel: &Channel,
+        target: Version,
+    ) -> Result<SealedFrames, SealError> {
+        let sealed = ring.seal(channel, target, b"{}")?;
+        Ok(SealedFrames::new(&self.app.rotation.nudge_event, [&sealed]))
+    }
+
+    /// The channel's last event, in the form that opens with the subscriber's own secret.
+    pub(super) fn cached(
+        &self,
+        locked: &LockedRecord<'_>,
+        version: Version,
+        now: Instant,
+    ) -> Cached {
+        let channel = locked.channel();
+        if !channel.kind().cached {
+            return Cached::No;
+        }
+        let last = locked.last_event.as_ref().filter(|event| event.expires > now);
+        let Some(last) = last else { return Cached::Miss };
+        let frame = match &last.content {
+            Content::Same(frame) => Some(frame.clone()),
+            Content::Sealed(frames) => frames
+                .of(version)
+                .cloned()
+                .or_else(|| {
+                    let sealed = self.sealed_again(channel, last, version)?;
+                    SealedFrames::new(&last.name, [&sealed]).of(version).cloned()
+                    // Its secret is served no longer: what it cannot open makes it ask for the next.
+                })
+                .or_else(|| frames.newest().cloned()),
+        };
+        frame.map_or(Cached::Miss, Cached::Hit)
+    }
+
+    fn sealed_again(
+        &self,
+        channel: &Channel,
+        last: &LastEvent,
+        version: Version,
+    ) -> Option<Sealed> {
+        let ring = self.app.ring(channel)?;
+        let (_, plaintext) = ring.open(channel, &last.data)?;
+        ring.seal(channel, version, &plaintext).ok()
+    }
+}
+
+/// The last event sealed for the target: what it was sealed with may soon be forgotten.
+pub(super) fn renew_last_event(
+    ring: &KeyRing,
+    locked: &mut LockedRecord<'_>,
+    target: Version,
+    plaintext: &[u8],
+    keep: &[Version],
+) -> Result<(), SealError> {
+    let channel = locked.channel().clone();
+    let Some(last) = &mut locked.last_event else { return Ok(()) };
+    let Content::Sealed(frames) = &last.content else { return Ok(()) };
+    let wanted: Vec<Version> = std::iter::once(target).chain(keep.iter().copied()).collect();
+    let frames =
+        frames.adapted(&last.name, &wanted, |version| ring.seal(&channel, version, plaintext))?;
+    last.data = frames.envelope().cloned().unwrap_or_default();
+    last.content = Content::Sealed(frames);
+    Ok(())
+}

@@ -1,0 +1,305 @@
+//! One subscription to a channel that this server seals, and how it moves from one secret to the
+//! next (ENCRYPTION section 4). A plain state machine: no socket, and the clock is told to it.
+//!
+//! ```text
+//! Open --turn--> Armed --the next event, or none comes: nudge--> Asking --the client asks--> Settling --> Open
+//! Open --cut---> Unasked -------------------------------nudge--> Asking ...
+//! ```
+//!
+//! From the nudge on, which is the first frame that is sealed with the next secret, frames wait. They
+//! are sent when the client has that secret, and only then the place is open again: opening it first
+//! would let newer frames overtake them. A client that does not ask in time is sent what waited in
+//! the form that its own secret opens, and stays with that.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use super::{directory::Record, terms::Terms};
+use crate::{
+    crypto::keytable::Version,
+    protocol::{sealed::SealedFrames, server::Frame},
+};
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Issuer {
+    /// Our auth endpoint gave out the secret, and will see when the client asks for the next.
+    Server,
+    /// The application's own backend did: nobody tells when the client has the next.
+    Backend,
+}
+
+pub struct Place {
+    pub record: Arc<Record>,
+    pub terms: Arc<Terms>,
+    pub issuer: Issuer,
+    pub user: Option<Arc<str>>,
+    /// Of the secret that the client has.
+    version: Version,
+    next: Option<Next>,
+    stage: Stage,
+}
+
+/// Where a place is to move.
+#[derive(Clone)]
+pub struct Next {
+    pub target: Version,
+    pub nudge: SealedFrames,
+    /// Nothing more may be sealed with the earlier secret.
+    pub cut: bool,
+}
+
+enum Stage {
+    Open,
+    /// Served as before; the next event is the nudge, so that most clients see no other.
+    Armed {
+        until: Instant,
+    },
+    Unasked {
+        at: Instant,
+        waiting: Waiting,
+    },
+    Asking {
+        until: Instant,
+        waiting: Waiting,
+    },
+    Settling {
+        until: Instant,
+        waiting: Waiting,
+    },
+}
+
+#[derive(Default)]
+struct Waiting {
+    frames: Vec<SealedFrames>,
+    bytes: usize,
+    /// The first has been sent in its new form: it was the nudge.
+    first_sent: bool,
+}
+
+/// How a step has left the place.
+#[must_use]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Outcome {
+    /// As it was, or waiting.
+    Stays,
+    /// Open again: with the next secret, or with the one that it had.
+    Opened,
+    /// It cannot be served any longer.
+    Close,
+}
+
+/// How long an armed place waits for an event before an empty one is its nudge.
+const QUIET: Duration = Duration::from_millis(100);
+
+impl Place {
+    pub fn new(
+        record: Arc<Record>,
+        terms: Arc<Terms>,
+        version: Version,
+        issuer: Issuer,
+        user: Option<Arc<str>>,
+        next: Option<Next>,
+    ) -> Self {
+        Self { record, terms, issuer, user, version, next, stage: Stage::Open }
+    }
+
+    pub fn version(&self) -> Version {
+        self.version
+    }
+
+    pub fn next(&self) -> Option<&Next> {
+        self.next.as_ref()
+    }
+
+    /// What the topic's list says of it: nothing opens while it is held.
+    pub fn served_version(&self) -> Version {
+        match self.stage {
+            Stage::Open => self.version,
+            _ => Version::HELD,
+        }
+    }
+
+    pub fn is_held(&self) -> bool {
+        !matches!(self.stage, Stage::Open)
+    }
+
+    /// Whether it has somewhere to move and has not begun to.
+    pub fn wants_turn(&self) -> bool {
+        matches!(self.stage, Stage::Open) && self.next.is_some()
+    }
+
+    /// A new secret. A place that is moving goes there next.
+    pub fn set_next(&mut self, next: Next) {
+        if next.target != self.version {
+            self.next = Some(next);
+        }
+    }
+
+    /// Its turn: the next event is its nudge.
+    pub fn arm(&mut self, now: Instant) {
+        self.stage = Stage::Armed { until: now + QUIET };
+    }
+
+    /// Nothing more with the secret that it has. What waits already was accepted before that, and
+    /// is sent in the form that the client can open now. The nudge goes at `at`.
+    pub fn cut(&mut self, next: Next, at: Instant, out: &mut dyn FnMut(&Frame)) -> Outcome {
+        let sent = match std::mem::replace(&mut self.stage, Stage::Open) {
+            Stage::Asking { waiting, .. } => waiting.send(self.version, false, out),
+            Stage::Settling { waiting, .. } => waiting.send(self.version, waiting.first_sent, out),
+            Stage::Unasked { waiting, .. } => waiting.frames.is_empty(),
+            Stage::Open | Stage::Armed { .. } => true,
+        };
+        self.next = Some(next);
+        self.stage = Stage::Unasked { at, waiting: Waiting::default() };
+        if sent { Outcome::Stays } else { Outcome::Close }
+    }
+
+    /// An event for a place that is held.
+    pub fn take(
+        &mut self,
+        frames: &SealedFrames,
+        now: Instant,
+        budget: usize,
+        out: &mut dyn FnMut(&Frame),
+    ) -> Outcome {
+        match &mut self.stage {
+            Stage::Open => send(frames, self.version, out),
+            Stage::Armed { .. } => match self.next.as_ref().and_then(|next| frames.of(next.target))
+            {
+                Some(frame) => {
+                    out(frame);
+                    let mut waiting = Waiting { first_sent: true, ..Waiting::default() };
+                    waiting.push(frames);
+                    self.ask(now, waiting);
+                    Outcome::Stays
+                }
+                // It is older than the new secret.
+                None => send(frames, self.version, out),
+            },
+            Stage::Unasked { waiting, .. }
+            | Stage::Asking { waiting, .. }
+            | Stage::Settling { waiting, .. } => {
+                waiting.push(frames);
+                if waiting.bytes > budget { self.overflow(out) } else { Outcome::Stays }
+            }
+        }
+    }
+
+    fn ask(&mut self, now: Instant, waiting: Waiting) {
+        self.terms.moves.nudged.add();
+        self.stage = Stage::Asking { until: now + self.terms.hold, waiting };
+    }
+
+    fn nudge(&mut self, now: Instant, waiting: Waiting, out: &mut dyn FnMut(&Frame)) -> Outcome {
+        let next = self.next.as_ref();
+        let Some(frame) = next.and_then(|next| next.nudge.of(next.target)) else {
+            return Outcome::Close;
+        };
+        out(frame);
+        self.ask(now, waiting);
+        Outcome::Stays
+    }
+
+    /// The client asks the auth endpoint. It is told the secret that it will need: the next only if
+    /// it has been nudged, or frames that are on their way to it would no longer open.
+    pub fn asked(&mut self, now: Instant, user: Option<Arc<str>>) -> Version {
+        (self.issuer, self.user) = (Issuer::Server, user);
+        match std::mem::replace(&mut self.stage, Stage::Open) {
+            Stage::Asking { waiting, .. } => {
+                self.move_on();
+                self.terms.moves.reauthorized.add();
+                self.stage = Stage::Settling { until: now + self.terms.settle, waiting };
+            }
+            other => self.stage = other,
+        }
+        self.version
+    }
+
+    /// Deadlines.
+    pub fn tick(&mut self, now: Instant, out: &mut dyn FnMut(&Frame)) -> Outcome {
+        let due = match &self.stage {
+            Stage::Open => return Outcome::Stays,
+            Stage::Unasked { at, .. } => *at,
+            Stage::Armed { until }
+            | Stage::Asking { until, .. }
+            | Stage::Settling { until, .. } => *until,
+        };
+        if now < due {
+            return Outcome::Stays;
+        }
+        match std::mem::replace(&mut self.stage, Stage::Open) {
+            Stage::Open => Outcome::Stays,
+            Stage::Armed { .. } => self.nudge(now, Waiting::default(), out),
+            Stage::Unasked { waiting, .. } => self.nudge(now, waiting, out),
+            Stage::Asking { waiting, .. } if self.issuer == Issuer::Backend => {
+                self.move_on();
+                self.open(&waiting, out)
+            }
+            Stage::Asking { waiting, .. } => self.give_up(&waiting, out),
+            Stage::Settling { waiting, .. } => self.open(&waiting, out),
+        }
+    }
+
+    fn move_on(&mut self) {
+        if let Some(next) = self.next.take() {
+            let before = std::mem::replace(&mut self.version, next.target);
+            self.record.key_changed(before, self.version);
+        }
+    }
+
+    fn open(&mut self, waiting: &Waiting, out: &mut dyn FnMut(&Frame)) -> Outcome {
+        if waiting.send(self.version, waiting.first_sent, out) {
+            Outcome::Opened
+        } else {
+            Outcome::Close
+        }
+    }
+
+    /// The client stays with the secret that it has, if frames may still be sealed with that.
+    fn give_up(&mut self, waiting: &Waiting, out: &mut dyn FnMut(&Frame)) -> Outcome {
+        let cut = self.next.as_ref().is_some_and(|next| next.cut);
+        if cut || !waiting.send(self.version, false, out) {
+            return Outcome::Close;
+        }
+        self.terms.moves.reverted.add();
+        Outcome::Opened
+    }
+
+    fn overflow(&mut self, out: &mut dyn FnMut(&Frame)) -> Outcome {
+        match std::mem::replace(&mut self.stage, Stage::Open) {
+            Stage::Settling { waiting, .. } => self.open(&waiting, out),
+            Stage::Asking { waiting, .. } => self.give_up(&waiting, out),
+            Stage::Unasked { .. } => Outcome::Close,
+            Stage::Open | Stage::Armed { .. } => Outcome::Stays,
+        }
+    }
+}
+
+fn send(frames: &SealedFrames, version: Version, out: &mut dyn FnMut(&Frame)) -> Outcome {
+    match frames.of(version) {
+        Some(frame) => {
+            out(frame);
+            Outcome::Stays
+        }
+        None => Outcome::Close,
+    }
+}
+
+impl Waiting {
+    fn push(&mut self, frames: &SealedFrames) {
+        self.bytes += frames.bytes();
+        self.frames.push(frames.clone());
+    }
+
+    /// All of them, or none if one has no such form.
+    fn send(&self, version: Version, skip_first: bool, out: &mut dyn FnMut(&Frame)) -> bool {
+        let rest = &self.frames[usize::from(skip_first).min(self.frames.len())..];
+        if rest.iter().any(|frames| frames.of(version).is_none()) {
+            return false;
+        }
+        rest.iter().filter_map(|frames| frames.of(version)).for_each(out);
+        true
+    }
+}

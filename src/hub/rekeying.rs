@@ -1,0 +1,261 @@
+//! The part of a shard that moves subscriptions from one secret to the next.
+
+use std::{
+    rc::Rc,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use super::{
+    directory::TopicId,
+    mailbox::{Ask, AskError, AskedChannel, Cut, Rekey},
+    moves::{CUT_SPREAD, Grant, PlaceId, RETRY, Turn, TurnKind},
+    place::{Next, Outcome, Place},
+    shard::{Shard, Socket, Table},
+    terms::TenantId,
+    topics::{Slot, Subscription},
+};
+use crate::{
+    crypto::keytable::Version,
+    ids::SocketId,
+    protocol::{code::Close, sealed::SealedFrames, server::Frame},
+};
+
+/// Between two looks at turns and deadlines, while there are any.
+const LOOK: Duration = Duration::from_millis(10);
+/// Authorizations that one connection may be given for channels that it has not joined.
+const MOST_GRANTS: usize = 1000;
+
+type Dirty = Vec<Rc<dyn Socket>>;
+
+impl Shard {
+    /// What the client was given for the channel, if our auth endpoint gave it something.
+    pub fn take_grant(&self, slot: Slot, channel: &str) -> Option<Grant> {
+        self.table.borrow_mut().sockets[slot as usize].grants.remove(channel)
+    }
+
+    /// Like `subscribe`, to a channel that is sealed here.
+    #[must_use]
+    pub fn subscribe_sealed(&self, place: Place, slot: Slot, since: u64) -> bool {
+        let (id, now) = ((slot, place.record.topic()), Instant::now());
+        let subscription = Subscription { slot, since, version: place.version() };
+        if !self.table.borrow_mut().topics.subscribe(id.1, subscription) {
+            return false;
+        }
+        let cut = place.next().filter(|next| next.cut).cloned();
+        let late = place.wants_turn();
+        self.moves.borrow_mut().places.insert(id, place);
+        match cut {
+            Some(next) => {
+                let mut dirty = Vec::new();
+                self.cut(id, &next, now, &mut dirty);
+                dirty.iter().for_each(|socket| socket.flush());
+            }
+            None if late => self.queue_turn(id, now),
+            None => {}
+        }
+        true
+    }
+
+    pub(super) fn leave(&self, topic: TopicId, slot: Slot) -> Option<Version> {
+        let mut moves = self.moves.borrow_mut();
+        let place = moves.places.remove(&(slot, topic))?;
+        if place.is_held() {
+            moves.held.swap_remove(&(slot, topic));
+        }
+        Some(place.version())
+    }
+
+    /// Clients that never authorize anew are left with what they have, as long as that is served.
+    fn queue_turn(&self, id: PlaceId, not_before: Instant) {
+        if self.table.borrow().sockets[id.0 as usize].peer.reauthorizes {
+            self.moves.borrow_mut().wait_for_turn(id, TurnKind::Move, not_before);
+            self.moving.notify_one();
+        }
+    }
+
+    /// An event for subscribers that are moving.
+    pub(super) fn hold(
+        &self,
+        topic: TopicId,
+        frames: &SealedFrames,
+        held: &[Slot],
+        dirty: &mut Dirty,
+    ) {
+        let now = Instant::now();
+        for slot in held {
+            self.step((*slot, topic), dirty, |place, budget, out| {
+                place.take(frames, now, budget, out)
+            });
+        }
+    }
+
+    pub(super) fn rekey(&self, rekey: &Rekey, dirty: &mut Dirty) {
+        let now = Instant::now();
+        let Rekey { topic, nudge, target, cut } = rekey;
+        if let Some(Cut { revoked: Some((user, theirs)) }) = cut {
+            self.revoke(*topic, user, *theirs);
+        }
+        let next = Next { target: *target, nudge: nudge.clone(), cut: cut.is_some() };
+        let subscribers = self.table.borrow().topics.subscribers(*topic).to_vec();
+        for Subscription { slot, .. } in subscribers {
+            let id = (slot, *topic);
+            if cut.is_some() {
+                self.cut(id, &next, now, dirty);
+                continue;
+            }
+            let wants_turn = self.moves.borrow_mut().places.get_mut(&id).is_some_and(|place| {
+                place.set_next(next.clone());
+                place.wants_turn()
+            });
+            if wants_turn {
+                self.queue_turn(id, now);
+            }
+        }
+    }
+
+    fn cut(&self, id: PlaceId, next: &Next, now: Instant, dirty: &mut Dirty) {
+        let at = now + self.moves.borrow_mut().within(CUT_SPREAD);
+        let reauthorizes = self.table.borrow().sockets[id.0 as usize].peer.reauthorizes;
+        self.step(id, dirty, |place, _, out| match place.cut(next.clone(), at, out) {
+            Outcome::Stays if !reauthorizes => Outcome::Close,
+            outcome => outcome,
+        });
+    }
+
+    /// Takes the user's connections off the topic: those that were authorized as the user, and
+    /// those that are signed in as such.
+    fn revoke(&self, topic: TopicId, user: &Arc<str>, signed_in: Option<TopicId>) {
+        let mut table = self.table.borrow_mut();
+        let Table { sockets, topics, .. } = &mut *table;
+        let theirs: Vec<Slot> = signed_in
+            .map(|topic| topics.subscribers(topic).iter().map(|s| s.slot).collect())
+            .unwrap_or_default();
+        let moves = self.moves.borrow();
+        let slots: Vec<Slot> = topics.subscribers(topic).iter().map(|s| s.slot).collect();
+        for slot in slots {
+            let Some(place) = moves.places.get(&(slot, topic)) else { continue };
+            if place.user.as_ref() != Some(user) && !theirs.contains(&slot) {
+                continue;
+            }
+            if let Some(subscription) = topics.get_mut(topic, slot) {
+                // Nothing is newer than this.
+                subscription.since = u64::MAX;
+            }
+            let entry = &mut sockets[slot as usize];
+            entry.grants.remove(place.record.channel().name());
+            entry.socket.revoke(place.record.channel().name().clone());
+        }
+    }
+
+    pub(super) fn answer(&self, ask: Ask) {
+        let Ask { tenant, socket, about, answer } = ask;
+        // Whoever asked may have gone meanwhile.
+        let _ = answer.send(self.asked(tenant, socket, about));
+    }
+
+    fn asked(
+        &self,
+        tenant: TenantId,
+        socket: SocketId,
+        about: Option<AskedChannel>,
+    ) -> Result<Version, AskError> {
+        let mut table = self.table.borrow_mut();
+        let slot = *table.by_id.get(&socket).ok_or(AskError::UnknownSocket)?;
+        let entry = &mut table.sockets[slot as usize];
+        if entry.peer.tenant != Some(tenant) || entry.socket.outbox().is_closing() {
+            return Err(AskError::UnknownSocket);
+        }
+        let Some(AskedChannel { name, topic, target, user }) = about else {
+            return Ok(Version::BLIND);
+        };
+        if entry.grants.len() >= MOST_GRANTS && !entry.grants.contains_key(&name) {
+            return Err(AskError::TooMany);
+        }
+        let mut moves = self.moves.borrow_mut();
+        let place = topic.and_then(|topic| moves.places.get_mut(&(slot, topic)));
+        let version = place.map_or(target, |place| place.asked(Instant::now(), user.clone()));
+        // Of subscribers, too: they may leave and join with this.
+        entry.grants.insert(name, Grant { version, user });
+        Ok(version)
+    }
+
+    pub(super) fn retire(&self, tenant: TenantId, key: u32, by: Instant) {
+        self.moves.borrow_mut().retire(tenant, key, by, Instant::now());
+        self.moving.notify_one();
+    }
+
+    /// Gives turns and keeps deadlines, for as long as the worker runs.
+    pub async fn run_turns(self: Rc<Self>) {
+        let mut dirty = Vec::new();
+        loop {
+            self.moving.notified().await;
+            while !self.moves.borrow().is_idle() {
+                self.take_turns(Instant::now(), &mut dirty);
+                dirty.drain(..).for_each(|socket| socket.flush());
+                tokio::time::sleep(LOOK).await;
+            }
+        }
+    }
+
+    fn take_turns(&self, now: Instant, dirty: &mut Dirty) {
+        loop {
+            let turn = self.moves.borrow_mut().next_turn(&self.hub.turns, now);
+            let Some(Turn { place, kind, .. }) = turn else { break };
+            self.step(place, dirty, |place, _, _| match kind {
+                TurnKind::Move => {
+                    place.arm(now);
+                    Outcome::Stays
+                }
+                TurnKind::Close { .. } => Outcome::Close,
+            });
+        }
+        let held: Vec<PlaceId> = self.moves.borrow().held.iter().copied().collect();
+        for id in held {
+            self.step(id, dirty, |place, _, out| place.tick(now, out));
+        }
+    }
+
+    /// Lets a place do something, and does what follows from it for the topic's list, the held
+    /// ones, and the socket.
+    fn step(
+        &self,
+        id: PlaceId,
+        dirty: &mut Dirty,
+        action: impl FnOnce(&mut Place, usize, &mut dyn FnMut(&Frame)) -> Outcome,
+    ) {
+        let mut table = self.table.borrow_mut();
+        let mut moves = self.moves.borrow_mut();
+        let Some(place) = moves.places.get_mut(&id) else { return };
+        let Table { sockets, topics, .. } = &mut *table;
+        let entry = &sockets[id.0 as usize];
+        let outbox = entry.socket.outbox();
+        let was_held = place.is_held();
+        let outcome = action(place, outbox.budget(), &mut |frame| {
+            entry.socket.send(frame.in_dialect(outbox.dialect()).clone());
+            entry.mark(dirty);
+        });
+        if outcome == Outcome::Close {
+            place.terms.moves.closed.add();
+            entry.close(Close::SecretRetired, dirty);
+        }
+        if let Some(subscription) = topics.get_mut(id.1, id.0) {
+            subscription.version = place.served_version();
+        }
+        let (is_held, again) = (place.is_held(), place.wants_turn());
+        match (was_held, is_held) {
+            (false, true) => {
+                moves.held.insert(id);
+                self.moving.notify_one();
+            }
+            (true, false) => {
+                moves.held.swap_remove(&id);
+            }
+            _ => {}
+        }
+        if was_held && again && outcome == Outcome::Opened && entry.peer.reauthorizes {
+            moves.wait_for_turn(id, TurnKind::Move, Instant::now() + RETRY);
+            self.moving.notify_one();
+        }
+    }
+}

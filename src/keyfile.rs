@@ -1,0 +1,199 @@
+//! Where an application's keys stand between two runs of the server: `STATE_DIR/APP.keys.json`,
+//! for its owner alone. It is written before a change of keys takes effect, so that no frame is
+//! ever sealed with a key that a restart would not know.
+
+use std::{
+    collections::HashMap,
+    fs::{File, OpenOptions},
+    io::{self, Write},
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+use crate::crypto::{
+    key::{Fingerprint, MasterKey, read_secret_file},
+    keytable::{Key, KeyState, KeyTable, Revocation, UnixSeconds},
+};
+
+pub struct KeyFile {
+    path: PathBuf,
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "the key file {path} cannot be used: {reason}. Restore it from a backup; without it, what its keys sealed cannot be opened"
+)]
+pub struct KeyFileError {
+    path: String,
+    reason: String,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Saved {
+    format: u32,
+    configured: Fingerprint,
+    keys: Vec<SavedKey>,
+    #[serde(default)]
+    epochs: HashMap<Arc<str>, u32>,
+    #[serde(default)]
+    revocations: Vec<Revocation>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct SavedKey {
+    number: u32,
+    id: Fingerprint,
+    state: KeyState,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    key: Option<Zeroizing<String>>,
+    since: UnixSeconds,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    until: Option<UnixSeconds>,
+    #[serde(default)]
+    grace: u64,
+}
+
+const FORMAT: u32 = 1;
+
+impl KeyFile {
+    pub fn of_app(state_dir: &Path, app: &str) -> Self {
+        Self { path: state_dir.join(format!("{app}.keys.json")) }
+    }
+
+    /// `None` if keys have never changed.
+    pub fn load(&self) -> Result<Option<KeyTable>, KeyFileError> {
+        if !self.path.exists() {
+            return Ok(None);
+        }
+        let text = read_secret_file(&self.path).map_err(|e| self.unusable(e.to_string()))?;
+        let saved: Saved = serde_json::from_str(&text)
+            .map_err(|e| self.unusable(format!("line {} is not what was written", e.line())))?;
+        if saved.format != FORMAT {
+            return Err(self.unusable(format!("its format {} is of another version", saved.format)));
+        }
+        let keys = saved.keys.into_iter().map(|key| self.key(key)).collect::<Result<_, _>>()?;
+        KeyTable::restored(keys, saved.epochs, saved.revocations, saved.configured)
+            .ok_or_else(|| self.unusable("its keys do not fit together".into()))
+            .map(Some)
+    }
+
+    fn key(&self, saved: SavedKey) -> Result<Key, KeyFileError> {
+        let SavedKey { number, id, state, key, since, until, grace } = saved;
+        let master = key.map(|text| MasterKey::parse(&text)).transpose();
+        let master = master.map_err(|e| self.unusable(e.to_string()))?.map(|(key, _)| key);
+        if master.as_ref().is_some_and(|key| key.fingerprint() != id) {
+            return Err(self.unusable(format!("the key {id} is not the one of that fingerprint")));
+        }
+        Ok(Key { number, id, state, master: master.map(Arc::new), since, until, grace })
+    }
+
+    fn unusable(&self, reason: String) -> KeyFileError {
+        KeyFileError { path: self.path.display().to_string(), reason }
+    }
+
+    /// Whole or not at all: beside the old file, then in its place.
+    pub fn save(&self, table: &KeyTable) -> io::Result<()> {
+        let directory = self.path.parent().unwrap_or(Path::new("."));
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
+        let beside = self.path.with_extension("json.tmp");
+        let text = Zeroizing::new(serde_json::to_vec_pretty(&saved(table))?);
+        let mut file =
+            OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
+        file.write_all(&text)?;
+        file.sync_all()?;
+        std::fs::rename(&beside, &self.path)?;
+        File::open(directory)?.sync_all()
+    }
+}
+
+fn saved(table: &KeyTable) -> Saved {
+    let key = |key: &Key| SavedKey {
+        number: key.number,
+        id: key.id.clone(),
+        state: key.state,
+        key: key.master.as_ref().map(|master| master.to_text()),
+        since: key.since,
+        until: key.until,
+        grace: key.grace,
+    };
+    Saved {
+        format: FORMAT,
+        configured: table.configured.clone(),
+        keys: table.keys().iter().map(key).collect(),
+        epochs: table.epochs().clone(),
+        revocations: table.revocations().to_vec(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    fn directory(name: &str) -> PathBuf {
+        std::env::temp_dir().join(format!("sealcast-keyfile-{name}-{}", std::process::id()))
+    }
+
+    #[test]
+    fn what_is_saved_comes_back() {
+        let dir = directory("back");
+        let file = KeyFile::of_app(&dir, "shop");
+        assert!(file.load().unwrap().is_none());
+        let (a, b) = (MasterKey::generate().unwrap(), MasterKey::generate().unwrap());
+        let id = a.fingerprint();
+        let table = KeyTable::new(a, 1).announced(b, 2, 2, 7).unwrap().activated(2).unwrap();
+        let table = table.revoked("private-encrypted-x", "u", 3);
+        file.save(&table).unwrap();
+        let mode = std::fs::metadata(dir.join("shop.keys.json")).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        let back = file.load().unwrap().unwrap();
+        let shown = |t: &KeyTable| {
+            t.keys().iter().map(|k| (k.number, k.id.clone(), k.state, k.until)).collect::<Vec<_>>()
+        };
+        assert_eq!(shown(&back), shown(&table));
+        assert_eq!((back.epoch("private-encrypted-x"), back.revocations().len()), (1, 1));
+        file.save(&back.retired(id.as_str(), 10).unwrap()).unwrap();
+        assert!(file.load().unwrap().unwrap().keys()[0].master.is_none());
+        std::fs::remove_dir_all(&dir).unwrap();
+    }
+
+    #[test]
+    fn a_file_that_was_damaged_is_refused_and_not_shown() {
+        let dir = directory("damaged");
+        let file = KeyFile::of_app(&dir, "shop");
+        file.save(&KeyTable::new(MasterKey::generate().unwrap(), 1)).unwrap();
+        let path = dir.join("shop.keys.json");
+        let good = std::fs::read_to_string(&path).unwrap();
+        let key = good.split("\"base64:").nth(1).unwrap().split('"').next().unwrap();
+        let other = MasterKey::generate().unwrap().to_text();
+        for bad in [
+            good[..good.len() / 2].to_owned(),
+            good.replace("active", "grace"),
+            good.replace(&format!("base64:{key}"), &other),
+            good.replace("\"format\": 1", "\"format\": 2"),
+            String::new(),
+        ] {
+            std::fs::write(&path, &bad).unwrap();
+            let error = file.load().err().unwrap_or_else(|| panic!("{bad}")).to_string();
+            assert!(!error.contains(&key[..20]), "{error}");
+        }
+        std::fs::remove_dir_all(&dir).unwrap();
+    }
+
+    #[test]
+    fn a_full_disk_leaves_the_old_file() {
+        let dir = directory("full");
+        let file = KeyFile::of_app(&dir, "shop");
+        let table = KeyTable::new(MasterKey::generate().unwrap(), 1);
+        file.save(&table).unwrap();
+        std::os::unix::fs::symlink("/dev/full", dir.join("shop.keys.json.tmp")).unwrap();
+        let next = table.revoked("c", "u", 2);
+        assert_eq!(file.save(&next).unwrap_err().kind(), io::ErrorKind::StorageFull);
+        assert_eq!(file.load().unwrap().unwrap().epoch("c"), 0);
+        std::fs::remove_dir_all(&dir).unwrap();
+    }
+}

@@ -1,0 +1,83 @@
+//! One event of an encrypted channel, once for each secret that its subscribers have.
+
+use std::sync::Arc;
+
+use super::server::Frame;
+use crate::crypto::{keytable::Version, sealer::Sealed};
+
+/// At most two, as a rule one: a channel moves from one secret to the next, and only then further.
+/// Cloning copies a reference.
+#[derive(Clone)]
+pub struct SealedFrames(Arc<[SealedFrame]>);
+
+#[derive(Clone)]
+struct SealedFrame {
+    version: Version,
+    frame: Frame,
+    envelope: Arc<str>,
+}
+
+impl SealedFrame {
+    fn new(event: &str, sealed: &Sealed) -> Self {
+        Self {
+            version: sealed.version(),
+            frame: Frame::sealed(event, sealed),
+            envelope: sealed.envelope().clone(),
+        }
+    }
+}
+
+impl SealedFrames {
+    pub fn new<'a>(event: &str, sealed: impl IntoIterator<Item = &'a Sealed>) -> Self {
+        Self(sealed.into_iter().map(|sealed| SealedFrame::new(event, sealed)).collect())
+    }
+
+    /// The one that opens with the secret of this version.
+    pub fn of(&self, version: Version) -> Option<&Frame> {
+        self.find(version).map(|sealed| &sealed.frame)
+    }
+
+    fn find(&self, version: Version) -> Option<&SealedFrame> {
+        self.0.iter().find(|sealed| sealed.version == version)
+    }
+
+    /// What is wanted and no more, the newest first; `seal` gives what is missing, and nothing for
+    /// an older version whose key has just been retired.
+    pub fn adapted<E>(
+        &self,
+        event: &str,
+        wanted: &[Version],
+        mut seal: impl FnMut(Version) -> Result<Sealed, E>,
+    ) -> Result<Self, E> {
+        if self.0.iter().map(|sealed| sealed.version).eq(wanted.iter().copied()) {
+            return Ok(self.clone());
+        }
+        let mut frames = Vec::with_capacity(wanted.len());
+        for version in wanted {
+            match self.find(*version) {
+                Some(sealed) => frames.push(sealed.clone()),
+                None => match seal(*version) {
+                    Ok(sealed) => frames.push(SealedFrame::new(event, &sealed)),
+                    Err(error) if frames.is_empty() => return Err(error),
+                    Err(_) => {}
+                },
+            }
+        }
+        Ok(Self(frames.into()))
+    }
+
+    /// Of the newest version, which stands first.
+    pub fn newest(&self) -> Option<&Frame> {
+        self.0.first().map(|sealed| &sealed.frame)
+    }
+
+    /// Of the newest version.
+    pub fn envelope(&self) -> Option<&Arc<str>> {
+        self.0.first().map(|sealed| &sealed.envelope)
+    }
+
+    /// Of the frame that one socket is sent: they differ by little.
+    pub fn bytes(&self) -> usize {
+        self.0.first().map_or(0, |sealed| sealed.frame.bytes())
+    }
+}
