@@ -9,6 +9,7 @@ mod ops;
 mod query;
 mod server;
 mod socket;
+mod transport;
 mod upgrade;
 mod users;
 mod verify;
