@@ -9,7 +9,7 @@ use std::{
 use super::{
     directory::TopicId,
     mailbox::{Ask, AskError, AskedChannel, Cut, Rekey},
-    moves::{CUT_SPREAD, Grant, PlaceId, RETRY, Turn, TurnKind},
+    moves::{CUT_SPREAD, Grant, PlaceId, Turn, TurnKind},
     place::{Next, Outcome, Place},
     shard::{Shard, Socket, Table},
     terms::TenantId,
@@ -243,6 +243,7 @@ impl Shard {
             subscription.version = place.served_version();
         }
         let (is_held, again) = (place.is_held(), place.wants_turn());
+        let retry = Instant::now() + place.retry_after();
         match (was_held, is_held) {
             (false, true) => {
                 moves.held.insert(id);
@@ -254,7 +255,7 @@ impl Shard {
             _ => {}
         }
         if was_held && again && outcome == Outcome::Opened && entry.peer.reauthorizes {
-            moves.wait_for_turn(id, TurnKind::Move, Instant::now() + RETRY);
+            moves.wait_for_turn(id, TurnKind::Move, retry);
             self.moving.notify_one();
         }
     }
