@@ -39,6 +39,8 @@ pub struct Stats {
     /// Connections that were closed because they read too slowly.
     pub slow_readers: usize,
     pub refused: RefusedStats,
+    /// Events in clear that were about to get on an encrypted channel: a fault of the server.
+    pub tripwire: u64,
 }
 
 impl Engine {
@@ -72,6 +74,7 @@ impl Engine {
             mailbox_bytes: self.hub.mailbox_bytes(),
             slow_readers: self.hub.slow_readers(),
             refused: self.refused.stats(),
+            tripwire: self.hub.trips(),
         }
     }
 }

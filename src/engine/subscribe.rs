@@ -209,7 +209,7 @@ impl Engine {
             let version = key.as_ref().map_or(Version::BLIND, |(version, _)| *version);
             Ok(Joined {
                 data: if user_id.is_some() { locked.members.roster() } else { "{}".into() },
-                cached: tenant.cached(&locked, version, now),
+                cached: tenant.cached(&locked, version, now, &self.hub),
                 record: record.clone(),
                 member: user_id,
                 since,

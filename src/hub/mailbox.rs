@@ -15,7 +15,7 @@ use super::{directory::TopicId, terms::TenantId};
 use crate::{
     crypto::keytable::Version,
     ids::SocketId,
-    protocol::{sealed::SealedFrames, server::Frame},
+    protocol::{sealed::SealedFrames, server::Frame, tripwire},
 };
 
 pub enum Post {
@@ -109,6 +109,14 @@ pub enum AskError {
 }
 
 impl Content {
+    /// Whether something in clear would get on an encrypted channel.
+    pub fn trips(&self) -> bool {
+        match self {
+            Self::Same(frame) => tripwire::trips(frame),
+            Self::Sealed(frames) => frames.iter().any(tripwire::trips),
+        }
+    }
+
     pub fn bytes(&self) -> usize {
         match self {
             Self::Same(frame) => frame.bytes(),

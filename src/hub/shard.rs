@@ -211,6 +211,9 @@ impl Shard {
 
     fn deliver(&self, delivery: &Delivery, dirty: &mut Vec<Rc<dyn Socket>>, turn: &mut Turn) {
         let Delivery { topic, content, sequence, except, audience } = delivery;
+        if content.trips() {
+            return self.hub.tripped();
+        }
         let mut held = Vec::new();
         let table = self.table.borrow();
         let except = except.and_then(|id| table.by_id.get(&id).copied());

@@ -6,5 +6,6 @@ pub mod dialect;
 pub mod json;
 pub mod sealed;
 pub mod server;
+pub mod tripwire;
 pub mod version;
 pub mod websocket;
