@@ -8,6 +8,7 @@
 //! * [`auth`]: who may join what, for the auth endpoints.
 //! * [`app`]: one application with everything that it is allowed.
 //! * [`hub`]: delivery: directory, mailboxes, and one shard of sockets for each worker thread.
+//! * [`audit`]: what happened to keys and who was let in, as a chain of lines in a file.
 //! * [`engine`]: the verbs: subscribe, publish, sign in, ...
 //! * [`session`]: one connection's conversation.
 //! * [`web`]: the edge, the only place that knows actix.
@@ -16,6 +17,7 @@
 //! `ARCHITECTURE.md` follows one event and one subscription through them.
 
 pub mod app;
+pub mod audit;
 pub mod auth;
 pub mod channel;
 pub mod cli;

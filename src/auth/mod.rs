@@ -49,6 +49,15 @@ pub enum Denied {
 }
 
 impl Authorizer {
+    /// As the configuration calls it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Deny => "deny",
+            Self::Open => "open",
+            Self::Jwt(_) => "jwt",
+        }
+    }
+
     /// `Some` identity where the channel needs one. `async` because deciding may mean asking
     /// somebody else.
     pub async fn channel(

@@ -1,5 +1,6 @@
 //! The command line.
 
+mod audit;
 mod banner;
 mod healthcheck;
 mod keys;
@@ -32,6 +33,9 @@ enum Command {
     /// Master keys
     #[command(subcommand)]
     Keys(keys::Keys),
+    /// The audit log
+    #[command(subcommand)]
+    Audit(audit::AuditCommand),
     /// Ask a running server whether it is well; exits with 0 if so
     Healthcheck(healthcheck::Healthcheck),
 }
@@ -50,6 +54,7 @@ pub fn run() -> ExitCode {
         Command::Serve(flags) => serve::serve(&flags),
         Command::Config(command) => config(&command),
         Command::Keys(command) => keys::run(&command),
+        Command::Audit(command) => audit::run(&command),
         Command::Healthcheck(command) => healthcheck::run(&command),
     };
     match result {

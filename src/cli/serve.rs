@@ -11,6 +11,7 @@ use tracing_subscriber::EnvFilter;
 use super::{Result, banner, source};
 use crate::{
     app::AppRegistry,
+    audit::{Audit, Fact},
     config::{Config, Flags, Log},
     engine::{Engine, Tenant},
     hub::Hub,
@@ -25,8 +26,15 @@ pub fn serve(flags: &Flags) -> Result<()> {
 }
 
 async fn run(config: Config, dev: bool) -> Result<()> {
+    // Dropped last: what the server notes at its end is written.
+    let (audit, _recorder) = Audit::begin(config.audit_file.as_deref())?;
     let listeners = Listeners::bind(config.listen, config.ops_listen)?;
     let signals = Signals::install()?;
+    audit.note(Fact::ServerStarted {
+        version: env!("CARGO_PKG_VERSION"),
+        pid: std::process::id(),
+        listen: listeners.public()?,
+    });
     announce(&listeners)?;
     if dev {
         print(&banner::banner(&config, listeners.public()?))?;
@@ -34,17 +42,24 @@ async fn run(config: Config, dev: bool) -> Result<()> {
     let hub = Hub::new(config.workers, config.mailbox_bytes);
     let mut tenants = AppRegistry::new();
     for app in config.apps {
-        let key = app.sealing.keys().map(|ring| ring.active_id().to_string());
+        let key = app.sealing.keys().map(|ring| ring.active_id().clone());
         tracing::info!(
             app.id = &*app.id,
-            key.id = key.unwrap_or_else(|| "none (blind)".into()),
+            key.id = key.as_ref().map_or_else(|| "none (blind)".into(), ToString::to_string),
             "app ready"
         );
+        if let Some(key) = key {
+            audit.note(Fact::KeyUsed { app: app.id.clone(), key });
+        }
         let (id, key) = (app.id.clone(), app.key.clone());
         tenants.insert(id, key, Arc::new(Tenant::new(app, hub.clone())));
     }
-    let engine = Arc::new(Engine::new(hub, tenants));
-    Ok(serve_web(listeners, engine, config.settings, signals).await?)
+    let mut engine = Engine::new(hub, tenants);
+    engine.audit = audit.clone();
+    let served = serve_web(listeners, Arc::new(engine), config.settings, signals).await;
+    let reason = if served.is_ok() { "signal" } else { "error" };
+    audit.note(Fact::ServerStopped { reason });
+    Ok(served?)
 }
 
 /// The lines that a supervisor or a test reads the real port from.

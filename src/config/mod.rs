@@ -23,6 +23,7 @@ pub struct Config {
     pub settings: Settings,
     pub log: Log,
     pub state_dir: PathBuf,
+    pub audit_file: Option<PathBuf>,
     pub apps: Vec<App>,
     /// What the operator should know, and nobody asked for.
     pub warnings: Vec<String>,

@@ -25,6 +25,7 @@ pub struct RawConfig {
     pub log: String,
     pub log_format: LogFormat,
     pub state_dir: PathBuf,
+    pub audit_file: Option<PathBuf>,
     pub apps: BTreeMap<String, RawApp>,
 }
 
@@ -45,6 +46,7 @@ impl Default for RawConfig {
             log: "info".into(),
             log_format: LogFormat::Text,
             state_dir: ".sealcast".into(),
+            audit_file: None,
             apps: BTreeMap::new(),
         }
     }

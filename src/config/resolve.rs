@@ -63,6 +63,7 @@ pub fn resolve(raw: RawConfig, dev: bool) -> Result<Config> {
         settings: settings(&raw)?,
         log: Log { filter: raw.log, json: raw.log_format == LogFormat::Json },
         state_dir,
+        audit_file: raw.audit_file,
         apps,
         warnings,
     })

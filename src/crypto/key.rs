@@ -13,7 +13,7 @@ use super::encoding::{base64, from_any_base64, from_hex, hex};
 pub struct MasterKey([u8; 32]);
 
 /// Names a key without giving it away.
-#[derive(Clone, PartialEq, Eq, Debug, Hash)]
+#[derive(Clone, PartialEq, Eq, Debug, Hash, serde::Serialize)]
 pub struct Fingerprint(String);
 
 /// How the text of a key was read; `keys inspect` and the log tell.

@@ -16,12 +16,14 @@ pub use tenant::{ConnectionGuard, Tenant};
 
 use crate::{
     app::AppRegistry,
+    audit::{Audit, AuditStats},
     hub::{Hub, directory::Occupancy},
 };
 
 pub struct Engine {
     pub hub: Arc<Hub>,
     pub tenants: AppRegistry<Tenant>,
+    pub audit: Audit,
     refused: Refused,
 }
 
@@ -36,11 +38,13 @@ pub struct Stats {
     /// Connections that were closed because they read too slowly.
     pub slow_readers: usize,
     pub refused: RefusedStats,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub audit: Option<AuditStats>,
 }
 
 impl Engine {
     pub fn new(hub: Arc<Hub>, tenants: AppRegistry<Tenant>) -> Self {
-        Self { hub, tenants, refused: Refused::default() }
+        Self { hub, tenants, audit: Audit::off(), refused: Refused::default() }
     }
 
     /// Called about once a second, by one thread.
@@ -68,6 +72,7 @@ impl Engine {
             mailbox_bytes: self.hub.mailbox_bytes(),
             slow_readers: self.hub.slow_readers(),
             refused: self.refused.stats(),
+            audit: self.audit.stats(),
         }
     }
 }

@@ -10,6 +10,7 @@ use actix_web::{
 use serde::Serialize;
 
 use super::{
+    audited::{Grant, note_answer},
     cors,
     error::ApiError,
     query::Query,
@@ -148,12 +149,9 @@ impl Asked {
     }
 
     /// Secrets stand in it, so it must not be kept anywhere on its way.
-    fn answer(
-        &self,
-        request: &HttpRequest,
-        answer: Result<impl Serialize, ApiError>,
-    ) -> HttpResponse {
+    fn answer(&self, request: &HttpRequest, answer: Result<impl Grant, ApiError>) -> HttpResponse {
         let answer = cors::check(request, &self.tenant.app.origins).and(answer);
+        note_answer(&worker(request).engine.audit, &self.tenant.app, &self.fields, &answer);
         let status = answer.as_ref().map_or_else(ApiError::status_code, |_| StatusCode::OK);
         let mut response = HttpResponse::build(status);
         response.insert_header((header::CACHE_CONTROL, "no-store"));
@@ -231,12 +229,33 @@ struct ChannelGrant {
     channel_data: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     shared_secret: Option<String>,
+    /// Who the presence channel will know it as.
+    #[serde(skip)]
+    user: Option<Arc<str>>,
+}
+
+impl Grant for ChannelGrant {
+    const FOR_CHANNEL: bool = true;
+
+    fn user(&self) -> Option<Arc<str>> {
+        self.user.clone()
+    }
 }
 
 #[derive(Serialize)]
 struct UserGrant {
     auth: String,
     user_data: String,
+    #[serde(skip)]
+    user: Arc<str>,
+}
+
+impl Grant for UserGrant {
+    const FOR_CHANNEL: bool = false;
+
+    fn user(&self) -> Option<Arc<str>> {
+        Some(self.user.clone())
+    }
 }
 
 /// The decision first, the secret after it.
@@ -249,13 +268,14 @@ async fn authorize_channel(asked: &Asked) -> Result<ChannelGrant, ApiError> {
         return Err(ApiError::bad_request("no_authorization_needed", message));
     }
     let identity = app.authorizer.channel(&asked.credentials, socket_id, &channel).await?;
+    let user = identity.as_ref().map(|identity| Arc::from(&*identity.user_id));
     let channel_data = identity.map(|identity| channel_data(app, &identity)).transpose()?;
     let shared_secret = match channel.access() {
         Access::Encrypted => Some(shared_secret(app, &channel)?),
         _ => None,
     };
     let signed = signed_for_channel(socket_id, &channel, channel_data.as_deref());
-    Ok(ChannelGrant { auth: app.auth(&signed), channel_data, shared_secret })
+    Ok(ChannelGrant { auth: app.auth(&signed), channel_data, shared_secret, user })
 }
 
 fn shared_secret(app: &App, channel: &Channel) -> Result<String, ApiError> {
@@ -305,7 +325,7 @@ async fn authorize_user(asked: &Asked) -> Result<UserGrant, ApiError> {
     };
     let user_data = serde_json::to_string(&data).map_err(unwritable)?;
     let signed = signed_for_user(socket_id, &user_data);
-    Ok(UserGrant { auth: app.auth(&signed), user_data })
+    Ok(UserGrant { auth: app.auth(&signed), user_data, user: identity.user_id.into() })
 }
 
 fn unwritable(error: serde_json::Error) -> ApiError {

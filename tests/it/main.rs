@@ -4,6 +4,7 @@
 
 mod support;
 
+mod audit;
 mod auth_endpoints;
 mod auth_jwt;
 mod backpressure;
