@@ -12,6 +12,7 @@
 //! * [`engine`]: the verbs: subscribe, publish, sign in, ...
 //! * [`session`]: one connection's conversation.
 //! * [`web`]: the edge, the only place that knows actix.
+//! * [`selftest`]: whether the cryptography does what was published.
 //! * [`config`], [`cli`]: how the server is told what to be.
 //!
 //! `ARCHITECTURE.md` follows one event and one subscription through them.
@@ -30,5 +31,6 @@ pub mod limits;
 pub mod pattern;
 pub mod presence;
 pub mod protocol;
+pub mod selftest;
 pub mod session;
 pub mod web;

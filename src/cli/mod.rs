@@ -4,6 +4,7 @@ mod audit;
 mod banner;
 mod healthcheck;
 mod keys;
+mod selftest;
 mod serve;
 
 use std::process::ExitCode;
@@ -36,6 +37,8 @@ enum Command {
     /// The audit log
     #[command(subcommand)]
     Audit(audit::AuditCommand),
+    /// Check ciphers, signatures and random numbers against published values
+    Selftest,
     /// Ask a running server whether it is well; exits with 0 if so
     Healthcheck(healthcheck::Healthcheck),
 }
@@ -55,6 +58,7 @@ pub fn run() -> ExitCode {
         Command::Config(command) => config(&command),
         Command::Keys(command) => keys::run(&command),
         Command::Audit(command) => audit::run(&command),
+        Command::Selftest => selftest::run(),
         Command::Healthcheck(command) => healthcheck::run(&command),
     };
     match result {

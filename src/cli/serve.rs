@@ -15,12 +15,14 @@ use crate::{
     config::{Config, Flags, Log},
     engine::{Engine, Tenant},
     hub::Hub,
+    selftest,
     web::{Listeners, Signals, serve as serve_web},
 };
 
 pub fn serve(flags: &Flags) -> Result<()> {
     let config = Config::load(&source(flags)?)?;
     log_to_stderr(&config.log)?;
+    selftest::run(&selftest::CHECKS)?;
     config.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
     actix_rt::System::new().block_on(run(config, flags.dev))
 }

@@ -33,6 +33,7 @@ mod properties;
 mod sealing;
 mod sealing_modes;
 mod secrets;
+mod selftest;
 mod signatures;
 mod subscribe;
 mod subscription_count;
