@@ -14,11 +14,11 @@ use crate::{
     channel::Channel,
     crypto::{
         encoding::{from_any_base64, from_hex, hex},
-        key::MasterKey,
         keyring::KeyRing,
         sealer::Sealing,
         secret::{Derivation, SharedSecret},
         signature::AppSecret,
+        vectors::example_key,
     },
 };
 
@@ -109,11 +109,6 @@ pub const CHECKS: [Check; 11] = [
 const CHANNEL: &str = "private-encrypted-my-channel";
 /// Sealed by PyNaCl and by tweetnacl for that channel, with the key below.
 const ENVELOPE: &str = r#"{"nonce":"ZGVmZ2hpamtsbW5vcHFyc3R1dnd4eXp7","ciphertext":"HZSzVhuMPpoli+SBD9xYZd5ui/SFBKBYDbomQvRphTHLIgC31Gi3geLRD/aEBoRWUhFo4Qy+DHgem5XEYKagQg=="}"#;
-
-/// Published, and refused as a key everywhere else.
-fn example_key() -> MasterKey {
-    MasterKey::from_bytes(std::array::from_fn(|i| i as u8))
-}
 
 fn hmac(key: &[u8], message: &[u8]) -> String {
     AppSecret::new(key).sign(&[message]).to_hex()

@@ -6,6 +6,7 @@ mod healthcheck;
 mod keys;
 mod selftest;
 mod serve;
+mod vectors;
 
 use std::process::ExitCode;
 

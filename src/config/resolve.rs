@@ -23,6 +23,7 @@ use crate::{
         secret::Derivation,
         signature::AppSecret,
     },
+    ids::is_app_id,
     pattern::Pattern,
     web::Settings,
 };
@@ -133,7 +134,7 @@ fn resolve_app(
     warnings: &mut Vec<String>,
 ) -> Result<App> {
     let at = |name: &str| format!("apps.{id}.{name}");
-    if id.is_empty() || !id.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b)) {
+    if !is_app_id(id) {
         return error(format!("the app id {id:?} must be letters, digits, '-', '_' or '.'"));
     }
     let Some(key) = raw.key.clone().filter(|key| !key.is_empty()) else {

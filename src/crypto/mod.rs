@@ -6,3 +6,4 @@ pub mod keyring;
 pub mod sealer;
 pub mod secret;
 pub mod signature;
+pub mod vectors;
