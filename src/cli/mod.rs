@@ -4,6 +4,8 @@ mod audit;
 mod banner;
 mod healthcheck;
 mod keys;
+#[cfg(target_os = "linux")]
+mod process;
 mod selftest;
 mod serve;
 mod vectors;
@@ -12,7 +14,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::config::{Config, Flags, Source, shown};
+use crate::config::{Config, Environment, Flags, Source, shown};
 
 #[derive(Parser)]
 #[command(
@@ -74,10 +76,7 @@ pub fn run() -> ExitCode {
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
 fn source(flags: &Flags) -> Result<Source> {
-    // Not `vars`, which panics on what is not UTF-8, and there may be anything.
-    let environment = std::env::vars_os()
-        .filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)));
-    Ok(Source::new(flags, environment)?)
+    Ok(Source::new(flags, Environment::of_process())?)
 }
 
 fn config(command: &ConfigCommand) -> Result<()> {

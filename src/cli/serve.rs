@@ -8,11 +8,11 @@ use std::{
 
 use tracing_subscriber::EnvFilter;
 
-use super::{Result, banner, source};
+use super::{Result, banner};
 use crate::{
     app::AppRegistry,
     audit::{Audit, Fact},
-    config::{Config, Flags, Log},
+    config::{Config, Flags, Log, Source},
     engine::{Engine, Tenant},
     hub::Hub,
     selftest,
@@ -20,11 +20,29 @@ use crate::{
 };
 
 pub fn serve(flags: &Flags) -> Result<()> {
-    let config = Config::load(&source(flags)?)?;
+    let dumps_forbidden = forbid_dumps();
+    let config = Config::load(&Source::new(flags, environment(flags)?)?)?;
     log_to_stderr(&config.log)?;
+    if let Err(error) = dumps_forbidden {
+        tracing::warn!("core dumps, in which keys would stand, cannot be forbidden: {error}");
+    }
     selftest::run(&selftest::CHECKS)?;
     config.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
     actix_rt::System::new().block_on(run(config, flags.dev))
+}
+
+#[cfg(target_os = "linux")]
+use super::process::{environment, forbid_dumps};
+
+/// Elsewhere there is no `/proc` that shows the environment, and crashes are the system's business.
+#[cfg(not(target_os = "linux"))]
+fn environment(_: &Flags) -> Result<crate::config::Environment> {
+    Ok(crate::config::Environment::of_process())
+}
+
+#[cfg(not(target_os = "linux"))]
+fn forbid_dumps() -> io::Result<()> {
+    Ok(())
 }
 
 async fn run(config: Config, dev: bool) -> Result<()> {

@@ -2,9 +2,10 @@
 
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
+use super::Environment;
 use crate::{limits::Limits, protocol::dialect::Dialect};
 
 #[derive(Deserialize)]
@@ -50,6 +51,28 @@ impl Default for RawConfig {
             apps: BTreeMap::new(),
         }
     }
+}
+
+impl RawConfig {
+    /// The variables that keys are said to stand in (`env:NAME`).
+    pub fn named_variables(&self) -> impl Iterator<Item = &str> {
+        self.apps.values().filter_map(|app| named_variable(app.master_key.as_ref()?))
+    }
+
+    /// Puts in the keys that stand there. Done here, where the variables are that no longer stand in
+    /// the process's own environment; whoever reads the key will tell what is missing.
+    pub fn read_variables(&mut self, environment: &Environment) {
+        for app in self.apps.values_mut() {
+            let name = app.master_key.as_ref().and_then(named_variable);
+            if let Some(value) = name.and_then(|name| environment.get(name)) {
+                app.master_key = Some(SecretString::from(value));
+            }
+        }
+    }
+}
+
+fn named_variable(key: &SecretString) -> Option<&str> {
+    key.expose_secret().trim().strip_prefix("env:")
 }
 
 #[derive(Deserialize, Clone, Copy, PartialEq, Eq)]

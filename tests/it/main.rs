@@ -29,6 +29,7 @@ mod liveness;
 mod ordering;
 mod presence;
 mod presence_members;
+mod process;
 mod properties;
 mod sealing;
 mod sealing_modes;
