@@ -25,7 +25,7 @@ use crate::{
         secret::Derivation,
         signature::AppSecret,
     },
-    ids::MOST_WORKERS,
+    ids::{MOST_WORKERS, is_app_id},
     limits::Rotation,
     pattern::Pattern,
     protocol::dialect::is_reserved,
@@ -71,6 +71,7 @@ pub fn resolve(raw: RawConfig, dev: bool) -> Result<Config> {
         settings: settings(&raw)?,
         log: Log { filter: raw.log, json: raw.log_format == LogFormat::Json },
         state_dir,
+        audit_file: raw.audit_file,
         apps,
         warnings,
     })
@@ -159,7 +160,7 @@ fn resolve_app(
     warnings: &mut Vec<String>,
 ) -> Result<App> {
     let at = |name: &str| format!("apps.{id}.{name}");
-    if id.is_empty() || !id.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b)) {
+    if !is_app_id(id) {
         return error(format!("the app id {id:?} must be letters, digits, '-', '_' or '.'"));
     }
     let Some(key) = raw.key.clone().filter(|key| !key.is_empty()) else {

@@ -19,12 +19,14 @@ pub use tenant::{ConnectionGuard, Tenant};
 
 use crate::{
     app::AppRegistry,
+    audit::{Audit, AuditStats},
     hub::{Hub, directory::Occupancy},
 };
 
 pub struct Engine {
     pub hub: Arc<Hub>,
     pub tenants: AppRegistry<Tenant>,
+    pub audit: Audit,
     refused: Refused,
 }
 
@@ -41,11 +43,13 @@ pub struct Stats {
     pub refused: RefusedStats,
     /// Events in clear that were about to get on an encrypted channel: a fault of the server.
     pub tripwire: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub audit: Option<AuditStats>,
 }
 
 impl Engine {
     pub fn new(hub: Arc<Hub>, tenants: AppRegistry<Tenant>) -> Self {
-        Self { hub, tenants, refused: Refused::default() }
+        Self { hub, tenants, audit: Audit::off(), refused: Refused::default() }
     }
 
     /// Called about once a second, by one thread.
@@ -75,6 +79,7 @@ impl Engine {
             slow_readers: self.hub.slow_readers(),
             refused: self.refused.stats(),
             tripwire: self.hub.trips(),
+            audit: self.audit.stats(),
         }
     }
 }

@@ -39,6 +39,10 @@ impl ApiError {
         self.status
     }
 
+    pub fn code(&self) -> &'static str {
+        self.code
+    }
+
     pub fn body(&self) -> Body<'_> {
         Body {
             error: &self.message,

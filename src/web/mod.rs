@@ -1,5 +1,6 @@
 //! The edge: the only place that knows actix.
 
+mod audited;
 pub mod auth;
 mod channels;
 mod cors;

@@ -4,6 +4,7 @@
 
 mod support;
 
+mod audit;
 mod auth_endpoints;
 mod auth_jwt;
 mod backpressure;
@@ -28,10 +29,12 @@ mod liveness;
 mod ordering;
 mod presence;
 mod presence_members;
+mod process;
 mod properties;
 mod sealing;
 mod sealing_modes;
 mod secrets;
+mod selftest;
 mod signatures;
 mod subscribe;
 mod subscription_count;

@@ -31,7 +31,7 @@ struct Bed {
 
 impl Bed {
     fn new() -> Self {
-        let key = |first: u8| MasterKey::from_bytes(std::array::from_fn(|i| first ^ i as u8 * 7));
+        let key = |first: u8| MasterKey::from_bytes(std::array::from_fn(|i| first ^ (i as u8 * 7)));
         let table = KeyTable::new(key(1), 0).announced(key(2), 0, 0, 9).unwrap();
         let ring =
             KeyRing::new("app", table.activated(0).unwrap(), Derivation::Pusher, Padding::None);

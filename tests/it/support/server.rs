@@ -175,8 +175,12 @@ impl TestServer {
         .await;
     }
 
+    pub fn pid(&self) -> u32 {
+        self.child.as_ref().expect("a running server").id()
+    }
+
     pub fn signal(&self, name: &str) {
-        let pid = self.child.as_ref().expect("a running server").id().to_string();
+        let pid = self.pid().to_string();
         let status = Command::new("sh").args(["-c", "kill -s \"$0\" \"$1\"", name, &pid]).status();
         assert!(status.is_ok_and(|s| s.success()), "kill -s {name} {pid}");
     }
