@@ -1,0 +1,53 @@
+"""Processors, descriptors and time, as the kernel gives and counts them."""
+
+import ctypes
+import os
+import resource
+import signal
+import sys
+from pathlib import Path
+
+PR_SET_PDEATHSIG = 1
+
+
+def pinned(cpus):
+    """What a child does before it becomes the program: one core, and no life without its parent."""
+    libc = ctypes.CDLL(None)
+
+    def prepare():
+        os.sched_setaffinity(0, cpus)
+        libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+    return prepare
+
+
+def busy_seconds(cpus):
+    """What these processors have spent on anything, and not got from the machine below."""
+    ticks = 0
+    for line in Path("/proc/stat").read_text().splitlines():
+        name, *times = line.split()
+        if name.startswith("cpu") and name[3:].isdigit() and int(name[3:]) in cpus:
+            user, nice, system, _idle, _wait, irq, softirq, steal = map(int, times[:8])
+            ticks += user + nice + system + irq + softirq + steal
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def own_seconds():
+    """What this process and its ended children have spent."""
+    return sum(
+        usage.ru_utime + usage.ru_stime
+        for usage in map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    )
+
+
+def raise_open_files(want):
+    """Raises the limit as far as allowed, for this process and its children; returns it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    for limit in ((max(want, soft), max(want, hard)), (hard, hard)):
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, limit)
+            break
+        except (OSError, ValueError):
+            continue
+    soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    return sys.maxsize if soft == resource.RLIM_INFINITY else soft
