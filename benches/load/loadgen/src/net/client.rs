@@ -71,7 +71,7 @@ impl Net {
             Token(id),
             Interest::READABLE | Interest::WRITABLE,
         )?;
-        link.unsent.clone_from(&self.upgrade);
+        link.queue(&self.upgrade)?;
         let client = Client {
             link: Some(link),
             phase: Phase::Upgrading,

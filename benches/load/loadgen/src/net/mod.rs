@@ -3,7 +3,8 @@
 //! nothing that arrives whole, so that it costs far less than what it measures.
 //!
 //! `connect` opens a socket, `link` is one with its bytes, `client` and `inbox`
-//! are what is sent on and comes from a WebSocket, `publisher` is the HTTP side.
+//! are what is sent on and comes from a WebSocket, `publisher` is the HTTP side,
+//! `tls` goes under either.
 
 mod client;
 mod clock;
@@ -11,15 +12,18 @@ mod connect;
 mod inbox;
 mod link;
 mod publisher;
+mod tls;
 
 use std::{
     io::ErrorKind,
     net::{Ipv4Addr, SocketAddrV4},
+    sync::Arc,
     time::Duration,
 };
 
 use anyhow::{Context, Result};
 use mio::{Events, Poll};
+use rustls::ClientConfig;
 
 use self::{client::Client, link::Link, publisher::Publisher};
 pub use self::{client::Sip, clock::now};
@@ -36,6 +40,7 @@ pub struct Target {
     pub app: App,
     /// Connections are spread over this many addresses, from 127.0.0.1 up.
     pub sources: u8,
+    pub tls: bool,
 }
 
 /// What a turn of the loop tells the scenario.
@@ -58,6 +63,7 @@ pub struct Net {
     buf: Vec<u8>,
     scratch: Vec<u8>,
     target: Target,
+    tls: Option<Arc<ClientConfig>>,
     host: String,
     upgrade: Vec<u8>,
     clients: Vec<Client>,
@@ -77,6 +83,7 @@ impl Net {
             buf: vec![0; READ_BUFFER],
             scratch: Vec::new(),
             upgrade: ws::upgrade_request(&host, &target.app.key),
+            tls: target.tls.then(tls::config).transpose()?,
             host,
             target,
             clients: Vec::new(),
@@ -91,7 +98,17 @@ impl Net {
         let source =
             Ipv4Addr::new(127, 0, 0, 1 + (self.opened % usize::from(self.target.sources)) as u8);
         self.opened += 1;
-        Ok(Link::new(connect::connect(source, self.target.address, receive_buffer)?))
+        let address = self.target.address;
+        let stream = connect::connect(source, address, receive_buffer)?;
+        let tls = self.tls.clone().map(|config| tls::Session::new(config, *address.ip()));
+        Ok(Link::new(stream, tls.transpose()?))
+    }
+
+    /// What the TLS handshakes agreed on, if any connection is open.
+    pub fn tls_agreed(&self) -> Option<String> {
+        let clients = self.clients.iter().filter_map(|client| client.link.as_ref());
+        let publishers = self.publishers.iter().map(|publisher| &publisher.link);
+        clients.chain(publishers).find_map(Link::agreed)
     }
 
     /// Waits up to `timeout` for sockets to become ready and serves them.
