@@ -2,10 +2,11 @@
 
 from .errors import Skipped
 from .runner import SPARE_FILES
-from .scenario import CPU, Row, Scenario, at
+from .scenario import CPU, P99, Pair, Row, Scenario, at
 
 IDLE = 10_000
 IDLE_LEAST = 9_000
+CROWD_LEAST = 10_000
 
 
 class Idle(Scenario):
@@ -22,32 +23,46 @@ class Idle(Scenario):
 
 class Crowd(Scenario):
     def prepare(self, bench):
-        if bench.open_files < bench.sockets + SPARE_FILES:
+        number = min(bench.sockets, bench.open_files - SPARE_FILES)
+        if number < min(bench.sockets, CROWD_LEAST):
             raise Skipped(
-                f"needs {bench.sockets + SPARE_FILES:,} open files, the limit is {bench.open_files:,}"
+                f"needs {CROWD_LEAST + SPARE_FILES:,} open files, the limit is {bench.open_files:,}"
                 " (raise it with ulimit -n, or choose --sockets)"
             )
-        self.arguments = ("crowd", "--connections", bench.sockets)
-        title = f"{bench.sockets:,} sockets"
+        if number < bench.sockets:
+            self.notes.append(
+                f"sockets: {number:,} of {bench.sockets:,}, as the limit on open files is"
+                f" {bench.open_files:,} and may not be raised here"
+            )
+        self.arguments = ("crowd", "--connections", number)
+        title = f"{number:,} sockets"
         self.rows = [
             Row(f"{title}: resident memory per socket", "B", at("resident_bytes_each")),
             Row(f"{title}: time to connect and subscribe all", "s", at("seconds")),
             Row(f"{title}: CPU per connect", "us", CPU),
             Row(f"{title}: one event to all, median", "us", at("reached_all.p50_us")),
+            Row(f"{title}: one event, p50 of the sockets", "us", at("latency.p50_us")),
+            Row(f"{title}: one event, p99 of the sockets", "us", P99),
         ]
 
 
 class Workers(Scenario):
     def prepare(self, bench):
         title = "two workers against one, 1,000 subscribers"
-        self.rows = [Row(f"{title}: CPU per delivery", "us", CPU)]
-        if len(bench.server_cpus) >= 2:
-            self.rows.append(Row(f"{title}: deliveries", "/s", at("deliveries_per_s")))
-        else:
+        self.rows = [
+            Row(f"{title}: CPU per delivery", "us", CPU),
+            Row(f"{title}: deliveries", "/s", at("deliveries_per_s")),
+        ]
+        if len(bench.server_cpus) < 2:
             self.notes.append(
                 "two-workers: both on one core, which shows what a second worker costs and not what"
-                " it brings; for that the machine needs three processors"
+                " it brings: the rates are those of one core. For that the machine needs three processors"
             )
+
+
+class Tls(Scenario):
+    def prepare(self, bench):
+        bench.certificate()
 
 
 class Sealing(Scenario):
@@ -58,7 +73,7 @@ class Sealing(Scenario):
     def pair(self, bench):
         clear = [self.run(bench, size) for size in (self.SMALL, self.LARGE)]
         sealed = [self.run(bench, size, "--sealed") for size in (self.SMALL, self.LARGE)]
-        return self.per_kib(*clear), self.per_kib(*sealed)
+        return Pair(self.per_kib(*clear), self.per_kib(*sealed))
 
     def run(self, bench, size, *more):
         return bench.load(self.other, *self.arguments, "--payload", size, *more, seconds=self.seconds)
@@ -88,21 +103,33 @@ class Steps(Scenario):
     def pair(self, bench):
         who = ("--subscribers", self.SUBSCRIBERS)
         capacity = bench.load(self.other, "saturate", *who, "--seconds", 3, seconds=self.seconds)
-        lost = self.lost(capacity)
-        base, other = {}, {}
+        base, other = {}, {"lost": self.lost(capacity)}
+        rivals = {rival.label: {"lost": 0} for rival in bench.rivals}
         for share in self.SHARES:
             rate = capacity["deliveries_per_s"] / self.SUBSCRIBERS * share / 100
             load = ("fanout", *who, "--rate", f"{rate:.2f}", "--events", max(20, int(rate * self.SECONDS)))
-            base[str(share)] = bench.load(self.base, *load, seconds=self.seconds)
-            other[str(share)] = bench.load(self.other, *load, seconds=self.seconds)
-            lost += self.lost(base[str(share)], other[str(share)])
-        other["lost"] = lost
-        return base, other
+
+            def run(target, load=load):
+                return bench.load(target, *load, seconds=self.seconds)
+
+            base[str(share)] = run(self.base)
+            other[str(share)] = run(self.other)
+            other["lost"] += self.lost(base[str(share)], other[str(share)])
+            for label, figures in self.each_rival(bench, run).items():
+                rivals[label][str(share)] = figures
+                rivals[label]["lost"] += self.lost(figures)
+        ran = {name: (base, own) for name, own in rivals.items() if name not in self.failed_rivals}
+        return Pair(base, other, ran)
 
 
 class Slow(Scenario):
     def pair(self, bench):
-        base, other = super().pair(bench)
-        if not other["slow_closed"]:
+        pair = super().pair(bench)
+        if not pair.server["slow_closed"]:
             self.notes = ["slow-readers: none was closed: the server has not kept much for any"]
-        return base, other
+        return pair
+
+    def rival(self, bench, rival, base):
+        """A rival, too, is compared with itself."""
+        none_slow = bench.load(rival, *self.base_arguments, seconds=self.seconds)
+        return none_slow, bench.load(rival, *self.arguments, seconds=self.seconds)

@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 
 PR_SET_PDEATHSIG = 1
+PR_SET_CHILD_SUBREAPER = 36
+NR_OPEN = Path("/proc/sys/fs/nr_open")
 
 
 def pinned(cpus):
@@ -40,9 +42,17 @@ def own_seconds():
     )
 
 
+def adopt_orphans():
+    """Makes what a child leaves behind ours, to be ended and to be counted."""
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)
+
+
 def raise_open_files(want):
     """Raises the limit as far as allowed, for this process and its children; returns it."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if NR_OPEN.exists():
+        want = min(want, int(NR_OPEN.read_text()))  # the kernel takes no hard limit above this
+    # Only a privileged process may raise the hard limit.
     for limit in ((max(want, soft), max(want, hard)), (hard, hard)):
         try:
             resource.setrlimit(resource.RLIMIT_NOFILE, limit)

@@ -5,10 +5,12 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import time
 
+from .certificate import self_signed
 from .errors import Failed
-from .machine import busy_seconds, own_seconds, pinned, raise_open_files
+from .machine import adopt_orphans, busy_seconds, own_seconds, pinned, raise_open_files
 from .paths import LOADGEN
 from .process import Process
 
@@ -23,10 +25,20 @@ class Bench:
             sys.exit("run: needs two processors, one for the server and one for the load generator")
         self.load_cpu, self.server_cpus = cpus[-1], cpus[:-1]
         self.server = options.server
+        self.rivals = options.against
         self.sockets = options.sockets
         self.master_key = base64.b64encode(os.urandom(32)).decode()
         self.open_files = raise_open_files(self.sockets + SPARE_FILES)
+        self.directory = tempfile.TemporaryDirectory(prefix="load-")
+        self.certificate_paths = None
         self.runs = []
+        adopt_orphans()
+
+    def certificate(self):
+        """The paths of a certificate and its key; raises `Skipped` where none can be made."""
+        if self.certificate_paths is None:
+            self.certificate_paths = self_signed(self.directory.name)
+        return self.certificate_paths
 
     def load(self, target, *arguments, seconds=RUN_SECONDS):
         """One run of the load generator against a fresh process; returns its figures."""
@@ -42,6 +54,7 @@ class Bench:
     def load_once(self, target, arguments, seconds):
         with Process(self, target) as process:
             command = [LOADGEN, "--port", str(process.port), "--pid", str(process.process.pid)]
+            command += ["--tls"] if target.tls else []
             command += ["--label", target.label, *map(str, arguments)]
             child = subprocess.Popen(
                 command,

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from .errors import Failed
 from .runner import RUN_SECONDS
 from .targets import Floor, Server
 
@@ -55,8 +56,17 @@ class Row:
 
 
 @dataclass
+class Pair:
+    """The figures of runs that followed one another."""
+
+    base: dict
+    server: dict
+    rivals: dict = field(default_factory=dict)  # for each by name its base's and its own
+
+
+@dataclass
 class Scenario:
-    """The same load for two targets in turn."""
+    """The same load for two targets in turn, and for each rival."""
 
     name: str
     arguments: tuple
@@ -68,16 +78,38 @@ class Scenario:
     own: bool = False  # the base is the server itself
     closed_loop: bool = False  # a busy load generator would be what is measured
     notes: list = field(default_factory=list)
+    failed_rivals: dict = field(default_factory=dict)  # why, by name
 
     def prepare(self, bench):
         """Raises `Skipped` where the machine does not allow it."""
 
     def pair(self, bench):
-        """Runs both once; returns both figures for the rows."""
+        """Runs both once, and each rival; returns the figures for the rows."""
         first = self.arguments if self.base_arguments is None else self.base_arguments
         base = bench.load(self.base, *first, seconds=self.seconds)
         other = bench.load(self.other, *self.arguments, seconds=self.seconds)
-        return base, other
+        return Pair(base, other, self.each_rival(bench, lambda rival: self.rival(bench, rival, base)))
+
+    def rival(self, bench, rival, base):
+        """The figures of the rival's base and its own; `None` if it is not asked for this."""
+        if self.own:
+            return None
+        return base, bench.load(rival, *self.arguments, seconds=self.seconds)
+
+    def each_rival(self, bench, run):
+        """Runs those that have not failed yet; a failure of one is no failure of the scenario."""
+        ran = {}
+        for rival in bench.rivals:
+            if rival.label in self.failed_rivals:
+                continue
+            try:
+                figures = run(rival)
+            except Failed as why:
+                self.failed_rivals[rival.label] = str(why)
+                continue
+            if figures is not None:
+                ran[rival.label] = figures
+        return ran
 
     @staticmethod
     def lost(*figures):

@@ -1,6 +1,6 @@
 """All scenarios, in the order in which they run."""
 
-from .kinds import Crowd, Idle, Sealing, Slow, Steps, Workers
+from .kinds import Crowd, Idle, Sealing, Slow, Steps, Tls, Workers
 from .scenario import CPU, P99, Row, Scenario, at
 from .targets import Floor, Server
 
@@ -149,6 +149,40 @@ def scenarios():
             base=Server(),
             base_arguments=slow,
             own=True,
+        ),
+        Tls(
+            "tls-fanout-1000",
+            fanout(1000, 30, 150),
+            [
+                Row("TLS against clear, 1,000 subscribers, 30 events/s: CPU per delivery", "us", CPU),
+                Row("the same: p99 latency", "us", P99),
+            ],
+            base=Server(),
+            other=Server(tls=True),
+            own=True,
+        ),
+        Tls(
+            "tls-idle",
+            ("idle", "--connections", 2000),
+            [
+                Row("TLS against clear, idle socket: resident bytes", "B", at("resident_bytes_each")),
+                Row("the same, connect + subscribe: CPU", "us", CPU),
+            ],
+            base=Server(),
+            other=Server(tls=True),
+            own=True,
+        ),
+        Tls(
+            "tls-trigger",
+            ("trigger",),
+            [
+                Row("TLS against clear, signed trigger, keep-alive: CPU", "us", CPU),
+                Row("the same: requests", "/s", at("requests_per_s")),
+            ],
+            base=Server(),
+            other=Server(tls=True),
+            own=True,
+            closed_loop=True,
         ),
         Workers(
             "two-workers",

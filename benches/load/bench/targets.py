@@ -1,23 +1,32 @@
-"""What is measured: the floor, and the server as each scenario wants it."""
+"""What is measured: the floor, the server as each scenario wants it, and other servers."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
 from .paths import FLOOR
 
+# As the load generator has them by default.
+APP_ID, APP_KEY, APP_SECRET = "app1", "key1", "secret1"
+
 # No limit that a scenario would meet; everything else is as it is by default.
 CONFIG = """\
 listen = "127.0.0.1:0"
 workers = {workers}
 log = "warn"
-[apps.app1]
-key = "key1"
-secret = "secret1"
+{tls}
+[apps.{app_id}]
+key = "{key}"
+secret = "{secret}"
 master_key = "base64:{master_key}"
 client_events = true
-[apps.app1.limits]
+[apps.{app_id}.limits]
 client_events_per_second = 1000000
 presence_members = 10000
+"""
+
+TLS = """\
+tls_cert_file = "{certificate}"
+tls_key_file = "{key}"
 """
 
 
@@ -25,6 +34,7 @@ presence_members = 10000
 class Floor:
     mode: str = ""
     label: str = "floor"
+    tls: bool = False
 
     def command(self, bench, directory):
         return [FLOOR, "0", "1", *self.mode.split()]
@@ -36,12 +46,51 @@ class Floor:
 @dataclass(frozen=True)
 class Server:
     workers: int = 1
+    tls: bool = False
     label: str = "server"
 
     def command(self, bench, directory):
         config = Path(directory) / "load.toml"
-        config.write_text(CONFIG.format(workers=self.workers, master_key=bench.master_key))
+        config.write_text(self.config(bench))
         return [bench.server, "serve", "--config", config]
+
+    def config(self, bench):
+        tls = ""
+        if self.tls:
+            certificate, key = bench.certificate()
+            tls = TLS.format(certificate=certificate, key=key)
+        return CONFIG.format(
+            workers=self.workers,
+            tls=tls,
+            app_id=APP_ID,
+            key=APP_KEY,
+            secret=APP_SECRET,
+            master_key=bench.master_key,
+        )
 
     def cpus(self, bench):
         return bench.server_cpus[: self.workers]
+
+
+@dataclass(frozen=True)
+class Rival:
+    """Any other server: a shell command that makes it listen on 127.0.0.1:$BENCH_PORT."""
+
+    label: str
+    shell: str
+    tls: bool = False
+
+    def command(self, bench, directory):
+        return ["/bin/sh", "-c", self.shell]
+
+    def cpus(self, bench):
+        return bench.server_cpus[:1]
+
+    @staticmethod
+    def environment(port):
+        return {
+            "BENCH_PORT": str(port),
+            "BENCH_APP_ID": APP_ID,
+            "BENCH_APP_KEY": APP_KEY,
+            "BENCH_APP_SECRET": APP_SECRET,
+        }
