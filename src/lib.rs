@@ -10,6 +10,7 @@
 //! * [`hub`]: delivery: directory, mailboxes, and one shard of sockets for each worker thread.
 //! * [`engine`]: the verbs: subscribe, publish, sign in, ...
 //! * [`session`]: one connection's conversation.
+//! * [`tls`]: the certificate of the public listener.
 //! * [`web`]: the edge, the only place that knows actix.
 //! * [`config`], [`cli`]: how the server is told what to be.
 //!
@@ -29,4 +30,5 @@ pub mod pattern;
 pub mod presence;
 pub mod protocol;
 pub mod session;
+pub mod tls;
 pub mod web;

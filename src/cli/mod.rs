@@ -4,6 +4,7 @@ mod banner;
 mod healthcheck;
 mod keys;
 mod serve;
+mod unverified;
 
 use std::process::ExitCode;
 

@@ -2,7 +2,6 @@
 
 use std::{
     io::{self, IsTerminal, Write},
-    net::SocketAddr,
     sync::Arc,
 };
 
@@ -27,7 +26,7 @@ pub fn serve(flags: &Flags) -> Result<()> {
 async fn run(config: Config, dev: bool) -> Result<()> {
     let listeners = Listeners::bind(config.listen, config.ops_listen)?;
     let signals = Signals::install()?;
-    announce(&listeners)?;
+    announce(&listeners, config.tls.is_some())?;
     if dev {
         print(&banner::banner(&config, listeners.public()?))?;
     }
@@ -44,20 +43,17 @@ async fn run(config: Config, dev: bool) -> Result<()> {
         tenants.insert(id, key, Arc::new(Tenant::new(app, hub.clone())));
     }
     let engine = Arc::new(Engine::new(hub, tenants));
-    Ok(serve_web(listeners, engine, config.settings, signals).await?)
+    Ok(serve_web(listeners, engine, config.settings, config.tls, signals).await?)
 }
 
 /// The lines that a supervisor or a test reads the real port from.
-fn announce(listeners: &Listeners) -> Result<()> {
-    print(&format!("listening on {}\n", url(listeners.public()?)))?;
+fn announce(listeners: &Listeners, tls: bool) -> Result<()> {
+    let scheme = if tls { "https" } else { "http" };
+    print(&format!("listening on {scheme}://{}\n", listeners.public()?))?;
     if let Some(address) = listeners.operations()? {
-        print(&format!("operations on {}\n", url(address)))?;
+        print(&format!("operations on http://{address}\n"))?;
     }
     Ok(())
-}
-
-fn url(address: SocketAddr) -> String {
-    format!("http://{address}")
 }
 
 /// Not `print!`, which panics when nobody reads.

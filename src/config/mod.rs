@@ -6,18 +6,20 @@ mod resolve;
 mod show;
 mod source;
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{net::SocketAddr, path::PathBuf, sync::Arc};
 
-use crate::{app::App, web::Settings};
+use crate::{app::App, tls::Identity, web::Settings};
 
 pub use show::shown;
-pub use source::{DEV_APP, Flags, Source};
+pub use source::{DEV_APP, Endpoint, Flags, Source};
 
 /// What the server uses: typed, validated, without an `Option` that means "default".
 pub struct Config {
     pub listen: SocketAddr,
     /// Where `/stats` is served; nowhere without it.
     pub ops_listen: Option<SocketAddr>,
+    /// With it `listen` speaks TLS.
+    pub tls: Option<Arc<Identity>>,
     pub workers: usize,
     pub mailbox_bytes: usize,
     pub settings: Settings,

@@ -12,6 +12,9 @@ use crate::{limits::Limits, protocol::dialect::Dialect};
 pub struct RawConfig {
     pub listen: SocketAddr,
     pub ops_listen: Option<SocketAddr>,
+    /// Both, or neither: with them `listen` speaks TLS.
+    pub tls_cert_file: Option<PathBuf>,
+    pub tls_key_file: Option<PathBuf>,
     pub path_prefix: String,
     /// 0: one for each processor.
     pub workers: usize,
@@ -33,6 +36,8 @@ impl Default for RawConfig {
         Self {
             listen: SocketAddr::from(([0, 0, 0, 0], 6001)),
             ops_listen: None,
+            tls_cert_file: None,
+            tls_key_file: None,
             path_prefix: String::new(),
             workers: 0,
             activity_timeout_seconds: 120,

@@ -3,6 +3,7 @@
 use std::{
     collections::HashMap,
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
@@ -24,6 +25,7 @@ use crate::{
         signature::AppSecret,
     },
     pattern::Pattern,
+    tls::{Identity, PairFiles},
     web::Settings,
 };
 
@@ -58,6 +60,7 @@ pub fn resolve(raw: RawConfig, dev: bool) -> Result<Config> {
     Ok(Config {
         listen: raw.listen,
         ops_listen: raw.ops_listen,
+        tls: tls(&raw)?,
         workers: workers(raw.workers)?,
         mailbox_bytes: at_least("mailbox_bytes", raw.mailbox_bytes, 64 * 1024)?,
         settings: settings(&raw)?,
@@ -66,6 +69,25 @@ pub fn resolve(raw: RawConfig, dev: bool) -> Result<Config> {
         apps,
         warnings,
     })
+}
+
+fn tls(raw: &RawConfig) -> Result<Option<Arc<Identity>>> {
+    let files = match (&raw.tls_cert_file, &raw.tls_key_file) {
+        (None, None) => return Ok(None),
+        (Some(certificate), Some(key)) => {
+            PairFiles { certificate: certificate.clone(), key: key.clone() }
+        }
+        (Some(_), None) => return error(one_of_two("tls_cert_file", "tls_key_file")),
+        (None, Some(_)) => return error(one_of_two("tls_key_file", "tls_cert_file")),
+    };
+    match Identity::load(files) {
+        Ok(identity) => Ok(Some(Arc::new(identity))),
+        Err(reason) => error(format!("tls_cert_file and tls_key_file: {reason}")),
+    }
+}
+
+fn one_of_two(given: &str, missing: &str) -> String {
+    format!("{given} is set, but {missing} is not: set both to speak TLS, or neither")
 }
 
 fn workers(given: usize) -> Result<usize> {

@@ -40,6 +40,13 @@ pub struct Source {
     dev: bool,
 }
 
+/// All that a health check must know.
+pub struct Endpoint {
+    pub listen: SocketAddr,
+    pub tls: bool,
+    pub path_prefix: String,
+}
+
 pub const DEV_APP: &str = "app-id";
 
 impl Source {
@@ -72,10 +79,13 @@ impl Source {
         self.dev
     }
 
-    /// Where the server listens, and the prefix of its paths: all that a health check must know.
-    pub fn endpoint(&self) -> Result<(SocketAddr, String), ConfigError> {
+    pub fn endpoint(&self) -> Result<Endpoint, ConfigError> {
         let raw = self.extract()?;
-        Ok((raw.listen, raw.path_prefix.trim_end_matches('/').to_owned()))
+        Ok(Endpoint {
+            listen: raw.listen,
+            tls: raw.tls_cert_file.is_some(),
+            path_prefix: raw.path_prefix.trim_end_matches('/').to_owned(),
+        })
     }
 
     pub(super) fn figment(&self) -> &Figment {
@@ -247,7 +257,7 @@ fn app_of<'a>(
 
 /// Texts stay texts where a text is wanted, so that a secret of digits remains one.
 fn parsed(path: &[&str], text: &str) -> Value {
-    const TEXTS: [&str; 9] = [
+    const TEXTS: [&str; 11] = [
         "key",
         "secret",
         "master_key",
@@ -257,6 +267,8 @@ fn parsed(path: &[&str], text: &str) -> Value {
         "jwt_secret_file",
         "path_prefix",
         "state_dir",
+        "tls_cert_file",
+        "tls_key_file",
     ];
     if path.last().is_some_and(|name| TEXTS.contains(name)) {
         return Value::from(text);

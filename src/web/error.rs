@@ -65,6 +65,16 @@ impl ApiError {
         Self::new(StatusCode::REQUEST_TIMEOUT, "body_timeout", message)
     }
 
+    pub fn too_many_requests(limit: usize) -> Self {
+        let message = format!("More than {limit} requests are under way on this connection");
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "too_many_requests", message)
+    }
+
+    pub fn head_too_large(limit: usize) -> Self {
+        let message = format!("The head of the request is larger than {limit} bytes");
+        Self::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "head_too_large", message)
+    }
+
     pub fn too_large(
         code: &'static str,
         message: impl Into<String>,

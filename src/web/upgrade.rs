@@ -10,11 +10,12 @@ use actix_http::{Request, RequestHead, h1, ws};
 use actix_web::http::header;
 use bytes::{Bytes, BytesMut};
 use percent_encoding::percent_decode_str;
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::io::AsyncWriteExt;
 
 use super::{
     query::Query,
     socket::{Connection, Opening},
+    transport::Transport,
     worker::Worker,
 };
 use crate::{
@@ -30,12 +31,13 @@ pub async fn take_over<T>(
     framed: Framed<T, h1::Codec>,
 ) -> Result<(), actix_web::Error>
 where
-    T: AsyncRead + AsyncWrite + Unpin + 'static,
+    T: Transport,
 {
     let mut parts = framed.into_parts();
     let head = request.head();
     if let Err(error) = ws::verify_handshake(head) {
-        return Ok(parts.io.write_all(refusal(error).as_bytes()).await?);
+        parts.io.write_all(refusal(error).as_bytes()).await?;
+        return Ok(parts.io.shutdown().await?);
     }
     let asked = Asked::read(head);
     let key = asked.key(&worker.settings.path_prefix);
@@ -53,6 +55,7 @@ where
         admission,
     };
     drop(request);
+    parts.io.taken_over();
     Connection::start(worker, parts.io, opening);
     Ok(())
 }

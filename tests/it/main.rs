@@ -36,5 +36,7 @@ mod signatures;
 mod subscribe;
 mod subscription_count;
 mod terminate;
+mod tls;
+mod tls_files;
 mod users;
 mod watchlist;
