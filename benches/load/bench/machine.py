@@ -12,13 +12,17 @@ PR_SET_CHILD_SUBREAPER = 36
 NR_OPEN = Path("/proc/sys/fs/nr_open")
 
 
-def pinned(cpus):
-    """What a child does before it becomes the program: one core, and no life without its parent."""
+def pinned(cpus, leads=False):
+    """What a child does before it becomes the program: one core, and no life without its parent. One
+    that leads a process group can be ended with all that it has started."""
     libc = ctypes.CDLL(None)
 
     def prepare():
         os.sched_setaffinity(0, cpus)
         libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        if leads:
+            # Not a session, to which the kernel may give a share of the processor of its own.
+            os.setpgid(0, 0)
 
     return prepare
 

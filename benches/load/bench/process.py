@@ -50,8 +50,7 @@ class Process:
             stdin=subprocess.DEVNULL,
             cwd=self.directory.name,
             env={**own, **environment},
-            preexec_fn=pinned(self.target.cpus(self.bench)),
-            start_new_session=True,
+            preexec_fn=pinned(self.target.cpus(self.bench), leads=True),
         )
 
     def read_port(self):
