@@ -124,7 +124,7 @@ def draw_row(canvas, scale, result, row, group):
     aim = row["aim"]
     if row.get("aim_ratio"):
         ratio = 1 / row["aim_ratio"] if more_is_better(row) else row["aim_ratio"]
-        aim = f"<= {ratio:.2f} x"
+        aim = f"<= {round(ratio, 2):g} x"
         mark(canvas, scale.x(ratio), y + 4, whole - 8)
     if aim:
         canvas.text(canvas.width - MARGIN, y + 17, f"aim {aim}", "small end fill-quiet")

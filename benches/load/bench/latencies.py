@@ -8,6 +8,7 @@ from .report import DISTURBED, quantity
 
 TITLE = re.compile(r"latency at (\d+) % of capacity: (p[\d.]+)")
 LINE = 20
+LABEL = 46  # the room that a number of the scale needs
 QUANTILES = ("p50", "p99", "p99.9")
 
 
@@ -66,9 +67,12 @@ class Scale:
 
     def draw(self, canvas, height):
         y = canvas.down(16)
-        for i, step in enumerate(self.steps):
-            if len(self.steps) <= 9 or i % 3 == 0:
+        canvas.text(RIGHT + 24, y, " / ".join(QUANTILES), "small fill-quiet")
+        free = LEFT - LABEL
+        for step in self.steps:
+            if self.x(step) - LABEL / 2 >= free:
                 canvas.text(self.x(step), y, short(step), "small middle fill-quiet")
+                free = self.x(step) + LABEL / 2
             canvas.line(self.x(step), y + 5, self.x(step), y + 10 + height, "grid")
         canvas.down(10)
 
@@ -79,7 +83,7 @@ def short(us):
 
 def draw_share(canvas, scale, share, lines, doubt):
     canvas.line(MARGIN, canvas.height, canvas.width - MARGIN, canvas.height, "grid")
-    canvas.text(MARGIN, canvas.height + 19, f"{share} % of capacity", "name")
+    canvas.text(MARGIN, canvas.height + 19, f"at {share} %", "name")
     canvas.down(4)
     for name, colour, quantiles in lines:
         y = canvas.height + LINE / 2
@@ -89,7 +93,7 @@ def draw_share(canvas, scale, share, lines, doubt):
         for quantile, value in quantiles.items():
             draw_mark(canvas, scale.x(value), y, quantile, colour)
         said = " / ".join(quantity(value, "us") for value in quantiles.values())
-        canvas.text(RIGHT + 14, y + 4, said + doubt, "small")
+        canvas.text(RIGHT + 24, y + 4, said + doubt, "small")
         canvas.down(LINE)
     canvas.down(6)
 
