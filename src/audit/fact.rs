@@ -96,12 +96,9 @@ pub enum Fact {
         #[serde(serialize_with = "name")]
         channel: Channel,
     },
-    /// Something of an encrypted channel would have left in clear.
+    /// Events of encrypted channels that would have left in clear.
     Tripwire {
-        app: Arc<str>,
-        #[serde(serialize_with = "name")]
-        channel: Channel,
-        place: &'static str,
+        dropped: u64,
     },
     AdminAction {
         action: &'static str,

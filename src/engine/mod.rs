@@ -3,6 +3,7 @@
 
 pub mod client_event;
 pub mod grants;
+pub mod key_errors;
 pub mod publish;
 pub mod queries;
 mod refused;
@@ -12,14 +13,20 @@ pub mod subscribe;
 mod tenant;
 pub mod users;
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Instant,
+};
 
 use refused::{Refused, RefusedStats};
 pub use tenant::{ConnectionGuard, Tenant};
 
 use crate::{
     app::AppRegistry,
-    audit::{Audit, AuditStats},
+    audit::{Audit, AuditStats, Fact},
     hub::{Hub, directory::Occupancy},
 };
 
@@ -28,6 +35,8 @@ pub struct Engine {
     pub tenants: AppRegistry<Tenant>,
     pub audit: Audit,
     refused: Refused,
+    /// Of the tripwire, as far as the audit log knows.
+    trips_noted: AtomicU64,
 }
 
 /// What the operator's `/stats` shows.
@@ -49,11 +58,22 @@ pub struct Stats {
 
 impl Engine {
     pub fn new(hub: Arc<Hub>, tenants: AppRegistry<Tenant>) -> Self {
-        Self { hub, tenants, audit: Audit::off(), refused: Refused::default() }
+        Self {
+            hub,
+            tenants,
+            audit: Audit::off(),
+            refused: Refused::default(),
+            trips_noted: AtomicU64::new(0),
+        }
     }
 
     /// Called about once a second, by one thread.
     pub fn tick(&self, now: Instant) {
+        let trips = self.hub.trips();
+        let dropped = trips - self.trips_noted.swap(trips, Ordering::Relaxed);
+        if dropped > 0 {
+            self.audit.note(Fact::Tripwire { dropped });
+        }
         for tenant in self.tenants.iter() {
             tenant.send_pending_counts(&self.hub, now);
             tenant.announce_departures(&self.hub, now);

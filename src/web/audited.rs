@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use super::error::ApiError;
+use super::error::{ApiError, UNKNOWN_SOCKET};
 use crate::{
     app::App,
     audit::{Asked, Audit, Fact},
@@ -40,6 +40,9 @@ pub fn note_answer<G: Answer>(
     let (app, by) = (app.id.clone(), app.authorizer.name());
     audit.note(match answer {
         Ok(_) => Fact::AuthGranted { app, asked, by },
+        Err(error) if error.code() == UNKNOWN_SOCKET => {
+            Fact::AuthRefusedSocket { app, asked, reason: UNKNOWN_SOCKET }
+        }
         Err(error) => {
             let (status, code) = (error.status_code().as_u16(), error.code());
             Fact::AuthDenied { app, asked, by, status, code }

@@ -145,12 +145,15 @@ impl From<PublishError> for ApiError {
     }
 }
 
+/// The code of a question for a connection that is gone, another application's, or made up.
+pub const UNKNOWN_SOCKET: &str = "unknown_socket";
+
 impl From<GrantError> for ApiError {
     fn from(error: GrantError) -> Self {
         let message = error.to_string();
         let (status, code) = match error {
             GrantError::Connection(AskError::UnknownSocket) => {
-                (StatusCode::FORBIDDEN, "unknown_socket")
+                (StatusCode::FORBIDDEN, UNKNOWN_SOCKET)
             }
             GrantError::Connection(AskError::TooMany) => {
                 (StatusCode::FORBIDDEN, "too_many_authorizations")
