@@ -5,6 +5,7 @@ mod channels;
 mod cors;
 mod error;
 mod events;
+mod http_stream;
 mod ops;
 mod query;
 mod server;

@@ -12,13 +12,18 @@ use std::{
 
 use actix_codec::Framed;
 use actix_http::{HttpService, Request, h1};
-use actix_rt::net::TcpStream;
 use actix_server::{GracefulShutdownSignal, Server, ServerBuilder, ServerHandle};
 use actix_service::{IntoServiceFactory, ServiceFactoryExt, fn_service, map_config};
 use actix_web::{App, dev::AppConfig, web};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::{Settings, ops, routes, upgrade::take_over, worker::Worker};
+use super::{
+    Settings,
+    http_stream::{self, HttpStream},
+    ops, routes,
+    upgrade::take_over,
+    worker::Worker,
+};
 use crate::engine::Engine;
 
 /// Sockets that are bound already, so that a port that is taken is told before anything starts.
@@ -67,6 +72,9 @@ fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     };
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;
+    // Not waiting for more to send is the point of a server like this one. What is accepted
+    // inherits it, so that no connection has to be told.
+    socket.set_tcp_nodelay(true)?;
     socket.bind(&address.into()).map_err(explain)?;
     socket.listen(BACKLOG).map_err(explain)?;
     let listener: TcpListener = socket.into();
@@ -145,20 +153,18 @@ fn listen_public(
             .service(web::scope(&worker.settings.path_prefix).configure(routes))
             .into_factory()
             .map_err(|error| error.error_response());
-        let upgrade = move |(request, framed): (Request, Framed<TcpStream, h1::Codec>)| {
+        let upgrade = move |(request, framed): (Request, Framed<HttpStream, h1::Codec>)| {
             // Boxed, so that the dispatcher of every HTTP connection is not as large as a hand-over.
-            Box::pin(take_over(worker.clone(), request, framed))
+            Box::pin(take_over(worker.clone(), request, framed.into_map_io(HttpStream::into_inner)))
         };
-        HttpService::build()
+        let http = HttpService::build()
             .keep_alive(KEEP_ALIVE)
             .client_request_timeout(HEAD_DEADLINE)
             .client_disconnect_timeout(LINGER)
-            // Not waiting for more to send is the point of a server like this one.
-            .tcp_nodelay(true)
             .graceful_shutdown_signal(parts.draining())
             .upgrade(fn_service(upgrade))
-            .finish(map_config(app, |_| AppConfig::default()))
-            .tcp()
+            .finish(map_config(app, |_| AppConfig::default()));
+        fn_service(http_stream::accepted).and_then(http)
     })
 }
 
