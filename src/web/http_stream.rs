@@ -16,9 +16,9 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 pub struct HttpStream(TcpStream);
 
 /// A connection as the HTTP service takes it. Without the peer's address: no handler looks at it.
-pub fn accepted(
-    io: TcpStream,
-) -> Ready<Result<(HttpStream, Protocol, Option<SocketAddr>), DispatchError>> {
+type Accepted = (HttpStream, Protocol, Option<SocketAddr>);
+
+pub fn accepted(io: TcpStream) -> Ready<Result<Accepted, DispatchError>> {
     ready(Ok((HttpStream(io), Protocol::Http1, None)))
 }
 
