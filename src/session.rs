@@ -139,11 +139,12 @@ impl Session {
         let member = subscribe::authorize(tenant, &subscriber, &channel, request)?;
         if channel.access() == Access::User {
             self.subscriptions.insert(channel.name().clone(), Subscription::OwnUser);
-            self.say(answer::subscription_succeeded(self.dialect(), &channel, "{}"));
+            self.say(answer::subscription_succeeded(self.dialect(), &channel, None));
             return Ok(());
         }
         let joined = engine.subscribe(tenant, &subscriber, &channel, member)?;
-        self.say(answer::subscription_succeeded(self.dialect(), &channel, &joined.data));
+        let roster = joined.roster.as_ref();
+        self.say(answer::subscription_succeeded(self.dialect(), &channel, roster));
         joined
             .cached
             .answer(self.dialect(), &channel)

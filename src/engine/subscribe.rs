@@ -15,7 +15,7 @@ use crate::{
     },
     ids::SocketId,
     presence::{InvalidMember, Member, Transition},
-    protocol::{client::Subscribe, dialect::Dialect, server::Frame},
+    protocol::{client::Subscribe, dialect::Dialect, escape::Escaped, server::Frame},
 };
 
 #[derive(Debug, thiserror::Error)]
@@ -73,8 +73,8 @@ pub struct Joined {
     pub member: Option<Arc<str>>,
     /// The sequence number of the channel's state that the answer shows.
     pub since: u64,
-    /// The success frame's `data`.
-    pub data: String,
+    /// For the success frame, if the channel has members.
+    pub roster: Option<Escaped>,
     pub cached: Cached,
 }
 
@@ -199,7 +199,7 @@ impl Engine {
             tenant.count_changed(&self.hub, record, &mut locked, now);
             let last = locked.last_event.as_ref().filter(|event| event.expires > now);
             Ok(Joined {
-                data: if user_id.is_some() { locked.members.roster() } else { "{}".into() },
+                roster: user_id.is_some().then(|| locked.members.roster()),
                 cached: match last {
                     _ if !channel.kind().cached => Cached::No,
                     Some(event) => Cached::Hit(event.frame.clone()),
