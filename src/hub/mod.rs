@@ -12,6 +12,7 @@
 pub mod counts;
 pub mod directory;
 pub mod mailbox;
+pub mod numbers;
 pub mod outbox;
 pub mod shard;
 pub mod topics;

@@ -18,6 +18,7 @@ use super::{
     Gauges, Hub,
     directory::TopicId,
     mailbox::{Audience, Post},
+    numbers::ByNumber,
     outbox::Outbox,
     topics::{Slot, TopicTable},
 };
@@ -51,7 +52,7 @@ struct Entry {
 #[derive(Default)]
 struct Table {
     sockets: Slab<Entry>,
-    by_id: HashMap<SocketId, Slot>,
+    by_id: HashMap<SocketId, Slot, ByNumber>,
     topics: TopicTable,
 }
 

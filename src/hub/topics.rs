@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, hash_map};
 
-use super::directory::TopicId;
+use super::{directory::TopicId, numbers::ByNumber};
 
 /// Where a socket stands in its worker's list of sockets.
 pub type Slot = u32;
@@ -17,10 +17,10 @@ pub struct Subscription {
 
 #[derive(Default)]
 pub struct TopicTable {
-    topics: HashMap<TopicId, Vec<Subscription>>,
+    topics: HashMap<TopicId, Vec<Subscription>, ByNumber>,
     /// Where in its topic's list each subscription stands. Lists are dense, because they are
     /// walked for every event; this is what makes leaving one as cheap as joining it.
-    positions: HashMap<(Slot, TopicId), u32>,
+    positions: HashMap<(Slot, TopicId), u32, ByNumber>,
 }
 
 impl TopicTable {
