@@ -72,6 +72,10 @@ pub fn object<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, InvalidJson> {
 pub fn string(json: &str) -> Option<Cow<'_, str>> {
     #[derive(Deserialize)]
     struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+    if !json.starts_with('"') {
+        // As clients send most of what may be a string; the parser would put its refusal in words.
+        return None;
+    }
     serde_json::from_str(json).map(|Text(text)| text).ok()
 }
 

@@ -94,13 +94,20 @@ pub async fn read_body(
     };
     check(announced.unwrap_or(0), "")?;
     let read = async {
-        let mut body = BytesMut::new();
-        while let Some(chunk) = payload.next().await {
-            let chunk = chunk.map_err(unreadable)?;
-            check(body.len() + chunk.len(), "at least ")?;
-            body.extend_from_slice(&chunk);
+        let mut chunk = async || payload.next().await.transpose().map_err(unreadable);
+        let first = chunk().await?.unwrap_or_default();
+        check(first.len(), "at least ")?;
+        // By far the most often that is all, and need not be copied.
+        let Some(mut next) = chunk().await? else { return Ok(first) };
+        let mut body = BytesMut::from(first);
+        loop {
+            check(body.len() + next.len(), "at least ")?;
+            body.extend_from_slice(&next);
+            match chunk().await? {
+                Some(chunk) => next = chunk,
+                None => return Ok(body.freeze()),
+            }
         }
-        Ok(body.freeze())
     };
     actix_rt::time::timeout(BODY_DEADLINE, read)
         .await
