@@ -11,7 +11,7 @@ use parking_lot::{Mutex, MutexGuard};
 use super::{
     Hub,
     counts::Counts,
-    mailbox::{Audience, Post},
+    mailbox::{Audience, Delivery, Post},
 };
 use crate::{channel::Channel, ids::SocketId, presence::Members, protocol::server::Frame};
 
@@ -126,7 +126,7 @@ impl LockedRecord<'_> {
     pub fn post(&mut self, hub: &Hub, frame: Frame, except: Option<SocketId>, audience: Audience) {
         self.state.sequence += 1;
         let (topic, sequence) = (self.record.topic, self.state.sequence);
-        let post = Post::Deliver { topic, frame, sequence, except, audience };
+        let post = Post::Deliver(Delivery { topic, frame, sequence, except, audience });
         hub.post(&self.state.subscribers, &post);
     }
 

@@ -10,19 +10,25 @@ use crate::{ids::SocketId, protocol::server::Frame};
 
 #[derive(Clone)]
 pub enum Post {
-    Deliver {
-        topic: TopicId,
-        frame: Frame,
-        /// The number of this frame on its channel; subscriptions skip what is not newer than the
-        /// state that they were answered with.
-        sequence: u64,
-        except: Option<SocketId>,
-        audience: Audience,
-    },
+    Deliver(Delivery),
     /// Closes every connection of the topic: its user was terminated.
-    Terminate { topic: TopicId },
+    Terminate {
+        topic: TopicId,
+    },
     /// Closes every connection of the worker.
     Shutdown,
+}
+
+/// A frame for the subscribers of a topic.
+#[derive(Clone)]
+pub struct Delivery {
+    pub topic: TopicId,
+    pub frame: Frame,
+    /// The number of this frame on its channel; subscriptions skip what is not newer than the
+    /// state that they were answered with.
+    pub sequence: u64,
+    pub except: Option<SocketId>,
+    pub audience: Audience,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -36,7 +42,7 @@ pub enum Audience {
 impl Post {
     fn bytes(&self) -> usize {
         let frame = match self {
-            Self::Deliver { frame, .. } => frame.bytes(),
+            Self::Deliver(delivery) => delivery.frame.bytes(),
             Self::Terminate { .. } | Self::Shutdown => 0,
         };
         size_of::<Self>() + frame

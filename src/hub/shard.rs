@@ -17,7 +17,7 @@ use slab::Slab;
 use super::{
     Gauges, Hub,
     directory::TopicId,
-    mailbox::{Audience, Post},
+    mailbox::{Audience, Delivery, Post},
     numbers::ByNumber,
     outbox::Outbox,
     topics::{Slot, TopicTable},
@@ -31,6 +31,12 @@ pub trait Socket {
     fn flush(&self);
     /// Called about once a second: pings, deadlines.
     fn tick(&self, now: Instant);
+
+    /// The same as to send it and flush, for a frame that comes alone.
+    fn deliver(&self, frame: &Bytes) {
+        self.send(frame.clone());
+        self.flush();
+    }
 
     /// Queues a frame. What one turn brings may be more than the budget although the peer reads:
     /// it is judged by what it leaves, so what is queued is written first.
@@ -145,8 +151,14 @@ impl Shard {
     pub async fn run(self: Rc<Self>) {
         let mut posts = Vec::new();
         let mut dirty = Vec::new();
+        let mut slots = Vec::new();
         loop {
             posts = self.hub.mailbox(self.worker).take(posts).await;
+            if let [Post::Deliver(delivery)] = &*posts {
+                self.deliver(delivery, &mut slots).await;
+                posts.clear();
+                continue;
+            }
             let mut turn = Turn::default();
             for post in posts.drain(..) {
                 self.queue(&post, &mut dirty, &mut turn);
@@ -160,23 +172,45 @@ impl Shard {
         }
     }
 
+    /// Writes a frame that has no other behind it, which is not worth a place in each queue.
+    ///
+    /// Between two slices the table may change: who has left is skipped, and who has left and come
+    /// back has been answered with the frame's state.
+    async fn deliver(&self, delivery: &Delivery, slots: &mut Vec<Slot>) {
+        let version = {
+            let table = self.table.borrow();
+            slots.clear();
+            slots.extend(table.recipients(delivery).map(|(slot, _)| slot));
+            table.topics.version()
+        };
+        for slice in slots.chunks(WRITES_PER_SLICE) {
+            self.write_slice(delivery, slice, version);
+            if slice.len() == WRITES_PER_SLICE {
+                tokio::task::yield_now().await;
+            }
+        }
+    }
+
+    fn write_slice(&self, delivery: &Delivery, slots: &[Slot], version: u64) {
+        let table = self.table.borrow();
+        let unchanged = table.topics.version() == version;
+        for slot in slots {
+            if unchanged || table.is_due(delivery, *slot) {
+                let socket = &table.sockets[*slot as usize].socket;
+                socket.deliver(delivery.frame.in_dialect(socket.outbox().dialect()));
+            }
+        }
+    }
+
     fn queue(&self, post: &Post, dirty: &mut Vec<Rc<dyn Socket>>, turn: &mut Turn) {
         let table = self.table.borrow();
         match post {
-            Post::Deliver { topic, frame, sequence, except, audience } => {
-                let except = except.and_then(|id| table.by_id.get(&id).copied());
-                let subscribers = table.topics.subscribers(*topic);
-                turn.add(frame.bytes(), subscribers.len());
-                for subscription in subscribers {
-                    if subscription.since >= *sequence || Some(subscription.slot) == except {
-                        continue;
-                    }
-                    let entry = &table.sockets[subscription.slot as usize];
-                    if entry.legacy_java && *audience == Audience::NotLegacyJava {
-                        continue;
-                    }
+            Post::Deliver(delivery) => {
+                let subscribers = table.topics.subscribers(delivery.topic).len();
+                turn.add(delivery.frame.bytes(), subscribers);
+                for (_, entry) in table.recipients(delivery) {
                     let dialect = entry.socket.outbox().dialect();
-                    entry.socket.send(frame.in_dialect(dialect).clone());
+                    entry.socket.send(delivery.frame.in_dialect(dialect).clone());
                     entry.mark(dirty);
                 }
             }
@@ -200,6 +234,26 @@ impl Shard {
         for (_, entry) in &self.table.borrow().sockets {
             entry.socket.tick(now);
         }
+    }
+}
+
+impl Table {
+    fn recipients(&self, delivery: &Delivery) -> impl Iterator<Item = (Slot, &Entry)> {
+        let &Delivery { topic, sequence, except, audience, .. } = delivery;
+        let except = except.and_then(|id| self.by_id.get(&id).copied());
+        self.topics.subscribers(topic).iter().filter_map(move |subscription| {
+            let slot = subscription.slot;
+            if subscription.since >= sequence || Some(slot) == except {
+                return None;
+            }
+            let entry = &self.sockets[slot as usize];
+            (!entry.legacy_java || audience == Audience::All).then_some((slot, entry))
+        })
+    }
+
+    fn is_due(&self, delivery: &Delivery, slot: Slot) -> bool {
+        let subscription = self.topics.subscription(delivery.topic, slot);
+        subscription.is_some_and(|subscription| subscription.since < delivery.sequence)
     }
 }
 

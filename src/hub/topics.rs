@@ -21,6 +21,7 @@ pub struct TopicTable {
     /// Where in its topic's list each subscription stands. Lists are dense, because they are
     /// walked for every event; this is what makes leaving one as cheap as joining it.
     positions: HashMap<(Slot, TopicId), u32, ByNumber>,
+    version: u64,
 }
 
 impl TopicTable {
@@ -33,6 +34,7 @@ impl TopicTable {
         let subscriptions = self.topics.entry(topic).or_default();
         position.insert(subscriptions.len() as u32);
         subscriptions.push(Subscription { slot, since });
+        self.version += 1;
         true
     }
 
@@ -42,6 +44,7 @@ impl TopicTable {
         let hash_map::Entry::Occupied(mut subscriptions) = self.topics.entry(topic) else {
             unreachable!("a position belongs to a list");
         };
+        self.version += 1;
         subscriptions.get_mut().swap_remove(position as usize);
         if let Some(moved) = subscriptions.get().get(position as usize) {
             self.positions.insert((moved.slot, topic), position);
@@ -53,6 +56,16 @@ impl TopicTable {
 
     pub fn subscribers(&self, topic: TopicId) -> &[Subscription] {
         self.topics.get(&topic).map_or(&[], Vec::as_slice)
+    }
+
+    pub fn subscription(&self, topic: TopicId, slot: Slot) -> Option<&Subscription> {
+        let position = *self.positions.get(&(slot, topic))?;
+        self.subscribers(topic).get(position as usize)
+    }
+
+    /// Another after every change.
+    pub fn version(&self) -> u64 {
+        self.version
     }
 
     pub fn is_empty(&self) -> bool {
@@ -91,6 +104,7 @@ mod tests {
             let mut table = TopicTable::default();
             let mut model = BTreeMap::<(u64, Slot), u64>::new();
             for (time, step) in steps.into_iter().enumerate() {
+                let before = (table.version(), model.clone());
                 match step {
                     Step::Subscribe(topic, slot) => {
                         let new = !model.contains_key(&(topic, slot));
@@ -108,9 +122,12 @@ mod tests {
                         let mut reached: Vec<_> = table.subscribers(TopicId(topic)).iter().map(|s| (s.slot, s.since)).collect();
                         reached.sort_unstable();
                         let expected: Vec<_> = model.range((topic, 0)..=(topic, Slot::MAX)).map(|((_, s), since)| (*s, *since)).collect();
-                        prop_assert_eq!(reached, expected);
+                        prop_assert_eq!(&reached, &expected);
+                        let found: Vec<_> = (0..8).filter_map(|s| table.subscription(TopicId(topic), s)).map(|s| (s.slot, s.since)).collect();
+                        prop_assert_eq!(found, expected);
                     }
                 }
+                prop_assert_eq!(table.version() == before.0, model == before.1);
             }
             prop_assert_eq!(table.is_empty(), model.is_empty());
         }
