@@ -84,8 +84,9 @@ struct Block {
 impl Block {
     const BYTES: usize = 256;
 
+    /// Whether an escaped word might fill it, as the length of a full block is no byte.
     fn is_full(&self) -> bool {
-        usize::from(self.length) > Self::BYTES - 2 * WORD
+        usize::from(self.length) >= Self::BYTES - 2 * WORD
     }
 
     fn flush(&mut self, out: &mut Vec<u8>) {
@@ -95,7 +96,7 @@ impl Block {
 
     fn push(&mut self, byte: u8, counts: u8) {
         self.bytes[usize::from(self.length)] = byte;
-        self.length = self.length.wrapping_add(counts);
+        self.length += counts;
     }
 
     fn copy(&mut self, bits: u64) {
@@ -152,6 +153,16 @@ mod tests {
                     let text = format!("{}{character}{}", filled(before), filled(17 - before));
                     assert_eq!(quoted(&text), serde_json::to_string(&text).unwrap(), "{text:?}");
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn of_any_length_and_in_any_place_of_a_block() {
+        for fill in ["\"", "a", "\"a", "aaa\\aaaa\n", "\u{1}", "é\""] {
+            for length in 0..700 {
+                let text = format!("{}{}", "b".repeat(length % 9), fill.repeat(length));
+                assert_eq!(quoted(&text), serde_json::to_string(&text).unwrap(), "{text:?}");
             }
         }
     }
