@@ -38,6 +38,7 @@ pub enum Post {
     Shutdown,
 }
 
+/// An event for the subscribers of a topic.
 #[derive(Clone)]
 pub struct Delivery {
     pub topic: TopicId,
@@ -114,6 +115,14 @@ impl Content {
         match self {
             Self::Same(frame) => tripwire::trips(frame),
             Self::Sealed(frames) => frames.iter().any(tripwire::trips),
+        }
+    }
+
+    /// For a subscriber with the secret of this version. `None`: it is moving to another.
+    pub fn of(&self, version: Version) -> Option<&Frame> {
+        match self {
+            Self::Same(frame) => Some(frame),
+            Self::Sealed(frames) => frames.of(version),
         }
     }
 

@@ -14,6 +14,7 @@ pub mod counts;
 pub mod directory;
 pub mod mailbox;
 pub mod moves;
+pub mod numbers;
 pub mod outbox;
 pub mod place;
 mod rekeying;

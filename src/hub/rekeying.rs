@@ -8,7 +8,7 @@ use std::{
 
 use super::{
     directory::TopicId,
-    mailbox::{Ask, AskError, AskedChannel, Cut, Rekey},
+    mailbox::{Ask, AskError, AskedChannel, Content, Cut, Delivery, Rekey},
     moves::{CUT_SPREAD, Grant, PlaceId, Turn, TurnKind},
     place::{Next, Outcome, Place},
     shard::{Shard, Socket, Table},
@@ -18,7 +18,7 @@ use super::{
 use crate::{
     crypto::keytable::Version,
     ids::SocketId,
-    protocol::{code::Close, sealed::SealedFrames, server::Frame},
+    protocol::{code::Close, server::Frame},
 };
 
 /// Between two looks at turns and deadlines, while there are any.
@@ -75,16 +75,11 @@ impl Shard {
     }
 
     /// An event for subscribers that are moving.
-    pub(super) fn hold(
-        &self,
-        topic: TopicId,
-        frames: &SealedFrames,
-        held: &[Slot],
-        dirty: &mut Dirty,
-    ) {
+    pub(super) fn hold(&self, delivery: &Delivery, held: &[Slot], dirty: &mut Dirty) {
+        let Content::Sealed(frames) = &delivery.content else { return };
         let now = Instant::now();
         for slot in held {
-            self.step((*slot, topic), dirty, |place, budget, out| {
+            self.step((*slot, delivery.topic), dirty, |place, budget, out| {
                 place.take(frames, now, budget, out)
             });
         }

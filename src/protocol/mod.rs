@@ -3,6 +3,7 @@
 pub mod client;
 pub mod code;
 pub mod dialect;
+pub mod escape;
 pub mod json;
 pub mod sealed;
 pub mod server;

@@ -6,6 +6,7 @@ mod channels;
 mod cors;
 mod error;
 mod events;
+mod http_stream;
 mod ops;
 mod public;
 mod query;

@@ -21,6 +21,7 @@ use actix_web::{
 use rustls::ServerConfig;
 
 use super::{
+    http_stream::{self, HttpStream},
     routes,
     server::{Draining, HEAD_DEADLINE},
     streams::{self, Stream},
@@ -41,7 +42,12 @@ pub fn plain(
 ) -> impl ServiceFactory<TcpStream, Config = (), Response = (), Error = DispatchError, InitError = ()>
 {
     let app = map_config(app(&worker), |_| AppConfig::default());
-    http(draining).upgrade(fn_service(hand_over(worker))).finish(app).tcp()
+    let hand_over = hand_over(worker);
+    let upgrade = move |(request, framed): (Request, Framed<HttpStream, h1::Codec>)| {
+        hand_over((request, framed.into_map_io(HttpStream::into_inner)))
+    };
+    let http = http(draining).upgrade(fn_service(upgrade)).finish(app);
+    fn_service(http_stream::accepted).and_then(http)
 }
 
 pub fn tls(
@@ -88,8 +94,6 @@ where
         .keep_alive(KEEP_ALIVE)
         .client_request_timeout(HEAD_DEADLINE)
         .client_disconnect_timeout(LINGER)
-        // Not waiting for more to send is the point of a server like this one.
-        .tcp_nodelay(true)
         .graceful_shutdown_signal(draining)
 }
 

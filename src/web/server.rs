@@ -68,6 +68,9 @@ fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     };
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;
+    // Not waiting for more to send is the point of a server like this one. What is accepted
+    // inherits it, so that no connection has to be told.
+    socket.set_tcp_nodelay(true)?;
     socket.bind(&address.into()).map_err(explain)?;
     socket.listen(BACKLOG).map_err(explain)?;
     let listener: TcpListener = socket.into();

@@ -137,6 +137,37 @@ impl<T: Transport> Socket for Link<T> {
         }
     }
 
+    fn deliver(&self, frame: &Bytes) {
+        let waker = self.waker.borrow();
+        let Some(waker) = waker.as_ref().filter(|_| self.outbox.is_idle() && !self.blocked.get())
+        else {
+            self.send(frame.clone());
+            return self.flush();
+        };
+        let mut io = self.io.borrow_mut();
+        let mut cx = Context::from_waker(waker);
+        match Pin::new(&mut *io).poll_write(&mut cx, frame) {
+            Poll::Ready(Ok(all)) if all == frame.len() => {
+                let flushed = Pin::new(&mut *io).poll_flush(&mut cx);
+                self.blocked.set(flushed.is_pending());
+            }
+            Poll::Ready(Ok(count)) => {
+                drop(io);
+                self.outbox.push_rest(frame.slice(count..));
+                self.flush();
+            }
+            Poll::Pending => {
+                self.blocked.set(true);
+                self.outbox.push(frame.clone());
+                self.note_waiting();
+            }
+            Poll::Ready(Err(_)) => {
+                self.broken.set(true);
+                waker.wake_by_ref();
+            }
+        }
+    }
+
     fn tick(&self, now: Instant) {
         if self.outbox.is_closing() {
             if self.is_overdue(now) {
