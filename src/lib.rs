@@ -7,7 +7,7 @@
 //! * [`protocol`]: the wire, frames in and frames out, without I/O.
 //! * [`auth`]: who may join what, for the auth endpoints.
 //! * [`app`]: one application with everything that it is allowed.
-//! * [`keyfile`]: an application's keys between two runs.
+//! * [`keyfile`], [`state_dir`]: an application's keys between two runs, and where they are kept.
 //! * [`hub`]: delivery: directory, mailboxes, and one shard of sockets for each worker thread.
 //! * [`engine`]: the verbs: subscribe, publish, sign in, ...
 //! * [`session`]: one connection's conversation.
@@ -31,4 +31,5 @@ pub mod pattern;
 pub mod presence;
 pub mod protocol;
 pub mod session;
+pub mod state_dir;
 pub mod web;

@@ -3,6 +3,7 @@
 use std::{
     io::{self, IsTerminal, Write},
     net::SocketAddr,
+    path::Path,
     sync::Arc,
 };
 
@@ -16,6 +17,7 @@ use crate::{
     engine::{Engine, Tenant},
     hub::Hub,
     keyfile::KeyFile,
+    state_dir::{ClaimError, SocketFile, StateDir},
     web::{Listeners, Signals, serve as serve_web},
 };
 
@@ -27,8 +29,11 @@ pub fn serve(flags: &Flags) -> Result<()> {
 }
 
 async fn run(config: Config, dev: bool) -> Result<()> {
-    let listeners = Listeners::bind(config.listen, config.ops_listen)?;
+    let mut listeners = Listeners::bind(config.listen, config.ops_listen)?;
     let signals = Signals::install()?;
+    // Held until the end.
+    let state_dir = claim(&config.state_dir)?;
+    let _socket_file = state_dir.as_ref().and_then(|dir| open_admin(dir, &mut listeners));
     announce(&listeners)?;
     if dev {
         print(&banner::banner(&config, listeners.public()?))?;
@@ -49,6 +54,31 @@ async fn run(config: Config, dev: bool) -> Result<()> {
     }
     let engine = Arc::new(Engine::new(hub, tenants));
     Ok(serve_web(listeners, engine, config.settings, signals).await?)
+}
+
+/// A server without a state directory serves all the same, until its keys are to change.
+fn claim(path: &Path) -> Result<Option<StateDir>> {
+    match StateDir::claim(path) {
+        Ok(directory) => Ok(Some(directory)),
+        Err(error @ ClaimError::InUse(_)) => Err(error.into()),
+        Err(error @ ClaimError::Unusable { .. }) => {
+            tracing::warn!("{error}: keys cannot be changed while the server runs");
+            Ok(None)
+        }
+    }
+}
+
+fn open_admin(directory: &StateDir, listeners: &mut Listeners) -> Option<SocketFile> {
+    match directory.admin_socket() {
+        Ok((listener, file)) => {
+            listeners.admin = Some(listener);
+            Some(file)
+        }
+        Err(error) => {
+            tracing::warn!(%error, "there is no admin socket in the state directory: `sealcast keys` cannot reach this server but by admin_token");
+            None
+        }
+    }
 }
 
 /// The keys as they stood when the server ended, or as the configuration has changed them since.

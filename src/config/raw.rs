@@ -30,6 +30,9 @@ pub struct RawConfig {
     pub log: String,
     pub log_format: LogFormat,
     pub state_dir: PathBuf,
+    /// Enables the admin API on `ops_listen`.
+    pub admin_token: Option<SecretString>,
+    pub admin_token_file: Option<PathBuf>,
     pub apps: BTreeMap<String, RawApp>,
 }
 
@@ -51,6 +54,8 @@ impl Default for RawConfig {
             log: "info".into(),
             log_format: LogFormat::Text,
             state_dir: ".sealcast".into(),
+            admin_token: None,
+            admin_token_file: None,
             apps: BTreeMap::new(),
         }
     }

@@ -247,7 +247,7 @@ fn app_of<'a>(
 
 /// Texts stay texts where a text is wanted, so that a secret of digits remains one.
 fn parsed(path: &[&str], text: &str) -> Value {
-    const TEXTS: [&str; 9] = [
+    const TEXTS: [&str; 11] = [
         "key",
         "secret",
         "master_key",
@@ -257,6 +257,8 @@ fn parsed(path: &[&str], text: &str) -> Value {
         "jwt_secret_file",
         "path_prefix",
         "state_dir",
+        "admin_token",
+        "admin_token_file",
     ];
     if path.last().is_some_and(|name| TEXTS.contains(name)) {
         return Value::from(text);

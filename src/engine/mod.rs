@@ -3,6 +3,7 @@
 
 pub mod client_event;
 pub mod grants;
+pub mod key_report;
 pub mod publish;
 pub mod queries;
 mod refused;
@@ -14,6 +15,7 @@ pub mod users;
 
 use std::{sync::Arc, time::Instant};
 
+use key_report::{AppKey, AppMoves};
 use refused::{Refused, RefusedStats};
 pub use tenant::{ConnectionGuard, Tenant};
 
@@ -39,6 +41,9 @@ pub struct Stats {
     /// Connections that were closed because they read too slowly.
     pub slow_readers: usize,
     pub refused: RefusedStats,
+    /// Of applications that seal here; retired keys are left out.
+    pub keys: Vec<AppKey>,
+    pub moves: Vec<AppMoves>,
 }
 
 impl Engine {
@@ -51,7 +56,6 @@ impl Engine {
         for tenant in self.tenants.iter() {
             tenant.send_pending_counts(&self.hub, now);
             tenant.announce_departures(&self.hub, now);
-            self.tick_keys(tenant, now);
         }
     }
 
@@ -65,6 +69,7 @@ impl Engine {
         for tenant in self.tenants.iter() {
             occupancy += tenant.directory.occupancy();
         }
+        let (keys, moves) = self.key_stats();
         Stats {
             sockets: self.hub.sockets(),
             occupancy,
@@ -72,6 +77,8 @@ impl Engine {
             mailbox_bytes: self.hub.mailbox_bytes(),
             slow_readers: self.hub.slow_readers(),
             refused: self.refused.stats(),
+            keys,
+            moves,
         }
     }
 }

@@ -2,12 +2,20 @@
 
 use std::{fmt, time::Duration};
 
-use actix_web::{HttpRequest, HttpResponse, ResponseError, http::StatusCode, http::header};
+use actix_web::{
+    HttpRequest, HttpResponse, ResponseError,
+    http::{StatusCode, header},
+    web,
+};
 
 use crate::{
     channel::InvalidChannel,
-    crypto::sealer::SealError,
-    engine::{grants::GrantError, publish::PublishError},
+    crypto::{keytable::KeyError, sealer::SealError},
+    engine::{
+        grants::GrantError,
+        publish::PublishError,
+        rotation::{RevokeError, RotationError},
+    },
     hub::mailbox::AskError,
 };
 
@@ -62,6 +70,14 @@ impl ApiError {
 
     pub fn not_found(code: &'static str, message: impl Into<String>) -> Self {
         Self::new(StatusCode::NOT_FOUND, code, message)
+    }
+
+    pub fn unknown_app(id: &str) -> Self {
+        Self::not_found("unknown_app", format!("There is no app {id} here"))
+    }
+
+    pub fn unprocessable(code: &'static str, message: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, code, message)
     }
 
     pub fn timeout(deadline: Duration) -> Self {
@@ -146,6 +162,50 @@ impl From<GrantError> for ApiError {
         };
         Self::new(status, code, message)
     }
+}
+
+impl From<RotationError> for ApiError {
+    fn from(error: RotationError) -> Self {
+        let message = error.to_string();
+        let (status, code) = match error {
+            RotationError::NoKeys => (StatusCode::CONFLICT, "no_keys"),
+            RotationError::Key(error) => match error {
+                KeyError::Same(_) => (StatusCode::CONFLICT, "same_key"),
+                KeyError::Known(..) => (StatusCode::CONFLICT, "known_key"),
+                KeyError::Pending(_) => (StatusCode::CONFLICT, "key_pending"),
+                KeyError::Retired(_) => (StatusCode::CONFLICT, "key_retired"),
+                KeyError::Unknown(_) => (StatusCode::NOT_FOUND, "unknown_key"),
+            },
+            RotationError::InProgress { .. } => (StatusCode::CONFLICT, "rotation_in_progress"),
+            RotationError::NotWritten(_) => (StatusCode::SERVICE_UNAVAILABLE, "state_not_written"),
+            RotationError::NoRandomness => (StatusCode::SERVICE_UNAVAILABLE, "no_randomness"),
+        };
+        Self::new(status, code, message)
+    }
+}
+
+impl From<RevokeError> for ApiError {
+    fn from(error: RevokeError) -> Self {
+        let message = error.to_string();
+        let (status, code) = match error {
+            RevokeError::NotEncrypted(_) => (StatusCode::BAD_REQUEST, "not_an_encrypted_channel"),
+            RevokeError::Blind(_) => (StatusCode::CONFLICT, "blind_channel"),
+            RevokeError::Derivation => (StatusCode::CONFLICT, "revocation_needs_hkdf"),
+            RevokeError::Rotation(error) => return error.into(),
+        };
+        Self::new(status, code, message)
+    }
+}
+
+/// Runs what waits for a disk on a thread of its own kind, so that no socket waits with it.
+pub async fn blocking<T: Send + 'static>(
+    action: impl FnOnce() -> Result<T, ApiError> + Send + 'static,
+) -> Result<T, ApiError> {
+    let stopping = |_| {
+        let message = "The server is shutting down";
+        ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "shutting_down", message)
+    };
+    web::block(action).await.map_err(stopping)?
 }
 
 pub async fn not_found(request: HttpRequest) -> Result<HttpResponse, ApiError> {
