@@ -6,7 +6,7 @@ use std::{
     collections::HashMap,
     fs::{File, OpenOptions},
     io::{self, Write},
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -14,9 +14,12 @@ use std::{
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use crate::crypto::{
-    key::{Fingerprint, MasterKey, read_secret_file},
-    keytable::{Key, KeyState, KeyTable, Revocation, UnixSeconds},
+use crate::{
+    crypto::{
+        key::{Fingerprint, MasterKey, read_secret_file},
+        keytable::{Key, KeyState, KeyTable, Revocation, UnixSeconds},
+    },
+    state_dir,
 };
 
 pub struct KeyFile {
@@ -98,7 +101,7 @@ impl KeyFile {
     /// Whole or not at all: beside the old file, then in its place.
     pub fn save(&self, table: &KeyTable) -> io::Result<()> {
         let directory = self.path.parent().unwrap_or(Path::new("."));
-        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
+        state_dir::make(directory)?;
         let beside = self.path.with_extension("json.tmp");
         let text = Zeroizing::new(serde_json::to_vec_pretty(&saved(table))?);
         let mut file =

@@ -7,7 +7,7 @@
 //! * [`protocol`]: the wire, frames in and frames out, without I/O.
 //! * [`auth`]: who may join what, for the auth endpoints.
 //! * [`app`]: one application with everything that it is allowed.
-//! * [`keyfile`]: an application's keys between two runs.
+//! * [`keyfile`], [`state_dir`]: an application's keys between two runs, and where they are kept.
 //! * [`hub`]: delivery: directory, mailboxes, and one shard of sockets for each worker thread.
 //! * [`audit`]: what happened to keys and who was let in, as a chain of lines in a file.
 //! * [`engine`]: the verbs: subscribe, publish, sign in, ...
@@ -36,5 +36,6 @@ pub mod presence;
 pub mod protocol;
 pub mod selftest;
 pub mod session;
+pub mod state_dir;
 pub mod tls;
 pub mod web;

@@ -4,6 +4,9 @@ use std::time::{Duration, Instant};
 
 use serde::Deserialize;
 
+/// Seconds. Longer times overflow clocks, and nobody means them.
+pub const YEAR: u64 = 365 * 24 * 60 * 60;
+
 /// Written in the configuration as they stand here.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]

@@ -2,6 +2,7 @@
 
 use std::{
     io::{self, IsTerminal, Write},
+    path::Path,
     sync::Arc,
 };
 
@@ -17,6 +18,7 @@ use crate::{
     hub::Hub,
     keyfile::KeyFile,
     selftest,
+    state_dir::{ClaimError, SocketFile, StateDir},
     web::{Listeners, Signals, serve as serve_web},
 };
 
@@ -49,8 +51,11 @@ fn forbid_dumps() -> io::Result<()> {
 async fn run(config: Config, dev: bool) -> Result<()> {
     // Dropped last: what the server notes at its end is written.
     let (audit, _recorder) = Audit::begin(config.audit_file.as_deref())?;
-    let listeners = Listeners::bind(config.listen, config.ops_listen)?;
+    let mut listeners = Listeners::bind(config.listen, config.ops_listen)?;
     let signals = Signals::install()?;
+    // Held until the end.
+    let state_dir = claim(&config.state_dir)?;
+    let _socket_file = state_dir.as_ref().and_then(|dir| open_admin(dir, &mut listeners));
     audit.note(Fact::ServerStarted {
         version: env!("CARGO_PKG_VERSION"),
         pid: std::process::id(),
@@ -84,6 +89,31 @@ async fn run(config: Config, dev: bool) -> Result<()> {
     let reason = if served.is_ok() { "signal" } else { "error" };
     audit.note(Fact::ServerStopped { reason });
     Ok(served?)
+}
+
+/// A server without a state directory serves all the same, until its keys are to change.
+fn claim(path: &Path) -> Result<Option<StateDir>> {
+    match StateDir::claim(path) {
+        Ok(directory) => Ok(Some(directory)),
+        Err(error @ ClaimError::InUse(_)) => Err(error.into()),
+        Err(error @ ClaimError::Unusable { .. }) => {
+            tracing::warn!("{error}: keys cannot be changed while the server runs");
+            Ok(None)
+        }
+    }
+}
+
+fn open_admin(directory: &StateDir, listeners: &mut Listeners) -> Option<SocketFile> {
+    match directory.admin_socket() {
+        Ok((listener, file)) => {
+            listeners.admin = Some(listener);
+            Some(file)
+        }
+        Err(error) => {
+            tracing::warn!(%error, "there is no admin socket in the state directory: `sealcast keys` cannot reach this server but by admin_token");
+            None
+        }
+    }
 }
 
 /// The keys as they stood when the server ended, or as the configuration has changed them since.

@@ -1,6 +1,7 @@
 //! Configuration: what may be written (`raw`), where it comes from (`source`), and what the server
 //! makes of it (`resolve`).
 
+mod admin;
 mod environment;
 mod raw;
 mod resolve;

@@ -35,6 +35,9 @@ pub struct RawConfig {
     pub log_format: LogFormat,
     pub state_dir: PathBuf,
     pub audit_file: Option<PathBuf>,
+    /// Enables the admin API on `ops_listen`.
+    pub admin_token: Option<SecretString>,
+    pub admin_token_file: Option<PathBuf>,
     pub apps: BTreeMap<String, RawApp>,
 }
 
@@ -59,6 +62,8 @@ impl Default for RawConfig {
             log_format: LogFormat::Text,
             state_dir: ".sealcast".into(),
             audit_file: None,
+            admin_token: None,
+            admin_token_file: None,
             apps: BTreeMap::new(),
         }
     }

@@ -11,6 +11,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::{
     Config, ConfigError, Log,
+    admin::{admin_token, warn_of_unused_token},
     raw::{LogFormat, RawApp, RawAuthorizer, RawConfig, RawDerivation, RawMode},
     source::DEV_APP,
 };
@@ -26,16 +27,16 @@ use crate::{
         signature::AppSecret,
     },
     ids::{MOST_WORKERS, is_app_id},
-    limits::Rotation,
+    limits::{Rotation, YEAR},
     pattern::Pattern,
     protocol::dialect::is_reserved,
     tls::{Identity, PairFiles},
     web::Settings,
 };
 
-type Result<T> = std::result::Result<T, ConfigError>;
+pub(super) type Result<T> = std::result::Result<T, ConfigError>;
 
-fn error<T>(message: impl Into<String>) -> Result<T> {
+pub(super) fn error<T>(message: impl Into<String>) -> Result<T> {
     Err(ConfigError(message.into()))
 }
 
@@ -57,6 +58,7 @@ pub fn resolve(raw: RawConfig, dev: bool) -> Result<Config> {
         apps.push(resolved);
     }
     refuse_shared_app_key(&apps)?;
+    warn_of_unused_token(&raw, &mut warnings);
     if dev && !raw.listen.ip().is_loopback() {
         warnings
             .push(format!("--dev lets everybody in, and {} is not a loopback address", raw.listen));
@@ -122,9 +124,6 @@ fn seconds(name: &str, value: u64) -> Result<Duration> {
     }
 }
 
-/// Longer times overflow clocks, and nobody means them.
-const YEAR: u64 = 365 * 24 * 60 * 60;
-
 fn settings(raw: &RawConfig) -> Result<Settings> {
     let prefix = raw.path_prefix.trim_end_matches('/');
     if !prefix.is_empty() && !prefix.starts_with('/') {
@@ -141,6 +140,7 @@ fn settings(raw: &RawConfig) -> Result<Settings> {
         message_bytes: at_least("message_bytes", raw.message_bytes, 1024)?,
         outbox_bytes: at_least("outbox_bytes", raw.outbox_bytes, 16 * 1024)?,
         http_body_bytes: at_least("http_body_bytes", raw.http_body_bytes, 1024)?,
+        admin_token: admin_token(raw)?,
     })
 }
 
@@ -216,7 +216,7 @@ fn resolve_app(
 }
 
 /// A secret as it is written or as it stands in a file, never both.
-fn secret(
+pub(super) fn secret(
     name: &str,
     value: &Option<SecretString>,
     file: &Option<PathBuf>,

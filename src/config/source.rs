@@ -258,7 +258,7 @@ fn app_of<'a>(
 
 /// Texts stay texts where a text is wanted, so that a secret of digits remains one.
 fn parsed(path: &[&str], text: &str) -> Value {
-    const TEXTS: [&str; 12] = [
+    const TEXTS: [&str; 14] = [
         "key",
         "secret",
         "master_key",
@@ -271,6 +271,8 @@ fn parsed(path: &[&str], text: &str) -> Value {
         "tls_cert_file",
         "tls_key_file",
         "audit_file",
+        "admin_token",
+        "admin_token_file",
     ];
     if path.last().is_some_and(|name| TEXTS.contains(name)) {
         return Value::from(text);

@@ -58,6 +58,13 @@ pub struct Key {
     pub grace: u64,
 }
 
+impl Key {
+    /// Whether it has been what it is for as long as it was to be.
+    pub fn is_due(&self, now: UnixSeconds) -> bool {
+        self.until.is_some_and(|until| until <= now)
+    }
+}
+
 /// A member that was taken off a channel.
 #[derive(Clone, PartialEq, Eq, Debug, serde::Serialize, serde::Deserialize)]
 pub struct Revocation {

@@ -3,7 +3,8 @@
 
 pub mod client_event;
 pub mod grants;
-pub mod key_errors;
+mod key_errors;
+pub mod key_report;
 pub mod publish;
 pub mod queries;
 mod refused;
@@ -21,6 +22,7 @@ use std::{
     time::Instant,
 };
 
+use key_report::{AppKey, AppMoves};
 use refused::{Refused, RefusedStats};
 pub use tenant::{ConnectionGuard, Tenant};
 
@@ -54,6 +56,9 @@ pub struct Stats {
     pub tripwire: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub audit: Option<AuditStats>,
+    /// Of applications that seal here; retired keys are left out.
+    pub keys: Vec<AppKey>,
+    pub moves: Vec<AppMoves>,
 }
 
 impl Engine {
@@ -77,7 +82,7 @@ impl Engine {
         for tenant in self.tenants.iter() {
             tenant.send_pending_counts(&self.hub, now);
             tenant.announce_departures(&self.hub, now);
-            self.tick_keys(tenant, now);
+            self.note_finished(tenant);
         }
     }
 
@@ -91,6 +96,7 @@ impl Engine {
         for tenant in self.tenants.iter() {
             occupancy += tenant.directory.occupancy();
         }
+        let (keys, moves) = self.key_stats();
         Stats {
             sockets: self.hub.sockets(),
             occupancy,
@@ -100,6 +106,8 @@ impl Engine {
             refused: self.refused.stats(),
             tripwire: self.hub.trips(),
             audit: self.audit.stats(),
+            keys,
+            moves,
         }
     }
 }

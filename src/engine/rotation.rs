@@ -2,11 +2,8 @@
 
 use std::{collections::HashMap, sync::Arc, time::Instant};
 
-use super::{
-    Engine, Tenant,
-    key_errors::{RevokeError, RotationError},
-    sealed_channels::renew_last_event,
-};
+pub use super::key_errors::{RevokeError, RotationError};
+use super::{Engine, Tenant, sealed_channels::renew_last_event};
 use crate::{
     audit::{Audit, Fact},
     channel::{Access, Channel},
@@ -247,19 +244,22 @@ impl Engine {
         self.hub.post_to_all(|| Post::Retire { tenant, key, by });
     }
 
-    /// Called about once a second, by one thread: announced keys become active, keys whose grace
-    /// time is over are forgotten once nobody is served with them.
-    pub(super) fn tick_keys(&self, tenant: &Tenant, now: Instant) {
-        let Some(ring) = tenant.app.sealing.keys() else { return };
-        self.note_finished(tenant);
-        let (table, today) = (ring.table(), unix_now());
-        let due: Vec<_> =
-            table.keys().iter().filter(|key| key.until.is_some_and(|at| at <= today)).collect();
-        if due.is_empty() {
-            return;
-        }
+    /// Whether some key has been what it is for as long as it was to be.
+    pub fn key_changes_are_due(&self) -> bool {
+        self.tenants.iter().any(|tenant| tenant.keys_due(unix_now()).is_some())
+    }
+
+    /// Called about once a second while something is due: announced keys become active, keys whose
+    /// grace time is over are forgotten once nobody is served with them. Writes files.
+    pub fn tick_keys(&self, now: Instant) {
+        self.tenants.iter().for_each(|tenant| self.tick_keys_of(tenant, now));
+    }
+
+    fn tick_keys_of(&self, tenant: &Tenant, now: Instant) {
         let Some(_one_at_a_time) = tenant.key_changes.try_lock() else { return };
-        for key in due {
+        let today = unix_now();
+        let Some((ring, table)) = tenant.keys_due(today) else { return };
+        for key in table.keys().iter().filter(|key| key.is_due(today)) {
             let done = match key.state {
                 KeyState::Pending => self.activate(tenant, ring, &ring.table(), today),
                 KeyState::Grace => self.end_grace(tenant, ring, key.number, &key.id, now),
@@ -269,7 +269,7 @@ impl Engine {
         }
     }
 
-    fn note_finished(&self, tenant: &Tenant) {
+    pub(super) fn note_finished(&self, tenant: &Tenant) {
         if tenant.rotating.lock().is_none() || tenant.behind() > 0 {
             return;
         }
@@ -338,6 +338,13 @@ fn refuse_second(tenant: &Tenant) -> Result<(), RotationError> {
 }
 
 impl Tenant {
+    /// Its keys, if one of them is due.
+    fn keys_due(&self, today: UnixSeconds) -> Option<(&KeyRing, Arc<KeyTable>)> {
+        let ring = self.app.sealing.keys()?;
+        let table = ring.table();
+        table.keys().iter().any(|key| key.is_due(today)).then_some((ring, table))
+    }
+
     /// Subscriptions to channels that are sealed here, by the number of the key that they have.
     pub fn subscriptions_by_key(&self) -> HashMap<u32, u32> {
         let mut sum = HashMap::new();

@@ -2,12 +2,20 @@
 
 use std::{fmt, time::Duration};
 
-use actix_web::{HttpRequest, HttpResponse, ResponseError, http::StatusCode, http::header};
+use actix_web::{
+    HttpRequest, HttpResponse, ResponseError,
+    http::{StatusCode, header},
+    web,
+};
 
 use crate::{
     channel::InvalidChannel,
-    crypto::sealer::SealError,
-    engine::{grants::GrantError, publish::PublishError},
+    crypto::{keytable::KeyError, sealer::SealError},
+    engine::{
+        grants::GrantError,
+        publish::PublishError,
+        rotation::{RevokeError, RotationError},
+    },
     hub::mailbox::AskError,
 };
 
@@ -66,6 +74,14 @@ impl ApiError {
 
     pub fn not_found(code: &'static str, message: impl Into<String>) -> Self {
         Self::new(StatusCode::NOT_FOUND, code, message)
+    }
+
+    pub fn unknown_app(id: &str) -> Self {
+        Self::not_found("unknown_app", format!("There is no app {id} here"))
+    }
+
+    pub fn unprocessable(code: &'static str, message: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, code, message)
     }
 
     pub fn timeout(deadline: Duration) -> Self {
@@ -163,6 +179,43 @@ impl From<GrantError> for ApiError {
         };
         Self::new(status, code, message)
     }
+}
+
+impl From<RotationError> for ApiError {
+    fn from(error: RotationError) -> Self {
+        let status = match &error {
+            RotationError::Key(KeyError::Unknown(_)) => StatusCode::NOT_FOUND,
+            RotationError::Key(_) | RotationError::NoKeys | RotationError::InProgress { .. } => {
+                StatusCode::CONFLICT
+            }
+            RotationError::NotWritten(_) | RotationError::NoRandomness => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
+        };
+        Self::new(status, error.code(), error.to_string())
+    }
+}
+
+impl From<RevokeError> for ApiError {
+    fn from(error: RevokeError) -> Self {
+        let status = match error {
+            RevokeError::NotEncrypted(_) => StatusCode::BAD_REQUEST,
+            RevokeError::Blind(_) | RevokeError::Derivation => StatusCode::CONFLICT,
+            RevokeError::Rotation(error) => return error.into(),
+        };
+        Self::new(status, error.code(), error.to_string())
+    }
+}
+
+/// Runs what waits for a disk on a thread of its own kind, so that no socket waits with it.
+pub async fn blocking<T: Send + 'static>(
+    action: impl FnOnce() -> Result<T, ApiError> + Send + 'static,
+) -> Result<T, ApiError> {
+    let stopping = |_| {
+        let message = "The server is shutting down";
+        ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "shutting_down", message)
+    };
+    web::block(action).await.map_err(stopping)?
 }
 
 pub async fn not_found(request: HttpRequest) -> Result<HttpResponse, ApiError> {

@@ -1,5 +1,6 @@
 //! The edge: the only place that knows actix.
 
+mod admin;
 mod audited;
 pub mod auth;
 mod channels;
@@ -19,6 +20,7 @@ mod users;
 mod verify;
 mod worker;
 
+pub use admin::AdminToken;
 pub use server::{Listeners, Signals, serve};
 
 use actix_web::web;
@@ -34,6 +36,8 @@ pub struct Settings {
     pub message_bytes: usize,
     pub outbox_bytes: usize,
     pub http_body_bytes: usize,
+    /// Without one, the operations listener has no admin API.
+    pub admin_token: Option<AdminToken>,
 }
 
 fn routes(config: &mut web::ServiceConfig) {
@@ -45,6 +49,7 @@ fn routes(config: &mut web::ServiceConfig) {
         .route("/apps/{app}/channels/{channel}", web::get().to(channels::show))
         .route("/apps/{app}/channels/{channel}/users", web::get().to(channels::users))
         .route("/apps/{app}/channels/{channel}/events", web::post().to(events::trigger_raw))
+        .route("/apps/{app}/channels/{channel}/revoke", web::post().to(users::revoke))
         .route("/apps/{app}/users/{user}/terminate_connections", web::post().to(users::terminate))
         // Where the official Python SDK sends it (PROTOCOL 5.4).
         .route("/users/{user}/terminate_connections", web::post().to(users::terminate))

@@ -4,21 +4,28 @@ use std::{
     cell::RefCell,
     io,
     net::{SocketAddr, TcpListener},
+    os::unix::net::UnixListener,
     pin::Pin,
     rc::Rc,
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use actix_http::HttpService;
+use actix_http::{HttpService, Protocol};
+use actix_rt::net::UnixStream;
 use actix_server::{GracefulShutdownSignal, Server, ServerBuilder, ServerHandle};
-use actix_service::{IntoServiceFactory, ServiceFactoryExt, map_config};
+use actix_service::{IntoServiceFactory, ServiceFactoryExt, fn_service, map_config};
 use actix_tls::accept::max_concurrent_tls_connect;
 use actix_web::{App, dev::AppConfig, web};
 use rustls::ServerConfig;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::{Settings, ops, public, worker::Worker};
+use super::{
+    Settings,
+    admin::{self, Door},
+    error, ops, public,
+    worker::Worker,
+};
 use crate::{
     engine::Engine,
     tls::{self, Identity, Watch},
@@ -28,6 +35,8 @@ use crate::{
 pub struct Listeners {
     public: TcpListener,
     operations: Option<TcpListener>,
+    /// Where the server's own user manages keys.
+    pub admin: Option<UnixListener>,
 }
 
 const BACKLOG: i32 = 4096;
@@ -46,7 +55,8 @@ const REQUEST_DEADLINE: Duration = Duration::from_secs(1);
 
 impl Listeners {
     pub fn bind(public: SocketAddr, operations: Option<SocketAddr>) -> io::Result<Self> {
-        Ok(Self { public: bind(public)?, operations: operations.map(bind).transpose()? })
+        let operations = operations.map(bind).transpose()?;
+        Ok(Self { public: bind(public)?, operations, admin: None })
     }
 
     pub fn public(&self) -> io::Result<SocketAddr> {
@@ -144,6 +154,9 @@ pub async fn serve(
     if let Some(operations) = listeners.operations {
         builder = listen_operations(builder, operations, parts.clone())?;
     }
+    if let Some(admin) = listeners.admin {
+        builder = listen_admin(builder, admin, parts.clone())?;
+    }
     let server = builder.run();
     actix_rt::spawn(stop_on_signal(signals, server.handle(), parts.engine));
     server.await
@@ -177,10 +190,14 @@ fn listen_operations(
     parts: Parts,
 ) -> io::Result<ServerBuilder> {
     builder.listen("operations", listener, move || {
+        let worker = parts.worker();
+        let token = worker.settings.admin_token.clone();
         let app = App::new()
-            .app_data(parts.worker())
+            .app_data(worker)
             .route("/health", web::get().to(ops::health))
             .route("/stats", web::get().to(ops::stats))
+            .configure(|config| admin::routes(config, token.map(Door::Token)))
+            .default_service(web::to(error::not_found))
             .into_factory()
             .map_err(|error| error.error_response());
         HttpService::build()
@@ -205,6 +222,27 @@ async fn keep_current(identity: Arc<Identity>) {
             }
         }
     }
+}
+
+fn listen_admin(
+    builder: ServerBuilder,
+    listener: UnixListener,
+    parts: Parts,
+) -> io::Result<ServerBuilder> {
+    builder.listen_uds("admin", listener, move || {
+        let app = App::new()
+            .app_data(parts.worker())
+            .configure(|config| admin::routes(config, Some(Door::Socket)))
+            .default_service(web::to(error::not_found))
+            .into_factory()
+            .map_err(|error| error.error_response());
+        let http = HttpService::build()
+            .client_request_timeout(HEAD_DEADLINE)
+            .graceful_shutdown_signal(parts.draining())
+            .finish(map_config(app, |_| AppConfig::default()));
+        fn_service(|stream: UnixStream| async { Ok((stream, Protocol::Http1, None)) })
+            .and_then(http)
+    })
 }
 
 async fn stop_on_signal(mut signals: Signals, server: ServerHandle, engine: Arc<Engine>) {

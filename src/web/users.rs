@@ -1,17 +1,47 @@
-//! `POST /users/{id}/terminate_connections` (PROTOCOL 5.4).
+//! Taking users away: off every connection (PROTOCOL 5.4), or off one channel (ENCRYPTION 5).
 
-use actix_web::{HttpRequest, HttpResponse};
+use std::collections::BTreeMap;
+
+use actix_web::{HttpRequest, HttpResponse, web};
 use percent_encoding::percent_decode_str;
+use serde::Deserialize;
 
-use super::{error::ApiError, verify::Signed};
-use crate::engine::users::check_user_id;
+use super::{
+    error::{ApiError, blocking},
+    verify::{Signed, json},
+};
+use crate::{channel::Channel, engine::users::check_user_id};
 
+/// `POST /users/{id}/terminate_connections`
 pub async fn terminate(request: HttpRequest, signed: Signed) -> Result<HttpResponse, ApiError> {
     let user = percent_decode_str(request.match_info().get("user").unwrap_or_default())
         .decode_utf8_lossy();
-    check_user_id(&user, signed.tenant.app.limits.user_id_chars).map_err(|e| {
-        ApiError::bad_request("invalid_user_id", format!("The user id cannot be used: {e}"))
-    })?;
+    check_user(&signed, &user)?;
     signed.engine().terminate(&signed.tenant, &user);
     Ok(HttpResponse::Ok().json(serde_json::Map::new()))
+}
+
+#[derive(Deserialize)]
+struct Revoke {
+    user_id: String,
+}
+
+/// `POST /channels/{channel}/revoke`
+pub async fn revoke(
+    signed: Signed,
+    path: web::Path<(String, String)>,
+) -> Result<HttpResponse, ApiError> {
+    let limits = &signed.tenant.app.limits;
+    let channel = Channel::parse(&path.into_inner().1, limits.channel_name_bytes)?;
+    let Revoke { user_id } = json(&signed.body)?;
+    check_user(&signed, &user_id)?;
+    let (engine, tenant) = (signed.worker.engine.clone(), signed.tenant.clone());
+    let revoke = move || Ok(engine.revoke_member(&tenant, &channel, &user_id)?);
+    Ok(HttpResponse::Ok().json(BTreeMap::from([("epoch", blocking(revoke).await?)])))
+}
+
+fn check_user(signed: &Signed, user: &str) -> Result<(), ApiError> {
+    check_user_id(user, signed.tenant.app.limits.user_id_chars).map_err(|e| {
+        ApiError::bad_request("invalid_user_id", format!("The user id cannot be used: {e}"))
+    })
 }

@@ -114,7 +114,7 @@ pub async fn read_body(
         .map_err(|_| ApiError::timeout(BODY_DEADLINE))?
 }
 
-fn unreadable(error: impl std::fmt::Display) -> ApiError {
+pub fn unreadable(error: impl std::fmt::Display) -> ApiError {
     ApiError::bad_request("unreadable_body", format!("The request body could not be read: {error}"))
 }
 
@@ -135,11 +135,7 @@ pub fn item<'a, T: serde::Deserialize<'a>>(text: &'a str, what: &str) -> Result<
 fn verify(worker: &Worker, request: &HttpRequest, query: &Query) -> Result<Arc<Tenant>, ApiError> {
     let tenants = &worker.engine.tenants;
     let id = request.match_info().get("app");
-    let by_path = id.map(|id| {
-        tenants
-            .by_id(id)
-            .ok_or_else(|| ApiError::not_found("unknown_app", format!("There is no app {id} here")))
-    });
+    let by_path = id.map(|id| tenants.by_id(id).ok_or_else(|| ApiError::unknown_app(id)));
     let by_path = by_path.transpose()?;
     if query.len() > MAX_PARAMETERS {
         let message = format!("More than {MAX_PARAMETERS} query parameters");

@@ -49,6 +49,15 @@ impl Worker {
         worker
     }
 
+    /// Where a file has to be written, so that no socket waits for a disk. Nobody waits for it to
+    /// end: while one does not, the next finds nothing that it may do.
+    fn change_keys(&self, now: Instant) {
+        if self.engine.key_changes_are_due() {
+            let engine = self.engine.clone();
+            actix_rt::task::spawn_blocking(move || engine.tick_keys(now));
+        }
+    }
+
     async fn tick(self: Rc<Self>) {
         let first = self.shard.worker() == 0;
         for ticks in 1u32.. {
@@ -57,6 +66,7 @@ impl Worker {
             self.shard.tick(now);
             if first {
                 self.engine.tick(now);
+                self.change_keys(now);
             }
             if first && ticks.is_multiple_of(SWEEP_TICKS) {
                 self.engine.sweep(now);

@@ -1,0 +1,123 @@
+//! Where an application's keys and those who are served with them stand, for the operator.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use super::{Engine, Tenant, rotation::RotationError};
+use crate::{
+    crypto::{
+        key::Fingerprint,
+        keytable::{Key, KeyState, UnixSeconds},
+        secret::Derivation,
+    },
+    hub::terms::MoveCounts,
+};
+
+#[derive(Serialize)]
+pub struct KeyReport {
+    pub app: Arc<str>,
+    pub derivation: Derivation,
+    pub keys: Vec<KeyLine>,
+    pub rotation: RotationLine,
+}
+
+#[derive(Serialize)]
+pub struct KeyLine {
+    pub id: Fingerprint,
+    pub state: KeyState,
+    pub since: UnixSeconds,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub until: Option<UnixSeconds>,
+    /// To channels that are sealed here.
+    pub subscriptions: u32,
+}
+
+#[derive(Serialize)]
+pub struct RotationLine {
+    pub in_progress: bool,
+    /// Subscriptions that have not moved yet.
+    pub remaining: u32,
+    #[serde(flatten)]
+    pub moves: Moves,
+}
+
+/// Since the start.
+#[derive(Serialize, Clone, Copy)]
+pub struct Moves {
+    pub nudges: u64,
+    pub reauthorized: u64,
+    pub reverted: u64,
+    pub closed: u64,
+}
+
+/// A key in the operator's `/stats`.
+#[derive(Serialize)]
+pub struct AppKey {
+    app: Arc<str>,
+    id: Fingerprint,
+    state: KeyState,
+    subscriptions: u32,
+}
+
+#[derive(Serialize)]
+pub struct AppMoves {
+    app: Arc<str>,
+    #[serde(flatten)]
+    moves: Moves,
+}
+
+impl From<&MoveCounts> for Moves {
+    fn from(counts: &MoveCounts) -> Self {
+        Self {
+            nudges: counts.nudged.get(),
+            reauthorized: counts.reauthorized.get(),
+            reverted: counts.reverted.get(),
+            closed: counts.closed.get(),
+        }
+    }
+}
+
+impl Tenant {
+    pub fn key_report(&self) -> Result<KeyReport, RotationError> {
+        let ring = self.app.sealing.keys().ok_or(RotationError::NoKeys)?;
+        let subscriptions = self.subscriptions_by_key();
+        let remaining = self.behind();
+        let line = |key: &Key| KeyLine {
+            id: key.id.clone(),
+            state: key.state,
+            since: key.since,
+            until: key.until,
+            subscriptions: subscriptions.get(&key.number).copied().unwrap_or(0),
+        };
+        Ok(KeyReport {
+            app: self.app.id.clone(),
+            derivation: ring.derivation(),
+            keys: ring.table().keys().iter().map(line).collect(),
+            rotation: RotationLine {
+                in_progress: remaining > 0,
+                remaining,
+                moves: (&self.terms.moves).into(),
+            },
+        })
+    }
+}
+
+impl Engine {
+    pub(super) fn key_stats(&self) -> (Vec<AppKey>, Vec<AppMoves>) {
+        let (mut keys, mut moves) = (Vec::new(), Vec::new());
+        for KeyReport { app, keys: lines, rotation, .. } in
+            self.tenants.iter().filter_map(|tenant| tenant.key_report().ok())
+        {
+            let known = lines.into_iter().filter(|line| line.state != KeyState::Retired);
+            keys.extend(known.map(|KeyLine { id, state, subscriptions, .. }| AppKey {
+                app: app.clone(),
+                id,
+                state,
+                subscriptions,
+            }));
+            moves.push(AppMoves { app, moves: rotation.moves });
+        }
+        (keys, moves)
+    }
+}

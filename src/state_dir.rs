@@ -1,0 +1,107 @@
+//! The directory of what outlives the server. One server at a time has it: two would overwrite each
+//! other's keys.
+
+use std::{
+    fs::{DirBuilder, File, Permissions, TryLockError},
+    io,
+    os::unix::{
+        fs::{DirBuilderExt, PermissionsExt},
+        net::UnixListener,
+    },
+    path::{Path, PathBuf},
+};
+
+pub struct StateDir {
+    path: PathBuf,
+    /// Of the directory itself; the system lets go of it however the server ends.
+    _lock: File,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum ClaimError {
+    #[error(
+        "another server has the state directory {}: give each its own (--state-dir or SEALCAST_STATE_DIR)",
+        .0.display()
+    )]
+    InUse(PathBuf),
+    #[error("the state directory {} cannot be used: {reason}", path.display())]
+    Unusable { path: PathBuf, reason: io::Error },
+}
+
+/// Removes the socket's file when the server ends.
+pub struct SocketFile(PathBuf);
+
+impl StateDir {
+    pub fn claim(path: &Path) -> Result<Self, ClaimError> {
+        let unusable = |reason| ClaimError::Unusable { path: path.to_owned(), reason };
+        make(path).map_err(unusable)?;
+        let lock = File::open(path).map_err(unusable)?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Self { path: path.to_owned(), _lock: lock }),
+            Err(TryLockError::WouldBlock) => Err(ClaimError::InUse(path.to_owned())),
+            Err(TryLockError::Error(reason)) => Err(unusable(reason)),
+        }
+    }
+
+    /// Listens on `admin.sock`, for the server's own user alone. A socket that is there is a dead
+    /// server's, since a living one would have the directory.
+    ///
+    /// Made in a directory that nobody else can enter, and moved from there: a socket is made with
+    /// the mode of the umask, and until it is changed anybody could connect.
+    pub fn admin_socket(&self) -> io::Result<(UnixListener, SocketFile)> {
+        let private = self.path.join(".admin.new");
+        let (made, path) = (private.join("sock"), admin_socket_path(&self.path));
+        if private.exists() {
+            std::fs::remove_dir_all(&private)?;
+        }
+        DirBuilder::new().mode(0o700).create(&private)?;
+        let listener = UnixListener::bind(&made)?;
+        std::fs::set_permissions(&made, Permissions::from_mode(0o600))?;
+        std::fs::rename(&made, &path)?;
+        std::fs::remove_dir(&private)?;
+        Ok((listener, SocketFile(path)))
+    }
+}
+
+pub fn admin_socket_path(state_dir: &Path) -> PathBuf {
+    state_dir.join("admin.sock")
+}
+
+/// For its owner alone, where it is not there yet.
+pub fn make(path: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        // If it is gone already, nothing is left to do.
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::net::UnixStream;
+
+    #[test]
+    fn one_server_has_it_and_a_dead_ones_socket_is_replaced() {
+        let path = std::env::temp_dir().join(format!("sealcast-state-{}", std::process::id()));
+        let mine = StateDir::claim(&path).unwrap();
+        let (_listener, file) = mine.admin_socket().unwrap();
+        let mode = std::fs::metadata(path.join("admin.sock")).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        let second = StateDir::claim(&path).err().unwrap();
+        assert!(matches!(second, ClaimError::InUse(_)), "{second}");
+        // As after a kill: nothing was cleaned up.
+        std::mem::forget(file);
+        drop((mine, _listener));
+        std::fs::create_dir(path.join(".admin.new")).unwrap();
+        let next = StateDir::claim(&path).unwrap();
+        let (_listener, file) = next.admin_socket().unwrap();
+        assert!(UnixStream::connect(path.join("admin.sock")).is_ok());
+        drop(file);
+        assert_eq!(std::fs::read_dir(&path).unwrap().count(), 0);
+        std::fs::remove_dir(&path).unwrap();
+    }
+}

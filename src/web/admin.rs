@@ -1,0 +1,157 @@
+//! What the operator does to keys while the server runs: on the Unix socket of the state directory,
+//! and with a token on the operations listener. Never on the public one.
+
+mod door;
+
+use std::{future::Future, pin::Pin, rc::Rc, sync::Arc};
+
+use actix_web::{FromRequest, HttpRequest, HttpResponse, dev::Payload, web};
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+pub use door::{AdminToken, Door};
+
+use super::{
+    error::{ApiError, blocking},
+    verify::{read_body, unreadable, worker},
+    worker::Worker,
+};
+use crate::{
+    crypto::{
+        key::{Fingerprint, MasterKey},
+        keytable::{KeyState, UnixSeconds},
+    },
+    engine::{
+        Engine, Tenant,
+        rotation::{Rotate, RotationError},
+    },
+    limits::YEAR,
+    protocol::json::object,
+};
+
+/// Nothing without a door.
+pub fn routes(config: &mut web::ServiceConfig, door: Option<Door>) {
+    let Some(door) = door else { return };
+    config
+        .app_data(door)
+        .route("/admin/apps/{app}/keys", web::get().to(list))
+        .route("/admin/apps/{app}/keys/rotate", web::post().to(rotate))
+        .route("/admin/apps/{app}/keys/{id}/revoke", web::post().to(revoke));
+}
+
+/// A request of somebody who may make it, about an application that is there: no handler gets at
+/// one in any other way.
+struct Admin {
+    worker: Rc<Worker>,
+    tenant: Arc<Tenant>,
+    body: Bytes,
+}
+
+/// A key and two numbers.
+const BODY_BYTES: usize = 4096;
+
+impl FromRequest for Admin {
+    type Error = ApiError;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, ApiError>>>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let request = request.clone();
+        let payload = web::Payload::from_request(&request, payload).into_inner();
+        Box::pin(async move {
+            request.app_data::<Door>().expect("every route has its door").admit(&request)?;
+            let worker = worker(&request);
+            let id = request.match_info().get("app").unwrap_or_default();
+            let tenant = worker.engine.tenants.by_id(id).cloned();
+            let tenant = tenant.ok_or_else(|| ApiError::unknown_app(id))?;
+            let body = read_body(&request, payload.map_err(unreadable)?, BODY_BYTES).await?;
+            Ok(Self { worker, tenant, body })
+        })
+    }
+}
+
+impl Admin {
+    /// What is asked for, as a JSON object; nothing at all is an empty one. What stands in it is
+    /// not repeated in errors, since a key may stand in the wrong place.
+    fn asked<T: for<'a> Deserialize<'a>>(&self, expected: &str) -> Result<T, ApiError> {
+        let text = if self.body.is_empty() { b"{}".as_slice() } else { &self.body };
+        let asked = std::str::from_utf8(text).ok().and_then(|text| object(text).ok());
+        asked.ok_or_else(|| {
+            ApiError::bad_request("invalid_json", format!("The body must be {expected}"))
+        })
+    }
+
+    /// Runs what writes files where it keeps no socket waiting.
+    async fn run<T: Send + 'static>(
+        &self,
+        action: impl FnOnce(&Engine, &Tenant) -> Result<T, ApiError> + Send + 'static,
+    ) -> Result<T, ApiError> {
+        let (engine, tenant) = (self.worker.engine.clone(), self.tenant.clone());
+        blocking(move || action(&engine, &tenant)).await
+    }
+}
+
+async fn list(admin: Admin) -> Result<HttpResponse, ApiError> {
+    let report = admin.run(|_, tenant| Ok(tenant.key_report()?)).await?;
+    Ok(HttpResponse::Ok().json(report))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Asked {
+    key: Option<Zeroizing<String>>,
+    #[serde(default)]
+    activate_in_seconds: u64,
+    grace_seconds: Option<u64>,
+}
+
+#[derive(Serialize)]
+struct Rotated {
+    id: Fingerprint,
+    state: KeyState,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    until: Option<UnixSeconds>,
+}
+
+async fn rotate(admin: Admin) -> Result<HttpResponse, ApiError> {
+    let asked: Asked = admin.asked(
+        "an object of key (text), activate_in_seconds and grace_seconds (whole numbers), each of which may be left out",
+    )?;
+    if asked.activate_in_seconds > YEAR || asked.grace_seconds.is_some_and(|grace| grace > YEAR) {
+        let message = format!("activate_in_seconds and grace_seconds are at most {YEAR}, a year");
+        return Err(ApiError::bad_request("invalid_seconds", message));
+    }
+    let rotated = admin.run(move |engine, tenant| rotated(engine, tenant, &asked)).await?;
+    Ok(HttpResponse::Ok().json(rotated))
+}
+
+fn rotated(engine: &Engine, tenant: &Tenant, asked: &Asked) -> Result<Rotated, ApiError> {
+    let key = asked.key.as_ref().map(|text| MasterKey::parse(text)).transpose();
+    let (key, _) = key.map_err(|e| ApiError::unprocessable("invalid_key", e.to_string()))?.unzip();
+    let rotate = Rotate { key, activate_in: asked.activate_in_seconds, grace: asked.grace_seconds };
+    let id = engine.rotate(tenant, rotate)?;
+    let ring = tenant.app.sealing.keys().ok_or(RotationError::NoKeys)?;
+    let key = ring.table().by_id(id.as_str()).map(|key| (key.state, key.until));
+    let (state, until) = key.unwrap_or((KeyState::Active, None));
+    Ok(Rotated { id, state, until })
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Nothing {}
+
+#[derive(Serialize)]
+struct Revoked {
+    revoked: String,
+    active: Fingerprint,
+}
+
+async fn revoke(admin: Admin, path: web::Path<(String, String)>) -> Result<HttpResponse, ApiError> {
+    let Nothing {} = admin.asked("empty, or an empty object")?;
+    let (_, id) = path.into_inner();
+    let revoked = admin.run(move |engine, tenant| {
+        let active = engine.revoke_key(tenant, &id)?;
+        Ok(Revoked { revoked: id, active })
+    });
+    Ok(HttpResponse::Ok().json(revoked.await?))
+}

@@ -1,0 +1,68 @@
+//! Who may use the admin API.
+
+use actix_web::{HttpRequest, http::header};
+
+use crate::{crypto::signature::AppSecret, web::error::ApiError};
+
+/// What a listener asks of those who come.
+#[derive(Clone)]
+pub enum Door {
+    /// Nothing: the mode of the socket's file lets in the server's own user alone.
+    Socket,
+    Token(AdminToken),
+}
+
+/// Kept as a keyed hash, which is also what makes the comparison take the same time whatever is
+/// compared.
+#[derive(Clone, Debug)]
+pub struct AdminToken(AppSecret);
+
+const LABEL: &[u8] = b"admin token";
+
+impl AdminToken {
+    pub fn new(token: &str) -> Self {
+        Self(AppSecret::new(token.as_bytes()))
+    }
+
+    fn is(&self, given: &str) -> bool {
+        let given = AppSecret::new(given.as_bytes()).sign(&[LABEL]);
+        self.0.verify(&[LABEL], &given)
+    }
+}
+
+impl Door {
+    pub fn admit(&self, request: &HttpRequest) -> Result<(), ApiError> {
+        let Self::Token(token) = self else { return Ok(()) };
+        let given = request.headers().get(header::AUTHORIZATION).and_then(|v| v.to_str().ok());
+        let given = given.and_then(|value| {
+            let (scheme, given) = value.split_once(' ')?;
+            scheme.eq_ignore_ascii_case("bearer").then(|| given.trim())
+        });
+        match given {
+            None => Err(ApiError::unauthorized(
+                "admin_token_missing",
+                "Send the admin token: Authorization: Bearer TOKEN",
+            )),
+            Some(given) if token.is(given) => Ok(()),
+            Some(_) => Err(ApiError::unauthorized(
+                "admin_token_wrong",
+                "That is not the admin token of this server",
+            )),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_is_itself_and_nothing_else() {
+        let token = AdminToken::new("correct horse battery");
+        assert!(token.is("correct horse battery"));
+        for other in ["", "correct horse", "correct horse battery ", "Correct horse battery"] {
+            assert!(!token.is(other), "{other:?}");
+        }
+        assert!(!format!("{token:?}").contains("horse"));
+    }
+}
