@@ -1,14 +1,14 @@
 //! `sealcast serve`
 
 use std::{
-    io::{self, IsTerminal, Write},
+    io::{self, IsTerminal},
     path::Path,
     sync::Arc,
 };
 
 use tracing_subscriber::EnvFilter;
 
-use super::{Result, banner};
+use super::{Result, banner, print};
 use crate::{
     app::{App, AppRegistry},
     audit::{Audit, Fact},
@@ -147,15 +147,6 @@ fn announce(listeners: &Listeners, tls: bool) -> Result<()> {
         print(&format!("operations on http://{address}\n"))?;
     }
     Ok(())
-}
-
-/// Not `print!`, which panics when nobody reads.
-fn print(text: &str) -> io::Result<()> {
-    let mut out = io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        result => result,
-    }
 }
 
 fn log_to_stderr(log: &Log) -> Result<()> {

@@ -1,7 +1,7 @@
 //! The master keys of one application and their states, as a value: a change makes a new table,
 //! which can be written down before it is put to use (ENCRYPTION sections 3 to 5).
 
-use std::{collections::HashMap, sync::Arc, time::SystemTime};
+use std::{collections::HashMap, fmt, sync::Arc, time::SystemTime};
 
 use super::key::{Fingerprint, MasterKey};
 
@@ -40,6 +40,17 @@ pub enum KeyState {
     Grace,
     /// Forgotten but for its fingerprint, so that it never comes back.
     Retired,
+}
+
+impl fmt::Display for KeyState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Pending => "pending",
+            Self::Active => "active",
+            Self::Grace => "grace",
+            Self::Retired => "retired",
+        })
+    }
 }
 
 #[derive(Clone)]
@@ -94,7 +105,7 @@ pub enum KeyError {
     #[error("the key {0} is the active one already: rotating means another key")]
     Same(Fingerprint),
     #[error(
-        "the key {0} has been in use before ({1:?}): a key never comes back, make a new one (`sealcast keys generate`)"
+        "the key {0} has been in use before ({1}): a key never comes back, make a new one (`sealcast keys generate`)"
     )]
     Known(Fingerprint, KeyState),
     #[error(

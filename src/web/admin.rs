@@ -113,12 +113,13 @@ struct Asked {
     grace_seconds: Option<u64>,
 }
 
-#[derive(Serialize)]
-struct Rotated {
-    id: Fingerprint,
-    state: KeyState,
+/// What answers say of it.
+#[derive(Serialize, Deserialize)]
+pub struct Rotated {
+    pub id: Fingerprint,
+    pub state: KeyState,
     #[serde(skip_serializing_if = "Option::is_none")]
-    until: Option<UnixSeconds>,
+    pub until: Option<UnixSeconds>,
 }
 
 async fn rotate(admin: Admin) -> Result<HttpResponse, ApiError> {
@@ -149,10 +150,10 @@ fn rotated(engine: &Engine, tenant: &Tenant, asked: &Asked) -> Result<Rotated, A
 #[serde(deny_unknown_fields)]
 struct Nothing {}
 
-#[derive(Serialize)]
-struct Revoked {
-    revoked: String,
-    active: Fingerprint,
+#[derive(Serialize, Deserialize)]
+pub struct Revoked {
+    pub revoked: String,
+    pub active: Fingerprint,
 }
 
 async fn revoke(admin: Admin, path: web::Path<(String, String)>) -> Result<HttpResponse, ApiError> {
