@@ -7,6 +7,7 @@ mod http;
 mod keys;
 #[cfg(target_os = "linux")]
 mod process;
+mod reload;
 mod selftest;
 mod serve;
 mod unverified;

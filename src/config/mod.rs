@@ -7,6 +7,7 @@ mod raw;
 mod resolve;
 mod show;
 mod source;
+mod written;
 
 use std::{net::SocketAddr, path::PathBuf, sync::Arc};
 
@@ -15,6 +16,7 @@ use crate::{app::App, tls::Identity, web::Settings};
 pub use environment::Environment;
 pub use show::shown;
 pub use source::{DEV_APP, Endpoint, Flags, Source};
+pub use written::Written;
 
 /// What the server uses: typed, validated, without an `Option` that means "default".
 pub struct Config {
