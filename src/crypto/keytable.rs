@@ -284,7 +284,9 @@ impl KeyTable {
         if self.configured == id {
             return Ok(None);
         }
-        let mut next = if self.active().id == id {
+        let is_coming = |key: &Key| matches!(key.state, KeyState::Active | KeyState::Pending);
+        let mut next = if self.by_id(id.as_str()).is_some_and(is_coming) {
+            // The configuration has followed what was commanded.
             self.clone()
         } else {
             let announced = self.announced(configured.clone(), now, now, grace)?;

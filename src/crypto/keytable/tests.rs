@@ -74,6 +74,12 @@ fn another_key_in_the_configuration_is_a_rotation() {
     let followed = with(&ahead, 3).unwrap().unwrap();
     assert_eq!(states(&followed), states(&ahead));
     assert!(with(&followed, 3).unwrap().is_none());
+    // It follows before the announced key is active.
+    let pending = table.announced(key(4), 20, 99, 60).unwrap();
+    let followed = with(&pending, 4).unwrap().unwrap();
+    assert_eq!(states(&followed), [KeyState::Active, KeyState::Pending]);
+    assert!(with(&followed, 4).unwrap().is_none());
+    assert!(matches!(with(&pending, 5), Err(KeyError::Pending(_))));
 }
 
 proptest! {
