@@ -148,7 +148,7 @@ fn encode_member_added() -> Run {
 
 fn encode_subscription_succeeded() -> Run {
     let channel = channel("orders-4711");
-    run(move || answer::subscription_succeeded(Dialect::Pusher, black_box(&channel), "{}"))
+    run(move || answer::subscription_succeeded(Dialect::Pusher, black_box(&channel), None))
 }
 
 fn encode_connection_established() -> Run {
@@ -429,6 +429,6 @@ fn success_frame() -> Run {
     let (members, channel) = (members(), channel("presence-room-7"));
     run(move || {
         let roster = black_box(&members).roster();
-        answer::subscription_succeeded(Dialect::Pusher, &channel, &roster)
+        answer::subscription_succeeded(Dialect::Pusher, &channel, Some(&roster))
     })
 }

@@ -83,6 +83,11 @@ impl fmt::Display for SocketId {
     }
 }
 
+/// It stands in paths and in the names of settings.
+pub fn is_app_id(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -9,14 +9,18 @@
 //! * [`app`]: one application with everything that it is allowed.
 //! * [`keyfile`]: an application's keys between two runs.
 //! * [`hub`]: delivery: directory, mailboxes, and one shard of sockets for each worker thread.
+//! * [`audit`]: what happened to keys and who was let in, as a chain of lines in a file.
 //! * [`engine`]: the verbs: subscribe, publish, sign in, ...
 //! * [`session`]: one connection's conversation.
+//! * [`tls`]: the certificate of the public listener.
 //! * [`web`]: the edge, the only place that knows actix.
+//! * [`selftest`]: whether the cryptography does what was published.
 //! * [`config`], [`cli`]: how the server is told what to be.
 //!
 //! `ARCHITECTURE.md` follows one event and one subscription through them.
 
 pub mod app;
+pub mod audit;
 pub mod auth;
 pub mod channel;
 pub mod cli;
@@ -30,5 +34,7 @@ pub mod limits;
 pub mod pattern;
 pub mod presence;
 pub mod protocol;
+pub mod selftest;
 pub mod session;
+pub mod tls;
 pub mod web;

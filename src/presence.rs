@@ -6,7 +6,10 @@ use indexmap::IndexMap;
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
-use crate::protocol::json::object;
+use crate::protocol::{
+    escape::{Escaped, escape, quote, room_for},
+    json::object,
+};
 
 /// One user as its first connection described it.
 #[derive(Clone, Debug)]
@@ -91,8 +94,31 @@ pub enum Transition {
 
 #[derive(Debug)]
 struct Entry {
-    info: Option<Arc<str>>,
+    /// `"id":info`, as it stands in the roster.
+    pair: Escaped,
+    /// Where the id in it ends.
+    id_end: usize,
     connections: u32,
+}
+
+impl Entry {
+    fn new(user_id: &str, info: Option<&str>) -> Self {
+        let info = info.unwrap_or("null");
+        let mut id = Vec::with_capacity(room_for(user_id));
+        quote(user_id, &mut id);
+        let id = String::from_utf8(id).expect("a JSON string of text is text");
+        let mut pair = Vec::with_capacity(room_for(&id) + room_for(info));
+        escape(&id, &mut pair);
+        let id_end = pair.len();
+        pair.push(b':');
+        escape(info, &mut pair);
+        pair.shrink_to_fit();
+        Self { pair: Escaped::from_bytes(pair), id_end, connections: 0 }
+    }
+
+    fn id(&self) -> &str {
+        &self.pair.as_str()[..self.id_end]
+    }
 }
 
 /// In no promised order: clients sort, and a leave must not move everybody else.
@@ -115,8 +141,9 @@ impl Members {
 
     /// The info shown stays that of the first connection: nobody would be told of another.
     pub fn join(&mut self, member: Member) -> Transition {
-        let entry =
-            self.0.entry(member.user_id).or_insert(Entry { info: member.info, connections: 0 });
+        let entry = self.0.entry(member.user_id);
+        let new = |id: &Arc<str>| Entry::new(id, member.info.as_deref());
+        let entry = entry.or_insert_with_key(new);
         entry.connections += 1;
         if entry.connections == 1 { Transition::Changed } else { Transition::Unchanged }
     }
@@ -133,23 +160,26 @@ impl Members {
 
     /// The `data` of a presence channel's success frame. `hash` has a key for every id, with
     /// `null` where there is no info: clients enumerate it.
-    pub fn roster(&self) -> String {
-        let mut ids = Vec::new();
-        let mut hash = Vec::new();
-        for (user_id, entry) in &self.0 {
-            if !ids.is_empty() {
-                ids.push(b',');
-                hash.push(b',');
-            }
-            let start = ids.len();
-            serde_json::to_writer(&mut ids, &**user_id).expect("a string becomes JSON");
-            hash.extend_from_slice(&ids[start..]);
-            hash.push(b':');
-            hash.extend_from_slice(entry.info.as_deref().unwrap_or("null").as_bytes());
+    /// Members are kept as they stand in it, since it is made for everyone who joins.
+    pub fn roster(&self) -> Escaped {
+        const AROUND: usize = 80;
+        let room: usize = self.0.values().map(|e| e.pair.as_str().len() + e.id_end + 2).sum();
+        let mut out = Vec::with_capacity(AROUND + room);
+        escape(r#"{"presence":{"ids":["#, &mut out);
+        list(self.0.values().map(Entry::id), &mut out);
+        escape(r#"],"hash":{"#, &mut out);
+        list(self.0.values().map(|entry| entry.pair.as_str()), &mut out);
+        escape(&format!(r#"}},"count":{}}}}}"#, self.count()), &mut out);
+        Escaped::from_bytes(out)
+    }
+}
+
+fn list<'a>(elements: impl Iterator<Item = &'a str>, out: &mut Vec<u8>) {
+    for (index, element) in elements.enumerate() {
+        if index > 0 {
+            out.push(b',');
         }
-        let text = |bytes| String::from_utf8(bytes).expect("JSON of strings is UTF-8");
-        let (ids, hash) = (text(ids), text(hash));
-        format!(r#"{{"presence":{{"ids":[{ids}],"hash":{{{hash}}},"count":{}}}}}"#, self.count())
+        out.extend_from_slice(element.as_bytes());
     }
 }
 
@@ -206,11 +236,28 @@ mod tests {
         }
         assert_eq!(
             members.roster(),
-            r#"{"presence":{"ids":["1","2"],"hash":{"1":{"name":"A"},"2":null},"count":2}}"#
+            Escaped::new(
+                r#"{"presence":{"ids":["1","2"],"hash":{"1":{"name":"A"},"2":null},"count":2}}"#
+            )
         );
     }
 
     proptest! {
+        #[test]
+        fn the_roster_is_the_json_of_its_members(members in prop::collection::vec((any::<String>(), any::<Option<String>>()), 0..6)) {
+            let (mut table, mut model) = (Members::default(), IndexMap::new());
+            for (id, info) in members {
+                let info = info.map(|info| serde_json::to_string(&info).unwrap());
+                let _ = table.join(Member { user_id: id.as_str().into(), info: info.as_deref().map(Into::into) });
+                model.entry(id).or_insert(info);
+            }
+            let json = |text: &String| serde_json::to_string(text).unwrap();
+            let ids: Vec<String> = model.keys().map(json).collect();
+            let pairs: Vec<String> = model.iter().map(|(id, info)| format!("{}:{}", json(id), info.as_deref().unwrap_or("null"))).collect();
+            let roster = format!(r#"{{"presence":{{"ids":[{}],"hash":{{{}}},"count":{}}}}}"#, ids.join(","), pairs.join(","), model.len());
+            prop_assert_eq!(table.roster(), Escaped::new(&roster));
+        }
+
         #[test]
         fn joins_and_leaves_count_like_a_plain_map(steps in prop::collection::vec((0u8..4, any::<bool>()), 0..60)) {
             let (mut members, mut model) = (Members::default(), HashMap::<u8, u32>::new());

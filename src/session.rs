@@ -140,13 +140,14 @@ impl Session {
         let member = subscribe::authorize(tenant, &subscriber, &channel, request)?;
         if channel.access() == Access::User {
             self.subscriptions.insert(channel.name().clone(), Subscription::OwnUser);
-            self.say(answer::subscription_succeeded(self.dialect(), &channel, "{}"));
+            self.say(answer::subscription_succeeded(self.dialect(), &channel, None));
             return Ok(());
         }
         let grant = shard.take_grant(*slot, channel.name());
         let (granted, grantee) = grant.map(|grant| (grant.version, grant.user)).unzip();
         let joined = engine.subscribe(tenant, &subscriber, &channel, member, granted)?;
-        self.say(answer::subscription_succeeded(self.dialect(), &channel, &joined.data));
+        let roster = joined.roster.as_ref();
+        self.say(answer::subscription_succeeded(self.dialect(), &channel, roster));
         joined
             .cached
             .answer(self.dialect(), &channel)

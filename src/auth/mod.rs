@@ -61,6 +61,15 @@ pub enum Denied {
 }
 
 impl Authorizer {
+    /// As the configuration calls it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Deny => "deny",
+            Self::Open => "open",
+            Self::Jwt(_) => "jwt",
+        }
+    }
+
     /// `async` because deciding may mean asking somebody else.
     pub async fn channel(
         &self,

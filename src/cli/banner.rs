@@ -9,6 +9,11 @@ pub fn banner(config: &Config, address: SocketAddr) -> String {
     let host =
         if address.ip().is_unspecified() { "localhost".into() } else { address.ip().to_string() };
     let port = address.port();
+    // What clients and SDKs call it; to pusher-js "ws" with `forceTLS` is TLS, too.
+    let (scheme, tls, port_name, transports) = match config.tls {
+        Some(_) => ("https", true, "wssPort", r#""ws", "wss""#),
+        None => ("http", false, "wsPort", r#""ws""#),
+    };
     let Some(app) = config.apps.first() else { return String::new() };
     let (id, key) = (&app.id, &app.key);
     // Only the secret of --dev itself is known to all; one that was configured is not printed.
@@ -26,15 +31,15 @@ Sealcast for development. Everybody may join every channel: do not put this on a
 
   pusher-js (for encrypted channels: import Pusher from "pusher-js/with-encryption")
     new Pusher("{key}", {{
-      cluster: "", wsHost: "{host}", wsPort: {port}, forceTLS: false, enabledTransports: ["ws"],
-      channelAuthorization: {{ endpoint: "http://{host}:{port}{prefix}/pusher/auth" }},
-      userAuthentication: {{ endpoint: "http://{host}:{port}{prefix}/pusher/user-auth" }},
+      cluster: "", wsHost: "{host}", {port_name}: {port}, forceTLS: {tls}, enabledTransports: [{transports}],
+      channelAuthorization: {{ endpoint: "{scheme}://{host}:{port}{prefix}/pusher/auth" }},
+      userAuthentication: {{ endpoint: "{scheme}://{host}:{port}{prefix}/pusher/user-auth" }},
     }})
 
   Jetsocket
     new Jetsocket("{key}", {{
-      wsHost: "{host}", wsPort: {port}, forceTLS: false,
-      channelAuthorization: {{ endpoint: "http://{host}:{port}{prefix}/jetsocket/auth" }},
+      wsHost: "{host}", {port_name}: {port}, forceTLS: {tls},
+      channelAuthorization: {{ endpoint: "{scheme}://{host}:{port}{prefix}/jetsocket/auth" }},
     }})
 
   Laravel .env
@@ -44,20 +49,20 @@ Sealcast for development. Everybody may join every channel: do not put this on a
     PUSHER_APP_SECRET={secret}
     PUSHER_HOST={host}
     PUSHER_PORT={port}
-    PUSHER_SCHEME=http
+    PUSHER_SCHEME={scheme}
 
   Node (the SDK's trigger() wants to encrypt by itself and asks for a key; post() sends plaintext, which the server seals)
-    new (require("pusher"))({{ appId: "{id}", key: "{key}", secret: "{secret}", host: "{host}", port: "{port}", useTLS: false }})
+    new (require("pusher"))({{ appId: "{id}", key: "{key}", secret: "{secret}", host: "{host}", port: "{port}", useTLS: {tls} }})
       .post({{ path: "/events", body: {{ name: "hello", channels: ["private-encrypted-demo"], data: JSON.stringify({{ text: "sealed by the server" }}) }} }})
 
   curl
     body='{{"name":"hello","channels":["private-encrypted-demo"],"data":"{{\"text\":\"sealed by the server\"}}"}}'
     query="auth_key={key}&auth_timestamp=$(date +%s)&auth_version=1.0&body_md5=$(printf %s "$body" | md5sum | cut -d' ' -f1)"
     sign=$(printf 'POST\n/apps/{id}/events\n%s' "$query" | openssl dgst -sha256 -hmac {secret} | sed 's/.* //')
-    curl -d "$body" -H 'Content-Type: application/json' "http://{host}:{port}{prefix}/apps/{id}/events?$query&auth_signature=$sign"
+    curl -d "$body" -H 'Content-Type: application/json' "{scheme}://{host}:{port}{prefix}/apps/{id}/events?$query&auth_signature=$sign"
 
   Demo page: in another terminal
-    cd examples/quickstart && npm ci && SEALCAST_URL=http://{host}:{port}{prefix} npm start     then open http://127.0.0.1:8080 in two tabs
+    cd examples/quickstart && npm ci && SEALCAST_URL={scheme}://{host}:{port}{prefix} npm start     then open http://127.0.0.1:8080 in two tabs
 
   Master key: {fingerprint} (kept in {})
 

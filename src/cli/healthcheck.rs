@@ -6,13 +6,14 @@ use std::{
     time::Duration,
 };
 
-use super::{Result, source};
-use crate::config::Flags;
+use super::{Result, source, unverified};
+use crate::config::{Endpoint, Flags};
 
 #[derive(clap::Args)]
 pub struct Healthcheck {
-    /// Where the server is; without it, where the configuration says that it listens
-    #[arg(long, value_name = "http://HOST:PORT[/PREFIX]", env = "SEALCAST_URL")]
+    /// Where the server is; without it, where the configuration says that it listens. With
+    /// https:// the certificate is not verified: what is asked is whether the server answers
+    #[arg(long, value_name = "http[s]://HOST:PORT[/PREFIX]", env = "SEALCAST_URL")]
     url: Option<String>,
     #[command(flatten)]
     flags: Flags,
@@ -20,17 +21,21 @@ pub struct Healthcheck {
 
 const DEADLINE: Duration = Duration::from_secs(3);
 
+/// Whom to ask, and how.
+struct Target {
+    addresses: Vec<SocketAddr>,
+    tls: bool,
+    prefix: String,
+}
+
 pub fn run(command: &Healthcheck) -> Result<()> {
-    let (candidates, path) = match &command.url {
-        Some(url) => target(url)?,
-        None => {
-            let (listen, path) = source(&command.flags)?.endpoint()?;
-            (reachable(listen), path)
-        }
+    let target = match &command.url {
+        Some(url) => Target::of_url(url)?,
+        None => Target::of(source(&command.flags)?.endpoint()?),
     };
     let mut failure = String::from("the host has no address");
-    for address in candidates {
-        match ask(address, &path) {
+    for address in &target.addresses {
+        match target.ask(*address) {
             Ok(200) => return Ok(()),
             Ok(status) => failure = format!("{address} answers {status}"),
             Err(error) => failure = format!("{address} does not answer: {error}"),
@@ -39,10 +44,34 @@ pub fn run(command: &Healthcheck) -> Result<()> {
     Err(failure.into())
 }
 
-fn target(url: &str) -> Result<(Vec<SocketAddr>, String)> {
-    let rest = url.strip_prefix("http://").ok_or("the URL must begin with http://")?;
-    let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-    Ok((host.to_socket_addrs()?.collect(), path.trim_end_matches('/').to_owned()))
+impl Target {
+    /// The public listener even where there is one for operations: it is the one that clients
+    /// need, and a certificate that does not work must not pass for health.
+    fn of(Endpoint { listen, tls, path_prefix }: Endpoint) -> Self {
+        Self { addresses: reachable(listen), tls, prefix: path_prefix }
+    }
+
+    fn of_url(url: &str) -> Result<Self> {
+        let (tls, rest) = match (url.strip_prefix("http://"), url.strip_prefix("https://")) {
+            (Some(rest), _) => (false, rest),
+            (None, Some(rest)) => (true, rest),
+            (None, None) => return Err("the URL must begin with http:// or https://".into()),
+        };
+        let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+        let addresses = host.to_socket_addrs()?.collect();
+        Ok(Self { addresses, tls, prefix: path.trim_end_matches('/').to_owned() })
+    }
+
+    fn ask(&self, address: SocketAddr) -> Result<u16> {
+        let stream = TcpStream::connect_timeout(&address, DEADLINE)?;
+        stream.set_read_timeout(Some(DEADLINE))?;
+        stream.set_write_timeout(Some(DEADLINE))?;
+        if self.tls {
+            status(unverified::connect(stream)?, address, &self.prefix)
+        } else {
+            status(stream, address, &self.prefix)
+        }
+    }
 }
 
 /// Who listens on all addresses is asked on the loopback ones; there may be no IPv6 at all.
@@ -55,10 +84,7 @@ fn reachable(listen: SocketAddr) -> Vec<SocketAddr> {
     ips.into_iter().map(|ip| SocketAddr::new(ip, listen.port())).collect()
 }
 
-fn ask(address: SocketAddr, prefix: &str) -> Result<u16> {
-    let mut stream = TcpStream::connect_timeout(&address, DEADLINE)?;
-    stream.set_read_timeout(Some(DEADLINE))?;
-    stream.set_write_timeout(Some(DEADLINE))?;
+fn status(mut stream: impl Read + Write, address: SocketAddr, prefix: &str) -> Result<u16> {
     write!(stream, "GET {prefix}/health HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")?;
     let mut answer = String::new();
     stream.take(4096).read_to_string(&mut answer)?;
@@ -66,5 +92,7 @@ fn ask(address: SocketAddr, prefix: &str) -> Result<u16> {
         .strip_prefix("HTTP/1.1 ")
         .and_then(|rest| rest.get(..3))
         .and_then(|s| s.parse().ok());
-    status.ok_or_else(|| "the answer is not HTTP".into())
+    status.ok_or_else(|| {
+        "the answer is not HTTP; is it TLS that is spoken there, and not plain HTTP?".into()
+    })
 }

@@ -5,8 +5,8 @@ use std::io::Read;
 use clap::Subcommand;
 use zeroize::Zeroizing;
 
-use super::Result;
-use crate::crypto::key::MasterKey;
+use super::{Result, vectors};
+use crate::crypto::key::{KeyFormat, MasterKey};
 
 #[derive(Subcommand)]
 pub enum Keys {
@@ -18,22 +18,33 @@ pub enum Keys {
         /// where it stays out of the shell's history
         key: String,
     },
+    /// Print what an SDK must compute, as JSON: shared secrets, a sealed payload, signatures
+    Vector(vectors::Vector),
 }
 
 pub fn run(command: &Keys) -> Result<()> {
     match command {
         Keys::Generate => println!("{}", *MasterKey::generate()?.to_text()),
         Keys::Inspect { key } => {
-            let text = if key == "-" { standard_input()? } else { Zeroizing::new(key.clone()) };
-            let (key, format) = MasterKey::parse(&text)?;
+            let (key, format) = parsed(key)?;
             println!(
                 "format: {}\nfingerprint: {}",
                 format!("{format:?}").to_lowercase(),
                 key.fingerprint()
             );
         }
+        Keys::Vector(command) => vectors::run(command)?,
     }
     Ok(())
+}
+
+pub fn read_key(given: &str) -> Result<MasterKey> {
+    parsed(given).map(|(key, _)| key)
+}
+
+fn parsed(given: &str) -> Result<(MasterKey, KeyFormat)> {
+    let text = if given == "-" { standard_input()? } else { Zeroizing::new(given.to_owned()) };
+    Ok(MasterKey::parse(&text)?)
 }
 
 fn standard_input() -> Result<Zeroizing<String>> {

@@ -1,15 +1,21 @@
 //! The command line.
 
+mod audit;
 mod banner;
 mod healthcheck;
 mod keys;
+#[cfg(target_os = "linux")]
+mod process;
+mod selftest;
 mod serve;
+mod unverified;
+mod vectors;
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::config::{Config, Flags, Source, shown};
+use crate::config::{Config, Environment, Flags, Source, shown};
 
 #[derive(Parser)]
 #[command(
@@ -32,6 +38,11 @@ enum Command {
     /// Master keys
     #[command(subcommand)]
     Keys(keys::Keys),
+    /// The audit log
+    #[command(subcommand)]
+    Audit(audit::AuditCommand),
+    /// Check ciphers, signatures and random numbers against published values
+    Selftest,
     /// Ask a running server whether it is well; exits with 0 if so
     Healthcheck(healthcheck::Healthcheck),
 }
@@ -50,6 +61,8 @@ pub fn run() -> ExitCode {
         Command::Serve(flags) => serve::serve(&flags),
         Command::Config(command) => config(&command),
         Command::Keys(command) => keys::run(&command),
+        Command::Audit(command) => audit::run(&command),
+        Command::Selftest => selftest::run(),
         Command::Healthcheck(command) => healthcheck::run(&command),
     };
     match result {
@@ -64,10 +77,7 @@ pub fn run() -> ExitCode {
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
 fn source(flags: &Flags) -> Result<Source> {
-    // Not `vars`, which panics on what is not UTF-8, and there may be anything.
-    let environment = std::env::vars_os()
-        .filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)));
-    Ok(Source::new(flags, environment)?)
+    Ok(Source::new(flags, Environment::of_process())?)
 }
 
 fn config(command: &ConfigCommand) -> Result<()> {

@@ -2,34 +2,61 @@
 
 use std::{
     io::{self, IsTerminal, Write},
-    net::SocketAddr,
     sync::Arc,
 };
 
 use tracing_subscriber::EnvFilter;
 
-use super::{Result, banner, source};
+use super::{Result, banner};
 use crate::{
     app::{App, AppRegistry},
-    config::{Config, Flags, Log},
+    audit::{Audit, Fact},
+    config::{Config, Flags, Log, Source},
     crypto::keytable::unix_now,
     engine::{Engine, Tenant},
     hub::Hub,
     keyfile::KeyFile,
+    selftest,
     web::{Listeners, Signals, serve as serve_web},
 };
 
 pub fn serve(flags: &Flags) -> Result<()> {
-    let config = Config::load(&source(flags)?)?;
+    let dumps_forbidden = forbid_dumps();
+    let config = Config::load(&Source::new(flags, environment(flags)?)?)?;
     log_to_stderr(&config.log)?;
+    if let Err(error) = dumps_forbidden {
+        tracing::warn!("core dumps, in which keys would stand, cannot be forbidden: {error}");
+    }
+    selftest::run(&selftest::CHECKS)?;
     config.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
     actix_rt::System::new().block_on(run(config, flags.dev))
 }
 
+#[cfg(target_os = "linux")]
+use super::process::{environment, forbid_dumps};
+
+/// Elsewhere there is no `/proc` that shows the environment, and crashes are the system's business.
+#[cfg(not(target_os = "linux"))]
+fn environment(_: &Flags) -> Result<crate::config::Environment> {
+    Ok(crate::config::Environment::of_process())
+}
+
+#[cfg(not(target_os = "linux"))]
+fn forbid_dumps() -> io::Result<()> {
+    Ok(())
+}
+
 async fn run(config: Config, dev: bool) -> Result<()> {
+    // Dropped last: what the server notes at its end is written.
+    let (audit, _recorder) = Audit::begin(config.audit_file.as_deref())?;
     let listeners = Listeners::bind(config.listen, config.ops_listen)?;
     let signals = Signals::install()?;
-    announce(&listeners)?;
+    audit.note(Fact::ServerStarted {
+        version: env!("CARGO_PKG_VERSION"),
+        pid: std::process::id(),
+        listen: listeners.public()?,
+    });
+    announce(&listeners, config.tls.is_some())?;
     if dev {
         print(&banner::banner(&config, listeners.public()?))?;
     }
@@ -38,17 +65,25 @@ async fn run(config: Config, dev: bool) -> Result<()> {
     for app in config.apps {
         let key_file = KeyFile::of_app(&config.state_dir, &app.id);
         take_up(&app, &key_file)?;
-        let key = app.sealing.keys().map(|ring| ring.table().active().id.to_string());
+        let key = app.sealing.keys().map(|ring| ring.table().active().id.clone());
         tracing::info!(
             app.id = &*app.id,
-            key.id = key.unwrap_or_else(|| "none (blind)".into()),
+            key.id = key.as_ref().map_or_else(|| "none (blind)".into(), ToString::to_string),
             "app ready"
         );
+        if let Some(key) = key {
+            audit.note(Fact::KeyUsed { app: app.id.clone(), key });
+        }
         let (id, key) = (app.id.clone(), app.key.clone());
         tenants.insert(id, key, Arc::new(Tenant::new(app, key_file, hub.clone())));
     }
-    let engine = Arc::new(Engine::new(hub, tenants));
-    Ok(serve_web(listeners, engine, config.settings, signals).await?)
+    let mut engine = Engine::new(hub, tenants);
+    engine.audit = audit.clone();
+    let engine = Arc::new(engine);
+    let served = serve_web(listeners, engine, config.settings, config.tls, signals).await;
+    let reason = if served.is_ok() { "signal" } else { "error" };
+    audit.note(Fact::ServerStopped { reason });
+    Ok(served?)
 }
 
 /// The keys as they stood when the server ended, or as the configuration has changed them since.
@@ -75,16 +110,13 @@ fn take_up(app: &App, key_file: &KeyFile) -> Result<()> {
 }
 
 /// The lines that a supervisor or a test reads the real port from.
-fn announce(listeners: &Listeners) -> Result<()> {
-    print(&format!("listening on {}\n", url(listeners.public()?)))?;
+fn announce(listeners: &Listeners, tls: bool) -> Result<()> {
+    let scheme = if tls { "https" } else { "http" };
+    print(&format!("listening on {scheme}://{}\n", listeners.public()?))?;
     if let Some(address) = listeners.operations()? {
-        print(&format!("operations on {}\n", url(address)))?;
+        print(&format!("operations on http://{address}\n"))?;
     }
     Ok(())
-}
-
-fn url(address: SocketAddr) -> String {
-    format!("http://{address}")
 }
 
 /// Not `print!`, which panics when nobody reads.

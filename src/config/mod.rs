@@ -1,23 +1,27 @@
 //! Configuration: what may be written (`raw`), where it comes from (`source`), and what the server
 //! makes of it (`resolve`).
 
+mod environment;
 mod raw;
 mod resolve;
 mod show;
 mod source;
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{net::SocketAddr, path::PathBuf, sync::Arc};
 
-use crate::{app::App, web::Settings};
+use crate::{app::App, tls::Identity, web::Settings};
 
+pub use environment::Environment;
 pub use show::shown;
-pub use source::{DEV_APP, Flags, Source};
+pub use source::{DEV_APP, Endpoint, Flags, Source};
 
 /// What the server uses: typed, validated, without an `Option` that means "default".
 pub struct Config {
     pub listen: SocketAddr,
     /// Where `/stats` is served; nowhere without it.
     pub ops_listen: Option<SocketAddr>,
+    /// With it `listen` speaks TLS.
+    pub tls: Option<Arc<Identity>>,
     pub workers: usize,
     pub mailbox_bytes: usize,
     /// Of this node: re-authorizations that rotations ask of clients.
@@ -25,6 +29,7 @@ pub struct Config {
     pub settings: Settings,
     pub log: Log,
     pub state_dir: PathBuf,
+    pub audit_file: Option<PathBuf>,
     pub apps: Vec<App>,
     /// What the operator should know, and nobody asked for.
     pub warnings: Vec<String>,
@@ -43,7 +48,9 @@ pub struct ConfigError(pub String);
 
 impl Config {
     pub fn load(source: &Source) -> Result<Self, ConfigError> {
-        resolve::resolve(source.extract()?, source.is_dev())
+        let mut raw = source.extract()?;
+        raw.read_variables(source.environment());
+        resolve::resolve(raw, source.is_dev())
     }
 }
 
@@ -63,7 +70,8 @@ mod tests {
         std::fs::write(&path, text).unwrap();
         let flags = Flags { config: Some(path.clone()), ..Flags::default() };
         let environment = environment.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned()));
-        let config = Source::new(&flags, environment).and_then(|source| Config::load(&source));
+        let config =
+            Source::new(&flags, environment.collect()).and_then(|source| Config::load(&source));
         std::fs::remove_file(&path).unwrap();
         config.map_err(|e| e.to_string())
     }

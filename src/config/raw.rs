@@ -2,9 +2,10 @@
 
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
+use super::Environment;
 use crate::{
     crypto::padding::Padding,
     limits::{Limits, Rotation},
@@ -16,6 +17,9 @@ use crate::{
 pub struct RawConfig {
     pub listen: SocketAddr,
     pub ops_listen: Option<SocketAddr>,
+    /// Both, or neither: with them `listen` speaks TLS.
+    pub tls_cert_file: Option<PathBuf>,
+    pub tls_key_file: Option<PathBuf>,
     pub path_prefix: String,
     /// 0: one for each processor.
     pub workers: usize,
@@ -30,6 +34,7 @@ pub struct RawConfig {
     pub log: String,
     pub log_format: LogFormat,
     pub state_dir: PathBuf,
+    pub audit_file: Option<PathBuf>,
     pub apps: BTreeMap<String, RawApp>,
 }
 
@@ -38,6 +43,8 @@ impl Default for RawConfig {
         Self {
             listen: SocketAddr::from(([0, 0, 0, 0], 6001)),
             ops_listen: None,
+            tls_cert_file: None,
+            tls_key_file: None,
             path_prefix: String::new(),
             workers: 0,
             activity_timeout_seconds: 120,
@@ -51,9 +58,32 @@ impl Default for RawConfig {
             log: "info".into(),
             log_format: LogFormat::Text,
             state_dir: ".sealcast".into(),
+            audit_file: None,
             apps: BTreeMap::new(),
         }
     }
+}
+
+impl RawConfig {
+    /// The variables that keys are said to stand in (`env:NAME`).
+    pub fn named_variables(&self) -> impl Iterator<Item = &str> {
+        self.apps.values().filter_map(|app| named_variable(app.master_key.as_ref()?))
+    }
+
+    /// Puts in the keys that stand there. Done here, where the variables are that no longer stand in
+    /// the process's own environment; whoever reads the key will tell what is missing.
+    pub fn read_variables(&mut self, environment: &Environment) {
+        for app in self.apps.values_mut() {
+            let name = app.master_key.as_ref().and_then(named_variable);
+            if let Some(value) = name.and_then(|name| environment.get(name)) {
+                app.master_key = Some(SecretString::from(value));
+            }
+        }
+    }
+}
+
+fn named_variable(key: &SecretString) -> Option<&str> {
+    key.expose_secret().trim().strip_prefix("env:")
 }
 
 #[derive(Deserialize, Clone, Copy, PartialEq, Eq)]

@@ -3,6 +3,7 @@
 use std::{
     collections::HashMap,
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
@@ -24,10 +25,11 @@ use crate::{
         secret::Derivation,
         signature::AppSecret,
     },
-    ids::MOST_WORKERS,
+    ids::{MOST_WORKERS, is_app_id},
     limits::Rotation,
     pattern::Pattern,
     protocol::dialect::is_reserved,
+    tls::{Identity, PairFiles},
     web::Settings,
 };
 
@@ -62,15 +64,36 @@ pub fn resolve(raw: RawConfig, dev: bool) -> Result<Config> {
     Ok(Config {
         listen: raw.listen,
         ops_listen: raw.ops_listen,
+        tls: tls(&raw)?,
         workers: workers(raw.workers)?,
         mailbox_bytes: at_least("mailbox_bytes", raw.mailbox_bytes, 64 * 1024)?,
         turns_per_second: at_least("turns_per_second", raw.turns_per_second as usize, 1)? as u32,
         settings: settings(&raw)?,
         log: Log { filter: raw.log, json: raw.log_format == LogFormat::Json },
         state_dir,
+        audit_file: raw.audit_file,
         apps,
         warnings,
     })
+}
+
+fn tls(raw: &RawConfig) -> Result<Option<Arc<Identity>>> {
+    let files = match (&raw.tls_cert_file, &raw.tls_key_file) {
+        (None, None) => return Ok(None),
+        (Some(certificate), Some(key)) => {
+            PairFiles { certificate: certificate.clone(), key: key.clone() }
+        }
+        (Some(_), None) => return error(one_of_two("tls_cert_file", "tls_key_file")),
+        (None, Some(_)) => return error(one_of_two("tls_key_file", "tls_cert_file")),
+    };
+    match Identity::load(files) {
+        Ok(identity) => Ok(Some(Arc::new(identity))),
+        Err(reason) => error(format!("tls_cert_file and tls_key_file: {reason}")),
+    }
+}
+
+fn one_of_two(given: &str, missing: &str) -> String {
+    format!("{given} is set, but {missing} is not: set both to speak TLS, or neither")
 }
 
 fn workers(given: usize) -> Result<usize> {
@@ -137,7 +160,7 @@ fn resolve_app(
     warnings: &mut Vec<String>,
 ) -> Result<App> {
     let at = |name: &str| format!("apps.{id}.{name}");
-    if id.is_empty() || !id.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b)) {
+    if !is_app_id(id) {
         return error(format!("the app id {id:?} must be letters, digits, '-', '_' or '.'"));
     }
     let Some(key) = raw.key.clone().filter(|key| !key.is_empty()) else {

@@ -1,19 +1,17 @@
 //! Where settings come from: file < environment < flags.
-//!
-//! Environment variables begin with `SEALCAST_`. Kubernetes makes variables of its own for a
-//! service that is called sealcast (`SEALCAST_PORT`, `SEALCAST_SERVICE_HOST`, ...): those are not
-//! taken for settings.
 
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
 
 use figment::{
     Figment, Metadata, Profile, Provider,
     error::Kind,
-    providers::{Data, Format, Toml},
+    providers::{Format, Toml},
     value::{Dict, Map, Value},
 };
 
-use super::{ConfigError, raw::RawConfig};
+use zeroize::Zeroizing;
+
+use super::{ConfigError, Environment, environment::PREFIX, raw::RawConfig};
 
 /// What `serve` and the others take from the command line.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -37,16 +35,21 @@ pub struct Flags {
 
 pub struct Source {
     figment: Figment,
+    environment: Environment,
     dev: bool,
+}
+
+/// All that a health check must know.
+pub struct Endpoint {
+    pub listen: SocketAddr,
+    pub tls: bool,
+    pub path_prefix: String,
 }
 
 pub const DEV_APP: &str = "app-id";
 
 impl Source {
-    pub fn new(
-        flags: &Flags,
-        environment: impl Iterator<Item = (String, String)>,
-    ) -> Result<Self, ConfigError> {
+    pub fn new(flags: &Flags, environment: Environment) -> Result<Self, ConfigError> {
         let mut figment = Figment::new();
         if flags.dev {
             figment =
@@ -54,28 +57,47 @@ impl Source {
         }
         if let Some(path) = &flags.config {
             // Read here and not by figment, which takes a file that is not there for an empty one.
-            let text = std::fs::read_to_string(path).map_err(|e| {
+            let text = Zeroizing::new(std::fs::read_to_string(path).map_err(|e| {
                 ConfigError(format!("cannot read the configuration file {}: {e}", path.display()))
-            })?;
-            let file = Toml::string(&text);
-            figment = figment.merge(Named { name: path.display().to_string(), file });
+            })?);
+            figment = figment.merge(Layer::of_file(path.display().to_string(), &text)?);
         }
         let in_file: Vec<String> = app_ids(&figment);
-        figment = with_environment(figment, environment, &in_file)?;
+        figment = with_environment(figment, &environment, &in_file)?;
         if flags.dev && app_ids(&figment).is_empty() {
             figment = figment.merge(dev_app());
         }
-        Ok(Self { figment: figment.merge(flag_layer(flags)), dev: flags.dev })
+        Ok(Self { figment: figment.merge(flag_layer(flags)), environment, dev: flags.dev })
+    }
+
+    pub fn environment(&self) -> &Environment {
+        &self.environment
+    }
+
+    pub fn into_environment(self) -> Environment {
+        self.environment
+    }
+
+    /// The variables that the configuration was read from: all settings, so that no list of those
+    /// that are secret can be incomplete, and those that a key is said to stand in.
+    pub fn variables(&self) -> Result<Vec<String>, ConfigError> {
+        let raw = self.extract()?;
+        let named = raw.named_variables().filter(|name| self.environment.get(name).is_some());
+        let settings = self.environment.settings().map(|(name, _)| name);
+        Ok(settings.chain(named).map(str::to_owned).collect())
     }
 
     pub fn is_dev(&self) -> bool {
         self.dev
     }
 
-    /// Where the server listens, and the prefix of its paths: all that a health check must know.
-    pub fn endpoint(&self) -> Result<(SocketAddr, String), ConfigError> {
+    pub fn endpoint(&self) -> Result<Endpoint, ConfigError> {
         let raw = self.extract()?;
-        Ok((raw.listen, raw.path_prefix.trim_end_matches('/').to_owned()))
+        Ok(Endpoint {
+            listen: raw.listen,
+            tls: raw.tls_cert_file.is_some(),
+            path_prefix: raw.path_prefix.trim_end_matches('/').to_owned(),
+        })
     }
 
     pub(super) fn figment(&self) -> &Figment {
@@ -95,22 +117,6 @@ fn app_ids(figment: &Figment) -> Vec<String> {
     apps.unwrap_or_default().into_keys().collect()
 }
 
-/// A file under its own name, so that errors and `config show` can tell it.
-struct Named {
-    name: String,
-    file: Data<Toml>,
-}
-
-impl Provider for Named {
-    fn metadata(&self) -> Metadata {
-        Metadata::named(self.name.clone())
-    }
-
-    fn data(&self) -> Result<Map<Profile, Dict>, figment::Error> {
-        self.file.data()
-    }
-}
-
 /// Values that come from one named place.
 struct Layer {
     name: String,
@@ -125,6 +131,17 @@ impl Layer {
         let mut dict = Dict::new();
         values.into_iter().for_each(|(path, value)| insert(&mut dict, path, value));
         Self { name: name.into(), values: dict }
+    }
+
+    /// Under its name, so that errors and `config show` can tell it. Parsed here, because figment
+    /// would keep a copy of the text, secrets and all, in memory that is never wiped.
+    fn of_file(name: String, text: &str) -> Result<Self, ConfigError> {
+        match Toml::from_str(text) {
+            Ok(values) => Ok(Self { name, values }),
+            Err(error) => {
+                Err(ConfigError(format!("{} ({name})", without_source(&error.to_string()))))
+            }
+        }
     }
 
     /// A path that is given by its parts, since an app's id may contain dots.
@@ -187,20 +204,14 @@ fn flag_layer(flags: &Flags) -> Layer {
     Layer::new("flags", values.into_iter().filter_map(|(key, value)| Some((key, value?))))
 }
 
-const PREFIX: &str = "SEALCAST_";
-
 fn with_environment(
     mut figment: Figment,
-    environment: impl Iterator<Item = (String, String)>,
+    environment: &Environment,
     in_file: &[String],
 ) -> Result<Figment, ConfigError> {
-    let mut variables: BTreeMap<String, String> =
-        environment.filter(|(name, _)| name.starts_with(PREFIX) && !is_kubernetes(name)).collect();
-    // Those two are not settings: where the file is, and where a server that runs already is.
-    variables.remove("SEALCAST_CONFIG");
-    variables.remove("SEALCAST_URL");
-    let id = variables.remove("SEALCAST_APP_ID");
-    for (name, text) in &variables {
+    const APP_ID: &str = "SEALCAST_APP_ID";
+    let id = environment.get(APP_ID);
+    for (name, text) in environment.settings().filter(|(name, _)| *name != APP_ID) {
         let setting = name[PREFIX.len()..].to_ascii_lowercase();
         let app_setting = match setting.strip_prefix("app_") {
             Some(rest) => Some(rest),
@@ -208,7 +219,7 @@ fn with_environment(
         };
         let parts: Vec<&str> = match app_setting {
             Some(rest) => {
-                let mut parts = vec!["apps", app_of(name, id.as_deref(), in_file)?];
+                let mut parts = vec!["apps", app_of(name, id, in_file)?];
                 parts.extend(rest.split("__"));
                 parts
             }
@@ -217,11 +228,11 @@ fn with_environment(
         let value = parsed(&parts, text);
         figment = figment.merge(Layer::at(format!("environment variable {name}"), &parts, value));
     }
-    if let Some(id) = &id {
+    if let Some(id) = id {
         // The id alone makes an app, whose missing key will be told.
         let empty = Value::from(Dict::new());
         figment =
-            figment.join(Layer::at("environment variable SEALCAST_APP_ID", &["apps", id], empty));
+            figment.join(Layer::at(format!("environment variable {APP_ID}"), &["apps", id], empty));
     }
     Ok(figment)
 }
@@ -247,7 +258,7 @@ fn app_of<'a>(
 
 /// Texts stay texts where a text is wanted, so that a secret of digits remains one.
 fn parsed(path: &[&str], text: &str) -> Value {
-    const TEXTS: [&str; 9] = [
+    const TEXTS: [&str; 12] = [
         "key",
         "secret",
         "master_key",
@@ -257,6 +268,9 @@ fn parsed(path: &[&str], text: &str) -> Value {
         "jwt_secret_file",
         "path_prefix",
         "state_dir",
+        "tls_cert_file",
+        "tls_key_file",
+        "audit_file",
     ];
     if path.last().is_some_and(|name| TEXTS.contains(name)) {
         return Value::from(text);
@@ -265,10 +279,6 @@ fn parsed(path: &[&str], text: &str) -> Value {
     let toml = Toml::string(&format!("value = {text}")).data();
     let value = toml.ok().and_then(|mut data| data.remove(&Profile::Default)?.remove("value"));
     value.unwrap_or_else(|| Value::from(text))
-}
-
-fn is_kubernetes(name: &str) -> bool {
-    name.starts_with("SEALCAST_PORT") || name.starts_with("SEALCAST_SERVICE_")
 }
 
 fn explained(error: &figment::Error) -> String {

@@ -8,3 +8,4 @@ pub mod padding;
 pub mod sealer;
 pub mod secret;
 pub mod signature;
+pub mod vectors;

@@ -3,6 +3,7 @@
 
 pub mod client_event;
 pub mod grants;
+pub mod key_errors;
 pub mod publish;
 pub mod queries;
 mod refused;
@@ -12,20 +13,30 @@ pub mod subscribe;
 mod tenant;
 pub mod users;
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Instant,
+};
 
 use refused::{Refused, RefusedStats};
 pub use tenant::{ConnectionGuard, Tenant};
 
 use crate::{
     app::AppRegistry,
+    audit::{Audit, AuditStats, Fact},
     hub::{Hub, directory::Occupancy},
 };
 
 pub struct Engine {
     pub hub: Arc<Hub>,
     pub tenants: AppRegistry<Tenant>,
+    pub audit: Audit,
     refused: Refused,
+    /// Of the tripwire, as far as the audit log knows.
+    trips_noted: AtomicU64,
 }
 
 /// What the operator's `/stats` shows.
@@ -39,15 +50,30 @@ pub struct Stats {
     /// Connections that were closed because they read too slowly.
     pub slow_readers: usize,
     pub refused: RefusedStats,
+    /// Events in clear that were about to get on an encrypted channel: a fault of the server.
+    pub tripwire: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub audit: Option<AuditStats>,
 }
 
 impl Engine {
     pub fn new(hub: Arc<Hub>, tenants: AppRegistry<Tenant>) -> Self {
-        Self { hub, tenants, refused: Refused::default() }
+        Self {
+            hub,
+            tenants,
+            audit: Audit::off(),
+            refused: Refused::default(),
+            trips_noted: AtomicU64::new(0),
+        }
     }
 
     /// Called about once a second, by one thread.
     pub fn tick(&self, now: Instant) {
+        let trips = self.hub.trips();
+        let dropped = trips - self.trips_noted.swap(trips, Ordering::Relaxed);
+        if dropped > 0 {
+            self.audit.note(Fact::Tripwire { dropped });
+        }
         for tenant in self.tenants.iter() {
             tenant.send_pending_counts(&self.hub, now);
             tenant.announce_departures(&self.hub, now);
@@ -72,6 +98,8 @@ impl Engine {
             mailbox_bytes: self.hub.mailbox_bytes(),
             slow_readers: self.hub.slow_readers(),
             refused: self.refused.stats(),
+            tripwire: self.hub.trips(),
+            audit: self.audit.stats(),
         }
     }
 }

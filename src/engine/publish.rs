@@ -71,7 +71,7 @@ impl Engine {
         tenant: &Tenant,
         events: Vec<Event<'a>>,
     ) -> Result<Prepared<'a>, PublishError> {
-        self.try_prepare(tenant, events).inspect_err(|error| self.refused.note(error))
+        self.try_prepare(tenant, events).inspect_err(|error| self.note_refused(tenant, error))
     }
 
     fn try_prepare<'a>(

@@ -2,8 +2,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::publish::PublishError;
-use crate::crypto::sealer::SealError;
+use super::{Engine, Tenant, publish::PublishError};
+use crate::{audit::Fact, crypto::sealer::SealError};
 
 #[derive(Default)]
 pub struct Refused {
@@ -22,8 +22,18 @@ pub struct RefusedStats {
     pub overloaded: u64,
 }
 
+impl Engine {
+    pub(super) fn note_refused(&self, tenant: &Tenant, error: &PublishError) {
+        self.refused.note(error);
+        if let PublishError::Seal { channel, error: SealError::Plaintext } = error {
+            let (app, channel) = (tenant.app.id.clone(), channel.clone());
+            self.audit.note(Fact::PlaintextRefused { app, channel });
+        }
+    }
+}
+
 impl Refused {
-    pub fn note(&self, error: &PublishError) {
+    fn note(&self, error: &PublishError) {
         let counter = match error {
             PublishError::Seal { error: SealError::Plaintext, .. } => &self.plaintext,
             PublishError::Seal { error: SealError::DoesNotOpen, .. } => &self.envelopes,

@@ -1,9 +1,14 @@
 //! Changing master keys while everything runs (ENCRYPTION sections 3 to 5).
 
-use std::{collections::HashMap, io, sync::Arc, time::Instant};
+use std::{collections::HashMap, sync::Arc, time::Instant};
 
-use super::{Engine, Tenant, sealed_channels::renew_last_event};
+use super::{
+    Engine, Tenant,
+    key_errors::{RevokeError, RotationError},
+    sealed_channels::renew_last_event,
+};
 use crate::{
+    audit::{Audit, Fact},
     channel::{Access, Channel},
     crypto::{
         key::{Fingerprint, MasterKey},
@@ -16,38 +21,6 @@ use crate::{
         mailbox::{Cut, Post, Rekey},
     },
 };
-
-#[derive(Debug, thiserror::Error)]
-pub enum RotationError {
-    #[error("the application relays encrypted channels blindly: this server holds no key of it")]
-    NoKeys,
-    #[error(transparent)]
-    Key(#[from] KeyError),
-    #[error(
-        "{behind} subscriptions have not moved from the previous key yet: wait until they have (`sealcast keys list`), or until its grace time ends"
-    )]
-    InProgress { behind: u32 },
-    #[error("the change could not be written to the state directory, so nothing was changed: {0}")]
-    NotWritten(#[from] io::Error),
-    #[error("the operating system gave no random bytes; try again")]
-    NoRandomness,
-}
-
-#[derive(Debug, thiserror::Error)]
-pub enum RevokeError {
-    #[error(
-        "{0} is not an encrypted channel: only what is sealed can be taken back by a new secret"
-    )]
-    NotEncrypted(Channel),
-    #[error("{0} is relayed blindly: its secrets are the application's own")]
-    Blind(Channel),
-    #[error(
-        "taking a member off a channel needs derivation = \"hkdf\": other derivations know one secret for a channel, whoever has left"
-    )]
-    Derivation,
-    #[error(transparent)]
-    Rotation(#[from] RotationError),
-}
 
 /// How long a key has, after its grace time, until all who are served with it have been told to
 /// reconnect: so that not all come back at once.
@@ -67,6 +40,15 @@ pub struct Rotate {
 impl Engine {
     /// Written down first; then new events are sealed with the key, and subscribers begin to move.
     pub fn rotate(&self, tenant: &Tenant, asked: Rotate) -> Result<Fingerprint, RotationError> {
+        self.try_rotate(tenant, asked).inspect_err(|error| self.note_refusal(tenant, error))
+    }
+
+    fn note_refusal(&self, tenant: &Tenant, error: &RotationError) {
+        let (app, reason) = (tenant.app.id.clone(), error.code());
+        self.audit.note(Fact::RotationRefused { app, reason });
+    }
+
+    fn try_rotate(&self, tenant: &Tenant, asked: Rotate) -> Result<Fingerprint, RotationError> {
         let _one_at_a_time = tenant.key_changes.lock();
         let ring = tenant.app.sealing.keys().ok_or(RotationError::NoKeys)?;
         let key = asked.key.map_or_else(MasterKey::generate, Ok);
@@ -97,6 +79,14 @@ impl Engine {
 
     fn change(&self, tenant: &Tenant, ring: &KeyRing, next: KeyTable) -> Result<(), RotationError> {
         tenant.key_file.save(&next)?;
+        let before = ring.table();
+        note_changes(&self.audit, &tenant.app.id, &before, &next);
+        if before.active().number != next.active().number {
+            let (from, to) = (before.active().id.clone(), next.active().id.clone());
+            let app = tenant.app.id.clone();
+            self.audit.note(Fact::RotationStarted { app, from: from.clone(), to: to.clone() });
+            *tenant.rotating.lock() = Some((from, to));
+        }
         ring.install(next);
         Ok(())
     }
@@ -127,6 +117,19 @@ impl Engine {
     /// Forgets a key at once. If it is the active one, another takes its place, and nobody is
     /// sent anything more that the old one opens.
     pub fn revoke_key(&self, tenant: &Tenant, id: &str) -> Result<Fingerprint, RotationError> {
+        let active = self.try_revoke_key(tenant, id)?;
+        if let Some(key) = tenant
+            .app
+            .sealing
+            .keys()
+            .and_then(|ring| ring.table().by_id(id).map(|key| key.id.clone()))
+        {
+            self.audit.note(Fact::KeyRevoked { app: tenant.app.id.clone(), key });
+        }
+        Ok(active)
+    }
+
+    fn try_revoke_key(&self, tenant: &Tenant, id: &str) -> Result<Fingerprint, RotationError> {
         let _one_at_a_time = tenant.key_changes.lock();
         let ring = tenant.app.sealing.keys().ok_or(RotationError::NoKeys)?;
         let (table, now) = (ring.table(), unix_now());
@@ -141,6 +144,7 @@ impl Engine {
         let activated = announced.activated(now).unwrap_or(announced);
         let without = activated.retired(id, now)?;
         tenant.key_file.save(&without)?;
+        note_changes(&self.audit, &tenant.app.id, &table, &without);
         ring.install(activated);
         self.announce(tenant, ring, Some(&Cut { revoked: None }));
         ring.install(without);
@@ -183,6 +187,12 @@ impl Engine {
             }
             None => ring.install(next),
         }
+        self.audit.note(Fact::ChannelRevoked {
+            app: tenant.app.id.clone(),
+            channel: channel.clone(),
+            epoch: epoch.into(),
+            user: Some(user.into()),
+        });
         Ok(epoch)
     }
 
@@ -241,6 +251,7 @@ impl Engine {
     /// time is over are forgotten once nobody is served with them.
     pub(super) fn tick_keys(&self, tenant: &Tenant, now: Instant) {
         let Some(ring) = tenant.app.sealing.keys() else { return };
+        self.note_finished(tenant);
         let (table, today) = (ring.table(), unix_now());
         let due: Vec<_> =
             table.keys().iter().filter(|key| key.until.is_some_and(|at| at <= today)).collect();
@@ -255,6 +266,15 @@ impl Engine {
                 KeyState::Active | KeyState::Retired => Ok(()),
             };
             tenant.note_written(done.as_ref().err());
+        }
+    }
+
+    fn note_finished(&self, tenant: &Tenant) {
+        if tenant.rotating.lock().is_none() || tenant.behind() > 0 {
+            return;
+        }
+        if let Some((from, to)) = tenant.rotating.lock().take() {
+            self.audit.note(Fact::RotationFinished { app: tenant.app.id.clone(), from, to });
         }
     }
 
@@ -279,6 +299,26 @@ impl Engine {
         self.change(tenant, ring, next)?;
         tenant.retiring.lock().remove(&number);
         Ok(())
+    }
+}
+
+/// What the second table has that the first has not.
+fn note_changes(audit: &Audit, app: &Arc<str>, before: &KeyTable, after: &KeyTable) {
+    for key in after.keys() {
+        let known = before.by_number(key.number);
+        let (app, id) = (app.clone(), key.id.clone());
+        if known.is_none() {
+            audit.note(Fact::KeyCreated { app: app.clone(), key: id.clone() });
+        }
+        if known.is_some_and(|known| known.state == key.state) {
+            continue;
+        }
+        match key.state {
+            KeyState::Pending => {}
+            KeyState::Active => audit.note(Fact::KeyActivated { app, key: id }),
+            KeyState::Grace => audit.note(Fact::KeyGrace { app, key: id }),
+            KeyState::Retired => audit.note(Fact::KeyRetired { app, key: id }),
+        }
     }
 }
 

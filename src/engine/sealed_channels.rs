@@ -11,11 +11,12 @@ use crate::{
         sealer::{SealError, Sealed},
     },
     hub::{
+        Hub,
         directory::{LastEvent, LockedRecord},
         mailbox::Content,
         place::Next,
     },
-    protocol::sealed::SealedFrames,
+    protocol::{sealed::SealedFrames, tripwire},
 };
 
 impl Tenant {
@@ -70,6 +71,7 @@ impl Tenant {
         locked: &LockedRecord<'_>,
         version: Version,
         now: Instant,
+        hub: &Hub,
     ) -> Cached {
         let channel = locked.channel();
         if !channel.kind().cached {
@@ -89,7 +91,14 @@ impl Tenant {
                 })
                 .or_else(|| frames.newest().cloned()),
         };
-        frame.map_or(Cached::Miss, Cached::Hit)
+        match frame {
+            Some(frame) if tripwire::trips(&frame) => {
+                hub.tripped();
+                Cached::Miss
+            }
+            Some(frame) => Cached::Hit(frame),
+            None => Cached::Miss,
+        }
     }
 
     fn sealed_again(

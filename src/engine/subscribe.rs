@@ -17,7 +17,7 @@ use crate::{
     },
     ids::SocketId,
     presence::{InvalidMember, Member, Transition},
-    protocol::{client::Subscribe, dialect::Dialect, server::Frame},
+    protocol::{client::Subscribe, dialect::Dialect, escape::Escaped, server::Frame},
 };
 
 #[derive(Debug, thiserror::Error)]
@@ -82,8 +82,8 @@ pub struct Joined {
     pub member: Option<Arc<str>>,
     /// The sequence number of the channel's state that the answer shows.
     pub since: u64,
-    /// The success frame's `data`.
-    pub data: String,
+    /// For the success frame, if the channel has members.
+    pub roster: Option<Escaped>,
     pub cached: Cached,
     /// Where the channel is sealed here: the version of the secret that the client has, and
     /// where it is to move.
@@ -208,8 +208,8 @@ impl Engine {
                 tenant.app.ring(channel).map(|ring| tenant.join_key(ring, &mut locked, granted));
             let version = key.as_ref().map_or(Version::BLIND, |(version, _)| *version);
             Ok(Joined {
-                data: if user_id.is_some() { locked.members.roster() } else { "{}".into() },
-                cached: tenant.cached(&locked, version, now),
+                roster: user_id.is_some().then(|| locked.members.roster()),
+                cached: tenant.cached(&locked, version, now, &self.hub),
                 record: record.clone(),
                 member: user_id,
                 since,

@@ -14,6 +14,7 @@ use parking_lot::Mutex;
 use crate::{
     app::App,
     channel::{Access, Channel},
+    crypto::key::Fingerprint,
     hub::{
         Hub,
         directory::{Directory, LockedRecord, Record},
@@ -32,6 +33,8 @@ pub struct Tenant {
     pub(super) key_changes: Mutex<()>,
     pub(super) key_change_failed: AtomicBool,
     pub(super) key_file: KeyFile,
+    /// From which key to which subscribers are moving.
+    pub(super) rotating: Mutex<Option<(Fingerprint, Fingerprint)>>,
     /// Keys whose grace time is over, by number, and when they are forgotten at the latest.
     pub(super) retiring: Mutex<HashMap<u32, Instant>>,
     connections: AtomicUsize,
@@ -51,6 +54,7 @@ impl Tenant {
             key_changes: Mutex::default(),
             key_change_failed: AtomicBool::new(false),
             key_file,
+            rotating: Mutex::default(),
             retiring: Mutex::default(),
             app,
             directory: Directory::new(hub),

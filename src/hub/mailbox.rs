@@ -15,7 +15,7 @@ use super::{directory::TopicId, terms::TenantId};
 use crate::{
     crypto::keytable::Version,
     ids::SocketId,
-    protocol::{sealed::SealedFrames, server::Frame},
+    protocol::{sealed::SealedFrames, server::Frame, tripwire},
 };
 
 pub enum Post {
@@ -38,6 +38,7 @@ pub enum Post {
     Shutdown,
 }
 
+/// An event for the subscribers of a topic.
 #[derive(Clone)]
 pub struct Delivery {
     pub topic: TopicId,
@@ -109,6 +110,22 @@ pub enum AskError {
 }
 
 impl Content {
+    /// Whether something in clear would get on an encrypted channel.
+    pub fn trips(&self) -> bool {
+        match self {
+            Self::Same(frame) => tripwire::trips(frame),
+            Self::Sealed(frames) => frames.iter().any(tripwire::trips),
+        }
+    }
+
+    /// For a subscriber with the secret of this version. `None`: it is moving to another.
+    pub fn of(&self, version: Version) -> Option<&Frame> {
+        match self {
+            Self::Same(frame) => Some(frame),
+            Self::Sealed(frames) => frames.of(version),
+        }
+    }
+
     pub fn bytes(&self) -> usize {
         match self {
             Self::Same(frame) => frame.bytes(),

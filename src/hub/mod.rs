@@ -14,6 +14,7 @@ pub mod counts;
 pub mod directory;
 pub mod mailbox;
 pub mod moves;
+pub mod numbers;
 pub mod outbox;
 pub mod place;
 mod rekeying;
@@ -40,6 +41,7 @@ pub struct Hub {
     topics: AtomicU64,
     tenants: AtomicU32,
     draining: AtomicBool,
+    tripped: AtomicU64,
     /// Of this node: how fast clients are made to authorize anew.
     pub turns: Pacer,
 }
@@ -64,6 +66,7 @@ impl Hub {
             topics: AtomicU64::new(0),
             tenants: AtomicU32::new(0),
             draining: AtomicBool::new(false),
+            tripped: AtomicU64::new(0),
             turns: Pacer::new(turns_per_second),
         })
     }
@@ -120,6 +123,19 @@ impl Hub {
         if let Some(mailbox) = self.mailboxes.get(socket.worker()) {
             mailbox.put(post);
         }
+    }
+
+    /// Something in clear was about to get on an encrypted channel, and was dropped.
+    pub fn tripped(&self) {
+        self.tripped.fetch_add(1, Ordering::Relaxed);
+        tracing::error!(
+            "an event in clear was about to be sent on an encrypted channel and was dropped: please report this as a fault of the server"
+        );
+    }
+
+    /// How often that has happened.
+    pub fn trips(&self) -> u64 {
+        self.tripped.load(Ordering::Relaxed)
     }
 
     /// Closes every connection; new ones are to be refused from then on.

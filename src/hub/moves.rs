@@ -44,8 +44,6 @@ pub enum TurnKind {
     },
 }
 
-/// A place that could not move tries again after this.
-pub const RETRY: Duration = Duration::from_secs(10);
 /// Nudges after a cut are spread over this, however many they are.
 pub const CUT_SPREAD: Duration = Duration::from_millis(300);
 /// How often places of applications that are at their pace are drawn before a look ends.

@@ -93,6 +93,18 @@ impl Outbox {
         self.dirty.set(false);
     }
 
+    /// Whether a frame may be written past the queue.
+    pub fn is_idle(&self) -> bool {
+        self.is_empty() && !self.is_closing()
+    }
+
+    /// What the peer did not take of a frame that was written past the queue.
+    pub fn push_rest(&self, rest: Bytes) {
+        debug_assert!(self.is_idle(), "only then is a frame written past the queue");
+        self.cut.set(true);
+        self.enqueue(rest);
+    }
+
     pub fn push(&self, frame: Bytes) {
         if self.is_closing() {
             return;
@@ -213,6 +225,16 @@ mod tests {
         assert!(rest.ends_with(&answer::close(&Close::TooSlow)));
         assert!(!rest.windows(4).any(|w| w == b"efgh"));
         assert!(outbox.is_empty());
+    }
+
+    #[test]
+    fn the_rest_of_a_frame_is_not_dropped() {
+        let outbox = outbox(10);
+        outbox.push_rest(Bytes::from_static(b"cd"));
+        outbox.push(Bytes::from_static(b"efgh"));
+        outbox.close(Close::TooSlow);
+        let rest = drain(&outbox, usize::MAX);
+        assert!(rest.starts_with(b"cd\x81"), "{rest:?}");
     }
 
     #[test]

@@ -39,6 +39,8 @@ pub struct Place {
     version: Version,
     next: Option<Next>,
     stage: Stage,
+    /// The client has not asked since it was nudged.
+    unanswered: bool,
 }
 
 /// Where a place is to move.
@@ -93,6 +95,10 @@ pub enum Outcome {
 /// How long an armed place waits for an event before an empty one is its nudge.
 const QUIET: Duration = Duration::from_millis(100);
 
+const RETRY: Duration = Duration::from_secs(10);
+/// A question that has not come by then will not come.
+const LOST: Duration = Duration::from_secs(120);
+
 impl Place {
     pub fn new(
         record: Arc<Record>,
@@ -102,7 +108,7 @@ impl Place {
         user: Option<Arc<str>>,
         next: Option<Next>,
     ) -> Self {
-        Self { record, terms, issuer, user, version, next, stage: Stage::Open }
+        Self { record, terms, issuer, user, version, next, stage: Stage::Open, unanswered: false }
     }
 
     pub fn version(&self) -> Version {
@@ -128,6 +134,13 @@ impl Place {
     /// Whether it has somewhere to move and has not begun to.
     pub fn wants_turn(&self) -> bool {
         matches!(self.stage, Stage::Open) && self.next.is_some()
+    }
+
+    /// When a place that could not move tries again. As long as the question that its nudge caused
+    /// may still be on its way, a second nudge would let both of them open, and the client would see
+    /// one event twice.
+    pub fn retry_after(&self) -> Duration {
+        if self.unanswered { LOST } else { RETRY }
     }
 
     /// A new secret. A place that is moving goes there next.
@@ -188,6 +201,7 @@ impl Place {
     }
 
     fn ask(&mut self, now: Instant, waiting: Waiting) {
+        self.unanswered = true;
         self.terms.moves.nudged.add();
         self.stage = Stage::Asking { until: now + self.terms.hold, waiting };
     }
@@ -205,7 +219,7 @@ impl Place {
     /// The client asks the auth endpoint. It is told the secret that it will need: the next only if
     /// it has been nudged, or frames that are on their way to it would no longer open.
     pub fn asked(&mut self, now: Instant, user: Option<Arc<str>>) -> Version {
-        (self.issuer, self.user) = (Issuer::Server, user);
+        (self.issuer, self.user, self.unanswered) = (Issuer::Server, user, false);
         match std::mem::replace(&mut self.stage, Stage::Open) {
             Stage::Asking { waiting, .. } => {
                 self.move_on();
@@ -303,3 +317,6 @@ impl Waiting {
         true
     }
 }
+
+#[cfg(test)]
+mod tests;

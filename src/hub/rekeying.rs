@@ -8,8 +8,8 @@ use std::{
 
 use super::{
     directory::TopicId,
-    mailbox::{Ask, AskError, AskedChannel, Cut, Rekey},
-    moves::{CUT_SPREAD, Grant, PlaceId, RETRY, Turn, TurnKind},
+    mailbox::{Ask, AskError, AskedChannel, Content, Cut, Delivery, Rekey},
+    moves::{CUT_SPREAD, Grant, PlaceId, Turn, TurnKind},
     place::{Next, Outcome, Place},
     shard::{Shard, Socket, Table},
     terms::TenantId,
@@ -18,7 +18,7 @@ use super::{
 use crate::{
     crypto::keytable::Version,
     ids::SocketId,
-    protocol::{code::Close, sealed::SealedFrames, server::Frame},
+    protocol::{code::Close, server::Frame},
 };
 
 /// Between two looks at turns and deadlines, while there are any.
@@ -75,16 +75,11 @@ impl Shard {
     }
 
     /// An event for subscribers that are moving.
-    pub(super) fn hold(
-        &self,
-        topic: TopicId,
-        frames: &SealedFrames,
-        held: &[Slot],
-        dirty: &mut Dirty,
-    ) {
+    pub(super) fn hold(&self, delivery: &Delivery, held: &[Slot], dirty: &mut Dirty) {
+        let Content::Sealed(frames) = &delivery.content else { return };
         let now = Instant::now();
         for slot in held {
-            self.step((*slot, topic), dirty, |place, budget, out| {
+            self.step((*slot, delivery.topic), dirty, |place, budget, out| {
                 place.take(frames, now, budget, out)
             });
         }
@@ -243,6 +238,7 @@ impl Shard {
             subscription.version = place.served_version();
         }
         let (is_held, again) = (place.is_held(), place.wants_turn());
+        let retry = Instant::now() + place.retry_after();
         match (was_held, is_held) {
             (false, true) => {
                 moves.held.insert(id);
@@ -254,7 +250,7 @@ impl Shard {
             _ => {}
         }
         if was_held && again && outcome == Outcome::Opened && entry.peer.reauthorizes {
-            moves.wait_for_turn(id, TurnKind::Move, Instant::now() + RETRY);
+            moves.wait_for_turn(id, TurnKind::Move, retry);
             self.moving.notify_one();
         }
     }

@@ -18,8 +18,9 @@ use tokio::sync::Notify;
 use super::{
     Gauges, Hub,
     directory::TopicId,
-    mailbox::{Audience, Content, Delivery, Post},
+    mailbox::{Audience, Delivery, Post},
     moves::{Grant, Moves},
+    numbers::ByNumber,
     outbox::Outbox,
     terms::TenantId,
     topics::{Slot, Subscription, TopicTable},
@@ -35,6 +36,12 @@ pub trait Socket {
     fn tick(&self, now: Instant);
     /// The connection is no longer to be subscribed to the channel.
     fn revoke(&self, channel: Arc<str>);
+
+    /// The same as to send it and flush, for a frame that comes alone.
+    fn deliver(&self, frame: &Bytes) {
+        self.send(frame.clone());
+        self.flush();
+    }
 
     /// Queues a frame. What one turn brings may be more than the budget although the peer reads:
     /// it is judged by what it leaves, so what is queued is written first.
@@ -68,7 +75,7 @@ pub(super) struct Entry {
 #[derive(Default)]
 pub(super) struct Table {
     pub(super) sockets: Slab<Entry>,
-    pub(super) by_id: HashMap<SocketId, Slot>,
+    pub(super) by_id: HashMap<SocketId, Slot, ByNumber>,
     pub(super) topics: TopicTable,
 }
 
@@ -174,8 +181,14 @@ impl Shard {
     pub async fn run(self: Rc<Self>) {
         let mut posts = Vec::new();
         let mut dirty = Vec::new();
+        let mut recipients = Vec::new();
         loop {
             posts = self.hub.mailbox(self.worker).take(posts).await;
+            if let [Post::Deliver(delivery)] = &*posts {
+                self.deliver(delivery, &mut recipients).await;
+                posts.clear();
+                continue;
+            }
             let mut turn = Turn::default();
             for post in posts.drain(..) {
                 self.queue(post, &mut dirty, &mut turn);
@@ -191,7 +204,7 @@ impl Shard {
 
     fn queue(&self, post: Post, dirty: &mut Vec<Rc<dyn Socket>>, turn: &mut Turn) {
         match post {
-            Post::Deliver(delivery) => self.deliver(&delivery, dirty, turn),
+            Post::Deliver(delivery) => self.queue_delivery(&delivery, dirty, turn),
             Post::Rekey(rekey) => self.rekey(&rekey, dirty),
             Post::Ask(ask) => self.answer(ask),
             Post::Retire { tenant, key, by } => self.retire(tenant, key, by),
@@ -209,47 +222,101 @@ impl Shard {
         }
     }
 
-    fn deliver(&self, delivery: &Delivery, dirty: &mut Vec<Rc<dyn Socket>>, turn: &mut Turn) {
-        let Delivery { topic, content, sequence, except, audience } = delivery;
+    fn queue_delivery(
+        &self,
+        delivery: &Delivery,
+        dirty: &mut Vec<Rc<dyn Socket>>,
+        turn: &mut Turn,
+    ) {
+        if delivery.content.trips() {
+            return self.hub.tripped();
+        }
         let mut held = Vec::new();
         let table = self.table.borrow();
-        let except = except.and_then(|id| table.by_id.get(&id).copied());
-        let subscribers = table.topics.subscribers(*topic);
-        turn.add(content.bytes(), subscribers.len());
-        for subscription in subscribers {
-            if subscription.since >= *sequence || Some(subscription.slot) == except {
-                continue;
+        let subscribers = table.topics.subscribers(delivery.topic).len();
+        turn.add(delivery.content.bytes(), subscribers);
+        for (subscription, entry) in table.recipients(delivery) {
+            match delivery.content.of(subscription.version) {
+                Some(frame) => {
+                    let dialect = entry.socket.outbox().dialect();
+                    entry.socket.send(frame.in_dialect(dialect).clone());
+                    entry.mark(dirty);
+                }
+                None => held.push(subscription.slot),
             }
-            let frame = match content {
-                Content::Same(frame) => frame,
-                Content::Sealed(frames) => match frames.of(subscription.version) {
-                    Some(frame) => frame,
-                    None => {
-                        held.push(subscription.slot);
-                        continue;
-                    }
-                },
-            };
-            let entry = &table.sockets[subscription.slot as usize];
-            if entry.peer.legacy_java && *audience == Audience::NotLegacyJava {
-                continue;
-            }
-            let dialect = entry.socket.outbox().dialect();
-            entry.socket.send(frame.in_dialect(dialect).clone());
-            entry.mark(dirty);
         }
         drop(table);
-        if let Content::Sealed(frames) = content
-            && !held.is_empty()
-        {
-            self.hold(*topic, frames, &held, dirty);
+        self.hold(delivery, &held, dirty);
+    }
+
+    /// Writes a frame that has no other behind it, which is not worth a place in each queue.
+    ///
+    /// Between two slices the table may change: who has left is skipped, and who has left and come
+    /// back has been answered with the frame's state.
+    async fn deliver(&self, delivery: &Delivery, recipients: &mut Vec<(Slot, Version)>) {
+        if delivery.content.trips() {
+            return self.hub.tripped();
         }
+        let changes = {
+            let table = self.table.borrow();
+            recipients.clear();
+            recipients.extend(table.recipients(delivery).map(|(s, _)| (s.slot, s.version)));
+            table.topics.changes()
+        };
+        for slice in recipients.chunks(WRITES_PER_SLICE) {
+            self.write_slice(delivery, slice, changes);
+            if slice.len() == WRITES_PER_SLICE {
+                tokio::task::yield_now().await;
+            }
+        }
+    }
+
+    fn write_slice(&self, delivery: &Delivery, recipients: &[(Slot, Version)], changes: u64) {
+        let mut held = Vec::new();
+        let table = self.table.borrow();
+        let unchanged = table.topics.changes() == changes;
+        for &(slot, version) in recipients {
+            let version = if unchanged { Some(version) } else { table.due(delivery, slot) };
+            let Some(version) = version else { continue };
+            match delivery.content.of(version) {
+                Some(frame) => {
+                    let socket = &table.sockets[slot as usize].socket;
+                    socket.deliver(frame.in_dialect(socket.outbox().dialect()));
+                }
+                None => held.push(slot),
+            }
+        }
+        drop(table);
+        let mut dirty = Vec::new();
+        self.hold(delivery, &held, &mut dirty);
+        dirty.iter().for_each(|socket| socket.flush());
     }
 
     pub fn tick(&self, now: Instant) {
         for (_, entry) in &self.table.borrow().sockets {
             entry.socket.tick(now);
         }
+    }
+}
+
+impl Table {
+    fn recipients(&self, delivery: &Delivery) -> impl Iterator<Item = (&Subscription, &Entry)> {
+        let &Delivery { topic, sequence, except, audience, .. } = delivery;
+        let except = except.and_then(|id| self.by_id.get(&id).copied());
+        self.topics.subscribers(topic).iter().filter_map(move |subscription| {
+            if subscription.since >= sequence || Some(subscription.slot) == except {
+                return None;
+            }
+            let entry = &self.sockets[subscription.slot as usize];
+            let meant = !entry.peer.legacy_java || audience == Audience::All;
+            meant.then_some((subscription, entry))
+        })
+    }
+
+    /// The version of the secret that it is to be delivered in, if it still is.
+    fn due(&self, delivery: &Delivery, slot: Slot) -> Option<Version> {
+        let subscription = self.topics.subscription(delivery.topic, slot)?;
+        (subscription.since < delivery.sequence).then_some(subscription.version)
     }
 }
 

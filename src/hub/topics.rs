@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, hash_map};
 
-use super::directory::TopicId;
+use super::{directory::TopicId, numbers::ByNumber};
 use crate::crypto::keytable::Version;
 
 /// Where a socket stands in its worker's list of sockets.
@@ -20,10 +20,11 @@ pub struct Subscription {
 
 #[derive(Default)]
 pub struct TopicTable {
-    topics: HashMap<TopicId, Vec<Subscription>>,
+    topics: HashMap<TopicId, Vec<Subscription>, ByNumber>,
     /// Where in its topic's list each subscription stands. Lists are dense, because they are
     /// walked for every event; this is what makes leaving one as cheap as joining it.
-    positions: HashMap<(Slot, TopicId), u32>,
+    positions: HashMap<(Slot, TopicId), u32, ByNumber>,
+    changes: u64,
 }
 
 impl TopicTable {
@@ -37,11 +38,13 @@ impl TopicTable {
         let subscriptions = self.topics.entry(topic).or_default();
         position.insert(subscriptions.len() as u32);
         subscriptions.push(subscription);
+        self.changes += 1;
         true
     }
 
     pub fn get_mut(&mut self, topic: TopicId, slot: Slot) -> Option<&mut Subscription> {
         let position = *self.positions.get(&(slot, topic))?;
+        self.changes += 1;
         self.topics.get_mut(&topic)?.get_mut(position as usize)
     }
 
@@ -51,6 +54,7 @@ impl TopicTable {
         let hash_map::Entry::Occupied(mut subscriptions) = self.topics.entry(topic) else {
             unreachable!("a position belongs to a list");
         };
+        self.changes += 1;
         subscriptions.get_mut().swap_remove(position as usize);
         if let Some(moved) = subscriptions.get().get(position as usize) {
             self.positions.insert((moved.slot, topic), position);
@@ -62,6 +66,16 @@ impl TopicTable {
 
     pub fn subscribers(&self, topic: TopicId) -> &[Subscription] {
         self.topics.get(&topic).map_or(&[], Vec::as_slice)
+    }
+
+    pub fn subscription(&self, topic: TopicId, slot: Slot) -> Option<&Subscription> {
+        let position = *self.positions.get(&(slot, topic))?;
+        self.subscribers(topic).get(position as usize)
+    }
+
+    /// Another number after every change.
+    pub fn changes(&self) -> u64 {
+        self.changes
     }
 
     pub fn is_empty(&self) -> bool {
@@ -100,13 +114,14 @@ mod tests {
             let mut table = TopicTable::default();
             let mut model = BTreeMap::<(u64, Slot), u64>::new();
             for (time, step) in steps.into_iter().enumerate() {
+                let before = (table.changes(), model.clone());
                 match step {
                     Step::Subscribe(topic, slot) => {
                         let new = !model.contains_key(&(topic, slot));
                         let version = Version { key: topic as u32, epoch: slot };
                         let subscription = Subscription { slot, since: time as u64, version };
                         prop_assert_eq!(table.subscribe(TopicId(topic), subscription), new);
-                        let found = table.get_mut(TopicId(topic), slot).map(|s| (s.slot, s.version));
+                        let found = table.subscription(TopicId(topic), slot).map(|s| (s.slot, s.version));
                         prop_assert_eq!(found, Some((slot, version)));
                         model.entry((topic, slot)).or_insert(time as u64);
                     }
@@ -121,9 +136,12 @@ mod tests {
                         let mut reached: Vec<_> = table.subscribers(TopicId(topic)).iter().map(|s| (s.slot, s.since)).collect();
                         reached.sort_unstable();
                         let expected: Vec<_> = model.range((topic, 0)..=(topic, Slot::MAX)).map(|((_, s), since)| (*s, *since)).collect();
-                        prop_assert_eq!(reached, expected);
+                        prop_assert_eq!(&reached, &expected);
+                        let found: Vec<_> = (0..8).filter_map(|s| table.subscription(TopicId(topic), s)).map(|s| (s.slot, s.since)).collect();
+                        prop_assert_eq!(found, expected);
                     }
                 }
+                prop_assert_eq!(table.changes() == before.0, model == before.1);
             }
             prop_assert_eq!(table.is_empty(), model.is_empty());
         }

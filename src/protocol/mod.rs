@@ -3,8 +3,10 @@
 pub mod client;
 pub mod code;
 pub mod dialect;
+pub mod escape;
 pub mod json;
 pub mod sealed;
 pub mod server;
+pub mod tripwire;
 pub mod version;
 pub mod websocket;

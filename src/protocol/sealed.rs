@@ -76,6 +76,10 @@ impl SealedFrames {
         self.0.first().map(|sealed| &sealed.envelope)
     }
 
+    pub fn iter(&self) -> impl Iterator<Item = &Frame> {
+        self.0.iter().map(|sealed| &sealed.frame)
+    }
+
     /// Of the frame that one socket is sent: they differ by little.
     pub fn bytes(&self) -> usize {
         self.0.first().map_or(0, |sealed| sealed.frame.bytes())

@@ -3,14 +3,13 @@
 //! A frame is encoded once per dialect, never per socket. `data` is a string that holds JSON, the
 //! double encoding that clients expect, in every frame but `pusher:error` (PROTOCOL 1.5).
 
-use std::fmt::Write as _;
-
 use bytes::Bytes;
 use serde::Serialize;
 
 use super::{
     code::{Close, ErrorCode},
     dialect::Dialect,
+    escape::{Escaped, escape, quote, room_for},
     websocket::{self, CONTROL_BYTES, MAX_HEADER, opcode},
 };
 use crate::{
@@ -39,26 +38,24 @@ impl Frame {
         self.pusher.len()
     }
 
-    fn same(bytes: Bytes) -> Self {
+    /// The same in both dialects.
+    fn event(event: &str, channel: &str, data: &str, user_id: Option<&str>) -> Self {
+        let data = Data::Text(data);
+        let text = Text { event: ["", event], channel: Some(channel), data, user_id };
+        let bytes = text.frame();
         Self { jetsocket: bytes.clone(), pusher: bytes }
-    }
-
-    fn per_dialect(encode: impl Fn(Dialect) -> Bytes) -> Self {
-        Self { pusher: encode(Dialect::Pusher), jetsocket: encode(Dialect::Jetsocket) }
     }
 
     /// A publisher's event on a channel that is not encrypted. `None` on an encrypted one, whose
     /// frames only `Frame::sealed` makes.
     pub fn clear(channel: &Channel, event: &str, data: &str) -> Option<Self> {
-        (channel.access() != Access::Encrypted).then(|| {
-            Self::same(text(&Event { event, channel: Some(channel.name()), data, user_id: None }))
-        })
+        (channel.access() != Access::Encrypted)
+            .then(|| Self::event(event, channel.name(), data, None))
     }
 
     /// A publisher's event on the encrypted channel that it was sealed for.
     pub fn sealed(event: &str, sealed: &Sealed) -> Self {
-        let channel = Some(&**sealed.channel().name());
-        Self::same(text(&Event { event, channel, data: &**sealed.envelope(), user_id: None }))
+        Self::event(event, sealed.channel().name(), sealed.envelope(), None)
     }
 
     /// A client's event. `None` on an encrypted channel: clients send none there (PROTOCOL 6).
@@ -68,35 +65,23 @@ impl Frame {
         data: &str,
         user_id: Option<&str>,
     ) -> Option<Self> {
-        (channel.access() != Access::Encrypted).then(|| {
-            Self::same(text(&Event { event, channel: Some(channel.name()), data, user_id }))
-        })
+        (channel.access() != Access::Encrypted)
+            .then(|| Self::event(event, channel.name(), data, user_id))
     }
 
     pub fn subscription_count(channel: &Channel, count: u32) -> Self {
-        #[derive(Serialize)]
-        struct Count {
-            subscription_count: u32,
-        }
-        let data = json(&Count { subscription_count: count });
-        Self::internal("subscription_count", Some(channel), &data)
+        let data = format!(r#"{{"subscription_count":{count}}}"#);
+        Self::internal("_internal:subscription_count", Some(channel), &data)
     }
 
     pub fn member_added(channel: &Channel, user_id: &str, info: Option<&str>) -> Self {
-        let mut data = format!(r#"{{"user_id":{}"#, json(user_id));
-        if let Some(info) = info {
-            let _ = write!(data, r#","user_info":{info}"#);
-        }
-        data.push('}');
-        Self::internal("member_added", Some(channel), &data)
+        let info = info.map_or(["", ""], |info| [r#","user_info":"#, info]);
+        Self::internal("_internal:member_added", Some(channel), &of_member(user_id, info))
     }
 
     pub fn member_removed(channel: &Channel, user_id: &str) -> Self {
-        Self::internal(
-            "member_removed",
-            Some(channel),
-            &format!(r#"{{"user_id":{}}}"#, json(user_id)),
-        )
+        let data = of_member(user_id, ["", ""]);
+        Self::internal("_internal:member_removed", Some(channel), &data)
     }
 
     /// `online` and `offline` users of a watchlist, empty groups omitted (PROTOCOL 5.3).
@@ -115,16 +100,34 @@ impl Frame {
             .filter(|(_, user_ids)| !user_ids.is_empty())
             .map(|(name, user_ids)| Group { name, user_ids })
             .collect();
-        Self::internal("watchlist_events", None, &json(&Groups { events }))
+        Self::internal("_internal:watchlist_events", None, &json(&Groups { events }))
     }
 
+    /// Dialects differ in the first word alone, so that the rest is made once.
     fn internal(event: &str, channel: Option<&Channel>, data: &str) -> Self {
         let channel = channel.map(|c| &**c.name());
-        Self::per_dialect(|dialect| {
-            let event = format!("{}_internal:{event}", dialect.prefix());
-            text(&Event { event: &event, channel, data, user_id: None })
-        })
+        let text = Text { event: ["", event], channel, data: Data::Text(data), user_id: None };
+        let mut rest = Vec::with_capacity(text.room());
+        text.write_rest(&mut rest);
+        let whole = |dialect: Dialect| {
+            framed(AROUND + rest.len(), opcode::TEXT, |out| {
+                out.extend_from_slice(OPEN);
+                out.extend_from_slice(dialect.prefix().as_bytes());
+                out.extend_from_slice(&rest);
+            })
+        };
+        Self { pusher: whole(Dialect::Pusher), jetsocket: whole(Dialect::Jetsocket) }
     }
+}
+
+/// A member's id, and what follows it.
+fn of_member(user_id: &str, more: [&str; 2]) -> String {
+    let mut data = String::from(r#"{"user_id":""#);
+    data.push_str(Escaped::new(user_id).as_str());
+    data.push('"');
+    more.iter().for_each(|more| data.push_str(more));
+    data.push('}');
+    data
 }
 
 /// Frames for one socket, which has one dialect: answers to what it said itself.
@@ -138,22 +141,27 @@ pub mod answer {
     ) -> Bytes {
         let data =
             format!(r#"{{"socket_id":"{socket_id}","activity_timeout":{activity_timeout}}}"#);
-        plain(dialect, "connection_established", None, &data)
+        plain(dialect, ":connection_established", None, &data)
     }
 
     pub fn pong(dialect: Dialect) -> Bytes {
-        plain(dialect, "pong", None, "{}")
+        plain(dialect, ":pong", None, "{}")
     }
 
-    /// `data` is `{}` on all channels but presence channels: a Java client tries to decrypt
+    /// `roster` on presence channels. On all others `data` is `{}`: a Java client tries to decrypt
     /// anything else on an encrypted one (PROTOCOL 2.2).
-    pub fn subscription_succeeded(dialect: Dialect, channel: &Channel, data: &str) -> Bytes {
-        let event = format!("{}_internal:subscription_succeeded", dialect.prefix());
-        text(&Event { event: &event, channel: Some(channel.name()), data, user_id: None })
+    pub fn subscription_succeeded(
+        dialect: Dialect,
+        channel: &Channel,
+        roster: Option<&Escaped>,
+    ) -> Bytes {
+        let event = [dialect.prefix(), "_internal:subscription_succeeded"];
+        let data = roster.map_or(Data::Text("{}"), Data::Escaped);
+        Text { event, channel: Some(channel.name()), data, user_id: None }.frame()
     }
 
     pub fn cache_miss(dialect: Dialect, channel: &Channel) -> Bytes {
-        plain(dialect, "cache_miss", Some(channel), "{}")
+        plain(dialect, ":cache_miss", Some(channel), "{}")
     }
 
     pub fn signin_success(dialect: Dialect, user_data: &str) -> Bytes {
@@ -161,7 +169,7 @@ pub mod answer {
         struct Success<'a> {
             user_data: &'a str,
         }
-        plain(dialect, "signin_success", None, &json(&Success { user_data }))
+        plain(dialect, ":signin_success", None, &json(&Success { user_data }))
     }
 
     /// With its channel, so that pusher-js reports it there like a refusal by the application's
@@ -179,9 +187,9 @@ pub mod answer {
             error: &'a str,
             status: u16,
         }
-        let event = format!("{}:subscription_error", dialect.prefix());
-        let data = Refusal { r#type: kind, error, status };
-        text(&Event { event: &event, channel: Some(channel), data, user_id: None })
+        let event = [dialect.prefix(), ":subscription_error"];
+        let data = json(&Refusal { r#type: kind, error, status });
+        Text { event, channel: Some(channel), data: Data::Json(&data), user_id: None }.frame()
     }
 
     pub fn error(dialect: Dialect, code: ErrorCode, message: &str) -> Bytes {
@@ -212,8 +220,8 @@ pub mod answer {
     }
 
     fn plain(dialect: Dialect, event: &str, channel: Option<&Channel>, data: &str) -> Bytes {
-        let event = format!("{}:{event}", dialect.prefix());
-        text(&Event { event: &event, channel: channel.map(|c| &**c.name()), data, user_id: None })
+        let (event, channel) = ([dialect.prefix(), event], channel.map(|c| &**c.name()));
+        Text { event, channel, data: Data::Text(data), user_id: None }.frame()
     }
 
     fn error_frame(dialect: Dialect, code: Option<u16>, message: &str) -> Bytes {
@@ -222,29 +230,88 @@ pub mod answer {
             code: Option<u16>,
             message: &'a str,
         }
-        let event = format!("{}:error", dialect.prefix());
-        text(&Event { event: &event, channel: None, data: Error { code, message }, user_id: None })
+        let event = [dialect.prefix(), ":error"];
+        let data = json(&Error { code, message });
+        Text { event, channel: None, data: Data::Json(&data), user_id: None }.frame()
     }
 
     fn control(opcode: u8, payload: &[u8]) -> Bytes {
-        framed(opcode, |out| out.extend_from_slice(payload))
+        framed(payload.len(), opcode, |out| out.extend_from_slice(payload))
     }
 }
 
-#[derive(Serialize)]
-struct Event<'a, D> {
-    event: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
+/// What a text frame says, in the order in which it is written.
+struct Text<'a> {
+    /// Its parts one after the other: the protocol's own events begin with the dialect.
+    event: [&'a str; 2],
     channel: Option<&'a str>,
-    data: D,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    data: Data<'a>,
     user_id: Option<&'a str>,
 }
 
-fn text(event: &impl Serialize) -> Bytes {
-    framed(opcode::TEXT, |out| {
-        serde_json::to_writer(out, event).expect("structures of strings and numbers become JSON");
-    })
+enum Data<'a> {
+    /// Becomes a JSON string.
+    Text(&'a str),
+    /// What stands in the JSON string.
+    Escaped(&'a Escaped),
+    /// JSON text that stands as it is: `pusher:error` alone has no double encoding.
+    Json(&'a str),
+}
+
+impl Data<'_> {
+    fn room(&self) -> usize {
+        match self {
+            Self::Text(text) => room_for(text),
+            Self::Escaped(text) => text.as_str().len(),
+            Self::Json(text) => text.len(),
+        }
+    }
+
+    fn write(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::Text(text) => quote(text, out),
+            Self::Escaped(text) => [r#"""#, text.as_str(), r#"""#]
+                .iter()
+                .for_each(|part| out.extend_from_slice(part.as_bytes())),
+            Self::Json(text) => out.extend_from_slice(text.as_bytes()),
+        }
+    }
+}
+
+const OPEN: &[u8] = br#"{"event":""#;
+/// Names of members and a header, with some to spare.
+const AROUND: usize = 80;
+
+impl Text<'_> {
+    fn frame(&self) -> Bytes {
+        framed(self.room(), opcode::TEXT, |out| {
+            out.extend_from_slice(OPEN);
+            escape(self.event[0], out);
+            self.write_rest(out);
+        })
+    }
+
+    fn room(&self) -> usize {
+        let names = self.event.iter().chain(&self.channel).chain(&self.user_id);
+        AROUND + names.map(|name| name.len()).sum::<usize>() + self.data.room()
+    }
+
+    /// What follows the first part of the event's name.
+    fn write_rest(&self, out: &mut Vec<u8>) {
+        escape(self.event[1], out);
+        out.push(b'"');
+        if let Some(channel) = self.channel {
+            out.extend_from_slice(br#","channel":"#);
+            quote(channel, out);
+        }
+        out.extend_from_slice(br#","data":"#);
+        self.data.write(out);
+        if let Some(user_id) = self.user_id {
+            out.extend_from_slice(br#","user_id":"#);
+            quote(user_id, out);
+        }
+        out.push(b'}');
+    }
 }
 
 fn json(value: &(impl Serialize + ?Sized)) -> String {
@@ -252,8 +319,9 @@ fn json(value: &(impl Serialize + ?Sized)) -> String {
 }
 
 /// The payload is written behind room for the longest header, then the header right before it.
-fn framed(opcode: u8, payload: impl FnOnce(&mut Vec<u8>)) -> Bytes {
-    let mut out = vec![0; MAX_HEADER];
+fn framed(room: usize, opcode: u8, payload: impl FnOnce(&mut Vec<u8>)) -> Bytes {
+    let mut out = Vec::with_capacity(MAX_HEADER + room);
+    out.extend_from_slice(&[0; MAX_HEADER]);
     payload(&mut out);
     let mut header = [0; MAX_HEADER];
     let start = websocket::header(opcode, out.len() - MAX_HEADER, &mut header);

@@ -10,6 +10,7 @@ use actix_web::{
 use serde::Serialize;
 
 use super::{
+    audited::{Answer, note_answer},
     cors,
     error::ApiError,
     query::Query,
@@ -165,11 +166,8 @@ impl Asked {
     }
 
     /// Secrets stand in it, so it must not be kept anywhere on its way.
-    fn answer(
-        &self,
-        request: &HttpRequest,
-        answer: Result<impl Serialize, ApiError>,
-    ) -> HttpResponse {
+    fn answer(&self, request: &HttpRequest, answer: Result<impl Answer, ApiError>) -> HttpResponse {
+        note_answer(&self.worker.engine.audit, &self.tenant.app, &self.fields, &answer);
         let status = answer.as_ref().map_or_else(ApiError::status_code, |_| StatusCode::OK);
         let mut response = HttpResponse::build(status);
         response.insert_header((header::CACHE_CONTROL, "no-store"));
@@ -247,12 +245,33 @@ struct ChannelGrant {
     channel_data: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     shared_secret: Option<String>,
+    /// Who the presence channel will know it as.
+    #[serde(skip)]
+    user: Option<Arc<str>>,
+}
+
+impl Answer for ChannelGrant {
+    const FOR_CHANNEL: bool = true;
+
+    fn user(&self) -> Option<Arc<str>> {
+        self.user.clone()
+    }
 }
 
 #[derive(Serialize)]
 struct UserGrant {
     auth: String,
     user_data: String,
+    #[serde(skip)]
+    user: Arc<str>,
+}
+
+impl Answer for UserGrant {
+    const FOR_CHANNEL: bool = false;
+
+    fn user(&self) -> Option<Arc<str>> {
+        Some(self.user.clone())
+    }
 }
 
 /// The decision first, the secret after it.
@@ -275,11 +294,12 @@ async fn authorize_channel(asked: &Asked) -> Result<ChannelGrant, ApiError> {
     }
     refuse_revoked(app, &channel, &grant)?;
     let channel_data = grant.member.map(|member| channel_data(app, &member)).transpose()?;
-    let user = grant.user_id.map(Arc::from);
-    let secret = asked.worker.engine.grant(&asked.tenant, socket_id, &channel, user).await?;
+    let user: Option<Arc<str>> = grant.user_id.map(Arc::from);
+    let engine = &asked.worker.engine;
+    let secret = engine.grant(&asked.tenant, socket_id, &channel, user.clone()).await?;
     let signed = signed_for_channel(socket_id, &channel, channel_data.as_deref());
     let shared_secret = secret.map(|secret| secret.to_base64().to_string());
-    Ok(ChannelGrant { auth: app.auth(&signed), channel_data, shared_secret })
+    Ok(ChannelGrant { auth: app.auth(&signed), channel_data, shared_secret, user })
 }
 
 /// Who was taken off the channel needs a word of the application that is newer than that.
@@ -334,7 +354,7 @@ async fn authorize_user(asked: &Asked) -> Result<UserGrant, ApiError> {
     };
     let user_data = serde_json::to_string(&data).map_err(unwritable)?;
     let signed = signed_for_user(socket_id, &user_data);
-    Ok(UserGrant { auth: app.auth(&signed), user_data })
+    Ok(UserGrant { auth: app.auth(&signed), user_data, user: identity.user_id.into() })
 }
 
 fn unwritable(error: serde_json::Error) -> ApiError {

@@ -39,6 +39,10 @@ impl ApiError {
         self.status
     }
 
+    pub fn code(&self) -> &'static str {
+        self.code
+    }
+
     pub fn body(&self) -> Body<'_> {
         Body {
             error: &self.message,
@@ -68,6 +72,16 @@ impl ApiError {
         let message =
             format!("The request body did not arrive within {} seconds", deadline.as_secs());
         Self::new(StatusCode::REQUEST_TIMEOUT, "body_timeout", message)
+    }
+
+    pub fn too_many_requests(limit: usize) -> Self {
+        let message = format!("More than {limit} requests are under way on this connection");
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "too_many_requests", message)
+    }
+
+    pub fn head_too_large(limit: usize) -> Self {
+        let message = format!("The head of the request is larger than {limit} bytes");
+        Self::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "head_too_large", message)
     }
 
     pub fn too_large(
@@ -131,12 +145,15 @@ impl From<PublishError> for ApiError {
     }
 }
 
+/// The code of a question for a connection that is gone, another application's, or made up.
+pub const UNKNOWN_SOCKET: &str = "unknown_socket";
+
 impl From<GrantError> for ApiError {
     fn from(error: GrantError) -> Self {
         let message = error.to_string();
         let (status, code) = match error {
             GrantError::Connection(AskError::UnknownSocket) => {
-                (StatusCode::FORBIDDEN, "unknown_socket")
+                (StatusCode::FORBIDDEN, UNKNOWN_SOCKET)
             }
             GrantError::Connection(AskError::TooMany) => {
                 (StatusCode::FORBIDDEN, "too_many_authorizations")

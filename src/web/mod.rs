@@ -1,14 +1,19 @@
 //! The edge: the only place that knows actix.
 
+mod audited;
 pub mod auth;
 mod channels;
 mod cors;
 mod error;
 mod events;
+mod http_stream;
 mod ops;
+mod public;
 mod query;
 mod server;
 mod socket;
+mod streams;
+mod transport;
 mod upgrade;
 mod users;
 mod verify;

@@ -2,20 +2,51 @@
 
 use form_urlencoded::parse;
 
-pub struct Query(Vec<(String, String)>);
+/// All names and values one behind the other, and for each parameter where its name and its value
+/// end: two allocations, however many parameters there are.
+#[derive(Default)]
+pub struct Query {
+    text: String,
+    ends: Vec<(usize, usize)>,
+}
 
 impl Query {
     /// Also reads bodies of forms, which are written the same way.
     pub fn parse(text: &str) -> Self {
-        Self(parse(text.as_bytes()).map(|(k, v)| (k.into_owned(), v.into_owned())).collect())
+        let mut query =
+            Self { text: String::with_capacity(text.len()), ends: Vec::with_capacity(8) };
+        for parameter in text.split('&').filter(|parameter| !parameter.is_empty()) {
+            if parameter.contains(['%', '+']) {
+                parse(parameter.as_bytes()).for_each(|(name, value)| query.push(&name, &value));
+            } else {
+                let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
+                query.push(name, value);
+            }
+        }
+        query
+    }
+
+    fn push(&mut self, name: &str, value: &str) {
+        self.text.push_str(name);
+        let name_end = self.text.len();
+        self.text.push_str(value);
+        self.ends.push((name_end, self.text.len()));
     }
 
     pub fn first(&self, name: &str) -> Option<&str> {
-        self.0.iter().find(|(key, _)| key == name).map(|(_, value)| &**value)
+        self.iter().find(|(key, _)| *key == name).map(|(_, value)| value)
+    }
+
+    pub fn len(&self) -> usize {
+        self.ends.len()
     }
 
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0.iter().map(|(key, value)| (&**key, &**value))
+        self.ends.iter().scan(0, |start, (name_end, end)| {
+            let parameter = (&self.text[*start..*name_end], &self.text[*name_end..*end]);
+            *start = *end;
+            Some(parameter)
+        })
     }
 
     /// A parameter that is a list: `channels[]=a&channels[]=b`, `channels[0]=a`, or once and plain.
@@ -39,6 +70,7 @@ pub fn list_name(key: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn lists_in_each_notation() {
@@ -48,5 +80,15 @@ mod tests {
         assert_eq!(query.list("c"), ["z"]);
         assert_eq!(query.first("d"), Some("  "));
         assert_eq!(query.list("e"), Vec::<&str>::new());
+    }
+
+    proptest! {
+        #[test]
+        fn as_forms_are_read(text in "[a-c&=+%é0-9]{0,40}") {
+            let query = Query::parse(&text);
+            let expected: Vec<_> = parse(text.as_bytes()).collect();
+            let read: Vec<_> = query.iter().map(|(name, value)| (name.into(), value.into())).collect();
+            prop_assert_eq!(read, expected);
+        }
     }
 }

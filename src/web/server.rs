@@ -10,16 +10,19 @@ use std::{
     time::{Duration, Instant},
 };
 
-use actix_codec::Framed;
-use actix_http::{HttpService, Request, h1};
-use actix_rt::net::TcpStream;
+use actix_http::HttpService;
 use actix_server::{GracefulShutdownSignal, Server, ServerBuilder, ServerHandle};
-use actix_service::{IntoServiceFactory, ServiceFactoryExt, fn_service, map_config};
+use actix_service::{IntoServiceFactory, ServiceFactoryExt, map_config};
+use actix_tls::accept::max_concurrent_tls_connect;
 use actix_web::{App, dev::AppConfig, web};
+use rustls::ServerConfig;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::{Settings, ops, routes, upgrade::take_over, worker::Worker};
-use crate::engine::Engine;
+use super::{Settings, ops, public, worker::Worker};
+use crate::{
+    engine::Engine,
+    tls::{self, Identity, Watch},
+};
 
 /// Sockets that are bound already, so that a port that is taken is told before anything starts.
 pub struct Listeners {
@@ -28,13 +31,11 @@ pub struct Listeners {
 }
 
 const BACKLOG: i32 = 4096;
-/// Longer than the pauses of a backend that triggers now and then, so that it keeps its connection.
-const KEEP_ALIVE: Duration = Duration::from_secs(75);
-/// After an answer that was given before the request was read: closing at once would reset the
-/// connection, and the client might lose the answer.
-const LINGER: Duration = Duration::from_secs(1);
-/// For the whole head of a request: half-open connections are not waited for.
-const HEAD_DEADLINE: Duration = Duration::from_secs(5);
+/// Between two looks at the files of the certificate.
+const IDENTITY_TICK: Duration = Duration::from_secs(1);
+/// For the whole head of a request, and before it for the TLS handshake: half-open connections are
+/// not waited for.
+pub const HEAD_DEADLINE: Duration = Duration::from_secs(5);
 /// Sockets leave the count of the server when they are taken over; this bounds HTTP connections.
 const HTTP_CONNECTIONS: usize = 200_000;
 /// How long connections have at shutdown to read their close frame and to answer it.
@@ -67,6 +68,9 @@ fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     };
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;
+    // Not waiting for more to send is the point of a server like this one. What is accepted
+    // inherits it, so that no connection has to be told.
+    socket.set_tcp_nodelay(true)?;
     socket.bind(&address.into()).map_err(explain)?;
     socket.listen(BACKLOG).map_err(explain)?;
     let listener: TcpListener = socket.into();
@@ -97,8 +101,7 @@ impl Parts {
         })
     }
 
-    /// The signal in the form that the HTTP side takes.
-    fn draining(&self) -> impl Fn() -> Pin<Box<dyn Future<Output = ()>>> + 'static {
+    fn draining(&self) -> impl Draining + use<> {
         let draining = self.draining.clone();
         move || {
             let draining = draining.clone();
@@ -107,11 +110,17 @@ impl Parts {
     }
 }
 
+/// The signal in the form that the HTTP side takes.
+pub trait Draining: Fn() -> Pin<Box<dyn Future<Output = ()>>> + 'static {}
+
+impl<F: Fn() -> Pin<Box<dyn Future<Output = ()>>> + 'static> Draining for F {}
+
 /// Runs until a signal has ended it.
 pub async fn serve(
     listeners: Listeners,
     engine: Arc<Engine>,
     settings: Settings,
+    identity: Option<Arc<Identity>>,
     signals: Signals,
 ) -> io::Result<()> {
     let mut builder = Server::build()
@@ -124,7 +133,14 @@ pub async fn serve(
         settings: Arc::new(settings),
         draining: builder.graceful_shutdown_signal(),
     };
-    builder = listen_public(builder, listeners.public, parts.clone())?;
+    builder = match identity {
+        None => listen_public(builder, listeners.public, parts.clone())?,
+        Some(identity) => {
+            let config = tls::server_config(identity.clone()).map_err(io::Error::other)?;
+            actix_rt::spawn(keep_current(identity));
+            listen_public_tls(builder, listeners.public, parts.clone(), config)?
+        }
+    };
     if let Some(operations) = listeners.operations {
         builder = listen_operations(builder, operations, parts.clone())?;
     }
@@ -138,27 +154,20 @@ fn listen_public(
     listener: TcpListener,
     parts: Parts,
 ) -> io::Result<ServerBuilder> {
+    builder.listen("public", listener, move || public::plain(parts.worker(), parts.draining()))
+}
+
+fn listen_public_tls(
+    builder: ServerBuilder,
+    listener: TcpListener,
+    parts: Parts,
+    config: ServerConfig,
+) -> io::Result<ServerBuilder> {
+    // By default a worker accepts nothing on any listener while 256 peers are in their handshakes:
+    // so many silent ones would shut everybody out.
+    max_concurrent_tls_connect(HTTP_CONNECTIONS);
     builder.listen("public", listener, move || {
-        let worker = parts.worker();
-        let app = App::new()
-            .app_data(worker.clone())
-            .service(web::scope(&worker.settings.path_prefix).configure(routes))
-            .into_factory()
-            .map_err(|error| error.error_response());
-        let upgrade = move |(request, framed): (Request, Framed<TcpStream, h1::Codec>)| {
-            // Boxed, so that the dispatcher of every HTTP connection is not as large as a hand-over.
-            Box::pin(take_over(worker.clone(), request, framed))
-        };
-        HttpService::build()
-            .keep_alive(KEEP_ALIVE)
-            .client_request_timeout(HEAD_DEADLINE)
-            .client_disconnect_timeout(LINGER)
-            // Not waiting for more to send is the point of a server like this one.
-            .tcp_nodelay(true)
-            .graceful_shutdown_signal(parts.draining())
-            .upgrade(fn_service(upgrade))
-            .finish(map_config(app, |_| AppConfig::default()))
-            .tcp()
+        public::tls(parts.worker(), parts.draining(), config.clone())
     })
 }
 
@@ -180,6 +189,22 @@ fn listen_operations(
             .finish(map_config(app, |_| AppConfig::default()))
             .tcp()
     })
+}
+
+/// Takes over a certificate that was replaced. Sockets that are open keep theirs.
+async fn keep_current(identity: Arc<Identity>) {
+    let mut watch = Watch::new(identity.clone());
+    let file = identity.files().certificate.display();
+    loop {
+        actix_rt::time::sleep(IDENTITY_TICK).await;
+        match watch.look() {
+            None => {}
+            Some(Ok(())) => tracing::info!(%file, "new certificate in use"),
+            Some(Err(reason)) => {
+                tracing::error!(%reason, "new certificate refused, the old one stays in use");
+            }
+        }
+    }
 }
 
 async fn stop_on_signal(mut signals: Signals, server: ServerHandle, engine: Arc<Engine>) {

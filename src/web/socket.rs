@@ -16,9 +16,9 @@ use std::{
 };
 
 use bytes::{Bytes, BytesMut};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::ReadBuf;
 
-use super::{Settings, worker::Worker};
+use super::{Settings, transport::Transport, worker::Worker};
 use crate::{
     engine::Tenant,
     hub::{
@@ -59,7 +59,7 @@ struct Link<T> {
     /// The part of the shard's gauge of waiting bytes that is this socket's.
     waiting: Cell<usize>,
     broken: Cell<bool>,
-    /// The kernel took no more, and will wake the task when it does again: until then deliveries
+    /// The transport took no more, and will wake the task when it does again: until then deliveries
     /// need not try.
     blocked: Cell<bool>,
     heard: Cell<Instant>,
@@ -70,7 +70,7 @@ struct Link<T> {
     revoked: RefCell<Vec<Arc<str>>>,
 }
 
-impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
+impl<T: Transport> Link<T> {
     fn write(&self, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
         let mut io = self.io.borrow_mut();
         let written = self.outbox.write_to(|slices| match slices {
@@ -79,9 +79,13 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
             frames => Pin::new(&mut *io).poll_write_vectored(cx, frames),
         });
         self.note_waiting();
-        self.blocked.set(written.is_pending());
-        ready!(written)?;
-        Pin::new(&mut *io).poll_flush(cx)
+        // What TLS took may still be with it: all is sent only when it is flushed.
+        let sent = match written {
+            Poll::Ready(Ok(())) => Pin::new(&mut *io).poll_flush(cx),
+            unsent => unsent,
+        };
+        self.blocked.set(sent.is_pending());
+        sent
     }
 
     fn note_waiting(&self) {
@@ -113,7 +117,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
     }
 }
 
-impl<T: AsyncRead + AsyncWrite + Unpin> Socket for Link<T> {
+impl<T: Transport> Socket for Link<T> {
     fn outbox(&self) -> &Outbox {
         &self.outbox
     }
@@ -130,6 +134,37 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Socket for Link<T> {
         }
         if self.broken.get() || self.outbox.is_closing() {
             waker.wake_by_ref();
+        }
+    }
+
+    fn deliver(&self, frame: &Bytes) {
+        let waker = self.waker.borrow();
+        let Some(waker) = waker.as_ref().filter(|_| self.outbox.is_idle() && !self.blocked.get())
+        else {
+            self.send(frame.clone());
+            return self.flush();
+        };
+        let mut io = self.io.borrow_mut();
+        let mut cx = Context::from_waker(waker);
+        match Pin::new(&mut *io).poll_write(&mut cx, frame) {
+            Poll::Ready(Ok(all)) if all == frame.len() => {
+                let flushed = Pin::new(&mut *io).poll_flush(&mut cx);
+                self.blocked.set(flushed.is_pending());
+            }
+            Poll::Ready(Ok(count)) => {
+                drop(io);
+                self.outbox.push_rest(frame.slice(count..));
+                self.flush();
+            }
+            Poll::Pending => {
+                self.blocked.set(true);
+                self.outbox.push(frame.clone());
+                self.note_waiting();
+            }
+            Poll::Ready(Err(_)) => {
+                self.broken.set(true);
+                waker.wake_by_ref();
+            }
         }
     }
 
@@ -168,7 +203,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Socket for Link<T> {
 const READS: usize = 4;
 
 /// The task of one connection.
-pub struct Connection<T: AsyncRead + AsyncWrite + Unpin + 'static> {
+pub struct Connection<T: Transport> {
     link: Rc<Link<T>>,
     worker: Rc<Worker>,
     slot: Slot,
@@ -192,7 +227,7 @@ enum Hearing {
     Discarding,
 }
 
-impl<T: AsyncRead + AsyncWrite + Unpin + 'static> Connection<T> {
+impl<T: Transport> Connection<T> {
     pub fn start(worker: Rc<Worker>, io: T, opening: Opening) {
         let settings = worker.settings.clone();
         let now = Instant::now();
@@ -312,15 +347,28 @@ impl<T: AsyncRead + AsyncWrite + Unpin + 'static> Connection<T> {
         Poll::Pending
     }
 
-    fn is_over(&self) -> bool {
-        let said_all = self.link.outbox.is_empty();
-        self.link.broken.get() || (self.hearing == Hearing::Finished && said_all)
+    /// What is left to do when everything is sent.
+    fn finish(&self, gone: bool, cx: &mut Context<'_>) -> Poll<()> {
+        match self.hearing {
+            _ if gone && T::SAYS_ITS_END => {
+                let _ = self.shut_down(cx);
+                Poll::Ready(())
+            }
+            _ if gone => Poll::Ready(()),
+            Hearing::Listening => Poll::Pending,
+            Hearing::Finished if T::SAYS_ITS_END => self.shut_down(cx),
+            Hearing::Finished => Poll::Ready(()),
+            Hearing::Discarding => {
+                let _ = self.shut_down(cx);
+                Poll::Pending
+            }
+        }
     }
 
     /// Ends our half of the transport.
-    fn shut_down(&self, cx: &mut Context<'_>) {
+    fn shut_down(&self, cx: &mut Context<'_>) -> Poll<()> {
         // A failure means that the peer is gone, which the next read tells as well.
-        let _ = Pin::new(&mut *self.link.io.borrow_mut()).poll_shutdown(cx);
+        Pin::new(&mut *self.link.io.borrow_mut()).poll_shutdown(cx).map(|_| ())
     }
 }
 
@@ -334,11 +382,7 @@ fn keep_rest(partial: &mut Vec<u8>, rest: &[u8]) {
     }
 }
 
-fn on_message<T: AsyncRead + AsyncWrite + Unpin>(
-    message: &Message<'_>,
-    link: &Link<T>,
-    session: Option<&mut Session>,
-) {
+fn on_message<T: Transport>(message: &Message<'_>, link: &Link<T>, session: Option<&mut Session>) {
     match message {
         Message::Close(code) => link.outbox.close(Close::ByClient(*code)),
         // Whoever is being closed has nothing to say any more.
@@ -350,7 +394,7 @@ fn on_message<T: AsyncRead + AsyncWrite + Unpin>(
     }
 }
 
-impl<T: AsyncRead + AsyncWrite + Unpin + 'static> Future for Connection<T> {
+impl<T: Transport> Future for Connection<T> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
@@ -369,19 +413,16 @@ impl<T: AsyncRead + AsyncWrite + Unpin + 'static> Future for Connection<T> {
             // transport takes to end.
             self.session = None;
         }
-        let failed = matches!(self.link.write(cx), Poll::Ready(Err(_)));
-        if gone || failed || self.is_over() {
-            // Closing the socket ends the transport; shutting it down first would end it twice.
-            return Poll::Ready(());
+        match self.link.write(cx) {
+            _ if self.link.broken.get() => Poll::Ready(()),
+            Poll::Ready(Ok(())) => self.finish(gone, cx),
+            Poll::Pending if !gone => Poll::Pending,
+            _ => Poll::Ready(()),
         }
-        if self.hearing == Hearing::Discarding && self.link.outbox.is_empty() {
-            self.shut_down(cx);
-        }
-        Poll::Pending
     }
 }
 
-impl<T: AsyncRead + AsyncWrite + Unpin + 'static> Drop for Connection<T> {
+impl<T: Transport> Drop for Connection<T> {
     fn drop(&mut self) {
         // The session first: it leaves its channels while the slot is still its own.
         self.session = None;
@@ -402,3 +443,6 @@ impl<T: AsyncRead + AsyncWrite + Unpin + 'static> Drop for Connection<T> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

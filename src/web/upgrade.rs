@@ -3,18 +3,19 @@
 //! A refusal never is an HTTP error: browsers hide those, and clients would try for ever. The
 //! upgrade is completed, then the error frame and the close code say why (PROTOCOL 1.4).
 
-use std::{fmt::Write as _, rc::Rc, sync::Arc};
+use std::{rc::Rc, sync::Arc};
 
 use actix_codec::Framed;
 use actix_http::{Request, RequestHead, h1, ws};
 use actix_web::http::header;
 use bytes::{Bytes, BytesMut};
 use percent_encoding::percent_decode_str;
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::io::AsyncWriteExt;
 
 use super::{
     query::Query,
     socket::{Connection, Opening},
+    transport::Transport,
     worker::Worker,
 };
 use crate::{
@@ -30,12 +31,13 @@ pub async fn take_over<T>(
     framed: Framed<T, h1::Codec>,
 ) -> Result<(), actix_web::Error>
 where
-    T: AsyncRead + AsyncWrite + Unpin + 'static,
+    T: Transport,
 {
     let mut parts = framed.into_parts();
     let head = request.head();
     if let Err(error) = ws::verify_handshake(head) {
-        return Ok(parts.io.write_all(refusal(error).as_bytes()).await?);
+        parts.io.write_all(refusal(error).as_bytes()).await?;
+        return Ok(parts.io.shutdown().await?);
     }
     let asked = Asked::read(head);
     let key = asked.key(&worker.settings.path_prefix);
@@ -54,6 +56,7 @@ where
         admission,
     };
     drop(request);
+    parts.io.taken_over();
     Connection::start(worker, parts.io, opening);
     Ok(())
 }
@@ -129,17 +132,16 @@ fn handshake(head: &RequestHead, mut before: BytesMut) -> Bytes {
     let header = |name| head.headers().get(name).and_then(|value| value.to_str().ok());
     let key = head.headers().get(header::SEC_WEBSOCKET_KEY).map_or(&b""[..], |key| key.as_bytes());
     let accept = ws::hash_key(key);
-    let mut response = String::from(
-        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n",
+    before.extend_from_slice(
+        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ",
     );
-    let accept = String::from_utf8_lossy(&accept);
-    let _ = write!(response, "Sec-WebSocket-Accept: {accept}\r\n");
+    before.extend_from_slice(&accept);
     let offered = header(header::SEC_WEBSOCKET_PROTOCOL);
     if let Some(protocol) = offered.and_then(version::subprotocol) {
-        let _ = write!(response, "Sec-WebSocket-Protocol: {protocol}\r\n");
+        before.extend_from_slice(b"\r\nSec-WebSocket-Protocol: ");
+        before.extend_from_slice(protocol.as_bytes());
     }
-    response.push_str("\r\n");
-    before.extend_from_slice(response.as_bytes());
+    before.extend_from_slice(b"\r\n\r\n");
     before.freeze()
 }
 

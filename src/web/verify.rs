@@ -2,6 +2,7 @@
 //! the application or the body can only get them verified.
 
 use std::{
+    borrow::Cow,
     future::Future,
     pin::Pin,
     rc::Rc,
@@ -21,7 +22,10 @@ use super::{
     worker::Worker,
 };
 use crate::{
-    crypto::{encoding::hex, signature::Signature},
+    crypto::{
+        encoding::{from_hex, hex},
+        signature::Signature,
+    },
     engine::{Engine, Tenant},
     protocol::json::object,
 };
@@ -90,13 +94,20 @@ pub async fn read_body(
     };
     check(announced.unwrap_or(0), "")?;
     let read = async {
-        let mut body = BytesMut::new();
-        while let Some(chunk) = payload.next().await {
-            let chunk = chunk.map_err(unreadable)?;
-            check(body.len() + chunk.len(), "at least ")?;
-            body.extend_from_slice(&chunk);
+        let mut chunk = async || payload.next().await.transpose().map_err(unreadable);
+        let first = chunk().await?.unwrap_or_default();
+        check(first.len(), "at least ")?;
+        // By far the most often that is all, and need not be copied.
+        let Some(mut next) = chunk().await? else { return Ok(first) };
+        let mut body = BytesMut::from(first);
+        loop {
+            check(body.len() + next.len(), "at least ")?;
+            body.extend_from_slice(&next);
+            match chunk().await? {
+                Some(chunk) => next = chunk,
+                None => return Ok(body.freeze()),
+            }
         }
-        Ok(body.freeze())
     };
     actix_rt::time::timeout(BODY_DEADLINE, read)
         .await
@@ -130,7 +141,7 @@ fn verify(worker: &Worker, request: &HttpRequest, query: &Query) -> Result<Arc<T
             .ok_or_else(|| ApiError::not_found("unknown_app", format!("There is no app {id} here")))
     });
     let by_path = by_path.transpose()?;
-    if query.iter().count() > MAX_PARAMETERS {
+    if query.len() > MAX_PARAMETERS {
         let message = format!("More than {MAX_PARAMETERS} query parameters");
         return Err(ApiError::bad_request("too_many_parameters", message));
     }
@@ -222,7 +233,7 @@ fn check_signature(
         signature.as_ref().is_some_and(|s| tenant.app.secret.verify(&[text.as_bytes()], s))
     };
     let (method, path) = (request.method().as_str(), request.uri().path());
-    let usual = format!("{method}\n{path}\n{}", signed_parameters(query, false));
+    let usual = [method, path, &signed_parameters(query, false)].join("\n");
     let prefix = &worker.settings.path_prefix;
     if is_signed(&usual) || other_texts(method, path, prefix, query).any(|text| is_signed(&text)) {
         return Ok(());
@@ -252,22 +263,35 @@ fn other_texts<'a>(
 
 /// Names in lower case, sorted; values decoded. `joined`: `k[0]=a&k[1]=b` is signed as `k=a,b`.
 fn signed_parameters(query: &Query, joined: bool) -> String {
-    let mut pairs: Vec<(String, String)> = Vec::new();
+    let mut pairs: Vec<(Cow<'_, str>, Cow<'_, str>)> = Vec::with_capacity(query.len());
     for (key, value) in query.iter().filter(|(key, _)| !key.eq_ignore_ascii_case("auth_signature"))
     {
-        let name = if joined { list_name(key) } else { key }.to_ascii_lowercase();
+        let name = lower_case(if joined { list_name(key) } else { key });
         match pairs.iter_mut().find(|(other, _)| joined && *other == name) {
             Some((_, list)) => {
+                let list = list.to_mut();
                 list.push(',');
                 list.push_str(value);
             }
-            None => pairs.push((name, value.to_owned())),
+            None => pairs.push((name, value.into())),
         }
     }
     // Stable: values of one name stay in the order given.
     pairs.sort_by(|(a, _), (b, _)| a.cmp(b));
-    let texts: Vec<String> = pairs.iter().map(|(key, value)| format!("{key}={value}")).collect();
-    texts.join("&")
+    let mut text = String::with_capacity(pairs.iter().map(|(k, v)| k.len() + v.len() + 2).sum());
+    for (index, (key, value)) in pairs.iter().enumerate() {
+        let separator = if index > 0 { "&" } else { "" };
+        [separator, key, "=", value].iter().for_each(|part| text.push_str(part));
+    }
+    text
+}
+
+fn lower_case(name: &str) -> Cow<'_, str> {
+    if name.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        name.to_ascii_lowercase().into()
+    } else {
+        name.into()
+    }
 }
 
 /// After the signature, which covers the digest.
@@ -277,10 +301,11 @@ fn check_body(query: &Query, body: &[u8]) -> Result<(), ApiError> {
         None => return Err(missing("body_md5")),
         Some(given) => given,
     };
-    let actual = hex(&Md5::digest(body));
-    if given.eq_ignore_ascii_case(&actual) {
+    let actual: [u8; 16] = Md5::digest(body).into();
+    if from_hex(given) == Some(actual) {
         return Ok(());
     }
+    let actual = hex(&actual);
     let message = format!(
         "The body_md5 that was signed does not belong to the body that arrived ({} bytes, md5 {actual}): something on the way has changed it",
         body.len()

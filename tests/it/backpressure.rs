@@ -20,12 +20,13 @@ fn roomy(outbox: usize) -> String {
 }
 
 /// A subscriber of `channel` who will never read again, on a socket with a small buffer.
-async fn sleeper(server: &TestServer, channel: &str) -> (tokio::net::TcpStream, Hangup) {
+async fn sleeper(server: &TestServer, channel: &str) -> (Wire, Hangup) {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     let socket = TcpSocket::new_v4().expect("a socket");
     socket.set_recv_buffer_size(4096).expect("a socket option");
     let stream = within("connecting", socket.connect(server.addr)).await.expect("a connection");
-    let (mut stream, line) = server.adopt(stream.into_std().expect("a plain socket"));
+    let (stream, line) = server.adopt(stream.into_std().expect("a plain socket"));
+    let mut stream = server.wire(stream).await;
     let mut bytes = upgrade_request(&server.socket_path(), "");
     bytes.extend(text(
         json!({"event": "pusher:subscribe", "data": {"channel": channel}}).to_string(),

@@ -67,7 +67,7 @@ async fn s1_1_a_path_prefix_stands_before_everything() {
     let mut server = TestServer::start(&config_of("path_prefix = \"/ws/v1\"", &[(APP, "")])).await;
     let mut stray = Client::dial(&server, APP, &server.socket_path(), &[]).await;
     stray.expect_rejection(4005).await;
-    assert_eq!(exchange(server.addr, &Request::new("GET", "/health")).await.status, 404);
+    assert_eq!(server.line().await.send(&Request::new("GET", "/health")).await.status, 404);
 
     server.prefix = "/ws/v1";
     let mut client = server.connect().await;
@@ -112,7 +112,7 @@ async fn s1_1_upgrades_that_are_none_get_an_http_error() {
         ("no key", upgrade("13", "")),
     ];
     for (name, request) in rows {
-        let response = exchange(server.addr, &request).await;
+        let response = server.line().await.send(&request).await;
         assert!((400..500).contains(&response.status), "{name}: {response:?}");
     }
     drop(server.connect().await);

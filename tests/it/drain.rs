@@ -69,7 +69,7 @@ async fn s1_6_nobody_can_keep_a_stopping_server_alive() {
     half_post
         .write(b"POST /apps/it/events HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nhalf")
         .await;
-    let mut idle = Line::dial(server.addr).await;
+    let mut idle = server.line().await;
     idle.send(&Request::new("GET", "/health")).await.expect(200, "health");
     server.signal("TERM");
     server.exited().await;

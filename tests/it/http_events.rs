@@ -196,14 +196,14 @@ async fn s11_bodies_over_the_limit_are_refused_before_they_are_read() {
     assert_eq!(response.json()["limit"], 20000);
     // The length alone is enough, and so are chunks without any length.
     let target = signed_target(APP, "POST", "/apps/it/events", &[], b"x");
-    let mut line = Line::dial(server.addr).await;
+    let mut line = server.line().await;
     line.write(
         format!("POST {target} HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999\r\n\r\n")
             .as_bytes(),
     )
     .await;
     line.read("POST").await.refused(413, "an announced length");
-    let mut line = Line::dial(server.addr).await;
+    let mut line = server.line().await;
     line.write(
         format!("POST {target} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
             .as_bytes(),

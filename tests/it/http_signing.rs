@@ -148,7 +148,7 @@ async fn s7_1_a_get_may_carry_the_md5_of_nothing_and_a_content_type() {
 #[tokio::test]
 async fn s7_connections_are_kept_alive_for_good_and_bad_requests() {
     let server = TestServer::start(&config("")).await;
-    let mut line = Line::dial(server.addr).await;
+    let mut line = server.line().await;
     let good = || {
         let target = signed_target(APP, "POST", EVENTS, &[], body().as_bytes());
         Request::new("POST", target).body("application/json", body())
@@ -160,7 +160,7 @@ async fn s7_connections_are_kept_alive_for_good_and_bad_requests() {
         let refused = line.send(&Request::new("POST", EVENTS).json(&json!({}))).await;
         refused.refused(401, round);
         if refused.header("Connection").is_some_and(|value| value.eq_ignore_ascii_case("close")) {
-            line = Line::dial(server.addr).await;
+            line = server.line().await;
         }
         let response = line.send(&Request::new("GET", "/nowhere")).await;
         assert_eq!(response.status, 404, "{round}");
@@ -184,7 +184,7 @@ async fn s7_1_the_body_is_what_came_however_it_came() {
     let target = signed_target(APP, "POST", EVENTS, &[], body.as_bytes());
     let head =
         format!("POST {target} HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n");
-    let mut line = Line::dial(server.addr).await;
+    let mut line = server.line().await;
     line.write(head.as_bytes()).await;
     for part in body.as_bytes().chunks(7) {
         line.write(format!("{:x}\r\n", part.len()).as_bytes()).await;

@@ -158,3 +158,29 @@ async fn e3_keys_may_come_from_files_and_variables() {
     let output = launch.config(&text).output("").await;
     assert_eq!(output.status.code(), Some(0), "{output:?}");
 }
+
+#[tokio::test]
+async fn e3_vectors_say_whose_they_are_and_never_repeat_a_key() {
+    let published = Launch::new(&["keys", "vector"]).output("").await;
+    assert_eq!(published.status.code(), Some(0), "{published:?}");
+    assert!(published.stderr.contains("published example key"), "{published:?}");
+    // What is published is no key.
+    let inspected = inspect("base64:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=").await;
+    assert_eq!(inspected.status.code(), Some(1), "{inspected:?}");
+
+    let master = base64(&master_key("vectors"));
+    let own = Launch::new(&["keys", "vector", "--key", "-"]).output(&master).await;
+    assert_eq!((own.status.code(), own.stderr.as_str()), (Some(0), ""), "{own:?}");
+    assert!(!own.stdout.contains(&master) && !own.stdout.contains("example"), "{own:?}");
+    for (args, wanted) in [
+        (["--channel", "private-x"], "is no encrypted channel"),
+        (["--channel", "private-encrypted"], "private-encrypted-"),
+        (["--app", "a/b"], "is no app id"),
+        (["--key", "canary-of-a-key"], "is no known form"),
+    ] {
+        let output = Launch::new(&["keys", "vector"]).arg(args[0]).arg(args[1]).output("").await;
+        assert_eq!(output.status.code(), Some(1), "{args:?}: {output:?}");
+        assert!(output.stderr.contains(wanted), "{args:?}: {output:?}");
+        assert!(!output.stderr.contains("canary"), "{output:?}");
+    }
+}

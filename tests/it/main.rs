@@ -4,6 +4,7 @@
 
 mod support;
 
+mod audit;
 mod auth_endpoints;
 mod auth_jwt;
 mod auth_sockets;
@@ -29,13 +30,17 @@ mod liveness;
 mod ordering;
 mod presence;
 mod presence_members;
+mod process;
 mod properties;
 mod sealing;
 mod sealing_modes;
 mod secrets;
+mod selftest;
 mod signatures;
 mod subscribe;
 mod subscription_count;
 mod terminate;
+mod tls;
+mod tls_files;
 mod users;
 mod watchlist;

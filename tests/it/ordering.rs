@@ -11,7 +11,7 @@ const EVENTS: usize = 100;
 
 /// Publishes numbered events over one kept connection.
 async fn publisher(server: &TestServer, name: usize, channels: &[&str]) {
-    let mut line = Line::dial(server.addr).await;
+    let mut line = server.line().await;
     for n in 0..EVENTS {
         let body =
             json!({"name": "e", "channels": channels, "data": format!("{name}:{n}")}).to_string();

@@ -135,7 +135,12 @@ async fn e6_neither_logs_nor_answers_contain_a_secret_or_a_payload() {
         base64(&master)
     );
     for format in ["text", "json"] {
-        let top = format!("log = \"trace\"\nlog_format = \"{format}\"");
+        let dir = TempDir::new();
+        let audit = dir.path().join("audit.jsonl");
+        let top = format!(
+            "log = \"trace\"\nlog_format = \"{format}\"\naudit_file = \"{}\"",
+            audit.display()
+        );
         let launch = Launch::serve(&config_of(&top, &[(APP, &keys)]));
         let server = launch.env("RUST_LOG", "trace").env("RUST_BACKTRACE", "full").start().await;
         let bodies = exercise(&server).await;
@@ -145,6 +150,9 @@ async fn e6_neither_logs_nor_answers_contain_a_secret_or_a_payload() {
             "nothing was logged at trace: {output:?}"
         );
         assert_clean("the log", &format!("{}{}", output.stdout, output.stderr), &secrets);
+        let audit = std::fs::read_to_string(audit).expect("an audit log");
+        assert!(audit.contains("auth_granted") && audit.contains("auth_denied"), "{audit}");
+        assert_clean("the audit log", &audit, &secrets);
         // The message of a bad signature may show the signed text, never a key.
         assert_clean("an answer", &bodies, &secrets);
     }

@@ -11,7 +11,7 @@ import { toml } from './toml.mjs';
 import { eventually, within } from './wait.mjs';
 
 const ROOT = resolve(import.meta.dirname, '..');
-const BINARY = resolve(ROOT, process.env.SEALCAST_BIN ?? '../../target/debug/sealcast');
+export const BINARY = resolve(ROOT, process.env.SEALCAST_BIN ?? '../../target/debug/sealcast');
 
 /** Counters of the operations listener that must be zero once every client has gone. */
 const MUST_BE_ZERO = ['sockets', 'subscriptions', 'channels', 'members', 'users', 'outbox_bytes', 'mailbox_bytes'];

@@ -2,7 +2,6 @@
 
 use futures_util::{SinkExt as _, StreamExt as _};
 use serde_json::{Value, json};
-use tokio::net::TcpStream;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::http::{HeaderName, HeaderValue};
@@ -10,7 +9,7 @@ use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
-use super::{App, Hangup, TestServer, percent, within};
+use super::{App, Hangup, TestServer, Wire, percent, within};
 
 /// What came out of a socket.
 #[derive(Debug)]
@@ -20,7 +19,7 @@ pub enum Incoming {
 }
 
 pub struct Client {
-    socket: WebSocketStream<TcpStream>,
+    socket: WebSocketStream<Wire>,
     _line: Hangup,
     pub app: App,
     /// `pusher` or `jetsocket`: what stands before the colon of protocol events.

@@ -6,7 +6,7 @@ use serde_json::Value;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpStream;
 
-use super::within;
+use super::{Wire, within};
 
 #[derive(Clone, Debug)]
 pub struct Request {
@@ -109,13 +109,17 @@ impl Response {
 
 /// One TCP connection that is kept for several requests.
 pub struct Line {
-    stream: BufReader<TcpStream>,
+    stream: BufReader<Wire>,
 }
 
 impl Line {
     pub async fn dial(addr: SocketAddr) -> Self {
         let stream = within("connecting", TcpStream::connect(addr)).await;
-        Self { stream: BufReader::new(stream.unwrap_or_else(|err| panic!("{addr}: {err}"))) }
+        Self::over(Box::new(stream.unwrap_or_else(|err| panic!("{addr}: {err}"))))
+    }
+
+    pub fn over(wire: Wire) -> Self {
+        Self { stream: BufReader::new(wire) }
     }
 
     pub async fn write(&mut self, bytes: &[u8]) {

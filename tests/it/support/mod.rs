@@ -9,6 +9,7 @@ mod raw;
 mod seal;
 mod server;
 mod sign;
+mod tls;
 
 use std::fmt::Display;
 use std::future::Future;
@@ -22,6 +23,7 @@ pub use self::raw::*;
 pub use self::seal::*;
 pub use self::server::*;
 pub use self::sign::*;
+pub use self::tls::*;
 
 /// How long anything may take before a test gives up. Generous: only failures wait this long.
 pub const DEADLINE: Duration = Duration::from_secs(10);

@@ -8,7 +8,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::{DEADLINE, TestServer};
+use tokio_rustls::TlsConnector;
+
+use super::{DEADLINE, Pair, TestServer};
 
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -59,6 +61,7 @@ pub struct Output {
 pub struct Launch {
     command: Command,
     dir: TempDir,
+    tls: Option<TlsConnector>,
 }
 
 impl Launch {
@@ -73,12 +76,30 @@ impl Launch {
             }
         }
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        Self { command, dir }
+        Self { command, dir, tls: None }
     }
 
     /// `serve` with this configuration text, on free ports of the loopback.
     pub fn serve(config: &str) -> Self {
+        let launch = Self::serve_plain(config);
+        // The whole suite can be passed over TLS.
+        match std::env::var_os("IT_OVER_TLS") {
+            Some(_) => launch.tls(&Pair::new()),
+            None => launch,
+        }
+    }
+
+    /// Without TLS, whatever the suite is passed over.
+    pub fn serve_plain(config: &str) -> Self {
         Self::new(&["serve"]).config(config).arg("--listen").arg("127.0.0.1:0").ops()
+    }
+
+    /// With this certificate and key in the files `cert.pem` and `key.pem`.
+    pub fn tls(mut self, pair: &Pair) -> Self {
+        let certificate = self.dir.write("cert.pem", &pair.certificate);
+        let key = self.dir.write("key.pem", &pair.key);
+        self.tls = Some(pair.connector());
+        self.env("SEALCAST_TLS_CERT_FILE", certificate).env("SEALCAST_TLS_KEY_FILE", key)
     }
 
     pub fn ops(self) -> Self {
@@ -124,10 +145,11 @@ impl Launch {
         let wants_ops = self.command.get_args().any(|arg| arg == "--ops-listen");
         loop {
             let text = stdout.text();
-            let (addr, ops) =
-                (address(&text, "listening on http://"), address(&text, "operations on http://"));
+            let scheme = if self.tls.is_some() { "https" } else { "http" };
+            let addr = address(&text, &format!("listening on {scheme}://"));
+            let ops = address(&text, "operations on http://");
             if let (Some(addr), true) = (addr, ops.is_some() || !wants_ops) {
-                return TestServer::new(child, addr, ops, [stdout, stderr], self.dir);
+                return TestServer::new(child, addr, ops, [stdout, stderr], self.dir, self.tls);
             }
             let ended = child.try_wait().expect("the child can be asked");
             if ended.is_some() || Instant::now() > end {

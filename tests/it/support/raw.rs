@@ -2,9 +2,8 @@
 
 use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
 
-use super::{TestServer, inner, within};
+use super::{TestServer, Wire, inner, within};
 
 pub const FIN: u8 = 0x80;
 pub const CONTINUATION: u8 = 0x0;
@@ -82,7 +81,7 @@ pub fn upgrade_request(path: &str, headers: &str) -> Vec<u8> {
 
 /// A TCP connection on which a test says exactly what it wants.
 pub struct Raw {
-    stream: TcpStream,
+    stream: Wire,
     buffer: Vec<u8>,
     _line: super::Hangup,
 }
@@ -90,6 +89,10 @@ pub struct Raw {
 impl Raw {
     pub async fn dial(server: &TestServer) -> Self {
         let (stream, line) = server.dial().await;
+        Self::over(stream, line)
+    }
+
+    pub fn over(stream: Wire, line: super::Hangup) -> Self {
         Self { stream, buffer: Vec::new(), _line: line }
     }
 
@@ -101,12 +104,17 @@ impl Raw {
     /// The same, with the socket id that signatures need.
     pub async fn open_with_id(server: &TestServer) -> (Self, String) {
         let mut raw = Self::dial(server).await;
-        raw.write(&upgrade_request(&server.socket_path(), "")).await;
-        raw.read_head().await;
-        let hello = raw.next_frame().await.json();
-        assert_eq!(hello["event"], "pusher:connection_established", "{hello}");
-        let socket_id = inner(&hello)["socket_id"].as_str().expect("a socket id").to_owned();
+        let socket_id = raw.upgrade(server).await;
         (raw, socket_id)
+    }
+
+    /// Upgrades at the path of the usual app and reads the handshake frame; returns the socket id.
+    pub async fn upgrade(&mut self, server: &TestServer) -> String {
+        self.write(&upgrade_request(&server.socket_path(), "")).await;
+        self.read_head().await;
+        let hello = self.next_frame().await.json();
+        assert_eq!(hello["event"], "pusher:connection_established", "{hello}");
+        inner(&hello)["socket_id"].as_str().expect("a socket id").to_owned()
     }
 
     pub async fn write(&mut self, bytes: &[u8]) {
@@ -191,6 +199,13 @@ impl Raw {
     pub async fn expect_end(&mut self, input: impl std::fmt::Display) {
         let more = self.try_frame().await;
         assert_eq!(more, None, "{input}: nothing follows a close frame");
+    }
+
+    /// The end must come next, and be said: TLS tells it from a connection that was cut.
+    pub async fn expect_said_end(&mut self) {
+        assert_eq!(self.buffer, b"", "nothing follows a close frame");
+        let end = within("the end", self.stream.read(&mut [0; 16])).await;
+        assert!(matches!(end, Ok(0)), "{end:?}");
     }
 
     /// A ping event and its answer; one error without a code may come before it.

@@ -8,11 +8,12 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
 
 use super::process::{Collected, lock, wait};
 use super::{
-    APP, App, Client, DEADLINE, Launch, Output, Request, Response, TempDir, exchange,
-    signed_target, until,
+    APP, App, Client, DEADLINE, Launch, Line, Output, Request, Response, TempDir, Wire, exchange,
+    signed_target, try_tls, until,
 };
 
 /// Closes a test's connection when the test lets go of it, even if the server keeps a copy.
@@ -34,6 +35,8 @@ pub struct TestServer {
     lines: Mutex<Vec<Weak<std::net::TcpStream>>>,
     pub prefix: &'static str,
     pub dir: TempDir,
+    /// How it is talked to if it speaks TLS.
+    pub tls: Option<TlsConnector>,
 }
 
 impl TestServer {
@@ -43,20 +46,40 @@ impl TestServer {
         ops: Option<SocketAddr>,
         [stdout, stderr]: [Collected; 2],
         dir: TempDir,
+        tls: Option<TlsConnector>,
     ) -> Self {
         let lines = Mutex::new(Vec::new());
-        Self { child: Some(child), addr, ops, stdout, stderr, lines, prefix: "", dir }
+        Self { child: Some(child), addr, ops, stdout, stderr, lines, prefix: "", dir, tls }
     }
 
     pub async fn start(config: &str) -> Self {
         Launch::serve(config).start().await
     }
 
-    /// A TCP connection that [`TestServer::stop`] can hang up.
-    pub async fn dial(&self) -> (TcpStream, Hangup) {
+    /// A connection that [`TestServer::stop`] can hang up.
+    pub async fn dial(&self) -> (Wire, Hangup) {
+        let (stream, line) = self.dial_tcp();
+        (self.wire(stream).await, line)
+    }
+
+    pub fn dial_tcp(&self) -> (TcpStream, Hangup) {
         let stream =
             std::net::TcpStream::connect(self.addr).expect("the server accepts connections");
         self.adopt(stream)
+    }
+
+    /// TLS over this connection, if that is what the server speaks.
+    pub async fn wire(&self, stream: TcpStream) -> Wire {
+        match &self.tls {
+            None => Box::new(stream),
+            Some(connector) => Box::new(try_tls(connector, stream).await.expect("a TLS handshake")),
+        }
+    }
+
+    /// A connection for several HTTP requests.
+    pub async fn line(&self) -> Line {
+        let stream = TcpStream::connect(self.addr).await.expect("the server accepts connections");
+        Line::over(self.wire(stream).await)
     }
 
     pub fn adopt(&self, stream: std::net::TcpStream) -> (TcpStream, Hangup) {
@@ -111,7 +134,7 @@ impl TestServer {
     /// Sends a request as it is, under the path prefix.
     pub async fn send(&self, mut request: Request) -> Response {
         request.target.insert_str(0, self.prefix);
-        exchange(self.addr, &request).await
+        self.line().await.send(&request).await
     }
 
     /// Publishes one event to one channel and wants it accepted.
@@ -152,8 +175,12 @@ impl TestServer {
         .await;
     }
 
+    pub fn pid(&self) -> u32 {
+        self.child.as_ref().expect("a running server").id()
+    }
+
     pub fn signal(&self, name: &str) {
-        let pid = self.child.as_ref().expect("a running server").id().to_string();
+        let pid = self.pid().to_string();
         let status = Command::new("sh").args(["-c", "kill -s \"$0\" \"$1\"", name, &pid]).status();
         assert!(status.is_ok_and(|s| s.success()), "kill -s {name} {pid}");
     }

@@ -14,6 +14,7 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
+use serde_json::json;
 
 use crate::{
     net::{Net, Target},
@@ -54,6 +55,10 @@ struct Cli {
     /// Loopback addresses to connect from, each with its own range of ports.
     #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u8).range(1..=200))]
     sources: u8,
+    /// Speak TLS. Whose certificate the server has is not checked: it is the
+    /// bench's own.
+    #[arg(long)]
+    tls: bool,
     #[command(subcommand)]
     scenario: Scenario,
 }
@@ -89,6 +94,7 @@ fn main() -> Result<()> {
         address: SocketAddrV4::new(cli.host, cli.port),
         app: App { id: cli.app_id, key: cli.key, secret: cli.secret },
         sources: cli.sources,
+        tls: cli.tls,
     })?;
     let server = Server::find(cli.pid)?;
     let (name, fields) = match &cli.scenario {
@@ -103,6 +109,8 @@ fn main() -> Result<()> {
         Scenario::Crowd(s) => ("crowd", s.run(&mut net, &server)?),
         Scenario::Storm(s) => ("storm", s.run(&mut net, &server)?),
     };
+    let fields =
+        if cli.tls { scenario::with(fields, json!({ "tls": net.tls_agreed() })) } else { fields };
     report::print(&cli.label, name, fields);
     Ok(())
 }

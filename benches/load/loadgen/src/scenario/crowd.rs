@@ -45,12 +45,14 @@ impl Crowd {
         net.add_publisher()?;
         // The time from each trigger to the last socket.
         let mut reached = Latency::new();
+        let mut latency = Latency::new();
         let mut lost = 0;
         let span = Span::begin(server)?;
         for _ in 0..self.events {
             let sent = now();
             let deliveries = self.publish(net, sent)?;
             reached.record(deliveries.last - sent);
+            latency.add(&deliveries.latency);
             lost += self.connections as i64 - deliveries.count as i64;
         }
         let event = span.per(server, (self.events * self.connections) as u64)?;
@@ -64,6 +66,7 @@ impl Crowd {
                 "delivery_cpu_us_each": round(event.server_us),
                 "lost": lost,
                 "reached_all": reached.json(),
+                "latency": latency.json(),
             }),
         ))
     }

@@ -1,0 +1,1 @@
+"""The harness behind `run` and `plot`, which stand beside this directory."""

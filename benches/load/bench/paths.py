@@ -1,0 +1,8 @@
+"""Where things are."""
+
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent.parent
+ROOT = HERE.parent.parent
+FLOOR = HERE / "floor/target/release/floor"
+LOADGEN = HERE / "loadgen/target/release/loadgen"

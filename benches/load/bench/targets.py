@@ -1,0 +1,96 @@
+"""What is measured: the floor, the server as each scenario wants it, and other servers."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from .paths import FLOOR
+
+# As the load generator has them by default.
+APP_ID, APP_KEY, APP_SECRET = "app1", "key1", "secret1"
+
+# No limit that a scenario would meet; everything else is as it is by default.
+CONFIG = """\
+listen = "127.0.0.1:0"
+workers = {workers}
+log = "warn"
+{tls}
+[apps.{app_id}]
+key = "{key}"
+secret = "{secret}"
+master_key = "base64:{master_key}"
+client_events = true
+[apps.{app_id}.limits]
+client_events_per_second = 1000000
+presence_members = 10000
+"""
+
+TLS = """\
+tls_cert_file = "{certificate}"
+tls_key_file = "{key}"
+"""
+
+
+@dataclass(frozen=True)
+class Floor:
+    mode: str = ""
+    label: str = "floor"
+    tls: bool = False
+
+    def command(self, bench, directory):
+        return [FLOOR, "0", "1", *self.mode.split()]
+
+    def cpus(self, bench):
+        return bench.server_cpus[:1]
+
+
+@dataclass(frozen=True)
+class Server:
+    workers: int = 1
+    tls: bool = False
+    label: str = "server"
+
+    def command(self, bench, directory):
+        config = Path(directory) / "load.toml"
+        config.write_text(self.config(bench))
+        return [bench.server, "serve", "--config", config]
+
+    def config(self, bench):
+        tls = ""
+        if self.tls:
+            certificate, key = bench.certificate()
+            tls = TLS.format(certificate=certificate, key=key)
+        return CONFIG.format(
+            workers=self.workers,
+            tls=tls,
+            app_id=APP_ID,
+            key=APP_KEY,
+            secret=APP_SECRET,
+            master_key=bench.master_key,
+        )
+
+    def cpus(self, bench):
+        return bench.server_cpus[: self.workers]
+
+
+@dataclass(frozen=True)
+class Rival:
+    """Any other server: a shell command that makes it listen on 127.0.0.1:$BENCH_PORT."""
+
+    label: str
+    shell: str
+    tls: bool = False
+
+    def command(self, bench, directory):
+        return ["/bin/sh", "-c", self.shell]
+
+    def cpus(self, bench):
+        return bench.server_cpus[:1]
+
+    @staticmethod
+    def environment(port):
+        return {
+            "BENCH_PORT": str(port),
+            "BENCH_APP_ID": APP_ID,
+            "BENCH_APP_KEY": APP_KEY,
+            "BENCH_APP_SECRET": APP_SECRET,
+        }

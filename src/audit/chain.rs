@@ -1,0 +1,169 @@
+//! One line of the log, made and read: `docs/audit.md` defines its form to the byte.
+
+use std::time::SystemTime;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::Fact;
+use crate::crypto::encoding::{from_hex, hex};
+
+type Hash = [u8; 32];
+
+/// What the line before the first one hashes to.
+const NOTHING: Hash = [0; 32];
+const HASH_FIELD: &[u8] = b",\"hash\":\"";
+
+/// Where the next line belongs.
+pub struct Chain {
+    seq: u64,
+    prev: Hash,
+    /// The `hash` field of the line before.
+    last: Option<String>,
+}
+
+/// What a line that is sound by itself says of its place.
+pub struct Line {
+    pub seq: u64,
+    pub time: String,
+    pub hash: String,
+    prev: Hash,
+}
+
+/// The rest of a sentence that begins with "line 7".
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum Broken {
+    #[error("is not complete: no line feed ends it")]
+    Incomplete,
+    #[error("does not end with a hash as the server writes it")]
+    Form,
+    #[error("was changed: its hash does not match it")]
+    Hash,
+    #[error("has no seq, time, event and prev as the server writes them")]
+    Fields,
+    #[error("has seq {found} where {expected} belongs: lines were removed, inserted or reordered")]
+    Sequence { found: u64, expected: u64 },
+    #[error("does not follow the line before it: one of the two was replaced")]
+    Previous,
+}
+
+impl Chain {
+    pub fn new() -> Self {
+        Self { seq: 1, prev: NOTHING, last: None }
+    }
+
+    /// The chain after this line, which is sound by itself.
+    pub fn after(line: &[u8]) -> Result<Self, Broken> {
+        let Line { seq, hash, .. } = Line::read(line)?;
+        Ok(Self { seq: seq + 1, prev: Sha256::digest(line).into(), last: Some(hash) })
+    }
+
+    pub fn last_hash(&self) -> Option<&str> {
+        self.last.as_deref()
+    }
+
+    pub fn append(&mut self, time: SystemTime, fact: &Fact, out: &mut Vec<u8>) {
+        #[derive(Serialize)]
+        struct Body<'a> {
+            seq: u64,
+            time: String,
+            #[serde(flatten)]
+            fact: &'a Fact,
+            prev: String,
+        }
+        let time = humantime::format_rfc3339_millis(time).to_string();
+        let body = Body { seq: self.seq, time, fact, prev: hex(&self.prev) };
+        let mut line = serde_json::to_vec(&body).expect("a fact is made of texts and numbers");
+        let hash = hex(&Sha256::digest(&line));
+        line.pop();
+        line.extend_from_slice(HASH_FIELD);
+        line.extend_from_slice(hash.as_bytes());
+        line.extend_from_slice(b"\"}");
+        self.seq += 1;
+        self.prev = Sha256::digest(&line).into();
+        self.last = Some(hash);
+        out.extend_from_slice(&line);
+        out.push(b'\n');
+    }
+
+    /// Takes a line that somebody else has written, if it is the one that belongs here.
+    pub fn check(&mut self, bytes: &[u8]) -> Result<Line, Broken> {
+        let line = Line::read(bytes)?;
+        if line.seq != self.seq {
+            return Err(Broken::Sequence { found: line.seq, expected: self.seq });
+        }
+        if line.prev != self.prev {
+            return Err(Broken::Previous);
+        }
+        self.seq += 1;
+        self.prev = Sha256::digest(bytes).into();
+        self.last = Some(line.hash.clone());
+        Ok(line)
+    }
+}
+
+impl Line {
+    /// A line without its line feed.
+    fn read(bytes: &[u8]) -> Result<Self, Broken> {
+        #[derive(Deserialize)]
+        struct Body {
+            seq: u64,
+            time: String,
+            #[expect(dead_code, reason = "only its presence is asked for")]
+            event: String,
+            prev: String,
+        }
+        let (body, hash) = split(bytes).ok_or(Broken::Form)?;
+        let computed = hex(&Sha256::new().chain_update(body).chain_update(b"}").finalize());
+        if computed.as_bytes() != hash {
+            return Err(Broken::Hash);
+        }
+        let fields: Body = serde_json::from_slice(bytes).map_err(|_| Broken::Fields)?;
+        let prev = from_hex(&fields.prev).ok_or(Broken::Fields)?;
+        // The last number has no successor, and a counter never gets there.
+        let seq = Some(fields.seq).filter(|seq| *seq < u64::MAX).ok_or(Broken::Fields)?;
+        Ok(Self { seq, time: fields.time, hash: computed, prev })
+    }
+}
+
+/// What is before the `hash` field, and its value.
+fn split(line: &[u8]) -> Option<(&[u8], &[u8])> {
+    let line = line.strip_suffix(b"\"}")?;
+    let (line, hash) = line.split_at_checked(line.len().checked_sub(64)?)?;
+    Some((line.strip_suffix(HASH_FIELD)?, hash))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::{Duration, UNIX_EPOCH};
+
+    /// Computed with Python's json and hashlib from the definition in docs/audit.md.
+    #[test]
+    fn lines_have_the_documented_form() {
+        let (mut chain, mut out) = (Chain::new(), Vec::new());
+        let time = UNIX_EPOCH + Duration::from_millis(1_700_000_000_007);
+        chain.append(time, &Fact::ServerStopped { reason: "signal" }, &mut out);
+        chain.append(time, &Fact::FactsLost { count: 3 }, &mut out);
+        let lines: Vec<&str> = std::str::from_utf8(&out).unwrap().lines().collect();
+        assert_eq!(lines, EXPECTED);
+        let mut reader = Chain::new();
+        for line in lines {
+            assert_eq!(reader.check(line.as_bytes()).unwrap().time, "2023-11-14T22:13:20.007Z");
+        }
+    }
+
+    const EXPECTED: [&str; 2] = [
+        r#"{"seq":1,"time":"2023-11-14T22:13:20.007Z","event":"server_stopped","reason":"signal","prev":"0000000000000000000000000000000000000000000000000000000000000000","hash":"3fa38c7e38785e722b41e85508c9d54b26d2aa66236dfdc13efe34c750007ab2"}"#,
+        r#"{"seq":2,"time":"2023-11-14T22:13:20.007Z","event":"facts_lost","count":3,"prev":"f0b36dd2a54e31a3517ef946e9bf8e49bf12938cc1afe971e6313fee4ac3d3ae","hash":"436a5413ab21f0334e1948b5cc777d9e22599f7571700dd14d45895dbab829c4"}"#,
+    ];
+
+    /// The names of the chain itself must stay free, or a fact could overwrite its place.
+    #[test]
+    fn no_fact_uses_a_name_of_the_chain() {
+        let source = include_str!("fact.rs");
+        for name in ["seq", "time", "prev", "hash", "event"] {
+            assert!(!source.contains(&format!(" {name}:")), "{name}");
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! What is worth an entry in the audit log: a closed set.
+//!
+//! Fields are of types that no secret, token or payload has: fingerprints, channels, ids, and names
+//! that stand in the program. Whoever adds one keeps it so.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use serde::{Serialize, Serializer};
+
+use crate::{channel::Channel, crypto::key::Fingerprint, ids::SocketId};
+
+#[derive(Debug, Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Fact {
+    ServerStarted {
+        version: &'static str,
+        pid: u32,
+        listen: SocketAddr,
+    },
+    ServerStopped {
+        reason: &'static str,
+    },
+    KeyCreated {
+        app: Arc<str>,
+        key: Fingerprint,
+    },
+    KeyActivated {
+        app: Arc<str>,
+        key: Fingerprint,
+    },
+    /// It opens what was sealed with it and seals nothing new.
+    KeyGrace {
+        app: Arc<str>,
+        key: Fingerprint,
+    },
+    KeyRetired {
+        app: Arc<str>,
+        key: Fingerprint,
+    },
+    KeyRevoked {
+        app: Arc<str>,
+        key: Fingerprint,
+    },
+    /// For the first time since the start.
+    KeyUsed {
+        app: Arc<str>,
+        key: Fingerprint,
+    },
+    RotationStarted {
+        app: Arc<str>,
+        from: Fingerprint,
+        to: Fingerprint,
+    },
+    RotationRefused {
+        app: Arc<str>,
+        reason: &'static str,
+    },
+    RotationFinished {
+        app: Arc<str>,
+        from: Fingerprint,
+        to: Fingerprint,
+    },
+    /// A member was removed: its secret opens nothing from this epoch on.
+    ChannelRevoked {
+        app: Arc<str>,
+        #[serde(serialize_with = "name")]
+        channel: Channel,
+        epoch: u64,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        user: Option<Arc<str>>,
+    },
+    AuthGranted {
+        app: Arc<str>,
+        #[serde(flatten)]
+        asked: Asked,
+        by: &'static str,
+    },
+    AuthDenied {
+        app: Arc<str>,
+        #[serde(flatten)]
+        asked: Asked,
+        by: &'static str,
+        /// Of the HTTP answer.
+        status: u16,
+        code: &'static str,
+    },
+    /// A shared secret was asked for a socket that is gone, another app's, or made up.
+    AuthRefusedSocket {
+        app: Arc<str>,
+        #[serde(flatten)]
+        asked: Asked,
+        reason: &'static str,
+    },
+    PlaintextRefused {
+        app: Arc<str>,
+        #[serde(serialize_with = "name")]
+        channel: Channel,
+    },
+    /// Events of encrypted channels that would have left in clear.
+    Tripwire {
+        dropped: u64,
+    },
+    AdminAction {
+        action: &'static str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        app: Option<Arc<str>>,
+        /// The administrator's name, never the token.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        by: Option<Arc<str>>,
+    },
+    /// Facts that found no room on their way to the file.
+    FactsLost {
+        count: u64,
+    },
+}
+
+/// What somebody wanted to be authorized for, as far as it could be understood.
+#[derive(Debug, Default, Serialize)]
+pub struct Asked {
+    #[serde(serialize_with = "optional_name", skip_serializing_if = "Option::is_none")]
+    pub channel: Option<Channel>,
+    /// Who it is, once that has been decided.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user: Option<Arc<str>>,
+    #[serde(serialize_with = "optional_text", skip_serializing_if = "Option::is_none")]
+    pub socket_id: Option<SocketId>,
+}
+
+impl Fact {
+    /// Whether it must survive a loss of power: what happened to keys is asked for years later.
+    pub fn must_last(&self) -> bool {
+        match self {
+            Self::KeyCreated { .. }
+            | Self::KeyActivated { .. }
+            | Self::KeyGrace { .. }
+            | Self::KeyRetired { .. }
+            | Self::KeyRevoked { .. }
+            | Self::KeyUsed { .. }
+            | Self::RotationStarted { .. }
+            | Self::RotationRefused { .. }
+            | Self::RotationFinished { .. }
+            | Self::ChannelRevoked { .. }
+            | Self::AdminAction { .. } => true,
+            Self::ServerStarted { .. }
+            | Self::ServerStopped { .. }
+            | Self::AuthGranted { .. }
+            | Self::AuthDenied { .. }
+            | Self::AuthRefusedSocket { .. }
+            | Self::PlaintextRefused { .. }
+            | Self::Tripwire { .. }
+            | Self::FactsLost { .. } => false,
+        }
+    }
+}
+
+fn name<S: Serializer>(channel: &Channel, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(channel.name())
+}
+
+fn optional_name<S: Serializer>(
+    channel: &Option<Channel>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    optional_text(&channel.as_ref().map(Channel::name), serializer)
+}
+
+fn optional_text<S: Serializer>(
+    value: &Option<impl std::fmt::Display>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    match value {
+        Some(value) => serializer.collect_str(value),
+        None => serializer.serialize_none(),
+    }
+}

@@ -1,0 +1,126 @@
+//! The audit log: who was let in, what happened to keys, what was refused, as a chain of lines in
+//! which nothing can be changed unnoticed (`docs/audit.md`).
+
+mod chain;
+mod fact;
+mod file;
+mod verify;
+mod writer;
+
+use std::{
+    path::Path,
+    sync::{
+        Arc,
+        mpsc::{SyncSender, sync_channel},
+    },
+    thread::{self, JoinHandle},
+    time::SystemTime,
+};
+
+pub use fact::{Asked, Fact};
+pub use file::NoAudit;
+pub use verify::{NotVerified, Summary, verify};
+
+use chain::Chain;
+use file::Sink;
+use writer::{Noted, Shared, Writer};
+
+/// Where facts are noted, from any thread and without waiting.
+#[derive(Clone)]
+pub struct Audit(Option<Open>);
+
+#[derive(Clone)]
+struct Open {
+    facts: SyncSender<Noted>,
+    shared: Arc<Shared>,
+}
+
+#[derive(serde::Serialize, Default)]
+pub struct AuditStats {
+    /// Lines in the file, since the start.
+    pub written: u64,
+    /// Facts that found no room.
+    pub lost: u64,
+    /// Attempts to write that failed.
+    pub write_errors: u64,
+}
+
+/// Facts that may wait for the file.
+const CAPACITY: usize = 8192;
+
+impl Audit {
+    pub fn off() -> Self {
+        Self(None)
+    }
+
+    /// The log in this file, or none; and its end, which writes what is still to be written.
+    pub fn begin(path: Option<&Path>) -> Result<(Self, Recorder), NoAudit> {
+        match path {
+            Some(path) => {
+                let (file, chain) = file::open(path)?;
+                let hash = chain.last_hash().unwrap_or("none, the file is new");
+                tracing::info!(audit.file = %path.display(), audit.hash = hash, "audit log begins after");
+                Self::write_to(file, chain, CAPACITY)
+            }
+            None => Ok((Self::off(), Recorder(None))),
+        }
+    }
+
+    fn write_to(
+        sink: impl Sink + Send + 'static,
+        chain: Chain,
+        capacity: usize,
+    ) -> Result<(Self, Recorder), NoAudit> {
+        let (facts, noted) = sync_channel(capacity);
+        let shared = Arc::new(Shared::default());
+        let writer = Writer::new(sink, chain, noted, shared.clone());
+        let thread = thread::Builder::new()
+            .name("audit".into())
+            .spawn(|| writer.run())
+            .map_err(NoAudit::Thread)?;
+        let open = Open { facts, shared };
+        Ok((Self(Some(open.clone())), Recorder(Some((thread, open)))))
+    }
+
+    /// Asked by those whom it costs something to make a fact.
+    pub fn is_on(&self) -> bool {
+        self.0.is_some()
+    }
+
+    pub fn note(&self, fact: Fact) {
+        let Some(Open { facts, shared }) = &self.0 else { return };
+        if facts.try_send(Some((SystemTime::now(), fact))).is_err() {
+            shared.lost_one();
+        }
+    }
+
+    /// `None` when it is off.
+    pub fn stats(&self) -> Option<AuditStats> {
+        self.0.as_ref().map(|open| open.shared.stats())
+    }
+}
+
+/// Ends the log when it is dropped: whatever was noted before is in the file then.
+#[must_use]
+pub struct Recorder(Option<(JoinHandle<(Chain, u64)>, Open)>);
+
+impl Drop for Recorder {
+    fn drop(&mut self) {
+        let Some((thread, Open { facts, shared })) = self.0.take() else { return };
+        shared.end();
+        // It waits for facts or for the disk. If there is no room for this one, it does neither.
+        let _ = facts.try_send(None);
+        thread.thread().unpark();
+        match thread.join() {
+            Ok((chain, 0)) => {
+                let hash = chain.last_hash().unwrap_or("none");
+                tracing::info!(audit.hash = hash, "audit log ended");
+            }
+            Ok((_, lines)) => tracing::error!(lines, "the end of the audit log was not written"),
+            Err(_) => tracing::error!("the thread of the audit log has failed"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,208 @@
+//! The log from noting to the file, with files that fail.
+
+use std::{
+    io::{self, Write},
+    sync::{Arc, mpsc},
+    time::{Duration, Instant},
+};
+
+use parking_lot::Mutex;
+
+use super::*;
+use crate::{channel::Channel, crypto::key::MasterKey};
+
+/// A file that does what the test wants.
+#[derive(Clone, Default)]
+struct Disk(Arc<Mutex<State>>);
+
+#[derive(Default)]
+struct State {
+    bytes: Vec<u8>,
+    syncs: usize,
+    /// How many more bytes there is room for; none if nothing bounds it.
+    room: Option<usize>,
+    /// Held until the other end goes away.
+    stuck: Option<mpsc::Receiver<()>>,
+}
+
+impl Write for Disk {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let stuck = self.0.lock().stuck.take();
+        if let Some(stuck) = stuck {
+            let _ = stuck.recv();
+        }
+        let mut state = self.0.lock();
+        let taken = bytes.len().min(state.room.unwrap_or(usize::MAX));
+        if taken == 0 {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        state.room = state.room.map(|room| room - taken);
+        state.bytes.extend_from_slice(&bytes[..taken]);
+        Ok(taken)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Sink for Disk {
+    fn sync(&mut self) -> io::Result<()> {
+        self.0.lock().syncs += 1;
+        Ok(())
+    }
+}
+
+impl Disk {
+    fn log(&self, capacity: usize) -> (Audit, Recorder) {
+        Audit::write_to(self.clone(), Chain::new(), capacity).unwrap()
+    }
+
+    /// The events in the file, which must be in order.
+    fn events(&self) -> Vec<String> {
+        let state = self.0.lock();
+        verify(state.bytes.as_slice(), None).unwrap();
+        let lines = std::str::from_utf8(&state.bytes).unwrap().lines();
+        lines
+            .map(|line| {
+                let value: serde_json::Value = serde_json::from_str(line).unwrap();
+                format!("{} {}", value["event"].as_str().unwrap(), value["count"])
+            })
+            .collect()
+    }
+}
+
+fn until(what: &str, mut probe: impl FnMut() -> bool) {
+    let end = Instant::now() + Duration::from_secs(20);
+    while !probe() {
+        assert!(Instant::now() < end, "{what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+fn stopped() -> Fact {
+    Fact::ServerStopped { reason: "signal" }
+}
+
+#[test]
+fn the_end_waits_for_what_was_noted() {
+    let disk = Disk::default();
+    let (audit, recorder) = disk.log(5000);
+    for count in 0..5000 {
+        audit.note(Fact::FactsLost { count });
+    }
+    drop(recorder);
+    let expected: Vec<String> = (0..5000).map(|n| format!("facts_lost {n}")).collect();
+    assert_eq!(disk.events(), expected);
+    assert_eq!(audit.stats().unwrap().written, 5000);
+    audit.note(stopped());
+    assert_eq!(audit.stats().unwrap().lost, 1, "after the end there is nobody to write it");
+}
+
+#[test]
+fn facts_that_find_no_room_are_counted_and_said() {
+    let disk = Disk::default();
+    let (release, stuck) = mpsc::channel();
+    disk.0.lock().stuck = Some(stuck);
+    let (audit, recorder) = disk.log(4);
+    audit.note(stopped());
+    until("a write", || disk.0.lock().stuck.is_none());
+    // The writer waits for the disk; nobody here waits for the writer.
+    for _ in 0..100 {
+        audit.note(stopped());
+    }
+    assert_eq!(audit.stats().unwrap().lost, 96);
+    drop(release);
+    // Said without another fact to wake the writer.
+    until("facts_lost", || audit.stats().unwrap().written == 1 + 4 + 1);
+    drop(recorder);
+    assert_eq!(disk.events()[5], "facts_lost 96");
+}
+
+#[test]
+fn a_full_disk_is_waited_for_in_the_middle_of_a_line() {
+    let disk = Disk::default();
+    disk.0.lock().room = Some(100);
+    let (audit, recorder) = disk.log(100);
+    audit.note(stopped());
+    until("an error", || audit.stats().unwrap().write_errors > 0);
+    assert_eq!(disk.0.lock().bytes.len(), 100);
+    audit.note(stopped());
+    disk.0.lock().room = None;
+    until("both lines", || audit.stats().unwrap().written == 2);
+    drop(recorder);
+    assert_eq!(disk.events().len(), 2);
+    assert_eq!(audit.stats().unwrap().lost, 0);
+}
+
+#[test]
+fn a_disk_that_stays_full_does_not_hold_up_the_end() {
+    let disk = Disk::default();
+    disk.0.lock().room = Some(0);
+    let (audit, recorder) = disk.log(2);
+    for _ in 0..10 {
+        audit.note(stopped());
+    }
+    let begun = Instant::now();
+    drop(recorder);
+    assert!(begun.elapsed() < Duration::from_secs(10));
+    let stats = audit.stats().unwrap();
+    assert!(stats.write_errors > 0 && stats.lost > 0 && stats.written == 0);
+}
+
+#[test]
+fn what_happens_to_keys_is_synced() {
+    let disk = Disk::default();
+    let (audit, recorder) = disk.log(10);
+    audit.note(stopped());
+    until("a line", || audit.stats().unwrap().written == 1);
+    assert_eq!(disk.0.lock().syncs, 0);
+    let key = MasterKey::generate().unwrap().fingerprint();
+    audit.note(Fact::KeyUsed { app: "a".into(), key });
+    drop(recorder);
+    assert_eq!(disk.0.lock().syncs, 1);
+}
+
+#[test]
+fn facts_are_written_with_their_fields() {
+    let disk = Disk::default();
+    let (audit, recorder) = disk.log(10);
+    let channel = Channel::parse("private-encrypted-a", 200).unwrap();
+    let asked = Asked {
+        channel: Some(channel),
+        user: Some("u\"1".into()),
+        socket_id: Some("1.2".parse().unwrap()),
+    };
+    audit.note(Fact::AuthGranted { app: "shop".into(), asked, by: "jwt" });
+    let (asked, status) = (Asked::default(), 401);
+    audit.note(Fact::AuthDenied { app: "shop".into(), asked, by: "jwt", status, code: "expired" });
+    drop(recorder);
+    let text = String::from_utf8(disk.0.lock().bytes.clone()).unwrap();
+    for fields in [
+        r#""event":"auth_granted","app":"shop","channel":"private-encrypted-a","user":"u\"1","socket_id":"1.2","by":"jwt","prev":""#,
+        r#""event":"auth_denied","app":"shop","by":"jwt","status":401,"code":"expired","prev":""#,
+    ] {
+        assert!(text.contains(fields), "{text}");
+    }
+}
+
+#[test]
+fn a_file_is_continued_by_one_server_at_a_time() {
+    let path = std::env::temp_dir().join(format!("sealcast-audit-{}", std::process::id()));
+    let _ = std::fs::remove_file(&path);
+    for round in 1..=3 {
+        let (audit, recorder) = Audit::begin(Some(&path)).unwrap();
+        audit.note(stopped());
+        assert!(matches!(Audit::begin(Some(&path)), Err(NoAudit::InUse { .. })));
+        drop((audit, recorder));
+        let bytes = std::fs::read(&path).unwrap();
+        assert_eq!(verify(bytes.as_slice(), None).unwrap().lines, round);
+    }
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes.pop();
+    std::fs::write(&path, bytes).unwrap();
+    let error = Audit::begin(Some(&path)).err().unwrap().to_string();
+    assert!(error.contains("its last line is not complete"), "{error}");
+    std::fs::remove_file(&path).unwrap();
+    assert!(Audit::begin(None).unwrap().0.stats().is_none());
+}

@@ -1,0 +1,181 @@
+//! The thread that owns the file. Nobody waits for it.
+
+use std::{
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+        mpsc::{Receiver, RecvTimeoutError},
+    },
+    thread,
+    time::{Duration, Instant, SystemTime},
+};
+
+use super::{AuditStats, Fact, chain::Chain, file::Sink};
+
+/// A fact and when it was noted; without one, only a reason to look at the flags.
+pub type Noted = Option<(SystemTime, Fact)>;
+
+/// What the writer and those who note facts both know.
+#[derive(Default)]
+pub struct Shared {
+    ending: AtomicBool,
+    written: AtomicU64,
+    lost: AtomicU64,
+    /// Lost, and not yet said in the log.
+    unsaid: AtomicU64,
+    errors: AtomicU64,
+}
+
+impl Shared {
+    pub fn lost_one(&self) {
+        self.lost.fetch_add(1, Ordering::Relaxed);
+        self.unsaid.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub fn end(&self) {
+        self.ending.store(true, Ordering::Release);
+    }
+
+    fn is_ending(&self) -> bool {
+        self.ending.load(Ordering::Acquire)
+    }
+
+    pub fn stats(&self) -> AuditStats {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        AuditStats {
+            written: read(&self.written),
+            lost: read(&self.lost),
+            write_errors: read(&self.errors),
+        }
+    }
+}
+
+pub struct Writer<S> {
+    sink: S,
+    chain: Chain,
+    noted: Receiver<Noted>,
+    shared: Arc<Shared>,
+    /// Lines that the file has not taken, in part or at all.
+    pending: Vec<u8>,
+    pending_lines: u64,
+    must_last: bool,
+    failing: bool,
+}
+
+/// How many facts are written at once.
+const BATCH: usize = 1024;
+/// A lost fact is said after this time, if nothing else wakes the thread before.
+const IDLE: Duration = Duration::from_secs(1);
+const RETRY: Duration = Duration::from_secs(1);
+/// How long a full disk is waited for at the end.
+const LAST_TRIES: Duration = Duration::from_secs(2);
+const LAST_RETRY: Duration = Duration::from_millis(100);
+
+impl<S: Sink> Writer<S> {
+    pub fn new(sink: S, chain: Chain, noted: Receiver<Noted>, shared: Arc<Shared>) -> Self {
+        Self {
+            sink,
+            chain,
+            noted,
+            shared,
+            pending: Vec::new(),
+            pending_lines: 0,
+            must_last: false,
+            failing: false,
+        }
+    }
+
+    /// Returns the chain as it stands at the end, and how many of its lines are not written.
+    pub fn run(mut self) -> (Chain, u64) {
+        while !self.shared.is_ending() {
+            // Facts wait in the channel while the file takes none: memory stays bounded.
+            if self.pending.is_empty() {
+                match self.noted.recv_timeout(IDLE) {
+                    Ok(noted) => self.take(noted),
+                    Err(RecvTimeoutError::Timeout) => {}
+                    Err(RecvTimeoutError::Disconnected) => self.shared.end(),
+                }
+                self.collect();
+            } else {
+                thread::park_timeout(RETRY);
+            }
+            self.write();
+        }
+        self.finish();
+        (self.chain, self.pending_lines)
+    }
+
+    /// Everything that was accepted, unless the disk refuses to the end.
+    fn finish(&mut self) {
+        let deadline = Instant::now() + LAST_TRIES;
+        loop {
+            while self.collect() > 0 {}
+            self.write();
+            if self.pending.is_empty() || Instant::now() > deadline {
+                return;
+            }
+            thread::sleep(LAST_RETRY);
+        }
+    }
+
+    /// What waits, as far as it fits into a batch.
+    fn collect(&mut self) -> usize {
+        let mut taken = 0;
+        while taken < BATCH
+            && let Ok(noted) = self.noted.try_recv()
+        {
+            self.take(noted);
+            taken += 1;
+        }
+        let count = self.shared.unsaid.swap(0, Ordering::Relaxed);
+        if count > 0 {
+            self.take(Some((SystemTime::now(), Fact::FactsLost { count })));
+        }
+        taken
+    }
+
+    fn take(&mut self, noted: Noted) {
+        let Some((time, fact)) = noted else { return };
+        self.must_last |= fact.must_last();
+        self.chain.append(time, &fact, &mut self.pending);
+        self.pending_lines += 1;
+    }
+
+    fn write(&mut self) {
+        match self.try_write() {
+            Ok(()) if self.failing => {
+                self.failing = false;
+                tracing::info!("the audit log is written again");
+            }
+            Ok(()) => {}
+            Err(error) => {
+                self.shared.errors.fetch_add(1, Ordering::Relaxed);
+                if !self.failing {
+                    self.failing = true;
+                    tracing::error!(
+                        "the audit log cannot be written: {error}. The server goes on; facts wait for room, and those that find none are counted"
+                    );
+                }
+            }
+        }
+    }
+
+    fn try_write(&mut self) -> io::Result<()> {
+        // Not `write_all`, which does not tell how much of a line is in the file when it fails.
+        while !self.pending.is_empty() {
+            match self.sink.write(&self.pending) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(written) => drop(self.pending.drain(..written)),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        self.shared.written.fetch_add(std::mem::take(&mut self.pending_lines), Ordering::Relaxed);
+        if self.must_last {
+            self.sink.sync()?;
+            self.must_last = false;
+        }
+        Ok(())
+    }
+}

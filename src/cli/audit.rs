@@ -1,0 +1,33 @@
+//! `sealcast audit`
+
+use std::{fs::File, io::BufReader, path::PathBuf};
+
+use clap::Subcommand;
+
+use super::Result;
+use crate::audit::verify;
+
+#[derive(Subcommand)]
+pub enum AuditCommand {
+    /// Say whether an audit file is as the server wrote it
+    Verify {
+        file: PathBuf,
+        /// A hash that was noted before: its line must still be there
+        #[arg(long, value_name = "HASH")]
+        expect: Option<String>,
+    },
+}
+
+pub fn run(command: &AuditCommand) -> Result<()> {
+    let AuditCommand::Verify { file, expect } = command;
+    let name = file.display();
+    let open = File::open(file).map_err(|e| format!("cannot read the audit file {name}: {e}"))?;
+    let summary =
+        verify(BufReader::new(open), expect.as_deref()).map_err(|e| format!("{name}: {e}"))?;
+    let or_none = |text: Option<String>| text.unwrap_or_else(|| "none".into());
+    println!("lines: {}", summary.lines);
+    println!("first: {}", or_none(summary.first));
+    println!("last: {}", or_none(summary.last));
+    println!("last hash: {}", or_none(summary.hash));
+    Ok(())
+}

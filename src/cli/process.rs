@@ -1,0 +1,124 @@
+//! What `serve` does to its own process before it reads a secret (Linux): no core dumps, nobody
+//! else reads its memory, and no setting stays in the environment that `/proc/PID/environ` shows.
+//!
+//! That text is the memory in which the kernel put it, and no safe function clears it; but it goes
+//! with the program. So the process starts its program again, in place, without these variables, and
+//! finds them on standard input, which is an anonymous file that is emptied once it is read. The
+//! process keeps its id, so whoever supervises it notices nothing.
+
+use std::{
+    convert::Infallible,
+    fs::File,
+    io::{self, Read, Seek, Write},
+    os::{fd::AsFd, unix::process::CommandExt},
+    process::{Command, Stdio},
+};
+
+use rustix::{
+    fs::{MemfdFlags, memfd_create},
+    process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit},
+};
+use zeroize::Zeroizing;
+
+use super::Result;
+use crate::config::{Environment, Flags, Source};
+
+/// Neither a crash nor a debugger of the same user gets at the keys. `exec` undoes half of it, so
+/// each program does this first.
+pub fn forbid_dumps() -> io::Result<()> {
+    setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })?;
+    Ok(set_dumpable_behavior(DumpableBehavior::NotDumpable)?)
+}
+
+/// The variables of this process. Does not return if there are settings among them: the program
+/// that is started instead comes here again.
+pub fn environment(flags: &Flags) -> Result<Environment> {
+    let mut environment = Environment::of_process();
+    if is_handed_over(&environment) {
+        take_over(&mut environment)
+            .map_err(|e| format!("cannot read the settings that were handed over: {e}"))?;
+        return Ok(environment);
+    }
+    let source = Source::new(flags, environment)?;
+    let secret = source.variables()?;
+    if !secret.is_empty() {
+        let Err(error) = hand_over(&secret, source.environment());
+        return Err(format!(
+            "cannot start again without the secrets that stand in the environment: {error}. Put them into files (SEALCAST_APP_SECRET_FILE, SEALCAST_MASTER_KEY_FILE) or into the configuration"
+        )
+        .into());
+    }
+    Ok(source.into_environment())
+}
+
+/// A variable that was merely inherited names another process.
+fn is_handed_over(environment: &Environment) -> bool {
+    environment.get(Environment::HANDED_OVER) == Some(&std::process::id().to_string())
+}
+
+fn hand_over(names: &[String], environment: &Environment) -> io::Result<Infallible> {
+    let mut file = File::from(memfd_create("settings", MemfdFlags::CLOEXEC)?);
+    for name in names {
+        let value = environment.get(name).unwrap_or_default();
+        // Neither name nor value can hold the byte that ends them.
+        for part in [name.as_bytes(), b"=", value.as_bytes(), b"\0"] {
+            file.write_all(part)?;
+        }
+    }
+    file.rewind()?;
+    let mut arguments = std::env::args_os();
+    let mut command = Command::new(std::env::current_exe()?);
+    if let Some(name) = arguments.next() {
+        command.arg0(name);
+    }
+    for name in names {
+        command.env_remove(name);
+    }
+    command
+        .args(arguments)
+        .env(Environment::HANDED_OVER, std::process::id().to_string())
+        .stdin(Stdio::from(file));
+    Err(command.exec())
+}
+
+/// Reads what was handed over, and leaves standard input empty.
+fn take_over(environment: &mut Environment) -> io::Result<()> {
+    // Not through `io::stdin`, whose buffer would keep it.
+    let mut file = File::from(io::stdin().as_fd().try_clone_to_owned()?);
+    let length = usize::try_from(file.metadata()?.len()).unwrap_or(usize::MAX);
+    // With room for all, so that it is never moved and left behind.
+    let mut bytes = Zeroizing::new(vec![0; length]);
+    file.read_exact(&mut bytes)?;
+    file.set_len(0)?;
+    for variable in bytes.split(|byte| *byte == 0) {
+        if let Some((name, value)) =
+            std::str::from_utf8(variable).ok().and_then(|v| v.split_once('='))
+        {
+            environment.insert(name.to_owned(), Zeroizing::new(value.to_owned()));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_that_forbids_it_is_not_dumped() {
+        forbid_dumps().unwrap();
+        assert_eq!(rustix::process::dumpable_behavior().unwrap(), DumpableBehavior::NotDumpable);
+        let core = rustix::process::getrlimit(Resource::Core);
+        assert_eq!((core.current, core.maximum), (Some(0), Some(0)));
+    }
+
+    #[test]
+    fn what_another_process_was_given_is_not_looked_for() {
+        let marked = |text: &str| {
+            let variable = (Environment::HANDED_OVER.to_owned(), text.to_owned());
+            is_handed_over(&[variable].into_iter().collect())
+        };
+        assert!(marked(&std::process::id().to_string()));
+        assert!(!marked("1") && !marked("") && !is_handed_over(&Environment::default()));
+    }
+}

@@ -1,0 +1,211 @@
+//! `sealcast keys vector`: what an SDK must compute, as JSON.
+
+use md5::{Digest, Md5};
+use serde::Serialize;
+
+use super::{Result, keys::read_key};
+use crate::{
+    app::{signed_for_channel, signed_for_user},
+    channel::{Access, Channel},
+    crypto::{
+        encoding::hex,
+        signature::AppSecret,
+        vectors::{SealedVector, example_key},
+    },
+    ids::{SocketId, is_app_id},
+};
+
+#[derive(clap::Args)]
+pub struct Vector {
+    /// A key made for testing, in any form that the configuration takes, or - to read it from
+    /// standard input; without it the published example. What is printed opens everything that
+    /// the key seals for these channels
+    #[arg(long)]
+    key: Option<String>,
+    /// An encrypted channel; may be repeated
+    #[arg(long, value_name = "NAME", default_values = ["private-encrypted-my-channel", "private-encrypted-cache-a"])]
+    channel: Vec<String>,
+    /// The app's id, which stands in the path of an API request and in secrets of derivation hkdf
+    #[arg(long, value_name = "ID", default_value = "3")]
+    app: String,
+}
+
+/// Of an app that Pusher's documentation has.
+const APP_KEY: &str = "278d425bdf160c739803";
+const APP_SECRET: &str = "7ad3773142a6692b25b8";
+const SOCKET_ID: &str = "1234.1234";
+const MEMBER: &str = r#"{"user_id":10,"user_info":{"name":"Mr. Channels"}}"#;
+const USER: &str = r#"{"id":"12345"}"#;
+const BODY: &str = r#"{"name":"foo","channels":["project-3"],"data":"{\"some\":\"data\"}"}"#;
+const HOOK: &str =
+    r#"{"time_ms":1327078148132,"events":[{"name":"channel_occupied","channel":"my-channel"}]}"#;
+
+#[derive(Serialize)]
+struct Vectors {
+    master_key: KeyVector,
+    encrypted: Vec<SealedVector>,
+    app: AppVector,
+    socket_id: &'static str,
+    channel_auth: Vec<ChannelAuth>,
+    user_auth: UserAuth,
+    request: SignedRequest,
+    webhook: Webhook,
+}
+
+#[derive(Serialize)]
+struct KeyVector {
+    fingerprint: String,
+    /// Of the published example alone: a key that was given is not repeated.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    example: Option<String>,
+}
+
+#[derive(Serialize)]
+struct AppVector {
+    id: String,
+    key: &'static str,
+    secret: &'static str,
+}
+
+#[derive(Serialize)]
+struct ChannelAuth {
+    channel: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    channel_data: Option<&'static str>,
+    string_to_sign: String,
+    auth: String,
+}
+
+#[derive(Serialize)]
+struct UserAuth {
+    user_data: &'static str,
+    string_to_sign: String,
+    auth: String,
+}
+
+#[derive(Serialize)]
+struct SignedRequest {
+    body: &'static str,
+    body_md5: String,
+    string_to_sign: String,
+    auth_signature: String,
+}
+
+#[derive(Serialize)]
+struct Webhook {
+    body: &'static str,
+    signature: String,
+}
+
+pub fn run(command: &Vector) -> Result<()> {
+    if command.key.is_none() {
+        eprintln!("no --key: these are of the published example key, which no server takes");
+    }
+    println!("{}", serde_json::to_string_pretty(&vectors(command)?)?);
+    Ok(())
+}
+
+fn vectors(command: &Vector) -> Result<Vectors> {
+    if !is_app_id(&command.app) {
+        return Err(format!("{:?} is no app id", command.app).into());
+    }
+    let key = command.key.as_deref().map(read_key).transpose()?;
+    let example = key.is_none().then(|| example_key().to_text().to_string());
+    let key = key.unwrap_or_else(example_key);
+    let channels =
+        command.channel.iter().map(|name| encrypted(name)).collect::<Result<Vec<_>>>()?;
+    let signer = Signer::new();
+    Ok(Vectors {
+        master_key: KeyVector { fingerprint: key.fingerprint().to_string(), example },
+        encrypted: channels
+            .iter()
+            .flat_map(|channel| SealedVector::all(&key, &command.app, channel))
+            .collect(),
+        app: AppVector { id: command.app.clone(), key: APP_KEY, secret: APP_SECRET },
+        socket_id: SOCKET_ID,
+        channel_auth: signer.channels(channels)?,
+        user_auth: signer.user()?,
+        request: signer.request(&command.app),
+        webhook: Webhook { body: HOOK, signature: signer.sign(HOOK) },
+    })
+}
+
+fn encrypted(name: &str) -> Result<Channel> {
+    let channel = Channel::parse(name, 200)?;
+    if channel.access() == Access::Encrypted {
+        Ok(channel)
+    } else {
+        Err(format!("{name} is no encrypted channel: its name must begin with private-encrypted-")
+            .into())
+    }
+}
+
+struct Signer(AppSecret);
+
+impl Signer {
+    fn new() -> Self {
+        Self(AppSecret::new(APP_SECRET.as_bytes()))
+    }
+
+    fn sign(&self, text: &str) -> String {
+        self.0.sign(&[text.as_bytes()]).to_hex()
+    }
+
+    fn auth(&self, text: &str) -> String {
+        format!("{APP_KEY}:{}", self.sign(text))
+    }
+
+    fn channels(&self, encrypted: Vec<Channel>) -> Result<Vec<ChannelAuth>> {
+        let socket_id: SocketId = SOCKET_ID.parse()?;
+        let plain = [("private-foobar", None), ("presence-foobar", Some(MEMBER))];
+        let mut asked = Vec::new();
+        for (name, data) in plain {
+            asked.push((Channel::parse(name, 200)?, data));
+        }
+        asked.extend(encrypted.into_iter().map(|channel| (channel, None)));
+        let signed = asked.into_iter().map(|(channel, channel_data)| {
+            let string_to_sign = signed_for_channel(socket_id, &channel, channel_data);
+            let auth = self.auth(&string_to_sign);
+            ChannelAuth { channel: channel.to_string(), channel_data, string_to_sign, auth }
+        });
+        Ok(signed.collect())
+    }
+
+    fn user(&self) -> Result<UserAuth> {
+        let string_to_sign = signed_for_user(SOCKET_ID.parse()?, USER);
+        Ok(UserAuth { user_data: USER, auth: self.auth(&string_to_sign), string_to_sign })
+    }
+
+    fn request(&self, app: &str) -> SignedRequest {
+        let body_md5 = hex(&Md5::digest(BODY));
+        let string_to_sign = format!(
+            "POST\n/apps/{app}/events\nauth_key={APP_KEY}&auth_timestamp=1353088179&auth_version=1.0&body_md5={body_md5}"
+        );
+        let auth_signature = self.sign(&string_to_sign);
+        SignedRequest { body: BODY, body_md5, string_to_sign, auth_signature }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_signatures_are_those_of_protocol_section_13() {
+        let signer = Signer::new();
+        let request = signer.request("3");
+        assert_eq!(request.body_md5, "ec365a775a4cd0599faeb73354201b6f");
+        for (signature, expected) in [
+            (
+                request.auth_signature,
+                "da454824c97ba181a32ccc17a72625ba02771f50b50e1e7430e47a1f3f457e6c",
+            ),
+            (signer.sign(HOOK), "c19001ae3963ccb13bf618e5b16ba9848e7e74df0993aa0689168e341c6833cf"),
+        ] {
+            assert_eq!(signature, expected);
+        }
+        let auth = signer.channels(Vec::new()).unwrap();
+        assert!(auth[0].auth.ends_with("843651c3a4") && auth[1].auth.ends_with("ca481bc80"));
+        assert!(signer.user().unwrap().auth.ends_with("43aa6de336ba"));
+    }
+}

@@ -1,0 +1,318 @@
+//! A client as pusher-js is, a place, and the wire between them.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::{
+    channel::Channel,
+    crypto::{
+        key::MasterKey,
+        keyring::KeyRing,
+        keytable::{KeyTable, Version},
+        padding::Padding,
+        secret::Derivation,
+    },
+    hub::{Hub, directory::Directory, terms::TenantId},
+    limits::Rotation,
+    protocol::dialect::Dialect,
+};
+
+const OLD: Version = Version { key: 1, epoch: 0 };
+const NEW: Version = Version { key: 2, epoch: 0 };
+const BUDGET: usize = 100_000;
+
+struct Bed {
+    ring: KeyRing,
+    channel: Channel,
+    record: Arc<Record>,
+    terms: Arc<Terms>,
+    start: Instant,
+}
+
+impl Bed {
+    fn new() -> Self {
+        let key = |first: u8| MasterKey::from_bytes(std::array::from_fn(|i| first ^ (i as u8 * 7)));
+        let table = KeyTable::new(key(1), 0).announced(key(2), 0, 0, 9).unwrap();
+        let ring =
+            KeyRing::new("app", table.activated(0).unwrap(), Derivation::Pusher, Padding::None);
+        let channel = Channel::parse("private-encrypted-x", 200).unwrap();
+        let directory = Directory::new(Hub::new(1, 1000, 1000));
+        let record = directory.with(&channel, |record, mut locked| {
+            locked.sealed(|| OLD).join(OLD);
+            record.clone()
+        });
+        let terms = Arc::new(Terms::new(TenantId(0), &Rotation::default()));
+        Self { ring, channel, record, terms, start: Instant::now() }
+    }
+
+    fn at(&self, ms: u64) -> Instant {
+        self.start + Duration::from_millis(ms)
+    }
+
+    fn frames(&self, text: &str, versions: &[Version]) -> SealedFrames {
+        let seal = |v: &Version| self.ring.seal(&self.channel, *v, text.as_bytes()).unwrap();
+        let sealed: Vec<_> = versions.iter().map(seal).collect();
+        SealedFrames::new("e", &sealed)
+    }
+
+    fn place(&self, issuer: Issuer, cut: bool) -> Place {
+        let next = Next { target: NEW, nudge: self.frames("{}", &[NEW]), cut };
+        let terms = self.terms.clone();
+        Place::new(self.record.clone(), terms, OLD, issuer, None, Some(next))
+    }
+
+    fn versions_in_use(&self) -> Vec<(Version, u32)> {
+        self.record.enter().unwrap().keys().unwrap().counts().collect()
+    }
+}
+
+/// A frame that does not open makes it ask for a secret, then it tries that frame once more and
+/// takes whatever comes next with the secret that it has by then.
+struct Client<'a> {
+    bed: &'a Bed,
+    secret: Version,
+    /// Waits for the answer of the auth endpoint.
+    stuck: Vec<String>,
+    read: Vec<String>,
+    asked: usize,
+    lost: usize,
+}
+
+impl<'a> Client<'a> {
+    fn new(bed: &'a Bed) -> Self {
+        Self { bed, secret: OLD, stuck: Vec::new(), read: Vec::new(), asked: 0, lost: 0 }
+    }
+
+    fn open(&self, frame: &Frame) -> (Version, String) {
+        let bytes = frame.in_dialect(Dialect::Pusher);
+        let start = bytes.iter().position(|b| *b == b'{').unwrap();
+        let event: serde_json::Value = serde_json::from_slice(&bytes[start..]).unwrap();
+        let envelope = event["data"].as_str().unwrap();
+        let (version, text) = self.bed.ring.open(&self.bed.channel, envelope).unwrap();
+        (version, String::from_utf8(text.to_vec()).unwrap())
+    }
+
+    fn receive(&mut self, frame: &Frame) {
+        let (version, text) = self.open(frame);
+        if version == self.secret {
+            self.read.push(text);
+        } else {
+            self.asked += 1;
+            self.stuck.push(format!("{}:{text}", version.key));
+        }
+    }
+
+    fn answered(&mut self, version: Version) {
+        self.secret = version;
+        for stuck in std::mem::take(&mut self.stuck) {
+            match stuck.split_once(':').unwrap() {
+                (key, text) if key == version.key.to_string() => self.read.push(text.to_owned()),
+                _ => self.lost += 1,
+            }
+        }
+    }
+}
+
+const BOTH: &[Version] = &[NEW, OLD];
+
+#[test]
+fn the_next_event_is_the_nudge_and_what_follows_waits() {
+    let bed = Bed::new();
+    let (mut place, mut client) = (bed.place(Issuer::Server, false), Client::new(&bed));
+    assert!(place.wants_turn());
+    place.arm(bed.at(0));
+    assert_eq!(place.served_version(), Version::HELD);
+    for (n, ms) in [(1, 10), (2, 20), (3, 30)] {
+        let outcome = place.take(&bed.frames(&n.to_string(), BOTH), bed.at(ms), BUDGET, &mut |f| {
+            client.receive(f);
+        });
+        assert_eq!(outcome, Outcome::Stays);
+    }
+    assert_eq!((client.asked, client.read.len()), (1, 0));
+    client.answered(place.asked(bed.at(40), None));
+    assert_eq!((place.version(), client.read.len()), (NEW, 1));
+    let settled = 40 + bed.terms.settle.as_millis() as u64;
+    assert_eq!(place.tick(bed.at(settled - 1), &mut |f| client.receive(f)), Outcome::Stays);
+    assert_eq!(place.tick(bed.at(settled), &mut |f| client.receive(f)), Outcome::Opened);
+    assert_eq!((client.asked, client.read.join("")), (1, "123".into()));
+    assert_eq!((place.served_version(), place.wants_turn()), (NEW, false));
+    assert_eq!(bed.versions_in_use(), [(NEW, 1)]);
+}
+
+#[test]
+fn on_a_quiet_channel_an_empty_event_is_the_nudge() {
+    let bed = Bed::new();
+    let (mut place, mut client) = (bed.place(Issuer::Server, false), Client::new(&bed));
+    place.arm(bed.at(0));
+    assert_eq!(place.tick(bed.at(50), &mut |f| client.receive(f)), Outcome::Stays);
+    assert_eq!(client.asked, 0);
+    assert_eq!(place.tick(bed.at(100), &mut |f| client.receive(f)), Outcome::Stays);
+    client.answered(place.asked(bed.at(120), None));
+    assert_eq!(place.tick(bed.at(1000), &mut |f| client.receive(f)), Outcome::Opened);
+    assert_eq!((client.asked, client.read.join("")), (1, "{}".into()));
+}
+
+#[test]
+fn who_does_not_ask_stays_with_the_secret_that_it_has() {
+    let bed = Bed::new();
+    let (mut place, mut client) = (bed.place(Issuer::Server, false), Client::new(&bed));
+    place.arm(bed.at(0));
+    for n in 1..=3 {
+        let frames = bed.frames(&n.to_string(), BOTH);
+        let _ = place.take(&frames, bed.at(n), BUDGET, &mut |f| client.receive(f));
+    }
+    let late = bed.terms.hold.as_millis() as u64 + 2;
+    assert_eq!(place.tick(bed.at(late), &mut |f| client.receive(f)), Outcome::Opened);
+    assert_eq!((place.served_version(), place.wants_turn()), (OLD, true));
+    // Its question arrives at last: it is told the secret that it is served with, and the nudge,
+    // which was sent again in the old form, is all that it cannot open.
+    client.answered(place.asked(bed.at(late + 1), None));
+    assert_eq!((client.secret, client.lost, client.read.join("")), (OLD, 1, "123".into()));
+    assert_eq!(bed.versions_in_use(), [(OLD, 1)]);
+}
+
+#[test]
+fn where_nobody_tells_it_waits_for_as_long_as_is_agreed() {
+    let bed = Bed::new();
+    let (mut place, mut client) = (bed.place(Issuer::Backend, false), Client::new(&bed));
+    place.arm(bed.at(0));
+    for n in 1..=3 {
+        let frames = bed.frames(&n.to_string(), BOTH);
+        let _ = place.take(&frames, bed.at(n), BUDGET, &mut |f| client.receive(f));
+    }
+    client.answered(NEW);
+    let held = bed.terms.hold.as_millis() as u64 + 1;
+    assert_eq!(place.tick(bed.at(held), &mut |f| client.receive(f)), Outcome::Opened);
+    assert_eq!((client.asked, client.read.join("")), (1, "123".into()));
+    assert_eq!(bed.versions_in_use(), [(NEW, 1)]);
+}
+
+#[test]
+fn after_a_cut_nothing_is_sent_that_the_old_secret_opens() {
+    let bed = Bed::new();
+    let (mut place, mut client) = (bed.place(Issuer::Server, false), Client::new(&bed));
+    let next = Next { target: NEW, nudge: bed.frames("{}", &[NEW]), cut: true };
+    let out = &mut |f: &Frame| client.receive(f);
+    assert_eq!(place.cut(next, bed.at(100), out), Outcome::Stays);
+    assert_eq!(place.take(&bed.frames("1", &[NEW]), bed.at(1), BUDGET, out), Outcome::Stays);
+    assert_eq!(place.tick(bed.at(99), out), Outcome::Stays);
+    assert_eq!(place.tick(bed.at(100), out), Outcome::Stays);
+    assert_eq!(client.asked, 1);
+    client.answered(place.asked(bed.at(120), None));
+    assert_eq!(place.tick(bed.at(400), &mut |f| client.receive(f)), Outcome::Opened);
+    assert_eq!((client.asked, client.read.join("")), (1, "{}1".into()));
+}
+
+#[test]
+fn after_a_cut_who_does_not_ask_must_reconnect() {
+    let bed = Bed::new();
+    let mut place = bed.place(Issuer::Server, true);
+    let next = place.next().unwrap().clone();
+    assert_eq!(place.cut(next, bed.at(0), &mut |_| {}), Outcome::Stays);
+    assert_eq!(place.tick(bed.at(0), &mut |_| {}), Outcome::Stays);
+    assert_eq!(place.tick(bed.at(60_000), &mut |_| {}), Outcome::Close);
+}
+
+#[test]
+fn what_waits_when_a_cut_comes_was_accepted_before_and_is_sent() {
+    let bed = Bed::new();
+    let (mut place, mut client) = (bed.place(Issuer::Server, false), Client::new(&bed));
+    let next = Next { target: NEW, nudge: bed.frames("{}", &[NEW]), cut: true };
+    place.arm(bed.at(0));
+    let out = &mut |f: &Frame| client.receive(f);
+    for n in 1..=2 {
+        let _ = place.take(&bed.frames(&n.to_string(), BOTH), bed.at(n), BUDGET, out);
+    }
+    assert_eq!(place.cut(next, bed.at(50), out), Outcome::Stays);
+    assert_eq!(client.read.join(""), "12");
+}
+
+#[test]
+fn what_waits_is_bounded() {
+    let bed = Bed::new();
+    let (mut place, mut client) = (bed.place(Issuer::Server, false), Client::new(&bed));
+    place.arm(bed.at(0));
+    let mut taken = 0;
+    let outcome = loop {
+        taken += 1;
+        let frames = bed.frames(&"x".repeat(100), BOTH);
+        match place.take(&frames, bed.at(taken), 2000, &mut |f| client.receive(f)) {
+            Outcome::Stays => {}
+            outcome => break outcome,
+        }
+    };
+    assert_eq!((outcome, place.served_version()), (Outcome::Opened, OLD));
+    assert!(taken > 3 && client.read.len() as u64 == taken, "{taken} {:?}", client.read.len());
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Publish,
+    /// The worker looks at deadlines, so many milliseconds later.
+    Look(u64),
+    /// The auth endpoint serves the client, if it asks.
+    Answer,
+    Turn,
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let step = prop_oneof![
+        6 => Just(Step::Publish),
+        4 => (1u64..80).prop_map(Step::Look),
+        1 => (1000u64..2500).prop_map(Step::Look),
+        2 => Just(Step::Answer),
+        1 => Just(Step::Turn),
+    ];
+    prop::collection::vec(step, 1..120)
+}
+
+proptest! {
+    /// Whatever happens when, the client reads every event once and in order, but for empty
+    /// nudges; and asks at most once for each nudge.
+    #[test]
+    fn nothing_is_lost_or_overtaken(steps in steps()) {
+        let bed = Bed::new();
+        let (mut place, mut client) = (bed.place(Issuer::Server, false), Client::new(&bed));
+        let (mut now, mut published) = (0, 0);
+        for step in steps {
+            match step {
+                Step::Publish => {
+                    published += 1;
+                    let versions = if place.version() == NEW { &BOTH[..1] } else { BOTH };
+                    let frames = bed.frames(&published.to_string(), versions);
+                    match frames.of(place.served_version()) {
+                        Some(frame) => client.receive(frame),
+                        None => {
+                            let outcome = place.take(&frames, bed.at(now), BUDGET, &mut |f| client.receive(f));
+                            prop_assert_ne!(outcome, Outcome::Close);
+                        }
+                    }
+                }
+                Step::Look(ms) => {
+                    now += ms;
+                    let outcome = place.tick(bed.at(now), &mut |f| client.receive(f));
+                    prop_assert_ne!(outcome, Outcome::Close);
+                }
+                Step::Answer if !client.stuck.is_empty() => {
+                    client.answered(place.asked(bed.at(now), None));
+                }
+                Step::Turn if place.wants_turn() && place.retry_after() < LOST => place.arm(bed.at(now)),
+                Step::Answer | Step::Turn => {}
+            }
+        }
+        // In the end everybody gets what they wait for.
+        for _ in 0..3 {
+            if !client.stuck.is_empty() {
+                client.answered(place.asked(bed.at(now), None));
+            }
+            now += 5000;
+            prop_assert_ne!(place.tick(bed.at(now), &mut |f| client.receive(f)), Outcome::Close);
+        }
+        if !client.stuck.is_empty() {
+            client.answered(place.asked(bed.at(now), None));
+        }
+        let read: Vec<u64> = client.read.iter().filter_map(|text| text.parse().ok()).collect();
+        prop_assert_eq!(read, (1..=published).collect::<Vec<_>>());
+        prop_assert!(client.asked as u64 <= bed.terms.moves.nudged.get());
+    }
+}

@@ -1,0 +1,183 @@
+//! JSON strings, written. Nearly every frame has JSON text in a JSON string, so that this is most
+//! of what encoding one costs.
+
+/// JSON text as it stands within a JSON string: quotes and backslashes escaped.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Escaped(String);
+
+impl Escaped {
+    pub fn new(text: &str) -> Self {
+        let mut bytes = Vec::with_capacity(room_for(text));
+        escape(text, &mut bytes);
+        Self::from_bytes(bytes)
+    }
+
+    /// `bytes` are text that is escaped already.
+    pub fn from_bytes(bytes: Vec<u8>) -> Self {
+        Self(String::from_utf8(bytes).expect("escaping makes ASCII of ASCII and leaves the rest"))
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// What the text takes as a rule once it is escaped.
+pub fn room_for(text: &str) -> usize {
+    text.len() + text.len() / 4 + 16
+}
+
+/// The text as a JSON string, with its quotes.
+pub fn quote(text: &str, out: &mut Vec<u8>) {
+    out.push(b'"');
+    escape(text, out);
+    out.push(b'"');
+}
+
+const WORD: usize = 8;
+
+/// What stands between the quotes. Eight bytes at a time: those without anything to escape are
+/// copied as they are, those with quotes or backslashes alone take no branch for each byte.
+pub fn escape(text: &str, out: &mut Vec<u8>) {
+    let mut block = Block { bytes: [0; Block::BYTES], length: 0 };
+    let mut words = text.as_bytes().chunks_exact(WORD);
+    for word in &mut words {
+        let bits = u64::from_le_bytes(word.try_into().expect("chunks have a word's length"));
+        if controls(bits) != 0 {
+            block.flush(out);
+            word.iter().for_each(|byte| escape_byte(*byte, out));
+            continue;
+        }
+        if block.is_full() {
+            block.flush(out);
+        }
+        match equal(bits, b'"') | equal(bits, b'\\') {
+            0 => block.copy(bits),
+            escaped => block.escape(bits, escaped),
+        }
+    }
+    block.flush(out);
+    words.remainder().iter().for_each(|byte| escape_byte(*byte, out));
+}
+
+const ONES: u64 = u64::MAX / 255;
+const HIGH: u64 = ONES * 0x80;
+
+/// The high bit of each byte that is below 0x20, and no other bit. No byte carries into the next.
+fn controls(bits: u64) -> u64 {
+    !(((bits & !HIGH) + ONES * 0x60) | bits) & HIGH
+}
+
+/// The high bit of each byte that is this one, and no other bit.
+fn equal(bits: u64, byte: u8) -> u64 {
+    let difference = bits ^ (ONES * u64::from(byte));
+    !(((difference & !HIGH) + !HIGH) | difference) & HIGH
+}
+
+/// Text on its way to the output, which is not asked for room for every word.
+struct Block {
+    bytes: [u8; Self::BYTES],
+    /// A byte, so that no index is out of bounds.
+    length: u8,
+}
+
+impl Block {
+    const BYTES: usize = 256;
+
+    /// Whether an escaped word might fill it, as the length of a full block is no byte.
+    fn is_full(&self) -> bool {
+        usize::from(self.length) >= Self::BYTES - 2 * WORD
+    }
+
+    fn flush(&mut self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.bytes[..usize::from(self.length)]);
+        self.length = 0;
+    }
+
+    fn push(&mut self, byte: u8, counts: u8) {
+        self.bytes[usize::from(self.length)] = byte;
+        self.length += counts;
+    }
+
+    fn copy(&mut self, bits: u64) {
+        let start = usize::from(self.length);
+        self.bytes[start..start + WORD].copy_from_slice(&bits.to_le_bytes());
+        self.length += WORD as u8;
+    }
+
+    /// A backslash is written before every byte, and counts only where one belongs.
+    fn escape(&mut self, mut bits: u64, mut escaped: u64) {
+        for _ in 0..WORD {
+            self.push(b'\\', (escaped >> 7 & 1) as u8);
+            self.push(bits as u8, 1);
+            bits >>= 8;
+            escaped >>= 8;
+        }
+    }
+}
+
+fn escape_byte(byte: u8, out: &mut Vec<u8>) {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    match byte {
+        b'"' | b'\\' => out.extend_from_slice(&[b'\\', byte]),
+        0x20.. => out.push(byte),
+        b'\n' => out.extend_from_slice(b"\\n"),
+        b'\r' => out.extend_from_slice(b"\\r"),
+        b'\t' => out.extend_from_slice(b"\\t"),
+        0x08 => out.extend_from_slice(b"\\b"),
+        0x0c => out.extend_from_slice(b"\\f"),
+        control => {
+            let [high, low] = [control >> 4, control & 15].map(|d| DIGITS[usize::from(d)]);
+            out.extend_from_slice(&[b'\\', b'u', b'0', b'0', high, low]);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn quoted(text: &str) -> String {
+        let mut out = Vec::new();
+        quote(text, &mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn every_byte_in_every_place_of_a_word() {
+        for character in (0..=0xff).filter_map(char::from_u32) {
+            for before in 0..=WORD {
+                for fill in ['a', '"', '\\', '\u{1f}', ' ', '\u{7f}', 'é'] {
+                    let filled = |n: usize| fill.to_string().repeat(n);
+                    let text = format!("{}{character}{}", filled(before), filled(17 - before));
+                    assert_eq!(quoted(&text), serde_json::to_string(&text).unwrap(), "{text:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn of_any_length_and_in_any_place_of_a_block() {
+        for fill in ["\"", "a", "\"a", "aaa\\aaaa\n", "\u{1}", "é\""] {
+            for length in 0..700 {
+                let text = format!("{}{}", "b".repeat(length % 9), fill.repeat(length));
+                assert_eq!(quoted(&text), serde_json::to_string(&text).unwrap(), "{text:?}");
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn as_serde_json_writes_it(text: String) {
+            prop_assert_eq!(quoted(&text), serde_json::to_string(&text).unwrap());
+            let escaped = Escaped::new(&text);
+            prop_assert_eq!(format!("\"{}\"", escaped.as_str()), quoted(&text));
+        }
+
+        #[test]
+        fn also_where_much_is_escaped(text in "[\"\\\\\u{0}-\u{22}a-c€]{0,60}") {
+            prop_assert_eq!(quoted(&text), serde_json::to_string(&text).unwrap());
+        }
+    }
+}

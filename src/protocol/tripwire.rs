@@ -1,0 +1,118 @@
+//! The last look at what leaves: nothing in clear may be on an encrypted channel. Types forbid it
+//! already (`Sealed`); this reads the bytes themselves, so that a mistake in the types' place is
+//! found, too. Once for an event, whatever the number of its subscribers.
+
+use memchr::memmem;
+
+use super::server::Frame;
+use crate::crypto::sealer::is_envelope;
+
+/// No event name, however it is escaped, makes what stands before the channel longer.
+const HEAD_BYTES: usize = 2048;
+/// Quotes in values are escaped, so that nothing but the key itself looks like this.
+const CHANNEL: &[u8] = br#""channel":"private-encrypted-"#;
+const DATA: &[u8] = br#"","data":"#;
+
+/// Whether the frame says something in clear on an encrypted channel. The protocol's own events
+/// (counts, success) are in clear everywhere.
+pub fn is_clear_on_encrypted(frame: &[u8]) -> bool {
+    let head = &frame[..frame.len().min(HEAD_BYTES)];
+    let Some(channel) = memmem::find(head, CHANNEL) else { return false };
+    if is_protocol(&frame[..channel]) {
+        return false;
+    }
+    let Some(data) = memmem::find(&frame[channel..], DATA) else { return true };
+    let data = &frame[channel + data + DATA.len()..];
+    !(is_sealed_here(data) || is_relayed(data))
+}
+
+fn is_protocol(before_channel: &[u8]) -> bool {
+    [br#"{"event":"pusher"#.as_slice(), br#"{"event":"jetsocket"#]
+        .into_iter()
+        .filter_map(|start| {
+            let at = memmem::find(before_channel, start)?;
+            Some(&before_channel[at + start.len()..])
+        })
+        .any(|rest| rest.starts_with(b":") || rest.starts_with(b"_internal:"))
+}
+
+/// As our sealer writes it: nothing but base64 between the marks.
+fn is_sealed_here(data: &[u8]) -> bool {
+    let sealed = || {
+        let rest = data.strip_prefix(br#""{\"nonce\":\""#)?;
+        let (nonce, rest) = rest.split_at_checked(32)?;
+        let rest = rest.strip_prefix(br#"\",\"ciphertext\":\""#)?;
+        let ciphertext = rest.strip_suffix(br#"\"}"}"#)?;
+        Some([nonce, ciphertext].into_iter().flatten().all(|b| is_base64(*b)))
+    };
+    sealed().unwrap_or(false)
+}
+
+fn is_base64(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"+/=".contains(&byte)
+}
+
+/// As some SDK writes it.
+fn is_relayed(data: &[u8]) -> bool {
+    let text =
+        data.strip_suffix(b"}").and_then(|value| serde_json::from_slice::<String>(value).ok());
+    text.is_some_and(|text| is_envelope(&text))
+}
+
+/// The same of a whole frame, in the dialect that all have.
+pub fn trips(frame: &Frame) -> bool {
+    is_clear_on_encrypted(frame.in_dialect(super::dialect::Dialect::Pusher))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const SEALED: &str = r#""{\"nonce\":\"ZGVmZ2hpamtsbW5vcHFyc3R1dnd4eXp7\",\"ciphertext\":\"N9+dP/FWA14Cj9+VnIE8bQ==\"}""#;
+    const RELAYED: &str = r#""{ \"ciphertext\" : \"N9+dP\\/FWA14Cj9+VnIE8bQ==\", \"nonce\":\"ZGVmZ2hpamtsbW5vcHFyc3R1dnd4eXp7\"}""#;
+
+    fn frame(event: &str, channel: &str, data: &str) -> Vec<u8> {
+        let event = serde_json::to_string(event).unwrap();
+        format!(r#"~~~~{{"event":{event},"channel":"{channel}","data":{data}}}"#).into_bytes()
+    }
+
+    #[test]
+    fn only_envelopes_pass_on_encrypted_channels() {
+        for (event, channel, data, clear) in [
+            ("e", "private-encrypted-a", SEALED, false),
+            ("e", "private-encrypted-a", RELAYED, false),
+            ("e", "private-encrypted-a", r#""hello""#, true),
+            ("e", "private-encrypted-a", r#""{\"nonce\":\"x\",\"ciphertext\":\"y\"}""#, true),
+            ("e", "private-encrypted-a", &SEALED.replace("N9+d", "N9 d"), true),
+            ("e", "private-encrypted-a", &SEALED.replace("==", "==\\\",\\\"more\\\":\\\"x"), true),
+            ("e", "private-encrypted-a", "{}", true),
+            ("e", "private-a", r#""hello""#, false),
+            ("pusher_internal:subscription_count", "private-encrypted-a", r#""{}""#, false),
+            ("jetsocket:cache_miss", "private-encrypted-a", r#""{}""#, false),
+            ("pushers", "private-encrypted-a", r#""{}""#, true),
+            ("say \"pusher:x", "private-encrypted-a", r#""{}""#, true),
+        ] {
+            assert_eq!(
+                is_clear_on_encrypted(&frame(event, channel, data)),
+                clear,
+                "{event} {channel} {data}"
+            );
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_name_hides_the_channel(event in "\\PC{0,200}", data in "\\PC{0,50}") {
+            let data = serde_json::to_string(&data).unwrap();
+            let event = format!("x{event}");
+            prop_assert!(is_clear_on_encrypted(&frame(&event, "private-encrypted-a", &data)));
+            prop_assert!(!is_clear_on_encrypted(&frame(&event, "private-a", &data)));
+        }
+
+        #[test]
+        fn any_bytes_never_panic(bytes: Vec<u8>) {
+            let _ = is_clear_on_encrypted(&bytes);
+        }
+    }
+}

@@ -1,0 +1,51 @@
+//! What the authorization endpoints decided, for the audit log.
+
+use std::{collections::HashMap, sync::Arc};
+
+use super::error::{ApiError, UNKNOWN_SOCKET};
+use crate::{
+    app::App,
+    audit::{Asked, Audit, Fact},
+    channel::Channel,
+};
+
+/// An answer that lets somebody in.
+pub trait Answer: serde::Serialize {
+    /// To a channel, or to be a user.
+    const FOR_CHANNEL: bool;
+
+    /// As whom, where that was asked.
+    fn user(&self) -> Option<Arc<str>>;
+}
+
+/// `fields`: what the client sent.
+pub fn note_answer<G: Answer>(
+    audit: &Audit,
+    app: &App,
+    fields: &HashMap<String, String>,
+    answer: &Result<G, ApiError>,
+) {
+    if !audit.is_on() {
+        return;
+    }
+    let channel = fields
+        .get("channel_name")
+        .filter(|_| G::FOR_CHANNEL)
+        .and_then(|name| Channel::parse(name, app.limits.channel_name_bytes).ok());
+    let asked = Asked {
+        channel,
+        user: answer.as_ref().ok().and_then(Answer::user),
+        socket_id: fields.get("socket_id").and_then(|id| id.parse().ok()),
+    };
+    let (app, by) = (app.id.clone(), app.authorizer.name());
+    audit.note(match answer {
+        Ok(_) => Fact::AuthGranted { app, asked, by },
+        Err(error) if error.code() == UNKNOWN_SOCKET => {
+            Fact::AuthRefusedSocket { app, asked, reason: UNKNOWN_SOCKET }
+        }
+        Err(error) => {
+            let (status, code) = (error.status_code().as_u16(), error.code());
+            Fact::AuthDenied { app, asked, by, status, code }
+        }
+    });
+}

@@ -1,0 +1,110 @@
+use std::{collections::VecDeque, io, time::Duration};
+
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::*;
+use crate::hub::Hub;
+
+/// Takes bytes that it can not yet pass on, as TLS does.
+#[derive(Default)]
+struct Holding {
+    held: VecDeque<u8>,
+    passed: Vec<u8>,
+    /// What the kernel would take.
+    room: usize,
+}
+
+const HOLDS: usize = 8;
+
+impl Holding {
+    fn pass_on(&mut self) -> Poll<io::Result<()>> {
+        let count = self.room.min(self.held.len());
+        self.passed.extend(self.held.drain(..count));
+        self.room -= count;
+        if self.held.is_empty() { Poll::Ready(Ok(())) } else { Poll::Pending }
+    }
+}
+
+impl AsyncRead for Holding {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        _: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Poll::Pending
+    }
+}
+
+impl AsyncWrite for Holding {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let _ = self.pass_on();
+        let count = bytes.len().min(HOLDS - self.held.len());
+        self.held.extend(&bytes[..count]);
+        let _ = self.pass_on();
+        if count == 0 { Poll::Pending } else { Poll::Ready(Ok(count)) }
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.pass_on()
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.pass_on()
+    }
+}
+
+impl Transport for Holding {
+    const SAYS_ITS_END: bool = true;
+}
+
+fn link() -> Link<Holding> {
+    let settings = Settings {
+        path_prefix: String::new(),
+        strict_protocol: false,
+        activity_timeout: Duration::from_secs(1),
+        pong_timeout: Duration::from_secs(1),
+        message_bytes: 1000,
+        outbox_bytes: 1000,
+        http_body_bytes: 1000,
+    };
+    Link {
+        io: RefCell::default(),
+        outbox: Outbox::new(Dialect::Pusher, 1000),
+        shard: Shard::new(Hub::new(1, 1000, 1000)),
+        settings: Arc::new(settings),
+        waker: RefCell::new(Some(Waker::noop().clone())),
+        waiting: Cell::new(0),
+        broken: Cell::new(false),
+        blocked: Cell::new(false),
+        heard: Cell::new(Instant::now()),
+        ping_sent: Cell::new(None),
+        close_since: Cell::new(None),
+        authorize_until: Cell::new(None),
+        revoked: RefCell::default(),
+    }
+}
+
+#[test]
+fn what_the_transport_holds_is_not_sent_and_holds_back_what_follows() {
+    let link = link();
+    let mut cx = Context::from_waker(Waker::noop());
+    link.send(Bytes::from_static(b"abcdef"));
+    link.flush();
+    assert!(link.outbox.is_empty());
+    assert!(link.write(&mut cx).is_pending(), "the transport still holds it");
+    // It could take two more, but they would be out of the outbox's reach.
+    link.send(Bytes::from_static(b"ghi"));
+    link.flush();
+    assert_eq!((link.outbox.queued_bytes(), link.io.borrow().held.len()), (3, 6));
+    // The kernel takes some, and wakes the task.
+    link.io.borrow_mut().room = 7;
+    assert!(link.write(&mut cx).is_pending());
+    assert!(link.outbox.is_empty());
+    link.io.borrow_mut().room = 100;
+    assert!(matches!(link.write(&mut cx), Poll::Ready(Ok(()))));
+    assert_eq!(link.io.borrow().passed, b"abcdefghi");
+}

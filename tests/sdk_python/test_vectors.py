@@ -1,0 +1,67 @@
+"""`sealcast keys vector` against PyNaCl, hashlib and the official SDK."""
+
+import hashlib
+import hmac
+import json
+import secrets
+import subprocess
+import unittest
+from base64 import b64decode, b64encode
+
+import nacl.secret
+import pusher
+
+from support import BINARY
+
+DERIVATIONS = {
+    "pusher": lambda key, channel: hashlib.sha256(channel + key).digest(),
+    "dotnet": lambda key, channel: hmac.new(key, channel, hashlib.sha256).digest(),
+}
+
+
+def vectors(*args, stdin=""):
+    run = subprocess.run([BINARY, "keys", "vector", *args], input=stdin, env={}, capture_output=True, text=True, check=True)
+    return json.loads(run.stdout)
+
+
+class Vectors(unittest.TestCase):
+    def check(self, found, key):
+        for vector in found["encrypted"]:
+            secret = DERIVATIONS[vector["derivation"]](key, vector["channel"].encode())
+            self.assertEqual(b64decode(vector["shared_secret"], validate=True), secret)
+            envelope = json.loads(vector["data"])
+            nonce, ciphertext = b64decode(envelope["nonce"]), b64decode(envelope["ciphertext"])
+            box = nacl.secret.SecretBox(secret)
+            self.assertEqual(box.decrypt(ciphertext, nonce).decode(), vector["plaintext"])
+            self.assertEqual(box.encrypt(vector["plaintext"].encode(), nonce).ciphertext, ciphertext)
+
+    def test_the_published_vectors_open(self):
+        found = vectors()
+        self.assertEqual(len(found["encrypted"]), 4)
+        self.check(found, bytes(range(32)))
+
+    def test_those_of_ones_own_key_open(self):
+        key = secrets.token_bytes(32)
+        found = vectors("--key", "-", "--channel", "private-encrypted-mine", stdin=b64encode(key).decode())
+        self.assertEqual([vector["channel"] for vector in found["encrypted"]], ["private-encrypted-mine"] * 2)
+        self.check(found, key)
+
+    def test_the_official_sdk_signs_the_same(self):
+        found = vectors()
+        app = found["app"]
+        sdk = pusher.Pusher(app["id"], app["key"], app["secret"], encryption_master_key_base64=b64encode(bytes(range(32))).decode())
+        shared = {v["channel"]: v["shared_secret"] for v in found["encrypted"] if v["derivation"] == "pusher"}
+        for vector in found["channel_auth"]:
+            # The SDK writes JSON with blanks, so the data of a member is signed here.
+            if "channel_data" in vector:
+                digest = hmac.new(app["secret"].encode(), vector["string_to_sign"].encode(), hashlib.sha256).hexdigest()
+                self.assertEqual(vector["auth"], f"{app['key']}:{digest}")
+                continue
+            answer = sdk.authenticate(vector["channel"], found["socket_id"])
+            self.assertEqual(answer["auth"], vector["auth"])
+            # This SDK gives bytes.
+            self.assertEqual(answer.get("shared_secret", b"").decode(), shared.get(vector["channel"], ""))
+
+
+if __name__ == "__main__":
+    unittest.main()
