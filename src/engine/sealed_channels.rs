@@ -46,7 +46,7 @@ impl Tenant {
         let target = keys.target;
         let version = granted.unwrap_or(target);
         keys.join(version);
-        if version == target {
+        if !version.is_behind(target) {
             return (version, None);
         }
         let nudge = keys.nudge.clone().or_else(|| self.nudge(ring, &channel, target).ok());
