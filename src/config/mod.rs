@@ -5,6 +5,7 @@ mod admin;
 mod environment;
 mod raw;
 mod resolve;
+mod sealing;
 mod show;
 mod source;
 
