@@ -1,4 +1,4 @@
-//! Master keys and how they change.
+//! Keys of an app, and on what terms its subscribers move from one to the next.
 
 use std::{collections::HashMap, path::Path};
 

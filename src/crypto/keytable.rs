@@ -25,6 +25,12 @@ impl Version {
     /// Of channels that this server only relays: it does not know what they are sealed with.
     pub const BLIND: Self = Self { key: 0, epoch: 0 };
 
+    /// Whether its subscriber is to move to `target`. Not whoever is ahead of it: a secret may have
+    /// been given out before its channel was told of it.
+    pub fn is_behind(self, target: Self) -> bool {
+        self.key < target.key || self.epoch < target.epoch
+    }
+
     /// Of no secret: its subscriber is not served at the moment.
     pub const HELD: Self = Self { key: u32::MAX, epoch: u32::MAX };
 }

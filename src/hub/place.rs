@@ -145,7 +145,7 @@ impl Place {
 
     /// A new secret. A place that is moving goes there next.
     pub fn set_next(&mut self, next: Next) {
-        if next.target != self.version {
+        if self.version.is_behind(next.target) {
             self.next = Some(next);
         }
     }
@@ -217,11 +217,12 @@ impl Place {
     }
 
     /// The client asks the auth endpoint. It is told the secret that it will need: the next only if
-    /// it has been nudged, or frames that are on their way to it would no longer open.
+    /// it has been nudged, or frames that are on their way to it would no longer open; after a cut
+    /// there is no other.
     pub fn asked(&mut self, now: Instant, user: Option<Arc<str>>) -> Version {
         (self.issuer, self.user, self.unanswered) = (Issuer::Server, user, false);
         match std::mem::replace(&mut self.stage, Stage::Open) {
-            Stage::Asking { waiting, .. } => {
+            Stage::Asking { waiting, .. } | Stage::Unasked { waiting, .. } => {
                 self.move_on();
                 self.terms.moves.reauthorized.add();
                 self.stage = Stage::Settling { until: now + self.terms.settle, waiting };

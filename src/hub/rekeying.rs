@@ -117,7 +117,7 @@ impl Shard {
 
     /// Who joined after the channel was told its next secret came with that one already.
     fn has(&self, id: PlaceId, target: Version) -> bool {
-        self.moves.borrow().places.get(&id).is_some_and(|place| place.version() == target)
+        self.moves.borrow().places.get(&id).is_some_and(|place| !place.version().is_behind(target))
     }
 
     fn cut(&self, id: PlaceId, next: &Next, now: Instant, dirty: &mut Dirty) {

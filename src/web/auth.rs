@@ -283,6 +283,7 @@ async fn authorize_channel(asked: &Asked) -> Result<ChannelGrant, ApiError> {
         let message = format!("{channel} is joined without authorization");
         return Err(ApiError::bad_request("no_authorization_needed", message));
     }
+    let grant = app.authorizer.channel(&asked.credentials, socket_id, &channel).await?;
     if channel.access() == Access::Encrypted && app.ring(&channel).is_none() {
         return Err(ApiError::forbidden(
             "blind_channel",
@@ -291,7 +292,6 @@ async fn authorize_channel(asked: &Asked) -> Result<ChannelGrant, ApiError> {
             ),
         ));
     }
-    let grant = app.authorizer.channel(&asked.credentials, socket_id, &channel).await?;
     refuse_revoked(app, &channel, &grant)?;
     let channel_data = grant.member.map(|member| channel_data(app, &member)).transpose()?;
     let user: Option<Arc<str>> = grant.user_id.map(Arc::from);

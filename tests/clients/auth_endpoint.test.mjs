@@ -116,3 +116,28 @@ test('a refusal of the endpoint is JSON with a sentence and a code', async () =>
   assert.match(body.error, /\w+ \w+/);
   assert.match(body.code, /^[a-z_]+$/);
 });
+
+const sockets = {
+  'that was made up': async () => '1.1',
+  'that differs from a live one in its last digit': async () => {
+    const { socketId } = await rig.raw(open);
+    return socketId.slice(0, -1) + ((Number(socketId.at(-1)) + 1) % 10);
+  },
+  'of another app': async () => (await rig.raw(jwt)).socketId,
+  'that has gone': async () => {
+    const gone = await rig.raw(open);
+    await gone.disconnect();
+    await rig.server.settled();
+    return gone.socketId;
+  },
+};
+
+for (const [name, socketId] of Object.entries(sockets)) {
+  test(`nobody gets a signature for a connection ${name} (ENCRYPTION 5)`, async () => {
+    const fields = { socket_id: await socketId(), channel_name: 'private-room', user_id: 'user-1' };
+    for (const kind of ['channel', 'user']) {
+      const { status, body } = await rig.postForm(`/apps/${open.id}/auth/${kind}`, fields);
+      assert.deepEqual({ status, code: body.code, auth: body.auth }, { status: 403, code: 'unknown_socket', auth: undefined });
+    }
+  });
+}

@@ -62,9 +62,10 @@ impl Log {
     /// One start and stop, with this many questions to the auth endpoint.
     async fn run(&self, questions: usize) {
         let server = TestServer::start(&audited(&self.path, "authorizer = \"open\"")).await;
+        let client = server.connect().await;
         for _ in 0..questions {
-            let form = "socket_id=1.2&channel_name=private-x";
-            server.send(Request::new("POST", "/pusher/auth").form(form)).await.expect(200, form);
+            let form = client.auth_form("private-x");
+            server.send(Request::new("POST", "/pusher/auth").form(&form)).await.expect(200, form);
         }
         server.stop().await;
     }
@@ -88,12 +89,16 @@ async fn e5_who_was_let_in_and_who_was_not() {
     };
     let (here, away) = ("https://a.example", "https://b.example");
     let channel = "/pusher/auth";
-    let encrypted = "socket_id=1.2&channel_name=private-encrypted-x";
+    let client = server.connect().await;
+    let id = client.socket_id.clone();
+    let form = |channel| client.auth_form(channel);
+    let encrypted = &form("private-encrypted-x");
     let granted = ask(channel, encrypted, &good, here, 200).await;
-    ask(channel, "socket_id=1.2&channel_name=presence-x", &good, here, 200).await;
-    ask("/pusher/user-auth", "socket_id=1.3&channel_name=private-y", &good, here, 200).await;
+    ask(channel, &form("presence-x"), &good, here, 200).await;
+    ask("/pusher/user-auth", &form("private-y"), &good, here, 200).await;
     ask(channel, encrypted, "Bearer rubbish", here, 401).await;
-    ask(channel, "socket_id=1.2&channel_name=private-y", &good, here, 403).await;
+    ask(channel, &form("private-y"), &good, here, 403).await;
+    ask(channel, "socket_id=1.2&channel_name=presence-x", &good, here, 403).await;
     // Granted, but not to this page: what counts is what was answered.
     ask(channel, encrypted, &good, away, 403).await;
     ask(channel, "socket_id=x&channel_name=a%20b", &good, here, 400).await;
@@ -102,12 +107,12 @@ async fn e5_who_was_let_in_and_who_was_not() {
     assert_eq!(
         facts(&log.path, "auth_granted"),
         [
-            json!({"app": "it", "channel": "private-encrypted-x", "socket_id": "1.2", "by": "jwt"}),
-            json!({"app": "it", "channel": "presence-x", "user": "u1", "socket_id": "1.2", "by": "jwt"}),
-            json!({"app": "it", "user": "u1", "socket_id": "1.3", "by": "jwt"}),
+            json!({"app": "it", "channel": "private-encrypted-x", "user": "u1", "socket_id": id, "by": "jwt"}),
+            json!({"app": "it", "channel": "presence-x", "user": "u1", "socket_id": id, "by": "jwt"}),
+            json!({"app": "it", "user": "u1", "socket_id": id, "by": "jwt"}),
         ]
     );
-    let denied = |channel: &str, status: u16, code: &str| json!({"app": "it", "channel": channel, "socket_id": "1.2", "by": "jwt", "status": status, "code": code});
+    let denied = |channel: &str, status: u16, code: &str| json!({"app": "it", "channel": channel, "socket_id": id, "by": "jwt", "status": status, "code": code});
     assert_eq!(
         facts(&log.path, "auth_denied"),
         [
@@ -115,6 +120,12 @@ async fn e5_who_was_let_in_and_who_was_not() {
             denied("private-y", 403, "forbidden"),
             denied("private-encrypted-x", 403, "origin_not_allowed"),
             json!({"app": "it", "by": "jwt", "status": 400, "code": "invalid_socket_id"}),
+        ]
+    );
+    assert_eq!(
+        facts(&log.path, "auth_refused_socket"),
+        [
+            json!({"app": "it", "channel": "presence-x", "socket_id": "1.2", "reason": "unknown_socket"})
         ]
     );
     let text = std::fs::read_to_string(&log.path).expect("an audit file");

@@ -27,23 +27,21 @@ async fn ask(server: &TestServer, path: &str, fields: &[(&str, &str)]) -> Respon
 #[tokio::test]
 async fn s10_forms_and_json_get_the_signature() {
     let server = TestServer::start(&config(OPEN)).await;
-    let socket_id = "123.456";
-    let wanted = APP.channel_auth(socket_id, "private-x", None);
+    let client = server.connect().await;
+    let wanted = client.auth("private-x", None);
     let path = "/apps/it/auth/channel";
-    let body = json!({"socket_id": socket_id, "channel_name": "private-x"});
+    let body = json!({"socket_id": client.socket_id, "channel_name": "private-x"});
+    let form = format!("socket_id={}&channel_name=private-x", client.socket_id);
+    let escaped = client.socket_id.replace('.', "%2E");
     let requests = [
-        Request::new("POST", path).form("socket_id=123.456&channel_name=private-x"),
+        Request::new("POST", path).form(&form),
         Request::new("POST", path)
-            .form("extra=%C3%A9+x&channel_name=private%2Dx&socket_id=123%2E456"),
-        Request::new("POST", path).body(
-            "application/x-www-form-urlencoded; charset=UTF-8",
-            "socket_id=123.456&channel_name=private-x",
-        ),
+            .form(&format!("extra=%C3%A9+x&channel_name=private%2Dx&socket_id={escaped}")),
+        Request::new("POST", path)
+            .body("application/x-www-form-urlencoded; charset=UTF-8", form.as_str()),
         Request::new("POST", path).json(&body),
         Request::new("POST", path).body("application/json; charset=utf-8", body.to_string()),
-        Request::new("POST", path)
-            .form("socket_id=123.456&channel_name=private-x")
-            .header("charset", "UTF-8"),
+        Request::new("POST", path).form(&form).header("charset", "UTF-8"),
     ];
     for request in requests {
         let response = server.send(request.clone()).await;
@@ -125,34 +123,36 @@ async fn s9_the_shared_secret_is_padded_standard_base64_of_the_derived_key() {
 #[tokio::test]
 async fn s10_members_and_users_of_the_open_authorizer() {
     let server = TestServer::start(&config(OPEN)).await;
+    let client = server.connect().await;
+    let id = client.socket_id.as_str();
     let path = "/apps/it/auth/channel";
     let member = |answer: &Value| -> Value {
         let text =
             answer["channel_data"].as_str().unwrap_or_else(|| panic!("no channel_data: {answer}"));
-        assert_eq!(answer["auth"], APP.channel_auth("1.2", "presence-x", Some(text)), "{answer}");
+        assert_eq!(answer["auth"], client.auth("presence-x", Some(text)), "{answer}");
         serde_json::from_str(text).expect("channel_data is JSON")
     };
-    let base = [("socket_id", "1.2"), ("channel_name", "presence-x")];
+    let base = [("socket_id", id), ("channel_name", "presence-x")];
     let guest = member(&granted(&ask(&server, path, &base).await, "a guest"));
-    assert_eq!(guest["user_id"], "guest-1.2", "{guest}");
+    assert_eq!(guest["user_id"], format!("guest-{id}"), "{guest}");
     let named = [base[0], base[1], ("user_id", "u1"), ("user_info", r#"{"name":"é"}"#)];
     let named = member(&granted(&ask(&server, path, &named).await, "a user with a form"));
     assert_eq!(named, json!({"user_id": "u1", "user_info": {"name": "é"}}));
     for info in [json!({"name": "é"}), json!("{\"name\":\"é\"}")] {
-        let body = json!({"socket_id": "1.2", "channel_name": "presence-x", "user_id": "u1", "user_info": info});
+        let body = json!({"socket_id": id, "channel_name": "presence-x", "user_id": "u1", "user_info": info});
         let response = server.send(Request::new("POST", path).json(&body)).await;
         let named = member(&granted(&response, &body));
         assert_eq!(named, json!({"user_id": "u1", "user_info": {"name": "é"}}), "{body}");
     }
 
     let path = "/apps/it/auth/user";
-    let fields = [("socket_id", "1.2"), ("user_id", "u1"), ("user_info", r#"{"name":"é"}"#)];
+    let fields = [("socket_id", id), ("user_id", "u1"), ("user_info", r#"{"name":"é"}"#)];
     let answer = granted(&ask(&server, path, &fields).await, "a user");
     let text = answer["user_data"].as_str().unwrap_or_else(|| panic!("no user_data: {answer}"));
-    assert_eq!(answer["auth"], APP.user_auth("1.2", text), "{answer}");
+    assert_eq!(answer["auth"], APP.user_auth(id, text), "{answer}");
     let user: Value = serde_json::from_str(text).expect("user_data is JSON");
     assert_eq!((&user["id"], &user["user_info"]), (&json!("u1"), &json!({"name": "é"})), "{user}");
-    let response = ask(&server, path, &[("socket_id", "1.2")]).await;
+    let response = ask(&server, path, &[("socket_id", id)]).await;
     assert!([400, 401, 403].contains(&response.status), "nobody signs in as nobody: {response:?}");
     server.stop().await;
 }
@@ -160,26 +160,30 @@ async fn s10_members_and_users_of_the_open_authorizer() {
 #[tokio::test]
 async fn s10_requests_that_make_no_sense_get_no_signature() {
     let server = TestServer::start(&config(&with_key())).await;
+    let client = server.connect().await;
+    let id = client.socket_id.as_str();
+    let (colon, newline) = (format!("{id}:"), format!("{id}\n"));
+    let (third, with_channel) = (format!("{id}.3"), format!("{id}:private-x"));
     let rows: [&[(&str, &str)]; 17] = [
         &[],
-        &[("socket_id", "1.2")],
+        &[("socket_id", id)],
         &[("channel_name", "private-x")],
         &[("socket_id", ""), ("channel_name", "private-x")],
         &[("socket_id", "1"), ("channel_name", "private-x")],
         &[("socket_id", "1."), ("channel_name", "private-x")],
         &[("socket_id", "a.b"), ("channel_name", "private-x")],
-        &[("socket_id", "1.2.3"), ("channel_name", "private-x")],
-        &[("socket_id", "1.2:private-x"), ("channel_name", "private-y")],
-        &[("socket_id", "1.2\n"), ("channel_name", "private-x")],
-        // A user's sign-in, disguised as a channel: "1.2" + "::user::" + data.
-        &[("socket_id", "1.2"), ("channel_name", ":user:{\"id\":\"admin\"}")],
-        &[("socket_id", "1.2:"), ("channel_name", "user::{\"id\":\"admin\"}")],
-        &[("socket_id", "1.2"), ("channel_name", "")],
-        &[("socket_id", "1.2"), ("channel_name", "private-a b")],
-        &[("socket_id", "1.2"), ("channel_name", "private-x:presence")],
-        &[("socket_id", "1.2"), ("channel_name", "private-encrypted")],
+        &[("socket_id", &third), ("channel_name", "private-x")],
+        &[("socket_id", &with_channel), ("channel_name", "private-y")],
+        &[("socket_id", &newline), ("channel_name", "private-x")],
+        // A user's sign-in, disguised as a channel: the id + "::user::" + data.
+        &[("socket_id", id), ("channel_name", ":user:{\"id\":\"admin\"}")],
+        &[("socket_id", &colon), ("channel_name", "user::{\"id\":\"admin\"}")],
+        &[("socket_id", id), ("channel_name", "")],
+        &[("socket_id", id), ("channel_name", "private-a b")],
+        &[("socket_id", id), ("channel_name", "private-x:presence")],
+        &[("socket_id", id), ("channel_name", "private-encrypted")],
         &[
-            ("socket_id", "1.2"),
+            ("socket_id", id),
             ("channel_name", "presence-x"),
             ("user_id", "u"),
             ("user_info", "{broken"),
@@ -190,17 +194,10 @@ async fn s10_requests_that_make_no_sense_get_no_signature() {
         response.refused(400, format!("{fields:?}"));
         assert!(!response.text().contains("\"auth\""), "{fields:?}: {}", response.text());
     }
-    for body in [
-        "",
-        "{",
-        "[]",
-        "null",
-        "5",
-        "\"x\"",
-        "{\"socket_id\":1.2,\"channel_name\":\"private-x\"}",
-        "{\"socket_id\":\"1.2\",\"channel_name\":[\"x\"]}",
-        "[\"1.2\",\"private-x\"]",
-    ] {
+    let number = format!("{{\"socket_id\":{id},\"channel_name\":\"private-x\"}}");
+    let list = format!("{{\"socket_id\":\"{id}\",\"channel_name\":[\"x\"]}}");
+    let array = format!("[\"{id}\",\"private-x\"]");
+    for body in ["", "{", "[]", "null", "5", "\"x\"", &number, &list, &array] {
         let request = Request::new("POST", "/apps/it/auth/channel").body("application/json", body);
         server.send(request).await.refused(400, body);
     }
@@ -210,8 +207,9 @@ async fn s10_requests_that_make_no_sense_get_no_signature() {
 #[tokio::test]
 async fn s10_a_body_is_short() {
     let server = TestServer::start(&config(OPEN)).await;
+    let client = server.connect().await;
     for (length, status) in [(1000, 200), (16_384, 200), (16_385, 413), (200_000, 413)] {
-        let mut form = "socket_id=1.2&channel_name=private-x&extra=".to_owned();
+        let mut form = client.auth_form("private-x") + "&extra=";
         form.extend(std::iter::repeat_n('x', length - form.len()));
         let response = server.send(Request::new("POST", "/pusher/auth").form(&form)).await;
         response.expect(status, format!("{length} bytes"));
@@ -222,12 +220,14 @@ async fn s10_a_body_is_short() {
 #[tokio::test]
 async fn s10_every_alias_finds_the_only_app() {
     let server = TestServer::start(&config(OPEN)).await;
+    let client = server.connect().await;
+    let id = client.socket_id.as_str();
     for path in ["/pusher/auth", "/jetsocket/auth", "/broadcasting/auth", "/apps/it/auth/channel"] {
         let answer = granted(
-            &ask(&server, path, &[("socket_id", "1.2"), ("channel_name", "private-x")]).await,
+            &ask(&server, path, &[("socket_id", id), ("channel_name", "private-x")]).await,
             path,
         );
-        assert_eq!(answer["auth"], APP.channel_auth("1.2", "private-x", None), "{path}");
+        assert_eq!(answer["auth"], client.auth("private-x", None), "{path}");
     }
     for path in [
         "/pusher/user-auth",
@@ -236,9 +236,9 @@ async fn s10_every_alias_finds_the_only_app() {
         "/apps/it/auth/user",
     ] {
         let answer =
-            granted(&ask(&server, path, &[("socket_id", "1.2"), ("user_id", "u1")]).await, path);
+            granted(&ask(&server, path, &[("socket_id", id), ("user_id", "u1")]).await, path);
         let text = answer["user_data"].as_str().unwrap_or_default();
-        assert_eq!(answer["auth"], APP.user_auth("1.2", text), "{path}");
+        assert_eq!(answer["auth"], APP.user_auth(id, text), "{path}");
     }
     server.stop().await;
 }
@@ -246,25 +246,28 @@ async fn s10_every_alias_finds_the_only_app() {
 #[tokio::test]
 async fn s10_with_several_apps_the_key_chooses() {
     let server = TestServer::start(&config_of("", &[(APP, OPEN), (OTHER, OPEN)])).await;
-    let form = "socket_id=1.2&channel_name=private-x";
-    let body = json!({"socket_id": "1.2", "channel_name": "private-x"});
     for app in [APP, OTHER] {
+        let client = server.connect_as(app).await;
+        let form = client.auth_form("private-x");
+        let body = json!({"socket_id": client.socket_id, "channel_name": "private-x"});
         let mut chosen = body.clone();
         chosen["app_key"] = json!(app.key);
         let requests = [
-            Request::new("POST", format!("/pusher/auth?app_key={}", app.key)).form(form),
+            Request::new("POST", format!("/pusher/auth?app_key={}", app.key)).form(&form),
             Request::new("POST", format!("/pusher/auth?app_key={}", app.key)).json(&body),
             Request::new("POST", "/pusher/auth").form(&format!("{form}&app_key={}", app.key)),
             Request::new("POST", "/pusher/auth").json(&chosen),
-            Request::new("POST", format!("/apps/{}/auth/channel", app.id)).form(form),
+            Request::new("POST", format!("/apps/{}/auth/channel", app.id)).form(&form),
         ];
         for request in requests {
             let answer = granted(&server.send(request.clone()).await, format!("{request:?}"));
-            assert_eq!(answer["auth"], app.channel_auth("1.2", "private-x", None), "{request:?}");
+            assert_eq!(answer["auth"], client.auth("private-x", None), "{request:?}");
         }
     }
+    let client = server.connect().await;
+    let form = client.auth_form("private-x");
     for path in ["/pusher/auth", "/pusher/auth?app_key=nobody", "/apps/nobody/auth/channel"] {
-        let response = server.send(Request::new("POST", path).form(form)).await;
+        let response = server.send(Request::new("POST", path).form(&form)).await;
         assert!((400..500).contains(&response.status), "{path}: {response:?}");
         assert!(!response.text().contains("\"auth\""), "{path}: {}", response.text());
     }
@@ -277,17 +280,20 @@ async fn s10_denied_by_default_and_before_any_secret() {
     let server =
         TestServer::start(&config_of("", &[(APP, &denied), (OTHER, "authorizer = \"deny\"")]))
             .await;
-    let client = server.connect().await;
     for app in [APP, OTHER] {
+        let client = server.connect_as(app).await;
         for channel in ["private-x", "presence-x", "private-encrypted-x"] {
             let path = format!("/apps/{}/auth/channel", app.id);
             let fields = [("socket_id", client.socket_id.as_str()), ("channel_name", channel)];
             let response = ask(&server, &path, &fields).await;
-            response.refused(403, format!("{path} {channel}"));
+            let code = response.refused(403, format!("{path} {channel}"));
+            assert_ne!(code, "unknown_socket", "{path} {channel}");
             assert!(!response.text().contains("shared_secret"), "{}", response.text());
         }
         let path = format!("/apps/{}/auth/user", app.id);
-        ask(&server, &path, &[("socket_id", "1.2"), ("user_id", "u1")]).await.refused(403, path);
+        let fields = [("socket_id", client.socket_id.as_str()), ("user_id", "u1")];
+        let response = ask(&server, &path, &fields).await;
+        assert_eq!(response.refused(403, &path), "forbidden", "{path}");
     }
     server.stop().await;
 }

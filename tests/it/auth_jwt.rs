@@ -103,16 +103,18 @@ async fn s10_the_subject_is_the_member_and_the_user() {
     claims["user_info"] = json!({"name": "é"});
     let bearer = format!("Bearer {}", token(&hs256(), &claims, SECRET));
     // What the form says about the user does not count.
-    let form = "socket_id=1.2&channel_name=presence-x&user_id=admin&user_info=%7B%22name%22%3A%22admin%22%7D";
-    let answer = ask(&server, "/apps/it/auth/channel", &bearer, form).await.expect(200, "presence");
+    let client = server.connect().await;
+    let claimed = "user_id=admin&user_info=%7B%22name%22%3A%22admin%22%7D";
+    let form = format!("{}&{claimed}", client.auth_form("presence-x"));
+    let answer =
+        ask(&server, "/apps/it/auth/channel", &bearer, &form).await.expect(200, "presence");
     let data: Value =
         serde_json::from_str(answer["channel_data"].as_str().unwrap_or_default()).expect("JSON");
     assert_eq!(data, json!({"user_id": "u1", "user_info": {"name": "é"}}));
-    let answer = ask(&server, "/apps/it/auth/user", &bearer, "socket_id=1.2&user_id=admin")
-        .await
-        .expect(200, "user");
+    let form = format!("socket_id={}&user_id=admin", client.socket_id);
+    let answer = ask(&server, "/apps/it/auth/user", &bearer, &form).await.expect(200, "user");
     let text = answer["user_data"].as_str().unwrap_or_default();
-    assert_eq!(answer["auth"], APP.user_auth("1.2", text));
+    assert_eq!(answer["auth"], APP.user_auth(&client.socket_id, text));
     let data: Value = serde_json::from_str(text).expect("JSON");
     assert_eq!((&data["id"], &data["user_info"]), (&json!("u1"), &json!({"name": "é"})), "{data}");
     server.stop().await;
@@ -195,11 +197,12 @@ async fn s10_bad_tokens() {
     // Without a subject nobody can be a member or a user.
     let nobody = format!("Bearer {}", token(&hs256(), &with("sub", Value::Null), SECRET));
     for (path, form) in
-        [("channel", "socket_id=1.2&channel_name=presence-x"), ("user", "socket_id=1.2")]
+        [("channel", client.auth_form("presence-x")), ("user", format!("socket_id={id}"))]
     {
-        let response = ask(&server, &format!("/apps/it/auth/{path}"), &nobody, form).await;
+        let response = ask(&server, &format!("/apps/it/auth/{path}"), &nobody, &form).await;
         assert!([401, 403].contains(&response.status), "{path}: {response:?}");
-        response.refused(response.status, path);
+        let code = response.refused(response.status, path);
+        assert_ne!(code, "unknown_socket", "{path}");
     }
     server.stop().await;
 }
@@ -207,10 +210,12 @@ async fn s10_bad_tokens() {
 #[tokio::test]
 async fn s10_without_a_secret_of_their_own_tokens_use_the_app_secret() {
     let server = TestServer::start(&config("authorizer = \"jwt\"")).await;
+    let client = server.connect().await;
+    let id = client.socket_id.as_str();
     let bearer = format!("Bearer {}", token(&hs256(), &claims(&["*"]), APP.secret));
-    ask_channel(&server, &bearer, "1.2", "private-x").await.expect(200, "the app secret");
+    ask_channel(&server, &bearer, id, "private-x").await.expect(200, "the app secret");
     let bearer = format!("Bearer {}", token(&hs256(), &claims(&["*"]), SECRET));
-    ask_channel(&server, &bearer, "1.2", "private-x").await.refused(401, "another secret");
+    ask_channel(&server, &bearer, id, "private-x").await.refused(401, "another secret");
     server.stop().await;
 }
 
@@ -220,10 +225,11 @@ async fn s10_a_token_of_one_app_is_nothing_to_another() {
     let server =
         TestServer::start(&config_of("", &[(APP, &ours), (OTHER, "authorizer = \"jwt\"")])).await;
     let bearer = format!("Bearer {}", token(&hs256(), &claims(&["*"]), SECRET));
-    let form = "socket_id=1.2&channel_name=private-x";
-    ask(&server, "/apps/it/auth/channel", &bearer, form).await.expect(200, "its own app");
-    ask(&server, "/apps/other/auth/channel", &bearer, form).await.refused(401, "the other app");
+    let (our_client, their_client) = (server.connect().await, server.connect_as(OTHER).await);
+    let (form, theirs) = (our_client.auth_form("private-x"), their_client.auth_form("private-x"));
+    ask(&server, "/apps/it/auth/channel", &bearer, &form).await.expect(200, "its own app");
+    ask(&server, "/apps/other/auth/channel", &bearer, &theirs).await.refused(401, "the other app");
     let path = format!("/pusher/auth?app_key={}", OTHER.key);
-    ask(&server, &path, &bearer, form).await.refused(401, path);
+    ask(&server, &path, &bearer, &theirs).await.refused(401, path);
     server.stop().await;
 }

@@ -63,9 +63,10 @@ async fn s10_a_preflight_from_a_listed_origin_is_answered() {
 #[tokio::test]
 async fn s10_answers_and_refusals_are_readable_by_listed_origins_only() {
     let server = TestServer::start(&app()).await;
-    let form = "socket_id=1.2&channel_name=private-x&user_id=u1";
+    let client = server.connect().await;
+    let form = client.auth_form("private-x") + "&user_id=u1";
     for path in PATHS {
-        for (body, status) in [(form, 200), ("socket_id=x", 400)] {
+        for (body, status) in [(form.as_str(), 200), ("socket_id=x", 400)] {
             let request = || Request::new("POST", path).form(body);
             let response = server.send(request().header("Origin", GOOD)).await;
             assert_eq!(response.status, status, "{path} {body}: {}", response.text());
@@ -92,12 +93,12 @@ async fn s10_answers_and_refusals_are_readable_by_listed_origins_only() {
 #[tokio::test]
 async fn s10_no_origins_no_cors() {
     let server = TestServer::start(&config("authorizer = \"open\"")).await;
+    let client = server.connect().await;
+    let form = client.auth_form("private-x") + "&user_id=u1";
     for path in PATHS {
         let response = server.send(preflight(path, GOOD)).await;
         assert_eq!(allowed(&response), None, "{path}");
-        let request = Request::new("POST", path)
-            .form("socket_id=1.2&channel_name=private-x")
-            .header("Origin", GOOD);
+        let request = Request::new("POST", path).form(&form).header("Origin", GOOD);
         assert_eq!(allowed(&server.send(request).await), None, "{path}");
     }
     server.stop().await;

@@ -1,6 +1,12 @@
 import { Inbox } from './inbox.mjs';
 import { within } from './wait.mjs';
 
+/** Options that lead pusher-js to the server at `url`. */
+export function optionsFor(url, extra = {}) {
+  const { hostname, port } = url;
+  return { cluster: '', wsHost: hostname, wsPort: Number(port), forceTLS: false, enabledTransports: ['ws'], ...extra };
+}
+
 /** One pusher-js instance with everything it reports collected from the start. */
 export class Client {
   /** Errors of the connection as pusher-js reports them. */

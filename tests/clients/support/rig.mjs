@@ -3,7 +3,7 @@ import { after, afterEach, before } from 'node:test';
 import PusherSdk from 'pusher';
 import { Backend } from './backend.mjs';
 import { nodeBuild } from './builds.mjs';
-import { Client } from './client.mjs';
+import { Client, optionsFor } from './client.mjs';
 import { Proxy } from './proxy.mjs';
 import { RawSocket } from './raw.mjs';
 import { Server } from './server.mjs';
@@ -56,22 +56,9 @@ class Rig {
     this.#leaked = false;
   }
 
-  /** Options that lead pusher-js to the server. */
-  options(extra = {}) {
-    const { hostname, port } = this.server.url;
-    return {
-      cluster: '',
-      wsHost: hostname,
-      wsPort: Number(port),
-      forceTLS: false,
-      enabledTransports: ['ws'],
-      ...extra,
-    };
-  }
-
   /** A client that has begun to connect. */
   client(app, options = {}, { build: Build = nodeBuild, prefix = 'pusher' } = {}) {
-    const client = new Client(new Build(app.key, this.options(options)), prefix);
+    const client = new Client(new Build(app.key, optionsFor(this.server.url, options)), prefix);
     this.#leaving.push(() => client.disconnect());
     return client;
   }
@@ -90,6 +77,11 @@ class Rig {
   endpoint(app, { params, headers, path = endpointOf(app) } = {}) {
     const at = (path) => ({ endpoint: this.href(path), transport: 'ajax', params, headers });
     return { channelAuthorization: at(path.channel), userAuthentication: at(path.user) };
+  }
+
+  /** Has `leave` called after the test. */
+  leaves(leave) {
+    this.#leaving.push(leave);
   }
 
   async raw(app, query) {

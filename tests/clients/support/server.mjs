@@ -5,6 +5,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
+import { Admin } from './admin.mjs';
 import { section } from './app.mjs';
 import { toml } from './toml.mjs';
 import { eventually, within } from './wait.mjs';
@@ -75,6 +76,11 @@ export class Server {
       throw new Error(`the server ended with ${code} before it was ready; stderr: ${this.#errors}`);
     });
     await Promise.race([found, ended]);
+  }
+
+  /** The admin API, which needs no token there. */
+  get admin() {
+    return new Admin(join(this.#folder, 'admin.sock'));
   }
 
   async stats() {

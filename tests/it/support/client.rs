@@ -9,7 +9,7 @@ use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
-use super::{App, Hangup, TestServer, Wire, within};
+use super::{App, Hangup, TestServer, Wire, percent, within};
 
 /// What came out of a socket.
 #[derive(Debug)]
@@ -196,6 +196,11 @@ impl Client {
 
     pub fn auth(&self, channel: &str, channel_data: Option<&str>) -> String {
         self.app.channel_auth(&self.socket_id, channel, channel_data)
+    }
+
+    /// What a page asks an auth endpoint for, as a form.
+    pub fn auth_form(&self, channel: &str) -> String {
+        format!("socket_id={}&channel_name={}", self.socket_id, percent(channel))
     }
 
     /// Sends a subscribe frame with the signature the channel needs.

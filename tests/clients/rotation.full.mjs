@@ -1,0 +1,140 @@
+// Rotates master keys while many pusher-js clients are served, and prints what it measured:
+//
+//   cargo build --release && npm ci --prefix tests/clients && node tests/clients/rotation.full.mjs
+//
+// Ends with 1 when a bound is broken. If the clients of this machine cannot decrypt as fast as `--rate` wants, it says so and tries
+// again slower: what counts is that nothing is lost and everything is in order.
+
+import { parseArgs } from 'node:util';
+import { aMasterKey, aSealingApp } from './support/app.mjs';
+import { isKept, promises } from './support/rotation.mjs';
+import { Traffic } from './support/traffic.mjs';
+import { Workers } from './support/workers.mjs';
+
+process.env.SEALCAST_BIN ??= '../../target/release/sealcast';
+const { Server } = await import('./support/server.mjs');
+
+const { values } = parseArgs({
+  options: {
+    clients: { type: 'string', default: '200' },
+    channels: { type: 'string', default: '5' },
+    rate: { type: 'string', default: '50' },
+    rotations: { type: 'string', default: '3' },
+    processes: { type: 'string', default: '4' },
+    turns: { type: 'string', default: '200' },
+  },
+});
+const plan = Object.fromEntries(Object.entries(values).map(([name, value]) => [name, Number(value)]));
+const channels = Array.from({ length: plan.channels }, (_, i) => `private-encrypted-room-${i}`);
+const places = plan.clients * plan.channels;
+
+/** Seconds that a rate is tried for before keys rotate. */
+const WARM_UP = 5;
+/** Clients that are later than this do not keep up. */
+const LATE_MS = 1_000;
+/** Between the end of one rotation and the next. */
+const PAUSE_MS = 1_000;
+const STEP = 0.75;
+
+const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+async function lagOf(workers) {
+  return Math.max(...(await workers.ask('lag')).map(({ lag }) => lag));
+}
+
+/** The milliseconds that clients are late at the end of the warm-up. */
+async function warmUp(workers) {
+  let late = 0;
+  for (let second = 0; second < WARM_UP; second += 1) {
+    await sleep(1_000);
+    late = await lagOf(workers);
+  }
+  return late;
+}
+
+/** Rotates under way; returns the keys, the oldest first, and how long each rotation took. */
+async function rotate(server, app) {
+  const [keys, seconds] = [[app.masterKey], []];
+  for (let n = 0; n < plan.rotations; n += 1) {
+    keys.push(aMasterKey());
+    const start = performance.now();
+    await server.admin.rotate(app, { key: keys.at(-1) });
+    await server.admin.moved(app, 120_000);
+    seconds.push((performance.now() - start) / 1000);
+    await sleep(PAUSE_MS);
+  }
+  return { keys, seconds };
+}
+
+const total = (numbers) => numbers.reduce((sum, number) => sum + number, 0);
+
+/** One run at this rate; nothing if the clients do not keep up. */
+async function run(rate) {
+  const app = aSealingApp({ authorizer: 'open', rotation: { turns_per_second: plan.turns } });
+  const server = await Server.start([app], { turns_per_second: plan.turns });
+  const workers = new Workers(plan.processes);
+  try {
+    await workers.join(plan.clients, { url: server.url.href, app, channels });
+    const traffic = new Traffic({ url: server.url, app, channels, perSecond: rate });
+    traffic.start();
+    const late = await warmUp(workers);
+    if (late > LATE_MS) {
+      console.log(`${rate} messages/s on each channel, ${rate * places} decryptions/s: the clients were ${late} ms late after ${WARM_UP} s`);
+      await traffic.stop();
+      return undefined;
+    }
+    const before = traffic.sent;
+    const start = performance.now();
+    const { keys, seconds } = await rotate(server, app);
+    const achieved = ((traffic.sent - before) * 1000) / (performance.now() - start);
+    const lateInRotation = await lagOf(workers);
+    await traffic.stop();
+    const missing = total(await workers.ask('drained', { sent: traffic.sent, ms: 60_000 }));
+    const opening = async (masterKey) => total(await workers.ask('opening', { masterKey }));
+    const [newest, ...old] = keys.toReversed();
+    const outcome = { missing, openWithNew: await opening(newest), openWithOld: total(await Promise.all(old.map(opening))) };
+    const reports = await workers.ask('report');
+    const { rotation } = await server.admin.keys(app);
+    await workers.ask('leave');
+    await server.settled();
+    return { rate, achieved, late, lateInRotation, seconds, sent: traffic.sent, outcome, reports, rotation };
+  } finally {
+    workers.stop();
+    await server.stop();
+  }
+}
+
+function print(result) {
+  const { rate, achieved, late, lateInRotation, seconds, sent, outcome, reports, rotation } = result;
+  const received = total(reports.map((report) => report.received));
+  const context = [
+    ['pusher-js clients', plan.clients],
+    ['encrypted channels of each', plan.channels],
+    ['processes of clients', plan.processes],
+    ['messages/s on each channel, wanted', rate],
+    ['messages/s on each channel, in the rotations', achieved.toFixed(1)],
+    ['messages on each channel', sent],
+    ['decrypted by the clients', received],
+    ['ms late before the rotations, at most', late],
+    ['ms late in the rotations, at most', lateInRotation],
+    ['seconds that each rotation took', seconds.map((s) => s.toFixed(1)).join(', ')],
+    ['turns_per_second', plan.turns],
+    ['as the server counts: nudges, re-authorized, reverted, closed', ['nudges', 'reauthorized', 'reverted', 'closed'].map((name) => rotation[name]).join(', ')],
+  ];
+  const rows = promises(reports, { places, rotations: plan.rotations, turnsPerSecond: plan.turns, outcome });
+  console.log('\n| what was run | |\n|---|---|');
+  for (const [name, value] of context) console.log(`| ${name} | ${value} |`);
+  console.log('\n| what was promised | measured | least | most | |\n|---|---|---|---|---|');
+  for (const row of rows) {
+    const [name, measured, least, most] = row;
+    console.log(`| ${name} | ${Math.round(measured * 1000) / 1000} | ${least} | ${most} | ${isKept(row) ? 'kept' : 'BROKEN'} |`);
+  }
+  const anomalies = reports.flatMap((report) => [...report.anomalies, ...report.states]).slice(0, 20);
+  if (anomalies.length > 0) console.log(`\nfirst anomalies: ${JSON.stringify(anomalies, null, 1)}`);
+  return rows.every(isKept);
+}
+
+let result;
+for (let { rate } = plan; !result && rate >= 1; rate = Math.floor(rate * STEP)) result = await run(rate);
+if (!result) console.log('the clients kept up with no rate at all');
+process.exit(result && print(result) ? 0 : 1);

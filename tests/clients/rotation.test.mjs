@@ -1,0 +1,46 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { aMasterKey, aSealingApp, channelKey } from './support/app.mjs';
+import { promises, isKept } from './support/rotation.mjs';
+import { serve } from './support/rig.mjs';
+import { Swarm } from './support/swarm.mjs';
+import { Traffic } from './support/traffic.mjs';
+
+// A small edition of rotation.full.mjs.
+const CLIENTS = 20;
+const ROTATIONS = 3;
+const turnsPerSecond = 30;
+const channels = ['a', 'b', 'c'].map((name) => `private-encrypted-${name}`);
+
+// Tests run side by side: on a busy machine an answer takes longer to be read.
+const rotation = { turns_per_second: turnsPerSecond, settle_ms: 300, hold_ms: 5_000 };
+const app = aSealingApp({ authorizer: 'open', rotation });
+const rig = serve({ apps: [app] });
+
+test('20 clients lose nothing while the master key changes three times under traffic (ENCRYPTION 4)', async () => {
+  const { url, admin } = rig.server;
+  const swarm = new Swarm(0, CLIENTS, { url, app, channels });
+  rig.leaves(() => swarm.leave());
+  await swarm.join();
+  const traffic = new Traffic({ url, app, channels, perSecond: 20 });
+  traffic.start();
+  const keys = [app.masterKey];
+  for (let n = 0; n < ROTATIONS; n += 1) {
+    keys.push(aMasterKey());
+    const { state } = await admin.rotate(app, { key: keys.at(-1) });
+    assert.equal(state, 'active');
+    await admin.moved(app);
+  }
+  await traffic.stop();
+  const [newest, ...old] = keys.toReversed();
+  const outcome = {
+    missing: await swarm.drained(traffic.sent),
+    openWithNew: swarm.opening((channel) => channelKey(newest, channel)),
+    openWithOld: old.reduce((sum, key) => sum + swarm.opening((channel) => channelKey(key, channel)), 0),
+  };
+  const report = swarm.report();
+  const rows = promises([report], { places: CLIENTS * channels.length, rotations: ROTATIONS, turnsPerSecond, outcome });
+  for (const row of rows) assert.ok(isKept(row), `${row[0]}: ${row[1]}; ${JSON.stringify(report.anomalies)}`);
+  assert.ok(traffic.sent > 60, `only ${traffic.sent} messages: that was no traffic`);
+  assert.ok(report.received === traffic.sent * CLIENTS * channels.length, `${report.received} received`);
+});

@@ -1,0 +1,41 @@
+// What a rotation of keys promises, and how it is measured (ENCRYPTION 4).
+
+/**
+ * A turn is given evenly, but its nudge waits up to 100 ms for an event, and clients and their machine take their
+ * time to ask: what they ask in one second may have been granted in a quarter more.
+ */
+export const PEAK_SLACK = 1.25;
+
+export const REAUTHORIZATIONS = 1.05;
+
+/** The most of these moments (milliseconds) that lie in any one second. */
+export function peakPerSecond(moments) {
+  const sorted = moments.toSorted((a, b) => a - b);
+  let [most, first] = [0, 0];
+  sorted.forEach((at, last) => {
+    while (at - sorted[first] >= 1000) first += 1;
+    most = Math.max(most, last - first + 1);
+  });
+  return most;
+}
+
+/**
+ * Rows of what was promised: name, what was measured, the least and the most it may be. `places` are pairs of client and channel;
+ * `outcome` says how many messages are missing and which of the last ones opened with which keys.
+ */
+export function promises(reports, { places, rotations, turnsPerSecond, outcome }) {
+  const all = (name) => reports.flatMap((report) => report[name]);
+  const sum = (name) => reports.reduce((total, report) => total + report[name], 0);
+  const asked = all('asked');
+  return [
+    ['messages lost', outcome.missing, 0, 0],
+    ['messages out of order or twice', sum('disorder'), 0, 0],
+    ['disconnections and other changes of state', all('states').length, 0, 0],
+    ['re-authorizations per socket, channel and rotation', asked.length / (places * rotations), 1, REAUTHORIZATIONS],
+    ['most re-authorizations in one second', peakPerSecond(asked.map(({ at }) => at)), 0, turnsPerSecond * PEAK_SLACK],
+    ['last messages that an old key opens', outcome.openWithOld, 0, 0],
+    ['last messages that the new key opens', outcome.openWithNew, places, places],
+  ];
+}
+
+export const isKept = ([, measured, least, most]) => measured >= least && measured <= most;

@@ -1,0 +1,53 @@
+import { Agent } from 'node:http';
+import PusherSdk from 'pusher';
+import { EVENT } from './swarm.mjs';
+
+/** As many events as a batch may have by default. */
+const BATCH = 10;
+
+const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** Numbered messages in plaintext on every channel at a steady rate, each batch after the answer to the one before. */
+export class Traffic {
+  /** Messages sent on each channel. */
+  sent = 0;
+  #agent = new Agent({ keepAlive: true, maxSockets: 1 });
+  #stopped = false;
+
+  constructor({ url, app, channels, perSecond }) {
+    const { hostname: host, port } = url;
+    this.sdk = new PusherSdk({ appId: app.id, key: app.key, secret: app.secret, host, port, agent: this.#agent, timeout: 20_000 });
+    this.channels = channels;
+    this.perSecond = perSecond;
+  }
+
+  start() {
+    this.running = this.#run();
+    // Reported by `stop`, which is awaited later.
+    this.running.catch(() => {});
+  }
+
+  async #run() {
+    const start = performance.now();
+    for (let round = 0; !this.#stopped; round += 1) {
+      const due = start + (round * 1000) / this.perSecond;
+      await sleep(Math.max(0, due - performance.now()));
+      await this.#round();
+    }
+  }
+
+  async #round() {
+    const data = JSON.stringify({ n: this.sent, at: Date.now() });
+    for (let i = 0; i < this.channels.length; i += BATCH) {
+      const batch = this.channels.slice(i, i + BATCH).map((channel) => ({ channel, name: EVENT, data }));
+      await this.sdk.post({ path: '/batch_events', body: { batch } });
+    }
+    this.sent += 1;
+  }
+
+  async stop() {
+    this.#stopped = true;
+    await this.running;
+    this.#agent.destroy();
+  }
+}
