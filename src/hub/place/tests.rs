@@ -226,6 +226,19 @@ fn after_a_cut_who_asks_before_it_is_nudged_is_given_the_next() {
 }
 
 #[test]
+fn who_has_just_moved_goes_on_at_once() {
+    let bed = Bed::new();
+    let (mut place, out) = (bed.place(Issuer::Server, false), &mut |_: &Frame| {});
+    place.arm(bed.at(0));
+    let _ = place.take(&bed.frames("1", BOTH), bed.at(1), BUDGET, out);
+    assert_eq!(place.asked(bed.at(2), None), NEW);
+    let target = Version { key: 3, epoch: 0 };
+    place.set_next(Next { target, nudge: bed.frames("{}", &[NEW]), cut: false });
+    assert_eq!(place.tick(bed.at(500), out), Outcome::Opened);
+    assert_eq!((place.wants_turn(), place.retry_after()), (true, Duration::ZERO));
+}
+
+#[test]
 fn nobody_moves_back() {
     let bed = Bed::new();
     let mut place = bed.place(Issuer::Server, false);
