@@ -86,8 +86,10 @@ struct Waiting {
 pub enum Outcome {
     /// As it was, or waiting.
     Stays,
-    /// Open again: with the next secret, or with the one that it had.
-    Opened,
+    /// Open again, with the next secret.
+    Moved,
+    /// Open again, with the secret that it had.
+    Reverted,
     /// It cannot be served any longer.
     Close,
 }
@@ -266,7 +268,7 @@ impl Place {
 
     fn open(&mut self, waiting: &Waiting, out: &mut dyn FnMut(&Frame)) -> Outcome {
         if waiting.send(self.version, waiting.first_sent, out) {
-            Outcome::Opened
+            Outcome::Moved
         } else {
             Outcome::Close
         }
@@ -279,7 +281,7 @@ impl Place {
             return Outcome::Close;
         }
         self.terms.moves.reverted.add();
-        Outcome::Opened
+        Outcome::Reverted
     }
 
     fn overflow(&mut self, out: &mut dyn FnMut(&Frame)) -> Outcome {

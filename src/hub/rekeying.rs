@@ -178,8 +178,19 @@ impl Shard {
             return Err(AskError::TooMany);
         }
         let mut moves = self.moves.borrow_mut();
-        let place = topic.and_then(|topic| moves.places.get_mut(&(slot, topic)));
-        let version = place.map_or(target, |place| place.asked(Instant::now(), user.clone()));
+        let place =
+            topic.and_then(|topic| Some(((slot, topic), moves.places.get_mut(&(slot, topic))?)));
+        let (now, mut version) = (Instant::now(), target);
+        if let Some((id, place)) = place {
+            let waits = place.retry_after();
+            version = place.asked(now, user.clone());
+            let retry = place.retry_after();
+            // The question of its nudge has come at last: its turn need not wait for that longer.
+            if place.wants_turn() && retry < waits {
+                moves.wait_for_turn(id, TurnKind::Move, now + retry);
+                self.moving.notify_one();
+            }
+        }
         // Of subscribers, too: they may leave and join with this.
         entry.grants.insert(name, Grant { version, user });
         Ok(version)
@@ -247,8 +258,14 @@ impl Shard {
         if let Some(subscription) = topics.get_mut(id.1, id.0) {
             subscription.version = place.served_version();
         }
-        let (is_held, again) = (place.is_held(), place.wants_turn());
-        let retry = Instant::now() + place.retry_after();
+        let is_held = place.is_held();
+        let again = match outcome {
+            // There was another rotation meanwhile.
+            Outcome::Moved => Some(Instant::now()),
+            Outcome::Reverted => Some(Instant::now() + place.retry_after()),
+            Outcome::Stays | Outcome::Close => None,
+        };
+        let again = again.filter(|_| place.wants_turn() && entry.peer.reauthorizes);
         match (was_held, is_held) {
             (false, true) => {
                 moves.held.insert(id);
@@ -259,8 +276,8 @@ impl Shard {
             }
             _ => {}
         }
-        if was_held && again && outcome == Outcome::Opened && entry.peer.reauthorizes {
-            moves.wait_for_turn(id, TurnKind::Move, retry);
+        if let Some(not_before) = again {
+            moves.wait_for_turn(id, TurnKind::Move, not_before);
             self.moving.notify_one();
         }
     }

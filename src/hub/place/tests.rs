@@ -133,7 +133,7 @@ fn the_next_event_is_the_nudge_and_what_follows_waits() {
     assert_eq!((place.version(), client.read.len()), (NEW, 1));
     let settled = 40 + bed.terms.settle.as_millis() as u64;
     assert_eq!(place.tick(bed.at(settled - 1), &mut |f| client.receive(f)), Outcome::Stays);
-    assert_eq!(place.tick(bed.at(settled), &mut |f| client.receive(f)), Outcome::Opened);
+    assert_eq!(place.tick(bed.at(settled), &mut |f| client.receive(f)), Outcome::Moved);
     assert_eq!((client.asked, client.read.join("")), (1, "123".into()));
     assert_eq!((place.served_version(), place.wants_turn()), (NEW, false));
     assert_eq!(bed.versions_in_use(), [(NEW, 1)]);
@@ -148,7 +148,7 @@ fn on_a_quiet_channel_an_empty_event_is_the_nudge() {
     assert_eq!(client.asked, 0);
     assert_eq!(place.tick(bed.at(100), &mut |f| client.receive(f)), Outcome::Stays);
     client.answered(place.asked(bed.at(120), None));
-    assert_eq!(place.tick(bed.at(1000), &mut |f| client.receive(f)), Outcome::Opened);
+    assert_eq!(place.tick(bed.at(1000), &mut |f| client.receive(f)), Outcome::Moved);
     assert_eq!((client.asked, client.read.join("")), (1, "{}".into()));
 }
 
@@ -162,7 +162,7 @@ fn who_does_not_ask_stays_with_the_secret_that_it_has() {
         let _ = place.take(&frames, bed.at(n), BUDGET, &mut |f| client.receive(f));
     }
     let late = bed.terms.hold.as_millis() as u64 + 2;
-    assert_eq!(place.tick(bed.at(late), &mut |f| client.receive(f)), Outcome::Opened);
+    assert_eq!(place.tick(bed.at(late), &mut |f| client.receive(f)), Outcome::Reverted);
     assert_eq!((place.served_version(), place.wants_turn()), (OLD, true));
     // Its question arrives at last: it is told the secret that it is served with, and the nudge,
     // which was sent again in the old form, is all that it cannot open.
@@ -182,7 +182,7 @@ fn where_nobody_tells_it_waits_for_as_long_as_is_agreed() {
     }
     client.answered(NEW);
     let held = bed.terms.hold.as_millis() as u64 + 1;
-    assert_eq!(place.tick(bed.at(held), &mut |f| client.receive(f)), Outcome::Opened);
+    assert_eq!(place.tick(bed.at(held), &mut |f| client.receive(f)), Outcome::Moved);
     assert_eq!((client.asked, client.read.join("")), (1, "123".into()));
     assert_eq!(bed.versions_in_use(), [(NEW, 1)]);
 }
@@ -199,7 +199,7 @@ fn after_a_cut_nothing_is_sent_that_the_old_secret_opens() {
     assert_eq!(place.tick(bed.at(100), out), Outcome::Stays);
     assert_eq!(client.asked, 1);
     client.answered(place.asked(bed.at(120), None));
-    assert_eq!(place.tick(bed.at(400), &mut |f| client.receive(f)), Outcome::Opened);
+    assert_eq!(place.tick(bed.at(400), &mut |f| client.receive(f)), Outcome::Moved);
     assert_eq!((client.asked, client.read.join("")), (1, "{}1".into()));
 }
 
@@ -221,7 +221,7 @@ fn after_a_cut_who_asks_before_it_is_nudged_is_given_the_next() {
     assert_eq!(place.cut(next, bed.at(300), &mut |_| {}), Outcome::Stays);
     client.answered(place.asked(bed.at(10), None));
     let _ = place.take(&bed.frames("1", &[NEW]), bed.at(20), BUDGET, &mut |f| client.receive(f));
-    assert_eq!(place.tick(bed.at(300), &mut |f| client.receive(f)), Outcome::Opened);
+    assert_eq!(place.tick(bed.at(300), &mut |f| client.receive(f)), Outcome::Moved);
     assert_eq!((client.secret, client.asked, client.read.join("")), (NEW, 0, "1".into()));
 }
 
@@ -233,7 +233,7 @@ fn nobody_moves_back() {
     let _ = place.take(&bed.frames("1", BOTH), bed.at(1), BUDGET, &mut |_| {});
     assert_eq!(place.asked(bed.at(2), None), NEW);
     place.set_next(Next { target: OLD, nudge: bed.frames("{}", &[OLD]), cut: false });
-    assert_eq!(place.tick(bed.at(5000), &mut |_| {}), Outcome::Opened);
+    assert_eq!(place.tick(bed.at(5000), &mut |_| {}), Outcome::Moved);
     assert!(!place.wants_turn());
 }
 
@@ -265,7 +265,7 @@ fn what_waits_is_bounded() {
             outcome => break outcome,
         }
     };
-    assert_eq!((outcome, place.served_version()), (Outcome::Opened, OLD));
+    assert_eq!((outcome, place.served_version()), (Outcome::Reverted, OLD));
     assert!(taken > 3 && client.read.len() as u64 == taken, "{taken} {:?}", client.read.len());
 }
 
