@@ -250,12 +250,19 @@ impl Place {
             Stage::Open => Outcome::Stays,
             Stage::Armed { .. } => self.nudge(now, Waiting::default(), out),
             Stage::Unasked { waiting, .. } => self.nudge(now, waiting, out),
-            Stage::Asking { waiting, .. } if self.issuer == Issuer::Backend => {
-                self.move_on();
-                self.open(&waiting, out)
-            }
-            Stage::Asking { waiting, .. } => self.give_up(&waiting, out),
+            Stage::Asking { waiting, .. } => self.not_asked(&waiting, out),
             Stage::Settling { waiting, .. } => self.open(&waiting, out),
+        }
+    }
+
+    fn not_asked(&mut self, waiting: &Waiting, out: &mut dyn FnMut(&Frame)) -> Outcome {
+        match self.issuer {
+            Issuer::Server => self.give_up(waiting, out),
+            // It has asked there, as far as can be known.
+            Issuer::Backend => {
+                self.move_on();
+                self.open(waiting, out)
+            }
         }
     }
 
@@ -287,7 +294,7 @@ impl Place {
     fn overflow(&mut self, out: &mut dyn FnMut(&Frame)) -> Outcome {
         match std::mem::replace(&mut self.stage, Stage::Open) {
             Stage::Settling { waiting, .. } => self.open(&waiting, out),
-            Stage::Asking { waiting, .. } => self.give_up(&waiting, out),
+            Stage::Asking { waiting, .. } => self.not_asked(&waiting, out),
             Stage::Unasked { .. } => Outcome::Close,
             Stage::Open | Stage::Armed { .. } => Outcome::Stays,
         }

@@ -251,22 +251,34 @@ fn what_waits_when_a_cut_comes_was_accepted_before_and_is_sent() {
     assert_eq!(client.read.join(""), "12");
 }
 
-#[test]
-fn what_waits_is_bounded() {
-    let bed = Bed::new();
-    let (mut place, mut client) = (bed.place(Issuer::Server, false), Client::new(&bed));
+/// Publishes until the place opens; how often, and how it opened.
+fn published_until_open(bed: &Bed, place: &mut Place, client: &mut Client<'_>) -> (u64, Outcome) {
     place.arm(bed.at(0));
     let mut taken = 0;
-    let outcome = loop {
+    loop {
         taken += 1;
         let frames = bed.frames(&"x".repeat(100), BOTH);
         match place.take(&frames, bed.at(taken), 2000, &mut |f| client.receive(f)) {
             Outcome::Stays => {}
-            outcome => break outcome,
+            outcome => return (taken, outcome),
         }
-    };
-    assert_eq!((outcome, place.served_version()), (Outcome::Reverted, OLD));
-    assert!(taken > 3 && client.read.len() as u64 == taken, "{taken} {:?}", client.read.len());
+        if taken == 2 && place.issuer == Issuer::Backend {
+            client.answered(NEW);
+        }
+    }
+}
+
+#[test]
+fn what_waits_is_bounded() {
+    let bed = Bed::new();
+    for (issuer, outcome, version) in
+        [(Issuer::Server, Outcome::Reverted, OLD), (Issuer::Backend, Outcome::Moved, NEW)]
+    {
+        let (mut place, mut client) = (bed.place(issuer, false), Client::new(&bed));
+        let (taken, opened) = published_until_open(&bed, &mut place, &mut client);
+        assert_eq!((opened, place.served_version(), client.asked), (outcome, version, 1));
+        assert!(taken > 3 && client.read.len() as u64 == taken, "{taken} {}", client.read.len());
+    }
 }
 
 #[derive(Clone, Debug)]
