@@ -19,7 +19,10 @@ use std::{
 use super::{directory::Record, terms::Terms};
 use crate::{
     crypto::keytable::Version,
-    protocol::{sealed::SealedFrames, server::Frame},
+    protocol::{
+        sealed::{Resealing, SealedFrames},
+        server::Frame,
+    },
 };
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -158,17 +161,27 @@ impl Place {
     }
 
     /// Nothing more with the secret that it has. What waits already was accepted before that, and
-    /// is sent in the form that the client can open now. The nudge goes at `at`.
-    pub fn cut(&mut self, next: Next, at: Instant, out: &mut dyn FnMut(&Frame)) -> Outcome {
-        let sent = match std::mem::replace(&mut self.stage, Stage::Open) {
-            Stage::Asking { waiting, .. } => waiting.send(self.version, false, out),
-            Stage::Settling { waiting, .. } => waiting.send(self.version, waiting.first_sent, out),
-            Stage::Unasked { waiting, .. } => waiting.frames.is_empty(),
-            Stage::Open | Stage::Armed { .. } => true,
+    /// goes on waiting, sealed anew: the client's question may be on its way, and will be answered
+    /// with the next secret. The nudge goes at `at`.
+    pub fn cut(
+        &mut self,
+        next: Next,
+        at: Instant,
+        resealing: &mut Resealing<'_>,
+        out: &mut dyn FnMut(&Frame),
+    ) -> Outcome {
+        let waiting = match std::mem::replace(&mut self.stage, Stage::Open) {
+            Stage::Open | Stage::Armed { .. } => Some(Waiting::default()),
+            Stage::Asking { waiting, .. } => waiting
+                .again(false, resealing)
+                .or_else(|| waiting.send(self.version, false, out).then(Waiting::default)),
+            Stage::Unasked { waiting, .. } => waiting.again(false, resealing),
+            Stage::Settling { waiting, .. } => waiting.again(waiting.first_sent, resealing),
         };
         self.next = Some(next);
-        self.stage = Stage::Unasked { at, waiting: Waiting::default() };
-        if sent { Outcome::Stays } else { Outcome::Close }
+        let Some(waiting) = waiting else { return Outcome::Close };
+        self.stage = Stage::Unasked { at, waiting };
+        Outcome::Stays
     }
 
     /// An event for a place that is held.
@@ -317,9 +330,22 @@ impl Waiting {
         self.frames.push(frames.clone());
     }
 
+    fn rest(&self, skip_first: bool) -> &[SealedFrames] {
+        &self.frames[usize::from(skip_first).min(self.frames.len())..]
+    }
+
+    /// For another secret, if all can be sealed for that.
+    fn again(&self, skip_first: bool, resealing: &mut Resealing<'_>) -> Option<Self> {
+        let mut again = Self::default();
+        for frames in self.rest(skip_first) {
+            again.push(&resealing.again(frames)?);
+        }
+        Some(again)
+    }
+
     /// All of them, or none if one has no such form.
     fn send(&self, version: Version, skip_first: bool, out: &mut dyn FnMut(&Frame)) -> bool {
-        let rest = &self.frames[usize::from(skip_first).min(self.frames.len())..];
+        let rest = self.rest(skip_first);
         if rest.iter().any(|frames| frames.of(version).is_none()) {
             return false;
         }

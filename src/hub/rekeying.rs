@@ -18,7 +18,7 @@ use super::{
 use crate::{
     crypto::keytable::Version,
     ids::SocketId,
-    protocol::{code::Close, server::Frame},
+    protocol::{code::Close, sealed::Resealing, server::Frame},
 };
 
 /// Between two looks at turns and deadlines, while there are any.
@@ -51,13 +51,17 @@ impl Shard {
         match cut {
             Some(next) => {
                 let mut dirty = Vec::new();
-                self.cut(id, &next, now, &mut dirty);
+                self.cut(id, &next, now, &mut Resealing::new(None), &mut dirty);
                 dirty.iter().for_each(|socket| socket.flush());
             }
             None if late => self.queue_turn(id, now),
             None => {}
         }
         true
+    }
+
+    fn reauthorizes(&self, slot: Slot) -> bool {
+        self.table.borrow().sockets[slot as usize].peer.reauthorizes
     }
 
     pub(super) fn leave(&self, topic: TopicId, slot: Slot) -> Option<Version> {
@@ -71,7 +75,7 @@ impl Shard {
 
     /// Clients that never authorize anew are left with what they have, as long as that is served.
     fn queue_turn(&self, id: PlaceId, not_before: Instant) {
-        if self.table.borrow().sockets[id.0 as usize].peer.reauthorizes {
+        if self.reauthorizes(id.0) {
             self.moves.borrow_mut().wait_for_turn(id, TurnKind::Move, not_before);
             self.moving.notify_one();
         }
@@ -90,7 +94,8 @@ impl Shard {
 
     pub(super) fn rekey(&self, rekey: &Rekey, dirty: &mut Dirty) {
         let now = Instant::now();
-        let Rekey { topic, nudge, target, cut } = rekey;
+        let Rekey { topic, nudge, target, cut, resealer } = rekey;
+        let mut resealing = Resealing::new(resealer.as_deref());
         if let Some(Cut { revoked: Some((user, theirs)) }) = cut {
             self.revoke(*topic, user, *theirs);
         }
@@ -102,7 +107,7 @@ impl Shard {
                 continue;
             }
             if cut.is_some() {
-                self.cut(id, &next, now, dirty);
+                self.cut(id, &next, now, &mut resealing, dirty);
                 continue;
             }
             let wants_turn = self.moves.borrow_mut().places.get_mut(&id).is_some_and(|place| {
@@ -120,10 +125,17 @@ impl Shard {
         self.moves.borrow().places.get(&id).is_some_and(|place| !place.version().is_behind(target))
     }
 
-    fn cut(&self, id: PlaceId, next: &Next, now: Instant, dirty: &mut Dirty) {
+    fn cut(
+        &self,
+        id: PlaceId,
+        next: &Next,
+        now: Instant,
+        resealing: &mut Resealing<'_>,
+        dirty: &mut Dirty,
+    ) {
         let at = now + self.moves.borrow_mut().within(CUT_SPREAD);
-        let reauthorizes = self.table.borrow().sockets[id.0 as usize].peer.reauthorizes;
-        self.step(id, dirty, |place, _, out| match place.cut(next.clone(), at, out) {
+        let reauthorizes = self.reauthorizes(id.0);
+        self.step(id, dirty, |place, _, out| match place.cut(next.clone(), at, resealing, out) {
             Outcome::Stays if !reauthorizes => Outcome::Close,
             outcome => outcome,
         });
