@@ -219,6 +219,13 @@ impl TestServer {
         self.exited().await
     }
 
+    /// Waits for the end of a server that was sent SIGKILL.
+    pub async fn killed(mut self) -> Output {
+        let mut child = self.child.take().expect("a running server");
+        let status = wait(&mut child).await;
+        Output { status, stdout: self.stdout.text(), stderr: self.stderr.text() }
+    }
+
     /// Waits for the end of the server, which must be a good one.
     pub async fn exited(mut self) -> Output {
         let mut child = self.child.take().expect("a running server");
