@@ -162,9 +162,13 @@ impl TestServer {
         client
     }
 
+    /// Where the operations listener is.
+    pub fn ops(&self) -> SocketAddr {
+        self.ops.expect("an operations listener")
+    }
+
     pub async fn stats(&self) -> Value {
-        let ops = self.ops.expect("an operations listener");
-        exchange(ops, &Request::new("GET", "/stats")).await.expect(200, "/stats")
+        exchange(self.ops(), &Request::new("GET", "/stats")).await.expect(200, "/stats")
     }
 
     /// Waits until one number of `/stats` is `wanted`.
