@@ -52,13 +52,30 @@ impl Engine {
         let key = key.map_err(|_| RotationError::NoRandomness)?;
         let (id, now) = (key.fingerprint(), unix_now());
         let grace = asked.grace.unwrap_or(tenant.app.rotation.grace_seconds);
-        let next = ring.table().announced(key, now, now + asked.activate_in, grace)?;
+        self.refuse_shared(tenant, &id)?;
+        let at = now.saturating_add(asked.activate_in);
+        let next = ring.table().announced(key, now, at, grace)?;
         refuse_second(tenant)?;
         if asked.activate_in > 0 {
             return self.change(tenant, ring, next).map(|()| id);
         }
         self.activate(tenant, ring, &next, now)?;
         Ok(id)
+    }
+
+    /// Two applications with one master key could read each other's channels.
+    fn refuse_shared(&self, tenant: &Tenant, id: &Fingerprint) -> Result<(), RotationError> {
+        let allowed = |other: &Tenant| tenant.app.shares_master_key && other.app.shares_master_key;
+        let has_it = |other: &&Arc<Tenant>| {
+            let table = other.app.sealing.keys().map(KeyRing::table);
+            let key = table.as_ref().and_then(|table| table.by_id(id.as_str()));
+            key.is_some_and(|key| key.state != KeyState::Retired)
+        };
+        let mut others = self.tenants.iter().filter(|other| other.app.id != tenant.app.id);
+        match others.find(|other| has_it(other) && !allowed(other)) {
+            Some(other) => Err(RotationError::Shared { other: other.app.id.clone() }),
+            None => Ok(()),
+        }
     }
 
     fn activate(
@@ -94,6 +111,14 @@ impl Engine {
         tenant: &Tenant,
         configured: &Arc<MasterKey>,
     ) -> Result<bool, RotationError> {
+        self.try_reconcile(tenant, configured).inspect_err(|error| self.note_refusal(tenant, error))
+    }
+
+    fn try_reconcile(
+        &self,
+        tenant: &Tenant,
+        configured: &Arc<MasterKey>,
+    ) -> Result<bool, RotationError> {
         let _one_at_a_time = tenant.key_changes.lock();
         let ring = tenant.app.sealing.keys().ok_or(RotationError::NoKeys)?;
         let grace = tenant.app.rotation.grace_seconds;
@@ -102,6 +127,7 @@ impl Engine {
         };
         let rotates = next.active().number != ring.table().active().number;
         if rotates {
+            self.refuse_shared(tenant, &configured.fingerprint())?;
             refuse_second(tenant)?;
         }
         self.change(tenant, ring, next)?;
@@ -362,7 +388,10 @@ impl Tenant {
         sum
     }
 
-    fn for_each_sealed(&self, mut action: impl FnMut(&crate::hub::channel_keys::ChannelKeys)) {
+    pub(super) fn for_each_sealed(
+        &self,
+        mut action: impl FnMut(&crate::hub::channel_keys::ChannelKeys),
+    ) {
         for record in self.directory.records() {
             if self.app.ring(record.channel()).is_some()
                 && let Some(locked) = record.enter()

@@ -133,6 +133,32 @@ async fn e3_apps_and_keys_that_are_not_there() {
 }
 
 #[tokio::test]
+async fn e3_two_apps_do_not_come_to_share_a_key() {
+    let app = |label: &str| format!("master_key = \"{}\"", base64(&master_key(label)));
+    let text = config_of("", &[(APP, &app("first")), (OTHER, &app("other"))]);
+    let server = TestServer::start(&text).await;
+    let admin = Admin::of(&server);
+    let body = json!({"key": base64(&master_key("other"))});
+    let response = admin.rotate(&body).await;
+    assert_eq!(response.refused(409, "of another app"), "shared_key");
+    assert!(response.text().contains("the app other"), "{}", response.text());
+    assert_eq!(admin.states().await, ["active"]);
+    // The other moves away from it, and has it still in its grace time.
+    let other = Admin { app: OTHER, socket: admin.socket.clone() };
+    other.rotate(&json!({"grace_seconds": 1})).await.expect(200, "rotate");
+    assert_eq!(admin.rotate(&body).await.refused(409, "in grace"), "shared_key");
+    other.until_states(&["retired", "active"]).await;
+    admin.rotate(&body).await.expect(200, "nobody has it any more");
+    server.stop().await;
+
+    let app = |label: &str| format!("{}\nallow_shared_master_key = true", app(label));
+    let text = config_of("", &[(APP, &app("first")), (OTHER, &app("other"))]);
+    let server = TestServer::start(&text).await;
+    Admin::of(&server).rotate(&body).await.expect(200, "both say so");
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn e4_one_rotation_at_a_time() {
     let server = TestServer::start(&configuration()).await;
     let admin = Admin::of(&server);
