@@ -25,6 +25,8 @@ pub struct App {
     pub enabled: bool,
     pub dialect: Dialect,
     pub sealing: Sealing,
+    /// Whether another application may have the same key, if that says so, too.
+    pub shares_master_key: bool,
     pub rotation: Rotation,
     /// Which encrypted channels are relayed blindly although the application has a master key.
     pub channel_rules: Vec<ChannelRule>,

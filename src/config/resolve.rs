@@ -47,7 +47,7 @@ pub fn resolve(raw: RawConfig, dev: bool) -> Result<Config> {
         let dev_key = (dev && id == DEV_APP).then_some(state_dir.as_path());
         let resolved =
             resolve_app(id, app, Development { key: dev_key, pages: dev }, &mut warnings)?;
-        refuse_shared_key(&mut shared_keys, &resolved, app.allow_shared_master_key)?;
+        refuse_shared_key(&mut shared_keys, &resolved)?;
         apps.push(resolved);
     }
     refuse_shared_app_key(&apps)?;
@@ -178,6 +178,7 @@ fn resolve_app(
         id: id.into(),
         key: key.into(),
         sealing: sealing(id, raw, dev.key, warnings)?,
+        shares_master_key: raw.allow_shared_master_key,
         rotation: rotation(&at, &raw.rotation)?,
         authorizer: authorizer(&at, raw, &secret, warnings)?,
         secret: AppSecret::new(secret.expose_secret().as_bytes()),

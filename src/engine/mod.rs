@@ -3,6 +3,7 @@
 
 pub mod client_event;
 pub mod grants;
+mod key_deadlines;
 mod key_errors;
 pub mod key_report;
 pub mod publish;

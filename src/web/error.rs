@@ -185,9 +185,10 @@ impl From<RotationError> for ApiError {
     fn from(error: RotationError) -> Self {
         let status = match &error {
             RotationError::Key(KeyError::Unknown(_)) => StatusCode::NOT_FOUND,
-            RotationError::Key(_) | RotationError::NoKeys | RotationError::InProgress { .. } => {
-                StatusCode::CONFLICT
-            }
+            RotationError::Key(_)
+            | RotationError::NoKeys
+            | RotationError::InProgress { .. }
+            | RotationError::Shared { .. } => StatusCode::CONFLICT,
             RotationError::NotWritten(_) | RotationError::NoRandomness => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
