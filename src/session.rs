@@ -97,6 +97,10 @@ impl Session {
         }
     }
 
+    pub fn on_pong(&self) {
+        self.context.shard.has_read(self.context.slot);
+    }
+
     fn dialect(&self) -> Dialect {
         self.context.socket.outbox().dialect()
     }
