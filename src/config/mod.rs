@@ -178,6 +178,8 @@ mod tests {
             (other(&format!("mode = 'blind'\nmaster_key = '{}'\n", *key)), "holds no key"),
             (other("master_key = 'too short'\n"), "9 characters long"),
             (other("origins = ['*']\n"), "is no origin"),
+            (other("origins = ['https://*.com']\n"), "\"https://*.com\" is too wide"),
+            (other("origins = ['https://a.*.example']\n"), "stands for a whole label"),
             (other("[apps.b]\nkey = 'k'\nsecret = 's'\n"), "have the same key"),
             (
                 other(&format!(

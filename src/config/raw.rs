@@ -148,6 +148,8 @@ pub struct RawApp {
     /// Without it: the app's secret.
     pub jwt_secret: Option<SecretString>,
     pub jwt_secret_file: Option<PathBuf>,
+    /// Refusals say why.
+    pub explain: bool,
     pub authorized_connections: bool,
     pub authorization_timeout_seconds: u64,
     pub limits: Limits,
@@ -176,6 +178,7 @@ impl Default for RawApp {
             authorizer: RawAuthorizer::default(),
             jwt_secret: None,
             jwt_secret_file: None,
+            explain: false,
             authorized_connections: false,
             authorization_timeout_seconds: 30,
             limits: Limits::default(),

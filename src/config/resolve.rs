@@ -16,7 +16,7 @@ use super::{
     source::DEV_APP,
 };
 use crate::{
-    app::{App, ChannelRule, Origins},
+    app::{App, ChannelRule},
     auth::{Authorizer, JwtAuthorizer},
     crypto::{
         key::{Fingerprint, KeyFormat, MasterKey, read_secret_file},
@@ -26,8 +26,10 @@ use crate::{
         secret::Derivation,
         signature::AppSecret,
     },
+    explain::NearSecrets,
     ids::{MOST_WORKERS, is_app_id},
     limits::{Rotation, YEAR},
+    origins::Origins,
     pattern::Pattern,
     protocol::dialect::is_reserved,
     tls::{Identity, PairFiles},
@@ -149,7 +151,7 @@ fn settings(raw: &RawConfig) -> Result<Settings> {
 struct Development<'a> {
     /// The directory of the development key.
     key: Option<&'a Path>,
-    /// Whether pages of this machine may connect.
+    /// Whether pages of this machine may connect, and refusals explain themselves.
     pages: bool,
 }
 
@@ -188,6 +190,7 @@ fn resolve_app(
         rotation: rotation(&at, &raw.rotation)?,
         authorizer: authorizer(&at, raw, &secret, warnings)?,
         secret: AppSecret::new(secret.expose_secret().as_bytes()),
+        near_secrets: NearSecrets::of(secret.expose_secret()),
         enabled: raw.enabled,
         dialect: raw.dialect,
         channel_rules: raw
@@ -208,11 +211,21 @@ fn resolve_app(
                 seconds(&at("authorization_timeout_seconds"), raw.authorization_timeout_seconds)
             })
             .transpose()?,
+        explains: explains(&at("explain"), raw.explain, dev.pages, warnings),
         limits: {
             seconds(&at("limits.cache_ttl_seconds"), raw.limits.cache_ttl_seconds)?;
             raw.limits.clone()
         },
     })
+}
+
+fn explains(name: &str, asked: bool, dev: bool, warnings: &mut Vec<String>) -> bool {
+    if asked && !dev {
+        warnings.push(format!(
+            "{name} is true: whoever is refused is told why, which helps strangers as well; it is for development"
+        ));
+    }
+    asked || dev
 }
 
 /// A secret as it is written or as it stands in a file, never both.
@@ -356,19 +369,13 @@ fn authorizer(
 }
 
 fn origins(name: &str, listed: &[String], dev: bool) -> Result<Origins> {
-    for origin in listed {
-        let host = origin.strip_prefix("https://").or_else(|| origin.strip_prefix("http://"));
-        if host.is_none_or(|host| host.is_empty() || host.contains(['/', '*', '?', '#'])) {
-            return error(format!(
-                "{name}: {origin:?} is no origin: write scheme, host and, where it is not the usual one, port, such as \"https://app.example.com\""
-            ));
-        }
-    }
+    let parse = |origin: &String| {
+        origin.parse().map_err(|e| ConfigError(format!("{name}: {origin:?} {e}")))
+    };
     Ok(match listed {
         [] if dev => Origins::Loopback,
         [] => Origins::Any,
-        // As browsers send them.
-        listed => Origins::Listed(listed.iter().map(|o| o.to_ascii_lowercase()).collect()),
+        listed => Origins::Listed(listed.iter().map(parse).collect::<Result<_>>()?),
     })
 }
 

@@ -14,6 +14,7 @@ use super::{
     cors,
     error::ApiError,
     query::Query,
+    refusal::refuse,
     verify::{json, read_body, worker},
     worker::Worker,
 };
@@ -94,15 +95,10 @@ async fn user(request: HttpRequest, payload: web::Payload) -> HttpResponse {
 
 /// A question that cannot be understood, perhaps not even which application it is for.
 fn not_asked(request: &HttpRequest, error: ApiError) -> HttpResponse {
-    let worker = worker(request);
+    let engine = &worker(request).engine;
     let mut response = HttpResponse::build(error.status_code());
-    response.insert_header((header::CACHE_CONTROL, "no-store"));
-    cors::allow(
-        &mut response,
-        request,
-        worker.engine.tenants.iter().map(|tenant| &tenant.app.origins),
-    );
-    response.json(error.body())
+    cors::allow(&mut response, request, engine.tenants.iter().map(|tenant| &tenant.app.origins));
+    refuse(response, engine, None, &HashMap::new(), &error, |_| ())
 }
 
 /// Far more than a client's question takes; anybody may ask.
@@ -165,16 +161,23 @@ impl Asked {
         cors::check(request, &self.tenant.app.origins)
     }
 
-    /// Secrets stand in it, so it must not be kept anywhere on its way.
-    fn answer(&self, request: &HttpRequest, answer: Result<impl Answer, ApiError>) -> HttpResponse {
-        note_answer(&self.worker.engine.audit, &self.tenant.app, &self.fields, &answer);
+    fn answer<G: Answer>(
+        &self,
+        request: &HttpRequest,
+        answer: Result<G, ApiError>,
+    ) -> HttpResponse {
+        let (engine, app) = (&self.worker.engine, &self.tenant.app);
         let status = answer.as_ref().map_or_else(ApiError::status_code, |_| StatusCode::OK);
         let mut response = HttpResponse::build(status);
-        response.insert_header((header::CACHE_CONTROL, "no-store"));
-        cors::allow(&mut response, request, std::iter::once(&self.tenant.app.origins));
-        match answer {
-            Ok(grant) => response.json(grant),
-            Err(error) => response.json(error.body()),
+        cors::allow(&mut response, request, std::iter::once(&app.origins));
+        let note = |refusal| note_answer(&engine.audit, app, &self.fields, &answer, refusal);
+        match &answer {
+            Ok(grant) => {
+                note(None);
+                // Secrets stand in it, so it must not be kept anywhere on its way.
+                response.insert_header((header::CACHE_CONTROL, "no-store")).json(grant)
+            }
+            Err(error) => refuse(response, engine, Some(app), &self.fields, error, note),
         }
     }
 }

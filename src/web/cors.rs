@@ -1,4 +1,4 @@
-//! Cross-origin calls of the auth endpoints: exact origins, per application.
+//! Cross-origin calls of the auth endpoints, from the origins that the application lists.
 //!
 //! Not a middleware, because which origins are allowed depends on the application, and that stands
 //! in the body.
@@ -6,7 +6,7 @@
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, http::header};
 
 use super::error::ApiError;
-use crate::app::Origins;
+use crate::origins::Origins;
 
 fn origin(request: &HttpRequest) -> Option<&str> {
     // One that cannot be read is still one, and not on any list.

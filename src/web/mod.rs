@@ -7,10 +7,12 @@ mod channels;
 mod cors;
 mod error;
 mod events;
+mod explain;
 mod http_stream;
 mod ops;
 mod public;
 mod query;
+mod refusal;
 mod server;
 mod socket;
 mod streams;
@@ -51,6 +53,7 @@ fn routes(config: &mut web::ServiceConfig) {
         .route("/apps/{app}/channels/{channel}/events", web::post().to(events::trigger_raw))
         .route("/apps/{app}/channels/{channel}/revoke", web::post().to(users::revoke))
         .route("/apps/{app}/users/{user}/terminate_connections", web::post().to(users::terminate))
+        .route("/apps/{app}/auth/explain", web::post().to(explain::explain))
         // Where the official Python SDK sends it (PROTOCOL 5.4).
         .route("/users/{user}/terminate_connections", web::post().to(users::terminate))
         .configure(auth::routes)

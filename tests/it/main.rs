@@ -16,6 +16,7 @@ mod connection;
 mod cors;
 mod delivery;
 mod drain;
+mod explain;
 mod frames;
 mod frames_json;
 mod handshake_bytes;
