@@ -2,6 +2,7 @@
 //! makes of it (`resolve`).
 
 mod admin;
+mod edge;
 mod environment;
 mod raw;
 mod resolve;
@@ -188,6 +189,12 @@ mod tests {
                 )),
                 "same master key",
             ),
+            (
+                format!("trusted_proxies = ['10.0.0.0/33']\n{APP}"),
+                "neither an address nor a network",
+            ),
+            (format!("trusted_proxies = ['0.0.0.0/0']\n{APP}"), "would believe everybody"),
+            (format!("forwarded_header = 'x-real-ip'\n{APP}"), "x-forwarded-for, forwarded"),
             (format!("activity_timeout_seconds = 0\n{APP}"), "at least 1"),
             (format!("path_prefix = 'ws'\n{APP}"), "begin with a slash"),
             (format!("workers = 'many'\n{APP}"), "\"workers\" must be"),

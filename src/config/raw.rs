@@ -10,6 +10,7 @@ use crate::{
     crypto::padding::Padding,
     limits::{Limits, Rotation},
     protocol::dialect::Dialect,
+    web::ForwardedHeader,
 };
 
 #[derive(Deserialize)]
@@ -28,6 +29,9 @@ pub struct RawConfig {
     pub strict_protocol: bool,
     pub message_bytes: usize,
     pub http_body_bytes: usize,
+    /// Proxies in front of the server, whose word on the client's address is taken.
+    pub trusted_proxies: Vec<String>,
+    pub forwarded_header: ForwardedHeader,
     pub outbox_bytes: usize,
     pub mailbox_bytes: usize,
     pub turns_per_second: u32,
@@ -55,6 +59,8 @@ impl Default for RawConfig {
             strict_protocol: false,
             message_bytes: 64 * 1024,
             http_body_bytes: 1024 * 1024,
+            trusted_proxies: Vec::new(),
+            forwarded_header: ForwardedHeader::default(),
             outbox_bytes: 1024 * 1024,
             mailbox_bytes: 64 * 1024 * 1024,
             turns_per_second: 1000,

@@ -12,6 +12,7 @@ use secrecy::{ExposeSecret, SecretString};
 use super::{
     Config, ConfigError, Log,
     admin::{admin_token, warn_of_unused_token},
+    edge::{explains, origins, proxies},
     raw::{LogFormat, RawApp, RawAuthorizer, RawConfig, RawDerivation, RawMode},
     source::DEV_APP,
 };
@@ -29,7 +30,6 @@ use crate::{
     explain::NearSecrets,
     ids::{MOST_WORKERS, is_app_id},
     limits::{Rotation, YEAR},
-    origins::Origins,
     pattern::Pattern,
     protocol::dialect::is_reserved,
     tls::{Identity, PairFiles},
@@ -142,6 +142,7 @@ fn settings(raw: &RawConfig) -> Result<Settings> {
         message_bytes: at_least("message_bytes", raw.message_bytes, 1024)?,
         outbox_bytes: at_least("outbox_bytes", raw.outbox_bytes, 16 * 1024)?,
         http_body_bytes: at_least("http_body_bytes", raw.http_body_bytes, 1024)?,
+        proxies: proxies(raw)?,
         admin_token: admin_token(raw)?,
     })
 }
@@ -217,15 +218,6 @@ fn resolve_app(
             raw.limits.clone()
         },
     })
-}
-
-fn explains(name: &str, asked: bool, dev: bool, warnings: &mut Vec<String>) -> bool {
-    if asked && !dev {
-        warnings.push(format!(
-            "{name} is true: whoever is refused is told why, which helps strangers as well; it is for development"
-        ));
-    }
-    asked || dev
 }
 
 /// A secret as it is written or as it stands in a file, never both.
@@ -365,17 +357,6 @@ fn authorizer(
             }
             Authorizer::Jwt(Box::new(JwtAuthorizer::new(key.as_bytes())))
         }
-    })
-}
-
-fn origins(name: &str, listed: &[String], dev: bool) -> Result<Origins> {
-    let parse = |origin: &String| {
-        origin.parse().map_err(|e| ConfigError(format!("{name}: {origin:?} {e}")))
-    };
-    Ok(match listed {
-        [] if dev => Origins::Loopback,
-        [] => Origins::Any,
-        listed => Origins::Listed(listed.iter().map(parse).collect::<Result<_>>()?),
     })
 }
 

@@ -70,7 +70,7 @@ async fn preflight(request: HttpRequest) -> HttpResponse {
 async fn channel(request: HttpRequest, payload: web::Payload) -> HttpResponse {
     match Asked::read(&request, payload).await {
         Ok(asked) => {
-            let answer = match asked.check_origin(&request) {
+            let answer = match asked.enter(&request) {
                 Ok(()) => authorize_channel(&asked).await,
                 Err(error) => Err(error),
             };
@@ -83,7 +83,7 @@ async fn channel(request: HttpRequest, payload: web::Payload) -> HttpResponse {
 async fn user(request: HttpRequest, payload: web::Payload) -> HttpResponse {
     match Asked::read(&request, payload).await {
         Ok(asked) => {
-            let answer = match asked.check_origin(&request) {
+            let answer = match asked.enter(&request) {
                 Ok(()) => authorize_user(&asked).await,
                 Err(error) => Err(error),
             };
@@ -157,8 +157,12 @@ impl Asked {
         })
     }
 
-    fn check_origin(&self, request: &HttpRequest) -> Result<(), ApiError> {
-        cors::check(request, &self.tenant.app.origins)
+    /// What is checked of everybody, whatever is asked.
+    fn enter(&self, request: &HttpRequest) -> Result<(), ApiError> {
+        let (worker, app) = (&self.worker, &self.tenant.app);
+        worker.entrance.address(request, &worker.settings, app)?;
+        cors::check(request, &app.origins)?;
+        worker.entrance.socket(self.socket_id()?, app)
     }
 
     fn answer<G: Answer>(
@@ -296,6 +300,9 @@ async fn authorize_channel(asked: &Asked) -> Result<ChannelGrant, ApiError> {
         ));
     }
     refuse_revoked(app, &channel, &grant)?;
+    if let Some(user) = &grant.user_id {
+        asked.worker.entrance.user(user, app)?;
+    }
     let channel_data = grant.member.map(|member| channel_data(app, &member)).transpose()?;
     let user: Option<Arc<str>> = grant.user_id.map(Arc::from);
     let engine = &asked.worker.engine;
@@ -338,6 +345,7 @@ async fn authorize_user(asked: &Asked) -> Result<UserGrant, ApiError> {
     let app = &asked.tenant.app;
     let socket_id = asked.socket_id()?;
     let identity = app.authorizer.user(&asked.credentials).await?;
+    asked.worker.entrance.user(&identity.user_id, app)?;
     asked.worker.engine.check_connection(&asked.tenant, socket_id).await?;
     crate::engine::users::check_user_id(&identity.user_id, app.limits.user_id_chars).map_err(
         |e| ApiError::bad_request("invalid_user_id", format!("The user id cannot be used: {e}")),

@@ -113,6 +113,15 @@ impl ApiError {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "too_many_requests", message)
     }
 
+    /// `whose` requests there were too many of.
+    pub fn rate_limited(whose: &str, wait: Duration) -> Self {
+        let seconds = wait.as_secs() + 1;
+        let message =
+            format!("Too many requests from this {whose}: ask again in {seconds} seconds");
+        let error = Self::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", message);
+        Self { retry_after: Some(seconds), ..error }
+    }
+
     pub fn head_too_large(limit: usize) -> Self {
         let message = format!("The head of the request is larger than {limit} bytes");
         Self::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "head_too_large", message)

@@ -5,13 +5,16 @@ mod audited;
 pub mod auth;
 mod channels;
 mod cors;
+mod entrance;
 mod error;
 mod events;
 mod explain;
+mod forwarded;
 mod http_stream;
 mod ops;
 mod public;
 mod query;
+mod rates;
 mod refusal;
 mod server;
 mod socket;
@@ -23,6 +26,7 @@ mod verify;
 mod worker;
 
 pub use admin::AdminToken;
+pub use forwarded::{ForwardedHeader, Proxies};
 pub use server::{Listeners, Signals, serve};
 
 use actix_web::web;
@@ -38,6 +42,7 @@ pub struct Settings {
     pub message_bytes: usize,
     pub outbox_bytes: usize,
     pub http_body_bytes: usize,
+    pub proxies: Proxies,
     /// Without one, the operations listener has no admin API.
     pub admin_token: Option<AdminToken>,
 }

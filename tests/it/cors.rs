@@ -122,7 +122,8 @@ async fn s10_a_star_stands_for_one_label_or_a_port_for_sockets_and_endpoints() {
     let origins = r#"["https://*.good.example", "http://localhost:*"]"#;
     let app = config(&format!("authorizer = \"open\"\norigins = {origins}"));
     let server = TestServer::start(&app).await;
-    let form = server.connect().await.auth_form("private-x");
+    let asking = server.connect().await;
+    let form = asking.auth_form("private-x");
     for (origin, good) in [
         ("https://a.good.example", true),
         ("http://localhost:3000", true),

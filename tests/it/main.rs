@@ -33,6 +33,7 @@ mod presence;
 mod presence_members;
 mod process;
 mod properties;
+mod rates;
 mod sealing;
 mod sealing_modes;
 mod secrets;
