@@ -9,6 +9,9 @@ use crate::{
     ids::SocketId,
 };
 
+/// Of a cause that is kept from everybody and has no sentence of its own.
+const UNSAID: &str = "This is not allowed";
+
 /// One refusal, as far as anybody may know of it.
 pub struct Refused<'a> {
     pub code: &'static str,
@@ -83,7 +86,7 @@ impl Engine {
             },
             (false, _) if !refused.hides_cause => why.cause.clone(),
             (false, Some(known)) => known.says.to_owned(),
-            (false, None) => "This is not allowed".to_owned(),
+            (false, None) => UNSAID.to_owned(),
         };
         let fix = explains.then(|| why.fix.or(known.map(|known| known.fix))).flatten();
         Told { code: refused.code, message, fix, id }

@@ -13,9 +13,10 @@ use super::{
     audited::{Answer, note_answer},
     cors,
     error::ApiError,
+    fields::{Fields, app_key, form_fields, json_fields, twice},
     query::Query,
     refusal::refuse,
-    verify::{json, read_body, worker},
+    verify::{read_body, worker},
     worker::Worker,
 };
 use crate::{
@@ -104,11 +105,11 @@ fn not_asked(request: &HttpRequest, error: ApiError) -> HttpResponse {
 /// Far more than a client's question takes; anybody may ask.
 const BODY_BYTES: usize = 16 * 1024;
 
-/// What a client asks, from a form or from JSON, and of which application.
+/// What a client asks, and of which application.
 struct Asked {
     worker: Rc<Worker>,
     tenant: Arc<Tenant>,
-    fields: HashMap<String, String>,
+    fields: Fields,
     credentials: Credentials,
 }
 
@@ -121,11 +122,10 @@ impl Asked {
             .is_some_and(|t| t.trim_start().to_ascii_lowercase().starts_with("application/json"));
         let mut fields = if is_json { json_fields(&body)? } else { form_fields(&body)? };
         let query = Query::parse(request.query_string());
-        let tenant = chosen_app(
-            &worker,
-            request,
-            fields.get("app_key").map(String::as_str).or(query.first("app_key")),
-        )?;
+        let tenant = chosen_app(&worker, request, app_key(&fields, &query)?)?;
+        if request.headers().get_all(header::AUTHORIZATION).nth(1).is_some() {
+            return Err(twice("Authorization"));
+        }
         let bearer =
             request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
         let bearer = bearer.and_then(|value| {
@@ -179,7 +179,9 @@ impl Asked {
             Ok(grant) => {
                 note(None);
                 // Secrets stand in it, so it must not be kept anywhere on its way.
-                response.insert_header((header::CACHE_CONTROL, "no-store")).json(grant)
+                response.insert_header((header::CACHE_CONTROL, "no-store"));
+                // No script, whoever includes it as one.
+                response.insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff")).json(grant)
             }
             Err(error) => refuse(response, engine, Some(app), &self.fields, error, note),
         }
@@ -208,41 +210,6 @@ fn chosen_app(
         return Err(ApiError::forbidden("app_disabled", "The app is disabled"));
     }
     Ok(tenant.clone())
-}
-
-/// The fields that decide something; any other is the page's own business.
-const FIELDS: [&str; 5] = ["socket_id", "channel_name", "app_key", "user_id", "user_info"];
-
-fn form_fields(body: &[u8]) -> Result<HashMap<String, String>, ApiError> {
-    let text = std::str::from_utf8(body)
-        .map_err(|_| ApiError::bad_request("invalid_form", "The form is not UTF-8"))?;
-    let mut fields = HashMap::new();
-    for (name, value) in Query::parse(text).iter().filter(|(name, _)| FIELDS.contains(name)) {
-        if fields.insert(name.to_owned(), value.to_owned()).is_some() {
-            let message = format!("The parameter {name} is given twice");
-            return Err(ApiError::bad_request("duplicate_parameter", message));
-        }
-    }
-    Ok(fields)
-}
-
-/// Strings as they are. What says who somebody is may be any JSON and becomes its text; the rest
-/// must be strings: a number would lose digits of a socket id.
-fn json_fields(body: &[u8]) -> Result<HashMap<String, String>, ApiError> {
-    use serde_json::Value;
-    let fields: HashMap<String, Value> = json(body)?;
-    let known =
-        fields.into_iter().filter(|(name, value)| FIELDS.contains(&&**name) && !value.is_null());
-    known
-        .map(|(name, value)| match value {
-            Value::String(text) => Ok((name, text)),
-            other if name.starts_with("user_") => Ok((name, other.to_string())),
-            _ => {
-                let message = format!("The parameter {name} must be a string");
-                Err(ApiError::bad_request("invalid_parameter", message))
-            }
-        })
-        .collect()
 }
 
 #[derive(Serialize)]

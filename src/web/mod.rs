@@ -9,6 +9,7 @@ mod entrance;
 mod error;
 mod events;
 mod explain;
+mod fields;
 mod forwarded;
 mod http_stream;
 mod ops;

@@ -7,6 +7,7 @@ mod support;
 mod audit;
 mod auth_endpoints;
 mod auth_jwt;
+mod auth_refusals;
 mod auth_sockets;
 mod backpressure;
 mod cache;
