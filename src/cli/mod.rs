@@ -4,15 +4,19 @@ mod audit;
 mod auth;
 mod banner;
 mod healthcheck;
+mod http;
 mod keys;
 #[cfg(target_os = "linux")]
 mod process;
+mod reload;
 mod selftest;
 mod serve;
 mod unverified;
-mod vectors;
 
-use std::process::ExitCode;
+use std::{
+    io::{self, Write},
+    process::ExitCode,
+};
 
 use clap::{Parser, Subcommand};
 
@@ -80,6 +84,15 @@ pub fn run() -> ExitCode {
 }
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
+
+/// Not `print!`, which panics when nobody reads.
+fn print(text: &str) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        result => result,
+    }
+}
 
 fn source(flags: &Flags) -> Result<Source> {
     Ok(Source::new(flags, Environment::of_process())?)

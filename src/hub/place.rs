@@ -41,6 +41,8 @@ pub struct Place {
     stage: Stage,
     /// The client has not asked since it was nudged.
     unanswered: bool,
+    /// The last time that it was to move, it could not.
+    stayed: bool,
 }
 
 /// Where a place is to move.
@@ -108,7 +110,17 @@ impl Place {
         user: Option<Arc<str>>,
         next: Option<Next>,
     ) -> Self {
-        Self { record, terms, issuer, user, version, next, stage: Stage::Open, unanswered: false }
+        Self {
+            record,
+            terms,
+            issuer,
+            user,
+            version,
+            next,
+            stage: Stage::Open,
+            unanswered: false,
+            stayed: false,
+        }
     }
 
     pub fn version(&self) -> Version {
@@ -136,16 +148,21 @@ impl Place {
         matches!(self.stage, Stage::Open) && self.next.is_some()
     }
 
-    /// When a place that could not move tries again. As long as the question that its nudge caused
+    /// When a place that is to move on is given a turn: at once, unless it could not move the last
+    /// time. As long as the question that its nudge caused
     /// may still be on its way, a second nudge would let both of them open, and the client would see
     /// one event twice.
     pub fn retry_after(&self) -> Duration {
-        if self.unanswered { LOST } else { RETRY }
+        match (self.stayed, self.unanswered) {
+            (false, _) => Duration::ZERO,
+            (true, false) => RETRY,
+            (true, true) => LOST,
+        }
     }
 
     /// A new secret. A place that is moving goes there next.
     pub fn set_next(&mut self, next: Next) {
-        if next.target != self.version {
+        if self.version.is_behind(next.target) {
             self.next = Some(next);
         }
     }
@@ -217,11 +234,12 @@ impl Place {
     }
 
     /// The client asks the auth endpoint. It is told the secret that it will need: the next only if
-    /// it has been nudged, or frames that are on their way to it would no longer open.
+    /// it has been nudged, or frames that are on their way to it would no longer open; after a cut
+    /// there is no other.
     pub fn asked(&mut self, now: Instant, user: Option<Arc<str>>) -> Version {
         (self.issuer, self.user, self.unanswered) = (Issuer::Server, user, false);
         match std::mem::replace(&mut self.stage, Stage::Open) {
-            Stage::Asking { waiting, .. } => {
+            Stage::Asking { waiting, .. } | Stage::Unasked { waiting, .. } => {
                 self.move_on();
                 self.terms.moves.reauthorized.add();
                 self.stage = Stage::Settling { until: now + self.terms.settle, waiting };
@@ -257,6 +275,7 @@ impl Place {
     }
 
     fn move_on(&mut self) {
+        self.stayed = false;
         if let Some(next) = self.next.take() {
             let before = std::mem::replace(&mut self.version, next.target);
             self.record.key_changed(before, self.version);
@@ -278,6 +297,7 @@ impl Place {
             return Outcome::Close;
         }
         self.terms.moves.reverted.add();
+        self.stayed = true;
         Outcome::Opened
     }
 

@@ -26,6 +26,9 @@ const LOOK: Duration = Duration::from_millis(10);
 /// Authorizations that one connection may be given for channels that it has not joined.
 const MOST_GRANTS: usize = 1000;
 
+/// The state that a revoked subscriber has seen: nothing is newer.
+const REVOKED: u64 = u64::MAX;
+
 type Dirty = Vec<Rc<dyn Socket>>;
 
 impl Shard {
@@ -93,8 +96,11 @@ impl Shard {
         }
         let next = Next { target: *target, nudge: nudge.clone(), cut: cut.is_some() };
         let subscribers = self.table.borrow().topics.subscribers(*topic).to_vec();
-        for Subscription { slot, .. } in subscribers {
+        for Subscription { slot, since, .. } in subscribers {
             let id = (slot, *topic);
+            if since == REVOKED || self.has(id, *target) {
+                continue;
+            }
             if cut.is_some() {
                 self.cut(id, &next, now, dirty);
                 continue;
@@ -107,6 +113,11 @@ impl Shard {
                 self.queue_turn(id, now);
             }
         }
+    }
+
+    /// Who joined after the channel was told its next secret came with that one already.
+    fn has(&self, id: PlaceId, target: Version) -> bool {
+        self.moves.borrow().places.get(&id).is_some_and(|place| !place.version().is_behind(target))
     }
 
     fn cut(&self, id: PlaceId, next: &Next, now: Instant, dirty: &mut Dirty) {
@@ -134,8 +145,7 @@ impl Shard {
                 continue;
             }
             if let Some(subscription) = topics.get_mut(topic, slot) {
-                // Nothing is newer than this.
-                subscription.since = u64::MAX;
+                subscription.since = REVOKED;
             }
             let entry = &mut sockets[slot as usize];
             entry.grants.remove(place.record.channel().name());
@@ -255,3 +265,6 @@ impl Shard {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

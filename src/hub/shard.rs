@@ -332,3 +332,6 @@ impl Entry {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -26,7 +26,7 @@ mod users;
 mod verify;
 mod worker;
 
-pub use admin::AdminToken;
+pub use admin::{AdminToken, Revoked, Rotated};
 pub use forwarded::{ForwardedHeader, Proxies};
 pub use server::{Listeners, Signals, serve};
 

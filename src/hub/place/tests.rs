@@ -214,6 +214,43 @@ fn after_a_cut_who_does_not_ask_must_reconnect() {
 }
 
 #[test]
+fn after_a_cut_who_asks_before_it_is_nudged_is_given_the_next() {
+    let bed = Bed::new();
+    let (mut place, mut client) = (bed.place(Issuer::Server, true), Client::new(&bed));
+    let next = place.next().unwrap().clone();
+    assert_eq!(place.cut(next, bed.at(300), &mut |_| {}), Outcome::Stays);
+    client.answered(place.asked(bed.at(10), None));
+    let _ = place.take(&bed.frames("1", &[NEW]), bed.at(20), BUDGET, &mut |f| client.receive(f));
+    assert_eq!(place.tick(bed.at(300), &mut |f| client.receive(f)), Outcome::Opened);
+    assert_eq!((client.secret, client.asked, client.read.join("")), (NEW, 0, "1".into()));
+}
+
+#[test]
+fn who_has_just_moved_goes_on_at_once() {
+    let bed = Bed::new();
+    let (mut place, out) = (bed.place(Issuer::Server, false), &mut |_: &Frame| {});
+    place.arm(bed.at(0));
+    let _ = place.take(&bed.frames("1", BOTH), bed.at(1), BUDGET, out);
+    assert_eq!(place.asked(bed.at(2), None), NEW);
+    let target = Version { key: 3, epoch: 0 };
+    place.set_next(Next { target, nudge: bed.frames("{}", &[NEW]), cut: false });
+    assert_eq!(place.tick(bed.at(500), out), Outcome::Opened);
+    assert_eq!((place.wants_turn(), place.retry_after()), (true, Duration::ZERO));
+}
+
+#[test]
+fn nobody_moves_back() {
+    let bed = Bed::new();
+    let mut place = bed.place(Issuer::Server, false);
+    place.arm(bed.at(0));
+    let _ = place.take(&bed.frames("1", BOTH), bed.at(1), BUDGET, &mut |_| {});
+    assert_eq!(place.asked(bed.at(2), None), NEW);
+    place.set_next(Next { target: OLD, nudge: bed.frames("{}", &[OLD]), cut: false });
+    assert_eq!(place.tick(bed.at(5000), &mut |_| {}), Outcome::Opened);
+    assert!(!place.wants_turn());
+}
+
+#[test]
 fn what_waits_when_a_cut_comes_was_accepted_before_and_is_sent() {
     let bed = Bed::new();
     let (mut place, mut client) = (bed.place(Issuer::Server, false), Client::new(&bed));
