@@ -13,7 +13,7 @@ use tokio::sync::{Notify, oneshot};
 
 use super::{directory::TopicId, terms::TenantId};
 use crate::{
-    crypto::keytable::Version,
+    crypto::{keytable::Version, resealer::Resealer},
     ids::SocketId,
     protocol::{sealed::SealedFrames, server::Frame, tripwire},
 };
@@ -73,6 +73,8 @@ pub struct Rekey {
     pub nudge: SealedFrames,
     pub target: Version,
     pub cut: Option<Cut>,
+    /// From the target before, for what waits after a cut.
+    pub resealer: Option<Arc<Resealer>>,
 }
 
 /// Nobody is sent anything more with an earlier secret: all move at once, or reconnect.

@@ -19,7 +19,10 @@ use std::{
 use super::{directory::Record, terms::Terms};
 use crate::{
     crypto::keytable::Version,
-    protocol::{sealed::SealedFrames, server::Frame},
+    protocol::{
+        sealed::{Resealing, SealedFrames},
+        server::Frame,
+    },
 };
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -41,8 +44,6 @@ pub struct Place {
     stage: Stage,
     /// The client has not asked since it was nudged.
     unanswered: bool,
-    /// The last time that it was to move, it could not.
-    stayed: bool,
 }
 
 /// Where a place is to move.
@@ -88,8 +89,10 @@ struct Waiting {
 pub enum Outcome {
     /// As it was, or waiting.
     Stays,
-    /// Open again: with the next secret, or with the one that it had.
-    Opened,
+    /// Open again, with the next secret.
+    Moved,
+    /// Open again, with the secret that it had.
+    Reverted,
     /// It cannot be served any longer.
     Close,
 }
@@ -110,17 +113,7 @@ impl Place {
         user: Option<Arc<str>>,
         next: Option<Next>,
     ) -> Self {
-        Self {
-            record,
-            terms,
-            issuer,
-            user,
-            version,
-            next,
-            stage: Stage::Open,
-            unanswered: false,
-            stayed: false,
-        }
+        Self { record, terms, issuer, user, version, next, stage: Stage::Open, unanswered: false }
     }
 
     pub fn version(&self) -> Version {
@@ -148,16 +141,11 @@ impl Place {
         matches!(self.stage, Stage::Open) && self.next.is_some()
     }
 
-    /// When a place that is to move on is given a turn: at once, unless it could not move the last
-    /// time. As long as the question that its nudge caused
+    /// When a place that could not move tries again. As long as the question that its nudge caused
     /// may still be on its way, a second nudge would let both of them open, and the client would see
     /// one event twice.
     pub fn retry_after(&self) -> Duration {
-        match (self.stayed, self.unanswered) {
-            (false, _) => Duration::ZERO,
-            (true, false) => RETRY,
-            (true, true) => LOST,
-        }
+        if self.unanswered { LOST } else { RETRY }
     }
 
     /// A new secret. A place that is moving goes there next.
@@ -173,17 +161,27 @@ impl Place {
     }
 
     /// Nothing more with the secret that it has. What waits already was accepted before that, and
-    /// is sent in the form that the client can open now. The nudge goes at `at`.
-    pub fn cut(&mut self, next: Next, at: Instant, out: &mut dyn FnMut(&Frame)) -> Outcome {
-        let sent = match std::mem::replace(&mut self.stage, Stage::Open) {
-            Stage::Asking { waiting, .. } => waiting.send(self.version, false, out),
-            Stage::Settling { waiting, .. } => waiting.send(self.version, waiting.first_sent, out),
-            Stage::Unasked { waiting, .. } => waiting.frames.is_empty(),
-            Stage::Open | Stage::Armed { .. } => true,
+    /// goes on waiting, sealed anew: the client's question may be on its way, and will be answered
+    /// with the next secret. The nudge goes at `at`.
+    pub fn cut(
+        &mut self,
+        next: Next,
+        at: Instant,
+        resealing: &mut Resealing<'_>,
+        out: &mut dyn FnMut(&Frame),
+    ) -> Outcome {
+        let waiting = match std::mem::replace(&mut self.stage, Stage::Open) {
+            Stage::Open | Stage::Armed { .. } => Some(Waiting::default()),
+            Stage::Asking { waiting, .. } => waiting
+                .again(false, resealing)
+                .or_else(|| waiting.send(self.version, false, out).then(Waiting::default)),
+            Stage::Unasked { waiting, .. } => waiting.again(false, resealing),
+            Stage::Settling { waiting, .. } => waiting.again(waiting.first_sent, resealing),
         };
         self.next = Some(next);
-        self.stage = Stage::Unasked { at, waiting: Waiting::default() };
-        if sent { Outcome::Stays } else { Outcome::Close }
+        let Some(waiting) = waiting else { return Outcome::Close };
+        self.stage = Stage::Unasked { at, waiting };
+        Outcome::Stays
     }
 
     /// An event for a place that is held.
@@ -265,17 +263,23 @@ impl Place {
             Stage::Open => Outcome::Stays,
             Stage::Armed { .. } => self.nudge(now, Waiting::default(), out),
             Stage::Unasked { waiting, .. } => self.nudge(now, waiting, out),
-            Stage::Asking { waiting, .. } if self.issuer == Issuer::Backend => {
-                self.move_on();
-                self.open(&waiting, out)
-            }
-            Stage::Asking { waiting, .. } => self.give_up(&waiting, out),
+            Stage::Asking { waiting, .. } => self.not_asked(&waiting, out),
             Stage::Settling { waiting, .. } => self.open(&waiting, out),
         }
     }
 
+    fn not_asked(&mut self, waiting: &Waiting, out: &mut dyn FnMut(&Frame)) -> Outcome {
+        match self.issuer {
+            Issuer::Server => self.give_up(waiting, out),
+            // It has asked there, as far as can be known.
+            Issuer::Backend => {
+                self.move_on();
+                self.open(waiting, out)
+            }
+        }
+    }
+
     fn move_on(&mut self) {
-        self.stayed = false;
         if let Some(next) = self.next.take() {
             let before = std::mem::replace(&mut self.version, next.target);
             self.record.key_changed(before, self.version);
@@ -284,7 +288,7 @@ impl Place {
 
     fn open(&mut self, waiting: &Waiting, out: &mut dyn FnMut(&Frame)) -> Outcome {
         if waiting.send(self.version, waiting.first_sent, out) {
-            Outcome::Opened
+            Outcome::Moved
         } else {
             Outcome::Close
         }
@@ -297,14 +301,13 @@ impl Place {
             return Outcome::Close;
         }
         self.terms.moves.reverted.add();
-        self.stayed = true;
-        Outcome::Opened
+        Outcome::Reverted
     }
 
     fn overflow(&mut self, out: &mut dyn FnMut(&Frame)) -> Outcome {
         match std::mem::replace(&mut self.stage, Stage::Open) {
             Stage::Settling { waiting, .. } => self.open(&waiting, out),
-            Stage::Asking { waiting, .. } => self.give_up(&waiting, out),
+            Stage::Asking { waiting, .. } => self.not_asked(&waiting, out),
             Stage::Unasked { .. } => Outcome::Close,
             Stage::Open | Stage::Armed { .. } => Outcome::Stays,
         }
@@ -327,9 +330,22 @@ impl Waiting {
         self.frames.push(frames.clone());
     }
 
+    fn rest(&self, skip_first: bool) -> &[SealedFrames] {
+        &self.frames[usize::from(skip_first).min(self.frames.len())..]
+    }
+
+    /// For another secret, if all can be sealed for that.
+    fn again(&self, skip_first: bool, resealing: &mut Resealing<'_>) -> Option<Self> {
+        let mut again = Self::default();
+        for frames in self.rest(skip_first) {
+            again.push(&resealing.again(frames)?);
+        }
+        Some(again)
+    }
+
     /// All of them, or none if one has no such form.
     fn send(&self, version: Version, skip_first: bool, out: &mut dyn FnMut(&Frame)) -> bool {
-        let rest = &self.frames[usize::from(skip_first).min(self.frames.len())..];
+        let rest = self.rest(skip_first);
         if rest.iter().any(|frames| frames.of(version).is_none()) {
             return false;
         }

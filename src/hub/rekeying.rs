@@ -18,7 +18,7 @@ use super::{
 use crate::{
     crypto::keytable::Version,
     ids::SocketId,
-    protocol::{code::Close, server::Frame},
+    protocol::{code::Close, sealed::Resealing, server::Frame},
 };
 
 /// Between two looks at turns and deadlines, while there are any.
@@ -51,13 +51,17 @@ impl Shard {
         match cut {
             Some(next) => {
                 let mut dirty = Vec::new();
-                self.cut(id, &next, now, &mut dirty);
+                self.cut(id, &next, now, &mut Resealing::new(None), &mut dirty);
                 dirty.iter().for_each(|socket| socket.flush());
             }
             None if late => self.queue_turn(id, now),
             None => {}
         }
         true
+    }
+
+    fn reauthorizes(&self, slot: Slot) -> bool {
+        self.table.borrow().sockets[slot as usize].peer.reauthorizes
     }
 
     pub(super) fn leave(&self, topic: TopicId, slot: Slot) -> Option<Version> {
@@ -71,7 +75,7 @@ impl Shard {
 
     /// Clients that never authorize anew are left with what they have, as long as that is served.
     fn queue_turn(&self, id: PlaceId, not_before: Instant) {
-        if self.table.borrow().sockets[id.0 as usize].peer.reauthorizes {
+        if self.reauthorizes(id.0) {
             self.moves.borrow_mut().wait_for_turn(id, TurnKind::Move, not_before);
             self.moving.notify_one();
         }
@@ -90,7 +94,8 @@ impl Shard {
 
     pub(super) fn rekey(&self, rekey: &Rekey, dirty: &mut Dirty) {
         let now = Instant::now();
-        let Rekey { topic, nudge, target, cut } = rekey;
+        let Rekey { topic, nudge, target, cut, resealer } = rekey;
+        let mut resealing = Resealing::new(resealer.as_deref());
         if let Some(Cut { revoked: Some((user, theirs)) }) = cut {
             self.revoke(*topic, user, *theirs);
         }
@@ -102,7 +107,7 @@ impl Shard {
                 continue;
             }
             if cut.is_some() {
-                self.cut(id, &next, now, dirty);
+                self.cut(id, &next, now, &mut resealing, dirty);
                 continue;
             }
             let wants_turn = self.moves.borrow_mut().places.get_mut(&id).is_some_and(|place| {
@@ -120,10 +125,17 @@ impl Shard {
         self.moves.borrow().places.get(&id).is_some_and(|place| !place.version().is_behind(target))
     }
 
-    fn cut(&self, id: PlaceId, next: &Next, now: Instant, dirty: &mut Dirty) {
+    fn cut(
+        &self,
+        id: PlaceId,
+        next: &Next,
+        now: Instant,
+        resealing: &mut Resealing<'_>,
+        dirty: &mut Dirty,
+    ) {
         let at = now + self.moves.borrow_mut().within(CUT_SPREAD);
-        let reauthorizes = self.table.borrow().sockets[id.0 as usize].peer.reauthorizes;
-        self.step(id, dirty, |place, _, out| match place.cut(next.clone(), at, out) {
+        let reauthorizes = self.reauthorizes(id.0);
+        self.step(id, dirty, |place, _, out| match place.cut(next.clone(), at, resealing, out) {
             Outcome::Stays if !reauthorizes => Outcome::Close,
             outcome => outcome,
         });
@@ -178,8 +190,19 @@ impl Shard {
             return Err(AskError::TooMany);
         }
         let mut moves = self.moves.borrow_mut();
-        let place = topic.and_then(|topic| moves.places.get_mut(&(slot, topic)));
-        let version = place.map_or(target, |place| place.asked(Instant::now(), user.clone()));
+        let place =
+            topic.and_then(|topic| Some(((slot, topic), moves.places.get_mut(&(slot, topic))?)));
+        let (now, mut version) = (Instant::now(), target);
+        if let Some((id, place)) = place {
+            let waits = place.retry_after();
+            version = place.asked(now, user.clone());
+            let retry = place.retry_after();
+            // The question of its nudge has come at last: its turn need not wait for that longer.
+            if place.wants_turn() && retry < waits {
+                moves.wait_for_turn(id, TurnKind::Move, now + retry);
+                self.moving.notify_one();
+            }
+        }
         // Of subscribers, too: they may leave and join with this.
         entry.grants.insert(name, Grant { version, user });
         Ok(version)
@@ -247,8 +270,14 @@ impl Shard {
         if let Some(subscription) = topics.get_mut(id.1, id.0) {
             subscription.version = place.served_version();
         }
-        let (is_held, again) = (place.is_held(), place.wants_turn());
-        let retry = Instant::now() + place.retry_after();
+        let is_held = place.is_held();
+        let again = match outcome {
+            // There was another rotation meanwhile.
+            Outcome::Moved => Some(Instant::now()),
+            Outcome::Reverted => Some(Instant::now() + place.retry_after()),
+            Outcome::Stays | Outcome::Close => None,
+        };
+        let again = again.filter(|_| place.wants_turn() && entry.peer.reauthorizes);
         match (was_held, is_held) {
             (false, true) => {
                 moves.held.insert(id);
@@ -259,8 +288,8 @@ impl Shard {
             }
             _ => {}
         }
-        if was_held && again && outcome == Outcome::Opened && entry.peer.reauthorizes {
-            moves.wait_for_turn(id, TurnKind::Move, retry);
+        if let Some(not_before) = again {
+            moves.wait_for_turn(id, TurnKind::Move, not_before);
             self.moving.notify_one();
         }
     }

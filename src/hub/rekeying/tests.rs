@@ -96,7 +96,7 @@ impl Bed {
     fn cut(&self, revoked: Option<&str>) {
         let revoked = revoked.map(|user| (user.into(), None));
         let (topic, nudge) = (self.record.topic(), self.nudge.clone());
-        let rekey = Rekey { topic, nudge, target: NEW, cut: Some(Cut { revoked }) };
+        let rekey = Rekey { topic, nudge, target: NEW, cut: Some(Cut { revoked }), resealer: None };
         self.shard.rekey(&rekey, &mut Vec::new());
     }
 
