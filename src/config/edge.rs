@@ -9,7 +9,7 @@ use super::{
     raw::RawConfig,
     resolve::{Result, error},
 };
-use crate::{origins::Origins, web::Proxies};
+use crate::{auth::Authorizer, origins::Origins, web::Proxies};
 
 pub fn origins(name: &str, listed: &[String], dev: bool) -> Result<Origins> {
     let parse = |origin: &String| {
@@ -20,6 +20,22 @@ pub fn origins(name: &str, listed: &[String], dev: bool) -> Result<Origins> {
         [] => Origins::Any,
         listed => Origins::Listed(listed.iter().map(parse).collect::<Result<_>>()?),
     })
+}
+
+/// Where everybody's pages may ask, everybody's pages could use the cookie.
+pub fn refuse_unguarded_cookie(
+    at: &impl Fn(&str) -> String,
+    authorizer: &Authorizer,
+    origins: &Origins,
+) -> Result<()> {
+    if authorizer.cookie().is_none() || origins.has_exact() {
+        return Ok(());
+    }
+    error(format!(
+        "{} is set, but {} lists no exact origin: name the pages that may use the cookie, such as \"https://app.example.com\"",
+        at("jwt.cookie"),
+        at("origins")
+    ))
 }
 
 pub fn explains(name: &str, asked: bool, dev: bool, warnings: &mut Vec<String>) -> bool {

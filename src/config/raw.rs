@@ -154,6 +154,7 @@ pub struct RawApp {
     /// Without it: the app's secret.
     pub jwt_secret: Option<SecretString>,
     pub jwt_secret_file: Option<PathBuf>,
+    pub jwt: RawJwt,
     /// Refusals say why.
     pub explain: bool,
     pub authorized_connections: bool,
@@ -184,12 +185,19 @@ impl Default for RawApp {
             authorizer: RawAuthorizer::default(),
             jwt_secret: None,
             jwt_secret_file: None,
+            jwt: RawJwt::default(),
             explain: false,
             authorized_connections: false,
             authorization_timeout_seconds: 30,
             limits: Limits::default(),
         }
     }
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default, deny_unknown_fields)]
+pub struct RawJwt {
+    pub cookie: Option<String>,
 }
 
 #[derive(Deserialize)]

@@ -12,7 +12,7 @@ use secrecy::{ExposeSecret, SecretString};
 use super::{
     Config, ConfigError, Log,
     admin::{admin_token, warn_of_unused_token},
-    edge::{explains, origins, proxies},
+    edge::{explains, origins, proxies, refuse_unguarded_cookie},
     raw::{LogFormat, RawApp, RawAuthorizer, RawConfig, RawMode},
     sealing::{refuse_shared_key, rotation, sealing},
     source::DEV_APP,
@@ -177,12 +177,15 @@ fn resolve_app(
     if secret.expose_secret().trim() != secret.expose_secret() {
         warnings.push(format!("{} begins or ends with blanks, which count", at("secret")));
     }
+    let authorizer = authorizer(&at, raw, &secret, warnings)?;
+    let origins = origins(&at("origins"), &raw.origins, dev.pages)?;
+    refuse_unguarded_cookie(&at, &authorizer, &origins)?;
     Ok(App {
         id: id.into(),
         key: key.into(),
         sealing: sealing(id, raw, dev.key, warnings)?,
         rotation: rotation(&at, &raw.rotation)?,
-        authorizer: authorizer(&at, raw, &secret, warnings)?,
+        authorizer,
         secret: AppSecret::new(secret.expose_secret().as_bytes()),
         near_secrets: NearSecrets::of(secret.expose_secret()),
         enabled: raw.enabled,
@@ -198,7 +201,7 @@ fn resolve_app(
         client_events: raw.client_events,
         subscription_count: raw.subscription_count,
         watchlist: raw.watchlist,
-        origins: origins(&at("origins"), &raw.origins, dev.pages)?,
+        origins,
         authorization_timeout: raw
             .authorized_connections
             .then(|| {
@@ -251,7 +254,7 @@ fn authorizer(
             if key.is_empty() {
                 return error(format!("{} is empty", at("jwt_secret")));
             }
-            Authorizer::Jwt(Box::new(JwtAuthorizer::new(key.as_bytes())))
+            Authorizer::Jwt(Box::new(JwtAuthorizer::new(key.as_bytes(), raw.jwt.cookie.clone())))
         }
     })
 }

@@ -12,8 +12,9 @@ use serde::Serialize;
 use super::{
     audited::{Answer, note_answer},
     cors,
+    credentials::credentials,
     error::ApiError,
-    fields::{Fields, app_key, form_fields, json_fields, twice},
+    fields::{Fields, app_key, form_fields, json_fields},
     query::Query,
     refusal::refuse,
     verify::{read_body, worker},
@@ -65,12 +66,12 @@ async fn preflight(request: HttpRequest) -> HttpResponse {
         Some(named) => named.as_ref().is_some_and(|named| Arc::ptr_eq(named, tenant)),
         None => true,
     });
-    cors::preflight(&request, candidates.map(|tenant| &tenant.app.origins))
+    cors::preflight(&request, candidates.map(|tenant| &tenant.app))
 }
 
 async fn channel(request: HttpRequest, payload: web::Payload) -> HttpResponse {
     match Asked::read(&request, payload).await {
-        Ok(asked) => {
+        Ok(mut asked) => {
             let answer = match asked.enter(&request) {
                 Ok(()) => authorize_channel(&asked).await,
                 Err(error) => Err(error),
@@ -83,7 +84,7 @@ async fn channel(request: HttpRequest, payload: web::Payload) -> HttpResponse {
 
 async fn user(request: HttpRequest, payload: web::Payload) -> HttpResponse {
     match Asked::read(&request, payload).await {
-        Ok(asked) => {
+        Ok(mut asked) => {
             let answer = match asked.enter(&request) {
                 Ok(()) => authorize_user(&asked).await,
                 Err(error) => Err(error),
@@ -98,7 +99,7 @@ async fn user(request: HttpRequest, payload: web::Payload) -> HttpResponse {
 fn not_asked(request: &HttpRequest, error: ApiError) -> HttpResponse {
     let engine = &worker(request).engine;
     let mut response = HttpResponse::build(error.status_code());
-    cors::allow(&mut response, request, engine.tenants.iter().map(|tenant| &tenant.app.origins));
+    cors::allow(&mut response, request, engine.tenants.iter().map(|tenant| &tenant.app));
     refuse(response, engine, None, &HashMap::new(), &error, |_| ())
 }
 
@@ -123,20 +124,11 @@ impl Asked {
         let mut fields = if is_json { json_fields(&body)? } else { form_fields(&body)? };
         let query = Query::parse(request.query_string());
         let tenant = chosen_app(&worker, request, app_key(&fields, &query)?)?;
-        if request.headers().get_all(header::AUTHORIZATION).nth(1).is_some() {
-            return Err(twice("Authorization"));
-        }
-        let bearer =
-            request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-        let bearer = bearer.and_then(|value| {
-            let (scheme, token) = value.split_once(' ')?;
-            scheme.eq_ignore_ascii_case("bearer").then(|| token.trim().to_owned())
-        });
         let mut claimed = |name| fields.remove(name).filter(|value| !value.is_empty());
         let credentials = Credentials {
-            bearer,
             claimed_user_id: claimed("user_id"),
             claimed_user_info: claimed("user_info"),
+            ..Credentials::default()
         };
         Ok(Self { worker, tenant, fields, credentials })
     }
@@ -158,11 +150,14 @@ impl Asked {
     }
 
     /// What is checked of everybody, whatever is asked.
-    fn enter(&self, request: &HttpRequest) -> Result<(), ApiError> {
+    fn enter(&mut self, request: &HttpRequest) -> Result<(), ApiError> {
         let (worker, app) = (&self.worker, &self.tenant.app);
         worker.entrance.address(request, &worker.settings, app)?;
         cors::check(request, &app.origins)?;
-        worker.entrance.socket(self.socket_id()?, app)
+        worker.entrance.socket(self.socket_id()?, app)?;
+        let claimed = std::mem::take(&mut self.credentials);
+        self.credentials = credentials(request, app, claimed)?;
+        Ok(())
     }
 
     fn answer<G: Answer>(
@@ -173,7 +168,7 @@ impl Asked {
         let (engine, app) = (&self.worker.engine, &self.tenant.app);
         let status = answer.as_ref().map_or_else(ApiError::status_code, |_| StatusCode::OK);
         let mut response = HttpResponse::build(status);
-        cors::allow(&mut response, request, std::iter::once(&app.origins));
+        cors::allow(&mut response, request, std::iter::once(app));
         let note = |refusal| note_answer(&engine.audit, app, &self.fields, &answer, refusal);
         match &answer {
             Ok(grant) => {

@@ -5,6 +5,7 @@ mod audited;
 pub mod auth;
 mod channels;
 mod cors;
+mod credentials;
 mod entrance;
 mod error;
 mod events;

@@ -14,6 +14,7 @@ mod cache;
 mod client_events;
 mod config;
 mod connection;
+mod cookies;
 mod cors;
 mod delivery;
 mod drain;
