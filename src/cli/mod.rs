@@ -1,6 +1,7 @@
 //! The command line.
 
 mod audit;
+mod auth_test;
 mod banner;
 mod healthcheck;
 mod keys;
@@ -8,6 +9,7 @@ mod keys;
 mod process;
 mod selftest;
 mod serve;
+mod token;
 mod unverified;
 mod vectors;
 
@@ -38,6 +40,13 @@ enum Command {
     /// Master keys
     #[command(subcommand)]
     Keys(keys::Keys),
+    /// Authorization
+    #[command(subcommand)]
+    Auth(AuthCommand),
+    /// Print a short-lived access token for a user
+    Token(token::Token),
+    /// Print a channel's name with a signed id at its end
+    SignedId(token::SignedId),
     /// The audit log
     #[command(subcommand)]
     Audit(audit::AuditCommand),
@@ -45,6 +54,12 @@ enum Command {
     Selftest,
     /// Ask a running server whether it is well; exits with 0 if so
     Healthcheck(healthcheck::Healthcheck),
+}
+
+#[derive(Subcommand)]
+enum AuthCommand {
+    /// Say which rule decides for a token and a channel, and why the others do not
+    Test(auth_test::AuthTest),
 }
 
 #[derive(Subcommand)]
@@ -61,6 +76,9 @@ pub fn run() -> ExitCode {
         Command::Serve(flags) => serve::serve(&flags),
         Command::Config(command) => config(&command),
         Command::Keys(command) => keys::run(&command),
+        Command::Auth(AuthCommand::Test(command)) => auth_test::run(&command),
+        Command::Token(command) => token::run(&command),
+        Command::SignedId(command) => token::signed_id(&command),
         Command::Audit(command) => audit::run(&command),
         Command::Selftest => selftest::run(),
         Command::Healthcheck(command) => healthcheck::run(&command),
@@ -78,6 +96,10 @@ type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
 fn source(flags: &Flags) -> Result<Source> {
     Ok(Source::new(flags, Environment::of_process())?)
+}
+
+fn config_of(flags: &Flags) -> Result<Config> {
+    Ok(Config::load(&source(flags)?)?)
 }
 
 fn config(command: &ConfigCommand) -> Result<()> {

@@ -5,7 +5,10 @@ use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
-use super::Environment;
+use super::{
+    Environment,
+    auth::{RawForward, RawJwt, RawRule},
+};
 use crate::{
     crypto::padding::Padding,
     limits::{Limits, Rotation},
@@ -121,6 +124,7 @@ pub enum RawAuthorizer {
     Deny,
     Open,
     Jwt,
+    Forward,
 }
 
 #[derive(Deserialize)]
@@ -148,6 +152,9 @@ pub struct RawApp {
     /// Without it: the app's secret.
     pub jwt_secret: Option<SecretString>,
     pub jwt_secret_file: Option<PathBuf>,
+    pub jwt: RawJwt,
+    pub rules: Vec<RawRule>,
+    pub forward: Option<RawForward>,
     pub authorized_connections: bool,
     pub authorization_timeout_seconds: u64,
     pub limits: Limits,
@@ -176,6 +183,9 @@ impl Default for RawApp {
             authorizer: RawAuthorizer::default(),
             jwt_secret: None,
             jwt_secret_file: None,
+            jwt: RawJwt::default(),
+            rules: Vec::new(),
+            forward: None,
             authorized_connections: false,
             authorization_timeout_seconds: 30,
             limits: Limits::default(),

@@ -12,12 +12,13 @@ use secrecy::{ExposeSecret, SecretString};
 use super::{
     Config, ConfigError, Log,
     admin::{admin_token, warn_of_unused_token},
-    raw::{LogFormat, RawApp, RawAuthorizer, RawConfig, RawDerivation, RawMode},
+    auth::authorizer,
+    raw::{LogFormat, RawApp, RawConfig, RawDerivation, RawMode},
     source::DEV_APP,
 };
 use crate::{
     app::{App, ChannelRule, Origins},
-    auth::{Authorizer, JwtAuthorizer},
+    auth::{access::AccessTokens, revoked::RevokedTokens},
     crypto::{
         key::{Fingerprint, KeyFormat, MasterKey, read_secret_file},
         keyring::KeyRing,
@@ -52,8 +53,13 @@ pub fn resolve(raw: RawConfig, dev: bool) -> Result<Config> {
     let mut shared_keys = HashMap::new();
     for (id, app) in &raw.apps {
         let dev_key = (dev && id == DEV_APP).then_some(state_dir.as_path());
-        let resolved =
-            resolve_app(id, app, Development { key: dev_key, pages: dev }, &mut warnings)?;
+        let resolved = resolve_app(
+            id,
+            app,
+            &state_dir,
+            Development { key: dev_key, pages: dev },
+            &mut warnings,
+        )?;
         refuse_shared_key(&mut shared_keys, &resolved, app.allow_shared_master_key)?;
         apps.push(resolved);
     }
@@ -107,7 +113,7 @@ fn workers(given: usize) -> Result<usize> {
     }
 }
 
-fn at_least(name: &str, value: usize, least: usize) -> Result<usize> {
+pub(super) fn at_least(name: &str, value: usize, least: usize) -> Result<usize> {
     if value < least {
         error(format!("{name} is {value}, and must be at least {least}"))
     } else {
@@ -115,7 +121,7 @@ fn at_least(name: &str, value: usize, least: usize) -> Result<usize> {
     }
 }
 
-fn seconds(name: &str, value: u64) -> Result<Duration> {
+pub(super) fn seconds(name: &str, value: u64) -> Result<Duration> {
     // A client takes an activity_timeout of 0 for none and refuses the handshake.
     match value {
         0 => error(format!("{name} must be at least 1")),
@@ -156,6 +162,7 @@ struct Development<'a> {
 fn resolve_app(
     id: &str,
     raw: &RawApp,
+    state_dir: &Path,
     dev: Development<'_>,
     warnings: &mut Vec<String>,
 ) -> Result<App> {
@@ -187,6 +194,11 @@ fn resolve_app(
         sealing: sealing(id, raw, dev.key, warnings)?,
         rotation: rotation(&at, &raw.rotation)?,
         authorizer: authorizer(&at, raw, &secret, warnings)?,
+        access: AccessTokens::new(
+            id,
+            secret.expose_secret().as_bytes(),
+            RevokedTokens::of_app(state_dir, id),
+        ),
         secret: AppSecret::new(secret.expose_secret().as_bytes()),
         enabled: raw.enabled,
         dialect: raw.dialect,
@@ -327,32 +339,6 @@ fn kept_dev_key(state_dir: &Path) -> Result<MasterKey> {
         .map_err(|e| failed("write", &e))?;
     file.write_all(key.to_text().as_bytes()).map_err(|e| failed("write", &e))?;
     Ok(key)
-}
-
-fn authorizer(
-    at: &impl Fn(&str) -> String,
-    raw: &RawApp,
-    app_secret: &SecretString,
-    warnings: &mut Vec<String>,
-) -> Result<Authorizer> {
-    Ok(match raw.authorizer {
-        RawAuthorizer::Deny => Authorizer::Deny,
-        RawAuthorizer::Open => {
-            warnings.push(format!(
-                "{} is \"open\": everybody may join every channel as anybody",
-                at("authorizer")
-            ));
-            Authorizer::Open
-        }
-        RawAuthorizer::Jwt => {
-            let own = secret(&at("jwt_secret"), &raw.jwt_secret, &raw.jwt_secret_file)?;
-            let key = own.as_ref().unwrap_or(app_secret).expose_secret();
-            if key.is_empty() {
-                return error(format!("{} is empty", at("jwt_secret")));
-            }
-            Authorizer::Jwt(Box::new(JwtAuthorizer::new(key.as_bytes())))
-        }
-    })
 }
 
 fn origins(name: &str, listed: &[String], dev: bool) -> Result<Origins> {

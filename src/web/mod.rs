@@ -5,6 +5,7 @@ mod audited;
 pub mod auth;
 mod channels;
 mod cors;
+mod credentials;
 mod error;
 mod events;
 mod http_stream;
@@ -14,6 +15,7 @@ mod query;
 mod server;
 mod socket;
 mod streams;
+mod tokens;
 mod transport;
 mod upgrade;
 mod users;
@@ -50,6 +52,8 @@ fn routes(config: &mut web::ServiceConfig) {
         .route("/apps/{app}/channels/{channel}/users", web::get().to(channels::users))
         .route("/apps/{app}/channels/{channel}/events", web::post().to(events::trigger_raw))
         .route("/apps/{app}/channels/{channel}/revoke", web::post().to(users::revoke))
+        .route("/apps/{app}/tokens", web::post().to(tokens::mint))
+        .route("/apps/{app}/tokens/revoke", web::post().to(tokens::revoke))
         .route("/apps/{app}/users/{user}/terminate_connections", web::post().to(users::terminate))
         // Where the official Python SDK sends it (PROTOCOL 5.4).
         .route("/users/{user}/terminate_connections", web::post().to(users::terminate))
