@@ -77,7 +77,7 @@ impl Jwks {
         if let Some(key) = self.known(id, algorithm, self.refresh) {
             return Ok(key);
         }
-        if self.may_fetch() {
+        {
             // One fetch for all who wait: whoever comes second finds it done.
             let _one = self.fetching.lock().await;
             if self.may_fetch() {

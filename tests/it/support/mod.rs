@@ -4,11 +4,13 @@
 mod app;
 mod client;
 mod http;
+mod keys;
 mod process;
 mod raw;
 mod seal;
 mod server;
 mod sign;
+mod target;
 mod tls;
 
 use std::fmt::Display;
@@ -18,11 +20,13 @@ use std::time::Duration;
 pub use self::app::*;
 pub use self::client::*;
 pub use self::http::*;
+pub use self::keys::*;
 pub use self::process::{Launch, Output, TempDir};
 pub use self::raw::*;
 pub use self::seal::*;
 pub use self::server::*;
 pub use self::sign::*;
+pub use self::target::*;
 pub use self::tls::*;
 
 /// How long anything may take before a test gives up. Generous: only failures wait this long.
