@@ -24,6 +24,7 @@ use sealcast::{
     protocol::{
         client::{ClientFrame, data_as_text},
         dialect::Dialect,
+        escape::Escaped,
         server::{Frame, answer},
         websocket::{Decoder, Message},
     },
@@ -53,6 +54,8 @@ pub const ALL: &[Case] = &[
     case("encode/subscription-succeeded", 0, encode_subscription_succeeded),
     case("encode/connection-established", 0, encode_connection_established),
     case("encode/pong", 0, || run(|| answer::pong(black_box(Dialect::Pusher)))),
+    case("escape/text-1024", 1024, || escape_text("t".repeat(1024))),
+    case("escape/json-1024", 1024, || escape_text(payload(1024))),
     case("parse/ping", 0, || parse(r#"{"event":"pusher:ping","data":{}}"#.into())),
     case("parse/subscribe-public", 0, || parse(subscribe("orders", None, None))),
     case("parse/subscribe-private", 0, parse_subscribe_private),
@@ -83,6 +86,7 @@ pub const ALL: &[Case] = &[
     case("topics/subscribe-and-unsubscribe-1000", 0, || subscribe_many(one_topic, Then::Leave)),
     case("topics/1000-topics-of-one", 0, || subscribe_many(topics_of_one, Then::Leave)),
     case("topics/walk-1000", 0, walk),
+    case("topics/find-one-of-1000", 0, find),
     case("presence/parse-member", 0, parse_member),
     case("presence/join-and-leave-100", 0, presence_join_and_leave),
     case("presence/roster-of-100", 0, roster),
@@ -154,6 +158,10 @@ fn encode_subscription_succeeded() -> Run {
 fn encode_connection_established() -> Run {
     let id = SOCKET_ID.parse().expect("two numbers with a dot between them");
     run(move || answer::connection_established(Dialect::Pusher, black_box(id), 120))
+}
+
+fn escape_text(text: String) -> Run {
+    run(move || Escaped::new(black_box(&text)))
 }
 
 // Frames of clients.
@@ -317,8 +325,7 @@ fn open(bytes: usize) -> Run {
     run(move || sealed(black_box(&channel), black_box(&envelope), &sealing))
 }
 
-// Topics. The table's hash function is keyed by chance, which moves the number of probes: cases
-// make a new table in each run or go through many slots, so that it evens out.
+// Topics.
 
 fn subscription(slot: u32) -> Subscription {
     Subscription { slot, since: 0, version: Version::BLIND }
@@ -379,6 +386,15 @@ fn walk() -> Run {
                 black_box(subscription.slot);
             }
         }
+    })
+}
+
+/// As while an event is written, when the table has changed meanwhile.
+fn find() -> Run {
+    let (table, mut turn) = (topic_of_1000(), 0);
+    run(move || {
+        turn = (turn + 1) % 1000;
+        table.subscription(TopicId(7), black_box(turn)).copied()
     })
 }
 

@@ -67,8 +67,16 @@ impl KeyFile {
 
     /// `None` if keys have never changed.
     pub fn load(&self) -> Result<Option<KeyTable>, KeyFileError> {
-        if !self.path.exists() {
-            return Ok(None);
+        match std::fs::metadata(&self.path) {
+            Ok(_) => {}
+            // Nor can there be one where the state directory is no directory.
+            Err(e)
+                if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) =>
+            {
+                return Ok(None);
+            }
+            // A file that cannot be seen must not pass for none: the keys that it has would be lost.
+            Err(e) => return Err(self.unusable(e.to_string())),
         }
         let text = read_secret_file(&self.path).map_err(|e| self.unusable(e.to_string()))?;
         let saved: Saved = serde_json::from_str(&text)
@@ -175,6 +183,15 @@ mod tests {
             assert!(!error.contains(&key[..20]), "{error}");
         }
         std::fs::remove_dir_all(&dir).unwrap();
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_seen_does_not_pass_for_none() {
+        let dir = directory("unseen");
+        assert!(KeyFile::of_app(&dir, "shop").load().unwrap().is_none());
+        std::os::unix::fs::symlink(&dir, &dir).unwrap();
+        assert!(KeyFile::of_app(&dir, "shop").load().is_err());
+        std::fs::remove_file(&dir).unwrap();
     }
 
     #[test]

@@ -120,7 +120,7 @@ pub enum Fact {
         action: &'static str,
         #[serde(skip_serializing_if = "Option::is_none")]
         app: Option<Arc<str>>,
-        /// The administrator's name, never the token.
+        /// The way in: `socket` or `token`.
         #[serde(skip_serializing_if = "Option::is_none")]
         by: Option<Arc<str>>,
     },

@@ -1,12 +1,15 @@
 //! `sealcast healthcheck`: for containers, which need no shell and no other program for it.
 
 use std::{
-    io::{Read, Write},
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, ToSocketAddrs},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream},
     time::Duration,
 };
 
-use super::{Result, source, unverified};
+use super::{
+    Result,
+    http::{Question, addresses},
+    source, unverified,
+};
 use crate::config::{Endpoint, Flags};
 
 #[derive(clap::Args)]
@@ -57,20 +60,21 @@ impl Target {
             (None, Some(rest)) => (true, rest),
             (None, None) => return Err("the URL must begin with http:// or https://".into()),
         };
-        let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-        let addresses = host.to_socket_addrs()?.collect();
-        Ok(Self { addresses, tls, prefix: path.trim_end_matches('/').to_owned() })
+        let (addresses, prefix) = addresses(rest)?;
+        Ok(Self { addresses, tls, prefix: prefix.to_owned() })
     }
 
     fn ask(&self, address: SocketAddr) -> Result<u16> {
         let stream = TcpStream::connect_timeout(&address, DEADLINE)?;
         stream.set_read_timeout(Some(DEADLINE))?;
         stream.set_write_timeout(Some(DEADLINE))?;
-        if self.tls {
-            status(unverified::connect(stream)?, address, &self.prefix)
-        } else {
-            status(stream, address, &self.prefix)
-        }
+        let (path, host) = (format!("{}/health", self.prefix), address.to_string());
+        let question = Question::get(&path, &host);
+        let answer = match self.tls {
+            true => question.ask(unverified::connect(stream)?),
+            false => question.ask(stream),
+        };
+        Ok(answer?.status)
     }
 }
 
@@ -82,17 +86,4 @@ fn reachable(listen: SocketAddr) -> Vec<SocketAddr> {
         IpAddr::V6(_) => vec![Ipv6Addr::LOCALHOST.into(), Ipv4Addr::LOCALHOST.into()],
     };
     ips.into_iter().map(|ip| SocketAddr::new(ip, listen.port())).collect()
-}
-
-fn status(mut stream: impl Read + Write, address: SocketAddr, prefix: &str) -> Result<u16> {
-    write!(stream, "GET {prefix}/health HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")?;
-    let mut answer = String::new();
-    stream.take(4096).read_to_string(&mut answer)?;
-    let status = answer
-        .strip_prefix("HTTP/1.1 ")
-        .and_then(|rest| rest.get(..3))
-        .and_then(|s| s.parse().ok());
-    status.ok_or_else(|| {
-        "the answer is not HTTP; is it TLS that is spoken there, and not plain HTTP?".into()
-    })
 }

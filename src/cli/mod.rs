@@ -4,16 +4,20 @@ mod audit;
 mod auth_test;
 mod banner;
 mod healthcheck;
+mod http;
 mod keys;
 #[cfg(target_os = "linux")]
 mod process;
+mod reload;
 mod selftest;
 mod serve;
 mod token;
 mod unverified;
-mod vectors;
 
-use std::process::ExitCode;
+use std::{
+    io::{self, Write},
+    process::ExitCode,
+};
 
 use clap::{Parser, Subcommand};
 
@@ -93,6 +97,15 @@ pub fn run() -> ExitCode {
 }
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
+
+/// Not `print!`, which panics when nobody reads.
+fn print(text: &str) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        result => result,
+    }
+}
 
 fn source(flags: &Flags) -> Result<Source> {
     Ok(Source::new(flags, Environment::of_process())?)

@@ -1,14 +1,17 @@
 //! `sealcast serve`
 
 use std::{
-    io::{self, IsTerminal, Write},
+    io::{self, IsTerminal},
     path::Path,
     sync::Arc,
 };
 
 use tracing_subscriber::EnvFilter;
 
-use super::{Result, banner};
+use super::{
+    Result, banner, print,
+    reload::{Hangups, Reload},
+};
 use crate::{
     app::{App, AppRegistry},
     audit::{Audit, Fact},
@@ -24,14 +27,16 @@ use crate::{
 
 pub fn serve(flags: &Flags) -> Result<()> {
     let dumps_forbidden = forbid_dumps();
-    let config = Config::load(&Source::new(flags, environment(flags)?)?)?;
+    let source = Source::new(flags, environment(flags)?)?;
+    let config = Config::load(&source)?;
+    let reload = Reload::new(flags, source)?;
     log_to_stderr(&config.log)?;
     if let Err(error) = dumps_forbidden {
         tracing::warn!("core dumps, in which keys would stand, cannot be forbidden: {error}");
     }
     selftest::run(&selftest::CHECKS)?;
     config.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
-    actix_rt::System::new().block_on(run(config, flags.dev))
+    actix_rt::System::new().block_on(run(config, reload))
 }
 
 #[cfg(target_os = "linux")]
@@ -48,11 +53,11 @@ fn forbid_dumps() -> io::Result<()> {
     Ok(())
 }
 
-async fn run(config: Config, dev: bool) -> Result<()> {
+async fn run(config: Config, reload: Reload) -> Result<()> {
     // Dropped last: what the server notes at its end is written.
     let (audit, _recorder) = Audit::begin(config.audit_file.as_deref())?;
     let mut listeners = Listeners::bind(config.listen, config.ops_listen)?;
-    let signals = Signals::install()?;
+    let (signals, hangups) = (Signals::install()?, Hangups::install()?);
     // Held until the end.
     let state_dir = claim(&config.state_dir)?;
     let _socket_file = state_dir.as_ref().and_then(|dir| open_admin(dir, &mut listeners));
@@ -62,7 +67,7 @@ async fn run(config: Config, dev: bool) -> Result<()> {
         listen: listeners.public()?,
     });
     announce(&listeners, config.tls.is_some())?;
-    if dev {
+    if reload.is_dev() {
         print(&banner::banner(&config, listeners.public()?))?;
     }
     let hub = Hub::new(config.workers, config.mailbox_bytes, config.turns_per_second);
@@ -86,6 +91,7 @@ async fn run(config: Config, dev: bool) -> Result<()> {
     let mut engine = Engine::new(hub, tenants);
     engine.audit = audit.clone();
     let engine = Arc::new(engine);
+    actix_rt::spawn(hangups.reload(reload, engine.clone()));
     let served = serve_web(listeners, engine, config.settings, config.tls, signals).await;
     let reason = if served.is_ok() { "signal" } else { "error" };
     audit.note(Fact::ServerStopped { reason });
@@ -148,15 +154,6 @@ fn announce(listeners: &Listeners, tls: bool) -> Result<()> {
         print(&format!("operations on http://{address}\n"))?;
     }
     Ok(())
-}
-
-/// Not `print!`, which panics when nobody reads.
-fn print(text: &str) -> io::Result<()> {
-    let mut out = io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        result => result,
-    }
 }
 
 fn log_to_stderr(log: &Log) -> Result<()> {

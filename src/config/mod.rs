@@ -6,8 +6,10 @@ mod auth;
 mod environment;
 mod raw;
 mod resolve;
+mod sealing;
 mod show;
 mod source;
+mod written;
 
 use std::{net::SocketAddr, path::PathBuf, sync::Arc};
 
@@ -16,6 +18,7 @@ use crate::{app::App, tls::Identity, web::Settings};
 pub use environment::Environment;
 pub use show::shown;
 pub use source::{DEV_APP, Endpoint, Flags, Source};
+pub use written::Written;
 
 /// What the server uses: typed, validated, without an `Option` that means "default".
 pub struct Config {

@@ -13,24 +13,17 @@ use super::{
     Config, ConfigError, Log,
     admin::{admin_token, warn_of_unused_token},
     auth::authorizer,
-    raw::{LogFormat, RawApp, RawConfig, RawDerivation, RawMode},
+    raw::{LogFormat, RawApp, RawConfig, RawMode},
+    sealing::{refuse_shared_key, rotation, sealing},
     source::DEV_APP,
 };
 use crate::{
     app::{App, ChannelRule, Origins},
     auth::{access::AccessTokens, revoked::RevokedTokens},
-    crypto::{
-        key::{Fingerprint, KeyFormat, MasterKey, read_secret_file},
-        keyring::KeyRing,
-        keytable::{KeyTable, unix_now},
-        sealer::Sealing,
-        secret::Derivation,
-        signature::AppSecret,
-    },
+    crypto::{key::read_secret_file, signature::AppSecret},
     ids::{MOST_WORKERS, is_app_id},
-    limits::{Rotation, YEAR},
+    limits::YEAR,
     pattern::Pattern,
-    protocol::dialect::is_reserved,
     tls::{Identity, PairFiles},
     web::Settings,
 };
@@ -244,103 +237,6 @@ pub(super) fn secret(
     }
 }
 
-fn rotation(at: &impl Fn(&str) -> String, raw: &Rotation) -> Result<Rotation> {
-    let at = |name: &str| at(&format!("rotation.{name}"));
-    seconds(&at("grace_seconds"), raw.grace_seconds)?;
-    at_least(&at("turns_per_second"), raw.turns_per_second as usize, 1)?;
-    if raw.hold_ms == 0 || raw.hold_ms > 60_000 || raw.settle_ms >= raw.hold_ms {
-        return error(format!(
-            "{} must be 1 to 60000, and more than {}",
-            at("hold_ms"),
-            at("settle_ms")
-        ));
-    }
-    let name = &raw.nudge_event;
-    if name.is_empty() || name.len() > 200 || is_reserved(name) {
-        return error(format!(
-            "{} must be 1 to 200 bytes and must not begin with pusher: or jetsocket:, which belong to the protocol",
-            at("nudge_event")
-        ));
-    }
-    Ok(raw.clone())
-}
-
-fn sealing(
-    id: &str,
-    raw: &RawApp,
-    dev_key: Option<&Path>,
-    warnings: &mut Vec<String>,
-) -> Result<Sealing> {
-    let name = format!("apps.{id}.master_key");
-    let given = secret(&name, &raw.master_key, &raw.master_key_file)?;
-    if raw.mode == Some(RawMode::Blind) {
-        if given.is_some() {
-            return error(format!(
-                "{name} is given, but mode is \"blind\", in which the server holds no key: remove one of them"
-            ));
-        }
-        return Ok(Sealing::Blind);
-    }
-    let derivation = match raw.derivation {
-        RawDerivation::Pusher => Derivation::Pusher,
-        RawDerivation::Dotnet => Derivation::Dotnet,
-        RawDerivation::Hkdf => Derivation::Hkdf,
-    };
-    let key = match (given, dev_key) {
-        (Some(text), _) => {
-            let (key, format) = MasterKey::parse(text.expose_secret())
-                .map_err(|e| ConfigError(format!("{name}: {e}")))?;
-            if format == KeyFormat::Raw {
-                warnings.push(format!("{name} is 32 printable characters, taken as they are; a random key is stronger (`sealcast keys generate`)"));
-            }
-            key
-        }
-        (None, Some(state_dir)) => kept_dev_key(state_dir)?,
-        (None, None) if raw.mode == Some(RawMode::Auto) => {
-            return error(format!(
-                "{name} is missing, and mode \"auto\" needs it (`sealcast keys generate` makes one)"
-            ));
-        }
-        (None, None) => {
-            if raw.mode.is_none() {
-                warnings.push(format!("{name} is not set: encrypted channels are relayed blindly (mode = \"blind\" says that this is meant)"));
-            }
-            return Ok(Sealing::Blind);
-        }
-    };
-    Ok(Sealing::Auto(KeyRing::new(id, KeyTable::new(key, unix_now()), derivation, raw.padding)))
-}
-
-/// The development key, made at the first start and kept for the next.
-fn kept_dev_key(state_dir: &Path) -> Result<MasterKey> {
-    use std::{
-        io::Write,
-        os::unix::fs::{DirBuilderExt, OpenOptionsExt},
-    };
-    let path = state_dir.join("dev-master-key");
-    let failed = |what: &str, e: &dyn std::fmt::Display| {
-        ConfigError(format!("cannot {what} {}: {e}", path.display()))
-    };
-    if path.exists() {
-        let text = read_secret_file(&path).map_err(|e| failed("use", &e))?;
-        return MasterKey::parse(&text).map(|(key, _)| key).map_err(|e| failed("use", &e));
-    }
-    let key = MasterKey::generate().map_err(|e| failed("make", &e))?;
-    std::fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(state_dir)
-        .map_err(|e| failed("write", &e))?;
-    let mut file = std::fs::OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(&path)
-        .map_err(|e| failed("write", &e))?;
-    file.write_all(key.to_text().as_bytes()).map_err(|e| failed("write", &e))?;
-    Ok(key)
-}
-
 fn origins(name: &str, listed: &[String], dev: bool) -> Result<Origins> {
     for origin in listed {
         let host = origin.strip_prefix("https://").or_else(|| origin.strip_prefix("http://"));
@@ -356,23 +252,6 @@ fn origins(name: &str, listed: &[String], dev: bool) -> Result<Origins> {
         // As browsers send them.
         listed => Origins::Listed(listed.iter().map(|o| o.to_ascii_lowercase()).collect()),
     })
-}
-
-/// Two apps with one master key could read each other's channels, which is hardly ever meant.
-fn refuse_shared_key(
-    seen: &mut HashMap<Fingerprint, (String, bool)>,
-    app: &App,
-    allowed: bool,
-) -> Result<()> {
-    let Some(ring) = app.sealing.keys() else { return Ok(()) };
-    let id = ring.table().active().id.clone();
-    match seen.insert(id.clone(), (app.id.to_string(), allowed)) {
-        Some((other, other_allowed)) if !(allowed && other_allowed) => error(format!(
-            "the apps {other} and {} have the same master key (fingerprint {id}): give each its own, or set allow_shared_master_key = true in both",
-            app.id
-        )),
-        _ => Ok(()),
-    }
 }
 
 fn refuse_shared_app_key(apps: &[App]) -> Result<()> {

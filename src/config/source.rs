@@ -91,6 +91,11 @@ impl Source {
         self.dev
     }
 
+    /// All that a command must know which looks for the running server.
+    pub fn state_dir(&self) -> Result<PathBuf, ConfigError> {
+        Ok(self.extract()?.state_dir)
+    }
+
     pub fn endpoint(&self) -> Result<Endpoint, ConfigError> {
         let raw = self.extract()?;
         Ok(Endpoint {

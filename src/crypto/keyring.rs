@@ -8,6 +8,7 @@ use zeroize::Zeroizing;
 use super::{
     keytable::{KeyTable, Version},
     padding::Padding,
+    resealer::Resealer,
     sealer::{SealError, Sealed, open, seal},
     secret::{Derivation, SharedSecret},
 };
@@ -75,6 +76,12 @@ impl KeyRing {
         }
         let secret = self.secret(channel, version).ok_or(SealError::KeyRetired)?;
         seal(channel, version, &secret, &self.padding.pad(plaintext))
+    }
+
+    /// `None` when one of the keys is retired.
+    pub fn resealer(&self, channel: &Channel, from: Version, to: Version) -> Option<Resealer> {
+        let with_secret = |version| Some((version, self.secret(channel, version)?));
+        Some(Resealer { channel: channel.clone(), from: with_secret(from)?, to: with_secret(to)? })
     }
 
     /// What a publisher sealed with a key that is in use, and with which one.

@@ -5,6 +5,7 @@ pub mod key;
 pub mod keyring;
 pub mod keytable;
 pub mod padding;
+pub mod resealer;
 pub mod sealer;
 pub mod secret;
 pub mod signature;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{Engine, Tenant, rotation::RotationError};
 use crate::{
@@ -14,7 +14,7 @@ use crate::{
     hub::terms::MoveCounts,
 };
 
-#[derive(Serialize)]
+#[derive(Serialize, Deserialize)]
 pub struct KeyReport {
     pub app: Arc<str>,
     pub derivation: Derivation,
@@ -22,7 +22,7 @@ pub struct KeyReport {
     pub rotation: RotationLine,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, Deserialize)]
 pub struct KeyLine {
     pub id: Fingerprint,
     pub state: KeyState,
@@ -33,7 +33,7 @@ pub struct KeyLine {
     pub subscriptions: u32,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, Deserialize)]
 pub struct RotationLine {
     pub in_progress: bool,
     /// Subscriptions that have not moved yet.
@@ -43,7 +43,7 @@ pub struct RotationLine {
 }
 
 /// Since the start.
-#[derive(Serialize, Clone, Copy)]
+#[derive(Serialize, Deserialize, Clone, Copy)]
 pub struct Moves {
     pub nudges: u64,
     pub reauthorized: u64,

@@ -222,7 +222,9 @@ impl Engine {
     ) {
         let channel = locked.channel().clone();
         let target = ring.target(&channel);
-        let before = locked.sealed(|| target).wanted(|version| ring.serves(&channel, version));
+        let keys = locked.sealed(|| target);
+        let resealer = cut.and_then(|_| ring.resealer(&channel, keys.target, target)).map(Arc::new);
+        let before = keys.wanted(|version| ring.serves(&channel, version));
         let keep: Vec<Version> =
             before.into_iter().filter(|v| *v != target && cut.is_none()).collect();
         let renewed =
@@ -230,8 +232,8 @@ impl Engine {
         let nudge = renewed.and_then(|()| tenant.nudge(ring, &channel, target));
         match nudge {
             Ok(nudge) => {
-                let rekey = Rekey { topic: locked.topic(), nudge, target, cut: cut.cloned() };
-                locked.rekey(&self.hub, rekey);
+                let (topic, cut) = (locked.topic(), cut.cloned());
+                locked.rekey(&self.hub, Rekey { topic, nudge, target, cut, resealer });
             }
             Err(error) => {
                 tracing::error!(app.id = &*tenant.app.id, %error, "a channel could not be told its next key");

@@ -46,7 +46,7 @@ impl Tenant {
         let target = keys.target;
         let version = granted.unwrap_or(target);
         keys.join(version);
-        if version == target {
+        if !version.is_behind(target) {
             return (version, None);
         }
         let nudge = keys.nudge.clone().or_else(|| self.nudge(ring, &channel, target).ok());
@@ -130,4 +130,54 @@ pub(super) fn renew_last_event(
     last.data = frames.envelope().cloned().unwrap_or_default();
     last.content = Content::Sealed(frames);
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{path::Path, sync::Arc};
+
+    use super::*;
+    use crate::{
+        config::{Config, Environment, Flags, Source},
+        crypto::key::MasterKey,
+        keyfile::KeyFile,
+    };
+
+    fn tenant(hub: &Arc<Hub>) -> Tenant {
+        let key = MasterKey::generate().unwrap().to_text().to_string();
+        let variables = [
+            ("SEALCAST_APP_ID", "a"),
+            ("SEALCAST_APP_KEY", "k"),
+            ("SEALCAST_APP_SECRET", "s"),
+            ("SEALCAST_MASTER_KEY", &key),
+        ];
+        let environment: Environment = variables
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .into_iter()
+            .collect();
+        let source = Source::new(&Flags::default(), environment).unwrap();
+        let app = Config::load(&source).unwrap().apps.remove(0);
+        Tenant::new(app, KeyFile::of_app(Path::new("/nowhere"), "a"), hub.clone())
+    }
+
+    /// A rotation installs its key before it has told every channel.
+    #[test]
+    fn nobody_moves_back() {
+        let hub = Hub::new(1, 1000, 1000);
+        let tenant = tenant(&hub);
+        let ring = tenant.app.sealing.keys().unwrap();
+        let channel = Channel::parse("private-encrypted-x", 200).unwrap();
+        tenant.directory.with(&channel, |_, mut locked| {
+            let old = ring.target(&channel);
+            assert_eq!(tenant.join_key(ring, &mut locked, None).0, old);
+            let next = ring.table().announced(MasterKey::generate().unwrap(), 0, 0, 9).unwrap();
+            ring.install(next.activated(0).unwrap());
+            let new = ring.target(&channel);
+            let (version, next) = tenant.join_key(ring, &mut locked, Some(new));
+            assert!(version == new && next.is_none());
+            locked.sealed(|| new).target = new;
+            let (version, next) = tenant.join_key(ring, &mut locked, Some(old));
+            assert!(version == old && next.is_some_and(|next| next.target == new && !next.cut));
+        });
+    }
 }

@@ -37,7 +37,7 @@ impl ChannelKeys {
 
     /// Subscribers that have not moved to the target.
     pub fn behind(&self) -> u32 {
-        self.counts().filter(|(v, _)| *v != self.target).map(|(_, count)| count).sum()
+        self.counts().filter(|(v, _)| v.is_behind(self.target)).map(|(_, count)| count).sum()
     }
 
     /// What an event is to be sealed with: the target first, and whatever else subscribers have

@@ -14,7 +14,10 @@ use tokio::sync::{Notify, oneshot};
 use super::{directory::TopicId, granted::Bounds, terms::TenantId};
 use crate::{
     auth::revoked::Revocation,
-    crypto::keytable::{UnixSeconds, Version},
+    crypto::{
+        keytable::{UnixSeconds, Version},
+        resealer::Resealer,
+    },
     ids::SocketId,
     protocol::{sealed::SealedFrames, server::Frame, tripwire},
 };
@@ -76,6 +79,8 @@ pub struct Rekey {
     pub nudge: SealedFrames,
     pub target: Version,
     pub cut: Option<Cut>,
+    /// From the target before, for what waits after a cut.
+    pub resealer: Option<Arc<Resealer>>,
 }
 
 /// Nobody is sent anything more with an earlier secret: all move at once, or reconnect.

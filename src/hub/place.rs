@@ -19,7 +19,10 @@ use std::{
 use super::{directory::Record, terms::Terms};
 use crate::{
     crypto::keytable::Version,
-    protocol::{sealed::SealedFrames, server::Frame},
+    protocol::{
+        sealed::{Resealing, SealedFrames},
+        server::Frame,
+    },
 };
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -86,8 +89,10 @@ struct Waiting {
 pub enum Outcome {
     /// As it was, or waiting.
     Stays,
-    /// Open again: with the next secret, or with the one that it had.
-    Opened,
+    /// Open again, with the next secret.
+    Moved,
+    /// Open again, with the secret that it had.
+    Reverted,
     /// It cannot be served any longer.
     Close,
 }
@@ -145,7 +150,7 @@ impl Place {
 
     /// A new secret. A place that is moving goes there next.
     pub fn set_next(&mut self, next: Next) {
-        if next.target != self.version {
+        if self.version.is_behind(next.target) {
             self.next = Some(next);
         }
     }
@@ -156,17 +161,27 @@ impl Place {
     }
 
     /// Nothing more with the secret that it has. What waits already was accepted before that, and
-    /// is sent in the form that the client can open now. The nudge goes at `at`.
-    pub fn cut(&mut self, next: Next, at: Instant, out: &mut dyn FnMut(&Frame)) -> Outcome {
-        let sent = match std::mem::replace(&mut self.stage, Stage::Open) {
-            Stage::Asking { waiting, .. } => waiting.send(self.version, false, out),
-            Stage::Settling { waiting, .. } => waiting.send(self.version, waiting.first_sent, out),
-            Stage::Unasked { waiting, .. } => waiting.frames.is_empty(),
-            Stage::Open | Stage::Armed { .. } => true,
+    /// goes on waiting, sealed anew: the client's question may be on its way, and will be answered
+    /// with the next secret. The nudge goes at `at`.
+    pub fn cut(
+        &mut self,
+        next: Next,
+        at: Instant,
+        resealing: &mut Resealing<'_>,
+        out: &mut dyn FnMut(&Frame),
+    ) -> Outcome {
+        let waiting = match std::mem::replace(&mut self.stage, Stage::Open) {
+            Stage::Open | Stage::Armed { .. } => Some(Waiting::default()),
+            Stage::Asking { waiting, .. } => waiting
+                .again(false, resealing)
+                .or_else(|| waiting.send(self.version, false, out).then(Waiting::default)),
+            Stage::Unasked { waiting, .. } => waiting.again(false, resealing),
+            Stage::Settling { waiting, .. } => waiting.again(waiting.first_sent, resealing),
         };
         self.next = Some(next);
-        self.stage = Stage::Unasked { at, waiting: Waiting::default() };
-        if sent { Outcome::Stays } else { Outcome::Close }
+        let Some(waiting) = waiting else { return Outcome::Close };
+        self.stage = Stage::Unasked { at, waiting };
+        Outcome::Stays
     }
 
     /// An event for a place that is held.
@@ -217,11 +232,12 @@ impl Place {
     }
 
     /// The client asks the auth endpoint. It is told the secret that it will need: the next only if
-    /// it has been nudged, or frames that are on their way to it would no longer open.
+    /// it has been nudged, or frames that are on their way to it would no longer open; after a cut
+    /// there is no other.
     pub fn asked(&mut self, now: Instant, user: Option<Arc<str>>) -> Version {
         (self.issuer, self.user, self.unanswered) = (Issuer::Server, user, false);
         match std::mem::replace(&mut self.stage, Stage::Open) {
-            Stage::Asking { waiting, .. } => {
+            Stage::Asking { waiting, .. } | Stage::Unasked { waiting, .. } => {
                 self.move_on();
                 self.terms.moves.reauthorized.add();
                 self.stage = Stage::Settling { until: now + self.terms.settle, waiting };
@@ -247,12 +263,19 @@ impl Place {
             Stage::Open => Outcome::Stays,
             Stage::Armed { .. } => self.nudge(now, Waiting::default(), out),
             Stage::Unasked { waiting, .. } => self.nudge(now, waiting, out),
-            Stage::Asking { waiting, .. } if self.issuer == Issuer::Backend => {
-                self.move_on();
-                self.open(&waiting, out)
-            }
-            Stage::Asking { waiting, .. } => self.give_up(&waiting, out),
+            Stage::Asking { waiting, .. } => self.not_asked(&waiting, out),
             Stage::Settling { waiting, .. } => self.open(&waiting, out),
+        }
+    }
+
+    fn not_asked(&mut self, waiting: &Waiting, out: &mut dyn FnMut(&Frame)) -> Outcome {
+        match self.issuer {
+            Issuer::Server => self.give_up(waiting, out),
+            // It has asked there, as far as can be known.
+            Issuer::Backend => {
+                self.move_on();
+                self.open(waiting, out)
+            }
         }
     }
 
@@ -265,7 +288,7 @@ impl Place {
 
     fn open(&mut self, waiting: &Waiting, out: &mut dyn FnMut(&Frame)) -> Outcome {
         if waiting.send(self.version, waiting.first_sent, out) {
-            Outcome::Opened
+            Outcome::Moved
         } else {
             Outcome::Close
         }
@@ -278,13 +301,13 @@ impl Place {
             return Outcome::Close;
         }
         self.terms.moves.reverted.add();
-        Outcome::Opened
+        Outcome::Reverted
     }
 
     fn overflow(&mut self, out: &mut dyn FnMut(&Frame)) -> Outcome {
         match std::mem::replace(&mut self.stage, Stage::Open) {
             Stage::Settling { waiting, .. } => self.open(&waiting, out),
-            Stage::Asking { waiting, .. } => self.give_up(&waiting, out),
+            Stage::Asking { waiting, .. } => self.not_asked(&waiting, out),
             Stage::Unasked { .. } => Outcome::Close,
             Stage::Open | Stage::Armed { .. } => Outcome::Stays,
         }
@@ -307,9 +330,22 @@ impl Waiting {
         self.frames.push(frames.clone());
     }
 
+    fn rest(&self, skip_first: bool) -> &[SealedFrames] {
+        &self.frames[usize::from(skip_first).min(self.frames.len())..]
+    }
+
+    /// For another secret, if all can be sealed for that.
+    fn again(&self, skip_first: bool, resealing: &mut Resealing<'_>) -> Option<Self> {
+        let mut again = Self::default();
+        for frames in self.rest(skip_first) {
+            again.push(&resealing.again(frames)?);
+        }
+        Some(again)
+    }
+
     /// All of them, or none if one has no such form.
     fn send(&self, version: Version, skip_first: bool, out: &mut dyn FnMut(&Frame)) -> bool {
-        let rest = &self.frames[usize::from(skip_first).min(self.frames.len())..];
+        let rest = self.rest(skip_first);
         if rest.iter().any(|frames| frames.of(version).is_none()) {
             return false;
         }

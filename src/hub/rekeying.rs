@@ -19,11 +19,14 @@ use super::{
 use crate::{
     crypto::keytable::{Version, unix_now},
     ids::SocketId,
-    protocol::{code::Close, server::Frame},
+    protocol::{code::Close, sealed::Resealing, server::Frame},
 };
 
 /// Between two looks at turns and deadlines, while there are any.
 const LOOK: Duration = Duration::from_millis(10);
+
+/// The state that a revoked subscriber has seen: nothing is newer.
+const REVOKED: u64 = u64::MAX;
 
 type Dirty = Vec<Rc<dyn Socket>>;
 
@@ -42,13 +45,17 @@ impl Shard {
         match cut {
             Some(next) => {
                 let mut dirty = Vec::new();
-                self.cut(id, &next, now, &mut dirty);
+                self.cut(id, &next, now, &mut Resealing::new(None), &mut dirty);
                 dirty.iter().for_each(|socket| socket.flush());
             }
             None if late => self.queue_turn(id, now),
             None => {}
         }
         true
+    }
+
+    fn reauthorizes(&self, slot: Slot) -> bool {
+        self.table.borrow().sockets[slot as usize].peer.reauthorizes
     }
 
     pub(super) fn leave(&self, topic: TopicId, slot: Slot) -> Option<Version> {
@@ -62,7 +69,7 @@ impl Shard {
 
     /// Clients that never authorize anew are left with what they have, as long as that is served.
     fn queue_turn(&self, id: PlaceId, not_before: Instant) {
-        if self.table.borrow().sockets[id.0 as usize].peer.reauthorizes {
+        if self.reauthorizes(id.0) {
             self.moves.borrow_mut().wait_for_turn(id, TurnKind::Move, not_before);
             self.moving.notify_one();
         }
@@ -81,16 +88,20 @@ impl Shard {
 
     pub(super) fn rekey(&self, rekey: &Rekey, dirty: &mut Dirty) {
         let now = Instant::now();
-        let Rekey { topic, nudge, target, cut } = rekey;
+        let Rekey { topic, nudge, target, cut, resealer } = rekey;
+        let mut resealing = Resealing::new(resealer.as_deref());
         if let Some(Cut { revoked: Some((user, theirs)) }) = cut {
             self.revoke(*topic, user, *theirs);
         }
         let next = Next { target: *target, nudge: nudge.clone(), cut: cut.is_some() };
         let subscribers = self.table.borrow().topics.subscribers(*topic).to_vec();
-        for Subscription { slot, .. } in subscribers {
+        for Subscription { slot, since, .. } in subscribers {
             let id = (slot, *topic);
+            if since == REVOKED || self.has(id, *target) {
+                continue;
+            }
             if cut.is_some() {
-                self.cut(id, &next, now, dirty);
+                self.cut(id, &next, now, &mut resealing, dirty);
                 continue;
             }
             let wants_turn = self.moves.borrow_mut().places.get_mut(&id).is_some_and(|place| {
@@ -103,10 +114,22 @@ impl Shard {
         }
     }
 
-    fn cut(&self, id: PlaceId, next: &Next, now: Instant, dirty: &mut Dirty) {
+    /// Who joined after the channel was told its next secret came with that one already.
+    fn has(&self, id: PlaceId, target: Version) -> bool {
+        self.moves.borrow().places.get(&id).is_some_and(|place| !place.version().is_behind(target))
+    }
+
+    fn cut(
+        &self,
+        id: PlaceId,
+        next: &Next,
+        now: Instant,
+        resealing: &mut Resealing<'_>,
+        dirty: &mut Dirty,
+    ) {
         let at = now + self.moves.borrow_mut().within(CUT_SPREAD);
-        let reauthorizes = self.table.borrow().sockets[id.0 as usize].peer.reauthorizes;
-        self.step(id, dirty, |place, _, out| match place.cut(next.clone(), at, out) {
+        let reauthorizes = self.reauthorizes(id.0);
+        self.step(id, dirty, |place, _, out| match place.cut(next.clone(), at, resealing, out) {
             Outcome::Stays if !reauthorizes => Outcome::Close,
             outcome => outcome,
         });
@@ -128,8 +151,7 @@ impl Shard {
                 continue;
             }
             if let Some(subscription) = topics.get_mut(topic, slot) {
-                // Nothing is newer than this.
-                subscription.since = u64::MAX;
+                subscription.since = REVOKED;
             }
             let entry = &mut sockets[slot as usize];
             entry.grants.revoke(place.record.channel().name());
@@ -161,11 +183,20 @@ impl Shard {
         if (target.is_some() || !bounds.are_none()) && !entry.grants.may_add(&name) {
             return Err(AskError::TooMany);
         }
-        let version = target.map(|target| {
-            let mut moves = self.moves.borrow_mut();
-            let place = topic.and_then(|topic| moves.places.get_mut(&(slot, topic)));
-            place.map_or(target, |place| place.asked(Instant::now(), user.clone()))
-        });
+        let (now, mut version) = (Instant::now(), target);
+        let mut moves = self.moves.borrow_mut();
+        let place =
+            topic.and_then(|topic| Some(((slot, topic), moves.places.get_mut(&(slot, topic))?)));
+        if let Some((id, place)) = place {
+            let waits = place.retry_after();
+            version = Some(place.asked(now, user.clone()));
+            let retry = place.retry_after();
+            // The question of its nudge has come at last: its turn need not wait for that longer.
+            if place.wants_turn() && retry < waits {
+                moves.wait_for_turn(id, TurnKind::Move, now + retry);
+                self.moving.notify_one();
+            }
+        }
         // Of subscribers, too: they may leave and join with this.
         entry.grants.add(name, version, user, bounds, unix_now());
         Ok(version.unwrap_or(Version::BLIND))
@@ -233,8 +264,14 @@ impl Shard {
         if let Some(subscription) = topics.get_mut(id.1, id.0) {
             subscription.version = place.served_version();
         }
-        let (is_held, again) = (place.is_held(), place.wants_turn());
-        let retry = Instant::now() + place.retry_after();
+        let is_held = place.is_held();
+        let again = match outcome {
+            // There was another rotation meanwhile.
+            Outcome::Moved => Some(Instant::now()),
+            Outcome::Reverted => Some(Instant::now() + place.retry_after()),
+            Outcome::Stays | Outcome::Close => None,
+        };
+        let again = again.filter(|_| place.wants_turn() && entry.peer.reauthorizes);
         match (was_held, is_held) {
             (false, true) => {
                 moves.held.insert(id);
@@ -245,9 +282,12 @@ impl Shard {
             }
             _ => {}
         }
-        if was_held && again && outcome == Outcome::Opened && entry.peer.reauthorizes {
-            moves.wait_for_turn(id, TurnKind::Move, retry);
+        if let Some(not_before) = again {
+            moves.wait_for_turn(id, TurnKind::Move, not_before);
             self.moving.notify_one();
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

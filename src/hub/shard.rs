@@ -328,3 +328,6 @@ impl Entry {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

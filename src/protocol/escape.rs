@@ -34,13 +34,35 @@ pub fn quote(text: &str, out: &mut Vec<u8>) {
     out.push(b'"');
 }
 
+const LINE: usize = 32;
 const WORD: usize = 8;
 
-/// What stands between the quotes. Eight bytes at a time: those without anything to escape are
-/// copied as they are, those with quotes or backslashes alone take no branch for each byte.
+/// What stands between the quotes. Most lines have nothing to escape and are copied as they are;
+/// words of the others that have quotes or backslashes alone take no branch for each byte.
 pub fn escape(text: &str, out: &mut Vec<u8>) {
     let mut block = Block { bytes: [0; Block::BYTES], length: 0 };
-    let mut words = text.as_bytes().chunks_exact(WORD);
+    let mut lines = text.as_bytes().chunks_exact(LINE);
+    for line in &mut lines {
+        let line: &[u8; LINE] = line.try_into().expect("chunks have a line's length");
+        if is_plain(line) {
+            block.flush(out);
+            out.extend_from_slice(line);
+        } else {
+            escape_words(line, &mut block, out);
+        }
+    }
+    escape_words(lines.remainder(), &mut block, out);
+    block.flush(out);
+}
+
+/// Looks at every byte, so that the compiler can look at many at a time.
+fn is_plain(line: &[u8; LINE]) -> bool {
+    let special = |byte: u8| byte < 0x20 || byte == b'"' || byte == b'\\';
+    !line.iter().fold(false, |found, byte| found | special(*byte))
+}
+
+fn escape_words(text: &[u8], block: &mut Block, out: &mut Vec<u8>) {
+    let mut words = text.chunks_exact(WORD);
     for word in &mut words {
         let bits = u64::from_le_bytes(word.try_into().expect("chunks have a word's length"));
         if controls(bits) != 0 {
@@ -52,12 +74,14 @@ pub fn escape(text: &str, out: &mut Vec<u8>) {
             block.flush(out);
         }
         match equal(bits, b'"') | equal(bits, b'\\') {
-            0 => block.copy(bits),
+            0 => block.copy(bits, WORD),
             escaped => block.escape(bits, escaped),
         }
     }
-    block.flush(out);
-    words.remainder().iter().for_each(|byte| escape_byte(*byte, out));
+    if !words.remainder().is_empty() {
+        block.flush(out);
+        words.remainder().iter().for_each(|byte| escape_byte(*byte, out));
+    }
 }
 
 const ONES: u64 = u64::MAX / 255;
@@ -77,42 +101,44 @@ fn equal(bits: u64, byte: u8) -> u64 {
 /// Text on its way to the output, which is not asked for room for every word.
 struct Block {
     bytes: [u8; Self::BYTES],
-    /// A byte, so that no index is out of bounds.
-    length: u8,
+    length: usize,
 }
 
 impl Block {
     const BYTES: usize = 256;
 
-    /// Whether an escaped word might fill it, as the length of a full block is no byte.
+    /// Whether there is no room for an escaped word, and for a word behind it, of which nothing
+    /// may count.
     fn is_full(&self) -> bool {
-        usize::from(self.length) >= Self::BYTES - 2 * WORD
+        self.length > Self::BYTES - 3 * WORD
     }
 
     fn flush(&mut self, out: &mut Vec<u8>) {
-        out.extend_from_slice(&self.bytes[..usize::from(self.length)]);
-        self.length = 0;
-    }
-
-    fn push(&mut self, byte: u8, counts: u8) {
-        self.bytes[usize::from(self.length)] = byte;
-        self.length += counts;
-    }
-
-    fn copy(&mut self, bits: u64) {
-        let start = usize::from(self.length);
-        self.bytes[start..start + WORD].copy_from_slice(&bits.to_le_bytes());
-        self.length += WORD as u8;
-    }
-
-    /// A backslash is written before every byte, and counts only where one belongs.
-    fn escape(&mut self, mut bits: u64, mut escaped: u64) {
-        for _ in 0..WORD {
-            self.push(b'\\', (escaped >> 7 & 1) as u8);
-            self.push(bits as u8, 1);
-            bits >>= 8;
-            escaped >>= 8;
+        if self.length > 0 {
+            out.extend_from_slice(&self.bytes[..self.length]);
+            self.length = 0;
         }
+    }
+
+    /// Writes a whole word, of which the first `count` bytes are meant: a copy of a known length
+    /// takes one instruction.
+    fn copy(&mut self, bits: u64, count: usize) {
+        self.bytes[self.length..self.length + WORD].copy_from_slice(&bits.to_le_bytes());
+        self.length += count;
+    }
+
+    fn escape(&mut self, mut bits: u64, mut escaped: u64) {
+        let mut left = WORD;
+        while escaped != 0 {
+            let plain = escaped.trailing_zeros() / 8;
+            self.copy(bits, plain as usize);
+            self.copy(b'\\'.into(), 1);
+            bits >>= 8 * plain;
+            // What is escaped is the first byte now, and copied with what follows it.
+            escaped = escaped >> (8 * plain) & !0x80;
+            left -= plain as usize;
+        }
+        self.copy(bits, left);
     }
 }
 

@@ -1,9 +1,9 @@
 //! One event of an encrypted channel, once for each secret that its subscribers have.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use super::server::Frame;
-use crate::crypto::{keytable::Version, sealer::Sealed};
+use crate::crypto::{keytable::Version, resealer::Resealer, sealer::Sealed};
 
 /// At most two, as a rule one: a channel moves from one secret to the next, and only then further.
 /// Cloning copies a reference.
@@ -13,14 +13,16 @@ pub struct SealedFrames(Arc<[SealedFrame]>);
 #[derive(Clone)]
 struct SealedFrame {
     version: Version,
+    event: Arc<str>,
     frame: Frame,
     envelope: Arc<str>,
 }
 
 impl SealedFrame {
-    fn new(event: &str, sealed: &Sealed) -> Self {
+    fn new(event: &Arc<str>, sealed: &Sealed) -> Self {
         Self {
             version: sealed.version(),
+            event: event.clone(),
             frame: Frame::sealed(event, sealed),
             envelope: sealed.envelope().clone(),
         }
@@ -29,7 +31,8 @@ impl SealedFrame {
 
 impl SealedFrames {
     pub fn new<'a>(event: &str, sealed: impl IntoIterator<Item = &'a Sealed>) -> Self {
-        Self(sealed.into_iter().map(|sealed| SealedFrame::new(event, sealed)).collect())
+        let event = event.into();
+        Self(sealed.into_iter().map(|sealed| SealedFrame::new(&event, sealed)).collect())
     }
 
     /// The one that opens with the secret of this version.
@@ -52,12 +55,13 @@ impl SealedFrames {
         if self.0.iter().map(|sealed| sealed.version).eq(wanted.iter().copied()) {
             return Ok(self.clone());
         }
+        let event = event.into();
         let mut frames = Vec::with_capacity(wanted.len());
         for version in wanted {
             match self.find(*version) {
                 Some(sealed) => frames.push(sealed.clone()),
                 None => match seal(*version) {
-                    Ok(sealed) => frames.push(SealedFrame::new(event, &sealed)),
+                    Ok(sealed) => frames.push(SealedFrame::new(&event, &sealed)),
                     Err(error) if frames.is_empty() => return Err(error),
                     Err(_) => {}
                 },
@@ -83,5 +87,31 @@ impl SealedFrames {
     /// Of the frame that one socket is sent: they differ by little.
     pub fn bytes(&self) -> usize {
         self.0.first().map_or(0, |sealed| sealed.frame.bytes())
+    }
+
+    fn again(&self, resealer: &Resealer) -> Option<Self> {
+        let sealed_before = self.find(resealer.from())?;
+        let sealed = resealer.again(&sealed_before.envelope)?;
+        Some(Self([SealedFrame::new(&sealed_before.event, &sealed)].into()))
+    }
+}
+
+/// Seals events anew, each once, however many subscribers they wait for.
+pub struct Resealing<'a> {
+    resealer: Option<&'a Resealer>,
+    /// By the address of the former, which is kept so that it stays there.
+    done: HashMap<usize, (SealedFrames, Option<SealedFrames>)>,
+}
+
+impl<'a> Resealing<'a> {
+    pub fn new(resealer: Option<&'a Resealer>) -> Self {
+        Self { resealer, done: HashMap::new() }
+    }
+
+    pub fn again(&mut self, frames: &SealedFrames) -> Option<SealedFrames> {
+        let address = frames.0.as_ptr().addr();
+        let resealer = self.resealer?;
+        let again = || (frames.clone(), frames.again(resealer));
+        self.done.entry(address).or_insert_with(again).1.clone()
     }
 }

@@ -18,6 +18,7 @@ use super::{
     worker::Worker,
 };
 use crate::{
+    audit::Fact,
     crypto::{
         key::{Fingerprint, MasterKey},
         keytable::{KeyState, UnixSeconds},
@@ -45,6 +46,7 @@ pub fn routes(config: &mut web::ServiceConfig, door: Option<Door>) {
 struct Admin {
     worker: Rc<Worker>,
     tenant: Arc<Tenant>,
+    door: &'static str,
     body: Bytes,
 }
 
@@ -59,13 +61,14 @@ impl FromRequest for Admin {
         let request = request.clone();
         let payload = web::Payload::from_request(&request, payload).into_inner();
         Box::pin(async move {
-            request.app_data::<Door>().expect("every route has its door").admit(&request)?;
-            let worker = worker(&request);
+            let door = request.app_data::<Door>().expect("every route has its door");
+            door.admit(&request)?;
+            let (door, worker) = (door.name(), worker(&request));
             let id = request.match_info().get("app").unwrap_or_default();
             let tenant = worker.engine.tenants.by_id(id).cloned();
             let tenant = tenant.ok_or_else(|| ApiError::unknown_app(id))?;
             let body = read_body(&request, payload.map_err(unreadable)?, BODY_BYTES).await?;
-            Ok(Self { worker, tenant, body })
+            Ok(Self { worker, tenant, door, body })
         })
     }
 }
@@ -79,6 +82,11 @@ impl Admin {
         asked.ok_or_else(|| {
             ApiError::bad_request("invalid_json", format!("The body must be {expected}"))
         })
+    }
+
+    fn note(&self, action: &'static str) {
+        let (app, by) = (Some(self.tenant.app.id.clone()), Some(self.door.into()));
+        self.worker.engine.audit.note(Fact::AdminAction { action, app, by });
     }
 
     /// Runs what writes files where it keeps no socket waiting.
@@ -105,12 +113,13 @@ struct Asked {
     grace_seconds: Option<u64>,
 }
 
-#[derive(Serialize)]
-struct Rotated {
-    id: Fingerprint,
-    state: KeyState,
+/// What answers say of it.
+#[derive(Serialize, Deserialize)]
+pub struct Rotated {
+    pub id: Fingerprint,
+    pub state: KeyState,
     #[serde(skip_serializing_if = "Option::is_none")]
-    until: Option<UnixSeconds>,
+    pub until: Option<UnixSeconds>,
 }
 
 async fn rotate(admin: Admin) -> Result<HttpResponse, ApiError> {
@@ -121,6 +130,7 @@ async fn rotate(admin: Admin) -> Result<HttpResponse, ApiError> {
         let message = format!("activate_in_seconds and grace_seconds are at most {YEAR}, a year");
         return Err(ApiError::bad_request("invalid_seconds", message));
     }
+    admin.note("keys_rotate");
     let rotated = admin.run(move |engine, tenant| rotated(engine, tenant, &asked)).await?;
     Ok(HttpResponse::Ok().json(rotated))
 }
@@ -140,15 +150,16 @@ fn rotated(engine: &Engine, tenant: &Tenant, asked: &Asked) -> Result<Rotated, A
 #[serde(deny_unknown_fields)]
 struct Nothing {}
 
-#[derive(Serialize)]
-struct Revoked {
-    revoked: String,
-    active: Fingerprint,
+#[derive(Serialize, Deserialize)]
+pub struct Revoked {
+    pub revoked: String,
+    pub active: Fingerprint,
 }
 
 async fn revoke(admin: Admin, path: web::Path<(String, String)>) -> Result<HttpResponse, ApiError> {
     let Nothing {} = admin.asked("empty, or an empty object")?;
     let (_, id) = path.into_inner();
+    admin.note("keys_revoke");
     let revoked = admin.run(move |engine, tenant| {
         let active = engine.revoke_key(tenant, &id)?;
         Ok(Revoked { revoked: id, active })

@@ -22,7 +22,7 @@ mod users;
 mod verify;
 mod worker;
 
-pub use admin::AdminToken;
+pub use admin::{AdminToken, Revoked, Rotated};
 pub use server::{Listeners, Signals, serve};
 
 use actix_web::web;

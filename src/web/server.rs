@@ -40,6 +40,10 @@ pub struct Listeners {
 }
 
 const BACKLOG: i32 = 4096;
+/// What the kernel takes of a socket before it is under way. By default that grows to megabytes for
+/// a peer that reads slowly, beyond what its outbox may hold, copied for each, and seen by no gauge.
+#[cfg(target_os = "linux")]
+const UNSENT_BYTES: u32 = 256 * 1024;
 /// Between two looks at the files of the certificate.
 const IDENTITY_TICK: Duration = Duration::from_secs(1);
 /// For the whole head of a request, and before it for the TLS handshake: half-open connections are
@@ -81,6 +85,8 @@ fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     // Not waiting for more to send is the point of a server like this one. What is accepted
     // inherits it, so that no connection has to be told.
     socket.set_tcp_nodelay(true)?;
+    #[cfg(target_os = "linux")]
+    socket.set_tcp_notsent_lowat(UNSENT_BYTES)?;
     socket.bind(&address.into()).map_err(explain)?;
     socket.listen(BACKLOG).map_err(explain)?;
     let listener: TcpListener = socket.into();

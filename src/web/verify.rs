@@ -169,15 +169,16 @@ const AUTH_PARAMETERS: [&str; 5] =
 
 /// Which of two would count is a question that must not arise.
 fn refuse_duplicates(query: &Query) -> Result<(), ApiError> {
-    let twice = AUTH_PARAMETERS.into_iter().find(|name| {
-        query.iter().filter(|(key, _)| key.eq_ignore_ascii_case(name)).nth(1).is_some()
-    });
-    twice.map_or(Ok(()), |name| {
-        Err(ApiError::bad_request(
-            "duplicate_parameter",
-            format!("The parameter {name} is given twice"),
-        ))
-    })
+    let mut given = [false; AUTH_PARAMETERS.len()];
+    for (key, _) in query.iter() {
+        let known = AUTH_PARAMETERS.iter().position(|name| key.eq_ignore_ascii_case(name));
+        let twice = known.filter(|index| std::mem::replace(&mut given[*index], true));
+        if let Some(index) = twice {
+            let message = format!("The parameter {} is given twice", AUTH_PARAMETERS[index]);
+            return Err(ApiError::bad_request("duplicate_parameter", message));
+        }
+    }
+    Ok(())
 }
 
 fn check_version(query: &Query) -> Result<(), ApiError> {

@@ -13,7 +13,7 @@ const turnsPerSecond = 30;
 const channels = ['a', 'b', 'c'].map((name) => `private-encrypted-${name}`);
 
 // Tests run side by side: on a busy machine an answer takes longer to be read.
-const rotation = { turns_per_second: turnsPerSecond, settle_ms: 300, hold_ms: 5_000 };
+const rotation = { turns_per_second: turnsPerSecond, settle_ms: 1_000, hold_ms: 10_000 };
 const app = aSealingApp({ authorizer: 'open', rotation });
 const rig = serve({ apps: [app] });
 

@@ -19,6 +19,7 @@ use crate::{
 
 const OLD: Version = Version { key: 1, epoch: 0 };
 const NEW: Version = Version { key: 2, epoch: 0 };
+const LATER: Version = Version { key: 3, epoch: 0 };
 const BUDGET: usize = 100_000;
 
 struct Bed {
@@ -33,8 +34,8 @@ impl Bed {
     fn new() -> Self {
         let key = |first: u8| MasterKey::from_bytes(std::array::from_fn(|i| first ^ (i as u8 * 7)));
         let table = KeyTable::new(key(1), 0).announced(key(2), 0, 0, 9).unwrap();
-        let ring =
-            KeyRing::new("app", table.activated(0).unwrap(), Derivation::Pusher, Padding::None);
+        let table = table.activated(0).unwrap().announced(key(3), 0, 0, 9).unwrap();
+        let ring = KeyRing::new("app", table, Derivation::Pusher, Padding::None);
         let channel = Channel::parse("private-encrypted-x", 200).unwrap();
         let directory = Directory::new(Hub::new(1, 1000, 1000));
         let record = directory.with(&channel, |record, mut locked| {
@@ -133,7 +134,7 @@ fn the_next_event_is_the_nudge_and_what_follows_waits() {
     assert_eq!((place.version(), client.read.len()), (NEW, 1));
     let settled = 40 + bed.terms.settle.as_millis() as u64;
     assert_eq!(place.tick(bed.at(settled - 1), &mut |f| client.receive(f)), Outcome::Stays);
-    assert_eq!(place.tick(bed.at(settled), &mut |f| client.receive(f)), Outcome::Opened);
+    assert_eq!(place.tick(bed.at(settled), &mut |f| client.receive(f)), Outcome::Moved);
     assert_eq!((client.asked, client.read.join("")), (1, "123".into()));
     assert_eq!((place.served_version(), place.wants_turn()), (NEW, false));
     assert_eq!(bed.versions_in_use(), [(NEW, 1)]);
@@ -148,7 +149,7 @@ fn on_a_quiet_channel_an_empty_event_is_the_nudge() {
     assert_eq!(client.asked, 0);
     assert_eq!(place.tick(bed.at(100), &mut |f| client.receive(f)), Outcome::Stays);
     client.answered(place.asked(bed.at(120), None));
-    assert_eq!(place.tick(bed.at(1000), &mut |f| client.receive(f)), Outcome::Opened);
+    assert_eq!(place.tick(bed.at(1000), &mut |f| client.receive(f)), Outcome::Moved);
     assert_eq!((client.asked, client.read.join("")), (1, "{}".into()));
 }
 
@@ -162,7 +163,7 @@ fn who_does_not_ask_stays_with_the_secret_that_it_has() {
         let _ = place.take(&frames, bed.at(n), BUDGET, &mut |f| client.receive(f));
     }
     let late = bed.terms.hold.as_millis() as u64 + 2;
-    assert_eq!(place.tick(bed.at(late), &mut |f| client.receive(f)), Outcome::Opened);
+    assert_eq!(place.tick(bed.at(late), &mut |f| client.receive(f)), Outcome::Reverted);
     assert_eq!((place.served_version(), place.wants_turn()), (OLD, true));
     // Its question arrives at last: it is told the secret that it is served with, and the nudge,
     // which was sent again in the old form, is all that it cannot open.
@@ -182,7 +183,7 @@ fn where_nobody_tells_it_waits_for_as_long_as_is_agreed() {
     }
     client.answered(NEW);
     let held = bed.terms.hold.as_millis() as u64 + 1;
-    assert_eq!(place.tick(bed.at(held), &mut |f| client.receive(f)), Outcome::Opened);
+    assert_eq!(place.tick(bed.at(held), &mut |f| client.receive(f)), Outcome::Moved);
     assert_eq!((client.asked, client.read.join("")), (1, "123".into()));
     assert_eq!(bed.versions_in_use(), [(NEW, 1)]);
 }
@@ -193,13 +194,13 @@ fn after_a_cut_nothing_is_sent_that_the_old_secret_opens() {
     let (mut place, mut client) = (bed.place(Issuer::Server, false), Client::new(&bed));
     let next = Next { target: NEW, nudge: bed.frames("{}", &[NEW]), cut: true };
     let out = &mut |f: &Frame| client.receive(f);
-    assert_eq!(place.cut(next, bed.at(100), out), Outcome::Stays);
+    assert_eq!(place.cut(next, bed.at(100), &mut Resealing::new(None), out), Outcome::Stays);
     assert_eq!(place.take(&bed.frames("1", &[NEW]), bed.at(1), BUDGET, out), Outcome::Stays);
     assert_eq!(place.tick(bed.at(99), out), Outcome::Stays);
     assert_eq!(place.tick(bed.at(100), out), Outcome::Stays);
     assert_eq!(client.asked, 1);
     client.answered(place.asked(bed.at(120), None));
-    assert_eq!(place.tick(bed.at(400), &mut |f| client.receive(f)), Outcome::Opened);
+    assert_eq!(place.tick(bed.at(400), &mut |f| client.receive(f)), Outcome::Moved);
     assert_eq!((client.asked, client.read.join("")), (1, "{}1".into()));
 }
 
@@ -208,9 +209,36 @@ fn after_a_cut_who_does_not_ask_must_reconnect() {
     let bed = Bed::new();
     let mut place = bed.place(Issuer::Server, true);
     let next = place.next().unwrap().clone();
-    assert_eq!(place.cut(next, bed.at(0), &mut |_| {}), Outcome::Stays);
+    assert_eq!(place.cut(next, bed.at(0), &mut Resealing::new(None), &mut |_| {}), Outcome::Stays);
     assert_eq!(place.tick(bed.at(0), &mut |_| {}), Outcome::Stays);
     assert_eq!(place.tick(bed.at(60_000), &mut |_| {}), Outcome::Close);
+}
+
+#[test]
+fn after_a_cut_who_asks_before_it_is_nudged_is_given_the_next() {
+    let bed = Bed::new();
+    let (mut place, mut client) = (bed.place(Issuer::Server, true), Client::new(&bed));
+    let next = place.next().unwrap().clone();
+    assert_eq!(
+        place.cut(next, bed.at(300), &mut Resealing::new(None), &mut |_| {}),
+        Outcome::Stays
+    );
+    client.answered(place.asked(bed.at(10), None));
+    let _ = place.take(&bed.frames("1", &[NEW]), bed.at(20), BUDGET, &mut |f| client.receive(f));
+    assert_eq!(place.tick(bed.at(300), &mut |f| client.receive(f)), Outcome::Moved);
+    assert_eq!((client.secret, client.asked, client.read.join("")), (NEW, 0, "1".into()));
+}
+
+#[test]
+fn nobody_moves_back() {
+    let bed = Bed::new();
+    let mut place = bed.place(Issuer::Server, false);
+    place.arm(bed.at(0));
+    let _ = place.take(&bed.frames("1", BOTH), bed.at(1), BUDGET, &mut |_| {});
+    assert_eq!(place.asked(bed.at(2), None), NEW);
+    place.set_next(Next { target: OLD, nudge: bed.frames("{}", &[OLD]), cut: false });
+    assert_eq!(place.tick(bed.at(5000), &mut |_| {}), Outcome::Moved);
+    assert!(!place.wants_turn());
 }
 
 #[test]
@@ -223,26 +251,75 @@ fn what_waits_when_a_cut_comes_was_accepted_before_and_is_sent() {
     for n in 1..=2 {
         let _ = place.take(&bed.frames(&n.to_string(), BOTH), bed.at(n), BUDGET, out);
     }
-    assert_eq!(place.cut(next, bed.at(50), out), Outcome::Stays);
+    assert_eq!(place.cut(next, bed.at(50), &mut Resealing::new(None), out), Outcome::Stays);
     assert_eq!(client.read.join(""), "12");
+}
+
+#[test]
+fn what_waits_when_a_second_cut_comes_is_sealed_anew() {
+    let bed = Bed::new();
+    let resealer = bed.ring.resealer(&bed.channel, NEW, LATER).unwrap();
+    let cut_to = |target| Next { target, nudge: bed.frames("{}", &[target]), cut: true };
+    // The second cut comes before the nudge of the first, before the question, before the flush; or
+    // the question comes between the second cut and its nudge.
+    for stage in 0..4 {
+        let (mut place, mut client) = (bed.place(Issuer::Server, false), Client::new(&bed));
+        let none = &mut Resealing::new(None);
+        let out = &mut |f: &Frame| client.receive(f);
+        assert_eq!(place.cut(cut_to(NEW), bed.at(10), none, out), Outcome::Stays);
+        let _ = place.take(&bed.frames("1", &[NEW]), bed.at(1), BUDGET, out);
+        if stage > 0 {
+            assert_eq!(place.tick(bed.at(10), out), Outcome::Stays);
+            let _ = place.take(&bed.frames("2", &[NEW]), bed.at(11), BUDGET, out);
+        }
+        if stage == 2 {
+            client.answered(place.asked(bed.at(12), None));
+        }
+        let again = &mut Resealing::new(Some(&resealer));
+        let out = &mut |f: &Frame| client.receive(f);
+        assert_eq!(place.cut(cut_to(LATER), bed.at(20), again, out), Outcome::Stays);
+        if stage == 3 {
+            client.answered(place.asked(bed.at(15), None));
+        }
+        let out = &mut |f: &Frame| client.receive(f);
+        let _ = place.take(&bed.frames("3", &[LATER]), bed.at(19), BUDGET, out);
+        assert_eq!(place.tick(bed.at(20), out), Outcome::Stays);
+        client.answered(place.asked(bed.at(21), None));
+        assert_eq!(place.tick(bed.at(1000), &mut |f| client.receive(f)), Outcome::Moved);
+        let read: String = client.read.iter().filter(|text| *text != "{}").cloned().collect();
+        assert_eq!(read, if stage == 0 { "13" } else { "123" }, "{stage}");
+        assert_eq!((place.served_version(), client.secret), (LATER, LATER));
+    }
+}
+
+/// Publishes until the place opens; how often, and how it opened.
+fn published_until_open(bed: &Bed, place: &mut Place, client: &mut Client<'_>) -> (u64, Outcome) {
+    place.arm(bed.at(0));
+    let mut taken = 0;
+    loop {
+        taken += 1;
+        let frames = bed.frames(&"x".repeat(100), BOTH);
+        match place.take(&frames, bed.at(taken), 2000, &mut |f| client.receive(f)) {
+            Outcome::Stays => {}
+            outcome => return (taken, outcome),
+        }
+        if taken == 2 && place.issuer == Issuer::Backend {
+            client.answered(NEW);
+        }
+    }
 }
 
 #[test]
 fn what_waits_is_bounded() {
     let bed = Bed::new();
-    let (mut place, mut client) = (bed.place(Issuer::Server, false), Client::new(&bed));
-    place.arm(bed.at(0));
-    let mut taken = 0;
-    let outcome = loop {
-        taken += 1;
-        let frames = bed.frames(&"x".repeat(100), BOTH);
-        match place.take(&frames, bed.at(taken), 2000, &mut |f| client.receive(f)) {
-            Outcome::Stays => {}
-            outcome => break outcome,
-        }
-    };
-    assert_eq!((outcome, place.served_version()), (Outcome::Opened, OLD));
-    assert!(taken > 3 && client.read.len() as u64 == taken, "{taken} {:?}", client.read.len());
+    for (issuer, outcome, version) in
+        [(Issuer::Server, Outcome::Reverted, OLD), (Issuer::Backend, Outcome::Moved, NEW)]
+    {
+        let (mut place, mut client) = (bed.place(issuer, false), Client::new(&bed));
+        let (taken, opened) = published_until_open(&bed, &mut place, &mut client);
+        assert_eq!((opened, place.served_version(), client.asked), (outcome, version, 1));
+        assert!(taken > 3 && client.read.len() as u64 == taken, "{taken} {}", client.read.len());
+    }
 }
 
 #[derive(Clone, Debug)]

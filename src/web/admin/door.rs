@@ -31,6 +31,14 @@ impl AdminToken {
 }
 
 impl Door {
+    /// For the audit log, which cannot tell who has come, but how.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Socket => "socket",
+            Self::Token(_) => "token",
+        }
+    }
+
     pub fn admit(&self, request: &HttpRequest) -> Result<(), ApiError> {
         let Self::Token(token) = self else { return Ok(()) };
         let given = request.headers().get(header::AUTHORIZATION).and_then(|v| v.to_str().ok());

@@ -1,31 +1,34 @@
+import { once } from 'node:events';
 import { Agent, request } from 'node:http';
 
 const agent = new Agent({ keepAlive: true });
 
 /** What a pusher-js sends to an authorization endpoint, on a line that is kept. */
-function post(endpoint, fields) {
-  return new Promise((resolve, reject) => {
-    const headers = { 'content-type': 'application/x-www-form-urlencoded' };
-    const asked = request(endpoint, { method: 'POST', agent, headers }, async (response) => {
-      let text = '';
-      for await (const chunk of response) text += chunk;
-      resolve({ status: response.statusCode, body: JSON.parse(text) });
-    });
-    asked.on('error', reject);
-    asked.end(new URLSearchParams(fields).toString());
-  });
+async function post(endpoint, fields, more) {
+  const headers = { 'content-type': 'application/x-www-form-urlencoded', ...more };
+  const asked = request(endpoint, { method: 'POST', agent, headers });
+  asked.end(new URLSearchParams(fields).toString());
+  const [response] = await once(asked, 'response');
+  let text = '';
+  for await (const chunk of response) text += chunk;
+  const { statusCode: status } = response;
+  if (!text) throw new Error(`${status} without a body`);
+  return { status, body: JSON.parse(text) };
 }
 
+/** The server's own endpoint for channels of the app. */
+export const endpointOf = (url, app) => new URL(`/apps/${app.id}/auth/channel`, url).href;
+
 /**
- * A handler for pusher-js that asks the server's own endpoint. `before(channel)` is called first; what it returns is
- * awaited, and an error that it throws is the answer. `params` go with every request.
+ * A handler for pusher-js that asks the endpoint as pusher-js itself does. `before(channel)` is called first: what it returns is
+ * awaited, and an error that it throws is the answer. `after(channel, answer)` is called with what was granted.
  */
-export function authorizer(url, app, { before = () => {}, params = {} } = {}) {
-  const endpoint = new URL(`/apps/${app.id}/auth/channel`, url);
+export function authorizer(endpoint, { before = () => {}, after = () => {}, headers = {} } = {}) {
   const ask = async ({ socketId, channelName }) => {
     await before(channelName);
-    const { status, body } = await post(endpoint, { socket_id: socketId, channel_name: channelName, ...params });
-    if (status !== 200) throw new Error(`${status} ${body.code}: ${body.error}`);
+    const { status, body } = await post(endpoint, { socket_id: socketId, channel_name: channelName }, headers);
+    if (status !== 200) throw Object.assign(new Error(`${status} ${body.code}: ${body.error}`), { status });
+    await after(channelName, body);
     return body;
   };
   return (asked, callback) => {

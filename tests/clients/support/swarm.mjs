@@ -1,6 +1,6 @@
 // Many pusher-js clients on the same channels, each of which checks that it gets numbered messages in their order.
 
-import { authorizer } from './authorizer.mjs';
+import { authorizer, endpointOf } from './authorizer.mjs';
 import { nodeBuild } from './builds.mjs';
 import { optionsFor } from './client.mjs';
 import { opened } from './envelope.mjs';
@@ -18,11 +18,14 @@ class Member {
   /** The envelope of the last message, by channel. */
   envelopes = new Map();
 
-  constructor(swarm, name, { url, app, build: Build = nodeBuild }) {
+  constructor(swarm, name, { url, app, endpoint = endpointOf(url, app), before = () => {}, build: Build = nodeBuild }) {
     this.swarm = swarm;
     this.name = name;
-    const before = (channel) => swarm.asked.push({ at: Date.now(), member: name, channel });
-    const customHandler = authorizer(url, app, { before });
+    const counted = (channel) => {
+      swarm.asked.push({ at: Date.now(), member: name, channel });
+      return before(channel);
+    };
+    const customHandler = authorizer(endpoint, { before: counted });
     this.pusher = new Build(app.key, optionsFor(url, { channelAuthorization: { customHandler } }));
     this.pusher.connection.bind('error', (error) => swarm.anomaly({ member: name, error: String(error.error?.data?.message ?? error) }));
   }
@@ -59,6 +62,7 @@ class Member {
   }
 }
 
+/** `options`: `url` of the server, `app`, `channels`; and if they are to be others than usual, `endpoint`, `build`, and `before` (see `authorizer`). */
 export class Swarm {
   #members;
   #worstLag = 0;

@@ -1,11 +1,17 @@
-//! `sealcast keys`
+//! `sealcast keys`: keys as such here, and those of a running server in `server`.
+
+mod list;
+mod progress;
+mod rotate;
+mod server;
+mod vectors;
 
 use std::io::Read;
 
 use clap::Subcommand;
 use zeroize::Zeroizing;
 
-use super::{Result, vectors};
+use super::Result;
 use crate::crypto::key::{KeyFormat, MasterKey};
 
 #[derive(Subcommand)]
@@ -18,6 +24,12 @@ pub enum Keys {
         /// where it stays out of the shell's history
         key: String,
     },
+    /// Show the keys of an app on a running server, and how many subscriptions each has
+    List(server::Whose),
+    /// Give an app of a running server its next key: subscribers move to it, and lose nothing
+    Rotate(rotate::Rotate),
+    /// Make a running server forget a key at once; if it is the active one, another takes its place
+    Revoke(rotate::Revoke),
     /// Print what an SDK must compute, as JSON: shared secrets, a sealed payload, signatures
     Vector(vectors::Vector),
 }
@@ -33,12 +45,15 @@ pub fn run(command: &Keys) -> Result<()> {
                 key.fingerprint()
             );
         }
+        Keys::List(whose) => list::run(whose)?,
+        Keys::Rotate(command) => rotate::rotate(command)?,
+        Keys::Revoke(command) => rotate::revoke(command)?,
         Keys::Vector(command) => vectors::run(command)?,
     }
     Ok(())
 }
 
-pub fn read_key(given: &str) -> Result<MasterKey> {
+fn read_key(given: &str) -> Result<MasterKey> {
     parsed(given).map(|(key, _)| key)
 }
 

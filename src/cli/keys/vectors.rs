@@ -3,10 +3,11 @@
 use md5::{Digest, Md5};
 use serde::Serialize;
 
-use super::{Result, keys::read_key};
+use super::read_key;
 use crate::{
     app::{signed_for_channel, signed_for_user},
     channel::{Access, Channel},
+    cli::Result,
     crypto::{
         encoding::hex,
         signature::AppSecret,

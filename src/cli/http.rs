@@ -1,0 +1,94 @@
+//! HTTP/1.1 as far as a command needs it: one question on a connection of its own.
+
+use std::{
+    io::{Read, Write},
+    net::{SocketAddr, ToSocketAddrs},
+};
+
+use zeroize::Zeroizing;
+
+use super::Result;
+
+pub struct Question<'a> {
+    pub method: &'a str,
+    pub path: &'a str,
+    pub host: &'a str,
+    pub token: Option<&'a str>,
+    /// JSON
+    pub body: &'a str,
+}
+
+pub struct Answer {
+    pub status: u16,
+    pub body: String,
+}
+
+/// More than any answer has.
+const ANSWER_BYTES: u64 = 1024 * 1024;
+
+impl Question<'_> {
+    /// What has to be said where there is nothing more to say.
+    pub fn get<'a>(path: &'a str, host: &'a str) -> Question<'a> {
+        Question { method: "GET", path, host, token: None, body: "" }
+    }
+
+    pub fn ask(&self, mut stream: impl Read + Write) -> Result<Answer> {
+        stream.write_all(self.text().as_bytes())?;
+        stream.flush()?;
+        let mut answer = String::new();
+        stream.take(ANSWER_BYTES).read_to_string(&mut answer)?;
+        parse(&answer).ok_or_else(|| {
+            "the answer is not HTTP; is it TLS that is spoken there, and not plain HTTP?".into()
+        })
+    }
+
+    /// In it a token and a key may stand.
+    fn text(&self) -> Zeroizing<String> {
+        let Self { method, path, host, token, body } = self;
+        let token = token.map_or_else(Zeroizing::default, |token| {
+            Zeroizing::new(format!("Authorization: Bearer {token}\r\n"))
+        });
+        Zeroizing::new(format!(
+            "{method} {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n{}Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+            *token,
+            body.len()
+        ))
+    }
+}
+
+/// The server closes behind it, so the body is what follows the head.
+fn parse(answer: &str) -> Option<Answer> {
+    let status = answer.strip_prefix("HTTP/1.1 ")?.get(..3)?.parse().ok()?;
+    let (_, body) = answer.split_once("\r\n\r\n")?;
+    Some(Answer { status, body: body.to_owned() })
+}
+
+/// `HOST:PORT` with, perhaps, a path behind it.
+pub fn addresses(rest: &str) -> Result<(Vec<SocketAddr>, &str)> {
+    let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let addresses =
+        host.to_socket_addrs().map_err(|e| format!("{host:?} is no host and port: {e}"))?;
+    Ok((addresses.collect(), path.trim_end_matches('/')))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_is_a_status_and_a_body() {
+        let answer = parse("HTTP/1.1 409 Conflict\r\nA: b\r\n\r\n{\"x\":1}").unwrap();
+        assert_eq!((answer.status, answer.body.as_str()), (409, "{\"x\":1}"));
+        for text in ["", "HTTP/1.1 200", "HTTP/1.1 2\r\n\r\n", "\u{15}\u{3}\u{3}", "HTTP/1.1 20é"]
+        {
+            assert!(parse(text).is_none(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn an_address_has_a_port() {
+        let (addresses, path) = addresses("127.0.0.1:80/a/").unwrap();
+        assert_eq!((addresses.len(), path), (1, "/a"));
+        assert!(super::addresses("127.0.0.1").is_err());
+    }
+}

@@ -1,0 +1,39 @@
+//! `sealcast keys list`
+
+use std::time::{Duration, UNIX_EPOCH};
+
+use super::server::Whose;
+use crate::{
+    cli::{Result, print},
+    crypto::keytable::UnixSeconds,
+    engine::key_report::KeyReport,
+};
+
+pub fn run(whose: &Whose) -> Result<()> {
+    Ok(print(&table(&whose.server()?.report()?))?)
+}
+
+fn table(report: &KeyReport) -> String {
+    let mut text =
+        format!("{:12}  {:7}  {:20}  {:20}  SUBSCRIPTIONS\n", "KEY", "STATE", "SINCE", "UNTIL");
+    for key in &report.keys {
+        text += &format!(
+            "{:12}  {:7}  {:20}  {:20}  {}\n",
+            key.id.as_str(),
+            key.state,
+            time(key.since),
+            key.until.map_or_else(String::new, time),
+            key.subscriptions
+        );
+    }
+    let rotation = &report.rotation;
+    if rotation.in_progress {
+        text += &format!("{} subscriptions have not moved yet\n", rotation.remaining);
+    }
+    text
+}
+
+pub fn time(seconds: UnixSeconds) -> String {
+    let at = UNIX_EPOCH + Duration::from_secs(seconds);
+    humantime::format_rfc3339_seconds(at).to_string()
+}

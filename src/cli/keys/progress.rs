@@ -1,0 +1,80 @@
+//! Subscribers on their way from one key to the next.
+
+use std::{
+    io::{IsTerminal, stderr},
+    thread::sleep,
+    time::Duration,
+};
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::server::Server;
+use crate::{
+    cli::Result,
+    crypto::keytable::KeyState,
+    engine::key_report::{KeyLine, KeyReport},
+};
+
+const LOOK: Duration = Duration::from_millis(200);
+
+/// Until all have moved. It may be interrupted: they go on all the same.
+pub fn follow(server: &Server) -> Result<()> {
+    let mut shown = Shown::new();
+    loop {
+        let report = server.report()?;
+        shown.update(&report);
+        if !report.rotation.in_progress {
+            shown.finish();
+            return Ok(());
+        }
+        sleep(LOOK);
+    }
+}
+
+enum Shown {
+    Bar(ProgressBar),
+    /// The line that was printed last: where there is no terminal, only what is new is worth one.
+    Lines(String),
+}
+
+impl Shown {
+    fn new() -> Self {
+        if !stderr().is_terminal() {
+            return Self::Lines(String::new());
+        }
+        let style = ProgressStyle::with_template("{bar:20} {pos}/{len} moved  {wide_msg}");
+        Self::Bar(ProgressBar::new(0).with_style(style.unwrap_or(ProgressStyle::default_bar())))
+    }
+
+    fn update(&mut self, report: &KeyReport) {
+        let total: u64 = report.keys.iter().map(|key| u64::from(key.subscriptions)).sum();
+        let moved = total.saturating_sub(report.rotation.remaining.into());
+        match self {
+            Self::Bar(bar) => {
+                bar.set_length(total);
+                bar.set_position(moved);
+                bar.set_message(by_key(report));
+            }
+            Self::Lines(last) => {
+                let line = format!("{moved}/{total} moved  {}", by_key(report));
+                if line != *last {
+                    eprintln!("{line}");
+                    *last = line;
+                }
+            }
+        }
+    }
+
+    fn finish(&self) {
+        if let Self::Bar(bar) = self {
+            bar.abandon();
+        }
+    }
+}
+
+/// Subscriptions by key id.
+fn by_key(report: &KeyReport) -> String {
+    let used = |key: &&KeyLine| key.state == KeyState::Active || key.subscriptions > 0;
+    let text = |key: &KeyLine| format!("{} ({}): {}", key.id, key.state, key.subscriptions);
+    report.keys.iter().filter(used).map(text).collect::<Vec<_>>().join("  ")
+}

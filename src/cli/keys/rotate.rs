@@ -1,0 +1,82 @@
+//! `sealcast keys rotate` and `sealcast keys revoke`
+
+use serde::Serialize;
+use zeroize::Zeroizing;
+
+use super::{list::time, progress, read_key, server::Whose};
+use crate::{
+    cli::{Result, print},
+    crypto::keytable::KeyState,
+    web::{Revoked, Rotated},
+};
+
+#[derive(clap::Args)]
+pub struct Rotate {
+    #[command(flatten)]
+    whose: Whose,
+    /// The next key in any form that the configuration takes, or - to read it from standard input;
+    /// without it the server makes one
+    #[arg(long)]
+    key: Option<String>,
+    /// Announce it: it becomes active after so many seconds, and envelopes that are sealed with it
+    /// are taken at once
+    #[arg(long = "in", value_name = "SECONDS")]
+    activate_in: Option<u64>,
+    /// How long the previous key is served on, if not as configured
+    #[arg(long, value_name = "SECONDS")]
+    grace: Option<u64>,
+    /// Do not wait until all subscribers have moved
+    #[arg(long)]
+    no_wait: bool,
+}
+
+#[derive(Serialize)]
+struct Asked<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key: Option<&'a str>,
+    activate_in_seconds: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    grace_seconds: Option<u64>,
+}
+
+pub fn rotate(command: &Rotate) -> Result<()> {
+    let server = command.whose.server()?;
+    // Read here: a file or a variable that it names is one of this machine.
+    let key = command.key.as_deref().map(read_key).transpose()?.map(|key| key.to_text());
+    let asked = Asked {
+        key: key.as_ref().map(|text| text.as_str()),
+        activate_in_seconds: command.activate_in.unwrap_or(0),
+        grace_seconds: command.grace,
+    };
+    let body = Zeroizing::new(serde_json::to_string(&asked)?);
+    let Rotated { id, state, until } = server.post("/rotate", &body)?;
+    if state == KeyState::Pending {
+        let at = until.map_or_else(|| "soon".into(), time);
+        return Ok(print(&format!("{id} is pending and becomes active at {at}\n"))?);
+    }
+    print(&format!("{id} is active\n"))?;
+    if command.no_wait { Ok(()) } else { progress::follow(&server) }
+}
+
+#[derive(clap::Args)]
+pub struct Revoke {
+    #[command(flatten)]
+    whose: Whose,
+    /// As `keys list` shows it
+    id: String,
+    /// That it is meant: whoever has only this key is disconnected, or moves at once
+    #[arg(long)]
+    now: bool,
+}
+
+pub fn revoke(command: &Revoke) -> Result<()> {
+    if !command.now {
+        return Err("a key is revoked at once, and whoever has only that key is disconnected or moves at once: add --now if that is meant".into());
+    }
+    if !command.id.bytes().all(|b| b.is_ascii_hexdigit()) {
+        return Err("a key id is 12 hex digits, as `sealcast keys list` shows them".into());
+    }
+    let server = command.whose.server()?;
+    let Revoked { revoked, active } = server.post(&format!("/{}/revoke", command.id), "{}")?;
+    Ok(print(&format!("{revoked} is forgotten, {active} is active\n"))?)
+}

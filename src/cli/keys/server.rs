@@ -1,0 +1,157 @@
+//! The running server that keys are managed on, and an application of it.
+
+use std::{
+    io,
+    net::{SocketAddr, TcpStream},
+    os::unix::net::UnixStream,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use serde::de::DeserializeOwned;
+use zeroize::Zeroizing;
+
+use crate::{
+    cli::{
+        Result,
+        http::{Answer, Question, addresses},
+        source,
+    },
+    config::Flags,
+    crypto::key::read_secret_file,
+    engine::key_report::KeyReport,
+    state_dir::admin_socket_path,
+};
+
+#[derive(clap::Args)]
+pub struct Whose {
+    /// The app's id
+    #[arg(long, value_name = "ID")]
+    app: String,
+    /// Configuration file of the server, which names its state directory
+    #[arg(long, value_name = "FILE", env = "SEALCAST_CONFIG")]
+    config: Option<PathBuf>,
+    /// The server's state directory, in which it listens for commands
+    #[arg(long, value_name = "DIR", conflicts_with = "url")]
+    state_dir: Option<PathBuf>,
+    /// The operations listener of a server elsewhere, which must have an admin_token
+    #[arg(long, value_name = "http://HOST:PORT", requires = "admin_token_file")]
+    url: Option<String>,
+    #[arg(long, value_name = "FILE", requires = "url")]
+    admin_token_file: Option<PathBuf>,
+}
+
+/// Where the server listens for this.
+enum Way {
+    Socket(PathBuf),
+    Token { addresses: Vec<SocketAddr>, prefix: String, token: Zeroizing<String> },
+}
+
+pub struct Server {
+    way: Way,
+    app: String,
+}
+
+/// A change of keys waits for a disk.
+const DEADLINE: Duration = Duration::from_secs(30);
+const CONNECT_DEADLINE: Duration = Duration::from_secs(3);
+
+impl Whose {
+    pub fn server(&self) -> Result<Server> {
+        let way = match (&self.url, &self.admin_token_file) {
+            (Some(url), Some(file)) => {
+                let rest = url.strip_prefix("http://").ok_or("the URL must begin with http://")?;
+                let (addresses, prefix) = addresses(rest)?;
+                let token = read_secret_file(file)?;
+                Way::Token { addresses, prefix: prefix.to_owned(), token }
+            }
+            _ => Way::Socket(admin_socket_path(&self.state_dir()?)),
+        };
+        Ok(Server { way, app: self.app.clone() })
+    }
+
+    fn state_dir(&self) -> Result<PathBuf> {
+        let (config, state_dir) = (self.config.clone(), self.state_dir.clone());
+        let flags = Flags { config, state_dir, ..Flags::default() };
+        Ok(source(&flags)?.state_dir()?)
+    }
+}
+
+impl Server {
+    pub fn report(&self) -> Result<KeyReport> {
+        self.ask("GET", "", "")
+    }
+
+    /// `path`: behind the application's keys.
+    pub fn post<T: DeserializeOwned>(&self, path: &str, body: &str) -> Result<T> {
+        self.ask("POST", path, body)
+    }
+
+    fn ask<T: DeserializeOwned>(&self, method: &str, path: &str, body: &str) -> Result<T> {
+        let path = format!("/admin/apps/{}/keys{path}", self.app);
+        let answer = match &self.way {
+            Way::Socket(file) => {
+                let host = "localhost";
+                let stream = connect(file)?;
+                Question { method, path: &path, host, token: None, body }.ask(stream)?
+            }
+            Way::Token { addresses, prefix, token } => {
+                let (stream, host) = reach(addresses)?;
+                let path = format!("{prefix}{path}");
+                Question { method, path: &path, host: &host, token: Some(token), body }
+                    .ask(stream)?
+            }
+        };
+        understood(&answer)
+    }
+}
+
+fn connect(file: &Path) -> Result<UnixStream> {
+    let explain = |error: io::Error| {
+        format!(
+            "no server answers at {} ({error}): is it running, as the same user, and is that its state directory (--state-dir or --config)?",
+            file.display()
+        )
+    };
+    let stream = UnixStream::connect(file).map_err(explain)?;
+    stream.set_read_timeout(Some(DEADLINE))?;
+    stream.set_write_timeout(Some(DEADLINE))?;
+    Ok(stream)
+}
+
+/// The first address that answers.
+fn reach(addresses: &[SocketAddr]) -> Result<(TcpStream, String)> {
+    let mut failure = String::from("the host has no address");
+    for address in addresses {
+        match TcpStream::connect_timeout(address, CONNECT_DEADLINE) {
+            Ok(stream) => {
+                stream.set_read_timeout(Some(DEADLINE))?;
+                stream.set_write_timeout(Some(DEADLINE))?;
+                return Ok((stream, address.to_string()));
+            }
+            Err(error) => failure = format!("{address} does not answer: {error}"),
+        }
+    }
+    Err(failure.into())
+}
+
+#[derive(serde::Deserialize)]
+struct Refusal {
+    error: String,
+    code: String,
+}
+
+fn understood<T: DeserializeOwned>(answer: &Answer) -> Result<T> {
+    if answer.status == 200 {
+        return Ok(serde_json::from_str(&answer.body)
+            .map_err(|e| format!("the server's answer cannot be read: {e}"))?);
+    }
+    match serde_json::from_str::<Refusal>(&answer.body) {
+        Ok(Refusal { error, code }) if code == "not_found" => Err(format!(
+            "{error}: is that the operations listener of a server with an admin_token?"
+        )
+        .into()),
+        Ok(Refusal { error, .. }) => Err(error.into()),
+        Err(_) => Err(format!("the server answers {}", answer.status).into()),
+    }
+}

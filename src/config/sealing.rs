@@ -1,0 +1,131 @@
+//! Keys of an app, and on what terms its subscribers move from one to the next.
+
+use std::{collections::HashMap, path::Path};
+
+use secrecy::ExposeSecret;
+
+use super::{
+    ConfigError,
+    raw::{RawApp, RawDerivation, RawMode},
+    resolve::{Result, at_least, error, seconds, secret},
+};
+use crate::{
+    app::App,
+    crypto::{
+        key::{Fingerprint, KeyFormat, MasterKey, read_secret_file},
+        keyring::KeyRing,
+        keytable::{KeyTable, unix_now},
+        sealer::Sealing,
+        secret::Derivation,
+    },
+    limits::Rotation,
+    protocol::dialect::is_reserved,
+    state_dir::make,
+};
+
+pub fn rotation(at: &impl Fn(&str) -> String, raw: &Rotation) -> Result<Rotation> {
+    let at = |name: &str| at(&format!("rotation.{name}"));
+    seconds(&at("grace_seconds"), raw.grace_seconds)?;
+    at_least(&at("turns_per_second"), raw.turns_per_second as usize, 1)?;
+    if raw.hold_ms == 0 || raw.hold_ms > 60_000 || raw.settle_ms >= raw.hold_ms {
+        return error(format!(
+            "{} must be 1 to 60000, and more than {}",
+            at("hold_ms"),
+            at("settle_ms")
+        ));
+    }
+    let name = &raw.nudge_event;
+    if name.is_empty() || name.len() > 200 || is_reserved(name) {
+        return error(format!(
+            "{} must be 1 to 200 bytes and must not begin with pusher: or jetsocket:, which belong to the protocol",
+            at("nudge_event")
+        ));
+    }
+    Ok(raw.clone())
+}
+
+pub fn sealing(
+    id: &str,
+    raw: &RawApp,
+    dev_key: Option<&Path>,
+    warnings: &mut Vec<String>,
+) -> Result<Sealing> {
+    let name = format!("apps.{id}.master_key");
+    let given = secret(&name, &raw.master_key, &raw.master_key_file)?;
+    if raw.mode == Some(RawMode::Blind) {
+        if given.is_some() {
+            return error(format!(
+                "{name} is given, but mode is \"blind\", in which the server holds no key: remove one of them"
+            ));
+        }
+        return Ok(Sealing::Blind);
+    }
+    let derivation = match raw.derivation {
+        RawDerivation::Pusher => Derivation::Pusher,
+        RawDerivation::Dotnet => Derivation::Dotnet,
+        RawDerivation::Hkdf => Derivation::Hkdf,
+    };
+    let key = match (given, dev_key) {
+        (Some(text), _) => {
+            let (key, format) = MasterKey::parse(text.expose_secret())
+                .map_err(|e| ConfigError(format!("{name}: {e}")))?;
+            if format == KeyFormat::Raw {
+                warnings.push(format!("{name} is 32 printable characters, taken as they are; a random key is stronger (`sealcast keys generate`)"));
+            }
+            key
+        }
+        (None, Some(state_dir)) => kept_dev_key(state_dir)?,
+        (None, None) if raw.mode == Some(RawMode::Auto) => {
+            return error(format!(
+                "{name} is missing, and mode \"auto\" needs it (`sealcast keys generate` makes one)"
+            ));
+        }
+        (None, None) => {
+            if raw.mode.is_none() {
+                warnings.push(format!("{name} is not set: encrypted channels are relayed blindly (mode = \"blind\" says that this is meant)"));
+            }
+            return Ok(Sealing::Blind);
+        }
+    };
+    Ok(Sealing::Auto(KeyRing::new(id, KeyTable::new(key, unix_now()), derivation, raw.padding)))
+}
+
+/// The development key, made at the first start and kept for the next.
+fn kept_dev_key(state_dir: &Path) -> Result<MasterKey> {
+    use std::{io::Write, os::unix::fs::OpenOptionsExt};
+    let path = state_dir.join("dev-master-key");
+    let failed = |what: &str, e: &dyn std::fmt::Display| {
+        ConfigError(format!("cannot {what} {}: {e}", path.display()))
+    };
+    if path.exists() {
+        let text = read_secret_file(&path).map_err(|e| failed("use", &e))?;
+        return MasterKey::parse(&text).map(|(key, _)| key).map_err(|e| failed("use", &e));
+    }
+    let key = MasterKey::generate().map_err(|e| failed("make", &e))?;
+    make(state_dir).map_err(|e| failed("write", &e))?;
+    let mut file = std::fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&path)
+        .map_err(|e| failed("write", &e))?;
+    file.write_all(key.to_text().as_bytes()).map_err(|e| failed("write", &e))?;
+    Ok(key)
+}
+
+/// Two apps with one master key could read each other's channels, which is hardly ever meant.
+pub fn refuse_shared_key(
+    seen: &mut HashMap<Fingerprint, (String, bool)>,
+    app: &App,
+    allowed: bool,
+) -> Result<()> {
+    let Some(ring) = app.sealing.keys() else { return Ok(()) };
+    let id = ring.table().active().id.clone();
+    match seen.insert(id.clone(), (app.id.to_string(), allowed)) {
+        Some((other, other_allowed)) if !(allowed && other_allowed) => error(format!(
+            "the apps {other} and {} have the same master key (fingerprint {id}): give each its own, or set allow_shared_master_key = true in both",
+            app.id
+        )),
+        _ => Ok(()),
+    }
+}

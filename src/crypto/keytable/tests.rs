@@ -1,0 +1,106 @@
+use super::*;
+use proptest::prelude::*;
+
+fn key(first: u8) -> MasterKey {
+    MasterKey::from_bytes(std::array::from_fn(|i| first ^ (i as u8).wrapping_mul(37)))
+}
+
+fn states(table: &KeyTable) -> Vec<KeyState> {
+    table.keys().iter().map(|key| key.state).collect()
+}
+
+fn rotated(table: &KeyTable, with: u8, now: u64) -> KeyTable {
+    table.announced(key(with), now, now, 60).unwrap().activated(now).unwrap()
+}
+
+#[test]
+fn a_key_goes_through_its_states() {
+    use KeyState::*;
+    let first = KeyTable::new(key(1), 10);
+    let announced = first.announced(key(2), 20, 30, 60).unwrap();
+    assert_eq!(states(&announced), [Active, Pending]);
+    assert_eq!(announced.target("c"), Version { key: 1, epoch: 0 });
+    let second = announced.activated(30).unwrap();
+    assert_eq!(states(&second), [Grace, Active]);
+    assert_eq!((second.keys()[0].until, second.keys()[1].since), (Some(90), 30));
+    assert_eq!(second.target("c"), Version { key: 2, epoch: 0 });
+    let third = second.retired(key(1).fingerprint().as_str(), 90).unwrap();
+    assert_eq!(states(&third), [Retired, Active]);
+    assert!(third.keys()[0].master.is_none());
+    assert!(third.activated(91).is_none());
+}
+
+#[test]
+fn no_key_comes_back() {
+    let table = rotated(&KeyTable::new(key(1), 10), 2, 20);
+    let refused = |table: &KeyTable, with| table.announced(key(with), 30, 30, 9).err();
+    assert_eq!(refused(&table, 2), Some(KeyError::Same(key(2).fingerprint())));
+    let known = |state| Some(KeyError::Known(key(1).fingerprint(), state));
+    assert_eq!(refused(&table, 1), known(KeyState::Grace));
+    let id = key(1).fingerprint();
+    let table = table.retired(id.as_str(), 40).unwrap();
+    assert_eq!(refused(&table, 1), known(KeyState::Retired));
+    assert_eq!(table.retired(id.as_str(), 50).err(), Some(KeyError::Retired(id)));
+    let active = key(2).fingerprint();
+    assert_eq!(table.retired(active.as_str(), 50).err(), Some(KeyError::Same(active)));
+    assert!(matches!(table.retired("x", 50), Err(KeyError::Unknown(_))));
+    let pending = table.announced(key(3), 60, 99, 9).unwrap();
+    assert_eq!(refused(&pending, 4), Some(KeyError::Pending(key(3).fingerprint())));
+}
+
+#[test]
+fn a_revocation_is_a_new_epoch_of_one_channel() {
+    let table = KeyTable::new(key(1), 10).revoked("a", "u", 20).revoked("a", "v", 21);
+    assert_eq!(table.target("a"), Version { key: 1, epoch: 2 });
+    assert_eq!(table.target("b"), Version { key: 1, epoch: 0 });
+    assert_eq!(table.is_revoked("a", "u"), Some(20));
+    assert_eq!((table.is_revoked("a", "w"), table.is_revoked("b", "u")), (None, None));
+    let later = table.revoked("b", "w", 22 + REVOCATION_SECONDS);
+    assert_eq!((later.is_revoked("a", "u"), later.revocations().len()), (None, 1));
+    assert_eq!(later.epoch("a"), 2);
+}
+
+#[test]
+fn another_key_in_the_configuration_is_a_rotation() {
+    let table = KeyTable::new(key(1), 10);
+    let with = |table: &KeyTable, k| table.reconciled(&Arc::new(key(k)), 20, 90);
+    assert!(with(&table, 1).unwrap().is_none());
+    let next = with(&table, 2).unwrap().unwrap();
+    assert_eq!(states(&next), [KeyState::Grace, KeyState::Active]);
+    assert!(with(&next, 2).unwrap().is_none());
+    assert!(matches!(with(&next, 1), Err(KeyError::Known(_, KeyState::Grace))));
+    // Rotated by command, and the configuration follows later.
+    let ahead = rotated(&table, 3, 20);
+    let followed = with(&ahead, 3).unwrap().unwrap();
+    assert_eq!(states(&followed), states(&ahead));
+    assert!(with(&followed, 3).unwrap().is_none());
+    // It follows before the announced key is active.
+    let pending = table.announced(key(4), 20, 99, 60).unwrap();
+    let followed = with(&pending, 4).unwrap().unwrap();
+    assert_eq!(states(&followed), [KeyState::Active, KeyState::Pending]);
+    assert!(with(&followed, 4).unwrap().is_none());
+    assert!(matches!(with(&pending, 5), Err(KeyError::Pending(_))));
+}
+
+proptest! {
+    #[test]
+    fn one_key_is_active_whatever_happens(steps in prop::collection::vec((0u8..4, 0u8..12), 0..60)) {
+        let mut table = KeyTable::new(key(0), 0);
+        for (now, (step, which)) in steps.into_iter().enumerate() {
+            let now = now as u64;
+            let next = match step {
+                0 => table.announced(key(which), now, now, 5).ok(),
+                1 => table.activated(now),
+                2 => table.retired(key(which).fingerprint().as_str(), now).ok(),
+                _ => Some(table.revoked("c", "u", now)),
+            };
+            table = next.unwrap_or(table);
+            let again = KeyTable::restored(table.keys.clone(), table.epochs.clone(), table.revocations.clone(), table.configured.clone());
+            prop_assert!(again.is_some());
+            let mut ids: Vec<_> = table.keys().iter().map(|key| key.id.as_str()).collect();
+            ids.sort_unstable();
+            ids.dedup();
+            prop_assert_eq!(ids.len(), table.keys().len());
+        }
+    }
+}

@@ -1,0 +1,27 @@
+//! For what was sealed, and is still to be sent when its secret goes out of use.
+
+use super::{
+    keytable::Version,
+    sealer::{Sealed, open, seal},
+    secret::SharedSecret,
+};
+use crate::channel::Channel;
+
+/// From one secret of a channel to the next, for somebody who never had the one between.
+pub struct Resealer {
+    pub(super) channel: Channel,
+    pub(super) from: (Version, SharedSecret),
+    pub(super) to: (Version, SharedSecret),
+}
+
+impl Resealer {
+    pub fn from(&self) -> Version {
+        self.from.0
+    }
+
+    /// `None` if the envelope is of another secret, or the source of randomness fails.
+    pub fn again(&self, envelope: &str) -> Option<Sealed> {
+        let plaintext = open(&self.from.1, envelope)?;
+        seal(&self.channel, self.to.0, &self.to.1, &plaintext).ok()
+    }
+}

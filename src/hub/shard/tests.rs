@@ -1,0 +1,78 @@
+use super::*;
+use crate::{
+    channel::Channel,
+    hub::mailbox::Content,
+    protocol::{dialect::Dialect, server::Frame},
+};
+use tokio::task::{LocalSet, spawn_local, yield_now};
+
+const TOPIC: TopicId = TopicId(7);
+
+struct Counting(Outbox);
+
+impl Socket for Counting {
+    fn outbox(&self) -> &Outbox {
+        &self.0
+    }
+
+    fn flush(&self) {
+        self.0.clear_dirty();
+    }
+
+    fn tick(&self, _: Instant) {}
+
+    fn revoke(&self, _: Arc<str>, _: crate::hub::granted::Ended) {}
+}
+
+fn delivery(sequence: u64) -> Post {
+    let channel = Channel::parse("c", 200).unwrap();
+    let content = Content::Same(Frame::clear(&channel, "e", "").unwrap());
+    let audience = Audience::All;
+    Post::Deliver(Delivery { topic: TOPIC, content, sequence, except: None, audience })
+}
+
+fn crowd(shard: &Shard, size: usize) -> Vec<(Slot, Rc<Counting>)> {
+    let mut ids = crate::ids::SocketIds::of_worker(0);
+    let mut join = || {
+        let socket = Rc::new(Counting(Outbox::new(Dialect::Pusher, 1 << 20)));
+        let peer = Peer { tenant: None, legacy_java: false, reauthorizes: true };
+        let slot = shard.add(ids.next_id().unwrap(), peer, socket.clone());
+        assert!(shard.subscribe(TOPIC, slot, 0));
+        (slot, socket)
+    };
+    (0..size).map(|_| join()).collect()
+}
+
+#[tokio::test]
+async fn who_leaves_while_a_frame_is_written_does_not_get_it_and_nobody_gets_it_twice() {
+    let (posts, size) = ([vec![1], vec![1, 2]], WRITES_PER_SLICE + 40);
+    for sequences in posts {
+        let hub = Hub::new(1, 1 << 20, 1000);
+        let shard = Shard::new(hub.clone());
+        let sockets = crowd(&shard, size);
+        let (returning, left) = (sockets[size - 1].0, sockets[size - 2].0);
+        LocalSet::new()
+            .run_until(async {
+                spawn_local(shard.clone().run());
+                sequences.iter().for_each(|n| hub.mailbox(0).put(delivery(*n)));
+                yield_now().await;
+                for slot in [left, returning] {
+                    assert_eq!(shard.unsubscribe(TOPIC, slot), None);
+                }
+                assert!(shard.subscribe(TOPIC, returning, sequences.len() as u64));
+                for _ in 0..10 {
+                    yield_now().await;
+                }
+            })
+            .await;
+        let Post::Deliver(delivery) = delivery(1) else { unreachable!() };
+        let bytes = delivery.content.bytes() * sequences.len();
+        for (slot, socket) in &sockets[..size - 2] {
+            assert_eq!(socket.0.queued_bytes(), bytes, "slot {slot}");
+        }
+        // Those of several frames were queued before anybody could leave.
+        let late = if sequences.len() == 1 { 0 } else { bytes };
+        assert_eq!(sockets[size - 1].1.0.queued_bytes(), late);
+        assert_eq!(sockets[size - 2].1.0.queued_bytes(), late);
+    }
+}

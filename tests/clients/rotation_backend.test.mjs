@@ -1,0 +1,100 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { aMasterKey, aSealingApp, channelKey } from './support/app.mjs';
+import { Backend } from './support/backend.mjs';
+import { isKept, promises } from './support/rotation.mjs';
+import { refusal, serve } from './support/rig.mjs';
+import { EVENT, Swarm } from './support/swarm.mjs';
+import { Traffic } from './support/traffic.mjs';
+
+// The application's own backend issues the secrets: no word of its answers comes to the server.
+const turnsPerSecond = 20;
+const rotation = { turns_per_second: turnsPerSecond, hold_ms: 1_000 };
+const anApp = () => aSealingApp({ rotation });
+const apps = { announced: anApp(), publishing: anApp() };
+const rig = serve({ apps: Object.values(apps) });
+const channels = ['a', 'b'].map((name) => `private-encrypted-${name}`);
+const CLIENTS = 5;
+
+/** A backend that changes its key when it is told to. */
+async function switchingBackend(app) {
+  const withKey = (encryptionMasterKeyBase64) => rig.sdk(app, { encryptionMasterKeyBase64 });
+  const backend = await Backend.start({ authorizeChannel: (...asked) => backend.sdk.authorizeChannel(...asked) });
+  rig.leaves(() => backend.stop());
+  backend.sdk = withKey(app.masterKey);
+  backend.use = (key) => (backend.sdk = withKey(key));
+  backend.useAt = (key, seconds) => setTimeout(backend.use, seconds * 1_000 - Date.now(), key);
+  return backend;
+}
+
+async function swarmWith(backend, app, count = CLIENTS) {
+  const swarm = new Swarm(0, count, { url: rig.server.url, app, channels, endpoint: `${backend.url}/pusher/auth` });
+  rig.leaves(() => swarm.leave());
+  await swarm.join();
+  return swarm;
+}
+
+test("an announced cut-over of the application's own backend: one question each, nothing lost, in order (ENCRYPTION 4)", async () => {
+  const app = apps.announced;
+  const { url, admin } = rig.server;
+  const backend = await switchingBackend(app);
+  const swarm = await swarmWith(backend, app);
+  const traffic = new Traffic({ url, app, channels, perSecond: 20 });
+  traffic.start();
+  const key = aMasterKey();
+  const { state, until } = await admin.rotate(app, { key, activate_in_seconds: 2 });
+  assert.equal(state, 'pending');
+  backend.useAt(key, until);
+  const isActive = async () => (await admin.keys(app)).keys.at(-1).state === 'active';
+  while (!(await isActive())) {
+    const { rotation } = await admin.keys(app);
+    assert.deepEqual([rotation.nudges, swarm.asked.length], [0, 0], 'nobody is asked to move before the announced time');
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  await admin.moved(app);
+  await traffic.stop();
+  const outcome = {
+    missing: await swarm.drained(traffic.sent),
+    openWithNew: swarm.opening((channel) => channelKey(key, channel)),
+    openWithOld: swarm.opening((channel) => channelKey(app.masterKey, channel)),
+  };
+  const report = swarm.report();
+  const places = CLIENTS * channels.length;
+  for (const row of promises([report], { places, rotations: 1, turnsPerSecond, outcome })) {
+    assert.ok(isKept(row), `${row[0]}: ${row[1]}; ${JSON.stringify(report.anomalies)}`);
+  }
+  assert.equal(report.asked.length, places, 'at most one question for each socket and channel');
+  assert.equal((await admin.keys(app)).rotation.reauthorized, 0, 'and none of them to the server');
+});
+
+test('what the backend seals itself is opened by all, whatever key they have (ENCRYPTION 4)', async () => {
+  const app = apps.publishing;
+  const { admin } = rig.server;
+  const backend = await switchingBackend(app);
+  const swarm = await swarmWith(backend, app);
+  const [old, key] = [backend.sdk, aMasterKey()];
+  let n = 0;
+  const send = async (sdk) => {
+    for (const channel of channels) await sdk.trigger(channel, EVENT, { n, at: Date.now() });
+    n += 1;
+  };
+  await send(old);
+  const { until } = await admin.rotate(app, { key, activate_in_seconds: 1 });
+  // While the key is announced only, the backend may use it already.
+  const early = rig.sdk(app, { encryptionMasterKeyBase64: key });
+  await send(early);
+  await send(old);
+  backend.useAt(key, until);
+  const isActive = async () => (await admin.keys(app)).keys.at(-1).state === 'active';
+  while (!(await isActive())) await send(old);
+  const isOver = async () => (await admin.keys(app)).rotation.remaining === 0;
+  while (!(await isOver())) await send(n % 2 === 0 ? old : backend.sdk);
+  await send(backend.sdk);
+  assert.equal(await swarm.drained(n), 0);
+  const { disorder, anomalies, states, asked } = swarm.report();
+  assert.deepEqual({ disorder, anomalies, states }, { disorder: 0, anomalies: [], states: [] });
+  assert.equal(asked.length, CLIENTS * channels.length);
+  const stranger = rig.sdk(app, { encryptionMasterKeyBase64: aMasterKey() });
+  assert.equal((await refusal(stranger.trigger(channels[0], EVENT, { n }))).code, 'envelope_does_not_open');
+  assert.equal(swarm.asked.length, asked.length, 'which nobody had to ask for');
+});

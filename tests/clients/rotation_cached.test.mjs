@@ -1,0 +1,113 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { aMasterKey, aSealingApp, channelKey } from './support/app.mjs';
+import { authorizer, endpointOf } from './support/authorizer.mjs';
+import { opened } from './support/envelope.mjs';
+import { publishPlaintext, serve } from './support/rig.mjs';
+
+const room = 'private-encrypted-cache-prices';
+// One turn a second, so that there is a "during".
+const slowly = { turns_per_second: 1, settle_ms: 300, hold_ms: 5_000 };
+const anApp = (rotation = {}) => aSealingApp({ authorizer: 'open', rotation });
+const apps = { during: anApp(slowly), late: anApp(slowly), empty: anApp(), retired: anApp(), stale: anApp() };
+const rig = serve({ apps: Object.values(apps) });
+
+/** A client that counts what it asks the auth endpoint. */
+async function counting(app, hooks = {}) {
+  const asked = [];
+  const before = (channel) => asked.push(channel);
+  const customHandler = authorizer(endpointOf(rig.server.url, app), { before, ...hooks });
+  const client = await rig.connect(app, { channelAuthorization: { customHandler } });
+  return Object.assign(client, { asked });
+}
+
+const publish = (app, value) => publishPlaintext(rig.sdk(app), room, 'price', JSON.stringify({ value }));
+
+test('a newcomer reads the cached event while others have not moved yet, and so do they (ENCRYPTION 4)', async () => {
+  const app = apps.during;
+  const olds = await Promise.all([1, 2, 3].map(() => counting(app)));
+  const oldRooms = await Promise.all(olds.map((client) => client.subscribed(room)));
+  await publish(app, 1);
+  for (const subscription of oldRooms) assert.deepEqual(await subscription.next('price'), { value: 1 });
+  await rig.server.admin.rotate(app, { key: aMasterKey() });
+  const newcomer = await counting(app);
+  const newRoom = await newcomer.subscribed(room);
+  assert.deepEqual(await newRoom.next('price'), { value: 1 });
+  const { rotation } = await rig.server.admin.keys(app);
+  assert.ok(rotation.in_progress && rotation.remaining > 0, `that was not during the rotation: ${JSON.stringify(rotation)}`);
+  await publish(app, 2);
+  for (const subscription of [...oldRooms, newRoom]) assert.deepEqual(await subscription.next('price'), { value: 2 });
+  await rig.server.admin.moved(app);
+  const last = await counting(app);
+  assert.deepEqual(await (await last.subscribed(room)).next('price'), { value: 2 });
+  assert.deepEqual([newcomer.asked.length, last.asked.length], [1, 1], 'opened at the first try');
+  for (const old of olds) assert.equal(old.asked.length, 2);
+});
+
+test('who was authorized before the rotation and joins after it reads the cached event with its old secret, then moves', async () => {
+  const app = apps.late;
+  await publish(app, 1);
+  let letGo;
+  const held = new Promise((resolve) => (letGo = resolve));
+  let answers = 0;
+  const after = () => ((answers += 1) === 1 ? held : undefined);
+  const client = await counting(app, { after });
+  const subscription = client.subscribe(room);
+  while (answers === 0) await new Promise((resolve) => setTimeout(resolve, 20));
+  await rig.server.admin.rotate(app, { key: aMasterKey() });
+  letGo();
+  await subscription.succeeded();
+  assert.deepEqual(await subscription.next('price'), { value: 1 });
+  await rig.server.admin.moved(app);
+  await publish(app, 2);
+  assert.deepEqual(await subscription.next('price'), { value: 2 });
+  assert.deepEqual(subscription.seen.filter((event) => event === 'price').length, 2);
+  assert.equal(client.asked.length, 2);
+});
+
+test('an event that was cached with a key before the last is sealed anew for each newcomer (ENCRYPTION 4)', async () => {
+  const app = apps.empty;
+  await publish(app, 1);
+  for (let n = 0; n < 2; n += 1) {
+    const key = aMasterKey();
+    await rig.server.admin.rotate(app, { key });
+    const client = await counting(app);
+    assert.deepEqual(await (await client.subscribed(room)).next('price'), { value: 1 });
+    assert.equal(client.asked.length, 1, 'opened at the first try');
+    const { cache } = await (await rig.sdk(app).get({ path: `/channels/${room}`, params: { info: 'cache' } })).json();
+    assert.equal(opened(cache.data, channelKey(key, room)), '{"value":1}');
+    await client.disconnect();
+  }
+});
+
+test('the cached event outlives the key that it was sealed with (ENCRYPTION 4)', async () => {
+  const app = apps.retired;
+  await publish(app, 1);
+  const { keys } = await rig.server.admin.keys(app);
+  await rig.server.admin.rotate(app, { key: aMasterKey() });
+  await rig.server.admin.revoke(app, keys[0].id);
+  const client = await counting(app);
+  assert.deepEqual(await (await client.subscribed(room)).next('price'), { value: 1 });
+  assert.equal(client.asked.length, 1, 'opened at the first try');
+});
+
+test('whose secret is no longer served when it joins reads the cached event and what follows (ENCRYPTION 4)', async () => {
+  const app = apps.stale;
+  let letGo;
+  const held = new Promise((resolve) => (letGo = resolve));
+  let answers = 0;
+  const after = () => ((answers += 1) === 1 ? held : undefined);
+  const client = await counting(app, { after });
+  const subscription = client.subscribe(room);
+  while (answers === 0) await new Promise((resolve) => setTimeout(resolve, 20));
+  const { keys } = await rig.server.admin.keys(app);
+  await rig.server.admin.rotate(app, { key: aMasterKey() });
+  await rig.server.admin.revoke(app, keys[0].id);
+  await publish(app, 1);
+  letGo();
+  await subscription.succeeded();
+  assert.deepEqual(await subscription.next('price'), { value: 1 });
+  await publish(app, 2);
+  assert.deepEqual(await subscription.next('price'), { value: 2 });
+  assert.equal(client.state, 'connected');
+});

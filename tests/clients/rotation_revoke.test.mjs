@@ -1,0 +1,183 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { aSealingApp, hkdfChannelKey, token } from './support/app.mjs';
+import { authorizer, endpointOf } from './support/authorizer.mjs';
+import { opened } from './support/envelope.mjs';
+import { publishPlaintext, refusal, serve } from './support/rig.mjs';
+import { EVENT } from './support/swarm.mjs';
+import { Traffic } from './support/traffic.mjs';
+
+// Tests run side by side: on a busy machine an answer takes longer to be read.
+const rotation = { settle_ms: 1_000, hold_ms: 4_000 };
+const anApp = (settings = {}) => aSealingApp({ authorizer: 'jwt', derivation: 'hkdf', rotation, ...settings });
+const apps = { member: anApp(), again: anApp(), several: anApp(), signedIn: anApp(), key: anApp(), plain: anApp({ derivation: 'pusher' }) };
+const rig = serve({ apps: Object.values(apps) });
+const room = 'private-encrypted-room';
+const otherRoom = 'private-encrypted-other';
+
+const now = () => Math.floor(Date.now() / 1000);
+
+/** A client of this user, which remembers the secrets that it was given and the states that it went into. */
+async function clientOf(app, user, claims = {}) {
+  const mine = { claims: { sub: user, iat: now(), channels: ['*'], ...claims }, secrets: [], states: [] };
+  const bearer = () => ({ Authorization: `Bearer ${token(app, mine.claims)}` });
+  const after = (channel, { shared_secret: secret }) => {
+    mine.secrets.push({ channel, secret: new Uint8Array(Buffer.from(secret, 'base64')) });
+  };
+  const ask = (asked, callback) => authorizer(endpointOf(rig.server.url, app), { after, headers: bearer() })(asked, callback);
+  const { userAuthentication } = rig.endpoint(app, { headers: bearer() });
+  const client = await rig.connect(app, { channelAuthorization: { customHandler: ask }, userAuthentication });
+  client.pusher.connection.bind('state_change', ({ current }) => mine.states.push(current));
+  return Object.assign(client, mine);
+}
+
+const revoke = async (app, channel, user) => {
+  const response = await rig.sdk(app).post({ path: `/channels/${channel}/revoke`, body: { user_id: user } });
+  return response.json();
+};
+
+/** The next messages are those from the number `first` on, up to `next`, in order. */
+async function readsOn(subscription, first, next) {
+  const read = [];
+  while (read.length < next - first) read.push((await subscription.next(EVENT)).n);
+  assert.deepEqual(read, Array.from({ length: next - first }, (_, i) => first + i));
+}
+
+const end = (app, channel, data) => publishPlaintext(rig.sdk(app), channel, 'end', JSON.stringify(data));
+
+test('a member is taken off a channel: its last secret opens nothing more, the others read on (ENCRYPTION 5)', async (t) => {
+  const app = apps.member;
+  const [ada, bob, tab, eve] = await Promise.all(['ada', 'bob', 'bob', 'eve'].map((user) => clientOf(app, user)));
+  const [adas, bobs, tabs, eves] = await Promise.all([ada, bob, tab, eve].map((client) => client.subscribed(room)));
+  const bobsOther = await bob.subscribed(otherRoom);
+  const observer = await rig.raw(app);
+  await observer.subscribed(room);
+  const traffic = new Traffic({ url: rig.server.url, app, channels: [room], perSecond: 20 });
+  traffic.start();
+  for (const subscription of [adas, bobs, tabs, eves]) assert.equal((await subscription.next(EVENT)).n, 0);
+
+  const start = performance.now();
+  assert.deepEqual(await revoke(app, room, 'bob'), { epoch: 1 });
+  await end(app, room, 'after');
+  for (const subscription of [adas, eves]) assert.equal(await subscription.next('end'), 'after');
+  t.diagnostic(`the others read on ${Math.round(performance.now() - start)} ms after the request`);
+  await traffic.stop();
+  await end(app, room, 'last');
+  for (const subscription of [adas, eves]) {
+    await readsOn(subscription, 1, traffic.sent);
+    assert.equal(await subscription.next('end'), 'last');
+  }
+  for (const [client, subscription] of [[bob, bobs], [tab, tabs]]) {
+    const { type, status } = await subscription.refused();
+    assert.deepEqual({ type, status }, { type: 'Revoked', status: 403 });
+    assert.equal(subscription.seen.includes('end'), false);
+    assert.equal(client.state, 'connected');
+  }
+  assert.deepEqual([...ada.states, ...eve.states], []);
+  for (const client of [ada, eve]) assert.equal(client.secrets.length, 2, 'one question each');
+
+  const { secret } = bob.secrets.find(({ channel }) => channel === room);
+  assert.deepEqual(secret, hkdfChannelKey(app.masterKey, app, room, 0));
+  for (const text of ['"after"', '"last"']) {
+    const { data } = await observer.next('end');
+    assert.equal(opened(data, secret), null);
+    assert.equal(opened(data, hkdfChannelKey(app.masterKey, app, room, 1)), text);
+  }
+  await end(app, otherRoom, 'still here');
+  assert.equal(await bobsOther.next('end'), 'still here');
+});
+
+test('who was taken off comes back with a newer token only (ENCRYPTION 5)', async () => {
+  const app = apps.again;
+  const bob = await clientOf(app, 'bob');
+  const subscription = await bob.subscribed(room);
+  await revoke(app, room, 'bob');
+  await subscription.refused();
+  // pusher-js takes it for subscribed until it is told otherwise.
+  bob.unsubscribe(room);
+  assert.match((await bob.refused(room)).error, /403 revoked/);
+  await bob.subscribed(otherRoom);
+  const other = await clientOf(app, 'bob', { iat: now() - 60 });
+  assert.match((await other.refused(room)).error, /403 revoked/);
+  const newer = await clientOf(app, 'bob', { iat: now() + 2 });
+  const back = await newer.subscribed(room);
+  await end(app, room, 'hello again');
+  assert.equal(await back.next('end'), 'hello again');
+  assert.deepEqual(newer.secrets[0].secret, hkdfChannelKey(app.masterKey, app, room, 1));
+});
+
+test('several members are taken off one after the other under traffic: the others lose nothing (ENCRYPTION 5)', async () => {
+  const app = apps.several;
+  const leaving = ['bob', 'eve', 'joe'];
+  const staying = await Promise.all(['ada', 'ida', 'ulf'].map((user) => clientOf(app, user)));
+  const subscriptions = await Promise.all(staying.map((client) => client.subscribed(room)));
+  const gone = await Promise.all(leaving.map((user) => clientOf(app, user)));
+  const goneRooms = await Promise.all(gone.map((client) => client.subscribed(room)));
+  const traffic = new Traffic({ url: rig.server.url, app, channels: [room], perSecond: 50 });
+  traffic.start();
+  for (const subscription of subscriptions) assert.equal((await subscription.next(EVENT)).n, 0);
+  for (const [i, user] of leaving.entries()) {
+    assert.deepEqual(await revoke(app, room, user), { epoch: i + 1 });
+    await new Promise((resolve) => setTimeout(resolve, 60));
+  }
+  await rig.server.admin.moved(app);
+  await traffic.stop();
+  await end(app, room, 'last');
+  for (const subscription of subscriptions) assert.equal(await subscription.next('end'), 'last');
+  for (const client of staying) assert.deepEqual(client.states, []);
+  for (const subscription of subscriptions) await readsOn(subscription, 1, traffic.sent);
+  for (const subscription of goneRooms) {
+    await subscription.refused();
+    assert.equal(subscription.seen.includes('end'), false);
+  }
+});
+
+test('who is signed in as the user is taken off as well, whoever it was authorized as (ENCRYPTION 5)', async () => {
+  const app = apps.signedIn;
+  const [bob, ada] = [await clientOf(app, 'bob'), await clientOf(app, 'ada')];
+  await bob.signedIn();
+  bob.claims.sub = 'somebody';
+  const [bobs, adas] = [await bob.subscribed(room), await ada.subscribed(room)];
+  await revoke(app, room, 'bob');
+  assert.equal((await bobs.refused()).status, 403);
+  await end(app, room, 'last');
+  assert.equal(await adas.next('end'), 'last');
+  assert.deepEqual(bobs.seen, []);
+});
+
+test('the active key is revoked: all move at once, nobody is disconnected, it opens nothing more (ENCRYPTION 4)', async () => {
+  const app = apps.key;
+  const clients = await Promise.all(['ada', 'bob', 'eve'].map((user) => clientOf(app, user)));
+  const subscriptions = await Promise.all(clients.map((client) => client.subscribed(room)));
+  const observer = await rig.raw(app);
+  await observer.subscribed(room);
+  const traffic = new Traffic({ url: rig.server.url, app, channels: [room], perSecond: 20 });
+  traffic.start();
+  for (const subscription of subscriptions) assert.equal((await subscription.next(EVENT)).n, 0);
+  const { admin } = rig.server;
+  const [{ id }] = (await admin.keys(app)).keys;
+  await admin.revoke(app, id);
+  const { keys } = await admin.keys(app);
+  assert.deepEqual(keys.map(({ state }) => state), ['retired', 'active']);
+  await end(app, room, 'after');
+  await traffic.stop();
+  for (const subscription of subscriptions) {
+    await readsOn(subscription, 1, traffic.sent);
+    assert.equal(await subscription.next('end'), 'after');
+  }
+  for (const client of clients) assert.deepEqual(client.states, []);
+  const { data } = await observer.next('end');
+  assert.equal(opened(data, hkdfChannelKey(app.masterKey, app, room, 0)), null);
+});
+
+const refusals = [
+  ['an app whose secrets others can derive', apps.plain, room, 409, 'revocation_needs_hkdf'],
+  ['a channel that is not encrypted', apps.member, 'private-room', 400, 'not_an_encrypted_channel'],
+];
+
+for (const [name, app, channel, status, code] of refusals) {
+  test(`nobody is taken off ${name}: ${code} (ENCRYPTION 5)`, async () => {
+    const answer = await refusal(revoke(app, channel, 'bob'));
+    assert.deepEqual({ status: answer.status, code: answer.code }, { status, code });
+  });
+}
