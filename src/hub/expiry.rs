@@ -6,6 +6,7 @@ use super::{
     directory::TopicId,
     granted::{AskAgain, Ended, Taken},
     mailbox::RevokeTokens,
+    rekeying::REVOKED,
     shard::{Shard, Socket, Table},
     topics::Slot,
 };
@@ -94,7 +95,7 @@ impl Table {
     fn end(&mut self, slot: Slot, ended: Vec<(Arc<str>, TopicId)>, why: Ended) {
         for (name, topic) in ended {
             if let Some(subscription) = self.topics.get_mut(topic, slot) {
-                subscription.since = u64::MAX;
+                subscription.since = REVOKED;
             }
             let socket: &Rc<dyn Socket> = &self.sockets[slot as usize].socket;
             socket.revoke(name, why);

@@ -25,8 +25,8 @@ use crate::{
 /// Between two looks at turns and deadlines, while there are any.
 const LOOK: Duration = Duration::from_millis(10);
 
-/// The state that a revoked subscriber has seen: nothing is newer.
-const REVOKED: u64 = u64::MAX;
+/// The state that a subscriber whose time is over has seen: nothing is newer.
+pub(super) const REVOKED: u64 = u64::MAX;
 
 type Dirty = Vec<Rc<dyn Socket>>;
 
