@@ -8,8 +8,12 @@ use tokio::sync::oneshot;
 use super::{Engine, Tenant};
 use crate::{
     channel::Channel,
-    crypto::{keytable::Version, secret::SharedSecret},
-    hub::mailbox::{Ask, AskError, AskedChannel, Post},
+    crypto::secret::SharedSecret,
+    hub::{
+        Hub,
+        directory::TopicId,
+        mailbox::{Answer, Ask, AskError, AskedChannel, Post},
+    },
     ids::SocketId,
 };
 
@@ -23,6 +27,26 @@ pub enum GrantError {
     Busy,
 }
 
+/// That a client may have a signature.
+pub struct Granted {
+    /// Where the channel is sealed here.
+    pub secret: Option<SharedSecret>,
+    pub told: Option<Told>,
+}
+
+/// Says, when it is dropped, that the client's answer is made: frames wait for that.
+pub struct Told {
+    hub: Arc<Hub>,
+    socket: SocketId,
+    topic: TopicId,
+}
+
+impl Drop for Told {
+    fn drop(&mut self) {
+        self.hub.post_to(self.socket, Post::Told { socket: self.socket, topic: self.topic });
+    }
+}
+
 /// For the worker's answer, which takes one turn of its mailbox.
 const DEADLINE: Duration = Duration::from_secs(5);
 
@@ -34,9 +58,10 @@ impl Engine {
         socket: SocketId,
         channel: &Channel,
         user: Option<Arc<str>>,
-    ) -> Result<Option<SharedSecret>, GrantError> {
+    ) -> Result<Granted, GrantError> {
         let Some(ring) = tenant.app.ring(channel) else {
-            return self.check_connection(tenant, socket).await.map(|()| None);
+            self.check_connection(tenant, socket).await?;
+            return Ok(Granted { secret: None, told: None });
         };
         let about = AskedChannel {
             name: channel.name().clone(),
@@ -44,11 +69,10 @@ impl Engine {
             target: ring.target(channel),
             user,
         };
-        let version = self.ask(tenant, socket, Some(about)).await?;
-        ring.secret(channel, version)
-            .filter(|_| ring.serves(channel, version))
-            .map(Some)
-            .ok_or(GrantError::Replaced)
+        let Answer { version, waits } = self.ask(tenant, socket, Some(about)).await?;
+        let told = waits.map(|topic| Told { hub: self.hub.clone(), socket, topic });
+        let secret = ring.secret(channel, version).filter(|_| ring.serves(channel, version));
+        Ok(Granted { secret: Some(secret.ok_or(GrantError::Replaced)?), told })
     }
 
     pub async fn check_connection(
@@ -64,7 +88,7 @@ impl Engine {
         tenant: &Tenant,
         socket: SocketId,
         about: Option<AskedChannel>,
-    ) -> Result<Version, GrantError> {
+    ) -> Result<Answer, GrantError> {
         let (answer, answered) = oneshot::channel();
         let ask = Ask { tenant: tenant.terms.tenant, socket, about, answer };
         self.hub.post_to(socket, Post::Ask(ask));

@@ -24,6 +24,11 @@ pub enum Post {
     Rekey(Rekey),
     /// A client asks the auth endpoint for a channel.
     Ask(Ask),
+    /// And the answer is on its way.
+    Told {
+        socket: SocketId,
+        topic: TopicId,
+    },
     /// The key is about to be forgotten: who is served with it must reconnect, by and by.
     Retire {
         tenant: TenantId,
@@ -89,7 +94,14 @@ pub struct Ask {
     pub socket: SocketId,
     /// None where nothing is sealed here.
     pub about: Option<AskedChannel>,
-    pub answer: oneshot::Sender<Result<Version, AskError>>,
+    pub answer: oneshot::Sender<Result<Answer, AskError>>,
+}
+
+pub struct Answer {
+    /// Of the secret that the client needs.
+    pub version: Version,
+    /// Where frames wait until it has been told that.
+    pub waits: Option<TopicId>,
 }
 
 /// A channel that is sealed here.
@@ -141,7 +153,11 @@ impl Post {
         let frame = match self {
             Self::Deliver(delivery) => delivery.content.bytes(),
             Self::Rekey(rekey) => rekey.nudge.bytes(),
-            Self::Ask(_) | Self::Retire { .. } | Self::Terminate { .. } | Self::Shutdown => 0,
+            Self::Ask(_)
+            | Self::Told { .. }
+            | Self::Retire { .. }
+            | Self::Terminate { .. }
+            | Self::Shutdown => 0,
         };
         size_of::<Self>() + frame
     }

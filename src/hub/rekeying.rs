@@ -8,7 +8,7 @@ use std::{
 
 use super::{
     directory::TopicId,
-    mailbox::{Ask, AskError, AskedChannel, Content, Cut, Delivery, Rekey},
+    mailbox::{Answer, Ask, AskError, AskedChannel, Content, Cut, Delivery, Rekey},
     moves::{CUT_SPREAD, Grant, PlaceId, Turn, TurnKind},
     place::{Next, Outcome, Place},
     shard::{Shard, Socket, Table},
@@ -180,7 +180,7 @@ impl Shard {
         tenant: TenantId,
         socket: SocketId,
         about: Option<AskedChannel>,
-    ) -> Result<Version, AskError> {
+    ) -> Result<Answer, AskError> {
         let mut table = self.table.borrow_mut();
         let slot = *table.by_id.get(&socket).ok_or(AskError::UnknownSocket)?;
         let entry = &mut table.sockets[slot as usize];
@@ -188,7 +188,7 @@ impl Shard {
             return Err(AskError::UnknownSocket);
         }
         let Some(AskedChannel { name, topic, target, user }) = about else {
-            return Ok(Version::BLIND);
+            return Ok(Answer { version: Version::BLIND, waits: None });
         };
         if entry.grants.len() >= MOST_GRANTS && !entry.grants.contains_key(&name) {
             return Err(AskError::TooMany);
@@ -196,10 +196,11 @@ impl Shard {
         let mut moves = self.moves.borrow_mut();
         let place =
             topic.and_then(|topic| Some(((slot, topic), moves.places.get_mut(&(slot, topic))?)));
-        let (now, mut version) = (Instant::now(), target);
+        let (now, mut answer) = (Instant::now(), Answer { version: target, waits: None });
         if let Some((id, place)) = place {
             let waits = place.retry_after();
-            version = place.asked(now, user.clone());
+            answer.version = place.asked(now, user.clone());
+            answer.waits = place.is_settling().then_some(id.1);
             let retry = place.retry_after();
             // The question of its nudge has come at last: its turn need not wait for that longer.
             if place.wants_turn() && retry < waits {
@@ -208,8 +209,16 @@ impl Shard {
             }
         }
         // Of subscribers, too: they may leave and join with this.
-        entry.grants.insert(name, Grant { version, user });
-        Ok(version)
+        entry.grants.insert(name, Grant { version: answer.version, user });
+        Ok(answer)
+    }
+
+    pub(super) fn told(&self, socket: SocketId, topic: TopicId) {
+        let slot = self.table.borrow().by_id.get(&socket).copied();
+        let mut moves = self.moves.borrow_mut();
+        if let Some(place) = slot.and_then(|slot| moves.places.get_mut(&(slot, topic))) {
+            place.told(Instant::now());
+        }
     }
 
     pub(super) fn retire(&self, tenant: TenantId, key: u32, by: Instant) {

@@ -21,7 +21,7 @@ use crate::{
     app::{App, signed_for_channel, signed_for_user},
     auth::{Credentials, Denied, Grant, Identity},
     channel::{Access, Channel},
-    engine::Tenant,
+    engine::{Tenant, grants::Told},
     ids::SocketId,
     presence::Member,
 };
@@ -248,6 +248,9 @@ struct ChannelGrant {
     /// Who the presence channel will know it as.
     #[serde(skip)]
     user: Option<Arc<str>>,
+    /// Kept until the answer is written.
+    #[serde(skip)]
+    _told: Option<Told>,
 }
 
 impl Answer for ChannelGrant {
@@ -296,10 +299,11 @@ async fn authorize_channel(asked: &Asked) -> Result<ChannelGrant, ApiError> {
     let channel_data = grant.member.map(|member| channel_data(app, &member)).transpose()?;
     let user: Option<Arc<str>> = grant.user_id.map(Arc::from);
     let engine = &asked.worker.engine;
-    let secret = engine.grant(&asked.tenant, socket_id, &channel, user.clone()).await?;
+    let granted = engine.grant(&asked.tenant, socket_id, &channel, user.clone()).await?;
     let signed = signed_for_channel(socket_id, &channel, channel_data.as_deref());
-    let shared_secret = secret.map(|secret| secret.to_base64().to_string());
-    Ok(ChannelGrant { auth: app.auth(&signed), channel_data, shared_secret, user })
+    let shared_secret = granted.secret.map(|secret| secret.to_base64().to_string());
+    let (auth, _told) = (app.auth(&signed), granted.told);
+    Ok(ChannelGrant { auth, channel_data, shared_secret, user, _told })
 }
 
 /// Who was taken off the channel needs a word of the application that is newer than that.
