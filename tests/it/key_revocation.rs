@@ -107,7 +107,9 @@ async fn e4_a_pending_key_is_taken_back() {
 
 #[tokio::test]
 async fn e4_when_the_active_key_is_taken_back_nothing_more_opens_with_it() {
-    let server = TestServer::start(&configuration(OPEN)).await;
+    // The pace of rotations is not meant for this.
+    let slow = format!("{OPEN}\n\n[apps.it.rotation]\nturns_per_second = 1");
+    let server = TestServer::start(&configuration(&slow)).await;
     let admin = Admin::of(&server);
     let old = shared_secret(&master_key("first"), CHANNEL);
     let cached = "private-encrypted-cache-x";
