@@ -11,6 +11,7 @@ mod auth_refusals;
 mod auth_sockets;
 mod backpressure;
 mod cache;
+mod canary;
 mod client_events;
 mod config;
 mod connection;
