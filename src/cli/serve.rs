@@ -73,6 +73,7 @@ async fn run(config: Config, reload: Reload) -> Result<()> {
     let hub = Hub::new(config.workers, config.mailbox_bytes, config.turns_per_second);
     let mut tenants = AppRegistry::new();
     for app in config.apps {
+        app.access.revoked.load()?;
         let key_file = KeyFile::of_app(&config.state_dir, &app.id);
         take_up(&app, &key_file)?;
         let key = app.sealing.keys().map(|ring| ring.table().active().id.clone());

@@ -7,12 +7,14 @@ use tokio::sync::oneshot;
 
 use super::{Engine, Tenant};
 use crate::{
+    auth::revoked::{NotRevoked, Revocation},
     channel::Channel,
-    crypto::secret::SharedSecret,
+    crypto::{keytable::unix_now, secret::SharedSecret},
     hub::{
         Hub,
         directory::TopicId,
-        mailbox::{Answer, Ask, AskError, AskedChannel, Post},
+        granted::Bounds,
+        mailbox::{Answer, Ask, AskError, AskedChannel, Post, RevokeTokens},
     },
     ids::SocketId,
 };
@@ -23,6 +25,8 @@ pub enum GrantError {
     Connection(#[from] AskError),
     #[error("the secret of the channel has just been replaced; ask again")]
     Replaced,
+    #[error("the token has been revoked")]
+    Revoked,
     #[error("the server has too much to do to answer; ask again")]
     Busy,
 }
@@ -58,19 +62,26 @@ impl Engine {
         socket: SocketId,
         channel: &Channel,
         user: Option<Arc<str>>,
+        bounds: Bounds,
     ) -> Result<Granted, GrantError> {
-        let Some(ring) = tenant.app.ring(channel) else {
-            self.check_connection(tenant, socket).await?;
-            return Ok(Granted { secret: None, told: None });
-        };
+        let ring = tenant.app.ring(channel);
+        let token = bounds.token.clone();
         let about = AskedChannel {
             name: channel.name().clone(),
             topic: tenant.directory.find(channel.name()).map(|record| record.topic()),
-            target: ring.target(channel),
+            target: ring.map(|ring| ring.target(channel)),
             user,
+            bounds,
         };
         let Answer { version, waits } = self.ask(tenant, socket, Some(about)).await?;
         let told = waits.map(|topic| Told { hub: self.hub.clone(), socket, topic });
+        // Between the decision and the worker's note the token may have been revoked, and what was
+        // posted then did not find this one.
+        if let Some(token) = token.filter(|token| tenant.app.access.revoked.contains(token)) {
+            self.post_revocation(tenant, Revocation::Token(token.jti.to_string()));
+            return Err(GrantError::Revoked);
+        }
+        let Some(ring) = ring else { return Ok(Granted { secret: None, told }) };
         let secret = ring.secret(channel, version).filter(|_| ring.serves(channel, version));
         Ok(Granted { secret: Some(secret.ok_or(GrantError::Replaced)?), told })
     }
@@ -81,6 +92,20 @@ impl Engine {
         socket: SocketId,
     ) -> Result<(), GrantError> {
         self.ask(tenant, socket, None).await.map(|_| ())
+    }
+
+    /// Ends what access tokens were given, and refuses them from here on. Writes a file.
+    pub fn revoke_tokens(&self, tenant: &Tenant, which: Revocation) -> Result<(), NotRevoked> {
+        let revoked = tenant.app.access.revoked.revoke(&which, unix_now());
+        if !matches!(revoked, Err(NotRevoked::TooMany)) {
+            self.post_revocation(tenant, which);
+        }
+        revoked
+    }
+
+    fn post_revocation(&self, tenant: &Tenant, which: Revocation) {
+        let revoke = RevokeTokens { tenant: tenant.terms.tenant, which, at: unix_now() };
+        self.hub.post_to_all(|| Post::RevokeTokens(revoke.clone()));
     }
 
     async fn ask(

@@ -22,9 +22,10 @@ use super::{
 };
 use crate::{
     app::{App, signed_for_channel, signed_for_user},
-    auth::{Credentials, Denied, Grant, Identity},
+    auth::{Credentials, Denied, DeniedKind, Grant, Identity},
     channel::{Access, Channel},
     engine::{Tenant, grants::Told},
+    hub::granted::Bounds,
     ids::SocketId,
     presence::Member,
 };
@@ -220,10 +221,16 @@ struct ChannelGrant {
     /// Kept until the answer is written.
     #[serde(skip)]
     _told: Option<Told>,
+    #[serde(skip)]
+    rule: Option<Arc<str>>,
 }
 
 impl Answer for ChannelGrant {
     const FOR_CHANNEL: bool = true;
+
+    fn rule(&self) -> Option<Arc<str>> {
+        self.rule.clone()
+    }
 
     fn user(&self) -> Option<Arc<str>> {
         self.user.clone()
@@ -255,7 +262,7 @@ async fn authorize_channel(asked: &Asked) -> Result<ChannelGrant, ApiError> {
         let message = format!("{channel} is joined without authorization");
         return Err(ApiError::bad_request("no_authorization_needed", message));
     }
-    let grant = app.authorizer.channel(&asked.credentials, socket_id, &channel).await?;
+    let grant = app.decide_channel(&asked.credentials, socket_id, &channel).await?;
     if channel.access() == Access::Encrypted && app.ring(&channel).is_none() {
         return Err(ApiError::forbidden(
             "blind_channel",
@@ -265,17 +272,19 @@ async fn authorize_channel(asked: &Asked) -> Result<ChannelGrant, ApiError> {
         ));
     }
     refuse_revoked(app, &channel, &grant)?;
-    if let Some(user) = &grant.user_id {
+    let Grant { member, user_id, expires, abilities, token, rule, .. } = grant;
+    if let Some(user) = &user_id {
         asked.worker.entrance.user(user, app)?;
     }
-    let channel_data = grant.member.map(|member| channel_data(app, &member)).transpose()?;
-    let user: Option<Arc<str>> = grant.user_id.map(Arc::from);
+    let channel_data = member.map(|member| channel_data(app, &member)).transpose()?;
+    let user: Option<Arc<str>> = user_id.map(Arc::from);
     let engine = &asked.worker.engine;
-    let granted = engine.grant(&asked.tenant, socket_id, &channel, user.clone()).await?;
+    let bounds = Bounds { expires, abilities, token };
+    let granted = engine.grant(&asked.tenant, socket_id, &channel, user.clone(), bounds).await?;
     let signed = signed_for_channel(socket_id, &channel, channel_data.as_deref());
     let shared_secret = granted.secret.map(|secret| secret.to_base64().to_string());
     let (auth, _told) = (app.auth(&signed), granted.told);
-    Ok(ChannelGrant { auth, channel_data, shared_secret, user, _told })
+    Ok(ChannelGrant { auth, channel_data, shared_secret, user, rule, _told })
 }
 
 /// Who was taken off the channel needs a word of the application that is newer than that.
@@ -310,7 +319,7 @@ fn channel_data(app: &App, identity: &Identity) -> Result<String, ApiError> {
 async fn authorize_user(asked: &Asked) -> Result<UserGrant, ApiError> {
     let app = &asked.tenant.app;
     let socket_id = asked.socket_id()?;
-    let identity = app.authorizer.user(&asked.credentials).await?;
+    let identity = app.decide_user(&asked.credentials, socket_id).await?;
     asked.worker.entrance.user(&identity.user_id, app)?;
     asked.worker.engine.check_connection(&asked.tenant, socket_id).await?;
     crate::engine::users::check_user_id(&identity.user_id, app.limits.user_id_chars).map_err(
@@ -340,10 +349,13 @@ fn unwritable(error: serde_json::Error) -> ApiError {
 
 impl From<Denied> for ApiError {
     fn from(denied: Denied) -> Self {
-        match denied {
-            Denied::Unauthenticated(message) => Self::unauthorized("unauthenticated", message),
-            Denied::Forbidden(message) => Self::forbidden("forbidden", message),
-            Denied::Invalid(message) => Self::bad_request("invalid_user_info", message),
+        let Denied { kind, code, message } = denied;
+        match kind {
+            DeniedKind::Unauthenticated => Self::unauthorized(code, message),
+            DeniedKind::Forbidden => Self::forbidden(code, message),
+            DeniedKind::Invalid => Self::bad_request(code, message),
+            DeniedKind::Unavailable => Self::unavailable(code, message),
+            DeniedKind::BadGateway => Self::bad_gateway(code, message),
         }
     }
 }

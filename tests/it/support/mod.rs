@@ -5,12 +5,14 @@ mod app;
 mod canary;
 mod client;
 mod http;
+mod issuer;
 mod keys;
 mod process;
 mod raw;
 mod seal;
 mod server;
 mod sign;
+mod target;
 mod tls;
 
 use std::fmt::Display;
@@ -21,12 +23,14 @@ pub use self::app::*;
 pub use self::canary::*;
 pub use self::client::*;
 pub use self::http::*;
+pub use self::issuer::*;
 pub use self::keys::*;
 pub use self::process::{Launch, Output, TempDir};
 pub use self::raw::*;
 pub use self::seal::*;
 pub use self::server::*;
 pub use self::sign::*;
+pub use self::target::*;
 pub use self::tls::*;
 
 /// How long anything may take before a test gives up. Generous: only failures wait this long.
