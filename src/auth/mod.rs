@@ -64,6 +64,12 @@ pub struct Reads<'a> {
     pub cookies: &'a [String],
 }
 
+impl Reads<'_> {
+    pub fn reads_cookies(&self) -> bool {
+        self.cookie.is_some() || !self.cookies.is_empty()
+    }
+}
+
 /// Whom a request speaks for.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Identity {

@@ -1,6 +1,7 @@
 //! The command line.
 
 mod audit;
+mod auth;
 mod auth_test;
 mod banner;
 mod healthcheck;
@@ -44,9 +45,9 @@ enum Command {
     /// Master keys
     #[command(subcommand)]
     Keys(keys::Keys),
-    /// Authorization
+    /// Authorizations
     #[command(subcommand)]
-    Auth(AuthCommand),
+    Auth(auth::AuthCommand),
     /// Print a short-lived access token for a user
     Token(token::Token),
     /// Print a channel's name with a signed id at its end
@@ -58,12 +59,6 @@ enum Command {
     Selftest,
     /// Ask a running server whether it is well; exits with 0 if so
     Healthcheck(healthcheck::Healthcheck),
-}
-
-#[derive(Subcommand)]
-enum AuthCommand {
-    /// Say which rule decides for a token and a channel, and why the others do not
-    Test(auth_test::AuthTest),
 }
 
 #[derive(Subcommand)]
@@ -80,7 +75,7 @@ pub fn run() -> ExitCode {
         Command::Serve(flags) => serve::serve(&flags),
         Command::Config(command) => config(&command),
         Command::Keys(command) => keys::run(&command),
-        Command::Auth(AuthCommand::Test(command)) => auth_test::run(&command),
+        Command::Auth(command) => auth::run(&command),
         Command::Token(command) => token::run(&command),
         Command::SignedId(command) => token::signed_id(&command),
         Command::Audit(command) => audit::run(&command),

@@ -13,6 +13,7 @@ use crate::{
     crypto::padding::Padding,
     limits::{Limits, Rotation},
     protocol::dialect::Dialect,
+    web::ForwardedHeader,
 };
 
 #[derive(Deserialize)]
@@ -31,6 +32,9 @@ pub struct RawConfig {
     pub strict_protocol: bool,
     pub message_bytes: usize,
     pub http_body_bytes: usize,
+    /// Proxies in front of the server, whose word on the client's address is taken.
+    pub trusted_proxies: Vec<String>,
+    pub forwarded_header: ForwardedHeader,
     pub outbox_bytes: usize,
     pub mailbox_bytes: usize,
     pub turns_per_second: u32,
@@ -58,6 +62,8 @@ impl Default for RawConfig {
             strict_protocol: false,
             message_bytes: 64 * 1024,
             http_body_bytes: 1024 * 1024,
+            trusted_proxies: Vec::new(),
+            forwarded_header: ForwardedHeader::default(),
             outbox_bytes: 1024 * 1024,
             mailbox_bytes: 64 * 1024 * 1024,
             turns_per_second: 1000,
@@ -155,6 +161,8 @@ pub struct RawApp {
     pub jwt: RawJwt,
     pub rules: Vec<RawRule>,
     pub forward: Option<RawForward>,
+    /// Refusals say why.
+    pub explain: bool,
     pub authorized_connections: bool,
     pub authorization_timeout_seconds: u64,
     pub limits: Limits,
@@ -186,6 +194,7 @@ impl Default for RawApp {
             jwt: RawJwt::default(),
             rules: Vec::new(),
             forward: None,
+            explain: false,
             authorized_connections: false,
             authorization_timeout_seconds: 30,
             limits: Limits::default(),

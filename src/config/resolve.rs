@@ -13,14 +13,16 @@ use super::{
     Config, ConfigError, Log,
     admin::{admin_token, warn_of_unused_token},
     auth::authorizer,
+    edge::{explains, origins, proxies, refuse_unguarded_cookie},
     raw::{LogFormat, RawApp, RawConfig, RawMode},
     sealing::{refuse_shared_key, rotation, sealing},
     source::DEV_APP,
 };
 use crate::{
-    app::{App, ChannelRule, Origins},
+    app::{App, ChannelRule},
     auth::{access::AccessTokens, revoked::RevokedTokens},
     crypto::{key::read_secret_file, signature::AppSecret},
+    explain::NearSecrets,
     ids::{MOST_WORKERS, is_app_id},
     limits::YEAR,
     pattern::Pattern,
@@ -53,7 +55,7 @@ pub fn resolve(raw: RawConfig, dev: bool) -> Result<Config> {
             Development { key: dev_key, pages: dev },
             &mut warnings,
         )?;
-        refuse_shared_key(&mut shared_keys, &resolved, app.allow_shared_master_key)?;
+        refuse_shared_key(&mut shared_keys, &resolved)?;
         apps.push(resolved);
     }
     refuse_shared_app_key(&apps)?;
@@ -139,6 +141,7 @@ fn settings(raw: &RawConfig) -> Result<Settings> {
         message_bytes: at_least("message_bytes", raw.message_bytes, 1024)?,
         outbox_bytes: at_least("outbox_bytes", raw.outbox_bytes, 16 * 1024)?,
         http_body_bytes: at_least("http_body_bytes", raw.http_body_bytes, 1024)?,
+        proxies: proxies(raw)?,
         admin_token: admin_token(raw)?,
     })
 }
@@ -148,7 +151,7 @@ fn settings(raw: &RawConfig) -> Result<Settings> {
 struct Development<'a> {
     /// The directory of the development key.
     key: Option<&'a Path>,
-    /// Whether pages of this machine may connect.
+    /// Whether pages of this machine may connect, and refusals explain themselves.
     pages: bool,
 }
 
@@ -181,18 +184,23 @@ fn resolve_app(
     if secret.expose_secret().trim() != secret.expose_secret() {
         warnings.push(format!("{} begins or ends with blanks, which count", at("secret")));
     }
+    let authorizer = authorizer(&at, raw, &secret, warnings)?;
+    let origins = origins(&at("origins"), &raw.origins, dev.pages)?;
+    refuse_unguarded_cookie(&at, &authorizer, &origins)?;
     Ok(App {
         id: id.into(),
         key: key.into(),
         sealing: sealing(id, raw, dev.key, warnings)?,
+        shares_master_key: raw.allow_shared_master_key,
         rotation: rotation(&at, &raw.rotation)?,
-        authorizer: authorizer(&at, raw, &secret, warnings)?,
+        authorizer,
         access: AccessTokens::new(
             id,
             secret.expose_secret().as_bytes(),
             RevokedTokens::of_app(state_dir, id),
         ),
         secret: AppSecret::new(secret.expose_secret().as_bytes()),
+        near_secrets: NearSecrets::of(secret.expose_secret()),
         enabled: raw.enabled,
         dialect: raw.dialect,
         channel_rules: raw
@@ -206,13 +214,14 @@ fn resolve_app(
         client_events: raw.client_events,
         subscription_count: raw.subscription_count,
         watchlist: raw.watchlist,
-        origins: origins(&at("origins"), &raw.origins, dev.pages)?,
+        origins,
         authorization_timeout: raw
             .authorized_connections
             .then(|| {
                 seconds(&at("authorization_timeout_seconds"), raw.authorization_timeout_seconds)
             })
             .transpose()?,
+        explains: explains(&at("explain"), raw.explain, dev.pages, warnings),
         limits: {
             seconds(&at("limits.cache_ttl_seconds"), raw.limits.cache_ttl_seconds)?;
             raw.limits.clone()
@@ -235,23 +244,6 @@ pub(super) fn secret(
         },
         (None, None) => Ok(None),
     }
-}
-
-fn origins(name: &str, listed: &[String], dev: bool) -> Result<Origins> {
-    for origin in listed {
-        let host = origin.strip_prefix("https://").or_else(|| origin.strip_prefix("http://"));
-        if host.is_none_or(|host| host.is_empty() || host.contains(['/', '*', '?', '#'])) {
-            return error(format!(
-                "{name}: {origin:?} is no origin: write scheme, host and, where it is not the usual one, port, such as \"https://app.example.com\""
-            ));
-        }
-    }
-    Ok(match listed {
-        [] if dev => Origins::Loopback,
-        [] => Origins::Any,
-        // As browsers send them.
-        listed => Origins::Listed(listed.iter().map(|o| o.to_ascii_lowercase()).collect()),
-    })
 }
 
 fn refuse_shared_app_key(apps: &[App]) -> Result<()> {

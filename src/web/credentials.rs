@@ -2,33 +2,52 @@
 
 use actix_web::{HttpRequest, http::header};
 
+use super::{cors::trusts_cookies, error::ApiError, fields::twice};
 use crate::{app::App, auth::Credentials};
 
-/// Cookies come with every request that a browser makes, whoever made it make one: they count only if
-/// the page is one of the application's, which the browser says.
-pub fn credentials(request: &HttpRequest, app: &App) -> Credentials {
+/// A header that a page sets on purpose comes before a cookie, which browsers add by themselves.
+///
+/// `claimed`: what the client says of itself.
+pub fn credentials(
+    request: &HttpRequest,
+    app: &App,
+    claimed: Credentials,
+) -> Result<Credentials, ApiError> {
+    let mut headers = request.headers().get_all(header::AUTHORIZATION);
+    let bearer = headers.next().and_then(|value| bearer(value.to_str().ok()?));
+    if headers.next().is_some() {
+        return Err(twice("Authorization"));
+    }
     let reads = app.authorizer.reads();
-    let text = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
-    let origin = text("origin");
-    let of_page = origin.is_some_and(|origin| app.origins.lists(origin))
-        && text("sec-fetch-site").is_none_or(|site| ["same-origin", "same-site"].contains(&site));
-    let cookie = |name: &str| of_page.then(|| cookie(request, name)).flatten();
-    let mut passed: Vec<(String, String)> = reads
-        .headers
-        .iter()
-        .filter_map(|name| Some((name.clone(), text(name)?.to_owned())))
-        .collect();
-    let cookies: Vec<String> =
-        reads.cookies.iter().filter_map(|name| Some(format!("{name}={}", cookie(name)?))).collect();
+    let token = match (&bearer, reads.cookie) {
+        (None, Some(name)) => cookie(request, name)?,
+        _ => None,
+    };
+    let mut cookies = Vec::new();
+    for name in reads.cookies {
+        cookies.extend(cookie(request, name)?.map(|value| format!("{name}={value}")));
+    }
+    if token.is_some() || !cookies.is_empty() {
+        trusts_cookies(request, &app.origins)?;
+    }
+    let mut passed = Vec::new();
+    for name in reads.headers {
+        passed.extend(header(request, name)?.map(|value| (name.clone(), value)));
+    }
     if !cookies.is_empty() {
         passed.push(("cookie".to_owned(), cookies.join("; ")));
     }
-    Credentials {
-        bearer: text("authorization").and_then(bearer),
-        cookie: reads.cookie.and_then(cookie),
-        origin: origin.map(str::to_owned),
-        passed,
-        ..Credentials::default()
+    let origin = header(request, header::ORIGIN.as_str())?;
+    Ok(Credentials { bearer, cookie: token, origin, passed, ..claimed })
+}
+
+/// Which of two would count is a question that must not arise.
+fn header(request: &HttpRequest, name: &str) -> Result<Option<String>, ApiError> {
+    let mut values = request.headers().get_all(name);
+    let value = values.next().and_then(|value| value.to_str().ok()).map(str::to_owned);
+    match values.next() {
+        None => Ok(value),
+        Some(_) => Err(twice(name)),
     }
 }
 
@@ -37,33 +56,48 @@ fn bearer(value: &str) -> Option<String> {
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim().to_owned())
 }
 
-/// As it was sent. `None` if there are two of the name: a page of a neighbouring domain can add one.
-fn cookie(request: &HttpRequest, name: &str) -> Option<String> {
+/// As it was sent. Of two with one name a page of a neighbouring domain may have added one.
+fn cookie(request: &HttpRequest, name: &str) -> Result<Option<String>, ApiError> {
     let headers = request.headers().get_all(header::COOKIE).filter_map(|value| value.to_str().ok());
     let pairs = headers.flat_map(|value| value.split(';'));
     let mut values = pairs.filter_map(|pair| {
         let (key, value) = pair.trim().split_once('=')?;
         (key == name).then_some(value)
     });
-    let value = values.next()?;
-    values.next().is_none().then(|| value.trim_matches('"').to_owned())
+    let value = values.next().map(|value| value.trim_matches('"').to_owned());
+    match values.next() {
+        None => Ok(value),
+        Some(_) => Err(ApiError::unauthorized(
+            "cookie_not_accepted",
+            format!("there are two cookies {name}, of which one may be a stranger's"),
+        )),
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use actix_web::test::TestRequest;
+
+    use super::*;
 
     #[test]
     fn one_cookie_of_a_name() {
         let of = |header: &str| {
             cookie(&TestRequest::default().insert_header(("Cookie", header)).to_http_request(), "t")
         };
-        assert_eq!(of("a=1; t=2; xt=3").as_deref(), Some("2"));
-        assert_eq!(of("t=\"q\"").as_deref(), Some("q"));
-        assert_eq!(of("t=1=2").as_deref(), Some("1=2"));
-        for header in ["", "t", "a=t", "T=1", "t=1; t=2", "t=1; a=2;t=1"] {
-            assert_eq!(of(header), None, "{header}");
+        for (header, expected) in [
+            ("a=1; t=2; xt=3", Some("2")),
+            ("t=\"q\"", Some("q")),
+            ("t=1=2", Some("1=2")),
+            ("", None),
+            ("t", None),
+            ("a=t", None),
+            ("T=1", None),
+        ] {
+            assert_eq!(of(header).expect("at most one").as_deref(), expected, "{header}");
+        }
+        for header in ["t=1; t=2", "t=1; a=2;t=1"] {
+            assert_eq!(of(header).expect_err(header).code(), "cookie_not_accepted");
         }
     }
 

@@ -4,6 +4,7 @@
 mod app;
 mod client;
 mod http;
+mod issuer;
 mod keys;
 mod process;
 mod raw;
@@ -20,6 +21,7 @@ use std::time::Duration;
 pub use self::app::*;
 pub use self::client::*;
 pub use self::http::*;
+pub use self::issuer::*;
 pub use self::keys::*;
 pub use self::process::{Launch, Output, TempDir};
 pub use self::raw::*;
