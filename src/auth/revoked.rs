@@ -3,7 +3,7 @@
 
 use std::{
     collections::HashMap,
-    io,
+    io::{self, ErrorKind},
     path::{Path, PathBuf},
 };
 
@@ -77,7 +77,12 @@ impl RevokedTokens {
         let unusable = |reason: String| Unusable { path: path.display().to_string(), reason };
         let text = match std::fs::read(path) {
             Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            // Nothing could be written there, or nothing ever was.
+            Err(error)
+                if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) =>
+            {
+                return Ok(());
+            }
             Err(error) => return Err(unusable(error.to_string())),
         };
         let list: List = serde_json::from_slice(&text)
