@@ -40,10 +40,10 @@ pub struct App {
     /// How long a connection may stay without having signed in or joined an authorized channel.
     pub authorization_timeout: Option<Duration>,
     pub authorizer: Authorizer,
-    /// Tokens of our own making, which are accepted beside.
-    pub access: AccessTokens,
     /// Whoever is refused is told why: for development.
     pub explains: bool,
+    /// Tokens of our own making, which are accepted beside.
+    pub access: AccessTokens,
     pub limits: Limits,
 }
 

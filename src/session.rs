@@ -240,7 +240,7 @@ impl Session {
                 Ended::Expired => (
                     "AuthExpired",
                     401,
-                    "auth_expired",
+                    "authorization_expired",
                     "The authorization has expired: subscribe again",
                 ),
                 Ended::TokenRevoked => {

@@ -65,7 +65,7 @@ pub struct Reads<'a> {
 }
 
 impl Reads<'_> {
-    pub fn reads_cookies(&self) -> bool {
+    pub fn any_cookie(&self) -> bool {
         self.cookie.is_some() || !self.cookies.is_empty()
     }
 }

@@ -2,7 +2,7 @@
 
 use std::io::Read;
 
-use super::{Result, auth::chosen, config_of};
+use super::{Result, config_of, token::app};
 use crate::{
     app::App,
     auth::{
@@ -29,7 +29,7 @@ pub struct AuthTest {
 
 pub fn run(command: &AuthTest) -> Result<()> {
     let config = config_of(&command.flags)?;
-    let app = chosen(&config.apps, command.app.as_deref())?;
+    let app = app(&config, command.app.as_deref())?;
     let channel = Channel::parse(&command.channel, app.limits.channel_name_bytes)?;
     let token = match &*command.token {
         "-" => {

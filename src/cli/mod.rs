@@ -1,7 +1,7 @@
 //! The command line.
 
 mod audit;
-mod auth;
+mod auth_explain;
 mod auth_test;
 mod banner;
 mod healthcheck;
@@ -47,7 +47,7 @@ enum Command {
     Keys(keys::Keys),
     /// Authorizations
     #[command(subcommand)]
-    Auth(auth::AuthCommand),
+    Auth(AuthCommand),
     /// Print a short-lived access token for a user
     Token(token::Token),
     /// Print a channel's name with a signed id at its end
@@ -59,6 +59,14 @@ enum Command {
     Selftest,
     /// Ask a running server whether it is well; exits with 0 if so
     Healthcheck(healthcheck::Healthcheck),
+}
+
+#[derive(Subcommand)]
+enum AuthCommand {
+    /// Say why a socket refuses an auth string; exits with 0 if it does not
+    Explain(Box<auth_explain::Explain>),
+    /// Say which rule decides for a token and a channel, and why the others do not
+    Test(auth_test::AuthTest),
 }
 
 #[derive(Subcommand)]
@@ -75,7 +83,8 @@ pub fn run() -> ExitCode {
         Command::Serve(flags) => serve::serve(&flags),
         Command::Config(command) => config(&command),
         Command::Keys(command) => keys::run(&command),
-        Command::Auth(command) => auth::run(&command),
+        Command::Auth(AuthCommand::Explain(command)) => auth_explain::run(&command),
+        Command::Auth(AuthCommand::Test(command)) => auth_test::run(&command),
         Command::Token(command) => token::run(&command),
         Command::SignedId(command) => token::signed_id(&command),
         Command::Audit(command) => audit::run(&command),

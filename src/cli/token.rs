@@ -1,13 +1,14 @@
 //! `sealcast token` and `sealcast signed-id`: made offline, with the secret that the configuration has.
 
-use super::{Result, auth::chosen, config_of};
+use super::{Result, config_of};
 use crate::{
+    app::App,
     auth::{
         access::{USUAL, Wanted},
         signed_id::SignedIds,
     },
     channel::check_characters,
-    config::Flags,
+    config::{Config, Flags},
     crypto::keytable::unix_now,
 };
 
@@ -49,7 +50,7 @@ pub struct SignedId {
 
 pub fn run(command: &Token) -> Result<()> {
     let config = config_of(&command.flags)?;
-    let app = chosen(&config.apps, command.app.as_deref())?;
+    let app = app(&config, command.app.as_deref())?;
     let user_info = command.user_info.as_deref().map(serde_json::from_str).transpose();
     let wanted = Wanted {
         user_id: command.user.clone(),
@@ -64,7 +65,7 @@ pub fn run(command: &Token) -> Result<()> {
 
 pub fn signed_id(command: &SignedId) -> Result<()> {
     let config = config_of(&command.flags)?;
-    let app = chosen(&config.apps, command.app.as_deref())?;
+    let app = app(&config, command.app.as_deref())?;
     let SignedId { prefix, id, .. } = command;
     if id.contains('.') {
         return Err("an id has no dot: that is what its signature follows".into());
@@ -74,4 +75,16 @@ pub fn signed_id(command: &SignedId) -> Result<()> {
     check_characters(&name, app.limits.channel_name_bytes)?;
     println!("{name}");
     Ok(())
+}
+
+/// The one that is named, or the only one.
+pub fn app<'a>(config: &'a Config, id: Option<&str>) -> Result<&'a App> {
+    let found = match (id, &*config.apps) {
+        (Some(id), apps) => apps.iter().find(|app| *app.id == *id),
+        (None, [only]) => Some(only),
+        (None, _) => return Err("there are several apps: say which with --app".into()),
+    };
+    Ok(found.ok_or_else(|| {
+        format!("there is no app {:?} in the configuration", id.unwrap_or_default())
+    })?)
 }

@@ -89,9 +89,7 @@ impl Engine {
             (false, None) => UNSAID.to_owned(),
         };
         let fix = explains.then(|| why.fix.or(known.map(|known| known.fix))).flatten();
-        let hidden = refused.hides_cause && !explains;
-        let code = known.filter(|_| hidden).map_or(refused.code, |known| known.public);
-        Told { code, message, fix, id }
+        Told { code: refused.code, message, fix, id }
     }
 
     /// Why the signature was refused.

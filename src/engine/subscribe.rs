@@ -67,12 +67,12 @@ impl Refusal {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Channel(_) => "invalid_channel",
-            Self::AuthExpired(_) => "auth_expired",
             Self::AuthMissing(_) => "auth_missing",
             Self::Auth(reason) => reason.code(),
             Self::MemberMissing => "member_missing",
             Self::Member(_) => "invalid_member",
             Self::NotThatUser(_) => "not_that_user",
+            Self::AuthExpired(_) => "authorization_expired",
             Self::ChannelFull { .. } => "channel_full",
             Self::TooManyChannels { .. } => "too_many_channels",
         }

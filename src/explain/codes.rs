@@ -6,23 +6,10 @@ pub struct Code {
     /// Neutral: it may be read by whoever was refused.
     pub says: &'static str,
     pub fix: &'static str,
-    /// What those are told instead who are not to learn the cause.
-    pub public: &'static str,
 }
 
 const fn new(name: &'static str, says: &'static str, fix: &'static str) -> Code {
-    Code { name, says, fix, public: name }
-}
-
-/// Why there is nobody that could be let in.
-const fn unknown(name: &'static str, fix: &'static str) -> Code {
-    let says = "The request does not show who is asking";
-    Code { name, says, fix, public: "unauthenticated" }
-}
-
-/// Why who is known is not let in.
-const fn not_yours(name: &'static str, fix: &'static str) -> Code {
-    Code { name, says: "This is not allowed", fix, public: "forbidden" }
+    Code { name, says, fix }
 }
 
 /// `None`: it is not one of the auth endpoints or of a socket.
@@ -30,23 +17,60 @@ pub fn code(name: &str) -> Option<&'static Code> {
     CODES.iter().find(|code| code.name == name)
 }
 
+const UNKNOWN: &str = "The request does not show who is asking";
+const NOT_ALLOWED: &str = "This is not allowed";
+const UNDECIDED: &str = "This cannot be decided at the moment";
+const TOKEN: &str = "send a valid token: header Authorization: Bearer TOKEN (pusher-js: channelAuthorization.headersProvider, so that an expired one is replaced)";
 const SIGNED: &str = "The authorization does not fit this subscription";
 
-pub const CODES: [Code; 69] = [
+pub const CODES: &[Code] = &[
     // Who is asking.
+    new("unauthenticated", UNKNOWN, TOKEN),
+    new("token_missing", UNKNOWN, TOKEN),
+    new("token_too_long", UNKNOWN, "put less into the token"),
     new(
-        "unauthenticated",
-        "The request does not show who is asking",
-        "send a valid token: header Authorization: Bearer TOKEN (pusher-js: channelAuthorization.headersProvider, so that an expired one is replaced)",
+        "token_expired",
+        UNKNOWN,
+        "get a new token with each question (pusher-js: channelAuthorization.headersProvider)",
     ),
+    new("token_not_yet_valid", UNKNOWN, "set the clocks, or give jwt.leeway_seconds"),
+    new("token_algorithm", UNKNOWN, "sign with one of jwt.algorithms, and never with \"none\""),
+    new(
+        "token_signature",
+        UNKNOWN,
+        "use the same secret, or the two halves of one key pair, on both sides",
+    ),
+    new("token_without_expiry", UNKNOWN, "give the token an \"exp\" claim"),
+    new("token_issuer", UNKNOWN, "make \"iss\" that of jwt.issuer"),
+    new("token_audience", UNKNOWN, "make \"aud\" that of jwt.audience"),
+    new("token_unknown_key", UNKNOWN, "publish the key with that \"kid\" at jwt.jwks_url"),
+    new("token_malformed", UNKNOWN, TOKEN),
+    new("token_revoked", UNKNOWN, "get a new token"),
+    new("token_origin", UNKNOWN, "use the token on pages of the origin that it names"),
+    new("missing_user_id", UNKNOWN, "send a user_id; the open authorizer believes it"),
+    new("forward_unauthenticated", UNKNOWN, "log in; the application's URL answered 401"),
+    new(
+        "not_authorized_here",
+        NOT_ALLOWED,
+        "set apps.ID.authorizer, or use an auth endpoint of your own backend",
+    ),
+    new("channel_not_covered", NOT_ALLOWED, "name the channel in the token's \"channels\""),
+    new(
+        "no_rule",
+        NOT_ALLOWED,
+        "ask `sealcast auth test TOKEN CHANNEL` which rules there are and why none matches",
+    ),
+    new("rule_denies", NOT_ALLOWED, "ask `sealcast auth test TOKEN CHANNEL` which rule decides"),
+    new("no_user_id", NOT_ALLOWED, "give the token, or the application's answer, a user id"),
+    new("forward_denies", NOT_ALLOWED, "look at the application, whose URL said no"),
     new(
         "forbidden",
-        "This is not allowed",
+        NOT_ALLOWED,
         "let the app's authorizer cover it: the claims of the token, the rules, or the authorizer itself (apps.ID.authorizer)",
     ),
     new(
         "revoked",
-        "This is not allowed",
+        NOT_ALLOWED,
         "get a token that was issued after the user was taken off the channel (claim \"iat\")",
     ),
     new(
@@ -56,7 +80,7 @@ pub const CODES: [Code; 69] = [
     ),
     new(
         "cookie_not_accepted",
-        "The request does not show who is asking",
+        UNKNOWN,
         "call the endpoint from a page whose exact origin (without *) is in apps.ID.origins and that is of the same site, or send the token in the header Authorization",
     ),
     new(
@@ -85,49 +109,6 @@ pub const CODES: [Code; 69] = [
         "Too many requests",
         "ask again after Retry-After; if many users share one address, set trusted_proxies, or raise apps.ID.limits.auth_per_ip, auth_per_socket or auth_per_user",
     ),
-    // Tokens and rules.
-    unknown("token_missing", "send the header Authorization: Bearer TOKEN"),
-    unknown("token_malformed", "send the token as it was made, whole and unchanged"),
-    unknown("token_too_long", "put less into the token"),
-    unknown(
-        "token_algorithm",
-        "sign with one of apps.ID.jwt.algorithms, or list the one that is meant",
-    ),
-    unknown("token_signature", "sign and verify with the two halves of one key"),
-    unknown(
-        "token_unknown_key",
-        "let the list at apps.ID.jwt.jwks_url have the key, under the id (kid) that the token names",
-    ),
-    unknown("token_expired", "get a new token before each question (pusher-js: headersProvider)"),
-    unknown("token_not_yet_valid", "set the clocks, or raise apps.ID.jwt.leeway_seconds"),
-    unknown("token_without_expiry", "give tokens the claim \"exp\""),
-    unknown("token_issuer", "let \"iss\" be apps.ID.jwt.issuer"),
-    unknown("token_audience", "let \"aud\" name apps.ID.jwt.audience"),
-    unknown("token_revoked", "get a new token"),
-    unknown("token_origin", "use the token from pages of the origin that it was made for"),
-    unknown("missing_user_id", "send a user_id to sign in as"),
-    not_yours("no_rule", "ask `sealcast auth test` why none of apps.ID.rules matches"),
-    not_yours("rule_denies", "change the rule, or put another before it"),
-    not_yours("channel_not_covered", "let the token's claim \"channels\" cover the channel"),
-    not_yours("no_user_id", "let the token, or the application's answer, say who it is"),
-    not_yours("not_authorized_here", "set apps.ID.authorizer, or use access tokens"),
-    new(
-        "keys_unavailable",
-        "Ask again",
-        "look at the log, and from this machine at apps.ID.jwt.jwks_url",
-    ),
-    new("auth_expired", "The authorization is over", "ask the auth endpoint again and subscribe"),
-    // The application's own word.
-    unknown("forward_unauthenticated", "send what the application knows its users by"),
-    not_yours("forward_denies", "look at what the application answers"),
-    new("forward_timeout", "Ask again", "let apps.ID.forward.url answer in time"),
-    new("forward_unreachable", "Ask again", "let apps.ID.forward.url be reached from here"),
-    new("forward_busy", "Ask again", "raise apps.ID.forward.concurrency"),
-    new("forward_resting", "Ask again", "look at the log for why the application fails"),
-    new("forward_status", "Nobody decided", "let apps.ID.forward.url answer 200, 401 or 403"),
-    new("forward_redirect", "Nobody decided", "name the URL that decides in apps.ID.forward.url"),
-    new("forward_bad_answer", "Nobody decided", "answer nothing, or a JSON object"),
-    new("forward_too_large", "Nobody decided", "answer with the decision only"),
     // What is asked.
     new(
         "missing_parameter",
@@ -179,6 +160,38 @@ pub const CODES: [Code; 69] = [
     // The server.
     new("secret_replaced", "Ask again", "ask again; a rotation has just replaced the secret"),
     new("overloaded", "Ask again", "ask again after a moment; the server has too much to do"),
+    new(
+        "forward_timeout",
+        UNDECIDED,
+        "make the application's URL answer within forward's deadline",
+    ),
+    new(
+        "forward_unreachable",
+        UNDECIDED,
+        "look whether the application runs and can be reached from here",
+    ),
+    new(
+        "forward_busy",
+        UNDECIDED,
+        "ask again; allow more questions at a time if the application can take them",
+    ),
+    new(
+        "forward_resting",
+        UNDECIDED,
+        "ask again; the application has failed several times in a row and is left alone for a moment",
+    ),
+    new(
+        "forward_redirect",
+        UNDECIDED,
+        "name the URL that answers itself: redirects are not followed",
+    ),
+    new("forward_status", UNDECIDED, "answer 200, 401 or 403"),
+    new(
+        "forward_bad_answer",
+        UNDECIDED,
+        "answer with one JSON object of the fields that are known",
+    ),
+    new("forward_too_large", UNDECIDED, "answer with the decision only"),
     // What a socket shows.
     new(
         "auth_missing",

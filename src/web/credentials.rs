@@ -1,4 +1,4 @@
-//! What a request shows of its client, as far as the authorizer wants to see it.
+//! What a request shows of its client.
 
 use actix_web::{HttpRequest, http::header};
 
@@ -23,32 +23,31 @@ pub fn credentials(
         (None, Some(name)) => cookie(request, name)?,
         _ => None,
     };
-    let mut cookies = Vec::new();
-    for name in reads.cookies {
-        cookies.extend(cookie(request, name)?.map(|value| format!("{name}={value}")));
-    }
-    if token.is_some() || !cookies.is_empty() {
+    let mut passed = passed_headers(request, reads.headers);
+    let cookies = passed_cookies(request, reads.cookies)?;
+    if token.is_some() || cookies.is_some() {
         trusts_cookies(request, &app.origins)?;
     }
-    let mut passed = Vec::new();
-    for name in reads.headers {
-        passed.extend(header(request, name)?.map(|value| (name.clone(), value)));
-    }
-    if !cookies.is_empty() {
-        passed.push(("cookie".to_owned(), cookies.join("; ")));
-    }
-    let origin = header(request, header::ORIGIN.as_str())?;
+    passed.extend(cookies.map(|cookies| ("cookie".to_owned(), cookies)));
+    let origin = text(request, header::ORIGIN.as_str()).map(str::to_owned);
     Ok(Credentials { bearer, cookie: token, origin, passed, ..claimed })
 }
 
-/// Which of two would count is a question that must not arise.
-fn header(request: &HttpRequest, name: &str) -> Result<Option<String>, ApiError> {
-    let mut values = request.headers().get_all(name);
-    let value = values.next().and_then(|value| value.to_str().ok()).map(str::to_owned);
-    match values.next() {
-        None => Ok(value),
-        Some(_) => Err(twice(name)),
+fn text<'a>(request: &'a HttpRequest, name: &str) -> Option<&'a str> {
+    request.headers().get(name).and_then(|value| value.to_str().ok())
+}
+
+/// Of those that the application's own decision wants to see.
+fn passed_headers(request: &HttpRequest, names: &[String]) -> Vec<(String, String)> {
+    names.iter().filter_map(|name| Some((name.clone(), text(request, name)?.to_owned()))).collect()
+}
+
+fn passed_cookies(request: &HttpRequest, names: &[String]) -> Result<Option<String>, ApiError> {
+    let mut pairs = Vec::new();
+    for name in names {
+        pairs.extend(cookie(request, name)?.map(|value| format!("{name}={value}")));
     }
+    Ok((!pairs.is_empty()).then(|| pairs.join("; ")))
 }
 
 fn bearer(value: &str) -> Option<String> {

@@ -8,7 +8,7 @@ use crate::support::*;
 
 fn forwarding(target: &Target, more: &str) -> String {
     config(&format!(
-        "authorizer = \"forward\"\nexplain = true\nclient_events = true\nlimits.auth_per_socket = 0\norigins = [\"https://a.example\"]\nmaster_key = \"{}\"\n[apps.it.forward]\nurl = \"{}\"\n{more}",
+        "authorizer = \"forward\"\nclient_events = true\norigins = [\"https://a.example\"]\nmaster_key = \"{}\"\n[apps.it.forward]\nurl = \"{}\"\n{more}",
         base64(&master_key("forward")),
         target.url("/decide?x=y")
     ))

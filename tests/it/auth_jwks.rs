@@ -13,7 +13,7 @@ fn claims() -> Value {
 
 fn fetching(issuer: &Target, cooldown: u32) -> String {
     config(&format!(
-        "authorizer = \"jwt\"\nexplain = true\nlimits.auth_per_socket = 0\n[apps.it.jwt]\nalgorithms = [\"RS256\", \"ES256\"]\njwks_url = \"{}\"\njwks_cooldown_seconds = {cooldown}",
+        "authorizer = \"jwt\"\n[apps.it.jwt]\nalgorithms = [\"RS256\", \"ES256\"]\njwks_url = \"{}\"\njwks_cooldown_seconds = {cooldown}",
         issuer.url("/keys")
     ))
 }

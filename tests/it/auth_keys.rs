@@ -11,7 +11,7 @@ fn claims() -> Value {
 
 fn verifying(algorithm: &str, key: &str) -> String {
     config(&format!(
-        "authorizer = \"jwt\"\nexplain = true\n[apps.it.jwt]\nalgorithms = [\"{algorithm}\"]\npublic_key = \"\"\"{key}\"\"\""
+        "authorizer = \"jwt\"\n[apps.it.jwt]\nalgorithms = [\"{algorithm}\"]\npublic_key = \"\"\"{key}\"\"\""
     ))
 }
 

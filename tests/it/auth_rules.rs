@@ -6,10 +6,7 @@ use crate::support::*;
 
 const RULES: &str = r#"
 authorizer = "jwt"
-explain = true
 client_events = true
-origins = ["https://a.example"]
-limits.auth_per_socket = 0
 [apps.it.jwt]
 cookie = "token"
 [[apps.it.rules]]
@@ -93,7 +90,8 @@ async fn s10_the_first_rule_that_matches_decides() {
 
 #[tokio::test]
 async fn s10_a_cookie_counts_for_pages_of_the_application_alone() {
-    let server = TestServer::start(&config(RULES)).await;
+    let rules = format!("origins = [\"https://a.example\"]\n{RULES}");
+    let server = TestServer::start(&config(&rules)).await;
     let client = server.connect().await;
     let cookie = |claims: &Value| format!("a=b; token={}", &bearer(claims)["Bearer ".len()..]);
     let ask = async |headers: &[(&str, &str)]| {

@@ -1,15 +1,11 @@
-//! `sealcast auth`
+//! `sealcast auth explain`
 
 use std::io::Read;
 
-use clap::{Args, Subcommand};
+use clap::Args;
 use secrecy::{ExposeSecret, SecretString};
 
-use super::{
-    Result,
-    auth_test::{self, AuthTest},
-    source,
-};
+use super::{Result, source};
 use crate::{
     app::App,
     config::{Config, Flags},
@@ -17,14 +13,6 @@ use crate::{
     explain::{Explanation, Knowledge, NearSecrets, Subject, Verdict, explain},
     ids::SocketId,
 };
-
-#[derive(Subcommand)]
-pub enum AuthCommand {
-    /// Say why a socket refuses an auth string; exits with 0 if it does not
-    Explain(Box<Explain>),
-    /// Say which rule decides for a token and a channel, and why the others do not
-    Test(Box<AuthTest>),
-}
 
 #[derive(Args)]
 pub struct Explain {
@@ -59,14 +47,7 @@ pub struct Explain {
     flags: Flags,
 }
 
-pub fn run(command: &AuthCommand) -> Result<()> {
-    match command {
-        AuthCommand::Explain(asked) => run_explain(asked),
-        AuthCommand::Test(asked) => auth_test::run(asked),
-    }
-}
-
-fn run_explain(asked: &Explain) -> Result<()> {
+pub fn run(asked: &Explain) -> Result<()> {
     let subject = match (&asked.channel, &asked.user_data) {
         (Some(name), _) => Subject::Channel { name, data: asked.channel_data.as_deref() },
         (None, data) => Subject::User { data: data.as_deref().unwrap_or_default() },
@@ -123,7 +104,7 @@ fn by_configuration(asked: &Explain, subject: &Subject<'_>) -> Result<Verdict> {
     Ok(explain(&known, &asked.auth, asked.socket_id, subject, &asked.other_socket_id))
 }
 
-pub fn chosen<'a>(apps: &'a [App], id: Option<&str>) -> Result<&'a App> {
+fn chosen<'a>(apps: &'a [App], id: Option<&str>) -> Result<&'a App> {
     match (id, apps) {
         (Some(id), _) => apps
             .iter()
