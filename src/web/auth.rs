@@ -24,6 +24,7 @@ use crate::{
     app::{App, signed_for_channel, signed_for_user},
     auth::{Credentials, Denied, DeniedKind, Grant, Identity},
     channel::{Access, Channel},
+    crypto::keytable::UnixSeconds,
     engine::{Tenant, grants::Told},
     hub::granted::Bounds,
     ids::SocketId,
@@ -271,8 +272,8 @@ async fn authorize_channel(asked: &Asked) -> Result<ChannelGrant, ApiError> {
             ),
         ));
     }
-    refuse_revoked(app, &channel, &grant)?;
-    let Grant { member, user_id, expires, abilities, token, rule, .. } = grant;
+    let Grant { member, user_id, as_of, expires, abilities, token, rule } = grant;
+    refuse_revoked(app, &channel, user_id.as_deref(), as_of)?;
     if let Some(user) = &user_id {
         asked.worker.entrance.user(user, app)?;
     }
@@ -281,6 +282,8 @@ async fn authorize_channel(asked: &Asked) -> Result<ChannelGrant, ApiError> {
     let engine = &asked.worker.engine;
     let bounds = Bounds { expires, abilities, token };
     let granted = engine.grant(&asked.tenant, socket_id, &channel, user.clone(), bounds).await?;
+    // Once more: if they were taken off meanwhile, the secret may be the one of after.
+    refuse_revoked(app, &channel, user.as_deref(), as_of)?;
     let signed = signed_for_channel(socket_id, &channel, channel_data.as_deref());
     let shared_secret = granted.secret.map(|secret| secret.to_base64().to_string());
     let (auth, _told) = (app.auth(&signed), granted.told);
@@ -288,10 +291,15 @@ async fn authorize_channel(asked: &Asked) -> Result<ChannelGrant, ApiError> {
 }
 
 /// Who was taken off the channel needs a word of the application that is newer than that.
-fn refuse_revoked(app: &App, channel: &Channel, grant: &Grant) -> Result<(), ApiError> {
-    let (Some(ring), Some(user)) = (app.ring(channel), &grant.user_id) else { return Ok(()) };
+fn refuse_revoked(
+    app: &App,
+    channel: &Channel,
+    user: Option<&str>,
+    as_of: UnixSeconds,
+) -> Result<(), ApiError> {
+    let (Some(ring), Some(user)) = (app.ring(channel), user) else { return Ok(()) };
     match ring.table().is_revoked(channel.name(), user) {
-        Some(at) if grant.as_of <= at => Err(ApiError::forbidden(
+        Some(at) if as_of <= at => Err(ApiError::forbidden(
             "revoked",
             format!(
                 "{user} has been taken off {channel}: a token that was issued after that (claim \"iat\") lets them in again"
