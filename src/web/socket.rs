@@ -5,26 +5,27 @@
 //! directly while it delivers. The `Connection` is the task that reads, and that is woken when a
 //! full socket takes bytes again.
 
+mod link;
+
 use std::{
-    cell::{Cell, RefCell},
     future::Future,
     pin::Pin,
     rc::Rc,
     sync::{Arc, atomic::Ordering},
-    task::{Context, Poll, Waker, ready},
+    task::{Context, Poll, ready},
     time::Instant,
 };
 
 use bytes::{Bytes, BytesMut};
+use link::Link;
 use tokio::io::ReadBuf;
 
-use super::{Settings, transport::Transport, worker::Worker};
+use super::{transport::Transport, worker::Worker};
 use crate::{
     engine::Tenant,
     hub::{
-        granted::Ended,
-        outbox::{CLOSE_DEADLINE, Outbox},
-        shard::{Peer, Shard, Socket},
+        outbox::Outbox,
+        shard::{Peer, Socket},
         topics::Slot,
     },
     ids::SocketId,
@@ -48,156 +49,6 @@ pub struct Opening {
     pub legacy_java: bool,
     pub reauthorizes: bool,
     pub admission: Result<Arc<Tenant>, Close>,
-}
-
-struct Link<T> {
-    io: RefCell<T>,
-    outbox: Outbox,
-    shard: Rc<Shard>,
-    settings: Arc<Settings>,
-    /// Of the connection's task.
-    waker: RefCell<Option<Waker>>,
-    /// The part of the shard's gauge of waiting bytes that is this socket's.
-    waiting: Cell<usize>,
-    broken: Cell<bool>,
-    /// The transport took no more, and will wake the task when it does again: until then deliveries
-    /// need not try.
-    blocked: Cell<bool>,
-    heard: Cell<Instant>,
-    ping_sent: Cell<Option<Instant>>,
-    close_since: Cell<Option<Instant>>,
-    authorize_until: Cell<Option<Instant>>,
-    /// Channels that the session is to leave.
-    revoked: RefCell<Vec<(Arc<str>, Ended)>>,
-}
-
-impl<T: Transport> Link<T> {
-    fn write(&self, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        let mut io = self.io.borrow_mut();
-        let written = self.outbox.write_to(|slices| match slices {
-            // One buffer is cheaper for the kernel to take than a list of one.
-            [frame] => Pin::new(&mut *io).poll_write(cx, frame),
-            frames => Pin::new(&mut *io).poll_write_vectored(cx, frames),
-        });
-        self.note_waiting();
-        // What TLS took may still be with it: all is sent only when it is flushed.
-        let sent = match written {
-            Poll::Ready(Ok(())) => Pin::new(&mut *io).poll_flush(cx),
-            unsent => unsent,
-        };
-        self.blocked.set(sent.is_pending());
-        sent
-    }
-
-    fn note_waiting(&self) {
-        let waiting = self.outbox.queued_bytes();
-        let before = self.waiting.replace(waiting);
-        if waiting != before {
-            // Two steps and no difference, since the gauge is unsigned.
-            let gauge = &self.shard.gauges().outbox_bytes;
-            gauge.fetch_add(waiting, Ordering::Relaxed);
-            gauge.fetch_sub(before, Ordering::Relaxed);
-        }
-    }
-
-    fn wake(&self) {
-        if let Some(waker) = &*self.waker.borrow() {
-            waker.wake_by_ref();
-        }
-    }
-
-    fn close(&self, reason: Close) {
-        self.outbox.close(reason);
-        self.flush();
-    }
-
-    fn is_overdue(&self, now: Instant) -> bool {
-        let since = self.close_since.get().unwrap_or(now);
-        self.close_since.set(Some(since));
-        now.duration_since(since) >= CLOSE_DEADLINE
-    }
-}
-
-impl<T: Transport> Socket for Link<T> {
-    fn outbox(&self) -> &Outbox {
-        &self.outbox
-    }
-
-    fn flush(&self) {
-        let waker = self.waker.borrow();
-        // Before its first turn the task has none, and then it flushes by itself.
-        let Some(waker) = &*waker else { return };
-        self.outbox.clear_dirty();
-        if self.blocked.get() {
-            self.note_waiting();
-        } else if let Poll::Ready(Err(_)) = self.write(&mut Context::from_waker(waker)) {
-            self.broken.set(true);
-        }
-        if self.broken.get() || self.outbox.is_closing() {
-            waker.wake_by_ref();
-        }
-    }
-
-    fn deliver(&self, frame: &Bytes) {
-        let waker = self.waker.borrow();
-        let Some(waker) = waker.as_ref().filter(|_| self.outbox.is_idle() && !self.blocked.get())
-        else {
-            self.send(frame.clone());
-            return self.flush();
-        };
-        let mut io = self.io.borrow_mut();
-        let mut cx = Context::from_waker(waker);
-        match Pin::new(&mut *io).poll_write(&mut cx, frame) {
-            Poll::Ready(Ok(all)) if all == frame.len() => {
-                let flushed = Pin::new(&mut *io).poll_flush(&mut cx);
-                self.blocked.set(flushed.is_pending());
-            }
-            Poll::Ready(Ok(count)) => {
-                drop(io);
-                self.outbox.push_rest(frame.slice(count..));
-                self.flush();
-            }
-            Poll::Pending => {
-                self.blocked.set(true);
-                self.outbox.push(frame.clone());
-                self.note_waiting();
-            }
-            Poll::Ready(Err(_)) => {
-                self.broken.set(true);
-                waker.wake_by_ref();
-            }
-        }
-    }
-
-    fn tick(&self, now: Instant) {
-        if self.outbox.is_closing() {
-            if self.is_overdue(now) {
-                self.broken.set(true);
-                self.wake();
-            }
-            return;
-        }
-        if self.authorize_until.get().is_some_and(|deadline| now >= deadline) {
-            return self.close(Close::NotAuthorizedInTime);
-        }
-        match self.ping_sent.get() {
-            Some(sent) if now.duration_since(sent) >= self.settings.pong_timeout => {
-                self.close(Close::PongNotReceived);
-            }
-            Some(_) => {}
-            None if now.duration_since(self.heard.get()) >= self.settings.activity_timeout => {
-                self.outbox.push(answer::ping());
-                self.ping_sent.set(Some(now));
-                self.flush();
-            }
-            None => {}
-        }
-    }
-
-    fn revoke(&self, channel: Arc<str>, why: Ended) {
-        self.revoked.borrow_mut().push((channel, why));
-        self.wake();
-    }
 }
 
 /// Reads between two turns of the other connections.
@@ -232,21 +83,8 @@ impl<T: Transport> Connection<T> {
     pub fn start(worker: Rc<Worker>, io: T, opening: Opening) {
         let settings = worker.settings.clone();
         let now = Instant::now();
-        let link = Rc::new(Link {
-            io: RefCell::new(io),
-            outbox: Outbox::new(opening.dialect, settings.outbox_bytes),
-            shard: worker.shard.clone(),
-            waker: RefCell::new(None),
-            waiting: Cell::new(0),
-            broken: Cell::new(false),
-            blocked: Cell::new(false),
-            heard: Cell::new(now),
-            ping_sent: Cell::new(None),
-            close_since: Cell::new(None),
-            authorize_until: Cell::new(None),
-            revoked: RefCell::default(),
-            settings,
-        });
+        let outbox = Outbox::new(opening.dialect, settings.outbox_bytes);
+        let link = Rc::new(Link::new(io, outbox, (worker.shard.clone(), settings), now));
         let id = opening.id;
         let peer = Peer {
             tenant: opening.admission.as_ref().ok().map(|tenant| tenant.terms.tenant),

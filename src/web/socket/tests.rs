@@ -1,9 +1,12 @@
-use std::{collections::VecDeque, io, time::Duration};
+use std::{collections::VecDeque, io, task::Waker, time::Duration};
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::*;
-use crate::hub::Hub;
+use crate::{
+    hub::{Hub, shard::Shard},
+    web::Settings,
+};
 
 /// Takes bytes that it can not yet pass on, as TLS does.
 #[derive(Default)]
@@ -73,21 +76,11 @@ fn link() -> Link<Holding> {
         proxies: Default::default(),
         admin_token: None,
     };
-    Link {
-        io: RefCell::default(),
-        outbox: Outbox::new(Dialect::Pusher, 1000),
-        shard: Shard::new(Hub::new(1, 1000, 1000)),
-        settings: Arc::new(settings),
-        waker: RefCell::new(Some(Waker::noop().clone())),
-        waiting: Cell::new(0),
-        broken: Cell::new(false),
-        blocked: Cell::new(false),
-        heard: Cell::new(Instant::now()),
-        ping_sent: Cell::new(None),
-        close_since: Cell::new(None),
-        authorize_until: Cell::new(None),
-        revoked: RefCell::default(),
-    }
+    let shard = Shard::new(Hub::new(1, 1000, 1000));
+    let outbox = Outbox::new(Dialect::Pusher, 1000);
+    let link = Link::new(Holding::default(), outbox, (shard, Arc::new(settings)), Instant::now());
+    link.waker.replace(Some(Waker::noop().clone()));
+    link
 }
 
 #[test]

@@ -1,0 +1,197 @@
+//! The part of a connection that its task and its worker's shard share: the shard writes to the
+//! socket directly while it delivers.
+
+use std::{
+    cell::{Cell, RefCell},
+    pin::Pin,
+    rc::Rc,
+    sync::{Arc, atomic::Ordering},
+    task::{Context, Poll, Waker},
+    time::Instant,
+};
+
+use bytes::Bytes;
+
+use crate::{
+    hub::{
+        granted::Ended,
+        outbox::{CLOSE_DEADLINE, Outbox},
+        shard::{Shard, Socket},
+    },
+    protocol::{code::Close, server::answer},
+    web::{Settings, transport::Transport},
+};
+
+pub(super) struct Link<T> {
+    pub(super) io: RefCell<T>,
+    pub(super) outbox: Outbox,
+    pub(super) shard: Rc<Shard>,
+    settings: Arc<Settings>,
+    /// Of the connection's task.
+    pub(super) waker: RefCell<Option<Waker>>,
+    /// The part of the shard's gauge of waiting bytes that is this socket's.
+    pub(super) waiting: Cell<usize>,
+    pub(super) broken: Cell<bool>,
+    /// The transport took no more, and will wake the task when it does again: until then deliveries
+    /// need not try.
+    pub(super) blocked: Cell<bool>,
+    pub(super) heard: Cell<Instant>,
+    pub(super) ping_sent: Cell<Option<Instant>>,
+    close_since: Cell<Option<Instant>>,
+    pub(super) authorize_until: Cell<Option<Instant>>,
+    /// Channels that the session is to leave.
+    pub(super) revoked: RefCell<Vec<(Arc<str>, Ended)>>,
+}
+
+impl<T: Transport> Link<T> {
+    pub(super) fn new(
+        io: T,
+        outbox: Outbox,
+        worker: (Rc<Shard>, Arc<Settings>),
+        now: Instant,
+    ) -> Self {
+        let (shard, settings) = worker;
+        Self {
+            io: RefCell::new(io),
+            outbox,
+            shard,
+            settings,
+            waker: RefCell::new(None),
+            waiting: Cell::new(0),
+            broken: Cell::new(false),
+            blocked: Cell::new(false),
+            heard: Cell::new(now),
+            ping_sent: Cell::new(None),
+            close_since: Cell::new(None),
+            authorize_until: Cell::new(None),
+            revoked: RefCell::default(),
+        }
+    }
+
+    pub(super) fn write(&self, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        let mut io = self.io.borrow_mut();
+        let written = self.outbox.write_to(|slices| match slices {
+            // One buffer is cheaper for the kernel to take than a list of one.
+            [frame] => Pin::new(&mut *io).poll_write(cx, frame),
+            frames => Pin::new(&mut *io).poll_write_vectored(cx, frames),
+        });
+        self.note_waiting();
+        // What TLS took may still be with it: all is sent only when it is flushed.
+        let sent = match written {
+            Poll::Ready(Ok(())) => Pin::new(&mut *io).poll_flush(cx),
+            unsent => unsent,
+        };
+        self.blocked.set(sent.is_pending());
+        sent
+    }
+
+    fn note_waiting(&self) {
+        let waiting = self.outbox.queued_bytes();
+        let before = self.waiting.replace(waiting);
+        if waiting != before {
+            // Two steps and no difference, since the gauge is unsigned.
+            let gauge = &self.shard.gauges().outbox_bytes;
+            gauge.fetch_add(waiting, Ordering::Relaxed);
+            gauge.fetch_sub(before, Ordering::Relaxed);
+        }
+    }
+
+    fn wake(&self) {
+        if let Some(waker) = &*self.waker.borrow() {
+            waker.wake_by_ref();
+        }
+    }
+
+    fn close(&self, reason: Close) {
+        self.outbox.close(reason);
+        self.flush();
+    }
+
+    fn is_overdue(&self, now: Instant) -> bool {
+        let since = self.close_since.get().unwrap_or(now);
+        self.close_since.set(Some(since));
+        now.duration_since(since) >= CLOSE_DEADLINE
+    }
+}
+
+impl<T: Transport> Socket for Link<T> {
+    fn outbox(&self) -> &Outbox {
+        &self.outbox
+    }
+
+    fn flush(&self) {
+        let waker = self.waker.borrow();
+        // Before its first turn the task has none, and then it flushes by itself.
+        let Some(waker) = &*waker else { return };
+        self.outbox.clear_dirty();
+        if self.blocked.get() {
+            self.note_waiting();
+        } else if let Poll::Ready(Err(_)) = self.write(&mut Context::from_waker(waker)) {
+            self.broken.set(true);
+        }
+        if self.broken.get() || self.outbox.is_closing() {
+            waker.wake_by_ref();
+        }
+    }
+
+    fn deliver(&self, frame: &Bytes) {
+        let waker = self.waker.borrow();
+        let Some(waker) = waker.as_ref().filter(|_| self.outbox.is_idle() && !self.blocked.get())
+        else {
+            self.send(frame.clone());
+            return self.flush();
+        };
+        let mut io = self.io.borrow_mut();
+        let mut cx = Context::from_waker(waker);
+        match Pin::new(&mut *io).poll_write(&mut cx, frame) {
+            Poll::Ready(Ok(all)) if all == frame.len() => {
+                let flushed = Pin::new(&mut *io).poll_flush(&mut cx);
+                self.blocked.set(flushed.is_pending());
+            }
+            Poll::Ready(Ok(count)) => {
+                drop(io);
+                self.outbox.push_rest(frame.slice(count..));
+                self.flush();
+            }
+            Poll::Pending => {
+                self.blocked.set(true);
+                self.outbox.push(frame.clone());
+                self.note_waiting();
+            }
+            Poll::Ready(Err(_)) => {
+                self.broken.set(true);
+                waker.wake_by_ref();
+            }
+        }
+    }
+
+    fn tick(&self, now: Instant) {
+        if self.outbox.is_closing() {
+            if self.is_overdue(now) {
+                self.broken.set(true);
+                self.wake();
+            }
+            return;
+        }
+        if self.authorize_until.get().is_some_and(|deadline| now >= deadline) {
+            return self.close(Close::NotAuthorizedInTime);
+        }
+        match self.ping_sent.get() {
+            Some(sent) if now.duration_since(sent) >= self.settings.pong_timeout => {
+                self.close(Close::PongNotReceived);
+            }
+            Some(_) => {}
+            None if now.duration_since(self.heard.get()) >= self.settings.activity_timeout => {
+                self.outbox.push(answer::ping());
+                self.ping_sent.set(Some(now));
+                self.flush();
+            }
+            None => {}
+        }
+    }
+
+    fn revoke(&self, channel: Arc<str>, why: Ended) {
+        self.revoked.borrow_mut().push((channel, why));
+        self.wake();
+    }
+}
