@@ -100,8 +100,10 @@ impl Session {
         }
     }
 
-    pub fn on_pong(&self) {
-        self.context.shard.has_read(self.context.slot);
+    pub fn on_pong(&self, payload: &[u8]) {
+        if let Ok(number) = payload.try_into() {
+            self.context.shard.has_read(self.context.slot, u64::from_be_bytes(number));
+        }
     }
 
     fn dialect(&self) -> Dialect {

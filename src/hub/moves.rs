@@ -22,6 +22,8 @@ pub struct Moves {
     /// Held places, which have deadlines.
     pub held: IndexSet<PlaceId>,
     turns: Vec<Turn>,
+    /// Their number.
+    pub pings: u64,
     dice: Dice,
 }
 

@@ -4,14 +4,15 @@
 //! ```text
 //! Open --turn--> Armed --the next event, or none comes: nudge--> Asking --the client asks--> Settling
 //! Open --cut---> Unasked -------------------------------nudge--> Asking ...
-//! Settling --a moment later: ping--> Reading --pong--> Open
+//! Settling --a moment later: ping--> Reading --pong, ping, pong--> Open
 //! ```
 //!
 //! From the nudge on, which is the first frame that is sealed with the next secret, frames wait. They
 //! are sent when the client has that secret, and only then the place is open again: opening it first
 //! would let newer frames overtake them. The secret travels on another connection, and a client that
 //! has no time to read may come to its socket first; so it is pinged, and what waits is sent when it
-//! has read so far. A client that does not ask in time is sent what waited in
+//! has read so far. Twice, because it may read in rounds of what had come before the round: the
+//! first pong may be of a round that the secret came too late for. A client that does not ask in time is sent what waited in
 //! the form that its own secret opens, and stays with that.
 
 use std::{
@@ -79,6 +80,9 @@ enum Stage {
     Reading {
         until: Instant,
         waiting: Waiting,
+        /// The number of the last one.
+        ping: u64,
+        rounds: u8,
     },
 }
 
@@ -108,6 +112,8 @@ pub enum Outcome {
 
 /// How long an armed place waits for an event before an empty one is its nudge.
 const QUIET: Duration = Duration::from_millis(100);
+
+const ROUNDS: u8 = 2;
 
 const RETRY: Duration = Duration::from_secs(10);
 /// A question that has not come by then will not come.
@@ -289,17 +295,30 @@ impl Place {
             Stage::Unasked { waiting, .. } => self.nudge(now, waiting, out),
             Stage::Asking { waiting, .. } => self.not_asked(&waiting, out),
             Stage::Settling { waiting, .. } => {
-                self.stage = Stage::Reading { until: now + self.terms.hold, waiting };
+                let until = now + self.terms.hold;
+                self.stage = Stage::Reading { until, waiting, ping: 0, rounds: ROUNDS };
                 Outcome::Pings
             }
             Stage::Reading { waiting, .. } => self.open(&waiting, out),
         }
     }
 
-    /// The client has answered a ping.
-    pub fn has_read(&mut self, out: &mut dyn FnMut(&Frame)) -> Outcome {
+    pub fn pinged(&mut self, number: u64) {
+        if let Stage::Reading { ping, .. } = &mut self.stage {
+            *ping = number;
+        }
+    }
+
+    /// The client has answered this ping.
+    pub fn has_read(&mut self, number: u64, out: &mut dyn FnMut(&Frame)) -> Outcome {
         match std::mem::replace(&mut self.stage, Stage::Open) {
-            Stage::Reading { waiting, .. } => self.open(&waiting, out),
+            Stage::Reading { waiting, ping, rounds: 1, .. } if ping == number => {
+                self.open(&waiting, out)
+            }
+            Stage::Reading { waiting, ping, rounds, until } if ping == number => {
+                self.stage = Stage::Reading { until, waiting, ping, rounds: rounds - 1 };
+                Outcome::Pings
+            }
             other => {
                 self.stage = other;
                 Outcome::Stays

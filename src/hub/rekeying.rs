@@ -10,7 +10,7 @@ use super::{
     directory::TopicId,
     granted::Ended,
     mailbox::{Answer, Ask, AskError, AskedChannel, Content, Cut, Delivery, Rekey},
-    moves::{CUT_SPREAD, PlaceId, Turn, TurnKind},
+    moves::{CUT_SPREAD, Moves, PlaceId, Turn, TurnKind},
     place::{Next, Outcome, Place},
     shard::{Shard, Socket, Table},
     terms::TenantId,
@@ -252,14 +252,14 @@ impl Shard {
         }
     }
 
-    /// The socket's client has answered a ping, perhaps one of a place of its.
-    pub fn has_read(&self, slot: Slot) {
+    /// The socket's client has answered this ping.
+    pub fn has_read(&self, slot: Slot, ping: u64) {
         let moves = self.moves.borrow();
         let theirs: Vec<PlaceId> = moves.held.iter().filter(|id| id.0 == slot).copied().collect();
         drop(moves);
         let mut dirty = Vec::new();
         for id in theirs {
-            self.step(id, &mut dirty, |place, _, out| place.has_read(out));
+            self.step(id, &mut dirty, |place, _, out| place.has_read(ping, out));
         }
         dirty.iter().for_each(|socket| socket.flush());
     }
@@ -274,7 +274,8 @@ impl Shard {
     ) {
         let mut table = self.table.borrow_mut();
         let mut moves = self.moves.borrow_mut();
-        let Some(place) = moves.places.get_mut(&id) else { return };
+        let Moves { places, held, pings, .. } = &mut *moves;
+        let Some(place) = places.get_mut(&id) else { return };
         let Table { sockets, topics, .. } = &mut *table;
         let entry = &sockets[id.0 as usize];
         let outbox = entry.socket.outbox();
@@ -289,7 +290,9 @@ impl Shard {
                 entry.close(Close::SecretRetired, dirty);
             }
             Outcome::Pings => {
-                entry.socket.send(answer::ping());
+                *pings += 1;
+                place.pinged(*pings);
+                entry.socket.send(answer::numbered_ping(*pings));
                 entry.mark(dirty);
             }
             Outcome::Stays | Outcome::Moved | Outcome::Reverted => {}
@@ -307,11 +310,11 @@ impl Shard {
         let again = again.filter(|_| place.wants_turn() && entry.peer.reauthorizes);
         match (was_held, is_held) {
             (false, true) => {
-                moves.held.insert(id);
+                held.insert(id);
                 self.moving.notify_one();
             }
             (true, false) => {
-                moves.held.swap_remove(&id);
+                held.swap_remove(&id);
             }
             _ => {}
         }

@@ -221,6 +221,11 @@ pub mod answer {
         control(opcode::PING, b"")
     }
 
+    /// Its pong says the number.
+    pub fn numbered_ping(number: u64) -> Bytes {
+        control(opcode::PING, &number.to_be_bytes())
+    }
+
     pub fn websocket_pong(payload: &[u8]) -> Bytes {
         control(opcode::PONG, payload)
     }

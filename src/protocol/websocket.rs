@@ -8,7 +8,7 @@ pub enum Message<'a> {
     Text(&'a str),
     Binary,
     Ping(&'a [u8]),
-    Pong,
+    Pong(&'a [u8]),
     Close(Option<u16>),
 }
 
@@ -130,7 +130,7 @@ impl Decoder {
     ) -> Result<bool, Close> {
         match header.opcode {
             opcode::PING => Ok(take(Message::Ping(payload))),
-            opcode::PONG => Ok(take(Message::Pong)),
+            opcode::PONG => Ok(take(Message::Pong(payload))),
             opcode::CLOSE => Ok(take(Message::Close(close_code(payload)?))),
             opcode::CONTINUATION => {
                 let Some((text, mut message)) = self.fragments.take() else { return Ok(true) };
@@ -258,7 +258,7 @@ mod tests {
         ]
         .concat();
         let expected =
-            [r#"Ping([112])"#, "Pong", r#"Text("hello you")"#, "Binary", "Close(Some(4200))"];
+            [r#"Ping([112])"#, "Pong([])", r#"Text("hello you")"#, "Binary", "Close(Some(4200))"];
         for piece in [1, 2, 7, bytes.len()] {
             assert_eq!(messages(&bytes, piece, 100).unwrap(), expected, "{piece} bytes at a time");
         }

@@ -4,44 +4,65 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// A client that does not read at once, and then its socket first: what the auth endpoint answered
-/// may have been there for longer.
+/// A client that does not read at once, and in rounds: in each it reads its socket first, and then
+/// what the auth endpoint had answered when the round began.
 struct Sleeper<'a> {
     client: Client<'a>,
-    /// `None` is a ping.
-    inbox: Vec<Option<Frame>>,
+    inbox: Vec<Message>,
+    round: Option<Vec<Version>>,
+    pings: u64,
     answers: Vec<Version>,
     served: usize,
     /// What the auth endpoint is about to answer.
     serving: Vec<Version>,
 }
 
+enum Message {
+    Event(Frame),
+    Ping(u64),
+}
+
 impl Sleeper<'_> {
     fn out(&mut self) -> impl FnMut(&Frame) {
-        |frame| self.inbox.push(Some(frame.clone()))
+        |frame| self.inbox.push(Message::Event(frame.clone()))
+    }
+
+    fn follow(&mut self, place: &mut Place, outcome: Outcome) {
+        if outcome == Outcome::Pings {
+            self.pings += 1;
+            place.pinged(self.pings);
+            self.inbox.push(Message::Ping(self.pings));
+        }
     }
 
     fn look(&mut self, place: &mut Place, now: Instant) -> Outcome {
         let outcome = place.tick(now, &mut self.out());
-        if outcome == Outcome::Pings {
-            self.inbox.push(None);
-        }
+        self.follow(place, outcome);
         outcome
     }
 
-    fn wake(&mut self, place: &mut Place) {
-        let mut pinged = false;
+    fn begin(&mut self) {
+        if self.round.is_none() {
+            self.round = Some(std::mem::take(&mut self.answers));
+        }
+    }
+
+    fn read(&mut self, place: &mut Place) {
+        self.begin();
+        let mut answered = Vec::new();
         for message in std::mem::take(&mut self.inbox) {
             match message {
-                Some(frame) => self.client.receive(&frame),
-                None => pinged = true,
+                Message::Event(frame) => self.client.receive(&frame),
+                Message::Ping(number) => answered.push(number),
             }
         }
-        for version in std::mem::take(&mut self.answers) {
-            self.client.answered(version);
+        // The pongs are there before the rest of the round is read.
+        for number in answered {
+            let outcome = place.has_read(number, &mut self.out());
+            self.follow(place, outcome);
         }
-        if pinged {
-            let _ = place.has_read(&mut self.out());
+        for version in self.round.take().unwrap_or_default() {
+            self.client.answered(version);
         }
     }
 
@@ -61,12 +82,16 @@ impl Sleeper<'_> {
     }
 }
 
+/// A place waits for some rounds.
+const LONGEST: u64 = 500;
+
 #[derive(Clone, Debug)]
 enum Step {
     Publish,
     /// The worker looks at deadlines, so many milliseconds later.
     Look(u64),
-    Wake,
+    Begin,
+    Read,
     Serve,
     Reply,
     Turn,
@@ -76,23 +101,24 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
         6 => Just(Step::Publish),
         4 => (1u64..80).prop_map(Step::Look),
-        1 => (1000u64..2500).prop_map(Step::Look),
-        4 => Just(Step::Wake),
+        1 => (80..LONGEST).prop_map(Step::Look),
+        3 => Just(Step::Begin),
+        4 => Just(Step::Read),
         2 => Just(Step::Serve),
         2 => Just(Step::Reply),
         1 => Just(Step::Turn),
     ];
-    prop::collection::vec(step, 1..160)
+    prop::collection::vec(step, 1..200)
 }
 
 proptest! {
     /// The client reads every event once and in order, but for empty nudges, and asks at most once
-    /// for each nudge: if neither it nor the auth endpoint sleeps as long as a place waits for them.
+    /// for each nudge: if neither it nor the auth endpoint takes as long as a place waits for them.
     #[test]
     fn nothing_is_lost_or_overtaken(steps in steps()) {
         let bed = Bed::new();
         let mut place = bed.place(Issuer::Server, false);
-        let mut sleeper = Sleeper { client: Client::new(&bed), inbox: Vec::new(), answers: Vec::new(), served: 0, serving: Vec::new() };
+        let mut sleeper = Sleeper { client: Client::new(&bed), inbox: Vec::new(), round: None, pings: 0, answers: Vec::new(), served: 0, serving: Vec::new() };
         let (mut now, mut awake, mut published) = (0, 0, 0);
         for step in steps {
             match step {
@@ -109,16 +135,17 @@ proptest! {
                     }
                 }
                 Step::Look(ms) => {
-                    if now + ms >= awake + bed.terms.hold.as_millis() as u64 {
+                    if now + ms >= awake + LONGEST {
                         sleeper.reply(&mut place, bed.at(now));
-                        sleeper.wake(&mut place);
+                        sleeper.read(&mut place);
                         awake = now;
                     }
-                    now += ms.min(bed.terms.hold.as_millis() as u64 - 1);
+                    now += ms;
                     prop_assert_ne!(sleeper.look(&mut place, bed.at(now)), Outcome::Close);
                 }
-                Step::Wake => {
-                    sleeper.wake(&mut place);
+                Step::Begin => sleeper.begin(),
+                Step::Read => {
+                    sleeper.read(&mut place);
                     if sleeper.serving.is_empty() {
                         awake = now;
                     }
@@ -131,10 +158,10 @@ proptest! {
         }
         // In the end everybody gets what they wait for.
         for _ in 0..5 {
-            sleeper.wake(&mut place);
+            sleeper.read(&mut place);
             sleeper.serve(&mut place, bed.at(now));
             sleeper.reply(&mut place, bed.at(now));
-            sleeper.wake(&mut place);
+            sleeper.read(&mut place);
             now += 5000;
             prop_assert_ne!(sleeper.look(&mut place, bed.at(now)), Outcome::Close);
         }
