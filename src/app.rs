@@ -16,6 +16,7 @@ use crate::{
     pattern::Pattern,
     presence::MemberLimits,
     protocol::dialect::Dialect,
+    webhook,
 };
 
 pub struct App {
@@ -35,6 +36,8 @@ pub struct App {
     /// How long a connection may stay without having signed in or joined an authorized channel.
     pub authorization_timeout: Option<Duration>,
     pub authorizer: Authorizer,
+    /// The server takes them when it starts.
+    pub webhooks: Vec<webhook::Settings>,
     pub limits: Limits,
 }
 

@@ -1,6 +1,7 @@
 //! Who may join which channel, decided for the auth endpoints. What it grants is signed there;
 //! nothing of this runs on the path of a socket.
 
+pub mod http;
 mod jwt;
 
 pub use jwt::{InvalidToken, JwtAuthorizer};

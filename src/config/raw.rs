@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
-use super::Environment;
+use super::{Environment, webhooks::RawWebhook};
 use crate::{
     crypto::padding::Padding,
     limits::{Limits, Rotation},
@@ -150,6 +150,7 @@ pub struct RawApp {
     pub jwt_secret_file: Option<PathBuf>,
     pub authorized_connections: bool,
     pub authorization_timeout_seconds: u64,
+    pub webhooks: Vec<RawWebhook>,
     pub limits: Limits,
 }
 
@@ -178,6 +179,7 @@ impl Default for RawApp {
             jwt_secret_file: None,
             authorized_connections: false,
             authorization_timeout_seconds: 30,
+            webhooks: Vec::new(),
             limits: Limits::default(),
         }
     }

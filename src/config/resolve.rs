@@ -15,6 +15,7 @@ use super::{
     raw::{LogFormat, RawApp, RawAuthorizer, RawConfig, RawMode},
     sealing::{refuse_shared_key, rotation, sealing},
     source::DEV_APP,
+    webhooks::webhooks,
 };
 use crate::{
     app::{App, ChannelRule, Origins},
@@ -201,6 +202,7 @@ fn resolve_app(
                 seconds(&at("authorization_timeout_seconds"), raw.authorization_timeout_seconds)
             })
             .transpose()?,
+        webhooks: webhooks(id, raw, warnings)?,
         limits: {
             seconds(&at("limits.cache_ttl_seconds"), raw.limits.cache_ttl_seconds)?;
             raw.limits.clone()

@@ -1,5 +1,7 @@
 //! Events that clients send to each other (PROTOCOL 6).
 
+use std::time::Instant;
+
 use super::{Engine, Tenant};
 use crate::{
     channel::{Access, Channel},
@@ -9,6 +11,7 @@ use crate::{
     },
     ids::SocketId,
     protocol::{code::ErrorCode, json, server::Frame},
+    webhook::Fact,
 };
 
 #[derive(Debug, thiserror::Error)]
@@ -94,11 +97,13 @@ impl Engine {
     /// To all subscribers but the sender. `user_id` comes from the sender's subscription.
     pub fn client_event(
         &self,
+        tenant: &Tenant,
         record: &Record,
         sender: SocketId,
         event: &str,
         data: &str,
         user_id: Option<&str>,
+        now: Instant,
     ) -> Result<(), ClientEventError> {
         if !self.hub.has_room() {
             return Err(ClientEventError::Overloaded);
@@ -107,6 +112,8 @@ impl Engine {
             .ok_or(ClientEventError::Encrypted)?;
         if let Some(mut locked) = record.enter() {
             locked.post(&self.hub, Content::Same(frame), Some(sender), Audience::All);
+            let fact = Fact::ClientEvent { event, data, socket_id: sender, user_id };
+            tenant.note(record.channel(), &fact, now);
         }
         Ok(())
     }

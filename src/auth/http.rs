@@ -1,0 +1,225 @@
+//! Questions to other servers: bounded in time and size, over TLS, and never led elsewhere.
+
+use std::{path::Path, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use hyper::{
+    Request, Uri,
+    header::{ACCEPT, CONTENT_TYPE, HeaderMap},
+};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::{
+    client::legacy::{Client, connect::HttpConnector},
+    rt::{TokioExecutor, TokioTimer},
+};
+use rustls::{
+    ClientConfig, RootCertStore,
+    crypto::aws_lc_rs,
+    pki_types::{CertificateDer, pem::PemObject},
+};
+
+/// Shared by all workers; keeps connections for the next question.
+pub struct HttpClient {
+    inner: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    deadline: Duration,
+}
+
+pub struct Answer {
+    pub status: u16,
+    pub headers: HeaderMap,
+    pub body: Bytes,
+}
+
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum Unanswered {
+    #[error("there was no whole answer within {0:?}")]
+    Deadline(Duration),
+    #[error("the answer is larger than {0} bytes")]
+    TooLarge(usize),
+    /// With the reason, for the log.
+    #[error("there was no answer: {0}")]
+    Broken(String),
+}
+
+/// Idle connections are closed before most servers close them.
+const IDLE: Duration = Duration::from_secs(20);
+const IDLE_CONNECTIONS: usize = 16;
+/// Of an answer's body that nobody reads.
+const IGNORED_BYTES: usize = 64 * 1024;
+const IGNORED_DEADLINE: Duration = Duration::from_millis(200);
+
+impl HttpClient {
+    /// With `ca_file` its certificates alone are believed, else those that browsers believe: the
+    /// container image has none of its own.
+    pub fn new(ca_file: Option<&Path>, deadline: Duration) -> Result<Self, String> {
+        let tls = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+            .with_safe_default_protocol_versions()
+            .map_err(|e| e.to_string())?
+            .with_root_certificates(roots(ca_file)?)
+            .with_no_client_auth();
+        let connector =
+            HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1();
+        let inner = Client::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(IDLE)
+            .pool_max_idle_per_host(IDLE_CONNECTIONS)
+            // Some receivers of webhooks look for names as the protocol spells them.
+            .http1_title_case_headers(true)
+            .build(connector.build());
+        Ok(Self { inner, deadline })
+    }
+
+    pub async fn get(&self, from: &Endpoint, most: usize) -> Result<Answer, Unanswered> {
+        let request = Request::get(&from.0).header(ACCEPT, "application/json");
+        let request =
+            request.body(Full::default()).map_err(|e| Unanswered::Broken(e.to_string()))?;
+        self.send(request, most).await
+    }
+
+    /// A form, and these headers.
+    pub async fn post(
+        &self,
+        to: &Endpoint,
+        headers: &[(String, String)],
+        form: String,
+        most: usize,
+    ) -> Result<Answer, Unanswered> {
+        let mut request = Request::post(&to.0)
+            .header(ACCEPT, "application/json")
+            .header(CONTENT_TYPE, "application/x-www-form-urlencoded");
+        for (name, value) in headers {
+            request = request.header(name, value);
+        }
+        let request = request.body(Full::from(form));
+        self.send(request.map_err(|e| Unanswered::Broken(e.to_string()))?, most).await
+    }
+
+    /// A body with these headers; the status of the answer is all that counts.
+    pub async fn tell(
+        &self,
+        to: &Endpoint,
+        headers: HeaderMap,
+        body: Bytes,
+    ) -> Result<u16, Unanswered> {
+        let mut request = Request::post(&to.0)
+            .body(Full::from(body))
+            .map_err(|e| Unanswered::Broken(e.to_string()))?;
+        *request.headers_mut() = headers;
+        let answer = tokio::time::timeout(self.deadline, self.inner.request(request)).await;
+        let answer = answer.map_err(|_| Unanswered::Deadline(self.deadline))?;
+        let (head, body) = answer.map_err(|e| broken(&e))?.into_parts();
+        // Read if it is there already, so that the connection can be used again.
+        let rest = Limited::new(body, IGNORED_BYTES).collect();
+        let _ = tokio::time::timeout(IGNORED_DEADLINE, rest).await;
+        Ok(head.status.as_u16())
+    }
+
+    async fn send(&self, request: Request<Full<Bytes>>, most: usize) -> Result<Answer, Unanswered> {
+        let whole = async {
+            let answer = self.inner.request(request).await.map_err(|e| broken(&e))?;
+            let (head, body) = answer.into_parts();
+            let body =
+                Limited::new(body, most).collect().await.map_err(|error| match error
+                    .downcast_ref::<LengthLimitError>(
+                ) {
+                    Some(_) => Unanswered::TooLarge(most),
+                    None => broken(&*error),
+                })?;
+            Ok(Answer {
+                status: head.status.as_u16(),
+                headers: head.headers,
+                body: body.to_bytes(),
+            })
+        };
+        tokio::time::timeout(self.deadline, whole)
+            .await
+            .map_err(|_| Unanswered::Deadline(self.deadline))?
+    }
+}
+
+/// The innermost reason is the one that helps.
+fn broken(error: &dyn std::error::Error) -> Unanswered {
+    let mut error = error;
+    while let Some(source) = error.source() {
+        error = source;
+    }
+    Unanswered::Broken(error.to_string())
+}
+
+fn roots(ca_file: Option<&Path>) -> Result<RootCertStore, String> {
+    let Some(path) = ca_file else {
+        return Ok(RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() });
+    };
+    let failed = |e: &dyn std::fmt::Display| format!("{}: {e}", path.display());
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_file_iter(path).map_err(|e| failed(&e))? {
+        let certificate = certificate.map_err(|e| failed(&e))?;
+        roots.add(certificate).map_err(|e| failed(&e))?;
+    }
+    if roots.is_empty() {
+        return Err(failed(&"there is no certificate (PEM) in it"));
+    }
+    Ok(roots)
+}
+
+/// A URL that tokens and cookies may be sent to.
+#[derive(Clone, Debug)]
+pub struct Endpoint(Uri);
+
+impl Endpoint {
+    /// `plain`: the operator says that http is meant, whatever the host.
+    pub fn parse(text: &str, plain: bool) -> Result<Self, String> {
+        let uri: Uri = text.parse().map_err(|e| format!("is no URL: {e}"))?;
+        let Some(authority) = uri.authority() else {
+            return Err("is no URL with scheme and host".to_owned());
+        };
+        if authority.as_str().contains('@') {
+            return Err("must not contain a user name or a password".to_owned());
+        }
+        match uri.scheme_str() {
+            Some("https") => Ok(Self(uri)),
+            Some("http") if plain || is_loopback(authority.host()) => Ok(Self(uri)),
+            Some("http") => Err("must be https: only on this machine may it be http".to_owned()),
+            _ => Err("must begin with https://".to_owned()),
+        }
+    }
+}
+
+fn is_loopback(host: &str) -> bool {
+    let address = host.trim_matches(['[', ']']).parse::<std::net::IpAddr>();
+    host == "localhost" || address.is_ok_and(|address| address.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_secrets_may_be_sent() {
+        for good in [
+            "https://id.example.com/keys",
+            "http://localhost:1/x",
+            "http://127.0.0.1:8080/x?y=z",
+            "http://127.1.2.3/",
+            "http://[::1]:5/",
+        ] {
+            assert!(Endpoint::parse(good, false).is_ok(), "{good}");
+        }
+        for bad in [
+            "http://id.example.com/keys",
+            "http://localhost.example.com/",
+            "http://127.0.0.1.example.com/",
+            "https://user:password@id.example.com/",
+            "ftp://localhost/",
+            "/keys",
+            "id.example.com",
+            "https://",
+            "",
+        ] {
+            assert!(Endpoint::parse(bad, false).is_err(), "{bad}");
+        }
+        assert!(Endpoint::parse("http://app:8080/auth", true).is_ok());
+        assert!(Endpoint::parse("ftp://app:8080/auth", true).is_err());
+    }
+}
