@@ -10,7 +10,9 @@ mod process;
 mod reload;
 mod selftest;
 mod serve;
+mod server;
 mod unverified;
+mod webhooks;
 
 use std::{
     io::{self, Write},
@@ -45,6 +47,9 @@ enum Command {
     /// The audit log
     #[command(subcommand)]
     Audit(audit::AuditCommand),
+    /// Webhooks of a running server
+    #[command(subcommand)]
+    Webhooks(webhooks::WebhooksCommand),
     /// Check ciphers, signatures and random numbers against published values
     Selftest,
     /// Ask a running server whether it is well; exits with 0 if so
@@ -66,6 +71,7 @@ pub fn run() -> ExitCode {
         Command::Config(command) => config(&command),
         Command::Keys(command) => keys::run(&command),
         Command::Audit(command) => audit::run(&command),
+        Command::Webhooks(command) => webhooks::run(&command),
         Command::Selftest => selftest::run(),
         Command::Healthcheck(command) => healthcheck::run(&command),
     };

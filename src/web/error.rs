@@ -84,6 +84,10 @@ impl ApiError {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, code, message)
     }
 
+    pub fn unavailable(code: &'static str, message: impl Into<String>) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, code, message)
+    }
+
     pub fn timeout(deadline: Duration) -> Self {
         let message =
             format!("The request body did not arrive within {} seconds", deadline.as_secs());

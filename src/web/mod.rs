@@ -20,7 +20,7 @@ mod users;
 mod verify;
 mod worker;
 
-pub use admin::{AdminToken, Revoked, Rotated};
+pub use admin::{AdminToken, Revoked, Rotated, TestResults};
 pub use server::{Listeners, Signals, serve};
 
 use actix_web::web;
