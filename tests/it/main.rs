@@ -44,3 +44,4 @@ mod tls;
 mod tls_files;
 mod users;
 mod watchlist;
+mod webhooks;
