@@ -11,8 +11,10 @@ use crate::{
         sealer::{Payload, SealError, Sealed, Sealing},
         signature::{AppSecret, Signature},
     },
+    explain::NearSecrets,
     ids::SocketId,
     limits::{Limits, Rotation},
+    origins::Origins,
     pattern::Pattern,
     presence::MemberLimits,
     protocol::dialect::Dialect,
@@ -23,9 +25,12 @@ pub struct App {
     pub id: Arc<str>,
     pub key: Arc<str>,
     pub secret: AppSecret,
+    pub near_secrets: NearSecrets,
     pub enabled: bool,
     pub dialect: Dialect,
     pub sealing: Sealing,
+    /// Whether another application may have the same key, if that says so, too.
+    pub shares_master_key: bool,
     pub rotation: Rotation,
     /// Which encrypted channels are relayed blindly although the application has a master key.
     pub channel_rules: Vec<ChannelRule>,
@@ -38,6 +43,8 @@ pub struct App {
     pub authorizer: Authorizer,
     /// The server takes them when it starts.
     pub webhooks: Vec<webhook::Settings>,
+    /// Whoever is refused is told why: for development.
+    pub explains: bool,
     pub limits: Limits,
 }
 
@@ -45,48 +52,6 @@ pub struct App {
 pub struct ChannelRule {
     pub pattern: Pattern,
     pub blind: bool,
-}
-
-pub enum Origins {
-    /// WebSocket connections from anywhere, no page may call the auth endpoints across origins.
-    Any,
-    /// Exactly these, for both.
-    Listed(Vec<String>),
-    /// Pages on this machine, whatever their port: for development.
-    Loopback,
-}
-
-impl Origins {
-    /// Whether somebody who says to come from there may connect or ask.
-    pub fn admits(&self, origin: Option<&str>) -> bool {
-        match self {
-            Self::Any => true,
-            // Without the header it is no browser, which alone the list protects.
-            Self::Listed(_) | Self::Loopback => origin.is_none_or(|o| self.lists(o)),
-        }
-    }
-
-    /// Whether a page from there may read answers across origins.
-    pub fn lists(&self, origin: &str) -> bool {
-        match self {
-            Self::Any => false,
-            Self::Listed(origins) => origins.iter().any(|o| o == origin),
-            Self::Loopback => is_loopback(origin),
-        }
-    }
-}
-
-fn is_loopback(origin: &str) -> bool {
-    let Some(host) = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"))
-    else {
-        return false;
-    };
-    ["localhost", "127.0.0.1", "[::1]"].into_iter().any(|name| {
-        host.strip_prefix(name).is_some_and(|port| {
-            port.is_empty()
-                || port.strip_prefix(':').is_some_and(|p| p.bytes().all(|b| b.is_ascii_digit()))
-        })
-    })
 }
 
 impl App {
@@ -97,17 +62,7 @@ impl App {
 
     /// Whether `auth` is this application's signature over the text.
     pub fn verify_auth(&self, auth: &str, signed: &str) -> Result<(), AuthError> {
-        let (key, signature) = auth.rsplit_once(':').ok_or(AuthError::Malformed)?;
-        // One client lower-cases the whole text; a key is no secret.
-        if !key.eq_ignore_ascii_case(&self.key) {
-            return Err(AuthError::ForeignKey);
-        }
-        let signature = Signature::parse(signature).ok_or(AuthError::Malformed)?;
-        if self.secret.verify(&[signed.as_bytes()], &signature) {
-            Ok(())
-        } else {
-            Err(AuthError::Signature)
-        }
+        verify_auth(&self.key, &self.secret, auth, signed)
     }
 
     /// Whether the payload may be sent on the encrypted channel.
@@ -142,6 +97,21 @@ impl App {
             user_id_chars: self.limits.user_id_chars,
         }
     }
+}
+
+pub fn verify_auth(
+    app_key: &str,
+    secret: &AppSecret,
+    auth: &str,
+    signed: &str,
+) -> Result<(), AuthError> {
+    let (key, signature) = auth.rsplit_once(':').ok_or(AuthError::Malformed)?;
+    // One client lower-cases the whole text; a key is no secret.
+    if !key.eq_ignore_ascii_case(app_key) {
+        return Err(AuthError::ForeignKey);
+    }
+    let signature = Signature::parse(signature).ok_or(AuthError::Malformed)?;
+    if secret.verify(&[signed.as_bytes()], &signature) { Ok(()) } else { Err(AuthError::Signature) }
 }
 
 /// What is signed to let a connection join a channel (PROTOCOL 2.3).
@@ -203,41 +173,5 @@ impl<T> AppRegistry<T> {
     /// The application, if there is one only.
     pub fn only(&self) -> Option<&Arc<T>> {
         self.by_id.values().next().filter(|_| self.by_id.len() == 1)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn loopback_origins() {
-        for origin in
-            ["http://localhost", "http://localhost:8080", "https://127.0.0.1:1", "http://[::1]:5"]
-        {
-            assert!(Origins::Loopback.lists(origin), "{origin}");
-        }
-        for origin in [
-            "http://localhost.evil",
-            "http://127.0.0.1.evil:80",
-            "null",
-            "",
-            "http://localhost:80.evil",
-            "file://localhost",
-        ] {
-            assert!(!Origins::Loopback.lists(origin), "{origin}");
-        }
-    }
-
-    #[test]
-    fn listed_origins_are_exact() {
-        let origins = Origins::Listed(vec!["https://a.example".into()]);
-        assert!(origins.admits(Some("https://a.example")));
-        assert!(origins.admits(None));
-        for origin in ["http://a.example", "https://a.example:444", "https://b.a.example", "null"] {
-            assert!(!origins.admits(Some(origin)), "{origin}");
-        }
-        assert!(Origins::Any.admits(Some("https://x.example")));
-        assert!(!Origins::Any.lists("https://x.example"));
     }
 }

@@ -53,7 +53,7 @@ const ENCRYPTED_PREFIX: &str = "private-encrypted-";
 
 impl ChannelKind {
     /// Longest prefix first; a prefix only counts with its dash ("privateer" is public).
-    fn of(name: &str) -> Self {
+    pub fn of(name: &str) -> Self {
         let (access, rest) = if let Some(rest) = name.strip_prefix(ENCRYPTED_PREFIX) {
             (Access::Encrypted, rest)
         } else if let Some(rest) = name.strip_prefix("private-") {

@@ -2,11 +2,12 @@
 //!
 //! Modules, from the inside out; each knows only those above it:
 //!
-//! * [`ids`], [`channel`], [`pattern`], [`limits`], [`presence`], [`crypto`]: the domain, as plain
-//!   data structures.
+//! * [`ids`], [`channel`], [`pattern`], [`origins`], [`limits`], [`presence`], [`crypto`]: the
+//!   domain, as plain data structures.
 //! * [`protocol`]: the wire, frames in and frames out, without I/O.
 //! * [`auth`]: who may join what, for the auth endpoints.
 //! * [`app`]: one application with everything that it is allowed.
+//! * [`explain`]: why somebody was refused, and what helps.
 //! * [`keyfile`], [`state_dir`]: an application's keys between two runs, and where they are kept.
 //! * [`hub`]: delivery: directory, mailboxes, and one shard of sockets for each worker thread.
 //! * [`audit`]: what happened to keys and who was let in, as a chain of lines in a file.
@@ -28,10 +29,12 @@ pub mod cli;
 pub mod config;
 pub mod crypto;
 pub mod engine;
+pub mod explain;
 pub mod hub;
 pub mod ids;
 pub mod keyfile;
 pub mod limits;
+pub mod origins;
 pub mod pattern;
 pub mod presence;
 pub mod protocol;

@@ -25,6 +25,10 @@ pub struct Limits {
     pub watchlist_ids: usize,
     pub cache_ttl_seconds: u64,
     pub channels_per_connection: usize,
+    /// Questions to the auth endpoints each second; 0: any number. So for the two below.
+    pub auth_per_ip: u32,
+    pub auth_per_socket: u32,
+    pub auth_per_user: u32,
 }
 
 impl Default for Limits {
@@ -44,6 +48,9 @@ impl Default for Limits {
             watchlist_ids: 100,
             cache_ttl_seconds: 30 * 60,
             channels_per_connection: 10_000,
+            auth_per_ip: 1000,
+            auth_per_socket: 100,
+            auth_per_user: 200,
         }
     }
 }

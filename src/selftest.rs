@@ -178,7 +178,7 @@ fn token() -> String {
     const KEY: &str =
         "AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T-1qS0gZH75aKtMN3Yj0iPS4hcgUuTwjAzZr1Z9CAow";
     const TOKEN: &str = "eyJ0eXAiOiJKV1QiLA0KICJhbGciOiJIUzI1NiJ9.eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ.dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
-    let jwt = JwtAuthorizer::new(&from_any_base64(KEY).unwrap_or_default());
+    let jwt = JwtAuthorizer::new(&from_any_base64(KEY).unwrap_or_default(), None);
     let said = |token: &str| match jwt.verify(Some(token)).err() {
         Some(InvalidToken::Expired) => "good",
         Some(InvalidToken::Signature) => "bad",

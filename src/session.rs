@@ -10,9 +10,11 @@ use crate::{
     engine::{
         ConnectionGuard, Engine, Tenant,
         client_event::{self, ClientEventError},
+        refusing::{Refused, Why},
         subscribe::{self, LeftPlace, Refusal, Subscriber},
         users::{SignedIn, SigninError},
     },
+    explain::Subject,
     hub::{
         directory::Record,
         place::{Issuer, Place},
@@ -25,7 +27,7 @@ use crate::{
         client::{ClientEvent, ClientFrame, Signin, Subscribe, data_as_text},
         code::ErrorCode,
         dialect::Dialect,
-        server::{Frame, answer},
+        server::{Frame, SubscriptionError, answer},
     },
 };
 
@@ -97,6 +99,10 @@ impl Session {
         }
     }
 
+    pub fn on_pong(&self) {
+        self.context.shard.has_read(self.context.slot);
+    }
+
     fn dialect(&self) -> Dialect {
         self.context.socket.outbox().dialect()
     }
@@ -115,16 +121,46 @@ impl Session {
             return self.error(ErrorCode::None, &message);
         }
         if let Err(refusal) = self.try_subscribe(request) {
-            self.refuse(&request.channel, &refusal);
+            self.refuse(request, &refusal);
         }
     }
 
     /// Two frames: the first is what pusher-js reports on the channel, which it finds by the name as
     /// it was sent; the second what the live service sends (PROTOCOL 2.4).
-    fn refuse(&self, channel: &str, refusal: &Refusal) {
-        let message = refusal.to_string();
+    fn refuse(&self, request: &Subscribe, refusal: &Refusal) {
+        let SessionContext { engine, tenant, id, .. } = &self.context;
+        let channel = request.channel.as_str();
         let (kind, status) = refusal.kind();
-        self.say(answer::subscription_error(self.dialect(), channel, kind, &message, status));
+        let refused = Refused {
+            code: refusal.code(),
+            channel: Some(channel),
+            socket: Some(*id),
+            hides_cause: status == 401,
+        };
+        let told = engine.refuse(Some(&tenant.app), &refused, || match refusal {
+            Refusal::Auth(reason) => {
+                let auth = request.auth.as_deref().unwrap_or_default();
+                let data = request.channel_data.as_deref();
+                engine.why_unsigned(
+                    tenant,
+                    reason,
+                    auth,
+                    *id,
+                    &Subject::Channel { name: channel, data },
+                )
+            }
+            _ => Why::of(refusal),
+        });
+        let message = told.sentence();
+        let error = SubscriptionError {
+            r#type: kind,
+            error: &message,
+            status,
+            code: told.code,
+            fix: told.fix,
+            id: told.id.map(|id| id.to_string()),
+        };
+        self.say(answer::subscription_error(self.dialect(), channel, &error));
         self.error(ErrorCode::None, &message);
     }
 
@@ -188,9 +224,15 @@ impl Session {
     pub fn revoke(&mut self, channel: &str) {
         if let Some(subscription) = self.subscriptions.remove(channel) {
             self.leave(&subscription);
-            let message = "You have been taken off this channel";
-            let dialect = self.dialect();
-            self.say(answer::subscription_error(dialect, channel, "Revoked", message, 403));
+            let error = SubscriptionError {
+                r#type: "Revoked",
+                error: "You have been taken off this channel",
+                status: 403,
+                code: "revoked",
+                fix: None,
+                id: None,
+            };
+            self.say(answer::subscription_error(self.dialect(), channel, &error));
         }
     }
 
@@ -198,11 +240,11 @@ impl Session {
         let SessionContext { tenant, id, .. } = &self.context;
         let identity = match SignedIn::verify(tenant, *id, request) {
             Ok(identity) => identity,
-            Err(error) => return self.error(ErrorCode::Unauthorized, &error.to_string()),
+            Err(error) => return self.refuse_user(request, &error),
         };
         match &self.user {
             Some(user) if user.identity.id != identity.id => {
-                self.error(ErrorCode::Unauthorized, &SigninError::OtherUser.to_string());
+                self.refuse_user(request, &SigninError::OtherUser);
             }
             Some(_) => self.say(answer::signin_success(self.dialect(), &request.user_data)),
             None => {
@@ -210,6 +252,20 @@ impl Session {
                 self.become_user(identity);
             }
         }
+    }
+
+    fn refuse_user(&self, request: &Signin, error: &SigninError) {
+        let SessionContext { engine, tenant, id, .. } = &self.context;
+        let hides_cause = matches!(error, SigninError::Auth(_));
+        let refused = Refused { code: error.code(), channel: None, socket: Some(*id), hides_cause };
+        let told = engine.refuse(Some(&tenant.app), &refused, || match error {
+            SigninError::Auth(reason) => {
+                let subject = Subject::User { data: &request.user_data };
+                engine.why_unsigned(tenant, reason, &request.auth, *id, &subject)
+            }
+            _ => Why::of(error),
+        });
+        self.error(ErrorCode::Unauthorized, &told.sentence());
     }
 
     fn become_user(&mut self, identity: SignedIn) {
@@ -268,7 +324,7 @@ impl Session {
         if !bucket.take(now) {
             return Err(ClientEventError::Rate);
         }
-        engine.client_event(tenant, record, *id, &event.event, &data, member.as_deref(), now)
+        engine.client_event(tenant, record, *id, &event.event, &data, member.as_deref())
     }
 }
 

@@ -7,7 +7,7 @@ use std::{net::SocketAddr, sync::Arc};
 
 use serde::{Serialize, Serializer};
 
-use crate::{channel::Channel, crypto::key::Fingerprint, ids::SocketId};
+use crate::{channel::Channel, crypto::key::Fingerprint, explain::RefusalId, ids::SocketId};
 
 #[derive(Debug, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
@@ -83,6 +83,9 @@ pub enum Fact {
         /// Of the HTTP answer.
         status: u16,
         code: &'static str,
+        /// Under which it stands in the server's log.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        refusal: Option<RefusalId>,
     },
     /// A shared secret was asked for a socket that is gone, another app's, or made up.
     AuthRefusedSocket {
@@ -90,6 +93,8 @@ pub enum Fact {
         #[serde(flatten)]
         asked: Asked,
         reason: &'static str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        refusal: Option<RefusalId>,
     },
     PlaintextRefused {
         app: Arc<str>,

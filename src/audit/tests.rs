@@ -175,7 +175,8 @@ fn facts_are_written_with_their_fields() {
     };
     audit.note(Fact::AuthGranted { app: "shop".into(), asked, by: "jwt" });
     let (asked, status) = (Asked::default(), 401);
-    audit.note(Fact::AuthDenied { app: "shop".into(), asked, by: "jwt", status, code: "expired" });
+    let (code, refusal) = ("expired", None);
+    audit.note(Fact::AuthDenied { app: "shop".into(), asked, by: "jwt", status, code, refusal });
     drop(recorder);
     let text = String::from_utf8(disk.0.lock().bytes.clone()).unwrap();
     for fields in [

@@ -9,6 +9,7 @@ use crate::pattern::Pattern;
 pub struct JwtAuthorizer {
     key: DecodingKey,
     validation: Validation,
+    pub cookie: Option<String>,
 }
 
 /// The claims of a token that has been verified.
@@ -56,7 +57,7 @@ impl From<InvalidToken> for Denied {
 }
 
 impl JwtAuthorizer {
-    pub fn new(secret: &[u8]) -> Self {
+    pub fn new(secret: &[u8], cookie: Option<String>) -> Self {
         // The algorithm is ours to name, never the token's: that is what keeps "none" and key
         // confusion out.
         let mut validation = Validation::new(Algorithm::HS256);
@@ -64,7 +65,7 @@ impl JwtAuthorizer {
         validation.validate_nbf = true;
         validation.validate_aud = false;
         validation.leeway = 0;
-        Self { key: DecodingKey::from_secret(secret), validation }
+        Self { key: DecodingKey::from_secret(secret), validation, cookie }
     }
 
     pub fn verify(&self, token: Option<&str>) -> Result<Token, InvalidToken> {
@@ -133,7 +134,8 @@ mod tests {
 
     #[test]
     fn a_good_token_covers_its_channels() {
-        let token = JwtAuthorizer::new(SECRET).verify(Some(&token(HS256, FAR, SECRET))).unwrap();
+        let token =
+            JwtAuthorizer::new(SECRET, None).verify(Some(&token(HS256, FAR, SECRET))).unwrap();
         assert!(token.covers("private-a-1"));
         assert!(!token.covers("private-b-1"));
         assert_eq!(token.identity().unwrap().user_id, "u");
@@ -141,7 +143,7 @@ mod tests {
 
     #[test]
     fn bad_tokens_are_refused_by_name() {
-        let jwt = JwtAuthorizer::new(SECRET);
+        let jwt = JwtAuthorizer::new(SECRET, None);
         let none = format!(
             "{}.{}.",
             URL_SAFE_NO_PAD.encode(r#"{"alg":"none"}"#),

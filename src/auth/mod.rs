@@ -24,10 +24,18 @@ pub enum Authorizer {
 #[derive(Default)]
 pub struct Credentials {
     pub bearer: Option<String>,
+    /// Of the cookie that the authorizer reads, once it is sure that a page of the application sent it.
+    pub cookie: Option<String>,
     /// Believed by `Open` alone.
     pub claimed_user_id: Option<String>,
     /// JSON text.
     pub claimed_user_info: Option<String>,
+}
+
+impl Credentials {
+    fn token(&self) -> Option<&str> {
+        self.bearer.as_deref().or(self.cookie.as_deref())
+    }
 }
 
 /// Whom a request speaks for.
@@ -71,6 +79,14 @@ impl Authorizer {
         }
     }
 
+    /// The cookie in which it looks for a token.
+    pub fn cookie(&self) -> Option<&str> {
+        match self {
+            Self::Jwt(jwt) => jwt.cookie.as_deref(),
+            Self::Deny | Self::Open => None,
+        }
+    }
+
     /// `async` because deciding may mean asking somebody else.
     pub async fn channel(
         &self,
@@ -90,7 +106,7 @@ impl Authorizer {
                 })
             }
             Self::Jwt(jwt) => {
-                let token = jwt.verify(credentials.bearer.as_deref())?;
+                let token = jwt.verify(credentials.token())?;
                 if !token.covers(channel.name()) {
                     return Err(Denied::Forbidden(format!(
                         "the token's \"channels\" do not cover {channel}"
@@ -112,7 +128,7 @@ impl Authorizer {
                 Err(Denied::Unauthenticated("signing in needs a user_id parameter".into()))
             }
             Self::Open => claimed(credentials, String::new),
-            Self::Jwt(jwt) => jwt.verify(credentials.bearer.as_deref())?.identity(),
+            Self::Jwt(jwt) => jwt.verify(credentials.token())?.identity(),
         }
     }
 }

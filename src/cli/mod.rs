@@ -1,6 +1,7 @@
 //! The command line.
 
 mod audit;
+mod auth;
 mod banner;
 mod healthcheck;
 mod http;
@@ -44,6 +45,9 @@ enum Command {
     /// Master keys
     #[command(subcommand)]
     Keys(keys::Keys),
+    /// Authorizations
+    #[command(subcommand)]
+    Auth(auth::AuthCommand),
     /// The audit log
     #[command(subcommand)]
     Audit(audit::AuditCommand),
@@ -70,6 +74,7 @@ pub fn run() -> ExitCode {
         Command::Serve(flags) => serve::serve(&flags),
         Command::Config(command) => config(&command),
         Command::Keys(command) => keys::run(&command),
+        Command::Auth(command) => auth::run(&command),
         Command::Audit(command) => audit::run(&command),
         Command::Webhooks(command) => webhooks::run(&command),
         Command::Selftest => selftest::run(),

@@ -158,7 +158,10 @@ fn take_up(app: &App, key_file: &KeyFile) -> Result<()> {
     match kept.reconciled(&configured, unix_now(), grace) {
         Ok(None) => ring.install(kept),
         Ok(Some(changed)) => {
-            key_file.save(&changed)?;
+            key_file.save(&changed).map_err(|e| {
+                let id = &app.id;
+                format!("the configuration of app {id} names another master key, and that cannot be written to the state directory: {e}")
+            })?;
             ring.install(changed);
         }
         Err(error) => {

@@ -2,6 +2,7 @@
 //! makes of it (`resolve`).
 
 mod admin;
+mod edge;
 mod environment;
 mod raw;
 mod resolve;
@@ -182,6 +183,8 @@ mod tests {
             (other(&format!("mode = 'blind'\nmaster_key = '{}'\n", *key)), "holds no key"),
             (other("master_key = 'too short'\n"), "9 characters long"),
             (other("origins = ['*']\n"), "is no origin"),
+            (other("origins = ['https://*.com']\n"), "\"https://*.com\" is too wide"),
+            (other("origins = ['https://a.*.example']\n"), "stands for a whole label"),
             (other("[apps.b]\nkey = 'k'\nsecret = 's'\n"), "have the same key"),
             (
                 other(&format!(
@@ -190,6 +193,12 @@ mod tests {
                 )),
                 "same master key",
             ),
+            (
+                format!("trusted_proxies = ['10.0.0.0/33']\n{APP}"),
+                "neither an address nor a network",
+            ),
+            (format!("trusted_proxies = ['0.0.0.0/0']\n{APP}"), "would believe everybody"),
+            (format!("forwarded_header = 'x-real-ip'\n{APP}"), "x-forwarded-for, forwarded"),
             (format!("activity_timeout_seconds = 0\n{APP}"), "at least 1"),
             (format!("path_prefix = 'ws'\n{APP}"), "begin with a slash"),
             (format!("workers = 'many'\n{APP}"), "\"workers\" must be"),

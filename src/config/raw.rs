@@ -10,6 +10,7 @@ use crate::{
     crypto::padding::Padding,
     limits::{Limits, Rotation},
     protocol::dialect::Dialect,
+    web::ForwardedHeader,
 };
 
 #[derive(Deserialize)]
@@ -28,6 +29,9 @@ pub struct RawConfig {
     pub strict_protocol: bool,
     pub message_bytes: usize,
     pub http_body_bytes: usize,
+    /// Proxies in front of the server, whose word on the client's address is taken.
+    pub trusted_proxies: Vec<String>,
+    pub forwarded_header: ForwardedHeader,
     pub outbox_bytes: usize,
     pub mailbox_bytes: usize,
     pub turns_per_second: u32,
@@ -55,6 +59,8 @@ impl Default for RawConfig {
             strict_protocol: false,
             message_bytes: 64 * 1024,
             http_body_bytes: 1024 * 1024,
+            trusted_proxies: Vec::new(),
+            forwarded_header: ForwardedHeader::default(),
             outbox_bytes: 1024 * 1024,
             mailbox_bytes: 64 * 1024 * 1024,
             turns_per_second: 1000,
@@ -148,6 +154,9 @@ pub struct RawApp {
     /// Without it: the app's secret.
     pub jwt_secret: Option<SecretString>,
     pub jwt_secret_file: Option<PathBuf>,
+    pub jwt: RawJwt,
+    /// Refusals say why.
+    pub explain: bool,
     pub authorized_connections: bool,
     pub authorization_timeout_seconds: u64,
     pub webhooks: Vec<RawWebhook>,
@@ -177,12 +186,20 @@ impl Default for RawApp {
             authorizer: RawAuthorizer::default(),
             jwt_secret: None,
             jwt_secret_file: None,
+            jwt: RawJwt::default(),
+            explain: false,
             authorized_connections: false,
             authorization_timeout_seconds: 30,
             webhooks: Vec::new(),
             limits: Limits::default(),
         }
     }
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default, deny_unknown_fields)]
+pub struct RawJwt {
+    pub cookie: Option<String>,
 }
 
 #[derive(Deserialize)]

@@ -12,15 +12,17 @@ use secrecy::{ExposeSecret, SecretString};
 use super::{
     Config, ConfigError, Log,
     admin::{admin_token, warn_of_unused_token},
+    edge::{explains, origins, proxies, refuse_unguarded_cookie},
     raw::{LogFormat, RawApp, RawAuthorizer, RawConfig, RawMode},
     sealing::{refuse_shared_key, rotation, sealing},
     source::DEV_APP,
     webhooks::webhooks,
 };
 use crate::{
-    app::{App, ChannelRule, Origins},
+    app::{App, ChannelRule},
     auth::{Authorizer, JwtAuthorizer},
     crypto::{key::read_secret_file, signature::AppSecret},
+    explain::NearSecrets,
     ids::{MOST_WORKERS, is_app_id},
     limits::YEAR,
     pattern::Pattern,
@@ -48,7 +50,7 @@ pub fn resolve(raw: RawConfig, dev: bool) -> Result<Config> {
         let dev_key = (dev && id == DEV_APP).then_some(state_dir.as_path());
         let resolved =
             resolve_app(id, app, Development { key: dev_key, pages: dev }, &mut warnings)?;
-        refuse_shared_key(&mut shared_keys, &resolved, app.allow_shared_master_key)?;
+        refuse_shared_key(&mut shared_keys, &resolved)?;
         apps.push(resolved);
     }
     refuse_shared_app_key(&apps)?;
@@ -134,6 +136,7 @@ fn settings(raw: &RawConfig) -> Result<Settings> {
         message_bytes: at_least("message_bytes", raw.message_bytes, 1024)?,
         outbox_bytes: at_least("outbox_bytes", raw.outbox_bytes, 16 * 1024)?,
         http_body_bytes: at_least("http_body_bytes", raw.http_body_bytes, 1024)?,
+        proxies: proxies(raw)?,
         admin_token: admin_token(raw)?,
     })
 }
@@ -143,7 +146,7 @@ fn settings(raw: &RawConfig) -> Result<Settings> {
 struct Development<'a> {
     /// The directory of the development key.
     key: Option<&'a Path>,
-    /// Whether pages of this machine may connect.
+    /// Whether pages of this machine may connect, and refusals explain themselves.
     pages: bool,
 }
 
@@ -175,13 +178,18 @@ fn resolve_app(
     if secret.expose_secret().trim() != secret.expose_secret() {
         warnings.push(format!("{} begins or ends with blanks, which count", at("secret")));
     }
+    let authorizer = authorizer(&at, raw, &secret, warnings)?;
+    let origins = origins(&at("origins"), &raw.origins, dev.pages)?;
+    refuse_unguarded_cookie(&at, &authorizer, &origins)?;
     Ok(App {
         id: id.into(),
         key: key.into(),
         sealing: sealing(id, raw, dev.key, warnings)?,
+        shares_master_key: raw.allow_shared_master_key,
         rotation: rotation(&at, &raw.rotation)?,
-        authorizer: authorizer(&at, raw, &secret, warnings)?,
+        authorizer,
         secret: AppSecret::new(secret.expose_secret().as_bytes()),
+        near_secrets: NearSecrets::of(secret.expose_secret()),
         enabled: raw.enabled,
         dialect: raw.dialect,
         channel_rules: raw
@@ -195,7 +203,7 @@ fn resolve_app(
         client_events: raw.client_events,
         subscription_count: raw.subscription_count,
         watchlist: raw.watchlist,
-        origins: origins(&at("origins"), &raw.origins, dev.pages)?,
+        origins,
         authorization_timeout: raw
             .authorized_connections
             .then(|| {
@@ -203,6 +211,7 @@ fn resolve_app(
             })
             .transpose()?,
         webhooks: webhooks(id, raw, warnings)?,
+        explains: explains(&at("explain"), raw.explain, dev.pages, warnings),
         limits: {
             seconds(&at("limits.cache_ttl_seconds"), raw.limits.cache_ttl_seconds)?;
             raw.limits.clone()
@@ -248,25 +257,8 @@ fn authorizer(
             if key.is_empty() {
                 return error(format!("{} is empty", at("jwt_secret")));
             }
-            Authorizer::Jwt(Box::new(JwtAuthorizer::new(key.as_bytes())))
+            Authorizer::Jwt(Box::new(JwtAuthorizer::new(key.as_bytes(), raw.jwt.cookie.clone())))
         }
-    })
-}
-
-fn origins(name: &str, listed: &[String], dev: bool) -> Result<Origins> {
-    for origin in listed {
-        let host = origin.strip_prefix("https://").or_else(|| origin.strip_prefix("http://"));
-        if host.is_none_or(|host| host.is_empty() || host.contains(['/', '*', '?', '#'])) {
-            return error(format!(
-                "{name}: {origin:?} is no origin: write scheme, host and, where it is not the usual one, port, such as \"https://app.example.com\""
-            ));
-        }
-    }
-    Ok(match listed {
-        [] if dev => Origins::Loopback,
-        [] => Origins::Any,
-        // As browsers send them.
-        listed => Origins::Listed(listed.iter().map(|o| o.to_ascii_lowercase()).collect()),
     })
 }
 

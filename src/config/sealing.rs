@@ -114,11 +114,8 @@ fn kept_dev_key(state_dir: &Path) -> Result<MasterKey> {
 }
 
 /// Two apps with one master key could read each other's channels, which is hardly ever meant.
-pub fn refuse_shared_key(
-    seen: &mut HashMap<Fingerprint, (String, bool)>,
-    app: &App,
-    allowed: bool,
-) -> Result<()> {
+pub fn refuse_shared_key(seen: &mut HashMap<Fingerprint, (String, bool)>, app: &App) -> Result<()> {
+    let allowed = app.shares_master_key;
     let Some(ring) = app.sealing.keys() else { return Ok(()) };
     let id = ring.table().active().id.clone();
     match seen.insert(id.clone(), (app.id.to_string(), allowed)) {

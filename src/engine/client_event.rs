@@ -1,7 +1,5 @@
 //! Events that clients send to each other (PROTOCOL 6).
 
-use std::time::Instant;
-
 use super::{Engine, Tenant};
 use crate::{
     channel::{Access, Channel},
@@ -103,7 +101,6 @@ impl Engine {
         event: &str,
         data: &str,
         user_id: Option<&str>,
-        now: Instant,
     ) -> Result<(), ClientEventError> {
         if !self.hub.has_room() {
             return Err(ClientEventError::Overloaded);
@@ -113,7 +110,7 @@ impl Engine {
         if let Some(mut locked) = record.enter() {
             locked.post(&self.hub, Content::Same(frame), Some(sender), Audience::All);
             let fact = Fact::ClientEvent { event, data, socket_id: sender, user_id };
-            tenant.note(record.channel(), &fact, now);
+            tenant.note(record.channel(), &fact);
         }
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! Why keys were not changed.
 
-use std::io;
+use std::{io, sync::Arc};
 
 use crate::{channel::Channel, crypto::keytable::KeyError};
 
@@ -14,6 +14,10 @@ pub enum RotationError {
         "{behind} subscriptions have not moved from the previous key yet: wait until they have (`sealcast keys list`), or until its grace time ends"
     )]
     InProgress { behind: u32 },
+    #[error(
+        "the app {other} has that key: give each its own, or set allow_shared_master_key = true in both"
+    )]
+    Shared { other: Arc<str> },
     #[error("the change could not be written to the state directory, so nothing was changed: {0}")]
     NotWritten(#[from] io::Error),
     #[error("the operating system gave no random bytes; try again")]
@@ -47,6 +51,7 @@ impl RotationError {
             Self::Key(KeyError::Unknown(_)) => "unknown_key",
             Self::Key(KeyError::Retired(_)) => "key_retired",
             Self::InProgress { .. } => "rotation_in_progress",
+            Self::Shared { .. } => "shared_key",
             Self::NotWritten(_) => "state_not_written",
             Self::NoRandomness => "no_randomness",
         }

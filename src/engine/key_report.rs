@@ -1,6 +1,6 @@
 //! Where an application's keys and those who are served with them stand, for the operator.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
@@ -81,8 +81,13 @@ impl From<&MoveCounts> for Moves {
 impl Tenant {
     pub fn key_report(&self) -> Result<KeyReport, RotationError> {
         let ring = self.app.sealing.keys().ok_or(RotationError::NoKeys)?;
-        let subscriptions = self.subscriptions_by_key();
-        let remaining = self.behind();
+        let (mut subscriptions, mut remaining) = (HashMap::<u32, u32>::new(), 0);
+        self.for_each_sealed(|keys| {
+            remaining += keys.behind();
+            for (version, count) in keys.counts() {
+                *subscriptions.entry(version.key).or_default() += count;
+            }
+        });
         let line = |key: &Key| KeyLine {
             id: key.id.clone(),
             state: key.state,

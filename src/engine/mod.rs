@@ -3,11 +3,13 @@
 
 pub mod client_event;
 pub mod grants;
+mod key_deadlines;
 mod key_errors;
 pub mod key_report;
 pub mod publish;
 pub mod queries;
 mod refused;
+pub mod refusing;
 pub mod rotation;
 mod sealed_channels;
 pub mod subscribe;
@@ -29,6 +31,7 @@ pub use tenant::{ConnectionGuard, Tenant};
 use crate::{
     app::AppRegistry,
     audit::{Audit, AuditStats, Fact},
+    explain::Refusals,
     hub::{Hub, directory::Occupancy},
     webhook,
 };
@@ -37,6 +40,7 @@ pub struct Engine {
     pub hub: Arc<Hub>,
     pub tenants: AppRegistry<Tenant>,
     pub audit: Audit,
+    pub refusals: Refusals,
     refused: Refused,
     /// Of the tripwire, as far as the audit log knows.
     trips_noted: AtomicU64,
@@ -71,6 +75,7 @@ impl Engine {
             hub,
             tenants,
             audit: Audit::off(),
+            refusals: Refusals::default(),
             refused: Refused::default(),
             trips_noted: AtomicU64::new(0),
         }

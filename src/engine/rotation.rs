@@ -19,10 +19,6 @@ use crate::{
     },
 };
 
-/// How long a key has, after its grace time, until all who are served with it have been told to
-/// reconnect: so that not all come back at once.
-const RETIRING: std::time::Duration = std::time::Duration::from_secs(60);
-
 /// What a rotation is asked to be.
 #[derive(Default)]
 pub struct Rotate {
@@ -52,7 +48,9 @@ impl Engine {
         let key = key.map_err(|_| RotationError::NoRandomness)?;
         let (id, now) = (key.fingerprint(), unix_now());
         let grace = asked.grace.unwrap_or(tenant.app.rotation.grace_seconds);
-        let next = ring.table().announced(key, now, now + asked.activate_in, grace)?;
+        self.refuse_shared(tenant, &id)?;
+        let at = now.saturating_add(asked.activate_in);
+        let next = ring.table().announced(key, now, at, grace)?;
         refuse_second(tenant)?;
         if asked.activate_in > 0 {
             return self.change(tenant, ring, next).map(|()| id);
@@ -61,7 +59,22 @@ impl Engine {
         Ok(id)
     }
 
-    fn activate(
+    /// Two applications with one master key could read each other's channels.
+    fn refuse_shared(&self, tenant: &Tenant, id: &Fingerprint) -> Result<(), RotationError> {
+        let allowed = |other: &Tenant| tenant.app.shares_master_key && other.app.shares_master_key;
+        let has_it = |other: &&Arc<Tenant>| {
+            let table = other.app.sealing.keys().map(KeyRing::table);
+            let key = table.as_ref().and_then(|table| table.by_id(id.as_str()));
+            key.is_some_and(|key| key.state != KeyState::Retired)
+        };
+        let mut others = self.tenants.iter().filter(|other| other.app.id != tenant.app.id);
+        match others.find(|other| has_it(other) && !allowed(other)) {
+            Some(other) => Err(RotationError::Shared { other: other.app.id.clone() }),
+            None => Ok(()),
+        }
+    }
+
+    pub(super) fn activate(
         &self,
         tenant: &Tenant,
         ring: &KeyRing,
@@ -74,7 +87,12 @@ impl Engine {
         Ok(())
     }
 
-    fn change(&self, tenant: &Tenant, ring: &KeyRing, next: KeyTable) -> Result<(), RotationError> {
+    pub(super) fn change(
+        &self,
+        tenant: &Tenant,
+        ring: &KeyRing,
+        next: KeyTable,
+    ) -> Result<(), RotationError> {
         tenant.key_file.save(&next)?;
         let before = ring.table();
         note_changes(&self.audit, &tenant.app.id, &before, &next);
@@ -94,6 +112,14 @@ impl Engine {
         tenant: &Tenant,
         configured: &Arc<MasterKey>,
     ) -> Result<bool, RotationError> {
+        self.try_reconcile(tenant, configured).inspect_err(|error| self.note_refusal(tenant, error))
+    }
+
+    fn try_reconcile(
+        &self,
+        tenant: &Tenant,
+        configured: &Arc<MasterKey>,
+    ) -> Result<bool, RotationError> {
         let _one_at_a_time = tenant.key_changes.lock();
         let ring = tenant.app.sealing.keys().ok_or(RotationError::NoKeys)?;
         let grace = tenant.app.rotation.grace_seconds;
@@ -102,6 +128,7 @@ impl Engine {
         };
         let rotates = next.active().number != ring.table().active().number;
         if rotates {
+            self.refuse_shared(tenant, &configured.fingerprint())?;
             refuse_second(tenant)?;
         }
         self.change(tenant, ring, next)?;
@@ -241,66 +268,9 @@ impl Engine {
         }
     }
 
-    fn close_subscribers(&self, tenant: &Tenant, key: u32, by: Instant) {
+    pub(super) fn close_subscribers(&self, tenant: &Tenant, key: u32, by: Instant) {
         let tenant = tenant.terms.tenant;
         self.hub.post_to_all(|| Post::Retire { tenant, key, by });
-    }
-
-    /// Whether some key has been what it is for as long as it was to be.
-    pub fn key_changes_are_due(&self) -> bool {
-        self.tenants.iter().any(|tenant| tenant.keys_due(unix_now()).is_some())
-    }
-
-    /// Called about once a second while something is due: announced keys become active, keys whose
-    /// grace time is over are forgotten once nobody is served with them. Writes files.
-    pub fn tick_keys(&self, now: Instant) {
-        self.tenants.iter().for_each(|tenant| self.tick_keys_of(tenant, now));
-    }
-
-    fn tick_keys_of(&self, tenant: &Tenant, now: Instant) {
-        let Some(_one_at_a_time) = tenant.key_changes.try_lock() else { return };
-        let today = unix_now();
-        let Some((ring, table)) = tenant.keys_due(today) else { return };
-        for key in table.keys().iter().filter(|key| key.is_due(today)) {
-            let done = match key.state {
-                KeyState::Pending => self.activate(tenant, ring, &ring.table(), today),
-                KeyState::Grace => self.end_grace(tenant, ring, key.number, &key.id, now),
-                KeyState::Active | KeyState::Retired => Ok(()),
-            };
-            tenant.note_written(done.as_ref().err());
-        }
-    }
-
-    pub(super) fn note_finished(&self, tenant: &Tenant) {
-        if tenant.rotating.lock().is_none() || tenant.behind() > 0 {
-            return;
-        }
-        if let Some((from, to)) = tenant.rotating.lock().take() {
-            self.audit.note(Fact::RotationFinished { app: tenant.app.id.clone(), from, to });
-        }
-    }
-
-    fn end_grace(
-        &self,
-        tenant: &Tenant,
-        ring: &KeyRing,
-        number: u32,
-        id: &Fingerprint,
-        now: Instant,
-    ) -> Result<(), RotationError> {
-        let served = tenant.subscriptions_by_key().get(&number).copied().unwrap_or(0);
-        let by = *tenant.retiring.lock().entry(number).or_insert_with(|| {
-            let by = now + RETIRING;
-            self.close_subscribers(tenant, number, by);
-            by
-        });
-        if served > 0 && now < by {
-            return Ok(());
-        }
-        let next = ring.table().retired(id.as_str(), unix_now())?;
-        self.change(tenant, ring, next)?;
-        tenant.retiring.lock().remove(&number);
-        Ok(())
     }
 }
 
@@ -340,13 +310,6 @@ fn refuse_second(tenant: &Tenant) -> Result<(), RotationError> {
 }
 
 impl Tenant {
-    /// Its keys, if one of them is due.
-    fn keys_due(&self, today: UnixSeconds) -> Option<(&KeyRing, Arc<KeyTable>)> {
-        let ring = self.app.sealing.keys()?;
-        let table = ring.table();
-        table.keys().iter().any(|key| key.is_due(today)).then_some((ring, table))
-    }
-
     /// Subscriptions to channels that are sealed here, by the number of the key that they have.
     pub fn subscriptions_by_key(&self) -> HashMap<u32, u32> {
         let mut sum = HashMap::new();
@@ -364,7 +327,10 @@ impl Tenant {
         sum
     }
 
-    fn for_each_sealed(&self, mut action: impl FnMut(&crate::hub::channel_keys::ChannelKeys)) {
+    pub(super) fn for_each_sealed(
+        &self,
+        mut action: impl FnMut(&crate::hub::channel_keys::ChannelKeys),
+    ) {
         for record in self.directory.records() {
             if self.app.ring(record.channel()).is_some()
                 && let Some(locked) = record.enter()
@@ -372,15 +338,6 @@ impl Tenant {
             {
                 action(keys);
             }
-        }
-    }
-
-    /// A disk that is full is told once, not every second.
-    fn note_written(&self, error: Option<&RotationError>) {
-        use std::sync::atomic::Ordering;
-        let failed_before = self.key_change_failed.swap(error.is_some(), Ordering::Relaxed);
-        if let Some(error) = error.filter(|_| !failed_before) {
-            tracing::error!(app.id = &*self.app.id, %error, "a change of keys that is due waits; it is tried again every second");
         }
     }
 }

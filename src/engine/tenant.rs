@@ -70,9 +70,9 @@ impl Tenant {
 
     /// For the application's backend. Called under the lock of the channel's record, so that what
     /// happens on a channel is told in its order.
-    pub(super) fn note(&self, channel: &Channel, fact: &Fact<'_>, now: Instant) {
+    pub(super) fn note(&self, channel: &Channel, fact: &Fact<'_>) {
         if let Some(webhooks) = &self.webhooks {
-            webhooks.note(channel, fact, now);
+            webhooks.note(channel, fact, Instant::now());
         }
     }
 
@@ -101,9 +101,9 @@ impl Tenant {
         let count = locked.subscription_count();
         if count == 0 {
             // Nobody is there to be told, and the record may be gone before it would be the time.
-            self.note(record.channel(), &Fact::SubscriptionCount { subscription_count: 0 }, now);
+            self.note(record.channel(), &Fact::SubscriptionCount { subscription_count: 0 });
         } else if locked.counts.may_send(count, now) {
-            self.send_count(hub, record.channel(), locked, now);
+            self.send_count(hub, record.channel(), locked);
         } else if !locked.counts.pending {
             locked.counts.pending = true;
             self.pending_counts.lock().push(record.clone());
@@ -124,19 +124,13 @@ impl Tenant {
             }
             locked.counts.pending = false;
             if count > 0 {
-                self.send_count(hub, record.channel(), &mut locked, now);
+                self.send_count(hub, record.channel(), &mut locked);
             }
         }
         self.pending_counts.lock().extend(still);
     }
 
-    fn send_count(
-        &self,
-        hub: &Hub,
-        channel: &Channel,
-        locked: &mut LockedRecord<'_>,
-        now: Instant,
-    ) {
+    fn send_count(&self, hub: &Hub, channel: &Channel, locked: &mut LockedRecord<'_>) {
         let count = locked.subscription_count();
         let audience = match channel.access() {
             Access::Encrypted => Audience::NotLegacyJava,
@@ -144,7 +138,7 @@ impl Tenant {
         };
         let frame = Frame::subscription_count(channel, count);
         locked.post(hub, Content::Same(frame), None, audience);
-        self.note(channel, &Fact::SubscriptionCount { subscription_count: count }, now);
+        self.note(channel, &Fact::SubscriptionCount { subscription_count: count });
     }
 }
 

@@ -37,14 +37,26 @@ pub struct SignedIn {
 
 #[derive(Debug, thiserror::Error)]
 pub enum SigninError {
-    #[error("{reason}: expected the HMAC SHA256 hex digest of {signed}")]
-    Auth { reason: AuthError, signed: String },
+    #[error(transparent)]
+    Auth(#[from] AuthError),
     #[error("user_data must be JSON with a non-empty string id ({0})")]
     UserData(String),
     #[error("the user id cannot be used: {0}")]
     UserId(#[from] InvalidChannel),
     #[error("the connection is signed in as another user already")]
     OtherUser,
+}
+
+impl SigninError {
+    /// Stable; `explain::CODES` says more.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Auth(reason) => reason.code(),
+            Self::UserData(_) => "invalid_user_data",
+            Self::UserId(_) => "invalid_user_id",
+            Self::OtherUser => "other_user",
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -64,9 +76,7 @@ impl SignedIn {
         request: &Signin,
     ) -> Result<Self, SigninError> {
         let signed = signed_for_user(socket_id, &request.user_data);
-        if let Err(reason) = tenant.app.verify_auth(&request.auth, &signed) {
-            return Err(SigninError::Auth { reason, signed });
-        }
+        tenant.app.verify_auth(&request.auth, &signed)?;
         Self::parse(tenant, &request.user_data)
     }
 

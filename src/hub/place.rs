@@ -2,13 +2,16 @@
 //! next (ENCRYPTION section 4). A plain state machine: no socket, and the clock is told to it.
 //!
 //! ```text
-//! Open --turn--> Armed --the next event, or none comes: nudge--> Asking --the client asks--> Settling --> Open
+//! Open --turn--> Armed --the next event, or none comes: nudge--> Asking --the client asks--> Settling
 //! Open --cut---> Unasked -------------------------------nudge--> Asking ...
+//! Settling --a moment later: ping--> Reading --pong--> Open
 //! ```
 //!
 //! From the nudge on, which is the first frame that is sealed with the next secret, frames wait. They
 //! are sent when the client has that secret, and only then the place is open again: opening it first
-//! would let newer frames overtake them. A client that does not ask in time is sent what waited in
+//! would let newer frames overtake them. The secret travels on another connection, and a client that
+//! has no time to read may come to its socket first; so it is pinged, and what waits is sent when it
+//! has read so far. A client that does not ask in time is sent what waited in
 //! the form that its own secret opens, and stays with that.
 
 use std::{
@@ -73,6 +76,10 @@ enum Stage {
         until: Instant,
         waiting: Waiting,
     },
+    Reading {
+        until: Instant,
+        waiting: Waiting,
+    },
 }
 
 #[derive(Default)]
@@ -89,6 +96,8 @@ struct Waiting {
 pub enum Outcome {
     /// As it was, or waiting.
     Stays,
+    /// Waiting until its client has answered a ping.
+    Pings,
     /// Open again, with the next secret.
     Moved,
     /// Open again, with the secret that it had.
@@ -176,7 +185,9 @@ impl Place {
                 .again(false, resealing)
                 .or_else(|| waiting.send(self.version, false, out).then(Waiting::default)),
             Stage::Unasked { waiting, .. } => waiting.again(false, resealing),
-            Stage::Settling { waiting, .. } => waiting.again(waiting.first_sent, resealing),
+            Stage::Settling { waiting, .. } | Stage::Reading { waiting, .. } => {
+                waiting.again(waiting.first_sent, resealing)
+            }
         };
         self.next = Some(next);
         let Some(waiting) = waiting else { return Outcome::Close };
@@ -208,7 +219,8 @@ impl Place {
             },
             Stage::Unasked { waiting, .. }
             | Stage::Asking { waiting, .. }
-            | Stage::Settling { waiting, .. } => {
+            | Stage::Settling { waiting, .. }
+            | Stage::Reading { waiting, .. } => {
                 waiting.push(frames);
                 if waiting.bytes > budget { self.overflow(out) } else { Outcome::Stays }
             }
@@ -254,7 +266,8 @@ impl Place {
             Stage::Unasked { at, .. } => *at,
             Stage::Armed { until }
             | Stage::Asking { until, .. }
-            | Stage::Settling { until, .. } => *until,
+            | Stage::Settling { until, .. }
+            | Stage::Reading { until, .. } => *until,
         };
         if now < due {
             return Outcome::Stays;
@@ -264,7 +277,22 @@ impl Place {
             Stage::Armed { .. } => self.nudge(now, Waiting::default(), out),
             Stage::Unasked { waiting, .. } => self.nudge(now, waiting, out),
             Stage::Asking { waiting, .. } => self.not_asked(&waiting, out),
-            Stage::Settling { waiting, .. } => self.open(&waiting, out),
+            Stage::Settling { waiting, .. } => {
+                self.stage = Stage::Reading { until: now + self.terms.hold, waiting };
+                Outcome::Pings
+            }
+            Stage::Reading { waiting, .. } => self.open(&waiting, out),
+        }
+    }
+
+    /// The client has answered a ping.
+    pub fn has_read(&mut self, out: &mut dyn FnMut(&Frame)) -> Outcome {
+        match std::mem::replace(&mut self.stage, Stage::Open) {
+            Stage::Reading { waiting, .. } => self.open(&waiting, out),
+            other => {
+                self.stage = other;
+                Outcome::Stays
+            }
         }
     }
 
@@ -306,7 +334,9 @@ impl Place {
 
     fn overflow(&mut self, out: &mut dyn FnMut(&Frame)) -> Outcome {
         match std::mem::replace(&mut self.stage, Stage::Open) {
-            Stage::Settling { waiting, .. } => self.open(&waiting, out),
+            Stage::Settling { waiting, .. } | Stage::Reading { waiting, .. } => {
+                self.open(&waiting, out)
+            }
             Stage::Asking { waiting, .. } => self.not_asked(&waiting, out),
             Stage::Unasked { .. } => Outcome::Close,
             Stage::Open | Stage::Armed { .. } => Outcome::Stays,

@@ -18,7 +18,11 @@ use super::{
 use crate::{
     crypto::keytable::Version,
     ids::SocketId,
-    protocol::{code::Close, sealed::Resealing, server::Frame},
+    protocol::{
+        code::Close,
+        sealed::Resealing,
+        server::{Frame, answer},
+    },
 };
 
 /// Between two looks at turns and deadlines, while there are any.
@@ -244,6 +248,18 @@ impl Shard {
         }
     }
 
+    /// The socket's client has answered a ping, perhaps one of a place of its.
+    pub fn has_read(&self, slot: Slot) {
+        let moves = self.moves.borrow();
+        let theirs: Vec<PlaceId> = moves.held.iter().filter(|id| id.0 == slot).copied().collect();
+        drop(moves);
+        let mut dirty = Vec::new();
+        for id in theirs {
+            self.step(id, &mut dirty, |place, _, out| place.has_read(out));
+        }
+        dirty.iter().for_each(|socket| socket.flush());
+    }
+
     /// Lets a place do something, and does what follows from it for the topic's list, the held
     /// ones, and the socket.
     fn step(
@@ -263,9 +279,16 @@ impl Shard {
             entry.socket.send(frame.in_dialect(outbox.dialect()).clone());
             entry.mark(dirty);
         });
-        if outcome == Outcome::Close {
-            place.terms.moves.closed.add();
-            entry.close(Close::SecretRetired, dirty);
+        match outcome {
+            Outcome::Close => {
+                place.terms.moves.closed.add();
+                entry.close(Close::SecretRetired, dirty);
+            }
+            Outcome::Pings => {
+                entry.socket.send(answer::ping());
+                entry.mark(dirty);
+            }
+            Outcome::Stays | Outcome::Moved | Outcome::Reverted => {}
         }
         if let Some(subscription) = topics.get_mut(id.1, id.0) {
             subscription.version = place.served_version();
@@ -275,7 +298,7 @@ impl Shard {
             // There was another rotation meanwhile.
             Outcome::Moved => Some(Instant::now()),
             Outcome::Reverted => Some(Instant::now() + place.retry_after()),
-            Outcome::Stays | Outcome::Close => None,
+            Outcome::Stays | Outcome::Pings | Outcome::Close => None,
         };
         let again = again.filter(|_| place.wants_turn() && entry.peer.reauthorizes);
         match (was_held, is_held) {

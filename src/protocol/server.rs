@@ -130,6 +130,20 @@ fn of_member(user_id: &str, more: [&str; 2]) -> String {
     data
 }
 
+/// Why a subscription was refused.
+#[derive(Serialize)]
+pub struct SubscriptionError<'a> {
+    pub r#type: &'a str,
+    pub error: &'a str,
+    pub status: u16,
+    pub code: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fix: Option<&'a str>,
+    /// Under which it stands in the log.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+}
+
 /// Frames for one socket, which has one dialect: answers to what it said itself.
 pub mod answer {
     use super::*;
@@ -177,18 +191,10 @@ pub mod answer {
     pub fn subscription_error(
         dialect: Dialect,
         channel: &str,
-        kind: &str,
-        error: &str,
-        status: u16,
+        error: &SubscriptionError<'_>,
     ) -> Bytes {
-        #[derive(Serialize)]
-        struct Refusal<'a> {
-            r#type: &'a str,
-            error: &'a str,
-            status: u16,
-        }
         let event = [dialect.prefix(), ":subscription_error"];
-        let data = json(&Refusal { r#type: kind, error, status });
+        let data = json(error);
         Text { event, channel: Some(channel), data: Data::Json(&data), user_id: None }.frame()
     }
 
@@ -359,8 +365,19 @@ mod tests {
             r#"{"event":"jetsocket:error","data":{"code":null,"message":"no"}}"#
         );
         assert_eq!(
-            payload(&answer::subscription_error(Dialect::Pusher, "c", "AuthError", "no", 401)),
-            r#"{"event":"pusher:subscription_error","channel":"c","data":{"type":"AuthError","error":"no","status":401}}"#
+            payload(&answer::subscription_error(
+                Dialect::Pusher,
+                "c",
+                &SubscriptionError {
+                    r#type: "AuthError",
+                    error: "no",
+                    status: 401,
+                    code: "forbidden",
+                    fix: None,
+                    id: Some("1".into())
+                }
+            )),
+            r#"{"event":"pusher:subscription_error","channel":"c","data":{"type":"AuthError","error":"no","status":401,"code":"forbidden","id":"1"}}"#
         );
         assert_eq!(
             payload(&answer::signin_success(Dialect::Pusher, r#"{"id":"u"}"#)),

@@ -7,6 +7,7 @@ use crate::{
     app::App,
     audit::{Asked, Audit, Fact},
     channel::Channel,
+    explain::RefusalId,
 };
 
 /// An answer that lets somebody in.
@@ -24,6 +25,7 @@ pub fn note_answer<G: Answer>(
     app: &App,
     fields: &HashMap<String, String>,
     answer: &Result<G, ApiError>,
+    refusal: Option<RefusalId>,
 ) {
     if !audit.is_on() {
         return;
@@ -41,11 +43,11 @@ pub fn note_answer<G: Answer>(
     audit.note(match answer {
         Ok(_) => Fact::AuthGranted { app, asked, by },
         Err(error) if error.code() == UNKNOWN_SOCKET => {
-            Fact::AuthRefusedSocket { app, asked, reason: UNKNOWN_SOCKET }
+            Fact::AuthRefusedSocket { app, asked, reason: UNKNOWN_SOCKET, refusal }
         }
         Err(error) => {
             let (status, code) = (error.status_code().as_u16(), error.code());
-            Fact::AuthDenied { app, asked, by, status, code }
+            Fact::AuthDenied { app, asked, by, status, code, refusal }
         }
     });
 }

@@ -12,9 +12,12 @@ use serde::Serialize;
 use super::{
     audited::{Answer, note_answer},
     cors,
+    credentials::credentials,
     error::ApiError,
+    fields::{Fields, app_key, form_fields, json_fields},
     query::Query,
-    verify::{json, read_body, worker},
+    refusal::refuse,
+    verify::{read_body, worker},
     worker::Worker,
 };
 use crate::{
@@ -63,13 +66,13 @@ async fn preflight(request: HttpRequest) -> HttpResponse {
         Some(named) => named.as_ref().is_some_and(|named| Arc::ptr_eq(named, tenant)),
         None => true,
     });
-    cors::preflight(&request, candidates.map(|tenant| &tenant.app.origins))
+    cors::preflight(&request, candidates.map(|tenant| &tenant.app))
 }
 
 async fn channel(request: HttpRequest, payload: web::Payload) -> HttpResponse {
     match Asked::read(&request, payload).await {
-        Ok(asked) => {
-            let answer = match asked.check_origin(&request) {
+        Ok(mut asked) => {
+            let answer = match asked.enter(&request) {
                 Ok(()) => authorize_channel(&asked).await,
                 Err(error) => Err(error),
             };
@@ -81,8 +84,8 @@ async fn channel(request: HttpRequest, payload: web::Payload) -> HttpResponse {
 
 async fn user(request: HttpRequest, payload: web::Payload) -> HttpResponse {
     match Asked::read(&request, payload).await {
-        Ok(asked) => {
-            let answer = match asked.check_origin(&request) {
+        Ok(mut asked) => {
+            let answer = match asked.enter(&request) {
                 Ok(()) => authorize_user(&asked).await,
                 Err(error) => Err(error),
             };
@@ -94,25 +97,20 @@ async fn user(request: HttpRequest, payload: web::Payload) -> HttpResponse {
 
 /// A question that cannot be understood, perhaps not even which application it is for.
 fn not_asked(request: &HttpRequest, error: ApiError) -> HttpResponse {
-    let worker = worker(request);
+    let engine = &worker(request).engine;
     let mut response = HttpResponse::build(error.status_code());
-    response.insert_header((header::CACHE_CONTROL, "no-store"));
-    cors::allow(
-        &mut response,
-        request,
-        worker.engine.tenants.iter().map(|tenant| &tenant.app.origins),
-    );
-    response.json(error.body())
+    cors::allow(&mut response, request, engine.tenants.iter().map(|tenant| &tenant.app));
+    refuse(response, engine, None, &HashMap::new(), &error, |_| ())
 }
 
 /// Far more than a client's question takes; anybody may ask.
 const BODY_BYTES: usize = 16 * 1024;
 
-/// What a client asks, from a form or from JSON, and of which application.
+/// What a client asks, and of which application.
 struct Asked {
     worker: Rc<Worker>,
     tenant: Arc<Tenant>,
-    fields: HashMap<String, String>,
+    fields: Fields,
     credentials: Credentials,
 }
 
@@ -125,22 +123,12 @@ impl Asked {
             .is_some_and(|t| t.trim_start().to_ascii_lowercase().starts_with("application/json"));
         let mut fields = if is_json { json_fields(&body)? } else { form_fields(&body)? };
         let query = Query::parse(request.query_string());
-        let tenant = chosen_app(
-            &worker,
-            request,
-            fields.get("app_key").map(String::as_str).or(query.first("app_key")),
-        )?;
-        let bearer =
-            request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-        let bearer = bearer.and_then(|value| {
-            let (scheme, token) = value.split_once(' ')?;
-            scheme.eq_ignore_ascii_case("bearer").then(|| token.trim().to_owned())
-        });
+        let tenant = chosen_app(&worker, request, app_key(&fields, &query)?)?;
         let mut claimed = |name| fields.remove(name).filter(|value| !value.is_empty());
         let credentials = Credentials {
-            bearer,
             claimed_user_id: claimed("user_id"),
             claimed_user_info: claimed("user_info"),
+            ..Credentials::default()
         };
         Ok(Self { worker, tenant, fields, credentials })
     }
@@ -161,20 +149,36 @@ impl Asked {
         })
     }
 
-    fn check_origin(&self, request: &HttpRequest) -> Result<(), ApiError> {
-        cors::check(request, &self.tenant.app.origins)
+    /// What is checked of everybody, whatever is asked.
+    fn enter(&mut self, request: &HttpRequest) -> Result<(), ApiError> {
+        let (worker, app) = (&self.worker, &self.tenant.app);
+        worker.entrance.address(request, &worker.settings, app)?;
+        cors::check(request, &app.origins)?;
+        worker.entrance.socket(self.socket_id()?, app)?;
+        let claimed = std::mem::take(&mut self.credentials);
+        self.credentials = credentials(request, app, claimed)?;
+        Ok(())
     }
 
-    /// Secrets stand in it, so it must not be kept anywhere on its way.
-    fn answer(&self, request: &HttpRequest, answer: Result<impl Answer, ApiError>) -> HttpResponse {
-        note_answer(&self.worker.engine.audit, &self.tenant.app, &self.fields, &answer);
+    fn answer<G: Answer>(
+        &self,
+        request: &HttpRequest,
+        answer: Result<G, ApiError>,
+    ) -> HttpResponse {
+        let (engine, app) = (&self.worker.engine, &self.tenant.app);
         let status = answer.as_ref().map_or_else(ApiError::status_code, |_| StatusCode::OK);
         let mut response = HttpResponse::build(status);
-        response.insert_header((header::CACHE_CONTROL, "no-store"));
-        cors::allow(&mut response, request, std::iter::once(&self.tenant.app.origins));
-        match answer {
-            Ok(grant) => response.json(grant),
-            Err(error) => response.json(error.body()),
+        cors::allow(&mut response, request, std::iter::once(app));
+        let note = |refusal| note_answer(&engine.audit, app, &self.fields, &answer, refusal);
+        match &answer {
+            Ok(grant) => {
+                note(None);
+                // Secrets stand in it, so it must not be kept anywhere on its way.
+                response.insert_header((header::CACHE_CONTROL, "no-store"));
+                // No script, whoever includes it as one.
+                response.insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff")).json(grant)
+            }
+            Err(error) => refuse(response, engine, Some(app), &self.fields, error, note),
         }
     }
 }
@@ -201,41 +205,6 @@ fn chosen_app(
         return Err(ApiError::forbidden("app_disabled", "The app is disabled"));
     }
     Ok(tenant.clone())
-}
-
-/// The fields that decide something; any other is the page's own business.
-const FIELDS: [&str; 5] = ["socket_id", "channel_name", "app_key", "user_id", "user_info"];
-
-fn form_fields(body: &[u8]) -> Result<HashMap<String, String>, ApiError> {
-    let text = std::str::from_utf8(body)
-        .map_err(|_| ApiError::bad_request("invalid_form", "The form is not UTF-8"))?;
-    let mut fields = HashMap::new();
-    for (name, value) in Query::parse(text).iter().filter(|(name, _)| FIELDS.contains(name)) {
-        if fields.insert(name.to_owned(), value.to_owned()).is_some() {
-            let message = format!("The parameter {name} is given twice");
-            return Err(ApiError::bad_request("duplicate_parameter", message));
-        }
-    }
-    Ok(fields)
-}
-
-/// Strings as they are. What says who somebody is may be any JSON and becomes its text; the rest
-/// must be strings: a number would lose digits of a socket id.
-fn json_fields(body: &[u8]) -> Result<HashMap<String, String>, ApiError> {
-    use serde_json::Value;
-    let fields: HashMap<String, Value> = json(body)?;
-    let known =
-        fields.into_iter().filter(|(name, value)| FIELDS.contains(&&**name) && !value.is_null());
-    known
-        .map(|(name, value)| match value {
-            Value::String(text) => Ok((name, text)),
-            other if name.starts_with("user_") => Ok((name, other.to_string())),
-            _ => {
-                let message = format!("The parameter {name} must be a string");
-                Err(ApiError::bad_request("invalid_parameter", message))
-            }
-        })
-        .collect()
 }
 
 #[derive(Serialize)]
@@ -293,6 +262,9 @@ async fn authorize_channel(asked: &Asked) -> Result<ChannelGrant, ApiError> {
         ));
     }
     refuse_revoked(app, &channel, &grant)?;
+    if let Some(user) = &grant.user_id {
+        asked.worker.entrance.user(user, app)?;
+    }
     let channel_data = grant.member.map(|member| channel_data(app, &member)).transpose()?;
     let user: Option<Arc<str>> = grant.user_id.map(Arc::from);
     let engine = &asked.worker.engine;
@@ -335,6 +307,7 @@ async fn authorize_user(asked: &Asked) -> Result<UserGrant, ApiError> {
     let app = &asked.tenant.app;
     let socket_id = asked.socket_id()?;
     let identity = app.authorizer.user(&asked.credentials).await?;
+    asked.worker.entrance.user(&identity.user_id, app)?;
     asked.worker.engine.check_connection(&asked.tenant, socket_id).await?;
     crate::engine::users::check_user_id(&identity.user_id, app.limits.user_id_chars).map_err(
         |e| ApiError::bad_request("invalid_user_id", format!("The user id cannot be used: {e}")),

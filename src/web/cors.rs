@@ -1,4 +1,4 @@
-//! Cross-origin calls of the auth endpoints: exact origins, per application.
+//! Cross-origin calls of the auth endpoints, from the origins that the application lists.
 //!
 //! Not a middleware, because which origins are allowed depends on the application, and that stands
 //! in the body.
@@ -6,7 +6,7 @@
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, http::header};
 
 use super::error::ApiError;
-use crate::app::Origins;
+use crate::{app::App, origins::Origins};
 
 fn origin(request: &HttpRequest) -> Option<&str> {
     // One that cannot be read is still one, and not on any list.
@@ -19,26 +19,49 @@ pub fn check(request: &HttpRequest, origins: &Origins) -> Result<(), ApiError> {
     if origins.admits(origin(request)) {
         return Ok(());
     }
+    let from = origin(request).unwrap_or_default();
     Err(ApiError::forbidden(
         "origin_not_allowed",
-        "The page's origin is not among the app's origins (apps.ID.origins)",
+        format!("The page's origin, {from:?}, is not among the app's origins (apps.ID.origins)"),
     ))
 }
 
-/// Lets the page read the answer, if its origin is listed by one of the applications;
-/// whether it is.
+/// Cookies come with every request that a browser makes, whoever made it make one: they count only
+/// if it says that the page is one that the application lists, letter by letter, and of this site.
+pub fn trusts_cookies(request: &HttpRequest, origins: &Origins) -> Result<(), ApiError> {
+    let refused = |message: &str| Err(ApiError::unauthorized("cookie_not_accepted", message));
+    if !origin(request).is_some_and(|origin| origins.lists_exactly(origin)) {
+        return refused(
+            "a cookie is believed only of a page whose origin is listed exactly, without *",
+        );
+    }
+    // Browsers leave it out on connections without TLS; then the origin has to do.
+    match request.headers().get("sec-fetch-site").map(|site| site.as_bytes()) {
+        None | Some(b"same-origin" | b"same-site") => Ok(()),
+        Some(_) => refused("a cookie is not believed of a page of another site"),
+    }
+}
+
+/// Lets the page read the answer, if its origin is listed by one of the applications, and send its
+/// cookies, if that application reads them; whether it is listed.
 pub fn allow<'a>(
     response: &mut HttpResponseBuilder,
     request: &HttpRequest,
-    mut candidates: impl Iterator<Item = &'a Origins>,
+    candidates: impl Iterator<Item = &'a App>,
 ) -> bool {
     response.append_header((header::VARY, "Origin"));
-    let listed = origin(request).filter(|origin| candidates.any(|origins| origins.lists(origin)));
-    if let Some(origin) = listed {
-        response.insert_header((header::ACCESS_CONTROL_ALLOW_ORIGIN, origin));
+    let Some(origin) = origin(request) else { return false };
+    let listing: Vec<&App> = candidates.filter(|app| app.origins.lists(origin)).collect();
+    if listing.is_empty() {
+        return false;
+    }
+    response.insert_header((header::ACCESS_CONTROL_ALLOW_ORIGIN, origin));
+    let cookies =
+        |app: &&App| app.authorizer.cookie().is_some() && app.origins.lists_exactly(origin);
+    if listing.iter().any(cookies) {
         response.insert_header((header::ACCESS_CONTROL_ALLOW_CREDENTIALS, "true"));
     }
-    listed.is_some()
+    true
 }
 
 /// Seconds for which a browser need not ask again.
@@ -48,7 +71,7 @@ const PREFLIGHT_AGE: &str = "600";
 /// call may turn out to be for; the call itself is then judged by its own.
 pub fn preflight<'a>(
     request: &HttpRequest,
-    candidates: impl Iterator<Item = &'a Origins>,
+    candidates: impl Iterator<Item = &'a App>,
 ) -> HttpResponse {
     let mut response = HttpResponse::NoContent();
     if allow(&mut response, request, candidates) {

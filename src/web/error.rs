@@ -16,6 +16,7 @@ use crate::{
         publish::PublishError,
         rotation::{RevokeError, RotationError},
     },
+    explain::RefusalId,
     hub::mailbox::AskError,
 };
 
@@ -26,12 +27,19 @@ pub struct ApiError {
     message: String,
     /// How large something was, and how large it may be.
     sizes: Option<(usize, usize)>,
+    /// Seconds after which to ask again.
+    retry_after: Option<u64>,
 }
 
 #[derive(serde::Serialize)]
 pub struct Body<'a> {
-    error: &'a str,
+    pub error: &'a str,
     code: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fix: Option<&'a str>,
+    /// Under which the refusal stands in the log.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<RefusalId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     size: Option<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -40,7 +48,7 @@ pub struct Body<'a> {
 
 impl ApiError {
     fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
-        Self { status, code, message: message.into(), sizes: None }
+        Self { status, code, message: message.into(), sizes: None, retry_after: None }
     }
 
     pub fn status_code(&self) -> StatusCode {
@@ -51,10 +59,20 @@ impl ApiError {
         self.code
     }
 
+    /// Until when the same would be refused again, where that is known.
+    pub fn retry_after(&self) -> Option<u64> {
+        match self.status {
+            StatusCode::SERVICE_UNAVAILABLE => Some(1),
+            _ => self.retry_after,
+        }
+    }
+
     pub fn body(&self) -> Body<'_> {
         Body {
             error: &self.message,
             code: self.code,
+            fix: None,
+            id: None,
             size: self.sizes.map(|(size, _)| size),
             limit: self.sizes.map(|(_, limit)| limit),
         }
@@ -99,6 +117,15 @@ impl ApiError {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "too_many_requests", message)
     }
 
+    /// `whose` requests there were too many of.
+    pub fn rate_limited(whose: &str, wait: Duration) -> Self {
+        let seconds = wait.as_secs() + 1;
+        let message =
+            format!("Too many requests from this {whose}: ask again in {seconds} seconds");
+        let error = Self::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", message);
+        Self { retry_after: Some(seconds), ..error }
+    }
+
     pub fn head_too_large(limit: usize) -> Self {
         let message = format!("The head of the request is larger than {limit} bytes");
         Self::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "head_too_large", message)
@@ -128,8 +155,8 @@ impl ResponseError for ApiError {
 
     fn error_response(&self) -> HttpResponse {
         let mut response = HttpResponse::build(self.status);
-        if self.status == StatusCode::SERVICE_UNAVAILABLE {
-            response.insert_header((header::RETRY_AFTER, "1"));
+        if let Some(seconds) = self.retry_after() {
+            response.insert_header((header::RETRY_AFTER, seconds));
         }
         response.json(self.body())
     }
@@ -189,9 +216,10 @@ impl From<RotationError> for ApiError {
     fn from(error: RotationError) -> Self {
         let status = match &error {
             RotationError::Key(KeyError::Unknown(_)) => StatusCode::NOT_FOUND,
-            RotationError::Key(_) | RotationError::NoKeys | RotationError::InProgress { .. } => {
-                StatusCode::CONFLICT
-            }
+            RotationError::Key(_)
+            | RotationError::NoKeys
+            | RotationError::InProgress { .. }
+            | RotationError::Shared { .. } => StatusCode::CONFLICT,
             RotationError::NotWritten(_) | RotationError::NoRandomness => {
                 StatusCode::SERVICE_UNAVAILABLE
             }

@@ -5,12 +5,19 @@ mod audited;
 pub mod auth;
 mod channels;
 mod cors;
+mod credentials;
+mod entrance;
 mod error;
 mod events;
+mod explain;
+mod fields;
+mod forwarded;
 mod http_stream;
 mod ops;
 mod public;
 mod query;
+mod rates;
+mod refusal;
 mod server;
 mod socket;
 mod streams;
@@ -21,6 +28,7 @@ mod verify;
 mod worker;
 
 pub use admin::{AdminToken, Revoked, Rotated, TestResults};
+pub use forwarded::{ForwardedHeader, Proxies};
 pub use server::{Listeners, Signals, serve};
 
 use actix_web::web;
@@ -36,6 +44,7 @@ pub struct Settings {
     pub message_bytes: usize,
     pub outbox_bytes: usize,
     pub http_body_bytes: usize,
+    pub proxies: Proxies,
     /// Without one, the operations listener has no admin API.
     pub admin_token: Option<AdminToken>,
 }
@@ -51,6 +60,7 @@ fn routes(config: &mut web::ServiceConfig) {
         .route("/apps/{app}/channels/{channel}/events", web::post().to(events::trigger_raw))
         .route("/apps/{app}/channels/{channel}/revoke", web::post().to(users::revoke))
         .route("/apps/{app}/users/{user}/terminate_connections", web::post().to(users::terminate))
+        .route("/apps/{app}/auth/explain", web::post().to(explain::explain))
         // Where the official Python SDK sends it (PROTOCOL 5.4).
         .route("/users/{user}/terminate_connections", web::post().to(users::terminate))
         .configure(auth::routes)

@@ -46,7 +46,8 @@ pub fn plain(
     let upgrade = move |(request, framed): (Request, Framed<HttpStream, h1::Codec>)| {
         hand_over((request, framed.into_map_io(HttpStream::into_inner)))
     };
-    let http = http(draining).upgrade(fn_service(upgrade)).finish(app);
+    let http =
+        http(draining).on_connect_ext(http_stream::share).upgrade(fn_service(upgrade)).finish(app);
     fn_service(http_stream::accepted).and_then(http)
 }
 

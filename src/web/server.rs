@@ -23,6 +23,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use super::{
     Settings,
     admin::{self, Door},
+    entrance::Entrance,
     error, ops, public,
     worker::Worker,
 };
@@ -105,6 +106,7 @@ thread_local! {
 struct Parts {
     engine: Arc<Engine>,
     settings: Arc<Settings>,
+    entrance: Arc<Entrance>,
     /// Lets HTTP connections that only wait for a next request go at once.
     draining: GracefulShutdownSignal,
 }
@@ -112,7 +114,10 @@ struct Parts {
 impl Parts {
     fn worker(&self) -> Rc<Worker> {
         WORKER.with_borrow_mut(|worker| {
-            let start = || Worker::start(self.engine.clone(), self.settings.clone());
+            let start = || {
+                let Self { engine, settings, entrance, .. } = self.clone();
+                Worker::start(engine, settings, entrance)
+            };
             worker.get_or_insert_with(start).clone()
         })
     }
@@ -147,6 +152,7 @@ pub async fn serve(
     let parts = Parts {
         engine,
         settings: Arc::new(settings),
+        entrance: Arc::default(),
         draining: builder.graceful_shutdown_signal(),
     };
     builder = match identity {

@@ -390,7 +390,7 @@ fn on_message<T: Transport>(message: &Message<'_>, link: &Link<T>, session: Opti
         Message::Text(text) => session.into_iter().for_each(|session| session.on_text(text)),
         Message::Binary => link.outbox.close(Close::BinaryFrame),
         Message::Ping(payload) => link.send(answer::websocket_pong(payload)),
-        Message::Pong => {}
+        Message::Pong => session.into_iter().for_each(|session| session.on_pong()),
     }
 }
 

@@ -65,12 +65,18 @@ impl FromRequest for Signed {
             let worker = worker(&request);
             let query = Query::parse(request.query_string());
             // Before the body, which only those may send who have signed its digest.
-            let tenant = verify(&worker, &request, &query)?;
+            let tenant = verify(&worker, &request, &query)
+                .or_else(|error| too_often(&worker, &request).and(Err(error)))?;
             let body = read_body(&request, payload, worker.settings.http_body_bytes).await?;
             check_body(&query, &body)?;
             Ok(Self { worker, tenant, query, body })
         })
     }
+}
+
+/// Who guesses is not told each time what was wrong.
+fn too_often(worker: &Worker, request: &HttpRequest) -> Result<(), ApiError> {
+    worker.entrance.wrong_signature(request, &worker.settings)
 }
 
 pub fn worker(request: &HttpRequest) -> Rc<Worker> {

@@ -7,12 +7,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::Settings;
+use super::{Settings, entrance::Entrance};
 use crate::{engine::Engine, hub::shard::Shard, ids::SocketIds};
 
 pub struct Worker {
     pub engine: Arc<Engine>,
     pub settings: Arc<Settings>,
+    pub entrance: Arc<Entrance>,
     pub shard: Rc<Shard>,
     /// Every socket of the worker reads into this one buffer: an idle socket has none of its own.
     pub scratch: RefCell<Box<[u8]>>,
@@ -30,13 +31,18 @@ const SWEEP_TICKS: u32 = 30;
 
 impl Worker {
     /// Starts the deliveries and timers of this thread.
-    pub fn start(engine: Arc<Engine>, settings: Arc<Settings>) -> Rc<Self> {
+    pub fn start(
+        engine: Arc<Engine>,
+        settings: Arc<Settings>,
+        entrance: Arc<Entrance>,
+    ) -> Rc<Self> {
         let shard = Shard::new(engine.hub.clone());
         let scratch =
             vec![0; settings.message_bytes + HEADER_BYTES + READ_BYTES].into_boxed_slice();
         let worker = Rc::new(Self {
             engine,
             settings,
+            entrance,
             socket_ids: RefCell::new(SocketIds::of_worker(shard.worker())),
             shard,
             scratch: RefCell::new(scratch),

@@ -7,7 +7,7 @@ import { publishPlaintext, serve } from './support/rig.mjs';
 
 const room = 'private-encrypted-cache-prices';
 // One turn a second, so that there is a "during".
-const slowly = { turns_per_second: 1, settle_ms: 300, hold_ms: 5_000 };
+const slowly = { turns_per_second: 1, hold_ms: 5_000 };
 const anApp = (rotation = {}) => aSealingApp({ authorizer: 'open', rotation });
 const apps = { during: anApp(slowly), late: anApp(slowly), empty: anApp(), retired: anApp(), stale: anApp() };
 const rig = serve({ apps: Object.values(apps) });

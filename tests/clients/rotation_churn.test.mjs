@@ -7,7 +7,7 @@ import { Traffic } from './support/traffic.mjs';
 import { eventually } from './support/wait.mjs';
 
 // Two turns a second, so that there is a "during".
-const rotation = { turns_per_second: 2, settle_ms: 500, hold_ms: 5_000 };
+const rotation = { turns_per_second: 2, hold_ms: 5_000 };
 const anApp = (more = {}) => aSealingApp({ authorizer: 'open', rotation: { ...rotation, ...more } });
 const apps = { resubscribing: anApp(), reconnecting: anApp(), joining: anApp(), revoked: anApp({ turns_per_second: 1 }) };
 const rig = serve({ apps: Object.values(apps) });

@@ -7,7 +7,7 @@ import { opened } from './support/envelope.mjs';
 import { publishPlaintext, serve } from './support/rig.mjs';
 import { within } from './support/wait.mjs';
 
-const rotation = { settle_ms: 500, hold_ms: 5_000 };
+const rotation = { hold_ms: 5_000 };
 const app = aSealingApp({ authorizer: 'open', rotation });
 const named = aSealingApp({ authorizer: 'open', rotation: { ...rotation, nudge_event: 'my-app:new-key' } });
 const jetsocketApp = aSealingApp({ authorizer: 'open', rotation, dialect: 'jetsocket' });

@@ -7,8 +7,7 @@ import { publishPlaintext, refusal, serve } from './support/rig.mjs';
 import { EVENT } from './support/swarm.mjs';
 import { Traffic } from './support/traffic.mjs';
 
-// Tests run side by side: on a busy machine an answer takes longer to be read.
-const rotation = { settle_ms: 1_000, hold_ms: 4_000 };
+const rotation = { hold_ms: 4_000 };
 const anApp = (settings = {}) => aSealingApp({ authorizer: 'jwt', derivation: 'hkdf', rotation, ...settings });
 const apps = { member: anApp(), again: anApp(), several: anApp(), signedIn: anApp(), key: anApp(), plain: anApp({ derivation: 'pusher' }) };
 const rig = serve({ apps: Object.values(apps) });

@@ -7,7 +7,7 @@ import { EVENT, Swarm } from './support/swarm.mjs';
 import { Traffic } from './support/traffic.mjs';
 import { eventually } from './support/wait.mjs';
 
-const rotation = { settle_ms: 500, hold_ms: 1_000 };
+const rotation = { hold_ms: 1_000 };
 const anApp = (more = {}) => aSealingApp({ authorizer: 'open', rotation: { ...rotation, ...more } });
 const apps = { slow: anApp(), failing: anApp(), twice: anApp({ settle_ms: 2_000, hold_ms: 5_000 }), dotnet: anApp({ grace_seconds: 3 }) };
 const rig = serve({ apps: Object.values(apps) });

@@ -25,6 +25,10 @@ fn facts(path: &Path, event: &str) -> Vec<Value> {
         for name in ["seq", "time", "event", "prev", "hash"] {
             fields.remove(name).expect(name);
         }
+        // A random id, which every refusal has.
+        let refusal = fields.remove("refusal").is_some_and(|id| id.as_str().is_some());
+        let refused = ["auth_denied", "auth_refused_socket"].contains(&event);
+        assert_eq!(refusal, refused, "{event}");
     }
     found
 }

@@ -116,3 +116,40 @@ async fn s7_9_the_http_api_itself_has_no_cors() {
     assert_eq!((response.status, allowed(&response)), (200, None));
     server.stop().await;
 }
+
+#[tokio::test]
+async fn s10_a_star_stands_for_one_label_or_a_port_for_sockets_and_endpoints() {
+    let origins = r#"["https://*.good.example", "http://localhost:*"]"#;
+    let app = config(&format!("authorizer = \"open\"\norigins = {origins}"));
+    let server = TestServer::start(&app).await;
+    let asking = server.connect().await;
+    let form = asking.auth_form("private-x");
+    for (origin, good) in [
+        ("https://a.good.example", true),
+        ("http://localhost:3000", true),
+        ("http://localhost", true),
+        ("https://good.example", false),
+        ("https://a.b.good.example", false),
+        ("http://a.good.example", false),
+        ("https://a.good.example:8443", false),
+        ("https://a.good.example.evil.example", false),
+        ("https://evilgood.example", false),
+        ("https://localhost:3000", false),
+        ("http://localhost:3000.evil.example", false),
+        ("http://localhost.evil.example", false),
+        ("null", false),
+    ] {
+        let request = Request::new("POST", "/pusher/auth").form(&form).header("Origin", origin);
+        let response = server.send(request).await;
+        assert_eq!(allowed(&response), good.then_some(origin), "{origin}: {response:?}");
+        assert_eq!(response.status == 403, !good, "{origin}: {response:?}");
+        let headers = [("Origin", origin)];
+        let mut client = Client::dial(&server, APP, &server.socket_path(), &headers).await;
+        if good {
+            client.handshake().await;
+        } else {
+            client.expect_rejection(4009).await;
+        }
+    }
+    server.stop().await;
+}

@@ -1,6 +1,6 @@
 //! PROTOCOL 5.1 and 5.2: signing in, and events to a user.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::support::*;
 
@@ -237,5 +237,76 @@ async fn s5_1_a_user_who_leaves_is_gone() {
     second.close().await;
     server.until_stat("users", 0).await;
     server.publish("#server-to-user-u1", "e", "2").await;
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn s5_1_signing_in_again_as_the_same_user_changes_nothing() {
+    let server = TestServer::start(&config("watchlist = true")).await;
+    let mut client = server.connect().await;
+    let mut watcher = server.connect().await;
+    client.sign_in(&json!({"id": "u1"})).await;
+    watcher.sign_in(&json!({"id": "w", "watchlist": ["u1"]})).await;
+    watcher.expect_event("pusher_internal:watchlist_events").await;
+    client.sign_in(&json!({"id": "u1", "user_info": {"name": "again"}})).await;
+    server.publish("#server-to-user-u1", "e", "1").await;
+    client.expect_event("e").await;
+    client.expect_silence().await;
+    watcher.expect_silence().await;
+    assert_eq!(server.stats().await["users"], 2);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn s5_2_leaving_the_users_channel_is_not_signing_out() {
+    let server = TestServer::start(&config("")).await;
+    let mut client = server.connect().await;
+    client.sign_in(&json!({"id": "u1"})).await;
+    client.subscribe("#server-to-user-u1").await;
+    // 2.5: once is enough.
+    client.ask("#server-to-user-u1").await;
+    client.expect_error(None).await;
+    client.unsubscribe("#server-to-user-u1").await;
+    server.publish("#server-to-user-u1", "e", "1").await;
+    client.expect_event("e").await;
+    client.expect_silence().await;
+    client.subscribe("#server-to-user-u1").await;
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn s5_1_the_endpoint_of_users_feeds_sign_in_watchlist_and_presence() {
+    let secret = "jwt-secret-of-the-user-tests";
+    let keys = format!("authorizer = \"jwt\"\njwt_secret = \"{secret}\"\nwatchlist = true");
+    let server = TestServer::start(&config(&keys)).await;
+    let mut client = server.connect().await;
+    let ask = async |path: &str, form: &str, claims: &Value| {
+        let bearer = format!("Bearer {}", token(&json!({"alg": "HS256"}), claims, secret));
+        let request = Request::new("POST", path).form(form).header("Authorization", &bearer);
+        server.send(request).await
+    };
+    let exp = unix_now() + 600;
+    let form = format!("socket_id={}", client.socket_id);
+    let nobody = json!({"exp": exp, "channels": ["*"]});
+    ask("/pusher/user-auth", &form, &nobody).await.refused(403, "no sub");
+    let claims = json!({"sub": "u1", "exp": exp, "channels": ["presence-*"], "user_info": {"name": "One"}, "watchlist": ["u2", "u1"]});
+    let answer = ask("/pusher/user-auth", &form, &claims).await.expect(200, "a user");
+    client.send(&json!({"event": "pusher:signin", "data": answer})).await;
+    let data = client.expect_event("pusher:signin_success").await;
+    let user: Value = serde_json::from_str(data["user_data"].as_str().unwrap_or_default())
+        .expect("user_data is JSON");
+    assert_eq!(user, json!({"id": "u1", "user_info": {"name": "One"}, "watchlist": ["u2", "u1"]}));
+    let data = client.expect_event("pusher_internal:watchlist_events").await;
+    assert_eq!(
+        data["events"],
+        json!([{"name": "online", "user_ids": ["u1"]}, {"name": "offline", "user_ids": ["u2"]}])
+    );
+    let form = client.auth_form("presence-x");
+    let answer = ask("/pusher/auth", &form, &claims).await.expect(200, "a member");
+    let mut data = answer;
+    data["channel"] = json!("presence-x");
+    client.send(&json!({"event": "pusher:subscribe", "data": data})).await;
+    let presence = client.expect_joined("presence-x").await;
+    assert_eq!(presence["hash"], json!({"u1": {"name": "One"}}), "{presence}");
     server.stop().await;
 }

@@ -137,3 +137,23 @@ async fn s5_3_a_watchlist_of_rubbish_never_costs_the_connection() {
     }
     server.stop().await;
 }
+
+#[tokio::test]
+async fn s5_3_going_from_page_to_page_is_no_departure() {
+    let server = TestServer::start(&config("watchlist = true")).await;
+    let mut bob = server.connect().await;
+    bob.sign_in(&json!({"id": "bob"})).await;
+    let mut alice = server.connect().await;
+    alice.sign_in(&json!({"id": "alice", "watchlist": ["bob"]})).await;
+    alice.expect(events(json!([online(&["bob"])]))).await;
+    bob.close().await;
+    server.until_stat("sockets", 1).await;
+    let mut bob = server.connect().await;
+    bob.sign_in(&json!({"id": "bob"})).await;
+    alice.expect_silence().await;
+    // Nor is it told later: the next thing she hears is that he goes for good.
+    bob.close().await;
+    alice.expect(events(json!([offline(&["bob"])]))).await;
+    alice.expect_silence().await;
+    server.stop().await;
+}

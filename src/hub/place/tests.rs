@@ -1,6 +1,6 @@
 //! A client as pusher-js is, a place, and the wire between them.
 
-use proptest::prelude::*;
+mod any_order;
 
 use super::*;
 use crate::{
@@ -103,18 +103,26 @@ impl<'a> Client<'a> {
         }
     }
 
+    /// The answer to the first of its questions.
     fn answered(&mut self, version: Version) {
         self.secret = version;
-        for stuck in std::mem::take(&mut self.stuck) {
-            match stuck.split_once(':').unwrap() {
-                (key, text) if key == version.key.to_string() => self.read.push(text.to_owned()),
-                _ => self.lost += 1,
-            }
+        if self.stuck.is_empty() {
+            return;
+        }
+        match self.stuck.remove(0).split_once(':').unwrap() {
+            (key, text) if key == version.key.to_string() => self.read.push(text.to_owned()),
+            _ => self.lost += 1,
         }
     }
 }
 
 const BOTH: &[Version] = &[NEW, OLD];
+
+/// It is pinged at `ms`, and answers.
+fn opens(place: &mut Place, bed: &Bed, ms: u64, client: &mut Client<'_>) {
+    assert_eq!(place.tick(bed.at(ms), &mut |f| client.receive(f)), Outcome::Pings);
+    assert_eq!(place.has_read(&mut |f| client.receive(f)), Outcome::Moved);
+}
 
 #[test]
 fn the_next_event_is_the_nudge_and_what_follows_waits() {
@@ -134,10 +142,29 @@ fn the_next_event_is_the_nudge_and_what_follows_waits() {
     assert_eq!((place.version(), client.read.len()), (NEW, 1));
     let settled = 40 + bed.terms.settle.as_millis() as u64;
     assert_eq!(place.tick(bed.at(settled - 1), &mut |f| client.receive(f)), Outcome::Stays);
-    assert_eq!(place.tick(bed.at(settled), &mut |f| client.receive(f)), Outcome::Moved);
+    opens(&mut place, &bed, settled, &mut client);
     assert_eq!((client.asked, client.read.join("")), (1, "123".into()));
     assert_eq!((place.served_version(), place.wants_turn()), (NEW, false));
     assert_eq!(bed.versions_in_use(), [(NEW, 1)]);
+}
+
+#[test]
+fn what_waits_is_sent_at_last_to_a_client_that_answers_no_pings() {
+    let bed = Bed::new();
+    let (mut place, mut client) = (bed.place(Issuer::Server, false), Client::new(&bed));
+    place.arm(bed.at(0));
+    for n in 1..=2 {
+        let frames = bed.frames(&n.to_string(), BOTH);
+        let _ = place.take(&frames, bed.at(n), BUDGET, &mut |f| client.receive(f));
+    }
+    client.answered(place.asked(bed.at(10), None));
+    assert_eq!(place.has_read(&mut |_| {}), Outcome::Stays, "that was another ping");
+    let (settled, hold) = (bed.terms.settle.as_millis() as u64 + 10, bed.terms.hold);
+    assert_eq!(place.tick(bed.at(settled), &mut |_| {}), Outcome::Pings);
+    let late = settled + hold.as_millis() as u64;
+    assert_eq!(place.tick(bed.at(late - 1), &mut |_| {}), Outcome::Stays);
+    assert_eq!(place.tick(bed.at(late), &mut |f| client.receive(f)), Outcome::Moved);
+    assert_eq!(client.read.join(""), "12");
 }
 
 #[test]
@@ -149,7 +176,7 @@ fn on_a_quiet_channel_an_empty_event_is_the_nudge() {
     assert_eq!(client.asked, 0);
     assert_eq!(place.tick(bed.at(100), &mut |f| client.receive(f)), Outcome::Stays);
     client.answered(place.asked(bed.at(120), None));
-    assert_eq!(place.tick(bed.at(1000), &mut |f| client.receive(f)), Outcome::Moved);
+    opens(&mut place, &bed, 1000, &mut client);
     assert_eq!((client.asked, client.read.join("")), (1, "{}".into()));
 }
 
@@ -200,7 +227,7 @@ fn after_a_cut_nothing_is_sent_that_the_old_secret_opens() {
     assert_eq!(place.tick(bed.at(100), out), Outcome::Stays);
     assert_eq!(client.asked, 1);
     client.answered(place.asked(bed.at(120), None));
-    assert_eq!(place.tick(bed.at(400), &mut |f| client.receive(f)), Outcome::Moved);
+    opens(&mut place, &bed, 400, &mut client);
     assert_eq!((client.asked, client.read.join("")), (1, "{}1".into()));
 }
 
@@ -225,7 +252,7 @@ fn after_a_cut_who_asks_before_it_is_nudged_is_given_the_next() {
     );
     client.answered(place.asked(bed.at(10), None));
     let _ = place.take(&bed.frames("1", &[NEW]), bed.at(20), BUDGET, &mut |f| client.receive(f));
-    assert_eq!(place.tick(bed.at(300), &mut |f| client.receive(f)), Outcome::Moved);
+    opens(&mut place, &bed, 300, &mut client);
     assert_eq!((client.secret, client.asked, client.read.join("")), (NEW, 0, "1".into()));
 }
 
@@ -237,7 +264,7 @@ fn nobody_moves_back() {
     let _ = place.take(&bed.frames("1", BOTH), bed.at(1), BUDGET, &mut |_| {});
     assert_eq!(place.asked(bed.at(2), None), NEW);
     place.set_next(Next { target: OLD, nudge: bed.frames("{}", &[OLD]), cut: false });
-    assert_eq!(place.tick(bed.at(5000), &mut |_| {}), Outcome::Moved);
+    opens(&mut place, &bed, 5000, &mut Client::new(&bed));
     assert!(!place.wants_turn());
 }
 
@@ -285,7 +312,7 @@ fn what_waits_when_a_second_cut_comes_is_sealed_anew() {
         let _ = place.take(&bed.frames("3", &[LATER]), bed.at(19), BUDGET, out);
         assert_eq!(place.tick(bed.at(20), out), Outcome::Stays);
         client.answered(place.asked(bed.at(21), None));
-        assert_eq!(place.tick(bed.at(1000), &mut |f| client.receive(f)), Outcome::Moved);
+        opens(&mut place, &bed, 1000, &mut client);
         let read: String = client.read.iter().filter(|text| *text != "{}").cloned().collect();
         assert_eq!(read, if stage == 0 { "13" } else { "123" }, "{stage}");
         assert_eq!((place.served_version(), client.secret), (LATER, LATER));
@@ -319,77 +346,5 @@ fn what_waits_is_bounded() {
         let (taken, opened) = published_until_open(&bed, &mut place, &mut client);
         assert_eq!((opened, place.served_version(), client.asked), (outcome, version, 1));
         assert!(taken > 3 && client.read.len() as u64 == taken, "{taken} {}", client.read.len());
-    }
-}
-
-#[derive(Clone, Debug)]
-enum Step {
-    Publish,
-    /// The worker looks at deadlines, so many milliseconds later.
-    Look(u64),
-    /// The auth endpoint serves the client, if it asks.
-    Answer,
-    Turn,
-}
-
-fn steps() -> impl Strategy<Value = Vec<Step>> {
-    let step = prop_oneof![
-        6 => Just(Step::Publish),
-        4 => (1u64..80).prop_map(Step::Look),
-        1 => (1000u64..2500).prop_map(Step::Look),
-        2 => Just(Step::Answer),
-        1 => Just(Step::Turn),
-    ];
-    prop::collection::vec(step, 1..120)
-}
-
-proptest! {
-    /// Whatever happens when, the client reads every event once and in order, but for empty
-    /// nudges; and asks at most once for each nudge.
-    #[test]
-    fn nothing_is_lost_or_overtaken(steps in steps()) {
-        let bed = Bed::new();
-        let (mut place, mut client) = (bed.place(Issuer::Server, false), Client::new(&bed));
-        let (mut now, mut published) = (0, 0);
-        for step in steps {
-            match step {
-                Step::Publish => {
-                    published += 1;
-                    let versions = if place.version() == NEW { &BOTH[..1] } else { BOTH };
-                    let frames = bed.frames(&published.to_string(), versions);
-                    match frames.of(place.served_version()) {
-                        Some(frame) => client.receive(frame),
-                        None => {
-                            let outcome = place.take(&frames, bed.at(now), BUDGET, &mut |f| client.receive(f));
-                            prop_assert_ne!(outcome, Outcome::Close);
-                        }
-                    }
-                }
-                Step::Look(ms) => {
-                    now += ms;
-                    let outcome = place.tick(bed.at(now), &mut |f| client.receive(f));
-                    prop_assert_ne!(outcome, Outcome::Close);
-                }
-                Step::Answer if !client.stuck.is_empty() => {
-                    client.answered(place.asked(bed.at(now), None));
-                }
-                Step::Turn if place.wants_turn() && place.retry_after() < LOST => place.arm(bed.at(now)),
-                Step::Answer | Step::Turn => {}
-            }
-        }
-        // In the end everybody gets what they wait for.
-        for _ in 0..3 {
-            if !client.stuck.is_empty() {
-                client.answered(place.asked(bed.at(now), None));
-            }
-            now += 5000;
-            prop_assert_ne!(place.tick(bed.at(now), &mut |f| client.receive(f)), Outcome::Close);
-        }
-        if !client.stuck.is_empty() {
-            client.answered(place.asked(bed.at(now), None));
-        }
-        let read: Vec<u64> = client.read.iter().filter_map(|text| text.parse().ok()).collect();
-        prop_assert_eq!(read, (1..=published).collect::<Vec<_>>());
-        prop_assert!(client.asked as u64 <= bed.terms.moves.nudged.get());
     }
 }

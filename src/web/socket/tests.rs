@@ -70,6 +70,7 @@ fn link() -> Link<Holding> {
         message_bytes: 1000,
         outbox_bytes: 1000,
         http_body_bytes: 1000,
+        proxies: Default::default(),
         admin_token: None,
     };
     Link {

@@ -1,14 +1,26 @@
-// A process of its own for a part of a swarm: pusher-js decrypts on one thread. Told what to do by rotation.full.mjs.
+// A process of its own for a swarm or a part of it, told what to do by `workers.mjs`: pusher-js decrypts on one thread.
 
 import { channelKey } from './app.mjs';
 import { Swarm } from './swarm.mjs';
 
 let swarm;
+let busy = 0;
+
+/** Reads what has come, and then nothing for a while, again and again. */
+function beBusy() {
+  if (busy === 0) return;
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, busy);
+  setImmediate(beBusy);
+}
 
 const orders = {
   async join({ from, count, options }) {
     swarm = new Swarm(from, count, { ...options, url: new URL(options.url) });
     await swarm.join();
+  },
+  busy({ ms }) {
+    busy = ms;
+    beBusy();
   },
   lag: () => ({ lag: swarm.lag(), received: swarm.received }),
   drained: ({ sent, ms }) => swarm.drained(sent, ms),

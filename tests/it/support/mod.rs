@@ -4,6 +4,7 @@
 mod app;
 mod client;
 mod http;
+mod keys;
 mod process;
 mod raw;
 mod receiver;
@@ -19,6 +20,7 @@ use std::time::Duration;
 pub use self::app::*;
 pub use self::client::*;
 pub use self::http::*;
+pub use self::keys::*;
 pub use self::process::{Launch, Output, TempDir};
 pub use self::raw::*;
 pub use self::receiver::*;

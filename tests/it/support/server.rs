@@ -162,9 +162,13 @@ impl TestServer {
         client
     }
 
+    /// Where the operations listener is.
+    pub fn ops(&self) -> SocketAddr {
+        self.ops.expect("an operations listener")
+    }
+
     pub async fn stats(&self) -> Value {
-        let ops = self.ops.expect("an operations listener");
-        exchange(ops, &Request::new("GET", "/stats")).await.expect(200, "/stats")
+        exchange(self.ops(), &Request::new("GET", "/stats")).await.expect(200, "/stats")
     }
 
     /// Waits until one number of `/stats` is `wanted`.
@@ -217,6 +221,13 @@ impl TestServer {
         }
         self.signal("TERM");
         self.exited().await
+    }
+
+    /// Waits for the end of a server that was sent SIGKILL.
+    pub async fn killed(mut self) -> Output {
+        let mut child = self.child.take().expect("a running server");
+        let status = wait(&mut child).await;
+        Output { status, stdout: self.stdout.text(), stderr: self.stderr.text() }
     }
 
     /// Waits for the end of the server, which must be a good one.

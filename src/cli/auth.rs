@@ -1,0 +1,125 @@
+//! `sealcast auth`
+
+use std::io::Read;
+
+use clap::{Args, Subcommand};
+use secrecy::{ExposeSecret, SecretString};
+
+use super::{Result, source};
+use crate::{
+    app::App,
+    config::{Config, Flags},
+    crypto::signature::AppSecret,
+    explain::{Explanation, Knowledge, NearSecrets, Subject, Verdict, explain},
+    ids::SocketId,
+};
+
+#[derive(Subcommand)]
+pub enum AuthCommand {
+    /// Say why a socket refuses an auth string; exits with 0 if it does not
+    Explain(Box<Explain>),
+}
+
+#[derive(Args)]
+pub struct Explain {
+    /// The string in question: KEY:SIGNATURE
+    auth: String,
+    /// Of the connection that it is for
+    #[arg(long, value_name = "ID")]
+    socket_id: SocketId,
+    /// The channel that it is for, as the client names it
+    #[arg(long, value_name = "NAME", required_unless_present = "user_data")]
+    channel: Option<String>,
+    /// Sent with it, byte for byte
+    #[arg(long, value_name = "JSON", requires = "channel")]
+    channel_data: Option<String>,
+    /// Instead of a channel: what a sign-in sends, byte for byte
+    #[arg(long, value_name = "JSON", conflicts_with = "channel")]
+    user_data: Option<String>,
+    /// Another socket for which it may have been signed
+    #[arg(long, value_name = "ID")]
+    other_socket_id: Vec<SocketId>,
+    /// The app of the configuration, if it has several
+    #[arg(long, value_name = "ID")]
+    app: Option<String>,
+    /// Instead of a configuration: the app's key
+    #[arg(long, requires = "secret", conflicts_with = "app")]
+    key: Option<String>,
+    /// Instead of a configuration: the app's secret; - reads it from standard input, where nobody
+    /// else sees it
+    #[arg(long, requires = "key", hide_env_values = true)]
+    secret: Option<SecretString>,
+    #[command(flatten)]
+    flags: Flags,
+}
+
+pub fn run(command: &AuthCommand) -> Result<()> {
+    let AuthCommand::Explain(asked) = command;
+    let subject = match (&asked.channel, &asked.user_data) {
+        (Some(name), _) => Subject::Channel { name, data: asked.channel_data.as_deref() },
+        (None, data) => Subject::User { data: data.as_deref().unwrap_or_default() },
+    };
+    let verdict = match (&asked.key, &asked.secret) {
+        (Some(key), Some(secret)) => by_secret(asked, key, secret, &subject)?,
+        _ => by_configuration(asked, &subject)?,
+    };
+    let explanation = Explanation::new(&verdict, asked.socket_id, &subject, None);
+    println!("{}: {}", explanation.code, explanation.cause);
+    explanation.fix.iter().for_each(|fix| println!("fix: {fix}"));
+    explanation.expected.iter().for_each(|text| println!("to be signed: {text}"));
+    match verdict {
+        Verdict::Correct => Ok(()),
+        Verdict::Wrong(_) => Err("the auth string would be refused".into()),
+    }
+}
+
+fn by_secret(
+    asked: &Explain,
+    key: &str,
+    secret: &SecretString,
+    subject: &Subject<'_>,
+) -> Result<Verdict> {
+    let mut read = String::new();
+    let secret = match secret.expose_secret() {
+        "-" => {
+            std::io::stdin().read_to_string(&mut read)?;
+            // The line break is the terminal's, or that of `echo`.
+            read.trim_end_matches(['\r', '\n'])
+        }
+        secret => secret,
+    };
+    let known = Knowledge {
+        key,
+        secret: &AppSecret::new(secret.as_bytes()),
+        near: &NearSecrets::of(secret),
+        is_other_app: &|_| false,
+    };
+    let verdict = explain(&known, &asked.auth, asked.socket_id, subject, &asked.other_socket_id);
+    zeroize::Zeroize::zeroize(&mut read);
+    Ok(verdict)
+}
+
+fn by_configuration(asked: &Explain, subject: &Subject<'_>) -> Result<Verdict> {
+    let config = Config::load(&source(&asked.flags)?)?;
+    let app = chosen(&config.apps, asked.app.as_deref())?;
+    let known = Knowledge {
+        key: &app.key,
+        secret: &app.secret,
+        near: &app.near_secrets,
+        is_other_app: &|key| config.apps.iter().any(|other| &*other.key == key),
+    };
+    Ok(explain(&known, &asked.auth, asked.socket_id, subject, &asked.other_socket_id))
+}
+
+fn chosen<'a>(apps: &'a [App], id: Option<&str>) -> Result<&'a App> {
+    match (id, apps) {
+        (Some(id), _) => apps
+            .iter()
+            .find(|app| &*app.id == id)
+            .ok_or_else(|| format!("there is no app {id} in the configuration").into()),
+        (None, [app]) => Ok(app),
+        (None, _) => {
+            Err("there are several apps in the configuration: say which with --app".into())
+        }
+    }
+}

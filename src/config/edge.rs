@@ -1,0 +1,69 @@
+//! Who may come in from where, and what strangers are told.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
+use super::{
+    ConfigError,
+    raw::RawConfig,
+    resolve::{Result, error},
+};
+use crate::{auth::Authorizer, origins::Origins, web::Proxies};
+
+pub fn origins(name: &str, listed: &[String], dev: bool) -> Result<Origins> {
+    let parse = |origin: &String| {
+        origin.parse().map_err(|e| ConfigError(format!("{name}: {origin:?} {e}")))
+    };
+    Ok(match listed {
+        [] if dev => Origins::Loopback,
+        [] => Origins::Any,
+        listed => Origins::Listed(listed.iter().map(parse).collect::<Result<_>>()?),
+    })
+}
+
+/// Where everybody's pages may ask, everybody's pages could use the cookie.
+pub fn refuse_unguarded_cookie(
+    at: &impl Fn(&str) -> String,
+    authorizer: &Authorizer,
+    origins: &Origins,
+) -> Result<()> {
+    if authorizer.cookie().is_none() || origins.has_exact() {
+        return Ok(());
+    }
+    error(format!(
+        "{} is set, but {} lists no exact origin: name the pages that may use the cookie, such as \"https://app.example.com\"",
+        at("jwt.cookie"),
+        at("origins")
+    ))
+}
+
+pub fn explains(name: &str, asked: bool, dev: bool, warnings: &mut Vec<String>) -> bool {
+    if asked && !dev {
+        warnings.push(format!(
+            "{name} is true: whoever is refused is told why, which helps strangers as well; it is for development"
+        ));
+    }
+    asked || dev
+}
+
+pub fn proxies(raw: &RawConfig) -> Result<Proxies> {
+    let trusted = raw.trusted_proxies.iter().map(|text| net(text)).collect::<Result<Vec<_>>>()?;
+    if trusted.iter().any(|net| net.prefix_len() == 0) {
+        return error(
+            "trusted_proxies: a network of all addresses would believe everybody: name your proxies",
+        );
+    }
+    Ok(Proxies { trusted, header: raw.forwarded_header })
+}
+
+/// An address is a network of one.
+fn net(text: &str) -> Result<IpNet> {
+    match (text.parse::<IpNet>(), text.parse::<IpAddr>()) {
+        (Ok(net), _) => Ok(net),
+        (_, Ok(address)) => Ok(address.into()),
+        _ => error(format!(
+            "trusted_proxies: {text:?} is neither an address nor a network such as \"10.0.0.0/8\""
+        )),
+    }
+}

@@ -1,0 +1,96 @@
+//! What happens to keys when its time has come.
+
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::{Duration, Instant},
+};
+
+use super::{Engine, Tenant, key_errors::RotationError};
+use crate::{
+    audit::Fact,
+    crypto::{
+        key::Fingerprint,
+        keyring::KeyRing,
+        keytable::{KeyState, KeyTable, UnixSeconds, unix_now},
+    },
+};
+
+/// How long a key has, after its grace time, until all who are served with it have been told to
+/// reconnect: so that not all come back at once.
+const RETIRING: Duration = Duration::from_secs(60);
+
+impl Engine {
+    /// Whether some key has been what it is for as long as it was to be.
+    pub fn key_changes_are_due(&self) -> bool {
+        self.tenants.iter().any(|tenant| tenant.keys_due(unix_now()).is_some())
+    }
+
+    /// Called about once a second while something is due: announced keys become active, keys whose
+    /// grace time is over are forgotten once nobody is served with them. Writes files.
+    pub fn tick_keys(&self, now: Instant) {
+        self.tenants.iter().for_each(|tenant| self.tick_keys_of(tenant, now));
+    }
+
+    fn tick_keys_of(&self, tenant: &Tenant, now: Instant) {
+        let Some(_one_at_a_time) = tenant.key_changes.try_lock() else { return };
+        let today = unix_now();
+        let Some((ring, table)) = tenant.keys_due(today) else { return };
+        for key in table.keys().iter().filter(|key| key.is_due(today)) {
+            let done = match key.state {
+                KeyState::Pending => self.activate(tenant, ring, &ring.table(), today),
+                KeyState::Grace => self.end_grace(tenant, ring, key.number, &key.id, now),
+                KeyState::Active | KeyState::Retired => Ok(()),
+            };
+            tenant.note_written(done.as_ref().err());
+        }
+    }
+
+    pub(super) fn note_finished(&self, tenant: &Tenant) {
+        if tenant.rotating.lock().is_none() || tenant.behind() > 0 {
+            return;
+        }
+        if let Some((from, to)) = tenant.rotating.lock().take() {
+            self.audit.note(Fact::RotationFinished { app: tenant.app.id.clone(), from, to });
+        }
+    }
+
+    fn end_grace(
+        &self,
+        tenant: &Tenant,
+        ring: &KeyRing,
+        number: u32,
+        id: &Fingerprint,
+        now: Instant,
+    ) -> Result<(), RotationError> {
+        let served = tenant.subscriptions_by_key().get(&number).copied().unwrap_or(0);
+        let by = *tenant.retiring.lock().entry(number).or_insert_with(|| {
+            let by = now + RETIRING;
+            self.close_subscribers(tenant, number, by);
+            by
+        });
+        if served > 0 && now < by {
+            return Ok(());
+        }
+        let next = ring.table().retired(id.as_str(), unix_now())?;
+        self.change(tenant, ring, next)?;
+        tenant.retiring.lock().remove(&number);
+        Ok(())
+    }
+}
+
+impl Tenant {
+    /// Its keys, if one of them is due.
+    fn keys_due(&self, today: UnixSeconds) -> Option<(&KeyRing, Arc<KeyTable>)> {
+        let ring = self.app.sealing.keys()?;
+        let table = ring.table();
+        table.keys().iter().any(|key| key.is_due(today)).then_some((ring, table))
+    }
+
+    /// A disk that is full is told once, not every second.
+    fn note_written(&self, error: Option<&RotationError>) {
+        let failed_before = self.key_change_failed.swap(error.is_some(), Ordering::Relaxed);
+        if let Some(error) = error.filter(|_| !failed_before) {
+            tracing::error!(app.id = &*self.app.id, %error, "a change of keys that is due waits; it is tried again every second");
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! The codes of refusals: what everybody is told, and what helps.
+
+/// One kind of refusal. `docs/troubleshooting.md` has a section for each.
+pub struct Code {
+    pub name: &'static str,
+    /// Neutral: it may be read by whoever was refused.
+    pub says: &'static str,
+    pub fix: &'static str,
+}
+
+const fn new(name: &'static str, says: &'static str, fix: &'static str) -> Code {
+    Code { name, says, fix }
+}
+
+/// `None`: it is not one of the auth endpoints or of a socket.
+pub fn code(name: &str) -> Option<&'static Code> {
+    CODES.iter().find(|code| code.name == name)
+}
+
+const SIGNED: &str = "The authorization does not fit this subscription";
+
+pub const CODES: [Code; 38] = [
+    // Who is asking.
+    new(
+        "unauthenticated",
+        "The request does not show who is asking",
+        "send a valid token: header Authorization: Bearer TOKEN (pusher-js: channelAuthorization.headersProvider, so that an expired one is replaced)",
+    ),
+    new(
+        "forbidden",
+        "This is not allowed",
+        "let the app's authorizer cover it: the claims of the token, the rules, or the authorizer itself (apps.ID.authorizer)",
+    ),
+    new(
+        "revoked",
+        "This is not allowed",
+        "get a token that was issued after the user was taken off the channel (claim \"iat\")",
+    ),
+    new(
+        "origin_not_allowed",
+        "Pages of this origin are not allowed",
+        "list the page's origin, as the browser sends it, in apps.ID.origins",
+    ),
+    new(
+        "cookie_not_accepted",
+        "The request does not show who is asking",
+        "call the endpoint from a page whose exact origin (without *) is in apps.ID.origins and that is of the same site, or send the token in the header Authorization",
+    ),
+    new(
+        "unknown_socket",
+        "This socket is not known",
+        "send the socket_id of the live connection, and ask the server and the app that it is connected to",
+    ),
+    new(
+        "blind_channel",
+        "This channel is authorized elsewhere",
+        "point the client at the auth endpoint of your own backend, which has the channel's key",
+    ),
+    new(
+        "too_many_authorizations",
+        "Too many authorizations without a subscription",
+        "subscribe to the channels that were authorized before asking for more",
+    ),
+    new("app_disabled", "The app is disabled", "set apps.ID.enabled = true"),
+    new(
+        "unknown_app",
+        "There is no such app",
+        "check the app id in the path, or the parameter app_key; with several apps one of them is needed",
+    ),
+    new(
+        "rate_limited",
+        "Too many requests",
+        "ask again after Retry-After; if many users share one address, set trusted_proxies, or raise apps.ID.limits.auth_per_ip, auth_per_socket or auth_per_user",
+    ),
+    // What is asked.
+    new(
+        "missing_parameter",
+        "A parameter is missing",
+        "send socket_id, and channel_name for a channel, as a form or as a JSON object",
+    ),
+    new(
+        "invalid_parameter",
+        "A parameter is not a string",
+        "send socket_id and channel_name as strings",
+    ),
+    new("duplicate_parameter", "A parameter is given twice", "send each parameter once"),
+    new("invalid_form", "The form cannot be read", "send the form in UTF-8"),
+    new("invalid_json", "The JSON cannot be read", "send one JSON object, in UTF-8"),
+    new("unreadable_body", "The body cannot be read", "send the body whole"),
+    new("body_too_large", "The body is too large", "send the parameters of the question only"),
+    new("body_timeout", "The body did not arrive in time", "send the body at once"),
+    new(
+        "method_not_allowed",
+        "Ask with POST",
+        "use the transport \"ajax\" of the client; JSONP is not served",
+    ),
+    new(
+        "invalid_socket_id",
+        "The socket_id is none",
+        "send the socket_id as the client has it, such as 123.456",
+    ),
+    new(
+        "invalid_channel",
+        "The channel's name cannot be used",
+        "use letters, digits and _-=@,.; and a known prefix",
+    ),
+    new(
+        "no_authorization_needed",
+        "The channel is joined without authorization",
+        "name the channel private-... or presence-..., or do not ask",
+    ),
+    new("invalid_user_info", "The user_info cannot be used", "send user_info as JSON"),
+    new(
+        "invalid_user_id",
+        "The user id cannot be used",
+        "use letters, digits and _-=@,.; in user ids",
+    ),
+    new(
+        "invalid_member",
+        "The presence data cannot be used",
+        "send a user_id, and keep channel_data within apps.ID.limits.presence_member_bytes",
+    ),
+    // The server.
+    new("secret_replaced", "Ask again", "ask again; a rotation has just replaced the secret"),
+    new("overloaded", "Ask again", "ask again after a moment; the server has too much to do"),
+    // What a socket shows.
+    new(
+        "auth_missing",
+        "The channel needs authorization",
+        "configure the client's auth endpoint (pusher-js: channelAuthorization.endpoint) and look at what it answers",
+    ),
+    new(
+        "auth_malformed",
+        SIGNED,
+        "make auth of the app's key, a colon, and the 64 hex digits of the HMAC-SHA256",
+    ),
+    new("auth_foreign_key", SIGNED, "use the key and the secret of one app on both sides"),
+    new("auth_signature", SIGNED, "ask `sealcast auth explain` why: it tries the usual mistakes"),
+    new(
+        "member_missing",
+        "The channel needs to know who joins",
+        "sign and send channel_data with a user_id, or sign in first",
+    ),
+    new("channel_full", "The channel is full", "raise apps.ID.limits.presence_members"),
+    new(
+        "too_many_channels",
+        "The connection has too many subscriptions",
+        "raise apps.ID.limits.channels_per_connection",
+    ),
+    new("not_that_user", "This is not allowed", "sign in as the user to whom the channel belongs"),
+    new(
+        "invalid_user_data",
+        "The user data cannot be used",
+        "sign and send user_data with a non-empty string id",
+    ),
+    new(
+        "other_user",
+        "The connection is signed in as another user",
+        "connect anew to become another user",
+    ),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_is_explained_for_those_who_search_for_it() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/troubleshooting.md");
+        let text = std::fs::read_to_string(path).expect("the document");
+        for (index, code) in CODES.iter().enumerate() {
+            assert!(text.contains(&format!("`{}`", code.name)), "{}", code.name);
+            assert!(!code.says.is_empty() && !code.fix.is_empty(), "{}", code.name);
+            assert!(
+                CODES[index + 1..].iter().all(|other| other.name != code.name),
+                "{}",
+                code.name
+            );
+        }
+    }
+}

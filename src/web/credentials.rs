@@ -1,0 +1,87 @@
+//! What a request shows of its client.
+
+use actix_web::{HttpRequest, http::header};
+
+use super::{cors::trusts_cookies, error::ApiError, fields::twice};
+use crate::{app::App, auth::Credentials};
+
+/// A header that a page sets on purpose comes before a cookie, which browsers add by themselves.
+///
+/// `claimed`: what the client says of itself.
+pub fn credentials(
+    request: &HttpRequest,
+    app: &App,
+    claimed: Credentials,
+) -> Result<Credentials, ApiError> {
+    let mut headers = request.headers().get_all(header::AUTHORIZATION);
+    let bearer = headers.next().and_then(|value| bearer(value.to_str().ok()?));
+    if headers.next().is_some() {
+        return Err(twice("Authorization"));
+    }
+    let cookie = match (&bearer, app.authorizer.cookie()) {
+        (None, Some(name)) => cookie(request, name)?,
+        _ => None,
+    };
+    if cookie.is_some() {
+        trusts_cookies(request, &app.origins)?;
+    }
+    Ok(Credentials { bearer, cookie, ..claimed })
+}
+
+fn bearer(value: &str) -> Option<String> {
+    let (scheme, token) = value.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim().to_owned())
+}
+
+/// As it was sent. Of two with one name a page of a neighbouring domain may have added one.
+fn cookie(request: &HttpRequest, name: &str) -> Result<Option<String>, ApiError> {
+    let headers = request.headers().get_all(header::COOKIE).filter_map(|value| value.to_str().ok());
+    let pairs = headers.flat_map(|value| value.split(';'));
+    let mut values = pairs.filter_map(|pair| {
+        let (key, value) = pair.trim().split_once('=')?;
+        (key == name).then_some(value)
+    });
+    let value = values.next().map(|value| value.trim_matches('"').to_owned());
+    match values.next() {
+        None => Ok(value),
+        Some(_) => Err(ApiError::unauthorized(
+            "cookie_not_accepted",
+            format!("there are two cookies {name}, of which one may be a stranger's"),
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::test::TestRequest;
+
+    use super::*;
+
+    #[test]
+    fn one_cookie_of_a_name() {
+        let of = |header: &str| {
+            cookie(&TestRequest::default().insert_header(("Cookie", header)).to_http_request(), "t")
+        };
+        for (header, expected) in [
+            ("a=1; t=2; xt=3", Some("2")),
+            ("t=\"q\"", Some("q")),
+            ("t=1=2", Some("1=2")),
+            ("", None),
+            ("t", None),
+            ("a=t", None),
+            ("T=1", None),
+        ] {
+            assert_eq!(of(header).expect("at most one").as_deref(), expected, "{header}");
+        }
+        for header in ["t=1; t=2", "t=1; a=2;t=1"] {
+            assert_eq!(of(header).expect_err(header).code(), "cookie_not_accepted");
+        }
+    }
+
+    #[test]
+    fn bearers() {
+        assert_eq!(bearer("Bearer x").as_deref(), Some("x"));
+        assert_eq!(bearer("bearer  x ").as_deref(), Some("x"));
+        assert_eq!((bearer("Bearer"), bearer("Basic x")), (None, None));
+    }
+}

@@ -1,0 +1,155 @@
+//! Who may ask the auth endpoints, how often, before anything is decided.
+
+use std::{
+    net::IpAddr,
+    sync::atomic::{AtomicBool, Ordering},
+    time::Instant,
+};
+
+use actix_web::HttpRequest;
+use parking_lot::Mutex;
+
+use super::{
+    Settings,
+    error::ApiError,
+    http_stream::peer,
+    rates::{Counted, Rates},
+};
+use crate::{app::App, ids::SocketId};
+
+/// Shared by all workers.
+pub struct Entrance {
+    rates: Rates,
+    crowd: Crowd,
+}
+
+impl Default for Entrance {
+    fn default() -> Self {
+        Self { rates: Rates::new(Instant::now()), crowd: Crowd::default() }
+    }
+}
+
+impl Entrance {
+    /// Asked first, by everybody.
+    pub fn address(
+        &self,
+        request: &HttpRequest,
+        settings: &Settings,
+        app: &App,
+    ) -> Result<(), ApiError> {
+        let Some(client) = self.client(request, settings) else { return Ok(()) };
+        let who = (&app.id, Counted::Address(network(client)));
+        self.rates
+            .take(who, app.limits.auth_per_ip, Instant::now())
+            .map_err(|wait| ApiError::rate_limited("address", wait))
+    }
+
+    pub fn socket(&self, socket: SocketId, app: &App) -> Result<(), ApiError> {
+        let who = (&app.id, Counted::Socket(socket));
+        self.rates
+            .take(who, app.limits.auth_per_socket, Instant::now())
+            .map_err(|wait| ApiError::rate_limited("socket", wait))
+    }
+
+    /// Asked when it is known who it is.
+    pub fn user(&self, user: &str, app: &App) -> Result<(), ApiError> {
+        let who = (&app.id, Counted::User(user));
+        self.rates
+            .take(who, app.limits.auth_per_user, Instant::now())
+            .map_err(|wait| ApiError::rate_limited("user", wait))
+    }
+
+    /// Notes a request whose signature was wrong. Those that are right never come here, so that
+    /// nobody can shut out a backend that has the same address.
+    pub fn wrong_signature(
+        &self,
+        request: &HttpRequest,
+        settings: &Settings,
+    ) -> Result<(), ApiError> {
+        const PER_SECOND: u32 = 10;
+        let Some(client) = self.client(request, settings) else { return Ok(()) };
+        self.rates
+            .take(Counted::Signatures(network(client)), PER_SECOND, Instant::now())
+            .map_err(|wait| ApiError::rate_limited("address with wrong signatures", wait))
+    }
+
+    fn client(&self, request: &HttpRequest, settings: &Settings) -> Option<IpAddr> {
+        let (peer, proxies) = (peer(request)?, &settings.proxies);
+        let forwarded = request.headers().contains_key(proxies.header.name());
+        if forwarded && !proxies.trust(peer) {
+            self.crowd.note(peer);
+        }
+        Some(proxies.client(peer, request.headers()))
+    }
+}
+
+/// Whoever has one address of IPv6 has a whole /64 of them.
+fn network(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(_) => address,
+        IpAddr::V6(v6) => IpAddr::V6((v6.to_bits() >> 64 << 64).into()),
+    }
+}
+
+/// Whether nearly all requests that say they were forwarded come from one address: then it is a
+/// proxy, and all users share one limit.
+#[derive(Default)]
+struct Crowd {
+    warned: AtomicBool,
+    seen: Mutex<Option<Seen>>,
+}
+
+struct Seen {
+    address: IpAddr,
+    requests: u32,
+    same: u32,
+}
+
+impl Crowd {
+    const REQUESTS: u32 = 100;
+    const NEARLY_ALL: u32 = 90;
+
+    fn note(&self, address: IpAddr) {
+        if !self.warned.load(Ordering::Relaxed) && self.is_crowd(address) {
+            self.warned.store(true, Ordering::Relaxed);
+            tracing::warn!(
+                "nearly all requests come forwarded from {address}, which is not in trusted_proxies: all their users share one rate limit. Add it there if it is your proxy"
+            );
+        }
+    }
+
+    /// Of each hundred, the first one's address is compared.
+    fn is_crowd(&self, address: IpAddr) -> bool {
+        let mut seen = self.seen.lock();
+        let now = seen.get_or_insert(Seen { address, requests: 0, same: 0 });
+        now.requests += 1;
+        now.same += u32::from(now.address == address);
+        if now.requests < Self::REQUESTS {
+            return false;
+        }
+        let crowd = now.same > Self::NEARLY_ALL;
+        *seen = None;
+        crowd
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_crowd_behind_one_address_is_noticed() {
+        let address = |n: u32| IpAddr::V4((0x0a00_0000 + n).into());
+        let crowd = Crowd::default();
+        let noticed = (0..100).filter(|n| crowd.is_crowd(address(n / 95))).count();
+        assert_eq!(noticed, 1);
+        assert!((0..1000).all(|n| !crowd.is_crowd(address(n % 5))));
+    }
+
+    #[test]
+    fn an_ipv6_client_is_its_network() {
+        let of = |text: &str| network(text.parse().expect("an address")).to_string();
+        assert_eq!(of("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::");
+        assert_eq!(of("203.0.113.7"), "203.0.113.7");
+    }
+}

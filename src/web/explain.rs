@@ -1,0 +1,62 @@
+//! `POST /apps/{id}/auth/explain`: why a socket refuses an auth string.
+
+use actix_web::HttpResponse;
+use serde::Deserialize;
+
+use super::{
+    error::ApiError,
+    verify::{Signed, json},
+};
+use crate::{
+    explain::{Explanation, Subject},
+    ids::SocketId,
+};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Question {
+    auth: String,
+    socket_id: String,
+    channel_name: Option<String>,
+    channel_data: Option<String>,
+    user_data: Option<String>,
+    #[serde(default)]
+    other_socket_ids: Vec<String>,
+}
+
+/// More would make one request the work of many.
+const OTHER_SOCKETS: usize = 100;
+
+pub async fn explain(signed: Signed) -> Result<HttpResponse, ApiError> {
+    let question: Question = json(&signed.body)?;
+    if question.other_socket_ids.len() > OTHER_SOCKETS {
+        let message = format!("More than {OTHER_SOCKETS} other_socket_ids");
+        return Err(ApiError::bad_request("too_many_parameters", message));
+    }
+    let socket = socket_id(&question.socket_id)?;
+    let others = question.other_socket_ids.iter().map(|id| socket_id(id));
+    let others = others.collect::<Result<Vec<_>, _>>()?;
+    let subject = subject(&question)?;
+    let (engine, tenant) = (signed.engine(), &signed.tenant);
+    let verdict = engine.explain(tenant, &question.auth, socket, &subject, &others);
+    let connected = engine.check_connection(tenant, socket).await.is_ok();
+    Ok(HttpResponse::Ok().json(Explanation::new(&verdict, socket, &subject, Some(connected))))
+}
+
+fn socket_id(text: &str) -> Result<SocketId, ApiError> {
+    text.parse().map_err(|e: crate::ids::InvalidSocketId| {
+        ApiError::bad_request("invalid_socket_id", e.to_string())
+    })
+}
+
+fn subject(question: &Question) -> Result<Subject<'_>, ApiError> {
+    let data = question.channel_data.as_deref();
+    match (&question.channel_name, &question.user_data) {
+        (Some(name), None) => Ok(Subject::Channel { name, data }),
+        (None, Some(data)) => Ok(Subject::User { data }),
+        _ => Err(ApiError::bad_request(
+            "missing_parameter",
+            "Send channel_name (and channel_data) for a channel, or user_data for a sign-in",
+        )),
+    }
+}

@@ -1,0 +1,139 @@
+//! What a client asks the auth endpoints, from a form or from JSON.
+
+use std::{collections::HashMap, fmt};
+
+use serde::{
+    Deserialize, Deserializer,
+    de::{MapAccess, Visitor},
+};
+use serde_json::Value;
+
+use super::{error::ApiError, query::Query, verify::json};
+
+/// The fields that decide something; any other is the page's own business.
+const FIELDS: [&str; 5] = ["socket_id", "channel_name", "app_key", "user_id", "user_info"];
+
+pub type Fields = HashMap<String, String>;
+
+pub fn form_fields(body: &[u8]) -> Result<Fields, ApiError> {
+    let text = std::str::from_utf8(body)
+        .map_err(|_| ApiError::bad_request("invalid_form", "The form is not UTF-8"))?;
+    let mut fields = HashMap::new();
+    for (name, value) in Query::parse(text).iter() {
+        enter(&mut fields, name, value.to_owned())?;
+    }
+    Ok(fields)
+}
+
+/// Strings as they are. What says who somebody is may be any JSON and becomes its text; the rest
+/// must be strings: a number would lose digits of a socket id.
+pub fn json_fields(body: &[u8]) -> Result<Fields, ApiError> {
+    let Pairs(pairs) = json(body)?;
+    let mut fields = HashMap::new();
+    for (name, value) in pairs.into_iter().filter(|(name, _)| FIELDS.contains(&&**name)) {
+        let text = match value {
+            Value::Null => continue,
+            Value::String(text) => text,
+            other if name.starts_with("user_") => other.to_string(),
+            _ => {
+                let message = format!("The parameter {name} must be a string");
+                return Err(ApiError::bad_request("invalid_parameter", message));
+            }
+        };
+        enter(&mut fields, &name, text)?;
+    }
+    Ok(fields)
+}
+
+/// Which of two would count is a question that must not arise: a proxy in front may answer it in
+/// another way.
+fn enter(fields: &mut Fields, name: &str, value: String) -> Result<(), ApiError> {
+    if !FIELDS.contains(&name) {
+        return Ok(());
+    }
+    match fields.insert(name.to_owned(), value) {
+        None => Ok(()),
+        Some(_) => Err(twice(name)),
+    }
+}
+
+pub fn twice(name: &str) -> ApiError {
+    ApiError::bad_request("duplicate_parameter", format!("The parameter {name} is given twice"))
+}
+
+/// The application's key, which may stand in the query as well.
+pub fn app_key<'a>(fields: &'a Fields, query: &'a Query) -> Result<Option<&'a str>, ApiError> {
+    let in_body = fields.get("app_key").map(String::as_str);
+    let in_query = query.iter().filter(|(name, _)| *name == "app_key").map(|(_, value)| value);
+    let mut given = in_body.into_iter().chain(in_query);
+    let first = given.next();
+    match given.all(|other| Some(other) == first) {
+        true => Ok(first),
+        false => Err(twice("app_key")),
+    }
+}
+
+/// An object's members as they were written, of which a map would keep the last of each name.
+struct Pairs(Vec<(String, Value)>);
+
+impl<'de> Deserialize<'de> for Pairs {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Members;
+        impl<'de> Visitor<'de> for Members {
+            type Value = Pairs;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Pairs, A::Error> {
+                let mut pairs = Vec::new();
+                while let Some(pair) = map.next_entry()? {
+                    pairs.push(pair);
+                }
+                Ok(Pairs(pairs))
+            }
+        }
+        deserializer.deserialize_map(Members)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_counts_twice() {
+        for body in [
+            r#"{"socket_id":"1.1","socket_id":"2.2"}"#,
+            r#"{"socket_id":"1.1","socket_\u0069d":"2.2"}"#,
+            r#"{"user_id":1,"user_id":1}"#,
+        ] {
+            let error = json_fields(body.as_bytes()).expect_err(body);
+            assert_eq!(error.code(), "duplicate_parameter", "{body}");
+        }
+        for form in ["socket_id=1.1&socket_id=1.1", "socket_id=1.1&socket%5fid=2.2"] {
+            assert_eq!(form_fields(form.as_bytes()).expect_err(form).code(), "duplicate_parameter");
+        }
+        let fields =
+            json_fields(br#"{"x":1,"x":2,"user_id":5,"channel_name":null}"#).expect("good");
+        assert_eq!(fields, HashMap::from([("user_id".to_owned(), "5".to_owned())]));
+    }
+
+    #[test]
+    fn one_app_key_wherever_it_stands() {
+        let fields = |form: &str| form_fields(form.as_bytes()).expect("a form");
+        for (form, query, expected) in [
+            ("", "", Ok(None)),
+            ("app_key=a", "", Ok(Some("a"))),
+            ("", "app_key=a", Ok(Some("a"))),
+            ("app_key=a", "app_key=a", Ok(Some("a"))),
+            ("app_key=a", "app_key=b", Err("duplicate_parameter")),
+            ("", "app_key=a&app_key=b", Err("duplicate_parameter")),
+        ] {
+            let (fields, query) = (fields(form), Query::parse(query));
+            let found = app_key(&fields, &query).map_err(|e| e.code());
+            assert_eq!(found, expected, "{form}");
+        }
+    }
+}

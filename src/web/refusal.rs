@@ -1,0 +1,46 @@
+//! How the auth endpoints say no.
+
+use std::collections::HashMap;
+
+use actix_web::{
+    HttpResponse, HttpResponseBuilder,
+    http::{StatusCode, header},
+};
+
+use super::error::ApiError;
+use crate::{
+    app::App,
+    engine::{
+        Engine,
+        refusing::{Refused, Why},
+    },
+    explain::RefusalId,
+};
+
+/// `fields`: what the client sent. `note`: takes the id for the audit log.
+pub fn refuse(
+    mut response: HttpResponseBuilder,
+    engine: &Engine,
+    app: Option<&App>,
+    fields: &HashMap<String, String>,
+    error: &ApiError,
+    note: impl FnOnce(Option<RefusalId>),
+) -> HttpResponse {
+    let status = error.status_code();
+    let refused = Refused {
+        code: error.code(),
+        channel: fields.get("channel_name").map(String::as_str),
+        socket: fields.get("socket_id").and_then(|id| id.parse().ok()),
+        // What is wrong with the request itself is no secret.
+        hides_cause: matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN),
+    };
+    let told = engine.refuse(app, &refused, || Why::of(error));
+    note(told.id);
+    response.insert_header((header::CACHE_CONTROL, "no-store"));
+    if let Some(seconds) = error.retry_after() {
+        response.insert_header((header::RETRY_AFTER, seconds));
+    }
+    let mut body = error.body();
+    (body.error, body.fix, body.id) = (&told.message, told.fix, told.id);
+    response.json(body)
+}

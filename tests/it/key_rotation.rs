@@ -1,0 +1,266 @@
+//! ENCRYPTION 4: master keys change while subscribers stay, and lose nothing.
+
+use serde_json::{Value, json};
+
+use crate::support::*;
+
+const CHANNEL: &str = "private-encrypted-x";
+
+fn configuration(rotation: &str) -> String {
+    let key = base64(&master_key("first"));
+    config(&format!(
+        "authorizer = \"open\"\nmaster_key = \"{key}\"\n\n[apps.it.rotation]\n{rotation}"
+    ))
+}
+
+async fn publish_all(server: &TestServer, from: usize, to: usize) {
+    for n in from..to {
+        server.publish(CHANNEL, "numbers", &n.to_string()).await;
+    }
+}
+
+#[tokio::test]
+async fn e4_keys_go_through_their_states() {
+    let server = TestServer::start(&configuration("grace_seconds = 1")).await;
+    let admin = Admin::of(&server);
+    let first = admin.report().await;
+    assert_eq!((&first["app"], &first["derivation"]), (&json!("it"), &json!("pusher")), "{first}");
+    assert_eq!(admin.states().await, ["active"]);
+    let before = id(&first["keys"][0]);
+    let answer = admin.rotate(&json!({})).await.expect(200, "rotate");
+    assert_eq!((&answer["state"], answer.get("until")), (&json!("active"), None), "{answer}");
+    let report = admin.report().await;
+    let keys = report["keys"].as_array().expect("keys");
+    assert_eq!((id(&keys[0]), id(&keys[1])), (before.clone(), id(&answer)), "{report}");
+    assert_eq!((&keys[0]["state"], &keys[1]["state"]), (&json!("grace"), &json!("active")));
+    let (since, until) = (keys[0]["since"].as_u64(), keys[0]["until"].as_u64());
+    assert_eq!(until, since.map(|since| since + 1), "{report}");
+    assert!(keys[1]["since"].is_u64() && keys[1].get("until").is_none(), "{report}");
+    admin.until_states(&["retired", "active"]).await;
+    let report = admin.report().await;
+    assert_eq!(id(&report["keys"][0]), before, "what was is remembered: {report}");
+    // Retired keys are no news to whoever draws curves.
+    let stats = server.stats().await;
+    let wanted = json!([{"app": "it", "id": id(&answer), "state": "active", "subscriptions": 0}]);
+    assert_eq!(stats["keys"], wanted, "{stats}");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn e4_subscribers_move_in_the_midst_of_events() {
+    let server = TestServer::start(&configuration("settle_ms = 50")).await;
+    let admin = Admin::of(&server);
+    let mut readers = Vec::new();
+    for _ in 0..4 {
+        readers.push(Reader::join(&server, server.connect().await, CHANNEL).await);
+    }
+    publish_all(&server, 0, 10).await;
+    admin.rotate_to(&master_key("second")).await;
+    let read_all = async {
+        for reader in &mut readers {
+            for n in 0..60 {
+                let mut read = reader.read(&server).await;
+                if read.0 == "sealcast:rekey" {
+                    // Between two events it was quiet for long enough.
+                    read = reader.read(&server).await;
+                }
+                assert_eq!(read, ("numbers".to_owned(), n.to_string()));
+            }
+        }
+    };
+    tokio::join!(publish_all(&server, 10, 60), read_all);
+    admin.until_moved().await;
+    for reader in &readers {
+        assert_eq!(reader.asked, 1, "one authorization for one rotation");
+        assert_eq!(reader.secret, shared_secret(&master_key("second"), CHANNEL));
+    }
+    let rotation = admin.report().await["rotation"].clone();
+    let wanted = json!({"in_progress": false, "remaining": 0, "nudges": 4, "reauthorized": 4, "reverted": 0, "closed": 0});
+    assert_eq!(rotation, wanted);
+    let moves = server.stats().await["moves"].clone();
+    let wanted = json!([{"app": "it", "nudges": 4, "reauthorized": 4, "reverted": 0, "closed": 0}]);
+    assert_eq!(moves, wanted);
+    // Nothing new opens with the old key.
+    server.publish(CHANNEL, "after", "x").await;
+    let frame = readers[0].client.next().await;
+    let data = frame["data"].as_str().expect("data");
+    assert_eq!(try_open(&shared_secret(&master_key("first"), CHANNEL), data), None);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn e4_on_a_quiet_channel_an_empty_event_makes_them_move() {
+    let server = TestServer::start(&configuration("nudge_event = \"wake\"")).await;
+    let admin = Admin::of(&server);
+    let mut reader = Reader::join(&server, server.connect().await, CHANNEL).await;
+    admin.rotate_to(&master_key("second")).await;
+    assert_eq!(admin.report().await["rotation"]["remaining"], 1);
+    reader.expect(&server, "wake", "{}").await;
+    admin.until_moved().await;
+    let report = admin.report().await;
+    let subscriptions: Vec<&Value> =
+        report["keys"].as_array().expect("keys").iter().map(|key| &key["subscriptions"]).collect();
+    assert_eq!(subscriptions, [0, 1], "{report}");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn e4_an_announced_key_opens_at_once_and_seals_in_its_time() {
+    let server = TestServer::start(&configuration("")).await;
+    let admin = Admin::of(&server);
+    let mut reader = Reader::join(&server, server.connect().await, CHANNEL).await;
+    let (first, second) = (reader.secret, shared_secret(&master_key("second"), CHANNEL));
+    let now = unix_now() as u64;
+    let body = json!({"key": base64(&master_key("second")), "activate_in_seconds": 3});
+    let answer = admin.rotate(&body).await.expect(200, "announce");
+    let at = answer["until"].as_u64().expect("a time");
+    assert!(answer["state"] == "pending" && (now + 3..now + 6).contains(&at), "{answer}");
+    assert_eq!(admin.states().await, ["active", "pending"]);
+    assert_eq!(admin.rotate(&json!({})).await.refused(409, "another"), "key_pending");
+    // A publisher that has the next key already is understood, and subscribers notice nothing.
+    let early = seal(&second, [9; 24], b"early");
+    server.publish(CHANNEL, "e", &early).await;
+    reader.expect(&server, "e", "early").await;
+    reader.fetch(&server).await;
+    assert_eq!((reader.secret, reader.asked), (first, 0));
+    admin.until_states(&["grace", "active"]).await;
+    assert!(unix_now() as u64 >= at, "not before its time");
+    reader.expect(&server, "sealcast:rekey", "{}").await;
+    assert_eq!((reader.secret, reader.asked), (second, 1));
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn e4_who_cannot_move_is_served_until_the_grace_time_ends() {
+    let server = TestServer::start(&configuration("grace_seconds = 3\nhold_ms = 500")).await;
+    let admin = Admin::of(&server);
+    let query = "protocol=7&client=pusher-dotnet-client&version=6.0";
+    let dotnet = server.connect_with(query).await;
+    let mut dotnet = Reader::join(&server, dotnet, CHANNEL).await;
+    let mut other = Reader::join(&server, server.connect().await, CHANNEL).await;
+    admin.rotate_to(&master_key("second")).await;
+    other.expect(&server, "sealcast:rekey", "{}").await;
+    // It has moved when what it is sent is sealed with the next key.
+    until("the other has moved", async || {
+        (admin.report().await["rotation"]["remaining"] == 1).then_some(())
+    })
+    .await;
+    for n in 0..5 {
+        server.publish(CHANNEL, "e", &n.to_string()).await;
+        dotnet.expect(&server, "e", &n.to_string()).await;
+        other.expect(&server, "e", &n.to_string()).await;
+    }
+    assert_eq!((dotnet.asked, other.asked), (0, 1));
+    dotnet.client.expect_rejection(4200).await;
+    admin.until_states(&["retired", "active"]).await;
+    // It comes back, and is served with the active key.
+    let again = Reader::join(&server, server.connect_with(query).await, CHANNEL).await;
+    assert_eq!(again.secret, shared_secret(&master_key("second"), CHANNEL));
+    server.publish(CHANNEL, "e", "last").await;
+    other.expect(&server, "e", "last").await;
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn e4_envelopes_of_the_previous_key_are_sealed_again_for_who_has_moved() {
+    let server = TestServer::start(&configuration("")).await;
+    let admin = Admin::of(&server);
+    let mut moved = Reader::join(&server, server.connect().await, CHANNEL).await;
+    admin.rotate_to(&master_key("second")).await;
+    moved.expect(&server, "sealcast:rekey", "{}").await;
+    admin.until_moved().await;
+    let dotnet = server.connect_with("protocol=7&client=pusher-dotnet-client").await;
+    let mut late = Reader::join(&server, dotnet, CHANNEL).await;
+    assert_eq!(late.secret, moved.secret, "newcomers are given the active key's");
+    for (label, opens) in [("first", true), ("second", true), ("third", false)] {
+        let envelope = seal(&shared_secret(&master_key(label), CHANNEL), [7; 24], label.as_bytes());
+        let body = json!({"name": "e", "channels": [CHANNEL], "data": envelope});
+        let response = server.post("/events", &body).await;
+        if opens {
+            response.expect(200, label);
+            for reader in [&mut moved, &mut late] {
+                let frame = reader.client.next().await;
+                let data = frame["data"].as_str().expect("data");
+                assert_eq!(open(&reader.secret, data), label);
+                // What the publisher sealed with the subscribers' own key is relayed as it is.
+                assert_eq!(data == envelope, label == "second", "{label}");
+            }
+        } else {
+            assert_eq!(response.refused(422, label), "envelope_does_not_open");
+            moved.client.expect_silence().await;
+        }
+    }
+    assert_eq!((moved.asked, late.asked), (1, 0));
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn e4_a_cached_event_opens_with_the_subscribers_own_secret() {
+    let server = TestServer::start(&configuration("")).await;
+    let admin = Admin::of(&server);
+    let channel = "private-encrypted-cache-x";
+    server.publish(channel, "kept", "value").await;
+    let mut before = Reader::authorized(&server, server.connect().await, channel).await;
+    admin.rotate_to(&master_key("second")).await;
+    let mut after = Reader::authorized(&server, server.connect().await, channel).await;
+    assert_ne!(before.secret, after.secret);
+    for reader in [&mut before, &mut after] {
+        reader.client.subscribe(channel).await;
+        reader.expect(&server, "kept", "value").await;
+        assert_eq!(reader.asked, 0, "what it gets first opens with what it was given");
+    }
+    before.expect(&server, "sealcast:rekey", "{}").await;
+    admin.until_moved().await;
+    let body = json!({"name": "kept", "channels": [channel], "data": "newer"});
+    server.post("/events", &body).await.expect(200, "newer");
+    for reader in [&mut before, &mut after] {
+        reader.expect(&server, "kept", "newer").await;
+    }
+    assert_eq!((before.asked, after.asked), (1, 0));
+    let mut third = Reader::join(&server, server.connect().await, channel).await;
+    third.expect(&server, "kept", "newer").await;
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn e4_secrets_of_the_apps_own_backend_are_cut_over_after_a_fixed_hold() {
+    let server = TestServer::start(&configuration("hold_ms = 700")).await;
+    let admin = Admin::of(&server);
+    let mut client = server.connect().await;
+    client.subscribe(CHANNEL).await;
+    let secrets = ["first", "second"].map(|label| shared_secret(&master_key(label), CHANNEL));
+    server.publish(CHANNEL, "e", "before").await;
+    let frame = client.next().await;
+    assert_eq!(open(&secrets[0], frame["data"].as_str().expect("data")), "before");
+    let answer = admin.rotate(&json!({"key": base64(&master_key("second"))})).await;
+    answer.expect(200, "rotate");
+    // The first frame of the next key is the sign; what follows waits for as long as was agreed.
+    let mut read = Vec::new();
+    for n in 0..20 {
+        server.publish(CHANNEL, "e", &n.to_string()).await;
+    }
+    let mut seen = [0, 0];
+    while read.len() < 20 {
+        let frame = client.next().await;
+        let data = frame["data"].as_str().expect("data");
+        let key = usize::from(try_open(&secrets[0], data).is_none());
+        assert!(key == 1 || seen[1] == 0, "no way back: {frame}");
+        seen[key] += 1;
+        if frame["event"] == "e" {
+            read.push(open(&secrets[key], data));
+        }
+    }
+    let wanted: Vec<String> = (0..20).map(|n| n.to_string()).collect();
+    assert_eq!(read, wanted);
+    admin.until_moved().await;
+    server.publish(CHANNEL, "e", "after").await;
+    // On a channel that had become quiet, the sign was an empty event.
+    let frame = loop {
+        let frame = client.next().await;
+        if frame["event"] == "e" {
+            break frame;
+        }
+    };
+    assert_eq!(open(&secrets[1], frame["data"].as_str().expect("data")), "after");
+    server.stop().await;
+}

@@ -1,0 +1,305 @@
+//! Keys between two runs, and what the configuration says of them: the state file, a new start, SIGHUP.
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+use serde_json::json;
+
+use crate::support::*;
+
+const CHANNEL: &str = "private-encrypted-x";
+
+fn configured(key: &str) -> String {
+    config(&format!("authorizer = \"open\"\nmaster_key = \"{key}\""))
+}
+
+fn with_key(label: &str) -> String {
+    configured(&base64(&master_key(label)))
+}
+
+/// A server whose state outlives it.
+fn launch(config: &str, state_dir: &Path) -> Launch {
+    Launch::serve(config).arg("--state-dir").arg(state_dir)
+}
+
+/// The secret that the auth endpoint gives out now.
+async fn secret(server: &TestServer) -> [u8; 32] {
+    Reader::authorized(server, server.connect().await, CHANNEL).await.secret
+}
+
+fn of(label: &str) -> [u8; 32] {
+    shared_secret(&master_key(label), CHANNEL)
+}
+
+async fn takes_envelope(server: &TestServer, label: &str) -> bool {
+    let envelope = seal(&of(label), [5; 24], b"x");
+    let body = json!({"name": "e", "channels": [CHANNEL], "data": envelope});
+    server.post("/events", &body).await.status == 200
+}
+
+/// Does not start, and says why.
+async fn refused(config: &str, state_dir: &Path) -> String {
+    let output = launch(config, state_dir).output("").await;
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert!(!output.stderr.contains("panicked"), "{output:?}");
+    output.stderr
+}
+
+#[tokio::test]
+async fn e4_a_rotation_goes_on_after_a_restart() {
+    let state = TempDir::new();
+    let config = with_key("first");
+    let server = launch(&config, state.path()).start().await;
+    let admin = Admin::at(state.path());
+    let behind = Reader::join(&server, server.connect().await, CHANNEL).await;
+    admin.rotate_to(&master_key("second")).await;
+    assert_eq!(admin.report().await["rotation"]["remaining"], 1);
+    let before = admin.report().await["keys"].clone();
+    let announced = json!({"key": base64(&master_key("third")), "activate_in_seconds": 3600});
+    assert_eq!(admin.rotate(&announced).await.refused(409, "behind"), "rotation_in_progress");
+    // As a crash ends it.
+    server.signal("KILL");
+    drop(behind);
+    let killed = server.killed().await;
+    assert!(!killed.stderr.contains("panicked"), "{killed:?}");
+
+    // The configuration names the first key still, and that means nothing new.
+    let server = launch(&config, state.path()).start().await;
+    let mut after = admin.report().await["keys"].clone();
+    assert_eq!(after[0]["subscriptions"], 0);
+    after[0]["subscriptions"] = json!(1);
+    assert_eq!(after, before);
+    assert_eq!(secret(&server).await, of("second"));
+    assert!(takes_envelope(&server, "first").await && takes_envelope(&server, "second").await);
+    assert!(!takes_envelope(&server, "third").await);
+    admin.rotate(&announced).await.expect(200, "announce");
+    server.stop().await;
+
+    let server = launch(&config, state.path()).start().await;
+    assert_eq!(admin.states().await, ["grace", "active", "pending"]);
+    assert!(takes_envelope(&server, "third").await);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn e4_what_was_due_while_nobody_ran_happens_at_the_start() {
+    let state = TempDir::new();
+    let config = with_key("first");
+    let server = launch(&config, state.path()).start().await;
+    let admin = Admin::at(state.path());
+    let announced =
+        json!({"key": base64(&master_key("second")), "activate_in_seconds": 1, "grace_seconds": 1});
+    admin.rotate(&announced).await.expect(200, "announce");
+    server.stop().await;
+    tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+    let server = launch(&config, state.path()).start().await;
+    admin.until_states(&["retired", "active"]).await;
+    assert_eq!(secret(&server).await, of("second"));
+    assert!(!takes_envelope(&server, "first").await);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn e3_another_key_in_the_configuration_is_a_rotation_at_the_start() {
+    let state = TempDir::new();
+    let server = launch(&with_key("first"), state.path()).start().await;
+    let admin = Admin::at(state.path());
+    admin.rotate_to(&master_key("second")).await;
+    server.stop().await;
+
+    let server = launch(&with_key("third"), state.path()).start().await;
+    assert_eq!(admin.states().await, ["grace", "grace", "active"]);
+    assert_eq!(secret(&server).await, of("third"));
+    assert!(takes_envelope(&server, "first").await && takes_envelope(&server, "second").await);
+    server.stop().await;
+
+    // The one before does not come back, nor does one that was replaced by command.
+    for label in ["first", "second"] {
+        let stderr = refused(&with_key(label), state.path()).await;
+        assert!(stderr.contains("has been in use before"), "{stderr}");
+    }
+    let server = launch(&with_key("third"), state.path()).start().await;
+    assert_eq!(admin.states().await, ["grace", "grace", "active"]);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn e3_a_state_file_that_cannot_be_trusted_stops_the_start() {
+    let state = TempDir::new();
+    let config = with_key("first");
+    let server = launch(&config, state.path()).start().await;
+    let admin = Admin::at(state.path());
+    admin.rotate_to(&master_key("second")).await;
+    server.stop().await;
+    let path = state.path().join("it.keys.json");
+    let mode = |mode| {
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).expect("a mode");
+    };
+    assert_eq!(std::fs::metadata(&path).expect("a file").permissions().mode() & 0o777, 0o600);
+    let good = std::fs::read_to_string(&path).expect("a file");
+    let key = base64(&master_key("second"));
+    assert!(good.contains(&key), "its keys stand in it");
+    let damaged = [
+        good[..good.len() / 2].to_owned(),
+        String::new(),
+        good.replacen("\"active\"", "\"grace\"", 1),
+        good.replace(&key, &base64(&master_key("third"))),
+        good.replacen('{', "[", 1),
+    ];
+    for text in damaged {
+        std::fs::write(&path, &text).expect("a file");
+        let stderr = refused(&config, state.path()).await;
+        assert!(stderr.contains("it.keys.json"), "{text}: {stderr}");
+        for label in ["first", "second", "third"] {
+            assert!(!stderr.contains(&base64(&master_key(label))[..20]), "{stderr}");
+        }
+    }
+    std::fs::write(&path, &good).expect("a file");
+    mode(0o644);
+    let stderr = refused(&config, state.path()).await;
+    assert!(stderr.contains("chmod 600"), "{stderr}");
+    mode(0o600);
+    let server = launch(&config, state.path()).start().await;
+    assert_eq!(secret(&server).await, of("second"));
+    server.stop().await;
+}
+
+struct Reloading {
+    server: TestServer,
+    admin: Admin,
+}
+
+impl Reloading {
+    async fn start(config: &str) -> Self {
+        let server = TestServer::start(config).await;
+        let admin = Admin::of(&server);
+        Self { server, admin }
+    }
+
+    /// Writes the configuration, sends SIGHUP, and waits for what the log says of it.
+    async fn reload(&self, config: &str, says: &str) {
+        let before = self.server.printed().matches(says).count();
+        self.server.dir.write("sealcast.toml", config);
+        self.server.signal("HUP");
+        until(format!("{says:?} in the log"), async || {
+            (self.server.printed().matches(says).count() > before).then_some(())
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn e3_another_key_in_the_configuration_and_sighup_rotate() {
+    let it = Reloading::start(&with_key("first")).await;
+    let mut reader = Reader::join(&it.server, it.server.connect().await, CHANNEL).await;
+    it.reload(&with_key("first"), "the configuration was read again").await;
+    assert_eq!(it.admin.states().await, ["active"]);
+    it.reload(&with_key("second"), "subscribers move to it").await;
+    assert_eq!(it.admin.states().await, ["grace", "active"]);
+    reader.expect(&it.server, "sealcast:rekey", "{}").await;
+    assert_eq!((reader.asked, reader.secret), (1, of("second")));
+    it.admin.until_moved().await;
+    // A key in a file is looked at again, too.
+    let path = it.server.dir.write("key", &base64(&master_key("third")));
+    it.reload(&configured(&format!("file:{}", path.display())), "subscribers move to it").await;
+    reader.expect(&it.server, "sealcast:rekey", "{}").await;
+    assert_eq!((reader.asked, reader.secret), (2, of("third")));
+    it.server.stop().await;
+}
+
+#[tokio::test]
+async fn e3_a_configuration_that_cannot_be_applied_changes_nothing() {
+    let it = Reloading::start(&with_key("first")).await;
+    let mut reader = Reader::join(&it.server, it.server.connect().await, CHANNEL).await;
+    it.admin.rotate_to(&master_key("second")).await;
+    reader.expect(&it.server, "sealcast:rekey", "{}").await;
+    it.admin.until_moved().await;
+    let keys = it.admin.report().await["keys"].clone();
+    let canary = "canary-that-is-no-key-at-all";
+    let weak = base64(&[9; 32]);
+    let rows = [
+        (configured(canary), "is no known form of 32 bytes"),
+        (configured(&weak), "one repeated byte"),
+        ("workers = [".to_owned(), "is refused; everything stays as it is"),
+        (
+            with_key("third").replace("[apps.it]", "[apps.it]\nno_such_setting = 1"),
+            "unknown setting",
+        ),
+        (with_key("third").replace("workers = 2", "workers = 0.5"), "must be"),
+        (configured("file:/no/such/file"), "cannot read the secret file"),
+    ];
+    for (text, says) in &rows {
+        it.reload(text, says).await;
+        assert_eq!(it.admin.report().await["keys"], keys, "{text}");
+    }
+    // What has been in use does not come back.
+    it.server.dir.write("sealcast.toml", &with_key("third"));
+    it.reload(&with_key("third"), "subscribers move to it").await;
+    reader.expect(&it.server, "sealcast:rekey", "{}").await;
+    it.admin.until_moved().await;
+    for label in ["first", "second"] {
+        it.reload(&with_key(label), "has been in use before (grace)").await;
+        assert_eq!(it.admin.states().await, ["grace", "grace", "active"]);
+    }
+    let printed = it.server.printed();
+    assert!(!printed.contains(canary) && !printed.contains(&weak), "{printed}");
+    it.server.publish(CHANNEL, "e", "as ever").await;
+    reader.expect(&it.server, "e", "as ever").await;
+    it.server.stop().await;
+}
+
+#[tokio::test]
+async fn e3_a_key_in_the_configuration_waits_for_the_rotation_before_it() {
+    let it = Reloading::start(&with_key("first")).await;
+    let mut behind = Reader::join(&it.server, it.server.connect().await, CHANNEL).await;
+    it.reload(&with_key("second"), "subscribers move to it").await;
+    it.reload(&with_key("third"), "have not moved from the previous key yet").await;
+    assert_eq!(it.admin.states().await, ["grace", "active"]);
+    behind.expect(&it.server, "sealcast:rekey", "{}").await;
+    it.admin.until_moved().await;
+    it.reload(&with_key("third"), "subscribers move to it").await;
+    it.server.stop().await;
+}
+
+#[tokio::test]
+async fn c_what_only_a_new_start_can_change_is_named() {
+    let it = Reloading::start(&with_key("first")).await;
+    let other = "\n[apps.other]\nkey = \"k\"\nsecret = \"canary-secret\"\nmode = \"blind\"\n";
+    let changed = with_key("second").replace("workers = 2", "workers = 3\nlog = \"warn\"");
+    let says = "at the next start: apps.other, log, workers";
+    it.reload(&format!("{changed}{other}"), says).await;
+    // Its key is another all the same.
+    assert_eq!(it.admin.states().await, ["grace", "active"]);
+    let no_key = with_key("first").replace("master_key", "mode = \"blind\"\n#");
+    it.reload(&no_key, "at the next start: apps.it.master_key, apps.it.mode").await;
+    let renamed = with_key("second").replace("apps.it", "apps.renamed");
+    it.reload(&renamed, "at the next start: apps.it, apps.renamed").await;
+    assert_eq!(it.admin.states().await, ["grace", "active"]);
+    std::fs::remove_file(it.server.dir.path().join("sealcast.toml")).expect("a file");
+    it.server.signal("HUP");
+    until("the log says so", async || {
+        it.server.printed().contains("cannot read the configuration file").then_some(())
+    })
+    .await;
+    assert!(!it.server.printed().contains("canary-secret"));
+    it.server.publish(CHANNEL, "e", "still here").await;
+    it.server.stop().await;
+}
+
+#[tokio::test]
+async fn e3_a_master_key_from_the_environment_is_there_for_sighup_too() {
+    let state = TempDir::new();
+    let server = Launch::serve(&config("authorizer = \"open\""))
+        .arg("--state-dir")
+        .arg(state.path())
+        .env("SEALCAST_MASTER_KEY", base64(&master_key("first")))
+        .start()
+        .await;
+    server.signal("HUP");
+    until("the log says so", async || {
+        server.printed().contains("the configuration was read again").then_some(())
+    })
+    .await;
+    assert_eq!(Admin::at(state.path()).states().await, ["active"]);
+    server.stop().await;
+}
