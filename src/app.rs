@@ -3,7 +3,7 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use crate::{
-    auth::Authorizer,
+    auth::{Authorizer, Credentials, Denied, Grant, Identity, access::AccessTokens},
     channel::{Access, Channel},
     crypto::{
         keyring::KeyRing,
@@ -45,6 +45,8 @@ pub struct App {
     pub webhooks: Vec<webhook::Settings>,
     /// Whoever is refused is told why: for development.
     pub explains: bool,
+    /// Tokens of our own making, which are accepted beside.
+    pub access: AccessTokens,
     pub limits: Limits,
 }
 
@@ -58,6 +60,30 @@ impl App {
     /// `key:signature` over the text.
     pub fn auth(&self, signed: &str) -> String {
         format!("{}:{}", self.key, self.secret.sign(&[signed.as_bytes()]).to_hex())
+    }
+
+    /// Whether a client may join, by its access token, or else by the authorizer's word.
+    pub async fn decide_channel(
+        &self,
+        credentials: &Credentials,
+        socket_id: SocketId,
+        channel: &Channel,
+    ) -> Result<Grant, Denied> {
+        match self.access.presented(credentials) {
+            Some(token) => self.access.channel(token, credentials, channel),
+            None => self.authorizer.channel(credentials, socket_id, channel).await,
+        }
+    }
+
+    pub async fn decide_user(
+        &self,
+        credentials: &Credentials,
+        socket_id: SocketId,
+    ) -> Result<Identity, Denied> {
+        match self.access.presented(credentials) {
+            Some(token) => self.access.user(token, credentials),
+            None => self.authorizer.user(credentials, socket_id).await,
+        }
     }
 
     /// Whether `auth` is this application's signature over the text.

@@ -4,9 +4,7 @@
 
 use std::{
     collections::HashMap,
-    fs::{File, OpenOptions},
-    io::{self, Write},
-    os::unix::fs::OpenOptionsExt,
+    io,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -106,18 +104,10 @@ impl KeyFile {
         KeyFileError { path: self.path.display().to_string(), reason }
     }
 
-    /// Whole or not at all: beside the old file, then in its place.
+    /// Whole or not at all.
     pub fn save(&self, table: &KeyTable) -> io::Result<()> {
-        let directory = self.path.parent().unwrap_or(Path::new("."));
-        state_dir::make(directory)?;
-        let beside = self.path.with_extension("json.tmp");
         let text = Zeroizing::new(serde_json::to_vec_pretty(&saved(table))?);
-        let mut file =
-            OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
-        file.write_all(&text)?;
-        file.sync_all()?;
-        std::fs::rename(&beside, &self.path)?;
-        File::open(directory)?.sync_all()
+        state_dir::write_whole(&self.path, &text)
     }
 }
 

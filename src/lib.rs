@@ -5,7 +5,7 @@
 //! * [`ids`], [`channel`], [`pattern`], [`origins`], [`limits`], [`presence`], [`crypto`]: the
 //!   domain, as plain data structures.
 //! * [`protocol`]: the wire, frames in and frames out, without I/O.
-//! * [`auth`]: who may join what, for the auth endpoints.
+//! * [`auth`]: who may join what, for the auth endpoints: rules, tokens, the application's word.
 //! * [`app`]: one application with everything that it is allowed.
 //! * [`explain`]: why somebody was refused, and what helps.
 //! * [`keyfile`], [`state_dir`]: an application's keys between two runs, and where they are kept.

@@ -17,6 +17,7 @@ use crate::{
     explain::Subject,
     hub::{
         directory::Record,
+        granted::Ended,
         place::{Issuer, Place},
         shard::{Shard, Socket},
         topics::Slot,
@@ -179,8 +180,14 @@ impl Session {
             self.say(answer::subscription_succeeded(self.dialect(), &channel, None));
             return Ok(());
         }
-        let grant = shard.take_grant(*slot, channel.name());
+        let grant = match channel.access() {
+            Access::Public => None,
+            _ => shard
+                .take_grant(*slot, channel.name())
+                .map_err(|_| Refusal::AuthExpired(channel.clone()))?,
+        };
         let (granted, grantee) = grant.map(|grant| (grant.version, grant.user)).unzip();
+        let granted = granted.flatten();
         let joined = engine.subscribe(tenant, &subscriber, &channel, member, granted)?;
         let roster = joined.roster.as_ref();
         self.say(answer::subscription_succeeded(self.dialect(), &channel, roster));
@@ -199,6 +206,7 @@ impl Session {
             None => shard.subscribe(joined.record.topic(), *slot, joined.since),
         };
         debug_assert!(new, "the session knows its subscriptions");
+        shard.grant_joined(*slot, channel.name(), joined.record.topic());
         self.authorized |= channel.access() != Access::Public;
         let subscription = Subscription::Channel { record: joined.record, member: joined.member };
         self.subscriptions.insert(channel.name().clone(), subscription);
@@ -216,19 +224,34 @@ impl Session {
         let Subscription::Channel { record, member } = subscription else { return };
         let SessionContext { engine, tenant, shard, slot, .. } = &self.context;
         let version = shard.unsubscribe(record.topic(), *slot);
+        shard.grant_left(*slot, record.channel().name());
         let place = LeftPlace { member: member.as_deref(), version };
         engine.unsubscribe(tenant, shard.worker(), record, &place);
     }
 
-    /// The application has taken the user off the channel (ENCRYPTION section 5).
-    pub fn revoke(&mut self, channel: &str) {
+    /// The subscription is over, and the page is told how it can have another.
+    pub fn revoke(&mut self, channel: &str, why: Ended) {
         if let Some(subscription) = self.subscriptions.remove(channel) {
             self.leave(&subscription);
+            let (kind, status, code, message) = match why {
+                Ended::Removed => {
+                    ("Revoked", 403, "revoked", "You have been taken off this channel")
+                }
+                Ended::Expired => (
+                    "AuthExpired",
+                    401,
+                    "authorization_expired",
+                    "The authorization has expired: subscribe again",
+                ),
+                Ended::TokenRevoked => {
+                    ("AuthRevoked", 401, "token_revoked", "The access token has been revoked")
+                }
+            };
             let error = SubscriptionError {
-                r#type: "Revoked",
-                error: "You have been taken off this channel",
-                status: 403,
-                code: "revoked",
+                r#type: kind,
+                error: message,
+                status,
+                code,
                 fix: None,
                 id: None,
             };
@@ -301,7 +324,7 @@ impl Session {
     }
 
     fn client_event(&mut self, event: &ClientEvent<'_>) -> Result<(), ClientEventError> {
-        let SessionContext { engine, tenant, id, .. } = &self.context;
+        let SessionContext { engine, tenant, shard, slot, id, .. } = &self.context;
         let limits = &tenant.app.limits;
         if !tenant.app.client_events {
             return Err(ClientEventError::Disabled);
@@ -317,6 +340,9 @@ impl Session {
         let Some(Subscription::Channel { record, member }) = self.subscriptions.get(&**name) else {
             return Err(not_subscribed());
         };
+        if !shard.abilities(*slot, channel.name()).client_events {
+            return Err(ClientEventError::NotAllowed(channel));
+        }
         let now = Instant::now();
         let bucket = self
             .client_events

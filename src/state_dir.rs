@@ -2,10 +2,10 @@
 //! other's keys.
 
 use std::{
-    fs::{DirBuilder, File, Permissions, TryLockError},
-    io,
+    fs::{DirBuilder, File, OpenOptions, Permissions, TryLockError},
+    io::{self, Write},
     os::unix::{
-        fs::{DirBuilderExt, PermissionsExt},
+        fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
         net::UnixListener,
     },
     path::{Path, PathBuf},
@@ -70,6 +70,19 @@ pub fn admin_socket_path(state_dir: &Path) -> PathBuf {
 /// For its owner alone, where it is not there yet.
 pub fn make(path: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
+
+/// Writes a file for its owner alone, whole or not at all: beside the old one, then in its place.
+pub fn write_whole(path: &Path, text: &[u8]) -> io::Result<()> {
+    let directory = path.parent().unwrap_or(Path::new("."));
+    make(directory)?;
+    let beside = path.with_extension("json.tmp");
+    let mut file =
+        OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
+    file.write_all(text)?;
+    file.sync_all()?;
+    std::fs::rename(&beside, path)?;
+    File::open(directory)?.sync_all()
 }
 
 impl Drop for SocketFile {

@@ -74,6 +74,22 @@ pub enum Fact {
         #[serde(flatten)]
         asked: Asked,
         by: &'static str,
+        /// Of the configuration.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        rule: Option<Arc<str>>,
+    },
+    /// What let its bearer in is good no longer.
+    TokensRevoked {
+        app: Arc<str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        jti: Option<Arc<str>>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        user: Option<Arc<str>>,
+    },
+    TokenMade {
+        app: Arc<str>,
+        jti: Arc<str>,
+        user: Arc<str>,
     },
     AuthDenied {
         app: Arc<str>,
@@ -145,10 +161,12 @@ impl Fact {
             | Self::RotationRefused { .. }
             | Self::RotationFinished { .. }
             | Self::ChannelRevoked { .. }
+            | Self::TokensRevoked { .. }
             | Self::AdminAction { .. } => true,
             Self::ServerStarted { .. }
             | Self::ServerStopped { .. }
             | Self::AuthGranted { .. }
+            | Self::TokenMade { .. }
             | Self::AuthDenied { .. }
             | Self::AuthRefusedSocket { .. }
             | Self::PlaintextRefused { .. }

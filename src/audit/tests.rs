@@ -173,7 +173,7 @@ fn facts_are_written_with_their_fields() {
         user: Some("u\"1".into()),
         socket_id: Some("1.2".parse().unwrap()),
     };
-    audit.note(Fact::AuthGranted { app: "shop".into(), asked, by: "jwt" });
+    audit.note(Fact::AuthGranted { app: "shop".into(), asked, by: "jwt", rule: None });
     let (asked, status) = (Asked::default(), 401);
     let (code, refusal) = ("expired", None);
     audit.note(Fact::AuthDenied { app: "shop".into(), asked, by: "jwt", status, code, refusal });

@@ -1,30 +1,31 @@
-//! Tokens that the application's backend made: HS256, with the channels they cover in the claims.
+//! Tokens that the application's backend or its identity provider made.
 
-use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, errors::ErrorKind};
-use serde::Deserialize;
+use jsonwebtoken::decode_header;
 
-use super::{Denied, Identity};
-use crate::pattern::Pattern;
+use super::{
+    Abilities, Credentials, Denied, Grant, Identity,
+    claims::Claims,
+    jwks::{Jwks, NoKey},
+    keys::{Checks, VerifyingKey},
+    rules::{Mismatch, Rule, Rules},
+};
+use crate::{
+    channel::{Access, Channel},
+    pattern::Pattern,
+};
 
 pub struct JwtAuthorizer {
-    key: DecodingKey,
-    validation: Validation,
+    pub keys: Keys,
+    pub checks: Checks,
+    /// Without rules, the token's own claim `channels` decides.
+    pub rules: Option<Rules>,
+    /// Where a token is looked for if no header has one.
     pub cookie: Option<String>,
 }
 
-/// The claims of a token that has been verified.
-#[derive(Deserialize, Debug)]
-pub struct Token {
-    #[serde(default)]
-    sub: Option<String>,
-    #[serde(default)]
-    iat: Option<f64>,
-    #[serde(default)]
-    channels: Vec<String>,
-    #[serde(default)]
-    user_info: Option<serde_json::Value>,
-    #[serde(default)]
-    watchlist: Vec<String>,
+pub enum Keys {
+    One(VerifyingKey),
+    Jwks(Box<Jwks>),
 }
 
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -37,138 +38,194 @@ pub enum InvalidToken {
     Expired,
     #[error("the token is not valid yet (nbf)")]
     Immature,
-    #[error("the token is not signed with HS256")]
+    #[error("the token is not signed with an algorithm that is configured")]
     Algorithm,
     #[error("the token's signature does not match")]
     Signature,
     #[error("the token has no \"exp\" claim")]
     NoExpiry,
+    #[error("the token's \"iss\" is not the issuer that is configured")]
+    Issuer,
+    #[error("the token's \"aud\" does not name the audience that is configured")]
+    Audience,
+    #[error("the token is signed with a key that its issuer does not list")]
+    UnknownKey,
     #[error("the token cannot be read")]
     Malformed,
+    #[error("the token has been revoked")]
+    Revoked,
+    #[error("the token is for pages of another origin")]
+    Origin,
 }
 
 /// Longer ones are refused before they are decoded.
-const MAX_TOKEN: usize = 8192;
+pub const MAX_TOKEN: usize = 8192;
+
+impl InvalidToken {
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Missing => "token_missing",
+            Self::TooLong => "token_too_long",
+            Self::Expired => "token_expired",
+            Self::Immature => "token_not_yet_valid",
+            Self::Algorithm => "token_algorithm",
+            Self::Signature => "token_signature",
+            Self::NoExpiry => "token_without_expiry",
+            Self::Issuer => "token_issuer",
+            Self::Audience => "token_audience",
+            Self::UnknownKey => "token_unknown_key",
+            Self::Malformed => "token_malformed",
+            Self::Revoked => "token_revoked",
+            Self::Origin => "token_origin",
+        }
+    }
+}
 
 impl From<InvalidToken> for Denied {
     fn from(invalid: InvalidToken) -> Self {
-        Self::Unauthenticated(invalid.to_string())
+        Self::unauthenticated(invalid.code(), invalid.to_string())
     }
+}
+
+/// Of a length that is worth a look.
+pub fn presented(token: Option<&str>) -> Result<&str, InvalidToken> {
+    let token = token.filter(|t| !t.is_empty()).ok_or(InvalidToken::Missing)?;
+    if token.len() > MAX_TOKEN { Err(InvalidToken::TooLong) } else { Ok(token) }
 }
 
 impl JwtAuthorizer {
-    pub fn new(secret: &[u8], cookie: Option<String>) -> Self {
-        // The algorithm is ours to name, never the token's: that is what keeps "none" and key
-        // confusion out.
-        let mut validation = Validation::new(Algorithm::HS256);
-        validation.set_required_spec_claims(&["exp"]);
-        validation.validate_nbf = true;
-        validation.validate_aud = false;
-        validation.leeway = 0;
-        Self { key: DecodingKey::from_secret(secret), validation, cookie }
+    pub async fn verify(&self, token: Option<&str>) -> Result<Claims, Denied> {
+        let token = presented(token)?;
+        match &self.keys {
+            Keys::One(key) => Ok(key.verify(token, &self.checks)?),
+            Keys::Jwks(jwks) => {
+                let header = decode_header(token).map_err(|_| InvalidToken::Malformed)?;
+                if !jwks.algorithms.contains(&header.alg) {
+                    return Err(InvalidToken::Algorithm.into());
+                }
+                let key = jwks.key(header.kid.as_deref(), header.alg).await;
+                let key = key.map_err(|none| match none {
+                    NoKey::Unknown => Denied::from(InvalidToken::UnknownKey),
+                    NoKey::Unavailable => Denied::unavailable(
+                        "keys_unavailable",
+                        "the keys of the token's issuer cannot be fetched at the moment",
+                    ),
+                })?;
+                Ok(key.verify(token, &self.checks)?)
+            }
+        }
     }
 
-    pub fn verify(&self, token: Option<&str>) -> Result<Token, InvalidToken> {
-        let token = token.filter(|t| !t.is_empty()).ok_or(InvalidToken::Missing)?;
-        if token.len() > MAX_TOKEN {
-            return Err(InvalidToken::TooLong);
+    pub async fn channel(
+        &self,
+        credentials: &Credentials,
+        channel: &Channel,
+        now: u64,
+    ) -> Result<Grant, Denied> {
+        let claims = self.verify(credentials.token()).await?;
+        match &self.rules {
+            Some(rules) => {
+                let rule = rules.decide(&claims, channel.name()).ok_or_else(|| no_rule(channel))?;
+                self.by_rule(&claims, rule, channel, now)
+            }
+            None => self.by_channels(&claims, channel),
         }
-        decode::<Token>(token, &self.key, &self.validation).map(|data| data.claims).map_err(
-            |error| match error.kind() {
-                ErrorKind::ExpiredSignature => InvalidToken::Expired,
-                ErrorKind::ImmatureSignature => InvalidToken::Immature,
-                ErrorKind::InvalidAlgorithm | ErrorKind::InvalidAlgorithmName => {
-                    InvalidToken::Algorithm
-                }
-                ErrorKind::InvalidSignature => InvalidToken::Signature,
-                ErrorKind::MissingRequiredClaim(_) => InvalidToken::NoExpiry,
-                _ => InvalidToken::Malformed,
-            },
-        )
+    }
+
+    fn by_rule(
+        &self,
+        claims: &Claims,
+        rule: &Rule,
+        channel: &Channel,
+        now: u64,
+    ) -> Result<Grant, Denied> {
+        let Some(abilities) = rule.abilities else {
+            let message = format!("a rule says that nobody joins {channel}");
+            return Err(Denied::forbidden("rule_denies", message));
+        };
+        let member = || {
+            let user_id = rule.member_id(claims).ok_or_else(no_member)?;
+            let user_info = rule.member_info(claims);
+            Ok::<_, Denied>(Identity { user_id, user_info, watchlist: Vec::new() })
+        };
+        let member = (channel.access() == Access::Presence).then(member).transpose()?;
+        let ends = rule.max_ttl.map(|ttl| now.saturating_add(ttl));
+        Ok(Grant {
+            member,
+            expires: self.expires(claims).into_iter().chain(ends).min(),
+            abilities,
+            rule: Some(rule.channel.clone()),
+            ..Grant::of_user(claims.subject(), issued_at(claims))
+        })
+    }
+
+    fn by_channels(&self, claims: &Claims, channel: &Channel) -> Result<Grant, Denied> {
+        let patterns = claims.list("channels").ok_or(InvalidToken::Malformed)?;
+        if !covers(&patterns, channel) {
+            return Err(not_covered(channel));
+        }
+        let presence = channel.access() == Access::Presence;
+        Ok(Grant {
+            member: presence.then(|| identity(claims)).transpose()?,
+            expires: self.expires(claims),
+            abilities: Abilities::ALL,
+            ..Grant::of_user(claims.subject(), issued_at(claims))
+        })
+    }
+
+    /// As long as the token would be accepted.
+    fn expires(&self, claims: &Claims) -> Option<u64> {
+        Some(claims.time("exp")?.saturating_add(self.checks.leeway))
+    }
+
+    pub async fn user(&self, credentials: &Credentials) -> Result<Identity, Denied> {
+        identity(&self.verify(credentials.token()).await?)
+    }
+
+    /// For `sealcast auth test`.
+    pub fn verdicts<'a>(
+        &'a self,
+        claims: &Claims,
+        channel: &Channel,
+    ) -> Option<Vec<(&'a Rule, Result<(), Mismatch>)>> {
+        self.rules.as_ref().map(|rules| rules.verdicts(claims, channel.name()))
     }
 }
 
-impl Token {
-    pub fn covers(&self, channel: &str) -> bool {
-        self.channels.iter().any(|pattern| Pattern::new(pattern.as_str()).matches(channel))
-    }
+fn no_rule(channel: &Channel) -> Denied {
+    let message = format!(
+        "no rule of this application matches {channel} for this token (`sealcast auth test` shows why)"
+    );
+    Denied::forbidden("no_rule", message)
+}
 
-    pub fn user_id(&self) -> Option<String> {
-        self.sub.clone().filter(|sub| !sub.is_empty())
-    }
+fn no_member() -> Denied {
+    let message = "the token has not the claims that the rule's user_id is made of";
+    Denied::forbidden("no_user_id", message)
+}
 
-    /// Seconds since 1970; a token that does not say is as old as can be.
-    pub fn issued_at(&self) -> u64 {
-        // A conversion that saturates: a time before 1970 is 0.
-        self.iat.map_or(0, |iat| iat as u64)
-    }
+pub fn not_covered(channel: &Channel) -> Denied {
+    let message = format!("the token's \"channels\" do not cover {channel}");
+    Denied::forbidden("channel_not_covered", message)
+}
 
-    pub fn identity(&self) -> Result<Identity, Denied> {
-        Ok(Identity {
-            user_id: self
-                .user_id()
-                .ok_or_else(|| Denied::Forbidden("the token has no \"sub\" claim".into()))?,
-            user_info: self.user_info.clone(),
-            watchlist: self.watchlist.clone(),
-        })
-    }
+pub fn covers(patterns: &[String], channel: &Channel) -> bool {
+    patterns.iter().any(|pattern| Pattern::new(pattern.as_str()).matches(channel.name()))
+}
+
+/// A token that does not say is as old as can be.
+pub fn issued_at(claims: &Claims) -> u64 {
+    claims.time("iat").unwrap_or(0)
+}
+
+pub fn identity(claims: &Claims) -> Result<Identity, Denied> {
+    let no_subject = || Denied::forbidden("no_user_id", "the token has no \"sub\" claim");
+    Ok(Identity {
+        user_id: claims.subject().ok_or_else(no_subject)?,
+        user_info: claims.get("user_info").cloned(),
+        watchlist: claims.list("watchlist").ok_or(InvalidToken::Malformed)?,
+    })
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::crypto::{encoding::from_hex, signature::AppSecret};
-    use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-
-    const SECRET: &[u8] = b"a secret of the backend";
-
-    fn token(header: &str, claims: &str, secret: &[u8]) -> String {
-        let signed =
-            format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(claims));
-        let signature = AppSecret::new(secret).sign(&[signed.as_bytes()]).to_hex();
-        format!("{signed}.{}", URL_SAFE_NO_PAD.encode(from_hex::<32>(&signature).unwrap()))
-    }
-
-    const HS256: &str = r#"{"alg":"HS256","typ":"JWT"}"#;
-    const FAR: &str = r#"{"sub":"u","exp":99999999999,"channels":["private-a-*"]}"#;
-
-    #[test]
-    fn a_good_token_covers_its_channels() {
-        let token =
-            JwtAuthorizer::new(SECRET, None).verify(Some(&token(HS256, FAR, SECRET))).unwrap();
-        assert!(token.covers("private-a-1"));
-        assert!(!token.covers("private-b-1"));
-        assert_eq!(token.identity().unwrap().user_id, "u");
-    }
-
-    #[test]
-    fn bad_tokens_are_refused_by_name() {
-        let jwt = JwtAuthorizer::new(SECRET, None);
-        let none = format!(
-            "{}.{}.",
-            URL_SAFE_NO_PAD.encode(r#"{"alg":"none"}"#),
-            URL_SAFE_NO_PAD.encode(FAR)
-        );
-        for (text, expected) in [
-            (String::new(), InvalidToken::Missing),
-            ("a.b.c".into(), InvalidToken::Malformed),
-            (none, InvalidToken::Malformed),
-            (token(HS256, FAR, b"another"), InvalidToken::Signature),
-            (token(r#"{"alg":"HS512"}"#, FAR, SECRET), InvalidToken::Algorithm),
-            (token(r#"{"alg":"RS256"}"#, FAR, SECRET), InvalidToken::Algorithm),
-            (token(HS256, r#"{"sub":"u","exp":5}"#, SECRET), InvalidToken::Expired),
-            (token(HS256, r#"{"sub":"u"}"#, SECRET), InvalidToken::NoExpiry),
-            (
-                token(HS256, r#"{"exp":99999999999,"nbf":99999999990}"#, SECRET),
-                InvalidToken::Immature,
-            ),
-            (
-                token(HS256, r#"{"exp":99999999999,"channels":"x"}"#, SECRET),
-                InvalidToken::Malformed,
-            ),
-            ("x".repeat(MAX_TOKEN + 1), InvalidToken::TooLong),
-        ] {
-            assert_eq!(jwt.verify(Some(&text)).map(|_| ()), Err(expected), "{text}");
-        }
-    }
-}
+mod tests;

@@ -1,13 +1,29 @@
 //! Who may join which channel, decided for the auth endpoints. What it grants is signed there;
 //! nothing of this runs on the path of a socket.
 
+pub mod access;
+pub mod claims;
+pub mod forward;
 pub mod http;
-mod jwt;
+pub mod jwks;
+pub mod jwt;
+pub mod keys;
+pub mod revoked;
+pub mod rules;
+pub mod signed_id;
+pub mod template;
 
-pub use jwt::{InvalidToken, JwtAuthorizer};
+use std::sync::Arc;
+
+pub use jwt::JwtAuthorizer;
+pub use rules::Abilities;
+
+use access::TokenId;
+use forward::ForwardAuthorizer;
 
 use crate::{
     channel::{Access, Channel},
+    crypto::keytable::unix_now,
     ids::SocketId,
 };
 
@@ -18,6 +34,8 @@ pub enum Authorizer {
     /// Everybody, as whoever they say they are: for development.
     Open,
     Jwt(Box<JwtAuthorizer>),
+    /// The application, at a URL of its own.
+    Forward(Box<ForwardAuthorizer>),
 }
 
 /// What a client shows of itself.
@@ -26,15 +44,29 @@ pub struct Credentials {
     pub bearer: Option<String>,
     /// Of the cookie that the authorizer reads, once it is sure that a page of the application sent it.
     pub cookie: Option<String>,
+    /// Of the page.
+    pub origin: Option<String>,
+    /// Headers that the authorizer passes on, by their names in lower case.
+    pub passed: Vec<(String, String)>,
     /// Believed by `Open` alone.
     pub claimed_user_id: Option<String>,
     /// JSON text.
     pub claimed_user_info: Option<String>,
 }
 
-impl Credentials {
-    fn token(&self) -> Option<&str> {
-        self.bearer.as_deref().or(self.cookie.as_deref())
+/// What an authorizer wants to see of a request, beside `Authorization: Bearer`.
+#[derive(Default)]
+pub struct Reads<'a> {
+    /// A cookie with a token.
+    pub cookie: Option<&'a str>,
+    /// Headers and cookies that are passed on.
+    pub headers: &'a [String],
+    pub cookies: &'a [String],
+}
+
+impl Reads<'_> {
+    pub fn any_cookie(&self) -> bool {
+        self.cookie.is_some() || !self.cookies.is_empty()
     }
 }
 
@@ -46,7 +78,7 @@ pub struct Identity {
     pub watchlist: Vec<String>,
 }
 
-/// That a client may join a channel.
+/// That a client may join a channel, whoever decided it.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Grant {
     /// Of a presence channel.
@@ -56,17 +88,79 @@ pub struct Grant {
     /// When the client was last known to be welcome, in seconds since 1970. Who has been taken
     /// off a channel later needs a newer word.
     pub as_of: u64,
+    /// When the subscription ends, in seconds since 1970.
+    pub expires: Option<u64>,
+    pub abilities: Abilities,
+    /// The access token that it is for, whose revocation ends it.
+    pub token: Option<TokenId>,
+    /// The rule that decided, as it is written.
+    pub rule: Option<Arc<str>>,
 }
 
-#[derive(Debug, thiserror::Error)]
-pub enum Denied {
-    #[error("{0}")]
-    Unauthenticated(String),
-    #[error("{0}")]
-    Forbidden(String),
+impl Grant {
+    fn of_user(user_id: Option<String>, as_of: u64) -> Self {
+        Self {
+            member: None,
+            user_id,
+            as_of,
+            expires: None,
+            abilities: Abilities::ALL,
+            token: None,
+            rule: None,
+        }
+    }
+}
+
+/// That nothing is granted, with a code that stays the same whatever the sentence.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("{message}")]
+pub struct Denied {
+    pub kind: DeniedKind,
+    pub code: &'static str,
+    pub message: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeniedKind {
+    /// Who are you?
+    Unauthenticated,
+    /// Not yours.
+    Forbidden,
     /// What was sent cannot be understood.
-    #[error("{0}")]
-    Invalid(String),
+    Invalid,
+    /// Nobody can decide at the moment.
+    Unavailable,
+    /// Who was to decide has answered something else.
+    BadGateway,
+}
+
+impl Denied {
+    fn new(kind: DeniedKind, code: &'static str, message: impl Into<String>) -> Self {
+        Self { kind, code, message: message.into() }
+    }
+
+    pub fn unauthenticated(code: &'static str, message: impl Into<String>) -> Self {
+        Self::new(DeniedKind::Unauthenticated, code, message)
+    }
+
+    pub fn forbidden(code: &'static str, message: impl Into<String>) -> Self {
+        Self::new(DeniedKind::Forbidden, code, message)
+    }
+
+    pub fn unavailable(code: &'static str, message: impl Into<String>) -> Self {
+        Self::new(DeniedKind::Unavailable, code, message)
+    }
+
+    pub fn bad_gateway(code: &'static str, message: impl Into<String>) -> Self {
+        Self::new(DeniedKind::BadGateway, code, message)
+    }
+}
+
+impl Credentials {
+    /// A header that a page sets on purpose comes before a cookie, which browsers add by themselves.
+    pub fn token(&self) -> Option<&str> {
+        self.bearer.as_deref().or(self.cookie.as_deref())
+    }
 }
 
 impl Authorizer {
@@ -76,14 +170,18 @@ impl Authorizer {
             Self::Deny => "deny",
             Self::Open => "open",
             Self::Jwt(_) => "jwt",
+            Self::Forward(_) => "forward",
         }
     }
 
-    /// The cookie in which it looks for a token.
-    pub fn cookie(&self) -> Option<&str> {
+    pub fn reads(&self) -> Reads<'_> {
         match self {
-            Self::Jwt(jwt) => jwt.cookie.as_deref(),
-            Self::Deny | Self::Open => None,
+            Self::Deny | Self::Open => Reads::default(),
+            Self::Jwt(jwt) => Reads { cookie: jwt.cookie.as_deref(), ..Reads::default() },
+            Self::Forward(forward) => {
+                let settings = &forward.settings;
+                Reads { headers: &settings.headers, cookies: &settings.cookies, cookie: None }
+            }
         }
     }
 
@@ -94,48 +192,43 @@ impl Authorizer {
         socket_id: SocketId,
         channel: &Channel,
     ) -> Result<Grant, Denied> {
-        let presence = channel.access() == Access::Presence;
         match self {
             Self::Deny => Err(denied_by_default()),
             Self::Open => {
+                let presence = channel.access() == Access::Presence;
                 let guest = || format!("guest-{socket_id}");
-                Ok(Grant {
-                    member: presence.then(|| claimed(credentials, guest)).transpose()?,
-                    user_id: credentials.claimed_user_id.clone(),
-                    as_of: 0,
-                })
+                let member = presence.then(|| claimed(credentials, guest)).transpose()?;
+                Ok(Grant { member, ..Grant::of_user(credentials.claimed_user_id.clone(), 0) })
             }
-            Self::Jwt(jwt) => {
-                let token = jwt.verify(credentials.token())?;
-                if !token.covers(channel.name()) {
-                    return Err(Denied::Forbidden(format!(
-                        "the token's \"channels\" do not cover {channel}"
-                    )));
-                }
-                Ok(Grant {
-                    member: presence.then(|| token.identity()).transpose()?,
-                    user_id: token.user_id(),
-                    as_of: token.issued_at(),
-                })
+            Self::Jwt(jwt) => jwt.channel(credentials, channel, unix_now()).await,
+            Self::Forward(forward) => {
+                forward.channel(credentials, socket_id, channel, unix_now()).await
             }
         }
     }
 
-    pub async fn user(&self, credentials: &Credentials) -> Result<Identity, Denied> {
+    pub async fn user(
+        &self,
+        credentials: &Credentials,
+        socket_id: SocketId,
+    ) -> Result<Identity, Denied> {
         match self {
             Self::Deny => Err(denied_by_default()),
-            Self::Open if credentials.claimed_user_id.is_none() => {
-                Err(Denied::Unauthenticated("signing in needs a user_id parameter".into()))
-            }
+            Self::Open if credentials.claimed_user_id.is_none() => Err(Denied::unauthenticated(
+                "missing_user_id",
+                "signing in needs a user_id parameter",
+            )),
             Self::Open => claimed(credentials, String::new),
-            Self::Jwt(jwt) => jwt.verify(credentials.token())?.identity(),
+            Self::Jwt(jwt) => jwt.user(credentials).await,
+            Self::Forward(forward) => forward.user(credentials, socket_id, unix_now()).await,
         }
     }
 }
 
 fn denied_by_default() -> Denied {
-    Denied::Forbidden(
-        "this application authorizes nobody here: set its authorizer (\"jwt\", or \"open\" for development), or use an auth endpoint of your own backend".into(),
+    Denied::forbidden(
+        "not_authorized_here",
+        "this application authorizes nobody here but bearers of its access tokens: set its authorizer (\"jwt\", \"forward\", or \"open\" for development), or use an auth endpoint of your own backend",
     )
 }
 
@@ -144,9 +237,12 @@ fn claimed(
     otherwise: impl FnOnce() -> String,
 ) -> Result<Identity, Denied> {
     let info = credentials.claimed_user_info.as_deref().map(serde_json::from_str).transpose();
+    let invalid = |e| {
+        Denied::new(DeniedKind::Invalid, "invalid_user_info", format!("user_info is not JSON: {e}"))
+    };
     Ok(Identity {
         user_id: credentials.claimed_user_id.clone().unwrap_or_else(otherwise),
-        user_info: info.map_err(|e| Denied::Invalid(format!("user_info is not JSON: {e}")))?,
+        user_info: info.map_err(invalid)?,
         watchlist: Vec::new(),
     })
 }
@@ -163,8 +259,9 @@ mod tests {
     async fn deny_is_the_default_answer() {
         let (credentials, id) = (Credentials::default(), "1.2".parse().unwrap());
         let denied = Authorizer::Deny.channel(&credentials, id, &channel("private-a")).await;
-        assert!(matches!(denied, Err(Denied::Forbidden(_))));
-        assert!(matches!(Authorizer::Deny.user(&credentials).await, Err(Denied::Forbidden(_))));
+        assert_eq!(denied.unwrap_err().kind, DeniedKind::Forbidden);
+        let denied = Authorizer::Deny.user(&credentials, id).await;
+        assert_eq!(denied.unwrap_err().kind, DeniedKind::Forbidden);
     }
 
     #[actix_web::test]
@@ -175,8 +272,19 @@ mod tests {
         assert_eq!(grant.member.unwrap().user_id, "guest-1.2");
         let grant = Authorizer::Open.channel(&nobody, id, &channel("private-a")).await.unwrap();
         assert_eq!((grant.member, grant.user_id), (None, None));
-        assert!(Authorizer::Open.user(&nobody).await.is_err());
+        assert!(Authorizer::Open.user(&nobody, id).await.is_err());
         let somebody = Credentials { claimed_user_id: Some("7".into()), ..Credentials::default() };
-        assert_eq!(Authorizer::Open.user(&somebody).await.unwrap().user_id, "7");
+        assert_eq!(Authorizer::Open.user(&somebody, id).await.unwrap().user_id, "7");
+    }
+
+    #[test]
+    fn a_header_comes_before_a_cookie() {
+        let both = Credentials {
+            bearer: Some("b".into()),
+            cookie: Some("c".into()),
+            ..Credentials::default()
+        };
+        assert_eq!(both.token(), Some("b"));
+        assert_eq!(Credentials { bearer: None, ..both }.token(), Some("c"));
     }
 }

@@ -1,7 +1,8 @@
 //! The command line.
 
 mod audit;
-mod auth;
+mod auth_explain;
+mod auth_test;
 mod banner;
 mod healthcheck;
 mod http;
@@ -12,6 +13,7 @@ mod reload;
 mod selftest;
 mod serve;
 mod server;
+mod token;
 mod unverified;
 mod webhooks;
 
@@ -47,7 +49,11 @@ enum Command {
     Keys(keys::Keys),
     /// Authorizations
     #[command(subcommand)]
-    Auth(auth::AuthCommand),
+    Auth(AuthCommand),
+    /// Print a short-lived access token for a user
+    Token(token::Token),
+    /// Print a channel's name with a signed id at its end
+    SignedId(token::SignedId),
     /// The audit log
     #[command(subcommand)]
     Audit(audit::AuditCommand),
@@ -58,6 +64,14 @@ enum Command {
     Selftest,
     /// Ask a running server whether it is well; exits with 0 if so
     Healthcheck(healthcheck::Healthcheck),
+}
+
+#[derive(Subcommand)]
+enum AuthCommand {
+    /// Say why a socket refuses an auth string; exits with 0 if it does not
+    Explain(Box<auth_explain::Explain>),
+    /// Say which rule decides for a token and a channel, and why the others do not
+    Test(auth_test::AuthTest),
 }
 
 #[derive(Subcommand)]
@@ -74,7 +88,10 @@ pub fn run() -> ExitCode {
         Command::Serve(flags) => serve::serve(&flags),
         Command::Config(command) => config(&command),
         Command::Keys(command) => keys::run(&command),
-        Command::Auth(command) => auth::run(&command),
+        Command::Auth(AuthCommand::Explain(command)) => auth_explain::run(&command),
+        Command::Auth(AuthCommand::Test(command)) => auth_test::run(&command),
+        Command::Token(command) => token::run(&command),
+        Command::SignedId(command) => token::signed_id(&command),
         Command::Audit(command) => audit::run(&command),
         Command::Webhooks(command) => webhooks::run(&command),
         Command::Selftest => selftest::run(),
@@ -102,6 +119,10 @@ fn print(text: &str) -> io::Result<()> {
 
 fn source(flags: &Flags) -> Result<Source> {
     Ok(Source::new(flags, Environment::of_process())?)
+}
+
+fn config_of(flags: &Flags) -> Result<Config> {
+    Ok(Config::load(&source(flags)?)?)
 }
 
 fn config(command: &ConfigCommand) -> Result<()> {

@@ -75,6 +75,7 @@ async fn run(config: Config, reload: Reload) -> Result<()> {
     let mut tenants = AppRegistry::new();
     let mut webhooks = Vec::new();
     for mut app in config.apps {
+        app.access.revoked.load()?;
         let key_file = KeyFile::of_app(&config.state_dir, &app.id);
         take_up(&app, &key_file)?;
         let key = app.sealing.keys().map(|ring| ring.table().active().id.clone());

@@ -28,12 +28,12 @@ pub fn refuse_unguarded_cookie(
     authorizer: &Authorizer,
     origins: &Origins,
 ) -> Result<()> {
-    if authorizer.cookie().is_none() || origins.has_exact() {
+    if !authorizer.reads().any_cookie() || origins.has_exact() {
         return Ok(());
     }
     error(format!(
         "{} is set, but {} lists no exact origin: name the pages that may use the cookie, such as \"https://app.example.com\"",
-        at("jwt.cookie"),
+        "a cookie with a token, or one that is passed on,",
         at("origins")
     ))
 }

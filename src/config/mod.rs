@@ -2,6 +2,7 @@
 //! makes of it (`resolve`).
 
 mod admin;
+mod auth;
 mod edge;
 mod environment;
 mod raw;

@@ -5,7 +5,11 @@ use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
-use super::{Environment, webhooks::RawWebhook};
+use super::{
+    Environment,
+    auth::{RawForward, RawJwt, RawRule},
+    webhooks::RawWebhook,
+};
 use crate::{
     crypto::padding::Padding,
     limits::{Limits, Rotation},
@@ -127,6 +131,7 @@ pub enum RawAuthorizer {
     Deny,
     Open,
     Jwt,
+    Forward,
 }
 
 #[derive(Deserialize)]
@@ -157,6 +162,8 @@ pub struct RawApp {
     pub jwt: RawJwt,
     /// Refusals say why.
     pub explain: bool,
+    pub rules: Vec<RawRule>,
+    pub forward: Option<RawForward>,
     pub authorized_connections: bool,
     pub authorization_timeout_seconds: u64,
     pub webhooks: Vec<RawWebhook>,
@@ -188,18 +195,14 @@ impl Default for RawApp {
             jwt_secret_file: None,
             jwt: RawJwt::default(),
             explain: false,
+            rules: Vec::new(),
+            forward: None,
             authorized_connections: false,
             authorization_timeout_seconds: 30,
             webhooks: Vec::new(),
             limits: Limits::default(),
         }
     }
-}
-
-#[derive(Deserialize, Default)]
-#[serde(default, deny_unknown_fields)]
-pub struct RawJwt {
-    pub cookie: Option<String>,
 }
 
 #[derive(Deserialize)]

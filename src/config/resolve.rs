@@ -12,15 +12,16 @@ use secrecy::{ExposeSecret, SecretString};
 use super::{
     Config, ConfigError, Log,
     admin::{admin_token, warn_of_unused_token},
+    auth::authorizer,
     edge::{explains, origins, proxies, refuse_unguarded_cookie},
-    raw::{LogFormat, RawApp, RawAuthorizer, RawConfig, RawMode},
+    raw::{LogFormat, RawApp, RawConfig, RawMode},
     sealing::{refuse_shared_key, rotation, sealing},
     source::DEV_APP,
     webhooks::webhooks,
 };
 use crate::{
     app::{App, ChannelRule},
-    auth::{Authorizer, JwtAuthorizer},
+    auth::{access::AccessTokens, revoked::RevokedTokens},
     crypto::{key::read_secret_file, signature::AppSecret},
     explain::NearSecrets,
     ids::{MOST_WORKERS, is_app_id},
@@ -48,8 +49,13 @@ pub fn resolve(raw: RawConfig, dev: bool) -> Result<Config> {
     let mut shared_keys = HashMap::new();
     for (id, app) in &raw.apps {
         let dev_key = (dev && id == DEV_APP).then_some(state_dir.as_path());
-        let resolved =
-            resolve_app(id, app, Development { key: dev_key, pages: dev }, &mut warnings)?;
+        let resolved = resolve_app(
+            id,
+            app,
+            &state_dir,
+            Development { key: dev_key, pages: dev },
+            &mut warnings,
+        )?;
         refuse_shared_key(&mut shared_keys, &resolved)?;
         apps.push(resolved);
     }
@@ -153,6 +159,7 @@ struct Development<'a> {
 fn resolve_app(
     id: &str,
     raw: &RawApp,
+    state_dir: &Path,
     dev: Development<'_>,
     warnings: &mut Vec<String>,
 ) -> Result<App> {
@@ -188,6 +195,11 @@ fn resolve_app(
         shares_master_key: raw.allow_shared_master_key,
         rotation: rotation(&at, &raw.rotation)?,
         authorizer,
+        access: AccessTokens::new(
+            id,
+            secret.expose_secret().as_bytes(),
+            RevokedTokens::of_app(state_dir, id),
+        ),
         secret: AppSecret::new(secret.expose_secret().as_bytes()),
         near_secrets: NearSecrets::of(secret.expose_secret()),
         enabled: raw.enabled,
@@ -234,32 +246,6 @@ pub(super) fn secret(
         },
         (None, None) => Ok(None),
     }
-}
-
-fn authorizer(
-    at: &impl Fn(&str) -> String,
-    raw: &RawApp,
-    app_secret: &SecretString,
-    warnings: &mut Vec<String>,
-) -> Result<Authorizer> {
-    Ok(match raw.authorizer {
-        RawAuthorizer::Deny => Authorizer::Deny,
-        RawAuthorizer::Open => {
-            warnings.push(format!(
-                "{} is \"open\": everybody may join every channel as anybody",
-                at("authorizer")
-            ));
-            Authorizer::Open
-        }
-        RawAuthorizer::Jwt => {
-            let own = secret(&at("jwt_secret"), &raw.jwt_secret, &raw.jwt_secret_file)?;
-            let key = own.as_ref().unwrap_or(app_secret).expose_secret();
-            if key.is_empty() {
-                return error(format!("{} is empty", at("jwt_secret")));
-            }
-            Authorizer::Jwt(Box::new(JwtAuthorizer::new(key.as_bytes(), raw.jwt.cookie.clone())))
-        }
-    })
 }
 
 fn refuse_shared_app_key(apps: &[App]) -> Result<()> {

@@ -263,7 +263,7 @@ fn app_of<'a>(
 
 /// Texts stay texts where a text is wanted, so that a secret of digits remains one.
 fn parsed(path: &[&str], text: &str) -> Value {
-    const TEXTS: [&str; 14] = [
+    const TEXTS: [&str; 22] = [
         "key",
         "secret",
         "master_key",
@@ -278,6 +278,14 @@ fn parsed(path: &[&str], text: &str) -> Value {
         "audit_file",
         "admin_token",
         "admin_token_file",
+        "public_key",
+        "public_key_file",
+        "jwks_url",
+        "issuer",
+        "audience",
+        "cookie",
+        "ca_file",
+        "url",
     ];
     if path.last().is_some_and(|name| TEXTS.contains(name)) {
         return Value::from(text);

@@ -195,6 +195,12 @@ pub(super) fn seal(
     Ok(Sealed { channel: channel.clone(), version, envelope: envelope.into() })
 }
 
+/// What nobody can open, whatever its version says: it makes a client ask for its secret again.
+pub fn unopenable(channel: &Channel, version: Version) -> Result<Sealed, SealError> {
+    let secret = SharedSecret::random().map_err(|_| SealError::NoRandomness)?;
+    seal(channel, version, &secret, b"{}")
+}
+
 pub(super) fn open(secret: &SharedSecret, envelope: &str) -> Option<Zeroizing<Vec<u8>>> {
     let (nonce, ciphertext) = decode(envelope)?;
     cipher(secret).decrypt((&nonce).into(), ciphertext.as_slice()).ok().map(Zeroizing::new)

@@ -53,6 +53,13 @@ impl SharedSecret {
         })
     }
 
+    /// Of no key: nobody has it.
+    pub(super) fn random() -> Result<Self, getrandom::Error> {
+        let mut secret = Self([0; 32]);
+        getrandom::fill(&mut secret.0)?;
+        Ok(secret)
+    }
+
     pub(super) fn expose(&self) -> &[u8; 32] {
         &self.0
     }

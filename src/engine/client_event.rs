@@ -30,6 +30,8 @@ pub enum ClientEventError {
         "Client event rejected - not supported on encrypted channels, where nobody could decrypt it"
     )]
     Encrypted,
+    #[error("Client event rejected - the authorization for channel {0} does not include them")]
+    NotAllowed(Channel),
     #[error("Cannot broadcast client event (connection not subscribed to channel {0})")]
     NotSubscribed(String),
     #[error("Client event rejected - the data is {size} bytes long, the limit is {limit}")]
@@ -51,6 +53,7 @@ impl ClientEventError {
             | Self::LongName { .. }
             | Self::WrongChannel
             | Self::Encrypted
+            | Self::NotAllowed(_)
             | Self::NotSubscribed(_)
             | Self::TooLarge { .. }
             | Self::TooDeep

@@ -7,9 +7,16 @@ use tokio::sync::oneshot;
 
 use super::{Engine, Tenant};
 use crate::{
+    auth::revoked::{NotRevoked, Revocation},
     channel::Channel,
-    crypto::{keytable::Version, secret::SharedSecret},
-    hub::mailbox::{Ask, AskError, AskedChannel, Post},
+    crypto::{
+        keytable::{Version, unix_now},
+        secret::SharedSecret,
+    },
+    hub::{
+        granted::Bounds,
+        mailbox::{Ask, AskError, AskedChannel, Post, RevokeTokens},
+    },
     ids::SocketId,
 };
 
@@ -19,6 +26,8 @@ pub enum GrantError {
     Connection(#[from] AskError),
     #[error("the secret of the channel has just been replaced; ask again")]
     Replaced,
+    #[error("the token has been revoked")]
+    Revoked,
     #[error("the server has too much to do to answer; ask again")]
     Busy,
 }
@@ -34,17 +43,25 @@ impl Engine {
         socket: SocketId,
         channel: &Channel,
         user: Option<Arc<str>>,
+        bounds: Bounds,
     ) -> Result<Option<SharedSecret>, GrantError> {
-        let Some(ring) = tenant.app.ring(channel) else {
-            return self.check_connection(tenant, socket).await.map(|()| None);
-        };
+        let ring = tenant.app.ring(channel);
+        let token = bounds.token.clone();
         let about = AskedChannel {
             name: channel.name().clone(),
             topic: tenant.directory.find(channel.name()).map(|record| record.topic()),
-            target: ring.target(channel),
+            target: ring.map(|ring| ring.target(channel)),
             user,
+            bounds,
         };
         let version = self.ask(tenant, socket, Some(about)).await?;
+        // Between the decision and the worker's note the token may have been revoked, and what was
+        // posted then did not find this one.
+        if let Some(token) = token.filter(|token| tenant.app.access.revoked.contains(token)) {
+            self.post_revocation(tenant, Revocation::Token(token.jti.to_string()));
+            return Err(GrantError::Revoked);
+        }
+        let Some(ring) = ring else { return Ok(None) };
         ring.secret(channel, version)
             .filter(|_| ring.serves(channel, version))
             .map(Some)
@@ -57,6 +74,20 @@ impl Engine {
         socket: SocketId,
     ) -> Result<(), GrantError> {
         self.ask(tenant, socket, None).await.map(|_| ())
+    }
+
+    /// Ends what access tokens were given, and refuses them from here on. Writes a file.
+    pub fn revoke_tokens(&self, tenant: &Tenant, which: Revocation) -> Result<(), NotRevoked> {
+        let revoked = tenant.app.access.revoked.revoke(&which, unix_now());
+        if !matches!(revoked, Err(NotRevoked::TooMany)) {
+            self.post_revocation(tenant, which);
+        }
+        revoked
+    }
+
+    fn post_revocation(&self, tenant: &Tenant, which: Revocation) {
+        let revoke = RevokeTokens { tenant: tenant.terms.tenant, which, at: unix_now() };
+        self.hub.post_to_all(|| Post::RevokeTokens(revoke.clone()));
     }
 
     async fn ask(

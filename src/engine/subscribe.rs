@@ -39,6 +39,8 @@ pub enum Refusal {
     NotThatUser(Channel),
     #[error("Channel {channel} has {limit} members, which is the limit")]
     ChannelFull { channel: Channel, limit: usize },
+    #[error("The authorization for channel {0} is over: ask the auth endpoint again")]
+    AuthExpired(Channel),
     #[error("This connection has {limit} subscriptions, which is the limit")]
     TooManyChannels { limit: usize },
 }
@@ -53,6 +55,7 @@ impl Refusal {
             | Self::Member(InvalidMember::TooLarge { .. } | InvalidMember::LongUserId { .. }) => {
                 ("LimitReached", 413)
             }
+            Self::AuthExpired(_) => ("AuthExpired", 401),
             Self::AuthMissing(_)
             | Self::Auth(_)
             | Self::MemberMissing
@@ -70,6 +73,7 @@ impl Refusal {
             Self::MemberMissing => "member_missing",
             Self::Member(_) => "invalid_member",
             Self::NotThatUser(_) => "not_that_user",
+            Self::AuthExpired(_) => "authorization_expired",
             Self::ChannelFull { .. } => "channel_full",
             Self::TooManyChannels { .. } => "too_many_channels",
         }

@@ -17,23 +17,60 @@ pub fn code(name: &str) -> Option<&'static Code> {
     CODES.iter().find(|code| code.name == name)
 }
 
+const UNKNOWN: &str = "The request does not show who is asking";
+const NOT_ALLOWED: &str = "This is not allowed";
+const UNDECIDED: &str = "This cannot be decided at the moment";
+const TOKEN: &str = "send a valid token: header Authorization: Bearer TOKEN (pusher-js: channelAuthorization.headersProvider, so that an expired one is replaced)";
 const SIGNED: &str = "The authorization does not fit this subscription";
 
-pub const CODES: [Code; 38] = [
+pub const CODES: &[Code] = &[
     // Who is asking.
+    new("unauthenticated", UNKNOWN, TOKEN),
+    new("token_missing", UNKNOWN, TOKEN),
+    new("token_too_long", UNKNOWN, "put less into the token"),
     new(
-        "unauthenticated",
-        "The request does not show who is asking",
-        "send a valid token: header Authorization: Bearer TOKEN (pusher-js: channelAuthorization.headersProvider, so that an expired one is replaced)",
+        "token_expired",
+        UNKNOWN,
+        "get a new token with each question (pusher-js: channelAuthorization.headersProvider)",
     ),
+    new("token_not_yet_valid", UNKNOWN, "set the clocks, or give jwt.leeway_seconds"),
+    new("token_algorithm", UNKNOWN, "sign with one of jwt.algorithms, and never with \"none\""),
+    new(
+        "token_signature",
+        UNKNOWN,
+        "use the same secret, or the two halves of one key pair, on both sides",
+    ),
+    new("token_without_expiry", UNKNOWN, "give the token an \"exp\" claim"),
+    new("token_issuer", UNKNOWN, "make \"iss\" that of jwt.issuer"),
+    new("token_audience", UNKNOWN, "make \"aud\" that of jwt.audience"),
+    new("token_unknown_key", UNKNOWN, "publish the key with that \"kid\" at jwt.jwks_url"),
+    new("token_malformed", UNKNOWN, TOKEN),
+    new("token_revoked", UNKNOWN, "get a new token"),
+    new("token_origin", UNKNOWN, "use the token on pages of the origin that it names"),
+    new("missing_user_id", UNKNOWN, "send a user_id; the open authorizer believes it"),
+    new("forward_unauthenticated", UNKNOWN, "log in; the application's URL answered 401"),
+    new(
+        "not_authorized_here",
+        NOT_ALLOWED,
+        "set apps.ID.authorizer, or use an auth endpoint of your own backend",
+    ),
+    new("channel_not_covered", NOT_ALLOWED, "name the channel in the token's \"channels\""),
+    new(
+        "no_rule",
+        NOT_ALLOWED,
+        "ask `sealcast auth test TOKEN CHANNEL` which rules there are and why none matches",
+    ),
+    new("rule_denies", NOT_ALLOWED, "ask `sealcast auth test TOKEN CHANNEL` which rule decides"),
+    new("no_user_id", NOT_ALLOWED, "give the token, or the application's answer, a user id"),
+    new("forward_denies", NOT_ALLOWED, "look at the application, whose URL said no"),
     new(
         "forbidden",
-        "This is not allowed",
+        NOT_ALLOWED,
         "let the app's authorizer cover it: the claims of the token, the rules, or the authorizer itself (apps.ID.authorizer)",
     ),
     new(
         "revoked",
-        "This is not allowed",
+        NOT_ALLOWED,
         "get a token that was issued after the user was taken off the channel (claim \"iat\")",
     ),
     new(
@@ -43,7 +80,7 @@ pub const CODES: [Code; 38] = [
     ),
     new(
         "cookie_not_accepted",
-        "The request does not show who is asking",
+        UNKNOWN,
         "call the endpoint from a page whose exact origin (without *) is in apps.ID.origins and that is of the same site, or send the token in the header Authorization",
     ),
     new(
@@ -123,6 +160,38 @@ pub const CODES: [Code; 38] = [
     // The server.
     new("secret_replaced", "Ask again", "ask again; a rotation has just replaced the secret"),
     new("overloaded", "Ask again", "ask again after a moment; the server has too much to do"),
+    new(
+        "forward_timeout",
+        UNDECIDED,
+        "make the application's URL answer within forward's deadline",
+    ),
+    new(
+        "forward_unreachable",
+        UNDECIDED,
+        "look whether the application runs and can be reached from here",
+    ),
+    new(
+        "forward_busy",
+        UNDECIDED,
+        "ask again; allow more questions at a time if the application can take them",
+    ),
+    new(
+        "forward_resting",
+        UNDECIDED,
+        "ask again; the application has failed several times in a row and is left alone for a moment",
+    ),
+    new(
+        "forward_redirect",
+        UNDECIDED,
+        "name the URL that answers itself: redirects are not followed",
+    ),
+    new("forward_status", UNDECIDED, "answer 200, 401 or 403"),
+    new(
+        "forward_bad_answer",
+        UNDECIDED,
+        "answer with one JSON object of the fields that are known",
+    ),
+    new("forward_too_large", UNDECIDED, "answer with the decision only"),
     // What a socket shows.
     new(
         "auth_missing",

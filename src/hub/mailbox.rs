@@ -11,9 +11,13 @@ use std::{
 use parking_lot::Mutex;
 use tokio::sync::{Notify, oneshot};
 
-use super::{directory::TopicId, terms::TenantId};
+use super::{directory::TopicId, granted::Bounds, terms::TenantId};
 use crate::{
-    crypto::{keytable::Version, resealer::Resealer},
+    auth::revoked::Revocation,
+    crypto::{
+        keytable::{UnixSeconds, Version},
+        resealer::Resealer,
+    },
     ids::SocketId,
     protocol::{sealed::SealedFrames, server::Frame, tripwire},
 };
@@ -30,6 +34,8 @@ pub enum Post {
         key: u32,
         by: Instant,
     },
+    /// Access tokens are good no longer.
+    RevokeTokens(RevokeTokens),
     /// Closes every connection of the topic: its user was terminated.
     Terminate {
         topic: TopicId,
@@ -87,20 +93,28 @@ pub struct Cut {
 pub struct Ask {
     pub tenant: TenantId,
     pub socket: SocketId,
-    /// None where nothing is sealed here.
+    /// None where it is only asked whether the connection is there.
     pub about: Option<AskedChannel>,
     pub answer: oneshot::Sender<Result<Version, AskError>>,
 }
 
-/// A channel that is sealed here.
+#[derive(Clone)]
+pub struct RevokeTokens {
+    pub tenant: TenantId,
+    pub which: Revocation,
+    pub at: UnixSeconds,
+}
+
+/// A channel that the client may join.
 pub struct AskedChannel {
     pub name: Arc<str>,
     /// If anybody is subscribed to it.
     pub topic: Option<TopicId>,
-    /// Whose secret a newcomer is to be given.
-    pub target: Version,
+    /// Whose secret a newcomer is to be given, where the channel is sealed here.
+    pub target: Option<Version>,
     /// Whom the client speaks for, as far as the authorizer knows.
     pub user: Option<Arc<str>>,
+    pub bounds: Bounds,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -141,7 +155,11 @@ impl Post {
         let frame = match self {
             Self::Deliver(delivery) => delivery.content.bytes(),
             Self::Rekey(rekey) => rekey.nudge.bytes(),
-            Self::Ask(_) | Self::Retire { .. } | Self::Terminate { .. } | Self::Shutdown => 0,
+            Self::Ask(_)
+            | Self::Retire { .. }
+            | Self::RevokeTokens(_)
+            | Self::Terminate { .. }
+            | Self::Shutdown => 0,
         };
         size_of::<Self>() + frame
     }

@@ -12,6 +12,8 @@
 pub mod channel_keys;
 pub mod counts;
 pub mod directory;
+mod expiry;
+pub mod granted;
 pub mod mailbox;
 pub mod moves;
 pub mod numbers;

@@ -2,7 +2,6 @@
 
 use std::{
     collections::HashMap,
-    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -14,7 +13,6 @@ use super::{
     terms::{Pacer, TenantId},
     topics::Slot,
 };
-use crate::crypto::keytable::Version;
 
 pub type PlaceId = (Slot, TopicId);
 
@@ -112,12 +110,6 @@ impl Turn {
     fn is_overdue(&self, now: Instant) -> bool {
         matches!(self.kind, TurnKind::Close { by, .. } if by <= now)
     }
-}
-
-/// What a client was given for a channel that it has not joined yet.
-pub struct Grant {
-    pub version: Version,
-    pub user: Option<Arc<str>>,
 }
 
 /// A small generator: what it decides is an order, not a secret.

@@ -8,15 +8,16 @@ use std::{
 
 use super::{
     directory::TopicId,
+    granted::Ended,
     mailbox::{Ask, AskError, AskedChannel, Content, Cut, Delivery, Rekey},
-    moves::{CUT_SPREAD, Grant, PlaceId, Turn, TurnKind},
+    moves::{CUT_SPREAD, PlaceId, Turn, TurnKind},
     place::{Next, Outcome, Place},
     shard::{Shard, Socket, Table},
     terms::TenantId,
     topics::{Slot, Subscription},
 };
 use crate::{
-    crypto::keytable::Version,
+    crypto::keytable::{Version, unix_now},
     ids::SocketId,
     protocol::{
         code::Close,
@@ -27,20 +28,13 @@ use crate::{
 
 /// Between two looks at turns and deadlines, while there are any.
 const LOOK: Duration = Duration::from_millis(10);
-/// Authorizations that one connection may be given for channels that it has not joined.
-const MOST_GRANTS: usize = 1000;
 
-/// The state that a revoked subscriber has seen: nothing is newer.
-const REVOKED: u64 = u64::MAX;
+/// The state that a subscriber whose time is over has seen: nothing is newer.
+pub(super) const REVOKED: u64 = u64::MAX;
 
 type Dirty = Vec<Rc<dyn Socket>>;
 
 impl Shard {
-    /// What the client was given for the channel, if our auth endpoint gave it something.
-    pub fn take_grant(&self, slot: Slot, channel: &str) -> Option<Grant> {
-        self.table.borrow_mut().sockets[slot as usize].grants.remove(channel)
-    }
-
     /// Like `subscribe`, to a channel that is sealed here.
     #[must_use]
     pub fn subscribe_sealed(&self, place: Place, slot: Slot, since: u64) -> bool {
@@ -164,8 +158,8 @@ impl Shard {
                 subscription.since = REVOKED;
             }
             let entry = &mut sockets[slot as usize];
-            entry.grants.remove(place.record.channel().name());
-            entry.socket.revoke(place.record.channel().name().clone());
+            entry.grants.revoke(place.record.channel().name());
+            entry.socket.revoke(place.record.channel().name().clone(), Ended::Removed);
         }
     }
 
@@ -187,19 +181,19 @@ impl Shard {
         if entry.peer.tenant != Some(tenant) || entry.socket.outbox().is_closing() {
             return Err(AskError::UnknownSocket);
         }
-        let Some(AskedChannel { name, topic, target, user }) = about else {
+        let Some(AskedChannel { name, topic, target, user, bounds }) = about else {
             return Ok(Version::BLIND);
         };
-        if entry.grants.len() >= MOST_GRANTS && !entry.grants.contains_key(&name) {
+        if (target.is_some() || !bounds.are_none()) && !entry.grants.may_add(&name) {
             return Err(AskError::TooMany);
         }
+        let (now, mut version) = (Instant::now(), target);
         let mut moves = self.moves.borrow_mut();
         let place =
             topic.and_then(|topic| Some(((slot, topic), moves.places.get_mut(&(slot, topic))?)));
-        let (now, mut version) = (Instant::now(), target);
         if let Some((id, place)) = place {
             let waits = place.retry_after();
-            version = place.asked(now, user.clone());
+            version = Some(place.asked(now, user.clone()));
             let retry = place.retry_after();
             // The question of its nudge has come at last: its turn need not wait for that longer.
             if place.wants_turn() && retry < waits {
@@ -208,8 +202,8 @@ impl Shard {
             }
         }
         // Of subscribers, too: they may leave and join with this.
-        entry.grants.insert(name, Grant { version, user });
-        Ok(version)
+        entry.grants.add(name, version, user, bounds, unix_now());
+        Ok(version.unwrap_or(Version::BLIND))
     }
 
     pub(super) fn retire(&self, tenant: TenantId, key: u32, by: Instant) {

@@ -18,8 +18,9 @@ use tokio::sync::Notify;
 use super::{
     Gauges, Hub,
     directory::TopicId,
+    granted::{Ended, GrantBook},
     mailbox::{Audience, Delivery, Post},
-    moves::{Grant, Moves},
+    moves::Moves,
     numbers::ByNumber,
     outbox::Outbox,
     terms::TenantId,
@@ -35,7 +36,7 @@ pub trait Socket {
     /// Called about once a second: pings, deadlines.
     fn tick(&self, now: Instant);
     /// The connection is no longer to be subscribed to the channel.
-    fn revoke(&self, channel: Arc<str>);
+    fn revoke(&self, channel: Arc<str>, why: Ended);
 
     /// The same as to send it and flush, for a frame that comes alone.
     fn deliver(&self, frame: &Bytes) {
@@ -69,7 +70,7 @@ pub(super) struct Entry {
     pub(super) socket: Rc<dyn Socket>,
     id: SocketId,
     pub(super) peer: Peer,
-    pub(super) grants: HashMap<Arc<str>, Grant>,
+    pub(super) grants: GrantBook,
 }
 
 #[derive(Default)]
@@ -145,7 +146,7 @@ impl Shard {
 
     pub fn add(&self, id: SocketId, peer: Peer, socket: Rc<dyn Socket>) -> Slot {
         let mut table = self.table.borrow_mut();
-        let entry = Entry { socket, id, peer, grants: HashMap::new() };
+        let entry = Entry { socket, id, peer, grants: GrantBook::default() };
         let slot = table.sockets.insert(entry) as Slot;
         table.by_id.insert(id, slot);
         self.gauges().sockets.fetch_add(1, Ordering::Relaxed);
@@ -208,6 +209,7 @@ impl Shard {
             Post::Rekey(rekey) => self.rekey(&rekey, dirty),
             Post::Ask(ask) => self.answer(ask),
             Post::Retire { tenant, key, by } => self.retire(tenant, key, by),
+            Post::RevokeTokens(revoke) => self.revoke_tokens(&revoke),
             Post::Terminate { topic } => {
                 let table = self.table.borrow();
                 for subscription in table.topics.subscribers(topic) {
@@ -290,12 +292,6 @@ impl Shard {
         let mut dirty = Vec::new();
         self.hold(delivery, &held, &mut dirty);
         dirty.iter().for_each(|socket| socket.flush());
-    }
-
-    pub fn tick(&self, now: Instant) {
-        for (_, entry) in &self.table.borrow().sockets {
-            entry.socket.tick(now);
-        }
     }
 }
 

@@ -1,7 +1,10 @@
 //! On what terms an application's subscribers move from one secret to the next.
 
 use std::{
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -17,6 +20,7 @@ pub struct Terms {
     pub tenant: TenantId,
     pub settle: Duration,
     pub hold: Duration,
+    pub nudge_event: Arc<str>,
     pub turns: Pacer,
     pub moves: MoveCounts,
 }
@@ -27,6 +31,7 @@ impl Terms {
             tenant,
             settle: Duration::from_millis(rotation.settle_ms),
             hold: Duration::from_millis(rotation.hold_ms),
+            nudge_event: rotation.nudge_event.as_str().into(),
             turns: Pacer::new(rotation.turns_per_second),
             moves: MoveCounts::default(),
         }

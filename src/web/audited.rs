@@ -17,6 +17,11 @@ pub trait Answer: serde::Serialize {
 
     /// As whom, where that was asked.
     fn user(&self) -> Option<Arc<str>>;
+
+    /// The rule that decided, as it is written.
+    fn rule(&self) -> Option<Arc<str>> {
+        None
+    }
 }
 
 /// `fields`: what the client sent.
@@ -41,7 +46,7 @@ pub fn note_answer<G: Answer>(
     };
     let (app, by) = (app.id.clone(), app.authorizer.name());
     audit.note(match answer {
-        Ok(_) => Fact::AuthGranted { app, asked, by },
+        Ok(granted) => Fact::AuthGranted { app, asked, by, rule: granted.rule() },
         Err(error) if error.code() == UNKNOWN_SOCKET => {
             Fact::AuthRefusedSocket { app, asked, reason: UNKNOWN_SOCKET, refusal }
         }

@@ -22,9 +22,10 @@ use super::{
 };
 use crate::{
     app::{App, signed_for_channel, signed_for_user},
-    auth::{Credentials, Denied, Grant, Identity},
+    auth::{Credentials, Denied, DeniedKind, Grant, Identity},
     channel::{Access, Channel},
     engine::Tenant,
+    hub::granted::Bounds,
     ids::SocketId,
     presence::Member,
 };
@@ -217,10 +218,16 @@ struct ChannelGrant {
     /// Who the presence channel will know it as.
     #[serde(skip)]
     user: Option<Arc<str>>,
+    #[serde(skip)]
+    rule: Option<Arc<str>>,
 }
 
 impl Answer for ChannelGrant {
     const FOR_CHANNEL: bool = true;
+
+    fn rule(&self) -> Option<Arc<str>> {
+        self.rule.clone()
+    }
 
     fn user(&self) -> Option<Arc<str>> {
         self.user.clone()
@@ -252,7 +259,7 @@ async fn authorize_channel(asked: &Asked) -> Result<ChannelGrant, ApiError> {
         let message = format!("{channel} is joined without authorization");
         return Err(ApiError::bad_request("no_authorization_needed", message));
     }
-    let grant = app.authorizer.channel(&asked.credentials, socket_id, &channel).await?;
+    let grant = app.decide_channel(&asked.credentials, socket_id, &channel).await?;
     if channel.access() == Access::Encrypted && app.ring(&channel).is_none() {
         return Err(ApiError::forbidden(
             "blind_channel",
@@ -262,16 +269,18 @@ async fn authorize_channel(asked: &Asked) -> Result<ChannelGrant, ApiError> {
         ));
     }
     refuse_revoked(app, &channel, &grant)?;
-    if let Some(user) = &grant.user_id {
+    let Grant { member, user_id, expires, abilities, token, rule, .. } = grant;
+    if let Some(user) = &user_id {
         asked.worker.entrance.user(user, app)?;
     }
-    let channel_data = grant.member.map(|member| channel_data(app, &member)).transpose()?;
-    let user: Option<Arc<str>> = grant.user_id.map(Arc::from);
+    let channel_data = member.map(|member| channel_data(app, &member)).transpose()?;
+    let user: Option<Arc<str>> = user_id.map(Arc::from);
     let engine = &asked.worker.engine;
-    let secret = engine.grant(&asked.tenant, socket_id, &channel, user.clone()).await?;
+    let bounds = Bounds { expires, abilities, token };
+    let secret = engine.grant(&asked.tenant, socket_id, &channel, user.clone(), bounds).await?;
     let signed = signed_for_channel(socket_id, &channel, channel_data.as_deref());
     let shared_secret = secret.map(|secret| secret.to_base64().to_string());
-    Ok(ChannelGrant { auth: app.auth(&signed), channel_data, shared_secret, user })
+    Ok(ChannelGrant { auth: app.auth(&signed), channel_data, shared_secret, user, rule })
 }
 
 /// Who was taken off the channel needs a word of the application that is newer than that.
@@ -306,7 +315,7 @@ fn channel_data(app: &App, identity: &Identity) -> Result<String, ApiError> {
 async fn authorize_user(asked: &Asked) -> Result<UserGrant, ApiError> {
     let app = &asked.tenant.app;
     let socket_id = asked.socket_id()?;
-    let identity = app.authorizer.user(&asked.credentials).await?;
+    let identity = app.decide_user(&asked.credentials, socket_id).await?;
     asked.worker.entrance.user(&identity.user_id, app)?;
     asked.worker.engine.check_connection(&asked.tenant, socket_id).await?;
     crate::engine::users::check_user_id(&identity.user_id, app.limits.user_id_chars).map_err(
@@ -336,10 +345,13 @@ fn unwritable(error: serde_json::Error) -> ApiError {
 
 impl From<Denied> for ApiError {
     fn from(denied: Denied) -> Self {
-        match denied {
-            Denied::Unauthenticated(message) => Self::unauthorized("unauthenticated", message),
-            Denied::Forbidden(message) => Self::forbidden("forbidden", message),
-            Denied::Invalid(message) => Self::bad_request("invalid_user_info", message),
+        let Denied { kind, code, message } = denied;
+        match kind {
+            DeniedKind::Unauthenticated => Self::unauthorized(code, message),
+            DeniedKind::Forbidden => Self::forbidden(code, message),
+            DeniedKind::Invalid => Self::bad_request(code, message),
+            DeniedKind::Unavailable => Self::unavailable(code, message),
+            DeniedKind::BadGateway => Self::bad_gateway(code, message),
         }
     }
 }

@@ -57,7 +57,7 @@ pub fn allow<'a>(
     }
     response.insert_header((header::ACCESS_CONTROL_ALLOW_ORIGIN, origin));
     let cookies =
-        |app: &&App| app.authorizer.cookie().is_some() && app.origins.lists_exactly(origin);
+        |app: &&App| app.authorizer.reads().any_cookie() && app.origins.lists_exactly(origin);
     if listing.iter().any(cookies) {
         response.insert_header((header::ACCESS_CONTROL_ALLOW_CREDENTIALS, "true"));
     }

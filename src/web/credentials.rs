@@ -18,14 +18,36 @@ pub fn credentials(
     if headers.next().is_some() {
         return Err(twice("Authorization"));
     }
-    let cookie = match (&bearer, app.authorizer.cookie()) {
+    let reads = app.authorizer.reads();
+    let token = match (&bearer, reads.cookie) {
         (None, Some(name)) => cookie(request, name)?,
         _ => None,
     };
-    if cookie.is_some() {
+    let mut passed = passed_headers(request, reads.headers);
+    let cookies = passed_cookies(request, reads.cookies)?;
+    if token.is_some() || cookies.is_some() {
         trusts_cookies(request, &app.origins)?;
     }
-    Ok(Credentials { bearer, cookie, ..claimed })
+    passed.extend(cookies.map(|cookies| ("cookie".to_owned(), cookies)));
+    let origin = text(request, header::ORIGIN.as_str()).map(str::to_owned);
+    Ok(Credentials { bearer, cookie: token, origin, passed, ..claimed })
+}
+
+fn text<'a>(request: &'a HttpRequest, name: &str) -> Option<&'a str> {
+    request.headers().get(name).and_then(|value| value.to_str().ok())
+}
+
+/// Of those that the application's own decision wants to see.
+fn passed_headers(request: &HttpRequest, names: &[String]) -> Vec<(String, String)> {
+    names.iter().filter_map(|name| Some((name.clone(), text(request, name)?.to_owned()))).collect()
+}
+
+fn passed_cookies(request: &HttpRequest, names: &[String]) -> Result<Option<String>, ApiError> {
+    let mut pairs = Vec::new();
+    for name in names {
+        pairs.extend(cookie(request, name)?.map(|value| format!("{name}={value}")));
+    }
+    Ok((!pairs.is_empty()).then(|| pairs.join("; ")))
 }
 
 fn bearer(value: &str) -> Option<String> {

@@ -98,12 +98,16 @@ impl ApiError {
         Self::not_found("unknown_app", format!("There is no app {id} here"))
     }
 
-    pub fn unprocessable(code: &'static str, message: impl Into<String>) -> Self {
-        Self::new(StatusCode::UNPROCESSABLE_ENTITY, code, message)
-    }
-
     pub fn unavailable(code: &'static str, message: impl Into<String>) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, code, message)
+    }
+
+    pub fn bad_gateway(code: &'static str, message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_GATEWAY, code, message)
+    }
+
+    pub fn unprocessable(code: &'static str, message: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, code, message)
     }
 
     pub fn timeout(deadline: Duration) -> Self {
@@ -205,6 +209,7 @@ impl From<GrantError> for ApiError {
             GrantError::Connection(AskError::TooMany) => {
                 (StatusCode::FORBIDDEN, "too_many_authorizations")
             }
+            GrantError::Revoked => (StatusCode::UNAUTHORIZED, "token_revoked"),
             GrantError::Replaced => (StatusCode::SERVICE_UNAVAILABLE, "secret_replaced"),
             GrantError::Busy => (StatusCode::SERVICE_UNAVAILABLE, "overloaded"),
         };

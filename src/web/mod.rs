@@ -21,6 +21,7 @@ mod refusal;
 mod server;
 mod socket;
 mod streams;
+mod tokens;
 mod transport;
 mod upgrade;
 mod users;
@@ -59,6 +60,8 @@ fn routes(config: &mut web::ServiceConfig) {
         .route("/apps/{app}/channels/{channel}/users", web::get().to(channels::users))
         .route("/apps/{app}/channels/{channel}/events", web::post().to(events::trigger_raw))
         .route("/apps/{app}/channels/{channel}/revoke", web::post().to(users::revoke))
+        .route("/apps/{app}/tokens", web::post().to(tokens::mint))
+        .route("/apps/{app}/tokens/revoke", web::post().to(tokens::revoke))
         .route("/apps/{app}/users/{user}/terminate_connections", web::post().to(users::terminate))
         .route("/apps/{app}/auth/explain", web::post().to(explain::explain))
         // Where the official Python SDK sends it (PROTOCOL 5.4).

@@ -32,7 +32,8 @@ pub fn refuse(
         channel: fields.get("channel_name").map(String::as_str),
         socket: fields.get("socket_id").and_then(|id| id.parse().ok()),
         // What is wrong with the request itself is no secret.
-        hides_cause: matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN),
+        hides_cause: matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)
+            || status.is_server_error(),
     };
     let told = engine.refuse(app, &refused, || Why::of(error));
     note(told.id);

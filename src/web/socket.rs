@@ -22,6 +22,7 @@ use super::{Settings, transport::Transport, worker::Worker};
 use crate::{
     engine::Tenant,
     hub::{
+        granted::Ended,
         outbox::{CLOSE_DEADLINE, Outbox},
         shard::{Peer, Shard, Socket},
         topics::Slot,
@@ -67,7 +68,7 @@ struct Link<T> {
     close_since: Cell<Option<Instant>>,
     authorize_until: Cell<Option<Instant>>,
     /// Channels that the session is to leave.
-    revoked: RefCell<Vec<Arc<str>>>,
+    revoked: RefCell<Vec<(Arc<str>, Ended)>>,
 }
 
 impl<T: Transport> Link<T> {
@@ -193,8 +194,8 @@ impl<T: Transport> Socket for Link<T> {
         }
     }
 
-    fn revoke(&self, channel: Arc<str>) {
-        self.revoked.borrow_mut().push(channel);
+    fn revoke(&self, channel: Arc<str>, why: Ended) {
+        self.revoked.borrow_mut().push((channel, why));
         self.wake();
     }
 }
@@ -405,7 +406,7 @@ impl<T: Transport> Future for Connection<T> {
         }
         let revoked = std::mem::take(&mut *self.link.revoked.borrow_mut());
         if let Some(session) = &mut self.session {
-            revoked.iter().for_each(|channel| session.revoke(channel));
+            revoked.iter().for_each(|(channel, why)| session.revoke(channel, *why));
         }
         let gone = matches!(self.read(cx), Poll::Ready(true));
         if self.link.outbox.is_closing() {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { createHash, createHmac, randomBytes } from 'node:crypto';
+import { createHash, createHmac, hkdfSync, randomBytes } from 'node:crypto';
 import { test } from 'node:test';
 import Pusher from 'pusher';
 import { opened } from './support/envelope.mjs';
@@ -12,18 +12,30 @@ const CHANNELS = ['private-encrypted-a', 'private-encrypted-cache-=@,.;_9'];
 const derivations = {
   pusher: (key, channel) => createHash('sha256').update(channel).update(key).digest(),
   dotnet: (key, channel) => createHmac('sha256', key).update(channel).digest(),
+  hkdf: (key, channel, app) => Buffer.from(hkdfSync('sha256', key, '', info(app, channel), 32)),
 };
+
+/** What HKDF is given: each part behind its length, and the epoch of a channel that nobody was taken off. */
+function info(app, channel) {
+  const number = (value) => {
+    const bytes = Buffer.alloc(8);
+    bytes.writeBigUInt64BE(BigInt(value));
+    return bytes;
+  };
+  const parts = ['sealcast shared secret 1', app, channel].map((part) => Buffer.from(part));
+  return Buffer.concat([...parts.flatMap((part) => [number(part.length), part]), number(0)]);
+}
 
 function vectors(args, input = '') {
   const options = { input, encoding: 'utf8', env: {}, stdio: ['pipe', 'pipe', 'pipe'] };
   return JSON.parse(execFileSync(BINARY, ['keys', 'vector', ...args], options));
 }
 
-function checkEncrypted({ encrypted }, key, channels) {
+function checkEncrypted({ encrypted, app }, key, channels) {
   const seen = encrypted.map(({ channel, derivation }) => [channel, derivation]);
   assert.deepEqual(seen, channels.flatMap((channel) => Object.keys(derivations).map((name) => [channel, name])));
   for (const { channel, derivation, shared_secret, nonce, plaintext, ciphertext, data } of encrypted) {
-    const secret = derivations[derivation](key, channel);
+    const secret = derivations[derivation](key, channel, app.id);
     assert.equal(shared_secret, secret.toString('base64'));
     assert.equal(opened(data, new Uint8Array(secret)), plaintext);
     assert.deepEqual(JSON.parse(data), { nonce, ciphertext });

@@ -120,8 +120,8 @@ async fn e5_who_was_let_in_and_who_was_not() {
     assert_eq!(
         facts(&log.path, "auth_denied"),
         [
-            denied("private-encrypted-x", 401, "unauthenticated"),
-            denied("private-y", 403, "forbidden"),
+            denied("private-encrypted-x", 401, "token_malformed"),
+            denied("private-y", 403, "channel_not_covered"),
             denied("private-encrypted-x", 403, "origin_not_allowed"),
             json!({"app": "it", "by": "jwt", "status": 400, "code": "invalid_socket_id"}),
         ]

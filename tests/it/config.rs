@@ -345,6 +345,13 @@ async fn c_dev_needs_nothing_and_seals() {
         open(&shared_secret(&master, channel), frame["data"].as_str().unwrap_or_default()),
         "hello"
     );
+    // Whoever develops is told what is wrong.
+    let auth =
+        App { secret: "app-secret\n", ..dev }.channel_auth(&client.socket_id, "private-y", None);
+    let data = json!({"channel": "private-y", "auth": auth});
+    client.send(&json!({"event": "pusher:subscribe", "data": data})).await;
+    let refusal = client.expect_refused("private-y").await;
+    assert!(refusal["error"].as_str().is_some_and(|text| text.contains("line break")), "{refusal}");
     let output = server.stop().await;
     assert!(!output.stdout.contains(&key) && !output.stderr.contains(&key), "{output:?}");
 }

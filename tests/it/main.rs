@@ -5,10 +5,16 @@
 mod support;
 
 mod audit;
+mod auth_bounds;
 mod auth_endpoints;
+mod auth_forward;
+mod auth_jwks;
 mod auth_jwt;
+mod auth_keys;
 mod auth_refusals;
+mod auth_rules;
 mod auth_sockets;
+mod auth_tokens;
 mod backpressure;
 mod cache;
 mod client_events;

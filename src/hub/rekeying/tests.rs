@@ -38,7 +38,7 @@ impl Socket for Kept {
 
     fn tick(&self, _: Instant) {}
 
-    fn revoke(&self, channel: Arc<str>) {
+    fn revoke(&self, channel: Arc<str>, _: Ended) {
         self.revoked.borrow_mut().push(channel);
     }
 }

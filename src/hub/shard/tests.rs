@@ -21,7 +21,7 @@ impl Socket for Counting {
 
     fn tick(&self, _: Instant) {}
 
-    fn revoke(&self, _: Arc<str>) {}
+    fn revoke(&self, _: Arc<str>, _: crate::hub::granted::Ended) {}
 }
 
 fn delivery(sequence: u64) -> Post {

@@ -4,6 +4,7 @@
 mod app;
 mod client;
 mod http;
+mod issuer;
 mod keys;
 mod process;
 mod raw;
@@ -11,6 +12,7 @@ mod receiver;
 mod seal;
 mod server;
 mod sign;
+mod target;
 mod tls;
 
 use std::fmt::Display;
@@ -20,6 +22,7 @@ use std::time::Duration;
 pub use self::app::*;
 pub use self::client::*;
 pub use self::http::*;
+pub use self::issuer::*;
 pub use self::keys::*;
 pub use self::process::{Launch, Output, TempDir};
 pub use self::raw::*;
@@ -27,6 +30,7 @@ pub use self::receiver::*;
 pub use self::seal::*;
 pub use self::server::*;
 pub use self::sign::*;
+pub use self::target::*;
 pub use self::tls::*;
 
 /// How long anything may take before a test gives up. Generous: only failures wait this long.

@@ -1,8 +1,8 @@
-//! `sealcast auth`
+//! `sealcast auth explain`
 
 use std::io::Read;
 
-use clap::{Args, Subcommand};
+use clap::Args;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::{Result, source};
@@ -13,12 +13,6 @@ use crate::{
     explain::{Explanation, Knowledge, NearSecrets, Subject, Verdict, explain},
     ids::SocketId,
 };
-
-#[derive(Subcommand)]
-pub enum AuthCommand {
-    /// Say why a socket refuses an auth string; exits with 0 if it does not
-    Explain(Box<Explain>),
-}
 
 #[derive(Args)]
 pub struct Explain {
@@ -53,8 +47,7 @@ pub struct Explain {
     flags: Flags,
 }
 
-pub fn run(command: &AuthCommand) -> Result<()> {
-    let AuthCommand::Explain(asked) = command;
+pub fn run(asked: &Explain) -> Result<()> {
     let subject = match (&asked.channel, &asked.user_data) {
         (Some(name), _) => Subject::Channel { name, data: asked.channel_data.as_deref() },
         (None, data) => Subject::User { data: data.as_deref().unwrap_or_default() },

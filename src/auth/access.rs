@@ -1,0 +1,302 @@
+//! Short-lived access tokens, for backends that have no library for JWTs: made by the signed API or
+//! the command line, accepted at the auth endpoints, whatever the authorizer. Whoever can have one made
+//! holds the application's secret, and could sign subscriptions as well.
+
+use hkdf::Hkdf;
+use jsonwebtoken::{Algorithm, EncodingKey, Header, decode_header, encode};
+use serde::Serialize;
+use sha2::Sha256;
+use std::sync::Arc;
+use zeroize::Zeroizing;
+
+use super::{
+    Abilities, Credentials, Denied, Grant, Identity,
+    claims::Claims,
+    jwt::{InvalidToken, MAX_TOKEN, covers, identity, issued_at, not_covered, presented},
+    keys::{Checks, VerifyingKey},
+    revoked::RevokedTokens,
+};
+use crate::{
+    channel::{Access, Channel, check_characters},
+    crypto::encoding::hex,
+};
+
+pub struct AccessTokens {
+    app: String,
+    signing: EncodingKey,
+    verifying: VerifyingKey,
+    checks: Checks,
+    pub revoked: RevokedTokens,
+}
+
+/// Tells these from the application's own tokens. That they are ours is told by the signature.
+const KIND: &str = "sealcast-access+jwt";
+/// As long as a revocation has to be remembered.
+pub const LONGEST: u64 = 24 * 60 * 60;
+pub const USUAL: u64 = 60 * 60;
+const MOST_CHANNELS: usize = 100;
+const LONGEST_CHANNEL: usize = 200;
+
+/// What somebody with the application's secret wants a token for.
+pub struct Wanted {
+    pub user_id: String,
+    pub user_info: Option<serde_json::Value>,
+    /// Patterns, in which `*` stands for any run of characters.
+    pub channels: Vec<String>,
+    pub ttl: u64,
+    pub origin: Option<String>,
+}
+
+#[derive(Serialize)]
+pub struct Minted {
+    pub token: String,
+    /// Seconds since 1970.
+    pub expires: u64,
+    pub jti: String,
+}
+
+/// Which token a grant was made for.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct TokenId {
+    pub jti: Arc<str>,
+    pub user: Arc<str>,
+    pub issued: u64,
+}
+
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum NotMinted {
+    #[error("ttl must be 1 to {LONGEST} seconds")]
+    Ttl,
+    #[error("the user id cannot be used: {0}")]
+    UserId(String),
+    #[error(
+        "channels must be 1 to {MOST_CHANNELS} names or patterns (* stands for any run of characters) of up to {LONGEST_CHANNEL} bytes"
+    )]
+    Channels,
+    #[error(
+        "the token would be longer than {MAX_TOKEN} bytes: give it less user_info, or fewer channels"
+    )]
+    TooLong,
+    #[error("the operating system gave no random bytes; try again")]
+    NoRandomness,
+}
+
+impl AccessTokens {
+    pub fn new(app: &str, secret: &[u8], revoked: RevokedTokens) -> Self {
+        let key = derived(app, secret);
+        let verifying = VerifyingKey::secret(&*key, &[Algorithm::HS256])
+            .expect("derived bytes are a secret, and HS256 is for secrets");
+        let checks = Checks { issuer: None, audience: Some(app.to_owned()), leeway: 0 };
+        let signing = EncodingKey::from_secret(&*key);
+        Self { app: app.to_owned(), signing, verifying, checks, revoked }
+    }
+
+    pub fn mint(&self, wanted: &Wanted, now: u64) -> Result<Minted, NotMinted> {
+        if wanted.ttl == 0 || wanted.ttl > LONGEST {
+            return Err(NotMinted::Ttl);
+        }
+        check_characters(&wanted.user_id, LONGEST_CHANNEL)
+            .map_err(|e| NotMinted::UserId(e.to_string()))?;
+        let is_pattern =
+            |p: &String| check_characters(&p.replace('*', "-"), LONGEST_CHANNEL).is_ok();
+        let count = wanted.channels.len();
+        if count == 0 || count > MOST_CHANNELS || !wanted.channels.iter().all(is_pattern) {
+            return Err(NotMinted::Channels);
+        }
+        let mut id = [0; 16];
+        getrandom::fill(&mut id).map_err(|_| NotMinted::NoRandomness)?;
+        let (jti, expires) = (hex(&id), now + wanted.ttl);
+        let claims = Signed {
+            aud: &self.app,
+            sub: &wanted.user_id,
+            jti: &jti,
+            iat: now,
+            exp: expires,
+            channels: &wanted.channels,
+            user_info: wanted.user_info.as_ref(),
+            origin: wanted.origin.as_deref(),
+        };
+        let header = Header { typ: Some(KIND.into()), ..Header::new(Algorithm::HS256) };
+        // Of what is plain JSON, under a key of its own kind, nothing can fail.
+        let token = encode(&header, &claims, &self.signing).map_err(|_| NotMinted::TooLong)?;
+        if token.len() > MAX_TOKEN {
+            return Err(NotMinted::TooLong);
+        }
+        Ok(Minted { token, expires, jti })
+    }
+
+    /// The access token that a client shows, if it shows one.
+    pub fn presented<'a>(&self, credentials: &'a Credentials) -> Option<&'a str> {
+        let token = presented(credentials.bearer.as_deref()).ok()?;
+        let kind = decode_header(token).ok()?.typ?;
+        (kind == KIND).then_some(token)
+    }
+
+    pub fn verify(&self, token: &str, origin: Option<&str>) -> Result<(Claims, TokenId), Denied> {
+        let claims = self.verifying.verify(token, &self.checks)?;
+        let (Some(jti), Some(user)) = (claims.text("jti"), claims.subject()) else {
+            return Err(InvalidToken::Malformed.into());
+        };
+        if let Some(bound) = claims.text("origin")
+            && origin.is_none_or(|origin| !origin.eq_ignore_ascii_case(&bound))
+        {
+            return Err(InvalidToken::Origin.into());
+        }
+        let id = TokenId { jti: jti.into(), user: user.into(), issued: issued_at(&claims) };
+        match self.revoked.contains(&id) {
+            true => Err(InvalidToken::Revoked.into()),
+            false => Ok((claims, id)),
+        }
+    }
+
+    pub fn channel(
+        &self,
+        token: &str,
+        credentials: &Credentials,
+        channel: &Channel,
+    ) -> Result<Grant, Denied> {
+        let (claims, id) = self.verify(token, credentials.origin.as_deref())?;
+        let patterns = claims.list("channels").ok_or(InvalidToken::Malformed)?;
+        if !covers(&patterns, channel) {
+            return Err(not_covered(channel));
+        }
+        let presence = channel.access() == Access::Presence;
+        Ok(Grant {
+            member: presence.then(|| identity(&claims)).transpose()?,
+            expires: claims.time("exp"),
+            abilities: Abilities::ALL,
+            token: Some(id.clone()),
+            ..Grant::of_user(Some(id.user.to_string()), id.issued)
+        })
+    }
+
+    pub fn user(&self, token: &str, credentials: &Credentials) -> Result<Identity, Denied> {
+        identity(&self.verify(token, credentials.origin.as_deref())?.0)
+    }
+}
+
+#[derive(Serialize)]
+struct Signed<'a> {
+    aud: &'a str,
+    sub: &'a str,
+    jti: &'a str,
+    iat: u64,
+    exp: u64,
+    channels: &'a [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user_info: Option<&'a serde_json::Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    origin: Option<&'a str>,
+}
+
+/// Not the secret itself, with which backends sign tokens and much else: what is signed for one
+/// purpose is worth nothing for another.
+fn derived(app: &str, secret: &[u8]) -> Zeroizing<[u8; 32]> {
+    let mut key = Zeroizing::new([0; 32]);
+    let mut info = Vec::new();
+    for part in ["sealcast access token 1", app] {
+        info.extend_from_slice(&(part.len() as u64).to_be_bytes());
+        info.extend_from_slice(part.as_bytes());
+    }
+    Hkdf::<Sha256>::new(None, secret)
+        .expand(&info, &mut *key)
+        .expect("HKDF gives up to 8160 bytes");
+    key
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crypto::keytable::unix_now;
+
+    const SECRET: &[u8] = b"a secret of the application";
+
+    fn tokens(app: &str) -> AccessTokens {
+        AccessTokens::new(app, SECRET, RevokedTokens::in_memory())
+    }
+
+    fn wanted() -> Wanted {
+        Wanted {
+            user_id: "u1".into(),
+            user_info: Some(serde_json::json!({"name": "é"})),
+            channels: vec!["private-a-*".into(), "presence-x".into()],
+            ttl: 60,
+            origin: None,
+        }
+    }
+
+    fn shown(token: &str, origin: Option<&str>) -> Credentials {
+        Credentials {
+            bearer: Some(token.to_owned()),
+            origin: origin.map(str::to_owned),
+            ..Credentials::default()
+        }
+    }
+
+    fn channel(name: &str) -> Channel {
+        Channel::parse(name, 200).unwrap()
+    }
+
+    #[test]
+    fn a_token_does_what_was_wanted_and_no_more() {
+        let (tokens, now) = (tokens("shop"), unix_now());
+        let minted = tokens.mint(&wanted(), now).unwrap();
+        let credentials = shown(&minted.token, None);
+        assert_eq!(tokens.presented(&credentials), Some(minted.token.as_str()));
+        let grant = |name| tokens.channel(&minted.token, &credentials, &channel(name));
+        let granted = grant("private-a-1").unwrap();
+        assert_eq!((granted.expires, granted.user_id.as_deref()), (Some(now + 60), Some("u1")));
+        assert_eq!(&*granted.token.unwrap().jti, minted.jti);
+        assert_eq!(grant("presence-x").unwrap().member.unwrap().user_id, "u1");
+        assert_eq!(grant("private-b").unwrap_err().code, "channel_not_covered");
+        assert_eq!(tokens.user(&minted.token, &credentials).unwrap().user_id, "u1");
+    }
+
+    #[test]
+    fn other_tokens_are_not_taken_for_one() {
+        let shop = tokens("shop");
+        let minted = shop.mint(&wanted(), unix_now()).unwrap().token;
+        let of_other = tokens("other").verify(&minted, None).unwrap_err();
+        assert_eq!(of_other.code, "token_signature");
+        // Signed with the secret itself, as the application's own tokens are.
+        let header = Header { typ: Some(KIND.into()), ..Header::new(Algorithm::HS256) };
+        let claims = serde_json::json!({"aud": "shop", "sub": "u", "jti": "j", "exp": unix_now() + 9, "channels": ["*"]});
+        let own = encode(&header, &claims, &EncodingKey::from_secret(SECRET)).unwrap();
+        assert_eq!(shop.verify(&own, None).unwrap_err().code, "token_signature");
+        let plain = encode(&Header::default(), &claims, &EncodingKey::from_secret(SECRET)).unwrap();
+        assert_eq!(shop.presented(&shown(&plain, None)), None);
+        let old = shop.mint(&wanted(), unix_now() - 61).unwrap().token;
+        assert_eq!(shop.verify(&old, None).unwrap_err().code, "token_expired");
+    }
+
+    #[test]
+    fn a_token_for_one_origin_is_nothing_elsewhere() {
+        let tokens = tokens("shop");
+        let bound = Wanted { origin: Some("https://a.example".into()), ..wanted() };
+        let token = tokens.mint(&bound, unix_now()).unwrap().token;
+        assert!(tokens.verify(&token, Some("https://a.example")).is_ok());
+        for origin in [None, Some("https://b.example"), Some("null"), Some("")] {
+            assert_eq!(
+                tokens.verify(&token, origin).unwrap_err().code,
+                "token_origin",
+                "{origin:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_meant_is_not_minted() {
+        let mint = |wanted: Wanted| tokens("shop").mint(&wanted, 5).map(|m| m.jti);
+        for ttl in [0, LONGEST + 1, u64::MAX] {
+            assert_eq!(mint(Wanted { ttl, ..wanted() }), Err(NotMinted::Ttl));
+        }
+        for user_id in [String::new(), "a b".into(), "x".repeat(201)] {
+            assert!(matches!(mint(Wanted { user_id, ..wanted() }), Err(NotMinted::UserId(_))));
+        }
+        for channels in [vec![], vec!["a/b".into()], vec![String::new()], vec!["x".into(); 101]] {
+            assert_eq!(mint(Wanted { channels, ..wanted() }), Err(NotMinted::Channels));
+        }
+        let user_info = Some(serde_json::json!("x".repeat(9000)));
+        assert_eq!(mint(Wanted { user_info, ..wanted() }), Err(NotMinted::TooLong));
+    }
+}

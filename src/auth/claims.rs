@@ -1,0 +1,75 @@
+//! The claims of a token that has been verified, as rules read them.
+
+use serde_json::{Map, Value};
+
+#[derive(Debug, Default, serde::Deserialize)]
+#[serde(transparent)]
+pub struct Claims(Map<String, Value>);
+
+impl Claims {
+    /// The claim of that name, or the one that the parts between its dots lead to. Names that are
+    /// URLs have dots of their own, so the whole name comes first.
+    pub fn get(&self, path: &str) -> Option<&Value> {
+        let nested = || {
+            let (first, rest) = path.split_once('.')?;
+            rest.split('.').try_fold(self.0.get(first)?, |value, name| value.get(name))
+        };
+        self.0.get(path).or_else(nested).filter(|value| !value.is_null())
+    }
+
+    /// A text, a whole number or a truth value, as text. Anything else has no one form.
+    pub fn text(&self, path: &str) -> Option<String> {
+        match self.get(path)? {
+            Value::String(text) => Some(text.clone()),
+            Value::Number(number) if !number.is_f64() => Some(number.to_string()),
+            Value::Bool(truth) => Some(truth.to_string()),
+            _ => None,
+        }
+    }
+
+    pub fn subject(&self) -> Option<String> {
+        self.get("sub")?.as_str().filter(|sub| !sub.is_empty()).map(str::to_owned)
+    }
+
+    /// Seconds since 1970.
+    pub fn time(&self, name: &str) -> Option<u64> {
+        // A conversion that saturates: a time before 1970 is 0.
+        self.get(name)?.as_f64().map(|seconds| seconds as u64)
+    }
+
+    /// `None` if the claim is there and is something else.
+    pub fn list(&self, name: &str) -> Option<Vec<String>> {
+        let Some(value) = self.get(name) else { return Some(Vec::new()) };
+        value.as_array()?.iter().map(|item| item.as_str().map(str::to_owned)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn paths_lead_into_objects_and_names_may_have_dots() {
+        let claims: Claims = serde_json::from_value(json!({
+            "org": {"id": "o1", "plan": {"tier": 3}, "none": null},
+            "https://example.com/team": "t1", "x": [1], "f": 1.5, "b": true
+        }))
+        .unwrap();
+        for (path, text) in [
+            ("org.id", Some("o1")),
+            ("org.plan.tier", Some("3")),
+            ("https://example.com/team", Some("t1")),
+            ("b", Some("true")),
+            ("org", None),
+            ("org.none", None),
+            ("org.id.x", None),
+            ("x", None),
+            ("f", None),
+            ("", None),
+            ("nothing", None),
+        ] {
+            assert_eq!(claims.text(path).as_deref(), text, "{path}");
+        }
+    }
+}

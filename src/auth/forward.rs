@@ -1,0 +1,306 @@
+//! The application decides, at a URL of its own: it is asked as a client would ask it, with the
+//! headers and cookies that were chosen, and says who may come in. What lets in is made here.
+
+mod breaker;
+mod cache;
+
+use std::time::Duration;
+
+use serde::Deserialize;
+use tokio::sync::Semaphore;
+
+use super::{
+    Abilities, Credentials, Denied, Grant, Identity,
+    http::{Answer, Endpoint, HttpClient, Unanswered},
+};
+use crate::{
+    channel::{Access, Channel},
+    ids::SocketId,
+};
+use breaker::Breaker;
+use cache::{Cache, Key};
+
+pub struct ForwardAuthorizer {
+    client: HttpClient,
+    pub settings: ForwardSettings,
+    places: Semaphore,
+    breaker: Breaker,
+    cache: Cache,
+}
+
+pub struct ForwardSettings {
+    pub url: Endpoint,
+    /// Names, in lower case.
+    pub headers: Vec<String>,
+    pub cookies: Vec<String>,
+    pub deadline: Duration,
+    pub concurrency: usize,
+    /// How long a yes is taken for one.
+    pub cache: Duration,
+    pub max_ttl: Option<u64>,
+}
+
+/// What the application says with a 200; nothing at all is a yes.
+#[derive(Deserialize, Clone, Default, Debug, PartialEq, Eq)]
+#[serde(default)]
+struct Decision {
+    user_id: Option<String>,
+    user_info: Option<serde_json::Value>,
+    watchlist: Vec<String>,
+    /// Seconds.
+    ttl: Option<u64>,
+    allow: Option<Vec<String>>,
+}
+
+/// Far more than a decision takes.
+const MOST_BYTES: usize = 16 * 1024;
+
+impl ForwardAuthorizer {
+    pub fn new(client: HttpClient, settings: ForwardSettings) -> Self {
+        Self {
+            client,
+            places: Semaphore::new(settings.concurrency),
+            breaker: Breaker::default(),
+            cache: Cache::default(),
+            settings,
+        }
+    }
+
+    pub async fn channel(
+        &self,
+        credentials: &Credentials,
+        socket_id: SocketId,
+        channel: &Channel,
+        now: u64,
+    ) -> Result<Grant, Denied> {
+        let decision = self.ask(credentials, socket_id, Some(channel), now).await?;
+        let (Decision { allow, user_id, user_info, .. }, until) = decision;
+        let allows = |ability: &str| {
+            allow.as_ref().is_none_or(|allow| allow.iter().any(|name| name == ability))
+        };
+        if !allows("subscribe") {
+            let message =
+                format!("the application's \"allow\" does not name \"subscribe\" for {channel}");
+            return Err(Denied::forbidden("forward_denies", message));
+        }
+        let abilities = Abilities { client_events: allows("client_events") };
+        let member = |user_id: &String| Identity {
+            user_id: user_id.clone(),
+            user_info: user_info.clone(),
+            watchlist: Vec::new(),
+        };
+        let member = match channel.access() {
+            Access::Presence => Some(member(user_id.as_ref().ok_or_else(no_user_id)?)),
+            _ => None,
+        };
+        Ok(Grant { member, expires: until, abilities, ..Grant::of_user(user_id, now) })
+    }
+
+    pub async fn user(
+        &self,
+        credentials: &Credentials,
+        socket_id: SocketId,
+        now: u64,
+    ) -> Result<Identity, Denied> {
+        let (Decision { user_id, user_info, watchlist, .. }, _) =
+            self.ask(credentials, socket_id, None, now).await?;
+        Ok(Identity { user_id: user_id.ok_or_else(no_user_id)?, user_info, watchlist })
+    }
+
+    /// The decision, and until when it holds.
+    async fn ask(
+        &self,
+        credentials: &Credentials,
+        socket_id: SocketId,
+        channel: Option<&Channel>,
+        now: u64,
+    ) -> Result<(Decision, Option<u64>), Denied> {
+        let name = channel.map(|channel| &**channel.name());
+        let key = Key::of(&credentials.passed, name);
+        if let Some((decision, until)) = key.as_ref().and_then(|key| self.cache.get(key)) {
+            return Ok((decision, until));
+        }
+        let decision = self.fetch(credentials, socket_id, name).await?;
+        let ends = [decision.ttl, self.settings.max_ttl].into_iter().flatten();
+        let until = ends.min().map(|ttl| now.saturating_add(ttl));
+        if let Some(key) = key {
+            self.cache.put(key, &decision, until, self.settings.cache);
+        }
+        Ok((decision, until))
+    }
+
+    async fn fetch(
+        &self,
+        credentials: &Credentials,
+        socket_id: SocketId,
+        channel: Option<&str>,
+    ) -> Result<Decision, Denied> {
+        let attempt = self.breaker.attempt().ok_or_else(|| {
+            Denied::unavailable(
+                "forward_resting",
+                "the application has not answered several times and is not asked for a moment; ask again",
+            )
+        })?;
+        let place = tokio::time::timeout(self.settings.deadline, self.places.acquire()).await;
+        let Ok(Ok(_place)) = place else {
+            // That is our limit and not the application's failure.
+            attempt.forget();
+            return Err(Denied::unavailable(
+                "forward_busy",
+                "too many questions to the application are under way; ask again",
+            ));
+        };
+        let mut form = form_urlencoded::Serializer::new(String::new());
+        form.append_pair("socket_id", &socket_id.to_string());
+        channel.into_iter().for_each(|name| {
+            form.append_pair("channel_name", name);
+        });
+        let answered = self
+            .client
+            .post(&self.settings.url, &credentials.passed, form.finish(), MOST_BYTES)
+            .await;
+        match answered.map_err(Failure::from).and_then(|answer| judge(&answer)) {
+            Ok(decision) => {
+                attempt.succeeded();
+                decision
+            }
+            Err(failure) => {
+                attempt.failed();
+                tracing::warn!(code = failure.code(), "the application's authorization: {failure}");
+                Err(failure.into())
+            }
+        }
+    }
+}
+
+fn no_user_id() -> Denied {
+    let message = "the application's answer has no \"user_id\", which presence and sign-in need";
+    Denied::forbidden("no_user_id", message)
+}
+
+/// Why there is no decision. The client learns the code and that it may ask again, the log more.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error("{0}")]
+    Unanswered(#[from] Unanswered),
+    #[error("status {0}: redirects are not followed, name the URL that decides")]
+    Redirect(u16),
+    #[error("status {0}, and not 200, 401 or 403")]
+    Status(u16),
+    #[error("the answer is no JSON object (a page, perhaps of a login?)")]
+    NotJson,
+    #[error("the answer is not what was expected: {0}")]
+    Shape(String),
+}
+
+impl Failure {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Unanswered(Unanswered::Deadline(_)) => "forward_timeout",
+            Self::Unanswered(Unanswered::TooLarge(_)) => "forward_too_large",
+            Self::Unanswered(Unanswered::Broken(_)) => "forward_unreachable",
+            Self::Redirect(_) => "forward_redirect",
+            Self::Status(_) => "forward_status",
+            Self::NotJson | Self::Shape(_) => "forward_bad_answer",
+        }
+    }
+}
+
+impl From<Failure> for Denied {
+    fn from(failure: Failure) -> Self {
+        let message = match &failure {
+            Failure::Unanswered(Unanswered::Broken(_)) => {
+                "the application could not be reached".to_owned()
+            }
+            other => format!("the application did not decide: {other}"),
+        };
+        match &failure {
+            Failure::Unanswered(Unanswered::Deadline(_) | Unanswered::Broken(_)) => {
+                Self::unavailable(failure.code(), message)
+            }
+            _ => Self::bad_gateway(failure.code(), message),
+        }
+    }
+}
+
+/// A yes, a no, or neither, which is a no of another kind.
+fn judge(answer: &Answer) -> Result<Result<Decision, Denied>, Failure> {
+    match answer.status {
+        200 => decision(answer).map(Ok),
+        401 => Ok(Err(Denied::unauthenticated(
+            "forward_unauthenticated",
+            "the application does not know who asks (401)",
+        ))),
+        403 => Ok(Err(Denied::forbidden("forward_denies", "the application says no (403)"))),
+        status @ 300..=399 => Err(Failure::Redirect(status)),
+        status => Err(Failure::Status(status)),
+    }
+}
+
+fn decision(answer: &Answer) -> Result<Decision, Failure> {
+    if answer.body.trim_ascii().is_empty() {
+        return Ok(Decision::default());
+    }
+    let kind = answer.headers.get(hyper::header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+    let is_json = kind.is_some_and(|kind| {
+        let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        kind == "application/json" || kind.ends_with("+json")
+    });
+    let text = std::str::from_utf8(&answer.body).ok().filter(|_| is_json);
+    let text = text.ok_or(Failure::NotJson)?;
+    let decision: Decision =
+        crate::protocol::json::object(text).map_err(|e| Failure::Shape(e.to_string()))?;
+    // An empty one is a mistake of whoever made it, and would be everybody's.
+    match &decision.user_id {
+        Some(id) if id.is_empty() => Err(Failure::Shape("\"user_id\" is empty".to_owned())),
+        _ => Ok(decision),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::Bytes;
+    use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
+
+    fn answer(status: u16, kind: &'static str, body: &'static str) -> Answer {
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+        Answer { status, headers, body: Bytes::from_static(body.as_bytes()) }
+    }
+
+    #[test]
+    fn only_a_200_that_is_understood_is_a_yes() {
+        let judged = |status, kind, body| judge(&answer(status, kind, body));
+        for (kind, body) in [
+            ("text/html", ""),
+            ("application/json", "{}"),
+            ("application/json; charset=utf-8", r#"{"user_id":"u","ttl":5,"more":[]}"#),
+            ("application/problem+json", r#"{"allow":[]}"#),
+        ] {
+            assert!(matches!(judged(200, kind, body), Ok(Ok(_))), "{kind} {body}");
+        }
+        for (status, kind, body) in [
+            (200, "text/html", "<html>"),
+            (200, "text/html", "{}"),
+            (200, "application/json", "null"),
+            (200, "application/json", "true"),
+            (200, "application/json", "[]"),
+            (200, "application/json", "{\"user_id\":5}"),
+            (200, "application/json", "{\"user_id\":\"\"}"),
+            (200, "application/json", "{\"ttl\":-1}"),
+            (200, "application/json", "{\"allow\":\"all\"}"),
+            (200, "application/json", "{"),
+            (204, "application/json", ""),
+            (201, "application/json", "{}"),
+            (302, "application/json", "{}"),
+            (404, "application/json", "{}"),
+            (500, "application/json", "{}"),
+        ] {
+            assert!(judged(status, kind, body).is_err(), "{status} {kind} {body}");
+        }
+        for status in [401, 403] {
+            assert!(matches!(judged(status, "application/json", "{}"), Ok(Err(_))), "{status}");
+        }
+    }
+}

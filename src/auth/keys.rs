@@ -1,0 +1,132 @@
+//! What tokens are verified with. A key comes with the algorithms that it may be used for, which are
+//! those of its kind: a public key can verify no HMAC, whatever a token says.
+
+use jsonwebtoken::{
+    Algorithm, AlgorithmFamily, DecodingKey, TokenData, Validation, decode,
+    errors::ErrorKind,
+    jwk::{AlgorithmParameters, EllipticCurve, Jwk, PublicKeyUse},
+};
+
+use super::{claims::Claims, jwt::InvalidToken};
+
+pub struct VerifyingKey {
+    key: DecodingKey,
+    /// Of the key's family, and never none.
+    algorithms: Vec<Algorithm>,
+}
+
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum UnusableKey {
+    #[error("it is no public key in PEM, or of another kind than the algorithms")]
+    NoPem,
+    #[error("it is a private key: give the public one, which is all that verifying takes")]
+    Private,
+    #[error(
+        "it is a key in PEM, which is public: it belongs in public_key, with one of its own algorithms"
+    )]
+    PemAsSecret,
+    #[error("none of the algorithms is for keys of its kind")]
+    Algorithms,
+}
+
+/// What a token must say, beside being signed.
+pub struct Checks {
+    pub issuer: Option<String>,
+    pub audience: Option<String>,
+    pub leeway: u64,
+}
+
+impl VerifyingKey {
+    fn new(key: DecodingKey, algorithms: &[Algorithm]) -> Result<Self, UnusableKey> {
+        let family = key.family();
+        let algorithms: Vec<_> =
+            algorithms.iter().copied().filter(|a| a.family() == family).collect();
+        if algorithms.is_empty() {
+            return Err(UnusableKey::Algorithms);
+        }
+        Ok(Self { key, algorithms })
+    }
+
+    pub fn secret(secret: &[u8], algorithms: &[Algorithm]) -> Result<Self, UnusableKey> {
+        if secret.trim_ascii_start().starts_with(b"-----BEGIN") {
+            return Err(UnusableKey::PemAsSecret);
+        }
+        Self::new(DecodingKey::from_secret(secret), algorithms)
+    }
+
+    pub fn pem(pem: &str, algorithms: &[Algorithm]) -> Result<Self, UnusableKey> {
+        if pem.contains("PRIVATE KEY") {
+            return Err(UnusableKey::Private);
+        }
+        let key = match algorithms.first().map(|algorithm| algorithm.family()) {
+            Some(AlgorithmFamily::Rsa) => DecodingKey::from_rsa_pem(pem.as_bytes()),
+            Some(AlgorithmFamily::Ec) => DecodingKey::from_ec_pem(pem.as_bytes()),
+            Some(AlgorithmFamily::Ed) => DecodingKey::from_ed_pem(pem.as_bytes()),
+            Some(AlgorithmFamily::Hmac) | None => return Err(UnusableKey::Algorithms),
+        };
+        Self::new(key.map_err(|_| UnusableKey::NoPem)?, algorithms)
+    }
+
+    /// `None` for keys that are for something else, of a kind that is not configured, or no keys at
+    /// all; and for secrets, which a list that anybody may read cannot hold.
+    pub fn jwk(jwk: &Jwk, algorithms: &[Algorithm]) -> Option<Self> {
+        if jwk.common.public_key_use.as_ref().is_some_and(|u| *u != PublicKeyUse::Signature) {
+            return None;
+        }
+        let own = jwk.common.key_algorithm.map(|algorithm| algorithm.to_string());
+        let fits = |a: &Algorithm| {
+            own.as_ref().is_none_or(|own| *own == format!("{a:?}")) && fits_curve(jwk, *a)
+        };
+        let algorithms: Vec<_> = algorithms.iter().copied().filter(fits).collect();
+        match &jwk.algorithm {
+            AlgorithmParameters::OctetKey(_) => None,
+            _ => Self::new(DecodingKey::from_jwk(jwk).ok()?, &algorithms).ok(),
+        }
+    }
+
+    /// Whether tokens of this algorithm are its business.
+    pub fn is_for(&self, algorithm: Algorithm) -> bool {
+        self.algorithms.contains(&algorithm)
+    }
+
+    pub fn verify(&self, token: &str, checks: &Checks) -> Result<Claims, InvalidToken> {
+        let mut validation = Validation::new(self.algorithms[0]);
+        validation.algorithms.clone_from(&self.algorithms);
+        validation.validate_nbf = true;
+        validation.leeway = checks.leeway;
+        let mut required = vec!["exp"];
+        if let Some(issuer) = &checks.issuer {
+            validation.set_issuer(&[issuer]);
+            required.push("iss");
+        }
+        validation.validate_aud = checks.audience.is_some();
+        if let Some(audience) = &checks.audience {
+            validation.set_audience(&[audience]);
+            required.push("aud");
+        }
+        validation.set_required_spec_claims(&required);
+        let verified: Result<TokenData<Claims>, _> = decode(token, &self.key, &validation);
+        verified.map(|data| data.claims).map_err(|error| match error.kind() {
+            ErrorKind::ExpiredSignature => InvalidToken::Expired,
+            ErrorKind::ImmatureSignature => InvalidToken::Immature,
+            ErrorKind::InvalidAlgorithm => InvalidToken::Algorithm,
+            ErrorKind::InvalidSignature => InvalidToken::Signature,
+            ErrorKind::InvalidIssuer => InvalidToken::Issuer,
+            ErrorKind::InvalidAudience => InvalidToken::Audience,
+            ErrorKind::MissingRequiredClaim(name) if name == "exp" => InvalidToken::NoExpiry,
+            ErrorKind::MissingRequiredClaim(name) if name == "iss" => InvalidToken::Issuer,
+            ErrorKind::MissingRequiredClaim(name) if name == "aud" => InvalidToken::Audience,
+            _ => InvalidToken::Malformed,
+        })
+    }
+}
+
+fn fits_curve(jwk: &Jwk, algorithm: Algorithm) -> bool {
+    match &jwk.algorithm {
+        AlgorithmParameters::EllipticCurve(key) => matches!(
+            (&key.curve, algorithm),
+            (EllipticCurve::P256, Algorithm::ES256) | (EllipticCurve::P384, Algorithm::ES384)
+        ),
+        _ => true,
+    }
+}

@@ -1,0 +1,162 @@
+//! Access tokens that are good no longer. Each is remembered for as long as it could have been
+//! accepted, in `STATE_DIR/APP.revoked.json`, so that a restart does not bring it back.
+
+use std::{
+    collections::HashMap,
+    io,
+    path::{Path, PathBuf},
+};
+
+use parking_lot::{Mutex, RwLock};
+use serde::{Deserialize, Serialize};
+
+use super::access::{LONGEST, TokenId};
+use crate::state_dir;
+
+pub struct RevokedTokens {
+    path: Option<PathBuf>,
+    list: RwLock<List>,
+    /// Held while the file is written, so that the newest state is what it has in the end.
+    writing: Mutex<()>,
+}
+
+/// Times in seconds since 1970.
+#[derive(Clone, Default, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct List {
+    format: u32,
+    /// When each was revoked.
+    tokens: HashMap<String, u64>,
+    /// All that was issued to them until then.
+    users: HashMap<String, u64>,
+}
+
+const FORMAT: u32 = 1;
+const MOST: usize = 100_000;
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Revocation {
+    Token(String),
+    User(String),
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum NotRevoked {
+    #[error(
+        "{MOST} tokens and users are revoked already: they are forgotten a day after; a new secret of the app ends all its tokens at once"
+    )]
+    TooMany,
+    #[error(
+        "it is revoked, but could not be written down: a restart of the server would bring it back ({0})"
+    )]
+    NotWritten(io::Error),
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "the list of revoked tokens {path} cannot be used: {reason}. Restore it, or remove it and change the app's secret: what it revoked would be accepted again"
+)]
+pub struct Unusable {
+    path: String,
+    reason: String,
+}
+
+impl RevokedTokens {
+    pub fn of_app(state_dir: &Path, app: &str) -> Self {
+        Self { path: Some(state_dir.join(format!("{app}.revoked.json"))), ..Self::in_memory() }
+    }
+
+    pub fn in_memory() -> Self {
+        let empty = List { format: FORMAT, ..List::default() };
+        Self { path: None, list: RwLock::new(empty), writing: Mutex::new(()) }
+    }
+
+    /// What was revoked before this start.
+    pub fn load(&self) -> Result<(), Unusable> {
+        let Some(path) = &self.path else { return Ok(()) };
+        let unusable = |reason: String| Unusable { path: path.display().to_string(), reason };
+        let text = match std::fs::read(path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(unusable(error.to_string())),
+        };
+        let list: List = serde_json::from_slice(&text)
+            .map_err(|e| unusable(format!("line {} is not what was written", e.line())))?;
+        if list.format != FORMAT {
+            return Err(unusable(format!("its format {} is of another version", list.format)));
+        }
+        *self.list.write() = list;
+        Ok(())
+    }
+
+    pub fn contains(&self, token: &TokenId) -> bool {
+        let list = self.list.read();
+        list.tokens.contains_key(&*token.jti)
+            || list.users.get(&*token.user).is_some_and(|at| token.issued <= *at)
+    }
+
+    /// In force at once. Writes a file.
+    pub fn revoke(&self, what: &Revocation, now: u64) -> Result<(), NotRevoked> {
+        let _one_at_a_time = self.writing.lock();
+        let next = {
+            let mut list = self.list.write();
+            list.forget(now);
+            if list.tokens.len() + list.users.len() >= MOST {
+                return Err(NotRevoked::TooMany);
+            }
+            match what {
+                Revocation::Token(jti) => list.tokens.insert(jti.clone(), now),
+                Revocation::User(user) => list.users.insert(user.clone(), now),
+            };
+            list.clone()
+        };
+        let Some(path) = &self.path else { return Ok(()) };
+        let written = serde_json::to_vec(&next).map_err(io::Error::from);
+        let written = written.and_then(|text| state_dir::write_whole(path, &text));
+        written.map_err(NotRevoked::NotWritten)
+    }
+}
+
+impl List {
+    fn forget(&mut self, now: u64) {
+        let stays = |at: &u64| at.saturating_add(LONGEST) >= now;
+        self.tokens.retain(|_, at| stays(at));
+        self.users.retain(|_, at| stays(at));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn token(jti: &str, user: &str, issued: u64) -> TokenId {
+        TokenId { jti: jti.into(), user: user.into(), issued }
+    }
+
+    #[test]
+    fn what_is_revoked_outlives_the_server_and_is_forgotten_in_the_end() {
+        let dir = std::env::temp_dir().join(format!("sealcast-revoked-{}", std::process::id()));
+        let revoked = RevokedTokens::of_app(&dir, "shop");
+        revoked.load().unwrap();
+        revoked.revoke(&Revocation::Token("j1".into()), 100).unwrap();
+        revoked.revoke(&Revocation::User("u1".into()), 200).unwrap();
+        let again = RevokedTokens::of_app(&dir, "shop");
+        again.load().unwrap();
+        for list in [&revoked, &again] {
+            assert!(list.contains(&token("j1", "u2", 100)));
+            assert!(list.contains(&token("j2", "u1", 200)));
+            assert!(!list.contains(&token("j2", "u1", 201)));
+            assert!(!list.contains(&token("j2", "u2", 1)));
+        }
+        again.revoke(&Revocation::Token("j3".into()), 101 + LONGEST).unwrap();
+        assert_eq!(again.list.read().tokens.len(), 1);
+        assert_eq!(again.list.read().users.len(), 1);
+        std::fs::write(dir.join("shop.revoked.json"), "{").unwrap();
+        assert!(again.load().unwrap_err().to_string().contains("shop.revoked.json"));
+        std::fs::remove_dir_all(&dir).unwrap();
+        std::fs::write(&dir, "").unwrap();
+        let error = again.revoke(&Revocation::Token("j4".into()), 5).unwrap_err();
+        assert!(matches!(error, NotRevoked::NotWritten(_)) && again.contains(&token("j4", "", 9)));
+        std::fs::remove_file(&dir).unwrap();
+    }
+}

@@ -1,0 +1,245 @@
+//! Ordered rules: the first that matches a channel decides, and where none does nobody is let in.
+//! Pure: no I/O and no clock.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use serde_json::{Map, Value};
+
+use super::{
+    claims::Claims,
+    signed_id::SignedIds,
+    template::{InvalidTemplate, Part, Template, parse},
+};
+use crate::channel::check_characters;
+
+pub struct Rules {
+    rules: Vec<Rule>,
+    ids: SignedIds,
+}
+
+pub struct Rule {
+    /// As it is written.
+    pub channel: Arc<str>,
+    parts: Vec<Part>,
+    pub abilities: Option<Abilities>,
+    pub max_ttl: Option<u64>,
+    presence: PresenceData,
+}
+
+/// What a subscription allows beside being sent events.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Abilities {
+    pub client_events: bool,
+}
+
+impl Abilities {
+    /// As far as the application's settings go.
+    pub const ALL: Self = Self { client_events: true };
+}
+
+pub struct PresenceData {
+    pub user_id: Template,
+    /// Without one: the claim of that name.
+    pub user_info: Option<BTreeMap<String, Template>>,
+}
+
+/// Why a rule says nothing of a channel.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Mismatch {
+    #[error("the name is not as the rule says")]
+    Name,
+    #[error("the token has no claim {0:?} that is a text, a whole number or a truth value")]
+    NoClaim(String),
+    #[error(
+        "the claim {0:?} holds what no channel name can: it is empty, too long, or has characters other than letters, digits and _ - = @ , . ;"
+    )]
+    Unusable(String),
+    #[error("the id carries no signature that was made for this place")]
+    Id,
+}
+
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum InvalidRule {
+    #[error("{0}")]
+    Template(#[from] InvalidTemplate),
+    #[error("it is empty")]
+    Empty,
+    #[error("it contains {0:?}, which no channel name has")]
+    Character(char),
+    #[error(
+        "a claim is followed by * or another claim at once, so that the value 1 would let into what belongs to 12: put a character between them that no value has"
+    )]
+    OpenEnd,
+    #[error(
+        "{{id}} may stand there once, in front of every *, and something other than a claim behind it"
+    )]
+    IdPlace,
+    #[error("{{id}} and idsig = true belong together: write both, or none")]
+    IdSig,
+    #[error("only channels that begin with private- or presence- are authorized")]
+    Unauthorized,
+}
+
+const LONGEST: usize = 200;
+
+impl Rule {
+    pub fn new(
+        channel: &str,
+        idsig: bool,
+        abilities: Option<Abilities>,
+        max_ttl: Option<u64>,
+        presence: PresenceData,
+    ) -> Result<Self, InvalidRule> {
+        let parts = parse(channel, true)?;
+        check(&parts)?;
+        if idsig != parts.contains(&Part::Id) {
+            return Err(InvalidRule::IdSig);
+        }
+        Ok(Self { channel: channel.into(), parts, abilities, max_ttl, presence })
+    }
+
+    /// The names of those that the channel is compared with.
+    pub fn claims(&self) -> impl Iterator<Item = &str> {
+        self.parts.iter().filter_map(|part| match part {
+            Part::Claim(name) => Some(name.as_str()),
+            _ => None,
+        })
+    }
+
+    /// Whether the rule speaks of the channel.
+    fn matches(&self, claims: &Claims, ids: &SignedIds, channel: &str) -> Result<(), Mismatch> {
+        let first_star = self.parts.iter().position(|part| *part == Part::Any);
+        let (head, tail) = self.parts.split_at(first_star.unwrap_or(self.parts.len()));
+        let mut rest = channel;
+        for part in head {
+            rest = match part {
+                Part::Id => {
+                    let prefix = &channel[..channel.len() - rest.len()];
+                    ids.strip(prefix, rest).ok_or(Mismatch::Id)?
+                }
+                literal => {
+                    rest.strip_prefix(&*literal_text(literal, claims)?).ok_or(Mismatch::Name)?
+                }
+            };
+        }
+        let runs = runs(tail, claims)?;
+        let matches = match &*runs {
+            [] => rest.is_empty(),
+            runs => contains_in_order(rest, runs),
+        };
+        if matches { Ok(()) } else { Err(Mismatch::Name) }
+    }
+
+    pub fn member_id(&self, claims: &Claims) -> Option<String> {
+        self.presence.user_id.text(claims).filter(|id| !id.is_empty())
+    }
+
+    pub fn member_info(&self, claims: &Claims) -> Option<Value> {
+        let Some(fields) = &self.presence.user_info else {
+            return claims.get("user_info").cloned();
+        };
+        let field =
+            |(name, template): (&String, &Template)| Some((name.clone(), template.value(claims)?));
+        Some(Value::Object(fields.iter().filter_map(field).collect::<Map<_, _>>()))
+    }
+}
+
+fn check(parts: &[Part]) -> Result<(), InvalidRule> {
+    let stem = match parts.first() {
+        None => return Err(InvalidRule::Empty),
+        Some(Part::Text(text)) => text.as_str(),
+        Some(_) => "",
+    };
+    if !stem.starts_with("private-") && !stem.starts_with("presence-") {
+        return Err(InvalidRule::Unauthorized);
+    }
+    for part in parts {
+        if let Part::Text(text) = part
+            && let Some(bad) = text.chars().find(|c| check_characters(&c.to_string(), 4).is_err())
+        {
+            return Err(InvalidRule::Character(bad));
+        }
+    }
+    let ids = parts.iter().filter(|part| **part == Part::Id).count();
+    let star_before = parts.iter().take_while(|part| **part != Part::Id).any(|p| *p == Part::Any);
+    if ids > 1 || (ids == 1 && star_before) {
+        return Err(InvalidRule::IdPlace);
+    }
+    for pair in parts.windows(2) {
+        match pair {
+            [Part::Claim(_), Part::Any | Part::Claim(_) | Part::Id] => {
+                return Err(InvalidRule::OpenEnd);
+            }
+            [Part::Id, Part::Claim(_)] => return Err(InvalidRule::IdPlace),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// A value takes the place of its claim as it is: nothing in it has a meaning, and what no channel
+/// name can hold matches none.
+fn literal_text(part: &Part, claims: &Claims) -> Result<String, Mismatch> {
+    match part {
+        Part::Text(text) => Ok(text.clone()),
+        Part::Claim(name) => {
+            let value = claims.text(name).ok_or_else(|| Mismatch::NoClaim(name.clone()))?;
+            match check_characters(&value, LONGEST) {
+                Ok(()) => Ok(value),
+                Err(_) => Err(Mismatch::Unusable(name.clone())),
+            }
+        }
+        Part::Id | Part::Any => Err(Mismatch::Name),
+    }
+}
+
+/// The texts after each star.
+fn runs(parts: &[Part], claims: &Claims) -> Result<Vec<String>, Mismatch> {
+    let mut runs: Vec<String> = Vec::new();
+    for part in parts {
+        match (part, runs.last_mut()) {
+            (Part::Any, _) => runs.push(String::new()),
+            (literal, Some(run)) => run.push_str(&literal_text(literal, claims)?),
+            (_, None) => return Err(Mismatch::Name),
+        }
+    }
+    Ok(runs)
+}
+
+/// `*a*b`: whether `a` comes somewhere and `b` ends it. The leftmost place is as good as any.
+fn contains_in_order(mut text: &str, runs: &[String]) -> bool {
+    let Some((last, middle)) = runs.split_last() else { return text.is_empty() };
+    for run in middle {
+        let Some(at) = text.find(run.as_str()) else { return false };
+        text = &text[at + run.len()..];
+    }
+    text.ends_with(last.as_str())
+}
+
+impl Rules {
+    pub fn new(rules: Vec<Rule>, ids: SignedIds) -> Self {
+        Self { rules, ids }
+    }
+
+    /// The first rule that matches.
+    pub fn decide(&self, claims: &Claims, channel: &str) -> Option<&Rule> {
+        self.rules.iter().find(|rule| rule.matches(claims, &self.ids, channel).is_ok())
+    }
+
+    /// What each rule says of the channel, up to the one that decides.
+    pub fn verdicts(&self, claims: &Claims, channel: &str) -> Vec<(&Rule, Result<(), Mismatch>)> {
+        let mut verdicts = Vec::new();
+        for rule in &self.rules {
+            let verdict = rule.matches(claims, &self.ids, channel);
+            let decides = verdict.is_ok();
+            verdicts.push((rule, verdict));
+            if decides {
+                break;
+            }
+        }
+        verdicts
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,70 @@
+//! Ids that cannot be guessed: `ID.SIGNATURE`, where the application has signed the channel's name
+//! up to the id. So a signature is worth something at its place alone.
+
+use crate::crypto::{encoding::from_hex, signature::AppSecret};
+
+/// Half of a SHA-256: a name has 200 bytes, and 128 bits cannot be guessed.
+const BYTES: usize = 16;
+const LABEL: &[u8] = b"sealcast-id:";
+
+pub struct SignedIds(AppSecret);
+
+impl SignedIds {
+    pub fn new(secret: AppSecret) -> Self {
+        Self(secret)
+    }
+
+    /// `PREFIX` + `ID`, signed: what a channel is called.
+    pub fn name(&self, prefix: &str, id: &str) -> String {
+        let signature = self.0.sign(&[LABEL, prefix.as_bytes(), id.as_bytes()]).to_hex();
+        format!("{prefix}{id}.{}", &signature[..BYTES * 2])
+    }
+
+    /// Takes a signed id off the front of `rest`, which follows `prefix` in a channel's name.
+    pub fn strip<'a>(&self, prefix: &str, rest: &'a str) -> Option<&'a str> {
+        let (id, after) = rest.split_once('.')?;
+        let (signature, after) = after.split_at_checked(BYTES * 2)?;
+        let signature: [u8; BYTES] = from_hex(signature)?;
+        let signed = [LABEL, prefix.as_bytes(), id.as_bytes()];
+        (!id.is_empty() && self.0.verify_start(&signed, &signature)).then_some(after)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_good_at_its_place_alone() {
+        let ids = SignedIds::new(AppSecret::new(b"secret"));
+        let name = ids.name("private-list-", "42");
+        let rest = name.strip_prefix("private-list-").unwrap();
+        assert_eq!(ids.strip("private-list-", rest), Some(""));
+        assert_eq!(ids.strip("private-list-", &format!("{rest}-x")), Some("-x"));
+        assert_eq!(ids.strip("private-other-", rest), None);
+        let other = SignedIds::new(AppSecret::new(b"another"));
+        assert_eq!(other.strip("private-list-", rest), None);
+        let signature = rest.strip_prefix("42.").unwrap();
+        for bad in [
+            format!("43.{signature}"),
+            format!("42.{}", &signature[..31]),
+            format!("42.{}", "0".repeat(32)),
+            format!(".{signature}"),
+            "42".to_owned(),
+            "42.".to_owned(),
+            String::new(),
+        ] {
+            assert_eq!(ids.strip("private-list-", &bad), None, "{bad}");
+        }
+    }
+
+    /// `printf sealcast-id:private-list-42 | openssl dgst -sha256 -hmac it-secret-9b21d4f7e6`
+    #[test]
+    fn vector() {
+        let ids = SignedIds::new(AppSecret::new(b"it-secret-9b21d4f7e6"));
+        assert_eq!(
+            ids.name("private-list-", "42"),
+            "private-list-42.00854f5d3489858309a5a3809cd465e3"
+        );
+    }
+}

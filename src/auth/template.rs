@@ -1,0 +1,119 @@
+//! Texts in which claims stand: `private-org-{claims.org}-*`, `{claims.sub}`.
+
+use serde_json::Value;
+
+use super::claims::Claims;
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Part {
+    Text(String),
+    Claim(String),
+    /// `{id}`: an id and its signature (`auth::signed_id`).
+    Id,
+    /// `*`: any run of characters, none included.
+    Any,
+}
+
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum InvalidTemplate {
+    #[error("a {{ has no }}, or the other way round")]
+    Braces,
+    #[error(
+        "{{{0}}} is no placeholder: there is {{claims.NAME}}, and {{id}} in a channel whose rule says idsig = true"
+    )]
+    Placeholder(String),
+}
+
+/// Parts as they stand; in a channel `*` has its meaning, elsewhere it is a character.
+pub fn parse(text: &str, channel: bool) -> Result<Vec<Part>, InvalidTemplate> {
+    let mut parts = Vec::new();
+    let mut rest = text;
+    while let Some(at) = rest.find(['{', '}', '*']) {
+        let (before, found) = rest.split_at(at);
+        push_text(&mut parts, before);
+        if let Some(after) = found.strip_prefix('*') {
+            if channel {
+                parts.push(Part::Any)
+            } else {
+                push_text(&mut parts, "*")
+            }
+            rest = after;
+            continue;
+        }
+        let inside = found.strip_prefix('{').ok_or(InvalidTemplate::Braces)?;
+        let (name, after) = inside.split_once('}').ok_or(InvalidTemplate::Braces)?;
+        parts.push(match name.strip_prefix("claims.") {
+            Some(claim) if !claim.is_empty() && !claim.contains('{') => {
+                Part::Claim(claim.to_owned())
+            }
+            _ if name == "id" && channel => Part::Id,
+            _ => return Err(InvalidTemplate::Placeholder(name.to_owned())),
+        });
+        rest = after;
+    }
+    push_text(&mut parts, rest);
+    Ok(parts)
+}
+
+fn push_text(parts: &mut Vec<Part>, text: &str) {
+    match parts.last_mut() {
+        _ if text.is_empty() => {}
+        Some(Part::Text(before)) => before.push_str(text),
+        _ => parts.push(Part::Text(text.to_owned())),
+    }
+}
+
+/// A value that is made of claims: of a member's id, or of what others see of it.
+#[derive(Debug, Clone)]
+pub struct Template(Vec<Part>);
+
+impl Template {
+    pub fn parse(text: &str) -> Result<Self, InvalidTemplate> {
+        parse(text, false).map(Self)
+    }
+
+    /// A claim that stands alone keeps its JSON type; otherwise all is text. `None` if a claim is not there.
+    pub fn value(&self, claims: &Claims) -> Option<Value> {
+        match &*self.0 {
+            [Part::Claim(name)] => claims.get(name).cloned(),
+            _ => self.text(claims).map(Value::String),
+        }
+    }
+
+    pub fn text(&self, claims: &Claims) -> Option<String> {
+        let part = |part: &Part| match part {
+            Part::Text(text) => Some(text.clone()),
+            Part::Claim(name) => claims.text(name),
+            Part::Id | Part::Any => None,
+        };
+        self.0.iter().map(part).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_of_texts() {
+        use Part::*;
+        let text = |t: &str| Text(t.to_owned());
+        let claim = |t: &str| Claim(t.to_owned());
+        for (input, parts) in [
+            ("", vec![]),
+            ("a", vec![text("a")]),
+            ("a-{claims.org}-*", vec![text("a-"), claim("org"), text("-"), Any]),
+            ("{claims.a.b}", vec![claim("a.b")]),
+            ("{id}x", vec![Id, text("x")]),
+        ] {
+            assert_eq!(parse(input, true), Ok(parts), "{input}");
+        }
+        assert_eq!(parse("a*b", false), Ok(vec![text("a*b")]));
+        for bad in
+            ["{", "}", "a}b", "{claims.a", "{}", "{claims.}", "{sub}", "{claims.{a}}", "{ID}"]
+        {
+            assert!(parse(bad, true).is_err(), "{bad}");
+        }
+        assert!(parse("{id}", false).is_err());
+    }
+}

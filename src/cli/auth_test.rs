@@ -1,0 +1,112 @@
+//! `sealcast auth test`: which rule decides for a token and a channel, and why the others do not.
+
+use std::io::Read;
+
+use super::{Result, config_of, token::app};
+use crate::{
+    app::App,
+    auth::{
+        Abilities, Authorizer, Credentials, JwtAuthorizer,
+        claims::Claims,
+        rules::{Mismatch, Rule},
+    },
+    channel::Channel,
+    config::Flags,
+    crypto::keytable::unix_now,
+};
+
+#[derive(clap::Args)]
+pub struct AuthTest {
+    /// The token, or - to read it from standard input, where it stays out of the shell's history
+    token: String,
+    channel: String,
+    /// The app, if there are several
+    #[arg(long, value_name = "ID")]
+    app: Option<String>,
+    #[command(flatten)]
+    flags: Flags,
+}
+
+pub fn run(command: &AuthTest) -> Result<()> {
+    let config = config_of(&command.flags)?;
+    let app = app(&config, command.app.as_deref())?;
+    let channel = Channel::parse(&command.channel, app.limits.channel_name_bytes)?;
+    let token = match &*command.token {
+        "-" => {
+            let mut text = String::new();
+            std::io::stdin().lock().take(64 * 1024).read_to_string(&mut text)?;
+            text.trim().to_owned()
+        }
+        token => token.to_owned(),
+    };
+    let credentials = Credentials { bearer: Some(token), ..Credentials::default() };
+    app.access.revoked.load()?;
+    actix_rt::System::new().block_on(test(app, &credentials, &channel))
+}
+
+async fn test(app: &App, credentials: &Credentials, channel: &Channel) -> Result<()> {
+    match (app.access.presented(credentials), &app.authorizer) {
+        (Some(token), _) => {
+            println!("the token is an access token of this server");
+            let (claims, _) = app.access.verify(token, None)?;
+            print_claim(&claims, "sub");
+            print_claim(&claims, "channels");
+        }
+        (None, Authorizer::Jwt(jwt)) => explain(jwt, credentials, channel).await?,
+        (None, other) => {
+            return Err(format!(
+                "the authorizer of app {} is {:?}, which looks at no token: there is nothing to test",
+                app.id,
+                other.name()
+            )
+            .into());
+        }
+    }
+    // No connection asks, and none of these authorizers looks at its id.
+    let socket_id = "0.0".parse()?;
+    let grant = app.decide_channel(credentials, socket_id, channel).await?;
+    println!("{channel}: granted");
+    if let Some(member) = &grant.member {
+        let info = member.user_info.as_ref().map(|info| format!(" {info}")).unwrap_or_default();
+        println!("  member: {}{info}", member.user_id);
+    }
+    if !grant.abilities.client_events {
+        println!("  client events: no");
+    }
+    if let Some(expires) = grant.expires {
+        println!("  for: {} seconds", expires.saturating_sub(unix_now()));
+    }
+    Ok(())
+}
+
+async fn explain(jwt: &JwtAuthorizer, credentials: &Credentials, channel: &Channel) -> Result<()> {
+    let claims = jwt.verify(credentials.token()).await?;
+    let Some(verdicts) = jwt.verdicts(&claims, channel) else {
+        println!("there are no rules: the token's own claim decides");
+        print_claim(&claims, "channels");
+        return Ok(());
+    };
+    for (index, (rule, verdict)) in verdicts.iter().enumerate() {
+        println!("rule {index} {:?}: {}", &*rule.channel, said(rule, verdict));
+        rule.claims().for_each(|name| print_claim(&claims, name));
+    }
+    Ok(())
+}
+
+fn said(rule: &Rule, verdict: &std::result::Result<(), Mismatch>) -> String {
+    match (verdict, rule.abilities) {
+        (Err(mismatch), _) => format!("no, {mismatch}"),
+        (Ok(()), None) => "decides: nobody joins".to_owned(),
+        (Ok(()), Some(Abilities { client_events: true })) => {
+            "decides: subscribe, client_events".to_owned()
+        }
+        (Ok(()), Some(_)) => "decides: subscribe".to_owned(),
+    }
+}
+
+fn print_claim(claims: &Claims, name: &str) {
+    match claims.get(name) {
+        Some(value) => println!("  claim {name} = {value}"),
+        None => println!("  claim {name} is not there"),
+    }
+}

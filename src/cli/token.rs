@@ -1,0 +1,90 @@
+//! `sealcast token` and `sealcast signed-id`: made offline, with the secret that the configuration has.
+
+use super::{Result, config_of};
+use crate::{
+    app::App,
+    auth::{
+        access::{USUAL, Wanted},
+        signed_id::SignedIds,
+    },
+    channel::check_characters,
+    config::{Config, Flags},
+    crypto::keytable::unix_now,
+};
+
+#[derive(clap::Args)]
+pub struct Token {
+    /// Whom the token is for
+    #[arg(long, value_name = "ID")]
+    user: String,
+    /// A channel or a pattern (* stands for any run of characters); may be repeated
+    #[arg(long, value_name = "NAME", required = true)]
+    channel: Vec<String>,
+    /// Seconds that it is good for
+    #[arg(long, default_value_t = USUAL)]
+    ttl: u64,
+    /// JSON that other members of presence channels see
+    #[arg(long, value_name = "JSON")]
+    user_info: Option<String>,
+    /// The only origin whose pages may use it
+    #[arg(long)]
+    origin: Option<String>,
+    /// The app, if there are several
+    #[arg(long, value_name = "ID")]
+    app: Option<String>,
+    #[command(flatten)]
+    flags: Flags,
+}
+
+#[derive(clap::Args)]
+pub struct SignedId {
+    /// What stands in front of the id, such as private-list-
+    prefix: String,
+    id: String,
+    /// The app, if there are several
+    #[arg(long, value_name = "ID")]
+    app: Option<String>,
+    #[command(flatten)]
+    flags: Flags,
+}
+
+pub fn run(command: &Token) -> Result<()> {
+    let config = config_of(&command.flags)?;
+    let app = app(&config, command.app.as_deref())?;
+    let user_info = command.user_info.as_deref().map(serde_json::from_str).transpose();
+    let wanted = Wanted {
+        user_id: command.user.clone(),
+        user_info: user_info.map_err(|e| format!("--user-info is not JSON: {e}"))?,
+        channels: command.channel.clone(),
+        ttl: command.ttl,
+        origin: command.origin.clone(),
+    };
+    println!("{}", app.access.mint(&wanted, unix_now())?.token);
+    Ok(())
+}
+
+pub fn signed_id(command: &SignedId) -> Result<()> {
+    let config = config_of(&command.flags)?;
+    let app = app(&config, command.app.as_deref())?;
+    let SignedId { prefix, id, .. } = command;
+    if id.contains('.') {
+        return Err("an id has no dot: that is what its signature follows".into());
+    }
+    check_characters(id, app.limits.channel_name_bytes)?;
+    let name = SignedIds::new(app.secret.clone()).name(prefix, id);
+    check_characters(&name, app.limits.channel_name_bytes)?;
+    println!("{name}");
+    Ok(())
+}
+
+/// The one that is named, or the only one.
+pub fn app<'a>(config: &'a Config, id: Option<&str>) -> Result<&'a App> {
+    let found = match (id, &*config.apps) {
+        (Some(id), apps) => apps.iter().find(|app| *app.id == *id),
+        (None, [only]) => Some(only),
+        (None, _) => return Err("there are several apps: say which with --app".into()),
+    };
+    Ok(found.ok_or_else(|| {
+        format!("there is no app {:?} in the configuration", id.unwrap_or_default())
+    })?)
+}

@@ -1,0 +1,363 @@
+//! How the auth endpoints decide: what may be written, and what becomes of it.
+
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+
+use jsonwebtoken::Algorithm;
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+
+use super::{
+    ConfigError,
+    raw::{RawApp, RawAuthorizer},
+    resolve::{Result, at_least, error, seconds, secret},
+};
+use crate::{
+    auth::{
+        Abilities, Authorizer, JwtAuthorizer,
+        forward::{ForwardAuthorizer, ForwardSettings},
+        http::{Endpoint, HttpClient},
+        jwks::Jwks,
+        jwt::Keys,
+        keys::{Checks, VerifyingKey},
+        rules::{PresenceData, Rule, Rules},
+        signed_id::SignedIds,
+        template::Template,
+    },
+    crypto::signature::AppSecret,
+};
+
+/// How tokens are verified.
+#[derive(Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RawJwt {
+    /// Without it: HS256, and with a public key or a URL there is no default.
+    pub algorithms: Vec<Algorithm>,
+    /// PEM.
+    pub public_key: Option<String>,
+    pub public_key_file: Option<PathBuf>,
+    pub jwks_url: Option<String>,
+    pub jwks_refresh_seconds: u64,
+    pub jwks_cooldown_seconds: u64,
+    /// PEM; what `jwks_url` is believed by.
+    pub ca_file: Option<PathBuf>,
+    pub issuer: Option<String>,
+    pub audience: Option<String>,
+    pub leeway_seconds: u64,
+    pub cookie: Option<String>,
+}
+
+impl Default for RawJwt {
+    fn default() -> Self {
+        Self {
+            algorithms: Vec::new(),
+            public_key: None,
+            public_key_file: None,
+            jwks_url: None,
+            jwks_refresh_seconds: 600,
+            jwks_cooldown_seconds: 30,
+            ca_file: None,
+            issuer: None,
+            audience: None,
+            leeway_seconds: 10,
+            cookie: None,
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawRule {
+    pub channel: String,
+    #[serde(default)]
+    pub idsig: bool,
+    pub allow: Vec<RawAbility>,
+    pub max_ttl_seconds: Option<u64>,
+    #[serde(default = "subject")]
+    pub user_id: String,
+    pub user_info: Option<BTreeMap<String, String>>,
+}
+
+fn subject() -> String {
+    "{claims.sub}".to_owned()
+}
+
+#[derive(Deserialize, Clone, Copy, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
+pub enum RawAbility {
+    Subscribe,
+    ClientEvents,
+    History,
+    Trigger,
+}
+
+/// The application's own URL.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawForward {
+    pub url: String,
+    #[serde(default = "authorization")]
+    pub headers: Vec<String>,
+    #[serde(default)]
+    pub cookies: Vec<String>,
+    #[serde(default = "three_seconds")]
+    pub timeout_ms: u64,
+    #[serde(default = "sixty_four")]
+    pub concurrency: usize,
+    #[serde(default = "five")]
+    pub cache_seconds: u64,
+    pub max_ttl_seconds: Option<u64>,
+    pub ca_file: Option<PathBuf>,
+    /// http is meant, although the host is another.
+    #[serde(default)]
+    pub allow_http: bool,
+}
+
+fn authorization() -> Vec<String> {
+    vec!["authorization".to_owned()]
+}
+
+fn three_seconds() -> u64 {
+    3000
+}
+
+fn sixty_four() -> usize {
+    64
+}
+
+fn five() -> u64 {
+    5
+}
+
+/// For the keys of an issuer.
+const JWKS_DEADLINE: Duration = Duration::from_secs(5);
+const MOST_LEEWAY: u64 = 300;
+
+type At<'a> = &'a dyn Fn(&str) -> String;
+
+pub fn authorizer(
+    at: &impl Fn(&str) -> String,
+    raw: &RawApp,
+    app_secret: &SecretString,
+    warnings: &mut Vec<String>,
+) -> Result<Authorizer> {
+    let at: At<'_> = at;
+    if !raw.rules.is_empty() && raw.authorizer != RawAuthorizer::Jwt {
+        return error(format!(
+            "{} is given, and {} is not \"jwt\": rules are about the claims of tokens",
+            at("rules"),
+            at("authorizer")
+        ));
+    }
+    if raw.forward.is_some() && raw.authorizer != RawAuthorizer::Forward {
+        return error(format!(
+            "{0} is given, and {1} is not \"forward\"",
+            at("forward"),
+            at("authorizer")
+        ));
+    }
+    Ok(match raw.authorizer {
+        RawAuthorizer::Deny => Authorizer::Deny,
+        RawAuthorizer::Open => {
+            warnings.push(format!(
+                "{} is \"open\": everybody may join every channel as anybody",
+                at("authorizer")
+            ));
+            Authorizer::Open
+        }
+        RawAuthorizer::Jwt => Authorizer::Jwt(Box::new(jwt(at, raw, app_secret)?)),
+        RawAuthorizer::Forward => match &raw.forward {
+            Some(forward_) => Authorizer::Forward(Box::new(forward(at, forward_)?)),
+            None => return error(format!("{} is missing", at("forward.url"))),
+        },
+    })
+}
+
+fn jwt(at: At<'_>, raw: &RawApp, app_secret: &SecretString) -> Result<JwtAuthorizer> {
+    let RawJwt { issuer, audience, leeway_seconds: leeway, cookie, .. } = &raw.jwt;
+    if *leeway > MOST_LEEWAY {
+        return error(format!("{} must be at most {MOST_LEEWAY}", at("jwt.leeway_seconds")));
+    }
+    if cookie.as_ref().is_some_and(|name| !is_token(name)) {
+        return error(format!("{} is no name of a cookie", at("jwt.cookie")));
+    }
+    let checks = Checks { issuer: issuer.clone(), audience: audience.clone(), leeway: *leeway };
+    let rules = match &*raw.rules {
+        [] => None,
+        written => Some(rules(at, written, app_secret)?),
+    };
+    Ok(JwtAuthorizer { keys: keys(at, raw, app_secret)?, checks, rules, cookie: cookie.clone() })
+}
+
+fn keys(at: At<'_>, raw: &RawApp, app_secret: &SecretString) -> Result<Keys> {
+    let RawJwt { public_key, public_key_file, jwks_url, ca_file, .. } = &raw.jwt;
+    let own = secret(&at("jwt_secret"), &raw.jwt_secret, &raw.jwt_secret_file)?;
+    let given =
+        [own.is_some(), public_key.is_some(), public_key_file.is_some(), jwks_url.is_some()];
+    if given.into_iter().filter(|given| *given).count() > 1 {
+        return error(format!(
+            "tokens are verified with one of {}, {1} (or {1}_file) and {2}: keep one",
+            at("jwt_secret"),
+            at("jwt.public_key"),
+            at("jwt.jwks_url")
+        ));
+    }
+    if ca_file.is_some() && jwks_url.is_none() {
+        return error(format!(
+            "{} is for {}, which is not set",
+            at("jwt.ca_file"),
+            at("jwt.jwks_url")
+        ));
+    }
+    let pem = match public_key_file {
+        Some(path) => Some(std::fs::read_to_string(path).map_err(|e| {
+            ConfigError(format!("{}: {}: {e}", at("jwt.public_key_file"), path.display()))
+        })?),
+        None => public_key.clone(),
+    };
+    match (pem, jwks_url) {
+        (Some(pem), _) => {
+            let key = VerifyingKey::pem(&pem, algorithms(at, raw, "public_key")?);
+            let wrong = |e| {
+                ConfigError(format!("{} and {}: {e}", at("jwt.public_key"), at("jwt.algorithms")))
+            };
+            Ok(Keys::One(key.map_err(wrong)?))
+        }
+        (None, Some(url)) => jwks(at, raw, url).map(|jwks| Keys::Jwks(Box::new(jwks))),
+        (None, None) => {
+            let secret = own.as_ref().unwrap_or(app_secret).expose_secret();
+            if secret.is_empty() {
+                return error(format!("{} is empty", at("jwt_secret")));
+            }
+            let algorithms = match &*raw.jwt.algorithms {
+                [] => &[Algorithm::HS256][..],
+                algorithms => algorithms,
+            };
+            let key = VerifyingKey::secret(secret.as_bytes(), algorithms);
+            let wrong =
+                |e| ConfigError(format!("{} and {}: {e}", at("jwt_secret"), at("jwt.algorithms")));
+            Ok(Keys::One(key.map_err(wrong)?))
+        }
+    }
+}
+
+fn algorithms<'a>(at: At<'_>, raw: &'a RawApp, for_what: &str) -> Result<&'a [Algorithm]> {
+    match &*raw.jwt.algorithms {
+        [] => error(format!(
+            "{} is missing: {} needs it, such as [\"RS256\"] or [\"ES256\"]",
+            at("jwt.algorithms"),
+            at(&format!("jwt.{for_what}"))
+        )),
+        algorithms => Ok(algorithms),
+    }
+}
+
+fn jwks(at: At<'_>, raw: &RawApp, url: &str) -> Result<Jwks> {
+    let algorithms = algorithms(at, raw, "jwks_url")?.to_vec();
+    if algorithms.iter().any(|a| a.family() == jsonwebtoken::AlgorithmFamily::Hmac) {
+        return error(format!(
+            "{} names an HMAC, whose secret cannot stand at {}, where anybody may read it",
+            at("jwt.algorithms"),
+            at("jwt.jwks_url")
+        ));
+    }
+    let wrong = |e| ConfigError(format!("{} {e}", at("jwt.jwks_url")));
+    let url = Endpoint::parse(url, false).map_err(wrong)?;
+    let client = HttpClient::new(raw.jwt.ca_file.as_deref(), JWKS_DEADLINE);
+    let client = client.map_err(|e| ConfigError(format!("{}: {e}", at("jwt.ca_file"))))?;
+    let refresh = seconds(&at("jwt.jwks_refresh_seconds"), raw.jwt.jwks_refresh_seconds)?;
+    let cooldown = seconds(&at("jwt.jwks_cooldown_seconds"), raw.jwt.jwks_cooldown_seconds)?;
+    Ok(Jwks::new(client, url, algorithms, refresh, cooldown))
+}
+
+fn rules(at: At<'_>, written: &[RawRule], app_secret: &SecretString) -> Result<Rules> {
+    let rules = written.iter().enumerate().map(|(index, rule)| {
+        let name = at(&format!("rules[{index}]"));
+        resolved(&name, rule)
+    });
+    let ids = SignedIds::new(AppSecret::new(app_secret.expose_secret().as_bytes()));
+    Ok(Rules::new(rules.collect::<Result<_>>()?, ids))
+}
+
+fn resolved(name: &str, raw: &RawRule) -> Result<Rule> {
+    if raw.allow.iter().any(|a| matches!(a, RawAbility::History | RawAbility::Trigger)) {
+        return error(format!(
+            "{name}.allow: \"history\" and \"trigger\" are not available yet: \"subscribe\" and \"client_events\" are"
+        ));
+    }
+    let allows = |ability| raw.allow.contains(&ability);
+    if allows(RawAbility::ClientEvents) && !allows(RawAbility::Subscribe) {
+        return error(format!(
+            "{name}.allow: \"client_events\" is for subscribers: add \"subscribe\", or leave the list empty to let nobody in"
+        ));
+    }
+    if let Some(ttl) = raw.max_ttl_seconds {
+        seconds(&format!("{name}.max_ttl_seconds"), ttl)?;
+    }
+    let template = |field: &str, text: &str| {
+        Template::parse(text).map_err(|e| ConfigError(format!("{name}.{field}: {e}")))
+    };
+    let info = |fields: &BTreeMap<String, String>| {
+        let field = |(field, text): (&String, &String)| {
+            Ok((field.clone(), template(&format!("user_info.{field}"), text)?))
+        };
+        fields.iter().map(field).collect::<Result<_>>()
+    };
+    let presence = PresenceData {
+        user_id: template("user_id", &raw.user_id)?,
+        user_info: raw.user_info.as_ref().map(info).transpose()?,
+    };
+    let abilities = allows(RawAbility::Subscribe)
+        .then(|| Abilities { client_events: allows(RawAbility::ClientEvents) });
+    Rule::new(&raw.channel, raw.idsig, abilities, raw.max_ttl_seconds, presence)
+        .map_err(|e| ConfigError(format!("{name}.channel {:?}: {e}", raw.channel)))
+}
+
+fn forward(at: At<'_>, raw: &RawForward) -> Result<ForwardAuthorizer> {
+    let url = Endpoint::parse(&raw.url, raw.allow_http).map_err(|e| {
+        let hint = if raw.allow_http { "" } else { " (allow_http = true says that it is meant)" };
+        ConfigError(format!("{} {e}{hint}", at("forward.url")))
+    })?;
+    let deadline = at_least(&at("forward.timeout_ms"), raw.timeout_ms as usize, 1)?;
+    if deadline > 30_000 {
+        return error(format!("{} must be at most 30000", at("forward.timeout_ms")));
+    }
+    let deadline = Duration::from_millis(deadline as u64);
+    let concurrency = at_least(&at("forward.concurrency"), raw.concurrency, 1)?.min(10_000);
+    if raw.cache_seconds > 60 {
+        return error(format!("{} must be at most 60", at("forward.cache_seconds")));
+    }
+    if let Some(ttl) = raw.max_ttl_seconds {
+        seconds(&at("forward.max_ttl_seconds"), ttl)?;
+    }
+    for name in &raw.headers {
+        let own =
+            ["cookie", "host", "content-length", "content-type", "transfer-encoding", "connection"];
+        if !is_token(name) || own.contains(&&*name.to_ascii_lowercase()) {
+            return error(format!(
+                "{}: {name:?} is no header that can be passed on (cookies are named in forward.cookies)",
+                at("forward.headers")
+            ));
+        }
+    }
+    if let Some(name) = raw.cookies.iter().find(|name| !is_token(name)) {
+        return error(format!("{}: {name:?} is no name of a cookie", at("forward.cookies")));
+    }
+    let client = HttpClient::new(raw.ca_file.as_deref(), deadline);
+    let client = client.map_err(|e| ConfigError(format!("{}: {e}", at("forward.ca_file"))))?;
+    let settings = ForwardSettings {
+        url,
+        headers: raw.headers.iter().map(|name| name.to_ascii_lowercase()).collect(),
+        cookies: raw.cookies.clone(),
+        deadline,
+        concurrency,
+        cache: Duration::from_secs(raw.cache_seconds),
+        max_ttl: raw.max_ttl_seconds,
+    };
+    Ok(ForwardAuthorizer::new(client, settings))
+}
+
+/// As HTTP writes names.
+fn is_token(name: &str) -> bool {
+    let good = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
+    !name.is_empty() && name.bytes().all(good)
+}

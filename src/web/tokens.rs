@@ -1,0 +1,104 @@
+//! Access tokens (`auth::access`): made and revoked by the application's backend.
+
+use std::sync::Arc;
+
+use actix_web::HttpResponse;
+use serde::Deserialize;
+
+use super::{
+    error::{ApiError, blocking},
+    verify::{Signed, json},
+};
+use crate::{
+    audit::Fact,
+    auth::{
+        access::{NotMinted, USUAL, Wanted},
+        revoked::{NotRevoked, Revocation},
+    },
+    crypto::keytable::unix_now,
+};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Mint {
+    user_id: String,
+    user_info: Option<serde_json::Value>,
+    channels: Vec<String>,
+    /// Seconds.
+    ttl: Option<u64>,
+    origin: Option<String>,
+}
+
+/// `POST /tokens`
+pub async fn mint(signed: Signed) -> Result<HttpResponse, ApiError> {
+    let Mint { user_id, user_info, channels, ttl, origin } = json(&signed.body)?;
+    let app = &signed.tenant.app;
+    let wanted = Wanted { user_id, user_info, channels, ttl: ttl.unwrap_or(USUAL), origin };
+    let minted = app.access.mint(&wanted, unix_now())?;
+    signed.engine().audit.note(Fact::TokenMade {
+        app: app.id.clone(),
+        jti: minted.jti.as_str().into(),
+        user: wanted.user_id.into(),
+    });
+    let mut answer = HttpResponse::Ok();
+    answer.insert_header((actix_web::http::header::CACHE_CONTROL, "no-store"));
+    Ok(answer.json(minted))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Revoke {
+    jti: Option<String>,
+    user_id: Option<String>,
+}
+
+/// Of an id that is worth remembering.
+const LONGEST_ID: usize = 200;
+
+/// `POST /tokens/revoke`
+pub async fn revoke(signed: Signed) -> Result<HttpResponse, ApiError> {
+    let which = match json(&signed.body)? {
+        Revoke { jti: Some(jti), user_id: None } => Revocation::Token(jti),
+        Revoke { jti: None, user_id: Some(user) } => Revocation::User(user),
+        Revoke { .. } => {
+            let message = "The body must have jti, or user_id, and not both";
+            return Err(ApiError::bad_request("invalid_revocation", message));
+        }
+    };
+    let (Revocation::Token(id) | Revocation::User(id)) = &which;
+    if id.is_empty() || id.len() > LONGEST_ID {
+        let message = format!("What is revoked must be 1 to {LONGEST_ID} bytes");
+        return Err(ApiError::bad_request("invalid_revocation", message));
+    }
+    let (engine, tenant) = (signed.worker.engine.clone(), signed.tenant.clone());
+    let (jti, user): (Option<Arc<str>>, Option<Arc<str>>) = match &which {
+        Revocation::Token(jti) => (Some(jti.as_str().into()), None),
+        Revocation::User(user) => (None, Some(user.as_str().into())),
+    };
+    signed.engine().audit.note(Fact::TokensRevoked { app: tenant.app.id.clone(), jti, user });
+    blocking(move || Ok(engine.revoke_tokens(&tenant, which)?)).await?;
+    Ok(HttpResponse::Ok().json(serde_json::Map::new()))
+}
+
+impl From<NotMinted> for ApiError {
+    fn from(error: NotMinted) -> Self {
+        let message = error.to_string();
+        match error {
+            NotMinted::Ttl => Self::bad_request("invalid_ttl", message),
+            NotMinted::UserId(_) => Self::bad_request("invalid_user_id", message),
+            NotMinted::Channels => Self::bad_request("invalid_channels", message),
+            NotMinted::TooLong => Self::bad_request("token_too_long", message),
+            NotMinted::NoRandomness => Self::unavailable("no_randomness", message),
+        }
+    }
+}
+
+impl From<NotRevoked> for ApiError {
+    fn from(error: NotRevoked) -> Self {
+        let code = match error {
+            NotRevoked::TooMany => "too_many_revocations",
+            NotRevoked::NotWritten(_) => "revocation_not_written",
+        };
+        Self::unavailable(code, error.to_string())
+    }
+}

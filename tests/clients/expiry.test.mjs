@@ -1,0 +1,50 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { aSealingApp, token } from './support/app.mjs';
+import { authorizer, endpointOf } from './support/authorizer.mjs';
+import { serve } from './support/rig.mjs';
+
+const app = aSealingApp({ authorizer: 'jwt', jwt: { leeway_seconds: 0 } });
+const rig = serve({ apps: [app] });
+
+const inSeconds = (seconds) => Math.floor(Date.now() / 1000) + seconds;
+
+/** A pusher-js whose page shows a new token each time, of these lives. */
+async function connect(...lives) {
+  const asked = [];
+  const ask = (query, callback) => {
+    const life = lives[Math.min(asked.length, lives.length - 1)];
+    asked.push(query.channelName);
+    const bearer = token(app, { sub: 'u1', channels: ['private-*'], exp: inSeconds(life) });
+    const headers = { Authorization: `Bearer ${bearer}` };
+    authorizer(endpointOf(rig.server.url, app), { headers })(query, callback);
+  };
+  const client = await rig.connect(app, { channelAuthorization: { customHandler: ask } });
+  return { client, asked };
+}
+
+test('an unmodified client asks again before its time on a sealed channel is over, and misses nothing', async () => {
+  const { client, asked } = await connect(6, 600);
+  const room = await client.subscribed('private-encrypted-room');
+  const sdk = rig.sdk(app);
+  const until = Date.now() + 8_000;
+  let sent = 0;
+  for (; Date.now() < until; sent += 1) {
+    await sdk.post({ path: '/events', body: { name: 'note', channels: ['private-encrypted-room'], data: `${sent}` } });
+    await new Promise((resolve) => setTimeout(resolve, 200));
+  }
+  for (let n = 0; n < sent; n += 1) assert.equal(String(await room.next('note')), `${n}`);
+  assert.equal(asked.length, 2);
+});
+
+test('on a channel that nothing makes it ask for, the page is told and can subscribe again', async () => {
+  const { client, asked } = await connect(2, 600);
+  const room = await client.subscribed('private-room');
+  const error = await room.refused();
+  assert.deepEqual([error.type, error.status], ['AuthExpired', 401]);
+  client.unsubscribe('private-room');
+  const again = await client.subscribed('private-room');
+  await rig.sdk(app).trigger('private-room', 'note', 'hello');
+  assert.equal(await again.next('note'), 'hello');
+  assert.equal(asked.length, 2);
+});

@@ -1,0 +1,167 @@
+//! How far an authorization goes: until when, and for what.
+
+use serde_json::{Value, json};
+
+use crate::support::*;
+
+fn configuration(more: &str) -> String {
+    config(&format!(
+        "authorizer = \"jwt\"\nclient_events = true\nmaster_key = \"{}\"\n{more}",
+        base64(&master_key("bounds"))
+    ))
+}
+
+fn bearer(seconds: i64) -> String {
+    let claims =
+        json!({"sub": "u1", "exp": unix_now() + seconds, "iat": unix_now(), "channels": ["*"]});
+    format!("Bearer {}", token(&json!({"alg": "HS256"}), &claims, APP.secret))
+}
+
+async fn authorize(server: &TestServer, client: &Client, channel: &str, bearer: &str) -> Value {
+    let request = Request::new("POST", "/apps/it/auth/channel")
+        .header("Authorization", bearer)
+        .form(&client.auth_form(channel));
+    server.send(request).await.expect(200, channel)
+}
+
+async fn subscribe(client: &mut Client, channel: &str, answer: &Value) {
+    let mut data = json!({"channel": channel, "auth": answer["auth"]});
+    if let Some(member) = answer.get("channel_data") {
+        data["channel_data"] = member.clone();
+    }
+    client.send(&json!({"event": "pusher:subscribe", "data": data})).await;
+}
+
+async fn expect_end(client: &mut Client, channel: &str, kind: &str) {
+    let frame = client.next().await;
+    assert_eq!(frame["event"], "pusher:subscription_error", "{frame}");
+    assert_eq!(
+        (&frame["channel"], &frame["data"]["type"]),
+        (&json!(channel), &json!(kind)),
+        "{frame}"
+    );
+    assert_eq!(frame["data"]["status"], 401, "{frame}");
+}
+
+const LEEWAY: &str = "[apps.it.jwt]\nleeway_seconds = 0";
+
+#[tokio::test]
+async fn e5_a_subscription_ends_with_its_token() {
+    let server = TestServer::start(&configuration(LEEWAY)).await;
+    for channel in ["private-a", "presence-a"] {
+        let mut client = server.connect().await;
+        let answer = authorize(&server, &client, channel, &bearer(2)).await;
+        subscribe(&mut client, channel, &answer).await;
+        assert_eq!(client.next().await["event"], "pusher_internal:subscription_succeeded");
+        server.publish(channel, "before", "1").await;
+        assert_eq!(client.next().await["event"], "before");
+        expect_end(&mut client, channel, "AuthExpired").await;
+        server.publish(channel, "after", "2").await;
+        client.expect_silence().await;
+        // The same signature is good no longer, although it is the same one.
+        subscribe(&mut client, channel, &answer).await;
+        let refused = client.expect_refused(channel).await;
+        assert_eq!((&refused["type"], &refused["status"]), (&json!("AuthExpired"), &json!(401)));
+        let again = authorize(&server, &client, channel, &bearer(60)).await;
+        assert_eq!(again["auth"], answer["auth"]);
+        subscribe(&mut client, channel, &again).await;
+        assert_eq!(client.next().await["event"], "pusher_internal:subscription_succeeded");
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn e5_leaving_and_coming_back_wins_no_time() {
+    let server = TestServer::start(&configuration(LEEWAY)).await;
+    let mut client = server.connect().await;
+    let answer = authorize(&server, &client, "private-a", &bearer(2)).await;
+    subscribe(&mut client, "private-a", &answer).await;
+    client.expect_subscribed("private-a").await;
+    client.unsubscribe("private-a").await;
+    subscribe(&mut client, "private-a", &answer).await;
+    client.expect_subscribed("private-a").await;
+    expect_end(&mut client, "private-a", "AuthExpired").await;
+    // What our endpoint has not signed for is not its business.
+    client.subscribe("private-b").await;
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn e5_a_newer_word_prolongs_a_subscription_that_runs() {
+    let server = TestServer::start(&configuration(LEEWAY)).await;
+    let mut client = server.connect().await;
+    let answer = authorize(&server, &client, "private-a", &bearer(2)).await;
+    subscribe(&mut client, "private-a", &answer).await;
+    client.expect_subscribed("private-a").await;
+    authorize(&server, &client, "private-a", &bearer(600)).await;
+    let short = authorize(&server, &client, "private-b", &bearer(2)).await;
+    subscribe(&mut client, "private-b", &short).await;
+    client.expect_subscribed("private-b").await;
+    expect_end(&mut client, "private-b", "AuthExpired").await;
+    server.publish("private-a", "still", "1").await;
+    assert_eq!(client.next().await["event"], "still");
+    server.stop().await;
+}
+
+/// A frame that does not open makes unmodified clients ask again; what they are told prolongs.
+#[tokio::test]
+async fn e5_subscribers_of_sealed_channels_are_made_to_ask_before_the_end() {
+    let server = TestServer::start(&configuration(LEEWAY)).await;
+    let channel = "private-encrypted-a";
+    let (mut asks, mut silent) = (server.connect().await, server.connect().await);
+    for client in [&mut asks, &mut silent] {
+        let answer = authorize(&server, client, channel, &bearer(6)).await;
+        subscribe(client, channel, &answer).await;
+        client.expect_subscribed(channel).await;
+    }
+    let secret = shared_secret(&master_key("bounds"), channel);
+    for client in [&mut asks, &mut silent] {
+        let nudge = client.next().await;
+        assert_eq!(
+            (&nudge["event"], &nudge["channel"]),
+            (&json!("sealcast:rekey"), &json!(channel))
+        );
+        let envelope = nudge["data"].as_str().expect("an envelope");
+        assert!(try_open(&secret, envelope).is_none(), "{nudge}");
+    }
+    let answer = authorize(&server, &asks, channel, &bearer(600)).await;
+    assert_eq!(answer["shared_secret"], json!(base64(&secret)), "the secret stays");
+    expect_end(&mut silent, channel, "AuthExpired").await;
+    server.publish(channel, "news", "hello").await;
+    let frame = asks.next().await;
+    assert_eq!(frame["event"], "news");
+    let opened = try_open(&secret, frame["data"].as_str().expect("an envelope"));
+    assert_eq!(opened.as_deref(), Some(&b"hello"[..]));
+    silent.expect_silence().await;
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn e5_a_rule_bounds_time_and_client_events() {
+    let rules = r#"
+        [[apps.it.rules]]
+        channel = "private-talk"
+        allow = ["subscribe", "client_events"]
+        max_ttl_seconds = 2
+        [[apps.it.rules]]
+        channel = "private-listen"
+        allow = ["subscribe"]
+    "#;
+    let server = TestServer::start(&configuration(rules)).await;
+    let (mut client, mut other) = (server.connect().await, server.connect().await);
+    for channel in ["private-talk", "private-listen"] {
+        other.subscribe(channel).await;
+        let answer = authorize(&server, &client, channel, &bearer(600)).await;
+        subscribe(&mut client, channel, &answer).await;
+        client.expect_subscribed(channel).await;
+    }
+    client.client_event("private-talk", "client-a", json!({})).await;
+    assert_eq!(other.next().await["event"], "client-a");
+    client.client_event("private-listen", "client-a", json!({})).await;
+    assert!(client.expect_error(None).await.contains("does not include them"));
+    // Who has the word of the application's own backend may as before.
+    other.client_event("private-listen", "client-b", json!({})).await;
+    assert_eq!(client.next().await["event"], "client-b");
+    expect_end(&mut client, "private-talk", "AuthExpired").await;
+    server.stop().await;
+}

@@ -1,0 +1,147 @@
+//! Keys that are fetched from the issuer, who behaves or does not.
+
+use std::time::Instant;
+
+use jsonwebtoken::Algorithm;
+use serde_json::{Value, json};
+
+use crate::support::*;
+
+fn claims() -> Value {
+    json!({"sub": "u1", "exp": unix_now() + 600, "channels": ["private-*"]})
+}
+
+fn fetching(issuer: &Target, cooldown: u32) -> String {
+    config(&format!(
+        "authorizer = \"jwt\"\n[apps.it.jwt]\nalgorithms = [\"RS256\", \"ES256\"]\njwks_url = \"{}\"\njwks_cooldown_seconds = {cooldown}",
+        issuer.url("/keys")
+    ))
+}
+
+fn keys(list: &[Value]) -> Reply {
+    Reply::json(200, &json!({"keys": list}))
+}
+
+async fn ask(server: &TestServer, client: &Client, token: &str) -> Response {
+    let request = Request::new("POST", "/apps/it/auth/channel")
+        .header("Authorization", &format!("Bearer {token}"))
+        .form(&client.auth_form("private-a"));
+    server.send(request).await
+}
+
+#[tokio::test]
+async fn s10_keys_are_fetched_once_and_unknown_ones_seldom() {
+    let (first, second) = (IssuerKey::new(Algorithm::RS256), IssuerKey::new(Algorithm::ES256));
+    let issuer = Target::start(keys(&[first.jwk("a")])).await;
+    let server = TestServer::start(&fetching(&issuer, 3600)).await;
+    let client = server.connect().await;
+    for _ in 0..3 {
+        ask(&server, &client, &first.token(Some("a"), &claims())).await.expect(200, "a known key");
+        ask(&server, &client, &first.token(None, &claims())).await.expect(200, "the only key");
+    }
+    issuer.says(keys(&[first.jwk("a"), second.jwk("b")]));
+    for index in 0..20 {
+        let token = second.token(Some(&format!("made-up-{index}")), &claims());
+        let code = ask(&server, &client, &token).await.refused(401, index);
+        assert_eq!(code, "token_unknown_key");
+    }
+    // A key of another kind under a known name.
+    let token = second.token(Some("a"), &claims());
+    ask(&server, &client, &token).await.refused(401, "another kind");
+    assert_eq!(issuer.asked().len(), 1, "{:?}", issuer.asked());
+    assert!(issuer.asked()[0].starts_with("GET /keys HTTP/1.1\r\n"), "{:?}", issuer.asked());
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn s10_a_new_key_is_found_when_a_token_names_it() {
+    let (first, second) = (IssuerKey::new(Algorithm::RS256), IssuerKey::new(Algorithm::ES256));
+    let issuer = Target::start(keys(&[first.jwk("a")])).await;
+    let server = TestServer::start(&fetching(&issuer, 1)).await;
+    let client = server.connect().await;
+    ask(&server, &client, &first.token(Some("a"), &claims())).await.expect(200, "a known key");
+    issuer.says(keys(&[second.jwk("b")]));
+    let token = second.token(Some("b"), &claims());
+    until("the new key", async || {
+        (ask(&server, &client, &token).await.status == 200).then_some(())
+    })
+    .await;
+    let code = ask(&server, &client, &first.token(Some("a"), &claims())).await.refused(401, "gone");
+    assert_eq!(code, "token_unknown_key");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn s10_many_ask_and_one_fetches() {
+    let key = IssuerKey::new(Algorithm::ES256);
+    let issuer = Target::start(keys(&[key.jwk("a")])).await;
+    let server = TestServer::start(&fetching(&issuer, 3600)).await;
+    let client = server.connect().await;
+    let token = key.token(Some("a"), &claims());
+    let asking = (0..20).map(|_| ask(&server, &client, &token));
+    for answer in futures_util::future::join_all(asking).await {
+        answer.expect(200, "one of many");
+    }
+    assert_eq!(issuer.asked().len(), 1);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn s10_issuers_that_misbehave() {
+    let key = IssuerKey::new(Algorithm::RS256);
+    let elsewhere = Target::start(keys(&[key.jwk("a")])).await;
+    let token = key.token(Some("a"), &claims());
+    let secret = json!({"kty": "oct", "kid": "s", "alg": "HS256", "k": "c2VjcmV0"});
+    let of_secret =
+        |alg: &str| crate::support::token(&json!({"alg": alg, "kid": "s"}), &claims(), "secret");
+    for (name, reply, token) in [
+        ("silence", Reply::Silence, token.clone()),
+        ("half an answer", Reply::HalfAnswer, token.clone()),
+        ("hangs up", Reply::HangUp, token.clone()),
+        ("ten megabytes", Reply::Endless, token.clone()),
+        ("HTML", Reply::new(200, "text/html", "<html>"), token.clone()),
+        ("no keys", keys(&[]), token.clone()),
+        ("an error", Reply::json(500, &json!({"keys": [key.jwk("a")]})), token.clone()),
+        ("a redirect", Reply::redirect(&elsewhere.url("/keys")), token.clone()),
+        ("a secret", keys(&[secret]), of_secret("RS256")),
+        ("rubbish", Reply::Bytes(b"rubbish\r\n\r\n".to_vec()), token.clone()),
+    ] {
+        let issuer = Target::start(reply).await;
+        let server = TestServer::start(&fetching(&issuer, 1)).await;
+        let client = server.connect().await;
+        let began = Instant::now();
+        let code = ask(&server, &client, &token).await.refused(503, name);
+        assert_eq!(code, "keys_unavailable", "{name}");
+        assert!(began.elapsed() < DEADLINE, "{name}: {:?}", began.elapsed());
+        if name == "a secret" {
+            ask(&server, &client, &of_secret("HS256")).await.refused(401, name);
+        }
+        issuer.says(keys(&[key.jwk("a")]));
+        let good = key.token(Some("a"), &claims());
+        until(format!("{name}: recovers"), async || {
+            (ask(&server, &client, &good).await.status == 200).then_some(())
+        })
+        .await;
+        server.stop().await;
+    }
+    assert_eq!(elsewhere.asked().len(), 0, "a redirect was followed");
+}
+
+/// What was fetched before stays in use for a while.
+#[tokio::test]
+async fn s10_an_issuer_that_goes_away_takes_no_keys_with_it() {
+    let key = IssuerKey::new(Algorithm::RS256);
+    let issuer = Target::start(keys(&[key.jwk("a")])).await;
+    let text = fetching(&issuer, 1) + "\njwks_refresh_seconds = 1\n";
+    let server = TestServer::start(&text).await;
+    let client = server.connect().await;
+    let token = key.token(Some("a"), &claims());
+    ask(&server, &client, &token).await.expect(200, "fetched");
+    issuer.says(Reply::HangUp);
+    until("another fetch", async || {
+        ask(&server, &client, &token).await.expect(200, "the key from before");
+        (issuer.asked().len() > 2).then_some(())
+    })
+    .await;
+    server.stop().await;
+}

@@ -1,0 +1,132 @@
+//! Another server that ours asks: it answers as it is told to, or does not.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+
+use serde_json::Value;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+
+use super::process::lock;
+
+#[derive(Clone)]
+pub enum Reply {
+    /// Status line, headers and body, as they go over the wire.
+    Bytes(Vec<u8>),
+    /// The question is read, and nothing follows.
+    Silence,
+    /// The head comes, the body does not.
+    HalfAnswer,
+    /// The connection is closed in place of an answer.
+    HangUp,
+    /// A body without an end.
+    Endless,
+}
+
+impl Reply {
+    pub fn new(status: u16, content_type: &str, body: &str) -> Self {
+        let length = body.len();
+        let head = format!(
+            "HTTP/1.1 {status} Said\r\nContent-Type: {content_type}\r\nContent-Length: {length}\r\n"
+        );
+        Self::Bytes(format!("{head}\r\n{body}").into_bytes())
+    }
+
+    pub fn json(status: u16, body: &Value) -> Self {
+        Self::new(status, "application/json", &body.to_string())
+    }
+
+    pub fn redirect(to: &str) -> Self {
+        let head = format!("HTTP/1.1 302 Found\r\nLocation: {to}\r\nContent-Length: 0\r\n\r\n");
+        Self::Bytes(head.into_bytes())
+    }
+}
+
+pub struct Target {
+    pub addr: SocketAddr,
+    reply: Arc<Mutex<Reply>>,
+    asked: Arc<Mutex<Vec<String>>>,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Target {
+    pub async fn start(reply: Reply) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let addr = listener.local_addr().expect("an address");
+        let (reply, asked) = (Arc::new(Mutex::new(reply)), Arc::<Mutex<Vec<_>>>::default());
+        let (replies, questions) = (Arc::clone(&reply), Arc::clone(&asked));
+        let task = tokio::spawn(async move {
+            let mut connections = tokio::task::JoinSet::new();
+            while let Ok((stream, _)) = listener.accept().await {
+                connections.spawn(serve(stream, Arc::clone(&replies), Arc::clone(&questions)));
+            }
+        });
+        Self { addr, reply, asked, task }
+    }
+
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.addr)
+    }
+
+    pub fn says(&self, reply: Reply) {
+        *lock(&self.reply) = reply;
+    }
+
+    /// The questions so far, head and body of each.
+    pub fn asked(&self) -> Vec<String> {
+        lock(&self.asked).clone()
+    }
+}
+
+impl Drop for Target {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+async fn serve(mut stream: TcpStream, reply: Arc<Mutex<Reply>>, asked: Arc<Mutex<Vec<String>>>) {
+    while let Some(question) = read_question(&mut stream).await {
+        lock(&asked).push(question);
+        let reply = lock(&reply).clone();
+        let head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n";
+        match reply {
+            Reply::Bytes(bytes) => {
+                if stream.write_all(&bytes).await.is_err() {
+                    return;
+                }
+            }
+            Reply::HangUp => return,
+            Reply::Silence => std::future::pending().await,
+            Reply::HalfAnswer => {
+                let _ = stream.write_all(head).await;
+                let _ = stream.write_all(b"Content-Length: 100\r\n\r\n{").await;
+                std::future::pending::<()>().await;
+            }
+            Reply::Endless => {
+                let _ = stream.write_all(head).await;
+                let _ = stream.write_all(b"Content-Length: 10485760\r\n\r\n").await;
+                while stream.write_all(&[b' '; 65536]).await.is_ok() {}
+                return;
+            }
+        }
+    }
+}
+
+async fn read_question(stream: &mut TcpStream) -> Option<String> {
+    let mut bytes = Vec::new();
+    loop {
+        let text = String::from_utf8_lossy(&bytes).to_lowercase();
+        if let Some((head, body)) = text.split_once("\r\n\r\n") {
+            let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
+            let length = length.and_then(|value| value.trim().parse().ok()).unwrap_or(0);
+            if body.len() >= length {
+                return Some(String::from_utf8_lossy(&bytes).into_owned());
+            }
+        }
+        let mut chunk = [0; 4096];
+        match stream.read(&mut chunk).await {
+            Ok(count @ 1..) => bytes.extend_from_slice(&chunk[..count]),
+            _ => return None,
+        }
+    }
+}
