@@ -163,8 +163,10 @@ impl Webhooks {
     }
 
     fn tell_departures(&self, due: Instant, now: Instant) {
-        let mut departures = self.departures.lock();
-        while let Some(Departure { channel, user }) = departures.next(due) {
+        loop {
+            // Held for one at a time, as above; who notes something is let in between.
+            let mut departures = self.departures.lock();
+            let Some(Departure { channel, user }) = departures.next(due) else { return };
             let fact = match &user {
                 None => Fact::ChannelVacated,
                 Some(user_id) => Fact::MemberRemoved { user_id },

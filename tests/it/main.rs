@@ -61,3 +61,4 @@ mod tls_files;
 mod users;
 mod watchlist;
 mod webhooks;
+mod webhooks_failing;

@@ -14,6 +14,7 @@ mod server;
 mod sign;
 mod target;
 mod tls;
+mod webhooks;
 
 use std::fmt::Display;
 use std::future::Future;
@@ -32,6 +33,7 @@ pub use self::server::*;
 pub use self::sign::*;
 pub use self::target::*;
 pub use self::tls::*;
+pub use self::webhooks::*;
 
 /// How long anything may take before a test gives up. Generous: only failures wait this long.
 pub const DEADLINE: Duration = Duration::from_secs(10);
