@@ -70,8 +70,8 @@ pub struct Rotation {
     pub grace_seconds: u64,
     /// Re-authorizations that a rotation asks of clients, at most.
     pub turns_per_second: u32,
-    /// Between the answer of the auth endpoint and the flush of what waited for it: the answer
-    /// must be there first, and it travels on another connection.
+    /// Between the answer of the auth endpoint and the ping whose pong lets go what waited for it:
+    /// the answer must be there first, and it travels on another connection.
     pub settle_ms: u64,
     /// How long frames wait for a client to authorize anew. Where the application's own backend
     /// issues the secrets, nobody tells when it has, and they wait so long in any case.

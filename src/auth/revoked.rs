@@ -77,7 +77,12 @@ impl RevokedTokens {
         let unusable = |reason: String| Unusable { path: path.display().to_string(), reason };
         let text = match std::fs::read(path) {
             Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            // Nor can there be one where the state directory is no directory.
+            Err(e)
+                if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) =>
+            {
+                return Ok(());
+            }
             Err(error) => return Err(unusable(error.to_string())),
         };
         let list: List = serde_json::from_slice(&text)

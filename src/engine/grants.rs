@@ -9,13 +9,12 @@ use super::{Engine, Tenant};
 use crate::{
     auth::revoked::{NotRevoked, Revocation},
     channel::Channel,
-    crypto::{
-        keytable::{Version, unix_now},
-        secret::SharedSecret,
-    },
+    crypto::{keytable::unix_now, secret::SharedSecret},
     hub::{
+        Hub,
+        directory::TopicId,
         granted::Bounds,
-        mailbox::{Ask, AskError, AskedChannel, Post, RevokeTokens},
+        mailbox::{Answer, Ask, AskError, AskedChannel, Post, RevokeTokens},
     },
     ids::SocketId,
 };
@@ -32,6 +31,26 @@ pub enum GrantError {
     Busy,
 }
 
+/// That a client may have a signature.
+pub struct Granted {
+    /// Where the channel is sealed here.
+    pub secret: Option<SharedSecret>,
+    pub told: Option<Told>,
+}
+
+/// Says, when it is dropped, that the client's answer is made: frames wait for that.
+pub struct Told {
+    hub: Arc<Hub>,
+    socket: SocketId,
+    topic: TopicId,
+}
+
+impl Drop for Told {
+    fn drop(&mut self) {
+        self.hub.post_to(self.socket, Post::Told { socket: self.socket, topic: self.topic });
+    }
+}
+
 /// For the worker's answer, which takes one turn of its mailbox.
 const DEADLINE: Duration = Duration::from_secs(5);
 
@@ -44,7 +63,7 @@ impl Engine {
         channel: &Channel,
         user: Option<Arc<str>>,
         bounds: Bounds,
-    ) -> Result<Option<SharedSecret>, GrantError> {
+    ) -> Result<Granted, GrantError> {
         let ring = tenant.app.ring(channel);
         let token = bounds.token.clone();
         let about = AskedChannel {
@@ -54,18 +73,17 @@ impl Engine {
             user,
             bounds,
         };
-        let version = self.ask(tenant, socket, Some(about)).await?;
+        let Answer { version, waits } = self.ask(tenant, socket, Some(about)).await?;
+        let told = waits.map(|topic| Told { hub: self.hub.clone(), socket, topic });
         // Between the decision and the worker's note the token may have been revoked, and what was
         // posted then did not find this one.
         if let Some(token) = token.filter(|token| tenant.app.access.revoked.contains(token)) {
             self.post_revocation(tenant, Revocation::Token(token.jti.to_string()));
             return Err(GrantError::Revoked);
         }
-        let Some(ring) = ring else { return Ok(None) };
-        ring.secret(channel, version)
-            .filter(|_| ring.serves(channel, version))
-            .map(Some)
-            .ok_or(GrantError::Replaced)
+        let Some(ring) = ring else { return Ok(Granted { secret: None, told }) };
+        let secret = ring.secret(channel, version).filter(|_| ring.serves(channel, version));
+        Ok(Granted { secret: Some(secret.ok_or(GrantError::Replaced)?), told })
     }
 
     pub async fn check_connection(
@@ -95,7 +113,7 @@ impl Engine {
         tenant: &Tenant,
         socket: SocketId,
         about: Option<AskedChannel>,
-    ) -> Result<Version, GrantError> {
+    ) -> Result<Answer, GrantError> {
         let (answer, answered) = oneshot::channel();
         let ask = Ask { tenant: tenant.terms.tenant, socket, about, answer };
         self.hub.post_to(socket, Post::Ask(ask));

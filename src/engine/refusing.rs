@@ -89,7 +89,11 @@ impl Engine {
             (false, None) => UNSAID.to_owned(),
         };
         let fix = explains.then(|| why.fix.or(known.map(|known| known.fix))).flatten();
-        Told { code: refused.code, message, fix, id }
+        let code = match known {
+            Some(known) if refused.hides_cause && !explains => known.general,
+            _ => refused.code,
+        };
+        Told { code, message, fix, id }
     }
 
     /// Why the signature was refused.

@@ -6,10 +6,20 @@ pub struct Code {
     /// Neutral: it may be read by whoever was refused.
     pub says: &'static str,
     pub fix: &'static str,
+    /// What strangers are told instead, where the name itself would say why.
+    pub general: &'static str,
 }
 
 const fn new(name: &'static str, says: &'static str, fix: &'static str) -> Code {
-    Code { name, says, fix }
+    Code { name, says, fix, general: name }
+}
+
+const fn token(name: &'static str, fix: &'static str) -> Code {
+    Code { name, says: UNKNOWN, fix, general: "unauthenticated" }
+}
+
+const fn denied(name: &'static str, fix: &'static str) -> Code {
+    Code { name, says: NOT_ALLOWED, fix, general: "forbidden" }
 }
 
 /// `None`: it is not one of the auth endpoints or of a socket.
@@ -26,43 +36,39 @@ const SIGNED: &str = "The authorization does not fit this subscription";
 pub const CODES: &[Code] = &[
     // Who is asking.
     new("unauthenticated", UNKNOWN, TOKEN),
-    new("token_missing", UNKNOWN, TOKEN),
-    new("token_too_long", UNKNOWN, "put less into the token"),
-    new(
+    token("token_missing", TOKEN),
+    token("token_too_long", "put less into the token"),
+    token(
         "token_expired",
-        UNKNOWN,
         "get a new token with each question (pusher-js: channelAuthorization.headersProvider)",
     ),
-    new("token_not_yet_valid", UNKNOWN, "set the clocks, or give jwt.leeway_seconds"),
-    new("token_algorithm", UNKNOWN, "sign with one of jwt.algorithms, and never with \"none\""),
-    new(
+    token("token_not_yet_valid", "set the clocks, or give jwt.leeway_seconds"),
+    token("token_algorithm", "sign with one of jwt.algorithms, and never with \"none\""),
+    token(
         "token_signature",
-        UNKNOWN,
         "use the same secret, or the two halves of one key pair, on both sides",
     ),
-    new("token_without_expiry", UNKNOWN, "give the token an \"exp\" claim"),
-    new("token_issuer", UNKNOWN, "make \"iss\" that of jwt.issuer"),
-    new("token_audience", UNKNOWN, "make \"aud\" that of jwt.audience"),
-    new("token_unknown_key", UNKNOWN, "publish the key with that \"kid\" at jwt.jwks_url"),
-    new("token_malformed", UNKNOWN, TOKEN),
-    new("token_revoked", UNKNOWN, "get a new token"),
-    new("token_origin", UNKNOWN, "use the token on pages of the origin that it names"),
-    new("missing_user_id", UNKNOWN, "send a user_id; the open authorizer believes it"),
-    new("forward_unauthenticated", UNKNOWN, "log in; the application's URL answered 401"),
-    new(
+    token("token_without_expiry", "give the token an \"exp\" claim"),
+    token("token_issuer", "make \"iss\" that of jwt.issuer"),
+    token("token_audience", "make \"aud\" that of jwt.audience"),
+    token("token_unknown_key", "publish the key with that \"kid\" at jwt.jwks_url"),
+    token("token_malformed", TOKEN),
+    token("token_revoked", "get a new token"),
+    token("token_origin", "use the token on pages of the origin that it names"),
+    token("missing_user_id", "send a user_id; the open authorizer believes it"),
+    token("forward_unauthenticated", "log in; the application's URL answered 401"),
+    denied(
         "not_authorized_here",
-        NOT_ALLOWED,
         "set apps.ID.authorizer, or use an auth endpoint of your own backend",
     ),
-    new("channel_not_covered", NOT_ALLOWED, "name the channel in the token's \"channels\""),
-    new(
+    denied("channel_not_covered", "name the channel in the token's \"channels\""),
+    denied(
         "no_rule",
-        NOT_ALLOWED,
         "ask `sealcast auth test TOKEN CHANNEL` which rules there are and why none matches",
     ),
-    new("rule_denies", NOT_ALLOWED, "ask `sealcast auth test TOKEN CHANNEL` which rule decides"),
-    new("no_user_id", NOT_ALLOWED, "give the token, or the application's answer, a user id"),
-    new("forward_denies", NOT_ALLOWED, "look at the application, whose URL said no"),
+    denied("rule_denies", "ask `sealcast auth test TOKEN CHANNEL` which rule decides"),
+    denied("no_user_id", "give the token, or the application's answer, a user id"),
+    denied("forward_denies", "look at the application, whose URL said no"),
     new(
         "forbidden",
         NOT_ALLOWED,

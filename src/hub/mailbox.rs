@@ -28,6 +28,11 @@ pub enum Post {
     Rekey(Rekey),
     /// A client asks the auth endpoint for a channel.
     Ask(Ask),
+    /// And the answer is on its way.
+    Told {
+        socket: SocketId,
+        topic: TopicId,
+    },
     /// The key is about to be forgotten: who is served with it must reconnect, by and by.
     Retire {
         tenant: TenantId,
@@ -95,7 +100,14 @@ pub struct Ask {
     pub socket: SocketId,
     /// None where it is only asked whether the connection is there.
     pub about: Option<AskedChannel>,
-    pub answer: oneshot::Sender<Result<Version, AskError>>,
+    pub answer: oneshot::Sender<Result<Answer, AskError>>,
+}
+
+pub struct Answer {
+    /// Of the secret that the client needs.
+    pub version: Version,
+    /// Where frames wait until it has been told that.
+    pub waits: Option<TopicId>,
 }
 
 #[derive(Clone)]
@@ -156,6 +168,7 @@ impl Post {
             Self::Deliver(delivery) => delivery.content.bytes(),
             Self::Rekey(rekey) => rekey.nudge.bytes(),
             Self::Ask(_)
+            | Self::Told { .. }
             | Self::Retire { .. }
             | Self::RevokeTokens(_)
             | Self::Terminate { .. }

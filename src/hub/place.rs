@@ -252,11 +252,22 @@ impl Place {
             Stage::Asking { waiting, .. } | Stage::Unasked { waiting, .. } => {
                 self.move_on();
                 self.terms.moves.reauthorized.add();
-                self.stage = Stage::Settling { until: now + self.terms.settle, waiting };
+                self.stage = Stage::Settling { until: now + self.terms.hold, waiting };
             }
             other => self.stage = other,
         }
         self.version
+    }
+
+    pub fn is_settling(&self) -> bool {
+        matches!(self.stage, Stage::Settling { .. })
+    }
+
+    /// The answer to what the client asked is on its way: it was another thread's to write.
+    pub fn told(&mut self, now: Instant) {
+        if let Stage::Settling { until, .. } = &mut self.stage {
+            *until = now + self.terms.settle;
+        }
     }
 
     /// Deadlines.

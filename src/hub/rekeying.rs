@@ -9,7 +9,7 @@ use std::{
 use super::{
     directory::TopicId,
     granted::Ended,
-    mailbox::{Ask, AskError, AskedChannel, Content, Cut, Delivery, Rekey},
+    mailbox::{Answer, Ask, AskError, AskedChannel, Content, Cut, Delivery, Rekey},
     moves::{CUT_SPREAD, PlaceId, Turn, TurnKind},
     place::{Next, Outcome, Place},
     shard::{Shard, Socket, Table},
@@ -174,7 +174,7 @@ impl Shard {
         tenant: TenantId,
         socket: SocketId,
         about: Option<AskedChannel>,
-    ) -> Result<Version, AskError> {
+    ) -> Result<Answer, AskError> {
         let mut table = self.table.borrow_mut();
         let slot = *table.by_id.get(&socket).ok_or(AskError::UnknownSocket)?;
         let entry = &mut table.sockets[slot as usize];
@@ -182,7 +182,7 @@ impl Shard {
             return Err(AskError::UnknownSocket);
         }
         let Some(AskedChannel { name, topic, target, user, bounds }) = about else {
-            return Ok(Version::BLIND);
+            return Ok(Answer { version: Version::BLIND, waits: None });
         };
         if (target.is_some() || !bounds.are_none()) && !entry.grants.may_add(&name) {
             return Err(AskError::TooMany);
@@ -191,9 +191,11 @@ impl Shard {
         let mut moves = self.moves.borrow_mut();
         let place =
             topic.and_then(|topic| Some(((slot, topic), moves.places.get_mut(&(slot, topic))?)));
+        let mut waits_to_be_told = None;
         if let Some((id, place)) = place {
             let waits = place.retry_after();
             version = Some(place.asked(now, user.clone()));
+            waits_to_be_told = place.is_settling().then_some(id.1);
             let retry = place.retry_after();
             // The question of its nudge has come at last: its turn need not wait for that longer.
             if place.wants_turn() && retry < waits {
@@ -203,7 +205,15 @@ impl Shard {
         }
         // Of subscribers, too: they may leave and join with this.
         entry.grants.add(name, version, user, bounds, unix_now());
-        Ok(version.unwrap_or(Version::BLIND))
+        Ok(Answer { version: version.unwrap_or(Version::BLIND), waits: waits_to_be_told })
+    }
+
+    pub(super) fn told(&self, socket: SocketId, topic: TopicId) {
+        let slot = self.table.borrow().by_id.get(&socket).copied();
+        let mut moves = self.moves.borrow_mut();
+        if let Some(place) = slot.and_then(|slot| moves.places.get_mut(&(slot, topic))) {
+            place.told(Instant::now());
+        }
     }
 
     pub(super) fn retire(&self, tenant: TenantId, key: u32, by: Instant) {

@@ -208,6 +208,7 @@ impl Shard {
             Post::Deliver(delivery) => self.queue_delivery(&delivery, dirty, turn),
             Post::Rekey(rekey) => self.rekey(&rekey, dirty),
             Post::Ask(ask) => self.answer(ask),
+            Post::Told { socket, topic } => self.told(socket, topic),
             Post::Retire { tenant, key, by } => self.retire(tenant, key, by),
             Post::RevokeTokens(revoke) => self.revoke_tokens(&revoke),
             Post::Terminate { topic } => {

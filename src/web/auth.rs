@@ -24,7 +24,7 @@ use crate::{
     app::{App, signed_for_channel, signed_for_user},
     auth::{Credentials, Denied, DeniedKind, Grant, Identity},
     channel::{Access, Channel},
-    engine::Tenant,
+    engine::{Tenant, grants::Told},
     hub::granted::Bounds,
     ids::SocketId,
     presence::Member,
@@ -218,6 +218,9 @@ struct ChannelGrant {
     /// Who the presence channel will know it as.
     #[serde(skip)]
     user: Option<Arc<str>>,
+    /// Kept until the answer is written.
+    #[serde(skip)]
+    _told: Option<Told>,
     #[serde(skip)]
     rule: Option<Arc<str>>,
 }
@@ -277,10 +280,11 @@ async fn authorize_channel(asked: &Asked) -> Result<ChannelGrant, ApiError> {
     let user: Option<Arc<str>> = user_id.map(Arc::from);
     let engine = &asked.worker.engine;
     let bounds = Bounds { expires, abilities, token };
-    let secret = engine.grant(&asked.tenant, socket_id, &channel, user.clone(), bounds).await?;
+    let granted = engine.grant(&asked.tenant, socket_id, &channel, user.clone(), bounds).await?;
     let signed = signed_for_channel(socket_id, &channel, channel_data.as_deref());
-    let shared_secret = secret.map(|secret| secret.to_base64().to_string());
-    Ok(ChannelGrant { auth: app.auth(&signed), channel_data, shared_secret, user, rule })
+    let shared_secret = granted.secret.map(|secret| secret.to_base64().to_string());
+    let (auth, _told) = (app.auth(&signed), granted.told);
+    Ok(ChannelGrant { auth, channel_data, shared_secret, user, rule, _told })
 }
 
 /// Who was taken off the channel needs a word of the application that is newer than that.

@@ -34,7 +34,7 @@ pub struct ApiError {
 #[derive(serde::Serialize)]
 pub struct Body<'a> {
     pub error: &'a str,
-    code: &'a str,
+    pub code: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fix: Option<&'a str>,
     /// Under which the refusal stands in the log.

@@ -42,6 +42,7 @@ pub fn refuse(
         response.insert_header((header::RETRY_AFTER, seconds));
     }
     let mut body = error.body();
-    (body.error, body.fix, body.id) = (&told.message, told.fix, told.id);
+    (body.error, body.code) = (&told.message, told.code);
+    (body.fix, body.id) = (told.fix, told.id);
     response.json(body)
 }

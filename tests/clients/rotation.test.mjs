@@ -24,6 +24,7 @@ test('20 clients lose nothing while the master key changes three times under tra
   await swarm.join();
   const traffic = new Traffic({ url, app, channels, perSecond: 20 });
   traffic.start();
+  swarm.lag();
   const keys = [app.masterKey];
   for (let n = 0; n < ROTATIONS; n += 1) {
     keys.push(aMasterKey());
@@ -31,6 +32,7 @@ test('20 clients lose nothing while the master key changes three times under tra
     assert.equal(state, 'active');
     await admin.moved(app);
   }
+  const lateMs = swarm.lag();
   await traffic.stop();
   const [newest, ...old] = keys.toReversed();
   const outcome = {
@@ -39,7 +41,7 @@ test('20 clients lose nothing while the master key changes three times under tra
     openWithOld: old.reduce((sum, key) => sum + swarm.opening((channel) => channelKey(key, channel)), 0),
   };
   const report = swarm.report();
-  const rows = promises([report], { places: CLIENTS * channels.length, rotations: ROTATIONS, turnsPerSecond, outcome });
+  const rows = promises([report], { places: CLIENTS * channels.length, rotations: ROTATIONS, turnsPerSecond, outcome, lateMs });
   for (const row of rows) assert.ok(isKept(row), `${row[0]}: ${row[1]}; ${JSON.stringify(report.anomalies)}`);
   assert.ok(traffic.sent > 60, `only ${traffic.sent} messages: that was no traffic`);
   assert.ok(report.received === traffic.sent * CLIENTS * channels.length, `${report.received} received`);

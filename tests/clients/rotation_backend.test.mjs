@@ -52,6 +52,7 @@ test("an announced cut-over of the application's own backend: one question each,
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
   await admin.moved(app);
+  const lateMs = swarm.lag();
   await traffic.stop();
   const outcome = {
     missing: await swarm.drained(traffic.sent),
@@ -60,7 +61,7 @@ test("an announced cut-over of the application's own backend: one question each,
   };
   const report = swarm.report();
   const places = CLIENTS * channels.length;
-  for (const row of promises([report], { places, rotations: 1, turnsPerSecond, outcome })) {
+  for (const row of promises([report], { places, rotations: 1, turnsPerSecond, outcome, lateMs })) {
     assert.ok(isKept(row), `${row[0]}: ${row[1]}; ${JSON.stringify(report.anomalies)}`);
   }
   assert.equal(report.asked.length, places, 'at most one question for each socket and channel');

@@ -293,7 +293,7 @@ async fn s10_denied_by_default_and_before_any_secret() {
         let path = format!("/apps/{}/auth/user", app.id);
         let fields = [("socket_id", client.socket_id.as_str()), ("user_id", "u1")];
         let response = ask(&server, &path, &fields).await;
-        assert_eq!(response.refused(403, &path), "not_authorized_here", "{path}");
+        assert_eq!(response.refused(403, &path), "forbidden", "{path}");
     }
     server.stop().await;
 }

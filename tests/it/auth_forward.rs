@@ -8,7 +8,7 @@ use crate::support::*;
 
 fn forwarding(target: &Target, more: &str) -> String {
     config(&format!(
-        "authorizer = \"forward\"\nclient_events = true\norigins = [\"https://a.example\"]\nmaster_key = \"{}\"\n[apps.it.forward]\nurl = \"{}\"\n{more}",
+        "authorizer = \"forward\"\nexplain = true\nclient_events = true\norigins = [\"https://a.example\"]\nmaster_key = \"{}\"\n[apps.it.forward]\nurl = \"{}\"\n{more}",
         base64(&master_key("forward")),
         target.url("/decide?x=y")
     ))
@@ -205,16 +205,21 @@ async fn s10_no_more_questions_at_once_than_there_may_be() {
 
 #[tokio::test]
 async fn c_where_credentials_may_not_go_stops_the_start() {
-    let forward = |text: &str| format!("authorizer = \"forward\"\n[apps.it.forward]\n{text}");
+    let forward =
+        |text: &str| format!("authorizer = \"forward\"\nexplain = true\n[apps.it.forward]\n{text}");
     for (text, expected) in [
-        ("authorizer = \"forward\"".to_owned(), "forward.url is missing"),
+        ("authorizer = \"forward\"\nexplain = true".to_owned(), "forward.url is missing"),
         (forward("url = \"http://app.example.com/\""), "must be https"),
         (forward("url = \"https://u:p@app.example.com/\""), "user name"),
         (forward("url = \"https://app.example.com/\"\nheaders = [\"Cookie\"]"), "no header that"),
         (forward("url = \"https://app.example.com/\"\ncookies = [\"a b\"]"), "no name of a cookie"),
         (forward("url = \"https://app.example.com/\"\ntimeout_ms = 0"), "at least 1"),
         (forward("url = \"https://app.example.com/\"\nca_file = \"/none\""), "/none"),
-        ("authorizer = \"jwt\"\nforward = { url = \"https://a.example\" }".to_owned(), "is not"),
+        (
+            "authorizer = \"jwt\"\nexplain = true\nforward = { url = \"https://a.example\" }"
+                .to_owned(),
+            "is not",
+        ),
     ] {
         let output = Launch::new(&["config", "check"]).config(&config(&text)).output("").await;
         assert!(!output.status.success(), "{text}: {output:?}");

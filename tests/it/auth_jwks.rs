@@ -13,7 +13,7 @@ fn claims() -> Value {
 
 fn fetching(issuer: &Target, cooldown: u32) -> String {
     config(&format!(
-        "authorizer = \"jwt\"\n[apps.it.jwt]\nalgorithms = [\"RS256\", \"ES256\"]\njwks_url = \"{}\"\njwks_cooldown_seconds = {cooldown}",
+        "authorizer = \"jwt\"\nexplain = true\n[apps.it.jwt]\nalgorithms = [\"RS256\", \"ES256\"]\njwks_url = \"{}\"\njwks_cooldown_seconds = {cooldown}",
         issuer.url("/keys")
     ))
 }

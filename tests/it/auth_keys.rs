@@ -11,7 +11,7 @@ fn claims() -> Value {
 
 fn verifying(algorithm: &str, key: &str) -> String {
     config(&format!(
-        "authorizer = \"jwt\"\n[apps.it.jwt]\nalgorithms = [\"{algorithm}\"]\npublic_key = \"\"\"{key}\"\"\""
+        "authorizer = \"jwt\"\nexplain = true\n[apps.it.jwt]\nalgorithms = [\"{algorithm}\"]\npublic_key = \"\"\"{key}\"\"\""
     ))
 }
 
@@ -52,7 +52,7 @@ async fn s10_tokens_of_every_kind_of_key() {
 async fn s10_longer_hmacs() {
     for (name, algorithm) in [("HS384", Algorithm::HS384), ("HS512", Algorithm::HS512)] {
         let server = TestServer::start(&config(&format!(
-            "authorizer = \"jwt\"\njwt_secret = \"own\"\n[apps.it.jwt]\nalgorithms = [\"{name}\"]"
+            "authorizer = \"jwt\"\nexplain = true\njwt_secret = \"own\"\n[apps.it.jwt]\nalgorithms = [\"{name}\"]"
         )))
         .await;
         let client = server.connect().await;
@@ -101,7 +101,7 @@ async fn s10_a_public_key_verifies_no_hmac() {
 #[tokio::test]
 async fn c_keys_that_do_not_fit_stop_the_start() {
     let (rsa, ec) = (IssuerKey::new(Algorithm::RS256), IssuerKey::new(Algorithm::ES256));
-    let jwt = |text: &str| format!("authorizer = \"jwt\"\n[apps.it.jwt]\n{text}");
+    let jwt = |text: &str| format!("authorizer = \"jwt\"\nexplain = true\n[apps.it.jwt]\n{text}");
     let pem = |text: &str| format!("public_key = \"\"\"{text}\"\"\"");
     for (text, expected) in [
         (jwt(&pem(&rsa.public_pem)), "jwt.algorithms is missing"),

@@ -6,6 +6,8 @@ use crate::support::*;
 
 const RULES: &str = r#"
 authorizer = "jwt"
+explain = true
+origins = ["https://a.example"]
 client_events = true
 [apps.it.jwt]
 cookie = "token"
@@ -90,8 +92,7 @@ async fn s10_the_first_rule_that_matches_decides() {
 
 #[tokio::test]
 async fn s10_a_cookie_counts_for_pages_of_the_application_alone() {
-    let rules = format!("origins = [\"https://a.example\"]\n{RULES}");
-    let server = TestServer::start(&config(&rules)).await;
+    let server = TestServer::start(&config(RULES)).await;
     let client = server.connect().await;
     let cookie = |claims: &Value| format!("a=b; token={}", &bearer(claims)["Bearer ".len()..]);
     let ask = async |headers: &[(&str, &str)]| {
@@ -149,7 +150,8 @@ async fn c_auth_test_says_which_rule_decides() {
 
 #[tokio::test]
 async fn c_rules_that_cannot_be_meant_stop_the_start() {
-    let rule = |text: &str| format!("authorizer = \"jwt\"\n[[apps.it.rules]]\n{text}");
+    let rule =
+        |text: &str| format!("authorizer = \"jwt\"\nexplain = true\n[[apps.it.rules]]\n{text}");
     for (text, expected) in [
         (rule("channel = \"private-x\""), "allow"),
         (rule("channel = \"private-{claims.org}*\"\nallow = []"), "followed by *"),

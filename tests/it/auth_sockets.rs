@@ -126,7 +126,7 @@ async fn e5_who_may_not_does_not_learn_which_connections_there_are() {
             ("user", format!("socket_id={id}")),
         ] {
             let request = Request::new("POST", format!("/apps/it/auth/{kind}")).form(&form);
-            assert_eq!(server.send(request).await.refused(401, &form), "token_missing", "{form}");
+            assert_eq!(server.send(request).await.refused(401, &form), "unauthenticated", "{form}");
         }
     }
     server.stop().await;

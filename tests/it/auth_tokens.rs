@@ -29,7 +29,9 @@ fn text(value: &Value) -> &str {
 #[tokio::test]
 async fn s10_access_tokens_are_good_whatever_the_authorizer() {
     for authorizer in ["deny", "jwt"] {
-        let server = TestServer::start(&config(&format!("authorizer = \"{authorizer}\""))).await;
+        let server =
+            TestServer::start(&config(&format!("authorizer = \"{authorizer}\"\nexplain = true")))
+                .await;
         let client = server.connect().await;
         let wanted = json!({"user_id": "u1", "user_info": {"name": "é"}, "channels": ["private-a-*", "presence-x"], "ttl": 60});
         let response = server.post("/tokens", &wanted).await;
@@ -118,7 +120,7 @@ async fn s10_tokens_that_cannot_be_meant_are_not_made() {
 
 #[tokio::test]
 async fn e5_revocation_ends_subscriptions_and_outlives_the_server() {
-    let launch = Launch::serve(&config("")).arg("--state-dir").arg("state");
+    let launch = Launch::serve(&config("explain = true")).arg("--state-dir").arg("state");
     let server = launch.start().await;
     let wanted = |user: &str| json!({"user_id": user, "channels": ["private-*"]});
     let (one, two) = (mint(&server, &wanted("u1")).await, mint(&server, &wanted("u1")).await);

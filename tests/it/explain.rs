@@ -164,20 +164,20 @@ async fn s10_refusals_of_the_endpoint_have_ids_and_say_why_only_where_that_is_wa
         let good = token(&json!({"alg": "HS256"}), &claims(unix_now() + 600), JWT);
         let old = token(&json!({"alg": "HS256"}), &claims(5), JWT);
         let form = client.auth_form("private-x");
-        for (form, bearer, status, code, cause) in [
-            (form.as_str(), old.as_str(), 401, "unauthenticated", "expired"),
-            (&form, "rubbish", 401, "unauthenticated", "cannot be read"),
-            (&form, &good, 403, "forbidden", "do not cover"),
+        for (form, bearer, status, (general, code), cause) in [
+            (form.as_str(), old.as_str(), 401, ("unauthenticated", "token_expired"), "expired"),
+            (&form, "rubbish", 401, ("unauthenticated", "token_malformed"), "cannot be read"),
+            (&form, &good, 403, ("forbidden", "channel_not_covered"), "do not cover"),
             (
                 "socket_id=1.2&channel_name=private-mine",
                 &good,
                 403,
-                "unknown_socket",
+                ("unknown_socket", "unknown_socket"),
                 "no connection",
             ),
         ] {
             let response = ask(&server, form, bearer).await;
-            assert_eq!(response.refused(status, form), code);
+            assert_eq!(response.refused(status, form), if explain { code } else { general });
             let body = response.json();
             let line = logged(&server, &body["id"]).await;
             assert!(line.contains(cause) && line.contains(code), "{cause}: {line}");

@@ -17,6 +17,7 @@ mod auth_sockets;
 mod auth_tokens;
 mod backpressure;
 mod cache;
+mod canary;
 mod client_events;
 mod config;
 mod connection;

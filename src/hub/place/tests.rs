@@ -62,6 +62,13 @@ impl Bed {
         Place::new(self.record.clone(), terms, OLD, issuer, None, Some(next))
     }
 
+    /// The auth endpoint answers at once.
+    fn ask(&self, place: &mut Place, ms: u64) -> Version {
+        let version = place.asked(self.at(ms), None);
+        place.told(self.at(ms));
+        version
+    }
+
     fn versions_in_use(&self) -> Vec<(Version, u32)> {
         self.record.enter().unwrap().keys().unwrap().counts().collect()
     }
@@ -138,7 +145,7 @@ fn the_next_event_is_the_nudge_and_what_follows_waits() {
         assert_eq!(outcome, Outcome::Stays);
     }
     assert_eq!((client.asked, client.read.len()), (1, 0));
-    client.answered(place.asked(bed.at(40), None));
+    client.answered(bed.ask(&mut place, 40));
     assert_eq!((place.version(), client.read.len()), (NEW, 1));
     let settled = 40 + bed.terms.settle.as_millis() as u64;
     assert_eq!(place.tick(bed.at(settled - 1), &mut |f| client.receive(f)), Outcome::Stays);
@@ -157,7 +164,7 @@ fn what_waits_is_sent_at_last_to_a_client_that_answers_no_pings() {
         let frames = bed.frames(&n.to_string(), BOTH);
         let _ = place.take(&frames, bed.at(n), BUDGET, &mut |f| client.receive(f));
     }
-    client.answered(place.asked(bed.at(10), None));
+    client.answered(bed.ask(&mut place, 10));
     assert_eq!(place.has_read(&mut |_| {}), Outcome::Stays, "that was another ping");
     let (settled, hold) = (bed.terms.settle.as_millis() as u64 + 10, bed.terms.hold);
     assert_eq!(place.tick(bed.at(settled), &mut |_| {}), Outcome::Pings);
@@ -168,6 +175,24 @@ fn what_waits_is_sent_at_last_to_a_client_that_answers_no_pings() {
 }
 
 #[test]
+fn the_settle_time_begins_when_the_answer_is_on_its_way() {
+    let bed = Bed::new();
+    let (mut place, settle) = (bed.place(Issuer::Server, false), bed.terms.settle);
+    place.arm(bed.at(0));
+    let _ = place.take(&bed.frames("1", BOTH), bed.at(1), BUDGET, &mut |_| {});
+    assert_eq!((place.asked(bed.at(2), None), place.is_settling()), (NEW, true));
+    let told = settle.as_millis() as u64 * 5;
+    assert_eq!(place.tick(bed.at(told), &mut |_| {}), Outcome::Stays);
+    place.told(bed.at(told));
+    assert_eq!(place.tick(bed.at(told) + settle, &mut |_| {}), Outcome::Pings);
+    let mut never_told = bed.place(Issuer::Server, false);
+    never_told.arm(bed.at(0));
+    let _ = never_told.take(&bed.frames("1", BOTH), bed.at(1), BUDGET, &mut |_| {});
+    let _ = never_told.asked(bed.at(2), None);
+    assert_eq!(never_told.tick(bed.at(2) + bed.terms.hold, &mut |_| {}), Outcome::Pings);
+}
+
+#[test]
 fn on_a_quiet_channel_an_empty_event_is_the_nudge() {
     let bed = Bed::new();
     let (mut place, mut client) = (bed.place(Issuer::Server, false), Client::new(&bed));
@@ -175,7 +200,7 @@ fn on_a_quiet_channel_an_empty_event_is_the_nudge() {
     assert_eq!(place.tick(bed.at(50), &mut |f| client.receive(f)), Outcome::Stays);
     assert_eq!(client.asked, 0);
     assert_eq!(place.tick(bed.at(100), &mut |f| client.receive(f)), Outcome::Stays);
-    client.answered(place.asked(bed.at(120), None));
+    client.answered(bed.ask(&mut place, 120));
     opens(&mut place, &bed, 1000, &mut client);
     assert_eq!((client.asked, client.read.join("")), (1, "{}".into()));
 }
@@ -194,7 +219,7 @@ fn who_does_not_ask_stays_with_the_secret_that_it_has() {
     assert_eq!((place.served_version(), place.wants_turn()), (OLD, true));
     // Its question arrives at last: it is told the secret that it is served with, and the nudge,
     // which was sent again in the old form, is all that it cannot open.
-    client.answered(place.asked(bed.at(late + 1), None));
+    client.answered(bed.ask(&mut place, late + 1));
     assert_eq!((client.secret, client.lost, client.read.join("")), (OLD, 1, "123".into()));
     assert_eq!(bed.versions_in_use(), [(OLD, 1)]);
 }
@@ -226,7 +251,7 @@ fn after_a_cut_nothing_is_sent_that_the_old_secret_opens() {
     assert_eq!(place.tick(bed.at(99), out), Outcome::Stays);
     assert_eq!(place.tick(bed.at(100), out), Outcome::Stays);
     assert_eq!(client.asked, 1);
-    client.answered(place.asked(bed.at(120), None));
+    client.answered(bed.ask(&mut place, 120));
     opens(&mut place, &bed, 400, &mut client);
     assert_eq!((client.asked, client.read.join("")), (1, "{}1".into()));
 }
@@ -250,7 +275,7 @@ fn after_a_cut_who_asks_before_it_is_nudged_is_given_the_next() {
         place.cut(next, bed.at(300), &mut Resealing::new(None), &mut |_| {}),
         Outcome::Stays
     );
-    client.answered(place.asked(bed.at(10), None));
+    client.answered(bed.ask(&mut place, 10));
     let _ = place.take(&bed.frames("1", &[NEW]), bed.at(20), BUDGET, &mut |f| client.receive(f));
     opens(&mut place, &bed, 300, &mut client);
     assert_eq!((client.secret, client.asked, client.read.join("")), (NEW, 0, "1".into()));
@@ -262,7 +287,7 @@ fn nobody_moves_back() {
     let mut place = bed.place(Issuer::Server, false);
     place.arm(bed.at(0));
     let _ = place.take(&bed.frames("1", BOTH), bed.at(1), BUDGET, &mut |_| {});
-    assert_eq!(place.asked(bed.at(2), None), NEW);
+    assert_eq!(bed.ask(&mut place, 2), NEW);
     place.set_next(Next { target: OLD, nudge: bed.frames("{}", &[OLD]), cut: false });
     opens(&mut place, &bed, 5000, &mut Client::new(&bed));
     assert!(!place.wants_turn());
@@ -300,18 +325,18 @@ fn what_waits_when_a_second_cut_comes_is_sealed_anew() {
             let _ = place.take(&bed.frames("2", &[NEW]), bed.at(11), BUDGET, out);
         }
         if stage == 2 {
-            client.answered(place.asked(bed.at(12), None));
+            client.answered(bed.ask(&mut place, 12));
         }
         let again = &mut Resealing::new(Some(&resealer));
         let out = &mut |f: &Frame| client.receive(f);
         assert_eq!(place.cut(cut_to(LATER), bed.at(20), again, out), Outcome::Stays);
         if stage == 3 {
-            client.answered(place.asked(bed.at(15), None));
+            client.answered(bed.ask(&mut place, 15));
         }
         let out = &mut |f: &Frame| client.receive(f);
         let _ = place.take(&bed.frames("3", &[LATER]), bed.at(19), BUDGET, out);
         assert_eq!(place.tick(bed.at(20), out), Outcome::Stays);
-        client.answered(place.asked(bed.at(21), None));
+        client.answered(bed.ask(&mut place, 21));
         opens(&mut place, &bed, 1000, &mut client);
         let read: String = client.read.iter().filter(|text| *text != "{}").cloned().collect();
         assert_eq!(read, if stage == 0 { "13" } else { "123" }, "{stage}");

@@ -12,6 +12,8 @@ struct Sleeper<'a> {
     inbox: Vec<Option<Frame>>,
     answers: Vec<Version>,
     served: usize,
+    /// What the auth endpoint is about to answer.
+    serving: Vec<Version>,
 }
 
 impl Sleeper<'_> {
@@ -47,7 +49,14 @@ impl Sleeper<'_> {
     fn serve(&mut self, place: &mut Place, now: Instant) {
         if self.served < self.client.asked {
             self.served += 1;
-            self.answers.push(place.asked(now, None));
+            self.serving.push(place.asked(now, None));
+        }
+    }
+
+    fn reply(&mut self, place: &mut Place, now: Instant) {
+        if !self.serving.is_empty() {
+            self.answers.append(&mut self.serving);
+            place.told(now);
         }
     }
 }
@@ -59,6 +68,7 @@ enum Step {
     Look(u64),
     Wake,
     Serve,
+    Reply,
     Turn,
 }
 
@@ -69,6 +79,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => (1000u64..2500).prop_map(Step::Look),
         4 => Just(Step::Wake),
         2 => Just(Step::Serve),
+        2 => Just(Step::Reply),
         1 => Just(Step::Turn),
     ];
     prop::collection::vec(step, 1..160)
@@ -76,12 +87,12 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 
 proptest! {
     /// The client reads every event once and in order, but for empty nudges, and asks at most once
-    /// for each nudge: if it never sleeps as long as a place waits for it.
+    /// for each nudge: if neither it nor the auth endpoint sleeps as long as a place waits for them.
     #[test]
     fn nothing_is_lost_or_overtaken(steps in steps()) {
         let bed = Bed::new();
         let mut place = bed.place(Issuer::Server, false);
-        let mut sleeper = Sleeper { client: Client::new(&bed), inbox: Vec::new(), answers: Vec::new(), served: 0 };
+        let mut sleeper = Sleeper { client: Client::new(&bed), inbox: Vec::new(), answers: Vec::new(), served: 0, serving: Vec::new() };
         let (mut now, mut awake, mut published) = (0, 0, 0);
         for step in steps {
             match step {
@@ -99,6 +110,7 @@ proptest! {
                 }
                 Step::Look(ms) => {
                     if now + ms >= awake + bed.terms.hold.as_millis() as u64 {
+                        sleeper.reply(&mut place, bed.at(now));
                         sleeper.wake(&mut place);
                         awake = now;
                     }
@@ -107,9 +119,12 @@ proptest! {
                 }
                 Step::Wake => {
                     sleeper.wake(&mut place);
-                    awake = now;
+                    if sleeper.serving.is_empty() {
+                        awake = now;
+                    }
                 }
                 Step::Serve => sleeper.serve(&mut place, bed.at(now)),
+                Step::Reply => sleeper.reply(&mut place, bed.at(now)),
                 Step::Turn if place.wants_turn() && place.retry_after() < LOST => place.arm(bed.at(now)),
                 Step::Turn => {}
             }
@@ -118,6 +133,7 @@ proptest! {
         for _ in 0..5 {
             sleeper.wake(&mut place);
             sleeper.serve(&mut place, bed.at(now));
+            sleeper.reply(&mut place, bed.at(now));
             sleeper.wake(&mut place);
             now += 5000;
             prop_assert_ne!(sleeper.look(&mut place, bed.at(now)), Outcome::Close);
