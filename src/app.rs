@@ -18,6 +18,7 @@ use crate::{
     pattern::Pattern,
     presence::MemberLimits,
     protocol::dialect::Dialect,
+    webhook,
 };
 
 pub struct App {
@@ -40,6 +41,8 @@ pub struct App {
     /// How long a connection may stay without having signed in or joined an authorized channel.
     pub authorization_timeout: Option<Duration>,
     pub authorizer: Authorizer,
+    /// The server takes them when it starts.
+    pub webhooks: Vec<webhook::Settings>,
     /// Whoever is refused is told why: for development.
     pub explains: bool,
     /// Tokens of our own making, which are accepted beside.

@@ -11,6 +11,7 @@
 //! * [`keyfile`], [`state_dir`]: an application's keys between two runs, and where they are kept.
 //! * [`hub`]: delivery: directory, mailboxes, and one shard of sockets for each worker thread.
 //! * [`audit`]: what happened to keys and who was let in, as a chain of lines in a file.
+//! * [`webhook`]: what happens on channels, told to backends.
 //! * [`engine`]: the verbs: subscribe, publish, sign in, ...
 //! * [`session`]: one connection's conversation.
 //! * [`tls`]: the certificate of the public listener.
@@ -42,3 +43,4 @@ pub mod session;
 pub mod state_dir;
 pub mod tls;
 pub mod web;
+pub mod webhook;

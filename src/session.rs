@@ -352,7 +352,7 @@ impl Session {
         if !bucket.take(now) {
             return Err(ClientEventError::Rate);
         }
-        engine.client_event(record, *id, &event.event, &data, member.as_deref())
+        engine.client_event(tenant, record, *id, &event.event, &data, member.as_deref())
     }
 }
 

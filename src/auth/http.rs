@@ -45,6 +45,9 @@ pub enum Unanswered {
 /// Idle connections are closed before most servers close them.
 const IDLE: Duration = Duration::from_secs(20);
 const IDLE_CONNECTIONS: usize = 16;
+/// Of an answer's body that nobody reads.
+const IGNORED_BYTES: usize = 64 * 1024;
+const IGNORED_DEADLINE: Duration = Duration::from_millis(200);
 
 impl HttpClient {
     /// With `ca_file` its certificates alone are believed, else those that browsers believe: the
@@ -61,6 +64,8 @@ impl HttpClient {
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(IDLE)
             .pool_max_idle_per_host(IDLE_CONNECTIONS)
+            // Some receivers of webhooks look for names as the protocol spells them.
+            .http1_title_case_headers(true)
             .build(connector.build());
         Ok(Self { inner, deadline })
     }
@@ -88,6 +93,26 @@ impl HttpClient {
         }
         let request = request.body(Full::from(form));
         self.send(request.map_err(|e| Unanswered::Broken(e.to_string()))?, most).await
+    }
+
+    /// A body with these headers; the status of the answer is all that counts.
+    pub async fn tell(
+        &self,
+        to: &Endpoint,
+        headers: HeaderMap,
+        body: Bytes,
+    ) -> Result<u16, Unanswered> {
+        let mut request = Request::post(&to.0)
+            .body(Full::from(body))
+            .map_err(|e| Unanswered::Broken(e.to_string()))?;
+        *request.headers_mut() = headers;
+        let answer = tokio::time::timeout(self.deadline, self.inner.request(request)).await;
+        let answer = answer.map_err(|_| Unanswered::Deadline(self.deadline))?;
+        let (head, body) = answer.map_err(|e| broken(&e))?.into_parts();
+        // Read if it is there already, so that the connection can be used again.
+        let rest = Limited::new(body, IGNORED_BYTES).collect();
+        let _ = tokio::time::timeout(IGNORED_DEADLINE, rest).await;
+        Ok(head.status.as_u16())
     }
 
     async fn send(&self, request: Request<Full<Bytes>>, most: usize) -> Result<Answer, Unanswered> {

@@ -12,8 +12,10 @@ mod process;
 mod reload;
 mod selftest;
 mod serve;
+mod server;
 mod token;
 mod unverified;
+mod webhooks;
 
 use std::{
     io::{self, Write},
@@ -55,6 +57,9 @@ enum Command {
     /// The audit log
     #[command(subcommand)]
     Audit(audit::AuditCommand),
+    /// Webhooks of a running server
+    #[command(subcommand)]
+    Webhooks(webhooks::WebhooksCommand),
     /// Check ciphers, signatures and random numbers against published values
     Selftest,
     /// Ask a running server whether it is well; exits with 0 if so
@@ -88,6 +93,7 @@ pub fn run() -> ExitCode {
         Command::Token(command) => token::run(&command),
         Command::SignedId(command) => token::signed_id(&command),
         Command::Audit(command) => audit::run(&command),
+        Command::Webhooks(command) => webhooks::run(&command),
         Command::Selftest => selftest::run(),
         Command::Healthcheck(command) => healthcheck::run(&command),
     };

@@ -23,6 +23,7 @@ use crate::{
     selftest,
     state_dir::{ClaimError, SocketFile, StateDir},
     web::{Listeners, Signals, serve as serve_web},
+    webhook::{Runner, Webhooks},
 };
 
 pub fn serve(flags: &Flags) -> Result<()> {
@@ -72,7 +73,8 @@ async fn run(config: Config, reload: Reload) -> Result<()> {
     }
     let hub = Hub::new(config.workers, config.mailbox_bytes, config.turns_per_second);
     let mut tenants = AppRegistry::new();
-    for app in config.apps {
+    let mut webhooks = Vec::new();
+    for mut app in config.apps {
         app.access.revoked.load()?;
         let key_file = KeyFile::of_app(&config.state_dir, &app.id);
         take_up(&app, &key_file)?;
@@ -86,16 +88,41 @@ async fn run(config: Config, reload: Reload) -> Result<()> {
             audit.note(Fact::KeyUsed { app: app.id.clone(), key });
         }
         let (id, key) = (app.id.clone(), app.key.clone());
-        tenants.insert(id, key, Arc::new(Tenant::new(app, key_file, hub.clone())));
+        let told = told(&mut app, state_dir.as_ref().map(|_| config.state_dir.as_path()))?;
+        webhooks.extend(told.clone());
+        let mut tenant = Tenant::new(app, key_file, hub.clone());
+        tenant.webhooks = told;
+        tenants.insert(id, key, Arc::new(tenant));
     }
+    let told = Runner::start(webhooks)?;
     let mut engine = Engine::new(hub, tenants);
     engine.audit = audit.clone();
     let engine = Arc::new(engine);
     actix_rt::spawn(hangups.reload(reload, engine.clone()));
     let served = serve_web(listeners, engine, config.settings, config.tls, signals).await;
+    // All sockets have gone, and what that means is told.
+    drop(told);
     let reason = if served.is_ok() { "signal" } else { "error" };
     audit.note(Fact::ServerStopped { reason });
     Ok(served?)
+}
+
+/// The app's webhooks, if it has any.
+fn told(app: &mut App, state_dir: Option<&Path>) -> Result<Option<Arc<Webhooks>>> {
+    let endpoints = std::mem::take(&mut app.webhooks);
+    if state_dir.is_none() && !endpoints.is_empty() {
+        tracing::warn!(
+            app.id = &*app.id,
+            "without a state directory, webhooks that cannot be delivered are lost"
+        );
+    }
+    let unusable = |e| {
+        let name = &app.id;
+        format!(
+            "the dead-letter file of app {name} cannot be used: {e}. Move it out of the state directory, and the server begins a new one"
+        )
+    };
+    Ok(Webhooks::of_app(app, endpoints, state_dir).map_err(unusable)?)
 }
 
 /// A server without a state directory serves all the same, until its keys are to change.

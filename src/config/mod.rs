@@ -10,6 +10,7 @@ mod resolve;
 mod sealing;
 mod show;
 mod source;
+mod webhooks;
 mod written;
 
 use std::{net::SocketAddr, path::PathBuf, sync::Arc};
@@ -202,6 +203,34 @@ mod tests {
             (format!("activity_timeout_seconds = 0\n{APP}"), "at least 1"),
             (format!("path_prefix = 'ws'\n{APP}"), "begin with a slash"),
             (format!("workers = 'many'\n{APP}"), "\"workers\" must be"),
+            (other("[[apps.a.webhooks]]\n"), "webhooks.0.url is missing"),
+            (other("webhooks = [{ url = 'http://a.example/' }]\n"), "must be https"),
+            (
+                other("webhooks = [{ url = 'https://a.example/', events = ['x'] }]\n"),
+                "must be one of",
+            ),
+            (
+                other("webhooks = [{ url = 'https://a.example/', retry_seconds = 0 }]\n"),
+                "between 1 and",
+            ),
+            (
+                other(
+                    "webhooks = [{ url = 'https://a.example/?b=1' }, { url = 'https://a.example/' }]\n",
+                ),
+                "two have the URL https://a.example/ ",
+            ),
+            (
+                other(
+                    "webhooks = [{ url = 'https://a.example/', headers = { X-Pusher-Key = 'too short' } }]\n",
+                ),
+                "is set by the server",
+            ),
+            (
+                other(
+                    "webhooks = [{ url = 'https://a.example/', headers = { X = \"too short\\n\" } }]\n",
+                ),
+                "headers.X must be text",
+            ),
         ] {
             let error = load(&text, &[]).err().unwrap_or_else(|| panic!("{text}"));
             assert!(error.contains(expected), "{text}: {error}");

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use super::{
     Environment,
     auth::{RawForward, RawJwt, RawRule},
+    webhooks::RawWebhook,
 };
 use crate::{
     crypto::padding::Padding,
@@ -165,6 +166,7 @@ pub struct RawApp {
     pub forward: Option<RawForward>,
     pub authorized_connections: bool,
     pub authorization_timeout_seconds: u64,
+    pub webhooks: Vec<RawWebhook>,
     pub limits: Limits,
 }
 
@@ -197,6 +199,7 @@ impl Default for RawApp {
             forward: None,
             authorized_connections: false,
             authorization_timeout_seconds: 30,
+            webhooks: Vec::new(),
             limits: Limits::default(),
         }
     }

@@ -17,6 +17,7 @@ use super::{
     raw::{LogFormat, RawApp, RawConfig, RawMode},
     sealing::{refuse_shared_key, rotation, sealing},
     source::DEV_APP,
+    webhooks::webhooks,
 };
 use crate::{
     app::{App, ChannelRule},
@@ -221,6 +222,7 @@ fn resolve_app(
                 seconds(&at("authorization_timeout_seconds"), raw.authorization_timeout_seconds)
             })
             .transpose()?,
+        webhooks: webhooks(id, raw, warnings)?,
         explains: explains(&at("explain"), raw.explain, dev.pages, warnings),
         limits: {
             seconds(&at("limits.cache_ttl_seconds"), raw.limits.cache_ttl_seconds)?;

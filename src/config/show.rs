@@ -29,11 +29,27 @@ fn write_value(source: &Source, path: &mut Vec<String>, value: &Value, out: &mut
         }
         return;
     }
-    let masked = path.last().is_some_and(|name| SECRETS.contains(&name.as_str()));
-    let text = if masked { "\"********\"".to_owned() } else { text(value) };
+    if let Some(webhooks) =
+        value.as_array().filter(|_| path.last().is_some_and(|n| n == "webhooks"))
+    {
+        for (index, webhook) in webhooks.iter().enumerate() {
+            path.push(index.to_string());
+            write_value(source, path, webhook, out);
+            path.pop();
+        }
+        return;
+    }
+    let text = if is_secret(path) { "\"********\"".to_owned() } else { text(value) };
     let origin =
         source.figment().get_metadata(value.tag()).map_or("default", |metadata| &metadata.name);
     let _ = writeln!(out, "{} = {text}    # {origin}", path.join("."));
+}
+
+/// A webhook's URL, too: what identifies the sender to its receiver may stand in it.
+fn is_secret(path: &[String]) -> bool {
+    let in_webhook = path.iter().any(|name| name == "webhooks");
+    let ends = |names: &[&str]| path.last().is_some_and(|name| names.contains(&name.as_str()));
+    ends(&SECRETS) || in_webhook && (ends(&["url"]) || path.iter().any(|name| name == "headers"))
 }
 
 fn text(value: &Value) -> String {

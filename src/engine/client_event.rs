@@ -9,6 +9,7 @@ use crate::{
     },
     ids::SocketId,
     protocol::{code::ErrorCode, json, server::Frame},
+    webhook::Fact,
 };
 
 #[derive(Debug, thiserror::Error)]
@@ -97,6 +98,7 @@ impl Engine {
     /// To all subscribers but the sender. `user_id` comes from the sender's subscription.
     pub fn client_event(
         &self,
+        tenant: &Tenant,
         record: &Record,
         sender: SocketId,
         event: &str,
@@ -110,6 +112,8 @@ impl Engine {
             .ok_or(ClientEventError::Encrypted)?;
         if let Some(mut locked) = record.enter() {
             locked.post(&self.hub, Content::Same(frame), Some(sender), Audience::All);
+            let fact = Fact::ClientEvent { event, data, socket_id: sender, user_id };
+            tenant.note(record.channel(), &fact);
         }
         Ok(())
     }

@@ -33,6 +33,7 @@ use crate::{
     audit::{Audit, AuditStats, Fact},
     explain::Refusals,
     hub::{Hub, directory::Occupancy},
+    webhook,
 };
 
 pub struct Engine {
@@ -60,6 +61,9 @@ pub struct Stats {
     pub tripwire: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub audit: Option<AuditStats>,
+    /// Where an application has any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub webhooks: Option<webhook::Stats>,
     /// Of applications that seal here; retired keys are left out.
     pub keys: Vec<AppKey>,
     pub moves: Vec<AppMoves>,
@@ -97,9 +101,12 @@ impl Engine {
     }
 
     pub fn stats(&self) -> Stats {
-        let mut occupancy = Occupancy::default();
+        let (mut occupancy, mut webhooks) = (Occupancy::default(), None::<webhook::Stats>);
         for tenant in self.tenants.iter() {
             occupancy += tenant.directory.occupancy();
+            if let Some(hooks) = &tenant.webhooks {
+                *webhooks.get_or_insert_default() += hooks.stats();
+            }
         }
         let (keys, moves) = self.key_stats();
         Stats {
@@ -111,6 +118,7 @@ impl Engine {
             refused: self.refused.stats(),
             tripwire: self.hub.trips(),
             audit: self.audit.stats(),
+            webhooks,
             keys,
             moves,
         }

@@ -114,6 +114,7 @@ impl Engine {
                     expires: now + tenant.app.limits.cache_ttl(),
                 };
                 locked.last_event = Some(last);
+                locked.miss_told = false;
                 locked.post(&self.hub, content, except, Audience::All);
             });
         } else {

@@ -18,6 +18,7 @@ use crate::{
     ids::SocketId,
     presence::{InvalidMember, Member, Transition},
     protocol::{client::Subscribe, dialect::Dialect, escape::Escaped, server::Frame},
+    webhook::Fact,
 };
 
 #[derive(Debug, thiserror::Error)]
@@ -200,24 +201,36 @@ impl Engine {
         let now = Instant::now();
         tenant.directory.with(channel, |record, mut locked| {
             let user_id = member.as_ref().map(|member| member.user_id.clone());
+            let (first, mut changed) = (!locked.is_occupied(), false);
             if let Some(member) = member {
                 let limit = tenant.app.limits.presence_members;
                 if locked.members.count() >= limit && !locked.members.contains(&member.user_id) {
                     return Err(Refusal::ChannelFull { channel: channel.clone(), limit });
                 }
                 let added = Frame::member_added(channel, &member.user_id, member.info.as_deref());
-                if locked.members.join(member) == Transition::Changed {
+                changed = locked.members.join(member) == Transition::Changed;
+                if changed {
                     locked.post(&self.hub, Content::Same(added), None, Audience::All);
                 }
+            }
+            if first {
+                tenant.note(channel, &Fact::ChannelOccupied);
+            }
+            if let Some(user_id) = user_id.as_ref().filter(|_| changed) {
+                tenant.note(channel, &Fact::MemberAdded { user_id });
             }
             let since = locked.subscribe(subscriber.worker);
             tenant.count_changed(&self.hub, record, &mut locked, now);
             let key =
                 tenant.app.ring(channel).map(|ring| tenant.join_key(ring, &mut locked, granted));
             let version = key.as_ref().map_or(Version::BLIND, |(version, _)| *version);
+            let cached = tenant.cached(&locked, version, now, &self.hub);
+            if matches!(cached, Cached::Miss) && !std::mem::replace(&mut locked.miss_told, true) {
+                tenant.note(channel, &Fact::CacheMiss);
+            }
             Ok(Joined {
                 roster: user_id.is_some().then(|| locked.members.roster()),
-                cached: tenant.cached(&locked, version, now, &self.hub),
+                cached,
                 record: record.clone(),
                 member: user_id,
                 since,
@@ -241,8 +254,12 @@ impl Engine {
             {
                 let removed = Frame::member_removed(record.channel(), user_id);
                 locked.post(&self.hub, Content::Same(removed), None, Audience::All);
+                tenant.note(record.channel(), &Fact::MemberRemoved { user_id });
             }
             tenant.count_changed(&self.hub, record, &mut locked, now);
+            if !locked.is_occupied() {
+                tenant.note(record.channel(), &Fact::ChannelVacated);
+            }
         }
         tenant.directory.tidy(record, now);
     }

@@ -23,12 +23,15 @@ use crate::{
     },
     keyfile::KeyFile,
     protocol::server::Frame,
+    webhook::{Fact, Webhooks},
 };
 
 pub struct Tenant {
     pub app: App,
     pub directory: Directory,
     pub terms: Arc<Terms>,
+    /// Nothing where the application has no endpoints.
+    pub webhooks: Option<Arc<Webhooks>>,
     /// Held while keys change, so that one change is written down and takes effect before the next.
     pub(super) key_changes: Mutex<()>,
     pub(super) key_change_failed: AtomicBool,
@@ -57,10 +60,19 @@ impl Tenant {
             rotating: Mutex::default(),
             retiring: Mutex::default(),
             app,
+            webhooks: None,
             directory: Directory::new(hub),
             connections: AtomicUsize::new(0),
             pending_counts: Mutex::default(),
             departures: Mutex::default(),
+        }
+    }
+
+    /// For the application's backend. Called under the lock of the channel's record, so that what
+    /// happens on a channel is told in its order.
+    pub(super) fn note(&self, channel: &Channel, fact: &Fact<'_>) {
+        if let Some(webhooks) = &self.webhooks {
+            webhooks.note(channel, fact, Instant::now());
         }
     }
 
@@ -83,12 +95,15 @@ impl Tenant {
     ) {
         let counted =
             !matches!(record.channel().access(), Access::Presence | Access::User | Access::Watch);
-        if !self.app.subscription_count || !counted || !locked.is_occupied() {
+        if !self.app.subscription_count || !counted {
             return;
         }
         let count = locked.subscription_count();
-        if locked.counts.may_send(count, now) {
-            send_count(hub, record.channel(), locked);
+        if count == 0 {
+            // Nobody is there to be told, and the record may be gone before it would be the time.
+            self.note(record.channel(), &Fact::SubscriptionCount { subscription_count: 0 });
+        } else if locked.counts.may_send(count, now) {
+            self.send_count(hub, record.channel(), locked);
         } else if !locked.counts.pending {
             locked.counts.pending = true;
             self.pending_counts.lock().push(record.clone());
@@ -108,19 +123,23 @@ impl Tenant {
                 continue;
             }
             locked.counts.pending = false;
-            send_count(hub, record.channel(), &mut locked);
+            if count > 0 {
+                self.send_count(hub, record.channel(), &mut locked);
+            }
         }
         self.pending_counts.lock().extend(still);
     }
-}
 
-fn send_count(hub: &Hub, channel: &Channel, locked: &mut LockedRecord<'_>) {
-    let frame = Frame::subscription_count(channel, locked.subscription_count());
-    let audience = match channel.access() {
-        Access::Encrypted => Audience::NotLegacyJava,
-        _ => Audience::All,
-    };
-    locked.post(hub, Content::Same(frame), None, audience);
+    fn send_count(&self, hub: &Hub, channel: &Channel, locked: &mut LockedRecord<'_>) {
+        let count = locked.subscription_count();
+        let audience = match channel.access() {
+            Access::Encrypted => Audience::NotLegacyJava,
+            _ => Audience::All,
+        };
+        let frame = Frame::subscription_count(channel, count);
+        locked.post(hub, Content::Same(frame), None, audience);
+        self.note(channel, &Fact::SubscriptionCount { subscription_count: count });
+    }
 }
 
 impl Drop for ConnectionGuard {

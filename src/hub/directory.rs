@@ -43,6 +43,8 @@ pub struct State {
     subscribers: Box<[u32]>,
     pub members: Members,
     pub last_event: Option<LastEvent>,
+    /// The application's backend knows that there is none.
+    pub miss_told: bool,
     pub counts: Counts,
     /// Of a channel that is sealed here, from the first subscriber or event on.
     keys: Option<Box<ChannelKeys>>,
@@ -90,6 +92,7 @@ impl State {
             subscribers: vec![0; workers].into(),
             members: Members::default(),
             last_event: None,
+            miss_told: false,
             counts: Counts::default(),
             keys: None,
         }

@@ -1,7 +1,8 @@
-//! What the operator does to keys while the server runs: on the Unix socket of the state directory,
+//! What the operator does to keys and webhooks while the server runs: on the Unix socket of the state directory,
 //! and with a token on the operations listener. Never on the public one.
 
 mod door;
+mod webhooks;
 
 use std::{future::Future, pin::Pin, rc::Rc, sync::Arc};
 
@@ -11,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 pub use door::{AdminToken, Door};
+pub use webhooks::TestResults;
 
 use super::{
     error::{ApiError, blocking},
@@ -38,7 +40,10 @@ pub fn routes(config: &mut web::ServiceConfig, door: Option<Door>) {
         .app_data(door)
         .route("/admin/apps/{app}/keys", web::get().to(list))
         .route("/admin/apps/{app}/keys/rotate", web::post().to(rotate))
-        .route("/admin/apps/{app}/keys/{id}/revoke", web::post().to(revoke));
+        .route("/admin/apps/{app}/keys/{id}/revoke", web::post().to(revoke))
+        .route("/admin/apps/{app}/webhooks", web::get().to(webhooks::list))
+        .route("/admin/apps/{app}/webhooks/replay", web::post().to(webhooks::replay))
+        .route("/admin/apps/{app}/webhooks/test", web::post().to(webhooks::test));
 }
 
 /// A request of somebody who may make it, about an application that is there: no handler gets at

@@ -28,7 +28,7 @@ mod users;
 mod verify;
 mod worker;
 
-pub use admin::{AdminToken, Revoked, Rotated};
+pub use admin::{AdminToken, Revoked, Rotated, TestResults};
 pub use forwarded::{ForwardedHeader, Proxies};
 pub use server::{Listeners, Signals, serve};
 

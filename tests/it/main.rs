@@ -61,3 +61,5 @@ mod tls;
 mod tls_files;
 mod users;
 mod watchlist;
+mod webhooks;
+mod webhooks_failing;

@@ -2,9 +2,8 @@
 
 use std::time::{Duration, UNIX_EPOCH};
 
-use super::server::Whose;
 use crate::{
-    cli::{Result, print},
+    cli::{Result, print, server::Whose},
     crypto::keytable::UnixSeconds,
     engine::key_report::KeyReport,
 };

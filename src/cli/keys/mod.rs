@@ -3,7 +3,6 @@
 mod list;
 mod progress;
 mod rotate;
-mod server;
 mod vectors;
 
 use std::io::Read;
@@ -11,7 +10,7 @@ use std::io::Read;
 use clap::Subcommand;
 use zeroize::Zeroizing;
 
-use super::Result;
+use super::{Result, server};
 use crate::crypto::key::{KeyFormat, MasterKey};
 
 #[derive(Subcommand)]

@@ -8,9 +8,8 @@ use std::{
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::server::Server;
 use crate::{
-    cli::Result,
+    cli::{Result, server::Server},
     crypto::keytable::KeyState,
     engine::key_report::{KeyLine, KeyReport},
 };

@@ -3,9 +3,9 @@
 use serde::Serialize;
 use zeroize::Zeroizing;
 
-use super::{list::time, progress, read_key, server::Whose};
+use super::{list::time, progress, read_key};
 use crate::{
-    cli::{Result, print},
+    cli::{Result, print, server::Whose},
     crypto::keytable::KeyState,
     web::{Revoked, Rotated},
 };
@@ -49,7 +49,7 @@ pub fn rotate(command: &Rotate) -> Result<()> {
         grace_seconds: command.grace,
     };
     let body = Zeroizing::new(serde_json::to_string(&asked)?);
-    let Rotated { id, state, until } = server.post("/rotate", &body)?;
+    let Rotated { id, state, until } = server.post("/keys/rotate", &body)?;
     if state == KeyState::Pending {
         let at = until.map_or_else(|| "soon".into(), time);
         return Ok(print(&format!("{id} is pending and becomes active at {at}\n"))?);
@@ -77,6 +77,6 @@ pub fn revoke(command: &Revoke) -> Result<()> {
         return Err("a key id is 12 hex digits, as `sealcast keys list` shows them".into());
     }
     let server = command.whose.server()?;
-    let Revoked { revoked, active } = server.post(&format!("/{}/revoke", command.id), "{}")?;
+    let Revoked { revoked, active } = server.post(&format!("/keys/{}/revoke", command.id), "{}")?;
     Ok(print(&format!("{revoked} is forgotten, {active} is active\n"))?)
 }

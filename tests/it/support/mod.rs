@@ -9,11 +9,13 @@ mod issuer;
 mod keys;
 mod process;
 mod raw;
+mod receiver;
 mod seal;
 mod server;
 mod sign;
 mod target;
 mod tls;
+mod webhooks;
 
 use std::fmt::Display;
 use std::future::Future;
@@ -27,11 +29,13 @@ pub use self::issuer::*;
 pub use self::keys::*;
 pub use self::process::{Launch, Output, TempDir};
 pub use self::raw::*;
+pub use self::receiver::*;
 pub use self::seal::*;
 pub use self::server::*;
 pub use self::sign::*;
 pub use self::target::*;
 pub use self::tls::*;
+pub use self::webhooks::*;
 
 /// How long anything may take before a test gives up. Generous: only failures wait this long.
 pub const DEADLINE: Duration = Duration::from_secs(10);

@@ -1,4 +1,4 @@
-//! The running server that keys are managed on, and an application of it.
+//! The running server that keys and webhooks are managed on, and an application of it.
 
 use std::{
     io,
@@ -11,15 +11,13 @@ use std::{
 use serde::de::DeserializeOwned;
 use zeroize::Zeroizing;
 
+use super::{
+    Result,
+    http::{Answer, Question, addresses},
+    source,
+};
 use crate::{
-    cli::{
-        Result,
-        http::{Answer, Question, addresses},
-        source,
-    },
-    config::Flags,
-    crypto::key::read_secret_file,
-    engine::key_report::KeyReport,
+    config::Flags, crypto::key::read_secret_file, engine::key_report::KeyReport,
     state_dir::admin_socket_path,
 };
 
@@ -79,16 +77,20 @@ impl Whose {
 
 impl Server {
     pub fn report(&self) -> Result<KeyReport> {
-        self.ask("GET", "", "")
+        self.get("/keys")
     }
 
-    /// `path`: behind the application's keys.
+    /// `path`: behind the application.
+    pub fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T> {
+        self.ask("GET", path, "")
+    }
+
     pub fn post<T: DeserializeOwned>(&self, path: &str, body: &str) -> Result<T> {
         self.ask("POST", path, body)
     }
 
     fn ask<T: DeserializeOwned>(&self, method: &str, path: &str, body: &str) -> Result<T> {
-        let path = format!("/admin/apps/{}/keys{path}", self.app);
+        let path = format!("/admin/apps/{}{path}", self.app);
         let answer = match &self.way {
             Way::Socket(file) => {
                 let host = "localhost";

@@ -1,0 +1,120 @@
+//! `sealcast webhooks`: how a running server's webhooks go.
+
+use clap::Subcommand;
+
+use super::{
+    Result, print,
+    server::{Server, Whose},
+};
+use crate::{
+    web::TestResults,
+    webhook::{EndpointReport, Letter, LetterId, Replayed, Report, Which},
+};
+
+#[derive(Subcommand)]
+pub enum WebhooksCommand {
+    /// Show an app's endpoints, how they go, and the webhooks that could not be delivered
+    List(List),
+    /// Send again what could not be delivered; it stays in the file until it has arrived
+    Replay(Replay),
+    /// Send each endpoint a signed test webhook and show what it answers
+    Test(Test),
+}
+
+#[derive(clap::Args)]
+pub struct List {
+    #[command(flatten)]
+    whose: Whose,
+    /// How many that could not be delivered are shown, at most 500; the oldest first
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    limit: usize,
+}
+
+#[derive(clap::Args)]
+pub struct Replay {
+    #[command(flatten)]
+    whose: Whose,
+    /// This one alone, as `webhooks list` numbers them
+    #[arg(long)]
+    id: Option<u64>,
+    /// Those to this endpoint alone, as `webhooks list` shows it
+    #[arg(long, value_name = "URL")]
+    endpoint: Option<String>,
+}
+
+#[derive(clap::Args)]
+pub struct Test {
+    #[command(flatten)]
+    whose: Whose,
+    /// This endpoint alone, as `webhooks list` shows it
+    #[arg(long, value_name = "URL")]
+    endpoint: Option<String>,
+}
+
+pub fn run(command: &WebhooksCommand) -> Result<()> {
+    match command {
+        WebhooksCommand::List(command) => {
+            let server = command.whose.server()?;
+            let report: Report = server.get(&format!("/webhooks?limit={}", command.limit))?;
+            Ok(print(&table(&report))?)
+        }
+        WebhooksCommand::Replay(command) => replay(command),
+        WebhooksCommand::Test(command) => test(command),
+    }
+}
+
+fn table(report: &Report) -> String {
+    let mut text = format!(
+        "{:>7}  {:>9}  {:>6}  {:>12}  {:>4}  ENDPOINT\n",
+        "QUEUED", "DELIVERED", "FAILED", "DEAD LETTERS", "LOST"
+    );
+    for EndpointReport { endpoint, stats, failing } in &report.endpoints {
+        text += &format!(
+            "{:>7}  {:>9}  {:>6}  {:>12}  {:>4}  {endpoint}{}\n",
+            stats.queued,
+            stats.delivered,
+            stats.failed_attempts,
+            stats.dead_lettered,
+            stats.lost,
+            failing.as_ref().map_or_else(String::new, |reason| format!("  (failing: {reason})"))
+        );
+    }
+    text += &format!("\n{} not delivered\n", report.dead_letters);
+    for Letter { id: LetterId(id), time, endpoint, reason, attempts, event } in &report.letters {
+        let attempts = if *attempts == 1 { "1 attempt" } else { &format!("{attempts} attempts") };
+        text += &format!("{id}  {time}  {endpoint}  {attempts}: {reason}\n    {event}\n");
+    }
+    text
+}
+
+fn replay(command: &Replay) -> Result<()> {
+    let which = Which { id: command.id.map(LetterId), endpoint: command.endpoint.clone() };
+    let server = command.whose.server()?;
+    let replayed: Replayed = server.post("/webhooks/replay", &serde_json::to_string(&which)?)?;
+    let Replayed { queued, left, without_endpoint } = replayed;
+    print(&format!("{queued} on their way again\n"))?;
+    if left > 0 {
+        print(&format!("{left} found no room now: do it again later\n"))?;
+    }
+    if without_endpoint > 0 {
+        print(&format!("{without_endpoint} are for an endpoint that is no longer configured\n"))?;
+    }
+    Ok(())
+}
+
+fn test(command: &Test) -> Result<()> {
+    let body = serde_json::json!({ "endpoint": command.endpoint }).to_string();
+    let server: Server = command.whose.server()?;
+    let TestResults { results } = server.post("/webhooks/test", &body)?;
+    let mut failed = 0;
+    for result in &results {
+        let (endpoint, milliseconds) = (&result.endpoint, result.milliseconds);
+        failed += usize::from(result.error.is_some());
+        let outcome = result.error.as_deref().unwrap_or("taken");
+        print(&format!("{endpoint}: {outcome} ({milliseconds} ms)\n"))?;
+    }
+    match failed {
+        0 => Ok(()),
+        _ => Err(format!("{failed} of {} did not take it", results.len()).into()),
+    }
+}

@@ -1,0 +1,169 @@
+//! The receivers of an app's webhooks.
+
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
+
+use hyper::header::{HeaderMap, HeaderName, HeaderValue};
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+
+use super::{
+    raw::RawApp,
+    resolve::{Result, at_least, error},
+};
+use crate::{
+    auth::http::{Endpoint, HttpClient},
+    pattern::Pattern,
+    webhook::{Filter, Kind, Limits, Settings, is_ours},
+};
+
+#[derive(Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RawWebhook {
+    pub url: String,
+    /// All, if none is named.
+    pub events: Vec<Kind>,
+    /// Patterns; all channels, if there is none.
+    pub channels: Vec<String>,
+    pub headers: BTreeMap<String, SecretString>,
+    /// Although it is not this machine.
+    pub allow_http: bool,
+    /// Whose certificates are believed, instead of those that browsers believe.
+    pub ca_file: Option<PathBuf>,
+    pub batch_events: usize,
+    pub batch_delay_ms: u64,
+    pub concurrency: usize,
+    pub timeout_seconds: u64,
+    pub retry_seconds: u64,
+    pub queue_bytes: usize,
+}
+
+impl Default for RawWebhook {
+    fn default() -> Self {
+        Self {
+            url: String::new(),
+            events: Vec::new(),
+            channels: Vec::new(),
+            headers: BTreeMap::new(),
+            allow_http: false,
+            ca_file: None,
+            batch_events: 1,
+            batch_delay_ms: 0,
+            concurrency: 4,
+            timeout_seconds: 5,
+            retry_seconds: 300,
+            queue_bytes: 4 * 1024 * 1024,
+        }
+    }
+}
+
+const MOST_BATCH_EVENTS: usize = 1000;
+const MOST_CONCURRENCY: usize = 64;
+const MOST_DELAY_MS: u64 = 10_000;
+const MOST_TIMEOUT: u64 = 60;
+const MOST_RETRY: u64 = 86_400;
+
+pub fn webhooks(id: &str, raw: &RawApp, warnings: &mut Vec<String>) -> Result<Vec<Settings>> {
+    let mut all: Vec<Settings> = Vec::with_capacity(raw.webhooks.len());
+    for (index, webhook) in raw.webhooks.iter().enumerate() {
+        let settings = settings(&format!("apps.{id}.webhooks.{index}"), webhook)?;
+        if all.iter().any(|other| other.label == settings.label) {
+            return error(format!(
+                "apps.{id}.webhooks: two have the URL {} (what follows a ? is not looked at), by which they are told apart: make one of them",
+                settings.label
+            ));
+        }
+        warn_of_what_never_comes(&settings, raw, id, warnings);
+        all.push(settings);
+    }
+    Ok(all)
+}
+
+fn warn_of_what_never_comes(
+    settings: &Settings,
+    raw: &RawApp,
+    id: &str,
+    warnings: &mut Vec<String>,
+) {
+    for (kind, on, name) in [
+        (Kind::ClientEvent, raw.client_events, "client_events"),
+        (Kind::SubscriptionCount, raw.subscription_count, "subscription_count"),
+    ] {
+        if settings.filter.kinds.contains(&kind) && !on {
+            warnings.push(format!(
+                "a webhook of app {id} asks for events that never come, for apps.{id}.{name} is false"
+            ));
+        }
+    }
+}
+
+fn settings(at: &str, raw: &RawWebhook) -> Result<Settings> {
+    let url = match Endpoint::parse(&raw.url, raw.allow_http) {
+        Ok(url) => url,
+        Err(_) if raw.url.is_empty() => return error(format!("{at}.url is missing")),
+        Err(reason) => {
+            return error(format!(
+                "{at}.url {reason} (allow_http = true permits http to other machines)"
+            ));
+        }
+    };
+    let timeout = within(at, "timeout_seconds", raw.timeout_seconds, 1, MOST_TIMEOUT)?;
+    let client = match HttpClient::new(raw.ca_file.as_deref(), Duration::from_secs(timeout)) {
+        Ok(client) => client,
+        Err(reason) => return error(format!("{at}.ca_file: {reason}")),
+    };
+    let batch_events = raw.batch_events as u64;
+    let batch_events = within(at, "batch_events", batch_events, 1, MOST_BATCH_EVENTS as u64)?;
+    let delay = within(at, "batch_delay_ms", raw.batch_delay_ms, 0, MOST_DELAY_MS)?;
+    let retry = within(at, "retry_seconds", raw.retry_seconds, 1, MOST_RETRY)?;
+    let concurrency = raw.concurrency as u64;
+    let concurrency = within(at, "concurrency", concurrency, 1, MOST_CONCURRENCY as u64)?;
+    Ok(Settings {
+        label: label(&raw.url),
+        url,
+        client,
+        headers: headers(at, &raw.headers)?,
+        filter: Filter {
+            kinds: raw.events.clone(),
+            channels: raw.channels.iter().map(Pattern::new).collect(),
+        },
+        queue: Limits {
+            bytes: at_least(&format!("{at}.queue_bytes"), raw.queue_bytes, 64 * 1024)?,
+            batch_events: batch_events as usize,
+            batch_delay: Duration::from_millis(delay),
+        },
+        concurrency: concurrency as usize,
+        retry: Duration::from_secs(retry),
+    })
+}
+
+/// What stands behind a question mark may be a secret, and this is shown.
+fn label(url: &str) -> Arc<str> {
+    url.split(['?', '#']).next().unwrap_or_default().into()
+}
+
+fn within(at: &str, name: &str, value: u64, least: u64, most: u64) -> Result<u64> {
+    if (least..=most).contains(&value) {
+        return Ok(value);
+    }
+    error(format!("{at}.{name} is {value}, and must be between {least} and {most}"))
+}
+
+fn headers(at: &str, raw: &BTreeMap<String, SecretString>) -> Result<HeaderMap> {
+    let mut headers = HeaderMap::new();
+    for (name, value) in raw {
+        let Ok(parsed) = name.parse::<HeaderName>() else {
+            return error(format!("{at}.headers: {name:?} is no name of a header"));
+        };
+        if is_ours(&parsed) {
+            return error(format!("{at}.headers: {name} is set by the server"));
+        }
+        let Ok(mut value) = HeaderValue::from_str(value.expose_secret()) else {
+            return error(format!(
+                "{at}.headers.{name} must be text without line breaks: it is sent in a header"
+            ));
+        };
+        value.set_sensitive(true);
+        headers.insert(parsed, value);
+    }
+    Ok(headers)
+}

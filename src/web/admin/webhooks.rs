@@ -1,0 +1,82 @@
+//! Webhooks: how they go, what could not be delivered, and whether a receiver answers.
+
+use std::{io, sync::Arc, time::Instant};
+
+use actix_web::{HttpRequest, HttpResponse};
+use form_urlencoded::parse;
+use serde::{Deserialize, Serialize};
+
+use super::Admin;
+use crate::{
+    web::error::{ApiError, blocking},
+    webhook::{Tested, Webhooks, Which},
+};
+
+/// Letters in one answer.
+const USUAL: usize = 100;
+const MOST: usize = 500;
+
+impl Admin {
+    fn webhooks(&self) -> Result<Arc<Webhooks>, ApiError> {
+        self.tenant.webhooks.clone().ok_or_else(|| {
+            let message = format!(
+                "The app {} has no webhooks: add [[apps.{0}.webhooks]] with a url to its configuration",
+                self.tenant.app.id
+            );
+            ApiError::not_found("no_webhooks", message)
+        })
+    }
+}
+
+pub async fn list(admin: Admin, request: HttpRequest) -> Result<HttpResponse, ApiError> {
+    let webhooks = admin.webhooks()?;
+    let limit = parse(request.query_string().as_bytes()).find(|(name, _)| name == "limit");
+    let limit = limit.map_or(Some(USUAL), |(_, value)| value.parse().ok().filter(|n| *n <= MOST));
+    let Some(limit) = limit else {
+        let message = format!("limit is a number of dead letters, at most {MOST}");
+        return Err(ApiError::bad_request("invalid_limit", message));
+    };
+    let report = blocking(move || webhooks.report(limit).map_err(unreadable)).await?;
+    Ok(HttpResponse::Ok().json(report))
+}
+
+pub async fn replay(admin: Admin) -> Result<HttpResponse, ApiError> {
+    let which: Which = admin.asked(
+        "an object of id (a whole number) and endpoint (text), each of which may be left out",
+    )?;
+    let webhooks = admin.webhooks()?;
+    admin.note("webhooks_replay");
+    let replay = move || webhooks.replay(&which, Instant::now()).map_err(unreadable);
+    Ok(HttpResponse::Ok().json(blocking(replay).await?))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Asked {
+    endpoint: Option<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+pub struct TestResults {
+    pub results: Vec<Tested>,
+}
+
+pub async fn test(admin: Admin) -> Result<HttpResponse, ApiError> {
+    let asked: Asked = admin.asked("an object of endpoint (text), which may be left out")?;
+    let webhooks = admin.webhooks()?;
+    admin.note("webhooks_test");
+    let results = webhooks.test(asked.endpoint.as_deref()).await;
+    match asked.endpoint {
+        Some(endpoint) if results.is_empty() => {
+            let message = format!(
+                "The app has no webhook to {endpoint:?}: name its URL, without what follows a ?"
+            );
+            Err(ApiError::not_found("unknown_endpoint", message))
+        }
+        _ => Ok(HttpResponse::Ok().json(TestResults { results })),
+    }
+}
+
+fn unreadable(error: io::Error) -> ApiError {
+    ApiError::unavailable("dead_letters", format!("The dead-letter file cannot be read: {error}"))
+}

@@ -1,0 +1,54 @@
+//! When an attempt that failed is made again.
+
+use std::time::Duration;
+
+const FIRST: Duration = Duration::from_secs(1);
+const LONGEST: Duration = Duration::from_secs(60);
+
+/// Twice as long each time, by chance between half of it and all of it, so that a receiver that
+/// comes back is not met by everything at once. `left`: until it is given up; the last attempt is
+/// made then, and nothing comes after it.
+pub fn before_next(attempts: u32, left: Duration, chance: u8) -> Option<Duration> {
+    if left.is_zero() {
+        return None;
+    }
+    let doubled = FIRST.saturating_mul(1 << attempts.saturating_sub(1).min(16)).min(LONGEST);
+    let wait = doubled / 2 + doubled / 2 * u32::from(chance) / u32::from(u8::MAX);
+    Some(wait.min(left))
+}
+
+/// Without randomness all wait equally long.
+pub fn chance() -> u8 {
+    let mut byte = [u8::MAX];
+    let _ = getrandom::fill(&mut byte);
+    byte[0]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn attempts_become_rarer_and_end_with_one_at_the_deadline() {
+        let day = Duration::from_secs(86_400);
+        let longest: Vec<u64> =
+            (1..9).map(|n| before_next(n, day, 255).unwrap().as_secs()).collect();
+        assert_eq!(longest, [1, 2, 4, 8, 16, 32, 60, 60]);
+        assert_eq!(before_next(3, day, 0), Some(Duration::from_secs(2)));
+        assert_eq!(before_next(u32::MAX, day, 255), Some(LONGEST));
+        let left = Duration::from_millis(10);
+        assert_eq!(before_next(1, left, 0), Some(left));
+        assert_eq!(before_next(1, Duration::ZERO, 0), None);
+        // Five minutes, whatever the chance.
+        for chance in [0, 100, 255] {
+            let (mut waited, mut attempts) = (Duration::ZERO, 1);
+            while let Some(wait) = before_next(attempts, Duration::from_secs(300) - waited, chance)
+            {
+                waited += wait;
+                attempts += 1;
+            }
+            assert_eq!(waited.as_secs(), 300);
+            assert!((10..20).contains(&attempts), "{attempts}");
+        }
+    }
+}

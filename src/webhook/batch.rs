@@ -1,0 +1,227 @@
+//! What waits for an endpoint: one line for each channel, of which at most one batch is under way.
+//! So the order of a channel is kept, and a channel that has to be retried holds up no other.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use super::dead_letter::LetterId;
+
+#[derive(Clone, Debug)]
+pub struct Event {
+    pub channel: Arc<str>,
+    /// One element of `events`.
+    pub json: Arc<str>,
+    pub since: Instant,
+    /// It has been given up before, and is tried again.
+    pub letter: Option<LetterId>,
+}
+
+/// What the tables cost beside the text.
+const OVERHEAD: usize = 200;
+/// Events that found no room and wait for the dead-letter file, beside the limit.
+const SPILL_BYTES: usize = 1024 * 1024;
+/// A body is not made longer than this by a further event.
+const BODY_BYTES: usize = 1024 * 1024;
+
+impl Event {
+    fn bytes(&self) -> usize {
+        self.json.len() + self.channel.len() + OVERHEAD
+    }
+}
+
+#[derive(Clone, Copy)]
+pub struct Limits {
+    pub bytes: usize,
+    /// Of one request.
+    pub batch_events: usize,
+    /// How long a batch may wait to become full.
+    pub batch_delay: Duration,
+}
+
+#[derive(Default)]
+struct Line {
+    events: VecDeque<Event>,
+    under_way: bool,
+}
+
+pub struct Queue {
+    limits: Limits,
+    lines: HashMap<Arc<str>, Line>,
+    /// Channels that have events, and none under way.
+    ready: VecDeque<Arc<str>>,
+    ready_events: usize,
+    /// Waiting or under way.
+    events: usize,
+    bytes: usize,
+    spilled: Vec<Event>,
+    spilled_bytes: usize,
+}
+
+/// What became of an event that was to wait.
+#[derive(PartialEq, Eq, Debug)]
+#[must_use]
+pub enum Place {
+    Waits,
+    /// There is no room: it is to be taken to the dead-letter file.
+    Spilled,
+    /// Nor is there any on the way to that.
+    Lost,
+}
+
+#[must_use]
+pub struct Batch {
+    pub events: Vec<Event>,
+}
+
+#[must_use]
+pub enum Next {
+    Batch(Batch),
+    /// A batch is not full yet.
+    At(Instant),
+    Nothing,
+}
+
+impl Batch {
+    /// When the youngest of it began to wait.
+    pub fn since(&self) -> Option<Instant> {
+        self.events.iter().map(|event| event.since).max()
+    }
+}
+
+impl Queue {
+    pub fn new(limits: Limits) -> Self {
+        Self {
+            limits,
+            lines: HashMap::new(),
+            ready: VecDeque::new(),
+            ready_events: 0,
+            events: 0,
+            bytes: 0,
+            spilled: Vec::new(),
+            spilled_bytes: 0,
+        }
+    }
+
+    pub fn len(&self) -> usize {
+        self.events
+    }
+
+    pub fn bytes(&self) -> usize {
+        self.bytes + self.spilled_bytes
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.events == 0 && self.spilled.is_empty()
+    }
+
+    pub fn push(&mut self, event: Event) -> Place {
+        let bytes = event.bytes();
+        if self.bytes + bytes <= self.limits.bytes {
+            self.enter(event, bytes);
+            return Place::Waits;
+        }
+        // What has a letter is in the file already.
+        if event.letter.is_some() || self.spilled_bytes + bytes > SPILL_BYTES {
+            return Place::Lost;
+        }
+        self.spilled_bytes += bytes;
+        self.spilled.push(event);
+        Place::Spilled
+    }
+
+    fn enter(&mut self, event: Event, bytes: usize) {
+        self.bytes += bytes;
+        self.events += 1;
+        let line = self.lines.entry(event.channel.clone()).or_default();
+        if !line.under_way {
+            self.ready_events += 1;
+            if line.events.is_empty() {
+                self.ready.push_back(event.channel.clone());
+            }
+        }
+        line.events.push_back(event);
+    }
+
+    pub fn take_spilled(&mut self) -> Vec<Event> {
+        self.spilled_bytes = 0;
+        std::mem::take(&mut self.spilled)
+    }
+
+    /// `hurry`: a batch that is not full will not become so.
+    pub fn next(&mut self, now: Instant, hurry: bool) -> Next {
+        let Some(oldest) = self.ready.front().and_then(|name| self.lines.get(name)?.events.front())
+        else {
+            return Next::Nothing;
+        };
+        let due = oldest.since + self.limits.batch_delay;
+        if self.ready_events < self.limits.batch_events && now < due && !hurry {
+            return Next::At(due);
+        }
+        Next::Batch(self.take())
+    }
+
+    fn take(&mut self) -> Batch {
+        let (mut events, mut bytes) = (Vec::new(), 0);
+        while let Some(name) = self.ready.pop_front() {
+            let Some(line) = self.lines.get_mut(&name) else { continue };
+            self.ready_events -= line.events.len();
+            line.under_way = true;
+            while events.len() < self.limits.batch_events
+                && let Some(next) = line.events.front()
+                && (events.is_empty() || bytes + next.json.len() <= BODY_BYTES)
+            {
+                bytes += next.json.len();
+                events.extend(line.events.pop_front());
+            }
+            let full = events.len() >= self.limits.batch_events || !line.events.is_empty();
+            if events.last().is_none_or(|event: &Event| event.channel != name) {
+                // Nothing of it had room: it is the first of the next batch.
+                line.under_way = false;
+                self.ready_events += line.events.len();
+                self.ready.push_front(name);
+            }
+            if full {
+                break;
+            }
+        }
+        Batch { events }
+    }
+
+    /// The batch is delivered or given up: what waited behind it may go.
+    pub fn finish(&mut self, batch: &Batch) {
+        for event in &batch.events {
+            self.bytes -= event.bytes();
+            self.events -= 1;
+            let Some(line) = self.lines.get_mut(&event.channel) else { continue };
+            if !std::mem::replace(&mut line.under_way, false) {
+                continue;
+            }
+            if line.events.is_empty() {
+                self.lines.remove(&event.channel);
+            } else {
+                self.ready_events += line.events.len();
+                self.ready.push_back(event.channel.clone());
+            }
+        }
+    }
+
+    /// Everything that is not under way, in the order of each channel.
+    pub fn take_rest(&mut self) -> Vec<Event> {
+        let mut rest = Vec::new();
+        self.lines.retain(|_, line| {
+            rest.extend(line.events.drain(..));
+            line.under_way
+        });
+        self.ready.clear();
+        self.ready_events = 0;
+        self.events -= rest.len();
+        self.bytes -= rest.iter().map(Event::bytes).sum::<usize>();
+        rest
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,107 @@
+//! Departures that are not told yet: whoever goes from page to page leaves and comes back, and a
+//! backend need not hear of either.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+pub const DELAY: Duration = Duration::from_secs(3);
+/// Where more are waited for, the oldest are told at once.
+const MOST: usize = 65_536;
+
+/// A channel that nobody has any more, or a user who has left one.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct Departure {
+    pub channel: Arc<str>,
+    pub user: Option<Arc<str>>,
+}
+
+#[derive(Default)]
+pub struct Departures {
+    due: HashMap<Departure, Instant>,
+    /// In the order of their time. What has been taken back stays until then, and counts for nothing.
+    order: VecDeque<(Instant, Departure)>,
+}
+
+impl Departures {
+    pub fn leave(&mut self, departure: Departure, now: Instant) {
+        let due = now + DELAY;
+        self.due.insert(departure.clone(), due);
+        self.order.push_back((due, departure));
+    }
+
+    /// Whether it had left, and nobody was told.
+    #[must_use]
+    pub fn take_back(&mut self, departure: &Departure) -> bool {
+        self.due.remove(departure).is_some()
+    }
+
+    /// The next one that is to be told by now.
+    pub fn next(&mut self, now: Instant) -> Option<Departure> {
+        loop {
+            let first = self.order.front()?;
+            if first.0 > now && self.order.len() <= MOST {
+                return None;
+            }
+            let (due, departure) = self.order.pop_front()?;
+            if self.due.get(&departure) == Some(&due) {
+                self.due.remove(&departure);
+                return Some(departure);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(channel: &str) -> Departure {
+        Departure { channel: channel.into(), user: None }
+    }
+
+    fn all(departures: &mut Departures, now: Instant) -> Vec<String> {
+        std::iter::from_fn(|| departures.next(now)).map(|d| d.channel.to_string()).collect()
+    }
+
+    #[test]
+    fn a_departure_is_told_after_the_delay_and_once() {
+        let (mut departures, start) = (Departures::default(), Instant::now());
+        departures.leave(of("a"), start);
+        departures.leave(of("b"), start + Duration::from_secs(1));
+        assert!(all(&mut departures, start + DELAY - Duration::from_millis(1)).is_empty());
+        assert_eq!(all(&mut departures, start + DELAY), ["a"]);
+        assert_eq!(all(&mut departures, start + DELAY * 2), ["b"]);
+        assert!(all(&mut departures, start + DELAY * 9).is_empty());
+        assert!(!departures.take_back(&of("a")));
+    }
+
+    #[test]
+    fn who_comes_back_has_not_left_and_may_leave_again() {
+        let (mut departures, start) = (Departures::default(), Instant::now());
+        let later = start + Duration::from_secs(2);
+        departures.leave(of("a"), start);
+        assert!(departures.take_back(&of("a")));
+        assert!(!departures.take_back(&of("a")));
+        departures.leave(of("a"), later);
+        assert!(all(&mut departures, start + DELAY).is_empty());
+        assert_eq!(all(&mut departures, later + DELAY), ["a"]);
+        // A user of the channel is another thing than the channel.
+        departures.leave(Departure { channel: "a".into(), user: Some("u".into()) }, start);
+        assert!(!departures.take_back(&of("a")));
+    }
+
+    #[test]
+    fn too_many_are_told_early_and_none_is_forgotten() {
+        let (mut departures, now) = (Departures::default(), Instant::now());
+        let mut told = Vec::new();
+        for n in 0..MOST + 10 {
+            departures.leave(of(&n.to_string()), now);
+            told.extend(all(&mut departures, now));
+        }
+        assert_eq!(told, (0..10).map(|n| n.to_string()).collect::<Vec<_>>());
+        assert_eq!(all(&mut departures, now + DELAY).len(), MOST);
+    }
+}

@@ -1,0 +1,198 @@
+//! One receiver: where it is, what it wants, what waits for it, and how it goes.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use hyper::header::HeaderMap;
+use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
+use tokio::sync::{Notify, oneshot};
+
+use super::{
+    batch::{Event, Limits, Place, Queue},
+    filter::Filter,
+};
+use crate::auth::http::{self, HttpClient};
+
+/// As the configuration has it.
+pub struct Settings {
+    /// The URL without its query, in which a secret may stand.
+    pub label: Arc<str>,
+    pub url: http::Endpoint,
+    pub client: HttpClient,
+    pub headers: HeaderMap,
+    pub filter: Filter,
+    pub queue: Limits,
+    /// Requests at a time.
+    pub concurrency: usize,
+    pub retry: Duration,
+}
+
+pub struct Endpoint {
+    pub settings: Settings,
+    pub queue: Mutex<Queue>,
+    pub wake: Notify,
+    /// Somebody wants to know whether it answers.
+    pub tests: Mutex<Vec<oneshot::Sender<Tested>>>,
+    pub counters: Counters,
+    /// Why the last attempt failed; nothing if it did not.
+    failing: Mutex<Option<String>>,
+}
+
+#[derive(Default)]
+pub struct Counters {
+    delivered: AtomicU64,
+    failed_attempts: AtomicU64,
+    dead_lettered: AtomicU64,
+    lost: AtomicU64,
+}
+
+/// Since the start, but for what is queued.
+#[derive(Default, Serialize, Deserialize)]
+pub struct EndpointStats {
+    /// Events that wait, are under way or are to be tried again.
+    pub queued: u64,
+    pub queued_bytes: u64,
+    /// Events.
+    pub delivered: u64,
+    /// Requests.
+    pub failed_attempts: u64,
+    /// Events that were given up and are in the file.
+    pub dead_lettered: u64,
+    /// Events that were given up and are not.
+    pub lost: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+pub struct EndpointReport {
+    pub endpoint: Arc<str>,
+    #[serde(flatten)]
+    pub stats: EndpointStats,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failing: Option<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+pub struct Tested {
+    pub endpoint: Arc<str>,
+    pub milliseconds: u64,
+    /// Nothing if it was taken.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+impl Counters {
+    pub fn delivered(&self, events: usize) {
+        self.delivered.fetch_add(events as u64, Ordering::Relaxed);
+    }
+
+    pub fn failed(&self) {
+        self.failed_attempts.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub fn dead_lettered(&self, events: usize) {
+        self.dead_lettered.fetch_add(events as u64, Ordering::Relaxed);
+    }
+
+    pub fn lost(&self, events: usize) {
+        self.lost.fetch_add(events as u64, Ordering::Relaxed);
+    }
+}
+
+impl Endpoint {
+    pub fn new(settings: Settings) -> Self {
+        Self {
+            queue: Mutex::new(Queue::new(settings.queue)),
+            settings,
+            wake: Notify::new(),
+            tests: Mutex::default(),
+            counters: Counters::default(),
+            failing: Mutex::default(),
+        }
+    }
+
+    pub fn label(&self) -> &Arc<str> {
+        &self.settings.label
+    }
+
+    /// Never waits for anything but the queue's lock.
+    pub fn accept(&self, channel: &Arc<str>, json: &Arc<str>, now: Instant) {
+        let event =
+            Event { channel: channel.clone(), json: json.clone(), since: now, letter: None };
+        let place = self.queue.lock().push(event);
+        if place == Place::Lost {
+            self.counters.lost(1);
+        }
+        self.wake.notify_one();
+    }
+
+    /// Whether there is room for what lies in the dead-letter file.
+    pub fn accept_again(&self, event: Event) -> bool {
+        let place = self.queue.lock().push(event);
+        self.wake.notify_one();
+        place == Place::Waits
+    }
+
+    pub fn is_failing(&self) -> bool {
+        self.failing.lock().is_some()
+    }
+
+    /// The log has a line when it begins to fail and when that is over, not for each attempt.
+    pub fn went(&self, app: &str, failure: Option<&str>) {
+        let endpoint = &**self.label();
+        let before = std::mem::replace(&mut *self.failing.lock(), failure.map(str::to_owned));
+        match (before, failure) {
+            (None, Some(reason)) => tracing::warn!(
+                app.id = app,
+                webhook.endpoint = endpoint,
+                reason,
+                "webhooks do not arrive; they are tried again"
+            ),
+            (Some(_), None) => {
+                tracing::info!(app.id = app, webhook.endpoint = endpoint, "webhooks arrive again");
+            }
+            (None, None) | (Some(_), Some(_)) => {}
+        }
+    }
+
+    pub fn stats(&self) -> EndpointStats {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let (queued, queued_bytes) = {
+            let queue = self.queue.lock();
+            (queue.len() as u64, queue.bytes() as u64)
+        };
+        let Counters { delivered, failed_attempts, dead_lettered, lost } = &self.counters;
+        EndpointStats {
+            queued,
+            queued_bytes,
+            delivered: read(delivered),
+            failed_attempts: read(failed_attempts),
+            dead_lettered: read(dead_lettered),
+            lost: read(lost),
+        }
+    }
+
+    pub fn report(&self) -> EndpointReport {
+        EndpointReport {
+            endpoint: self.label().clone(),
+            stats: self.stats(),
+            failing: self.failing.lock().clone(),
+        }
+    }
+}
+
+impl std::ops::AddAssign for EndpointStats {
+    fn add_assign(&mut self, other: Self) {
+        self.queued += other.queued;
+        self.queued_bytes += other.queued_bytes;
+        self.delivered += other.delivered;
+        self.failed_attempts += other.failed_attempts;
+        self.dead_lettered += other.dead_lettered;
+        self.lost += other.lost;
+    }
+}

@@ -1,0 +1,131 @@
+//! What happens on channels, as webhooks tell it (PROTOCOL 8).
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize, Serializer};
+
+use crate::ids::SocketId;
+
+/// Names channels and users, and what clients say in the clear: payloads of encrypted channels come
+/// in no fact.
+#[derive(Debug, Serialize)]
+#[serde(tag = "name", rename_all = "snake_case")]
+pub enum Fact<'a> {
+    ChannelOccupied,
+    ChannelVacated,
+    MemberAdded {
+        user_id: &'a str,
+    },
+    MemberRemoved {
+        user_id: &'a str,
+    },
+    ClientEvent {
+        event: &'a str,
+        data: &'a str,
+        #[serde(serialize_with = "text")]
+        socket_id: SocketId,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        user_id: Option<&'a str>,
+    },
+    CacheMiss,
+    SubscriptionCount {
+        subscription_count: u32,
+    },
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    ChannelOccupied,
+    ChannelVacated,
+    MemberAdded,
+    MemberRemoved,
+    ClientEvent,
+    CacheMiss,
+    SubscriptionCount,
+}
+
+impl Fact<'_> {
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::ChannelOccupied => Kind::ChannelOccupied,
+            Self::ChannelVacated => Kind::ChannelVacated,
+            Self::MemberAdded { .. } => Kind::MemberAdded,
+            Self::MemberRemoved { .. } => Kind::MemberRemoved,
+            Self::ClientEvent { .. } => Kind::ClientEvent,
+            Self::CacheMiss => Kind::CacheMiss,
+            Self::SubscriptionCount { .. } => Kind::SubscriptionCount,
+        }
+    }
+
+    /// One element of `events`: made once, however many endpoints want it.
+    pub fn to_json(&self, channel: &str) -> Arc<str> {
+        #[derive(Serialize)]
+        struct Told<'a> {
+            #[serde(flatten)]
+            fact: &'a Fact<'a>,
+            channel: &'a str,
+        }
+        let told = Told { fact: self, channel };
+        serde_json::to_string(&told).expect("a fact is made of texts and numbers").into()
+    }
+}
+
+impl Kind {
+    /// What undoes it, where there is such a thing.
+    pub fn opposite(self) -> Option<Self> {
+        match self {
+            Self::ChannelOccupied => Some(Self::ChannelVacated),
+            Self::ChannelVacated => Some(Self::ChannelOccupied),
+            Self::MemberAdded => Some(Self::MemberRemoved),
+            Self::MemberRemoved => Some(Self::MemberAdded),
+            Self::ClientEvent | Self::CacheMiss | Self::SubscriptionCount => None,
+        }
+    }
+}
+
+fn text<S: Serializer>(id: &SocketId, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn facts_have_the_fields_of_the_protocol() {
+        let socket_id = "12.34".parse().unwrap();
+        let said =
+            |user_id| Fact::ClientEvent { event: "client-x", data: "{}", socket_id, user_id };
+        for (fact, expected) in [
+            (Fact::ChannelOccupied, r#"{"name":"channel_occupied","channel":"c"}"#),
+            (Fact::ChannelVacated, r#"{"name":"channel_vacated","channel":"c"}"#),
+            (
+                Fact::MemberAdded { user_id: "7" },
+                r#"{"name":"member_added","user_id":"7","channel":"c"}"#,
+            ),
+            (
+                Fact::MemberRemoved { user_id: "\"" },
+                r#"{"name":"member_removed","user_id":"\"","channel":"c"}"#,
+            ),
+            (
+                said(None),
+                r#"{"name":"client_event","event":"client-x","data":"{}","socket_id":"12.34","channel":"c"}"#,
+            ),
+            (
+                said(Some("7")),
+                r#"{"name":"client_event","event":"client-x","data":"{}","socket_id":"12.34","user_id":"7","channel":"c"}"#,
+            ),
+            (Fact::CacheMiss, r#"{"name":"cache_miss","channel":"c"}"#),
+            (
+                Fact::SubscriptionCount { subscription_count: 3 },
+                r#"{"name":"subscription_count","subscription_count":3,"channel":"c"}"#,
+            ),
+        ] {
+            assert_eq!(&*fact.to_json("c"), expected);
+            // The name in the settings is the name on the wire.
+            let name = serde_json::from_str::<serde_json::Value>(expected).unwrap()["name"].clone();
+            assert_eq!(serde_json::from_value::<Kind>(name).unwrap(), fact.kind());
+        }
+    }
+}

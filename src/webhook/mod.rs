@@ -1,0 +1,259 @@
+//! Webhooks: what happens on channels is told to an application's backend (PROTOCOL 8).
+//!
+//! The engine notes facts under the lock of a channel's record, so that each channel has one order.
+//! What waits for a receiver is bounded, and a thread of its own (`runner`) does the sending.
+
+mod backoff;
+mod batch;
+mod dead_letter;
+mod departures;
+mod endpoint;
+mod facts;
+mod filter;
+mod request;
+mod runner;
+mod sender;
+
+use std::{io, path::Path, sync::Arc, time::Instant};
+
+use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
+use tokio::sync::oneshot;
+
+use batch::Event;
+use dead_letter::DeadLetters;
+use departures::{Departure, Departures};
+use endpoint::Endpoint;
+
+pub use batch::Limits;
+pub use dead_letter::{Letter, LetterId};
+pub use endpoint::{EndpointReport, EndpointStats, Settings, Tested};
+pub use facts::{Fact, Kind};
+pub use filter::Filter;
+pub use request::is_ours;
+pub use runner::Runner;
+
+use crate::{app::App, channel::Channel, crypto::signature::AppSecret};
+
+/// Of one application that has any.
+pub struct Webhooks {
+    app: Arc<str>,
+    key: Arc<str>,
+    secret: AppSecret,
+    endpoints: Vec<Arc<Endpoint>>,
+    departures: Mutex<Departures>,
+    letters: DeadLetters,
+}
+
+#[derive(Default, Serialize)]
+pub struct Stats {
+    #[serde(flatten)]
+    pub endpoints: EndpointStats,
+    /// In the files, and not delivered since.
+    pub dead_letters: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+pub struct Report {
+    pub endpoints: Vec<EndpointReport>,
+    pub dead_letters: u64,
+    /// The oldest of them.
+    pub letters: Vec<Letter>,
+}
+
+/// Which dead letters are meant: all, if nothing is said.
+#[derive(Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Which {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<LetterId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub endpoint: Option<String>,
+}
+
+#[derive(Default, Serialize, Deserialize, Debug, PartialEq, Eq)]
+pub struct Replayed {
+    /// On their way again.
+    pub queued: u64,
+    /// There was no room for them now.
+    pub left: u64,
+    /// Their endpoint is no longer configured.
+    pub without_endpoint: u64,
+}
+
+impl Which {
+    fn is(&self, letter: &Letter) -> bool {
+        self.id.is_none_or(|id| id == letter.id)
+            && self.endpoint.as_ref().is_none_or(|endpoint| *endpoint == letter.endpoint)
+    }
+}
+
+impl Webhooks {
+    /// `None` for an application that has no endpoints. `state_dir`: where what cannot be delivered
+    /// is kept.
+    pub fn of_app(
+        app: &App,
+        endpoints: Vec<Settings>,
+        state_dir: Option<&Path>,
+    ) -> io::Result<Option<Arc<Self>>> {
+        if endpoints.is_empty() {
+            return Ok(None);
+        }
+        let path = state_dir.map(|dir| DeadLetters::path_of(dir, &app.id));
+        Ok(Some(Arc::new(Self {
+            app: app.id.clone(),
+            key: app.key.clone(),
+            secret: app.secret.clone(),
+            endpoints: endpoints
+                .into_iter()
+                .map(|settings| Arc::new(Endpoint::new(settings)))
+                .collect(),
+            departures: Mutex::default(),
+            letters: DeadLetters::open(path)?,
+        })))
+    }
+
+    /// Called under the lock of the channel's record. Waits for nothing but short locks.
+    pub fn note(&self, channel: &Channel, fact: &Fact<'_>, now: Instant) {
+        let kind = fact.kind();
+        let concerned =
+            |endpoint: &Arc<Endpoint>| endpoint.settings.filter.wants_either(kind, channel.name());
+        if !channel.is_listed() || !self.endpoints.iter().any(concerned) {
+            return;
+        }
+        let (user, leaves) = match fact {
+            Fact::ChannelOccupied => (None, false),
+            Fact::ChannelVacated => (None, true),
+            Fact::MemberAdded { user_id } => (Some(Arc::from(*user_id)), false),
+            Fact::MemberRemoved { user_id } => (Some(Arc::from(*user_id)), true),
+            Fact::ClientEvent { .. } | Fact::CacheMiss | Fact::SubscriptionCount { .. } => {
+                return self.push(channel.name(), fact, now);
+            }
+        };
+        let departure = Departure { channel: channel.name().clone(), user };
+        // Held until it is queued: a departure that is due at this moment is queued before or
+        // after, and never in between.
+        let mut departures = self.departures.lock();
+        if leaves {
+            departures.leave(departure, now);
+        } else if !departures.take_back(&departure) {
+            self.push(channel.name(), fact, now);
+        }
+    }
+
+    fn push(&self, channel: &Arc<str>, fact: &Fact<'_>, now: Instant) {
+        let kind = fact.kind();
+        let mut json = None;
+        for endpoint in &self.endpoints {
+            if endpoint.settings.filter.wants(kind, channel) {
+                let json = json.get_or_insert_with(|| fact.to_json(channel));
+                endpoint.accept(channel, json, now);
+            }
+        }
+    }
+
+    /// Tells the departures that are due.
+    fn tick(&self, now: Instant) {
+        self.tell_departures(now, now);
+    }
+
+    /// At the end of the server nobody comes back to it.
+    fn tell_all_departures(&self, now: Instant) {
+        self.tell_departures(now + departures::DELAY, now);
+    }
+
+    fn tell_departures(&self, due: Instant, now: Instant) {
+        loop {
+            // Held for one at a time, as above; who notes something is let in between.
+            let mut departures = self.departures.lock();
+            let Some(Departure { channel, user }) = departures.next(due) else { return };
+            let fact = match &user {
+                None => Fact::ChannelVacated,
+                Some(user_id) => Fact::MemberRemoved { user_id },
+            };
+            self.push(&channel, &fact, now);
+        }
+    }
+
+    pub fn stats(&self) -> Stats {
+        let mut endpoints = EndpointStats::default();
+        self.endpoints.iter().for_each(|endpoint| endpoints += endpoint.stats());
+        Stats { endpoints, dead_letters: self.letters.count() }
+    }
+
+    /// Reads a file.
+    pub fn report(&self, most: usize) -> io::Result<Report> {
+        let mut letters = Vec::new();
+        if most > 0 {
+            self.letters.read(|letter| {
+                letters.push(letter);
+                letters.len() < most
+            })?;
+        }
+        let endpoints = self.endpoints.iter().map(|endpoint| endpoint.report()).collect();
+        Ok(Report { endpoints, dead_letters: self.letters.count(), letters })
+    }
+
+    /// Reads a file. What is delivered now stays in it until it has arrived.
+    pub fn replay(&self, which: &Which, now: Instant) -> io::Result<Replayed> {
+        let mut replayed = Replayed::default();
+        self.letters.send_again(|letter| {
+            if !which.is(letter) {
+                return false;
+            }
+            let Some(endpoint) = self.endpoint(&letter.endpoint) else {
+                replayed.without_endpoint += 1;
+                return false;
+            };
+            let sent = endpoint.accept_again(event_of(letter, now));
+            *(if sent { &mut replayed.queued } else { &mut replayed.left }) += 1;
+            sent
+        })?;
+        Ok(replayed)
+    }
+
+    fn endpoint(&self, label: &str) -> Option<&Arc<Endpoint>> {
+        self.endpoints.iter().find(|endpoint| **endpoint.label() == *label)
+    }
+
+    /// Sends one request to each endpoint, or to this one; nothing if there is no such endpoint.
+    pub async fn test(&self, endpoint: Option<&str>) -> Vec<Tested> {
+        let chosen = self.endpoints.iter().filter(|e| endpoint.is_none_or(|l| **e.label() == *l));
+        let ask = |endpoint: &Arc<Endpoint>| {
+            let (answer, tested) = oneshot::channel();
+            endpoint.tests.lock().push(answer);
+            endpoint.wake.notify_one();
+            tested
+        };
+        // All are asked before the first is waited for.
+        let asked: Vec<_> = chosen.map(ask).collect();
+        let mut tested = Vec::with_capacity(asked.len());
+        for answer in asked {
+            // Without an answer the server is shutting down.
+            tested.extend(answer.await);
+        }
+        tested
+    }
+}
+
+fn event_of(letter: &Letter, now: Instant) -> Event {
+    #[derive(Deserialize)]
+    struct Named {
+        channel: Arc<str>,
+    }
+    let json = letter.event.get();
+    let channel = serde_json::from_str::<Named>(json).map(|named| named.channel);
+    Event {
+        channel: channel.unwrap_or_default(),
+        json: json.into(),
+        since: now,
+        letter: Some(letter.id),
+    }
+}
+
+impl std::ops::AddAssign for Stats {
+    fn add_assign(&mut self, other: Self) {
+        self.endpoints += other.endpoints;
+        self.dead_letters += other.dead_letters;
+    }
+}

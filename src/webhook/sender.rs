@@ -1,0 +1,300 @@
+//! Sends what waits for one endpoint: several requests at a time, one for each channel, tried again
+//! until they are taken or given up.
+
+use std::{
+    io,
+    sync::Arc,
+    time::{Duration, Instant, SystemTime},
+};
+
+use bytes::Bytes;
+use tokio::{
+    sync::{Semaphore, oneshot, watch},
+    task::{JoinSet, spawn_blocking},
+    time::{sleep_until, timeout_at},
+};
+
+use super::{
+    Webhooks, backoff,
+    batch::{Batch, Event, Next},
+    dead_letter::{LetterId, NewLetter},
+    endpoint::{Endpoint, Tested},
+    request,
+};
+
+/// Whether the server ends, and until when webhooks may still be delivered.
+pub type Ending = Option<Instant>;
+
+pub struct Sender {
+    webhooks: Arc<Webhooks>,
+    endpoint: Arc<Endpoint>,
+    requests: Semaphore,
+    ending: watch::Receiver<Ending>,
+}
+
+/// Batches that are under way or wait to be tried again. What else waits is not worth a task.
+const MOST_BATCHES: usize = 256;
+const TEST_EVENT: &str = r#"{"name":"test","channel":"test"}"#;
+const NO_ROOM: &str = "too much waits for this endpoint already";
+const ENDED: &str = "the server was shut down before it was delivered";
+
+enum Outcome {
+    Delivered,
+    GivenUp { reason: String, attempts: u32 },
+}
+
+impl Sender {
+    pub fn new(
+        webhooks: Arc<Webhooks>,
+        endpoint: Arc<Endpoint>,
+        ending: watch::Receiver<Ending>,
+    ) -> Arc<Self> {
+        let requests = Semaphore::new(endpoint.settings.concurrency);
+        Arc::new(Self { webhooks, endpoint, requests, ending })
+    }
+
+    /// Until the server ends and nothing waits any more.
+    pub async fn run(self: Arc<Self>) {
+        let mut deliveries = JoinSet::new();
+        let mut ending = self.ending.clone();
+        loop {
+            let end = *ending.borrow_and_update();
+            self.bury_spilled().await;
+            self.start_tests(end);
+            if end.is_some_and(|end| Instant::now() >= end) {
+                self.bury_rest().await;
+            }
+            let next = self.start(&mut deliveries, end.is_some());
+            if end.is_some() && deliveries.is_empty() && self.endpoint.queue.lock().is_empty() {
+                return;
+            }
+            tokio::select! {
+                () = self.endpoint.wake.notified() => {}
+                Some(done) = deliveries.join_next() => match done {
+                    Ok((batch, outcome)) => self.done(batch, outcome).await,
+                    Err(error) => tracing::error!(%error, "a delivery of webhooks has failed"),
+                },
+                () = until(next) => {}
+                // The sender of it is gone only after all have ended.
+                Ok(()) = ending.changed() => {}
+            }
+        }
+    }
+
+    /// Starts what may start; the time at which something else may.
+    fn start(
+        self: &Arc<Self>,
+        deliveries: &mut JoinSet<(Batch, Outcome)>,
+        hurry: bool,
+    ) -> Option<Instant> {
+        while deliveries.len() < MOST_BATCHES {
+            match self.endpoint.queue.lock().next(Instant::now(), hurry) {
+                Next::Batch(batch) => deliveries.spawn(self.clone().deliver(batch)),
+                Next::At(due) => return Some(due),
+                Next::Nothing => return None,
+            };
+        }
+        None
+    }
+
+    async fn deliver(self: Arc<Self>, batch: Batch) -> (Batch, Outcome) {
+        let outcome = self.try_deliver(&batch).await;
+        (batch, outcome)
+    }
+
+    async fn try_deliver(&self, batch: &Batch) -> Outcome {
+        let settings = &self.endpoint.settings;
+        let deadline = batch.since().unwrap_or_else(Instant::now) + settings.retry;
+        // It has waited behind others that nobody took for so long that it would be the next of them.
+        if Instant::now() > deadline && self.endpoint.is_failing() {
+            let reason = "its time was over before there was an attempt, since earlier ones failed";
+            return Outcome::GivenUp { reason: reason.into(), attempts: 0 };
+        }
+        let body = request::body(SystemTime::now(), batch.events.iter().map(|event| &*event.json));
+        for attempts in 1.. {
+            let reason = match self.attempt(&body).await {
+                Ok(()) => return Outcome::Delivered,
+                Err(reason) => reason,
+            };
+            let left = deadline.saturating_duration_since(Instant::now());
+            match backoff::before_next(attempts, left, backoff::chance()) {
+                Some(wait) if self.pause(wait).await => {}
+                _ => return Outcome::GivenUp { reason, attempts },
+            }
+        }
+        unreachable!("an attempt ends it")
+    }
+
+    /// One of a few at a time, and none when the server has no more time.
+    async fn attempt(&self, body: &Bytes) -> Result<(), String> {
+        let mut ending = self.ending.clone();
+        let ended = async {
+            if let Ok(end) = ending.wait_for(Option::is_some).await.map(|end| *end) {
+                until(end).await;
+            }
+        };
+        tokio::select! {
+            result = self.request(body) => result,
+            () = ended => Err(ENDED.to_owned()),
+        }
+    }
+
+    async fn request(&self, body: &Bytes) -> Result<(), String> {
+        let _permit = self.requests.acquire().await.map_err(|e| e.to_string())?;
+        let result = self.send(body).await;
+        let failure = result.as_ref().err().map(String::as_str);
+        if failure.is_some() {
+            self.endpoint.counters.failed();
+        }
+        let endpoint = &**self.endpoint.label();
+        tracing::debug!(
+            app.id = &*self.webhooks.app,
+            webhook.endpoint = endpoint,
+            bytes = body.len(),
+            failure,
+            "webhook sent"
+        );
+        self.endpoint.went(&self.webhooks.app, failure);
+        result
+    }
+
+    async fn send(&self, body: &Bytes) -> Result<(), String> {
+        let Webhooks { key, secret, .. } = &*self.webhooks;
+        let settings = &self.endpoint.settings;
+        let headers = request::headers(&settings.headers, key, secret, body)
+            .ok_or("the app's key cannot stand in a header")?;
+        match settings.client.tell(&settings.url, headers, body.clone()).await {
+            Ok(200..=299) => Ok(()),
+            Ok(status @ 300..=399) => {
+                Err(format!("it answered {status}, and redirects are not followed"))
+            }
+            Ok(status) => Err(format!("it answered {status}")),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    /// Whether there is to be another attempt: one, and at once, if the server ends meanwhile, and
+    /// none if it was ending already.
+    async fn pause(&self, wait: Duration) -> bool {
+        let mut ending = self.ending.clone();
+        if ending.borrow_and_update().is_some() {
+            return false;
+        }
+        let until = (Instant::now() + wait).into();
+        let _ = timeout_at(until, ending.changed()).await;
+        true
+    }
+
+    async fn done(&self, batch: Batch, outcome: Outcome) {
+        match outcome {
+            Outcome::Delivered => self.delivered(&batch.events).await,
+            Outcome::GivenUp { reason, attempts } => {
+                self.bury(batch.events.clone(), &reason, attempts).await;
+            }
+        }
+        self.endpoint.queue.lock().finish(&batch);
+    }
+
+    async fn delivered(&self, events: &[Event]) {
+        self.endpoint.counters.delivered(events.len());
+        let ids: Vec<LetterId> = events.iter().filter_map(|event| event.letter).collect();
+        if ids.is_empty() {
+            return;
+        }
+        let webhooks = self.webhooks.clone();
+        let written = spawn_blocking(move || webhooks.letters.delivered(&ids)).await;
+        if let Ok(Err(error)) = written {
+            let app = &*self.webhooks.app;
+            tracing::error!(app.id = app, %error, "webhooks from the dead-letter file were delivered, but the file cannot be written: they are still in it");
+        }
+    }
+
+    async fn bury_spilled(&self) {
+        let spilled = self.endpoint.queue.lock().take_spilled();
+        self.bury(spilled, NO_ROOM, 0).await;
+    }
+
+    async fn bury_rest(&self) {
+        let rest = self.endpoint.queue.lock().take_rest();
+        self.bury(rest, ENDED, 0).await;
+    }
+
+    /// To the dead-letter file.
+    async fn bury(&self, events: Vec<Event>, reason: &str, attempts: u32) {
+        if events.is_empty() {
+            return;
+        }
+        let (again, new): (Vec<Event>, Vec<Event>) =
+            events.into_iter().partition(|event| event.letter.is_some());
+        let kept: Vec<LetterId> = again.iter().filter_map(|event| event.letter).collect();
+        let (webhooks, endpoint) = (self.webhooks.clone(), self.endpoint.label().clone());
+        let (count, text) = (new.len(), reason.to_owned());
+        let written = spawn_blocking(move || {
+            webhooks.letters.kept(&kept);
+            let letter = |event| letter(event, &endpoint, &text, attempts);
+            webhooks.letters.write(&now(), &new.iter().map(letter).collect::<Vec<_>>())
+        });
+        let (app, endpoint) = (&*self.webhooks.app, &**self.endpoint.label());
+        match written.await.map_err(io::Error::other).flatten() {
+            Ok(()) => {
+                self.endpoint.counters.dead_lettered(count);
+                tracing::debug!(
+                    app.id = app,
+                    webhook.endpoint = endpoint,
+                    count,
+                    reason,
+                    "webhooks went to the dead-letter file"
+                );
+            }
+            Err(error) => {
+                self.endpoint.counters.lost(count);
+                tracing::error!(
+                    app.id = app,
+                    webhook.endpoint = endpoint,
+                    count,
+                    reason,
+                    "webhooks are lost, for the dead-letter file cannot be written: {error}"
+                );
+            }
+        }
+    }
+
+    fn start_tests(self: &Arc<Self>, end: Ending) {
+        for answer in std::mem::take(&mut *self.endpoint.tests.lock()) {
+            if end.is_none() {
+                tokio::spawn(self.clone().test(answer));
+            }
+        }
+    }
+
+    /// Past the queue, and beside the requests that are under way.
+    async fn test(self: Arc<Self>, answer: oneshot::Sender<Tested>) {
+        let start = Instant::now();
+        let body = request::body(SystemTime::now(), [TEST_EVENT].into_iter());
+        let error = self.send(&body).await.err();
+        let milliseconds = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
+        // Who has asked may have gone.
+        let _ =
+            answer.send(Tested { endpoint: self.endpoint.label().clone(), milliseconds, error });
+    }
+}
+
+fn letter<'a>(
+    event: &'a Event,
+    endpoint: &'a str,
+    reason: &'a str,
+    attempts: u32,
+) -> NewLetter<'a> {
+    NewLetter { endpoint, reason, attempts, event: &event.json }
+}
+
+fn now() -> String {
+    humantime::format_rfc3339_millis(SystemTime::now()).to_string()
+}
+
+async fn until(time: Option<Instant>) {
+    match time {
+        Some(time) => sleep_until(time.into()).await,
+        None => std::future::pending().await,
+    }
+}
