@@ -99,7 +99,8 @@ async fn e5_a_server_without_settings_in_the_environment_is_left_as_it_is() {
     let master = master_key("a file");
     let keys = format!("authorizer = \"open\"\nmaster_key = \"{}\"", base64(&master));
     // Inherited from a server that started this one, perhaps: nothing is waited for.
-    let server = Launch::serve(&config(&keys)).env("SEALCAST_HANDED_OVER", "1").start().await;
+    let launch = Launch::serve_plain(&config(&keys));
+    let server = launch.env("SEALCAST_HANDED_OVER", "1").start().await;
     let text = environment(&server);
     assert!(text.is_none_or(|text| text.contains("SEALCAST_HANDED_OVER=1\0")));
     seals_and_authorizes(&server, &master).await;
