@@ -17,9 +17,13 @@ const rotation = { turns_per_second: turnsPerSecond, hold_ms: 10_000 };
 const app = aSealingApp({ authorizer: 'open', rotation });
 const rig = serve({ apps: [app] });
 
+const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
 test('20 clients lose nothing while the master key changes three times under traffic (ENCRYPTION 4)', async () => {
   const { url, admin } = rig.server;
-  const swarm = new Swarm(0, CLIENTS, { url, app, channels });
+  // As long as a network may take.
+  const before = () => sleep(Math.random() * 150);
+  const swarm = new Swarm(0, CLIENTS, { url, app, channels, before });
   rig.leaves(() => swarm.leave());
   await swarm.join();
   const traffic = new Traffic({ url, app, channels, perSecond: 20 });

@@ -2,12 +2,16 @@
 
 /** The milliseconds that a nudge waits for an event at most. */
 const QUIET_MS = 100;
+/** Clients that are late for longer are no excuse. */
+const MOST_LATE_MS = 400;
 
 /**
  * Turns are given evenly, but a nudge waits for an event, and clients take their time to read it: what they ask in one second
  * may have been granted in one second, those milliseconds, and as many as the clients were late.
  */
-export const peakAllowed = (turnsPerSecond, lateMs) => turnsPerSecond * (1 + (QUIET_MS + lateMs) / 1000);
+function peakAllowed(turnsPerSecond, lateMs) {
+  return (turnsPerSecond * (1_000 + QUIET_MS + Math.min(lateMs, MOST_LATE_MS))) / 1_000;
+}
 
 export const REAUTHORIZATIONS = 1.05;
 

@@ -7,7 +7,10 @@ const BATCH = 10;
 
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
-/** Numbered messages in plaintext on every channel at a steady rate, each batch after the answer to the one before. */
+/**
+ * Numbered messages in plaintext on every channel, so many a second at uneven times, each batch after the answer to the one
+ * before. Even times would never fall into some of the moments that a rotation has.
+ */
 export class Traffic {
   /** Messages sent on each channel. */
   sent = 0;
@@ -30,7 +33,7 @@ export class Traffic {
   async #run() {
     const start = performance.now();
     for (let round = 0; !this.#stopped; round += 1) {
-      const due = start + (round * 1000) / this.perSecond;
+      const due = start + ((round + Math.random()) * 1000) / this.perSecond;
       await sleep(Math.max(0, due - performance.now()));
       await this.#round();
     }
