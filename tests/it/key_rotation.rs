@@ -89,6 +89,28 @@ async fn e4_subscribers_move_in_the_midst_of_events() {
 }
 
 #[tokio::test]
+async fn e4_who_asks_before_its_turn_is_given_the_secret_that_it_is_served_with() {
+    let server = TestServer::start(&configuration("turns_per_second = 1")).await;
+    let admin = Admin::of(&server);
+    let mut readers = Vec::new();
+    for _ in 0..6 {
+        readers.push(Reader::join(&server, server.connect().await, CHANNEL).await);
+    }
+    let old = readers[0].secret;
+    admin.rotate_to(&master_key("second")).await;
+    for reader in &mut readers {
+        reader.fetch(&server).await;
+    }
+    let behind = readers.iter().filter(|reader| reader.secret == old).count();
+    assert!(behind > 0, "at one turn a second some are still to have theirs");
+    server.publish(CHANNEL, "e", "x").await;
+    for reader in &mut readers {
+        while reader.read(&server).await.0 != "e" {}
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn e4_on_a_quiet_channel_an_empty_event_makes_them_move() {
     let server = TestServer::start(&configuration("nudge_event = \"wake\"")).await;
     let admin = Admin::of(&server);
