@@ -59,12 +59,12 @@ struct Parsed<'a> {
 }
 
 pub async fn trigger(signed: Signed) -> Result<HttpResponse, ApiError> {
-    let limits = &signed.tenant.app.limits;
+    let limits = &signed.app.limits;
     let mut trigger: Trigger<'_> =
         if signed.body.is_empty() { Trigger::default() } else { json(&signed.body)? };
     let from_query = fill_from_query(&mut trigger, &signed);
     let parsed = parse(trigger, from_query, limits)?;
-    let prepared = signed.engine().prepare(&signed.tenant, vec![event(&parsed)])?;
+    let prepared = signed.engine().prepare(&signed.tenant, &signed.app, vec![event(&parsed)])?;
     signed.engine().publish(&signed.tenant, prepared);
     if parsed.info.is_empty() {
         return Ok(empty());
@@ -78,7 +78,7 @@ pub async fn trigger(signed: Signed) -> Result<HttpResponse, ApiError> {
 }
 
 pub async fn trigger_batch(signed: Signed) -> Result<HttpResponse, ApiError> {
-    let limits = &signed.tenant.app.limits;
+    let limits = &signed.app.limits;
     let Batch { batch } = json(&signed.body)?;
     if batch.is_empty() || batch.len() > limits.batch_events {
         let message = format!(
@@ -93,7 +93,8 @@ pub async fn trigger_batch(signed: Signed) -> Result<HttpResponse, ApiError> {
         .enumerate()
         .map(|(index, raw)| parse_item(index, raw, limits))
         .collect::<Result<Vec<_>, _>>()?;
-    let prepared = signed.engine().prepare(&signed.tenant, parsed.iter().map(event).collect())?;
+    let prepared =
+        signed.engine().prepare(&signed.tenant, &signed.app, parsed.iter().map(event).collect())?;
     signed.engine().publish(&signed.tenant, prepared);
     if parsed.iter().all(|item| item.info.is_empty()) {
         return Ok(empty());
@@ -117,8 +118,8 @@ pub async fn trigger_raw(
         socket_id: owned("socket_id"),
         ..Trigger::default()
     };
-    let parsed = parse(trigger, Some(data.into()), &signed.tenant.app.limits)?;
-    let prepared = signed.engine().prepare(&signed.tenant, vec![event(&parsed)])?;
+    let parsed = parse(trigger, Some(data.into()), &signed.app.limits)?;
+    let prepared = signed.engine().prepare(&signed.tenant, &signed.app, vec![event(&parsed)])?;
     signed.engine().publish(&signed.tenant, prepared);
     Ok(HttpResponse::Accepted().json(serde_json::Map::new()))
 }

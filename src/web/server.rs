@@ -17,6 +17,7 @@ use actix_server::{GracefulShutdownSignal, Server, ServerBuilder, ServerHandle};
 use actix_service::{IntoServiceFactory, ServiceFactoryExt, fn_service, map_config};
 use actix_tls::accept::max_concurrent_tls_connect;
 use actix_web::{App, dev::AppConfig, web};
+use arc_swap::ArcSwap;
 use rustls::ServerConfig;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -105,7 +106,7 @@ thread_local! {
 #[derive(Clone)]
 struct Parts {
     engine: Arc<Engine>,
-    settings: Arc<Settings>,
+    settings: Arc<ArcSwap<Settings>>,
     entrance: Arc<Entrance>,
     /// Lets HTTP connections that only wait for a next request go at once.
     draining: GracefulShutdownSignal,
@@ -140,7 +141,7 @@ impl<F: Fn() -> Pin<Box<dyn Future<Output = ()>>> + 'static> Draining for F {}
 pub async fn serve(
     listeners: Listeners,
     engine: Arc<Engine>,
-    settings: Settings,
+    settings: Arc<ArcSwap<Settings>>,
     identity: Option<Arc<Identity>>,
     signals: Signals,
 ) -> io::Result<()> {
@@ -151,7 +152,7 @@ pub async fn serve(
         .disable_signals();
     let parts = Parts {
         engine,
-        settings: Arc::new(settings),
+        settings,
         entrance: Arc::default(),
         draining: builder.graceful_shutdown_signal(),
     };
@@ -203,7 +204,7 @@ fn listen_operations(
 ) -> io::Result<ServerBuilder> {
     builder.listen("operations", listener, move || {
         let worker = parts.worker();
-        let token = worker.settings.admin_token.clone();
+        let token = worker.settings().admin_token.clone();
         let app = App::new()
             .app_data(worker)
             .route("/health", web::get().to(ops::health))
