@@ -22,6 +22,7 @@ use crate::{
         terms::Terms,
     },
     keyfile::KeyFile,
+    meter::Meter,
     protocol::server::Frame,
     webhook::{Fact, Webhooks},
 };
@@ -32,6 +33,9 @@ pub struct Tenant {
     pub terms: Arc<Terms>,
     /// Nothing where the application has no endpoints.
     pub webhooks: Option<Arc<Webhooks>>,
+    /// What the backend publishes and asks.
+    pub events: Meter,
+    pub reads: Meter,
     /// Held while keys change, so that one change is written down and takes effect before the next.
     pub(super) key_changes: Mutex<()>,
     pub(super) key_change_failed: AtomicBool,
@@ -52,6 +56,7 @@ pub struct ConnectionGuard(Arc<Tenant>);
 
 impl Tenant {
     pub fn new(app: App, key_file: KeyFile, hub: Arc<Hub>) -> Self {
+        let now = Instant::now();
         Self {
             terms: Arc::new(Terms::new(hub.new_tenant(), &app.rotation)),
             key_changes: Mutex::default(),
@@ -61,6 +66,8 @@ impl Tenant {
             retiring: Mutex::default(),
             app,
             webhooks: None,
+            events: Meter::new(now),
+            reads: Meter::new(now),
             directory: Directory::new(hub),
             connections: AtomicUsize::new(0),
             pending_counts: Mutex::default(),

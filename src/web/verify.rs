@@ -7,10 +7,10 @@ use std::{
     pin::Pin,
     rc::Rc,
     sync::Arc,
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-use actix_web::{FromRequest, HttpRequest, dev::Payload, web};
+use actix_web::{FromRequest, HttpRequest, dev::Payload, http::Method, web};
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 use md5::{Digest, Md5};
@@ -67,11 +67,28 @@ impl FromRequest for Signed {
             // Before the body, which only those may send who have signed its digest.
             let tenant = verify(&worker, &request, &query)
                 .or_else(|error| too_often(&worker, &request).and(Err(error)))?;
+            if request.method() == Method::GET {
+                take_read(&tenant)?;
+            }
             let body = read_body(&request, payload, worker.settings.http_body_bytes).await?;
             check_body(&query, &body)?;
             Ok(Self { worker, tenant, query, body })
         })
     }
+}
+
+/// After the signature: strangers cannot use up what the backend may ask.
+fn take_read(tenant: &Tenant) -> Result<(), ApiError> {
+    let allowed = tenant.app.limits.reads();
+    tenant.reads.take(1, allowed, Instant::now()).map_err(|wait| {
+        ApiError::over_rate(
+            "too_many_reads",
+            "read requests",
+            "reads_per_second",
+            allowed.per_second,
+            wait,
+        )
+    })
 }
 
 /// Who guesses is not told each time what was wrong.
