@@ -1,9 +1,12 @@
 //! One connection's conversation, whatever carries it: a frame comes in, verbs of the engine are
 //! called, answers go to the connection's outbox.
 
+mod rejoins;
+
 use std::{borrow::Cow, collections::HashMap, rc::Rc, sync::Arc, time::Instant};
 
 use bytes::Bytes;
+use rejoins::Rejoins;
 
 use crate::{
     channel::{Access, Channel},
@@ -48,6 +51,7 @@ pub struct Session {
     subscriptions: HashMap<Arc<str>, Subscription>,
     user: Option<Box<User>>,
     client_events: Option<TokenBucket>,
+    rejoins: Rejoins,
     authorized: bool,
     _guard: ConnectionGuard,
 }
@@ -74,6 +78,7 @@ impl Session {
             subscriptions: HashMap::new(),
             user: None,
             client_events: None,
+            rejoins: Rejoins::default(),
             authorized: false,
             _guard: guard,
         }
@@ -123,7 +128,13 @@ impl Session {
             let message = format!("Existing subscription to channel {}", request.channel);
             return self.error(ErrorCode::None, &message);
         }
+        let now = Instant::now();
+        let per_second = self.context.tenant.app().limits.subscribes_per_second;
+        if self.rejoins.take(per_second, now).is_err() {
+            return self.refuse(request, &Refusal::TooOften { per_second });
+        }
         if let Err(refusal) = self.try_subscribe(request) {
+            self.rejoins.note_end(now);
             self.refuse(request, &refusal);
         }
     }
@@ -219,6 +230,7 @@ impl Session {
     /// Silent when there is no such subscription (PROTOCOL 2.2).
     fn unsubscribe(&mut self, channel: &str) {
         if let Some(subscription) = self.subscriptions.remove(channel) {
+            self.rejoins.note_end(Instant::now());
             self.leave(&subscription);
         }
     }

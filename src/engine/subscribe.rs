@@ -43,6 +43,10 @@ pub enum Refusal {
     AuthExpired(Channel),
     #[error("This connection has {limit} subscriptions, which is the limit")]
     TooManyChannels { limit: usize },
+    #[error(
+        "This connection subscribes more than {per_second} times a second: try again in a moment, or raise limits.subscribes_per_second"
+    )]
+    TooOften { per_second: u32 },
 }
 
 impl Refusal {
@@ -55,6 +59,7 @@ impl Refusal {
             | Self::Member(InvalidMember::TooLarge { .. } | InvalidMember::LongUserId { .. }) => {
                 ("LimitReached", 413)
             }
+            Self::TooOften { .. } => ("LimitReached", 429),
             Self::AuthExpired(_) => ("AuthExpired", 401),
             Self::AuthMissing(_)
             | Self::Auth(_)
@@ -76,6 +81,7 @@ impl Refusal {
             Self::AuthExpired(_) => "authorization_expired",
             Self::ChannelFull { .. } => "channel_full",
             Self::TooManyChannels { .. } => "too_many_channels",
+            Self::TooOften { .. } => "subscribe_rate",
         }
     }
 }

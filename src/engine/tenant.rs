@@ -23,6 +23,7 @@ use crate::{
         terms::Terms,
     },
     keyfile::KeyFile,
+    meter::Meter,
     protocol::server::Frame,
     webhook::{Fact, Webhooks},
 };
@@ -35,6 +36,9 @@ pub struct Tenant {
     pub terms: Arc<Terms>,
     /// Nothing where the application has no endpoints.
     webhooks: ArcSwapOption<Webhooks>,
+    /// What the backend publishes and asks.
+    pub events: Meter,
+    pub reads: Meter,
     /// Held while keys change, so that one change is written down and takes effect before the next.
     pub(super) key_changes: Mutex<()>,
     pub(super) key_change_failed: AtomicBool,
@@ -55,6 +59,7 @@ pub struct ConnectionGuard(Arc<Tenant>);
 
 impl Tenant {
     pub fn new(app: App, key_file: KeyFile, hub: Arc<Hub>) -> Self {
+        let now = Instant::now();
         Self {
             terms: Arc::new(Terms::new(hub.new_tenant(), &app.rotation)),
             key_changes: Mutex::default(),
@@ -65,6 +70,8 @@ impl Tenant {
             id: app.id.clone(),
             app: ArcSwap::from_pointee(app),
             webhooks: ArcSwapOption::empty(),
+            events: Meter::new(now),
+            reads: Meter::new(now),
             directory: Directory::new(hub),
             connections: AtomicUsize::new(0),
             pending_counts: Mutex::default(),

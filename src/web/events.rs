@@ -1,6 +1,6 @@
 //! Triggers: `POST /events`, `/batch_events` and the older per-channel form (PROTOCOL 7.2, 7.3, 7.8).
 
-use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
+use std::{borrow::Cow, collections::BTreeMap, sync::Arc, time::Instant};
 
 use actix_web::{HttpResponse, web};
 use serde::Deserialize;
@@ -64,6 +64,7 @@ pub async fn trigger(signed: Signed) -> Result<HttpResponse, ApiError> {
         if signed.body.is_empty() { Trigger::default() } else { json(&signed.body)? };
     let from_query = fill_from_query(&mut trigger, &signed);
     let parsed = parse(trigger, from_query, limits)?;
+    within_rate(&signed, std::slice::from_ref(&parsed))?;
     let prepared = signed.engine().prepare(&signed.tenant, &signed.app, vec![event(&parsed)])?;
     signed.engine().publish(&signed.tenant, prepared);
     if parsed.info.is_empty() {
@@ -93,6 +94,7 @@ pub async fn trigger_batch(signed: Signed) -> Result<HttpResponse, ApiError> {
         .enumerate()
         .map(|(index, raw)| parse_item(index, raw, limits))
         .collect::<Result<Vec<_>, _>>()?;
+    within_rate(&signed, &parsed)?;
     let prepared =
         signed.engine().prepare(&signed.tenant, &signed.app, parsed.iter().map(event).collect())?;
     signed.engine().publish(&signed.tenant, prepared);
@@ -119,9 +121,25 @@ pub async fn trigger_raw(
         ..Trigger::default()
     };
     let parsed = parse(trigger, Some(data.into()), &signed.app.limits)?;
+    within_rate(&signed, std::slice::from_ref(&parsed))?;
     let prepared = signed.engine().prepare(&signed.tenant, &signed.app, vec![event(&parsed)])?;
     signed.engine().publish(&signed.tenant, prepared);
     Ok(HttpResponse::Accepted().json(serde_json::Map::new()))
+}
+
+/// Before anything is sealed. What is well formed counts, whether or not it can be delivered.
+fn within_rate(signed: &Signed, parsed: &[Parsed<'_>]) -> Result<(), ApiError> {
+    let count = parsed.iter().map(|event| event.channels.len() as u64).sum();
+    let allowed = signed.app.limits.events();
+    signed.tenant.events.take(count, allowed, Instant::now()).map_err(|wait| {
+        ApiError::over_rate(
+            "too_many_events",
+            "events",
+            "events_per_second",
+            allowed.per_second,
+            wait,
+        )
+    })
 }
 
 fn empty() -> HttpResponse {

@@ -7,10 +7,10 @@ use std::{
     pin::Pin,
     rc::Rc,
     sync::Arc,
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-use actix_web::{FromRequest, HttpRequest, dev::Payload, web};
+use actix_web::{FromRequest, HttpRequest, dev::Payload, http::Method, web};
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 use md5::{Digest, Md5};
@@ -29,6 +29,7 @@ use crate::{
         signature::{AppSecret, Signature},
     },
     engine::{Engine, Tenant},
+    meter::Allowance,
     protocol::json::object,
 };
 
@@ -77,11 +78,27 @@ impl FromRequest for Signed {
                 })?;
                 (tenant, app, settings.http_body_bytes)
             };
+            if request.method() == Method::GET {
+                take_read(&tenant, app.limits.reads())?;
+            }
             let body = read_body(&request, payload, most).await?;
             check_body(&query, &body)?;
             Ok(Self { worker, tenant, app, query, body })
         })
     }
+}
+
+/// After the signature: strangers cannot use up what the backend may ask.
+fn take_read(tenant: &Tenant, allowed: Allowance) -> Result<(), ApiError> {
+    tenant.reads.take(1, allowed, Instant::now()).map_err(|wait| {
+        ApiError::over_rate(
+            "too_many_reads",
+            "read requests",
+            "reads_per_second",
+            allowed.per_second,
+            wait,
+        )
+    })
 }
 
 pub fn worker(request: &HttpRequest) -> Rc<Worker> {
