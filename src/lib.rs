@@ -30,6 +30,7 @@ pub mod config;
 pub mod crypto;
 pub mod engine;
 pub mod explain;
+mod file_stamp;
 pub mod hub;
 pub mod ids;
 pub mod keyfile;

@@ -194,7 +194,7 @@ fn resolve_app(
         sealing: sealing(id, raw, dev.key, warnings)?,
         shares_master_key: raw.allow_shared_master_key,
         rotation: rotation(&at, &raw.rotation)?,
-        authorizer,
+        authorizer: Arc::new(authorizer),
         access: AccessTokens::new(
             id,
             secret.expose_secret().as_bytes(),

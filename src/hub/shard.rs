@@ -217,6 +217,11 @@ impl Shard {
                     table.sockets[subscription.slot as usize].close(Close::Terminated, dirty);
                 }
             }
+            Post::Dismiss { tenant, reason } => {
+                let table = self.table.borrow();
+                let theirs = table.sockets.iter().filter(|(_, e)| e.peer.tenant == Some(tenant));
+                theirs.for_each(|(_, entry)| entry.close(reason.clone(), dirty));
+            }
             Post::Shutdown => {
                 for (_, entry) in &self.table.borrow().sockets {
                     entry.close(Close::ShuttingDown, dirty);

@@ -72,12 +72,14 @@ pub async fn serve(
 /// Takes over a certificate that was replaced. Sockets that are open keep theirs.
 async fn keep_current(identity: Arc<Identity>) {
     let mut watch = Watch::new(identity.clone());
-    let file = identity.files().certificate.display();
     loop {
         actix_rt::time::sleep(IDENTITY_TICK).await;
         match watch.look() {
             None => {}
-            Some(Ok(())) => tracing::info!(%file, "new certificate in use"),
+            Some(Ok(())) => {
+                let file = identity.files().certificate;
+                tracing::info!(file = %file.display(), "new certificate in use");
+            }
             Some(Err(reason)) => {
                 tracing::error!(%reason, "new certificate refused, the old one stays in use");
             }
