@@ -207,7 +207,7 @@ fn resolve_app(
         access: AccessTokens::new(
             id,
             secret.expose_secret().as_bytes(),
-            RevokedTokens::of_app(state_dir, id),
+            RevokedTokens::of_app(state_dir, id).into(),
         ),
         secret: AppSecret::new(secret.expose_secret().as_bytes()),
         near_secrets: NearSecrets::of(secret.expose_secret()),

@@ -3,6 +3,7 @@
 use std::{io, sync::Arc, time::Duration};
 
 use actix_server::Server;
+use arc_swap::ArcSwap;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{
@@ -26,7 +27,7 @@ const IDENTITY_TICK: Duration = Duration::from_secs(1);
 pub async fn serve(
     listeners: Listeners,
     engine: Arc<Engine>,
-    settings: Settings,
+    settings: Arc<ArcSwap<Settings>>,
     identity: Option<Arc<Identity>>,
     signals: Signals,
 ) -> io::Result<()> {
@@ -37,7 +38,7 @@ pub async fn serve(
         .disable_signals();
     let parts = Parts {
         engine,
-        settings: Arc::new(settings),
+        settings,
         entrance: Arc::default(),
         draining: builder.graceful_shutdown_signal(),
     };
@@ -56,10 +57,11 @@ pub async fn serve(
         builder = listen_admin(builder, admin, parts.clone())?;
     }
     let server = builder.run();
-    let (handle, over) = (server.handle(), parts.settings.drain);
+    let handle = server.handle();
     actix_rt::spawn(async move {
         let mut signals = signals;
         signals.first().await;
+        let over = parts.settings.load().drain;
         drain(handle, parts.engine, over).await;
     });
     server.await

@@ -52,7 +52,7 @@ pub fn listen_operations(
 ) -> io::Result<ServerBuilder> {
     builder.listen("operations", listener, move || {
         let worker = parts.worker();
-        let token = worker.settings.admin_token.clone();
+        let token = worker.settings().admin_token.clone();
         let app = App::new()
             .app_data(worker)
             .configure(probes::routes)
