@@ -206,7 +206,7 @@ async fn s1_6_what_is_accepted_while_draining_reaches_whoever_is_still_there() {
     }
     server.signal("TERM");
     let mut line = server.line().await;
-    while reading.len() > 0 && server.stats().await["sockets"].as_u64() > Some(0) {
+    while !reading.is_empty() && server.stats().await["sockets"].as_u64() > Some(0) {
         let number = accepted.load(Ordering::SeqCst);
         let body = json!({"name": "e", "channel": "news", "data": number.to_string()}).to_string();
         let target = signed_target(APP, "POST", "/apps/it/events", &[], body.as_bytes());
