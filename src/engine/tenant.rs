@@ -9,12 +9,13 @@ use std::{
     time::Instant,
 };
 
+use arc_swap::{ArcSwap, ArcSwapOption, Guard};
 use parking_lot::Mutex;
 
 use crate::{
     app::App,
     channel::{Access, Channel},
-    crypto::key::Fingerprint,
+    crypto::{key::Fingerprint, keyring::KeyRing},
     hub::{
         Hub,
         directory::{Directory, LockedRecord, Record},
@@ -28,11 +29,13 @@ use crate::{
 };
 
 pub struct Tenant {
-    pub app: App,
+    pub id: Arc<str>,
+    /// Replaced as a whole when the configuration is read again.
+    app: ArcSwap<App>,
     pub directory: Directory,
     pub terms: Arc<Terms>,
     /// Nothing where the application has no endpoints.
-    pub webhooks: Option<Arc<Webhooks>>,
+    webhooks: ArcSwapOption<Webhooks>,
     /// What the backend publishes and asks.
     pub events: Meter,
     pub reads: Meter,
@@ -64,8 +67,9 @@ impl Tenant {
             key_file,
             rotating: Mutex::default(),
             retiring: Mutex::default(),
-            app,
-            webhooks: None,
+            id: app.id.clone(),
+            app: ArcSwap::from_pointee(app),
+            webhooks: ArcSwapOption::empty(),
             events: Meter::new(now),
             reads: Meter::new(now),
             directory: Directory::new(hub),
@@ -75,17 +79,44 @@ impl Tenant {
         }
     }
 
+    /// Its settings at this moment. Cheap, and for the moment: held for long, it makes others dearer.
+    pub fn app(&self) -> Guard<Arc<App>> {
+        self.app.load()
+    }
+
+    /// The same, to be kept across an await.
+    pub fn app_kept(&self) -> Arc<App> {
+        self.app.load_full()
+    }
+
+    /// Its keys, where it has any. They are the same for as long as it lives.
+    pub fn keys(&self) -> Option<Arc<KeyRing>> {
+        self.app().sealing.keys().cloned()
+    }
+
+    pub(super) fn ring(&self, channel: &Channel) -> Option<Arc<KeyRing>> {
+        self.app().ring(channel).cloned()
+    }
+
+    pub fn webhooks(&self) -> Option<Arc<Webhooks>> {
+        self.webhooks.load_full()
+    }
+
+    pub fn set_webhooks(&self, webhooks: Option<Arc<Webhooks>>) {
+        self.webhooks.store(webhooks);
+    }
+
     /// For the application's backend. Called under the lock of the channel's record, so that what
     /// happens on a channel is told in its order.
     pub(super) fn note(&self, channel: &Channel, fact: &Fact<'_>) {
-        if let Some(webhooks) = &self.webhooks {
+        if let Some(webhooks) = &*self.webhooks.load() {
             webhooks.note(channel, fact, Instant::now());
         }
     }
 
     /// `None` when the application has as many connections as it may.
     pub fn connect(self: &Arc<Self>) -> Option<ConnectionGuard> {
-        let limit = self.app.limits.connections.unwrap_or(usize::MAX);
+        let limit = self.app().limits.connections.unwrap_or(usize::MAX);
         let taken = self.connections.fetch_add(1, Ordering::Relaxed);
         // Made before the check, so that it gives the place back either way.
         let guard = ConnectionGuard(self.clone());
@@ -102,7 +133,7 @@ impl Tenant {
     ) {
         let counted =
             !matches!(record.channel().access(), Access::Presence | Access::User | Access::Watch);
-        if !self.app.subscription_count || !counted {
+        if !self.app().subscription_count || !counted {
             return;
         }
         let count = locked.subscription_count();
