@@ -8,6 +8,7 @@ mod key_errors;
 pub mod key_report;
 pub mod publish;
 pub mod queries;
+pub mod readiness;
 mod refused;
 pub mod refusing;
 pub mod rotation;

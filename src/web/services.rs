@@ -14,7 +14,7 @@ use super::{
     admin::{self, Door},
     error, ops,
     parts::Parts,
-    public,
+    probes, public,
 };
 
 /// For the whole head of a request, and before it for the TLS handshake: half-open connections are
@@ -55,7 +55,7 @@ pub fn listen_operations(
         let token = worker.settings().admin_token.clone();
         let app = App::new()
             .app_data(worker)
-            .route("/health", web::get().to(ops::health))
+            .configure(probes::routes)
             .route("/stats", web::get().to(ops::stats))
             .configure(|config| admin::routes(config, token.map(Door::Token)))
             .default_service(web::to(error::not_found))

@@ -112,7 +112,7 @@ fn admit(
 ) -> Result<Arc<Tenant>, Close> {
     let key = key.ok_or(Close::PathNotFound)?;
     if worker.engine.hub.is_draining() {
-        return Err(Close::ShuttingDown);
+        return Err(Close::Draining);
     }
     let Some(tenant) = tenant else {
         return Err(Close::UnknownApp { key: key.chars().take(100).collect() });

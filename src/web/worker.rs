@@ -52,6 +52,7 @@ impl Worker {
         // make writes report that the socket is full when it is not. All yield by themselves.
         actix_rt::spawn(tokio::task::unconstrained(worker.shard.clone().run()));
         actix_rt::spawn(tokio::task::unconstrained(worker.shard.clone().run_turns()));
+        actix_rt::spawn(worker.shard.clone().run_leaving());
         actix_rt::spawn(tokio::task::unconstrained(worker.clone().tick()));
         worker
     }
