@@ -129,6 +129,19 @@ pub enum Fact {
         #[serde(skip_serializing_if = "Option::is_none")]
         by: Option<Arc<str>>,
     },
+    /// The configuration was read again. Names of settings, never what they are.
+    ConfigReloaded {
+        /// `signal` or `file`.
+        by: &'static str,
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        taken: Vec<String>,
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        later: Vec<String>,
+    },
+    /// And something was wrong with it.
+    ConfigRefused {
+        by: &'static str,
+    },
     /// Facts that found no room on their way to the file.
     FactsLost {
         count: u64,
@@ -162,6 +175,7 @@ impl Fact {
             | Self::RotationFinished { .. }
             | Self::ChannelRevoked { .. }
             | Self::TokensRevoked { .. }
+            | Self::ConfigReloaded { .. }
             | Self::AdminAction { .. } => true,
             Self::ServerStarted { .. }
             | Self::ServerStopped { .. }
@@ -171,6 +185,7 @@ impl Fact {
             | Self::AuthRefusedSocket { .. }
             | Self::PlaintextRefused { .. }
             | Self::Tripwire { .. }
+            | Self::ConfigRefused { .. }
             | Self::FactsLost { .. } => false,
         }
     }

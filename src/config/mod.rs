@@ -15,14 +15,20 @@ mod source;
 mod webhooks;
 mod written;
 
-use std::{net::SocketAddr, path::PathBuf, sync::Arc};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use crate::{app::App, tls::Identity, web::Settings};
 
 pub use environment::Environment;
 pub use show::shown;
 pub use source::{DEV_APP, Endpoint, Flags, Source};
-pub use written::Written;
+pub use written::{Effect, Written};
+
+use raw::RawConfig;
 
 /// What the server uses: typed, validated, without an `Option` that means "default".
 pub struct Config {
@@ -37,6 +43,8 @@ pub struct Config {
     pub turns_per_second: u32,
     pub settings: Settings,
     pub log: Log,
+    /// Whether files that have changed are read again.
+    pub watch: bool,
     pub state_dir: PathBuf,
     pub audit_file: Option<PathBuf>,
     pub apps: Vec<App>,
@@ -57,7 +65,16 @@ pub struct ConfigError(pub String);
 
 impl Config {
     pub fn load(source: &Source) -> Result<Self, ConfigError> {
-        let mut raw = source.extract()?;
+        Self::resolve(source, source.extract()?)
+    }
+
+    /// For a server that runs: what outlives it stays where it is, whatever is written now.
+    pub fn load_in(source: &Source, state_dir: &Path) -> Result<Self, ConfigError> {
+        let raw = source.extract()?;
+        Self::resolve(source, RawConfig { state_dir: state_dir.to_owned(), ..raw })
+    }
+
+    fn resolve(source: &Source, mut raw: RawConfig) -> Result<Self, ConfigError> {
         raw.read_variables(source.environment());
         resolve::resolve(raw, source.is_dev())
     }

@@ -74,6 +74,7 @@ pub fn resolve(raw: RawConfig, dev: bool) -> Result<Config> {
         turns_per_second: at_least("turns_per_second", raw.turns_per_second as usize, 1)? as u32,
         settings: settings(&raw)?,
         log: Log { filter: raw.log, json: raw.log_format == LogFormat::Json },
+        watch: raw.watch_config,
         state_dir,
         audit_file: raw.audit_file,
         apps,

@@ -51,13 +51,11 @@ pub fn listen_operations(
     parts: Parts,
 ) -> io::Result<ServerBuilder> {
     builder.listen("operations", listener, move || {
-        let worker = parts.worker();
-        let token = worker.settings().admin_token.clone();
         let app = App::new()
-            .app_data(worker)
+            .app_data(parts.worker())
             .configure(probes::routes)
             .route("/stats", web::get().to(ops::stats))
-            .configure(|config| admin::routes(config, token.map(Door::Token)))
+            .configure(|config| admin::routes(config, Door::Token))
             .default_service(web::to(error::not_found))
             .into_factory()
             .map_err(|error| error.error_response());
@@ -77,7 +75,7 @@ pub fn listen_admin(
     builder.listen_uds("admin", listener, move || {
         let app = App::new()
             .app_data(parts.worker())
-            .configure(|config| admin::routes(config, Some(Door::Socket)))
+            .configure(|config| admin::routes(config, Door::Socket))
             .default_service(web::to(error::not_found))
             .into_factory()
             .map_err(|error| error.error_response());

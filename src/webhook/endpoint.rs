@@ -8,6 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use arc_swap::{ArcSwap, Guard};
 use hyper::header::HeaderMap;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
@@ -34,7 +35,8 @@ pub struct Settings {
 }
 
 pub struct Endpoint {
-    pub settings: Settings,
+    label: Arc<str>,
+    settings: ArcSwap<Settings>,
     pub queue: Mutex<Queue>,
     pub wake: Notify,
     /// Somebody wants to know whether it answers.
@@ -107,8 +109,9 @@ impl Counters {
 impl Endpoint {
     pub fn new(settings: Settings) -> Self {
         Self {
+            label: settings.label.clone(),
             queue: Mutex::new(Queue::new(settings.queue)),
-            settings,
+            settings: ArcSwap::from_pointee(settings),
             wake: Notify::new(),
             tests: Mutex::default(),
             counters: Counters::default(),
@@ -117,7 +120,23 @@ impl Endpoint {
     }
 
     pub fn label(&self) -> &Arc<str> {
-        &self.settings.label
+        &self.label
+    }
+
+    pub fn settings(&self) -> Guard<Arc<Settings>> {
+        self.settings.load()
+    }
+
+    /// The same, to be kept across an await.
+    pub fn settings_kept(&self) -> Arc<Settings> {
+        self.settings.load_full()
+    }
+
+    /// From the next attempt on.
+    pub fn change(&self, settings: Settings) {
+        self.queue.lock().change(settings.queue);
+        self.settings.store(Arc::new(settings));
+        self.wake.notify_one();
     }
 
     /// Never waits for anything but the queue's lock.

@@ -10,12 +10,14 @@ mod departures;
 mod endpoint;
 mod facts;
 mod filter;
+mod leaving;
 mod request;
 mod runner;
 mod sender;
 
 use std::{io, path::Path, sync::Arc, time::Instant};
 
+use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
@@ -24,6 +26,7 @@ use batch::Event;
 use dead_letter::DeadLetters;
 use departures::{Departure, Departures};
 use endpoint::Endpoint;
+use leaving::Leaving;
 
 pub use batch::Limits;
 pub use dead_letter::{Letter, LetterId};
@@ -38,11 +41,23 @@ use crate::{app::App, channel::Channel, crypto::signature::AppSecret};
 /// Of one application that has any.
 pub struct Webhooks {
     app: Arc<str>,
-    key: Arc<str>,
-    secret: AppSecret,
-    endpoints: Vec<Arc<Endpoint>>,
+    signer: ArcSwap<Signer>,
+    endpoints: ArcSwap<Vec<Arc<Endpoint>>>,
+    leaving: Leaving,
     departures: Mutex<Departures>,
     letters: DeadLetters,
+}
+
+/// With what requests are signed.
+struct Signer {
+    key: Arc<str>,
+    secret: AppSecret,
+}
+
+impl Signer {
+    fn of(app: &App) -> Arc<Self> {
+        Arc::new(Self { key: app.key.clone(), secret: app.secret.clone() })
+    }
 }
 
 #[derive(Default, Serialize)]
@@ -100,25 +115,25 @@ impl Webhooks {
             return Ok(None);
         }
         let path = state_dir.map(|dir| DeadLetters::path_of(dir, &app.id));
-        Ok(Some(Arc::new(Self {
+        let webhooks = Self {
             app: app.id.clone(),
-            key: app.key.clone(),
-            secret: app.secret.clone(),
-            endpoints: endpoints
-                .into_iter()
-                .map(|settings| Arc::new(Endpoint::new(settings)))
-                .collect(),
+            signer: ArcSwap::new(Signer::of(app)),
+            endpoints: ArcSwap::default(),
+            leaving: Leaving::default(),
             departures: Mutex::default(),
             letters: DeadLetters::open(path)?,
-        })))
+        };
+        webhooks.change(app, Some(endpoints));
+        Ok(Some(Arc::new(webhooks)))
     }
 
     /// Called under the lock of the channel's record. Waits for nothing but short locks.
     pub fn note(&self, channel: &Channel, fact: &Fact<'_>, now: Instant) {
         let kind = fact.kind();
-        let concerned =
-            |endpoint: &Arc<Endpoint>| endpoint.settings.filter.wants_either(kind, channel.name());
-        if !channel.is_listed() || !self.endpoints.iter().any(concerned) {
+        let concerned = |endpoint: &Arc<Endpoint>| {
+            endpoint.settings().filter.wants_either(kind, channel.name())
+        };
+        if !channel.is_listed() || !self.endpoints.load().iter().any(concerned) {
             return;
         }
         let (user, leaves) = match fact {
@@ -144,8 +159,8 @@ impl Webhooks {
     fn push(&self, channel: &Arc<str>, fact: &Fact<'_>, now: Instant) {
         let kind = fact.kind();
         let mut json = None;
-        for endpoint in &self.endpoints {
-            if endpoint.settings.filter.wants(kind, channel) {
+        for endpoint in &**self.endpoints.load() {
+            if endpoint.settings().filter.wants(kind, channel) {
                 let json = json.get_or_insert_with(|| fact.to_json(channel));
                 endpoint.accept(channel, json, now);
             }
@@ -177,7 +192,7 @@ impl Webhooks {
 
     pub fn stats(&self) -> Stats {
         let mut endpoints = EndpointStats::default();
-        self.endpoints.iter().for_each(|endpoint| endpoints += endpoint.stats());
+        self.all_endpoints().iter().for_each(|endpoint| endpoints += endpoint.stats());
         Stats { endpoints, dead_letters: self.letters.count() }
     }
 
@@ -190,7 +205,7 @@ impl Webhooks {
                 letters.len() < most
             })?;
         }
-        let endpoints = self.endpoints.iter().map(|endpoint| endpoint.report()).collect();
+        let endpoints = self.all_endpoints().iter().map(|endpoint| endpoint.report()).collect();
         Ok(Report { endpoints, dead_letters: self.letters.count(), letters })
     }
 
@@ -212,13 +227,14 @@ impl Webhooks {
         Ok(replayed)
     }
 
-    fn endpoint(&self, label: &str) -> Option<&Arc<Endpoint>> {
-        self.endpoints.iter().find(|endpoint| **endpoint.label() == *label)
+    fn endpoint(&self, label: &str) -> Option<Arc<Endpoint>> {
+        self.endpoints.load().iter().find(|endpoint| **endpoint.label() == *label).cloned()
     }
 
     /// Sends one request to each endpoint, or to this one; nothing if there is no such endpoint.
     pub async fn test(&self, endpoint: Option<&str>) -> Vec<Tested> {
-        let chosen = self.endpoints.iter().filter(|e| endpoint.is_none_or(|l| **e.label() == *l));
+        let endpoints = self.endpoints.load_full();
+        let chosen = endpoints.iter().filter(|e| endpoint.is_none_or(|l| **e.label() == *l));
         let ask = |endpoint: &Arc<Endpoint>| {
             let (answer, tested) = oneshot::channel();
             endpoint.tests.lock().push(answer);
