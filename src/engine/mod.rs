@@ -2,6 +2,7 @@
 //! Transports call them; they know the hub and the domain and no socket.
 
 pub mod client_event;
+pub mod counts;
 pub mod grants;
 mod key_deadlines;
 mod key_errors;
@@ -24,6 +25,7 @@ use std::{
     time::Instant,
 };
 
+use counts::EngineCounts;
 use key_report::{AppKey, AppMoves};
 use refused::{Refused, RefusedStats};
 pub use tenant::{ConnectionGuard, Tenant};
@@ -41,6 +43,7 @@ pub struct Engine {
     pub tenants: AppRegistry<Tenant>,
     pub audit: Audit,
     pub refusals: Refusals,
+    pub counts: EngineCounts,
     refused: Refused,
     /// Of the tripwire, as far as the audit log knows.
     trips_noted: AtomicU64,
@@ -76,6 +79,7 @@ impl Engine {
             tenants,
             audit: Audit::off(),
             refusals: Refusals::default(),
+            counts: EngineCounts::default(),
             refused: Refused::default(),
             trips_noted: AtomicU64::new(0),
         }

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Instant};
 
-use super::{Engine, Tenant};
+use super::{Engine, Tenant, counts::TenantCounts};
 use crate::{
     channel::{Access, Channel},
     crypto::sealer::{Payload, SealError, has_envelope_shape},
@@ -64,6 +64,26 @@ enum Body<'a> {
 #[must_use]
 pub struct Prepared<'a>(Vec<EncodedEvent<'a>>);
 
+impl Prepared<'_> {
+    fn count(&self, counts: &TenantCounts) {
+        let (mut sealed, mut relayed) = (0, 0);
+        for event in &self.0 {
+            match &event.body {
+                Body::Clear { .. } => {}
+                Body::Sealed { payload: Payload::Plain(_), .. } => sealed += 1,
+                Body::Sealed { payload: Payload::Opened { .. } | Payload::Blind(_), .. } => {
+                    relayed += 1;
+                }
+            }
+        }
+        counts.published.add_many(self.0.len() as u64);
+        if sealed + relayed > 0 {
+            counts.sealed.add_many(sealed);
+            counts.relayed.add_many(relayed);
+        }
+    }
+}
+
 impl Engine {
     /// Seals and encodes all events, or refuses all: nothing has been sent when this fails.
     pub fn prepare<'a>(
@@ -94,6 +114,7 @@ impl Engine {
 
     pub fn publish(&self, tenant: &Tenant, prepared: Prepared<'_>) {
         let now = Instant::now();
+        prepared.count(&tenant.counts);
         prepared.0.into_iter().for_each(|event| self.send(tenant, event, now));
     }
 
@@ -193,9 +214,13 @@ fn seal<'a>(
         Some(mut locked) => tenant.versions_wanted(&mut locked),
         None => vec![tenant.target(channel)],
     };
+    let start = tenant.counts.is_to_be_timed().then(Instant::now);
     let sealed = wanted
         .into_iter()
         .map(|version| tenant.app.seal(channel, &payload, version))
         .collect::<Result<Vec<_>, _>>()?;
+    if let Some(start) = start {
+        tenant.counts.seal_times.add(start.elapsed());
+    }
     Ok(Body::Sealed { payload, frames: SealedFrames::new(name, &sealed) })
 }

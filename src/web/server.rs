@@ -29,6 +29,7 @@ use super::{
 };
 use crate::{
     engine::Engine,
+    metrics::Metrics,
     tls::{self, Identity, Watch},
 };
 
@@ -105,6 +106,7 @@ thread_local! {
 #[derive(Clone)]
 struct Parts {
     engine: Arc<Engine>,
+    metrics: Arc<Metrics>,
     settings: Arc<Settings>,
     entrance: Arc<Entrance>,
     /// Lets HTTP connections that only wait for a next request go at once.
@@ -115,8 +117,8 @@ impl Parts {
     fn worker(&self) -> Rc<Worker> {
         WORKER.with_borrow_mut(|worker| {
             let start = || {
-                let Self { engine, settings, entrance, .. } = self.clone();
-                Worker::start(engine, settings, entrance)
+                let Self { engine, metrics, settings, entrance, .. } = self.clone();
+                Worker::start(engine, metrics, settings, entrance)
             };
             worker.get_or_insert_with(start).clone()
         })
@@ -150,6 +152,7 @@ pub async fn serve(
         .shutdown_timeout(REQUEST_DEADLINE.as_secs())
         .disable_signals();
     let parts = Parts {
+        metrics: Arc::new(Metrics::new(engine.clone())),
         engine,
         settings: Arc::new(settings),
         entrance: Arc::default(),
@@ -208,6 +211,7 @@ fn listen_operations(
             .app_data(worker)
             .route("/health", web::get().to(ops::health))
             .route("/stats", web::get().to(ops::stats))
+            .route("/metrics", web::get().to(ops::metrics))
             .configure(|config| admin::routes(config, token.map(Door::Token)))
             .default_service(web::to(error::not_found))
             .into_factory()

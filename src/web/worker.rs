@@ -8,10 +8,11 @@ use std::{
 };
 
 use super::{Settings, entrance::Entrance};
-use crate::{engine::Engine, hub::shard::Shard, ids::SocketIds};
+use crate::{engine::Engine, hub::shard::Shard, ids::SocketIds, metrics::Metrics};
 
 pub struct Worker {
     pub engine: Arc<Engine>,
+    pub metrics: Arc<Metrics>,
     pub settings: Arc<Settings>,
     pub entrance: Arc<Entrance>,
     pub shard: Rc<Shard>,
@@ -33,6 +34,7 @@ impl Worker {
     /// Starts the deliveries and timers of this thread.
     pub fn start(
         engine: Arc<Engine>,
+        metrics: Arc<Metrics>,
         settings: Arc<Settings>,
         entrance: Arc<Entrance>,
     ) -> Rc<Self> {
@@ -41,6 +43,7 @@ impl Worker {
             vec![0; settings.message_bytes + HEADER_BYTES + READ_BYTES].into_boxed_slice();
         let worker = Rc::new(Self {
             engine,
+            metrics,
             settings,
             entrance,
             socket_ids: RefCell::new(SocketIds::of_worker(shard.worker())),

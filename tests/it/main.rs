@@ -43,6 +43,7 @@ mod keys;
 mod keys_admin;
 mod keys_cli;
 mod liveness;
+mod metrics;
 mod ordering;
 mod presence;
 mod presence_members;
