@@ -2,8 +2,8 @@
 //!
 //! Modules, from the inside out; each knows only those above it:
 //!
-//! * [`ids`], [`channel`], [`pattern`], [`origins`], [`limits`], [`presence`], [`crypto`]: the
-//!   domain, as plain data structures.
+//! * [`ids`], [`channel`], [`pattern`], [`origins`], [`limits`], [`meter`], [`presence`],
+//!   [`crypto`]: the domain, as plain data structures.
 //! * [`counting`]: counters, and what they are called where several have names.
 //! * [`protocol`]: the wire, frames in and frames out, without I/O.
 //! * [`auth`]: who may join what, for the auth endpoints: rules, tokens, the application's word.
@@ -37,6 +37,7 @@ pub mod hub;
 pub mod ids;
 pub mod keyfile;
 pub mod limits;
+pub mod meter;
 pub mod metrics;
 pub mod origins;
 pub mod pattern;

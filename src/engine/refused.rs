@@ -34,7 +34,7 @@ impl Engine {
             tenant.counts.not_sealed.add(error.reason());
         }
         if let PublishError::Seal { channel, error: SealError::Plaintext } = error {
-            let (app, channel) = (tenant.app.id.clone(), channel.clone());
+            let (app, channel) = (tenant.id.clone(), channel.clone());
             self.audit.note(Fact::PlaintextRefused { app, channel });
         }
     }

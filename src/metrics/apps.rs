@@ -8,11 +8,11 @@ use crate::{counting::Distribution, engine::Tenant, hub::census::Census};
 pub fn write(page: &mut Page<'_>, tenants: &[&Tenant]) -> fmt::Result {
     let mut open = page.gauge("connections", "Connections that are open")?;
     for tenant in tenants {
-        open.add(&[("app", &tenant.app.id)], tenant.connections())?;
+        open.add(&[("app", &tenant.id)], tenant.connections())?;
     }
     let mut opened = page.counter("connections_opened", "Connections that were let in")?;
     for tenant in tenants {
-        opened.add(&[("app", &tenant.app.id)], tenant.counts.connections.get())?;
+        opened.add(&[("app", &tenant.id)], tenant.counts.connections.get())?;
     }
     channels(page, tenants)?;
     events(page, tenants)?;
@@ -21,7 +21,7 @@ pub fn write(page: &mut Page<'_>, tenants: &[&Tenant]) -> fmt::Result {
 
 fn channels(page: &mut Page<'_>, tenants: &[&Tenant]) -> fmt::Result {
     let counted: Vec<(&str, Census)> =
-        tenants.iter().map(|tenant| (&*tenant.app.id, tenant.directory.census())).collect();
+        tenants.iter().map(|tenant| (&*tenant.id, tenant.directory.census())).collect();
     let mut channels = page.gauge("channels", "Channels that have subscribers")?;
     for (app, census) in &counted {
         for counted in &census.kinds {
@@ -56,30 +56,30 @@ fn cached(cached: bool) -> (&'static str, &'static str) {
 fn events(page: &mut Page<'_>, tenants: &[&Tenant]) -> fmt::Result {
     let mut events =
         page.counter("events", "Events that were accepted, one for each channel that they name")?;
-    for Tenant { app, counts, .. } in tenants {
-        events.add(&[("app", &app.id), ("source", "api")], counts.published.get())?;
-        events.add(&[("app", &app.id), ("source", "client")], counts.client_events.get())?;
+    for Tenant { id, counts, .. } in tenants {
+        events.add(&[("app", id), ("source", "api")], counts.published.get())?;
+        events.add(&[("app", id), ("source", "client")], counts.client_events.get())?;
     }
     Ok(())
 }
 
 fn seals(page: &mut Page<'_>, tenants: &[&Tenant]) -> fmt::Result {
     let mut seals = page.counter("seals", "Events of backends on encrypted channels")?;
-    for Tenant { app, counts, .. } in tenants {
-        seals.add(&[("app", &app.id), ("mode", "sealed")], counts.sealed.get())?;
-        seals.add(&[("app", &app.id), ("mode", "relayed")], counts.relayed.get())?;
+    for Tenant { id, counts, .. } in tenants {
+        seals.add(&[("app", id), ("mode", "sealed")], counts.sealed.get())?;
+        seals.add(&[("app", id), ("mode", "relayed")], counts.relayed.get())?;
     }
     let mut refused =
         page.counter("plaintext_refused", "Plaintext on channels that are relayed blindly")?;
-    for Tenant { app, counts, .. } in tenants {
+    for Tenant { id, counts, .. } in tenants {
         let plaintext = counts.not_sealed.iter().find(|(reason, _)| *reason == PLAINTEXT);
-        refused.add(&[("app", &app.id)], plaintext.map_or(0, |(_, count)| count))?;
+        refused.add(&[("app", id)], plaintext.map_or(0, |(_, count)| count))?;
     }
     let mut failures =
         page.counter("seal_failures", "Events on encrypted channels that were refused otherwise")?;
-    for Tenant { app, counts, .. } in tenants {
+    for Tenant { id, counts, .. } in tenants {
         for (reason, count) in counts.not_sealed.iter().filter(|(reason, _)| *reason != PLAINTEXT) {
-            failures.add(&[("app", &app.id), ("reason", reason)], count)?;
+            failures.add(&[("app", id), ("reason", reason)], count)?;
         }
     }
     let mut times = page.histogram_in(
@@ -87,10 +87,10 @@ fn seals(page: &mut Page<'_>, tenants: &[&Tenant]) -> fmt::Result {
         "seal_duration",
         "How long it takes to seal an event, of which one in 64 is timed",
     )?;
-    for Tenant { app, counts, .. } in tenants {
+    for Tenant { id, counts, .. } in tenants {
         let mut sum = Distribution::default();
         counts.seal_times.add_to(&mut sum);
-        times.add(&[("app", &app.id)], &sum)?;
+        times.add(&[("app", id)], &sum)?;
     }
     Ok(())
 }

@@ -13,7 +13,7 @@ pub fn write(page: &mut Page<'_>, engine: &Engine, tenants: &[&Tenant]) -> fmt::
         page.counter("auth", "Answers of the auth endpoints, by the code of the refusal")?;
     let known = tenants.iter().map(|tenant| {
         let counts = &tenant.counts;
-        (&*tenant.app.id, &counts.channel_auth, &counts.user_auth)
+        (&*tenant.id, &counts.channel_auth, &counts.user_auth)
     });
     let unknown = ("", &engine.counts.channel_auth, &engine.counts.user_auth);
     for (app, channel, user) in known.chain([unknown]) {
@@ -32,16 +32,16 @@ pub fn write(page: &mut Page<'_>, engine: &Engine, tenants: &[&Tenant]) -> fmt::
     }
     let mut subscriptions =
         page.counter("subscriptions_refused", "Subscriptions that were refused on the socket")?;
-    for Tenant { app, counts, .. } in tenants {
+    for Tenant { id, counts, .. } in tenants {
         for (code, count) in happened(&counts.subscriptions_refused) {
-            subscriptions.add(&[("app", &app.id), ("code", code)], count)?;
+            subscriptions.add(&[("app", id), ("code", code)], count)?;
         }
     }
     let mut sign_ins =
         page.counter("signins_refused", "Sign-ins that were refused on the socket")?;
-    for Tenant { app, counts, .. } in tenants {
+    for Tenant { id, counts, .. } in tenants {
         for (code, count) in happened(&counts.sign_ins_refused) {
-            sign_ins.add(&[("app", &app.id), ("code", code)], count)?;
+            sign_ins.add(&[("app", id), ("code", code)], count)?;
         }
     }
     Ok(())

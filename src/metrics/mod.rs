@@ -51,8 +51,9 @@ impl Metrics {
 impl Collector for Reader {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let (page, engine) = (&mut Page(encoder), &*self.engine);
-        let mut tenants: Vec<&Tenant> = engine.tenants.iter().map(|tenant| &**tenant).collect();
-        tenants.sort_by(|one, other| one.app.id.cmp(&other.app.id));
+        let registry = engine.tenants_kept();
+        let mut tenants: Vec<&Tenant> = registry.iter().map(|tenant| &**tenant).collect();
+        tenants.sort_by(|one, other| one.id.cmp(&other.id));
         server::write(page, engine, self.started)?;
         apps::write(page, &tenants)?;
         auth::write(page, engine, &tenants)?;

@@ -11,6 +11,8 @@ pub fn write(page: &mut Page<'_>, engine: &Engine, started: SystemTime) -> fmt::
     page.gauge_in(&SECONDS, "start_time", "When it was started, since 1970")?
         .add(&[], since.as_secs_f64())?;
     page.gauge("workers", "Threads that have sockets")?.add(&[], engine.hub.workers())?;
+    let ready = u64::from(engine.unready().is_empty());
+    page.gauge("ready", "1 while traffic should be led here, as /ready says")?.add(&[], ready)?;
     let draining = u64::from(engine.hub.is_draining());
     page.gauge("draining", "1 while it shuts down")?.add(&[], draining)?;
     deliveries(page, engine)?;
@@ -65,7 +67,7 @@ fn sums(engine: &Engine, of: fn(&Gauges) -> &Tally) -> Vec<(&'static str, u64)> 
 
 fn drops(page: &mut Page<'_>, engine: &Engine) -> fmt::Result {
     let audit = engine.audit.stats().unwrap_or_default();
-    let (spilled, lost) = engine.tenants.iter().filter_map(|tenant| tenant.webhooks.as_ref()).fold(
+    let (spilled, lost) = engine.tenants().iter().filter_map(|tenant| tenant.webhooks()).fold(
         (0, 0),
         |(spilled, lost), hooks| {
             let now = std::time::Instant::now();

@@ -17,14 +17,13 @@ struct Told<'a> {
 
 pub fn write(page: &mut Page<'_>, tenants: &[&Tenant]) -> fmt::Result {
     let now = Instant::now();
-    let told = |tenant: &&'_ Tenant| {
-        tenant.webhooks.as_ref().map(|hooks| (hooks.stats(), hooks.totals(now)))
-    };
+    let told =
+        |tenant: &&'_ Tenant| tenant.webhooks().map(|hooks| (hooks.stats(), hooks.totals(now)));
     let told: Vec<Told<'_>> = tenants
         .iter()
         .filter_map(|tenant| {
             let (stats, totals) = told(tenant)?;
-            Some(Told { app: &tenant.app.id, stats, totals })
+            Some(Told { app: &tenant.id, stats, totals })
         })
         .collect();
     waiting(page, &told)?;

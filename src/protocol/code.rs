@@ -26,6 +26,9 @@ pub enum Close {
     Terminated,
     TooSlow,
     ShuttingDown,
+    /// A new connection to a server that is shutting down. Not 4200, on which clients would be back
+    /// at once, and as long as they are led here, again and again.
+    Draining,
     /// The secret of a channel that the client has is served no longer, and it has not fetched
     /// the next one.
     SecretRetired,
@@ -51,7 +54,7 @@ impl Close {
             Self::UnsupportedProtocol => 4007,
             Self::MissingProtocol => 4008,
             Self::OriginRefused | Self::NotAuthorizedInTime | Self::Terminated => 4009,
-            Self::TooSlow => 4100,
+            Self::TooSlow | Self::Draining => 4100,
             Self::ShuttingDown | Self::SecretRetired => 4200,
             Self::PongNotReceived => 4201,
             Self::ProtocolViolation(_) => 1002,
@@ -63,7 +66,7 @@ impl Close {
     }
 
     /// Of all, with its code: where the client chooses that, there is none.
-    pub const REASONS: [(&str, &str); 19] = [
+    pub const REASONS: [(&str, &str); 20] = [
         ("unknown_app", "4001"),
         ("app_disabled", "4003"),
         ("over_connection_quota", "4004"),
@@ -76,6 +79,7 @@ impl Close {
         ("terminated", "4009"),
         ("too_slow", "4100"),
         ("shutting_down", "4200"),
+        ("draining", "4100"),
         ("secret_retired", "4200"),
         ("pong_not_received", "4201"),
         ("protocol_violation", "1002"),
@@ -100,6 +104,7 @@ impl Close {
             Self::Terminated => "terminated",
             Self::TooSlow => "too_slow",
             Self::ShuttingDown => "shutting_down",
+            Self::Draining => "draining",
             Self::SecretRetired => "secret_retired",
             Self::PongNotReceived => "pong_not_received",
             Self::ProtocolViolation(_) => "protocol_violation",
@@ -128,6 +133,9 @@ impl Close {
             Self::Terminated => "You got disconnected by the app.".into(),
             Self::TooSlow => "Too many messages are waiting for this connection to read them".into(),
             Self::ShuttingDown => "Server is shutting down, please reconnect".into(),
+            Self::Draining => {
+                "Server is shutting down and takes no new connections, please try again in a moment".into()
+            }
             Self::SecretRetired => {
                 "The secret of an encrypted channel has been replaced, please reconnect".into()
             }
@@ -187,6 +195,7 @@ mod tests {
             Close::Terminated,
             Close::TooSlow,
             Close::ShuttingDown,
+            Close::Draining,
             Close::SecretRetired,
             Close::PongNotReceived,
             Close::ProtocolViolation(""),

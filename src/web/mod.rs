@@ -6,6 +6,7 @@ pub mod auth;
 mod channels;
 mod cors;
 mod credentials;
+mod drain;
 mod entrance;
 mod error;
 mod events;
@@ -13,12 +14,16 @@ mod explain;
 mod fields;
 mod forwarded;
 mod http_stream;
+mod listeners;
 mod ops;
+mod parts;
+mod probes;
 mod public;
 mod query;
 mod rates;
 mod refusal;
 mod server;
+mod services;
 mod socket;
 mod streams;
 mod tokens;
@@ -30,7 +35,8 @@ mod worker;
 
 pub use admin::{AdminToken, Revoked, Rotated, TestResults};
 pub use forwarded::{ForwardedHeader, Proxies};
-pub use server::{Listeners, Signals, serve};
+pub use listeners::Listeners;
+pub use server::{Signals, serve};
 
 use actix_web::web;
 
@@ -42,6 +48,8 @@ pub struct Settings {
     pub strict_protocol: bool,
     pub activity_timeout: std::time::Duration,
     pub pong_timeout: std::time::Duration,
+    /// Over which sockets are closed when the server ends.
+    pub drain: std::time::Duration,
     pub message_bytes: usize,
     pub outbox_bytes: usize,
     pub http_body_bytes: usize,
@@ -52,7 +60,7 @@ pub struct Settings {
 
 fn routes(config: &mut web::ServiceConfig) {
     config
-        .route("/health", web::get().to(ops::health))
+        .configure(probes::routes)
         .route("/apps/{app}/events", web::post().to(events::trigger))
         .route("/apps/{app}/batch_events", web::post().to(events::trigger_batch))
         .route("/apps/{app}/channels", web::get().to(channels::list))

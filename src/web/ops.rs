@@ -1,7 +1,5 @@
 //! For those who run the server.
 
-use std::collections::BTreeMap;
-
 use actix_web::{HttpRequest, HttpResponse};
 
 use super::{
@@ -9,10 +7,6 @@ use super::{
     verify::worker,
 };
 use crate::metrics::CONTENT_TYPE;
-
-pub async fn health() -> HttpResponse {
-    HttpResponse::Ok().json(BTreeMap::from([("status", "ok")]))
-}
 
 /// On the operations listener only. It walks all channels, so no socket waits for it.
 pub async fn metrics(request: HttpRequest) -> Result<HttpResponse, ApiError> {

@@ -22,8 +22,9 @@ use rustls::ServerConfig;
 
 use super::{
     http_stream::{self, HttpStream},
+    parts::Draining,
     routes,
-    server::{Draining, HEAD_DEADLINE},
+    services::HEAD_DEADLINE,
     streams::{self, Stream},
     transport::Transport,
     upgrade::take_over,
@@ -111,7 +112,7 @@ fn app(
 > + use<> {
     App::new()
         .app_data(worker.clone())
-        .service(web::scope(&worker.settings.path_prefix).configure(routes))
+        .service(web::scope(&worker.settings().path_prefix).configure(routes))
         .into_factory()
         .map_err(|error: Error| error.error_response())
 }

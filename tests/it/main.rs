@@ -50,6 +50,7 @@ mod presence_members;
 mod process;
 mod properties;
 mod rates;
+mod rates_backend;
 mod sealing;
 mod sealing_modes;
 mod secrets;
