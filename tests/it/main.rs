@@ -42,6 +42,8 @@ mod key_state;
 mod keys;
 mod keys_admin;
 mod keys_cli;
+mod limits_http;
+mod limits_sockets;
 mod liveness;
 mod metrics;
 mod ordering;
