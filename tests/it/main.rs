@@ -46,6 +46,7 @@ mod limits_http;
 mod limits_sockets;
 mod liveness;
 mod metrics;
+mod metrics_edges;
 mod ordering;
 mod presence;
 mod presence_members;
