@@ -94,8 +94,8 @@ async fn who_is_let_in_and_who_is_not_by_the_code() {
     client.expect_error(Some(4009)).await;
 
     let scrape = server.scrape().await;
-    let answered = |app, endpoint, code| {
-        let outcome = if code == "" { "allowed" } else { "denied" };
+    let answered = |app, endpoint, code: &str| {
+        let outcome = if code.is_empty() { "allowed" } else { "denied" };
         let labels = [("app", app), ("endpoint", endpoint), ("outcome", outcome), ("code", code)];
         scrape.sum("sealcast_auth_total", &labels)
     };
