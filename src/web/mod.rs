@@ -13,12 +13,15 @@ mod explain;
 mod fields;
 mod forwarded;
 mod http_stream;
+mod listeners;
 mod ops;
+mod parts;
 mod public;
 mod query;
 mod rates;
 mod refusal;
 mod server;
+mod services;
 mod socket;
 mod streams;
 mod tokens;
@@ -30,7 +33,8 @@ mod worker;
 
 pub use admin::{AdminToken, Revoked, Rotated, TestResults};
 pub use forwarded::{ForwardedHeader, Proxies};
-pub use server::{Listeners, Signals, serve};
+pub use listeners::Listeners;
+pub use server::{Signals, serve};
 
 use actix_web::web;
 

@@ -22,8 +22,9 @@ use rustls::ServerConfig;
 
 use super::{
     http_stream::{self, HttpStream},
+    parts::Draining,
     routes,
-    server::{Draining, HEAD_DEADLINE},
+    services::HEAD_DEADLINE,
     streams::{self, Stream},
     transport::Transport,
     upgrade::take_over,

@@ -1,140 +1,34 @@
-//! Binding, starting the workers, and stopping.
+//! Starting the workers, and stopping.
 
 use std::{
-    cell::RefCell,
     io,
-    net::{SocketAddr, TcpListener},
-    os::unix::net::UnixListener,
-    pin::Pin,
-    rc::Rc,
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use actix_http::{HttpService, Protocol};
-use actix_rt::net::UnixStream;
-use actix_server::{GracefulShutdownSignal, Server, ServerBuilder, ServerHandle};
-use actix_service::{IntoServiceFactory, ServiceFactoryExt, fn_service, map_config};
-use actix_tls::accept::max_concurrent_tls_connect;
-use actix_web::{App, dev::AppConfig, web};
-use rustls::ServerConfig;
+use actix_server::{Server, ServerHandle};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{
     Settings,
-    admin::{self, Door},
-    entrance::Entrance,
-    error, ops, public,
-    worker::Worker,
+    listeners::Listeners,
+    parts::Parts,
+    services::{
+        HTTP_CONNECTIONS, listen_admin, listen_operations, listen_public, listen_public_tls,
+    },
 };
 use crate::{
     engine::Engine,
     tls::{self, Identity, Watch},
 };
 
-/// Sockets that are bound already, so that a port that is taken is told before anything starts.
-pub struct Listeners {
-    public: TcpListener,
-    operations: Option<TcpListener>,
-    /// Where the server's own user manages keys.
-    pub admin: Option<UnixListener>,
-}
-
-const BACKLOG: i32 = 4096;
-/// What the kernel takes of a socket before it is under way. By default that grows to megabytes for
-/// a peer that reads slowly, beyond what its outbox may hold, copied for each, and seen by no gauge.
-#[cfg(target_os = "linux")]
-const UNSENT_BYTES: u32 = 256 * 1024;
 /// Between two looks at the files of the certificate.
 const IDENTITY_TICK: Duration = Duration::from_secs(1);
-/// For the whole head of a request, and before it for the TLS handshake: half-open connections are
-/// not waited for.
-pub const HEAD_DEADLINE: Duration = Duration::from_secs(5);
-/// Sockets leave the count of the server when they are taken over; this bounds HTTP connections.
-const HTTP_CONNECTIONS: usize = 200_000;
 /// How long connections have at shutdown to read their close frame and to answer it.
 const DRAIN_DEADLINE: Duration = Duration::from_secs(5);
 
 /// How long requests that are being answered have after that.
 const REQUEST_DEADLINE: Duration = Duration::from_secs(1);
-
-impl Listeners {
-    pub fn bind(public: SocketAddr, operations: Option<SocketAddr>) -> io::Result<Self> {
-        let operations = operations.map(bind).transpose()?;
-        Ok(Self { public: bind(public)?, operations, admin: None })
-    }
-
-    pub fn public(&self) -> io::Result<SocketAddr> {
-        self.public.local_addr()
-    }
-
-    pub fn operations(&self) -> io::Result<Option<SocketAddr>> {
-        self.operations.as_ref().map(TcpListener::local_addr).transpose()
-    }
-}
-
-fn bind(address: SocketAddr) -> io::Result<TcpListener> {
-    use socket2::{Domain, Protocol, Socket, Type};
-    let explain = |error: io::Error| {
-        io::Error::new(
-            error.kind(),
-            format!("cannot listen on {address}: {error} (choose another address with --listen)"),
-        )
-    };
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    socket.set_reuse_address(true)?;
-    // Not waiting for more to send is the point of a server like this one. What is accepted
-    // inherits it, so that no connection has to be told.
-    socket.set_tcp_nodelay(true)?;
-    #[cfg(target_os = "linux")]
-    socket.set_tcp_notsent_lowat(UNSENT_BYTES)?;
-    socket.bind(&address.into()).map_err(explain)?;
-    socket.listen(BACKLOG).map_err(explain)?;
-    let listener: TcpListener = socket.into();
-    listener.set_nonblocking(true)?;
-    Ok(listener)
-}
-
-thread_local! {
-    /// actix calls a factory on each worker's thread, once for each listener; the listeners of a
-    /// thread share one shard.
-    static WORKER: RefCell<Option<Rc<Worker>>> = const { RefCell::new(None) };
-}
-
-/// What every thread makes its worker of.
-#[derive(Clone)]
-struct Parts {
-    engine: Arc<Engine>,
-    settings: Arc<Settings>,
-    entrance: Arc<Entrance>,
-    /// Lets HTTP connections that only wait for a next request go at once.
-    draining: GracefulShutdownSignal,
-}
-
-impl Parts {
-    fn worker(&self) -> Rc<Worker> {
-        WORKER.with_borrow_mut(|worker| {
-            let start = || {
-                let Self { engine, settings, entrance, .. } = self.clone();
-                Worker::start(engine, settings, entrance)
-            };
-            worker.get_or_insert_with(start).clone()
-        })
-    }
-
-    fn draining(&self) -> impl Draining + use<> {
-        let draining = self.draining.clone();
-        move || {
-            let draining = draining.clone();
-            Box::pin(async move { draining.notified().await })
-        }
-    }
-}
-
-/// The signal in the form that the HTTP side takes.
-pub trait Draining: Fn() -> Pin<Box<dyn Future<Output = ()>>> + 'static {}
-
-impl<F: Fn() -> Pin<Box<dyn Future<Output = ()>>> + 'static> Draining for F {}
 
 /// Runs until a signal has ended it.
 pub async fn serve(
@@ -174,52 +68,6 @@ pub async fn serve(
     server.await
 }
 
-fn listen_public(
-    builder: ServerBuilder,
-    listener: TcpListener,
-    parts: Parts,
-) -> io::Result<ServerBuilder> {
-    builder.listen("public", listener, move || public::plain(parts.worker(), parts.draining()))
-}
-
-fn listen_public_tls(
-    builder: ServerBuilder,
-    listener: TcpListener,
-    parts: Parts,
-    config: ServerConfig,
-) -> io::Result<ServerBuilder> {
-    // By default a worker accepts nothing on any listener while 256 peers are in their handshakes:
-    // so many silent ones would shut everybody out.
-    max_concurrent_tls_connect(HTTP_CONNECTIONS);
-    builder.listen("public", listener, move || {
-        public::tls(parts.worker(), parts.draining(), config.clone())
-    })
-}
-
-fn listen_operations(
-    builder: ServerBuilder,
-    listener: TcpListener,
-    parts: Parts,
-) -> io::Result<ServerBuilder> {
-    builder.listen("operations", listener, move || {
-        let worker = parts.worker();
-        let token = worker.settings.admin_token.clone();
-        let app = App::new()
-            .app_data(worker)
-            .route("/health", web::get().to(ops::health))
-            .route("/stats", web::get().to(ops::stats))
-            .configure(|config| admin::routes(config, token.map(Door::Token)))
-            .default_service(web::to(error::not_found))
-            .into_factory()
-            .map_err(|error| error.error_response());
-        HttpService::build()
-            .client_request_timeout(HEAD_DEADLINE)
-            .graceful_shutdown_signal(parts.draining())
-            .finish(map_config(app, |_| AppConfig::default()))
-            .tcp()
-    })
-}
-
 /// Takes over a certificate that was replaced. Sockets that are open keep theirs.
 async fn keep_current(identity: Arc<Identity>) {
     let mut watch = Watch::new(identity.clone());
@@ -234,27 +82,6 @@ async fn keep_current(identity: Arc<Identity>) {
             }
         }
     }
-}
-
-fn listen_admin(
-    builder: ServerBuilder,
-    listener: UnixListener,
-    parts: Parts,
-) -> io::Result<ServerBuilder> {
-    builder.listen_uds("admin", listener, move || {
-        let app = App::new()
-            .app_data(parts.worker())
-            .configure(|config| admin::routes(config, Some(Door::Socket)))
-            .default_service(web::to(error::not_found))
-            .into_factory()
-            .map_err(|error| error.error_response());
-        let http = HttpService::build()
-            .client_request_timeout(HEAD_DEADLINE)
-            .graceful_shutdown_signal(parts.draining())
-            .finish(map_config(app, |_| AppConfig::default()));
-        fn_service(|stream: UnixStream| async { Ok((stream, Protocol::Http1, None)) })
-            .and_then(http)
-    })
 }
 
 async fn stop_on_signal(mut signals: Signals, server: ServerHandle, engine: Arc<Engine>) {

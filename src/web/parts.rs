@@ -1,0 +1,49 @@
+//! What every thread makes its worker of.
+
+use std::{cell::RefCell, pin::Pin, rc::Rc, sync::Arc};
+
+use actix_server::GracefulShutdownSignal;
+
+use super::{Settings, entrance::Entrance, worker::Worker};
+use crate::engine::Engine;
+
+thread_local! {
+    /// actix calls a factory on each worker's thread, once for each listener; the listeners of a
+    /// thread share one shard.
+    static WORKER: RefCell<Option<Rc<Worker>>> = const { RefCell::new(None) };
+}
+
+/// What every thread makes its worker of.
+#[derive(Clone)]
+pub struct Parts {
+    pub engine: Arc<Engine>,
+    pub settings: Arc<Settings>,
+    pub entrance: Arc<Entrance>,
+    /// Lets HTTP connections that only wait for a next request go at once.
+    pub draining: GracefulShutdownSignal,
+}
+
+impl Parts {
+    pub fn worker(&self) -> Rc<Worker> {
+        WORKER.with_borrow_mut(|worker| {
+            let start = || {
+                let Self { engine, settings, entrance, .. } = self.clone();
+                Worker::start(engine, settings, entrance)
+            };
+            worker.get_or_insert_with(start).clone()
+        })
+    }
+
+    pub fn draining(&self) -> impl Draining + use<> {
+        let draining = self.draining.clone();
+        move || {
+            let draining = draining.clone();
+            Box::pin(async move { draining.notified().await })
+        }
+    }
+}
+
+/// The signal in the form that the HTTP side takes.
+pub trait Draining: Fn() -> Pin<Box<dyn Future<Output = ()>>> + 'static {}
+
+impl<F: Fn() -> Pin<Box<dyn Future<Output = ()>>> + 'static> Draining for F {}
