@@ -8,6 +8,7 @@ use crate::{
         mailbox::{Audience, Content},
     },
     ids::SocketId,
+    live::{self, Entry, Type, What},
     protocol::{code::ErrorCode, json, server::Frame},
     webhook::Fact,
 };
@@ -114,6 +115,17 @@ impl Engine {
             locked.post(&self.hub, Content::Same(frame), Some(sender), Audience::All);
             let fact = Fact::ClientEvent { event, data, socket_id: sender, user_id };
             tenant.note(record.channel(), &fact);
+            self.live.note(|| Entry {
+                channel: Some(record.channel().name()),
+                socket_id: Some(sender),
+                user: user_id,
+                what: What::Event(live::Event::clear(
+                    event,
+                    data.len(),
+                    locked.subscription_count(),
+                )),
+                ..Entry::of_app(Type::ClientEvent, &tenant.app.id)
+            });
         }
         Ok(())
     }

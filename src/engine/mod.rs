@@ -12,6 +12,7 @@ mod refused;
 pub mod refusing;
 pub mod rotation;
 mod sealed_channels;
+mod shown;
 pub mod subscribe;
 mod tenant;
 pub mod users;
@@ -33,6 +34,7 @@ use crate::{
     audit::{Audit, AuditStats, Fact},
     explain::Refusals,
     hub::{Hub, directory::Occupancy},
+    live::Feed,
     webhook,
 };
 
@@ -40,6 +42,7 @@ pub struct Engine {
     pub hub: Arc<Hub>,
     pub tenants: AppRegistry<Tenant>,
     pub audit: Audit,
+    pub live: Arc<Feed>,
     pub refusals: Refusals,
     refused: Refused,
     /// Of the tripwire, as far as the audit log knows.
@@ -75,6 +78,7 @@ impl Engine {
             hub,
             tenants,
             audit: Audit::off(),
+            live: Arc::default(),
             refusals: Refusals::default(),
             refused: Refused::default(),
             trips_noted: AtomicU64::new(0),

@@ -41,14 +41,14 @@ pub enum PublishError {
 }
 
 /// What is to be sent on one channel.
-struct EncodedEvent<'a> {
-    channel: Channel,
-    name: &'a str,
-    body: Body<'a>,
+pub(super) struct EncodedEvent<'a> {
+    pub(super) channel: Channel,
+    pub(super) name: &'a str,
+    pub(super) body: Body<'a>,
     except: Option<SocketId>,
 }
 
-enum Body<'a> {
+pub(super) enum Body<'a> {
     Clear {
         frame: Frame,
         data: &'a str,
@@ -98,33 +98,47 @@ impl Engine {
     }
 
     fn send(&self, tenant: &Tenant, event: EncodedEvent<'_>, now: Instant) {
-        let EncodedEvent { channel, name, body, except } = event;
+        let EncodedEvent { channel, name, body, .. } = &event;
         if channel.kind().cached {
-            tenant.directory.with(&channel, |_, mut locked| {
-                let Some(content) = content(tenant, &mut locked, name, &body) else { return };
-                let data = match (&body, &content) {
+            tenant.directory.with(channel, |_, mut locked| {
+                let Some(content) = content(tenant, &mut locked, name, body) else { return };
+                let data = match (body, &content) {
                     (Body::Clear { data, .. }, _) => Some(Arc::from(*data)),
                     (_, Content::Sealed(frames)) => frames.envelope().cloned(),
                     (_, Content::Same(_)) => None,
                 };
                 let last = LastEvent {
-                    name: name.into(),
+                    name: (*name).into(),
                     content: content.clone(),
                     data: data.unwrap_or_default(),
                     expires: now + tenant.app.limits.cache_ttl(),
                 };
                 locked.last_event = Some(last);
                 locked.miss_told = false;
-                locked.post(&self.hub, content, except, Audience::All);
+                self.post(tenant, &event, &mut locked, content);
             });
         } else {
             // Nobody there is no failure: the event has reached all of them.
-            let _ = tenant.directory.with_existing(channel.name(), |_, mut locked| {
-                if let Some(content) = content(tenant, &mut locked, name, &body) {
-                    locked.post(&self.hub, content, except, Audience::All);
+            let found = tenant.directory.with_existing(channel.name(), |_, mut locked| {
+                if let Some(content) = content(tenant, &mut locked, name, body) {
+                    self.post(tenant, &event, &mut locked, content);
                 }
             });
+            if found.is_none() {
+                self.show(tenant, &event, None);
+            }
         }
+    }
+
+    fn post(
+        &self,
+        tenant: &Tenant,
+        event: &EncodedEvent<'_>,
+        locked: &mut LockedRecord<'_>,
+        content: Content,
+    ) {
+        self.show(tenant, event, Some((&content, locked)));
+        locked.post(&self.hub, content, event.except, Audience::All);
     }
 }
 

@@ -108,7 +108,9 @@ pub enum What<'a> {
         /// Host and port. Paths of webhooks are secrets now and then.
         endpoint: &'a str,
         events: usize,
-        attempts: u32,
+        attempt: u32,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        reason: Option<&'a str>,
     },
     /// One that stands in the audit log as well, without what stands in the entry itself.
     Fact(serde_json::Map<String, serde_json::Value>),
@@ -151,6 +153,12 @@ pub struct Event<'a> {
 pub struct Envelope {
     nonce: String,
     ciphertext: String,
+}
+
+impl<'a> Event<'a> {
+    pub fn clear(name: &'a str, bytes: usize, subscribers: u32) -> Self {
+        Self { name, bytes, subscribers, key: None, envelope: None }
+    }
 }
 
 impl Envelope {

@@ -64,6 +64,7 @@ pub async fn trigger(signed: Signed) -> Result<HttpResponse, ApiError> {
         if signed.body.is_empty() { Trigger::default() } else { json(&signed.body)? };
     let from_query = fill_from_query(&mut trigger, &signed);
     let parsed = parse(trigger, from_query, limits)?;
+    learn(&signed, &parsed);
     let prepared = signed.engine().prepare(&signed.tenant, vec![event(&parsed)])?;
     signed.engine().publish(&signed.tenant, prepared);
     if parsed.info.is_empty() {
@@ -93,6 +94,7 @@ pub async fn trigger_batch(signed: Signed) -> Result<HttpResponse, ApiError> {
         .enumerate()
         .map(|(index, raw)| parse_item(index, raw, limits))
         .collect::<Result<Vec<_>, _>>()?;
+    parsed.iter().for_each(|item| learn(&signed, item));
     let prepared = signed.engine().prepare(&signed.tenant, parsed.iter().map(event).collect())?;
     signed.engine().publish(&signed.tenant, prepared);
     if parsed.iter().all(|item| item.info.is_empty()) {
@@ -118,9 +120,14 @@ pub async fn trigger_raw(
         ..Trigger::default()
     };
     let parsed = parse(trigger, Some(data.into()), &signed.tenant.app.limits)?;
+    learn(&signed, &parsed);
     let prepared = signed.engine().prepare(&signed.tenant, vec![event(&parsed)])?;
     signed.engine().publish(&signed.tenant, prepared);
     Ok(HttpResponse::Accepted().json(serde_json::Map::new()))
+}
+
+fn learn(signed: &Signed, parsed: &Parsed<'_>) {
+    signed.learned.event(&parsed.name, &parsed.channels);
 }
 
 fn empty() -> HttpResponse {

@@ -3,6 +3,7 @@
 mod admin;
 mod audited;
 pub mod auth;
+mod calls;
 mod channels;
 mod cors;
 mod credentials;
@@ -14,6 +15,7 @@ mod fields;
 mod forwarded;
 mod http_stream;
 mod listeners;
+mod live;
 mod ops;
 mod parts;
 mod public;
@@ -34,6 +36,7 @@ mod worker;
 pub use admin::{AdminToken, Revoked, Rotated, TestResults};
 pub use forwarded::{ForwardedHeader, Proxies};
 pub use listeners::Listeners;
+pub use live::LiveFeed;
 pub use server::{Signals, serve};
 
 use actix_web::web;
@@ -52,6 +55,7 @@ pub struct Settings {
     pub proxies: Proxies,
     /// Without one, the operations listener has no admin API.
     pub admin_token: Option<AdminToken>,
+    pub live_feed: LiveFeed,
 }
 
 fn routes(config: &mut web::ServiceConfig) {

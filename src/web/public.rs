@@ -21,6 +21,7 @@ use actix_web::{
 use rustls::ServerConfig;
 
 use super::{
+    calls,
     http_stream::{self, HttpStream},
     parts::Draining,
     routes,
@@ -113,6 +114,7 @@ fn app(
     App::new()
         .app_data(worker.clone())
         .service(web::scope(&worker.settings.path_prefix).configure(routes))
+        .wrap_fn(calls::show)
         .into_factory()
         .map_err(|error: Error| error.error_response())
 }

@@ -19,6 +19,7 @@ use super::{
 };
 use crate::{
     engine::Engine,
+    live::{Entry, Type},
     tls::{self, Identity, Watch},
 };
 
@@ -87,11 +88,14 @@ async fn keep_current(identity: Arc<Identity>) {
 async fn stop_on_signal(mut signals: Signals, server: ServerHandle, engine: Arc<Engine>) {
     signals.first().await;
     tracing::info!(sockets = engine.hub.sockets(), "shutting down");
+    engine.live.note(|| Entry::new(Type::ServerDraining));
     engine.hub.shut_down();
     let deadline = Instant::now() + DRAIN_DEADLINE;
     while engine.hub.sockets() > 0 && Instant::now() < deadline {
         actix_rt::time::sleep(Duration::from_millis(20)).await;
     }
+    // Who watches has seen all others go.
+    engine.live.end();
     server.stop(true).await;
 }
 

@@ -12,7 +12,7 @@ use rustls::ServerConfig;
 
 use super::{
     admin::{self, Door},
-    error, ops,
+    error, live, ops,
     parts::Parts,
     public,
 };
@@ -63,6 +63,7 @@ pub fn listen_operations(
             .map_err(|error| error.error_response());
         HttpService::build()
             .client_request_timeout(HEAD_DEADLINE)
+            .on_connect_ext(live::share)
             .graceful_shutdown_signal(parts.draining())
             .finish(map_config(app, |_| AppConfig::default()))
             .tcp()
@@ -83,6 +84,7 @@ pub fn listen_admin(
             .map_err(|error| error.error_response());
         let http = HttpService::build()
             .client_request_timeout(HEAD_DEADLINE)
+            .on_connect_ext(live::share)
             .graceful_shutdown_signal(parts.draining())
             .finish(map_config(app, |_| AppConfig::default()));
         fn_service(|stream: UnixStream| async { Ok((stream, Protocol::Http1, None)) })

@@ -17,6 +17,7 @@ use md5::{Digest, Md5};
 use percent_encoding::percent_decode_str;
 
 use super::{
+    calls::Learned,
     error::ApiError,
     query::{Query, list_name},
     worker::Worker,
@@ -36,6 +37,7 @@ pub struct Signed {
     pub tenant: Arc<Tenant>,
     pub query: Query,
     pub body: Bytes,
+    pub learned: Learned,
 }
 
 /// Seconds by which the clocks of a backend and of this server may differ.
@@ -68,8 +70,10 @@ impl FromRequest for Signed {
             let tenant = verify(&worker, &request, &query)
                 .or_else(|error| too_often(&worker, &request).and(Err(error)))?;
             let body = read_body(&request, payload, worker.settings.http_body_bytes).await?;
+            let learned = Learned::of(&request);
+            learned.request(&tenant, body.len());
             check_body(&query, &body)?;
-            Ok(Self { worker, tenant, query, body })
+            Ok(Self { worker, tenant, query, body, learned })
         })
     }
 }

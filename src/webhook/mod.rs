@@ -33,7 +33,7 @@ pub use filter::Filter;
 pub use request::is_ours;
 pub use runner::Runner;
 
-use crate::{app::App, channel::Channel, crypto::signature::AppSecret};
+use crate::{app::App, channel::Channel, crypto::signature::AppSecret, live::Feed};
 
 /// Of one application that has any.
 pub struct Webhooks {
@@ -43,6 +43,7 @@ pub struct Webhooks {
     endpoints: Vec<Arc<Endpoint>>,
     departures: Mutex<Departures>,
     letters: DeadLetters,
+    live: Arc<Feed>,
 }
 
 #[derive(Default, Serialize)]
@@ -95,6 +96,7 @@ impl Webhooks {
         app: &App,
         endpoints: Vec<Settings>,
         state_dir: Option<&Path>,
+        live: Arc<Feed>,
     ) -> io::Result<Option<Arc<Self>>> {
         if endpoints.is_empty() {
             return Ok(None);
@@ -110,6 +112,7 @@ impl Webhooks {
                 .collect(),
             departures: Mutex::default(),
             letters: DeadLetters::open(path)?,
+            live,
         })))
     }
 

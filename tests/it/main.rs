@@ -42,6 +42,8 @@ mod key_state;
 mod keys;
 mod keys_admin;
 mod keys_cli;
+mod live;
+mod live_door;
 mod liveness;
 mod ordering;
 mod presence;
