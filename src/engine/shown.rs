@@ -1,10 +1,11 @@
 //! Published events in the live feed: of those that are sealed the envelope, of others the size.
 
 use super::{
-    Engine, Tenant,
+    Engine,
     publish::{Body, EncodedEvent},
 };
 use crate::{
+    app::App,
     crypto::key::Fingerprint,
     hub::{directory::LockedRecord, mailbox::Content},
     live::{Entry, Envelope, Event, Type, What},
@@ -15,7 +16,7 @@ impl Engine {
     /// `sent`: what is sent, and to whom, where there is anybody.
     pub(super) fn show(
         &self,
-        tenant: &Tenant,
+        app: &App,
         event: &EncodedEvent<'_>,
         sent: Option<(&Content, &LockedRecord<'_>)>,
     ) {
@@ -25,12 +26,12 @@ impl Engine {
             let shown = match (&event.body, content) {
                 (Body::Clear { data, .. }, _) => Event::clear(event.name, data.len(), subscribers),
                 (Body::Sealed { .. }, Some(Content::Sealed(frames)))
-                | (Body::Sealed { frames, .. }, _) => sealed(tenant, event, frames, subscribers),
+                | (Body::Sealed { frames, .. }, _) => sealed(app, event, frames, subscribers),
             };
             Entry {
                 channel: Some(event.channel.name()),
                 what: What::Event(shown),
-                ..Entry::of_app(Type::Event, &tenant.app.id)
+                ..Entry::of_app(Type::Event, &app.id)
             }
         });
     }
@@ -38,7 +39,7 @@ impl Engine {
 
 /// In its newest form: during a rotation there is an older one beside it.
 fn sealed<'a>(
-    tenant: &Tenant,
+    app: &App,
     event: &EncodedEvent<'a>,
     frames: &SealedFrames,
     subscribers: u32,
@@ -48,14 +49,14 @@ fn sealed<'a>(
         name: event.name,
         bytes: envelope.map_or(0, |text| text.len()),
         subscribers,
-        key: key(tenant, event, frames),
+        key: key(app, event, frames),
         envelope: envelope.and_then(|text| Envelope::of(text)),
     }
 }
 
 /// Nothing where this server only relays: it does not know the key.
-fn key(tenant: &Tenant, event: &EncodedEvent<'_>, frames: &SealedFrames) -> Option<Fingerprint> {
+fn key(app: &App, event: &EncodedEvent<'_>, frames: &SealedFrames) -> Option<Fingerprint> {
     let number = frames.version()?.key;
-    let table = tenant.app.ring(&event.channel)?.table();
+    let table = app.ring(&event.channel)?.table();
     Some(table.by_number(number)?.id.clone())
 }

@@ -10,7 +10,7 @@ use crate::{
 impl SessionContext {
     fn show<'a>(&'a self, entry: impl FnOnce(Entry<'a>) -> Entry<'a>, r#type: Type) {
         self.engine.live.note(|| {
-            entry(Entry { socket_id: Some(self.id), ..Entry::of_app(r#type, &self.tenant.app.id) })
+            entry(Entry { socket_id: Some(self.id), ..Entry::of_app(r#type, &self.tenant.id) })
         });
     }
 

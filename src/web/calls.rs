@@ -39,7 +39,7 @@ impl Learned {
     pub fn request(&self, tenant: &Tenant, bytes: usize) {
         if let Some(facts) = &self.0 {
             let mut facts = facts.borrow_mut();
-            (facts.app, facts.bytes) = (Some(tenant.app.id.clone()), bytes);
+            (facts.app, facts.bytes) = (Some(tenant.id.clone()), bytes);
         }
     }
 

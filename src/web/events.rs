@@ -1,6 +1,6 @@
 //! Triggers: `POST /events`, `/batch_events` and the older per-channel form (PROTOCOL 7.2, 7.3, 7.8).
 
-use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
+use std::{borrow::Cow, collections::BTreeMap, sync::Arc, time::Instant};
 
 use actix_web::{HttpResponse, web};
 use serde::Deserialize;
@@ -59,13 +59,14 @@ struct Parsed<'a> {
 }
 
 pub async fn trigger(signed: Signed) -> Result<HttpResponse, ApiError> {
-    let limits = &signed.tenant.app.limits;
+    let limits = &signed.app.limits;
     let mut trigger: Trigger<'_> =
         if signed.body.is_empty() { Trigger::default() } else { json(&signed.body)? };
     let from_query = fill_from_query(&mut trigger, &signed);
     let parsed = parse(trigger, from_query, limits)?;
     learn(&signed, &parsed);
-    let prepared = signed.engine().prepare(&signed.tenant, vec![event(&parsed)])?;
+    within_rate(&signed, std::slice::from_ref(&parsed))?;
+    let prepared = signed.engine().prepare(&signed.tenant, &signed.app, vec![event(&parsed)])?;
     signed.engine().publish(&signed.tenant, prepared);
     if parsed.info.is_empty() {
         return Ok(empty());
@@ -79,11 +80,11 @@ pub async fn trigger(signed: Signed) -> Result<HttpResponse, ApiError> {
 }
 
 pub async fn trigger_batch(signed: Signed) -> Result<HttpResponse, ApiError> {
-    let limits = &signed.tenant.app.limits;
+    let limits = &signed.app.limits;
     let Batch { batch } = json(&signed.body)?;
     if batch.is_empty() || batch.len() > limits.batch_events {
         let message = format!(
-            "A batch holds 1 to {} events, this one holds {}",
+            "A batch holds 1 to {} events, this one holds {} (limits.batch_events)",
             limits.batch_events,
             batch.len()
         );
@@ -95,7 +96,9 @@ pub async fn trigger_batch(signed: Signed) -> Result<HttpResponse, ApiError> {
         .map(|(index, raw)| parse_item(index, raw, limits))
         .collect::<Result<Vec<_>, _>>()?;
     parsed.iter().for_each(|item| learn(&signed, item));
-    let prepared = signed.engine().prepare(&signed.tenant, parsed.iter().map(event).collect())?;
+    within_rate(&signed, &parsed)?;
+    let prepared =
+        signed.engine().prepare(&signed.tenant, &signed.app, parsed.iter().map(event).collect())?;
     signed.engine().publish(&signed.tenant, prepared);
     if parsed.iter().all(|item| item.info.is_empty()) {
         return Ok(empty());
@@ -119,11 +122,27 @@ pub async fn trigger_raw(
         socket_id: owned("socket_id"),
         ..Trigger::default()
     };
-    let parsed = parse(trigger, Some(data.into()), &signed.tenant.app.limits)?;
+    let parsed = parse(trigger, Some(data.into()), &signed.app.limits)?;
     learn(&signed, &parsed);
-    let prepared = signed.engine().prepare(&signed.tenant, vec![event(&parsed)])?;
+    within_rate(&signed, std::slice::from_ref(&parsed))?;
+    let prepared = signed.engine().prepare(&signed.tenant, &signed.app, vec![event(&parsed)])?;
     signed.engine().publish(&signed.tenant, prepared);
     Ok(HttpResponse::Accepted().json(serde_json::Map::new()))
+}
+
+/// Before anything is sealed. What is well formed counts, whether or not it can be delivered.
+fn within_rate(signed: &Signed, parsed: &[Parsed<'_>]) -> Result<(), ApiError> {
+    let count = parsed.iter().map(|event| event.channels.len() as u64).sum();
+    let allowed = signed.app.limits.events();
+    signed.tenant.events.take(count, allowed, Instant::now()).map_err(|wait| {
+        ApiError::over_rate(
+            "too_many_events",
+            "events",
+            "events_per_second",
+            allowed.per_second,
+            wait,
+        )
+    })
 }
 
 fn learn(signed: &Signed, parsed: &Parsed<'_>) {
@@ -216,7 +235,7 @@ fn parse_name<'a>(name: Option<Cow<'a, str>>, limits: &Limits) -> Result<Cow<'a,
     if length > limits.event_name_chars {
         let limit = limits.event_name_chars;
         return Err(invalid(format!(
-            "The event's name is {length} characters long, the limit is {limit}"
+            "The event's name is {length} characters long, the limit is {limit} (limits.event_name_chars)"
         )));
     }
     if is_reserved(&name) {
@@ -250,7 +269,7 @@ fn parse_channels(
     let limit = limits.channels_per_event;
     if names.is_empty() || names.len() > limit {
         return Err(invalid(format!(
-            "An event goes to 1 to {limit} channels, this one names {}",
+            "An event goes to 1 to {limit} channels, this one names {} (limits.channels_per_event)",
             names.len()
         )));
     }

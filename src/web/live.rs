@@ -44,7 +44,7 @@ fn admit(request: &HttpRequest) -> Result<(Rc<Worker>, Watcher), ApiError> {
     door.admit(request)?;
     let worker = worker(request);
     let peer = peer(request, door);
-    guard::check_place(worker.settings.live_feed, door, peer)?;
+    guard::check_place(worker.settings().live_feed, door, peer)?;
     let text = |name| request.headers().get(name).map(|value| value.to_str().unwrap_or_default());
     guard::check_origin(text(header::ORIGIN), text(header::HOST))?;
     Ok((worker, Watcher { by: door.name(), peer }))

@@ -7,6 +7,7 @@ mod calls;
 mod channels;
 mod cors;
 mod credentials;
+mod drain;
 mod entrance;
 mod error;
 mod events;
@@ -18,6 +19,7 @@ mod listeners;
 mod live;
 mod ops;
 mod parts;
+mod probes;
 mod public;
 mod query;
 mod rates;
@@ -49,6 +51,8 @@ pub struct Settings {
     pub strict_protocol: bool,
     pub activity_timeout: std::time::Duration,
     pub pong_timeout: std::time::Duration,
+    /// Over which sockets are closed when the server ends.
+    pub drain: std::time::Duration,
     pub message_bytes: usize,
     pub outbox_bytes: usize,
     pub http_body_bytes: usize,
@@ -60,7 +64,7 @@ pub struct Settings {
 
 fn routes(config: &mut web::ServiceConfig) {
     config
-        .route("/health", web::get().to(ops::health))
+        .configure(probes::routes)
         .route("/apps/{app}/events", web::post().to(events::trigger))
         .route("/apps/{app}/batch_events", web::post().to(events::trigger_batch))
         .route("/apps/{app}/channels", web::get().to(channels::list))

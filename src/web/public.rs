@@ -113,7 +113,7 @@ fn app(
 > + use<> {
     App::new()
         .app_data(worker.clone())
-        .service(web::scope(&worker.settings.path_prefix).configure(routes))
+        .service(web::scope(&worker.settings().path_prefix).configure(routes))
         .wrap_fn(calls::show)
         .into_factory()
         .map_err(|error: Error| error.error_response())

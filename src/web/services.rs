@@ -14,7 +14,7 @@ use super::{
     admin::{self, Door},
     error, live, ops,
     parts::Parts,
-    public,
+    probes, public,
 };
 
 /// For the whole head of a request, and before it for the TLS handshake: half-open connections are
@@ -52,10 +52,10 @@ pub fn listen_operations(
 ) -> io::Result<ServerBuilder> {
     builder.listen("operations", listener, move || {
         let worker = parts.worker();
-        let token = worker.settings.admin_token.clone();
+        let token = worker.settings().admin_token.clone();
         let app = App::new()
             .app_data(worker)
-            .route("/health", web::get().to(ops::health))
+            .configure(probes::routes)
             .route("/stats", web::get().to(ops::stats))
             .configure(|config| admin::routes(config, token.map(Door::Token)))
             .default_service(web::to(error::not_found))
