@@ -1,12 +1,14 @@
 //! One connection's conversation, whatever carries it: a frame comes in, verbs of the engine are
 //! called, answers go to the connection's outbox.
 
+mod clipped;
 mod rejoins;
 mod shown;
 
-use std::{borrow::Cow, collections::HashMap, rc::Rc, sync::Arc, time::Instant};
+use std::{collections::HashMap, rc::Rc, sync::Arc, time::Instant};
 
 use bytes::Bytes;
+use clipped::clipped;
 use rejoins::Rejoins;
 
 use crate::{
@@ -383,15 +385,6 @@ impl Session {
             return Err(ClientEventError::Rate);
         }
         engine.client_event(tenant, record, *id, &event.event, &data, member.as_deref())
-    }
-}
-
-/// A stranger's text is repeated, but not at length.
-fn clipped(text: &str) -> Cow<'_, str> {
-    const CHARS: usize = 200;
-    match text.char_indices().nth(CHARS) {
-        Some((end, _)) => Cow::Owned(format!("{}...", &text[..end])),
-        None => Cow::Borrowed(text),
     }
 }
 

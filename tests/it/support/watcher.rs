@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use futures_util::{SinkExt as _, StreamExt as _};
+use futures_util::StreamExt as _;
 use serde_json::Value;
 use tokio::net::{TcpStream, UnixStream};
 use tokio_tungstenite::WebSocketStream;
