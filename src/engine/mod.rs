@@ -2,6 +2,7 @@
 //! Transports call them; they know the hub and the domain and no socket.
 
 pub mod client_event;
+pub mod counts;
 pub mod grants;
 mod key_deadlines;
 mod key_errors;
@@ -27,6 +28,7 @@ use std::{
 };
 
 use arc_swap::{ArcSwap, Guard};
+use counts::EngineCounts;
 use key_report::{AppKey, AppMoves};
 use refused::{Refused, RefusedStats};
 pub use tenant::{ConnectionGuard, Tenant};
@@ -47,6 +49,7 @@ pub struct Engine {
     pub audit: Audit,
     pub live: Arc<Feed>,
     pub refusals: Refusals,
+    pub counts: EngineCounts,
     refused: Refused,
     /// Of the tripwire, as far as the audit log knows.
     trips_noted: AtomicU64,
@@ -83,6 +86,7 @@ impl Engine {
             audit: Audit::off(),
             live: Arc::default(),
             refusals: Refusals::default(),
+            counts: EngineCounts::default(),
             refused: Refused::default(),
             trips_noted: AtomicU64::new(0),
         }
@@ -91,6 +95,11 @@ impl Engine {
     /// The applications that there are at this moment.
     pub fn tenants(&self) -> Guard<Arc<AppRegistry<Tenant>>> {
         self.tenants.load()
+    }
+
+    /// The same, to be kept for long.
+    pub fn tenants_kept(&self) -> Arc<AppRegistry<Tenant>> {
+        self.tenants.load_full()
     }
 
     /// Called about once a second, by one thread.

@@ -47,6 +47,7 @@ mod limits_sockets;
 mod live;
 mod live_door;
 mod liveness;
+mod metrics;
 mod ordering;
 mod presence;
 mod presence_members;
