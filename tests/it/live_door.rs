@@ -19,8 +19,8 @@ async fn c_the_feed_wants_the_token_and_a_page_of_its_own() {
     let server = TestServer::start(&configuration("")).await;
     let bearer = format!("Bearer {TOKEN}");
     let authorized = ("Authorization", bearer.as_str());
-    let rows: [(&str, Vec<(&str, &str)>, u16, &str); 6] = [
-        ("", vec![], 401, "admin_token_missing"),
+    let rows = [
+        ("", Vec::new(), 401, "admin_token_missing"),
         (
             "",
             vec![("Authorization", "Bearer wrong-token-of-this-server")],
@@ -172,7 +172,7 @@ async fn c_who_reads_again_is_told_that_it_was_too_slow() {
     for _ in 0..60 {
         server.publish("c", &"n".repeat(99_000), "x").await;
     }
-    let (entries, code, says) = watcher.to_the_end().await;
+    let (entries, code, says) = watcher.until_closed().await;
     assert!(entries.len() < 60, "{}", entries.len());
     assert_eq!(code, 4100, "{says}");
     assert!(says.contains("too slowly"), "{says}");
@@ -193,12 +193,12 @@ async fn c_the_feed_ends_with_the_server_and_the_audit_log_knows_who_watched() {
     assert_eq!(begun["peer"], "127.0.0.1", "{begun}");
     let _client = server.connect().await;
     server.signal("TERM");
-    let (entries, code, says) = watcher.to_the_end().await;
+    let (entries, code, says) = watcher.until_closed().await;
     let types: Vec<_> = entries.iter().map(|entry| entry["type"].clone()).collect();
     assert_eq!(types, ["server_draining", "connection_closed"], "{entries:?}");
     assert_eq!(entries[1]["code"], 4200);
     assert_eq!((code, says.as_str()), (1001, "The server is shutting down"));
-    assert_eq!(other.to_the_end().await.1, 1001);
+    assert_eq!(other.until_closed().await.1, 1001);
     server.exited().await;
     let text = std::fs::read_to_string(&path).expect("an audit file");
     let seen: Vec<_> = text

@@ -79,7 +79,7 @@ impl Watcher {
     }
 
     /// Everything up to the close frame, and that.
-    pub async fn to_the_end(&mut self) -> (Vec<Value>, u16, String) {
+    pub async fn until_closed(&mut self) -> (Vec<Value>, u16, String) {
         let mut entries = Vec::new();
         loop {
             match self.incoming().await {
