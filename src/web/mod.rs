@@ -3,6 +3,7 @@
 mod admin;
 mod audited;
 pub mod auth;
+mod calls;
 mod channels;
 mod cors;
 mod credentials;
@@ -15,6 +16,7 @@ mod fields;
 mod forwarded;
 mod http_stream;
 mod listeners;
+mod live;
 mod measured;
 mod ops;
 mod parts;
@@ -37,6 +39,7 @@ mod worker;
 pub use admin::{AdminToken, Revoked, Rotated, TestResults};
 pub use forwarded::{ForwardedHeader, Proxies};
 pub use listeners::Listeners;
+pub use live::LiveFeed;
 pub use server::{Signals, serve};
 
 use actix_web::web;
@@ -59,6 +62,7 @@ pub struct Settings {
     pub proxies: Proxies,
     /// Without one, the operations listener has no admin API.
     pub admin_token: Option<AdminToken>,
+    pub live_feed: LiveFeed,
 }
 
 fn routes(config: &mut web::ServiceConfig, worker: &Worker) {

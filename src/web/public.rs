@@ -21,6 +21,7 @@ use actix_web::{
 use rustls::ServerConfig;
 
 use super::{
+    calls,
     http_stream::{self, HttpStream},
     measured::measured,
     parts::Draining,
@@ -115,6 +116,7 @@ fn app(
     let app = App::new()
         .app_data(worker.clone())
         .service(scope.configure(|config| routes(config, worker)))
+        .wrap_fn(calls::show)
         .into_factory()
         .map_err(|error: Error| error.error_response());
     measured(app, worker)

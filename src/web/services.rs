@@ -12,7 +12,7 @@ use rustls::ServerConfig;
 
 use super::{
     admin::{self, Door},
-    error,
+    error, live,
     measured::Routes,
     ops,
     parts::Parts,
@@ -66,6 +66,7 @@ pub fn listen_operations(
             .map_err(|error| error.error_response());
         HttpService::build()
             .client_request_timeout(HEAD_DEADLINE)
+            .on_connect_ext(live::share)
             .graceful_shutdown_signal(parts.draining())
             .finish(map_config(app, |_| AppConfig::default()))
             .tcp()
@@ -86,6 +87,7 @@ pub fn listen_admin(
             .map_err(|error| error.error_response());
         let http = HttpService::build()
             .client_request_timeout(HEAD_DEADLINE)
+            .on_connect_ext(live::share)
             .graceful_shutdown_signal(parts.draining())
             .finish(map_config(app, |_| AppConfig::default()));
         fn_service(|stream: UnixStream| async { Ok((stream, Protocol::Http1, None)) })

@@ -18,6 +18,7 @@ use percent_encoding::percent_decode_str;
 
 use super::{
     Settings,
+    calls::Learned,
     error::ApiError,
     query::{Query, list_name},
     worker::Worker,
@@ -41,6 +42,7 @@ pub struct Signed {
     pub app: Arc<App>,
     pub query: Query,
     pub body: Bytes,
+    pub learned: Learned,
 }
 
 /// Seconds by which the clocks of a backend and of this server may differ.
@@ -86,8 +88,10 @@ impl FromRequest for Signed {
                 take_read(&tenant, app.limits.reads())?;
             }
             let body = read_body(&request, payload, most).await?;
+            let learned = Learned::of(&request);
+            learned.request(&tenant, body.len());
             check_body(&query, &body)?;
-            Ok(Self { worker, tenant, app, query, body })
+            Ok(Self { worker, tenant, app, query, body, learned })
         })
     }
 }

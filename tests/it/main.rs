@@ -44,6 +44,8 @@ mod keys_admin;
 mod keys_cli;
 mod limits_http;
 mod limits_sockets;
+mod live;
+mod live_door;
 mod liveness;
 mod metrics;
 mod metrics_edges;
