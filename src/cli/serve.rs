@@ -16,6 +16,7 @@ use crate::{
     config::{Config, Flags},
     engine::{Engine, opening::StateFiles},
     hub::Hub,
+    live::Feed,
     selftest,
     state_dir::{ClaimError, SocketFile, StateDir},
     web::{Listeners, Signals, serve as serve_web},
@@ -52,7 +53,9 @@ fn forbid_dumps() -> std::io::Result<()> {
 
 async fn run(config: Config, start: Start, log: LogFilter) -> Result<()> {
     // Dropped last: what the server notes at its end is written.
+    let live = Arc::new(Feed::default());
     let (audit, _recorder) = Audit::begin(config.audit_file.as_deref())?;
+    let audit = audit.shown_in(live.clone());
     let mut listeners = Listeners::bind(config.listen, config.ops_listen)?;
     let (signals, hangups) = (Signals::install()?, Hangups::install()?);
     // Held until the end.
@@ -69,7 +72,7 @@ async fn run(config: Config, start: Start, log: LogFilter) -> Result<()> {
     }
     let hub = Hub::new(config.workers, config.mailbox_bytes, config.turns_per_second);
     let mut engine = Engine::new(hub, AppRegistry::new());
-    engine.audit = audit.clone();
+    (engine.audit, engine.live) = (audit.clone(), live);
     let engine = Arc::new(engine);
     let files = StateFiles { dir: &config.state_dir, claimed: state_dir.is_some() };
     let undelivered = engine.begin(config.apps, files)?;

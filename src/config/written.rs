@@ -27,13 +27,14 @@ pub enum Effect {
 }
 
 /// Of the server as a whole; whatever is not named here waits for the next start.
-const NOW: [&str; 17] = [
+const NOW: [&str; 18] = [
     "activity_timeout_seconds",
     "admin_token",
     "admin_token_file",
     "drain_seconds",
     "forwarded_header",
     "http_body_bytes",
+    "live_feed",
     "log",
     "mailbox_bytes",
     "message_bytes",

@@ -2,6 +2,7 @@
 //! Transports call them; they know the hub and the domain and no socket.
 
 pub mod client_event;
+pub mod counts;
 pub mod grants;
 mod key_deadlines;
 mod key_errors;
@@ -17,6 +18,7 @@ pub mod refusing;
 mod reloads;
 pub mod rotation;
 mod sealed_channels;
+mod shown;
 pub mod subscribe;
 mod tenant;
 pub mod users;
@@ -30,6 +32,7 @@ use std::{
 };
 
 use arc_swap::{ArcSwap, Guard};
+use counts::EngineCounts;
 use key_report::{AppKey, AppMoves};
 use parking_lot::Mutex;
 use reconfigure::Leaving;
@@ -42,6 +45,7 @@ use crate::{
     audit::{Audit, AuditStats, Fact},
     explain::Refusals,
     hub::{Hub, directory::Occupancy},
+    live::Feed,
     webhook,
 };
 
@@ -53,7 +57,9 @@ pub struct Engine {
     leaving: Mutex<Vec<Leaving>>,
     pub reloads: Reloads,
     pub audit: Audit,
+    pub live: Arc<Feed>,
     pub refusals: Refusals,
+    pub counts: EngineCounts,
     refused: Refused,
     /// Of the tripwire, as far as the audit log knows.
     trips_noted: AtomicU64,
@@ -90,7 +96,9 @@ impl Engine {
             leaving: Mutex::default(),
             reloads: Reloads::default(),
             audit: Audit::off(),
+            live: Arc::default(),
             refusals: Refusals::default(),
+            counts: EngineCounts::default(),
             refused: Refused::default(),
             trips_noted: AtomicU64::new(0),
         }
@@ -99,6 +107,11 @@ impl Engine {
     /// The applications that there are at this moment.
     pub fn tenants(&self) -> Guard<Arc<AppRegistry<Tenant>>> {
         self.tenants.load()
+    }
+
+    /// The same, to be kept for long.
+    pub fn tenants_kept(&self) -> Arc<AppRegistry<Tenant>> {
+        self.tenants.load_full()
     }
 
     /// Called about once a second, by one thread.

@@ -2,13 +2,13 @@
 
 use std::{io, path::Path, sync::Arc};
 
-use super::Tenant;
+use super::{Engine, Tenant};
 use crate::{
     app::App,
     auth::revoked,
     crypto::keytable::{KeyError, unix_now},
-    hub::Hub,
     keyfile::{KeyFile, KeyFileError},
+    live::Feed,
     state_dir::Staged,
     webhook::Webhooks,
 };
@@ -56,12 +56,12 @@ impl Opened {
     }
 }
 
-pub fn open(mut app: App, files: StateFiles<'_>, hub: &Arc<Hub>) -> Result<Opened, NotOpened> {
+pub fn open(mut app: App, files: StateFiles<'_>, engine: &Engine) -> Result<Opened, NotOpened> {
     app.access.revoked.load()?;
     let key_file = KeyFile::of_app(files.dir, &app.id);
     let keys = take_up_keys(&app, &key_file)?;
-    let webhooks = open_webhooks(&mut app, files)?;
-    let tenant = Tenant::new(app, key_file, hub.clone());
+    let webhooks = open_webhooks(&mut app, files, &engine.live)?;
+    let tenant = Tenant::new(app, key_file, engine.hub.clone());
     tenant.set_webhooks(webhooks);
     Ok(Opened { tenant, keys })
 }
@@ -87,6 +87,7 @@ fn take_up_keys(app: &App, key_file: &KeyFile) -> Result<Option<Staged>, NotOpen
 pub(super) fn open_webhooks(
     app: &mut App,
     files: StateFiles<'_>,
+    live: &Arc<Feed>,
 ) -> Result<Option<Arc<Webhooks>>, NotOpened> {
     let endpoints = std::mem::take(&mut app.webhooks);
     if !files.claimed && !endpoints.is_empty() {
@@ -95,6 +96,6 @@ pub(super) fn open_webhooks(
             "without a state directory, webhooks that cannot be delivered are lost"
         );
     }
-    let opened = Webhooks::of_app(app, endpoints, files.claimed.then_some(files.dir));
+    let opened = Webhooks::of_app(app, endpoints, files.claimed.then_some(files.dir), live.clone());
     opened.map_err(|reason| NotOpened::DeadLetters { app: app.id.clone(), reason })
 }

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Instant};
 
-use super::{Engine, Tenant};
+use super::{Engine, Tenant, counts::TenantCounts};
 use crate::{
     app::App,
     channel::{Access, Channel},
@@ -45,14 +45,14 @@ pub enum PublishError {
 type Of<'a> = (&'a Tenant, &'a App);
 
 /// What is to be sent on one channel.
-struct EncodedEvent<'a> {
-    channel: Channel,
-    name: &'a str,
-    body: Body<'a>,
+pub(super) struct EncodedEvent<'a> {
+    pub(super) channel: Channel,
+    pub(super) name: &'a str,
+    pub(super) body: Body<'a>,
     except: Option<SocketId>,
 }
 
-enum Body<'a> {
+pub(super) enum Body<'a> {
     Clear {
         frame: Frame,
         data: &'a str,
@@ -70,6 +70,26 @@ pub struct Prepared<'a> {
     /// The settings that they were accepted with.
     app: &'a App,
     events: Vec<EncodedEvent<'a>>,
+}
+
+impl Prepared<'_> {
+    fn count(&self, counts: &TenantCounts) {
+        let (mut sealed, mut relayed) = (0, 0);
+        for event in &self.events {
+            match &event.body {
+                Body::Clear { .. } => {}
+                Body::Sealed { payload: Payload::Plain(_), .. } => sealed += 1,
+                Body::Sealed { payload: Payload::Opened { .. } | Payload::Blind(_), .. } => {
+                    relayed += 1;
+                }
+            }
+        }
+        counts.published.add_many(self.events.len() as u64);
+        if sealed + relayed > 0 {
+            counts.sealed.add_many(sealed);
+            counts.relayed.add_many(relayed);
+        }
+    }
 }
 
 impl Engine {
@@ -103,38 +123,54 @@ impl Engine {
     }
 
     pub fn publish(&self, tenant: &Tenant, prepared: Prepared<'_>) {
+        prepared.count(&tenant.counts);
         let (Prepared { app, events }, now) = (prepared, Instant::now());
         events.into_iter().for_each(|event| self.send((tenant, app), event, now));
     }
 
-    fn send(&self, (tenant, app): Of<'_>, event: EncodedEvent<'_>, now: Instant) {
-        let EncodedEvent { channel, name, body, except } = event;
+    fn send(&self, of: Of<'_>, event: EncodedEvent<'_>, now: Instant) {
+        let EncodedEvent { channel, name, body, .. } = &event;
+        let (tenant, app) = of;
         if channel.kind().cached {
-            tenant.directory.with(&channel, |_, mut locked| {
-                let Some(content) = content(app, &mut locked, name, &body) else { return };
-                let data = match (&body, &content) {
+            tenant.directory.with(channel, |_, mut locked| {
+                let Some(content) = content(app, &mut locked, name, body) else { return };
+                let data = match (body, &content) {
                     (Body::Clear { data, .. }, _) => Some(Arc::from(*data)),
                     (_, Content::Sealed(frames)) => frames.envelope().cloned(),
                     (_, Content::Same(_)) => None,
                 };
                 let last = LastEvent {
-                    name: name.into(),
+                    name: (*name).into(),
                     content: content.clone(),
                     data: data.unwrap_or_default(),
                     expires: now + app.limits.cache_ttl(),
                 };
                 locked.last_event = Some(last);
                 locked.miss_told = false;
-                locked.post(&self.hub, content, except, Audience::All);
+                self.post(of, &event, &mut locked, content);
             });
         } else {
             // Nobody there is no failure: the event has reached all of them.
-            let _ = tenant.directory.with_existing(channel.name(), |_, mut locked| {
-                if let Some(content) = content(app, &mut locked, name, &body) {
-                    locked.post(&self.hub, content, except, Audience::All);
+            let found = tenant.directory.with_existing(channel.name(), |_, mut locked| {
+                if let Some(content) = content(app, &mut locked, name, body) {
+                    self.post(of, &event, &mut locked, content);
                 }
             });
+            if found.is_none() {
+                self.show(app, &event, None);
+            }
         }
+    }
+
+    fn post(
+        &self,
+        (_, app): Of<'_>,
+        event: &EncodedEvent<'_>,
+        locked: &mut LockedRecord<'_>,
+        content: Content,
+    ) {
+        self.show(app, event, Some((&content, locked)));
+        locked.post(&self.hub, content, event.except, Audience::All);
     }
 }
 
@@ -202,9 +238,13 @@ fn seal<'a>(
         Some(mut locked) => Tenant::versions_wanted(app, &mut locked),
         None => vec![Tenant::target(app, channel)],
     };
+    let start = tenant.counts.is_to_be_timed().then(Instant::now);
     let sealed = wanted
         .into_iter()
         .map(|version| app.seal(channel, &payload, version))
         .collect::<Result<Vec<_>, _>>()?;
+    if let Some(start) = start {
+        tenant.counts.seal_times.add(start.elapsed());
+    }
     Ok(Body::Sealed { payload, frames: SealedFrames::new(name, &sealed) })
 }

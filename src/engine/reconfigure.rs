@@ -18,6 +18,7 @@ use crate::{
     audit::Fact,
     crypto::{key::MasterKey, keytable::KeyState},
     hub::mailbox::Post,
+    live::Feed,
     protocol::code::Close,
     webhook::Webhooks,
 };
@@ -73,8 +74,8 @@ impl Engine {
             );
         }
         let steps = all.into_iter().zip(&known).map(|(wanted, tenant)| match tenant {
-            None => Ok(Step::Comes(Box::new(open(wanted.app, files, &self.hub)?))),
-            Some(tenant) => stays(tenant.clone(), wanted, files),
+            None => Ok(Step::Comes(Box::new(open(wanted.app, files, self)?))),
+            Some(tenant) => stays(tenant.clone(), wanted, files, &self.live),
         });
         let steps: Vec<Step> = steps.collect::<Result<_, NotOpened>>()?;
         let (stay, come): (Vec<Step>, Vec<Step>) =
@@ -248,9 +249,10 @@ fn stays(
     tenant: Arc<Tenant>,
     mut wanted: Wanted,
     files: StateFiles<'_>,
+    live: &Arc<Feed>,
 ) -> Result<Step, NotOpened> {
     let first = tenant.webhooks().is_none();
-    let webhooks = if first { open_webhooks(&mut wanted.app, files)? } else { None };
+    let webhooks = if first { open_webhooks(&mut wanted.app, files, live)? } else { None };
     wanted.same_webhooks |= first;
     Ok(Step::Stays { tenant, wanted: Box::new(wanted), webhooks })
 }

@@ -12,7 +12,7 @@ use std::{
 use arc_swap::{ArcSwap, ArcSwapOption, Guard};
 use parking_lot::Mutex;
 
-use super::reconfigure::Wanted;
+use super::{counts::TenantCounts, reconfigure::Wanted};
 use crate::{
     app::App,
     channel::{Access, Channel},
@@ -48,6 +48,7 @@ pub struct Tenant {
     pub(super) rotating: Mutex<Option<(Fingerprint, Fingerprint)>>,
     /// Keys whose grace time is over, by number, and when they are forgotten at the latest.
     pub(super) retiring: Mutex<HashMap<u32, Instant>>,
+    pub counts: TenantCounts,
     connections: AtomicUsize,
     /// Channels whose subscription count changed after it was last sent.
     pending_counts: Mutex<Vec<Arc<Record>>>,
@@ -74,6 +75,7 @@ impl Tenant {
             events: Meter::new(now),
             reads: Meter::new(now),
             directory: Directory::new(hub),
+            counts: TenantCounts::default(),
             connections: AtomicUsize::new(0),
             pending_counts: Mutex::default(),
             departures: Mutex::default(),
@@ -136,17 +138,22 @@ impl Tenant {
         disabled
     }
 
-    pub(super) fn connections(&self) -> usize {
-        self.connections.load(Ordering::Relaxed)
-    }
-
     /// `None` when the application has as many connections as it may.
     pub fn connect(self: &Arc<Self>) -> Option<ConnectionGuard> {
         let limit = self.app().limits.connections.unwrap_or(usize::MAX);
         let taken = self.connections.fetch_add(1, Ordering::Relaxed);
         // Made before the check, so that it gives the place back either way.
         let guard = ConnectionGuard(self.clone());
-        (taken < limit).then_some(guard)
+        if taken >= limit {
+            return None;
+        }
+        self.counts.connections.add();
+        Some(guard)
+    }
+
+    /// How many are open.
+    pub fn connections(&self) -> usize {
+        self.connections.load(Ordering::Relaxed)
     }
 
     /// Tells a channel's subscribers how many they are, now or later.

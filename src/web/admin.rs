@@ -16,6 +16,7 @@ pub use webhooks::TestResults;
 
 use super::{
     error::{ApiError, blocking},
+    live,
     verify::{read_body, unreadable, worker},
     worker::Worker,
 };
@@ -36,6 +37,7 @@ use crate::{
 pub fn routes(config: &mut web::ServiceConfig, door: Door) {
     config
         .app_data(door)
+        .configure(live::routes)
         .route("/admin/apps/{app}/keys", web::get().to(list))
         .route("/admin/apps/{app}/keys/rotate", web::post().to(rotate))
         .route("/admin/apps/{app}/keys/{id}/revoke", web::post().to(revoke))

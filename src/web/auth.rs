@@ -15,6 +15,7 @@ use super::{
     credentials::credentials,
     error::ApiError,
     fields::{Fields, app_key, form_fields, json_fields},
+    measured::Routes,
     query::Query,
     refusal::refuse,
     verify::{read_body, worker},
@@ -25,17 +26,17 @@ use crate::{
     auth::{Credentials, Denied, DeniedKind, Grant, Identity},
     channel::{Access, Channel},
     crypto::keytable::UnixSeconds,
-    engine::{Tenant, grants::Told},
+    engine::{Tenant, counts::ALLOWED, grants::Told},
     hub::granted::Bounds,
     ids::SocketId,
     presence::Member,
 };
 
-pub fn routes(config: &mut web::ServiceConfig) {
+pub fn routes(routes: &mut Routes<'_>) {
     for path in
         ["/apps/{app}/auth/channel", "/pusher/auth", "/jetsocket/auth", "/broadcasting/auth"]
     {
-        config.service(resource(path).route(web::post().to(channel)));
+        routes.resource(path, |resource| asked_with(resource).route(web::post().to(channel)));
     }
     for path in [
         "/apps/{app}/auth/user",
@@ -43,12 +44,12 @@ pub fn routes(config: &mut web::ServiceConfig) {
         "/jetsocket/user-auth",
         "/broadcasting/user-auth",
     ] {
-        config.service(resource(path).route(web::post().to(user)));
+        routes.resource(path, |resource| asked_with(resource).route(web::post().to(user)));
     }
 }
 
-fn resource(path: &str) -> actix_web::Resource {
-    web::resource(path)
+fn asked_with(resource: actix_web::Resource) -> actix_web::Resource {
+    resource
         .route(web::route().guard(actix_web::guard::Options()).to(preflight))
         .default_service(web::to(method_not_allowed))
 }
@@ -78,7 +79,7 @@ async fn channel(request: HttpRequest, payload: web::Payload) -> HttpResponse {
             };
             asked.answer(&request, answer)
         }
-        Err(error) => not_asked(&request, error),
+        Err(error) => not_asked::<ChannelGrant>(&request, error),
     }
 }
 
@@ -91,13 +92,16 @@ async fn user(request: HttpRequest, payload: web::Payload) -> HttpResponse {
             };
             asked.answer(&request, answer)
         }
-        Err(error) => not_asked(&request, error),
+        Err(error) => not_asked::<UserGrant>(&request, error),
     }
 }
 
 /// A question that cannot be understood, perhaps not even which application it is for.
-fn not_asked(request: &HttpRequest, error: ApiError) -> HttpResponse {
+fn not_asked<G: Answer>(request: &HttpRequest, error: ApiError) -> HttpResponse {
     let engine = &worker(request).engine;
+    let counts = &engine.counts;
+    let answers = if G::FOR_CHANNEL { &counts.channel_auth } else { &counts.user_auth };
+    answers.add(error.code());
     let mut response = HttpResponse::build(error.status_code());
     let apps: Vec<_> = engine.tenants().iter().map(|tenant| tenant.app_kept()).collect();
     cors::allow(&mut response, request, apps.iter().map(|app| &**app));
@@ -155,12 +159,25 @@ impl Asked {
     /// What is checked of everybody, whatever is asked.
     fn enter(&mut self, request: &HttpRequest) -> Result<(), ApiError> {
         let (worker, app) = (&self.worker, &self.app);
-        worker.entrance.address(request, &worker.settings(), app)?;
+        let limited = &self.tenant.counts.limited;
+        worker
+            .entrance
+            .address(request, &worker.settings(), app)
+            .inspect_err(|_| limited.add("auth_per_ip"))?;
         cors::check(request, &app.origins)?;
-        worker.entrance.socket(self.socket_id()?, app)?;
+        worker
+            .entrance
+            .socket(self.socket_id()?, app)
+            .inspect_err(|_| limited.add("auth_per_socket"))?;
         let claimed = std::mem::take(&mut self.credentials);
         self.credentials = credentials(request, app, claimed)?;
         Ok(())
+    }
+
+    /// Once it is known who asks.
+    fn enter_as(&self, user: &str) -> Result<(), ApiError> {
+        let limited = &self.tenant.counts.limited;
+        self.worker.entrance.user(user, &self.app).inspect_err(|_| limited.add("auth_per_user"))
     }
 
     fn answer<G: Answer>(
@@ -172,6 +189,9 @@ impl Asked {
         let status = answer.as_ref().map_or_else(ApiError::status_code, |_| StatusCode::OK);
         let mut response = HttpResponse::build(status);
         cors::allow(&mut response, request, std::iter::once(app));
+        let counts = &self.tenant.counts;
+        let answers = if G::FOR_CHANNEL { &counts.channel_auth } else { &counts.user_auth };
+        answers.add(answer.as_ref().err().map_or(ALLOWED, ApiError::code));
         let note = |refusal| note_answer(&engine.audit, app, &self.fields, &answer, refusal);
         match &answer {
             Ok(grant) => {
@@ -277,7 +297,7 @@ async fn authorize_channel(asked: &Asked) -> Result<ChannelGrant, ApiError> {
     let Grant { member, user_id, as_of, expires, abilities, token, rule } = grant;
     refuse_revoked(app, &channel, user_id.as_deref(), as_of)?;
     if let Some(user) = &user_id {
-        asked.worker.entrance.user(user, app)?;
+        asked.enter_as(user)?;
     }
     let channel_data = member.map(|member| channel_data(app, &member)).transpose()?;
     let user: Option<Arc<str>> = user_id.map(Arc::from);
@@ -330,7 +350,7 @@ async fn authorize_user(asked: &Asked) -> Result<UserGrant, ApiError> {
     let app = &*asked.app;
     let socket_id = asked.socket_id()?;
     let identity = app.decide_user(&asked.credentials, socket_id).await?;
-    asked.worker.entrance.user(&identity.user_id, app)?;
+    asked.enter_as(&identity.user_id)?;
     asked.worker.engine.check_connection(&asked.tenant, socket_id).await?;
     crate::engine::users::check_user_id(&identity.user_id, app.limits.user_id_chars).map_err(
         |e| ApiError::bad_request("invalid_user_id", format!("The user id cannot be used: {e}")),

@@ -12,7 +12,9 @@ use rustls::ServerConfig;
 
 use super::{
     admin::{self, Door},
-    error, ops,
+    error, live,
+    measured::Routes,
+    ops,
     parts::Parts,
     probes, public,
 };
@@ -51,16 +53,19 @@ pub fn listen_operations(
     parts: Parts,
 ) -> io::Result<ServerBuilder> {
     builder.listen("operations", listener, move || {
+        let worker = parts.worker();
         let app = App::new()
-            .app_data(parts.worker())
-            .configure(probes::routes)
+            .app_data(worker.clone())
+            .configure(|config| probes::routes(&mut Routes::new(config, &worker)))
             .route("/stats", web::get().to(ops::stats))
+            .route("/metrics", web::get().to(ops::metrics))
             .configure(|config| admin::routes(config, Door::Token))
             .default_service(web::to(error::not_found))
             .into_factory()
             .map_err(|error| error.error_response());
         HttpService::build()
             .client_request_timeout(HEAD_DEADLINE)
+            .on_connect_ext(live::share)
             .graceful_shutdown_signal(parts.draining())
             .finish(map_config(app, |_| AppConfig::default()))
             .tcp()
@@ -81,6 +86,7 @@ pub fn listen_admin(
             .map_err(|error| error.error_response());
         let http = HttpService::build()
             .client_request_timeout(HEAD_DEADLINE)
+            .on_connect_ext(live::share)
             .graceful_shutdown_signal(parts.draining())
             .finish(map_config(app, |_| AppConfig::default()));
         fn_service(|stream: UnixStream| async { Ok((stream, Protocol::Http1, None)) })

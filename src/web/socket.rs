@@ -24,11 +24,13 @@ use super::{transport::Transport, worker::Worker};
 use crate::{
     engine::Tenant,
     hub::{
+        LOST,
         outbox::Outbox,
         shard::{Peer, Socket},
         topics::Slot,
     },
     ids::SocketId,
+    live::{Entry, Type, What},
     protocol::{
         code::Close,
         dialect::Dialect,
@@ -130,7 +132,10 @@ impl<T: Transport> Connection<T> {
                 };
                 self.session = Some(Session::new(context, guard));
             }
-            Err(reason) => link.outbox.close(reason),
+            Err(reason) => {
+                worker.engine.live.note(|| refused(self.id, &reason));
+                link.outbox.close(reason);
+            }
         }
         let mut early = opening.early;
         self.take_in(&mut early);
@@ -212,6 +217,11 @@ impl<T: Transport> Connection<T> {
     }
 }
 
+fn refused(id: SocketId, reason: &Close) -> Entry<'static> {
+    let what = What::Closed { code: reason.code(), reason: reason.message() };
+    Entry { socket_id: Some(id), what, ..Entry::new(Type::ConnectionRefused) }
+}
+
 /// An idle connection keeps no memory for what it might read.
 fn keep_rest(partial: &mut Vec<u8>, rest: &[u8]) {
     if rest.is_empty() {
@@ -271,7 +281,10 @@ impl<T: Transport> Drop for Connection<T> {
         self.link.waker.take();
         self.link.shard.gauges().outbox_bytes.fetch_sub(self.link.waiting.get(), Ordering::Relaxed);
         self.link.waiting.set(0);
-        match self.link.outbox.closing() {
+        let closing = self.link.outbox.closing();
+        let reason = closing.as_ref().map_or(LOST, Close::reason);
+        self.link.shard.gauges().closed.add(reason);
+        match closing {
             Some(reason @ Close::TooSlow) => {
                 self.link.shard.gauges().slow_readers.fetch_add(1, Ordering::Relaxed);
                 tracing::warn!(socket.id = %self.id, code = reason.code(), reason = reason.message(), "connection closed");

@@ -15,7 +15,13 @@ mod request;
 mod runner;
 mod sender;
 
-use std::{io, path::Path, sync::Arc, time::Instant};
+use std::{
+    collections::BTreeMap,
+    io,
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
@@ -36,7 +42,7 @@ pub use filter::Filter;
 pub use request::is_ours;
 pub use runner::Runner;
 
-use crate::{app::App, channel::Channel, crypto::signature::AppSecret};
+use crate::{app::App, channel::Channel, crypto::signature::AppSecret, live::Feed};
 
 /// Of one application that has any.
 pub struct Webhooks {
@@ -46,6 +52,7 @@ pub struct Webhooks {
     leaving: Leaving,
     departures: Mutex<Departures>,
     letters: DeadLetters,
+    live: Arc<Feed>,
 }
 
 /// With what requests are signed.
@@ -66,6 +73,17 @@ pub struct Stats {
     pub endpoints: EndpointStats,
     /// In the files, and not delivered since.
     pub dead_letters: u64,
+}
+
+#[derive(Default)]
+pub struct Totals {
+    /// Requests, by the class of the answer's status.
+    pub attempts: BTreeMap<&'static str, u64>,
+    pub retries: u64,
+    /// Events that found no room in a queue.
+    pub spilled: u64,
+    /// How long something has waited.
+    pub oldest: Option<Duration>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -110,6 +128,7 @@ impl Webhooks {
         app: &App,
         endpoints: Vec<Settings>,
         state_dir: Option<&Path>,
+        live: Arc<Feed>,
     ) -> io::Result<Option<Arc<Self>>> {
         if endpoints.is_empty() {
             return Ok(None);
@@ -122,6 +141,7 @@ impl Webhooks {
             leaving: Leaving::default(),
             departures: Mutex::default(),
             letters: DeadLetters::open(path)?,
+            live,
         };
         webhooks.change(app, Some(endpoints));
         Ok(Some(Arc::new(webhooks)))
@@ -194,6 +214,21 @@ impl Webhooks {
         let mut endpoints = EndpointStats::default();
         self.all_endpoints().iter().for_each(|endpoint| endpoints += endpoint.stats());
         Stats { endpoints, dead_letters: self.letters.count() }
+    }
+
+    /// What `/metrics` tells beside that, of all endpoints.
+    pub fn totals(&self, now: Instant) -> Totals {
+        let mut totals = Totals::default();
+        for endpoint in &self.all_endpoints() {
+            for (outcome, count) in endpoint.counters.attempts.iter() {
+                *totals.attempts.entry(outcome).or_default() += count;
+            }
+            totals.retries += endpoint.counters.retries.get();
+            totals.spilled += endpoint.counters.spilled.get();
+            let oldest = endpoint.queue.lock().oldest().map(|since| now - since);
+            totals.oldest = totals.oldest.max(oldest);
+        }
+        totals
     }
 
     /// Reads a file.

@@ -21,6 +21,7 @@ use super::{
     endpoint::{Endpoint, Tested},
     request,
 };
+use crate::live::{Entry, Type, What};
 
 /// Whether the server ends, and until when webhooks may still be delivered.
 pub type Ending = Option<Instant>;
@@ -131,10 +132,12 @@ impl Sender {
         }
         let body = request::body(SystemTime::now(), batch.events.iter().map(|event| &*event.json));
         for attempts in 1.. {
-            let reason = match self.attempt(&body).await {
-                Ok(()) => return Outcome::Delivered,
-                Err(reason) => reason,
-            };
+            if attempts > 1 {
+                self.endpoint.counters.retries.add();
+            }
+            let answer = self.attempt(&body).await;
+            self.show(batch, attempts, answer.as_ref().err());
+            let Err(reason) = answer else { return Outcome::Delivered };
             let left = deadline.saturating_duration_since(Instant::now());
             match backoff::before_next(attempts, left, backoff::chance()) {
                 Some(wait) if self.pause(wait).await => {}
@@ -142,6 +145,21 @@ impl Sender {
             }
         }
         unreachable!("an attempt ends it")
+    }
+
+    /// In the live feed.
+    fn show(&self, batch: &Batch, attempt: u32, failure: Option<&String>) {
+        let kind = if failure.is_some() { Type::WebhookFailed } else { Type::WebhookDelivered };
+        let settings = self.endpoint.settings();
+        self.webhooks.live.note(|| {
+            let what = What::Webhook {
+                endpoint: settings.url.host(),
+                events: batch.events.len(),
+                attempt,
+                reason: failure.map(String::as_str),
+            };
+            Entry { what, ..Entry::of_app(kind, &self.webhooks.app) }
+        });
     }
 
     /// One of a few at a time, and none when the server has no more time.
@@ -184,7 +202,9 @@ impl Sender {
             request::headers(&settings.headers, &signer.key, &signer.secret, body)
                 .ok_or("the app's key cannot stand in a header")?
         };
-        match settings.client.tell(&settings.url, headers, body.clone()).await {
+        let answer = settings.client.tell(&settings.url, headers, body.clone()).await;
+        self.endpoint.counters.attempted(answer.as_ref().ok().copied());
+        match answer {
             Ok(200..=299) => Ok(()),
             Ok(status @ 300..=399) => {
                 Err(format!("it answered {status}, and redirects are not followed"))
