@@ -57,8 +57,16 @@ pub struct Reload {
 type Changes = BTreeMap<Vec<String>, Effect>;
 
 /// Of an app: what its authorizer is made of.
-const AUTHORIZER: [&str; 7] =
-    ["authorizer", "forward", "jwt", "jwt_secret", "jwt_secret_file", "rules", "secret"];
+const AUTHORIZER: [&str; 8] = [
+    "authorizer",
+    "forward",
+    "jwt",
+    "jwt_secret",
+    "jwt_secret_file",
+    "rules",
+    "secret",
+    "secret_file",
+];
 
 impl Reload {
     pub fn new(start: Start, live: Live) -> Self {
@@ -165,12 +173,15 @@ impl Reload {
 fn wanted(app: App, changes: &Changes) -> Wanted {
     let same = |concerns: &dyn Fn(&str) -> bool| {
         !changes.keys().any(|path| match &**path {
-            [apps, id, name, ..] => apps == "apps" && **id == *app.id && concerns(name),
+            [apps, id, rest @ ..] => {
+                // One that comes back has nothing from before.
+                let concerns = rest.first().is_none_or(|name| concerns(name));
+                apps == "apps" && **id == *app.id && concerns
+            }
             _ => false,
         })
     };
-    let same_authorizer =
-        same(&|name| AUTHORIZER.contains(&name) || name == "secret_file" || name == "master_key");
+    let same_authorizer = same(&|name| AUTHORIZER.contains(&name));
     let same_webhooks = same(&|name| name == "webhooks");
     Wanted { app, same_authorizer, same_webhooks }
 }
