@@ -17,6 +17,8 @@ pub enum Close {
     },
     AppDisabled,
     OverConnectionQuota,
+    /// From one address.
+    ConnectsTooOften,
     PathNotFound,
     InvalidVersion,
     UnsupportedProtocol,
@@ -51,7 +53,7 @@ impl Close {
             Self::UnsupportedProtocol => 4007,
             Self::MissingProtocol => 4008,
             Self::OriginRefused | Self::NotAuthorizedInTime | Self::Terminated => 4009,
-            Self::TooSlow => 4100,
+            Self::TooSlow | Self::ConnectsTooOften => 4100,
             Self::ShuttingDown | Self::SecretRetired => 4200,
             Self::PongNotReceived => 4201,
             Self::ProtocolViolation(_) => 1002,
@@ -69,6 +71,9 @@ impl Close {
             }
             Self::AppDisabled => "Application is disabled".into(),
             Self::OverConnectionQuota => "Application is over its connection quota".into(),
+            Self::ConnectsTooOften => {
+                "Too many connections are opened from this address, please wait and reconnect".into()
+            }
             Self::PathNotFound => "Path not found: WebSocket connections go to /app/{key}".into(),
             Self::InvalidVersion => "Invalid protocol version: not a number".into(),
             Self::UnsupportedProtocol => "Unsupported protocol version: 4 to 7 are served".into(),

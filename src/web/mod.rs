@@ -1,6 +1,7 @@
 //! The edge: the only place that knows actix.
 
 mod admin;
+mod arrival;
 mod audited;
 pub mod auth;
 mod channels;
@@ -16,13 +17,16 @@ mod http_stream;
 mod listeners;
 mod ops;
 mod parts;
+mod proxy_protocol;
 mod public;
 mod query;
 mod rates;
 mod refusal;
+mod remote;
 mod server;
 mod services;
 mod socket;
+mod strays;
 mod streams;
 mod tokens;
 mod transport;
@@ -33,7 +37,7 @@ mod worker;
 
 pub use admin::{AdminToken, Revoked, Rotated, TestResults};
 pub use forwarded::{ForwardedHeader, Proxies};
-pub use listeners::Listeners;
+pub use listeners::{Addresses, Listeners};
 pub use server::{Signals, serve};
 
 use actix_web::web;
@@ -50,13 +54,49 @@ pub struct Settings {
     pub outbox_bytes: usize,
     pub http_body_bytes: usize,
     pub proxies: Proxies,
+    pub proxied: Proxied,
+    /// Of HTTP connections between two requests.
+    pub keep_alive: std::time::Duration,
+    /// For the whole body of a request.
+    pub body_timeout: std::time::Duration,
     /// Without one, the operations listener has no admin API.
     pub admin_token: Option<AdminToken>,
 }
 
-fn routes(config: &mut web::ServiceConfig) {
+/// The listeners to which nobody comes but by a balancer that speaks the PROXY protocol.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Proxied {
+    pub public: bool,
+    pub api: bool,
+}
+
+/// Which of the two kinds of askers a listener is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Serves {
+    Everybody,
+    /// Browsers and other clients; the API is elsewhere.
+    Clients,
+    /// Backends alone.
+    Backends,
+}
+
+fn routes(config: &mut web::ServiceConfig, serves: Serves) {
+    config.route("/health", web::get().to(ops::health));
+    if serves != Serves::Backends {
+        config.configure(auth::routes);
+    }
+    match serves {
+        Serves::Everybody | Serves::Backends => config.configure(api),
+        Serves::Clients => config
+            .route("/apps/{path:.*}", web::to(error::no_api))
+            .route("/users/{path:.*}", web::to(error::no_api)),
+    };
+    config.default_service(web::to(error::not_found));
+}
+
+/// What backends sign.
+fn api(config: &mut web::ServiceConfig) {
     config
-        .route("/health", web::get().to(ops::health))
         .route("/apps/{app}/events", web::post().to(events::trigger))
         .route("/apps/{app}/batch_events", web::post().to(events::trigger_batch))
         .route("/apps/{app}/channels", web::get().to(channels::list))
@@ -69,7 +109,5 @@ fn routes(config: &mut web::ServiceConfig) {
         .route("/apps/{app}/users/{user}/terminate_connections", web::post().to(users::terminate))
         .route("/apps/{app}/auth/explain", web::post().to(explain::explain))
         // Where the official Python SDK sends it (PROTOCOL 5.4).
-        .route("/users/{user}/terminate_connections", web::post().to(users::terminate))
-        .configure(auth::routes)
-        .default_service(web::to(error::not_found));
+        .route("/users/{user}/terminate_connections", web::post().to(users::terminate));
 }

@@ -10,12 +10,10 @@ use actix_server::{Server, ServerHandle};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{
-    Settings,
+    Proxied, Serves, Settings,
     listeners::Listeners,
     parts::Parts,
-    services::{
-        HTTP_CONNECTIONS, listen_admin, listen_operations, listen_public, listen_public_tls,
-    },
+    services::{HTTP_CONNECTIONS, Way, listen, listen_admin, listen_operations, listen_tls},
 };
 use crate::{
     engine::Engine,
@@ -49,23 +47,33 @@ pub async fn serve(
         entrance: Arc::default(),
         draining: builder.graceful_shutdown_signal(),
     };
+    let Listeners { public, api, operations, admin, files } = listeners;
+    let Proxied { public: proxied, api: api_proxied } = parts.settings.proxied;
+    let serves = if api.is_some() { Serves::Clients } else { Serves::Everybody };
+    let way = Way { serves, proxied };
     builder = match identity {
-        None => listen_public(builder, listeners.public, parts.clone())?,
+        None => listen(builder, "public", public, parts.clone(), way)?,
         Some(identity) => {
             let config = tls::server_config(identity.clone()).map_err(io::Error::other)?;
             actix_rt::spawn(keep_current(identity));
-            listen_public_tls(builder, listeners.public, parts.clone(), config)?
+            listen_tls(builder, public, parts.clone(), way, config)?
         }
     };
-    if let Some(operations) = listeners.operations {
+    if let Some(api) = api {
+        let way = Way { serves: Serves::Backends, proxied: api_proxied };
+        builder = listen(builder, "api", api, parts.clone(), way)?;
+    }
+    if let Some(operations) = operations {
         builder = listen_operations(builder, operations, parts.clone())?;
     }
-    if let Some(admin) = listeners.admin {
+    if let Some(admin) = admin {
         builder = listen_admin(builder, admin, parts.clone())?;
     }
     let server = builder.run();
     actix_rt::spawn(stop_on_signal(signals, server.handle(), parts.engine));
-    server.await
+    let ended = server.await;
+    drop(files);
+    ended
 }
 
 /// Takes over a certificate that was replaced. Sockets that are open keep theirs.
