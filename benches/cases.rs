@@ -302,7 +302,7 @@ fn encrypted() -> Channel {
 fn sealing() -> Sealing {
     let key = MasterKey::from_bytes(array::from_fn(|i| (i * 37 % 251) as u8));
     let table = KeyTable::new(key, 0);
-    Sealing::Auto(KeyRing::new("app", table, Derivation::Pusher, Padding::None))
+    Sealing::Auto(KeyRing::new("app", table, Derivation::Pusher, Padding::None).into())
 }
 
 fn sealed(channel: &Channel, data: &str, sealing: &Sealing) -> Sealed {

@@ -107,7 +107,7 @@ impl App {
 
     /// The keys that seal for the channel. `None` where it is not encrypted, and where this server
     /// only relays.
-    pub fn ring(&self, channel: &Channel) -> Option<&KeyRing> {
+    pub fn ring(&self, channel: &Channel) -> Option<&Arc<KeyRing>> {
         let encrypted = channel.access() == Access::Encrypted;
         self.sealing.keys().filter(|_| encrypted && !self.is_blind(channel))
     }

@@ -2,8 +2,8 @@
 //!
 //! Modules, from the inside out; each knows only those above it:
 //!
-//! * [`ids`], [`channel`], [`pattern`], [`origins`], [`limits`], [`presence`], [`crypto`]: the
-//!   domain, as plain data structures.
+//! * [`ids`], [`channel`], [`pattern`], [`origins`], [`limits`], [`meter`], [`presence`],
+//!   [`crypto`]: the domain, as plain data structures.
 //! * [`protocol`]: the wire, frames in and frames out, without I/O.
 //! * [`auth`]: who may join what, for the auth endpoints: rules, tokens, the application's word.
 //! * [`app`]: one application with everything that it is allowed.
@@ -36,6 +36,7 @@ pub mod hub;
 pub mod ids;
 pub mod keyfile;
 pub mod limits;
+pub mod meter;
 pub mod origins;
 pub mod pattern;
 pub mod presence;

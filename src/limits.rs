@@ -4,6 +4,8 @@ use std::time::{Duration, Instant};
 
 use serde::Deserialize;
 
+use crate::meter::Allowance;
+
 /// Seconds. Longer times overflow clocks, and nobody means them.
 pub const YEAR: u64 = 365 * 24 * 60 * 60;
 
@@ -25,7 +27,13 @@ pub struct Limits {
     pub watchlist_ids: usize,
     pub cache_ttl_seconds: u64,
     pub channels_per_connection: usize,
-    /// Questions to the auth endpoints each second; 0: any number. So for the two below.
+    /// Of one connection, beyond joining each channel once; 0: any number, as for those below.
+    pub subscribes_per_second: u32,
+    /// Of the application's backend: each event counts once for each of its channels.
+    pub events_per_second: u32,
+    /// GET requests of the backend.
+    pub reads_per_second: u32,
+    /// Questions to the auth endpoints each second.
     pub auth_per_ip: u32,
     pub auth_per_socket: u32,
     pub auth_per_user: u32,
@@ -50,6 +58,9 @@ impl Default for Limits {
             watchlist_ids: 100,
             cache_ttl_seconds: 30 * 60,
             channels_per_connection: 10_000,
+            subscribes_per_second: 100,
+            events_per_second: 0,
+            reads_per_second: 0,
             auth_per_ip: 1000,
             auth_per_socket: 100,
             auth_per_user: 200,
@@ -61,6 +72,16 @@ impl Default for Limits {
 impl Limits {
     pub fn cache_ttl(&self) -> Duration {
         Duration::from_secs(self.cache_ttl_seconds)
+    }
+
+    /// At once as many as the largest request holds: none is ever too large for the rate.
+    pub fn events(&self) -> Allowance {
+        let largest = self.channels_per_event.max(self.batch_events) as u64;
+        Allowance { per_second: self.events_per_second, at_once: largest }
+    }
+
+    pub fn reads(&self) -> Allowance {
+        Allowance { per_second: self.reads_per_second, at_once: 0 }
     }
 }
 

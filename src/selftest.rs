@@ -161,7 +161,7 @@ fn admitted(data: &str) -> Option<String> {
     let table = KeyTable::new(example_key(), 0);
     let version = table.target(CHANNEL);
     let ring = KeyRing::new("app", table, Derivation::Pusher, Padding::None);
-    let sealing = Sealing::Auto(ring);
+    let sealing = Sealing::Auto(ring.into());
     let payload = sealing.admit(&channel, data, false).ok()?;
     Some(sealing.seal(&channel, &payload, version).ok()?.envelope().to_string())
 }

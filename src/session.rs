@@ -1,9 +1,12 @@
 //! One connection's conversation, whatever carries it: a frame comes in, verbs of the engine are
 //! called, answers go to the connection's outbox.
 
+mod rejoins;
+
 use std::{borrow::Cow, collections::HashMap, rc::Rc, sync::Arc, time::Instant};
 
 use bytes::Bytes;
+use rejoins::Rejoins;
 
 use crate::{
     channel::{Access, Channel},
@@ -48,6 +51,7 @@ pub struct Session {
     subscriptions: HashMap<Arc<str>, Subscription>,
     user: Option<Box<User>>,
     client_events: Option<TokenBucket>,
+    rejoins: Rejoins,
     authorized: bool,
     _guard: ConnectionGuard,
 }
@@ -74,6 +78,7 @@ impl Session {
             subscriptions: HashMap::new(),
             user: None,
             client_events: None,
+            rejoins: Rejoins::default(),
             authorized: false,
             _guard: guard,
         }
@@ -123,7 +128,13 @@ impl Session {
             let message = format!("Existing subscription to channel {}", request.channel);
             return self.error(ErrorCode::None, &message);
         }
+        let now = Instant::now();
+        let per_second = self.context.tenant.app().limits.subscribes_per_second;
+        if self.rejoins.take(per_second, now).is_err() {
+            return self.refuse(request, &Refusal::TooOften { per_second });
+        }
         if let Err(refusal) = self.try_subscribe(request) {
+            self.rejoins.note_end(now);
             self.refuse(request, &refusal);
         }
     }
@@ -140,7 +151,7 @@ impl Session {
             socket: Some(*id),
             hides_cause: status == 401,
         };
-        let told = engine.refuse(Some(&tenant.app), &refused, || match refusal {
+        let told = engine.refuse(Some(&tenant.app()), &refused, || match refusal {
             Refusal::Auth(reason) => {
                 let auth = request.auth.as_deref().unwrap_or_default();
                 let data = request.channel_data.as_deref();
@@ -168,7 +179,8 @@ impl Session {
     }
 
     fn try_subscribe(&mut self, request: &Subscribe) -> Result<(), Refusal> {
-        let limits = &self.context.tenant.app.limits;
+        let app = self.context.tenant.app();
+        let limits = &app.limits;
         let channel = Channel::parse(&request.channel, limits.channel_name_bytes)?;
         if self.subscriptions.len() >= limits.channels_per_connection {
             return Err(Refusal::TooManyChannels { limit: limits.channels_per_connection });
@@ -176,7 +188,7 @@ impl Session {
         let SessionContext { engine, tenant, shard, slot, id, .. } = &self.context;
         let user = self.user.as_ref().map(|user| &user.identity);
         let subscriber = Subscriber { socket_id: *id, worker: shard.worker(), user };
-        let member = subscribe::authorize(tenant, &subscriber, &channel, request)?;
+        let member = subscribe::authorize(&app, &subscriber, &channel, request)?;
         if channel.access() == Access::User {
             self.subscriptions.insert(channel.name().clone(), Subscription::OwnUser);
             self.say(answer::subscription_succeeded(self.dialect(), &channel, None));
@@ -218,6 +230,7 @@ impl Session {
     /// Silent when there is no such subscription (PROTOCOL 2.2).
     fn unsubscribe(&mut self, channel: &str) {
         if let Some(subscription) = self.subscriptions.remove(channel) {
+            self.rejoins.note_end(Instant::now());
             self.leave(&subscription);
         }
     }
@@ -263,7 +276,7 @@ impl Session {
 
     fn sign_in(&mut self, request: &Signin) {
         let SessionContext { tenant, id, .. } = &self.context;
-        let identity = match SignedIn::verify(tenant, *id, request) {
+        let identity = match SignedIn::verify(&tenant.app(), *id, request) {
             Ok(identity) => identity,
             Err(error) => return self.refuse_user(request, &error),
         };
@@ -283,7 +296,7 @@ impl Session {
         let SessionContext { engine, tenant, id, .. } = &self.context;
         let hides_cause = matches!(error, SigninError::Auth(_));
         let refused = Refused { code: error.code(), channel: None, socket: Some(*id), hides_cause };
-        let told = engine.refuse(Some(&tenant.app), &refused, || match error {
+        let told = engine.refuse(Some(&tenant.app()), &refused, || match error {
             SigninError::Auth(reason) => {
                 let subject = Subject::User { data: &request.user_data };
                 engine.why_unsigned(tenant, reason, &request.auth, *id, &subject)
@@ -297,7 +310,7 @@ impl Session {
         let SessionContext { engine, tenant, shard, slot, .. } = &self.context;
         let (record, since) = engine.sign_in(tenant, shard.worker(), &identity);
         let _ = shard.subscribe(record.topic(), *slot, since);
-        let watched = if tenant.app.watchlist { self.watch(&identity) } else { Vec::new() };
+        let watched = if tenant.app().watchlist { self.watch(&identity) } else { Vec::new() };
         self.authorized = true;
         self.user = Some(Box::new(User { identity, record, watched }));
     }
@@ -306,7 +319,7 @@ impl Session {
     fn watch(&self, identity: &SignedIn) -> Vec<Arc<Record>> {
         let SessionContext { engine, tenant, shard, slot, .. } = &self.context;
         if identity.watchlist_cut {
-            let limit = tenant.app.limits.watchlist_ids;
+            let limit = tenant.app().limits.watchlist_ids;
             let message =
                 format!("The watchlist is longer than {limit} ids; the first {limit} are watched");
             self.error(ErrorCode::WatchlistLimit, &message);
@@ -327,8 +340,9 @@ impl Session {
 
     fn client_event(&mut self, event: &ClientEvent<'_>) -> Result<(), ClientEventError> {
         let SessionContext { engine, tenant, shard, slot, id, .. } = &self.context;
-        let limits = &tenant.app.limits;
-        if !tenant.app.client_events {
+        let app = tenant.app();
+        let limits = &app.limits;
+        if !app.client_events {
             return Err(ClientEventError::Disabled);
         }
         let (Some(name), Some(data)) = (&event.channel, event.data) else {
@@ -338,7 +352,7 @@ impl Session {
         let channel =
             Channel::parse(name, limits.channel_name_bytes).map_err(|_| not_subscribed())?;
         let data = data_as_text(data);
-        client_event::check(tenant, &channel, &event.event, &data)?;
+        client_event::check(limits, &channel, &event.event, &data)?;
         let Some(Subscription::Channel { record, member }) = self.subscriptions.get(&**name) else {
             return Err(not_subscribed());
         };

@@ -19,8 +19,23 @@ use socket2::{Domain, SockAddr, Socket, Type};
 #[derive(Debug)]
 pub struct SocketFile {
     path: PathBuf,
-    /// By which it is told from another server's that has taken its place.
+    made: Stamp,
+}
+
+/// By which a file is told from another server's that has taken its place: a number may be used
+/// again.
+#[derive(Debug, PartialEq, Eq)]
+struct Stamp {
     file: (u64, u64),
+    modified: (i64, i64),
+}
+
+impl Stamp {
+    fn of(path: &Path) -> io::Result<Self> {
+        let data = path.symlink_metadata()?;
+        let modified = (data.mtime(), data.mtime_nsec());
+        Ok(Self { file: (data.dev(), data.ino()), modified })
+    }
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -73,8 +88,7 @@ fn open(path: &Path, mode: u32, backlog: i32) -> io::Result<(UnixListener, Socke
     let _ = File::from(OwnedFd::from(socket.try_clone()?)).set_permissions(nobody);
     socket.bind(&SockAddr::unix(path)?)?;
     std::fs::set_permissions(path, Permissions::from_mode(mode))?;
-    let made = std::fs::metadata(path)?;
-    let file = SocketFile { path: path.to_owned(), file: (made.dev(), made.ino()) };
+    let file = SocketFile { path: path.to_owned(), made: Stamp::of(path)? };
     socket.listen(backlog)?;
     socket.set_nonblocking(true)?;
     Ok((UnixListener::from(OwnedFd::from(socket)), file))
@@ -82,8 +96,7 @@ fn open(path: &Path, mode: u32, backlog: i32) -> io::Result<(UnixListener, Socke
 
 impl Drop for SocketFile {
     fn drop(&mut self) {
-        let there = self.path.symlink_metadata();
-        if there.is_ok_and(|there| (there.dev(), there.ino()) == self.file) {
+        if Stamp::of(&self.path).is_ok_and(|there| there == self.made) {
             // If it is gone by now, nothing is left to do.
             let _ = std::fs::remove_file(&self.path);
         }
@@ -111,6 +124,7 @@ mod tests {
         assert!(matches!(living, BindError::InUse(_)), "{living}");
         // As after a kill: nothing was cleaned up.
         drop(first);
+        std::thread::sleep(std::time::Duration::from_millis(20));
         let (_second, next) = bind(&path, 0o600, 16).unwrap();
         drop(file);
         assert!(UnixStream::connect(&path).is_ok(), "the first one's end leaves the second alone");

@@ -26,7 +26,7 @@ pub struct AccessTokens {
     signing: EncodingKey,
     verifying: VerifyingKey,
     checks: Checks,
-    pub revoked: RevokedTokens,
+    pub revoked: Arc<RevokedTokens>,
 }
 
 /// Tells these from the application's own tokens. That they are ours is told by the signature.
@@ -82,7 +82,7 @@ pub enum NotMinted {
 }
 
 impl AccessTokens {
-    pub fn new(app: &str, secret: &[u8], revoked: RevokedTokens) -> Self {
+    pub fn new(app: &str, secret: &[u8], revoked: Arc<RevokedTokens>) -> Self {
         let key = derived(app, secret);
         let verifying = VerifyingKey::secret(&*key, &[Algorithm::HS256])
             .expect("derived bytes are a secret, and HS256 is for secrets");
@@ -212,7 +212,7 @@ mod tests {
     const SECRET: &[u8] = b"a secret of the application";
 
     fn tokens(app: &str) -> AccessTokens {
-        AccessTokens::new(app, SECRET, RevokedTokens::in_memory())
+        AccessTokens::new(app, SECRET, RevokedTokens::in_memory().into())
     }
 
     fn wanted() -> Wanted {

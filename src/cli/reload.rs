@@ -62,9 +62,9 @@ impl Reload {
 
     /// `later`: what only a new start can do.
     fn take_key(&self, engine: &Engine, app: &App, later: &mut BTreeSet<String>) {
-        let Some(tenant) = engine.tenants.by_id(&app.id) else { return };
+        let Some(tenant) = engine.tenants().by_id(&app.id).cloned() else { return };
         let configured = app.sealing.keys().and_then(|ring| ring.table().active().master.clone());
-        let configured = match (tenant.app.sealing.keys(), configured) {
+        let configured = match (tenant.keys(), configured) {
             (Some(_), Some(configured)) => configured,
             (None, None) => return,
             _ => {
@@ -73,7 +73,7 @@ impl Reload {
             }
         };
         let id = &*app.id;
-        match engine.reconcile(tenant, &configured) {
+        match engine.reconcile(&tenant, &configured) {
             Ok(false) => {}
             Ok(true) => {
                 let key = configured.fingerprint();

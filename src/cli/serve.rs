@@ -6,6 +6,7 @@ use std::{
     sync::Arc,
 };
 
+use arc_swap::ArcSwap;
 use tracing_subscriber::EnvFilter;
 
 use super::{
@@ -91,8 +92,8 @@ async fn run(config: Config, reload: Reload) -> Result<()> {
         let (id, key) = (app.id.clone(), app.key.clone());
         let told = told(&mut app, state_dir.as_ref().map(|_| config.state_dir.as_path()))?;
         webhooks.extend(told.clone());
-        let mut tenant = Tenant::new(app, key_file, hub.clone());
-        tenant.webhooks = told;
+        let tenant = Tenant::new(app, key_file, hub.clone());
+        tenant.set_webhooks(told);
         tenants.insert(id, key, Arc::new(tenant));
     }
     let told = Runner::start(webhooks)?;
@@ -100,7 +101,8 @@ async fn run(config: Config, reload: Reload) -> Result<()> {
     engine.audit = audit.clone();
     let engine = Arc::new(engine);
     actix_rt::spawn(hangups.reload(reload, engine.clone()));
-    let served = serve_web(listeners, engine, config.settings, config.tls, signals).await;
+    let settings = Arc::new(ArcSwap::from_pointee(config.settings));
+    let served = serve_web(listeners, engine, settings, config.tls, signals).await;
     // All sockets have gone, and what that means is told.
     drop(told);
     let reason = if served.is_ok() { "signal" } else { "error" };

@@ -40,6 +40,8 @@ pub struct RawConfig {
     pub keep_alive_seconds: u64,
     pub body_timeout_seconds: u64,
     pub strict_protocol: bool,
+    /// 0: all sockets at once.
+    pub drain_seconds: u64,
     pub message_bytes: usize,
     pub http_body_bytes: usize,
     /// Proxies in front of the server, whose word on the client's address is taken.
@@ -76,6 +78,7 @@ impl Default for RawConfig {
             keep_alive_seconds: 75,
             body_timeout_seconds: 30,
             strict_protocol: false,
+            drain_seconds: 5,
             message_bytes: 64 * 1024,
             http_body_bytes: 1024 * 1024,
             trusted_proxies: Vec::new(),

@@ -140,6 +140,7 @@ fn settings(raw: &RawConfig, warnings: &mut Vec<String>) -> Result<Settings> {
         strict_protocol: raw.strict_protocol,
         activity_timeout: seconds("activity_timeout_seconds", raw.activity_timeout_seconds)?,
         pong_timeout: seconds("pong_timeout_seconds", raw.pong_timeout_seconds)?,
+        drain: drain(raw.drain_seconds)?,
         message_bytes: at_least("message_bytes", raw.message_bytes, 1024)?,
         outbox_bytes: at_least("outbox_bytes", raw.outbox_bytes, 16 * 1024)?,
         http_body_bytes: at_least("http_body_bytes", raw.http_body_bytes, 1024)?,
@@ -149,6 +150,14 @@ fn settings(raw: &RawConfig, warnings: &mut Vec<String>) -> Result<Settings> {
         body_timeout: seconds("body_timeout_seconds", raw.body_timeout_seconds)?,
         admin_token: admin_token(raw)?,
     })
+}
+
+/// Whoever supervises the server waits for its end.
+fn drain(seconds: u64) -> Result<Duration> {
+    match seconds {
+        0..=3600 => Ok(Duration::from_secs(seconds)),
+        _ => error("drain_seconds must be at most 3600, which is an hour"),
+    }
 }
 
 /// What `--dev` gives an app that does not say otherwise.
@@ -202,7 +211,7 @@ fn resolve_app(
         access: AccessTokens::new(
             id,
             secret.expose_secret().as_bytes(),
-            RevokedTokens::of_app(state_dir, id),
+            RevokedTokens::of_app(state_dir, id).into(),
         ),
         secret: AppSecret::new(secret.expose_secret().as_bytes()),
         near_secrets: NearSecrets::of(secret.expose_secret()),

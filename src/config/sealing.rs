@@ -87,7 +87,8 @@ pub fn sealing(
             return Ok(Sealing::Blind);
         }
     };
-    Ok(Sealing::Auto(KeyRing::new(id, KeyTable::new(key, unix_now()), derivation, raw.padding)))
+    let ring = KeyRing::new(id, KeyTable::new(key, unix_now()), derivation, raw.padding);
+    Ok(Sealing::Auto(ring.into()))
 }
 
 /// The development key, made at the first start and kept for the next.

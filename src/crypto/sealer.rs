@@ -48,7 +48,8 @@ impl Sealed {
 /// What an application does with payloads of encrypted channels (ENCRYPTION section 1).
 pub enum Sealing {
     /// Plaintext is sealed; envelopes must open.
-    Auto(KeyRing),
+    /// The keys outlive a change of the settings that stand beside them.
+    Auto(Arc<KeyRing>),
     /// Only envelopes pass; the process holds no key.
     Blind,
 }
@@ -125,7 +126,7 @@ impl Sealing {
         self.keys().ok_or(SealError::KeyRetired)?.seal(channel, version, plaintext)
     }
 
-    pub fn keys(&self) -> Option<&KeyRing> {
+    pub fn keys(&self) -> Option<&Arc<KeyRing>> {
         match self {
             Self::Auto(ring) => Some(ring),
             Self::Blind => None,
@@ -253,7 +254,7 @@ mod tests {
 
     #[test]
     fn the_length_of_what_is_sealed_is_known_without_the_key() {
-        let auto = Sealing::Auto(ring(9));
+        let auto = Sealing::Auto(ring(9).into());
         for length in [0, 1, 2, 3, 100, 10_240] {
             let envelope = sealed(&auto, &"x".repeat(length)).envelope;
             assert_eq!(sealed_bytes(&envelope), Some(length));
@@ -268,7 +269,7 @@ mod tests {
 
     #[test]
     fn nonces_do_not_repeat() {
-        let auto = Sealing::Auto(ring(9));
+        let auto = Sealing::Auto(ring(9).into());
         let nonces: std::collections::HashSet<_> =
             (0..20_000).map(|_| decode(&sealed(&auto, "").envelope).unwrap().0).collect();
         assert_eq!(nonces.len(), 20_000);
@@ -277,10 +278,10 @@ mod tests {
     #[test]
     fn auto_seals_plaintext_and_relays_what_opens() {
         let channel = channel("private-encrypted-a");
-        let auto = Sealing::Auto(ring(1));
+        let auto = Sealing::Auto(ring(1).into());
         let first = sealed(&auto, "hello");
         assert_eq!(sealed(&auto, first.envelope()).envelope(), first.envelope());
-        let foreign = sealed(&Sealing::Auto(ring(2)), "hello");
+        let foreign = sealed(&Sealing::Auto(ring(2).into()), "hello");
         for data in [
             &**foreign.envelope(),
             r#"{"nonce":"","ciphertext":""}"#,
@@ -304,7 +305,7 @@ mod tests {
         let old = ring.seal(&channel, NOW, b"hello").unwrap();
         let next = ring.table().announced(key(2), 0, 0, 9).unwrap().activated(0).unwrap();
         ring.install(next);
-        let auto = Sealing::Auto(ring);
+        let auto = Sealing::Auto(ring.into());
         let payload = auto.admit(&channel, old.envelope(), false).unwrap();
         assert_eq!(auto.seal(&channel, &payload, NOW).unwrap().envelope(), old.envelope());
         let new = auto.seal(&channel, &payload, Version { key: 2, epoch: 0 }).unwrap();
@@ -335,7 +336,7 @@ mod tests {
     #[test]
     fn blind_passes_well_formed_envelopes_only() {
         let channel = channel("private-encrypted-a");
-        let first = sealed(&Sealing::Auto(ring(1)), "hello");
+        let first = sealed(&Sealing::Auto(ring(1).into()), "hello");
         let relayed = sealed(&Sealing::Blind, first.envelope());
         assert_eq!((relayed.envelope(), relayed.version()), (first.envelope(), Version::BLIND));
         for data in [
@@ -371,7 +372,7 @@ mod tests {
         #[test]
         fn admitting_never_panics(data in "\\PC{0,200}") {
             let channel = channel("private-encrypted-a");
-            let _ = (Sealing::Blind.admit(&channel, &data, false), Sealing::Auto(ring(1)).admit(&channel, &data, false));
+            let _ = (Sealing::Blind.admit(&channel, &data, false), Sealing::Auto(ring(1).into()).admit(&channel, &data, false));
         }
     }
 }

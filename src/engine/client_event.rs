@@ -8,6 +8,7 @@ use crate::{
         mailbox::{Audience, Content},
     },
     ids::SocketId,
+    limits::Limits,
     protocol::{code::ErrorCode, json, server::Frame},
     webhook::Fact,
 };
@@ -64,12 +65,11 @@ impl ClientEventError {
 
 /// Whether such an event may be sent on the channel at all; membership and rate are the session's.
 pub fn check(
-    tenant: &Tenant,
+    limits: &Limits,
     channel: &Channel,
     event: &str,
     data: &str,
 ) -> Result<(), ClientEventError> {
-    let limits = &tenant.app.limits;
     match channel.access() {
         Access::Private | Access::Presence => {}
         Access::Encrypted => return Err(ClientEventError::Encrypted),

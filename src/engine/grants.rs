@@ -64,12 +64,12 @@ impl Engine {
         user: Option<Arc<str>>,
         bounds: Bounds,
     ) -> Result<Granted, GrantError> {
-        let ring = tenant.app.ring(channel);
+        let ring = tenant.ring(channel);
         let token = bounds.token.clone();
         let about = AskedChannel {
             name: channel.name().clone(),
             topic: tenant.directory.find(channel.name()).map(|record| record.topic()),
-            target: ring.map(|ring| ring.target(channel)),
+            target: ring.as_ref().map(|ring| ring.target(channel)),
             user,
             bounds,
         };
@@ -77,7 +77,7 @@ impl Engine {
         let told = waits.map(|topic| Told { hub: self.hub.clone(), socket, topic });
         // Between the decision and the worker's note the token may have been revoked, and what was
         // posted then did not find this one.
-        if let Some(token) = token.filter(|token| tenant.app.access.revoked.contains(token)) {
+        if let Some(token) = token.filter(|token| tenant.app().access.revoked.contains(token)) {
             self.post_revocation(tenant, Revocation::Token(token.jti.to_string()));
             return Err(GrantError::Revoked);
         }
@@ -96,7 +96,7 @@ impl Engine {
 
     /// Ends what access tokens were given, and refuses them from here on. Writes a file.
     pub fn revoke_tokens(&self, tenant: &Tenant, which: Revocation) -> Result<(), NotRevoked> {
-        let revoked = tenant.app.access.revoked.revoke(&which, unix_now());
+        let revoked = tenant.app_kept().access.revoked.revoke(&which, unix_now());
         if !matches!(revoked, Err(NotRevoked::TooMany)) {
             self.post_revocation(tenant, which);
         }

@@ -22,13 +22,13 @@ const RETIRING: Duration = Duration::from_secs(60);
 impl Engine {
     /// Whether some key has been what it is for as long as it was to be.
     pub fn key_changes_are_due(&self) -> bool {
-        self.tenants.iter().any(|tenant| tenant.keys_due(unix_now()).is_some())
+        self.tenants().iter().any(|tenant| tenant.keys_due(unix_now()).is_some())
     }
 
     /// Called about once a second while something is due: announced keys become active, keys whose
     /// grace time is over are forgotten once nobody is served with them. Writes files.
     pub fn tick_keys(&self, now: Instant) {
-        self.tenants.iter().for_each(|tenant| self.tick_keys_of(tenant, now));
+        self.tenants().iter().for_each(|tenant| self.tick_keys_of(tenant, now));
     }
 
     fn tick_keys_of(&self, tenant: &Tenant, now: Instant) {
@@ -37,8 +37,8 @@ impl Engine {
         let Some((ring, table)) = tenant.keys_due(today) else { return };
         for key in table.keys().iter().filter(|key| key.is_due(today)) {
             let done = match key.state {
-                KeyState::Pending => self.activate(tenant, ring, &ring.table(), today),
-                KeyState::Grace => self.end_grace(tenant, ring, key.number, &key.id, now),
+                KeyState::Pending => self.activate(tenant, &ring, &ring.table(), today),
+                KeyState::Grace => self.end_grace(tenant, &ring, key.number, &key.id, now),
                 KeyState::Active | KeyState::Retired => Ok(()),
             };
             tenant.note_written(done.as_ref().err());
@@ -50,7 +50,7 @@ impl Engine {
             return;
         }
         if let Some((from, to)) = tenant.rotating.lock().take() {
-            self.audit.note(Fact::RotationFinished { app: tenant.app.id.clone(), from, to });
+            self.audit.note(Fact::RotationFinished { app: tenant.id.clone(), from, to });
         }
     }
 
@@ -80,8 +80,8 @@ impl Engine {
 
 impl Tenant {
     /// Its keys, if one of them is due.
-    fn keys_due(&self, today: UnixSeconds) -> Option<(&KeyRing, Arc<KeyTable>)> {
-        let ring = self.app.sealing.keys()?;
+    fn keys_due(&self, today: UnixSeconds) -> Option<(Arc<KeyRing>, Arc<KeyTable>)> {
+        let ring = self.keys()?;
         let table = ring.table();
         table.keys().iter().any(|key| key.is_due(today)).then_some((ring, table))
     }
@@ -90,7 +90,7 @@ impl Tenant {
     fn note_written(&self, error: Option<&RotationError>) {
         let failed_before = self.key_change_failed.swap(error.is_some(), Ordering::Relaxed);
         if let Some(error) = error.filter(|_| !failed_before) {
-            tracing::error!(app.id = &*self.app.id, %error, "a change of keys that is due waits; it is tried again every second");
+            tracing::error!(app.id = &*self.id, %error, "a change of keys that is due waits; it is tried again every second");
         }
     }
 }

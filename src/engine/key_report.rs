@@ -80,7 +80,7 @@ impl From<&MoveCounts> for Moves {
 
 impl Tenant {
     pub fn key_report(&self) -> Result<KeyReport, RotationError> {
-        let ring = self.app.sealing.keys().ok_or(RotationError::NoKeys)?;
+        let ring = self.keys().ok_or(RotationError::NoKeys)?;
         let (mut subscriptions, mut remaining) = (HashMap::<u32, u32>::new(), 0);
         self.for_each_sealed(|keys| {
             remaining += keys.behind();
@@ -96,7 +96,7 @@ impl Tenant {
             subscriptions: subscriptions.get(&key.number).copied().unwrap_or(0),
         };
         Ok(KeyReport {
-            app: self.app.id.clone(),
+            app: self.id.clone(),
             derivation: ring.derivation(),
             keys: ring.table().keys().iter().map(line).collect(),
             rotation: RotationLine {
@@ -112,7 +112,7 @@ impl Engine {
     pub(super) fn key_stats(&self) -> (Vec<AppKey>, Vec<AppMoves>) {
         let (mut keys, mut moves) = (Vec::new(), Vec::new());
         for KeyReport { app, keys: lines, rotation, .. } in
-            self.tenants.iter().filter_map(|tenant| tenant.key_report().ok())
+            self.tenants().iter().filter_map(|tenant| tenant.key_report().ok())
         {
             let known = lines.into_iter().filter(|line| line.state != KeyState::Retired);
             keys.extend(known.map(|KeyLine { id, state, subscriptions, .. }| AppKey {

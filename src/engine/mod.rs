@@ -8,6 +8,7 @@ mod key_errors;
 pub mod key_report;
 pub mod publish;
 pub mod queries;
+pub mod readiness;
 mod refused;
 pub mod refusing;
 pub mod rotation;
@@ -24,6 +25,7 @@ use std::{
     time::Instant,
 };
 
+use arc_swap::{ArcSwap, Guard};
 use key_report::{AppKey, AppMoves};
 use refused::{Refused, RefusedStats};
 pub use tenant::{ConnectionGuard, Tenant};
@@ -38,7 +40,8 @@ use crate::{
 
 pub struct Engine {
     pub hub: Arc<Hub>,
-    pub tenants: AppRegistry<Tenant>,
+    /// Replaced as a whole when the configuration is read again.
+    tenants: ArcSwap<AppRegistry<Tenant>>,
     pub audit: Audit,
     pub refusals: Refusals,
     refused: Refused,
@@ -73,12 +76,17 @@ impl Engine {
     pub fn new(hub: Arc<Hub>, tenants: AppRegistry<Tenant>) -> Self {
         Self {
             hub,
-            tenants,
+            tenants: ArcSwap::from_pointee(tenants),
             audit: Audit::off(),
             refusals: Refusals::default(),
             refused: Refused::default(),
             trips_noted: AtomicU64::new(0),
         }
+    }
+
+    /// The applications that there are at this moment.
+    pub fn tenants(&self) -> Guard<Arc<AppRegistry<Tenant>>> {
+        self.tenants.load()
     }
 
     /// Called about once a second, by one thread.
@@ -88,7 +96,7 @@ impl Engine {
         if dropped > 0 {
             self.audit.note(Fact::Tripwire { dropped });
         }
-        for tenant in self.tenants.iter() {
+        for tenant in self.tenants().iter() {
             tenant.send_pending_counts(&self.hub, now);
             tenant.announce_departures(&self.hub, now);
             self.note_finished(tenant);
@@ -97,14 +105,14 @@ impl Engine {
 
     /// Called now and then, by one thread: it walks all records.
     pub fn sweep(&self, now: Instant) {
-        self.tenants.iter().for_each(|tenant| tenant.directory.sweep(now));
+        self.tenants().iter().for_each(|tenant| tenant.directory.sweep(now));
     }
 
     pub fn stats(&self) -> Stats {
         let (mut occupancy, mut webhooks) = (Occupancy::default(), None::<webhook::Stats>);
-        for tenant in self.tenants.iter() {
+        for tenant in self.tenants().iter() {
             occupancy += tenant.directory.occupancy();
-            if let Some(hooks) = &tenant.webhooks {
+            if let Some(hooks) = tenant.webhooks() {
                 *webhooks.get_or_insert_default() += hooks.stats();
             }
         }

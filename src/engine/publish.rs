@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Instant};
 
 use super::{Engine, Tenant};
 use crate::{
+    app::App,
     channel::{Access, Channel},
     crypto::sealer::{Payload, SealError, has_envelope_shape},
     hub::{
@@ -40,6 +41,9 @@ pub enum PublishError {
     Overloaded,
 }
 
+/// Where it goes, and the settings that hold for it.
+type Of<'a> = (&'a Tenant, &'a App);
+
 /// What is to be sent on one channel.
 struct EncodedEvent<'a> {
     channel: Channel,
@@ -62,21 +66,27 @@ enum Body<'a> {
 
 /// Events that have been accepted and are yet to be sent.
 #[must_use]
-pub struct Prepared<'a>(Vec<EncodedEvent<'a>>);
+pub struct Prepared<'a> {
+    /// The settings that they were accepted with.
+    app: &'a App,
+    events: Vec<EncodedEvent<'a>>,
+}
 
 impl Engine {
     /// Seals and encodes all events, or refuses all: nothing has been sent when this fails.
     pub fn prepare<'a>(
         &self,
         tenant: &Tenant,
+        app: &'a App,
         events: Vec<Event<'a>>,
     ) -> Result<Prepared<'a>, PublishError> {
-        self.try_prepare(tenant, events).inspect_err(|error| self.note_refused(tenant, error))
+        self.try_prepare(tenant, app, events).inspect_err(|error| self.note_refused(tenant, error))
     }
 
     fn try_prepare<'a>(
         &self,
         tenant: &Tenant,
+        app: &'a App,
         events: Vec<Event<'a>>,
     ) -> Result<Prepared<'a>, PublishError> {
         if !self.hub.has_room() {
@@ -86,22 +96,22 @@ impl Engine {
         for event in events {
             check_mixture(&event)?;
             for channel in event.channels {
-                encoded.push(encode(tenant, event.name, event.data, channel, event.except)?);
+                encoded.push(encode((tenant, app), event.name, event.data, channel, event.except)?);
             }
         }
-        Ok(Prepared(encoded))
+        Ok(Prepared { app, events: encoded })
     }
 
     pub fn publish(&self, tenant: &Tenant, prepared: Prepared<'_>) {
-        let now = Instant::now();
-        prepared.0.into_iter().for_each(|event| self.send(tenant, event, now));
+        let (Prepared { app, events }, now) = (prepared, Instant::now());
+        events.into_iter().for_each(|event| self.send((tenant, app), event, now));
     }
 
-    fn send(&self, tenant: &Tenant, event: EncodedEvent<'_>, now: Instant) {
+    fn send(&self, (tenant, app): Of<'_>, event: EncodedEvent<'_>, now: Instant) {
         let EncodedEvent { channel, name, body, except } = event;
         if channel.kind().cached {
             tenant.directory.with(&channel, |_, mut locked| {
-                let Some(content) = content(tenant, &mut locked, name, &body) else { return };
+                let Some(content) = content(app, &mut locked, name, &body) else { return };
                 let data = match (&body, &content) {
                     (Body::Clear { data, .. }, _) => Some(Arc::from(*data)),
                     (_, Content::Sealed(frames)) => frames.envelope().cloned(),
@@ -111,7 +121,7 @@ impl Engine {
                     name: name.into(),
                     content: content.clone(),
                     data: data.unwrap_or_default(),
-                    expires: now + tenant.app.limits.cache_ttl(),
+                    expires: now + app.limits.cache_ttl(),
                 };
                 locked.last_event = Some(last);
                 locked.miss_told = false;
@@ -120,7 +130,7 @@ impl Engine {
         } else {
             // Nobody there is no failure: the event has reached all of them.
             let _ = tenant.directory.with_existing(channel.name(), |_, mut locked| {
-                if let Some(content) = content(tenant, &mut locked, name, &body) {
+                if let Some(content) = content(app, &mut locked, name, &body) {
                     locked.post(&self.hub, content, except, Audience::All);
                 }
             });
@@ -130,7 +140,7 @@ impl Engine {
 
 /// What is posted, as the subscribers need it at this moment: the record is locked.
 fn content(
-    tenant: &Tenant,
+    app: &App,
     locked: &mut LockedRecord<'_>,
     name: &str,
     body: &Body<'_>,
@@ -140,13 +150,12 @@ fn content(
         Body::Sealed { payload, frames } => (payload, frames),
     };
     let channel = locked.channel().clone();
-    let wanted = tenant.versions_wanted(locked);
-    let frames =
-        frames.adapted(name, &wanted, |version| tenant.app.seal(&channel, payload, version));
+    let wanted = Tenant::versions_wanted(app, locked);
+    let frames = frames.adapted(name, &wanted, |version| app.seal(&channel, payload, version));
     // Since the event was accepted, the source of randomness has failed. Nothing can be sent then,
     // least of all in clear.
     let report = |error: &SealError| {
-        tracing::error!(app.id = &*tenant.app.id, %error, "an accepted event could not be sealed");
+        tracing::error!(app.id = &*app.id, %error, "an accepted event could not be sealed");
     };
     frames.inspect_err(report).ok().map(Content::Sealed)
 }
@@ -166,7 +175,7 @@ fn check_mixture(event: &Event<'_>) -> Result<(), PublishError> {
 }
 
 fn encode<'a>(
-    tenant: &Tenant,
+    of: Of<'_>,
     name: &'a str,
     data: &'a str,
     channel: Channel,
@@ -174,28 +183,28 @@ fn encode<'a>(
 ) -> Result<EncodedEvent<'a>, PublishError> {
     let body = match Frame::clear(&channel, name, data) {
         Some(frame) => Body::Clear { frame, data },
-        None => seal(tenant, name, data, &channel)
+        None => seal(of, name, data, &channel)
             .map_err(|error| PublishError::Seal { channel: channel.clone(), error })?,
     };
     Ok(EncodedEvent { channel, name, body, except })
 }
 
 fn seal<'a>(
-    tenant: &Tenant,
+    (tenant, app): Of<'_>,
     name: &str,
     data: &'a str,
     channel: &Channel,
 ) -> Result<Body<'a>, SealError> {
-    let payload = tenant.app.admit(channel, data)?;
+    let payload = app.admit(channel, data)?;
     let record = tenant.directory.find(channel.name());
     let locked = record.as_ref().and_then(|record| record.enter());
     let wanted = match locked {
-        Some(mut locked) => tenant.versions_wanted(&mut locked),
-        None => vec![tenant.target(channel)],
+        Some(mut locked) => Tenant::versions_wanted(app, &mut locked),
+        None => vec![Tenant::target(app, channel)],
     };
     let sealed = wanted
         .into_iter()
-        .map(|version| tenant.app.seal(channel, &payload, version))
+        .map(|version| app.seal(channel, &payload, version))
         .collect::<Result<Vec<_>, _>>()?;
     Ok(Body::Sealed { payload, frames: SealedFrames::new(name, &sealed) })
 }

@@ -40,7 +40,7 @@ impl Engine {
     pub(super) fn note_refused(&self, tenant: &Tenant, error: &PublishError) {
         self.refused.note(error);
         if let PublishError::Seal { channel, error: SealError::Plaintext } = error {
-            let (app, channel) = (tenant.app.id.clone(), channel.clone());
+            let (app, channel) = (tenant.id.clone(), channel.clone());
             self.audit.note(Fact::PlaintextRefused { app, channel });
         }
     }

@@ -72,7 +72,7 @@ impl Engine {
         let id = self.refusals.note(&line, || why.cause.clone());
         let explains = match app {
             Some(app) => app.explains,
-            None => self.tenants.iter().all(|tenant| tenant.app.explains),
+            None => self.tenants().iter().all(|tenant| tenant.app().explains),
         };
         let known = code(refused.code);
         let message = match (explains, known) {
@@ -122,12 +122,12 @@ impl Engine {
         subject: &Subject<'_>,
         others: &[SocketId],
     ) -> Verdict {
-        let app = &tenant.app;
+        let app = tenant.app();
         let known = Knowledge {
             key: &app.key,
             secret: &app.secret,
             near: &app.near_secrets,
-            is_other_app: &|key| self.tenants.by_key(key).is_some(),
+            is_other_app: &|key| self.tenants().by_key(key).is_some(),
         };
         explain(&known, auth, socket, subject, others)
     }

@@ -37,39 +37,41 @@ impl Engine {
     }
 
     fn note_refusal(&self, tenant: &Tenant, error: &RotationError) {
-        let (app, reason) = (tenant.app.id.clone(), error.code());
+        let (app, reason) = (tenant.id.clone(), error.code());
         self.audit.note(Fact::RotationRefused { app, reason });
     }
 
     fn try_rotate(&self, tenant: &Tenant, asked: Rotate) -> Result<Fingerprint, RotationError> {
         let _one_at_a_time = tenant.key_changes.lock();
-        let ring = tenant.app.sealing.keys().ok_or(RotationError::NoKeys)?;
+        let ring = tenant.keys().ok_or(RotationError::NoKeys)?;
         let key = asked.key.map_or_else(MasterKey::generate, Ok);
         let key = key.map_err(|_| RotationError::NoRandomness)?;
         let (id, now) = (key.fingerprint(), unix_now());
-        let grace = asked.grace.unwrap_or(tenant.app.rotation.grace_seconds);
+        let grace = asked.grace.unwrap_or(tenant.app().rotation.grace_seconds);
         self.refuse_shared(tenant, &id)?;
         let at = now.saturating_add(asked.activate_in);
         let next = ring.table().announced(key, now, at, grace)?;
         refuse_second(tenant)?;
         if asked.activate_in > 0 {
-            return self.change(tenant, ring, next).map(|()| id);
+            return self.change(tenant, &ring, next).map(|()| id);
         }
-        self.activate(tenant, ring, &next, now)?;
+        self.activate(tenant, &ring, &next, now)?;
         Ok(id)
     }
 
     /// Two applications with one master key could read each other's channels.
     fn refuse_shared(&self, tenant: &Tenant, id: &Fingerprint) -> Result<(), RotationError> {
-        let allowed = |other: &Tenant| tenant.app.shares_master_key && other.app.shares_master_key;
+        let allowed =
+            |other: &Tenant| tenant.app().shares_master_key && other.app().shares_master_key;
         let has_it = |other: &&Arc<Tenant>| {
-            let table = other.app.sealing.keys().map(KeyRing::table);
+            let table = other.keys().map(|ring| ring.table());
             let key = table.as_ref().and_then(|table| table.by_id(id.as_str()));
             key.is_some_and(|key| key.state != KeyState::Retired)
         };
-        let mut others = self.tenants.iter().filter(|other| other.app.id != tenant.app.id);
+        let tenants = self.tenants();
+        let mut others = tenants.iter().filter(|other| other.id != tenant.id);
         match others.find(|other| has_it(other) && !allowed(other)) {
-            Some(other) => Err(RotationError::Shared { other: other.app.id.clone() }),
+            Some(other) => Err(RotationError::Shared { other: other.id.clone() }),
             None => Ok(()),
         }
     }
@@ -95,10 +97,10 @@ impl Engine {
     ) -> Result<(), RotationError> {
         tenant.key_file.save(&next)?;
         let before = ring.table();
-        note_changes(&self.audit, &tenant.app.id, &before, &next);
+        note_changes(&self.audit, &tenant.id, &before, &next);
         if before.active().number != next.active().number {
             let (from, to) = (before.active().id.clone(), next.active().id.clone());
-            let app = tenant.app.id.clone();
+            let app = tenant.id.clone();
             self.audit.note(Fact::RotationStarted { app, from: from.clone(), to: to.clone() });
             *tenant.rotating.lock() = Some((from, to));
         }
@@ -121,8 +123,8 @@ impl Engine {
         configured: &Arc<MasterKey>,
     ) -> Result<bool, RotationError> {
         let _one_at_a_time = tenant.key_changes.lock();
-        let ring = tenant.app.sealing.keys().ok_or(RotationError::NoKeys)?;
-        let grace = tenant.app.rotation.grace_seconds;
+        let ring = tenant.keys().ok_or(RotationError::NoKeys)?;
+        let grace = tenant.app().rotation.grace_seconds;
         let Some(next) = ring.table().reconciled(configured, unix_now(), grace)? else {
             return Ok(false);
         };
@@ -131,9 +133,9 @@ impl Engine {
             self.refuse_shared(tenant, &configured.fingerprint())?;
             refuse_second(tenant)?;
         }
-        self.change(tenant, ring, next)?;
+        self.change(tenant, &ring, next)?;
         if rotates {
-            self.announce(tenant, ring, None);
+            self.announce(tenant, &ring, None);
         }
         Ok(rotates)
     }
@@ -142,24 +144,21 @@ impl Engine {
     /// sent anything more that the old one opens.
     pub fn revoke_key(&self, tenant: &Tenant, id: &str) -> Result<Fingerprint, RotationError> {
         let active = self.try_revoke_key(tenant, id)?;
-        if let Some(key) = tenant
-            .app
-            .sealing
-            .keys()
-            .and_then(|ring| ring.table().by_id(id).map(|key| key.id.clone()))
+        if let Some(key) =
+            tenant.keys().and_then(|ring| ring.table().by_id(id).map(|key| key.id.clone()))
         {
-            self.audit.note(Fact::KeyRevoked { app: tenant.app.id.clone(), key });
+            self.audit.note(Fact::KeyRevoked { app: tenant.id.clone(), key });
         }
         Ok(active)
     }
 
     fn try_revoke_key(&self, tenant: &Tenant, id: &str) -> Result<Fingerprint, RotationError> {
         let _one_at_a_time = tenant.key_changes.lock();
-        let ring = tenant.app.sealing.keys().ok_or(RotationError::NoKeys)?;
+        let ring = tenant.keys().ok_or(RotationError::NoKeys)?;
         let (table, now) = (ring.table(), unix_now());
         let key = table.by_id(id).ok_or_else(|| KeyError::Unknown(id.to_owned()))?;
         if key.state != KeyState::Active {
-            self.change(tenant, ring, table.retired(id, now)?)?;
+            self.change(tenant, &ring, table.retired(id, now)?)?;
             self.close_subscribers(tenant, key.number, Instant::now());
             return Ok(table.active().id.clone());
         }
@@ -168,9 +167,9 @@ impl Engine {
         let activated = announced.activated(now).unwrap_or(announced);
         let without = activated.retired(id, now)?;
         tenant.key_file.save(&without)?;
-        note_changes(&self.audit, &tenant.app.id, &table, &without);
+        note_changes(&self.audit, &tenant.id, &table, &without);
         ring.install(activated);
-        self.announce(tenant, ring, Some(&Cut { revoked: None }));
+        self.announce(tenant, &ring, Some(&Cut { revoked: None }));
         ring.install(without);
         Ok(ring.table().active().id.clone())
     }
@@ -185,7 +184,7 @@ impl Engine {
         if channel.access() != Access::Encrypted {
             return Err(RevokeError::NotEncrypted(channel.clone()));
         }
-        let ring = tenant.app.ring(channel).ok_or_else(|| RevokeError::Blind(channel.clone()))?;
+        let ring = tenant.ring(channel).ok_or_else(|| RevokeError::Blind(channel.clone()))?;
         if ring.derivation() != Derivation::Hkdf {
             return Err(RevokeError::Derivation);
         }
@@ -199,11 +198,11 @@ impl Engine {
         match record.as_ref().and_then(|record| record.enter()) {
             // Under the record's lock: nothing is published between the old epoch and the new.
             Some(mut locked) => {
-                let last = last_plaintext(ring, &locked);
+                let last = last_plaintext(&ring, &locked);
                 ring.install(next);
                 self.rekey(
                     tenant,
-                    ring,
+                    &ring,
                     &mut locked,
                     last.as_ref().map(|text| text.as_slice()),
                     Some(&cut),
@@ -212,7 +211,7 @@ impl Engine {
             None => ring.install(next),
         }
         self.audit.note(Fact::ChannelRevoked {
-            app: tenant.app.id.clone(),
+            app: tenant.id.clone(),
             channel: channel.clone(),
             epoch: epoch.into(),
             user: Some(user.into()),
@@ -223,7 +222,7 @@ impl Engine {
     /// Tells every channel that is sealed here what it is sealed with from here on.
     fn announce(&self, tenant: &Tenant, ring: &KeyRing, cut: Option<&Cut>) {
         for record in tenant.directory.records() {
-            if tenant.app.ring(record.channel()).is_none() {
+            if tenant.ring(record.channel()).is_none() {
                 continue;
             }
             if let Some(mut locked) = record.enter() {
@@ -263,7 +262,7 @@ impl Engine {
                 locked.rekey(&self.hub, Rekey { topic, nudge, target, cut, resealer });
             }
             Err(error) => {
-                tracing::error!(app.id = &*tenant.app.id, %error, "a channel could not be told its next key");
+                tracing::error!(app.id = &*tenant.id, %error, "a channel could not be told its next key");
             }
         }
     }
@@ -332,7 +331,7 @@ impl Tenant {
         mut action: impl FnMut(&crate::hub::channel_keys::ChannelKeys),
     ) {
         for record in self.directory.records() {
-            if self.app.ring(record.channel()).is_some()
+            if self.ring(record.channel()).is_some()
                 && let Some(locked) = record.enter()
                 && let Some(keys) = locked.keys()
             {

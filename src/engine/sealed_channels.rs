@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use super::{Tenant, subscribe::Cached};
 use crate::{
+    app::App,
     channel::Channel,
     crypto::{
         keyring::KeyRing,
@@ -21,14 +22,14 @@ use crate::{
 
 impl Tenant {
     /// What whatever is new is sealed with.
-    pub(super) fn target(&self, channel: &Channel) -> Version {
-        self.app.ring(channel).map_or(Version::BLIND, |ring| ring.target(channel))
+    pub(super) fn target(app: &App, channel: &Channel) -> Version {
+        app.ring(channel).map_or(Version::BLIND, |ring| ring.target(channel))
     }
 
     /// All that an event has to be sealed with, so that each subscriber can open it.
-    pub(super) fn versions_wanted(&self, locked: &mut LockedRecord<'_>) -> Vec<Version> {
+    pub(super) fn versions_wanted(app: &App, locked: &mut LockedRecord<'_>) -> Vec<Version> {
         let channel = locked.channel().clone();
-        let Some(ring) = self.app.ring(&channel) else { return vec![Version::BLIND] };
+        let Some(ring) = app.ring(&channel) else { return vec![Version::BLIND] };
         let keys = locked.sealed(|| ring.target(&channel));
         keys.wanted(|version| ring.serves(&channel, version))
     }
@@ -62,12 +63,12 @@ impl Tenant {
         target: Version,
     ) -> Result<SealedFrames, SealError> {
         let sealed = ring.seal(channel, target, b"{}")?;
-        Ok(SealedFrames::new(&self.app.rotation.nudge_event, [&sealed]))
+        Ok(SealedFrames::new(&self.terms.nudge_event, [&sealed]))
     }
 
     /// The channel's last event, in the form that opens with the subscriber's own secret.
     pub(super) fn cached(
-        &self,
+        app: &App,
         locked: &LockedRecord<'_>,
         version: Version,
         now: Instant,
@@ -85,7 +86,7 @@ impl Tenant {
                 .of(version)
                 .cloned()
                 .or_else(|| {
-                    let sealed = self.sealed_again(channel, last, version)?;
+                    let sealed = sealed_again(app, channel, last, version)?;
                     SealedFrames::new(&last.name, [&sealed]).of(version).cloned()
                     // Its secret is served no longer: what it cannot open makes it ask for the next.
                 })
@@ -100,17 +101,17 @@ impl Tenant {
             None => Cached::Miss,
         }
     }
+}
 
-    fn sealed_again(
-        &self,
-        channel: &Channel,
-        last: &LastEvent,
-        version: Version,
-    ) -> Option<Sealed> {
-        let ring = self.app.ring(channel)?;
-        let (_, plaintext) = ring.open(channel, &last.data)?;
-        ring.seal(channel, version, &plaintext).ok()
-    }
+fn sealed_again(
+    app: &App,
+    channel: &Channel,
+    last: &LastEvent,
+    version: Version,
+) -> Option<Sealed> {
+    let ring = app.ring(channel)?;
+    let (_, plaintext) = ring.open(channel, &last.data)?;
+    ring.seal(channel, version, &plaintext).ok()
 }
 
 /// The last event sealed for the target: what it was sealed with may soon be forgotten.
@@ -165,7 +166,7 @@ mod tests {
     fn nobody_moves_back() {
         let hub = Hub::new(1, 1000, 1000);
         let tenant = tenant(&hub);
-        let ring = tenant.app.sealing.keys().unwrap();
+        let ring = &*tenant.keys().unwrap();
         let channel = Channel::parse("private-encrypted-x", 200).unwrap();
         tenant.directory.with(&channel, |_, mut locked| {
             let old = ring.target(&channel);

@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use super::{Engine, Tenant, users::SignedIn};
 use crate::{
-    app::{AuthError, signed_for_channel},
+    app::{App, AuthError, signed_for_channel},
     channel::{Access, Channel, InvalidChannel},
     crypto::keytable::Version,
     hub::{
@@ -43,6 +43,10 @@ pub enum Refusal {
     AuthExpired(Channel),
     #[error("This connection has {limit} subscriptions, which is the limit")]
     TooManyChannels { limit: usize },
+    #[error(
+        "This connection subscribes more than {per_second} times a second: try again in a moment, or raise limits.subscribes_per_second"
+    )]
+    TooOften { per_second: u32 },
 }
 
 impl Refusal {
@@ -55,6 +59,7 @@ impl Refusal {
             | Self::Member(InvalidMember::TooLarge { .. } | InvalidMember::LongUserId { .. }) => {
                 ("LimitReached", 413)
             }
+            Self::TooOften { .. } => ("LimitReached", 429),
             Self::AuthExpired(_) => ("AuthExpired", 401),
             Self::AuthMissing(_)
             | Self::Auth(_)
@@ -76,6 +81,7 @@ impl Refusal {
             Self::AuthExpired(_) => "authorization_expired",
             Self::ChannelFull { .. } => "channel_full",
             Self::TooManyChannels { .. } => "too_many_channels",
+            Self::TooOften { .. } => "subscribe_rate",
         }
     }
 }
@@ -129,7 +135,7 @@ impl Cached {
 
 /// Checks what the subscription shows; the member, if the channel has members.
 pub fn authorize(
-    tenant: &Tenant,
+    app: &App,
     subscriber: &Subscriber<'_>,
     channel: &Channel,
     request: &Subscribe,
@@ -143,16 +149,16 @@ pub fn authorize(
         Access::Private | Access::Encrypted => {
             // Some custom authorizers sign channel_data on private channels, some send it unsigned.
             let data = channel_data(request);
-            let verdict = verify(tenant, subscriber, channel, request, data);
+            let verdict = verify(app, subscriber, channel, request, data);
             let unsigned = |refusal| match data {
-                Some(_) => verify(tenant, subscriber, channel, request, None).map_err(|_| refusal),
+                Some(_) => verify(app, subscriber, channel, request, None).map_err(|_| refusal),
                 None => Err(refusal),
             };
             verdict.or_else(unsigned).map(|()| None)
         }
         Access::Presence => {
-            let member = member(tenant, subscriber, request)?;
-            verify(tenant, subscriber, channel, request, channel_data(request))?;
+            let member = member(app, subscriber, request)?;
+            verify(app, subscriber, channel, request, channel_data(request))?;
             Ok(Some(member))
         }
     }
@@ -163,7 +169,7 @@ fn channel_data(request: &Subscribe) -> Option<&str> {
 }
 
 fn verify(
-    tenant: &Tenant,
+    app: &App,
     subscriber: &Subscriber<'_>,
     channel: &Channel,
     request: &Subscribe,
@@ -172,17 +178,13 @@ fn verify(
     let auth = request.auth.as_deref().filter(|auth| !auth.is_empty());
     let auth = auth.ok_or_else(|| Refusal::AuthMissing(channel.clone()))?;
     let signed = signed_for_channel(subscriber.socket_id, channel, channel_data);
-    Ok(tenant.app.verify_auth(auth, &signed)?)
+    Ok(app.verify_auth(auth, &signed)?)
 }
 
-fn member(
-    tenant: &Tenant,
-    subscriber: &Subscriber<'_>,
-    request: &Subscribe,
-) -> Result<Member, Refusal> {
+fn member(app: &App, subscriber: &Subscriber<'_>, request: &Subscribe) -> Result<Member, Refusal> {
     match (channel_data(request), subscriber.user) {
-        (Some(data), _) => Ok(Member::parse(data, tenant.app.member_limits())?),
-        (None, Some(user)) => user.member(tenant.app.member_limits()).map_err(Refusal::Member),
+        (Some(data), _) => Ok(Member::parse(data, app.member_limits())?),
+        (None, Some(user)) => user.member(app.member_limits()).map_err(Refusal::Member),
         (None, None) => Err(Refusal::MemberMissing),
     }
 }
@@ -198,12 +200,12 @@ impl Engine {
         member: Option<Member>,
         granted: Option<Version>,
     ) -> Result<Joined, Refusal> {
-        let now = Instant::now();
+        let (app, now) = (tenant.app(), Instant::now());
         tenant.directory.with(channel, |record, mut locked| {
             let user_id = member.as_ref().map(|member| member.user_id.clone());
             let (first, mut changed) = (!locked.is_occupied(), false);
             if let Some(member) = member {
-                let limit = tenant.app.limits.presence_members;
+                let limit = app.limits.presence_members;
                 if locked.members.count() >= limit && !locked.members.contains(&member.user_id) {
                     return Err(Refusal::ChannelFull { channel: channel.clone(), limit });
                 }
@@ -221,10 +223,9 @@ impl Engine {
             }
             let since = locked.subscribe(subscriber.worker);
             tenant.count_changed(&self.hub, record, &mut locked, now);
-            let key =
-                tenant.app.ring(channel).map(|ring| tenant.join_key(ring, &mut locked, granted));
+            let key = app.ring(channel).map(|ring| tenant.join_key(ring, &mut locked, granted));
             let version = key.as_ref().map_or(Version::BLIND, |(version, _)| *version);
-            let cached = tenant.cached(&locked, version, now, &self.hub);
+            let cached = Tenant::cached(&app, &locked, version, now, &self.hub);
             if matches!(cached, Cached::Miss) && !std::mem::replace(&mut locked.miss_told, true) {
                 tenant.note(channel, &Fact::CacheMiss);
             }

@@ -9,12 +9,13 @@ use std::{
     time::Instant,
 };
 
+use arc_swap::{ArcSwap, ArcSwapOption, Guard};
 use parking_lot::Mutex;
 
 use crate::{
     app::App,
     channel::{Access, Channel},
-    crypto::key::Fingerprint,
+    crypto::{key::Fingerprint, keyring::KeyRing},
     hub::{
         Hub,
         directory::{Directory, LockedRecord, Record},
@@ -22,16 +23,22 @@ use crate::{
         terms::Terms,
     },
     keyfile::KeyFile,
+    meter::Meter,
     protocol::server::Frame,
     webhook::{Fact, Webhooks},
 };
 
 pub struct Tenant {
-    pub app: App,
+    pub id: Arc<str>,
+    /// Replaced as a whole when the configuration is read again.
+    app: ArcSwap<App>,
     pub directory: Directory,
     pub terms: Arc<Terms>,
     /// Nothing where the application has no endpoints.
-    pub webhooks: Option<Arc<Webhooks>>,
+    webhooks: ArcSwapOption<Webhooks>,
+    /// What the backend publishes and asks.
+    pub events: Meter,
+    pub reads: Meter,
     /// Held while keys change, so that one change is written down and takes effect before the next.
     pub(super) key_changes: Mutex<()>,
     pub(super) key_change_failed: AtomicBool,
@@ -52,6 +59,7 @@ pub struct ConnectionGuard(Arc<Tenant>);
 
 impl Tenant {
     pub fn new(app: App, key_file: KeyFile, hub: Arc<Hub>) -> Self {
+        let now = Instant::now();
         Self {
             terms: Arc::new(Terms::new(hub.new_tenant(), &app.rotation)),
             key_changes: Mutex::default(),
@@ -59,8 +67,11 @@ impl Tenant {
             key_file,
             rotating: Mutex::default(),
             retiring: Mutex::default(),
-            app,
-            webhooks: None,
+            id: app.id.clone(),
+            app: ArcSwap::from_pointee(app),
+            webhooks: ArcSwapOption::empty(),
+            events: Meter::new(now),
+            reads: Meter::new(now),
             directory: Directory::new(hub),
             connections: AtomicUsize::new(0),
             pending_counts: Mutex::default(),
@@ -68,17 +79,44 @@ impl Tenant {
         }
     }
 
+    /// Its settings at this moment. Cheap, and for the moment: held for long, it makes others dearer.
+    pub fn app(&self) -> Guard<Arc<App>> {
+        self.app.load()
+    }
+
+    /// The same, to be kept across an await.
+    pub fn app_kept(&self) -> Arc<App> {
+        self.app.load_full()
+    }
+
+    /// Its keys, where it has any. They are the same for as long as it lives.
+    pub fn keys(&self) -> Option<Arc<KeyRing>> {
+        self.app().sealing.keys().cloned()
+    }
+
+    pub(super) fn ring(&self, channel: &Channel) -> Option<Arc<KeyRing>> {
+        self.app().ring(channel).cloned()
+    }
+
+    pub fn webhooks(&self) -> Option<Arc<Webhooks>> {
+        self.webhooks.load_full()
+    }
+
+    pub fn set_webhooks(&self, webhooks: Option<Arc<Webhooks>>) {
+        self.webhooks.store(webhooks);
+    }
+
     /// For the application's backend. Called under the lock of the channel's record, so that what
     /// happens on a channel is told in its order.
     pub(super) fn note(&self, channel: &Channel, fact: &Fact<'_>) {
-        if let Some(webhooks) = &self.webhooks {
+        if let Some(webhooks) = &*self.webhooks.load() {
             webhooks.note(channel, fact, Instant::now());
         }
     }
 
     /// `None` when the application has as many connections as it may.
     pub fn connect(self: &Arc<Self>) -> Option<ConnectionGuard> {
-        let limit = self.app.limits.connections.unwrap_or(usize::MAX);
+        let limit = self.app().limits.connections.unwrap_or(usize::MAX);
         let taken = self.connections.fetch_add(1, Ordering::Relaxed);
         // Made before the check, so that it gives the place back either way.
         let guard = ConnectionGuard(self.clone());
@@ -95,7 +133,7 @@ impl Tenant {
     ) {
         let counted =
             !matches!(record.channel().access(), Access::Presence | Access::User | Access::Watch);
-        if !self.app.subscription_count || !counted {
+        if !self.app().subscription_count || !counted {
             return;
         }
         let count = locked.subscription_count();

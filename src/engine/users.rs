@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 
 use super::{Engine, Tenant};
 use crate::{
-    app::{AuthError, signed_for_user},
+    app::{App, AuthError, signed_for_user},
     channel::{Channel, InvalidChannel, check_characters},
     hub::{
         Hub,
@@ -18,6 +18,7 @@ use crate::{
         mailbox::{Audience, Content},
     },
     ids::SocketId,
+    limits::Limits,
     presence::{InvalidMember, Member, MemberLimits},
     protocol::{client::Signin, json::object, server::Frame},
 };
@@ -70,20 +71,15 @@ struct UserData<'a> {
 
 impl SignedIn {
     /// Checks the signature, then reads what it signs.
-    pub fn verify(
-        tenant: &Tenant,
-        socket_id: SocketId,
-        request: &Signin,
-    ) -> Result<Self, SigninError> {
+    pub fn verify(app: &App, socket_id: SocketId, request: &Signin) -> Result<Self, SigninError> {
         let signed = signed_for_user(socket_id, &request.user_data);
-        tenant.app.verify_auth(&request.auth, &signed)?;
-        Self::parse(tenant, &request.user_data)
+        app.verify_auth(&request.auth, &signed)?;
+        Self::parse(&app.limits, &request.user_data)
     }
 
-    fn parse(tenant: &Tenant, user_data: &str) -> Result<Self, SigninError> {
+    fn parse(limits: &Limits, user_data: &str) -> Result<Self, SigninError> {
         let data: UserData<'_> =
             object(user_data).map_err(|e| SigninError::UserData(e.to_string()))?;
-        let limits = &tenant.app.limits;
         check_user_id(&data.id, limits.user_id_chars)?;
         let limit = limits.watchlist_ids;
         let mut watchlist: Vec<Arc<str>> = Vec::new();
@@ -137,7 +133,7 @@ impl Engine {
         if let Some(mut locked) = record.enter() {
             locked.unsubscribe(worker, None);
             let gone = record.channel().user().filter(|_| !locked.is_occupied());
-            if let Some(user) = gone.filter(|_| tenant.app.watchlist) {
+            if let Some(user) = gone.filter(|_| tenant.app().watchlist) {
                 tenant.departures.lock().insert(user.into(), now + DEPARTURE_DELAY);
             }
         }

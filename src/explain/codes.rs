@@ -222,6 +222,11 @@ pub const CODES: &[Code] = &[
         "The connection has too many subscriptions",
         "raise apps.ID.limits.channels_per_connection",
     ),
+    new(
+        "subscribe_rate",
+        "The connection subscribes too often",
+        "join each channel once and stay; or raise apps.ID.limits.subscribes_per_second",
+    ),
     new("not_that_user", "This is not allowed", "sign in as the user to whom the channel belongs"),
     new(
         "invalid_user_data",

@@ -5,7 +5,7 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use parking_lot::Mutex;
@@ -45,8 +45,15 @@ pub enum Post {
     Terminate {
         topic: TopicId,
     },
-    /// Closes every connection of the worker.
-    Shutdown,
+    /// Closes every connection of the worker, by and by.
+    Drain {
+        over: Duration,
+    },
+    /// One of them.
+    Leave {
+        socket: SocketId,
+        at_once: bool,
+    },
 }
 
 /// An event for the subscribers of a topic.
@@ -172,7 +179,8 @@ impl Post {
             | Self::Retire { .. }
             | Self::RevokeTokens(_)
             | Self::Terminate { .. }
-            | Self::Shutdown => 0,
+            | Self::Drain { .. }
+            | Self::Leave { .. } => 0,
         };
         size_of::<Self>() + frame
     }

@@ -14,6 +14,7 @@ pub mod counts;
 pub mod directory;
 mod expiry;
 pub mod granted;
+mod leaving;
 pub mod mailbox;
 pub mod moves;
 pub mod numbers;
@@ -24,9 +25,12 @@ pub mod shard;
 pub mod terms;
 pub mod topics;
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering},
+    },
+    time::Duration,
 };
 
 use directory::TopicId;
@@ -140,10 +144,10 @@ impl Hub {
         self.tripped.load(Ordering::Relaxed)
     }
 
-    /// Closes every connection; new ones are to be refused from then on.
-    pub fn shut_down(&self) {
+    /// Closes every connection in that time; new ones are to be refused from then on.
+    pub fn drain(&self, over: Duration) {
         self.draining.store(true, Ordering::Relaxed);
-        self.post_to_all(|| Post::Shutdown);
+        self.post_to_all(|| Post::Drain { over });
     }
 
     pub fn is_draining(&self) -> bool {

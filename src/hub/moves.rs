@@ -115,7 +115,7 @@ impl Turn {
 }
 
 /// A small generator: what it decides is an order, not a secret.
-struct Dice(u64);
+pub(super) struct Dice(u64);
 
 impl Default for Dice {
     fn default() -> Self {
@@ -135,11 +135,11 @@ impl Dice {
         self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
     }
 
-    fn below(&mut self, bound: usize) -> usize {
+    pub(super) fn below(&mut self, bound: usize) -> usize {
         ((u128::from(self.next()) * bound as u128) >> 64) as usize
     }
 
-    fn fraction(&mut self) -> f64 {
+    pub(super) fn fraction(&mut self) -> f64 {
         (self.next() >> 11) as f64 / (1u64 << 53) as f64
     }
 }

@@ -19,6 +19,7 @@ use super::{
     Gauges, Hub,
     directory::TopicId,
     granted::{Ended, GrantBook},
+    leaving::Leaving,
     mailbox::{Audience, Delivery, Post},
     moves::Moves,
     numbers::ByNumber,
@@ -87,6 +88,7 @@ pub struct Shard {
     pub(super) moves: RefCell<Moves>,
     /// Some subscription is to move.
     pub(super) moving: Notify,
+    pub(super) leaving: Leaving,
 }
 
 /// How much a turn has queued.
@@ -133,6 +135,7 @@ impl Shard {
             table: RefCell::default(),
             moves: RefCell::default(),
             moving: Notify::new(),
+            leaving: Leaving::default(),
         })
     }
 
@@ -217,11 +220,8 @@ impl Shard {
                     table.sockets[subscription.slot as usize].close(Close::Terminated, dirty);
                 }
             }
-            Post::Shutdown => {
-                for (_, entry) in &self.table.borrow().sockets {
-                    entry.close(Close::ShuttingDown, dirty);
-                }
-            }
+            Post::Drain { over } => self.leaving.begin(over),
+            Post::Leave { socket, at_once } => self.send_away(socket, at_once, dirty),
         }
     }
 

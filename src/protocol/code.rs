@@ -28,6 +28,9 @@ pub enum Close {
     Terminated,
     TooSlow,
     ShuttingDown,
+    /// A new connection to a server that is shutting down. Not 4200, on which clients would be back
+    /// at once, and as long as they are led here, again and again.
+    Draining,
     /// The secret of a channel that the client has is served no longer, and it has not fetched
     /// the next one.
     SecretRetired,
@@ -53,7 +56,7 @@ impl Close {
             Self::UnsupportedProtocol => 4007,
             Self::MissingProtocol => 4008,
             Self::OriginRefused | Self::NotAuthorizedInTime | Self::Terminated => 4009,
-            Self::TooSlow | Self::ConnectsTooOften => 4100,
+            Self::TooSlow | Self::Draining | Self::ConnectsTooOften => 4100,
             Self::ShuttingDown | Self::SecretRetired => 4200,
             Self::PongNotReceived => 4201,
             Self::ProtocolViolation(_) => 1002,
@@ -85,6 +88,9 @@ impl Close {
             Self::Terminated => "You got disconnected by the app.".into(),
             Self::TooSlow => "Too many messages are waiting for this connection to read them".into(),
             Self::ShuttingDown => "Server is shutting down, please reconnect".into(),
+            Self::Draining => {
+                "Server is shutting down and takes no new connections, please try again in a moment".into()
+            }
             Self::SecretRetired => {
                 "The secret of an encrypted channel has been replaced, please reconnect".into()
             }

@@ -70,7 +70,7 @@ impl FromRequest for Admin {
             door.admit(&request)?;
             let (door, worker) = (door.name(), worker(&request));
             let id = request.match_info().get("app").unwrap_or_default();
-            let tenant = worker.engine.tenants.by_id(id).cloned();
+            let tenant = worker.engine.tenants().by_id(id).cloned();
             let tenant = tenant.ok_or_else(|| ApiError::unknown_app(id))?;
             let body = read_body(&request, payload.map_err(unreadable)?, BODY_BYTES).await?;
             Ok(Self { worker, tenant, door, body })
@@ -90,7 +90,7 @@ impl Admin {
     }
 
     fn note(&self, action: &'static str) {
-        let (app, by) = (Some(self.tenant.app.id.clone()), Some(self.door.into()));
+        let (app, by) = (Some(self.tenant.id.clone()), Some(self.door.into()));
         self.worker.engine.audit.note(Fact::AdminAction { action, app, by });
     }
 
@@ -145,7 +145,7 @@ fn rotated(engine: &Engine, tenant: &Tenant, asked: &Asked) -> Result<Rotated, A
     let (key, _) = key.map_err(|e| ApiError::unprocessable("invalid_key", e.to_string()))?.unzip();
     let rotate = Rotate { key, activate_in: asked.activate_in_seconds, grace: asked.grace_seconds };
     let id = engine.rotate(tenant, rotate)?;
-    let ring = tenant.app.sealing.keys().ok_or(RotationError::NoKeys)?;
+    let ring = tenant.keys().ok_or(RotationError::NoKeys)?;
     let key = ring.table().by_id(id.as_str()).map(|key| (key.state, key.until));
     let (state, until) = key.unwrap_or((KeyState::Active, None));
     Ok(Rotated { id, state, until })

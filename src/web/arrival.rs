@@ -83,7 +83,7 @@ impl Io {
     async fn said(&mut self, worker: &Worker) -> Result<Remote, TurnedAway> {
         let peer = match self.remote() {
             Some(Remote::Local) => None,
-            Some(Remote::Address(peer)) if worker.settings.proxies.trust(peer) => Some(peer),
+            Some(Remote::Address(peer)) if worker.settings().proxies.trust(peer) => Some(peer),
             _ => return Err(TurnedAway::NotTrusted),
         };
         match actix_rt::time::timeout(HEAD_DEADLINE, proxy_protocol::read(self)).await {

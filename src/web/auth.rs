@@ -62,13 +62,11 @@ async fn method_not_allowed() -> HttpResponse {
 
 async fn preflight(request: HttpRequest) -> HttpResponse {
     let worker = worker(&request);
-    let named = request.match_info().get("app").map(|id| worker.engine.tenants.by_id(id).cloned());
-    let tenants = worker.engine.tenants.iter();
-    let candidates = tenants.filter(|tenant| match &named {
-        Some(named) => named.as_ref().is_some_and(|named| Arc::ptr_eq(named, tenant)),
-        None => true,
-    });
-    cors::preflight(&request, candidates.map(|tenant| &tenant.app))
+    let named = request.match_info().get("app");
+    let tenants = worker.engine.tenants();
+    let candidates = tenants.iter().filter(|tenant| named.is_none_or(|named| *tenant.id == *named));
+    let apps: Vec<_> = candidates.map(|tenant| tenant.app_kept()).collect();
+    cors::preflight(&request, apps.iter().map(|app| &**app))
 }
 
 async fn channel(request: HttpRequest, payload: web::Payload) -> HttpResponse {
@@ -101,7 +99,8 @@ async fn user(request: HttpRequest, payload: web::Payload) -> HttpResponse {
 fn not_asked(request: &HttpRequest, error: ApiError) -> HttpResponse {
     let engine = &worker(request).engine;
     let mut response = HttpResponse::build(error.status_code());
-    cors::allow(&mut response, request, engine.tenants.iter().map(|tenant| &tenant.app));
+    let apps: Vec<_> = engine.tenants().iter().map(|tenant| tenant.app_kept()).collect();
+    cors::allow(&mut response, request, apps.iter().map(|app| &**app));
     refuse(response, engine, None, &HashMap::new(), &error, |_| ())
 }
 
@@ -112,6 +111,8 @@ const BODY_BYTES: usize = 16 * 1024;
 struct Asked {
     worker: Rc<Worker>,
     tenant: Arc<Tenant>,
+    /// Its settings, for the whole of this request.
+    app: Arc<App>,
     fields: Fields,
     credentials: Credentials,
 }
@@ -125,14 +126,14 @@ impl Asked {
             .is_some_and(|t| t.trim_start().to_ascii_lowercase().starts_with("application/json"));
         let mut fields = if is_json { json_fields(&body)? } else { form_fields(&body)? };
         let query = Query::parse(request.query_string());
-        let tenant = chosen_app(&worker, request, app_key(&fields, &query)?)?;
+        let (tenant, app) = chosen_app(&worker, request, app_key(&fields, &query)?)?;
         let mut claimed = |name| fields.remove(name).filter(|value| !value.is_empty());
         let credentials = Credentials {
             claimed_user_id: claimed("user_id"),
             claimed_user_info: claimed("user_info"),
             ..Credentials::default()
         };
-        Ok(Self { worker, tenant, fields, credentials })
+        Ok(Self { worker, tenant, app, fields, credentials })
     }
 
     fn field(&self, name: &str) -> Result<&str, ApiError> {
@@ -153,8 +154,8 @@ impl Asked {
 
     /// What is checked of everybody, whatever is asked.
     fn enter(&mut self, request: &HttpRequest) -> Result<(), ApiError> {
-        let (worker, app) = (&self.worker, &self.tenant.app);
-        worker.entrance.address(request, &worker.settings, app)?;
+        let (worker, app) = (&self.worker, &self.app);
+        worker.entrance.address(request, &worker.settings(), app)?;
         cors::check(request, &app.origins)?;
         worker.entrance.socket(self.socket_id()?, app)?;
         let claimed = std::mem::take(&mut self.credentials);
@@ -167,7 +168,7 @@ impl Asked {
         request: &HttpRequest,
         answer: Result<G, ApiError>,
     ) -> HttpResponse {
-        let (engine, app) = (&self.worker.engine, &self.tenant.app);
+        let (engine, app) = (&self.worker.engine, &*self.app);
         let status = answer.as_ref().map_or_else(ApiError::status_code, |_| StatusCode::OK);
         let mut response = HttpResponse::build(status);
         cors::allow(&mut response, request, std::iter::once(app));
@@ -190,8 +191,8 @@ fn chosen_app(
     worker: &Worker,
     request: &HttpRequest,
     key: Option<&str>,
-) -> Result<Arc<Tenant>, ApiError> {
-    let tenants = &worker.engine.tenants;
+) -> Result<(Arc<Tenant>, Arc<App>), ApiError> {
+    let tenants = worker.engine.tenants();
     let found = match (request.match_info().get("app"), key) {
         (Some(id), _) => tenants.by_id(id).ok_or_else(|| format!("There is no app {id} here")),
         (None, Some(key)) => {
@@ -203,10 +204,11 @@ fn chosen_app(
         }),
     };
     let tenant = found.map_err(|message| ApiError::not_found("unknown_app", message))?;
-    if !tenant.app.enabled {
+    let app = tenant.app_kept();
+    if !app.enabled {
         return Err(ApiError::forbidden("app_disabled", "The app is disabled"));
     }
-    Ok(tenant.clone())
+    Ok((tenant.clone(), app))
 }
 
 #[derive(Serialize)]
@@ -256,7 +258,7 @@ impl Answer for UserGrant {
 
 /// The decision first, the secret after it.
 async fn authorize_channel(asked: &Asked) -> Result<ChannelGrant, ApiError> {
-    let app = &asked.tenant.app;
+    let app = &*asked.app;
     let socket_id = asked.socket_id()?;
     let channel = Channel::parse(asked.field("channel_name")?, app.limits.channel_name_bytes)?;
     if matches!(channel.access(), Access::Public | Access::User | Access::Watch) {
@@ -325,7 +327,7 @@ fn channel_data(app: &App, identity: &Identity) -> Result<String, ApiError> {
 }
 
 async fn authorize_user(asked: &Asked) -> Result<UserGrant, ApiError> {
-    let app = &asked.tenant.app;
+    let app = &*asked.app;
     let socket_id = asked.socket_id()?;
     let identity = app.decide_user(&asked.credentials, socket_id).await?;
     asked.worker.entrance.user(&identity.user_id, app)?;

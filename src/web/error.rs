@@ -25,8 +25,9 @@ pub struct ApiError {
     status: StatusCode,
     code: &'static str,
     message: String,
-    /// How large something was, and how large it may be.
-    sizes: Option<(usize, usize)>,
+    /// How large something was, and how large or how often it may be.
+    size: Option<usize>,
+    limit: Option<usize>,
     /// Seconds after which to ask again.
     retry_after: Option<u64>,
 }
@@ -48,7 +49,7 @@ pub struct Body<'a> {
 
 impl ApiError {
     fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
-        Self { status, code, message: message.into(), sizes: None, retry_after: None }
+        Self { status, code, message: message.into(), size: None, limit: None, retry_after: None }
     }
 
     pub fn status_code(&self) -> StatusCode {
@@ -73,8 +74,8 @@ impl ApiError {
             code: self.code,
             fix: None,
             id: None,
-            size: self.sizes.map(|(size, _)| size),
-            limit: self.sizes.map(|(_, limit)| limit),
+            size: self.size,
+            limit: self.limit,
         }
     }
 
@@ -130,6 +131,22 @@ impl ApiError {
         Self { retry_after: Some(seconds), ..error }
     }
 
+    /// The application's backend has sent more of `what` than `setting` allows.
+    pub fn over_rate(
+        code: &'static str,
+        what: &str,
+        setting: &str,
+        per_second: u32,
+        wait: Duration,
+    ) -> Self {
+        let seconds = wait.as_millis().div_ceil(1000).max(1) as u64;
+        let message = format!(
+            "More than {per_second} {what} a second for this app: send it again in {seconds} seconds, or raise limits.{setting}"
+        );
+        let error = Self::new(StatusCode::TOO_MANY_REQUESTS, code, message);
+        Self { limit: Some(per_second as usize), retry_after: Some(seconds), ..error }
+    }
+
     pub fn head_too_large(limit: usize) -> Self {
         let message = format!("The head of the request is larger than {limit} bytes");
         Self::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "head_too_large", message)
@@ -142,7 +159,7 @@ impl ApiError {
         limit: usize,
     ) -> Self {
         let error = Self::new(StatusCode::PAYLOAD_TOO_LARGE, code, message);
-        Self { sizes: Some((size, limit)), ..error }
+        Self { size: Some(size), limit: Some(limit), ..error }
     }
 }
 

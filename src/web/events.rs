@@ -1,6 +1,6 @@
 //! Triggers: `POST /events`, `/batch_events` and the older per-channel form (PROTOCOL 7.2, 7.3, 7.8).
 
-use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
+use std::{borrow::Cow, collections::BTreeMap, sync::Arc, time::Instant};
 
 use actix_web::{HttpResponse, web};
 use serde::Deserialize;
@@ -59,12 +59,13 @@ struct Parsed<'a> {
 }
 
 pub async fn trigger(signed: Signed) -> Result<HttpResponse, ApiError> {
-    let limits = &signed.tenant.app.limits;
+    let limits = &signed.app.limits;
     let mut trigger: Trigger<'_> =
         if signed.body.is_empty() { Trigger::default() } else { json(&signed.body)? };
     let from_query = fill_from_query(&mut trigger, &signed);
     let parsed = parse(trigger, from_query, limits)?;
-    let prepared = signed.engine().prepare(&signed.tenant, vec![event(&parsed)])?;
+    within_rate(&signed, std::slice::from_ref(&parsed))?;
+    let prepared = signed.engine().prepare(&signed.tenant, &signed.app, vec![event(&parsed)])?;
     signed.engine().publish(&signed.tenant, prepared);
     if parsed.info.is_empty() {
         return Ok(empty());
@@ -78,7 +79,7 @@ pub async fn trigger(signed: Signed) -> Result<HttpResponse, ApiError> {
 }
 
 pub async fn trigger_batch(signed: Signed) -> Result<HttpResponse, ApiError> {
-    let limits = &signed.tenant.app.limits;
+    let limits = &signed.app.limits;
     let Batch { batch } = json(&signed.body)?;
     if batch.is_empty() || batch.len() > limits.batch_events {
         let message = format!(
@@ -93,7 +94,9 @@ pub async fn trigger_batch(signed: Signed) -> Result<HttpResponse, ApiError> {
         .enumerate()
         .map(|(index, raw)| parse_item(index, raw, limits))
         .collect::<Result<Vec<_>, _>>()?;
-    let prepared = signed.engine().prepare(&signed.tenant, parsed.iter().map(event).collect())?;
+    within_rate(&signed, &parsed)?;
+    let prepared =
+        signed.engine().prepare(&signed.tenant, &signed.app, parsed.iter().map(event).collect())?;
     signed.engine().publish(&signed.tenant, prepared);
     if parsed.iter().all(|item| item.info.is_empty()) {
         return Ok(empty());
@@ -117,10 +120,26 @@ pub async fn trigger_raw(
         socket_id: owned("socket_id"),
         ..Trigger::default()
     };
-    let parsed = parse(trigger, Some(data.into()), &signed.tenant.app.limits)?;
-    let prepared = signed.engine().prepare(&signed.tenant, vec![event(&parsed)])?;
+    let parsed = parse(trigger, Some(data.into()), &signed.app.limits)?;
+    within_rate(&signed, std::slice::from_ref(&parsed))?;
+    let prepared = signed.engine().prepare(&signed.tenant, &signed.app, vec![event(&parsed)])?;
     signed.engine().publish(&signed.tenant, prepared);
     Ok(HttpResponse::Accepted().json(serde_json::Map::new()))
+}
+
+/// Before anything is sealed. What is well formed counts, whether or not it can be delivered.
+fn within_rate(signed: &Signed, parsed: &[Parsed<'_>]) -> Result<(), ApiError> {
+    let count = parsed.iter().map(|event| event.channels.len() as u64).sum();
+    let allowed = signed.app.limits.events();
+    signed.tenant.events.take(count, allowed, Instant::now()).map_err(|wait| {
+        ApiError::over_rate(
+            "too_many_events",
+            "events",
+            "events_per_second",
+            allowed.per_second,
+            wait,
+        )
+    })
 }
 
 fn empty() -> HttpResponse {

@@ -7,6 +7,7 @@ pub mod auth;
 mod channels;
 mod cors;
 mod credentials;
+mod drain;
 mod entrance;
 mod error;
 mod events;
@@ -17,6 +18,7 @@ mod http_stream;
 mod listeners;
 mod ops;
 mod parts;
+mod probes;
 mod proxy_protocol;
 mod public;
 mod query;
@@ -50,6 +52,8 @@ pub struct Settings {
     pub strict_protocol: bool,
     pub activity_timeout: std::time::Duration,
     pub pong_timeout: std::time::Duration,
+    /// Over which sockets are closed when the server ends.
+    pub drain: std::time::Duration,
     pub message_bytes: usize,
     pub outbox_bytes: usize,
     pub http_body_bytes: usize,
@@ -81,7 +85,7 @@ pub enum Serves {
 }
 
 fn routes(config: &mut web::ServiceConfig, serves: Serves) {
-    config.route("/health", web::get().to(ops::health));
+    config.configure(probes::routes);
     if serves != Serves::Backends {
         config.configure(auth::routes);
     }

@@ -3,6 +3,7 @@
 use std::{cell::RefCell, pin::Pin, rc::Rc, sync::Arc};
 
 use actix_server::GracefulShutdownSignal;
+use arc_swap::ArcSwap;
 
 use super::{Settings, entrance::Entrance, worker::Worker};
 use crate::engine::Engine;
@@ -17,7 +18,7 @@ thread_local! {
 #[derive(Clone)]
 pub struct Parts {
     pub engine: Arc<Engine>,
-    pub settings: Arc<Settings>,
+    pub settings: Arc<ArcSwap<Settings>>,
     pub entrance: Arc<Entrance>,
     /// Lets HTTP connections that only wait for a next request go at once.
     pub draining: GracefulShutdownSignal,

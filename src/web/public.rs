@@ -126,7 +126,7 @@ where
     <S::Service as Service<Request>>::Future: 'static,
 {
     HttpServiceBuilder::default()
-        .keep_alive(worker.settings.keep_alive)
+        .keep_alive(worker.settings().keep_alive)
         .client_request_timeout(HEAD_DEADLINE)
         .client_disconnect_timeout(LINGER)
         .graceful_shutdown_signal(draining)
@@ -147,7 +147,7 @@ fn app(
     App::new()
         .app_data(worker.clone())
         .service(
-            web::scope(&worker.settings.path_prefix).configure(|config| routes(config, serves)),
+            web::scope(&worker.settings().path_prefix).configure(|config| routes(config, serves)),
         )
         .into_factory()
         .map_err(|error: Error| error.error_response())

@@ -1,16 +1,14 @@
 //! Starting the workers, and stopping.
 
-use std::{
-    io,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{io, sync::Arc, time::Duration};
 
-use actix_server::{Server, ServerHandle};
+use actix_server::Server;
+use arc_swap::ArcSwap;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{
     Proxied, Serves, Settings,
+    drain::{REQUEST_DEADLINE, drain},
     listeners::Listeners,
     parts::Parts,
     services::{HTTP_CONNECTIONS, Way, listen, listen_admin, listen_operations, listen_tls},
@@ -22,17 +20,12 @@ use crate::{
 
 /// Between two looks at the files of the certificate.
 const IDENTITY_TICK: Duration = Duration::from_secs(1);
-/// How long connections have at shutdown to read their close frame and to answer it.
-const DRAIN_DEADLINE: Duration = Duration::from_secs(5);
-
-/// How long requests that are being answered have after that.
-const REQUEST_DEADLINE: Duration = Duration::from_secs(1);
 
 /// Runs until a signal has ended it.
 pub async fn serve(
     listeners: Listeners,
     engine: Arc<Engine>,
-    settings: Settings,
+    settings: Arc<ArcSwap<Settings>>,
     identity: Option<Arc<Identity>>,
     signals: Signals,
 ) -> io::Result<()> {
@@ -43,12 +36,12 @@ pub async fn serve(
         .disable_signals();
     let parts = Parts {
         engine,
-        settings: Arc::new(settings),
+        settings,
         entrance: Arc::default(),
         draining: builder.graceful_shutdown_signal(),
     };
     let Listeners { public, api, operations, admin, files } = listeners;
-    let Proxied { public: proxied, api: api_proxied } = parts.settings.proxied;
+    let Proxied { public: proxied, api: api_proxied } = parts.settings.load().proxied;
     let serves = if api.is_some() { Serves::Clients } else { Serves::Everybody };
     let way = Way { serves, proxied };
     builder = match identity {
@@ -70,7 +63,13 @@ pub async fn serve(
         builder = listen_admin(builder, admin, parts.clone())?;
     }
     let server = builder.run();
-    actix_rt::spawn(stop_on_signal(signals, server.handle(), parts.engine));
+    let handle = server.handle();
+    actix_rt::spawn(async move {
+        let mut signals = signals;
+        signals.first().await;
+        let over = parts.settings.load().drain;
+        drain(handle, parts.engine, over).await;
+    });
     let ended = server.await;
     drop(files);
     ended
@@ -90,17 +89,6 @@ async fn keep_current(identity: Arc<Identity>) {
             }
         }
     }
-}
-
-async fn stop_on_signal(mut signals: Signals, server: ServerHandle, engine: Arc<Engine>) {
-    signals.first().await;
-    tracing::info!(sockets = engine.hub.sockets(), "shutting down");
-    engine.hub.shut_down();
-    let deadline = Instant::now() + DRAIN_DEADLINE;
-    while engine.hub.sockets() > 0 && Instant::now() < deadline {
-        actix_rt::time::sleep(Duration::from_millis(20)).await;
-    }
-    server.stop(true).await;
 }
 
 /// What ends the server. Made before it says that it listens: whoever reads that may send one.

@@ -20,7 +20,7 @@ use super::{
     listeners::Bound,
     ops,
     parts::Parts,
-    public,
+    probes, public,
     worker::Worker,
 };
 
@@ -120,10 +120,8 @@ pub fn listen_operations(
     parts: Parts,
 ) -> io::Result<ServerBuilder> {
     let routes = |config: &mut web::ServiceConfig, worker: &Worker| {
-        let token = worker.settings.admin_token.clone();
-        config
-            .route("/health", web::get().to(ops::health))
-            .route("/stats", web::get().to(ops::stats));
+        let token = worker.settings().admin_token.clone();
+        config.configure(probes::routes).route("/stats", web::get().to(ops::stats));
         admin::routes(config, token.map(Door::Token));
     };
     match bound {

@@ -81,7 +81,8 @@ enum Hearing {
 
 impl<T: Transport> Connection<T> {
     pub fn start(worker: Rc<Worker>, io: T, opening: Opening) {
-        let settings = worker.settings.clone();
+        let settings = worker.settings_kept();
+        worker.make_room(settings.message_bytes);
         let now = Instant::now();
         let outbox = Outbox::new(opening.dialect, settings.outbox_bytes);
         let link = Rc::new(Link::new(io, outbox, (worker.shard.clone(), settings), now));
@@ -92,7 +93,7 @@ impl<T: Transport> Connection<T> {
             reauthorizes: opening.reauthorizes,
         };
         let slot = worker.shard.add(id, peer, link.clone());
-        let decoder = Decoder::new(worker.settings.message_bytes);
+        let decoder = Decoder::new(link.settings.message_bytes);
         let mut connection = Self {
             link,
             worker,
@@ -116,9 +117,9 @@ impl<T: Transport> Connection<T> {
         });
         match admitted {
             Ok((tenant, guard)) => {
-                let timeout = worker.settings.activity_timeout.as_secs();
+                let timeout = link.settings.activity_timeout.as_secs();
                 link.outbox.push(answer::connection_established(opening.dialect, self.id, timeout));
-                link.authorize_until.set(tenant.app.authorization_timeout.map(|t| now + t));
+                link.authorize_until.set(tenant.app().authorization_timeout.map(|t| now + t));
                 let context = SessionContext {
                     engine: worker.engine.clone(),
                     shard: worker.shard.clone(),

@@ -32,7 +32,7 @@ struct Mint {
 /// `POST /tokens`
 pub async fn mint(signed: Signed) -> Result<HttpResponse, ApiError> {
     let Mint { user_id, user_info, channels, ttl, origin } = json(&signed.body)?;
-    let app = &signed.tenant.app;
+    let app = &signed.app;
     let wanted = Wanted { user_id, user_info, channels, ttl: ttl.unwrap_or(USUAL), origin };
     let minted = app.access.mint(&wanted, unix_now())?;
     signed.engine().audit.note(Fact::TokenMade {
@@ -75,7 +75,7 @@ pub async fn revoke(signed: Signed) -> Result<HttpResponse, ApiError> {
         Revocation::Token(jti) => (Some(jti.as_str().into()), None),
         Revocation::User(user) => (None, Some(user.as_str().into())),
     };
-    signed.engine().audit.note(Fact::TokensRevoked { app: tenant.app.id.clone(), jti, user });
+    signed.engine().audit.note(Fact::TokensRevoked { app: tenant.id.clone(), jti, user });
     blocking(move || Ok(engine.revoke_tokens(&tenant, which)?)).await?;
     Ok(HttpResponse::Ok().json(serde_json::Map::new()))
 }

@@ -47,16 +47,21 @@ where
         return Ok(parts.io.shutdown().await?);
     }
     let asked = Asked::read(head);
-    let key = asked.key(&worker.settings.path_prefix);
-    let tenant = key.as_deref().and_then(|key| worker.engine.tenants.by_key(key));
+    let key = asked.key(&worker.settings().path_prefix);
+    let tenant = key.as_deref().and_then(|key| worker.engine.tenants().by_key(key).cloned());
     // Before it is judged: a refusal, too, is said in the client's own dialect.
-    let dialect = asked.dialect(tenant);
+    let dialect = asked.dialect(tenant.as_deref());
     let from = || {
         let remote = || parts.io.remote();
-        let app = tenant.map(|tenant| &tenant.app);
-        worker.entrance.connect(app, remote, head.headers(), &worker.settings)
+        let app = tenant.as_ref().map(|tenant| tenant.app());
+        worker.entrance.connect(
+            app.as_deref().map(Arc::as_ref),
+            remote,
+            head.headers(),
+            &worker.settings(),
+        )
     };
-    let admission = admit(&worker, &asked, key, tenant, from);
+    let admission = admit(&worker, &asked, key, tenant.clone(), from);
     let id = worker.socket_ids.borrow_mut().next_id().map_err(std::io::Error::other)?;
     let opening = Opening {
         handshake: handshake(head, parts.write_buf),
@@ -98,8 +103,8 @@ impl Asked {
         (!key.is_empty() && !key.contains('/')).then(|| key.into_owned())
     }
 
-    fn dialect(&self, tenant: Option<&Arc<Tenant>>) -> Dialect {
-        let app = tenant.map_or(Dialect::default(), |tenant| tenant.app.dialect);
+    fn dialect(&self, tenant: Option<&Tenant>) -> Dialect {
+        let app = tenant.map_or(Dialect::default(), |tenant| tenant.app().dialect);
         Dialect::choose(self.query.first("dialect"), self.query.first("client"), app)
     }
 
@@ -120,25 +125,27 @@ fn admit(
     worker: &Worker,
     asked: &Asked,
     key: Option<String>,
-    tenant: Option<&Arc<Tenant>>,
+    tenant: Option<Arc<Tenant>>,
     from: impl FnOnce() -> Result<(), Close>,
 ) -> Result<Arc<Tenant>, Close> {
     if worker.engine.hub.is_draining() {
-        return Err(Close::ShuttingDown);
+        return Err(Close::Draining);
     }
     from().inspect_err(|_| worker.engine.note_refused_connect())?;
     let key = key.ok_or(Close::PathNotFound)?;
     let Some(tenant) = tenant else {
         return Err(Close::UnknownApp { key: key.chars().take(100).collect() });
     };
-    version::check(asked.query.first("protocol"), worker.settings.strict_protocol)?;
-    if !tenant.app.enabled {
+    version::check(asked.query.first("protocol"), worker.settings().strict_protocol)?;
+    let app = tenant.app();
+    if !app.enabled {
         return Err(Close::AppDisabled);
     }
-    if !tenant.app.origins.admits(asked.origin.as_deref()) {
+    if !app.origins.admits(asked.origin.as_deref()) {
         return Err(Close::OriginRefused);
     }
-    Ok(tenant.clone())
+    drop(app);
+    Ok(tenant)
 }
 
 /// Behind what is still to be written of answers to earlier requests.

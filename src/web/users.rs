@@ -31,7 +31,7 @@ pub async fn revoke(
     signed: Signed,
     path: web::Path<(String, String)>,
 ) -> Result<HttpResponse, ApiError> {
-    let limits = &signed.tenant.app.limits;
+    let limits = &signed.app.limits;
     let channel = Channel::parse(&path.into_inner().1, limits.channel_name_bytes)?;
     let Revoke { user_id } = json(&signed.body)?;
     check_user(&signed, &user_id)?;
@@ -41,7 +41,7 @@ pub async fn revoke(
 }
 
 fn check_user(signed: &Signed, user: &str) -> Result<(), ApiError> {
-    check_user_id(user, signed.tenant.app.limits.user_id_chars).map_err(|e| {
+    check_user_id(user, signed.app.limits.user_id_chars).map_err(|e| {
         ApiError::bad_request("invalid_user_id", format!("The user id cannot be used: {e}"))
     })
 }

@@ -7,26 +7,29 @@ use std::{
     pin::Pin,
     rc::Rc,
     sync::Arc,
-    time::{SystemTime, UNIX_EPOCH},
+    time::{Instant, SystemTime, UNIX_EPOCH},
 };
 
-use actix_web::{FromRequest, HttpRequest, dev::Payload, web};
+use actix_web::{FromRequest, HttpRequest, dev::Payload, http::Method, web};
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 use md5::{Digest, Md5};
 use percent_encoding::percent_decode_str;
 
 use super::{
+    Settings,
     error::ApiError,
     query::{Query, list_name},
     worker::Worker,
 };
 use crate::{
+    app::App,
     crypto::{
         encoding::{from_hex, hex},
-        signature::Signature,
+        signature::{AppSecret, Signature},
     },
     engine::{Engine, Tenant},
+    meter::Allowance,
     protocol::json::object,
 };
 
@@ -34,6 +37,8 @@ use crate::{
 pub struct Signed {
     pub worker: Rc<Worker>,
     pub tenant: Arc<Tenant>,
+    /// Its settings, for the whole of this request.
+    pub app: Arc<App>,
     pub query: Query,
     pub body: Bytes,
 }
@@ -61,19 +66,36 @@ impl FromRequest for Signed {
             let payload = payload.map_err(unreadable)?;
             let worker = worker(&request);
             let query = Query::parse(request.query_string());
-            // Before the body, which only those may send who have signed its digest.
-            let tenant = verify(&worker, &request, &query)
-                .or_else(|error| too_often(&worker, &request).and(Err(error)))?;
-            let body = read_body(&request, payload, worker.settings.http_body_bytes).await?;
+            // Before the body, which only those may send who have signed its digest. Who guesses is
+            // not told each time what was wrong.
+            let (tenant, app, most) = {
+                let settings = worker.settings();
+                let (tenant, app) = verify(&worker, &settings, &request, &query).or_else(|e| {
+                    worker.entrance.wrong_signature(&request, &settings).and(Err(e))
+                })?;
+                (tenant, app, settings.http_body_bytes)
+            };
+            if request.method() == Method::GET {
+                take_read(&tenant, app.limits.reads())?;
+            }
+            let body = read_body(&request, payload, most).await?;
             check_body(&query, &body)?;
-            Ok(Self { worker, tenant, query, body })
+            Ok(Self { worker, tenant, app, query, body })
         })
     }
 }
 
-/// Who guesses is not told each time what was wrong.
-fn too_often(worker: &Worker, request: &HttpRequest) -> Result<(), ApiError> {
-    worker.entrance.wrong_signature(request, &worker.settings)
+/// After the signature: strangers cannot use up what the backend may ask.
+fn take_read(tenant: &Tenant, allowed: Allowance) -> Result<(), ApiError> {
+    tenant.reads.take(1, allowed, Instant::now()).map_err(|wait| {
+        ApiError::over_rate(
+            "too_many_reads",
+            "read requests",
+            "reads_per_second",
+            allowed.per_second,
+            wait,
+        )
+    })
 }
 
 pub fn worker(request: &HttpRequest) -> Rc<Worker> {
@@ -112,7 +134,7 @@ pub async fn read_body(
             }
         }
     };
-    let deadline = worker(request).settings.body_timeout;
+    let deadline = worker(request).settings().body_timeout;
     actix_rt::time::timeout(deadline, read).await.map_err(|_| ApiError::timeout(deadline))?
 }
 
@@ -134,8 +156,13 @@ pub fn item<'a, T: serde::Deserialize<'a>>(text: &'a str, what: &str) -> Result<
     })
 }
 
-fn verify(worker: &Worker, request: &HttpRequest, query: &Query) -> Result<Arc<Tenant>, ApiError> {
-    let tenants = &worker.engine.tenants;
+fn verify(
+    worker: &Worker,
+    settings: &Settings,
+    request: &HttpRequest,
+    query: &Query,
+) -> Result<(Arc<Tenant>, Arc<App>), ApiError> {
+    let tenants = worker.engine.tenants();
     let id = request.match_info().get("app");
     let by_path = id.map(|id| tenants.by_id(id).ok_or_else(|| ApiError::unknown_app(id)));
     let by_path = by_path.transpose()?;
@@ -150,16 +177,17 @@ fn verify(worker: &Worker, request: &HttpRequest, query: &Query) -> Result<Arc<T
         .ok_or_else(|| ApiError::unauthorized("unknown_auth_key", "Unknown auth_key"))?;
     let tenant = by_path.unwrap_or(by_key);
     if !Arc::ptr_eq(tenant, by_key) {
-        let message = format!("The auth_key is that of another app than {}", tenant.app.id);
+        let message = format!("The auth_key is that of another app than {}", tenant.id);
         return Err(ApiError::unauthorized("foreign_auth_key", message));
     }
     check_version(query)?;
     check_timestamp(query)?;
-    check_signature(tenant, worker, request, query)?;
-    if !tenant.app.enabled {
+    let app = tenant.app_kept();
+    check_signature(&app.secret, &settings.path_prefix, request, query)?;
+    if !app.enabled {
         return Err(ApiError::forbidden("app_disabled", "The app is disabled"));
     }
-    Ok(tenant.clone())
+    Ok((tenant.clone(), app))
 }
 
 fn missing(parameter: &str) -> ApiError {
@@ -221,19 +249,17 @@ fn check_timestamp(query: &Query) -> Result<(), ApiError> {
 /// may have been encoded or given a prefix on its way, and lists are written in two ways. The
 /// request is good if any of these texts was signed; the first is shown if none was.
 fn check_signature(
-    tenant: &Tenant,
-    worker: &Worker,
+    secret: &AppSecret,
+    prefix: &str,
     request: &HttpRequest,
     query: &Query,
 ) -> Result<(), ApiError> {
     let given = query.first("auth_signature").ok_or_else(|| missing("auth_signature"))?;
     let signature = Signature::parse(given);
-    let is_signed = |text: &str| {
-        signature.as_ref().is_some_and(|s| tenant.app.secret.verify(&[text.as_bytes()], s))
-    };
+    let is_signed =
+        |text: &str| signature.as_ref().is_some_and(|s| secret.verify(&[text.as_bytes()], s));
     let (method, path) = (request.method().as_str(), request.uri().path());
     let usual = [method, path, &signed_parameters(query, false)].join("\n");
-    let prefix = &worker.settings.path_prefix;
     if is_signed(&usual) || other_texts(method, path, prefix, query).any(|text| is_signed(&text)) {
         return Ok(());
     }

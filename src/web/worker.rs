@@ -7,16 +7,19 @@ use std::{
     time::{Duration, Instant},
 };
 
+use arc_swap::{ArcSwap, Guard};
+
 use super::{Settings, entrance::Entrance};
 use crate::{engine::Engine, hub::shard::Shard, ids::SocketIds};
 
 pub struct Worker {
     pub engine: Arc<Engine>,
-    pub settings: Arc<Settings>,
+    /// Of all workers; replaced as a whole when the configuration is read again.
+    settings: Arc<ArcSwap<Settings>>,
     pub entrance: Arc<Entrance>,
     pub shard: Rc<Shard>,
     /// Every socket of the worker reads into this one buffer: an idle socket has none of its own.
-    pub scratch: RefCell<Box<[u8]>>,
+    pub scratch: RefCell<Vec<u8>>,
     pub socket_ids: RefCell<SocketIds>,
 }
 
@@ -33,26 +36,43 @@ impl Worker {
     /// Starts the deliveries and timers of this thread.
     pub fn start(
         engine: Arc<Engine>,
-        settings: Arc<Settings>,
+        settings: Arc<ArcSwap<Settings>>,
         entrance: Arc<Entrance>,
     ) -> Rc<Self> {
         let shard = Shard::new(engine.hub.clone());
-        let scratch =
-            vec![0; settings.message_bytes + HEADER_BYTES + READ_BYTES].into_boxed_slice();
         let worker = Rc::new(Self {
             engine,
             settings,
             entrance,
             socket_ids: RefCell::new(SocketIds::of_worker(shard.worker())),
             shard,
-            scratch: RefCell::new(scratch),
+            scratch: RefCell::default(),
         });
         // Unconstrained: the runtime's budget of operations a task may do before it yields would
         // make writes report that the socket is full when it is not. All yield by themselves.
         actix_rt::spawn(tokio::task::unconstrained(worker.shard.clone().run()));
         actix_rt::spawn(tokio::task::unconstrained(worker.shard.clone().run_turns()));
+        actix_rt::spawn(worker.shard.clone().run_leaving());
         actix_rt::spawn(tokio::task::unconstrained(worker.clone().tick()));
         worker
+    }
+
+    pub fn settings(&self) -> Guard<Arc<Settings>> {
+        self.settings.load()
+    }
+
+    /// The same, to be kept.
+    pub fn settings_kept(&self) -> Arc<Settings> {
+        self.settings.load_full()
+    }
+
+    /// For sockets whose messages may be so long. Never called while one of them reads.
+    pub fn make_room(&self, message_bytes: usize) {
+        let (mut scratch, needed) =
+            (self.scratch.borrow_mut(), message_bytes + HEADER_BYTES + READ_BYTES);
+        if scratch.len() < needed {
+            scratch.resize(needed, 0);
+        }
     }
 
     /// Where a file has to be written, so that no socket waits for a disk. Nobody waits for it to

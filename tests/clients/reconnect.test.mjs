@@ -36,3 +36,17 @@ test('the others see a cut-off member leave and come back (3)', async () => {
   assert.equal((await room.next('pusher:member_added')).id, 'user-1');
   assert.equal((await sameRoom.succeeded()).count, 2);
 });
+
+test('a page of many hundred channels comes back with all of them, each time and with the default limits (11)', async () => {
+  const proxy = await rig.proxy();
+  const client = await rig.connect(app, { ...rig.endpoint(app), wsPort: proxy.port });
+  const numbers = Array.from({ length: 400 }, (_, n) => n);
+  const channels = numbers.flatMap((n) => [`news-${n}`, `scores-${n}`, `private-room-${n}`]);
+  const subscriptions = channels.map((channel) => client.subscribe(channel));
+  for (const subscription of subscriptions) await subscription.succeeded();
+  for (let round = 0; round < 2; round += 1) {
+    proxy.cut();
+    await client.reaches('connected');
+    for (const subscription of subscriptions) await subscription.succeeded();
+  }
+});

@@ -1,13 +1,40 @@
 //! PROTOCOL 1.6 (4200): a server that is told to stop sends everybody elsewhere first.
 
-use serde_json::json;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use serde_json::{Value, json};
+use tokio::task::JoinSet;
 
 use crate::support::*;
+
+fn draining_in(seconds: u64) -> String {
+    config_of(&format!("drain_seconds = {seconds}"), &[(APP, "")])
+}
+
+/// Reads until the close frame, and returns when that came.
+async fn closed(client: &mut Client, who: &str) -> Instant {
+    loop {
+        match client.incoming().await {
+            // 1.4: an error frame may come before the close.
+            Incoming::Text(text) => assert!(text.contains("4200"), "{who}: {text}"),
+            Incoming::Closed(code, reason) => {
+                assert_eq!(code, Some(4200), "{who}: {reason}");
+                return Instant::now();
+            }
+        }
+    }
+}
 
 #[tokio::test]
 async fn s1_6_sigterm_and_sigint_close_with_4200_and_end_with_success() {
     for signal in ["TERM", "INT"] {
-        let server = TestServer::start(&config("")).await;
+        let server = TestServer::start(&draining_in(0)).await;
         let mut clients = Vec::new();
         for i in 0..10 {
             let mut client = server.connect().await;
@@ -19,16 +46,7 @@ async fn s1_6_sigterm_and_sigint_close_with_4200_and_end_with_success() {
         }
         server.signal(signal);
         for client in &mut clients {
-            loop {
-                match client.incoming().await {
-                    // 1.4: an error frame may come before the close.
-                    Incoming::Text(text) => assert!(text.contains("4200"), "{signal}: {text}"),
-                    Incoming::Closed(code, reason) => {
-                        assert_eq!(code, Some(4200), "{signal}: {reason}");
-                        break;
-                    }
-                }
-            }
+            closed(client, signal).await;
         }
         drop(clients);
         server.exited().await;
@@ -37,7 +55,7 @@ async fn s1_6_sigterm_and_sigint_close_with_4200_and_end_with_success() {
 
 #[tokio::test]
 async fn s1_6_members_of_both_dialects_are_told_too() {
-    let server = TestServer::start(&config("")).await;
+    let server = TestServer::start(&draining_in(0)).await;
     let mut pusher = server.connect().await;
     let mut jetsocket = server.connect_with("protocol=7&dialect=jetsocket").await;
     for client in [&mut pusher, &mut jetsocket] {
@@ -60,7 +78,7 @@ async fn s1_6_members_of_both_dialects_are_told_too() {
 
 #[tokio::test]
 async fn s1_6_nobody_can_keep_a_stopping_server_alive() {
-    let server = TestServer::start(&config("")).await;
+    let server = TestServer::start(&draining_in(1)).await;
     // A socket that answers nothing, half a handshake, half a request, and an idle connection.
     let deaf = Raw::open(&server).await;
     let mut half_upgrade = Raw::dial(&server).await;
@@ -80,5 +98,129 @@ async fn s1_6_nobody_can_keep_a_stopping_server_alive() {
 async fn s1_6_a_server_without_sockets_stops_at_once() {
     let server = TestServer::start(&config("")).await;
     server.signal("TERM");
+    server.exited().await;
+}
+
+/// Not all at once, and nobody later than the time that there is.
+#[tokio::test]
+async fn s1_6_sockets_are_closed_evenly_over_the_drain_time() {
+    const SOCKETS: usize = 60;
+    const SECONDS: u64 = 3;
+    let server = TestServer::start(&draining_in(SECONDS)).await;
+    let mut clients = Vec::new();
+    for _ in 0..SOCKETS {
+        let mut client = server.connect().await;
+        client.subscribe("news").await;
+        clients.push(client);
+    }
+    let start = Instant::now();
+    server.signal("TERM");
+    let mut closing = JoinSet::new();
+    for mut client in clients {
+        closing.spawn(async move { (closed(&mut client, "spread").await, client) });
+    }
+    let mut after = Vec::new();
+    while let Some(Ok((at, _))) = closing.join_next().await {
+        after.push(at - start);
+    }
+    assert_eq!(after.len(), SOCKETS);
+    after.sort();
+    // Of an even spread 15 and 45 are due by then.
+    let by = |part: f64| {
+        let end = Duration::from_secs(SECONDS).mul_f64(part);
+        after.iter().filter(|at| **at <= end).count()
+    };
+    assert!(by(0.25) < 35, "a quarter of the time: {after:?}");
+    assert!(by(0.75) > 20, "three quarters of the time: {after:?}");
+    assert!(after[SOCKETS - 1] > Duration::from_secs(SECONDS) / 2, "{after:?}");
+    assert!(after[SOCKETS - 1] < Duration::from_secs(SECONDS + 2), "{after:?}");
+    server.exited().await;
+}
+
+#[tokio::test]
+async fn s1_6_a_draining_server_says_so_and_takes_no_new_sockets() {
+    let server = TestServer::start(&draining_in(2)).await;
+    let ready = async || server.send(Request::new("GET", "/ready")).await;
+    let before = ready().await.expect(200, "before");
+    assert_eq!(before, json!({"status": "ready"}));
+    let mut clients = Vec::new();
+    for _ in 0..20 {
+        clients.push(server.connect().await);
+    }
+    server.signal("TERM");
+    let answer = until("the readiness to be red", async || {
+        let answer = ready().await;
+        (answer.status != 200).then_some(answer)
+    })
+    .await;
+    let answer = answer.expect(503, "while draining");
+    let reasons = (&answer["status"], &answer["reasons"][0]["code"]);
+    assert_eq!(reasons, (&json!("not_ready"), &json!("draining")));
+    let ops = exchange(server.ops(), &Request::new("GET", "/ready")).await;
+    assert_eq!(ops.status, 503);
+    // Restarting it would end it no sooner.
+    server.send(Request::new("GET", "/live")).await.expect(200, "alive");
+    let mut late = Raw::dial(&server).await;
+    late.write(&upgrade_request(&server.socket_path(), "")).await;
+    late.read_head().await;
+    let error = late.next_frame().await.json();
+    assert_eq!((&error["event"], &error["data"]["code"]), (&json!("pusher:error"), &json!(4100)));
+    late.expect_close(4100, "a new socket").await;
+    for client in &mut clients {
+        closed(client, "old").await;
+    }
+    drop((clients, late));
+    server.exited().await;
+}
+
+/// Numbers of events until the close frame, and how many were accepted when that was read.
+async fn numbers(client: &mut Client, accepted: &AtomicUsize) -> (Vec<usize>, usize) {
+    let mut numbers = Vec::new();
+    loop {
+        match client.incoming().await {
+            Incoming::Text(text) if text.contains("4200") => {}
+            Incoming::Text(text) => {
+                let frame: Value = serde_json::from_str(&text).expect("JSON");
+                numbers
+                    .push(frame["data"].as_str().and_then(|n| n.parse().ok()).expect("a number"));
+            }
+            Incoming::Closed(code, _) => {
+                assert_eq!(code, Some(4200));
+                return (numbers, accepted.load(Ordering::SeqCst));
+            }
+        }
+    }
+}
+
+/// The API goes on, and what it accepts reaches each socket up to its close frame, without a gap.
+#[tokio::test]
+async fn s1_6_what_is_accepted_while_draining_reaches_whoever_is_still_there() {
+    const IN_FLIGHT: usize = 2;
+    let server = TestServer::start(&draining_in(1)).await;
+    let accepted = Arc::new(AtomicUsize::new(0));
+    let mut reading = JoinSet::new();
+    for _ in 0..40 {
+        let (mut client, accepted) = (server.connect().await, accepted.clone());
+        client.subscribe("news").await;
+        reading.spawn(async move { numbers(&mut client, &accepted).await });
+    }
+    server.signal("TERM");
+    let mut line = server.line().await;
+    while !reading.is_empty() && server.stats().await["sockets"].as_u64() > Some(0) {
+        let number = accepted.load(Ordering::SeqCst);
+        let body = json!({"name": "e", "channel": "news", "data": number.to_string()}).to_string();
+        let target = signed_target(APP, "POST", "/apps/it/events", &[], body.as_bytes());
+        let request = Request::new("POST", target).body("application/json", body);
+        line.send(&request).await.expect(200, "an event while draining");
+        accepted.fetch_add(1, Ordering::SeqCst);
+    }
+    let mut most = 0;
+    while let Some(result) = reading.join_next().await {
+        let (numbers, accepted) = result.expect("a client that reads");
+        assert!(numbers.iter().copied().eq(0..numbers.len()), "{numbers:?}");
+        assert!(numbers.len() + IN_FLIGHT >= accepted, "{} of {accepted}", numbers.len());
+        most = most.max(numbers.len());
+    }
+    assert!(most > 20, "events while draining: {most}");
     server.exited().await;
 }

@@ -18,10 +18,10 @@ const MOST: usize = 500;
 
 impl Admin {
     fn webhooks(&self) -> Result<Arc<Webhooks>, ApiError> {
-        self.tenant.webhooks.clone().ok_or_else(|| {
+        self.tenant.webhooks().ok_or_else(|| {
             let message = format!(
                 "The app {} has no webhooks: add [[apps.{0}.webhooks]] with a url to its configuration",
-                self.tenant.app.id
+                self.tenant.id
             );
             ApiError::not_found("no_webhooks", message)
         })

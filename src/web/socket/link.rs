@@ -26,7 +26,8 @@ pub(super) struct Link<T> {
     pub(super) io: RefCell<T>,
     pub(super) outbox: Outbox,
     pub(super) shard: Rc<Shard>,
-    settings: Arc<Settings>,
+    /// Those that it began with: a client has been told some of them.
+    pub(super) settings: Arc<Settings>,
     /// Of the connection's task.
     pub(super) waker: RefCell<Option<Waker>>,
     /// The part of the shard's gauge of waiting bytes that is this socket's.

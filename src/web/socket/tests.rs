@@ -79,6 +79,7 @@ fn link() -> Link<Holding> {
         strict_protocol: false,
         activity_timeout: Duration::from_secs(1),
         pong_timeout: Duration::from_secs(1),
+        drain: Duration::ZERO,
         message_bytes: 1000,
         outbox_bytes: 1000,
         http_body_bytes: 1000,

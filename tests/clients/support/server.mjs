@@ -40,6 +40,7 @@ export class Server {
       listen: '127.0.0.1:0',
       ops_listen: '127.0.0.1:0',
       log: 'warn',
+      drain_seconds: 0,
       state_dir: this.#folder,
       ...settings,
       apps: Object.fromEntries(apps.map((app) => [app.id, section(app)])),

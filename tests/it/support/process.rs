@@ -147,6 +147,9 @@ impl Launch {
             let text = stdout.text();
             let scheme = if self.tls.is_some() { "https" } else { "http" };
             let addr = address(&text, &format!("listening on {scheme}://"));
+            // One that listens on a file has none.
+            let on_file = || text.contains("listening on unix:");
+            let addr = addr.or_else(|| on_file().then(|| SocketAddr::from(([0; 4], 0))));
             let ops = address(&text, "operations on http://");
             if let (Some(addr), true) = (addr, ops.is_some() || !wants_ops) {
                 return TestServer::new(child, addr, ops, [stdout, stderr], self.dir, self.tls);
@@ -161,7 +164,7 @@ impl Launch {
     }
 }
 
-fn address(stdout: &str, before: &str) -> Option<SocketAddr> {
+pub(super) fn address(stdout: &str, before: &str) -> Option<SocketAddr> {
     let (lines, _) = stdout.rsplit_once('\n')?;
     lines.lines().find_map(|line| line.trim().strip_prefix(before)?.parse().ok())
 }

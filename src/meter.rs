@@ -1,0 +1,134 @@
+//! How often something may happen to an application as a whole: one atomic word, no lock (GCRA).
+
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    time::{Duration, Instant},
+};
+
+/// What has been taken, by whatever worker. The rate comes with each question, so that another one
+/// takes effect at once and what was taken under the old one still counts.
+pub struct Meter {
+    start: Instant,
+    /// When all that was taken will have been paid for, in nanoseconds after `start`.
+    paid: AtomicU64,
+}
+
+/// `per_second` 0: without limit.
+#[derive(Clone, Copy, Debug)]
+pub struct Allowance {
+    pub per_second: u32,
+    /// What may be taken at once after a pause; never less than one second's worth.
+    pub at_once: u64,
+}
+
+impl Allowance {
+    fn time_of(self, count: u64) -> u64 {
+        const SECOND: u128 = 1_000_000_000;
+        let time = u128::from(count) * SECOND / u128::from(self.per_second.max(1));
+        u64::try_from(time).unwrap_or(u64::MAX)
+    }
+}
+
+impl Meter {
+    pub fn new(now: Instant) -> Self {
+        Self { start: now, paid: AtomicU64::new(0) }
+    }
+
+    /// All of them, or none. The error is how long to wait: with it `count` is granted, if nobody
+    /// else takes any, and unless it is more than may ever be taken at once.
+    pub fn take(&self, count: u64, allowed: Allowance, now: Instant) -> Result<(), Duration> {
+        if allowed.per_second == 0 {
+            return Ok(());
+        }
+        let now = now.saturating_duration_since(self.start).as_nanos() as u64;
+        let at_once = allowed.at_once.max(u64::from(allowed.per_second));
+        let latest = now.saturating_add(allowed.time_of(at_once));
+        let cost = allowed.time_of(count);
+        // Relaxed: the word guards nothing but itself.
+        let mut paid = self.paid.load(Ordering::Relaxed);
+        loop {
+            let next = paid.max(now).saturating_add(cost);
+            if next > latest {
+                return Err(Duration::from_nanos(next - latest));
+            }
+            match self.paid.compare_exchange_weak(paid, next, Ordering::Relaxed, Ordering::Relaxed)
+            {
+                Ok(_) => return Ok(()),
+                Err(other) => paid = other,
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn allowed(per_second: u32, at_once: u64) -> Allowance {
+        Allowance { per_second, at_once }
+    }
+
+    #[test]
+    fn what_is_allowed_at_once_and_then_the_rate() {
+        let start = Instant::now();
+        let meter = Meter::new(start);
+        let at = |seconds: f64| start + Duration::from_secs_f64(seconds);
+        let taken = |seconds: f64| {
+            (0..1000).filter(|_| meter.take(1, allowed(10, 25), at(seconds)).is_ok()).count()
+        };
+        assert_eq!(taken(0.0), 25);
+        assert_eq!(taken(0.099), 0);
+        assert_eq!(taken(1.0), 10);
+        assert_eq!(taken(1000.0), 25, "a pause saves no more up");
+        let wait = meter.take(1, allowed(10, 25), at(1000.0)).expect_err("nothing is left");
+        assert_eq!(wait, Duration::from_millis(100));
+        assert!(meter.take(1, allowed(10, 25), at(1000.0) + wait).is_ok(), "it is told how long");
+    }
+
+    #[test]
+    fn several_are_taken_whole_or_not_at_all() {
+        let start = Instant::now();
+        let meter = Meter::new(start);
+        assert!(meter.take(8, allowed(10, 10), start).is_ok());
+        let wait = meter.take(5, allowed(10, 10), start).expect_err("two are left");
+        assert_eq!(wait, Duration::from_millis(300));
+        assert!(meter.take(2, allowed(10, 10), start).is_ok(), "the five took none of them");
+    }
+
+    #[test]
+    fn a_second_s_worth_is_the_least_that_passes_at_once() {
+        let start = Instant::now();
+        let meter = Meter::new(start);
+        assert!(meter.take(10, allowed(10, 0), start).is_ok());
+        assert!(meter.take(1, allowed(10, 0), start).is_err());
+        assert!(meter.take(u64::MAX, allowed(0, 0), start).is_ok(), "0 is no limit");
+        assert!(meter.take(u64::MAX, allowed(1, 1), start).is_err());
+    }
+
+    #[test]
+    fn another_rate_counts_from_what_was_taken() {
+        let start = Instant::now();
+        let meter = Meter::new(start);
+        assert!(meter.take(10, allowed(10, 10), start).is_ok());
+        assert!(meter.take(100, allowed(100, 100), start).is_err(), "some of it is spent");
+        assert!((0..1000).all(|_| meter.take(1, allowed(0, 0), start).is_ok()));
+        assert!(meter.take(1, allowed(10, 10), start).is_err(), "and still is");
+    }
+
+    #[test]
+    fn many_threads_get_no_more_than_one() {
+        let start = Instant::now();
+        let meter = Meter::new(start);
+        let taken = AtomicU64::new(0);
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    let mine =
+                        (0..10_000).filter(|_| meter.take(1, allowed(9, 5000), start).is_ok());
+                    taken.fetch_add(mine.count() as u64, Ordering::Relaxed);
+                });
+            }
+        });
+        assert_eq!(taken.into_inner(), 5000);
+    }
+}
