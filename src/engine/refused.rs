@@ -33,12 +33,25 @@ impl Engine {
         self.refused.connects.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// Connections without the PROXY header that they were to have.
+    pub fn strays(&self) -> u64 {
+        self.refused.strays.load(Ordering::Relaxed)
+    }
+
     pub fn note_stray(&self) {
         self.refused.strays.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// Triggers for which the mailboxes had no room.
+    pub fn overloaded(&self) -> u64 {
+        self.refused.overloaded.load(Ordering::Relaxed)
+    }
+
     pub(super) fn note_refused(&self, tenant: &Tenant, error: &PublishError) {
         self.refused.note(error);
+        if let PublishError::Seal { error, .. } = error {
+            tenant.counts.not_sealed.add(error.reason());
+        }
         if let PublishError::Seal { channel, error: SealError::Plaintext } = error {
             let (app, channel) = (tenant.id.clone(), channel.clone());
             self.audit.note(Fact::PlaintextRefused { app, channel });

@@ -30,7 +30,7 @@ use actix_web::{
 use rustls::ServerConfig;
 
 use super::{
-    Serves,
+    Serves, error,
     http_stream::{self, HttpStream},
     parts::Draining,
     remote::{HasRemote, Known},
@@ -149,6 +149,7 @@ fn app(
         .service(
             web::scope(&worker.settings().path_prefix).configure(|config| routes(config, serves)),
         )
+        .default_service(web::to(error::not_found))
         .into_factory()
         .map_err(|error: Error| error.error_response())
 }

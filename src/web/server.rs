@@ -15,6 +15,7 @@ use super::{
 };
 use crate::{
     engine::Engine,
+    metrics::Metrics,
     tls::{self, Identity, Watch},
 };
 
@@ -35,6 +36,7 @@ pub async fn serve(
         .shutdown_timeout(REQUEST_DEADLINE.as_secs())
         .disable_signals();
     let parts = Parts {
+        metrics: Arc::new(Metrics::new(engine.clone())),
         engine,
         settings,
         entrance: Arc::default(),

@@ -121,7 +121,10 @@ pub fn listen_operations(
 ) -> io::Result<ServerBuilder> {
     let routes = |config: &mut web::ServiceConfig, worker: &Worker| {
         let token = worker.settings().admin_token.clone();
-        config.configure(probes::routes).route("/stats", web::get().to(ops::stats));
+        config
+            .configure(probes::routes)
+            .route("/stats", web::get().to(ops::stats))
+            .route("/metrics", web::get().to(ops::metrics));
         admin::routes(config, token.map(Door::Token));
     };
     match bound {
