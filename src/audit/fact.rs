@@ -3,7 +3,7 @@
 //! Fields are of types that no secret, token or payload has: fingerprints, channels, ids, and names
 //! that stand in the program. Whoever adds one keeps it so.
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 use serde::{Serialize, Serializer};
 
@@ -131,6 +131,16 @@ pub enum Fact {
         #[serde(skip_serializing_if = "Option::is_none")]
         by: Option<Arc<str>>,
     },
+    /// Somebody looks at the live feed.
+    WatchBegun {
+        #[serde(flatten)]
+        watcher: Watcher,
+    },
+    WatchEnded {
+        #[serde(flatten)]
+        watcher: Watcher,
+        reason: &'static str,
+    },
     /// Facts that found no room on their way to the file.
     FactsLost {
         count: u64,
@@ -147,6 +157,16 @@ pub struct Asked {
     pub user: Option<Arc<str>>,
     #[serde(serialize_with = "optional_text", skip_serializing_if = "Option::is_none")]
     pub socket_id: Option<SocketId>,
+}
+
+/// How somebody came in to watch.
+#[derive(Clone, Debug, Serialize)]
+pub struct Watcher {
+    /// `socket` or `token`.
+    pub by: &'static str,
+    /// The address that it came from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub peer: Option<IpAddr>,
 }
 
 impl Fact {
@@ -173,6 +193,8 @@ impl Fact {
             | Self::AuthRefusedSocket { .. }
             | Self::PlaintextRefused { .. }
             | Self::Tripwire { .. }
+            | Self::WatchBegun { .. }
+            | Self::WatchEnded { .. }
             | Self::FactsLost { .. } => false,
         }
     }

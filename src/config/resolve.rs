@@ -149,6 +149,7 @@ fn settings(raw: &RawConfig, warnings: &mut Vec<String>) -> Result<Settings> {
         keep_alive: seconds("keep_alive_seconds", raw.keep_alive_seconds)?,
         body_timeout: seconds("body_timeout_seconds", raw.body_timeout_seconds)?,
         admin_token: admin_token(raw)?,
+        live_feed: raw.live_feed,
     })
 }
 

@@ -4,6 +4,7 @@ mod admin;
 mod arrival;
 mod audited;
 pub mod auth;
+mod calls;
 mod channels;
 mod cors;
 mod credentials;
@@ -16,6 +17,8 @@ mod fields;
 mod forwarded;
 mod http_stream;
 mod listeners;
+mod live;
+mod measured;
 mod ops;
 mod parts;
 mod probes;
@@ -40,9 +43,12 @@ mod worker;
 pub use admin::{AdminToken, Revoked, Rotated, TestResults};
 pub use forwarded::{ForwardedHeader, Proxies};
 pub use listeners::{Addresses, Listeners};
+pub use live::LiveFeed;
 pub use server::{Signals, serve};
 
 use actix_web::web;
+use measured::Routes;
+use worker::Worker;
 
 /// What handlers and sockets need of the configuration.
 #[derive(Clone, Debug)]
@@ -65,6 +71,7 @@ pub struct Settings {
     pub body_timeout: std::time::Duration,
     /// Without one, the operations listener has no admin API.
     pub admin_token: Option<AdminToken>,
+    pub live_feed: LiveFeed,
 }
 
 /// The listeners to which nobody comes but by a balancer that speaks the PROXY protocol.
@@ -84,34 +91,37 @@ pub enum Serves {
     Backends,
 }
 
-fn routes(config: &mut web::ServiceConfig, serves: Serves) {
-    config.configure(probes::routes);
-    if serves != Serves::Backends {
-        config.configure(auth::routes);
+fn routes(config: &mut web::ServiceConfig, worker: &Worker, serves: Serves) {
+    let routes = &mut Routes::new(config, worker);
+    probes::routes(routes);
+    if serves != Serves::Clients {
+        api(routes);
     }
-    match serves {
-        Serves::Everybody | Serves::Backends => config.configure(api),
-        Serves::Clients => config
+    if serves != Serves::Backends {
+        auth::routes(routes);
+    }
+    if serves == Serves::Clients {
+        config
             .route("/apps/{path:.*}", web::to(error::no_api))
-            .route("/users/{path:.*}", web::to(error::no_api)),
-    };
+            .route("/users/{path:.*}", web::to(error::no_api));
+    }
     config.default_service(web::to(error::not_found));
 }
 
 /// What backends sign.
-fn api(config: &mut web::ServiceConfig) {
-    config
-        .route("/apps/{app}/events", web::post().to(events::trigger))
-        .route("/apps/{app}/batch_events", web::post().to(events::trigger_batch))
-        .route("/apps/{app}/channels", web::get().to(channels::list))
-        .route("/apps/{app}/channels/{channel}", web::get().to(channels::show))
-        .route("/apps/{app}/channels/{channel}/users", web::get().to(channels::users))
-        .route("/apps/{app}/channels/{channel}/events", web::post().to(events::trigger_raw))
-        .route("/apps/{app}/channels/{channel}/revoke", web::post().to(users::revoke))
-        .route("/apps/{app}/tokens", web::post().to(tokens::mint))
-        .route("/apps/{app}/tokens/revoke", web::post().to(tokens::revoke))
-        .route("/apps/{app}/users/{user}/terminate_connections", web::post().to(users::terminate))
-        .route("/apps/{app}/auth/explain", web::post().to(explain::explain))
+fn api(routes: &mut Routes<'_>) {
+    routes
+        .post("/apps/{app}/events", events::trigger)
+        .post("/apps/{app}/batch_events", events::trigger_batch)
+        .get("/apps/{app}/channels", channels::list)
+        .get("/apps/{app}/channels/{channel}", channels::show)
+        .get("/apps/{app}/channels/{channel}/users", channels::users)
+        .post("/apps/{app}/channels/{channel}/events", events::trigger_raw)
+        .post("/apps/{app}/channels/{channel}/revoke", users::revoke)
+        .post("/apps/{app}/tokens", tokens::mint)
+        .post("/apps/{app}/tokens/revoke", tokens::revoke)
+        .post("/apps/{app}/users/{user}/terminate_connections", users::terminate)
+        .post("/apps/{app}/auth/explain", explain::explain)
         // Where the official Python SDK sends it (PROTOCOL 5.4).
-        .route("/users/{user}/terminate_connections", web::post().to(users::terminate));
+        .post("/users/{user}/terminate_connections", users::terminate);
 }

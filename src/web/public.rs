@@ -30,8 +30,9 @@ use actix_web::{
 use rustls::ServerConfig;
 
 use super::{
-    Serves, error,
+    Serves, calls, error,
     http_stream::{self, HttpStream},
+    measured::measured,
     parts::Draining,
     remote::{HasRemote, Known},
     routes,
@@ -144,14 +145,15 @@ fn app(
     Service: Service<Request, Future: 'static>,
     Future: 'static,
 > + use<> {
-    App::new()
+    let scope = web::scope(&worker.settings().path_prefix);
+    let app = App::new()
         .app_data(worker.clone())
-        .service(
-            web::scope(&worker.settings().path_prefix).configure(|config| routes(config, serves)),
-        )
+        .service(scope.configure(|config| routes(config, worker, serves)))
         .default_service(web::to(error::not_found))
+        .wrap_fn(calls::show)
         .into_factory()
-        .map_err(|error: Error| error.error_response())
+        .map_err(|error: Error| error.error_response());
+    measured(app, worker)
 }
 
 type HandOver = Pin<Box<dyn Future<Output = Result<(), Error>>>>;

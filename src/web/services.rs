@@ -1,6 +1,11 @@
 //! What is served on each listener.
 
-use std::{io, os::unix::net::UnixListener, rc::Rc, time::Duration};
+use std::{
+    io,
+    os::{fd::AsFd, unix::net::UnixListener},
+    rc::Rc,
+    time::Duration,
+};
 
 use actix_http::{HttpService, Protocol, error::DispatchError};
 use actix_rt::net::{ActixStream, TcpStream, UnixStream};
@@ -18,9 +23,12 @@ use super::{
     arrival::{Arrival, Io},
     error,
     listeners::Bound,
+    live,
+    measured::Routes,
     ops,
     parts::Parts,
     probes, public,
+    remote::{HasRemote, Known},
     worker::Worker,
 };
 
@@ -121,8 +129,8 @@ pub fn listen_operations(
 ) -> io::Result<ServerBuilder> {
     let routes = |config: &mut web::ServiceConfig, worker: &Worker| {
         let token = worker.settings().admin_token.clone();
+        probes::routes(&mut Routes::new(config, worker));
         config
-            .configure(probes::routes)
             .route("/stats", web::get().to(ops::stats))
             .route("/metrics", web::get().to(ops::metrics));
         admin::routes(config, token.map(Door::Token));
@@ -148,7 +156,7 @@ pub fn listen_admin(
 }
 
 /// For those who run the server.
-fn internal<S: ActixStream + 'static>(
+fn internal<S: ActixStream + HasRemote + AsFd + 'static>(
     parts: &Parts,
     routes: fn(&mut web::ServiceConfig, &Worker),
 ) -> impl ServiceFactory<S, Config = (), Response = (), Error = DispatchError, InitError = ()> + use<S>
@@ -162,6 +170,10 @@ fn internal<S: ActixStream + 'static>(
         .map_err(|error| error.error_response());
     let http = HttpService::build()
         .client_request_timeout(HEAD_DEADLINE)
+        .on_connect_ext(|stream: &S, connection| {
+            connection.insert(Known::Already(stream.remote()));
+            live::share(stream, connection);
+        })
         .graceful_shutdown_signal(parts.draining())
         .finish(map_config(app, |_| AppConfig::default()));
     fn_service(|stream: S| async { Ok((stream, Protocol::Http1, None)) }).and_then(http)

@@ -88,6 +88,7 @@ fn link() -> Link<Holding> {
         keep_alive: Duration::from_secs(1),
         body_timeout: Duration::from_secs(1),
         admin_token: None,
+        live_feed: crate::web::LiveFeed::default(),
     };
     let shard = Shard::new(Hub::new(1, 1000, 1000));
     let outbox = Outbox::new(Dialect::Pusher, 1000);
