@@ -36,7 +36,7 @@ mod worker;
 pub use admin::{AdminToken, Revoked, Rotated, TestResults};
 pub use forwarded::{ForwardedHeader, Proxies};
 pub use listeners::Listeners;
-pub use server::{Signals, serve};
+pub use server::serve;
 
 use actix_web::web;
 

@@ -54,6 +54,7 @@ mod sealing;
 mod sealing_modes;
 mod secrets;
 mod selftest;
+mod signals;
 mod signatures;
 mod subscribe;
 mod subscription_count;
