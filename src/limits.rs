@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::meter::Allowance;
 
@@ -10,7 +10,7 @@ use crate::meter::Allowance;
 pub const YEAR: u64 = 365 * 24 * 60 * 60;
 
 /// Written in the configuration as they stand here.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
     pub connections: Option<usize>,

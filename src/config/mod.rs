@@ -3,6 +3,8 @@
 
 mod admin;
 mod auth;
+#[cfg(test)]
+mod documented;
 mod edge;
 mod environment;
 mod raw;

@@ -83,7 +83,7 @@ pub async fn trigger_batch(signed: Signed) -> Result<HttpResponse, ApiError> {
     let Batch { batch } = json(&signed.body)?;
     if batch.is_empty() || batch.len() > limits.batch_events {
         let message = format!(
-            "A batch holds 1 to {} events, this one holds {}",
+            "A batch holds 1 to {} events, this one holds {} (limits.batch_events)",
             limits.batch_events,
             batch.len()
         );
@@ -228,7 +228,7 @@ fn parse_name<'a>(name: Option<Cow<'a, str>>, limits: &Limits) -> Result<Cow<'a,
     if length > limits.event_name_chars {
         let limit = limits.event_name_chars;
         return Err(invalid(format!(
-            "The event's name is {length} characters long, the limit is {limit}"
+            "The event's name is {length} characters long, the limit is {limit} (limits.event_name_chars)"
         )));
     }
     if is_reserved(&name) {
@@ -262,7 +262,7 @@ fn parse_channels(
     let limit = limits.channels_per_event;
     if names.is_empty() || names.len() > limit {
         return Err(invalid(format!(
-            "An event goes to 1 to {limit} channels, this one names {}",
+            "An event goes to 1 to {limit} channels, this one names {} (limits.channels_per_event)",
             names.len()
         )));
     }

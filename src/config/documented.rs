@@ -1,0 +1,40 @@
+//! That `docs/limits.md` says what is true.
+
+use serde_json::{Value, json};
+
+use super::raw::RawConfig;
+use crate::limits::Limits;
+
+/// The default that stands in the row of a setting; how many rows there are for it.
+fn documented(text: &str, setting: &str) -> (Option<Value>, usize) {
+    let rows: Vec<Vec<&str>> = text
+        .lines()
+        .map(|line| line.split('|').map(str::trim).collect())
+        .filter(|cells: &Vec<&str>| cells.get(2) == Some(&&*format!("`{setting}`")))
+        .collect();
+    let default = rows.first().and_then(|cells| match cells.get(3)?.split('`').nth(1) {
+        Some(number) => number.parse::<u64>().ok().map(Value::from),
+        None => (cells[3] == "unlimited").then_some(Value::Null),
+    });
+    (default, rows.len())
+}
+
+#[test]
+fn every_limit_stands_in_the_document_with_its_default() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/limits.md");
+    let text = std::fs::read_to_string(path).expect("the document");
+    let limits = serde_json::to_value(Limits::default()).expect("numbers");
+    let server = RawConfig::default();
+    let server = json!({
+        "message_bytes": server.message_bytes,
+        "http_body_bytes": server.http_body_bytes,
+        "outbox_bytes": server.outbox_bytes,
+        "mailbox_bytes": server.mailbox_bytes,
+    });
+    for settings in [limits, server] {
+        for (setting, default) in settings.as_object().expect("settings") {
+            let found = documented(&text, setting);
+            assert_eq!(found, (Some(default.clone()), 1), "{setting} in docs/limits.md");
+        }
+    }
+}
