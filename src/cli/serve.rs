@@ -22,6 +22,7 @@ use crate::{
     engine::{Engine, Tenant},
     hub::Hub,
     keyfile::KeyFile,
+    live::Feed,
     selftest,
     state_dir::{ClaimError, SocketFile, StateDir},
     web::{Listeners, serve as serve_web},
@@ -65,7 +66,9 @@ async fn run(config: Config, reload: Reload, signals: &Signals) -> Result<()> {
     // From here on there is something to put away.
     signals.serving();
     // Dropped last: what the server notes at its end is written.
+    let live = Arc::new(Feed::default());
     let (audit, _recorder) = Audit::begin(config.audit_file.as_deref())?;
+    let audit = audit.shown_in(live.clone());
     let mut listeners = Listeners::bind(config.listen, config.ops_listen)?;
     // Held until the end.
     let state_dir = claim(&config.state_dir)?;
@@ -96,7 +99,7 @@ async fn run(config: Config, reload: Reload, signals: &Signals) -> Result<()> {
             audit.note(Fact::KeyUsed { app: app.id.clone(), key });
         }
         let (id, key) = (app.id.clone(), app.key.clone());
-        let told = told(&mut app, state_dir.as_ref().map(|_| config.state_dir.as_path()))?;
+        let told = told(&mut app, state_dir.as_ref().map(|_| config.state_dir.as_path()), &live)?;
         webhooks.extend(told.clone());
         let tenant = Tenant::new(app, key_file, hub.clone());
         tenant.set_webhooks(told);
@@ -104,7 +107,7 @@ async fn run(config: Config, reload: Reload, signals: &Signals) -> Result<()> {
     }
     let told = Runner::start(webhooks)?;
     let mut engine = Engine::new(hub, tenants);
-    engine.audit = audit.clone();
+    (engine.audit, engine.live) = (audit.clone(), live);
     let engine = Arc::new(engine);
     actix_rt::spawn(reload::on_hangup(signals.hangup(), reload, engine.clone()));
     let settings = Arc::new(ArcSwap::from_pointee(config.settings));
@@ -117,7 +120,11 @@ async fn run(config: Config, reload: Reload, signals: &Signals) -> Result<()> {
 }
 
 /// The app's webhooks, if it has any.
-fn told(app: &mut App, state_dir: Option<&Path>) -> Result<Option<Arc<Webhooks>>> {
+fn told(
+    app: &mut App,
+    state_dir: Option<&Path>,
+    live: &Arc<Feed>,
+) -> Result<Option<Arc<Webhooks>>> {
     let endpoints = std::mem::take(&mut app.webhooks);
     if state_dir.is_none() && !endpoints.is_empty() {
         tracing::warn!(
@@ -131,7 +138,7 @@ fn told(app: &mut App, state_dir: Option<&Path>) -> Result<Option<Arc<Webhooks>>
             "the dead-letter file of app {name} cannot be used: {e}. Move it out of the state directory, and the server begins a new one"
         )
     };
-    Ok(Webhooks::of_app(app, endpoints, state_dir).map_err(unusable)?)
+    Ok(Webhooks::of_app(app, endpoints, state_dir, live.clone()).map_err(unusable)?)
 }
 
 /// A server without a state directory serves all the same, until its keys are to change.

@@ -21,6 +21,7 @@ use super::{
     endpoint::{Endpoint, Tested},
     request,
 };
+use crate::live::{Entry, Type, What};
 
 /// Whether the server ends, and until when webhooks may still be delivered.
 pub type Ending = Option<Instant>;
@@ -115,10 +116,9 @@ impl Sender {
             if attempts > 1 {
                 self.endpoint.counters.retries.add();
             }
-            let reason = match self.attempt(&body).await {
-                Ok(()) => return Outcome::Delivered,
-                Err(reason) => reason,
-            };
+            let answer = self.attempt(&body).await;
+            self.show(batch, attempts, answer.as_ref().err());
+            let Err(reason) = answer else { return Outcome::Delivered };
             let left = deadline.saturating_duration_since(Instant::now());
             match backoff::before_next(attempts, left, backoff::chance()) {
                 Some(wait) if self.pause(wait).await => {}
@@ -126,6 +126,20 @@ impl Sender {
             }
         }
         unreachable!("an attempt ends it")
+    }
+
+    /// In the live feed.
+    fn show(&self, batch: &Batch, attempt: u32, failure: Option<&String>) {
+        let kind = if failure.is_some() { Type::WebhookFailed } else { Type::WebhookDelivered };
+        self.webhooks.live.note(|| {
+            let what = What::Webhook {
+                endpoint: self.endpoint.settings.url.host(),
+                events: batch.events.len(),
+                attempt,
+                reason: failure.map(String::as_str),
+            };
+            Entry { what, ..Entry::of_app(kind, &self.webhooks.app) }
+        });
     }
 
     /// One of a few at a time, and none when the server has no more time.
