@@ -51,7 +51,38 @@ const USER_PREFIX: &str = "#server-to-user-";
 const WATCH_PREFIX: &str = "#watch-";
 const ENCRYPTED_PREFIX: &str = "private-encrypted-";
 
+impl Access {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Public => "public",
+            Self::Private => "private",
+            Self::Encrypted => "encrypted",
+            Self::Presence => "presence",
+            Self::User => "user",
+            Self::Watch => "watch",
+        }
+    }
+}
+
 impl ChannelKind {
+    pub const ALL: [Self; 10] = {
+        const fn kind(access: Access, cached: bool) -> ChannelKind {
+            ChannelKind { access, cached }
+        }
+        [
+            kind(Access::Public, false),
+            kind(Access::Public, true),
+            kind(Access::Private, false),
+            kind(Access::Private, true),
+            kind(Access::Encrypted, false),
+            kind(Access::Encrypted, true),
+            kind(Access::Presence, false),
+            kind(Access::Presence, true),
+            kind(Access::User, false),
+            kind(Access::Watch, false),
+        ]
+    };
+
     /// Longest prefix first; a prefix only counts with its dash ("privateer" is public).
     pub fn of(name: &str) -> Self {
         let (access, rest) = if let Some(rest) = name.strip_prefix(ENCRYPTED_PREFIX) {

@@ -4,6 +4,7 @@
 //!
 //! * [`ids`], [`channel`], [`pattern`], [`origins`], [`limits`], [`meter`], [`presence`],
 //!   [`crypto`]: the domain, as plain data structures.
+//! * [`counting`]: counters, and what they are called where several have names.
 //! * [`protocol`]: the wire, frames in and frames out, without I/O.
 //! * [`auth`]: who may join what, for the auth endpoints: rules, tokens, the application's word.
 //! * [`app`]: one application with everything that it is allowed.
@@ -14,6 +15,7 @@
 //! * [`webhook`]: what happens on channels, told to backends.
 //! * [`engine`]: the verbs: subscribe, publish, sign in, ...
 //! * [`session`]: one connection's conversation.
+//! * [`metrics`]: all that is counted, as Prometheus reads it.
 //! * [`tls`]: the certificate of the public listener.
 //! * [`web`]: the edge, the only place that knows actix.
 //! * [`selftest`]: whether the cryptography does what was published.
@@ -27,6 +29,7 @@ pub mod auth;
 pub mod channel;
 pub mod cli;
 pub mod config;
+pub mod counting;
 pub mod crypto;
 pub mod engine;
 pub mod explain;
@@ -35,6 +38,7 @@ pub mod ids;
 pub mod keyfile;
 pub mod limits;
 pub mod meter;
+pub mod metrics;
 pub mod origins;
 pub mod pattern;
 pub mod presence;

@@ -165,6 +165,7 @@ impl Session {
             }
             _ => Why::of(refusal),
         });
+        tenant.counts.subscriptions_refused.add(refusal.code());
         let message = told.sentence();
         let error = SubscriptionError {
             r#type: kind,
@@ -303,6 +304,7 @@ impl Session {
             }
             _ => Why::of(error),
         });
+        tenant.counts.sign_ins_refused.add(error.code());
         self.error(ErrorCode::Unauthorized, &told.sentence());
     }
 

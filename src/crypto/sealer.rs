@@ -82,6 +82,20 @@ pub enum SealError {
     KeyRetired,
 }
 
+impl SealError {
+    pub const REASONS: [&str; 4] = ["plaintext", "does_not_open", "no_randomness", "key_retired"];
+
+    /// One of `REASONS`.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Plaintext => "plaintext",
+            Self::DoesNotOpen => "does_not_open",
+            Self::NoRandomness => "no_randomness",
+            Self::KeyRetired => "key_retired",
+        }
+    }
+}
+
 impl Sealing {
     /// `blind`: whether a rule of the configuration makes this channel blind.
     pub fn admit<'a>(

@@ -112,6 +112,7 @@ impl Engine {
             .ok_or(ClientEventError::Encrypted)?;
         if let Some(mut locked) = record.enter() {
             locked.post(&self.hub, Content::Same(frame), Some(sender), Audience::All);
+            tenant.counts.client_events.add();
             let fact = Fact::ClientEvent { event, data, socket_id: sender, user_id };
             tenant.note(record.channel(), &fact);
         }

@@ -2,6 +2,7 @@
 //! Transports call them; they know the hub and the domain and no socket.
 
 pub mod client_event;
+pub mod counts;
 pub mod grants;
 mod key_deadlines;
 mod key_errors;
@@ -26,6 +27,7 @@ use std::{
 };
 
 use arc_swap::{ArcSwap, Guard};
+use counts::EngineCounts;
 use key_report::{AppKey, AppMoves};
 use refused::{Refused, RefusedStats};
 pub use tenant::{ConnectionGuard, Tenant};
@@ -44,6 +46,7 @@ pub struct Engine {
     tenants: ArcSwap<AppRegistry<Tenant>>,
     pub audit: Audit,
     pub refusals: Refusals,
+    pub counts: EngineCounts,
     refused: Refused,
     /// Of the tripwire, as far as the audit log knows.
     trips_noted: AtomicU64,
@@ -79,6 +82,7 @@ impl Engine {
             tenants: ArcSwap::from_pointee(tenants),
             audit: Audit::off(),
             refusals: Refusals::default(),
+            counts: EngineCounts::default(),
             refused: Refused::default(),
             trips_noted: AtomicU64::new(0),
         }
@@ -87,6 +91,11 @@ impl Engine {
     /// The applications that there are at this moment.
     pub fn tenants(&self) -> Guard<Arc<AppRegistry<Tenant>>> {
         self.tenants.load()
+    }
+
+    /// The same, to be kept for long.
+    pub fn tenants_kept(&self) -> Arc<AppRegistry<Tenant>> {
+        self.tenants.load_full()
     }
 
     /// Called about once a second, by one thread.

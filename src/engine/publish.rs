@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Instant};
 
-use super::{Engine, Tenant};
+use super::{Engine, Tenant, counts::TenantCounts};
 use crate::{
     app::App,
     channel::{Access, Channel},
@@ -72,6 +72,26 @@ pub struct Prepared<'a> {
     events: Vec<EncodedEvent<'a>>,
 }
 
+impl Prepared<'_> {
+    fn count(&self, counts: &TenantCounts) {
+        let (mut sealed, mut relayed) = (0, 0);
+        for event in &self.events {
+            match &event.body {
+                Body::Clear { .. } => {}
+                Body::Sealed { payload: Payload::Plain(_), .. } => sealed += 1,
+                Body::Sealed { payload: Payload::Opened { .. } | Payload::Blind(_), .. } => {
+                    relayed += 1;
+                }
+            }
+        }
+        counts.published.add_many(self.events.len() as u64);
+        if sealed + relayed > 0 {
+            counts.sealed.add_many(sealed);
+            counts.relayed.add_many(relayed);
+        }
+    }
+}
+
 impl Engine {
     /// Seals and encodes all events, or refuses all: nothing has been sent when this fails.
     pub fn prepare<'a>(
@@ -103,6 +123,7 @@ impl Engine {
     }
 
     pub fn publish(&self, tenant: &Tenant, prepared: Prepared<'_>) {
+        prepared.count(&tenant.counts);
         let (Prepared { app, events }, now) = (prepared, Instant::now());
         events.into_iter().for_each(|event| self.send((tenant, app), event, now));
     }
@@ -202,9 +223,13 @@ fn seal<'a>(
         Some(mut locked) => Tenant::versions_wanted(app, &mut locked),
         None => vec![Tenant::target(app, channel)],
     };
+    let start = tenant.counts.is_to_be_timed().then(Instant::now);
     let sealed = wanted
         .into_iter()
         .map(|version| app.seal(channel, &payload, version))
         .collect::<Result<Vec<_>, _>>()?;
+    if let Some(start) = start {
+        tenant.counts.seal_times.add(start.elapsed());
+    }
     Ok(Body::Sealed { payload, frames: SealedFrames::new(name, &sealed) })
 }

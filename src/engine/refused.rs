@@ -23,8 +23,16 @@ pub struct RefusedStats {
 }
 
 impl Engine {
+    /// Triggers for which the mailboxes had no room.
+    pub fn overloaded(&self) -> u64 {
+        self.refused.overloaded.load(Ordering::Relaxed)
+    }
+
     pub(super) fn note_refused(&self, tenant: &Tenant, error: &PublishError) {
         self.refused.note(error);
+        if let PublishError::Seal { error, .. } = error {
+            tenant.counts.not_sealed.add(error.reason());
+        }
         if let PublishError::Seal { channel, error: SealError::Plaintext } = error {
             let (app, channel) = (tenant.id.clone(), channel.clone());
             self.audit.note(Fact::PlaintextRefused { app, channel });

@@ -12,6 +12,7 @@ use std::{
 use arc_swap::{ArcSwap, ArcSwapOption, Guard};
 use parking_lot::Mutex;
 
+use super::counts::TenantCounts;
 use crate::{
     app::App,
     channel::{Access, Channel},
@@ -47,6 +48,7 @@ pub struct Tenant {
     pub(super) rotating: Mutex<Option<(Fingerprint, Fingerprint)>>,
     /// Keys whose grace time is over, by number, and when they are forgotten at the latest.
     pub(super) retiring: Mutex<HashMap<u32, Instant>>,
+    pub counts: TenantCounts,
     connections: AtomicUsize,
     /// Channels whose subscription count changed after it was last sent.
     pending_counts: Mutex<Vec<Arc<Record>>>,
@@ -73,6 +75,7 @@ impl Tenant {
             events: Meter::new(now),
             reads: Meter::new(now),
             directory: Directory::new(hub),
+            counts: TenantCounts::default(),
             connections: AtomicUsize::new(0),
             pending_counts: Mutex::default(),
             departures: Mutex::default(),
@@ -120,7 +123,16 @@ impl Tenant {
         let taken = self.connections.fetch_add(1, Ordering::Relaxed);
         // Made before the check, so that it gives the place back either way.
         let guard = ConnectionGuard(self.clone());
-        (taken < limit).then_some(guard)
+        if taken >= limit {
+            return None;
+        }
+        self.counts.connections.add();
+        Some(guard)
+    }
+
+    /// How many are open.
+    pub fn connections(&self) -> usize {
+        self.connections.load(Ordering::Relaxed)
     }
 
     /// Tells a channel's subscribers how many they are, now or later.

@@ -11,7 +11,7 @@ mod secrets;
 mod slip;
 
 pub use answer::Explanation;
-pub use codes::{Code, code};
+pub use codes::{CODES, Code, code};
 pub use refusals::{Line, RefusalId, Refusals};
 pub use secrets::{NearMiss, NearSecrets};
 pub use slip::Slip;

@@ -9,6 +9,7 @@
 //! never touched while a record is locked, but for looking up the watchers of a user. Nothing is
 //! held across an await.
 
+pub mod census;
 pub mod channel_keys;
 pub mod counts;
 pub mod directory;
@@ -37,7 +38,11 @@ use directory::TopicId;
 use mailbox::{Mailbox, Post};
 use terms::{Pacer, TenantId};
 
-use crate::ids::SocketId;
+use crate::{
+    counting::{Count, Tally},
+    ids::SocketId,
+    protocol::code::Close,
+};
 
 /// What the workers share.
 pub struct Hub {
@@ -52,14 +57,48 @@ pub struct Hub {
     pub turns: Pacer,
 }
 
-/// Numbers of one worker that other threads read.
-#[derive(Default)]
+/// Numbers of one worker that other threads read. Those of two workers share no line of a cache.
+#[repr(align(128))]
 pub struct Gauges {
     pub sockets: AtomicUsize,
     /// What peers have not taken yet.
     pub outbox_bytes: AtomicUsize,
-    /// Since the start.
+    /// From here on, since the start.
     pub slow_readers: AtomicUsize,
+    /// Frames for subscribers, one for each of them.
+    pub deliveries: Count,
+    pub delivered_bytes: Count,
+    /// By `Close::reason`, and `LOST`.
+    pub closed: Tally,
+    /// Secrets that clients asked for, by `rekeying::REASONS`.
+    pub asked: Tally,
+}
+
+/// A connection that ended without a word.
+pub const LOST: &str = "lost";
+
+impl Default for Gauges {
+    fn default() -> Self {
+        Self {
+            sockets: AtomicUsize::default(),
+            outbox_bytes: AtomicUsize::default(),
+            slow_readers: AtomicUsize::default(),
+            deliveries: Count::default(),
+            delivered_bytes: Count::default(),
+            closed: Tally::new(Close::REASONS.map(|(reason, _)| reason).into_iter().chain([LOST])),
+            asked: Tally::new(rekeying::REASONS),
+        }
+    }
+}
+
+impl Gauges {
+    /// Once for each event, whatever the number of its subscribers.
+    fn delivered(&self, frames: usize, bytes: usize) {
+        if frames > 0 {
+            self.deliveries.add_many(frames as u64);
+            self.delivered_bytes.add_many(bytes as u64);
+        }
+    }
 }
 
 impl Hub {
@@ -94,6 +133,11 @@ impl Hub {
 
     fn gauges(&self, worker: usize) -> &Gauges {
         &self.gauges[worker]
+    }
+
+    /// Of all workers.
+    pub fn all_gauges(&self) -> &[Gauges] {
+        &self.gauges
     }
 
     /// Unique among all applications, since a worker's table serves them all.

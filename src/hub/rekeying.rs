@@ -29,6 +29,10 @@ use crate::{
 /// Between two looks at turns and deadlines, while there are any.
 const LOOK: Duration = Duration::from_millis(10);
 
+/// Why clients ask for the secret of a channel: to join it, because its last event did not open since
+/// the channel has another, or for no reason that is known here.
+pub const REASONS: [&str; 3] = ["join", "rotation", "again"];
+
 /// The state that a subscriber whose time is over has seen: nothing is newer.
 pub(super) const REVOKED: u64 = u64::MAX;
 
@@ -191,6 +195,13 @@ impl Shard {
         let mut moves = self.moves.borrow_mut();
         let place =
             topic.and_then(|topic| Some(((slot, topic), moves.places.get_mut(&(slot, topic))?)));
+        if target.is_some() {
+            self.gauges().asked.add(match &place {
+                None => "join",
+                Some((_, place)) if place.is_held() => "rotation",
+                Some(_) => "again",
+            });
+        }
         let mut waits_to_be_told = None;
         if let Some((id, place)) = place {
             let waits = place.retry_after();
@@ -280,10 +291,14 @@ impl Shard {
         let entry = &sockets[id.0 as usize];
         let outbox = entry.socket.outbox();
         let was_held = place.is_held();
+        let (mut frames, mut bytes) = (0, 0);
         let outcome = action(place, outbox.budget(), &mut |frame| {
-            entry.socket.send(frame.in_dialect(outbox.dialect()).clone());
+            let frame = frame.in_dialect(outbox.dialect());
+            (frames, bytes) = (frames + 1, bytes + frame.len());
+            entry.socket.send(frame.clone());
             entry.mark(dirty);
         });
+        self.gauges().delivered(frames, bytes);
         match outcome {
             Outcome::Close => {
                 place.terms.moves.closed.add();

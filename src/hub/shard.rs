@@ -235,6 +235,7 @@ impl Shard {
             return self.hub.tripped();
         }
         let mut held = Vec::new();
+        let (mut frames, mut bytes) = (0, 0);
         let table = self.table.borrow();
         let subscribers = table.topics.subscribers(delivery.topic).len();
         turn.add(delivery.content.bytes(), subscribers);
@@ -242,13 +243,16 @@ impl Shard {
             match delivery.content.of(subscription.version) {
                 Some(frame) => {
                     let dialect = entry.socket.outbox().dialect();
-                    entry.socket.send(frame.in_dialect(dialect).clone());
+                    let frame = frame.in_dialect(dialect);
+                    (frames, bytes) = (frames + 1, bytes + frame.len());
+                    entry.socket.send(frame.clone());
                     entry.mark(dirty);
                 }
                 None => held.push(subscription.slot),
             }
         }
         drop(table);
+        self.gauges().delivered(frames, bytes);
         self.hold(delivery, &held, dirty);
     }
 
@@ -276,6 +280,7 @@ impl Shard {
 
     fn write_slice(&self, delivery: &Delivery, recipients: &[(Slot, Version)], changes: u64) {
         let mut held = Vec::new();
+        let (mut frames, mut bytes) = (0, 0);
         let table = self.table.borrow();
         let unchanged = table.topics.changes() == changes;
         for &(slot, version) in recipients {
@@ -284,12 +289,15 @@ impl Shard {
             match delivery.content.of(version) {
                 Some(frame) => {
                     let socket = &table.sockets[slot as usize].socket;
-                    socket.deliver(frame.in_dialect(socket.outbox().dialect()));
+                    let frame = frame.in_dialect(socket.outbox().dialect());
+                    (frames, bytes) = (frames + 1, bytes + frame.len());
+                    socket.deliver(frame);
                 }
                 None => held.push(slot),
             }
         }
         drop(table);
+        self.gauges().delivered(frames, bytes);
         let mut dirty = Vec::new();
         self.hold(delivery, &held, &mut dirty);
         dirty.iter().for_each(|socket| socket.flush());

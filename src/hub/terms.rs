@@ -1,16 +1,13 @@
 //! On what terms an application's subscribers move from one secret to the next.
 
 use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use parking_lot::Mutex;
 
-use crate::limits::Rotation;
+use crate::{counting::Count, limits::Rotation};
 
 /// Tells applications apart where a name would be too long. Never used again for another.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
@@ -48,19 +45,6 @@ pub struct MoveCounts {
     pub reverted: Count,
     /// It could not be served any longer and was told to reconnect.
     pub closed: Count,
-}
-
-#[derive(Default)]
-pub struct Count(AtomicU64);
-
-impl Count {
-    pub fn add(&self) {
-        self.0.fetch_add(1, Ordering::Relaxed);
-    }
-
-    pub fn get(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
-    }
 }
 
 /// Lets things happen at a rate, evenly: after a pause a few at once and no more (GCRA), where a

@@ -65,6 +65,56 @@ impl Close {
         })
     }
 
+    /// Of all, with its code: where the client chooses that, there is none.
+    pub const REASONS: [(&str, &str); 20] = [
+        ("unknown_app", "4001"),
+        ("app_disabled", "4003"),
+        ("over_connection_quota", "4004"),
+        ("path_not_found", "4005"),
+        ("invalid_version", "4006"),
+        ("unsupported_protocol", "4007"),
+        ("missing_protocol", "4008"),
+        ("origin_refused", "4009"),
+        ("not_authorized_in_time", "4009"),
+        ("terminated", "4009"),
+        ("too_slow", "4100"),
+        ("shutting_down", "4200"),
+        ("draining", "4100"),
+        ("secret_retired", "4200"),
+        ("pong_not_received", "4201"),
+        ("protocol_violation", "1002"),
+        ("binary_frame", "1003"),
+        ("not_utf8", "1007"),
+        ("message_too_big", "1009"),
+        ("by_client", ""),
+    ];
+
+    /// One of `REASONS`: no text of a stranger, as the message may be.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::UnknownApp { .. } => "unknown_app",
+            Self::AppDisabled => "app_disabled",
+            Self::OverConnectionQuota => "over_connection_quota",
+            Self::PathNotFound => "path_not_found",
+            Self::InvalidVersion => "invalid_version",
+            Self::UnsupportedProtocol => "unsupported_protocol",
+            Self::MissingProtocol => "missing_protocol",
+            Self::OriginRefused => "origin_refused",
+            Self::NotAuthorizedInTime => "not_authorized_in_time",
+            Self::Terminated => "terminated",
+            Self::TooSlow => "too_slow",
+            Self::ShuttingDown => "shutting_down",
+            Self::Draining => "draining",
+            Self::SecretRetired => "secret_retired",
+            Self::PongNotReceived => "pong_not_received",
+            Self::ProtocolViolation(_) => "protocol_violation",
+            Self::BinaryFrame => "binary_frame",
+            Self::NotUtf8 => "not_utf8",
+            Self::MessageTooBig { .. } => "message_too_big",
+            Self::ByClient(_) => "by_client",
+        }
+    }
+
     pub fn message(&self) -> String {
         match self {
             Self::UnknownApp { key } => {
@@ -123,5 +173,39 @@ impl ErrorCode {
             Self::ClientEventRate => Some(4301),
             Self::WatchlistLimit => Some(4302),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reason_stands_in_the_list_with_its_code() {
+        let all = [
+            Close::UnknownApp { key: String::new() },
+            Close::AppDisabled,
+            Close::OverConnectionQuota,
+            Close::PathNotFound,
+            Close::InvalidVersion,
+            Close::UnsupportedProtocol,
+            Close::MissingProtocol,
+            Close::OriginRefused,
+            Close::NotAuthorizedInTime,
+            Close::Terminated,
+            Close::TooSlow,
+            Close::ShuttingDown,
+            Close::Draining,
+            Close::SecretRetired,
+            Close::PongNotReceived,
+            Close::ProtocolViolation(""),
+            Close::BinaryFrame,
+            Close::NotUtf8,
+            Close::MessageTooBig { limit: 0 },
+            Close::ByClient(None),
+        ];
+        let listed = all.map(|close| (close.reason(), close.code()));
+        let codes = Close::REASONS.map(|(reason, code)| (reason, code.parse().ok()));
+        assert_eq!(listed, codes);
     }
 }

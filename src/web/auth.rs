@@ -25,7 +25,7 @@ use crate::{
     auth::{Credentials, Denied, DeniedKind, Grant, Identity},
     channel::{Access, Channel},
     crypto::keytable::UnixSeconds,
-    engine::{Tenant, grants::Told},
+    engine::{Tenant, counts::ALLOWED, grants::Told},
     hub::granted::Bounds,
     ids::SocketId,
     presence::Member,
@@ -78,7 +78,7 @@ async fn channel(request: HttpRequest, payload: web::Payload) -> HttpResponse {
             };
             asked.answer(&request, answer)
         }
-        Err(error) => not_asked(&request, error),
+        Err(error) => not_asked::<ChannelGrant>(&request, error),
     }
 }
 
@@ -91,13 +91,16 @@ async fn user(request: HttpRequest, payload: web::Payload) -> HttpResponse {
             };
             asked.answer(&request, answer)
         }
-        Err(error) => not_asked(&request, error),
+        Err(error) => not_asked::<UserGrant>(&request, error),
     }
 }
 
 /// A question that cannot be understood, perhaps not even which application it is for.
-fn not_asked(request: &HttpRequest, error: ApiError) -> HttpResponse {
+fn not_asked<G: Answer>(request: &HttpRequest, error: ApiError) -> HttpResponse {
     let engine = &worker(request).engine;
+    let counts = &engine.counts;
+    let answers = if G::FOR_CHANNEL { &counts.channel_auth } else { &counts.user_auth };
+    answers.add(error.code());
     let mut response = HttpResponse::build(error.status_code());
     let apps: Vec<_> = engine.tenants().iter().map(|tenant| tenant.app_kept()).collect();
     cors::allow(&mut response, request, apps.iter().map(|app| &**app));
@@ -172,6 +175,9 @@ impl Asked {
         let status = answer.as_ref().map_or_else(ApiError::status_code, |_| StatusCode::OK);
         let mut response = HttpResponse::build(status);
         cors::allow(&mut response, request, std::iter::once(app));
+        let counts = &self.tenant.counts;
+        let answers = if G::FOR_CHANNEL { &counts.channel_auth } else { &counts.user_auth };
+        answers.add(answer.as_ref().err().map_or(ALLOWED, ApiError::code));
         let note = |refusal| note_answer(&engine.audit, app, &self.fields, &answer, refusal);
         match &answer {
             Ok(grant) => {

@@ -2,7 +2,22 @@
 
 use actix_web::{HttpRequest, HttpResponse};
 
-use super::verify::worker;
+use super::{
+    error::{ApiError, blocking},
+    verify::worker,
+};
+use crate::metrics::CONTENT_TYPE;
+
+/// On the operations listener only. It walks all channels, so no socket waits for it.
+pub async fn metrics(request: HttpRequest) -> Result<HttpResponse, ApiError> {
+    let metrics = worker(&request).metrics.clone();
+    let page = blocking(move || metrics.page().map_err(|_| unwritten())).await?;
+    Ok(HttpResponse::Ok().content_type(CONTENT_TYPE).body(page))
+}
+
+fn unwritten() -> ApiError {
+    ApiError::unavailable("no_metrics", "The metrics could not be written; ask again")
+}
 
 /// On the operations listener only: how much there is of everything, and no names.
 pub async fn stats(request: HttpRequest) -> HttpResponse {

@@ -6,7 +6,7 @@ use actix_server::GracefulShutdownSignal;
 use arc_swap::ArcSwap;
 
 use super::{Settings, entrance::Entrance, worker::Worker};
-use crate::engine::Engine;
+use crate::{engine::Engine, metrics::Metrics};
 
 thread_local! {
     /// actix calls a factory on each worker's thread, once for each listener; the listeners of a
@@ -18,6 +18,7 @@ thread_local! {
 #[derive(Clone)]
 pub struct Parts {
     pub engine: Arc<Engine>,
+    pub metrics: Arc<Metrics>,
     pub settings: Arc<ArcSwap<Settings>>,
     pub entrance: Arc<Entrance>,
     /// Lets HTTP connections that only wait for a next request go at once.
@@ -28,8 +29,8 @@ impl Parts {
     pub fn worker(&self) -> Rc<Worker> {
         WORKER.with_borrow_mut(|worker| {
             let start = || {
-                let Self { engine, settings, entrance, .. } = self.clone();
-                Worker::start(engine, settings, entrance)
+                let Self { engine, metrics, settings, entrance, .. } = self.clone();
+                Worker::start(engine, metrics, settings, entrance)
             };
             worker.get_or_insert_with(start).clone()
         })

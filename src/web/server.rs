@@ -17,6 +17,7 @@ use super::{
 };
 use crate::{
     engine::Engine,
+    metrics::Metrics,
     tls::{self, Identity, Watch},
 };
 
@@ -37,6 +38,7 @@ pub async fn serve(
         .shutdown_timeout(REQUEST_DEADLINE.as_secs())
         .disable_signals();
     let parts = Parts {
+        metrics: Arc::new(Metrics::new(engine.clone())),
         engine,
         settings,
         entrance: Arc::default(),

@@ -57,6 +57,7 @@ pub fn listen_operations(
             .app_data(worker)
             .configure(probes::routes)
             .route("/stats", web::get().to(ops::stats))
+            .route("/metrics", web::get().to(ops::metrics))
             .configure(|config| admin::routes(config, token.map(Door::Token)))
             .default_service(web::to(error::not_found))
             .into_factory()

@@ -24,6 +24,7 @@ use super::{transport::Transport, worker::Worker};
 use crate::{
     engine::Tenant,
     hub::{
+        LOST,
         outbox::Outbox,
         shard::{Peer, Socket},
         topics::Slot,
@@ -271,7 +272,10 @@ impl<T: Transport> Drop for Connection<T> {
         self.link.waker.take();
         self.link.shard.gauges().outbox_bytes.fetch_sub(self.link.waiting.get(), Ordering::Relaxed);
         self.link.waiting.set(0);
-        match self.link.outbox.closing() {
+        let closing = self.link.outbox.closing();
+        let reason = closing.as_ref().map_or(LOST, Close::reason);
+        self.link.shard.gauges().closed.add(reason);
+        match closing {
             Some(reason @ Close::TooSlow) => {
                 self.link.shard.gauges().slow_readers.fetch_add(1, Ordering::Relaxed);
                 tracing::warn!(socket.id = %self.id, code = reason.code(), reason = reason.message(), "connection closed");

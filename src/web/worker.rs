@@ -10,10 +10,11 @@ use std::{
 use arc_swap::{ArcSwap, Guard};
 
 use super::{Settings, entrance::Entrance};
-use crate::{engine::Engine, hub::shard::Shard, ids::SocketIds};
+use crate::{engine::Engine, hub::shard::Shard, ids::SocketIds, metrics::Metrics};
 
 pub struct Worker {
     pub engine: Arc<Engine>,
+    pub metrics: Arc<Metrics>,
     /// Of all workers; replaced as a whole when the configuration is read again.
     settings: Arc<ArcSwap<Settings>>,
     pub entrance: Arc<Entrance>,
@@ -36,12 +37,14 @@ impl Worker {
     /// Starts the deliveries and timers of this thread.
     pub fn start(
         engine: Arc<Engine>,
+        metrics: Arc<Metrics>,
         settings: Arc<ArcSwap<Settings>>,
         entrance: Arc<Entrance>,
     ) -> Rc<Self> {
         let shard = Shard::new(engine.hub.clone());
         let worker = Rc::new(Self {
             engine,
+            metrics,
             settings,
             entrance,
             socket_ids: RefCell::new(SocketIds::of_worker(shard.worker())),

@@ -53,6 +53,8 @@ pub struct Queue {
     /// Channels that have events, and none under way.
     ready: VecDeque<Arc<str>>,
     ready_events: usize,
+    /// Since when the youngest of each batch has waited that is under way.
+    under_way: Vec<Instant>,
     /// Waiting or under way.
     events: usize,
     bytes: usize,
@@ -98,6 +100,7 @@ impl Queue {
             lines: HashMap::new(),
             ready: VecDeque::new(),
             ready_events: 0,
+            under_way: Vec::new(),
             events: 0,
             bytes: 0,
             spilled: Vec::new(),
@@ -187,11 +190,22 @@ impl Queue {
                 break;
             }
         }
-        Batch { events }
+        let batch = Batch { events };
+        self.under_way.extend(batch.since());
+        batch
+    }
+
+    /// Since when something waits: of what is under way, and what is the next to go.
+    pub fn oldest(&self) -> Option<Instant> {
+        let next = self.ready.front().and_then(|name| self.lines.get(name)?.events.front());
+        self.under_way.iter().copied().chain(next.map(|event| event.since)).min()
     }
 
     /// The batch is delivered or given up: what waited behind it may go.
     pub fn finish(&mut self, batch: &Batch) {
+        if let Some(at) = self.under_way.iter().position(|since| Some(*since) == batch.since()) {
+            self.under_way.swap_remove(at);
+        }
         for event in &batch.events {
             self.bytes -= event.bytes();
             self.events -= 1;

@@ -17,7 +17,10 @@ use super::{
     batch::{Event, Limits, Place, Queue},
     filter::Filter,
 };
-use crate::auth::http::{self, HttpClient};
+use crate::{
+    auth::http::{self, HttpClient},
+    counting::{Count, Tally},
+};
 
 /// As the configuration has it.
 pub struct Settings {
@@ -44,12 +47,34 @@ pub struct Endpoint {
     failing: Mutex<Option<String>>,
 }
 
-#[derive(Default)]
 pub struct Counters {
     delivered: AtomicU64,
     failed_attempts: AtomicU64,
     dead_lettered: AtomicU64,
     lost: AtomicU64,
+    /// Requests, by `OUTCOMES`.
+    pub attempts: Tally,
+    /// Requests that were not the first of their batch.
+    pub retries: Count,
+    /// Events that found no room in the queue.
+    pub spilled: Count,
+}
+
+/// What an endpoint does with a request: the class of its answer's status, or none.
+pub const OUTCOMES: [&str; 6] = ["1xx", "2xx", "3xx", "4xx", "5xx", "none"];
+
+impl Default for Counters {
+    fn default() -> Self {
+        Self {
+            delivered: AtomicU64::default(),
+            failed_attempts: AtomicU64::default(),
+            dead_lettered: AtomicU64::default(),
+            lost: AtomicU64::default(),
+            attempts: Tally::new(OUTCOMES),
+            retries: Count::default(),
+            spilled: Count::default(),
+        }
+    }
 }
 
 /// Since the start, but for what is queued.
@@ -91,6 +116,13 @@ impl Counters {
         self.delivered.fetch_add(events as u64, Ordering::Relaxed);
     }
 
+    /// `status`: nothing if there was no answer.
+    pub fn attempted(&self, status: Option<u16>) {
+        let class =
+            status.and_then(|status| OUTCOMES.get(usize::from(status / 100).checked_sub(1)?));
+        self.attempts.add(class.copied().unwrap_or("none"));
+    }
+
     pub fn failed(&self) {
         self.failed_attempts.fetch_add(1, Ordering::Relaxed);
     }
@@ -124,9 +156,13 @@ impl Endpoint {
     pub fn accept(&self, channel: &Arc<str>, json: &Arc<str>, now: Instant) {
         let event =
             Event { channel: channel.clone(), json: json.clone(), since: now, letter: None };
-        let place = self.queue.lock().push(event);
-        if place == Place::Lost {
-            self.counters.lost(1);
+        match self.queue.lock().push(event) {
+            Place::Waits => {}
+            Place::Spilled => self.counters.spilled.add(),
+            Place::Lost => {
+                self.counters.spilled.add();
+                self.counters.lost(1);
+            }
         }
         self.wake.notify_one();
     }
@@ -166,7 +202,7 @@ impl Endpoint {
             let queue = self.queue.lock();
             (queue.len() as u64, queue.bytes() as u64)
         };
-        let Counters { delivered, failed_attempts, dead_lettered, lost } = &self.counters;
+        let Counters { delivered, failed_attempts, dead_lettered, lost, .. } = &self.counters;
         EndpointStats {
             queued,
             queued_bytes,

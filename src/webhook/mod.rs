@@ -14,7 +14,13 @@ mod request;
 mod runner;
 mod sender;
 
-use std::{io, path::Path, sync::Arc, time::Instant};
+use std::{
+    collections::BTreeMap,
+    io,
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
@@ -51,6 +57,17 @@ pub struct Stats {
     pub endpoints: EndpointStats,
     /// In the files, and not delivered since.
     pub dead_letters: u64,
+}
+
+#[derive(Default)]
+pub struct Totals {
+    /// Requests, by the class of the answer's status.
+    pub attempts: BTreeMap<&'static str, u64>,
+    pub retries: u64,
+    /// Events that found no room in a queue.
+    pub spilled: u64,
+    /// How long something has waited.
+    pub oldest: Option<Duration>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -179,6 +196,21 @@ impl Webhooks {
         let mut endpoints = EndpointStats::default();
         self.endpoints.iter().for_each(|endpoint| endpoints += endpoint.stats());
         Stats { endpoints, dead_letters: self.letters.count() }
+    }
+
+    /// What `/metrics` tells beside that, of all endpoints.
+    pub fn totals(&self, now: Instant) -> Totals {
+        let mut totals = Totals::default();
+        for endpoint in &self.endpoints {
+            for (outcome, count) in endpoint.counters.attempts.iter() {
+                *totals.attempts.entry(outcome).or_default() += count;
+            }
+            totals.retries += endpoint.counters.retries.get();
+            totals.spilled += endpoint.counters.spilled.get();
+            let oldest = endpoint.queue.lock().oldest().map(|since| now - since);
+            totals.oldest = totals.oldest.max(oldest);
+        }
+        totals
     }
 
     /// Reads a file.

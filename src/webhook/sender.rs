@@ -112,6 +112,9 @@ impl Sender {
         }
         let body = request::body(SystemTime::now(), batch.events.iter().map(|event| &*event.json));
         for attempts in 1.. {
+            if attempts > 1 {
+                self.endpoint.counters.retries.add();
+            }
             let reason = match self.attempt(&body).await {
                 Ok(()) => return Outcome::Delivered,
                 Err(reason) => reason,
@@ -163,7 +166,9 @@ impl Sender {
         let settings = &self.endpoint.settings;
         let headers = request::headers(&settings.headers, key, secret, body)
             .ok_or("the app's key cannot stand in a header")?;
-        match settings.client.tell(&settings.url, headers, body.clone()).await {
+        let answer = settings.client.tell(&settings.url, headers, body.clone()).await;
+        self.endpoint.counters.attempted(answer.as_ref().ok().copied());
+        match answer {
             Ok(200..=299) => Ok(()),
             Ok(status @ 300..=399) => {
                 Err(format!("it answered {status}, and redirects are not followed"))

@@ -45,6 +45,7 @@ mod keys_cli;
 mod limits_http;
 mod limits_sockets;
 mod liveness;
+mod metrics;
 mod ordering;
 mod presence;
 mod presence_members;

@@ -7,6 +7,7 @@ mod client;
 mod http;
 mod issuer;
 mod keys;
+mod metrics;
 mod process;
 mod raw;
 mod receiver;

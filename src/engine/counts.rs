@@ -1,0 +1,89 @@
+//! What has happened in an application since the start, for operators.
+
+use std::time::Duration;
+
+use crate::{
+    counting::{Count, Histogram, Tally},
+    crypto::sealer::SealError,
+    explain::CODES,
+};
+
+pub struct TenantCounts {
+    pub connections: Count,
+    /// Events of the backend: one for each channel that an event names.
+    pub published: Count,
+    pub client_events: Count,
+    /// Of those of the backend on encrypted channels: what came in clear and was sealed here.
+    pub sealed: Count,
+    /// And what came sealed.
+    pub relayed: Count,
+    pub not_sealed: Tally,
+    seals: Count,
+    pub seal_times: Histogram,
+    /// What the auth endpoints answered, by code; `ALLOWED` where they let somebody in.
+    pub channel_auth: Tally,
+    pub user_auth: Tally,
+    pub subscriptions_refused: Tally,
+    pub sign_ins_refused: Tally,
+}
+
+/// Where it is not known, or not yet, which application is meant.
+pub struct EngineCounts {
+    pub channel_auth: Tally,
+    pub user_auth: Tally,
+}
+
+impl Default for EngineCounts {
+    fn default() -> Self {
+        Self { channel_auth: auth_answers(), user_auth: auth_answers() }
+    }
+}
+
+pub const ALLOWED: &str = "allowed";
+
+/// One seal in so many is timed: looking at a clock twice costs as much as sealing a few bytes.
+const TIMED: u64 = 64;
+const BOUNDS: [Duration; 8] = [
+    Duration::from_micros(5),
+    Duration::from_micros(10),
+    Duration::from_micros(25),
+    Duration::from_micros(50),
+    Duration::from_micros(100),
+    Duration::from_micros(250),
+    Duration::from_millis(1),
+    Duration::from_millis(5),
+];
+
+/// Codes of refusals, and that there was none.
+fn auth_answers() -> Tally {
+    Tally::new([ALLOWED].into_iter().chain(codes()))
+}
+
+fn codes() -> impl Iterator<Item = &'static str> {
+    CODES.iter().map(|code| code.name)
+}
+
+impl Default for TenantCounts {
+    fn default() -> Self {
+        Self {
+            connections: Count::default(),
+            published: Count::default(),
+            client_events: Count::default(),
+            sealed: Count::default(),
+            relayed: Count::default(),
+            not_sealed: Tally::new(SealError::REASONS),
+            seals: Count::default(),
+            seal_times: Histogram::new(&BOUNDS),
+            channel_auth: auth_answers(),
+            user_auth: auth_answers(),
+            subscriptions_refused: Tally::new(codes()),
+            sign_ins_refused: Tally::new(codes()),
+        }
+    }
+}
+
+impl TenantCounts {
+    pub fn is_to_be_timed(&self) -> bool {
+        self.seals.next().is_multiple_of(TIMED)
+    }
+}

@@ -1,0 +1,53 @@
+//! Who was let in, and who was not.
+
+use std::fmt;
+
+use super::page::Page;
+use crate::{
+    counting::Tally,
+    engine::{Engine, Tenant, counts::ALLOWED},
+};
+
+pub fn write(page: &mut Page<'_>, engine: &Engine, tenants: &[&Tenant]) -> fmt::Result {
+    let mut auth =
+        page.counter("auth", "Answers of the auth endpoints, by the code of the refusal")?;
+    let known = tenants.iter().map(|tenant| {
+        let counts = &tenant.counts;
+        (&*tenant.id, &counts.channel_auth, &counts.user_auth)
+    });
+    let unknown = ("", &engine.counts.channel_auth, &engine.counts.user_auth);
+    for (app, channel, user) in known.chain([unknown]) {
+        for (endpoint, answers) in [("channel", channel), ("user", user)] {
+            for (answer, count) in answers
+                .iter()
+                .filter(|(answer, count)| *count > 0 || (*answer == ALLOWED && !app.is_empty()))
+            {
+                let (outcome, code) =
+                    if answer == ALLOWED { (ALLOWED, "") } else { ("denied", answer) };
+                let labels =
+                    [("app", app), ("endpoint", endpoint), ("outcome", outcome), ("code", code)];
+                auth.add(&labels, count)?;
+            }
+        }
+    }
+    let mut subscriptions =
+        page.counter("subscriptions_refused", "Subscriptions that were refused on the socket")?;
+    for Tenant { id, counts, .. } in tenants {
+        for (code, count) in happened(&counts.subscriptions_refused) {
+            subscriptions.add(&[("app", id), ("code", code)], count)?;
+        }
+    }
+    let mut sign_ins =
+        page.counter("signins_refused", "Sign-ins that were refused on the socket")?;
+    for Tenant { id, counts, .. } in tenants {
+        for (code, count) in happened(&counts.sign_ins_refused) {
+            sign_ins.add(&[("app", id), ("code", code)], count)?;
+        }
+    }
+    Ok(())
+}
+
+/// There are many codes, of which few ever occur.
+fn happened(tally: &Tally) -> impl Iterator<Item = (&'static str, u64)> {
+    tally.iter().filter(|(_, count)| *count > 0)
+}

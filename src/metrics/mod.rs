@@ -1,0 +1,70 @@
+//! All that is counted, as Prometheus reads it (`docs/metrics.md`): one page of OpenMetrics text.
+//!
+//! Counters stand where things happen; what there is at a moment is looked up when the page is
+//! written. Labels are the ids of applications and of keys, and names that stand in this code:
+//! never what a client or a backend has chosen.
+
+mod apps;
+mod auth;
+mod keys;
+mod page;
+mod process;
+mod server;
+mod webhooks;
+
+use std::{fmt, sync::Arc, time::SystemTime};
+
+use prometheus_client::{
+    collector::Collector,
+    encoding::{DescriptorEncoder, text},
+    registry::Registry,
+};
+
+use crate::engine::{Engine, Tenant};
+use page::Page;
+
+pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+pub struct Metrics(Registry);
+
+/// Reads everything anew each time.
+struct Reader {
+    engine: Arc<Engine>,
+    started: SystemTime,
+}
+
+impl Metrics {
+    pub fn new(engine: Arc<Engine>) -> Self {
+        let mut registry = Registry::with_prefix("sealcast");
+        registry.register_collector(Box::new(Reader { engine, started: SystemTime::now() }));
+        Self(registry)
+    }
+
+    /// Walks all channels: not for a thread that has sockets.
+    pub fn page(&self) -> Result<String, fmt::Error> {
+        let mut text = String::new();
+        text::encode(&mut text, &self.0)?;
+        Ok(text)
+    }
+}
+
+impl Collector for Reader {
+    fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let (page, engine) = (&mut Page(encoder), &*self.engine);
+        let registry = engine.tenants_kept();
+        let mut tenants: Vec<&Tenant> = registry.iter().map(|tenant| &**tenant).collect();
+        tenants.sort_by(|one, other| one.id.cmp(&other.id));
+        server::write(page, engine, self.started)?;
+        apps::write(page, &tenants)?;
+        auth::write(page, engine, &tenants)?;
+        keys::write(page, &tenants)?;
+        webhooks::write(page, &tenants)?;
+        process::write(page)
+    }
+}
+
+impl fmt::Debug for Reader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reader").finish_non_exhaustive()
+    }
+}

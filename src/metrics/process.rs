@@ -1,0 +1,68 @@
+//! What the system says of the process. On other systems than Linux the families are empty.
+
+use std::fmt;
+
+use super::page::{BYTES, Page, SECONDS};
+
+#[derive(Default)]
+struct Process {
+    resident_bytes: Option<u64>,
+    threads: Option<u64>,
+    open_descriptors: Option<u64>,
+    most_descriptors: Option<u64>,
+    cpu_seconds: Option<f64>,
+}
+
+pub fn write(page: &mut Page<'_>) -> fmt::Result {
+    let process = Process::look();
+    let mut cpu = page.counter_in(&SECONDS, "process_cpu", "Time on a processor")?;
+    process.cpu_seconds.map_or(Ok(()), |seconds| cpu.add(&[], seconds))?;
+    let mut memory = page.gauge_in(&BYTES, "process_resident_memory", "Memory in use")?;
+    process.resident_bytes.map_or(Ok(()), |bytes| memory.add(&[], bytes))?;
+    let mut threads = page.gauge("process_threads", "Threads")?;
+    process.threads.map_or(Ok(()), |threads_now| threads.add(&[], threads_now))?;
+    let mut open = page.gauge("process_open_fds", "File descriptors in use")?;
+    process.open_descriptors.map_or(Ok(()), |descriptors| open.add(&[], descriptors))?;
+    let mut most = page.gauge("process_max_fds", "File descriptors that there may be")?;
+    process.most_descriptors.map_or(Ok(()), |descriptors| most.add(&[], descriptors))
+}
+
+#[cfg(target_os = "linux")]
+impl Process {
+    fn look() -> Self {
+        use rustix::{
+            process::{Resource, getrlimit},
+            time::{ClockId, clock_gettime},
+        };
+        let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let cpu = clock_gettime(ClockId::ProcessCPUTime);
+        Self {
+            resident_bytes: field(&status, "VmRSS:").map(|kibibytes| kibibytes * 1024),
+            threads: field(&status, "Threads:"),
+            open_descriptors: open_descriptors(),
+            most_descriptors: getrlimit(Resource::Nofile).current,
+            cpu_seconds: Some(cpu.tv_sec as f64 + cpu.tv_nsec as f64 / 1e9),
+        }
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+impl Process {
+    fn look() -> Self {
+        Self::default()
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn field(status: &str, name: &str) -> Option<u64> {
+    let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+    line.split_whitespace().next()?.parse().ok()
+}
+
+/// Newer kernels say how many there are, where others have each of them read.
+#[cfg(target_os = "linux")]
+fn open_descriptors() -> Option<u64> {
+    const PATH: &str = "/proc/self/fd";
+    let said = std::fs::metadata(PATH).ok()?.len();
+    if said > 0 { Some(said) } else { Some(std::fs::read_dir(PATH).ok()?.count() as u64) }
+}
