@@ -49,9 +49,7 @@ async def soak(options):
         state = target.state(process.directory.name)
         rotate = [options.server, "keys", "rotate", "--app", APP.id, "--state-dir", state]
         world = World(process, target.ops, options.rate, receiver, rotate)
-        begin = time.monotonic()
         await world.run(options.minutes * 60, rotate_each)
-        seconds = time.monotonic() - begin
         left, stats = await world.left()
         receiver.stop()
         world.ops.hang_up()
@@ -64,7 +62,7 @@ async def soak(options):
     wrong += world.tally.complaints()
     wrong += ["the server died"] if died else []
     found = {"counts": counts, "webhooks": receiver.told, "figures": figures, "left": left, "stats": stats}
-    return {**found, "seconds": round(seconds, 1), "samples": world.samples}, wrong
+    return {**found, "samples": world.samples}, wrong
 
 
 def about(options):
@@ -91,7 +89,7 @@ def main(description):
         sys.exit(f"soak: {error or repr(error)}")
     except KeyboardInterrupt:
         sys.exit("soak: interrupted")
-    table(facts, found["figures"], found["counts"], found["seconds"])
+    table(facts, found["figures"], found["counts"])
     verdict(wrong)
     if options.json is not None:
         options.json.write_text(json.dumps({"about": facts, **found, "wrong": wrong}, indent=1) + "\n")

@@ -1,7 +1,8 @@
 """What is printed at the end."""
 
 
-def table(facts, figures, counts, seconds):
+def table(facts, figures, counts):
+    seconds = facts["minutes"] * 60
     print(
         f"{facts['server']}; {facts['minutes']:g} minutes, {facts['rate']:g} connections a second,"
         f" {facts['workers']} processors"

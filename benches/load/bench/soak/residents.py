@@ -11,6 +11,7 @@ CHANNELS = ("steady", "private-steady", "presence-steady", "private-encrypted-st
 TALK = "private-talk"
 PERIOD = 0.2  # seconds between two events of a channel
 PATIENCE = 15
+NUDGE = "sealcast:rekey"  # what makes clients of quiet channels ask for the next secret
 
 
 class Residents:
@@ -86,6 +87,8 @@ class Resident:
         return self
 
     def on_event(self, name, channel, data):
+        if name == NUDGE:
+            return
         if int(data) != self.seen[channel]:
             self.world.tally.wrong("an event out of order", f"{data} for {self.seen[channel]} on {channel}")
         self.seen[channel] = int(data) + 1

@@ -89,8 +89,9 @@ class World:
             await asyncio.sleep(max(0, start + second - time.monotonic()))
             self.samples.append(sampled(self.pid, second))
             if second and second % 60 == 0:
-                rss, counts = self.samples[-1]["rss"], self.tally.counts
-                say(f"{second // 60} min: {rss:,} KiB, {counts['connects']:,} connects, {self.tally.unexpected.total()} wrong")
+                rss, connects = self.samples[-1]["rss"], self.tally.counts["connects"]
+                wrong = self.tally.unexpected.total()
+                say(f"{second // 60} min: {rss:,} KiB, {connects:,} connects, {wrong} wrong")
 
     async def arrivals(self):
         """One after another, and never more than so many at a time."""
