@@ -67,3 +67,4 @@ mod users;
 mod watchlist;
 mod webhooks;
 mod webhooks_failing;
+mod webhooks_log;
