@@ -12,6 +12,7 @@
 //! * [`keyfile`], [`state_dir`]: an application's keys between two runs, and where they are kept.
 //! * [`hub`]: delivery: directory, mailboxes, and one shard of sockets for each worker thread.
 //! * [`audit`]: what happened to keys and who was let in, as a chain of lines in a file.
+//! * [`live`]: what happens, told to operators who watch it happen.
 //! * [`webhook`]: what happens on channels, told to backends.
 //! * [`engine`]: the verbs: subscribe, publish, sign in, ...
 //! * [`session`]: one connection's conversation.
@@ -37,6 +38,7 @@ pub mod hub;
 pub mod ids;
 pub mod keyfile;
 pub mod limits;
+pub mod live;
 pub mod meter;
 pub mod metrics;
 pub mod origins;

@@ -1,11 +1,14 @@
 //! One connection's conversation, whatever carries it: a frame comes in, verbs of the engine are
 //! called, answers go to the connection's outbox.
 
+mod clipped;
 mod rejoins;
+mod shown;
 
-use std::{borrow::Cow, collections::HashMap, rc::Rc, sync::Arc, time::Instant};
+use std::{collections::HashMap, rc::Rc, sync::Arc, time::Instant};
 
 use bytes::Bytes;
+use clipped::clipped;
 use rejoins::Rejoins;
 
 use crate::{
@@ -73,6 +76,7 @@ struct User {
 
 impl Session {
     pub fn new(context: SessionContext, guard: ConnectionGuard) -> Self {
+        context.show_opened();
         Self {
             context,
             subscriptions: HashMap::new(),
@@ -131,6 +135,7 @@ impl Session {
         let now = Instant::now();
         let per_second = self.context.tenant.app().limits.subscribes_per_second;
         if self.rejoins.take(per_second, now).is_err() {
+            self.context.tenant.counts.limited.add("subscribes_per_second");
             return self.refuse(request, &Refusal::TooOften { per_second });
         }
         if let Err(refusal) = self.try_subscribe(request) {
@@ -223,6 +228,7 @@ impl Session {
         debug_assert!(new, "the session knows its subscriptions");
         shard.grant_joined(*slot, channel.name(), joined.record.topic());
         self.authorized |= channel.access() != Access::Public;
+        self.context.show_subscribed(&joined.record, joined.member.as_deref());
         let subscription = Subscription::Channel { record: joined.record, member: joined.member };
         self.subscriptions.insert(channel.name().clone(), subscription);
         Ok(())
@@ -243,6 +249,7 @@ impl Session {
         shard.grant_left(*slot, record.channel().name());
         let place = LeftPlace { member: member.as_deref(), version };
         engine.unsubscribe(tenant, shard.worker(), record, &place);
+        self.context.show_unsubscribed(record, member.as_deref());
     }
 
     /// The subscription is over, and the page is told how it can have another.
@@ -311,6 +318,7 @@ impl Session {
     fn become_user(&mut self, identity: SignedIn) {
         let SessionContext { engine, tenant, shard, slot, .. } = &self.context;
         let (record, since) = engine.sign_in(tenant, shard.worker(), &identity);
+        self.context.show_signed_in(&identity.id);
         let _ = shard.subscribe(record.topic(), *slot, since);
         let watched = if tenant.app().watchlist { self.watch(&identity) } else { Vec::new() };
         self.authorized = true;
@@ -340,6 +348,17 @@ impl Session {
         watched
     }
 
+    fn sign_out(&mut self) {
+        let SessionContext { engine, tenant, shard, slot, .. } = &self.context;
+        let Some(user) = self.user.take() else { return };
+        for record in user.watched {
+            shard.unsubscribe(record.topic(), *slot);
+            engine.unwatch(tenant, shard.worker(), &record);
+        }
+        shard.unsubscribe(user.record.topic(), *slot);
+        engine.sign_out(tenant, shard.worker(), &user.record);
+    }
+
     fn client_event(&mut self, event: &ClientEvent<'_>) -> Result<(), ClientEventError> {
         let SessionContext { engine, tenant, shard, slot, id, .. } = &self.context;
         let app = tenant.app();
@@ -366,18 +385,10 @@ impl Session {
             .client_events
             .get_or_insert_with(|| TokenBucket::new(limits.client_events_per_second, now));
         if !bucket.take(now) {
+            tenant.counts.limited.add("client_events_per_second");
             return Err(ClientEventError::Rate);
         }
         engine.client_event(tenant, record, *id, &event.event, &data, member.as_deref())
-    }
-}
-
-/// A stranger's text is repeated, but not at length.
-fn clipped(text: &str) -> Cow<'_, str> {
-    const CHARS: usize = 200;
-    match text.char_indices().nth(CHARS) {
-        Some((end, _)) => Cow::Owned(format!("{}...", &text[..end])),
-        None => Cow::Borrowed(text),
     }
 }
 
@@ -386,13 +397,7 @@ impl Drop for Session {
         for subscription in std::mem::take(&mut self.subscriptions).into_values() {
             self.leave(&subscription);
         }
-        let SessionContext { engine, tenant, shard, slot, .. } = &self.context;
-        let Some(user) = self.user.take() else { return };
-        for record in user.watched {
-            shard.unsubscribe(record.topic(), *slot);
-            engine.unwatch(tenant, shard.worker(), &record);
-        }
-        shard.unsubscribe(user.record.topic(), *slot);
-        engine.sign_out(tenant, shard.worker(), &user.record);
+        self.context.show_closed();
+        self.sign_out();
     }
 }

@@ -3,7 +3,10 @@
 //! Fields are of types that no secret, token or payload has: fingerprints, channels, ids, and names
 //! that stand in the program. Whoever adds one keeps it so.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+};
 
 use serde::{Serialize, Serializer};
 
@@ -129,6 +132,16 @@ pub enum Fact {
         #[serde(skip_serializing_if = "Option::is_none")]
         by: Option<Arc<str>>,
     },
+    /// Somebody looks at the live feed.
+    WatchBegun {
+        #[serde(flatten)]
+        watcher: Watcher,
+    },
+    WatchEnded {
+        #[serde(flatten)]
+        watcher: Watcher,
+        reason: &'static str,
+    },
     /// Facts that found no room on their way to the file.
     FactsLost {
         count: u64,
@@ -145,6 +158,16 @@ pub struct Asked {
     pub user: Option<Arc<str>>,
     #[serde(serialize_with = "optional_text", skip_serializing_if = "Option::is_none")]
     pub socket_id: Option<SocketId>,
+}
+
+/// How somebody came in to watch.
+#[derive(Clone, Debug, Serialize)]
+pub struct Watcher {
+    /// `socket` or `token`.
+    pub by: &'static str,
+    /// The address that it came from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub peer: Option<IpAddr>,
 }
 
 impl Fact {
@@ -171,6 +194,8 @@ impl Fact {
             | Self::AuthRefusedSocket { .. }
             | Self::PlaintextRefused { .. }
             | Self::Tripwire { .. }
+            | Self::WatchBegun { .. }
+            | Self::WatchEnded { .. }
             | Self::FactsLost { .. } => false,
         }
     }

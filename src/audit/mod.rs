@@ -4,6 +4,7 @@
 mod chain;
 mod fact;
 mod file;
+mod shown;
 mod verify;
 mod writer;
 
@@ -17,7 +18,7 @@ use std::{
     time::SystemTime,
 };
 
-pub use fact::{Asked, Fact};
+pub use fact::{Asked, Fact, Watcher};
 pub use file::NoAudit;
 pub use verify::{NotVerified, Summary, verify};
 
@@ -25,9 +26,15 @@ use chain::Chain;
 use file::Sink;
 use writer::{Noted, Shared, Writer};
 
+use crate::live::Feed;
+
 /// Where facts are noted, from any thread and without waiting.
 #[derive(Clone)]
-pub struct Audit(Option<Open>);
+pub struct Audit {
+    file: Option<Open>,
+    /// Who watches sees them, too, whether there is a file or none.
+    feed: Arc<Feed>,
+}
 
 #[derive(Clone)]
 struct Open {
@@ -50,7 +57,11 @@ const CAPACITY: usize = 8192;
 
 impl Audit {
     pub fn off() -> Self {
-        Self(None)
+        Self { file: None, feed: Arc::default() }
+    }
+
+    pub fn shown_in(self, feed: Arc<Feed>) -> Self {
+        Self { feed, ..self }
     }
 
     /// The log in this file, or none; and its end, which writes what is still to be written.
@@ -79,16 +90,18 @@ impl Audit {
             .spawn(|| writer.run())
             .map_err(NoAudit::Thread)?;
         let open = Open { facts, shared };
-        Ok((Self(Some(open.clone())), Recorder(Some((thread, open)))))
+        let audit = Self { file: Some(open.clone()), feed: Arc::default() };
+        Ok((audit, Recorder(Some((thread, open)))))
     }
 
     /// Asked by those whom it costs something to make a fact.
     pub fn is_on(&self) -> bool {
-        self.0.is_some()
+        self.file.is_some() || self.feed.is_watched()
     }
 
     pub fn note(&self, fact: Fact) {
-        let Some(Open { facts, shared }) = &self.0 else { return };
+        fact.show(&self.feed);
+        let Some(Open { facts, shared }) = &self.file else { return };
         if facts.try_send(Some((SystemTime::now(), fact))).is_err() {
             shared.lost_one();
         }
@@ -96,7 +109,7 @@ impl Audit {
 
     /// `None` when it is off.
     pub fn stats(&self) -> Option<AuditStats> {
-        self.0.as_ref().map(|open| open.shared.stats())
+        self.file.as_ref().map(|open| open.shared.stats())
     }
 }
 

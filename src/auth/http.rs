@@ -184,6 +184,11 @@ impl Endpoint {
             _ => Err("must begin with https://".to_owned()),
         }
     }
+
+    /// And port, where it is not the usual one.
+    pub fn host(&self) -> &str {
+        self.0.authority().map_or("", |authority| authority.as_str())
+    }
 }
 
 fn is_loopback(host: &str) -> bool {

@@ -21,6 +21,7 @@ use crate::{
     engine::{Engine, Tenant},
     hub::Hub,
     keyfile::KeyFile,
+    live::Feed,
     selftest,
     state_dir::{ClaimError, SocketFile, StateDir},
     web::{Listeners, Signals, serve as serve_web},
@@ -57,7 +58,9 @@ fn forbid_dumps() -> io::Result<()> {
 
 async fn run(config: Config, reload: Reload) -> Result<()> {
     // Dropped last: what the server notes at its end is written.
+    let live = Arc::new(Feed::default());
     let (audit, _recorder) = Audit::begin(config.audit_file.as_deref())?;
+    let audit = audit.shown_in(live.clone());
     let mut listeners = Listeners::bind(config.listen, config.ops_listen)?;
     let (signals, hangups) = (Signals::install()?, Hangups::install()?);
     // Held until the end.
@@ -89,7 +92,7 @@ async fn run(config: Config, reload: Reload) -> Result<()> {
             audit.note(Fact::KeyUsed { app: app.id.clone(), key });
         }
         let (id, key) = (app.id.clone(), app.key.clone());
-        let told = told(&mut app, state_dir.as_ref().map(|_| config.state_dir.as_path()))?;
+        let told = told(&mut app, state_dir.as_ref().map(|_| config.state_dir.as_path()), &live)?;
         webhooks.extend(told.clone());
         let tenant = Tenant::new(app, key_file, hub.clone());
         tenant.set_webhooks(told);
@@ -97,7 +100,7 @@ async fn run(config: Config, reload: Reload) -> Result<()> {
     }
     let told = Runner::start(webhooks)?;
     let mut engine = Engine::new(hub, tenants);
-    engine.audit = audit.clone();
+    (engine.audit, engine.live) = (audit.clone(), live);
     let engine = Arc::new(engine);
     actix_rt::spawn(hangups.reload(reload, engine.clone()));
     let settings = Arc::new(ArcSwap::from_pointee(config.settings));
@@ -110,7 +113,11 @@ async fn run(config: Config, reload: Reload) -> Result<()> {
 }
 
 /// The app's webhooks, if it has any.
-fn told(app: &mut App, state_dir: Option<&Path>) -> Result<Option<Arc<Webhooks>>> {
+fn told(
+    app: &mut App,
+    state_dir: Option<&Path>,
+    live: &Arc<Feed>,
+) -> Result<Option<Arc<Webhooks>>> {
     let endpoints = std::mem::take(&mut app.webhooks);
     if state_dir.is_none() && !endpoints.is_empty() {
         tracing::warn!(
@@ -124,7 +131,7 @@ fn told(app: &mut App, state_dir: Option<&Path>) -> Result<Option<Arc<Webhooks>>
             "the dead-letter file of app {name} cannot be used: {e}. Move it out of the state directory, and the server begins a new one"
         )
     };
-    Ok(Webhooks::of_app(app, endpoints, state_dir).map_err(unusable)?)
+    Ok(Webhooks::of_app(app, endpoints, state_dir, live.clone()).map_err(unusable)?)
 }
 
 /// A server without a state directory serves all the same, until its keys are to change.

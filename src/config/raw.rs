@@ -14,7 +14,7 @@ use crate::{
     crypto::padding::Padding,
     limits::{Limits, Rotation},
     protocol::dialect::Dialect,
-    web::ForwardedHeader,
+    web::{ForwardedHeader, LiveFeed},
 };
 
 #[derive(Deserialize)]
@@ -48,6 +48,7 @@ pub struct RawConfig {
     /// Enables the admin API on `ops_listen`.
     pub admin_token: Option<SecretString>,
     pub admin_token_file: Option<PathBuf>,
+    pub live_feed: LiveFeed,
     pub apps: BTreeMap<String, RawApp>,
 }
 
@@ -77,6 +78,7 @@ impl Default for RawConfig {
             audit_file: None,
             admin_token: None,
             admin_token_file: None,
+            live_feed: LiveFeed::default(),
             apps: BTreeMap::new(),
         }
     }

@@ -145,6 +145,7 @@ fn settings(raw: &RawConfig) -> Result<Settings> {
         http_body_bytes: at_least("http_body_bytes", raw.http_body_bytes, 1024)?,
         proxies: proxies(raw)?,
         admin_token: admin_token(raw)?,
+        live_feed: raw.live_feed,
     })
 }
 

@@ -9,6 +9,7 @@ use crate::{
     },
     ids::SocketId,
     limits::Limits,
+    live::{self, Entry, Type, What},
     protocol::{code::ErrorCode, json, server::Frame},
     webhook::Fact,
 };
@@ -115,6 +116,17 @@ impl Engine {
             tenant.counts.client_events.add();
             let fact = Fact::ClientEvent { event, data, socket_id: sender, user_id };
             tenant.note(record.channel(), &fact);
+            self.live.note(|| Entry {
+                channel: Some(record.channel().name()),
+                socket_id: Some(sender),
+                user: user_id,
+                what: What::Event(live::Event::clear(
+                    event,
+                    data.len(),
+                    locked.subscription_count(),
+                )),
+                ..Entry::of_app(Type::ClientEvent, &tenant.id)
+            });
         }
         Ok(())
     }

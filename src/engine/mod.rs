@@ -14,6 +14,7 @@ mod refused;
 pub mod refusing;
 pub mod rotation;
 mod sealed_channels;
+mod shown;
 pub mod subscribe;
 mod tenant;
 pub mod users;
@@ -37,6 +38,7 @@ use crate::{
     audit::{Audit, AuditStats, Fact},
     explain::Refusals,
     hub::{Hub, directory::Occupancy},
+    live::Feed,
     webhook,
 };
 
@@ -45,6 +47,7 @@ pub struct Engine {
     /// Replaced as a whole when the configuration is read again.
     tenants: ArcSwap<AppRegistry<Tenant>>,
     pub audit: Audit,
+    pub live: Arc<Feed>,
     pub refusals: Refusals,
     pub counts: EngineCounts,
     refused: Refused,
@@ -81,6 +84,7 @@ impl Engine {
             hub,
             tenants: ArcSwap::from_pointee(tenants),
             audit: Audit::off(),
+            live: Arc::default(),
             refusals: Refusals::default(),
             counts: EngineCounts::default(),
             refused: Refused::default(),

@@ -45,14 +45,14 @@ pub enum PublishError {
 type Of<'a> = (&'a Tenant, &'a App);
 
 /// What is to be sent on one channel.
-struct EncodedEvent<'a> {
-    channel: Channel,
-    name: &'a str,
-    body: Body<'a>,
+pub(super) struct EncodedEvent<'a> {
+    pub(super) channel: Channel,
+    pub(super) name: &'a str,
+    pub(super) body: Body<'a>,
     except: Option<SocketId>,
 }
 
-enum Body<'a> {
+pub(super) enum Body<'a> {
     Clear {
         frame: Frame,
         data: &'a str,
@@ -128,34 +128,49 @@ impl Engine {
         events.into_iter().for_each(|event| self.send((tenant, app), event, now));
     }
 
-    fn send(&self, (tenant, app): Of<'_>, event: EncodedEvent<'_>, now: Instant) {
-        let EncodedEvent { channel, name, body, except } = event;
+    fn send(&self, of: Of<'_>, event: EncodedEvent<'_>, now: Instant) {
+        let EncodedEvent { channel, name, body, .. } = &event;
+        let (tenant, app) = of;
         if channel.kind().cached {
-            tenant.directory.with(&channel, |_, mut locked| {
-                let Some(content) = content(app, &mut locked, name, &body) else { return };
-                let data = match (&body, &content) {
+            tenant.directory.with(channel, |_, mut locked| {
+                let Some(content) = content(app, &mut locked, name, body) else { return };
+                let data = match (body, &content) {
                     (Body::Clear { data, .. }, _) => Some(Arc::from(*data)),
                     (_, Content::Sealed(frames)) => frames.envelope().cloned(),
                     (_, Content::Same(_)) => None,
                 };
                 let last = LastEvent {
-                    name: name.into(),
+                    name: (*name).into(),
                     content: content.clone(),
                     data: data.unwrap_or_default(),
                     expires: now + app.limits.cache_ttl(),
                 };
                 locked.last_event = Some(last);
                 locked.miss_told = false;
-                locked.post(&self.hub, content, except, Audience::All);
+                self.post(of, &event, &mut locked, content);
             });
         } else {
             // Nobody there is no failure: the event has reached all of them.
-            let _ = tenant.directory.with_existing(channel.name(), |_, mut locked| {
-                if let Some(content) = content(app, &mut locked, name, &body) {
-                    locked.post(&self.hub, content, except, Audience::All);
+            let found = tenant.directory.with_existing(channel.name(), |_, mut locked| {
+                if let Some(content) = content(app, &mut locked, name, body) {
+                    self.post(of, &event, &mut locked, content);
                 }
             });
+            if found.is_none() {
+                self.show(app, &event, None);
+            }
         }
+    }
+
+    fn post(
+        &self,
+        (_, app): Of<'_>,
+        event: &EncodedEvent<'_>,
+        locked: &mut LockedRecord<'_>,
+        content: Content,
+    ) {
+        self.show(app, event, Some((&content, locked)));
+        locked.post(&self.hub, content, event.except, Audience::All);
     }
 }
 

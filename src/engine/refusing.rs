@@ -7,6 +7,7 @@ use crate::{
     app::{App, AuthError},
     explain::{Knowledge, Line, RefusalId, Subject, Verdict, code, explain},
     ids::SocketId,
+    live::{Entry, Type, What},
 };
 
 /// Of a cause that is kept from everybody and has no sentence of its own.
@@ -70,6 +71,13 @@ impl Engine {
             socket: refused.socket,
         };
         let id = self.refusals.note(&line, || why.cause.clone());
+        self.live.note(|| Entry {
+            app: app.map(|app| &*app.id),
+            channel: refused.channel,
+            socket_id: refused.socket,
+            what: What::Refused { code: refused.code, id },
+            ..Entry::new(Type::Refused)
+        });
         let explains = match app {
             Some(app) => app.explains,
             None => self.tenants().iter().all(|tenant| tenant.app().explains),

@@ -80,6 +80,11 @@ impl SealedFrames {
         self.0.first().map(|sealed| &sealed.envelope)
     }
 
+    /// The newest.
+    pub fn version(&self) -> Option<Version> {
+        self.0.first().map(|sealed| sealed.version)
+    }
+
     pub fn iter(&self) -> impl Iterator<Item = &Frame> {
         self.0.iter().map(|sealed| &sealed.frame)
     }

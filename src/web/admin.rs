@@ -16,6 +16,7 @@ pub use webhooks::{Deliveries, TestResults};
 
 use super::{
     error::{ApiError, blocking},
+    live,
     verify::{read_body, unreadable, worker},
     worker::Worker,
 };
@@ -38,6 +39,7 @@ pub fn routes(config: &mut web::ServiceConfig, door: Option<Door>) {
     let Some(door) = door else { return };
     config
         .app_data(door)
+        .configure(live::routes)
         .route("/admin/apps/{app}/keys", web::get().to(list))
         .route("/admin/apps/{app}/keys/rotate", web::post().to(rotate))
         .route("/admin/apps/{app}/keys/{id}/revoke", web::post().to(revoke))

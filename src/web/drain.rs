@@ -8,7 +8,10 @@ use std::{
 
 use actix_server::ServerHandle;
 
-use crate::engine::Engine;
+use crate::{
+    engine::Engine,
+    live::{Entry, Type},
+};
 
 /// How long the last sockets have to read their close frame and to answer it.
 const FAREWELL: Duration = Duration::from_secs(1);
@@ -21,6 +24,7 @@ const LOOK: Duration = Duration::from_millis(20);
 pub async fn drain(server: ServerHandle, engine: Arc<Engine>, over: Duration) {
     let sockets = engine.hub.sockets();
     tracing::info!(sockets, seconds = over.as_secs(), "shutting down");
+    engine.live.note(|| Entry::new(Type::ServerDraining));
     engine.hub.drain(over);
     let deadline = Instant::now() + over + FAREWELL;
     while engine.hub.sockets() > 0 && Instant::now() < deadline {
@@ -30,5 +34,7 @@ pub async fn drain(server: ServerHandle, engine: Arc<Engine>, over: Duration) {
         0 => {}
         left => tracing::info!(sockets = left, "some have not answered their close frame"),
     }
+    // Who watches has seen all others go.
+    engine.live.end();
     server.stop(true).await;
 }

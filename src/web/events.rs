@@ -64,6 +64,7 @@ pub async fn trigger(signed: Signed) -> Result<HttpResponse, ApiError> {
         if signed.body.is_empty() { Trigger::default() } else { json(&signed.body)? };
     let from_query = fill_from_query(&mut trigger, &signed);
     let parsed = parse(trigger, from_query, limits)?;
+    learn(&signed, &parsed);
     within_rate(&signed, std::slice::from_ref(&parsed))?;
     let prepared = signed.engine().prepare(&signed.tenant, &signed.app, vec![event(&parsed)])?;
     signed.engine().publish(&signed.tenant, prepared);
@@ -94,6 +95,7 @@ pub async fn trigger_batch(signed: Signed) -> Result<HttpResponse, ApiError> {
         .enumerate()
         .map(|(index, raw)| parse_item(index, raw, limits))
         .collect::<Result<Vec<_>, _>>()?;
+    parsed.iter().for_each(|item| learn(&signed, item));
     within_rate(&signed, &parsed)?;
     let prepared =
         signed.engine().prepare(&signed.tenant, &signed.app, parsed.iter().map(event).collect())?;
@@ -121,6 +123,7 @@ pub async fn trigger_raw(
         ..Trigger::default()
     };
     let parsed = parse(trigger, Some(data.into()), &signed.app.limits)?;
+    learn(&signed, &parsed);
     within_rate(&signed, std::slice::from_ref(&parsed))?;
     let prepared = signed.engine().prepare(&signed.tenant, &signed.app, vec![event(&parsed)])?;
     signed.engine().publish(&signed.tenant, prepared);
@@ -132,6 +135,7 @@ fn within_rate(signed: &Signed, parsed: &[Parsed<'_>]) -> Result<(), ApiError> {
     let count = parsed.iter().map(|event| event.channels.len() as u64).sum();
     let allowed = signed.app.limits.events();
     signed.tenant.events.take(count, allowed, Instant::now()).map_err(|wait| {
+        signed.tenant.counts.limited.add("events_per_second");
         ApiError::over_rate(
             "too_many_events",
             "events",
@@ -140,6 +144,10 @@ fn within_rate(signed: &Signed, parsed: &[Parsed<'_>]) -> Result<(), ApiError> {
             wait,
         )
     })
+}
+
+fn learn(signed: &Signed, parsed: &Parsed<'_>) {
+    signed.learned.event(&parsed.name, &parsed.channels);
 }
 
 fn empty() -> HttpResponse {

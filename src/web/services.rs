@@ -12,7 +12,9 @@ use rustls::ServerConfig;
 
 use super::{
     admin::{self, Door},
-    error, ops,
+    error, live,
+    measured::Routes,
+    ops,
     parts::Parts,
     probes, public,
 };
@@ -54,8 +56,8 @@ pub fn listen_operations(
         let worker = parts.worker();
         let token = worker.settings().admin_token.clone();
         let app = App::new()
-            .app_data(worker)
-            .configure(probes::routes)
+            .app_data(worker.clone())
+            .configure(|config| probes::routes(&mut Routes::new(config, &worker)))
             .route("/stats", web::get().to(ops::stats))
             .route("/metrics", web::get().to(ops::metrics))
             .configure(|config| admin::routes(config, token.map(Door::Token)))
@@ -64,6 +66,7 @@ pub fn listen_operations(
             .map_err(|error| error.error_response());
         HttpService::build()
             .client_request_timeout(HEAD_DEADLINE)
+            .on_connect_ext(live::share)
             .graceful_shutdown_signal(parts.draining())
             .finish(map_config(app, |_| AppConfig::default()))
             .tcp()
@@ -84,6 +87,7 @@ pub fn listen_admin(
             .map_err(|error| error.error_response());
         let http = HttpService::build()
             .client_request_timeout(HEAD_DEADLINE)
+            .on_connect_ext(live::share)
             .graceful_shutdown_signal(parts.draining())
             .finish(map_config(app, |_| AppConfig::default()));
         fn_service(|stream: UnixStream| async { Ok((stream, Protocol::Http1, None)) })

@@ -30,6 +30,7 @@ use crate::{
         topics::Slot,
     },
     ids::SocketId,
+    live::{Entry, Type, What},
     protocol::{
         code::Close,
         dialect::Dialect,
@@ -131,7 +132,10 @@ impl<T: Transport> Connection<T> {
                 };
                 self.session = Some(Session::new(context, guard));
             }
-            Err(reason) => link.outbox.close(reason),
+            Err(reason) => {
+                worker.engine.live.note(|| refused(self.id, &reason));
+                link.outbox.close(reason);
+            }
         }
         let mut early = opening.early;
         self.take_in(&mut early);
@@ -211,6 +215,11 @@ impl<T: Transport> Connection<T> {
         // A failure means that the peer is gone, which the next read tells as well.
         Pin::new(&mut *self.link.io.borrow_mut()).poll_shutdown(cx).map(|_| ())
     }
+}
+
+fn refused(id: SocketId, reason: &Close) -> Entry<'static> {
+    let what = What::Closed { code: reason.code(), reason: reason.message() };
+    Entry { socket_id: Some(id), what, ..Entry::new(Type::ConnectionRefused) }
 }
 
 /// An idle connection keeps no memory for what it might read.

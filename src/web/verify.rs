@@ -18,6 +18,7 @@ use percent_encoding::percent_decode_str;
 
 use super::{
     Settings,
+    calls::Learned,
     error::ApiError,
     query::{Query, list_name},
     worker::Worker,
@@ -41,6 +42,7 @@ pub struct Signed {
     pub app: Arc<App>,
     pub query: Query,
     pub body: Bytes,
+    pub learned: Learned,
 }
 
 /// Seconds by which the clocks of a backend and of this server may differ.
@@ -74,7 +76,11 @@ impl FromRequest for Signed {
             let (tenant, app, most) = {
                 let settings = worker.settings();
                 let (tenant, app) = verify(&worker, &settings, &request, &query).or_else(|e| {
-                    worker.entrance.wrong_signature(&request, &settings).and(Err(e))
+                    worker
+                        .entrance
+                        .wrong_signature(&request, &settings)
+                        .inspect_err(|_| worker.engine.counts.wrong_signatures.add())
+                        .and(Err(e))
                 })?;
                 (tenant, app, settings.http_body_bytes)
             };
@@ -82,8 +88,10 @@ impl FromRequest for Signed {
                 take_read(&tenant, app.limits.reads())?;
             }
             let body = read_body(&request, payload, most).await?;
+            let learned = Learned::of(&request);
+            learned.request(&tenant, body.len());
             check_body(&query, &body)?;
-            Ok(Self { worker, tenant, app, query, body })
+            Ok(Self { worker, tenant, app, query, body, learned })
         })
     }
 }
@@ -91,6 +99,7 @@ impl FromRequest for Signed {
 /// After the signature: strangers cannot use up what the backend may ask.
 fn take_read(tenant: &Tenant, allowed: Allowance) -> Result<(), ApiError> {
     tenant.reads.take(1, allowed, Instant::now()).map_err(|wait| {
+        tenant.counts.limited.add("reads_per_second");
         ApiError::over_rate(
             "too_many_reads",
             "read requests",

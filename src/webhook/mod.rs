@@ -41,7 +41,7 @@ pub use log::Delivery;
 pub use request::is_ours;
 pub use runner::Runner;
 
-use crate::{app::App, channel::Channel, crypto::signature::AppSecret};
+use crate::{app::App, channel::Channel, crypto::signature::AppSecret, live::Feed};
 
 /// Of one application that has any.
 pub struct Webhooks {
@@ -51,6 +51,7 @@ pub struct Webhooks {
     endpoints: Vec<Arc<Endpoint>>,
     departures: Mutex<Departures>,
     letters: DeadLetters,
+    live: Arc<Feed>,
 }
 
 #[derive(Default, Serialize)]
@@ -114,6 +115,7 @@ impl Webhooks {
         app: &App,
         endpoints: Vec<Settings>,
         state_dir: Option<&Path>,
+        live: Arc<Feed>,
     ) -> io::Result<Option<Arc<Self>>> {
         if endpoints.is_empty() {
             return Ok(None);
@@ -129,6 +131,7 @@ impl Webhooks {
                 .collect(),
             departures: Mutex::default(),
             letters: DeadLetters::open(path)?,
+            live,
         })))
     }
 

@@ -22,6 +22,7 @@ use super::{
     log::{self, Delivery},
     request,
 };
+use crate::live::{Entry, Type, What};
 
 /// Whether the server ends, and until when webhooks may still be delivered.
 pub type Ending = Option<Instant>;
@@ -124,10 +125,9 @@ impl Sender {
                 self.endpoint.counters.retries.add();
             }
             let request = Attempt { number: attempts, body: &body, events: &batch.events };
-            let reason = match self.attempt(&request).await {
-                Ok(()) => return Outcome::Delivered,
-                Err(reason) => reason,
-            };
+            let answer = self.attempt(&request).await;
+            self.show(batch, attempts, answer.as_ref().err());
+            let Err(reason) = answer else { return Outcome::Delivered };
             let left = deadline.saturating_duration_since(Instant::now());
             match backoff::before_next(attempts, left, backoff::chance()) {
                 Some(wait) if self.pause(wait).await => {}
@@ -135,6 +135,20 @@ impl Sender {
             }
         }
         unreachable!("an attempt ends it")
+    }
+
+    /// In the live feed.
+    fn show(&self, batch: &Batch, attempt: u32, failure: Option<&String>) {
+        let kind = if failure.is_some() { Type::WebhookFailed } else { Type::WebhookDelivered };
+        self.webhooks.live.note(|| {
+            let what = What::Webhook {
+                endpoint: self.endpoint.settings.url.host(),
+                events: batch.events.len(),
+                attempt,
+                reason: failure.map(String::as_str),
+            };
+            Entry { what, ..Entry::of_app(kind, &self.webhooks.app) }
+        });
     }
 
     /// One of a few at a time, and none when the server has no more time.

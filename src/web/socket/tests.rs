@@ -76,6 +76,7 @@ fn link() -> Link<Holding> {
         http_body_bytes: 1000,
         proxies: Default::default(),
         admin_token: None,
+        live_feed: crate::web::LiveFeed::default(),
     };
     let shard = Shard::new(Hub::new(1, 1000, 1000));
     let outbox = Outbox::new(Dialect::Pusher, 1000);

@@ -16,6 +16,7 @@ mod server;
 mod sign;
 mod target;
 mod tls;
+mod watcher;
 mod webhooks;
 
 use std::fmt::Display;
@@ -36,6 +37,7 @@ pub use self::server::*;
 pub use self::sign::*;
 pub use self::target::*;
 pub use self::tls::*;
+pub use self::watcher::*;
 pub use self::webhooks::*;
 
 /// How long anything may take before a test gives up. Generous: only failures wait this long.

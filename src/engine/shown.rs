@@ -1,0 +1,62 @@
+//! Published events in the live feed: of those that are sealed the envelope, of others the size.
+
+use super::{
+    Engine,
+    publish::{Body, EncodedEvent},
+};
+use crate::{
+    app::App,
+    crypto::key::Fingerprint,
+    hub::{directory::LockedRecord, mailbox::Content},
+    live::{Entry, Envelope, Event, Type, What},
+    protocol::sealed::SealedFrames,
+};
+
+impl Engine {
+    /// `sent`: what is sent, and to whom, where there is anybody.
+    pub(super) fn show(
+        &self,
+        app: &App,
+        event: &EncodedEvent<'_>,
+        sent: Option<(&Content, &LockedRecord<'_>)>,
+    ) {
+        self.live.note(|| {
+            let subscribers = sent.map_or(0, |(_, locked)| locked.subscription_count());
+            let content = sent.map(|(content, _)| content);
+            let shown = match (&event.body, content) {
+                (Body::Clear { data, .. }, _) => Event::clear(event.name, data.len(), subscribers),
+                (Body::Sealed { .. }, Some(Content::Sealed(frames)))
+                | (Body::Sealed { frames, .. }, _) => sealed(app, event, frames, subscribers),
+            };
+            Entry {
+                channel: Some(event.channel.name()),
+                what: What::Event(shown),
+                ..Entry::of_app(Type::Event, &app.id)
+            }
+        });
+    }
+}
+
+/// In its newest form: during a rotation there is an older one beside it.
+fn sealed<'a>(
+    app: &App,
+    event: &EncodedEvent<'a>,
+    frames: &SealedFrames,
+    subscribers: u32,
+) -> Event<'a> {
+    let envelope = frames.envelope();
+    Event {
+        name: event.name,
+        bytes: envelope.map_or(0, |text| text.len()),
+        subscribers,
+        key: key(app, event, frames),
+        envelope: envelope.and_then(|text| Envelope::of(text)),
+    }
+}
+
+/// Nothing where this server only relays: it does not know the key.
+fn key(app: &App, event: &EncodedEvent<'_>, frames: &SealedFrames) -> Option<Fingerprint> {
+    let number = frames.version()?.key;
+    let table = app.ring(&event.channel)?.table();
+    Some(table.by_number(number)?.id.clone())
+}

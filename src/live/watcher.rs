@@ -1,0 +1,108 @@
+//! What waits for one watcher.
+
+use std::collections::VecDeque;
+
+use bytestring::ByteString;
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+
+use super::{entry::Entry, filter::Filter};
+
+/// What may wait for a watcher beside what the kernel has taken: some seconds of a busy server.
+const MOST_ENTRIES: usize = 4096;
+const MOST_BYTES: usize = 1024 * 1024;
+
+pub struct Watcher {
+    filter: Filter,
+    queue: Mutex<Queue>,
+    /// There is something to take, or an end.
+    wake: Notify,
+    ended: Notify,
+}
+
+#[derive(Default)]
+struct Queue {
+    entries: VecDeque<ByteString>,
+    bytes: usize,
+    end: Option<End>,
+}
+
+/// Why nothing more comes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum End {
+    /// The watcher has not read what was there, and the rest is not kept for it.
+    TooSlow,
+    Server,
+}
+
+#[derive(PartialEq, Eq, Debug)]
+pub enum Next {
+    Entry(ByteString),
+    End(End),
+}
+
+impl Watcher {
+    pub(super) fn new(filter: Filter) -> Self {
+        Self { filter, queue: Mutex::default(), wake: Notify::new(), ended: Notify::new() }
+    }
+
+    pub(super) fn wants(&self, entry: &Entry<'_>) -> bool {
+        self.filter.wants(entry)
+    }
+
+    /// False if it is over for this watcher.
+    pub(super) fn take(&self, line: &ByteString) -> bool {
+        let mut queue = self.queue.lock();
+        if queue.end.is_some() {
+            return false;
+        }
+        if queue.entries.len() >= MOST_ENTRIES || queue.bytes + line.len() > MOST_BYTES {
+            // At once, and what waits goes: it is the picture of a moment long gone.
+            *queue = Queue::default();
+            drop(queue);
+            self.end(End::TooSlow);
+            return false;
+        }
+        queue.bytes += line.len();
+        queue.entries.push_back(line.clone());
+        drop(queue);
+        self.wake.notify_one();
+        true
+    }
+
+    pub(super) fn end(&self, end: End) {
+        self.queue.lock().end.get_or_insert(end);
+        self.wake.notify_one();
+        self.ended.notify_one();
+    }
+
+    pub(super) fn is_over(&self) -> bool {
+        self.queue.lock().end.is_some()
+    }
+
+    fn pop(&self) -> Option<Next> {
+        let mut queue = self.queue.lock();
+        match queue.entries.pop_front() {
+            Some(line) => {
+                queue.bytes -= line.len();
+                Some(Next::Entry(line))
+            }
+            None => queue.end.map(Next::End),
+        }
+    }
+
+    /// For one task at a time.
+    pub async fn next(&self) -> Next {
+        loop {
+            if let Some(next) = self.pop() {
+                return next;
+            }
+            self.wake.notified().await;
+        }
+    }
+
+    /// Returns once there is an end, whatever still waits. For one task, once.
+    pub async fn ended(&self) {
+        self.ended.notified().await;
+    }
+}

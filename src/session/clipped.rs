@@ -1,0 +1,11 @@
+//! A stranger's text is repeated, but not at length.
+
+use std::borrow::Cow;
+
+pub fn clipped(text: &str) -> Cow<'_, str> {
+    const CHARS: usize = 200;
+    match text.char_indices().nth(CHARS) {
+        Some((end, _)) => Cow::Owned(format!("{}...", &text[..end])),
+        None => Cow::Borrowed(text),
+    }
+}

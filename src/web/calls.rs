@@ -1,0 +1,95 @@
+//! Answered requests in the live feed.
+
+use std::{
+    cell::RefCell,
+    rc::Rc,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use actix_web::{
+    Error, HttpMessage, HttpRequest, HttpResponse,
+    dev::{Service, ServiceRequest, ServiceResponse},
+};
+
+use super::{error::ApiError, verify::worker};
+use crate::{
+    channel::Channel,
+    engine::Tenant,
+    live::{Call, Entry, Type, What},
+};
+
+/// What a handler learns of its request while somebody watches.
+#[derive(Clone, Default)]
+pub struct Learned(Option<Rc<RefCell<Facts>>>);
+
+#[derive(Default)]
+struct Facts {
+    app: Option<Arc<str>>,
+    bytes: usize,
+    events: Vec<String>,
+    channels: Vec<Arc<str>>,
+}
+
+impl Learned {
+    pub fn of(request: &HttpRequest) -> Self {
+        request.extensions().get::<Self>().cloned().unwrap_or_default()
+    }
+
+    pub fn request(&self, tenant: &Tenant, bytes: usize) {
+        if let Some(facts) = &self.0 {
+            let mut facts = facts.borrow_mut();
+            (facts.app, facts.bytes) = (Some(tenant.id.clone()), bytes);
+        }
+    }
+
+    pub fn event<'a>(&self, name: &str, channels: impl IntoIterator<Item = &'a Channel>) {
+        if let Some(facts) = &self.0 {
+            let mut facts = facts.borrow_mut();
+            facts.events.push(name.to_owned());
+            facts.channels.extend(channels.into_iter().map(|channel| channel.name().clone()));
+        }
+    }
+}
+
+/// Around all routes of the public listener.
+pub fn show<S>(
+    request: ServiceRequest,
+    routes: &S,
+) -> impl Future<Output = Result<ServiceResponse, Error>> + use<S>
+where
+    S: Service<ServiceRequest, Response = ServiceResponse, Error = Error>,
+{
+    let watched = worker(request.request()).engine.live.is_watched().then(|| {
+        let learned = Learned(Some(Rc::default()));
+        request.extensions_mut().insert(learned.clone());
+        (Instant::now(), learned)
+    });
+    let answer = routes.call(request);
+    async move {
+        let answer = answer.await?;
+        if let Some((start, Learned(Some(facts)))) = watched {
+            tell(answer.request(), answer.response(), &facts.borrow(), start.elapsed());
+        }
+        Ok(answer)
+    }
+}
+
+fn tell(request: &HttpRequest, answer: &HttpResponse, facts: &Facts, took: Duration) {
+    let Some(route) = request.match_pattern() else { return };
+    let code = answer.error().and_then(|error| error.as_error::<ApiError>()).map(ApiError::code);
+    worker(request).engine.live.note(|| Entry {
+        app: facts.app.as_deref(),
+        what: What::Call(Call {
+            method: request.method().as_str(),
+            route: &route,
+            status: answer.status().as_u16(),
+            code,
+            events: &facts.events,
+            channels: &facts.channels,
+            bytes: facts.bytes,
+            microseconds: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
+        }),
+        ..Entry::new(Type::ApiCall)
+    });
+}

@@ -1,0 +1,73 @@
+//! `GET /ops/live`: the live feed as a WebSocket, one JSON object in each message.
+
+mod guard;
+mod line;
+mod pump;
+
+use std::{net::IpAddr, rc::Rc};
+
+use actix_web::{HttpRequest, HttpResponse, http::header, web};
+
+pub use guard::LiveFeed;
+pub use line::share;
+
+use super::{admin::Door, error::ApiError, verify::worker, worker::Worker};
+use crate::{
+    audit::{Fact, Watcher},
+    live::{Filter, Watching},
+};
+
+pub fn routes(config: &mut web::ServiceConfig) {
+    config.route("/ops/live", web::get().to(watch));
+}
+
+async fn watch(request: HttpRequest, payload: web::Payload) -> Result<HttpResponse, ApiError> {
+    let (worker, who) = admit(&request)?;
+    let filter = Filter::parse(request.query_string())
+        .map_err(|error| ApiError::bad_request("unknown_filter", error.to_string()))?;
+    let (answer, session, messages) =
+        actix_ws::handle(&request, payload).map_err(|error| not_a_handshake(&error))?;
+    let watching = begin(&worker, filter)?;
+    worker.engine.audit.note(Fact::WatchBegun { watcher: who.clone() });
+    let line = line::of(&request);
+    actix_rt::spawn(async move {
+        let reason = pump::run(watching, session, messages).await;
+        // Also where the peer has taken nothing for long, and would keep the connection.
+        line.inspect(line::Line::hang_up);
+        worker.engine.audit.note(Fact::WatchEnded { watcher: who, reason });
+    });
+    Ok(answer)
+}
+
+fn admit(request: &HttpRequest) -> Result<(Rc<Worker>, Watcher), ApiError> {
+    let door = request.app_data::<Door>().expect("every route has its door");
+    door.admit(request)?;
+    let worker = worker(request);
+    let peer = peer(request, door);
+    guard::check_place(worker.settings().live_feed, door, peer)?;
+    let text = |name| request.headers().get(name).map(|value| value.to_str().unwrap_or_default());
+    guard::check_origin(text(header::ORIGIN), text(header::HOST))?;
+    Ok((worker, Watcher { by: door.name(), peer }))
+}
+
+/// The Unix socket's have no address.
+fn peer(request: &HttpRequest, door: &Door) -> Option<IpAddr> {
+    let peer = request.peer_addr().filter(|_| matches!(door, Door::Token(_)));
+    peer.map(|peer| peer.ip().to_canonical())
+}
+
+fn begin(worker: &Worker, filter: Filter) -> Result<Watching, ApiError> {
+    if worker.engine.hub.is_draining() {
+        return Err(ApiError::unavailable("shutting_down", "The server is shutting down"));
+    }
+    let feed = &worker.engine.live;
+    feed.watch(filter)
+        .map_err(|error| ApiError::unavailable("too_many_watchers", error.to_string()))
+}
+
+fn not_a_handshake(error: &actix_web::Error) -> ApiError {
+    let message = format!(
+        "The live feed is a WebSocket, and this is no handshake that can be answered ({error}): use `sealcast tail`"
+    );
+    ApiError::bad_request("bad_handshake", message)
+}

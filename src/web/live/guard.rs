@@ -1,0 +1,88 @@
+//! Who may watch, beside what the door asks.
+
+use std::net::IpAddr;
+
+use serde::Deserialize;
+
+use crate::web::{admin::Door, error::ApiError};
+
+/// From where the feed may be watched with the admin token. The socket of the state directory is
+/// this machine's own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LiveFeed {
+    #[default]
+    Loopback,
+    Anywhere,
+    Off,
+}
+
+pub fn check_place(allowed: LiveFeed, door: &Door, peer: Option<IpAddr>) -> Result<(), ApiError> {
+    let refusal = match (allowed, door) {
+        (LiveFeed::Off, _) => "The live feed is off: set live_feed = \"loopback\" to watch it",
+        (LiveFeed::Anywhere, _) | (LiveFeed::Loopback, Door::Socket) => return Ok(()),
+        (LiveFeed::Loopback, Door::Token(_)) if peer.is_some_and(|peer| peer.is_loopback()) => {
+            return Ok(());
+        }
+        (LiveFeed::Loopback, Door::Token(_)) => {
+            "The live feed is shown to this machine alone: come through a tunnel (ssh -L), or set live_feed = \"anywhere\""
+        }
+    };
+    Err(ApiError::forbidden("live_feed_refused", refusal))
+}
+
+/// Pages of other origins have no business here. Browsers always say which page asks.
+pub fn check_origin(origin: Option<&str>, host: Option<&str>) -> Result<(), ApiError> {
+    let Some(origin) = origin else { return Ok(()) };
+    let own = origin.split_once("://").map(|(_, authority)| authority);
+    match (own, host) {
+        (Some(own), Some(host)) if own.eq_ignore_ascii_case(host) => Ok(()),
+        _ => Err(ApiError::forbidden(
+            "live_feed_origin",
+            "The live feed is not for pages of another origin: use `sealcast tail`",
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::web::AdminToken;
+
+    #[test]
+    fn the_machine_itself_by_default() {
+        let token = Door::Token(AdminToken::new("correct horse battery"));
+        let rows = [
+            (LiveFeed::Loopback, "127.0.0.1", true),
+            (LiveFeed::Loopback, "127.3.2.1", true),
+            (LiveFeed::Loopback, "::1", true),
+            (LiveFeed::Loopback, "10.0.0.1", false),
+            (LiveFeed::Loopback, "2001:db8::1", false),
+            (LiveFeed::Anywhere, "10.0.0.1", true),
+            (LiveFeed::Off, "127.0.0.1", false),
+        ];
+        for (allowed, peer, wanted) in rows {
+            let peer = Some(peer.parse().unwrap());
+            assert_eq!(check_place(allowed, &token, peer).is_ok(), wanted, "{allowed:?} {peer:?}");
+        }
+        assert!(check_place(LiveFeed::Loopback, &token, None).is_err(), "nobody knows from where");
+        assert!(check_place(LiveFeed::Loopback, &Door::Socket, None).is_ok());
+        assert!(check_place(LiveFeed::Off, &Door::Socket, None).is_err());
+    }
+
+    #[test]
+    fn pages_of_this_host_alone() {
+        for (origin, wanted) in [
+            (None, true),
+            (Some("http://localhost:9000"), true),
+            (Some("https://LOCALHOST:9000"), true),
+            (Some("http://localhost"), false),
+            (Some("http://evil.example"), false),
+            (Some("null"), false),
+            (Some(""), false),
+        ] {
+            assert_eq!(check_origin(origin, Some("localhost:9000")).is_ok(), wanted, "{origin:?}");
+        }
+        assert!(check_origin(Some("http://a"), None).is_err());
+    }
+}
