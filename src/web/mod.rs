@@ -40,11 +40,11 @@ mod users;
 mod verify;
 mod worker;
 
-pub use admin::{AdminToken, Revoked, Rotated, TestResults};
+pub use admin::{AdminToken, Deliveries, Revoked, Rotated, TestResults};
 pub use forwarded::{ForwardedHeader, Proxies};
 pub use listeners::{Addresses, Listeners};
 pub use live::LiveFeed;
-pub use server::{Signals, serve};
+pub use server::serve;
 
 use actix_web::web;
 use measured::Routes;
