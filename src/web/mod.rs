@@ -36,7 +36,7 @@ mod users;
 mod verify;
 mod worker;
 
-pub use admin::{AdminToken, Revoked, Rotated, TestResults};
+pub use admin::{AdminToken, Deliveries, Revoked, Rotated, TestResults};
 pub use forwarded::{ForwardedHeader, Proxies};
 pub use listeners::Listeners;
 pub use live::LiveFeed;

@@ -71,3 +71,4 @@ mod users;
 mod watchlist;
 mod webhooks;
 mod webhooks_failing;
+mod webhooks_log;
