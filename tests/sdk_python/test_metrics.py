@@ -74,7 +74,7 @@ class Metrics(ServerTest):
         for name, matchers in NAME.findall(expression):
             if name == "up":
                 continue
-            self.assertIn(name, self.samples, where)
+            self.assertTrue(name in self.samples, f"{where}: there is no {name}")
             base = re.sub(r"_(bucket|sum|count)$", "", name)
             labels = self.labels[name if name in self.labels else base]
             labels_there |= labels | ({"le"} if name.endswith("_bucket") else set())
