@@ -61,6 +61,7 @@ mod sealing;
 mod sealing_modes;
 mod secrets;
 mod selftest;
+mod signals;
 mod signatures;
 mod subscribe;
 mod subscription_count;
