@@ -26,7 +26,7 @@ pub struct Flags {
     /// A listener of its own for the API, which the other then does not serve
     #[arg(long, value_name = "ADDRESS:PORT|unix:PATH")]
     pub api_listen: Option<String>,
-    /// The operations listener (/stats); off without it
+    /// The operations listener (/metrics, /stats); off without it
     #[arg(long, value_name = "ADDRESS:PORT|unix:PATH")]
     pub ops_listen: Option<String>,
     /// Where the server keeps what must outlive it

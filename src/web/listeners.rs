@@ -33,7 +33,7 @@ pub struct Addresses {
     pub public: Address,
     /// Without one the API is served where clients are.
     pub api: Option<Address>,
-    /// For `/stats` and the admin API; nowhere without it.
+    /// For `/metrics`, `/stats` and the admin API; nowhere without it.
     pub operations: Option<Address>,
     /// Of the files of Unix sockets: who may connect.
     pub unix_mode: u32,

@@ -51,6 +51,7 @@ mod live;
 mod live_door;
 mod liveness;
 mod metrics;
+mod metrics_docs;
 mod metrics_edges;
 mod ordering;
 mod presence;
