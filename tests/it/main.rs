@@ -62,6 +62,7 @@ mod selftest;
 mod signatures;
 mod subscribe;
 mod subscription_count;
+mod tail;
 mod terminate;
 mod tls;
 mod tls_files;
