@@ -135,6 +135,7 @@ impl Session {
         let now = Instant::now();
         let per_second = self.context.tenant.app().limits.subscribes_per_second;
         if self.rejoins.take(per_second, now).is_err() {
+            self.context.tenant.counts.limited.add("subscribes_per_second");
             return self.refuse(request, &Refusal::TooOften { per_second });
         }
         if let Err(refusal) = self.try_subscribe(request) {
@@ -384,6 +385,7 @@ impl Session {
             .client_events
             .get_or_insert_with(|| TokenBucket::new(limits.client_events_per_second, now));
         if !bucket.take(now) {
+            tenant.counts.limited.add("client_events_per_second");
             return Err(ClientEventError::Rate);
         }
         engine.client_event(tenant, record, *id, &event.event, &data, member.as_deref())

@@ -25,17 +25,33 @@ pub struct TenantCounts {
     pub user_auth: Tally,
     pub subscriptions_refused: Tally,
     pub sign_ins_refused: Tally,
+    /// What came too often, by the name of the limit.
+    pub limited: Tally,
 }
+
+/// Rates that an application may set.
+const RATES: [&str; 7] = [
+    "events_per_second",
+    "reads_per_second",
+    "client_events_per_second",
+    "subscribes_per_second",
+    "auth_per_ip",
+    "auth_per_socket",
+    "auth_per_user",
+];
 
 /// Where it is not known, or not yet, which application is meant.
 pub struct EngineCounts {
     pub channel_auth: Tally,
     pub user_auth: Tally,
+    /// Addresses that guess at signatures.
+    pub wrong_signatures: Count,
 }
 
 impl Default for EngineCounts {
     fn default() -> Self {
-        Self { channel_auth: auth_answers(), user_auth: auth_answers() }
+        let wrong_signatures = Count::default();
+        Self { channel_auth: auth_answers(), user_auth: auth_answers(), wrong_signatures }
     }
 }
 
@@ -78,6 +94,7 @@ impl Default for TenantCounts {
             user_auth: auth_answers(),
             subscriptions_refused: Tally::new(codes()),
             sign_ins_refused: Tally::new(codes()),
+            limited: Tally::new(RATES),
         }
     }
 }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::page::Page;
 use crate::{
-    counting::Tally,
+    counting::{OTHER, Tally},
     engine::{Engine, Tenant, counts::ALLOWED},
 };
 
@@ -44,7 +44,17 @@ pub fn write(page: &mut Page<'_>, engine: &Engine, tenants: &[&Tenant]) -> fmt::
             sign_ins.add(&[("app", id), ("code", code)], count)?;
         }
     }
-    Ok(())
+    let mut limited = page.counter(
+        "rate_limited",
+        "What was refused because it came too often, by the setting that says how often it may",
+    )?;
+    for Tenant { id, counts, .. } in tenants {
+        for (limit, count) in counts.limited.iter().filter(|(limit, _)| *limit != OTHER) {
+            limited.add(&[("app", id), ("limit", limit)], count)?;
+        }
+    }
+    let wrong = engine.counts.wrong_signatures.get();
+    limited.add(&[("app", ""), ("limit", "wrong_signatures")], wrong)
 }
 
 /// There are many codes, of which few ever occur.

@@ -6,6 +6,7 @@
 
 mod apps;
 mod auth;
+mod http;
 mod keys;
 mod page;
 mod process;
@@ -21,29 +22,43 @@ use prometheus_client::{
 };
 
 use crate::engine::{Engine, Tenant};
+pub use http::{HttpCounts, RouteCounts, UNKNOWN};
 use page::Page;
 
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-pub struct Metrics(Registry);
+pub struct Metrics {
+    registry: Registry,
+    /// By worker.
+    http: Arc<[HttpCounts]>,
+}
 
 /// Reads everything anew each time.
 struct Reader {
     engine: Arc<Engine>,
+    http: Arc<[HttpCounts]>,
     started: SystemTime,
 }
 
 impl Metrics {
     pub fn new(engine: Arc<Engine>) -> Self {
         let mut registry = Registry::with_prefix("sealcast");
-        registry.register_collector(Box::new(Reader { engine, started: SystemTime::now() }));
-        Self(registry)
+        let http: Arc<[HttpCounts]> =
+            (0..engine.hub.workers()).map(|_| HttpCounts::default()).collect();
+        let reader = Reader { engine, http: http.clone(), started: SystemTime::now() };
+        registry.register_collector(Box::new(reader));
+        Self { registry, http }
+    }
+
+    /// Where a worker counts its requests.
+    pub fn http(&self, worker: usize) -> &HttpCounts {
+        &self.http[worker]
     }
 
     /// Walks all channels: not for a thread that has sockets.
     pub fn page(&self) -> Result<String, fmt::Error> {
         let mut text = String::new();
-        text::encode(&mut text, &self.0)?;
+        text::encode(&mut text, &self.registry)?;
         Ok(text)
     }
 }
@@ -59,6 +74,7 @@ impl Collector for Reader {
         auth::write(page, engine, &tenants)?;
         keys::write(page, &tenants)?;
         webhooks::write(page, &tenants)?;
+        http::write(page, &self.http)?;
         process::write(page)
     }
 }

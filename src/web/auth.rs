@@ -15,6 +15,7 @@ use super::{
     credentials::credentials,
     error::ApiError,
     fields::{Fields, app_key, form_fields, json_fields},
+    measured::Routes,
     query::Query,
     refusal::refuse,
     verify::{read_body, worker},
@@ -31,11 +32,11 @@ use crate::{
     presence::Member,
 };
 
-pub fn routes(config: &mut web::ServiceConfig) {
+pub fn routes(routes: &mut Routes<'_>) {
     for path in
         ["/apps/{app}/auth/channel", "/pusher/auth", "/jetsocket/auth", "/broadcasting/auth"]
     {
-        config.service(resource(path).route(web::post().to(channel)));
+        routes.resource(path, |resource| asked_with(resource).route(web::post().to(channel)));
     }
     for path in [
         "/apps/{app}/auth/user",
@@ -43,12 +44,12 @@ pub fn routes(config: &mut web::ServiceConfig) {
         "/jetsocket/user-auth",
         "/broadcasting/user-auth",
     ] {
-        config.service(resource(path).route(web::post().to(user)));
+        routes.resource(path, |resource| asked_with(resource).route(web::post().to(user)));
     }
 }
 
-fn resource(path: &str) -> actix_web::Resource {
-    web::resource(path)
+fn asked_with(resource: actix_web::Resource) -> actix_web::Resource {
+    resource
         .route(web::route().guard(actix_web::guard::Options()).to(preflight))
         .default_service(web::to(method_not_allowed))
 }
@@ -158,12 +159,25 @@ impl Asked {
     /// What is checked of everybody, whatever is asked.
     fn enter(&mut self, request: &HttpRequest) -> Result<(), ApiError> {
         let (worker, app) = (&self.worker, &self.app);
-        worker.entrance.address(request, &worker.settings(), app)?;
+        let limited = &self.tenant.counts.limited;
+        worker
+            .entrance
+            .address(request, &worker.settings(), app)
+            .inspect_err(|_| limited.add("auth_per_ip"))?;
         cors::check(request, &app.origins)?;
-        worker.entrance.socket(self.socket_id()?, app)?;
+        worker
+            .entrance
+            .socket(self.socket_id()?, app)
+            .inspect_err(|_| limited.add("auth_per_socket"))?;
         let claimed = std::mem::take(&mut self.credentials);
         self.credentials = credentials(request, app, claimed)?;
         Ok(())
+    }
+
+    /// Once it is known who asks.
+    fn enter_as(&self, user: &str) -> Result<(), ApiError> {
+        let limited = &self.tenant.counts.limited;
+        self.worker.entrance.user(user, &self.app).inspect_err(|_| limited.add("auth_per_user"))
     }
 
     fn answer<G: Answer>(
@@ -283,7 +297,7 @@ async fn authorize_channel(asked: &Asked) -> Result<ChannelGrant, ApiError> {
     let Grant { member, user_id, as_of, expires, abilities, token, rule } = grant;
     refuse_revoked(app, &channel, user_id.as_deref(), as_of)?;
     if let Some(user) = &user_id {
-        asked.worker.entrance.user(user, app)?;
+        asked.enter_as(user)?;
     }
     let channel_data = member.map(|member| channel_data(app, &member)).transpose()?;
     let user: Option<Arc<str>> = user_id.map(Arc::from);
@@ -336,7 +350,7 @@ async fn authorize_user(asked: &Asked) -> Result<UserGrant, ApiError> {
     let app = &*asked.app;
     let socket_id = asked.socket_id()?;
     let identity = app.decide_user(&asked.credentials, socket_id).await?;
-    asked.worker.entrance.user(&identity.user_id, app)?;
+    asked.enter_as(&identity.user_id)?;
     asked.worker.engine.check_connection(&asked.tenant, socket_id).await?;
     crate::engine::users::check_user_id(&identity.user_id, app.limits.user_id_chars).map_err(
         |e| ApiError::bad_request("invalid_user_id", format!("The user id cannot be used: {e}")),

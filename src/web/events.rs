@@ -135,6 +135,7 @@ fn within_rate(signed: &Signed, parsed: &[Parsed<'_>]) -> Result<(), ApiError> {
     let count = parsed.iter().map(|event| event.channels.len() as u64).sum();
     let allowed = signed.app.limits.events();
     signed.tenant.events.take(count, allowed, Instant::now()).map_err(|wait| {
+        signed.tenant.counts.limited.add("events_per_second");
         ApiError::over_rate(
             "too_many_events",
             "events",

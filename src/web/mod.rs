@@ -17,6 +17,7 @@ mod forwarded;
 mod http_stream;
 mod listeners;
 mod live;
+mod measured;
 mod ops;
 mod parts;
 mod probes;
@@ -35,13 +36,15 @@ mod users;
 mod verify;
 mod worker;
 
-pub use admin::{AdminToken, Revoked, Rotated, TestResults};
+pub use admin::{AdminToken, Deliveries, Revoked, Rotated, TestResults};
 pub use forwarded::{ForwardedHeader, Proxies};
 pub use listeners::Listeners;
 pub use live::LiveFeed;
-pub use server::{Signals, serve};
+pub use server::serve;
 
 use actix_web::web;
+use measured::Routes;
+use worker::Worker;
 
 /// What handlers and sockets need of the configuration.
 #[derive(Clone, Debug)]
@@ -62,22 +65,23 @@ pub struct Settings {
     pub live_feed: LiveFeed,
 }
 
-fn routes(config: &mut web::ServiceConfig) {
-    config
-        .configure(probes::routes)
-        .route("/apps/{app}/events", web::post().to(events::trigger))
-        .route("/apps/{app}/batch_events", web::post().to(events::trigger_batch))
-        .route("/apps/{app}/channels", web::get().to(channels::list))
-        .route("/apps/{app}/channels/{channel}", web::get().to(channels::show))
-        .route("/apps/{app}/channels/{channel}/users", web::get().to(channels::users))
-        .route("/apps/{app}/channels/{channel}/events", web::post().to(events::trigger_raw))
-        .route("/apps/{app}/channels/{channel}/revoke", web::post().to(users::revoke))
-        .route("/apps/{app}/tokens", web::post().to(tokens::mint))
-        .route("/apps/{app}/tokens/revoke", web::post().to(tokens::revoke))
-        .route("/apps/{app}/users/{user}/terminate_connections", web::post().to(users::terminate))
-        .route("/apps/{app}/auth/explain", web::post().to(explain::explain))
+fn routes(config: &mut web::ServiceConfig, worker: &Worker) {
+    let routes = &mut Routes::new(config, worker);
+    probes::routes(routes);
+    routes
+        .post("/apps/{app}/events", events::trigger)
+        .post("/apps/{app}/batch_events", events::trigger_batch)
+        .get("/apps/{app}/channels", channels::list)
+        .get("/apps/{app}/channels/{channel}", channels::show)
+        .get("/apps/{app}/channels/{channel}/users", channels::users)
+        .post("/apps/{app}/channels/{channel}/events", events::trigger_raw)
+        .post("/apps/{app}/channels/{channel}/revoke", users::revoke)
+        .post("/apps/{app}/tokens", tokens::mint)
+        .post("/apps/{app}/tokens/revoke", tokens::revoke)
+        .post("/apps/{app}/users/{user}/terminate_connections", users::terminate)
+        .post("/apps/{app}/auth/explain", explain::explain)
         // Where the official Python SDK sends it (PROTOCOL 5.4).
-        .route("/users/{user}/terminate_connections", web::post().to(users::terminate))
-        .configure(auth::routes)
-        .default_service(web::to(error::not_found));
+        .post("/users/{user}/terminate_connections", users::terminate);
+    auth::routes(routes);
+    config.default_service(web::to(error::not_found));
 }

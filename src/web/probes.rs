@@ -3,16 +3,13 @@
 
 use std::collections::BTreeMap;
 
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse};
 
-use super::verify::worker;
+use super::{measured::Routes, verify::worker};
 use crate::engine::readiness::Unready;
 
-pub fn routes(config: &mut web::ServiceConfig) {
-    config
-        .route("/health", web::get().to(health))
-        .route("/live", web::get().to(health))
-        .route("/ready", web::get().to(ready));
+pub fn routes(routes: &mut Routes<'_>) {
+    routes.get("/health", health).get("/live", health).get("/ready", ready);
 }
 
 /// As long as the process answers at all. Whoever restarts what is not alive must not be told

@@ -23,6 +23,7 @@ use rustls::ServerConfig;
 use super::{
     calls,
     http_stream::{self, HttpStream},
+    measured::measured,
     parts::Draining,
     routes,
     services::HEAD_DEADLINE,
@@ -111,12 +112,14 @@ fn app(
     Service: Service<Request, Future: 'static>,
     Future: 'static,
 > + use<> {
-    App::new()
+    let scope = web::scope(&worker.settings().path_prefix);
+    let app = App::new()
         .app_data(worker.clone())
-        .service(web::scope(&worker.settings().path_prefix).configure(routes))
+        .service(scope.configure(|config| routes(config, worker)))
         .wrap_fn(calls::show)
         .into_factory()
-        .map_err(|error: Error| error.error_response())
+        .map_err(|error: Error| error.error_response());
+    measured(app, worker)
 }
 
 type HandOver = Pin<Box<dyn Future<Output = Result<(), Error>>>>;

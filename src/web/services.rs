@@ -12,7 +12,9 @@ use rustls::ServerConfig;
 
 use super::{
     admin::{self, Door},
-    error, live, ops,
+    error, live,
+    measured::Routes,
+    ops,
     parts::Parts,
     probes, public,
 };
@@ -54,8 +56,8 @@ pub fn listen_operations(
         let worker = parts.worker();
         let token = worker.settings().admin_token.clone();
         let app = App::new()
-            .app_data(worker)
-            .configure(probes::routes)
+            .app_data(worker.clone())
+            .configure(|config| probes::routes(&mut Routes::new(config, &worker)))
             .route("/stats", web::get().to(ops::stats))
             .route("/metrics", web::get().to(ops::metrics))
             .configure(|config| admin::routes(config, token.map(Door::Token)))

@@ -76,7 +76,11 @@ impl FromRequest for Signed {
             let (tenant, app, most) = {
                 let settings = worker.settings();
                 let (tenant, app) = verify(&worker, &settings, &request, &query).or_else(|e| {
-                    worker.entrance.wrong_signature(&request, &settings).and(Err(e))
+                    worker
+                        .entrance
+                        .wrong_signature(&request, &settings)
+                        .inspect_err(|_| worker.engine.counts.wrong_signatures.add())
+                        .and(Err(e))
                 })?;
                 (tenant, app, settings.http_body_bytes)
             };
@@ -95,6 +99,7 @@ impl FromRequest for Signed {
 /// After the signature: strangers cannot use up what the backend may ask.
 fn take_read(tenant: &Tenant, allowed: Allowance) -> Result<(), ApiError> {
     tenant.reads.take(1, allowed, Instant::now()).map_err(|wait| {
+        tenant.counts.limited.add("reads_per_second");
         ApiError::over_rate(
             "too_many_reads",
             "read requests",

@@ -16,6 +16,7 @@ use tokio::sync::{Notify, oneshot};
 use super::{
     batch::{Event, Limits, Place, Queue},
     filter::Filter,
+    log::DeliveryLog,
 };
 use crate::{
     auth::http::{self, HttpClient},
@@ -43,6 +44,7 @@ pub struct Endpoint {
     /// Somebody wants to know whether it answers.
     pub tests: Mutex<Vec<oneshot::Sender<Tested>>>,
     pub counters: Counters,
+    pub log: DeliveryLog,
     /// Why the last attempt failed; nothing if it did not.
     failing: Mutex<Option<String>>,
 }
@@ -144,6 +146,7 @@ impl Endpoint {
             wake: Notify::new(),
             tests: Mutex::default(),
             counters: Counters::default(),
+            log: DeliveryLog::default(),
             failing: Mutex::default(),
         }
     }

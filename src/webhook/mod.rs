@@ -10,6 +10,7 @@ mod departures;
 mod endpoint;
 mod facts;
 mod filter;
+mod log;
 mod request;
 mod runner;
 mod sender;
@@ -36,6 +37,7 @@ pub use dead_letter::{Letter, LetterId};
 pub use endpoint::{EndpointReport, EndpointStats, Settings, Tested};
 pub use facts::{Fact, Kind};
 pub use filter::Filter;
+pub use log::Delivery;
 pub use request::is_ours;
 pub use runner::Runner;
 
@@ -227,6 +229,14 @@ impl Webhooks {
         }
         let endpoints = self.endpoints.iter().map(|endpoint| endpoint.report()).collect();
         Ok(Report { endpoints, dead_letters: self.letters.count(), letters })
+    }
+
+    /// The latest requests to all endpoints, or to this one: the newest last.
+    pub fn log(&self, endpoint: Option<&str>) -> Vec<Delivery> {
+        let chosen = self.endpoints.iter().filter(|e| endpoint.is_none_or(|l| **e.label() == *l));
+        let mut log: Vec<Delivery> = chosen.flat_map(|endpoint| endpoint.log.latest()).collect();
+        log.sort_by(|a, b| a.time.cmp(&b.time));
+        log
     }
 
     /// Reads a file. What is delivered now stays in it until it has arrived.

@@ -1,0 +1,126 @@
+//! Requests to the public API. Each worker counts its own, so that no two of them write the same
+//! line of a cache; and a route is named by its template, never by a path that somebody has sent.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use parking_lot::Mutex;
+
+use super::page::{Page, SECONDS};
+use crate::counting::{Count, Distribution, Histogram};
+
+/// Of one worker.
+pub struct HttpCounts {
+    routes: Mutex<Vec<Arc<RouteCounts>>>,
+}
+
+pub struct RouteCounts {
+    route: &'static str,
+    /// By method and class of the status.
+    answers: [[Count; CLASSES.len()]; METHODS.len()],
+    times: Histogram,
+}
+
+/// Whatever is not served.
+pub const UNKNOWN: &str = "unknown";
+
+const METHODS: [&str; 4] = ["GET", "POST", "OPTIONS", "other"];
+const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
+const BOUNDS: [Duration; 12] = [
+    Duration::from_micros(100),
+    Duration::from_micros(250),
+    Duration::from_micros(500),
+    Duration::from_millis(1),
+    Duration::from_micros(2500),
+    Duration::from_millis(5),
+    Duration::from_millis(10),
+    Duration::from_millis(25),
+    Duration::from_millis(100),
+    Duration::from_millis(500),
+    Duration::from_millis(2500),
+    Duration::from_secs(10),
+];
+
+impl Default for HttpCounts {
+    fn default() -> Self {
+        let counts = Self { routes: Mutex::default() };
+        // The first in the list.
+        counts.route(UNKNOWN);
+        counts
+    }
+}
+
+impl HttpCounts {
+    /// Asked once for each route, before it is served.
+    pub fn route(&self, template: &'static str) -> Arc<RouteCounts> {
+        let mut routes = self.routes.lock();
+        if let Some(known) = routes.iter().find(|known| known.route == template) {
+            return known.clone();
+        }
+        let new = Arc::new(RouteCounts::new(template));
+        routes.push(new.clone());
+        new
+    }
+}
+
+impl RouteCounts {
+    fn new(route: &'static str) -> Self {
+        Self { route, answers: Default::default(), times: Histogram::new(&BOUNDS) }
+    }
+
+    pub fn add(&self, method: &str, status: u16, took: Duration) {
+        let method = METHODS.iter().position(|name| *name == method).unwrap_or(METHODS.len() - 1);
+        let class = usize::from(status / 100).clamp(1, CLASSES.len()) - 1;
+        self.answers[method][class].add();
+        self.times.add(took);
+    }
+}
+
+/// A route of all workers.
+struct Sum {
+    route: &'static str,
+    answers: [[u64; CLASSES.len()]; METHODS.len()],
+    times: Distribution,
+}
+
+pub fn write(page: &mut Page<'_>, workers: &[HttpCounts]) -> fmt::Result {
+    let sums = sums(workers);
+    let mut requests =
+        page.counter("http_requests", "Requests to the API that were answered, by their routes")?;
+    for Sum { route, answers, .. } in &sums {
+        for (method, classes) in METHODS.iter().zip(answers) {
+            for (class, count) in CLASSES.iter().zip(classes).filter(|(_, count)| **count > 0) {
+                let labels = [("route", *route), ("method", *method), ("status", *class)];
+                requests.add(&labels, *count)?;
+            }
+        }
+    }
+    let mut times = page.histogram_in(
+        &SECONDS,
+        "http_request_duration",
+        "From the head of a request to that of its answer",
+    )?;
+    for Sum { route, times: took, .. } in sums.iter().filter(|sum| sum.times.count() > 0) {
+        times.add(&[("route", route)], took)?;
+    }
+    Ok(())
+}
+
+fn sums(workers: &[HttpCounts]) -> Vec<Sum> {
+    let mut sums: Vec<Sum> = Vec::new();
+    for counts in workers {
+        for counted in counts.routes.lock().iter() {
+            let at = sums.iter().position(|sum| sum.route == counted.route).unwrap_or_else(|| {
+                let (route, times) = (counted.route, Distribution::default());
+                sums.push(Sum { route, answers: Default::default(), times });
+                sums.len() - 1
+            });
+            let Sum { answers, times, .. } = &mut sums[at];
+            for (sum, counts) in answers.iter_mut().flatten().zip(counted.answers.iter().flatten())
+            {
+                *sum += counts.get();
+            }
+            counted.times.add_to(times);
+        }
+    }
+    sums
+}

@@ -1,0 +1,102 @@
+//! How often each route is asked, how it answers, and how long that takes.
+//!
+//! A resource carries its counters, where the outermost service finds them again when it has the
+//! answer: so the time is that of all that is done for a request, and nothing is looked up by a path
+//! or allocated for it.
+
+use std::{rc::Rc, sync::Arc, time::Instant};
+
+use actix_http::Request;
+use actix_service::{Service, ServiceFactory, apply_fn_factory};
+use actix_web::{
+    FromRequest, Handler, HttpResponse, Resource, Responder,
+    dev::ServiceResponse,
+    guard,
+    http::Method,
+    web::{self, ServiceConfig},
+};
+
+use super::worker::Worker;
+use crate::metrics::{HttpCounts, RouteCounts, UNKNOWN};
+
+/// Routes that are counted, while an application is made of them.
+pub struct Routes<'a> {
+    config: &'a mut ServiceConfig,
+    counts: &'a HttpCounts,
+}
+
+impl<'a> Routes<'a> {
+    pub fn new(config: &'a mut ServiceConfig, worker: &'a Worker) -> Self {
+        Self { config, counts: worker.metrics.http(worker.shard.worker()) }
+    }
+
+    pub fn get<F, Args>(&mut self, path: &'static str, handler: F) -> &mut Self
+    where
+        F: Handler<Args>,
+        Args: FromRequest + 'static,
+        F::Output: Responder + 'static,
+    {
+        self.resource(path, |resource| resource.guard(guard::Get()).to(handler))
+    }
+
+    pub fn post<F, Args>(&mut self, path: &'static str, handler: F) -> &mut Self
+    where
+        F: Handler<Args>,
+        Args: FromRequest + 'static,
+        F::Output: Responder + 'static,
+    {
+        self.resource(path, |resource| resource.guard(guard::Post()).to(handler))
+    }
+
+    pub fn resource(
+        &mut self,
+        path: &'static str,
+        with: impl FnOnce(Resource) -> Resource,
+    ) -> &mut Self {
+        let counted = web::resource(path).app_data(self.counts.route(path));
+        self.config.service(with(counted));
+        self
+    }
+}
+
+/// Counts what the application answers.
+pub fn measured<A>(
+    app: A,
+    worker: &Worker,
+) -> impl ServiceFactory<
+    Request,
+    Config = A::Config,
+    Response = ServiceResponse,
+    Error = HttpResponse,
+    InitError = A::InitError,
+    Service: Service<Request, Future: 'static>,
+    Future: 'static,
+> + use<A>
+where
+    A: ServiceFactory<Request, Response = ServiceResponse, Error = HttpResponse>,
+    A: 'static,
+{
+    let unknown = Rc::new(worker.metrics.http(worker.shard.worker()).route(UNKNOWN));
+    apply_fn_factory(app, move |request: Request, app: &A::Service| {
+        let (start, method) = (Instant::now(), known(request.method()));
+        let (answer, unknown) = (app.call(request), unknown.clone());
+        async move {
+            let answer = answer.await;
+            let route = answer.as_ref().ok().and_then(|answer| answer.request().app_data());
+            let route: &Arc<RouteCounts> = route.unwrap_or(&unknown);
+            let status = answer.as_ref().map_or_else(HttpResponse::status, ServiceResponse::status);
+            route.add(method, status.as_u16(), start.elapsed());
+            answer
+        }
+    })
+}
+
+/// Copied, since the request is gone when its answer is there.
+fn known(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::POST => "POST",
+        Method::OPTIONS => "OPTIONS",
+        _ => "other",
+    }
+}
