@@ -20,7 +20,7 @@ fn tail(server: &TestServer, args: &[&str]) -> Launch {
 async fn watching(server: &TestServer, launch: Launch) -> Running {
     let mut watcher = Watcher::of(server, "?type=watch_begun").await;
     watcher.next().await;
-    let running = launch.spawn();
+    let running = launch.keep_running();
     watcher.next().await;
     running
 }
@@ -97,7 +97,7 @@ async fn c_a_tail_that_follows_waits_for_the_server_to_come_back() {
     let follow = Launch::new(&["tail", "--follow", "--type", "connection_opened,watch_begun"])
         .arg("--state-dir")
         .arg(state.path().join("state"))
-        .spawn();
+        .keep_running();
     until_printed(&follow, "watch_begun").await;
     server.stop().await;
     until("a word on it", async || follow.stderr().contains("waiting for it").then_some(())).await;

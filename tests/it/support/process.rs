@@ -138,7 +138,7 @@ impl Launch {
     }
 
     /// Starts a command that goes on until it is told to end.
-    pub fn spawn(mut self) -> Running {
+    pub fn keep_running(mut self) -> Running {
         let mut child = self.command.spawn().expect("the binary starts");
         let (stdout, stderr) = (collect(child.stdout.take()), collect(child.stderr.take()));
         Running { child, stdout, stderr, _dir: self.dir }
