@@ -48,6 +48,7 @@ mod live;
 mod live_door;
 mod liveness;
 mod metrics;
+mod metrics_docs;
 mod metrics_edges;
 mod ordering;
 mod presence;
