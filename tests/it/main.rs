@@ -69,6 +69,7 @@ mod signals;
 mod signatures;
 mod subscribe;
 mod subscription_count;
+mod tail;
 mod terminate;
 mod tls;
 mod tls_files;
