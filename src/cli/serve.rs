@@ -8,7 +8,8 @@ use super::{
     Result, banner,
     log::{self, LogFilter},
     print,
-    reload::{Hangups, Live, Read, Reload, Stamps, Start, read},
+    reload::{self, Live, Read, Reload, Stamps, Start, read},
+    signals::Signals,
 };
 use crate::{
     app::AppRegistry,
@@ -18,14 +19,16 @@ use crate::{
     hub::Hub,
     live::Feed,
     selftest,
-    state_dir::{ClaimError, SocketFile, StateDir},
-    web::{Listeners, Signals, serve as serve_web},
+    state_dir::{ClaimError, StateDir},
+    unix_socket::SocketFile,
+    web::{Listeners, serve as serve_web},
     webhook::Runner,
 };
 
 pub fn serve(flags: &Flags) -> Result<()> {
+    let mut signals = Signals::take()?;
     let dumps_forbidden = forbid_dumps();
-    let (environment, mut files) = (environment(flags)?, Stamps::new());
+    let (environment, mut files) = (environment(flags, &mut signals)?, Stamps::new());
     let Read { config, written } = read(flags, &environment, None, &mut files)?;
     let start = Start { flags: flags.clone(), environment, written, files };
     let log = log::to_stderr(&config.log)?;
@@ -34,7 +37,11 @@ pub fn serve(flags: &Flags) -> Result<()> {
     }
     selftest::run(&selftest::CHECKS)?;
     config.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
-    actix_rt::System::new().block_on(run(config, start, log))
+    let system = actix_rt::System::new();
+    let result = system.block_on(run(config, start, log, &signals));
+    // Dropping it would wait for whoever still waits for a disk, such as a reload.
+    std::mem::forget(system);
+    result
 }
 
 #[cfg(target_os = "linux")]
@@ -42,7 +49,7 @@ use super::process::{environment, forbid_dumps};
 
 /// Elsewhere there is no `/proc` that shows the environment, and crashes are the system's business.
 #[cfg(not(target_os = "linux"))]
-fn environment(_: &Flags) -> Result<crate::config::Environment> {
+fn environment(_: &Flags, _: &mut Signals) -> Result<crate::config::Environment> {
     Ok(crate::config::Environment::of_process())
 }
 
@@ -51,13 +58,14 @@ fn forbid_dumps() -> std::io::Result<()> {
     Ok(())
 }
 
-async fn run(config: Config, start: Start, log: LogFilter) -> Result<()> {
+async fn run(config: Config, start: Start, log: LogFilter, signals: &Signals) -> Result<()> {
+    // From here on there is something to put away.
+    signals.serving();
     // Dropped last: what the server notes at its end is written.
     let live = Arc::new(Feed::default());
     let (audit, _recorder) = Audit::begin(config.audit_file.as_deref())?;
     let audit = audit.shown_in(live.clone());
-    let mut listeners = Listeners::bind(config.listen, config.ops_listen)?;
-    let (signals, hangups) = (Signals::install()?, Hangups::install()?);
+    let mut listeners = Listeners::bind(&config.addresses)?;
     // Held until the end.
     let state_dir = claim(&config.state_dir)?;
     let _socket_file = state_dir.as_ref().and_then(|dir| open_admin(dir, &mut listeners));
@@ -68,7 +76,7 @@ async fn run(config: Config, start: Start, log: LogFilter) -> Result<()> {
     });
     announce(&listeners, config.tls.is_some())?;
     if start.flags.dev {
-        print(&banner::banner(&config, listeners.public()?))?;
+        print(&banner::banner(&config, &listeners.public()?, listeners.api()?.as_ref()))?;
     }
     let hub = Hub::new(config.workers, config.mailbox_bytes, config.turns_per_second);
     let mut engine = Engine::new(hub, AppRegistry::new());
@@ -92,8 +100,8 @@ async fn run(config: Config, start: Start, log: LogFilter) -> Result<()> {
         state_dir: config.state_dir,
         watch: config.watch,
     };
-    actix_rt::spawn(hangups.reload(Reload::new(start, live)));
-    let served = serve_web(listeners, engine, settings, config.tls, signals).await;
+    actix_rt::spawn(reload::keep_current(signals.hangup(), Reload::new(start, live)));
+    let served = serve_web(listeners, engine, settings, config.tls, signals.stop()).await;
     // All sockets have gone, and what that means is told.
     webhooks.finish();
     let reason = if served.is_ok() { "signal" } else { "error" };
@@ -128,10 +136,12 @@ fn open_admin(directory: &StateDir, listeners: &mut Listeners) -> Option<SocketF
 
 /// The lines that a supervisor or a test reads the real port from.
 fn announce(listeners: &Listeners, tls: bool) -> Result<()> {
-    let scheme = if tls { "https" } else { "http" };
-    print(&format!("listening on {scheme}://{}\n", listeners.public()?))?;
+    print(&format!("listening on {}\n", listeners.public()?.url(tls)))?;
+    if let Some(address) = listeners.api()? {
+        print(&format!("API on {}\n", address.url(false)))?;
+    }
     if let Some(address) = listeners.operations()? {
-        print(&format!("operations on http://{address}\n"))?;
+        print(&format!("operations on {}\n", address.url(false)))?;
     }
     Ok(())
 }

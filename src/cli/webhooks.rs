@@ -7,14 +7,16 @@ use super::{
     server::{Server, Whose},
 };
 use crate::{
-    web::TestResults,
-    webhook::{EndpointReport, Letter, LetterId, Replayed, Report, Which},
+    web::{Deliveries, TestResults},
+    webhook::{Delivery, EndpointReport, Letter, LetterId, Replayed, Report, Which},
 };
 
 #[derive(Subcommand)]
 pub enum WebhooksCommand {
     /// Show an app's endpoints, how they go, and the webhooks that could not be delivered
     List(List),
+    /// Show the latest requests to an app's endpoints and what became of them, the newest last
+    Log(Log),
     /// Send again what could not be delivered; it stays in the file until it has arrived
     Replay(Replay),
     /// Send each endpoint a signed test webhook and show what it answers
@@ -28,6 +30,18 @@ pub struct List {
     /// How many that could not be delivered are shown, at most 500; the oldest first
     #[arg(long, value_name = "N", default_value_t = 20)]
     limit: usize,
+}
+
+#[derive(clap::Args)]
+pub struct Log {
+    #[command(flatten)]
+    whose: Whose,
+    /// How many are shown, at most 500; the server remembers 200 for each endpoint
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    limit: usize,
+    /// Those to this endpoint alone, as `webhooks list` shows it
+    #[arg(long, value_name = "URL")]
+    endpoint: Option<String>,
 }
 
 #[derive(clap::Args)]
@@ -58,6 +72,7 @@ pub fn run(command: &WebhooksCommand) -> Result<()> {
             let report: Report = server.get(&format!("/webhooks?limit={}", command.limit))?;
             Ok(print(&table(&report))?)
         }
+        WebhooksCommand::Log(command) => log(command),
         WebhooksCommand::Replay(command) => replay(command),
         WebhooksCommand::Test(command) => test(command),
     }
@@ -85,6 +100,31 @@ fn table(report: &Report) -> String {
         text += &format!("{id}  {time}  {endpoint}  {attempts}: {reason}\n    {event}\n");
     }
     text
+}
+
+fn log(command: &Log) -> Result<()> {
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    query.append_pair("limit", &command.limit.to_string());
+    if let Some(endpoint) = &command.endpoint {
+        query.append_pair("endpoint", endpoint);
+    }
+    let server = command.whose.server()?;
+    let Deliveries { deliveries } = server.get(&format!("/webhooks/log?{}", query.finish()))?;
+    for delivery in &deliveries {
+        print(&line(delivery))?;
+    }
+    Ok(())
+}
+
+fn line(delivery: &Delivery) -> String {
+    let Delivery { time, endpoint, attempt, milliseconds, events, named, error } = delivery;
+    let outcome = error.as_deref().unwrap_or("taken");
+    let more = match events.saturating_sub(named.len()) {
+        0 => String::new(),
+        more => format!(", and {more} more"),
+    };
+    let named = named.join(", ");
+    format!("{time}  {endpoint}  attempt {attempt}  {outcome} ({milliseconds} ms): {named}{more}\n")
 }
 
 fn replay(command: &Replay) -> Result<()> {

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 pub use door::{AdminToken, Door};
-pub use webhooks::TestResults;
+pub use webhooks::{Deliveries, TestResults};
 
 use super::{
     error::{ApiError, blocking},
@@ -42,6 +42,7 @@ pub fn routes(config: &mut web::ServiceConfig, door: Door) {
         .route("/admin/apps/{app}/keys/rotate", web::post().to(rotate))
         .route("/admin/apps/{app}/keys/{id}/revoke", web::post().to(revoke))
         .route("/admin/apps/{app}/webhooks", web::get().to(webhooks::list))
+        .route("/admin/apps/{app}/webhooks/log", web::get().to(webhooks::log))
         .route("/admin/apps/{app}/webhooks/replay", web::post().to(webhooks::replay))
         .route("/admin/apps/{app}/webhooks/test", web::post().to(webhooks::test));
 }

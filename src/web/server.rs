@@ -4,16 +4,14 @@ use std::{io, sync::Arc, time::Duration};
 
 use actix_server::Server;
 use arc_swap::ArcSwap;
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::Notify;
 
 use super::{
-    Settings,
+    Proxied, Serves, Settings,
     drain::{REQUEST_DEADLINE, drain},
     listeners::Listeners,
     parts::Parts,
-    services::{
-        HTTP_CONNECTIONS, listen_admin, listen_operations, listen_public, listen_public_tls,
-    },
+    services::{HTTP_CONNECTIONS, Way, listen, listen_admin, listen_operations, listen_tls},
 };
 use crate::{
     engine::Engine,
@@ -24,13 +22,13 @@ use crate::{
 /// Between two looks at the files of the certificate.
 const IDENTITY_TICK: Duration = Duration::from_secs(1);
 
-/// Runs until a signal has ended it.
+/// Runs until it is told to stop.
 pub async fn serve(
     listeners: Listeners,
     engine: Arc<Engine>,
     settings: Arc<ArcSwap<Settings>>,
     identity: Option<Arc<Identity>>,
-    signals: Signals,
+    stop: Arc<Notify>,
 ) -> io::Result<()> {
     let mut builder = Server::build()
         .workers(engine.hub.workers())
@@ -44,29 +42,38 @@ pub async fn serve(
         entrance: Arc::default(),
         draining: builder.graceful_shutdown_signal(),
     };
+    let Listeners { public, api, operations, admin, files } = listeners;
+    let Proxied { public: proxied, api: api_proxied } = parts.settings.load().proxied;
+    let serves = if api.is_some() { Serves::Clients } else { Serves::Everybody };
+    let way = Way { serves, proxied };
     builder = match identity {
-        None => listen_public(builder, listeners.public, parts.clone())?,
+        None => listen(builder, "public", public, parts.clone(), way)?,
         Some(identity) => {
             let config = tls::server_config(identity.clone()).map_err(io::Error::other)?;
             actix_rt::spawn(keep_current(identity));
-            listen_public_tls(builder, listeners.public, parts.clone(), config)?
+            listen_tls(builder, public, parts.clone(), way, config)?
         }
     };
-    if let Some(operations) = listeners.operations {
+    if let Some(api) = api {
+        let way = Way { serves: Serves::Backends, proxied: api_proxied };
+        builder = listen(builder, "api", api, parts.clone(), way)?;
+    }
+    if let Some(operations) = operations {
         builder = listen_operations(builder, operations, parts.clone())?;
     }
-    if let Some(admin) = listeners.admin {
+    if let Some(admin) = admin {
         builder = listen_admin(builder, admin, parts.clone())?;
     }
     let server = builder.run();
     let handle = server.handle();
     actix_rt::spawn(async move {
-        let mut signals = signals;
-        signals.first().await;
+        stop.notified().await;
         let over = parts.settings.load().drain;
         drain(handle, parts.engine, over).await;
     });
-    server.await
+    let ended = server.await;
+    drop(files);
+    ended
 }
 
 /// Takes over a certificate that was replaced. Sockets that are open keep theirs.
@@ -83,28 +90,6 @@ async fn keep_current(identity: Arc<Identity>) {
             Some(Err(reason)) => {
                 tracing::error!(%reason, "new certificate refused, the old one stays in use");
             }
-        }
-    }
-}
-
-/// What ends the server. Made before it says that it listens: whoever reads that may send one.
-pub struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-}
-
-impl Signals {
-    pub fn install() -> io::Result<Self> {
-        Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-        })
-    }
-
-    async fn first(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
         }
     }
 }

@@ -17,6 +17,7 @@ use tokio::sync::{Notify, oneshot};
 use super::{
     batch::{Event, Limits, Place, Queue},
     filter::Filter,
+    log::DeliveryLog,
 };
 use crate::{
     auth::http::{self, HttpClient},
@@ -45,6 +46,7 @@ pub struct Endpoint {
     /// Somebody wants to know whether it answers.
     pub tests: Mutex<Vec<oneshot::Sender<Tested>>>,
     pub counters: Counters,
+    pub log: DeliveryLog,
     /// Why the last attempt failed; nothing if it did not.
     failing: Mutex<Option<String>>,
 }
@@ -147,6 +149,7 @@ impl Endpoint {
             wake: Notify::new(),
             tests: Mutex::default(),
             counters: Counters::default(),
+            log: DeliveryLog::default(),
             failing: Mutex::default(),
         }
     }

@@ -11,6 +11,7 @@ mod endpoint;
 mod facts;
 mod filter;
 mod leaving;
+mod log;
 mod request;
 mod runner;
 mod sender;
@@ -39,6 +40,7 @@ pub use dead_letter::{Letter, LetterId};
 pub use endpoint::{EndpointReport, EndpointStats, Settings, Tested};
 pub use facts::{Fact, Kind};
 pub use filter::Filter;
+pub use log::Delivery;
 pub use request::is_ours;
 pub use runner::Runner;
 
@@ -242,6 +244,15 @@ impl Webhooks {
         }
         let endpoints = self.all_endpoints().iter().map(|endpoint| endpoint.report()).collect();
         Ok(Report { endpoints, dead_letters: self.letters.count(), letters })
+    }
+
+    /// The latest requests to all endpoints, or to this one: the newest last.
+    pub fn log(&self, endpoint: Option<&str>) -> Vec<Delivery> {
+        let endpoints = self.all_endpoints();
+        let chosen = endpoints.iter().filter(|e| endpoint.is_none_or(|l| **e.label() == *l));
+        let mut log: Vec<Delivery> = chosen.flat_map(|endpoint| endpoint.log.latest()).collect();
+        log.sort_by(|a, b| a.time.cmp(&b.time));
+        log
     }
 
     /// Reads a file. What is delivered now stays in it until it has arrived.

@@ -19,6 +19,7 @@ use super::{
     batch::{Batch, Event, Next},
     dead_letter::{LetterId, NewLetter},
     endpoint::{Endpoint, Tested},
+    log::{self, Delivery},
     request,
 };
 use crate::live::{Entry, Type, What};
@@ -38,6 +39,13 @@ const MOST_BATCHES: usize = 256;
 const TEST_EVENT: &str = r#"{"name":"test","channel":"test"}"#;
 const NO_ROOM: &str = "too much waits for this endpoint already";
 const ENDED: &str = "the server was shut down before it was delivered";
+
+/// One request of a batch.
+struct Attempt<'a> {
+    number: u32,
+    body: &'a Bytes,
+    events: &'a [Event],
+}
 
 enum Outcome {
     Delivered,
@@ -135,7 +143,8 @@ impl Sender {
             if attempts > 1 {
                 self.endpoint.counters.retries.add();
             }
-            let answer = self.attempt(&body).await;
+            let request = Attempt { number: attempts, body: &body, events: &batch.events };
+            let answer = self.attempt(&request).await;
             self.show(batch, attempts, answer.as_ref().err());
             let Err(reason) = answer else { return Outcome::Delivered };
             let left = deadline.saturating_duration_since(Instant::now());
@@ -163,7 +172,7 @@ impl Sender {
     }
 
     /// One of a few at a time, and none when the server has no more time.
-    async fn attempt(&self, body: &Bytes) -> Result<(), String> {
+    async fn attempt(&self, attempt: &Attempt<'_>) -> Result<(), String> {
         let mut ending = self.ending.clone();
         let ended = async {
             if let Ok(end) = ending.wait_for(Option::is_some).await.map(|end| *end) {
@@ -171,15 +180,25 @@ impl Sender {
             }
         };
         tokio::select! {
-            result = self.request(body) => result,
+            result = self.request(attempt) => result,
             () = ended => Err(ENDED.to_owned()),
         }
     }
 
-    async fn request(&self, body: &Bytes) -> Result<(), String> {
+    async fn request(&self, attempt: &Attempt<'_>) -> Result<(), String> {
         let _permit = self.requests.acquire().await.map_err(|e| e.to_string())?;
-        let result = self.send(body).await;
+        let (time, start) = (now(), Instant::now());
+        let result = self.send(attempt.body).await;
         let failure = result.as_ref().err().map(String::as_str);
+        self.endpoint.log.note(Delivery {
+            time,
+            endpoint: self.endpoint.label().clone(),
+            attempt: attempt.number,
+            milliseconds: milliseconds(start),
+            events: attempt.events.len(),
+            named: log::named(attempt.events),
+            error: failure.map(str::to_owned),
+        });
         if failure.is_some() {
             self.endpoint.counters.failed();
         }
@@ -187,7 +206,7 @@ impl Sender {
         tracing::debug!(
             app.id = &*self.webhooks.app,
             webhook.endpoint = endpoint,
-            bytes = body.len(),
+            bytes = attempt.body.len(),
             failure,
             "webhook sent"
         );
@@ -313,10 +332,12 @@ impl Sender {
         let start = Instant::now();
         let body = request::body(SystemTime::now(), [TEST_EVENT].into_iter());
         let error = self.send(&body).await.err();
-        let milliseconds = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
         // Who has asked may have gone.
-        let _ =
-            answer.send(Tested { endpoint: self.endpoint.label().clone(), milliseconds, error });
+        let _ = answer.send(Tested {
+            endpoint: self.endpoint.label().clone(),
+            milliseconds: milliseconds(start),
+            error,
+        });
     }
 }
 
@@ -327,6 +348,10 @@ fn letter<'a>(
     attempts: u32,
 ) -> NewLetter<'a> {
     NewLetter { endpoint, reason, attempts, event: &event.json }
+}
+
+fn milliseconds(since: Instant) -> u64 {
+    u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX)
 }
 
 fn now() -> String {

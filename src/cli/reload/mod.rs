@@ -6,10 +6,10 @@ mod apply;
 mod read;
 mod watch;
 
-use std::{io, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use tokio::{
-    signal::unix::{Signal, SignalKind, signal},
+    sync::Notify,
     time::{MissedTickBehavior, interval},
 };
 
@@ -39,48 +39,36 @@ impl Cause {
     }
 }
 
-/// Made before the server says that it listens: until then the signal would end it.
-pub struct Hangups(Signal);
-
-impl Hangups {
-    pub fn install() -> io::Result<Self> {
-        Ok(Self(signal(SignalKind::hangup())?))
-    }
-
-    /// For as long as the server runs. Signals that come while it reads are one more reading.
-    pub async fn reload(mut self, mut reload: Reload) {
-        let mut watch = Watch::new(reload.files().clone());
-        let mut ticks = interval(TICK);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
-            let cause = tokio::select! {
-                hangup = self.0.recv() => match hangup {
-                    Some(()) => Cause::Signal,
-                    None => return,
-                },
-                _ = ticks.tick() => match reload.watches() && watch.look() {
-                    true => Cause::File,
-                    false => continue,
-                },
-            };
-            let engine = reload.engine().clone();
-            // Files are read and written.
-            let applied = actix_rt::task::spawn_blocking(move || {
-                reload.apply(cause);
-                reload
-            });
-            match applied.await {
-                Ok(back) => reload = back,
-                Err(_) => {
-                    engine.reloads.note_refused();
-                    engine.audit.note(Fact::ConfigRefused { by: cause.name() });
-                    tracing::error!(
-                        "reading the configuration again has failed, and is not tried any more: please report this as a fault of the server"
-                    );
-                    return;
-                }
+/// For as long as the server runs. Signals that come while it reads are one more reading.
+pub async fn keep_current(hangup: Arc<Notify>, mut reload: Reload) {
+    let mut watch = Watch::new(reload.files().clone());
+    let mut ticks = interval(TICK);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        let cause = tokio::select! {
+            () = hangup.notified() => Cause::Signal,
+            _ = ticks.tick() => match reload.watches() && watch.look() {
+                true => Cause::File,
+                false => continue,
+            },
+        };
+        let engine = reload.engine().clone();
+        // Files are read and written.
+        let applied = actix_rt::task::spawn_blocking(move || {
+            reload.apply(cause);
+            reload
+        });
+        match applied.await {
+            Ok(back) => reload = back,
+            Err(_) => {
+                engine.reloads.note_refused();
+                engine.audit.note(Fact::ConfigRefused { by: cause.name() });
+                tracing::error!(
+                    "reading the configuration again has failed, and is not tried any more: please report this as a fault of the server"
+                );
+                return;
             }
-            watch.has_read(reload.files().clone());
         }
+        watch.has_read(reload.files().clone());
     }
 }

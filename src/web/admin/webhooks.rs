@@ -9,10 +9,10 @@ use serde::{Deserialize, Serialize};
 use super::Admin;
 use crate::{
     web::error::{ApiError, blocking},
-    webhook::{Tested, Webhooks, Which},
+    webhook::{Delivery, Tested, Webhooks, Which},
 };
 
-/// Letters in one answer.
+/// Letters or requests in one answer.
 const USUAL: usize = 100;
 const MOST: usize = 500;
 
@@ -30,14 +30,33 @@ impl Admin {
 
 pub async fn list(admin: Admin, request: HttpRequest) -> Result<HttpResponse, ApiError> {
     let webhooks = admin.webhooks()?;
-    let limit = parse(request.query_string().as_bytes()).find(|(name, _)| name == "limit");
-    let limit = limit.map_or(Some(USUAL), |(_, value)| value.parse().ok().filter(|n| *n <= MOST));
-    let Some(limit) = limit else {
-        let message = format!("limit is a number of dead letters, at most {MOST}");
-        return Err(ApiError::bad_request("invalid_limit", message));
-    };
+    let limit = limit(&request)?;
     let report = blocking(move || webhooks.report(limit).map_err(unreadable)).await?;
     Ok(HttpResponse::Ok().json(report))
+}
+
+fn limit(request: &HttpRequest) -> Result<usize, ApiError> {
+    let limit = parse(request.query_string().as_bytes()).find(|(name, _)| name == "limit");
+    let limit = limit.map_or(Some(USUAL), |(_, value)| value.parse().ok().filter(|n| *n <= MOST));
+    limit.ok_or_else(|| {
+        let message = format!("limit is a number of what is to be shown, at most {MOST}");
+        ApiError::bad_request("invalid_limit", message)
+    })
+}
+
+#[derive(Serialize, Deserialize)]
+pub struct Deliveries {
+    /// The newest last.
+    pub deliveries: Vec<Delivery>,
+}
+
+pub async fn log(admin: Admin, request: HttpRequest) -> Result<HttpResponse, ApiError> {
+    let webhooks = admin.webhooks()?;
+    let limit = limit(&request)?;
+    let endpoint = parse(request.query_string().as_bytes()).find(|(name, _)| name == "endpoint");
+    let mut deliveries = webhooks.log(endpoint.as_ref().map(|(_, value)| &**value));
+    deliveries.drain(..deliveries.len().saturating_sub(limit));
+    Ok(HttpResponse::Ok().json(Deliveries { deliveries }))
 }
 
 pub async fn replay(admin: Admin) -> Result<HttpResponse, ApiError> {
