@@ -47,6 +47,7 @@ mod limits_sockets;
 mod live;
 mod live_door;
 mod liveness;
+mod logging;
 mod metrics;
 mod metrics_docs;
 mod metrics_edges;
