@@ -13,6 +13,7 @@ mod reload;
 mod selftest;
 mod serve;
 mod server;
+mod signals;
 mod token;
 mod unverified;
 mod webhooks;

@@ -8,19 +8,22 @@
 
 use std::{
     convert::Infallible,
+    ffi::{CString, OsStr},
     fs::File,
     io::{self, Read, Seek, Write},
-    os::{fd::AsFd, unix::process::CommandExt},
-    process::{Command, Stdio},
+    os::{fd::AsFd, unix::ffi::OsStringExt},
 };
+
+use nix::unistd::execve;
 
 use rustix::{
     fs::{MemfdFlags, memfd_create},
     process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit},
+    stdio::dup2_stdin,
 };
 use zeroize::Zeroizing;
 
-use super::Result;
+use super::{Result, signals::Signals};
 use crate::config::{Environment, Flags, Source};
 
 /// Neither a crash nor a debugger of the same user gets at the keys. `exec` undoes half of it, so
@@ -32,7 +35,7 @@ pub fn forbid_dumps() -> io::Result<()> {
 
 /// The variables of this process. Does not return if there are settings among them: the program
 /// that is started instead comes here again.
-pub fn environment(flags: &Flags) -> Result<Environment> {
+pub fn environment(flags: &Flags, signals: &mut Signals) -> Result<Environment> {
     let mut environment = Environment::of_process();
     if is_handed_over(&environment) {
         take_over(&mut environment)
@@ -42,7 +45,7 @@ pub fn environment(flags: &Flags) -> Result<Environment> {
     let source = Source::new(flags, environment)?;
     let secret = source.variables()?;
     if !secret.is_empty() {
-        let Err(error) = hand_over(&secret, source.environment());
+        let Err(error) = hand_over(&secret, source.environment(), signals);
         return Err(format!(
             "cannot start again without the secrets that stand in the environment: {error}. Put them into files (SEALCAST_APP_SECRET_FILE, SEALCAST_MASTER_KEY_FILE) or into the configuration"
         )
@@ -56,7 +59,11 @@ fn is_handed_over(environment: &Environment) -> bool {
     environment.get(Environment::HANDED_OVER) == Some(&std::process::id().to_string())
 }
 
-fn hand_over(names: &[String], environment: &Environment) -> io::Result<Infallible> {
+fn hand_over(
+    names: &[String],
+    environment: &Environment,
+    signals: &mut Signals,
+) -> io::Result<Infallible> {
     let mut file = File::from(memfd_create("settings", MemfdFlags::CLOEXEC)?);
     for name in names {
         let value = environment.get(name).unwrap_or_default();
@@ -66,19 +73,31 @@ fn hand_over(names: &[String], environment: &Environment) -> io::Result<Infallib
         }
     }
     file.rewind()?;
-    let mut arguments = std::env::args_os();
-    let mut command = Command::new(std::env::current_exe()?);
-    if let Some(name) = arguments.next() {
-        command.arg0(name);
-    }
-    for name in names {
-        command.env_remove(name);
-    }
-    command
-        .args(arguments)
-        .env(Environment::HANDED_OVER, std::process::id().to_string())
-        .stdin(Stdio::from(file));
-    Err(command.exec())
+    dup2_stdin(&file)?;
+    start_again(names, signals)
+}
+
+/// Not by `std::process::Command`, which lets signals through that are blocked: whatever comes in
+/// between would act on a program that has no handlers for it.
+fn start_again(names: &[String], signals: &mut Signals) -> io::Result<Infallible> {
+    let program = CString::new(std::env::current_exe()?.into_os_string().into_vec())?;
+    let arguments = std::env::args_os()
+        .map(|argument| Ok(CString::new(argument.into_vec())?))
+        .collect::<io::Result<Vec<_>>>()?;
+    let marked = format!("{}={}", Environment::HANDED_OVER, std::process::id());
+    let is_left = |name: &OsStr| {
+        name != Environment::HANDED_OVER && !names.iter().any(|handed| name == handed.as_str())
+    };
+    let mut variables = std::env::vars_os()
+        .filter(|(name, _)| is_left(name))
+        .map(|(name, value)| {
+            let variable = [name.into_vec(), value.into_vec()].join(&b'=');
+            Ok(CString::new(variable)?)
+        })
+        .collect::<io::Result<Vec<_>>>()?;
+    variables.push(CString::new(marked)?);
+    signals.suspend();
+    Ok(execve(&program, &arguments, &variables)?)
 }
 
 /// Reads what was handed over, and leaves standard input empty.

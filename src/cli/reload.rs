@@ -4,7 +4,7 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::Notify;
 
 use super::Result;
 use crate::{
@@ -87,23 +87,15 @@ impl Reload {
     }
 }
 
-/// Made before the server says that it listens: until then the signal would end it.
-pub struct Hangups(Signal);
-
-impl Hangups {
-    pub fn install() -> std::io::Result<Self> {
-        Ok(Self(signal(SignalKind::hangup())?))
-    }
-
-    /// For as long as the server runs.
-    pub async fn reload(mut self, reload: Reload, engine: Arc<Engine>) {
-        let reload = Arc::new(reload);
-        while self.0.recv().await.is_some() {
-            let (reload, engine) = (reload.clone(), engine.clone());
-            // Files are read and written.
-            if actix_rt::task::spawn_blocking(move || reload.apply(&engine)).await.is_err() {
-                tracing::error!("reading the configuration again has failed");
-            }
+/// For as long as the server runs.
+pub async fn on_hangup(hangup: Arc<Notify>, reload: Reload, engine: Arc<Engine>) {
+    let reload = Arc::new(reload);
+    loop {
+        hangup.notified().await;
+        let (reload, engine) = (reload.clone(), engine.clone());
+        // Files are read and written.
+        if actix_rt::task::spawn_blocking(move || reload.apply(&engine)).await.is_err() {
+            tracing::error!("reading the configuration again has failed");
         }
     }
 }

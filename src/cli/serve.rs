@@ -11,7 +11,8 @@ use tracing_subscriber::EnvFilter;
 
 use super::{
     Result, banner, print,
-    reload::{Hangups, Reload},
+    reload::{self, Reload},
+    signals::Signals,
 };
 use crate::{
     app::{App, AppRegistry},
@@ -24,13 +25,14 @@ use crate::{
     live::Feed,
     selftest,
     state_dir::{ClaimError, SocketFile, StateDir},
-    web::{Listeners, Signals, serve as serve_web},
+    web::{Listeners, serve as serve_web},
     webhook::{Runner, Webhooks},
 };
 
 pub fn serve(flags: &Flags) -> Result<()> {
+    let mut signals = Signals::take()?;
     let dumps_forbidden = forbid_dumps();
-    let source = Source::new(flags, environment(flags)?)?;
+    let source = Source::new(flags, environment(flags, &mut signals)?)?;
     let config = Config::load(&source)?;
     let reload = Reload::new(flags, source)?;
     log_to_stderr(&config.log)?;
@@ -39,7 +41,11 @@ pub fn serve(flags: &Flags) -> Result<()> {
     }
     selftest::run(&selftest::CHECKS)?;
     config.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
-    actix_rt::System::new().block_on(run(config, reload))
+    let system = actix_rt::System::new();
+    let result = system.block_on(run(config, reload, &signals));
+    // Dropping it would wait for whoever still waits for a disk, such as a reload.
+    std::mem::forget(system);
+    result
 }
 
 #[cfg(target_os = "linux")]
@@ -47,7 +53,7 @@ use super::process::{environment, forbid_dumps};
 
 /// Elsewhere there is no `/proc` that shows the environment, and crashes are the system's business.
 #[cfg(not(target_os = "linux"))]
-fn environment(_: &Flags) -> Result<crate::config::Environment> {
+fn environment(_: &Flags, _: &mut Signals) -> Result<crate::config::Environment> {
     Ok(crate::config::Environment::of_process())
 }
 
@@ -56,13 +62,14 @@ fn forbid_dumps() -> io::Result<()> {
     Ok(())
 }
 
-async fn run(config: Config, reload: Reload) -> Result<()> {
+async fn run(config: Config, reload: Reload, signals: &Signals) -> Result<()> {
+    // From here on there is something to put away.
+    signals.serving();
     // Dropped last: what the server notes at its end is written.
     let live = Arc::new(Feed::default());
     let (audit, _recorder) = Audit::begin(config.audit_file.as_deref())?;
     let audit = audit.shown_in(live.clone());
     let mut listeners = Listeners::bind(config.listen, config.ops_listen)?;
-    let (signals, hangups) = (Signals::install()?, Hangups::install()?);
     // Held until the end.
     let state_dir = claim(&config.state_dir)?;
     let _socket_file = state_dir.as_ref().and_then(|dir| open_admin(dir, &mut listeners));
@@ -102,9 +109,9 @@ async fn run(config: Config, reload: Reload) -> Result<()> {
     let mut engine = Engine::new(hub, tenants);
     (engine.audit, engine.live) = (audit.clone(), live);
     let engine = Arc::new(engine);
-    actix_rt::spawn(hangups.reload(reload, engine.clone()));
+    actix_rt::spawn(reload::on_hangup(signals.hangup(), reload, engine.clone()));
     let settings = Arc::new(ArcSwap::from_pointee(config.settings));
-    let served = serve_web(listeners, engine, settings, config.tls, signals).await;
+    let served = serve_web(listeners, engine, settings, config.tls, signals.stop()).await;
     // All sockets have gone, and what that means is told.
     drop(told);
     let reason = if served.is_ok() { "signal" } else { "error" };

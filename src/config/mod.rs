@@ -27,7 +27,7 @@ pub use written::Written;
 /// What the server uses: typed, validated, without an `Option` that means "default".
 pub struct Config {
     pub listen: SocketAddr,
-    /// Where `/stats` is served; nowhere without it.
+    /// Where `/metrics` and `/stats` are served; nowhere without it.
     pub ops_listen: Option<SocketAddr>,
     /// With it `listen` speaks TLS.
     pub tls: Option<Arc<Identity>>,

@@ -22,7 +22,7 @@ pub struct Flags {
     /// Address and port to listen on, for sockets and API
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub listen: Option<String>,
-    /// Address and port of the operations listener (/stats); off without it
+    /// Address and port of the operations listener (/metrics, /stats); off without it
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub ops_listen: Option<String>,
     /// Where the server keeps what must outlive it

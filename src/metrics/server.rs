@@ -54,12 +54,10 @@ fn closed(page: &mut Page<'_>, engine: &Engine) -> fmt::Result {
 /// Of all workers.
 fn sums(engine: &Engine, of: fn(&Gauges) -> &Tally) -> Vec<(&'static str, u64)> {
     let mut sums: Vec<(&'static str, u64)> = Vec::new();
-    for gauges in engine.hub.all_gauges() {
-        for (index, (name, count)) in of(gauges).iter().enumerate() {
-            match sums.get_mut(index) {
-                Some((_, sum)) => *sum += count,
-                None => sums.push((name, count)),
-            }
+    for (name, count) in engine.hub.all_gauges().iter().flat_map(|gauges| of(gauges).iter()) {
+        match sums.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, sum)) => *sum += count,
+            None => sums.push((name, count)),
         }
     }
     sums

@@ -40,7 +40,7 @@ pub use admin::{AdminToken, Deliveries, Revoked, Rotated, TestResults};
 pub use forwarded::{ForwardedHeader, Proxies};
 pub use listeners::Listeners;
 pub use live::LiveFeed;
-pub use server::{Signals, serve};
+pub use server::serve;
 
 use actix_web::web;
 use measured::Routes;

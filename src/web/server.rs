@@ -4,7 +4,7 @@ use std::{io, sync::Arc, time::Duration};
 
 use actix_server::Server;
 use arc_swap::ArcSwap;
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::Notify;
 
 use super::{
     Settings,
@@ -24,13 +24,13 @@ use crate::{
 /// Between two looks at the files of the certificate.
 const IDENTITY_TICK: Duration = Duration::from_secs(1);
 
-/// Runs until a signal has ended it.
+/// Runs until it is told to stop.
 pub async fn serve(
     listeners: Listeners,
     engine: Arc<Engine>,
     settings: Arc<ArcSwap<Settings>>,
     identity: Option<Arc<Identity>>,
-    signals: Signals,
+    stop: Arc<Notify>,
 ) -> io::Result<()> {
     let mut builder = Server::build()
         .workers(engine.hub.workers())
@@ -61,8 +61,7 @@ pub async fn serve(
     let server = builder.run();
     let handle = server.handle();
     actix_rt::spawn(async move {
-        let mut signals = signals;
-        signals.first().await;
+        stop.notified().await;
         let over = parts.settings.load().drain;
         drain(handle, parts.engine, over).await;
     });
@@ -81,28 +80,6 @@ async fn keep_current(identity: Arc<Identity>) {
             Some(Err(reason)) => {
                 tracing::error!(%reason, "new certificate refused, the old one stays in use");
             }
-        }
-    }
-}
-
-/// What ends the server. Made before it says that it listens: whoever reads that may send one.
-pub struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-}
-
-impl Signals {
-    pub fn install() -> io::Result<Self> {
-        Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-        })
-    }
-
-    async fn first(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
         }
     }
 }

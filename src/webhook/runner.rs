@@ -19,7 +19,7 @@ use super::{Webhooks, sender::Sender};
 /// Between two looks at the departures that are due.
 const TICK: Duration = Duration::from_millis(250);
 /// How long webhooks are delivered while the server ends; the rest goes to the dead-letter file.
-const LAST_DELIVERIES: Duration = Duration::from_secs(5);
+const LAST_DELIVERIES: Duration = Duration::from_secs(2);
 
 /// Ends the deliveries when it is dropped: whatever was noted before is delivered or in the file
 /// then.

@@ -224,3 +224,32 @@ async fn s1_6_what_is_accepted_while_draining_reaches_whoever_is_still_there() {
     assert!(most > 20, "events while draining: {most}");
     server.exited().await;
 }
+
+/// Neither a socket that reads nothing of what waits for it, nor a receiver of webhooks that never
+/// answers: one second for sockets, one for close frames, one for requests, two for webhooks.
+#[tokio::test]
+async fn s1_6_nobody_holds_up_the_end_beyond_its_bound() {
+    const BOUND: Duration = Duration::from_secs(1 + 1 + 1 + 2);
+    let receiver = Receiver::start(Answer::Hang).await;
+    let app = with_webhooks("", &[&hooks_url(&receiver, "")]);
+    let state = TempDir::new();
+    let launch = Launch::serve(&format!("drain_seconds = 1\n{app}"));
+    let server = launch.env("SEALCAST_STATE_DIR", state.path()).start().await;
+    let mut deaf = Raw::open(&server).await;
+    deaf.write(&text(r#"{"event":"pusher:subscribe","data":{"channel":"news"}}"#)).await;
+    deaf.next_frame().await;
+    for _ in 0..80 {
+        server.publish("news", "e", &"x".repeat(10_000)).await;
+    }
+    assert!(server.stats().await["outbox_bytes"].as_u64() > Some(0), "it reads nothing");
+    let start = Instant::now();
+    server.signal("TERM");
+    let output = server.exited().await;
+    assert!(start.elapsed() < BOUND + Duration::from_secs(2), "{:?}: {output:?}", start.elapsed());
+    let names: Vec<_> = dead_letters(&state.path().join("it.webhooks.jsonl"))
+        .iter()
+        .map(|letter| letter["event"]["name"].clone())
+        .collect();
+    assert_eq!(names, ["channel_occupied", "channel_vacated"]);
+    drop(deaf);
+}

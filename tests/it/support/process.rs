@@ -138,18 +138,54 @@ impl Launch {
     }
 
     /// Starts a server and waits until it says where it listens.
-    pub async fn start(mut self) -> TestServer {
+    pub async fn start(self) -> TestServer {
+        self.spawn().listening().await
+    }
+
+    /// Starts a server and waits for nothing.
+    pub fn spawn(mut self) -> Starting {
         let mut child = self.command.spawn().expect("the binary starts");
-        let (stdout, stderr) = (collect(child.stdout.take()), collect(child.stderr.take()));
-        let end = Instant::now() + DEADLINE;
+        let output = [collect(child.stdout.take()), collect(child.stderr.take())];
         let wants_ops = self.command.get_args().any(|arg| arg == "--ops-listen");
+        Starting { child, output, wants_ops, dir: self.dir, tls: self.tls }
+    }
+}
+
+/// A server that does not listen yet.
+pub struct Starting {
+    child: Child,
+    output: [Collected; 2],
+    wants_ops: bool,
+    pub dir: TempDir,
+    tls: Option<TlsConnector>,
+}
+
+impl Starting {
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub fn signal(&self, name: &str) {
+        signal(self.pid(), name);
+    }
+
+    /// Waits for the end.
+    pub async fn ended(mut self) -> Output {
+        let status = wait(&mut self.child).await;
+        let [stdout, stderr] = self.output;
+        Output { status, stdout: stdout.finish(), stderr: stderr.finish() }
+    }
+
+    pub async fn listening(self) -> TestServer {
+        let Self { mut child, output: [stdout, stderr], wants_ops, dir, tls } = self;
+        let end = Instant::now() + DEADLINE;
         loop {
             let text = stdout.text();
-            let scheme = if self.tls.is_some() { "https" } else { "http" };
+            let scheme = if tls.is_some() { "https" } else { "http" };
             let addr = address(&text, &format!("listening on {scheme}://"));
             let ops = address(&text, "operations on http://");
             if let (Some(addr), true) = (addr, ops.is_some() || !wants_ops) {
-                return TestServer::new(child, addr, ops, [stdout, stderr], self.dir, self.tls);
+                return TestServer::new(child, addr, ops, [stdout, stderr], dir, tls);
             }
             let ended = child.try_wait().expect("the child can be asked");
             if ended.is_some() || Instant::now() > end {
@@ -164,6 +200,12 @@ impl Launch {
 fn address(stdout: &str, before: &str) -> Option<SocketAddr> {
     let (lines, _) = stdout.rsplit_once('\n')?;
     lines.lines().find_map(|line| line.trim().strip_prefix(before)?.parse().ok())
+}
+
+pub(super) fn signal(pid: u32, name: &str) {
+    let pid = pid.to_string();
+    let status = Command::new("sh").args(["-c", "kill -s \"$0\" \"$1\"", name, &pid]).status();
+    assert!(status.is_ok_and(|s| s.success()), "kill -s {name} {pid}");
 }
 
 pub(super) async fn wait(child: &mut Child) -> ExitStatus {

@@ -1,7 +1,7 @@
 //! A running server, and what tests ask of it.
 
 use std::net::{Shutdown, SocketAddr};
-use std::process::{Child, Command};
+use std::process::Child;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant};
@@ -10,7 +10,7 @@ use serde_json::Value;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-use super::process::{Collected, lock, wait};
+use super::process::{Collected, lock, signal, wait};
 use super::{
     APP, App, Client, DEADLINE, Launch, Line, Output, Request, Response, TempDir, Wire, exchange,
     signed_target, try_tls, until,
@@ -184,9 +184,7 @@ impl TestServer {
     }
 
     pub fn signal(&self, name: &str) {
-        let pid = self.pid().to_string();
-        let status = Command::new("sh").args(["-c", "kill -s \"$0\" \"$1\"", name, &pid]).status();
-        assert!(status.is_ok_and(|s| s.success()), "kill -s {name} {pid}");
+        signal(self.pid(), name);
     }
 
     /// Everything the server has written so far.

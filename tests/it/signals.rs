@@ -1,0 +1,157 @@
+//! Signals while the server starts, and a second one while it stops.
+
+use std::{
+    fs::OpenOptions,
+    io::Write as _,
+    path::{Path, PathBuf},
+    process::Command,
+    time::{Duration, Instant},
+};
+
+use crate::support::*;
+
+/// A pipe in place of a file: whoever reads it waits.
+fn pipe(dir: &TempDir, name: &str) -> PathBuf {
+    let path = dir.path().join(name);
+    let made = Command::new("mkfifo").args(["-m", "600"]).arg(&path).status();
+    assert!(made.is_ok_and(|status| status.success()), "mkfifo {}", path.display());
+    path
+}
+
+/// Until the process has come as far as to open the pipe; it goes on waiting for the text.
+async fn opened(pipe: &Path) -> std::fs::File {
+    let pipe = pipe.to_owned();
+    let open = tokio::task::spawn_blocking(move || OpenOptions::new().write(true).open(pipe));
+    within("the pipe to be opened", open).await.expect("a thread").expect("a pipe")
+}
+
+const SERVE: [&str; 5] = ["serve", "--listen", "127.0.0.1:0", "--ops-listen", "127.0.0.1:0"];
+
+/// Its settings stand in the environment, so that it starts itself again without them.
+fn by_environment() -> Launch {
+    Launch::new(&SERVE)
+        .env("SEALCAST_APP_ID", APP.id)
+        .env("SEALCAST_APP_KEY", APP.key)
+        .env("SEALCAST_APP_SECRET", APP.secret)
+}
+
+/// Waits until signals are no longer the system's business: before that there is no program yet
+/// that could do anything about them.
+async fn takes_signals(server: &Starting) {
+    let status = format!("/proc/{}/status", server.pid());
+    until("signals to be blocked", async || {
+        let text = std::fs::read_to_string(&status).ok()?;
+        let blocked = text.lines().find_map(|line| line.strip_prefix("SigBlk:"))?.trim();
+        let blocked = u64::from_str_radix(blocked, 16).ok()?;
+        (blocked & (1 << 14) != 0).then_some(())
+    })
+    .await;
+}
+
+/// Nothing that would be in the way of the next start.
+fn is_clean(dir: &Path) {
+    let state = dir.join(".sealcast");
+    for name in ["admin.sock", ".admin.new"] {
+        assert!(!state.join(name).exists(), "{name} was left behind");
+    }
+}
+
+#[tokio::test]
+async fn c_a_signal_ends_a_start_that_waits_for_its_configuration() {
+    for signal in ["TERM", "INT"] {
+        // With settings in the environment it is read before the program is started again.
+        for launch in [Launch::new(&SERVE), by_environment()] {
+            let config = pipe(launch.dir(), "config");
+            let server = launch.arg("--config").arg(&config).spawn();
+            let held = opened(&config).await;
+            server.signal("HUP");
+            server.signal(signal);
+            let output = server.ended().await;
+            assert_eq!(output.status.code(), Some(0), "{output:?}");
+            assert!(output.stderr.contains(&format!("stopped by SIG{signal}")), "{output:?}");
+            drop(held);
+        }
+    }
+}
+
+#[tokio::test]
+async fn c_a_signal_ends_a_start_that_waits_for_a_key_after_it_has_started_again() {
+    let launch = by_environment();
+    let key = pipe(launch.dir(), "key");
+    let server = launch.env("SEALCAST_MASTER_KEY_FILE", &key).spawn();
+    let held = opened(&key).await;
+    server.signal("HUP");
+    server.signal("TERM");
+    let output = server.ended().await;
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert!(output.stderr.contains("before it served"), "{output:?}");
+    drop(held);
+}
+
+#[tokio::test]
+async fn c_a_hangup_during_the_start_is_remembered() {
+    let launch = by_environment();
+    let key = pipe(launch.dir(), "key");
+    let server = launch.env("SEALCAST_MASTER_KEY_FILE", &key).spawn();
+    let mut held = opened(&key).await;
+    server.signal("HUP");
+    let text = base64(&master_key("signals"));
+    held.write_all(text.as_bytes()).expect("a pipe that takes it");
+    // Whoever reads it again finds a file.
+    std::fs::remove_file(&key).expect("a pipe that is there");
+    server.dir.write("key", &text);
+    drop(held);
+    let server = server.listening().await;
+    until("the configuration to be read again", async || {
+        server.printed().contains("configuration was read again").then_some(())
+    })
+    .await;
+    server.stop().await;
+}
+
+/// Whenever it comes: before the program is started again, while it is, and while it binds.
+#[tokio::test]
+async fn c_a_signal_at_any_moment_of_the_start_ends_it_in_good_order() {
+    for step in 0..40 {
+        let server = by_environment().spawn();
+        takes_signals(&server).await;
+        tokio::time::sleep(Duration::from_micros(500 * step)).await;
+        let start = Instant::now();
+        server.signal(if step % 2 == 0 { "TERM" } else { "INT" });
+        let dir = server.dir.path().to_owned();
+        let (pid, output) = (server.pid(), server.ended().await);
+        assert_eq!(output.status.code(), Some(0), "step {step} of {pid}: {output:?}");
+        assert!(start.elapsed() < Duration::from_secs(5), "{output:?}");
+        is_clean(&dir);
+    }
+}
+
+#[tokio::test]
+async fn c_hangups_do_not_end_a_start() {
+    for _ in 0..5 {
+        let server = by_environment().spawn();
+        takes_signals(&server).await;
+        for _ in 0..20 {
+            server.signal("HUP");
+        }
+        server.listening().await.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn c_a_second_signal_ends_a_stopping_server_at_once() {
+    for (signal, status) in [("TERM", 143), ("INT", 130)] {
+        let config = config_of("drain_seconds = 600", &[(APP, "")]);
+        let server = TestServer::start(&config).await;
+        let client = server.connect().await;
+        server.signal("TERM");
+        until("the server to stop", async || {
+            server.printed().contains("shutting down").then_some(())
+        })
+        .await;
+        server.signal(signal);
+        let output = server.killed().await;
+        assert_eq!(output.status.code(), Some(status), "{output:?}");
+        drop(client);
+    }
+}
