@@ -66,6 +66,7 @@ mod signals;
 mod signatures;
 mod subscribe;
 mod subscription_count;
+mod tail;
 mod terminate;
 mod tls;
 mod tls_files;

@@ -29,7 +29,7 @@ pub use self::client::*;
 pub use self::http::*;
 pub use self::issuer::*;
 pub use self::keys::*;
-pub use self::process::{Launch, Output, Starting, TempDir};
+pub use self::process::{Launch, Output, Running, Starting, TempDir};
 pub use self::raw::*;
 pub use self::receiver::*;
 pub use self::seal::*;
