@@ -1,7 +1,10 @@
 //! `sealcast healthcheck`: for containers, which need no shell and no other program for it.
 
 use std::{
+    io::Write,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream},
+    os::unix::net::UnixStream,
+    path::{Path, PathBuf},
     time::Duration,
 };
 
@@ -10,7 +13,10 @@ use super::{
     http::{Question, addresses},
     source, unverified,
 };
-use crate::config::{Endpoint, Flags};
+use crate::{
+    address::Address,
+    config::{Endpoint, Flags},
+};
 
 #[derive(clap::Args)]
 pub struct Healthcheck {
@@ -24,11 +30,20 @@ pub struct Healthcheck {
 
 const DEADLINE: Duration = Duration::from_secs(3);
 
+/// In front of the question where a balancer is expected: one that speaks for itself.
+const PROXY_HEADER: &[u8] = b"PROXY UNKNOWN\r\n";
+
 /// Whom to ask, and how.
 struct Target {
-    addresses: Vec<SocketAddr>,
+    places: Vec<Place>,
     tls: bool,
+    proxy_protocol: bool,
     prefix: String,
+}
+
+enum Place {
+    Tcp(SocketAddr),
+    Unix(PathBuf),
 }
 
 pub fn run(command: &Healthcheck) -> Result<()> {
@@ -37,11 +52,15 @@ pub fn run(command: &Healthcheck) -> Result<()> {
         None => Target::of(source(&command.flags)?.endpoint()?),
     };
     let mut failure = String::from("the host has no address");
-    for address in &target.addresses {
-        match target.ask(*address) {
+    for place in &target.places {
+        let (name, status) = match place {
+            Place::Tcp(address) => (address.to_string(), target.ask(*address)),
+            Place::Unix(path) => (path.display().to_string(), target.ask_file(path)),
+        };
+        match status {
             Ok(200) => return Ok(()),
-            Ok(status) => failure = format!("{address} answers {status}"),
-            Err(error) => failure = format!("{address} does not answer: {error}"),
+            Ok(status) => failure = format!("{name} answers {status}"),
+            Err(error) => failure = format!("{name} does not answer: {error}"),
         }
     }
     Err(failure.into())
@@ -50,8 +69,12 @@ pub fn run(command: &Healthcheck) -> Result<()> {
 impl Target {
     /// The public listener even where there is one for operations: it is the one that clients
     /// need, and a certificate that does not work must not pass for health.
-    fn of(Endpoint { listen, tls, path_prefix }: Endpoint) -> Self {
-        Self { addresses: reachable(listen), tls, prefix: path_prefix }
+    fn of(Endpoint { listen, tls, proxy_protocol, path_prefix: prefix }: Endpoint) -> Self {
+        let places = match listen {
+            Address::Tcp(address) => reachable(address).into_iter().map(Place::Tcp).collect(),
+            Address::Unix(path) => vec![Place::Unix(path)],
+        };
+        Self { places, tls, proxy_protocol, prefix }
     }
 
     fn of_url(url: &str) -> Result<Self> {
@@ -61,20 +84,41 @@ impl Target {
             (None, None) => return Err("the URL must begin with http:// or https://".into()),
         };
         let (addresses, prefix) = addresses(rest)?;
-        Ok(Self { addresses, tls, prefix: prefix.to_owned() })
+        let places = addresses.into_iter().map(Place::Tcp).collect();
+        Ok(Self { places, tls, proxy_protocol: false, prefix: prefix.to_owned() })
     }
 
     fn ask(&self, address: SocketAddr) -> Result<u16> {
-        let stream = TcpStream::connect_timeout(&address, DEADLINE)?;
+        let mut stream = TcpStream::connect_timeout(&address, DEADLINE)?;
         stream.set_read_timeout(Some(DEADLINE))?;
         stream.set_write_timeout(Some(DEADLINE))?;
-        let (path, host) = (format!("{}/health", self.prefix), address.to_string());
+        self.introduce(&mut stream)?;
+        let (path, host) = (self.path(), address.to_string());
         let question = Question::get(&path, &host);
         let answer = match self.tls {
             true => question.ask(unverified::connect(stream)?),
             false => question.ask(stream),
         };
         Ok(answer?.status)
+    }
+
+    fn ask_file(&self, path: &Path) -> Result<u16> {
+        let mut stream = UnixStream::connect(path)?;
+        stream.set_read_timeout(Some(DEADLINE))?;
+        stream.set_write_timeout(Some(DEADLINE))?;
+        self.introduce(&mut stream)?;
+        Ok(Question::get(&self.path(), "localhost").ask(stream)?.status)
+    }
+
+    fn introduce(&self, stream: &mut impl Write) -> Result<()> {
+        if self.proxy_protocol {
+            stream.write_all(PROXY_HEADER)?;
+        }
+        Ok(())
+    }
+
+    fn path(&self) -> String {
+        format!("{}/health", self.prefix)
     }
 }
 

@@ -41,6 +41,8 @@ fn closed(page: &mut Page<'_>, engine: &Engine) -> fmt::Result {
     for (reason, count) in sums(engine, |gauges| &gauges.closed) {
         closed.add(&[("code", code(reason)), ("reason", reason)], count)?;
     }
+    page.counter("strays", "Connections that came without the PROXY header they were to have")?
+        .add(&[], engine.strays())?;
     let mut asked = page.counter(
         "reauth",
         "Secrets of channels that are sealed here, asked for at the auth endpoint, by the reason",

@@ -2,6 +2,7 @@
 //! implementations of signing and sealing that share no code with the server.
 
 mod app;
+mod balancer;
 mod canary;
 mod client;
 mod http;
@@ -24,6 +25,7 @@ use std::future::Future;
 use std::time::Duration;
 
 pub use self::app::*;
+pub use self::balancer::*;
 pub use self::canary::*;
 pub use self::client::*;
 pub use self::http::*;

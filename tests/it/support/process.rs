@@ -190,6 +190,9 @@ impl Starting {
             let text = stdout.text();
             let scheme = if tls.is_some() { "https" } else { "http" };
             let addr = address(&text, &format!("listening on {scheme}://"));
+            // One that listens on a file has none.
+            let on_file = || text.contains("listening on unix:");
+            let addr = addr.or_else(|| on_file().then(|| SocketAddr::from(([0; 4], 0))));
             let ops = address(&text, "operations on http://");
             if let (Some(addr), true) = (addr, ops.is_some() || !wants_ops) {
                 return TestServer::new(child, addr, ops, [stdout, stderr], dir, tls);
@@ -246,7 +249,7 @@ impl Drop for Running {
     }
 }
 
-fn address(stdout: &str, before: &str) -> Option<SocketAddr> {
+pub(super) fn address(stdout: &str, before: &str) -> Option<SocketAddr> {
     let (lines, _) = stdout.rsplit_once('\n')?;
     lines.lines().find_map(|line| line.trim().strip_prefix(before)?.parse().ok())
 }
