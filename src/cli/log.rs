@@ -28,7 +28,7 @@ pub fn filter(log: &Log) -> Result<EnvFilter> {
 pub fn to_stderr(log: &Log) -> Result<LogFilter> {
     let builder = tracing_subscriber::fmt().with_env_filter(filter(log)?).with_writer(io::stderr);
     let handle = if log.json {
-        let builder = builder.json().with_filter_reloading();
+        let builder = builder.json().flatten_event(true).with_filter_reloading();
         let handle = LogFilter::of(builder.reload_handle());
         builder.finish().init();
         handle

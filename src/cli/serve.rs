@@ -33,7 +33,7 @@ pub fn serve(flags: &Flags) -> Result<()> {
     let start = Start { flags: flags.clone(), environment, written, files };
     let log = log::to_stderr(&config.log)?;
     if let Err(error) = dumps_forbidden {
-        tracing::warn!("core dumps, in which keys would stand, cannot be forbidden: {error}");
+        tracing::warn!(%error, "core dumps, in which keys would stand, cannot be forbidden");
     }
     selftest::run(&selftest::CHECKS)?;
     config.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
@@ -115,7 +115,7 @@ fn claim(path: &Path) -> Result<Option<StateDir>> {
         Ok(directory) => Ok(Some(directory)),
         Err(error @ ClaimError::InUse(_)) => Err(error.into()),
         Err(error @ ClaimError::Unusable { .. }) => {
-            tracing::warn!("{error}: keys cannot be changed while the server runs");
+            tracing::warn!(%error, "keys cannot be changed while the server runs");
             Ok(None)
         }
     }

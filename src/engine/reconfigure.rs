@@ -169,7 +169,8 @@ impl Engine {
                 }
                 Err(error) => tracing::error!(
                     app.id = &*app,
-                    "the configuration names another master key, which cannot be written down: this key alone stays as it is, and SIGHUP tries it again: {error}"
+                    %error,
+                    "the configuration names another master key, which cannot be written down: this key alone stays as it is, and SIGHUP tries it again"
                 ),
             }
         }

@@ -81,14 +81,14 @@ async fn keep_current(identity: Arc<Identity>) {
     let mut watch = Watch::new(identity.clone());
     loop {
         actix_rt::time::sleep(IDENTITY_TICK).await;
-        match watch.look() {
+        let looked = watch.look();
+        let file = identity.files().certificate;
+        let file = file.display();
+        match looked {
             None => {}
-            Some(Ok(())) => {
-                let file = identity.files().certificate;
-                tracing::info!(file = %file.display(), "new certificate in use");
-            }
+            Some(Ok(())) => tracing::info!(tls.file = %file, "new certificate in use"),
             Some(Err(reason)) => {
-                tracing::error!(%reason, "new certificate refused, the old one stays in use");
+                tracing::error!(tls.file = %file, error = %reason, "new certificate refused, the old one stays in use");
             }
         }
     }

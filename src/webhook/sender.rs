@@ -206,8 +206,8 @@ impl Sender {
         tracing::debug!(
             app.id = &*self.webhooks.app,
             webhook.endpoint = endpoint,
-            bytes = attempt.body.len(),
-            failure,
+            webhook.bytes = attempt.body.len(),
+            webhook.failure = failure,
             "webhook sent"
         );
         self.endpoint.went(&self.webhooks.app, failure);
@@ -301,8 +301,8 @@ impl Sender {
                 tracing::debug!(
                     app.id = app,
                     webhook.endpoint = endpoint,
-                    count,
-                    reason,
+                    webhook.events = count,
+                    webhook.failure = reason,
                     "webhooks went to the dead-letter file"
                 );
             }
@@ -311,9 +311,10 @@ impl Sender {
                 tracing::error!(
                     app.id = app,
                     webhook.endpoint = endpoint,
-                    count,
-                    reason,
-                    "webhooks are lost, for the dead-letter file cannot be written: {error}"
+                    webhook.events = count,
+                    webhook.failure = reason,
+                    %error,
+                    "webhooks are lost, for the dead-letter file cannot be written"
                 );
             }
         }

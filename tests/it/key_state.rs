@@ -268,16 +268,15 @@ async fn c_what_only_a_new_start_can_change_is_named() {
         "workers = 2",
         "workers = 3\npath_prefix = \"/canary-prefix\"\nmessage_bytes = 70000",
     );
-    let says =
-        "in force: apps.it.master_key, message_bytes; at the next start: path_prefix, workers";
+    let says = "config.changed=\"apps.it.master_key, message_bytes\" config.later=\"path_prefix, workers\"";
     it.reload(&changed, says).await;
     assert_eq!(it.admin.states().await, ["grace", "active"]);
     // Whoever reads it once more is told once more, although nothing has changed since.
-    it.reload(&changed, "nothing has changed; at the next start: path_prefix, workers").await;
+    it.reload(&changed, "config.by=\"signal\" config.later=\"path_prefix, workers\"").await;
     let derived = with_key("second").replace("[apps.it]", "[apps.it]\nderivation = \"hkdf\"");
-    it.reload(&derived, "at the next start: apps.it.derivation").await;
+    it.reload(&derived, "config.later=\"apps.it.derivation\"").await;
     let no_key = with_key("first").replace("master_key", "mode = \"blind\"\n#");
-    it.reload(&no_key, "at the next start: apps.it.master_key, apps.it.mode").await;
+    it.reload(&no_key, "config.later=\"apps.it.master_key, apps.it.mode\"").await;
     assert_eq!(it.admin.states().await, ["grace", "active"]);
     it.reload(&with_key("second"), "the configuration was read again").await;
     std::fs::remove_file(it.server.dir.path().join("sealcast.toml")).expect("a file");

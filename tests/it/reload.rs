@@ -275,7 +275,7 @@ async fn c_certificates_may_move_to_other_files() {
     it.server.dir.write("b.key", &third.key);
     until("the third certificate", async || shows(&it, &third).await.then_some(())).await;
     it.server.tls = Some(third.connector());
-    it.reload(&config(""), "at the next start: tls_cert_file, tls_key_file").await;
+    it.reload(&config(""), "config.later=\"tls_cert_file, tls_key_file\"").await;
     assert!(shows(&it, &third).await);
     it.stop().await;
 }

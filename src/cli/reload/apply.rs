@@ -95,14 +95,16 @@ impl Reload {
             Ok(changes) => {
                 engine.reloads.note_taken();
                 let (taken, later) = named(&changes);
-                tell(&taken, &later);
+                tell(cause, &taken, &later);
                 engine.audit.note(Fact::ConfigReloaded { by: cause.name(), taken, later });
             }
             Err(error) => {
                 engine.reloads.note_refused();
                 engine.audit.note(Fact::ConfigRefused { by: cause.name() });
                 tracing::error!(
-                    "the configuration was read again and is refused; everything stays as it is: {error}"
+                    config.by = cause.name(),
+                    %error,
+                    "the configuration was read again and is refused; everything stays as it is"
                 );
             }
         }
@@ -195,14 +197,20 @@ fn named(changes: &Changes) -> (Vec<String>, Vec<String>) {
     (names(now), names(later))
 }
 
-fn tell(taken: &[String], later: &[String]) {
-    let taken = if taken.is_empty() { "nothing has changed".into() } else { taken.join(", ") };
-    if later.is_empty() {
-        tracing::info!("the configuration was read again and is in force: {taken}");
-    } else {
-        let later = later.join(", ");
-        tracing::warn!(
-            "the configuration was read again and is in force: {taken}; at the next start: {later}"
-        );
+fn tell(cause: Cause, taken: &[String], later: &[String]) {
+    let listed = |names: &[String]| (!names.is_empty()).then(|| names.join(", "));
+    let (by, changed, later) = (cause.name(), listed(taken), listed(later));
+    match later {
+        None => tracing::info!(
+            config.by = by,
+            config.changed = changed,
+            "the configuration was read again and is in force"
+        ),
+        Some(later) => tracing::warn!(
+            config.by = by,
+            config.changed = changed,
+            config.later = later,
+            "the configuration was read again and is in force, but for what waits for the next start"
+        ),
     }
 }
