@@ -17,6 +17,7 @@
 //! * [`engine`]: the verbs: subscribe, publish, sign in, ...
 //! * [`session`]: one connection's conversation.
 //! * [`metrics`]: all that is counted, as Prometheus reads it.
+//! * [`capacity`], [`system`]: whether there is room for more, and what the system says of that.
 //! * [`tls`]: the certificate of the public listener.
 //! * [`web`]: the edge, the only place that knows actix.
 //! * [`selftest`]: whether the cryptography does what was published.
@@ -27,6 +28,7 @@
 pub mod app;
 pub mod audit;
 pub mod auth;
+pub mod capacity;
 pub mod channel;
 pub mod cli;
 pub mod config;
@@ -48,6 +50,7 @@ pub mod protocol;
 pub mod selftest;
 pub mod session;
 pub mod state_dir;
+pub mod system;
 pub mod tls;
 pub mod web;
 pub mod webhook;

@@ -7,7 +7,7 @@ use std::{
 
 use super::{
     Result,
-    http::{Question, addresses},
+    http::{Answer, Question, addresses},
     source, unverified,
 };
 use crate::config::{Endpoint, Flags};
@@ -18,6 +18,9 @@ pub struct Healthcheck {
     /// https:// the certificate is not verified: what is asked is whether the server answers
     #[arg(long, value_name = "http[s]://HOST:PORT[/PREFIX]", env = "SEALCAST_URL")]
     url: Option<String>,
+    /// Ask whether traffic should be led to it, too: not while it is shutting down
+    #[arg(long)]
+    ready: bool,
     #[command(flatten)]
     flags: Flags,
 }
@@ -36,11 +39,12 @@ pub fn run(command: &Healthcheck) -> Result<()> {
         Some(url) => Target::of_url(url)?,
         None => Target::of(source(&command.flags)?.endpoint()?),
     };
+    let path = if command.ready { "/ready" } else { "/health" };
     let mut failure = String::from("the host has no address");
     for address in &target.addresses {
-        match target.ask(*address) {
-            Ok(200) => return Ok(()),
-            Ok(status) => failure = format!("{address} answers {status}"),
+        match target.ask(*address, path) {
+            Ok(Answer { status: 200, .. }) => return Ok(()),
+            Ok(Answer { status, body }) => failure = format!("{address} answers {status} {body}"),
             Err(error) => failure = format!("{address} does not answer: {error}"),
         }
     }
@@ -64,17 +68,17 @@ impl Target {
         Ok(Self { addresses, tls, prefix: prefix.to_owned() })
     }
 
-    fn ask(&self, address: SocketAddr) -> Result<u16> {
+    fn ask(&self, address: SocketAddr, path: &str) -> Result<Answer> {
         let stream = TcpStream::connect_timeout(&address, DEADLINE)?;
         stream.set_read_timeout(Some(DEADLINE))?;
         stream.set_write_timeout(Some(DEADLINE))?;
-        let (path, host) = (format!("{}/health", self.prefix), address.to_string());
+        let (path, host) = (format!("{}{path}", self.prefix), address.to_string());
         let question = Question::get(&path, &host);
         let answer = match self.tls {
             true => question.ask(unverified::connect(stream)?),
             false => question.ask(stream),
         };
-        Ok(answer?.status)
+        Ok(answer?)
     }
 }
 

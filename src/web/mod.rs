@@ -56,6 +56,8 @@ pub struct Settings {
     pub pong_timeout: std::time::Duration,
     /// Over which sockets are closed when the server ends.
     pub drain: std::time::Duration,
+    /// From there on load balancers are told to lead new sockets elsewhere.
+    pub capacity_percent: u64,
     pub message_bytes: usize,
     pub outbox_bytes: usize,
     pub http_body_bytes: usize,
@@ -68,6 +70,7 @@ pub struct Settings {
 fn routes(config: &mut web::ServiceConfig, worker: &Worker) {
     let routes = &mut Routes::new(config, worker);
     probes::routes(routes);
+    probes::gate(routes);
     routes
         .post("/apps/{app}/events", events::trigger)
         .post("/apps/{app}/batch_events", events::trigger_batch)

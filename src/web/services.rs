@@ -57,7 +57,11 @@ pub fn listen_operations(
         let token = worker.settings().admin_token.clone();
         let app = App::new()
             .app_data(worker.clone())
-            .configure(|config| probes::routes(&mut Routes::new(config, &worker)))
+            .configure(|config| {
+                let routes = &mut Routes::new(config, &worker);
+                probes::routes(routes);
+                probes::gate_with_numbers(routes);
+            })
             .route("/stats", web::get().to(ops::stats))
             .route("/metrics", web::get().to(ops::metrics))
             .configure(|config| admin::routes(config, token.map(Door::Token)))

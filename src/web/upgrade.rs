@@ -114,6 +114,9 @@ fn admit(
     if worker.engine.hub.is_draining() {
         return Err(Close::Draining);
     }
+    if worker.engine.capacity.short().is_some() {
+        return Err(Close::OverCapacity);
+    }
     let Some(tenant) = tenant else {
         return Err(Close::UnknownApp { key: key.chars().take(100).collect() });
     };
