@@ -46,8 +46,10 @@ impl Tally {
         known.iter().find(|(known, _)| *known == name).unwrap_or(other).1.add();
     }
 
+    /// The others only if there are any.
     pub fn iter(&self) -> impl Iterator<Item = (&'static str, u64)> {
-        self.0.iter().map(|(name, count)| (*name, count.get()))
+        let counted = self.0.iter().map(|(name, count)| (*name, count.get()));
+        counted.filter(|(name, count)| *name != OTHER || *count > 0)
     }
 }
 
@@ -103,6 +105,7 @@ mod tests {
     #[test]
     fn a_name_that_is_not_known_makes_no_new_one() {
         let tally = Tally::new(["a", "b"]);
+        assert_eq!(tally.iter().collect::<Vec<_>>(), [("a", 0), ("b", 0)]);
         ["b", "c", "d", "b"].iter().for_each(|name| tally.add(name));
         assert_eq!(tally.iter().collect::<Vec<_>>(), [("a", 0), ("b", 2), (OTHER, 2)]);
     }

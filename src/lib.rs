@@ -9,6 +9,7 @@
 //! * [`auth`]: who may join what, for the auth endpoints: rules, tokens, the application's word.
 //! * [`app`]: one application with everything that it is allowed.
 //! * [`explain`]: why somebody was refused, and what helps.
+//! * [`address`], [`unix_socket`]: where a listener is, and the files of those that are one.
 //! * [`keyfile`], [`state_dir`]: an application's keys between two runs, and where they are kept.
 //! * [`hub`]: delivery: directory, mailboxes, and one shard of sockets for each worker thread.
 //! * [`audit`]: what happened to keys and who was let in, as a chain of lines in a file.
@@ -25,6 +26,7 @@
 //!
 //! `ARCHITECTURE.md` follows one event and one subscription through them.
 
+pub mod address;
 pub mod app;
 pub mod audit;
 pub mod auth;
@@ -52,5 +54,6 @@ pub mod session;
 pub mod state_dir;
 pub mod system;
 pub mod tls;
+pub mod unix_socket;
 pub mod web;
 pub mod webhook;

@@ -37,6 +37,8 @@ pub struct Limits {
     pub auth_per_ip: u32,
     pub auth_per_socket: u32,
     pub auth_per_user: u32,
+    /// Sockets opened each second, by address; 0: any number.
+    pub connects_per_ip: u32,
 }
 
 impl Default for Limits {
@@ -62,6 +64,7 @@ impl Default for Limits {
             auth_per_ip: 1000,
             auth_per_socket: 100,
             auth_per_user: 200,
+            connects_per_ip: 1000,
         }
     }
 }

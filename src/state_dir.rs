@@ -2,14 +2,16 @@
 //! other's keys.
 
 use std::{
-    fs::{DirBuilder, File, OpenOptions, Permissions, TryLockError},
+    fs::{DirBuilder, File, OpenOptions, TryLockError},
     io::{self, Write},
     os::unix::{
-        fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
+        fs::{DirBuilderExt, OpenOptionsExt},
         net::UnixListener,
     },
     path::{Path, PathBuf},
 };
+
+use crate::unix_socket::{self, BindError, SocketFile};
 
 pub struct StateDir {
     path: PathBuf,
@@ -28,9 +30,6 @@ pub enum ClaimError {
     Unusable { path: PathBuf, reason: io::Error },
 }
 
-/// Removes the socket's file when the server ends.
-pub struct SocketFile(PathBuf);
-
 impl StateDir {
     pub fn claim(path: &Path) -> Result<Self, ClaimError> {
         let unusable = |reason| ClaimError::Unusable { path: path.to_owned(), reason };
@@ -45,23 +44,13 @@ impl StateDir {
 
     /// Listens on `admin.sock`, for the server's own user alone. A socket that is there is a dead
     /// server's, since a living one would have the directory.
-    ///
-    /// Made in a directory that nobody else can enter, and moved from there: a socket is made with
-    /// the mode of the umask, and until it is changed anybody could connect.
-    pub fn admin_socket(&self) -> io::Result<(UnixListener, SocketFile)> {
-        let private = self.path.join(".admin.new");
-        let (made, path) = (private.join("sock"), admin_socket_path(&self.path));
-        if private.exists() {
-            std::fs::remove_dir_all(&private)?;
-        }
-        DirBuilder::new().mode(0o700).create(&private)?;
-        let listener = UnixListener::bind(&made)?;
-        std::fs::set_permissions(&made, Permissions::from_mode(0o600))?;
-        std::fs::rename(&made, &path)?;
-        std::fs::remove_dir(&private)?;
-        Ok((listener, SocketFile(path)))
+    pub fn admin_socket(&self) -> Result<(UnixListener, SocketFile), BindError> {
+        unix_socket::bind(&admin_socket_path(&self.path), 0o600, BACKLOG)
     }
 }
+
+/// Commands wait for each other if need be.
+const BACKLOG: i32 = 128;
 
 pub fn admin_socket_path(state_dir: &Path) -> PathBuf {
     state_dir.join("admin.sock")
@@ -85,17 +74,10 @@ pub fn write_whole(path: &Path, text: &[u8]) -> io::Result<()> {
     File::open(directory)?.sync_all()
 }
 
-impl Drop for SocketFile {
-    fn drop(&mut self) {
-        // If it is gone already, nothing is left to do.
-        let _ = std::fs::remove_file(&self.0);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::net::UnixStream;
+    use std::os::unix::{fs::PermissionsExt, net::UnixStream};
 
     #[test]
     fn one_server_has_it_and_a_dead_ones_socket_is_replaced() {
@@ -109,7 +91,6 @@ mod tests {
         // As after a kill: nothing was cleaned up.
         std::mem::forget(file);
         drop((mine, _listener));
-        std::fs::create_dir(path.join(".admin.new")).unwrap();
         let next = StateDir::claim(&path).unwrap();
         let (_listener, file) = next.admin_socket().unwrap();
         assert!(UnixStream::connect(path.join("admin.sock")).is_ok());

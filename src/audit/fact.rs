@@ -3,14 +3,13 @@
 //! Fields are of types that no secret, token or payload has: fingerprints, channels, ids, and names
 //! that stand in the program. Whoever adds one keeps it so.
 
-use std::{
-    net::{IpAddr, SocketAddr},
-    sync::Arc,
-};
+use std::{net::IpAddr, sync::Arc};
 
 use serde::{Serialize, Serializer};
 
-use crate::{channel::Channel, crypto::key::Fingerprint, explain::RefusalId, ids::SocketId};
+use crate::{
+    address::Address, channel::Channel, crypto::key::Fingerprint, explain::RefusalId, ids::SocketId,
+};
 
 #[derive(Debug, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
@@ -18,7 +17,7 @@ pub enum Fact {
     ServerStarted {
         version: &'static str,
         pid: u32,
-        listen: SocketAddr,
+        listen: Address,
     },
     ServerStopped {
         reason: &'static str,

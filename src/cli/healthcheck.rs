@@ -1,7 +1,10 @@
 //! `sealcast healthcheck`: for containers, which need no shell and no other program for it.
 
 use std::{
+    io::Write,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream},
+    os::unix::net::UnixStream,
+    path::{Path, PathBuf},
     time::Duration,
 };
 
@@ -10,7 +13,10 @@ use super::{
     http::{Answer, Question, addresses},
     source, unverified,
 };
-use crate::config::{Endpoint, Flags};
+use crate::{
+    address::Address,
+    config::{Endpoint, Flags},
+};
 
 #[derive(clap::Args)]
 pub struct Healthcheck {
@@ -27,11 +33,20 @@ pub struct Healthcheck {
 
 const DEADLINE: Duration = Duration::from_secs(3);
 
+/// In front of the question where a balancer is expected: one that speaks for itself.
+const PROXY_HEADER: &[u8] = b"PROXY UNKNOWN\r\n";
+
 /// Whom to ask, and how.
 struct Target {
-    addresses: Vec<SocketAddr>,
+    places: Vec<Place>,
     tls: bool,
+    proxy_protocol: bool,
     prefix: String,
+}
+
+enum Place {
+    Tcp(SocketAddr),
+    Unix(PathBuf),
 }
 
 pub fn run(command: &Healthcheck) -> Result<()> {
@@ -41,11 +56,15 @@ pub fn run(command: &Healthcheck) -> Result<()> {
     };
     let path = if command.ready { "/ready" } else { "/health" };
     let mut failure = String::from("the host has no address");
-    for address in &target.addresses {
-        match target.ask(*address, path) {
+    for place in &target.places {
+        let (name, answer) = match place {
+            Place::Tcp(address) => (address.to_string(), target.ask(*address, path)),
+            Place::Unix(file) => (file.display().to_string(), target.ask_file(file, path)),
+        };
+        match answer {
             Ok(Answer { status: 200, .. }) => return Ok(()),
-            Ok(Answer { status, body }) => failure = format!("{address} answers {status} {body}"),
-            Err(error) => failure = format!("{address} does not answer: {error}"),
+            Ok(Answer { status, body }) => failure = format!("{name} answers {status} {body}"),
+            Err(error) => failure = format!("{name} does not answer: {error}"),
         }
     }
     Err(failure.into())
@@ -54,8 +73,12 @@ pub fn run(command: &Healthcheck) -> Result<()> {
 impl Target {
     /// The public listener even where there is one for operations: it is the one that clients
     /// need, and a certificate that does not work must not pass for health.
-    fn of(Endpoint { listen, tls, path_prefix }: Endpoint) -> Self {
-        Self { addresses: reachable(listen), tls, prefix: path_prefix }
+    fn of(Endpoint { listen, tls, proxy_protocol, path_prefix: prefix }: Endpoint) -> Self {
+        let places = match listen {
+            Address::Tcp(address) => reachable(address).into_iter().map(Place::Tcp).collect(),
+            Address::Unix(path) => vec![Place::Unix(path)],
+        };
+        Self { places, tls, proxy_protocol, prefix }
     }
 
     fn of_url(url: &str) -> Result<Self> {
@@ -65,20 +88,41 @@ impl Target {
             (None, None) => return Err("the URL must begin with http:// or https://".into()),
         };
         let (addresses, prefix) = addresses(rest)?;
-        Ok(Self { addresses, tls, prefix: prefix.to_owned() })
+        let places = addresses.into_iter().map(Place::Tcp).collect();
+        Ok(Self { places, tls, proxy_protocol: false, prefix: prefix.to_owned() })
     }
 
     fn ask(&self, address: SocketAddr, path: &str) -> Result<Answer> {
-        let stream = TcpStream::connect_timeout(&address, DEADLINE)?;
+        let mut stream = TcpStream::connect_timeout(&address, DEADLINE)?;
         stream.set_read_timeout(Some(DEADLINE))?;
         stream.set_write_timeout(Some(DEADLINE))?;
-        let (path, host) = (format!("{}{path}", self.prefix), address.to_string());
+        self.introduce(&mut stream)?;
+        let (path, host) = (self.under_prefix(path), address.to_string());
         let question = Question::get(&path, &host);
         let answer = match self.tls {
             true => question.ask(unverified::connect(stream)?),
             false => question.ask(stream),
         };
         Ok(answer?)
+    }
+
+    fn ask_file(&self, file: &Path, path: &str) -> Result<Answer> {
+        let mut stream = UnixStream::connect(file)?;
+        stream.set_read_timeout(Some(DEADLINE))?;
+        stream.set_write_timeout(Some(DEADLINE))?;
+        self.introduce(&mut stream)?;
+        Ok(Question::get(&self.under_prefix(path), "localhost").ask(stream)?)
+    }
+
+    fn introduce(&self, stream: &mut impl Write) -> Result<()> {
+        if self.proxy_protocol {
+            stream.write_all(PROXY_HEADER)?;
+        }
+        Ok(())
+    }
+
+    fn under_prefix(&self, path: &str) -> String {
+        format!("{}{path}", self.prefix)
     }
 }
 

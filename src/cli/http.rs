@@ -26,6 +26,9 @@ pub struct Answer {
 /// More than any answer has.
 const ANSWER_BYTES: u64 = 1024 * 1024;
 
+pub const NOT_HTTP: &str =
+    "the answer is not HTTP; is it TLS that is spoken there, and not plain HTTP?";
+
 impl Question<'_> {
     /// What has to be said where there is nothing more to say.
     pub fn get<'a>(path: &'a str, host: &'a str) -> Question<'a> {
@@ -37,9 +40,7 @@ impl Question<'_> {
         stream.flush()?;
         let mut answer = String::new();
         stream.take(ANSWER_BYTES).read_to_string(&mut answer)?;
-        parse(&answer).ok_or_else(|| {
-            "the answer is not HTTP; is it TLS that is spoken there, and not plain HTTP?".into()
-        })
+        parse(&answer).ok_or_else(|| NOT_HTTP.into())
     }
 
     /// In it a token and a key may stand.
@@ -61,6 +62,20 @@ fn parse(answer: &str) -> Option<Answer> {
     let status = answer.strip_prefix("HTTP/1.1 ")?.get(..3)?.parse().ok()?;
     let (_, body) = answer.split_once("\r\n\r\n")?;
     Some(Answer { status, body: body.to_owned() })
+}
+
+/// An answer that has come so far, once it is whole, and the length of its head. It has the length that
+/// it announces, and the connection stays open behind it.
+pub fn answered(read: &[u8]) -> Option<(Answer, usize)> {
+    let text = std::str::from_utf8(read)
+        .unwrap_or_else(|e| std::str::from_utf8(&read[..e.valid_up_to()]).unwrap_or_default());
+    let (head, _) = text.split_once("\r\n\r\n")?;
+    let length = head.lines().filter_map(|line| line.split_once(':')).find_map(|(name, value)| {
+        name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse().ok())?
+    });
+    let end = head.len() + 4;
+    let whole = text.get(..end + length.unwrap_or(0))?;
+    Some((parse(whole)?, end))
 }
 
 /// `HOST:PORT` with, perhaps, a path behind it.

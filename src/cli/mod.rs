@@ -15,6 +15,7 @@ mod selftest;
 mod serve;
 mod server;
 mod signals;
+mod tail;
 mod token;
 mod unverified;
 mod webhooks;
@@ -62,6 +63,8 @@ enum Command {
     /// Webhooks of a running server
     #[command(subcommand)]
     Webhooks(webhooks::WebhooksCommand),
+    /// Watch what a running server does: connections, subscriptions, calls, refusals, events
+    Tail(tail::Tail),
     /// Check ciphers, signatures and random numbers against published values
     Selftest,
     /// Ask a running server whether it is well; exits with 0 if so
@@ -96,6 +99,7 @@ pub fn run() -> ExitCode {
         Command::SignedId(command) => token::signed_id(&command),
         Command::Audit(command) => audit::run(&command),
         Command::Webhooks(command) => webhooks::run(&command),
+        Command::Tail(command) => tail::run(&command),
         Command::Selftest => selftest::run(),
         Command::Healthcheck(command) => healthcheck::run(&command),
     };

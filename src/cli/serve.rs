@@ -24,7 +24,8 @@ use crate::{
     keyfile::KeyFile,
     live::Feed,
     selftest,
-    state_dir::{ClaimError, SocketFile, StateDir},
+    state_dir::{ClaimError, StateDir},
+    unix_socket::SocketFile,
     web::{Listeners, serve as serve_web},
     webhook::{Runner, Webhooks},
 };
@@ -69,7 +70,7 @@ async fn run(config: Config, reload: Reload, signals: &Signals) -> Result<()> {
     let live = Arc::new(Feed::default());
     let (audit, _recorder) = Audit::begin(config.audit_file.as_deref())?;
     let audit = audit.shown_in(live.clone());
-    let mut listeners = Listeners::bind(config.listen, config.ops_listen)?;
+    let mut listeners = Listeners::bind(&config.addresses)?;
     // Held until the end.
     let state_dir = claim(&config.state_dir)?;
     let _socket_file = state_dir.as_ref().and_then(|dir| open_admin(dir, &mut listeners));
@@ -80,7 +81,7 @@ async fn run(config: Config, reload: Reload, signals: &Signals) -> Result<()> {
     });
     announce(&listeners, config.tls.is_some())?;
     if reload.is_dev() {
-        print(&banner::banner(&config, listeners.public()?))?;
+        print(&banner::banner(&config, &listeners.public()?, listeners.api()?.as_ref()))?;
     }
     let hub = Hub::new(config.workers, config.mailbox_bytes, config.turns_per_second);
     let mut tenants = AppRegistry::new();
@@ -195,10 +196,12 @@ fn take_up(app: &App, key_file: &KeyFile) -> Result<()> {
 
 /// The lines that a supervisor or a test reads the real port from.
 fn announce(listeners: &Listeners, tls: bool) -> Result<()> {
-    let scheme = if tls { "https" } else { "http" };
-    print(&format!("listening on {scheme}://{}\n", listeners.public()?))?;
+    print(&format!("listening on {}\n", listeners.public()?.url(tls)))?;
+    if let Some(address) = listeners.api()? {
+        print(&format!("API on {}\n", address.url(false)))?;
+    }
     if let Some(address) = listeners.operations()? {
-        print(&format!("operations on http://{address}\n"))?;
+        print(&format!("operations on {}\n", address.url(false)))?;
     }
     Ok(())
 }

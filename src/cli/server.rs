@@ -26,6 +26,13 @@ pub struct Whose {
     /// The app's id
     #[arg(long, value_name = "ID")]
     app: String,
+    #[command(flatten)]
+    place: Place,
+}
+
+/// Which server is meant.
+#[derive(clap::Args)]
+pub struct Place {
     /// Configuration file of the server, which names its state directory
     #[arg(long, value_name = "FILE", env = "SEALCAST_CONFIG")]
     config: Option<PathBuf>,
@@ -40,7 +47,7 @@ pub struct Whose {
 }
 
 /// Where the server listens for this.
-enum Way {
+pub enum Way {
     Socket(PathBuf),
     Token { addresses: Vec<SocketAddr>, prefix: String, token: Zeroizing<String> },
 }
@@ -52,11 +59,17 @@ pub struct Server {
 
 /// A change of keys waits for a disk.
 const DEADLINE: Duration = Duration::from_secs(30);
-const CONNECT_DEADLINE: Duration = Duration::from_secs(3);
+pub const CONNECT_DEADLINE: Duration = Duration::from_secs(3);
 
 impl Whose {
     pub fn server(&self) -> Result<Server> {
-        let way = match (&self.url, &self.admin_token_file) {
+        Ok(Server { way: self.place.way()?, app: self.app.clone() })
+    }
+}
+
+impl Place {
+    pub fn way(&self) -> Result<Way> {
+        Ok(match (&self.url, &self.admin_token_file) {
             (Some(url), Some(file)) => {
                 let rest = url.strip_prefix("http://").ok_or("the URL must begin with http://")?;
                 let (addresses, prefix) = addresses(rest)?;
@@ -64,8 +77,7 @@ impl Whose {
                 Way::Token { addresses, prefix: prefix.to_owned(), token }
             }
             _ => Way::Socket(admin_socket_path(&self.state_dir()?)),
-        };
-        Ok(Server { way, app: self.app.clone() })
+        })
     }
 
     fn state_dir(&self) -> Result<PathBuf> {
@@ -108,14 +120,15 @@ impl Server {
     }
 }
 
+pub fn nobody_at(file: &Path, error: &io::Error) -> String {
+    format!(
+        "no server answers at {} ({error}): is it running, as the same user, and is that its state directory (--state-dir or --config)?",
+        file.display()
+    )
+}
+
 fn connect(file: &Path) -> Result<UnixStream> {
-    let explain = |error: io::Error| {
-        format!(
-            "no server answers at {} ({error}): is it running, as the same user, and is that its state directory (--state-dir or --config)?",
-            file.display()
-        )
-    };
-    let stream = UnixStream::connect(file).map_err(explain)?;
+    let stream = UnixStream::connect(file).map_err(|error| nobody_at(file, &error))?;
     stream.set_read_timeout(Some(DEADLINE))?;
     stream.set_write_timeout(Some(DEADLINE))?;
     Ok(stream)
@@ -148,12 +161,16 @@ fn understood<T: DeserializeOwned>(answer: &Answer) -> Result<T> {
         return Ok(serde_json::from_str(&answer.body)
             .map_err(|e| format!("the server's answer cannot be read: {e}"))?);
     }
+    Err(refused(answer).into())
+}
+
+/// Why it is no, as a sentence.
+pub fn refused(answer: &Answer) -> String {
     match serde_json::from_str::<Refusal>(&answer.body) {
-        Ok(Refusal { error, code }) if code == "not_found" => Err(format!(
-            "{error}: is that the operations listener of a server with an admin_token?"
-        )
-        .into()),
-        Ok(Refusal { error, .. }) => Err(error.into()),
-        Err(_) => Err(format!("the server answers {}", answer.status).into()),
+        Ok(Refusal { error, code }) if code == "not_found" => {
+            format!("{error}: is that the operations listener of a server with an admin_token?")
+        }
+        Ok(Refusal { error, .. }) => error,
+        Err(_) => format!("the server answers {}", answer.status),
     }
 }

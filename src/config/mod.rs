@@ -7,6 +7,7 @@ mod auth;
 mod documented;
 mod edge;
 mod environment;
+mod listen;
 mod raw;
 mod resolve;
 mod sealing;
@@ -15,9 +16,13 @@ mod source;
 mod webhooks;
 mod written;
 
-use std::{net::SocketAddr, path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc};
 
-use crate::{app::App, tls::Identity, web::Settings};
+use crate::{
+    app::App,
+    tls::Identity,
+    web::{Addresses, Settings},
+};
 
 pub use environment::Environment;
 pub use show::shown;
@@ -26,10 +31,8 @@ pub use written::Written;
 
 /// What the server uses: typed, validated, without an `Option` that means "default".
 pub struct Config {
-    pub listen: SocketAddr,
-    /// Where `/stats` is served; nowhere without it.
-    pub ops_listen: Option<SocketAddr>,
-    /// With it `listen` speaks TLS.
+    pub addresses: Addresses,
+    /// With it the public listener speaks TLS.
     pub tls: Option<Arc<Identity>>,
     pub workers: usize,
     pub mailbox_bytes: usize,
@@ -150,7 +153,7 @@ mod tests {
             ("SEALCAST_APP_ORIGINS", "['https://a.example']"),
         ];
         let config = load(&format!("listen = '127.0.0.1:6'\n{APP}"), &environment).unwrap();
-        assert_eq!(config.listen.port(), 7);
+        assert_eq!(config.addresses.public.to_string(), "127.0.0.1:7");
         assert_eq!(config.apps[0].limits.event_bytes, 99);
         assert!(config.apps[0].origins.lists("https://a.example"));
     }
@@ -204,6 +207,32 @@ mod tests {
             ),
             (format!("trusted_proxies = ['0.0.0.0/0']\n{APP}"), "would believe everybody"),
             (format!("forwarded_header = 'x-real-ip'\n{APP}"), "x-forwarded-for, forwarded"),
+            (format!("listen = 'too short'\n{APP}"), "is ADDRESS:PORT, such as"),
+            (format!("listen = 'unix:a.sock'\n{APP}"), "must begin with a slash"),
+            (format!("api_listen = 'unix:/{}'\n{APP}", "a".repeat(107)), "108 bytes long"),
+            (format!("ops_listen = '0.0.0.0:6001'\n{APP}"), "listen and ops_listen are both"),
+            (
+                format!("api_listen = 'unix:/a'\nops_listen = 'unix:/a'\n{APP}"),
+                "api_listen and ops_listen are both unix:/a",
+            ),
+            (
+                format!("state_dir = '/s'\napi_listen = 'unix:/s/admin.sock'\n{APP}"),
+                "the admin socket of the state directory",
+            ),
+            (format!("unix_socket_mode = '0860'\n{APP}"), "a mode in octal"),
+            (format!("unix_socket_mode = '0060'\n{APP}"), "lets the owner read and write"),
+            (format!("proxy_protocol = true\n{APP}"), "name the balancers"),
+            (format!("api_proxy_protocol = true\n{APP}"), "there is no api_listen"),
+            (
+                format!("api_listen = '127.0.0.1:1'\napi_proxy_protocol = true\n{APP}"),
+                "api_proxy_protocol is true, but trusted_proxies is empty",
+            ),
+            (
+                format!("listen = 'unix:/a'\ntls_cert_file = '/c'\ntls_key_file = '/k'\n{APP}"),
+                "on which no TLS is spoken",
+            ),
+            (format!("keep_alive_seconds = 0\n{APP}"), "keep_alive_seconds must be at least 1"),
+            (format!("body_timeout_seconds = 0\n{APP}"), "at least 1"),
             (format!("activity_timeout_seconds = 0\n{APP}"), "at least 1"),
             (format!("path_prefix = 'ws'\n{APP}"), "begin with a slash"),
             (format!("workers = 'many'\n{APP}"), "\"workers\" must be"),

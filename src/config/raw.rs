@@ -11,6 +11,7 @@ use super::{
     webhooks::RawWebhook,
 };
 use crate::{
+    address::Address,
     crypto::padding::Padding,
     limits::{Limits, Rotation},
     protocol::dialect::Dialect,
@@ -20,8 +21,14 @@ use crate::{
 #[derive(Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RawConfig {
-    pub listen: SocketAddr,
-    pub ops_listen: Option<SocketAddr>,
+    pub listen: Address,
+    pub api_listen: Option<Address>,
+    pub ops_listen: Option<Address>,
+    /// Octal, of the files of those that are Unix sockets.
+    pub unix_socket_mode: String,
+    /// Of `listen`, and of `api_listen`.
+    pub proxy_protocol: bool,
+    pub api_proxy_protocol: bool,
     /// Both, or neither: with them `listen` speaks TLS.
     pub tls_cert_file: Option<PathBuf>,
     pub tls_key_file: Option<PathBuf>,
@@ -30,6 +37,8 @@ pub struct RawConfig {
     pub workers: usize,
     pub activity_timeout_seconds: u64,
     pub pong_timeout_seconds: u64,
+    pub keep_alive_seconds: u64,
+    pub body_timeout_seconds: u64,
     pub strict_protocol: bool,
     /// 0: all sockets at once.
     pub drain_seconds: u64,
@@ -58,14 +67,20 @@ pub struct RawConfig {
 impl Default for RawConfig {
     fn default() -> Self {
         Self {
-            listen: SocketAddr::from(([0, 0, 0, 0], 6001)),
+            listen: Address::Tcp(SocketAddr::from(([0, 0, 0, 0], 6001))),
+            api_listen: None,
             ops_listen: None,
+            unix_socket_mode: "0660".into(),
+            proxy_protocol: false,
+            api_proxy_protocol: false,
             tls_cert_file: None,
             tls_key_file: None,
             path_prefix: String::new(),
             workers: 0,
             activity_timeout_seconds: 120,
             pong_timeout_seconds: 30,
+            keep_alive_seconds: 75,
+            body_timeout_seconds: 30,
             strict_protocol: false,
             drain_seconds: 5,
             capacity_percent: 90,

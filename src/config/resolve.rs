@@ -14,6 +14,7 @@ use super::{
     admin::{admin_token, warn_of_unused_token},
     auth::authorizer,
     edge::{explains, origins, proxies, refuse_unguarded_cookie},
+    listen::{addresses, proxied},
     raw::{LogFormat, RawApp, RawConfig, RawMode},
     sealing::{refuse_shared_key, rotation, sealing},
     source::DEV_APP,
@@ -61,19 +62,18 @@ pub fn resolve(raw: RawConfig, dev: bool) -> Result<Config> {
     }
     refuse_shared_app_key(&apps)?;
     warn_of_unused_token(&raw, &mut warnings);
-    if dev && !raw.listen.ip().is_loopback() {
+    if dev && !raw.listen.is_local() {
         warnings
             .push(format!("--dev lets everybody in, and {} is not a loopback address", raw.listen));
     }
     Ok(Config {
-        listen: raw.listen,
-        ops_listen: raw.ops_listen,
+        addresses: addresses(&raw, &mut warnings)?,
         tls: tls(&raw)?,
         workers: workers(raw.workers)?,
         mailbox_bytes: at_least("mailbox_bytes", raw.mailbox_bytes, 64 * 1024)?,
         turns_per_second: at_least("turns_per_second", raw.turns_per_second as usize, 1)? as u32,
         memory_limit: memory_limit(raw.memory_limit_bytes)?,
-        settings: settings(&raw)?,
+        settings: settings(&raw, &mut warnings)?,
         log: Log { filter: raw.log, json: raw.log_format == LogFormat::Json },
         state_dir,
         audit_file: raw.audit_file,
@@ -127,7 +127,8 @@ pub(super) fn seconds(name: &str, value: u64) -> Result<Duration> {
     }
 }
 
-fn settings(raw: &RawConfig) -> Result<Settings> {
+fn settings(raw: &RawConfig, warnings: &mut Vec<String>) -> Result<Settings> {
+    let proxies = proxies(raw)?;
     let prefix = raw.path_prefix.trim_end_matches('/');
     if !prefix.is_empty() && !prefix.starts_with('/') {
         return error("path_prefix must begin with a slash, such as \"/ws\"");
@@ -145,7 +146,10 @@ fn settings(raw: &RawConfig) -> Result<Settings> {
         message_bytes: at_least("message_bytes", raw.message_bytes, 1024)?,
         outbox_bytes: at_least("outbox_bytes", raw.outbox_bytes, 16 * 1024)?,
         http_body_bytes: at_least("http_body_bytes", raw.http_body_bytes, 1024)?,
-        proxies: proxies(raw)?,
+        proxied: proxied(raw, &proxies, warnings)?,
+        proxies,
+        keep_alive: seconds("keep_alive_seconds", raw.keep_alive_seconds)?,
+        body_timeout: seconds("body_timeout_seconds", raw.body_timeout_seconds)?,
         admin_token: admin_token(raw)?,
         live_feed: raw.live_feed,
     })

@@ -1,6 +1,6 @@
 //! Where settings come from: file < environment < flags.
 
-use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
+use std::{collections::BTreeMap, path::PathBuf};
 
 use figment::{
     Figment, Metadata, Profile, Provider,
@@ -12,6 +12,7 @@ use figment::{
 use zeroize::Zeroizing;
 
 use super::{ConfigError, Environment, environment::PREFIX, raw::RawConfig};
+use crate::address::Address;
 
 /// What `serve` and the others take from the command line.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -19,11 +20,14 @@ pub struct Flags {
     /// Configuration file (TOML)
     #[arg(long, value_name = "FILE", env = "SEALCAST_CONFIG")]
     pub config: Option<PathBuf>,
-    /// Address and port to listen on, for sockets and API
-    #[arg(long, value_name = "ADDRESS:PORT")]
+    /// Where to listen, for sockets and API
+    #[arg(long, value_name = "ADDRESS:PORT|unix:PATH")]
     pub listen: Option<String>,
-    /// Address and port of the operations listener (/stats); off without it
-    #[arg(long, value_name = "ADDRESS:PORT")]
+    /// A listener of its own for the API, which the other then does not serve
+    #[arg(long, value_name = "ADDRESS:PORT|unix:PATH")]
+    pub api_listen: Option<String>,
+    /// The operations listener (/metrics, /stats); off without it
+    #[arg(long, value_name = "ADDRESS:PORT|unix:PATH")]
     pub ops_listen: Option<String>,
     /// Where the server keeps what must outlive it
     #[arg(long, value_name = "DIR")]
@@ -41,8 +45,9 @@ pub struct Source {
 
 /// All that a health check must know.
 pub struct Endpoint {
-    pub listen: SocketAddr,
+    pub listen: Address,
     pub tls: bool,
+    pub proxy_protocol: bool,
     pub path_prefix: String,
 }
 
@@ -101,6 +106,7 @@ impl Source {
         Ok(Endpoint {
             listen: raw.listen,
             tls: raw.tls_cert_file.is_some(),
+            proxy_protocol: raw.proxy_protocol,
             path_prefix: raw.path_prefix.trim_end_matches('/').to_owned(),
         })
     }
@@ -203,6 +209,7 @@ fn flag_layer(flags: &Flags) -> Layer {
     let path = |path: &PathBuf| Value::from(path.display().to_string());
     let values = [
         ("listen", flags.listen.clone().map(Value::from)),
+        ("api_listen", flags.api_listen.clone().map(Value::from)),
         ("ops_listen", flags.ops_listen.clone().map(Value::from)),
         ("state_dir", flags.state_dir.as_ref().map(path)),
     ];
@@ -263,7 +270,7 @@ fn app_of<'a>(
 
 /// Texts stay texts where a text is wanted, so that a secret of digits remains one.
 fn parsed(path: &[&str], text: &str) -> Value {
-    const TEXTS: [&str; 22] = [
+    const TEXTS: [&str; 23] = [
         "key",
         "secret",
         "master_key",
@@ -272,6 +279,7 @@ fn parsed(path: &[&str], text: &str) -> Value {
         "master_key_file",
         "jwt_secret_file",
         "path_prefix",
+        "unix_socket_mode",
         "state_dir",
         "tls_cert_file",
         "tls_key_file",

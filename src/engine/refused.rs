@@ -10,6 +10,8 @@ pub struct Refused {
     plaintext: AtomicU64,
     envelopes: AtomicU64,
     overloaded: AtomicU64,
+    connects: AtomicU64,
+    strays: AtomicU64,
 }
 
 #[derive(serde::Serialize)]
@@ -20,9 +22,26 @@ pub struct RefusedStats {
     pub envelopes: u64,
     /// Triggers for which the mailboxes had no room.
     pub overloaded: u64,
+    /// Sockets that one address opened too often.
+    pub connects: u64,
+    /// Connections without the PROXY header that they were to have.
+    pub strays: u64,
 }
 
 impl Engine {
+    pub fn note_refused_connect(&self) {
+        self.refused.connects.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Connections without the PROXY header that they were to have.
+    pub fn strays(&self) -> u64 {
+        self.refused.strays.load(Ordering::Relaxed)
+    }
+
+    pub fn note_stray(&self) {
+        self.refused.strays.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// Triggers for which the mailboxes had no room.
     pub fn overloaded(&self) -> u64 {
         self.refused.overloaded.load(Ordering::Relaxed)
@@ -61,6 +80,8 @@ impl Refused {
             plaintext: read(&self.plaintext),
             envelopes: read(&self.envelopes),
             overloaded: read(&self.overloaded),
+            connects: read(&self.connects),
+            strays: read(&self.strays),
         }
     }
 }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::page::Page;
 use crate::{
-    counting::{OTHER, Tally},
+    counting::Tally,
     engine::{Engine, Tenant, counts::ALLOWED},
 };
 
@@ -49,7 +49,7 @@ pub fn write(page: &mut Page<'_>, engine: &Engine, tenants: &[&Tenant]) -> fmt::
         "What was refused because it came too often, by the setting that says how often it may",
     )?;
     for Tenant { id, counts, .. } in tenants {
-        for (limit, count) in counts.limited.iter().filter(|(limit, _)| *limit != OTHER) {
+        for (limit, count) in counts.limited.iter() {
             limited.add(&[("app", id), ("limit", limit)], count)?;
         }
     }

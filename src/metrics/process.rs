@@ -9,6 +9,7 @@ use crate::system;
 #[derive(Default)]
 struct Process {
     resident_bytes: Option<u64>,
+    most_bytes: Option<u64>,
     threads: Option<u64>,
     open_descriptors: Option<u64>,
     most_descriptors: Option<u64>,
@@ -21,6 +22,12 @@ pub fn write(page: &mut Page<'_>) -> fmt::Result {
     process.cpu_seconds.map_or(Ok(()), |seconds| cpu.add(&[], seconds))?;
     let mut memory = page.gauge_in(&BYTES, "process_resident_memory", "Memory in use")?;
     process.resident_bytes.map_or(Ok(()), |bytes| memory.add(&[], bytes))?;
+    let mut most = page.gauge_in(
+        &BYTES,
+        "process_memory_limit",
+        "What its control group allows, or else what the machine has",
+    )?;
+    process.most_bytes.map_or(Ok(()), |bytes| most.add(&[], bytes))?;
     let mut threads = page.gauge("process_threads", "Threads")?;
     process.threads.map_or(Ok(()), |threads_now| threads.add(&[], threads_now))?;
     let mut open = page.gauge("process_open_fds", "File descriptors in use")?;
@@ -37,6 +44,7 @@ impl Process {
         let cpu = clock_gettime(ClockId::ProcessCPUTime);
         Self {
             resident_bytes: system::resident_bytes(),
+            most_bytes: memory_limit(),
             threads: field(&status, "Threads:"),
             open_descriptors: system::open_descriptors(),
             most_descriptors: system::most_descriptors(),
@@ -56,4 +64,17 @@ impl Process {
 fn field(status: &str, name: &str) -> Option<u64> {
     let line = status.lines().find_map(|line| line.strip_prefix(name))?;
     line.split_whitespace().next()?.parse().ok()
+}
+
+/// As it is seen in a container. Where there is no limit, the file says `max`, or of older kinds an
+/// enormous number.
+#[cfg(target_os = "linux")]
+fn memory_limit() -> Option<u64> {
+    let machine = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let machine = field(&machine, "MemTotal:").map(|kibibytes| kibibytes * 1024);
+    ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"]
+        .iter()
+        .filter_map(|path| std::fs::read_to_string(path).ok()?.trim().parse().ok())
+        .chain(machine)
+        .min()
 }

@@ -41,6 +41,8 @@ fn closed(page: &mut Page<'_>, engine: &Engine) -> fmt::Result {
     for (reason, count) in sums(engine, |gauges| &gauges.closed) {
         closed.add(&[("code", code(reason)), ("reason", reason)], count)?;
     }
+    page.counter("strays", "Connections that came without the PROXY header they were to have")?
+        .add(&[], engine.strays())?;
     let mut asked = page.counter(
         "reauth",
         "Secrets of channels that are sealed here, asked for at the auth endpoint, by the reason",
@@ -54,12 +56,10 @@ fn closed(page: &mut Page<'_>, engine: &Engine) -> fmt::Result {
 /// Of all workers.
 fn sums(engine: &Engine, of: fn(&Gauges) -> &Tally) -> Vec<(&'static str, u64)> {
     let mut sums: Vec<(&'static str, u64)> = Vec::new();
-    for gauges in engine.hub.all_gauges() {
-        for (index, (name, count)) in of(gauges).iter().enumerate() {
-            match sums.get_mut(index) {
-                Some((_, sum)) => *sum += count,
-                None => sums.push((name, count)),
-            }
+    for (name, count) in engine.hub.all_gauges().iter().flat_map(|gauges| of(gauges).iter()) {
+        match sums.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, sum)) => *sum += count,
+            None => sums.push((name, count)),
         }
     }
     sums

@@ -17,6 +17,8 @@ pub enum Close {
     },
     AppDisabled,
     OverConnectionQuota,
+    /// From one address.
+    ConnectsTooOften,
     PathNotFound,
     InvalidVersion,
     UnsupportedProtocol,
@@ -56,7 +58,7 @@ impl Close {
             Self::UnsupportedProtocol => 4007,
             Self::MissingProtocol => 4008,
             Self::OriginRefused | Self::NotAuthorizedInTime | Self::Terminated => 4009,
-            Self::TooSlow | Self::Draining | Self::OverCapacity => 4100,
+            Self::TooSlow | Self::Draining | Self::OverCapacity | Self::ConnectsTooOften => 4100,
             Self::ShuttingDown | Self::SecretRetired => 4200,
             Self::PongNotReceived => 4201,
             Self::ProtocolViolation(_) => 1002,
@@ -68,10 +70,11 @@ impl Close {
     }
 
     /// Of all, with its code: where the client chooses that, there is none.
-    pub const REASONS: [(&str, &str); 21] = [
+    pub const REASONS: [(&str, &str); 22] = [
         ("unknown_app", "4001"),
         ("app_disabled", "4003"),
         ("over_connection_quota", "4004"),
+        ("connects_too_often", "4100"),
         ("path_not_found", "4005"),
         ("invalid_version", "4006"),
         ("unsupported_protocol", "4007"),
@@ -98,6 +101,7 @@ impl Close {
             Self::UnknownApp { .. } => "unknown_app",
             Self::AppDisabled => "app_disabled",
             Self::OverConnectionQuota => "over_connection_quota",
+            Self::ConnectsTooOften => "connects_too_often",
             Self::PathNotFound => "path_not_found",
             Self::InvalidVersion => "invalid_version",
             Self::UnsupportedProtocol => "unsupported_protocol",
@@ -126,6 +130,9 @@ impl Close {
             }
             Self::AppDisabled => "Application is disabled".into(),
             Self::OverConnectionQuota => "Application is over its connection quota".into(),
+            Self::ConnectsTooOften => {
+                "Too many connections are opened from this address, please wait and reconnect".into()
+            }
             Self::PathNotFound => "Path not found: WebSocket connections go to /app/{key}".into(),
             Self::InvalidVersion => "Invalid protocol version: not a number".into(),
             Self::UnsupportedProtocol => "Unsupported protocol version: 4 to 7 are served".into(),
@@ -193,6 +200,7 @@ mod tests {
             Close::UnknownApp { key: String::new() },
             Close::AppDisabled,
             Close::OverConnectionQuota,
+            Close::ConnectsTooOften,
             Close::PathNotFound,
             Close::InvalidVersion,
             Close::UnsupportedProtocol,

@@ -1,4 +1,4 @@
-//! Who may ask the auth endpoints, how often, before anything is decided.
+//! Who may ask the auth endpoints and open sockets, how often, before anything is decided.
 
 use std::{
     net::IpAddr,
@@ -6,26 +6,32 @@ use std::{
     time::Instant,
 };
 
-use actix_web::HttpRequest;
+use actix_web::{HttpRequest, http::header::HeaderMap};
 use parking_lot::Mutex;
 
 use super::{
     Settings,
     error::ApiError,
-    http_stream::peer,
     rates::{Counted, Rates},
+    remote::{Remote, remote},
+    strays::Strays,
 };
-use crate::{app::App, ids::SocketId};
+use crate::{app::App, ids::SocketId, limits::Limits, protocol::code::Close};
 
 /// Shared by all workers.
 pub struct Entrance {
     rates: Rates,
     crowd: Crowd,
+    pub strays: Strays,
 }
 
 impl Default for Entrance {
     fn default() -> Self {
-        Self { rates: Rates::new(Instant::now()), crowd: Crowd::default() }
+        Self {
+            rates: Rates::new(Instant::now()),
+            crowd: Crowd::default(),
+            strays: Strays::default(),
+        }
     }
 }
 
@@ -73,13 +79,60 @@ impl Entrance {
             .map_err(|wait| ApiError::rate_limited("address with wrong signatures", wait))
     }
 
-    fn client(&self, request: &HttpRequest, settings: &Settings) -> Option<IpAddr> {
-        let (peer, proxies) = (peer(request)?, &settings.proxies);
-        let forwarded = request.headers().contains_key(proxies.header.name());
-        if forwarded && !proxies.trust(peer) {
-            self.crowd.note(peer);
+    /// One more socket, for this application or for none that there is. `remote` is asked only
+    /// where somebody counts.
+    pub fn connect(
+        &self,
+        app: Option<&App>,
+        remote: impl FnOnce() -> Option<Remote>,
+        headers: &HeaderMap,
+        settings: &Settings,
+    ) -> Result<(), Close> {
+        let limit = match app {
+            Some(app) => app.limits.connects_per_ip,
+            // Nobody has configured anything for those.
+            None => Limits::default().connects_per_ip,
+        };
+        if limit == 0 {
+            return Ok(());
         }
-        Some(proxies.client(peer, request.headers()))
+        let client = remote().and_then(|remote| self.client_of(remote, headers, settings));
+        let Some(client) = client else { return Ok(()) };
+        let app = app.map(|app| &app.id);
+        let who = (app, Counted::Connects(network(client)));
+        self.rates.take(who, limit, Instant::now()).map_err(|_| {
+            let app = app.map_or("unknown", |id| id);
+            tracing::debug!(app.id = app, network = %neighbourhood(client), "opens sockets too often");
+            Close::ConnectsTooOften
+        })
+    }
+
+    fn client(&self, request: &HttpRequest, settings: &Settings) -> Option<IpAddr> {
+        self.client_of(remote(request)?, request.headers(), settings)
+    }
+
+    fn client_of(
+        &self,
+        remote: Remote,
+        headers: &HeaderMap,
+        settings: &Settings,
+    ) -> Option<IpAddr> {
+        let proxies = &settings.proxies;
+        if let Remote::Address(peer) = remote {
+            let forwarded = headers.contains_key(proxies.header.name());
+            if forwarded && !proxies.trust(peer) {
+                self.crowd.note(peer);
+            }
+        }
+        proxies.client(remote, headers)
+    }
+}
+
+/// What of an address may stand in a log: not whose it is.
+fn neighbourhood(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(v4) => IpAddr::V4((v4.to_bits() >> 8 << 8).into()),
+        IpAddr::V6(v6) => IpAddr::V6((v6.to_bits() >> 80 << 80).into()),
     }
 }
 

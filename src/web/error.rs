@@ -276,3 +276,11 @@ pub async fn not_found(request: HttpRequest) -> Result<HttpResponse, ApiError> {
     let message = format!("There is nothing at {} {}", request.method(), request.path());
     Err(ApiError::not_found("not_found", message))
 }
+
+/// Where the API is must not be told to everybody.
+pub async fn no_api() -> Result<HttpResponse, ApiError> {
+    Err(ApiError::not_found(
+        "no_api_here",
+        "The HTTP API is not served at this address: ask those who run the server for the one that is",
+    ))
+}

@@ -6,6 +6,8 @@ use actix_web::http::header::HeaderMap;
 use ipnet::IpNet;
 use serde::Deserialize;
 
+use super::remote::Remote;
+
 /// Only one of the two is read: a proxy passes on, unseen, the one that it does not write itself.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -56,21 +58,26 @@ impl Proxies {
         self.trusted.iter().any(|net| net.contains(&address))
     }
 
+    /// Whose request it is, where that is known.
+    pub fn client(&self, remote: Remote, headers: &HeaderMap) -> Option<IpAddr> {
+        match remote {
+            Remote::Address(peer) if self.trust(peer) => self.forwarded(Some(peer), headers),
+            Remote::Address(peer) => Some(peer),
+            Remote::Local => self.forwarded(None, headers),
+            Remote::Balancer(balancer) => balancer,
+        }
+    }
+
     /// From the right, since everybody appends: the first that is none of our own. Where a trusted
     /// hop names nobody that can be read, it is that hop.
-    pub fn client(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
+    fn forwarded(&self, peer: Option<IpAddr>, headers: &HeaderMap) -> Option<IpAddr> {
         let mut known = peer;
-        if !self.trust(known) {
-            return known;
-        }
         let lines: Vec<&str> =
             headers.get_all(self.header.name()).filter_map(|line| line.to_str().ok()).collect();
         for element in lines.iter().rev().flat_map(|line| line.rsplit(',')) {
-            match self.header.address(element) {
-                Some(address) => known = address,
-                None => break,
-            }
-            if !self.trust(known) {
+            let Some(address) = self.header.address(element) else { break };
+            known = Some(address);
+            if !self.trust(address) {
                 break;
             }
         }
@@ -96,7 +103,13 @@ mod tests {
             let name = HeaderName::from_static(header.name());
             headers.append(name, HeaderValue::from_str(line).expect("a value"));
         }
-        proxies(header).client(peer.parse().expect("an address"), &headers).to_string()
+        let remote = match peer {
+            "unix" => Remote::Local,
+            "balancer" => Remote::Balancer(Some(IpAddr::from([10, 0, 0, 9]))),
+            address => Remote::Address(address.parse().expect("an address")),
+        };
+        let client = proxies(header).client(remote, &headers);
+        client.map_or_else(|| "nobody".into(), |address| address.to_string())
     }
 
     #[test]
@@ -114,7 +127,11 @@ mod tests {
             ("10.0.0.1", &["[2001:db8::1]:4711"], "2001:db8::1"),
             ("10.0.0.1", &["::ffff:203.0.113.7"], "203.0.113.7"),
             ("fd00::1", &["2001:db8::1"], "2001:db8::1"),
-            // A stranger may send what it likes.
+            ("unix", &["203.0.113.7"], "203.0.113.7"),
+            ("unix", &["198.51.100.1, 203.0.113.7, 10.9.9.9"], "203.0.113.7"),
+            ("unix", &[], "nobody"),
+            // Strangers may send what they like, and what a balancer passes on is theirs.
+            ("balancer", &["198.51.100.1"], "10.0.0.9"),
             ("203.0.113.9", &["198.51.100.1"], "203.0.113.9"),
         ] {
             assert_eq!(client(ForwardedHeader::XForwardedFor, peer, lines), expected, "{lines:?}");

@@ -5,64 +5,62 @@ use std::{
     cell::RefCell,
     future::{Ready, ready},
     io::{self, IoSlice},
-    net::{IpAddr, SocketAddr},
+    net::SocketAddr,
     pin::Pin,
     rc::Rc,
     task::{Context, Poll},
 };
 
 use actix_http::{Extensions, Protocol, error::DispatchError};
-use actix_rt::net::TcpStream;
-use actix_web::HttpRequest;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-pub struct HttpStream(Shared);
+use super::{
+    remote::{HasRemote, Known, Remote},
+    transport::Transport,
+};
+
+pub struct HttpStream<IO>(Rc<Shared<IO>>);
 
 /// The socket, until it is taken over. Shared with the connection's requests, so that a handler
 /// that wants to know the peer can ask: looking for everybody would take a system call for each
 /// connection, several times what the sharing costs.
-type Shared = Rc<RefCell<Option<TcpStream>>>;
+struct Shared<IO>(RefCell<Option<IO>>);
 
-struct Asked(Shared);
+impl<IO: HasRemote> HasRemote for Shared<IO> {
+    fn remote(&self) -> Option<Remote> {
+        self.0.borrow().as_ref()?.remote()
+    }
+}
 
-/// A connection as the HTTP service takes it. Without the peer's address: see `peer`.
-type Accepted = (HttpStream, Protocol, Option<SocketAddr>);
+/// A connection as the HTTP service takes it. Without the peer's address: see `Shared`.
+type Accepted<IO> = (HttpStream<IO>, Protocol, Option<SocketAddr>);
 
-pub fn accepted(io: TcpStream) -> Ready<Result<Accepted, DispatchError>> {
-    let shared = Rc::new(RefCell::new(Some(io)));
+pub fn accepted<IO>(io: IO) -> Ready<Result<Accepted<IO>, DispatchError>> {
+    let shared = Rc::new(Shared(RefCell::new(Some(io))));
     ready(Ok((HttpStream(shared), Protocol::Http1, None)))
 }
 
-pub fn share(stream: &HttpStream, connection: &mut Extensions) {
-    connection.insert(Asked(stream.0.clone()));
+pub fn share<IO: Transport>(stream: &HttpStream<IO>, connection: &mut Extensions) {
+    connection.insert(Known::Asked(stream.0.clone()));
 }
 
-/// Whoever is at the other end of the connection: a client, or the proxy in front of us.
-pub fn peer(request: &HttpRequest) -> Option<IpAddr> {
-    let address = request.peer_addr().or_else(|| {
-        let Asked(socket) = request.conn_data()?;
-        socket.borrow().as_ref()?.peer_addr().ok()
-    });
-    address.map(|address| address.ip().to_canonical())
-}
-
-impl HttpStream {
-    pub fn into_inner(self) -> TcpStream {
-        self.0.take().expect("it is taken over once, and is no HttpStream any longer then")
+impl<IO: Transport> HttpStream<IO> {
+    pub fn into_inner(self) -> IO {
+        self.0.0.take().expect("it is taken over once, and is no HttpStream any longer then")
     }
 
     fn poll<T>(
         &self,
-        poll: impl FnOnce(Pin<&mut TcpStream>) -> Poll<io::Result<T>>,
+        poll: impl FnOnce(Pin<&mut IO>) -> Poll<io::Result<T>>,
     ) -> Poll<io::Result<T>> {
-        match &mut *self.0.borrow_mut() {
+        match &mut *self.0.0.borrow_mut() {
             Some(io) => poll(Pin::new(io)),
             None => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
         }
     }
 }
 
-impl AsyncRead for HttpStream {
+impl<IO: Transport> AsyncRead for HttpStream<IO> {
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -72,7 +70,7 @@ impl AsyncRead for HttpStream {
     }
 }
 
-impl AsyncWrite for HttpStream {
+impl<IO: Transport> AsyncWrite for HttpStream<IO> {
     fn poll_write(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,

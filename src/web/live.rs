@@ -4,14 +4,20 @@ mod guard;
 mod line;
 mod pump;
 
-use std::{net::IpAddr, rc::Rc};
+use std::rc::Rc;
 
 use actix_web::{HttpRequest, HttpResponse, http::header, web};
 
 pub use guard::LiveFeed;
 pub use line::share;
 
-use super::{admin::Door, error::ApiError, verify::worker, worker::Worker};
+use super::{
+    admin::Door,
+    error::ApiError,
+    remote::{Remote, remote},
+    verify::worker,
+    worker::Worker,
+};
 use crate::{
     audit::{Fact, Watcher},
     live::{Filter, Watching},
@@ -43,17 +49,16 @@ fn admit(request: &HttpRequest) -> Result<(Rc<Worker>, Watcher), ApiError> {
     let door = request.app_data::<Door>().expect("every route has its door");
     door.admit(request)?;
     let worker = worker(request);
-    let peer = peer(request, door);
-    guard::check_place(worker.settings().live_feed, door, peer)?;
+    let from = remote(request);
+    guard::check_place(worker.settings().live_feed, door, from)?;
     let text = |name| request.headers().get(name).map(|value| value.to_str().unwrap_or_default());
     guard::check_origin(text(header::ORIGIN), text(header::HOST))?;
+    // Who comes on a file has no address.
+    let peer = match from {
+        Some(Remote::Address(peer)) => Some(peer),
+        _ => None,
+    };
     Ok((worker, Watcher { by: door.name(), peer }))
-}
-
-/// The Unix socket's have no address.
-fn peer(request: &HttpRequest, door: &Door) -> Option<IpAddr> {
-    let peer = request.peer_addr().filter(|_| matches!(door, Door::Token(_)));
-    peer.map(|peer| peer.ip().to_canonical())
 }
 
 fn begin(worker: &Worker, filter: Filter) -> Result<Watching, ApiError> {

@@ -1,6 +1,7 @@
 //! The edge: the only place that knows actix.
 
 mod admin;
+mod arrival;
 mod audited;
 pub mod auth;
 mod calls;
@@ -21,13 +22,16 @@ mod measured;
 mod ops;
 mod parts;
 mod probes;
+mod proxy_protocol;
 mod public;
 mod query;
 mod rates;
 mod refusal;
+mod remote;
 mod server;
 mod services;
 mod socket;
+mod strays;
 mod streams;
 mod tokens;
 mod transport;
@@ -38,7 +42,7 @@ mod worker;
 
 pub use admin::{AdminToken, Deliveries, Revoked, Rotated, TestResults};
 pub use forwarded::{ForwardedHeader, Proxies};
-pub use listeners::Listeners;
+pub use listeners::{Addresses, Listeners};
 pub use live::LiveFeed;
 pub use server::serve;
 
@@ -62,15 +66,53 @@ pub struct Settings {
     pub outbox_bytes: usize,
     pub http_body_bytes: usize,
     pub proxies: Proxies,
+    pub proxied: Proxied,
+    /// Of HTTP connections between two requests.
+    pub keep_alive: std::time::Duration,
+    /// For the whole body of a request.
+    pub body_timeout: std::time::Duration,
     /// Without one, the operations listener has no admin API.
     pub admin_token: Option<AdminToken>,
     pub live_feed: LiveFeed,
 }
 
-fn routes(config: &mut web::ServiceConfig, worker: &Worker) {
+/// The listeners to which nobody comes but by a balancer that speaks the PROXY protocol.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Proxied {
+    pub public: bool,
+    pub api: bool,
+}
+
+/// Which of the two kinds of askers a listener is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Serves {
+    Everybody,
+    /// Browsers and other clients; the API is elsewhere.
+    Clients,
+    /// Backends alone.
+    Backends,
+}
+
+fn routes(config: &mut web::ServiceConfig, worker: &Worker, serves: Serves) {
     let routes = &mut Routes::new(config, worker);
     probes::routes(routes);
     probes::gate(routes);
+    if serves != Serves::Clients {
+        api(routes);
+    }
+    if serves != Serves::Backends {
+        auth::routes(routes);
+    }
+    if serves == Serves::Clients {
+        config
+            .route("/apps/{path:.*}", web::to(error::no_api))
+            .route("/users/{path:.*}", web::to(error::no_api));
+    }
+    config.default_service(web::to(error::not_found));
+}
+
+/// What backends sign.
+fn api(routes: &mut Routes<'_>) {
     routes
         .post("/apps/{app}/events", events::trigger)
         .post("/apps/{app}/batch_events", events::trigger_batch)
@@ -85,6 +127,4 @@ fn routes(config: &mut web::ServiceConfig, worker: &Worker) {
         .post("/apps/{app}/auth/explain", explain::explain)
         // Where the official Python SDK sends it (PROTOCOL 5.4).
         .post("/users/{user}/terminate_connections", users::terminate);
-    auth::routes(routes);
-    config.default_service(web::to(error::not_found));
 }

@@ -1,18 +1,27 @@
 //! The public listener, from the bytes up: TLS or none, HTTP, and the hand-over of WebSockets.
 
-use std::{fmt, pin::Pin, rc::Rc, time::Duration};
+use std::{
+    fmt,
+    future::{Ready, ready},
+    io,
+    net::SocketAddr,
+    pin::Pin,
+    rc::Rc,
+};
 
 use actix_codec::Framed;
 use actix_http::{
-    HttpServiceBuilder, Request, Response, TlsAcceptorConfig, body::BoxBody, error::DispatchError,
-    h1,
+    HttpServiceBuilder, Protocol, Request, Response, body::BoxBody, error::DispatchError, h1,
 };
-use actix_rt::net::TcpStream;
+use actix_rt::net::ActixStream;
 use actix_service::{
     IntoServiceFactory, Service, ServiceFactory, ServiceFactoryExt, apply_fn_factory, fn_service,
     map_config,
 };
-use actix_tls::accept::{TlsError, rustls_0_23::TlsStream};
+use actix_tls::accept::{
+    TlsError,
+    rustls_0_23::{Acceptor, TlsStream},
+};
 use actix_web::{
     App, Error, HttpResponse, ResponseError,
     dev::{AppConfig, ServiceResponse},
@@ -21,51 +30,49 @@ use actix_web::{
 use rustls::ServerConfig;
 
 use super::{
-    calls,
+    Serves, calls, error,
     http_stream::{self, HttpStream},
     measured::measured,
     parts::Draining,
+    remote::{HasRemote, Known},
     routes,
-    services::HEAD_DEADLINE,
+    services::{HEAD_DEADLINE, LINGER},
     streams::{self, Stream},
     transport::Transport,
     upgrade::take_over,
     worker::Worker,
 };
 
-/// Longer than the pauses of a backend that triggers now and then, so that it keeps its connection.
-const KEEP_ALIVE: Duration = Duration::from_secs(75);
-/// After an answer that was given before the request was read: closing at once would reset the
-/// connection, and the client might lose the answer.
-const LINGER: Duration = Duration::from_secs(1);
-
-pub fn plain(
+/// HTTP/1.1 and WebSockets, as they come.
+pub fn plain<IO: Transport>(
     worker: Rc<Worker>,
     draining: impl Draining,
-) -> impl ServiceFactory<TcpStream, Config = (), Response = (), Error = DispatchError, InitError = ()>
-{
-    let app = map_config(app(&worker), |_| AppConfig::default());
-    let hand_over = hand_over(worker);
-    let upgrade = move |(request, framed): (Request, Framed<HttpStream, h1::Codec>)| {
+    serves: Serves,
+) -> impl ServiceFactory<IO, Config = (), Response = (), Error = DispatchError, InitError = ()> {
+    let app = map_config(app(&worker, serves), |_| AppConfig::default());
+    let http = http(&worker, draining);
+    let hand_over = hand_over(worker, serves);
+    let upgrade = move |(request, framed): (Request, Framed<HttpStream<IO>, h1::Codec>)| {
         hand_over((request, framed.into_map_io(HttpStream::into_inner)))
     };
-    let http =
-        http(draining).on_connect_ext(http_stream::share).upgrade(fn_service(upgrade)).finish(app);
+    let http = http.on_connect_ext(http_stream::share).upgrade(fn_service(upgrade)).finish(app);
     fn_service(http_stream::accepted).and_then(http)
 }
 
-pub fn tls(
+/// The same within TLS, and HTTP/2.
+pub fn tls<IO: ActixStream + HasRemote + 'static>(
     worker: Rc<Worker>,
     draining: impl Draining,
+    serves: Serves,
     config: ServerConfig,
 ) -> impl ServiceFactory<
-    TcpStream,
+    IO,
     Config = (),
     Response = (),
-    Error = TlsError<std::io::Error, DispatchError>,
+    Error = TlsError<io::Error, DispatchError>,
     InitError = (),
 > {
-    let app = map_config(app(&worker), |_| AppConfig::default());
+    let app = map_config(app(&worker, serves), |_| AppConfig::default());
     let bounded = apply_fn_factory(app, |request: Request, app: &_| {
         let stream = Stream::open(&request).map(|stream| (stream, app.call(request)));
         async move {
@@ -73,21 +80,46 @@ pub fn tls(
             answer.await
         }
     });
-    http(draining)
-        .on_connect_ext(|io: &TlsStream<TcpStream>, connection| {
-            if io.get_ref().1.alpn_protocol() == Some(b"h2") {
+    let http = http(&worker, draining)
+        .on_connect_ext(|io: &TlsStream<IO>, connection| {
+            connection.insert(Known::Already(io.remote()));
+            if protocol(io) == Protocol::Http2 {
                 streams::count(connection);
             }
         })
-        .upgrade(fn_service(hand_over(worker)))
-        .finish(bounded)
-        .rustls_0_23_with_config(
-            config,
-            TlsAcceptorConfig::default().handshake_timeout(HEAD_DEADLINE),
-        )
+        .upgrade(fn_service(hand_over(worker, serves)))
+        .finish(bounded);
+    acceptor(config)
+        .map_err(TlsError::into_service_error)
+        .and_then(fn_service(shaken))
+        .and_then(http.map_err(TlsError::Service))
 }
 
-fn http<T, S>(draining: impl Draining) -> HttpServiceBuilder<T, S>
+fn acceptor(mut config: ServerConfig) -> Acceptor {
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    let mut acceptor = Acceptor::new(config);
+    acceptor.set_handshake_timeout(HEAD_DEADLINE);
+    acceptor
+}
+
+/// As the HTTP service takes it. Without the peer's address, which the connection's data tells.
+type Shaken<IO> = (TlsStream<IO>, Protocol, Option<SocketAddr>);
+
+fn shaken<IO: ActixStream>(
+    io: TlsStream<IO>,
+) -> Ready<Result<Shaken<IO>, TlsError<io::Error, DispatchError>>> {
+    let protocol = protocol(&io);
+    ready(Ok((io, protocol, None)))
+}
+
+fn protocol<IO>(io: &TlsStream<IO>) -> Protocol {
+    match io.get_ref().1.alpn_protocol() {
+        Some(b"h2") => Protocol::Http2,
+        _ => Protocol::Http1,
+    }
+}
+
+fn http<T, S>(worker: &Worker, draining: impl Draining) -> HttpServiceBuilder<T, S>
 where
     S: ServiceFactory<Request, Config = ()>,
     S::Error: Into<Response<BoxBody>> + 'static,
@@ -95,7 +127,7 @@ where
     <S::Service as Service<Request>>::Future: 'static,
 {
     HttpServiceBuilder::default()
-        .keep_alive(KEEP_ALIVE)
+        .keep_alive(worker.settings().keep_alive)
         .client_request_timeout(HEAD_DEADLINE)
         .client_disconnect_timeout(LINGER)
         .graceful_shutdown_signal(draining)
@@ -103,6 +135,7 @@ where
 
 fn app(
     worker: &Rc<Worker>,
+    serves: Serves,
 ) -> impl ServiceFactory<
     Request,
     Config = AppConfig,
@@ -115,7 +148,8 @@ fn app(
     let scope = web::scope(&worker.settings().path_prefix);
     let app = App::new()
         .app_data(worker.clone())
-        .service(scope.configure(|config| routes(config, worker)))
+        .service(scope.configure(|config| routes(config, worker, serves)))
+        .default_service(web::to(error::not_found))
         .wrap_fn(calls::show)
         .into_factory()
         .map_err(|error: Error| error.error_response());
@@ -126,9 +160,10 @@ type HandOver = Pin<Box<dyn Future<Output = Result<(), Error>>>>;
 
 fn hand_over<T: Transport>(
     worker: Rc<Worker>,
+    serves: Serves,
 ) -> impl Fn((Request, Framed<T, h1::Codec>)) -> HandOver + Clone {
     move |(request, framed)| {
         // Boxed, so that the dispatcher of every HTTP connection is not as large as a hand-over.
-        Box::pin(take_over(worker.clone(), request, framed))
+        Box::pin(take_over(worker.clone(), serves, request, framed))
     }
 }

@@ -15,6 +15,8 @@ pub enum Counted<T> {
     User(T),
     /// Wrong signatures of API requests, by address.
     Signatures(T),
+    /// Sockets that are opened, by address.
+    Connects(T),
 }
 
 /// When what somebody has asked so far will have been paid for, at the rate that it has. Zero: it

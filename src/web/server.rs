@@ -7,13 +7,11 @@ use arc_swap::ArcSwap;
 use tokio::sync::Notify;
 
 use super::{
-    Settings,
+    Proxied, Serves, Settings,
     drain::{REQUEST_DEADLINE, drain},
     listeners::Listeners,
     parts::Parts,
-    services::{
-        HTTP_CONNECTIONS, listen_admin, listen_operations, listen_public, listen_public_tls,
-    },
+    services::{HTTP_CONNECTIONS, Way, listen, listen_admin, listen_operations, listen_tls},
 };
 use crate::{
     engine::Engine,
@@ -44,18 +42,26 @@ pub async fn serve(
         entrance: Arc::default(),
         draining: builder.graceful_shutdown_signal(),
     };
+    let Listeners { public, api, operations, admin, files } = listeners;
+    let Proxied { public: proxied, api: api_proxied } = parts.settings.load().proxied;
+    let serves = if api.is_some() { Serves::Clients } else { Serves::Everybody };
+    let way = Way { serves, proxied };
     builder = match identity {
-        None => listen_public(builder, listeners.public, parts.clone())?,
+        None => listen(builder, "public", public, parts.clone(), way)?,
         Some(identity) => {
             let config = tls::server_config(identity.clone()).map_err(io::Error::other)?;
             actix_rt::spawn(keep_current(identity));
-            listen_public_tls(builder, listeners.public, parts.clone(), config)?
+            listen_tls(builder, public, parts.clone(), way, config)?
         }
     };
-    if let Some(operations) = listeners.operations {
+    if let Some(api) = api {
+        let way = Way { serves: Serves::Backends, proxied: api_proxied };
+        builder = listen(builder, "api", api, parts.clone(), way)?;
+    }
+    if let Some(operations) = operations {
         builder = listen_operations(builder, operations, parts.clone())?;
     }
-    if let Some(admin) = listeners.admin {
+    if let Some(admin) = admin {
         builder = listen_admin(builder, admin, parts.clone())?;
     }
     let server = builder.run();
@@ -65,7 +71,9 @@ pub async fn serve(
         let over = parts.settings.load().drain;
         drain(handle, parts.engine, over).await;
     });
-    server.await
+    let ended = server.await;
+    drop(files);
+    ended
 }
 
 /// Takes over a certificate that was replaced. Sockets that are open keep theirs.

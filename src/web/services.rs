@@ -1,22 +1,35 @@
 //! What is served on each listener.
 
-use std::{io, net::TcpListener, os::unix::net::UnixListener, time::Duration};
+use std::{
+    io,
+    os::{fd::AsFd, unix::net::UnixListener},
+    rc::Rc,
+    time::Duration,
+};
 
-use actix_http::{HttpService, Protocol};
-use actix_rt::net::UnixStream;
+use actix_http::{HttpService, Protocol, error::DispatchError};
+use actix_rt::net::{ActixStream, TcpStream, UnixStream};
 use actix_server::ServerBuilder;
-use actix_service::{IntoServiceFactory, ServiceFactoryExt, fn_service, map_config};
-use actix_tls::accept::max_concurrent_tls_connect;
+use actix_service::{
+    IntoServiceFactory, ServiceFactory, ServiceFactoryExt, fn_service, map_config,
+};
+use actix_tls::accept::{TlsError, max_concurrent_tls_connect};
 use actix_web::{App, dev::AppConfig, web};
 use rustls::ServerConfig;
 
 use super::{
+    Serves,
     admin::{self, Door},
-    error, live,
+    arrival::{Arrival, Io},
+    error,
+    listeners::Bound,
+    live,
     measured::Routes,
     ops,
     parts::Parts,
     probes, public,
+    remote::{HasRemote, Known},
+    worker::Worker,
 };
 
 /// For the whole head of a request, and before it for the TLS handshake: half-open connections are
@@ -24,57 +37,113 @@ use super::{
 pub const HEAD_DEADLINE: Duration = Duration::from_secs(5);
 /// Sockets leave the count of the server when they are taken over; this bounds HTTP connections.
 pub const HTTP_CONNECTIONS: usize = 200_000;
+/// After an answer that was given before the request was read: closing at once would reset the
+/// connection, and the client might lose the answer.
+pub const LINGER: Duration = Duration::from_secs(1);
 
-pub fn listen_public(
-    builder: ServerBuilder,
-    listener: TcpListener,
-    parts: Parts,
-) -> io::Result<ServerBuilder> {
-    builder.listen("public", listener, move || public::plain(parts.worker(), parts.draining()))
+/// How connections come to a listener, and whose they are.
+#[derive(Clone, Copy)]
+pub struct Way {
+    pub serves: Serves,
+    /// Each begins with the header of a balancer.
+    pub proxied: bool,
 }
 
-pub fn listen_public_tls(
+/// Clients and backends. Each way that a connection can come is a service of its own, so that the
+/// usual one, over TCP as it is, asks nothing.
+pub fn listen(
     builder: ServerBuilder,
-    listener: TcpListener,
+    name: &str,
+    bound: Bound,
     parts: Parts,
+    Way { serves, proxied }: Way,
+) -> io::Result<ServerBuilder> {
+    match bound {
+        Bound::Tcp(listener) if proxied => builder.listen(name, listener, move || {
+            let worker = parts.worker();
+            proxied_by::<TcpStream>(&worker).and_then(public::plain(
+                worker,
+                parts.draining(),
+                serves,
+            ))
+        }),
+        Bound::Tcp(listener) => builder.listen(name, listener, move || {
+            public::plain::<TcpStream>(parts.worker(), parts.draining(), serves)
+        }),
+        Bound::Unix(listener, _) if proxied => builder.listen_uds(name, listener, move || {
+            let worker = parts.worker();
+            proxied_by::<UnixStream>(&worker).and_then(public::plain(
+                worker,
+                parts.draining(),
+                serves,
+            ))
+        }),
+        Bound::Unix(listener, _) => builder.listen_uds(name, listener, move || {
+            let arrived = |io| async { Ok::<_, DispatchError>(Arrival::local(io)) };
+            fn_service(arrived).and_then(public::plain(parts.worker(), parts.draining(), serves))
+        }),
+    }
+}
+
+/// The same within TLS, which is for the network alone.
+pub fn listen_tls(
+    builder: ServerBuilder,
+    bound: Bound,
+    parts: Parts,
+    Way { serves, proxied }: Way,
     config: ServerConfig,
 ) -> io::Result<ServerBuilder> {
+    let Bound::Tcp(listener) = bound else {
+        return Err(io::Error::other("TLS is not spoken on a Unix socket"));
+    };
     // By default a worker accepts nothing on any listener while 256 peers are in their handshakes:
     // so many silent ones would shut everybody out.
     max_concurrent_tls_connect(HTTP_CONNECTIONS);
+    if proxied {
+        return builder.listen("public", listener, move || {
+            let worker = parts.worker();
+            let tls = public::tls(worker.clone(), parts.draining(), serves, config.clone());
+            proxied_by::<TcpStream>(&worker).map_err(TlsError::Service).and_then(tls)
+        });
+    }
     builder.listen("public", listener, move || {
-        public::tls(parts.worker(), parts.draining(), config.clone())
+        public::tls::<TcpStream>(parts.worker(), parts.draining(), serves, config.clone())
+    })
+}
+
+fn proxied_by<S: ActixStream + Into<Io>>(
+    worker: &Rc<Worker>,
+) -> impl ServiceFactory<S, Config = (), Response = Arrival, Error = DispatchError, InitError = ()>
++ use<S> {
+    let worker = worker.clone();
+    fn_service(move |io: S| {
+        let worker = worker.clone();
+        async move { Arrival::proxied(io, worker).await.map_err(DispatchError::Io) }
     })
 }
 
 pub fn listen_operations(
     builder: ServerBuilder,
-    listener: TcpListener,
+    bound: Bound,
     parts: Parts,
 ) -> io::Result<ServerBuilder> {
-    builder.listen("operations", listener, move || {
-        let worker = parts.worker();
+    let routes = |config: &mut web::ServiceConfig, worker: &Worker| {
         let token = worker.settings().admin_token.clone();
-        let app = App::new()
-            .app_data(worker.clone())
-            .configure(|config| {
-                let routes = &mut Routes::new(config, &worker);
-                probes::routes(routes);
-                probes::gate_with_numbers(routes);
-            })
+        let probes = &mut Routes::new(config, worker);
+        probes::routes(probes);
+        probes::gate_with_numbers(probes);
+        config
             .route("/stats", web::get().to(ops::stats))
-            .route("/metrics", web::get().to(ops::metrics))
-            .configure(|config| admin::routes(config, token.map(Door::Token)))
-            .default_service(web::to(error::not_found))
-            .into_factory()
-            .map_err(|error| error.error_response());
-        HttpService::build()
-            .client_request_timeout(HEAD_DEADLINE)
-            .on_connect_ext(live::share)
-            .graceful_shutdown_signal(parts.draining())
-            .finish(map_config(app, |_| AppConfig::default()))
-            .tcp()
-    })
+            .route("/metrics", web::get().to(ops::metrics));
+        admin::routes(config, token.map(Door::Token));
+    };
+    match bound {
+        Bound::Tcp(listener) => {
+            builder.listen("operations", listener, move || internal::<TcpStream>(&parts, routes))
+        }
+        Bound::Unix(listener, _) => builder
+            .listen_uds("operations", listener, move || internal::<UnixStream>(&parts, routes)),
+    }
 }
 
 pub fn listen_admin(
@@ -82,19 +151,32 @@ pub fn listen_admin(
     listener: UnixListener,
     parts: Parts,
 ) -> io::Result<ServerBuilder> {
-    builder.listen_uds("admin", listener, move || {
-        let app = App::new()
-            .app_data(parts.worker())
-            .configure(|config| admin::routes(config, Some(Door::Socket)))
-            .default_service(web::to(error::not_found))
-            .into_factory()
-            .map_err(|error| error.error_response());
-        let http = HttpService::build()
-            .client_request_timeout(HEAD_DEADLINE)
-            .on_connect_ext(live::share)
-            .graceful_shutdown_signal(parts.draining())
-            .finish(map_config(app, |_| AppConfig::default()));
-        fn_service(|stream: UnixStream| async { Ok((stream, Protocol::Http1, None)) })
-            .and_then(http)
-    })
+    let routes = |config: &mut web::ServiceConfig, _: &Worker| {
+        admin::routes(config, Some(Door::Socket));
+    };
+    builder.listen_uds("admin", listener, move || internal::<UnixStream>(&parts, routes))
+}
+
+/// For those who run the server.
+fn internal<S: ActixStream + HasRemote + AsFd + 'static>(
+    parts: &Parts,
+    routes: fn(&mut web::ServiceConfig, &Worker),
+) -> impl ServiceFactory<S, Config = (), Response = (), Error = DispatchError, InitError = ()> + use<S>
+{
+    let worker = parts.worker();
+    let app = App::new()
+        .app_data(worker.clone())
+        .configure(|config| routes(config, &worker))
+        .default_service(web::to(error::not_found))
+        .into_factory()
+        .map_err(|error| error.error_response());
+    let http = HttpService::build()
+        .client_request_timeout(HEAD_DEADLINE)
+        .on_connect_ext(|stream: &S, connection| {
+            connection.insert(Known::Already(stream.remote()));
+            live::share(stream, connection);
+        })
+        .graceful_shutdown_signal(parts.draining())
+        .finish(map_config(app, |_| AppConfig::default()));
+    fn_service(|stream: S| async { Ok((stream, Protocol::Http1, None)) }).and_then(http)
 }

@@ -144,15 +144,21 @@ impl<T: Transport> Connection<T> {
     /// Reads the frames in `bytes` and keeps the beginning of one that is not whole.
     fn take_in(&mut self, bytes: &mut [u8]) {
         let Self { link, session, hearing, .. } = self;
-        link.heard.set(Instant::now());
-        link.ping_sent.set(None);
+        let mut heard = false;
         let used = self.decoder.read(bytes, |message| {
+            heard = true;
             if let Message::Close(_) = message {
                 *hearing = Hearing::Finished;
             }
             on_message(&message, link, session.as_mut());
             *hearing == Hearing::Listening
         });
+        // Not by what only begins a message: whoever sends a byte now and then, and never the last
+        // one, is silent.
+        if heard {
+            link.heard.set(Instant::now());
+            link.ping_sent.set(None);
+        }
         match used {
             Ok(used) if self.hearing == Hearing::Listening => {
                 keep_rest(&mut self.partial, &bytes[used..]);

@@ -1,10 +1,12 @@
 //! What carries a WebSocket's bytes.
 
-use actix_rt::net::TcpStream;
+use actix_rt::net::{ActixStream, TcpStream};
 use actix_tls::accept::rustls_0_23::TlsStream;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-pub trait Transport: AsyncRead + AsyncWrite + Unpin + 'static {
+use super::remote::{HasRemote, Remote};
+
+pub trait Transport: AsyncRead + AsyncWrite + HasRemote + Unpin + 'static {
     /// Whether the end is said in the stream itself, so that the peer can tell it from a cut.
     const SAYS_ITS_END: bool;
 
@@ -21,10 +23,16 @@ impl Transport for TcpStream {
 /// belongs into the outbox, where it is shared by all subscribers, counted, and can be dropped.
 const UNSENT_BYTES: usize = 16 * 1024;
 
-impl Transport for TlsStream<TcpStream> {
+impl<IO: ActixStream + HasRemote + 'static> Transport for TlsStream<IO> {
     const SAYS_ITS_END: bool = true;
 
     fn taken_over(&mut self) {
         self.get_mut().1.set_buffer_limit(Some(UNSENT_BYTES));
+    }
+}
+
+impl<IO: HasRemote> HasRemote for TlsStream<IO> {
+    fn remote(&self) -> Option<Remote> {
+        self.get_ref().0.remote()
     }
 }

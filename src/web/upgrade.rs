@@ -13,6 +13,7 @@ use percent_encoding::percent_decode_str;
 use tokio::io::AsyncWriteExt;
 
 use super::{
+    Serves,
     query::Query,
     socket::{Connection, Opening},
     transport::Transport,
@@ -27,6 +28,7 @@ use crate::{
 /// connection.
 pub async fn take_over<T>(
     worker: Rc<Worker>,
+    serves: Serves,
     request: Request,
     framed: Framed<T, h1::Codec>,
 ) -> Result<(), actix_web::Error>
@@ -35,8 +37,13 @@ where
 {
     let mut parts = framed.into_parts();
     let head = request.head();
-    if let Err(error) = ws::verify_handshake(head) {
-        parts.io.write_all(refusal(error).as_bytes()).await?;
+    let refused = match ws::verify_handshake(head) {
+        _ if serves == Serves::Backends => Some(no_sockets()),
+        Err(error) => Some(refusal(error)),
+        Ok(()) => None,
+    };
+    if let Some(refusal) = refused {
+        parts.io.write_all(refusal.as_bytes()).await?;
         return Ok(parts.io.shutdown().await?);
     }
     let asked = Asked::read(head);
@@ -44,7 +51,17 @@ where
     let tenant = key.as_deref().and_then(|key| worker.engine.tenants().by_key(key).cloned());
     // Before it is judged: a refusal, too, is said in the client's own dialect.
     let dialect = asked.dialect(tenant.as_deref());
-    let admission = admit(&worker, &asked, key, tenant);
+    let from = || {
+        let remote = || parts.io.remote();
+        let app = tenant.as_ref().map(|tenant| tenant.app());
+        worker.entrance.connect(
+            app.as_deref().map(Arc::as_ref),
+            remote,
+            head.headers(),
+            &worker.settings(),
+        )
+    };
+    let admission = admit(&worker, &asked, key, tenant.clone(), from);
     let id = worker.socket_ids.borrow_mut().next_id().map_err(std::io::Error::other)?;
     let opening = Opening {
         handshake: handshake(head, parts.write_buf),
@@ -109,14 +126,16 @@ fn admit(
     asked: &Asked,
     key: Option<String>,
     tenant: Option<Arc<Tenant>>,
+    from: impl FnOnce() -> Result<(), Close>,
 ) -> Result<Arc<Tenant>, Close> {
-    let key = key.ok_or(Close::PathNotFound)?;
     if worker.engine.hub.is_draining() {
         return Err(Close::Draining);
     }
     if worker.engine.capacity.short().is_some() {
         return Err(Close::OverCapacity);
     }
+    from().inspect_err(|_| worker.engine.note_refused_connect())?;
+    let key = key.ok_or(Close::PathNotFound)?;
     let Some(tenant) = tenant else {
         return Err(Close::UnknownApp { key: key.chars().take(100).collect() });
     };
@@ -160,9 +179,17 @@ fn refusal(error: ws::HandshakeError) -> String {
         GetMethodRequired => "405 Method Not Allowed\r\nAllow: GET",
         NoWebsocketUpgrade | NoConnectionUpgrade | BadWebsocketKey => "400 Bad Request",
     };
-    let body = format!(
-        r#"{{"error":"This is no WebSocket handshake that can be answered: {error}","code":"bad_handshake"}}"#
-    );
+    let message = format!("This is no WebSocket handshake that can be answered: {error}");
+    answer(status, "bad_handshake", &message)
+}
+
+fn no_sockets() -> String {
+    let message = "WebSockets are not served at this address, which is the HTTP API's";
+    answer("404 Not Found", "no_sockets_here", message)
+}
+
+fn answer(status: &str, code: &str, message: &str) -> String {
+    let body = format!(r#"{{"error":"{message}","code":"{code}"}}"#);
     format!(
         "HTTP/1.1 {status}\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}",
         body.len()

@@ -7,7 +7,7 @@ use std::{
     pin::Pin,
     rc::Rc,
     sync::Arc,
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+    time::{Instant, SystemTime, UNIX_EPOCH},
 };
 
 use actix_web::{FromRequest, HttpRequest, dev::Payload, http::Method, web};
@@ -47,9 +47,6 @@ pub struct Signed {
 
 /// Seconds by which the clocks of a backend and of this server may differ.
 const CLOCK_WINDOW: u64 = 600;
-
-/// For the whole body of a request.
-const BODY_DEADLINE: Duration = Duration::from_secs(30);
 
 /// More parameters than any SDK sends.
 const MAX_PARAMETERS: usize = 100;
@@ -146,9 +143,8 @@ pub async fn read_body(
             }
         }
     };
-    actix_rt::time::timeout(BODY_DEADLINE, read)
-        .await
-        .map_err(|_| ApiError::timeout(BODY_DEADLINE))?
+    let deadline = worker(request).settings().body_timeout;
+    actix_rt::time::timeout(deadline, read).await.map_err(|_| ApiError::timeout(deadline))?
 }
 
 pub fn unreadable(error: impl std::fmt::Display) -> ApiError {

@@ -22,6 +22,7 @@ client_events = true
 [apps.{app_id}.limits]
 client_events_per_second = 1000000
 presence_members = 10000
+connects_per_ip = 0
 """
 
 TLS = """\

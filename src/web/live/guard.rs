@@ -1,10 +1,8 @@
 //! Who may watch, beside what the door asks.
 
-use std::net::IpAddr;
-
 use serde::Deserialize;
 
-use crate::web::{admin::Door, error::ApiError};
+use crate::web::{admin::Door, error::ApiError, remote::Remote};
 
 /// From where the feed may be watched with the admin token. The socket of the state directory is
 /// this machine's own.
@@ -17,13 +15,16 @@ pub enum LiveFeed {
     Off,
 }
 
-pub fn check_place(allowed: LiveFeed, door: &Door, peer: Option<IpAddr>) -> Result<(), ApiError> {
+pub fn check_place(allowed: LiveFeed, door: &Door, from: Option<Remote>) -> Result<(), ApiError> {
+    let here = match from {
+        Some(Remote::Address(peer)) => peer.is_loopback(),
+        Some(Remote::Local) => true,
+        Some(Remote::Balancer(_)) | None => false,
+    };
     let refusal = match (allowed, door) {
         (LiveFeed::Off, _) => "The live feed is off: set live_feed = \"loopback\" to watch it",
         (LiveFeed::Anywhere, _) | (LiveFeed::Loopback, Door::Socket) => return Ok(()),
-        (LiveFeed::Loopback, Door::Token(_)) if peer.is_some_and(|peer| peer.is_loopback()) => {
-            return Ok(());
-        }
+        (LiveFeed::Loopback, Door::Token(_)) if here => return Ok(()),
         (LiveFeed::Loopback, Door::Token(_)) => {
             "The live feed is shown to this machine alone: come through a tunnel (ssh -L), or set live_feed = \"anywhere\""
         }
@@ -62,9 +63,10 @@ mod tests {
             (LiveFeed::Off, "127.0.0.1", false),
         ];
         for (allowed, peer, wanted) in rows {
-            let peer = Some(peer.parse().unwrap());
+            let peer = Some(Remote::Address(peer.parse().unwrap()));
             assert_eq!(check_place(allowed, &token, peer).is_ok(), wanted, "{allowed:?} {peer:?}");
         }
+        assert!(check_place(LiveFeed::Loopback, &token, Some(Remote::Local)).is_ok());
         assert!(check_place(LiveFeed::Loopback, &token, None).is_err(), "nobody knows from where");
         assert!(check_place(LiveFeed::Loopback, &Door::Socket, None).is_ok());
         assert!(check_place(LiveFeed::Off, &Door::Socket, None).is_err());

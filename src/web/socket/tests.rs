@@ -5,7 +5,10 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use super::*;
 use crate::{
     hub::{Hub, shard::Shard},
-    web::Settings,
+    web::{
+        Settings,
+        remote::{HasRemote, Remote},
+    },
 };
 
 /// Takes bytes that it can not yet pass on, as TLS does.
@@ -60,6 +63,12 @@ impl AsyncWrite for Holding {
     }
 }
 
+impl HasRemote for Holding {
+    fn remote(&self) -> Option<Remote> {
+        None
+    }
+}
+
 impl Transport for Holding {
     const SAYS_ITS_END: bool = true;
 }
@@ -76,6 +85,9 @@ fn link() -> Link<Holding> {
         outbox_bytes: 1000,
         http_body_bytes: 1000,
         proxies: Default::default(),
+        proxied: Default::default(),
+        keep_alive: Duration::from_secs(1),
+        body_timeout: Duration::from_secs(1),
         admin_token: None,
         live_feed: crate::web::LiveFeed::default(),
     };

@@ -5,9 +5,13 @@ use serde_json::{Value, json};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::http::{HeaderName, HeaderValue};
+
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{Error, Message};
+
+/// A request for a WebSocket.
+pub type Upgrade = tokio_tungstenite::tungstenite::http::Request<()>;
 
 use super::{App, Hangup, TestServer, Wire, percent, within};
 
@@ -53,6 +57,12 @@ impl Client {
                 .append(name, HeaderValue::from_str(value).expect("a header value"));
         }
         let (stream, line) = server.dial().await;
+        Self::over(stream, line, app, request).await
+    }
+
+    /// Upgrades on a connection that is there already.
+    pub async fn over(stream: Wire, line: Hangup, app: App, request: Upgrade) -> Self {
+        let path = request.uri().path().to_owned();
         let upgrade =
             within(format!("upgrade of {path}"), tokio_tungstenite::client_async(request, stream))
                 .await;

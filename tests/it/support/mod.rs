@@ -2,6 +2,7 @@
 //! implementations of signing and sealing that share no code with the server.
 
 mod app;
+mod balancer;
 mod canary;
 mod client;
 mod http;
@@ -24,12 +25,13 @@ use std::future::Future;
 use std::time::Duration;
 
 pub use self::app::*;
+pub use self::balancer::*;
 pub use self::canary::*;
 pub use self::client::*;
 pub use self::http::*;
 pub use self::issuer::*;
 pub use self::keys::*;
-pub use self::process::{Launch, Output, Starting, TempDir};
+pub use self::process::{Launch, Output, Running, Starting, TempDir};
 pub use self::raw::*;
 pub use self::receiver::*;
 pub use self::seal::*;

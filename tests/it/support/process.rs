@@ -154,6 +154,13 @@ impl Launch {
         Output { status, stdout: stdout.finish(), stderr: stderr.finish() }
     }
 
+    /// Starts a command that goes on until it is told to end.
+    pub fn keep_running(mut self) -> Running {
+        let mut child = self.command.spawn().expect("the binary starts");
+        let (stdout, stderr) = (collect(child.stdout.take()), collect(child.stderr.take()));
+        Running { child, stdout, stderr, _dir: self.dir }
+    }
+
     /// Starts a server and waits until it says where it listens.
     pub async fn start(self) -> TestServer {
         self.spawn().listening().await
@@ -200,6 +207,9 @@ impl Starting {
             let text = stdout.text();
             let scheme = if tls.is_some() { "https" } else { "http" };
             let addr = address(&text, &format!("listening on {scheme}://"));
+            // One that listens on a file has none.
+            let on_file = || text.contains("listening on unix:");
+            let addr = addr.or_else(|| on_file().then(|| SocketAddr::from(([0; 4], 0))));
             let ops = address(&text, "operations on http://");
             if let (Some(addr), true) = (addr, ops.is_some() || !wants_ops) {
                 return TestServer::new(child, addr, ops, [stdout, stderr], dir, tls);
@@ -214,7 +224,49 @@ impl Starting {
     }
 }
 
-fn address(stdout: &str, before: &str) -> Option<SocketAddr> {
+/// A command that is no server, and is killed when the test lets go of it.
+pub struct Running {
+    child: Child,
+    stdout: Collected,
+    stderr: Collected,
+    _dir: TempDir,
+}
+
+impl Running {
+    pub fn stdout(&self) -> String {
+        self.stdout.text()
+    }
+
+    pub fn stderr(&self) -> String {
+        self.stderr.text()
+    }
+
+    pub fn signal(&self, name: &str) {
+        let pid = self.child.id().to_string();
+        let status = Command::new("sh").args(["-c", "kill -s \"$0\" \"$1\"", name, &pid]).status();
+        assert!(status.is_ok_and(|s| s.success()), "kill -s {name} {pid}");
+    }
+
+    pub async fn ended(mut self) -> Output {
+        let status = wait(&mut self.child).await;
+        let end = Instant::now() + DEADLINE;
+        while !(self.stdout.thread.is_finished() && self.stderr.thread.is_finished())
+            && Instant::now() < end
+        {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        Output { status, stdout: self.stdout.text(), stderr: self.stderr.text() }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+pub(super) fn address(stdout: &str, before: &str) -> Option<SocketAddr> {
     let (lines, _) = stdout.rsplit_once('\n')?;
     lines.lines().find_map(|line| line.trim().strip_prefix(before)?.parse().ok())
 }

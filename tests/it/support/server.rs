@@ -10,18 +10,27 @@ use serde_json::Value;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-use super::process::{Collected, lock, signal, wait};
+use super::process::{Collected, address, lock, signal, wait};
 use super::{
     APP, App, Client, DEADLINE, Launch, Line, Output, Request, Response, TempDir, Wire, exchange,
     signed_target, try_tls, until,
 };
 
 /// Closes a test's connection when the test lets go of it, even if the server keeps a copy.
-pub struct Hangup(Arc<std::net::TcpStream>);
+pub struct Hangup(Option<Arc<std::net::TcpStream>>);
+
+impl Hangup {
+    /// Of a connection that ends when it is dropped.
+    pub fn none() -> Self {
+        Self(None)
+    }
+}
 
 impl Drop for Hangup {
     fn drop(&mut self) {
-        let _ = self.0.shutdown(Shutdown::Both);
+        if let Some(line) = &self.0 {
+            let _ = line.shutdown(Shutdown::Both);
+        }
     }
 }
 
@@ -87,7 +96,7 @@ impl TestServer {
         stream.set_nodelay(true).expect("a socket option");
         let copy = Arc::new(stream.try_clone().expect("another handle"));
         lock(&self.lines).push(Arc::downgrade(&copy));
-        (TcpStream::from_std(stream).expect("a socket of the runtime"), Hangup(copy))
+        (TcpStream::from_std(stream).expect("a socket of the runtime"), Hangup(Some(copy)))
     }
 
     pub fn socket_path(&self) -> String {
@@ -162,6 +171,11 @@ impl TestServer {
         client
     }
 
+    /// Where the listener of the API is, on the network.
+    pub fn api(&self) -> SocketAddr {
+        address(&self.stdout.text(), "API on http://").expect("a listener for the API")
+    }
+
     /// Where the operations listener is.
     pub fn ops(&self) -> SocketAddr {
         self.ops.expect("an operations listener")
@@ -175,6 +189,14 @@ impl TestServer {
     pub async fn until_stat(&self, name: &str, wanted: u64) {
         until(format!("{name} = {wanted}"), async || {
             (self.stats().await[name] == wanted).then_some(())
+        })
+        .await;
+    }
+
+    /// Waits until so many have been refused for this reason.
+    pub async fn until_refused(&self, name: &str, wanted: u64) {
+        until(format!("refused.{name} = {wanted}"), async || {
+            (self.stats().await["refused"][name] == wanted).then_some(())
         })
         .await;
     }

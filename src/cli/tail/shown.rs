@@ -1,0 +1,108 @@
+//! An entry as a line for people.
+
+use std::fmt::Write;
+
+use serde_json::{Map, Value};
+
+const DIM: &str = "\x1b[2m";
+const RED: &str = "\x1b[31m";
+const GREEN: &str = "\x1b[32m";
+const YELLOW: &str = "\x1b[33m";
+const PLAIN: &str = "\x1b[0m";
+
+/// Of a value: a ciphertext is only looked at.
+const LONGEST: usize = 80;
+/// What most entries have, and in this order; the rest follows.
+const FIRST: [&str; 4] = ["app", "socket_id", "channel", "user"];
+
+pub fn shown(line: &str, colours: bool) -> String {
+    let Ok(Value::Object(mut entry)) = serde_json::from_str(line) else {
+        return plain(line);
+    };
+    let mut take = |name: &str| entry.remove(name).map(|value| text(&value));
+    let (time, kind) = (take("time").unwrap_or_default(), take("type").unwrap_or_default());
+    // The date is today's.
+    let time = time.get(11..23).unwrap_or(&time);
+    let mut shown = match colours {
+        true => format!("{DIM}{time}{PLAIN} {}{kind:18}{PLAIN}", colour(&kind)),
+        false => format!("{time} {kind:18}"),
+    };
+    for name in FIRST {
+        if let Some(value) = entry.remove(name) {
+            field(&mut shown, name, &value);
+        }
+    }
+    rest(&mut shown, &entry);
+    shown
+}
+
+fn rest(shown: &mut String, entry: &Map<String, Value>) {
+    entry.iter().for_each(|(name, value)| field(shown, name, value));
+}
+
+fn field(shown: &mut String, name: &str, value: &Value) {
+    // Writing to a string cannot fail.
+    let _ = write!(shown, " {}={}", plain(name), text(value));
+}
+
+fn text(value: &Value) -> String {
+    match value {
+        Value::String(text) => plain(text),
+        Value::Array(all) => plain(&all.iter().map(bare).collect::<Vec<_>>().join(",")),
+        other => plain(&other.to_string()),
+    }
+}
+
+fn bare(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+/// Strangers choose names: what is no plain text is escaped, so that it does nothing to a terminal.
+fn plain(text: &str) -> String {
+    let clipped = match text.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}...", &text[..end]),
+        None => text.to_owned(),
+    };
+    let is_plain = !clipped.is_empty() && clipped.chars().all(|c| c != ' ' && is_visible(c));
+    if is_plain { clipped } else { format!("\"{}\"", clipped.escape_debug()) }
+}
+
+fn is_visible(c: char) -> bool {
+    c.escape_debug().count() == 1 || matches!(c, '"' | '\'')
+}
+
+fn colour(kind: &str) -> &'static str {
+    let has = |parts: &[&str]| parts.iter().any(|part| kind.contains(part));
+    match kind {
+        _ if has(&["refused", "denied", "failed", "revoked", "tripwire", "lost"]) => RED,
+        _ if has(&["key_", "rotation_", "server_", "watch_", "admin_"]) => YELLOW,
+        _ if has(&["granted", "opened", "delivered"]) => GREEN,
+        _ => "",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entry_is_a_line() {
+        let line = r#"{"time":"2026-01-31T12:00:00.123Z","type":"event","app":"shop","name":"two words","channel":"c","bytes":3,"list":["a","b"],"envelope":{"nonce":"n"}}"#;
+        let wanted = r#"12:00:00.123 event              app=shop channel=c bytes=3 envelope={"nonce":"n"} list=a,b name="two words""#;
+        assert_eq!(shown(line, false), wanted);
+        let colourful = shown(&line.replace("event", "refused"), true);
+        assert!(colourful.contains(RED) && colourful.contains(PLAIN), "{colourful:?}");
+    }
+
+    #[test]
+    fn nothing_that_a_stranger_has_named_gets_at_the_terminal() {
+        for nasty in ["\u{1b}[2J", "\u{9b}2J", "a\nb", "\u{202e}x", "a\rb", "\0"] {
+            let line = serde_json::json!({"type": nasty, "user": nasty, nasty: nasty}).to_string();
+            let shown = shown(&line, false);
+            assert!(shown.chars().all(|c| c == ' ' || is_visible(c) || c == '\\'), "{shown:?}");
+        }
+        assert!(shown("no \u{1b}JSON", false).starts_with('"'));
+        let long = serde_json::json!({"type": "x", "user": "u".repeat(1000)}).to_string();
+        assert!(shown(&long, false).len() < 200);
+    }
+}

@@ -1,0 +1,101 @@
+//! Where to listen, and who may come there.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use super::{
+    raw::RawConfig,
+    resolve::{Result, error},
+};
+use crate::{
+    address::Address,
+    state_dir::admin_socket_path,
+    web::{Addresses, Proxied, Proxies},
+};
+
+pub fn addresses(raw: &RawConfig, warnings: &mut Vec<String>) -> Result<Addresses> {
+    let addresses = Addresses {
+        public: raw.listen.clone(),
+        api: raw.api_listen.clone(),
+        operations: raw.ops_listen.clone(),
+        unix_mode: unix_mode(&raw.unix_socket_mode)?,
+    };
+    refuse_shared(raw)?;
+    if raw.listen.is_unix() && raw.tls_cert_file.is_some() {
+        return error(
+            "tls_cert_file is set, and listen is a Unix socket, on which no TLS is spoken: end TLS in the proxy that connects to it, or listen on ADDRESS:PORT",
+        );
+    }
+    let unix = named(raw).any(|(_, address)| address.is_unix());
+    if unix && addresses.unix_mode & 0o002 != 0 {
+        warnings.push(format!(
+            "unix_socket_mode is {:04o}: every process of this machine may connect, and is believed whatever it says of its clients' addresses",
+            addresses.unix_mode
+        ));
+    }
+    Ok(addresses)
+}
+
+fn named(raw: &RawConfig) -> impl Iterator<Item = (&'static str, &Address)> {
+    let named = [
+        ("listen", Some(&raw.listen)),
+        ("api_listen", raw.api_listen.as_ref()),
+        ("ops_listen", raw.ops_listen.as_ref()),
+    ];
+    named.into_iter().filter_map(|(name, address)| Some((name, address?)))
+}
+
+fn refuse_shared(raw: &RawConfig) -> Result<()> {
+    let admin = Address::Unix(admin_socket_path(&raw.state_dir));
+    for (index, (name, address)) in named(raw).enumerate() {
+        if let Some((other, _)) = named(raw).take(index).find(|(_, o)| o.clashes(address)) {
+            return error(format!(
+                "{other} and {name} are both {address}: give each listener an address of its own"
+            ));
+        }
+        if *address == admin {
+            return error(format!(
+                "{name} is the admin socket of the state directory: choose another path"
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// In octal, as everybody writes it.
+fn unix_mode(text: &str) -> Result<u32> {
+    const OWNER: u32 = 0o600;
+    match u32::from_str_radix(text, 8) {
+        Ok(mode) if mode <= 0o777 && mode & OWNER == OWNER => Ok(mode),
+        _ => error(
+            "unix_socket_mode must be a mode in octal that lets the owner read and write, such as \"0660\"",
+        ),
+    }
+}
+
+pub fn proxied(raw: &RawConfig, proxies: &Proxies, warnings: &mut Vec<String>) -> Result<Proxied> {
+    let (public, api) = (raw.proxy_protocol, raw.api_proxy_protocol);
+    match &raw.api_listen {
+        None if api => return error("api_proxy_protocol is true, but there is no api_listen"),
+        Some(address) if api => refuse_nobody("api_proxy_protocol", address, proxies)?,
+        _ => {}
+    }
+    if public {
+        refuse_nobody("proxy_protocol", &raw.listen, proxies)?;
+        if !raw.listen.is_unix() && !LOOPBACK.iter().any(|address| proxies.trust(*address)) {
+            warnings.push("with proxy_protocol, `sealcast healthcheck` is answered only if the loopback address is in trusted_proxies, too".into());
+        }
+    }
+    Ok(Proxied { public, api })
+}
+
+const LOOPBACK: [IpAddr; 2] = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
+
+/// To a Unix socket comes whom the mode of its file lets in.
+fn refuse_nobody(name: &str, address: &Address, proxies: &Proxies) -> Result<()> {
+    if proxies.trusted.is_empty() && !address.is_unix() {
+        return error(format!(
+            "{name} is true, but trusted_proxies is empty, so that nobody could connect: name the balancers that send the header"
+        ));
+    }
+    Ok(())
+}

@@ -1,0 +1,148 @@
+//! Listening on a file: who may connect, what is there already, and that it goes with the server.
+
+use std::{
+    fs::{File, Permissions},
+    io,
+    os::{
+        fd::OwnedFd,
+        unix::{
+            fs::{FileTypeExt, MetadataExt, PermissionsExt},
+            net::{UnixListener, UnixStream},
+        },
+    },
+    path::{Path, PathBuf},
+};
+
+use socket2::{Domain, SockAddr, Socket, Type};
+
+/// Removes the socket's file when the server ends.
+#[derive(Debug)]
+pub struct SocketFile {
+    path: PathBuf,
+    made: Stamp,
+}
+
+/// By which a file is told from another server's that has taken its place: a number may be used
+/// again.
+#[derive(Debug, PartialEq, Eq)]
+struct Stamp {
+    file: (u64, u64),
+    modified: (i64, i64),
+}
+
+impl Stamp {
+    fn of(path: &Path) -> io::Result<Self> {
+        let data = path.symlink_metadata()?;
+        let modified = (data.mtime(), data.mtime_nsec());
+        Ok(Self { file: (data.dev(), data.ino()), modified })
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum BindError {
+    #[error("{} is there and is no socket: choose another path, or move it away", .0.display())]
+    NoSocket(PathBuf),
+    #[error("another server listens on {}: stop it, or choose another path", .0.display())]
+    InUse(PathBuf),
+    #[error(
+        "cannot listen on {}: the directory is missing; make it for the user that the server runs as",
+        .0.display()
+    )]
+    NoDirectory(PathBuf),
+    #[error("cannot listen on {}: {reason}", path.display())]
+    Other { path: PathBuf, reason: io::Error },
+}
+
+/// Listens at `path`, where a dead server's socket gives way and a living one's does not. `mode`
+/// is who may connect.
+pub fn bind(path: &Path, mode: u32, backlog: i32) -> Result<(UnixListener, SocketFile), BindError> {
+    remove_dead(path)?;
+    open(path, mode, backlog).map_err(|reason| match reason.kind() {
+        io::ErrorKind::NotFound => BindError::NoDirectory(path.to_owned()),
+        _ => BindError::Other { path: path.to_owned(), reason },
+    })
+}
+
+fn remove_dead(path: &Path) -> Result<(), BindError> {
+    // Not followed if it is a link: what it points to is not ours to remove.
+    let Ok(there) = path.symlink_metadata() else { return Ok(()) };
+    if !there.file_type().is_socket() {
+        return Err(BindError::NoSocket(path.to_owned()));
+    }
+    let failed = |reason| BindError::Other { path: path.to_owned(), reason };
+    match UnixStream::connect(path) {
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+            std::fs::remove_file(path).map_err(failed)
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        // One that does not let us in, or has no room for one more, is alive.
+        _ => Err(BindError::InUse(path.to_owned())),
+    }
+}
+
+fn open(path: &Path, mode: u32, backlog: i32) -> io::Result<(UnixListener, SocketFile)> {
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    let nobody = Permissions::from_mode(0o0);
+    // Linux makes the file with the mode that the socket has, less the umask: so nobody can connect
+    // before it has the right one. Elsewhere this is refused, and the umask decides for a moment.
+    let _ = File::from(OwnedFd::from(socket.try_clone()?)).set_permissions(nobody);
+    socket.bind(&SockAddr::unix(path)?)?;
+    std::fs::set_permissions(path, Permissions::from_mode(mode))?;
+    let file = SocketFile { path: path.to_owned(), made: Stamp::of(path)? };
+    socket.listen(backlog)?;
+    socket.set_nonblocking(true)?;
+    Ok((UnixListener::from(OwnedFd::from(socket)), file))
+}
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        if Stamp::of(&self.path).is_ok_and(|there| there == self.made) {
+            // If it is gone by now, nothing is left to do.
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn directory(name: &str) -> PathBuf {
+        let path = std::env::temp_dir().join(format!("sealcast-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&path).unwrap();
+        path
+    }
+
+    #[test]
+    fn a_dead_servers_socket_gives_way_and_a_living_ones_does_not() {
+        let directory = directory("socket-file");
+        let path = directory.join("a.sock");
+        let (first, file) = bind(&path, 0o660, 16).unwrap();
+        let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o660);
+        let living = bind(&path, 0o660, 16).unwrap_err();
+        assert!(matches!(living, BindError::InUse(_)), "{living}");
+        // As after a kill: nothing was cleaned up.
+        drop(first);
+        std::thread::sleep(std::time::Duration::from_millis(20));
+        let (_second, next) = bind(&path, 0o600, 16).unwrap();
+        drop(file);
+        assert!(UnixStream::connect(&path).is_ok(), "the first one's end leaves the second alone");
+        drop(next);
+        assert!(!path.exists());
+        std::fs::remove_dir(&directory).unwrap();
+    }
+
+    #[test]
+    fn what_is_no_socket_stays() {
+        let directory = directory("no-socket");
+        let path = directory.join("notes");
+        std::fs::write(&path, "mine").unwrap();
+        let error = bind(&path, 0o660, 16).unwrap_err();
+        assert!(matches!(error, BindError::NoSocket(_)), "{error}");
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "mine");
+        let error = bind(&directory.join("missing/a.sock"), 0o660, 16).unwrap_err();
+        assert!(matches!(error, BindError::NoDirectory(_)), "{error}");
+        std::fs::remove_dir_all(&directory).unwrap();
+    }
+}

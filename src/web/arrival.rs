@@ -1,0 +1,187 @@
+//! Connections that are more than an accepted TCP socket: over Unix sockets, or with a PROXY header
+//! in front. They know whose they are; the plain sort need not, and has no part in this.
+
+use std::{
+    io::{self, IoSlice},
+    pin::Pin,
+    rc::Rc,
+    task::{Context, Poll},
+};
+
+use actix_rt::net::{ActixStream, Ready, TcpStream, UnixStream};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::{
+    proxy_protocol::{self, ReadError, Said},
+    remote::{HasRemote, Remote},
+    services::HEAD_DEADLINE,
+    transport::Transport,
+    worker::Worker,
+};
+
+pub struct Arrival {
+    io: Io,
+    remote: Remote,
+}
+
+/// One type for both, so that what lies above is compiled once.
+pub enum Io {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+}
+
+impl From<TcpStream> for Io {
+    fn from(io: TcpStream) -> Self {
+        Self::Tcp(io)
+    }
+}
+
+impl From<UnixStream> for Io {
+    fn from(io: UnixStream) -> Self {
+        Self::Unix(io)
+    }
+}
+
+/// Why a connection is closed before anything was said on it.
+#[derive(Debug, thiserror::Error)]
+pub enum TurnedAway {
+    #[error("its peer is not in trusted_proxies")]
+    NotTrusted,
+    #[error("no whole PROXY header came in time")]
+    TooSlow,
+    #[error(transparent)]
+    Header(#[from] ReadError),
+}
+
+impl Arrival {
+    pub fn local(io: UnixStream) -> Self {
+        Self { io: Io::Unix(io), remote: Remote::Local }
+    }
+
+    /// Behind its PROXY header, which comes before TLS and HTTP.
+    pub async fn proxied(io: impl Into<Io>, worker: Rc<Worker>) -> io::Result<Self> {
+        let mut io = io.into();
+        match io.said(&worker).await {
+            Ok(remote) => Ok(Self { io, remote }),
+            Err(reason) => {
+                worker.engine.note_stray();
+                worker.entrance.strays.note(&reason);
+                Err(io::Error::other(reason))
+            }
+        }
+    }
+}
+
+impl Io {
+    fn remote(&self) -> Option<Remote> {
+        match self {
+            Self::Tcp(io) => io.remote(),
+            Self::Unix(io) => io.remote(),
+        }
+    }
+
+    async fn said(&mut self, worker: &Worker) -> Result<Remote, TurnedAway> {
+        let peer = match self.remote() {
+            Some(Remote::Local) => None,
+            Some(Remote::Address(peer)) if worker.settings().proxies.trust(peer) => Some(peer),
+            _ => return Err(TurnedAway::NotTrusted),
+        };
+        match actix_rt::time::timeout(HEAD_DEADLINE, proxy_protocol::read(self)).await {
+            Ok(Ok(Said::Client(address))) => Ok(Remote::Address(address)),
+            Ok(Ok(Said::Nobody)) => Ok(Remote::Balancer(peer)),
+            Ok(Err(error)) => Err(error.into()),
+            Err(_) => Err(TurnedAway::TooSlow),
+        }
+    }
+}
+
+impl HasRemote for Arrival {
+    fn remote(&self) -> Option<Remote> {
+        Some(self.remote)
+    }
+}
+
+impl Transport for Arrival {
+    const SAYS_ITS_END: bool = false;
+}
+
+impl AsyncRead for Io {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match &mut *self {
+            Self::Tcp(io) => Pin::new(io).poll_read(cx, buffer),
+            Self::Unix(io) => Pin::new(io).poll_read(cx, buffer),
+        }
+    }
+}
+
+impl AsyncRead for Arrival {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_read(cx, buffer)
+    }
+}
+
+impl AsyncWrite for Arrival {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        match &mut self.io {
+            Io::Tcp(io) => Pin::new(io).poll_write(cx, bytes),
+            Io::Unix(io) => Pin::new(io).poll_write(cx, bytes),
+        }
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match &mut self.io {
+            Io::Tcp(io) => Pin::new(io).poll_write_vectored(cx, slices),
+            Io::Unix(io) => Pin::new(io).poll_write_vectored(cx, slices),
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.io {
+            Io::Tcp(io) => Pin::new(io).poll_flush(cx),
+            Io::Unix(io) => Pin::new(io).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.io {
+            Io::Tcp(io) => Pin::new(io).poll_shutdown(cx),
+            Io::Unix(io) => Pin::new(io).poll_shutdown(cx),
+        }
+    }
+}
+
+impl ActixStream for Arrival {
+    fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<Ready>> {
+        match &self.io {
+            Io::Tcp(io) => ActixStream::poll_read_ready(io, cx),
+            Io::Unix(io) => ActixStream::poll_read_ready(io, cx),
+        }
+    }
+
+    fn poll_write_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<Ready>> {
+        match &self.io {
+            Io::Tcp(io) => ActixStream::poll_write_ready(io, cx),
+            Io::Unix(io) => ActixStream::poll_write_ready(io, cx),
+        }
+    }
+}

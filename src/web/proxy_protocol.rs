@@ -1,0 +1,184 @@
+//! The PROXY protocol, versions 1 and 2: what a balancer says in front of a connection of whose it
+//! is. Not a byte behind the header is read, since TLS or HTTP begins there.
+
+use std::{
+    io,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+};
+
+use tokio::io::{AsyncRead, AsyncReadExt};
+
+/// Whose connection it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Said {
+    Client(IpAddr),
+    /// The balancer's own, such as a check of our health, or one whose origin it does not tell.
+    Nobody,
+}
+
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Malformed {
+    #[error("it begins with no PROXY header")]
+    Missing,
+    #[error("the PROXY header is longer than any that is meant")]
+    TooLong,
+    #[error("the PROXY header is of a version that is not known")]
+    Version,
+    #[error("the PROXY header cannot be read")]
+    Rubbish,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    #[error(transparent)]
+    Malformed(#[from] Malformed),
+    #[error("it ended within the PROXY header")]
+    Ended(#[from] io::Error),
+}
+
+/// What has come so far is the beginning of a header, or all of it.
+#[derive(Debug, PartialEq, Eq)]
+enum Progress {
+    /// So many bytes are sure to follow that are part of it.
+    Read(usize),
+    Whole(Said),
+}
+
+const SIGNATURE: &[u8; 12] = b"\r\n\r\n\0\r\nQUIT\n";
+const V1_BEGINS: &[u8] = b"PROXY ";
+/// A line with two IPv6 addresses, its end included.
+const V1_LONGEST: usize = 107;
+const V2_FIXED: usize = SIGNATURE.len() + 4;
+/// Behind the fixed part: addresses, and more of what balancers like to tell than any of them does.
+const V2_LONGEST: usize = 2048;
+
+pub async fn read(io: &mut (impl AsyncRead + Unpin)) -> Result<Said, ReadError> {
+    let mut header = Vec::new();
+    loop {
+        match progress(&header)? {
+            Progress::Whole(said) => return Ok(said),
+            Progress::Read(count) => {
+                let known = header.len();
+                header.resize(known + count, 0);
+                io.read_exact(&mut header[known..]).await?;
+            }
+        }
+    }
+}
+
+fn progress(header: &[u8]) -> Result<Progress, Malformed> {
+    if header.len() < SIGNATURE.len() {
+        // The shortest of either version is longer.
+        Ok(Progress::Read(SIGNATURE.len() - header.len()))
+    } else if header.starts_with(SIGNATURE) {
+        second(header)
+    } else if header.starts_with(V1_BEGINS) {
+        first(header)
+    } else {
+        Err(Malformed::Missing)
+    }
+}
+
+/// One line of text.
+fn first(header: &[u8]) -> Result<Progress, Malformed> {
+    if let Some(line) = header.strip_suffix(b"\r\n") {
+        return said_by(line).map(Progress::Whole);
+    }
+    let ended = header.strip_suffix(b"\r").unwrap_or(header);
+    if ended.iter().any(|byte| matches!(byte, b'\r' | b'\n')) {
+        return Err(Malformed::Rubbish);
+    }
+    let least = if ended.len() < header.len() { 1 } else { least_left(header) };
+    if header.len() + least > V1_LONGEST {
+        return Err(Malformed::TooLong);
+    }
+    Ok(Progress::Read(least))
+}
+
+/// Of a line whose end has not begun: the words that are missing, one byte each, and the end.
+fn least_left(line: &[u8]) -> usize {
+    if !line.starts_with(b"PROXY TCP") {
+        return 2;
+    }
+    let spaces = line.iter().filter(|byte| **byte == b' ').count();
+    let begun = usize::from(line.ends_with(b" "));
+    5usize.saturating_sub(spaces) * 2 + begun + 2
+}
+
+fn said_by(line: &[u8]) -> Result<Said, Malformed> {
+    let line = std::str::from_utf8(line).map_err(|_| Malformed::Rubbish)?;
+    let words: Vec<&str> = line.split(' ').collect();
+    match words[..] {
+        ["PROXY", "UNKNOWN", ..] => Ok(Said::Nobody),
+        ["PROXY", "TCP4", from, to, from_port, to_port] => {
+            client::<Ipv4Addr>([from, to], [from_port, to_port])
+        }
+        ["PROXY", "TCP6", from, to, from_port, to_port] => {
+            client::<Ipv6Addr>([from, to], [from_port, to_port])
+        }
+        _ => Err(Malformed::Rubbish),
+    }
+}
+
+fn client<A: std::str::FromStr + Into<IpAddr>>(
+    addresses: [&str; 2],
+    ports: [&str; 2],
+) -> Result<Said, Malformed> {
+    let [Ok(from), Ok(_)] = addresses.map(str::parse::<A>) else { return Err(Malformed::Rubbish) };
+    if ports.iter().any(|port| port.parse::<u16>().is_err()) {
+        return Err(Malformed::Rubbish);
+    }
+    Ok(Said::Client(from.into().to_canonical()))
+}
+
+fn second(header: &[u8]) -> Result<Progress, Malformed> {
+    let Some(fixed) = header.first_chunk::<V2_FIXED>() else {
+        return Ok(Progress::Read(V2_FIXED - header.len()));
+    };
+    let [.., command, family, high, low] = *fixed;
+    let length = usize::from(u16::from_be_bytes([high, low]));
+    if command >> 4 != 2 {
+        return Err(Malformed::Version);
+    }
+    if length > V2_LONGEST {
+        return Err(Malformed::TooLong);
+    }
+    let body = &header[V2_FIXED..];
+    if body.len() < length {
+        return Ok(Progress::Read(length - body.len()));
+    }
+    let local = match command & 0xf {
+        0 => true,
+        1 => false,
+        _ => return Err(Malformed::Rubbish),
+    };
+    if local { Ok(Progress::Whole(Said::Nobody)) } else { address(family, body) }
+}
+
+/// Addresses and ports come first, what else there is behind them.
+fn address(family: u8, body: &[u8]) -> Result<Progress, Malformed> {
+    let client = |address: Option<IpAddr>| match address {
+        Some(address) => Ok(Progress::Whole(Said::Client(address.to_canonical()))),
+        None => Err(Malformed::Rubbish),
+    };
+    match family {
+        // A connection over TCP, of IPv4 or IPv6.
+        0x11 => client(body.first_chunk::<12>().map(|body| v4(body).into())),
+        0x21 => client(body.first_chunk::<36>().map(|body| v6(body).into())),
+        // Over a Unix socket, or over what has no name.
+        0x31 if body.len() < 216 => Err(Malformed::Rubbish),
+        0x31 | 0x00 => Ok(Progress::Whole(Said::Nobody)),
+        _ => Err(Malformed::Rubbish),
+    }
+}
+
+fn v4([a, b, c, d, ..]: &[u8; 12]) -> Ipv4Addr {
+    Ipv4Addr::new(*a, *b, *c, *d)
+}
+
+fn v6(body: &[u8; 36]) -> Ipv6Addr {
+    body.first_chunk::<16>().map(|address| Ipv6Addr::from(*address)).expect("36 are more than 16")
+}
+
+#[cfg(test)]
+mod tests;

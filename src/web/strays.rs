@@ -1,0 +1,45 @@
+//! Connections that come to a listener of the PROXY protocol and are not a balancer's.
+
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+
+use super::arrival::TurnedAway;
+
+/// Anybody may knock as often as they like: a warning is due again when none has for so long.
+const QUIET: Duration = Duration::from_secs(600);
+
+#[derive(Default)]
+pub struct Strays {
+    last: Mutex<Option<Instant>>,
+}
+
+impl Strays {
+    pub fn note(&self, reason: &TurnedAway) {
+        tracing::debug!(%reason, "connection turned away");
+        if self.is_news(Instant::now()) {
+            tracing::warn!(
+                "a connection was closed at once: {reason}. With proxy_protocol each must come from a balancer in trusted_proxies that sends the header; what follows of this is in the log at debug"
+            );
+        }
+    }
+
+    fn is_news(&self, now: Instant) -> bool {
+        let last = self.last.lock().replace(now);
+        last.is_none_or(|last| now.duration_since(last) >= QUIET)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_warning_until_they_have_stopped_for_a_while() {
+        let (strays, start) = (Strays::default(), Instant::now());
+        let at = |seconds| start + Duration::from_secs(seconds);
+        assert!(strays.is_news(at(0)));
+        assert!((1..100).all(|n| !strays.is_news(at(n * 599))));
+        assert!(strays.is_news(at(99 * 599 + 600)));
+    }
+}
