@@ -112,7 +112,7 @@ impl Capacity {
         let descriptors = self.descriptors.as_ref().filter(|d| d.are_short())?;
         if !self.short_of_descriptors.swap(true, Ordering::Relaxed) {
             tracing::warn!(
-                most = descriptors.most,
+                descriptors.now = descriptors.most,
                 "file descriptors run short: new sockets are refused with 4100 until some are free. Give the server more (ulimit -n, LimitNOFILE=), or another server beside it"
             );
         }
@@ -142,8 +142,8 @@ impl Capacity {
         };
         if short && !self.short_of_memory.swap(short, Ordering::Relaxed) {
             tracing::warn!(
-                resident,
-                limit,
+                memory.resident = resident,
+                memory.limit = limit,
                 "memory runs short: new sockets are refused with 4100 until some is free. Give the server more (memory_limit_bytes, or the limit of its container), or another server beside it"
             );
         }

@@ -16,10 +16,10 @@ pub fn measure(memory: Option<u64>) -> Result<Capacity> {
     let memory = memory.or_else(|| system::cgroup_memory(Path::new(CGROUPS)));
     let capacity = Capacity::new(memory).map_err(|e| format!("cannot open /dev/null: {e}"))?;
     tracing::info!(
-        descriptors = system::most_descriptors(),
-        before,
+        descriptors.now = system::most_descriptors(),
+        descriptors.before = before,
         sockets = capacity.sockets(),
-        memory,
+        memory.limit = memory,
         "limits of this process: file descriptors, how many sockets they allow, and bytes of memory"
     );
     Ok(capacity)

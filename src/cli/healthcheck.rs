@@ -99,11 +99,10 @@ impl Target {
         self.introduce(&mut stream)?;
         let (path, host) = (self.under_prefix(path), address.to_string());
         let question = Question::get(&path, &host);
-        let answer = match self.tls {
+        match self.tls {
             true => question.ask(unverified::connect(stream)?),
             false => question.ask(stream),
-        };
-        Ok(answer?)
+        }
     }
 
     fn ask_file(&self, file: &Path, path: &str) -> Result<Answer> {
@@ -111,7 +110,7 @@ impl Target {
         stream.set_read_timeout(Some(DEADLINE))?;
         stream.set_write_timeout(Some(DEADLINE))?;
         self.introduce(&mut stream)?;
-        Ok(Question::get(&self.under_prefix(path), "localhost").ask(stream)?)
+        Question::get(&self.under_prefix(path), "localhost").ask(stream)
     }
 
     fn introduce(&self, stream: &mut impl Write) -> Result<()> {

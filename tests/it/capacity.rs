@@ -36,7 +36,10 @@ async fn c_the_limit_of_descriptors_is_raised_and_told() {
     until("the limits to be told", async || {
         let printed = server.printed();
         let line = printed.lines().find(|line| line.contains("limits of this process"))?;
-        assert!(line.contains("descriptors=300") && line.contains("before=100"), "{line}");
+        assert!(
+            line.contains("descriptors.now=300") && line.contains("descriptors.before=100"),
+            "{line}"
+        );
         assert!(line.contains("sockets=2"), "more than 200 are left: {line}");
         Some(())
     })
