@@ -20,6 +20,7 @@ mod cache;
 mod canary;
 mod client_events;
 mod config;
+mod config_apps;
 mod connection;
 mod connects;
 mod cookies;

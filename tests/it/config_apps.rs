@@ -1,0 +1,100 @@
+//! Several apps in one configuration, from a file and from the environment, that get in each other's way.
+
+use crate::support::*;
+
+/// `config check` of this file with these variables.
+async fn check(text: &str, variables: &[(&str, &str)]) -> Output {
+    let mut launch = Launch::new(&["config", "check"]).config(text);
+    for (name, value) in variables {
+        launch = launch.env(name, value);
+    }
+    launch.output("").await
+}
+
+async fn refused(text: &str, variables: &[(&str, &str)], says: &[&str]) {
+    let output = check(text, variables).await;
+    assert_eq!(output.status.code(), Some(1), "{text}\n{output:?}");
+    for part in says {
+        assert!(output.stderr.contains(part), "{part:?}: {output:?}");
+    }
+    assert!(!output.stderr.contains(APP.secret), "{output:?}");
+}
+
+async fn accepted(text: &str, variables: &[(&str, &str)]) {
+    let output = check(text, variables).await;
+    assert_eq!(output.status.code(), Some(0), "{text}\n{output:?}");
+}
+
+/// The variables of an app that stands in the environment alone.
+const FROM_OUTSIDE: [(&str, &str); 3] = [
+    ("SEALCAST_APP_ID", "outside"),
+    ("SEALCAST_APP_KEY", "outside-key"),
+    ("SEALCAST_APP_SECRET", "outside-secret"),
+];
+
+#[tokio::test]
+async fn c_two_apps_with_one_key_are_told_apart_by_nobody() {
+    let twin = App { key: APP.key, ..OTHER };
+    let says = ["the apps it and other have the same key", APP.key];
+    refused(&config_of("", &[(APP, ""), (twin, "")]), &[], &says).await;
+    let says = ["the apps it and outside have the same key", APP.key];
+    let [id, _, secret] = FROM_OUTSIDE;
+    refused(&config(""), &[id, ("SEALCAST_APP_KEY", APP.key), secret], &says).await;
+    // In another case it is another key.
+    let capitals = App { key: "IT-KEY-51C0A7", ..OTHER };
+    accepted(&config_of("", &[(APP, ""), (capitals, "")]), &[]).await;
+    accepted(&config(""), &FROM_OUTSIDE).await;
+}
+
+#[tokio::test]
+async fn c_two_apps_with_one_master_key_must_both_want_it() {
+    let key = master_key("shared between apps");
+    // However it is written.
+    let (one, two) = (
+        format!("master_key = \"{}\"", base64(&key)),
+        format!("master_key = \"hex:{}\"", hex(&key)),
+    );
+    let shared = "allow_shared_master_key = true";
+    let says = ["same master key", "it", "other", "allow_shared_master_key"];
+    refused(&config_of("", &[(APP, &one), (OTHER, &two)]), &[], &says).await;
+    for half in
+        [[format!("{one}\n{shared}"), two.clone()], [one.clone(), format!("{two}\n{shared}")]]
+    {
+        refused(&config_of("", &[(APP, &half[0]), (OTHER, &half[1])]), &[], &says).await;
+    }
+    let both = [format!("{one}\n{shared}"), format!("{two}\n{shared}")];
+    accepted(&config_of("", &[(APP, &both[0]), (OTHER, &both[1])]), &[]).await;
+    let hex = hex(&key);
+    let with_key = [FROM_OUTSIDE.as_slice(), &[("SEALCAST_MASTER_KEY", &hex)]].concat();
+    refused(&config(&one), &with_key, &["same master key", "outside"]).await;
+}
+
+#[tokio::test]
+async fn c_one_id_is_one_app() {
+    let twice = config_of("", &[(APP, ""), (APP, "")]);
+    refused(&twice, &[], &["duplicate key", "it"]).await;
+    // In the environment it is the same app: what is said there wins, the rest stays.
+    let variables = [("SEALCAST_APP_ID", APP.id), ("SEALCAST_APP_SECRET", "of-the-environment")];
+    accepted(&config("client_events = true"), &variables).await;
+    let mut launch = Launch::serve(&config("client_events = true"));
+    for (name, value) in variables {
+        launch = launch.env(name, value);
+    }
+    let server = launch.start().await;
+    let changed = App { secret: "of-the-environment", ..APP };
+    server.get_as(changed, "/channels", &[]).await.expect(200, "the secret of the environment");
+    server.get("/channels", &[]).await.refused(401, "the secret of the file");
+    let mut client = server.connect_as(changed).await;
+    client.subscribe("private-x").await;
+    client.client_event("private-x", "client-x", serde_json::json!("1")).await;
+    client.expect_silence().await;
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn c_settings_of_an_app_must_say_of_which() {
+    let two = config_of("", &[(APP, ""), (OTHER, "")]);
+    refused(&two, &[("SEALCAST_APP_CLIENT_EVENTS", "true")], &["SEALCAST_APP_ID"]).await;
+    accepted(&two, &[("SEALCAST_APP_CLIENT_EVENTS", "true"), ("SEALCAST_APP_ID", OTHER.id)]).await;
+    refused(&two, &[("SEALCAST_APP_ID", "third")], &["apps.third.key is missing"]).await;
+}
