@@ -161,7 +161,8 @@ impl Crowd {
         if !self.warned.load(Ordering::Relaxed) && self.is_crowd(address) {
             self.warned.store(true, Ordering::Relaxed);
             tracing::warn!(
-                "nearly all requests come forwarded from {address}, which is not in trusted_proxies: all their users share one rate limit. Add it there if it is your proxy"
+                proxy.address = %address,
+                "nearly all requests come forwarded from one address, which is not in trusted_proxies: all their users share one rate limit. Add it there if it is your proxy"
             );
         }
     }
