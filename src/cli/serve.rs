@@ -5,7 +5,7 @@ use std::{path::Path, sync::Arc};
 use arc_swap::ArcSwap;
 
 use super::{
-    Result, banner,
+    Result, banner, capacity,
     log::{self, LogFilter},
     print,
     reload::{self, Live, Read, Reload, Stamps, Start, read},
@@ -80,6 +80,7 @@ async fn run(config: Config, start: Start, log: LogFilter, signals: &Signals) ->
     }
     let hub = Hub::new(config.workers, config.mailbox_bytes, config.turns_per_second);
     let mut engine = Engine::new(hub, AppRegistry::new());
+    engine.capacity = capacity::measure(config.memory_limit)?;
     (engine.audit, engine.live) = (audit.clone(), live);
     let engine = Arc::new(engine);
     let files = StateFiles { dir: &config.state_dir, claimed: state_dir.is_some() };
