@@ -129,7 +129,9 @@ impl Drop for Recorder {
                 let hash = chain.last_hash().unwrap_or("none");
                 tracing::info!(audit.hash = hash, "audit log ended");
             }
-            Ok((_, lines)) => tracing::error!(lines, "the end of the audit log was not written"),
+            Ok((_, lines)) => {
+                tracing::error!(audit.lines = lines, "the end of the audit log was not written")
+            }
             Err(_) => tracing::error!("the thread of the audit log has failed"),
         }
     }

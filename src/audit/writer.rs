@@ -154,7 +154,8 @@ impl<S: Sink> Writer<S> {
                 if !self.failing {
                     self.failing = true;
                     tracing::error!(
-                        "the audit log cannot be written: {error}. The server goes on; facts wait for room, and those that find none are counted"
+                        %error,
+                        "the audit log cannot be written. The server goes on; facts wait for room, and those that find none are counted"
                     );
                 }
             }

@@ -166,7 +166,7 @@ impl ForwardAuthorizer {
             }
             Err(failure) => {
                 attempt.failed();
-                tracing::warn!(code = failure.code(), "the application's authorization: {failure}");
+                tracing::warn!(refusal.code = failure.code(), error = %failure, "the application did not say who may join");
                 Err(failure.into())
             }
         }

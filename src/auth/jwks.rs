@@ -120,7 +120,10 @@ impl Jwks {
                 state.keys = Arc::new(keys);
                 state.fetched = Some(Instant::now());
             }
-            Err(reason) => tracing::warn!("the keys of the token's issuer (jwks_url): {reason}"),
+            Err(reason) => tracing::warn!(
+                error = reason,
+                "the keys of the token's issuer (jwks_url) were not fetched"
+            ),
         }
     }
 

@@ -38,7 +38,7 @@ pub fn serve(flags: &Flags) -> Result<()> {
     let reload = Reload::new(flags, source)?;
     log_to_stderr(&config.log)?;
     if let Err(error) = dumps_forbidden {
-        tracing::warn!("core dumps, in which keys would stand, cannot be forbidden: {error}");
+        tracing::warn!(%error, "core dumps, in which keys would stand, cannot be forbidden");
     }
     selftest::run(&selftest::CHECKS)?;
     config.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
@@ -148,7 +148,7 @@ fn claim(path: &Path) -> Result<Option<StateDir>> {
         Ok(directory) => Ok(Some(directory)),
         Err(error @ ClaimError::InUse(_)) => Err(error.into()),
         Err(error @ ClaimError::Unusable { .. }) => {
-            tracing::warn!("{error}: keys cannot be changed while the server runs");
+            tracing::warn!(%error, "keys cannot be changed while the server runs");
             Ok(None)
         }
     }
@@ -209,7 +209,7 @@ fn log_to_stderr(log: &Log) -> Result<()> {
     let filter = EnvFilter::try_new(&log.filter).map_err(|e| format!("log: {e}"))?;
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
     if log.json {
-        builder.json().init();
+        builder.json().flatten_event(true).init();
     } else {
         builder.with_ansi(io::stderr().is_terminal()).init();
     }

@@ -121,7 +121,7 @@ impl Shared {
                 self.stop.notify_one();
             }
             Phase::Stopping => {
-                tracing::warn!("{number} while the server was shutting down: it ends at once");
+                tracing::warn!(signal = %number, "a second signal while the server was shutting down: it ends at once");
                 exit(128 + number as i32);
             }
         }

@@ -78,9 +78,9 @@ impl Refusals {
             refusal.id = %id,
             refusal.code = line.code,
             app.id = line.app,
-            channel = channel.map(tracing::field::debug),
+            channel = channel,
             socket.id = socket,
-            refusal.cause = ?cause,
+            refusal.cause = cause,
             "refused"
         );
         Some(id)

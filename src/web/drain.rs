@@ -23,7 +23,7 @@ const LOOK: Duration = Duration::from_millis(20);
 /// `over`: the time that sockets are sent away in.
 pub async fn drain(server: ServerHandle, engine: Arc<Engine>, over: Duration) {
     let sockets = engine.hub.sockets();
-    tracing::info!(sockets, seconds = over.as_secs(), "shutting down");
+    tracing::info!(sockets, drain.seconds = over.as_secs(), "shutting down");
     engine.live.note(|| Entry::new(Type::ServerDraining));
     engine.hub.drain(over);
     let deadline = Instant::now() + over + FAREWELL;

@@ -84,9 +84,9 @@ async fn keep_current(identity: Arc<Identity>) {
         actix_rt::time::sleep(IDENTITY_TICK).await;
         match watch.look() {
             None => {}
-            Some(Ok(())) => tracing::info!(%file, "new certificate in use"),
+            Some(Ok(())) => tracing::info!(tls.file = %file, "new certificate in use"),
             Some(Err(reason)) => {
-                tracing::error!(%reason, "new certificate refused, the old one stays in use");
+                tracing::error!(tls.file = %file, error = %reason, "new certificate refused, the old one stays in use");
             }
         }
     }

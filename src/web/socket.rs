@@ -293,10 +293,10 @@ impl<T: Transport> Drop for Connection<T> {
         match closing {
             Some(reason @ Close::TooSlow) => {
                 self.link.shard.gauges().slow_readers.fetch_add(1, Ordering::Relaxed);
-                tracing::warn!(socket.id = %self.id, code = reason.code(), reason = reason.message(), "connection closed");
+                tracing::warn!(socket.id = %self.id, close.code = reason.code(), close.reason = reason.message(), "connection closed");
             }
             Some(reason) => {
-                tracing::debug!(socket.id = %self.id, code = reason.code(), reason = reason.message(), "connection closed");
+                tracing::debug!(socket.id = %self.id, close.code = reason.code(), close.reason = reason.message(), "connection closed");
             }
             None => tracing::debug!(socket.id = %self.id, "connection lost"),
         }

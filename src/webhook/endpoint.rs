@@ -189,7 +189,7 @@ impl Endpoint {
             (None, Some(reason)) => tracing::warn!(
                 app.id = app,
                 webhook.endpoint = endpoint,
-                reason,
+                webhook.failure = reason,
                 "webhooks do not arrive; they are tried again"
             ),
             (Some(_), None) => {

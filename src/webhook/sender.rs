@@ -186,8 +186,8 @@ impl Sender {
         tracing::debug!(
             app.id = &*self.webhooks.app,
             webhook.endpoint = endpoint,
-            bytes = attempt.body.len(),
-            failure,
+            webhook.bytes = attempt.body.len(),
+            webhook.failure = failure,
             "webhook sent"
         );
         self.endpoint.went(&self.webhooks.app, failure);
@@ -279,8 +279,8 @@ impl Sender {
                 tracing::debug!(
                     app.id = app,
                     webhook.endpoint = endpoint,
-                    count,
-                    reason,
+                    webhook.events = count,
+                    webhook.failure = reason,
                     "webhooks went to the dead-letter file"
                 );
             }
@@ -289,9 +289,10 @@ impl Sender {
                 tracing::error!(
                     app.id = app,
                     webhook.endpoint = endpoint,
-                    count,
-                    reason,
-                    "webhooks are lost, for the dead-letter file cannot be written: {error}"
+                    webhook.events = count,
+                    webhook.failure = reason,
+                    %error,
+                    "webhooks are lost, for the dead-letter file cannot be written"
                 );
             }
         }

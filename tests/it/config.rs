@@ -261,26 +261,6 @@ async fn c_check_says_yes_and_show_masks_every_secret() {
 }
 
 #[tokio::test]
-async fn c_json_logs_are_one_object_per_line() {
-    let top = "log = \"debug\"\nlog_format = \"json\"";
-    let server = TestServer::start(&config_of(top, &[(APP, "")])).await;
-    let mut client = server.connect().await;
-    client.ask("private-encrypted").await;
-    client.expect_refused("private-encrypted").await;
-    let output = server.stop().await;
-    let lines = format!("{}{}", output.stdout, output.stderr);
-    let lines: Vec<&str> = lines
-        .lines()
-        .filter(|line| !line.starts_with("listening on ") && !line.starts_with("operations on "))
-        .collect();
-    assert!(!lines.is_empty(), "nothing was logged: {output:?}");
-    for line in lines {
-        let parsed: Result<serde_json::Value, _> = serde_json::from_str(line);
-        assert!(parsed.is_ok_and(|value| value.is_object()), "{line:?}");
-    }
-}
-
-#[tokio::test]
 async fn c_a_taken_port_is_an_error_and_not_a_hang() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let addr = taken.local_addr().expect("an address").to_string();

@@ -51,6 +51,7 @@ mod listeners;
 mod live;
 mod live_door;
 mod liveness;
+mod logging;
 mod metrics;
 mod metrics_docs;
 mod metrics_edges;

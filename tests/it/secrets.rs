@@ -1,7 +1,7 @@
 //! ENCRYPTION 6: whatever happens at the chattiest log level, no secret and no payload is printed
 //! or answered.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::support::*;
 
@@ -110,13 +110,24 @@ async fn e6_neither_logs_nor_answers_contain_a_secret_or_a_payload() {
         );
         let launch = Launch::serve(&config_of(&top, &[(APP, &keys)]));
         let server = launch.env("RUST_LOG", "trace").env("RUST_BACKTRACE", "full").start().await;
+        let mut watcher = Watcher::of(&server, "").await;
         let bodies = exercise(&server).await;
         let output = server.stop().await;
+        let (entries, code, _) = watcher.until_closed().await;
+        assert_eq!(code, 1001, "it has seen everything");
+        let told = entries.iter().map(Value::to_string).collect::<Vec<_>>().join("\n");
+        for kind in ["subscribed", "event", "client_event", "refused", "auth_denied", "api_call"] {
+            assert!(told.contains(&format!("\"type\":\"{kind}\"")), "{kind}: {told}");
+        }
+        canaries.search("the live feed", &told);
         assert!(
             output.stderr.len() + output.stdout.len() > 2000,
             "nothing was logged at trace: {output:?}"
         );
         canaries.search("the log", &format!("{}{}", output.stdout, output.stderr));
+        for trace in ["auth_signature", "auth_key", "Bearer "] {
+            assert!(!output.stderr.contains(trace), "{trace} is in the log");
+        }
         let audit = std::fs::read_to_string(audit).expect("an audit log");
         assert!(audit.contains("auth_granted") && audit.contains("auth_denied"), "{audit}");
         canaries.search("the audit log", &audit);
