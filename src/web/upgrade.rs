@@ -127,6 +127,9 @@ fn admit(
     if worker.engine.hub.is_draining() {
         return Err(Close::Draining);
     }
+    if worker.engine.capacity.short().is_some() {
+        return Err(Close::OverCapacity);
+    }
     from().inspect_err(|_| worker.engine.note_refused_connect())?;
     let key = key.ok_or(Close::PathNotFound)?;
     let Some(tenant) = tenant else {
