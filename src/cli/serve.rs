@@ -10,7 +10,7 @@ use arc_swap::ArcSwap;
 use tracing_subscriber::EnvFilter;
 
 use super::{
-    Result, banner, print,
+    Result, banner, capacity, print,
     reload::{self, Reload},
     signals::Signals,
 };
@@ -108,6 +108,7 @@ async fn run(config: Config, reload: Reload, signals: &Signals) -> Result<()> {
     }
     let told = Runner::start(webhooks)?;
     let mut engine = Engine::new(hub, tenants);
+    engine.capacity = capacity::measure(config.memory_limit)?;
     (engine.audit, engine.live) = (audit.clone(), live);
     let engine = Arc::new(engine);
     actix_rt::spawn(reload::on_hangup(signals.hangup(), reload, engine.clone()));
