@@ -130,6 +130,7 @@ impl Reload {
         let files = StateFiles { dir: &live.state_dir, claimed: live.claimed };
         let wanted = apps.into_iter().map(|app| wanted(app, &changes)).collect();
         let undelivered = live.engine.reconfigure(wanted, files, || {
+            live.log.change(filter);
             let path_prefix = live.settings.load().path_prefix.clone();
             live.settings.store(Arc::new(Settings { path_prefix, ..settings }));
             if let (Some(shown), Some(next)) = (&live.identity, tls) {
@@ -137,7 +138,6 @@ impl Reload {
             }
             live.engine.hub.turns.change(turns_per_second);
             live.engine.hub.set_mailbox_bytes(mailbox_bytes);
-            live.log.change(filter);
         })?;
         undelivered.into_iter().for_each(|webhooks| live.webhooks.take_up(webhooks));
         live.watch = watch;
