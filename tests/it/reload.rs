@@ -35,6 +35,12 @@ async fn c_limits_and_switches_of_an_app_change_for_open_sockets() {
     it.still_delivers("short").await;
 
     it.take(&config("client_events = true\n[apps.it.limits]\nconnections = 3")).await;
+    // Its pace is another from here on: in a second there is room for more than two.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    for n in 0..5 {
+        second.client_event("private-a", "client-x", json!(n.to_string())).await;
+    }
+    second.expect_silence().await;
     let third = it.server.connect().await;
     refused_handshake(&it.server, APP, 4004).await;
     third.close().await;
