@@ -19,6 +19,7 @@
 //! * [`session`]: one connection's conversation.
 //! * [`metrics`]: all that is counted, as Prometheus reads it.
 //! * [`tls`]: the certificate of the public listener.
+//! * [`traces`]: spans of OpenTelemetry, in a program that is built with them.
 //! * [`web`]: the edge, the only place that knows actix.
 //! * [`selftest`]: whether the cryptography does what was published.
 //! * [`config`], [`cli`]: how the server is told what to be.
@@ -51,6 +52,7 @@ pub mod selftest;
 pub mod session;
 pub mod state_dir;
 pub mod tls;
+pub mod traces;
 pub mod unix_socket;
 pub mod web;
 pub mod webhook;

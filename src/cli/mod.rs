@@ -7,6 +7,7 @@ mod banner;
 mod healthcheck;
 mod http;
 mod keys;
+mod log;
 #[cfg(target_os = "linux")]
 mod process;
 mod reload;

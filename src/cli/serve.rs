@@ -1,23 +1,16 @@
 //! `sealcast serve`
 
-use std::{
-    io::{self, IsTerminal},
-    path::Path,
-    sync::Arc,
-};
-
-use arc_swap::ArcSwap;
-use tracing_subscriber::EnvFilter;
+use std::{path::Path, sync::Arc};
 
 use super::{
-    Result, banner, print,
+    Result, banner, log, print,
     reload::{self, Reload},
     signals::Signals,
 };
 use crate::{
     app::{App, AppRegistry},
     audit::{Audit, Fact},
-    config::{Config, Flags, Log, Source},
+    config::{Config, Flags, Source},
     crypto::keytable::unix_now,
     engine::{Engine, Tenant},
     hub::Hub,
@@ -29,6 +22,7 @@ use crate::{
     web::{Listeners, serve as serve_web},
     webhook::{Runner, Webhooks},
 };
+use arc_swap::ArcSwap;
 
 pub fn serve(flags: &Flags) -> Result<()> {
     let mut signals = Signals::take()?;
@@ -36,7 +30,8 @@ pub fn serve(flags: &Flags) -> Result<()> {
     let source = Source::new(flags, environment(flags, &mut signals)?)?;
     let config = Config::load(&source)?;
     let reload = Reload::new(flags, source)?;
-    log_to_stderr(&config.log)?;
+    // Until the end: what is left to be sent then is sent.
+    let _traces = log::begin(&config.log)?;
     if let Err(error) = dumps_forbidden {
         tracing::warn!(%error, "core dumps, in which keys would stand, cannot be forbidden");
     }
@@ -59,7 +54,7 @@ fn environment(_: &Flags, _: &mut Signals) -> Result<crate::config::Environment>
 }
 
 #[cfg(not(target_os = "linux"))]
-fn forbid_dumps() -> io::Result<()> {
+fn forbid_dumps() -> std::io::Result<()> {
     Ok(())
 }
 
@@ -201,17 +196,6 @@ fn announce(listeners: &Listeners, tls: bool) -> Result<()> {
     }
     if let Some(address) = listeners.operations()? {
         print(&format!("operations on {}\n", address.url(false)))?;
-    }
-    Ok(())
-}
-
-fn log_to_stderr(log: &Log) -> Result<()> {
-    let filter = EnvFilter::try_new(&log.filter).map_err(|e| format!("log: {e}"))?;
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
-    if log.json {
-        builder.json().flatten_event(true).init();
-    } else {
-        builder.with_ansi(io::stderr().is_terminal()).init();
     }
     Ok(())
 }
