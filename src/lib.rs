@@ -18,6 +18,7 @@
 //! * [`engine`]: the verbs: subscribe, publish, sign in, ...
 //! * [`session`]: one connection's conversation.
 //! * [`metrics`]: all that is counted, as Prometheus reads it.
+//! * [`capacity`], [`system`]: whether there is room for more, and what the system says of that.
 //! * [`tls`]: the certificate of the public listener.
 //! * [`traces`]: spans of OpenTelemetry, in a program that is built with them.
 //! * [`web`]: the edge, the only place that knows actix.
@@ -30,6 +31,7 @@ pub mod address;
 pub mod app;
 pub mod audit;
 pub mod auth;
+pub mod capacity;
 pub mod channel;
 pub mod cli;
 pub mod config;
@@ -51,6 +53,7 @@ pub mod protocol;
 pub mod selftest;
 pub mod session;
 pub mod state_dir;
+pub mod system;
 pub mod tls;
 pub mod traces;
 pub mod unix_socket;

@@ -1,7 +1,7 @@
 //! Listening on a file: who may connect, what is there already, and that it goes with the server.
 
 use std::{
-    fs::{File, Permissions},
+    fs::Permissions,
     io,
     os::{
         fd::OwnedFd,
@@ -82,11 +82,9 @@ fn remove_dead(path: &Path) -> Result<(), BindError> {
 
 fn open(path: &Path, mode: u32, backlog: i32) -> io::Result<(UnixListener, SocketFile)> {
     let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
-    let nobody = Permissions::from_mode(0o0);
-    // Linux makes the file with the mode that the socket has, less the umask: so nobody can connect
-    // before it has the right one. Elsewhere this is refused, and the umask decides for a moment.
-    let _ = File::from(OwnedFd::from(socket.try_clone()?)).set_permissions(nobody);
     socket.bind(&SockAddr::unix(path)?)?;
+    // The file is made with the mode of the umask. Nobody can connect before it is listened on, and
+    // then it has its own.
     std::fs::set_permissions(path, Permissions::from_mode(mode))?;
     let file = SocketFile { path: path.to_owned(), made: Stamp::of(path)? };
     socket.listen(backlog)?;

@@ -10,7 +10,7 @@ use std::{
 
 use super::{
     Result,
-    http::{Question, addresses},
+    http::{Answer, Question, addresses},
     source, unverified,
 };
 use crate::{
@@ -24,6 +24,9 @@ pub struct Healthcheck {
     /// https:// the certificate is not verified: what is asked is whether the server answers
     #[arg(long, value_name = "http[s]://HOST:PORT[/PREFIX]", env = "SEALCAST_URL")]
     url: Option<String>,
+    /// Ask whether traffic should be led to it, too: not while it is shutting down
+    #[arg(long)]
+    ready: bool,
     #[command(flatten)]
     flags: Flags,
 }
@@ -51,15 +54,16 @@ pub fn run(command: &Healthcheck) -> Result<()> {
         Some(url) => Target::of_url(url)?,
         None => Target::of(source(&command.flags)?.endpoint()?),
     };
+    let path = if command.ready { "/ready" } else { "/health" };
     let mut failure = String::from("the host has no address");
     for place in &target.places {
-        let (name, status) = match place {
-            Place::Tcp(address) => (address.to_string(), target.ask(*address)),
-            Place::Unix(path) => (path.display().to_string(), target.ask_file(path)),
+        let (name, answer) = match place {
+            Place::Tcp(address) => (address.to_string(), target.ask(*address, path)),
+            Place::Unix(file) => (file.display().to_string(), target.ask_file(file, path)),
         };
-        match status {
-            Ok(200) => return Ok(()),
-            Ok(status) => failure = format!("{name} answers {status}"),
+        match answer {
+            Ok(Answer { status: 200, .. }) => return Ok(()),
+            Ok(Answer { status, body }) => failure = format!("{name} answers {status} {body}"),
             Err(error) => failure = format!("{name} does not answer: {error}"),
         }
     }
@@ -88,26 +92,25 @@ impl Target {
         Ok(Self { places, tls, proxy_protocol: false, prefix: prefix.to_owned() })
     }
 
-    fn ask(&self, address: SocketAddr) -> Result<u16> {
+    fn ask(&self, address: SocketAddr, path: &str) -> Result<Answer> {
         let mut stream = TcpStream::connect_timeout(&address, DEADLINE)?;
         stream.set_read_timeout(Some(DEADLINE))?;
         stream.set_write_timeout(Some(DEADLINE))?;
         self.introduce(&mut stream)?;
-        let (path, host) = (self.path(), address.to_string());
+        let (path, host) = (self.under_prefix(path), address.to_string());
         let question = Question::get(&path, &host);
-        let answer = match self.tls {
+        match self.tls {
             true => question.ask(unverified::connect(stream)?),
             false => question.ask(stream),
-        };
-        Ok(answer?.status)
+        }
     }
 
-    fn ask_file(&self, path: &Path) -> Result<u16> {
-        let mut stream = UnixStream::connect(path)?;
+    fn ask_file(&self, file: &Path, path: &str) -> Result<Answer> {
+        let mut stream = UnixStream::connect(file)?;
         stream.set_read_timeout(Some(DEADLINE))?;
         stream.set_write_timeout(Some(DEADLINE))?;
         self.introduce(&mut stream)?;
-        Ok(Question::get(&self.path(), "localhost").ask(stream)?.status)
+        Question::get(&self.under_prefix(path), "localhost").ask(stream)
     }
 
     fn introduce(&self, stream: &mut impl Write) -> Result<()> {
@@ -117,8 +120,8 @@ impl Target {
         Ok(())
     }
 
-    fn path(&self) -> String {
-        format!("{}/health", self.prefix)
+    fn under_prefix(&self, path: &str) -> String {
+        format!("{}{path}", self.prefix)
     }
 }
 

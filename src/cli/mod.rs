@@ -4,6 +4,7 @@ mod audit;
 mod auth_explain;
 mod auth_test;
 mod banner;
+mod capacity;
 mod healthcheck;
 mod http;
 mod keys;

@@ -3,7 +3,7 @@
 use std::{path::Path, sync::Arc};
 
 use super::{
-    Result, banner, log, print,
+    Result, banner, capacity, log, print,
     reload::{self, Reload},
     signals::Signals,
 };
@@ -103,6 +103,7 @@ async fn run(config: Config, reload: Reload, signals: &Signals) -> Result<()> {
     }
     let told = Runner::start(webhooks)?;
     let mut engine = Engine::new(hub, tenants);
+    engine.capacity = capacity::measure(config.memory_limit)?;
     (engine.audit, engine.live) = (audit.clone(), live);
     let engine = Arc::new(engine);
     actix_rt::spawn(reload::on_hangup(signals.hangup(), reload, engine.clone()));

@@ -38,6 +38,8 @@ pub struct Config {
     pub mailbox_bytes: usize,
     /// Of this node: re-authorizations that rotations ask of clients.
     pub turns_per_second: u32,
+    /// Where nothing is set, the system's limit counts.
+    pub memory_limit: Option<u64>,
     pub settings: Settings,
     pub log: Log,
     pub state_dir: PathBuf,

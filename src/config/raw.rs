@@ -42,6 +42,9 @@ pub struct RawConfig {
     pub strict_protocol: bool,
     /// 0: all sockets at once.
     pub drain_seconds: u64,
+    pub capacity_percent: u64,
+    /// Without it: the control group's.
+    pub memory_limit_bytes: Option<usize>,
     pub message_bytes: usize,
     pub http_body_bytes: usize,
     /// Proxies in front of the server, whose word on the client's address is taken.
@@ -80,6 +83,8 @@ impl Default for RawConfig {
             body_timeout_seconds: 30,
             strict_protocol: false,
             drain_seconds: 5,
+            capacity_percent: 90,
+            memory_limit_bytes: None,
             message_bytes: 64 * 1024,
             http_body_bytes: 1024 * 1024,
             trusted_proxies: Vec::new(),

@@ -72,6 +72,7 @@ pub fn resolve(raw: RawConfig, dev: bool) -> Result<Config> {
         workers: workers(raw.workers)?,
         mailbox_bytes: at_least("mailbox_bytes", raw.mailbox_bytes, 64 * 1024)?,
         turns_per_second: at_least("turns_per_second", raw.turns_per_second as usize, 1)? as u32,
+        memory_limit: memory_limit(raw.memory_limit_bytes)?,
         settings: settings(&raw, &mut warnings)?,
         log: Log { filter: raw.log, json: raw.log_format == LogFormat::Json },
         state_dir,
@@ -141,6 +142,7 @@ fn settings(raw: &RawConfig, warnings: &mut Vec<String>) -> Result<Settings> {
         activity_timeout: seconds("activity_timeout_seconds", raw.activity_timeout_seconds)?,
         pong_timeout: seconds("pong_timeout_seconds", raw.pong_timeout_seconds)?,
         drain: drain(raw.drain_seconds)?,
+        capacity_percent: capacity_percent(raw.capacity_percent)?,
         message_bytes: at_least("message_bytes", raw.message_bytes, 1024)?,
         outbox_bytes: at_least("outbox_bytes", raw.outbox_bytes, 16 * 1024)?,
         http_body_bytes: at_least("http_body_bytes", raw.http_body_bytes, 1024)?,
@@ -151,6 +153,19 @@ fn settings(raw: &RawConfig, warnings: &mut Vec<String>) -> Result<Settings> {
         admin_token: admin_token(raw)?,
         live_feed: raw.live_feed,
     })
+}
+
+fn capacity_percent(percent: u64) -> Result<u64> {
+    match percent {
+        1..=100 => Ok(percent),
+        _ => error(format!("capacity_percent is {percent}, and must be from 1 to 100")),
+    }
+}
+
+/// Less than a server needs for itself would be a server that never lets anybody in.
+fn memory_limit(bytes: Option<usize>) -> Result<Option<u64>> {
+    const LEAST: usize = 16 * 1024 * 1024;
+    bytes.map(|bytes| Ok(at_least("memory_limit_bytes", bytes, LEAST)? as u64)).transpose()
 }
 
 /// Whoever supervises the server waits for its end.

@@ -36,6 +36,7 @@ pub use tenant::{ConnectionGuard, Tenant};
 use crate::{
     app::AppRegistry,
     audit::{Audit, AuditStats, Fact},
+    capacity::Capacity,
     explain::Refusals,
     hub::{Hub, directory::Occupancy},
     live::Feed,
@@ -50,6 +51,7 @@ pub struct Engine {
     pub live: Arc<Feed>,
     pub refusals: Refusals,
     pub counts: EngineCounts,
+    pub capacity: Capacity,
     refused: Refused,
     /// Of the tripwire, as far as the audit log knows.
     trips_noted: AtomicU64,
@@ -89,6 +91,7 @@ impl Engine {
             counts: EngineCounts::default(),
             refused: Refused::default(),
             trips_noted: AtomicU64::new(0),
+            capacity: Capacity::unlimited(),
         }
     }
 
@@ -104,6 +107,7 @@ impl Engine {
 
     /// Called about once a second, by one thread.
     pub fn tick(&self, now: Instant) {
+        self.capacity.look();
         let trips = self.hub.trips();
         let dropped = trips - self.trips_noted.swap(trips, Ordering::Relaxed);
         if dropped > 0 {

@@ -1,6 +1,7 @@
-//! Whether traffic should be led here.
+//! Whether traffic should be led here, and whether there is room for more sockets.
 
 use super::Engine;
+use crate::capacity::Usage;
 
 /// One reason why not.
 #[derive(Clone, PartialEq, Eq, Debug, serde::Serialize)]
@@ -18,5 +19,18 @@ impl Engine {
     /// None while the server serves.
     pub fn unready(&self) -> Vec<Unready> {
         self.hub.is_draining().then_some(DRAINING).into_iter().collect()
+    }
+
+    pub fn usage(&self) -> Usage {
+        let tenants = self.tenants();
+        let limits = tenants.iter().map(|tenant| tenant.app().limits.connections);
+        // One app that may have any number, and there is no sum.
+        let most: Option<usize> = limits.sum();
+        self.capacity.usage(most.map(|most| (self.hub.sockets() as u64, most as u64)))
+    }
+
+    /// Whether new sockets are welcome.
+    pub fn welcomes(&self, usage: &Usage, percent: u64) -> bool {
+        !self.hub.is_draining() && self.capacity.short().is_none() && !usage.exceeds(percent)
     }
 }

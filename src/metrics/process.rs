@@ -3,6 +3,8 @@
 use std::fmt;
 
 use super::page::{BYTES, Page, SECONDS};
+#[cfg(target_os = "linux")]
+use crate::system;
 
 #[derive(Default)]
 struct Process {
@@ -37,18 +39,15 @@ pub fn write(page: &mut Page<'_>) -> fmt::Result {
 #[cfg(target_os = "linux")]
 impl Process {
     fn look() -> Self {
-        use rustix::{
-            process::{Resource, getrlimit},
-            time::{ClockId, clock_gettime},
-        };
+        use rustix::time::{ClockId, clock_gettime};
         let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
         let cpu = clock_gettime(ClockId::ProcessCPUTime);
         Self {
-            resident_bytes: field(&status, "VmRSS:").map(|kibibytes| kibibytes * 1024),
+            resident_bytes: system::resident_bytes(),
             most_bytes: memory_limit(),
             threads: field(&status, "Threads:"),
-            open_descriptors: open_descriptors(),
-            most_descriptors: getrlimit(Resource::Nofile).current,
+            open_descriptors: system::open_descriptors(),
+            most_descriptors: system::most_descriptors(),
             cpu_seconds: Some(cpu.tv_sec as f64 + cpu.tv_nsec as f64 / 1e9),
         }
     }
@@ -65,14 +64,6 @@ impl Process {
 fn field(status: &str, name: &str) -> Option<u64> {
     let line = status.lines().find_map(|line| line.strip_prefix(name))?;
     line.split_whitespace().next()?.parse().ok()
-}
-
-/// Newer kernels say how many there are, where others have each of them read.
-#[cfg(target_os = "linux")]
-fn open_descriptors() -> Option<u64> {
-    const PATH: &str = "/proc/self/fd";
-    let said = std::fs::metadata(PATH).ok()?.len();
-    if said > 0 { Some(said) } else { Some(std::fs::read_dir(PATH).ok()?.count() as u64) }
 }
 
 /// As it is seen in a container. Where there is no limit, the file says `max`, or of older kinds an

@@ -31,6 +31,8 @@ pub enum Close {
     /// A new connection to a server that is shutting down. Not 4200, on which clients would be back
     /// at once, and as long as they are led here, again and again.
     Draining,
+    /// A new connection to a server that is short of memory or file descriptors.
+    OverCapacity,
     /// The secret of a channel that the client has is served no longer, and it has not fetched
     /// the next one.
     SecretRetired,
@@ -56,7 +58,7 @@ impl Close {
             Self::UnsupportedProtocol => 4007,
             Self::MissingProtocol => 4008,
             Self::OriginRefused | Self::NotAuthorizedInTime | Self::Terminated => 4009,
-            Self::TooSlow | Self::Draining | Self::ConnectsTooOften => 4100,
+            Self::TooSlow | Self::Draining | Self::OverCapacity | Self::ConnectsTooOften => 4100,
             Self::ShuttingDown | Self::SecretRetired => 4200,
             Self::PongNotReceived => 4201,
             Self::ProtocolViolation(_) => 1002,
@@ -68,7 +70,7 @@ impl Close {
     }
 
     /// Of all, with its code: where the client chooses that, there is none.
-    pub const REASONS: [(&str, &str); 21] = [
+    pub const REASONS: [(&str, &str); 22] = [
         ("unknown_app", "4001"),
         ("app_disabled", "4003"),
         ("over_connection_quota", "4004"),
@@ -83,6 +85,7 @@ impl Close {
         ("too_slow", "4100"),
         ("shutting_down", "4200"),
         ("draining", "4100"),
+        ("over_capacity", "4100"),
         ("secret_retired", "4200"),
         ("pong_not_received", "4201"),
         ("protocol_violation", "1002"),
@@ -109,6 +112,7 @@ impl Close {
             Self::TooSlow => "too_slow",
             Self::ShuttingDown => "shutting_down",
             Self::Draining => "draining",
+            Self::OverCapacity => "over_capacity",
             Self::SecretRetired => "secret_retired",
             Self::PongNotReceived => "pong_not_received",
             Self::ProtocolViolation(_) => "protocol_violation",
@@ -142,6 +146,9 @@ impl Close {
             Self::ShuttingDown => "Server is shutting down, please reconnect".into(),
             Self::Draining => {
                 "Server is shutting down and takes no new connections, please try again in a moment".into()
+            }
+            Self::OverCapacity => {
+                "Server is at its capacity and takes no new connections, please try again in a moment".into()
             }
             Self::SecretRetired => {
                 "The secret of an encrypted channel has been replaced, please reconnect".into()
@@ -204,6 +211,7 @@ mod tests {
             Close::TooSlow,
             Close::ShuttingDown,
             Close::Draining,
+            Close::OverCapacity,
             Close::SecretRetired,
             Close::PongNotReceived,
             Close::ProtocolViolation(""),

@@ -48,8 +48,8 @@ pub type Traces = Option<Exporter>;
 
 impl Exporter {
     pub fn start() -> Result<Traces, String> {
-        let named = |name: &&str| std::env::var_os(name).is_some_and(|url| !url.is_empty());
-        if !NAMED_BY.iter().any(|name| named(&name)) {
+        let is_named = |name: &&str| std::env::var_os(name).is_some_and(|url| !url.is_empty());
+        if !NAMED_BY.iter().any(is_named) {
             return Ok(None);
         }
         let said = |e: &dyn fmt::Display| format!("traces cannot be sent: {e}");

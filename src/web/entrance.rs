@@ -2,7 +2,10 @@
 
 use std::{
     net::IpAddr,
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Instant,
 };
 
@@ -12,6 +15,7 @@ use parking_lot::Mutex;
 use super::{
     Settings,
     error::ApiError,
+    forwarded::Proxies,
     rates::{Counted, Rates},
     remote::{Remote, remote},
     strays::Strays,
@@ -79,26 +83,23 @@ impl Entrance {
             .map_err(|wait| ApiError::rate_limited("address with wrong signatures", wait))
     }
 
-    /// One more socket, for this application or for none that there is. `remote` is asked only
-    /// where somebody counts.
+    /// One more socket, for an application and what it allows, or for none that there is. `remote`
+    /// is asked only where somebody counts.
     pub fn connect(
         &self,
-        app: Option<&App>,
+        app: Option<(&Arc<str>, u32)>,
         remote: impl FnOnce() -> Option<Remote>,
         headers: &HeaderMap,
-        settings: &Settings,
+        proxies: &Proxies,
     ) -> Result<(), Close> {
-        let limit = match app {
-            Some(app) => app.limits.connects_per_ip,
-            // Nobody has configured anything for those.
-            None => Limits::default().connects_per_ip,
-        };
+        // Nobody has configured anything for those of none.
+        let limit = app.map_or_else(|| Limits::default().connects_per_ip, |(_, limit)| limit);
         if limit == 0 {
             return Ok(());
         }
-        let client = remote().and_then(|remote| self.client_of(remote, headers, settings));
+        let client = remote().and_then(|remote| self.client_of(remote, headers, proxies));
         let Some(client) = client else { return Ok(()) };
-        let app = app.map(|app| &app.id);
+        let app = app.map(|(id, _)| id);
         let who = (app, Counted::Connects(network(client)));
         self.rates.take(who, limit, Instant::now()).map_err(|_| {
             let app = app.map_or("unknown", |id| id);
@@ -108,16 +109,10 @@ impl Entrance {
     }
 
     fn client(&self, request: &HttpRequest, settings: &Settings) -> Option<IpAddr> {
-        self.client_of(remote(request)?, request.headers(), settings)
+        self.client_of(remote(request)?, request.headers(), &settings.proxies)
     }
 
-    fn client_of(
-        &self,
-        remote: Remote,
-        headers: &HeaderMap,
-        settings: &Settings,
-    ) -> Option<IpAddr> {
-        let proxies = &settings.proxies;
+    fn client_of(&self, remote: Remote, headers: &HeaderMap, proxies: &Proxies) -> Option<IpAddr> {
         if let Remote::Address(peer) = remote {
             let forwarded = headers.contains_key(proxies.header.name());
             if forwarded && !proxies.trust(peer) {
@@ -198,6 +193,35 @@ mod tests {
         let noticed = (0..100).filter(|n| crowd.is_crowd(address(n / 95))).count();
         assert_eq!(noticed, 1);
         assert!((0..1000).all(|n| !crowd.is_crowd(address(n % 5))));
+    }
+
+    fn opened(entrance: &Entrance, app: Option<(&Arc<str>, u32)>, from: &str) -> usize {
+        let from = Remote::Address(from.parse().expect("an address"));
+        let (headers, proxies) = (HeaderMap::new(), Proxies::default());
+        let open = || entrance.connect(app, || Some(from), &headers, &proxies);
+        (0..20_000).take_while(|_| open().is_ok()).count()
+    }
+
+    #[test]
+    fn sockets_are_counted_by_app_and_network_and_those_of_no_app_together() {
+        let (entrance, one, other) = (Entrance::default(), Arc::from("one"), Arc::from("other"));
+        // Ten seconds' worth, and what the time of the test brings.
+        let is_about = |count: usize, wanted: usize| (wanted..wanted * 2).contains(&count);
+        assert!(is_about(opened(&entrance, Some((&one, 5)), "203.0.113.7"), 50));
+        assert!(is_about(opened(&entrance, Some((&other, 5)), "203.0.113.7"), 50));
+        assert!(is_about(opened(&entrance, Some((&one, 5)), "203.0.113.8"), 50));
+        assert!(is_about(opened(&entrance, Some((&one, 5)), "2001:db8::1"), 50));
+        assert!(opened(&entrance, Some((&one, 5)), "2001:db8::2") < 50, "one network");
+        assert!(is_about(opened(&entrance, None, "203.0.113.7"), 10_000));
+        assert!(opened(&entrance, None, "203.0.113.7") < 10_000, "whatever they asked for");
+        assert_eq!(opened(&entrance, Some((&one, 0)), "203.0.113.7"), 20_000);
+    }
+
+    #[test]
+    fn a_log_tells_no_address() {
+        let of = |text: &str| neighbourhood(text.parse().expect("an address")).to_string();
+        assert_eq!(of("203.0.113.7"), "203.0.113.0");
+        assert_eq!(of("2001:db8:1:2:3:4:5:6"), "2001:db8:1::");
     }
 
     #[test]

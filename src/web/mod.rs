@@ -60,6 +60,8 @@ pub struct Settings {
     pub pong_timeout: std::time::Duration,
     /// Over which sockets are closed when the server ends.
     pub drain: std::time::Duration,
+    /// From there on load balancers are told to lead new sockets elsewhere.
+    pub capacity_percent: u64,
     pub message_bytes: usize,
     pub outbox_bytes: usize,
     pub http_body_bytes: usize,
@@ -94,6 +96,7 @@ pub enum Serves {
 fn routes(config: &mut web::ServiceConfig, worker: &Worker, serves: Serves) {
     let routes = &mut Routes::new(config, worker);
     probes::routes(routes);
+    probes::gate(routes);
     if serves != Serves::Clients {
         api(routes);
     }

@@ -6,10 +6,21 @@ use std::collections::BTreeMap;
 use actix_web::{HttpRequest, HttpResponse};
 
 use super::{measured::Routes, verify::worker};
-use crate::engine::readiness::Unready;
+use crate::{capacity::Usage, engine::readiness::Unready};
 
 pub fn routes(routes: &mut Routes<'_>) {
     routes.get("/health", health).get("/live", health).get("/ready", ready);
+}
+
+/// Strangers see whether the gate is open, which whoever connects sees as well, and not how near
+/// it is to be closed.
+pub fn gate(routes: &mut Routes<'_>) {
+    routes.get("/capacity", open);
+}
+
+/// For operators, with the numbers.
+pub fn gate_with_numbers(routes: &mut Routes<'_>) {
+    routes.get("/capacity", capacity);
 }
 
 /// As long as the process answers at all. Whoever restarts what is not alive must not be told
@@ -31,4 +42,36 @@ async fn ready(request: HttpRequest) -> HttpResponse {
         return HttpResponse::Ok().json(Readiness { status: "ready", reasons });
     }
     HttpResponse::ServiceUnavailable().json(Readiness { status: "not_ready", reasons })
+}
+
+#[derive(serde::Serialize)]
+struct Gate {
+    status: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    threshold_percent: Option<u64>,
+    #[serde(flatten)]
+    usage: Option<Usage>,
+}
+
+async fn open(request: HttpRequest) -> HttpResponse {
+    gate_of(&request, false)
+}
+
+async fn capacity(request: HttpRequest) -> HttpResponse {
+    gate_of(&request, true)
+}
+
+fn gate_of(request: &HttpRequest, with_numbers: bool) -> HttpResponse {
+    let worker = worker(request);
+    let percent = worker.settings().capacity_percent;
+    let usage = worker.engine.usage();
+    let (mut answer, status) = match worker.engine.welcomes(&usage, percent) {
+        true => (HttpResponse::Ok(), "open"),
+        false => (HttpResponse::ServiceUnavailable(), "closed"),
+    };
+    answer.json(Gate {
+        status,
+        threshold_percent: with_numbers.then_some(percent),
+        usage: with_numbers.then_some(usage),
+    })
 }

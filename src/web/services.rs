@@ -129,7 +129,9 @@ pub fn listen_operations(
 ) -> io::Result<ServerBuilder> {
     let routes = |config: &mut web::ServiceConfig, worker: &Worker| {
         let token = worker.settings().admin_token.clone();
-        probes::routes(&mut Routes::new(config, worker));
+        let probes = &mut Routes::new(config, worker);
+        probes::routes(probes);
+        probes::gate_with_numbers(probes);
         config
             .route("/stats", web::get().to(ops::stats))
             .route("/metrics", web::get().to(ops::metrics));

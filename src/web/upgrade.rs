@@ -54,12 +54,8 @@ where
     let from = || {
         let remote = || parts.io.remote();
         let app = tenant.as_ref().map(|tenant| tenant.app());
-        worker.entrance.connect(
-            app.as_deref().map(Arc::as_ref),
-            remote,
-            head.headers(),
-            &worker.settings(),
-        )
+        let app = app.as_ref().map(|app| (&app.id, app.limits.connects_per_ip));
+        worker.entrance.connect(app, remote, head.headers(), &worker.settings().proxies)
     };
     let admission = admit(&worker, &asked, key, tenant.clone(), from);
     let id = worker.socket_ids.borrow_mut().next_id().map_err(std::io::Error::other)?;
@@ -130,6 +126,9 @@ fn admit(
 ) -> Result<Arc<Tenant>, Close> {
     if worker.engine.hub.is_draining() {
         return Err(Close::Draining);
+    }
+    if worker.engine.capacity.short().is_some() {
+        return Err(Close::OverCapacity);
     }
     from().inspect_err(|_| worker.engine.note_refused_connect())?;
     let key = key.ok_or(Close::PathNotFound)?;

@@ -158,6 +158,13 @@ async fn s1_6_a_draining_server_says_so_and_takes_no_new_sockets() {
     assert_eq!(reasons, (&json!("not_ready"), &json!("draining")));
     let ops = exchange(server.ops(), &Request::new("GET", "/ready")).await;
     assert_eq!(ops.status, 503);
+    let scheme = if server.tls.is_some() { "https" } else { "http" };
+    let url = format!("{scheme}://{}", server.addr);
+    let check = Launch::new(&["healthcheck", "--ready", "--url", &url]).output("").await;
+    assert_eq!(check.status.code(), Some(1), "{check:?}");
+    assert!(check.stderr.contains("503") && check.stderr.contains("draining"), "{check:?}");
+    let check = Launch::new(&["healthcheck", "--url", &url]).output("").await;
+    assert_eq!(check.status.code(), Some(0), "{check:?}");
     // Restarting it would end it no sooner.
     server.send(Request::new("GET", "/live")).await.expect(200, "alive");
     let mut late = Raw::dial(&server).await;
@@ -192,6 +199,16 @@ async fn numbers(client: &mut Client, accepted: &AtomicUsize) -> (Vec<usize>, us
     }
 }
 
+async fn publish_without_pause(mut line: Line, accepted: Arc<AtomicUsize>) {
+    for number in 0.. {
+        let body = json!({"name": "e", "channel": "news", "data": number.to_string()}).to_string();
+        let target = signed_target(APP, "POST", "/apps/it/events", &[], body.as_bytes());
+        let request = Request::new("POST", target).body("application/json", body);
+        line.send(&request).await.expect(200, "an event while draining");
+        accepted.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
 /// The API goes on, and what it accepts reaches each socket up to its close frame, without a gap.
 #[tokio::test]
 async fn s1_6_what_is_accepted_while_draining_reaches_whoever_is_still_there() {
@@ -205,15 +222,7 @@ async fn s1_6_what_is_accepted_while_draining_reaches_whoever_is_still_there() {
         reading.spawn(async move { numbers(&mut client, &accepted).await });
     }
     server.signal("TERM");
-    let mut line = server.line().await;
-    while !reading.is_empty() && server.stats().await["sockets"].as_u64() > Some(0) {
-        let number = accepted.load(Ordering::SeqCst);
-        let body = json!({"name": "e", "channel": "news", "data": number.to_string()}).to_string();
-        let target = signed_target(APP, "POST", "/apps/it/events", &[], body.as_bytes());
-        let request = Request::new("POST", target).body("application/json", body);
-        line.send(&request).await.expect(200, "an event while draining");
-        accepted.fetch_add(1, Ordering::SeqCst);
-    }
+    let publishing = tokio::spawn(publish_without_pause(server.line().await, accepted));
     let mut most = 0;
     while let Some(result) = reading.join_next().await {
         let (numbers, accepted) = result.expect("a client that reads");
@@ -222,6 +231,7 @@ async fn s1_6_what_is_accepted_while_draining_reaches_whoever_is_still_there() {
         most = most.max(numbers.len());
     }
     assert!(most > 20, "events while draining: {most}");
+    publishing.abort();
     server.exited().await;
 }
 

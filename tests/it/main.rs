@@ -18,6 +18,7 @@ mod auth_tokens;
 mod backpressure;
 mod cache;
 mod canary;
+mod capacity;
 mod client_events;
 mod config;
 mod config_apps;

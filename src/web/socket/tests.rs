@@ -80,6 +80,7 @@ fn link() -> Link<Holding> {
         activity_timeout: Duration::from_secs(1),
         pong_timeout: Duration::from_secs(1),
         drain: Duration::ZERO,
+        capacity_percent: 90,
         message_bytes: 1000,
         outbox_bytes: 1000,
         http_body_bytes: 1000,

@@ -121,6 +121,23 @@ impl Launch {
         self.arg("--config").arg(path)
     }
 
+    /// With this many file descriptors, and as many as it may raise that to.
+    pub fn descriptors(mut self, soft: u32, hard: u32) -> Self {
+        let mut limited = Command::new("bash");
+        let limits = format!("ulimit -Sn {soft} && ulimit -Hn {hard} && exec \"$0\" \"$@\"");
+        limited.arg("-c").arg(limits).arg(self.command.get_program());
+        limited.args(self.command.get_args()).current_dir(self.dir.path());
+        for (name, value) in self.command.get_envs() {
+            match value {
+                Some(value) => limited.env(name, value),
+                None => limited.env_remove(name),
+            };
+        }
+        limited.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        self.command = limited;
+        self
+    }
+
     pub fn dir(&self) -> &TempDir {
         &self.dir
     }

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ..build import build_server
 from ..errors import Failed
-from ..machine import adopt_orphans, raise_open_files
+from ..machine import adopt_orphans, busy_seconds, own_seconds, raise_open_files
 from ..process import Process, free_port
 from .backend import Receiver
 from .memory import judged
@@ -44,6 +44,8 @@ async def soak(options):
     """Runs it all; returns what `--json` writes, and what is wrong."""
     receiver = Receiver(APP)
     target = Soaked(options.server, free_port(), await receiver.start())
+    cpus = os.sched_getaffinity(0)
+    start, busy, own = time.monotonic(), busy_seconds(cpus), own_seconds()
     rotate_each = min(150, max(30, options.minutes * 60 / ROTATIONS))
     with Process(None, target) as process:
         state = target.state(process.directory.name)
@@ -54,9 +56,13 @@ async def soak(options):
         receiver.stop()
         world.ops.hang_up()
         died = process.process.poll() is not None
+    # The server has ended, so that its time is among our own.
+    others = (busy_seconds(cpus) - busy) - (own_seconds() - own)
+    others = max(0, others / (time.monotonic() - start) / len(cpus))
     counts = world.tally.counts
     counts["webhook events"] = sum(receiver.told.values())
     figures, wrong = judged(world.samples)
+    figures["others_busy"] = round(others, 3)
     wrong += [f"left at the end: {name} = {value}" for name, value in left.items()]
     wrong += [f"{receiver.wrong} webhooks with a wrong signature"] if receiver.wrong else []
     wrong += world.tally.complaints()
@@ -90,7 +96,7 @@ def main(description):
     except KeyboardInterrupt:
         sys.exit("soak: interrupted")
     table(facts, found["figures"], found["counts"])
-    verdict(wrong)
+    verdict(found["figures"], wrong)
     if options.json is not None:
         options.json.write_text(json.dumps({"about": facts, **found, "wrong": wrong}, indent=1) + "\n")
     return 1 if wrong else 0

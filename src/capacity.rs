@@ -1,0 +1,203 @@
+//! Whether the process can take another socket: it refuses them before it has no descriptors or no
+//! memory for what it has already.
+
+use std::{
+    fs::File,
+    io,
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+};
+
+use crate::system;
+
+/// Of the memory limit; over it new sockets are refused.
+const MEMORY_FULL: f64 = 0.90;
+/// Both are over only when this much is free again, so that they do not come and go.
+const RELIEF: f64 = 0.95;
+
+pub struct Capacity {
+    memory: Option<u64>,
+    descriptors: Option<Descriptors>,
+    resident: AtomicU64,
+    open: AtomicU64,
+    short_of_memory: AtomicBool,
+    short_of_descriptors: AtomicBool,
+}
+
+struct Descriptors {
+    most: u64,
+    /// Any file. The number that a copy of it gets is the lowest free one, which tells in one call
+    /// how many are in use.
+    probe: File,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Short {
+    Memory,
+    Descriptors,
+}
+
+/// How much is in use, in percent, where there is a limit.
+#[derive(Clone, Copy, Debug, serde::Serialize)]
+pub struct Usage {
+    #[serde(rename = "descriptors_percent")]
+    pub descriptors: Option<u64>,
+    #[serde(rename = "memory_percent")]
+    pub memory: Option<u64>,
+    #[serde(rename = "connections_percent")]
+    pub connections: Option<u64>,
+}
+
+impl Usage {
+    pub fn exceeds(&self, percent: u64) -> bool {
+        let all = [self.descriptors, self.memory, self.connections];
+        all.into_iter().flatten().any(|used| used >= percent)
+    }
+}
+
+impl Descriptors {
+    /// Kept for files, webhooks and the HTTP API.
+    fn reserve(&self) -> u64 {
+        (self.most / 20).clamp(32, 1024)
+    }
+
+    fn for_sockets(&self) -> u64 {
+        self.most.saturating_sub(self.reserve())
+    }
+
+    fn are_short(&self) -> bool {
+        match self.probe.try_clone() {
+            Ok(copy) => number(&copy) >= self.for_sockets(),
+            Err(_) => true,
+        }
+    }
+}
+
+fn number(file: &File) -> u64 {
+    use std::os::fd::AsRawFd as _;
+    u64::try_from(file.as_raw_fd()).unwrap_or(0)
+}
+
+impl Capacity {
+    /// Without any limit.
+    pub fn unlimited() -> Self {
+        Self {
+            memory: None,
+            descriptors: None,
+            resident: AtomicU64::new(0),
+            open: AtomicU64::new(0),
+            short_of_memory: AtomicBool::new(false),
+            short_of_descriptors: AtomicBool::new(false),
+        }
+    }
+
+    pub fn new(memory: Option<u64>) -> io::Result<Self> {
+        let probe = File::open("/dev/null")?;
+        let descriptors = system::most_descriptors().map(|most| Descriptors { most, probe });
+        let capacity = Self { memory, descriptors, ..Self::unlimited() };
+        capacity.look();
+        Ok(capacity)
+    }
+
+    /// How many sockets it has descriptors for.
+    pub fn sockets(&self) -> Option<u64> {
+        let descriptors = self.descriptors.as_ref()?;
+        Some(descriptors.for_sockets().saturating_sub(self.open.load(Ordering::Relaxed)))
+    }
+
+    /// Asked for each new socket.
+    pub fn short(&self) -> Option<Short> {
+        if self.short_of_memory.load(Ordering::Relaxed) {
+            return Some(Short::Memory);
+        }
+        let descriptors = self.descriptors.as_ref().filter(|d| d.are_short())?;
+        if !self.short_of_descriptors.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                descriptors.now = descriptors.most,
+                "file descriptors run short: new sockets are refused with 4100 until some are free. Give the server more (ulimit -n, LimitNOFILE=), or another server beside it"
+            );
+        }
+        Some(Short::Descriptors)
+    }
+
+    /// Once a second.
+    pub fn look(&self) {
+        if let Some(resident) = system::resident_bytes() {
+            self.resident.store(resident, Ordering::Relaxed);
+            self.judge_memory(resident);
+        }
+        if let (Some(descriptors), Some(open)) = (&self.descriptors, system::open_descriptors()) {
+            self.open.store(open, Ordering::Relaxed);
+            if (open as f64) < descriptors.for_sockets() as f64 * RELIEF {
+                self.short_of_descriptors.store(false, Ordering::Relaxed);
+            }
+        }
+    }
+
+    fn judge_memory(&self, resident: u64) {
+        let Some(limit) = self.memory else { return };
+        let full = limit as f64 * MEMORY_FULL;
+        let short = match self.short_of_memory.load(Ordering::Relaxed) {
+            false => resident as f64 > full,
+            true => resident as f64 > full * RELIEF,
+        };
+        if short && !self.short_of_memory.swap(short, Ordering::Relaxed) {
+            tracing::warn!(
+                memory.resident = resident,
+                memory.limit = limit,
+                "memory runs short: new sockets are refused with 4100 until some is free. Give the server more (memory_limit_bytes, or the limit of its container), or another server beside it"
+            );
+        }
+        self.short_of_memory.store(short, Ordering::Relaxed);
+    }
+
+    /// `connections`: how many there are, and how many there may be.
+    pub fn usage(&self, connections: Option<(u64, u64)>) -> Usage {
+        let percent = |used: u64, most: u64| used.saturating_mul(100) / most.max(1);
+        let open = self.open.load(Ordering::Relaxed);
+        let resident = self.resident.load(Ordering::Relaxed);
+        Usage {
+            descriptors: self.descriptors.as_ref().map(|d| percent(open, d.for_sockets())),
+            memory: self.memory.map(|limit| percent(resident, limit)),
+            connections: connections.map(|(now, most)| percent(now, most)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_is_short_until_there_is_some_room_again() {
+        let capacity = Capacity { memory: Some(1000), ..Capacity::unlimited() };
+        let short = |resident| {
+            capacity.judge_memory(resident);
+            capacity.short()
+        };
+        let memory = Some(Short::Memory);
+        for (resident, wanted) in
+            [(900, None), (901, memory), (880, memory), (856, memory), (855, None), (900, None)]
+        {
+            assert_eq!(short(resident), wanted, "{resident}");
+        }
+    }
+
+    #[test]
+    fn the_lowest_free_descriptor_tells_how_many_are_in_use() {
+        let at = |most| {
+            let probe = File::open("/dev/null").unwrap();
+            let descriptors = Some(Descriptors { most, probe });
+            Capacity { descriptors, ..Capacity::unlimited() }.short()
+        };
+        assert_eq!(at(1 << 30), None);
+        // Some are always open.
+        assert_eq!(at(33), Some(Short::Descriptors));
+    }
+
+    #[test]
+    fn any_of_them_can_exceed_the_threshold() {
+        let usage = Capacity::unlimited().usage(Some((89, 100)));
+        assert!(!usage.exceeds(90) && usage.exceeds(89));
+        assert!(!Capacity::unlimited().usage(None).exceeds(1));
+    }
+}

@@ -1,0 +1,26 @@
+//! How much the server may have: taken and told at the start.
+
+use std::path::Path;
+
+use super::Result;
+use crate::{capacity::Capacity, system};
+
+const CGROUPS: &str = "/sys/fs/cgroup";
+
+/// `memory`: the limit that is configured.
+pub fn measure(memory: Option<u64>) -> Result<Capacity> {
+    let before = system::most_descriptors();
+    if let Err(error) = system::raise_descriptors() {
+        tracing::warn!("the limit of file descriptors cannot be raised: {error}");
+    }
+    let memory = memory.or_else(|| system::cgroup_memory(Path::new(CGROUPS)));
+    let capacity = Capacity::new(memory).map_err(|e| format!("cannot open /dev/null: {e}"))?;
+    tracing::info!(
+        descriptors.now = system::most_descriptors(),
+        descriptors.before = before,
+        sockets = capacity.sockets(),
+        memory.limit = memory,
+        "limits of this process: file descriptors, how many sockets they allow, and bytes of memory"
+    );
+    Ok(capacity)
+}

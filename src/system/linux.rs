@@ -1,0 +1,103 @@
+use std::{
+    fs::{metadata, read_dir, read_to_string},
+    io,
+    path::Path,
+};
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+/// To what the process may have without being root.
+pub fn raise_descriptors() -> io::Result<()> {
+    let maximum = getrlimit(Resource::Nofile).maximum;
+    Ok(setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum })?)
+}
+
+/// `None`: there is no limit.
+pub fn most_descriptors() -> Option<u64> {
+    getrlimit(Resource::Nofile).current
+}
+
+/// Newer kernels say how many there are, where others have each of them read.
+pub fn open_descriptors() -> Option<u64> {
+    const PATH: &str = "/proc/self/fd";
+    let said = metadata(PATH).ok()?.len();
+    if said > 0 { Some(said) } else { Some(read_dir(PATH).ok()?.count() as u64) }
+}
+
+pub fn resident_bytes() -> Option<u64> {
+    let text = read_to_string("/proc/self/statm").ok()?;
+    let pages: u64 = text.split(' ').nth(1)?.parse().ok()?;
+    Some(pages * rustix::param::page_size() as u64)
+}
+
+/// The least that this process's control group and those above it may have. `root`: where control
+/// groups are mounted.
+pub fn cgroup_memory(root: &Path) -> Option<u64> {
+    let groups = read_to_string("/proc/self/cgroup").ok()?;
+    groups.lines().filter_map(|line| limit_of(root, line)).min()
+}
+
+/// `hierarchy:controllers:path`. In a container that has a view of its own the path is not where
+/// the files are: then the limit stands at the top.
+fn limit_of(root: &Path, line: &str) -> Option<u64> {
+    let mut parts = line.splitn(3, ':');
+    let (hierarchy, controllers, path) = (parts.next()?, parts.next()?, parts.next()?);
+    let (top, file) = match controllers.split(',').any(|name| name == "memory") {
+        true => (root.join("memory"), "memory.limit_in_bytes"),
+        false if hierarchy == "0" => (root.to_owned(), "memory.max"),
+        false => return None,
+    };
+    let own = top.join(path.trim_start_matches('/'));
+    let groups = own.ancestors().take_while(|group| group.starts_with(&top));
+    groups.filter_map(|group| bytes_in(&group.join(file))).min()
+}
+
+/// The first version says that there is no limit by a number that no machine has.
+fn bytes_in(file: &Path) -> Option<u64> {
+    const NONE: u64 = 1 << 60;
+    read_to_string(file).ok()?.trim().parse().ok().filter(|bytes| *bytes < NONE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    #[test]
+    fn the_process_is_seen() {
+        assert!(resident_bytes().unwrap() > 1 << 20);
+        let (open, most) = (open_descriptors().unwrap(), most_descriptors());
+        assert!(open >= 3 && most.is_none_or(|most| open <= most));
+    }
+
+    #[test]
+    fn the_least_limit_of_all_groups_counts() {
+        let root = std::env::temp_dir().join(format!("sealcast-cgroup-{}", std::process::id()));
+        let write = |path: &str, text: &str| {
+            let file = root.join(path);
+            fs::create_dir_all(file.parent().unwrap()).unwrap();
+            fs::write(file, text).unwrap();
+        };
+        write("memory.max", "max\n");
+        write("a/memory.max", "1000\n");
+        write("a/b/memory.max", "2000\n");
+        write("memory/memory.limit_in_bytes", "9223372036854771712\n");
+        write("memory/c/memory.limit_in_bytes", "3000\n");
+        for (line, limit) in [
+            ("0::/", None),
+            ("0::/a", Some(1000)),
+            ("0::/a/b", Some(1000)),
+            ("0::/elsewhere", None),
+            ("5:memory:/c", Some(3000)),
+            ("5:memory:/", None),
+            ("6:cpu,cpuacct:/c", None),
+            ("nonsense", None),
+        ] {
+            assert_eq!(limit_of(&root, line), limit, "{line}");
+        }
+        // As a container sees it: the path is that of the machine, the files are its own.
+        write("memory.max", "500\n");
+        assert_eq!(limit_of(&root, "0::/elsewhere/x"), Some(500));
+        fs::remove_dir_all(&root).unwrap();
+    }
+}
