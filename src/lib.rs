@@ -39,6 +39,7 @@ pub mod counting;
 pub mod crypto;
 pub mod engine;
 pub mod explain;
+mod file_stamp;
 pub mod hub;
 pub mod ids;
 pub mod keyfile;

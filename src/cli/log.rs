@@ -1,42 +1,63 @@
-//! The log, to standard error (docs/logging.md), and traces where the program is built with them.
+//! The log, on standard error (docs/logging.md), and traces where the program is built with them.
 
 use std::io::{self, IsTerminal};
 
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::{EnvFilter, reload::Handle, util::SubscriberInitExt};
 
 use super::Result;
 use crate::{config::Log, traces::Traces};
 
-fn filter(log: &Log) -> Result<EnvFilter> {
+/// What is logged, which can change; the form cannot.
+pub struct LogFilter(Box<dyn Fn(EnvFilter) + Send + Sync>);
+
+impl LogFilter {
+    pub fn change(&self, filter: EnvFilter) {
+        (self.0)(filter);
+    }
+
+    fn of<S: 'static>(handle: Handle<EnvFilter, S>) -> Self {
+        // There is no log any more only where there is no process.
+        Self(Box::new(move |filter| _ = handle.reload(filter)))
+    }
+}
+
+pub fn filter(log: &Log) -> Result<EnvFilter> {
     Ok(EnvFilter::try_new(&log.filter).map_err(|e| format!("log: {e}"))?)
 }
 
+/// The traces have to live as long as the server.
 #[cfg(not(feature = "otel"))]
-pub fn begin(log: &Log) -> Result<Traces> {
+pub fn to_stderr(log: &Log) -> Result<(LogFilter, Traces)> {
     let builder = tracing_subscriber::fmt().with_env_filter(filter(log)?).with_writer(io::stderr);
-    if log.json {
-        builder.json().flatten_event(true).init();
+    let handle = if log.json {
+        let builder = builder.json().flatten_event(true).with_filter_reloading();
+        let handle = LogFilter::of(builder.reload_handle());
+        builder.finish().init();
+        handle
     } else {
-        builder.with_ansi(io::stderr().is_terminal()).init();
-    }
-    Ok(Traces)
+        let builder = builder.with_ansi(io::stderr().is_terminal()).with_filter_reloading();
+        let handle = LogFilter::of(builder.reload_handle());
+        builder.finish().init();
+        handle
+    };
+    Ok((handle, Traces))
 }
 
 /// Spans are for the collector alone: the log is the same with them and without.
 #[cfg(feature = "otel")]
-pub fn begin(log: &Log) -> Result<Traces> {
+pub fn to_stderr(log: &Log) -> Result<(LogFilter, Traces)> {
     use crate::traces::Exporter;
     use tracing_subscriber::{
         Layer,
         filter::{FilterExt, filter_fn},
         fmt,
         layer::SubscriberExt,
-        registry,
-        util::SubscriberInitExt,
+        registry, reload,
     };
 
     let exporter = Exporter::start()?;
-    let events = filter(log)?.and(filter_fn(|metadata| metadata.is_event()));
+    let (events, handle) = reload::Layer::new(filter(log)?);
+    let events = events.and(filter_fn(|metadata| metadata.is_event()));
     let lines = fmt::layer().with_writer(io::stderr);
     let lines = match log.json {
         true => lines.json().flatten_event(true).boxed(),
@@ -44,5 +65,5 @@ pub fn begin(log: &Log) -> Result<Traces> {
     };
     let spans = exporter.as_ref().map(Exporter::layer);
     registry().with(lines.with_filter(events)).with(spans).init();
-    Ok(exporter)
+    Ok((LogFilter::of(handle), exporter))
 }

@@ -1,10 +1,10 @@
 import { once } from 'node:events';
 import { Agent, request } from 'node:http';
 
-const agent = new Agent({ keepAlive: true });
+const kept = new Agent({ keepAlive: true });
 
-/** What a pusher-js sends to an authorization endpoint, on a line that is kept. */
-async function post(endpoint, fields, more) {
+/** What a pusher-js sends to an authorization endpoint. */
+async function post(endpoint, fields, more, agent) {
   const headers = { 'content-type': 'application/x-www-form-urlencoded', ...more };
   const asked = request(endpoint, { method: 'POST', agent, headers });
   asked.end(new URLSearchParams(fields).toString());
@@ -21,12 +21,13 @@ export const endpointOf = (url, app) => new URL(`/apps/${app.id}/auth/channel`, 
 
 /**
  * A handler for pusher-js that asks the endpoint as pusher-js itself does. `before(channel)` is called first: what it returns is
- * awaited, and an error that it throws is the answer. `after(channel, answer)` is called with what was granted.
+ * awaited, and an error that it throws is the answer. `after(channel, answer)` is called with what was granted. `fields` are sent, too; without
+ * an `agent` no line is kept, which would be a server's that is gone.
  */
-export function authorizer(endpoint, { before = () => {}, after = () => {}, headers = {} } = {}) {
+export function authorizer(endpoint, { before = () => {}, after = () => {}, headers = {}, fields = {}, agent = kept } = {}) {
   const ask = async ({ socketId, channelName }) => {
     await before(channelName);
-    const { status, body } = await post(endpoint, { socket_id: socketId, channel_name: channelName }, headers);
+    const { status, body } = await post(endpoint, { ...fields, socket_id: socketId, channel_name: channelName }, headers, agent);
     if (status !== 200) throw Object.assign(new Error(`${status} ${body.code}: ${body.error}`), { status });
     await after(channelName, body);
     return body;

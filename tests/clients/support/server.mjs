@@ -25,6 +25,7 @@ function withoutSettings(environment) {
 export class Server {
   #process;
   #folder;
+  #settings;
   #errors = '';
 
   static async start(apps, settings = {}) {
@@ -35,6 +36,12 @@ export class Server {
 
   async #start(apps, settings) {
     this.#folder = await mkdtemp(join(tmpdir(), 'sealcast-'));
+    process.once('exit', () => this.#process.kill('SIGKILL'));
+    this.#settings = { ...settings, apps: Object.fromEntries(apps.map((app) => [app.id, section(app)])) };
+    await this.#launch();
+  }
+
+  async #launch() {
     const file = join(this.#folder, 'sealcast.toml');
     const config = toml({
       listen: '127.0.0.1:0',
@@ -42,15 +49,13 @@ export class Server {
       log: 'warn',
       drain_seconds: 0,
       state_dir: this.#folder,
-      ...settings,
-      apps: Object.fromEntries(apps.map((app) => [app.id, section(app)])),
+      ...this.#settings,
     });
     await writeFile(file, config, { mode: 0o600 });
     this.#process = spawn(BINARY, ['serve', '--config', file], {
       env: withoutSettings(process.env),
       stdio: ['ignore', 'pipe', 'pipe'],
     });
-    process.once('exit', () => this.#process.kill('SIGKILL'));
     this.#process.stderr.on('data', (chunk) => (this.#errors += chunk));
     this.ended = once(this.#process, 'close').then(([code, signal]) => ({ code, signal }));
     this.ended.catch(() => {});
@@ -104,13 +109,24 @@ export class Server {
   async stop() {
     if (this.stopped) return;
     this.stopped = true;
-    this.#process.kill('SIGTERM');
     try {
-      const end = await within(this.ended, 'the server to stop', { ms: 10_000 });
-      assert.deepEqual(end, { code: 0, signal: null }, `stderr: ${this.#errors}`);
+      await this.#end();
     } finally {
       await this.#cleanUp();
     }
+  }
+
+  /** The same, and then another one with the same settings and addresses. */
+  async restart() {
+    await this.#end();
+    Object.assign(this.#settings, { listen: this.url.host, ops_listen: this.opsUrl.host });
+    await this.#launch();
+  }
+
+  async #end() {
+    this.#process.kill('SIGTERM');
+    const end = await within(this.ended, 'the server to stop', { ms: 10_000 });
+    assert.deepEqual(end, { code: 0, signal: null }, `stderr: ${this.#errors}`);
   }
 
   async #cleanUp() {
