@@ -33,14 +33,14 @@ pub struct App {
     pub shares_master_key: bool,
     pub rotation: Rotation,
     /// Which encrypted channels are relayed blindly although the application has a master key.
-    pub channel_rules: Vec<ChannelRule>,
+    pub channel_rules: Arc<[ChannelRule]>,
     pub client_events: bool,
     pub subscription_count: bool,
     pub watchlist: bool,
     pub origins: Origins,
     /// How long a connection may stay without having signed in or joined an authorized channel.
     pub authorization_timeout: Option<Duration>,
-    pub authorizer: Authorizer,
+    pub authorizer: Arc<Authorizer>,
     /// The server takes them when it starts.
     pub webhooks: Vec<webhook::Settings>,
     /// Whoever is refused is told why: for development.

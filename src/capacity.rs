@@ -98,6 +98,11 @@ impl Capacity {
         Ok(capacity)
     }
 
+    /// In bytes, where there is any.
+    pub fn memory_limit(&self) -> Option<u64> {
+        self.memory
+    }
+
     /// How many sockets it has descriptors for.
     pub fn sockets(&self) -> Option<u64> {
         let descriptors = self.descriptors.as_ref()?;

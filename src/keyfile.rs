@@ -17,7 +17,7 @@ use crate::{
         key::{Fingerprint, MasterKey, read_secret_file},
         keytable::{Key, KeyState, KeyTable, Revocation, UnixSeconds},
     },
-    state_dir,
+    state_dir::{self, Staged},
 };
 
 pub struct KeyFile {
@@ -106,8 +106,13 @@ impl KeyFile {
 
     /// Whole or not at all.
     pub fn save(&self, table: &KeyTable) -> io::Result<()> {
+        self.stage(table)?.publish()
+    }
+
+    /// What can go wrong has gone wrong by then, but for the last step.
+    pub fn stage(&self, table: &KeyTable) -> io::Result<Staged> {
         let text = Zeroizing::new(serde_json::to_vec_pretty(&saved(table))?);
-        state_dir::write_whole(&self.path, &text)
+        state_dir::stage(&self.path, &text)
     }
 }
 

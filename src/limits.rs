@@ -129,6 +129,11 @@ impl TokenBucket {
         Self { rate: f64::from(rate), tokens: f64::from(rate), filled: now }
     }
 
+    /// From here on; what was taken counts.
+    pub fn change(&mut self, rate: u32) {
+        self.rate = f64::from(rate);
+    }
+
     #[must_use]
     pub fn take(&mut self, now: Instant) -> bool {
         let passed = now.saturating_duration_since(self.filled).as_secs_f64();
@@ -157,6 +162,11 @@ mod tests {
         assert_eq!(granted(&mut bucket, 99, 100), 0);
         assert_eq!(granted(&mut bucket, 1099, 100), 10);
         assert_eq!(granted(&mut bucket, 99_000, 100), 10);
+        bucket.change(2);
+        assert_eq!(granted(&mut bucket, 109_000, 100), 2);
+        bucket.change(20);
+        assert_eq!(granted(&mut bucket, 109_000, 100), 0);
+        assert_eq!(granted(&mut bucket, 110_000, 100), 20);
         assert!(!TokenBucket::new(0, start).take(start));
     }
 }

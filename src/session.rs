@@ -381,9 +381,9 @@ impl Session {
             return Err(ClientEventError::NotAllowed(channel));
         }
         let now = Instant::now();
-        let bucket = self
-            .client_events
-            .get_or_insert_with(|| TokenBucket::new(limits.client_events_per_second, now));
+        let rate = limits.client_events_per_second;
+        let bucket = self.client_events.get_or_insert_with(|| TokenBucket::new(rate, now));
+        bucket.change(rate);
         if !bucket.take(now) {
             tenant.counts.limited.add("client_events_per_second");
             return Err(ClientEventError::Rate);

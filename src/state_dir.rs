@@ -63,15 +63,42 @@ pub fn make(path: &Path) -> io::Result<()> {
 
 /// Writes a file for its owner alone, whole or not at all: beside the old one, then in its place.
 pub fn write_whole(path: &Path, text: &[u8]) -> io::Result<()> {
-    let directory = path.parent().unwrap_or(Path::new("."));
-    make(directory)?;
+    stage(path, text)?.publish()
+}
+
+/// A file that is written beside the one that it is to replace. Removed if it does not.
+#[must_use]
+pub struct Staged {
+    beside: PathBuf,
+    path: PathBuf,
+}
+
+pub fn stage(path: &Path, text: &[u8]) -> io::Result<Staged> {
+    make(directory_of(path))?;
     let beside = path.with_extension("json.tmp");
     let mut file =
         OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
     file.write_all(text)?;
     file.sync_all()?;
-    std::fs::rename(&beside, path)?;
-    File::open(directory)?.sync_all()
+    Ok(Staged { beside, path: path.to_owned() })
+}
+
+fn directory_of(path: &Path) -> &Path {
+    path.parent().unwrap_or(Path::new("."))
+}
+
+impl Staged {
+    pub fn publish(self) -> io::Result<()> {
+        std::fs::rename(&self.beside, &self.path)?;
+        File::open(directory_of(&self.path))?.sync_all()
+    }
+}
+
+impl Drop for Staged {
+    fn drop(&mut self) {
+        // Nothing is there any more if it was published.
+        let _ = std::fs::remove_file(&self.beside);
+    }
 }
 
 #[cfg(test)]

@@ -131,6 +131,19 @@ pub enum Fact {
         #[serde(skip_serializing_if = "Option::is_none")]
         by: Option<Arc<str>>,
     },
+    /// The configuration was read again. Names of settings, never what they are.
+    ConfigReloaded {
+        /// `signal` or `file`.
+        by: &'static str,
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        taken: Vec<String>,
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        later: Vec<String>,
+    },
+    /// And something was wrong with it.
+    ConfigRefused {
+        by: &'static str,
+    },
     /// Somebody looks at the live feed.
     WatchBegun {
         #[serde(flatten)]
@@ -184,6 +197,7 @@ impl Fact {
             | Self::RotationFinished { .. }
             | Self::ChannelRevoked { .. }
             | Self::TokensRevoked { .. }
+            | Self::ConfigReloaded { .. }
             | Self::AdminAction { .. } => true,
             Self::ServerStarted { .. }
             | Self::ServerStopped { .. }
@@ -193,6 +207,7 @@ impl Fact {
             | Self::AuthRefusedSocket { .. }
             | Self::PlaintextRefused { .. }
             | Self::Tripwire { .. }
+            | Self::ConfigRefused { .. }
             | Self::WatchBegun { .. }
             | Self::WatchEnded { .. }
             | Self::FactsLost { .. } => false,

@@ -49,6 +49,8 @@ impl Fact {
             Self::PlaintextRefused { .. } => Type::PlaintextRefused,
             Self::Tripwire { .. } => Type::Tripwire,
             Self::AdminAction { .. } => Type::AdminAction,
+            Self::ConfigReloaded { .. } => Type::ConfigReloaded,
+            Self::ConfigRefused { .. } => Type::ConfigRefused,
             Self::WatchBegun { .. } => Type::WatchBegun,
             Self::WatchEnded { .. } => Type::WatchEnded,
             Self::FactsLost { .. } => Type::FactsLost,

@@ -45,7 +45,7 @@ pub fn run(command: &AuthTest) -> Result<()> {
 }
 
 async fn test(app: &App, credentials: &Credentials, channel: &Channel) -> Result<()> {
-    match (app.access.presented(credentials), &app.authorizer) {
+    match (app.access.presented(credentials), &*app.authorizer) {
         (Some(token), _) => {
             println!("the token is an access token of this server");
             let (claims, _) = app.access.verify(token, None)?;

@@ -8,6 +8,7 @@ mod capacity;
 mod healthcheck;
 mod http;
 mod keys;
+mod log;
 #[cfg(target_os = "linux")]
 mod process;
 mod reload;

@@ -1,49 +1,45 @@
 //! `sealcast serve`
 
-use std::{
-    io::{self, IsTerminal},
-    path::Path,
-    sync::Arc,
-};
+use std::{path::Path, sync::Arc};
 
 use arc_swap::ArcSwap;
-use tracing_subscriber::EnvFilter;
 
 use super::{
-    Result, banner, capacity, print,
-    reload::{self, Reload},
+    Result, banner, capacity,
+    log::{self, LogFilter},
+    print,
+    reload::{self, Live, Read, Reload, Stamps, Start, read},
     signals::Signals,
 };
 use crate::{
-    app::{App, AppRegistry},
+    app::AppRegistry,
     audit::{Audit, Fact},
-    config::{Config, Flags, Log, Source},
-    crypto::keytable::unix_now,
-    engine::{Engine, Tenant},
+    config::{Config, Flags},
+    engine::{Engine, opening::StateFiles},
     hub::Hub,
-    keyfile::KeyFile,
     live::Feed,
     selftest,
     state_dir::{ClaimError, StateDir},
     unix_socket::SocketFile,
     web::{Listeners, serve as serve_web},
-    webhook::{Runner, Webhooks},
+    webhook::Runner,
 };
 
 pub fn serve(flags: &Flags) -> Result<()> {
     let mut signals = Signals::take()?;
     let dumps_forbidden = forbid_dumps();
-    let source = Source::new(flags, environment(flags, &mut signals)?)?;
-    let config = Config::load(&source)?;
-    let reload = Reload::new(flags, source)?;
-    log_to_stderr(&config.log)?;
+    let (environment, mut files) = (environment(flags, &mut signals)?, Stamps::new());
+    let Read { config, written } = read(flags, &environment, None, &mut files)?;
+    let start = Start { flags: flags.clone(), environment, written, files };
+    // The traces until the end: what is left to be sent then is sent.
+    let (log, _traces) = log::to_stderr(&config.log)?;
     if let Err(error) = dumps_forbidden {
         tracing::warn!(%error, "core dumps, in which keys would stand, cannot be forbidden");
     }
     selftest::run(&selftest::CHECKS)?;
     config.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
     let system = actix_rt::System::new();
-    let result = system.block_on(run(config, reload, &signals));
+    let result = system.block_on(run(config, start, log, &signals));
     // Dropping it would wait for whoever still waits for a disk, such as a reload.
     std::mem::forget(system);
     result
@@ -59,11 +55,11 @@ fn environment(_: &Flags, _: &mut Signals) -> Result<crate::config::Environment>
 }
 
 #[cfg(not(target_os = "linux"))]
-fn forbid_dumps() -> io::Result<()> {
+fn forbid_dumps() -> std::io::Result<()> {
     Ok(())
 }
 
-async fn run(config: Config, reload: Reload, signals: &Signals) -> Result<()> {
+async fn run(config: Config, start: Start, log: LogFilter, signals: &Signals) -> Result<()> {
     // From here on there is something to put away.
     signals.serving();
     // Dropped last: what the server notes at its end is written.
@@ -80,67 +76,39 @@ async fn run(config: Config, reload: Reload, signals: &Signals) -> Result<()> {
         listen: listeners.public()?,
     });
     announce(&listeners, config.tls.is_some())?;
-    if reload.is_dev() {
+    if start.flags.dev {
         print(&banner::banner(&config, &listeners.public()?, listeners.api()?.as_ref()))?;
     }
     let hub = Hub::new(config.workers, config.mailbox_bytes, config.turns_per_second);
-    let mut tenants = AppRegistry::new();
-    let mut webhooks = Vec::new();
-    for mut app in config.apps {
-        app.access.revoked.load()?;
-        let key_file = KeyFile::of_app(&config.state_dir, &app.id);
-        take_up(&app, &key_file)?;
-        let key = app.sealing.keys().map(|ring| ring.table().active().id.clone());
-        tracing::info!(
-            app.id = &*app.id,
-            key.id = key.as_ref().map_or_else(|| "none (blind)".into(), ToString::to_string),
-            "app ready"
-        );
-        if let Some(key) = key {
-            audit.note(Fact::KeyUsed { app: app.id.clone(), key });
-        }
-        let (id, key) = (app.id.clone(), app.key.clone());
-        let told = told(&mut app, state_dir.as_ref().map(|_| config.state_dir.as_path()), &live)?;
-        webhooks.extend(told.clone());
-        let tenant = Tenant::new(app, key_file, hub.clone());
-        tenant.set_webhooks(told);
-        tenants.insert(id, key, Arc::new(tenant));
-    }
-    let told = Runner::start(webhooks)?;
-    let mut engine = Engine::new(hub, tenants);
+    let mut engine = Engine::new(hub, AppRegistry::new());
     engine.capacity = capacity::measure(config.memory_limit)?;
     (engine.audit, engine.live) = (audit.clone(), live);
     let engine = Arc::new(engine);
-    actix_rt::spawn(reload::on_hangup(signals.hangup(), reload, engine.clone()));
+    let files = StateFiles { dir: &config.state_dir, claimed: state_dir.is_some() };
+    let undelivered = engine.begin(config.apps, files)?;
+    let webhooks = Arc::new(Runner::default());
+    if !undelivered.is_empty() {
+        webhooks.start()?;
+    }
+    undelivered.into_iter().for_each(|told| webhooks.take_up(told));
     let settings = Arc::new(ArcSwap::from_pointee(config.settings));
+    let live = Live {
+        engine: engine.clone(),
+        settings: settings.clone(),
+        identity: config.tls.clone(),
+        webhooks: webhooks.clone(),
+        log,
+        claimed: state_dir.is_some(),
+        state_dir: config.state_dir,
+        watch: config.watch,
+    };
+    actix_rt::spawn(reload::keep_current(signals.hangup(), Reload::new(start, live)));
     let served = serve_web(listeners, engine, settings, config.tls, signals.stop()).await;
     // All sockets have gone, and what that means is told.
-    drop(told);
+    webhooks.finish();
     let reason = if served.is_ok() { "signal" } else { "error" };
     audit.note(Fact::ServerStopped { reason });
     Ok(served?)
-}
-
-/// The app's webhooks, if it has any.
-fn told(
-    app: &mut App,
-    state_dir: Option<&Path>,
-    live: &Arc<Feed>,
-) -> Result<Option<Arc<Webhooks>>> {
-    let endpoints = std::mem::take(&mut app.webhooks);
-    if state_dir.is_none() && !endpoints.is_empty() {
-        tracing::warn!(
-            app.id = &*app.id,
-            "without a state directory, webhooks that cannot be delivered are lost"
-        );
-    }
-    let unusable = |e| {
-        let name = &app.id;
-        format!(
-            "the dead-letter file of app {name} cannot be used: {e}. Move it out of the state directory, and the server begins a new one"
-        )
-    };
-    Ok(Webhooks::of_app(app, endpoints, state_dir, live.clone()).map_err(unusable)?)
 }
 
 /// A server without a state directory serves all the same, until its keys are to change.
@@ -168,32 +136,6 @@ fn open_admin(directory: &StateDir, listeners: &mut Listeners) -> Option<SocketF
     }
 }
 
-/// The keys as they stood when the server ended, or as the configuration has changed them since.
-fn take_up(app: &App, key_file: &KeyFile) -> Result<()> {
-    let Some(ring) = app.sealing.keys() else { return Ok(()) };
-    let Some(kept) = key_file.load()? else { return Ok(()) };
-    let configured = ring.table().active().master.clone().ok_or("an active key has its bytes")?;
-    let grace = app.rotation.grace_seconds;
-    match kept.reconciled(&configured, unix_now(), grace) {
-        Ok(None) => ring.install(kept),
-        Ok(Some(changed)) => {
-            key_file.save(&changed).map_err(|e| {
-                let id = &app.id;
-                format!("the configuration of app {id} names another master key, and that cannot be written to the state directory: {e}")
-            })?;
-            ring.install(changed);
-        }
-        Err(error) => {
-            return Err(format!(
-                "the master key that the configuration of app {} names: {error}",
-                app.id
-            )
-            .into());
-        }
-    }
-    Ok(())
-}
-
 /// The lines that a supervisor or a test reads the real port from.
 fn announce(listeners: &Listeners, tls: bool) -> Result<()> {
     print(&format!("listening on {}\n", listeners.public()?.url(tls)))?;
@@ -202,17 +144,6 @@ fn announce(listeners: &Listeners, tls: bool) -> Result<()> {
     }
     if let Some(address) = listeners.operations()? {
         print(&format!("operations on {}\n", address.url(false)))?;
-    }
-    Ok(())
-}
-
-fn log_to_stderr(log: &Log) -> Result<()> {
-    let filter = EnvFilter::try_new(&log.filter).map_err(|e| format!("log: {e}"))?;
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
-    if log.json {
-        builder.json().flatten_event(true).init();
-    } else {
-        builder.with_ansi(io::stderr().is_terminal()).init();
     }
     Ok(())
 }

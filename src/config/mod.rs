@@ -16,7 +16,10 @@ mod source;
 mod webhooks;
 mod written;
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use crate::{
     app::App,
@@ -27,7 +30,9 @@ use crate::{
 pub use environment::Environment;
 pub use show::shown;
 pub use source::{DEV_APP, Endpoint, Flags, Source};
-pub use written::Written;
+pub use written::{Effect, Written};
+
+use raw::RawConfig;
 
 /// What the server uses: typed, validated, without an `Option` that means "default".
 pub struct Config {
@@ -42,6 +47,8 @@ pub struct Config {
     pub memory_limit: Option<u64>,
     pub settings: Settings,
     pub log: Log,
+    /// Whether files that have changed are read again.
+    pub watch: bool,
     pub state_dir: PathBuf,
     pub audit_file: Option<PathBuf>,
     pub apps: Vec<App>,
@@ -62,7 +69,16 @@ pub struct ConfigError(pub String);
 
 impl Config {
     pub fn load(source: &Source) -> Result<Self, ConfigError> {
-        let mut raw = source.extract()?;
+        Self::resolve(source, source.extract()?)
+    }
+
+    /// For a server that runs: what outlives it stays where it is, whatever is written now.
+    pub fn load_in(source: &Source, state_dir: &Path) -> Result<Self, ConfigError> {
+        let raw = source.extract()?;
+        Self::resolve(source, RawConfig { state_dir: state_dir.to_owned(), ..raw })
+    }
+
+    fn resolve(source: &Source, mut raw: RawConfig) -> Result<Self, ConfigError> {
         raw.read_variables(source.environment());
         resolve::resolve(raw, source.is_dev())
     }

@@ -55,6 +55,8 @@ pub struct RawConfig {
     pub turns_per_second: u32,
     pub log: String,
     pub log_format: LogFormat,
+    /// This file, and those that it names, are read again when they have changed.
+    pub watch_config: bool,
     pub state_dir: PathBuf,
     pub audit_file: Option<PathBuf>,
     /// Enables the admin API on `ops_listen`.
@@ -94,6 +96,7 @@ impl Default for RawConfig {
             turns_per_second: 1000,
             log: "info".into(),
             log_format: LogFormat::Text,
+            watch_config: true,
             state_dir: ".sealcast".into(),
             audit_file: None,
             admin_token: None,

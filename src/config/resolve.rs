@@ -75,6 +75,7 @@ pub fn resolve(raw: RawConfig, dev: bool) -> Result<Config> {
         memory_limit: memory_limit(raw.memory_limit_bytes)?,
         settings: settings(&raw, &mut warnings)?,
         log: Log { filter: raw.log, json: raw.log_format == LogFormat::Json },
+        watch: raw.watch_config,
         state_dir,
         audit_file: raw.audit_file,
         apps,
@@ -223,7 +224,7 @@ fn resolve_app(
         sealing: sealing(id, raw, dev.key, warnings)?,
         shares_master_key: raw.allow_shared_master_key,
         rotation: rotation(&at, &raw.rotation)?,
-        authorizer,
+        authorizer: Arc::new(authorizer),
         access: AccessTokens::new(
             id,
             secret.expose_secret().as_bytes(),

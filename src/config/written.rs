@@ -1,6 +1,9 @@
 //! What was written in the configuration, as far as it takes to tell whether it has changed.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::{Path, PathBuf},
+};
 
 use figment::{Provider, value::Value};
 use sha2::{Digest, Sha256};
@@ -8,75 +11,227 @@ use zeroize::Zeroizing;
 
 use super::{ConfigError, Source};
 
-/// A hash of each value, and not the values: secrets are among them. By path, since an app's id may
-/// contain dots.
-pub struct Written(BTreeMap<Vec<String>, [u8; 32]>);
+/// A hash of each value, and not the values: secrets are among them. A file that is named counts with
+/// what it holds. By path, since an app's id may contain dots.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Written {
+    hashes: BTreeMap<Vec<String>, [u8; 32]>,
+    files: BTreeSet<PathBuf>,
+}
 
-/// They have a way of their own from one to the next.
-const KEYS: [&str; 2] = ["master_key", "master_key_file"];
+/// When a setting that has changed takes effect.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Effect {
+    Now,
+    AtNextStart,
+}
+
+/// Of the server as a whole; whatever is not named here waits for the next start.
+const NOW: [&str; 18] = [
+    "activity_timeout_seconds",
+    "admin_token",
+    "admin_token_file",
+    "drain_seconds",
+    "forwarded_header",
+    "http_body_bytes",
+    "live_feed",
+    "log",
+    "mailbox_bytes",
+    "message_bytes",
+    "outbox_bytes",
+    "pong_timeout_seconds",
+    "strict_protocol",
+    "tls_cert_file",
+    "tls_key_file",
+    "trusted_proxies",
+    "turns_per_second",
+    "watch_config",
+];
+
+/// Of an app. Channels that are open are sealed, or not, as they were when they were opened.
+const AT_NEXT_START: [&str; 3] = ["channels", "derivation", "mode"];
+
+/// They are written to, and not read.
+const NOT_READ: [&str; 1] = ["audit_file"];
+
+/// They have a watch of their own, which does not read all else again.
+const WATCHED_ELSEWHERE: [&str; 2] = ["tls_cert_file", "tls_key_file"];
 
 impl Written {
     pub fn of(source: &Source) -> Result<Self, ConfigError> {
-        let mut hashes = BTreeMap::new();
+        let mut written = Self { hashes: BTreeMap::new(), files: BTreeSet::new() };
         let data = source.figment().data().map_err(|e| ConfigError(e.to_string()))?;
         for dict in data.into_values() {
-            note(&mut Vec::new(), &Value::from(dict), &mut hashes);
+            written.note(&mut Vec::new(), &Value::from(dict));
         }
-        Ok(Self(hashes))
+        Ok(written)
     }
 
-    /// The names of settings that are not the same in the other, master keys apart. An app that
-    /// only one of them has is named once.
-    pub fn differing(&self, other: &Self) -> BTreeSet<String> {
-        let paths = self.0.keys().chain(other.0.keys());
+    /// Those that are named, and have no watch of their own.
+    pub fn files(&self) -> impl Iterator<Item = &Path> {
+        self.files.iter().map(PathBuf::as_path)
+    }
+
+    /// The settings that are not the same in the other, with their names. An app that only one of
+    /// them has is one.
+    pub fn differing(&self, other: &Self) -> BTreeMap<Vec<String>, Effect> {
+        let paths = self.hashes.keys().chain(other.hashes.keys());
         paths
-            .filter(|path| self.0.get(*path) != other.0.get(*path))
+            .filter(|path| self.hashes.get(*path) != other.hashes.get(*path))
             .map(|path| match path.get(..2) {
                 Some(app) if app[0] == "apps" && !(self.has(app) && other.has(app)) => {
-                    app.join(".")
+                    (app.to_vec(), Effect::Now)
                 }
-                _ => path.join("."),
+                _ => (path.clone(), effect(path)),
             })
             .collect()
     }
 
+    /// Becomes the other, but for these, which are as they were.
+    pub fn take(&mut self, other: Self, but: &BTreeSet<Vec<String>>) {
+        let before = std::mem::replace(self, other);
+        for path in but {
+            self.hashes.remove(path);
+            self.hashes.extend(before.hashes.get_key_value(path).map(|(k, v)| (k.clone(), *v)));
+        }
+    }
+
     fn has(&self, app: &[String]) -> bool {
-        self.0.keys().any(|path| path.starts_with(app))
+        self.hashes.keys().any(|path| path.starts_with(app))
+    }
+
+    fn note(&mut self, path: &mut Vec<String>, value: &Value) {
+        if let Some(dict) = value.as_dict() {
+            for (name, inner) in dict {
+                path.push(name.clone());
+                self.note(path, inner);
+                path.pop();
+            }
+            return;
+        }
+        let text = Zeroizing::new(serde_json::to_vec(value).unwrap_or_default());
+        let mut hash = Sha256::new_with_prefix(text.as_slice());
+        let name = path.last().map(String::as_str).unwrap_or_default();
+        self.read_files(name, value, &mut hash);
+        self.hashes.insert(path.clone(), hash.finalize().into());
+    }
+
+    /// Those that the value names, itself or, in a list, somewhere in it.
+    fn read_files(&mut self, name: &str, value: &Value, hash: &mut Sha256) {
+        if let Some(dict) = value.as_dict() {
+            dict.iter().for_each(|(name, inner)| self.read_files(name, inner, hash));
+        } else if let Some(list) = value.as_array() {
+            list.iter().for_each(|inner| self.read_files(name, inner, hash));
+        } else if let Some(file) = named_file(name, value) {
+            // One that is not there differs from any that is.
+            let content = std::fs::read(file).map(Zeroizing::new);
+            hash.update([u8::from(content.is_ok())]);
+            hash.update(content.as_deref().map_or(&[][..], Vec::as_slice));
+            if !WATCHED_ELSEWHERE.contains(&name) {
+                self.files.insert(file.to_owned());
+            }
+        }
     }
 }
 
-fn note(path: &mut Vec<String>, value: &Value, hashes: &mut BTreeMap<Vec<String>, [u8; 32]>) {
-    if let Some(dict) = value.as_dict() {
-        for (name, inner) in dict {
-            path.push(name.clone());
-            note(path, inner, hashes);
-            path.pop();
-        }
-        return;
+fn named_file<'a>(name: &str, value: &'a Value) -> Option<&'a Path> {
+    let text = value.as_str()?;
+    match name {
+        "master_key" => text.trim().strip_prefix("file:").map(Path::new),
+        name if name.ends_with("_file") && !NOT_READ.contains(&name) => Some(Path::new(text)),
+        _ => None,
     }
-    if path.last().is_some_and(|name| KEYS.contains(&name.as_str())) {
-        return;
-    }
-    let text = Zeroizing::new(serde_json::to_vec(value).unwrap_or_default());
-    hashes.insert(path.clone(), Sha256::digest(text.as_slice()).into());
+}
+
+fn effect(path: &[String]) -> Effect {
+    let path: Vec<&str> = path.iter().map(String::as_str).collect();
+    let now = match *path {
+        ["apps", _, name, ..] => !AT_NEXT_START.contains(&name),
+        [name, ..] => NOW.contains(&name),
+        [] => true,
+    };
+    if now { Effect::Now } else { Effect::AtNextStart }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn path(name: &str) -> Vec<String> {
+        name.split('/').map(str::to_owned).collect()
+    }
+
     fn written(pairs: &[(&str, u8)]) -> Written {
-        let path = |name: &str| name.split('/').map(str::to_owned).collect();
-        Written(pairs.iter().map(|(name, n)| (path(name), [*n; 32])).collect())
+        let hashes = pairs.iter().map(|(name, n)| (path(name), [*n; 32])).collect();
+        Written { hashes, files: BTreeSet::new() }
+    }
+
+    fn names(before: &Written, after: &Written) -> Vec<(String, Effect)> {
+        before.differing(after).into_iter().map(|(path, effect)| (path.join("."), effect)).collect()
     }
 
     #[test]
     fn what_differs_is_named() {
-        let before =
-            written(&[("apps/a.x/key", 1), ("apps/b/key", 1), ("apps/b/x", 1), ("log", 1)]);
-        let after = written(&[("apps/a.x/key", 2), ("apps/c/key", 1), ("log", 1), ("workers", 1)]);
-        let names = before.differing(&after).into_iter().collect::<Vec<_>>();
-        assert_eq!(names, ["apps.a.x.key", "apps.b", "apps.c", "workers"]);
+        use Effect::{AtNextStart, Now};
+        let before = written(&[
+            ("apps/a.x/key", 1),
+            ("apps/a.x/mode", 1),
+            ("apps/b/key", 1),
+            ("apps/b/mode", 1),
+            ("log", 1),
+        ]);
+        let after = written(&[
+            ("apps/a.x/key", 2),
+            ("apps/c/key", 1),
+            ("apps/a.x/jwt/issuer", 1),
+            ("log", 2),
+            ("workers", 1),
+        ]);
+        let expected = [
+            ("apps.a.x.jwt.issuer", Now),
+            ("apps.a.x.key", Now),
+            ("apps.a.x.mode", AtNextStart),
+            ("apps.b", Now),
+            ("apps.c", Now),
+            ("log", Now),
+            ("workers", AtNextStart),
+        ];
+        assert_eq!(names(&before, &after), expected.map(|(name, e)| (name.to_owned(), e)));
         assert!(before.differing(&before).is_empty());
+        let (mut taken, later) = (before, BTreeSet::from([path("apps/a.x/mode"), path("workers")]));
+        taken.take(after.clone(), &later);
+        let left = [("apps.a.x.mode", AtNextStart), ("workers", AtNextStart)];
+        assert_eq!(names(&taken, &after), left.map(|(name, e)| (name.to_owned(), e)));
+    }
+
+    #[test]
+    fn a_file_counts_with_what_it_holds() {
+        let file = std::env::temp_dir().join(format!("sealcast-written-{}", std::process::id()));
+        let of = |name: &str, value: Value| {
+            let mut written = written(&[]);
+            written.note(&mut vec![name.to_owned()], &value);
+            written
+        };
+        let text = file.display().to_string();
+        let nested = Value::from(vec![figment::value::Dict::from([(
+            "ca_file".to_owned(),
+            Value::from(text.clone()),
+        )])]);
+        for (name, value, watched) in [
+            ("secret_file", Value::from(text.clone()), true),
+            ("master_key", Value::from(format!("file:{text}")), true),
+            ("webhooks", nested, true),
+            ("tls_key_file", Value::from(text.clone()), false),
+        ] {
+            let missing = of(name, value.clone());
+            std::fs::write(&file, "").unwrap();
+            let empty = of(name, value.clone());
+            std::fs::write(&file, "x").unwrap();
+            let full = of(name, value.clone());
+            assert!(missing != empty && empty != full && full == of(name, value), "{name}");
+            assert_eq!(full.files().any(|path| path == file), watched, "{name}");
+            std::fs::remove_file(&file).unwrap();
+        }
+        assert_eq!(of("audit_file", Value::from(text)).files().count(), 0);
     }
 }

@@ -19,12 +19,18 @@ pub struct KeyRing {
     derivation: Derivation,
     padding: Padding,
     /// Replaced as a whole, so that whoever reads sees one state of it.
-    table: RwLock<Arc<KeyTable>>,
+    table: Arc<RwLock<Arc<KeyTable>>>,
 }
 
 impl KeyRing {
     pub fn new(app: &str, table: KeyTable, derivation: Derivation, padding: Padding) -> Self {
-        Self { app: app.into(), derivation, padding, table: RwLock::new(Arc::new(table)) }
+        Self { app: app.into(), derivation, padding, table: Arc::new(RwLock::new(Arc::new(table))) }
+    }
+
+    /// The same keys, now and whenever they change, padded as in the other.
+    pub fn padded_as(&self, other: &Self) -> Self {
+        let (app, table) = (self.app.clone(), self.table.clone());
+        Self { app, table, derivation: self.derivation, padding: other.padding }
     }
 
     pub fn table(&self) -> Arc<KeyTable> {

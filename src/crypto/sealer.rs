@@ -140,6 +140,15 @@ impl Sealing {
         self.keys().ok_or(SealError::KeyRetired)?.seal(channel, version, plaintext)
     }
 
+    /// The same keys, or none, and the padding of the other.
+    pub fn padded_as(&self, other: &Self) -> Self {
+        match (self, other) {
+            (Self::Auto(ring), Self::Auto(other)) => Self::Auto(Arc::new(ring.padded_as(other))),
+            (Self::Auto(ring), Self::Blind) => Self::Auto(ring.clone()),
+            (Self::Blind, _) => Self::Blind,
+        }
+    }
+
     pub fn keys(&self) -> Option<&Arc<KeyRing>> {
         match self {
             Self::Auto(ring) => Some(ring),

@@ -7,11 +7,15 @@ pub mod grants;
 mod key_deadlines;
 mod key_errors;
 pub mod key_report;
+pub mod opening;
 pub mod publish;
 pub mod queries;
 pub mod readiness;
+mod reconcile;
+pub mod reconfigure;
 mod refused;
 pub mod refusing;
+mod reloads;
 pub mod rotation;
 mod sealed_channels;
 mod shown;
@@ -30,7 +34,10 @@ use std::{
 use arc_swap::{ArcSwap, Guard};
 use counts::EngineCounts;
 use key_report::{AppKey, AppMoves};
+use parking_lot::Mutex;
+use reconfigure::Leaving;
 use refused::{Refused, RefusedStats};
+pub use reloads::Reloads;
 pub use tenant::{ConnectionGuard, Tenant};
 
 use crate::{
@@ -47,6 +54,9 @@ pub struct Engine {
     pub hub: Arc<Hub>,
     /// Replaced as a whole when the configuration is read again.
     tenants: ArcSwap<AppRegistry<Tenant>>,
+    /// Served no longer.
+    leaving: Mutex<Vec<Leaving>>,
+    pub reloads: Reloads,
     pub audit: Audit,
     pub live: Arc<Feed>,
     pub refusals: Refusals,
@@ -85,6 +95,8 @@ impl Engine {
         Self {
             hub,
             tenants: ArcSwap::from_pointee(tenants),
+            leaving: Mutex::default(),
+            reloads: Reloads::default(),
             audit: Audit::off(),
             live: Arc::default(),
             refusals: Refusals::default(),
@@ -118,6 +130,7 @@ impl Engine {
             tenant.announce_departures(&self.hub, now);
             self.note_finished(tenant);
         }
+        self.tick_leaving(now);
     }
 
     /// Called now and then, by one thread: it walks all records.

@@ -36,7 +36,7 @@ impl Engine {
         self.try_rotate(tenant, asked).inspect_err(|error| self.note_refusal(tenant, error))
     }
 
-    fn note_refusal(&self, tenant: &Tenant, error: &RotationError) {
+    pub(super) fn note_refusal(&self, tenant: &Tenant, error: &RotationError) {
         let (app, reason) = (tenant.id.clone(), error.code());
         self.audit.note(Fact::RotationRefused { app, reason });
     }
@@ -96,6 +96,12 @@ impl Engine {
         next: KeyTable,
     ) -> Result<(), RotationError> {
         tenant.key_file.save(&next)?;
+        self.install(tenant, ring, next);
+        Ok(())
+    }
+
+    /// What is written down already.
+    pub(super) fn install(&self, tenant: &Tenant, ring: &KeyRing, next: KeyTable) {
         let before = ring.table();
         note_changes(&self.audit, &tenant.id, &before, &next);
         if before.active().number != next.active().number {
@@ -105,39 +111,6 @@ impl Engine {
             *tenant.rotating.lock() = Some((from, to));
         }
         ring.install(next);
-        Ok(())
-    }
-
-    /// What the configuration says now, after it has been read again.
-    pub fn reconcile(
-        &self,
-        tenant: &Tenant,
-        configured: &Arc<MasterKey>,
-    ) -> Result<bool, RotationError> {
-        self.try_reconcile(tenant, configured).inspect_err(|error| self.note_refusal(tenant, error))
-    }
-
-    fn try_reconcile(
-        &self,
-        tenant: &Tenant,
-        configured: &Arc<MasterKey>,
-    ) -> Result<bool, RotationError> {
-        let _one_at_a_time = tenant.key_changes.lock();
-        let ring = tenant.keys().ok_or(RotationError::NoKeys)?;
-        let grace = tenant.app().rotation.grace_seconds;
-        let Some(next) = ring.table().reconciled(configured, unix_now(), grace)? else {
-            return Ok(false);
-        };
-        let rotates = next.active().number != ring.table().active().number;
-        if rotates {
-            self.refuse_shared(tenant, &configured.fingerprint())?;
-            refuse_second(tenant)?;
-        }
-        self.change(tenant, &ring, next)?;
-        if rotates {
-            self.announce(tenant, &ring, None);
-        }
-        Ok(rotates)
     }
 
     /// Forgets a key at once. If it is the active one, another takes its place, and nobody is
@@ -220,7 +193,7 @@ impl Engine {
     }
 
     /// Tells every channel that is sealed here what it is sealed with from here on.
-    fn announce(&self, tenant: &Tenant, ring: &KeyRing, cut: Option<&Cut>) {
+    pub(super) fn announce(&self, tenant: &Tenant, ring: &KeyRing, cut: Option<&Cut>) {
         for record in tenant.directory.records() {
             if tenant.ring(record.channel()).is_none() {
                 continue;
@@ -301,7 +274,7 @@ fn last_plaintext(
     ring.open(locked.channel(), &last.data).map(|(_, plaintext)| plaintext)
 }
 
-fn refuse_second(tenant: &Tenant) -> Result<(), RotationError> {
+pub(super) fn refuse_second(tenant: &Tenant) -> Result<(), RotationError> {
     match tenant.behind() {
         0 => Ok(()),
         behind => Err(RotationError::InProgress { behind }),

@@ -63,7 +63,7 @@ impl Tenant {
         target: Version,
     ) -> Result<SealedFrames, SealError> {
         let sealed = ring.seal(channel, target, b"{}")?;
-        Ok(SealedFrames::new(&self.terms.nudge_event, [&sealed]))
+        Ok(SealedFrames::new(&self.terms.nudge_event(), [&sealed]))
     }
 
     /// The channel's last event, in the form that opens with the subscriber's own secret.

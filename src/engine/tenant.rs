@@ -12,7 +12,7 @@ use std::{
 use arc_swap::{ArcSwap, ArcSwapOption, Guard};
 use parking_lot::Mutex;
 
-use super::counts::TenantCounts;
+use super::{counts::TenantCounts, reconfigure::Wanted};
 use crate::{
     app::App,
     channel::{Access, Channel},
@@ -115,6 +115,27 @@ impl Tenant {
         if let Some(webhooks) = &*self.webhooks.load() {
             webhooks.note(channel, fact, Instant::now());
         }
+    }
+
+    /// Other settings, for everybody at once. What cannot change while channels are open stays as it
+    /// is. Returns whether it has just been disabled.
+    pub(super) fn change(&self, wanted: Wanted) -> bool {
+        let Wanted { mut app, same_authorizer, same_webhooks } = wanted;
+        let before = self.app_kept();
+        app.sealing = before.sealing.padded_as(&app.sealing);
+        app.channel_rules = before.channel_rules.clone();
+        app.access.revoked = before.access.revoked.clone();
+        if same_authorizer {
+            app.authorizer = before.authorizer.clone();
+        }
+        let endpoints = std::mem::take(&mut app.webhooks);
+        if let Some(webhooks) = self.webhooks() {
+            webhooks.change(&app, (!same_webhooks).then_some(endpoints));
+        }
+        self.terms.change(&app.rotation);
+        let disabled = before.enabled && !app.enabled;
+        self.app.store(Arc::new(app));
+        disabled
     }
 
     /// `None` when the application has as many connections as it may.

@@ -74,7 +74,7 @@ impl Shard {
         let Some(place) = place.filter(|_| entry.peer.reauthorizes) else { return };
         // Without random bytes there is no nudge, and the subscription ends in its time.
         let Ok(sealed) = unopenable(place.record.channel(), place.version()) else { return };
-        let frame = Frame::sealed(&place.terms.nudge_event, &sealed);
+        let frame = Frame::sealed(&place.terms.nudge_event(), &sealed);
         entry.socket.deliver(frame.in_dialect(entry.socket.outbox().dialect()));
     }
 

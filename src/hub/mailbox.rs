@@ -19,7 +19,7 @@ use crate::{
         resealer::Resealer,
     },
     ids::SocketId,
-    protocol::{sealed::SealedFrames, server::Frame, tripwire},
+    protocol::{code::Close, sealed::SealedFrames, server::Frame, tripwire},
 };
 
 pub enum Post {
@@ -44,6 +44,11 @@ pub enum Post {
     /// Closes every connection of the topic: its user was terminated.
     Terminate {
         topic: TopicId,
+    },
+    /// Closes every connection of the application: it is served no longer.
+    Dismiss {
+        tenant: TenantId,
+        reason: Close,
     },
     /// Closes every connection of the worker, by and by.
     Drain {
@@ -179,6 +184,7 @@ impl Post {
             | Self::Retire { .. }
             | Self::RevokeTokens(_)
             | Self::Terminate { .. }
+            | Self::Dismiss { .. }
             | Self::Drain { .. }
             | Self::Leave { .. } => 0,
         };
@@ -192,17 +198,26 @@ const KEPT_POSTS: usize = 1024;
 pub struct Mailbox {
     posts: Mutex<Vec<Post>>,
     bytes: AtomicUsize,
-    budget: usize,
+    budget: AtomicUsize,
     arrived: Notify,
 }
 
 impl Mailbox {
     pub fn new(budget: usize) -> Self {
-        Self { posts: Mutex::default(), bytes: AtomicUsize::new(0), budget, arrived: Notify::new() }
+        Self {
+            posts: Mutex::default(),
+            bytes: AtomicUsize::new(0),
+            budget: AtomicUsize::new(budget),
+            arrived: Notify::new(),
+        }
+    }
+
+    pub fn set_budget(&self, bytes: usize) {
+        self.budget.store(bytes, Ordering::Relaxed);
     }
 
     pub fn has_room(&self) -> bool {
-        self.queued_bytes() < self.budget
+        self.queued_bytes() < self.budget.load(Ordering::Relaxed)
     }
 
     pub fn queued_bytes(&self) -> usize {

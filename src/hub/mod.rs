@@ -210,6 +210,11 @@ impl Hub {
         self.gauges.iter().map(|g| g.outbox_bytes.load(Ordering::Relaxed)).sum()
     }
 
+    /// For what is accepted from here on.
+    pub fn set_mailbox_bytes(&self, budget: usize) {
+        self.mailboxes.iter().for_each(|mailbox| mailbox.set_budget(budget));
+    }
+
     pub fn mailbox_bytes(&self) -> usize {
         self.mailboxes.iter().map(Mailbox::queued_bytes).sum()
     }

@@ -236,7 +236,7 @@ impl Place {
     fn ask(&mut self, now: Instant, waiting: Waiting) {
         self.unanswered = true;
         self.terms.moves.nudged.add();
-        self.stage = Stage::Asking { until: now + self.terms.hold, waiting };
+        self.stage = Stage::Asking { until: now + self.terms.hold(), waiting };
     }
 
     fn nudge(&mut self, now: Instant, waiting: Waiting, out: &mut dyn FnMut(&Frame)) -> Outcome {
@@ -258,7 +258,7 @@ impl Place {
             Stage::Asking { waiting, .. } | Stage::Unasked { waiting, .. } => {
                 self.move_on();
                 self.terms.moves.reauthorized.add();
-                self.stage = Stage::Settling { until: now + self.terms.hold, waiting };
+                self.stage = Stage::Settling { until: now + self.terms.hold(), waiting };
             }
             other => self.stage = other,
         }
@@ -272,7 +272,7 @@ impl Place {
     /// The answer to what the client asked is on its way: it was another thread's to write.
     pub fn told(&mut self, now: Instant) {
         if let Stage::Settling { until, .. } = &mut self.stage {
-            *until = now + self.terms.settle;
+            *until = now + self.terms.settle();
         }
     }
 
@@ -295,7 +295,7 @@ impl Place {
             Stage::Unasked { waiting, .. } => self.nudge(now, waiting, out),
             Stage::Asking { waiting, .. } => self.not_asked(&waiting, out),
             Stage::Settling { waiting, .. } => {
-                let until = now + self.terms.hold;
+                let until = now + self.terms.hold();
                 self.stage = Stage::Reading { until, waiting, ping: 0, rounds: ROUNDS };
                 Outcome::Pings
             }

@@ -220,6 +220,11 @@ impl Shard {
                     table.sockets[subscription.slot as usize].close(Close::Terminated, dirty);
                 }
             }
+            Post::Dismiss { tenant, reason } => {
+                let table = self.table.borrow();
+                let theirs = table.sockets.iter().filter(|(_, e)| e.peer.tenant == Some(tenant));
+                theirs.for_each(|(_, entry)| entry.close(reason.clone(), dirty));
+            }
             Post::Drain { over } => self.leaving.begin(over),
             Post::Leave { socket, at_once } => self.send_away(socket, at_once, dirty),
         }

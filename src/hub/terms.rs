@@ -5,6 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 
 use crate::{counting::Count, limits::Rotation};
@@ -15,23 +16,53 @@ pub struct TenantId(pub u32);
 
 pub struct Terms {
     pub tenant: TenantId,
-    pub settle: Duration,
-    pub hold: Duration,
-    pub nudge_event: Arc<str>,
+    /// Places that are open read it anew, so that another one holds for them, too.
+    pace: ArcSwap<Pace>,
     pub turns: Pacer,
     pub moves: MoveCounts,
+}
+
+struct Pace {
+    settle: Duration,
+    hold: Duration,
+    nudge_event: Arc<str>,
+}
+
+impl Pace {
+    fn of(rotation: &Rotation) -> Self {
+        Self {
+            settle: Duration::from_millis(rotation.settle_ms),
+            hold: Duration::from_millis(rotation.hold_ms),
+            nudge_event: rotation.nudge_event.as_str().into(),
+        }
+    }
 }
 
 impl Terms {
     pub fn new(tenant: TenantId, rotation: &Rotation) -> Self {
         Self {
             tenant,
-            settle: Duration::from_millis(rotation.settle_ms),
-            hold: Duration::from_millis(rotation.hold_ms),
-            nudge_event: rotation.nudge_event.as_str().into(),
+            pace: ArcSwap::from_pointee(Pace::of(rotation)),
             turns: Pacer::new(rotation.turns_per_second),
             moves: MoveCounts::default(),
         }
+    }
+
+    pub fn change(&self, rotation: &Rotation) {
+        self.pace.store(Arc::new(Pace::of(rotation)));
+        self.turns.change(rotation.turns_per_second);
+    }
+
+    pub fn settle(&self) -> Duration {
+        self.pace.load().settle
+    }
+
+    pub fn hold(&self) -> Duration {
+        self.pace.load().hold
+    }
+
+    pub fn nudge_event(&self) -> Arc<str> {
+        self.pace.load().nudge_event.clone()
     }
 }
 
@@ -49,10 +80,12 @@ pub struct MoveCounts {
 
 /// Lets things happen at a rate, evenly: after a pause a few at once and no more (GCRA), where a
 /// bucket would let a whole second's worth go.
-pub struct Pacer {
+pub struct Pacer(Mutex<Beat>);
+
+struct Beat {
     interval: Duration,
     /// When the next may happen, were all as late as they can be.
-    next: Mutex<Option<Instant>>,
+    next: Option<Instant>,
 }
 
 /// How far ahead of an even pace: about one look of a worker at its turns.
@@ -60,27 +93,36 @@ const SLACK: Duration = Duration::from_millis(20);
 
 impl Pacer {
     pub fn new(per_second: u32) -> Self {
-        let interval = Duration::from_secs(1) / per_second.max(1);
-        Self { interval, next: Mutex::new(None) }
+        Self(Mutex::new(Beat { interval: interval(per_second), next: None }))
+    }
+
+    /// From the next one on.
+    pub fn change(&self, per_second: u32) {
+        self.0.lock().interval = interval(per_second);
     }
 
     #[must_use]
     pub fn take(&self, now: Instant) -> bool {
-        let mut next = self.next.lock();
-        let due = next.map_or(now, |next| next.max(now));
+        let mut beat = self.0.lock();
+        let due = beat.next.map_or(now, |next| next.max(now));
         let granted = due <= now + SLACK;
         if granted {
-            *next = Some(due + self.interval);
+            beat.next = Some(due + beat.interval);
         }
         granted
     }
 
     /// Gives one back that was not used.
     pub fn put_back(&self) {
-        if let Some(next) = &mut *self.next.lock() {
-            *next -= self.interval;
+        let Beat { interval, next } = &mut *self.0.lock();
+        if let Some(next) = next {
+            *next -= *interval;
         }
     }
+}
+
+fn interval(per_second: u32) -> Duration {
+    Duration::from_secs(1) / per_second.max(1)
 }
 
 #[cfg(test)]
@@ -101,5 +143,8 @@ mod tests {
         assert_eq!(taken(60_000), 3, "a pause saves nothing up");
         pacer.put_back();
         assert_eq!(taken(60_000), 1);
+        pacer.change(1000);
+        let within_a_second: usize = (61_000..62_000).map(taken).sum();
+        assert!((980..=1030).contains(&within_a_second), "{within_a_second}");
     }
 }

@@ -54,6 +54,8 @@ types! {
     RotationFinished = "rotation_finished",
     ChannelRevoked = "channel_revoked",
     AdminAction = "admin_action",
+    ConfigReloaded = "config_reloaded",
+    ConfigRefused = "config_refused",
     WatchBegun = "watch_begun",
     WatchEnded = "watch_ended",
     ServerStarted = "server_started",

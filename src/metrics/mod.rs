@@ -75,7 +75,7 @@ impl Collector for Reader {
         keys::write(page, &tenants)?;
         webhooks::write(page, &tenants)?;
         http::write(page, &self.http)?;
-        process::write(page)
+        process::write(page, engine)
     }
 }
 

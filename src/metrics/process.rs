@@ -3,20 +3,21 @@
 use std::fmt;
 
 use super::page::{BYTES, Page, SECONDS};
+use crate::engine::Engine;
 #[cfg(target_os = "linux")]
 use crate::system;
 
 #[derive(Default)]
 struct Process {
     resident_bytes: Option<u64>,
-    most_bytes: Option<u64>,
+    machine_bytes: Option<u64>,
     threads: Option<u64>,
     open_descriptors: Option<u64>,
     most_descriptors: Option<u64>,
     cpu_seconds: Option<f64>,
 }
 
-pub fn write(page: &mut Page<'_>) -> fmt::Result {
+pub fn write(page: &mut Page<'_>, engine: &Engine) -> fmt::Result {
     let process = Process::look();
     let mut cpu = page.counter_in(&SECONDS, "process_cpu", "Time on a processor")?;
     process.cpu_seconds.map_or(Ok(()), |seconds| cpu.add(&[], seconds))?;
@@ -25,15 +26,32 @@ pub fn write(page: &mut Page<'_>) -> fmt::Result {
     let mut most = page.gauge_in(
         &BYTES,
         "process_memory_limit",
-        "What its control group allows, or else what the machine has",
+        "What it may have, or else what the machine has",
     )?;
-    process.most_bytes.map_or(Ok(()), |bytes| most.add(&[], bytes))?;
+    let limit = engine.capacity.memory_limit().or(process.machine_bytes);
+    limit.map_or(Ok(()), |bytes| most.add(&[], bytes))?;
     let mut threads = page.gauge("process_threads", "Threads")?;
     process.threads.map_or(Ok(()), |threads_now| threads.add(&[], threads_now))?;
     let mut open = page.gauge("process_open_fds", "File descriptors in use")?;
     process.open_descriptors.map_or(Ok(()), |descriptors| open.add(&[], descriptors))?;
     let mut most = page.gauge("process_max_fds", "File descriptors that there may be")?;
-    process.most_descriptors.map_or(Ok(()), |descriptors| most.add(&[], descriptors))
+    process.most_descriptors.map_or(Ok(()), |descriptors| most.add(&[], descriptors))?;
+    capacity(page, engine)
+}
+
+/// What new sockets are refused by.
+fn capacity(page: &mut Page<'_>, engine: &Engine) -> fmt::Result {
+    let mut used =
+        page.gauge("capacity_used_ratio", "How much is in use of what sockets may take")?;
+    let usage = engine.usage();
+    for (of, percent) in [
+        ("descriptors", usage.descriptors),
+        ("memory", usage.memory),
+        ("connections", usage.connections),
+    ] {
+        percent.map_or(Ok(()), |percent| used.add(&[("of", of)], percent as f64 / 100.0))?;
+    }
+    Ok(())
 }
 
 #[cfg(target_os = "linux")]
@@ -44,7 +62,7 @@ impl Process {
         let cpu = clock_gettime(ClockId::ProcessCPUTime);
         Self {
             resident_bytes: system::resident_bytes(),
-            most_bytes: memory_limit(),
+            machine_bytes: memory_of_machine(),
             threads: field(&status, "Threads:"),
             open_descriptors: system::open_descriptors(),
             most_descriptors: system::most_descriptors(),
@@ -66,15 +84,8 @@ fn field(status: &str, name: &str) -> Option<u64> {
     line.split_whitespace().next()?.parse().ok()
 }
 
-/// As it is seen in a container. Where there is no limit, the file says `max`, or of older kinds an
-/// enormous number.
 #[cfg(target_os = "linux")]
-fn memory_limit() -> Option<u64> {
-    let machine = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
-    let machine = field(&machine, "MemTotal:").map(|kibibytes| kibibytes * 1024);
-    ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"]
-        .iter()
-        .filter_map(|path| std::fs::read_to_string(path).ok()?.trim().parse().ok())
-        .chain(machine)
-        .min()
+fn memory_of_machine() -> Option<u64> {
+    let machine = std::fs::read_to_string("/proc/meminfo").ok()?;
+    field(&machine, "MemTotal:").map(|kibibytes| kibibytes * 1024)
 }

@@ -10,64 +10,75 @@ use rustls::{
 
 use super::pair::{InvalidPair, PairFiles, Stamp};
 
-pub struct Identity {
+pub struct Identity(RwLock<Shown>);
+
+#[derive(Clone)]
+struct Shown {
     files: PairFiles,
-    /// Of the files before they were read at the start, so that no later change is missed.
+    /// Of the files before they were read, so that no later change is missed.
     stamp: Stamp,
-    current: RwLock<Arc<CertifiedKey>>,
+    pair: Arc<CertifiedKey>,
 }
 
 impl Identity {
     pub fn load(files: PairFiles) -> Result<Self, InvalidPair> {
         let stamp = files.stamp();
-        let current = RwLock::new(Arc::new(files.load()?));
-        Ok(Self { files, stamp, current })
+        let pair = Arc::new(files.load()?);
+        Ok(Self(RwLock::new(Shown { files, stamp, pair })))
     }
 
-    pub fn files(&self) -> &PairFiles {
-        &self.files
+    pub fn files(&self) -> PairFiles {
+        self.0.read().files.clone()
+    }
+
+    /// Shows what the other would, from here on, and looks after its files.
+    pub fn become_like(&self, other: &Self) {
+        let shown = other.0.read().clone();
+        *self.0.write() = shown;
     }
 }
 
 /// The key is nobody's to see.
 impl fmt::Debug for Identity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Identity").field("files", &self.files).finish_non_exhaustive()
+        f.debug_struct("Identity").field("files", &self.files()).finish_non_exhaustive()
     }
 }
 
 impl ResolvesServerCert for Identity {
     fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        Some(self.current.read().clone())
+        Some(self.0.read().pair.clone())
     }
 }
 
 /// Notices that the files have changed, and takes what they hold if it is good.
 pub struct Watch {
     identity: Arc<Identity>,
-    /// What was tried last, whether it was taken or refused: a refusal is told once.
-    tried: Stamp,
+    /// What was refused last, which is told once.
+    refused: Option<Stamp>,
     seen: Stamp,
 }
 
 impl Watch {
     pub fn new(identity: Arc<Identity>) -> Self {
-        let stamp = identity.stamp;
-        Self { identity, tried: stamp, seen: stamp }
+        let seen = identity.0.read().stamp;
+        Self { identity, refused: None, seen }
     }
 
     /// To be called now and then; says what came of a change. Files that have changed since the
     /// last call are left alone until the next: the second of the two may still be written.
     pub fn look(&mut self) -> Option<Result<(), InvalidPair>> {
-        let now = self.identity.files.stamp();
+        let Shown { files, stamp: shown, .. } = self.identity.0.read().clone();
+        let now = files.stamp();
         let settled = now == self.seen;
         self.seen = now;
-        if !settled || now == self.tried {
+        if !settled || now == shown || self.refused == Some(now) {
             return None;
         }
-        self.tried = now;
-        Some(self.identity.files.load().map(|pair| {
-            *self.identity.current.write() = Arc::new(pair);
-        }))
+        let taken = files.load().map(|pair| {
+            *self.identity.0.write() = Shown { files, stamp: now, pair: Arc::new(pair) };
+        });
+        self.refused = taken.is_err().then_some(now);
+        Some(taken)
     }
 }

@@ -2,7 +2,6 @@
 
 use std::{
     fs, io,
-    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
 };
 
@@ -13,7 +12,10 @@ use rustls::{
     sign::CertifiedKey,
 };
 
-use crate::crypto::key::{SecretFileError, read_secret_file};
+use crate::{
+    crypto::key::{SecretFileError, read_secret_file},
+    file_stamp::FileStamp,
+};
 
 #[derive(Clone, Debug)]
 pub struct PairFiles {
@@ -89,23 +91,3 @@ fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, InvalidPair> {
 /// By which another content of the files is told without reading them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Stamp([Option<FileStamp>; 2]);
-
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-struct FileStamp {
-    size: u64,
-    modified: (i64, i64),
-    /// Another file may have been moved here that is as old and as long.
-    file: (u64, u64),
-}
-
-impl FileStamp {
-    /// Follows symbolic links, since mounted secrets are replaced by pointing those elsewhere.
-    fn of(path: &Path) -> Option<Self> {
-        let data = fs::metadata(path).ok()?;
-        Some(Self {
-            size: data.size(),
-            modified: (data.mtime(), data.mtime_nsec()),
-            file: (data.dev(), data.ino()),
-        })
-    }
-}

@@ -34,9 +34,7 @@ use crate::{
     protocol::json::object,
 };
 
-/// Nothing without a door.
-pub fn routes(config: &mut web::ServiceConfig, door: Option<Door>) {
-    let Some(door) = door else { return };
+pub fn routes(config: &mut web::ServiceConfig, door: Door) {
     config
         .app_data(door)
         .configure(live::routes)

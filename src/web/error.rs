@@ -95,6 +95,11 @@ impl ApiError {
         Self::new(StatusCode::NOT_FOUND, code, message)
     }
 
+    pub fn nothing_here(request: &HttpRequest) -> Self {
+        let message = format!("There is nothing at {} {}", request.method(), request.path());
+        Self::not_found("not_found", message)
+    }
+
     pub fn unknown_app(id: &str) -> Self {
         Self::not_found("unknown_app", format!("There is no app {id} here"))
     }
@@ -273,8 +278,7 @@ pub async fn blocking<T: Send + 'static>(
 }
 
 pub async fn not_found(request: HttpRequest) -> Result<HttpResponse, ApiError> {
-    let message = format!("There is nothing at {} {}", request.method(), request.path());
-    Err(ApiError::not_found("not_found", message))
+    Err(ApiError::nothing_here(&request))
 }
 
 /// Where the API is must not be told to everybody.

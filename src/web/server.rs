@@ -79,10 +79,12 @@ pub async fn serve(
 /// Takes over a certificate that was replaced. Sockets that are open keep theirs.
 async fn keep_current(identity: Arc<Identity>) {
     let mut watch = Watch::new(identity.clone());
-    let file = identity.files().certificate.display();
     loop {
         actix_rt::time::sleep(IDENTITY_TICK).await;
-        match watch.look() {
+        let looked = watch.look();
+        let file = identity.files().certificate;
+        let file = file.display();
+        match looked {
             None => {}
             Some(Ok(())) => tracing::info!(tls.file = %file, "new certificate in use"),
             Some(Err(reason)) => {

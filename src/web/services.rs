@@ -128,14 +128,13 @@ pub fn listen_operations(
     parts: Parts,
 ) -> io::Result<ServerBuilder> {
     let routes = |config: &mut web::ServiceConfig, worker: &Worker| {
-        let token = worker.settings().admin_token.clone();
         let probes = &mut Routes::new(config, worker);
         probes::routes(probes);
         probes::gate_with_numbers(probes);
         config
             .route("/stats", web::get().to(ops::stats))
             .route("/metrics", web::get().to(ops::metrics));
-        admin::routes(config, token.map(Door::Token));
+        admin::routes(config, Door::Token);
     };
     match bound {
         Bound::Tcp(listener) => {
@@ -152,7 +151,7 @@ pub fn listen_admin(
     parts: Parts,
 ) -> io::Result<ServerBuilder> {
     let routes = |config: &mut web::ServiceConfig, _: &Worker| {
-        admin::routes(config, Some(Door::Socket));
+        admin::routes(config, Door::Socket);
     };
     builder.listen_uds("admin", listener, move || internal::<UnixStream>(&parts, routes))
 }

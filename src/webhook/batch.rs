@@ -60,6 +60,8 @@ pub struct Queue {
     bytes: usize,
     spilled: Vec<Event>,
     spilled_bytes: usize,
+    /// It takes nothing any more.
+    closed: bool,
 }
 
 /// What became of an event that was to wait.
@@ -71,6 +73,8 @@ pub enum Place {
     Spilled,
     /// Nor is there any on the way to that.
     Lost,
+    /// The endpoint is there no longer.
+    Closed,
 }
 
 #[must_use]
@@ -105,6 +109,7 @@ impl Queue {
             bytes: 0,
             spilled: Vec::new(),
             spilled_bytes: 0,
+            closed: false,
         }
     }
 
@@ -120,7 +125,22 @@ impl Queue {
         self.events == 0 && self.spilled.is_empty()
     }
 
+    /// Of what comes from here on.
+    pub fn change(&mut self, limits: Limits) {
+        self.limits = limits;
+    }
+
+    /// Takes nothing from here on, if it is empty; whether it is.
+    #[must_use]
+    pub fn close(&mut self) -> bool {
+        self.closed = self.is_empty();
+        self.closed
+    }
+
     pub fn push(&mut self, event: Event) -> Place {
+        if self.closed {
+            return Place::Closed;
+        }
         let bytes = event.bytes();
         if self.bytes + bytes <= self.limits.bytes {
             self.enter(event, bytes);

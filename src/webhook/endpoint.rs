@@ -8,6 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use arc_swap::{ArcSwap, Guard};
 use hyper::header::HeaderMap;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
@@ -38,7 +39,8 @@ pub struct Settings {
 }
 
 pub struct Endpoint {
-    pub settings: Settings,
+    label: Arc<str>,
+    settings: ArcSwap<Settings>,
     pub queue: Mutex<Queue>,
     pub wake: Notify,
     /// Somebody wants to know whether it answers.
@@ -141,8 +143,9 @@ impl Counters {
 impl Endpoint {
     pub fn new(settings: Settings) -> Self {
         Self {
+            label: settings.label.clone(),
             queue: Mutex::new(Queue::new(settings.queue)),
-            settings,
+            settings: ArcSwap::from_pointee(settings),
             wake: Notify::new(),
             tests: Mutex::default(),
             counters: Counters::default(),
@@ -152,7 +155,23 @@ impl Endpoint {
     }
 
     pub fn label(&self) -> &Arc<str> {
-        &self.settings.label
+        &self.label
+    }
+
+    pub fn settings(&self) -> Guard<Arc<Settings>> {
+        self.settings.load()
+    }
+
+    /// The same, to be kept across an await.
+    pub fn settings_kept(&self) -> Arc<Settings> {
+        self.settings.load_full()
+    }
+
+    /// From the next attempt on.
+    pub fn change(&self, settings: Settings) {
+        self.queue.lock().change(settings.queue);
+        self.settings.store(Arc::new(settings));
+        self.wake.notify_one();
     }
 
     /// Never waits for anything but the queue's lock.
@@ -160,7 +179,8 @@ impl Endpoint {
         let event =
             Event { channel: channel.clone(), json: json.clone(), since: now, letter: None };
         match self.queue.lock().push(event) {
-            Place::Waits => {}
+            // Whoever has let go of it is told nothing new.
+            Place::Waits | Place::Closed => {}
             Place::Spilled => self.counters.spilled.add(),
             Place::Lost => {
                 self.counters.spilled.add();

@@ -10,6 +10,7 @@ mod departures;
 mod endpoint;
 mod facts;
 mod filter;
+mod leaving;
 mod log;
 mod request;
 mod runner;
@@ -23,6 +24,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
@@ -31,6 +33,7 @@ use batch::Event;
 use dead_letter::DeadLetters;
 use departures::{Departure, Departures};
 use endpoint::Endpoint;
+use leaving::Leaving;
 
 pub use batch::Limits;
 pub use dead_letter::{Letter, LetterId};
@@ -46,12 +49,24 @@ use crate::{app::App, channel::Channel, crypto::signature::AppSecret, live::Feed
 /// Of one application that has any.
 pub struct Webhooks {
     app: Arc<str>,
-    key: Arc<str>,
-    secret: AppSecret,
-    endpoints: Vec<Arc<Endpoint>>,
+    signer: ArcSwap<Signer>,
+    endpoints: ArcSwap<Vec<Arc<Endpoint>>>,
+    leaving: Leaving,
     departures: Mutex<Departures>,
     letters: DeadLetters,
     live: Arc<Feed>,
+}
+
+/// With what requests are signed.
+struct Signer {
+    key: Arc<str>,
+    secret: AppSecret,
+}
+
+impl Signer {
+    fn of(app: &App) -> Arc<Self> {
+        Arc::new(Self { key: app.key.clone(), secret: app.secret.clone() })
+    }
 }
 
 #[derive(Default, Serialize)]
@@ -121,26 +136,26 @@ impl Webhooks {
             return Ok(None);
         }
         let path = state_dir.map(|dir| DeadLetters::path_of(dir, &app.id));
-        Ok(Some(Arc::new(Self {
+        let webhooks = Self {
             app: app.id.clone(),
-            key: app.key.clone(),
-            secret: app.secret.clone(),
-            endpoints: endpoints
-                .into_iter()
-                .map(|settings| Arc::new(Endpoint::new(settings)))
-                .collect(),
+            signer: ArcSwap::new(Signer::of(app)),
+            endpoints: ArcSwap::default(),
+            leaving: Leaving::default(),
             departures: Mutex::default(),
             letters: DeadLetters::open(path)?,
             live,
-        })))
+        };
+        webhooks.change(app, Some(endpoints));
+        Ok(Some(Arc::new(webhooks)))
     }
 
     /// Called under the lock of the channel's record. Waits for nothing but short locks.
     pub fn note(&self, channel: &Channel, fact: &Fact<'_>, now: Instant) {
         let kind = fact.kind();
-        let concerned =
-            |endpoint: &Arc<Endpoint>| endpoint.settings.filter.wants_either(kind, channel.name());
-        if !channel.is_listed() || !self.endpoints.iter().any(concerned) {
+        let concerned = |endpoint: &Arc<Endpoint>| {
+            endpoint.settings().filter.wants_either(kind, channel.name())
+        };
+        if !channel.is_listed() || !self.endpoints.load().iter().any(concerned) {
             return;
         }
         let (user, leaves) = match fact {
@@ -166,8 +181,8 @@ impl Webhooks {
     fn push(&self, channel: &Arc<str>, fact: &Fact<'_>, now: Instant) {
         let kind = fact.kind();
         let mut json = None;
-        for endpoint in &self.endpoints {
-            if endpoint.settings.filter.wants(kind, channel) {
+        for endpoint in &**self.endpoints.load() {
+            if endpoint.settings().filter.wants(kind, channel) {
                 let json = json.get_or_insert_with(|| fact.to_json(channel));
                 endpoint.accept(channel, json, now);
             }
@@ -199,14 +214,14 @@ impl Webhooks {
 
     pub fn stats(&self) -> Stats {
         let mut endpoints = EndpointStats::default();
-        self.endpoints.iter().for_each(|endpoint| endpoints += endpoint.stats());
+        self.all_endpoints().iter().for_each(|endpoint| endpoints += endpoint.stats());
         Stats { endpoints, dead_letters: self.letters.count() }
     }
 
     /// What `/metrics` tells beside that, of all endpoints.
     pub fn totals(&self, now: Instant) -> Totals {
         let mut totals = Totals::default();
-        for endpoint in &self.endpoints {
+        for endpoint in &self.all_endpoints() {
             for (outcome, count) in endpoint.counters.attempts.iter() {
                 *totals.attempts.entry(outcome).or_default() += count;
             }
@@ -227,13 +242,14 @@ impl Webhooks {
                 letters.len() < most
             })?;
         }
-        let endpoints = self.endpoints.iter().map(|endpoint| endpoint.report()).collect();
+        let endpoints = self.all_endpoints().iter().map(|endpoint| endpoint.report()).collect();
         Ok(Report { endpoints, dead_letters: self.letters.count(), letters })
     }
 
     /// The latest requests to all endpoints, or to this one: the newest last.
     pub fn log(&self, endpoint: Option<&str>) -> Vec<Delivery> {
-        let chosen = self.endpoints.iter().filter(|e| endpoint.is_none_or(|l| **e.label() == *l));
+        let endpoints = self.all_endpoints();
+        let chosen = endpoints.iter().filter(|e| endpoint.is_none_or(|l| **e.label() == *l));
         let mut log: Vec<Delivery> = chosen.flat_map(|endpoint| endpoint.log.latest()).collect();
         log.sort_by(|a, b| a.time.cmp(&b.time));
         log
@@ -257,13 +273,14 @@ impl Webhooks {
         Ok(replayed)
     }
 
-    fn endpoint(&self, label: &str) -> Option<&Arc<Endpoint>> {
-        self.endpoints.iter().find(|endpoint| **endpoint.label() == *label)
+    fn endpoint(&self, label: &str) -> Option<Arc<Endpoint>> {
+        self.endpoints.load().iter().find(|endpoint| **endpoint.label() == *label).cloned()
     }
 
     /// Sends one request to each endpoint, or to this one; nothing if there is no such endpoint.
     pub async fn test(&self, endpoint: Option<&str>) -> Vec<Tested> {
-        let chosen = self.endpoints.iter().filter(|e| endpoint.is_none_or(|l| **e.label() == *l));
+        let endpoints = self.endpoints.load_full();
+        let chosen = endpoints.iter().filter(|e| endpoint.is_none_or(|l| **e.label() == *l));
         let ask = |endpoint: &Arc<Endpoint>| {
             let (answer, tested) = oneshot::channel();
             endpoint.tests.lock().push(answer);

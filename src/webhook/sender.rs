@@ -9,7 +9,7 @@ use std::{
 
 use bytes::Bytes;
 use tokio::{
-    sync::{Semaphore, oneshot, watch},
+    sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch},
     task::{JoinSet, spawn_blocking},
     time::{sleep_until, timeout_at},
 };
@@ -24,13 +24,15 @@ use super::{
 };
 use crate::live::{Entry, Type, What};
 
+use crate::traces::Span;
+
 /// Whether the server ends, and until when webhooks may still be delivered.
 pub type Ending = Option<Instant>;
 
 pub struct Sender {
     webhooks: Arc<Webhooks>,
     endpoint: Arc<Endpoint>,
-    requests: Semaphore,
+    requests: Arc<Semaphore>,
     ending: watch::Receiver<Ending>,
 }
 
@@ -58,23 +60,27 @@ impl Sender {
         endpoint: Arc<Endpoint>,
         ending: watch::Receiver<Ending>,
     ) -> Arc<Self> {
-        let requests = Semaphore::new(endpoint.settings.concurrency);
+        let requests = Arc::new(Semaphore::new(0));
         Arc::new(Self { webhooks, endpoint, requests, ending })
     }
 
-    /// Until the server ends and nothing waits any more.
+    /// Until the server ends, or the endpoint is configured no longer, and nothing waits any more.
     pub async fn run(self: Arc<Self>) {
         let mut deliveries = JoinSet::new();
         let mut ending = self.ending.clone();
+        let mut at_a_time = 0;
         loop {
+            self.adjust(&mut at_a_time);
             let end = *ending.borrow_and_update();
             self.bury_spilled().await;
             self.start_tests(end);
             if end.is_some_and(|end| Instant::now() >= end) {
                 self.bury_rest().await;
             }
-            let next = self.start(&mut deliveries, end.is_some());
-            if end.is_some() && deliveries.is_empty() && self.endpoint.queue.lock().is_empty() {
+            let hurry = end.is_some() || self.webhooks.is_leaving(&self.endpoint);
+            let next = self.start(&mut deliveries, hurry);
+            let idle = deliveries.is_empty() && self.endpoint.queue.lock().is_empty();
+            if idle && (end.is_some() || self.webhooks.lets_go(&self.endpoint)) {
                 return;
             }
             tokio::select! {
@@ -88,6 +94,21 @@ impl Sender {
                 Ok(()) = ending.changed() => {}
             }
         }
+    }
+
+    /// As many requests at a time as the settings say now.
+    fn adjust(&self, at_a_time: &mut usize) {
+        let wanted = self.endpoint.settings().concurrency;
+        if wanted > *at_a_time {
+            self.requests.add_permits(wanted - *at_a_time);
+        } else if wanted < *at_a_time {
+            // Requests under way keep theirs; whoever waits for one waits behind this.
+            let (requests, fewer) = (self.requests.clone(), (*at_a_time - wanted) as u32);
+            tokio::spawn(async move {
+                requests.acquire_many_owned(fewer).await.map(OwnedSemaphorePermit::forget)
+            });
+        }
+        *at_a_time = wanted;
     }
 
     /// Starts what may start; the time at which something else may.
@@ -112,8 +133,8 @@ impl Sender {
     }
 
     async fn try_deliver(&self, batch: &Batch) -> Outcome {
-        let settings = &self.endpoint.settings;
-        let deadline = batch.since().unwrap_or_else(Instant::now) + settings.retry;
+        let retry = self.endpoint.settings().retry;
+        let deadline = batch.since().unwrap_or_else(Instant::now) + retry;
         // It has waited behind others that nobody took for so long that it would be the next of them.
         if Instant::now() > deadline && self.endpoint.is_failing() {
             let reason = "its time was over before there was an attempt, since earlier ones failed";
@@ -140,9 +161,10 @@ impl Sender {
     /// In the live feed.
     fn show(&self, batch: &Batch, attempt: u32, failure: Option<&String>) {
         let kind = if failure.is_some() { Type::WebhookFailed } else { Type::WebhookDelivered };
+        let settings = self.endpoint.settings();
         self.webhooks.live.note(|| {
             let what = What::Webhook {
-                endpoint: self.endpoint.settings.url.host(),
+                endpoint: settings.url.host(),
                 events: batch.events.len(),
                 attempt,
                 reason: failure.map(String::as_str),
@@ -195,11 +217,16 @@ impl Sender {
     }
 
     async fn send(&self, body: &Bytes) -> Result<(), String> {
-        let Webhooks { key, secret, .. } = &*self.webhooks;
-        let settings = &self.endpoint.settings;
-        let headers = request::headers(&settings.headers, key, secret, body)
-            .ok_or("the app's key cannot stand in a header")?;
-        let answer = settings.client.tell(&settings.url, headers, body.clone()).await;
+        let settings = self.endpoint.settings_kept();
+        let headers = {
+            let signer = self.webhooks.signer.load();
+            request::headers(&settings.headers, &signer.key, &signer.secret, body)
+                .ok_or("the app's key cannot stand in a header")?
+        };
+        let span = Span::webhook(&self.webhooks.app, settings.url.host());
+        let tell = settings.client.tell(&settings.url, headers, body.clone());
+        let answer = span.around(tell).await;
+        span.outcome(matches!(answer, Ok(200..=299)));
         self.endpoint.counters.attempted(answer.as_ref().ok().copied());
         match answer {
             Ok(200..=299) => Ok(()),

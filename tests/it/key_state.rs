@@ -264,24 +264,28 @@ async fn e3_a_key_in_the_configuration_waits_for_the_rotation_before_it() {
 #[tokio::test]
 async fn c_what_only_a_new_start_can_change_is_named() {
     let it = Reloading::start(&with_key("first")).await;
-    let other = "\n[apps.other]\nkey = \"k\"\nsecret = \"canary-secret\"\nmode = \"blind\"\n";
-    let changed = with_key("second").replace("workers = 2", "workers = 3\nlog = \"warn\"");
-    let says = "at the next start: apps.other, log, workers";
-    it.reload(&format!("{changed}{other}"), says).await;
-    // Its key is another all the same.
+    let changed = with_key("second").replace(
+        "workers = 2",
+        "workers = 3\npath_prefix = \"/canary-prefix\"\nmessage_bytes = 70000",
+    );
+    let says = "config.changed=\"apps.it.master_key, message_bytes\" config.later=\"path_prefix, workers\"";
+    it.reload(&changed, says).await;
     assert_eq!(it.admin.states().await, ["grace", "active"]);
+    // Whoever reads it once more is told once more, although nothing has changed since.
+    it.reload(&changed, "config.by=\"signal\" config.later=\"path_prefix, workers\"").await;
+    let derived = with_key("second").replace("[apps.it]", "[apps.it]\nderivation = \"hkdf\"");
+    it.reload(&derived, "config.later=\"apps.it.derivation\"").await;
     let no_key = with_key("first").replace("master_key", "mode = \"blind\"\n#");
-    it.reload(&no_key, "at the next start: apps.it.master_key, apps.it.mode").await;
-    let renamed = with_key("second").replace("apps.it", "apps.renamed");
-    it.reload(&renamed, "at the next start: apps.it, apps.renamed").await;
+    it.reload(&no_key, "config.later=\"apps.it.master_key, apps.it.mode\"").await;
     assert_eq!(it.admin.states().await, ["grace", "active"]);
+    it.reload(&with_key("second"), "the configuration was read again").await;
     std::fs::remove_file(it.server.dir.path().join("sealcast.toml")).expect("a file");
     it.server.signal("HUP");
     until("the log says so", async || {
         it.server.printed().contains("cannot read the configuration file").then_some(())
     })
     .await;
-    assert!(!it.server.printed().contains("canary-secret"));
+    assert!(!it.server.printed().contains("canary-prefix"));
     it.server.publish(CHANNEL, "e", "still here").await;
     it.server.stop().await;
 }

@@ -57,6 +57,8 @@ mod metrics;
 mod metrics_docs;
 mod metrics_edges;
 mod ordering;
+#[cfg(feature = "otel")]
+mod otel;
 mod presence;
 mod presence_members;
 mod process;
@@ -64,6 +66,9 @@ mod properties;
 mod proxy_protocol;
 mod rates;
 mod rates_backend;
+mod reload;
+mod reload_files;
+mod reload_webhooks;
 mod sealing;
 mod sealing_modes;
 mod secrets;

@@ -151,7 +151,7 @@ fn the_next_event_is_the_nudge_and_what_follows_waits() {
     assert_eq!((client.asked, client.read.len()), (1, 0));
     client.answered(bed.ask(&mut place, 40));
     assert_eq!((place.version(), client.read.len()), (NEW, 1));
-    let settled = 40 + bed.terms.settle.as_millis() as u64;
+    let settled = 40 + bed.terms.settle().as_millis() as u64;
     assert_eq!(place.tick(bed.at(settled - 1), &mut |f| client.receive(f)), Outcome::Stays);
     opens(&mut place, &bed, settled, &mut client);
     assert_eq!((client.asked, client.read.join("")), (1, "123".into()));
@@ -169,7 +169,7 @@ fn what_waits_is_sent_at_last_to_a_client_that_answers_no_pings() {
         let _ = place.take(&frames, bed.at(n), BUDGET, &mut |f| client.receive(f));
     }
     client.answered(bed.ask(&mut place, 10));
-    let (settled, hold) = (bed.terms.settle.as_millis() as u64 + 10, bed.terms.hold);
+    let (settled, hold) = (bed.terms.settle().as_millis() as u64 + 10, bed.terms.hold());
     assert_eq!(place.tick(bed.at(settled), &mut |_| {}), Outcome::Pings);
     let late = settled + hold.as_millis() as u64;
     assert_eq!(place.tick(bed.at(late - 1), &mut |_| {}), Outcome::Stays);
@@ -180,7 +180,7 @@ fn what_waits_is_sent_at_last_to_a_client_that_answers_no_pings() {
 #[test]
 fn the_settle_time_begins_when_the_answer_is_on_its_way() {
     let bed = Bed::new();
-    let (mut place, settle) = (bed.place(Issuer::Server, false), bed.terms.settle);
+    let (mut place, settle) = (bed.place(Issuer::Server, false), bed.terms.settle());
     place.arm(bed.at(0));
     let _ = place.take(&bed.frames("1", BOTH), bed.at(1), BUDGET, &mut |_| {});
     assert_eq!((place.asked(bed.at(2), None), place.is_settling()), (NEW, true));
@@ -192,7 +192,7 @@ fn the_settle_time_begins_when_the_answer_is_on_its_way() {
     never_told.arm(bed.at(0));
     let _ = never_told.take(&bed.frames("1", BOTH), bed.at(1), BUDGET, &mut |_| {});
     let _ = never_told.asked(bed.at(2), None);
-    assert_eq!(never_told.tick(bed.at(2) + bed.terms.hold, &mut |_| {}), Outcome::Pings);
+    assert_eq!(never_told.tick(bed.at(2) + bed.terms.hold(), &mut |_| {}), Outcome::Pings);
 }
 
 #[test]
@@ -217,7 +217,7 @@ fn who_does_not_ask_stays_with_the_secret_that_it_has() {
         let frames = bed.frames(&n.to_string(), BOTH);
         let _ = place.take(&frames, bed.at(n), BUDGET, &mut |f| client.receive(f));
     }
-    let late = bed.terms.hold.as_millis() as u64 + 2;
+    let late = bed.terms.hold().as_millis() as u64 + 2;
     assert_eq!(place.tick(bed.at(late), &mut |f| client.receive(f)), Outcome::Reverted);
     assert_eq!((place.served_version(), place.wants_turn()), (OLD, true));
     // Its question arrives at last: it is told the secret that it is served with, and the nudge,
@@ -237,7 +237,7 @@ fn where_nobody_tells_it_waits_for_as_long_as_is_agreed() {
         let _ = place.take(&frames, bed.at(n), BUDGET, &mut |f| client.receive(f));
     }
     client.answered(NEW);
-    let held = bed.terms.hold.as_millis() as u64 + 1;
+    let held = bed.terms.hold().as_millis() as u64 + 1;
     assert_eq!(place.tick(bed.at(held), &mut |f| client.receive(f)), Outcome::Moved);
     assert_eq!((client.asked, client.read.join("")), (1, "123".into()));
     assert_eq!(bed.versions_in_use(), [(NEW, 1)]);

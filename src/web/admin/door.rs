@@ -2,14 +2,18 @@
 
 use actix_web::{HttpRequest, http::header};
 
-use crate::{crypto::signature::AppSecret, web::error::ApiError};
+use crate::{
+    crypto::signature::AppSecret,
+    web::{error::ApiError, verify::worker},
+};
 
 /// What a listener asks of those who come.
-#[derive(Clone)]
+#[derive(Clone, Copy)]
 pub enum Door {
     /// Nothing: the mode of the socket's file lets in the server's own user alone.
     Socket,
-    Token(AdminToken),
+    /// The one that the configuration has at the moment; without one nobody is let in.
+    Token,
 }
 
 /// Kept as a keyed hash, which is also what makes the comparison take the same time whatever is
@@ -35,12 +39,23 @@ impl Door {
     pub fn name(&self) -> &'static str {
         match self {
             Self::Socket => "socket",
-            Self::Token(_) => "token",
+            Self::Token => "token",
         }
     }
 
     pub fn admit(&self, request: &HttpRequest) -> Result<(), ApiError> {
-        let Self::Token(token) = self else { return Ok(()) };
+        match self {
+            Self::Socket => Ok(()),
+            Self::Token => match &worker(request).settings().admin_token {
+                Some(token) => token.check(request),
+                None => Err(ApiError::nothing_here(request)),
+            },
+        }
+    }
+}
+
+impl AdminToken {
+    fn check(&self, request: &HttpRequest) -> Result<(), ApiError> {
         let given = request.headers().get(header::AUTHORIZATION).and_then(|v| v.to_str().ok());
         let given = given.and_then(|value| {
             let (scheme, given) = value.split_once(' ')?;
@@ -51,7 +66,7 @@ impl Door {
                 "admin_token_missing",
                 "Send the admin token: Authorization: Bearer TOKEN",
             )),
-            Some(given) if token.is(given) => Ok(()),
+            Some(given) if self.is(given) => Ok(()),
             Some(_) => Err(ApiError::unauthorized(
                 "admin_token_wrong",
                 "That is not the admin token of this server",

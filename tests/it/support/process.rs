@@ -102,6 +102,12 @@ impl Launch {
         self.env("SEALCAST_TLS_CERT_FILE", certificate).env("SEALCAST_TLS_KEY_FILE", key)
     }
 
+    /// For a server whose configuration names this certificate.
+    pub fn believing(mut self, pair: &Pair) -> Self {
+        self.tls = Some(pair.connector());
+        self
+    }
+
     pub fn ops(self) -> Self {
         self.arg("--ops-listen").arg("127.0.0.1:0")
     }

@@ -1,0 +1,216 @@
+//! One reading of the configuration, and what becomes of it.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+    sync::Arc,
+};
+
+use arc_swap::ArcSwap;
+
+use super::{Cause, Read, Stamps, read};
+use crate::{
+    app::App,
+    audit::Fact,
+    cli::{
+        Result,
+        log::{self, LogFilter},
+    },
+    config::{Config, Effect, Environment, Flags, Written},
+    engine::{Engine, opening::StateFiles, reconfigure::Wanted},
+    tls::Identity,
+    web::Settings,
+    webhook::Runner,
+};
+
+/// What changes while the server runs.
+pub struct Live {
+    pub engine: Arc<Engine>,
+    pub settings: Arc<ArcSwap<Settings>>,
+    pub identity: Option<Arc<Identity>>,
+    pub webhooks: Arc<Runner>,
+    pub log: LogFilter,
+    pub state_dir: PathBuf,
+    /// Whether the state directory is this server's.
+    pub claimed: bool,
+    pub watch: bool,
+}
+
+/// Where the configuration of this server comes from, and what it was at the start.
+pub struct Start {
+    pub flags: Flags,
+    pub environment: Environment,
+    pub written: Written,
+    pub files: Stamps,
+}
+
+/// And what of it is in force.
+pub struct Reload {
+    flags: Flags,
+    environment: Environment,
+    in_force: Written,
+    /// Of what was read last, whether it was taken or not.
+    files: Stamps,
+    live: Live,
+}
+
+type Changes = BTreeMap<Vec<String>, Effect>;
+
+/// Of an app: what its authorizer is made of.
+const AUTHORIZER: [&str; 8] = [
+    "authorizer",
+    "forward",
+    "jwt",
+    "jwt_secret",
+    "jwt_secret_file",
+    "rules",
+    "secret",
+    "secret_file",
+];
+
+impl Reload {
+    pub fn new(start: Start, live: Live) -> Self {
+        let Start { flags, environment, written, files } = start;
+        Self { flags, environment, in_force: written, files, live }
+    }
+
+    pub fn engine(&self) -> &Arc<Engine> {
+        &self.live.engine
+    }
+
+    pub fn watches(&self) -> bool {
+        self.live.watch
+    }
+
+    pub fn files(&self) -> &Stamps {
+        &self.files
+    }
+
+    pub fn apply(&mut self, cause: Cause) {
+        let engine = self.live.engine.clone();
+        if engine.hub.is_draining() {
+            return tracing::info!("the configuration is not read again: the server is ending");
+        }
+        match self.load().and_then(|read| self.take(read)) {
+            Ok(changes) => {
+                engine.reloads.note_taken();
+                let (taken, later) = named(&changes);
+                tell(cause, &taken, &later);
+                engine.audit.note(Fact::ConfigReloaded { by: cause.name(), taken, later });
+            }
+            Err(error) => {
+                engine.reloads.note_refused();
+                engine.audit.note(Fact::ConfigRefused { by: cause.name() });
+                tracing::error!(
+                    config.by = cause.name(),
+                    %error,
+                    "the configuration was read again and is refused; everything stays as it is"
+                );
+            }
+        }
+    }
+
+    fn load(&mut self) -> Result<Read> {
+        let Self { flags, environment, files, live, .. } = self;
+        read(flags, environment, Some(&live.state_dir), files)
+    }
+
+    fn take(&mut self, read: Read) -> Result<Changes> {
+        let Read { config, written } = read;
+        let filter = log::filter(&config.log)?;
+        let Config {
+            apps, settings, tls, turns_per_second, mailbox_bytes, watch, warnings, ..
+        } = config;
+        let mut changes = self.in_force.differing(&written);
+        self.put_off(&mut changes, &apps, tls.is_some());
+        let live = &mut self.live;
+        if apps.iter().any(|app| !app.webhooks.is_empty()) {
+            live.webhooks.start()?;
+        }
+        let files = StateFiles { dir: &live.state_dir, claimed: live.claimed };
+        let wanted = apps.into_iter().map(|app| wanted(app, &changes)).collect();
+        let undelivered = live.engine.reconfigure(wanted, files, || {
+            let path_prefix = live.settings.load().path_prefix.clone();
+            live.settings.store(Arc::new(Settings { path_prefix, ..settings }));
+            if let (Some(shown), Some(next)) = (&live.identity, tls) {
+                shown.become_like(&next);
+            }
+            live.engine.hub.turns.change(turns_per_second);
+            live.engine.hub.set_mailbox_bytes(mailbox_bytes);
+            live.log.change(filter);
+        })?;
+        undelivered.into_iter().for_each(|webhooks| live.webhooks.take_up(webhooks));
+        live.watch = watch;
+        warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+        let later = changes.iter().filter(|(_, effect)| **effect == Effect::AtNextStart);
+        let later: BTreeSet<_> = later.map(|(path, _)| path.clone()).collect();
+        self.in_force.take(written, &later);
+        Ok(changes)
+    }
+
+    /// What can change in general, but not from or to what there is here.
+    fn put_off(&self, changes: &mut Changes, apps: &[App], tls: bool) {
+        let engine = &self.live.engine;
+        let changes_mode = |id: &str| {
+            let tenants = engine.tenants();
+            let before = tenants.by_id(id).map(|tenant| tenant.keys().is_some());
+            let after =
+                apps.iter().find(|app| *app.id == *id).map(|app| app.sealing.keys().is_some());
+            before.is_some_and(|before| after.is_some_and(|after| before != after))
+        };
+        let changes_tls = tls != self.live.identity.is_some();
+        for (path, effect) in changes {
+            let path: Vec<&str> = path.iter().map(String::as_str).collect();
+            match *path {
+                ["apps", id, "master_key" | "master_key_file"] if changes_mode(id) => {
+                    *effect = Effect::AtNextStart;
+                }
+                ["tls_cert_file" | "tls_key_file"] if changes_tls => *effect = Effect::AtNextStart,
+                _ => {}
+            }
+        }
+    }
+}
+
+fn wanted(app: App, changes: &Changes) -> Wanted {
+    let same = |concerns: &dyn Fn(&str) -> bool| {
+        !changes.keys().any(|path| match &**path {
+            [apps, id, rest @ ..] => {
+                // One that comes back has nothing from before.
+                let concerns = rest.first().is_none_or(|name| concerns(name));
+                apps == "apps" && **id == *app.id && concerns
+            }
+            _ => false,
+        })
+    };
+    let same_authorizer = same(&|name| AUTHORIZER.contains(&name));
+    let same_webhooks = same(&|name| name == "webhooks");
+    Wanted { app, same_authorizer, same_webhooks }
+}
+
+fn named(changes: &Changes) -> (Vec<String>, Vec<String>) {
+    let (now, later): (Vec<_>, Vec<_>) =
+        changes.iter().partition(|(_, effect)| **effect == Effect::Now);
+    let names = |paths: Vec<(&Vec<String>, &Effect)>| {
+        paths.into_iter().map(|(path, _)| path.join(".")).collect()
+    };
+    (names(now), names(later))
+}
+
+fn tell(cause: Cause, taken: &[String], later: &[String]) {
+    let listed = |names: &[String]| (!names.is_empty()).then(|| names.join(", "));
+    let (by, changed, later) = (cause.name(), listed(taken), listed(later));
+    match later {
+        None => tracing::info!(
+            config.by = by,
+            config.changed = changed,
+            "the configuration was read again and is in force"
+        ),
+        Some(later) => tracing::warn!(
+            config.by = by,
+            config.changed = changed,
+            config.later = later,
+            "the configuration was read again and is in force, but for what waits for the next start"
+        ),
+    }
+}

@@ -1,0 +1,74 @@
+//! The configuration is read again while the server runs, on SIGHUP and when its files have changed:
+//! all of it is taken, but for what only a new start can change, which is named; or nothing is, if
+//! anything is wrong with it, and the server goes on as it was.
+
+mod apply;
+mod read;
+mod watch;
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::{
+    sync::Notify,
+    time::{MissedTickBehavior, interval},
+};
+
+pub use apply::{Live, Reload, Start};
+pub use read::{Read, read};
+pub use watch::Stamps;
+use watch::Watch;
+
+use crate::audit::Fact;
+
+/// Between two looks at the files.
+const TICK: Duration = Duration::from_secs(1);
+
+/// Why the configuration is read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Cause {
+    Signal,
+    File,
+}
+
+impl Cause {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Signal => "signal",
+            Self::File => "file",
+        }
+    }
+}
+
+/// For as long as the server runs. Signals that come while it reads are one more reading.
+pub async fn keep_current(hangup: Arc<Notify>, mut reload: Reload) {
+    let mut watch = Watch::new(reload.files().clone());
+    let mut ticks = interval(TICK);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        let cause = tokio::select! {
+            () = hangup.notified() => Cause::Signal,
+            _ = ticks.tick() => match reload.watches() && watch.look() {
+                true => Cause::File,
+                false => continue,
+            },
+        };
+        let engine = reload.engine().clone();
+        // Files are read and written.
+        let applied = actix_rt::task::spawn_blocking(move || {
+            reload.apply(cause);
+            reload
+        });
+        match applied.await {
+            Ok(back) => reload = back,
+            Err(_) => {
+                engine.reloads.note_refused();
+                engine.audit.note(Fact::ConfigRefused { by: cause.name() });
+                tracing::error!(
+                    "reading the configuration again has failed, and is not tried any more: please report this as a fault of the server"
+                );
+                return;
+            }
+        }
+        watch.has_read(reload.files().clone());
+    }
+}

@@ -1,0 +1,69 @@
+//! Another master key in the configuration: prepared until hardly anything can go wrong, then taken.
+
+use std::{io, sync::Arc};
+
+use parking_lot::MutexGuard;
+
+use super::{
+    Engine, Tenant,
+    rotation::{RotationError, refuse_second},
+};
+use crate::{
+    crypto::{
+        key::MasterKey,
+        keyring::KeyRing,
+        keytable::{KeyTable, unix_now},
+    },
+    state_dir::Staged,
+};
+
+/// No other change of these keys can come between.
+#[must_use]
+pub struct KeyChange<'a> {
+    tenant: &'a Tenant,
+    ring: Arc<KeyRing>,
+    next: KeyTable,
+    staged: Staged,
+    rotates: bool,
+    _one_at_a_time: MutexGuard<'a, ()>,
+}
+
+impl KeyChange<'_> {
+    pub(super) fn app(&self) -> &Arc<str> {
+        &self.tenant.id
+    }
+}
+
+impl Engine {
+    /// `None` if the configuration names the key that it named last time.
+    pub(super) fn prepare_key<'a>(
+        &self,
+        tenant: &'a Tenant,
+        configured: &Arc<MasterKey>,
+        grace: u64,
+    ) -> Result<Option<KeyChange<'a>>, RotationError> {
+        let _one_at_a_time = tenant.key_changes.lock();
+        let ring = tenant.keys().ok_or(RotationError::NoKeys)?;
+        let table = ring.table();
+        let Some(next) = table.reconciled(configured, unix_now(), grace)? else { return Ok(None) };
+        let rotates = next.active().number != table.active().number;
+        if rotates {
+            refuse_second(tenant)?;
+        }
+        let staged = tenant.key_file.stage(&next)?;
+        Ok(Some(KeyChange { tenant, ring, next, staged, rotates, _one_at_a_time }))
+    }
+
+    /// Subscribers begin to move to it.
+    pub(super) fn take_key(&self, change: KeyChange<'_>) -> io::Result<()> {
+        let KeyChange { tenant, ring, next, staged, rotates, _one_at_a_time } = change;
+        staged.publish()?;
+        let key = next.active().id.clone();
+        self.install(tenant, &ring, next);
+        if rotates {
+            self.announce(tenant, &ring, None);
+            tracing::info!(app.id = &*tenant.id, key.id = %key, "the configuration names another master key: subscribers move to it");
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,264 @@
+//! Other settings while everything runs: prepared for all applications, which may fail and then has
+//! changed nothing, and taken by all.
+
+use std::{
+    collections::HashSet,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use super::{
+    Engine, Tenant,
+    opening::{NotOpened, Opened, StateFiles, open, open_webhooks},
+    reconcile::KeyChange,
+    rotation::RotationError,
+};
+use crate::{
+    app::{App, AppRegistry},
+    audit::Fact,
+    crypto::{key::MasterKey, keytable::KeyState},
+    hub::mailbox::Post,
+    live::Feed,
+    protocol::code::Close,
+    webhook::Webhooks,
+};
+
+/// An application as it is to be.
+pub struct Wanted {
+    pub app: App,
+    /// What decides is as it was: what it has learnt is kept.
+    pub same_authorizer: bool,
+    pub same_webhooks: bool,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum NotTaken {
+    #[error("apps.{app}.master_key: {reason}")]
+    Key { app: Arc<str>, reason: RotationError },
+    #[error(transparent)]
+    Opening(#[from] NotOpened),
+}
+
+/// One that is served no longer, until its sockets are closed and its webhooks delivered.
+pub(super) struct Leaving {
+    tenant: Arc<Tenant>,
+    since: Instant,
+}
+
+/// For sockets to be gone, so that backends are told who has left with them.
+const FAREWELL: Duration = Duration::from_secs(10);
+
+/// What is ready to be taken.
+enum Step {
+    Stays { tenant: Arc<Tenant>, wanted: Box<Wanted>, webhooks: Option<Arc<Webhooks>> },
+    Comes(Box<Opened>),
+}
+
+impl Engine {
+    /// These, and no other applications from here on. `rest` is what else changes with them: it is
+    /// done when nothing can go wrong any more. Returns webhooks that nobody delivers yet.
+    pub fn reconfigure(
+        &self,
+        all: Vec<Wanted>,
+        files: StateFiles<'_>,
+        rest: impl FnOnce(),
+    ) -> Result<Vec<Arc<Webhooks>>, NotTaken> {
+        let before = self.tenants.load_full();
+        let known: Vec<Option<Arc<Tenant>>> =
+            all.iter().map(|wanted| self.known(&before, &wanted.app.id)).collect();
+        self.refuse_shared_keys(&all, &known)?;
+        let mut keys = Vec::new();
+        for (wanted, tenant) in all.iter().zip(&known) {
+            keys.extend(
+                tenant.as_ref().map(|t| self.key_of(t, &wanted.app)).transpose()?.flatten(),
+            );
+        }
+        let steps = all.into_iter().zip(&known).map(|(wanted, tenant)| match tenant {
+            None => Ok(Step::Comes(Box::new(open(wanted.app, files, self)?))),
+            Some(tenant) => stays(tenant.clone(), wanted, files, &self.live),
+        });
+        let steps: Vec<Step> = steps.collect::<Result<_, NotOpened>>()?;
+        let (stay, come): (Vec<Step>, Vec<Step>) =
+            steps.into_iter().partition(|step| matches!(step, Step::Stays { .. }));
+        // Files of applications that are not served yet: if one cannot be written, nothing has
+        // changed for anybody.
+        let come = come.into_iter().filter_map(Step::comes).map(|opened| opened.settle());
+        let come: Vec<Arc<Tenant>> = come.collect::<Result<_, _>>()?;
+        self.take_keys(keys)?;
+        rest();
+        let mut undelivered = Vec::new();
+        let mut tenants = AppRegistry::new();
+        for tenant in stay.into_iter().filter_map(|step| self.stay(step)).chain(come) {
+            undelivered.extend(tenant.webhooks());
+            tenants.insert(tenant.id.clone(), tenant.app().key.clone(), tenant);
+        }
+        self.serve_only(&before, tenants);
+        Ok(undelivered)
+    }
+
+    /// At the start, where there are none yet.
+    pub fn begin(
+        &self,
+        all: Vec<App>,
+        files: StateFiles<'_>,
+    ) -> Result<Vec<Arc<Webhooks>>, NotTaken> {
+        let wanted = |app| Wanted { app, same_authorizer: false, same_webhooks: false };
+        self.reconfigure(all.into_iter().map(wanted).collect(), files, || ())
+    }
+
+    /// Those that are leaving, too: what they have begun goes on if they come back.
+    fn known(&self, served: &AppRegistry<Tenant>, id: &str) -> Option<Arc<Tenant>> {
+        let leaving = || {
+            let leaving = self.leaving.lock();
+            leaving.iter().find(|leaving| *leaving.tenant.id == *id).map(|l| l.tenant.clone())
+        };
+        served.by_id(id).cloned().or_else(leaving)
+    }
+
+    /// Two applications with one master key could read each other's channels. What the configuration
+    /// itself has twice is refused there.
+    fn refuse_shared_keys(
+        &self,
+        all: &[Wanted],
+        known: &[Option<Arc<Tenant>>],
+    ) -> Result<(), NotTaken> {
+        for (wanted, tenant) in all.iter().zip(known) {
+            let Some(key) = configured(&wanted.app) else { continue };
+            let id = key.fingerprint();
+            let has_it = |tenant: &Tenant| {
+                let table = tenant.keys().map(|ring| ring.table());
+                let key = table.as_ref().and_then(|table| table.by_id(id.as_str()));
+                key.is_some_and(|key| key.state != KeyState::Retired)
+            };
+            if tenant.as_ref().is_some_and(|tenant| has_it(tenant)) {
+                continue;
+            }
+            let sharing = all.iter().zip(known).find(|(other, tenant)| {
+                other.app.id != wanted.app.id
+                    && !(other.app.shares_master_key && wanted.app.shares_master_key)
+                    && tenant.as_ref().is_some_and(|tenant| has_it(tenant))
+            });
+            if let Some((other, _)) = sharing {
+                let reason = RotationError::Shared { other: other.app.id.clone() };
+                return Err(NotTaken::Key { app: wanted.app.id.clone(), reason });
+            }
+        }
+        Ok(())
+    }
+
+    fn key_of<'a>(&self, tenant: &'a Tenant, app: &App) -> Result<Option<KeyChange<'a>>, NotTaken> {
+        let Some(key) = configured(app).filter(|_| tenant.keys().is_some()) else {
+            return Ok(None);
+        };
+        self.prepare_key(tenant, &key, app.rotation.grace_seconds).map_err(|reason| {
+            self.note_refusal(tenant, &reason);
+            NotTaken::Key { app: app.id.clone(), reason }
+        })
+    }
+
+    /// Only a disk that has failed since they were written beside can stop one. The first may: then
+    /// nothing has changed. Later ones cannot take back what has begun.
+    fn take_keys(&self, keys: Vec<KeyChange<'_>>) -> Result<(), NotTaken> {
+        let mut taken = 0;
+        for change in keys {
+            let app = change.app().clone();
+            match self.take_key(change) {
+                Ok(()) => taken += 1,
+                Err(error) if taken == 0 => {
+                    return Err(NotTaken::Key { app, reason: error.into() });
+                }
+                Err(error) => tracing::error!(
+                    app.id = &*app,
+                    %error,
+                    "the configuration names another master key, which cannot be written down: this key alone stays as it is, and SIGHUP tries it again"
+                ),
+            }
+        }
+        Ok(())
+    }
+
+    fn stay(&self, step: Step) -> Option<Arc<Tenant>> {
+        let Step::Stays { tenant, wanted, webhooks } = step else { return None };
+        if webhooks.is_some() {
+            tenant.set_webhooks(webhooks);
+        }
+        if tenant.change(*wanted) {
+            self.dismiss(&tenant, Close::AppDisabled);
+        }
+        Some(tenant)
+    }
+
+    fn serve_only(&self, before: &AppRegistry<Tenant>, tenants: AppRegistry<Tenant>) {
+        let served: HashSet<Arc<str>> = tenants.iter().map(|tenant| tenant.id.clone()).collect();
+        for tenant in tenants.iter().filter(|tenant| before.by_id(&tenant.id).is_none()) {
+            self.note_served(tenant);
+        }
+        self.tenants.store(Arc::new(tenants));
+        let gone = before.iter().filter(|tenant| !served.contains(&tenant.id));
+        let since = Instant::now();
+        let mut leaving = self.leaving.lock();
+        leaving.retain(|leaving| !served.contains(&leaving.tenant.id));
+        for tenant in gone {
+            tracing::info!(app.id = &*tenant.id, "app served no longer");
+            self.dismiss(tenant, Close::UnknownApp { key: tenant.app().key.to_string() });
+            leaving.push(Leaving { tenant: tenant.clone(), since });
+        }
+    }
+
+    /// After it has become so that new connections are refused: one that was let in before is in its
+    /// worker's table by the time that the worker reads this.
+    fn dismiss(&self, tenant: &Tenant, reason: Close) {
+        let tenant = tenant.terms.tenant;
+        self.hub.post_to_all(|| Post::Dismiss { tenant, reason: reason.clone() });
+    }
+
+    pub fn note_served(&self, tenant: &Tenant) {
+        let key = tenant.keys().map(|ring| ring.table().active().id.clone());
+        tracing::info!(
+            app.id = &*tenant.id,
+            key.id = key.as_ref().map_or_else(|| "none (blind)".into(), ToString::to_string),
+            "app ready"
+        );
+        if let Some(key) = key {
+            self.audit.note(Fact::KeyUsed { app: tenant.id.clone(), key });
+        }
+    }
+
+    /// Called about once a second.
+    pub(super) fn tick_leaving(&self, now: Instant) {
+        self.leaving.lock().retain(|Leaving { tenant, since }| {
+            let gone = tenant.connections() == 0;
+            let Some(webhooks) = tenant.webhooks() else { return !gone };
+            if gone || now.saturating_duration_since(*since) >= FAREWELL {
+                webhooks.close(now);
+            }
+            !(gone && webhooks.is_over())
+        });
+    }
+}
+
+impl Step {
+    fn comes(self) -> Option<Box<Opened>> {
+        match self {
+            Self::Comes(opened) => Some(opened),
+            Self::Stays { .. } => None,
+        }
+    }
+}
+
+fn stays(
+    tenant: Arc<Tenant>,
+    mut wanted: Wanted,
+    files: StateFiles<'_>,
+    live: &Arc<Feed>,
+) -> Result<Step, NotOpened> {
+    let first = tenant.webhooks().is_none();
+    let webhooks = if first { open_webhooks(&mut wanted.app, files, live)? } else { None };
+    wanted.same_webhooks |= first;
+    Ok(Step::Stays { tenant, wanted: Box::new(wanted), webhooks })
+}
+
+/// As the configuration names it.
+fn configured(app: &App) -> Option<Arc<MasterKey>> {
+    app.sealing.keys().and_then(|ring| ring.table().active().master.clone())
+}

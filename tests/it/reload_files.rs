@@ -1,0 +1,142 @@
+//! The configuration is read again when its files have changed, without a signal.
+
+use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::support::*;
+
+fn limited(bytes: usize) -> String {
+    config(&format!("[apps.it.limits]\nevent_bytes = {bytes}"))
+}
+
+fn event(data: &str) -> Value {
+    json!({"name": "x", "channel": "elsewhere", "data": data})
+}
+
+async fn until_limited(server: &TestServer, bytes: usize) {
+    until(format!("a limit of {bytes} bytes"), async || {
+        let fits = server.post("/events", &event(&"x".repeat(bytes))).await.status;
+        let larger = server.post("/events", &event(&"x".repeat(bytes + 1))).await.status;
+        ((fits, larger) == (200, 413)).then_some(())
+    })
+    .await;
+}
+
+fn replace(server: &TestServer, name: &str, text: &str) {
+    let beside = server.dir.write("beside", text);
+    std::fs::rename(beside, server.dir.path().join(name)).expect("a file");
+}
+
+#[tokio::test]
+async fn c_the_file_is_read_again_when_it_has_changed() {
+    let mut it = Reloading::start(&config("")).await;
+    // In place, first a part of it, which nobody may take for all.
+    let text = limited(5000);
+    it.server.dir.write("sealcast.toml", &text[..text.len() / 2]);
+    it.server.dir.write("sealcast.toml", &text);
+    until_limited(&it.server, 5000).await;
+    // As editors do.
+    replace(&it.server, "sealcast.toml", &limited(6000));
+    until_limited(&it.server, 6000).await;
+    it.still_delivers("one").await;
+
+    // What is wrong is told once, and its next version is good.
+    replace(&it.server, "sealcast.toml", "nonsense = 1");
+    it.until_said("unknown setting \"nonsense\"", 1).await;
+    until_limited(&it.server, 6000).await;
+    replace(&it.server, "sealcast.toml", &limited(7000));
+    until_limited(&it.server, 7000).await;
+
+    // One that is missing for longer than it takes to replace it is told, too.
+    let path = it.server.dir.path().join("sealcast.toml");
+    std::fs::remove_file(&path).expect("a file");
+    it.until_said("cannot read the configuration file", 1).await;
+    until_limited(&it.server, 7000).await;
+    assert_eq!(it.said(REFUSED), 2);
+    replace(&it.server, "sealcast.toml", &limited(8000));
+    until_limited(&it.server, 8000).await;
+    it.stop().await;
+}
+
+#[tokio::test]
+async fn c_files_that_are_named_are_looked_at() {
+    let secret = TempDir::new();
+    let path = secret.write("secret", APP.secret);
+    let text = config("").replace(
+        &format!("secret = \"{}\"", APP.secret),
+        &format!("secret_file = \"{}\"", path.display()),
+    );
+    let mut it = Reloading::start(&text).await;
+    it.still_delivers("one").await;
+    let new = App { secret: "another-secret-0d1f", ..APP };
+    secret.write("secret", new.secret);
+    until("the secret in the file", async || {
+        (it.server.post_as(new, "/events", &event("1")).await.status == 200).then_some(())
+    })
+    .await;
+    it.server.post("/events", &event("1")).await.expect(401, "the secret of before");
+
+    // Others must not read it, and until that is so again the old one counts.
+    let mode = |mode| {
+        use std::os::unix::fs::PermissionsExt as _;
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).expect("a mode");
+    };
+    std::fs::write(&path, "a-third-secret").expect("a file");
+    mode(0o644);
+    it.until_said("chmod 600", 1).await;
+    it.server.post_as(new, "/events", &event("1")).await.expect(200, "the second secret");
+    mode(0o600);
+    it.server.signal("HUP");
+    it.until_said(TAKEN, 2).await;
+    it.server.post_as(new, "/events", &event("1")).await.expect(401, "the second secret");
+    assert_eq!(it.said("config.changed=\"apps.it.secret_file\""), 2);
+    it.server.stop().await;
+}
+
+/// As Kubernetes mounts a ConfigMap: names that lead through one link, which is replaced.
+#[tokio::test]
+async fn c_a_link_that_points_elsewhere_is_a_change() {
+    let launch = Launch::new(&["serve"]).arg("--listen").arg("127.0.0.1:0").ops();
+    let mount = launch.dir().path().join("mount");
+    let version = |name: &str, text: &str| {
+        let dir = mount.join(name);
+        std::fs::create_dir_all(&dir).expect("a directory");
+        std::fs::write(dir.join("sealcast.toml"), text).expect("a file");
+        let link = mount.join("..data.new");
+        symlink(Path::new(name), &link).expect("a link");
+        std::fs::rename(link, mount.join("..data")).expect("a link");
+    };
+    version("..v1", &limited(3000));
+    symlink("..data/sealcast.toml", mount.join("sealcast.toml")).expect("a link");
+    let launch = launch.arg("--config").arg(mount.join("sealcast.toml"));
+    let mut it = Reloading::of(launch.start().await).await;
+    until_limited(&it.server, 3000).await;
+    for (name, bytes) in [("..v2", 4000), ("..v3", 5000)] {
+        version(name, &limited(bytes));
+        until_limited(&it.server, bytes).await;
+        it.still_delivers(name).await;
+    }
+    it.stop().await;
+}
+
+#[tokio::test]
+async fn c_files_are_left_alone_where_that_is_wanted() {
+    let off = |more: &str| config_of("watch_config = false", &[(APP, more)]);
+    let it = Reloading::start(&off("")).await;
+    let later = off("[apps.it.limits]\nevent_bytes = 9");
+    replace(&it.server, "sealcast.toml", &later);
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    it.server.post("/events", &event("0123456789")).await.expect(200, "not read yet");
+    it.server.signal("HUP");
+    it.until_said(TAKEN, 1).await;
+    it.server.post("/events", &event("0123456789")).await.expect(413, "read by the signal");
+    assert_eq!(it.said(TAKEN), 1);
+    // The setting itself is one that changes.
+    it.take(&limited(11)).await;
+    replace(&it.server, "sealcast.toml", &limited(12000));
+    until_limited(&it.server, 12000).await;
+    it.stop().await;
+}
