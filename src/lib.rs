@@ -20,6 +20,7 @@
 //! * [`metrics`]: all that is counted, as Prometheus reads it.
 //! * [`capacity`], [`system`]: whether there is room for more, and what the system says of that.
 //! * [`tls`]: the certificate of the public listener.
+//! * [`traces`]: spans of OpenTelemetry, in a program that is built with them.
 //! * [`web`]: the edge, the only place that knows actix.
 //! * [`selftest`]: whether the cryptography does what was published.
 //! * [`config`], [`cli`]: how the server is told what to be.
@@ -55,6 +56,7 @@ pub mod session;
 pub mod state_dir;
 pub mod system;
 pub mod tls;
+pub mod traces;
 pub mod unix_socket;
 pub mod web;
 pub mod webhook;

@@ -16,6 +16,7 @@ use super::{
 use crate::{
     channel::{Access, Channel},
     ids::SocketId,
+    traces::Span,
 };
 use breaker::Breaker;
 use cache::{Cache, Key};
@@ -155,10 +156,9 @@ impl ForwardAuthorizer {
         channel.into_iter().for_each(|name| {
             form.append_pair("channel_name", name);
         });
-        let answered = self
-            .client
-            .post(&self.settings.url, &credentials.passed, form.finish(), MOST_BYTES)
-            .await;
+        let post =
+            self.client.post(&self.settings.url, &credentials.passed, form.finish(), MOST_BYTES);
+        let answered = Span::forward(self.settings.url.host()).around(post).await;
         match answered.map_err(Failure::from).and_then(|answer| judge(&answer)) {
             Ok(decision) => {
                 attempt.succeeded();

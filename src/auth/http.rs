@@ -19,6 +19,8 @@ use rustls::{
     pki_types::{CertificateDer, pem::PemObject},
 };
 
+use crate::traces::traceparent;
+
 /// Shared by all workers; keeps connections for the next question.
 pub struct HttpClient {
     inner: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
@@ -41,6 +43,9 @@ pub enum Unanswered {
     #[error("there was no answer: {0}")]
     Broken(String),
 }
+
+/// Of the trace that a request belongs to, where there is one.
+const TRACEPARENT: &str = "traceparent";
 
 /// Idle connections are closed before most servers close them.
 const IDLE: Duration = Duration::from_secs(20);
@@ -91,6 +96,9 @@ impl HttpClient {
         for (name, value) in headers {
             request = request.header(name, value);
         }
+        if let Some(trace) = traceparent() {
+            request = request.header(TRACEPARENT, trace);
+        }
         let request = request.body(Full::from(form));
         self.send(request.map_err(|e| Unanswered::Broken(e.to_string()))?, most).await
     }
@@ -106,6 +114,9 @@ impl HttpClient {
             .body(Full::from(body))
             .map_err(|e| Unanswered::Broken(e.to_string()))?;
         *request.headers_mut() = headers;
+        if let Some(trace) = traceparent().and_then(|trace| trace.parse().ok()) {
+            request.headers_mut().insert(TRACEPARENT, trace);
+        }
         let answer = tokio::time::timeout(self.deadline, self.inner.request(request)).await;
         let answer = answer.map_err(|_| Unanswered::Deadline(self.deadline))?;
         let (head, body) = answer.map_err(|e| broken(&e))?.into_parts();
@@ -113,6 +124,16 @@ impl HttpClient {
         let rest = Limited::new(body, IGNORED_BYTES).collect();
         let _ = tokio::time::timeout(IGNORED_DEADLINE, rest).await;
         Ok(head.status.as_u16())
+    }
+
+    /// A request that somebody else has made.
+    #[cfg(feature = "otel")]
+    pub async fn pass(
+        &self,
+        request: Request<Full<Bytes>>,
+        most: usize,
+    ) -> Result<Answer, Unanswered> {
+        self.send(request, most).await
     }
 
     async fn send(&self, request: Request<Full<Bytes>>, most: usize) -> Result<Answer, Unanswered> {

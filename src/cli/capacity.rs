@@ -11,7 +11,7 @@ const CGROUPS: &str = "/sys/fs/cgroup";
 pub fn measure(memory: Option<u64>) -> Result<Capacity> {
     let before = system::most_descriptors();
     if let Err(error) = system::raise_descriptors() {
-        tracing::warn!("the limit of file descriptors cannot be raised: {error}");
+        tracing::warn!(%error, "the limit of file descriptors cannot be raised");
     }
     let memory = memory.or_else(|| system::cgroup_memory(Path::new(CGROUPS)));
     let capacity = Capacity::new(memory).map_err(|e| format!("cannot open /dev/null: {e}"))?;

@@ -1,11 +1,11 @@
-//! The log, on standard error.
+//! The log, on standard error (docs/logging.md), and traces where the program is built with them.
 
 use std::io::{self, IsTerminal};
 
 use tracing_subscriber::{EnvFilter, reload::Handle, util::SubscriberInitExt};
 
 use super::Result;
-use crate::config::Log;
+use crate::{config::Log, traces::Traces};
 
 /// What is logged, which can change; the form cannot.
 pub struct LogFilter(Box<dyn Fn(EnvFilter) + Send + Sync>);
@@ -25,7 +25,9 @@ pub fn filter(log: &Log) -> Result<EnvFilter> {
     Ok(EnvFilter::try_new(&log.filter).map_err(|e| format!("log: {e}"))?)
 }
 
-pub fn to_stderr(log: &Log) -> Result<LogFilter> {
+/// The traces have to live as long as the server.
+#[cfg(not(feature = "otel"))]
+pub fn to_stderr(log: &Log) -> Result<(LogFilter, Traces)> {
     let builder = tracing_subscriber::fmt().with_env_filter(filter(log)?).with_writer(io::stderr);
     let handle = if log.json {
         let builder = builder.json().flatten_event(true).with_filter_reloading();
@@ -38,5 +40,30 @@ pub fn to_stderr(log: &Log) -> Result<LogFilter> {
         builder.finish().init();
         handle
     };
-    Ok(handle)
+    Ok((handle, Traces))
+}
+
+/// Spans are for the collector alone: the log is the same with them and without.
+#[cfg(feature = "otel")]
+pub fn to_stderr(log: &Log) -> Result<(LogFilter, Traces)> {
+    use crate::traces::Exporter;
+    use tracing_subscriber::{
+        Layer,
+        filter::{FilterExt, filter_fn},
+        fmt,
+        layer::SubscriberExt,
+        registry, reload,
+    };
+
+    let exporter = Exporter::start()?;
+    let (events, handle) = reload::Layer::new(filter(log)?);
+    let events = events.and(filter_fn(|metadata| metadata.is_event()));
+    let lines = fmt::layer().with_writer(io::stderr);
+    let lines = match log.json {
+        true => lines.json().flatten_event(true).boxed(),
+        false => lines.with_ansi(io::stderr().is_terminal()).boxed(),
+    };
+    let spans = exporter.as_ref().map(Exporter::layer);
+    registry().with(lines.with_filter(events)).with(spans).init();
+    Ok((LogFilter::of(handle), exporter))
 }

@@ -31,7 +31,8 @@ pub fn serve(flags: &Flags) -> Result<()> {
     let (environment, mut files) = (environment(flags, &mut signals)?, Stamps::new());
     let Read { config, written } = read(flags, &environment, None, &mut files)?;
     let start = Start { flags: flags.clone(), environment, written, files };
-    let log = log::to_stderr(&config.log)?;
+    // The traces until the end: what is left to be sent then is sent.
+    let (log, _traces) = log::to_stderr(&config.log)?;
     if let Err(error) = dumps_forbidden {
         tracing::warn!(%error, "core dumps, in which keys would stand, cannot be forbidden");
     }

@@ -13,6 +13,7 @@ use crate::{
     },
     ids::SocketId,
     protocol::{sealed::SealedFrames, server::Frame},
+    traces::Span,
 };
 
 /// An event as a backend triggers it, its names already parsed.
@@ -125,7 +126,10 @@ impl Engine {
     pub fn publish(&self, tenant: &Tenant, prepared: Prepared<'_>) {
         prepared.count(&tenant.counts);
         let (Prepared { app, events }, now) = (prepared, Instant::now());
-        events.into_iter().for_each(|event| self.send((tenant, app), event, now));
+        events.into_iter().for_each(|event| {
+            let span = Span::publish(event.channel.access().name());
+            span.within(|| self.send((tenant, app), event, now));
+        });
     }
 
     fn send(&self, of: Of<'_>, event: EncodedEvent<'_>, now: Instant) {
@@ -170,6 +174,7 @@ impl Engine {
         content: Content,
     ) {
         self.show(app, event, Some((&content, locked)));
+        Span::receivers(|| locked.subscription_count());
         locked.post(&self.hub, content, event.except, Audience::All);
     }
 }
@@ -187,7 +192,9 @@ fn content(
     };
     let channel = locked.channel().clone();
     let wanted = Tenant::versions_wanted(app, locked);
-    let frames = frames.adapted(name, &wanted, |version| app.seal(&channel, payload, version));
+    let frames = frames.adapted(name, &wanted, |version| {
+        Span::seal().within(|| app.seal(&channel, payload, version))
+    });
     // Since the event was accepted, the source of randomness has failed. Nothing can be sent then,
     // least of all in clear.
     let report = |error: &SealError| {
@@ -241,7 +248,7 @@ fn seal<'a>(
     let start = tenant.counts.is_to_be_timed().then(Instant::now);
     let sealed = wanted
         .into_iter()
-        .map(|version| app.seal(channel, &payload, version))
+        .map(|version| Span::seal().within(|| app.seal(channel, &payload, version)))
         .collect::<Result<Vec<_>, _>>()?;
     if let Some(start) = start {
         tenant.counts.seal_times.add(start.elapsed());

@@ -15,9 +15,19 @@ pub fn write(page: &mut Page<'_>, engine: &Engine, started: SystemTime) -> fmt::
     page.gauge("ready", "1 while traffic should be led here, as /ready says")?.add(&[], ready)?;
     let draining = u64::from(engine.hub.is_draining());
     page.gauge("draining", "1 while it shuts down")?.add(&[], draining)?;
+    reloads(page, engine)?;
     deliveries(page, engine)?;
     closed(page, engine)?;
     drops(page, engine)
+}
+
+fn reloads(page: &mut Page<'_>, engine: &Engine) -> fmt::Result {
+    let reloads = &engine.reloads;
+    let mut read = page.counter("reloads", "How often the configuration was read again")?;
+    read.add(&[("outcome", "taken")], reloads.taken())?;
+    read.add(&[("outcome", "refused")], reloads.refused())?;
+    page.gauge_in(&SECONDS, "last_reload_time", "When one was taken last, since 1970; or 0")?
+        .add(&[], reloads.last_taken().unwrap_or(0))
 }
 
 fn deliveries(page: &mut Page<'_>, engine: &Engine) -> fmt::Result {

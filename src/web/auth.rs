@@ -30,6 +30,7 @@ use crate::{
     hub::granted::Bounds,
     ids::SocketId,
     presence::Member,
+    traces::Span,
 };
 
 pub fn routes(routes: &mut Routes<'_>) {
@@ -285,7 +286,11 @@ async fn authorize_channel(asked: &Asked) -> Result<ChannelGrant, ApiError> {
         let message = format!("{channel} is joined without authorization");
         return Err(ApiError::bad_request("no_authorization_needed", message));
     }
-    let grant = app.decide_channel(&asked.credentials, socket_id, &channel).await?;
+    let span = Span::authorize(&app.id, app.authorizer.name());
+    let decision = app.decide_channel(&asked.credentials, socket_id, &channel);
+    let grant = span.around(decision).await;
+    span.outcome(grant.is_ok());
+    let grant = grant?;
     if channel.access() == Access::Encrypted && app.ring(&channel).is_none() {
         return Err(ApiError::forbidden(
             "blind_channel",
@@ -349,7 +354,10 @@ fn channel_data(app: &App, identity: &Identity) -> Result<String, ApiError> {
 async fn authorize_user(asked: &Asked) -> Result<UserGrant, ApiError> {
     let app = &*asked.app;
     let socket_id = asked.socket_id()?;
-    let identity = app.decide_user(&asked.credentials, socket_id).await?;
+    let span = Span::authorize(&app.id, app.authorizer.name());
+    let identity = span.around(app.decide_user(&asked.credentials, socket_id)).await;
+    span.outcome(identity.is_ok());
+    let identity = identity?;
     asked.enter_as(&identity.user_id)?;
     asked.worker.engine.check_connection(&asked.tenant, socket_id).await?;
     crate::engine::users::check_user_id(&identity.user_id, app.limits.user_id_chars).map_err(

@@ -17,6 +17,7 @@ use crate::{
     channel::Channel,
     engine::Tenant,
     live::{Call, Entry, Type, What},
+    traces::Span,
 };
 
 /// What a handler learns of its request while somebody watches.
@@ -65,9 +66,12 @@ where
         request.extensions_mut().insert(learned.clone());
         (Instant::now(), learned)
     });
-    let answer = routes.call(request);
+    let parent = request.headers().get("traceparent").and_then(|value| value.to_str().ok());
+    let span = Span::request(request.method().as_str(), parent);
+    let answer = span.around(routes.call(request));
     async move {
         let answer = answer.await?;
+        span.answered(|| (answer.request().match_pattern(), answer.status().as_u16()));
         if let Some((start, Learned(Some(facts)))) = watched {
             tell(answer.request(), answer.response(), &facts.borrow(), start.elapsed());
         }

@@ -103,7 +103,7 @@ impl Entrance {
         let who = (app, Counted::Connects(network(client)));
         self.rates.take(who, limit, Instant::now()).map_err(|_| {
             let app = app.map_or("unknown", |id| id);
-            tracing::debug!(app.id = app, network = %neighbourhood(client), "opens sockets too often");
+            tracing::debug!(app.id = app, client.network = %neighbourhood(client), "opens sockets too often");
             Close::ConnectsTooOften
         })
     }

@@ -51,11 +51,14 @@ pub fn plain<IO: Transport>(
 ) -> impl ServiceFactory<IO, Config = (), Response = (), Error = DispatchError, InitError = ()> {
     let app = map_config(app(&worker, serves), |_| AppConfig::default());
     let http = http(&worker, draining);
-    let hand_over = hand_over(worker, serves);
+    let hand_over = hand_over(worker);
     let upgrade = move |(request, framed): (Request, Framed<HttpStream<IO>, h1::Codec>)| {
         hand_over((request, framed.into_map_io(HttpStream::into_inner)))
     };
-    let http = http.on_connect_ext(http_stream::share).upgrade(fn_service(upgrade)).finish(app);
+    let http = http.on_connect_ext(http_stream::share).finish(app);
+    // Without, a request that would rather be another protocol's is answered as what it is: some
+    // backends offer HTTP/2 like this.
+    let http = http.upgrade((serves != Serves::Backends).then(|| fn_service(upgrade)));
     fn_service(http_stream::accepted).and_then(http)
 }
 
@@ -87,7 +90,7 @@ pub fn tls<IO: ActixStream + HasRemote + 'static>(
                 streams::count(connection);
             }
         })
-        .upgrade(fn_service(hand_over(worker, serves)))
+        .upgrade(fn_service(hand_over(worker)))
         .finish(bounded);
     acceptor(config)
         .map_err(TlsError::into_service_error)
@@ -160,10 +163,9 @@ type HandOver = Pin<Box<dyn Future<Output = Result<(), Error>>>>;
 
 fn hand_over<T: Transport>(
     worker: Rc<Worker>,
-    serves: Serves,
 ) -> impl Fn((Request, Framed<T, h1::Codec>)) -> HandOver + Clone {
     move |(request, framed)| {
         // Boxed, so that the dispatcher of every HTTP connection is not as large as a hand-over.
-        Box::pin(take_over(worker.clone(), serves, request, framed))
+        Box::pin(take_over(worker.clone(), request, framed))
     }
 }

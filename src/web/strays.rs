@@ -16,10 +16,11 @@ pub struct Strays {
 
 impl Strays {
     pub fn note(&self, reason: &TurnedAway) {
-        tracing::debug!(%reason, "connection turned away");
+        tracing::debug!(close.reason = %reason, "connection turned away");
         if self.is_news(Instant::now()) {
             tracing::warn!(
-                "a connection was closed at once: {reason}. With proxy_protocol each must come from a balancer in trusted_proxies that sends the header; what follows of this is in the log at debug"
+                close.reason = %reason,
+                "a connection was closed at once. With proxy_protocol each must come from a balancer in trusted_proxies that sends the header; what follows of this is in the log at debug"
             );
         }
     }

@@ -13,7 +13,6 @@ use percent_encoding::percent_decode_str;
 use tokio::io::AsyncWriteExt;
 
 use super::{
-    Serves,
     query::Query,
     socket::{Connection, Opening},
     transport::Transport,
@@ -28,7 +27,6 @@ use crate::{
 /// connection.
 pub async fn take_over<T>(
     worker: Rc<Worker>,
-    serves: Serves,
     request: Request,
     framed: Framed<T, h1::Codec>,
 ) -> Result<(), actix_web::Error>
@@ -37,13 +35,8 @@ where
 {
     let mut parts = framed.into_parts();
     let head = request.head();
-    let refused = match ws::verify_handshake(head) {
-        _ if serves == Serves::Backends => Some(no_sockets()),
-        Err(error) => Some(refusal(error)),
-        Ok(()) => None,
-    };
-    if let Some(refusal) = refused {
-        parts.io.write_all(refusal.as_bytes()).await?;
+    if let Err(error) = ws::verify_handshake(head) {
+        parts.io.write_all(refusal(error).as_bytes()).await?;
         return Ok(parts.io.shutdown().await?);
     }
     let asked = Asked::read(head);
@@ -176,16 +169,7 @@ fn refusal(error: ws::HandshakeError) -> String {
         NoWebsocketUpgrade | NoConnectionUpgrade | BadWebsocketKey => "400 Bad Request",
     };
     let message = format!("This is no WebSocket handshake that can be answered: {error}");
-    answer(status, "bad_handshake", &message)
-}
-
-fn no_sockets() -> String {
-    let message = "WebSockets are not served at this address, which is the HTTP API's";
-    answer("404 Not Found", "no_sockets_here", message)
-}
-
-fn answer(status: &str, code: &str, message: &str) -> String {
-    let body = format!(r#"{{"error":"{message}","code":"{code}"}}"#);
+    let body = format!(r#"{{"error":"{message}","code":"bad_handshake"}}"#);
     format!(
         "HTTP/1.1 {status}\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}",
         body.len()

@@ -24,6 +24,8 @@ use super::{
 };
 use crate::live::{Entry, Type, What};
 
+use crate::traces::Span;
+
 /// Whether the server ends, and until when webhooks may still be delivered.
 pub type Ending = Option<Instant>;
 
@@ -221,7 +223,10 @@ impl Sender {
             request::headers(&settings.headers, &signer.key, &signer.secret, body)
                 .ok_or("the app's key cannot stand in a header")?
         };
-        let answer = settings.client.tell(&settings.url, headers, body.clone()).await;
+        let span = Span::webhook(&self.webhooks.app, settings.url.host());
+        let tell = settings.client.tell(&settings.url, headers, body.clone());
+        let answer = span.around(tell).await;
+        span.outcome(matches!(answer, Ok(200..=299)));
         self.endpoint.counters.attempted(answer.as_ref().ok().copied());
         match answer {
             Ok(200..=299) => Ok(()),

@@ -53,17 +53,22 @@ async fn s1_6_sockets_are_refused_before_descriptors_run_out() {
     let (status, before) = gate(&server).await;
     assert_eq!((status, &before["status"]), (200, &json!("open")), "{before}");
     let mut open = Vec::new();
-    let code = loop {
+    // An HTTP connection that ends meanwhile leaves room for one more.
+    let mut refused = 0;
+    while refused < 3 {
         assert!(open.len() < 160, "nobody is refused");
         match try_open(&server).await {
-            Ok(raw) => open.push(raw),
-            Err(code) => break code,
+            Ok(raw) => {
+                open.push(raw);
+                refused = 0;
+            }
+            Err(code) => {
+                assert_eq!(code, 4100);
+                refused += 1;
+            }
         }
-    };
-    assert_eq!(code, 4100);
+    }
     assert!(open.len() > 60, "{}", open.len());
-    // Not by chance: the next are refused as well, and what is there goes on.
-    assert_eq!(try_open(&server).await.err(), Some(4100));
     until("a closed gate", async || (gate(&server).await.0 == 503).then_some(())).await;
     until("the numbers to say why", async || {
         (gate(&server).await.1["descriptors_percent"].as_u64() >= Some(90)).then_some(())

@@ -58,7 +58,13 @@ async fn c_no_socket_is_opened_where_the_api_is() {
     let mut line = Line::dial(server.api()).await;
     line.write(&upgrade_request(&server.socket_path(), "")).await;
     let answer = line.read("GET").await;
-    assert_eq!(answer.refused(404, "an upgrade"), "no_sockets_here");
+    assert_eq!(answer.refused(404, "an upgrade"), "not_found");
+    // As Java's client does with its first request: it is answered all the same.
+    let request = trigger("", "offers HTTP/2")
+        .header("Connection", "Upgrade, HTTP2-Settings")
+        .header("Upgrade", "h2c")
+        .header("HTTP2-Settings", "AAEAAEAAAAIAAAABAAMAAABkAAQBAAAAAAUAAEAA");
+    exchange(server.api(), &request).await.expect(200, "an offer of HTTP/2");
     server.stop().await;
 }
 

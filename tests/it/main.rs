@@ -57,6 +57,8 @@ mod metrics;
 mod metrics_docs;
 mod metrics_edges;
 mod ordering;
+#[cfg(feature = "otel")]
+mod otel;
 mod presence;
 mod presence_members;
 mod process;
