@@ -27,10 +27,12 @@ pub enum Effect {
 }
 
 /// Of the server as a whole; whatever is not named here waits for the next start.
-const NOW: [&str; 18] = [
+const NOW: [&str; 20] = [
     "activity_timeout_seconds",
     "admin_token",
     "admin_token_file",
+    "body_timeout_seconds",
+    "capacity_percent",
     "drain_seconds",
     "forwarded_header",
     "http_body_bytes",
@@ -123,8 +125,12 @@ impl Written {
         } else if let Some(list) = value.as_array() {
             list.iter().for_each(|inner| self.read_files(name, inner, hash));
         } else if let Some(file) = named_file(name, value) {
-            // One that is not there differs from any that is.
-            let content = std::fs::read(file).map(Zeroizing::new);
+            // One that is not there differs from any that is. What is no file, such as a pipe, can be
+            // read once at most, and that is for whoever needs what it holds.
+            let content = match std::fs::metadata(file) {
+                Ok(data) if !data.is_file() => Ok(Zeroizing::default()),
+                _ => std::fs::read(file).map(Zeroizing::new),
+            };
             hash.update([u8::from(content.is_ok())]);
             hash.update(content.as_deref().map_or(&[][..], Vec::as_slice));
             if !WATCHED_ELSEWHERE.contains(&name) {
@@ -233,5 +239,13 @@ mod tests {
             std::fs::remove_file(&file).unwrap();
         }
         assert_eq!(of("audit_file", Value::from(text)).files().count(), 0);
+    }
+
+    #[test]
+    fn what_is_no_file_is_not_read() {
+        // It has no end.
+        let mut written = written(&[]);
+        written.note(&mut vec!["secret_file".to_owned()], &Value::from("/dev/zero"));
+        assert!(written.files().any(|path| path == Path::new("/dev/zero")));
     }
 }

@@ -266,10 +266,12 @@ async fn c_what_only_a_new_start_can_change_is_named() {
     let it = Reloading::start(&with_key("first")).await;
     let changed = with_key("second").replace(
         "workers = 2",
-        "workers = 3\npath_prefix = \"/canary-prefix\"\nmessage_bytes = 70000",
+        "workers = 3\npath_prefix = \"/canary-prefix\"\nmessage_bytes = 70000\nbody_timeout_seconds = 7\ncapacity_percent = 80",
     );
-    let says = "config.changed=\"apps.it.master_key, message_bytes\" config.later=\"path_prefix, workers\"";
+    let says = "config.changed=\"apps.it.master_key, body_timeout_seconds, capacity_percent, message_bytes\" config.later=\"path_prefix, workers\"";
     it.reload(&changed, says).await;
+    let capacity = exchange(it.server.ops(), &Request::new("GET", "/capacity")).await;
+    assert_eq!(capacity.expect(200, "the gate")["threshold_percent"], 80);
     assert_eq!(it.admin.states().await, ["grace", "active"]);
     // Whoever reads it once more is told once more, although nothing has changed since.
     it.reload(&changed, "config.by=\"signal\" config.later=\"path_prefix, workers\"").await;
