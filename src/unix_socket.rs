@@ -7,7 +7,7 @@ use std::{
         fd::OwnedFd,
         unix::{
             fs::{FileTypeExt, MetadataExt, PermissionsExt},
-            net::{UnixListener, UnixStream},
+            net::UnixListener,
         },
     },
     path::{Path, PathBuf},
@@ -70,7 +70,7 @@ fn remove_dead(path: &Path) -> Result<(), BindError> {
         return Err(BindError::NoSocket(path.to_owned()));
     }
     let failed = |reason| BindError::Other { path: path.to_owned(), reason };
-    match UnixStream::connect(path) {
+    match knock(path) {
         Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
             std::fs::remove_file(path).map_err(failed)
         }
@@ -78,6 +78,13 @@ fn remove_dead(path: &Path) -> Result<(), BindError> {
         // One that does not let us in, or has no room for one more, is alive.
         _ => Err(BindError::InUse(path.to_owned())),
     }
+}
+
+/// Without waiting: one that accepts nobody would keep us here for ever.
+fn knock(path: &Path) -> io::Result<()> {
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    socket.set_nonblocking(true)?;
+    socket.connect(&SockAddr::unix(path)?)
 }
 
 fn open(path: &Path, mode: u32, backlog: i32) -> io::Result<(UnixListener, SocketFile)> {
@@ -103,6 +110,8 @@ impl Drop for SocketFile {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::net::UnixStream;
+
     use super::*;
 
     fn directory(name: &str) -> PathBuf {
@@ -128,6 +137,18 @@ mod tests {
         assert!(UnixStream::connect(&path).is_ok(), "the first one's end leaves the second alone");
         drop(next);
         assert!(!path.exists());
+        std::fs::remove_dir(&directory).unwrap();
+    }
+
+    #[test]
+    fn one_that_accepts_nobody_is_alive_and_not_waited_for() {
+        let directory = directory("full-socket");
+        let path = directory.join("a.sock");
+        let (_listener, file) = bind(&path, 0o660, 0).unwrap();
+        let waiting = (0..3).take_while(|_| knock(&path).is_ok()).count();
+        assert!(waiting < 3, "its queue is full");
+        assert!(matches!(bind(&path, 0o660, 0), Err(BindError::InUse(_))));
+        drop(file);
         std::fs::remove_dir(&directory).unwrap();
     }
 
