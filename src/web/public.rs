@@ -56,8 +56,7 @@ pub fn plain<IO: Transport>(
         hand_over((request, framed.into_map_io(HttpStream::into_inner)))
     };
     let http = http.on_connect_ext(http_stream::share).finish(app);
-    // Without, a request that would rather be another protocol's is answered as what it is: some
-    // backends offer HTTP/2 like this.
+    // Without, a request that would open a WebSocket is answered as what it is without that.
     let http = http.upgrade((serves != Serves::Backends).then(|| fn_service(upgrade)));
     fn_service(http_stream::accepted).and_then(http)
 }

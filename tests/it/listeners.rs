@@ -59,12 +59,26 @@ async fn c_no_socket_is_opened_where_the_api_is() {
     line.write(&upgrade_request(&server.socket_path(), "")).await;
     let answer = line.read("GET").await;
     assert_eq!(answer.refused(404, "an upgrade"), "not_found");
-    // As Java's client does with its first request: it is answered all the same.
-    let request = trigger("", "offers HTTP/2")
+    exchange(server.api(), &offering_http2()).await.expect(200, "an offer of HTTP/2");
+    server.stop().await;
+}
+
+/// As Java's client does with its first request, whose answer must be that of any other.
+fn offering_http2() -> Request {
+    trigger("", "offers HTTP/2")
         .header("Connection", "Upgrade, HTTP2-Settings")
         .header("Upgrade", "h2c")
-        .header("HTTP2-Settings", "AAEAAEAAAAIAAAABAAMAAABkAAQBAAAAAAUAAEAA");
-    exchange(server.api(), &request).await.expect(200, "an offer of HTTP/2");
+        .header("HTTP2-Settings", "AAEAAEAAAAIAAAABAAMAAABkAAQBAAAAAAUAAEAA")
+}
+
+#[tokio::test]
+async fn c_a_request_that_offers_another_protocol_is_a_request() {
+    let server = TestServer::start(&config("")).await;
+    let mut line = server.line().await;
+    for _ in 0..2 {
+        line.write(&offering_http2().bytes()).await;
+        line.read("POST").await.expect(200, "an offer of HTTP/2");
+    }
     server.stop().await;
 }
 
