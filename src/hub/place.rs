@@ -15,10 +15,14 @@
 //! first pong may be of a round that the secret came too late for. A client that does not ask in time is sent what waited in
 //! the form that its own secret opens, and stays with that.
 
+mod waiting;
+
 use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
+
+use waiting::Waiting;
 
 use super::{directory::Record, terms::Terms};
 use crate::{
@@ -84,14 +88,6 @@ enum Stage {
         ping: u64,
         rounds: u8,
     },
-}
-
-#[derive(Default)]
-struct Waiting {
-    frames: Vec<SealedFrames>,
-    bytes: usize,
-    /// The first has been sent in its new form: it was the nudge.
-    first_sent: bool,
 }
 
 /// How a step has left the place.
@@ -381,36 +377,6 @@ fn send(frames: &SealedFrames, version: Version, out: &mut dyn FnMut(&Frame)) ->
             Outcome::Stays
         }
         None => Outcome::Close,
-    }
-}
-
-impl Waiting {
-    fn push(&mut self, frames: &SealedFrames) {
-        self.bytes += frames.bytes();
-        self.frames.push(frames.clone());
-    }
-
-    fn rest(&self, skip_first: bool) -> &[SealedFrames] {
-        &self.frames[usize::from(skip_first).min(self.frames.len())..]
-    }
-
-    /// For another secret, if all can be sealed for that.
-    fn again(&self, skip_first: bool, resealing: &mut Resealing<'_>) -> Option<Self> {
-        let mut again = Self::default();
-        for frames in self.rest(skip_first) {
-            again.push(&resealing.again(frames)?);
-        }
-        Some(again)
-    }
-
-    /// All of them, or none if one has no such form.
-    fn send(&self, version: Version, skip_first: bool, out: &mut dyn FnMut(&Frame)) -> bool {
-        let rest = self.rest(skip_first);
-        if rest.iter().any(|frames| frames.of(version).is_none()) {
-            return false;
-        }
-        rest.iter().filter_map(|frames| frames.of(version)).for_each(out);
-        true
     }
 }
 

@@ -1,0 +1,52 @@
+//! Frames that wait until the client has the secret that they are sealed with.
+
+use crate::{
+    crypto::keytable::Version,
+    protocol::{
+        sealed::{Resealing, SealedFrames},
+        server::Frame,
+    },
+};
+
+#[derive(Default)]
+pub struct Waiting {
+    pub(super) frames: Vec<SealedFrames>,
+    pub(super) bytes: usize,
+    /// The first has been sent in its new form: it was the nudge.
+    pub(super) first_sent: bool,
+}
+
+impl Waiting {
+    pub(super) fn push(&mut self, frames: &SealedFrames) {
+        self.bytes += frames.bytes();
+        self.frames.push(frames.clone());
+    }
+
+    fn rest(&self, skip_first: bool) -> &[SealedFrames] {
+        &self.frames[usize::from(skip_first).min(self.frames.len())..]
+    }
+
+    /// For another secret, if all can be sealed for that.
+    pub(super) fn again(&self, skip_first: bool, resealing: &mut Resealing<'_>) -> Option<Self> {
+        let mut again = Self::default();
+        for frames in self.rest(skip_first) {
+            again.push(&resealing.again(frames)?);
+        }
+        Some(again)
+    }
+
+    /// All of them, or none if one has no such form.
+    pub(super) fn send(
+        &self,
+        version: Version,
+        skip_first: bool,
+        out: &mut dyn FnMut(&Frame),
+    ) -> bool {
+        let rest = self.rest(skip_first);
+        if rest.iter().any(|frames| frames.of(version).is_none()) {
+            return false;
+        }
+        rest.iter().filter_map(|frames| frames.of(version)).for_each(out);
+        true
+    }
+}

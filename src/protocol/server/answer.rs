@@ -1,0 +1,113 @@
+//! Frames for one socket, which has one dialect: answers to what it said itself.
+
+use bytes::Bytes;
+use serde::Serialize;
+
+use super::{Data, SubscriptionError, Text, clipped, framed, json};
+use crate::{
+    channel::Channel,
+    ids::SocketId,
+    protocol::{
+        code::{Close, ErrorCode},
+        dialect::Dialect,
+        escape::Escaped,
+        websocket::{CONTROL_BYTES, opcode},
+    },
+};
+
+pub fn connection_established(
+    dialect: Dialect,
+    socket_id: SocketId,
+    activity_timeout: u64,
+) -> Bytes {
+    let data = format!(r#"{{"socket_id":"{socket_id}","activity_timeout":{activity_timeout}}}"#);
+    plain(dialect, ":connection_established", None, &data)
+}
+
+pub fn pong(dialect: Dialect) -> Bytes {
+    plain(dialect, ":pong", None, "{}")
+}
+
+/// `roster` on presence channels. On all others `data` is `{}`: a Java client tries to decrypt
+/// anything else on an encrypted one (PROTOCOL 2.2).
+pub fn subscription_succeeded(
+    dialect: Dialect,
+    channel: &Channel,
+    roster: Option<&Escaped>,
+) -> Bytes {
+    let event = [dialect.prefix(), "_internal:subscription_succeeded"];
+    let data = roster.map_or(Data::Text("{}"), Data::Escaped);
+    Text { event, channel: Some(channel.name()), data, user_id: None }.frame()
+}
+
+pub fn cache_miss(dialect: Dialect, channel: &Channel) -> Bytes {
+    plain(dialect, ":cache_miss", Some(channel), "{}")
+}
+
+pub fn signin_success(dialect: Dialect, user_data: &str) -> Bytes {
+    #[derive(Serialize)]
+    struct Success<'a> {
+        user_data: &'a str,
+    }
+    plain(dialect, ":signin_success", None, &json(&Success { user_data }))
+}
+
+/// With its channel, so that pusher-js reports it there like a refusal by the application's
+/// own auth endpoint (PROTOCOL 2.4).
+pub fn subscription_error(dialect: Dialect, channel: &str, error: &SubscriptionError<'_>) -> Bytes {
+    let event = [dialect.prefix(), ":subscription_error"];
+    let data = json(error);
+    Text { event, channel: Some(channel), data: Data::Json(&data), user_id: None }.frame()
+}
+
+pub fn error(dialect: Dialect, code: ErrorCode, message: &str) -> Bytes {
+    error_frame(dialect, code.number(), message)
+}
+
+/// The `pusher:error` that goes before a close frame, where one does (PROTOCOL 1.4).
+pub fn error_before_close(dialect: Dialect, close: &Close) -> Option<Bytes> {
+    close.has_error_frame().then(|| error_frame(dialect, close.code(), &close.message()))
+}
+
+pub fn close(close: &Close) -> Bytes {
+    let mut payload = Vec::with_capacity(CONTROL_BYTES);
+    if let Some(code) = close.code() {
+        payload.extend_from_slice(&code.to_be_bytes());
+        let message = close.message();
+        payload.extend_from_slice(clipped(&message, CONTROL_BYTES - 2).as_bytes());
+    }
+    control(opcode::CLOSE, &payload)
+}
+
+pub fn ping() -> Bytes {
+    control(opcode::PING, b"")
+}
+
+/// Its pong says the number.
+pub fn numbered_ping(number: u64) -> Bytes {
+    control(opcode::PING, &number.to_be_bytes())
+}
+
+pub fn websocket_pong(payload: &[u8]) -> Bytes {
+    control(opcode::PONG, payload)
+}
+
+fn plain(dialect: Dialect, event: &str, channel: Option<&Channel>, data: &str) -> Bytes {
+    let (event, channel) = ([dialect.prefix(), event], channel.map(|c| &**c.name()));
+    Text { event, channel, data: Data::Text(data), user_id: None }.frame()
+}
+
+fn error_frame(dialect: Dialect, code: Option<u16>, message: &str) -> Bytes {
+    #[derive(Serialize)]
+    struct Error<'a> {
+        code: Option<u16>,
+        message: &'a str,
+    }
+    let event = [dialect.prefix(), ":error"];
+    let data = json(&Error { code, message });
+    Text { event, channel: None, data: Data::Json(&data), user_id: None }.frame()
+}
+
+fn control(opcode: u8, payload: &[u8]) -> Bytes {
+    framed(payload.len(), opcode, |out| out.extend_from_slice(payload))
+}
