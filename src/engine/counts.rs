@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::refused::RefusedCounts;
 use crate::{
     counting::{Count, Histogram, Tally},
     crypto::sealer::SealError,
@@ -46,12 +47,17 @@ pub struct EngineCounts {
     pub user_auth: Tally,
     /// Addresses that guess at signatures.
     pub wrong_signatures: Count,
+    pub refused: RefusedCounts,
 }
 
 impl Default for EngineCounts {
     fn default() -> Self {
-        let wrong_signatures = Count::default();
-        Self { channel_auth: auth_answers(), user_auth: auth_answers(), wrong_signatures }
+        Self {
+            channel_auth: auth_answers(),
+            user_auth: auth_answers(),
+            wrong_signatures: Count::default(),
+            refused: RefusedCounts::default(),
+        }
     }
 }
 

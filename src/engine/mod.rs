@@ -36,7 +36,7 @@ use counts::EngineCounts;
 use key_report::{AppKey, AppMoves};
 use parking_lot::Mutex;
 use reconfigure::Leaving;
-use refused::{Refused, RefusedStats};
+use refused::RefusedStats;
 pub use reloads::Reloads;
 pub use tenant::{ConnectionGuard, Tenant};
 
@@ -62,7 +62,6 @@ pub struct Engine {
     pub refusals: Refusals,
     pub counts: EngineCounts,
     pub capacity: Capacity,
-    refused: Refused,
     /// Of the tripwire, as far as the audit log knows.
     trips_noted: AtomicU64,
 }
@@ -101,7 +100,6 @@ impl Engine {
             live: Arc::default(),
             refusals: Refusals::default(),
             counts: EngineCounts::default(),
-            refused: Refused::default(),
             trips_noted: AtomicU64::new(0),
             capacity: Capacity::unlimited(),
         }
@@ -153,7 +151,7 @@ impl Engine {
             outbox_bytes: self.hub.outbox_bytes(),
             mailbox_bytes: self.hub.mailbox_bytes(),
             slow_readers: self.hub.slow_readers(),
-            refused: self.refused.stats(),
+            refused: self.counts.refused.stats(),
             tripwire: self.hub.trips(),
             audit: self.audit.stats(),
             webhooks,

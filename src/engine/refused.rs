@@ -1,54 +1,35 @@
 //! How often something was refused, for operators.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-
 use super::{Engine, Tenant, publish::PublishError};
-use crate::{audit::Fact, crypto::sealer::SealError};
+use crate::{audit::Fact, counting::Count, crypto::sealer::SealError};
 
 #[derive(Default)]
-pub struct Refused {
-    plaintext: AtomicU64,
-    envelopes: AtomicU64,
-    overloaded: AtomicU64,
-    connects: AtomicU64,
-    strays: AtomicU64,
+pub struct RefusedCounts {
+    /// Plaintext on encrypted channels of a blind application.
+    plaintext: Count,
+    /// Payloads that have the shape of an envelope and do not open.
+    envelopes: Count,
+    /// Triggers for which the mailboxes had no room.
+    pub overloaded: Count,
+    /// Sockets that one address opened too often.
+    pub connects: Count,
+    /// Connections without the PROXY header that they were to have.
+    pub strays: Count,
 }
 
+/// The same at one moment.
 #[derive(serde::Serialize)]
 pub struct RefusedStats {
-    /// Plaintext on encrypted channels of a blind application.
     pub plaintext: u64,
-    /// Payloads that have the shape of an envelope and do not open.
     pub envelopes: u64,
-    /// Triggers for which the mailboxes had no room.
     pub overloaded: u64,
-    /// Sockets that one address opened too often.
     pub connects: u64,
-    /// Connections without the PROXY header that they were to have.
     pub strays: u64,
 }
 
 impl Engine {
-    pub fn note_refused_connect(&self) {
-        self.refused.connects.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// Connections without the PROXY header that they were to have.
-    pub fn strays(&self) -> u64 {
-        self.refused.strays.load(Ordering::Relaxed)
-    }
-
-    pub fn note_stray(&self) {
-        self.refused.strays.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// Triggers for which the mailboxes had no room.
-    pub fn overloaded(&self) -> u64 {
-        self.refused.overloaded.load(Ordering::Relaxed)
-    }
-
     pub(super) fn note_refused(&self, tenant: &Tenant, error: &PublishError) {
-        self.refused.note(error);
+        self.counts.refused.note(error);
         if let PublishError::Seal { error, .. } = error {
             tenant.counts.not_sealed.add(error.reason());
         }
@@ -59,9 +40,9 @@ impl Engine {
     }
 }
 
-impl Refused {
+impl RefusedCounts {
     fn note(&self, error: &PublishError) {
-        let counter = match error {
+        let count = match error {
             PublishError::Seal { error: SealError::Plaintext, .. } => &self.plaintext,
             PublishError::Seal { error: SealError::DoesNotOpen, .. } => &self.envelopes,
             PublishError::Overloaded => &self.overloaded,
@@ -71,17 +52,17 @@ impl Refused {
             | PublishError::EnvelopeForSeveral
             | PublishError::Mixed => return,
         };
-        counter.fetch_add(1, Ordering::Relaxed);
+        count.add();
     }
 
     pub fn stats(&self) -> RefusedStats {
-        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let Self { plaintext, envelopes, overloaded, connects, strays } = self;
         RefusedStats {
-            plaintext: read(&self.plaintext),
-            envelopes: read(&self.envelopes),
-            overloaded: read(&self.overloaded),
-            connects: read(&self.connects),
-            strays: read(&self.strays),
+            plaintext: plaintext.get(),
+            envelopes: envelopes.get(),
+            overloaded: overloaded.get(),
+            connects: connects.get(),
+            strays: strays.get(),
         }
     }
 }

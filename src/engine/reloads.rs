@@ -5,10 +5,12 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
+use crate::counting::Count;
+
 #[derive(Default)]
 pub struct Reloads {
-    taken: AtomicU64,
-    refused: AtomicU64,
+    pub taken: Count,
+    pub refused: Count,
     /// Seconds since 1970; 0: not since the start.
     last_taken: AtomicU64,
 }
@@ -17,19 +19,7 @@ impl Reloads {
     pub fn note_taken(&self) {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         self.last_taken.store(now, Ordering::Relaxed);
-        self.taken.fetch_add(1, Ordering::Relaxed);
-    }
-
-    pub fn note_refused(&self) {
-        self.refused.fetch_add(1, Ordering::Relaxed);
-    }
-
-    pub fn taken(&self) -> u64 {
-        self.taken.load(Ordering::Relaxed)
-    }
-
-    pub fn refused(&self) -> u64 {
-        self.refused.load(Ordering::Relaxed)
+        self.taken.add();
     }
 
     /// When one was taken last, in seconds since 1970.

@@ -24,8 +24,8 @@ pub fn write(page: &mut Page<'_>, engine: &Engine, started: SystemTime) -> fmt::
 fn reloads(page: &mut Page<'_>, engine: &Engine) -> fmt::Result {
     let reloads = &engine.reloads;
     let mut read = page.counter("reloads", "How often the configuration was read again")?;
-    read.add(&[("outcome", "taken")], reloads.taken())?;
-    read.add(&[("outcome", "refused")], reloads.refused())?;
+    read.add(&[("outcome", "taken")], reloads.taken.get())?;
+    read.add(&[("outcome", "refused")], reloads.refused.get())?;
     page.gauge_in(&SECONDS, "last_reload_time", "When one was taken last, since 1970; or 0")?
         .add(&[], reloads.last_taken().unwrap_or(0))
 }
@@ -52,7 +52,7 @@ fn closed(page: &mut Page<'_>, engine: &Engine) -> fmt::Result {
         closed.add(&[("code", code(reason)), ("reason", reason)], count)?;
     }
     page.counter("strays", "Connections that came without the PROXY header they were to have")?
-        .add(&[], engine.strays())?;
+        .add(&[], engine.counts.refused.strays.get())?;
     let mut asked = page.counter(
         "reauth",
         "Secrets of channels that are sealed here, asked for at the auth endpoint, by the reason",
@@ -87,7 +87,7 @@ fn drops(page: &mut Page<'_>, engine: &Engine) -> fmt::Result {
     let mut drops = page.counter("drops", "What found no room or no way, by the reason")?;
     for (reason, count) in [
         ("slow_reader", engine.hub.slow_readers() as u64),
-        ("mailbox_full", engine.overloaded()),
+        ("mailbox_full", engine.counts.refused.overloaded.get()),
         ("tripwire", engine.hub.trips()),
         ("webhook_queue_full", spilled),
         ("webhook_lost", lost),

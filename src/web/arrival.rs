@@ -64,7 +64,7 @@ impl Arrival {
         match io.said(&worker).await {
             Ok(remote) => Ok(Self { io, remote }),
             Err(reason) => {
-                worker.engine.note_stray();
+                worker.engine.counts.refused.strays.add();
                 worker.entrance.strays.note(&reason);
                 Err(io::Error::other(reason))
             }

@@ -123,7 +123,7 @@ fn admit(
     if worker.engine.capacity.short().is_some() {
         return Err(Close::OverCapacity);
     }
-    from().inspect_err(|_| worker.engine.note_refused_connect())?;
+    from().inspect_err(|_| worker.engine.counts.refused.connects.add())?;
     let key = key.ok_or(Close::PathNotFound)?;
     let Some(tenant) = tenant else {
         return Err(Close::UnknownApp { key: key.chars().take(100).collect() });

@@ -1,10 +1,7 @@
 //! One receiver: where it is, what it wants, what waits for it, and how it goes.
 
 use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -52,10 +49,10 @@ pub struct Endpoint {
 }
 
 pub struct Counters {
-    delivered: AtomicU64,
-    failed_attempts: AtomicU64,
-    dead_lettered: AtomicU64,
-    lost: AtomicU64,
+    delivered: Count,
+    failed_attempts: Count,
+    dead_lettered: Count,
+    lost: Count,
     /// Requests, by `OUTCOMES`.
     pub attempts: Tally,
     /// Requests that were not the first of their batch.
@@ -70,10 +67,10 @@ pub const OUTCOMES: [&str; 6] = ["1xx", "2xx", "3xx", "4xx", "5xx", "none"];
 impl Default for Counters {
     fn default() -> Self {
         Self {
-            delivered: AtomicU64::default(),
-            failed_attempts: AtomicU64::default(),
-            dead_lettered: AtomicU64::default(),
-            lost: AtomicU64::default(),
+            delivered: Count::default(),
+            failed_attempts: Count::default(),
+            dead_lettered: Count::default(),
+            lost: Count::default(),
             attempts: Tally::new(OUTCOMES),
             retries: Count::default(),
             spilled: Count::default(),
@@ -117,7 +114,7 @@ pub struct Tested {
 
 impl Counters {
     pub fn delivered(&self, events: usize) {
-        self.delivered.fetch_add(events as u64, Ordering::Relaxed);
+        self.delivered.add_many(events as u64);
     }
 
     /// `status`: nothing if there was no answer.
@@ -128,15 +125,15 @@ impl Counters {
     }
 
     pub fn failed(&self) {
-        self.failed_attempts.fetch_add(1, Ordering::Relaxed);
+        self.failed_attempts.add();
     }
 
     pub fn dead_lettered(&self, events: usize) {
-        self.dead_lettered.fetch_add(events as u64, Ordering::Relaxed);
+        self.dead_lettered.add_many(events as u64);
     }
 
     pub fn lost(&self, events: usize) {
-        self.lost.fetch_add(events as u64, Ordering::Relaxed);
+        self.lost.add_many(events as u64);
     }
 }
 
@@ -220,7 +217,6 @@ impl Endpoint {
     }
 
     pub fn stats(&self) -> EndpointStats {
-        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let (queued, queued_bytes) = {
             let queue = self.queue.lock();
             (queue.len() as u64, queue.bytes() as u64)
@@ -229,10 +225,10 @@ impl Endpoint {
         EndpointStats {
             queued,
             queued_bytes,
-            delivered: read(delivered),
-            failed_attempts: read(failed_attempts),
-            dead_lettered: read(dead_lettered),
-            lost: read(lost),
+            delivered: delivered.get(),
+            failed_attempts: failed_attempts.get(),
+            dead_lettered: dead_lettered.get(),
+            lost: lost.get(),
         }
     }
 

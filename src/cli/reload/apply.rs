@@ -99,7 +99,7 @@ impl Reload {
                 engine.audit.note(Fact::ConfigReloaded { by: cause.name(), taken, later });
             }
             Err(error) => {
-                engine.reloads.note_refused();
+                engine.reloads.refused.add();
                 engine.audit.note(Fact::ConfigRefused { by: cause.name() });
                 tracing::error!(
                     config.by = cause.name(),

@@ -61,7 +61,7 @@ pub async fn keep_current(hangup: Arc<Notify>, mut reload: Reload) {
         match applied.await {
             Ok(back) => reload = back,
             Err(_) => {
-                engine.reloads.note_refused();
+                engine.reloads.refused.add();
                 engine.audit.note(Fact::ConfigRefused { by: cause.name() });
                 tracing::error!(
                     "reading the configuration again has failed, and is not tried any more: please report this as a fault of the server"
