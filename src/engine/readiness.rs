@@ -23,9 +23,9 @@ impl Engine {
 
     pub fn usage(&self) -> Usage {
         let tenants = self.tenants();
-        let limits = tenants.iter().map(|tenant| tenant.app().limits.connections);
+        let mut limits = tenants.iter().map(|tenant| tenant.app().limits.connections);
         // One app that may have any number, and there is no sum.
-        let most: Option<usize> = limits.sum();
+        let most = limits.try_fold(0_usize, |sum, most| Some(sum.saturating_add(most?)));
         self.capacity.usage(most.map(|most| (self.hub.sockets() as u64, most as u64)))
     }
 

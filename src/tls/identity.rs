@@ -76,7 +76,11 @@ impl Watch {
             return None;
         }
         let taken = files.load().map(|pair| {
-            *self.identity.0.write() = Shown { files, stamp: now, pair: Arc::new(pair) };
+            let mut shown = self.identity.0.write();
+            // Others may have been named since.
+            if shown.files == files {
+                *shown = Shown { files, stamp: now, pair: Arc::new(pair) };
+            }
         });
         self.refused = taken.is_err().then_some(now);
         Some(taken)

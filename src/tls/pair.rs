@@ -17,7 +17,7 @@ use crate::{
     file_stamp::FileStamp,
 };
 
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct PairFiles {
     pub certificate: PathBuf,
     pub key: PathBuf,
