@@ -9,7 +9,7 @@ use crate::{
         keyring::KeyRing,
         keytable::Version,
         sealer::{Payload, SealError, Sealed, Sealing},
-        signature::{AppSecret, Signature},
+        signature::AppSecret,
     },
     explain::NearSecrets,
     ids::SocketId,
@@ -17,7 +17,10 @@ use crate::{
     origins::Origins,
     pattern::Pattern,
     presence::MemberLimits,
-    protocol::dialect::Dialect,
+    protocol::{
+        dialect::Dialect,
+        signed::{AuthError, verify_auth},
+    },
     webhook,
 };
 
@@ -60,6 +63,11 @@ impl App {
     /// `key:signature` over the text.
     pub fn auth(&self, signed: &str) -> String {
         format!("{}:{}", self.key, self.secret.sign(&[signed.as_bytes()]).to_hex())
+    }
+
+    /// With what its webhooks are signed.
+    pub fn signer(&self) -> webhook::Signer {
+        webhook::Signer { key: self.key.clone(), secret: self.secret.clone() }
     }
 
     /// Whether a client may join, by its access token, or else by the authorizer's word.
@@ -123,48 +131,6 @@ impl App {
             user_id_chars: self.limits.user_id_chars,
         }
     }
-}
-
-pub fn verify_auth(
-    app_key: &str,
-    secret: &AppSecret,
-    auth: &str,
-    signed: &str,
-) -> Result<(), AuthError> {
-    let (key, signature) = auth.rsplit_once(':').ok_or(AuthError::Malformed)?;
-    // One client lower-cases the whole text; a key is no secret.
-    if !key.eq_ignore_ascii_case(app_key) {
-        return Err(AuthError::ForeignKey);
-    }
-    let signature = Signature::parse(signature).ok_or(AuthError::Malformed)?;
-    if secret.verify(&[signed.as_bytes()], &signature) { Ok(()) } else { Err(AuthError::Signature) }
-}
-
-/// What is signed to let a connection join a channel (PROTOCOL 2.3).
-pub fn signed_for_channel(
-    socket_id: SocketId,
-    channel: &Channel,
-    channel_data: Option<&str>,
-) -> String {
-    match channel_data {
-        Some(data) => format!("{socket_id}:{channel}:{data}"),
-        None => format!("{socket_id}:{channel}"),
-    }
-}
-
-/// What is signed to let a connection be a user (PROTOCOL 5.1).
-pub fn signed_for_user(socket_id: SocketId, user_data: &str) -> String {
-    format!("{socket_id}::user::{user_data}")
-}
-
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
-pub enum AuthError {
-    #[error("Invalid auth: expected app_key:signature with 64 hex digits")]
-    Malformed,
-    #[error("Invalid key in subscription auth data")]
-    ForeignKey,
-    #[error("Invalid signature")]
-    Signature,
 }
 
 /// All applications, by id for the API and by key for sockets.

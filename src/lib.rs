@@ -2,25 +2,27 @@
 //!
 //! Modules, from the inside out; each knows only those above it:
 //!
-//! * [`ids`], [`channel`], [`pattern`], [`origins`], [`limits`], [`meter`], [`presence`],
-//!   [`crypto`]: the domain, as plain data structures.
+//! * [`ids`], [`channel`], [`pattern`], [`origins`], [`meter`], [`limits`], [`crypto`]: the domain,
+//!   as plain data structures.
 //! * [`counting`]: counters, and what they are called where several have names.
-//! * [`protocol`]: the wire, frames in and frames out, without I/O.
-//! * [`auth`]: who may join what, for the auth endpoints: rules, tokens, the application's word.
-//! * [`app`]: one application with everything that it is allowed.
-//! * [`explain`]: why somebody was refused, and what helps.
+//! * [`protocol`], [`presence`]: the wire, frames in and frames out, without I/O, and who is on a
+//!   channel, in the words of it.
 //! * [`address`], [`unix_socket`]: where a listener is, and the files of those that are one.
-//! * [`keyfile`], [`state_dir`]: an application's keys between two runs, and where they are kept.
-//! * [`hub`]: delivery: directory, mailboxes, and one shard of sockets for each worker thread.
-//! * [`audit`]: what happened to keys and who was let in, as a chain of lines in a file.
+//! * [`system`], [`capacity`]: what the system says of this process, and whether there is room.
+//! * [`state_dir`], [`keyfile`], `file_stamp`: what outlives a run, an application's keys among it,
+//!   and whether a file has changed.
+//! * [`traces`]: spans of OpenTelemetry, in a program that is built with them.
+//! * [`auth`]: who may join what, for the auth endpoints: rules, tokens, the application's word.
+//! * [`explain`]: why somebody was refused, and what helps.
 //! * [`live`]: what happens, told to operators who watch it happen.
 //! * [`webhook`]: what happens on channels, told to backends.
+//! * [`app`]: one application with everything that it is allowed.
+//! * [`hub`]: delivery: directory, mailboxes, and one shard of sockets for each worker thread.
+//! * [`audit`]: what happened to keys and who was let in, as a chain of lines in a file.
 //! * [`engine`]: the verbs: subscribe, publish, sign in, ...
 //! * [`session`]: one connection's conversation.
 //! * [`metrics`]: all that is counted, as Prometheus reads it.
-//! * [`capacity`], [`system`]: whether there is room for more, and what the system says of that.
 //! * [`tls`]: the certificate of the public listener.
-//! * [`traces`]: spans of OpenTelemetry, in a program that is built with them.
 //! * [`web`]: the edge, the only place that knows actix.
 //! * [`selftest`]: whether the cryptography does what was published.
 //! * [`config`], [`cli`]: how the server is told what to be.

@@ -96,6 +96,7 @@ pub(super) fn open_webhooks(
             "without a state directory, webhooks that cannot be delivered are lost"
         );
     }
-    let opened = Webhooks::of_app(app, endpoints, files.claimed.then_some(files.dir), live.clone());
+    let dir = files.claimed.then_some(files.dir);
+    let opened = Webhooks::of_app(&app.id, app.signer(), endpoints, dir, live.clone());
     opened.map_err(|reason| NotOpened::DeadLetters { app: app.id.clone(), reason })
 }

@@ -4,10 +4,11 @@ use std::cell::LazyCell;
 
 use super::{Engine, Tenant};
 use crate::{
-    app::{App, AuthError},
+    app::App,
     explain::{Knowledge, Line, RefusalId, Subject, Verdict, code, explain},
     ids::SocketId,
     live::{Entry, Type, What},
+    protocol::signed::AuthError,
 };
 
 /// Of a cause that is kept from everybody and has no sentence of its own.
@@ -138,17 +139,6 @@ impl Engine {
             is_other_app: &|key| self.tenants().by_key(key).is_some(),
         };
         explain(&known, auth, socket, subject, others)
-    }
-}
-
-impl AuthError {
-    /// The code of a refusal.
-    pub fn code(&self) -> &'static str {
-        match self {
-            Self::Malformed => "auth_malformed",
-            Self::ForeignKey => "auth_foreign_key",
-            Self::Signature => "auth_signature",
-        }
     }
 }
 

@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use super::{Engine, Tenant, users::SignedIn};
 use crate::{
-    app::{App, AuthError, signed_for_channel},
+    app::App,
     channel::{Access, Channel, InvalidChannel},
     crypto::keytable::Version,
     hub::{
@@ -17,7 +17,13 @@ use crate::{
     },
     ids::SocketId,
     presence::{InvalidMember, Member, Transition},
-    protocol::{client::Subscribe, dialect::Dialect, escape::Escaped, server::Frame},
+    protocol::{
+        client::Subscribe,
+        dialect::Dialect,
+        escape::Escaped,
+        server::Frame,
+        signed::{AuthError, signed_for_channel},
+    },
     webhook::Fact,
 };
 

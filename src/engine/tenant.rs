@@ -130,7 +130,7 @@ impl Tenant {
         }
         let endpoints = std::mem::take(&mut app.webhooks);
         if let Some(webhooks) = self.webhooks() {
-            webhooks.change(&app, (!same_webhooks).then_some(endpoints));
+            webhooks.change(app.signer(), (!same_webhooks).then_some(endpoints));
         }
         self.terms.change(&app.rotation);
         let disabled = before.enabled && !app.enabled;

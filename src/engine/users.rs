@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 
 use super::{Engine, Tenant};
 use crate::{
-    app::{App, AuthError, signed_for_user},
+    app::App,
     channel::{Channel, InvalidChannel, check_characters},
     hub::{
         Hub,
@@ -20,7 +20,12 @@ use crate::{
     ids::SocketId,
     limits::Limits,
     presence::{InvalidMember, Member, MemberLimits},
-    protocol::{client::Signin, json::object, server::Frame},
+    protocol::{
+        client::Signin,
+        json::object,
+        server::Frame,
+        signed::{AuthError, signed_for_user},
+    },
 };
 
 /// Navigating from page to page makes a user leave and return; watchers are not told of that.

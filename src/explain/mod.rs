@@ -17,13 +17,13 @@ pub use secrets::{NearMiss, NearSecrets};
 pub use slip::Slip;
 
 use crate::{
-    app::{signed_for_user, verify_auth},
     channel::{Access, ChannelKind},
     crypto::{
         encoding::from_any_base64,
         signature::{AppSecret, Signature},
     },
     ids::SocketId,
+    protocol::signed::{signed_for_user, verify_auth},
 };
 
 /// What was to be authorized. The channel's name as it was sent.

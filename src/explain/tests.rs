@@ -2,7 +2,7 @@ use hmac::Mac as _;
 use proptest::prelude::*;
 
 use super::{json_forms::Style, *};
-use crate::{app::signed_for_channel, channel::Channel, crypto::encoding::base64};
+use crate::{channel::Channel, crypto::encoding::base64, protocol::signed::signed_for_channel};
 
 const KEY: &str = "278d425bdf160c739803";
 const SECRET: &str = "7ad3773142a6692b25b8";

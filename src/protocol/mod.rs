@@ -7,6 +7,7 @@ pub mod escape;
 pub mod json;
 pub mod sealed;
 pub mod server;
+pub mod signed;
 pub mod tripwire;
 pub mod version;
 pub mod websocket;

@@ -22,7 +22,7 @@ use super::{
     worker::Worker,
 };
 use crate::{
-    app::{App, signed_for_channel, signed_for_user},
+    app::App,
     auth::{Credentials, Denied, DeniedKind, Grant, Identity},
     channel::{Access, Channel},
     crypto::keytable::UnixSeconds,
@@ -30,6 +30,7 @@ use crate::{
     hub::granted::Bounds,
     ids::SocketId,
     presence::Member,
+    protocol::signed::{signed_for_channel, signed_for_user},
     traces::Span,
 };
 

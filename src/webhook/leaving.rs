@@ -15,7 +15,6 @@ use super::{
     Signer, Webhooks,
     endpoint::{Endpoint, Settings},
 };
-use crate::app::App;
 
 #[derive(Default)]
 pub struct Leaving {
@@ -35,15 +34,15 @@ struct Lists {
 impl Webhooks {
     /// As the configuration is now; `None`: the endpoints are those of before. They are told apart by
     /// their labels, so that what waits for one is delivered however its settings have changed.
-    pub fn change(&self, app: &App, wanted: Option<Vec<Settings>>) {
-        self.signer.store(Signer::of(app));
+    pub fn change(&self, signer: Signer, wanted: Option<Vec<Settings>>) {
+        self.signer.store(Arc::new(signer));
         self.leaving.closed.store(false, Ordering::Relaxed);
         if let Some(wanted) = wanted {
             self.replace(wanted);
         }
     }
 
-    fn replace(&self, wanted: Vec<Settings>) {
+    pub(super) fn replace(&self, wanted: Vec<Settings>) {
         let Lists { leaving, unstarted } = &mut *self.leaving.lists.lock();
         let before = self.endpoints.load_full();
         let take_up = |settings: Settings| {

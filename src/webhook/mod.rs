@@ -44,7 +44,7 @@ pub use log::Delivery;
 pub use request::is_ours;
 pub use runner::Runner;
 
-use crate::{app::App, channel::Channel, crypto::signature::AppSecret, live::Feed};
+use crate::{channel::Channel, crypto::signature::AppSecret, live::Feed};
 
 /// Of one application that has any.
 pub struct Webhooks {
@@ -58,15 +58,9 @@ pub struct Webhooks {
 }
 
 /// With what requests are signed.
-struct Signer {
-    key: Arc<str>,
-    secret: AppSecret,
-}
-
-impl Signer {
-    fn of(app: &App) -> Arc<Self> {
-        Arc::new(Self { key: app.key.clone(), secret: app.secret.clone() })
-    }
+pub struct Signer {
+    pub key: Arc<str>,
+    pub secret: AppSecret,
 }
 
 #[derive(Default, Serialize)]
@@ -127,7 +121,8 @@ impl Webhooks {
     /// `None` for an application that has no endpoints. `state_dir`: where what cannot be delivered
     /// is kept.
     pub fn of_app(
-        app: &App,
+        app: &Arc<str>,
+        signer: Signer,
         endpoints: Vec<Settings>,
         state_dir: Option<&Path>,
         live: Arc<Feed>,
@@ -135,17 +130,17 @@ impl Webhooks {
         if endpoints.is_empty() {
             return Ok(None);
         }
-        let path = state_dir.map(|dir| DeadLetters::path_of(dir, &app.id));
+        let path = state_dir.map(|dir| DeadLetters::path_of(dir, app));
         let webhooks = Self {
-            app: app.id.clone(),
-            signer: ArcSwap::new(Signer::of(app)),
+            app: app.clone(),
+            signer: ArcSwap::from_pointee(signer),
             endpoints: ArcSwap::default(),
             leaving: Leaving::default(),
             departures: Mutex::default(),
             letters: DeadLetters::open(path)?,
             live,
         };
-        webhooks.change(app, Some(endpoints));
+        webhooks.replace(endpoints);
         Ok(Some(Arc::new(webhooks)))
     }
 

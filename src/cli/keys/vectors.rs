@@ -5,7 +5,6 @@ use serde::Serialize;
 
 use super::read_key;
 use crate::{
-    app::{signed_for_channel, signed_for_user},
     channel::{Access, Channel},
     cli::Result,
     crypto::{
@@ -14,6 +13,7 @@ use crate::{
         vectors::{SealedVector, example_key},
     },
     ids::{SocketId, is_app_id},
+    protocol::signed::{signed_for_channel, signed_for_user},
 };
 
 #[derive(clap::Args)]
