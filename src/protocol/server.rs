@@ -241,6 +241,10 @@ fn clipped(text: &str, bytes: usize) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::protocol::{
+        code::{Close, ErrorCode},
+        websocket::CONTROL_BYTES,
+    };
 
     fn payload(bytes: &Bytes) -> &str {
         let header = if bytes[1] < 126 { 2 } else { 4 };
