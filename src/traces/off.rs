@@ -8,7 +8,7 @@ pub struct Traces;
 
 impl Span {
     #[inline]
-    pub fn request(_: &str, _: Option<&str>) -> Self {
+    pub fn request<'a>(_: &str, _: impl FnOnce() -> Option<&'a str>) -> Self {
         Self
     }
 

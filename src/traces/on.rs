@@ -14,9 +14,11 @@ pub struct Span(tracing::Span);
 
 impl Span {
     /// A request to the public listener. `parent`: what it says of the trace that it belongs to.
-    pub fn request(method: &str, parent: Option<&str>) -> Self {
+    pub fn request<'a>(method: &str, parent: impl FnOnce() -> Option<&'a str>) -> Self {
         let span = info_span!(target: super::export::TARGET, "http request", otel.kind = "server", http.request.method = method, http.route = Empty, http.response.status_code = Empty);
-        if let Some(parent) = parent.filter(|_| !span.is_disabled()) {
+        if !span.is_disabled()
+            && let Some(parent) = parent()
+        {
             let carrier = HashMap::from([(TRACEPARENT.to_owned(), parent.to_owned())]);
             // Without the layer that exports, there is nothing that it could be the parent of.
             let _ = span.set_parent(TraceContextPropagator::new().extract(&carrier));

@@ -66,7 +66,7 @@ where
         request.extensions_mut().insert(learned.clone());
         (Instant::now(), learned)
     });
-    let parent = request.headers().get("traceparent").and_then(|value| value.to_str().ok());
+    let parent = || request.headers().get("traceparent")?.to_str().ok();
     let span = Span::request(request.method().as_str(), parent);
     let answer = span.around(routes.call(request));
     async move {
