@@ -11,7 +11,8 @@ use std::{
 
 use actix_codec::Framed;
 use actix_http::{
-    HttpServiceBuilder, Protocol, Request, Response, body::BoxBody, error::DispatchError, h1,
+    ConnectionType, HttpServiceBuilder, Protocol, Request, Response, body::BoxBody,
+    error::DispatchError, h1,
 };
 use actix_rt::net::ActixStream;
 use actix_service::{
@@ -24,7 +25,7 @@ use actix_tls::accept::{
 };
 use actix_web::{
     App, Error, HttpResponse, ResponseError,
-    dev::{AppConfig, ServiceResponse},
+    dev::{AppConfig, ServiceRequest, ServiceResponse},
     web,
 };
 use rustls::ServerConfig;
@@ -153,9 +154,30 @@ fn app(
         .service(scope.configure(|config| routes(config, worker, serves)))
         .default_service(web::to(error::not_found))
         .wrap_fn(calls::show)
+        .wrap_fn(decline)
         .into_factory()
         .map_err(|error: Error| error.error_response());
     measured(app, worker)
+}
+
+/// Who offers another protocol, as Java's client does with HTTP/2, is answered in this one. The HTTP
+/// library ends the connection then and does not say so: the next request would be lost on it.
+fn decline<S>(
+    request: ServiceRequest,
+    routes: &S,
+) -> impl Future<Output = Result<ServiceResponse, Error>> + use<S>
+where
+    S: Service<ServiceRequest, Response = ServiceResponse, Error = Error>,
+{
+    let offers = request.head().upgrade();
+    let answer = routes.call(request);
+    async move {
+        let mut answer = answer.await?;
+        if offers {
+            answer.response_mut().head_mut().set_connection_type(ConnectionType::Close);
+        }
+        Ok(answer)
+    }
 }
 
 type HandOver = Pin<Box<dyn Future<Output = Result<(), Error>>>>;

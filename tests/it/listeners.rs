@@ -74,10 +74,12 @@ fn offering_http2() -> Request {
 #[tokio::test]
 async fn c_a_request_that_offers_another_protocol_is_a_request() {
     let server = TestServer::start(&config("")).await;
-    let mut line = server.line().await;
     for _ in 0..2 {
+        let mut line = server.line().await;
         line.write(&offering_http2().bytes()).await;
-        line.read("POST").await.expect(200, "an offer of HTTP/2");
+        let answer = line.read("POST").await;
+        answer.expect(200, "an offer of HTTP/2");
+        assert_eq!(answer.header("Connection"), Some("close"), "nothing more is read on it");
     }
     server.stop().await;
 }
