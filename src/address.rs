@@ -69,10 +69,16 @@ impl Address {
         matches!(self, Self::Unix(_))
     }
 
-    /// Whether both cannot be listened on. Port 0 is another one each time.
+    /// Whether both cannot be listened on. Port 0 is another one each time, and `0.0.0.0` is every
+    /// address of its family.
     pub fn clashes(&self, other: &Self) -> bool {
         match (self, other) {
-            (Self::Tcp(one), Self::Tcp(other)) => one == other && one.port() != 0,
+            (Self::Tcp(one), Self::Tcp(other)) => {
+                let any = one.ip().is_unspecified() || other.ip().is_unspecified();
+                let covered = any && one.is_ipv4() == other.is_ipv4();
+                let same_port = one.port() == other.port() && one.port() != 0;
+                same_port && (one.ip() == other.ip() || covered)
+            }
             (one, other) => one == other,
         }
     }
@@ -129,6 +135,10 @@ mod tests {
     fn two_listeners_need_two_addresses() {
         let of = |text: &str| text.parse::<Address>().expect("an address");
         assert!(of("127.0.0.1:1").clashes(&of("127.0.0.1:1")));
+        assert!(of("127.0.0.1:1").clashes(&of("0.0.0.0:1")));
+        assert!(of("[::]:1").clashes(&of("[::1]:1")));
+        assert!(!of("[::]:1").clashes(&of("127.0.0.1:1")));
+        assert!(!of("0.0.0.0:0").clashes(&of("127.0.0.1:0")));
         assert!(of("unix:/a").clashes(&of("unix:/a")));
         assert!(!of("127.0.0.1:0").clashes(&of("127.0.0.1:0")));
         assert!(!of("127.0.0.1:1").clashes(&of("127.0.0.1:2")));

@@ -2,7 +2,7 @@
 
 use std::io::{self, IsTerminal};
 
-use tracing_subscriber::{EnvFilter, reload::Handle, util::SubscriberInitExt};
+use tracing_subscriber::{EnvFilter, filter::LevelFilter, reload::Handle, util::SubscriberInitExt};
 
 use super::Result;
 use crate::{config::Log, traces::Traces};
@@ -22,6 +22,15 @@ impl LogFilter {
 }
 
 pub fn filter(log: &Log) -> Result<EnvFilter> {
+    let is_level = |word: &str| word.is_empty() || word.parse::<LevelFilter>().is_ok();
+    // Taken for a target, a misspelt level would leave out everything. Spans may have commas in them.
+    let mut words = log.filter.split(',').map(str::trim).filter(|_| !log.filter.contains('['));
+    if let Some(word) = words.find(|word| !word.contains('=') && !is_level(word)) {
+        return Err(format!(
+            "log: {word:?} is no level: there are off, error, warn, info, debug and trace, and a target has one behind a =, as in \"warn,sealcast=debug\""
+        )
+        .into());
+    }
     Ok(EnvFilter::try_new(&log.filter).map_err(|e| format!("log: {e}"))?)
 }
 

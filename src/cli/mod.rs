@@ -136,6 +136,7 @@ fn config(command: &ConfigCommand) -> Result<()> {
     match command {
         ConfigCommand::Check(flags) => {
             let config = Config::load(&source(flags)?)?;
+            log::filter(&config.log)?;
             config.warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));
             println!("the configuration is good: {} app(s)", config.apps.len());
         }

@@ -42,6 +42,7 @@ pub struct Place {
     /// The operations listener of a server elsewhere, which must have an admin_token
     #[arg(long, value_name = "http://HOST:PORT", requires = "admin_token_file")]
     url: Option<String>,
+    /// The file that this token stands in
     #[arg(long, value_name = "FILE", requires = "url")]
     admin_token_file: Option<PathBuf>,
 }

@@ -132,6 +132,10 @@ fn replay(command: &Replay) -> Result<()> {
     let server = command.whose.server()?;
     let replayed: Replayed = server.post("/webhooks/replay", &serde_json::to_string(&which)?)?;
     let Replayed { queued, left, without_endpoint } = replayed;
+    let named = which.id.is_some() || which.endpoint.is_some();
+    if named && queued + left + without_endpoint == 0 {
+        return Err("nothing of that is in the dead-letter file, or it is on its way again: `sealcast webhooks list` shows what is there".into());
+    }
     print(&format!("{queued} on their way again\n"))?;
     if left > 0 {
         print(&format!("{left} found no room now: do it again later\n"))?;

@@ -47,10 +47,13 @@ fn named(raw: &RawConfig) -> impl Iterator<Item = (&'static str, &Address)> {
 fn refuse_shared(raw: &RawConfig) -> Result<()> {
     let admin = Address::Unix(admin_socket_path(&raw.state_dir));
     for (index, (name, address)) in named(raw).enumerate() {
-        if let Some((other, _)) = named(raw).take(index).find(|(_, o)| o.clashes(address)) {
-            return error(format!(
-                "{other} and {name} are both {address}: give each listener an address of its own"
-            ));
+        let clashing = named(raw).take(index).find(|(_, other)| other.clashes(address));
+        if let Some((other, theirs)) = clashing {
+            let are = match theirs == address {
+                true => format!("{other} and {name} are both {address}"),
+                false => format!("{other} is {theirs}, and so {name} cannot be {address}"),
+            };
+            return error(format!("{are}: give each listener an address of its own"));
         }
         if *address == admin {
             return error(format!(

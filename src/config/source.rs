@@ -320,7 +320,7 @@ fn explained(error: &figment::Error) -> String {
         }
         // The value is not repeated: it might be a secret in the wrong place.
         Kind::InvalidType(_, expected) | Kind::InvalidValue(_, expected) => {
-            format!("\"{path}\" must be {expected}{at}")
+            format!("\"{path}\" must be {}{at}", in_words(expected))
         }
         Kind::UnknownVariant(_, known) => {
             format!("\"{path}\" must be one of {}{at}", known.join(", "))
@@ -328,6 +328,16 @@ fn explained(error: &figment::Error) -> String {
         Kind::Message(message) => format!("{}{at}", without_source(message)),
         kind if path.is_empty() => format!("{kind}{at}"),
         kind => format!("\"{path}\": {kind}{at}"),
+    }
+}
+
+/// Types as those know them who write TOML.
+fn in_words(expected: &str) -> &str {
+    match expected {
+        "u16" | "u32" | "u64" | "usize" => "a whole number that is not negative",
+        "a sequence" => "a list",
+        "a string" => "a text in quotation marks",
+        other => other,
     }
 }
 

@@ -101,9 +101,11 @@ fn settings(at: &str, raw: &RawWebhook) -> Result<Settings> {
         Ok(url) => url,
         Err(_) if raw.url.is_empty() => return error(format!("{at}.url is missing")),
         Err(reason) => {
-            return error(format!(
-                "{at}.url {reason} (allow_http = true permits http to other machines)"
-            ));
+            let hint = match raw.url.starts_with("http://") {
+                true => " (allow_http = true permits http to other machines)",
+                false => "",
+            };
+            return error(format!("{at}.url {reason}{hint}"));
         }
     };
     let timeout = within(at, "timeout_seconds", raw.timeout_seconds, 1, MOST_TIMEOUT)?;

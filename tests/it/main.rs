@@ -22,6 +22,7 @@ mod capacity;
 mod client_events;
 mod config;
 mod config_apps;
+mod config_examples;
 mod connection;
 mod connects;
 mod cookies;

@@ -83,6 +83,9 @@ async fn s8_a_bad_receiver_delays_nobody_and_what_it_misses_is_kept_and_sent_aga
         assert_eq!(data, ["1", "2"], "once, and in order");
     }
     assert_eq!(std::fs::read_to_string(&path).expect("a file"), "");
+    let none = webhooks_command(&server, &["replay", "--id", "1"]).await;
+    assert_eq!(none.status.code(), Some(1), "{none:?}");
+    assert!(none.stderr.contains("webhooks list"), "{none:?}");
     drop(client);
     server.stop().await;
 }

@@ -1,0 +1,57 @@
+//! The files in `config/`: a server would start with each, also with what they leave commented out.
+
+use crate::support::*;
+
+const SECRETS: &str = "/run/secrets/";
+
+/// With the secrets that it names in files of the test's own.
+async fn check(text: &str) -> Output {
+    let launch = Launch::new(&["config", "check"]);
+    let names: Vec<&str> =
+        text.split(SECRETS).skip(1).filter_map(|rest| rest.split('"').next()).collect();
+    for name in names {
+        launch.dir().write(name, &base64(&master_key(name)));
+    }
+    let text = text.replace(SECRETS, &format!("{}/", launch.dir().path().display()));
+    launch.config(&text).output("").await
+}
+
+/// Settings that are shown as comments, but for those of TLS, which are files.
+fn with_comments(text: &str) -> String {
+    let setting = |line: &&str| line.contains(" = ") && !line.contains("tls_");
+    let lines = text.lines().map(|line| line.strip_prefix("# ").filter(setting).unwrap_or(line));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+#[tokio::test]
+async fn c_what_the_log_cannot_be_is_said_by_the_check() {
+    for (log, status, says) in [
+        ("warn,sealcast=debug", 0, ""),
+        ("", 0, ""),
+        ("loud", 1, "\"loud\" is no level"),
+        ("warn,verbose", 1, "\"verbose\" is no level"),
+        ("sealcast=loud", 1, "log: "),
+    ] {
+        let text = config_of(&format!("log = \"{log}\""), &[(APP, "mode = \"blind\"")]);
+        let output = check(&text).await;
+        assert_eq!(output.status.code(), Some(status), "{log}: {output:?}");
+        assert!(output.stderr.contains(says), "{log}: {output:?}");
+    }
+}
+
+#[tokio::test]
+async fn c_the_examples_are_good() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/config");
+    let mut examples = 0;
+    for file in std::fs::read_dir(folder).expect("the folder") {
+        let path = file.expect("a file").path();
+        let text = std::fs::read_to_string(&path).expect("a text");
+        for text in [with_comments(&text), text] {
+            let output = check(&text).await;
+            assert_eq!(output.status.code(), Some(0), "{}: {output:?}", path.display());
+            assert_eq!(output.stderr, "", "{}: nothing to warn of", path.display());
+        }
+        examples += 1;
+    }
+    assert!(examples >= 3, "{examples} examples");
+}
