@@ -34,15 +34,28 @@ impl Meter {
         Self { start: now, paid: AtomicU64::new(0) }
     }
 
+    /// From here on this is what may be taken. Nobody owes more than it lets be taken at once: what a
+    /// low rate has lent for minutes would else be waited for although a high one pays it in no time.
+    pub fn change(&self, allowed: Allowance, now: Instant) {
+        if allowed.per_second > 0 {
+            self.paid.fetch_min(self.latest(allowed, now).1, Ordering::Relaxed);
+        }
+    }
+
+    /// This moment, and until when what is taken now must be paid for.
+    fn latest(&self, allowed: Allowance, now: Instant) -> (u64, u64) {
+        let now = now.saturating_duration_since(self.start).as_nanos() as u64;
+        let at_once = allowed.at_once.max(u64::from(allowed.per_second));
+        (now, now.saturating_add(allowed.time_of(at_once)))
+    }
+
     /// All of them, or none. The error is how long to wait: with it `count` is granted, if nobody
     /// else takes any, and unless it is more than may ever be taken at once.
     pub fn take(&self, count: u64, allowed: Allowance, now: Instant) -> Result<(), Duration> {
         if allowed.per_second == 0 {
             return Ok(());
         }
-        let now = now.saturating_duration_since(self.start).as_nanos() as u64;
-        let at_once = allowed.at_once.max(u64::from(allowed.per_second));
-        let latest = now.saturating_add(allowed.time_of(at_once));
+        let (now, latest) = self.latest(allowed, now);
         let cost = allowed.time_of(count);
         // Relaxed: the word guards nothing but itself.
         let mut paid = self.paid.load(Ordering::Relaxed);
@@ -113,6 +126,22 @@ mod tests {
         assert!(meter.take(100, allowed(100, 100), start).is_err(), "some of it is spent");
         assert!((0..1000).all(|_| meter.take(1, allowed(0, 0), start).is_ok()));
         assert!(meter.take(1, allowed(10, 10), start).is_err(), "and still is");
+    }
+
+    #[test]
+    fn a_higher_rate_is_not_held_up_by_what_a_lower_one_has_lent() {
+        let start = Instant::now();
+        let meter = Meter::new(start);
+        assert!(meter.take(100, allowed(1, 100), start).is_ok());
+        meter.change(allowed(0, 100), start);
+        assert!(meter.take(1, allowed(1, 100), start).is_err(), "it is still owed");
+        meter.change(allowed(1000, 100), start);
+        let wait = meter.take(1, allowed(1000, 100), start).expect_err("nothing is given");
+        assert_eq!(wait, Duration::from_millis(1));
+        assert!(meter.take(1, allowed(1000, 100), start + wait).is_ok());
+        meter.change(allowed(1, 100), start + wait);
+        assert!(meter.take(100, allowed(1, 100), start + wait).is_err(), "a second is owed");
+        assert!(meter.take(99, allowed(1, 100), start + wait).is_ok());
     }
 
     #[test]

@@ -134,7 +134,12 @@ impl Tenant {
         }
         self.terms.change(&app.rotation);
         let disabled = before.enabled && !app.enabled;
+        let (events, reads) = (app.limits.events(), app.limits.reads());
         self.app.store(Arc::new(app));
+        // Afterwards, so that nothing is lent any more on the terms of before.
+        let now = Instant::now();
+        self.events.change(events, now);
+        self.reads.change(reads, now);
         disabled
     }
 

@@ -1,0 +1,62 @@
+//! What a backend may publish and ask per second changes while it does.
+
+use serde_json::{Value, json};
+
+use crate::support::*;
+
+fn event(channels: usize) -> Value {
+    let channels: Vec<String> = (0..channels).map(|n| format!("c-{n}")).collect();
+    json!({"name": "e", "channels": channels, "data": "1"})
+}
+
+/// Asks until it is refused, which must come before `most`.
+async fn exhaust(most: usize, what: &str, mut ask: impl AsyncFnMut() -> Response) {
+    for _ in 0..most {
+        let response = ask().await;
+        if response.status == 429 {
+            return;
+        }
+        response.expect(200, what);
+    }
+    panic!("{what}: not refused after {most}");
+}
+
+#[tokio::test]
+async fn s11_another_rate_of_events_counts_from_the_next_one_on() {
+    let of = |rate: u32| config(&format!("limits.events_per_second = {rate}"));
+    let it = Reloading::start(&of(1)).await;
+    let post = async || it.server.post("/events", &event(100)).await;
+    exhaust(3, "100 channels at one a second", post).await;
+    // What was taken would have been paid for in a minute and more, at the rate of before.
+    it.take(&of(1_000_000)).await;
+    for n in 0..20 {
+        it.server.post("/events", &event(100)).await.expect(200, n);
+    }
+    it.take(&of(1)).await;
+    exhaust(3, "100 channels at one a second, again", post).await;
+    it.take(&of(0)).await;
+    for n in 0..20 {
+        it.server.post("/events", &event(100)).await.expect(200, n);
+    }
+    it.stop().await;
+}
+
+#[tokio::test]
+async fn s11_another_rate_of_questions_counts_from_the_next_one_on() {
+    let of = |rate: u32| config(&format!("limits.reads_per_second = {rate}"));
+    let it = Reloading::start(&of(1)).await;
+    let get = async || it.server.get("/channels", &[]).await;
+    exhaust(10, "questions, one a second", get).await;
+    it.take(&of(1000)).await;
+    until("another second", async || (get().await.status == 200).then_some(())).await;
+    for n in 0..20 {
+        get().await.expect(200, n);
+    }
+    it.take(&of(1)).await;
+    exhaust(10, "questions, one a second again", get).await;
+    it.take(&of(0)).await;
+    for n in 0..20 {
+        get().await.expect(200, n);
+    }
+    it.stop().await;
+}
