@@ -17,6 +17,7 @@ mod serve;
 mod server;
 mod signals;
 mod tail;
+mod terminal;
 mod token;
 mod unverified;
 mod webhooks;

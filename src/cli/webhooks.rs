@@ -5,6 +5,7 @@ use clap::Subcommand;
 use super::{
     Result, print,
     server::{Server, Whose},
+    terminal::harmless,
 };
 use crate::{
     web::{Deliveries, TestResults},
@@ -97,6 +98,7 @@ fn table(report: &Report) -> String {
     text += &format!("\n{} not delivered\n", report.dead_letters);
     for Letter { id: LetterId(id), time, endpoint, reason, attempts, event } in &report.letters {
         let attempts = if *attempts == 1 { "1 attempt" } else { &format!("{attempts} attempts") };
+        let event = harmless(event.get());
         text += &format!("{id}  {time}  {endpoint}  {attempts}: {reason}\n    {event}\n");
     }
     text

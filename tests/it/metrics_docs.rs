@@ -1,4 +1,4 @@
-//! docs/metrics.md names every family, with its type, labels and unit, and no other.
+//! docs/metrics.md names every family, with its type, labels and unit, and no other; dashboard and alerts ask for no other either.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -65,4 +65,53 @@ async fn every_family_stands_in_the_document_as_it_is() {
     }
     assert!(documented.is_empty(), "there is no such family: {documented:?}");
     server.stop().await;
+}
+
+fn project_file(name: &str) -> String {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
+    std::fs::read_to_string(path).expect("a file of the project")
+}
+
+/// All words of a text that begin as the names of families do.
+fn names_in(text: &str) -> BTreeSet<&str> {
+    let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+    words.filter(|word| word.starts_with("sealcast_")).collect()
+}
+
+#[test]
+fn dashboard_and_alerts_ask_for_families_that_there_are() {
+    let documented = documented();
+    for file in ["deploy/grafana/sealcast.json", "deploy/prometheus/alerts.yml"] {
+        let text = project_file(file);
+        let names = names_in(&text);
+        assert!(names.len() > 10, "{file} asks for {names:?}");
+        for name in names {
+            let family = ["_bucket", "_count", "_sum"]
+                .iter()
+                .find_map(|part| name.strip_suffix(part))
+                .filter(|family| documented.get(*family).is_some_and(|row| row.kind == "histogram"))
+                .unwrap_or(name);
+            assert!(documented.contains_key(family), "{file} asks for {name}");
+        }
+    }
+}
+
+#[test]
+fn each_alert_names_a_section_that_there_is() {
+    let text = project_file("docs/metrics.md");
+    let headings = text.lines().filter(|line| line.starts_with('#'));
+    let anchor = |line: &str| {
+        let words = line.trim_start_matches('#').trim().to_lowercase();
+        words.replace(' ', "-").replace(|c: char| !c.is_alphanumeric() && c != '-', "")
+    };
+    let anchors: BTreeSet<String> = headings.map(anchor).collect();
+    let alerts = project_file("deploy/prometheus/alerts.yml");
+    let rules = alerts.matches("- alert: ").count();
+    let runbooks = alerts.lines().filter_map(|line| line.trim().strip_prefix("runbook: "));
+    let runbooks: Vec<&str> = runbooks.collect();
+    assert!(rules > 0 && runbooks.len() == rules, "one for each of {rules} rules: {runbooks:?}");
+    for runbook in runbooks {
+        let section = runbook.strip_prefix("docs/metrics.md#").map(str::to_owned);
+        assert!(section.is_some_and(|section| anchors.contains(&section)), "{runbook}");
+    }
 }

@@ -4,6 +4,8 @@ use std::fmt::Write;
 
 use serde_json::{Map, Value};
 
+use crate::cli::terminal::is_visible;
+
 const DIM: &str = "\x1b[2m";
 const RED: &str = "\x1b[31m";
 const GREEN: &str = "\x1b[32m";
@@ -63,12 +65,9 @@ fn plain(text: &str) -> String {
         Some((end, _)) => format!("{}...", &text[..end]),
         None => text.to_owned(),
     };
-    let is_plain = !clipped.is_empty() && clipped.chars().all(|c| c != ' ' && is_visible(c));
+    let is_plain =
+        !clipped.is_empty() && clipped.chars().all(|c| !matches!(c, ' ' | '\\') && is_visible(c));
     if is_plain { clipped } else { format!("\"{}\"", clipped.escape_debug()) }
-}
-
-fn is_visible(c: char) -> bool {
-    c.escape_debug().count() == 1 || matches!(c, '"' | '\'')
 }
 
 fn colour(kind: &str) -> &'static str {

@@ -1,0 +1,36 @@
+//! Strangers choose names and write events: what they have written must do nothing to a terminal.
+
+use std::fmt::Write;
+
+/// Whether it stands for itself, and moves or colours nothing.
+pub fn is_visible(c: char) -> bool {
+    matches!(c, '"' | '\'' | '\\') || c.escape_debug().count() == 1
+}
+
+/// The text as it is, but for what a terminal would act upon.
+pub fn harmless(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        // Writing to a string cannot fail.
+        let _ = match is_visible(c) {
+            true => shown.write_char(c),
+            false => write!(shown, "{}", c.escape_debug()),
+        };
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_stays_as_it_is_and_nothing_acts_upon_a_terminal() {
+        let json = r#"{"data":"{\"a\": 'é'}"}"#;
+        assert_eq!(harmless(json), json);
+        for nasty in ["\u{1b}[2J", "\u{9b}2J", "a\nb", "\u{202e}x", "a\rb", "\0"] {
+            let shown = harmless(nasty);
+            assert!(shown.contains('\\') && shown.chars().all(is_visible), "{shown:?}");
+        }
+    }
+}
