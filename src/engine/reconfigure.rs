@@ -17,7 +17,6 @@ use crate::{
     app::{App, AppRegistry},
     audit::Fact,
     crypto::{key::MasterKey, keytable::KeyState},
-    hub::mailbox::Post,
     live::Feed,
     protocol::code::Close,
     webhook::Webhooks,
@@ -183,7 +182,7 @@ impl Engine {
             tenant.set_webhooks(webhooks);
         }
         if tenant.change(*wanted) {
-            self.dismiss(&tenant, Close::AppDisabled);
+            self.hub.dismiss(tenant.terms.tenant, &Close::AppDisabled);
         }
         Some(tenant)
     }
@@ -200,16 +199,10 @@ impl Engine {
         leaving.retain(|leaving| !served.contains(&leaving.tenant.id));
         for tenant in gone {
             tracing::info!(app.id = &*tenant.id, "app served no longer");
-            self.dismiss(tenant, Close::UnknownApp { key: tenant.app().key.to_string() });
+            let reason = Close::UnknownApp { key: tenant.app().key.to_string() };
+            self.hub.dismiss(tenant.terms.tenant, &reason);
             leaving.push(Leaving { tenant: tenant.clone(), since });
         }
-    }
-
-    /// After it has become so that new connections are refused: one that was let in before is in its
-    /// worker's table by the time that the worker reads this.
-    fn dismiss(&self, tenant: &Tenant, reason: Close) {
-        let tenant = tenant.terms.tenant;
-        self.hub.post_to_all(|| Post::Dismiss { tenant, reason: reason.clone() });
     }
 
     pub fn note_served(&self, tenant: &Tenant) {

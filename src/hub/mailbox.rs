@@ -45,9 +45,11 @@ pub enum Post {
     Terminate {
         topic: TopicId,
     },
-    /// Closes every connection of the application: it is served no longer.
+    /// Closes the connections that the application had before this dismissal: it is served no longer,
+    /// or is again, and then those that have come since stay.
     Dismiss {
         tenant: TenantId,
+        number: u32,
         reason: Close,
     },
     /// Closes every connection of the worker, by and by.

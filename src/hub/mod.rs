@@ -52,6 +52,7 @@ pub struct Hub {
     topics: AtomicU64,
     tenants: AtomicU32,
     draining: AtomicBool,
+    dismissals: AtomicU32,
     tripped: AtomicU64,
     /// Of this node: how fast clients are made to authorize anew.
     pub turns: Pacer,
@@ -111,6 +112,7 @@ impl Hub {
             topics: AtomicU64::new(0),
             tenants: AtomicU32::new(0),
             draining: AtomicBool::new(false),
+            dismissals: AtomicU32::new(0),
             tripped: AtomicU64::new(0),
             turns: Pacer::new(turns_per_second),
         })
@@ -192,6 +194,19 @@ impl Hub {
     pub fn drain(&self, over: Duration) {
         self.draining.store(true, Ordering::Relaxed);
         self.post_to_all(|| Post::Drain { over });
+    }
+
+    /// Closes the connections that the application has. Called after it has become so that new ones
+    /// are refused: one that was let in before is in its worker's table by the time that the worker
+    /// reads this.
+    pub fn dismiss(&self, tenant: TenantId, reason: &Close) {
+        let number = self.dismissals.fetch_add(1, Ordering::AcqRel) + 1;
+        self.post_to_all(|| Post::Dismiss { tenant, number, reason: reason.clone() });
+    }
+
+    /// How many there have been; read before an application is looked up.
+    pub fn dismissals(&self) -> u32 {
+        self.dismissals.load(Ordering::Acquire)
     }
 
     pub fn is_draining(&self) -> bool {

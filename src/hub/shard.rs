@@ -60,6 +60,8 @@ pub trait Socket {
 pub struct Peer {
     /// None if the connection was refused.
     pub tenant: Option<TenantId>,
+    /// Of the hub, when the application was looked up.
+    pub dismissals: u32,
     /// See `Audience::NotLegacyJava`.
     pub legacy_java: bool,
     /// Whether its client authorizes anew when a frame does not open (ENCRYPTION section 4).
@@ -220,9 +222,11 @@ impl Shard {
                     table.sockets[subscription.slot as usize].close(Close::Terminated, dirty);
                 }
             }
-            Post::Dismiss { tenant, reason } => {
+            Post::Dismiss { tenant, number, reason } => {
+                let is_theirs =
+                    |peer: &Peer| peer.tenant == Some(tenant) && peer.dismissals < number;
                 let table = self.table.borrow();
-                let theirs = table.sockets.iter().filter(|(_, e)| e.peer.tenant == Some(tenant));
+                let theirs = table.sockets.iter().filter(|(_, entry)| is_theirs(&entry.peer));
                 theirs.for_each(|(_, entry)| entry.close(reason.clone(), dirty));
             }
             Post::Drain { over } => self.leaving.begin(over),

@@ -50,6 +50,8 @@ pub struct Opening {
     pub dialect: Dialect,
     pub legacy_java: bool,
     pub reauthorizes: bool,
+    /// See `Peer`.
+    pub dismissals: u32,
     pub admission: Result<Arc<Tenant>, Close>,
 }
 
@@ -91,6 +93,7 @@ impl<T: Transport> Connection<T> {
         let id = opening.id;
         let peer = Peer {
             tenant: opening.admission.as_ref().ok().map(|tenant| tenant.terms.tenant),
+            dismissals: opening.dismissals,
             legacy_java: opening.legacy_java,
             reauthorizes: opening.reauthorizes,
         };

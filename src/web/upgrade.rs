@@ -41,6 +41,7 @@ where
     }
     let asked = Asked::read(head);
     let key = asked.key(&worker.settings().path_prefix);
+    let dismissals = worker.engine.hub.dismissals();
     let tenant = key.as_deref().and_then(|key| worker.engine.tenants().by_key(key).cloned());
     // Before it is judged: a refusal, too, is said in the client's own dialect.
     let dialect = asked.dialect(tenant.as_deref());
@@ -59,6 +60,7 @@ where
         dialect,
         legacy_java: asked.is_legacy_java(),
         reauthorizes: asked.reauthorizes(),
+        dismissals,
         admission,
     };
     drop(request);

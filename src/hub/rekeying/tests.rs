@@ -83,7 +83,8 @@ impl Bed {
             outbox: Outbox::new(Dialect::Pusher, 10_000),
             revoked: RefCell::default(),
         });
-        let peer = Peer { tenant: Some(self.terms.tenant), legacy_java: false, reauthorizes };
+        let tenant = Some(self.terms.tenant);
+        let peer = Peer { tenant, dismissals: 0, legacy_java: false, reauthorizes };
         let slot = self.shard.add(self.ids.next_id().unwrap(), peer, socket.clone());
         let (record, terms) = (self.record.clone(), self.terms.clone());
         record.enter().unwrap().sealed(|| NEW).join(version);

@@ -2,6 +2,7 @@ use super::*;
 use crate::{
     channel::Channel,
     hub::mailbox::Content,
+    ids::SocketIds,
     protocol::{dialect::Dialect, server::Frame},
 };
 use tokio::task::{LocalSet, spawn_local, yield_now};
@@ -31,16 +32,42 @@ fn delivery(sequence: u64) -> Post {
     Post::Deliver(Delivery { topic: TOPIC, content, sequence, except: None, audience })
 }
 
+fn enter(shard: &Shard, ids: &mut SocketIds, peer: Peer) -> (Slot, Rc<Counting>) {
+    let socket = Rc::new(Counting(Outbox::new(Dialect::Pusher, 1 << 20)));
+    (shard.add(ids.next_id().unwrap(), peer, socket.clone()), socket)
+}
+
 fn crowd(shard: &Shard, size: usize) -> Vec<(Slot, Rc<Counting>)> {
-    let mut ids = crate::ids::SocketIds::of_worker(0);
+    let mut ids = SocketIds::of_worker(0);
+    let peer = Peer { tenant: None, dismissals: 0, legacy_java: false, reauthorizes: true };
     let mut join = || {
-        let socket = Rc::new(Counting(Outbox::new(Dialect::Pusher, 1 << 20)));
-        let peer = Peer { tenant: None, legacy_java: false, reauthorizes: true };
-        let slot = shard.add(ids.next_id().unwrap(), peer, socket.clone());
+        let (slot, socket) = enter(shard, &mut ids, peer);
         assert!(shard.subscribe(TOPIC, slot, 0));
         (slot, socket)
     };
     (0..size).map(|_| join()).collect()
+}
+
+#[tokio::test]
+async fn a_dismissal_that_is_read_late_leaves_those_that_have_come_since() {
+    let hub = Hub::new(1, 1 << 20, 1000);
+    let (shard, mut ids) = (Shard::new(hub.clone()), SocketIds::of_worker(0));
+    let mut enter = |tenant| {
+        let tenant = Some(TenantId(tenant));
+        let dismissals = hub.dismissals();
+        let peer = Peer { tenant, dismissals, legacy_java: false, reauthorizes: true };
+        enter(&shard, &mut ids, peer).1
+    };
+    let (before, other) = (enter(1), enter(2));
+    hub.dismiss(TenantId(1), &Close::AppDisabled);
+    let since = enter(1);
+    let read = async {
+        spawn_local(shard.clone().run());
+        yield_now().await;
+    };
+    LocalSet::new().run_until(read).await;
+    let closing = [before, other, since].map(|socket| socket.0.is_closing());
+    assert_eq!(closing, [true, false, false]);
 }
 
 #[tokio::test]
