@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::page::{Page, SECONDS};
-use crate::{counting::Distribution, engine::Tenant, hub::census::Census};
+use crate::{channel::ChannelKind, counting::Distribution, engine::Tenant, hub::census::Census};
 
 pub fn write(page: &mut Page<'_>, tenants: &[&Tenant]) -> fmt::Result {
     let mut open = page.gauge("connections", "Connections that are open")?;
@@ -22,21 +22,17 @@ pub fn write(page: &mut Page<'_>, tenants: &[&Tenant]) -> fmt::Result {
 fn channels(page: &mut Page<'_>, tenants: &[&Tenant]) -> fmt::Result {
     let counted: Vec<(&str, Census)> =
         tenants.iter().map(|tenant| (&*tenant.id, tenant.directory.census())).collect();
+    let by_kind =
+        || counted.iter().flat_map(|(app, census)| census.kinds.iter().map(move |of| (*app, of)));
+    let labels =
+        |app, kind: ChannelKind| [("app", app), ("kind", kind.access.name()), cached(kind.cached)];
     let mut channels = page.gauge("channels", "Channels that have subscribers")?;
-    for (app, census) in &counted {
-        for counted in &census.kinds {
-            let labels =
-                [("app", *app), ("kind", counted.kind.access.name()), cached(counted.kind.cached)];
-            channels.add(&labels, counted.channels)?;
-        }
+    for (app, of) in by_kind() {
+        channels.add(&labels(app, of.kind), of.channels)?;
     }
     let mut subscriptions = page.gauge("subscriptions", "Subscriptions")?;
-    for (app, census) in &counted {
-        for counted in &census.kinds {
-            let labels =
-                [("app", *app), ("kind", counted.kind.access.name()), cached(counted.kind.cached)];
-            subscriptions.add(&labels, counted.subscriptions)?;
-        }
+    for (app, of) in by_kind() {
+        subscriptions.add(&labels(app, of.kind), of.subscriptions)?;
     }
     let mut members = page.gauge("members", "Members of presence channels")?;
     for (app, census) in &counted {

@@ -22,7 +22,7 @@ use prometheus_client::{
 };
 
 use crate::engine::{Engine, Tenant};
-pub use http::{HttpCounts, RouteCounts, UNKNOWN};
+pub use http::{HttpCounts, Method, RouteCounts, UNKNOWN};
 use page::Page;
 
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";

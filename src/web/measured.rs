@@ -11,13 +11,12 @@ use actix_service::{Service, ServiceFactory, apply_fn_factory};
 use actix_web::{
     FromRequest, Handler, HttpResponse, Resource, Responder,
     dev::ServiceResponse,
-    guard,
-    http::Method,
+    guard, http,
     web::{self, ServiceConfig},
 };
 
 use super::worker::Worker;
-use crate::metrics::{HttpCounts, RouteCounts, UNKNOWN};
+use crate::metrics::{HttpCounts, Method, RouteCounts, UNKNOWN};
 
 /// Routes that are counted, while an application is made of them.
 pub struct Routes<'a> {
@@ -92,11 +91,11 @@ where
 }
 
 /// Copied, since the request is gone when its answer is there.
-fn known(method: &Method) -> &'static str {
+fn known(method: &http::Method) -> Method {
     match *method {
-        Method::GET => "GET",
-        Method::POST => "POST",
-        Method::OPTIONS => "OPTIONS",
-        _ => "other",
+        http::Method::GET => Method::Get,
+        http::Method::POST => Method::Post,
+        http::Method::OPTIONS => Method::Options,
+        _ => Method::Other,
     }
 }
