@@ -59,6 +59,7 @@ impl Refusal {
     /// `type` and `status` of `pusher:subscription_error`.
     pub fn kind(&self) -> (&'static str, u16) {
         match self {
+            Self::Channel(InvalidChannel::Alias { .. }) => ("InvalidChannel", 404),
             Self::Channel(_) => ("InvalidChannel", 400),
             Self::ChannelFull { .. }
             | Self::TooManyChannels { .. }
@@ -78,6 +79,7 @@ impl Refusal {
     /// Stable; `explain::CODES` says more.
     pub fn code(&self) -> &'static str {
         match self {
+            Self::Channel(InvalidChannel::Alias { .. }) => "sealing_alias",
             Self::Channel(_) => "invalid_channel",
             Self::AuthMissing(_) => "auth_missing",
             Self::Auth(reason) => reason.code(),

@@ -148,6 +148,11 @@ pub const CODES: &[Code] = &[
         "use letters, digits and _-=@,.; and a known prefix",
     ),
     new(
+        "sealing_alias",
+        "This is only a name to publish on",
+        "subscribe to private-encrypted-NAME; a backend publishes on the alias, and events arrive there",
+    ),
+    new(
         "no_authorization_needed",
         "The channel is joined without authorization",
         "name the channel private-... or presence-..., or do not ask",

@@ -190,7 +190,18 @@ impl ResponseError for ApiError {
 
 impl From<InvalidChannel> for ApiError {
     fn from(error: InvalidChannel) -> Self {
-        Self::bad_request("invalid_channel", error.to_string())
+        let message = error.to_string();
+        match error {
+            InvalidChannel::Alias { .. } => Self::not_found("sealing_alias", message),
+            InvalidChannel::AliasWithoutKey { .. } => {
+                Self::unprocessable("alias_without_key", message)
+            }
+            InvalidChannel::Empty
+            | InvalidChannel::TooLong { .. }
+            | InvalidChannel::Character { .. }
+            | InvalidChannel::LookAlike { .. }
+            | InvalidChannel::AliasTooLong { .. } => Self::bad_request("invalid_channel", message),
+        }
     }
 }
 

@@ -34,7 +34,7 @@ pub async fn mint(signed: Signed) -> Result<HttpResponse, ApiError> {
     let Mint { user_id, user_info, channels, ttl, origin } = json(&signed.body)?;
     let app = &signed.app;
     let wanted = Wanted { user_id, user_info, channels, ttl: ttl.unwrap_or(USUAL), origin };
-    let minted = app.access.mint(&wanted, unix_now())?;
+    let minted = app.mint(&wanted, unix_now())?;
     signed.engine().audit.note(Fact::TokenMade {
         app: app.id.clone(),
         jti: minted.jti.as_str().into(),
@@ -86,7 +86,9 @@ impl From<NotMinted> for ApiError {
         match error {
             NotMinted::Ttl => Self::bad_request("invalid_ttl", message),
             NotMinted::UserId(_) => Self::bad_request("invalid_user_id", message),
-            NotMinted::Channels => Self::bad_request("invalid_channels", message),
+            NotMinted::Channels | NotMinted::Alias { .. } => {
+                Self::bad_request("invalid_channels", message)
+            }
             NotMinted::TooLong => Self::bad_request("token_too_long", message),
             NotMinted::NoRandomness => Self::unavailable("no_randomness", message),
         }
