@@ -3,6 +3,8 @@
 
 use std::{fmt, sync::Arc};
 
+use crate::refusal::RefusalCode;
+
 /// What a subscription needs, and what happens to the payload.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Access {
@@ -57,6 +59,20 @@ pub enum InvalidChannel {
         "the channel name is too long: the alias stands for a name that begins with private-encrypted- and is {length} bytes long, the limit is {limit}"
     )]
     AliasTooLong { length: usize, limit: usize },
+}
+
+impl InvalidChannel {
+    pub fn code(&self) -> RefusalCode {
+        match self {
+            Self::Alias { .. } => RefusalCode::SealingAlias,
+            Self::AliasWithoutKey { .. } => RefusalCode::AliasWithoutKey,
+            Self::Empty
+            | Self::TooLong { .. }
+            | Self::Character { .. }
+            | Self::LookAlike { .. }
+            | Self::AliasTooLong { .. } => RefusalCode::InvalidChannel,
+        }
+    }
 }
 
 const USER_PREFIX: &str = "#server-to-user-";
