@@ -158,14 +158,17 @@ const PUBLISHED: [&[u8]; 4] = [
 
 /// Reads a secret, unless the file lets others read it too.
 pub fn read_secret_file(path: &Path) -> Result<Zeroizing<String>, SecretFileError> {
-    use std::os::unix::fs::PermissionsExt;
+    use std::{fs::File, io::Read, os::unix::fs::PermissionsExt};
     let name = || path.display().to_string();
     let unreadable = |reason| SecretFileError::Unreadable { path: name(), reason };
-    let mode = std::fs::metadata(path).map_err(unreadable)?.permissions().mode() & 0o777;
+    let mut file = File::open(path).map_err(unreadable)?;
+    // Taken from the open file: the path may name another one by now.
+    let mode = file.metadata().map_err(unreadable)?.permissions().mode() & 0o777;
     if mode & 0o007 != 0 {
         return Err(SecretFileError::OpenToOthers { path: name(), mode });
     }
-    let text = Zeroizing::new(std::fs::read_to_string(path).map_err(unreadable)?);
+    let mut text = Zeroizing::new(String::new());
+    file.read_to_string(&mut text).map_err(unreadable)?;
     Ok(Zeroizing::new(text.trim_end_matches(['\r', '\n']).to_owned()))
 }
 
