@@ -5,10 +5,10 @@ use std::io::Read;
 use clap::Args;
 use secrecy::{ExposeSecret, SecretString};
 
-use super::{Result, source};
+use super::{Result, config_of};
 use crate::{
     app::App,
-    config::{Config, Flags},
+    config::Flags,
     crypto::signature::AppSecret,
     explain::{Explanation, Knowledge, NearSecrets, Subject, Verdict, explain},
     ids::SocketId,
@@ -93,7 +93,7 @@ fn by_secret(
 }
 
 fn by_configuration(asked: &Explain, subject: &Subject<'_>) -> Result<Verdict> {
-    let config = Config::load(&source(&asked.flags)?)?;
+    let config = config_of(&asked.flags)?;
     let app = chosen(&config.apps, asked.app.as_deref())?;
     let known = Knowledge {
         key: &app.key,
