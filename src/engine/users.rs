@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 use super::{Engine, Tenant};
 use crate::{
     app::App,
-    channel::{Channel, InvalidChannel, check_characters},
+    channel::{Channel, InvalidName, check_characters},
     hub::{
         Hub,
         directory::Record,
@@ -48,8 +48,8 @@ pub enum SigninError {
     Auth(#[from] AuthError),
     #[error("user_data must be JSON with a non-empty string id ({0})")]
     UserData(String),
-    #[error("the user id cannot be used: {0}")]
-    UserId(#[from] InvalidChannel),
+    #[error("the user id cannot be used: it {0}")]
+    UserId(#[from] InvalidName),
     #[error("the connection is signed in as another user already")]
     OtherUser,
 }
@@ -57,7 +57,9 @@ pub enum SigninError {
 impl SigninError {
     pub fn code(&self) -> RefusalCode {
         match self {
-            Self::Auth(reason) => reason.code(),
+            Self::Auth(AuthError::Malformed) => RefusalCode::SigninAuthMalformed,
+            Self::Auth(AuthError::ForeignKey) => RefusalCode::SigninAuthForeignKey,
+            Self::Auth(AuthError::Signature) => RefusalCode::SigninAuthSignature,
             Self::UserData(_) => RefusalCode::InvalidUserData,
             Self::UserId(_) => RefusalCode::InvalidUserId,
             Self::OtherUser => RefusalCode::OtherUser,
@@ -113,7 +115,7 @@ impl SignedIn {
 }
 
 /// User ids become part of a channel name (PROTOCOL 5.2).
-pub fn check_user_id(id: &str, limit: usize) -> Result<(), InvalidChannel> {
+pub fn check_user_id(id: &str, limit: usize) -> Result<(), InvalidName> {
     check_characters(id, limit)
 }
 

@@ -33,6 +33,7 @@ mod services;
 mod socket;
 mod strays;
 mod streams;
+mod timestamp;
 mod tokens;
 mod transport;
 mod upgrade;

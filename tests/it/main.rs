@@ -67,6 +67,7 @@ mod properties;
 mod proxy_protocol;
 mod rates;
 mod rates_backend;
+mod refusal_texts;
 mod reload;
 mod reload_apps;
 mod reload_auth;
