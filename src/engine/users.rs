@@ -21,7 +21,7 @@ use crate::{
     limits::Limits,
     presence::{InvalidMember, Member, MemberLimits},
     protocol::{
-        client::Signin,
+        client::{Misshapen, Signin},
         json::object,
         server::Frame,
         signed::{AuthError, signed_for_user},
@@ -50,6 +50,8 @@ pub enum SigninError {
     UserData(String),
     #[error("the user id cannot be used: it {0}")]
     UserId(#[from] InvalidName),
+    #[error(transparent)]
+    Misshapen(#[from] Misshapen),
     #[error("the connection is signed in as another user already")]
     OtherUser,
 }
@@ -60,6 +62,7 @@ impl SigninError {
             Self::Auth(AuthError::Malformed) => RefusalCode::SigninAuthMalformed,
             Self::Auth(AuthError::ForeignKey) => RefusalCode::SigninAuthForeignKey,
             Self::Auth(AuthError::Signature) => RefusalCode::SigninAuthSignature,
+            Self::Misshapen(misshapen) => misshapen.code(),
             Self::UserData(_) => RefusalCode::InvalidUserData,
             Self::UserId(_) => RefusalCode::InvalidUserId,
             Self::OtherUser => RefusalCode::OtherUser,
@@ -79,6 +82,9 @@ struct UserData<'a> {
 impl SignedIn {
     /// Checks the signature, then reads what it signs.
     pub fn verify(app: &App, socket_id: SocketId, request: &Signin) -> Result<Self, SigninError> {
+        if let Some(misshapen) = request.misshapen {
+            return Err(misshapen.into());
+        }
         let signed = signed_for_user(socket_id, &request.user_data);
         app.verify_auth(&request.auth, &signed)?;
         Self::parse(&app.limits, &request.user_data)

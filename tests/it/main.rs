@@ -5,6 +5,7 @@
 mod support;
 
 mod audit;
+mod auth_bodies;
 mod auth_bounds;
 mod auth_endpoints;
 mod auth_forward;
