@@ -7,6 +7,7 @@ use sha2::Sha256;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use super::encoding::{base64, from_any_base64, from_hex, hex};
+use crate::text_file;
 
 /// Has no `Clone`, `Debug`, `Display` or `Serialize`: there is one copy, and it cannot be printed.
 #[derive(Zeroize, ZeroizeOnDrop)]
@@ -158,17 +159,16 @@ const PUBLISHED: [&[u8]; 4] = [
 
 /// Reads a secret, unless the file lets others read it too.
 pub fn read_secret_file(path: &Path) -> Result<Zeroizing<String>, SecretFileError> {
-    use std::{fs::File, io::Read, os::unix::fs::PermissionsExt};
+    use std::{fs::File, os::unix::fs::PermissionsExt};
     let name = || path.display().to_string();
     let unreadable = |reason| SecretFileError::Unreadable { path: name(), reason };
-    let mut file = File::open(path).map_err(unreadable)?;
+    let file = File::open(path).map_err(unreadable)?;
     // Taken from the open file: the path may name another one by now.
     let mode = file.metadata().map_err(unreadable)?.permissions().mode() & 0o777;
     if mode & 0o007 != 0 {
         return Err(SecretFileError::OpenToOthers { path: name(), mode });
     }
-    let mut text = Zeroizing::new(String::new());
-    file.read_to_string(&mut text).map_err(unreadable)?;
+    let text = text_file::read_open(file).map_err(unreadable)?;
     Ok(Zeroizing::new(text.trim_end_matches(['\r', '\n']).to_owned()))
 }
 
