@@ -15,6 +15,7 @@ use sealcast::{
         sealer::{Sealed, Sealing},
         secret::Derivation,
         signature::{AppSecret, Signature},
+        vectors::example_salt,
     },
     hub::{
         directory::TopicId,
@@ -302,7 +303,9 @@ fn encrypted() -> Channel {
 fn sealing() -> Sealing {
     let key = MasterKey::from_bytes(array::from_fn(|i| (i * 37 % 251) as u8));
     let table = KeyTable::new(key, 0);
-    Sealing::Auto(KeyRing::new("app", table, Derivation::Pusher, Padding::None).into())
+    Sealing::Auto(
+        KeyRing::new("app", table, Derivation::Pusher, example_salt(), Padding::None).into(),
+    )
 }
 
 fn sealed(channel: &Channel, data: &str, sealing: &Sealing) -> Sealed {

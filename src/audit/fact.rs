@@ -114,6 +114,16 @@ pub enum Fact {
         #[serde(skip_serializing_if = "Option::is_none")]
         refusal: Option<RefusalId>,
     },
+    /// A revocation is in force and could not be written: a restart would undo it.
+    RevocationNotWritten {
+        app: Arc<str>,
+        list: RevocationList,
+    },
+    /// All revocations in force are on disk again.
+    RevocationWritten {
+        app: Arc<str>,
+        list: RevocationList,
+    },
     PlaintextRefused {
         app: Arc<str>,
         #[serde(serialize_with = "name")]
@@ -172,6 +182,27 @@ pub struct Asked {
     pub socket_id: Option<SocketId>,
 }
 
+/// Where revocations are written down.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RevocationList {
+    /// The key file: keys, and members of channels.
+    Keys,
+    /// Access tokens.
+    Tokens,
+}
+
+impl RevocationList {
+    pub const ALL: [Self; 2] = [Self::Keys, Self::Tokens];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Keys => "keys",
+            Self::Tokens => "tokens",
+        }
+    }
+}
+
 /// How somebody came in to watch.
 #[derive(Clone, Debug, Serialize)]
 pub struct Watcher {
@@ -197,6 +228,8 @@ impl Fact {
             | Self::RotationFinished { .. }
             | Self::ChannelRevoked { .. }
             | Self::TokensRevoked { .. }
+            | Self::RevocationNotWritten { .. }
+            | Self::RevocationWritten { .. }
             | Self::ConfigReloaded { .. }
             | Self::AdminAction { .. } => true,
             Self::ServerStarted { .. }

@@ -8,6 +8,7 @@ use std::{
 };
 
 use super::chain::{Broken, Chain};
+use crate::state_dir;
 
 #[derive(Debug, thiserror::Error)]
 pub enum NoAudit {
@@ -41,8 +42,9 @@ pub fn open(path: &Path) -> Result<(File, Chain), NoAudit> {
     let mut options = OpenOptions::new();
     options.read(true).append(true).create(true).mode(0o600);
     let mut file = options.open(path).map_err(unusable)?;
-    // A device or a pipe holds no chain that two could tear.
+    // A device or a pipe holds no chain that two could tear, and nothing that somebody could read later.
     if file.metadata().map_err(unusable)?.is_file() {
+        state_dir::check(&file, path).map_err(unusable)?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(NoAudit::InUse { path: name() }),

@@ -18,7 +18,7 @@ use std::{
     time::SystemTime,
 };
 
-pub use fact::{Asked, Fact, Watcher};
+pub use fact::{Asked, Fact, RevocationList, Watcher};
 pub use file::NoAudit;
 pub use verify::{NotVerified, Summary, verify};
 

@@ -46,6 +46,8 @@ impl Fact {
             Self::AuthRefusedSocket { .. } => Type::AuthRefusedSocket,
             Self::TokenMade { .. } => Type::TokenMade,
             Self::TokensRevoked { .. } => Type::TokensRevoked,
+            Self::RevocationNotWritten { .. } => Type::RevocationNotWritten,
+            Self::RevocationWritten { .. } => Type::RevocationWritten,
             Self::PlaintextRefused { .. } => Type::PlaintextRefused,
             Self::Tripwire { .. } => Type::Tripwire,
             Self::AdminAction { .. } => Type::AdminAction,

@@ -4,10 +4,10 @@ use clap::Args;
 use secrecy::{ExposeSecret, SecretString};
 use zeroize::Zeroizing;
 
-use super::{Result, source};
+use super::{Result, config_of};
 use crate::{
     app::App,
-    config::{Config, Flags},
+    config::Flags,
     crypto::signature::AppSecret,
     explain::{Explanation, Knowledge, NearSecrets, Subject, Verdict, explain},
     ids::SocketId,
@@ -92,7 +92,7 @@ fn by_secret(
 }
 
 fn by_configuration(asked: &Explain, subject: &Subject<'_>) -> Result<Verdict> {
-    let config = Config::load(&source(&asked.flags)?)?;
+    let config = config_of(&asked.flags)?;
     let app = chosen(&config.apps, asked.app.as_deref())?;
     let known = Knowledge {
         key: &app.key,

@@ -29,7 +29,10 @@ use std::{
 
 use clap::{Parser, Subcommand};
 
-use crate::config::{Config, Environment, Flags, Source, shown};
+use crate::{
+    config::{Config, Environment, Flags, Source, shown},
+    crypto::secret::Salt,
+};
 
 #[derive(Parser)]
 #[command(
@@ -130,13 +133,14 @@ fn source(flags: &Flags) -> Result<Source> {
 }
 
 fn config_of(flags: &Flags) -> Result<Config> {
-    Ok(Config::load(&source(flags)?)?)
+    // Commands seal nothing, so any salt will do.
+    Ok(Config::load(&source(flags)?, Salt::random()?)?)
 }
 
 fn config(command: &ConfigCommand) -> Result<()> {
     match command {
         ConfigCommand::Check(flags) => {
-            let config = Config::load(&source(flags)?)?;
+            let config = config_of(flags)?;
             log::filter(&config.log)?;
             config.warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));
             println!("the configuration is good: {} app(s)", config.apps.len());

@@ -15,11 +15,13 @@ use crate::{
     app::AppRegistry,
     audit::{Audit, Fact},
     config::{Config, Flags},
+    crypto::secret::Salt,
     engine::{Engine, opening::StateFiles},
     hub::Hub,
     live::Feed,
     selftest,
     state_dir::{ClaimError, StateDir},
+    system,
     unix_socket::SocketFile,
     web::{Listeners, serve as serve_web},
     webhook::Runner,
@@ -29,8 +31,9 @@ pub fn serve(flags: &Flags) -> Result<()> {
     let mut signals = Signals::take()?;
     let dumps_forbidden = forbid_dumps();
     let (environment, mut files) = (environment(flags, &mut signals)?, Stamps::new());
-    let Read { config, written } = read(flags, &environment, None, &mut files)?;
-    let start = Start { flags: flags.clone(), environment, written, files };
+    let salt = Salt::random()?;
+    let Read { config, written } = read(flags, &environment, None, salt, &mut files)?;
+    let start = Start { flags: flags.clone(), environment, salt, written, files };
     // The traces until the end: what is left to be sent then is sent.
     let (log, _traces) = log::to_stderr(&config.log)?;
     if let Err(error) = dumps_forbidden {
@@ -84,7 +87,8 @@ async fn run(config: Config, start: Start, log: LogFilter, signals: &Signals) ->
     engine.capacity = capacity::measure(config.memory_limit)?;
     (engine.audit, engine.live) = (audit.clone(), live);
     let engine = Arc::new(engine);
-    let files = StateFiles { dir: &config.state_dir, claimed: state_dir.is_some() };
+    let volatile = system::volatile_filesystem(&config.state_dir);
+    let files = StateFiles { dir: &config.state_dir, claimed: state_dir.is_some(), volatile };
     let undelivered = engine.begin(config.apps, files)?;
     let webhooks = Arc::new(Runner::default());
     if !undelivered.is_empty() {
@@ -99,13 +103,16 @@ async fn run(config: Config, start: Start, log: LogFilter, signals: &Signals) ->
         webhooks: webhooks.clone(),
         log,
         claimed: state_dir.is_some(),
+        volatile,
         state_dir: config.state_dir,
         watch: config.watch,
     };
     actix_rt::spawn(reload::keep_current(signals.hangup(), Reload::new(start, live)));
+    let ending = engine.clone();
     let served = serve_web(listeners, engine, settings, config.tls, signals.stop()).await;
     // All sockets have gone, and what that means is told.
     webhooks.finish();
+    ending.write_at_the_end();
     let reason = if served.is_ok() { "signal" } else { "error" };
     audit.note(Fact::ServerStopped { reason });
     Ok(served?)
@@ -115,7 +122,7 @@ async fn run(config: Config, start: Start, log: LogFilter, signals: &Signals) ->
 fn claim(path: &Path) -> Result<Option<StateDir>> {
     match StateDir::claim(path) {
         Ok(directory) => Ok(Some(directory)),
-        Err(error @ ClaimError::InUse(_)) => Err(error.into()),
+        Err(error @ (ClaimError::InUse(_) | ClaimError::Refused { .. })) => Err(error.into()),
         Err(error @ ClaimError::Unusable { .. }) => {
             tracing::warn!(%error, "keys cannot be changed while the server runs");
             Ok(None)

@@ -54,6 +54,9 @@ impl Signals {
     /// Before any other thread is started, so that all inherit what is blocked.
     pub fn take() -> io::Result<Self> {
         ours().thread_block()?;
+        // A file that would grow over RLIMIT_FSIZE is an error like that of a full disk, and no
+        // reason to end. No thread lets it through.
+        SigSet::from(Number::SIGXFSZ).thread_block()?;
         let shared = Arc::<Shared>::default();
         let (suspend, suspended) = oneshot::channel();
         let (tell, told) = mpsc::channel();

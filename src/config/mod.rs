@@ -24,6 +24,7 @@ use std::{
 
 use crate::{
     app::App,
+    crypto::secret::Salt,
     tls::Identity,
     web::{Addresses, Settings},
 };
@@ -69,19 +70,19 @@ pub struct Log {
 pub struct ConfigError(pub String);
 
 impl Config {
-    pub fn load(source: &Source) -> Result<Self, ConfigError> {
-        Self::resolve(source, source.extract()?)
+    pub fn load(source: &Source, salt: Salt) -> Result<Self, ConfigError> {
+        Self::resolve(source, source.extract()?, salt)
     }
 
     /// For a server that runs: what outlives it stays where it is, whatever is written now.
-    pub fn load_in(source: &Source, state_dir: &Path) -> Result<Self, ConfigError> {
+    pub fn load_in(source: &Source, state_dir: &Path, salt: Salt) -> Result<Self, ConfigError> {
         let raw = source.extract()?;
-        Self::resolve(source, RawConfig { state_dir: state_dir.to_owned(), ..raw })
+        Self::resolve(source, RawConfig { state_dir: state_dir.to_owned(), ..raw }, salt)
     }
 
-    fn resolve(source: &Source, mut raw: RawConfig) -> Result<Self, ConfigError> {
+    fn resolve(source: &Source, mut raw: RawConfig, salt: Salt) -> Result<Self, ConfigError> {
         raw.read_variables(source.environment());
-        resolve::resolve(raw, source.is_dev())
+        resolve::resolve(raw, source.is_dev(), salt)
     }
 }
 
@@ -90,7 +91,7 @@ mod tests {
     use std::{os::unix::fs::OpenOptionsExt, path::Path};
 
     use super::*;
-    use crate::crypto::key::MasterKey;
+    use crate::crypto::{key::MasterKey, vectors::example_salt};
 
     fn load(text: &str, environment: &[(&str, &str)]) -> Result<Config, String> {
         let path = std::env::temp_dir().join(format!(
@@ -101,8 +102,8 @@ mod tests {
         std::fs::write(&path, text).unwrap();
         let flags = Flags { config: Some(path.clone()), ..Flags::default() };
         let environment = environment.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned()));
-        let config =
-            Source::new(&flags, environment.collect()).and_then(|source| Config::load(&source));
+        let source = Source::new(&flags, environment.collect());
+        let config = source.and_then(|source| Config::load(&source, example_salt()));
         std::fs::remove_file(&path).unwrap();
         config.map_err(|e| e.to_string())
     }

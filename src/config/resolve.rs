@@ -24,7 +24,7 @@ use super::{
 use crate::{
     app::{App, ChannelRule},
     auth::{access::AccessTokens, revoked::RevokedTokens},
-    crypto::{key::read_secret_file, signature::AppSecret},
+    crypto::{key::read_secret_file, secret::Salt, signature::AppSecret},
     explain::NearSecrets,
     ids::{MOST_WORKERS, is_app_id},
     limits::YEAR,
@@ -39,7 +39,7 @@ pub(super) fn error<T>(message: impl Into<String>) -> Result<T> {
     Err(ConfigError(message.into()))
 }
 
-pub fn resolve(raw: RawConfig, dev: bool) -> Result<Config> {
+pub fn resolve(raw: RawConfig, dev: bool, salt: Salt) -> Result<Config> {
     let mut warnings = Vec::new();
     if raw.apps.is_empty() {
         return error(
@@ -56,6 +56,7 @@ pub fn resolve(raw: RawConfig, dev: bool) -> Result<Config> {
             app,
             &state_dir,
             Development { key: dev_key, pages: dev },
+            salt,
             &mut warnings,
         )?;
         refuse_shared_key(&mut shared_keys, &resolved)?;
@@ -192,6 +193,7 @@ fn resolve_app(
     raw: &RawApp,
     state_dir: &Path,
     dev: Development<'_>,
+    salt: Salt,
     warnings: &mut Vec<String>,
 ) -> Result<App> {
     let at = |name: &str| format!("apps.{id}.{name}");
@@ -222,7 +224,7 @@ fn resolve_app(
     Ok(App {
         id: id.into(),
         key: key.into(),
-        sealing: sealing(id, raw, dev.key, warnings)?,
+        sealing: sealing(id, raw, dev.key, salt, warnings)?,
         shares_master_key: raw.allow_shared_master_key,
         rotation: rotation(&at, &raw.rotation)?,
         authorizer: Arc::new(authorizer),

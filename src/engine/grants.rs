@@ -107,13 +107,11 @@ impl Engine {
         self.ask(tenant, socket, None).await.map(|_| ())
     }
 
-    /// Ends what access tokens were given, and refuses them from here on. Writes a file.
+    /// Ends what access tokens were given, and refuses them from here on; then writes that down.
     pub fn revoke_tokens(&self, tenant: &Tenant, which: Revocation) -> Result<(), NotRevoked> {
-        let revoked = tenant.app_kept().access.revoked.revoke(&which, unix_now());
-        if !matches!(revoked, Err(NotRevoked::TooMany)) {
-            self.post_revocation(tenant, which);
-        }
-        revoked
+        tenant.app_kept().access.revoked.revoke(&which, unix_now())?;
+        self.post_revocation(tenant, which);
+        Ok(self.write_tokens(tenant)?)
     }
 
     fn post_revocation(&self, tenant: &Tenant, which: Revocation) {

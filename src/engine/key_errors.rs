@@ -2,7 +2,9 @@
 
 use std::{io, sync::Arc};
 
-use crate::{channel::Channel, crypto::keytable::KeyError, refusal::RefusalCode};
+use crate::{
+    channel::Channel, crypto::keytable::KeyError, refusal::RefusalCode, state_dir::UntilRestart,
+};
 
 #[derive(Debug, thiserror::Error)]
 pub enum RotationError {
@@ -20,6 +22,8 @@ pub enum RotationError {
     Shared { other: Arc<str> },
     #[error("the change could not be written to the state directory, so nothing was changed: {0}")]
     NotWritten(#[from] io::Error),
+    #[error("the key is forgotten and opens nothing more: {0}")]
+    UntilRestart(#[from] UntilRestart),
     #[error("the operating system gave no random bytes; try again")]
     NoRandomness,
 }
@@ -36,8 +40,8 @@ pub enum RevokeError {
         "taking a member off a channel needs derivation = \"hkdf\": other derivations know one secret for a channel, whoever has left"
     )]
     Derivation,
-    #[error(transparent)]
-    Rotation(#[from] RotationError),
+    #[error("the member is off the channel, whose secret has been replaced: {0}")]
+    UntilRestart(#[from] UntilRestart),
 }
 
 impl RotationError {
@@ -52,6 +56,7 @@ impl RotationError {
             Self::InProgress { .. } => RefusalCode::RotationInProgress,
             Self::Shared { .. } => RefusalCode::SharedKey,
             Self::NotWritten(_) => RefusalCode::StateNotWritten,
+            Self::UntilRestart(_) => RefusalCode::RevokedUntilRestart,
             Self::NoRandomness => RefusalCode::NoRandomness,
         }
     }
@@ -63,7 +68,7 @@ impl RevokeError {
             Self::NotEncrypted(_) => RefusalCode::NotAnEncryptedChannel,
             Self::Blind(_) => RefusalCode::RevocationOnBlindChannel,
             Self::Derivation => RefusalCode::RevocationNeedsHkdf,
-            Self::Rotation(error) => error.code(),
+            Self::UntilRestart(_) => RefusalCode::RevokedUntilRestart,
         }
     }
 }

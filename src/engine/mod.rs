@@ -7,6 +7,7 @@ pub mod grants;
 mod key_deadlines;
 mod key_errors;
 pub mod key_report;
+mod key_store;
 pub mod opening;
 pub mod publish;
 pub mod queries;
@@ -21,6 +22,7 @@ mod sealed_channels;
 mod shown;
 pub mod subscribe;
 mod tenant;
+pub mod unwritten;
 pub mod users;
 
 use std::{

@@ -6,15 +6,16 @@ use parking_lot::MutexGuard;
 
 use super::{
     Engine, Tenant,
+    key_store::StagedKeys,
     rotation::{RotationError, refuse_second},
 };
 use crate::{
+    audit::RevocationList,
     crypto::{
         key::MasterKey,
         keyring::KeyRing,
         keytable::{KeyTable, unix_now},
     },
-    state_dir::Staged,
 };
 
 /// No other change of these keys can come between.
@@ -23,7 +24,7 @@ pub struct KeyChange<'a> {
     tenant: &'a Tenant,
     ring: Arc<KeyRing>,
     next: KeyTable,
-    staged: Staged,
+    staged: StagedKeys<'a>,
     rotates: bool,
     _one_at_a_time: MutexGuard<'a, ()>,
 }
@@ -50,16 +51,16 @@ impl Engine {
         if rotates {
             refuse_second(tenant)?;
         }
-        let staged = tenant.key_file.stage(&next)?;
+        let staged = tenant.key_store.stage(&next)?;
         Ok(Some(KeyChange { tenant, ring, next, staged, rotates, _one_at_a_time }))
     }
 
     /// Subscribers begin to move to it.
     pub(super) fn take_key(&self, change: KeyChange<'_>) -> io::Result<()> {
         let KeyChange { tenant, ring, next, staged, rotates, _one_at_a_time } = change;
-        staged.publish()?;
         let key = next.active().id.clone();
-        self.install(tenant, &ring, next);
+        let had_waited = staged.publish(|| self.install(tenant, &ring, next))?;
+        self.note_written(tenant, RevocationList::Keys, had_waited);
         if rotates {
             self.announce(tenant, &ring, None);
             tracing::info!(app.id = &*tenant.id, key.id = %key, "the configuration names another master key: subscribers move to it");

@@ -4,7 +4,7 @@
 use std::{
     collections::HashSet,
     sync::Arc,
-    time::{Duration, Instant},
+    time::{Duration, Instant, UNIX_EPOCH},
 };
 
 use super::{
@@ -16,7 +16,7 @@ use super::{
 use crate::{
     app::{App, AppRegistry},
     audit::Fact,
-    crypto::{key::MasterKey, keytable::KeyState},
+    crypto::{key::MasterKey, keytable::KeyState, secret::Derivation},
     live::Feed,
     protocol::code::Close,
     webhook::Webhooks,
@@ -215,18 +215,39 @@ impl Engine {
         if let Some(key) = key {
             self.audit.note(Fact::KeyUsed { app: tenant.id.clone(), key });
         }
+        note_newest_revocation(tenant);
+    }
+
+    pub(super) fn leaving_tenants(&self) -> Vec<Arc<Tenant>> {
+        self.leaving.lock().iter().map(|leaving| leaving.tenant.clone()).collect()
     }
 
     /// Called about once a second.
     pub(super) fn tick_leaving(&self, now: Instant) {
         self.leaving.lock().retain(|Leaving { tenant, since }| {
-            let gone = tenant.connections() == 0;
+            // An unwritten revocation lives in the tenant alone, so the tenant stays.
+            let gone = tenant.connections() == 0 && !tenant.has_unwritten();
             let Some(webhooks) = tenant.webhooks() else { return !gone };
             if gone || now.saturating_duration_since(*since) >= FAREWELL {
                 webhooks.close(now);
             }
             !(gone && webhooks.is_over())
         });
+    }
+}
+
+/// After a backup was restored, this is the time from which revocations are missing.
+fn note_newest_revocation(tenant: &Tenant) {
+    let ring = tenant.keys().filter(|ring| ring.derivation() == Derivation::Hkdf);
+    let members = ring.as_ref().and_then(|ring| ring.table().newest_revocation());
+    let newest = members.max(tenant.app().access.revoked.newest());
+    if ring.is_some() || newest.is_some() {
+        let at = |at| humantime::format_rfc3339_seconds(UNIX_EPOCH + Duration::from_secs(at));
+        tracing::info!(
+            app.id = &*tenant.id,
+            revocation.newest = newest.map_or_else(|| "none".into(), |time| at(time).to_string()),
+            "this is the newest revocation of a member or token that is known: if the state directory was restored, revoke again what came later"
+        );
     }
 }
 

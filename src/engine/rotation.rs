@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::Arc, time::Instant};
 pub use super::key_errors::{RevokeError, RotationError};
 use super::{Engine, Tenant, sealed_channels::renew_last_event};
 use crate::{
-    audit::{Audit, Fact},
+    audit::{Audit, Fact, RevocationList},
     channel::{Access, Channel},
     crypto::{
         key::{Fingerprint, MasterKey},
@@ -95,12 +95,13 @@ impl Engine {
         ring: &KeyRing,
         next: KeyTable,
     ) -> Result<(), RotationError> {
-        tenant.key_file.save(&next)?;
-        self.install(tenant, ring, next);
+        let install = |next| self.install(tenant, ring, next);
+        let had_waited = tenant.key_store.change(next, install)?;
+        self.note_written(tenant, RevocationList::Keys, had_waited);
         Ok(())
     }
 
-    /// What is written down already.
+    /// Without writing: the table is on disk already, or the change must not wait for it.
     pub(super) fn install(&self, tenant: &Tenant, ring: &KeyRing, next: KeyTable) {
         let before = ring.table();
         note_changes(&self.audit, &tenant.id, &before, &next);
@@ -114,46 +115,53 @@ impl Engine {
     }
 
     /// Forgets a key at once. If it is the active one, another takes its place, and nobody is
-    /// sent anything more that the old one opens.
+    /// sent anything more that the old one opens. Only then it is written down: no disk may stand
+    /// in the way.
     pub fn revoke_key(&self, tenant: &Tenant, id: &str) -> Result<Fingerprint, RotationError> {
-        let active = self.try_revoke_key(tenant, id)?;
+        let (ring, active) = self.forget_key(tenant, id)?;
         if let Some(key) =
             tenant.keys().and_then(|ring| ring.table().by_id(id).map(|key| key.id.clone()))
         {
             self.audit.note(Fact::KeyRevoked { app: tenant.id.clone(), key });
         }
+        self.write_keys(tenant, &ring)?;
         Ok(active)
     }
 
-    fn try_revoke_key(&self, tenant: &Tenant, id: &str) -> Result<Fingerprint, RotationError> {
+    fn forget_key(
+        &self,
+        tenant: &Tenant,
+        id: &str,
+    ) -> Result<(Arc<KeyRing>, Fingerprint), RotationError> {
         let _one_at_a_time = tenant.key_changes.lock();
         let ring = tenant.keys().ok_or(RotationError::NoKeys)?;
         let (table, now) = (ring.table(), unix_now());
         let key = table.by_id(id).ok_or_else(|| KeyError::Unknown(id.to_owned()))?;
         if key.state != KeyState::Active {
-            self.change(tenant, &ring, table.retired(id, now)?)?;
+            self.install(tenant, &ring, table.retired(id, now)?);
             self.close_subscribers(tenant, key.number, Instant::now());
-            return Ok(table.active().id.clone());
+            return Ok((ring, table.active().id.clone()));
         }
         let successor = MasterKey::generate().map_err(|_| RotationError::NoRandomness)?;
         let announced = table.announced(successor, now, now, 0)?;
         let activated = announced.activated(now).unwrap_or(announced);
         let without = activated.retired(id, now)?;
-        tenant.key_file.save(&without)?;
         note_changes(&self.audit, &tenant.id, &table, &without);
         ring.install(activated);
         self.announce(tenant, &ring, Some(&Cut { revoked: None }));
+        let active = without.active().id.clone();
         ring.install(without);
-        Ok(ring.table().active().id.clone())
+        Ok((ring, active))
     }
 
-    /// Takes a user off a channel, which gets a new secret. Returns the channel's epoch.
+    /// Takes a user off a channel, which gets a new secret, and then writes that down. Returns the
+    /// channel's epoch.
     pub fn revoke_member(
         &self,
         tenant: &Tenant,
         channel: &Channel,
         user: &str,
-    ) -> Result<u32, RevokeError> {
+    ) -> Result<u64, RevokeError> {
         if channel.access() != Access::Encrypted {
             return Err(RevokeError::NotEncrypted(channel.clone()));
         }
@@ -161,21 +169,32 @@ impl Engine {
         if ring.derivation() != Derivation::Hkdf {
             return Err(RevokeError::Derivation);
         }
+        let epoch = self.take_off(tenant, &ring, channel, user);
+        self.audit.note(Fact::ChannelRevoked {
+            app: tenant.id.clone(),
+            channel: channel.clone(),
+            epoch,
+            user: Some(user.into()),
+        });
+        self.write_keys(tenant, &ring)?;
+        Ok(epoch)
+    }
+
+    fn take_off(&self, tenant: &Tenant, ring: &KeyRing, channel: &Channel, user: &str) -> u64 {
         let _one_at_a_time = tenant.key_changes.lock();
         let next = ring.table().revoked(channel.name(), user, unix_now());
         let epoch = next.epoch(channel.name());
-        tenant.key_file.save(&next).map_err(RotationError::from)?;
         let theirs = tenant.directory.find(Channel::of_user(user).name());
         let cut = Cut { revoked: Some((user.into(), theirs.map(|record| record.topic()))) };
         let record = tenant.directory.find(channel.name());
         match record.as_ref().and_then(|record| record.enter()) {
             // Under the record's lock: nothing is published between the old epoch and the new.
             Some(mut locked) => {
-                let last = last_plaintext(&ring, &locked);
+                let last = last_plaintext(ring, &locked);
                 ring.install(next);
                 self.rekey(
                     tenant,
-                    &ring,
+                    ring,
                     &mut locked,
                     last.as_ref().map(|text| text.as_slice()),
                     Some(&cut),
@@ -183,13 +202,7 @@ impl Engine {
             }
             None => ring.install(next),
         }
-        self.audit.note(Fact::ChannelRevoked {
-            app: tenant.id.clone(),
-            channel: channel.clone(),
-            epoch: epoch.into(),
-            user: Some(user.into()),
-        });
-        Ok(epoch)
+        epoch
     }
 
     /// Tells every channel that is sealed here what it is sealed with from here on.

@@ -140,7 +140,7 @@ mod tests {
     use super::*;
     use crate::{
         config::{Config, Environment, Flags, Source},
-        crypto::key::MasterKey,
+        crypto::{key::MasterKey, vectors::example_salt},
         keyfile::KeyFile,
     };
 
@@ -157,7 +157,7 @@ mod tests {
             .into_iter()
             .collect();
         let source = Source::new(&Flags::default(), environment).unwrap();
-        let app = Config::load(&source).unwrap().apps.remove(0);
+        let app = Config::load(&source, example_salt()).unwrap().apps.remove(0);
         Tenant::new(app, KeyFile::of_app(Path::new("/nowhere"), "a"), hub.clone())
     }
 

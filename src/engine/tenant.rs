@@ -12,7 +12,7 @@ use std::{
 use arc_swap::{ArcSwap, ArcSwapOption, Guard};
 use parking_lot::Mutex;
 
-use super::{counts::TenantCounts, reconfigure::Wanted};
+use super::{counts::TenantCounts, key_store::KeyStore, reconfigure::Wanted};
 use crate::{
     app::App,
     channel::{Access, Channel},
@@ -40,10 +40,10 @@ pub struct Tenant {
     /// What the backend publishes and asks.
     pub events: Meter,
     pub reads: Meter,
-    /// Held while keys change, so that one change is written down and takes effect before the next.
+    /// Held while keys change, so that one change takes effect before the next.
     pub(super) key_changes: Mutex<()>,
     pub(super) key_change_failed: AtomicBool,
-    pub(super) key_file: KeyFile,
+    pub(super) key_store: KeyStore,
     /// From which key to which subscribers are moving.
     pub(super) rotating: Mutex<Option<(Fingerprint, Fingerprint)>>,
     /// Keys whose grace time is over, by number, and when they are forgotten at the latest.
@@ -66,7 +66,7 @@ impl Tenant {
             terms: Arc::new(Terms::new(hub.new_tenant(), &app.rotation)),
             key_changes: Mutex::default(),
             key_change_failed: AtomicBool::new(false),
-            key_file,
+            key_store: KeyStore::new(key_file),
             rotating: Mutex::default(),
             retiring: Mutex::default(),
             id: app.id.clone(),

@@ -118,7 +118,7 @@ mod tests {
                 match step {
                     Step::Subscribe(topic, slot) => {
                         let new = !model.contains_key(&(topic, slot));
-                        let version = Version { key: topic as u32, epoch: slot };
+                        let version = Version { key: topic as u32, epoch: slot.into() };
                         let subscription = Subscription { slot, since: time as u64, version };
                         prop_assert_eq!(table.subscribe(TopicId(topic), subscription), new);
                         let found = table.subscription(TopicId(topic), slot).map(|s| (s.slot, s.version));

@@ -41,6 +41,8 @@ types! {
     AuthRefusedSocket = "auth_refused_socket",
     TokenMade = "token_made",
     TokensRevoked = "tokens_revoked",
+    RevocationNotWritten = "revocation_not_written",
+    RevocationWritten = "revocation_written",
     PlaintextRefused = "plaintext_refused",
     Tripwire = "tripwire",
     KeyCreated = "key_created",

@@ -245,8 +245,8 @@ refusal_codes! {
         "send jti or user_id, and not both";
     TooManyRevocations "too_many_revocations" 503: "There are too many revocations" =>
         "change the secret of the app, which ends all its tokens";
-    RevocationNotWritten "revocation_not_written" 503: FULL_DISK =>
-        "make room in the state directory, and revoke again";
+    RevokedUntilRestart "revoked_until_restart" 503: "The revocation holds until the server restarts" =>
+        "make room in the state directory or make it writable; the server writes by itself, so neither restart it before nor revoke again";
     NotAnEncryptedChannel "not_an_encrypted_channel" 400: "The channel is not encrypted" =>
         "name a channel private-encrypted-...";
     RevocationOnBlindChannel "blind_channel" 409: "This server has no key of the channel" =>

@@ -72,6 +72,8 @@ impl ApiError {
     /// Until when the same would be refused again, where that is known.
     pub fn retry_after(&self) -> Option<u64> {
         match self.code.status() {
+            // It is done, and asking again does it again.
+            503 if self.code == RefusalCode::RevokedUntilRestart => None,
             503 => Some(1),
             _ => self.retry_after,
         }

@@ -129,7 +129,7 @@ pub fn listen_operations(
 ) -> io::Result<ServerBuilder> {
     let routes = |config: &mut web::ServiceConfig, worker: &Worker| {
         let probes = &mut Routes::new(config, worker);
-        probes::routes(probes);
+        probes::routes_with_notices(probes);
         probes::gate_with_numbers(probes);
         config
             .route("/stats", web::get().to(ops::stats))

@@ -100,7 +100,7 @@ impl From<NotRevoked> for ApiError {
     fn from(error: NotRevoked) -> Self {
         let code = match error {
             NotRevoked::TooMany => RefusalCode::TooManyRevocations,
-            NotRevoked::NotWritten(_) => RefusalCode::RevocationNotWritten,
+            NotRevoked::UntilRestart(_) => RefusalCode::RevokedUntilRestart,
         };
         Self::new(code, error.to_string())
     }

@@ -81,7 +81,7 @@ impl Worker {
     /// Where a file has to be written, so that no socket waits for a disk. Nobody waits for it to
     /// end: while one does not, the next finds nothing that it may do.
     fn change_keys(&self, now: Instant) {
-        if self.engine.key_changes_are_due() {
+        if self.engine.key_changes_are_due(now) {
             let engine = self.engine.clone();
             actix_rt::task::spawn_blocking(move || engine.tick_keys(now));
         }

@@ -4,9 +4,8 @@
 
 use std::{
     collections::HashSet,
-    fs::{File, OpenOptions},
+    fs::File,
     io::{self, BufRead, BufReader, BufWriter, Read, Seek, SeekFrom, Write},
-    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
     sync::atomic::{AtomicU64, Ordering},
 };
@@ -14,6 +13,8 @@ use std::{
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+
+use crate::state_dir::{self, Staged};
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -81,16 +82,16 @@ struct State {
 const MOST_BYTES: u64 = 512 * 1024 * 1024;
 
 impl DeadLetters {
-    pub fn path_of(state_dir: &Path, app: &str) -> PathBuf {
-        state_dir.join(format!("{app}.webhooks.jsonl"))
+    pub fn path_of(directory: &Path, app: &str) -> PathBuf {
+        directory.join(format!("{app}{}", state_dir::DEAD_LETTERS))
     }
 
     pub fn open(path: Option<PathBuf>) -> io::Result<Self> {
         let mut state = State { file: None, bytes: 0, last_id: 0, under_way: HashSet::new() };
         let mut count = 0;
-        if let Some(path) = path.as_ref().filter(|path| path.exists()) {
+        if let Some(path) = path.as_ref().filter(|path| path.symlink_metadata().is_ok()) {
             compact(path)?;
-            let mut file = open(path)?;
+            let mut file = state_dir::open_to_append(path)?;
             state.bytes = file.metadata()?.len();
             state.bytes += end_line(&mut file, state.bytes)?;
             state.file = Some(file);
@@ -183,7 +184,7 @@ impl DeadLetters {
         let path = self.path.as_ref().ok_or_else(|| io::Error::other("no state directory"))?;
         let file = match &mut state.file {
             Some(file) => file,
-            None => state.file.insert(open(path)?),
+            None => state.file.insert(state_dir::open_to_append(path)?),
         };
         let written = file.write_all(text);
         if written.is_err() {
@@ -199,10 +200,6 @@ impl DeadLetters {
     pub fn sync(&self) -> io::Result<()> {
         self.state.lock().file.as_ref().map_or(Ok(()), File::sync_data)
     }
-}
-
-fn open(path: &Path) -> io::Result<File> {
-    OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path)
 }
 
 /// A line that a crash has cut off is ended, so that the next begins anew.
@@ -232,9 +229,7 @@ fn compact(path: &Path) -> io::Result<()> {
     if !delivered {
         return Ok(());
     }
-    let beside = path.with_extension("jsonl.tmp");
-    let file =
-        OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
+    let (file, staged) = Staged::begin(path)?;
     let (mut out, mut written) = (BufWriter::new(file), Ok(()));
     each_letter(path, &mut |letter| {
         let mut text = Vec::new();
@@ -243,7 +238,7 @@ fn compact(path: &Path) -> io::Result<()> {
     })?;
     written?;
     out.into_inner()?.sync_all()?;
-    std::fs::rename(&beside, path)
+    staged.publish()
 }
 
 /// Those that have not been delivered, until `each` says `false`.
@@ -265,7 +260,10 @@ fn each_letter(path: &Path, each: &mut impl FnMut(Letter) -> bool) -> io::Result
 
 /// What cannot be read is passed over: the rest is worth more than its end.
 fn each_line(path: &Path, each: &mut impl FnMut(Line)) -> io::Result<()> {
-    for line in BufReader::new(File::open(path)?).split(b'\n') {
+    let Some(file) = state_dir::open_to_read(path)? else {
+        return Err(io::ErrorKind::NotFound.into());
+    };
+    for line in BufReader::new(file).split(b'\n') {
         if let Some(line) = Line::parse(&line?) {
             each(line);
         }

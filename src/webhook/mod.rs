@@ -30,13 +30,12 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
 use batch::Event;
-use dead_letter::DeadLetters;
 use departures::{Departure, Departures};
 use endpoint::Endpoint;
 use leaving::Leaving;
 
 pub use batch::Limits;
-pub use dead_letter::{Letter, LetterId};
+pub use dead_letter::{DeadLetters, Letter, LetterId};
 pub use endpoint::{EndpointReport, EndpointStats, Settings, Tested};
 pub use facts::{Fact, Kind};
 pub use filter::Filter;

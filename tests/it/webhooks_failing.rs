@@ -208,7 +208,7 @@ async fn s8_dead_letters_outlive_the_server() {
         json!({"delivered": 3}),
     ];
     let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
-    std::fs::write(state.join("it.webhooks.jsonl"), text).expect("a file");
+    dir.write("state/it.webhooks.jsonl", &text);
     let config = with_webhooks("", &[&hooks_url(&receiver, "")]);
     let server = Launch::serve(&config).env("SEALCAST_STATE_DIR", &state).start().await;
     let replay = Launch::new(&["webhooks", "replay", "--app", "it", "--state-dir"]).arg(&state);

@@ -17,6 +17,7 @@ use crate::{
         log::{self, LogFilter},
     },
     config::{Config, Effect, Environment, Flags, Written},
+    crypto::secret::Salt,
     engine::{Engine, opening::StateFiles, reconfigure::Wanted},
     tls::Identity,
     web::Settings,
@@ -33,6 +34,8 @@ pub struct Live {
     pub state_dir: PathBuf,
     /// Whether the state directory is this server's.
     pub claimed: bool,
+    /// The file system of the state directory, if it does not last.
+    pub volatile: Option<&'static str>,
     pub watch: bool,
 }
 
@@ -40,6 +43,8 @@ pub struct Live {
 pub struct Start {
     pub flags: Flags,
     pub environment: Environment,
+    /// One per start, also for apps that a reload adds.
+    pub salt: Salt,
     pub written: Written,
     pub files: Stamps,
 }
@@ -48,6 +53,7 @@ pub struct Start {
 pub struct Reload {
     flags: Flags,
     environment: Environment,
+    salt: Salt,
     in_force: Written,
     /// Of what was read last, whether it was taken or not.
     files: Stamps,
@@ -70,8 +76,8 @@ const AUTHORIZER: [&str; 8] = [
 
 impl Reload {
     pub fn new(start: Start, live: Live) -> Self {
-        let Start { flags, environment, written, files } = start;
-        Self { flags, environment, in_force: written, files, live }
+        let Start { flags, environment, salt, written, files } = start;
+        Self { flags, environment, salt, in_force: written, files, live }
     }
 
     pub fn engine(&self) -> &Arc<Engine> {
@@ -111,8 +117,8 @@ impl Reload {
     }
 
     fn load(&mut self) -> Result<Read> {
-        let Self { flags, environment, files, live, .. } = self;
-        read(flags, environment, Some(&live.state_dir), files)
+        let Self { flags, environment, salt, files, live, .. } = self;
+        read(flags, environment, Some(&live.state_dir), *salt, files)
     }
 
     fn take(&mut self, read: Read) -> Result<Changes> {
@@ -127,7 +133,8 @@ impl Reload {
         if apps.iter().any(|app| !app.webhooks.is_empty()) {
             live.webhooks.start()?;
         }
-        let files = StateFiles { dir: &live.state_dir, claimed: live.claimed };
+        let files =
+            StateFiles { dir: &live.state_dir, claimed: live.claimed, volatile: live.volatile };
         let wanted = apps.into_iter().map(|app| wanted(app, &changes)).collect();
         let undelivered = live.engine.reconfigure(wanted, files, || {
             live.log.change(filter);

@@ -6,6 +6,7 @@ use super::watch::{Stamps, stamps};
 use crate::{
     cli::Result,
     config::{Config, Environment, Flags, Source, Written},
+    crypto::secret::Salt,
 };
 
 pub struct Read {
@@ -22,6 +23,7 @@ pub fn read(
     flags: &Flags,
     environment: &Environment,
     state_dir: Option<&Path>,
+    salt: Salt,
     seen: &mut Stamps,
 ) -> Result<Read> {
     // Whatever it named last, as long as it cannot be told what it names now.
@@ -34,8 +36,8 @@ pub fn read(
         *seen = stamps(written.files());
         seen.extend(itself);
         let config = match state_dir {
-            Some(state_dir) => Config::load_in(&source, state_dir)?,
-            None => Config::load(&source)?,
+            Some(state_dir) => Config::load_in(&source, state_dir, salt)?,
+            None => Config::load(&source, salt)?,
         };
         // What was hashed is what was read only if nothing has changed between.
         if Written::of(&source)? == written {

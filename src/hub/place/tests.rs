@@ -11,6 +11,7 @@ use crate::{
         keytable::{KeyTable, Version},
         padding::Padding,
         secret::Derivation,
+        vectors::example_salt,
     },
     hub::{Hub, directory::Directory, terms::TenantId},
     limits::Rotation,
@@ -35,7 +36,7 @@ impl Bed {
         let key = |first: u8| MasterKey::from_bytes(std::array::from_fn(|i| first ^ (i as u8 * 7)));
         let table = KeyTable::new(key(1), 0).announced(key(2), 0, 0, 9).unwrap();
         let table = table.activated(0).unwrap().announced(key(3), 0, 0, 9).unwrap();
-        let ring = KeyRing::new("app", table, Derivation::Pusher, Padding::None);
+        let ring = KeyRing::new("app", table, Derivation::Pusher, example_salt(), Padding::None);
         let channel = Channel::parse("private-encrypted-x", 200).unwrap();
         let directory = Directory::new(Hub::new(1, 1000, 1000));
         let record = directory.with(&channel, |record, mut locked| {

@@ -7,6 +7,7 @@ use crate::{
     channel::Channel,
     crypto::{
         key::MasterKey, keyring::KeyRing, keytable::KeyTable, padding::Padding, secret::Derivation,
+        vectors::example_salt,
     },
     hub::{
         Hub,
@@ -57,7 +58,7 @@ impl Bed {
         let hub = Hub::new(1, 1000, 1000);
         let table =
             KeyTable::new(MasterKey::generate().unwrap(), 0).revoked("private-encrypted-x", "u", 0);
-        let ring = KeyRing::new("app", table, Derivation::Hkdf, Padding::None);
+        let ring = KeyRing::new("app", table, Derivation::Hkdf, example_salt(), Padding::None);
         let channel = Channel::parse("private-encrypted-x", 200).unwrap();
         let record = Directory::new(hub.clone()).with(&channel, |record, mut locked| {
             locked.sealed(|| NEW);

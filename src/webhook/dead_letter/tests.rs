@@ -1,4 +1,4 @@
-use std::os::unix::fs::PermissionsExt;
+use std::{fs::OpenOptions, os::unix::fs::PermissionsExt};
 
 use super::*;
 

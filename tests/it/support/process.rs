@@ -128,10 +128,19 @@ impl Launch {
     }
 
     /// With this many file descriptors, and as many as it may raise that to.
-    pub fn descriptors(mut self, soft: u32, hard: u32) -> Self {
+    pub fn descriptors(self, soft: u32, hard: u32) -> Self {
+        self.after(&format!("ulimit -Sn {soft} && ulimit -Hn {hard}"))
+    }
+
+    pub fn umask(self, umask: &str) -> Self {
+        self.after(&format!("umask {umask}"))
+    }
+
+    /// Run by a shell that does this first.
+    fn after(mut self, first: &str) -> Self {
         let mut limited = Command::new("bash");
-        let limits = format!("ulimit -Sn {soft} && ulimit -Hn {hard} && exec \"$0\" \"$@\"");
-        limited.arg("-c").arg(limits).arg(self.command.get_program());
+        let script = format!("{first} && exec \"$0\" \"$@\"");
+        limited.arg("-c").arg(script).arg(self.command.get_program());
         limited.args(self.command.get_args()).current_dir(self.dir.path());
         for (name, value) in self.command.get_envs() {
             match value {

@@ -6,7 +6,7 @@ use crypto_secretbox::aead::Aead as _;
 use crypto_secretbox::{KeyInit as _, Nonce, XSalsa20Poly1305};
 use serde_json::{Value, json};
 
-use super::{App, hmac_sha256, sha256};
+use super::{hmac_sha256, sha256};
 
 pub fn base64(bytes: &[u8]) -> String {
     STANDARD.encode(bytes)
@@ -34,18 +34,6 @@ pub fn shared_secret(master: &[u8; 32], channel: &str) -> [u8; 32] {
 /// `HMAC-SHA256(key, channel)`, the derivation of the .NET SDK.
 pub fn dotnet_secret(master: &[u8; 32], channel: &str) -> [u8; 32] {
     hmac_sha256(master, channel.as_bytes())
-}
-
-/// HKDF-SHA256 without a salt over each part with its length, and the epoch.
-pub fn hkdf_secret(master: &[u8; 32], app: App, channel: &str, epoch: u64) -> [u8; 32] {
-    let mut info = Vec::new();
-    for part in ["sealcast shared secret 1", app.id, channel] {
-        info.extend_from_slice(&(part.len() as u64).to_be_bytes());
-        info.extend_from_slice(part.as_bytes());
-    }
-    info.extend_from_slice(&epoch.to_be_bytes());
-    info.push(1);
-    hmac_sha256(&hmac_sha256(&[0; 32], master), &info)
 }
 
 /// What an SDK puts into `data` for an encrypted channel.
