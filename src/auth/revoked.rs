@@ -11,7 +11,7 @@ use parking_lot::{Mutex, RwLock};
 use serde::{Deserialize, Serialize};
 
 use super::access::{LONGEST, TokenId};
-use crate::state_dir;
+use crate::{clock::Now, crypto::keytable::UnixSeconds, state_dir};
 
 pub struct RevokedTokens {
     path: Option<PathBuf>,
@@ -97,21 +97,27 @@ impl RevokedTokens {
     pub fn contains(&self, token: &TokenId) -> bool {
         let list = self.list.read();
         list.tokens.contains_key(&*token.jti)
-            || list.users.get(&*token.user).is_some_and(|at| token.issued <= *at)
+            || list.users.get(&*token.user).is_some_and(|at| !token.issued.is_after(*at))
+    }
+
+    /// When something was last revoked.
+    pub fn newest(&self) -> Option<UnixSeconds> {
+        let list = self.list.read();
+        list.tokens.values().chain(list.users.values()).copied().max()
     }
 
     /// In force at once. Writes a file.
-    pub fn revoke(&self, what: &Revocation, now: u64) -> Result<(), NotRevoked> {
+    pub fn revoke(&self, what: &Revocation, now: Now) -> Result<(), NotRevoked> {
         let _one_at_a_time = self.writing.lock();
         let next = {
             let mut list = self.list.write();
-            list.forget(now);
+            list.forget(now.earliest);
             if list.tokens.len() + list.users.len() >= MOST {
                 return Err(NotRevoked::TooMany);
             }
             match what {
-                Revocation::Token(jti) => list.tokens.insert(jti.clone(), now),
-                Revocation::User(user) => list.users.insert(user.clone(), now),
+                Revocation::Token(jti) => list.tokens.insert(jti.clone(), now.latest),
+                Revocation::User(user) => list.users.insert(user.clone(), now.latest),
             };
             list.clone()
         };
@@ -133,8 +139,10 @@ impl List {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::KnownAsOf;
 
     fn token(jti: &str, user: &str, issued: u64) -> TokenId {
+        let issued = KnownAsOf::now(Now::at(issued));
         TokenId { jti: jti.into(), user: user.into(), issued }
     }
 
@@ -143,8 +151,8 @@ mod tests {
         let dir = std::env::temp_dir().join(format!("sealcast-revoked-{}", std::process::id()));
         let revoked = RevokedTokens::of_app(&dir, "shop");
         revoked.load().unwrap();
-        revoked.revoke(&Revocation::Token("j1".into()), 100).unwrap();
-        revoked.revoke(&Revocation::User("u1".into()), 200).unwrap();
+        revoked.revoke(&Revocation::Token("j1".into()), Now::at(100)).unwrap();
+        revoked.revoke(&Revocation::User("u1".into()), Now::at(200)).unwrap();
         let again = RevokedTokens::of_app(&dir, "shop");
         again.load().unwrap();
         for list in [&revoked, &again] {
@@ -153,14 +161,14 @@ mod tests {
             assert!(!list.contains(&token("j2", "u1", 201)));
             assert!(!list.contains(&token("j2", "u2", 1)));
         }
-        again.revoke(&Revocation::Token("j3".into()), 101 + LONGEST).unwrap();
+        again.revoke(&Revocation::Token("j3".into()), Now::at(101 + LONGEST)).unwrap();
         assert_eq!(again.list.read().tokens.len(), 1);
         assert_eq!(again.list.read().users.len(), 1);
         std::fs::write(dir.join("shop.revoked.json"), "{").unwrap();
         assert!(again.load().unwrap_err().to_string().contains("shop.revoked.json"));
         std::fs::remove_dir_all(&dir).unwrap();
         std::fs::write(&dir, "").unwrap();
-        let error = again.revoke(&Revocation::Token("j4".into()), 5).unwrap_err();
+        let error = again.revoke(&Revocation::Token("j4".into()), Now::at(5)).unwrap_err();
         assert!(matches!(error, NotRevoked::NotWritten(_)) && again.contains(&token("j4", "", 9)));
         std::fs::remove_file(&dir).unwrap();
     }
