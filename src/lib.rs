@@ -4,6 +4,7 @@
 //!
 //! * [`ids`], [`channel`], [`pattern`], [`origins`], [`meter`], [`limits`], [`crypto`]: the domain,
 //!   as plain data structures.
+//! * [`clock`]: the time as revocations are compared with it.
 //! * [`refusal`]: the codes of refusals, with what is told of each.
 //! * [`sealing_alias`]: the name on which every SDK publishes what this server is to seal.
 //! * [`counting`]: counters, and what they are called where several have names.
@@ -39,6 +40,7 @@ pub mod auth;
 pub mod capacity;
 pub mod channel;
 pub mod cli;
+pub mod clock;
 pub mod config;
 pub mod counting;
 pub mod crypto;

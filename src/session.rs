@@ -15,6 +15,7 @@ use user::User;
 
 use crate::{
     channel::Access,
+    clock::KnownAsOf,
     engine::{
         ConnectionGuard, Engine, Tenant,
         client_event::{self, ClientEventError},
@@ -24,7 +25,7 @@ use crate::{
     explain::Subject,
     hub::{
         directory::Record,
-        granted::Ended,
+        granted::{Ended, NotGranted},
         place::{Issuer, Place},
         shard::{Shard, Socket},
         topics::Slot,
@@ -58,6 +59,7 @@ pub struct Session {
     client_events: Option<TokenBucket>,
     rejoins: Rejoins,
     authorized: bool,
+    opened: KnownAsOf,
     _guard: ConnectionGuard,
 }
 
@@ -74,6 +76,7 @@ impl Session {
     pub fn new(context: SessionContext, guard: ConnectionGuard) -> Self {
         context.show_opened();
         Self {
+            opened: KnownAsOf::now(context.engine.clock.now()),
             context,
             subscriptions: HashMap::new(),
             user: None,
@@ -186,7 +189,8 @@ impl Session {
         }
         let SessionContext { engine, tenant, shard, slot, id, .. } = &self.context;
         let user = self.user.as_ref().map(|user| &user.identity);
-        let subscriber = Subscriber { socket_id: *id, worker: shard.worker(), user };
+        let subscriber =
+            Subscriber { socket_id: *id, worker: shard.worker(), user, opened: self.opened };
         let member = subscribe::authorize(&app, &subscriber, &channel, request)?;
         if channel.access() == Access::User {
             self.subscriptions.insert(channel.name().clone(), Subscription::OwnUser);
@@ -195,13 +199,17 @@ impl Session {
         }
         let grant = match channel.access() {
             Access::Public => None,
-            _ => shard
-                .take_grant(*slot, channel.name())
-                .map_err(|_| Refusal::AuthExpired(channel.clone()))?,
+            _ => shard.take_grant(*slot, channel.name()).map_err(|reason| match reason {
+                NotGranted::AskAgain => Refusal::AuthExpired(channel.clone()),
+                NotGranted::Revoked => Refusal::Revoked(channel.clone()),
+            })?,
         };
-        let (granted, grantee) = grant.map(|grant| (grant.version, grant.user)).unzip();
-        let granted = granted.flatten();
-        let joined = engine.subscribe(tenant, &subscriber, &channel, member, granted)?;
+        // That a token has been revoked is on its way to this worker, perhaps.
+        let token = grant.as_ref().and_then(|grant| grant.token.as_ref());
+        if token.is_some_and(|token| app.access.revoked.contains(token)) {
+            return Err(Refusal::AuthExpired(channel));
+        }
+        let joined = engine.subscribe(tenant, &subscriber, &channel, member, grant.as_ref())?;
         let roster = joined.roster.as_ref();
         self.say(answer::subscription_succeeded(self.dialect(), &channel, roster));
         joined
@@ -211,9 +219,11 @@ impl Session {
             .for_each(|frame| self.say(frame));
         let new = match joined.key {
             Some((version, next)) => {
-                let issuer = if granted.is_some() { Issuer::Server } else { Issuer::Backend };
+                let by_us = grant.as_ref().is_some_and(|grant| grant.version.is_some());
+                let issuer = if by_us { Issuer::Server } else { Issuer::Backend };
                 let (record, terms) = (joined.record.clone(), tenant.terms.clone());
-                let place = Place::new(record, terms, version, issuer, grantee.flatten(), next);
+                let grantee = grant.and_then(|grant| grant.grantee.user);
+                let place = Place::new(record, terms, version, issuer, grantee, next);
                 shard.subscribe_sealed(place, *slot, joined.since)
             }
             None => shard.subscribe(joined.record.topic(), *slot, joined.since),

@@ -111,14 +111,16 @@ impl Jwks {
     }
 
     async fn fetch(&self) {
-        self.state.lock().tried = Some(Instant::now());
+        // Of when the list is: its issuer may have withdrawn a key while it was on its way.
+        let asked = Instant::now();
+        self.state.lock().tried = Some(asked);
         let fetched = self.try_fetch().await;
         let mut state = self.state.lock();
         state.failed = fetched.is_err();
         match fetched {
             Ok(keys) => {
                 state.keys = Arc::new(keys);
-                state.fetched = Some(Instant::now());
+                state.fetched = Some(asked);
             }
             Err(reason) => tracing::warn!(
                 error = reason,

@@ -11,7 +11,11 @@ use parking_lot::{Mutex, RwLock};
 use serde::{Deserialize, Serialize};
 
 use super::access::{LONGEST, TokenId};
-use crate::state_dir::{self, PendingWrite, UntilRestart};
+use crate::{
+    clock::Now,
+    crypto::keytable::UnixSeconds,
+    state_dir::{self, PendingWrite, UntilRestart},
+};
 
 pub struct RevokedTokens {
     path: Option<PathBuf>,
@@ -94,25 +98,25 @@ impl RevokedTokens {
     pub fn contains(&self, token: &TokenId) -> bool {
         let list = self.list.read();
         list.tokens.contains_key(&*token.jti)
-            || list.users.get(&*token.user).is_some_and(|at| token.issued <= *at)
+            || list.users.get(&*token.user).is_some_and(|at| !token.issued.is_after(*at))
     }
 
-    /// When something was revoked last, as far as that is known.
-    pub fn newest(&self) -> Option<u64> {
+    /// When something was last revoked.
+    pub fn newest(&self) -> Option<UnixSeconds> {
         let list = self.list.read();
         list.tokens.values().chain(list.users.values()).copied().max()
     }
 
     /// In force at once. The caller then calls `write_down`.
-    pub fn revoke(&self, what: &Revocation, now: u64) -> Result<(), NotRevoked> {
+    pub fn revoke(&self, what: &Revocation, now: Now) -> Result<(), NotRevoked> {
         let mut list = self.list.write();
-        list.forget(now);
+        list.forget(now.earliest);
         if list.tokens.len() + list.users.len() >= MOST {
             return Err(NotRevoked::TooMany);
         }
         match what {
-            Revocation::Token(jti) => list.tokens.insert(jti.clone(), now),
-            Revocation::User(user) => list.users.insert(user.clone(), now),
+            Revocation::Token(jti) => list.tokens.insert(jti.clone(), now.latest),
+            Revocation::User(user) => list.users.insert(user.clone(), now.latest),
         };
         Ok(())
     }
@@ -138,8 +142,10 @@ impl List {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::KnownAsOf;
 
     fn token(jti: &str, user: &str, issued: u64) -> TokenId {
+        let issued = KnownAsOf::now(Now::at(issued));
         TokenId { jti: jti.into(), user: user.into(), issued }
     }
 
@@ -152,7 +158,7 @@ mod tests {
         for (what, at) in
             [(Revocation::Token("j1".into()), 100), (Revocation::User("u1".into()), 200)]
         {
-            revoked.revoke(&what, at).unwrap();
+            revoked.revoke(&what, Now::at(at)).unwrap();
             assert!(!revoked.write_down().unwrap(), "nothing had waited");
         }
         let again = RevokedTokens::of_app(&dir, "shop");
@@ -164,14 +170,14 @@ mod tests {
             assert!(!list.contains(&token("j2", "u1", 201)));
             assert!(!list.contains(&token("j2", "u2", 1)));
         }
-        again.revoke(&Revocation::Token("j3".into()), 101 + LONGEST).unwrap();
+        again.revoke(&Revocation::Token("j3".into()), Now::at(101 + LONGEST)).unwrap();
         assert_eq!(again.list.read().tokens.len(), 1);
         assert_eq!(again.list.read().users.len(), 1);
         std::fs::write(dir.join("shop.revoked.json"), "{").unwrap();
         assert!(again.load().unwrap_err().to_string().contains("shop.revoked.json"));
         std::fs::remove_dir_all(&dir).unwrap();
         std::fs::write(&dir, "").unwrap();
-        again.revoke(&Revocation::Token("j4".into()), 5).unwrap();
+        again.revoke(&Revocation::Token("j4".into()), Now::at(5)).unwrap();
         assert!(again.write_down().is_err() && again.contains(&token("j4", "", 9)));
         again.pending.failed(std::time::Instant::now());
         std::fs::remove_file(&dir).unwrap();

@@ -8,8 +8,8 @@ use crate::{
         signed_id::SignedIds,
     },
     channel::check_characters,
+    clock::{Now, ServerClock},
     config::{Config, Flags},
-    crypto::keytable::unix_now,
 };
 
 #[derive(clap::Args)]
@@ -48,6 +48,9 @@ pub struct SignedId {
     flags: Flags,
 }
 
+/// Seconds by which the clocks of this machine and of the server may differ.
+const CLOCK_SKEW: u64 = 10;
+
 pub fn run(command: &Token) -> Result<()> {
     let config = config_of(&command.flags)?;
     let app = app(&config, command.app.as_deref())?;
@@ -59,7 +62,10 @@ pub fn run(command: &Token) -> Result<()> {
         ttl: command.ttl,
         origin: command.origin.clone(),
     };
-    println!("{}", app.mint(&wanted, unix_now())?.token);
+    let now = ServerClock::default().now();
+    // A server whose clock is a little behind takes it, and a revocation of the next moment is newer.
+    let now = Now { latest: now.latest.saturating_sub(CLOCK_SKEW), ..now };
+    println!("{}", app.mint(&wanted, now)?.token);
     Ok(())
 }
 

@@ -46,6 +46,7 @@ use crate::{
     app::AppRegistry,
     audit::{Audit, AuditStats, Fact},
     capacity::Capacity,
+    clock::ServerClock,
     explain::Refusals,
     hub::{Hub, directory::Occupancy},
     live::Feed,
@@ -64,6 +65,7 @@ pub struct Engine {
     pub refusals: Refusals,
     pub counts: EngineCounts,
     pub capacity: Capacity,
+    pub clock: ServerClock,
     /// Of the tripwire, as far as the audit log knows.
     trips_noted: AtomicU64,
 }
@@ -104,6 +106,7 @@ impl Engine {
             counts: EngineCounts::default(),
             trips_noted: AtomicU64::new(0),
             capacity: Capacity::unlimited(),
+            clock: ServerClock::default(),
         }
     }
 

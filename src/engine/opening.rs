@@ -68,8 +68,12 @@ impl Opened {
 
 pub fn open(mut app: App, files: StateFiles<'_>, engine: &Engine) -> Result<Opened, NotOpened> {
     app.access.revoked.load()?;
+    app.access.revoked.newest().into_iter().for_each(|at| engine.clock.has_been(at));
     let key_file = KeyFile::of_app(files.dir, &app.id);
     let keys = take_up_keys(&app, &key_file)?;
+    let ring = app.sealing.keys();
+    let newest = ring.and_then(|ring| ring.table().revocations().iter().map(|r| r.at).max());
+    newest.into_iter().for_each(|at| engine.clock.has_been(at));
     warn_of_state_that_does_not_last(&app, files);
     begin_epochs(&app, engine);
     let webhooks = open_webhooks(&mut app, files, &engine.live)?;

@@ -182,7 +182,8 @@ impl Engine {
 
     fn take_off(&self, tenant: &Tenant, ring: &KeyRing, channel: &Channel, user: &str) -> u64 {
         let _one_at_a_time = tenant.key_changes.lock();
-        let next = ring.table().revoked(channel.name(), user, unix_now());
+        let at = self.clock.now().latest;
+        let next = ring.table().revoked(channel.name(), user, at);
         let epoch = next.epoch(channel.name());
         let theirs = tenant.directory.find(Channel::of_user(user).name());
         let cut = Cut { revoked: Some((user.into(), theirs.map(|record| record.topic()))) };
@@ -200,9 +201,21 @@ impl Engine {
                     Some(&cut),
                 );
             }
-            None => ring.install(next),
+            None => {
+                ring.install(next);
+                self.cut_latecomers(tenant, ring, channel, &cut);
+            }
         }
+        tenant.app().authorizer.forget(user, at);
         epoch
+    }
+
+    /// Somebody may have joined the channel, of which there was no record, while it got its new secret.
+    fn cut_latecomers(&self, tenant: &Tenant, ring: &KeyRing, channel: &Channel, cut: &Cut) {
+        let record = tenant.directory.find(channel.name());
+        if let Some(mut locked) = record.as_ref().and_then(|record| record.enter()) {
+            self.rekey(tenant, ring, &mut locked, None, Some(cut));
+        }
     }
 
     /// Tells every channel that is sealed here what it is sealed with from here on.

@@ -4,7 +4,7 @@ use std::{rc::Rc, sync::Arc, time::Instant};
 
 use super::{
     directory::TopicId,
-    granted::{AskAgain, Ended, Taken},
+    granted::{Ended, NotGranted, Taken},
     mailbox::RevokeTokens,
     rekeying::REVOKED,
     shard::{Shard, Socket, Table},
@@ -21,8 +21,8 @@ use crate::{
 
 impl Shard {
     /// What the client was given for the channel, if our auth endpoint gave it something.
-    pub fn take_grant(&self, slot: Slot, channel: &str) -> Result<Option<Taken>, AskAgain> {
-        self.table.borrow_mut().sockets[slot as usize].grants.take(channel, unix_now())
+    pub fn take_grant(&self, slot: Slot, channel: &str) -> Result<Option<Taken>, NotGranted> {
+        self.table.borrow().sockets[slot as usize].grants.take(channel, unix_now())
     }
 
     pub fn grant_joined(&self, slot: Slot, channel: &str, topic: TopicId) {

@@ -13,7 +13,8 @@ use tokio::sync::{Notify, oneshot};
 
 use super::{directory::TopicId, granted::Bounds, terms::TenantId};
 use crate::{
-    auth::revoked::Revocation,
+    auth::revoked::{Revocation, RevokedTokens},
+    clock::KnownAsOf,
     crypto::{
         keytable::{UnixSeconds, Version},
         resealer::Resealer,
@@ -140,7 +141,17 @@ pub struct AskedChannel {
     pub target: Option<Version>,
     /// Whom the client speaks for, as far as the authorizer knows.
     pub user: Option<Arc<str>>,
+    /// Until when revocations have been looked for.
+    pub as_of: KnownAsOf,
     pub bounds: Bounds,
+    /// Tokens that have been revoked meanwhile stand there before the worker is told.
+    pub revoked: Arc<RevokedTokens>,
+}
+
+impl AskedChannel {
+    pub fn is_token_revoked(&self) -> bool {
+        self.bounds.token.as_ref().is_some_and(|token| self.revoked.contains(token))
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -149,6 +160,8 @@ pub enum AskError {
     UnknownSocket,
     #[error("the connection has been authorized for very many channels without joining them")]
     TooMany,
+    #[error("the token has been revoked")]
+    TokenRevoked,
 }
 
 impl Content {

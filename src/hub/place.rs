@@ -249,7 +249,9 @@ impl Place {
     /// it has been nudged, or frames that are on their way to it would no longer open; after a cut
     /// there is no other.
     pub fn asked(&mut self, now: Instant, user: Option<Arc<str>>) -> Version {
-        (self.issuer, self.user, self.unanswered) = (Issuer::Server, user, false);
+        // Asking once more without a name makes nobody somebody else.
+        self.user = user.or(self.user.take());
+        (self.issuer, self.unanswered) = (Issuer::Server, false);
         match std::mem::replace(&mut self.stage, Stage::Open) {
             Stage::Asking { waiting, .. } | Stage::Unasked { waiting, .. } => {
                 self.move_on();

@@ -8,7 +8,7 @@ use std::{
 
 use super::{
     directory::TopicId,
-    granted::Ended,
+    granted::{Ended, Grantee},
     mailbox::{Answer, Ask, AskError, AskedChannel, Content, Cut, Delivery, Rekey},
     moves::{CUT_SPREAD, Moves, PlaceId, Turn, TurnKind},
     place::{Next, Outcome, Place},
@@ -185,7 +185,10 @@ impl Shard {
         if entry.peer.tenant != Some(tenant) || entry.socket.outbox().is_closing() {
             return Err(AskError::UnknownSocket);
         }
-        let Some(AskedChannel { name, topic, target, user, bounds }) = about else {
+        if about.as_ref().is_some_and(AskedChannel::is_token_revoked) {
+            return Err(AskError::TokenRevoked);
+        }
+        let Some(AskedChannel { name, topic, target, user, as_of, bounds, .. }) = about else {
             return Ok(Answer { version: Version::BLIND, waits: None });
         };
         if (target.is_some() || !bounds.are_none()) && !entry.grants.may_add(&name) {
@@ -215,7 +218,7 @@ impl Shard {
             }
         }
         // Of subscribers, too: they may leave and join with this.
-        entry.grants.add(name, version, user, bounds, unix_now());
+        entry.grants.add(name, Grantee { user, as_of }, version, bounds, unix_now());
         Ok(Answer { version: version.unwrap_or(Version::BLIND), waits: waits_to_be_told })
     }
 

@@ -47,6 +47,16 @@ refusal_codes! {
     TokenRevoked "token_revoked" 401 (Unauthenticated): UNKNOWN => "get a new token";
     TokenOrigin "token_origin" 401 (Unauthenticated): UNKNOWN =>
         "use the token on pages of the origin that it names";
+    TokenMilliseconds "token_milliseconds" 401 (Unauthenticated): UNKNOWN =>
+        "write exp, nbf and iat in seconds since 1970 (Date.now() / 1000)";
+    TokenTime "token_time" 401 (Unauthenticated): UNKNOWN =>
+        "write exp, nbf and iat as numbers of seconds since 1970";
+    TokenFromTheFuture "token_from_the_future" 401 (Unauthenticated): UNKNOWN =>
+        "set the clocks of the issuer and of this server, or give jwt.leeway_seconds";
+    TokenCritical "token_critical" 401 (Unauthenticated): UNKNOWN =>
+        "make the token without \"crit\": no extension is understood here";
+    TokenUnencoded "token_unencoded" 401 (Unauthenticated): UNKNOWN =>
+        "make the token without \"b64\": only encoded payloads are read";
     MissingUserId "missing_user_id" 401 (Unauthenticated): UNKNOWN =>
         "send a user_id; the open authorizer believes it";
     ForwardUnauthenticated "forward_unauthenticated" 401 (Unauthenticated): UNKNOWN =>
@@ -70,7 +80,7 @@ refusal_codes! {
     ForwardDenies "forward_denies" 403 (Forbidden): NOT_ALLOWED =>
         "look at the application, whose URL said no";
     Revoked "revoked" 403: NOT_ALLOWED =>
-        "get a token that was issued after the user was taken off the channel (claim \"iat\")";
+        "authorize the user anew: a token whose \"iat\", less jwt.leeway_seconds, is later than the revocation, or a new answer of the application; a signature of your own backend counts on a new connection";
     OriginNotAllowed "origin_not_allowed" 403: "Pages of this origin are not allowed" =>
         "list the page's origin, as the browser sends it, in apps.ID.origins";
     UnknownSocket "unknown_socket" 403: "This socket is not known" =>
@@ -93,6 +103,10 @@ refusal_codes! {
         "send socket_id and channel_name as strings";
     DuplicateParameter "duplicate_parameter" 400: "A parameter is given twice" =>
         "send each parameter once";
+    DuplicateHeader "duplicate_header" 400: "A header is given twice" =>
+        "send Origin, Authorization and whatever else decides once; look at the proxy in front";
+    UriTooLong "uri_too_long" 414: "The path and the query are too long" =>
+        "send the parameters in the body; path and query have 8 KiB";
     InvalidForm "invalid_form" 400: "The form cannot be read" => "send the form in UTF-8";
     InvalidJson "invalid_json" 400: "The JSON cannot be read" =>
         "send one JSON object, in UTF-8";

@@ -136,6 +136,12 @@ impl ApiError {
         Self { limit: Some(per_second as usize), retry_after: Some(seconds), ..error }
     }
 
+    pub fn uri_too_long(limit: usize) -> Self {
+        let message =
+            format!("The path and the query of the request are longer than {limit} bytes");
+        Self::new(RefusalCode::UriTooLong, message)
+    }
+
     pub fn head_too_large(limit: usize) -> Self {
         let message = format!("The head of the request is larger than {limit} bytes");
         Self::new(RefusalCode::HeadTooLarge, message)

@@ -14,6 +14,7 @@ pub use line::share;
 use super::{
     admin::Door,
     error::ApiError,
+    headers::single,
     remote::{Remote, remote},
     verify::worker,
     worker::Worker,
@@ -52,8 +53,8 @@ fn admit(request: &HttpRequest) -> Result<(Rc<Worker>, Watcher), ApiError> {
     let worker = worker(request);
     let from = remote(request);
     guard::check_place(worker.settings().live_feed, door, from)?;
-    let text = |name| request.headers().get(name).map(|value| value.to_str().unwrap_or_default());
-    guard::check_origin(text(header::ORIGIN), text(header::HOST))?;
+    let text = |name| single(request.headers(), name);
+    guard::check_origin(text(header::ORIGIN)?, text(header::HOST)?)?;
     // Who comes on a file has no address.
     let peer = match from {
         Some(Remote::Address(peer)) => Some(peer),

@@ -15,6 +15,7 @@ mod events;
 mod explain;
 mod fields;
 mod forwarded;
+mod headers;
 mod http_stream;
 mod listeners;
 mod live;

@@ -13,7 +13,8 @@ use percent_encoding::percent_decode_str;
 use tokio::io::AsyncWriteExt;
 
 use super::{
-    query::Query,
+    headers::{Twice, single},
+    query::{MOST_BYTES, Query},
     socket::{Connection, Opening},
     transport::Transport,
     worker::Worker,
@@ -40,7 +41,11 @@ where
         parts.io.write_all(refusal(error).as_bytes()).await?;
         return Ok(parts.io.shutdown().await?);
     }
-    let asked = Asked::read(head);
+    let Ok(query) = Query::of(&head.uri) else {
+        parts.io.write_all(too_long().as_bytes()).await?;
+        return Ok(parts.io.shutdown().await?);
+    };
+    let asked = Asked::read(head, query);
     let key = asked.key(&worker.settings().path_prefix);
     let dismissals = worker.engine.hub.dismissals();
     let tenant = key.as_deref().and_then(|key| worker.engine.tenants().by_key(key).cloned());
@@ -73,19 +78,16 @@ where
 /// What the URL and the headers say.
 struct Asked {
     path: String,
-    origin: Option<String>,
+    origin: Result<Option<String>, Twice>,
     query: Query,
 }
 
 impl Asked {
-    fn read(head: &RequestHead) -> Self {
+    fn read(head: &RequestHead, query: Query) -> Self {
         // One that cannot be read is still one, and not on any list.
-        let origin = head.headers().get(header::ORIGIN).map(|o| o.to_str().unwrap_or_default());
-        Self {
-            path: head.uri.path().to_owned(),
-            origin: origin.map(str::to_owned),
-            query: Query::parse(head.uri.query().unwrap_or_default()),
-        }
+        let origin = single(head.headers(), header::ORIGIN);
+        let origin = origin.map(|origin| origin.map(str::to_owned));
+        Self { path: head.uri.path().to_owned(), origin, query }
     }
 
     /// `{prefix}/app/{key}`
@@ -136,8 +138,9 @@ fn admit(
     if !app.enabled {
         return Err(Close::AppDisabled);
     }
-    if !app.origins.admits(asked.origin.as_deref()) {
-        return Err(Close::OriginRefused);
+    match &asked.origin {
+        Ok(origin) if app.origins.admits(origin.as_deref()) => {}
+        Ok(_) | Err(_) => return Err(Close::OriginRefused),
     }
     drop(app);
     Ok(tenant)
@@ -172,7 +175,19 @@ fn refusal(error: ws::HandshakeError) -> String {
         NoWebsocketUpgrade | NoConnectionUpgrade | BadWebsocketKey => "400 Bad Request",
     };
     let message = format!("This is no WebSocket handshake that can be answered: {error}");
-    let code = RefusalCode::BadHandshake.name();
+    plain_refusal(status, &message, RefusalCode::BadHandshake)
+}
+
+/// Nor is it one that a client has written.
+fn too_long() -> String {
+    let message = format!(
+        "The path and the query are longer than {MOST_BYTES} bytes, or have too many parameters"
+    );
+    plain_refusal("414 URI Too Long", &message, RefusalCode::UriTooLong)
+}
+
+fn plain_refusal(status: &str, message: &str, code: RefusalCode) -> String {
+    let code = code.name();
     let body = format!(r#"{{"error":"{message}","code":"{code}"}}"#);
     format!(
         "HTTP/1.1 {status}\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}",
