@@ -167,7 +167,7 @@ impl Asked {
             .entrance
             .address(request, &worker.settings(), app)
             .inspect_err(|_| limited.add("auth_per_ip"))?;
-        cors::check(request, &app.origins)?;
+        cors::check(request, app)?;
         worker
             .entrance
             .socket(self.socket_id()?, app)

@@ -6,7 +6,11 @@
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, http::header};
 
 use super::error::ApiError;
-use crate::{app::App, origins::Origins, refusal::RefusalCode};
+use crate::{
+    app::App,
+    origins::{Origins, advice},
+    refusal::RefusalCode,
+};
 
 fn origin(request: &HttpRequest) -> Option<&str> {
     // One that cannot be read is still one, and not on any list.
@@ -15,14 +19,17 @@ fn origin(request: &HttpRequest) -> Option<&str> {
 
 /// The rule of the sockets holds here as well. Not reading the answer is not enough: a site whose
 /// name is made to point at this server counts as the same origin to the browser.
-pub fn check(request: &HttpRequest, origins: &Origins) -> Result<(), ApiError> {
-    if origins.admits(origin(request)) {
+pub fn check(request: &HttpRequest, app: &App) -> Result<(), ApiError> {
+    if app.origins.admits(origin(request)) {
         return Ok(());
     }
     let from = origin(request).unwrap_or_default();
     Err(ApiError::new(
         RefusalCode::OriginNotAllowed,
-        format!("The page's origin, {from:?}, is not among the app's origins (apps.ID.origins)"),
+        format!(
+            "The page's origin is not among the app's origins (apps.ID.origins): {}",
+            advice(from, &app.id)
+        ),
     ))
 }
 

@@ -35,6 +35,7 @@ mod strays;
 mod streams;
 mod tokens;
 mod transport;
+mod turned_away;
 mod upgrade;
 mod users;
 mod verify;

@@ -16,9 +16,11 @@ use super::{
     query::Query,
     socket::{Connection, Opening},
     transport::Transport,
+    turned_away::Handshake,
     worker::Worker,
 };
 use crate::{
+    app::App,
     engine::Tenant,
     protocol::{code::Close, dialect::Dialect, version},
     refusal::RefusalCode,
@@ -53,6 +55,12 @@ where
         worker.entrance.connect(app, remote, head.headers(), &worker.settings().proxies)
     };
     let admission = admit(&worker, &asked, key, tenant.clone(), from);
+    if let Err(reason) = &admission {
+        let app = tenant.as_ref().map(|tenant| tenant.app());
+        let prefix = &worker.settings().path_prefix;
+        let handshake = asked.handshake(app.as_deref().map(|app| &**app), prefix);
+        worker.entrance.turned_away.note(reason, &handshake, &worker.engine);
+    }
     let id = worker.socket_ids.borrow_mut().next_id().map_err(std::io::Error::other)?;
     let opening = Opening {
         handshake: handshake(head, parts.write_buf),
@@ -74,6 +82,7 @@ where
 struct Asked {
     path: String,
     origin: Option<String>,
+    host: Option<String>,
     query: Query,
 }
 
@@ -81,9 +90,11 @@ impl Asked {
     fn read(head: &RequestHead) -> Self {
         // One that cannot be read is still one, and not on any list.
         let origin = head.headers().get(header::ORIGIN).map(|o| o.to_str().unwrap_or_default());
+        let host = head.headers().get(header::HOST).and_then(|host| host.to_str().ok());
         Self {
             path: head.uri.path().to_owned(),
             origin: origin.map(str::to_owned),
+            host: host.map(str::to_owned),
             query: Query::parse(head.uri.query().unwrap_or_default()),
         }
     }
@@ -93,6 +104,11 @@ impl Asked {
         let key = self.path.strip_prefix(prefix)?.strip_prefix("/app/")?.trim_end_matches('/');
         let key = percent_decode_str(key).decode_utf8().ok()?;
         (!key.is_empty() && !key.contains('/')).then(|| key.into_owned())
+    }
+
+    fn handshake<'a>(&'a self, app: Option<&'a App>, path_prefix: &'a str) -> Handshake<'a> {
+        let (origin, host) = (self.origin.as_deref(), self.host.as_deref());
+        Handshake { path: &self.path, origin, host, app, path_prefix }
     }
 
     fn dialect(&self, tenant: Option<&Tenant>) -> Dialect {
@@ -137,7 +153,10 @@ fn admit(
         return Err(Close::AppDisabled);
     }
     if !app.origins.admits(asked.origin.as_deref()) {
-        return Err(Close::OriginRefused);
+        let advice = app.explains.then(|| {
+            asked.handshake(Some(&app), &worker.settings().path_prefix).origin_advice(&app)
+        });
+        return Err(Close::OriginRefused { advice });
     }
     drop(app);
     Ok(tenant)
