@@ -4,6 +4,7 @@
 
 mod support;
 
+mod app_origins;
 mod audit;
 mod auth_bounds;
 mod auth_endpoints;
@@ -82,6 +83,7 @@ mod signals;
 mod signatures;
 mod subscribe;
 mod subscription_count;
+mod surroundings;
 mod tail;
 mod terminate;
 mod tls;
