@@ -5,13 +5,16 @@ mod progress;
 mod rotate;
 mod vectors;
 
-use std::io::{IsTerminal, Read};
+use std::io::IsTerminal;
 
 use clap::Subcommand;
 use zeroize::Zeroizing;
 
 use super::{Result, print, server};
-use crate::crypto::key::{KeyFormat, MasterKey};
+use crate::{
+    crypto::key::{KeyFormat, MasterKey},
+    text_file,
+};
 
 #[derive(Subcommand)]
 pub enum Keys {
@@ -87,9 +90,7 @@ fn parsed(given: &str) -> Result<(MasterKey, KeyFormat)> {
 }
 
 fn standard_input() -> Result<Zeroizing<String>> {
-    let mut text = Zeroizing::new(String::new());
-    std::io::stdin().lock().take(4096).read_to_string(&mut text)?;
-    Ok(text)
+    Ok(text_file::read_from(std::io::stdin().lock(), 4096)?)
 }
 
 #[cfg(test)]
