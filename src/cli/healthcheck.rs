@@ -50,7 +50,7 @@ enum Place {
 }
 
 pub fn run(command: &Healthcheck) -> Result<()> {
-    let target = match &command.url {
+    let target = match command.url.as_ref().filter(|url| !url.is_empty()) {
         Some(url) => Target::of_url(url)?,
         None => Target::of(source(&command.flags)?.endpoint()?),
     };

@@ -16,6 +16,7 @@ mod selftest;
 mod serve;
 mod server;
 mod signals;
+mod snippet;
 mod tail;
 mod terminal;
 mod token;
@@ -62,6 +63,8 @@ enum Command {
     Token(token::Token),
     /// Print a channel's name with a signed id at its end
     SignedId(token::SignedId),
+    /// Print what to paste into a page or a backend: the app's address, key and secret stand in it
+    Snippet(snippet::Snippet),
     /// The audit log
     #[command(subcommand)]
     Audit(audit::AuditCommand),
@@ -102,6 +105,7 @@ pub fn run() -> ExitCode {
         Command::Auth(AuthCommand::Test(command)) => auth_test::run(&command),
         Command::Token(command) => token::run(&command),
         Command::SignedId(command) => token::signed_id(&command),
+        Command::Snippet(command) => snippet::run(&command),
         Command::Audit(command) => audit::run(&command),
         Command::Webhooks(command) => webhooks::run(&command),
         Command::Tail(command) => tail::run(&command),
@@ -143,6 +147,7 @@ fn config(command: &ConfigCommand) -> Result<()> {
             let config = config_of(flags)?;
             log::filter(&config.log)?;
             config.warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));
+            config.notes.iter().for_each(|note| eprintln!("note: {note}"));
             println!("the configuration is good: {} app(s)", config.apps.len());
         }
         ConfigCommand::Show(flags) => print!("{}", shown(&source(flags)?)?),

@@ -14,7 +14,7 @@ use super::{
 use crate::{
     app::AppRegistry,
     audit::{Audit, Fact},
-    config::{Config, Flags},
+    config::{Config, Environment, Flags, Source},
     crypto::secret::Salt,
     engine::{Engine, opening::StateFiles},
     hub::Hub,
@@ -41,6 +41,7 @@ pub fn serve(flags: &Flags) -> Result<()> {
     }
     selftest::run(&selftest::CHECKS)?;
     config.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+    note_service_variables(&start.environment);
     let system = actix_rt::System::new();
     let result = system.block_on(run(config, start, log, &signals));
     // Dropping it would wait for whoever still waits for a disk, such as a reload.
@@ -53,13 +54,22 @@ use super::process::{environment, forbid_dumps};
 
 /// Elsewhere there is no `/proc` that shows the environment, and crashes are the system's business.
 #[cfg(not(target_os = "linux"))]
-fn environment(_: &Flags, _: &mut Signals) -> Result<crate::config::Environment> {
-    Ok(crate::config::Environment::of_process())
+fn environment(_: &Flags, _: &mut Signals) -> Result<Environment> {
+    Ok(Environment::of_process())
 }
 
 #[cfg(not(target_os = "linux"))]
 fn forbid_dumps() -> std::io::Result<()> {
     Ok(())
+}
+
+/// Kubernetes sets them for each service whose name begins as settings do.
+fn note_service_variables(environment: &Environment) {
+    let names = environment.service_variables();
+    if !names.is_empty() {
+        let names = names.join(" ");
+        tracing::debug!(config.passed_over = names, "variables of services are no settings");
+    }
 }
 
 async fn run(config: Config, start: Start, log: LogFilter, signals: &Signals) -> Result<()> {
@@ -80,7 +90,9 @@ async fn run(config: Config, start: Start, log: LogFilter, signals: &Signals) ->
     });
     announce(&listeners, config.tls.is_some())?;
     if start.flags.dev {
-        print(&banner::banner(&config, &listeners.public()?, listeners.api()?.as_ref()))?;
+        let source = Source::new(&start.flags, start.environment.clone())?;
+        let (public, api) = (listeners.public()?, listeners.api()?);
+        print(&banner::banner(&config, (&source, &start.flags), &public, api.as_ref()))?;
     }
     let hub = Hub::new(config.workers, config.mailbox_bytes, config.turns_per_second);
     let mut engine = Engine::new(hub, AppRegistry::new());

@@ -3,14 +3,15 @@
 //! They are blocked in every thread but one that takes them. So none is lost while the process starts
 //! its program again (`process`), where a handler would be forgotten, and where the first process of
 //! a container would not even be ended by it: they wait until the new program takes them. And a
-//! second one ends the process whatever the others wait for.
+//! second one ends the process whatever the others wait for; but a supervisor that signals the
+//! process and its whole group sends the same one twice, and means one.
 
 use std::{
     io,
     process::exit,
     sync::{Arc, mpsc},
     thread::{self, JoinHandle},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use nix::sys::signal::{SigSet, Signal as Number};
@@ -40,7 +41,41 @@ enum Phase {
     #[default]
     Starting,
     Serving,
-    Stopping,
+    Stopping {
+        by: Number,
+        since: Instant,
+    },
+}
+
+/// What a signal that is no SIGHUP leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Act {
+    /// Nothing has begun.
+    Leave,
+    Stop,
+    /// The same signal again, from the same supervisor.
+    Ignore,
+    EndAtOnce,
+}
+
+/// In which the same signal comes twice and is meant once. Counted from the first: whoever goes on
+/// is obeyed.
+const ONE_SIGNAL: Duration = Duration::from_secs(1);
+
+impl Phase {
+    fn on(&mut self, number: Number, now: Instant) -> Act {
+        match *self {
+            Self::Starting => Act::Leave,
+            Self::Serving => {
+                *self = Self::Stopping { by: number, since: now };
+                Act::Stop
+            }
+            Self::Stopping { by, since } => {
+                let again = by == number && now.saturating_duration_since(since) < ONE_SIGNAL;
+                if again { Act::Ignore } else { Act::EndAtOnce }
+            }
+        }
+    }
 }
 
 /// The handler has run, and the thread is to learn of it.
@@ -113,17 +148,16 @@ impl Shared {
         if number == Number::SIGHUP {
             return self.hangup.notify_one();
         }
-        let mut phase = self.phase.lock();
-        match *phase {
-            Phase::Starting => {
+        match self.phase.lock().on(number, Instant::now()) {
+            Act::Leave => {
                 eprintln!("sealcast: stopped by {number} before it served");
                 exit(0);
             }
-            Phase::Serving => {
-                *phase = Phase::Stopping;
-                self.stop.notify_one();
+            Act::Stop => self.stop.notify_one(),
+            Act::Ignore => {
+                tracing::info!(signal = %number, "the same signal again within a second counts as one");
             }
-            Phase::Stopping => {
+            Act::EndAtOnce => {
                 tracing::warn!(signal = %number, "a second signal while the server was shutting down: it ends at once");
                 exit(128 + number as i32);
             }
@@ -169,5 +203,32 @@ impl Streams {
         while let Ok(number) = timeout(MOMENT, self.next()).await {
             shared.on(number);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use Number::{SIGINT, SIGTERM};
+
+    #[test]
+    fn the_same_signal_within_a_second_is_one() {
+        let start = Instant::now();
+        let at = |ms| start + Duration::from_millis(ms);
+        for (second, ms, expected) in [
+            (SIGTERM, 0, Act::Ignore),
+            (SIGTERM, 999, Act::Ignore),
+            (SIGTERM, 1000, Act::EndAtOnce),
+            (SIGINT, 0, Act::EndAtOnce),
+        ] {
+            let mut phase = Phase::Serving;
+            assert_eq!(phase.on(SIGTERM, at(0)), Act::Stop);
+            assert_eq!(phase.on(second, at(ms)), expected, "{second} after {ms} ms");
+        }
+        // It is counted from the first one: repeating it does not put the end off.
+        let mut phase = Phase::Serving;
+        let acts = [0, 400, 800, 1200].map(|ms| phase.on(SIGINT, at(ms)));
+        assert_eq!(acts, [Act::Stop, Act::Ignore, Act::Ignore, Act::EndAtOnce]);
+        assert_eq!(Phase::Starting.on(SIGTERM, start), Act::Leave);
     }
 }

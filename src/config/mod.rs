@@ -7,13 +7,19 @@ mod auth;
 mod documented;
 mod edge;
 mod environment;
+mod faults;
 mod listen;
+mod public_url;
 mod raw;
 mod resolve;
 mod sealing;
 mod sealing_alias;
+mod secrets;
+mod service_variables;
 mod show;
+mod snippet;
 mod source;
+mod values;
 mod webhooks;
 mod written;
 
@@ -30,8 +36,10 @@ use crate::{
 };
 
 pub use environment::Environment;
+pub use public_url::PublicUrl;
 pub use show::shown;
-pub use source::{DEV_APP, Endpoint, Flags, Source};
+pub use snippet::{Asks, Bound, Described};
+pub use source::{Development, Endpoint, Flags, Source, path};
 pub use written::{Effect, Written};
 
 use raw::RawConfig;
@@ -56,6 +64,8 @@ pub struct Config {
     pub apps: Vec<App>,
     /// What the operator should know, and nobody asked for.
     pub warnings: Vec<String>,
+    /// What is good here and refused elsewhere: for `config check` alone.
+    pub notes: Vec<String>,
 }
 
 pub struct Log {
@@ -82,7 +92,9 @@ impl Config {
 
     fn resolve(source: &Source, mut raw: RawConfig, salt: Salt) -> Result<Self, ConfigError> {
         raw.read_variables(source.environment());
-        resolve::resolve(raw, source.is_dev(), salt)
+        let mut config = resolve::resolve(raw, source.development(), salt)?;
+        config.warnings.extend(source.environment().warnings());
+        Ok(config)
     }
 }
 

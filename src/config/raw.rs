@@ -34,6 +34,8 @@ pub struct RawConfig {
     pub tls_cert_file: Option<PathBuf>,
     pub tls_key_file: Option<PathBuf>,
     pub path_prefix: String,
+    /// The address that clients use, where a proxy stands between.
+    pub public_url: Option<String>,
     /// 0: one for each processor.
     pub workers: usize,
     pub activity_timeout_seconds: u64,
@@ -79,6 +81,7 @@ impl Default for RawConfig {
             tls_cert_file: None,
             tls_key_file: None,
             path_prefix: String::new(),
+            public_url: None,
             workers: 0,
             activity_timeout_seconds: 120,
             pong_timeout_seconds: 30,

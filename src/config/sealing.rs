@@ -7,7 +7,8 @@ use secrecy::ExposeSecret;
 use super::{
     ConfigError,
     raw::{RawApp, RawDerivation, RawMode},
-    resolve::{Result, at_least, error, seconds, secret},
+    resolve::{Result, at_least, error, seconds},
+    secrets::{Stray, secret, stray_hint, warn_of_stray},
 };
 use crate::{
     app::App,
@@ -68,8 +69,15 @@ pub fn sealing(
     };
     let key = match (given, dev_key) {
         (Some(text), _) => {
-            let (key, format) = MasterKey::parse(text.expose_secret())
-                .map_err(|e| ConfigError(format!("{name}: {e}")))?;
+            let text = text.expose_secret();
+            let (key, format) = MasterKey::parse(text)
+                .map_err(|e| ConfigError(format!("{name}: {e}{}", stray_hint(text))))?;
+            match Stray::of(text) {
+                Some(stray) if stray.is_trimmed() => {
+                    warnings.push(format!("{name} {stray}, which is left out"));
+                }
+                _ => warn_of_stray(&name, text, warnings),
+            }
             if format == KeyFormat::Raw {
                 warnings.push(format!("{name} is 32 printable characters, taken as they are; a random key is stronger (`sealcast keys generate`)"));
             }

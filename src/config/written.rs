@@ -27,7 +27,7 @@ pub enum Effect {
 }
 
 /// Of the server as a whole; whatever is not named here waits for the next start.
-const NOW: [&str; 20] = [
+const NOW: [&str; 21] = [
     "activity_timeout_seconds",
     "admin_token",
     "admin_token_file",
@@ -42,6 +42,7 @@ const NOW: [&str; 20] = [
     "message_bytes",
     "outbox_bytes",
     "pong_timeout_seconds",
+    "public_url",
     "strict_protocol",
     "tls_cert_file",
     "tls_key_file",

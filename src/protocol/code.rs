@@ -23,7 +23,10 @@ pub enum Close {
     InvalidVersion,
     UnsupportedProtocol,
     MissingProtocol,
-    OriginRefused,
+    OriginRefused {
+        /// What would admit it: in development alone.
+        advice: Option<String>,
+    },
     NotAuthorizedInTime,
     Terminated,
     TooSlow,
@@ -57,7 +60,7 @@ impl Close {
             Self::InvalidVersion => 4006,
             Self::UnsupportedProtocol => 4007,
             Self::MissingProtocol => 4008,
-            Self::OriginRefused | Self::NotAuthorizedInTime | Self::Terminated => 4009,
+            Self::OriginRefused { .. } | Self::NotAuthorizedInTime | Self::Terminated => 4009,
             Self::TooSlow | Self::Draining | Self::OverCapacity | Self::ConnectsTooOften => 4100,
             Self::ShuttingDown | Self::SecretRetired => 4200,
             Self::PongNotReceived => 4201,
@@ -106,7 +109,7 @@ impl Close {
             Self::InvalidVersion => "invalid_version",
             Self::UnsupportedProtocol => "unsupported_protocol",
             Self::MissingProtocol => "missing_protocol",
-            Self::OriginRefused => "origin_refused",
+            Self::OriginRefused { .. } => "origin_refused",
             Self::NotAuthorizedInTime => "not_authorized_in_time",
             Self::Terminated => "terminated",
             Self::TooSlow => "too_slow",
@@ -137,7 +140,8 @@ impl Close {
             Self::InvalidVersion => "Invalid protocol version: not a number".into(),
             Self::UnsupportedProtocol => "Unsupported protocol version: 4 to 7 are served".into(),
             Self::MissingProtocol => "No protocol version supplied".into(),
-            Self::OriginRefused => "Origin not allowed".into(),
+            Self::OriginRefused { advice: None } => "Origin not allowed".into(),
+            Self::OriginRefused { advice: Some(advice) } => format!("Origin not allowed: {advice}"),
             Self::NotAuthorizedInTime => {
                 "Connection not authorized within timeout: sign in or subscribe to an authorized channel".into()
             }
@@ -205,7 +209,7 @@ mod tests {
             Close::InvalidVersion,
             Close::UnsupportedProtocol,
             Close::MissingProtocol,
-            Close::OriginRefused,
+            Close::OriginRefused { advice: None },
             Close::NotAuthorizedInTime,
             Close::Terminated,
             Close::TooSlow,

@@ -184,7 +184,7 @@ impl Asked {
         let limited = &self.tenant.counts.limited;
         let entered = self.address.take();
         entered.unwrap_or_else(|| enter_from(worker, request, &self.tenant, app))?;
-        cors::check(request, &app.origins)?;
+        cors::check(request, app)?;
         worker
             .entrance
             .socket(self.socket_id()?, app)

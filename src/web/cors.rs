@@ -12,7 +12,11 @@ use super::{
     error::ApiError,
     headers::{Twice, single},
 };
-use crate::{app::App, origins::Origins, refusal::RefusalCode};
+use crate::{
+    app::App,
+    origins::{Origins, advice},
+    refusal::RefusalCode,
+};
 
 /// One that cannot be read is still one, and not on any list.
 fn origin(request: &HttpRequest) -> Result<Option<&str>, Twice> {
@@ -23,15 +27,18 @@ const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// The rule of the sockets holds here as well. Not reading the answer is not enough: a site whose
 /// name is made to point at this server counts as the same origin to the browser.
-pub fn check(request: &HttpRequest, origins: &Origins) -> Result<(), ApiError> {
+pub fn check(request: &HttpRequest, app: &App) -> Result<(), ApiError> {
     let from = origin(request)?;
-    if origins.admits(from) {
+    if app.origins.admits(from) {
         return Ok(());
     }
     let from = from.unwrap_or_default();
     Err(ApiError::new(
         RefusalCode::OriginNotAllowed,
-        format!("The page's origin, {from:?}, is not among the app's origins (apps.ID.origins)"),
+        format!(
+            "The page's origin is not among the app's origins (apps.ID.origins): {}",
+            advice(from, &app.id)
+        ),
     ))
 }
 

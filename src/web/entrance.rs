@@ -19,6 +19,7 @@ use super::{
     rates::{Counted, Rates},
     remote::{Remote, remote},
     strays::Strays,
+    turned_away::TurnedAway,
 };
 use crate::{app::App, ids::SocketId, limits::Limits, protocol::code::Close};
 
@@ -27,6 +28,7 @@ pub struct Entrance {
     rates: Rates,
     crowd: Crowd,
     pub strays: Strays,
+    pub turned_away: TurnedAway,
 }
 
 impl Default for Entrance {
@@ -35,6 +37,7 @@ impl Default for Entrance {
             rates: Rates::new(Instant::now()),
             crowd: Crowd::default(),
             strays: Strays::default(),
+            turned_away: TurnedAway::default(),
         }
     }
 }

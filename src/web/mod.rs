@@ -39,6 +39,7 @@ mod streams;
 mod timestamp;
 mod tokens;
 mod transport;
+mod turned_away;
 mod upgrade;
 mod users;
 mod verify;

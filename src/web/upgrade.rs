@@ -17,9 +17,11 @@ use super::{
     query::{MOST_BYTES, Query},
     socket::{Connection, Opening},
     transport::Transport,
+    turned_away::Handshake,
     worker::Worker,
 };
 use crate::{
+    app::App,
     engine::Tenant,
     protocol::{code::Close, dialect::Dialect, version},
     refusal::RefusalCode,
@@ -58,6 +60,12 @@ where
         worker.entrance.connect(app, remote, head.headers(), &worker.settings().proxies)
     };
     let admission = admit(&worker, &asked, key, tenant.clone(), from);
+    if let Err(reason) = &admission {
+        let app = tenant.as_ref().map(|tenant| tenant.app());
+        let prefix = &worker.settings().path_prefix;
+        let handshake = asked.handshake(app.as_deref().map(|app| &**app), prefix);
+        worker.entrance.turned_away.note(reason, &handshake, &worker.engine);
+    }
     let id = worker.socket_ids.borrow_mut().next_id().map_err(std::io::Error::other)?;
     let opening = Opening {
         handshake: handshake(head, parts.write_buf),
@@ -79,6 +87,7 @@ where
 struct Asked {
     path: String,
     origin: Result<Option<String>, Twice>,
+    host: Option<String>,
     query: Query,
 }
 
@@ -87,7 +96,9 @@ impl Asked {
         // One that cannot be read is still one, and not on any list.
         let origin = single(head.headers(), header::ORIGIN);
         let origin = origin.map(|origin| origin.map(str::to_owned));
-        Self { path: head.uri.path().to_owned(), origin, query }
+        let host = head.headers().get(header::HOST).and_then(|host| host.to_str().ok());
+        let host = host.map(str::to_owned);
+        Self { path: head.uri.path().to_owned(), origin, host, query }
     }
 
     /// `{prefix}/app/{key}`
@@ -95,6 +106,12 @@ impl Asked {
         let key = self.path.strip_prefix(prefix)?.strip_prefix("/app/")?.trim_end_matches('/');
         let key = percent_decode_str(key).decode_utf8().ok()?;
         (!key.is_empty() && !key.contains('/')).then(|| key.into_owned())
+    }
+
+    fn handshake<'a>(&'a self, app: Option<&'a App>, path_prefix: &'a str) -> Handshake<'a> {
+        let (origin, host) =
+            (self.origin.as_ref().ok().and_then(Option::as_deref), self.host.as_deref());
+        Handshake { path: &self.path, origin, host, app, path_prefix }
     }
 
     fn dialect(&self, tenant: Option<&Tenant>) -> Dialect {
@@ -138,9 +155,12 @@ fn admit(
     if !app.enabled {
         return Err(Close::AppDisabled);
     }
-    match &asked.origin {
-        Ok(origin) if app.origins.admits(origin.as_deref()) => {}
-        Ok(_) | Err(_) => return Err(Close::OriginRefused),
+    let admitted = matches!(&asked.origin, Ok(origin) if app.origins.admits(origin.as_deref()));
+    if !admitted {
+        let advice = app.explains.then(|| {
+            asked.handshake(Some(&app), &worker.settings().path_prefix).origin_advice(&app)
+        });
+        return Err(Close::OriginRefused { advice });
     }
     drop(app);
     Ok(tenant)

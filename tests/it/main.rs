@@ -4,6 +4,7 @@
 
 mod support;
 
+mod app_origins;
 mod audit;
 mod auth_bodies;
 mod auth_bounds;
@@ -92,6 +93,7 @@ mod signatures;
 mod state_files;
 mod subscribe;
 mod subscription_count;
+mod surroundings;
 mod tail;
 mod terminate;
 mod tls;

@@ -27,11 +27,11 @@ pub fn read(
     seen: &mut Stamps,
 ) -> Result<Read> {
     // Whatever it named last, as long as it cannot be told what it names now.
-    *seen = stamps(flags.config.iter().chain(seen.keys()));
+    *seen = stamps(flags.config_file().into_iter().chain(seen.keys()));
     let source = Source::new(flags, environment.clone())?;
     for _ in 0..ATTEMPTS {
         let written = Written::of(&source)?;
-        let itself = seen.iter().filter(|(path, _)| Some(*path) == flags.config.as_ref());
+        let itself = seen.iter().filter(|(path, _)| Some(*path) == flags.config_file());
         let itself: Vec<_> = itself.map(|(path, stamp)| (path.clone(), *stamp)).collect();
         *seen = stamps(written.files());
         seen.extend(itself);
