@@ -25,6 +25,7 @@ use crate::{
     channel::{Access, Channel},
     crypto::keytable::unix_now,
     ids::SocketId,
+    protocol::json,
 };
 
 /// A closed set, so an enum: what decides is a matter of configuration, not of extension.
@@ -236,7 +237,7 @@ fn claimed(
     credentials: &Credentials,
     otherwise: impl FnOnce() -> String,
 ) -> Result<Identity, Denied> {
-    let info = credentials.claimed_user_info.as_deref().map(serde_json::from_str).transpose();
+    let info = credentials.claimed_user_info.as_deref().map(json::value).transpose();
     let invalid = |e| {
         Denied::new(DeniedKind::Invalid, "invalid_user_info", format!("user_info is not JSON: {e}"))
     };

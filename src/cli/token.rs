@@ -10,6 +10,7 @@ use crate::{
     channel::check_characters,
     config::{Config, Flags},
     crypto::keytable::unix_now,
+    protocol::json,
 };
 
 #[derive(clap::Args)]
@@ -51,7 +52,7 @@ pub struct SignedId {
 pub fn run(command: &Token) -> Result<()> {
     let config = config_of(&command.flags)?;
     let app = app(&config, command.app.as_deref())?;
-    let user_info = command.user_info.as_deref().map(serde_json::from_str).transpose();
+    let user_info = command.user_info.as_deref().map(json::value).transpose();
     let wanted = Wanted {
         user_id: command.user.clone(),
         user_info: user_info.map_err(|e| format!("--user-info is not JSON: {e}"))?,

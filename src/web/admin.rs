@@ -8,7 +8,7 @@ use std::{future::Future, pin::Pin, rc::Rc, sync::Arc};
 
 use actix_web::{FromRequest, HttpRequest, HttpResponse, dev::Payload, web};
 use bytes::Bytes;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use zeroize::Zeroizing;
 
 pub use door::{AdminToken, Door};
@@ -82,7 +82,7 @@ impl FromRequest for Admin {
 impl Admin {
     /// What is asked for, as a JSON object; nothing at all is an empty one. What stands in it is
     /// not repeated in errors, since a key may stand in the wrong place.
-    fn asked<T: for<'a> Deserialize<'a>>(&self, expected: &str) -> Result<T, ApiError> {
+    fn asked<T: DeserializeOwned>(&self, expected: &str) -> Result<T, ApiError> {
         let text = if self.body.is_empty() { b"{}".as_slice() } else { &self.body };
         let asked = std::str::from_utf8(text).ok().and_then(|text| object(text).ok());
         asked.ok_or_else(|| {

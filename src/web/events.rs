@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 
 use super::{
     error::ApiError,
-    verify::{Signed, item, json},
+    verify::{Signed, item, json_text},
 };
 use crate::{
     channel::{Access, Channel},
@@ -60,8 +60,11 @@ struct Parsed<'a> {
 
 pub async fn trigger(signed: Signed) -> Result<HttpResponse, ApiError> {
     let limits = &signed.app.limits;
-    let mut trigger: Trigger<'_> =
-        if signed.body.is_empty() { Trigger::default() } else { json(&signed.body)? };
+    let body = json_text(&signed.body)?;
+    let mut trigger: Trigger<'_> = match body.as_str() {
+        "" => Trigger::default(),
+        text => item(text, "The body")?,
+    };
     let from_query = fill_from_query(&mut trigger, &signed);
     let parsed = parse(trigger, from_query, limits)?;
     learn(&signed, &parsed);
@@ -81,7 +84,8 @@ pub async fn trigger(signed: Signed) -> Result<HttpResponse, ApiError> {
 
 pub async fn trigger_batch(signed: Signed) -> Result<HttpResponse, ApiError> {
     let limits = &signed.app.limits;
-    let Batch { batch } = json(&signed.body)?;
+    let body = json_text(&signed.body)?;
+    let Batch { batch } = item(body.as_str(), "The body")?;
     if batch.is_empty() || batch.len() > limits.batch_events {
         let message = format!(
             "A batch holds 1 to {} events, this one holds {} (limits.batch_events)",

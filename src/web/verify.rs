@@ -15,6 +15,7 @@ use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 use md5::{Digest, Md5};
 use percent_encoding::percent_decode_str;
+use serde::{Deserialize, de::DeserializeOwned};
 
 use super::{
     Settings,
@@ -31,7 +32,7 @@ use crate::{
     },
     engine::{Engine, Tenant},
     meter::Allowance,
-    protocol::json::object,
+    protocol::{json::object_in, well_formed::WellFormed},
 };
 
 /// A request that the application's backend signed.
@@ -152,15 +153,20 @@ pub fn unreadable(error: impl std::fmt::Display) -> ApiError {
 }
 
 /// The body as a JSON object.
-pub fn json<'a, T: serde::Deserialize<'a>>(body: &'a [u8]) -> Result<T, ApiError> {
-    let text = std::str::from_utf8(body)
-        .map_err(|_| ApiError::bad_request("invalid_json", "The body is not UTF-8"))?;
-    item(text, "The body")
+pub fn json<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
+    item(json_text(body)?.as_str(), "The body")
+}
+
+/// The body as JSON text, for readers that borrow from it.
+pub fn json_text(body: &[u8]) -> Result<WellFormed<'_>, ApiError> {
+    std::str::from_utf8(body)
+        .map(WellFormed::new)
+        .map_err(|_| ApiError::bad_request("invalid_json", "The body is not UTF-8"))
 }
 
 /// A JSON object that `what` is.
-pub fn item<'a, T: serde::Deserialize<'a>>(text: &'a str, what: &str) -> Result<T, ApiError> {
-    object(text).map_err(|error| {
+pub fn item<'a, T: Deserialize<'a>>(well_formed: &'a str, what: &str) -> Result<T, ApiError> {
+    object_in(well_formed).map_err(|error| {
         ApiError::bad_request("invalid_json", format!("{what} is not what was expected: {error}"))
     })
 }

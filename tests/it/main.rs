@@ -54,6 +54,7 @@ mod live;
 mod live_door;
 mod liveness;
 mod logging;
+mod lone_surrogates;
 mod metrics;
 mod metrics_docs;
 mod metrics_edges;
