@@ -225,12 +225,17 @@ mod tests {
 
     #[test]
     fn f22_names_and_texts_of_client_events_are_well_formed_and_other_data_as_it_was_sent() {
-        let frame = r#"{"\ud83d":0,"event":"client-\ud83d","channel":"c\udead","data":{"a":"\ud83d"}}"#;
+        let frame =
+            r#"{"\ud83d":0,"event":"client-\ud83d","channel":"c\udead","data":{"a":"\ud83d"}}"#;
         let Ok(ClientFrame::Event(event)) = parse(frame) else { panic!("{frame}") };
-        assert_eq!((&*event.event, event.channel.as_deref()), ("client-\u{fffd}", Some("c\u{fffd}")));
+        assert_eq!(
+            (&*event.event, event.channel.as_deref()),
+            ("client-\u{fffd}", Some("c\u{fffd}"))
+        );
         assert_eq!(event.data, Some(r#"{"a":"\ud83d"}"#));
         assert_eq!(data_as_text(r#""cut \ud83d""#), "cut \u{fffd}");
-        let text = r#"{"event":"pusher:subscribe","data":"{\"channel\":\"c\",\"auth\":\"\\ud83d\"}"}"#;
+        let text =
+            r#"{"event":"pusher:subscribe","data":"{\"channel\":\"c\",\"auth\":\"\\ud83d\"}"}"#;
         let Ok(ClientFrame::Subscribe(subscribe)) = parse(text) else { panic!("{text}") };
         assert_eq!(subscribe.auth.as_deref(), Some("\u{fffd}"));
     }

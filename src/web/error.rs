@@ -100,6 +100,38 @@ impl ApiError {
         Self::not_found("not_found", message)
     }
 
+    /// `mistake`: what to change about the path.
+    pub fn no_such_path(request: &HttpRequest, mistake: &str) -> Self {
+        let message =
+            format!("There is nothing at {} {}: {mistake}", request.method(), request.path());
+        Self::not_found("not_found", message)
+    }
+
+    pub fn method_not_allowed(request: &HttpRequest, allowed: &str) -> Self {
+        let message = format!("{} answers {allowed}, not {}", request.path(), request.method());
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", message)
+    }
+
+    pub fn upgrade_required(message: &str) -> Self {
+        Self::new(StatusCode::UPGRADE_REQUIRED, "upgrade_required", message)
+    }
+
+    pub fn encoded(encoding: &str) -> Self {
+        let encoding: String = encoding.chars().take(40).collect();
+        let message = format!(
+            "The body has the Content-Encoding {encoding:?}, which is not read: send it as it is"
+        );
+        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_encoding", message)
+    }
+
+    pub fn misdirected(host: &str) -> Self {
+        let host: String = host.chars().take(100).collect();
+        let message = format!(
+            "The operations listener does not answer for the host {host:?}: ask for it by its address, or list the name in ops_hosts"
+        );
+        Self::new(StatusCode::MISDIRECTED_REQUEST, "host_not_allowed", message)
+    }
+
     pub fn unknown_app(id: &str) -> Self {
         Self::not_found("unknown_app", format!("There is no app {id} here"))
     }

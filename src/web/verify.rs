@@ -10,7 +10,12 @@ use std::{
     time::{Instant, SystemTime, UNIX_EPOCH},
 };
 
-use actix_web::{FromRequest, HttpRequest, dev::Payload, http::Method, web};
+use actix_web::{
+    FromRequest, HttpRequest,
+    dev::Payload,
+    http::{Method, header::HeaderValue},
+    web,
+};
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 use md5::{Digest, Md5};
@@ -82,7 +87,7 @@ impl FromRequest for Signed {
                 })?;
                 (tenant, app, settings.http_body_bytes)
             };
-            if request.method() == Method::GET {
+            if matches!(*request.method(), Method::GET | Method::HEAD) {
                 take_read(&tenant, app.limits.reads())?;
             }
             let body = read_body(&request, payload, most).await?;
@@ -118,6 +123,7 @@ pub async fn read_body(
     mut payload: web::Payload,
     limit: usize,
 ) -> Result<Bytes, ApiError> {
+    refuse_encoded(request)?;
     let announced = request.headers().get(actix_web::http::header::CONTENT_LENGTH);
     let announced = announced.and_then(|n| n.to_str().ok()?.parse::<usize>().ok());
     let check = |size: usize, more: &str| {
@@ -146,6 +152,18 @@ pub async fn read_body(
     };
     let deadline = worker(request).settings().body_timeout;
     actix_rt::time::timeout(deadline, read).await.map_err(|_| ApiError::timeout(deadline))?
+}
+
+/// A body is read as it is: what is signed, and how large it may be, is said of that.
+fn refuse_encoded(request: &HttpRequest) -> Result<(), ApiError> {
+    let mut encodings = request.headers().get_all(actix_web::http::header::CONTENT_ENCODING);
+    let is_identity = |encoding: &HeaderValue| {
+        encoding.is_empty() || encoding.as_bytes().eq_ignore_ascii_case(b"identity")
+    };
+    match encodings.find(|encoding| !is_identity(encoding)) {
+        None => Ok(()),
+        Some(encoding) => Err(ApiError::encoded(encoding.to_str().unwrap_or("?"))),
+    }
 }
 
 pub fn unreadable(error: impl std::fmt::Display) -> ApiError {

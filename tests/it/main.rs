@@ -36,6 +36,7 @@ mod frames_json;
 mod handshake_bytes;
 mod http_auth;
 mod http_batch;
+mod http_edges;
 mod http_events;
 mod http_queries;
 mod http_signing;
@@ -58,6 +59,7 @@ mod lone_surrogates;
 mod metrics;
 mod metrics_docs;
 mod metrics_edges;
+mod ops_hosts;
 mod ordering;
 #[cfg(feature = "otel")]
 mod otel;
