@@ -29,6 +29,10 @@ mod elsewhere {
         None
     }
 
+    pub fn host_name() -> Option<String> {
+        None
+    }
+
     pub fn cgroup_memory(_: &Path) -> Option<u64> {
         None
     }
