@@ -4,6 +4,8 @@
 //!
 //! * [`ids`], [`channel`], [`pattern`], [`origins`], [`meter`], [`limits`], [`crypto`]: the domain,
 //!   as plain data structures.
+//! * [`refusal`]: the codes of refusals, with what is told of each.
+//! * [`sealing_alias`]: the name on which every SDK publishes what this server is to seal.
 //! * [`counting`]: counters, and what they are called where several have names.
 //! * [`protocol`], [`presence`]: the wire, frames in and frames out, without I/O, and who is on a
 //!   channel, in the words of it.
@@ -53,6 +55,8 @@ pub mod origins;
 pub mod pattern;
 pub mod presence;
 pub mod protocol;
+pub mod refusal;
+pub mod sealing_alias;
 pub mod selftest;
 pub mod session;
 pub mod state_dir;

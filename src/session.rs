@@ -14,7 +14,7 @@ use rejoins::Rejoins;
 use user::User;
 
 use crate::{
-    channel::{Access, Channel},
+    channel::Access,
     engine::{
         ConnectionGuard, Engine, Tenant,
         client_event::{self, ClientEventError},
@@ -38,6 +38,7 @@ use crate::{
         server::{SubscriptionError, answer},
         well_formed::WellFormed,
     },
+    refusal::RefusalCode,
 };
 
 /// What a session is made of; the transport knows all of it.
@@ -145,13 +146,7 @@ impl Session {
     fn refuse(&self, request: &Subscribe, refusal: &Refusal) {
         let SessionContext { engine, tenant, id, .. } = &self.context;
         let channel = request.channel.as_str();
-        let (kind, status) = refusal.kind();
-        let refused = Refused {
-            code: refusal.code(),
-            channel: Some(channel),
-            socket: Some(*id),
-            hides_cause: status == 401,
-        };
+        let refused = Refused { code: refusal.code(), channel: Some(channel), socket: Some(*id) };
         let told = engine.refuse(Some(&tenant.app()), &refused, || match refusal {
             Refusal::Auth(reason) => {
                 let auth = request.auth.as_deref().unwrap_or_default();
@@ -166,13 +161,13 @@ impl Session {
             }
             _ => Why::of(refusal),
         });
-        tenant.counts.subscriptions_refused.add(refusal.code());
+        tenant.counts.subscriptions_refused.add(refusal.code().name());
         let message = told.sentence();
         let error = SubscriptionError {
-            r#type: kind,
+            r#type: refusal.kind(),
             error: &message,
-            status,
-            code: told.code,
+            status: refusal.code().status(),
+            code: told.code.name(),
             fix: told.fix,
             id: told.id.map(|id| id.to_string()),
         };
@@ -183,7 +178,7 @@ impl Session {
     fn try_subscribe(&mut self, request: &Subscribe) -> Result<(), Refusal> {
         let app = self.context.tenant.app();
         let limits = &app.limits;
-        let channel = Channel::parse(&request.channel, limits.channel_name_bytes)?;
+        let channel = app.channel(&request.channel)?;
         if self.subscriptions.len() >= limits.channels_per_connection {
             return Err(Refusal::TooManyChannels { limit: limits.channels_per_connection });
         }
@@ -252,25 +247,24 @@ impl Session {
     pub fn revoke(&mut self, channel: &str, why: Ended) {
         if let Some(subscription) = self.subscriptions.remove(channel) {
             self.leave(&subscription);
-            let (kind, status, code, message) = match why {
+            let (kind, code, message) = match why {
                 Ended::Removed => {
-                    ("Revoked", 403, "revoked", "You have been taken off this channel")
+                    ("Revoked", RefusalCode::Revoked, "You have been taken off this channel")
                 }
                 Ended::Expired => (
                     "AuthExpired",
-                    401,
-                    "authorization_expired",
+                    RefusalCode::AuthorizationExpired,
                     "The authorization has expired: subscribe again",
                 ),
                 Ended::TokenRevoked => {
-                    ("AuthRevoked", 401, "token_revoked", "The access token has been revoked")
+                    ("AuthRevoked", RefusalCode::TokenRevoked, "The access token has been revoked")
                 }
             };
             let error = SubscriptionError {
                 r#type: kind,
                 error: message,
-                status,
-                code,
+                status: code.status(),
+                code: code.name(),
                 fix: None,
                 id: None,
             };
@@ -289,8 +283,7 @@ impl Session {
             return Err(ClientEventError::Incomplete);
         };
         let not_subscribed = || ClientEventError::NotSubscribed(clipped(name).into_owned());
-        let channel =
-            Channel::parse(name, limits.channel_name_bytes).map_err(|_| not_subscribed())?;
+        let channel = app.channel(name).map_err(|_| not_subscribed())?;
         let data = data_as_text(data);
         client_event::check(limits, &channel, &event.event, &data)?;
         let Some(Subscription::Channel { record, member }) = self.subscriptions.get(&**name) else {

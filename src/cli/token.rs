@@ -60,7 +60,7 @@ pub fn run(command: &Token) -> Result<()> {
         ttl: command.ttl,
         origin: command.origin.clone(),
     };
-    println!("{}", app.access.mint(&wanted, unix_now())?.token);
+    println!("{}", app.mint(&wanted, unix_now())?.token);
     Ok(())
 }
 

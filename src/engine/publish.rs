@@ -13,6 +13,7 @@ use crate::{
     },
     ids::SocketId,
     protocol::{sealed::SealedFrames, server::Frame},
+    refusal::RefusalCode,
     traces::Span,
 };
 
@@ -35,11 +36,27 @@ pub enum PublishError {
     )]
     EnvelopeForSeveral,
     #[error(
-        "encrypted and other channels in one event: the others would get the payload in clear. Send two events, or add \"allow_mixed\": true if that is meant"
+        "encrypted and other channels in one event: the others would get the payload in clear. Send two events, or add \"allow_mixed\": true if that is meant (or set it for the app)"
     )]
     Mixed,
     #[error("the server has too much to deliver; try again in a second")]
     Overloaded,
+}
+
+impl PublishError {
+    pub fn code(&self) -> RefusalCode {
+        match self {
+            Self::Seal { error: SealError::Plaintext, .. } => {
+                RefusalCode::PlaintextOnEncryptedChannel
+            }
+            Self::Seal { error: SealError::DoesNotOpen, .. } => RefusalCode::EnvelopeDoesNotOpen,
+            Self::Seal { error: SealError::NoRandomness, .. } => RefusalCode::NoRandomness,
+            Self::Seal { error: SealError::KeyRetired, .. } => RefusalCode::SealingKeyRetired,
+            Self::EnvelopeForSeveral => RefusalCode::EnvelopeForSeveralChannels,
+            Self::Mixed => RefusalCode::MixedChannels,
+            Self::Overloaded => RefusalCode::Overloaded,
+        }
+    }
 }
 
 /// Where it goes, and the settings that hold for it.
@@ -115,7 +132,7 @@ impl Engine {
         }
         let mut encoded = Vec::with_capacity(events.iter().map(|e| e.channels.len()).sum());
         for event in events {
-            check_mixture(&event)?;
+            check_mixture(app, &event)?;
             for channel in event.channels {
                 encoded.push(encode((tenant, app), event.name, event.data, channel, event.except)?);
             }
@@ -203,7 +220,7 @@ fn content(
     frames.inspect_err(report).ok().map(Content::Sealed)
 }
 
-fn check_mixture(event: &Event<'_>) -> Result<(), PublishError> {
+fn check_mixture(app: &App, event: &Event<'_>) -> Result<(), PublishError> {
     let encrypted = event.channels.iter().filter(|c| c.access() == Access::Encrypted).count();
     if encrypted == 0 || event.channels.len() == 1 {
         return Ok(());
@@ -211,7 +228,7 @@ fn check_mixture(event: &Event<'_>) -> Result<(), PublishError> {
     if has_envelope_shape(event.data) {
         return Err(PublishError::EnvelopeForSeveral);
     }
-    if encrypted < event.channels.len() && !event.allow_mixed {
+    if encrypted < event.channels.len() && !(event.allow_mixed || app.allow_mixed) {
         return Err(PublishError::Mixed);
     }
     Ok(())

@@ -1,6 +1,6 @@
 //! Triggers: `POST /events`, `/batch_events` and the older per-channel form (PROTOCOL 7.2, 7.3, 7.8).
 
-use std::{borrow::Cow, collections::BTreeMap, sync::Arc, time::Instant};
+use std::{borrow::Cow, collections::BTreeMap, time::Instant};
 
 use actix_web::{HttpResponse, web};
 use serde::Deserialize;
@@ -11,6 +11,7 @@ use super::{
     verify::{Signed, item, json_text},
 };
 use crate::{
+    app::App,
     channel::{Access, Channel},
     crypto::sealer::sealed_bytes,
     engine::{
@@ -21,6 +22,7 @@ use crate::{
     ids::SocketId,
     limits::Limits,
     protocol::{dialect::is_reserved, json::string},
+    refusal::RefusalCode,
 };
 
 #[derive(Deserialize, Default)]
@@ -53,20 +55,26 @@ struct Parsed<'a> {
     name: Cow<'a, str>,
     data: Cow<'a, str>,
     channels: Vec<Channel>,
+    targets: Vec<Target>,
     except: Option<SocketId>,
     info: Attributes,
     allow_mixed: bool,
 }
 
+/// A channel, and what the backend calls it: its name, or an alias.
+struct Target {
+    name: String,
+    channel: Channel,
+}
+
 pub async fn trigger(signed: Signed) -> Result<HttpResponse, ApiError> {
-    let limits = &signed.app.limits;
     let body = json_text(&signed.body)?;
     let mut trigger: Trigger<'_> = match body.as_str() {
         "" => Trigger::default(),
         text => item(text, "The body")?,
     };
     let from_query = fill_from_query(&mut trigger, &signed);
-    let parsed = parse(trigger, from_query, limits)?;
+    let parsed = parse(trigger, from_query, &signed.app)?;
     learn(&signed, &parsed);
     within_rate(&signed, std::slice::from_ref(&parsed))?;
     let prepared = signed.engine().prepare(&signed.tenant, &signed.app, vec![event(&parsed)])?;
@@ -74,11 +82,9 @@ pub async fn trigger(signed: Signed) -> Result<HttpResponse, ApiError> {
     if parsed.info.is_empty() {
         return Ok(empty());
     }
-    let channels: BTreeMap<Arc<str>, ChannelInfo> = parsed
-        .channels
-        .iter()
-        .map(|channel| (channel.name().clone(), signed.tenant.attributes(channel, parsed.info)))
-        .collect();
+    let info = |target: &Target| signed.tenant.attributes(&target.channel, parsed.info);
+    let channels: BTreeMap<&str, ChannelInfo> =
+        parsed.targets.iter().map(|target| (&*target.name, info(target))).collect();
     Ok(HttpResponse::Ok().json(BTreeMap::from([("channels", channels)])))
 }
 
@@ -92,12 +98,12 @@ pub async fn trigger_batch(signed: Signed) -> Result<HttpResponse, ApiError> {
             limits.batch_events,
             batch.len()
         );
-        return Err(ApiError::bad_request("invalid_batch", message));
+        return Err(ApiError::new(RefusalCode::InvalidBatch, message));
     }
     let parsed = batch
         .into_iter()
         .enumerate()
-        .map(|(index, raw)| parse_item(index, raw, limits))
+        .map(|(index, raw)| parse_item(index, raw, &signed.app))
         .collect::<Result<Vec<_>, _>>()?;
     parsed.iter().for_each(|item| learn(&signed, item));
     within_rate(&signed, &parsed)?;
@@ -118,7 +124,7 @@ pub async fn trigger_raw(
     path: web::Path<(String, String)>,
 ) -> Result<HttpResponse, ApiError> {
     let data = std::str::from_utf8(&signed.body)
-        .map_err(|_| ApiError::bad_request("invalid_data", "The body is not UTF-8"))?;
+        .map_err(|_| ApiError::new(RefusalCode::InvalidData, "The body is not UTF-8"))?;
     let owned = |name| signed.query.first(name).map(str::to_owned);
     let trigger = Trigger {
         name: owned("name").map(Cow::Owned),
@@ -126,7 +132,7 @@ pub async fn trigger_raw(
         socket_id: owned("socket_id"),
         ..Trigger::default()
     };
-    let parsed = parse(trigger, Some(data.into()), &signed.app.limits)?;
+    let parsed = parse(trigger, Some(data.into()), &signed.app)?;
     learn(&signed, &parsed);
     within_rate(&signed, std::slice::from_ref(&parsed))?;
     let prepared = signed.engine().prepare(&signed.tenant, &signed.app, vec![event(&parsed)])?;
@@ -141,7 +147,7 @@ fn within_rate(signed: &Signed, parsed: &[Parsed<'_>]) -> Result<(), ApiError> {
     signed.tenant.events.take(count, allowed, Instant::now()).map_err(|wait| {
         signed.tenant.counts.limited.add("events_per_second");
         ApiError::over_rate(
-            "too_many_events",
+            RefusalCode::TooManyEvents,
             "events",
             "events_per_second",
             allowed.per_second,
@@ -193,38 +199,37 @@ fn fill_from_query<'a>(trigger: &mut Trigger<'_>, signed: &'a Signed) -> Option<
     signed.query.first("data").filter(|_| trigger.data.is_none()).map(Cow::Borrowed)
 }
 
-fn parse_item<'a>(
-    index: usize,
-    raw: &'a RawValue,
-    limits: &Limits,
-) -> Result<Parsed<'a>, ApiError> {
+fn parse_item<'a>(index: usize, raw: &'a RawValue, app: &App) -> Result<Parsed<'a>, ApiError> {
     let trigger: Trigger<'a> = item(raw.get(), &format!("Event {index} of the batch"))?;
     if trigger.channels.is_some() {
         let message = format!(
             "Event {index} of the batch has channels; in a batch each event has one channel"
         );
-        return Err(ApiError::bad_request("invalid_batch", message));
+        return Err(ApiError::new(RefusalCode::InvalidBatch, message));
     }
-    parse(trigger, None, limits)
+    parse(trigger, None, app)
 }
 
 /// `data`: where it did not come in the trigger itself.
 fn parse<'a>(
     trigger: Trigger<'a>,
     data: Option<Cow<'a, str>>,
-    limits: &Limits,
+    app: &App,
 ) -> Result<Parsed<'a>, ApiError> {
+    let limits = &app.limits;
     let name = parse_name(trigger.name, limits)?;
     let data = data.map_or_else(|| parse_data(trigger.data), Ok)?;
-    let channels = parse_channels(trigger.channel, trigger.channels, limits)?;
+    let targets = parse_channels(trigger.channel, trigger.channels, app)?;
+    let channels = distinct(&targets);
     check_size(&data, &channels, limits)?;
     let except = trigger.socket_id.filter(|id| !id.is_empty()).map(|id| id.parse());
     Ok(Parsed {
         name,
         data,
         channels,
+        targets,
         except: except.transpose().map_err(|e: crate::ids::InvalidSocketId| {
-            ApiError::bad_request("invalid_socket_id", e.to_string())
+            ApiError::new(RefusalCode::InvalidSocketId, e.to_string())
         })?,
         info: Attributes::parse(trigger.info.as_deref().unwrap_or_default()),
         allow_mixed: trigger.allow_mixed,
@@ -232,7 +237,7 @@ fn parse<'a>(
 }
 
 fn parse_name<'a>(name: Option<Cow<'a, str>>, limits: &Limits) -> Result<Cow<'a, str>, ApiError> {
-    let invalid = |message: String| ApiError::bad_request("invalid_event_name", message);
+    let invalid = |message: String| ApiError::new(RefusalCode::InvalidEventName, message);
     let name = name
         .filter(|name| !name.is_empty())
         .ok_or_else(|| invalid("The event's name is missing".into()))?;
@@ -252,7 +257,7 @@ fn parse_name<'a>(name: Option<Cow<'a, str>>, limits: &Limits) -> Result<Cow<'a,
 }
 
 fn parse_data(data: Option<&RawValue>) -> Result<Cow<'_, str>, ApiError> {
-    let invalid = |message| ApiError::bad_request("invalid_data", message);
+    let invalid = |message| ApiError::new(RefusalCode::InvalidData, message);
     let raw = data.ok_or_else(|| invalid("The event's data is missing"))?;
     string(raw.get()).ok_or_else(|| {
         invalid("The event's data must be a string: send structures as JSON text in a string")
@@ -262,30 +267,37 @@ fn parse_data(data: Option<&RawValue>) -> Result<Cow<'_, str>, ApiError> {
 fn parse_channels(
     one: Option<String>,
     many: Option<Vec<String>>,
-    limits: &Limits,
-) -> Result<Vec<Channel>, ApiError> {
-    let invalid = |message: String| ApiError::bad_request("invalid_channels", message);
+    app: &App,
+) -> Result<Vec<Target>, ApiError> {
+    let invalid = |message: String| ApiError::new(RefusalCode::InvalidChannels, message);
     let names: Vec<String> = match (one, many) {
         (Some(_), Some(_)) => return Err(invalid("Give channel or channels, not both".into())),
         (Some(one), None) => vec![one],
         (None, Some(many)) => many,
         (None, None) => Vec::new(),
     };
-    let limit = limits.channels_per_event;
+    let limit = app.limits.channels_per_event;
     if names.is_empty() || names.len() > limit {
         return Err(invalid(format!(
             "An event goes to 1 to {limit} channels, this one names {} (limits.channels_per_event)",
             names.len()
         )));
     }
-    let mut channels: Vec<Channel> = Vec::with_capacity(names.len());
-    for name in names {
-        let channel = Channel::parse(&name, limits.channel_name_bytes)?;
-        if !channels.contains(&channel) {
-            channels.push(channel);
+    names
+        .into_iter()
+        .map(|name| Ok(Target { channel: app.published_channel(&name)?, name }))
+        .collect()
+}
+
+/// Each channel once: it may be named twice, and by its name and an alias.
+fn distinct(targets: &[Target]) -> Vec<Channel> {
+    let mut channels: Vec<Channel> = Vec::with_capacity(targets.len());
+    for Target { channel, .. } in targets {
+        if !channels.contains(channel) {
+            channels.push(channel.clone());
         }
     }
-    Ok(channels)
+    channels
 }
 
 /// The limit is one of plaintext: what an SDK has sealed already is judged by what is in it.
@@ -300,5 +312,5 @@ fn check_size(data: &str, channels: &[Channel], limits: &Limits) -> Result<(), A
     let message = format!(
         "The data content of this event exceeds the allowed maximum ({limit} bytes): it is {size} bytes (limits.event_bytes)"
     );
-    Err(ApiError::too_large("event_too_large", message, size, limit))
+    Err(ApiError::too_large(RefusalCode::EventTooLarge, message, size, limit))
 }
