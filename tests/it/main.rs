@@ -95,3 +95,4 @@ mod watchlist;
 mod webhooks;
 mod webhooks_failing;
 mod webhooks_log;
+mod webhooks_replay;
