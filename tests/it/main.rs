@@ -5,6 +5,7 @@
 mod support;
 
 mod audit;
+mod auth_bodies;
 mod auth_bounds;
 mod auth_endpoints;
 mod auth_forward;
@@ -70,6 +71,7 @@ mod properties;
 mod proxy_protocol;
 mod rates;
 mod rates_backend;
+mod refusal_texts;
 mod reload;
 mod reload_apps;
 mod reload_auth;
