@@ -28,6 +28,7 @@ use sealcast::{
         escape::Escaped,
         server::{Frame, answer},
         websocket::{Decoder, Message},
+        well_formed::WellFormed,
     },
 };
 
@@ -201,9 +202,11 @@ fn parse_signin() -> Run {
 }
 
 fn parse(text: String) -> Run {
-    ClientFrame::parse(&text, Dialect::Pusher).expect("the frame is a literal of this file");
+    let frame = WellFormed::new(&text);
+    ClientFrame::parse(&frame, Dialect::Pusher).expect("the frame is a literal of this file");
     Box::new(move || {
-        let frame = ClientFrame::parse(black_box(&text), Dialect::Pusher);
+        let text = WellFormed::new(black_box(&text));
+        let frame = ClientFrame::parse(&text, Dialect::Pusher);
         drop(black_box(frame));
     })
 }
@@ -219,7 +222,7 @@ fn parse_client_event(bytes: usize) -> Run {
 /// With `data` as a string that holds JSON, which is unescaped for the subscribers.
 fn parse_client_event_string(bytes: usize) -> Run {
     let text = client_event(&json(&payload(bytes)));
-    run(move || match ClientFrame::parse(black_box(&text), Dialect::Pusher) {
+    run(move || match ClientFrame::parse(&WellFormed::new(black_box(&text)), Dialect::Pusher) {
         Ok(ClientFrame::Event(event)) => event.data.map(|data| data_as_text(data).len()),
         other => unreachable!("a client event was parsed as {other:?}"),
     })

@@ -4,6 +4,7 @@
 use std::{
     fs::File,
     io,
+    os::fd::AsRawFd,
     sync::atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
@@ -64,6 +65,12 @@ impl Descriptors {
         self.most.saturating_sub(self.reserve())
     }
 
+    /// The rest is for operators: their probes and commands are answered when the others have used
+    /// up what is theirs.
+    fn for_connections(&self) -> u64 {
+        self.most.saturating_sub(self.reserve() / 2)
+    }
+
     fn are_short(&self) -> bool {
         match self.probe.try_clone() {
             Ok(copy) => number(&copy) >= self.for_sockets(),
@@ -73,7 +80,6 @@ impl Descriptors {
 }
 
 fn number(file: &File) -> u64 {
-    use std::os::fd::AsRawFd as _;
     u64::try_from(file.as_raw_fd()).unwrap_or(0)
 }
 
@@ -115,13 +121,30 @@ impl Capacity {
             return Some(Short::Memory);
         }
         let descriptors = self.descriptors.as_ref().filter(|d| d.are_short())?;
+        self.warn_of_descriptors(descriptors);
+        Some(Short::Descriptors)
+    }
+
+    /// Asked for each connection that is not an operator's, with its own descriptor: that it is the
+    /// lowest free one tells how many are in use.
+    pub fn keeps(&self, connection: &impl AsRawFd) -> bool {
+        let number = u64::try_from(connection.as_raw_fd()).unwrap_or(0);
+        match self.descriptors.as_ref().filter(|d| number >= d.for_connections()) {
+            None => true,
+            Some(descriptors) => {
+                self.warn_of_descriptors(descriptors);
+                false
+            }
+        }
+    }
+
+    fn warn_of_descriptors(&self, descriptors: &Descriptors) {
         if !self.short_of_descriptors.swap(true, Ordering::Relaxed) {
             tracing::warn!(
                 descriptors.now = descriptors.most,
                 "file descriptors run short: new sockets are refused with 4100 until some are free. Give the server more (ulimit -n, LimitNOFILE=), or another server beside it"
             );
         }
-        Some(Short::Descriptors)
     }
 
     /// Once a second.

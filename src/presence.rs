@@ -8,7 +8,8 @@ use serde_json::value::RawValue;
 
 use crate::protocol::{
     escape::{Escaped, escape, quote, room_for},
-    json::object,
+    json::object_in,
+    well_formed::WellFormed,
 };
 
 /// One user as its first connection described it.
@@ -66,8 +67,9 @@ impl Member {
         if channel_data.len() > limits.bytes {
             return Err(InvalidMember::TooLarge { size: channel_data.len(), limit: limits.bytes });
         }
+        let text = WellFormed::new(channel_data);
         let data: ChannelData<'_> =
-            object(channel_data).map_err(|e| InvalidMember::NotJson(e.to_string()))?;
+            object_in(text.as_str()).map_err(|e| InvalidMember::NotJson(e.to_string()))?;
         let length = data.user_id.chars().count();
         if length == 0 {
             return Err(InvalidMember::EmptyUserId);

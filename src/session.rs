@@ -37,6 +37,7 @@ use crate::{
         code::ErrorCode,
         dialect::Dialect,
         server::{SubscriptionError, answer},
+        well_formed::WellFormed,
     },
     refusal::RefusalCode,
 };
@@ -93,7 +94,7 @@ impl Session {
     }
 
     pub fn on_text(&mut self, text: &str) {
-        match ClientFrame::parse(text, self.dialect()) {
+        match ClientFrame::parse(&WellFormed::new(text), self.dialect()) {
             Ok(ClientFrame::Ping) => self.say(answer::pong(self.dialect())),
             Ok(ClientFrame::Pong) => {}
             Ok(ClientFrame::Subscribe(request)) => self.subscribe(&request),

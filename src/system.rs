@@ -39,6 +39,10 @@ mod elsewhere {
         None
     }
 
+    pub fn host_name() -> Option<String> {
+        None
+    }
+
     pub fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
         super::rename_where_nothing_is(from, to)
     }

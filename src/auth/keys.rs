@@ -7,10 +7,13 @@ use jsonwebtoken::{
     jwk::{AlgorithmParameters, EllipticCurve, Jwk, PublicKeyUse},
 };
 
+use serde_json::value::RawValue;
+
 use super::{claims::Claims, jwt::InvalidToken, times::Times};
 use crate::{
     clock::{KnownAsOf, Now},
     crypto::keytable::UnixSeconds,
+    protocol::json::object,
 };
 
 pub struct VerifyingKey {
@@ -125,8 +128,9 @@ impl VerifyingKey {
             required.push("aud");
         }
         validation.set_required_spec_claims(&required);
-        let verified: Result<TokenData<Claims>, _> = decode(token, &self.key, &validation);
-        verified.map(|data| data.claims).map_err(|error| match error.kind() {
+        // As text, which the library's own reader would refuse where JavaScript has cut a string.
+        let verified: Result<TokenData<Box<RawValue>>, _> = decode(token, &self.key, &validation);
+        let claims = verified.map(|data| data.claims).map_err(|error| match error.kind() {
             ErrorKind::InvalidAlgorithm => InvalidToken::Algorithm,
             ErrorKind::InvalidSignature => InvalidToken::Signature,
             ErrorKind::InvalidIssuer => InvalidToken::Issuer,
@@ -134,7 +138,8 @@ impl VerifyingKey {
             ErrorKind::MissingRequiredClaim(name) if name == "iss" => InvalidToken::Issuer,
             ErrorKind::MissingRequiredClaim(name) if name == "aud" => InvalidToken::Audience,
             _ => InvalidToken::Malformed,
-        })
+        })?;
+        object(claims.get()).map_err(|_| InvalidToken::Malformed)
     }
 }
 

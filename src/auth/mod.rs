@@ -27,6 +27,7 @@ use crate::{
     clock::{KnownAsOf, ServerClock},
     crypto::keytable::UnixSeconds,
     ids::SocketId,
+    protocol::json,
     refusal::RefusalCode,
 };
 
@@ -231,7 +232,7 @@ fn claimed(
     credentials: &Credentials,
     otherwise: impl FnOnce() -> String,
 ) -> Result<Identity, Denied> {
-    let info = credentials.claimed_user_info.as_deref().map(serde_json::from_str).transpose();
+    let info = credentials.claimed_user_info.as_deref().map(json::value).transpose();
     let invalid =
         |e| Denied::new(RefusalCode::InvalidUserInfo, format!("user_info is not JSON: {e}"));
     Ok(Identity {

@@ -12,6 +12,7 @@ use super::{
     signals::Signals,
 };
 use crate::{
+    address::Address,
     app::AppRegistry,
     audit::{Audit, Fact},
     config::{Config, Environment, Flags, Source},
@@ -86,13 +87,13 @@ async fn run(config: Config, start: Start, log: LogFilter, signals: &Signals) ->
     audit.note(Fact::ServerStarted {
         version: env!("CARGO_PKG_VERSION"),
         pid: std::process::id(),
-        listen: listeners.public()?,
+        listen: first(&listeners)?,
     });
     announce(&listeners, config.tls.is_some())?;
     if start.flags.dev {
         let source = Source::new(&start.flags, start.environment.clone())?;
-        let (public, api) = (listeners.public()?, listeners.api()?);
-        print(&banner::banner(&config, (&source, &start.flags), &public, api.as_ref()))?;
+        let (public, api) = (first(&listeners)?, listeners.api()?);
+        print(&banner::banner(&config, (&source, &start.flags), &public, api.first()))?;
     }
     let hub = Hub::new(config.workers, config.mailbox_bytes, config.turns_per_second);
     let mut engine = Engine::new(hub, AppRegistry::new());
@@ -155,13 +156,21 @@ fn open_admin(directory: &StateDir, listeners: &mut Listeners) -> Option<SocketF
     }
 }
 
+/// Of the public listener's addresses.
+fn first(listeners: &Listeners) -> Result<Address> {
+    let first = listeners.public()?.into_iter().next();
+    Ok(first.expect("a listener that is bound has an address"))
+}
+
 /// The lines that a supervisor or a test reads the real port from.
 fn announce(listeners: &Listeners, tls: bool) -> Result<()> {
-    print(&format!("listening on {}\n", listeners.public()?.url(tls)))?;
-    if let Some(address) = listeners.api()? {
+    for address in listeners.public()? {
+        print(&format!("listening on {}\n", address.url(tls)))?;
+    }
+    for address in listeners.api()? {
         print(&format!("API on {}\n", address.url(false)))?;
     }
-    if let Some(address) = listeners.operations()? {
+    for address in listeners.operations()? {
         print(&format!("operations on {}\n", address.url(false)))?;
     }
     Ok(())

@@ -10,6 +10,7 @@ use crate::{
     channel::check_characters,
     clock::{Now, ServerClock},
     config::{Config, Flags},
+    protocol::json,
 };
 
 #[derive(clap::Args)]
@@ -54,7 +55,7 @@ const CLOCK_SKEW: u64 = 10;
 pub fn run(command: &Token) -> Result<()> {
     let config = config_of(&command.flags)?;
     let app = app(&config, command.app.as_deref())?;
-    let user_info = command.user_info.as_deref().map(serde_json::from_str).transpose();
+    let user_info = command.user_info.as_deref().map(json::value).transpose();
     let wanted = Wanted {
         user_id: command.user.clone(),
         user_info: user_info.map_err(|e| format!("--user-info is not JSON: {e}"))?,

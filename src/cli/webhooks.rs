@@ -133,9 +133,9 @@ fn replay(command: &Replay) -> Result<()> {
     let which = Which { id: command.id.map(LetterId), endpoint: command.endpoint.clone() };
     let server = command.whose.server()?;
     let replayed: Replayed = server.post("/webhooks/replay", &serde_json::to_string(&which)?)?;
-    let Replayed { queued, left, without_endpoint } = replayed;
+    let Replayed { queued, left, without_endpoint, outdated } = replayed;
     let named = which.id.is_some() || which.endpoint.is_some();
-    if named && queued + left + without_endpoint == 0 {
+    if named && queued + left + without_endpoint + outdated == 0 {
         return Err("nothing of that is in the dead-letter file, or it is on its way again: `sealcast webhooks list` shows what is there".into());
     }
     print(&format!("{queued} on their way again\n"))?;
@@ -144,6 +144,11 @@ fn replay(command: &Replay) -> Result<()> {
     }
     if without_endpoint > 0 {
         print(&format!("{without_endpoint} are for an endpoint that is no longer configured\n"))?;
+    }
+    if outdated > 0 {
+        print(&format!(
+            "{outdated} stay in the file: what they say of a channel or a member no longer holds\n"
+        ))?;
     }
     Ok(())
 }

@@ -237,7 +237,7 @@ mod tests {
             ),
             (format!("trusted_proxies = ['0.0.0.0/0']\n{APP}"), "would believe everybody"),
             (format!("forwarded_header = 'x-real-ip'\n{APP}"), "x-forwarded-for, forwarded"),
-            (format!("listen = 'too short'\n{APP}"), "is ADDRESS:PORT, such as"),
+            (format!("listen = 'too short'\n{APP}"), "is ADDRESS:PORT or NAME:PORT, such as"),
             (format!("listen = 'unix:a.sock'\n{APP}"), "must begin with a slash"),
             (format!("api_listen = 'unix:/{}'\n{APP}", "a".repeat(107)), "108 bytes long"),
             (format!("ops_listen = '0.0.0.0:6001'\n{APP}"), "listen and ops_listen are both"),

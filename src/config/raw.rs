@@ -66,6 +66,8 @@ pub struct RawConfig {
     pub admin_token: Option<SecretString>,
     pub admin_token_file: Option<PathBuf>,
     pub live_feed: LiveFeed,
+    /// Names that `ops_listen` answers to, beside addresses and this host's own.
+    pub ops_hosts: Vec<String>,
     pub apps: BTreeMap<String, RawApp>,
 }
 
@@ -106,6 +108,7 @@ impl Default for RawConfig {
             admin_token: None,
             admin_token_file: None,
             live_feed: LiveFeed::default(),
+            ops_hosts: Vec::new(),
             apps: BTreeMap::new(),
         }
     }

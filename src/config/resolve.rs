@@ -9,7 +9,7 @@ use super::{
     admin::{admin_token, warn_of_unused_token},
     auth::authorizer,
     edge::{explains, origins, proxies, refuse_unguarded_cookie},
-    listen::{addresses, proxied},
+    listen::{addresses, ops_hosts, proxied},
     public_url::{PublicUrl, public_url},
     raw::{LogFormat, RawApp, RawConfig, RawMode},
     sealing::{refuse_shared_key, rotation, sealing},
@@ -179,6 +179,7 @@ fn settings(raw: &RawConfig, warnings: &mut Vec<String>) -> Result<Settings> {
         body_timeout: seconds("body_timeout_seconds", raw.body_timeout_seconds)?,
         admin_token: admin_token(raw, warnings)?,
         live_feed: raw.live_feed,
+        ops_hosts: ops_hosts(&raw.ops_hosts)?,
     })
 }
 

@@ -16,7 +16,7 @@ use super::{
     secrets::secret,
     source::{DEV_APP, DEV_SECRET, Development},
 };
-use crate::address::Address;
+use crate::address::{Address, HostName};
 
 pub struct Described {
     pub id: String,
@@ -127,6 +127,7 @@ fn clients(raw: &RawConfig) -> Result<PublicUrl> {
     }
     match &raw.listen {
         Address::Tcp(address) => place("listen", address, raw.tls_cert_file.is_some()),
+        Address::Name(name) => named("listen", name, raw.tls_cert_file.is_some()),
         Address::Unix(_) => error(
             "listen is a Unix socket: set public_url to the address that clients use, such as \"https://ws.example.com\"",
         ),
@@ -137,17 +138,28 @@ fn api(raw: &RawConfig, clients: &PublicUrl) -> Result<Option<PublicUrl>> {
     match &raw.api_listen {
         None => Ok(Some(clients.clone())),
         Some(Address::Tcp(address)) => place("api_listen", address, false).map(Some),
+        Some(Address::Name(name)) => named("api_listen", name, false).map(Some),
         Some(Address::Unix(_)) => Ok(None),
     }
 }
 
-/// No client can connect to "all addresses".
-fn place(name: &str, address: &SocketAddr, tls: bool) -> Result<PublicUrl> {
-    if address.port() == 0 {
+fn named(setting: &str, name: &HostName, tls: bool) -> Result<PublicUrl> {
+    refuse_any_port(setting, name.port())?;
+    Ok(PublicUrl { tls, host: name.host().to_owned(), port: name.port() })
+}
+
+fn refuse_any_port(setting: &str, port: u16) -> Result<()> {
+    if port == 0 {
         return error(format!(
-            "{name} has port 0, so that its port is known when the server runs: set public_url, or name the address with a flag"
+            "{setting} has port 0, so that its port is known when the server runs: set public_url, or name the address with a flag"
         ));
     }
+    Ok(())
+}
+
+/// No client can connect to "all addresses".
+fn place(setting: &str, address: &SocketAddr, tls: bool) -> Result<PublicUrl> {
+    refuse_any_port(setting, address.port())?;
     let host = match address.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.to_string(),
         IpAddr::V6(ip) if ip.is_unspecified() => "localhost".into(),

@@ -27,7 +27,7 @@ pub enum Effect {
 }
 
 /// Of the server as a whole; whatever is not named here waits for the next start.
-const NOW: [&str; 21] = [
+const NOW: [&str; 22] = [
     "activity_timeout_seconds",
     "admin_token",
     "admin_token_file",
@@ -40,6 +40,7 @@ const NOW: [&str; 21] = [
     "log",
     "mailbox_bytes",
     "message_bytes",
+    "ops_hosts",
     "outbox_bytes",
     "pong_timeout_seconds",
     "public_url",

@@ -20,6 +20,7 @@ mod reloads;
 pub mod rotation;
 mod sealed_channels;
 mod shown;
+mod standing;
 pub mod subscribe;
 mod tenant;
 pub mod unwritten;

@@ -19,7 +19,9 @@ pub enum Close {
     OverConnectionQuota,
     /// From one address.
     ConnectsTooOften,
-    PathNotFound,
+    PathNotFound {
+        mistake: String,
+    },
     InvalidVersion,
     UnsupportedProtocol,
     MissingProtocol,
@@ -56,7 +58,7 @@ impl Close {
             Self::UnknownApp { .. } => 4001,
             Self::AppDisabled => 4003,
             Self::OverConnectionQuota => 4004,
-            Self::PathNotFound => 4005,
+            Self::PathNotFound { .. } => 4005,
             Self::InvalidVersion => 4006,
             Self::UnsupportedProtocol => 4007,
             Self::MissingProtocol => 4008,
@@ -105,7 +107,7 @@ impl Close {
             Self::AppDisabled => "app_disabled",
             Self::OverConnectionQuota => "over_connection_quota",
             Self::ConnectsTooOften => "connects_too_often",
-            Self::PathNotFound => "path_not_found",
+            Self::PathNotFound { .. } => "path_not_found",
             Self::InvalidVersion => "invalid_version",
             Self::UnsupportedProtocol => "unsupported_protocol",
             Self::MissingProtocol => "missing_protocol",
@@ -136,7 +138,7 @@ impl Close {
             Self::ConnectsTooOften => {
                 "Too many connections are opened from this address, please wait and reconnect".into()
             }
-            Self::PathNotFound => "Path not found: WebSocket connections go to /app/{key}".into(),
+            Self::PathNotFound { mistake } => format!("Path not found: {mistake}"),
             Self::InvalidVersion => "Invalid protocol version: not a number".into(),
             Self::UnsupportedProtocol => "Unsupported protocol version: 4 to 7 are served".into(),
             Self::MissingProtocol => "No protocol version supplied".into(),
@@ -160,7 +162,7 @@ impl Close {
             Self::PongNotReceived => "Pong reply not received in time".into(),
             Self::ProtocolViolation(what) => format!("WebSocket protocol error: {what}"),
             Self::BinaryFrame => "Binary frames are not supported".into(),
-            Self::NotUtf8 => "Text frame is not valid UTF-8".into(),
+            Self::NotUtf8 => "Received text that is not valid UTF-8".into(),
             Self::MessageTooBig { limit } => format!("Message is larger than {limit} bytes"),
             Self::ByClient(_) => String::new(),
         }
@@ -205,7 +207,7 @@ mod tests {
             Close::AppDisabled,
             Close::OverConnectionQuota,
             Close::ConnectsTooOften,
-            Close::PathNotFound,
+            Close::PathNotFound { mistake: String::new() },
             Close::InvalidVersion,
             Close::UnsupportedProtocol,
             Close::MissingProtocol,

@@ -161,15 +161,20 @@ fn deliver(
     std::str::from_utf8(payload).map(|text| take(Message::Text(text))).map_err(|_| Close::NotUtf8)
 }
 
-/// RFC 6455 section 7.4: no payload, or a code that may be sent and a reason in UTF-8.
+/// RFC 6455 sections 7.4 and 8.1: no payload, or a code that may be sent and a reason in UTF-8.
 fn close_code(payload: &[u8]) -> Result<Option<u16>, Close> {
     let violation = Err(Close::ProtocolViolation("malformed close frame"));
     match payload {
         [] => Ok(None),
         [a, b, reason @ ..] => {
             let code = u16::from_be_bytes([*a, *b]);
-            let known = matches!(code, 1000..=1003 | 1007..=1014 | 3000..=4999);
-            if known && std::str::from_utf8(reason).is_ok() { Ok(Some(code)) } else { violation }
+            match code {
+                1000..=1003 | 1007..=1014 | 3000..=4999 => match std::str::from_utf8(reason) {
+                    Ok(_) => Ok(Some(code)),
+                    Err(_) => Err(Close::NotUtf8),
+                },
+                _ => violation,
+            }
         }
         [_] => violation,
     }
@@ -283,6 +288,8 @@ mod tests {
             ("close of one byte", client_frame(0x88, b"x"), 1002),
             ("close with a forbidden code", client_frame(0x88, &1005u16.to_be_bytes()), 1002),
             ("not utf-8", client_frame(0x81, b"\xff"), 1007),
+            ("a close reason that is not utf-8", client_frame(0x88, b"\x03\xe8\xff"), 1007),
+            ("a forbidden code comes first", client_frame(0x88, b"\x03\xed\xff"), 1002),
             ("too big", client_frame(0x81, &[b'x'; 101]), 1009),
             (
                 "too big together",

@@ -116,8 +116,10 @@ refusal_codes! {
     BodyTooLarge "body_too_large" 413: "The body is too large" =>
         "send the parameters of the question only";
     BodyTimeout "body_timeout" 408: "The body did not arrive in time" => "send the body at once";
-    MethodNotAllowed "method_not_allowed" 405: "Ask with POST" =>
-        "use the transport \"ajax\" of the client; JSONP is not served";
+    UnsupportedEncoding "unsupported_encoding" 415: "The body is compressed" =>
+        "send the body as it is, without Content-Encoding";
+    MethodNotAllowed "method_not_allowed" 405: "The path has no such method" =>
+        "use one of the header Allow: at the auth endpoints POST (the client's transport \"ajax\"; JSONP is not served)";
     InvalidSocketId "invalid_socket_id" 400: "The socket_id is none" =>
         "send the socket_id as the client has it, such as 123.456";
     InvalidChannel "invalid_channel" 400: "The channel's name cannot be used" =>
@@ -211,6 +213,8 @@ refusal_codes! {
 
     // The backend: what it asks.
     NotFound "not_found" 404: "There is nothing here" => "check the path and the method";
+    UpgradeRequired "upgrade_required" 426: "WebSocket connections go here" =>
+        "connect with a client, and let proxies pass on Upgrade and Connection";
     NoApiHere "no_api_here" 404: "The HTTP API is not served here" =>
         "send backends to the address of api_listen";
     TooManyRequests "too_many_requests" 503: "Too many requests are under way" =>
@@ -273,6 +277,8 @@ refusal_codes! {
         "send the admin token: header Authorization: Bearer TOKEN";
     AdminTokenWrong "admin_token_wrong" 401: UNKNOWN =>
         "send the token that the server's configuration names";
+    HostNotAllowed "host_not_allowed" 421: "This host is not answered for" =>
+        "ask for the operations listener by its address, or list the name in ops_hosts";
     InvalidSeconds "invalid_seconds" 400: "The time span cannot be used" =>
         "send whole seconds, at most a year";
     InvalidKey "invalid_key" 422: "The key cannot be read" =>

@@ -55,6 +55,11 @@ pub fn volatile_filesystem(path: &Path) -> Option<&'static str> {
     }
 }
 
+/// As it stands in `/etc/hostname`; in a container as a rule its id, in Kubernetes the pod's name.
+pub fn host_name() -> Option<String> {
+    rustix::system::uname().nodename().to_str().ok().map(str::to_owned)
+}
+
 /// The least that this process's control group and those above it may have. `root`: where control
 /// groups are mounted.
 pub fn cgroup_memory(root: &Path) -> Option<u64> {

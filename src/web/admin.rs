@@ -8,7 +8,7 @@ use std::{future::Future, pin::Pin, rc::Rc, sync::Arc};
 
 use actix_web::{FromRequest, HttpRequest, HttpResponse, dev::Payload, web};
 use bytes::Bytes;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use zeroize::Zeroizing;
 
 pub use door::{AdminToken, Door};
@@ -17,6 +17,7 @@ pub use webhooks::{Deliveries, TestResults};
 use super::{
     error::{ApiError, blocking},
     live,
+    methods::{get, post},
     verify::{read_body, unreadable, worker},
     worker::Worker,
 };
@@ -39,13 +40,13 @@ pub fn routes(config: &mut web::ServiceConfig, door: Door) {
     config
         .app_data(door)
         .configure(live::routes)
-        .route("/admin/apps/{app}/keys", web::get().to(list))
-        .route("/admin/apps/{app}/keys/rotate", web::post().to(rotate))
-        .route("/admin/apps/{app}/keys/{id}/revoke", web::post().to(revoke))
-        .route("/admin/apps/{app}/webhooks", web::get().to(webhooks::list))
-        .route("/admin/apps/{app}/webhooks/log", web::get().to(webhooks::log))
-        .route("/admin/apps/{app}/webhooks/replay", web::post().to(webhooks::replay))
-        .route("/admin/apps/{app}/webhooks/test", web::post().to(webhooks::test));
+        .service(get(web::resource("/admin/apps/{app}/keys"), list))
+        .service(post(web::resource("/admin/apps/{app}/keys/rotate"), rotate))
+        .service(post(web::resource("/admin/apps/{app}/keys/{id}/revoke"), revoke))
+        .service(get(web::resource("/admin/apps/{app}/webhooks"), webhooks::list))
+        .service(get(web::resource("/admin/apps/{app}/webhooks/log"), webhooks::log))
+        .service(post(web::resource("/admin/apps/{app}/webhooks/replay"), webhooks::replay))
+        .service(post(web::resource("/admin/apps/{app}/webhooks/test"), webhooks::test));
 }
 
 /// A request of somebody who may make it, about an application that is there: no handler gets at
@@ -83,7 +84,7 @@ impl FromRequest for Admin {
 impl Admin {
     /// What is asked for, as a JSON object; nothing at all is an empty one. What stands in it is
     /// not repeated in errors, since a key may stand in the wrong place.
-    fn asked<T: for<'a> Deserialize<'a>>(&self, expected: &str) -> Result<T, ApiError> {
+    fn asked<T: DeserializeOwned>(&self, expected: &str) -> Result<T, ApiError> {
         let text = if self.body.is_empty() { b"{}".as_slice() } else { &self.body };
         let asked = std::str::from_utf8(text).ok().and_then(|text| object(text).ok());
         asked.ok_or_else(|| {

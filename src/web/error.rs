@@ -96,6 +96,38 @@ impl ApiError {
         Self::new(RefusalCode::NotFound, message)
     }
 
+    /// `mistake`: what to change about the path.
+    pub fn no_such_path(request: &HttpRequest, mistake: &str) -> Self {
+        let message =
+            format!("There is nothing at {} {}: {mistake}", request.method(), request.path());
+        Self::new(RefusalCode::NotFound, message)
+    }
+
+    pub fn method_not_allowed(request: &HttpRequest, allowed: &str) -> Self {
+        let message = format!("{} answers {allowed}, not {}", request.path(), request.method());
+        Self::new(RefusalCode::MethodNotAllowed, message)
+    }
+
+    pub fn upgrade_required(message: &str) -> Self {
+        Self::new(RefusalCode::UpgradeRequired, message)
+    }
+
+    pub fn encoded(encoding: &str) -> Self {
+        let encoding: String = encoding.chars().take(40).collect();
+        let message = format!(
+            "The body has the Content-Encoding {encoding:?}, which is not read: send it as it is"
+        );
+        Self::new(RefusalCode::UnsupportedEncoding, message)
+    }
+
+    pub fn misdirected(host: &str) -> Self {
+        let host: String = host.chars().take(100).collect();
+        let message = format!(
+            "The operations listener does not answer for the host {host:?}: ask for it by its address, or list the name in ops_hosts"
+        );
+        Self::new(RefusalCode::HostNotAllowed, message)
+    }
+
     pub fn unknown_app(id: &str) -> Self {
         Self::new(RefusalCode::UnknownApp, format!("There is no app {id} here"))
     }

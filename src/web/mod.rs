@@ -15,13 +15,16 @@ mod events;
 mod explain;
 mod fields;
 mod forwarded;
+mod front;
 mod headers;
 mod http_stream;
 mod listeners;
 mod live;
 mod measured;
+mod methods;
 mod multipart;
 mod ops;
+mod ops_hosts;
 mod parts;
 mod probes;
 mod proxy_protocol;
@@ -34,6 +37,7 @@ mod remote;
 mod server;
 mod services;
 mod socket;
+mod socket_path;
 mod strays;
 mod streams;
 mod timestamp;
@@ -49,9 +53,10 @@ pub use admin::{AdminToken, Deliveries, Revoked, Rotated, TestResults};
 pub use forwarded::{ForwardedHeader, Proxies};
 pub use listeners::{Addresses, Listeners};
 pub use live::LiveFeed;
+pub use ops_hosts::{OpsHosts, bare};
 pub use server::serve;
 
-use actix_web::web;
+use actix_web::{Resource, Route, web};
 use measured::Routes;
 use worker::Worker;
 
@@ -79,6 +84,7 @@ pub struct Settings {
     /// Without one, the operations listener has no admin API.
     pub admin_token: Option<AdminToken>,
     pub live_feed: LiveFeed,
+    pub ops_hosts: OpsHosts,
 }
 
 /// The listeners to which nobody comes but by a balancer that speaks the PROXY protocol.
@@ -102,18 +108,38 @@ fn routes(config: &mut web::ServiceConfig, worker: &Worker, serves: Serves) {
     let routes = &mut Routes::new(config, worker);
     probes::routes(routes);
     probes::gate(routes);
+    routes.resource("/", |resource| front_line(resource, serves));
     if serves != Serves::Clients {
         api(routes);
     }
     if serves != Serves::Backends {
         auth::routes(routes);
+        routes.get("/app/{key}", front::no_upgrade).get("/app/{key}/", front::no_upgrade);
     }
     if serves == Serves::Clients {
         config
             .route("/apps/{path:.*}", web::to(error::no_api))
             .route("/users/{path:.*}", web::to(error::no_api));
     }
-    config.default_service(web::to(error::not_found));
+    if !worker.settings().path_prefix.is_empty() {
+        // The prefix itself, without a slash behind it.
+        config.service(front_line(web::resource(""), serves));
+    }
+    config.default_service(nothing(serves));
+}
+
+fn front_line(resource: Resource, serves: Serves) -> Resource {
+    match serves {
+        Serves::Everybody | Serves::Clients => methods::get(resource, front::of_clients),
+        Serves::Backends => methods::get(resource, front::of_backends),
+    }
+}
+
+fn nothing(serves: Serves) -> Route {
+    match serves {
+        Serves::Everybody | Serves::Clients => web::to(front::nothing),
+        Serves::Backends => web::to(front::nothing_of_backends),
+    }
 }
 
 /// What backends sign.

@@ -31,9 +31,10 @@ use actix_web::{
 use rustls::ServerConfig;
 
 use super::{
-    Serves, calls, error,
+    Serves, calls, front_line,
     http_stream::{self, HttpStream},
     measured::measured,
+    nothing,
     parts::Draining,
     remote::{HasRemote, Known},
     routes,
@@ -152,12 +153,20 @@ fn app(
     let app = App::new()
         .app_data(worker.clone())
         .service(scope.configure(|config| routes(config, worker, serves)))
-        .default_service(web::to(error::not_found))
+        .configure(|config| outside(config, &worker.settings().path_prefix, serves))
+        .default_service(nothing(serves))
         .wrap_fn(calls::show)
         .wrap_fn(decline)
         .into_factory()
         .map_err(|error: Error| error.error_response());
     measured(app, worker)
+}
+
+/// What is asked without the prefix: a line that names it.
+fn outside(config: &mut web::ServiceConfig, prefix: &str, serves: Serves) {
+    if !prefix.is_empty() {
+        config.service(front_line(web::resource("/"), serves));
+    }
 }
 
 /// Who offers another protocol, as Java's client does with HTTP/2, is answered in this one. The HTTP

@@ -48,7 +48,7 @@ impl TurnedAway {
             Close::OriginRefused { .. } => (&self.origins, &|| {
                 handshake.app.map(|app| handshake.origin_advice(app)).unwrap_or_default()
             }),
-            Close::PathNotFound => (&self.paths, &|| handshake.path_advice(engine)),
+            Close::PathNotFound { .. } => (&self.paths, &|| handshake.path_advice(engine)),
             Close::UnknownApp { key } => (&self.keys, &|| key_advice(key, engine)),
             _ => return,
         };

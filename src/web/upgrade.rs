@@ -9,13 +9,13 @@ use actix_codec::Framed;
 use actix_http::{Request, RequestHead, h1, ws};
 use actix_web::http::header;
 use bytes::{Bytes, BytesMut};
-use percent_encoding::percent_decode_str;
 use tokio::io::AsyncWriteExt;
 
 use super::{
     headers::{Twice, single},
     query::{MOST_BYTES, Query},
     socket::{Connection, Opening},
+    socket_path,
     transport::Transport,
     turned_away::Handshake,
     worker::Worker,
@@ -48,7 +48,7 @@ where
         return Ok(parts.io.shutdown().await?);
     };
     let asked = Asked::read(head, query);
-    let key = asked.key(&worker.settings().path_prefix);
+    let key = socket_path::key(&asked.path, &worker.settings().path_prefix);
     let dismissals = worker.engine.hub.dismissals();
     let tenant = key.as_deref().and_then(|key| worker.engine.tenants().by_key(key).cloned());
     // Before it is judged: a refusal, too, is said in the client's own dialect.
@@ -101,13 +101,6 @@ impl Asked {
         Self { path: head.uri.path().to_owned(), origin, host, query }
     }
 
-    /// `{prefix}/app/{key}`
-    fn key(&self, prefix: &str) -> Option<String> {
-        let key = self.path.strip_prefix(prefix)?.strip_prefix("/app/")?.trim_end_matches('/');
-        let key = percent_decode_str(key).decode_utf8().ok()?;
-        (!key.is_empty() && !key.contains('/')).then(|| key.into_owned())
-    }
-
     fn handshake<'a>(&'a self, app: Option<&'a App>, path_prefix: &'a str) -> Handshake<'a> {
         let (origin, host) =
             (self.origin.as_ref().ok().and_then(Option::as_deref), self.host.as_deref());
@@ -146,7 +139,8 @@ fn admit(
         return Err(Close::OverCapacity);
     }
     from().inspect_err(|_| worker.engine.counts.refused.connects.add())?;
-    let key = key.ok_or(Close::PathNotFound)?;
+    let mistake = || socket_path::mistake(&asked.path, &worker.settings().path_prefix);
+    let key = key.ok_or_else(|| Close::PathNotFound { mistake: mistake() })?;
     let Some(tenant) = tenant else {
         return Err(Close::UnknownApp { key: key.chars().take(100).collect() });
     };
@@ -168,15 +162,14 @@ fn admit(
 
 /// Behind what is still to be written of answers to earlier requests.
 fn handshake(head: &RequestHead, mut before: BytesMut) -> Bytes {
-    let header = |name| head.headers().get(name).and_then(|value| value.to_str().ok());
     let key = head.headers().get(header::SEC_WEBSOCKET_KEY).map_or(&b""[..], |key| key.as_bytes());
     let accept = ws::hash_key(key);
     before.extend_from_slice(
         b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ",
     );
     before.extend_from_slice(&accept);
-    let offered = header(header::SEC_WEBSOCKET_PROTOCOL);
-    if let Some(protocol) = offered.and_then(version::subprotocol) {
+    let offered = head.headers().get_all(header::SEC_WEBSOCKET_PROTOCOL);
+    if let Some(protocol) = version::subprotocol(offered.filter_map(|list| list.to_str().ok())) {
         before.extend_from_slice(b"\r\nSec-WebSocket-Protocol: ");
         before.extend_from_slice(protocol.as_bytes());
     }
@@ -187,15 +180,19 @@ fn handshake(head: &RequestHead, mut before: BytesMut) -> Bytes {
 /// The request is no WebSocket handshake, so there is nobody who could read a close code.
 fn refusal(error: ws::HandshakeError) -> String {
     use ws::HandshakeError::*;
-    let status = match error {
+    const UPGRADE: &str = "Connection: close, Upgrade\r\nUpgrade: websocket";
+    let (status, more) = match error {
         UnsupportedVersion | NoVersionHeader => {
-            "426 Upgrade Required\r\nSec-WebSocket-Version: 13\r\nUpgrade: websocket"
+            ("426 Upgrade Required", format!("{UPGRADE}\r\nSec-WebSocket-Version: 13"))
         }
-        GetMethodRequired => "405 Method Not Allowed\r\nAllow: GET",
-        NoWebsocketUpgrade | NoConnectionUpgrade | BadWebsocketKey => "400 Bad Request",
+        NoWebsocketUpgrade | NoConnectionUpgrade => ("426 Upgrade Required", UPGRADE.to_owned()),
+        GetMethodRequired => {
+            ("405 Method Not Allowed", "Connection: close\r\nAllow: GET".to_owned())
+        }
+        BadWebsocketKey => ("400 Bad Request", "Connection: close".to_owned()),
     };
     let message = format!("This is no WebSocket handshake that can be answered: {error}");
-    plain_refusal(status, &message, RefusalCode::BadHandshake)
+    plain_refusal(status, &more, &message, RefusalCode::BadHandshake)
 }
 
 /// Nor is it one that a client has written.
@@ -203,14 +200,14 @@ fn too_long() -> String {
     let message = format!(
         "The path and the query are longer than {MOST_BYTES} bytes, or have too many parameters"
     );
-    plain_refusal("414 URI Too Long", &message, RefusalCode::UriTooLong)
+    plain_refusal("414 URI Too Long", "Connection: close", &message, RefusalCode::UriTooLong)
 }
 
-fn plain_refusal(status: &str, message: &str, code: RefusalCode) -> String {
+fn plain_refusal(status: &str, more: &str, message: &str, code: RefusalCode) -> String {
     let code = code.name();
     let body = format!(r#"{{"error":"{message}","code":"{code}"}}"#);
     format!(
-        "HTTP/1.1 {status}\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}",
+        "HTTP/1.1 {status}\r\nContent-Type: application/json\r\n{more}\r\nContent-Length: {}\r\n\r\n{body}",
         body.len()
     )
 }

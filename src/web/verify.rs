@@ -5,10 +5,16 @@ mod texts;
 
 use std::{future::Future, pin::Pin, rc::Rc, sync::Arc, time::Instant};
 
-use actix_web::{FromRequest, HttpRequest, dev::Payload, http::Method, web};
+use actix_web::{
+    FromRequest, HttpRequest,
+    dev::Payload,
+    http::{Method, header::HeaderValue},
+    web,
+};
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 use md5::{Digest, Md5};
+use serde::{Deserialize, de::DeserializeOwned};
 
 use super::{
     Settings, calls::Learned, error::ApiError, query::Query, timestamp::check_timestamp,
@@ -25,7 +31,7 @@ use crate::{
     },
     engine::{Engine, Tenant},
     meter::Allowance,
-    protocol::json::object,
+    protocol::{json::object_in, well_formed::WellFormed},
     refusal::RefusalCode,
 };
 
@@ -73,7 +79,7 @@ impl FromRequest for Signed {
                     verify(&worker, &settings, &request, &query).map_err(refused)?;
                 (query, tenant, app, settings.http_body_bytes)
             };
-            if request.method() == Method::GET {
+            if matches!(*request.method(), Method::GET | Method::HEAD) {
                 take_read(&tenant, app.limits.reads())?;
             }
             let body = read_body(&request, payload, most).await?;
@@ -109,6 +115,7 @@ pub async fn read_body(
     mut payload: web::Payload,
     limit: usize,
 ) -> Result<Bytes, ApiError> {
+    refuse_encoded(request)?;
     let announced = request.headers().get(actix_web::http::header::CONTENT_LENGTH);
     let announced = announced.and_then(|n| n.to_str().ok()?.parse::<usize>().ok());
     let check = |size: usize, more: &str| {
@@ -139,6 +146,18 @@ pub async fn read_body(
     actix_rt::time::timeout(deadline, read).await.map_err(|_| ApiError::timeout(deadline))?
 }
 
+/// A body is read as it is: what is signed, and how large it may be, is said of that.
+fn refuse_encoded(request: &HttpRequest) -> Result<(), ApiError> {
+    let mut encodings = request.headers().get_all(actix_web::http::header::CONTENT_ENCODING);
+    let is_identity = |encoding: &HeaderValue| {
+        encoding.is_empty() || encoding.as_bytes().eq_ignore_ascii_case(b"identity")
+    };
+    match encodings.find(|encoding| !is_identity(encoding)) {
+        None => Ok(()),
+        Some(encoding) => Err(ApiError::encoded(encoding.to_str().unwrap_or("?"))),
+    }
+}
+
 pub fn unreadable(error: impl std::fmt::Display) -> ApiError {
     ApiError::new(
         RefusalCode::UnreadableBody,
@@ -147,15 +166,20 @@ pub fn unreadable(error: impl std::fmt::Display) -> ApiError {
 }
 
 /// The body as a JSON object.
-pub fn json<'a, T: serde::Deserialize<'a>>(body: &'a [u8]) -> Result<T, ApiError> {
-    let text = std::str::from_utf8(body)
-        .map_err(|_| ApiError::new(RefusalCode::InvalidJson, "The body is not UTF-8"))?;
-    item(text, "The body")
+pub fn json<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
+    item(json_text(body)?.as_str(), "The body")
+}
+
+/// The body as JSON text, for readers that borrow from it.
+pub fn json_text(body: &[u8]) -> Result<WellFormed<'_>, ApiError> {
+    std::str::from_utf8(body)
+        .map(WellFormed::new)
+        .map_err(|_| ApiError::new(RefusalCode::InvalidJson, "The body is not UTF-8"))
 }
 
 /// A JSON object that `what` is.
-pub fn item<'a, T: serde::Deserialize<'a>>(text: &'a str, what: &str) -> Result<T, ApiError> {
-    object(text).map_err(|error| {
+pub fn item<'a, T: Deserialize<'a>>(well_formed: &'a str, what: &str) -> Result<T, ApiError> {
+    object_in(well_formed).map_err(|error| {
         ApiError::new(RefusalCode::InvalidJson, format!("{what} is not what was expected: {error}"))
     })
 }

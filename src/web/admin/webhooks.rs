@@ -66,7 +66,8 @@ pub async fn replay(admin: Admin) -> Result<HttpResponse, ApiError> {
     )?;
     let webhooks = admin.webhooks()?;
     admin.note("webhooks_replay");
-    let replay = move || webhooks.replay(&which, Instant::now()).map_err(unreadable);
+    let tenant = admin.tenant.clone();
+    let replay = move || webhooks.replay(&which, &*tenant, Instant::now()).map_err(unreadable);
     Ok(HttpResponse::Ok().json(blocking(replay).await?))
 }
 

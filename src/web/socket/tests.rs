@@ -90,6 +90,7 @@ fn link() -> Link<Holding> {
         body_timeout: Duration::from_secs(1),
         admin_token: None,
         live_feed: crate::web::LiveFeed::default(),
+        ops_hosts: Default::default(),
     };
     let shard = Shard::new(Hub::new(1, 1000, 1000));
     let outbox = Outbox::new(Dialect::Pusher, 1000);
