@@ -5,6 +5,7 @@
 //! * [`ids`], [`channel`], [`pattern`], [`origins`], [`meter`], [`limits`], [`crypto`]: the domain,
 //!   as plain data structures.
 //! * [`counting`]: counters, and what they are called where several have names.
+//! * [`output`]: lines of the log and of standard output, which no thread waits for.
 //! * [`protocol`], [`presence`]: the wire, frames in and frames out, without I/O, and who is on a
 //!   channel, in the words of it.
 //! * [`address`], [`unix_socket`]: where a listener is, and the files of those that are one.
@@ -50,6 +51,7 @@ pub mod live;
 pub mod meter;
 pub mod metrics;
 pub mod origins;
+pub mod output;
 pub mod pattern;
 pub mod presence;
 pub mod protocol;

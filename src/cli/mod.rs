@@ -23,13 +23,17 @@ mod unverified;
 mod webhooks;
 
 use std::{
+    fmt::Display,
     io::{self, Write},
     process::ExitCode,
 };
 
 use clap::{Parser, Subcommand};
 
-use crate::config::{Config, Environment, Flags, Source, shown};
+use crate::{
+    config::{Config, Environment, Flags, Source, shown},
+    output::OutputQueue,
+};
 
 #[derive(Parser)]
 #[command(
@@ -92,7 +96,8 @@ enum ConfigCommand {
 /// Every failure ends here, as a sentence on standard error.
 pub fn run() -> ExitCode {
     let result = match Cli::parse().command {
-        Command::Serve(flags) => serve::serve(&flags),
+        // It says itself what is wrong: nothing of it may wait for standard error.
+        Command::Serve(flags) => return serve::serve(&flags),
         Command::Config(command) => config(&command),
         Command::Keys(command) => keys::run(&command),
         Command::Auth(AuthCommand::Explain(command)) => auth_explain::run(&command),
@@ -108,7 +113,7 @@ pub fn run() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("sealcast: {error}");
+            complain(format_args!("sealcast: {error}"));
             ExitCode::FAILURE
         }
     }
@@ -125,6 +130,24 @@ fn print(text: &str) -> io::Result<()> {
     }
 }
 
+/// A line on standard output. What goes to a reader that has gone is lost without a word.
+macro_rules! say {
+    ($($text:tt)*) => {
+        $crate::cli::print(&format!("{}\n", format_args!($($text)*)))
+    };
+}
+use say;
+
+/// A line on standard error, of commands that do not serve. Without a reader nobody is to know.
+fn complain(line: impl Display) {
+    let _ = writeln!(io::stderr(), "{line}");
+}
+
+/// The same of `serve`, which waits for nobody.
+fn report(stderr: &OutputQueue, line: impl Display) {
+    stderr.push(format!("sealcast: {line}\n").as_bytes());
+}
+
 fn source(flags: &Flags) -> Result<Source> {
     Ok(Source::new(flags, Environment::of_process())?)
 }
@@ -138,10 +161,10 @@ fn config(command: &ConfigCommand) -> Result<()> {
         ConfigCommand::Check(flags) => {
             let config = Config::load(&source(flags)?)?;
             log::filter(&config.log)?;
-            config.warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));
-            println!("the configuration is good: {} app(s)", config.apps.len());
+            let warnings = config.warnings.iter();
+            warnings.for_each(|warning| complain(format_args!("warning: {warning}")));
+            Ok(say!("the configuration is good: {} app(s)", config.apps.len())?)
         }
-        ConfigCommand::Show(flags) => print!("{}", shown(&source(flags)?)?),
+        ConfigCommand::Show(flags) => Ok(print(&shown(&source(flags)?)?)?),
     }
-    Ok(())
 }

@@ -1,23 +1,25 @@
 //! `sealcast serve`
 
-use std::{path::Path, sync::Arc};
+use std::{io, path::Path, process::ExitCode, sync::Arc};
 
 use arc_swap::ArcSwap;
 
 use super::{
-    Result, banner, capacity,
+    Result, banner, capacity, complain,
     log::{self, LogFilter},
-    print,
     reload::{self, Live, Read, Reload, Stamps, Start, read},
-    signals::Signals,
+    report,
+    signals::{self, Signals},
 };
 use crate::{
     app::AppRegistry,
     audit::{Audit, Fact},
     config::{Config, Flags},
+    counting::Count,
     engine::{Engine, opening::StateFiles},
     hub::Hub,
     live::Feed,
+    output::{OutputQueue, PanicForm, report_panics},
     selftest,
     state_dir::{ClaimError, StateDir},
     unix_socket::SocketFile,
@@ -25,24 +27,62 @@ use crate::{
     webhook::Runner,
 };
 
-pub fn serve(flags: &Flags) -> Result<()> {
-    let mut signals = Signals::take()?;
+/// What the server writes goes through queues: nothing here waits for standard output or error.
+pub fn serve(flags: &Flags) -> ExitCode {
+    match start_stderr() {
+        Ok(stderr) => {
+            let result = start(flags, &stderr);
+            if let Err(error) = &result {
+                report(&stderr, error);
+            }
+            // The last lines say why it ended.
+            stderr.finish(OutputQueue::END);
+            if result.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+        }
+        Err(error) => {
+            complain(format_args!("sealcast: {error}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn start_stderr() -> Result<OutputQueue> {
+    signals::block()?;
+    let stream = OutputQueue::stream(io::stderr())?;
+    let stderr = OutputQueue::start("log", stream, |dropped| {
+        tracing::warn!(log.dropped = dropped, "log lines were dropped");
+    })?;
+    report_panics(stderr.clone(), PanicForm::Text);
+    Ok(stderr)
+}
+
+fn start(flags: &Flags, stderr: &OutputQueue) -> Result<()> {
+    let mut signals = Signals::take(stderr.clone())?;
     let dumps_forbidden = forbid_dumps();
     let (environment, mut files) = (environment(flags, &mut signals)?, Stamps::new());
     let Read { config, written } = read(flags, &environment, None, &mut files)?;
     let start = Start { flags: flags.clone(), environment, written, files };
     // The traces until the end: what is left to be sent then is sent.
-    let (log, _traces) = log::to_stderr(&config.log)?;
+    let (log, _traces) = log::begin(&config.log, stderr)?;
+    if config.log.json {
+        report_panics(stderr.clone(), PanicForm::Json);
+    }
     if let Err(error) = dumps_forbidden {
         tracing::warn!(%error, "core dumps, in which keys would stand, cannot be forbidden");
     }
     selftest::run(&selftest::CHECKS)?;
     config.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
     let system = actix_rt::System::new();
+    let log = OpenLog { filter: log, dropped: stderr.dropped() };
     let result = system.block_on(run(config, start, log, &signals));
     // Dropping it would wait for whoever still waits for a disk, such as a reload.
     std::mem::forget(system);
     result
+}
+
+struct OpenLog {
+    filter: LogFilter,
+    dropped: Arc<Count>,
 }
 
 #[cfg(target_os = "linux")]
@@ -59,7 +99,7 @@ fn forbid_dumps() -> std::io::Result<()> {
     Ok(())
 }
 
-async fn run(config: Config, start: Start, log: LogFilter, signals: &Signals) -> Result<()> {
+async fn run(config: Config, start: Start, log: OpenLog, signals: &Signals) -> Result<()> {
     // From here on there is something to put away.
     signals.serving();
     // Dropped last: what the server notes at its end is written.
@@ -75,14 +115,12 @@ async fn run(config: Config, start: Start, log: LogFilter, signals: &Signals) ->
         pid: std::process::id(),
         listen: listeners.public()?,
     });
-    announce(&listeners, config.tls.is_some())?;
-    if start.flags.dev {
-        print(&banner::banner(&config, &listeners.public()?, listeners.api()?.as_ref()))?;
-    }
+    announce(&listeners, &config, start.flags.dev)?;
     let hub = Hub::new(config.workers, config.mailbox_bytes, config.turns_per_second);
     let mut engine = Engine::new(hub, AppRegistry::new());
     engine.capacity = capacity::measure(config.memory_limit)?;
     (engine.audit, engine.live) = (audit.clone(), live);
+    engine.log_lines_dropped = log.dropped;
     let engine = Arc::new(engine);
     let files = StateFiles { dir: &config.state_dir, claimed: state_dir.is_some() };
     let undelivered = engine.begin(config.apps, files)?;
@@ -97,7 +135,7 @@ async fn run(config: Config, start: Start, log: LogFilter, signals: &Signals) ->
         settings: settings.clone(),
         identity: config.tls.clone(),
         webhooks: webhooks.clone(),
-        log,
+        log: log.filter,
         claimed: state_dir.is_some(),
         state_dir: config.state_dir,
         watch: config.watch,
@@ -137,13 +175,21 @@ fn open_admin(directory: &StateDir, listeners: &mut Listeners) -> Option<SocketF
 }
 
 /// The lines that a supervisor or a test reads the real port from.
-fn announce(listeners: &Listeners, tls: bool) -> Result<()> {
-    print(&format!("listening on {}\n", listeners.public()?.url(tls)))?;
-    if let Some(address) = listeners.api()? {
-        print(&format!("API on {}\n", address.url(false)))?;
+fn announce(listeners: &Listeners, config: &Config, dev: bool) -> Result<()> {
+    let (public, api) = (listeners.public()?, listeners.api()?);
+    let mut text = format!("listening on {}\n", public.url(config.tls.is_some()));
+    if let Some(address) = &api {
+        text += &format!("API on {}\n", address.url(false));
     }
     if let Some(address) = listeners.operations()? {
-        print(&format!("operations on {}\n", address.url(false)))?;
+        text += &format!("operations on {}\n", address.url(false));
     }
+    if dev {
+        text += &banner::banner(config, &public, api.as_ref());
+    }
+    let stdout = OutputQueue::start("stdout", OutputQueue::stream(io::stdout())?, |_| {})?;
+    stdout.push(text.as_bytes());
+    // Nothing else is written there.
+    stdout.close();
     Ok(())
 }

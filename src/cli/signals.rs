@@ -6,6 +6,7 @@
 //! second one ends the process whatever the others wait for.
 
 use std::{
+    fmt::Display,
     io,
     process::exit,
     sync::{Arc, mpsc},
@@ -22,16 +23,19 @@ use tokio::{
     time::timeout,
 };
 
+use super::report;
+use crate::output::OutputQueue;
+
 pub struct Signals {
     shared: Arc<Shared>,
     taker: Option<(JoinHandle<()>, oneshot::Sender<()>)>,
 }
 
-#[derive(Default)]
 struct Shared {
     phase: Mutex<Phase>,
     stop: Arc<Notify>,
     hangup: Arc<Notify>,
+    stderr: OutputQueue,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -50,11 +54,20 @@ fn ours() -> SigSet {
     [Number::SIGTERM, Number::SIGINT, Number::SIGHUP].into_iter().collect()
 }
 
+/// Before any other thread is started, so that all inherit what is blocked.
+pub fn block() -> io::Result<()> {
+    Ok(ours().thread_block()?)
+}
+
 impl Signals {
-    /// Before any other thread is started, so that all inherit what is blocked.
-    pub fn take() -> io::Result<Self> {
-        ours().thread_block()?;
-        let shared = Arc::<Shared>::default();
+    /// After `block`.
+    pub fn take(stderr: OutputQueue) -> io::Result<Self> {
+        let shared = Arc::new(Shared {
+            phase: Mutex::default(),
+            stop: Arc::default(),
+            hangup: Arc::default(),
+            stderr,
+        });
         let (suspend, suspended) = oneshot::channel();
         let (tell, told) = mpsc::channel();
         let theirs = shared.clone();
@@ -85,7 +98,7 @@ impl Signals {
             // If it is gone, joining tells.
             let _ = suspend.send(());
             if thread.join().is_err() {
-                eprintln!("sealcast: the thread that takes signals has failed");
+                self.shared.report("the thread that takes signals has failed");
             }
         }
     }
@@ -113,8 +126,8 @@ impl Shared {
         let mut phase = self.phase.lock();
         match *phase {
             Phase::Starting => {
-                eprintln!("sealcast: stopped by {number} before it served");
-                exit(0);
+                self.report(format_args!("stopped by {number} before it served"));
+                self.exit(0);
             }
             Phase::Serving => {
                 *phase = Phase::Stopping;
@@ -122,9 +135,19 @@ impl Shared {
             }
             Phase::Stopping => {
                 tracing::warn!(signal = %number, "a second signal while the server was shutting down: it ends at once");
-                exit(128 + number as i32);
+                self.exit(128 + number as i32);
             }
         }
+    }
+
+    fn report(&self, what: impl Display) {
+        report(&self.stderr, what);
+    }
+
+    /// Without waiting for a reader of standard error that does not read.
+    fn exit(&self, status: i32) -> ! {
+        self.stderr.finish(OutputQueue::END);
+        exit(status)
     }
 }
 
@@ -161,7 +184,7 @@ impl Streams {
             }
         }
         if let Err(error) = ours().thread_block() {
-            eprintln!("sealcast: signals cannot be blocked: {error}");
+            shared.report(format_args!("signals cannot be blocked: {error}"));
         }
         while let Ok(number) = timeout(MOMENT, self.next()).await {
             shared.on(number);

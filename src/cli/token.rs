@@ -1,6 +1,6 @@
 //! `sealcast token` and `sealcast signed-id`: made offline, with the secret that the configuration has.
 
-use super::{Result, config_of};
+use super::{Result, config_of, say};
 use crate::{
     app::App,
     auth::{
@@ -59,8 +59,7 @@ pub fn run(command: &Token) -> Result<()> {
         ttl: command.ttl,
         origin: command.origin.clone(),
     };
-    println!("{}", app.access.mint(&wanted, unix_now())?.token);
-    Ok(())
+    Ok(say!("{}", app.access.mint(&wanted, unix_now())?.token)?)
 }
 
 pub fn signed_id(command: &SignedId) -> Result<()> {
@@ -73,8 +72,7 @@ pub fn signed_id(command: &SignedId) -> Result<()> {
     check_characters(id, app.limits.channel_name_bytes)?;
     let name = SignedIds::new(app.secret.clone()).name(prefix, id);
     check_characters(&name, app.limits.channel_name_bytes)?;
-    println!("{name}");
-    Ok(())
+    Ok(say!("{name}")?)
 }
 
 /// The one that is named, or the only one.

@@ -44,6 +44,7 @@ use crate::{
     app::AppRegistry,
     audit::{Audit, AuditStats, Fact},
     capacity::Capacity,
+    counting::Count,
     explain::Refusals,
     hub::{Hub, directory::Occupancy},
     live::Feed,
@@ -62,6 +63,8 @@ pub struct Engine {
     pub refusals: Refusals,
     pub counts: EngineCounts,
     pub capacity: Capacity,
+    /// Lines that found no room on their way to standard error.
+    pub log_lines_dropped: Arc<Count>,
     /// Of the tripwire, as far as the audit log knows.
     trips_noted: AtomicU64,
 }
@@ -102,6 +105,7 @@ impl Engine {
             counts: EngineCounts::default(),
             trips_noted: AtomicU64::new(0),
             capacity: Capacity::unlimited(),
+            log_lines_dropped: Arc::default(),
         }
     }
 

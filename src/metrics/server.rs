@@ -97,6 +97,8 @@ fn drops(page: &mut Page<'_>, engine: &Engine) -> fmt::Result {
     }
     page.counter("tripwire", "Events in clear that were kept off encrypted channels")?
         .add(&[], engine.hub.trips())?;
+    page.counter("log_lines_dropped", "Lines of the log that were not written")?
+        .add(&[], engine.log_lines_dropped.get())?;
     page.counter("audit_lines", "Lines in the audit log")?.add(&[], audit.written)?;
     page.counter("audit_write_errors", "Attempts to write to it that failed")?
         .add(&[], audit.write_errors)

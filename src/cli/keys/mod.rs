@@ -10,7 +10,7 @@ use std::io::Read;
 use clap::Subcommand;
 use zeroize::Zeroizing;
 
-use super::{Result, server};
+use super::{Result, complain, say, server};
 use crate::crypto::key::{KeyFormat, MasterKey};
 
 #[derive(Subcommand)]
@@ -35,14 +35,14 @@ pub enum Keys {
 
 pub fn run(command: &Keys) -> Result<()> {
     match command {
-        Keys::Generate => println!("{}", *MasterKey::generate()?.to_text()),
+        Keys::Generate => say!("{}", *MasterKey::generate()?.to_text())?,
         Keys::Inspect { key } => {
             let (key, format) = parsed(key)?;
-            println!(
+            say!(
                 "format: {}\nfingerprint: {}",
                 format!("{format:?}").to_lowercase(),
                 key.fingerprint()
-            );
+            )?;
         }
         Keys::List(whose) => list::run(whose)?,
         Keys::Rotate(command) => rotate::rotate(command)?,
