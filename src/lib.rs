@@ -5,6 +5,7 @@
 //! * [`ids`], [`channel`], [`pattern`], [`origins`], [`meter`], [`limits`], [`crypto`]: the domain,
 //!   as plain data structures.
 //! * [`counting`]: counters, and what they are called where several have names.
+//! * `threads`: the end of those that may wait for a disk.
 //! * [`output`]: lines of the log and of standard output, which no thread waits for.
 //! * [`protocol`], [`presence`]: the wire, frames in and frames out, without I/O, and who is on a
 //!   channel, in the words of it.
@@ -59,6 +60,7 @@ pub mod selftest;
 pub mod session;
 pub mod state_dir;
 pub mod system;
+mod threads;
 pub mod tls;
 pub mod traces;
 pub mod unix_socket;

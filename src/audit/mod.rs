@@ -15,7 +15,7 @@ use std::{
         mpsc::{SyncSender, sync_channel},
     },
     thread::{self, JoinHandle},
-    time::SystemTime,
+    time::{Duration, SystemTime},
 };
 
 pub use fact::{Asked, Fact, Watcher};
@@ -26,7 +26,10 @@ use chain::Chain;
 use file::Sink;
 use writer::{Noted, Shared, Writer};
 
-use crate::live::Feed;
+use crate::{
+    live::Feed,
+    threads::{Joined, join_within},
+};
 
 /// Where facts are noted, from any thread and without waiting.
 #[derive(Clone)]
@@ -54,6 +57,9 @@ pub struct AuditStats {
 
 /// Facts that may wait for the file.
 const CAPACITY: usize = 8192;
+/// How long the end of the server waits for a disk that answers nothing. A disk that refuses is
+/// given up earlier.
+const LAST_WAIT: Duration = Duration::from_secs(4);
 
 impl Audit {
     pub fn off() -> Self {
@@ -124,15 +130,18 @@ impl Drop for Recorder {
         // It waits for facts or for the disk. If there is no room for this one, it does neither.
         let _ = facts.try_send(None);
         thread.thread().unpark();
-        match thread.join() {
-            Ok((chain, 0)) => {
+        match join_within(thread, LAST_WAIT) {
+            Joined::Ended((chain, 0)) => {
                 let hash = chain.last_hash().unwrap_or("none");
                 tracing::info!(audit.hash = hash, "audit log ended");
             }
-            Ok((_, lines)) => {
+            Joined::Ended((_, lines)) => {
                 tracing::error!(audit.lines = lines, "the end of the audit log was not written")
             }
-            Err(_) => tracing::error!("the thread of the audit log has failed"),
+            Joined::Panicked => tracing::error!("the thread of the audit log has failed"),
+            Joined::Running => {
+                tracing::error!("the audit file does not take its last lines: they are lost")
+            }
         }
     }
 }

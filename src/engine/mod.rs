@@ -2,6 +2,7 @@
 //! Transports call them; they know the hub and the domain and no socket.
 
 pub mod client_event;
+mod client_faults;
 pub mod counts;
 pub mod grants;
 mod key_deadlines;
@@ -32,6 +33,7 @@ use std::{
 };
 
 use arc_swap::{ArcSwap, Guard};
+pub use client_faults::{ClientFault, ClientFaults};
 use counts::EngineCounts;
 use key_report::{AppKey, AppMoves};
 use parking_lot::Mutex;
@@ -62,6 +64,7 @@ pub struct Engine {
     pub live: Arc<Feed>,
     pub refusals: Refusals,
     pub counts: EngineCounts,
+    pub client_faults: ClientFaults,
     pub capacity: Capacity,
     /// Lines that found no room on their way to standard error.
     pub log_lines_dropped: Arc<Count>,
@@ -103,6 +106,7 @@ impl Engine {
             live: Arc::default(),
             refusals: Refusals::default(),
             counts: EngineCounts::default(),
+            client_faults: ClientFaults::default(),
             trips_noted: AtomicU64::new(0),
             capacity: Capacity::unlimited(),
             log_lines_dropped: Arc::default(),
@@ -122,6 +126,7 @@ impl Engine {
     /// Called about once a second, by one thread.
     pub fn tick(&self, now: Instant) {
         self.capacity.look();
+        self.client_faults.tick(now);
         let trips = self.hub.trips();
         let dropped = trips - self.trips_noted.swap(trips, Ordering::Relaxed);
         if dropped > 0 {

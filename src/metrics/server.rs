@@ -53,6 +53,13 @@ fn closed(page: &mut Page<'_>, engine: &Engine) -> fmt::Result {
     }
     page.counter("strays", "Connections that came without the PROXY header they were to have")?
         .add(&[], engine.counts.refused.strays.get())?;
+    let mut faults = page.counter(
+        "client_faults",
+        "Connections that ended by a fault of their clients, by its kind",
+    )?;
+    for (kind, count) in engine.client_faults.counts() {
+        faults.add(&[("kind", kind)], count)?;
+    }
     let mut asked = page.counter(
         "reauth",
         "Secrets of channels that are sealed here, asked for at the auth endpoint, by the reason",

@@ -6,6 +6,7 @@ mod audited;
 pub mod auth;
 mod calls;
 mod channels;
+mod client_faults;
 mod cors;
 mod credentials;
 mod drain;
