@@ -2,6 +2,8 @@
 //! Names begin with the section they check: `s2_5_...` is section 2.5 of the protocol,
 //! `e1_...` section 1 of the description of sealed channels, `c_...` the command line and configuration.
 
+#![allow(clippy::print_stderr, reason = "the output of a test that fails")]
+
 mod support;
 
 mod audit;
@@ -20,6 +22,7 @@ mod cache;
 mod canary;
 mod capacity;
 mod client_events;
+mod client_faults;
 mod config;
 mod config_apps;
 mod config_examples;
@@ -60,6 +63,7 @@ mod metrics_edges;
 mod ordering;
 #[cfg(feature = "otel")]
 mod otel;
+mod output;
 mod presence;
 mod presence_members;
 mod process;

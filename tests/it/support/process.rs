@@ -144,6 +144,17 @@ impl Launch {
         self
     }
 
+    /// In place of the pipe that the test reads.
+    pub fn stderr(mut self, stream: impl Into<Stdio>) -> Self {
+        self.command.stderr(stream);
+        self
+    }
+
+    pub fn stdout(mut self, stream: impl Into<Stdio>) -> Self {
+        self.command.stdout(stream);
+        self
+    }
+
     pub fn dir(&self) -> &TempDir {
         &self.dir
     }
@@ -297,17 +308,18 @@ pub(super) async fn wait(child: &mut Child) -> ExitStatus {
     }
 }
 
-/// Everything that comes out of a pipe, read by a thread so that the child never blocks on it.
+/// Everything that comes out of a pipe, read by a thread so that the child never blocks on it;
+/// nothing where the test reads by itself.
 pub(super) struct Collected {
     bytes: Arc<Mutex<Vec<u8>>>,
     pub(super) thread: std::thread::JoinHandle<()>,
 }
 
 fn collect(pipe: Option<impl Read + Send + 'static>) -> Collected {
-    let mut pipe = pipe.expect("a piped stream");
     let bytes = Arc::new(Mutex::new(Vec::new()));
     let shared = Arc::clone(&bytes);
     let thread = std::thread::spawn(move || {
+        let Some(mut pipe) = pipe else { return };
         let mut chunk = [0; 4096];
         while let Ok(n @ 1..) = pipe.read(&mut chunk) {
             lock(&shared).extend_from_slice(&chunk[..n]);
