@@ -154,6 +154,11 @@ pub enum Fact {
         watcher: Watcher,
         reason: &'static str,
     },
+    /// The last line of the file was torn, and is kept in a file beside it.
+    LineTorn {
+        bytes: u64,
+        kept_in: String,
+    },
     /// Facts that found no room on their way to the file.
     FactsLost {
         count: u64,
@@ -197,6 +202,7 @@ impl Fact {
             | Self::RotationFinished { .. }
             | Self::ChannelRevoked { .. }
             | Self::TokensRevoked { .. }
+            | Self::LineTorn { .. }
             | Self::ConfigReloaded { .. }
             | Self::AdminAction { .. } => true,
             Self::ServerStarted { .. }

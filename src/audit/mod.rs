@@ -5,6 +5,7 @@ mod chain;
 mod fact;
 mod file;
 mod shown;
+mod tail;
 mod verify;
 mod writer;
 
@@ -23,7 +24,8 @@ pub use file::NoAudit;
 pub use verify::{NotVerified, Summary, verify};
 
 use chain::Chain;
-use file::Sink;
+use file::{Opened, Sink};
+use tail::Torn;
 use writer::{Noted, Shared, Writer};
 
 use crate::{
@@ -74,10 +76,12 @@ impl Audit {
     pub fn begin(path: Option<&Path>) -> Result<(Self, Recorder), NoAudit> {
         match path {
             Some(path) => {
-                let (file, chain) = file::open(path)?;
+                let Opened { file, chain, torn } = file::open(path)?;
                 let hash = chain.last_hash().unwrap_or("none, the file is new");
                 tracing::info!(audit.file = %path.display(), audit.hash = hash, "audit log begins after");
-                Self::write_to(file, chain, CAPACITY)
+                let (audit, recorder) = Self::write_to(file, chain, CAPACITY)?;
+                audit.note_torn(torn);
+                Ok((audit, recorder))
             }
             None => Ok((Self::off(), Recorder(None))),
         }
@@ -98,6 +102,13 @@ impl Audit {
         let open = Open { facts, shared };
         let audit = Self { file: Some(open.clone()), feed: Arc::default() };
         Ok((audit, Recorder(Some((thread, open)))))
+    }
+
+    /// The first fact behind the place.
+    fn note_torn(&self, torn: Option<Torn>) {
+        let Some(torn) = torn else { return };
+        tracing::warn!(audit.file = %torn.kept_in.display(), "the last line of the audit log was torn: it is moved to a file beside it, and the chain goes on");
+        self.note(Fact::LineTorn { bytes: torn.bytes, kept_in: torn.file_name() });
     }
 
     /// Asked by those whom it costs something to make a fact.

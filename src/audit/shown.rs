@@ -53,6 +53,7 @@ impl Fact {
             Self::ConfigRefused { .. } => Type::ConfigRefused,
             Self::WatchBegun { .. } => Type::WatchBegun,
             Self::WatchEnded { .. } => Type::WatchEnded,
+            Self::LineTorn { .. } => Type::LineTorn,
             Self::FactsLost { .. } => Type::FactsLost,
         }
     }

@@ -163,6 +163,7 @@ impl<S: Sink> Writer<S> {
     }
 
     fn try_write(&mut self) -> io::Result<()> {
+        self.sink.mend()?;
         // Not `write_all`, which does not tell how much of a line is in the file when it fails.
         while !self.pending.is_empty() {
             match self.sink.write(&self.pending) {

@@ -28,5 +28,8 @@ pub fn run(command: &AuditCommand) -> Result<()> {
     say!("lines: {}", summary.lines)?;
     say!("first: {}", or_none(summary.first))?;
     say!("last: {}", or_none(summary.last))?;
+    if summary.torn > 0 {
+        say!("torn lines that were moved aside: {}", summary.torn)?;
+    }
     Ok(say!("last hash: {}", or_none(summary.hash))?)
 }

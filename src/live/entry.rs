@@ -62,6 +62,7 @@ types! {
     ServerDraining = "server_draining",
     ServerStopped = "server_stopped",
     FactsLost = "facts_lost",
+    LineTorn = "line_torn",
 }
 
 /// What filters look at stands here, the rest in `what`.

@@ -141,4 +141,3 @@ fn chunk(bytes: &[u8]) -> usize {
 fn count_lines(bytes: &[u8]) -> usize {
     memchr::memchr_iter(b'\n', bytes).count()
 }
-

@@ -33,7 +33,11 @@ pub fn note(
     let Some(fault) = fault(error, first) else { return };
     engine.client_faults.note(fault, error);
     if fault == ClientFault::TlsOnPlain {
-        name(engine, remote(), "a client speaks TLS to a listener without TLS: it must use http:// and ws://, or the server needs tls.cert_file and tls.key_file");
+        name(
+            engine,
+            remote(),
+            "a client speaks TLS to a listener without TLS: it must use http:// and ws://, or the server needs tls.cert_file and tls.key_file",
+        );
     }
 }
 
@@ -53,7 +57,9 @@ fn fault(error: &DispatchError, first: Option<u8>) -> Option<ClientFault> {
 pub fn note_handshake<E>(engine: &Engine, error: &TlsError<io::Error, E>) {
     match error {
         TlsError::Tls(error) => engine.client_faults.note(ClientFault::TlsHandshake, error),
-        TlsError::Timeout => engine.client_faults.note(ClientFault::TlsHandshake, "it took too long"),
+        TlsError::Timeout => {
+            engine.client_faults.note(ClientFault::TlsHandshake, "it took too long")
+        }
         TlsError::Service(_) => {}
     }
 }
@@ -97,7 +103,11 @@ where
         // No record of TLS begins with a letter, and each method of HTTP does.
         Some(b'A'..=b'Z') => {
             engine.client_faults.note(ClientFault::PlainOnTls, "it begins with a letter");
-            name(engine, io.remote(), "a client speaks HTTP in clear to a listener with TLS: it must use https:// and wss://");
+            name(
+                engine,
+                io.remote(),
+                "a client speaks HTTP in clear to a listener with TLS: it must use https:// and wss://",
+            );
             // It is gone or slow: that is its own affair.
             let _ = timeout(LINGER, answer(&mut io)).await;
             Err(TlsError::Tls(ErrorKind::InvalidData.into()))

@@ -42,7 +42,7 @@ async fn f13_strangers_that_speak_no_http_write_one_line() {
     })
     .await;
     let output = server.stop().await;
-    let about = |line: &&str| line.contains("fault") || line.contains("actix");
+    let about = |line: &&str| line.contains("fault") || line.contains("actix_http");
     assert_eq!(output.stderr.lines().filter(about).count(), 1, "{output:?}");
     assert!(output.stderr.contains("client.kinds=not_http="), "{output:?}");
     assert!(!output.stderr.contains("ERROR"), "{output:?}");
@@ -59,7 +59,10 @@ async fn f13_single_faults_are_lines_at_debug_and_bounded() {
     let lines = output.stderr.lines().filter(|line| line.contains("connection failed"));
     let lines: Vec<&str> = lines.collect();
     assert!((1..100).contains(&lines.len()), "{lines:?}");
-    assert!(lines.iter().all(|line| line.contains("DEBUG") && line.contains("not_http")), "{lines:?}");
+    assert!(
+        lines.iter().all(|line| line.contains("DEBUG") && line.contains("not_http")),
+        "{lines:?}"
+    );
     assert!(!output.stderr.contains("ERROR"), "{output:?}");
 }
 
@@ -90,7 +93,9 @@ async fn f13_http_on_the_tls_port_is_told_to_use_https() {
         }
         until_fault(&server, "plain_on_tls", 3.0).await;
         // No TLS either, and no HTTP that could be answered.
-        assert!(!said_to(&server, &[&header, &b"\0\0\0\0\0\0\0\0"[..]].concat()).await.contains("HTTP"));
+        assert!(
+            !said_to(&server, &[&header, &b"\0\0\0\0\0\0\0\0"[..]].concat()).await.contains("HTTP")
+        );
         until_fault(&server, "tls_handshake", 1.0).await;
         // A health check that only connects is no fault.
         drop(server.dial_tcp());

@@ -116,7 +116,8 @@ async fn f9_dropped_lines_are_counted_and_said_when_lines_are_read_again() {
     let text = read_on(reader);
     let line = until("a line that says it", async || {
         let text = lock(&text).clone();
-        let line = text.split_inclusive('\n').find(|line| line.contains("log lines were dropped"))?;
+        let line =
+            text.split_inclusive('\n').find(|line| line.contains("log lines were dropped"))?;
         line.ends_with('\n').then(|| line.to_owned())
     })
     .await;
@@ -126,7 +127,8 @@ async fn f9_dropped_lines_are_counted_and_said_when_lines_are_read_again() {
     server.stop().await;
     let text = lock(&text).clone();
     // Whole lines alone, whatever was dropped between them, and the last one says why it ended.
-    text.lines().for_each(|line| drop(serde_json::from_str::<serde_json::Value>(line).expect(line)));
+    text.lines()
+        .for_each(|line| drop(serde_json::from_str::<serde_json::Value>(line).expect(line)));
     assert!(text.contains("\"shutting down\""), "{text}");
 }
 

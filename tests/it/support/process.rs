@@ -128,10 +128,21 @@ impl Launch {
     }
 
     /// With this many file descriptors, and as many as it may raise that to.
-    pub fn descriptors(mut self, soft: u32, hard: u32) -> Self {
+    pub fn descriptors(self, soft: u32, hard: u32) -> Self {
+        self.limited(&format!("ulimit -Sn {soft} && ulimit -Hn {hard}"))
+    }
+
+    /// Writing more than so many KiB into one file fails, as on a full disk.
+    pub fn file_size(self, kib: u32) -> Self {
+        self.limited(&format!("trap '' XFSZ && ulimit -f {kib}"))
+    }
+
+    fn limited(mut self, limits: &str) -> Self {
         let mut limited = Command::new("bash");
-        let limits = format!("ulimit -Sn {soft} && ulimit -Hn {hard} && exec \"$0\" \"$@\"");
-        limited.arg("-c").arg(limits).arg(self.command.get_program());
+        limited
+            .arg("-c")
+            .arg(format!("{limits} && exec \"$0\" \"$@\""))
+            .arg(self.command.get_program());
         limited.args(self.command.get_args()).current_dir(self.dir.path());
         for (name, value) in self.command.get_envs() {
             match value {
