@@ -37,6 +37,7 @@ use crate::{
         dialect::Dialect,
         server::{SubscriptionError, answer},
     },
+    refusal::RefusalCode,
 };
 
 /// What a session is made of; the transport knows all of it.
@@ -144,13 +145,7 @@ impl Session {
     fn refuse(&self, request: &Subscribe, refusal: &Refusal) {
         let SessionContext { engine, tenant, id, .. } = &self.context;
         let channel = request.channel.as_str();
-        let (kind, status) = refusal.kind();
-        let refused = Refused {
-            code: refusal.code(),
-            channel: Some(channel),
-            socket: Some(*id),
-            hides_cause: status == 401,
-        };
+        let refused = Refused { code: refusal.code(), channel: Some(channel), socket: Some(*id) };
         let told = engine.refuse(Some(&tenant.app()), &refused, || match refusal {
             Refusal::Auth(reason) => {
                 let auth = request.auth.as_deref().unwrap_or_default();
@@ -165,13 +160,13 @@ impl Session {
             }
             _ => Why::of(refusal),
         });
-        tenant.counts.subscriptions_refused.add(refusal.code());
+        tenant.counts.subscriptions_refused.add(refusal.code().name());
         let message = told.sentence();
         let error = SubscriptionError {
-            r#type: kind,
+            r#type: refusal.kind(),
             error: &message,
-            status,
-            code: told.code,
+            status: refusal.code().status(),
+            code: told.code.name(),
             fix: told.fix,
             id: told.id.map(|id| id.to_string()),
         };
@@ -251,25 +246,24 @@ impl Session {
     pub fn revoke(&mut self, channel: &str, why: Ended) {
         if let Some(subscription) = self.subscriptions.remove(channel) {
             self.leave(&subscription);
-            let (kind, status, code, message) = match why {
+            let (kind, code, message) = match why {
                 Ended::Removed => {
-                    ("Revoked", 403, "revoked", "You have been taken off this channel")
+                    ("Revoked", RefusalCode::Revoked, "You have been taken off this channel")
                 }
                 Ended::Expired => (
                     "AuthExpired",
-                    401,
-                    "authorization_expired",
+                    RefusalCode::AuthorizationExpired,
                     "The authorization has expired: subscribe again",
                 ),
                 Ended::TokenRevoked => {
-                    ("AuthRevoked", 401, "token_revoked", "The access token has been revoked")
+                    ("AuthRevoked", RefusalCode::TokenRevoked, "The access token has been revoked")
                 }
             };
             let error = SubscriptionError {
                 r#type: kind,
                 error: message,
-                status,
-                code,
+                status: code.status(),
+                code: code.name(),
                 fix: None,
                 id: None,
             };

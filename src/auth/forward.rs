@@ -16,6 +16,7 @@ use super::{
 use crate::{
     channel::{Access, Channel},
     ids::SocketId,
+    refusal::RefusalCode,
     traces::Span,
 };
 use breaker::Breaker;
@@ -82,7 +83,7 @@ impl ForwardAuthorizer {
         if !allows("subscribe") {
             let message =
                 format!("the application's \"allow\" does not name \"subscribe\" for {channel}");
-            return Err(Denied::forbidden("forward_denies", message));
+            return Err(Denied::new(RefusalCode::ForwardDenies, message));
         }
         let abilities = Abilities { client_events: allows("client_events") };
         let member = |user_id: &String| Identity {
@@ -137,8 +138,7 @@ impl ForwardAuthorizer {
         channel: Option<&str>,
     ) -> Result<Decision, Denied> {
         let attempt = self.breaker.attempt().ok_or_else(|| {
-            Denied::unavailable(
-                "forward_resting",
+            Denied::new(RefusalCode::ForwardResting,
                 "the application has not answered several times and is not asked for a moment; ask again",
             )
         })?;
@@ -146,8 +146,8 @@ impl ForwardAuthorizer {
         let Ok(Ok(_place)) = place else {
             // That is our limit and not the application's failure.
             attempt.forget();
-            return Err(Denied::unavailable(
-                "forward_busy",
+            return Err(Denied::new(
+                RefusalCode::ForwardBusy,
                 "too many questions to the application are under way; ask again",
             ));
         };
@@ -166,7 +166,7 @@ impl ForwardAuthorizer {
             }
             Err(failure) => {
                 attempt.failed();
-                tracing::warn!(refusal.code = failure.code(), error = %failure, "the application did not say who may join");
+                tracing::warn!(refusal.code = failure.code().name(), error = %failure, "the application did not say who may join");
                 Err(failure.into())
             }
         }
@@ -175,7 +175,7 @@ impl ForwardAuthorizer {
 
 fn no_user_id() -> Denied {
     let message = "the application's answer has no \"user_id\", which presence and sign-in need";
-    Denied::forbidden("no_user_id", message)
+    Denied::new(RefusalCode::NoUserId, message)
 }
 
 /// Why there is no decision. The client learns the code and that it may ask again, the log more.
@@ -194,14 +194,14 @@ enum Failure {
 }
 
 impl Failure {
-    fn code(&self) -> &'static str {
+    fn code(&self) -> RefusalCode {
         match self {
-            Self::Unanswered(Unanswered::Deadline(_)) => "forward_timeout",
-            Self::Unanswered(Unanswered::TooLarge(_)) => "forward_too_large",
-            Self::Unanswered(Unanswered::Broken(_)) => "forward_unreachable",
-            Self::Redirect(_) => "forward_redirect",
-            Self::Status(_) => "forward_status",
-            Self::NotJson | Self::Shape(_) => "forward_bad_answer",
+            Self::Unanswered(Unanswered::Deadline(_)) => RefusalCode::ForwardTimeout,
+            Self::Unanswered(Unanswered::TooLarge(_)) => RefusalCode::ForwardTooLarge,
+            Self::Unanswered(Unanswered::Broken(_)) => RefusalCode::ForwardUnreachable,
+            Self::Redirect(_) => RefusalCode::ForwardRedirect,
+            Self::Status(_) => RefusalCode::ForwardStatus,
+            Self::NotJson | Self::Shape(_) => RefusalCode::ForwardBadAnswer,
         }
     }
 }
@@ -214,12 +214,7 @@ impl From<Failure> for Denied {
             }
             other => format!("the application did not decide: {other}"),
         };
-        match &failure {
-            Failure::Unanswered(Unanswered::Deadline(_) | Unanswered::Broken(_)) => {
-                Self::unavailable(failure.code(), message)
-            }
-            _ => Self::bad_gateway(failure.code(), message),
-        }
+        Self::new(failure.code(), message)
     }
 }
 
@@ -227,11 +222,11 @@ impl From<Failure> for Denied {
 fn judge(answer: &Answer) -> Result<Result<Decision, Denied>, Failure> {
     match answer.status {
         200 => decision(answer).map(Ok),
-        401 => Ok(Err(Denied::unauthenticated(
-            "forward_unauthenticated",
+        401 => Ok(Err(Denied::new(
+            RefusalCode::ForwardUnauthenticated,
             "the application does not know who asks (401)",
         ))),
-        403 => Ok(Err(Denied::forbidden("forward_denies", "the application says no (403)"))),
+        403 => Ok(Err(Denied::new(RefusalCode::ForwardDenies, "the application says no (403)"))),
         status @ 300..=399 => Err(Failure::Redirect(status)),
         status => Err(Failure::Status(status)),
     }

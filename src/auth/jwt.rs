@@ -12,6 +12,7 @@ use super::{
 use crate::{
     channel::{Access, Channel},
     pattern::Pattern,
+    refusal::RefusalCode,
 };
 
 pub struct JwtAuthorizer {
@@ -62,28 +63,28 @@ pub enum InvalidToken {
 pub const MAX_TOKEN: usize = 8192;
 
 impl InvalidToken {
-    pub fn code(&self) -> &'static str {
+    pub fn code(&self) -> RefusalCode {
         match self {
-            Self::Missing => "token_missing",
-            Self::TooLong => "token_too_long",
-            Self::Expired => "token_expired",
-            Self::Immature => "token_not_yet_valid",
-            Self::Algorithm => "token_algorithm",
-            Self::Signature => "token_signature",
-            Self::NoExpiry => "token_without_expiry",
-            Self::Issuer => "token_issuer",
-            Self::Audience => "token_audience",
-            Self::UnknownKey => "token_unknown_key",
-            Self::Malformed => "token_malformed",
-            Self::Revoked => "token_revoked",
-            Self::Origin => "token_origin",
+            Self::Missing => RefusalCode::TokenMissing,
+            Self::TooLong => RefusalCode::TokenTooLong,
+            Self::Expired => RefusalCode::TokenExpired,
+            Self::Immature => RefusalCode::TokenNotYetValid,
+            Self::Algorithm => RefusalCode::TokenAlgorithm,
+            Self::Signature => RefusalCode::TokenSignature,
+            Self::NoExpiry => RefusalCode::TokenWithoutExpiry,
+            Self::Issuer => RefusalCode::TokenIssuer,
+            Self::Audience => RefusalCode::TokenAudience,
+            Self::UnknownKey => RefusalCode::TokenUnknownKey,
+            Self::Malformed => RefusalCode::TokenMalformed,
+            Self::Revoked => RefusalCode::TokenRevoked,
+            Self::Origin => RefusalCode::TokenOrigin,
         }
     }
 }
 
 impl From<InvalidToken> for Denied {
     fn from(invalid: InvalidToken) -> Self {
-        Self::unauthenticated(invalid.code(), invalid.to_string())
+        Self::new(invalid.code(), invalid.to_string())
     }
 }
 
@@ -106,8 +107,8 @@ impl JwtAuthorizer {
                 let key = jwks.key(header.kid.as_deref(), header.alg).await;
                 let key = key.map_err(|none| match none {
                     NoKey::Unknown => Denied::from(InvalidToken::UnknownKey),
-                    NoKey::Unavailable => Denied::unavailable(
-                        "keys_unavailable",
+                    NoKey::Unavailable => Denied::new(
+                        RefusalCode::KeysUnavailable,
                         "the keys of the token's issuer cannot be fetched at the moment",
                     ),
                 })?;
@@ -141,7 +142,7 @@ impl JwtAuthorizer {
     ) -> Result<Grant, Denied> {
         let Some(abilities) = rule.abilities else {
             let message = format!("a rule says that nobody joins {channel}");
-            return Err(Denied::forbidden("rule_denies", message));
+            return Err(Denied::new(RefusalCode::RuleDenies, message));
         };
         let member = || {
             let user_id = rule.member_id(claims).ok_or_else(no_member)?;
@@ -196,17 +197,17 @@ fn no_rule(channel: &Channel) -> Denied {
     let message = format!(
         "no rule of this application matches {channel} for this token (`sealcast auth test` shows why)"
     );
-    Denied::forbidden("no_rule", message)
+    Denied::new(RefusalCode::NoRule, message)
 }
 
 fn no_member() -> Denied {
     let message = "the token has not the claims that the rule's user_id is made of";
-    Denied::forbidden("no_user_id", message)
+    Denied::new(RefusalCode::NoUserId, message)
 }
 
 pub fn not_covered(channel: &Channel) -> Denied {
     let message = format!("the token's \"channels\" do not cover {channel}");
-    Denied::forbidden("channel_not_covered", message)
+    Denied::new(RefusalCode::ChannelNotCovered, message)
 }
 
 pub fn covers(patterns: &[String], channel: &Channel) -> bool {
@@ -219,7 +220,7 @@ pub fn issued_at(claims: &Claims) -> u64 {
 }
 
 pub fn identity(claims: &Claims) -> Result<Identity, Denied> {
-    let no_subject = || Denied::forbidden("no_user_id", "the token has no \"sub\" claim");
+    let no_subject = || Denied::new(RefusalCode::NoUserId, "the token has no \"sub\" claim");
     Ok(Identity {
         user_id: claims.subject().ok_or_else(no_subject)?,
         user_info: claims.get("user_info").cloned(),

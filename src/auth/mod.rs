@@ -25,6 +25,7 @@ use crate::{
     channel::{Access, Channel},
     crypto::keytable::unix_now,
     ids::SocketId,
+    refusal::RefusalCode,
 };
 
 /// A closed set, so an enum: what decides is a matter of configuration, not of extension.
@@ -111,48 +112,17 @@ impl Grant {
     }
 }
 
-/// That nothing is granted, with a code that stays the same whatever the sentence.
+/// That nothing is granted.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("{message}")]
 pub struct Denied {
-    pub kind: DeniedKind,
-    pub code: &'static str,
+    pub code: RefusalCode,
     pub message: String,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DeniedKind {
-    /// Who are you?
-    Unauthenticated,
-    /// Not yours.
-    Forbidden,
-    /// What was sent cannot be understood.
-    Invalid,
-    /// Nobody can decide at the moment.
-    Unavailable,
-    /// Who was to decide has answered something else.
-    BadGateway,
-}
-
 impl Denied {
-    fn new(kind: DeniedKind, code: &'static str, message: impl Into<String>) -> Self {
-        Self { kind, code, message: message.into() }
-    }
-
-    pub fn unauthenticated(code: &'static str, message: impl Into<String>) -> Self {
-        Self::new(DeniedKind::Unauthenticated, code, message)
-    }
-
-    pub fn forbidden(code: &'static str, message: impl Into<String>) -> Self {
-        Self::new(DeniedKind::Forbidden, code, message)
-    }
-
-    pub fn unavailable(code: &'static str, message: impl Into<String>) -> Self {
-        Self::new(DeniedKind::Unavailable, code, message)
-    }
-
-    pub fn bad_gateway(code: &'static str, message: impl Into<String>) -> Self {
-        Self::new(DeniedKind::BadGateway, code, message)
+    pub fn new(code: RefusalCode, message: impl Into<String>) -> Self {
+        Self { code, message: message.into() }
     }
 }
 
@@ -214,10 +184,9 @@ impl Authorizer {
     ) -> Result<Identity, Denied> {
         match self {
             Self::Deny => Err(denied_by_default()),
-            Self::Open if credentials.claimed_user_id.is_none() => Err(Denied::unauthenticated(
-                "missing_user_id",
-                "signing in needs a user_id parameter",
-            )),
+            Self::Open if credentials.claimed_user_id.is_none() => {
+                Err(Denied::new(RefusalCode::MissingUserId, "signing in needs a user_id parameter"))
+            }
             Self::Open => claimed(credentials, String::new),
             Self::Jwt(jwt) => jwt.user(credentials).await,
             Self::Forward(forward) => forward.user(credentials, socket_id, unix_now()).await,
@@ -226,8 +195,8 @@ impl Authorizer {
 }
 
 fn denied_by_default() -> Denied {
-    Denied::forbidden(
-        "not_authorized_here",
+    Denied::new(
+        RefusalCode::NotAuthorizedHere,
         "this application authorizes nobody here but bearers of its access tokens: set its authorizer (\"jwt\", \"forward\", or \"open\" for development), or use an auth endpoint of your own backend",
     )
 }
@@ -237,9 +206,8 @@ fn claimed(
     otherwise: impl FnOnce() -> String,
 ) -> Result<Identity, Denied> {
     let info = credentials.claimed_user_info.as_deref().map(serde_json::from_str).transpose();
-    let invalid = |e| {
-        Denied::new(DeniedKind::Invalid, "invalid_user_info", format!("user_info is not JSON: {e}"))
-    };
+    let invalid =
+        |e| Denied::new(RefusalCode::InvalidUserInfo, format!("user_info is not JSON: {e}"));
     Ok(Identity {
         user_id: credentials.claimed_user_id.clone().unwrap_or_else(otherwise),
         user_info: info.map_err(invalid)?,
@@ -259,9 +227,9 @@ mod tests {
     async fn deny_is_the_default_answer() {
         let (credentials, id) = (Credentials::default(), "1.2".parse().unwrap());
         let denied = Authorizer::Deny.channel(&credentials, id, &channel("private-a")).await;
-        assert_eq!(denied.unwrap_err().kind, DeniedKind::Forbidden);
+        assert_eq!(denied.unwrap_err().code, RefusalCode::NotAuthorizedHere);
         let denied = Authorizer::Deny.user(&credentials, id).await;
-        assert_eq!(denied.unwrap_err().kind, DeniedKind::Forbidden);
+        assert_eq!(denied.unwrap_err().code, RefusalCode::NotAuthorizedHere);
     }
 
     #[actix_web::test]

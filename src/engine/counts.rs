@@ -6,7 +6,7 @@ use super::refused::RefusedCounts;
 use crate::{
     counting::{Count, Histogram, Tally},
     crypto::sealer::SealError,
-    explain::CODES,
+    refusal::RefusalCode,
 };
 
 pub struct TenantCounts {
@@ -78,11 +78,7 @@ const BOUNDS: [Duration; 8] = [
 
 /// Codes of refusals, and that there was none.
 fn auth_answers() -> Tally {
-    Tally::new([ALLOWED].into_iter().chain(codes()))
-}
-
-fn codes() -> impl Iterator<Item = &'static str> {
-    CODES.iter().map(|code| code.name)
+    Tally::new([ALLOWED].into_iter().chain(RefusalCode::names()))
 }
 
 impl Default for TenantCounts {
@@ -98,8 +94,8 @@ impl Default for TenantCounts {
             seal_times: Histogram::new(&BOUNDS),
             channel_auth: auth_answers(),
             user_auth: auth_answers(),
-            subscriptions_refused: Tally::new(codes()),
-            sign_ins_refused: Tally::new(codes()),
+            subscriptions_refused: Tally::new(RefusalCode::names()),
+            sign_ins_refused: Tally::new(RefusalCode::names()),
             limited: Tally::new(RATES),
         }
     }

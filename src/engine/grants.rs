@@ -17,6 +17,7 @@ use crate::{
         mailbox::{Answer, Ask, AskError, AskedChannel, Post, RevokeTokens},
     },
     ids::SocketId,
+    refusal::RefusalCode,
 };
 
 #[derive(Debug, thiserror::Error)]
@@ -29,6 +30,18 @@ pub enum GrantError {
     Revoked,
     #[error("the server has too much to do to answer; ask again")]
     Busy,
+}
+
+impl GrantError {
+    pub fn code(&self) -> RefusalCode {
+        match self {
+            Self::Connection(AskError::UnknownSocket) => RefusalCode::UnknownSocket,
+            Self::Connection(AskError::TooMany) => RefusalCode::TooManyAuthorizations,
+            Self::Revoked => RefusalCode::TokenRevoked,
+            Self::Replaced => RefusalCode::SecretReplaced,
+            Self::Busy => RefusalCode::Overloaded,
+        }
+    }
 }
 
 /// That a client may have a signature.

@@ -2,7 +2,7 @@
 
 use std::{io, sync::Arc};
 
-use crate::{channel::Channel, crypto::keytable::KeyError};
+use crate::{channel::Channel, crypto::keytable::KeyError, refusal::RefusalCode};
 
 #[derive(Debug, thiserror::Error)]
 pub enum RotationError {
@@ -41,29 +41,28 @@ pub enum RevokeError {
 }
 
 impl RotationError {
-    /// A stable name, for answers and the audit log.
-    pub fn code(&self) -> &'static str {
+    pub fn code(&self) -> RefusalCode {
         match self {
-            Self::NoKeys => "no_keys",
-            Self::Key(KeyError::Same(_)) => "same_key",
-            Self::Key(KeyError::Known(..)) => "known_key",
-            Self::Key(KeyError::Pending(_)) => "key_pending",
-            Self::Key(KeyError::Unknown(_)) => "unknown_key",
-            Self::Key(KeyError::Retired(_)) => "key_retired",
-            Self::InProgress { .. } => "rotation_in_progress",
-            Self::Shared { .. } => "shared_key",
-            Self::NotWritten(_) => "state_not_written",
-            Self::NoRandomness => "no_randomness",
+            Self::NoKeys => RefusalCode::NoKeys,
+            Self::Key(KeyError::Same(_)) => RefusalCode::SameKey,
+            Self::Key(KeyError::Known(..)) => RefusalCode::KnownKey,
+            Self::Key(KeyError::Pending(_)) => RefusalCode::KeyPending,
+            Self::Key(KeyError::Unknown(_)) => RefusalCode::UnknownKey,
+            Self::Key(KeyError::Retired(_)) => RefusalCode::KeyRetired,
+            Self::InProgress { .. } => RefusalCode::RotationInProgress,
+            Self::Shared { .. } => RefusalCode::SharedKey,
+            Self::NotWritten(_) => RefusalCode::StateNotWritten,
+            Self::NoRandomness => RefusalCode::NoRandomness,
         }
     }
 }
 
 impl RevokeError {
-    pub fn code(&self) -> &'static str {
+    pub fn code(&self) -> RefusalCode {
         match self {
-            Self::NotEncrypted(_) => "not_an_encrypted_channel",
-            Self::Blind(_) => "blind_channel",
-            Self::Derivation => "revocation_needs_hkdf",
+            Self::NotEncrypted(_) => RefusalCode::NotAnEncryptedChannel,
+            Self::Blind(_) => RefusalCode::RevocationOnBlindChannel,
+            Self::Derivation => RefusalCode::RevocationNeedsHkdf,
             Self::Rotation(error) => error.code(),
         }
     }

@@ -13,6 +13,7 @@ use crate::{
     },
     ids::SocketId,
     protocol::{sealed::SealedFrames, server::Frame},
+    refusal::RefusalCode,
     traces::Span,
 };
 
@@ -40,6 +41,22 @@ pub enum PublishError {
     Mixed,
     #[error("the server has too much to deliver; try again in a second")]
     Overloaded,
+}
+
+impl PublishError {
+    pub fn code(&self) -> RefusalCode {
+        match self {
+            Self::Seal { error: SealError::Plaintext, .. } => {
+                RefusalCode::PlaintextOnEncryptedChannel
+            }
+            Self::Seal { error: SealError::DoesNotOpen, .. } => RefusalCode::EnvelopeDoesNotOpen,
+            Self::Seal { error: SealError::NoRandomness, .. } => RefusalCode::NoRandomness,
+            Self::Seal { error: SealError::KeyRetired, .. } => RefusalCode::SealingKeyRetired,
+            Self::EnvelopeForSeveral => RefusalCode::EnvelopeForSeveralChannels,
+            Self::Mixed => RefusalCode::MixedChannels,
+            Self::Overloaded => RefusalCode::Overloaded,
+        }
+    }
 }
 
 /// Where it goes, and the settings that hold for it.

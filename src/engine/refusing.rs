@@ -5,22 +5,18 @@ use std::cell::LazyCell;
 use super::{Engine, Tenant};
 use crate::{
     app::App,
-    explain::{Knowledge, Line, RefusalId, Subject, Verdict, code, explain},
+    explain::{Knowledge, Line, RefusalId, Subject, Verdict, explain},
     ids::SocketId,
     live::{Entry, Type, What},
     protocol::signed::AuthError,
+    refusal::RefusalCode,
 };
-
-/// Of a cause that is kept from everybody and has no sentence of its own.
-const UNSAID: &str = "This is not allowed";
 
 /// One refusal, as far as anybody may know of it.
 pub struct Refused<'a> {
-    pub code: &'static str,
+    pub code: RefusalCode,
     pub channel: Option<&'a str>,
     pub socket: Option<SocketId>,
-    /// Whether the cause says something of the application, and not only of the request.
-    pub hides_cause: bool,
 }
 
 /// What the log says; with `explain`, everybody.
@@ -40,7 +36,7 @@ impl Why {
 
 /// What whoever was refused is told.
 pub struct Told {
-    pub code: &'static str,
+    pub code: RefusalCode,
     pub message: String,
     pub fix: Option<&'static str>,
     pub id: Option<RefusalId>,
@@ -50,8 +46,8 @@ impl Told {
     /// For those who see the sentence alone.
     pub fn sentence(&self) -> String {
         match self.id {
-            Some(id) => format!("{} [{}, refusal {id}]", self.message, self.code),
-            None => format!("{} [{}]", self.message, self.code),
+            Some(id) => format!("{} [{}, refusal {id}]", self.message, self.code.name()),
+            None => format!("{} [{}]", self.message, self.code.name()),
         }
     }
 }
@@ -83,26 +79,21 @@ impl Engine {
             Some(app) => app.explains,
             None => self.tenants().iter().all(|tenant| tenant.app().explains),
         };
-        let known = code(refused.code);
-        let message = match (explains, known) {
-            (true, _) => match &why.signed {
-                Some(signed) => format!(
-                    "{}: expected the HMAC SHA256 hex digest of {}",
-                    why.cause,
-                    shown(signed)
-                ),
-                None => why.cause.clone(),
-            },
-            (false, _) if !refused.hides_cause => why.cause.clone(),
-            (false, Some(known)) => known.says.to_owned(),
-            (false, None) => UNSAID.to_owned(),
+        if !explains {
+            let message = match refused.code.hides_cause() {
+                true => refused.code.text().to_owned(),
+                false => why.cause.clone(),
+            };
+            return Told { code: refused.code.general(), message, fix: None, id };
+        }
+        let message = match &why.signed {
+            Some(signed) => {
+                format!("{}: expected the HMAC SHA256 hex digest of {}", why.cause, shown(signed))
+            }
+            None => why.cause.clone(),
         };
-        let fix = explains.then(|| why.fix.or(known.map(|known| known.fix))).flatten();
-        let code = match known {
-            Some(known) if refused.hides_cause && !explains => known.general,
-            _ => refused.code,
-        };
-        Told { code, message, fix, id }
+        let fix = why.fix.unwrap_or(refused.code.fix());
+        Told { code: refused.code, message, fix: Some(fix), id }
     }
 
     /// Why the signature was refused.

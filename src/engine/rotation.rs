@@ -37,7 +37,7 @@ impl Engine {
     }
 
     pub(super) fn note_refusal(&self, tenant: &Tenant, error: &RotationError) {
-        let (app, reason) = (tenant.id.clone(), error.code());
+        let (app, reason) = (tenant.id.clone(), error.code().name());
         self.audit.note(Fact::RotationRefused { app, reason });
     }
 

@@ -24,6 +24,7 @@ use crate::{
         server::Frame,
         signed::{AuthError, signed_for_channel},
     },
+    refusal::RefusalCode,
     webhook::Fact,
 };
 
@@ -56,38 +57,40 @@ pub enum Refusal {
 }
 
 impl Refusal {
-    /// `type` and `status` of `pusher:subscription_error`.
-    pub fn kind(&self) -> (&'static str, u16) {
+    /// `type` of `pusher:subscription_error`.
+    pub fn kind(&self) -> &'static str {
         match self {
-            Self::Channel(_) => ("InvalidChannel", 400),
+            Self::Channel(_) => "InvalidChannel",
             Self::ChannelFull { .. }
             | Self::TooManyChannels { .. }
+            | Self::TooOften { .. }
             | Self::Member(InvalidMember::TooLarge { .. } | InvalidMember::LongUserId { .. }) => {
-                ("LimitReached", 413)
+                "LimitReached"
             }
-            Self::TooOften { .. } => ("LimitReached", 429),
-            Self::AuthExpired(_) => ("AuthExpired", 401),
+            Self::AuthExpired(_) => "AuthExpired",
             Self::AuthMissing(_)
             | Self::Auth(_)
             | Self::MemberMissing
             | Self::Member(_)
-            | Self::NotThatUser(_) => ("AuthError", 401),
+            | Self::NotThatUser(_) => "AuthError",
         }
     }
 
-    /// Stable; `explain::CODES` says more.
-    pub fn code(&self) -> &'static str {
+    pub fn code(&self) -> RefusalCode {
         match self {
-            Self::Channel(_) => "invalid_channel",
-            Self::AuthMissing(_) => "auth_missing",
+            Self::Channel(_) => RefusalCode::InvalidChannel,
+            Self::AuthMissing(_) => RefusalCode::AuthMissing,
             Self::Auth(reason) => reason.code(),
-            Self::MemberMissing => "member_missing",
-            Self::Member(_) => "invalid_member",
-            Self::NotThatUser(_) => "not_that_user",
-            Self::AuthExpired(_) => "authorization_expired",
-            Self::ChannelFull { .. } => "channel_full",
-            Self::TooManyChannels { .. } => "too_many_channels",
-            Self::TooOften { .. } => "subscribe_rate",
+            Self::MemberMissing => RefusalCode::MemberMissing,
+            Self::Member(InvalidMember::TooLarge { .. } | InvalidMember::LongUserId { .. }) => {
+                RefusalCode::ChannelDataTooLarge
+            }
+            Self::Member(_) => RefusalCode::ChannelDataUnusable,
+            Self::NotThatUser(_) => RefusalCode::NotThatUser,
+            Self::AuthExpired(_) => RefusalCode::AuthorizationExpired,
+            Self::ChannelFull { .. } => RefusalCode::ChannelFull,
+            Self::TooManyChannels { .. } => RefusalCode::TooManyChannels,
+            Self::TooOften { .. } => RefusalCode::SubscribeRate,
         }
     }
 }

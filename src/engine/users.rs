@@ -26,6 +26,7 @@ use crate::{
         server::Frame,
         signed::{AuthError, signed_for_user},
     },
+    refusal::RefusalCode,
 };
 
 /// Navigating from page to page makes a user leave and return; watchers are not told of that.
@@ -54,13 +55,12 @@ pub enum SigninError {
 }
 
 impl SigninError {
-    /// Stable; `explain::CODES` says more.
-    pub fn code(&self) -> &'static str {
+    pub fn code(&self) -> RefusalCode {
         match self {
             Self::Auth(reason) => reason.code(),
-            Self::UserData(_) => "invalid_user_data",
-            Self::UserId(_) => "invalid_user_id",
-            Self::OtherUser => "other_user",
+            Self::UserData(_) => RefusalCode::InvalidUserData,
+            Self::UserId(_) => RefusalCode::InvalidUserId,
+            Self::OtherUser => RefusalCode::OtherUser,
         }
     }
 }

@@ -4,14 +4,12 @@
 //! Nothing here decides anything. Who is let in is decided by [`verify_auth`] alone.
 
 mod answer;
-mod codes;
 mod json_forms;
 mod refusals;
 mod secrets;
 mod slip;
 
 pub use answer::Explanation;
-pub use codes::{CODES, Code, code};
 pub use refusals::{Line, RefusalId, Refusals};
 pub use secrets::{NearMiss, NearSecrets};
 pub use slip::Slip;

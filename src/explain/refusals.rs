@@ -9,7 +9,7 @@ use std::{
 use parking_lot::Mutex;
 use serde::{Serialize, Serializer};
 
-use crate::{ids::SocketId, limits::TokenBucket};
+use crate::{ids::SocketId, limits::TokenBucket, refusal::RefusalCode};
 
 /// Eight characters that are hard to confuse. It finds a line and opens nothing.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -42,7 +42,7 @@ pub struct Refusals {
 
 /// What the line says besides why.
 pub struct Line<'a> {
-    pub code: &'a str,
+    pub code: RefusalCode,
     pub app: &'a str,
     /// As it was sent.
     pub channel: Option<&'a str>,
@@ -76,7 +76,7 @@ impl Refusals {
         let cause = cause();
         tracing::info!(
             refusal.id = %id,
-            refusal.code = line.code,
+            refusal.code = line.code.name(),
             app.id = line.app,
             channel = channel,
             socket.id = socket,
@@ -99,7 +99,7 @@ mod tests {
     #[test]
     fn the_log_is_not_flooded() {
         let refusals = Refusals::default();
-        let line = Line { code: "forbidden", app: "a", channel: None, socket: None };
+        let line = Line { code: RefusalCode::Forbidden, app: "a", channel: None, socket: None };
         let logged = (0..1000).filter(|_| refusals.note(&line, String::new).is_some()).count();
         assert!((200..1000).contains(&logged), "{logged}");
         assert!(refusals.left_out.load(Ordering::Relaxed) > 0);

@@ -6,7 +6,7 @@ use std::{fmt::Display, sync::Arc, time::SystemTime};
 use bytestring::ByteString;
 use serde::{Deserialize, Serialize, Serializer};
 
-use crate::{crypto::key::Fingerprint, explain::RefusalId, ids::SocketId};
+use crate::{crypto::key::Fingerprint, explain::RefusalId, ids::SocketId, refusal::RefusalCode};
 
 macro_rules! types {
     ($($name:ident = $text:literal,)*) => {
@@ -100,7 +100,7 @@ pub enum What<'a> {
     },
     Call(Call<'a>),
     Refused {
-        code: &'a str,
+        code: RefusalCode,
         /// Under which it stands in the log, and which whoever was refused was told. Without one the
         /// log had no room for it.
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -128,7 +128,7 @@ pub struct Call<'a> {
     pub status: u16,
     /// Of a refusal.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub code: Option<&'static str>,
+    pub code: Option<RefusalCode>,
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
     pub events: &'a [String],
     #[serde(skip_serializing_if = "<[Arc<str>]>::is_empty")]

@@ -4,6 +4,7 @@ use crate::{
     channel::Channel,
     crypto::signature::{AppSecret, Signature},
     ids::SocketId,
+    refusal::RefusalCode,
 };
 
 pub fn verify_auth(
@@ -49,12 +50,11 @@ pub enum AuthError {
 }
 
 impl AuthError {
-    /// The code of a refusal.
-    pub fn code(&self) -> &'static str {
+    pub fn code(&self) -> RefusalCode {
         match self {
-            Self::Malformed => "auth_malformed",
-            Self::ForeignKey => "auth_foreign_key",
-            Self::Signature => "auth_signature",
+            Self::Malformed => RefusalCode::AuthMalformed,
+            Self::ForeignKey => RefusalCode::AuthForeignKey,
+            Self::Signature => RefusalCode::AuthSignature,
         }
     }
 }

@@ -45,8 +45,7 @@ impl Session {
 
     fn refuse_user(&self, request: &Signin, error: &SigninError) {
         let SessionContext { engine, tenant, id, .. } = &self.context;
-        let hides_cause = matches!(error, SigninError::Auth(_));
-        let refused = Refused { code: error.code(), channel: None, socket: Some(*id), hides_cause };
+        let refused = Refused { code: error.code(), channel: None, socket: Some(*id) };
         let told = engine.refuse(Some(&tenant.app()), &refused, || match error {
             SigninError::Auth(reason) => {
                 let subject = Subject::User { data: &request.user_data };
@@ -54,7 +53,7 @@ impl Session {
             }
             _ => Why::of(error),
         });
-        tenant.counts.sign_ins_refused.add(error.code());
+        tenant.counts.sign_ins_refused.add(error.code().name());
         self.error(ErrorCode::Unauthorized, &told.sentence());
     }
 

@@ -32,6 +32,7 @@ use crate::{
     },
     limits::YEAR,
     protocol::json::object,
+    refusal::RefusalCode,
 };
 
 pub fn routes(config: &mut web::ServiceConfig, door: Door) {
@@ -86,7 +87,7 @@ impl Admin {
         let text = if self.body.is_empty() { b"{}".as_slice() } else { &self.body };
         let asked = std::str::from_utf8(text).ok().and_then(|text| object(text).ok());
         asked.ok_or_else(|| {
-            ApiError::bad_request("invalid_json", format!("The body must be {expected}"))
+            ApiError::new(RefusalCode::InvalidJson, format!("The body must be {expected}"))
         })
     }
 
@@ -134,7 +135,7 @@ async fn rotate(admin: Admin) -> Result<HttpResponse, ApiError> {
     )?;
     if asked.activate_in_seconds > YEAR || asked.grace_seconds.is_some_and(|grace| grace > YEAR) {
         let message = format!("activate_in_seconds and grace_seconds are at most {YEAR}, a year");
-        return Err(ApiError::bad_request("invalid_seconds", message));
+        return Err(ApiError::new(RefusalCode::InvalidSeconds, message));
     }
     admin.note("keys_rotate");
     let rotated = admin.run(move |engine, tenant| rotated(engine, tenant, &asked)).await?;
@@ -143,7 +144,7 @@ async fn rotate(admin: Admin) -> Result<HttpResponse, ApiError> {
 
 fn rotated(engine: &Engine, tenant: &Tenant, asked: &Asked) -> Result<Rotated, ApiError> {
     let key = asked.key.as_ref().map(|text| MasterKey::parse(text)).transpose();
-    let (key, _) = key.map_err(|e| ApiError::unprocessable("invalid_key", e.to_string()))?.unzip();
+    let (key, _) = key.map_err(|e| ApiError::new(RefusalCode::InvalidKey, e.to_string()))?.unzip();
     let rotate = Rotate { key, activate_in: asked.activate_in_seconds, grace: asked.grace_seconds };
     let id = engine.rotate(tenant, rotate)?;
     let ring = tenant.keys().ok_or(RotationError::NoKeys)?;

@@ -2,12 +2,13 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use super::error::{ApiError, UNKNOWN_SOCKET};
+use super::error::ApiError;
 use crate::{
     app::App,
     audit::{Asked, Audit, Fact},
     channel::Channel,
     explain::RefusalId,
+    refusal::RefusalCode,
 };
 
 /// An answer that lets somebody in.
@@ -47,12 +48,14 @@ pub fn note_answer<G: Answer>(
     let (app, by) = (app.id.clone(), app.authorizer.name());
     audit.note(match answer {
         Ok(granted) => Fact::AuthGranted { app, asked, by, rule: granted.rule() },
-        Err(error) if error.code() == UNKNOWN_SOCKET => {
-            Fact::AuthRefusedSocket { app, asked, reason: UNKNOWN_SOCKET, refusal }
-        }
-        Err(error) => {
-            let (status, code) = (error.status_code().as_u16(), error.code());
-            Fact::AuthDenied { app, asked, by, status, code, refusal }
-        }
+        Err(error) => match error.code() {
+            code @ RefusalCode::UnknownSocket => {
+                Fact::AuthRefusedSocket { app, asked, reason: code.name(), refusal }
+            }
+            code => {
+                let (status, code) = (code.status(), code.name());
+                Fact::AuthDenied { app, asked, by, status, code, refusal }
+            }
+        },
     });
 }

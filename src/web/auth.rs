@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     app::App,
-    auth::{Credentials, Denied, DeniedKind, Grant, Identity},
+    auth::{Credentials, Denied, Grant, Identity},
     channel::{Access, Channel},
     crypto::keytable::UnixSeconds,
     engine::{Tenant, counts::ALLOWED, grants::Told},
@@ -31,6 +31,7 @@ use crate::{
     ids::SocketId,
     presence::Member,
     protocol::signed::{signed_for_channel, signed_for_user},
+    refusal::RefusalCode,
     traces::Span,
 };
 
@@ -59,7 +60,7 @@ fn asked_with(resource: actix_web::Resource) -> actix_web::Resource {
 async fn method_not_allowed() -> HttpResponse {
     HttpResponse::MethodNotAllowed().insert_header((header::ALLOW, "POST")).json(HashMap::from([
         ("error", "Authorization is asked for with POST (transport \"ajax\"); JSONP is not served"),
-        ("code", "method_not_allowed"),
+        ("code", RefusalCode::MethodNotAllowed.name()),
     ]))
 }
 
@@ -103,7 +104,7 @@ fn not_asked<G: Answer>(request: &HttpRequest, error: ApiError) -> HttpResponse 
     let engine = &worker(request).engine;
     let counts = &engine.counts;
     let answers = if G::FOR_CHANNEL { &counts.channel_auth } else { &counts.user_auth };
-    answers.add(error.code());
+    answers.add(error.code().name());
     let mut response = HttpResponse::build(error.status_code());
     let apps: Vec<_> = engine.tenants().iter().map(|tenant| tenant.app_kept()).collect();
     cors::allow(&mut response, request, apps.iter().map(|app| &**app));
@@ -144,7 +145,7 @@ impl Asked {
 
     fn field(&self, name: &str) -> Result<&str, ApiError> {
         let missing =
-            || ApiError::bad_request("missing_parameter", format!("Missing parameter: {name}"));
+            || ApiError::new(RefusalCode::MissingParameter, format!("Missing parameter: {name}"));
         self.fields
             .get(name)
             .map(String::as_str)
@@ -154,7 +155,7 @@ impl Asked {
 
     fn socket_id(&self) -> Result<SocketId, ApiError> {
         self.field("socket_id")?.parse().map_err(|e: crate::ids::InvalidSocketId| {
-            ApiError::bad_request("invalid_socket_id", e.to_string())
+            ApiError::new(RefusalCode::InvalidSocketId, e.to_string())
         })
     }
 
@@ -193,7 +194,7 @@ impl Asked {
         cors::allow(&mut response, request, std::iter::once(app));
         let counts = &self.tenant.counts;
         let answers = if G::FOR_CHANNEL { &counts.channel_auth } else { &counts.user_auth };
-        answers.add(answer.as_ref().err().map_or(ALLOWED, ApiError::code));
+        answers.add(answer.as_ref().err().map_or(ALLOWED, |error| error.code().name()));
         let note = |refusal| note_answer(&engine.audit, app, &self.fields, &answer, refusal);
         match &answer {
             Ok(grant) => {
@@ -225,10 +226,10 @@ fn chosen_app(
                 .to_owned()
         }),
     };
-    let tenant = found.map_err(|message| ApiError::not_found("unknown_app", message))?;
+    let tenant = found.map_err(|message| ApiError::new(RefusalCode::UnknownApp, message))?;
     let app = tenant.app_kept();
     if !app.enabled {
-        return Err(ApiError::forbidden("app_disabled", "The app is disabled"));
+        return Err(ApiError::new(RefusalCode::AppDisabled, "The app is disabled"));
     }
     Ok((tenant.clone(), app))
 }
@@ -285,7 +286,7 @@ async fn authorize_channel(asked: &Asked) -> Result<ChannelGrant, ApiError> {
     let channel = Channel::parse(asked.field("channel_name")?, app.limits.channel_name_bytes)?;
     if matches!(channel.access(), Access::Public | Access::User | Access::Watch) {
         let message = format!("{channel} is joined without authorization");
-        return Err(ApiError::bad_request("no_authorization_needed", message));
+        return Err(ApiError::new(RefusalCode::NoAuthorizationNeeded, message));
     }
     let span = Span::authorize(&app.id, app.authorizer.name());
     let decision = app.decide_channel(&asked.credentials, socket_id, &channel);
@@ -293,8 +294,8 @@ async fn authorize_channel(asked: &Asked) -> Result<ChannelGrant, ApiError> {
     span.outcome(grant.is_ok());
     let grant = grant?;
     if channel.access() == Access::Encrypted && app.ring(&channel).is_none() {
-        return Err(ApiError::forbidden(
-            "blind_channel",
+        return Err(ApiError::new(
+            RefusalCode::BlindChannel,
             format!(
                 "{channel} is relayed blindly and this server has no key for it: its shared_secret comes from the auth endpoint of your own backend"
             ),
@@ -327,8 +328,8 @@ fn refuse_revoked(
 ) -> Result<(), ApiError> {
     let (Some(ring), Some(user)) = (app.ring(channel), user) else { return Ok(()) };
     match ring.table().is_revoked(channel.name(), user) {
-        Some(at) if as_of <= at => Err(ApiError::forbidden(
-            "revoked",
+        Some(at) if as_of <= at => Err(ApiError::new(
+            RefusalCode::Revoked,
             format!(
                 "{user} has been taken off {channel}: a token that was issued after that (claim \"iat\") lets them in again"
             ),
@@ -348,7 +349,7 @@ fn channel_data(app: &App, identity: &Identity) -> Result<String, ApiError> {
     let data = serde_json::to_string(&data).map_err(unwritable)?;
     // Refused here, where the page is told why, and not on the socket.
     Member::parse(&data, app.member_limits())
-        .map_err(|e| ApiError::bad_request("invalid_member", e.to_string()))?;
+        .map_err(|e| ApiError::new(RefusalCode::InvalidMember, e.to_string()))?;
     Ok(data)
 }
 
@@ -362,7 +363,7 @@ async fn authorize_user(asked: &Asked) -> Result<UserGrant, ApiError> {
     asked.enter_as(&identity.user_id)?;
     asked.worker.engine.check_connection(&asked.tenant, socket_id).await?;
     crate::engine::users::check_user_id(&identity.user_id, app.limits.user_id_chars).map_err(
-        |e| ApiError::bad_request("invalid_user_id", format!("The user id cannot be used: {e}")),
+        |e| ApiError::new(RefusalCode::InvalidUserId, format!("The user id cannot be used: {e}")),
     )?;
     #[derive(Serialize)]
     struct UserData<'a> {
@@ -383,18 +384,11 @@ async fn authorize_user(asked: &Asked) -> Result<UserGrant, ApiError> {
 }
 
 fn unwritable(error: serde_json::Error) -> ApiError {
-    ApiError::bad_request("invalid_user_info", error.to_string())
+    ApiError::new(RefusalCode::InvalidUserInfo, error.to_string())
 }
 
 impl From<Denied> for ApiError {
     fn from(denied: Denied) -> Self {
-        let Denied { kind, code, message } = denied;
-        match kind {
-            DeniedKind::Unauthenticated => Self::unauthorized(code, message),
-            DeniedKind::Forbidden => Self::forbidden(code, message),
-            DeniedKind::Invalid => Self::bad_request(code, message),
-            DeniedKind::Unavailable => Self::unavailable(code, message),
-            DeniedKind::BadGateway => Self::bad_gateway(code, message),
-        }
+        Self::new(denied.code, denied.message)
     }
 }

@@ -8,6 +8,7 @@ use super::{error::ApiError, verify::Signed};
 use crate::{
     channel::{Access, Channel},
     engine::queries::{Attributes, ChannelInfo},
+    refusal::RefusalCode,
 };
 
 fn asked(signed: &Signed) -> Attributes {
@@ -19,8 +20,8 @@ pub async fn list(signed: Signed) -> Result<HttpResponse, ApiError> {
     // What a cache holds is told for one channel only.
     let asked = Attributes { cache: false, ..asked(&signed) };
     if asked.user_count && !prefix.starts_with("presence-") {
-        return Err(ApiError::bad_request(
-            "invalid_info",
+        return Err(ApiError::new(
+            RefusalCode::InvalidInfo,
             "user_count is an attribute of presence channels: add filter_by_prefix=presence-",
         ));
     }
@@ -44,13 +45,13 @@ pub async fn show(
     let channel = named(&signed, path)?;
     let asked = asked(&signed);
     if asked.user_count && channel.access() != Access::Presence {
-        return Err(ApiError::bad_request(
-            "invalid_info",
+        return Err(ApiError::new(
+            RefusalCode::InvalidInfo,
             "user_count is an attribute of presence channels",
         ));
     }
     if !channel.is_listed() {
-        return Err(ApiError::bad_request("reserved_channel", "Channels of users are not shown"));
+        return Err(ApiError::new(RefusalCode::ReservedChannel, "Channels of users are not shown"));
     }
     let occupied = signed.tenant.is_occupied(&channel);
     let info = signed.tenant.attributes(&channel, asked);
@@ -68,8 +69,8 @@ pub async fn users(
 ) -> Result<HttpResponse, ApiError> {
     let channel = named(&signed, path)?;
     if channel.access() != Access::Presence {
-        return Err(ApiError::bad_request(
-            "not_a_presence_channel",
+        return Err(ApiError::new(
+            RefusalCode::NotAPresenceChannel,
             "Only presence channels have users",
         ));
     }

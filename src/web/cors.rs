@@ -6,7 +6,7 @@
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, http::header};
 
 use super::error::ApiError;
-use crate::{app::App, origins::Origins};
+use crate::{app::App, origins::Origins, refusal::RefusalCode};
 
 fn origin(request: &HttpRequest) -> Option<&str> {
     // One that cannot be read is still one, and not on any list.
@@ -20,8 +20,8 @@ pub fn check(request: &HttpRequest, origins: &Origins) -> Result<(), ApiError> {
         return Ok(());
     }
     let from = origin(request).unwrap_or_default();
-    Err(ApiError::forbidden(
-        "origin_not_allowed",
+    Err(ApiError::new(
+        RefusalCode::OriginNotAllowed,
         format!("The page's origin, {from:?}, is not among the app's origins (apps.ID.origins)"),
     ))
 }
@@ -29,7 +29,7 @@ pub fn check(request: &HttpRequest, origins: &Origins) -> Result<(), ApiError> {
 /// Cookies come with every request that a browser makes, whoever made it make one: they count only
 /// if it says that the page is one that the application lists, letter by letter, and of this site.
 pub fn trusts_cookies(request: &HttpRequest, origins: &Origins) -> Result<(), ApiError> {
-    let refused = |message: &str| Err(ApiError::unauthorized("cookie_not_accepted", message));
+    let refused = |message: &str| Err(ApiError::new(RefusalCode::CookieNotAccepted, message));
     if !origin(request).is_some_and(|origin| origins.lists_exactly(origin)) {
         return refused(
             "a cookie is believed only of a page whose origin is listed exactly, without *",

@@ -3,7 +3,7 @@
 use actix_web::{HttpRequest, http::header};
 
 use super::{cors::trusts_cookies, error::ApiError, fields::twice};
-use crate::{app::App, auth::Credentials};
+use crate::{app::App, auth::Credentials, refusal::RefusalCode};
 
 /// A header that a page sets on purpose comes before a cookie, which browsers add by themselves.
 ///
@@ -66,8 +66,8 @@ fn cookie(request: &HttpRequest, name: &str) -> Result<Option<String>, ApiError>
     let value = values.next().map(|value| value.trim_matches('"').to_owned());
     match values.next() {
         None => Ok(value),
-        Some(_) => Err(ApiError::unauthorized(
-            "cookie_not_accepted",
+        Some(_) => Err(ApiError::new(
+            RefusalCode::CookieNotAccepted,
             format!("there are two cookies {name}, of which one may be a stranger's"),
         )),
     }
@@ -96,7 +96,7 @@ mod tests {
             assert_eq!(of(header).expect("at most one").as_deref(), expected, "{header}");
         }
         for header in ["t=1; t=2", "t=1; a=2;t=1"] {
-            assert_eq!(of(header).expect_err(header).code(), "cookie_not_accepted");
+            assert_eq!(of(header).expect_err(header).code().name(), "cookie_not_accepted");
         }
     }
 

@@ -10,20 +10,18 @@ use actix_web::{
 
 use crate::{
     channel::InvalidChannel,
-    crypto::{keytable::KeyError, sealer::SealError},
     engine::{
         grants::GrantError,
         publish::PublishError,
         rotation::{RevokeError, RotationError},
     },
     explain::RefusalId,
-    hub::mailbox::AskError,
+    refusal::RefusalCode,
 };
 
 #[derive(Debug)]
 pub struct ApiError {
-    status: StatusCode,
-    code: &'static str,
+    code: RefusalCode,
     message: String,
     /// How large something was, and how large or how often it may be.
     size: Option<usize>,
@@ -35,7 +33,7 @@ pub struct ApiError {
 #[derive(serde::Serialize)]
 pub struct Body<'a> {
     pub error: &'a str,
-    pub code: &'a str,
+    pub code: RefusalCode,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fix: Option<&'a str>,
     /// Under which the refusal stands in the log.
@@ -48,22 +46,22 @@ pub struct Body<'a> {
 }
 
 impl ApiError {
-    fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
-        Self { status, code, message: message.into(), size: None, limit: None, retry_after: None }
+    pub fn new(code: RefusalCode, message: impl Into<String>) -> Self {
+        Self { code, message: message.into(), size: None, limit: None, retry_after: None }
+    }
+
+    pub fn code(&self) -> RefusalCode {
+        self.code
     }
 
     pub fn status_code(&self) -> StatusCode {
-        self.status
-    }
-
-    pub fn code(&self) -> &'static str {
-        self.code
+        StatusCode::from_u16(self.code.status()).expect("a test goes through the table")
     }
 
     /// Until when the same would be refused again, where that is known.
     pub fn retry_after(&self) -> Option<u64> {
-        match self.status {
-            StatusCode::SERVICE_UNAVAILABLE => Some(1),
+        match self.code.status() {
+            503 => Some(1),
             _ => self.retry_after,
         }
     }
@@ -79,52 +77,24 @@ impl ApiError {
         }
     }
 
-    pub fn bad_request(code: &'static str, message: impl Into<String>) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, code, message)
-    }
-
-    pub fn unauthorized(code: &'static str, message: impl Into<String>) -> Self {
-        Self::new(StatusCode::UNAUTHORIZED, code, message)
-    }
-
-    pub fn forbidden(code: &'static str, message: impl Into<String>) -> Self {
-        Self::new(StatusCode::FORBIDDEN, code, message)
-    }
-
-    pub fn not_found(code: &'static str, message: impl Into<String>) -> Self {
-        Self::new(StatusCode::NOT_FOUND, code, message)
-    }
-
     pub fn nothing_here(request: &HttpRequest) -> Self {
         let message = format!("There is nothing at {} {}", request.method(), request.path());
-        Self::not_found("not_found", message)
+        Self::new(RefusalCode::NotFound, message)
     }
 
     pub fn unknown_app(id: &str) -> Self {
-        Self::not_found("unknown_app", format!("There is no app {id} here"))
-    }
-
-    pub fn unavailable(code: &'static str, message: impl Into<String>) -> Self {
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, code, message)
-    }
-
-    pub fn bad_gateway(code: &'static str, message: impl Into<String>) -> Self {
-        Self::new(StatusCode::BAD_GATEWAY, code, message)
-    }
-
-    pub fn unprocessable(code: &'static str, message: impl Into<String>) -> Self {
-        Self::new(StatusCode::UNPROCESSABLE_ENTITY, code, message)
+        Self::new(RefusalCode::UnknownApp, format!("There is no app {id} here"))
     }
 
     pub fn timeout(deadline: Duration) -> Self {
         let message =
             format!("The request body did not arrive within {} seconds", deadline.as_secs());
-        Self::new(StatusCode::REQUEST_TIMEOUT, "body_timeout", message)
+        Self::new(RefusalCode::BodyTimeout, message)
     }
 
     pub fn too_many_requests(limit: usize) -> Self {
         let message = format!("More than {limit} requests are under way on this connection");
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, "too_many_requests", message)
+        Self::new(RefusalCode::TooManyRequests, message)
     }
 
     /// `whose` requests there were too many of.
@@ -132,13 +102,13 @@ impl ApiError {
         let seconds = wait.as_secs() + 1;
         let message =
             format!("Too many requests from this {whose}: ask again in {seconds} seconds");
-        let error = Self::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", message);
+        let error = Self::new(RefusalCode::RateLimited, message);
         Self { retry_after: Some(seconds), ..error }
     }
 
     /// The application's backend has sent more of `what` than `setting` allows.
     pub fn over_rate(
-        code: &'static str,
+        code: RefusalCode,
         what: &str,
         setting: &str,
         per_second: u32,
@@ -148,22 +118,22 @@ impl ApiError {
         let message = format!(
             "More than {per_second} {what} a second for this app: send it again in {seconds} seconds, or raise limits.{setting}"
         );
-        let error = Self::new(StatusCode::TOO_MANY_REQUESTS, code, message);
+        let error = Self::new(code, message);
         Self { limit: Some(per_second as usize), retry_after: Some(seconds), ..error }
     }
 
     pub fn head_too_large(limit: usize) -> Self {
         let message = format!("The head of the request is larger than {limit} bytes");
-        Self::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "head_too_large", message)
+        Self::new(RefusalCode::HeadTooLarge, message)
     }
 
     pub fn too_large(
-        code: &'static str,
+        code: RefusalCode,
         message: impl Into<String>,
         size: usize,
         limit: usize,
     ) -> Self {
-        let error = Self::new(StatusCode::PAYLOAD_TOO_LARGE, code, message);
+        let error = Self::new(code, message);
         Self { size: Some(size), limit: Some(limit), ..error }
     }
 }
@@ -176,11 +146,11 @@ impl fmt::Display for ApiError {
 
 impl ResponseError for ApiError {
     fn status_code(&self) -> StatusCode {
-        self.status
+        self.status_code()
     }
 
     fn error_response(&self) -> HttpResponse {
-        let mut response = HttpResponse::build(self.status);
+        let mut response = HttpResponse::build(self.status_code());
         if let Some(seconds) = self.retry_after() {
             response.insert_header((header::RETRY_AFTER, seconds));
         }
@@ -190,79 +160,31 @@ impl ResponseError for ApiError {
 
 impl From<InvalidChannel> for ApiError {
     fn from(error: InvalidChannel) -> Self {
-        Self::bad_request("invalid_channel", error.to_string())
+        Self::new(RefusalCode::InvalidChannel, error.to_string())
     }
 }
 
 impl From<PublishError> for ApiError {
     fn from(error: PublishError) -> Self {
-        let message = error.to_string();
-        let (status, code) = match error {
-            PublishError::Seal { error, .. } => match error {
-                SealError::Plaintext => {
-                    (StatusCode::UNPROCESSABLE_ENTITY, "plaintext_on_encrypted_channel")
-                }
-                SealError::DoesNotOpen => {
-                    (StatusCode::UNPROCESSABLE_ENTITY, "envelope_does_not_open")
-                }
-                SealError::NoRandomness => (StatusCode::SERVICE_UNAVAILABLE, "no_randomness"),
-                SealError::KeyRetired => (StatusCode::SERVICE_UNAVAILABLE, "key_retired"),
-            },
-            PublishError::EnvelopeForSeveral => {
-                (StatusCode::BAD_REQUEST, "envelope_for_several_channels")
-            }
-            PublishError::Mixed => (StatusCode::BAD_REQUEST, "mixed_channels"),
-            PublishError::Overloaded => (StatusCode::SERVICE_UNAVAILABLE, "overloaded"),
-        };
-        Self::new(status, code, message)
+        Self::new(error.code(), error.to_string())
     }
 }
 
-/// The code of a question for a connection that is gone, another application's, or made up.
-pub const UNKNOWN_SOCKET: &str = "unknown_socket";
-
 impl From<GrantError> for ApiError {
     fn from(error: GrantError) -> Self {
-        let message = error.to_string();
-        let (status, code) = match error {
-            GrantError::Connection(AskError::UnknownSocket) => {
-                (StatusCode::FORBIDDEN, UNKNOWN_SOCKET)
-            }
-            GrantError::Connection(AskError::TooMany) => {
-                (StatusCode::FORBIDDEN, "too_many_authorizations")
-            }
-            GrantError::Revoked => (StatusCode::UNAUTHORIZED, "token_revoked"),
-            GrantError::Replaced => (StatusCode::SERVICE_UNAVAILABLE, "secret_replaced"),
-            GrantError::Busy => (StatusCode::SERVICE_UNAVAILABLE, "overloaded"),
-        };
-        Self::new(status, code, message)
+        Self::new(error.code(), error.to_string())
     }
 }
 
 impl From<RotationError> for ApiError {
     fn from(error: RotationError) -> Self {
-        let status = match &error {
-            RotationError::Key(KeyError::Unknown(_)) => StatusCode::NOT_FOUND,
-            RotationError::Key(_)
-            | RotationError::NoKeys
-            | RotationError::InProgress { .. }
-            | RotationError::Shared { .. } => StatusCode::CONFLICT,
-            RotationError::NotWritten(_) | RotationError::NoRandomness => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
-        };
-        Self::new(status, error.code(), error.to_string())
+        Self::new(error.code(), error.to_string())
     }
 }
 
 impl From<RevokeError> for ApiError {
     fn from(error: RevokeError) -> Self {
-        let status = match error {
-            RevokeError::NotEncrypted(_) => StatusCode::BAD_REQUEST,
-            RevokeError::Blind(_) | RevokeError::Derivation => StatusCode::CONFLICT,
-            RevokeError::Rotation(error) => return error.into(),
-        };
-        Self::new(status, error.code(), error.to_string())
+        Self::new(error.code(), error.to_string())
     }
 }
 
@@ -272,7 +194,7 @@ pub async fn blocking<T: Send + 'static>(
 ) -> Result<T, ApiError> {
     let stopping = |_| {
         let message = "The server is shutting down";
-        ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "shutting_down", message)
+        ApiError::new(RefusalCode::ShuttingDown, message)
     };
     web::block(action).await.map_err(stopping)?
 }
@@ -283,8 +205,8 @@ pub async fn not_found(request: HttpRequest) -> Result<HttpResponse, ApiError> {
 
 /// Where the API is must not be told to everybody.
 pub async fn no_api() -> Result<HttpResponse, ApiError> {
-    Err(ApiError::not_found(
-        "no_api_here",
+    Err(ApiError::new(
+        RefusalCode::NoApiHere,
         "The HTTP API is not served at this address: ask those who run the server for the one that is",
     ))
 }

@@ -21,6 +21,7 @@ use crate::{
     ids::SocketId,
     limits::Limits,
     protocol::{dialect::is_reserved, json::string},
+    refusal::RefusalCode,
 };
 
 #[derive(Deserialize, Default)]
@@ -88,7 +89,7 @@ pub async fn trigger_batch(signed: Signed) -> Result<HttpResponse, ApiError> {
             limits.batch_events,
             batch.len()
         );
-        return Err(ApiError::bad_request("invalid_batch", message));
+        return Err(ApiError::new(RefusalCode::InvalidBatch, message));
     }
     let parsed = batch
         .into_iter()
@@ -114,7 +115,7 @@ pub async fn trigger_raw(
     path: web::Path<(String, String)>,
 ) -> Result<HttpResponse, ApiError> {
     let data = std::str::from_utf8(&signed.body)
-        .map_err(|_| ApiError::bad_request("invalid_data", "The body is not UTF-8"))?;
+        .map_err(|_| ApiError::new(RefusalCode::InvalidData, "The body is not UTF-8"))?;
     let owned = |name| signed.query.first(name).map(str::to_owned);
     let trigger = Trigger {
         name: owned("name").map(Cow::Owned),
@@ -137,7 +138,7 @@ fn within_rate(signed: &Signed, parsed: &[Parsed<'_>]) -> Result<(), ApiError> {
     signed.tenant.events.take(count, allowed, Instant::now()).map_err(|wait| {
         signed.tenant.counts.limited.add("events_per_second");
         ApiError::over_rate(
-            "too_many_events",
+            RefusalCode::TooManyEvents,
             "events",
             "events_per_second",
             allowed.per_second,
@@ -199,7 +200,7 @@ fn parse_item<'a>(
         let message = format!(
             "Event {index} of the batch has channels; in a batch each event has one channel"
         );
-        return Err(ApiError::bad_request("invalid_batch", message));
+        return Err(ApiError::new(RefusalCode::InvalidBatch, message));
     }
     parse(trigger, None, limits)
 }
@@ -220,7 +221,7 @@ fn parse<'a>(
         data,
         channels,
         except: except.transpose().map_err(|e: crate::ids::InvalidSocketId| {
-            ApiError::bad_request("invalid_socket_id", e.to_string())
+            ApiError::new(RefusalCode::InvalidSocketId, e.to_string())
         })?,
         info: Attributes::parse(trigger.info.as_deref().unwrap_or_default()),
         allow_mixed: trigger.allow_mixed,
@@ -228,7 +229,7 @@ fn parse<'a>(
 }
 
 fn parse_name<'a>(name: Option<Cow<'a, str>>, limits: &Limits) -> Result<Cow<'a, str>, ApiError> {
-    let invalid = |message: String| ApiError::bad_request("invalid_event_name", message);
+    let invalid = |message: String| ApiError::new(RefusalCode::InvalidEventName, message);
     let name = name
         .filter(|name| !name.is_empty())
         .ok_or_else(|| invalid("The event's name is missing".into()))?;
@@ -248,7 +249,7 @@ fn parse_name<'a>(name: Option<Cow<'a, str>>, limits: &Limits) -> Result<Cow<'a,
 }
 
 fn parse_data(data: Option<&RawValue>) -> Result<Cow<'_, str>, ApiError> {
-    let invalid = |message| ApiError::bad_request("invalid_data", message);
+    let invalid = |message| ApiError::new(RefusalCode::InvalidData, message);
     let raw = data.ok_or_else(|| invalid("The event's data is missing"))?;
     string(raw.get()).ok_or_else(|| {
         invalid("The event's data must be a string: send structures as JSON text in a string")
@@ -260,7 +261,7 @@ fn parse_channels(
     many: Option<Vec<String>>,
     limits: &Limits,
 ) -> Result<Vec<Channel>, ApiError> {
-    let invalid = |message: String| ApiError::bad_request("invalid_channels", message);
+    let invalid = |message: String| ApiError::new(RefusalCode::InvalidChannels, message);
     let names: Vec<String> = match (one, many) {
         (Some(_), Some(_)) => return Err(invalid("Give channel or channels, not both".into())),
         (Some(one), None) => vec![one],
@@ -296,5 +297,5 @@ fn check_size(data: &str, channels: &[Channel], limits: &Limits) -> Result<(), A
     let message = format!(
         "The data content of this event exceeds the allowed maximum ({limit} bytes): it is {size} bytes (limits.event_bytes)"
     );
-    Err(ApiError::too_large("event_too_large", message, size, limit))
+    Err(ApiError::too_large(RefusalCode::EventTooLarge, message, size, limit))
 }

@@ -10,6 +10,7 @@ use super::{
 use crate::{
     explain::{Explanation, Subject},
     ids::SocketId,
+    refusal::RefusalCode,
 };
 
 #[derive(Deserialize)]
@@ -31,7 +32,7 @@ pub async fn explain(signed: Signed) -> Result<HttpResponse, ApiError> {
     let question: Question = json(&signed.body)?;
     if question.other_socket_ids.len() > OTHER_SOCKETS {
         let message = format!("More than {OTHER_SOCKETS} other_socket_ids");
-        return Err(ApiError::bad_request("too_many_parameters", message));
+        return Err(ApiError::new(RefusalCode::TooManyParameters, message));
     }
     let socket = socket_id(&question.socket_id)?;
     let others = question.other_socket_ids.iter().map(|id| socket_id(id));
@@ -45,7 +46,7 @@ pub async fn explain(signed: Signed) -> Result<HttpResponse, ApiError> {
 
 fn socket_id(text: &str) -> Result<SocketId, ApiError> {
     text.parse().map_err(|e: crate::ids::InvalidSocketId| {
-        ApiError::bad_request("invalid_socket_id", e.to_string())
+        ApiError::new(RefusalCode::InvalidSocketId, e.to_string())
     })
 }
 
@@ -54,8 +55,8 @@ fn subject(question: &Question) -> Result<Subject<'_>, ApiError> {
     match (&question.channel_name, &question.user_data) {
         (Some(name), None) => Ok(Subject::Channel { name, data }),
         (None, Some(data)) => Ok(Subject::User { data }),
-        _ => Err(ApiError::bad_request(
-            "missing_parameter",
+        _ => Err(ApiError::new(
+            RefusalCode::MissingParameter,
             "Send channel_name (and channel_data) for a channel, or user_data for a sign-in",
         )),
     }

@@ -9,6 +9,7 @@ use serde::{
 use serde_json::Value;
 
 use super::{error::ApiError, query::Query, verify::json};
+use crate::refusal::RefusalCode;
 
 /// The fields that decide something; any other is the page's own business.
 const FIELDS: [&str; 5] = ["socket_id", "channel_name", "app_key", "user_id", "user_info"];
@@ -17,7 +18,7 @@ pub type Fields = HashMap<String, String>;
 
 pub fn form_fields(body: &[u8]) -> Result<Fields, ApiError> {
     let text = std::str::from_utf8(body)
-        .map_err(|_| ApiError::bad_request("invalid_form", "The form is not UTF-8"))?;
+        .map_err(|_| ApiError::new(RefusalCode::InvalidForm, "The form is not UTF-8"))?;
     let mut fields = HashMap::new();
     for (name, value) in Query::parse(text).iter() {
         enter(&mut fields, name, value.to_owned())?;
@@ -37,7 +38,7 @@ pub fn json_fields(body: &[u8]) -> Result<Fields, ApiError> {
             other if name.starts_with("user_") => other.to_string(),
             _ => {
                 let message = format!("The parameter {name} must be a string");
-                return Err(ApiError::bad_request("invalid_parameter", message));
+                return Err(ApiError::new(RefusalCode::InvalidParameter, message));
             }
         };
         enter(&mut fields, &name, text)?;
@@ -58,7 +59,7 @@ fn enter(fields: &mut Fields, name: &str, value: String) -> Result<(), ApiError>
 }
 
 pub fn twice(name: &str) -> ApiError {
-    ApiError::bad_request("duplicate_parameter", format!("The parameter {name} is given twice"))
+    ApiError::new(RefusalCode::DuplicateParameter, format!("The parameter {name} is given twice"))
 }
 
 /// The application's key, which may stand in the query as well.
@@ -110,10 +111,13 @@ mod tests {
             r#"{"user_id":1,"user_id":1}"#,
         ] {
             let error = json_fields(body.as_bytes()).expect_err(body);
-            assert_eq!(error.code(), "duplicate_parameter", "{body}");
+            assert_eq!(error.code().name(), "duplicate_parameter", "{body}");
         }
         for form in ["socket_id=1.1&socket_id=1.1", "socket_id=1.1&socket%5fid=2.2"] {
-            assert_eq!(form_fields(form.as_bytes()).expect_err(form).code(), "duplicate_parameter");
+            assert_eq!(
+                form_fields(form.as_bytes()).expect_err(form).code().name(),
+                "duplicate_parameter"
+            );
         }
         let fields =
             json_fields(br#"{"x":1,"x":2,"user_id":5,"channel_name":null}"#).expect("good");
@@ -132,7 +136,7 @@ mod tests {
             ("", "app_key=a&app_key=b", Err("duplicate_parameter")),
         ] {
             let (fields, query) = (fields(form), Query::parse(query));
-            let found = app_key(&fields, &query).map_err(|e| e.code());
+            let found = app_key(&fields, &query).map_err(|e| e.code().name());
             assert_eq!(found, expected, "{form}");
         }
     }

@@ -21,6 +21,7 @@ use super::{
 use crate::{
     audit::{Fact, Watcher},
     live::{Filter, Watching},
+    refusal::RefusalCode,
 };
 
 pub fn routes(config: &mut web::ServiceConfig) {
@@ -30,7 +31,7 @@ pub fn routes(config: &mut web::ServiceConfig) {
 async fn watch(request: HttpRequest, payload: web::Payload) -> Result<HttpResponse, ApiError> {
     let (worker, who) = admit(&request)?;
     let filter = Filter::parse(request.query_string())
-        .map_err(|error| ApiError::bad_request("unknown_filter", error.to_string()))?;
+        .map_err(|error| ApiError::new(RefusalCode::UnknownFilter, error.to_string()))?;
     let (answer, session, messages) =
         actix_ws::handle(&request, payload).map_err(|error| not_a_handshake(&error))?;
     let watching = begin(&worker, filter)?;
@@ -63,16 +64,16 @@ fn admit(request: &HttpRequest) -> Result<(Rc<Worker>, Watcher), ApiError> {
 
 fn begin(worker: &Worker, filter: Filter) -> Result<Watching, ApiError> {
     if worker.engine.hub.is_draining() {
-        return Err(ApiError::unavailable("shutting_down", "The server is shutting down"));
+        return Err(ApiError::new(RefusalCode::ShuttingDown, "The server is shutting down"));
     }
     let feed = &worker.engine.live;
     feed.watch(filter)
-        .map_err(|error| ApiError::unavailable("too_many_watchers", error.to_string()))
+        .map_err(|error| ApiError::new(RefusalCode::TooManyWatchers, error.to_string()))
 }
 
 fn not_a_handshake(error: &actix_web::Error) -> ApiError {
     let message = format!(
         "The live feed is a WebSocket, and this is no handshake that can be answered ({error}): use `sealcast tail`"
     );
-    ApiError::bad_request("bad_handshake", message)
+    ApiError::new(RefusalCode::BadHandshake, message)
 }

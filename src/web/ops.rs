@@ -6,7 +6,7 @@ use super::{
     error::{ApiError, blocking},
     verify::worker,
 };
-use crate::metrics::CONTENT_TYPE;
+use crate::{metrics::CONTENT_TYPE, refusal::RefusalCode};
 
 /// On the operations listener only. It walks all channels, so no socket waits for it.
 pub async fn metrics(request: HttpRequest) -> Result<HttpResponse, ApiError> {
@@ -16,7 +16,7 @@ pub async fn metrics(request: HttpRequest) -> Result<HttpResponse, ApiError> {
 }
 
 fn unwritten() -> ApiError {
-    ApiError::unavailable("no_metrics", "The metrics could not be written; ask again")
+    ApiError::new(RefusalCode::NoMetrics, "The metrics could not be written; ask again")
 }
 
 /// On the operations listener only: how much there is of everything, and no names.

@@ -2,10 +2,7 @@
 
 use std::collections::HashMap;
 
-use actix_web::{
-    HttpResponse, HttpResponseBuilder,
-    http::{StatusCode, header},
-};
+use actix_web::{HttpResponse, HttpResponseBuilder, http::header};
 
 use super::error::ApiError;
 use crate::{
@@ -26,14 +23,10 @@ pub fn refuse(
     error: &ApiError,
     note: impl FnOnce(Option<RefusalId>),
 ) -> HttpResponse {
-    let status = error.status_code();
     let refused = Refused {
         code: error.code(),
         channel: fields.get("channel_name").map(String::as_str),
         socket: fields.get("socket_id").and_then(|id| id.parse().ok()),
-        // What is wrong with the request itself is no secret.
-        hides_cause: matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)
-            || status.is_server_error(),
     };
     let told = engine.refuse(app, &refused, || Why::of(error));
     note(told.id);

@@ -16,6 +16,7 @@ use crate::{
         revoked::{NotRevoked, Revocation},
     },
     crypto::keytable::unix_now,
+    refusal::RefusalCode,
 };
 
 #[derive(Deserialize)]
@@ -62,13 +63,13 @@ pub async fn revoke(signed: Signed) -> Result<HttpResponse, ApiError> {
         Revoke { jti: None, user_id: Some(user) } => Revocation::User(user),
         Revoke { .. } => {
             let message = "The body must have jti, or user_id, and not both";
-            return Err(ApiError::bad_request("invalid_revocation", message));
+            return Err(ApiError::new(RefusalCode::InvalidRevocation, message));
         }
     };
     let (Revocation::Token(id) | Revocation::User(id)) = &which;
     if id.is_empty() || id.len() > LONGEST_ID {
         let message = format!("What is revoked must be 1 to {LONGEST_ID} bytes");
-        return Err(ApiError::bad_request("invalid_revocation", message));
+        return Err(ApiError::new(RefusalCode::InvalidRevocation, message));
     }
     let (engine, tenant) = (signed.worker.engine.clone(), signed.tenant.clone());
     let (jti, user): (Option<Arc<str>>, Option<Arc<str>>) = match &which {
@@ -84,11 +85,11 @@ impl From<NotMinted> for ApiError {
     fn from(error: NotMinted) -> Self {
         let message = error.to_string();
         match error {
-            NotMinted::Ttl => Self::bad_request("invalid_ttl", message),
-            NotMinted::UserId(_) => Self::bad_request("invalid_user_id", message),
-            NotMinted::Channels => Self::bad_request("invalid_channels", message),
-            NotMinted::TooLong => Self::bad_request("token_too_long", message),
-            NotMinted::NoRandomness => Self::unavailable("no_randomness", message),
+            NotMinted::Ttl => Self::new(RefusalCode::InvalidTtl, message),
+            NotMinted::UserId(_) => Self::new(RefusalCode::InvalidUserId, message),
+            NotMinted::Channels => Self::new(RefusalCode::InvalidChannels, message),
+            NotMinted::TooLong => Self::new(RefusalCode::WantedTokenTooLong, message),
+            NotMinted::NoRandomness => Self::new(RefusalCode::NoRandomness, message),
         }
     }
 }
@@ -96,9 +97,9 @@ impl From<NotMinted> for ApiError {
 impl From<NotRevoked> for ApiError {
     fn from(error: NotRevoked) -> Self {
         let code = match error {
-            NotRevoked::TooMany => "too_many_revocations",
-            NotRevoked::NotWritten(_) => "revocation_not_written",
+            NotRevoked::TooMany => RefusalCode::TooManyRevocations,
+            NotRevoked::NotWritten(_) => RefusalCode::RevocationNotWritten,
         };
-        Self::unavailable(code, error.to_string())
+        Self::new(code, error.to_string())
     }
 }

@@ -21,6 +21,7 @@ use super::{
 use crate::{
     engine::Tenant,
     protocol::{code::Close, dialect::Dialect, version},
+    refusal::RefusalCode,
 };
 
 /// Takes the socket over. The HTTP dispatcher ends here, and with it all that it keeps per
@@ -171,7 +172,8 @@ fn refusal(error: ws::HandshakeError) -> String {
         NoWebsocketUpgrade | NoConnectionUpgrade | BadWebsocketKey => "400 Bad Request",
     };
     let message = format!("This is no WebSocket handshake that can be answered: {error}");
-    let body = format!(r#"{{"error":"{message}","code":"bad_handshake"}}"#);
+    let code = RefusalCode::BadHandshake.name();
+    let body = format!(r#"{{"error":"{message}","code":"{code}"}}"#);
     format!(
         "HTTP/1.1 {status}\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}",
         body.len()

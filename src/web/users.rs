@@ -10,7 +10,7 @@ use super::{
     error::{ApiError, blocking},
     verify::{Signed, json},
 };
-use crate::{channel::Channel, engine::users::check_user_id};
+use crate::{channel::Channel, engine::users::check_user_id, refusal::RefusalCode};
 
 /// `POST /users/{id}/terminate_connections`
 pub async fn terminate(request: HttpRequest, signed: Signed) -> Result<HttpResponse, ApiError> {
@@ -42,6 +42,6 @@ pub async fn revoke(
 
 fn check_user(signed: &Signed, user: &str) -> Result<(), ApiError> {
     check_user_id(user, signed.app.limits.user_id_chars).map_err(|e| {
-        ApiError::bad_request("invalid_user_id", format!("The user id cannot be used: {e}"))
+        ApiError::new(RefusalCode::InvalidUserId, format!("The user id cannot be used: {e}"))
     })
 }

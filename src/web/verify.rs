@@ -32,6 +32,7 @@ use crate::{
     engine::{Engine, Tenant},
     meter::Allowance,
     protocol::json::object,
+    refusal::RefusalCode,
 };
 
 /// A request that the application's backend signed.
@@ -98,7 +99,7 @@ fn take_read(tenant: &Tenant, allowed: Allowance) -> Result<(), ApiError> {
     tenant.reads.take(1, allowed, Instant::now()).map_err(|wait| {
         tenant.counts.limited.add("reads_per_second");
         ApiError::over_rate(
-            "too_many_reads",
+            RefusalCode::TooManyReads,
             "read requests",
             "reads_per_second",
             allowed.per_second,
@@ -124,7 +125,7 @@ pub async fn read_body(
             return Ok(());
         }
         let message = format!("The request body is {more}{size} bytes, the limit is {limit}");
-        Err(ApiError::too_large("body_too_large", message, size, limit))
+        Err(ApiError::too_large(RefusalCode::BodyTooLarge, message, size, limit))
     };
     check(announced.unwrap_or(0), "")?;
     let read = async {
@@ -148,20 +149,23 @@ pub async fn read_body(
 }
 
 pub fn unreadable(error: impl std::fmt::Display) -> ApiError {
-    ApiError::bad_request("unreadable_body", format!("The request body could not be read: {error}"))
+    ApiError::new(
+        RefusalCode::UnreadableBody,
+        format!("The request body could not be read: {error}"),
+    )
 }
 
 /// The body as a JSON object.
 pub fn json<'a, T: serde::Deserialize<'a>>(body: &'a [u8]) -> Result<T, ApiError> {
     let text = std::str::from_utf8(body)
-        .map_err(|_| ApiError::bad_request("invalid_json", "The body is not UTF-8"))?;
+        .map_err(|_| ApiError::new(RefusalCode::InvalidJson, "The body is not UTF-8"))?;
     item(text, "The body")
 }
 
 /// A JSON object that `what` is.
 pub fn item<'a, T: serde::Deserialize<'a>>(text: &'a str, what: &str) -> Result<T, ApiError> {
     object(text).map_err(|error| {
-        ApiError::bad_request("invalid_json", format!("{what} is not what was expected: {error}"))
+        ApiError::new(RefusalCode::InvalidJson, format!("{what} is not what was expected: {error}"))
     })
 }
 
@@ -177,30 +181,30 @@ fn verify(
     let by_path = by_path.transpose()?;
     if query.len() > MAX_PARAMETERS {
         let message = format!("More than {MAX_PARAMETERS} query parameters");
-        return Err(ApiError::bad_request("too_many_parameters", message));
+        return Err(ApiError::new(RefusalCode::TooManyParameters, message));
     }
     refuse_duplicates(query)?;
     let key = query.first("auth_key").ok_or_else(|| missing("auth_key"))?;
     let by_key = tenants
         .by_key(key)
-        .ok_or_else(|| ApiError::unauthorized("unknown_auth_key", "Unknown auth_key"))?;
+        .ok_or_else(|| ApiError::new(RefusalCode::UnknownAuthKey, "Unknown auth_key"))?;
     let tenant = by_path.unwrap_or(by_key);
     if !Arc::ptr_eq(tenant, by_key) {
         let message = format!("The auth_key is that of another app than {}", tenant.id);
-        return Err(ApiError::unauthorized("foreign_auth_key", message));
+        return Err(ApiError::new(RefusalCode::ForeignAuthKey, message));
     }
     check_version(query)?;
     check_timestamp(query)?;
     let app = tenant.app_kept();
     check_signature(&app.secret, &settings.path_prefix, request, query)?;
     if !app.enabled {
-        return Err(ApiError::forbidden("app_disabled", "The app is disabled"));
+        return Err(ApiError::new(RefusalCode::AppDisabled, "The app is disabled"));
     }
     Ok((tenant.clone(), app))
 }
 
 fn missing(parameter: &str) -> ApiError {
-    ApiError::unauthorized("missing_parameter", format!("Missing parameter: {parameter}"))
+    ApiError::new(RefusalCode::MissingAuthParameter, format!("Missing parameter: {parameter}"))
 }
 
 const AUTH_PARAMETERS: [&str; 5] =
@@ -214,7 +218,7 @@ fn refuse_duplicates(query: &Query) -> Result<(), ApiError> {
         let twice = known.filter(|index| std::mem::replace(&mut given[*index], true));
         if let Some(index) = twice {
             let message = format!("The parameter {} is given twice", AUTH_PARAMETERS[index]);
-            return Err(ApiError::bad_request("duplicate_parameter", message));
+            return Err(ApiError::new(RefusalCode::DuplicateParameter, message));
         }
     }
     Ok(())
@@ -223,20 +227,20 @@ fn refuse_duplicates(query: &Query) -> Result<(), ApiError> {
 fn check_version(query: &Query) -> Result<(), ApiError> {
     match query.first("auth_version") {
         Some("1.0") => Ok(()),
-        Some(_) => Err(ApiError::unauthorized(
-            "unsupported_version",
+        Some(_) => Err(ApiError::new(
+            RefusalCode::UnsupportedVersion,
             "Version not supported: auth_version must be 1.0",
         )),
         None => {
-            Err(ApiError::unauthorized("missing_version", "Version required: auth_version=1.0"))
+            Err(ApiError::new(RefusalCode::MissingVersion, "Version required: auth_version=1.0"))
         }
     }
 }
 
 fn check_timestamp(query: &Query) -> Result<(), ApiError> {
     let required = || {
-        ApiError::unauthorized(
-            "missing_timestamp",
+        ApiError::new(
+            RefusalCode::MissingTimestamp,
             "Timestamp required: auth_timestamp in seconds since 1970",
         )
     };
@@ -251,7 +255,7 @@ fn check_timestamp(query: &Query) -> Result<(), ApiError> {
     let message = format!(
         "Timestamp expired: Given timestamp ({given}) not within {CLOCK_WINDOW}s of server time ({now}): it is {skew} seconds {relation} it. Set the clocks, or look for a request that was kept and sent late"
     );
-    Err(ApiError::unauthorized("timestamp_expired", message))
+    Err(ApiError::new(RefusalCode::TimestampExpired, message))
 }
 
 /// The text that was to be signed depends on what stood between the SDK and this server: the path
@@ -277,7 +281,7 @@ fn check_signature(
     let message = format!(
         "Invalid signature: you should have sent HmacSHA256Hex(\"{shown}\", your_secret_key), but you sent \"{given}\""
     );
-    Err(ApiError::unauthorized("invalid_signature", message))
+    Err(ApiError::new(RefusalCode::InvalidSignature, message))
 }
 
 fn other_texts<'a>(
@@ -344,7 +348,7 @@ fn check_body(query: &Query, body: &[u8]) -> Result<(), ApiError> {
         "The body_md5 that was signed does not belong to the body that arrived ({} bytes, md5 {actual}): something on the way has changed it",
         body.len()
     );
-    Err(ApiError::unauthorized("body_md5_mismatch", message))
+    Err(ApiError::new(RefusalCode::BodyMd5Mismatch, message))
 }
 
 #[cfg(test)]

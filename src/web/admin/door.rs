@@ -4,6 +4,7 @@ use actix_web::{HttpRequest, http::header};
 
 use crate::{
     crypto::signature::AppSecret,
+    refusal::RefusalCode,
     web::{error::ApiError, verify::worker},
 };
 
@@ -62,13 +63,13 @@ impl AdminToken {
             scheme.eq_ignore_ascii_case("bearer").then(|| given.trim())
         });
         match given {
-            None => Err(ApiError::unauthorized(
-                "admin_token_missing",
+            None => Err(ApiError::new(
+                RefusalCode::AdminTokenMissing,
                 "Send the admin token: Authorization: Bearer TOKEN",
             )),
             Some(given) if self.is(given) => Ok(()),
-            Some(_) => Err(ApiError::unauthorized(
-                "admin_token_wrong",
+            Some(_) => Err(ApiError::new(
+                RefusalCode::AdminTokenWrong,
                 "That is not the admin token of this server",
             )),
         }

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Admin;
 use crate::{
+    refusal::RefusalCode,
     web::error::{ApiError, blocking},
     webhook::{Delivery, Tested, Webhooks, Which},
 };
@@ -23,7 +24,7 @@ impl Admin {
                 "The app {} has no webhooks: add [[apps.{0}.webhooks]] with a url to its configuration",
                 self.tenant.id
             );
-            ApiError::not_found("no_webhooks", message)
+            ApiError::new(RefusalCode::NoWebhooks, message)
         })
     }
 }
@@ -40,7 +41,7 @@ fn limit(request: &HttpRequest) -> Result<usize, ApiError> {
     let limit = limit.map_or(Some(USUAL), |(_, value)| value.parse().ok().filter(|n| *n <= MOST));
     limit.ok_or_else(|| {
         let message = format!("limit is a number of what is to be shown, at most {MOST}");
-        ApiError::bad_request("invalid_limit", message)
+        ApiError::new(RefusalCode::InvalidLimit, message)
     })
 }
 
@@ -90,12 +91,12 @@ pub async fn test(admin: Admin) -> Result<HttpResponse, ApiError> {
             let message = format!(
                 "The app has no webhook to {endpoint:?}: name its URL, without what follows a ?"
             );
-            Err(ApiError::not_found("unknown_endpoint", message))
+            Err(ApiError::new(RefusalCode::UnknownEndpoint, message))
         }
         _ => Ok(HttpResponse::Ok().json(TestResults { results })),
     }
 }
 
 fn unreadable(error: io::Error) -> ApiError {
-    ApiError::unavailable("dead_letters", format!("The dead-letter file cannot be read: {error}"))
+    ApiError::new(RefusalCode::DeadLetters, format!("The dead-letter file cannot be read: {error}"))
 }

@@ -2,7 +2,10 @@
 
 use serde::Deserialize;
 
-use crate::web::{admin::Door, error::ApiError, remote::Remote};
+use crate::{
+    refusal::RefusalCode,
+    web::{admin::Door, error::ApiError, remote::Remote},
+};
 
 /// From where the feed may be watched with the admin token. The socket of the state directory is
 /// this machine's own.
@@ -29,7 +32,7 @@ pub fn check_place(allowed: LiveFeed, door: &Door, from: Option<Remote>) -> Resu
             "The live feed is shown to this machine alone: come through a tunnel (ssh -L), or set live_feed = \"anywhere\""
         }
     };
-    Err(ApiError::forbidden("live_feed_refused", refusal))
+    Err(ApiError::new(RefusalCode::LiveFeedRefused, refusal))
 }
 
 /// Pages of other origins have no business here. Browsers always say which page asks.
@@ -38,8 +41,8 @@ pub fn check_origin(origin: Option<&str>, host: Option<&str>) -> Result<(), ApiE
     let own = origin.split_once("://").map(|(_, authority)| authority);
     match (own, host) {
         (Some(own), Some(host)) if own.eq_ignore_ascii_case(host) => Ok(()),
-        _ => Err(ApiError::forbidden(
-            "live_feed_origin",
+        _ => Err(ApiError::new(
+            RefusalCode::LiveFeedOrigin,
             "The live feed is not for pages of another origin: use `sealcast tail`",
         )),
     }

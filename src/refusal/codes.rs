@@ -1,0 +1,280 @@
+//! The table of codes.
+
+use super::Details;
+
+const UNKNOWN: &str = "The request does not show who is asking";
+const NOT_ALLOWED: &str = "This is not allowed";
+const UNDECIDED: &str = "This cannot be decided at the moment";
+const AGAIN: &str = "Ask again";
+const UNSIGNED: &str = "The request is not signed as it must be";
+const FULL_DISK: &str = "The change could not be written";
+const NO_SUCH_CHANGE: &str = "The keys cannot be changed in this way";
+const TOKEN: &str = "send a valid token: header Authorization: Bearer TOKEN (pusher-js: channelAuthorization.headersProvider, so that an expired one is replaced)";
+const SIGNED: &str = "The authorization does not fit this subscription";
+const MEMBER: &str = "The presence data cannot be used";
+const MEMBER_FIX: &str =
+    "send a user_id, and keep channel_data within apps.ID.limits.presence_member_bytes";
+const USER_ID: &str = "use letters, digits and _-=@,.; in user ids";
+const RANDOM: &str = "try again; the operating system gave no random bytes";
+
+refusal_codes! {
+    // The client: who is asking.
+    Unauthenticated "unauthenticated" 401: UNKNOWN => TOKEN;
+    TokenMissing "token_missing" 401 (Unauthenticated): UNKNOWN => TOKEN;
+    TokenTooLong "token_too_long" 401 (Unauthenticated): UNKNOWN => "put less into the token";
+    TokenExpired "token_expired" 401 (Unauthenticated): UNKNOWN =>
+        "get a new token with each question (pusher-js: channelAuthorization.headersProvider)";
+    TokenNotYetValid "token_not_yet_valid" 401 (Unauthenticated): UNKNOWN =>
+        "set the clocks, or give jwt.leeway_seconds";
+    TokenAlgorithm "token_algorithm" 401 (Unauthenticated): UNKNOWN =>
+        "sign with one of jwt.algorithms, and never with \"none\"";
+    TokenSignature "token_signature" 401 (Unauthenticated): UNKNOWN =>
+        "use the same secret, or the two halves of one key pair, on both sides";
+    TokenWithoutExpiry "token_without_expiry" 401 (Unauthenticated): UNKNOWN =>
+        "give the token an \"exp\" claim";
+    TokenIssuer "token_issuer" 401 (Unauthenticated): UNKNOWN =>
+        "make \"iss\" that of jwt.issuer";
+    TokenAudience "token_audience" 401 (Unauthenticated): UNKNOWN =>
+        "make \"aud\" that of jwt.audience";
+    TokenUnknownKey "token_unknown_key" 401 (Unauthenticated): UNKNOWN =>
+        "publish the key with that \"kid\" at jwt.jwks_url";
+    TokenMalformed "token_malformed" 401 (Unauthenticated): UNKNOWN => TOKEN;
+    TokenRevoked "token_revoked" 401 (Unauthenticated): UNKNOWN => "get a new token";
+    TokenOrigin "token_origin" 401 (Unauthenticated): UNKNOWN =>
+        "use the token on pages of the origin that it names";
+    MissingUserId "missing_user_id" 401 (Unauthenticated): UNKNOWN =>
+        "send a user_id; the open authorizer believes it";
+    ForwardUnauthenticated "forward_unauthenticated" 401 (Unauthenticated): UNKNOWN =>
+        "log in; the application's URL answered 401";
+    CookieNotAccepted "cookie_not_accepted" 401: UNKNOWN =>
+        "call the endpoint from a page whose exact origin (without *) is in apps.ID.origins and that is of the same site, or send the token in the header Authorization";
+
+    // The client: what it may not do.
+    Forbidden "forbidden" 403: NOT_ALLOWED =>
+        "let the app's authorizer cover it: the claims of the token, the rules, or the authorizer itself (apps.ID.authorizer)";
+    NotAuthorizedHere "not_authorized_here" 403 (Forbidden): NOT_ALLOWED =>
+        "set apps.ID.authorizer, or use an auth endpoint of your own backend";
+    ChannelNotCovered "channel_not_covered" 403 (Forbidden): NOT_ALLOWED =>
+        "name the channel in the token's \"channels\"";
+    NoRule "no_rule" 403 (Forbidden): NOT_ALLOWED =>
+        "ask `sealcast auth test TOKEN CHANNEL` which rules there are and why none matches";
+    RuleDenies "rule_denies" 403 (Forbidden): NOT_ALLOWED =>
+        "ask `sealcast auth test TOKEN CHANNEL` which rule decides";
+    NoUserId "no_user_id" 403 (Forbidden): NOT_ALLOWED =>
+        "give the token, or the application's answer, a user id";
+    ForwardDenies "forward_denies" 403 (Forbidden): NOT_ALLOWED =>
+        "look at the application, whose URL said no";
+    Revoked "revoked" 403: NOT_ALLOWED =>
+        "get a token that was issued after the user was taken off the channel (claim \"iat\")";
+    OriginNotAllowed "origin_not_allowed" 403: "Pages of this origin are not allowed" =>
+        "list the page's origin, as the browser sends it, in apps.ID.origins";
+    UnknownSocket "unknown_socket" 403: "This socket is not known" =>
+        "send the socket_id of the live connection, and ask the server and the app that it is connected to";
+    BlindChannel "blind_channel" 403: "This channel is authorized elsewhere" =>
+        "point the client at the auth endpoint of your own backend, which has the channel's key";
+    TooManyAuthorizations "too_many_authorizations" 403:
+        "Too many authorizations without a subscription" =>
+        "subscribe to the channels that were authorized before asking for more";
+    AppDisabled "app_disabled" 403: "The app is disabled" => "set apps.ID.enabled = true";
+    UnknownApp "unknown_app" 404: "There is no such app" =>
+        "check the app id in the path, or the parameter app_key; with several apps one of them is needed";
+    RateLimited "rate_limited" 429: "Too many requests" =>
+        "ask again after Retry-After; if many users share one address, set trusted_proxies, or raise apps.ID.limits.auth_per_ip, auth_per_socket or auth_per_user";
+
+    // The client: what it asks.
+    MissingParameter "missing_parameter" 400: "A parameter is missing" =>
+        "send socket_id, and channel_name for a channel, as a form or as a JSON object";
+    InvalidParameter "invalid_parameter" 400: "A parameter is not a string" =>
+        "send socket_id and channel_name as strings";
+    DuplicateParameter "duplicate_parameter" 400: "A parameter is given twice" =>
+        "send each parameter once";
+    InvalidForm "invalid_form" 400: "The form cannot be read" => "send the form in UTF-8";
+    InvalidJson "invalid_json" 400: "The JSON cannot be read" =>
+        "send one JSON object, in UTF-8";
+    UnreadableBody "unreadable_body" 400: "The body cannot be read" => "send the body whole";
+    BodyTooLarge "body_too_large" 413: "The body is too large" =>
+        "send the parameters of the question only";
+    BodyTimeout "body_timeout" 408: "The body did not arrive in time" => "send the body at once";
+    MethodNotAllowed "method_not_allowed" 405: "Ask with POST" =>
+        "use the transport \"ajax\" of the client; JSONP is not served";
+    InvalidSocketId "invalid_socket_id" 400: "The socket_id is none" =>
+        "send the socket_id as the client has it, such as 123.456";
+    InvalidChannel "invalid_channel" 400: "The channel's name cannot be used" =>
+        "use letters, digits and _-=@,.; and a known prefix";
+    NoAuthorizationNeeded "no_authorization_needed" 400:
+        "The channel is joined without authorization" =>
+        "name the channel private-... or presence-..., or do not ask";
+    InvalidUserInfo "invalid_user_info" 400: "The user_info cannot be used" =>
+        "send user_info as JSON";
+    InvalidUserId "invalid_user_id" 400: "The user id cannot be used" => USER_ID;
+    InvalidMember "invalid_member" 400: MEMBER => MEMBER_FIX;
+
+    // Nobody can decide.
+    SecretReplaced "secret_replaced" 503: AGAIN =>
+        "ask again; a rotation has just replaced the secret";
+    Overloaded "overloaded" 503: AGAIN =>
+        "ask again after a moment; the server has too much to do";
+    KeysUnavailable "keys_unavailable" 503: UNDECIDED =>
+        "look whether jwt.jwks_url answers, and ask again";
+    ForwardTimeout "forward_timeout" 503: UNDECIDED =>
+        "make the application's URL answer within forward's deadline";
+    ForwardUnreachable "forward_unreachable" 503: UNDECIDED =>
+        "look whether the application runs and can be reached from here";
+    ForwardBusy "forward_busy" 503: UNDECIDED =>
+        "ask again; allow more questions at a time if the application can take them";
+    ForwardResting "forward_resting" 503: UNDECIDED =>
+        "ask again; the application has failed several times in a row and is left alone for a moment";
+    ForwardRedirect "forward_redirect" 502: UNDECIDED =>
+        "name the URL that answers itself: redirects are not followed";
+    ForwardStatus "forward_status" 502: UNDECIDED => "answer 200, 401 or 403";
+    ForwardBadAnswer "forward_bad_answer" 502: UNDECIDED =>
+        "answer with one JSON object of the fields that are known";
+    ForwardTooLarge "forward_too_large" 502: UNDECIDED => "answer with the decision only";
+
+    // A socket: what it shows.
+    AuthMissing "auth_missing" 401: "The channel needs authorization" =>
+        "configure the client's auth endpoint (pusher-js: channelAuthorization.endpoint) and look at what it answers";
+    AuthMalformed "auth_malformed" 401: SIGNED =>
+        "make auth of the app's key, a colon, and the 64 hex digits of the HMAC-SHA256";
+    AuthForeignKey "auth_foreign_key" 401: SIGNED =>
+        "use the key and the secret of one app on both sides";
+    AuthSignature "auth_signature" 401: SIGNED =>
+        "ask `sealcast auth explain` why: it tries the usual mistakes";
+    MemberMissing "member_missing" 401: "The channel needs to know who joins" =>
+        "sign and send channel_data with a user_id, or sign in first";
+    ChannelDataUnusable "invalid_member" 401: MEMBER => MEMBER_FIX;
+    ChannelDataTooLarge "invalid_member" 413: MEMBER => MEMBER_FIX;
+    AuthorizationExpired "authorization_expired" 401: "The authorization is over" =>
+        "ask the auth endpoint again, then subscribe again";
+    ChannelFull "channel_full" 413: "The channel is full" =>
+        "raise apps.ID.limits.presence_members";
+    TooManyChannels "too_many_channels" 413: "The connection has too many subscriptions" =>
+        "raise apps.ID.limits.channels_per_connection";
+    SubscribeRate "subscribe_rate" 429: "The connection subscribes too often" =>
+        "join each channel once and stay; or raise apps.ID.limits.subscribes_per_second";
+    NotThatUser "not_that_user" 401: "This is not allowed" =>
+        "sign in as the user to whom the channel belongs";
+    InvalidUserData "invalid_user_data" 400: "The user data cannot be used" =>
+        "sign and send user_data with a non-empty string id";
+    OtherUser "other_user" 409: "The connection is signed in as another user" =>
+        "connect anew to become another user";
+
+    // The backend: who is asking.
+    UnknownAuthKey "unknown_auth_key" 401: UNSIGNED => "use the key of an app of this server";
+    ForeignAuthKey "foreign_auth_key" 401: UNSIGNED =>
+        "use the id, the key and the secret of one app";
+    MissingAuthParameter "missing_parameter" 401: UNSIGNED =>
+        "send auth_key, auth_timestamp, auth_version, auth_signature, and body_md5 with a body";
+    MissingVersion "missing_version" 401: UNSIGNED => "send auth_version=1.0";
+    UnsupportedVersion "unsupported_version" 401: UNSIGNED => "send auth_version=1.0";
+    MissingTimestamp "missing_timestamp" 401: UNSIGNED =>
+        "send auth_timestamp in seconds since 1970";
+    TimestampExpired "timestamp_expired" 401: UNSIGNED =>
+        "set the clocks of the backend and of this server";
+    InvalidSignature "invalid_signature" 401: UNSIGNED =>
+        "compare the text in the error with the one that was signed, and the secret with the app's";
+    BodyMd5Mismatch "body_md5_mismatch" 401: UNSIGNED =>
+        "look for a proxy that changes bodies, or sign the body as it is sent";
+    TooManyParameters "too_many_parameters" 400: "There are too many parameters" =>
+        "send fewer parameters";
+
+    // The backend: what it asks.
+    NotFound "not_found" 404: "There is nothing here" => "check the path and the method";
+    NoApiHere "no_api_here" 404: "The HTTP API is not served here" =>
+        "send backends to the address of api_listen";
+    TooManyRequests "too_many_requests" 503: "Too many requests are under way" =>
+        "open another connection, or wait for answers";
+    HeadTooLarge "head_too_large" 431: "The head of the request is too large" =>
+        "send fewer and shorter headers and parameters";
+    TooManyEvents "too_many_events" 429: "Too many events" =>
+        "send again after Retry-After, or raise apps.ID.limits.events_per_second";
+    TooManyReads "too_many_reads" 429: "Too many read requests" =>
+        "ask again after Retry-After, or raise apps.ID.limits.reads_per_second";
+    InvalidEventName "invalid_event_name" 400: "The event's name cannot be used" =>
+        "send a name that is not empty, not too long, and does not begin with pusher:";
+    InvalidData "invalid_data" 400: "The event's data cannot be used" =>
+        "send data as a string; structures as JSON text in a string";
+    InvalidChannels "invalid_channels" 400: "The list of channels cannot be used" =>
+        "name at least one channel, and not more than the limit";
+    InvalidBatch "invalid_batch" 400: "The batch cannot be used" =>
+        "send 1 to apps.ID.limits.batch_events events, each with one channel";
+    EventTooLarge "event_too_large" 413: "The event is too large" =>
+        "send less, or raise apps.ID.limits.event_bytes";
+    PlaintextOnEncryptedChannel "plaintext_on_encrypted_channel" 422:
+        "The channel takes envelopes only" =>
+        "give the SDK the app's master key, or give this server the key";
+    EnvelopeDoesNotOpen "envelope_does_not_open" 422: "The envelope does not open" =>
+        "use one master key in the SDK and here";
+    EnvelopeForSeveralChannels "envelope_for_several_channels" 400:
+        "An envelope belongs to one channel" => "send one event for each encrypted channel";
+    MixedChannels "mixed_channels" 400:
+        "Encrypted and other channels stand in one event" =>
+        "send two events, or set allow_mixed in the event";
+    NoRandomness "no_randomness" 503: AGAIN => RANDOM;
+    SealingKeyRetired "key_retired" 503: AGAIN => "send again; the key has just been replaced";
+    InvalidInfo "invalid_info" 400: "The attribute does not exist there" =>
+        "ask for user_count of presence channels only";
+    ReservedChannel "reserved_channel" 400: "The channel is not shown" =>
+        "ask for channels of the application's own";
+    NotAPresenceChannel "not_a_presence_channel" 400: "The channel has no users" =>
+        "name a channel presence-...";
+    InvalidTtl "invalid_ttl" 400: "The token's lifetime cannot be used" =>
+        "send ttl in seconds, at most a day";
+    WantedTokenTooLong "token_too_long" 400: "The token would be too long" =>
+        "give it less user_info, or fewer channels";
+    InvalidRevocation "invalid_revocation" 400: "The revocation cannot be understood" =>
+        "send jti or user_id, and not both";
+    TooManyRevocations "too_many_revocations" 503: "There are too many revocations" =>
+        "change the secret of the app, which ends all its tokens";
+    RevocationNotWritten "revocation_not_written" 503: FULL_DISK =>
+        "make room in the state directory, and revoke again";
+    NotAnEncryptedChannel "not_an_encrypted_channel" 400: "The channel is not encrypted" =>
+        "name a channel private-encrypted-...";
+    RevocationOnBlindChannel "blind_channel" 409: "This server has no key of the channel" =>
+        "change the channel's key in your own backend";
+    RevocationNeedsHkdf "revocation_needs_hkdf" 409: "The channel has one secret for ever" =>
+        "set derivation = \"hkdf\" for the app";
+
+    // The operator.
+    AdminTokenMissing "admin_token_missing" 401: UNKNOWN =>
+        "send the admin token: header Authorization: Bearer TOKEN";
+    AdminTokenWrong "admin_token_wrong" 401: UNKNOWN =>
+        "send the token that the server's configuration names";
+    InvalidSeconds "invalid_seconds" 400: "The time span cannot be used" =>
+        "send whole seconds, at most a year";
+    InvalidKey "invalid_key" 422: "The key cannot be read" =>
+        "send a key as `sealcast keys generate` prints it";
+    NoKeys "no_keys" 409: NO_SUCH_CHANGE => "give the app a master_key first";
+    SameKey "same_key" 409: NO_SUCH_CHANGE => "name another key: this one is active";
+    KnownKey "known_key" 409: NO_SUCH_CHANGE => "make a new key; an old one is not taken again";
+    KeyPending "key_pending" 409: NO_SUCH_CHANGE =>
+        "wait until the next key is active, or revoke it";
+    UnknownKey "unknown_key" 404: NO_SUCH_CHANGE =>
+        "look at `sealcast keys list` for the ids of the keys";
+    KeyRetired "key_retired" 409: NO_SUCH_CHANGE => "leave it; a retired key opens nothing";
+    RotationInProgress "rotation_in_progress" 409: NO_SUCH_CHANGE =>
+        "wait until all subscriptions have moved (`sealcast keys list`)";
+    SharedKey "shared_key" 409: NO_SUCH_CHANGE =>
+        "give each app its own key, or set allow_shared_master_key = true in both";
+    StateNotWritten "state_not_written" 503: FULL_DISK =>
+        "make the state directory writable, and try again";
+    NoWebhooks "no_webhooks" 404: "The app has no webhooks" => "add [[apps.ID.webhooks]]";
+    UnknownEndpoint "unknown_endpoint" 404: "There is no such endpoint" =>
+        "name the endpoint's URL without its query";
+    InvalidLimit "invalid_limit" 400: "The limit cannot be used" =>
+        "send a number that is not above the maximum";
+    DeadLetters "dead_letters" 503: "The dead-letter file cannot be read" =>
+        "make the file readable for the server";
+    NoMetrics "no_metrics" 503: AGAIN => "ask again";
+    UnknownFilter "unknown_filter" 400: "The filter is not known" =>
+        "look at docs/live.md for the filters";
+    TooManyWatchers "too_many_watchers" 503: "There are too many watchers" =>
+        "end another `sealcast tail` first";
+    LiveFeedRefused "live_feed_refused" 403: NOT_ALLOWED =>
+        "come through a tunnel, or set live_feed";
+    LiveFeedOrigin "live_feed_origin" 403: NOT_ALLOWED => "use `sealcast tail`";
+    BadHandshake "bad_handshake" 400: "This is no WebSocket handshake" =>
+        "use a WebSocket client, and a proxy that passes Upgrade on";
+    ShuttingDown "shutting_down" 503: "The server is shutting down" =>
+        "ask again; another instance may answer";
+}
