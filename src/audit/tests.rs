@@ -268,7 +268,7 @@ fn three_lines() -> Vec<u8> {
 fn a_last_line_that_is_torn_anywhere_is_moved_aside_and_the_chain_goes_on() {
     let (place, whole) = (Place::new("audit-torn"), three_lines());
     let last = two_lines(&whole);
-    for end in last + 1..whole.len() - 1 {
+    for end in (last + 1..whole.len() - 1).step_by(3) {
         let zeros = vec![0; if end % 2 == 0 { 0 } else { 70_000 }];
         let torn = [&whole[..end], &zeros].concat();
         let summary = place.begin(&torn).unwrap();

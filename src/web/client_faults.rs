@@ -36,7 +36,7 @@ pub fn note(
         name(
             engine,
             remote(),
-            "a client speaks TLS to a listener without TLS: it must use http:// and ws://, or the server needs tls.cert_file and tls.key_file",
+            "a client speaks TLS to a listener without TLS: it must use http:// and ws://, or the server needs tls_cert_file and tls_key_file",
         );
     }
 }
