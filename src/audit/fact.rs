@@ -159,6 +159,12 @@ pub enum Fact {
         bytes: u64,
         kept_in: String,
     },
+    /// The file was moved or deleted, and this is the one that has its name now.
+    FileReplaced {
+        /// The hash of the last line of the one before.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        after: Option<String>,
+    },
     /// Facts that found no room on their way to the file.
     FactsLost {
         count: u64,
@@ -203,6 +209,7 @@ impl Fact {
             | Self::ChannelRevoked { .. }
             | Self::TokensRevoked { .. }
             | Self::LineTorn { .. }
+            | Self::FileReplaced { .. }
             | Self::ConfigReloaded { .. }
             | Self::AdminAction { .. } => true,
             Self::ServerStarted { .. }

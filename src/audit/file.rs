@@ -1,10 +1,10 @@
 //! The file that the log is appended to, and where its chain goes on.
 
 use std::{
-    fs::{File, OpenOptions, TryLockError},
+    fs::{self, File, OpenOptions, TryLockError},
     io::{self, Read, Seek, SeekFrom, Write},
-    os::unix::fs::OpenOptionsExt,
-    path::Path,
+    os::unix::fs::{MetadataExt, OpenOptionsExt},
+    path::{Path, PathBuf},
 };
 
 use super::{
@@ -34,11 +34,18 @@ pub trait Sink: Write {
     fn mend(&mut self) -> io::Result<()> {
         Ok(())
     }
+
+    /// Another file may have this name by now, or none; asked before a batch is begun. The chain of
+    /// the file that is written from here on, and what was torn in it.
+    fn follow(&mut self) -> Result<Option<(Chain, Option<Torn>)>, NoAudit> {
+        Ok(None)
+    }
 }
 
 /// A file of lines, opened for this process alone.
 pub struct AuditFile {
     file: File,
+    path: PathBuf,
     /// What is still to be done at its end: where the disk is full, that waits, too.
     tail: Tail,
 }
@@ -74,6 +81,26 @@ impl Sink for AuditFile {
         self.tail = Tail::Whole;
         Ok(())
     }
+
+    fn follow(&mut self) -> Result<Option<(Chain, Option<Torn>)>, NoAudit> {
+        if self.is_in_place() {
+            return Ok(None);
+        }
+        let Opened { file, chain, torn } = open(&self.path)?;
+        *self = file;
+        Ok(Some((chain, torn)))
+    }
+}
+
+impl AuditFile {
+    /// What is no file of lines has no place. A name that cannot be looked up leaves all as it is.
+    fn is_in_place(&self) -> bool {
+        let Ok(own) = self.file.metadata() else { return true };
+        match fs::metadata(&self.path) {
+            Ok(there) => !own.is_file() || (own.dev(), own.ino()) == (there.dev(), there.ino()),
+            Err(error) => !own.is_file() || error.kind() != io::ErrorKind::NotFound,
+        }
+    }
 }
 
 /// Changes nothing: that is the writer's, when it begins.
@@ -86,7 +113,7 @@ pub fn open(path: &Path) -> Result<Opened, NoAudit> {
     let data = file.metadata().map_err(unusable)?;
     // A device or a pipe holds no chain that two could tear.
     if !data.is_file() {
-        let file = AuditFile { file, tail: Tail::Whole };
+        let file = AuditFile { file, path: path.to_owned(), tail: Tail::Whole };
         return Ok(Opened { file, chain: Chain::new(), torn: None });
     }
     match file.try_lock() {
@@ -103,7 +130,7 @@ pub fn open(path: &Path) -> Result<Opened, NoAudit> {
         Tail::Torn(torn) => Some(torn.clone()),
         Tail::Whole | Tail::WithoutLineFeed => None,
     };
-    Ok(Opened { file: AuditFile { file, tail }, chain, torn })
+    Ok(Opened { file: AuditFile { file, path: path.to_owned(), tail }, chain, torn })
 }
 
 /// More than a line takes: what is longer is broken anyway.

@@ -108,7 +108,7 @@ impl Audit {
     fn note_torn(&self, torn: Option<Torn>) {
         let Some(torn) = torn else { return };
         tracing::warn!(audit.file = %torn.kept_in.display(), "the last line of the audit log was torn: it is moved to a file beside it, and the chain goes on");
-        self.note(Fact::LineTorn { bytes: torn.bytes, kept_in: torn.file_name() });
+        self.note(torn.fact());
     }
 
     /// Asked by those whom it costs something to make a fact.

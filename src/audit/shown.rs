@@ -54,6 +54,7 @@ impl Fact {
             Self::WatchBegun { .. } => Type::WatchBegun,
             Self::WatchEnded { .. } => Type::WatchEnded,
             Self::LineTorn { .. } => Type::LineTorn,
+            Self::FileReplaced { .. } => Type::FileReplaced,
             Self::FactsLost { .. } => Type::FactsLost,
         }
     }

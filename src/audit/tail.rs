@@ -10,6 +10,7 @@ use std::{
 };
 
 use super::{
+    Fact,
     chain::{Broken, Chain},
     file::LINE_BYTES,
 };
@@ -146,8 +147,9 @@ impl Torn {
         File::open(directory.unwrap_or(Path::new(".")))?.sync_all()
     }
 
-    /// The name of the file alone: where it is, is known.
-    pub fn file_name(&self) -> String {
-        self.kept_in.file_name().unwrap_or_default().to_string_lossy().into_owned()
+    /// With the name of the file alone: where it is, is known.
+    pub fn fact(&self) -> Fact {
+        let name = self.kept_in.file_name().unwrap_or_default();
+        Fact::LineTorn { bytes: self.bytes, kept_in: name.to_string_lossy().into_owned() }
     }
 }

@@ -352,3 +352,43 @@ fn an_end_that_cannot_be_mended_yet_is_tried_again() {
 fn two_lines(whole: &[u8]) -> usize {
     whole[..whole.len() - 1].iter().rposition(|byte| *byte == b'\n').unwrap() + 1
 }
+
+fn events_of(path: &std::path::Path) -> Vec<String> {
+    let bytes = std::fs::read(path).unwrap();
+    verify(bytes.as_slice(), None).unwrap();
+    let lines = std::str::from_utf8(&bytes).unwrap().lines();
+    let event = |line| serde_json::from_str::<serde_json::Value>(line).unwrap()["event"].clone();
+    lines.map(|line| event(line).as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn a_file_that_is_moved_or_deleted_is_followed_by_another_of_its_name() {
+    let place = Place::new("audit-moved");
+    let (audit, recorder) = Audit::begin(Some(&place.file())).unwrap();
+    let note = |written| {
+        audit.note(stopped());
+        until("a line", || audit.stats().unwrap().written == written);
+    };
+    note(1);
+    let moved = place.0.join("moved");
+    std::fs::rename(place.file(), &moved).unwrap();
+    note(3);
+    assert_eq!(events_of(&moved), ["server_stopped"]);
+    assert_eq!(events_of(&place.file()), ["file_replaced", "server_stopped"]);
+    let last = verify(std::fs::read(&moved).unwrap().as_slice(), None).unwrap().hash.unwrap();
+    assert!(
+        std::fs::read_to_string(place.file()).unwrap().contains(&format!("\"after\":\"{last}\""))
+    );
+    std::fs::remove_file(place.file()).unwrap();
+    note(5);
+    assert_eq!(events_of(&place.file()), ["file_replaced", "server_stopped"]);
+    // One that cannot be continued is left alone, and the log stays where it was.
+    let second = place.0.join("second");
+    std::fs::rename(place.file(), &second).unwrap();
+    std::fs::write(place.file(), "something else").unwrap();
+    note(6);
+    note(7);
+    assert_eq!(events_of(&second).len(), 4);
+    assert_eq!(std::fs::read_to_string(place.file()).unwrap(), "something else");
+    drop((audit, recorder));
+}

@@ -63,6 +63,7 @@ types! {
     ServerStopped = "server_stopped",
     FactsLost = "facts_lost",
     LineTorn = "line_torn",
+    FileReplaced = "file_replaced",
 }
 
 /// What filters look at stands here, the rest in `what`.

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 pub use door::{AdminToken, Door};
-pub use webhooks::{Deliveries, TestResults};
+pub use webhooks::{Deliveries, Discard, TestResults};
 
 use super::{
     error::{ApiError, blocking},
@@ -45,6 +45,7 @@ pub fn routes(config: &mut web::ServiceConfig, door: Door) {
         .route("/admin/apps/{app}/webhooks", web::get().to(webhooks::list))
         .route("/admin/apps/{app}/webhooks/log", web::get().to(webhooks::log))
         .route("/admin/apps/{app}/webhooks/replay", web::post().to(webhooks::replay))
+        .route("/admin/apps/{app}/webhooks/discard", web::post().to(webhooks::discard))
         .route("/admin/apps/{app}/webhooks/test", web::post().to(webhooks::test));
 }
 

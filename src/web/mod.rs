@@ -41,7 +41,7 @@ mod users;
 mod verify;
 mod worker;
 
-pub use admin::{AdminToken, Deliveries, Revoked, Rotated, TestResults};
+pub use admin::{AdminToken, Deliveries, Discard, Revoked, Rotated, TestResults};
 pub use forwarded::{ForwardedHeader, Proxies};
 pub use listeners::{Addresses, Listeners};
 pub use live::LiveFeed;

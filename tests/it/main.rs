@@ -93,5 +93,6 @@ mod unix_sockets;
 mod users;
 mod watchlist;
 mod webhooks;
+mod webhooks_discard;
 mod webhooks_failing;
 mod webhooks_log;
