@@ -42,7 +42,7 @@ async fn f10_letters_are_discarded_all_or_by_endpoint_id_and_age() {
     assert_eq!(discard(&["--endpoint", &one.url("/hooks")]).await, "3 discarded\n");
     let left = webhooks_command(&server, &["list"]).await;
     assert!(left.stdout.contains("3 not delivered"), "{left:?}");
-    let id = dead_letters(&path).iter().find(|line| line["endpoint"] == two.url("/hooks"));
+    let id = dead_letters(&path).into_iter().find(|line| line["endpoint"] == two.url("/hooks"));
     let id = id.expect("a letter")["id"].to_string();
     assert_eq!(discard(&["--id", &id]).await, "1 discarded\n");
     assert_eq!(discard(&["--before", "2999-01-01T00:00:00Z"]).await, "2 discarded\n");
