@@ -2,7 +2,7 @@
 //! Names begin with the section they check: `s2_5_...` is section 2.5 of the protocol,
 //! `e1_...` section 1 of the description of sealed channels, `c_...` the command line and configuration.
 
-#![allow(clippy::print_stderr, reason = "the output of a test that fails")]
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "the output of a test that fails")]
 
 mod support;
 
