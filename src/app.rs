@@ -3,8 +3,11 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use crate::{
-    auth::{Authorizer, Credentials, Denied, Grant, Identity, access::AccessTokens},
-    channel::{Access, Channel},
+    auth::{
+        Authorizer, Credentials, Denied, Grant, Identity,
+        access::{AccessTokens, Minted, NotMinted, Wanted},
+    },
+    channel::{Access, Channel, InvalidChannel},
     crypto::{
         keyring::KeyRing,
         keytable::Version,
@@ -21,6 +24,7 @@ use crate::{
         dialect::Dialect,
         signed::{AuthError, verify_auth},
     },
+    sealing_alias::SealingAlias,
     webhook,
 };
 
@@ -37,6 +41,9 @@ pub struct App {
     pub rotation: Rotation,
     /// Which encrypted channels are relayed blindly although the application has a master key.
     pub channel_rules: Arc<[ChannelRule]>,
+    pub sealing_alias: SealingAlias,
+    /// Whether any event may name encrypted channels beside others, without saying so itself.
+    pub allow_mixed: bool,
     pub client_events: bool,
     pub subscription_count: bool,
     pub watchlist: bool,
@@ -63,6 +70,42 @@ impl App {
     /// `key:signature` over the text.
     pub fn auth(&self, signed: &str) -> String {
         format!("{}:{}", self.key, self.secret.sign(&[signed.as_bytes()]).to_hex())
+    }
+
+    /// A channel that is joined, authorized or asked about. An alias is none.
+    pub fn channel(&self, name: &str) -> Result<Channel, InvalidChannel> {
+        let channel = Channel::parse(name, self.limits.channel_name_bytes)?;
+        match self.sealing_alias.encrypted_name(name) {
+            Some(encrypted) => Err(InvalidChannel::Alias { alias: name.to_owned(), encrypted }),
+            None => Ok(channel),
+        }
+    }
+
+    /// A channel that is published on, for which the name may be an alias.
+    pub fn published_channel(&self, name: &str) -> Result<Channel, InvalidChannel> {
+        let limit = self.limits.channel_name_bytes;
+        let channel = Channel::parse(name, limit)?;
+        let Some(encrypted) = self.sealing_alias.encrypted_name(name) else { return Ok(channel) };
+        let channel = Channel::parse(&encrypted, limit).map_err(|error| match error {
+            InvalidChannel::TooLong { length, limit } => {
+                InvalidChannel::AliasTooLong { length, limit }
+            }
+            error => error,
+        })?;
+        match self.ring(&channel) {
+            Some(_) => Ok(channel),
+            None => Err(InvalidChannel::AliasWithoutKey { alias: name.to_owned(), encrypted }),
+        }
+    }
+
+    /// An access token. One for an alias would never let anybody in.
+    pub fn mint(&self, wanted: &Wanted, now: u64) -> Result<Minted, NotMinted> {
+        for pattern in &wanted.channels {
+            if let Some(encrypted) = self.sealing_alias.encrypted_name(pattern) {
+                return Err(NotMinted::Alias { pattern: pattern.clone(), encrypted });
+            }
+        }
+        self.access.mint(wanted, now)
     }
 
     /// With what its webhooks are signed.

@@ -3,6 +3,8 @@
 
 use std::{fmt, sync::Arc};
 
+use crate::refusal::RefusalCode;
+
 /// What a subscription needs, and what happens to the payload.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Access {
@@ -45,11 +47,37 @@ pub enum InvalidChannel {
         "the channel name looks encrypted but is not: write {correct:?}, or choose another name"
     )]
     LookAlike { correct: String },
+    #[error(
+        "{alias} is only a name to publish on, and no channel: subscribe to {encrypted}, where its events arrive sealed (sealing_alias)"
+    )]
+    Alias { alias: String, encrypted: String },
+    #[error(
+        "{alias} stands for {encrypted}, but this app has no key to seal with on that channel: publish there what your backend has encrypted, or give the app a master key"
+    )]
+    AliasWithoutKey { alias: String, encrypted: String },
+    #[error(
+        "the channel name is too long: the alias stands for a name that begins with private-encrypted- and is {length} bytes long, the limit is {limit}"
+    )]
+    AliasTooLong { length: usize, limit: usize },
+}
+
+impl InvalidChannel {
+    pub fn code(&self) -> RefusalCode {
+        match self {
+            Self::Alias { .. } => RefusalCode::SealingAlias,
+            Self::AliasWithoutKey { .. } => RefusalCode::AliasWithoutKey,
+            Self::Empty
+            | Self::TooLong { .. }
+            | Self::Character { .. }
+            | Self::LookAlike { .. }
+            | Self::AliasTooLong { .. } => RefusalCode::InvalidChannel,
+        }
+    }
 }
 
 const USER_PREFIX: &str = "#server-to-user-";
 const WATCH_PREFIX: &str = "#watch-";
-const ENCRYPTED_PREFIX: &str = "private-encrypted-";
+pub const ENCRYPTED_PREFIX: &str = "private-encrypted-";
 
 impl Access {
     pub fn name(self) -> &'static str {
@@ -175,7 +203,7 @@ pub fn check_characters(name: &str, limit: usize) -> Result<(), InvalidChannel> 
 
 /// `private_encrypted-x` would be a public channel in clear, which nobody means
 /// (ENCRYPTION section 1).
-fn refuse_look_alike(name: &str) -> Result<(), InvalidChannel> {
+pub fn refuse_look_alike(name: &str) -> Result<(), InvalidChannel> {
     const STEM: &str = "private-encrypted";
     if name.starts_with(ENCRYPTED_PREFIX) {
         return Ok(());

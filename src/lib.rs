@@ -5,6 +5,7 @@
 //! * [`ids`], [`channel`], [`pattern`], [`origins`], [`meter`], [`limits`], [`crypto`]: the domain,
 //!   as plain data structures.
 //! * [`refusal`]: the codes of refusals, with what is told of each.
+//! * [`sealing_alias`]: the name on which every SDK publishes what this server is to seal.
 //! * [`counting`]: counters, and what they are called where several have names.
 //! * `threads`: the end of those that may wait for a disk.
 //! * [`output`]: lines of the log and of standard output, which no thread waits for.
@@ -58,6 +59,7 @@ pub mod pattern;
 pub mod presence;
 pub mod protocol;
 pub mod refusal;
+pub mod sealing_alias;
 pub mod selftest;
 pub mod session;
 pub mod state_dir;

@@ -14,7 +14,7 @@ use rejoins::Rejoins;
 use user::User;
 
 use crate::{
-    channel::{Access, Channel},
+    channel::Access,
     engine::{
         ConnectionGuard, Engine, Tenant,
         client_event::{self, ClientEventError},
@@ -177,7 +177,7 @@ impl Session {
     fn try_subscribe(&mut self, request: &Subscribe) -> Result<(), Refusal> {
         let app = self.context.tenant.app();
         let limits = &app.limits;
-        let channel = Channel::parse(&request.channel, limits.channel_name_bytes)?;
+        let channel = app.channel(&request.channel)?;
         if self.subscriptions.len() >= limits.channels_per_connection {
             return Err(Refusal::TooManyChannels { limit: limits.channels_per_connection });
         }
@@ -282,8 +282,7 @@ impl Session {
             return Err(ClientEventError::Incomplete);
         };
         let not_subscribed = || ClientEventError::NotSubscribed(clipped(name).into_owned());
-        let channel =
-            Channel::parse(name, limits.channel_name_bytes).map_err(|_| not_subscribed())?;
+        let channel = app.channel(name).map_err(|_| not_subscribed())?;
         let data = data_as_text(data);
         client_event::check(limits, &channel, &event.event, &data)?;
         let Some(Subscription::Channel { record, member }) = self.subscriptions.get(&**name) else {

@@ -74,6 +74,10 @@ pub enum NotMinted {
     )]
     Channels,
     #[error(
+        "channels has {pattern:?}, which is only a name to publish on (sealing_alias): write {encrypted:?}"
+    )]
+    Alias { pattern: String, encrypted: String },
+    #[error(
         "the token would be longer than {MAX_TOKEN} bytes: give it less user_info, or fewer channels"
     )]
     TooLong,

@@ -30,7 +30,7 @@ pub struct AuthTest {
 pub fn run(command: &AuthTest) -> Result<()> {
     let config = config_of(&command.flags)?;
     let app = app(&config, command.app.as_deref())?;
-    let channel = Channel::parse(&command.channel, app.limits.channel_name_bytes)?;
+    let channel = app.channel(&command.channel)?;
     let token = match &*command.token {
         "-" => {
             let mut text = String::new();

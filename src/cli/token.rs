@@ -59,7 +59,7 @@ pub fn run(command: &Token) -> Result<()> {
         ttl: command.ttl,
         origin: command.origin.clone(),
     };
-    Ok(say!("{}", app.access.mint(&wanted, unix_now())?.token)?)
+    Ok(say!("{}", app.mint(&wanted, unix_now())?.token)?)
 }
 
 pub fn signed_id(command: &SignedId) -> Result<()> {

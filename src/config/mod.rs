@@ -11,6 +11,7 @@ mod listen;
 mod raw;
 mod resolve;
 mod sealing;
+mod sealing_alias;
 mod show;
 mod source;
 mod webhooks;

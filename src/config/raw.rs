@@ -15,6 +15,7 @@ use crate::{
     crypto::padding::Padding,
     limits::{Limits, Rotation},
     protocol::dialect::Dialect,
+    sealing_alias::SealingAlias,
     web::{ForwardedHeader, LiveFeed},
 };
 
@@ -179,6 +180,9 @@ pub struct RawApp {
     pub padding: Padding,
     pub rotation: Rotation,
     pub channels: Vec<RawChannelRule>,
+    /// A prefix that stands for `private-encrypted-` in triggers; empty: there is none.
+    pub sealing_alias: String,
+    pub allow_mixed: bool,
     pub client_events: bool,
     pub subscription_count: bool,
     pub watchlist: bool,
@@ -214,6 +218,8 @@ impl Default for RawApp {
             padding: Padding::default(),
             rotation: Rotation::default(),
             channels: Vec::new(),
+            sealing_alias: SealingAlias::DEFAULT.to_owned(),
+            allow_mixed: false,
             client_events: false,
             subscription_count: false,
             watchlist: false,

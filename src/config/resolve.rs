@@ -17,6 +17,7 @@ use super::{
     listen::{addresses, proxied},
     raw::{LogFormat, RawApp, RawConfig, RawMode},
     sealing::{refuse_shared_key, rotation, sealing},
+    sealing_alias::sealing_alias,
     source::DEV_APP,
     webhooks::webhooks,
 };
@@ -242,6 +243,8 @@ fn resolve_app(
                 blind: rule.mode == RawMode::Blind,
             })
             .collect(),
+        sealing_alias: sealing_alias(&at, raw, warnings)?,
+        allow_mixed: raw.allow_mixed,
         client_events: raw.client_events,
         subscription_count: raw.subscription_count,
         watchlist: raw.watchlist,

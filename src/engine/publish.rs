@@ -36,7 +36,7 @@ pub enum PublishError {
     )]
     EnvelopeForSeveral,
     #[error(
-        "encrypted and other channels in one event: the others would get the payload in clear. Send two events, or add \"allow_mixed\": true if that is meant"
+        "encrypted and other channels in one event: the others would get the payload in clear. Send two events, or add \"allow_mixed\": true if that is meant (or set it for the app)"
     )]
     Mixed,
     #[error("the server has too much to deliver; try again in a second")]
@@ -132,7 +132,7 @@ impl Engine {
         }
         let mut encoded = Vec::with_capacity(events.iter().map(|e| e.channels.len()).sum());
         for event in events {
-            check_mixture(&event)?;
+            check_mixture(app, &event)?;
             for channel in event.channels {
                 encoded.push(encode((tenant, app), event.name, event.data, channel, event.except)?);
             }
@@ -220,7 +220,7 @@ fn content(
     frames.inspect_err(report).ok().map(Content::Sealed)
 }
 
-fn check_mixture(event: &Event<'_>) -> Result<(), PublishError> {
+fn check_mixture(app: &App, event: &Event<'_>) -> Result<(), PublishError> {
     let encrypted = event.channels.iter().filter(|c| c.access() == Access::Encrypted).count();
     if encrypted == 0 || event.channels.len() == 1 {
         return Ok(());
@@ -228,7 +228,7 @@ fn check_mixture(event: &Event<'_>) -> Result<(), PublishError> {
     if has_envelope_shape(event.data) {
         return Err(PublishError::EnvelopeForSeveral);
     }
-    if encrypted < event.channels.len() && !event.allow_mixed {
+    if encrypted < event.channels.len() && !(event.allow_mixed || app.allow_mixed) {
         return Err(PublishError::Mixed);
     }
     Ok(())

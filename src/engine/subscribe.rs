@@ -78,7 +78,7 @@ impl Refusal {
 
     pub fn code(&self) -> RefusalCode {
         match self {
-            Self::Channel(_) => RefusalCode::InvalidChannel,
+            Self::Channel(reason) => reason.code(),
             Self::AuthMissing(_) => RefusalCode::AuthMissing,
             Self::Auth(reason) => reason.code(),
             Self::MemberMissing => RefusalCode::MemberMissing,

@@ -101,6 +101,8 @@ refusal_codes! {
         "send the socket_id as the client has it, such as 123.456";
     InvalidChannel "invalid_channel" 400: "The channel's name cannot be used" =>
         "use letters, digits and _-=@,.; and a known prefix";
+    SealingAlias "sealing_alias" 404: "This is only a name to publish on, and no channel" =>
+        "subscribe to private-encrypted-NAME: what a backend publishes on the alias arrives there";
     NoAuthorizationNeeded "no_authorization_needed" 400:
         "The channel is joined without authorization" =>
         "name the channel private-... or presence-..., or do not ask";
@@ -207,6 +209,8 @@ refusal_codes! {
         "use one master key in the SDK and here";
     EnvelopeForSeveralChannels "envelope_for_several_channels" 400:
         "An envelope belongs to one channel" => "send one event for each encrypted channel";
+    AliasWithoutKey "alias_without_key" 422: "There is no key to seal with" =>
+        "give the app a master key, or publish on private-encrypted-NAME what your backend has encrypted";
     MixedChannels "mixed_channels" 400:
         "Encrypted and other channels stand in one event" =>
         "send two events, or set allow_mixed in the event";

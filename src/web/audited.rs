@@ -6,7 +6,6 @@ use super::error::ApiError;
 use crate::{
     app::App,
     audit::{Asked, Audit, Fact},
-    channel::Channel,
     explain::RefusalId,
     refusal::RefusalCode,
 };
@@ -39,7 +38,7 @@ pub fn note_answer<G: Answer>(
     let channel = fields
         .get("channel_name")
         .filter(|_| G::FOR_CHANNEL)
-        .and_then(|name| Channel::parse(name, app.limits.channel_name_bytes).ok());
+        .and_then(|name| app.channel(name).ok());
     let asked = Asked {
         channel,
         user: answer.as_ref().ok().and_then(Answer::user),

@@ -283,7 +283,7 @@ impl Answer for UserGrant {
 async fn authorize_channel(asked: &Asked) -> Result<ChannelGrant, ApiError> {
     let app = &*asked.app;
     let socket_id = asked.socket_id()?;
-    let channel = Channel::parse(asked.field("channel_name")?, app.limits.channel_name_bytes)?;
+    let channel = app.channel(asked.field("channel_name")?)?;
     if matches!(channel.access(), Access::Public | Access::User | Access::Watch) {
         let message = format!("{channel} is joined without authorization");
         return Err(ApiError::new(RefusalCode::NoAuthorizationNeeded, message));

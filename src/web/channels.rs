@@ -35,7 +35,7 @@ pub async fn list(signed: Signed) -> Result<HttpResponse, ApiError> {
 }
 
 fn named(signed: &Signed, path: web::Path<(String, String)>) -> Result<Channel, ApiError> {
-    Ok(Channel::parse(&path.into_inner().1, signed.app.limits.channel_name_bytes)?)
+    Ok(signed.app.channel(&path.into_inner().1)?)
 }
 
 pub async fn show(

@@ -160,7 +160,7 @@ impl ResponseError for ApiError {
 
 impl From<InvalidChannel> for ApiError {
     fn from(error: InvalidChannel) -> Self {
-        Self::new(RefusalCode::InvalidChannel, error.to_string())
+        Self::new(error.code(), error.to_string())
     }
 }
 

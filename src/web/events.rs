@@ -1,6 +1,6 @@
 //! Triggers: `POST /events`, `/batch_events` and the older per-channel form (PROTOCOL 7.2, 7.3, 7.8).
 
-use std::{borrow::Cow, collections::BTreeMap, sync::Arc, time::Instant};
+use std::{borrow::Cow, collections::BTreeMap, time::Instant};
 
 use actix_web::{HttpResponse, web};
 use serde::Deserialize;
@@ -11,6 +11,7 @@ use super::{
     verify::{Signed, item, json},
 };
 use crate::{
+    app::App,
     channel::{Access, Channel},
     crypto::sealer::sealed_bytes,
     engine::{
@@ -54,17 +55,23 @@ struct Parsed<'a> {
     name: Cow<'a, str>,
     data: Cow<'a, str>,
     channels: Vec<Channel>,
+    targets: Vec<Target>,
     except: Option<SocketId>,
     info: Attributes,
     allow_mixed: bool,
 }
 
+/// A channel, and what the backend calls it: its name, or an alias.
+struct Target {
+    name: String,
+    channel: Channel,
+}
+
 pub async fn trigger(signed: Signed) -> Result<HttpResponse, ApiError> {
-    let limits = &signed.app.limits;
     let mut trigger: Trigger<'_> =
         if signed.body.is_empty() { Trigger::default() } else { json(&signed.body)? };
     let from_query = fill_from_query(&mut trigger, &signed);
-    let parsed = parse(trigger, from_query, limits)?;
+    let parsed = parse(trigger, from_query, &signed.app)?;
     learn(&signed, &parsed);
     within_rate(&signed, std::slice::from_ref(&parsed))?;
     let prepared = signed.engine().prepare(&signed.tenant, &signed.app, vec![event(&parsed)])?;
@@ -72,11 +79,9 @@ pub async fn trigger(signed: Signed) -> Result<HttpResponse, ApiError> {
     if parsed.info.is_empty() {
         return Ok(empty());
     }
-    let channels: BTreeMap<Arc<str>, ChannelInfo> = parsed
-        .channels
-        .iter()
-        .map(|channel| (channel.name().clone(), signed.tenant.attributes(channel, parsed.info)))
-        .collect();
+    let info = |target: &Target| signed.tenant.attributes(&target.channel, parsed.info);
+    let channels: BTreeMap<&str, ChannelInfo> =
+        parsed.targets.iter().map(|target| (&*target.name, info(target))).collect();
     Ok(HttpResponse::Ok().json(BTreeMap::from([("channels", channels)])))
 }
 
@@ -94,7 +99,7 @@ pub async fn trigger_batch(signed: Signed) -> Result<HttpResponse, ApiError> {
     let parsed = batch
         .into_iter()
         .enumerate()
-        .map(|(index, raw)| parse_item(index, raw, limits))
+        .map(|(index, raw)| parse_item(index, raw, &signed.app))
         .collect::<Result<Vec<_>, _>>()?;
     parsed.iter().for_each(|item| learn(&signed, item));
     within_rate(&signed, &parsed)?;
@@ -123,7 +128,7 @@ pub async fn trigger_raw(
         socket_id: owned("socket_id"),
         ..Trigger::default()
     };
-    let parsed = parse(trigger, Some(data.into()), &signed.app.limits)?;
+    let parsed = parse(trigger, Some(data.into()), &signed.app)?;
     learn(&signed, &parsed);
     within_rate(&signed, std::slice::from_ref(&parsed))?;
     let prepared = signed.engine().prepare(&signed.tenant, &signed.app, vec![event(&parsed)])?;
@@ -190,11 +195,7 @@ fn fill_from_query<'a>(trigger: &mut Trigger<'_>, signed: &'a Signed) -> Option<
     signed.query.first("data").filter(|_| trigger.data.is_none()).map(Cow::Borrowed)
 }
 
-fn parse_item<'a>(
-    index: usize,
-    raw: &'a RawValue,
-    limits: &Limits,
-) -> Result<Parsed<'a>, ApiError> {
+fn parse_item<'a>(index: usize, raw: &'a RawValue, app: &App) -> Result<Parsed<'a>, ApiError> {
     let trigger: Trigger<'a> = item(raw.get(), &format!("Event {index} of the batch"))?;
     if trigger.channels.is_some() {
         let message = format!(
@@ -202,24 +203,27 @@ fn parse_item<'a>(
         );
         return Err(ApiError::new(RefusalCode::InvalidBatch, message));
     }
-    parse(trigger, None, limits)
+    parse(trigger, None, app)
 }
 
 /// `data`: where it did not come in the trigger itself.
 fn parse<'a>(
     trigger: Trigger<'a>,
     data: Option<Cow<'a, str>>,
-    limits: &Limits,
+    app: &App,
 ) -> Result<Parsed<'a>, ApiError> {
+    let limits = &app.limits;
     let name = parse_name(trigger.name, limits)?;
     let data = data.map_or_else(|| parse_data(trigger.data), Ok)?;
-    let channels = parse_channels(trigger.channel, trigger.channels, limits)?;
+    let targets = parse_channels(trigger.channel, trigger.channels, app)?;
+    let channels = distinct(&targets);
     check_size(&data, &channels, limits)?;
     let except = trigger.socket_id.filter(|id| !id.is_empty()).map(|id| id.parse());
     Ok(Parsed {
         name,
         data,
         channels,
+        targets,
         except: except.transpose().map_err(|e: crate::ids::InvalidSocketId| {
             ApiError::new(RefusalCode::InvalidSocketId, e.to_string())
         })?,
@@ -259,8 +263,8 @@ fn parse_data(data: Option<&RawValue>) -> Result<Cow<'_, str>, ApiError> {
 fn parse_channels(
     one: Option<String>,
     many: Option<Vec<String>>,
-    limits: &Limits,
-) -> Result<Vec<Channel>, ApiError> {
+    app: &App,
+) -> Result<Vec<Target>, ApiError> {
     let invalid = |message: String| ApiError::new(RefusalCode::InvalidChannels, message);
     let names: Vec<String> = match (one, many) {
         (Some(_), Some(_)) => return Err(invalid("Give channel or channels, not both".into())),
@@ -268,21 +272,28 @@ fn parse_channels(
         (None, Some(many)) => many,
         (None, None) => Vec::new(),
     };
-    let limit = limits.channels_per_event;
+    let limit = app.limits.channels_per_event;
     if names.is_empty() || names.len() > limit {
         return Err(invalid(format!(
             "An event goes to 1 to {limit} channels, this one names {} (limits.channels_per_event)",
             names.len()
         )));
     }
-    let mut channels: Vec<Channel> = Vec::with_capacity(names.len());
-    for name in names {
-        let channel = Channel::parse(&name, limits.channel_name_bytes)?;
-        if !channels.contains(&channel) {
-            channels.push(channel);
+    names
+        .into_iter()
+        .map(|name| Ok(Target { channel: app.published_channel(&name)?, name }))
+        .collect()
+}
+
+/// Each channel once: it may be named twice, and by its name and an alias.
+fn distinct(targets: &[Target]) -> Vec<Channel> {
+    let mut channels: Vec<Channel> = Vec::with_capacity(targets.len());
+    for Target { channel, .. } in targets {
+        if !channels.contains(channel) {
+            channels.push(channel.clone());
         }
     }
-    Ok(channels)
+    channels
 }
 
 /// The limit is one of plaintext: what an SDK has sealed already is judged by what is in it.

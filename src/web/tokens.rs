@@ -35,7 +35,7 @@ pub async fn mint(signed: Signed) -> Result<HttpResponse, ApiError> {
     let Mint { user_id, user_info, channels, ttl, origin } = json(&signed.body)?;
     let app = &signed.app;
     let wanted = Wanted { user_id, user_info, channels, ttl: ttl.unwrap_or(USUAL), origin };
-    let minted = app.access.mint(&wanted, unix_now())?;
+    let minted = app.mint(&wanted, unix_now())?;
     signed.engine().audit.note(Fact::TokenMade {
         app: app.id.clone(),
         jti: minted.jti.as_str().into(),
@@ -87,7 +87,9 @@ impl From<NotMinted> for ApiError {
         match error {
             NotMinted::Ttl => Self::new(RefusalCode::InvalidTtl, message),
             NotMinted::UserId(_) => Self::new(RefusalCode::InvalidUserId, message),
-            NotMinted::Channels => Self::new(RefusalCode::InvalidChannels, message),
+            NotMinted::Channels | NotMinted::Alias { .. } => {
+                Self::new(RefusalCode::InvalidChannels, message)
+            }
             NotMinted::TooLong => Self::new(RefusalCode::WantedTokenTooLong, message),
             NotMinted::NoRandomness => Self::new(RefusalCode::NoRandomness, message),
         }

@@ -10,7 +10,7 @@ use super::{
     error::{ApiError, blocking},
     verify::{Signed, json},
 };
-use crate::{channel::Channel, engine::users::check_user_id, refusal::RefusalCode};
+use crate::{engine::users::check_user_id, refusal::RefusalCode};
 
 /// `POST /users/{id}/terminate_connections`
 pub async fn terminate(request: HttpRequest, signed: Signed) -> Result<HttpResponse, ApiError> {
@@ -31,8 +31,7 @@ pub async fn revoke(
     signed: Signed,
     path: web::Path<(String, String)>,
 ) -> Result<HttpResponse, ApiError> {
-    let limits = &signed.app.limits;
-    let channel = Channel::parse(&path.into_inner().1, limits.channel_name_bytes)?;
+    let channel = signed.app.channel(&path.into_inner().1)?;
     let Revoke { user_id } = json(&signed.body)?;
     check_user(&signed, &user_id)?;
     let (engine, tenant) = (signed.worker.engine.clone(), signed.tenant.clone());

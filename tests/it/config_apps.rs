@@ -98,3 +98,38 @@ async fn c_settings_of_an_app_must_say_of_which() {
     accepted(&two, &[("SEALCAST_APP_CLIENT_EVENTS", "true"), ("SEALCAST_APP_ID", OTHER.id)]).await;
     refused(&two, &[("SEALCAST_APP_ID", "third")], &["apps.third.key is missing"]).await;
 }
+
+#[tokio::test]
+async fn f30_patterns_written_for_the_alias_are_warned_of() {
+    let rules = "authorizer = \"jwt\"\n\
+        channels = [ { pattern = \"private-sealed-x-*\", mode = \"blind\" } ]\n\
+        [[apps.it.rules]]\nchannel = \"private-sealed-{claims.org}\"\nallow = [\"subscribe\"]\n\
+        [[apps.it.webhooks]]\nurl = \"http://127.0.0.1:1/\"\nchannels = [\"private-sealed-y\"]";
+    let key = format!("master_key = \"{}\"\n", base64(&master_key("alias")));
+    let output = check(&config(&format!("{key}{rules}")), &[]).await;
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    for (setting, correct) in [
+        ("apps.it.channels.0.pattern", "private-encrypted-x-*"),
+        ("apps.it.rules.0.channel", "private-encrypted-{claims.org}"),
+        ("apps.it.webhooks.0.channels", "private-encrypted-y"),
+    ] {
+        let warned =
+            output.stderr.lines().any(|line| line.contains(setting) && line.contains(correct));
+        assert!(warned, "{setting}: {output:?}");
+    }
+    let off = check(&config(&format!("{key}sealing_alias = \"\"\n{rules}")), &[]).await;
+    assert!(!off.stderr.contains("sealing_alias"), "{off:?}");
+}
+
+#[tokio::test]
+async fn f30_alias_that_could_be_public_is_refused() {
+    for (alias, says) in [
+        ("sealed-", "private-sealed-"),
+        ("private-", "private-sealed-"),
+        ("private-encrypted-", "the channel itself"),
+        ("private-cache-", "private-sealed-cache-x"),
+    ] {
+        let text = config(&format!("sealing_alias = \"{alias}\""));
+        refused(&text, &[], &["apps.it.sealing_alias", says]).await;
+    }
+}

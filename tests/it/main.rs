@@ -78,6 +78,7 @@ mod reload_files;
 mod reload_rates;
 mod reload_webhooks;
 mod sealing;
+mod sealing_alias;
 mod sealing_modes;
 mod secrets;
 mod selftest;

@@ -35,6 +35,17 @@ class SealedByTheServer(ServerTest):
                 self.assertEqual(set(json.loads(data)), {"nonce", "ciphertext"})
                 self.assertEqual(opened(data, MASTER_KEY, ROOM), plaintext)
 
+    def test_f30_trigger_on_the_alias_is_sealed_without_a_key_in_the_sdk(self):
+        raw = self.raw(SEALING)
+        raw.subscribe(ROOM)
+        sdk = self.sdk(SEALING)
+        sdk.trigger("private-sealed-room", "note", {"text": "hällo"})
+        frame = raw.next("note")
+        self.assertEqual(frame["channel"], ROOM)
+        self.assertEqual(json.loads(opened(frame["data"], MASTER_KEY, ROOM)), {"text": "hällo"})
+        sdk.trigger_batch([{"channel": "private-sealed-room", "name": "note", "data": "from a batch"}])
+        self.assertEqual(opened(raw.next("note")["data"], MASTER_KEY, ROOM), "from a batch")
+
     def test_another_master_key_does_not_open_it(self):
         raw = self.raw(SEALING)
         raw.subscribe(ROOM)
@@ -81,6 +92,10 @@ class SealedByTheSdk(ServerTest):
     def test_an_event_of_another_key_is_refused_by_a_server_with_a_key(self):
         with self.assertRaisesRegex(PusherBadStatus, "422.*envelope_does_not_open"):
             self.sdk(SEALING, encryption_master_key_base64=a_master_key()).trigger(ROOM, "note", "hello")
+
+    def test_f30_alias_is_refused_by_a_server_without_a_key(self):
+        with self.assertRaisesRegex(PusherBadStatus, "422.*alias_without_key"):
+            self.sdk(BLIND).trigger("private-sealed-room", "note", "hello")
 
     def test_plaintext_is_refused_by_a_server_without_a_key(self):
         raw = self.raw(BLIND)

@@ -1,0 +1,100 @@
+//! The alias of encrypted channels: a private name on which every SDK publishes plaintext. The
+//! server seals it and delivers it on the encrypted channel.
+
+use crate::channel::{ENCRYPTED_PREFIX, InvalidChannel, check_characters, refuse_look_alike};
+
+/// A prefix that stands for `private-encrypted-` in triggers. Empty: there is no alias.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SealingAlias(Box<str>);
+
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum InvalidAlias {
+    #[error(
+        "must begin with \"private-\", go on, and end with a dash, such as \"private-sealed-\" (\"\" turns it off): under a public name the payload would be in clear wherever the alias is not known"
+    )]
+    NotPrivate,
+    #[error(
+        "must not begin with \"private-cache-\": that is a channel whose last event is kept; \"private-sealed-cache-x\" stands for an encrypted one"
+    )]
+    Cached,
+    #[error("must not begin with \"private-encrypted-\": that is the name of the channel itself")]
+    Encrypted,
+    #[error("cannot be used: {0}")]
+    Name(#[from] InvalidChannel),
+}
+
+impl SealingAlias {
+    pub const DEFAULT: &str = "private-sealed-";
+    const PRIVATE: &str = "private-";
+    const LONGEST: usize = 100;
+
+    pub fn parse(prefix: &str) -> Result<Self, InvalidAlias> {
+        if !prefix.is_empty() {
+            let rest = prefix.strip_prefix(Self::PRIVATE).ok_or(InvalidAlias::NotPrivate)?;
+            if rest.len() < 2 || !rest.ends_with('-') {
+                return Err(InvalidAlias::NotPrivate);
+            }
+            if rest.starts_with("cache-") {
+                return Err(InvalidAlias::Cached);
+            }
+            if prefix.starts_with(ENCRYPTED_PREFIX) {
+                return Err(InvalidAlias::Encrypted);
+            }
+            check_characters(prefix, Self::LONGEST)?;
+            refuse_look_alike(prefix)?;
+        }
+        Ok(Self(prefix.into()))
+    }
+
+    /// What the name, or the pattern, stands for. `None` if it is no alias.
+    pub fn encrypted_name(&self, name: &str) -> Option<String> {
+        let rest = name.strip_prefix(&*self.0).filter(|_| !self.0.is_empty())?;
+        Some(format!("{ENCRYPTED_PREFIX}{rest}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn alias_stands_for_the_encrypted_name() {
+        let alias = SealingAlias::parse(SealingAlias::DEFAULT).unwrap();
+        for (name, encrypted) in [
+            ("private-sealed-orders", Some("private-encrypted-orders")),
+            ("private-sealed-cache-x", Some("private-encrypted-cache-x")),
+            ("private-sealed-*", Some("private-encrypted-*")),
+            ("private-sealed-", Some("private-encrypted-")),
+            ("private-sealed", None),
+            ("private-sealedorders", None),
+            ("Private-sealed-orders", None),
+            ("sealed-orders", None),
+            ("private-encrypted-orders", None),
+            ("presence-sealed-orders", None),
+        ] {
+            assert_eq!(alias.encrypted_name(name).as_deref(), encrypted, "{name}");
+        }
+        let off = SealingAlias::parse("").unwrap();
+        assert_eq!(off.encrypted_name("private-sealed-orders"), None);
+        assert_eq!(off.encrypted_name(""), None);
+    }
+
+    #[test]
+    fn alias_that_would_not_fail_closed_is_refused() {
+        for prefix in ["private-s-", "private-sealed-", "private-x.y-"] {
+            assert!(SealingAlias::parse(prefix).is_ok(), "{prefix}");
+        }
+        for prefix in
+            ["sealed-", "presence-sealed-", "private", "private-", "private--", "private-sealed"]
+        {
+            assert_eq!(SealingAlias::parse(prefix), Err(InvalidAlias::NotPrivate), "{prefix}");
+        }
+        assert_eq!(SealingAlias::parse("private-cache-"), Err(InvalidAlias::Cached));
+        for prefix in ["private-encrypted-", "private-encrypted-x-"] {
+            assert_eq!(SealingAlias::parse(prefix), Err(InvalidAlias::Encrypted), "{prefix}");
+        }
+        for prefix in ["private-Encrypted-", "private-encryptedx-", "private-é-"] {
+            assert!(matches!(SealingAlias::parse(prefix), Err(InvalidAlias::Name(_))), "{prefix}");
+        }
+    }
+}
