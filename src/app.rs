@@ -7,7 +7,7 @@ use crate::{
         Authorizer, Credentials, Denied, Grant, Identity,
         access::{AccessTokens, Minted, NotMinted, Wanted},
     },
-    channel::{Access, Channel, InvalidChannel},
+    channel::{Access, Channel, InvalidChannel, InvalidName},
     crypto::{
         keyring::KeyRing,
         keytable::Version,
@@ -87,7 +87,7 @@ impl App {
         let channel = Channel::parse(name, limit)?;
         let Some(encrypted) = self.sealing_alias.encrypted_name(name) else { return Ok(channel) };
         let channel = Channel::parse(&encrypted, limit).map_err(|error| match error {
-            InvalidChannel::TooLong { length, limit } => {
+            InvalidChannel::Name(InvalidName::TooLong { length, limit }) => {
                 InvalidChannel::AliasTooLong { length, limit }
             }
             error => error,

@@ -35,14 +35,8 @@ pub struct Channel {
 
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum InvalidChannel {
-    #[error("the channel name is empty")]
-    Empty,
-    #[error("the channel name is {length} bytes long, the limit is {limit}")]
-    TooLong { length: usize, limit: usize },
-    #[error(
-        "the channel name contains {character:?}; allowed are letters, digits and _ - = @ , . ;"
-    )]
-    Character { character: char },
+    #[error("the channel name {0}")]
+    Name(#[from] InvalidName),
     #[error(
         "the channel name looks encrypted but is not: write {correct:?}, or choose another name"
     )]
@@ -66,13 +60,22 @@ impl InvalidChannel {
         match self {
             Self::Alias { .. } => RefusalCode::SealingAlias,
             Self::AliasWithoutKey { .. } => RefusalCode::AliasWithoutKey,
-            Self::Empty
-            | Self::TooLong { .. }
-            | Self::Character { .. }
-            | Self::LookAlike { .. }
-            | Self::AliasTooLong { .. } => RefusalCode::InvalidChannel,
+            Self::Name(_) | Self::LookAlike { .. } | Self::AliasTooLong { .. } => {
+                RefusalCode::InvalidChannel
+            }
         }
     }
+}
+
+/// Why a name breaks the rule that channels and user ids share. The sentence lacks its subject.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum InvalidName {
+    #[error("is empty")]
+    Empty,
+    #[error("is {length} bytes long, the limit is {limit}")]
+    TooLong { length: usize, limit: usize },
+    #[error("contains {character:?}; allowed are letters, digits and _ - = @ , . ;")]
+    Character { character: char },
 }
 
 const USER_PREFIX: &str = "#server-to-user-";
@@ -188,15 +191,15 @@ fn is_name_byte(byte: u8) -> bool {
 }
 
 /// The rule of channel names, which user ids share because they become part of one (PROTOCOL 5.2).
-pub fn check_characters(name: &str, limit: usize) -> Result<(), InvalidChannel> {
+pub fn check_characters(name: &str, limit: usize) -> Result<(), InvalidName> {
     if name.is_empty() {
-        return Err(InvalidChannel::Empty);
+        return Err(InvalidName::Empty);
     }
     if name.len() > limit {
-        return Err(InvalidChannel::TooLong { length: name.len(), limit });
+        return Err(InvalidName::TooLong { length: name.len(), limit });
     }
     match name.chars().find(|c| !c.is_ascii() || !is_name_byte(*c as u8)) {
-        Some(character) => Err(InvalidChannel::Character { character }),
+        Some(character) => Err(InvalidName::Character { character }),
         None => Ok(()),
     }
 }
@@ -269,7 +272,7 @@ mod tests {
         assert!(Channel::parse(&"a".repeat(200), 200).is_ok());
         assert_eq!(
             Channel::parse(&"a".repeat(201), 200),
-            Err(InvalidChannel::TooLong { length: 201, limit: 200 })
+            Err(InvalidName::TooLong { length: 201, limit: 200 }.into())
         );
     }
 

@@ -15,6 +15,7 @@
 //! * [`system`], [`capacity`]: what the system says of this process, and whether there is room.
 //! * [`state_dir`], [`keyfile`], `file_stamp`: what outlives a run, an application's keys among it,
 //!   and whether a file has changed.
+//! * `text_file`: text files as editors of all systems save them.
 //! * [`traces`]: spans of OpenTelemetry, in a program that is built with them.
 //! * [`auth`]: who may join what, for the auth endpoints: rules, tokens, the application's word.
 //! * [`explain`]: why somebody was refused, and what helps.
@@ -64,6 +65,7 @@ pub mod selftest;
 pub mod session;
 pub mod state_dir;
 pub mod system;
+mod text_file;
 mod threads;
 pub mod tls;
 pub mod traces;

@@ -46,7 +46,7 @@ pub use codes::RefusalCode;
 
 impl RefusalCode {
     /// Stable: it stands in answers, in the logs, and as the label `code` of metrics. Two codes
-    /// share a name where one refusal has another status on another route.
+    /// share a name where one refusal has another status or text elsewhere.
     pub const fn name(self) -> &'static str {
         self.details().name
     }
@@ -109,7 +109,7 @@ mod tests {
         for (index, code) in RefusalCode::ALL.iter().enumerate() {
             assert!(!code.text().is_empty() && !code.fix().is_empty(), "{code:?}");
             assert!((400..600).contains(&code.status()), "{code:?}");
-            let key = |code: &RefusalCode| (code.name(), code.status());
+            let key = |code: &RefusalCode| (code.name(), code.status(), code.text());
             assert!(RefusalCode::ALL[..index].iter().all(|other| key(other) != key(code)));
         }
     }

@@ -40,7 +40,7 @@ impl SealingAlias {
             if prefix.starts_with(ENCRYPTED_PREFIX) {
                 return Err(InvalidAlias::Encrypted);
             }
-            check_characters(prefix, Self::LONGEST)?;
+            check_characters(prefix, Self::LONGEST).map_err(InvalidChannel::from)?;
             refuse_look_alike(prefix)?;
         }
         Ok(Self(prefix.into()))

@@ -175,6 +175,9 @@ impl Session {
     }
 
     fn try_subscribe(&mut self, request: &Subscribe) -> Result<(), Refusal> {
+        if let Some(misshapen) = request.misshapen {
+            return Err(misshapen.into());
+        }
         let app = self.context.tenant.app();
         let limits = &app.limits;
         let channel = app.channel(&request.channel)?;

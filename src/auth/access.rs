@@ -17,7 +17,7 @@ use super::{
     revoked::RevokedTokens,
 };
 use crate::{
-    channel::{Access, Channel, check_characters},
+    channel::{Access, Channel, InvalidName, check_characters},
     crypto::encoding::hex,
 };
 
@@ -67,8 +67,8 @@ pub struct TokenId {
 pub enum NotMinted {
     #[error("ttl must be 1 to {LONGEST} seconds")]
     Ttl,
-    #[error("the user id cannot be used: {0}")]
-    UserId(String),
+    #[error("the user id cannot be used: it {0}")]
+    UserId(InvalidName),
     #[error(
         "channels must be 1 to {MOST_CHANNELS} names or patterns (* stands for any run of characters) of up to {LONGEST_CHANNEL} bytes"
     )]
@@ -99,8 +99,7 @@ impl AccessTokens {
         if wanted.ttl == 0 || wanted.ttl > LONGEST {
             return Err(NotMinted::Ttl);
         }
-        check_characters(&wanted.user_id, LONGEST_CHANNEL)
-            .map_err(|e| NotMinted::UserId(e.to_string()))?;
+        check_characters(&wanted.user_id, LONGEST_CHANNEL).map_err(NotMinted::UserId)?;
         let is_pattern =
             |p: &String| check_characters(&p.replace('*', "-"), LONGEST_CHANNEL).is_ok();
         let count = wanted.channels.len();

@@ -1,9 +1,8 @@
 //! `sealcast auth explain`
 
-use std::io::Read;
-
 use clap::Args;
 use secrecy::{ExposeSecret, SecretString};
+use zeroize::Zeroizing;
 
 use super::{Result, say, source};
 use crate::{
@@ -12,6 +11,7 @@ use crate::{
     crypto::signature::AppSecret,
     explain::{Explanation, Knowledge, NearSecrets, Subject, Verdict, explain},
     ids::SocketId,
+    text_file,
 };
 
 #[derive(Args)]
@@ -72,10 +72,10 @@ fn by_secret(
     secret: &SecretString,
     subject: &Subject<'_>,
 ) -> Result<Verdict> {
-    let mut read = String::new();
+    let read: Zeroizing<String>;
     let secret = match secret.expose_secret() {
         "-" => {
-            std::io::stdin().read_to_string(&mut read)?;
+            read = text_file::read_from(std::io::stdin().lock(), 64 * 1024)?;
             // The line break is the terminal's, or that of `echo`.
             read.trim_end_matches(['\r', '\n'])
         }
@@ -88,7 +88,6 @@ fn by_secret(
         is_other_app: &|_| false,
     };
     let verdict = explain(&known, &asked.auth, asked.socket_id, subject, &asked.other_socket_id);
-    zeroize::Zeroize::zeroize(&mut read);
     Ok(verdict)
 }
 

@@ -1,7 +1,5 @@
 //! `sealcast auth test`: which rule decides for a token and a channel, and why the others do not.
 
-use std::io::Read;
-
 use super::{Result, config_of, say, token::app};
 use crate::{
     app::App,
@@ -13,6 +11,7 @@ use crate::{
     channel::Channel,
     config::Flags,
     crypto::keytable::unix_now,
+    text_file,
 };
 
 #[derive(clap::Args)]
@@ -33,8 +32,7 @@ pub fn run(command: &AuthTest) -> Result<()> {
     let channel = app.channel(&command.channel)?;
     let token = match &*command.token {
         "-" => {
-            let mut text = String::new();
-            std::io::stdin().lock().take(64 * 1024).read_to_string(&mut text)?;
+            let text = text_file::read_from(std::io::stdin().lock(), 64 * 1024)?;
             text.trim().to_owned()
         }
         token => token.to_owned(),

@@ -69,9 +69,11 @@ pub fn signed_id(command: &SignedId) -> Result<()> {
     if id.contains('.') {
         return Err("an id has no dot: that is what its signature follows".into());
     }
-    check_characters(id, app.limits.channel_name_bytes)?;
+    let checked = check_characters(id, app.limits.channel_name_bytes);
+    checked.map_err(|e| format!("the id {id:?} {e}"))?;
     let name = SignedIds::new(app.secret.clone()).name(prefix, id);
-    check_characters(&name, app.limits.channel_name_bytes)?;
+    let checked = check_characters(&name, app.limits.channel_name_bytes);
+    checked.map_err(|e| format!("the channel name {name} {e}"))?;
     Ok(say!("{name}")?)
 }
 

@@ -24,6 +24,7 @@ use crate::{
         template::Template,
     },
     crypto::signature::AppSecret,
+    text_file,
 };
 
 /// How tokens are verified.
@@ -209,9 +210,12 @@ fn keys(at: At<'_>, raw: &RawApp, app_secret: &SecretString) -> Result<Keys> {
         ));
     }
     let pem = match public_key_file {
-        Some(path) => Some(std::fs::read_to_string(path).map_err(|e| {
-            ConfigError(format!("{}: {}: {e}", at("jwt.public_key_file"), path.display()))
-        })?),
+        Some(path) => {
+            let text = text_file::read(path).map_err(|e| {
+                ConfigError(format!("{}: {}: {e}", at("jwt.public_key_file"), path.display()))
+            })?;
+            Some(text.to_string())
+        }
         None => public_key.clone(),
     };
     match (pem, jwks_url) {

@@ -9,10 +9,8 @@ use figment::{
     value::{Dict, Map, Value},
 };
 
-use zeroize::Zeroizing;
-
 use super::{ConfigError, Environment, environment::PREFIX, raw::RawConfig};
-use crate::address::Address;
+use crate::{address::Address, text_file};
 
 /// What `serve` and the others take from the command line.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -62,9 +60,9 @@ impl Source {
         }
         if let Some(path) = &flags.config {
             // Read here and not by figment, which takes a file that is not there for an empty one.
-            let text = Zeroizing::new(std::fs::read_to_string(path).map_err(|e| {
+            let text = text_file::read(path).map_err(|e| {
                 ConfigError(format!("cannot read the configuration file {}: {e}", path.display()))
-            })?);
+            })?;
             figment = figment.merge(Layer::of_file(path.display().to_string(), &text)?);
         }
         let in_file: Vec<String> = app_ids(&figment);

@@ -7,6 +7,7 @@ use sha2::Sha256;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use super::encoding::{base64, from_any_base64, from_hex, hex};
+use crate::text_file;
 
 /// Has no `Clone`, `Debug`, `Display` or `Serialize`: there is one copy, and it cannot be printed.
 #[derive(Zeroize, ZeroizeOnDrop)]
@@ -165,7 +166,7 @@ pub fn read_secret_file(path: &Path) -> Result<Zeroizing<String>, SecretFileErro
     if mode & 0o007 != 0 {
         return Err(SecretFileError::OpenToOthers { path: name(), mode });
     }
-    let text = Zeroizing::new(std::fs::read_to_string(path).map_err(unreadable)?);
+    let text = text_file::read(path).map_err(unreadable)?;
     Ok(Zeroizing::new(text.trim_end_matches(['\r', '\n']).to_owned()))
 }
 

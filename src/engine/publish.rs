@@ -43,6 +43,14 @@ pub enum PublishError {
     Overloaded,
 }
 
+/// Why no event of a request was prepared.
+#[derive(Debug)]
+pub struct Unprepared {
+    pub error: PublishError,
+    /// Position of the event that was refused; `None` if the server takes no event at all.
+    pub index: Option<usize>,
+}
+
 impl PublishError {
     pub fn code(&self) -> RefusalCode {
         match self {
@@ -117,8 +125,9 @@ impl Engine {
         tenant: &Tenant,
         app: &'a App,
         events: Vec<Event<'a>>,
-    ) -> Result<Prepared<'a>, PublishError> {
-        self.try_prepare(tenant, app, events).inspect_err(|error| self.note_refused(tenant, error))
+    ) -> Result<Prepared<'a>, Unprepared> {
+        self.try_prepare(tenant, app, events)
+            .inspect_err(|refused| self.note_refused(tenant, &refused.error))
     }
 
     fn try_prepare<'a>(
@@ -126,15 +135,18 @@ impl Engine {
         tenant: &Tenant,
         app: &'a App,
         events: Vec<Event<'a>>,
-    ) -> Result<Prepared<'a>, PublishError> {
+    ) -> Result<Prepared<'a>, Unprepared> {
         if !self.hub.has_room() {
-            return Err(PublishError::Overloaded);
+            return Err(Unprepared { error: PublishError::Overloaded, index: None });
         }
         let mut encoded = Vec::with_capacity(events.iter().map(|e| e.channels.len()).sum());
-        for event in events {
-            check_mixture(app, &event)?;
+        for (index, event) in events.into_iter().enumerate() {
+            let refused = |error| Unprepared { error, index: Some(index) };
+            check_mixture(app, &event).map_err(refused)?;
             for channel in event.channels {
-                encoded.push(encode((tenant, app), event.name, event.data, channel, event.except)?);
+                let of = (tenant, app);
+                let event = encode(of, event.name, event.data, channel, event.except);
+                encoded.push(event.map_err(refused)?);
             }
         }
         Ok(Prepared { app, events: encoded })

@@ -18,7 +18,7 @@ use crate::{
     ids::SocketId,
     presence::{InvalidMember, Member, Transition},
     protocol::{
-        client::Subscribe,
+        client::{Misshapen, Subscribe},
         dialect::Dialect,
         escape::Escaped,
         server::Frame,
@@ -32,6 +32,8 @@ use crate::{
 pub enum Refusal {
     #[error("Invalid channel: {0}")]
     Channel(#[from] InvalidChannel),
+    #[error(transparent)]
+    Misshapen(#[from] Misshapen),
     #[error("Channel {0} requires authorization, but the subscription carries no auth")]
     AuthMissing(Channel),
     #[error(transparent)]
@@ -70,6 +72,7 @@ impl Refusal {
             Self::AuthExpired(_) => "AuthExpired",
             Self::AuthMissing(_)
             | Self::Auth(_)
+            | Self::Misshapen(_)
             | Self::MemberMissing
             | Self::Member(_)
             | Self::NotThatUser(_) => "AuthError",
@@ -79,6 +82,7 @@ impl Refusal {
     pub fn code(&self) -> RefusalCode {
         match self {
             Self::Channel(reason) => reason.code(),
+            Self::Misshapen(misshapen) => misshapen.code(),
             Self::AuthMissing(_) => RefusalCode::AuthMissing,
             Self::Auth(reason) => reason.code(),
             Self::MemberMissing => RefusalCode::MemberMissing,

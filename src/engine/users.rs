@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 use super::{Engine, Tenant};
 use crate::{
     app::App,
-    channel::{Channel, InvalidChannel, check_characters},
+    channel::{Channel, InvalidName, check_characters},
     hub::{
         Hub,
         directory::Record,
@@ -21,7 +21,7 @@ use crate::{
     limits::Limits,
     presence::{InvalidMember, Member, MemberLimits},
     protocol::{
-        client::Signin,
+        client::{Misshapen, Signin},
         json::object,
         server::Frame,
         signed::{AuthError, signed_for_user},
@@ -48,8 +48,10 @@ pub enum SigninError {
     Auth(#[from] AuthError),
     #[error("user_data must be JSON with a non-empty string id ({0})")]
     UserData(String),
-    #[error("the user id cannot be used: {0}")]
-    UserId(#[from] InvalidChannel),
+    #[error("the user id cannot be used: it {0}")]
+    UserId(#[from] InvalidName),
+    #[error(transparent)]
+    Misshapen(#[from] Misshapen),
     #[error("the connection is signed in as another user already")]
     OtherUser,
 }
@@ -57,7 +59,10 @@ pub enum SigninError {
 impl SigninError {
     pub fn code(&self) -> RefusalCode {
         match self {
-            Self::Auth(reason) => reason.code(),
+            Self::Auth(AuthError::Malformed) => RefusalCode::SigninAuthMalformed,
+            Self::Auth(AuthError::ForeignKey) => RefusalCode::SigninAuthForeignKey,
+            Self::Auth(AuthError::Signature) => RefusalCode::SigninAuthSignature,
+            Self::Misshapen(misshapen) => misshapen.code(),
             Self::UserData(_) => RefusalCode::InvalidUserData,
             Self::UserId(_) => RefusalCode::InvalidUserId,
             Self::OtherUser => RefusalCode::OtherUser,
@@ -77,6 +82,9 @@ struct UserData<'a> {
 impl SignedIn {
     /// Checks the signature, then reads what it signs.
     pub fn verify(app: &App, socket_id: SocketId, request: &Signin) -> Result<Self, SigninError> {
+        if let Some(misshapen) = request.misshapen {
+            return Err(misshapen.into());
+        }
         let signed = signed_for_user(socket_id, &request.user_data);
         app.verify_auth(&request.auth, &signed)?;
         Self::parse(&app.limits, &request.user_data)
@@ -113,7 +121,7 @@ impl SignedIn {
 }
 
 /// User ids become part of a channel name (PROTOCOL 5.2).
-pub fn check_user_id(id: &str, limit: usize) -> Result<(), InvalidChannel> {
+pub fn check_user_id(id: &str, limit: usize) -> Result<(), InvalidName> {
     check_characters(id, limit)
 }
 

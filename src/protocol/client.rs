@@ -4,13 +4,14 @@
 use std::borrow::Cow;
 
 use serde::{Deserialize, de::DeserializeOwned};
-use serde_json::value::RawValue;
+use serde_json::{Value, value::RawValue};
 
 use super::{
     code::ErrorCode,
     dialect::Dialect,
     json::{InvalidJson, object, string},
 };
+use crate::refusal::RefusalCode;
 
 #[derive(Debug)]
 pub enum ClientFrame<'a> {
@@ -23,20 +24,110 @@ pub enum ClientFrame<'a> {
 }
 
 #[derive(Debug, Deserialize)]
+#[serde(from = "RawSubscribe")]
 pub struct Subscribe {
     pub channel: String,
-    #[serde(default)]
     pub auth: Option<String>,
-    #[serde(default)]
     pub channel_data: Option<String>,
+    /// Kept, so that the refusal reaches the channel.
+    pub misshapen: Option<Misshapen>,
+}
+
+#[derive(Deserialize)]
+struct RawSubscribe {
+    channel: String,
+    #[serde(default)]
+    auth: Value,
+    #[serde(default)]
+    channel_data: Value,
+}
+
+impl From<RawSubscribe> for Subscribe {
+    fn from(raw: RawSubscribe) -> Self {
+        let mut misshapen = None;
+        Self {
+            channel: raw.channel,
+            auth: text(Field::Auth, raw.auth, &mut misshapen),
+            channel_data: text(Field::ChannelData, raw.channel_data, &mut misshapen),
+            misshapen,
+        }
+    }
 }
 
 #[derive(Debug, Deserialize)]
+#[serde(from = "RawSignin")]
 pub struct Signin {
-    #[serde(default)]
     pub auth: String,
-    #[serde(default)]
     pub user_data: String,
+    pub misshapen: Option<Misshapen>,
+}
+
+#[derive(Deserialize)]
+struct RawSignin {
+    #[serde(default)]
+    auth: Value,
+    #[serde(default)]
+    user_data: Value,
+}
+
+impl From<RawSignin> for Signin {
+    fn from(raw: RawSignin) -> Self {
+        let mut misshapen = None;
+        Self {
+            auth: text(Field::Auth, raw.auth, &mut misshapen).unwrap_or_default(),
+            user_data: text(Field::UserData, raw.user_data, &mut misshapen).unwrap_or_default(),
+            misshapen,
+        }
+    }
+}
+
+/// A field that is present and not a string.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{} is {kind}, and must be a string: pass on what the auth endpoint answered", field.name())]
+pub struct Misshapen {
+    field: Field,
+    kind: &'static str,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Field {
+    Auth,
+    ChannelData,
+    UserData,
+}
+
+impl Field {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Auth => "auth",
+            Self::ChannelData => "channel_data",
+            Self::UserData => "user_data",
+        }
+    }
+}
+
+impl Misshapen {
+    pub fn code(self) -> RefusalCode {
+        match self.field {
+            Field::Auth => RefusalCode::AuthNotAString,
+            Field::ChannelData => RefusalCode::ChannelDataNotAString,
+            Field::UserData => RefusalCode::UserDataNotAString,
+        }
+    }
+}
+
+/// The first misshapen field is noted.
+fn text(field: Field, value: Value, misshapen: &mut Option<Misshapen>) -> Option<String> {
+    let kind = match value {
+        Value::Null => return None,
+        Value::String(text) => return Some(text),
+        Value::Bool(_) => "a boolean",
+        Value::Number(_) => "a number",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "an object",
+    };
+    misshapen.get_or_insert(Misshapen { field, kind });
+    None
 }
 
 #[derive(Deserialize)]
@@ -188,9 +279,7 @@ mod tests {
             r#"{"event":"pusher:subscribe"}"#,
             r#"{"event":"pusher:subscribe","data":[]}"#,
             r#"{"event":"pusher:subscribe","data":{"channel":5}}"#,
-            r#"{"event":"pusher:subscribe","data":{"channel":"c","auth":{}}}"#,
             r#"{"event":"pusher:subscribe","data":"x"}"#,
-            r#"{"event":"pusher:signin","data":{"auth":1}}"#,
             r#"{"event":"pusher:unknown"}"#,
             r#"{"event":"jetsocket:ping"}"#,
             r#"{"event":"hello"}"#,
@@ -207,6 +296,23 @@ mod tests {
             "]".repeat(50_000)
         );
         assert_eq!(parse(&nested).err(), Some(FrameError::NotAFrame(InvalidJson::TooDeep)));
+    }
+
+    #[test]
+    fn fields_that_are_no_strings_are_noted() {
+        for (data, code) in [
+            (r#"{"channel":"c","auth":{}}"#, RefusalCode::AuthNotAString),
+            (r#"{"channel":"c","auth":5,"channel_data":[]}"#, RefusalCode::AuthNotAString),
+            (r#"{"channel":"c","channel_data":{"a":1}}"#, RefusalCode::ChannelDataNotAString),
+        ] {
+            let text = format!(r#"{{"event":"pusher:subscribe","data":{data}}}"#);
+            let Ok(ClientFrame::Subscribe(subscribe)) = parse(&text) else { panic!("{text}") };
+            assert_eq!(subscribe.misshapen.map(Misshapen::code), Some(code), "{text}");
+            assert_eq!(subscribe.channel, "c");
+        }
+        let text = r#"{"event":"pusher:signin","data":{"auth":"x","user_data":{"id":"u"}}}"#;
+        let Ok(ClientFrame::Signin(signin)) = parse(text) else { panic!("{text}") };
+        assert_eq!(signin.misshapen.map(Misshapen::code), Some(RefusalCode::UserDataNotAString));
     }
 
     #[test]

@@ -11,6 +11,11 @@ const FULL_DISK: &str = "The change could not be written";
 const NO_SUCH_CHANGE: &str = "The keys cannot be changed in this way";
 const TOKEN: &str = "send a valid token: header Authorization: Bearer TOKEN (pusher-js: channelAuthorization.headersProvider, so that an expired one is replaced)";
 const SIGNED: &str = "The authorization does not fit this subscription";
+const SIGNIN: &str = "The authorization does not fit this sign-in";
+const SIGNATURE_FIX: &str = "ask `sealcast auth explain` why: it tries the usual mistakes";
+const AUTH_FORM: &str =
+    "make auth of the app's key, a colon, and the 64 hex digits of the HMAC-SHA256";
+const ONE_APP: &str = "use the key and the secret of one app on both sides";
 const MEMBER: &str = "The presence data cannot be used";
 const MEMBER_FIX: &str =
     "send a user_id, and keep channel_data within apps.ID.limits.presence_member_bytes";
@@ -92,6 +97,8 @@ refusal_codes! {
     InvalidJson "invalid_json" 400: "The JSON cannot be read" =>
         "send one JSON object, in UTF-8";
     UnreadableBody "unreadable_body" 400: "The body cannot be read" => "send the body whole";
+    UnsupportedMediaType "unsupported_media_type" 415: "The body is of another type" =>
+        "send a form, a JSON object, or multipart/form-data, and name it in Content-Type";
     BodyTooLarge "body_too_large" 413: "The body is too large" =>
         "send the parameters of the question only";
     BodyTimeout "body_timeout" 408: "The body did not arrive in time" => "send the body at once";
@@ -136,12 +143,18 @@ refusal_codes! {
     // A socket: what it shows.
     AuthMissing "auth_missing" 401: "The channel needs authorization" =>
         "configure the client's auth endpoint (pusher-js: channelAuthorization.endpoint) and look at what it answers";
-    AuthMalformed "auth_malformed" 401: SIGNED =>
-        "make auth of the app's key, a colon, and the 64 hex digits of the HMAC-SHA256";
-    AuthForeignKey "auth_foreign_key" 401: SIGNED =>
-        "use the key and the secret of one app on both sides";
-    AuthSignature "auth_signature" 401: SIGNED =>
-        "ask `sealcast auth explain` why: it tries the usual mistakes";
+    AuthMalformed "auth_malformed" 401: SIGNED => AUTH_FORM;
+    AuthForeignKey "auth_foreign_key" 401: SIGNED => ONE_APP;
+    AuthSignature "auth_signature" 401: SIGNED => SIGNATURE_FIX;
+    SigninAuthMalformed "auth_malformed" 401: SIGNIN => AUTH_FORM;
+    SigninAuthForeignKey "auth_foreign_key" 401: SIGNIN => ONE_APP;
+    SigninAuthSignature "auth_signature" 401: SIGNIN => SIGNATURE_FIX;
+    AuthNotAString "auth_not_a_string" 400: "auth is not a string" =>
+        "pass on the auth endpoint's answer as it is, or null without one";
+    ChannelDataNotAString "channel_data_not_a_string" 400: "channel_data is not a string" =>
+        "send the JSON text that was signed, as a string";
+    UserDataNotAString "user_data_not_a_string" 400: "user_data is not a string" =>
+        "send the JSON text that was signed, as a string";
     MemberMissing "member_missing" 401: "The channel needs to know who joins" =>
         "sign and send channel_data with a user_id, or sign in first";
     ChannelDataUnusable "invalid_member" 401: MEMBER => MEMBER_FIX;
@@ -171,6 +184,8 @@ refusal_codes! {
     UnsupportedVersion "unsupported_version" 401: UNSIGNED => "send auth_version=1.0";
     MissingTimestamp "missing_timestamp" 401: UNSIGNED =>
         "send auth_timestamp in seconds since 1970";
+    InvalidTimestamp "invalid_timestamp" 401: UNSIGNED =>
+        "send auth_timestamp in whole seconds since 1970";
     TimestampExpired "timestamp_expired" 401: UNSIGNED =>
         "set the clocks of the backend and of this server";
     InvalidSignature "invalid_signature" 401: UNSIGNED =>

@@ -15,6 +15,7 @@ use rustls::{
 use crate::{
     crypto::key::{SecretFileError, read_secret_file},
     file_stamp::FileStamp,
+    text_file,
 };
 
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -70,8 +71,10 @@ impl PairFiles {
 }
 
 fn chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, InvalidPair> {
-    let text =
-        fs::read(path).map_err(|reason| InvalidPair::Unreadable { path: name(path), reason })?;
+    let unreadable = |reason| InvalidPair::Unreadable { path: name(path), reason };
+    let text = fs::read(path).map_err(unreadable)?;
+    // Comments between the certificates may have any encoding that is a superset of ASCII.
+    text_file::refuse_utf16(&text).map_err(unreadable)?;
     let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text).collect();
     match chain {
         Ok(chain) if chain.is_empty() => Err(InvalidPair::NoCertificate { path: name(path) }),

@@ -14,9 +14,10 @@ use super::{
     cors,
     credentials::credentials,
     error::ApiError,
-    fields::{Fields, app_key, form_fields, json_fields},
+    fields::{Fields, app_key},
     measured::Routes,
     query::Query,
+    question::Question,
     refusal::refuse,
     verify::{read_body, worker},
     worker::Worker,
@@ -39,7 +40,9 @@ pub fn routes(routes: &mut Routes<'_>) {
     for path in
         ["/apps/{app}/auth/channel", "/pusher/auth", "/jetsocket/auth", "/broadcasting/auth"]
     {
-        routes.resource(path, |resource| asked_with(resource).route(web::post().to(channel)));
+        routes.resource_or_slash(path, |resource| {
+            asked_with(resource).route(web::post().to(channel))
+        });
     }
     for path in [
         "/apps/{app}/auth/user",
@@ -47,7 +50,7 @@ pub fn routes(routes: &mut Routes<'_>) {
         "/jetsocket/user-auth",
         "/broadcasting/user-auth",
     ] {
-        routes.resource(path, |resource| asked_with(resource).route(web::post().to(user)));
+        routes.resource_or_slash(path, |resource| asked_with(resource).route(web::post().to(user)));
     }
 }
 
@@ -121,6 +124,7 @@ struct Asked {
     /// Its settings, for the whole of this request.
     app: Arc<App>,
     fields: Fields,
+    takes_cookies: bool,
     credentials: Credentials,
 }
 
@@ -128,10 +132,7 @@ impl Asked {
     async fn read(request: &HttpRequest, payload: web::Payload) -> Result<Self, ApiError> {
         let worker = worker(request);
         let body = read_body(request, payload, BODY_BYTES).await?;
-        let is_json = request.headers().get(header::CONTENT_TYPE).and_then(|t| t.to_str().ok());
-        let is_json = is_json
-            .is_some_and(|t| t.trim_start().to_ascii_lowercase().starts_with("application/json"));
-        let mut fields = if is_json { json_fields(&body)? } else { form_fields(&body)? };
+        let Question { mut fields, takes_cookies } = Question::read(request, &body)?;
         let query = Query::parse(request.query_string());
         let (tenant, app) = chosen_app(&worker, request, app_key(&fields, &query)?)?;
         let mut claimed = |name| fields.remove(name).filter(|value| !value.is_empty());
@@ -140,7 +141,7 @@ impl Asked {
             claimed_user_info: claimed("user_info"),
             ..Credentials::default()
         };
-        Ok(Self { worker, tenant, app, fields, credentials })
+        Ok(Self { worker, tenant, app, fields, takes_cookies, credentials })
     }
 
     fn field(&self, name: &str) -> Result<&str, ApiError> {
@@ -173,7 +174,7 @@ impl Asked {
             .socket(self.socket_id()?, app)
             .inspect_err(|_| limited.add("auth_per_socket"))?;
         let claimed = std::mem::take(&mut self.credentials);
-        self.credentials = credentials(request, app, claimed)?;
+        self.credentials = credentials(request, app, claimed, self.takes_cookies)?;
         Ok(())
     }
 
@@ -363,7 +364,9 @@ async fn authorize_user(asked: &Asked) -> Result<UserGrant, ApiError> {
     asked.enter_as(&identity.user_id)?;
     asked.worker.engine.check_connection(&asked.tenant, socket_id).await?;
     crate::engine::users::check_user_id(&identity.user_id, app.limits.user_id_chars).map_err(
-        |e| ApiError::new(RefusalCode::InvalidUserId, format!("The user id cannot be used: {e}")),
+        |e| {
+            ApiError::new(RefusalCode::InvalidUserId, format!("The user id cannot be used: it {e}"))
+        },
     )?;
     #[derive(Serialize)]
     struct UserData<'a> {

@@ -7,11 +7,12 @@ use crate::{app::App, auth::Credentials, refusal::RefusalCode};
 
 /// A header that a page sets on purpose comes before a cookie, which browsers add by themselves.
 ///
-/// `claimed`: what the client says of itself.
+/// `claimed`: what the client says of itself. `takes_cookies`: see `Question`.
 pub fn credentials(
     request: &HttpRequest,
     app: &App,
     claimed: Credentials,
+    takes_cookies: bool,
 ) -> Result<Credentials, ApiError> {
     let mut headers = request.headers().get_all(header::AUTHORIZATION);
     let bearer = headers.next().and_then(|value| bearer(value.to_str().ok()?));
@@ -26,6 +27,12 @@ pub fn credentials(
     let mut passed = passed_headers(request, reads.headers);
     let cookies = passed_cookies(request, reads.cookies)?;
     if token.is_some() || cookies.is_some() {
+        if !takes_cookies {
+            return Err(ApiError::new(
+                RefusalCode::CookieNotAccepted,
+                "a cookie is believed only of a question of type application/x-www-form-urlencoded or application/json",
+            ));
+        }
         trusts_cookies(request, &app.origins)?;
     }
     passed.extend(cookies.map(|cookies| ("cookie".to_owned(), cookies)));

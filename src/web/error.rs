@@ -12,7 +12,7 @@ use crate::{
     channel::InvalidChannel,
     engine::{
         grants::GrantError,
-        publish::PublishError,
+        publish::Unprepared,
         rotation::{RevokeError, RotationError},
     },
     explain::RefusalId,
@@ -26,6 +26,8 @@ pub struct ApiError {
     /// How large something was, and how large or how often it may be.
     size: Option<usize>,
     limit: Option<usize>,
+    /// Position of the event that was refused, in its batch.
+    index: Option<usize>,
     /// Seconds after which to ask again.
     retry_after: Option<u64>,
 }
@@ -43,11 +45,20 @@ pub struct Body<'a> {
     size: Option<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
     limit: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    index: Option<usize>,
 }
 
 impl ApiError {
     pub fn new(code: RefusalCode, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), size: None, limit: None, retry_after: None }
+        let message = message.into();
+        Self { code, message, size: None, limit: None, index: None, retry_after: None }
+    }
+
+    /// Says which event of a batch it is about.
+    pub fn in_batch(self, index: usize) -> Self {
+        let message = format!("batch[{index}]: {}", self.message);
+        Self { message, index: Some(index), ..self }
     }
 
     pub fn code(&self) -> RefusalCode {
@@ -74,6 +85,7 @@ impl ApiError {
             id: None,
             size: self.size,
             limit: self.limit,
+            index: self.index,
         }
     }
 
@@ -164,9 +176,10 @@ impl From<InvalidChannel> for ApiError {
     }
 }
 
-impl From<PublishError> for ApiError {
-    fn from(error: PublishError) -> Self {
-        Self::new(error.code(), error.to_string())
+/// Of one event. In a batch, `index` counts.
+impl From<Unprepared> for ApiError {
+    fn from(refused: Unprepared) -> Self {
+        Self::new(refused.error.code(), refused.error.to_string())
     }
 }
 

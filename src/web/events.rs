@@ -88,23 +88,24 @@ pub async fn trigger(signed: Signed) -> Result<HttpResponse, ApiError> {
 pub async fn trigger_batch(signed: Signed) -> Result<HttpResponse, ApiError> {
     let limits = &signed.app.limits;
     let Batch { batch } = json(&signed.body)?;
-    if batch.is_empty() || batch.len() > limits.batch_events {
-        let message = format!(
-            "A batch holds 1 to {} events, this one holds {} (limits.batch_events)",
-            limits.batch_events,
-            batch.len()
-        );
-        return Err(ApiError::new(RefusalCode::InvalidBatch, message));
-    }
+    check_length(batch.len(), limits.batch_events)?;
     let parsed = batch
         .into_iter()
         .enumerate()
-        .map(|(index, raw)| parse_item(index, raw, &signed.app))
+        .map(|(index, raw)| parse_item(raw, &signed.app).map_err(|error| error.in_batch(index)))
         .collect::<Result<Vec<_>, _>>()?;
     parsed.iter().for_each(|item| learn(&signed, item));
     within_rate(&signed, &parsed)?;
+    let events = parsed.iter().map(event).collect();
     let prepared =
-        signed.engine().prepare(&signed.tenant, &signed.app, parsed.iter().map(event).collect())?;
+        signed.engine().prepare(&signed.tenant, &signed.app, events).map_err(|refused| {
+            let index = refused.index;
+            let error = ApiError::from(refused);
+            match index {
+                Some(index) => error.in_batch(index),
+                None => error,
+            }
+        })?;
     signed.engine().publish(&signed.tenant, prepared);
     if parsed.iter().all(|item| item.info.is_empty()) {
         return Ok(empty());
@@ -112,6 +113,18 @@ pub async fn trigger_batch(signed: Signed) -> Result<HttpResponse, ApiError> {
     let infos: Vec<ChannelInfo> =
         parsed.iter().map(|item| first_info(&signed.tenant, item)).collect();
     Ok(HttpResponse::Ok().json(BTreeMap::from([("batch", infos)])))
+}
+
+fn check_length(length: usize, limit: usize) -> Result<(), ApiError> {
+    let message = match length {
+        0 => format!("The batch is empty: send 1 to {limit} events (limits.batch_events)"),
+        // The PHP SDK's own suite looks for the first three words.
+        length if length > limit => format!(
+            "Batch too large: it holds {length} events, the limit is {limit} (limits.batch_events)"
+        ),
+        _ => return Ok(()),
+    };
+    Err(ApiError::new(RefusalCode::InvalidBatch, message))
 }
 
 /// The older form: the body is the data, the rest stands in the URL.
@@ -195,12 +208,10 @@ fn fill_from_query<'a>(trigger: &mut Trigger<'_>, signed: &'a Signed) -> Option<
     signed.query.first("data").filter(|_| trigger.data.is_none()).map(Cow::Borrowed)
 }
 
-fn parse_item<'a>(index: usize, raw: &'a RawValue, app: &App) -> Result<Parsed<'a>, ApiError> {
-    let trigger: Trigger<'a> = item(raw.get(), &format!("Event {index} of the batch"))?;
+fn parse_item<'a>(raw: &'a RawValue, app: &App) -> Result<Parsed<'a>, ApiError> {
+    let trigger: Trigger<'a> = item(raw.get(), "The event")?;
     if trigger.channels.is_some() {
-        let message = format!(
-            "Event {index} of the batch has channels; in a batch each event has one channel"
-        );
+        let message = "The event has channels; in a batch each event has one channel";
         return Err(ApiError::new(RefusalCode::InvalidBatch, message));
     }
     parse(trigger, None, app)

@@ -56,6 +56,18 @@ impl<'a> Routes<'a> {
         self.config.service(with(counted));
         self
     }
+
+    /// The same with a slash at its end, counted as one route.
+    pub fn resource_or_slash(
+        &mut self,
+        path: &'static str,
+        with: impl FnOnce(Resource) -> Resource,
+    ) -> &mut Self {
+        let both = [path.to_owned(), format!("{path}/")];
+        let counted = web::resource(both).app_data(self.counts.route(path));
+        self.config.service(with(counted));
+        self
+    }
 }
 
 /// Counts what the application answers.

@@ -41,6 +41,6 @@ pub async fn revoke(
 
 fn check_user(signed: &Signed, user: &str) -> Result<(), ApiError> {
     check_user_id(user, signed.app.limits.user_id_chars).map_err(|e| {
-        ApiError::new(RefusalCode::InvalidUserId, format!("The user id cannot be used: {e}"))
+        ApiError::new(RefusalCode::InvalidUserId, format!("The user id cannot be used: it {e}"))
     })
 }

@@ -1,14 +1,7 @@
 //! The signature of API requests (PROTOCOL 7.1), as an extractor: a handler that wants to know
 //! the application or the body can only get them verified.
 
-use std::{
-    borrow::Cow,
-    future::Future,
-    pin::Pin,
-    rc::Rc,
-    sync::Arc,
-    time::{Instant, SystemTime, UNIX_EPOCH},
-};
+use std::{borrow::Cow, future::Future, pin::Pin, rc::Rc, sync::Arc, time::Instant};
 
 use actix_web::{FromRequest, HttpRequest, dev::Payload, http::Method, web};
 use bytes::{Bytes, BytesMut};
@@ -21,12 +14,14 @@ use super::{
     calls::Learned,
     error::ApiError,
     query::{Query, list_name},
+    timestamp::check_timestamp,
     worker::Worker,
 };
 use crate::{
     app::App,
     crypto::{
         encoding::{from_hex, hex},
+        keytable::unix_now,
         signature::{AppSecret, Signature},
     },
     engine::{Engine, Tenant},
@@ -45,9 +40,6 @@ pub struct Signed {
     pub body: Bytes,
     pub learned: Learned,
 }
-
-/// Seconds by which the clocks of a backend and of this server may differ.
-const CLOCK_WINDOW: u64 = 600;
 
 /// More parameters than any SDK sends.
 const MAX_PARAMETERS: usize = 100;
@@ -194,7 +186,7 @@ fn verify(
         return Err(ApiError::new(RefusalCode::ForeignAuthKey, message));
     }
     check_version(query)?;
-    check_timestamp(query)?;
+    check_timestamp(query.first("auth_timestamp"), unix_now())?;
     let app = tenant.app_kept();
     check_signature(&app.secret, &settings.path_prefix, request, query)?;
     if !app.enabled {
@@ -235,27 +227,6 @@ fn check_version(query: &Query) -> Result<(), ApiError> {
             Err(ApiError::new(RefusalCode::MissingVersion, "Version required: auth_version=1.0"))
         }
     }
-}
-
-fn check_timestamp(query: &Query) -> Result<(), ApiError> {
-    let required = || {
-        ApiError::new(
-            RefusalCode::MissingTimestamp,
-            "Timestamp required: auth_timestamp in seconds since 1970",
-        )
-    };
-    let given: u64 =
-        query.first("auth_timestamp").and_then(|t| t.parse().ok()).ok_or_else(required)?;
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
-    let skew = now.abs_diff(given);
-    if skew < CLOCK_WINDOW {
-        return Ok(());
-    }
-    let relation = if given < now { "behind" } else { "ahead of" };
-    let message = format!(
-        "Timestamp expired: Given timestamp ({given}) not within {CLOCK_WINDOW}s of server time ({now}): it is {skew} seconds {relation} it. Set the clocks, or look for a request that was kept and sent late"
-    );
-    Err(ApiError::new(RefusalCode::TimestampExpired, message))
 }
 
 /// The text that was to be signed depends on what stood between the SDK and this server: the path

@@ -125,9 +125,10 @@ async fn s2_4_with_explain_the_refusal_itself_says_why() {
 
 #[tokio::test]
 async fn s5_1_a_refused_sign_in_is_explained_like_a_subscription() {
-    for (explain, wanted) in
-        [("", "does not fit"), ("explain = true", "that of a channel, not of a sign-in")]
-    {
+    for (explain, wanted) in [
+        ("", "does not fit this sign-in"),
+        ("explain = true", "that of a channel, not of a sign-in"),
+    ] {
         let server = TestServer::start(&app(explain)).await;
         let mut client = server.connect().await;
         let data = r#"{"id":"u1"}"#;

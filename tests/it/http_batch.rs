@@ -150,3 +150,54 @@ async fn s7_3_each_item_has_its_own_excluded_socket() {
     }
     server.stop().await;
 }
+
+#[tokio::test]
+async fn f25_the_event_that_is_wrong_is_named() {
+    let keys = format!("master_key = \"{}\"", base64(&master_key("batch")));
+    let server = TestServer::start(&config(&keys)).await;
+    let foreign = seal(&[9; 32], [1; 24], b"1");
+    for (row, status, code) in [
+        (json!({"channel": "a", "data": "1"}), 400, "invalid_event_name"),
+        (json!({"name": "pusher:x", "channel": "a", "data": "1"}), 400, "invalid_event_name"),
+        (json!({"name": "e", "data": "1"}), 400, "invalid_channels"),
+        (json!({"name": "e", "channels": ["a"], "data": "1"}), 400, "invalid_batch"),
+        (json!({"name": "e", "channel": "a b", "data": "1"}), 400, "invalid_channel"),
+        (json!({"name": "e", "channel": "a"}), 400, "invalid_data"),
+        (json!({"name": "e", "channel": "a", "data": {}}), 400, "invalid_data"),
+        (
+            json!({"name": "e", "channel": "a", "data": "1", "socket_id": "x"}),
+            400,
+            "invalid_socket_id",
+        ),
+        (json!("a"), 400, "invalid_json"),
+        (json!({"name": 5}), 400, "invalid_json"),
+        (item("a", &"x".repeat(10241)), 413, "event_too_large"),
+        (item("private-encrypted-a", &foreign), 422, "envelope_does_not_open"),
+    ] {
+        for place in [0, 3] {
+            let mut batch = vec![item("private-encrypted-b", "0"); 4];
+            batch[place] = row.clone();
+            let response = server.post("/batch_events", &json!({"batch": batch})).await;
+            assert_eq!(response.refused(status, &row), code, "{}", response.text());
+            let body = response.json();
+            assert_eq!(body["index"], place, "{body}");
+            let error = body["error"].as_str().unwrap_or_default();
+            assert!(error.starts_with(&format!("batch[{place}]: ")), "{error}");
+        }
+        let single = server.post("/events", &row).await;
+        assert_eq!(single.json().get("index"), None, "{}", single.text());
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn f32_a_batch_of_too_many_events_is_called_too_large() {
+    let server = TestServer::start(&config("")).await;
+    let batch = json!({"batch": vec![item("a", "1"); 11]});
+    let response = server.post("/batch_events", &batch).await;
+    assert_eq!(response.refused(400, "11 events"), "invalid_batch");
+    let body = response.json();
+    assert!(body["error"].as_str().is_some_and(|e| e.starts_with("Batch too large")), "{body}");
+    assert_eq!(body.get("index"), None, "it is no single event: {body}");
+    server.stop().await;
+}

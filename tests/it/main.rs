@@ -7,6 +7,7 @@
 mod support;
 
 mod audit;
+mod auth_bodies;
 mod auth_bounds;
 mod auth_endpoints;
 mod auth_forward;
@@ -71,6 +72,7 @@ mod properties;
 mod proxy_protocol;
 mod rates;
 mod rates_backend;
+mod refusal_texts;
 mod reload;
 mod reload_apps;
 mod reload_auth;

@@ -5,13 +5,14 @@ mod progress;
 mod rotate;
 mod vectors;
 
-use std::io::Read;
-
 use clap::Subcommand;
 use zeroize::Zeroizing;
 
 use super::{Result, complain, say, server};
-use crate::crypto::key::{KeyFormat, MasterKey};
+use crate::{
+    crypto::key::{KeyFormat, MasterKey},
+    text_file,
+};
 
 #[derive(Subcommand)]
 pub enum Keys {
@@ -62,7 +63,5 @@ fn parsed(given: &str) -> Result<(MasterKey, KeyFormat)> {
 }
 
 fn standard_input() -> Result<Zeroizing<String>> {
-    let mut text = Zeroizing::new(String::new());
-    std::io::stdin().lock().take(4096).read_to_string(&mut text)?;
-    Ok(text)
+    Ok(text_file::read_from(std::io::stdin().lock(), 4096)?)
 }
