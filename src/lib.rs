@@ -8,6 +8,8 @@
 //! * [`refusal`]: the codes of refusals, with what is told of each.
 //! * [`sealing_alias`]: the name on which every SDK publishes what this server is to seal.
 //! * [`counting`]: counters, and what they are called where several have names.
+//! * `threads`: the end of those that may wait for a disk.
+//! * [`output`]: lines of the log and of standard output, which no thread waits for.
 //! * [`protocol`], [`presence`]: the wire, frames in and frames out, without I/O, and who is on a
 //!   channel, in the words of it.
 //! * [`address`], [`unix_socket`]: where a listener is, and the files of those that are one.
@@ -55,6 +57,7 @@ pub mod live;
 pub mod meter;
 pub mod metrics;
 pub mod origins;
+pub mod output;
 pub mod pattern;
 pub mod presence;
 pub mod protocol;
@@ -65,6 +68,7 @@ pub mod session;
 pub mod state_dir;
 pub mod system;
 mod text_file;
+mod threads;
 pub mod tls;
 pub mod traces;
 pub mod unix_socket;

@@ -164,6 +164,17 @@ pub enum Fact {
         watcher: Watcher,
         reason: &'static str,
     },
+    /// The last line of the file was torn, and is kept in a file beside it.
+    LineTorn {
+        bytes: u64,
+        kept_in: String,
+    },
+    /// The file was moved or deleted, and this is the one that has its name now.
+    FileReplaced {
+        /// The hash of the last line of the one before.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        after: Option<String>,
+    },
     /// Facts that found no room on their way to the file.
     FactsLost {
         count: u64,
@@ -230,6 +241,8 @@ impl Fact {
             | Self::TokensRevoked { .. }
             | Self::RevocationNotWritten { .. }
             | Self::RevocationWritten { .. }
+            | Self::LineTorn { .. }
+            | Self::FileReplaced { .. }
             | Self::ConfigReloaded { .. }
             | Self::AdminAction { .. } => true,
             Self::ServerStarted { .. }

@@ -55,6 +55,8 @@ impl Fact {
             Self::ConfigRefused { .. } => Type::ConfigRefused,
             Self::WatchBegun { .. } => Type::WatchBegun,
             Self::WatchEnded { .. } => Type::WatchEnded,
+            Self::LineTorn { .. } => Type::LineTorn,
+            Self::FileReplaced { .. } => Type::FileReplaced,
             Self::FactsLost { .. } => Type::FactsLost,
         }
     }

@@ -4,7 +4,7 @@ use clap::Args;
 use secrecy::{ExposeSecret, SecretString};
 use zeroize::Zeroizing;
 
-use super::{Result, config_of};
+use super::{Result, config_of, say};
 use crate::{
     app::App,
     config::Flags,
@@ -57,9 +57,9 @@ pub fn run(asked: &Explain) -> Result<()> {
         _ => by_configuration(asked, &subject)?,
     };
     let explanation = Explanation::new(&verdict, asked.socket_id, &subject, None);
-    println!("{}: {}", explanation.code, explanation.cause);
-    explanation.fix.iter().for_each(|fix| println!("fix: {fix}"));
-    explanation.expected.iter().for_each(|text| println!("to be signed: {text}"));
+    say!("{}: {}", explanation.code, explanation.cause)?;
+    explanation.fix.iter().try_for_each(|fix| say!("fix: {fix}"))?;
+    explanation.expected.iter().try_for_each(|text| say!("to be signed: {text}"))?;
     match verdict {
         Verdict::Correct => Ok(()),
         Verdict::Wrong(_) => Err("the auth string would be refused".into()),

@@ -1,6 +1,6 @@
 //! `sealcast auth test`: which rule decides for a token and a channel, and why the others do not.
 
-use super::{Result, config_of, token::app};
+use super::{Result, config_of, say, token::app};
 use crate::{
     app::App,
     auth::{
@@ -46,10 +46,10 @@ async fn test(app: &App, credentials: &Credentials, channel: &Channel) -> Result
     let clock = ServerClock::default();
     match (app.access.presented(credentials), &*app.authorizer) {
         (Some(token), _) => {
-            println!("the token is an access token of this server");
+            say!("the token is an access token of this server")?;
             let (verified, _) = app.access.verify(token, None, clock.now())?;
-            print_claim(&verified.claims, "sub");
-            print_claim(&verified.claims, "channels");
+            print_claim(&verified.claims, "sub")?;
+            print_claim(&verified.claims, "channels")?;
         }
         (None, Authorizer::Jwt(jwt)) => explain(jwt, credentials, channel, &clock).await?,
         (None, other) => {
@@ -64,16 +64,16 @@ async fn test(app: &App, credentials: &Credentials, channel: &Channel) -> Result
     // No connection asks, and none of these authorizers looks at its id.
     let socket_id = "0.0".parse()?;
     let grant = app.decide_channel(credentials, socket_id, channel, &clock).await?;
-    println!("{channel}: granted");
+    say!("{channel}: granted")?;
     if let Some(member) = &grant.member {
         let info = member.user_info.as_ref().map(|info| format!(" {info}")).unwrap_or_default();
-        println!("  member: {}{info}", member.user_id);
+        say!("  member: {}{info}", member.user_id)?;
     }
     if !grant.abilities.client_events {
-        println!("  client events: no");
+        say!("  client events: no")?;
     }
     if let Some(expires) = grant.expires {
-        println!("  for: {} seconds", expires.saturating_sub(clock.now().wall));
+        say!("  for: {} seconds", expires.saturating_sub(clock.now().wall))?;
     }
     Ok(())
 }
@@ -86,13 +86,12 @@ async fn explain(
 ) -> Result<()> {
     let claims = jwt.verify(credentials.token(), clock.now()).await?.claims;
     let Some(verdicts) = jwt.verdicts(&claims, channel) else {
-        println!("there are no rules: the token's own claim decides");
-        print_claim(&claims, "channels");
-        return Ok(());
+        say!("there are no rules: the token's own claim decides")?;
+        return print_claim(&claims, "channels");
     };
     for (index, (rule, verdict)) in verdicts.iter().enumerate() {
-        println!("rule {index} {:?}: {}", &*rule.channel, said(rule, verdict));
-        rule.claims().for_each(|name| print_claim(&claims, name));
+        say!("rule {index} {:?}: {}", &*rule.channel, said(rule, verdict))?;
+        rule.claims().try_for_each(|name| print_claim(&claims, name))?;
     }
     Ok(())
 }
@@ -108,9 +107,9 @@ fn said(rule: &Rule, verdict: &std::result::Result<(), Mismatch>) -> String {
     }
 }
 
-fn print_claim(claims: &Claims, name: &str) {
-    match claims.get(name) {
-        Some(value) => println!("  claim {name} = {value}"),
-        None => println!("  claim {name} is not there"),
-    }
+fn print_claim(claims: &Claims, name: &str) -> Result<()> {
+    Ok(match claims.get(name) {
+        Some(value) => say!("  claim {name} = {value}"),
+        None => say!("  claim {name} is not there"),
+    }?)
 }

@@ -24,6 +24,7 @@ mod unverified;
 mod webhooks;
 
 use std::{
+    fmt::Display,
     io::{self, Write},
     process::ExitCode,
 };
@@ -33,6 +34,7 @@ use clap::{Parser, Subcommand};
 use crate::{
     config::{Config, Environment, Flags, Source, shown},
     crypto::secret::Salt,
+    output::OutputQueue,
 };
 
 #[derive(Parser)]
@@ -98,7 +100,8 @@ enum ConfigCommand {
 /// Every failure ends here, as a sentence on standard error.
 pub fn run() -> ExitCode {
     let result = match Cli::parse().command {
-        Command::Serve(flags) => serve::serve(&flags),
+        // It says itself what is wrong: nothing of it may wait for standard error.
+        Command::Serve(flags) => return serve::serve(&flags),
         Command::Config(command) => config(&command),
         Command::Keys(command) => keys::run(&command),
         Command::Auth(AuthCommand::Explain(command)) => auth_explain::run(&command),
@@ -115,7 +118,7 @@ pub fn run() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("sealcast: {error}");
+            complain(format_args!("sealcast: {error}"));
             ExitCode::FAILURE
         }
     }
@@ -132,6 +135,24 @@ fn print(text: &str) -> io::Result<()> {
     }
 }
 
+/// A line on standard output. What goes to a reader that has gone is lost without a word.
+macro_rules! say {
+    ($($text:tt)*) => {
+        $crate::cli::print(&format!("{}\n", format_args!($($text)*)))
+    };
+}
+use say;
+
+/// A line on standard error, of commands that do not serve. Without a reader nobody is to know.
+fn complain(line: impl Display) {
+    let _ = writeln!(io::stderr(), "{line}");
+}
+
+/// The same of `serve`, which waits for nobody.
+fn report(stderr: &OutputQueue, line: impl Display) {
+    stderr.push(format!("sealcast: {line}\n").as_bytes());
+}
+
 fn source(flags: &Flags) -> Result<Source> {
     Ok(Source::new(flags, Environment::of_process())?)
 }
@@ -146,11 +167,11 @@ fn config(command: &ConfigCommand) -> Result<()> {
         ConfigCommand::Check(flags) => {
             let config = config_of(flags)?;
             log::filter(&config.log)?;
-            config.warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));
-            config.notes.iter().for_each(|note| eprintln!("note: {note}"));
-            println!("the configuration is good: {} app(s)", config.apps.len());
+            let warnings = config.warnings.iter();
+            warnings.for_each(|warning| complain(format_args!("warning: {warning}")));
+            config.notes.iter().for_each(|note| complain(format_args!("note: {note}")));
+            Ok(say!("the configuration is good: {} app(s)", config.apps.len())?)
         }
-        ConfigCommand::Show(flags) => print!("{}", shown(&source(flags)?)?),
+        ConfigCommand::Show(flags) => Ok(print(&shown(&source(flags)?)?)?),
     }
-    Ok(())
 }

@@ -1,25 +1,27 @@
 //! `sealcast serve`
 
-use std::{path::Path, sync::Arc};
+use std::{io, path::Path, process::ExitCode, sync::Arc};
 
 use arc_swap::ArcSwap;
 
 use super::{
-    Result, banner, capacity,
+    Result, banner, capacity, complain,
     log::{self, LogFilter},
-    print,
     reload::{self, Live, Read, Reload, Stamps, Start, read},
-    signals::Signals,
+    report,
+    signals::{self, Signals},
 };
 use crate::{
     address::Address,
     app::AppRegistry,
     audit::{Audit, Fact},
     config::{Config, Environment, Flags, Source},
+    counting::Count,
     crypto::secret::Salt,
     engine::{Engine, opening::StateFiles},
     hub::Hub,
     live::Feed,
+    output::{OutputQueue, PanicForm, report_panics},
     selftest,
     state_dir::{ClaimError, StateDir},
     system,
@@ -28,15 +30,47 @@ use crate::{
     webhook::Runner,
 };
 
-pub fn serve(flags: &Flags) -> Result<()> {
-    let mut signals = Signals::take()?;
+/// What the server writes goes through queues: nothing here waits for standard output or error.
+pub fn serve(flags: &Flags) -> ExitCode {
+    match start_stderr() {
+        Ok(stderr) => {
+            let result = start(flags, &stderr);
+            if let Err(error) = &result {
+                report(&stderr, error);
+            }
+            // The last lines say why it ended.
+            stderr.finish(OutputQueue::END);
+            if result.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+        }
+        Err(error) => {
+            complain(format_args!("sealcast: {error}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn start_stderr() -> Result<OutputQueue> {
+    signals::block()?;
+    let stream = OutputQueue::stream(io::stderr())?;
+    let stderr = OutputQueue::start("log", stream, |dropped| {
+        tracing::warn!(log.dropped = dropped, "log lines were dropped");
+    })?;
+    report_panics(stderr.clone(), PanicForm::Text);
+    Ok(stderr)
+}
+
+fn start(flags: &Flags, stderr: &OutputQueue) -> Result<()> {
+    let mut signals = Signals::take(stderr.clone())?;
     let dumps_forbidden = forbid_dumps();
     let (environment, mut files) = (environment(flags, &mut signals)?, Stamps::new());
     let salt = Salt::random()?;
     let Read { config, written } = read(flags, &environment, None, salt, &mut files)?;
     let start = Start { flags: flags.clone(), environment, salt, written, files };
     // The traces until the end: what is left to be sent then is sent.
-    let (log, _traces) = log::to_stderr(&config.log)?;
+    let (log, _traces) = log::begin(&config.log, stderr)?;
+    if config.log.json {
+        report_panics(stderr.clone(), PanicForm::Json);
+    }
     if let Err(error) = dumps_forbidden {
         tracing::warn!(%error, "core dumps, in which keys would stand, cannot be forbidden");
     }
@@ -44,10 +78,16 @@ pub fn serve(flags: &Flags) -> Result<()> {
     config.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
     note_service_variables(&start.environment);
     let system = actix_rt::System::new();
+    let log = OpenLog { filter: log, dropped: stderr.dropped() };
     let result = system.block_on(run(config, start, log, &signals));
     // Dropping it would wait for whoever still waits for a disk, such as a reload.
     std::mem::forget(system);
     result
+}
+
+struct OpenLog {
+    filter: LogFilter,
+    dropped: Arc<Count>,
 }
 
 #[cfg(target_os = "linux")]
@@ -73,7 +113,7 @@ fn note_service_variables(environment: &Environment) {
     }
 }
 
-async fn run(config: Config, start: Start, log: LogFilter, signals: &Signals) -> Result<()> {
+async fn run(config: Config, start: Start, log: OpenLog, signals: &Signals) -> Result<()> {
     // From here on there is something to put away.
     signals.serving();
     // Dropped last: what the server notes at its end is written.
@@ -89,16 +129,13 @@ async fn run(config: Config, start: Start, log: LogFilter, signals: &Signals) ->
         pid: std::process::id(),
         listen: first(&listeners)?,
     });
-    announce(&listeners, config.tls.is_some())?;
-    if start.flags.dev {
-        let source = Source::new(&start.flags, start.environment.clone())?;
-        let (public, api) = (first(&listeners)?, listeners.api()?);
-        print(&banner::banner(&config, (&source, &start.flags), &public, api.first()))?;
-    }
+    let source = Source::new(&start.flags, start.environment.clone())?;
+    announce(&listeners, &config, (&source, &start.flags))?;
     let hub = Hub::new(config.workers, config.mailbox_bytes, config.turns_per_second);
     let mut engine = Engine::new(hub, AppRegistry::new());
     engine.capacity = capacity::measure(config.memory_limit)?;
     (engine.audit, engine.live) = (audit.clone(), live);
+    engine.log_lines_dropped = log.dropped;
     let engine = Arc::new(engine);
     let volatile = system::volatile_filesystem(&config.state_dir);
     let files = StateFiles { dir: &config.state_dir, claimed: state_dir.is_some(), volatile };
@@ -114,7 +151,7 @@ async fn run(config: Config, start: Start, log: LogFilter, signals: &Signals) ->
         settings: settings.clone(),
         identity: config.tls.clone(),
         webhooks: webhooks.clone(),
-        log,
+        log: log.filter,
         claimed: state_dir.is_some(),
         volatile,
         state_dir: config.state_dir,
@@ -163,15 +200,28 @@ fn first(listeners: &Listeners) -> Result<Address> {
 }
 
 /// The lines that a supervisor or a test reads the real port from.
-fn announce(listeners: &Listeners, tls: bool) -> Result<()> {
+fn announce(
+    listeners: &Listeners,
+    config: &Config,
+    (source, flags): (&Source, &Flags),
+) -> Result<()> {
+    let mut text = String::new();
     for address in listeners.public()? {
-        print(&format!("listening on {}\n", address.url(tls)))?;
+        text += &format!("listening on {}\n", address.url(config.tls.is_some()));
     }
     for address in listeners.api()? {
-        print(&format!("API on {}\n", address.url(false)))?;
+        text += &format!("API on {}\n", address.url(false));
     }
     for address in listeners.operations()? {
-        print(&format!("operations on {}\n", address.url(false)))?;
+        text += &format!("operations on {}\n", address.url(false));
     }
+    if flags.dev {
+        let (public, api) = (first(listeners)?, listeners.api()?);
+        text += &banner::banner(config, (source, flags), &public, api.first());
+    }
+    let stdout = OutputQueue::start("stdout", OutputQueue::stream(io::stdout())?, |_| {})?;
+    stdout.push(text.as_bytes());
+    // Nothing else is written there.
+    stdout.close();
     Ok(())
 }

@@ -7,6 +7,7 @@
 //! process and its whole group sends the same one twice, and means one.
 
 use std::{
+    fmt::Display,
     io,
     process::exit,
     sync::{Arc, mpsc},
@@ -23,16 +24,19 @@ use tokio::{
     time::timeout,
 };
 
+use super::report;
+use crate::output::OutputQueue;
+
 pub struct Signals {
     shared: Arc<Shared>,
     taker: Option<(JoinHandle<()>, oneshot::Sender<()>)>,
 }
 
-#[derive(Default)]
 struct Shared {
     phase: Mutex<Phase>,
     stop: Arc<Notify>,
     hangup: Arc<Notify>,
+    stderr: OutputQueue,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -85,14 +89,23 @@ fn ours() -> SigSet {
     [Number::SIGTERM, Number::SIGINT, Number::SIGHUP].into_iter().collect()
 }
 
+/// Before any other thread is started, so that all inherit what is blocked.
+pub fn block() -> io::Result<()> {
+    ours().thread_block()?;
+    // A file that would grow over RLIMIT_FSIZE is an error like that of a full disk, and no
+    // reason to end. No thread lets it through.
+    Ok(SigSet::from(Number::SIGXFSZ).thread_block()?)
+}
+
 impl Signals {
-    /// Before any other thread is started, so that all inherit what is blocked.
-    pub fn take() -> io::Result<Self> {
-        ours().thread_block()?;
-        // A file that would grow over RLIMIT_FSIZE is an error like that of a full disk, and no
-        // reason to end. No thread lets it through.
-        SigSet::from(Number::SIGXFSZ).thread_block()?;
-        let shared = Arc::<Shared>::default();
+    /// After `block`.
+    pub fn take(stderr: OutputQueue) -> io::Result<Self> {
+        let shared = Arc::new(Shared {
+            phase: Mutex::default(),
+            stop: Arc::default(),
+            hangup: Arc::default(),
+            stderr,
+        });
         let (suspend, suspended) = oneshot::channel();
         let (tell, told) = mpsc::channel();
         let theirs = shared.clone();
@@ -123,7 +136,7 @@ impl Signals {
             // If it is gone, joining tells.
             let _ = suspend.send(());
             if thread.join().is_err() {
-                eprintln!("sealcast: the thread that takes signals has failed");
+                self.shared.report("the thread that takes signals has failed");
             }
         }
     }
@@ -150,8 +163,8 @@ impl Shared {
         }
         match self.phase.lock().on(number, Instant::now()) {
             Act::Leave => {
-                eprintln!("sealcast: stopped by {number} before it served");
-                exit(0);
+                self.report(format_args!("stopped by {number} before it served"));
+                self.exit(0);
             }
             Act::Stop => self.stop.notify_one(),
             Act::Ignore => {
@@ -159,9 +172,19 @@ impl Shared {
             }
             Act::EndAtOnce => {
                 tracing::warn!(signal = %number, "a second signal while the server was shutting down: it ends at once");
-                exit(128 + number as i32);
+                self.exit(128 + number as i32);
             }
         }
+    }
+
+    fn report(&self, what: impl Display) {
+        report(&self.stderr, what);
+    }
+
+    /// Without waiting for a reader of standard error that does not read.
+    fn exit(&self, status: i32) -> ! {
+        self.stderr.finish(OutputQueue::END);
+        exit(status)
     }
 }
 
@@ -198,7 +221,7 @@ impl Streams {
             }
         }
         if let Err(error) = ours().thread_block() {
-            eprintln!("sealcast: signals cannot be blocked: {error}");
+            shared.report(format_args!("signals cannot be blocked: {error}"));
         }
         while let Ok(number) = timeout(MOMENT, self.next()).await {
             shared.on(number);

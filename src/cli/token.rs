@@ -1,6 +1,6 @@
 //! `sealcast token` and `sealcast signed-id`: made offline, with the secret that the configuration has.
 
-use super::{Result, config_of};
+use super::{Result, config_of, say};
 use crate::{
     app::App,
     auth::{
@@ -66,8 +66,7 @@ pub fn run(command: &Token) -> Result<()> {
     let now = ServerClock::default().now();
     // A server whose clock is a little behind takes it, and a revocation of the next moment is newer.
     let now = Now { latest: now.latest.saturating_sub(CLOCK_SKEW), ..now };
-    println!("{}", app.mint(&wanted, now)?.token);
-    Ok(())
+    Ok(say!("{}", app.mint(&wanted, now)?.token)?)
 }
 
 pub fn signed_id(command: &SignedId) -> Result<()> {
@@ -82,8 +81,7 @@ pub fn signed_id(command: &SignedId) -> Result<()> {
     let name = SignedIds::new(app.secret.clone()).name(prefix, id);
     let checked = check_characters(&name, app.limits.channel_name_bytes);
     checked.map_err(|e| format!("the channel name {name} {e}"))?;
-    println!("{name}");
-    Ok(())
+    Ok(say!("{name}")?)
 }
 
 /// The one that is named, or the only one.

@@ -2,6 +2,7 @@
 //! Transports call them; they know the hub and the domain and no socket.
 
 pub mod client_event;
+mod client_faults;
 pub mod counts;
 pub mod grants;
 mod key_deadlines;
@@ -35,6 +36,7 @@ use std::{
 };
 
 use arc_swap::{ArcSwap, Guard};
+pub use client_faults::{ClientFault, ClientFaults};
 use counts::EngineCounts;
 use key_report::{AppKey, AppMoves};
 use parking_lot::Mutex;
@@ -48,6 +50,7 @@ use crate::{
     audit::{Audit, AuditStats, Fact},
     capacity::Capacity,
     clock::ServerClock,
+    counting::Count,
     explain::Refusals,
     hub::{Hub, directory::Occupancy},
     live::Feed,
@@ -65,8 +68,11 @@ pub struct Engine {
     pub live: Arc<Feed>,
     pub refusals: Refusals,
     pub counts: EngineCounts,
+    pub client_faults: ClientFaults,
     pub capacity: Capacity,
     pub clock: ServerClock,
+    /// Lines that found no room on their way to standard error.
+    pub log_lines_dropped: Arc<Count>,
     /// Of the tripwire, as far as the audit log knows.
     trips_noted: AtomicU64,
 }
@@ -105,9 +111,11 @@ impl Engine {
             live: Arc::default(),
             refusals: Refusals::default(),
             counts: EngineCounts::default(),
+            client_faults: ClientFaults::default(),
             trips_noted: AtomicU64::new(0),
             capacity: Capacity::unlimited(),
             clock: ServerClock::default(),
+            log_lines_dropped: Arc::default(),
         }
     }
 
@@ -124,6 +132,7 @@ impl Engine {
     /// Called about once a second, by one thread.
     pub fn tick(&self, now: Instant) {
         self.capacity.look();
+        self.client_faults.tick(now);
         let trips = self.hub.trips();
         let dropped = trips - self.trips_noted.swap(trips, Ordering::Relaxed);
         if dropped > 0 {

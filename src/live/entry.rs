@@ -64,6 +64,8 @@ types! {
     ServerDraining = "server_draining",
     ServerStopped = "server_stopped",
     FactsLost = "facts_lost",
+    LineTorn = "line_torn",
+    FileReplaced = "file_replaced",
 }
 
 /// What filters look at stands here, the rest in `what`.

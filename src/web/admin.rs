@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use zeroize::Zeroizing;
 
 pub use door::{AdminToken, Door};
-pub use webhooks::{Deliveries, TestResults};
+pub use webhooks::{Deliveries, Discard, TestResults};
 
 use super::{
     error::{ApiError, blocking},
@@ -46,6 +46,7 @@ pub fn routes(config: &mut web::ServiceConfig, door: Door) {
         .service(get(web::resource("/admin/apps/{app}/webhooks"), webhooks::list))
         .service(get(web::resource("/admin/apps/{app}/webhooks/log"), webhooks::log))
         .service(post(web::resource("/admin/apps/{app}/webhooks/replay"), webhooks::replay))
+        .service(post(web::resource("/admin/apps/{app}/webhooks/discard"), webhooks::discard))
         .service(post(web::resource("/admin/apps/{app}/webhooks/test"), webhooks::test));
 }
 

@@ -6,6 +6,7 @@ mod audited;
 pub mod auth;
 mod calls;
 mod channels;
+mod client_faults;
 mod cors;
 mod credentials;
 mod drain;
@@ -49,7 +50,7 @@ mod users;
 mod verify;
 mod worker;
 
-pub use admin::{AdminToken, Deliveries, Revoked, Rotated, TestResults};
+pub use admin::{AdminToken, Deliveries, Discard, Revoked, Rotated, TestResults};
 pub use forwarded::{ForwardedHeader, Proxies};
 pub use listeners::{Addresses, Listeners};
 pub use live::LiveFeed;

@@ -25,7 +25,7 @@ use super::{
     Serves,
     admin::{self, Door},
     arrival::{Arrival, Io},
-    error, front,
+    client_faults, error, front,
     listeners::Bound,
     live,
     measured::Routes,
@@ -230,5 +230,9 @@ fn internal<S: ActixStream + HasRemote + AsFd + 'static>(
         })
         .graceful_shutdown_signal(parts.draining())
         .finish(map_config(app, |_| AppConfig::default()));
+    let http = http.map_err(move |error| {
+        client_faults::note(&worker.engine, &error, None, || None);
+        error
+    });
     fn_service(|stream: S| async { Ok((stream, Protocol::Http1, None)) }).and_then(http)
 }

@@ -22,7 +22,7 @@ use tokio::io::ReadBuf;
 
 use super::{transport::Transport, worker::Worker};
 use crate::{
-    engine::Tenant,
+    engine::{ClientFault, Tenant},
     hub::{
         LOST,
         outbox::Outbox,
@@ -296,7 +296,8 @@ impl<T: Transport> Drop for Connection<T> {
         match closing {
             Some(reason @ Close::TooSlow) => {
                 self.link.shard.gauges().slow_readers.fetch_add(1, Ordering::Relaxed);
-                tracing::warn!(socket.id = %self.id, close.code = reason.code(), close.reason = reason.message(), "connection closed");
+                self.worker.engine.client_faults.note(ClientFault::SlowReader, reason.message());
+                tracing::debug!(socket.id = %self.id, close.code = reason.code(), close.reason = reason.message(), "connection closed");
             }
             Some(reason) => {
                 tracing::debug!(socket.id = %self.id, close.code = reason.code(), close.reason = reason.message(), "connection closed");

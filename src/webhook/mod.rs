@@ -36,7 +36,7 @@ use facts::EventIds;
 use leaving::Leaving;
 
 pub use batch::Limits;
-pub use dead_letter::{DeadLetters, Letter, LetterId};
+pub use dead_letter::{DeadLetters, Discarded, Letter, LetterId};
 pub use endpoint::{EndpointReport, EndpointStats, Settings, Tested};
 pub use facts::{Fact, Kind};
 pub use filter::Filter;
@@ -227,6 +227,16 @@ impl Webhooks {
         let mut log: Vec<Delivery> = chosen.flat_map(|endpoint| endpoint.log.latest()).collect();
         log.sort_by(|a, b| a.time.cmp(&b.time));
         log
+    }
+
+    /// Reads a file. Letters that are on their way again stay until they have arrived.
+    pub fn discard(&self, which: &Which, before: Option<SystemTime>) -> io::Result<Discarded> {
+        self.letters.discard(|letter| {
+            let is_older = |before| {
+                humantime::parse_rfc3339_weak(&letter.time).is_ok_and(|time| time < before)
+            };
+            which.is(letter) && before.is_none_or(is_older)
+        })
     }
 
     fn endpoint(&self, label: &str) -> Option<Arc<Endpoint>> {

@@ -51,7 +51,7 @@ pub trait Channels {
 }
 
 impl Which {
-    fn is(&self, letter: &Letter) -> bool {
+    pub(super) fn is(&self, letter: &Letter) -> bool {
         self.id.is_none_or(|id| id == letter.id)
             && self.endpoint.as_ref().is_none_or(|endpoint| *endpoint == letter.endpoint)
     }

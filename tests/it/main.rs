@@ -2,6 +2,8 @@
 //! Names begin with the section they check: `s2_5_...` is section 2.5 of the protocol,
 //! `e1_...` section 1 of the description of sealed channels, `c_...` the command line and configuration.
 
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "the output of a test that fails")]
+
 mod support;
 
 mod app_origins;
@@ -23,6 +25,7 @@ mod cache;
 mod canary;
 mod capacity;
 mod client_events;
+mod client_faults;
 mod clocks;
 mod config;
 mod config_apps;
@@ -69,6 +72,7 @@ mod ops_hosts;
 mod ordering;
 #[cfg(feature = "otel")]
 mod otel;
+mod output;
 mod presence;
 mod presence_members;
 mod process;
@@ -105,6 +109,7 @@ mod unix_sockets;
 mod users;
 mod watchlist;
 mod webhooks;
+mod webhooks_discard;
 mod webhooks_failing;
 mod webhooks_log;
 mod webhooks_replay;

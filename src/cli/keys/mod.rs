@@ -10,7 +10,7 @@ use std::io::IsTerminal;
 use clap::Subcommand;
 use zeroize::Zeroizing;
 
-use super::{Result, print, server};
+use super::{Result, complain, print, say, server};
 use crate::{
     crypto::key::{KeyFormat, MasterKey},
     text_file,
@@ -48,11 +48,11 @@ pub fn run(command: &Keys) -> Result<()> {
         }
         Keys::Inspect { key } => {
             let (key, format) = parsed(key)?;
-            println!(
+            say!(
                 "format: {}\nfingerprint: {}",
                 format!("{format:?}").to_lowercase(),
                 key.fingerprint()
-            );
+            )?;
         }
         Keys::List(whose) => list::run(whose)?,
         Keys::Rotate(command) => rotate::rotate(command)?,

@@ -3,7 +3,7 @@
 use md5::{Digest, Md5};
 use serde::Serialize;
 
-use super::read_key;
+use super::{complain, read_key, say};
 use crate::{
     channel::{Access, Channel},
     cli::Result,
@@ -107,10 +107,9 @@ struct Webhook {
 
 pub fn run(command: &Vector) -> Result<()> {
     if command.key.is_none() {
-        eprintln!("no --key: these are of the published example key, which no server takes");
+        complain("no --key: these are of the published example key, which no server takes");
     }
-    println!("{}", serde_json::to_string_pretty(&vectors(command)?)?);
-    Ok(())
+    Ok(say!("{}", serde_json::to_string_pretty(&vectors(command)?)?)?)
 }
 
 fn vectors(command: &Vector) -> Result<Vectors> {

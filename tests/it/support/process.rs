@@ -136,6 +136,11 @@ impl Launch {
         self.after(&format!("umask {umask}"))
     }
 
+    /// Writing more than so many KiB into one file fails, as on a full disk.
+    pub fn file_size(self, kib: u32) -> Self {
+        self.after(&format!("trap '' XFSZ && ulimit -f {kib}"))
+    }
+
     /// Run by a shell that does this first.
     fn after(mut self, first: &str) -> Self {
         let mut limited = Command::new("bash");
@@ -150,6 +155,17 @@ impl Launch {
         }
         limited.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         self.command = limited;
+        self
+    }
+
+    /// In place of the pipe that the test reads.
+    pub fn stderr(mut self, stream: impl Into<Stdio>) -> Self {
+        self.command.stderr(stream);
+        self
+    }
+
+    pub fn stdout(mut self, stream: impl Into<Stdio>) -> Self {
+        self.command.stdout(stream);
         self
     }
 
@@ -306,17 +322,18 @@ pub(super) async fn wait(child: &mut Child) -> ExitStatus {
     }
 }
 
-/// Everything that comes out of a pipe, read by a thread so that the child never blocks on it.
+/// Everything that comes out of a pipe, read by a thread so that the child never blocks on it;
+/// nothing where the test reads by itself.
 pub(super) struct Collected {
     bytes: Arc<Mutex<Vec<u8>>>,
     pub(super) thread: std::thread::JoinHandle<()>,
 }
 
 fn collect(pipe: Option<impl Read + Send + 'static>) -> Collected {
-    let mut pipe = pipe.expect("a piped stream");
     let bytes = Arc::new(Mutex::new(Vec::new()));
     let shared = Arc::clone(&bytes);
     let thread = std::thread::spawn(move || {
+        let Some(mut pipe) = pipe else { return };
         let mut chunk = [0; 4096];
         while let Ok(n @ 1..) = pipe.read(&mut chunk) {
             lock(&shared).extend_from_slice(&chunk[..n]);
