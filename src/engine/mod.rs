@@ -10,6 +10,7 @@ pub mod key_report;
 pub mod opening;
 pub mod publish;
 pub mod queries;
+mod questions;
 pub mod readiness;
 mod reconcile;
 pub mod reconfigure;
@@ -19,9 +20,11 @@ mod reloads;
 pub mod rotation;
 mod sealed_channels;
 mod shown;
+mod stragglers;
 pub mod subscribe;
 mod tenant;
 pub mod users;
+pub mod waiting_keys;
 
 use std::{
     sync::{
