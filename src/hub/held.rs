@@ -68,7 +68,7 @@ impl Held {
         }
     }
 
-    /// A place whose time has come, each once: whoever takes it sets its next deadline or removes it.
+    /// A place whose time has come, each once: the caller sets its next deadline or removes it.
     pub fn next_due(&mut self, now: Instant) -> Option<PlaceId> {
         while let Some(first) = self.queue.peek_mut() {
             if first.0.at > now {
