@@ -62,6 +62,12 @@ pub enum Fact {
         from: Fingerprint,
         to: Fingerprint,
     },
+    /// Subscribers that had not moved since the last rotation were closed for the next.
+    RotationForced {
+        app: Arc<str>,
+        /// Subscriptions.
+        closed: u32,
+    },
     /// A member was removed: its secret opens nothing from this epoch on.
     ChannelRevoked {
         app: Arc<str>,
@@ -149,6 +155,9 @@ pub enum Fact {
         taken: Vec<String>,
         #[serde(skip_serializing_if = "Vec::is_empty")]
         later: Vec<String>,
+        /// Keys that wait for a rotation to end.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        waits: Vec<String>,
     },
     /// And something was wrong with it.
     ConfigRefused {
@@ -237,6 +246,7 @@ impl Fact {
             | Self::RotationStarted { .. }
             | Self::RotationRefused { .. }
             | Self::RotationFinished { .. }
+            | Self::RotationForced { .. }
             | Self::ChannelRevoked { .. }
             | Self::TokensRevoked { .. }
             | Self::RevocationNotWritten { .. }

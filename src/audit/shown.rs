@@ -40,6 +40,7 @@ impl Fact {
             Self::RotationStarted { .. } => Type::RotationStarted,
             Self::RotationRefused { .. } => Type::RotationRefused,
             Self::RotationFinished { .. } => Type::RotationFinished,
+            Self::RotationForced { .. } => Type::RotationForced,
             Self::ChannelRevoked { .. } => Type::ChannelRevoked,
             Self::AuthGranted { .. } => Type::AuthGranted,
             Self::AuthDenied { .. } => Type::AuthDenied,

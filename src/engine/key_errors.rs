@@ -1,9 +1,16 @@
 //! Why keys were not changed.
 
-use std::{io, sync::Arc};
+use std::{
+    io,
+    sync::Arc,
+    time::{Duration, UNIX_EPOCH},
+};
 
 use crate::{
-    channel::Channel, crypto::keytable::KeyError, refusal::RefusalCode, state_dir::UntilRestart,
+    channel::Channel,
+    crypto::keytable::{KeyError, UnixSeconds},
+    refusal::RefusalCode,
+    state_dir::UntilRestart,
 };
 
 #[derive(Debug, thiserror::Error)]
@@ -13,9 +20,10 @@ pub enum RotationError {
     #[error(transparent)]
     Key(#[from] KeyError),
     #[error(
-        "{behind} subscriptions have not moved from the previous key yet: wait until they have (`sealcast keys list`), or until its grace time ends"
+        "{}, or close them and go on: `sealcast keys rotate --force`",
+        in_progress(*behind, *until)
     )]
-    InProgress { behind: u32 },
+    InProgress { behind: u32, until: Option<UnixSeconds> },
     #[error(
         "the app {other} has that key: give each its own, or set allow_shared_master_key = true in both"
     )]
@@ -42,6 +50,17 @@ pub enum RevokeError {
     Derivation,
     #[error("the member is off the channel, whose secret has been replaced: {0}")]
     UntilRestart(#[from] UntilRestart),
+}
+
+/// `until`: when those are closed that have not moved.
+pub(super) fn in_progress(behind: u32, until: Option<UnixSeconds>) -> String {
+    let until = until.map_or_else(String::new, |until| {
+        let at = humantime::format_rfc3339_seconds(UNIX_EPOCH + Duration::from_secs(until));
+        format!(", or until its grace time ends at {at}")
+    });
+    format!(
+        "{behind} subscriptions have not moved from the previous key yet: wait until they have (`sealcast keys list`){until}"
+    )
 }
 
 impl RotationError {

@@ -12,6 +12,7 @@ mod key_store;
 pub mod opening;
 pub mod publish;
 pub mod queries;
+mod questions;
 pub mod readiness;
 mod reconcile;
 pub mod reconfigure;
@@ -22,10 +23,12 @@ pub mod rotation;
 mod sealed_channels;
 mod shown;
 mod standing;
+mod stragglers;
 pub mod subscribe;
 mod tenant;
 pub mod unwritten;
 pub mod users;
+pub mod waiting_keys;
 
 use std::{
     sync::{

@@ -5,9 +5,7 @@ use std::{io, sync::Arc};
 use parking_lot::MutexGuard;
 
 use super::{
-    Engine, Tenant,
-    key_store::StagedKeys,
-    rotation::{RotationError, refuse_second},
+    Engine, Tenant, key_store::StagedKeys, rotation::RotationError, waiting_keys::WaitingKey,
 };
 use crate::{
     audit::RevocationList,
@@ -17,6 +15,18 @@ use crate::{
         keytable::{KeyTable, unix_now},
     },
 };
+
+/// What the key that the configuration names means for an application that runs.
+pub(super) enum ConfiguredKey<'a> {
+    /// It is the one that was named last time.
+    Unchanged,
+    Change(Box<KeyChange<'a>>),
+    /// Subscribers still move to the one before it.
+    Waits {
+        key: Arc<MasterKey>,
+        why: WaitingKey,
+    },
+}
 
 /// No other change of these keys can come between.
 #[must_use]
@@ -36,23 +46,29 @@ impl KeyChange<'_> {
 }
 
 impl Engine {
-    /// `None` if the configuration names the key that it named last time.
     pub(super) fn prepare_key<'a>(
         &self,
         tenant: &'a Tenant,
         configured: &Arc<MasterKey>,
         grace: u64,
-    ) -> Result<Option<KeyChange<'a>>, RotationError> {
+    ) -> Result<ConfiguredKey<'a>, RotationError> {
         let _one_at_a_time = tenant.key_changes.lock();
         let ring = tenant.keys().ok_or(RotationError::NoKeys)?;
         let table = ring.table();
-        let Some(next) = table.reconciled(configured, unix_now(), grace)? else { return Ok(None) };
+        let Some(next) = table.reconciled(configured, unix_now(), grace)? else {
+            return Ok(ConfiguredKey::Unchanged);
+        };
         let rotates = next.active().number != table.active().number;
-        if rotates {
-            refuse_second(tenant)?;
+        if rotates
+            && let Err(RotationError::InProgress { behind, until }) = tenant.stragglers(false)
+        {
+            let (app, id) = (tenant.id.clone(), configured.fingerprint());
+            let why = WaitingKey { app, key: id, behind, until };
+            return Ok(ConfiguredKey::Waits { key: configured.clone(), why });
         }
         let staged = tenant.key_store.stage(&next)?;
-        Ok(Some(KeyChange { tenant, ring, next, staged, rotates, _one_at_a_time }))
+        let change = KeyChange { tenant, ring, next, staged, rotates, _one_at_a_time };
+        Ok(ConfiguredKey::Change(Box::new(change)))
     }
 
     /// Subscribers begin to move to it.

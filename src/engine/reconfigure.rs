@@ -10,8 +10,9 @@ use std::{
 use super::{
     Engine, Tenant,
     opening::{NotOpened, Opened, StateFiles, open, open_webhooks},
-    reconcile::KeyChange,
+    reconcile::{ConfiguredKey, KeyChange},
     rotation::RotationError,
+    waiting_keys::WaitingKey,
 };
 use crate::{
     app::{App, AppRegistry},
@@ -28,6 +29,14 @@ pub struct Wanted {
     /// What decides is as it was: what it has learnt is kept.
     pub same_authorizer: bool,
     pub same_webhooks: bool,
+}
+
+/// What has come of other settings.
+pub struct Reconfigured {
+    /// Nobody delivers these webhooks yet.
+    pub undelivered: Vec<Arc<Webhooks>>,
+    /// All else is in force.
+    pub waiting: Vec<WaitingKey>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -55,22 +64,26 @@ enum Step {
 
 impl Engine {
     /// These, and no other applications from here on. `rest` is what else changes with them: it is
-    /// done when nothing can go wrong any more. Returns webhooks that nobody delivers yet.
+    /// done when nothing can go wrong any more. A key for which subscribers are not ready yet waits,
+    /// and holds up nothing else.
     pub fn reconfigure(
         &self,
         all: Vec<Wanted>,
         files: StateFiles<'_>,
         rest: impl FnOnce(),
-    ) -> Result<Vec<Arc<Webhooks>>, NotTaken> {
+    ) -> Result<Reconfigured, NotTaken> {
         let before = self.tenants.load_full();
         let known: Vec<Option<Arc<Tenant>>> =
             all.iter().map(|wanted| self.known(&before, &wanted.app.id)).collect();
         self.refuse_shared_keys(&all, &known)?;
-        let mut keys = Vec::new();
+        let (mut keys, mut waiting) = (Vec::new(), Vec::new());
         for (wanted, tenant) in all.iter().zip(&known) {
-            keys.extend(
-                tenant.as_ref().map(|t| self.key_of(t, &wanted.app)).transpose()?.flatten(),
-            );
+            let Some(tenant) = tenant else { continue };
+            match self.key_of(tenant, &wanted.app)? {
+                ConfiguredKey::Unchanged => {}
+                ConfiguredKey::Change(change) => keys.push(*change),
+                ConfiguredKey::Waits { key, why } => waiting.push((key, why)),
+            }
         }
         let steps = all.into_iter().zip(&known).map(|(wanted, tenant)| match tenant {
             None => Ok(Step::Comes(Box::new(open(wanted.app, files, self)?))),
@@ -84,6 +97,10 @@ impl Engine {
         let come = come.into_iter().filter_map(Step::comes).map(|opened| opened.settle());
         let come: Vec<Arc<Tenant>> = come.collect::<Result<_, _>>()?;
         self.take_keys(keys)?;
+        for tenant in known.iter().flatten() {
+            let key = waiting.iter().find(|(_, why)| why.app == tenant.id);
+            tenant.set_waiting_key(key.map(|(key, _)| key.clone()));
+        }
         rest();
         let mut undelivered = Vec::new();
         let mut tenants = AppRegistry::new();
@@ -92,7 +109,8 @@ impl Engine {
             tenants.insert(tenant.id.clone(), tenant.app().key.clone(), tenant);
         }
         self.serve_only(&before, tenants);
-        Ok(undelivered)
+        let waiting = waiting.into_iter().map(|(_, why)| why).collect();
+        Ok(Reconfigured { undelivered, waiting })
     }
 
     /// At the start, where there are none yet.
@@ -102,7 +120,8 @@ impl Engine {
         files: StateFiles<'_>,
     ) -> Result<Vec<Arc<Webhooks>>, NotTaken> {
         let wanted = |app| Wanted { app, same_authorizer: false, same_webhooks: false };
-        self.reconfigure(all.into_iter().map(wanted).collect(), files, || ())
+        let begun = self.reconfigure(all.into_iter().map(wanted).collect(), files, || ())?;
+        Ok(begun.undelivered)
     }
 
     /// Those that are leaving, too: what they have begun goes on if they come back.
@@ -145,9 +164,9 @@ impl Engine {
         Ok(())
     }
 
-    fn key_of<'a>(&self, tenant: &'a Tenant, app: &App) -> Result<Option<KeyChange<'a>>, NotTaken> {
+    fn key_of<'a>(&self, tenant: &'a Tenant, app: &App) -> Result<ConfiguredKey<'a>, NotTaken> {
         let Some(key) = configured(app).filter(|_| tenant.keys().is_some()) else {
-            return Ok(None);
+            return Ok(ConfiguredKey::Unchanged);
         };
         self.prepare_key(tenant, &key, app.rotation.grace_seconds).map_err(|reason| {
             self.note_refusal(tenant, &reason);

@@ -28,11 +28,21 @@ pub struct Rotate {
     pub activate_in: u64,
     /// Seconds, if not as configured.
     pub grace: Option<u64>,
+    /// Subscribers that have not moved since the last rotation are closed, so that it need not wait
+    /// for them.
+    pub force: bool,
+}
+
+/// What a rotation has become.
+pub struct Rotated {
+    pub id: Fingerprint,
+    /// Subscriptions that were closed for it.
+    pub closed: u32,
 }
 
 impl Engine {
     /// Written down first; then new events are sealed with the key, and subscribers begin to move.
-    pub fn rotate(&self, tenant: &Tenant, asked: Rotate) -> Result<Fingerprint, RotationError> {
+    pub fn rotate(&self, tenant: &Tenant, asked: Rotate) -> Result<Rotated, RotationError> {
         self.try_rotate(tenant, asked).inspect_err(|error| self.note_refusal(tenant, error))
     }
 
@@ -41,26 +51,35 @@ impl Engine {
         self.audit.note(Fact::RotationRefused { app, reason });
     }
 
-    fn try_rotate(&self, tenant: &Tenant, asked: Rotate) -> Result<Fingerprint, RotationError> {
+    fn try_rotate(&self, tenant: &Tenant, asked: Rotate) -> Result<Rotated, RotationError> {
         let _one_at_a_time = tenant.key_changes.lock();
         let ring = tenant.keys().ok_or(RotationError::NoKeys)?;
-        let key = asked.key.map_or_else(MasterKey::generate, Ok);
-        let key = key.map_err(|_| RotationError::NoRandomness)?;
+        let key = match asked.key.map(Arc::new).or_else(|| tenant.waiting_key()) {
+            Some(key) => key,
+            None => MasterKey::generate().map_err(|_| RotationError::NoRandomness)?.into(),
+        };
         let (id, now) = (key.fingerprint(), unix_now());
         let grace = asked.grace.unwrap_or(tenant.app().rotation.grace_seconds);
         self.refuse_shared(tenant, &id)?;
         let at = now.saturating_add(asked.activate_in);
-        let next = ring.table().announced(key, now, at, grace)?;
-        refuse_second(tenant)?;
-        if asked.activate_in > 0 {
-            return self.change(tenant, &ring, next).map(|()| id);
+        let announced = ring.table().announced(key, now, at, grace)?;
+        let closed = tenant.stragglers(asked.force)?;
+        let activated = (asked.activate_in == 0).then(|| announced.activated(now)).flatten();
+        let begins = activated.is_some();
+        self.change(tenant, &ring, activated.unwrap_or(announced))?;
+        self.close_stragglers(tenant, closed);
+        if begins {
+            self.announce(tenant, &ring, None);
         }
-        self.activate(tenant, &ring, &next, now)?;
-        Ok(id)
+        Ok(Rotated { id, closed })
     }
 
     /// Two applications with one master key could read each other's channels.
-    fn refuse_shared(&self, tenant: &Tenant, id: &Fingerprint) -> Result<(), RotationError> {
+    pub(super) fn refuse_shared(
+        &self,
+        tenant: &Tenant,
+        id: &Fingerprint,
+    ) -> Result<(), RotationError> {
         let allowed =
             |other: &Tenant| tenant.app().shares_master_key && other.app().shares_master_key;
         let has_it = |other: &&Arc<Tenant>| {
@@ -257,8 +276,8 @@ impl Engine {
         let nudge = renewed.and_then(|()| tenant.nudge(ring, &channel, target));
         match nudge {
             Ok(nudge) => {
-                let (topic, cut) = (locked.topic(), cut.cloned());
-                locked.rekey(&self.hub, Rekey { topic, nudge, target, cut, resealer });
+                let (topic, since, cut) = (locked.topic(), locked.sequence(), cut.cloned());
+                locked.rekey(&self.hub, Rekey { topic, nudge, target, since, cut, resealer });
             }
             Err(error) => {
                 tracing::error!(app.id = &*tenant.id, %error, "a channel could not be told its next key");
@@ -298,13 +317,6 @@ fn last_plaintext(
 ) -> Option<zeroize::Zeroizing<Vec<u8>>> {
     let last = locked.last_event.as_ref()?;
     ring.open(locked.channel(), &last.data).map(|(_, plaintext)| plaintext)
-}
-
-pub(super) fn refuse_second(tenant: &Tenant) -> Result<(), RotationError> {
-    match tenant.behind() {
-        0 => Ok(()),
-        behind => Err(RotationError::InProgress { behind }),
-    }
 }
 
 impl Tenant {

@@ -42,7 +42,7 @@ impl Tenant {
         locked: &mut LockedRecord<'_>,
         granted: Option<Version>,
     ) -> (Version, Option<Next>) {
-        let channel = locked.channel().clone();
+        let (channel, since) = (locked.channel().clone(), locked.sequence());
         let keys = locked.sealed(|| ring.target(&channel));
         let target = keys.target;
         let version = granted.unwrap_or(target);
@@ -52,7 +52,7 @@ impl Tenant {
         }
         let nudge = keys.nudge.clone().or_else(|| self.nudge(ring, &channel, target).ok());
         let cut = !ring.serves(&channel, version);
-        (version, nudge.map(|nudge| Next { target, nudge, cut }))
+        (version, nudge.map(|nudge| Next { target, nudge, cut, since }))
     }
 
     /// An empty event, for clients that no other makes notice that there is a new secret.

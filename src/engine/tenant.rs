@@ -16,7 +16,10 @@ use super::{counts::TenantCounts, key_store::KeyStore, reconfigure::Wanted};
 use crate::{
     app::App,
     channel::{Access, Channel},
-    crypto::{key::Fingerprint, keyring::KeyRing},
+    crypto::{
+        key::{Fingerprint, MasterKey},
+        keyring::KeyRing,
+    },
     hub::{
         Hub,
         directory::{Directory, LockedRecord, Record},
@@ -46,6 +49,8 @@ pub struct Tenant {
     pub(super) key_store: KeyStore,
     /// From which key to which subscribers are moving.
     pub(super) rotating: Mutex<Option<(Fingerprint, Fingerprint)>>,
+    /// One that the configuration names, until a rotation that runs has ended.
+    pub(super) waiting_key: Mutex<Option<Arc<MasterKey>>>,
     /// Keys whose grace time is over, by number, and when they are forgotten at the latest.
     pub(super) retiring: Mutex<HashMap<u32, Instant>>,
     pub counts: TenantCounts,
@@ -68,6 +73,7 @@ impl Tenant {
             key_change_failed: AtomicBool::new(false),
             key_store: KeyStore::new(key_file),
             rotating: Mutex::default(),
+            waiting_key: Mutex::default(),
             retiring: Mutex::default(),
             id: app.id.clone(),
             app: ArcSwap::from_pointee(app),

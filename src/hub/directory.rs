@@ -75,6 +75,11 @@ impl Record {
         self.state.lock().subscription_count()
     }
 
+    /// The number of the last frame that was posted.
+    pub fn sequence(&self) -> u64 {
+        self.state.lock().sequence
+    }
+
     /// A subscriber has another secret than before.
     pub fn key_changed(&self, before: Version, after: Version) {
         if let Some(keys) = &mut self.state.lock().keys {
@@ -147,6 +152,11 @@ impl LockedRecord<'_> {
 
     pub fn topic(&self) -> TopicId {
         self.record.topic
+    }
+
+    /// The number of the last frame that was posted.
+    pub fn sequence(&self) -> u64 {
+        self.state.sequence
     }
 
     pub fn is_occupied(&self) -> bool {

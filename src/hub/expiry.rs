@@ -67,14 +67,16 @@ impl Shard {
     /// open, which it drops when what it is given then does not open it either. The secret stays.
     fn nudge(&self, slot: Slot, topic: TopicId) {
         let table = self.table.borrow();
-        let moves = self.moves.borrow();
+        let mut moves = self.moves.borrow_mut();
         let entry = &table.sockets[slot as usize];
         // A place that is moving asks anyway, and what is sent to it has to wait its turn.
-        let place = moves.places.get(&(slot, topic)).filter(|place| !place.is_held());
-        let Some(place) = place.filter(|_| entry.peer.reauthorizes) else { return };
+        let place = moves.places.get_mut(&(slot, topic)).filter(|place| !place.is_held());
+        let Some(place) = place.filter(|_| entry.peer.reauthorization.asks()) else { return };
         // Without random bytes there is no nudge, and the subscription ends in its time.
         let Ok(sealed) = unopenable(place.record.channel(), place.version()) else { return };
+        place.renewing = true;
         let frame = Frame::sealed(&place.terms.nudge_event(), &sealed);
+        drop(moves);
         entry.socket.deliver(frame.in_dialect(entry.socket.outbox().dialect()));
     }
 

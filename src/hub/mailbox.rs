@@ -34,6 +34,15 @@ pub enum Post {
         socket: SocketId,
         topic: TopicId,
     },
+    /// Or was refused.
+    QuestionRefused {
+        socket: SocketId,
+        topic: TopicId,
+    },
+    /// Closes the application's subscribers that have not moved to their channel's secret.
+    CloseStragglers {
+        tenant: TenantId,
+    },
     /// The key is about to be forgotten: who is served with it must reconnect, by and by.
     Retire {
         tenant: TenantId,
@@ -98,6 +107,8 @@ pub struct Rekey {
     /// An empty event for whom no other comes that would make it notice.
     pub nudge: SealedFrames,
     pub target: Version,
+    /// The channel's sequence number at that moment.
+    pub since: u64,
     pub cut: Option<Cut>,
     /// From the target before, for what waits after a cut.
     pub resealer: Option<Arc<Resealer>>,
@@ -196,6 +207,8 @@ impl Post {
             Self::Rekey(rekey) => rekey.nudge.bytes(),
             Self::Ask(_)
             | Self::Told { .. }
+            | Self::QuestionRefused { .. }
+            | Self::CloseStragglers { .. }
             | Self::Retire { .. }
             | Self::RevokeTokens(_)
             | Self::Terminate { .. }

@@ -15,16 +15,19 @@ pub mod counts;
 pub mod directory;
 mod expiry;
 pub mod granted;
+mod held;
 mod leaving;
 pub mod mailbox;
 pub mod moves;
 pub mod numbers;
 pub mod outbox;
 pub mod place;
+pub mod reauthorization;
 mod rekeying;
 pub mod shard;
 pub mod terms;
 pub mod topics;
+mod turns;
 
 use std::{
     sync::{

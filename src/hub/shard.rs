@@ -24,6 +24,7 @@ use super::{
     moves::Moves,
     numbers::ByNumber,
     outbox::Outbox,
+    reauthorization::Reauthorization,
     terms::TenantId,
     topics::{Slot, Subscription, TopicTable},
 };
@@ -64,8 +65,7 @@ pub struct Peer {
     pub dismissals: u32,
     /// See `Audience::NotLegacyJava`.
     pub legacy_java: bool,
-    /// Whether its client authorizes anew when a frame does not open (ENCRYPTION section 4).
-    pub reauthorizes: bool,
+    pub reauthorization: Reauthorization,
 }
 
 /// What the shard must know of each socket while it walks a topic.
@@ -74,6 +74,8 @@ pub(super) struct Entry {
     id: SocketId,
     pub(super) peer: Peer,
     pub(super) grants: GrantBook,
+    /// When the client has asked the auth endpoint last.
+    pub(super) last_question: Option<Instant>,
 }
 
 #[derive(Default)]
@@ -151,7 +153,7 @@ impl Shard {
 
     pub fn add(&self, id: SocketId, peer: Peer, socket: Rc<dyn Socket>) -> Slot {
         let mut table = self.table.borrow_mut();
-        let entry = Entry { socket, id, peer, grants: GrantBook::default() };
+        let entry = Entry { socket, id, peer, grants: GrantBook::default(), last_question: None };
         let slot = table.sockets.insert(entry) as Slot;
         table.by_id.insert(id, slot);
         self.gauges().sockets.fetch_add(1, Ordering::Relaxed);
@@ -214,6 +216,8 @@ impl Shard {
             Post::Rekey(rekey) => self.rekey(&rekey, dirty),
             Post::Ask(ask) => self.answer(ask),
             Post::Told { socket, topic } => self.told(socket, topic),
+            Post::QuestionRefused { socket, topic } => self.question_refused(socket, topic, dirty),
+            Post::CloseStragglers { tenant } => self.close_stragglers(tenant, dirty),
             Post::Retire { tenant, key, by } => self.retire(tenant, key, by),
             Post::RevokeTokens(revoke) => self.revoke_tokens(&revoke),
             Post::Terminate { topic } => {

@@ -54,6 +54,7 @@ types! {
     RotationStarted = "rotation_started",
     RotationRefused = "rotation_refused",
     RotationFinished = "rotation_finished",
+    RotationForced = "rotation_forced",
     ChannelRevoked = "channel_revoked",
     AdminAction = "admin_action",
     ConfigReloaded = "config_reloaded",

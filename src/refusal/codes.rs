@@ -292,7 +292,7 @@ refusal_codes! {
         "look at `sealcast keys list` for the ids of the keys";
     KeyRetired "key_retired" 409: NO_SUCH_CHANGE => "leave it; a retired key opens nothing";
     RotationInProgress "rotation_in_progress" 409: NO_SUCH_CHANGE =>
-        "wait until all subscriptions have moved (`sealcast keys list`)";
+        "wait until all subscriptions have moved (`sealcast keys list`), or close the rest: `sealcast keys rotate --force`";
     SharedKey "shared_key" 409: NO_SUCH_CHANGE =>
         "give each app its own key, or set allow_shared_master_key = true in both";
     StateNotWritten "state_not_written" 503: FULL_DISK =>

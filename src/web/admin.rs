@@ -120,6 +120,8 @@ struct Asked {
     #[serde(default)]
     activate_in_seconds: u64,
     grace_seconds: Option<u64>,
+    #[serde(default)]
+    force: bool,
 }
 
 /// What answers say of it.
@@ -129,11 +131,18 @@ pub struct Rotated {
     pub state: KeyState,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub until: Option<UnixSeconds>,
+    /// Subscriptions that had not moved since the last rotation, and were closed.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub closed: u32,
+}
+
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 async fn rotate(admin: Admin) -> Result<HttpResponse, ApiError> {
     let asked: Asked = admin.asked(
-        "an object of key (text), activate_in_seconds and grace_seconds (whole numbers), each of which may be left out",
+        "an object of key (text), activate_in_seconds and grace_seconds (whole numbers) and force (true or false), each of which may be left out",
     )?;
     if asked.activate_in_seconds > YEAR || asked.grace_seconds.is_some_and(|grace| grace > YEAR) {
         let message = format!("activate_in_seconds and grace_seconds are at most {YEAR}, a year");
@@ -147,12 +156,13 @@ async fn rotate(admin: Admin) -> Result<HttpResponse, ApiError> {
 fn rotated(engine: &Engine, tenant: &Tenant, asked: &Asked) -> Result<Rotated, ApiError> {
     let key = asked.key.as_ref().map(|text| MasterKey::parse(text)).transpose();
     let (key, _) = key.map_err(|e| ApiError::new(RefusalCode::InvalidKey, e.to_string()))?.unzip();
-    let rotate = Rotate { key, activate_in: asked.activate_in_seconds, grace: asked.grace_seconds };
-    let id = engine.rotate(tenant, rotate)?;
+    let (activate_in, grace) = (asked.activate_in_seconds, asked.grace_seconds);
+    let rotate = Rotate { key, activate_in, grace, force: asked.force };
+    let done = engine.rotate(tenant, rotate)?;
     let ring = tenant.keys().ok_or(RotationError::NoKeys)?;
-    let key = ring.table().by_id(id.as_str()).map(|key| (key.state, key.until));
+    let key = ring.table().by_id(done.id.as_str()).map(|key| (key.state, key.until));
     let (state, until) = key.unwrap_or((KeyState::Active, None));
-    Ok(Rotated { id, state, until })
+    Ok(Rotated { id: done.id, state, until, closed: done.closed })
 }
 
 #[derive(Deserialize)]

@@ -80,6 +80,9 @@ async fn channel(request: HttpRequest, payload: web::Payload) -> HttpResponse {
                 Ok(()) => authorize_channel(&asked).await,
                 Err(error) => Err(error),
             };
+            if answer.is_err() {
+                asked.note_refused();
+            }
             asked.answer(&request, answer)
         }
         Err(error) => not_asked::<ChannelGrant>(&request, error),
@@ -176,6 +179,12 @@ impl Asked {
         self.field("socket_id")?.parse().map_err(|e: crate::ids::InvalidSocketId| {
             ApiError::new(RefusalCode::InvalidSocketId, e.to_string())
         })
+    }
+
+    fn note_refused(&self) {
+        if let (Ok(socket), Ok(channel)) = (self.socket_id(), self.field("channel_name")) {
+            self.worker.engine.note_refused_question(&self.tenant, socket, channel);
+        }
     }
 
     /// What is checked of everybody, whatever is asked.

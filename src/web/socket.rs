@@ -26,6 +26,7 @@ use crate::{
     hub::{
         LOST,
         outbox::Outbox,
+        reauthorization::Reauthorization,
         shard::{Peer, Socket},
         topics::Slot,
     },
@@ -49,7 +50,7 @@ pub struct Opening {
     pub id: SocketId,
     pub dialect: Dialect,
     pub legacy_java: bool,
-    pub reauthorizes: bool,
+    pub reauthorization: Reauthorization,
     /// See `Peer`.
     pub dismissals: u32,
     pub admission: Result<Arc<Tenant>, Close>,
@@ -95,7 +96,7 @@ impl<T: Transport> Connection<T> {
             tenant: opening.admission.as_ref().ok().map(|tenant| tenant.terms.tenant),
             dismissals: opening.dismissals,
             legacy_java: opening.legacy_java,
-            reauthorizes: opening.reauthorizes,
+            reauthorization: opening.reauthorization,
         };
         let slot = worker.shard.add(id, peer, link.clone());
         let decoder = Decoder::new(link.settings.message_bytes);

@@ -23,6 +23,7 @@ use super::{
 use crate::{
     app::App,
     engine::Tenant,
+    hub::reauthorization::Reauthorization,
     protocol::{code::Close, dialect::Dialect, version},
     refusal::RefusalCode,
 };
@@ -73,7 +74,7 @@ where
         id,
         dialect,
         legacy_java: asked.is_legacy_java(),
-        reauthorizes: asked.reauthorizes(),
+        reauthorization: Reauthorization::of_client(asked.query.first("client")),
         dismissals,
         admission,
     };
@@ -110,12 +111,6 @@ impl Asked {
     fn dialect(&self, tenant: Option<&Tenant>) -> Dialect {
         let app = tenant.map_or(Dialect::default(), |tenant| tenant.app().dialect);
         Dialect::choose(self.query.first("dialect"), self.query.first("client"), app)
-    }
-
-    /// The .NET client gives up on a frame that does not open; all others ask for a new secret
-    /// (ENCRYPTION section 4).
-    fn reauthorizes(&self) -> bool {
-        self.query.first("client") != Some("pusher-dotnet-client")
     }
 
     /// See `Audience::NotLegacyJava`.

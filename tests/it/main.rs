@@ -53,6 +53,7 @@ mod key_refusals;
 mod key_revocation;
 mod key_rotation;
 mod key_state;
+mod key_stragglers;
 mod keys;
 mod keys_admin;
 mod keys_cli;

@@ -9,13 +9,16 @@ use super::*;
 struct Sleeper<'a> {
     client: Client<'a>,
     inbox: Vec<Message>,
-    round: Option<Vec<Version>>,
+    round: Option<Vec<Answer>>,
     pings: u64,
-    answers: Vec<Version>,
+    answers: Vec<Answer>,
     served: usize,
     /// What the auth endpoint is about to answer.
-    serving: Vec<Version>,
+    serving: Vec<Answer>,
 }
+
+/// `None`: the question is refused, or gets lost.
+type Answer = Option<Version>;
 
 enum Message {
     Event(Frame),
@@ -36,7 +39,7 @@ impl Sleeper<'_> {
     }
 
     fn look(&mut self, place: &mut Place, now: Instant) -> Outcome {
-        let outcome = place.tick(now, &mut self.out());
+        let outcome = place.tick(now, None, &mut self.out());
         self.follow(place, outcome);
         outcome
     }
@@ -61,8 +64,12 @@ impl Sleeper<'_> {
             let outcome = place.has_read(number, &mut self.out());
             self.follow(place, outcome);
         }
-        for version in self.round.take().unwrap_or_default() {
-            self.client.answered(version);
+        for answer in self.round.take().unwrap_or_default() {
+            match answer {
+                Some(version) => self.client.answered(version),
+                // It drops the event, and keeps its secret.
+                None => drop(self.client.stuck.remove(0)),
+            }
         }
     }
 
@@ -70,8 +77,17 @@ impl Sleeper<'_> {
     fn serve(&mut self, place: &mut Place, now: Instant) {
         if self.served < self.client.asked {
             self.served += 1;
-            self.serving.push(place.asked(now, None));
+            self.serving.push(Some(place.asked(now, None).0));
         }
+    }
+
+    fn refuse(&mut self, place: &mut Place) -> Outcome {
+        if self.served == self.client.asked {
+            return Outcome::Stays;
+        }
+        self.served += 1;
+        self.serving.push(None);
+        place.refused()
     }
 
     fn reply(&mut self, place: &mut Place, now: Instant) {
@@ -93,9 +109,15 @@ enum Step {
     Begin,
     Read,
     Serve,
+    Refuse,
     Reply,
     Turn,
+    /// So much time passes, in which the client reads and what it has asked does not arrive.
+    Wait(u64),
 }
+
+/// Between two looks while time passes.
+const LOOK: u64 = 400;
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
@@ -106,14 +128,17 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         4 => Just(Step::Read),
         2 => Just(Step::Serve),
         2 => Just(Step::Reply),
-        1 => Just(Step::Turn),
+        1 => Just(Step::Refuse),
+        2 => Just(Step::Turn),
+        1 => (500u64..6000).prop_map(Step::Wait),
     ];
     prop::collection::vec(step, 1..200)
 }
 
 proptest! {
     /// The client reads every event once and in order, but for empty nudges, and asks at most once
-    /// for each nudge: if neither it nor the auth endpoint takes as long as a place waits for them.
+    /// for each nudge: however late it asks, and whether it is refused, if it reads its socket and the
+    /// answers in the time that a place waits for them.
     #[test]
     fn nothing_is_lost_or_overtaken(steps in steps()) {
         let bed = Bed::new();
@@ -152,6 +177,16 @@ proptest! {
                 }
                 Step::Serve => sleeper.serve(&mut place, bed.at(now)),
                 Step::Reply => sleeper.reply(&mut place, bed.at(now)),
+                Step::Refuse => prop_assert_eq!(sleeper.refuse(&mut place), Outcome::Stays),
+                Step::Wait(ms) => {
+                    for _ in 0..ms.div_ceil(LOOK) {
+                        sleeper.reply(&mut place, bed.at(now));
+                        sleeper.read(&mut place);
+                        now += LOOK;
+                        awake = now;
+                        prop_assert_ne!(sleeper.look(&mut place, bed.at(now)), Outcome::Close);
+                    }
+                }
                 Step::Turn if place.wants_turn() && place.retry_after() < LOST => place.arm(bed.at(now)),
                 Step::Turn => {}
             }
