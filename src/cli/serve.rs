@@ -80,6 +80,7 @@ async fn run(config: Config, start: Start, log: LogFilter, signals: &Signals) ->
         print(&banner::banner(&config, &listeners.public()?, listeners.api()?.as_ref()))?;
     }
     let hub = Hub::new(config.workers, config.mailbox_bytes, config.turns_per_second);
+    hub.cache.set_limit(config.cache_bytes);
     let mut engine = Engine::new(hub, AppRegistry::new());
     engine.capacity = capacity::measure(config.memory_limit)?;
     (engine.audit, engine.live) = (audit.clone(), live);

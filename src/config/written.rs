@@ -27,11 +27,12 @@ pub enum Effect {
 }
 
 /// Of the server as a whole; whatever is not named here waits for the next start.
-const NOW: [&str; 20] = [
+const NOW: [&str; 22] = [
     "activity_timeout_seconds",
     "admin_token",
     "admin_token_file",
     "body_timeout_seconds",
+    "cache_bytes",
     "capacity_percent",
     "drain_seconds",
     "forwarded_header",
@@ -42,6 +43,7 @@ const NOW: [&str; 20] = [
     "message_bytes",
     "outbox_bytes",
     "pong_timeout_seconds",
+    "stalled_seconds",
     "strict_protocol",
     "tls_cert_file",
     "tls_key_file",

@@ -55,6 +55,7 @@ mod live;
 mod live_door;
 mod liveness;
 mod logging;
+mod memory;
 mod metrics;
 mod metrics_docs;
 mod metrics_edges;
@@ -62,6 +63,7 @@ mod ordering;
 #[cfg(feature = "otel")]
 mod otel;
 mod presence;
+mod presence_flapping;
 mod presence_members;
 mod process;
 mod properties;
