@@ -3,7 +3,7 @@
 //! Everything is called as the server calls it, through the public modules. What a call returns is
 //! dropped within the measurement, since the server pays for that too.
 
-use std::{array, hint::black_box};
+use std::{array, hint::black_box, time::Instant};
 
 use sealcast::{
     channel::Channel,
@@ -418,7 +418,7 @@ fn member(number: usize) -> Member {
 fn members() -> Members {
     let mut members = Members::default();
     for number in 0..100 {
-        let _ = members.join(member(number));
+        let _ = members.join(member(number), Instant::now());
     }
     members
 }
@@ -429,13 +429,14 @@ fn parse_member() -> Run {
 
 fn presence_join_and_leave() -> Run {
     let newcomers: Vec<Member> = (0..100).map(member).collect();
+    let now = Instant::now();
     run(move || {
         let mut members = Members::default();
         for newcomer in &newcomers {
-            let _ = members.join(black_box(newcomer).clone());
+            let _ = members.join(black_box(newcomer).clone(), now);
         }
         for newcomer in &newcomers {
-            let _ = members.leave(black_box(&newcomer.user_id));
+            let _ = members.leave(black_box(&newcomer.user_id), None, now);
         }
         members
     })

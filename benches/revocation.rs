@@ -5,17 +5,19 @@
 //! client asks as soon as an event does not open, and answers each ping at once. The time includes
 //! the clients, which do next to nothing.
 
-use std::{cell::RefCell, collections::VecDeque, rc::Rc, sync::Arc, time::Duration};
+use std::{cell::RefCell, collections::VecDeque, path::Path, rc::Rc, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use sealcast::{
+    auth::revoked::RevokedTokens,
     channel::Channel,
+    clock::KnownAsOf,
     crypto::{
         key::MasterKey,
         keyring::KeyRing,
         keytable::{KeyTable, Version},
         padding::Padding,
-        secret::Derivation,
+        secret::{Derivation, Salt},
     },
     hub::{
         Hub,
@@ -91,7 +93,13 @@ impl Bed {
         let hub = Hub::new(1, usize::MAX, 1000);
         let key = MasterKey::generate().expect("random bytes");
         let table = KeyTable::new(key, 0).revoked(CHANNEL, "somebody", 0);
-        let ring = KeyRing::new("app", table, Derivation::Hkdf, Padding::None);
+        let ring = KeyRing::new(
+            "app",
+            table,
+            Derivation::Hkdf,
+            Salt::random().expect("random bytes"),
+            Padding::None,
+        );
         let channel = Channel::parse(CHANNEL, 200).expect("a name");
         let record = Directory::new(hub.clone()).with(&channel, |record, mut locked| {
             locked.sealed(|| AFTER);
@@ -138,7 +146,9 @@ impl Bed {
             topic: Some(topic),
             target: Some(AFTER),
             user: None,
+            as_of: KnownAsOf::NEVER,
             bounds: Bounds::NONE,
+            revoked: Arc::new(RevokedTokens::of_app(Path::new("/nowhere"), "app")),
         };
         let tenant = self.terms.tenant;
         let post = Post::Ask(Ask { tenant, socket, about: Some(about), answer });

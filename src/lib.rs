@@ -13,7 +13,8 @@
 //! * [`protocol`], [`presence`]: the wire, frames in and frames out, without I/O, and who is on a
 //!   channel, in the words of it.
 //! * [`address`], [`unix_socket`]: where a listener is, and the files of those that are one.
-//! * [`system`], [`capacity`]: what the system says of this process, and whether there is room.
+//! * [`system`], [`heap`], [`capacity`]: what the system and the allocator say of this process, and
+//!   whether there is room.
 //! * [`state_dir`], [`keyfile`], `file_stamp`: what outlives a run, an application's keys among it,
 //!   and whether a file has changed.
 //! * `text_file`: text files as editors of all systems save them.
@@ -49,6 +50,7 @@ pub mod crypto;
 pub mod engine;
 pub mod explain;
 mod file_stamp;
+pub mod heap;
 pub mod hub;
 pub mod ids;
 pub mod keyfile;

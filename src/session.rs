@@ -32,6 +32,8 @@ use crate::{
     },
     ids::SocketId,
     limits::TokenBucket,
+    meter::Steps,
+    presence::Leaving,
     protocol::{
         client::{ClientEvent, ClientFrame, Subscribe, data_as_text},
         code::ErrorCode,
@@ -91,6 +93,15 @@ impl Session {
     /// Whether the connection has signed in or joined a channel that needs authorization.
     pub fn is_authorized(&self) -> bool {
         self.authorized
+    }
+
+    /// How often it may send frames, if that is bounded.
+    pub fn frames(&self) -> Option<Steps> {
+        self.context.tenant.app().limits.frames().steps()
+    }
+
+    pub fn subscriptions(&self) -> usize {
+        self.subscriptions.len()
     }
 
     pub fn on_text(&mut self, text: &str) {
@@ -240,26 +251,41 @@ impl Session {
 
     /// Silent when there is no such subscription (PROTOCOL 2.2).
     fn unsubscribe(&mut self, channel: &str) {
-        if let Some(subscription) = self.subscriptions.remove(channel) {
+        if let Some(subscription) = self.take_subscription(channel) {
             self.rejoins.note_end(Instant::now());
-            self.leave(&subscription);
+            self.leave(&subscription, Leaving::Usual);
         }
     }
 
-    fn leave(&self, subscription: &Subscription) {
+    /// Room for many more than are left is given back: nobody is charged for it.
+    fn take_subscription(&mut self, channel: &str) -> Option<Subscription> {
+        const KEPT: usize = 64;
+        let subscription = self.subscriptions.remove(channel);
+        if self.subscriptions.capacity() > KEPT.max(4 * self.subscriptions.len()) {
+            self.subscriptions.shrink_to(2 * self.subscriptions.len());
+        }
+        subscription
+    }
+
+    fn leave(&self, subscription: &Subscription, leaving: Leaving) {
         let Subscription::Channel { record, member } = subscription else { return };
         let SessionContext { engine, tenant, shard, slot, .. } = &self.context;
         let version = shard.unsubscribe(record.topic(), *slot);
         shard.grant_left(*slot, record.channel().name());
-        let place = LeftPlace { member: member.as_deref(), version };
+        let place = LeftPlace { member: member.as_deref(), version, leaving };
         engine.unsubscribe(tenant, shard.worker(), record, &place);
         self.context.show_unsubscribed(record, member.as_deref());
     }
 
     /// The subscription is over, and the page is told how it can have another.
     pub fn revoke(&mut self, channel: &str, why: Ended) {
-        if let Some(subscription) = self.subscriptions.remove(channel) {
-            self.leave(&subscription);
+        if let Some(subscription) = self.take_subscription(channel) {
+            // Who may come back at once has not gone for good.
+            let leaving = match why {
+                Ended::Expired => Leaving::Usual,
+                Ended::Removed | Ended::TokenRevoked => Leaving::AtOnce,
+            };
+            self.leave(&subscription, leaving);
             let (kind, code, message) = match why {
                 Ended::Removed => {
                     ("Revoked", RefusalCode::Revoked, "You have been taken off this channel")
@@ -320,7 +346,7 @@ impl Session {
 impl Drop for Session {
     fn drop(&mut self) {
         for subscription in std::mem::take(&mut self.subscriptions).into_values() {
-            self.leave(&subscription);
+            self.leave(&subscription, Leaving::Usual);
         }
         self.context.show_closed();
         self.sign_out();

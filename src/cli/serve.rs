@@ -132,6 +132,7 @@ async fn run(config: Config, start: Start, log: OpenLog, signals: &Signals) -> R
     let source = Source::new(&start.flags, start.environment.clone())?;
     announce(&listeners, &config, (&source, &start.flags))?;
     let hub = Hub::new(config.workers, config.mailbox_bytes, config.turns_per_second);
+    hub.cache.set_limit(config.cache_bytes);
     let mut engine = Engine::new(hub, AppRegistry::new());
     engine.capacity = capacity::measure(config.memory_limit)?;
     (engine.audit, engine.live) = (audit.clone(), live);

@@ -51,6 +51,7 @@ pub struct Config {
     pub tls: Option<Arc<Identity>>,
     pub workers: usize,
     pub mailbox_bytes: usize,
+    pub cache_bytes: usize,
     /// Of this node: re-authorizations that rotations ask of clients.
     pub turns_per_second: u32,
     /// Where nothing is set, the system's limit counts.

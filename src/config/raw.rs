@@ -40,6 +40,8 @@ pub struct RawConfig {
     pub workers: usize,
     pub activity_timeout_seconds: u64,
     pub pong_timeout_seconds: u64,
+    /// Of a socket that takes nothing of what waits for it.
+    pub stalled_seconds: u64,
     pub keep_alive_seconds: u64,
     pub body_timeout_seconds: u64,
     pub strict_protocol: bool,
@@ -55,6 +57,8 @@ pub struct RawConfig {
     pub forwarded_header: ForwardedHeader,
     pub outbox_bytes: usize,
     pub mailbox_bytes: usize,
+    /// Of all apps, for the last events of their cache channels.
+    pub cache_bytes: usize,
     pub turns_per_second: u32,
     pub log: String,
     pub log_format: LogFormat,
@@ -87,6 +91,7 @@ impl Default for RawConfig {
             workers: 0,
             activity_timeout_seconds: 120,
             pong_timeout_seconds: 30,
+            stalled_seconds: 30,
             keep_alive_seconds: 75,
             body_timeout_seconds: 30,
             strict_protocol: false,
@@ -99,6 +104,7 @@ impl Default for RawConfig {
             forwarded_header: ForwardedHeader::default(),
             outbox_bytes: 1024 * 1024,
             mailbox_bytes: 64 * 1024 * 1024,
+            cache_bytes: 256 * 1024 * 1024,
             turns_per_second: 1000,
             log: "info".into(),
             log_format: LogFormat::Text,

@@ -5,6 +5,7 @@ pub mod client_event;
 mod client_faults;
 pub mod counts;
 pub mod grants;
+mod held;
 mod key_deadlines;
 mod key_errors;
 pub mod key_report;
@@ -134,7 +135,7 @@ impl Engine {
 
     /// Called about once a second, by one thread.
     pub fn tick(&self, now: Instant) {
-        self.capacity.look();
+        self.hub.pressure.set(self.capacity.look(), self.hub.sockets());
         self.client_faults.tick(now);
         let trips = self.hub.trips();
         let dropped = trips - self.trips_noted.swap(trips, Ordering::Relaxed);
@@ -144,6 +145,7 @@ impl Engine {
         for tenant in self.tenants().iter() {
             tenant.send_pending_counts(&self.hub, now);
             tenant.announce_departures(&self.hub, now);
+            tenant.tell_held(&self.hub, now);
             self.note_finished(tenant);
         }
         self.tick_leaving(now);

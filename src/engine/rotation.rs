@@ -273,6 +273,7 @@ impl Engine {
             before.into_iter().filter(|v| *v != target && cut.is_none()).collect();
         let renewed =
             last.map_or(Ok(()), |text| renew_last_event(ring, locked, target, text, &keep));
+        tenant.directory.ledger().recharge(locked);
         let nudge = renewed.and_then(|()| tenant.nudge(ring, &channel, target));
         match nudge {
             Ok(nudge) => {

@@ -11,12 +11,7 @@ use crate::{
         keytable::Version,
         sealer::{SealError, Sealed},
     },
-    hub::{
-        Hub,
-        directory::{LastEvent, LockedRecord},
-        mailbox::Content,
-        place::Next,
-    },
+    hub::{Hub, cached::LastEvent, directory::LockedRecord, mailbox::Content, place::Next},
     protocol::{sealed::SealedFrames, tripwire},
 };
 

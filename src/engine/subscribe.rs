@@ -12,13 +12,13 @@ use crate::{
     clock::KnownAsOf,
     crypto::keytable::Version,
     hub::{
-        directory::Record,
+        directory::{LockedRecord, Record},
         granted::Taken,
         mailbox::{Audience, Content},
         place::Next,
     },
     ids::SocketId,
-    presence::{InvalidMember, Member, Transition},
+    presence::{InvalidMember, Leaving, Member, Transition},
     protocol::{
         client::{Misshapen, Subscribe},
         dialect::Dialect,
@@ -119,6 +119,7 @@ pub struct LeftPlace<'a> {
     pub member: Option<&'a str>,
     /// Of its secret, where the channel is sealed here.
     pub version: Option<Version>,
+    pub leaving: Leaving,
 }
 
 /// A place on a channel. Whoever holds it must give it to `unsubscribe` in the end.
@@ -245,11 +246,17 @@ impl Engine {
             let (first, mut changed) = (!locked.is_occupied(), false);
             if let Some(member) = member {
                 let limit = app.limits.presence_members;
-                if locked.members.count() >= limit && !locked.members.contains(&member.user_id) {
+                let full = |locked: &LockedRecord<'_>| {
+                    locked.members.count() >= limit && !locked.members.contains(&member.user_id)
+                };
+                if full(&locked) {
+                    tenant.end_holds(&self.hub, &mut locked, 1, now);
+                }
+                if full(&locked) {
                     return Err(Refusal::ChannelFull { channel: channel.clone(), limit });
                 }
                 let added = Frame::member_added(channel, &member.user_id, member.info.as_deref());
-                changed = locked.members.join(member) == Transition::Changed;
+                changed = locked.members.join(member, now) == Transition::Changed;
                 if changed {
                     locked.post(&self.hub, Content::Same(added), None, Audience::All);
                 }
@@ -297,15 +304,24 @@ impl Engine {
         let now = Instant::now();
         if let Some(mut locked) = record.enter() {
             locked.unsubscribe(worker, place.version);
-            if let Some(user_id) = place.member
-                && locked.members.leave(user_id) == Transition::Changed
-            {
-                let removed = Frame::member_removed(record.channel(), user_id);
-                locked.post(&self.hub, Content::Same(removed), None, Audience::All);
-                tenant.note(record.channel(), &Fact::MemberRemoved { user_id });
+            let empty = !locked.is_occupied();
+            if let Some(user_id) = place.member {
+                // With nobody there to be told, no departure is held.
+                let returns = match place.leaving {
+                    Leaving::Usual if !empty => tenant.app().limits.member_returns(),
+                    Leaving::Usual | Leaving::AtOnce => None,
+                };
+                match locked.members.leave(user_id, returns, now) {
+                    Transition::Changed => tenant.tell_removed(&self.hub, &mut locked, user_id),
+                    Transition::Held(until) => tenant.hold(record, user_id, until),
+                    Transition::Unchanged => {}
+                }
+            }
+            if empty {
+                tenant.end_holds(&self.hub, &mut locked, usize::MAX, now);
             }
             tenant.count_changed(&self.hub, record, &mut locked, now);
-            if !locked.is_occupied() {
+            if empty {
                 tenant.note(record.channel(), &Fact::ChannelVacated);
             }
         }

@@ -12,7 +12,7 @@ use std::{
 use arc_swap::{ArcSwap, ArcSwapOption, Guard};
 use parking_lot::Mutex;
 
-use super::{counts::TenantCounts, key_store::KeyStore, reconfigure::Wanted};
+use super::{counts::TenantCounts, held::HeldDepartures, key_store::KeyStore, reconfigure::Wanted};
 use crate::{
     app::App,
     channel::{Access, Channel},
@@ -59,6 +59,8 @@ pub struct Tenant {
     pending_counts: Mutex<Vec<Arc<Record>>>,
     /// Users whose last connection went, and when their watchers are told.
     pub(super) departures: Mutex<HashMap<Arc<str>, Instant>>,
+    /// Of members of presence channels.
+    pub(super) held: Mutex<HeldDepartures>,
 }
 
 /// A place among an application's connections, given back on drop.
@@ -85,6 +87,7 @@ impl Tenant {
             connections: AtomicUsize::new(0),
             pending_counts: Mutex::default(),
             departures: Mutex::default(),
+            held: Mutex::default(),
         }
     }
 

@@ -49,6 +49,7 @@ impl Shard {
         for slot in due {
             self.review(slot, today);
         }
+        self.shed();
     }
 
     fn review(&self, slot: Slot, today: UnixSeconds) {

@@ -4,7 +4,7 @@
 //! await.
 
 use std::{
-    cell::RefCell,
+    cell::{Cell, RefCell},
     collections::HashMap,
     rc::Rc,
     sync::{Arc, atomic::Ordering},
@@ -37,6 +37,11 @@ pub trait Socket {
     fn flush(&self);
     /// Called about once a second: pings, deadlines.
     fn tick(&self, now: Instant);
+    /// Bytes of memory that it holds more than an idle one.
+    fn weight(&self) -> usize {
+        self.outbox().charged()
+    }
+
     /// The connection is no longer to be subscribed to the channel.
     fn revoke(&self, channel: Arc<str>, why: Ended);
 
@@ -93,6 +98,8 @@ pub struct Shard {
     /// Some subscription is to move.
     pub(super) moving: Notify,
     pub(super) leaving: Leaving,
+    /// The last look at the memory that sockets were closed for.
+    pub(super) shed_at: Cell<u64>,
 }
 
 /// How much a turn has queued.
@@ -140,6 +147,7 @@ impl Shard {
             moves: RefCell::default(),
             moving: Notify::new(),
             leaving: Leaving::default(),
+            shed_at: Cell::new(0),
         })
     }
 

@@ -10,6 +10,8 @@ pub enum Message<'a> {
     Ping(&'a [u8]),
     Pong(&'a [u8]),
     Close(Option<u16>),
+    /// A part of a message that is not its last.
+    Fragment,
 }
 
 pub mod opcode {
@@ -21,7 +23,7 @@ pub mod opcode {
     pub const PONG: u8 = 10;
 }
 
-const FIN: u8 = 0x80;
+pub const FIN: u8 = 0x80;
 const RESERVED: u8 = 0x70;
 const MASKED: u8 = 0x80;
 const CONTROL: u8 = 0x08;
@@ -51,6 +53,11 @@ struct Header {
 impl Decoder {
     pub fn new(limit: usize) -> Self {
         Self { limit, fragments: None }
+    }
+
+    /// What it keeps of a message that has not ended.
+    pub fn kept_bytes(&self) -> usize {
+        self.fragments.as_ref().map_or(0, |(_, bytes)| bytes.capacity())
     }
 
     /// Reads every whole frame in `bytes` and gives its messages to `take`, until that returns
@@ -139,12 +146,12 @@ impl Decoder {
                     return deliver(text, &message, take);
                 }
                 self.fragments = Some((text, message));
-                Ok(true)
+                Ok(take(Message::Fragment))
             }
             data if header.fin => deliver(data == opcode::TEXT, payload, take),
             data => {
                 self.fragments = Some((data == opcode::TEXT, payload.to_vec()));
-                Ok(true)
+                Ok(take(Message::Fragment))
             }
         }
     }
@@ -242,7 +249,9 @@ mod tests {
         for piece in bytes.chunks(piece) {
             buffer.extend_from_slice(piece);
             let used = decoder.read(&mut buffer, |message| {
-                out.push(format!("{message:?}"));
+                if message != Message::Fragment {
+                    out.push(format!("{message:?}"));
+                }
                 true
             })?;
             buffer.drain(..used);

@@ -69,6 +69,8 @@ pub struct Settings {
     pub strict_protocol: bool,
     pub activity_timeout: std::time::Duration,
     pub pong_timeout: std::time::Duration,
+    /// How long a socket may take nothing of what waits for it.
+    pub stalled: std::time::Duration,
     /// Over which sockets are closed when the server ends.
     pub drain: std::time::Duration,
     /// From there on load balancers are told to lead new sockets elsewhere.

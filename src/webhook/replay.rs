@@ -170,7 +170,7 @@ mod tests {
     #[test]
     fn f12_only_what_holds_is_told_again() {
         let mut members = Members::default();
-        let _ = members.join(Member { user_id: "here".into(), info: None });
+        let _ = members.join(Member { user_id: "here".into(), info: None }, Instant::now());
         let mut departures = Departures::default();
         let now = Instant::now();
         let leaving = Departure { channel: "c".into(), user: Some("leaving".into()) };

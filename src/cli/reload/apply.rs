@@ -133,7 +133,15 @@ impl Reload {
         let Read { config, written } = read;
         let filter = log::filter(&config.log)?;
         let Config {
-            apps, settings, tls, turns_per_second, mailbox_bytes, watch, warnings, ..
+            apps,
+            settings,
+            tls,
+            turns_per_second,
+            mailbox_bytes,
+            cache_bytes,
+            watch,
+            warnings,
+            ..
         } = config;
         let mut changes = self.in_force.differing(&written);
         self.put_off(&mut changes, &apps, tls.is_some());
@@ -154,6 +162,7 @@ impl Reload {
                 }
                 live.engine.hub.turns.change(turns_per_second);
                 live.engine.hub.set_mailbox_bytes(mailbox_bytes);
+                live.engine.hub.cache.set_limit(cache_bytes);
             })?;
         undelivered.into_iter().for_each(|webhooks| live.webhooks.take_up(webhooks));
         live.watch = watch;

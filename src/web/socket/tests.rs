@@ -79,6 +79,7 @@ fn link() -> Link<Holding> {
         strict_protocol: false,
         activity_timeout: Duration::from_secs(1),
         pong_timeout: Duration::from_secs(1),
+        stalled: Duration::from_secs(3),
         drain: Duration::ZERO,
         capacity_percent: 90,
         message_bytes: 1000,
