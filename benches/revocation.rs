@@ -5,6 +5,8 @@
 //! client asks as soon as an event does not open, and answers each ping at once. The time includes
 //! the clients, which do next to nothing.
 
+#![allow(clippy::print_stdout, reason = "what was measured")]
+
 use std::{cell::RefCell, collections::VecDeque, path::Path, rc::Rc, sync::Arc, time::Duration};
 
 use bytes::Bytes;

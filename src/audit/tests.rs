@@ -11,7 +11,7 @@ use std::{
 use parking_lot::Mutex;
 
 use super::*;
-use crate::{channel::Channel, crypto::key::MasterKey};
+use crate::{channel::Channel, crypto::key::MasterKey, state_dir::write_whole};
 
 /// A file that does what the test wants.
 #[derive(Clone, Default)]
@@ -222,7 +222,7 @@ impl Place {
 
     /// Lets a server begin with this file; what its lines say then.
     fn begin(&self, bytes: &[u8]) -> Result<Summary, String> {
-        std::fs::write(self.file(), bytes).unwrap();
+        write_whole(&self.file(), bytes).unwrap();
         let begun = Audit::begin(Some(&self.file())).map_err(|error| error.to_string());
         drop(begun?);
         let bytes = std::fs::read(self.file()).unwrap();
@@ -332,13 +332,13 @@ fn what_is_not_the_beginning_of_the_next_line_is_not_moved() {
 #[test]
 fn an_end_that_cannot_be_mended_yet_is_tried_again() {
     let (place, whole) = (Place::new("audit-later"), three_lines());
-    std::fs::write(place.file(), &whole[..whole.len() - 9]).unwrap();
+    write_whole(&place.file(), &whole[..whole.len() - 9]).unwrap();
     let (audit, recorder) = Audit::begin(Some(&place.file())).unwrap();
     until("the line", || audit.stats().unwrap().written == 1);
     drop((audit, recorder));
     // The name is taken by something that cannot be replaced, until it has gone.
     place.clear();
-    std::fs::write(place.file(), &whole[..whole.len() - 9]).unwrap();
+    write_whole(&place.file(), &whole[..whole.len() - 9]).unwrap();
     let Opened { mut file, torn, .. } = file::open(&place.file()).unwrap();
     let name = torn.unwrap().kept_in;
     std::fs::create_dir(&name).unwrap();

@@ -213,11 +213,19 @@ impl Place {
     ) -> Outcome {
         let waiting = match std::mem::replace(&mut self.stage, Stage::Open) {
             Stage::Open | Stage::Armed { .. } => Some(Waiting::default()),
-            Stage::Asking { waiting, .. } => waiting.again(false, resealing).or_else(|| {
-                // One that has no secret while it asks opens nothing in the old form.
-                let opens = self.client != Reauthorization::LosesSecret;
-                (opens && waiting.send(self.version, false, out)).then(Waiting::default)
-            }),
+            // It has no secret while it asks: it opens nothing in the old form, and no second nudge.
+            Stage::Asking { until, waiting } if self.client == Reauthorization::LosesSecret => {
+                return match waiting.again(false, resealing) {
+                    Some(waiting) => {
+                        (self.next, self.stage) = (Some(next), Stage::Asking { until, waiting });
+                        Outcome::Stays
+                    }
+                    None => self.close(),
+                };
+            }
+            Stage::Asking { waiting, .. } => waiting
+                .again(false, resealing)
+                .or_else(|| waiting.send(self.version, false, out).then(Waiting::default)),
             Stage::Unasked { waiting, .. } => waiting.again(false, resealing),
             Stage::Settling { waiting, .. } | Stage::Reading { waiting, .. } => {
                 waiting.again(waiting.first_sent, resealing)

@@ -165,7 +165,7 @@ fn a_large_file_is_read_in_the_background_and_listed_without_the_writers_lock() 
     };
     let text: String = (1..=LETTERS).map(letter).chain(["{\"delivered\":7}\n".into()]).collect();
     assert!(text.len() > 18_000_000);
-    std::fs::write(&path, &text).unwrap();
+    state_dir::write_whole(&path, text.as_bytes()).unwrap();
     let before = bytes_read();
     let letters = DeadLetters::open(Some(path.clone())).unwrap();
     assert!(bytes_read() - before < 2_000_000, "only its end");

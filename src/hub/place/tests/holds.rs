@@ -137,3 +137,17 @@ fn what_waits_is_bounded() {
         assert!(taken > 3 && client.read.len() as u64 == taken, "{taken} {}", client.read.len());
     }
 }
+
+#[test]
+fn f31_a_cut_sends_no_second_nudge_to_a_client_that_has_no_secret_while_it_asks() {
+    let bed = Bed::new();
+    let (mut place, mut sent) = (bed.java_place(), 0);
+    place.arm(bed.at(0));
+    assert_eq!(place.tick(bed.at(100), None, &mut |_| sent += 1), Outcome::Stays);
+    let cut = place.cut(bed.next(NEW, true), bed.at(150), &mut Resealing::new(None), &mut |_| {});
+    assert_eq!((cut, sent), (Outcome::Stays, 1));
+    assert_eq!(place.tick(bed.at(150), None, &mut |_| sent += 1), Outcome::Stays);
+    // The question was lost on its way.
+    assert_eq!(place.tick(bed.at(100 + HOLD), None, &mut |_| sent += 1), Outcome::Close);
+    assert_eq!(sent, 1);
+}
