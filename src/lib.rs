@@ -44,6 +44,8 @@ pub mod crypto;
 pub mod engine;
 pub mod explain;
 mod file_stamp;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 pub mod hub;
 pub mod ids;
 pub mod keyfile;

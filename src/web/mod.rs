@@ -15,6 +15,8 @@ mod events;
 mod explain;
 mod fields;
 mod forwarded;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod http_stream;
 mod listeners;
 mod live;
