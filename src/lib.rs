@@ -50,6 +50,8 @@ pub mod crypto;
 pub mod engine;
 pub mod explain;
 mod file_stamp;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 pub mod heap;
 pub mod hub;
 pub mod ids;

@@ -17,6 +17,8 @@
 //! another turn, in which it is waited for longer. A client that may have lost its secret is closed.
 
 mod hold;
+#[cfg(any(test, fuzzing))]
+mod model;
 mod questions;
 mod waiting;
 
@@ -401,5 +403,7 @@ fn send(frames: &SealedFrames, version: Version, out: &mut dyn FnMut(&Frame)) ->
     }
 }
 
+#[cfg(fuzzing)]
+pub mod fuzzing;
 #[cfg(test)]
 mod tests;

@@ -17,6 +17,8 @@ mod explain;
 mod fields;
 mod forwarded;
 mod front;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod headers;
 mod http_stream;
 mod listeners;
