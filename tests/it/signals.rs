@@ -36,14 +36,16 @@ fn by_environment() -> Launch {
 }
 
 /// Waits until signals are no longer the system's business: before that there is no program yet
-/// that could do anything about them.
+/// that could do anything about them. All are blocked for a moment before it begins, while the
+/// allocator starts its thread: that is why one is looked for that stays unblocked.
 async fn takes_signals(server: &Starting) {
     let status = format!("/proc/{}/status", server.pid());
     until("signals to be blocked", async || {
         let text = std::fs::read_to_string(&status).ok()?;
         let blocked = text.lines().find_map(|line| line.strip_prefix("SigBlk:"))?.trim();
         let blocked = u64::from_str_radix(blocked, 16).ok()?;
-        (blocked & (1 << 14) != 0).then_some(())
+        let (terminate, user) = (1 << 14, 1 << 9);
+        (blocked & terminate != 0 && blocked & user == 0).then_some(())
     })
     .await;
 }

@@ -248,6 +248,8 @@ impl Starting {
             let ended = child.try_wait().expect("the child can be asked");
             if ended.is_some() || Instant::now() > end {
                 let _ = child.kill();
+                // What it said last may still be in the pipe.
+                tokio::time::sleep(Duration::from_millis(100)).await;
                 panic!("no server ({ended:?}):\n{text}\n{}", stderr.text());
             }
             tokio::time::sleep(Duration::from_millis(2)).await;
