@@ -3,7 +3,7 @@
 //! Everything is called as the server calls it, through the public modules. What a call returns is
 //! dropped within the measurement, since the server pays for that too.
 
-use std::{array, hint::black_box};
+use std::{array, hint::black_box, time::Instant};
 
 use sealcast::{
     channel::Channel,
@@ -15,6 +15,7 @@ use sealcast::{
         sealer::{Sealed, Sealing},
         secret::Derivation,
         signature::{AppSecret, Signature},
+        vectors::example_salt,
     },
     hub::{
         directory::TopicId,
@@ -27,6 +28,7 @@ use sealcast::{
         escape::Escaped,
         server::{Frame, answer},
         websocket::{Decoder, Message},
+        well_formed::WellFormed,
     },
 };
 
@@ -200,9 +202,11 @@ fn parse_signin() -> Run {
 }
 
 fn parse(text: String) -> Run {
-    ClientFrame::parse(&text, Dialect::Pusher).expect("the frame is a literal of this file");
+    let frame = WellFormed::new(&text);
+    ClientFrame::parse(&frame, Dialect::Pusher).expect("the frame is a literal of this file");
     Box::new(move || {
-        let frame = ClientFrame::parse(black_box(&text), Dialect::Pusher);
+        let text = WellFormed::new(black_box(&text));
+        let frame = ClientFrame::parse(&text, Dialect::Pusher);
         drop(black_box(frame));
     })
 }
@@ -218,7 +222,7 @@ fn parse_client_event(bytes: usize) -> Run {
 /// With `data` as a string that holds JSON, which is unescaped for the subscribers.
 fn parse_client_event_string(bytes: usize) -> Run {
     let text = client_event(&json(&payload(bytes)));
-    run(move || match ClientFrame::parse(black_box(&text), Dialect::Pusher) {
+    run(move || match ClientFrame::parse(&WellFormed::new(black_box(&text)), Dialect::Pusher) {
         Ok(ClientFrame::Event(event)) => event.data.map(|data| data_as_text(data).len()),
         other => unreachable!("a client event was parsed as {other:?}"),
     })
@@ -302,7 +306,9 @@ fn encrypted() -> Channel {
 fn sealing() -> Sealing {
     let key = MasterKey::from_bytes(array::from_fn(|i| (i * 37 % 251) as u8));
     let table = KeyTable::new(key, 0);
-    Sealing::Auto(KeyRing::new("app", table, Derivation::Pusher, Padding::None).into())
+    Sealing::Auto(
+        KeyRing::new("app", table, Derivation::Pusher, example_salt(), Padding::None).into(),
+    )
 }
 
 fn sealed(channel: &Channel, data: &str, sealing: &Sealing) -> Sealed {
@@ -412,7 +418,7 @@ fn member(number: usize) -> Member {
 fn members() -> Members {
     let mut members = Members::default();
     for number in 0..100 {
-        let _ = members.join(member(number));
+        let _ = members.join(member(number), Instant::now());
     }
     members
 }
@@ -423,13 +429,14 @@ fn parse_member() -> Run {
 
 fn presence_join_and_leave() -> Run {
     let newcomers: Vec<Member> = (0..100).map(member).collect();
+    let now = Instant::now();
     run(move || {
         let mut members = Members::default();
         for newcomer in &newcomers {
-            let _ = members.join(black_box(newcomer).clone());
+            let _ = members.join(black_box(newcomer).clone(), now);
         }
         for newcomer in &newcomers {
-            let _ = members.leave(black_box(&newcomer.user_id));
+            let _ = members.leave(black_box(&newcomer.user_id), None, now);
         }
         members
     })

@@ -2,6 +2,8 @@
 //! `instructions CASE N` runs one of them N times. Called in any other way it lists them, with the
 //! bytes of payload that each handles.
 
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a tool at a terminal")]
+
 mod cases;
 
 use std::process::ExitCode;

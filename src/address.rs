@@ -1,6 +1,11 @@
 //! Where a listener is: an address of the network, or a file of this machine.
 
-use std::{fmt, net::SocketAddr, path::PathBuf, str::FromStr};
+use std::{
+    fmt, io,
+    net::{SocketAddr, ToSocketAddrs as _},
+    path::PathBuf,
+    str::FromStr,
+};
 
 use serde::{Deserialize, Serialize, Serializer};
 
@@ -8,7 +13,16 @@ use serde::{Deserialize, Serialize, Serializer};
 #[serde(try_from = "String")]
 pub enum Address {
     Tcp(SocketAddr),
+    /// All addresses that the name has.
+    Name(HostName),
     Unix(PathBuf),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HostName {
+    /// In lower case.
+    host: String,
+    port: u16,
 }
 
 /// The kernel has room for so many bytes, and a zero behind them.
@@ -18,7 +32,7 @@ pub const LONGEST_PATH: usize = 107;
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidAddress {
     #[error(
-        "an address to listen on is ADDRESS:PORT, such as \"0.0.0.0:6001\" or \"[::]:6001\", or \"unix:/path/to.sock\""
+        "an address to listen on is ADDRESS:PORT or NAME:PORT, such as \"0.0.0.0:6001\", \"[::]:6001\" or \"localhost:6001\", or \"unix:/path/to.sock\""
     )]
     Neither,
     #[error(
@@ -36,7 +50,10 @@ impl FromStr for Address {
 
     fn from_str(text: &str) -> Result<Self, InvalidAddress> {
         let Some(path) = text.strip_prefix("unix:") else {
-            return text.parse().map(Self::Tcp).map_err(|_| InvalidAddress::Neither);
+            let address = text.parse().map(Self::Tcp).ok();
+            return address
+                .or_else(|| HostName::parse(text).map(Self::Name))
+                .ok_or(InvalidAddress::Neither);
         };
         if !path.starts_with('/') {
             return Err(InvalidAddress::Relative);
@@ -45,6 +62,52 @@ impl FromStr for Address {
             return Err(InvalidAddress::TooLong(path.len()));
         }
         Ok(Self::Unix(path.into()))
+    }
+}
+
+impl HostName {
+    fn parse(text: &str) -> Option<Self> {
+        let (host, port) = text.split_once(':')?;
+        let is_part = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+        // What is made of digits and dots alone is an address that was not understood.
+        let is_name = host.bytes().all(is_part) && host.bytes().any(|b| b.is_ascii_alphabetic());
+        let port = port.bytes().all(|b| b.is_ascii_digit()).then(|| port.parse().ok())??;
+        is_name.then(|| Self { host: host.to_ascii_lowercase(), port })
+    }
+
+    /// Each address once, as the system's resolver has them.
+    pub fn resolve(&self) -> io::Result<Vec<SocketAddr>> {
+        let mut addresses: Vec<SocketAddr> = Vec::new();
+        for address in (self.host.as_str(), self.port).to_socket_addrs()? {
+            if !addresses.contains(&address) {
+                addresses.push(address);
+            }
+        }
+        Ok(addresses)
+    }
+
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    fn is_local(&self) -> bool {
+        self.host == "localhost"
+    }
+
+    fn clashes(&self, address: &SocketAddr) -> bool {
+        let ip = address.ip();
+        let covered = ip.is_unspecified() || ip.is_loopback() && self.is_local();
+        self.port != 0 && self.port == address.port() && covered
+    }
+}
+
+impl fmt::Display for HostName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.host, self.port)
     }
 }
 
@@ -61,6 +124,7 @@ impl Address {
     pub fn is_local(&self) -> bool {
         match self {
             Self::Tcp(address) => address.ip().is_loopback(),
+            Self::Name(name) => name.is_local(),
             Self::Unix(_) => true,
         }
     }
@@ -79,6 +143,10 @@ impl Address {
                 let same_port = one.port() == other.port() && one.port() != 0;
                 same_port && (one.ip() == other.ip() || covered)
             }
+            (Self::Tcp(address), Self::Name(name)) | (Self::Name(name), Self::Tcp(address)) => {
+                name.clashes(address)
+            }
+            (Self::Name(one), Self::Name(other)) => one == other && one.port != 0,
             (one, other) => one == other,
         }
     }
@@ -86,7 +154,9 @@ impl Address {
     /// As a URL begins that reaches it, where there can be one.
     pub fn url(&self, tls: bool) -> String {
         match self {
-            Self::Tcp(address) => format!("{}://{address}", if tls { "https" } else { "http" }),
+            Self::Tcp(_) | Self::Name(_) => {
+                format!("{}://{self}", if tls { "https" } else { "http" })
+            }
             Self::Unix(_) => self.to_string(),
         }
     }
@@ -96,6 +166,7 @@ impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Tcp(address) => address.fmt(f),
+            Self::Name(name) => name.fmt(f),
             Self::Unix(path) => write!(f, "unix:{}", path.display()),
         }
     }
@@ -113,7 +184,9 @@ mod tests {
 
     #[test]
     fn an_address_is_a_port_or_a_path() {
-        for text in ["127.0.0.1:6001", "[::]:0", "unix:/run/sealcast/public.sock"] {
+        for text in
+            ["127.0.0.1:6001", "[::]:0", "localhost:6001", "web-1.a:0", "unix:/run/sealcast/p.sock"]
+        {
             assert_eq!(text.parse::<Address>().map(|a| a.to_string()), Ok(text.to_owned()));
         }
         let longest = format!("unix:/{}", "a".repeat(LONGEST_PATH - 1));
@@ -121,7 +194,14 @@ mod tests {
         for (text, expected) in [
             ("", InvalidAddress::Neither),
             ("6001", InvalidAddress::Neither),
-            ("localhost:6001", InvalidAddress::Neither),
+            ("localhost", InvalidAddress::Neither),
+            ("localhost:", InvalidAddress::Neither),
+            ("localhost:+1", InvalidAddress::Neither),
+            ("localhost:65536", InvalidAddress::Neither),
+            (":6001", InvalidAddress::Neither),
+            ("::1:6001", InvalidAddress::Neither),
+            ("127.1:6001", InvalidAddress::Neither),
+            ("http://localhost:6001", InvalidAddress::Neither),
             ("/run/sealcast.sock", InvalidAddress::Neither),
             ("unix:", InvalidAddress::Relative),
             ("unix:sealcast.sock", InvalidAddress::Relative),
@@ -132,6 +212,15 @@ mod tests {
     }
 
     #[test]
+    fn f23_a_name_is_all_its_addresses() {
+        let Ok(Address::Name(name)) = "LocalHost:7".parse() else { panic!("a name") };
+        let addresses = name.resolve().expect("every system knows localhost");
+        assert!(!addresses.is_empty(), "{addresses:?}");
+        assert!(addresses.iter().all(|a| a.ip().is_loopback() && a.port() == 7), "{addresses:?}");
+        assert!(Address::Name(name).is_local());
+    }
+
+    #[test]
     fn two_listeners_need_two_addresses() {
         let of = |text: &str| text.parse::<Address>().expect("an address");
         assert!(of("127.0.0.1:1").clashes(&of("127.0.0.1:1")));
@@ -139,6 +228,11 @@ mod tests {
         assert!(of("[::]:1").clashes(&of("[::1]:1")));
         assert!(!of("[::]:1").clashes(&of("127.0.0.1:1")));
         assert!(!of("0.0.0.0:0").clashes(&of("127.0.0.1:0")));
+        assert!(of("localhost:1").clashes(&of("LOCALHOST:1")));
+        assert!(of("localhost:1").clashes(&of("[::1]:1")) && of("0.0.0.0:1").clashes(&of("a:1")));
+        assert!(!of("localhost:0").clashes(&of("localhost:0")));
+        assert!(!of("localhost:1").clashes(&of("127.0.0.1:2")));
+        assert!(!of("web-1:1").clashes(&of("127.0.0.1:1")));
         assert!(of("unix:/a").clashes(&of("unix:/a")));
         assert!(!of("127.0.0.1:0").clashes(&of("127.0.0.1:0")));
         assert!(!of("127.0.0.1:1").clashes(&of("127.0.0.1:2")));

@@ -4,10 +4,11 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use crate::{
     auth::{
-        Authorizer, Credentials, Denied, Grant, Identity,
+        Authorizer, Credentials, Denied, Grant, SignIn,
         access::{AccessTokens, Minted, NotMinted, Wanted},
     },
     channel::{Access, Channel, InvalidChannel, InvalidName},
+    clock::{KnownAsOf, Now, ServerClock},
     crypto::{
         keyring::KeyRing,
         keytable::Version,
@@ -99,7 +100,7 @@ impl App {
     }
 
     /// An access token. One for an alias would never let anybody in.
-    pub fn mint(&self, wanted: &Wanted, now: u64) -> Result<Minted, NotMinted> {
+    pub fn mint(&self, wanted: &Wanted, now: Now) -> Result<Minted, NotMinted> {
         for pattern in &wanted.channels {
             if let Some(encrypted) = self.sealing_alias.encrypted_name(pattern) {
                 return Err(NotMinted::Alias { pattern: pattern.clone(), encrypted });
@@ -119,10 +120,11 @@ impl App {
         credentials: &Credentials,
         socket_id: SocketId,
         channel: &Channel,
+        clock: &ServerClock,
     ) -> Result<Grant, Denied> {
         match self.access.presented(credentials) {
-            Some(token) => self.access.channel(token, credentials, channel),
-            None => self.authorizer.channel(credentials, socket_id, channel).await,
+            Some(token) => self.access.channel(token, credentials, channel, clock.now()),
+            None => self.authorizer.channel(credentials, socket_id, channel, clock).await,
         }
     }
 
@@ -130,11 +132,22 @@ impl App {
         &self,
         credentials: &Credentials,
         socket_id: SocketId,
-    ) -> Result<Identity, Denied> {
+        clock: &ServerClock,
+    ) -> Result<SignIn, Denied> {
         match self.access.presented(credentials) {
-            Some(token) => self.access.user(token, credentials),
-            None => self.authorizer.user(credentials, socket_id).await,
+            Some(token) => self.access.user(token, credentials, clock.now()),
+            None => Ok(self.authorizer.user(credentials, socket_id, clock).await?.into()),
         }
+    }
+
+    /// Whether the user has been taken off the channel, and what is known of them is no newer.
+    pub fn is_revoked(&self, channel: &Channel, user: &str, as_of: KnownAsOf) -> bool {
+        let Some(table) = self.ring(channel).map(|ring| ring.table()) else { return false };
+        // By far the most channels never had a revocation, and no list is searched for those.
+        if !table.epochs().contains_key(channel.name()) {
+            return false;
+        }
+        table.is_revoked(channel.name(), user).is_some_and(|at| !as_of.is_after(at))
     }
 
     /// Whether `auth` is this application's signature over the text.

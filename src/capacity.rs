@@ -4,21 +4,30 @@
 use std::{
     fs::File,
     io,
+    os::fd::AsRawFd,
     sync::atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
-use crate::system;
+use crate::{heap, system};
 
-/// Of the memory limit; over it new sockets are refused.
+/// Of the memory limit; over it connections that hold more than their share are not read from, and
+/// the heap is given back.
+const MEMORY_TIGHT: f64 = 0.75;
+/// Over it the fullest of them are closed.
+const MEMORY_SHORT: f64 = 0.85;
+/// Over it new sockets are refused.
 const MEMORY_FULL: f64 = 0.90;
-/// Both are over only when this much is free again, so that they do not come and go.
+/// What sockets may hold together while memory is tight.
+const FOR_SOCKETS: f64 = 0.25;
+/// Each is over only when this much is free again, so that they do not come and go.
 const RELIEF: f64 = 0.95;
 
 pub struct Capacity {
     memory: Option<u64>,
     descriptors: Option<Descriptors>,
-    resident: AtomicU64,
+    used: AtomicU64,
     open: AtomicU64,
+    tight: AtomicBool,
     short_of_memory: AtomicBool,
     short_of_descriptors: AtomicBool,
 }
@@ -34,6 +43,17 @@ struct Descriptors {
 pub enum Short {
     Memory,
     Descriptors,
+}
+
+/// How short memory is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Grade {
+    #[default]
+    Relaxed,
+    /// Connections that hold more than their share of this many bytes are not read from.
+    Tight { for_sockets: u64 },
+    /// The fullest of them are closed until so many bytes are free.
+    Short { for_sockets: u64, excess: u64 },
 }
 
 /// How much is in use, in percent, where there is a limit.
@@ -64,6 +84,12 @@ impl Descriptors {
         self.most.saturating_sub(self.reserve())
     }
 
+    /// The rest is for operators: their probes and commands are answered when the others have used
+    /// up what is theirs.
+    fn for_connections(&self) -> u64 {
+        self.most.saturating_sub(self.reserve() / 2)
+    }
+
     fn are_short(&self) -> bool {
         match self.probe.try_clone() {
             Ok(copy) => number(&copy) >= self.for_sockets(),
@@ -73,7 +99,6 @@ impl Descriptors {
 }
 
 fn number(file: &File) -> u64 {
-    use std::os::fd::AsRawFd as _;
     u64::try_from(file.as_raw_fd()).unwrap_or(0)
 }
 
@@ -83,8 +108,9 @@ impl Capacity {
         Self {
             memory: None,
             descriptors: None,
-            resident: AtomicU64::new(0),
+            used: AtomicU64::new(0),
             open: AtomicU64::new(0),
+            tight: AtomicBool::new(false),
             short_of_memory: AtomicBool::new(false),
             short_of_descriptors: AtomicBool::new(false),
         }
@@ -94,7 +120,7 @@ impl Capacity {
         let probe = File::open("/dev/null")?;
         let descriptors = system::most_descriptors().map(|most| Descriptors { most, probe });
         let capacity = Self { memory, descriptors, ..Self::unlimited() };
-        capacity.look();
+        let _ = capacity.look();
         Ok(capacity)
     }
 
@@ -115,54 +141,87 @@ impl Capacity {
             return Some(Short::Memory);
         }
         let descriptors = self.descriptors.as_ref().filter(|d| d.are_short())?;
+        self.warn_of_descriptors(descriptors);
+        Some(Short::Descriptors)
+    }
+
+    /// Asked for each connection that is not an operator's, with its own descriptor: that it is the
+    /// lowest free one tells how many are in use.
+    pub fn keeps(&self, connection: &impl AsRawFd) -> bool {
+        let number = u64::try_from(connection.as_raw_fd()).unwrap_or(0);
+        match self.descriptors.as_ref().filter(|d| number >= d.for_connections()) {
+            None => true,
+            Some(descriptors) => {
+                self.warn_of_descriptors(descriptors);
+                false
+            }
+        }
+    }
+
+    fn warn_of_descriptors(&self, descriptors: &Descriptors) {
         if !self.short_of_descriptors.swap(true, Ordering::Relaxed) {
             tracing::warn!(
                 descriptors.now = descriptors.most,
                 "file descriptors run short: new sockets are refused with 4100 until some are free. Give the server more (ulimit -n, LimitNOFILE=), or another server beside it"
             );
         }
-        Some(Short::Descriptors)
     }
 
-    /// Once a second.
-    pub fn look(&self) {
-        if let Some(resident) = system::resident_bytes() {
-            self.resident.store(resident, Ordering::Relaxed);
-            self.judge_memory(resident);
-        }
+    /// Once a second; what sockets are to do about the memory.
+    pub fn look(&self) -> Grade {
         if let (Some(descriptors), Some(open)) = (&self.descriptors, system::open_descriptors()) {
             self.open.store(open, Ordering::Relaxed);
             if (open as f64) < descriptors.for_sockets() as f64 * RELIEF {
                 self.short_of_descriptors.store(false, Ordering::Relaxed);
             }
         }
+        let Some(resident) = system::resident_bytes() else { return Grade::Relaxed };
+        let used = heap::used(resident);
+        self.used.store(used, Ordering::Relaxed);
+        let grade = self.judge_memory(used);
+        let full = |limit: u64| resident as f64 > limit as f64 * MEMORY_TIGHT;
+        if self.memory.is_some_and(full) && resident > used {
+            heap::give_back();
+        }
+        grade
     }
 
-    fn judge_memory(&self, resident: u64) {
-        let Some(limit) = self.memory else { return };
-        let full = limit as f64 * MEMORY_FULL;
-        let short = match self.short_of_memory.load(Ordering::Relaxed) {
-            false => resident as f64 > full,
-            true => resident as f64 > full * RELIEF,
+    fn judge_memory(&self, used: u64) -> Grade {
+        let Some(limit) = self.memory else { return Grade::Relaxed };
+        let is_over = |share: f64, is_now: &AtomicBool| {
+            let relief = if is_now.load(Ordering::Relaxed) { RELIEF } else { 1.0 };
+            used as f64 > limit as f64 * share * relief
         };
-        if short && !self.short_of_memory.swap(short, Ordering::Relaxed) {
+        let refuses = is_over(MEMORY_FULL, &self.short_of_memory);
+        if refuses && !self.short_of_memory.load(Ordering::Relaxed) {
             tracing::warn!(
-                memory.resident = resident,
+                memory.used = used,
                 memory.limit = limit,
                 "memory runs short: new sockets are refused with 4100 until some is free. Give the server more (memory_limit_bytes, or the limit of its container), or another server beside it"
             );
         }
-        self.short_of_memory.store(short, Ordering::Relaxed);
+        self.short_of_memory.store(refuses, Ordering::Relaxed);
+        let tight = is_over(MEMORY_TIGHT, &self.tight);
+        self.tight.store(tight, Ordering::Relaxed);
+        let for_sockets = (limit as f64 * FOR_SOCKETS) as u64;
+        match used as f64 > limit as f64 * MEMORY_SHORT {
+            true => {
+                let excess = used - (limit as f64 * MEMORY_TIGHT) as u64;
+                Grade::Short { for_sockets, excess }
+            }
+            false if tight => Grade::Tight { for_sockets },
+            false => Grade::Relaxed,
+        }
     }
 
     /// `connections`: how many there are, and how many there may be.
     pub fn usage(&self, connections: Option<(u64, u64)>) -> Usage {
         let percent = |used: u64, most: u64| used.saturating_mul(100) / most.max(1);
         let open = self.open.load(Ordering::Relaxed);
-        let resident = self.resident.load(Ordering::Relaxed);
+        let used = self.used.load(Ordering::Relaxed);
         Usage {
             descriptors: self.descriptors.as_ref().map(|d| percent(open, d.for_sockets())),
-            memory: self.memory.map(|limit| percent(resident, limit)),
+            memory: self.memory.map(|limit| percent(used, limit)),
             connections: connections.map(|(now, most)| percent(now, most)),
         }
     }
@@ -175,16 +234,36 @@ mod tests {
     #[test]
     fn memory_is_short_until_there_is_some_room_again() {
         let capacity = Capacity { memory: Some(1000), ..Capacity::unlimited() };
-        let short = |resident| {
-            capacity.judge_memory(resident);
+        let short = |used| {
+            let _ = capacity.judge_memory(used);
             capacity.short()
         };
         let memory = Some(Short::Memory);
-        for (resident, wanted) in
+        for (used, wanted) in
             [(900, None), (901, memory), (880, memory), (856, memory), (855, None), (900, None)]
         {
-            assert_eq!(short(resident), wanted, "{resident}");
+            assert_eq!(short(used), wanted, "{used}");
         }
+    }
+
+    #[test]
+    fn f14_overload_is_met_by_degrees() {
+        let capacity = Capacity { memory: Some(1000), ..Capacity::unlimited() };
+        let tight = Grade::Tight { for_sockets: 250 };
+        let short = |excess| Grade::Short { for_sockets: 250, excess };
+        for (used, wanted) in [
+            (750, Grade::Relaxed),
+            (751, tight),
+            (850, tight),
+            (851, short(101)),
+            (990, short(240)),
+            (720, tight),
+            (712, Grade::Relaxed),
+            (750, Grade::Relaxed),
+        ] {
+            assert_eq!(capacity.judge_memory(used), wanted, "{used}");
+        }
+        assert_eq!(Capacity::unlimited().judge_memory(u64::MAX), Grade::Relaxed);
     }
 
     #[test]

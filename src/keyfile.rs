@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     crypto::{
-        key::{Fingerprint, MasterKey, read_secret_file},
+        key::{Fingerprint, MasterKey},
         keytable::{Key, KeyState, KeyTable, Revocation, UnixSeconds},
     },
     state_dir::{self, Staged},
@@ -39,7 +39,7 @@ struct Saved {
     configured: Fingerprint,
     keys: Vec<SavedKey>,
     #[serde(default)]
-    epochs: HashMap<Arc<str>, u32>,
+    epochs: HashMap<Arc<str>, u64>,
     #[serde(default)]
     revocations: Vec<Revocation>,
 }
@@ -61,25 +61,16 @@ struct SavedKey {
 const FORMAT: u32 = 1;
 
 impl KeyFile {
-    pub fn of_app(state_dir: &Path, app: &str) -> Self {
-        Self { path: state_dir.join(format!("{app}.keys.json")) }
+    pub fn of_app(directory: &Path, app: &str) -> Self {
+        Self { path: directory.join(format!("{app}{}", state_dir::KEYS)) }
     }
 
     /// `None` if keys have never changed.
     pub fn load(&self) -> Result<Option<KeyTable>, KeyFileError> {
-        match std::fs::metadata(&self.path) {
-            Ok(_) => {}
-            // Nor can there be one where the state directory is no directory.
-            Err(e)
-                if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) =>
-            {
-                return Ok(None);
-            }
-            // A file that cannot be seen must not pass for none: the keys that it has would be lost.
-            Err(e) => return Err(self.unusable(e.to_string())),
-        }
-        let text = read_secret_file(&self.path).map_err(|e| self.unusable(e.to_string()))?;
-        let saved: Saved = serde_json::from_str(&text)
+        // A file that cannot be seen must not pass for none: the keys that it has would be lost.
+        let text = state_dir::read(&self.path).map_err(|e| self.unusable(e.to_string()))?;
+        let Some(text) = text else { return Ok(None) };
+        let saved: Saved = serde_json::from_slice(&text)
             .map_err(|e| self.unusable(format!("line {} is not what was written", e.line())))?;
         if saved.format != FORMAT {
             return Err(self.unusable(format!("its format {} is of another version", saved.format)));
@@ -161,7 +152,7 @@ mod tests {
             t.keys().iter().map(|k| (k.number, k.id.clone(), k.state, k.until)).collect::<Vec<_>>()
         };
         assert_eq!(shown(&back), shown(&table));
-        assert_eq!((back.epoch("private-encrypted-x"), back.revocations().len()), (1, 1));
+        assert_eq!((back.epoch("private-encrypted-x"), back.revocations().len()), (3, 1));
         file.save(&back.retired(id.as_str(), 10).unwrap()).unwrap();
         assert!(file.load().unwrap().unwrap().keys()[0].master.is_none());
         std::fs::remove_dir_all(&dir).unwrap();
@@ -200,15 +191,36 @@ mod tests {
     }
 
     #[test]
-    fn a_full_disk_leaves_the_old_file() {
-        let dir = directory("full");
+    fn f3_epochs_of_a_file_from_before_they_were_times_go_on_from_there() {
+        let dir = directory("epochs");
+        let file = KeyFile::of_app(&dir, "shop");
+        let table = KeyTable::new(MasterKey::generate().unwrap(), 1).revoked("c", "u", 1);
+        file.save(&table).unwrap();
+        let path = dir.join("shop.keys.json");
+        let text = std::fs::read_to_string(&path).unwrap();
+        let with = |epoch: &str| text.replace("\"c\": 1", &format!("\"c\": {epoch}"));
+        std::fs::write(&path, with("4294967295")).unwrap();
+        let old = file.load().unwrap().unwrap();
+        assert_eq!(old.epoch("c"), u64::from(u32::MAX));
+        file.save(&old.revoked("c", "v", 7)).unwrap();
+        assert_eq!(file.load().unwrap().unwrap().epoch("c"), 1 << 32);
+        for bad in ["18446744073709551615", "18446744073709551616", "-1", "1.5", "\"1\""] {
+            std::fs::write(&path, with(bad)).unwrap();
+            assert!(file.load().is_err(), "{bad}");
+        }
+        std::fs::remove_dir_all(&dir).unwrap();
+    }
+
+    /// A disk that is full is in `tests/it/full_disk.rs`.
+    #[test]
+    fn what_cannot_be_written_leaves_the_old_file() {
+        let dir = directory("kept");
         let file = KeyFile::of_app(&dir, "shop");
         let table = KeyTable::new(MasterKey::generate().unwrap(), 1);
         file.save(&table).unwrap();
-        std::os::unix::fs::symlink("/dev/full", dir.join("shop.keys.json.tmp")).unwrap();
-        let next = table.revoked("c", "u", 2);
-        assert_eq!(file.save(&next).unwrap_err().kind(), io::ErrorKind::StorageFull);
+        drop(file.stage(&table.revoked("c", "u", 2)).unwrap());
         assert_eq!(file.load().unwrap().unwrap().epoch("c"), 0);
+        assert_eq!(std::fs::read_dir(&dir).unwrap().count(), 1);
         std::fs::remove_dir_all(&dir).unwrap();
     }
 }

@@ -4,13 +4,17 @@
 //!
 //! * [`ids`], [`channel`], [`pattern`], [`origins`], [`meter`], [`limits`], [`crypto`]: the domain,
 //!   as plain data structures.
+//! * [`clock`]: the time as revocations are compared with it.
 //! * [`refusal`]: the codes of refusals, with what is told of each.
 //! * [`sealing_alias`]: the name on which every SDK publishes what this server is to seal.
 //! * [`counting`]: counters, and what they are called where several have names.
+//! * `threads`: the end of those that may wait for a disk.
+//! * [`output`]: lines of the log and of standard output, which no thread waits for.
 //! * [`protocol`], [`presence`]: the wire, frames in and frames out, without I/O, and who is on a
 //!   channel, in the words of it.
 //! * [`address`], [`unix_socket`]: where a listener is, and the files of those that are one.
-//! * [`system`], [`capacity`]: what the system says of this process, and whether there is room.
+//! * [`system`], [`heap`], [`capacity`]: what the system and the allocator say of this process, and
+//!   whether there is room.
 //! * [`state_dir`], [`keyfile`], `file_stamp`: what outlives a run, an application's keys among it,
 //!   and whether a file has changed.
 //! * `text_file`: text files as editors of all systems save them.
@@ -39,12 +43,16 @@ pub mod auth;
 pub mod capacity;
 pub mod channel;
 pub mod cli;
+pub mod clock;
 pub mod config;
 pub mod counting;
 pub mod crypto;
 pub mod engine;
 pub mod explain;
 mod file_stamp;
+#[cfg(fuzzing)]
+pub mod fuzzing;
+pub mod heap;
 pub mod hub;
 pub mod ids;
 pub mod keyfile;
@@ -53,6 +61,7 @@ pub mod live;
 pub mod meter;
 pub mod metrics;
 pub mod origins;
+pub mod output;
 pub mod pattern;
 pub mod presence;
 pub mod protocol;
@@ -63,6 +72,7 @@ pub mod session;
 pub mod state_dir;
 pub mod system;
 mod text_file;
+mod threads;
 pub mod tls;
 pub mod traces;
 pub mod unix_socket;

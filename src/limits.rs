@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
-use crate::meter::Allowance;
+use crate::meter::{Allowance, Steps};
 
 /// Seconds. Longer times overflow clocks, and nobody means them.
 pub const YEAR: u64 = 365 * 24 * 60 * 60;
@@ -23,10 +23,17 @@ pub struct Limits {
     pub client_events_per_second: u32,
     pub presence_members: usize,
     pub presence_member_bytes: usize,
+    /// How often a member may leave a channel and come back with the others told; 0: any number.
+    pub member_returns_per_minute: u32,
     pub user_id_chars: usize,
     pub watchlist_ids: usize,
     pub cache_ttl_seconds: u64,
+    /// Of all last events on cache channels together.
+    pub cache_bytes: usize,
     pub channels_per_connection: usize,
+    /// Of one connection: whatever it sends, control frames and parts of messages included; 0: any
+    /// number.
+    pub frames_per_second: u32,
     /// Of one connection, beyond joining each channel once; 0: any number, as for those below.
     pub subscribes_per_second: u32,
     /// Of the application's backend: each event counts once for each of its channels.
@@ -54,10 +61,13 @@ impl Default for Limits {
             client_events_per_second: 10,
             presence_members: 100,
             presence_member_bytes: 1024,
+            member_returns_per_minute: 4,
             user_id_chars: 128,
             watchlist_ids: 100,
             cache_ttl_seconds: 30 * 60,
+            cache_bytes: 16 * 1024 * 1024,
             channels_per_connection: 10_000,
+            frames_per_second: 200,
             subscribes_per_second: 100,
             events_per_second: 0,
             reads_per_second: 0,
@@ -78,6 +88,20 @@ impl Limits {
     pub fn events(&self) -> Allowance {
         let largest = self.channels_per_event.max(self.batch_events) as u64;
         Allowance { per_second: self.events_per_second, at_once: largest }
+    }
+
+    /// At once as many as it takes to join all the channels that a connection may have, and ten
+    /// seconds' worth more.
+    pub fn frames(&self) -> Allowance {
+        let per_second = self.frames_per_second;
+        let burst = u64::from(per_second) * 10;
+        let at_once = burst.saturating_add(self.channels_per_connection as u64);
+        Allowance { per_second, at_once }
+    }
+
+    pub fn member_returns(&self) -> Option<Steps> {
+        let count = self.member_returns_per_minute;
+        (count > 0).then(|| Steps::new(Duration::from_secs(60), count))
     }
 
     pub fn reads(&self) -> Allowance {

@@ -29,6 +29,59 @@ impl Allowance {
     }
 }
 
+/// The same for one owner alone: what it has taken is paid for at this moment.
+#[derive(Clone, Copy, Debug)]
+pub struct Pace(Instant);
+
+/// An allowance in the form in which a `Pace` is asked often.
+#[derive(Clone, Copy, Debug)]
+pub struct Steps {
+    /// That one thing takes.
+    each: Duration,
+    /// How far ahead of time an owner may be.
+    ahead: Duration,
+}
+
+impl Allowance {
+    /// `None`: any number.
+    pub fn steps(self) -> Option<Steps> {
+        let at_once = self.at_once.max(u64::from(self.per_second));
+        (self.per_second > 0).then(|| Steps {
+            each: Duration::from_nanos(self.time_of(1)),
+            ahead: Duration::from_nanos(self.time_of(at_once)),
+        })
+    }
+}
+
+impl Steps {
+    /// So many in each `period`, and as many at once.
+    pub const fn new(period: Duration, count: u32) -> Self {
+        Self { each: period.checked_div(count).expect("a count above 0"), ahead: period }
+    }
+}
+
+impl Pace {
+    pub fn new(now: Instant) -> Self {
+        Self(now)
+    }
+
+    /// One more, if it may.
+    #[must_use]
+    pub fn take(&mut self, steps: Steps, now: Instant) -> bool {
+        let paid = self.0.max(now) + steps.each;
+        let granted = paid.duration_since(now) <= steps.ahead;
+        if granted {
+            self.0 = paid;
+        }
+        granted
+    }
+
+    /// Whether something that was taken is not paid for yet.
+    pub fn is_ahead(&self, now: Instant) -> bool {
+        self.0 > now
+    }
+}
+
 impl Meter {
     pub fn new(now: Instant) -> Self {
         Self { start: now, paid: AtomicU64::new(0) }
@@ -96,6 +149,19 @@ mod tests {
         let wait = meter.take(1, allowed(10, 25), at(1000.0)).expect_err("nothing is left");
         assert_eq!(wait, Duration::from_millis(100));
         assert!(meter.take(1, allowed(10, 25), at(1000.0) + wait).is_ok(), "it is told how long");
+    }
+
+    #[test]
+    fn a_pace_gives_the_same_as_a_meter() {
+        let start = Instant::now();
+        let (meter, mut pace) = (Meter::new(start), Pace::new(start));
+        let allowed = allowed(10, 25);
+        let steps = allowed.steps().expect("a rate");
+        for ms in (0..5000).step_by(7).chain([60_000; 30]) {
+            let now = start + Duration::from_millis(ms);
+            assert_eq!(pace.take(steps, now), meter.take(1, allowed, now).is_ok(), "{ms}");
+        }
+        assert!(Allowance { per_second: 0, at_once: 9 }.steps().is_none());
     }
 
     #[test]

@@ -1,14 +1,22 @@
 //! Who is on a presence channel: users, each with the number of its connections (PROTOCOL 3).
 
-use std::sync::Arc;
+mod left;
+
+use std::{sync::Arc, time::Instant};
 
 use indexmap::IndexMap;
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
-use crate::protocol::{
-    escape::{Escaped, escape, quote, room_for},
-    json::object,
+use left::{HELD, Left};
+
+use crate::{
+    meter::{Pace, Steps},
+    protocol::{
+        escape::{Escaped, escape, quote, room_for},
+        json::object_in,
+        well_formed::WellFormed,
+    },
 };
 
 /// One user as its first connection described it.
@@ -66,8 +74,9 @@ impl Member {
         if channel_data.len() > limits.bytes {
             return Err(InvalidMember::TooLarge { size: channel_data.len(), limit: limits.bytes });
         }
+        let text = WellFormed::new(channel_data);
         let data: ChannelData<'_> =
-            object(channel_data).map_err(|e| InvalidMember::NotJson(e.to_string()))?;
+            object_in(text.as_str()).map_err(|e| InvalidMember::NotJson(e.to_string()))?;
         let length = data.user_id.chars().count();
         if length == 0 {
             return Err(InvalidMember::EmptyUserId);
@@ -88,8 +97,31 @@ impl Member {
 pub enum Transition {
     /// The user's first connection came, or its last one went.
     Changed,
-    /// The user has other connections: nobody is told.
+    /// The user has other connections, or comes back in time: nobody is told.
     Unchanged,
+    /// The user's last connection went, and the others are told at this time unless it comes back.
+    /// Said once for all departures until `end_hold`.
+    Held(Instant),
+}
+
+/// What has become of a departure that was held.
+#[must_use]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Hold {
+    /// The user is still away, and gone now: the others are to be told.
+    Gone,
+    /// It has come back and gone again meanwhile: it is held until then.
+    Until(Instant),
+    Over,
+}
+
+/// How a connection leaves.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Leaving {
+    /// As one that may come back.
+    Usual,
+    /// For good: its departure is not held.
+    AtOnce,
 }
 
 #[derive(Debug)]
@@ -98,7 +130,25 @@ struct Entry {
     pair: Escaped,
     /// Where the id in it ends.
     id_end: usize,
+    /// None: the user has left, and its departure is held.
     connections: u32,
+    hold: Option<Box<HeldBack>>,
+}
+
+/// Of a user that has left before.
+#[derive(Debug)]
+struct HeldBack {
+    pace: Pace,
+    /// Without connections: when the others are told.
+    until: Instant,
+    /// Somebody will call `end_hold`.
+    noted: bool,
+}
+
+impl HeldBack {
+    fn new(pace: Pace, now: Instant) -> Box<Self> {
+        Box::new(Self { pace, until: now, noted: false })
+    }
 }
 
 impl Entry {
@@ -113,7 +163,7 @@ impl Entry {
         pair.push(b':');
         escape(info, &mut pair);
         pair.shrink_to_fit();
-        Self { pair: Escaped::from_bytes(pair), id_end, connections: 0 }
+        Self { pair: Escaped::from_bytes(pair), id_end, connections: 0, hold: None }
     }
 
     fn id(&self) -> &str {
@@ -122,40 +172,102 @@ impl Entry {
 }
 
 /// In no promised order: clients sort, and a leave must not move everybody else.
+///
+/// Who leaves and returns very often stays a member between: see `left`.
 #[derive(Default, Debug)]
-pub struct Members(IndexMap<Arc<str>, Entry>);
+pub struct Members {
+    present: IndexMap<Arc<str>, Entry>,
+    /// None on most channels.
+    left: Option<Box<Left>>,
+}
 
 impl Members {
     /// Users, not connections.
     pub fn count(&self) -> usize {
-        self.0.len()
+        self.present.len()
     }
 
     pub fn contains(&self, user_id: &str) -> bool {
-        self.0.contains_key(user_id)
+        self.present.contains_key(user_id)
     }
 
     pub fn ids(&self) -> impl Iterator<Item = &str> {
-        self.0.keys().map(|id| &**id)
+        self.present.keys().map(|id| &**id)
     }
 
     /// The info shown stays that of the first connection: nobody would be told of another.
-    pub fn join(&mut self, member: Member) -> Transition {
-        let entry = self.0.entry(member.user_id);
-        let new = |id: &Arc<str>| Entry::new(id, member.info.as_deref());
-        let entry = entry.or_insert_with_key(new);
-        entry.connections += 1;
-        if entry.connections == 1 { Transition::Changed } else { Transition::Unchanged }
+    pub fn join(&mut self, member: Member, now: Instant) -> Transition {
+        if let Some(entry) = self.present.get_mut(&member.user_id) {
+            entry.connections += 1;
+            return Transition::Unchanged;
+        }
+        let mut entry = Entry::new(&member.user_id, member.info.as_deref());
+        entry.connections = 1;
+        let pace = self.left.as_mut().and_then(|left| left.take(&member.user_id));
+        entry.hold = pace.map(|pace| HeldBack::new(pace, now));
+        self.present.insert(member.user_id, entry);
+        Transition::Changed
     }
 
-    pub fn leave(&mut self, user_id: &str) -> Transition {
-        let Some(entry) = self.0.get_mut(user_id) else { return Transition::Unchanged };
-        entry.connections -= 1;
+    /// `returns`: how often it may come back with the others told; else it leaves at once.
+    pub fn leave(&mut self, user_id: &str, returns: Option<Steps>, now: Instant) -> Transition {
+        let Some(entry) = self.present.get_mut(user_id) else { return Transition::Unchanged };
+        entry.connections = entry.connections.saturating_sub(1);
         if entry.connections > 0 {
             return Transition::Unchanged;
         }
-        self.0.swap_remove(user_id);
-        Transition::Changed
+        let Some(returns) = returns else {
+            self.remove(user_id, now);
+            return Transition::Changed;
+        };
+        let hold = entry.hold.get_or_insert_with(|| HeldBack::new(Pace::new(now), now));
+        if hold.pace.take(returns, now) {
+            self.remove(user_id, now);
+            return Transition::Changed;
+        }
+        hold.until = now + HELD;
+        match std::mem::replace(&mut hold.noted, true) {
+            true => Transition::Unchanged,
+            false => Transition::Held(hold.until),
+        }
+    }
+
+    /// The time has come that `Transition::Held` said.
+    pub fn end_hold(&mut self, user_id: &str, now: Instant) -> Hold {
+        let Some(entry) = self.present.get_mut(user_id) else { return Hold::Over };
+        let Some(hold) = entry.hold.as_mut().filter(|hold| hold.noted) else { return Hold::Over };
+        if entry.connections == 0 && hold.until > now {
+            return Hold::Until(hold.until);
+        }
+        hold.noted = false;
+        if entry.connections > 0 {
+            return Hold::Over;
+        }
+        self.remove(user_id, now);
+        Hold::Gone
+    }
+
+    /// Ends the departures that are held, or the first of them; the users who are gone now.
+    pub fn end_holds(&mut self, most: usize, now: Instant) -> Vec<Arc<str>> {
+        let held = self.present.iter().filter(|(_, entry)| entry.connections == 0);
+        let gone: Vec<Arc<str>> = held.take(most).map(|(id, _)| id.clone()).collect();
+        gone.iter().for_each(|id| self.remove(id, now));
+        gone
+    }
+
+    /// Forgets whose departures are long ago.
+    pub fn forget_left(&mut self, now: Instant) {
+        if let Some(left) = &mut self.left {
+            left.forget(now);
+        }
+        self.left.take_if(|left| left.is_empty());
+    }
+
+    fn remove(&mut self, user_id: &str, now: Instant) {
+        let Some((id, entry)) = self.present.swap_remove_entry(user_id) else { return };
+        if let Some(hold) = entry.hold {
+            self.left.get_or_insert_default().insert(id, hold.pace, now);
+        }
     }
 
     /// The `data` of a presence channel's success frame. `hash` has a key for every id, with
@@ -163,12 +275,12 @@ impl Members {
     /// Members are kept as they stand in it, since it is made for everyone who joins.
     pub fn roster(&self) -> Escaped {
         const AROUND: usize = 80;
-        let room: usize = self.0.values().map(|e| e.pair.as_str().len() + e.id_end + 2).sum();
+        let room: usize = self.present.values().map(|e| e.pair.as_str().len() + e.id_end + 2).sum();
         let mut out = Vec::with_capacity(AROUND + room);
         escape(r#"{"presence":{"ids":["#, &mut out);
-        list(self.0.values().map(Entry::id), &mut out);
+        list(self.present.values().map(Entry::id), &mut out);
         escape(r#"],"hash":{"#, &mut out);
-        list(self.0.values().map(|entry| entry.pair.as_str()), &mut out);
+        list(self.present.values().map(|entry| entry.pair.as_str()), &mut out);
         escape(&format!(r#"}},"count":{}}}}}"#, self.count()), &mut out);
         Escaped::from_bytes(out)
     }
@@ -184,96 +296,4 @@ fn list<'a>(elements: impl Iterator<Item = &'a str>, out: &mut Vec<u8>) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-    use std::collections::HashMap;
-
-    const LIMITS: MemberLimits = MemberLimits { bytes: 1024, user_id_chars: 128 };
-
-    #[test]
-    fn ids_are_strings_whatever_they_came_as() {
-        for (data, id, info) in [
-            (r#"{"user_id":"a"}"#, "a", None),
-            (
-                r#"{"user_id":10,"user_info":{"name":"Mr. Channels"}}"#,
-                "10",
-                Some(r#"{"name":"Mr. Channels"}"#),
-            ),
-            (r#"{"user_id":-3,"user_info":null}"#, "-3", None),
-            (r#"{"user_id":"a","user_info":"text","more":1}"#, "a", Some(r#""text""#)),
-        ] {
-            let member = Member::parse(data, LIMITS).expect(data);
-            assert_eq!((&*member.user_id, member.info.as_deref()), (id, info), "{data}");
-        }
-        for data in [
-            "",
-            "x",
-            "{}",
-            r#"{"user_id":null}"#,
-            r#"{"user_id":""}"#,
-            r#"{"user_id":1.5}"#,
-            r#"{"user_id":{}}"#,
-            r#"{"user_id":true}"#,
-            r#"["u"]"#,
-        ] {
-            assert!(Member::parse(data, LIMITS).is_err(), "{data}");
-        }
-        let long = |n| format!(r#"{{"user_id":"{}"}}"#, "x".repeat(n));
-        assert!(Member::parse(&long(128), LIMITS).is_ok());
-        assert!(matches!(
-            Member::parse(&long(129), LIMITS),
-            Err(InvalidMember::LongUserId { length: 129, limit: 128 })
-        ));
-        assert!(matches!(Member::parse(&long(2000), LIMITS), Err(InvalidMember::TooLarge { .. })));
-    }
-
-    #[test]
-    fn the_roster_keeps_members_without_info() {
-        let mut members = Members::default();
-        for data in [r#"{"user_id":"1","user_info":{"name":"A"}}"#, r#"{"user_id":2}"#] {
-            assert_eq!(members.join(Member::parse(data, LIMITS).unwrap()), Transition::Changed);
-        }
-        assert_eq!(
-            members.roster(),
-            Escaped::new(
-                r#"{"presence":{"ids":["1","2"],"hash":{"1":{"name":"A"},"2":null},"count":2}}"#
-            )
-        );
-    }
-
-    proptest! {
-        #[test]
-        fn the_roster_is_the_json_of_its_members(members in prop::collection::vec((any::<String>(), any::<Option<String>>()), 0..6)) {
-            let (mut table, mut model) = (Members::default(), IndexMap::new());
-            for (id, info) in members {
-                let info = info.map(|info| serde_json::to_string(&info).unwrap());
-                let _ = table.join(Member { user_id: id.as_str().into(), info: info.as_deref().map(Into::into) });
-                model.entry(id).or_insert(info);
-            }
-            let json = |text: &String| serde_json::to_string(text).unwrap();
-            let ids: Vec<String> = model.keys().map(json).collect();
-            let pairs: Vec<String> = model.iter().map(|(id, info)| format!("{}:{}", json(id), info.as_deref().unwrap_or("null"))).collect();
-            let roster = format!(r#"{{"presence":{{"ids":[{}],"hash":{{{}}},"count":{}}}}}"#, ids.join(","), pairs.join(","), model.len());
-            prop_assert_eq!(table.roster(), Escaped::new(&roster));
-        }
-
-        #[test]
-        fn joins_and_leaves_count_like_a_plain_map(steps in prop::collection::vec((0u8..4, any::<bool>()), 0..60)) {
-            let (mut members, mut model) = (Members::default(), HashMap::<u8, u32>::new());
-            for (user, joins) in steps {
-                let id = user.to_string();
-                let count = model.entry(user).or_default();
-                if joins {
-                    *count += 1;
-                    let transition = members.join(Member { user_id: id.into(), info: None });
-                    prop_assert_eq!(transition == Transition::Changed, *count == 1);
-                } else if *count > 0 {
-                    *count -= 1;
-                    prop_assert_eq!(members.leave(&id) == Transition::Changed, *count == 0);
-                }
-                prop_assert_eq!(members.count(), model.values().filter(|n| **n > 0).count());
-            }
-        }
-    }
-}
+mod tests;

@@ -15,6 +15,7 @@ use user::User;
 
 use crate::{
     channel::Access,
+    clock::KnownAsOf,
     engine::{
         ConnectionGuard, Engine, Tenant,
         client_event::{self, ClientEventError},
@@ -24,18 +25,21 @@ use crate::{
     explain::Subject,
     hub::{
         directory::Record,
-        granted::Ended,
+        granted::{Ended, NotGranted},
         place::{Issuer, Place},
         shard::{Shard, Socket},
         topics::Slot,
     },
     ids::SocketId,
     limits::TokenBucket,
+    meter::Steps,
+    presence::Leaving,
     protocol::{
         client::{ClientEvent, ClientFrame, Subscribe, data_as_text},
         code::ErrorCode,
         dialect::Dialect,
         server::{SubscriptionError, answer},
+        well_formed::WellFormed,
     },
     refusal::RefusalCode,
 };
@@ -58,6 +62,7 @@ pub struct Session {
     client_events: Option<TokenBucket>,
     rejoins: Rejoins,
     authorized: bool,
+    opened: KnownAsOf,
     _guard: ConnectionGuard,
 }
 
@@ -74,6 +79,7 @@ impl Session {
     pub fn new(context: SessionContext, guard: ConnectionGuard) -> Self {
         context.show_opened();
         Self {
+            opened: KnownAsOf::now(context.engine.clock.now()),
             context,
             subscriptions: HashMap::new(),
             user: None,
@@ -89,8 +95,17 @@ impl Session {
         self.authorized
     }
 
+    /// How often it may send frames, if that is bounded.
+    pub fn frames(&self) -> Option<Steps> {
+        self.context.tenant.app().limits.frames().steps()
+    }
+
+    pub fn subscriptions(&self) -> usize {
+        self.subscriptions.len()
+    }
+
     pub fn on_text(&mut self, text: &str) {
-        match ClientFrame::parse(text, self.dialect()) {
+        match ClientFrame::parse(&WellFormed::new(text), self.dialect()) {
             Ok(ClientFrame::Ping) => self.say(answer::pong(self.dialect())),
             Ok(ClientFrame::Pong) => {}
             Ok(ClientFrame::Subscribe(request)) => self.subscribe(&request),
@@ -186,7 +201,8 @@ impl Session {
         }
         let SessionContext { engine, tenant, shard, slot, id, .. } = &self.context;
         let user = self.user.as_ref().map(|user| &user.identity);
-        let subscriber = Subscriber { socket_id: *id, worker: shard.worker(), user };
+        let subscriber =
+            Subscriber { socket_id: *id, worker: shard.worker(), user, opened: self.opened };
         let member = subscribe::authorize(&app, &subscriber, &channel, request)?;
         if channel.access() == Access::User {
             self.subscriptions.insert(channel.name().clone(), Subscription::OwnUser);
@@ -195,13 +211,17 @@ impl Session {
         }
         let grant = match channel.access() {
             Access::Public => None,
-            _ => shard
-                .take_grant(*slot, channel.name())
-                .map_err(|_| Refusal::AuthExpired(channel.clone()))?,
+            _ => shard.take_grant(*slot, channel.name()).map_err(|reason| match reason {
+                NotGranted::AskAgain => Refusal::AuthExpired(channel.clone()),
+                NotGranted::Revoked => Refusal::Revoked(channel.clone()),
+            })?,
         };
-        let (granted, grantee) = grant.map(|grant| (grant.version, grant.user)).unzip();
-        let granted = granted.flatten();
-        let joined = engine.subscribe(tenant, &subscriber, &channel, member, granted)?;
+        // That a token has been revoked is on its way to this worker, perhaps.
+        let token = grant.as_ref().and_then(|grant| grant.token.as_ref());
+        if token.is_some_and(|token| app.access.revoked.contains(token)) {
+            return Err(Refusal::AuthExpired(channel));
+        }
+        let joined = engine.subscribe(tenant, &subscriber, &channel, member, grant.as_ref())?;
         let roster = joined.roster.as_ref();
         self.say(answer::subscription_succeeded(self.dialect(), &channel, roster));
         joined
@@ -211,9 +231,11 @@ impl Session {
             .for_each(|frame| self.say(frame));
         let new = match joined.key {
             Some((version, next)) => {
-                let issuer = if granted.is_some() { Issuer::Server } else { Issuer::Backend };
+                let by_us = grant.as_ref().is_some_and(|grant| grant.version.is_some());
+                let issuer = if by_us { Issuer::Server } else { Issuer::Backend };
                 let (record, terms) = (joined.record.clone(), tenant.terms.clone());
-                let place = Place::new(record, terms, version, issuer, grantee.flatten(), next);
+                let grantee = grant.and_then(|grant| grant.grantee.user);
+                let place = Place::new(record, terms, version, issuer, grantee, next);
                 shard.subscribe_sealed(place, *slot, joined.since)
             }
             None => shard.subscribe(joined.record.topic(), *slot, joined.since),
@@ -229,26 +251,41 @@ impl Session {
 
     /// Silent when there is no such subscription (PROTOCOL 2.2).
     fn unsubscribe(&mut self, channel: &str) {
-        if let Some(subscription) = self.subscriptions.remove(channel) {
+        if let Some(subscription) = self.take_subscription(channel) {
             self.rejoins.note_end(Instant::now());
-            self.leave(&subscription);
+            self.leave(&subscription, Leaving::Usual);
         }
     }
 
-    fn leave(&self, subscription: &Subscription) {
+    /// Room for many more than are left is given back: nobody is charged for it.
+    fn take_subscription(&mut self, channel: &str) -> Option<Subscription> {
+        const KEPT: usize = 64;
+        let subscription = self.subscriptions.remove(channel);
+        if self.subscriptions.capacity() > KEPT.max(4 * self.subscriptions.len()) {
+            self.subscriptions.shrink_to(2 * self.subscriptions.len());
+        }
+        subscription
+    }
+
+    fn leave(&self, subscription: &Subscription, leaving: Leaving) {
         let Subscription::Channel { record, member } = subscription else { return };
         let SessionContext { engine, tenant, shard, slot, .. } = &self.context;
         let version = shard.unsubscribe(record.topic(), *slot);
         shard.grant_left(*slot, record.channel().name());
-        let place = LeftPlace { member: member.as_deref(), version };
+        let place = LeftPlace { member: member.as_deref(), version, leaving };
         engine.unsubscribe(tenant, shard.worker(), record, &place);
         self.context.show_unsubscribed(record, member.as_deref());
     }
 
     /// The subscription is over, and the page is told how it can have another.
     pub fn revoke(&mut self, channel: &str, why: Ended) {
-        if let Some(subscription) = self.subscriptions.remove(channel) {
-            self.leave(&subscription);
+        if let Some(subscription) = self.take_subscription(channel) {
+            // Who may come back at once has not gone for good.
+            let leaving = match why {
+                Ended::Expired => Leaving::Usual,
+                Ended::Removed | Ended::TokenRevoked => Leaving::AtOnce,
+            };
+            self.leave(&subscription, leaving);
             let (kind, code, message) = match why {
                 Ended::Removed => {
                     ("Revoked", RefusalCode::Revoked, "You have been taken off this channel")
@@ -309,7 +346,7 @@ impl Session {
 impl Drop for Session {
     fn drop(&mut self) {
         for subscription in std::mem::take(&mut self.subscriptions).into_values() {
-            self.leave(&subscription);
+            self.leave(&subscription, Leaving::Usual);
         }
         self.context.show_closed();
         self.sign_out();

@@ -1,6 +1,16 @@
 //! What the system says of this process, and what it gives it. On other systems than Linux nothing
 //! is known.
 
+use std::{io, path::Path};
+
+/// In two steps: something may come between.
+fn rename_where_nothing_is(from: &Path, to: &Path) -> io::Result<()> {
+    match to.symlink_metadata() {
+        Ok(_) => Err(io::ErrorKind::AlreadyExists.into()),
+        Err(_) => std::fs::rename(from, to),
+    }
+}
+
 #[cfg(target_os = "linux")]
 mod linux;
 #[cfg(target_os = "linux")]
@@ -26,6 +36,18 @@ mod elsewhere {
     }
 
     pub fn most_descriptors() -> Option<u64> {
+        None
+    }
+
+    pub fn host_name() -> Option<String> {
+        None
+    }
+
+    pub fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
+        super::rename_where_nothing_is(from, to)
+    }
+
+    pub fn volatile_filesystem(_: &Path) -> Option<&'static str> {
         None
     }
 

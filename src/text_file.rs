@@ -1,6 +1,7 @@
 //! Text files as editors of all systems save them.
 
 use std::{
+    fs::File,
     io::{self, Read},
     path::Path,
 };
@@ -10,7 +11,14 @@ use zeroize::Zeroizing;
 /// Reads UTF-8, without the byte order mark that some editors write. Wiped, since the file may
 /// hold secrets.
 pub fn read(path: &Path) -> io::Result<Zeroizing<String>> {
-    decode(Zeroizing::new(std::fs::read(path)?))
+    read_open(File::open(path)?)
+}
+
+/// The same from an open file, whose access rights have been checked.
+pub fn read_open(mut file: File) -> io::Result<Zeroizing<String>> {
+    let mut bytes = Zeroizing::new(Vec::new());
+    file.read_to_end(&mut bytes)?;
+    decode(bytes)
 }
 
 /// The same from a stream, at most `limit` bytes.

@@ -15,7 +15,7 @@ const BODY_LIMIT = 64 * 1024;
 const env = process.env;
 const sealcast = serverUrl(env.SEALCAST_URL ?? "http://127.0.0.1:6001");
 const app = {
-  id: env.SEALCAST_APP_ID ?? "app-id",
+  id: env.SEALCAST_APP_ID ?? "1001",
   key: env.SEALCAST_APP_KEY ?? "app-key",
   secret: env.SEALCAST_APP_SECRET ?? "app-secret",
 };

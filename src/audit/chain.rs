@@ -15,6 +15,7 @@ const NOTHING: Hash = [0; 32];
 const HASH_FIELD: &[u8] = b",\"hash\":\"";
 
 /// Where the next line belongs.
+#[derive(Clone)]
 pub struct Chain {
     seq: u64,
     prev: Hash,
@@ -26,6 +27,7 @@ pub struct Chain {
 pub struct Line {
     pub seq: u64,
     pub time: String,
+    pub event: String,
     pub hash: String,
     prev: Hash,
 }
@@ -33,7 +35,9 @@ pub struct Line {
 /// The rest of a sentence that begins with "line 7".
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum Broken {
-    #[error("is not complete: no line feed ends it")]
+    #[error(
+        "is not complete: no line feed ends it. If it is the beginning of the next line, as after a loss of power, the server moves it aside at its next start"
+    )]
     Incomplete,
     #[error("does not end with a hash as the server writes it")]
     Form,
@@ -56,6 +60,11 @@ impl Chain {
     pub fn after(line: &[u8]) -> Result<Self, Broken> {
         let Line { seq, hash, .. } = Line::read(line)?;
         Ok(Self { seq: seq + 1, prev: Sha256::digest(line).into(), last: Some(hash) })
+    }
+
+    /// The number of the next line.
+    pub fn next(&self) -> u64 {
+        self.seq
     }
 
     pub fn last_hash(&self) -> Option<&str> {
@@ -109,7 +118,6 @@ impl Line {
         struct Body {
             seq: u64,
             time: String,
-            #[expect(dead_code, reason = "only its presence is asked for")]
             event: String,
             prev: String,
         }
@@ -122,7 +130,7 @@ impl Line {
         let prev = from_hex(&fields.prev).ok_or(Broken::Fields)?;
         // The last number has no successor, and a counter never gets there.
         let seq = Some(fields.seq).filter(|seq| *seq < u64::MAX).ok_or(Broken::Fields)?;
-        Ok(Self { seq, time: fields.time, hash: computed, prev })
+        Ok(Self { seq, time: fields.time, event: fields.event, hash: computed, prev })
     }
 }
 

@@ -62,6 +62,12 @@ pub enum Fact {
         from: Fingerprint,
         to: Fingerprint,
     },
+    /// Subscribers that had not moved since the last rotation were closed for the next.
+    RotationForced {
+        app: Arc<str>,
+        /// Subscriptions.
+        closed: u32,
+    },
     /// A member was removed: its secret opens nothing from this epoch on.
     ChannelRevoked {
         app: Arc<str>,
@@ -114,6 +120,16 @@ pub enum Fact {
         #[serde(skip_serializing_if = "Option::is_none")]
         refusal: Option<RefusalId>,
     },
+    /// A revocation is in force and could not be written: a restart would undo it.
+    RevocationNotWritten {
+        app: Arc<str>,
+        list: RevocationList,
+    },
+    /// All revocations in force are on disk again.
+    RevocationWritten {
+        app: Arc<str>,
+        list: RevocationList,
+    },
     PlaintextRefused {
         app: Arc<str>,
         #[serde(serialize_with = "name")]
@@ -139,6 +155,9 @@ pub enum Fact {
         taken: Vec<String>,
         #[serde(skip_serializing_if = "Vec::is_empty")]
         later: Vec<String>,
+        /// Keys that wait for a rotation to end.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        waits: Vec<String>,
     },
     /// And something was wrong with it.
     ConfigRefused {
@@ -153,6 +172,17 @@ pub enum Fact {
         #[serde(flatten)]
         watcher: Watcher,
         reason: &'static str,
+    },
+    /// The last line of the file was torn, and is kept in a file beside it.
+    LineTorn {
+        bytes: u64,
+        kept_in: String,
+    },
+    /// The file was moved or deleted, and this is the one that has its name now.
+    FileReplaced {
+        /// The hash of the last line of the one before.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        after: Option<String>,
     },
     /// Facts that found no room on their way to the file.
     FactsLost {
@@ -170,6 +200,27 @@ pub struct Asked {
     pub user: Option<Arc<str>>,
     #[serde(serialize_with = "optional_text", skip_serializing_if = "Option::is_none")]
     pub socket_id: Option<SocketId>,
+}
+
+/// Where revocations are written down.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RevocationList {
+    /// The key file: keys, and members of channels.
+    Keys,
+    /// Access tokens.
+    Tokens,
+}
+
+impl RevocationList {
+    pub const ALL: [Self; 2] = [Self::Keys, Self::Tokens];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Keys => "keys",
+            Self::Tokens => "tokens",
+        }
+    }
 }
 
 /// How somebody came in to watch.
@@ -195,8 +246,13 @@ impl Fact {
             | Self::RotationStarted { .. }
             | Self::RotationRefused { .. }
             | Self::RotationFinished { .. }
+            | Self::RotationForced { .. }
             | Self::ChannelRevoked { .. }
             | Self::TokensRevoked { .. }
+            | Self::RevocationNotWritten { .. }
+            | Self::RevocationWritten { .. }
+            | Self::LineTorn { .. }
+            | Self::FileReplaced { .. }
             | Self::ConfigReloaded { .. }
             | Self::AdminAction { .. } => true,
             Self::ServerStarted { .. }

@@ -1,13 +1,17 @@
 //! The file that the log is appended to, and where its chain goes on.
 
 use std::{
-    fs::{File, OpenOptions, TryLockError},
+    fs::{self, File, OpenOptions, TryLockError},
     io::{self, Read, Seek, SeekFrom, Write},
-    os::unix::fs::OpenOptionsExt,
-    path::Path,
+    os::unix::fs::{MetadataExt, OpenOptionsExt},
+    path::{Path, PathBuf},
 };
 
-use super::chain::{Broken, Chain};
+use super::{
+    chain::{Broken, Chain},
+    tail::{self, Tail, Torn},
+};
+use crate::state_dir;
 
 #[derive(Debug, thiserror::Error)]
 pub enum NoAudit {
@@ -26,44 +30,121 @@ pub enum NoAudit {
 /// What the writer needs of a file; tests have one that fails.
 pub trait Sink: Write {
     fn sync(&mut self) -> io::Result<()>;
-}
 
-impl Sink for File {
-    fn sync(&mut self) -> io::Result<()> {
-        self.sync_data()
+    /// Makes the end of the file one that a line may follow; called before each batch.
+    fn mend(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+
+    /// Another file may have this name by now, or none; asked before a batch is begun. The chain of
+    /// the file that is written from here on, and what was torn in it.
+    fn follow(&mut self) -> Result<Option<(Chain, Option<Torn>)>, NoAudit> {
+        Ok(None)
     }
 }
 
-/// Opened for this process alone, with the chain of what it holds.
-pub fn open(path: &Path) -> Result<(File, Chain), NoAudit> {
+/// A file of lines, opened for this process alone.
+pub struct AuditFile {
+    file: File,
+    path: PathBuf,
+    /// What is still to be done at its end: where the disk is full, that waits, too.
+    tail: Tail,
+}
+
+/// An open file, the chain of what it holds, and the line that was torn at its end.
+pub struct Opened {
+    pub file: AuditFile,
+    pub chain: Chain,
+    pub torn: Option<Torn>,
+}
+
+impl Write for AuditFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Sink for AuditFile {
+    fn sync(&mut self) -> io::Result<()> {
+        self.file.sync_data()
+    }
+
+    fn mend(&mut self) -> io::Result<()> {
+        match &self.tail {
+            Tail::Whole => return Ok(()),
+            Tail::WithoutLineFeed => self.file.write_all(b"\n")?,
+            Tail::Torn(torn) => torn.move_aside(&self.file)?,
+        }
+        self.tail = Tail::Whole;
+        Ok(())
+    }
+
+    fn follow(&mut self) -> Result<Option<(Chain, Option<Torn>)>, NoAudit> {
+        if self.is_in_place() {
+            return Ok(None);
+        }
+        let Opened { file, chain, torn } = open(&self.path)?;
+        *self = file;
+        Ok(Some((chain, torn)))
+    }
+}
+
+impl AuditFile {
+    /// What is no file of lines has no place. A name that cannot be looked up leaves all as it is.
+    fn is_in_place(&self) -> bool {
+        let Ok(own) = self.file.metadata() else { return true };
+        match fs::metadata(&self.path) {
+            Ok(there) => !own.is_file() || (own.dev(), own.ino()) == (there.dev(), there.ino()),
+            Err(error) => !own.is_file() || error.kind() != io::ErrorKind::NotFound,
+        }
+    }
+}
+
+/// Changes nothing: that is the writer's, when it begins.
+pub fn open(path: &Path) -> Result<Opened, NoAudit> {
     let name = || path.display().to_string();
     let unusable = |reason| NoAudit::Unusable { path: name(), reason };
     let mut options = OpenOptions::new();
     options.read(true).append(true).create(true).mode(0o600);
     let mut file = options.open(path).map_err(unusable)?;
+    let data = file.metadata().map_err(unusable)?;
     // A device or a pipe holds no chain that two could tear.
-    if file.metadata().map_err(unusable)?.is_file() {
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(NoAudit::InUse { path: name() }),
-            Err(TryLockError::Error(reason)) => return Err(unusable(reason)),
-        }
+    if !data.is_file() {
+        let file = AuditFile { file, path: path.to_owned(), tail: Tail::Whole };
+        return Ok(Opened { file, chain: Chain::new(), torn: None });
     }
-    let end = tail(&mut file).map_err(unusable)?;
-    let chain = continued(&end).map_err(|broken| NoAudit::Broken { path: name(), broken })?;
-    Ok((file, chain))
+    state_dir::check(&file, path).map_err(unusable)?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => return Err(NoAudit::InUse { path: name() }),
+        Err(TryLockError::Error(reason)) => return Err(unusable(reason)),
+    }
+    let ending = tail::ending(&file, data.len()).map_err(unusable)?;
+    let lines = last_line(&mut file, ending.whole).map_err(unusable)?;
+    let broken = |broken| NoAudit::Broken { path: name(), broken };
+    let chain = continued(&lines).map_err(broken)?;
+    let (tail, chain) = ending.judge(path, chain).map_err(broken)?;
+    let torn = match &tail {
+        Tail::Torn(torn) => Some(torn.clone()),
+        Tail::Whole | Tail::WithoutLineFeed => None,
+    };
+    Ok(Opened { file: AuditFile { file, path: path.to_owned(), tail }, chain, torn })
 }
 
 /// More than a line takes: what is longer is broken anyway.
-const TAIL_BYTES: u64 = 1 << 20;
+pub const LINE_BYTES: u64 = 1 << 20;
 
-fn tail(file: &mut File) -> io::Result<Vec<u8>> {
-    let length = file.metadata()?.len();
-    file.seek(SeekFrom::Start(length.saturating_sub(TAIL_BYTES)))?;
-    let mut end = Vec::new();
-    // Not to the end: of a device that would be never.
-    file.take(length.min(TAIL_BYTES)).read_to_end(&mut end)?;
-    Ok(end)
+/// The last of the lines that end with a line feed before `end`.
+fn last_line(file: &mut File, end: u64) -> io::Result<Vec<u8>> {
+    let start = end.saturating_sub(LINE_BYTES);
+    let mut bytes = Vec::new();
+    file.seek(SeekFrom::Start(start))?;
+    file.take(end - start).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 fn continued(end: &[u8]) -> Result<Chain, Broken> {

@@ -5,6 +5,7 @@ mod chain;
 mod fact;
 mod file;
 mod shown;
+mod tail;
 mod verify;
 mod writer;
 
@@ -15,18 +16,22 @@ use std::{
         mpsc::{SyncSender, sync_channel},
     },
     thread::{self, JoinHandle},
-    time::SystemTime,
+    time::{Duration, SystemTime},
 };
 
-pub use fact::{Asked, Fact, Watcher};
+pub use fact::{Asked, Fact, RevocationList, Watcher};
 pub use file::NoAudit;
 pub use verify::{NotVerified, Summary, verify};
 
 use chain::Chain;
-use file::Sink;
+use file::{Opened, Sink};
+use tail::Torn;
 use writer::{Noted, Shared, Writer};
 
-use crate::live::Feed;
+use crate::{
+    live::Feed,
+    threads::{Joined, join_within},
+};
 
 /// Where facts are noted, from any thread and without waiting.
 #[derive(Clone)]
@@ -54,6 +59,9 @@ pub struct AuditStats {
 
 /// Facts that may wait for the file.
 const CAPACITY: usize = 8192;
+/// How long the end of the server waits for a disk that answers nothing. A disk that refuses is
+/// given up earlier.
+const LAST_WAIT: Duration = Duration::from_secs(4);
 
 impl Audit {
     pub fn off() -> Self {
@@ -68,10 +76,12 @@ impl Audit {
     pub fn begin(path: Option<&Path>) -> Result<(Self, Recorder), NoAudit> {
         match path {
             Some(path) => {
-                let (file, chain) = file::open(path)?;
+                let Opened { file, chain, torn } = file::open(path)?;
                 let hash = chain.last_hash().unwrap_or("none, the file is new");
                 tracing::info!(audit.file = %path.display(), audit.hash = hash, "audit log begins after");
-                Self::write_to(file, chain, CAPACITY)
+                let (audit, recorder) = Self::write_to(file, chain, CAPACITY)?;
+                audit.note_torn(torn);
+                Ok((audit, recorder))
             }
             None => Ok((Self::off(), Recorder(None))),
         }
@@ -92,6 +102,13 @@ impl Audit {
         let open = Open { facts, shared };
         let audit = Self { file: Some(open.clone()), feed: Arc::default() };
         Ok((audit, Recorder(Some((thread, open)))))
+    }
+
+    /// The first fact behind the place.
+    fn note_torn(&self, torn: Option<Torn>) {
+        let Some(torn) = torn else { return };
+        tracing::warn!(audit.file = %torn.kept_in.display(), "the last line of the audit log was torn: it is moved to a file beside it, and the chain goes on");
+        self.note(torn.fact());
     }
 
     /// Asked by those whom it costs something to make a fact.
@@ -124,15 +141,18 @@ impl Drop for Recorder {
         // It waits for facts or for the disk. If there is no room for this one, it does neither.
         let _ = facts.try_send(None);
         thread.thread().unpark();
-        match thread.join() {
-            Ok((chain, 0)) => {
+        match join_within(thread, LAST_WAIT) {
+            Joined::Ended((chain, 0)) => {
                 let hash = chain.last_hash().unwrap_or("none");
                 tracing::info!(audit.hash = hash, "audit log ended");
             }
-            Ok((_, lines)) => {
+            Joined::Ended((_, lines)) => {
                 tracing::error!(audit.lines = lines, "the end of the audit log was not written")
             }
-            Err(_) => tracing::error!("the thread of the audit log has failed"),
+            Joined::Panicked => tracing::error!("the thread of the audit log has failed"),
+            Joined::Running => {
+                tracing::error!("the audit file does not take its last lines: they are lost")
+            }
         }
     }
 }

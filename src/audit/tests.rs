@@ -2,6 +2,8 @@
 
 use std::{
     io::{self, Write},
+    os::unix::fs::PermissionsExt,
+    path::PathBuf,
     sync::{Arc, mpsc},
     time::{Duration, Instant},
 };
@@ -9,7 +11,7 @@ use std::{
 use parking_lot::Mutex;
 
 use super::*;
-use crate::{channel::Channel, crypto::key::MasterKey};
+use crate::{channel::Channel, crypto::key::MasterKey, state_dir::write_whole};
 
 /// A file that does what the test wants.
 #[derive(Clone, Default)]
@@ -199,11 +201,194 @@ fn a_file_is_continued_by_one_server_at_a_time() {
         let bytes = std::fs::read(&path).unwrap();
         assert_eq!(verify(bytes.as_slice(), None).unwrap().lines, round);
     }
-    let mut bytes = std::fs::read(&path).unwrap();
-    bytes.pop();
-    std::fs::write(&path, bytes).unwrap();
-    let error = Audit::begin(Some(&path)).err().unwrap().to_string();
-    assert!(error.contains("its last line is not complete"), "{error}");
     std::fs::remove_file(&path).unwrap();
     assert!(Audit::begin(None).unwrap().0.stats().is_none());
+}
+
+/// A directory with an audit file in it.
+struct Place(PathBuf);
+
+impl Place {
+    fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("sealcast-{name}-{}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&path);
+        std::fs::create_dir(&path).unwrap();
+        Self(path)
+    }
+
+    fn file(&self) -> PathBuf {
+        self.0.join("audit.jsonl")
+    }
+
+    /// Lets a server begin with this file; what its lines say then.
+    fn begin(&self, bytes: &[u8]) -> Result<Summary, String> {
+        write_whole(&self.file(), bytes).unwrap();
+        let begun = Audit::begin(Some(&self.file())).map_err(|error| error.to_string());
+        drop(begun?);
+        let bytes = std::fs::read(self.file()).unwrap();
+        Ok(verify(bytes.as_slice(), None).unwrap())
+    }
+
+    /// What was moved aside, by name.
+    fn kept(&self) -> Vec<(String, Vec<u8>)> {
+        let entries = std::fs::read_dir(&self.0).unwrap().map(|entry| entry.unwrap());
+        let kept = entries.filter(|entry| entry.path() != self.file());
+        let mut kept: Vec<_> = kept
+            .map(|entry| {
+                assert_eq!(entry.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+                let name = entry.file_name().into_string().unwrap();
+                (name, std::fs::read(entry.path()).unwrap())
+            })
+            .collect();
+        kept.sort();
+        kept
+    }
+
+    fn clear(&self) {
+        self.kept().iter().for_each(|(name, _)| std::fs::remove_file(self.0.join(name)).unwrap());
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn three_lines() -> Vec<u8> {
+    let (mut chain, mut out) = (Chain::new(), Vec::new());
+    for user in ["u1", "é", "u3"] {
+        let fact = Fact::TokenMade { app: "a".into(), jti: "ü".into(), user: user.into() };
+        chain.append(SystemTime::now(), &fact, &mut out);
+    }
+    out
+}
+
+#[test]
+fn a_last_line_that_is_torn_anywhere_is_moved_aside_and_the_chain_goes_on() {
+    let (place, whole) = (Place::new("audit-torn"), three_lines());
+    let last = two_lines(&whole);
+    for end in (last + 1..whole.len() - 1).step_by(3) {
+        let zeros = vec![0; if end % 2 == 0 { 0 } else { 70_000 }];
+        let torn = [&whole[..end], &zeros].concat();
+        let summary = place.begin(&torn).unwrap();
+        assert_eq!((summary.lines, summary.torn), (3, 1), "{end}");
+        let line = std::fs::read_to_string(place.file()).unwrap();
+        let said = format!("\"bytes\":{},\"kept_in\":\"audit.jsonl.torn-3\"", torn.len() - last);
+        assert!(line.contains(&said), "{line}");
+        assert_eq!(place.kept(), [("audit.jsonl.torn-3".to_owned(), torn[last..].to_vec())]);
+        place.clear();
+    }
+    // In the same place again.
+    for _ in 0..2 {
+        place.begin(&whole[..whole.len() - 2]).unwrap();
+    }
+    let names: Vec<String> = place.kept().into_iter().map(|(name, _)| name).collect();
+    assert_eq!(names, ["audit.jsonl.torn-3", "audit.jsonl.torn-3-2"]);
+}
+
+#[test]
+fn a_line_feed_that_is_missing_is_written_and_zeros_alone_are_moved_aside() {
+    let (place, whole) = (Place::new("audit-feed"), three_lines());
+    let summary = place.begin(&whole[..whole.len() - 1]).unwrap();
+    assert_eq!((summary.lines, summary.torn), (3, 0));
+    assert_eq!(std::fs::read(place.file()).unwrap(), whole);
+    assert_eq!(place.begin(&[]).unwrap(), Summary::default());
+    assert!(place.kept().is_empty());
+    let first = &whole[..20];
+    for (torn, lines, name) in [
+        (&[0; 5000][..], 1, "audit.jsonl.torn-1"),
+        (first, 1, "audit.jsonl.torn-1"),
+        (&[&whole[..], &[0; 9]].concat(), 4, "audit.jsonl.torn-4"),
+    ] {
+        let summary = place.begin(torn).unwrap();
+        assert_eq!((summary.lines, summary.torn), (lines, 1));
+        assert_eq!(place.kept()[0].0, name);
+        place.clear();
+    }
+}
+
+#[test]
+fn what_is_not_the_beginning_of_the_next_line_is_not_moved() {
+    let (place, whole) = (Place::new("audit-other"), three_lines());
+    for end in [
+        &b"x"[..],
+        b"{\"seq\":5,\"time\":\"",
+        b"{\"seq\":44",
+        b"\0\0{\"seq\":4,",
+        b"{\"seq\":4,\0\0\"time\"",
+        b"\0\0\n",
+        b"{\"seq\":4,\n",
+    ] {
+        let bytes = [&whole[..], end].concat();
+        let error = place.begin(&bytes).unwrap_err();
+        assert!(error.contains("cannot be continued"), "{error}");
+        assert_eq!(std::fs::read(place.file()).unwrap(), bytes, "it is evidence");
+        assert!(place.kept().is_empty());
+    }
+    assert!(place.begin(b"a text without a line feed").is_err());
+}
+
+#[test]
+fn an_end_that_cannot_be_mended_yet_is_tried_again() {
+    let (place, whole) = (Place::new("audit-later"), three_lines());
+    write_whole(&place.file(), &whole[..whole.len() - 9]).unwrap();
+    let (audit, recorder) = Audit::begin(Some(&place.file())).unwrap();
+    until("the line", || audit.stats().unwrap().written == 1);
+    drop((audit, recorder));
+    // The name is taken by something that cannot be replaced, until it has gone.
+    place.clear();
+    write_whole(&place.file(), &whole[..whole.len() - 9]).unwrap();
+    let Opened { mut file, torn, .. } = file::open(&place.file()).unwrap();
+    let name = torn.unwrap().kept_in;
+    std::fs::create_dir(&name).unwrap();
+    assert!(file.mend().is_err() && name.is_dir());
+    std::fs::remove_dir(&name).unwrap();
+    file.mend().unwrap();
+    assert_eq!(std::fs::read(&name).unwrap(), whole[two_lines(&whole)..whole.len() - 9]);
+    assert_eq!(std::fs::metadata(place.file()).unwrap().len(), two_lines(&whole) as u64);
+}
+
+fn two_lines(whole: &[u8]) -> usize {
+    whole[..whole.len() - 1].iter().rposition(|byte| *byte == b'\n').unwrap() + 1
+}
+
+fn events_of(path: &std::path::Path) -> Vec<String> {
+    let bytes = std::fs::read(path).unwrap();
+    verify(bytes.as_slice(), None).unwrap();
+    let lines = std::str::from_utf8(&bytes).unwrap().lines();
+    let event = |line| serde_json::from_str::<serde_json::Value>(line).unwrap()["event"].clone();
+    lines.map(|line| event(line).as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn a_file_that_is_moved_or_deleted_is_followed_by_another_of_its_name() {
+    let place = Place::new("audit-moved");
+    let (audit, recorder) = Audit::begin(Some(&place.file())).unwrap();
+    let note = |written| {
+        audit.note(stopped());
+        until("a line", || audit.stats().unwrap().written == written);
+    };
+    note(1);
+    let moved = place.0.join("moved");
+    std::fs::rename(place.file(), &moved).unwrap();
+    note(3);
+    assert_eq!(events_of(&moved), ["server_stopped"]);
+    assert_eq!(events_of(&place.file()), ["file_replaced", "server_stopped"]);
+    let last = verify(std::fs::read(&moved).unwrap().as_slice(), None).unwrap().hash.unwrap();
+    assert!(
+        std::fs::read_to_string(place.file()).unwrap().contains(&format!("\"after\":\"{last}\""))
+    );
+    std::fs::remove_file(place.file()).unwrap();
+    note(5);
+    assert_eq!(events_of(&place.file()), ["file_replaced", "server_stopped"]);
+    // One that cannot be continued is left alone, and the log stays where it was.
+    let second = place.0.join("second");
+    std::fs::rename(place.file(), &second).unwrap();
+    std::fs::write(place.file(), "something else").unwrap();
+    note(6);
+    note(7);
+    assert_eq!(events_of(&second).len(), 4);
+    assert_eq!(std::fs::read_to_string(place.file()).unwrap(), "something else");
+    drop((audit, recorder));
 }

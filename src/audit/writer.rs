@@ -61,6 +61,8 @@ pub struct Writer<S> {
     pending_lines: u64,
     must_last: bool,
     failing: bool,
+    /// And that is said.
+    lost_its_name: bool,
 }
 
 /// How many facts are written at once.
@@ -83,6 +85,7 @@ impl<S: Sink> Writer<S> {
             pending_lines: 0,
             must_last: false,
             failing: false,
+            lost_its_name: false,
         }
     }
 
@@ -137,8 +140,40 @@ impl<S: Sink> Writer<S> {
 
     fn take(&mut self, noted: Noted) {
         let Some((time, fact)) = noted else { return };
+        // Not within a line: the rest of it belongs to the file that has its beginning.
+        if self.pending.is_empty() {
+            self.follow();
+        }
+        self.append(time, &fact);
+    }
+
+    /// Goes on in the file that has the name now.
+    fn follow(&mut self) {
+        match self.sink.follow() {
+            Ok(None) => self.lost_its_name = false,
+            Ok(Some((chain, torn))) => {
+                let before = std::mem::replace(&mut self.chain, chain);
+                let after = before.last_hash().map(str::to_owned);
+                tracing::warn!(
+                    audit.hash = after,
+                    "the audit file was moved or deleted: the log goes on in a new file of its name"
+                );
+                let now = SystemTime::now();
+                torn.iter().for_each(|torn| self.append(now, &torn.fact()));
+                self.append(now, &Fact::FileReplaced { after });
+            }
+            // The open file is still written: better there than nowhere.
+            Err(error) if !self.lost_its_name => {
+                self.lost_its_name = true;
+                tracing::error!(%error, "the audit file was replaced, and the new one cannot be used: the log stays in the old one");
+            }
+            Err(_) => {}
+        }
+    }
+
+    fn append(&mut self, time: SystemTime, fact: &Fact) {
         self.must_last |= fact.must_last();
-        self.chain.append(time, &fact, &mut self.pending);
+        self.chain.append(time, fact, &mut self.pending);
         self.pending_lines += 1;
     }
 
@@ -163,6 +198,7 @@ impl<S: Sink> Writer<S> {
     }
 
     fn try_write(&mut self) -> io::Result<()> {
+        self.sink.mend()?;
         // Not `write_all`, which does not tell how much of a line is in the file when it fails.
         while !self.pending.is_empty() {
             match self.sink.write(&self.pending) {

@@ -10,14 +10,14 @@ use std::sync::Arc;
 use zeroize::Zeroizing;
 
 use super::{
-    Abilities, Credentials, Denied, Grant, Identity,
-    claims::Claims,
-    jwt::{InvalidToken, MAX_TOKEN, covers, identity, issued_at, not_covered, presented},
-    keys::{Checks, VerifyingKey},
+    Abilities, Credentials, Denied, Grant, SignIn,
+    jwt::{InvalidToken, MAX_TOKEN, covers, identity, not_covered, presented},
+    keys::{Checks, Verified, VerifyingKey},
     revoked::RevokedTokens,
 };
 use crate::{
     channel::{Access, Channel, InvalidName, check_characters},
+    clock::{KnownAsOf, Now},
     crypto::encoding::hex,
 };
 
@@ -60,7 +60,7 @@ pub struct Minted {
 pub struct TokenId {
     pub jti: Arc<str>,
     pub user: Arc<str>,
-    pub issued: u64,
+    pub issued: KnownAsOf,
 }
 
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -95,7 +95,7 @@ impl AccessTokens {
         Self { app: app.to_owned(), signing, verifying, checks, revoked }
     }
 
-    pub fn mint(&self, wanted: &Wanted, now: u64) -> Result<Minted, NotMinted> {
+    pub fn mint(&self, wanted: &Wanted, now: Now) -> Result<Minted, NotMinted> {
         if wanted.ttl == 0 || wanted.ttl > LONGEST {
             return Err(NotMinted::Ttl);
         }
@@ -108,12 +108,12 @@ impl AccessTokens {
         }
         let mut id = [0; 16];
         getrandom::fill(&mut id).map_err(|_| NotMinted::NoRandomness)?;
-        let (jti, expires) = (hex(&id), now + wanted.ttl);
+        let (jti, expires) = (hex(&id), now.wall.saturating_add(wanted.ttl));
         let claims = Signed {
             aud: &self.app,
             sub: &wanted.user_id,
             jti: &jti,
-            iat: now,
+            iat: now.latest,
             exp: expires,
             channels: &wanted.channels,
             user_info: wanted.user_info.as_ref(),
@@ -135,8 +135,14 @@ impl AccessTokens {
         (kind == KIND).then_some(token)
     }
 
-    pub fn verify(&self, token: &str, origin: Option<&str>) -> Result<(Claims, TokenId), Denied> {
-        let claims = self.verifying.verify(token, &self.checks)?;
+    pub fn verify(
+        &self,
+        token: &str,
+        origin: Option<&str>,
+        now: Now,
+    ) -> Result<(Verified, TokenId), Denied> {
+        let verified = self.verifying.verify(token, &self.checks, now)?;
+        let claims = &verified.claims;
         let (Some(jti), Some(user)) = (claims.text("jti"), claims.subject()) else {
             return Err(InvalidToken::Malformed.into());
         };
@@ -145,10 +151,10 @@ impl AccessTokens {
         {
             return Err(InvalidToken::Origin.into());
         }
-        let id = TokenId { jti: jti.into(), user: user.into(), issued: issued_at(&claims) };
+        let id = TokenId { jti: jti.into(), user: user.into(), issued: verified.as_of };
         match self.revoked.contains(&id) {
             true => Err(InvalidToken::Revoked.into()),
-            false => Ok((claims, id)),
+            false => Ok((verified, id)),
         }
     }
 
@@ -157,8 +163,10 @@ impl AccessTokens {
         token: &str,
         credentials: &Credentials,
         channel: &Channel,
+        now: Now,
     ) -> Result<Grant, Denied> {
-        let (claims, id) = self.verify(token, credentials.origin.as_deref())?;
+        let origin = credentials.origin.as_deref();
+        let (Verified { claims, expires, as_of }, id) = self.verify(token, origin, now)?;
         let patterns = claims.list("channels").ok_or(InvalidToken::Malformed)?;
         if !covers(&patterns, channel) {
             return Err(not_covered(channel));
@@ -166,15 +174,16 @@ impl AccessTokens {
         let presence = channel.access() == Access::Presence;
         Ok(Grant {
             member: presence.then(|| identity(&claims)).transpose()?,
-            expires: claims.time("exp"),
+            expires: Some(expires),
             abilities: Abilities::ALL,
             token: Some(id.clone()),
-            ..Grant::of_user(Some(id.user.to_string()), id.issued)
+            ..Grant::of_user(Some(id.user.to_string()), as_of)
         })
     }
 
-    pub fn user(&self, token: &str, credentials: &Credentials) -> Result<Identity, Denied> {
-        identity(&self.verify(token, credentials.origin.as_deref())?.0)
+    pub fn user(&self, token: &str, credentials: &Credentials, now: Now) -> Result<SignIn, Denied> {
+        let (verified, id) = self.verify(token, credentials.origin.as_deref(), now)?;
+        Ok(SignIn { identity: identity(&verified.claims)?, token: Some(id) })
     }
 }
 
@@ -210,7 +219,11 @@ fn derived(app: &str, secret: &[u8]) -> Zeroizing<[u8; 32]> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::crypto::keytable::unix_now;
+    use crate::{clock::ServerClock, crypto::keytable::unix_now};
+
+    fn now() -> Now {
+        ServerClock::default().now()
+    }
 
     const SECRET: &[u8] = b"a secret of the application";
 
@@ -242,45 +255,48 @@ mod tests {
 
     #[test]
     fn a_token_does_what_was_wanted_and_no_more() {
-        let (tokens, now) = (tokens("shop"), unix_now());
+        let (tokens, now) = (tokens("shop"), now());
         let minted = tokens.mint(&wanted(), now).unwrap();
         let credentials = shown(&minted.token, None);
         assert_eq!(tokens.presented(&credentials), Some(minted.token.as_str()));
-        let grant = |name| tokens.channel(&minted.token, &credentials, &channel(name));
+        let grant = |name| tokens.channel(&minted.token, &credentials, &channel(name), now);
         let granted = grant("private-a-1").unwrap();
-        assert_eq!((granted.expires, granted.user_id.as_deref()), (Some(now + 60), Some("u1")));
+        assert_eq!(
+            (granted.expires, granted.user_id.as_deref()),
+            (Some(now.wall + 60), Some("u1"))
+        );
         assert_eq!(&*granted.token.unwrap().jti, minted.jti);
         assert_eq!(grant("presence-x").unwrap().member.unwrap().user_id, "u1");
         assert_eq!(grant("private-b").unwrap_err().code.name(), "channel_not_covered");
-        assert_eq!(tokens.user(&minted.token, &credentials).unwrap().user_id, "u1");
+        assert_eq!(tokens.user(&minted.token, &credentials, now).unwrap().identity.user_id, "u1");
     }
 
     #[test]
     fn other_tokens_are_not_taken_for_one() {
         let shop = tokens("shop");
-        let minted = shop.mint(&wanted(), unix_now()).unwrap().token;
-        let of_other = tokens("other").verify(&minted, None).unwrap_err();
+        let minted = shop.mint(&wanted(), now()).unwrap().token;
+        let of_other = tokens("other").verify(&minted, None, now()).unwrap_err();
         assert_eq!(of_other.code.name(), "token_signature");
         // Signed with the secret itself, as the application's own tokens are.
         let header = Header { typ: Some(KIND.into()), ..Header::new(Algorithm::HS256) };
         let claims = serde_json::json!({"aud": "shop", "sub": "u", "jti": "j", "exp": unix_now() + 9, "channels": ["*"]});
         let own = encode(&header, &claims, &EncodingKey::from_secret(SECRET)).unwrap();
-        assert_eq!(shop.verify(&own, None).unwrap_err().code.name(), "token_signature");
+        assert_eq!(shop.verify(&own, None, now()).unwrap_err().code.name(), "token_signature");
         let plain = encode(&Header::default(), &claims, &EncodingKey::from_secret(SECRET)).unwrap();
         assert_eq!(shop.presented(&shown(&plain, None)), None);
-        let old = shop.mint(&wanted(), unix_now() - 61).unwrap().token;
-        assert_eq!(shop.verify(&old, None).unwrap_err().code.name(), "token_expired");
+        let old = shop.mint(&wanted(), Now::at(unix_now() - 61)).unwrap().token;
+        assert_eq!(shop.verify(&old, None, now()).unwrap_err().code.name(), "token_expired");
     }
 
     #[test]
     fn a_token_for_one_origin_is_nothing_elsewhere() {
         let tokens = tokens("shop");
         let bound = Wanted { origin: Some("https://a.example".into()), ..wanted() };
-        let token = tokens.mint(&bound, unix_now()).unwrap().token;
-        assert!(tokens.verify(&token, Some("https://a.example")).is_ok());
+        let token = tokens.mint(&bound, now()).unwrap().token;
+        assert!(tokens.verify(&token, Some("https://a.example"), now()).is_ok());
         for origin in [None, Some("https://b.example"), Some("null"), Some("")] {
             assert_eq!(
-                tokens.verify(&token, origin).unwrap_err().code.name(),
+                tokens.verify(&token, origin, now()).unwrap_err().code.name(),
                 "token_origin",
                 "{origin:?}"
             );
@@ -289,7 +305,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_meant_is_not_minted() {
-        let mint = |wanted: Wanted| tokens("shop").mint(&wanted, 5).map(|m| m.jti);
+        let mint = |wanted: Wanted| tokens("shop").mint(&wanted, Now::at(5)).map(|m| m.jti);
         for ttl in [0, LONGEST + 1, u64::MAX] {
             assert_eq!(mint(Wanted { ttl, ..wanted() }), Err(NotMinted::Ttl));
         }

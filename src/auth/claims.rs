@@ -31,12 +31,6 @@ impl Claims {
         self.get("sub")?.as_str().filter(|sub| !sub.is_empty()).map(str::to_owned)
     }
 
-    /// Seconds since 1970.
-    pub fn time(&self, name: &str) -> Option<u64> {
-        // A conversion that saturates: a time before 1970 is 0.
-        self.get(name)?.as_f64().map(|seconds| seconds as u64)
-    }
-
     /// `None` if the claim is there and is something else.
     pub fn list(&self, name: &str) -> Option<Vec<String>> {
         let Some(value) = self.get(name) else { return Some(Vec::new()) };

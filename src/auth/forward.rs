@@ -15,6 +15,8 @@ use super::{
 };
 use crate::{
     channel::{Access, Channel},
+    clock::{KnownAsOf, ServerClock},
+    crypto::keytable::UnixSeconds,
     ids::SocketId,
     refusal::RefusalCode,
     traces::Span,
@@ -54,6 +56,17 @@ struct Decision {
     allow: Option<Vec<String>>,
 }
 
+/// A decision, whether it has just been made or was kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Decided {
+    decision: Decision,
+    /// When the application was asked, and not when it answered: it may have decided otherwise
+    /// meanwhile.
+    as_of: KnownAsOf,
+    /// In seconds since 1970, if the decision itself ends.
+    until: Option<UnixSeconds>,
+}
+
 /// Far more than a decision takes.
 const MOST_BYTES: usize = 16 * 1024;
 
@@ -73,10 +86,11 @@ impl ForwardAuthorizer {
         credentials: &Credentials,
         socket_id: SocketId,
         channel: &Channel,
-        now: u64,
+        clock: &ServerClock,
     ) -> Result<Grant, Denied> {
-        let decision = self.ask(credentials, socket_id, Some(channel), now).await?;
-        let (Decision { allow, user_id, user_info, .. }, until) = decision;
+        let decided = self.ask(credentials, socket_id, Some(channel), clock).await?;
+        let Decided { decision: Decision { allow, user_id, user_info, .. }, as_of, until } =
+            decided;
         let allows = |ability: &str| {
             allow.as_ref().is_none_or(|allow| allow.iter().any(|name| name == ability))
         };
@@ -95,40 +109,42 @@ impl ForwardAuthorizer {
             Access::Presence => Some(member(user_id.as_ref().ok_or_else(no_user_id)?)),
             _ => None,
         };
-        Ok(Grant { member, expires: until, abilities, ..Grant::of_user(user_id, now) })
+        Ok(Grant { member, expires: until, abilities, ..Grant::of_user(user_id, as_of) })
     }
 
     pub async fn user(
         &self,
         credentials: &Credentials,
         socket_id: SocketId,
-        now: u64,
+        clock: &ServerClock,
     ) -> Result<Identity, Denied> {
-        let (Decision { user_id, user_info, watchlist, .. }, _) =
-            self.ask(credentials, socket_id, None, now).await?;
+        let decided = self.ask(credentials, socket_id, None, clock).await?;
+        let Decision { user_id, user_info, watchlist, .. } = decided.decision;
         Ok(Identity { user_id: user_id.ok_or_else(no_user_id)?, user_info, watchlist })
     }
 
-    /// The decision, and until when it holds.
+    /// Drops what is kept for the user, and for whom the application has not named.
+    pub fn forget(&self, user: &str, revoked_at: UnixSeconds) {
+        self.cache.forget(user, revoked_at);
+    }
+
     async fn ask(
         &self,
         credentials: &Credentials,
         socket_id: SocketId,
         channel: Option<&Channel>,
-        now: u64,
-    ) -> Result<(Decision, Option<u64>), Denied> {
+        clock: &ServerClock,
+    ) -> Result<Decided, Denied> {
         let name = channel.map(|channel| &**channel.name());
         let key = Key::of(&credentials.passed, name);
-        if let Some((decision, until)) = key.as_ref().and_then(|key| self.cache.get(key)) {
-            return Ok((decision, until));
+        if let Some(kept) = key.as_ref().and_then(|key| self.cache.get(key)) {
+            return Ok(kept);
         }
-        let decision = self.fetch(credentials, socket_id, name).await?;
-        let ends = [decision.ttl, self.settings.max_ttl].into_iter().flatten();
-        let until = ends.min().map(|ttl| now.saturating_add(ttl));
+        let decided = self.fetch(credentials, socket_id, name, clock).await?;
         if let Some(key) = key {
-            self.cache.put(key, &decision, until, self.settings.cache);
+            self.cache.put(key, &decided, self.settings.cache);
         }
-        Ok((decision, until))
+        Ok(decided)
     }
 
     async fn fetch(
@@ -136,7 +152,8 @@ impl ForwardAuthorizer {
         credentials: &Credentials,
         socket_id: SocketId,
         channel: Option<&str>,
-    ) -> Result<Decision, Denied> {
+        clock: &ServerClock,
+    ) -> Result<Decided, Denied> {
         let attempt = self.breaker.attempt().ok_or_else(|| {
             Denied::new(RefusalCode::ForwardResting,
                 "the application has not answered several times and is not asked for a moment; ask again",
@@ -156,13 +173,17 @@ impl ForwardAuthorizer {
         channel.into_iter().for_each(|name| {
             form.append_pair("channel_name", name);
         });
+        let asked = clock.now();
         let post =
             self.client.post(&self.settings.url, &credentials.passed, form.finish(), MOST_BYTES);
         let answered = Span::forward(self.settings.url.host()).around(post).await;
         match answered.map_err(Failure::from).and_then(|answer| judge(&answer)) {
             Ok(decision) => {
                 attempt.succeeded();
-                decision
+                let decision = decision?;
+                let ends = [decision.ttl, self.settings.max_ttl].into_iter().flatten();
+                let until = ends.min().map(|ttl| asked.wall.saturating_add(ttl));
+                Ok(Decided { decision, as_of: KnownAsOf::now(asked), until })
             }
             Err(failure) => {
                 attempt.failed();

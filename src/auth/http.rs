@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::{
     Request, Uri,
-    header::{ACCEPT, CONTENT_TYPE, HeaderMap},
+    header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue, USER_AGENT},
 };
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::{
@@ -43,6 +43,9 @@ pub enum Unanswered {
     #[error("there was no answer: {0}")]
     Broken(String),
 }
+
+/// What every request of this program says that it is from.
+pub const SEALCAST: &str = concat!("sealcast/", env!("CARGO_PKG_VERSION"));
 
 /// Of the trace that a request belongs to, where there is one.
 const TRACEPARENT: &str = "traceparent";
@@ -117,6 +120,7 @@ impl HttpClient {
         if let Some(trace) = traceparent().and_then(|trace| trace.parse().ok()) {
             request.headers_mut().insert(TRACEPARENT, trace);
         }
+        let request = introduced(request);
         let answer = tokio::time::timeout(self.deadline, self.inner.request(request)).await;
         let answer = answer.map_err(|_| Unanswered::Deadline(self.deadline))?;
         let (head, body) = answer.map_err(|e| broken(&e))?.into_parts();
@@ -126,17 +130,23 @@ impl HttpClient {
         Ok(head.status.as_u16())
     }
 
-    /// A request that somebody else has made.
+    /// A request that somebody else has made, and perhaps named.
     #[cfg(feature = "otel")]
     pub async fn pass(
         &self,
-        request: Request<Full<Bytes>>,
+        mut request: Request<Full<Bytes>>,
         most: usize,
     ) -> Result<Answer, Unanswered> {
+        if let Some(name) = request.headers().get(USER_AGENT).and_then(|name| name.to_str().ok())
+            && let Ok(both) = format!("{SEALCAST} {name}").parse()
+        {
+            request.headers_mut().insert(USER_AGENT, both);
+        }
         self.send(request, most).await
     }
 
     async fn send(&self, request: Request<Full<Bytes>>, most: usize) -> Result<Answer, Unanswered> {
+        let request = introduced(request);
         let whole = async {
             let answer = self.inner.request(request).await.map_err(|e| broken(&e))?;
             let (head, body) = answer.into_parts();
@@ -157,6 +167,14 @@ impl HttpClient {
             .await
             .map_err(|_| Unanswered::Deadline(self.deadline))?
     }
+}
+
+/// With a `User-Agent`, unless there is one: a webhook may have its own, and a client's may be
+/// passed on.
+fn introduced(mut request: Request<Full<Bytes>>) -> Request<Full<Bytes>> {
+    let name = request.headers_mut().entry(USER_AGENT);
+    name.or_insert(HeaderValue::from_static(SEALCAST));
+    request
 }
 
 /// The innermost reason is the one that helps.

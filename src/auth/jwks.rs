@@ -17,6 +17,7 @@ use super::{
     http::{Endpoint, HttpClient},
     keys::VerifyingKey,
 };
+use crate::protocol::json::object;
 
 pub struct Jwks {
     pub client: HttpClient,
@@ -111,14 +112,16 @@ impl Jwks {
     }
 
     async fn fetch(&self) {
-        self.state.lock().tried = Some(Instant::now());
+        // Of when the list is: its issuer may have withdrawn a key while it was on its way.
+        let asked = Instant::now();
+        self.state.lock().tried = Some(asked);
         let fetched = self.try_fetch().await;
         let mut state = self.state.lock();
         state.failed = fetched.is_err();
         match fetched {
             Ok(keys) => {
                 state.keys = Arc::new(keys);
-                state.fetched = Some(Instant::now());
+                state.fetched = Some(asked);
             }
             Err(reason) => tracing::warn!(
                 error = reason,
@@ -147,8 +150,9 @@ impl KeySet {
         struct Listed {
             keys: Vec<serde_json::Value>,
         }
-        let Listed { keys } = serde_json::from_slice(text)
-            .map_err(|_| "it is no JSON object with a list \"keys\"".to_owned())?;
+        let listed = std::str::from_utf8(text).ok().and_then(|text| object(text).ok());
+        let Listed { keys } =
+            listed.ok_or_else(|| "it is no JSON object with a list \"keys\"".to_owned())?;
         if keys.len() > MOST_KEYS {
             return Err(format!("there are more than {MOST_KEYS} keys"));
         }

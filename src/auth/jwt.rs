@@ -6,11 +6,12 @@ use super::{
     Abilities, Credentials, Denied, Grant, Identity,
     claims::Claims,
     jwks::{Jwks, NoKey},
-    keys::{Checks, VerifyingKey},
+    keys::{Checks, Verified, VerifyingKey},
     rules::{Mismatch, Rule, Rules},
 };
 use crate::{
     channel::{Access, Channel},
+    clock::Now,
     pattern::Pattern,
     refusal::RefusalCode,
 };
@@ -57,6 +58,18 @@ pub enum InvalidToken {
     Revoked,
     #[error("the token is for pages of another origin")]
     Origin,
+    #[error("the token's \"{0}\" is in milliseconds: write it in seconds since 1970")]
+    Milliseconds(&'static str),
+    #[error("the token's \"{0}\" is no number of seconds since 1970 before the year 10000")]
+    NoTime(&'static str),
+    #[error("the token's \"iat\" is in the future: it would be issued later than now")]
+    Future,
+    #[error(
+        "the token's header has \"crit\": it asks for an extension that is not understood here"
+    )]
+    Critical,
+    #[error("the token's header has a \"b64\" that is not true: unencoded payloads are not read")]
+    Unencoded,
 }
 
 /// Longer ones are refused before they are decoded.
@@ -78,6 +91,11 @@ impl InvalidToken {
             Self::Malformed => RefusalCode::TokenMalformed,
             Self::Revoked => RefusalCode::TokenRevoked,
             Self::Origin => RefusalCode::TokenOrigin,
+            Self::Milliseconds(_) => RefusalCode::TokenMilliseconds,
+            Self::NoTime(_) => RefusalCode::TokenTime,
+            Self::Future => RefusalCode::TokenFromTheFuture,
+            Self::Critical => RefusalCode::TokenCritical,
+            Self::Unencoded => RefusalCode::TokenUnencoded,
         }
     }
 }
@@ -95,10 +113,10 @@ pub fn presented(token: Option<&str>) -> Result<&str, InvalidToken> {
 }
 
 impl JwtAuthorizer {
-    pub async fn verify(&self, token: Option<&str>) -> Result<Claims, Denied> {
+    pub async fn verify(&self, token: Option<&str>, now: Now) -> Result<Verified, Denied> {
         let token = presented(token)?;
         match &self.keys {
-            Keys::One(key) => Ok(key.verify(token, &self.checks)?),
+            Keys::One(key) => Ok(key.verify(token, &self.checks, now)?),
             Keys::Jwks(jwks) => {
                 let header = decode_header(token).map_err(|_| InvalidToken::Malformed)?;
                 if !jwks.algorithms.contains(&header.alg) {
@@ -112,7 +130,7 @@ impl JwtAuthorizer {
                         "the keys of the token's issuer cannot be fetched at the moment",
                     ),
                 })?;
-                Ok(key.verify(token, &self.checks)?)
+                Ok(key.verify(token, &self.checks, now)?)
             }
         }
     }
@@ -121,24 +139,26 @@ impl JwtAuthorizer {
         &self,
         credentials: &Credentials,
         channel: &Channel,
-        now: u64,
+        now: Now,
     ) -> Result<Grant, Denied> {
-        let claims = self.verify(credentials.token()).await?;
+        let verified = self.verify(credentials.token(), now).await?;
         match &self.rules {
             Some(rules) => {
-                let rule = rules.decide(&claims, channel.name()).ok_or_else(|| no_rule(channel))?;
-                self.by_rule(&claims, rule, channel, now)
+                let rule = rules
+                    .decide(&verified.claims, channel.name())
+                    .ok_or_else(|| no_rule(channel))?;
+                self.by_rule(&verified, rule, channel, now)
             }
-            None => self.by_channels(&claims, channel),
+            None => by_channels(&verified, channel),
         }
     }
 
     fn by_rule(
         &self,
-        claims: &Claims,
+        Verified { claims, expires, as_of }: &Verified,
         rule: &Rule,
         channel: &Channel,
-        now: u64,
+        now: Now,
     ) -> Result<Grant, Denied> {
         let Some(abilities) = rule.abilities else {
             let message = format!("a rule says that nobody joins {channel}");
@@ -150,37 +170,18 @@ impl JwtAuthorizer {
             Ok::<_, Denied>(Identity { user_id, user_info, watchlist: Vec::new() })
         };
         let member = (channel.access() == Access::Presence).then(member).transpose()?;
-        let ends = rule.max_ttl.map(|ttl| now.saturating_add(ttl));
+        let ends = rule.max_ttl.map(|ttl| now.wall.saturating_add(ttl));
         Ok(Grant {
             member,
-            expires: self.expires(claims).into_iter().chain(ends).min(),
+            expires: ends.into_iter().chain([*expires]).min(),
             abilities,
             rule: Some(rule.channel.clone()),
-            ..Grant::of_user(claims.subject(), issued_at(claims))
+            ..Grant::of_user(claims.subject(), *as_of)
         })
     }
 
-    fn by_channels(&self, claims: &Claims, channel: &Channel) -> Result<Grant, Denied> {
-        let patterns = claims.list("channels").ok_or(InvalidToken::Malformed)?;
-        if !covers(&patterns, channel) {
-            return Err(not_covered(channel));
-        }
-        let presence = channel.access() == Access::Presence;
-        Ok(Grant {
-            member: presence.then(|| identity(claims)).transpose()?,
-            expires: self.expires(claims),
-            abilities: Abilities::ALL,
-            ..Grant::of_user(claims.subject(), issued_at(claims))
-        })
-    }
-
-    /// As long as the token would be accepted.
-    fn expires(&self, claims: &Claims) -> Option<u64> {
-        Some(claims.time("exp")?.saturating_add(self.checks.leeway))
-    }
-
-    pub async fn user(&self, credentials: &Credentials) -> Result<Identity, Denied> {
-        identity(&self.verify(credentials.token()).await?)
+    pub async fn user(&self, credentials: &Credentials, now: Now) -> Result<Identity, Denied> {
+        identity(&self.verify(credentials.token(), now).await?.claims)
     }
 
     /// For `sealcast auth test`.
@@ -191,6 +192,22 @@ impl JwtAuthorizer {
     ) -> Option<Vec<(&'a Rule, Result<(), Mismatch>)>> {
         self.rules.as_ref().map(|rules| rules.verdicts(claims, channel.name()))
     }
+}
+
+/// By the token's own claim, for as long as the token is accepted.
+fn by_channels(verified: &Verified, channel: &Channel) -> Result<Grant, Denied> {
+    let Verified { claims, expires, as_of } = verified;
+    let patterns = claims.list("channels").ok_or(InvalidToken::Malformed)?;
+    if !covers(&patterns, channel) {
+        return Err(not_covered(channel));
+    }
+    let presence = channel.access() == Access::Presence;
+    Ok(Grant {
+        member: presence.then(|| identity(claims)).transpose()?,
+        expires: Some(*expires),
+        abilities: Abilities::ALL,
+        ..Grant::of_user(claims.subject(), *as_of)
+    })
 }
 
 fn no_rule(channel: &Channel) -> Denied {
@@ -212,11 +229,6 @@ pub fn not_covered(channel: &Channel) -> Denied {
 
 pub fn covers(patterns: &[String], channel: &Channel) -> bool {
     patterns.iter().any(|pattern| Pattern::new(pattern.as_str()).matches(channel.name()))
-}
-
-/// A token that does not say is as old as can be.
-pub fn issued_at(claims: &Claims) -> u64 {
-    claims.time("iat").unwrap_or(0)
 }
 
 pub fn identity(claims: &Claims) -> Result<Identity, Denied> {

@@ -12,6 +12,7 @@ pub mod revoked;
 pub mod rules;
 pub mod signed_id;
 pub mod template;
+mod times;
 
 use std::sync::Arc;
 
@@ -23,8 +24,10 @@ use forward::ForwardAuthorizer;
 
 use crate::{
     channel::{Access, Channel},
-    crypto::keytable::unix_now,
+    clock::{KnownAsOf, ServerClock},
+    crypto::keytable::UnixSeconds,
     ids::SocketId,
+    protocol::json,
     refusal::RefusalCode,
 };
 
@@ -86,9 +89,8 @@ pub struct Grant {
     pub member: Option<Identity>,
     /// Whom the client speaks for, where that is known.
     pub user_id: Option<String>,
-    /// When the client was last known to be welcome, in seconds since 1970. Who has been taken
-    /// off a channel later needs a newer word.
-    pub as_of: u64,
+    /// A user who has been taken off the channel later than this stays off.
+    pub as_of: KnownAsOf,
     /// When the subscription ends, in seconds since 1970.
     pub expires: Option<u64>,
     pub abilities: Abilities,
@@ -99,7 +101,7 @@ pub struct Grant {
 }
 
 impl Grant {
-    fn of_user(user_id: Option<String>, as_of: u64) -> Self {
+    fn of_user(user_id: Option<String>, as_of: KnownAsOf) -> Self {
         Self {
             member: None,
             user_id,
@@ -109,6 +111,20 @@ impl Grant {
             token: None,
             rule: None,
         }
+    }
+}
+
+/// That a client may be a user.
+#[derive(Debug, PartialEq, Eq)]
+pub struct SignIn {
+    pub identity: Identity,
+    /// The access token that it is for.
+    pub token: Option<TokenId>,
+}
+
+impl From<Identity> for SignIn {
+    fn from(identity: Identity) -> Self {
+        Self { identity, token: None }
     }
 }
 
@@ -161,6 +177,7 @@ impl Authorizer {
         credentials: &Credentials,
         socket_id: SocketId,
         channel: &Channel,
+        clock: &ServerClock,
     ) -> Result<Grant, Denied> {
         match self {
             Self::Deny => Err(denied_by_default()),
@@ -168,12 +185,13 @@ impl Authorizer {
                 let presence = channel.access() == Access::Presence;
                 let guest = || format!("guest-{socket_id}");
                 let member = presence.then(|| claimed(credentials, guest)).transpose()?;
-                Ok(Grant { member, ..Grant::of_user(credentials.claimed_user_id.clone(), 0) })
+                Ok(Grant {
+                    member,
+                    ..Grant::of_user(credentials.claimed_user_id.clone(), KnownAsOf::NEVER)
+                })
             }
-            Self::Jwt(jwt) => jwt.channel(credentials, channel, unix_now()).await,
-            Self::Forward(forward) => {
-                forward.channel(credentials, socket_id, channel, unix_now()).await
-            }
+            Self::Jwt(jwt) => jwt.channel(credentials, channel, clock.now()).await,
+            Self::Forward(forward) => forward.channel(credentials, socket_id, channel, clock).await,
         }
     }
 
@@ -181,6 +199,7 @@ impl Authorizer {
         &self,
         credentials: &Credentials,
         socket_id: SocketId,
+        clock: &ServerClock,
     ) -> Result<Identity, Denied> {
         match self {
             Self::Deny => Err(denied_by_default()),
@@ -188,8 +207,16 @@ impl Authorizer {
                 Err(Denied::new(RefusalCode::MissingUserId, "signing in needs a user_id parameter"))
             }
             Self::Open => claimed(credentials, String::new),
-            Self::Jwt(jwt) => jwt.user(credentials).await,
-            Self::Forward(forward) => forward.user(credentials, socket_id, unix_now()).await,
+            Self::Jwt(jwt) => jwt.user(credentials, clock.now()).await,
+            Self::Forward(forward) => forward.user(credentials, socket_id, clock).await,
+        }
+    }
+
+    /// Drops the answers that are kept for a user whom the application has just shut out of something.
+    pub fn forget(&self, user: &str, revoked_at: UnixSeconds) {
+        match self {
+            Self::Forward(forward) => forward.forget(user, revoked_at),
+            Self::Deny | Self::Open | Self::Jwt(_) => {}
         }
     }
 }
@@ -205,7 +232,7 @@ fn claimed(
     credentials: &Credentials,
     otherwise: impl FnOnce() -> String,
 ) -> Result<Identity, Denied> {
-    let info = credentials.claimed_user_info.as_deref().map(serde_json::from_str).transpose();
+    let info = credentials.claimed_user_info.as_deref().map(json::value).transpose();
     let invalid =
         |e| Denied::new(RefusalCode::InvalidUserInfo, format!("user_info is not JSON: {e}"));
     Ok(Identity {
@@ -226,23 +253,27 @@ mod tests {
     #[actix_web::test]
     async fn deny_is_the_default_answer() {
         let (credentials, id) = (Credentials::default(), "1.2".parse().unwrap());
-        let denied = Authorizer::Deny.channel(&credentials, id, &channel("private-a")).await;
+        let clock = ServerClock::default();
+        let denied =
+            Authorizer::Deny.channel(&credentials, id, &channel("private-a"), &clock).await;
         assert_eq!(denied.unwrap_err().code, RefusalCode::NotAuthorizedHere);
-        let denied = Authorizer::Deny.user(&credentials, id).await;
+        let denied = Authorizer::Deny.user(&credentials, id, &clock).await;
         assert_eq!(denied.unwrap_err().code, RefusalCode::NotAuthorizedHere);
     }
 
     #[actix_web::test]
     async fn open_believes_what_it_is_told() {
-        let id = "1.2".parse().unwrap();
+        let (id, clock) = ("1.2".parse().unwrap(), ServerClock::default());
         let nobody = Credentials::default();
-        let grant = Authorizer::Open.channel(&nobody, id, &channel("presence-a")).await.unwrap();
+        let grant =
+            Authorizer::Open.channel(&nobody, id, &channel("presence-a"), &clock).await.unwrap();
         assert_eq!(grant.member.unwrap().user_id, "guest-1.2");
-        let grant = Authorizer::Open.channel(&nobody, id, &channel("private-a")).await.unwrap();
+        let grant =
+            Authorizer::Open.channel(&nobody, id, &channel("private-a"), &clock).await.unwrap();
         assert_eq!((grant.member, grant.user_id), (None, None));
-        assert!(Authorizer::Open.user(&nobody, id).await.is_err());
+        assert!(Authorizer::Open.user(&nobody, id, &clock).await.is_err());
         let somebody = Credentials { claimed_user_id: Some("7".into()), ..Credentials::default() };
-        assert_eq!(Authorizer::Open.user(&somebody, id).await.unwrap().user_id, "7");
+        assert_eq!(Authorizer::Open.user(&somebody, id, &clock).await.unwrap().user_id, "7");
     }
 
     #[test]

@@ -11,13 +11,18 @@ use parking_lot::{Mutex, RwLock};
 use serde::{Deserialize, Serialize};
 
 use super::access::{LONGEST, TokenId};
-use crate::state_dir;
+use crate::{
+    clock::Now,
+    crypto::keytable::UnixSeconds,
+    state_dir::{self, PendingWrite, UntilRestart},
+};
 
 pub struct RevokedTokens {
     path: Option<PathBuf>,
     list: RwLock<List>,
     /// Held while the file is written, so that the newest state is what it has in the end.
     writing: Mutex<()>,
+    pub pending: PendingWrite,
 }
 
 /// Times in seconds since 1970.
@@ -46,10 +51,8 @@ pub enum NotRevoked {
         "{MOST} tokens and users are revoked already: they are forgotten a day after; a new secret of the app ends all its tokens at once"
     )]
     TooMany,
-    #[error(
-        "it is revoked, but could not be written down: a restart of the server would bring it back ({0})"
-    )]
-    NotWritten(io::Error),
+    #[error("it is revoked, and what it was given has ended: {0}")]
+    UntilRestart(#[from] UntilRestart),
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -62,29 +65,27 @@ pub struct Unusable {
 }
 
 impl RevokedTokens {
-    pub fn of_app(state_dir: &Path, app: &str) -> Self {
-        Self { path: Some(state_dir.join(format!("{app}.revoked.json"))), ..Self::in_memory() }
+    pub fn of_app(directory: &Path, app: &str) -> Self {
+        let path = directory.join(format!("{app}{}", state_dir::REVOKED_TOKENS));
+        Self { path: Some(path), ..Self::in_memory() }
     }
 
     pub fn in_memory() -> Self {
         let empty = List { format: FORMAT, ..List::default() };
-        Self { path: None, list: RwLock::new(empty), writing: Mutex::new(()) }
+        Self {
+            path: None,
+            list: RwLock::new(empty),
+            writing: Mutex::new(()),
+            pending: PendingWrite::none(),
+        }
     }
 
     /// What was revoked before this start.
     pub fn load(&self) -> Result<(), Unusable> {
         let Some(path) = &self.path else { return Ok(()) };
         let unusable = |reason: String| Unusable { path: path.display().to_string(), reason };
-        let text = match std::fs::read(path) {
-            Ok(text) => text,
-            // Nor can there be one where the state directory is no directory.
-            Err(e)
-                if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) =>
-            {
-                return Ok(());
-            }
-            Err(error) => return Err(unusable(error.to_string())),
-        };
+        let text = state_dir::read(path).map_err(|e| unusable(e.to_string()))?;
+        let Some(text) = text else { return Ok(()) };
         let list: List = serde_json::from_slice(&text)
             .map_err(|e| unusable(format!("line {} is not what was written", e.line())))?;
         if list.format != FORMAT {
@@ -97,28 +98,36 @@ impl RevokedTokens {
     pub fn contains(&self, token: &TokenId) -> bool {
         let list = self.list.read();
         list.tokens.contains_key(&*token.jti)
-            || list.users.get(&*token.user).is_some_and(|at| token.issued <= *at)
+            || list.users.get(&*token.user).is_some_and(|at| !token.issued.is_after(*at))
     }
 
-    /// In force at once. Writes a file.
-    pub fn revoke(&self, what: &Revocation, now: u64) -> Result<(), NotRevoked> {
-        let _one_at_a_time = self.writing.lock();
-        let next = {
-            let mut list = self.list.write();
-            list.forget(now);
-            if list.tokens.len() + list.users.len() >= MOST {
-                return Err(NotRevoked::TooMany);
-            }
-            match what {
-                Revocation::Token(jti) => list.tokens.insert(jti.clone(), now),
-                Revocation::User(user) => list.users.insert(user.clone(), now),
-            };
-            list.clone()
+    /// When something was last revoked.
+    pub fn newest(&self) -> Option<UnixSeconds> {
+        let list = self.list.read();
+        list.tokens.values().chain(list.users.values()).copied().max()
+    }
+
+    /// In force at once. The caller then calls `write_down`.
+    pub fn revoke(&self, what: &Revocation, now: Now) -> Result<(), NotRevoked> {
+        let mut list = self.list.write();
+        list.forget(now.earliest);
+        if list.tokens.len() + list.users.len() >= MOST {
+            return Err(NotRevoked::TooMany);
+        }
+        match what {
+            Revocation::Token(jti) => list.tokens.insert(jti.clone(), now.latest),
+            Revocation::User(user) => list.users.insert(user.clone(), now.latest),
         };
-        let Some(path) = &self.path else { return Ok(()) };
-        let written = serde_json::to_vec(&next).map_err(io::Error::from);
-        let written = written.and_then(|text| state_dir::write_whole(path, &text));
-        written.map_err(NotRevoked::NotWritten)
+        Ok(())
+    }
+
+    /// Writes the newest list. Returns whether a revocation had waited for the disk.
+    pub fn write_down(&self) -> io::Result<bool> {
+        let Some(path) = &self.path else { return Ok(false) };
+        let _one_at_a_time = self.writing.lock();
+        let newest = self.list.read().clone();
+        state_dir::write_whole(path, &serde_json::to_vec(&newest)?)?;
+        Ok(self.pending.written())
     }
 }
 
@@ -133,8 +142,10 @@ impl List {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::KnownAsOf;
 
     fn token(jti: &str, user: &str, issued: u64) -> TokenId {
+        let issued = KnownAsOf::now(Now::at(issued));
         TokenId { jti: jti.into(), user: user.into(), issued }
     }
 
@@ -143,25 +154,34 @@ mod tests {
         let dir = std::env::temp_dir().join(format!("sealcast-revoked-{}", std::process::id()));
         let revoked = RevokedTokens::of_app(&dir, "shop");
         revoked.load().unwrap();
-        revoked.revoke(&Revocation::Token("j1".into()), 100).unwrap();
-        revoked.revoke(&Revocation::User("u1".into()), 200).unwrap();
+        assert_eq!(revoked.newest(), None);
+        for (what, at) in
+            [(Revocation::Token("j1".into()), 100), (Revocation::User("u1".into()), 200)]
+        {
+            revoked.revoke(&what, Now::at(at)).unwrap();
+            assert!(!revoked.write_down().unwrap(), "nothing had waited");
+        }
         let again = RevokedTokens::of_app(&dir, "shop");
         again.load().unwrap();
         for list in [&revoked, &again] {
+            assert_eq!(list.newest(), Some(200));
             assert!(list.contains(&token("j1", "u2", 100)));
             assert!(list.contains(&token("j2", "u1", 200)));
             assert!(!list.contains(&token("j2", "u1", 201)));
             assert!(!list.contains(&token("j2", "u2", 1)));
         }
-        again.revoke(&Revocation::Token("j3".into()), 101 + LONGEST).unwrap();
+        again.revoke(&Revocation::Token("j3".into()), Now::at(101 + LONGEST)).unwrap();
         assert_eq!(again.list.read().tokens.len(), 1);
         assert_eq!(again.list.read().users.len(), 1);
         std::fs::write(dir.join("shop.revoked.json"), "{").unwrap();
         assert!(again.load().unwrap_err().to_string().contains("shop.revoked.json"));
         std::fs::remove_dir_all(&dir).unwrap();
         std::fs::write(&dir, "").unwrap();
-        let error = again.revoke(&Revocation::Token("j4".into()), 5).unwrap_err();
-        assert!(matches!(error, NotRevoked::NotWritten(_)) && again.contains(&token("j4", "", 9)));
+        again.revoke(&Revocation::Token("j4".into()), Now::at(5)).unwrap();
+        assert!(again.write_down().is_err() && again.contains(&token("j4", "", 9)));
+        again.pending.failed(std::time::Instant::now());
         std::fs::remove_file(&dir).unwrap();
+        assert!(again.write_down().unwrap(), "it had waited");
+        std::fs::remove_dir_all(&dir).unwrap();
     }
 }

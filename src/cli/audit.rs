@@ -4,7 +4,7 @@ use std::{fs::File, io::BufReader, path::PathBuf};
 
 use clap::Subcommand;
 
-use super::Result;
+use super::{Result, say};
 use crate::audit::verify;
 
 #[derive(Subcommand)]
@@ -25,9 +25,11 @@ pub fn run(command: &AuditCommand) -> Result<()> {
     let summary =
         verify(BufReader::new(open), expect.as_deref()).map_err(|e| format!("{name}: {e}"))?;
     let or_none = |text: Option<String>| text.unwrap_or_else(|| "none".into());
-    println!("lines: {}", summary.lines);
-    println!("first: {}", or_none(summary.first));
-    println!("last: {}", or_none(summary.last));
-    println!("last hash: {}", or_none(summary.hash));
-    Ok(())
+    say!("lines: {}", summary.lines)?;
+    say!("first: {}", or_none(summary.first))?;
+    say!("last: {}", or_none(summary.last))?;
+    if summary.torn > 0 {
+        say!("torn lines that were moved aside: {}", summary.torn)?;
+    }
+    Ok(say!("last hash: {}", or_none(summary.hash))?)
 }

@@ -4,10 +4,10 @@ use clap::Args;
 use secrecy::{ExposeSecret, SecretString};
 use zeroize::Zeroizing;
 
-use super::{Result, source};
+use super::{Result, config_of, say};
 use crate::{
     app::App,
-    config::{Config, Flags},
+    config::Flags,
     crypto::signature::AppSecret,
     explain::{Explanation, Knowledge, NearSecrets, Subject, Verdict, explain},
     ids::SocketId,
@@ -57,9 +57,9 @@ pub fn run(asked: &Explain) -> Result<()> {
         _ => by_configuration(asked, &subject)?,
     };
     let explanation = Explanation::new(&verdict, asked.socket_id, &subject, None);
-    println!("{}: {}", explanation.code, explanation.cause);
-    explanation.fix.iter().for_each(|fix| println!("fix: {fix}"));
-    explanation.expected.iter().for_each(|text| println!("to be signed: {text}"));
+    say!("{}: {}", explanation.code, explanation.cause)?;
+    explanation.fix.iter().try_for_each(|fix| say!("fix: {fix}"))?;
+    explanation.expected.iter().try_for_each(|text| say!("to be signed: {text}"))?;
     match verdict {
         Verdict::Correct => Ok(()),
         Verdict::Wrong(_) => Err("the auth string would be refused".into()),
@@ -92,7 +92,7 @@ fn by_secret(
 }
 
 fn by_configuration(asked: &Explain, subject: &Subject<'_>) -> Result<Verdict> {
-    let config = Config::load(&source(&asked.flags)?)?;
+    let config = config_of(&asked.flags)?;
     let app = chosen(&config.apps, asked.app.as_deref())?;
     let known = Knowledge {
         key: &app.key,

@@ -1,6 +1,6 @@
 //! `sealcast auth test`: which rule decides for a token and a channel, and why the others do not.
 
-use super::{Result, config_of, token::app};
+use super::{Result, config_of, say, token::app};
 use crate::{
     app::App,
     auth::{
@@ -9,8 +9,8 @@ use crate::{
         rules::{Mismatch, Rule},
     },
     channel::Channel,
+    clock::ServerClock,
     config::Flags,
-    crypto::keytable::unix_now,
     text_file,
 };
 
@@ -43,14 +43,15 @@ pub fn run(command: &AuthTest) -> Result<()> {
 }
 
 async fn test(app: &App, credentials: &Credentials, channel: &Channel) -> Result<()> {
+    let clock = ServerClock::default();
     match (app.access.presented(credentials), &*app.authorizer) {
         (Some(token), _) => {
-            println!("the token is an access token of this server");
-            let (claims, _) = app.access.verify(token, None)?;
-            print_claim(&claims, "sub");
-            print_claim(&claims, "channels");
+            say!("the token is an access token of this server")?;
+            let (verified, _) = app.access.verify(token, None, clock.now())?;
+            print_claim(&verified.claims, "sub")?;
+            print_claim(&verified.claims, "channels")?;
         }
-        (None, Authorizer::Jwt(jwt)) => explain(jwt, credentials, channel).await?,
+        (None, Authorizer::Jwt(jwt)) => explain(jwt, credentials, channel, &clock).await?,
         (None, other) => {
             return Err(format!(
                 "the authorizer of app {} is {:?}, which looks at no token: there is nothing to test",
@@ -62,31 +63,35 @@ async fn test(app: &App, credentials: &Credentials, channel: &Channel) -> Result
     }
     // No connection asks, and none of these authorizers looks at its id.
     let socket_id = "0.0".parse()?;
-    let grant = app.decide_channel(credentials, socket_id, channel).await?;
-    println!("{channel}: granted");
+    let grant = app.decide_channel(credentials, socket_id, channel, &clock).await?;
+    say!("{channel}: granted")?;
     if let Some(member) = &grant.member {
         let info = member.user_info.as_ref().map(|info| format!(" {info}")).unwrap_or_default();
-        println!("  member: {}{info}", member.user_id);
+        say!("  member: {}{info}", member.user_id)?;
     }
     if !grant.abilities.client_events {
-        println!("  client events: no");
+        say!("  client events: no")?;
     }
     if let Some(expires) = grant.expires {
-        println!("  for: {} seconds", expires.saturating_sub(unix_now()));
+        say!("  for: {} seconds", expires.saturating_sub(clock.now().wall))?;
     }
     Ok(())
 }
 
-async fn explain(jwt: &JwtAuthorizer, credentials: &Credentials, channel: &Channel) -> Result<()> {
-    let claims = jwt.verify(credentials.token()).await?;
+async fn explain(
+    jwt: &JwtAuthorizer,
+    credentials: &Credentials,
+    channel: &Channel,
+    clock: &ServerClock,
+) -> Result<()> {
+    let claims = jwt.verify(credentials.token(), clock.now()).await?.claims;
     let Some(verdicts) = jwt.verdicts(&claims, channel) else {
-        println!("there are no rules: the token's own claim decides");
-        print_claim(&claims, "channels");
-        return Ok(());
+        say!("there are no rules: the token's own claim decides")?;
+        return print_claim(&claims, "channels");
     };
     for (index, (rule, verdict)) in verdicts.iter().enumerate() {
-        println!("rule {index} {:?}: {}", &*rule.channel, said(rule, verdict));
-        rule.claims().for_each(|name| print_claim(&claims, name));
+        say!("rule {index} {:?}: {}", &*rule.channel, said(rule, verdict))?;
+        rule.claims().try_for_each(|name| print_claim(&claims, name))?;
     }
     Ok(())
 }
@@ -102,9 +107,9 @@ fn said(rule: &Rule, verdict: &std::result::Result<(), Mismatch>) -> String {
     }
 }
 
-fn print_claim(claims: &Claims, name: &str) {
-    match claims.get(name) {
-        Some(value) => println!("  claim {name} = {value}"),
-        None => println!("  claim {name} is not there"),
-    }
+fn print_claim(claims: &Claims, name: &str) -> Result<()> {
+    Ok(match claims.get(name) {
+        Some(value) => say!("  claim {name} = {value}"),
+        None => say!("  claim {name} is not there"),
+    }?)
 }

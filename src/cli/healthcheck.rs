@@ -50,9 +50,9 @@ enum Place {
 }
 
 pub fn run(command: &Healthcheck) -> Result<()> {
-    let target = match &command.url {
+    let target = match command.url.as_ref().filter(|url| !url.is_empty()) {
         Some(url) => Target::of_url(url)?,
-        None => Target::of(source(&command.flags)?.endpoint()?),
+        None => Target::of(source(&command.flags)?.endpoint()?)?,
     };
     let path = if command.ready { "/ready" } else { "/health" };
     let mut failure = String::from("the host has no address");
@@ -73,12 +73,14 @@ pub fn run(command: &Healthcheck) -> Result<()> {
 impl Target {
     /// The public listener even where there is one for operations: it is the one that clients
     /// need, and a certificate that does not work must not pass for health.
-    fn of(Endpoint { listen, tls, proxy_protocol, path_prefix: prefix }: Endpoint) -> Self {
+    fn of(endpoint: Endpoint) -> Result<Self> {
+        let Endpoint { listen, tls, proxy_protocol, path_prefix: prefix } = endpoint;
         let places = match listen {
             Address::Tcp(address) => reachable(address).into_iter().map(Place::Tcp).collect(),
+            Address::Name(name) => name.resolve()?.into_iter().map(Place::Tcp).collect(),
             Address::Unix(path) => vec![Place::Unix(path)],
         };
-        Self { places, tls, proxy_protocol, prefix }
+        Ok(Self { places, tls, proxy_protocol, prefix })
     }
 
     fn of_url(url: &str) -> Result<Self> {

@@ -8,6 +8,7 @@ use std::{
 use zeroize::Zeroizing;
 
 use super::Result;
+use crate::auth::http::SEALCAST;
 
 pub struct Question<'a> {
     pub method: &'a str,
@@ -50,7 +51,7 @@ impl Question<'_> {
             Zeroizing::new(format!("Authorization: Bearer {token}\r\n"))
         });
         Zeroizing::new(format!(
-            "{method} {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n{}Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+            "{method} {path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: {SEALCAST}\r\nConnection: close\r\n{}Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
             *token,
             body.len()
         ))

@@ -1,11 +1,22 @@
 //! The log, on standard error (docs/logging.md), and traces where the program is built with them.
 
+mod libraries;
+
 use std::io::{self, IsTerminal};
 
-use tracing_subscriber::{EnvFilter, filter::LevelFilter, reload::Handle, util::SubscriberInitExt};
+use tracing_subscriber::{
+    EnvFilter, Layer, Registry,
+    filter::{FilterExt, LevelFilter},
+    fmt,
+    layer::SubscriberExt,
+    registry,
+    reload::{self, Handle},
+    util::SubscriberInitExt,
+};
 
 use super::Result;
-use crate::{config::Log, traces::Traces};
+use crate::{config::Log, output::OutputQueue, traces::Traces};
+use libraries::LibraryLines;
 
 /// What is logged, which can change; the form cannot.
 pub struct LogFilter(Box<dyn Fn(EnvFilter) + Send + Sync>);
@@ -34,45 +45,35 @@ pub fn filter(log: &Log) -> Result<EnvFilter> {
     Ok(EnvFilter::try_new(&log.filter).map_err(|e| format!("log: {e}"))?)
 }
 
-/// The traces have to live as long as the server.
+/// Lines in the form that is configured, through the queue. The traces have to live as long as the
+/// server.
 #[cfg(not(feature = "otel"))]
-pub fn to_stderr(log: &Log) -> Result<(LogFilter, Traces)> {
-    let builder = tracing_subscriber::fmt().with_env_filter(filter(log)?).with_writer(io::stderr);
-    let handle = if log.json {
-        let builder = builder.json().flatten_event(true).with_filter_reloading();
-        let handle = LogFilter::of(builder.reload_handle());
-        builder.finish().init();
-        handle
-    } else {
-        let builder = builder.with_ansi(io::stderr().is_terminal()).with_filter_reloading();
-        let handle = LogFilter::of(builder.reload_handle());
-        builder.finish().init();
-        handle
-    };
-    Ok((handle, Traces))
+pub fn begin(log: &Log, queue: &OutputQueue) -> Result<(LogFilter, Traces)> {
+    let (events, handle) = reload::Layer::new(filter(log)?);
+    let lines = lines(log, queue).with_filter(events.and(LibraryLines::new(queue.clone())));
+    registry().with(lines).init();
+    Ok((LogFilter::of(handle), Traces))
 }
 
 /// Spans are for the collector alone: the log is the same with them and without.
 #[cfg(feature = "otel")]
-pub fn to_stderr(log: &Log) -> Result<(LogFilter, Traces)> {
+pub fn begin(log: &Log, queue: &OutputQueue) -> Result<(LogFilter, Traces)> {
     use crate::traces::Exporter;
-    use tracing_subscriber::{
-        Layer,
-        filter::{FilterExt, filter_fn},
-        fmt,
-        layer::SubscriberExt,
-        registry, reload,
-    };
+    use tracing_subscriber::filter::filter_fn;
 
     let exporter = Exporter::start()?;
     let (events, handle) = reload::Layer::new(filter(log)?);
-    let events = events.and(filter_fn(|metadata| metadata.is_event()));
-    let lines = fmt::layer().with_writer(io::stderr);
-    let lines = match log.json {
+    let events = events.and(LibraryLines::new(queue.clone()));
+    let lines = lines(log, queue).with_filter(events.and(filter_fn(|data| data.is_event())));
+    let spans = exporter.as_ref().map(Exporter::layer);
+    registry().with(lines).with(spans).init();
+    Ok((LogFilter::of(handle), exporter))
+}
+
+fn lines(log: &Log, queue: &OutputQueue) -> Box<dyn Layer<Registry> + Send + Sync> {
+    let lines = fmt::layer().with_writer(queue.clone());
+    match log.json {
         true => lines.json().flatten_event(true).boxed(),
         false => lines.with_ansi(io::stderr().is_terminal()).boxed(),
-    };
-    let spans = exporter.as_ref().map(Exporter::layer);
-    registry().with(lines.with_filter(events)).with(spans).init();
-    Ok((LogFilter::of(handle), exporter))
+    }
 }

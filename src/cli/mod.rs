@@ -16,6 +16,7 @@ mod selftest;
 mod serve;
 mod server;
 mod signals;
+mod snippet;
 mod tail;
 mod terminal;
 mod token;
@@ -23,13 +24,18 @@ mod unverified;
 mod webhooks;
 
 use std::{
+    fmt::Display,
     io::{self, Write},
     process::ExitCode,
 };
 
 use clap::{Parser, Subcommand};
 
-use crate::config::{Config, Environment, Flags, Source, shown};
+use crate::{
+    config::{Config, Environment, Flags, Source, shown},
+    crypto::secret::Salt,
+    output::OutputQueue,
+};
 
 #[derive(Parser)]
 #[command(
@@ -59,6 +65,8 @@ enum Command {
     Token(token::Token),
     /// Print a channel's name with a signed id at its end
     SignedId(token::SignedId),
+    /// Print what to paste into a page or a backend: the app's address, key and secret stand in it
+    Snippet(snippet::Snippet),
     /// The audit log
     #[command(subcommand)]
     Audit(audit::AuditCommand),
@@ -92,13 +100,15 @@ enum ConfigCommand {
 /// Every failure ends here, as a sentence on standard error.
 pub fn run() -> ExitCode {
     let result = match Cli::parse().command {
-        Command::Serve(flags) => serve::serve(&flags),
+        // It says itself what is wrong: nothing of it may wait for standard error.
+        Command::Serve(flags) => return serve::serve(&flags),
         Command::Config(command) => config(&command),
         Command::Keys(command) => keys::run(&command),
         Command::Auth(AuthCommand::Explain(command)) => auth_explain::run(&command),
         Command::Auth(AuthCommand::Test(command)) => auth_test::run(&command),
         Command::Token(command) => token::run(&command),
         Command::SignedId(command) => token::signed_id(&command),
+        Command::Snippet(command) => snippet::run(&command),
         Command::Audit(command) => audit::run(&command),
         Command::Webhooks(command) => webhooks::run(&command),
         Command::Tail(command) => tail::run(&command),
@@ -108,7 +118,7 @@ pub fn run() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("sealcast: {error}");
+            complain(format_args!("sealcast: {error}"));
             ExitCode::FAILURE
         }
     }
@@ -125,23 +135,43 @@ fn print(text: &str) -> io::Result<()> {
     }
 }
 
+/// A line on standard output. What goes to a reader that has gone is lost without a word.
+macro_rules! say {
+    ($($text:tt)*) => {
+        $crate::cli::print(&format!("{}\n", format_args!($($text)*)))
+    };
+}
+use say;
+
+/// A line on standard error, of commands that do not serve. Without a reader nobody is to know.
+fn complain(line: impl Display) {
+    let _ = writeln!(io::stderr(), "{line}");
+}
+
+/// The same of `serve`, which waits for nobody.
+fn report(stderr: &OutputQueue, line: impl Display) {
+    stderr.push(format!("sealcast: {line}\n").as_bytes());
+}
+
 fn source(flags: &Flags) -> Result<Source> {
     Ok(Source::new(flags, Environment::of_process())?)
 }
 
 fn config_of(flags: &Flags) -> Result<Config> {
-    Ok(Config::load(&source(flags)?)?)
+    // Commands seal nothing, so any salt will do.
+    Ok(Config::load(&source(flags)?, Salt::random()?)?)
 }
 
 fn config(command: &ConfigCommand) -> Result<()> {
     match command {
         ConfigCommand::Check(flags) => {
-            let config = Config::load(&source(flags)?)?;
+            let config = config_of(flags)?;
             log::filter(&config.log)?;
-            config.warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));
-            println!("the configuration is good: {} app(s)", config.apps.len());
+            let warnings = config.warnings.iter();
+            warnings.for_each(|warning| complain(format_args!("warning: {warning}")));
+            config.notes.iter().for_each(|note| complain(format_args!("note: {note}")));
+            Ok(say!("the configuration is good: {} app(s)", config.apps.len())?)
         }
-        ConfigCommand::Show(flags) => print!("{}", shown(&source(flags)?)?),
+        ConfigCommand::Show(flags) => Ok(print(&shown(&source(flags)?)?)?),
     }
-    Ok(())
 }

@@ -1,11 +1,11 @@
 //! `sealcast selftest`
 
-use super::Result;
+use super::{Result, say};
 use crate::selftest::{CHECKS, run as run_checks};
 
 pub fn run() -> Result<()> {
     for check in &CHECKS {
-        println!("{}  {}", if check.holds() { "ok    " } else { "FAILED" }, check.name);
+        say!("{}  {}", if check.holds() { "ok    " } else { "FAILED" }, check.name)?;
     }
     Ok(run_checks(&CHECKS)?)
 }

@@ -1,48 +1,93 @@
 //! `sealcast serve`
 
-use std::{path::Path, sync::Arc};
+use std::{io, path::Path, process::ExitCode, sync::Arc};
 
 use arc_swap::ArcSwap;
 
 use super::{
-    Result, banner, capacity,
+    Result, banner, capacity, complain,
     log::{self, LogFilter},
-    print,
     reload::{self, Live, Read, Reload, Stamps, Start, read},
-    signals::Signals,
+    report,
+    signals::{self, Signals},
 };
 use crate::{
+    address::Address,
     app::AppRegistry,
     audit::{Audit, Fact},
-    config::{Config, Flags},
+    config::{Config, Environment, Flags, Source},
+    counting::Count,
+    crypto::secret::Salt,
     engine::{Engine, opening::StateFiles},
     hub::Hub,
     live::Feed,
+    output::{OutputQueue, PanicForm, report_panics},
     selftest,
     state_dir::{ClaimError, StateDir},
+    system,
     unix_socket::SocketFile,
     web::{Listeners, serve as serve_web},
     webhook::Runner,
 };
 
-pub fn serve(flags: &Flags) -> Result<()> {
-    let mut signals = Signals::take()?;
+/// What the server writes goes through queues: nothing here waits for standard output or error.
+pub fn serve(flags: &Flags) -> ExitCode {
+    match start_stderr() {
+        Ok(stderr) => {
+            let result = start(flags, &stderr);
+            if let Err(error) = &result {
+                report(&stderr, error);
+            }
+            // The last lines say why it ended.
+            stderr.finish(OutputQueue::END);
+            if result.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+        }
+        Err(error) => {
+            complain(format_args!("sealcast: {error}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn start_stderr() -> Result<OutputQueue> {
+    signals::block()?;
+    let stream = OutputQueue::stream(io::stderr())?;
+    let stderr = OutputQueue::start("log", stream, |dropped| {
+        tracing::warn!(log.dropped = dropped, "log lines were dropped");
+    })?;
+    report_panics(stderr.clone(), PanicForm::Text);
+    Ok(stderr)
+}
+
+fn start(flags: &Flags, stderr: &OutputQueue) -> Result<()> {
+    let mut signals = Signals::take(stderr.clone())?;
     let dumps_forbidden = forbid_dumps();
     let (environment, mut files) = (environment(flags, &mut signals)?, Stamps::new());
-    let Read { config, written } = read(flags, &environment, None, &mut files)?;
-    let start = Start { flags: flags.clone(), environment, written, files };
+    let salt = Salt::random()?;
+    let Read { config, written } = read(flags, &environment, None, salt, &mut files)?;
+    let start = Start { flags: flags.clone(), environment, salt, written, files };
     // The traces until the end: what is left to be sent then is sent.
-    let (log, _traces) = log::to_stderr(&config.log)?;
+    let (log, _traces) = log::begin(&config.log, stderr)?;
+    if config.log.json {
+        report_panics(stderr.clone(), PanicForm::Json);
+    }
     if let Err(error) = dumps_forbidden {
         tracing::warn!(%error, "core dumps, in which keys would stand, cannot be forbidden");
     }
     selftest::run(&selftest::CHECKS)?;
     config.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+    note_service_variables(&start.environment);
     let system = actix_rt::System::new();
+    let log = OpenLog { filter: log, dropped: stderr.dropped() };
     let result = system.block_on(run(config, start, log, &signals));
     // Dropping it would wait for whoever still waits for a disk, such as a reload.
     std::mem::forget(system);
     result
+}
+
+struct OpenLog {
+    filter: LogFilter,
+    dropped: Arc<Count>,
 }
 
 #[cfg(target_os = "linux")]
@@ -50,8 +95,8 @@ use super::process::{environment, forbid_dumps};
 
 /// Elsewhere there is no `/proc` that shows the environment, and crashes are the system's business.
 #[cfg(not(target_os = "linux"))]
-fn environment(_: &Flags, _: &mut Signals) -> Result<crate::config::Environment> {
-    Ok(crate::config::Environment::of_process())
+fn environment(_: &Flags, _: &mut Signals) -> Result<Environment> {
+    Ok(Environment::of_process())
 }
 
 #[cfg(not(target_os = "linux"))]
@@ -59,7 +104,16 @@ fn forbid_dumps() -> std::io::Result<()> {
     Ok(())
 }
 
-async fn run(config: Config, start: Start, log: LogFilter, signals: &Signals) -> Result<()> {
+/// Kubernetes sets them for each service whose name begins as settings do.
+fn note_service_variables(environment: &Environment) {
+    let names = environment.service_variables();
+    if !names.is_empty() {
+        let names = names.join(" ");
+        tracing::debug!(config.passed_over = names, "variables of services are no settings");
+    }
+}
+
+async fn run(config: Config, start: Start, log: OpenLog, signals: &Signals) -> Result<()> {
     // From here on there is something to put away.
     signals.serving();
     // Dropped last: what the server notes at its end is written.
@@ -73,18 +127,19 @@ async fn run(config: Config, start: Start, log: LogFilter, signals: &Signals) ->
     audit.note(Fact::ServerStarted {
         version: env!("CARGO_PKG_VERSION"),
         pid: std::process::id(),
-        listen: listeners.public()?,
+        listen: first(&listeners)?,
     });
-    announce(&listeners, config.tls.is_some())?;
-    if start.flags.dev {
-        print(&banner::banner(&config, &listeners.public()?, listeners.api()?.as_ref()))?;
-    }
+    let source = Source::new(&start.flags, start.environment.clone())?;
+    announce(&listeners, &config, (&source, &start.flags))?;
     let hub = Hub::new(config.workers, config.mailbox_bytes, config.turns_per_second);
+    hub.cache.set_limit(config.cache_bytes);
     let mut engine = Engine::new(hub, AppRegistry::new());
     engine.capacity = capacity::measure(config.memory_limit)?;
     (engine.audit, engine.live) = (audit.clone(), live);
+    engine.log_lines_dropped = log.dropped;
     let engine = Arc::new(engine);
-    let files = StateFiles { dir: &config.state_dir, claimed: state_dir.is_some() };
+    let volatile = system::volatile_filesystem(&config.state_dir);
+    let files = StateFiles { dir: &config.state_dir, claimed: state_dir.is_some(), volatile };
     let undelivered = engine.begin(config.apps, files)?;
     let webhooks = Arc::new(Runner::default());
     if !undelivered.is_empty() {
@@ -97,15 +152,18 @@ async fn run(config: Config, start: Start, log: LogFilter, signals: &Signals) ->
         settings: settings.clone(),
         identity: config.tls.clone(),
         webhooks: webhooks.clone(),
-        log,
+        log: log.filter,
         claimed: state_dir.is_some(),
+        volatile,
         state_dir: config.state_dir,
         watch: config.watch,
     };
     actix_rt::spawn(reload::keep_current(signals.hangup(), Reload::new(start, live)));
+    let ending = engine.clone();
     let served = serve_web(listeners, engine, settings, config.tls, signals.stop()).await;
     // All sockets have gone, and what that means is told.
     webhooks.finish();
+    ending.write_at_the_end();
     let reason = if served.is_ok() { "signal" } else { "error" };
     audit.note(Fact::ServerStopped { reason });
     Ok(served?)
@@ -115,7 +173,7 @@ async fn run(config: Config, start: Start, log: LogFilter, signals: &Signals) ->
 fn claim(path: &Path) -> Result<Option<StateDir>> {
     match StateDir::claim(path) {
         Ok(directory) => Ok(Some(directory)),
-        Err(error @ ClaimError::InUse(_)) => Err(error.into()),
+        Err(error @ (ClaimError::InUse(_) | ClaimError::Refused { .. })) => Err(error.into()),
         Err(error @ ClaimError::Unusable { .. }) => {
             tracing::warn!(%error, "keys cannot be changed while the server runs");
             Ok(None)
@@ -136,14 +194,35 @@ fn open_admin(directory: &StateDir, listeners: &mut Listeners) -> Option<SocketF
     }
 }
 
+/// Of the public listener's addresses.
+fn first(listeners: &Listeners) -> Result<Address> {
+    let first = listeners.public()?.into_iter().next();
+    Ok(first.expect("a listener that is bound has an address"))
+}
+
 /// The lines that a supervisor or a test reads the real port from.
-fn announce(listeners: &Listeners, tls: bool) -> Result<()> {
-    print(&format!("listening on {}\n", listeners.public()?.url(tls)))?;
-    if let Some(address) = listeners.api()? {
-        print(&format!("API on {}\n", address.url(false)))?;
+fn announce(
+    listeners: &Listeners,
+    config: &Config,
+    (source, flags): (&Source, &Flags),
+) -> Result<()> {
+    let mut text = String::new();
+    for address in listeners.public()? {
+        text += &format!("listening on {}\n", address.url(config.tls.is_some()));
     }
-    if let Some(address) = listeners.operations()? {
-        print(&format!("operations on {}\n", address.url(false)))?;
+    for address in listeners.api()? {
+        text += &format!("API on {}\n", address.url(false));
     }
+    for address in listeners.operations()? {
+        text += &format!("operations on {}\n", address.url(false));
+    }
+    if flags.dev {
+        let (public, api) = (first(listeners)?, listeners.api()?);
+        text += &banner::banner(config, (source, flags), &public, api.first());
+    }
+    let stdout = OutputQueue::start("stdout", OutputQueue::stream(io::stdout())?, |_| {})?;
+    stdout.push(text.as_bytes());
+    // Nothing else is written there.
+    stdout.close();
     Ok(())
 }

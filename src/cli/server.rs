@@ -17,7 +17,9 @@ use super::{
     source,
 };
 use crate::{
-    config::Flags, crypto::key::read_secret_file, engine::key_report::KeyReport,
+    config::{Flags, path},
+    crypto::key::read_secret_file,
+    engine::key_report::KeyReport,
     state_dir::admin_socket_path,
 };
 
@@ -34,7 +36,7 @@ pub struct Whose {
 #[derive(clap::Args)]
 pub struct Place {
     /// Configuration file of the server, which names its state directory
-    #[arg(long, value_name = "FILE", env = "SEALCAST_CONFIG")]
+    #[arg(long, value_name = "FILE", env = "SEALCAST_CONFIG", value_parser = path())]
     config: Option<PathBuf>,
     /// The server's state directory, in which it listens for commands
     #[arg(long, value_name = "DIR", conflicts_with = "url")]

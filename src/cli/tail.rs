@@ -12,7 +12,7 @@ use form_urlencoded::Serializer;
 use tokio::{runtime::Builder, signal::ctrl_c, time::sleep};
 
 use super::{
-    Result,
+    Result, complain,
     server::{Place, Way},
 };
 use feed::{Feed, NoFeed, Said};
@@ -67,7 +67,7 @@ impl Tail {
             if !(self.follow && end.may_come_back()) {
                 return Err(end.sentence().into());
             }
-            eprintln!("sealcast: {}; waiting for it to come back", end.sentence());
+            complain(format_args!("sealcast: {}; waiting for it to come back", end.sentence()));
             feed = come_back(way, &path).await?;
         }
     }

@@ -1,6 +1,6 @@
 //! `sealcast token` and `sealcast signed-id`: made offline, with the secret that the configuration has.
 
-use super::{Result, config_of};
+use super::{Result, config_of, say};
 use crate::{
     app::App,
     auth::{
@@ -8,8 +8,9 @@ use crate::{
         signed_id::SignedIds,
     },
     channel::check_characters,
+    clock::{Now, ServerClock},
     config::{Config, Flags},
-    crypto::keytable::unix_now,
+    protocol::json,
 };
 
 #[derive(clap::Args)]
@@ -48,10 +49,13 @@ pub struct SignedId {
     flags: Flags,
 }
 
+/// Seconds by which the clocks of this machine and of the server may differ.
+const CLOCK_SKEW: u64 = 10;
+
 pub fn run(command: &Token) -> Result<()> {
     let config = config_of(&command.flags)?;
     let app = app(&config, command.app.as_deref())?;
-    let user_info = command.user_info.as_deref().map(serde_json::from_str).transpose();
+    let user_info = command.user_info.as_deref().map(json::value).transpose();
     let wanted = Wanted {
         user_id: command.user.clone(),
         user_info: user_info.map_err(|e| format!("--user-info is not JSON: {e}"))?,
@@ -59,8 +63,10 @@ pub fn run(command: &Token) -> Result<()> {
         ttl: command.ttl,
         origin: command.origin.clone(),
     };
-    println!("{}", app.mint(&wanted, unix_now())?.token);
-    Ok(())
+    let now = ServerClock::default().now();
+    // A server whose clock is a little behind takes it, and a revocation of the next moment is newer.
+    let now = Now { latest: now.latest.saturating_sub(CLOCK_SKEW), ..now };
+    Ok(say!("{}", app.mint(&wanted, now)?.token)?)
 }
 
 pub fn signed_id(command: &SignedId) -> Result<()> {
@@ -75,8 +81,7 @@ pub fn signed_id(command: &SignedId) -> Result<()> {
     let name = SignedIds::new(app.secret.clone()).name(prefix, id);
     let checked = check_characters(&name, app.limits.channel_name_bytes);
     checked.map_err(|e| format!("the channel name {name} {e}"))?;
-    println!("{name}");
-    Ok(())
+    Ok(say!("{name}")?)
 }
 
 /// The one that is named, or the only one.

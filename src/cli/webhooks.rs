@@ -8,8 +8,8 @@ use super::{
     terminal::harmless,
 };
 use crate::{
-    web::{Deliveries, TestResults},
-    webhook::{Delivery, EndpointReport, Letter, LetterId, Replayed, Report, Which},
+    web::{Deliveries, Discard, TestResults},
+    webhook::{Delivery, Discarded, EndpointReport, Letter, LetterId, Replayed, Report, Which},
 };
 
 #[derive(Subcommand)]
@@ -20,6 +20,8 @@ pub enum WebhooksCommand {
     Log(Log),
     /// Send again what could not be delivered; it stays in the file until it has arrived
     Replay(Replay),
+    /// Take out of the file what could not be delivered and is of no use any more
+    Discard(DiscardLetters),
     /// Send each endpoint a signed test webhook and show what it answers
     Test(Test),
 }
@@ -58,6 +60,24 @@ pub struct Replay {
 }
 
 #[derive(clap::Args)]
+pub struct DiscardLetters {
+    #[command(flatten)]
+    whose: Whose,
+    /// Everything in the file
+    #[arg(long, required_unless_present_any = ["id", "endpoint", "before"], conflicts_with_all = ["id", "endpoint", "before"])]
+    all: bool,
+    /// This one alone, as `webhooks list` numbers them
+    #[arg(long)]
+    id: Option<u64>,
+    /// Those to this endpoint alone, as `webhooks list` shows it
+    #[arg(long, value_name = "URL")]
+    endpoint: Option<String>,
+    /// Those alone that were given up before this time, such as 2026-01-31T12:00:00Z
+    #[arg(long, value_name = "TIME")]
+    before: Option<String>,
+}
+
+#[derive(clap::Args)]
 pub struct Test {
     #[command(flatten)]
     whose: Whose,
@@ -75,6 +95,7 @@ pub fn run(command: &WebhooksCommand) -> Result<()> {
         }
         WebhooksCommand::Log(command) => log(command),
         WebhooksCommand::Replay(command) => replay(command),
+        WebhooksCommand::Discard(command) => discard(command),
         WebhooksCommand::Test(command) => test(command),
     }
 }
@@ -133,9 +154,9 @@ fn replay(command: &Replay) -> Result<()> {
     let which = Which { id: command.id.map(LetterId), endpoint: command.endpoint.clone() };
     let server = command.whose.server()?;
     let replayed: Replayed = server.post("/webhooks/replay", &serde_json::to_string(&which)?)?;
-    let Replayed { queued, left, without_endpoint } = replayed;
+    let Replayed { queued, left, without_endpoint, outdated } = replayed;
     let named = which.id.is_some() || which.endpoint.is_some();
-    if named && queued + left + without_endpoint == 0 {
+    if named && queued + left + without_endpoint + outdated == 0 {
         return Err("nothing of that is in the dead-letter file, or it is on its way again: `sealcast webhooks list` shows what is there".into());
     }
     print(&format!("{queued} on their way again\n"))?;
@@ -144,6 +165,23 @@ fn replay(command: &Replay) -> Result<()> {
     }
     if without_endpoint > 0 {
         print(&format!("{without_endpoint} are for an endpoint that is no longer configured\n"))?;
+    }
+    if outdated > 0 {
+        print(&format!(
+            "{outdated} stay in the file: what they say of a channel or a member no longer holds\n"
+        ))?;
+    }
+    Ok(())
+}
+
+fn discard(command: &DiscardLetters) -> Result<()> {
+    let DiscardLetters { whose, all, id, endpoint, before } = command;
+    let (id, endpoint, before) = (id.map(LetterId), endpoint.clone(), before.clone());
+    let body = serde_json::to_string(&Discard { all: *all, id, endpoint, before })?;
+    let Discarded { discarded, under_way } = whose.server()?.post("/webhooks/discard", &body)?;
+    print(&format!("{discarded} discarded\n"))?;
+    if under_way > 0 {
+        print(&format!("{under_way} are on their way again and stay until they have arrived\n"))?;
     }
     Ok(())
 }

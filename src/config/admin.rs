@@ -4,14 +4,15 @@ use secrecy::ExposeSecret;
 
 use super::{
     raw::RawConfig,
-    resolve::{Result, error, secret},
+    resolve::{Result, error},
+    secrets::{secret, stray_hint, warn_of_stray},
 };
 use crate::web::AdminToken;
 
 /// Fewer can be tried.
 const LEAST_CHARACTERS: usize = 16;
 
-pub fn admin_token(raw: &RawConfig) -> Result<Option<AdminToken>> {
+pub fn admin_token(raw: &RawConfig, warnings: &mut Vec<String>) -> Result<Option<AdminToken>> {
     let Some(token) = secret("admin_token", &raw.admin_token, &raw.admin_token_file)? else {
         return Ok(None);
     };
@@ -22,8 +23,12 @@ pub fn admin_token(raw: &RawConfig) -> Result<Option<AdminToken>> {
         ));
     }
     if !token.bytes().all(|b| b.is_ascii_graphic()) {
-        return error("admin_token must be printable ASCII without blanks: it is sent in a header");
+        return error(format!(
+            "admin_token must be printable ASCII without blanks, since it is sent in a header{}",
+            stray_hint(token)
+        ));
     }
+    warn_of_stray("admin_token", token, warnings);
     Ok(Some(AdminToken::new(token)))
 }
 

@@ -9,7 +9,8 @@ use serde::Deserialize;
 use super::{
     ConfigError,
     raw::{RawApp, RawAuthorizer},
-    resolve::{Result, at_least, error, seconds, secret},
+    resolve::{Result, at_least, error, seconds},
+    secrets::checked_secret,
 };
 use crate::{
     auth::{
@@ -165,7 +166,7 @@ pub fn authorizer(
             ));
             Authorizer::Open
         }
-        RawAuthorizer::Jwt => Authorizer::Jwt(Box::new(jwt(at, raw, app_secret)?)),
+        RawAuthorizer::Jwt => Authorizer::Jwt(Box::new(jwt(at, raw, app_secret, warnings)?)),
         RawAuthorizer::Forward => match &raw.forward {
             Some(forward_) => Authorizer::Forward(Box::new(forward(at, forward_)?)),
             None => return error(format!("{} is missing", at("forward.url"))),
@@ -173,7 +174,12 @@ pub fn authorizer(
     })
 }
 
-fn jwt(at: At<'_>, raw: &RawApp, app_secret: &SecretString) -> Result<JwtAuthorizer> {
+fn jwt(
+    at: At<'_>,
+    raw: &RawApp,
+    app_secret: &SecretString,
+    warnings: &mut Vec<String>,
+) -> Result<JwtAuthorizer> {
     let RawJwt { issuer, audience, leeway_seconds: leeway, cookie, .. } = &raw.jwt;
     if *leeway > MOST_LEEWAY {
         return error(format!("{} must be at most {MOST_LEEWAY}", at("jwt.leeway_seconds")));
@@ -186,12 +192,18 @@ fn jwt(at: At<'_>, raw: &RawApp, app_secret: &SecretString) -> Result<JwtAuthori
         [] => None,
         written => Some(rules(at, written, app_secret)?),
     };
-    Ok(JwtAuthorizer { keys: keys(at, raw, app_secret)?, checks, rules, cookie: cookie.clone() })
+    let keys = keys(at, raw, app_secret, warnings)?;
+    Ok(JwtAuthorizer { keys, checks, rules, cookie: cookie.clone() })
 }
 
-fn keys(at: At<'_>, raw: &RawApp, app_secret: &SecretString) -> Result<Keys> {
+fn keys(
+    at: At<'_>,
+    raw: &RawApp,
+    app_secret: &SecretString,
+    warnings: &mut Vec<String>,
+) -> Result<Keys> {
     let RawJwt { public_key, public_key_file, jwks_url, ca_file, .. } = &raw.jwt;
-    let own = secret(&at("jwt_secret"), &raw.jwt_secret, &raw.jwt_secret_file)?;
+    let own = checked_secret(&at("jwt_secret"), &raw.jwt_secret, &raw.jwt_secret_file, warnings)?;
     let given =
         [own.is_some(), public_key.is_some(), public_key_file.is_some(), jwks_url.is_some()];
     if given.into_iter().filter(|given| *given).count() > 1 {

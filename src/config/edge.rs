@@ -6,14 +6,24 @@ use ipnet::IpNet;
 
 use super::{
     ConfigError,
+    public_url::{PublicUrl, own_origin},
     raw::RawConfig,
     resolve::{Result, error},
 };
 use crate::{auth::Authorizer, origins::Origins, web::Proxies};
 
-pub fn origins(name: &str, listed: &[String], dev: bool) -> Result<Origins> {
-    let parse = |origin: &String| {
-        origin.parse().map_err(|e| ConfigError(format!("{name}: {origin:?} {e}")))
+/// Stands for the server's own address among origins.
+const SELF: &str = "self";
+
+pub fn origins(
+    name: &str,
+    listed: &[String],
+    dev: bool,
+    public_url: Option<&PublicUrl>,
+) -> Result<Origins> {
+    let parse = |origin: &String| match &**origin {
+        SELF => own_origin(name, public_url),
+        origin => origin.parse().map_err(|e| ConfigError(format!("{name}: {origin:?} {e}"))),
     };
     Ok(match listed {
         [] if dev => Origins::Loopback,

@@ -1,11 +1,13 @@
 //! The variables that the process was started with, and which of them are settings.
 //!
-//! Kubernetes makes variables of its own for a service that is called sealcast (`SEALCAST_PORT`,
-//! `SEALCAST_SERVICE_HOST`, ...): those are not taken for settings.
+//! Not those that Kubernetes makes (`service_variables`), and not empty ones: Compose passes
+//! `${NAME:-}` on as an empty text, and means that it is not set.
 
 use std::collections::BTreeMap;
 
 use zeroize::Zeroizing;
+
+use super::service_variables::is_service_variable;
 
 /// In it a secret may stand, so it is wiped when it goes.
 #[derive(Clone, Default)]
@@ -16,6 +18,9 @@ pub(super) const PREFIX: &str = "SEALCAST_";
 
 /// Where the file is, where a server that runs already is, and whether settings were handed over.
 const NO_SETTINGS: [&str; 3] = ["SEALCAST_CONFIG", "SEALCAST_URL", Environment::HANDED_OVER];
+
+/// The name by which most other servers are told their port.
+const PORT: &str = "SEALCAST_PORT";
 
 impl Environment {
     /// Holds the id of the process that finds its settings on standard input (`cli::process`).
@@ -29,8 +34,9 @@ impl Environment {
             .collect()
     }
 
+    /// `None` for an empty value, too.
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(|value| value.as_str())
+        self.0.get(name).map(|value| value.as_str()).filter(|value| !value.is_empty())
     }
 
     pub fn insert(&mut self, name: String, value: Zeroizing<String>) {
@@ -38,9 +44,27 @@ impl Environment {
     }
 
     pub(super) fn settings(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.prefixed().filter(|(name, value)| *name != PORT && !is_service_variable(name, value))
+    }
+
+    /// The names that begin like settings and describe services of Kubernetes.
+    pub fn service_variables(&self) -> Vec<&str> {
+        let described = self.prefixed().filter(|(name, value)| is_service_variable(name, value));
+        described.map(|(name, _)| name).collect()
+    }
+
+    pub(super) fn warnings(&self) -> Option<String> {
+        let value = self.get(PORT).filter(|value| !is_service_variable(PORT, value))?;
+        let port = value.parse::<u16>().unwrap_or(6001);
+        Some(format!(
+            "{PORT} is no setting and is not read: the address and the port stand in SEALCAST_LISTEN (SEALCAST_LISTEN=0.0.0.0:{port})"
+        ))
+    }
+
+    fn prefixed(&self) -> impl Iterator<Item = (&str, &str)> {
         let all = self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-        all.filter(|(name, _)| {
-            name.starts_with(PREFIX) && !NO_SETTINGS.contains(name) && !is_kubernetes(name)
+        all.filter(|(name, value)| {
+            name.starts_with(PREFIX) && !value.is_empty() && !NO_SETTINGS.contains(name)
         })
     }
 }
@@ -49,8 +73,4 @@ impl FromIterator<(String, String)> for Environment {
     fn from_iter<I: IntoIterator<Item = (String, String)>>(variables: I) -> Self {
         Self(variables.into_iter().map(|(name, value)| (name, Zeroizing::new(value))).collect())
     }
-}
-
-fn is_kubernetes(name: &str) -> bool {
-    name.starts_with("SEALCAST_PORT") || name.starts_with("SEALCAST_SERVICE_")
 }

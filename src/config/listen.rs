@@ -9,7 +9,7 @@ use super::{
 use crate::{
     address::Address,
     state_dir::admin_socket_path,
-    web::{Addresses, Proxied, Proxies},
+    web::{Addresses, OpsHosts, Proxied, Proxies, bare},
 };
 
 pub fn addresses(raw: &RawConfig, warnings: &mut Vec<String>) -> Result<Addresses> {
@@ -89,6 +89,21 @@ pub fn proxied(raw: &RawConfig, proxies: &Proxies, warnings: &mut Vec<String>) -
         }
     }
     Ok(Proxied { public, api })
+}
+
+/// Names alone: any port of a name is the same page's.
+pub fn ops_hosts(listed: &[String]) -> Result<OpsHosts> {
+    let is_name = |name: &str| {
+        let is_part = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+        !name.is_empty() && name.bytes().all(is_part)
+    };
+    let names = listed.iter().map(|name| match bare(name) {
+        name if is_name(&name) => Ok(name),
+        _ => error(format!(
+            "ops_hosts: {name:?} is not the name of a host: write it as requests have it, without scheme and port, such as \"sealcast.internal\" (addresses need not be listed)"
+        )),
+    });
+    names.collect::<Result<_>>().map(OpsHosts)
 }
 
 const LOOPBACK: [IpAddr; 2] = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];

@@ -7,13 +7,19 @@ mod auth;
 mod documented;
 mod edge;
 mod environment;
+mod faults;
 mod listen;
+mod public_url;
 mod raw;
 mod resolve;
 mod sealing;
 mod sealing_alias;
+mod secrets;
+mod service_variables;
 mod show;
+mod snippet;
 mod source;
+mod values;
 mod webhooks;
 mod written;
 
@@ -24,13 +30,16 @@ use std::{
 
 use crate::{
     app::App,
+    crypto::secret::Salt,
     tls::Identity,
     web::{Addresses, Settings},
 };
 
 pub use environment::Environment;
+pub use public_url::PublicUrl;
 pub use show::shown;
-pub use source::{DEV_APP, Endpoint, Flags, Source};
+pub use snippet::{Asks, Bound, Described};
+pub use source::{Development, Endpoint, Flags, Source, path};
 pub use written::{Effect, Written};
 
 use raw::RawConfig;
@@ -42,6 +51,7 @@ pub struct Config {
     pub tls: Option<Arc<Identity>>,
     pub workers: usize,
     pub mailbox_bytes: usize,
+    pub cache_bytes: usize,
     /// Of this node: re-authorizations that rotations ask of clients.
     pub turns_per_second: u32,
     /// Where nothing is set, the system's limit counts.
@@ -55,6 +65,8 @@ pub struct Config {
     pub apps: Vec<App>,
     /// What the operator should know, and nobody asked for.
     pub warnings: Vec<String>,
+    /// What is good here and refused elsewhere: for `config check` alone.
+    pub notes: Vec<String>,
 }
 
 pub struct Log {
@@ -69,19 +81,21 @@ pub struct Log {
 pub struct ConfigError(pub String);
 
 impl Config {
-    pub fn load(source: &Source) -> Result<Self, ConfigError> {
-        Self::resolve(source, source.extract()?)
+    pub fn load(source: &Source, salt: Salt) -> Result<Self, ConfigError> {
+        Self::resolve(source, source.extract()?, salt)
     }
 
     /// For a server that runs: what outlives it stays where it is, whatever is written now.
-    pub fn load_in(source: &Source, state_dir: &Path) -> Result<Self, ConfigError> {
+    pub fn load_in(source: &Source, state_dir: &Path, salt: Salt) -> Result<Self, ConfigError> {
         let raw = source.extract()?;
-        Self::resolve(source, RawConfig { state_dir: state_dir.to_owned(), ..raw })
+        Self::resolve(source, RawConfig { state_dir: state_dir.to_owned(), ..raw }, salt)
     }
 
-    fn resolve(source: &Source, mut raw: RawConfig) -> Result<Self, ConfigError> {
+    fn resolve(source: &Source, mut raw: RawConfig, salt: Salt) -> Result<Self, ConfigError> {
         raw.read_variables(source.environment());
-        resolve::resolve(raw, source.is_dev())
+        let mut config = resolve::resolve(raw, source.development(), salt)?;
+        config.warnings.extend(source.environment().warnings());
+        Ok(config)
     }
 }
 
@@ -90,7 +104,7 @@ mod tests {
     use std::{os::unix::fs::OpenOptionsExt, path::Path};
 
     use super::*;
-    use crate::crypto::key::MasterKey;
+    use crate::crypto::{key::MasterKey, vectors::example_salt};
 
     fn load(text: &str, environment: &[(&str, &str)]) -> Result<Config, String> {
         let path = std::env::temp_dir().join(format!(
@@ -101,8 +115,8 @@ mod tests {
         std::fs::write(&path, text).unwrap();
         let flags = Flags { config: Some(path.clone()), ..Flags::default() };
         let environment = environment.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned()));
-        let config =
-            Source::new(&flags, environment.collect()).and_then(|source| Config::load(&source));
+        let source = Source::new(&flags, environment.collect());
+        let config = source.and_then(|source| Config::load(&source, example_salt()));
         std::fs::remove_file(&path).unwrap();
         config.map_err(|e| e.to_string())
     }
@@ -224,7 +238,7 @@ mod tests {
             ),
             (format!("trusted_proxies = ['0.0.0.0/0']\n{APP}"), "would believe everybody"),
             (format!("forwarded_header = 'x-real-ip'\n{APP}"), "x-forwarded-for, forwarded"),
-            (format!("listen = 'too short'\n{APP}"), "is ADDRESS:PORT, such as"),
+            (format!("listen = 'too short'\n{APP}"), "is ADDRESS:PORT or NAME:PORT, such as"),
             (format!("listen = 'unix:a.sock'\n{APP}"), "must begin with a slash"),
             (format!("api_listen = 'unix:/{}'\n{APP}", "a".repeat(107)), "108 bytes long"),
             (format!("ops_listen = '0.0.0.0:6001'\n{APP}"), "listen and ops_listen are both"),

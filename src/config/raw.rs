@@ -34,10 +34,14 @@ pub struct RawConfig {
     pub tls_cert_file: Option<PathBuf>,
     pub tls_key_file: Option<PathBuf>,
     pub path_prefix: String,
+    /// The address that clients use, where a proxy stands between.
+    pub public_url: Option<String>,
     /// 0: one for each processor.
     pub workers: usize,
     pub activity_timeout_seconds: u64,
     pub pong_timeout_seconds: u64,
+    /// Of a socket that takes nothing of what waits for it.
+    pub stalled_seconds: u64,
     pub keep_alive_seconds: u64,
     pub body_timeout_seconds: u64,
     pub strict_protocol: bool,
@@ -53,6 +57,8 @@ pub struct RawConfig {
     pub forwarded_header: ForwardedHeader,
     pub outbox_bytes: usize,
     pub mailbox_bytes: usize,
+    /// Of all apps, for the last events of their cache channels.
+    pub cache_bytes: usize,
     pub turns_per_second: u32,
     pub log: String,
     pub log_format: LogFormat,
@@ -64,6 +70,8 @@ pub struct RawConfig {
     pub admin_token: Option<SecretString>,
     pub admin_token_file: Option<PathBuf>,
     pub live_feed: LiveFeed,
+    /// Names that `ops_listen` answers to, beside addresses and this host's own.
+    pub ops_hosts: Vec<String>,
     pub apps: BTreeMap<String, RawApp>,
 }
 
@@ -79,9 +87,11 @@ impl Default for RawConfig {
             tls_cert_file: None,
             tls_key_file: None,
             path_prefix: String::new(),
+            public_url: None,
             workers: 0,
             activity_timeout_seconds: 120,
             pong_timeout_seconds: 30,
+            stalled_seconds: 30,
             keep_alive_seconds: 75,
             body_timeout_seconds: 30,
             strict_protocol: false,
@@ -94,6 +104,7 @@ impl Default for RawConfig {
             forwarded_header: ForwardedHeader::default(),
             outbox_bytes: 1024 * 1024,
             mailbox_bytes: 64 * 1024 * 1024,
+            cache_bytes: 256 * 1024 * 1024,
             turns_per_second: 1000,
             log: "info".into(),
             log_format: LogFormat::Text,
@@ -103,6 +114,7 @@ impl Default for RawConfig {
             admin_token: None,
             admin_token_file: None,
             live_feed: LiveFeed::default(),
+            ops_hosts: Vec::new(),
             apps: BTreeMap::new(),
         }
     }

@@ -1,30 +1,27 @@
 //! From what was written to what the server uses.
 
-use std::{
-    collections::HashMap,
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::HashMap, path::Path, sync::Arc, time::Duration};
 
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::ExposeSecret;
 
 use super::{
     Config, ConfigError, Log,
     admin::{admin_token, warn_of_unused_token},
     auth::authorizer,
     edge::{explains, origins, proxies, refuse_unguarded_cookie},
-    listen::{addresses, proxied},
+    listen::{addresses, ops_hosts, proxied},
+    public_url::{PublicUrl, public_url},
     raw::{LogFormat, RawApp, RawConfig, RawMode},
     sealing::{refuse_shared_key, rotation, sealing},
     sealing_alias::sealing_alias,
-    source::DEV_APP,
+    secrets::{checked_secret, stray_hint, warn_of_stray},
+    source::{DEV_APP, Development},
     webhooks::webhooks,
 };
 use crate::{
     app::{App, ChannelRule},
     auth::{access::AccessTokens, revoked::RevokedTokens},
-    crypto::{key::read_secret_file, signature::AppSecret},
+    crypto::{secret::Salt, signature::AppSecret},
     explain::NearSecrets,
     ids::{MOST_WORKERS, is_app_id},
     limits::YEAR,
@@ -39,14 +36,17 @@ pub(super) fn error<T>(message: impl Into<String>) -> Result<T> {
     Err(ConfigError(message.into()))
 }
 
-pub fn resolve(raw: RawConfig, dev: bool) -> Result<Config> {
-    let mut warnings = Vec::new();
+pub fn resolve(raw: RawConfig, development: Development, salt: Salt) -> Result<Config> {
+    let dev = development != Development::Off;
+    let (mut warnings, mut notes) = (Vec::new(), Vec::new());
+    refuse_open_to_all(&raw, development)?;
     if raw.apps.is_empty() {
         return error(
             "there is no app: add [apps.ID] with key and secret to the configuration, or set SEALCAST_APP_ID, SEALCAST_APP_KEY and SEALCAST_APP_SECRET (or try `sealcast serve --dev`)",
         );
     }
     let state_dir = raw.state_dir.clone();
+    let public_url = public_url(&raw)?;
     let mut apps = Vec::with_capacity(raw.apps.len());
     let mut shared_keys = HashMap::new();
     for (id, app) in &raw.apps {
@@ -55,23 +55,22 @@ pub fn resolve(raw: RawConfig, dev: bool) -> Result<Config> {
             id,
             app,
             &state_dir,
-            Development { key: dev_key, pages: dev },
+            Surroundings { key: dev_key, pages: dev, public_url: public_url.as_ref() },
+            salt,
             &mut warnings,
         )?;
+        notes.extend(note_of_id(id));
         refuse_shared_key(&mut shared_keys, &resolved)?;
         apps.push(resolved);
     }
     refuse_shared_app_key(&apps)?;
     warn_of_unused_token(&raw, &mut warnings);
-    if dev && !raw.listen.is_local() {
-        warnings
-            .push(format!("--dev lets everybody in, and {} is not a loopback address", raw.listen));
-    }
     Ok(Config {
         addresses: addresses(&raw, &mut warnings)?,
         tls: tls(&raw)?,
         workers: workers(raw.workers)?,
         mailbox_bytes: at_least("mailbox_bytes", raw.mailbox_bytes, 64 * 1024)?,
+        cache_bytes: raw.cache_bytes,
         turns_per_second: at_least("turns_per_second", raw.turns_per_second as usize, 1)? as u32,
         memory_limit: memory_limit(raw.memory_limit_bytes)?,
         settings: settings(&raw, &mut warnings)?,
@@ -81,6 +80,33 @@ pub fn resolve(raw: RawConfig, dev: bool) -> Result<Config> {
         audit_file: raw.audit_file,
         apps,
         warnings,
+        notes,
+    })
+}
+
+/// The secret of `--dev` is known to all, and its authorizer lets everybody in.
+fn refuse_open_to_all(raw: &RawConfig, development: Development) -> Result<()> {
+    if development != Development::Loopback {
+        return Ok(());
+    }
+    let listeners = [("listen", Some(&raw.listen)), ("api_listen", raw.api_listen.as_ref())];
+    for (name, address) in listeners {
+        if let Some(address) = address.filter(|address| !address.is_local()) {
+            return error(format!(
+                "--dev lets everybody in, and {name} is {address}, where other machines get as well: listen on 127.0.0.1, or add --dev-public if that is meant (in a container: docker run -p 127.0.0.1:6001:6001 sealcast serve --dev --dev-public)"
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Other SDKs take any id.
+fn note_of_id(id: &str) -> Option<String> {
+    let digits = id.bytes().all(|b| b.is_ascii_digit());
+    (!digits).then(|| {
+        format!(
+            "the official SDK for Python takes ids of digits only, and refuses {id:?} (\"Invalid app id\"): choose digits if a backend in Python publishes to this app"
+        )
     })
 }
 
@@ -143,6 +169,7 @@ fn settings(raw: &RawConfig, warnings: &mut Vec<String>) -> Result<Settings> {
         strict_protocol: raw.strict_protocol,
         activity_timeout: seconds("activity_timeout_seconds", raw.activity_timeout_seconds)?,
         pong_timeout: seconds("pong_timeout_seconds", raw.pong_timeout_seconds)?,
+        stalled: seconds("stalled_seconds", raw.stalled_seconds)?,
         drain: drain(raw.drain_seconds)?,
         capacity_percent: capacity_percent(raw.capacity_percent)?,
         message_bytes: at_least("message_bytes", raw.message_bytes, 1024)?,
@@ -152,8 +179,9 @@ fn settings(raw: &RawConfig, warnings: &mut Vec<String>) -> Result<Settings> {
         proxies,
         keep_alive: seconds("keep_alive_seconds", raw.keep_alive_seconds)?,
         body_timeout: seconds("body_timeout_seconds", raw.body_timeout_seconds)?,
-        admin_token: admin_token(raw)?,
+        admin_token: admin_token(raw, warnings)?,
         live_feed: raw.live_feed,
+        ops_hosts: ops_hosts(&raw.ops_hosts)?,
     })
 }
 
@@ -178,25 +206,31 @@ fn drain(seconds: u64) -> Result<Duration> {
     }
 }
 
-/// What `--dev` gives an app that does not say otherwise.
+/// What an app gets from outside its section.
 #[derive(Clone, Copy)]
-struct Development<'a> {
-    /// The directory of the development key.
+struct Surroundings<'a> {
+    /// The directory of the key that `--dev` makes.
     key: Option<&'a Path>,
-    /// Whether pages of this machine may connect, and refusals explain themselves.
+    /// With `--dev`: pages of this machine may connect, and refusals explain themselves.
     pages: bool,
+    /// What "self" among its origins stands for.
+    public_url: Option<&'a PublicUrl>,
 }
 
 fn resolve_app(
     id: &str,
     raw: &RawApp,
     state_dir: &Path,
-    dev: Development<'_>,
+    around: Surroundings<'_>,
+    salt: Salt,
     warnings: &mut Vec<String>,
 ) -> Result<App> {
     let at = |name: &str| format!("apps.{id}.{name}");
     if !is_app_id(id) {
-        return error(format!("the app id {id:?} must be letters, digits, '-', '_' or '.'"));
+        return error(format!(
+            "the app id {id:?} must be letters, digits, '-', '_' or '.'{}",
+            stray_hint(id)
+        ));
     }
     let Some(key) = raw.key.clone().filter(|key| !key.is_empty()) else {
         return error(format!("{} is missing (or SEALCAST_APP_KEY)", at("key")));
@@ -204,7 +238,9 @@ fn resolve_app(
     if key.contains([':', '/', '?', '#', '%']) {
         return error(format!("{} must not contain : / ? # or %", at("key")));
     }
-    let Some(secret) = secret(&at("secret"), &raw.secret, &raw.secret_file)? else {
+    warn_of_stray(&at("key"), &key, warnings);
+    let given = checked_secret(&at("secret"), &raw.secret, &raw.secret_file, warnings)?;
+    let Some(secret) = given else {
         return error(format!(
             "{0} is missing (or {0}_file, SEALCAST_APP_SECRET, SEALCAST_APP_SECRET_FILE)",
             at("secret")
@@ -213,16 +249,13 @@ fn resolve_app(
     if secret.expose_secret().is_empty() {
         return error(format!("{} is empty", at("secret")));
     }
-    if secret.expose_secret().trim() != secret.expose_secret() {
-        warnings.push(format!("{} begins or ends with blanks, which count", at("secret")));
-    }
     let authorizer = authorizer(&at, raw, &secret, warnings)?;
-    let origins = origins(&at("origins"), &raw.origins, dev.pages)?;
+    let origins = origins(&at("origins"), &raw.origins, around.pages, around.public_url)?;
     refuse_unguarded_cookie(&at, &authorizer, &origins)?;
     Ok(App {
         id: id.into(),
         key: key.into(),
-        sealing: sealing(id, raw, dev.key, warnings)?,
+        sealing: sealing(id, raw, around.key, salt, warnings)?,
         shares_master_key: raw.allow_shared_master_key,
         rotation: rotation(&at, &raw.rotation)?,
         authorizer: Arc::new(authorizer),
@@ -256,29 +289,12 @@ fn resolve_app(
             })
             .transpose()?,
         webhooks: webhooks(id, raw, warnings)?,
-        explains: explains(&at("explain"), raw.explain, dev.pages, warnings),
+        explains: explains(&at("explain"), raw.explain, around.pages, warnings),
         limits: {
             seconds(&at("limits.cache_ttl_seconds"), raw.limits.cache_ttl_seconds)?;
             raw.limits.clone()
         },
     })
-}
-
-/// A secret as it is written or as it stands in a file, never both.
-pub(super) fn secret(
-    name: &str,
-    value: &Option<SecretString>,
-    file: &Option<PathBuf>,
-) -> Result<Option<SecretString>> {
-    match (value, file) {
-        (Some(_), Some(_)) => error(format!("{name} and {name}_file are both given: keep one")),
-        (Some(value), None) => Ok(Some(value.clone())),
-        (None, Some(path)) => match read_secret_file(path) {
-            Ok(text) => Ok(Some(SecretString::from(text.as_str().to_owned()))),
-            Err(reason) => error(format!("{name}_file: {reason}")),
-        },
-        (None, None) => Ok(None),
-    }
 }
 
 fn refuse_shared_app_key(apps: &[App]) -> Result<()> {

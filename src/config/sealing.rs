@@ -7,20 +7,21 @@ use secrecy::ExposeSecret;
 use super::{
     ConfigError,
     raw::{RawApp, RawDerivation, RawMode},
-    resolve::{Result, at_least, error, seconds, secret},
+    resolve::{Result, at_least, error, seconds},
+    secrets::{Stray, secret, stray_hint, warn_of_stray},
 };
 use crate::{
     app::App,
     crypto::{
-        key::{Fingerprint, KeyFormat, MasterKey, read_secret_file},
+        key::{Fingerprint, KeyFormat, MasterKey},
         keyring::KeyRing,
         keytable::{KeyTable, unix_now},
         sealer::Sealing,
-        secret::Derivation,
+        secret::{Derivation, Salt},
     },
     limits::Rotation,
     protocol::dialect::is_reserved,
-    state_dir::make,
+    state_dir::{self, Staged},
 };
 
 pub fn rotation(at: &impl Fn(&str) -> String, raw: &Rotation) -> Result<Rotation> {
@@ -48,6 +49,7 @@ pub fn sealing(
     id: &str,
     raw: &RawApp,
     dev_key: Option<&Path>,
+    salt: Salt,
     warnings: &mut Vec<String>,
 ) -> Result<Sealing> {
     let name = format!("apps.{id}.master_key");
@@ -67,14 +69,21 @@ pub fn sealing(
     };
     let key = match (given, dev_key) {
         (Some(text), _) => {
-            let (key, format) = MasterKey::parse(text.expose_secret())
-                .map_err(|e| ConfigError(format!("{name}: {e}")))?;
+            let text = text.expose_secret();
+            let (key, format) = MasterKey::parse(text)
+                .map_err(|e| ConfigError(format!("{name}: {e}{}", stray_hint(text))))?;
+            match Stray::of(text) {
+                Some(stray) if stray.is_trimmed() => {
+                    warnings.push(format!("{name} {stray}, which is left out"));
+                }
+                _ => warn_of_stray(&name, text, warnings),
+            }
             if format == KeyFormat::Raw {
                 warnings.push(format!("{name} is 32 printable characters, taken as they are; a random key is stronger (`sealcast keys generate`)"));
             }
             key
         }
-        (None, Some(state_dir)) => kept_dev_key(state_dir)?,
+        (None, Some(state_dir)) => kept_dev_key(state_dir, warnings)?,
         (None, None) if raw.mode == Some(RawMode::Auto) => {
             return error(format!(
                 "{name} is missing, and mode \"auto\" needs it (`sealcast keys generate` makes one)"
@@ -87,31 +96,31 @@ pub fn sealing(
             return Ok(Sealing::Blind);
         }
     };
-    let ring = KeyRing::new(id, KeyTable::new(key, unix_now()), derivation, raw.padding);
+    let ring = KeyRing::new(id, KeyTable::new(key, unix_now()), derivation, salt, raw.padding);
     Ok(Sealing::Auto(ring.into()))
 }
 
 /// The development key, made at the first start and kept for the next.
-fn kept_dev_key(state_dir: &Path) -> Result<MasterKey> {
-    use std::{io::Write, os::unix::fs::OpenOptionsExt};
-    let path = state_dir.join("dev-master-key");
+fn kept_dev_key(state_dir: &Path, warnings: &mut Vec<String>) -> Result<MasterKey> {
+    let path = state_dir.join(state_dir::DEV_KEY);
     let failed = |what: &str, e: &dyn std::fmt::Display| {
         ConfigError(format!("cannot {what} {}: {e}", path.display()))
     };
-    if path.exists() {
-        let text = read_secret_file(&path).map_err(|e| failed("use", &e))?;
-        return MasterKey::parse(&text).map(|(key, _)| key).map_err(|e| failed("use", &e));
+    let mut kept = || -> Result<Option<MasterKey>> {
+        let text = state_dir::read_and_tell(&path, |closed| warnings.push(closed.to_string()));
+        let Some(text) = text.map_err(|e| failed("use", &e))? else { return Ok(None) };
+        let text = std::str::from_utf8(&text).map_err(|e| failed("use", &e))?;
+        MasterKey::parse(text).map(|(key, _)| Some(key)).map_err(|e| failed("use", &e))
+    };
+    if let Some(key) = kept()? {
+        return Ok(key);
     }
     let key = MasterKey::generate().map_err(|e| failed("make", &e))?;
-    make(state_dir).map_err(|e| failed("write", &e))?;
-    let mut file = std::fs::OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(&path)
+    let made = state_dir::stage(&path, key.to_text().as_bytes())
+        .and_then(Staged::publish_first)
         .map_err(|e| failed("write", &e))?;
-    file.write_all(key.to_text().as_bytes()).map_err(|e| failed("write", &e))?;
-    Ok(key)
+    // Another start may have been faster: then its key is the one.
+    if made { Ok(key) } else { kept()?.ok_or_else(|| failed("use", &"it has just been removed")) }
 }
 
 /// Two apps with one master key could read each other's channels, which is hardly ever meant.

@@ -2,21 +2,27 @@
 
 use std::{collections::BTreeMap, path::PathBuf};
 
+use clap::builder::{OsStringValueParser, TypedValueParser};
 use figment::{
     Figment, Metadata, Profile, Provider,
-    error::Kind,
     providers::{Format, Toml},
     value::{Dict, Map, Value},
 };
 
-use super::{ConfigError, Environment, environment::PREFIX, raw::RawConfig};
+use super::{
+    ConfigError, Environment,
+    environment::PREFIX,
+    faults::{explained, without_source},
+    raw::RawConfig,
+    values,
+};
 use crate::{address::Address, text_file};
 
 /// What `serve` and the others take from the command line.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct Flags {
     /// Configuration file (TOML)
-    #[arg(long, value_name = "FILE", env = "SEALCAST_CONFIG")]
+    #[arg(long, value_name = "FILE", env = "SEALCAST_CONFIG", value_parser = path())]
     pub config: Option<PathBuf>,
     /// Where to listen, for sockets and API
     #[arg(long, value_name = "ADDRESS:PORT|unix:PATH")]
@@ -30,15 +36,43 @@ pub struct Flags {
     /// Where the server keeps what must outlive it
     #[arg(long, value_name = "DIR")]
     pub state_dir: Option<PathBuf>,
-    /// Development: loopback only, app-id/app-key/app-secret, everybody authorized
+    /// Development: loopback only, the app 1001 with app-key and app-secret, everybody authorized
     #[arg(long)]
     pub dev: bool,
+    /// With --dev: listen on addresses that other machines reach, too, as in a container
+    #[arg(long, requires = "dev")]
+    pub dev_public: bool,
+}
+
+impl Flags {
+    /// An empty SEALCAST_CONFIG, as Compose passes it, names none; an empty `--config` is a mistake.
+    pub fn config_file(&self) -> Option<&PathBuf> {
+        let variable = std::env::var_os("SEALCAST_CONFIG").is_some_and(|value| value.is_empty());
+        self.config.as_ref().filter(|path| !(variable && path.as_os_str().is_empty()))
+    }
+
+    pub(super) fn development(&self) -> Development {
+        match (self.dev, self.dev_public) {
+            (false, _) => Development::Off,
+            (true, false) => Development::Loopback,
+            (true, true) => Development::Public,
+        }
+    }
+}
+
+/// Whether everybody is let in, and from where.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Development {
+    Off,
+    /// This machine alone.
+    Loopback,
+    Public,
 }
 
 pub struct Source {
     figment: Figment,
     environment: Environment,
-    dev: bool,
+    development: Development,
 }
 
 /// All that a health check must know.
@@ -49,7 +83,9 @@ pub struct Endpoint {
     pub path_prefix: String,
 }
 
-pub const DEV_APP: &str = "app-id";
+/// Digits, as the official SDK for Python takes no other id.
+pub const DEV_APP: &str = "1001";
+pub const DEV_SECRET: &str = "app-secret";
 
 impl Source {
     pub fn new(flags: &Flags, environment: Environment) -> Result<Self, ConfigError> {
@@ -58,7 +94,7 @@ impl Source {
             figment =
                 figment.merge(Layer::new("--dev", [("listen", Value::from("127.0.0.1:6001"))]));
         }
-        if let Some(path) = &flags.config {
+        if let Some(path) = flags.config_file() {
             // Read here and not by figment, which takes a file that is not there for an empty one.
             let text = text_file::read(path).map_err(|e| {
                 ConfigError(format!("cannot read the configuration file {}: {e}", path.display()))
@@ -70,7 +106,8 @@ impl Source {
         if flags.dev && app_ids(&figment).is_empty() {
             figment = figment.merge(dev_app());
         }
-        Ok(Self { figment: figment.merge(flag_layer(flags)), environment, dev: flags.dev })
+        let figment = figment.merge(flag_layer(flags));
+        Ok(Self { figment, environment, development: flags.development() })
     }
 
     pub fn environment(&self) -> &Environment {
@@ -90,8 +127,8 @@ impl Source {
         Ok(settings.chain(named).map(str::to_owned).collect())
     }
 
-    pub fn is_dev(&self) -> bool {
-        self.dev
+    pub(super) fn development(&self) -> Development {
+        self.development
     }
 
     /// All that a command must know which looks for the running server.
@@ -119,6 +156,11 @@ impl Source {
             ConfigError(lines.join("\n"))
         })
     }
+}
+
+/// Takes an empty path as well, which clap's own parser refuses.
+pub fn path() -> impl TypedValueParser<Value = PathBuf> {
+    OsStringValueParser::new().map(PathBuf::from)
 }
 
 fn app_ids(figment: &Figment) -> Vec<String> {
@@ -193,7 +235,7 @@ fn dev_app() -> Layer {
     let text = |text: &str| Value::from(text);
     let app: BTreeMap<&str, Value> = BTreeMap::from([
         ("key", text("app-key")),
-        ("secret", text("app-secret")),
+        ("secret", text(DEV_SECRET)),
         ("authorizer", text("open")),
         ("client_events", Value::from(true)),
         ("subscription_count", Value::from(true)),
@@ -235,7 +277,7 @@ fn with_environment(
             }
             None => setting.split("__").collect(),
         };
-        let value = parsed(&parts, text);
+        let value = values::of_text(&parts, text);
         figment = figment.merge(Layer::at(format!("environment variable {name}"), &parts, value));
     }
     if let Some(id) = id {
@@ -264,84 +306,4 @@ fn app_of<'a>(
             several.len()
         ))),
     }
-}
-
-/// Texts stay texts where a text is wanted, so that a secret of digits remains one.
-fn parsed(path: &[&str], text: &str) -> Value {
-    const TEXTS: [&str; 23] = [
-        "key",
-        "secret",
-        "master_key",
-        "jwt_secret",
-        "secret_file",
-        "master_key_file",
-        "jwt_secret_file",
-        "path_prefix",
-        "unix_socket_mode",
-        "state_dir",
-        "tls_cert_file",
-        "tls_key_file",
-        "audit_file",
-        "admin_token",
-        "admin_token_file",
-        "public_key",
-        "public_key_file",
-        "jwks_url",
-        "issuer",
-        "audience",
-        "cookie",
-        "ca_file",
-        "url",
-    ];
-    if path.last().is_some_and(|name| TEXTS.contains(name)) {
-        return Value::from(text);
-    }
-    // What is a number, a truth value or a list in TOML is one here; anything else is a text.
-    let toml = Toml::string(&format!("value = {text}")).data();
-    let value = toml.ok().and_then(|mut data| data.remove(&Profile::Default)?.remove("value"));
-    value.unwrap_or_else(|| Value::from(text))
-}
-
-fn explained(error: &figment::Error) -> String {
-    let at = error.metadata.as_ref().map(|m| format!(" ({})", m.name)).unwrap_or_default();
-    let path = error.path.join(".");
-    match &error.kind {
-        Kind::UnknownField(name, known) => {
-            let nearest = known.iter().max_by(|a, b| {
-                strsim::jaro_winkler(a, name).total_cmp(&strsim::jaro_winkler(b, name))
-            });
-            let section =
-                error.path.split_last().map(|(_, rest)| rest.join(".")).filter(|s| !s.is_empty());
-            let place = section.map(|s| format!(" in [{s}]")).unwrap_or_default();
-            let hint = nearest.map(|n| format!(": did you mean \"{n}\"?")).unwrap_or_default();
-            format!("unknown setting \"{name}\"{place}{hint}{at}")
-        }
-        // The value is not repeated: it might be a secret in the wrong place.
-        Kind::InvalidType(_, expected) | Kind::InvalidValue(_, expected) => {
-            format!("\"{path}\" must be {}{at}", in_words(expected))
-        }
-        Kind::UnknownVariant(_, known) => {
-            format!("\"{path}\" must be one of {}{at}", known.join(", "))
-        }
-        Kind::Message(message) => format!("{}{at}", without_source(message)),
-        kind if path.is_empty() => format!("{kind}{at}"),
-        kind => format!("\"{path}\": {kind}{at}"),
-    }
-}
-
-/// Types as those know them who write TOML.
-fn in_words(expected: &str) -> &str {
-    match expected {
-        "u16" | "u32" | "u64" | "usize" => "a whole number that is not negative",
-        "a sequence" => "a list",
-        "a string" => "a text in quotation marks",
-        other => other,
-    }
-}
-
-/// A parser shows the line that it could not read, and a secret may stand in it.
-fn without_source(message: &str) -> String {
-    let lines: Vec<&str> =
-        message.lines().filter(|line| !line.contains(" |") && !line.trim().is_empty()).collect();
-    lines.join(": ")
 }

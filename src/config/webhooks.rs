@@ -9,6 +9,7 @@ use serde::Deserialize;
 use super::{
     raw::RawApp,
     resolve::{Result, at_least, error},
+    secrets::warn_of_stray,
 };
 use crate::{
     auth::http::{Endpoint, HttpClient},
@@ -65,7 +66,11 @@ const MOST_RETRY: u64 = 86_400;
 pub fn webhooks(id: &str, raw: &RawApp, warnings: &mut Vec<String>) -> Result<Vec<Settings>> {
     let mut all: Vec<Settings> = Vec::with_capacity(raw.webhooks.len());
     for (index, webhook) in raw.webhooks.iter().enumerate() {
-        let settings = settings(&format!("apps.{id}.webhooks.{index}"), webhook)?;
+        let at = format!("apps.{id}.webhooks.{index}");
+        let settings = settings(&at, webhook)?;
+        for (name, value) in &webhook.headers {
+            warn_of_stray(&format!("{at}.headers.{name}"), value.expose_secret(), warnings);
+        }
         if all.iter().any(|other| other.label == settings.label) {
             return error(format!(
                 "apps.{id}.webhooks: two have the URL {} (what follows a ? is not looked at), by which they are told apart: make one of them",

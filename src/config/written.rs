@@ -27,11 +27,12 @@ pub enum Effect {
 }
 
 /// Of the server as a whole; whatever is not named here waits for the next start.
-const NOW: [&str; 20] = [
+const NOW: [&str; 24] = [
     "activity_timeout_seconds",
     "admin_token",
     "admin_token_file",
     "body_timeout_seconds",
+    "cache_bytes",
     "capacity_percent",
     "drain_seconds",
     "forwarded_header",
@@ -40,8 +41,11 @@ const NOW: [&str; 20] = [
     "log",
     "mailbox_bytes",
     "message_bytes",
+    "ops_hosts",
     "outbox_bytes",
     "pong_timeout_seconds",
+    "public_url",
+    "stalled_seconds",
     "strict_protocol",
     "tls_cert_file",
     "tls_key_file",

@@ -10,27 +10,36 @@ use super::{
     padding::Padding,
     resealer::Resealer,
     sealer::{SealError, Sealed, open, seal},
-    secret::{Derivation, SharedSecret},
+    secret::{Context, Derivation, Salt, SharedSecret},
 };
 use crate::channel::Channel;
 
 pub struct KeyRing {
     app: Arc<str>,
     derivation: Derivation,
+    salt: Salt,
     padding: Padding,
     /// Replaced as a whole, so that whoever reads sees one state of it.
     table: Arc<RwLock<Arc<KeyTable>>>,
 }
 
 impl KeyRing {
-    pub fn new(app: &str, table: KeyTable, derivation: Derivation, padding: Padding) -> Self {
-        Self { app: app.into(), derivation, padding, table: Arc::new(RwLock::new(Arc::new(table))) }
+    pub fn new(
+        app: &str,
+        table: KeyTable,
+        derivation: Derivation,
+        salt: Salt,
+        padding: Padding,
+    ) -> Self {
+        let table = Arc::new(RwLock::new(Arc::new(table)));
+        Self { app: app.into(), derivation, salt, padding, table }
     }
 
     /// The same keys, now and whenever they change, padded as in the other.
     pub fn padded_as(&self, other: &Self) -> Self {
         let (app, table) = (self.app.clone(), self.table.clone());
-        Self { app, table, derivation: self.derivation, padding: other.padding }
+        let Self { derivation, salt, .. } = *self;
+        Self { app, table, derivation, salt, padding: other.padding }
     }
 
     pub fn table(&self) -> Arc<KeyTable> {
@@ -62,13 +71,13 @@ impl KeyRing {
     pub fn secret(&self, channel: &Channel, version: Version) -> Option<SharedSecret> {
         let table = self.table.read();
         let master = table.by_number(version.key)?.master.as_ref()?;
-        Some(SharedSecret::derive(
-            self.derivation,
-            master,
-            &self.app,
-            channel.name(),
-            version.epoch,
-        ))
+        let context = Context {
+            salt: self.salt,
+            app: &self.app,
+            channel: channel.name(),
+            epoch: version.epoch,
+        };
+        Some(SharedSecret::derive(self.derivation, master, &context))
     }
 
     pub fn seal(

@@ -18,7 +18,7 @@ pub fn unix_now() -> UnixSeconds {
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
 pub struct Version {
     pub key: u32,
-    pub epoch: u32,
+    pub epoch: u64,
 }
 
 impl Version {
@@ -32,7 +32,7 @@ impl Version {
     }
 
     /// Of no secret: its subscriber is not served at the moment.
-    pub const HELD: Self = Self { key: u32::MAX, epoch: u32::MAX };
+    pub const HELD: Self = Self { key: u32::MAX, epoch: u64::MAX };
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize, serde::Deserialize)]
@@ -94,8 +94,11 @@ pub struct Revocation {
 pub struct KeyTable {
     /// In the order of their numbers; exactly one is active, at most one pending.
     keys: Vec<Key>,
-    /// Of channels with revocations; all others are in epoch 0.
-    epochs: HashMap<Arc<str>, u32>,
+    /// Epochs of channels with revocations; all others are in the epoch `floor`.
+    epochs: HashMap<Arc<str>, u64>,
+    /// No channel is in an earlier epoch. It is not written down: it tells an app that comes back
+    /// within one start, and so with the same salt, from what it was before.
+    floor: u64,
     revocations: Vec<Revocation>,
     /// Of the key that the configuration named last: another one there means a rotation.
     pub configured: Fingerprint,
@@ -105,6 +108,9 @@ pub struct KeyTable {
 const REMEMBERED: usize = 100;
 /// Longer than tokens live that were made before a revocation.
 const REVOCATION_SECONDS: u64 = 30 * 24 * 60 * 60;
+/// Epochs are seconds since 1970 where the clock is right. A file with a larger one was tampered
+/// with: counting on from there would reach the end of the numbers, and JavaScript's sooner.
+const MAX_EPOCH: u64 = 1 << 52;
 
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum KeyError {
@@ -131,6 +137,7 @@ impl KeyTable {
         let mut table = Self {
             keys: Vec::new(),
             epochs: HashMap::new(),
+            floor: 0,
             revocations: Vec::new(),
             configured: id,
         };
@@ -138,18 +145,27 @@ impl KeyTable {
         table
     }
 
-    /// What was written down. `None` if no key in it is active, or a number stands twice.
+    /// From what was written down. `None` unless exactly one key is active, numbers rise, and epochs
+    /// are within `MAX_EPOCH`.
     pub fn restored(
         keys: Vec<Key>,
-        epochs: HashMap<Arc<str>, u32>,
+        epochs: HashMap<Arc<str>, u64>,
         revocations: Vec<Revocation>,
         configured: Fingerprint,
     ) -> Option<Self> {
         let count = |state| keys.iter().filter(|key| key.state == state).count();
         let ordered = keys.windows(2).all(|pair| pair[0].number < pair[1].number);
         let whole = keys.iter().all(|key| key.master.is_some() != (key.state == KeyState::Retired));
-        let good = count(KeyState::Active) == 1 && count(KeyState::Pending) <= 1;
-        (ordered && whole && good).then_some(Self { keys, epochs, revocations, configured })
+        let good = count(KeyState::Active) == 1
+            && count(KeyState::Pending) <= 1
+            && epochs.values().all(|epoch| *epoch <= MAX_EPOCH);
+        let table = Self { keys, epochs, floor: 0, revocations, configured };
+        (ordered && whole && good).then_some(table)
+    }
+
+    /// With every channel in this epoch at least.
+    pub fn raised_to(self, floor: u64) -> Self {
+        Self { floor, ..self }
     }
 
     fn push(
@@ -169,7 +185,7 @@ impl KeyTable {
         &self.keys
     }
 
-    pub fn epochs(&self) -> &HashMap<Arc<str>, u32> {
+    pub fn epochs(&self) -> &HashMap<Arc<str>, u64> {
         &self.epochs
     }
 
@@ -187,8 +203,8 @@ impl KeyTable {
         Version { key: self.active().number, epoch: self.epoch(channel) }
     }
 
-    pub fn epoch(&self, channel: &str) -> u32 {
-        self.epochs.get(channel).copied().unwrap_or(0)
+    pub fn epoch(&self, channel: &str) -> u64 {
+        self.epochs.get(channel).map_or(self.floor, |epoch| self.floor.max(*epoch))
     }
 
     pub fn by_number(&self, number: u32) -> Option<&Key> {
@@ -207,6 +223,10 @@ impl KeyTable {
             .rev()
             .filter(|k| matches!(k.state, KeyState::Grace | KeyState::Pending));
         std::iter::once(self.active()).chain(others)
+    }
+
+    pub fn newest_revocation(&self) -> Option<UnixSeconds> {
+        self.revocations.iter().map(|revocation| revocation.at).max()
     }
 
     pub fn is_revoked(&self, channel: &str, user: &str) -> Option<UnixSeconds> {
@@ -302,12 +322,15 @@ impl KeyTable {
         Ok(Some(next))
     }
 
-    /// With `user` off the channel, and the channel in its next epoch.
+    /// With `user` off the channel, and the channel in its next epoch. That is the time, so that a
+    /// table which knows nothing of this revocation does not give the number to another one.
     pub fn revoked(&self, channel: &str, user: &str, now: UnixSeconds) -> Self {
         let mut next = self.clone();
-        *next.epochs.entry(channel.into()).or_default() += 1;
+        let epoch = self.epoch(channel).saturating_add(1).max(now.min(MAX_EPOCH));
+        next.epochs.insert(channel.into(), epoch);
         let stays = |r: &Revocation| {
-            r.at + REVOCATION_SECONDS > now && (&*r.channel, &*r.user) != (channel, user)
+            r.at.saturating_add(REVOCATION_SECONDS) > now
+                && (&*r.channel, &*r.user) != (channel, user)
         };
         next.revocations.retain(stays);
         next.revocations.push(Revocation { channel: channel.into(), user: user.into(), at: now });

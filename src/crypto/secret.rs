@@ -5,7 +5,10 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
-use super::{encoding::base64, key::MasterKey};
+use super::{
+    encoding::{base64, from_any_base64},
+    key::MasterKey,
+};
 
 /// How a channel's secret comes from the master key.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, serde::Serialize, serde::Deserialize)]
@@ -16,23 +19,54 @@ pub enum Derivation {
     Pusher,
     /// HMAC-SHA256(key, channel): pusher-http-dotnet.
     Dotnet,
-    /// HKDF-SHA256 over application, channel and epoch: no SDK computes it, so that this server
-    /// alone issues the secrets and can take them back.
+    /// HKDF-SHA256 over application, channel, epoch and a salt of this start: no SDK computes it,
+    /// so that this server alone issues the secrets and can take them back.
     Hkdf,
+}
+
+/// The salt of `Hkdf`: drawn once at each start and never written down, so that no file that is
+/// restored or lost brings back a secret from before the start. It is not secret. Servers that
+/// share their channels must be given the same one.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Salt([u8; 32]);
+
+impl Salt {
+    pub fn random() -> Result<Self, getrandom::Error> {
+        let mut salt = [0; 32];
+        getrandom::fill(&mut salt)?;
+        Ok(Self(salt))
+    }
+
+    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    /// Base64 in either alphabet, padded or not; `None` if that is not 32 bytes.
+    pub fn parse(text: &str) -> Option<Self> {
+        from_any_base64(text)?.try_into().ok().map(Self)
+    }
+
+    pub fn to_base64(self) -> String {
+        base64(&self.0)
+    }
+}
+
+/// The inputs of a channel's secret beside the key. `Pusher` and `Dotnet` use the channel alone,
+/// since SDKs know nothing of the others.
+#[derive(Clone, Copy)]
+pub struct Context<'a> {
+    pub salt: Salt,
+    pub app: &'a str,
+    pub channel: &'a str,
+    pub epoch: u64,
 }
 
 #[derive(Zeroize, ZeroizeOnDrop)]
 pub struct SharedSecret([u8; 32]);
 
 impl SharedSecret {
-    /// Application and epoch count for `Hkdf` alone: what SDKs compute knows neither.
-    pub fn derive(
-        derivation: Derivation,
-        key: &MasterKey,
-        app: &str,
-        channel: &str,
-        epoch: u32,
-    ) -> Self {
+    pub fn derive(derivation: Derivation, key: &MasterKey, context: &Context<'_>) -> Self {
+        let channel = context.channel;
         Self(match derivation {
             Derivation::Pusher => {
                 Sha256::new().chain_update(channel).chain_update(key.expose()).finalize().into()
@@ -45,8 +79,8 @@ impl SharedSecret {
             }
             Derivation::Hkdf => {
                 let mut secret = [0; 32];
-                Hkdf::<Sha256>::new(None, key.expose())
-                    .expand(&labelled(app, channel, epoch), &mut secret)
+                Hkdf::<Sha256>::new(Some(&context.salt.0), key.expose())
+                    .expand(&labelled(context), &mut secret)
                     .expect("HKDF gives up to 8160 bytes");
                 secret
             }
@@ -71,23 +105,27 @@ impl SharedSecret {
 }
 
 /// Each part with its length, so that no two sets of parts give the same text.
-fn labelled(app: &str, channel: &str, epoch: u32) -> Vec<u8> {
+fn labelled(context: &Context<'_>) -> Vec<u8> {
     let mut info = Vec::new();
-    for part in ["sealcast shared secret 1", app, channel] {
+    for part in ["sealcast shared secret 2", context.app, context.channel] {
         info.extend_from_slice(&(part.len() as u64).to_be_bytes());
         info.extend_from_slice(part.as_bytes());
     }
-    info.extend_from_slice(&u64::from(epoch).to_be_bytes());
+    info.extend_from_slice(&context.epoch.to_be_bytes());
     info
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::crypto::vectors::example_salt;
     use std::array::from_fn;
 
+    const SALT: Salt = Salt::from_bytes([7; 32]);
+
     fn derived(key: [u8; 32], channel: &str) -> String {
-        SharedSecret::derive(Derivation::Pusher, &MasterKey::from_bytes(key), "app", channel, 0)
+        let context = Context { salt: SALT, app: "app", channel, epoch: 0 };
+        SharedSecret::derive(Derivation::Pusher, &MasterKey::from_bytes(key), &context)
             .to_base64()
             .to_string()
     }
@@ -111,28 +149,43 @@ mod tests {
     }
 
     #[test]
-    fn hkdf_tells_applications_channels_and_epochs_apart() {
+    fn hkdf_tells_salts_applications_channels_and_epochs_apart() {
         let key = MasterKey::from_bytes(from_fn(|i| i as u8));
-        let derived = |app, channel, epoch| {
-            SharedSecret::derive(Derivation::Hkdf, &key, app, channel, epoch).0
+        let derived = |salt, app, channel, epoch| {
+            let context = Context { salt, app, channel, epoch };
+            SharedSecret::derive(Derivation::Hkdf, &key, &context).0
         };
+        let context = Context { salt: SALT, app: "a", channel: "bc", epoch: 0 };
         let secrets = [
-            derived("a", "bc", 0),
-            derived("ab", "c", 0),
-            derived("a", "b", 0),
-            derived("a", "bc", 1),
-            SharedSecret::derive(Derivation::Pusher, &key, "a", "bc", 0).0,
+            derived(SALT, "a", "bc", 0),
+            derived(SALT, "ab", "c", 0),
+            derived(SALT, "a", "b", 0),
+            derived(SALT, "a", "bc", 1),
+            derived(SALT, "a", "bc", 1 << 32),
+            derived(Salt::from_bytes([8; 32]), "a", "bc", 0),
+            SharedSecret::derive(Derivation::Pusher, &key, &context).0,
         ];
         let different: std::collections::HashSet<_> = secrets.iter().collect();
         assert_eq!(different.len(), secrets.len());
     }
 
-    /// Computed with Python's `hmac`: extract with a salt of 32 zeros, expand once.
+    /// Computed with Python's `hmac`: extract with the salt, expand once.
     #[test]
     fn hkdf_vector() {
         let key = MasterKey::from_bytes(from_fn(|i| i as u8));
-        let secret =
-            SharedSecret::derive(Derivation::Hkdf, &key, "app", "private-encrypted-my-channel", 3);
-        assert_eq!(*secret.to_base64(), "H7hXpV62mgZA8fcuYW95urCzCZCyQ1Ha7nte2zvFeF0=");
+        let channel = "private-encrypted-my-channel";
+        let context = Context { salt: example_salt(), app: "app", channel, epoch: 3 };
+        let secret = SharedSecret::derive(Derivation::Hkdf, &key, &context);
+        assert_eq!(*secret.to_base64(), "lZs3T54AjgUJ8hkBacSyi8gGzA7ZjHCveGiCN15ZEbQ=");
+    }
+
+    #[test]
+    fn a_salt_is_32_bytes_of_base64() {
+        let salt = Salt::random().unwrap();
+        assert!(salt != Salt::random().unwrap());
+        assert!(Salt::parse(&salt.to_base64()) == Some(salt));
+        for text in ["", "AAAA", "no base64", &base64(&[1; 33])] {
+            assert!(Salt::parse(text).is_none(), "{text}");
+        }
     }
 }

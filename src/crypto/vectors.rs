@@ -11,13 +11,18 @@ use serde::Serialize;
 use super::{
     encoding::base64,
     key::MasterKey,
-    secret::{Derivation, SharedSecret},
+    secret::{Context, Derivation, Salt, SharedSecret},
 };
 use crate::channel::Channel;
 
 /// The published example: bytes 0 to 31, which `MasterKey::parse` refuses.
 pub fn example_key() -> MasterKey {
     MasterKey::from_bytes(std::array::from_fn(|i| i as u8))
+}
+
+/// Bytes 32 to 63. A server draws its own at each start.
+pub fn example_salt() -> Salt {
+    Salt::from_bytes(std::array::from_fn(|i| 32 + i as u8))
 }
 
 const PLAINTEXT: &str = r#"{"message":"hello world","n":1,"u":"héllo ✓"}"#;
@@ -40,11 +45,12 @@ pub struct SealedVector {
 }
 
 impl SealedVector {
-    /// One for each derivation; of `hkdf` the application's, before anybody was revoked.
-    pub fn all(key: &MasterKey, app: &str, channel: &Channel) -> [Self; 3] {
+    /// One for each derivation; `hkdf` with the salt and in epoch 0, before the first revocation.
+    pub fn all(key: &MasterKey, salt: Salt, app: &str, channel: &Channel) -> [Self; 3] {
+        let context = Context { salt, app, channel: channel.name(), epoch: 0 };
         [(Derivation::Pusher, "pusher"), (Derivation::Dotnet, "dotnet"), (Derivation::Hkdf, "hkdf")]
             .map(|(derivation, name)| {
-                let secret = SharedSecret::derive(derivation, key, app, channel.name(), 0);
+                let secret = SharedSecret::derive(derivation, key, &context);
                 Self::new(secret, name, channel)
             })
     }
@@ -74,7 +80,8 @@ mod tests {
     #[test]
     fn the_example_is_the_one_of_protocol_section_13() {
         let channel = Channel::parse("private-encrypted-my-channel", 200).unwrap();
-        let [pusher, dotnet, hkdf] = SealedVector::all(&example_key(), "app", &channel);
+        let vectors = SealedVector::all(&example_key(), example_salt(), "app", &channel);
+        let [pusher, dotnet, hkdf] = vectors;
         assert_eq!(pusher.shared_secret, "H9IhsxDUIQ2admPlZsLa8FXXcogOOUJ7+wA+5vhp/qI=");
         assert_eq!(pusher.nonce, "ZGVmZ2hpamtsbW5vcHFyc3R1dnd4eXp7");
         assert_eq!(
@@ -83,6 +90,6 @@ mod tests {
         );
         assert_ne!(dotnet.shared_secret, pusher.shared_secret);
         // As Python's `hmac` has it.
-        assert_eq!(hkdf.shared_secret, "z3dqclJG1zrXkM4e+hmr6Doq5ugZvXXDqqpz/5Y6/Bk=");
+        assert_eq!(hkdf.shared_secret, "uFRY+fq5PYGTHf5n5HYCztJO2qhGcNpRSGKjIIQ4FU8=");
     }
 }

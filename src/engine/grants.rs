@@ -9,7 +9,8 @@ use super::{Engine, Tenant};
 use crate::{
     auth::revoked::{NotRevoked, Revocation},
     channel::Channel,
-    crypto::{keytable::unix_now, secret::SharedSecret},
+    clock::KnownAsOf,
+    crypto::secret::SharedSecret,
     hub::{
         Hub,
         directory::TopicId,
@@ -26,8 +27,6 @@ pub enum GrantError {
     Connection(#[from] AskError),
     #[error("the secret of the channel has just been replaced; ask again")]
     Replaced,
-    #[error("the token has been revoked")]
-    Revoked,
     #[error("the server has too much to do to answer; ask again")]
     Busy,
 }
@@ -37,7 +36,7 @@ impl GrantError {
         match self {
             Self::Connection(AskError::UnknownSocket) => RefusalCode::UnknownSocket,
             Self::Connection(AskError::TooMany) => RefusalCode::TooManyAuthorizations,
-            Self::Revoked => RefusalCode::TokenRevoked,
+            Self::Connection(AskError::TokenRevoked) => RefusalCode::TokenRevoked,
             Self::Replaced => RefusalCode::SecretReplaced,
             Self::Busy => RefusalCode::Overloaded,
         }
@@ -75,25 +74,21 @@ impl Engine {
         socket: SocketId,
         channel: &Channel,
         user: Option<Arc<str>>,
+        as_of: KnownAsOf,
         bounds: Bounds,
     ) -> Result<Granted, GrantError> {
         let ring = tenant.ring(channel);
-        let token = bounds.token.clone();
         let about = AskedChannel {
             name: channel.name().clone(),
             topic: tenant.directory.find(channel.name()).map(|record| record.topic()),
             target: ring.as_ref().map(|ring| ring.target(channel)),
             user,
+            as_of,
             bounds,
+            revoked: tenant.app().access.revoked.clone(),
         };
         let Answer { version, waits } = self.ask(tenant, socket, Some(about)).await?;
         let told = waits.map(|topic| Told { hub: self.hub.clone(), socket, topic });
-        // Between the decision and the worker's note the token may have been revoked, and what was
-        // posted then did not find this one.
-        if let Some(token) = token.filter(|token| tenant.app().access.revoked.contains(token)) {
-            self.post_revocation(tenant, Revocation::Token(token.jti.to_string()));
-            return Err(GrantError::Revoked);
-        }
         let Some(ring) = ring else { return Ok(Granted { secret: None, told }) };
         let secret = ring.secret(channel, version).filter(|_| ring.serves(channel, version));
         Ok(Granted { secret: Some(secret.ok_or(GrantError::Replaced)?), told })
@@ -107,18 +102,17 @@ impl Engine {
         self.ask(tenant, socket, None).await.map(|_| ())
     }
 
-    /// Ends what access tokens were given, and refuses them from here on. Writes a file.
+    /// Ends what access tokens were given, and refuses them from here on; then writes that down.
     pub fn revoke_tokens(&self, tenant: &Tenant, which: Revocation) -> Result<(), NotRevoked> {
-        let revoked = tenant.app_kept().access.revoked.revoke(&which, unix_now());
-        if !matches!(revoked, Err(NotRevoked::TooMany)) {
-            self.post_revocation(tenant, which);
+        let (app, now) = (tenant.app_kept(), self.clock.now());
+        app.access.revoked.revoke(&which, now)?;
+        if let Revocation::User(user) = &which {
+            app.authorizer.forget(user, now.latest);
         }
-        revoked
-    }
-
-    fn post_revocation(&self, tenant: &Tenant, which: Revocation) {
-        let revoke = RevokeTokens { tenant: tenant.terms.tenant, which, at: unix_now() };
+        // After the list has it: a worker that is asked for a grant before this arrives looks there.
+        let revoke = RevokeTokens { tenant: tenant.terms.tenant, which, at: now.latest };
         self.hub.post_to_all(|| Post::RevokeTokens(revoke.clone()));
+        Ok(self.write_tokens(tenant)?)
     }
 
     async fn ask(

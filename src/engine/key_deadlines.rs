@@ -20,15 +20,23 @@ use crate::{
 const RETIRING: Duration = Duration::from_secs(60);
 
 impl Engine {
-    /// Whether some key has been what it is for as long as it was to be.
-    pub fn key_changes_are_due(&self) -> bool {
-        self.tenants().iter().any(|tenant| tenant.keys_due(unix_now()).is_some())
+    /// Whether some key has been what it is for as long as it was to be, or a revocation that
+    /// waits for the disk is to be tried again.
+    pub fn key_changes_are_due(&self, now: Instant) -> bool {
+        let due = |tenant: &Arc<Tenant>| {
+            tenant.keys_due(unix_now()).is_some() || tenant.waiting_key_is_due()
+        };
+        self.tenants().iter().any(due) || self.writes_are_due(now)
     }
 
     /// Called about once a second while something is due: announced keys become active, keys whose
     /// grace time is over are forgotten once nobody is served with them. Writes files.
     pub fn tick_keys(&self, now: Instant) {
-        self.tenants().iter().for_each(|tenant| self.tick_keys_of(tenant, now));
+        self.write_what_waits(now);
+        for tenant in self.tenants_kept().iter() {
+            self.tick_keys_of(tenant, now);
+            self.tick_waiting_key(tenant);
+        }
     }
 
     fn tick_keys_of(&self, tenant: &Tenant, now: Instant) {
@@ -41,7 +49,7 @@ impl Engine {
                 KeyState::Grace => self.end_grace(tenant, &ring, key.number, &key.id, now),
                 KeyState::Active | KeyState::Retired => Ok(()),
             };
-            tenant.note_written(done.as_ref().err());
+            tenant.note_key_change(done.as_ref().err());
         }
     }
 
@@ -87,7 +95,7 @@ impl Tenant {
     }
 
     /// A disk that is full is told once, not every second.
-    fn note_written(&self, error: Option<&RotationError>) {
+    pub(super) fn note_key_change(&self, error: Option<&RotationError>) {
         let failed_before = self.key_change_failed.swap(error.is_some(), Ordering::Relaxed);
         if let Some(error) = error.filter(|_| !failed_before) {
             tracing::error!(app.id = &*self.id, %error, "a change of keys that is due waits; it is tried again every second");

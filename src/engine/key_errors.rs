@@ -1,8 +1,17 @@
 //! Why keys were not changed.
 
-use std::{io, sync::Arc};
+use std::{
+    io,
+    sync::Arc,
+    time::{Duration, UNIX_EPOCH},
+};
 
-use crate::{channel::Channel, crypto::keytable::KeyError, refusal::RefusalCode};
+use crate::{
+    channel::Channel,
+    crypto::keytable::{KeyError, UnixSeconds},
+    refusal::RefusalCode,
+    state_dir::UntilRestart,
+};
 
 #[derive(Debug, thiserror::Error)]
 pub enum RotationError {
@@ -11,15 +20,18 @@ pub enum RotationError {
     #[error(transparent)]
     Key(#[from] KeyError),
     #[error(
-        "{behind} subscriptions have not moved from the previous key yet: wait until they have (`sealcast keys list`), or until its grace time ends"
+        "{}, or close them and go on: `sealcast keys rotate --force`",
+        in_progress(*behind, *until)
     )]
-    InProgress { behind: u32 },
+    InProgress { behind: u32, until: Option<UnixSeconds> },
     #[error(
         "the app {other} has that key: give each its own, or set allow_shared_master_key = true in both"
     )]
     Shared { other: Arc<str> },
     #[error("the change could not be written to the state directory, so nothing was changed: {0}")]
     NotWritten(#[from] io::Error),
+    #[error("the key is forgotten and opens nothing more: {0}")]
+    UntilRestart(#[from] UntilRestart),
     #[error("the operating system gave no random bytes; try again")]
     NoRandomness,
 }
@@ -36,8 +48,19 @@ pub enum RevokeError {
         "taking a member off a channel needs derivation = \"hkdf\": other derivations know one secret for a channel, whoever has left"
     )]
     Derivation,
-    #[error(transparent)]
-    Rotation(#[from] RotationError),
+    #[error("the member is off the channel, whose secret has been replaced: {0}")]
+    UntilRestart(#[from] UntilRestart),
+}
+
+/// `until`: when those are closed that have not moved.
+pub(super) fn in_progress(behind: u32, until: Option<UnixSeconds>) -> String {
+    let until = until.map_or_else(String::new, |until| {
+        let at = humantime::format_rfc3339_seconds(UNIX_EPOCH + Duration::from_secs(until));
+        format!(", or until its grace time ends at {at}")
+    });
+    format!(
+        "{behind} subscriptions have not moved from the previous key yet: wait until they have (`sealcast keys list`){until}"
+    )
 }
 
 impl RotationError {
@@ -52,6 +75,7 @@ impl RotationError {
             Self::InProgress { .. } => RefusalCode::RotationInProgress,
             Self::Shared { .. } => RefusalCode::SharedKey,
             Self::NotWritten(_) => RefusalCode::StateNotWritten,
+            Self::UntilRestart(_) => RefusalCode::RevokedUntilRestart,
             Self::NoRandomness => RefusalCode::NoRandomness,
         }
     }
@@ -63,7 +87,7 @@ impl RevokeError {
             Self::NotEncrypted(_) => RefusalCode::NotAnEncryptedChannel,
             Self::Blind(_) => RefusalCode::RevocationOnBlindChannel,
             Self::Derivation => RefusalCode::RevocationNeedsHkdf,
-            Self::Rotation(error) => error.code(),
+            Self::UntilRestart(_) => RefusalCode::RevokedUntilRestart,
         }
     }
 }

@@ -38,6 +38,9 @@ pub struct RotationLine {
     pub in_progress: bool,
     /// Subscriptions that have not moved yet.
     pub remaining: u32,
+    /// A key that the configuration names, and that is taken when they have moved.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waiting: Option<Fingerprint>,
     #[serde(flatten)]
     pub moves: Moves,
 }
@@ -102,6 +105,7 @@ impl Tenant {
             rotation: RotationLine {
                 in_progress: remaining > 0,
                 remaining,
+                waiting: self.waiting_key().map(|key| key.fingerprint()),
                 moves: (&self.terms.moves).into(),
             },
         })

@@ -2,14 +2,18 @@
 //! Transports call them; they know the hub and the domain and no socket.
 
 pub mod client_event;
+mod client_faults;
 pub mod counts;
 pub mod grants;
+mod held;
 mod key_deadlines;
 mod key_errors;
 pub mod key_report;
+mod key_store;
 pub mod opening;
 pub mod publish;
 pub mod queries;
+mod questions;
 pub mod readiness;
 mod reconcile;
 pub mod reconfigure;
@@ -19,9 +23,13 @@ mod reloads;
 pub mod rotation;
 mod sealed_channels;
 mod shown;
+mod standing;
+mod stragglers;
 pub mod subscribe;
 mod tenant;
+pub mod unwritten;
 pub mod users;
+pub mod waiting_keys;
 
 use std::{
     sync::{
@@ -32,6 +40,7 @@ use std::{
 };
 
 use arc_swap::{ArcSwap, Guard};
+pub use client_faults::{ClientFault, ClientFaults};
 use counts::EngineCounts;
 use key_report::{AppKey, AppMoves};
 use parking_lot::Mutex;
@@ -44,6 +53,8 @@ use crate::{
     app::AppRegistry,
     audit::{Audit, AuditStats, Fact},
     capacity::Capacity,
+    clock::ServerClock,
+    counting::Count,
     explain::Refusals,
     hub::{Hub, directory::Occupancy},
     live::Feed,
@@ -61,7 +72,11 @@ pub struct Engine {
     pub live: Arc<Feed>,
     pub refusals: Refusals,
     pub counts: EngineCounts,
+    pub client_faults: ClientFaults,
     pub capacity: Capacity,
+    pub clock: ServerClock,
+    /// Lines that found no room on their way to standard error.
+    pub log_lines_dropped: Arc<Count>,
     /// Of the tripwire, as far as the audit log knows.
     trips_noted: AtomicU64,
 }
@@ -100,8 +115,11 @@ impl Engine {
             live: Arc::default(),
             refusals: Refusals::default(),
             counts: EngineCounts::default(),
+            client_faults: ClientFaults::default(),
             trips_noted: AtomicU64::new(0),
             capacity: Capacity::unlimited(),
+            clock: ServerClock::default(),
+            log_lines_dropped: Arc::default(),
         }
     }
 
@@ -117,7 +135,8 @@ impl Engine {
 
     /// Called about once a second, by one thread.
     pub fn tick(&self, now: Instant) {
-        self.capacity.look();
+        self.hub.pressure.set(self.capacity.look(), self.hub.sockets());
+        self.client_faults.tick(now);
         let trips = self.hub.trips();
         let dropped = trips - self.trips_noted.swap(trips, Ordering::Relaxed);
         if dropped > 0 {
@@ -126,6 +145,7 @@ impl Engine {
         for tenant in self.tenants().iter() {
             tenant.send_pending_counts(&self.hub, now);
             tenant.announce_departures(&self.hub, now);
+            tenant.tell_held(&self.hub, now);
             self.note_finished(tenant);
         }
         self.tick_leaving(now);

@@ -1,16 +1,23 @@
 //! An application that begins to be served: what it left behind is read, and may be good for nothing.
 
-use std::{io, path::Path, sync::Arc};
+use std::{
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use super::{Engine, Tenant};
 use crate::{
     app::App,
     auth::revoked,
-    crypto::keytable::{KeyError, unix_now},
+    crypto::{
+        keytable::{KeyError, KeyTable, unix_now},
+        secret::Derivation,
+    },
     keyfile::{KeyFile, KeyFileError},
     live::Feed,
     state_dir::Staged,
-    webhook::Webhooks,
+    webhook::{DeadLetters, Webhooks},
 };
 
 /// Where applications leave what outlives the server.
@@ -19,6 +26,8 @@ pub struct StateFiles<'a> {
     pub dir: &'a Path,
     /// Whether it is this server's: without that, nothing is kept but keys are looked for.
     pub claimed: bool,
+    /// The file system that it is on, if that does not last.
+    pub volatile: Option<&'static str>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -34,9 +43,10 @@ pub enum NotOpened {
     )]
     NotWritten { app: Arc<str>, reason: io::Error },
     #[error(
-        "the dead-letter file of app {app} cannot be used: {reason}. Move it out of the state directory, and the server begins a new one"
+        "the dead-letter file {} cannot be used: {reason}. If it cannot be mended, move it out of the state directory, and the server begins a new one",
+        file.display()
     )]
-    DeadLetters { app: Arc<str>, reason: io::Error },
+    DeadLetters { file: PathBuf, reason: io::Error },
 }
 
 /// Ready to be served.
@@ -58,8 +68,14 @@ impl Opened {
 
 pub fn open(mut app: App, files: StateFiles<'_>, engine: &Engine) -> Result<Opened, NotOpened> {
     app.access.revoked.load()?;
+    app.access.revoked.newest().into_iter().for_each(|at| engine.clock.has_been(at));
     let key_file = KeyFile::of_app(files.dir, &app.id);
     let keys = take_up_keys(&app, &key_file)?;
+    let ring = app.sealing.keys();
+    let newest = ring.and_then(|ring| ring.table().revocations().iter().map(|r| r.at).max());
+    newest.into_iter().for_each(|at| engine.clock.has_been(at));
+    warn_of_state_that_does_not_last(&app, files);
+    begin_epochs(&app, engine);
     let webhooks = open_webhooks(&mut app, files, &engine.live)?;
     let tenant = Tenant::new(app, key_file, engine.hub.clone());
     tenant.set_webhooks(webhooks);
@@ -83,6 +99,37 @@ fn take_up_keys(app: &App, key_file: &KeyFile) -> Result<Option<Staged>, NotOpen
     Ok(Some(staged))
 }
 
+/// Secrets that can be taken back are worth as much as the memory of what was taken back.
+fn warn_of_state_that_does_not_last(app: &App, files: StateFiles<'_>) {
+    if !app.sealing.keys().is_some_and(|ring| ring.derivation() == Derivation::Hkdf) {
+        return;
+    }
+    if !files.claimed {
+        tracing::warn!(
+            app.id = &*app.id,
+            "derivation hkdf without a state directory: a restart forgets who was taken off a channel"
+        );
+    } else if let Some(kind) = files.volatile {
+        tracing::warn!(
+            app.id = &*app.id,
+            state.file = %files.dir.display(),
+            state.filesystem = kind,
+            "derivation hkdf, and the state directory is on a file system that goes with the container or the machine: mount a volume there, or who was taken off a channel is forgotten"
+        );
+    }
+}
+
+/// Sealed so far with the salt of this start was what the app had when it was served before: if its
+/// file has been lost or restored since, its epochs must not begin there anew.
+fn begin_epochs(app: &App, engine: &Engine) {
+    let first = engine.tenants().iter().next().is_none();
+    let ring = app.sealing.keys().filter(|ring| ring.derivation() == Derivation::Hkdf);
+    if let Some(ring) = ring.filter(|_| !first) {
+        let table = KeyTable::clone(&ring.table());
+        ring.install(table.raised_to(unix_now()));
+    }
+}
+
 /// The app's webhooks, if it has any.
 pub(super) fn open_webhooks(
     app: &mut App,
@@ -98,5 +145,6 @@ pub(super) fn open_webhooks(
     }
     let dir = files.claimed.then_some(files.dir);
     let opened = Webhooks::of_app(&app.id, app.signer(), endpoints, dir, live.clone());
-    opened.map_err(|reason| NotOpened::DeadLetters { app: app.id.clone(), reason })
+    let file = DeadLetters::path_of(files.dir, &app.id);
+    opened.map_err(|reason| NotOpened::DeadLetters { file, reason })
 }

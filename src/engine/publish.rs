@@ -8,7 +8,8 @@ use crate::{
     channel::{Access, Channel},
     crypto::sealer::{Payload, SealError, has_envelope_shape},
     hub::{
-        directory::{LastEvent, LockedRecord},
+        cached::LastEvent,
+        directory::LockedRecord,
         mailbox::{Audience, Content},
     },
     ids::SocketId,
@@ -165,23 +166,20 @@ impl Engine {
         let EncodedEvent { channel, name, body, .. } = &event;
         let (tenant, app) = of;
         if channel.kind().cached {
-            tenant.directory.with(channel, |_, mut locked| {
+            tenant.directory.with(channel, |record, mut locked| {
                 let Some(content) = content(app, &mut locked, name, body) else { return };
                 let data = match (body, &content) {
                     (Body::Clear { data, .. }, _) => Some(Arc::from(*data)),
                     (_, Content::Sealed(frames)) => frames.envelope().cloned(),
                     (_, Content::Same(_)) => None,
                 };
-                let last = LastEvent {
-                    name: (*name).into(),
-                    content: content.clone(),
-                    data: data.unwrap_or_default(),
-                    expires: now + app.limits.cache_ttl(),
-                };
-                locked.last_event = Some(last);
+                let (data, expires) = (data.unwrap_or_default(), now + app.limits.cache_ttl());
+                let last = LastEvent::new((*name).into(), content.clone(), data, expires);
+                tenant.directory.keep_last(record, &mut locked, last);
                 locked.miss_told = false;
                 self.post(of, &event, &mut locked, content);
             });
+            tenant.directory.drop_beyond(app.limits.cache_bytes, now);
         } else {
             // Nobody there is no failure: the event has reached all of them.
             let found = tenant.directory.with_existing(channel.name(), |_, mut locked| {

@@ -5,17 +5,28 @@ use std::{io, sync::Arc};
 use parking_lot::MutexGuard;
 
 use super::{
-    Engine, Tenant,
-    rotation::{RotationError, refuse_second},
+    Engine, Tenant, key_store::StagedKeys, rotation::RotationError, waiting_keys::WaitingKey,
 };
 use crate::{
+    audit::RevocationList,
     crypto::{
         key::MasterKey,
         keyring::KeyRing,
         keytable::{KeyTable, unix_now},
     },
-    state_dir::Staged,
 };
+
+/// What the key that the configuration names means for an application that runs.
+pub(super) enum ConfiguredKey<'a> {
+    /// It is the one that was named last time.
+    Unchanged,
+    Change(Box<KeyChange<'a>>),
+    /// Subscribers still move to the one before it.
+    Waits {
+        key: Arc<MasterKey>,
+        why: WaitingKey,
+    },
+}
 
 /// No other change of these keys can come between.
 #[must_use]
@@ -23,7 +34,7 @@ pub struct KeyChange<'a> {
     tenant: &'a Tenant,
     ring: Arc<KeyRing>,
     next: KeyTable,
-    staged: Staged,
+    staged: StagedKeys<'a>,
     rotates: bool,
     _one_at_a_time: MutexGuard<'a, ()>,
 }
@@ -35,31 +46,37 @@ impl KeyChange<'_> {
 }
 
 impl Engine {
-    /// `None` if the configuration names the key that it named last time.
     pub(super) fn prepare_key<'a>(
         &self,
         tenant: &'a Tenant,
         configured: &Arc<MasterKey>,
         grace: u64,
-    ) -> Result<Option<KeyChange<'a>>, RotationError> {
+    ) -> Result<ConfiguredKey<'a>, RotationError> {
         let _one_at_a_time = tenant.key_changes.lock();
         let ring = tenant.keys().ok_or(RotationError::NoKeys)?;
         let table = ring.table();
-        let Some(next) = table.reconciled(configured, unix_now(), grace)? else { return Ok(None) };
+        let Some(next) = table.reconciled(configured, unix_now(), grace)? else {
+            return Ok(ConfiguredKey::Unchanged);
+        };
         let rotates = next.active().number != table.active().number;
-        if rotates {
-            refuse_second(tenant)?;
+        if rotates
+            && let Err(RotationError::InProgress { behind, until }) = tenant.stragglers(false)
+        {
+            let (app, id) = (tenant.id.clone(), configured.fingerprint());
+            let why = WaitingKey { app, key: id, behind, until };
+            return Ok(ConfiguredKey::Waits { key: configured.clone(), why });
         }
-        let staged = tenant.key_file.stage(&next)?;
-        Ok(Some(KeyChange { tenant, ring, next, staged, rotates, _one_at_a_time }))
+        let staged = tenant.key_store.stage(&next)?;
+        let change = KeyChange { tenant, ring, next, staged, rotates, _one_at_a_time };
+        Ok(ConfiguredKey::Change(Box::new(change)))
     }
 
     /// Subscribers begin to move to it.
     pub(super) fn take_key(&self, change: KeyChange<'_>) -> io::Result<()> {
         let KeyChange { tenant, ring, next, staged, rotates, _one_at_a_time } = change;
-        staged.publish()?;
         let key = next.active().id.clone();
-        self.install(tenant, &ring, next);
+        let had_waited = staged.publish(|| self.install(tenant, &ring, next))?;
+        self.note_written(tenant, RevocationList::Keys, had_waited);
         if rotates {
             self.announce(tenant, &ring, None);
             tracing::info!(app.id = &*tenant.id, key.id = %key, "the configuration names another master key: subscribers move to it");

@@ -4,19 +4,20 @@
 use std::{
     collections::HashSet,
     sync::Arc,
-    time::{Duration, Instant},
+    time::{Duration, Instant, UNIX_EPOCH},
 };
 
 use super::{
     Engine, Tenant,
     opening::{NotOpened, Opened, StateFiles, open, open_webhooks},
-    reconcile::KeyChange,
+    reconcile::{ConfiguredKey, KeyChange},
     rotation::RotationError,
+    waiting_keys::WaitingKey,
 };
 use crate::{
     app::{App, AppRegistry},
     audit::Fact,
-    crypto::{key::MasterKey, keytable::KeyState},
+    crypto::{key::MasterKey, keytable::KeyState, secret::Derivation},
     live::Feed,
     protocol::code::Close,
     webhook::Webhooks,
@@ -28,6 +29,14 @@ pub struct Wanted {
     /// What decides is as it was: what it has learnt is kept.
     pub same_authorizer: bool,
     pub same_webhooks: bool,
+}
+
+/// What has come of other settings.
+pub struct Reconfigured {
+    /// Nobody delivers these webhooks yet.
+    pub undelivered: Vec<Arc<Webhooks>>,
+    /// All else is in force.
+    pub waiting: Vec<WaitingKey>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -55,22 +64,26 @@ enum Step {
 
 impl Engine {
     /// These, and no other applications from here on. `rest` is what else changes with them: it is
-    /// done when nothing can go wrong any more. Returns webhooks that nobody delivers yet.
+    /// done when nothing can go wrong any more. A key for which subscribers are not ready yet waits,
+    /// and holds up nothing else.
     pub fn reconfigure(
         &self,
         all: Vec<Wanted>,
         files: StateFiles<'_>,
         rest: impl FnOnce(),
-    ) -> Result<Vec<Arc<Webhooks>>, NotTaken> {
+    ) -> Result<Reconfigured, NotTaken> {
         let before = self.tenants.load_full();
         let known: Vec<Option<Arc<Tenant>>> =
             all.iter().map(|wanted| self.known(&before, &wanted.app.id)).collect();
         self.refuse_shared_keys(&all, &known)?;
-        let mut keys = Vec::new();
+        let (mut keys, mut waiting) = (Vec::new(), Vec::new());
         for (wanted, tenant) in all.iter().zip(&known) {
-            keys.extend(
-                tenant.as_ref().map(|t| self.key_of(t, &wanted.app)).transpose()?.flatten(),
-            );
+            let Some(tenant) = tenant else { continue };
+            match self.key_of(tenant, &wanted.app)? {
+                ConfiguredKey::Unchanged => {}
+                ConfiguredKey::Change(change) => keys.push(*change),
+                ConfiguredKey::Waits { key, why } => waiting.push((key, why)),
+            }
         }
         let steps = all.into_iter().zip(&known).map(|(wanted, tenant)| match tenant {
             None => Ok(Step::Comes(Box::new(open(wanted.app, files, self)?))),
@@ -84,6 +97,10 @@ impl Engine {
         let come = come.into_iter().filter_map(Step::comes).map(|opened| opened.settle());
         let come: Vec<Arc<Tenant>> = come.collect::<Result<_, _>>()?;
         self.take_keys(keys)?;
+        for tenant in known.iter().flatten() {
+            let key = waiting.iter().find(|(_, why)| why.app == tenant.id);
+            tenant.set_waiting_key(key.map(|(key, _)| key.clone()));
+        }
         rest();
         let mut undelivered = Vec::new();
         let mut tenants = AppRegistry::new();
@@ -92,7 +109,8 @@ impl Engine {
             tenants.insert(tenant.id.clone(), tenant.app().key.clone(), tenant);
         }
         self.serve_only(&before, tenants);
-        Ok(undelivered)
+        let waiting = waiting.into_iter().map(|(_, why)| why).collect();
+        Ok(Reconfigured { undelivered, waiting })
     }
 
     /// At the start, where there are none yet.
@@ -102,7 +120,8 @@ impl Engine {
         files: StateFiles<'_>,
     ) -> Result<Vec<Arc<Webhooks>>, NotTaken> {
         let wanted = |app| Wanted { app, same_authorizer: false, same_webhooks: false };
-        self.reconfigure(all.into_iter().map(wanted).collect(), files, || ())
+        let begun = self.reconfigure(all.into_iter().map(wanted).collect(), files, || ())?;
+        Ok(begun.undelivered)
     }
 
     /// Those that are leaving, too: what they have begun goes on if they come back.
@@ -145,9 +164,9 @@ impl Engine {
         Ok(())
     }
 
-    fn key_of<'a>(&self, tenant: &'a Tenant, app: &App) -> Result<Option<KeyChange<'a>>, NotTaken> {
+    fn key_of<'a>(&self, tenant: &'a Tenant, app: &App) -> Result<ConfiguredKey<'a>, NotTaken> {
         let Some(key) = configured(app).filter(|_| tenant.keys().is_some()) else {
-            return Ok(None);
+            return Ok(ConfiguredKey::Unchanged);
         };
         self.prepare_key(tenant, &key, app.rotation.grace_seconds).map_err(|reason| {
             self.note_refusal(tenant, &reason);
@@ -215,18 +234,39 @@ impl Engine {
         if let Some(key) = key {
             self.audit.note(Fact::KeyUsed { app: tenant.id.clone(), key });
         }
+        note_newest_revocation(tenant);
+    }
+
+    pub(super) fn leaving_tenants(&self) -> Vec<Arc<Tenant>> {
+        self.leaving.lock().iter().map(|leaving| leaving.tenant.clone()).collect()
     }
 
     /// Called about once a second.
     pub(super) fn tick_leaving(&self, now: Instant) {
         self.leaving.lock().retain(|Leaving { tenant, since }| {
-            let gone = tenant.connections() == 0;
+            // An unwritten revocation lives in the tenant alone, so the tenant stays.
+            let gone = tenant.connections() == 0 && !tenant.has_unwritten();
             let Some(webhooks) = tenant.webhooks() else { return !gone };
             if gone || now.saturating_duration_since(*since) >= FAREWELL {
                 webhooks.close(now);
             }
             !(gone && webhooks.is_over())
         });
+    }
+}
+
+/// After a backup was restored, this is the time from which revocations are missing.
+fn note_newest_revocation(tenant: &Tenant) {
+    let ring = tenant.keys().filter(|ring| ring.derivation() == Derivation::Hkdf);
+    let members = ring.as_ref().and_then(|ring| ring.table().newest_revocation());
+    let newest = members.max(tenant.app().access.revoked.newest());
+    if ring.is_some() || newest.is_some() {
+        let at = |at| humantime::format_rfc3339_seconds(UNIX_EPOCH + Duration::from_secs(at));
+        tracing::info!(
+            app.id = &*tenant.id,
+            revocation.newest = newest.map_or_else(|| "none".into(), |time| at(time).to_string()),
+            "this is the newest revocation of a member or token that is known: if the state directory was restored, revoke again what came later"
+        );
     }
 }
 

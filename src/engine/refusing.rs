@@ -12,6 +12,10 @@ use crate::{
     refusal::RefusalCode,
 };
 
+/// The usual mistakes are made with so much data: some twenty texts of it are hashed for each refusal.
+/// Whoever has more asks `sealcast auth explain`.
+const GUESSED_BYTES: usize = 4096;
+
 /// One refusal, as far as anybody may know of it.
 pub struct Refused<'a> {
     pub code: RefusalCode,
@@ -105,6 +109,9 @@ impl Engine {
         socket: SocketId,
         subject: &Subject<'_>,
     ) -> Why {
+        if subject.data().is_some_and(|data| data.len() > GUESSED_BYTES) {
+            return Why::of(reason);
+        }
         let signed = subject.accepted(socket).into_iter().next();
         match self.explain(tenant, auth, socket, subject, &[]) {
             Verdict::Wrong(cause) => {

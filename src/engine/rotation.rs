@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::Arc, time::Instant};
 pub use super::key_errors::{RevokeError, RotationError};
 use super::{Engine, Tenant, sealed_channels::renew_last_event};
 use crate::{
-    audit::{Audit, Fact},
+    audit::{Audit, Fact, RevocationList},
     channel::{Access, Channel},
     crypto::{
         key::{Fingerprint, MasterKey},
@@ -28,11 +28,21 @@ pub struct Rotate {
     pub activate_in: u64,
     /// Seconds, if not as configured.
     pub grace: Option<u64>,
+    /// Subscribers that have not moved since the last rotation are closed, so that it need not wait
+    /// for them.
+    pub force: bool,
+}
+
+/// What a rotation has become.
+pub struct Rotated {
+    pub id: Fingerprint,
+    /// Subscriptions that were closed for it.
+    pub closed: u32,
 }
 
 impl Engine {
     /// Written down first; then new events are sealed with the key, and subscribers begin to move.
-    pub fn rotate(&self, tenant: &Tenant, asked: Rotate) -> Result<Fingerprint, RotationError> {
+    pub fn rotate(&self, tenant: &Tenant, asked: Rotate) -> Result<Rotated, RotationError> {
         self.try_rotate(tenant, asked).inspect_err(|error| self.note_refusal(tenant, error))
     }
 
@@ -41,26 +51,35 @@ impl Engine {
         self.audit.note(Fact::RotationRefused { app, reason });
     }
 
-    fn try_rotate(&self, tenant: &Tenant, asked: Rotate) -> Result<Fingerprint, RotationError> {
+    fn try_rotate(&self, tenant: &Tenant, asked: Rotate) -> Result<Rotated, RotationError> {
         let _one_at_a_time = tenant.key_changes.lock();
         let ring = tenant.keys().ok_or(RotationError::NoKeys)?;
-        let key = asked.key.map_or_else(MasterKey::generate, Ok);
-        let key = key.map_err(|_| RotationError::NoRandomness)?;
+        let key = match asked.key.map(Arc::new).or_else(|| tenant.waiting_key()) {
+            Some(key) => key,
+            None => MasterKey::generate().map_err(|_| RotationError::NoRandomness)?.into(),
+        };
         let (id, now) = (key.fingerprint(), unix_now());
         let grace = asked.grace.unwrap_or(tenant.app().rotation.grace_seconds);
         self.refuse_shared(tenant, &id)?;
         let at = now.saturating_add(asked.activate_in);
-        let next = ring.table().announced(key, now, at, grace)?;
-        refuse_second(tenant)?;
-        if asked.activate_in > 0 {
-            return self.change(tenant, &ring, next).map(|()| id);
+        let announced = ring.table().announced(key, now, at, grace)?;
+        let closed = tenant.stragglers(asked.force)?;
+        let activated = (asked.activate_in == 0).then(|| announced.activated(now)).flatten();
+        let begins = activated.is_some();
+        self.change(tenant, &ring, activated.unwrap_or(announced))?;
+        self.close_stragglers(tenant, closed);
+        if begins {
+            self.announce(tenant, &ring, None);
         }
-        self.activate(tenant, &ring, &next, now)?;
-        Ok(id)
+        Ok(Rotated { id, closed })
     }
 
     /// Two applications with one master key could read each other's channels.
-    fn refuse_shared(&self, tenant: &Tenant, id: &Fingerprint) -> Result<(), RotationError> {
+    pub(super) fn refuse_shared(
+        &self,
+        tenant: &Tenant,
+        id: &Fingerprint,
+    ) -> Result<(), RotationError> {
         let allowed =
             |other: &Tenant| tenant.app().shares_master_key && other.app().shares_master_key;
         let has_it = |other: &&Arc<Tenant>| {
@@ -95,12 +114,13 @@ impl Engine {
         ring: &KeyRing,
         next: KeyTable,
     ) -> Result<(), RotationError> {
-        tenant.key_file.save(&next)?;
-        self.install(tenant, ring, next);
+        let install = |next| self.install(tenant, ring, next);
+        let had_waited = tenant.key_store.change(next, install)?;
+        self.note_written(tenant, RevocationList::Keys, had_waited);
         Ok(())
     }
 
-    /// What is written down already.
+    /// Without writing: the table is on disk already, or the change must not wait for it.
     pub(super) fn install(&self, tenant: &Tenant, ring: &KeyRing, next: KeyTable) {
         let before = ring.table();
         note_changes(&self.audit, &tenant.id, &before, &next);
@@ -114,46 +134,53 @@ impl Engine {
     }
 
     /// Forgets a key at once. If it is the active one, another takes its place, and nobody is
-    /// sent anything more that the old one opens.
+    /// sent anything more that the old one opens. Only then it is written down: no disk may stand
+    /// in the way.
     pub fn revoke_key(&self, tenant: &Tenant, id: &str) -> Result<Fingerprint, RotationError> {
-        let active = self.try_revoke_key(tenant, id)?;
+        let (ring, active) = self.forget_key(tenant, id)?;
         if let Some(key) =
             tenant.keys().and_then(|ring| ring.table().by_id(id).map(|key| key.id.clone()))
         {
             self.audit.note(Fact::KeyRevoked { app: tenant.id.clone(), key });
         }
+        self.write_keys(tenant, &ring)?;
         Ok(active)
     }
 
-    fn try_revoke_key(&self, tenant: &Tenant, id: &str) -> Result<Fingerprint, RotationError> {
+    fn forget_key(
+        &self,
+        tenant: &Tenant,
+        id: &str,
+    ) -> Result<(Arc<KeyRing>, Fingerprint), RotationError> {
         let _one_at_a_time = tenant.key_changes.lock();
         let ring = tenant.keys().ok_or(RotationError::NoKeys)?;
         let (table, now) = (ring.table(), unix_now());
         let key = table.by_id(id).ok_or_else(|| KeyError::Unknown(id.to_owned()))?;
         if key.state != KeyState::Active {
-            self.change(tenant, &ring, table.retired(id, now)?)?;
+            self.install(tenant, &ring, table.retired(id, now)?);
             self.close_subscribers(tenant, key.number, Instant::now());
-            return Ok(table.active().id.clone());
+            return Ok((ring, table.active().id.clone()));
         }
         let successor = MasterKey::generate().map_err(|_| RotationError::NoRandomness)?;
         let announced = table.announced(successor, now, now, 0)?;
         let activated = announced.activated(now).unwrap_or(announced);
         let without = activated.retired(id, now)?;
-        tenant.key_file.save(&without)?;
         note_changes(&self.audit, &tenant.id, &table, &without);
         ring.install(activated);
         self.announce(tenant, &ring, Some(&Cut { revoked: None }));
+        let active = without.active().id.clone();
         ring.install(without);
-        Ok(ring.table().active().id.clone())
+        Ok((ring, active))
     }
 
-    /// Takes a user off a channel, which gets a new secret. Returns the channel's epoch.
+    /// Takes a user off a channel, which gets a new secret, and then writes that down. Returns the
+    /// channel's epoch.
     pub fn revoke_member(
         &self,
         tenant: &Tenant,
         channel: &Channel,
         user: &str,
-    ) -> Result<u32, RevokeError> {
+    ) -> Result<u64, RevokeError> {
         if channel.access() != Access::Encrypted {
             return Err(RevokeError::NotEncrypted(channel.clone()));
         }
@@ -161,35 +188,53 @@ impl Engine {
         if ring.derivation() != Derivation::Hkdf {
             return Err(RevokeError::Derivation);
         }
+        let epoch = self.take_off(tenant, &ring, channel, user);
+        self.audit.note(Fact::ChannelRevoked {
+            app: tenant.id.clone(),
+            channel: channel.clone(),
+            epoch,
+            user: Some(user.into()),
+        });
+        self.write_keys(tenant, &ring)?;
+        Ok(epoch)
+    }
+
+    fn take_off(&self, tenant: &Tenant, ring: &KeyRing, channel: &Channel, user: &str) -> u64 {
         let _one_at_a_time = tenant.key_changes.lock();
-        let next = ring.table().revoked(channel.name(), user, unix_now());
+        let at = self.clock.now().latest;
+        let next = ring.table().revoked(channel.name(), user, at);
         let epoch = next.epoch(channel.name());
-        tenant.key_file.save(&next).map_err(RotationError::from)?;
         let theirs = tenant.directory.find(Channel::of_user(user).name());
         let cut = Cut { revoked: Some((user.into(), theirs.map(|record| record.topic()))) };
         let record = tenant.directory.find(channel.name());
         match record.as_ref().and_then(|record| record.enter()) {
             // Under the record's lock: nothing is published between the old epoch and the new.
             Some(mut locked) => {
-                let last = last_plaintext(&ring, &locked);
+                let last = last_plaintext(ring, &locked);
                 ring.install(next);
                 self.rekey(
                     tenant,
-                    &ring,
+                    ring,
                     &mut locked,
                     last.as_ref().map(|text| text.as_slice()),
                     Some(&cut),
                 );
             }
-            None => ring.install(next),
+            None => {
+                ring.install(next);
+                self.cut_latecomers(tenant, ring, channel, &cut);
+            }
         }
-        self.audit.note(Fact::ChannelRevoked {
-            app: tenant.id.clone(),
-            channel: channel.clone(),
-            epoch: epoch.into(),
-            user: Some(user.into()),
-        });
-        Ok(epoch)
+        tenant.app().authorizer.forget(user, at);
+        epoch
+    }
+
+    /// Somebody may have joined the channel, of which there was no record, while it got its new secret.
+    fn cut_latecomers(&self, tenant: &Tenant, ring: &KeyRing, channel: &Channel, cut: &Cut) {
+        let record = tenant.directory.find(channel.name());
+        if let Some(mut locked) = record.as_ref().and_then(|record| record.enter()) {
+            self.rekey(tenant, ring, &mut locked, None, Some(cut));
+        }
     }
 
     /// Tells every channel that is sealed here what it is sealed with from here on.
@@ -228,11 +273,12 @@ impl Engine {
             before.into_iter().filter(|v| *v != target && cut.is_none()).collect();
         let renewed =
             last.map_or(Ok(()), |text| renew_last_event(ring, locked, target, text, &keep));
+        tenant.directory.ledger().recharge(locked);
         let nudge = renewed.and_then(|()| tenant.nudge(ring, &channel, target));
         match nudge {
             Ok(nudge) => {
-                let (topic, cut) = (locked.topic(), cut.cloned());
-                locked.rekey(&self.hub, Rekey { topic, nudge, target, cut, resealer });
+                let (topic, since, cut) = (locked.topic(), locked.sequence(), cut.cloned());
+                locked.rekey(&self.hub, Rekey { topic, nudge, target, since, cut, resealer });
             }
             Err(error) => {
                 tracing::error!(app.id = &*tenant.id, %error, "a channel could not be told its next key");
@@ -272,13 +318,6 @@ fn last_plaintext(
 ) -> Option<zeroize::Zeroizing<Vec<u8>>> {
     let last = locked.last_event.as_ref()?;
     ring.open(locked.channel(), &last.data).map(|(_, plaintext)| plaintext)
-}
-
-pub(super) fn refuse_second(tenant: &Tenant) -> Result<(), RotationError> {
-    match tenant.behind() {
-        0 => Ok(()),
-        behind => Err(RotationError::InProgress { behind }),
-    }
 }
 
 impl Tenant {

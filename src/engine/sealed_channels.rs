@@ -11,12 +11,7 @@ use crate::{
         keytable::Version,
         sealer::{SealError, Sealed},
     },
-    hub::{
-        Hub,
-        directory::{LastEvent, LockedRecord},
-        mailbox::Content,
-        place::Next,
-    },
+    hub::{Hub, cached::LastEvent, directory::LockedRecord, mailbox::Content, place::Next},
     protocol::{sealed::SealedFrames, tripwire},
 };
 
@@ -42,7 +37,7 @@ impl Tenant {
         locked: &mut LockedRecord<'_>,
         granted: Option<Version>,
     ) -> (Version, Option<Next>) {
-        let channel = locked.channel().clone();
+        let (channel, since) = (locked.channel().clone(), locked.sequence());
         let keys = locked.sealed(|| ring.target(&channel));
         let target = keys.target;
         let version = granted.unwrap_or(target);
@@ -52,7 +47,7 @@ impl Tenant {
         }
         let nudge = keys.nudge.clone().or_else(|| self.nudge(ring, &channel, target).ok());
         let cut = !ring.serves(&channel, version);
-        (version, nudge.map(|nudge| Next { target, nudge, cut }))
+        (version, nudge.map(|nudge| Next { target, nudge, cut, since }))
     }
 
     /// An empty event, for clients that no other makes notice that there is a new secret.
@@ -140,7 +135,7 @@ mod tests {
     use super::*;
     use crate::{
         config::{Config, Environment, Flags, Source},
-        crypto::key::MasterKey,
+        crypto::{key::MasterKey, vectors::example_salt},
         keyfile::KeyFile,
     };
 
@@ -157,7 +152,7 @@ mod tests {
             .into_iter()
             .collect();
         let source = Source::new(&Flags::default(), environment).unwrap();
-        let app = Config::load(&source).unwrap().apps.remove(0);
+        let app = Config::load(&source, example_salt()).unwrap().apps.remove(0);
         Tenant::new(app, KeyFile::of_app(Path::new("/nowhere"), "a"), hub.clone())
     }
 

@@ -9,14 +9,16 @@ use super::{Engine, Tenant, users::SignedIn};
 use crate::{
     app::App,
     channel::{Access, Channel, InvalidChannel},
+    clock::KnownAsOf,
     crypto::keytable::Version,
     hub::{
-        directory::Record,
+        directory::{LockedRecord, Record},
+        granted::Taken,
         mailbox::{Audience, Content},
         place::Next,
     },
     ids::SocketId,
-    presence::{InvalidMember, Member, Transition},
+    presence::{InvalidMember, Leaving, Member, Transition},
     protocol::{
         client::{Misshapen, Subscribe},
         dialect::Dialect,
@@ -50,6 +52,8 @@ pub enum Refusal {
     ChannelFull { channel: Channel, limit: usize },
     #[error("The authorization for channel {0} is over: ask the auth endpoint again")]
     AuthExpired(Channel),
+    #[error("You have been taken off channel {0}: what was granted before that is good no longer")]
+    Revoked(Channel),
     #[error("This connection has {limit} subscriptions, which is the limit")]
     TooManyChannels { limit: usize },
     #[error(
@@ -70,6 +74,7 @@ impl Refusal {
                 "LimitReached"
             }
             Self::AuthExpired(_) => "AuthExpired",
+            Self::Revoked(_) => "Revoked",
             Self::AuthMissing(_)
             | Self::Auth(_)
             | Self::Misshapen(_)
@@ -95,6 +100,7 @@ impl Refusal {
             Self::ChannelFull { .. } => RefusalCode::ChannelFull,
             Self::TooManyChannels { .. } => RefusalCode::TooManyChannels,
             Self::TooOften { .. } => RefusalCode::SubscribeRate,
+            Self::Revoked(_) => RefusalCode::Revoked,
         }
     }
 }
@@ -104,6 +110,8 @@ pub struct Subscriber<'a> {
     pub socket_id: SocketId,
     pub worker: usize,
     pub user: Option<&'a SignedIn>,
+    /// When the connection was opened: whatever was signed for it is newer.
+    pub opened: KnownAsOf,
 }
 
 /// What a subscriber that leaves has had.
@@ -111,6 +119,7 @@ pub struct LeftPlace<'a> {
     pub member: Option<&'a str>,
     /// Of its secret, where the channel is sealed here.
     pub version: Option<Version>,
+    pub leaving: Leaving,
 }
 
 /// A place on a channel. Whoever holds it must give it to `unsubscribe` in the end.
@@ -202,6 +211,20 @@ fn member(app: &App, subscriber: &Subscriber<'_>, request: &Subscribe) -> Result
     }
 }
 
+/// Whether whom the subscription speaks for, or the connection is signed in as, has been taken off the
+/// channel since. Of what the application's backend signed only the connection's age is known.
+fn is_revoked(
+    app: &App,
+    subscriber: &Subscriber<'_>,
+    channel: &Channel,
+    granted: Option<&Taken>,
+) -> bool {
+    let grantee = granted.and_then(|granted| granted.grantee.user.as_deref());
+    let as_of = granted.map_or(subscriber.opened, |granted| granted.grantee.as_of);
+    let signed_in = subscriber.user.map(|user| &*user.id);
+    grantee.into_iter().chain(signed_in).any(|user| app.is_revoked(channel, user, as_of))
+}
+
 impl Engine {
     /// One short lock on the channel's record: the member joins, the others are told, the newcomer
     /// is counted, and its answer shows the state as of that moment.
@@ -211,19 +234,29 @@ impl Engine {
         subscriber: &Subscriber<'_>,
         channel: &Channel,
         member: Option<Member>,
-        granted: Option<Version>,
+        granted: Option<&Taken>,
     ) -> Result<Joined, Refusal> {
         let (app, now) = (tenant.app(), Instant::now());
-        tenant.directory.with(channel, |record, mut locked| {
+        let joined = tenant.directory.with(channel, |record, mut locked| {
+            // Under the lock, as revocations are: whoever is not in them yet is found by them.
+            if is_revoked(&app, subscriber, channel, granted) {
+                return Err(Refusal::Revoked(channel.clone()));
+            }
             let user_id = member.as_ref().map(|member| member.user_id.clone());
             let (first, mut changed) = (!locked.is_occupied(), false);
             if let Some(member) = member {
                 let limit = app.limits.presence_members;
-                if locked.members.count() >= limit && !locked.members.contains(&member.user_id) {
+                let full = |locked: &LockedRecord<'_>| {
+                    locked.members.count() >= limit && !locked.members.contains(&member.user_id)
+                };
+                if full(&locked) {
+                    tenant.end_holds(&self.hub, &mut locked, 1, now);
+                }
+                if full(&locked) {
                     return Err(Refusal::ChannelFull { channel: channel.clone(), limit });
                 }
                 let added = Frame::member_added(channel, &member.user_id, member.info.as_deref());
-                changed = locked.members.join(member) == Transition::Changed;
+                changed = locked.members.join(member, now) == Transition::Changed;
                 if changed {
                     locked.post(&self.hub, Content::Same(added), None, Audience::All);
                 }
@@ -236,7 +269,9 @@ impl Engine {
             }
             let since = locked.subscribe(subscriber.worker);
             tenant.count_changed(&self.hub, record, &mut locked, now);
-            let key = app.ring(channel).map(|ring| tenant.join_key(ring, &mut locked, granted));
+            let key = app.ring(channel).map(|ring| {
+                tenant.join_key(ring, &mut locked, granted.and_then(|granted| granted.version))
+            });
             let version = key.as_ref().map_or(Version::BLIND, |(version, _)| *version);
             let cached = Tenant::cached(&app, &locked, version, now, &self.hub);
             if matches!(cached, Cached::Miss) && !std::mem::replace(&mut locked.miss_told, true) {
@@ -250,7 +285,13 @@ impl Engine {
                 since,
                 key,
             })
-        })
+        });
+        if joined.is_err()
+            && let Some(record) = tenant.directory.find(channel.name())
+        {
+            tenant.directory.tidy(&record, now);
+        }
+        joined
     }
 
     pub fn unsubscribe(
@@ -263,15 +304,24 @@ impl Engine {
         let now = Instant::now();
         if let Some(mut locked) = record.enter() {
             locked.unsubscribe(worker, place.version);
-            if let Some(user_id) = place.member
-                && locked.members.leave(user_id) == Transition::Changed
-            {
-                let removed = Frame::member_removed(record.channel(), user_id);
-                locked.post(&self.hub, Content::Same(removed), None, Audience::All);
-                tenant.note(record.channel(), &Fact::MemberRemoved { user_id });
+            let empty = !locked.is_occupied();
+            if let Some(user_id) = place.member {
+                // With nobody there to be told, no departure is held.
+                let returns = match place.leaving {
+                    Leaving::Usual if !empty => tenant.app().limits.member_returns(),
+                    Leaving::Usual | Leaving::AtOnce => None,
+                };
+                match locked.members.leave(user_id, returns, now) {
+                    Transition::Changed => tenant.tell_removed(&self.hub, &mut locked, user_id),
+                    Transition::Held(until) => tenant.hold(record, user_id, until),
+                    Transition::Unchanged => {}
+                }
+            }
+            if empty {
+                tenant.end_holds(&self.hub, &mut locked, usize::MAX, now);
             }
             tenant.count_changed(&self.hub, record, &mut locked, now);
-            if !locked.is_occupied() {
+            if empty {
                 tenant.note(record.channel(), &Fact::ChannelVacated);
             }
         }

@@ -12,11 +12,14 @@ use std::{
 use arc_swap::{ArcSwap, ArcSwapOption, Guard};
 use parking_lot::Mutex;
 
-use super::{counts::TenantCounts, reconfigure::Wanted};
+use super::{counts::TenantCounts, held::HeldDepartures, key_store::KeyStore, reconfigure::Wanted};
 use crate::{
     app::App,
     channel::{Access, Channel},
-    crypto::{key::Fingerprint, keyring::KeyRing},
+    crypto::{
+        key::{Fingerprint, MasterKey},
+        keyring::KeyRing,
+    },
     hub::{
         Hub,
         directory::{Directory, LockedRecord, Record},
@@ -40,12 +43,14 @@ pub struct Tenant {
     /// What the backend publishes and asks.
     pub events: Meter,
     pub reads: Meter,
-    /// Held while keys change, so that one change is written down and takes effect before the next.
+    /// Held while keys change, so that one change takes effect before the next.
     pub(super) key_changes: Mutex<()>,
     pub(super) key_change_failed: AtomicBool,
-    pub(super) key_file: KeyFile,
+    pub(super) key_store: KeyStore,
     /// From which key to which subscribers are moving.
     pub(super) rotating: Mutex<Option<(Fingerprint, Fingerprint)>>,
+    /// One that the configuration names, until a rotation that runs has ended.
+    pub(super) waiting_key: Mutex<Option<Arc<MasterKey>>>,
     /// Keys whose grace time is over, by number, and when they are forgotten at the latest.
     pub(super) retiring: Mutex<HashMap<u32, Instant>>,
     pub counts: TenantCounts,
@@ -54,6 +59,8 @@ pub struct Tenant {
     pending_counts: Mutex<Vec<Arc<Record>>>,
     /// Users whose last connection went, and when their watchers are told.
     pub(super) departures: Mutex<HashMap<Arc<str>, Instant>>,
+    /// Of members of presence channels.
+    pub(super) held: Mutex<HeldDepartures>,
 }
 
 /// A place among an application's connections, given back on drop.
@@ -66,8 +73,9 @@ impl Tenant {
             terms: Arc::new(Terms::new(hub.new_tenant(), &app.rotation)),
             key_changes: Mutex::default(),
             key_change_failed: AtomicBool::new(false),
-            key_file,
+            key_store: KeyStore::new(key_file),
             rotating: Mutex::default(),
+            waiting_key: Mutex::default(),
             retiring: Mutex::default(),
             id: app.id.clone(),
             app: ArcSwap::from_pointee(app),
@@ -79,6 +87,7 @@ impl Tenant {
             connections: AtomicUsize::new(0),
             pending_counts: Mutex::default(),
             departures: Mutex::default(),
+            held: Mutex::default(),
         }
     }
 

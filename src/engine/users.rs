@@ -22,9 +22,10 @@ use crate::{
     presence::{InvalidMember, Member, MemberLimits},
     protocol::{
         client::{Misshapen, Signin},
-        json::object,
+        json::object_in,
         server::Frame,
         signed::{AuthError, signed_for_user},
+        well_formed::WellFormed,
     },
     refusal::RefusalCode,
 };
@@ -91,8 +92,9 @@ impl SignedIn {
     }
 
     fn parse(limits: &Limits, user_data: &str) -> Result<Self, SigninError> {
+        let text = WellFormed::new(user_data);
         let data: UserData<'_> =
-            object(user_data).map_err(|e| SigninError::UserData(e.to_string()))?;
+            object_in(text.as_str()).map_err(|e| SigninError::UserData(e.to_string()))?;
         check_user_id(&data.id, limits.user_id_chars)?;
         let limit = limits.watchlist_ids;
         let mut watchlist: Vec<Arc<str>> = Vec::new();

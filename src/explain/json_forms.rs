@@ -3,6 +3,8 @@
 
 use std::fmt::Write as _;
 
+use crate::protocol::json;
+
 /// Longer texts are not written anew: nobody signs them, and trying costs time.
 const LONGEST: usize = 8 * 1024;
 
@@ -51,7 +53,7 @@ pub fn forms(text: &str) -> Vec<(Style, String)> {
     if text.len() > LONGEST {
         return Vec::new();
     }
-    let Ok(value) = serde_json::from_str::<serde_json::Value>(text) else { return Vec::new() };
+    let Ok(value) = json::value(text) else { return Vec::new() };
     let sorted = value.to_string();
     let (as_given, sorted) = (tokens(text), tokens(&sorted));
     Style::all()

@@ -32,6 +32,14 @@ pub enum Subject<'a> {
 }
 
 impl Subject<'_> {
+    /// Whoever is to be let in, as JSON text.
+    pub fn data(&self) -> Option<&str> {
+        match self {
+            Self::Channel { data, .. } => *data,
+            Self::User { data } => Some(data),
+        }
+    }
+
     /// The texts of which one must have been signed.
     pub fn accepted(&self, socket: SocketId) -> Vec<String> {
         match self {

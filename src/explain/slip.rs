@@ -8,7 +8,7 @@ use super::{
     Subject,
     json_forms::{Style, forms},
 };
-use crate::ids::SocketId;
+use crate::{ids::SocketId, protocol::json};
 
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Slip {
@@ -127,7 +127,7 @@ pub fn slips(socket: SocketId, subject: &Subject<'_>, others: &[SocketId]) -> Ve
 
 fn user_slips(slips: &mut Vec<(Slip, String)>, socket: SocketId, data: &str) {
     slips.extend(other_data(data).map(|(slip, data)| (slip, format!("{socket}::user::{data}"))));
-    let id = serde_json::from_str::<serde_json::Value>(data).ok();
+    let id = json::value(data).ok();
     let id = id.as_ref().and_then(|user| user.get("id")?.as_str()).unwrap_or_default();
     for text in [data.to_owned(), format!("user:{data}"), format!("#server-to-user-{id}")] {
         slips.push((Slip::AsChannel, format!("{socket}:{text}")));

@@ -1,20 +1,23 @@
 //! One record for each live channel of an application: what more than one worker must know of it.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Instant};
 
 use dashmap::DashMap;
 use parking_lot::{Mutex, MutexGuard};
 
 use super::{
     Hub,
+    cached::{LastEvent, Ledger},
     channel_keys::ChannelKeys,
     counts::Counts,
     mailbox::{Audience, Content, Delivery, Post, Rekey},
 };
-use crate::{channel::Channel, crypto::keytable::Version, ids::SocketId, presence::Members};
+use crate::{
+    channel::{Access, Channel},
+    crypto::keytable::Version,
+    ids::SocketId,
+    presence::Members,
+};
 
 /// Names a record, so that the workers' tables need no strings. Never used again for another.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
@@ -24,15 +27,6 @@ pub struct Record {
     topic: TopicId,
     channel: Channel,
     state: Mutex<State>,
-}
-
-/// The last event published on a cached channel.
-#[derive(Clone)]
-pub struct LastEvent {
-    pub name: Arc<str>,
-    pub content: Content,
-    pub data: Arc<str>,
-    pub expires: Instant,
 }
 
 pub struct State {
@@ -73,6 +67,11 @@ impl Record {
 
     pub fn subscription_count(&self) -> u32 {
         self.state.lock().subscription_count()
+    }
+
+    /// The number of the last frame that was posted.
+    pub fn sequence(&self) -> u64 {
+        self.state.lock().sequence
     }
 
     /// A subscriber has another secret than before.
@@ -149,6 +148,11 @@ impl LockedRecord<'_> {
         self.record.topic
     }
 
+    /// The number of the last frame that was posted.
+    pub fn sequence(&self) -> u64 {
+        self.state.sequence
+    }
+
     pub fn is_occupied(&self) -> bool {
         self.state.subscription_count() > 0
     }
@@ -187,9 +191,14 @@ impl LockedRecord<'_> {
     }
 }
 
+/// Room for records that is kept although few are left.
+const KEPT_RECORDS: usize = 16 * 1024;
+
 /// The live channels of one application.
 pub struct Directory {
     records: DashMap<Arc<str>, Arc<Record>>,
+    /// Of the last events on cache channels.
+    ledger: Arc<Ledger>,
     hub: Arc<Hub>,
 }
 
@@ -205,7 +214,21 @@ pub struct Occupancy {
 
 impl Directory {
     pub fn new(hub: Arc<Hub>) -> Self {
-        Self { records: DashMap::new(), hub }
+        Self { records: DashMap::new(), ledger: hub.cache.open_ledger(), hub }
+    }
+
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    /// The last event of a cache channel from here on.
+    pub fn keep_last(&self, record: &Arc<Record>, locked: &mut LockedRecord<'_>, event: LastEvent) {
+        self.ledger.put(record, locked, event);
+    }
+
+    /// Drops the oldest of them until all are within `limit` bytes. Called with no record locked.
+    pub fn drop_beyond(&self, limit: usize, now: Instant) {
+        self.ledger.drop_beyond(limit).iter().for_each(|record| self.tidy(record, now));
     }
 
     pub fn find(&self, channel: &str) -> Option<Arc<Record>> {
@@ -276,16 +299,24 @@ impl Directory {
         self.records.iter().map(|record| record.clone()).collect()
     }
 
-    /// Drops cached events that have expired, and the records that only they kept.
+    /// Drops cached events that have expired, and the records that only they kept; and what is
+    /// remembered of members that left long ago.
     pub fn sweep(&self, now: Instant) {
         for record in self.records() {
-            if !record.channel.kind().cached {
+            let kind = record.channel.kind();
+            if !kind.cached && kind.access != Access::Presence {
                 continue;
             }
             if let Some(mut locked) = record.enter() {
-                locked.last_event.take_if(|event| event.expires <= now);
+                locked.members.forget_left(now);
+                if let Some(event) = locked.last_event.take_if(|event| event.expires <= now) {
+                    self.ledger.forget(&event);
+                }
             }
             self.tidy(&record, now);
+        }
+        if self.records.capacity() > KEPT_RECORDS.max(4 * self.records.len()) {
+            self.records.shrink_to_fit();
         }
     }
 
@@ -314,15 +345,10 @@ impl std::ops::AddAssign for Occupancy {
     }
 }
 
-impl LastEvent {
-    /// Whole seconds that it has left, at least one while it lives.
-    pub fn ttl(&self, now: Instant) -> u64 {
-        self.expires.saturating_duration_since(now).max(Duration::from_secs(1)).as_secs()
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::protocol::server::Frame;
 
@@ -352,9 +378,9 @@ mod tests {
         let now = Instant::now();
         let expires = now + Duration::from_secs(5);
         let content = Content::Same(Frame::clear(&channel, "e", "d").unwrap());
-        directory.with(&channel, |_, mut locked| {
-            let last = LastEvent { name: "e".into(), content, data: "d".into(), expires };
-            locked.last_event = Some(last);
+        directory.with(&channel, |record, mut locked| {
+            let last = LastEvent::new("e".into(), content, "d".into(), expires);
+            directory.keep_last(record, &mut locked, last);
         });
         directory.sweep(now);
         assert_eq!(directory.occupancy().cached_events, 1);

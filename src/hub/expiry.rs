@@ -4,7 +4,7 @@ use std::{rc::Rc, sync::Arc, time::Instant};
 
 use super::{
     directory::TopicId,
-    granted::{AskAgain, Ended, Taken},
+    granted::{Ended, NotGranted, Taken},
     mailbox::RevokeTokens,
     rekeying::REVOKED,
     shard::{Shard, Socket, Table},
@@ -21,8 +21,8 @@ use crate::{
 
 impl Shard {
     /// What the client was given for the channel, if our auth endpoint gave it something.
-    pub fn take_grant(&self, slot: Slot, channel: &str) -> Result<Option<Taken>, AskAgain> {
-        self.table.borrow_mut().sockets[slot as usize].grants.take(channel, unix_now())
+    pub fn take_grant(&self, slot: Slot, channel: &str) -> Result<Option<Taken>, NotGranted> {
+        self.table.borrow().sockets[slot as usize].grants.take(channel, unix_now())
     }
 
     pub fn grant_joined(&self, slot: Slot, channel: &str, topic: TopicId) {
@@ -49,6 +49,7 @@ impl Shard {
         for slot in due {
             self.review(slot, today);
         }
+        self.shed();
     }
 
     fn review(&self, slot: Slot, today: UnixSeconds) {
@@ -67,14 +68,16 @@ impl Shard {
     /// open, which it drops when what it is given then does not open it either. The secret stays.
     fn nudge(&self, slot: Slot, topic: TopicId) {
         let table = self.table.borrow();
-        let moves = self.moves.borrow();
+        let mut moves = self.moves.borrow_mut();
         let entry = &table.sockets[slot as usize];
         // A place that is moving asks anyway, and what is sent to it has to wait its turn.
-        let place = moves.places.get(&(slot, topic)).filter(|place| !place.is_held());
-        let Some(place) = place.filter(|_| entry.peer.reauthorizes) else { return };
+        let place = moves.places.get_mut(&(slot, topic)).filter(|place| !place.is_held());
+        let Some(place) = place.filter(|_| entry.peer.reauthorization.asks()) else { return };
         // Without random bytes there is no nudge, and the subscription ends in its time.
         let Ok(sealed) = unopenable(place.record.channel(), place.version()) else { return };
+        place.renewing = true;
         let frame = Frame::sealed(&place.terms.nudge_event(), &sealed);
+        drop(moves);
         entry.socket.deliver(frame.in_dialect(entry.socket.outbox().dialect()));
     }
 

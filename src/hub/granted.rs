@@ -1,13 +1,15 @@
 //! What our auth endpoint has said of one connection and one channel, as its worker remembers it.
 //!
 //! A signature says nothing of an end: the client could leave and join with it again and again. So what
-//! is bounded is remembered for as long as the connection lives, also when its time is over.
+//! is bounded is remembered for as long as the connection lives, also when its time is over; and so is
+//! for whom, and as of when, a channel that is sealed here was granted: they may be taken off it.
 
 use std::{collections::HashMap, sync::Arc};
 
 use super::directory::TopicId;
 use crate::{
     auth::{Abilities, access::TokenId, revoked::Revocation},
+    clock::KnownAsOf,
     crypto::keytable::{UnixSeconds, Version},
 };
 
@@ -28,13 +30,23 @@ impl Bounds {
     }
 }
 
-pub struct Granted {
-    /// Of the secret that was given out with it.
-    pub version: Option<Version>,
+/// For whom a channel was granted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Grantee {
+    /// As far as the authorizer knows.
     pub user: Option<Arc<str>>,
-    pub bounds: Bounds,
+    pub as_of: KnownAsOf,
+}
+
+struct Granted {
+    grantee: Grantee,
+    /// Of the secret that was given out with it.
+    version: Option<Version>,
+    bounds: Bounds,
+    /// The user has been taken off the channel since.
+    revoked: bool,
     /// While the client is subscribed.
-    pub topic: Option<TopicId>,
+    topic: Option<TopicId>,
     /// It has been subscribed.
     used: bool,
     /// The client has been made to ask again.
@@ -52,17 +64,22 @@ pub enum Ended {
     TokenRevoked,
 }
 
-/// The authorization is over, or was forgotten: the client has to ask again.
-#[derive(Debug, PartialEq, Eq)]
-pub struct AskAgain;
+/// Why a channel is not to be joined with what was granted before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotGranted {
+    /// The authorization is over, or was forgotten: the client has to ask again.
+    AskAgain,
+    /// The user has been taken off the channel, and nothing has been granted since.
+    Revoked,
+}
 
-/// Authorizations that one connection may be given for channels that it has not joined.
+/// Authorizations, and revocations, that one connection may have for channels that it has not joined.
 const MOST: usize = 1000;
 
 #[derive(Default)]
 pub struct GrantBook {
     all: HashMap<Arc<str>, Granted>,
-    /// Some that were bounded are no longer in the book, so that who is not may have been.
+    /// Some are no longer in the book: what it does not have may have been over, or revoked.
     forgetful: bool,
     /// When the next of them is to be looked at.
     pub due: Option<UnixSeconds>,
@@ -71,7 +88,9 @@ pub struct GrantBook {
 /// What a subscription begins with.
 pub struct Taken {
     pub version: Option<Version>,
-    pub user: Option<Arc<str>>,
+    pub grantee: Grantee,
+    /// The access token that it was given for.
+    pub token: Option<TokenId>,
 }
 
 /// How long before its end a client is made to ask again, at least; and up to how much more, so that
@@ -86,13 +105,17 @@ impl GrantBook {
         if self.all.len() < MOST || self.all.contains_key(name) {
             return true;
         }
+        self.make_room();
+        self.not_joined() < MOST
+    }
+
+    /// Those that were left give way: whoever comes back to their channels asks again.
+    fn make_room(&mut self) {
         if self.not_joined() >= MOST {
-            // Those that were left first: whoever comes back to their channels asks again.
             let before = self.all.len();
             self.all.retain(|_, granted| granted.topic.is_some() || !granted.used);
             self.forgetful |= self.all.len() < before;
         }
-        self.not_joined() < MOST
     }
 
     fn not_joined(&self) -> usize {
@@ -103,43 +126,55 @@ impl GrantBook {
     pub fn add(
         &mut self,
         name: Arc<str>,
+        mut grantee: Grantee,
         version: Option<Version>,
-        user: Option<Arc<str>>,
         bounds: Bounds,
         now: UnixSeconds,
     ) {
-        let topic = self.all.get(&name).and_then(|before| before.topic);
+        let before = self.all.get(&name);
+        let topic = before.and_then(|before| before.topic);
         let used = topic.is_some();
+        // Asking once more without a name makes nobody somebody else.
+        grantee.user =
+            grantee.user.or_else(|| before.and_then(|before| before.grantee.user.clone()));
         if version.is_none() && bounds.are_none() {
             self.all.remove(&name);
             return;
         }
         let half_life = bounds.expires.map_or(0, |expires| expires.saturating_sub(now) / 2);
-        let granted = Granted { version, user, bounds, topic, used, nudged: false, half_life };
+        let had_an_end = before.is_some_and(|before| before.bounds.expires.is_some());
+        let plan = had_an_end || bounds.expires.is_some();
+        let (revoked, nudged) = (false, false);
+        let granted = Granted { grantee, version, bounds, revoked, topic, used, nudged, half_life };
         self.all.insert(name, granted);
-        self.plan();
+        if plan {
+            self.plan();
+        }
     }
 
-    /// What the client was given for a channel that it is about to join. Nothing, if it was our
-    /// endpoint that signed for it.
-    pub fn take(&mut self, name: &str, now: UnixSeconds) -> Result<Option<Taken>, AskAgain> {
-        let Some(granted) = self.all.get_mut(name) else {
-            return if self.forgetful { Err(AskAgain) } else { Ok(None) };
-        };
-        if granted.is_over(now) {
-            return Err(AskAgain);
+    /// What the client was given for a channel that it is about to join. `None` if our endpoint gave it
+    /// nothing that it has to remember: the application's backend signed, or the channel is not sealed
+    /// here and the authorization was unlimited.
+    pub fn take(&self, name: &str, now: UnixSeconds) -> Result<Option<Taken>, NotGranted> {
+        match self.all.get(name) {
+            None if self.forgetful => Err(NotGranted::AskAgain),
+            None => Ok(None),
+            Some(granted) if granted.revoked => Err(NotGranted::Revoked),
+            Some(granted) if granted.is_over(now) => Err(NotGranted::AskAgain),
+            Some(Granted { version, grantee, bounds, .. }) => Ok(Some(Taken {
+                version: *version,
+                grantee: grantee.clone(),
+                token: bounds.token.clone(),
+            })),
         }
-        let taken = Taken { version: granted.version, user: granted.user.clone() };
-        if granted.bounds.are_none() {
-            self.all.remove(name);
-        }
-        Ok(Some(taken))
     }
 
     pub fn joined(&mut self, name: &str, topic: TopicId) {
         if let Some(granted) = self.all.get_mut(name) {
             (granted.topic, granted.used) = (Some(topic), true);
-            self.plan();
+            if granted.bounds.expires.is_some() {
+                self.plan();
+            }
         }
     }
 
@@ -149,14 +184,16 @@ impl GrantBook {
         }
     }
 
-    /// What was given for the channel before is worth nothing from here on.
-    pub fn revoke(&mut self, name: &str) {
-        if self.all.get(name).is_some_and(|granted| granted.bounds.are_none()) {
-            self.all.remove(name);
+    /// What was given for the channel before is worth nothing from here on, whoever gave it: that there
+    /// is no record of it does not make it good.
+    pub fn revoke(&mut self, name: &Arc<str>) {
+        if !self.all.contains_key(name) {
+            self.make_room();
         }
-        if let Some(granted) = self.all.get_mut(name) {
-            granted.end();
-        }
+        let granted = self.all.entry(name.clone()).or_insert_with(Granted::by_others);
+        granted.revoked = true;
+        granted.end();
+        self.plan();
     }
 
     pub fn abilities(&self, name: &str) -> Abilities {
@@ -176,7 +213,7 @@ impl GrantBook {
         self.end_all(|granted| {
             granted.bounds.token.as_ref().is_some_and(|token| match which {
                 Revocation::Token(jti) => *token.jti == **jti,
-                Revocation::User(user) => *token.user == **user && token.issued <= at,
+                Revocation::User(user) => *token.user == **user && !token.issued.is_after(at),
             })
         })
     }
@@ -216,6 +253,20 @@ impl GrantBook {
 }
 
 impl Granted {
+    /// What the application's backend has signed, which says neither for whom nor when.
+    fn by_others() -> Self {
+        Self {
+            grantee: Grantee { user: None, as_of: KnownAsOf::NEVER },
+            version: None,
+            bounds: Bounds::NONE,
+            revoked: false,
+            topic: None,
+            used: true,
+            nudged: false,
+            half_life: 0,
+        }
+    }
+
     fn is_over(&self, now: UnixSeconds) -> bool {
         self.bounds.expires.is_some_and(|expires| expires <= now)
     }
@@ -231,100 +282,4 @@ impl Granted {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const TOPIC: TopicId = TopicId(7);
-    const SEALED: Option<Version> = Some(Version { key: 1, epoch: 0 });
-
-    fn until(expires: u64) -> Bounds {
-        Bounds { expires: Some(expires), ..Bounds::NONE }
-    }
-
-    fn name(text: &str) -> Arc<str> {
-        text.into()
-    }
-
-    #[test]
-    fn what_was_bounded_stays_bounded() {
-        let mut book = GrantBook::default();
-        assert!(matches!(book.take("a", 1), Ok(None)));
-        book.add(name("a"), None, None, until(100), 1);
-        assert!(matches!(book.take("a", 99), Ok(Some(_))));
-        book.joined("a", TOPIC);
-        assert_eq!(book.due, Some(100));
-        assert_eq!(book.expire(99), []);
-        assert_eq!(book.expire(100), [(name("a"), TOPIC)]);
-        assert_eq!((book.expire(101), book.due), (vec![], None));
-        assert_eq!(book.take("a", 50).err(), Some(AskAgain));
-        book.add(name("a"), None, None, until(200), 1);
-        assert!(matches!(book.take("a", 150), Ok(Some(_))));
-        book.joined("a", TOPIC);
-        book.left("a");
-        assert_eq!(book.expire(200), []);
-        assert_eq!(book.take("a", 200).err(), Some(AskAgain));
-        book.add(name("a"), None, None, Bounds::NONE, 1);
-        assert!(matches!(book.take("a", 500), Ok(None)));
-    }
-
-    #[test]
-    fn a_newer_word_counts_for_a_subscription_that_runs() {
-        let mut book = GrantBook::default();
-        book.add(name("a"), SEALED, None, until(100), 1);
-        book.joined("a", TOPIC);
-        assert_eq!(book.due, Some(70));
-        assert_eq!(book.to_nudge(89, 0), []);
-        assert_eq!(book.to_nudge(90, 0), [TOPIC]);
-        assert_eq!((book.to_nudge(91, 0), book.due), (vec![], Some(100)));
-        book.add(name("a"), SEALED, None, until(300), 1);
-        assert_eq!((book.expire(100), book.due), (vec![], Some(270)));
-        book.add(name("a"), SEALED, None, Bounds::NONE, 1);
-        assert_eq!((book.expire(900), book.due), (vec![], None));
-        // A short life is asked for anew in its middle.
-        book.add(name("a"), SEALED, None, until(11), 1);
-        assert_eq!((book.to_nudge(5, 0), book.to_nudge(6, 0)), (vec![], vec![TOPIC]));
-    }
-
-    #[test]
-    fn revocation_ends_what_a_token_was_given() {
-        let token = |jti: &str, issued| {
-            let token = TokenId { jti: jti.into(), user: "u".into(), issued };
-            Bounds { token: Some(token), ..Bounds::NONE }
-        };
-        let mut book = GrantBook::default();
-        book.add(name("a"), None, None, token("j1", 10), 1);
-        book.add(name("b"), None, None, token("j2", 20), 1);
-        book.joined("a", TOPIC);
-        assert_eq!(book.revoke_tokens(&Revocation::User("v".into()), 99), []);
-        assert_eq!(book.revoke_tokens(&Revocation::Token("j1".into()), 99), [(name("a"), TOPIC)]);
-        assert_eq!(book.take("a", 1).err(), Some(AskAgain));
-        assert!(book.take("b", 1).is_ok());
-        assert_eq!(book.revoke_tokens(&Revocation::User("u".into()), 19), []);
-        assert!(book.take("b", 1).is_ok());
-        assert_eq!(book.revoke_tokens(&Revocation::User("u".into()), 20), []);
-        assert_eq!(book.take("b", 1).err(), Some(AskAgain));
-    }
-
-    #[test]
-    fn a_full_book_forgets_what_was_left_and_remembers_that_it_did() {
-        let mut book = GrantBook::default();
-        for index in 0..MOST {
-            let name = name(&index.to_string());
-            assert!(book.may_add(&name));
-            book.add(name.clone(), None, None, until(100), 1);
-            if index < 10 {
-                book.joined(&name, TOPIC);
-                book.left(&name);
-            }
-        }
-        assert!(book.may_add("0"));
-        assert!(matches!(book.take("nobody", 1), Ok(None)));
-        assert!(book.may_add("next"));
-        assert_eq!(book.take("0", 1).err(), Some(AskAgain));
-        assert_eq!(book.take("nobody", 1).err(), Some(AskAgain));
-        for index in 0..10 {
-            book.add(name(&format!("more {index}")), None, None, until(100), 1);
-        }
-        assert!(!book.may_add("next"));
-    }
-}
+mod tests;

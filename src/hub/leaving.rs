@@ -94,7 +94,7 @@ impl Shard {
     pub(super) fn send_away(&self, id: SocketId, at_once: bool, dirty: &mut Vec<Rc<dyn Socket>>) {
         let table = self.table.borrow();
         let Some(&slot) = table.by_id.get(&id) else { return };
-        if !at_once && self.moves.borrow().held.iter().any(|place| place.0 == slot) {
+        if !at_once && self.moves.borrow().held.has_socket(slot) {
             self.leaving.late.borrow_mut().push(id);
         } else {
             table.sockets[slot as usize].close(Close::ShuttingDown, dirty);

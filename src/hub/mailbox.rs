@@ -13,7 +13,8 @@ use tokio::sync::{Notify, oneshot};
 
 use super::{directory::TopicId, granted::Bounds, terms::TenantId};
 use crate::{
-    auth::revoked::Revocation,
+    auth::revoked::{Revocation, RevokedTokens},
+    clock::KnownAsOf,
     crypto::{
         keytable::{UnixSeconds, Version},
         resealer::Resealer,
@@ -32,6 +33,15 @@ pub enum Post {
     Told {
         socket: SocketId,
         topic: TopicId,
+    },
+    /// Or was refused.
+    QuestionRefused {
+        socket: SocketId,
+        topic: TopicId,
+    },
+    /// Closes the application's subscribers that have not moved to their channel's secret.
+    CloseStragglers {
+        tenant: TenantId,
     },
     /// The key is about to be forgotten: who is served with it must reconnect, by and by.
     Retire {
@@ -97,6 +107,8 @@ pub struct Rekey {
     /// An empty event for whom no other comes that would make it notice.
     pub nudge: SealedFrames,
     pub target: Version,
+    /// The channel's sequence number at that moment.
+    pub since: u64,
     pub cut: Option<Cut>,
     /// From the target before, for what waits after a cut.
     pub resealer: Option<Arc<Resealer>>,
@@ -140,7 +152,17 @@ pub struct AskedChannel {
     pub target: Option<Version>,
     /// Whom the client speaks for, as far as the authorizer knows.
     pub user: Option<Arc<str>>,
+    /// Until when revocations have been looked for.
+    pub as_of: KnownAsOf,
     pub bounds: Bounds,
+    /// Tokens that have been revoked meanwhile stand there before the worker is told.
+    pub revoked: Arc<RevokedTokens>,
+}
+
+impl AskedChannel {
+    pub fn is_token_revoked(&self) -> bool {
+        self.bounds.token.as_ref().is_some_and(|token| self.revoked.contains(token))
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -149,6 +171,8 @@ pub enum AskError {
     UnknownSocket,
     #[error("the connection has been authorized for very many channels without joining them")]
     TooMany,
+    #[error("the token has been revoked")]
+    TokenRevoked,
 }
 
 impl Content {
@@ -183,6 +207,8 @@ impl Post {
             Self::Rekey(rekey) => rekey.nudge.bytes(),
             Self::Ask(_)
             | Self::Told { .. }
+            | Self::QuestionRefused { .. }
+            | Self::CloseStragglers { .. }
             | Self::Retire { .. }
             | Self::RevokeTokens(_)
             | Self::Terminate { .. }

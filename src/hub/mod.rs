@@ -9,22 +9,27 @@
 //! never touched while a record is locked, but for looking up the watchers of a user. Nothing is
 //! held across an await.
 
+pub mod cached;
 pub mod census;
 pub mod channel_keys;
 pub mod counts;
 pub mod directory;
 mod expiry;
 pub mod granted;
+mod held;
 mod leaving;
 pub mod mailbox;
 pub mod moves;
 pub mod numbers;
 pub mod outbox;
 pub mod place;
+pub mod pressure;
+pub mod reauthorization;
 mod rekeying;
 pub mod shard;
 pub mod terms;
 pub mod topics;
+mod turns;
 
 use std::{
     sync::{
@@ -34,8 +39,10 @@ use std::{
     time::Duration,
 };
 
+use cached::CacheBudget;
 use directory::TopicId;
 use mailbox::{Mailbox, Post};
+use pressure::Pressure;
 use terms::{Pacer, TenantId};
 
 use crate::{
@@ -54,6 +61,9 @@ pub struct Hub {
     draining: AtomicBool,
     dismissals: AtomicU32,
     tripped: AtomicU64,
+    pub pressure: Pressure,
+    /// Of the last events on cache channels.
+    pub cache: Arc<CacheBudget>,
     /// Of this node: how fast clients are made to authorize anew.
     pub turns: Pacer,
 }
@@ -64,6 +74,8 @@ pub struct Gauges {
     pub sockets: AtomicUsize,
     /// What peers have not taken yet.
     pub outbox_bytes: AtomicUsize,
+    /// Bytes of the sockets that hold more than their share while memory is short.
+    pub heavy_bytes: AtomicUsize,
     /// From here on, since the start.
     pub slow_readers: AtomicUsize,
     /// Frames for subscribers, one for each of them.
@@ -83,6 +95,7 @@ impl Default for Gauges {
         Self {
             sockets: AtomicUsize::default(),
             outbox_bytes: AtomicUsize::default(),
+            heavy_bytes: AtomicUsize::default(),
             slow_readers: AtomicUsize::default(),
             deliveries: Count::default(),
             delivered_bytes: Count::default(),
@@ -114,6 +127,8 @@ impl Hub {
             draining: AtomicBool::new(false),
             dismissals: AtomicU32::new(0),
             tripped: AtomicU64::new(0),
+            pressure: Pressure::default(),
+            cache: Arc::default(),
             turns: Pacer::new(turns_per_second),
         })
     }

@@ -1,14 +1,15 @@
 //! A worker's subscriptions to sealed channels, and whose turn it is to move.
 
 use std::{
-    collections::HashMap,
+    cmp::Reverse,
+    collections::{BinaryHeap, HashMap},
     time::{Duration, Instant},
 };
 
-use indexmap::IndexSet;
-
 use super::{
     directory::TopicId,
+    held::Held,
+    numbers::ByNumber,
     place::Place,
     terms::{Pacer, TenantId},
     topics::Slot,
@@ -18,23 +19,29 @@ pub type PlaceId = (Slot, TopicId);
 
 #[derive(Default)]
 pub struct Moves {
-    pub places: HashMap<PlaceId, Place>,
-    /// Held places, which have deadlines.
-    pub held: IndexSet<PlaceId>,
+    pub places: HashMap<PlaceId, Place, ByNumber>,
+    pub held: Held,
+    /// Pings whose pongs places wait for, by number.
+    pub pings: HashMap<u64, PlaceId, ByNumber>,
+    pub last_ping: u64,
+    /// Those whose time has come.
     turns: Vec<Turn>,
-    /// Their number.
-    pub pings: u64,
+    /// And those whose time is yet to come, the earliest first.
+    later: BinaryHeap<Reverse<Turn>>,
     dice: Dice,
+    /// Steps that places have taken, for tests that count work.
+    #[cfg(test)]
+    pub steps: usize,
 }
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Turn {
+    not_before: Instant,
     pub place: PlaceId,
     pub kind: TurnKind,
-    not_before: Instant,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum TurnKind {
     Move,
     /// Its key is being retired. At the latest `by` then, whatever the pace.
@@ -44,6 +51,9 @@ pub enum TurnKind {
     },
 }
 
+/// Between two looks at turns and deadlines, while there are any.
+pub(super) const LOOK: Duration = Duration::from_millis(10);
+
 /// Nudges after a cut are spread over this, however many they are.
 pub const CUT_SPREAD: Duration = Duration::from_millis(300);
 /// How often places of applications that are at their pace are drawn before a look ends.
@@ -51,11 +61,27 @@ const MISSES: usize = 16;
 
 impl Moves {
     pub fn is_idle(&self) -> bool {
-        self.held.is_empty() && self.turns.is_empty()
+        self.held.is_empty() && self.turns.is_empty() && self.later.is_empty()
     }
 
     pub fn wait_for_turn(&mut self, place: PlaceId, kind: TurnKind, not_before: Instant) {
-        self.turns.push(Turn { place, kind, not_before });
+        self.later.push(Reverse(Turn { not_before, place, kind }));
+    }
+
+    /// The subscription is over. Its turns are dropped when they come up.
+    pub fn leave(&mut self, id: PlaceId) -> Option<Place> {
+        let place = self.places.remove(&id)?;
+        self.held.remove(id);
+        if let Some(ping) = place.ping() {
+            self.pings.remove(&ping);
+        }
+        Some(place)
+    }
+
+    /// Places of the application that have not moved to their channel's secret.
+    pub fn stragglers(&self, tenant: TenantId) -> Vec<PlaceId> {
+        let is_one = |place: &Place| place.terms.tenant == tenant && place.next().is_some();
+        self.places.iter().filter(|(_, place)| is_one(place)).map(|(id, _)| *id).collect()
     }
 
     pub fn within(&mut self, span: Duration) -> Duration {
@@ -66,22 +92,23 @@ impl Moves {
     pub fn retire(&mut self, tenant: TenantId, key: u32, by: Instant, now: Instant) {
         let has_it = |place: &Place| place.terms.tenant == tenant && place.version().key == key;
         let ids = self.places.iter().filter(|(_, place)| has_it(place)).map(|(id, _)| *id);
-        let turn = |place| Turn { place, kind: TurnKind::Close { key, by }, not_before: now };
+        let turn = |place| Turn { not_before: now, place, kind: TurnKind::Close { key, by } };
         self.turns.extend(ids.map(turn));
     }
 
     /// A turn that is due, drawn by chance so that clients of one channel do not ask all at once,
     /// if the paces of the node and of its application allow one.
     pub fn next_turn(&mut self, node: &Pacer, now: Instant) -> Option<Turn> {
+        while let Some(Reverse(turn)) = self.later.peek().filter(|turn| turn.0.not_before <= now) {
+            self.turns.push(*turn);
+            self.later.pop();
+        }
         for _ in 0..MISSES {
             if self.turns.is_empty() {
                 return None;
             }
             let index = self.dice.below(self.turns.len());
             let turn = self.turns[index];
-            if now < turn.not_before {
-                continue;
-            }
             let Some(place) = self.places.get(&turn.place).filter(|p| turn.still_wanted(p)) else {
                 self.turns.swap_remove(index);
                 continue;

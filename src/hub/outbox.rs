@@ -1,6 +1,8 @@
 //! One socket's outgoing queue. The whole back-pressure policy stands in this file:
 //!
-//! * A frame is queued by reference and charged by its length.
+//! * A frame is queued by reference and charged what it costs: its allocation, as if no other socket
+//!   shared it, and its place in the queue.
+//! * A socket whose outbox is not empty is not read from, so that its answers do not pile up.
 //! * Over the budget the connection is closed with 4100, on which clients back off and reconnect.
 //!   What is queued is dropped, but for a frame that has been written in part, so that the error
 //!   and the close frame are the next that the client reads, if it reads at all.
@@ -29,13 +31,30 @@ const VECTORS: usize = 64;
 /// A queue that has grown beyond this many frames gives its memory back once it is empty.
 const KEPT_CAPACITY: usize = 32;
 
+/// What a frame costs beside its text: a place in a queue that doubles (64 bytes), the reference
+/// count (32), and what the allocator and the frame's header add (32).
+const FRAME_OVERHEAD: usize = 128;
+
+/// Bytes that a queued frame is charged. Its buffer is a quarter larger than its text, since it was
+/// made before the text was escaped.
+pub const fn cost(length: usize) -> usize {
+    length + length / 4 + FRAME_OVERHEAD
+}
+
+/// Answers of this cost are written before more of what a client sent is read.
+const ANSWERS: usize = 16 * 1024;
+
 pub struct Outbox {
     dialect: Dialect,
     budget: usize,
     queue: RefCell<VecDeque<Bytes>>,
     bytes: Cell<usize>,
-    /// The first frame in the queue has been written in part.
-    cut: Cell<bool>,
+    /// The sum of `cost` of the frames in the queue.
+    charged: Cell<usize>,
+    /// How much of the first frame in the queue has been written.
+    cut: Cell<usize>,
+    /// The peer has taken something of the queue since `take_progress` was called last.
+    progress: Cell<bool>,
     closing: RefCell<Option<Close>>,
     dirty: Cell<bool>,
 }
@@ -47,7 +66,9 @@ impl Outbox {
             budget,
             queue: RefCell::default(),
             bytes: Cell::new(0),
-            cut: Cell::new(false),
+            charged: Cell::new(0),
+            cut: Cell::new(0),
+            progress: Cell::new(false),
             closing: RefCell::new(None),
             dirty: Cell::new(false),
         }
@@ -65,8 +86,23 @@ impl Outbox {
         self.bytes.get()
     }
 
+    /// What the queue costs, which the budget bounds.
+    pub fn charged(&self) -> usize {
+        self.charged.get()
+    }
+
     pub fn is_empty(&self) -> bool {
         self.bytes.get() == 0
+    }
+
+    /// Whether it has to be written before more is read.
+    pub fn has_many_answers(&self) -> bool {
+        self.charged.get() >= ANSWERS
+    }
+
+    /// Whether the peer has taken something of the queue since the last call.
+    pub fn take_progress(&self) -> bool {
+        self.progress.take()
     }
 
     /// Why the connection is being closed, once it is.
@@ -85,7 +121,7 @@ impl Outbox {
 
     /// An empty queue takes any one frame: a single large event is no sign of a slow reader.
     pub fn has_room(&self, bytes: usize) -> bool {
-        self.is_empty() || self.bytes.get() + bytes <= self.budget
+        self.is_empty() || self.charged.get() + cost(bytes) <= self.budget
     }
 
     /// Whoever writes it, or knows that it cannot be written, notes that it waits no more.
@@ -99,10 +135,12 @@ impl Outbox {
     }
 
     /// What the peer did not take of a frame that was written past the queue.
-    pub fn push_rest(&self, rest: Bytes) {
+    pub fn push_rest(&self, frame: &Bytes, written: usize) {
         debug_assert!(self.is_idle(), "only then is a frame written past the queue");
-        self.cut.set(true);
-        self.enqueue(rest);
+        self.enqueue(frame.slice(written..));
+        // The buffer stays whole until the rest is written.
+        self.charged.set(cost(frame.len()));
+        self.cut.set(written);
     }
 
     pub fn push(&self, frame: Bytes) {
@@ -121,7 +159,7 @@ impl Outbox {
         if self.is_closing() {
             return;
         }
-        if reason == Close::TooSlow {
+        if reason.drops_what_waits() {
             self.drop_unwritten();
         }
         if let Some(error) = answer::error_before_close(self.dialect, &reason) {
@@ -133,13 +171,17 @@ impl Outbox {
 
     fn enqueue(&self, frame: Bytes) {
         self.bytes.set(self.bytes.get() + frame.len());
+        self.charged.set(self.charged.get() + cost(frame.len()));
         self.queue.borrow_mut().push_back(frame);
     }
 
     fn drop_unwritten(&self) {
         let mut queue = self.queue.borrow_mut();
-        queue.truncate(usize::from(self.cut.get()));
+        let cut = self.cut.get();
+        queue.truncate(usize::from(cut > 0));
+        queue.shrink_to_fit();
         self.bytes.set(queue.iter().map(Bytes::len).sum());
+        self.charged.set(queue.iter().map(|frame| cost(frame.len() + cut)).sum());
     }
 
     /// Writes until the queue is empty or the writer takes no more.
@@ -174,15 +216,17 @@ impl Outbox {
 
     fn written(&self, queue: &mut VecDeque<Bytes>, mut count: usize) {
         self.bytes.set(self.bytes.get() - count);
+        self.progress.set(true);
         while let Some(first) = queue.front_mut() {
             if count < first.len() {
                 first.advance(count);
-                self.cut.set(self.cut.get() || count > 0);
+                self.cut.set(self.cut.get() + count);
                 return;
             }
             count -= first.len();
+            let whole = first.len() + self.cut.replace(0);
+            self.charged.set(self.charged.get() - cost(whole));
             queue.pop_front();
-            self.cut.set(false);
         }
     }
 }
@@ -212,7 +256,7 @@ mod tests {
 
     #[test]
     fn over_its_budget_it_closes_and_finishes_the_frame_that_was_begun() {
-        let outbox = outbox(10);
+        let outbox = outbox(2 * cost(4) + 5);
         for frame in ["abcd", "efgh"] {
             outbox.push(Bytes::from_static(frame.as_bytes()));
         }
@@ -229,17 +273,43 @@ mod tests {
 
     #[test]
     fn the_rest_of_a_frame_is_not_dropped() {
-        let outbox = outbox(10);
-        outbox.push_rest(Bytes::from_static(b"cd"));
+        let outbox = outbox(1000);
+        outbox.push_rest(&Bytes::from_static(b"abcd"), 2);
         outbox.push(Bytes::from_static(b"efgh"));
+        assert_eq!((outbox.queued_bytes(), outbox.charged()), (6, 2 * cost(4)));
         outbox.close(Close::TooSlow);
         let rest = drain(&outbox, usize::MAX);
         assert!(rest.starts_with(b"cd\x81"), "{rest:?}");
+        assert_eq!(outbox.charged(), 0);
+    }
+
+    #[test]
+    fn f14_the_budget_counts_what_frames_cost_and_not_what_they_say() {
+        let queued = |budget: usize, frames: usize| {
+            let outbox = outbox(budget);
+            (0..frames).for_each(|_| outbox.push(Bytes::from_static(b"\x8a\0")));
+            (outbox.queued_bytes(), outbox.charged(), outbox.is_closing())
+        };
+        let one = cost(2);
+        assert!(one >= 128, "a pong is two bytes, and costs a place, a buffer and a count");
+        assert_eq!(queued(10 * one, 9), (18, 9 * one, false));
+        assert_eq!(queued(10 * one, 10), (20, 10 * one, false));
+        assert!(queued(10 * one, 11).2);
+        assert!(!queued(1, 1).2, "an empty queue takes any one frame");
+    }
+
+    #[test]
+    fn f14_progress_is_what_the_peer_takes_of_the_queue() {
+        let outbox = outbox(1000);
+        outbox.push(Bytes::from_static(b"abcd"));
+        assert!(!outbox.take_progress(), "to queue is no progress");
+        drain(&outbox, 1);
+        assert!(outbox.take_progress() && !outbox.take_progress());
     }
 
     #[test]
     fn an_orderly_close_keeps_what_is_queued() {
-        let outbox = outbox(10);
+        let outbox = outbox(1000);
         outbox.push(Bytes::from_static(b"abcd"));
         outbox.close(Close::ShuttingDown);
         outbox.close(Close::TooSlow);
@@ -259,6 +329,7 @@ mod tests {
                 prop_assert_eq!(out.len() + outbox.queued_bytes(), frames.iter().take_while(|f| !std::ptr::eq(*f, frame)).map(String::len).sum::<usize>() + frame.len());
             }
             out.extend(drain(&outbox, usize::MAX));
+            prop_assert_eq!((outbox.queued_bytes(), outbox.charged()), (0, 0));
             prop_assert_eq!(out, frames.concat().into_bytes());
         }
     }

@@ -13,8 +13,13 @@
 //! has no time to read may come to its socket first; so it is pinged, and what waits is sent when it
 //! has read so far. Twice, because it may read in rounds of what had come before the round: the
 //! first pong may be of a round that the secret came too late for. A client that does not ask in time is sent what waited in
-//! the form that its own secret opens, and stays with that.
+//! the form that its own secret opens, and stays with that; when its question comes at last, it gets
+//! another turn, in which it is waited for longer. A client that may have lost its secret is closed.
 
+mod hold;
+#[cfg(any(test, fuzzing))]
+mod model;
+mod questions;
 mod waiting;
 
 use std::{
@@ -22,9 +27,10 @@ use std::{
     time::{Duration, Instant},
 };
 
+use hold::Hold;
 use waiting::Waiting;
 
-use super::{directory::Record, terms::Terms};
+use super::{directory::Record, reauthorization::Reauthorization, terms::Terms};
 use crate::{
     crypto::keytable::Version,
     protocol::{
@@ -46,12 +52,14 @@ pub struct Place {
     pub terms: Arc<Terms>,
     pub issuer: Issuer,
     pub user: Option<Arc<str>>,
+    pub client: Reauthorization,
+    /// The client was made to ask because its authorization is about to end, and has not yet.
+    pub renewing: bool,
     /// Of the secret that the client has.
     version: Version,
     next: Option<Next>,
     stage: Stage,
-    /// The client has not asked since it was nudged.
-    unanswered: bool,
+    hold: Hold,
 }
 
 /// Where a place is to move.
@@ -61,6 +69,8 @@ pub struct Next {
     pub nudge: SealedFrames,
     /// Nothing more may be sealed with the earlier secret.
     pub cut: bool,
+    /// The channel's sequence number when it got the target.
+    pub since: u64,
 }
 
 enum Stage {
@@ -85,7 +95,7 @@ enum Stage {
         until: Instant,
         waiting: Waiting,
         /// The number of the last one.
-        ping: u64,
+        ping: Option<u64>,
         rounds: u8,
     },
 }
@@ -102,6 +112,8 @@ pub enum Outcome {
     Moved,
     /// Open again, with the secret that it had.
     Reverted,
+    /// Open as it was; the question of its nudge has come too late, and it may have another turn.
+    Late,
     /// It cannot be served any longer.
     Close,
 }
@@ -110,10 +122,6 @@ pub enum Outcome {
 const QUIET: Duration = Duration::from_millis(100);
 
 const ROUNDS: u8 = 2;
-
-const RETRY: Duration = Duration::from_secs(10);
-/// A question that has not come by then will not come.
-const LOST: Duration = Duration::from_secs(120);
 
 impl Place {
     pub fn new(
@@ -124,7 +132,18 @@ impl Place {
         user: Option<Arc<str>>,
         next: Option<Next>,
     ) -> Self {
-        Self { record, terms, issuer, user, version, next, stage: Stage::Open, unanswered: false }
+        Self {
+            record,
+            terms,
+            issuer,
+            user,
+            client: Reauthorization::Retries,
+            renewing: false,
+            version,
+            next,
+            stage: Stage::Open,
+            hold: Hold::default(),
+        }
     }
 
     pub fn version(&self) -> Version {
@@ -152,11 +171,24 @@ impl Place {
         matches!(self.stage, Stage::Open) && self.next.is_some()
     }
 
-    /// When a place that could not move tries again. As long as the question that its nudge caused
-    /// may still be on its way, a second nudge would let both of them open, and the client would see
-    /// one event twice.
-    pub fn retry_after(&self) -> Duration {
-        if self.unanswered { LOST } else { RETRY }
+    /// Its next deadline, while it is held.
+    pub fn due(&self) -> Option<Instant> {
+        match &self.stage {
+            Stage::Open => None,
+            Stage::Unasked { at, .. } => Some(*at),
+            Stage::Armed { until }
+            | Stage::Asking { until, .. }
+            | Stage::Settling { until, .. }
+            | Stage::Reading { until, .. } => Some(*until),
+        }
+    }
+
+    /// The ping whose pong it waits for.
+    pub fn ping(&self) -> Option<u64> {
+        match &self.stage {
+            Stage::Reading { ping, .. } => *ping,
+            _ => None,
+        }
     }
 
     /// A new secret. A place that is moving goes there next.
@@ -183,6 +215,16 @@ impl Place {
     ) -> Outcome {
         let waiting = match std::mem::replace(&mut self.stage, Stage::Open) {
             Stage::Open | Stage::Armed { .. } => Some(Waiting::default()),
+            // It has no secret while it asks: it opens nothing in the old form, and no second nudge.
+            Stage::Asking { until, waiting } if self.client == Reauthorization::LosesSecret => {
+                return match waiting.again(false, resealing) {
+                    Some(waiting) => {
+                        (self.next, self.stage) = (Some(next), Stage::Asking { until, waiting });
+                        Outcome::Stays
+                    }
+                    None => self.close(),
+                };
+            }
             Stage::Asking { waiting, .. } => waiting
                 .again(false, resealing)
                 .or_else(|| waiting.send(self.version, false, out).then(Waiting::default)),
@@ -230,9 +272,9 @@ impl Place {
     }
 
     fn ask(&mut self, now: Instant, waiting: Waiting) {
-        self.unanswered = true;
+        self.hold.nudged = Some(now);
         self.terms.moves.nudged.add();
-        self.stage = Stage::Asking { until: now + self.terms.hold(), waiting };
+        self.stage = Stage::Asking { until: now + self.hold_time(), waiting };
     }
 
     fn nudge(&mut self, now: Instant, waiting: Waiting, out: &mut dyn FnMut(&Frame)) -> Outcome {
@@ -245,54 +287,30 @@ impl Place {
         Outcome::Stays
     }
 
-    /// The client asks the auth endpoint. It is told the secret that it will need: the next only if
-    /// it has been nudged, or frames that are on their way to it would no longer open; after a cut
-    /// there is no other.
-    pub fn asked(&mut self, now: Instant, user: Option<Arc<str>>) -> Version {
-        (self.issuer, self.user, self.unanswered) = (Issuer::Server, user, false);
-        match std::mem::replace(&mut self.stage, Stage::Open) {
-            Stage::Asking { waiting, .. } | Stage::Unasked { waiting, .. } => {
-                self.move_on();
-                self.terms.moves.reauthorized.add();
-                self.stage = Stage::Settling { until: now + self.terms.hold(), waiting };
-            }
-            other => self.stage = other,
-        }
-        self.version
-    }
-
-    pub fn is_settling(&self) -> bool {
-        matches!(self.stage, Stage::Settling { .. })
-    }
-
-    /// The answer to what the client asked is on its way: it was another thread's to write.
-    pub fn told(&mut self, now: Instant) {
-        if let Stage::Settling { until, .. } = &mut self.stage {
-            *until = now + self.terms.settle();
-        }
-    }
-
-    /// Deadlines.
-    pub fn tick(&mut self, now: Instant, out: &mut dyn FnMut(&Frame)) -> Outcome {
-        let due = match &self.stage {
-            Stage::Open => return Outcome::Stays,
-            Stage::Unasked { at, .. } => *at,
-            Stage::Armed { until }
-            | Stage::Asking { until, .. }
-            | Stage::Settling { until, .. }
-            | Stage::Reading { until, .. } => *until,
-        };
-        if now < due {
+    /// Deadlines. `last_question`: when the client has asked last, for whatever channel.
+    pub fn tick(
+        &mut self,
+        now: Instant,
+        last_question: Option<Instant>,
+        out: &mut dyn FnMut(&Frame),
+    ) -> Outcome {
+        if self.due().is_none_or(|due| now < due) {
             return Outcome::Stays;
         }
         match std::mem::replace(&mut self.stage, Stage::Open) {
             Stage::Open => Outcome::Stays,
             Stage::Armed { .. } => self.nudge(now, Waiting::default(), out),
             Stage::Unasked { waiting, .. } => self.nudge(now, waiting, out),
-            Stage::Asking { waiting, .. } => self.not_asked(&waiting, out),
+            Stage::Asking { waiting, .. } => match self.still_asking(now, last_question) {
+                Some(until) => {
+                    self.stage = Stage::Asking { until, waiting };
+                    Outcome::Stays
+                }
+                None => self.not_asked(&waiting, out),
+            },
             Stage::Settling { waiting, .. } => {
-                let until = now + self.terms.hold();
-                self.stage = Stage::Reading { until, waiting, ping: 0, rounds: ROUNDS };
+                let until = now + self.hold_time();
+                self.stage = Stage::Reading { until, waiting, ping: None, rounds: ROUNDS };
                 Outcome::Pings
             }
             Stage::Reading { waiting, .. } => self.open(&waiting, out),
@@ -301,17 +319,17 @@ impl Place {
 
     pub fn pinged(&mut self, number: u64) {
         if let Stage::Reading { ping, .. } = &mut self.stage {
-            *ping = number;
+            *ping = Some(number);
         }
     }
 
     /// The client has answered this ping.
     pub fn has_read(&mut self, number: u64, out: &mut dyn FnMut(&Frame)) -> Outcome {
         match std::mem::replace(&mut self.stage, Stage::Open) {
-            Stage::Reading { waiting, ping, rounds: 1, .. } if ping == number => {
+            Stage::Reading { waiting, ping, rounds: 1, .. } if ping == Some(number) => {
                 self.open(&waiting, out)
             }
-            Stage::Reading { waiting, ping, rounds, until } if ping == number => {
+            Stage::Reading { waiting, ping, rounds, until } if ping == Some(number) => {
                 self.stage = Stage::Reading { until, waiting, ping, rounds: rounds - 1 };
                 Outcome::Pings
             }
@@ -323,10 +341,14 @@ impl Place {
     }
 
     fn not_asked(&mut self, waiting: &Waiting, out: &mut dyn FnMut(&Frame)) -> Outcome {
-        match self.issuer {
-            Issuer::Server => self.give_up(waiting, out),
+        match (self.issuer, self.client) {
+            // Its question may have failed, and then it has no secret.
+            (Issuer::Server, Reauthorization::LosesSecret) => self.close(),
+            (Issuer::Server, Reauthorization::Never | Reauthorization::Retries) => {
+                self.give_up(waiting, out)
+            }
             // It has asked there, as far as can be known.
-            Issuer::Backend => {
+            (Issuer::Backend, _) => {
                 self.move_on();
                 self.open(waiting, out)
             }
@@ -334,6 +356,7 @@ impl Place {
     }
 
     fn move_on(&mut self) {
+        self.hold.nudged = None;
         if let Some(next) = self.next.take() {
             let before = std::mem::replace(&mut self.version, next.target);
             self.record.key_changed(before, self.version);
@@ -380,5 +403,7 @@ fn send(frames: &SealedFrames, version: Version, out: &mut dyn FnMut(&Frame)) ->
     }
 }
 
+#[cfg(fuzzing)]
+pub mod fuzzing;
 #[cfg(test)]
 mod tests;

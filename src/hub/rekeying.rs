@@ -1,33 +1,23 @@
 //! The part of a shard that moves subscriptions from one secret to the next.
 
-use std::{
-    rc::Rc,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{collections::HashSet, sync::Arc, time::Instant};
 
 use super::{
     directory::TopicId,
-    granted::Ended,
+    granted::{Ended, Grantee},
     mailbox::{Answer, Ask, AskError, AskedChannel, Content, Cut, Delivery, Rekey},
-    moves::{CUT_SPREAD, Moves, PlaceId, Turn, TurnKind},
+    moves::{CUT_SPREAD, PlaceId, TurnKind},
     place::{Next, Outcome, Place},
-    shard::{Shard, Socket, Table},
+    shard::{Shard, Table},
     terms::TenantId,
     topics::{Slot, Subscription},
+    turns::Dirty,
 };
 use crate::{
     crypto::keytable::{Version, unix_now},
     ids::SocketId,
-    protocol::{
-        code::Close,
-        sealed::Resealing,
-        server::{Frame, answer},
-    },
+    protocol::sealed::Resealing,
 };
-
-/// Between two looks at turns and deadlines, while there are any.
-const LOOK: Duration = Duration::from_millis(10);
 
 /// Why clients ask for the secret of a channel: to join it, because its last event did not open since
 /// the channel has another, or for no reason that is known here.
@@ -36,13 +26,12 @@ pub const REASONS: [&str; 3] = ["join", "rotation", "again"];
 /// The state that a subscriber whose time is over has seen: nothing is newer.
 pub(super) const REVOKED: u64 = u64::MAX;
 
-type Dirty = Vec<Rc<dyn Socket>>;
-
 impl Shard {
     /// Like `subscribe`, to a channel that is sealed here.
     #[must_use]
-    pub fn subscribe_sealed(&self, place: Place, slot: Slot, since: u64) -> bool {
+    pub fn subscribe_sealed(&self, mut place: Place, slot: Slot, since: u64) -> bool {
         let (id, now) = ((slot, place.record.topic()), Instant::now());
+        place.client = self.table.borrow().sockets[slot as usize].peer.reauthorization;
         let subscription = Subscription { slot, since, version: place.version() };
         if !self.table.borrow_mut().topics.subscribe(id.1, subscription) {
             return false;
@@ -63,16 +52,11 @@ impl Shard {
     }
 
     fn reauthorizes(&self, slot: Slot) -> bool {
-        self.table.borrow().sockets[slot as usize].peer.reauthorizes
+        self.table.borrow().sockets[slot as usize].peer.reauthorization.asks()
     }
 
     pub(super) fn leave(&self, topic: TopicId, slot: Slot) -> Option<Version> {
-        let mut moves = self.moves.borrow_mut();
-        let place = moves.places.remove(&(slot, topic))?;
-        if place.is_held() {
-            moves.held.swap_remove(&(slot, topic));
-        }
-        Some(place.version())
+        self.moves.borrow_mut().leave((slot, topic)).map(|place| place.version())
     }
 
     /// Clients that never authorize anew are left with what they have, as long as that is served.
@@ -88,27 +72,28 @@ impl Shard {
         let Content::Sealed(frames) = &delivery.content else { return };
         let now = Instant::now();
         for slot in held {
-            self.step((*slot, delivery.topic), dirty, |place, budget, out| {
-                place.take(frames, now, budget, out)
+            self.step((*slot, delivery.topic), dirty, |place, line, out| {
+                place.take(frames, now, line.budget, out)
             });
         }
     }
 
     pub(super) fn rekey(&self, rekey: &Rekey, dirty: &mut Dirty) {
         let now = Instant::now();
-        let Rekey { topic, nudge, target, cut, resealer } = rekey;
+        let Rekey { topic, nudge, target, since, cut, resealer } = rekey;
         let mut resealing = Resealing::new(resealer.as_deref());
         if let Some(Cut { revoked: Some((user, theirs)) }) = cut {
             self.revoke(*topic, user, *theirs);
         }
-        let next = Next { target: *target, nudge: nudge.clone(), cut: cut.is_some() };
+        let cuts = cut.is_some();
+        let next = Next { target: *target, nudge: nudge.clone(), cut: cuts, since: *since };
         let subscribers = self.table.borrow().topics.subscribers(*topic).to_vec();
         for Subscription { slot, since, .. } in subscribers {
             let id = (slot, *topic);
             if since == REVOKED || self.has(id, *target) {
                 continue;
             }
-            if cut.is_some() {
+            if cuts {
                 self.cut(id, &next, now, &mut resealing, dirty);
                 continue;
             }
@@ -138,7 +123,7 @@ impl Shard {
         let at = now + self.moves.borrow_mut().within(CUT_SPREAD);
         let reauthorizes = self.reauthorizes(id.0);
         self.step(id, dirty, |place, _, out| match place.cut(next.clone(), at, resealing, out) {
-            Outcome::Stays if !reauthorizes => Outcome::Close,
+            Outcome::Stays if !reauthorizes => place.close(),
             outcome => outcome,
         });
     }
@@ -148,7 +133,7 @@ impl Shard {
     fn revoke(&self, topic: TopicId, user: &Arc<str>, signed_in: Option<TopicId>) {
         let mut table = self.table.borrow_mut();
         let Table { sockets, topics, .. } = &mut *table;
-        let theirs: Vec<Slot> = signed_in
+        let theirs: HashSet<Slot> = signed_in
             .map(|topic| topics.subscribers(topic).iter().map(|s| s.slot).collect())
             .unwrap_or_default();
         let moves = self.moves.borrow();
@@ -185,158 +170,83 @@ impl Shard {
         if entry.peer.tenant != Some(tenant) || entry.socket.outbox().is_closing() {
             return Err(AskError::UnknownSocket);
         }
-        let Some(AskedChannel { name, topic, target, user, bounds }) = about else {
+        if about.as_ref().is_some_and(AskedChannel::is_token_revoked) {
+            return Err(AskError::TokenRevoked);
+        }
+        let Some(AskedChannel { name, topic, target, user, as_of, bounds, .. }) = about else {
             return Ok(Answer { version: Version::BLIND, waits: None });
         };
         if (target.is_some() || !bounds.are_none()) && !entry.grants.may_add(&name) {
             return Err(AskError::TooMany);
         }
-        let (now, mut version) = (Instant::now(), target);
-        let mut moves = self.moves.borrow_mut();
-        let place =
-            topic.and_then(|topic| Some(((slot, topic), moves.places.get_mut(&(slot, topic))?)));
-        if target.is_some() {
-            self.gauges().asked.add(match &place {
-                None => "join",
-                Some((_, place)) if place.is_held() => "rotation",
-                Some(_) => "again",
-            });
+        entry.last_question = Some(Instant::now());
+        drop(table);
+        let id = topic.map(|topic| (slot, topic));
+        let id = id.filter(|id| self.moves.borrow().places.contains_key(id));
+        let (mut version, mut waits) = (target, None);
+        if let Some(id) = id {
+            let (told, settles) = self.asked_by_subscriber(id, user.clone(), target.is_some());
+            version = told.or(target);
+            waits = settles.then_some(id.1);
+        } else if target.is_some() {
+            self.gauges().asked.add("join");
         }
-        let mut waits_to_be_told = None;
-        if let Some((id, place)) = place {
-            let waits = place.retry_after();
-            version = Some(place.asked(now, user.clone()));
-            waits_to_be_told = place.is_settling().then_some(id.1);
-            let retry = place.retry_after();
-            // The question of its nudge has come at last: its turn need not wait for that longer.
-            if place.wants_turn() && retry < waits {
-                moves.wait_for_turn(id, TurnKind::Move, now + retry);
-                self.moving.notify_one();
-            }
-        }
+        let mut table = self.table.borrow_mut();
+        let entry = &mut table.sockets[slot as usize];
         // Of subscribers, too: they may leave and join with this.
-        entry.grants.add(name, version, user, bounds, unix_now());
-        Ok(Answer { version: version.unwrap_or(Version::BLIND), waits: waits_to_be_told })
+        entry.grants.add(name, Grantee { user, as_of }, version, bounds, unix_now());
+        Ok(Answer { version: version.unwrap_or(Version::BLIND), waits })
+    }
+
+    /// The version of the secret that it needs, and whether frames wait until it has that.
+    fn asked_by_subscriber(
+        &self,
+        id: PlaceId,
+        user: Option<Arc<str>>,
+        counts: bool,
+    ) -> (Option<Version>, bool) {
+        let (now, mut told) = (Instant::now(), (None, false));
+        self.step(id, &mut Vec::new(), |place, _, _| {
+            if counts {
+                self.gauges().asked.add(if place.is_held() { "rotation" } else { "again" });
+            }
+            let (version, outcome) = place.asked(now, user);
+            told = (Some(version), place.is_settling());
+            outcome
+        });
+        told
     }
 
     pub(super) fn told(&self, socket: SocketId, topic: TopicId) {
-        let slot = self.table.borrow().by_id.get(&socket).copied();
-        let mut moves = self.moves.borrow_mut();
-        if let Some(place) = slot.and_then(|slot| moves.places.get_mut(&(slot, topic))) {
-            place.told(Instant::now());
+        if let Some(id) = self.place_of(socket, topic) {
+            self.step(id, &mut Vec::new(), |place, _, _| {
+                place.told(Instant::now());
+                Outcome::Stays
+            });
+        }
+    }
+
+    pub(super) fn question_refused(&self, socket: SocketId, topic: TopicId, dirty: &mut Dirty) {
+        if let Some(id) = self.place_of(socket, topic) {
+            self.step(id, dirty, |place, _, _| place.refused());
+        }
+    }
+
+    fn place_of(&self, socket: SocketId, topic: TopicId) -> Option<PlaceId> {
+        self.table.borrow().by_id.get(&socket).map(|slot| (*slot, topic))
+    }
+
+    /// Another rotation begins: it finds nobody who is still to move.
+    pub(super) fn close_stragglers(&self, tenant: TenantId, dirty: &mut Dirty) {
+        let stragglers = self.moves.borrow().stragglers(tenant);
+        for id in stragglers {
+            self.step(id, dirty, |place, _, _| place.close());
         }
     }
 
     pub(super) fn retire(&self, tenant: TenantId, key: u32, by: Instant) {
         self.moves.borrow_mut().retire(tenant, key, by, Instant::now());
         self.moving.notify_one();
-    }
-
-    /// Gives turns and keeps deadlines, for as long as the worker runs.
-    pub async fn run_turns(self: Rc<Self>) {
-        let mut dirty = Vec::new();
-        loop {
-            self.moving.notified().await;
-            while !self.moves.borrow().is_idle() {
-                self.take_turns(Instant::now(), &mut dirty);
-                dirty.drain(..).for_each(|socket| socket.flush());
-                tokio::time::sleep(LOOK).await;
-            }
-        }
-    }
-
-    fn take_turns(&self, now: Instant, dirty: &mut Dirty) {
-        loop {
-            let turn = self.moves.borrow_mut().next_turn(&self.hub.turns, now);
-            let Some(Turn { place, kind, .. }) = turn else { break };
-            self.step(place, dirty, |place, _, _| match kind {
-                TurnKind::Move => {
-                    place.arm(now);
-                    Outcome::Stays
-                }
-                TurnKind::Close { .. } => Outcome::Close,
-            });
-        }
-        let held: Vec<PlaceId> = self.moves.borrow().held.iter().copied().collect();
-        for id in held {
-            self.step(id, dirty, |place, _, out| place.tick(now, out));
-        }
-    }
-
-    /// The socket's client has answered this ping.
-    pub fn has_read(&self, slot: Slot, ping: u64) {
-        let moves = self.moves.borrow();
-        let theirs: Vec<PlaceId> = moves.held.iter().filter(|id| id.0 == slot).copied().collect();
-        drop(moves);
-        let mut dirty = Vec::new();
-        for id in theirs {
-            self.step(id, &mut dirty, |place, _, out| place.has_read(ping, out));
-        }
-        dirty.iter().for_each(|socket| socket.flush());
-    }
-
-    /// Lets a place do something, and does what follows from it for the topic's list, the held
-    /// ones, and the socket.
-    fn step(
-        &self,
-        id: PlaceId,
-        dirty: &mut Dirty,
-        action: impl FnOnce(&mut Place, usize, &mut dyn FnMut(&Frame)) -> Outcome,
-    ) {
-        let mut table = self.table.borrow_mut();
-        let mut moves = self.moves.borrow_mut();
-        let Moves { places, held, pings, .. } = &mut *moves;
-        let Some(place) = places.get_mut(&id) else { return };
-        let Table { sockets, topics, .. } = &mut *table;
-        let entry = &sockets[id.0 as usize];
-        let outbox = entry.socket.outbox();
-        let was_held = place.is_held();
-        let (mut frames, mut bytes) = (0, 0);
-        let outcome = action(place, outbox.budget(), &mut |frame| {
-            let frame = frame.in_dialect(outbox.dialect());
-            (frames, bytes) = (frames + 1, bytes + frame.len());
-            entry.socket.send(frame.clone());
-            entry.mark(dirty);
-        });
-        self.gauges().delivered(frames, bytes);
-        match outcome {
-            Outcome::Close => {
-                place.terms.moves.closed.add();
-                entry.close(Close::SecretRetired, dirty);
-            }
-            Outcome::Pings => {
-                *pings += 1;
-                place.pinged(*pings);
-                entry.socket.send(answer::numbered_ping(*pings));
-                entry.mark(dirty);
-            }
-            Outcome::Stays | Outcome::Moved | Outcome::Reverted => {}
-        }
-        if let Some(subscription) = topics.get_mut(id.1, id.0) {
-            subscription.version = place.served_version();
-        }
-        let is_held = place.is_held();
-        let again = match outcome {
-            // There was another rotation meanwhile.
-            Outcome::Moved => Some(Instant::now()),
-            Outcome::Reverted => Some(Instant::now() + place.retry_after()),
-            Outcome::Stays | Outcome::Pings | Outcome::Close => None,
-        };
-        let again = again.filter(|_| place.wants_turn() && entry.peer.reauthorizes);
-        match (was_held, is_held) {
-            (false, true) => {
-                held.insert(id);
-                self.moving.notify_one();
-            }
-            (true, false) => {
-                held.swap_remove(&id);
-            }
-            _ => {}
-        }
-        if let Some(not_before) = again {
-            moves.wait_for_turn(id, TurnKind::Move, not_before);
-            self.moving.notify_one();
-        }
     }
 }
 

@@ -4,7 +4,7 @@
 //! await.
 
 use std::{
-    cell::RefCell,
+    cell::{Cell, RefCell},
     collections::HashMap,
     rc::Rc,
     sync::{Arc, atomic::Ordering},
@@ -24,6 +24,7 @@ use super::{
     moves::Moves,
     numbers::ByNumber,
     outbox::Outbox,
+    reauthorization::Reauthorization,
     terms::TenantId,
     topics::{Slot, Subscription, TopicTable},
 };
@@ -36,6 +37,11 @@ pub trait Socket {
     fn flush(&self);
     /// Called about once a second: pings, deadlines.
     fn tick(&self, now: Instant);
+    /// Bytes of memory that it holds more than an idle one.
+    fn weight(&self) -> usize {
+        self.outbox().charged()
+    }
+
     /// The connection is no longer to be subscribed to the channel.
     fn revoke(&self, channel: Arc<str>, why: Ended);
 
@@ -64,8 +70,7 @@ pub struct Peer {
     pub dismissals: u32,
     /// See `Audience::NotLegacyJava`.
     pub legacy_java: bool,
-    /// Whether its client authorizes anew when a frame does not open (ENCRYPTION section 4).
-    pub reauthorizes: bool,
+    pub reauthorization: Reauthorization,
 }
 
 /// What the shard must know of each socket while it walks a topic.
@@ -74,6 +79,8 @@ pub(super) struct Entry {
     id: SocketId,
     pub(super) peer: Peer,
     pub(super) grants: GrantBook,
+    /// When the client has asked the auth endpoint last.
+    pub(super) last_question: Option<Instant>,
 }
 
 #[derive(Default)]
@@ -91,6 +98,8 @@ pub struct Shard {
     /// Some subscription is to move.
     pub(super) moving: Notify,
     pub(super) leaving: Leaving,
+    /// The last look at the memory that sockets were closed for.
+    pub(super) shed_at: Cell<u64>,
 }
 
 /// How much a turn has queued.
@@ -138,6 +147,7 @@ impl Shard {
             moves: RefCell::default(),
             moving: Notify::new(),
             leaving: Leaving::default(),
+            shed_at: Cell::new(0),
         })
     }
 
@@ -151,7 +161,7 @@ impl Shard {
 
     pub fn add(&self, id: SocketId, peer: Peer, socket: Rc<dyn Socket>) -> Slot {
         let mut table = self.table.borrow_mut();
-        let entry = Entry { socket, id, peer, grants: GrantBook::default() };
+        let entry = Entry { socket, id, peer, grants: GrantBook::default(), last_question: None };
         let slot = table.sockets.insert(entry) as Slot;
         table.by_id.insert(id, slot);
         self.gauges().sockets.fetch_add(1, Ordering::Relaxed);
@@ -214,6 +224,8 @@ impl Shard {
             Post::Rekey(rekey) => self.rekey(&rekey, dirty),
             Post::Ask(ask) => self.answer(ask),
             Post::Told { socket, topic } => self.told(socket, topic),
+            Post::QuestionRefused { socket, topic } => self.question_refused(socket, topic, dirty),
+            Post::CloseStragglers { tenant } => self.close_stragglers(tenant, dirty),
             Post::Retire { tenant, key, by } => self.retire(tenant, key, by),
             Post::RevokeTokens(revoke) => self.revoke_tokens(&revoke),
             Post::Terminate { topic } => {

@@ -1,6 +1,9 @@
 //! The topic table of one worker: a plain data structure without sockets, clock or locks.
 
-use std::collections::{HashMap, hash_map};
+use std::{
+    collections::{HashMap, hash_map},
+    hash::{BuildHasher, Hash},
+};
 
 use super::{directory::TopicId, numbers::ByNumber};
 use crate::crypto::keytable::Version;
@@ -56,6 +59,7 @@ impl TopicTable {
         };
         self.changes += 1;
         subscriptions.get_mut().swap_remove(position as usize);
+        give_back(subscriptions.get_mut());
         if let Some(moved) = subscriptions.get().get(position as usize) {
             self.positions.insert((moved.slot, topic), position);
         } else if subscriptions.get().is_empty() {
@@ -73,6 +77,12 @@ impl TopicTable {
         self.subscribers(topic).get(position as usize)
     }
 
+    /// Room for many more than there are is given back.
+    pub fn give_back(&mut self) {
+        shrink(&mut self.topics);
+        shrink(&mut self.positions);
+    }
+
     /// Another number after every change.
     pub fn changes(&self) -> u64 {
         self.changes
@@ -80,6 +90,23 @@ impl TopicTable {
 
     pub fn is_empty(&self) -> bool {
         self.topics.is_empty() && self.positions.is_empty()
+    }
+}
+
+/// Room that is kept although few need it.
+const KEPT_SUBSCRIPTIONS: usize = 64;
+const KEPT_PLACES: usize = 16 * 1024;
+
+fn give_back(list: &mut Vec<Subscription>) {
+    if list.capacity() > KEPT_SUBSCRIPTIONS.max(4 * list.len()) {
+        list.shrink_to(2 * list.len());
+    }
+}
+
+/// What a crowd has left in a table that few are in now.
+pub(super) fn shrink<K: Eq + Hash, V, S: BuildHasher>(table: &mut HashMap<K, V, S>) {
+    if table.capacity() > KEPT_PLACES.max(4 * table.len()) {
+        table.shrink_to(2 * table.len());
     }
 }
 
@@ -108,6 +135,21 @@ mod tests {
         prop::collection::vec(step, 0..200)
     }
 
+    #[test]
+    fn f14_a_crowd_that_has_gone_leaves_no_room_behind() {
+        let mut table = TopicTable::default();
+        let subscription = |slot| Subscription { slot, since: 0, version: Version::BLIND };
+        for slot in 0..100_000 {
+            assert!(table.subscribe(TopicId(0), subscription(slot)));
+        }
+        (1..100_000).for_each(|slot| assert!(table.unsubscribe(TopicId(0), slot)));
+        table.give_back();
+        let list = table.topics[&TopicId(0)].capacity();
+        assert!(list <= KEPT_SUBSCRIPTIONS, "{list}");
+        assert!(table.positions.capacity() < KEPT_PLACES, "{}", table.positions.capacity());
+        assert_eq!(table.subscribers(TopicId(0)).len(), 1);
+    }
+
     proptest! {
         #[test]
         fn the_table_is_a_set_of_pairs(steps in steps()) {
@@ -118,7 +160,7 @@ mod tests {
                 match step {
                     Step::Subscribe(topic, slot) => {
                         let new = !model.contains_key(&(topic, slot));
-                        let version = Version { key: topic as u32, epoch: slot };
+                        let version = Version { key: topic as u32, epoch: slot.into() };
                         let subscription = Subscription { slot, since: time as u64, version };
                         prop_assert_eq!(table.subscribe(TopicId(topic), subscription), new);
                         let found = table.subscription(TopicId(topic), slot).map(|s| (s.slot, s.version));

@@ -41,6 +41,8 @@ types! {
     AuthRefusedSocket = "auth_refused_socket",
     TokenMade = "token_made",
     TokensRevoked = "tokens_revoked",
+    RevocationNotWritten = "revocation_not_written",
+    RevocationWritten = "revocation_written",
     PlaintextRefused = "plaintext_refused",
     Tripwire = "tripwire",
     KeyCreated = "key_created",
@@ -52,6 +54,7 @@ types! {
     RotationStarted = "rotation_started",
     RotationRefused = "rotation_refused",
     RotationFinished = "rotation_finished",
+    RotationForced = "rotation_forced",
     ChannelRevoked = "channel_revoked",
     AdminAction = "admin_action",
     ConfigReloaded = "config_reloaded",
@@ -62,6 +65,8 @@ types! {
     ServerDraining = "server_draining",
     ServerStopped = "server_stopped",
     FactsLost = "facts_lost",
+    LineTorn = "line_torn",
+    FileReplaced = "file_replaced",
 }
 
 /// What filters look at stands here, the rest in `what`.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::page::{Page, SECONDS};
+use super::page::{BYTES, Page, SECONDS};
 use crate::{channel::ChannelKind, counting::Distribution, engine::Tenant, hub::census::Census};
 
 pub fn write(page: &mut Page<'_>, tenants: &[&Tenant]) -> fmt::Result {
@@ -41,6 +41,15 @@ fn channels(page: &mut Page<'_>, tenants: &[&Tenant]) -> fmt::Result {
     let mut events = page.gauge("cached_events", "Events that are kept on cache channels")?;
     for (app, census) in &counted {
         events.add(&[("app", app)], census.cached_events)?;
+    }
+    let mut bytes = page.gauge_in(&BYTES, "cache", "What these events take")?;
+    for tenant in tenants {
+        bytes.add(&[("app", &tenant.id)], tenant.directory.ledger().bytes())?;
+    }
+    let mut dropped =
+        page.counter("cached_events_dropped", "Events that were kept until there was no room")?;
+    for tenant in tenants {
+        dropped.add(&[("app", &tenant.id)], tenant.directory.ledger().dropped())?;
     }
     Ok(())
 }

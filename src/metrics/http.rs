@@ -29,13 +29,14 @@ pub const UNKNOWN: &str = "unknown";
 #[derive(Clone, Copy)]
 pub enum Method {
     Get,
+    Head,
     Post,
     Options,
     Other,
 }
 
 /// In the order of `Method`.
-const METHODS: [&str; 4] = ["GET", "POST", "OPTIONS", "other"];
+const METHODS: [&str; 5] = ["GET", "HEAD", "POST", "OPTIONS", "other"];
 const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
 const BOUNDS: [Duration; 12] = [
     Duration::from_micros(100),

@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::page::{Page, SECONDS};
 use crate::{
+    audit::RevocationList,
     crypto::keytable::{KeyState, unix_now},
     engine::{Tenant, key_report::KeyReport},
 };
@@ -38,7 +39,18 @@ pub fn write(page: &mut Page<'_>, tenants: &[&Tenant]) -> fmt::Result {
             subscriptions.add(&labels, key.subscriptions)?;
         }
     }
-    moves(page, &reports)
+    moves(page, &reports)?;
+    let mut unwritten = page.gauge(
+        "revocations_unwritten",
+        "1 while a revocation is in force that a restart would undo",
+    )?;
+    for tenant in tenants {
+        for list in RevocationList::ALL {
+            let labels = [("app", &*tenant.id), ("list", list.name())];
+            unwritten.add(&labels, u32::from(tenant.waits(list)))?;
+        }
+    }
+    Ok(())
 }
 
 fn moves(page: &mut Page<'_>, reports: &[KeyReport]) -> fmt::Result {

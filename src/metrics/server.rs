@@ -53,6 +53,13 @@ fn closed(page: &mut Page<'_>, engine: &Engine) -> fmt::Result {
     }
     page.counter("strays", "Connections that came without the PROXY header they were to have")?
         .add(&[], engine.counts.refused.strays.get())?;
+    let mut faults = page.counter(
+        "client_faults",
+        "Connections that ended by a fault of their clients, by its kind",
+    )?;
+    for (kind, count) in engine.client_faults.counts() {
+        faults.add(&[("kind", kind)], count)?;
+    }
     let mut asked = page.counter(
         "reauth",
         "Secrets of channels that are sealed here, asked for at the auth endpoint, by the reason",
@@ -97,6 +104,8 @@ fn drops(page: &mut Page<'_>, engine: &Engine) -> fmt::Result {
     }
     page.counter("tripwire", "Events in clear that were kept off encrypted channels")?
         .add(&[], engine.hub.trips())?;
+    page.counter("log_lines_dropped", "Lines of the log that were not written")?
+        .add(&[], engine.log_lines_dropped.get())?;
     page.counter("audit_lines", "Lines in the audit log")?.add(&[], audit.written)?;
     page.counter("audit_write_errors", "Attempts to write to it that failed")?
         .add(&[], audit.write_errors)

@@ -9,7 +9,8 @@ use serde_json::{Value, value::RawValue};
 use super::{
     code::ErrorCode,
     dialect::Dialect,
-    json::{InvalidJson, object, string},
+    json::{InvalidJson, object, object_in, string},
+    well_formed::WellFormed,
 };
 use crate::refusal::RefusalCode;
 
@@ -140,7 +141,8 @@ struct Unsubscribe {
 pub struct ClientEvent<'a> {
     pub event: Cow<'a, str>,
     pub channel: Option<Cow<'a, str>>,
-    pub data: Option<&'a RawValue>,
+    /// JSON text as it was sent.
+    pub data: Option<&'a str>,
 }
 
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -175,8 +177,8 @@ struct Raw<'a> {
 }
 
 impl<'a> ClientFrame<'a> {
-    pub fn parse(text: &'a str, dialect: Dialect) -> Result<Self, FrameError> {
-        let raw: Raw<'a> = object(text).map_err(FrameError::NotAFrame)?;
+    pub fn parse(text: &'a WellFormed<'_>, dialect: Dialect) -> Result<Self, FrameError> {
+        let raw: Raw<'a> = object_in(text.as_str()).map_err(FrameError::NotAFrame)?;
         match dialect.strip(&raw.event) {
             Some("ping") => Ok(Self::Ping),
             Some("pong") => Ok(Self::Pong),
@@ -187,7 +189,7 @@ impl<'a> ClientFrame<'a> {
             None if raw.event.starts_with("client-") => Ok(Self::Event(ClientEvent {
                 channel: raw.channel.and_then(|c| serde_json::from_str(c.get()).ok()),
                 event: raw.event,
-                data: raw.data,
+                data: raw.data.map(|data| text.as_sent(data.get())),
             })),
             _ => Err(FrameError::Unsupported(shortened(&raw.event))),
         }
@@ -211,8 +213,8 @@ fn shortened(event: &str) -> String {
 
 /// A client event's `data` as the string that subscribers get: a string stays as it is, anything
 /// else is its JSON text (PROTOCOL 6).
-pub fn data_as_text(data: &RawValue) -> Cow<'_, str> {
-    string(data.get()).unwrap_or(Cow::Borrowed(data.get()))
+pub fn data_as_text(data: &str) -> Cow<'_, str> {
+    string(data).unwrap_or(Cow::Borrowed(data))
 }
 
 #[cfg(test)]
@@ -221,7 +223,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn parse(text: &str) -> Result<ClientFrame<'_>, FrameError> {
-        ClientFrame::parse(text, Dialect::Pusher)
+        ClientFrame::parse(Box::leak(Box::new(WellFormed::new(text))), Dialect::Pusher)
     }
 
     #[test]
@@ -287,7 +289,10 @@ mod tests {
             assert!(parse(text).is_err(), "{text}");
         }
         assert!(matches!(
-            ClientFrame::parse(r#"{"event":"jetsocket:ping"}"#, Dialect::Jetsocket),
+            ClientFrame::parse(
+                &WellFormed::new(r#"{"event":"jetsocket:ping"}"#),
+                Dialect::Jetsocket
+            ),
             Ok(ClientFrame::Ping)
         ));
         let nested = format!(
@@ -320,9 +325,25 @@ mod tests {
         for (data, text) in
             [(r#""a\nb""#, "a\nb"), (r#"{"a": 1}"#, r#"{"a": 1}"#), ("5", "5"), (r#""""#, "")]
         {
-            let raw: &RawValue = serde_json::from_str(data).unwrap();
-            assert_eq!(data_as_text(raw), text);
+            assert_eq!(data_as_text(data), text);
         }
+    }
+
+    #[test]
+    fn f22_names_and_texts_of_client_events_are_well_formed_and_other_data_as_it_was_sent() {
+        let frame =
+            r#"{"\ud83d":0,"event":"client-\ud83d","channel":"c\udead","data":{"a":"\ud83d"}}"#;
+        let Ok(ClientFrame::Event(event)) = parse(frame) else { panic!("{frame}") };
+        assert_eq!(
+            (&*event.event, event.channel.as_deref()),
+            ("client-\u{fffd}", Some("c\u{fffd}"))
+        );
+        assert_eq!(event.data, Some(r#"{"a":"\ud83d"}"#));
+        assert_eq!(data_as_text(r#""cut \ud83d""#), "cut \u{fffd}");
+        let text =
+            r#"{"event":"pusher:subscribe","data":"{\"channel\":\"c\",\"auth\":\"\\ud83d\"}"}"#;
+        let Ok(ClientFrame::Subscribe(subscribe)) = parse(text) else { panic!("{text}") };
+        assert_eq!(subscribe.auth.as_deref(), Some("\u{fffd}"));
     }
 
     proptest! {

@@ -19,14 +19,24 @@ pub enum Close {
     OverConnectionQuota,
     /// From one address.
     ConnectsTooOften,
-    PathNotFound,
+    PathNotFound {
+        mistake: String,
+    },
     InvalidVersion,
     UnsupportedProtocol,
     MissingProtocol,
-    OriginRefused,
+    OriginRefused {
+        /// What would admit it: in development alone.
+        advice: Option<String>,
+    },
     NotAuthorizedInTime,
     Terminated,
     TooSlow,
+    /// It takes nothing of what waits for it.
+    Stalled,
+    TooManyFrames,
+    /// The server is short of memory, and this connection holds more of it than its share.
+    Shed,
     ShuttingDown,
     /// A new connection to a server that is shutting down. Not 4200, on which clients would be back
     /// at once, and as long as they are led here, again and again.
@@ -53,12 +63,18 @@ impl Close {
             Self::UnknownApp { .. } => 4001,
             Self::AppDisabled => 4003,
             Self::OverConnectionQuota => 4004,
-            Self::PathNotFound => 4005,
+            Self::PathNotFound { .. } => 4005,
             Self::InvalidVersion => 4006,
             Self::UnsupportedProtocol => 4007,
             Self::MissingProtocol => 4008,
-            Self::OriginRefused | Self::NotAuthorizedInTime | Self::Terminated => 4009,
-            Self::TooSlow | Self::Draining | Self::OverCapacity | Self::ConnectsTooOften => 4100,
+            Self::OriginRefused { .. } | Self::NotAuthorizedInTime | Self::Terminated => 4009,
+            Self::TooSlow
+            | Self::Stalled
+            | Self::TooManyFrames
+            | Self::Shed
+            | Self::Draining
+            | Self::OverCapacity
+            | Self::ConnectsTooOften => 4100,
             Self::ShuttingDown | Self::SecretRetired => 4200,
             Self::PongNotReceived => 4201,
             Self::ProtocolViolation(_) => 1002,
@@ -70,7 +86,7 @@ impl Close {
     }
 
     /// Of all, with its code: where the client chooses that, there is none.
-    pub const REASONS: [(&str, &str); 22] = [
+    pub const REASONS: [(&str, &str); 25] = [
         ("unknown_app", "4001"),
         ("app_disabled", "4003"),
         ("over_connection_quota", "4004"),
@@ -83,6 +99,9 @@ impl Close {
         ("not_authorized_in_time", "4009"),
         ("terminated", "4009"),
         ("too_slow", "4100"),
+        ("stalled", "4100"),
+        ("too_many_frames", "4100"),
+        ("shed", "4100"),
         ("shutting_down", "4200"),
         ("draining", "4100"),
         ("over_capacity", "4100"),
@@ -102,14 +121,17 @@ impl Close {
             Self::AppDisabled => "app_disabled",
             Self::OverConnectionQuota => "over_connection_quota",
             Self::ConnectsTooOften => "connects_too_often",
-            Self::PathNotFound => "path_not_found",
+            Self::PathNotFound { .. } => "path_not_found",
             Self::InvalidVersion => "invalid_version",
             Self::UnsupportedProtocol => "unsupported_protocol",
             Self::MissingProtocol => "missing_protocol",
-            Self::OriginRefused => "origin_refused",
+            Self::OriginRefused { .. } => "origin_refused",
             Self::NotAuthorizedInTime => "not_authorized_in_time",
             Self::Terminated => "terminated",
             Self::TooSlow => "too_slow",
+            Self::Stalled => "stalled",
+            Self::TooManyFrames => "too_many_frames",
+            Self::Shed => "shed",
             Self::ShuttingDown => "shutting_down",
             Self::Draining => "draining",
             Self::OverCapacity => "over_capacity",
@@ -133,16 +155,24 @@ impl Close {
             Self::ConnectsTooOften => {
                 "Too many connections are opened from this address, please wait and reconnect".into()
             }
-            Self::PathNotFound => "Path not found: WebSocket connections go to /app/{key}".into(),
+            Self::PathNotFound { mistake } => format!("Path not found: {mistake}"),
             Self::InvalidVersion => "Invalid protocol version: not a number".into(),
             Self::UnsupportedProtocol => "Unsupported protocol version: 4 to 7 are served".into(),
             Self::MissingProtocol => "No protocol version supplied".into(),
-            Self::OriginRefused => "Origin not allowed".into(),
+            Self::OriginRefused { advice: None } => "Origin not allowed".into(),
+            Self::OriginRefused { advice: Some(advice) } => format!("Origin not allowed: {advice}"),
             Self::NotAuthorizedInTime => {
                 "Connection not authorized within timeout: sign in or subscribe to an authorized channel".into()
             }
             Self::Terminated => "You got disconnected by the app.".into(),
             Self::TooSlow => "Too many messages are waiting for this connection to read them".into(),
+            Self::Stalled => "This connection reads nothing of what waits for it".into(),
+            Self::TooManyFrames => {
+                "This connection sends too many frames, please slow down (limits.frames_per_second)".into()
+            }
+            Self::Shed => {
+                "Server is short of memory and closes the connections that hold most of it, please try again in a moment".into()
+            }
             Self::ShuttingDown => "Server is shutting down, please reconnect".into(),
             Self::Draining => {
                 "Server is shutting down and takes no new connections, please try again in a moment".into()
@@ -156,10 +186,24 @@ impl Close {
             Self::PongNotReceived => "Pong reply not received in time".into(),
             Self::ProtocolViolation(what) => format!("WebSocket protocol error: {what}"),
             Self::BinaryFrame => "Binary frames are not supported".into(),
-            Self::NotUtf8 => "Text frame is not valid UTF-8".into(),
+            Self::NotUtf8 => "Received text that is not valid UTF-8".into(),
             Self::MessageTooBig { limit } => format!("Message is larger than {limit} bytes"),
             Self::ByClient(_) => String::new(),
         }
+    }
+
+    /// The code in the `pusher:error` frame before the close: 4301 is the one for rates, and would
+    /// make pusher-js give up if it closed the connection.
+    pub fn error_code(&self) -> Option<u16> {
+        match self {
+            Self::TooManyFrames => ErrorCode::ClientEventRate.number(),
+            _ => self.code(),
+        }
+    }
+
+    /// Whether frames that wait are dropped: the peer does not read them, and they are in the way.
+    pub fn drops_what_waits(&self) -> bool {
+        matches!(self, Self::TooSlow | Self::Stalled | Self::Shed)
     }
 
     /// Whether a `pusher:error` frame goes before the close. Protocol violations get none: what
@@ -201,14 +245,17 @@ mod tests {
             Close::AppDisabled,
             Close::OverConnectionQuota,
             Close::ConnectsTooOften,
-            Close::PathNotFound,
+            Close::PathNotFound { mistake: String::new() },
             Close::InvalidVersion,
             Close::UnsupportedProtocol,
             Close::MissingProtocol,
-            Close::OriginRefused,
+            Close::OriginRefused { advice: None },
             Close::NotAuthorizedInTime,
             Close::Terminated,
             Close::TooSlow,
+            Close::Stalled,
+            Close::TooManyFrames,
+            Close::Shed,
             Close::ShuttingDown,
             Close::Draining,
             Close::OverCapacity,

@@ -1,9 +1,11 @@
-//! JSON from strangers: bounded in depth before anything parses, and an object where an object is
-//! wanted.
+//! JSON from strangers: bounded in depth before anything parses, an object where an object is
+//! wanted, and read as JavaScript writes it (`well_formed`).
 
 use std::borrow::Cow;
 
-use serde::Deserialize;
+use serde::{Deserialize, de::DeserializeOwned};
+
+use super::well_formed::WellFormed;
 
 /// A parser that recurses on what a stranger sent can run out of stack, ours or that of whoever is
 /// sent the text next (PROTOCOL 1.8).
@@ -58,25 +60,41 @@ pub enum InvalidJson {
 }
 
 /// Reads an object. Derived readers alone would also take an array of the fields' values.
-pub fn object<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, InvalidJson> {
-    if !is_shallow(text.as_bytes()) {
+pub fn object<T: DeserializeOwned>(text: &str) -> Result<T, InvalidJson> {
+    object_in(WellFormed::new(text).as_str())
+}
+
+/// The same for readers that borrow from the text, which `WellFormed` has made readable.
+pub fn object_in<'a, T: Deserialize<'a>>(well_formed: &'a str) -> Result<T, InvalidJson> {
+    if !is_shallow(well_formed.as_bytes()) {
         return Err(InvalidJson::TooDeep);
     }
-    if !text.trim_start().starts_with('{') {
+    if !well_formed.trim_start().starts_with('{') {
         return Err(InvalidJson::NotAnObject);
     }
-    serde_json::from_str(text).map_err(|error| InvalidJson::Other(error.to_string()))
+    serde_json::from_str(well_formed).map_err(|error| InvalidJson::Other(error.to_string()))
+}
+
+/// Any JSON value.
+pub fn value(text: &str) -> Result<serde_json::Value, serde_json::Error> {
+    serde_json::from_str(WellFormed::new(text).as_str())
 }
 
 /// The text of a JSON string, borrowed where it has no escapes. `None` for any other value.
 pub fn string(json: &str) -> Option<Cow<'_, str>> {
     #[derive(Deserialize)]
     struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+    fn read(json: &str) -> Option<Cow<'_, str>> {
+        serde_json::from_str(json).map(|Text(text)| text).ok()
+    }
     if !json.starts_with('"') {
         // As clients send most of what may be a string; the parser would put its refusal in words.
         return None;
     }
-    serde_json::from_str(json).map(|Text(text)| text).ok()
+    read(json).or_else(|| {
+        let text = read(WellFormed::new(json).as_str())?.into_owned();
+        Some(Cow::Owned(text))
+    })
 }
 
 #[cfg(test)]

@@ -11,3 +11,4 @@ pub mod signed;
 pub mod tripwire;
 pub mod version;
 pub mod websocket;
+pub mod well_formed;

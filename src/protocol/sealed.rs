@@ -89,6 +89,11 @@ impl SealedFrames {
         self.0.iter().map(|sealed| &sealed.frame)
     }
 
+    /// Every form, with its envelope.
+    pub fn envelopes(&self) -> impl Iterator<Item = (&Frame, &Arc<str>)> {
+        self.0.iter().map(|sealed| (&sealed.frame, &sealed.envelope))
+    }
+
     /// Of the frame that one socket is sent: they differ by little.
     pub fn bytes(&self) -> usize {
         self.0.first().map_or(0, |sealed| sealed.frame.bytes())

@@ -20,9 +20,10 @@ pub fn check(version: Option<&str>, strict: bool) -> Result<(), Close> {
 }
 
 /// The offered WebSocket sub-protocol to answer with, if one is ours. The others are no reason to
-/// refuse: Swift clients offer one always (PROTOCOL 1.1).
-pub fn subprotocol(offered: &str) -> Option<&str> {
-    offered.split(',').map(str::trim).find(|name| {
+/// refuse: Swift clients offer one always (PROTOCOL 1.1). `offered`: the values of the header, which
+/// may be repeated.
+pub fn subprotocol<'a>(offered: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    offered.into_iter().flat_map(|list| list.split(',')).map(str::trim).find(|name| {
         name.strip_prefix(SUBPROTOCOL).is_some_and(|version| SERVED.contains(&version))
     })
 }
@@ -48,13 +49,19 @@ mod tests {
 
     #[test]
     fn subprotocols() {
-        assert_eq!(subprotocol("pusher-channels-protocol-7"), Some("pusher-channels-protocol-7"));
-        assert_eq!(
-            subprotocol("chat, pusher-channels-protocol-5"),
-            Some("pusher-channels-protocol-5")
-        );
-        assert_eq!(subprotocol("chat"), None);
-        assert_eq!(subprotocol("pusher-channels-protocol-+7"), None);
-        assert_eq!(subprotocol("pusher-channels-protocol-8"), None);
+        let (five, seven) = ("pusher-channels-protocol-5", "pusher-channels-protocol-7");
+        let lists: [(&[&str], _); 8] = [
+            (&[], None),
+            (&[seven], Some(seven)),
+            (&["chat, pusher-channels-protocol-5"], Some(five)),
+            (&["chat", "x, pusher-channels-protocol-7", five], Some(seven)),
+            (&["", ",", five], Some(five)),
+            (&["chat"], None),
+            (&["pusher-channels-protocol-+7"], None),
+            (&["pusher-channels-protocol-8"], None),
+        ];
+        for (offered, wanted) in lists {
+            assert_eq!(subprotocol(offered.iter().copied()), wanted, "{offered:?}");
+        }
     }
 }

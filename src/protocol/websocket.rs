@@ -10,6 +10,8 @@ pub enum Message<'a> {
     Ping(&'a [u8]),
     Pong(&'a [u8]),
     Close(Option<u16>),
+    /// A part of a message that is not its last.
+    Fragment,
 }
 
 pub mod opcode {
@@ -21,7 +23,7 @@ pub mod opcode {
     pub const PONG: u8 = 10;
 }
 
-const FIN: u8 = 0x80;
+pub const FIN: u8 = 0x80;
 const RESERVED: u8 = 0x70;
 const MASKED: u8 = 0x80;
 const CONTROL: u8 = 0x08;
@@ -51,6 +53,11 @@ struct Header {
 impl Decoder {
     pub fn new(limit: usize) -> Self {
         Self { limit, fragments: None }
+    }
+
+    /// What it keeps of a message that has not ended.
+    pub fn kept_bytes(&self) -> usize {
+        self.fragments.as_ref().map_or(0, |(_, bytes)| bytes.capacity())
     }
 
     /// Reads every whole frame in `bytes` and gives its messages to `take`, until that returns
@@ -139,12 +146,12 @@ impl Decoder {
                     return deliver(text, &message, take);
                 }
                 self.fragments = Some((text, message));
-                Ok(true)
+                Ok(take(Message::Fragment))
             }
             data if header.fin => deliver(data == opcode::TEXT, payload, take),
             data => {
                 self.fragments = Some((data == opcode::TEXT, payload.to_vec()));
-                Ok(true)
+                Ok(take(Message::Fragment))
             }
         }
     }
@@ -161,15 +168,20 @@ fn deliver(
     std::str::from_utf8(payload).map(|text| take(Message::Text(text))).map_err(|_| Close::NotUtf8)
 }
 
-/// RFC 6455 section 7.4: no payload, or a code that may be sent and a reason in UTF-8.
+/// RFC 6455 sections 7.4 and 8.1: no payload, or a code that may be sent and a reason in UTF-8.
 fn close_code(payload: &[u8]) -> Result<Option<u16>, Close> {
     let violation = Err(Close::ProtocolViolation("malformed close frame"));
     match payload {
         [] => Ok(None),
         [a, b, reason @ ..] => {
             let code = u16::from_be_bytes([*a, *b]);
-            let known = matches!(code, 1000..=1003 | 1007..=1014 | 3000..=4999);
-            if known && std::str::from_utf8(reason).is_ok() { Ok(Some(code)) } else { violation }
+            match code {
+                1000..=1003 | 1007..=1014 | 3000..=4999 => match std::str::from_utf8(reason) {
+                    Ok(_) => Ok(Some(code)),
+                    Err(_) => Err(Close::NotUtf8),
+                },
+                _ => violation,
+            }
         }
         [_] => violation,
     }
@@ -237,7 +249,9 @@ mod tests {
         for piece in bytes.chunks(piece) {
             buffer.extend_from_slice(piece);
             let used = decoder.read(&mut buffer, |message| {
-                out.push(format!("{message:?}"));
+                if message != Message::Fragment {
+                    out.push(format!("{message:?}"));
+                }
                 true
             })?;
             buffer.drain(..used);
@@ -283,6 +297,8 @@ mod tests {
             ("close of one byte", client_frame(0x88, b"x"), 1002),
             ("close with a forbidden code", client_frame(0x88, &1005u16.to_be_bytes()), 1002),
             ("not utf-8", client_frame(0x81, b"\xff"), 1007),
+            ("a close reason that is not utf-8", client_frame(0x88, b"\x03\xe8\xff"), 1007),
+            ("a forbidden code comes first", client_frame(0x88, b"\x03\xed\xff"), 1002),
             ("too big", client_frame(0x81, &[b'x'; 101]), 1009),
             (
                 "too big together",

@@ -47,6 +47,16 @@ refusal_codes! {
     TokenRevoked "token_revoked" 401 (Unauthenticated): UNKNOWN => "get a new token";
     TokenOrigin "token_origin" 401 (Unauthenticated): UNKNOWN =>
         "use the token on pages of the origin that it names";
+    TokenMilliseconds "token_milliseconds" 401 (Unauthenticated): UNKNOWN =>
+        "write exp, nbf and iat in seconds since 1970 (Date.now() / 1000)";
+    TokenTime "token_time" 401 (Unauthenticated): UNKNOWN =>
+        "write exp, nbf and iat as numbers of seconds since 1970";
+    TokenFromTheFuture "token_from_the_future" 401 (Unauthenticated): UNKNOWN =>
+        "set the clocks of the issuer and of this server, or give jwt.leeway_seconds";
+    TokenCritical "token_critical" 401 (Unauthenticated): UNKNOWN =>
+        "make the token without \"crit\": no extension is understood here";
+    TokenUnencoded "token_unencoded" 401 (Unauthenticated): UNKNOWN =>
+        "make the token without \"b64\": only encoded payloads are read";
     MissingUserId "missing_user_id" 401 (Unauthenticated): UNKNOWN =>
         "send a user_id; the open authorizer believes it";
     ForwardUnauthenticated "forward_unauthenticated" 401 (Unauthenticated): UNKNOWN =>
@@ -70,7 +80,7 @@ refusal_codes! {
     ForwardDenies "forward_denies" 403 (Forbidden): NOT_ALLOWED =>
         "look at the application, whose URL said no";
     Revoked "revoked" 403: NOT_ALLOWED =>
-        "get a token that was issued after the user was taken off the channel (claim \"iat\")";
+        "authorize the user anew: a token whose \"iat\", less jwt.leeway_seconds, is later than the revocation, or a new answer of the application; a signature of your own backend counts on a new connection";
     OriginNotAllowed "origin_not_allowed" 403: "Pages of this origin are not allowed" =>
         "list the page's origin, as the browser sends it, in apps.ID.origins";
     UnknownSocket "unknown_socket" 403: "This socket is not known" =>
@@ -93,6 +103,10 @@ refusal_codes! {
         "send socket_id and channel_name as strings";
     DuplicateParameter "duplicate_parameter" 400: "A parameter is given twice" =>
         "send each parameter once";
+    DuplicateHeader "duplicate_header" 400: "A header is given twice" =>
+        "send Origin, Authorization and whatever else decides once; look at the proxy in front";
+    UriTooLong "uri_too_long" 414: "The path and the query are too long" =>
+        "send the parameters in the body; path and query have 8 KiB";
     InvalidForm "invalid_form" 400: "The form cannot be read" => "send the form in UTF-8";
     InvalidJson "invalid_json" 400: "The JSON cannot be read" =>
         "send one JSON object, in UTF-8";
@@ -102,8 +116,10 @@ refusal_codes! {
     BodyTooLarge "body_too_large" 413: "The body is too large" =>
         "send the parameters of the question only";
     BodyTimeout "body_timeout" 408: "The body did not arrive in time" => "send the body at once";
-    MethodNotAllowed "method_not_allowed" 405: "Ask with POST" =>
-        "use the transport \"ajax\" of the client; JSONP is not served";
+    UnsupportedEncoding "unsupported_encoding" 415: "The body is compressed" =>
+        "send the body as it is, without Content-Encoding";
+    MethodNotAllowed "method_not_allowed" 405: "The path has no such method" =>
+        "use one of the header Allow: at the auth endpoints POST (the client's transport \"ajax\"; JSONP is not served)";
     InvalidSocketId "invalid_socket_id" 400: "The socket_id is none" =>
         "send the socket_id as the client has it, such as 123.456";
     InvalidChannel "invalid_channel" 400: "The channel's name cannot be used" =>
@@ -197,6 +213,8 @@ refusal_codes! {
 
     // The backend: what it asks.
     NotFound "not_found" 404: "There is nothing here" => "check the path and the method";
+    UpgradeRequired "upgrade_required" 426: "WebSocket connections go here" =>
+        "connect with a client, and let proxies pass on Upgrade and Connection";
     NoApiHere "no_api_here" 404: "The HTTP API is not served here" =>
         "send backends to the address of api_listen";
     TooManyRequests "too_many_requests" 503: "Too many requests are under way" =>
@@ -245,8 +263,8 @@ refusal_codes! {
         "send jti or user_id, and not both";
     TooManyRevocations "too_many_revocations" 503: "There are too many revocations" =>
         "change the secret of the app, which ends all its tokens";
-    RevocationNotWritten "revocation_not_written" 503: FULL_DISK =>
-        "make room in the state directory, and revoke again";
+    RevokedUntilRestart "revoked_until_restart" 503: "The revocation holds until the server restarts" =>
+        "make room in the state directory or make it writable; the server writes by itself, so neither restart it before nor revoke again";
     NotAnEncryptedChannel "not_an_encrypted_channel" 400: "The channel is not encrypted" =>
         "name a channel private-encrypted-...";
     RevocationOnBlindChannel "blind_channel" 409: "This server has no key of the channel" =>
@@ -259,6 +277,8 @@ refusal_codes! {
         "send the admin token: header Authorization: Bearer TOKEN";
     AdminTokenWrong "admin_token_wrong" 401: UNKNOWN =>
         "send the token that the server's configuration names";
+    HostNotAllowed "host_not_allowed" 421: "This host is not answered for" =>
+        "ask for the operations listener by its address, or list the name in ops_hosts";
     InvalidSeconds "invalid_seconds" 400: "The time span cannot be used" =>
         "send whole seconds, at most a year";
     InvalidKey "invalid_key" 422: "The key cannot be read" =>
@@ -272,7 +292,7 @@ refusal_codes! {
         "look at `sealcast keys list` for the ids of the keys";
     KeyRetired "key_retired" 409: NO_SUCH_CHANGE => "leave it; a retired key opens nothing";
     RotationInProgress "rotation_in_progress" 409: NO_SUCH_CHANGE =>
-        "wait until all subscriptions have moved (`sealcast keys list`)";
+        "wait until all subscriptions have moved (`sealcast keys list`), or close the rest: `sealcast keys rotate --force`";
     SharedKey "shared_key" 409: NO_SUCH_CHANGE =>
         "give each app its own key, or set allow_shared_master_key = true in both";
     StateNotWritten "state_not_written" 503: FULL_DISK =>

@@ -4,7 +4,11 @@ use std::{
     path::Path,
 };
 
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::{
+    fs::{CWD, RenameFlags, renameat_with, statfs},
+    io::Errno,
+    process::{Resource, Rlimit, getrlimit, setrlimit},
+};
 
 /// To what the process may have without being root.
 pub fn raise_descriptors() -> io::Result<()> {
@@ -28,6 +32,32 @@ pub fn resident_bytes() -> Option<u64> {
     let text = read_to_string("/proc/self/statm").ok()?;
     let pages: u64 = text.split(' ').nth(1)?.parse().ok()?;
     Some(pages * rustix::param::page_size() as u64)
+}
+
+/// Fails with `AlreadyExists` where there is something.
+pub fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
+    match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
+        // Not every file system can.
+        Err(Errno::INVAL | Errno::NOSYS) => super::rename_where_nothing_is(from, to),
+        renamed => Ok(renamed?),
+    }
+}
+
+/// The name of the file system that `path` is on, if it goes with the container or the machine.
+/// That a volume of an orchestrator does is not to be seen from here.
+pub fn volatile_filesystem(path: &Path) -> Option<&'static str> {
+    // linux/magic.h; the type of the field depends on the architecture, the value fits 32 bits.
+    match statfs(path).ok()?.f_type as u32 {
+        0x794c_7630 => Some("overlay"),
+        0x0102_1994 => Some("tmpfs"),
+        0x8584_58f6 => Some("ramfs"),
+        _ => None,
+    }
+}
+
+/// As it stands in `/etc/hostname`; in a container as a rule its id, in Kubernetes the pod's name.
+pub fn host_name() -> Option<String> {
+    rustix::system::uname().nodename().to_str().ok().map(str::to_owned)
 }
 
 /// The least that this process's control group and those above it may have. `root`: where control
@@ -68,6 +98,17 @@ mod tests {
         assert!(resident_bytes().unwrap() > 1 << 20);
         let (open, most) = (open_descriptors().unwrap(), most_descriptors());
         assert!(open >= 3 && most.is_none_or(|most| open <= most));
+    }
+
+    #[test]
+    fn a_file_system_that_does_not_last_is_named() {
+        // A container may have it elsewhere, or as another one.
+        let mounts = read_to_string("/proc/mounts").unwrap();
+        if mounts.lines().any(|line| line.contains(" /dev/shm tmpfs ")) {
+            assert_eq!(volatile_filesystem(Path::new("/dev/shm")), Some("tmpfs"));
+        }
+        assert_eq!(volatile_filesystem(Path::new("/proc")), None);
+        assert_eq!(volatile_filesystem(Path::new("/no/such/directory")), None);
     }
 
     #[test]

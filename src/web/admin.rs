@@ -8,15 +8,16 @@ use std::{future::Future, pin::Pin, rc::Rc, sync::Arc};
 
 use actix_web::{FromRequest, HttpRequest, HttpResponse, dev::Payload, web};
 use bytes::Bytes;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use zeroize::Zeroizing;
 
 pub use door::{AdminToken, Door};
-pub use webhooks::{Deliveries, TestResults};
+pub use webhooks::{Deliveries, Discard, TestResults};
 
 use super::{
     error::{ApiError, blocking},
     live,
+    methods::{get, post},
     verify::{read_body, unreadable, worker},
     worker::Worker,
 };
@@ -39,13 +40,14 @@ pub fn routes(config: &mut web::ServiceConfig, door: Door) {
     config
         .app_data(door)
         .configure(live::routes)
-        .route("/admin/apps/{app}/keys", web::get().to(list))
-        .route("/admin/apps/{app}/keys/rotate", web::post().to(rotate))
-        .route("/admin/apps/{app}/keys/{id}/revoke", web::post().to(revoke))
-        .route("/admin/apps/{app}/webhooks", web::get().to(webhooks::list))
-        .route("/admin/apps/{app}/webhooks/log", web::get().to(webhooks::log))
-        .route("/admin/apps/{app}/webhooks/replay", web::post().to(webhooks::replay))
-        .route("/admin/apps/{app}/webhooks/test", web::post().to(webhooks::test));
+        .service(get(web::resource("/admin/apps/{app}/keys"), list))
+        .service(post(web::resource("/admin/apps/{app}/keys/rotate"), rotate))
+        .service(post(web::resource("/admin/apps/{app}/keys/{id}/revoke"), revoke))
+        .service(get(web::resource("/admin/apps/{app}/webhooks"), webhooks::list))
+        .service(get(web::resource("/admin/apps/{app}/webhooks/log"), webhooks::log))
+        .service(post(web::resource("/admin/apps/{app}/webhooks/replay"), webhooks::replay))
+        .service(post(web::resource("/admin/apps/{app}/webhooks/discard"), webhooks::discard))
+        .service(post(web::resource("/admin/apps/{app}/webhooks/test"), webhooks::test));
 }
 
 /// A request of somebody who may make it, about an application that is there: no handler gets at
@@ -83,7 +85,7 @@ impl FromRequest for Admin {
 impl Admin {
     /// What is asked for, as a JSON object; nothing at all is an empty one. What stands in it is
     /// not repeated in errors, since a key may stand in the wrong place.
-    fn asked<T: for<'a> Deserialize<'a>>(&self, expected: &str) -> Result<T, ApiError> {
+    fn asked<T: DeserializeOwned>(&self, expected: &str) -> Result<T, ApiError> {
         let text = if self.body.is_empty() { b"{}".as_slice() } else { &self.body };
         let asked = std::str::from_utf8(text).ok().and_then(|text| object(text).ok());
         asked.ok_or_else(|| {
@@ -118,6 +120,8 @@ struct Asked {
     #[serde(default)]
     activate_in_seconds: u64,
     grace_seconds: Option<u64>,
+    #[serde(default)]
+    force: bool,
 }
 
 /// What answers say of it.
@@ -127,11 +131,18 @@ pub struct Rotated {
     pub state: KeyState,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub until: Option<UnixSeconds>,
+    /// Subscriptions that had not moved since the last rotation, and were closed.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub closed: u32,
+}
+
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 async fn rotate(admin: Admin) -> Result<HttpResponse, ApiError> {
     let asked: Asked = admin.asked(
-        "an object of key (text), activate_in_seconds and grace_seconds (whole numbers), each of which may be left out",
+        "an object of key (text), activate_in_seconds and grace_seconds (whole numbers) and force (true or false), each of which may be left out",
     )?;
     if asked.activate_in_seconds > YEAR || asked.grace_seconds.is_some_and(|grace| grace > YEAR) {
         let message = format!("activate_in_seconds and grace_seconds are at most {YEAR}, a year");
@@ -145,12 +156,13 @@ async fn rotate(admin: Admin) -> Result<HttpResponse, ApiError> {
 fn rotated(engine: &Engine, tenant: &Tenant, asked: &Asked) -> Result<Rotated, ApiError> {
     let key = asked.key.as_ref().map(|text| MasterKey::parse(text)).transpose();
     let (key, _) = key.map_err(|e| ApiError::new(RefusalCode::InvalidKey, e.to_string()))?.unzip();
-    let rotate = Rotate { key, activate_in: asked.activate_in_seconds, grace: asked.grace_seconds };
-    let id = engine.rotate(tenant, rotate)?;
+    let (activate_in, grace) = (asked.activate_in_seconds, asked.grace_seconds);
+    let rotate = Rotate { key, activate_in, grace, force: asked.force };
+    let done = engine.rotate(tenant, rotate)?;
     let ring = tenant.keys().ok_or(RotationError::NoKeys)?;
-    let key = ring.table().by_id(id.as_str()).map(|key| (key.state, key.until));
+    let key = ring.table().by_id(done.id.as_str()).map(|key| (key.state, key.until));
     let (state, until) = key.unwrap_or((KeyState::Active, None));
-    Ok(Rotated { id, state, until })
+    Ok(Rotated { id: done.id, state, until, closed: done.closed })
 }
 
 #[derive(Deserialize)]

@@ -12,12 +12,14 @@ use actix_rt::net::{ActixStream, Ready, TcpStream, UnixStream};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::{
+    client_faults::Peek,
     proxy_protocol::{self, ReadError, Said},
     remote::{HasRemote, Remote},
     services::HEAD_DEADLINE,
     transport::Transport,
     worker::Worker,
 };
+use crate::engine::ClientFault;
 
 pub struct Arrival {
     io: Io,
@@ -65,6 +67,7 @@ impl Arrival {
             Ok(remote) => Ok(Self { io, remote }),
             Err(reason) => {
                 worker.engine.counts.refused.strays.add();
+                worker.engine.client_faults.note(ClientFault::ProxyHeader, &reason);
                 worker.entrance.strays.note(&reason);
                 Err(io::Error::other(reason))
             }
@@ -98,6 +101,16 @@ impl Io {
 impl HasRemote for Arrival {
     fn remote(&self) -> Option<Remote> {
         Some(self.remote)
+    }
+}
+
+impl Peek for Arrival {
+    /// There is no looking ahead on a Unix socket, and no TLS either.
+    fn poll_first(&self, cx: &mut Context<'_>) -> Poll<io::Result<Option<u8>>> {
+        match &self.io {
+            Io::Tcp(io) => io.poll_first(cx),
+            Io::Unix(_) => Poll::Ready(Ok(Some(0))),
+        }
     }
 }
 

@@ -1,5 +1,7 @@
 //! The authorization endpoints that clients call (PROTOCOL 10), served by this server itself.
 
+mod grants;
+
 use std::{collections::HashMap, rc::Rc, sync::Arc};
 
 use actix_web::{
@@ -7,7 +9,6 @@ use actix_web::{
     http::{StatusCode, header},
     web,
 };
-use serde::Serialize;
 
 use super::{
     audited::{Answer, note_answer},
@@ -22,18 +23,14 @@ use super::{
     verify::{read_body, worker},
     worker::Worker,
 };
+use grants::{ChannelGrant, UserGrant, authorize_channel, authorize_user};
+
 use crate::{
     app::App,
-    auth::{Credentials, Denied, Grant, Identity},
-    channel::{Access, Channel},
-    crypto::keytable::UnixSeconds,
-    engine::{Tenant, counts::ALLOWED, grants::Told},
-    hub::granted::Bounds,
+    auth::Credentials,
+    engine::{Tenant, counts::ALLOWED},
     ids::SocketId,
-    presence::Member,
-    protocol::signed::{signed_for_channel, signed_for_user},
     refusal::RefusalCode,
-    traces::Span,
 };
 
 pub fn routes(routes: &mut Routes<'_>) {
@@ -83,6 +80,9 @@ async fn channel(request: HttpRequest, payload: web::Payload) -> HttpResponse {
                 Ok(()) => authorize_channel(&asked).await,
                 Err(error) => Err(error),
             };
+            if answer.is_err() {
+                asked.note_refused();
+            }
             asked.answer(&request, answer)
         }
         Err(error) => not_asked::<ChannelGrant>(&request, error),
@@ -126,14 +126,35 @@ struct Asked {
     fields: Fields,
     takes_cookies: bool,
     credentials: Credentials,
+    /// Whether the address may ask, where that was known before the body was read.
+    address: Option<Result<(), ApiError>>,
 }
 
 impl Asked {
     async fn read(request: &HttpRequest, payload: web::Payload) -> Result<Self, ApiError> {
         let worker = worker(request);
+        let query = Query::of(request.uri())?;
+        // Whoever asks too often is told so before the body is read, if it is clear whom they ask.
+        let mut address = None;
+        if let Some((tenant, app)) = app_by_head(&worker, request, &query) {
+            let entered = enter_from(&worker, request, &tenant, &app);
+            if entered.is_err() {
+                let (fields, credentials) = (Fields::new(), Credentials::default());
+                let (takes_cookies, address) = (false, Some(entered));
+                return Ok(Self {
+                    worker,
+                    tenant,
+                    app,
+                    fields,
+                    takes_cookies,
+                    credentials,
+                    address,
+                });
+            }
+            address = Some(entered);
+        }
         let body = read_body(request, payload, BODY_BYTES).await?;
         let Question { mut fields, takes_cookies } = Question::read(request, &body)?;
-        let query = Query::parse(request.query_string());
         let (tenant, app) = chosen_app(&worker, request, app_key(&fields, &query)?)?;
         let mut claimed = |name| fields.remove(name).filter(|value| !value.is_empty());
         let credentials = Credentials {
@@ -141,7 +162,7 @@ impl Asked {
             claimed_user_info: claimed("user_info"),
             ..Credentials::default()
         };
-        Ok(Self { worker, tenant, app, fields, takes_cookies, credentials })
+        Ok(Self { worker, tenant, app, fields, takes_cookies, credentials, address })
     }
 
     fn field(&self, name: &str) -> Result<&str, ApiError> {
@@ -160,15 +181,19 @@ impl Asked {
         })
     }
 
+    fn note_refused(&self) {
+        if let (Ok(socket), Ok(channel)) = (self.socket_id(), self.field("channel_name")) {
+            self.worker.engine.note_refused_question(&self.tenant, socket, channel);
+        }
+    }
+
     /// What is checked of everybody, whatever is asked.
     fn enter(&mut self, request: &HttpRequest) -> Result<(), ApiError> {
         let (worker, app) = (&self.worker, &self.app);
         let limited = &self.tenant.counts.limited;
-        worker
-            .entrance
-            .address(request, &worker.settings(), app)
-            .inspect_err(|_| limited.add("auth_per_ip"))?;
-        cors::check(request, &app.origins)?;
+        let entered = self.address.take();
+        entered.unwrap_or_else(|| enter_from(worker, request, &self.tenant, app))?;
+        cors::check(request, app)?;
         worker
             .entrance
             .socket(self.socket_id()?, app)
@@ -210,6 +235,32 @@ impl Asked {
     }
 }
 
+/// One more question from the client's address.
+fn enter_from(
+    worker: &Worker,
+    request: &HttpRequest,
+    tenant: &Tenant,
+    app: &App,
+) -> Result<(), ApiError> {
+    let entered = worker.entrance.address(request, &worker.settings(), app);
+    entered.inspect_err(|_| tenant.counts.limited.add("auth_per_ip"))
+}
+
+/// Where the body cannot say otherwise.
+fn app_by_head(
+    worker: &Worker,
+    request: &HttpRequest,
+    query: &Query,
+) -> Option<(Arc<Tenant>, Arc<App>)> {
+    let tenants = worker.engine.tenants();
+    let tenant = match request.match_info().get("app") {
+        Some(id) => tenants.by_id(id),
+        None => query.first("app_key").map_or(tenants.only(), |key| tenants.by_key(key)),
+    }?;
+    let app = tenant.app_kept();
+    app.enabled.then(|| (tenant.clone(), app))
+}
+
 /// By the path, by `app_key`, or the only one there is.
 fn chosen_app(
     worker: &Worker,
@@ -233,165 +284,4 @@ fn chosen_app(
         return Err(ApiError::new(RefusalCode::AppDisabled, "The app is disabled"));
     }
     Ok((tenant.clone(), app))
-}
-
-#[derive(Serialize)]
-struct ChannelGrant {
-    auth: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    channel_data: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    shared_secret: Option<String>,
-    /// Who the presence channel will know it as.
-    #[serde(skip)]
-    user: Option<Arc<str>>,
-    /// Kept until the answer is written.
-    #[serde(skip)]
-    _told: Option<Told>,
-    #[serde(skip)]
-    rule: Option<Arc<str>>,
-}
-
-impl Answer for ChannelGrant {
-    const FOR_CHANNEL: bool = true;
-
-    fn rule(&self) -> Option<Arc<str>> {
-        self.rule.clone()
-    }
-
-    fn user(&self) -> Option<Arc<str>> {
-        self.user.clone()
-    }
-}
-
-#[derive(Serialize)]
-struct UserGrant {
-    auth: String,
-    user_data: String,
-    #[serde(skip)]
-    user: Arc<str>,
-}
-
-impl Answer for UserGrant {
-    const FOR_CHANNEL: bool = false;
-
-    fn user(&self) -> Option<Arc<str>> {
-        Some(self.user.clone())
-    }
-}
-
-/// The decision first, the secret after it.
-async fn authorize_channel(asked: &Asked) -> Result<ChannelGrant, ApiError> {
-    let app = &*asked.app;
-    let socket_id = asked.socket_id()?;
-    let channel = app.channel(asked.field("channel_name")?)?;
-    if matches!(channel.access(), Access::Public | Access::User | Access::Watch) {
-        let message = format!("{channel} is joined without authorization");
-        return Err(ApiError::new(RefusalCode::NoAuthorizationNeeded, message));
-    }
-    let span = Span::authorize(&app.id, app.authorizer.name());
-    let decision = app.decide_channel(&asked.credentials, socket_id, &channel);
-    let grant = span.around(decision).await;
-    span.outcome(grant.is_ok());
-    let grant = grant?;
-    if channel.access() == Access::Encrypted && app.ring(&channel).is_none() {
-        return Err(ApiError::new(
-            RefusalCode::BlindChannel,
-            format!(
-                "{channel} is relayed blindly and this server has no key for it: its shared_secret comes from the auth endpoint of your own backend"
-            ),
-        ));
-    }
-    let Grant { member, user_id, as_of, expires, abilities, token, rule } = grant;
-    refuse_revoked(app, &channel, user_id.as_deref(), as_of)?;
-    if let Some(user) = &user_id {
-        asked.enter_as(user)?;
-    }
-    let channel_data = member.map(|member| channel_data(app, &member)).transpose()?;
-    let user: Option<Arc<str>> = user_id.map(Arc::from);
-    let engine = &asked.worker.engine;
-    let bounds = Bounds { expires, abilities, token };
-    let granted = engine.grant(&asked.tenant, socket_id, &channel, user.clone(), bounds).await?;
-    // Once more: if they were taken off meanwhile, the secret may be the one of after.
-    refuse_revoked(app, &channel, user.as_deref(), as_of)?;
-    let signed = signed_for_channel(socket_id, &channel, channel_data.as_deref());
-    let shared_secret = granted.secret.map(|secret| secret.to_base64().to_string());
-    let (auth, _told) = (app.auth(&signed), granted.told);
-    Ok(ChannelGrant { auth, channel_data, shared_secret, user, rule, _told })
-}
-
-/// Who was taken off the channel needs a word of the application that is newer than that.
-fn refuse_revoked(
-    app: &App,
-    channel: &Channel,
-    user: Option<&str>,
-    as_of: UnixSeconds,
-) -> Result<(), ApiError> {
-    let (Some(ring), Some(user)) = (app.ring(channel), user) else { return Ok(()) };
-    match ring.table().is_revoked(channel.name(), user) {
-        Some(at) if as_of <= at => Err(ApiError::new(
-            RefusalCode::Revoked,
-            format!(
-                "{user} has been taken off {channel}: a token that was issued after that (claim \"iat\") lets them in again"
-            ),
-        )),
-        _ => Ok(()),
-    }
-}
-
-fn channel_data(app: &App, identity: &Identity) -> Result<String, ApiError> {
-    #[derive(Serialize)]
-    struct ChannelData<'a> {
-        user_id: &'a str,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        user_info: &'a Option<serde_json::Value>,
-    }
-    let data = ChannelData { user_id: &identity.user_id, user_info: &identity.user_info };
-    let data = serde_json::to_string(&data).map_err(unwritable)?;
-    // Refused here, where the page is told why, and not on the socket.
-    Member::parse(&data, app.member_limits())
-        .map_err(|e| ApiError::new(RefusalCode::InvalidMember, e.to_string()))?;
-    Ok(data)
-}
-
-async fn authorize_user(asked: &Asked) -> Result<UserGrant, ApiError> {
-    let app = &*asked.app;
-    let socket_id = asked.socket_id()?;
-    let span = Span::authorize(&app.id, app.authorizer.name());
-    let identity = span.around(app.decide_user(&asked.credentials, socket_id)).await;
-    span.outcome(identity.is_ok());
-    let identity = identity?;
-    asked.enter_as(&identity.user_id)?;
-    asked.worker.engine.check_connection(&asked.tenant, socket_id).await?;
-    crate::engine::users::check_user_id(&identity.user_id, app.limits.user_id_chars).map_err(
-        |e| {
-            ApiError::new(RefusalCode::InvalidUserId, format!("The user id cannot be used: it {e}"))
-        },
-    )?;
-    #[derive(Serialize)]
-    struct UserData<'a> {
-        id: &'a str,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        user_info: &'a Option<serde_json::Value>,
-        #[serde(skip_serializing_if = "<[String]>::is_empty")]
-        watchlist: &'a [String],
-    }
-    let data = UserData {
-        id: &identity.user_id,
-        user_info: &identity.user_info,
-        watchlist: &identity.watchlist,
-    };
-    let user_data = serde_json::to_string(&data).map_err(unwritable)?;
-    let signed = signed_for_user(socket_id, &user_data);
-    Ok(UserGrant { auth: app.auth(&signed), user_data, user: identity.user_id.into() })
-}
-
-fn unwritable(error: serde_json::Error) -> ApiError {
-    ApiError::new(RefusalCode::InvalidUserInfo, error.to_string())
-}
-
-impl From<Denied> for ApiError {
-    fn from(denied: Denied) -> Self {
-        Self::new(denied.code, denied.message)
-    }
 }

@@ -3,26 +3,42 @@
 //! Not a middleware, because which origins are allowed depends on the application, and that stands
 //! in the body.
 
-use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, http::header};
+use actix_web::{
+    HttpRequest, HttpResponse, HttpResponseBuilder,
+    http::header::{self, HeaderName},
+};
 
-use super::error::ApiError;
-use crate::{app::App, origins::Origins, refusal::RefusalCode};
+use super::{
+    error::ApiError,
+    headers::{Twice, single},
+};
+use crate::{
+    app::App,
+    origins::{Origins, advice},
+    refusal::RefusalCode,
+};
 
-fn origin(request: &HttpRequest) -> Option<&str> {
-    // One that cannot be read is still one, and not on any list.
-    request.headers().get(header::ORIGIN).map(|origin| origin.to_str().unwrap_or_default())
+/// One that cannot be read is still one, and not on any list.
+fn origin(request: &HttpRequest) -> Result<Option<&str>, Twice> {
+    single(request.headers(), header::ORIGIN)
 }
+
+const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// The rule of the sockets holds here as well. Not reading the answer is not enough: a site whose
 /// name is made to point at this server counts as the same origin to the browser.
-pub fn check(request: &HttpRequest, origins: &Origins) -> Result<(), ApiError> {
-    if origins.admits(origin(request)) {
+pub fn check(request: &HttpRequest, app: &App) -> Result<(), ApiError> {
+    let from = origin(request)?;
+    if app.origins.admits(from) {
         return Ok(());
     }
-    let from = origin(request).unwrap_or_default();
+    let from = from.unwrap_or_default();
     Err(ApiError::new(
         RefusalCode::OriginNotAllowed,
-        format!("The page's origin, {from:?}, is not among the app's origins (apps.ID.origins)"),
+        format!(
+            "The page's origin is not among the app's origins (apps.ID.origins): {}",
+            advice(from, &app.id)
+        ),
     ))
 }
 
@@ -30,14 +46,14 @@ pub fn check(request: &HttpRequest, origins: &Origins) -> Result<(), ApiError> {
 /// if it says that the page is one that the application lists, letter by letter, and of this site.
 pub fn trusts_cookies(request: &HttpRequest, origins: &Origins) -> Result<(), ApiError> {
     let refused = |message: &str| Err(ApiError::new(RefusalCode::CookieNotAccepted, message));
-    if !origin(request).is_some_and(|origin| origins.lists_exactly(origin)) {
+    if !origin(request)?.is_some_and(|origin| origins.lists_exactly(origin)) {
         return refused(
             "a cookie is believed only of a page whose origin is listed exactly, without *",
         );
     }
     // Browsers leave it out on connections without TLS; then the origin has to do.
-    match request.headers().get("sec-fetch-site").map(|site| site.as_bytes()) {
-        None | Some(b"same-origin" | b"same-site") => Ok(()),
+    match single(request.headers(), SEC_FETCH_SITE)? {
+        None | Some("same-origin" | "same-site") => Ok(()),
         Some(_) => refused("a cookie is not believed of a page of another site"),
     }
 }
@@ -50,7 +66,7 @@ pub fn allow<'a>(
     candidates: impl Iterator<Item = &'a App>,
 ) -> bool {
     response.append_header((header::VARY, "Origin"));
-    let Some(origin) = origin(request) else { return false };
+    let Ok(Some(origin)) = origin(request) else { return false };
     let listing: Vec<&App> = candidates.filter(|app| app.origins.lists(origin)).collect();
     if listing.is_empty() {
         return false;

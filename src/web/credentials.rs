@@ -1,8 +1,11 @@
 //! What a request shows of its client.
 
-use actix_web::{HttpRequest, http::header};
+use actix_web::{
+    HttpRequest,
+    http::header::{self, HeaderName},
+};
 
-use super::{cors::trusts_cookies, error::ApiError, fields::twice};
+use super::{cors::trusts_cookies, error::ApiError, headers::single};
 use crate::{app::App, auth::Credentials, refusal::RefusalCode};
 
 /// A header that a page sets on purpose comes before a cookie, which browsers add by themselves.
@@ -14,17 +17,13 @@ pub fn credentials(
     claimed: Credentials,
     takes_cookies: bool,
 ) -> Result<Credentials, ApiError> {
-    let mut headers = request.headers().get_all(header::AUTHORIZATION);
-    let bearer = headers.next().and_then(|value| bearer(value.to_str().ok()?));
-    if headers.next().is_some() {
-        return Err(twice("Authorization"));
-    }
+    let bearer = single(request.headers(), header::AUTHORIZATION)?.and_then(bearer);
     let reads = app.authorizer.reads();
     let token = match (&bearer, reads.cookie) {
         (None, Some(name)) => cookie(request, name)?,
         _ => None,
     };
-    let mut passed = passed_headers(request, reads.headers);
+    let mut passed = passed_headers(request, reads.headers)?;
     let cookies = passed_cookies(request, reads.cookies)?;
     if token.is_some() || cookies.is_some() {
         if !takes_cookies {
@@ -36,17 +35,23 @@ pub fn credentials(
         trusts_cookies(request, &app.origins)?;
     }
     passed.extend(cookies.map(|cookies| ("cookie".to_owned(), cookies)));
-    let origin = text(request, header::ORIGIN.as_str()).map(str::to_owned);
+    let origin = single(request.headers(), header::ORIGIN)?.map(str::to_owned);
     Ok(Credentials { bearer, cookie: token, origin, passed, ..claimed })
 }
 
-fn text<'a>(request: &'a HttpRequest, name: &str) -> Option<&'a str> {
-    request.headers().get(name).and_then(|value| value.to_str().ok())
-}
-
 /// Of those that the application's own decision wants to see.
-fn passed_headers(request: &HttpRequest, names: &[String]) -> Vec<(String, String)> {
-    names.iter().filter_map(|name| Some((name.clone(), text(request, name)?.to_owned()))).collect()
+fn passed_headers(
+    request: &HttpRequest,
+    names: &[String],
+) -> Result<Vec<(String, String)>, ApiError> {
+    let mut passed = Vec::new();
+    for name in names {
+        // Names that none can have were refused with the configuration.
+        let Ok(header) = HeaderName::try_from(name.as_str()) else { continue };
+        let value = single(request.headers(), header)?.filter(|value| !value.is_empty());
+        passed.extend(value.map(|value| (name.clone(), value.to_owned())));
+    }
+    Ok(passed)
 }
 
 fn passed_cookies(request: &HttpRequest, names: &[String]) -> Result<Option<String>, ApiError> {

@@ -19,6 +19,7 @@ use super::{
     rates::{Counted, Rates},
     remote::{Remote, remote},
     strays::Strays,
+    turned_away::TurnedAway,
 };
 use crate::{app::App, ids::SocketId, limits::Limits, protocol::code::Close};
 
@@ -27,6 +28,7 @@ pub struct Entrance {
     rates: Rates,
     crowd: Crowd,
     pub strays: Strays,
+    pub turned_away: TurnedAway,
 }
 
 impl Default for Entrance {
@@ -35,6 +37,7 @@ impl Default for Entrance {
             rates: Rates::new(Instant::now()),
             crowd: Crowd::default(),
             strays: Strays::default(),
+            turned_away: TurnedAway::default(),
         }
     }
 }
@@ -124,7 +127,7 @@ impl Entrance {
 }
 
 /// What of an address may stand in a log: not whose it is.
-fn neighbourhood(address: IpAddr) -> IpAddr {
+pub fn neighbourhood(address: IpAddr) -> IpAddr {
     match address {
         IpAddr::V4(v4) => IpAddr::V4((v4.to_bits() >> 8 << 8).into()),
         IpAddr::V6(v6) => IpAddr::V6((v6.to_bits() >> 80 << 80).into()),

@@ -72,6 +72,8 @@ impl ApiError {
     /// Until when the same would be refused again, where that is known.
     pub fn retry_after(&self) -> Option<u64> {
         match self.code.status() {
+            // It is done, and asking again does it again.
+            503 if self.code == RefusalCode::RevokedUntilRestart => None,
             503 => Some(1),
             _ => self.retry_after,
         }
@@ -92,6 +94,38 @@ impl ApiError {
     pub fn nothing_here(request: &HttpRequest) -> Self {
         let message = format!("There is nothing at {} {}", request.method(), request.path());
         Self::new(RefusalCode::NotFound, message)
+    }
+
+    /// `mistake`: what to change about the path.
+    pub fn no_such_path(request: &HttpRequest, mistake: &str) -> Self {
+        let message =
+            format!("There is nothing at {} {}: {mistake}", request.method(), request.path());
+        Self::new(RefusalCode::NotFound, message)
+    }
+
+    pub fn method_not_allowed(request: &HttpRequest, allowed: &str) -> Self {
+        let message = format!("{} answers {allowed}, not {}", request.path(), request.method());
+        Self::new(RefusalCode::MethodNotAllowed, message)
+    }
+
+    pub fn upgrade_required(message: &str) -> Self {
+        Self::new(RefusalCode::UpgradeRequired, message)
+    }
+
+    pub fn encoded(encoding: &str) -> Self {
+        let encoding: String = encoding.chars().take(40).collect();
+        let message = format!(
+            "The body has the Content-Encoding {encoding:?}, which is not read: send it as it is"
+        );
+        Self::new(RefusalCode::UnsupportedEncoding, message)
+    }
+
+    pub fn misdirected(host: &str) -> Self {
+        let host: String = host.chars().take(100).collect();
+        let message = format!(
+            "The operations listener does not answer for the host {host:?}: ask for it by its address, or list the name in ops_hosts"
+        );
+        Self::new(RefusalCode::HostNotAllowed, message)
     }
 
     pub fn unknown_app(id: &str) -> Self {
@@ -132,6 +166,12 @@ impl ApiError {
         );
         let error = Self::new(code, message);
         Self { limit: Some(per_second as usize), retry_after: Some(seconds), ..error }
+    }
+
+    pub fn uri_too_long(limit: usize) -> Self {
+        let message =
+            format!("The path and the query of the request are longer than {limit} bytes");
+        Self::new(RefusalCode::UriTooLong, message)
     }
 
     pub fn head_too_large(limit: usize) -> Self {

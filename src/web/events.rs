@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 
 use super::{
     error::ApiError,
-    verify::{Signed, item, json},
+    verify::{Signed, item, json_text},
 };
 use crate::{
     app::App,
@@ -68,8 +68,11 @@ struct Target {
 }
 
 pub async fn trigger(signed: Signed) -> Result<HttpResponse, ApiError> {
-    let mut trigger: Trigger<'_> =
-        if signed.body.is_empty() { Trigger::default() } else { json(&signed.body)? };
+    let body = json_text(&signed.body)?;
+    let mut trigger: Trigger<'_> = match body.as_str() {
+        "" => Trigger::default(),
+        text => item(text, "The body")?,
+    };
     let from_query = fill_from_query(&mut trigger, &signed);
     let parsed = parse(trigger, from_query, &signed.app)?;
     learn(&signed, &parsed);
@@ -87,7 +90,8 @@ pub async fn trigger(signed: Signed) -> Result<HttpResponse, ApiError> {
 
 pub async fn trigger_batch(signed: Signed) -> Result<HttpResponse, ApiError> {
     let limits = &signed.app.limits;
-    let Batch { batch } = json(&signed.body)?;
+    let body = json_text(&signed.body)?;
+    let Batch { batch } = item(body.as_str(), "The body")?;
     check_length(batch.len(), limits.batch_events)?;
     let parsed = batch
         .into_iter()

@@ -2,7 +2,7 @@
 //! matters to backends that open a connection for each trigger.
 
 use std::{
-    cell::RefCell,
+    cell::{Cell, RefCell},
     future::{Ready, ready},
     io::{self, IoSlice},
     net::SocketAddr,
@@ -24,19 +24,23 @@ pub struct HttpStream<IO>(Rc<Shared<IO>>);
 /// The socket, until it is taken over. Shared with the connection's requests, so that a handler
 /// that wants to know the peer can ask: looking for everybody would take a system call for each
 /// connection, several times what the sharing costs.
-struct Shared<IO>(RefCell<Option<IO>>);
+struct Shared<IO> {
+    io: RefCell<Option<IO>>,
+    /// The byte that the connection began with.
+    first: Cell<Option<u8>>,
+}
 
 impl<IO: HasRemote> HasRemote for Shared<IO> {
     fn remote(&self) -> Option<Remote> {
-        self.0.borrow().as_ref()?.remote()
+        self.io.borrow().as_ref()?.remote()
     }
 }
 
 /// A connection as the HTTP service takes it. Without the peer's address: see `Shared`.
-type Accepted<IO> = (HttpStream<IO>, Protocol, Option<SocketAddr>);
+pub type Accepted<IO> = (HttpStream<IO>, Protocol, Option<SocketAddr>);
 
 pub fn accepted<IO>(io: IO) -> Ready<Result<Accepted<IO>, DispatchError>> {
-    let shared = Rc::new(Shared(RefCell::new(Some(io))));
+    let shared = Rc::new(Shared { io: RefCell::new(Some(io)), first: Cell::new(None) });
     ready(Ok((HttpStream(shared), Protocol::Http1, None)))
 }
 
@@ -44,16 +48,33 @@ pub fn share<IO: Transport>(stream: &HttpStream<IO>, connection: &mut Extensions
     connection.insert(Known::Asked(stream.0.clone()));
 }
 
+/// What is known of a connection when HTTP has failed on it.
+pub struct Beginning<IO>(Rc<Shared<IO>>);
+
+impl<IO: HasRemote> Beginning<IO> {
+    pub fn first(&self) -> Option<u8> {
+        self.0.first.get()
+    }
+
+    pub fn remote(&self) -> Option<Remote> {
+        self.0.remote()
+    }
+}
+
 impl<IO: Transport> HttpStream<IO> {
+    pub fn beginning(&self) -> Beginning<IO> {
+        Beginning(self.0.clone())
+    }
+
     pub fn into_inner(self) -> IO {
-        self.0.0.take().expect("it is taken over once, and is no HttpStream any longer then")
+        self.0.io.take().expect("it is taken over once, and is no HttpStream any longer then")
     }
 
     fn poll<T>(
         &self,
         poll: impl FnOnce(Pin<&mut IO>) -> Poll<io::Result<T>>,
     ) -> Poll<io::Result<T>> {
-        match &mut *self.0.0.borrow_mut() {
+        match &mut *self.0.io.borrow_mut() {
             Some(io) => poll(Pin::new(io)),
             None => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
         }
@@ -66,7 +87,12 @@ impl<IO: Transport> AsyncRead for HttpStream<IO> {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        self.poll(|io| io.poll_read(cx, buffer))
+        let before = buffer.filled().len();
+        let read = self.poll(|io| io.poll_read(cx, buffer));
+        if self.0.first.get().is_none() {
+            self.0.first.set(buffer.filled().get(before).copied());
+        }
+        read
     }
 }
 

@@ -14,6 +14,9 @@ pub use line::share;
 use super::{
     admin::Door,
     error::ApiError,
+    front::upgrade_required,
+    headers::single,
+    methods,
     remote::{Remote, remote},
     verify::worker,
     worker::Worker,
@@ -25,11 +28,16 @@ use crate::{
 };
 
 pub fn routes(config: &mut web::ServiceConfig) {
-    config.route("/ops/live", web::get().to(watch));
+    config.service(methods::get(web::resource("/ops/live"), watch));
 }
 
 async fn watch(request: HttpRequest, payload: web::Payload) -> Result<HttpResponse, ApiError> {
     let (worker, who) = admit(&request)?;
+    if !request.headers().contains_key(header::UPGRADE) {
+        return Ok(upgrade_required(
+            "The live feed is a WebSocket, and this request has no header Upgrade: use `sealcast tail`",
+        ));
+    }
     let filter = Filter::parse(request.query_string())
         .map_err(|error| ApiError::new(RefusalCode::UnknownFilter, error.to_string()))?;
     let (answer, session, messages) =
@@ -52,8 +60,8 @@ fn admit(request: &HttpRequest) -> Result<(Rc<Worker>, Watcher), ApiError> {
     let worker = worker(request);
     let from = remote(request);
     guard::check_place(worker.settings().live_feed, door, from)?;
-    let text = |name| request.headers().get(name).map(|value| value.to_str().unwrap_or_default());
-    guard::check_origin(text(header::ORIGIN), text(header::HOST))?;
+    let text = |name| single(request.headers(), name);
+    guard::check_origin(text(header::ORIGIN)?, text(header::HOST)?)?;
     // Who comes on a file has no address.
     let peer = match from {
         Some(Remote::Address(peer)) => Some(peer),

@@ -11,11 +11,11 @@ use actix_service::{Service, ServiceFactory, apply_fn_factory};
 use actix_web::{
     FromRequest, Handler, HttpResponse, Resource, Responder,
     dev::ServiceResponse,
-    guard, http,
+    http,
     web::{self, ServiceConfig},
 };
 
-use super::worker::Worker;
+use super::{methods, worker::Worker};
 use crate::metrics::{HttpCounts, Method, RouteCounts, UNKNOWN};
 
 /// Routes that are counted, while an application is made of them.
@@ -35,7 +35,7 @@ impl<'a> Routes<'a> {
         Args: FromRequest + 'static,
         F::Output: Responder + 'static,
     {
-        self.resource(path, |resource| resource.guard(guard::Get()).to(handler))
+        self.resource(path, |resource| methods::get(resource, handler))
     }
 
     pub fn post<F, Args>(&mut self, path: &'static str, handler: F) -> &mut Self
@@ -44,7 +44,7 @@ impl<'a> Routes<'a> {
         Args: FromRequest + 'static,
         F::Output: Responder + 'static,
     {
-        self.resource(path, |resource| resource.guard(guard::Post()).to(handler))
+        self.resource(path, |resource| methods::post(resource, handler))
     }
 
     pub fn resource(
@@ -106,6 +106,7 @@ where
 fn known(method: &http::Method) -> Method {
     match *method {
         http::Method::GET => Method::Get,
+        http::Method::HEAD => Method::Head,
         http::Method::POST => Method::Post,
         http::Method::OPTIONS => Method::Options,
         _ => Method::Other,

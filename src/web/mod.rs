@@ -6,6 +6,7 @@ mod audited;
 pub mod auth;
 mod calls;
 mod channels;
+mod client_faults;
 mod cors;
 mod credentials;
 mod drain;
@@ -15,12 +16,18 @@ mod events;
 mod explain;
 mod fields;
 mod forwarded;
+mod front;
+#[cfg(fuzzing)]
+pub mod fuzzing;
+mod headers;
 mod http_stream;
 mod listeners;
 mod live;
 mod measured;
+mod methods;
 mod multipart;
 mod ops;
+mod ops_hosts;
 mod parts;
 mod probes;
 mod proxy_protocol;
@@ -33,23 +40,26 @@ mod remote;
 mod server;
 mod services;
 mod socket;
+mod socket_path;
 mod strays;
 mod streams;
 mod timestamp;
 mod tokens;
 mod transport;
+mod turned_away;
 mod upgrade;
 mod users;
 mod verify;
 mod worker;
 
-pub use admin::{AdminToken, Deliveries, Revoked, Rotated, TestResults};
+pub use admin::{AdminToken, Deliveries, Discard, Revoked, Rotated, TestResults};
 pub use forwarded::{ForwardedHeader, Proxies};
 pub use listeners::{Addresses, Listeners};
 pub use live::LiveFeed;
+pub use ops_hosts::{OpsHosts, bare};
 pub use server::serve;
 
-use actix_web::web;
+use actix_web::{Resource, Route, web};
 use measured::Routes;
 use worker::Worker;
 
@@ -61,6 +71,8 @@ pub struct Settings {
     pub strict_protocol: bool,
     pub activity_timeout: std::time::Duration,
     pub pong_timeout: std::time::Duration,
+    /// How long a socket may take nothing of what waits for it.
+    pub stalled: std::time::Duration,
     /// Over which sockets are closed when the server ends.
     pub drain: std::time::Duration,
     /// From there on load balancers are told to lead new sockets elsewhere.
@@ -77,6 +89,7 @@ pub struct Settings {
     /// Without one, the operations listener has no admin API.
     pub admin_token: Option<AdminToken>,
     pub live_feed: LiveFeed,
+    pub ops_hosts: OpsHosts,
 }
 
 /// The listeners to which nobody comes but by a balancer that speaks the PROXY protocol.
@@ -100,18 +113,38 @@ fn routes(config: &mut web::ServiceConfig, worker: &Worker, serves: Serves) {
     let routes = &mut Routes::new(config, worker);
     probes::routes(routes);
     probes::gate(routes);
+    routes.resource("/", |resource| front_line(resource, serves));
     if serves != Serves::Clients {
         api(routes);
     }
     if serves != Serves::Backends {
         auth::routes(routes);
+        routes.get("/app/{key}", front::no_upgrade).get("/app/{key}/", front::no_upgrade);
     }
     if serves == Serves::Clients {
         config
             .route("/apps/{path:.*}", web::to(error::no_api))
             .route("/users/{path:.*}", web::to(error::no_api));
     }
-    config.default_service(web::to(error::not_found));
+    if !worker.settings().path_prefix.is_empty() {
+        // The prefix itself, without a slash behind it.
+        config.service(front_line(web::resource(""), serves));
+    }
+    config.default_service(nothing(serves));
+}
+
+fn front_line(resource: Resource, serves: Serves) -> Resource {
+    match serves {
+        Serves::Everybody | Serves::Clients => methods::get(resource, front::of_clients),
+        Serves::Backends => methods::get(resource, front::of_backends),
+    }
+}
+
+fn nothing(serves: Serves) -> Route {
+    match serves {
+        Serves::Everybody | Serves::Clients => web::to(front::nothing),
+        Serves::Backends => web::to(front::nothing_of_backends),
+    }
 }
 
 /// What backends sign.

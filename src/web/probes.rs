@@ -12,6 +12,11 @@ pub fn routes(routes: &mut Routes<'_>) {
     routes.get("/health", health).get("/live", health).get("/ready", ready);
 }
 
+/// On the operations listener `/ready` also names problems that need the operator and no rerouting.
+pub fn routes_with_notices(routes: &mut Routes<'_>) {
+    routes.get("/health", health).get("/live", health).get("/ready", ready_with_notices);
+}
+
 /// Strangers see whether the gate is open, which whoever connects sees as well, and not how near
 /// it is to be closed.
 pub fn gate(routes: &mut Routes<'_>) {
@@ -37,11 +42,22 @@ struct Readiness {
 }
 
 async fn ready(request: HttpRequest) -> HttpResponse {
-    let reasons = worker(&request).engine.unready();
-    if reasons.is_empty() {
-        return HttpResponse::Ok().json(Readiness { status: "ready", reasons });
-    }
-    HttpResponse::ServiceUnavailable().json(Readiness { status: "not_ready", reasons })
+    readiness(worker(&request).engine.unready(), Vec::new())
+}
+
+async fn ready_with_notices(request: HttpRequest) -> HttpResponse {
+    let engine = &worker(&request).engine;
+    readiness(engine.unready(), engine.notices())
+}
+
+/// With `notices` alone it is still ready: traffic elsewhere would help nobody.
+fn readiness(mut reasons: Vec<Unready>, notices: Vec<Unready>) -> HttpResponse {
+    let (mut answer, status) = match reasons.is_empty() {
+        true => (HttpResponse::Ok(), "ready"),
+        false => (HttpResponse::ServiceUnavailable(), "not_ready"),
+    };
+    reasons.extend(notices);
+    answer.json(Readiness { status, reasons })
 }
 
 #[derive(serde::Serialize)]

@@ -182,3 +182,12 @@ fn v6(body: &[u8; 36]) -> Ipv6Addr {
 
 #[cfg(test)]
 mod tests;
+
+/// What a connection with these bytes says, and how many of them were read.
+#[cfg(fuzzing)]
+pub fn read_all(bytes: &[u8]) -> (Result<Said, String>, usize) {
+    let mut rest = bytes;
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    let said = runtime.block_on(read(&mut rest)).map_err(|error| error.to_string());
+    (said, bytes.len() - rest.len())
+}

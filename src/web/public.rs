@@ -31,9 +31,12 @@ use actix_web::{
 use rustls::ServerConfig;
 
 use super::{
-    Serves, calls, error,
-    http_stream::{self, HttpStream},
+    Serves, calls,
+    client_faults::{self, Peek, expect_tls},
+    front_line,
+    http_stream::{self, Accepted, HttpStream},
     measured::measured,
+    nothing,
     parts::Draining,
     remote::{HasRemote, Known},
     routes,
@@ -52,6 +55,7 @@ pub fn plain<IO: Transport>(
 ) -> impl ServiceFactory<IO, Config = (), Response = (), Error = DispatchError, InitError = ()> {
     let app = map_config(app(&worker, serves), |_| AppConfig::default());
     let http = http(&worker, draining);
+    let engine = worker.engine.clone();
     let hand_over = hand_over(worker);
     let upgrade = move |(request, framed): (Request, Framed<HttpStream<IO>, h1::Codec>)| {
         hand_over((request, framed.into_map_io(HttpStream::into_inner)))
@@ -59,11 +63,20 @@ pub fn plain<IO: Transport>(
     let http = http.on_connect_ext(http_stream::share).finish(app);
     // Without, a request that would open a WebSocket is answered as what it is without that.
     let http = http.upgrade((serves != Serves::Backends).then(|| fn_service(upgrade)));
-    fn_service(http_stream::accepted).and_then(http)
+    let watched = apply_fn_factory(http, move |accepted: Accepted<IO>, http: &_| {
+        let (engine, beginning) = (engine.clone(), accepted.0.beginning());
+        let served = http.call(accepted);
+        async move {
+            served.await.inspect_err(|error| {
+                client_faults::note(&engine, error, beginning.first(), || beginning.remote());
+            })
+        }
+    });
+    fn_service(http_stream::accepted).and_then(watched)
 }
 
 /// The same within TLS, and HTTP/2.
-pub fn tls<IO: ActixStream + HasRemote + 'static>(
+pub fn tls<IO: ActixStream + HasRemote + Peek + 'static>(
     worker: Rc<Worker>,
     draining: impl Draining,
     serves: Serves,
@@ -83,6 +96,7 @@ pub fn tls<IO: ActixStream + HasRemote + 'static>(
             answer.await
         }
     });
+    let [before, shaking, behind] = [(); 3].map(|()| worker.engine.clone());
     let http = http(&worker, draining)
         .on_connect_ext(|io: &TlsStream<IO>, connection| {
             connection.insert(Known::Already(io.remote()));
@@ -92,10 +106,19 @@ pub fn tls<IO: ActixStream + HasRemote + 'static>(
         })
         .upgrade(fn_service(hand_over(worker)))
         .finish(bounded);
-    acceptor(config)
-        .map_err(TlsError::into_service_error)
-        .and_then(fn_service(shaken))
-        .and_then(http.map_err(TlsError::Service))
+    let acceptor = acceptor(config).map_err(move |error| {
+        client_faults::note_handshake(&shaking, &error);
+        TlsError::into_service_error(error)
+    });
+    let http = http.map_err(move |error| {
+        client_faults::note(&behind, &error, None, || None);
+        TlsError::Service(error)
+    });
+    let begun = move |io: IO| {
+        let engine = before.clone();
+        async move { expect_tls(io, &engine).await }
+    };
+    fn_service(begun).and_then(acceptor).and_then(fn_service(shaken)).and_then(http)
 }
 
 fn acceptor(mut config: ServerConfig) -> Acceptor {
@@ -152,12 +175,20 @@ fn app(
     let app = App::new()
         .app_data(worker.clone())
         .service(scope.configure(|config| routes(config, worker, serves)))
-        .default_service(web::to(error::not_found))
+        .configure(|config| outside(config, &worker.settings().path_prefix, serves))
+        .default_service(nothing(serves))
         .wrap_fn(calls::show)
         .wrap_fn(decline)
         .into_factory()
         .map_err(|error: Error| error.error_response());
     measured(app, worker)
+}
+
+/// What is asked without the prefix: a line that names it.
+fn outside(config: &mut web::ServiceConfig, prefix: &str, serves: Serves) {
+    if !prefix.is_empty() {
+        config.service(front_line(web::resource("/"), serves));
+    }
 }
 
 /// Who offers another protocol, as Java's client does with HTTP/2, is answered in this one. The HTTP

@@ -1,6 +1,10 @@
 //! A request's query parameters, in the order in which they were sent.
 
+use actix_web::http::Uri;
 use form_urlencoded::parse;
+
+use super::error::ApiError;
+use crate::refusal::RefusalCode;
 
 /// All names and values one behind the other, and for each parameter where its name and its value
 /// end: two allocations, however many parameters there are.
@@ -10,7 +14,32 @@ pub struct Query {
     ends: Vec<(usize, usize)>,
 }
 
+/// Of the path and the query of a request together. No client writes a longer one, and strangers
+/// would have it read and hashed for nothing.
+pub const MOST_BYTES: usize = 8 * 1024;
+/// More parameters than any SDK sends.
+pub const MOST_PARAMETERS: usize = 100;
+
+/// The query is more than anybody means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TooMuch {
+    Bytes,
+    Parameters,
+}
+
 impl Query {
+    /// Looks at its size before it reads it.
+    pub fn of(uri: &Uri) -> Result<Self, TooMuch> {
+        if uri.path_and_query().map_or(0, |whole| whole.as_str().len()) > MOST_BYTES {
+            return Err(TooMuch::Bytes);
+        }
+        let text = uri.query().unwrap_or_default();
+        if text.bytes().filter(|byte| *byte == b'&').count() >= MOST_PARAMETERS {
+            return Err(TooMuch::Parameters);
+        }
+        Ok(Self::parse(text))
+    }
+
     /// Also reads bodies of forms, which are written the same way.
     pub fn parse(text: &str) -> Self {
         let mut query =
@@ -41,10 +70,6 @@ impl Query {
         self.iter().find(|(key, _)| *key == name).map(|(_, value)| value)
     }
 
-    pub fn len(&self) -> usize {
-        self.ends.len()
-    }
-
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.ends.iter().scan(0, |start, (name_end, end)| {
             let parameter = (&self.text[*start..*name_end], &self.text[*name_end..*end]);
@@ -56,6 +81,18 @@ impl Query {
     /// A parameter that is a list: `channels[]=a&channels[]=b`, `channels[0]=a`, or once and plain.
     pub fn list(&self, name: &str) -> Vec<&str> {
         self.iter().filter(|(key, _)| list_name(key) == name).map(|(_, value)| value).collect()
+    }
+}
+
+impl From<TooMuch> for ApiError {
+    fn from(error: TooMuch) -> Self {
+        match error {
+            TooMuch::Bytes => Self::uri_too_long(MOST_BYTES),
+            TooMuch::Parameters => {
+                let message = format!("More than {MOST_PARAMETERS} query parameters");
+                Self::new(RefusalCode::TooManyParameters, message)
+            }
+        }
     }
 }
 
@@ -92,6 +129,21 @@ mod tests {
         assert_eq!(query.list("c"), ["z"]);
         assert_eq!(query.first("d"), Some("  "));
         assert_eq!(query.list("e"), Vec::<&str>::new());
+    }
+
+    #[test]
+    fn what_is_too_much_is_not_read() {
+        let of = |query: &str| {
+            let uri = format!("/apps/it/channels?{query}").parse().expect("a URI");
+            Query::of(&uri).map(|query| query.iter().count())
+        };
+        assert_eq!(of(&["a=1"; 100].join("&")), Ok(100));
+        assert_eq!(of(&["a=1"; 101].join("&")), Err(TooMuch::Parameters));
+        assert_eq!(of(&"&".repeat(5000)), Err(TooMuch::Parameters));
+        let head = "/apps/it/channels?".len();
+        assert_eq!(of(&"a".repeat(MOST_BYTES - head)), Ok(1));
+        assert_eq!(of(&"a".repeat(MOST_BYTES - head + 1)), Err(TooMuch::Bytes));
+        assert_eq!(Query::of(&"/x".parse().expect("a URI")).map(|q| q.iter().count()), Ok(0));
     }
 
     proptest! {

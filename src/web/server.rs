@@ -44,21 +44,23 @@ pub async fn serve(
     };
     let Listeners { public, api, operations, admin, files } = listeners;
     let Proxied { public: proxied, api: api_proxied } = parts.settings.load().proxied;
-    let serves = if api.is_some() { Serves::Clients } else { Serves::Everybody };
+    let serves = if !api.is_empty() { Serves::Clients } else { Serves::Everybody };
     let way = Way { serves, proxied };
-    builder = match identity {
-        None => listen(builder, "public", public, parts.clone(), way)?,
-        Some(identity) => {
-            let config = tls::server_config(identity.clone()).map_err(io::Error::other)?;
-            actix_rt::spawn(keep_current(identity));
-            listen_tls(builder, public, parts.clone(), way, config)?
-        }
-    };
-    if let Some(api) = api {
+    let config = identity.clone().map(tls::server_config).transpose().map_err(io::Error::other)?;
+    if let Some(identity) = identity {
+        actix_rt::spawn(keep_current(identity));
+    }
+    for public in public {
+        builder = match &config {
+            None => listen(builder, "public", public, parts.clone(), way)?,
+            Some(config) => listen_tls(builder, public, parts.clone(), way, config.clone())?,
+        };
+    }
+    for api in api {
         let way = Way { serves: Serves::Backends, proxied: api_proxied };
         builder = listen(builder, "api", api, parts.clone(), way)?;
     }
-    if let Some(operations) = operations {
+    for operations in operations {
         builder = listen_operations(builder, operations, parts.clone())?;
     }
     if let Some(admin) = admin {

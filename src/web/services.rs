@@ -2,7 +2,10 @@
 
 use std::{
     io,
-    os::{fd::AsFd, unix::net::UnixListener},
+    os::{
+        fd::{AsFd, AsRawFd},
+        unix::net::UnixListener,
+    },
     rc::Rc,
     time::Duration,
 };
@@ -11,21 +14,22 @@ use actix_http::{HttpService, Protocol, error::DispatchError};
 use actix_rt::net::{ActixStream, TcpStream, UnixStream};
 use actix_server::ServerBuilder;
 use actix_service::{
-    IntoServiceFactory, ServiceFactory, ServiceFactoryExt, fn_service, map_config,
+    IntoServiceFactory, Service as _, ServiceFactory, ServiceFactoryExt, fn_service, map_config,
 };
 use actix_tls::accept::{TlsError, max_concurrent_tls_connect};
 use actix_web::{App, dev::AppConfig, web};
+use futures_util::future::{Either, ready};
 use rustls::ServerConfig;
 
 use super::{
     Serves,
     admin::{self, Door},
     arrival::{Arrival, Io},
-    error,
+    client_faults, error, front,
     listeners::Bound,
     live,
     measured::Routes,
-    ops,
+    methods, ops, ops_hosts,
     parts::Parts,
     probes, public,
     remote::{HasRemote, Known},
@@ -61,26 +65,32 @@ pub fn listen(
     match bound {
         Bound::Tcp(listener) if proxied => builder.listen(name, listener, move || {
             let worker = parts.worker();
-            proxied_by::<TcpStream>(&worker).and_then(public::plain(
+            kept::<TcpStream>(&worker).and_then(proxied_by(&worker)).and_then(public::plain(
                 worker,
                 parts.draining(),
                 serves,
             ))
         }),
         Bound::Tcp(listener) => builder.listen(name, listener, move || {
-            public::plain::<TcpStream>(parts.worker(), parts.draining(), serves)
+            let worker = parts.worker();
+            kept::<TcpStream>(&worker).and_then(public::plain(worker, parts.draining(), serves))
         }),
         Bound::Unix(listener, _) if proxied => builder.listen_uds(name, listener, move || {
             let worker = parts.worker();
-            proxied_by::<UnixStream>(&worker).and_then(public::plain(
+            kept::<UnixStream>(&worker).and_then(proxied_by(&worker)).and_then(public::plain(
                 worker,
                 parts.draining(),
                 serves,
             ))
         }),
         Bound::Unix(listener, _) => builder.listen_uds(name, listener, move || {
+            let worker = parts.worker();
             let arrived = |io| async { Ok::<_, DispatchError>(Arrival::local(io)) };
-            fn_service(arrived).and_then(public::plain(parts.worker(), parts.draining(), serves))
+            kept::<UnixStream>(&worker).and_then(fn_service(arrived)).and_then(public::plain(
+                worker,
+                parts.draining(),
+                serves,
+            ))
         }),
     }
 }
@@ -103,11 +113,32 @@ pub fn listen_tls(
         return builder.listen("public", listener, move || {
             let worker = parts.worker();
             let tls = public::tls(worker.clone(), parts.draining(), serves, config.clone());
-            proxied_by::<TcpStream>(&worker).map_err(TlsError::Service).and_then(tls)
+            kept::<TcpStream>(&worker)
+                .and_then(proxied_by(&worker))
+                .map_err(TlsError::Service)
+                .and_then(tls)
         });
     }
     builder.listen("public", listener, move || {
-        public::tls::<TcpStream>(parts.worker(), parts.draining(), serves, config.clone())
+        let worker = parts.worker();
+        let tls = public::tls(worker.clone(), parts.draining(), serves, config.clone());
+        kept::<TcpStream>(&worker).map_err(TlsError::Service).and_then(tls)
+    })
+}
+
+/// Closes a connection at once where it would take a descriptor that is kept for operators.
+fn kept<S: AsRawFd>(
+    worker: &Rc<Worker>,
+) -> impl ServiceFactory<S, Config = (), Response = S, Error = DispatchError, InitError = ()> + use<S>
+{
+    let worker = worker.clone();
+    fn_service(move |io: S| {
+        let kept = worker.engine.capacity.keeps(&io);
+        ready(if kept {
+            Ok(io)
+        } else {
+            Err(DispatchError::Io(io::ErrorKind::QuotaExceeded.into()))
+        })
     })
 }
 
@@ -129,19 +160,21 @@ pub fn listen_operations(
 ) -> io::Result<ServerBuilder> {
     let routes = |config: &mut web::ServiceConfig, worker: &Worker| {
         let probes = &mut Routes::new(config, worker);
-        probes::routes(probes);
+        probes::routes_with_notices(probes);
         probes::gate_with_numbers(probes);
         config
-            .route("/stats", web::get().to(ops::stats))
-            .route("/metrics", web::get().to(ops::metrics));
+            .service(methods::get(web::resource("/"), front::of_operations))
+            .service(methods::get(web::resource("/stats"), ops::stats))
+            .service(methods::get(web::resource("/metrics"), ops::metrics));
         admin::routes(config, Door::Token);
     };
     match bound {
-        Bound::Tcp(listener) => {
-            builder.listen("operations", listener, move || internal::<TcpStream>(&parts, routes))
-        }
-        Bound::Unix(listener, _) => builder
-            .listen_uds("operations", listener, move || internal::<UnixStream>(&parts, routes)),
+        Bound::Tcp(listener) => builder.listen("operations", listener, move || {
+            internal::<TcpStream>(&parts, Names::Listed, routes)
+        }),
+        Bound::Unix(listener, _) => builder.listen_uds("operations", listener, move || {
+            internal::<UnixStream>(&parts, Names::Any, routes)
+        }),
     }
 }
 
@@ -153,12 +186,22 @@ pub fn listen_admin(
     let routes = |config: &mut web::ServiceConfig, _: &Worker| {
         admin::routes(config, Door::Socket);
     };
-    builder.listen_uds("admin", listener, move || internal::<UnixStream>(&parts, routes))
+    builder
+        .listen_uds("admin", listener, move || internal::<UnixStream>(&parts, Names::Any, routes))
+}
+
+/// Which names in requests are answered.
+#[derive(Clone, Copy)]
+enum Names {
+    /// A page cannot come over a file.
+    Any,
+    Listed,
 }
 
 /// For those who run the server.
 fn internal<S: ActixStream + HasRemote + AsFd + 'static>(
     parts: &Parts,
+    names: Names,
     routes: fn(&mut web::ServiceConfig, &Worker),
 ) -> impl ServiceFactory<S, Config = (), Response = (), Error = DispatchError, InitError = ()> + use<S>
 {
@@ -167,6 +210,16 @@ fn internal<S: ActixStream + HasRemote + AsFd + 'static>(
         .app_data(worker.clone())
         .configure(|config| routes(config, &worker))
         .default_service(web::to(error::not_found))
+        .wrap_fn(move |request, routes| {
+            let answered = match names {
+                Names::Any => Ok(()),
+                Names::Listed => ops_hosts::check(&request),
+            };
+            match answered {
+                Ok(()) => Either::Left(routes.call(request)),
+                Err(refusal) => Either::Right(ready(Ok(request.error_response(refusal)))),
+            }
+        })
         .into_factory()
         .map_err(|error| error.error_response());
     let http = HttpService::build()
@@ -177,5 +230,9 @@ fn internal<S: ActixStream + HasRemote + AsFd + 'static>(
         })
         .graceful_shutdown_signal(parts.draining())
         .finish(map_config(app, |_| AppConfig::default()));
+    let http = http.map_err(move |error| {
+        client_faults::note(&worker.engine, &error, None, || None);
+        error
+    });
     fn_service(|stream: S| async { Ok((stream, Protocol::Http1, None)) }).and_then(http)
 }

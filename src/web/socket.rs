@@ -22,15 +22,17 @@ use tokio::io::ReadBuf;
 
 use super::{transport::Transport, worker::Worker};
 use crate::{
-    engine::Tenant,
+    engine::{ClientFault, Tenant},
     hub::{
         LOST,
         outbox::Outbox,
+        reauthorization::Reauthorization,
         shard::{Peer, Socket},
         topics::Slot,
     },
     ids::SocketId,
     live::{Entry, Type, What},
+    meter::Pace,
     protocol::{
         code::Close,
         dialect::Dialect,
@@ -49,7 +51,7 @@ pub struct Opening {
     pub id: SocketId,
     pub dialect: Dialect,
     pub legacy_java: bool,
-    pub reauthorizes: bool,
+    pub reauthorization: Reauthorization,
     /// See `Peer`.
     pub dismissals: u32,
     pub admission: Result<Arc<Tenant>, Close>,
@@ -67,8 +69,12 @@ pub struct Connection<T: Transport> {
     /// None if the connection was refused.
     session: Option<Session>,
     decoder: Decoder,
-    /// The beginning of a frame whose rest has not come.
+    /// The beginning of a frame whose rest has not come; whole frames before it if `unread`.
     partial: Vec<u8>,
+    /// Frames have come that are not looked at before the peer has read its answers.
+    unread: bool,
+    /// How often it sends frames.
+    pace: Pace,
     hearing: Hearing,
 }
 
@@ -77,9 +83,9 @@ enum Hearing {
     Listening,
     /// The peer sent its close frame, after which nothing comes.
     Finished,
-    /// The peer broke the rules of framing, so that what follows has no meaning. It is read and
-    /// thrown away until the peer is gone: closing a socket that has unread bytes resets it, and
-    /// the peer might lose the close frame that tells it why.
+    /// The peer broke the rules of framing, so that what follows has no meaning, or it sends too
+    /// many frames. What comes is read and thrown away until the peer is gone: closing a socket that
+    /// has unread bytes resets it, and the peer might lose the close frame that tells it why.
     Discarding,
 }
 
@@ -95,7 +101,7 @@ impl<T: Transport> Connection<T> {
             tenant: opening.admission.as_ref().ok().map(|tenant| tenant.terms.tenant),
             dismissals: opening.dismissals,
             legacy_java: opening.legacy_java,
-            reauthorizes: opening.reauthorizes,
+            reauthorization: opening.reauthorization,
         };
         let slot = worker.shard.add(id, peer, link.clone());
         let decoder = Decoder::new(link.settings.message_bytes);
@@ -107,6 +113,8 @@ impl<T: Transport> Connection<T> {
             session: None,
             decoder,
             partial: Vec::new(),
+            unread: false,
+            pace: Pace::new(now),
             hearing: Hearing::Listening,
         };
         connection.open(opening, now);
@@ -146,24 +154,34 @@ impl<T: Transport> Connection<T> {
 
     /// Reads the frames in `bytes` and keeps the beginning of one that is not whole.
     fn take_in(&mut self, bytes: &mut [u8]) {
-        let Self { link, session, hearing, .. } = self;
-        let mut heard = false;
+        let Self { link, session, hearing, pace, .. } = self;
+        let now = Instant::now();
+        let steps = session.as_ref().and_then(Session::frames);
+        let (mut heard, mut full) = (false, false);
         let used = self.decoder.read(bytes, |message| {
-            heard = true;
+            // Not by what only begins a message: whoever sends a byte now and then, and never the
+            // last one, is silent.
+            heard |= message != Message::Fragment;
             if let Message::Close(_) = message {
                 *hearing = Hearing::Finished;
             }
+            if steps.is_some_and(|steps| !pace.take(steps, now)) {
+                link.outbox.close(Close::TooManyFrames);
+                // Not even looked at any more.
+                *hearing = Hearing::Discarding;
+            }
             on_message(&message, link, session.as_mut());
-            *hearing == Hearing::Listening
+            full = link.outbox.has_many_answers() && !link.outbox.is_closing();
+            *hearing == Hearing::Listening && !full
         });
-        // Not by what only begins a message: whoever sends a byte now and then, and never the last
-        // one, is silent.
         if heard {
-            link.heard.set(Instant::now());
+            link.heard.set(now);
             link.ping_sent.set(None);
         }
+        self.unread = false;
         match used {
             Ok(used) if self.hearing == Hearing::Listening => {
+                self.unread = full && used < bytes.len();
                 keep_rest(&mut self.partial, &bytes[used..]);
             }
             Ok(_) => self.partial = Vec::new(),
@@ -183,6 +201,14 @@ impl<T: Transport> Connection<T> {
         let worker = self.worker.clone();
         let mut scratch = worker.scratch.borrow_mut();
         for _ in 0..READS {
+            if self.link.waits(cx) {
+                return Poll::Pending;
+            }
+            if self.unread {
+                let mut unread = std::mem::take(&mut self.partial);
+                self.take_in(&mut unread);
+                continue;
+            }
             let kept = self.partial.len();
             scratch[..kept].copy_from_slice(&self.partial);
             let mut buffer = ReadBuf::new(&mut scratch[kept..]);
@@ -199,6 +225,12 @@ impl<T: Transport> Connection<T> {
         // There may be more, but first what is to be written, and the others.
         cx.waker().wake_by_ref();
         Poll::Pending
+    }
+
+    fn note_held(&self) {
+        let subscriptions = self.session.as_ref().map_or(0, Session::subscriptions);
+        let begun = self.partial.capacity() + self.decoder.kept_bytes();
+        self.link.held.set(begun + subscriptions * SUBSCRIPTION_BYTES);
     }
 
     /// What is left to do when everything is sent.
@@ -241,9 +273,14 @@ fn keep_rest(partial: &mut Vec<u8>, rest: &[u8]) {
     }
 }
 
+/// What a subscription costs: its places in the tables of the session, the worker and the
+/// directory, and its channel's record.
+const SUBSCRIPTION_BYTES: usize = 800;
+
 fn on_message<T: Transport>(message: &Message<'_>, link: &Link<T>, session: Option<&mut Session>) {
     match message {
         Message::Close(code) => link.outbox.close(Close::ByClient(*code)),
+        Message::Fragment => {}
         // Whoever is being closed has nothing to say any more.
         _ if link.outbox.is_closing() => {}
         Message::Text(text) => session.into_iter().for_each(|session| session.on_text(text)),
@@ -272,6 +309,7 @@ impl<T: Transport> Future for Connection<T> {
             // transport takes to end.
             self.session = None;
         }
+        self.note_held();
         match self.link.write(cx) {
             _ if self.link.broken.get() => Poll::Ready(()),
             Poll::Ready(Ok(())) => self.finish(gone, cx),
@@ -293,11 +331,11 @@ impl<T: Transport> Drop for Connection<T> {
         let closing = self.link.outbox.closing();
         let reason = closing.as_ref().map_or(LOST, Close::reason);
         self.link.shard.gauges().closed.add(reason);
+        if let Some(reason) = closing.as_ref().filter(|reason| reason.drops_what_waits()) {
+            self.link.shard.gauges().slow_readers.fetch_add(1, Ordering::Relaxed);
+            self.worker.engine.client_faults.note(ClientFault::SlowReader, reason.message());
+        }
         match closing {
-            Some(reason @ Close::TooSlow) => {
-                self.link.shard.gauges().slow_readers.fetch_add(1, Ordering::Relaxed);
-                tracing::warn!(socket.id = %self.id, close.code = reason.code(), close.reason = reason.message(), "connection closed");
-            }
             Some(reason) => {
                 tracing::debug!(socket.id = %self.id, close.code = reason.code(), close.reason = reason.message(), "connection closed");
             }

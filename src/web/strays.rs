@@ -16,7 +16,6 @@ pub struct Strays {
 
 impl Strays {
     pub fn note(&self, reason: &TurnedAway) {
-        tracing::debug!(close.reason = %reason, "connection turned away");
         if self.is_news(Instant::now()) {
             tracing::warn!(
                 close.reason = %reason,

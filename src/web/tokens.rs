@@ -15,7 +15,6 @@ use crate::{
         access::{NotMinted, USUAL, Wanted},
         revoked::{NotRevoked, Revocation},
     },
-    crypto::keytable::unix_now,
     refusal::RefusalCode,
 };
 
@@ -35,7 +34,7 @@ pub async fn mint(signed: Signed) -> Result<HttpResponse, ApiError> {
     let Mint { user_id, user_info, channels, ttl, origin } = json(&signed.body)?;
     let app = &signed.app;
     let wanted = Wanted { user_id, user_info, channels, ttl: ttl.unwrap_or(USUAL), origin };
-    let minted = app.mint(&wanted, unix_now())?;
+    let minted = app.mint(&wanted, signed.engine().clock.now())?;
     signed.engine().audit.note(Fact::TokenMade {
         app: app.id.clone(),
         jti: minted.jti.as_str().into(),
@@ -100,7 +99,7 @@ impl From<NotRevoked> for ApiError {
     fn from(error: NotRevoked) -> Self {
         let code = match error {
             NotRevoked::TooMany => RefusalCode::TooManyRevocations,
-            NotRevoked::NotWritten(_) => RefusalCode::RevocationNotWritten,
+            NotRevoked::UntilRestart(_) => RefusalCode::RevokedUntilRestart,
         };
         Self::new(code, error.to_string())
     }

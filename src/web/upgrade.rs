@@ -9,17 +9,21 @@ use actix_codec::Framed;
 use actix_http::{Request, RequestHead, h1, ws};
 use actix_web::http::header;
 use bytes::{Bytes, BytesMut};
-use percent_encoding::percent_decode_str;
 use tokio::io::AsyncWriteExt;
 
 use super::{
-    query::Query,
+    headers::{Twice, single},
+    query::{MOST_BYTES, Query},
     socket::{Connection, Opening},
+    socket_path,
     transport::Transport,
+    turned_away::Handshake,
     worker::Worker,
 };
 use crate::{
+    app::App,
     engine::Tenant,
+    hub::reauthorization::Reauthorization,
     protocol::{code::Close, dialect::Dialect, version},
     refusal::RefusalCode,
 };
@@ -40,8 +44,12 @@ where
         parts.io.write_all(refusal(error).as_bytes()).await?;
         return Ok(parts.io.shutdown().await?);
     }
-    let asked = Asked::read(head);
-    let key = asked.key(&worker.settings().path_prefix);
+    let Ok(query) = Query::of(&head.uri) else {
+        parts.io.write_all(too_long().as_bytes()).await?;
+        return Ok(parts.io.shutdown().await?);
+    };
+    let asked = Asked::read(head, query);
+    let key = socket_path::key(&asked.path, &worker.settings().path_prefix);
     let dismissals = worker.engine.hub.dismissals();
     let tenant = key.as_deref().and_then(|key| worker.engine.tenants().by_key(key).cloned());
     // Before it is judged: a refusal, too, is said in the client's own dialect.
@@ -53,6 +61,12 @@ where
         worker.entrance.connect(app, remote, head.headers(), &worker.settings().proxies)
     };
     let admission = admit(&worker, &asked, key, tenant.clone(), from);
+    if let Err(reason) = &admission {
+        let app = tenant.as_ref().map(|tenant| tenant.app());
+        let prefix = &worker.settings().path_prefix;
+        let handshake = asked.handshake(app.as_deref().map(|app| &**app), prefix);
+        worker.entrance.turned_away.note(reason, &handshake, &worker.engine);
+    }
     let id = worker.socket_ids.borrow_mut().next_id().map_err(std::io::Error::other)?;
     let opening = Opening {
         handshake: handshake(head, parts.write_buf),
@@ -60,7 +74,7 @@ where
         id,
         dialect,
         legacy_java: asked.is_legacy_java(),
-        reauthorizes: asked.reauthorizes(),
+        reauthorization: Reauthorization::of_client(asked.query.first("client")),
         dismissals,
         admission,
     };
@@ -73,37 +87,30 @@ where
 /// What the URL and the headers say.
 struct Asked {
     path: String,
-    origin: Option<String>,
+    origin: Result<Option<String>, Twice>,
+    host: Option<String>,
     query: Query,
 }
 
 impl Asked {
-    fn read(head: &RequestHead) -> Self {
+    fn read(head: &RequestHead, query: Query) -> Self {
         // One that cannot be read is still one, and not on any list.
-        let origin = head.headers().get(header::ORIGIN).map(|o| o.to_str().unwrap_or_default());
-        Self {
-            path: head.uri.path().to_owned(),
-            origin: origin.map(str::to_owned),
-            query: Query::parse(head.uri.query().unwrap_or_default()),
-        }
+        let origin = single(head.headers(), header::ORIGIN);
+        let origin = origin.map(|origin| origin.map(str::to_owned));
+        let host = head.headers().get(header::HOST).and_then(|host| host.to_str().ok());
+        let host = host.map(str::to_owned);
+        Self { path: head.uri.path().to_owned(), origin, host, query }
     }
 
-    /// `{prefix}/app/{key}`
-    fn key(&self, prefix: &str) -> Option<String> {
-        let key = self.path.strip_prefix(prefix)?.strip_prefix("/app/")?.trim_end_matches('/');
-        let key = percent_decode_str(key).decode_utf8().ok()?;
-        (!key.is_empty() && !key.contains('/')).then(|| key.into_owned())
+    fn handshake<'a>(&'a self, app: Option<&'a App>, path_prefix: &'a str) -> Handshake<'a> {
+        let (origin, host) =
+            (self.origin.as_ref().ok().and_then(Option::as_deref), self.host.as_deref());
+        Handshake { path: &self.path, origin, host, app, path_prefix }
     }
 
     fn dialect(&self, tenant: Option<&Tenant>) -> Dialect {
         let app = tenant.map_or(Dialect::default(), |tenant| tenant.app().dialect);
         Dialect::choose(self.query.first("dialect"), self.query.first("client"), app)
-    }
-
-    /// The .NET client gives up on a frame that does not open; all others ask for a new secret
-    /// (ENCRYPTION section 4).
-    fn reauthorizes(&self) -> bool {
-        self.query.first("client") != Some("pusher-dotnet-client")
     }
 
     /// See `Audience::NotLegacyJava`.
@@ -127,7 +134,8 @@ fn admit(
         return Err(Close::OverCapacity);
     }
     from().inspect_err(|_| worker.engine.counts.refused.connects.add())?;
-    let key = key.ok_or(Close::PathNotFound)?;
+    let mistake = || socket_path::mistake(&asked.path, &worker.settings().path_prefix);
+    let key = key.ok_or_else(|| Close::PathNotFound { mistake: mistake() })?;
     let Some(tenant) = tenant else {
         return Err(Close::UnknownApp { key: key.chars().take(100).collect() });
     };
@@ -136,8 +144,12 @@ fn admit(
     if !app.enabled {
         return Err(Close::AppDisabled);
     }
-    if !app.origins.admits(asked.origin.as_deref()) {
-        return Err(Close::OriginRefused);
+    let admitted = matches!(&asked.origin, Ok(origin) if app.origins.admits(origin.as_deref()));
+    if !admitted {
+        let advice = app.explains.then(|| {
+            asked.handshake(Some(&app), &worker.settings().path_prefix).origin_advice(&app)
+        });
+        return Err(Close::OriginRefused { advice });
     }
     drop(app);
     Ok(tenant)
@@ -145,15 +157,14 @@ fn admit(
 
 /// Behind what is still to be written of answers to earlier requests.
 fn handshake(head: &RequestHead, mut before: BytesMut) -> Bytes {
-    let header = |name| head.headers().get(name).and_then(|value| value.to_str().ok());
     let key = head.headers().get(header::SEC_WEBSOCKET_KEY).map_or(&b""[..], |key| key.as_bytes());
     let accept = ws::hash_key(key);
     before.extend_from_slice(
         b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ",
     );
     before.extend_from_slice(&accept);
-    let offered = header(header::SEC_WEBSOCKET_PROTOCOL);
-    if let Some(protocol) = offered.and_then(version::subprotocol) {
+    let offered = head.headers().get_all(header::SEC_WEBSOCKET_PROTOCOL);
+    if let Some(protocol) = version::subprotocol(offered.filter_map(|list| list.to_str().ok())) {
         before.extend_from_slice(b"\r\nSec-WebSocket-Protocol: ");
         before.extend_from_slice(protocol.as_bytes());
     }
@@ -164,18 +175,34 @@ fn handshake(head: &RequestHead, mut before: BytesMut) -> Bytes {
 /// The request is no WebSocket handshake, so there is nobody who could read a close code.
 fn refusal(error: ws::HandshakeError) -> String {
     use ws::HandshakeError::*;
-    let status = match error {
+    const UPGRADE: &str = "Connection: close, Upgrade\r\nUpgrade: websocket";
+    let (status, more) = match error {
         UnsupportedVersion | NoVersionHeader => {
-            "426 Upgrade Required\r\nSec-WebSocket-Version: 13\r\nUpgrade: websocket"
+            ("426 Upgrade Required", format!("{UPGRADE}\r\nSec-WebSocket-Version: 13"))
         }
-        GetMethodRequired => "405 Method Not Allowed\r\nAllow: GET",
-        NoWebsocketUpgrade | NoConnectionUpgrade | BadWebsocketKey => "400 Bad Request",
+        NoWebsocketUpgrade | NoConnectionUpgrade => ("426 Upgrade Required", UPGRADE.to_owned()),
+        GetMethodRequired => {
+            ("405 Method Not Allowed", "Connection: close\r\nAllow: GET".to_owned())
+        }
+        BadWebsocketKey => ("400 Bad Request", "Connection: close".to_owned()),
     };
     let message = format!("This is no WebSocket handshake that can be answered: {error}");
-    let code = RefusalCode::BadHandshake.name();
+    plain_refusal(status, &more, &message, RefusalCode::BadHandshake)
+}
+
+/// Nor is it one that a client has written.
+fn too_long() -> String {
+    let message = format!(
+        "The path and the query are longer than {MOST_BYTES} bytes, or have too many parameters"
+    );
+    plain_refusal("414 URI Too Long", "Connection: close", &message, RefusalCode::UriTooLong)
+}
+
+fn plain_refusal(status: &str, more: &str, message: &str, code: RefusalCode) -> String {
+    let code = code.name();
     let body = format!(r#"{{"error":"{message}","code":"{code}"}}"#);
     format!(
-        "HTTP/1.1 {status}\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}",
+        "HTTP/1.1 {status}\r\nContent-Type: application/json\r\n{more}\r\nContent-Length: {}\r\n\r\n{body}",
         body.len()
     )
 }

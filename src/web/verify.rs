@@ -1,22 +1,27 @@
 //! The signature of API requests (PROTOCOL 7.1), as an extractor: a handler that wants to know
 //! the application or the body can only get them verified.
 
-use std::{borrow::Cow, future::Future, pin::Pin, rc::Rc, sync::Arc, time::Instant};
+mod texts;
 
-use actix_web::{FromRequest, HttpRequest, dev::Payload, http::Method, web};
+use std::{future::Future, pin::Pin, rc::Rc, sync::Arc, time::Instant};
+
+use actix_web::{
+    FromRequest, HttpRequest,
+    dev::Payload,
+    http::{Method, header::HeaderValue},
+    web,
+};
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 use md5::{Digest, Md5};
-use percent_encoding::percent_decode_str;
+use serde::{Deserialize, de::DeserializeOwned};
 
 use super::{
-    Settings,
-    calls::Learned,
-    error::ApiError,
-    query::{Query, list_name},
-    timestamp::check_timestamp,
+    Settings, calls::Learned, error::ApiError, query::Query, timestamp::check_timestamp,
     worker::Worker,
 };
+use texts::texts;
+
 use crate::{
     app::App,
     crypto::{
@@ -26,7 +31,7 @@ use crate::{
     },
     engine::{Engine, Tenant},
     meter::Allowance,
-    protocol::json::object,
+    protocol::{json::object_in, well_formed::WellFormed},
     refusal::RefusalCode,
 };
 
@@ -40,9 +45,6 @@ pub struct Signed {
     pub body: Bytes,
     pub learned: Learned,
 }
-
-/// More parameters than any SDK sends.
-const MAX_PARAMETERS: usize = 100;
 
 impl Signed {
     pub fn engine(&self) -> &Engine {
@@ -60,21 +62,24 @@ impl FromRequest for Signed {
         Box::pin(async move {
             let payload = payload.map_err(unreadable)?;
             let worker = worker(&request);
-            let query = Query::parse(request.query_string());
             // Before the body, which only those may send who have signed its digest. Who guesses is
-            // not told each time what was wrong.
-            let (tenant, app, most) = {
+            // not told each time what was wrong, nor is a sentence made of it.
+            let (query, tenant, app, most) = {
                 let settings = worker.settings();
-                let (tenant, app) = verify(&worker, &settings, &request, &query).or_else(|e| {
-                    worker
-                        .entrance
-                        .wrong_signature(&request, &settings)
+                let refused = |error: Unverified| {
+                    let often = worker.entrance.wrong_signature(&request, &settings);
+                    often
                         .inspect_err(|_| worker.engine.counts.wrong_signatures.add())
-                        .and(Err(e))
-                })?;
-                (tenant, app, settings.http_body_bytes)
+                        .err()
+                        .unwrap_or_else(|| error.into())
+                };
+                let query =
+                    Query::of(request.uri()).map_err(|e| refused(ApiError::from(e).into()))?;
+                let (tenant, app) =
+                    verify(&worker, &settings, &request, &query).map_err(refused)?;
+                (query, tenant, app, settings.http_body_bytes)
             };
-            if request.method() == Method::GET {
+            if matches!(*request.method(), Method::GET | Method::HEAD) {
                 take_read(&tenant, app.limits.reads())?;
             }
             let body = read_body(&request, payload, most).await?;
@@ -110,6 +115,7 @@ pub async fn read_body(
     mut payload: web::Payload,
     limit: usize,
 ) -> Result<Bytes, ApiError> {
+    refuse_encoded(request)?;
     let announced = request.headers().get(actix_web::http::header::CONTENT_LENGTH);
     let announced = announced.and_then(|n| n.to_str().ok()?.parse::<usize>().ok());
     let check = |size: usize, more: &str| {
@@ -140,6 +146,18 @@ pub async fn read_body(
     actix_rt::time::timeout(deadline, read).await.map_err(|_| ApiError::timeout(deadline))?
 }
 
+/// A body is read as it is: what is signed, and how large it may be, is said of that.
+fn refuse_encoded(request: &HttpRequest) -> Result<(), ApiError> {
+    let mut encodings = request.headers().get_all(actix_web::http::header::CONTENT_ENCODING);
+    let is_identity = |encoding: &HeaderValue| {
+        encoding.is_empty() || encoding.as_bytes().eq_ignore_ascii_case(b"identity")
+    };
+    match encodings.find(|encoding| !is_identity(encoding)) {
+        None => Ok(()),
+        Some(encoding) => Err(ApiError::encoded(encoding.to_str().unwrap_or("?"))),
+    }
+}
+
 pub fn unreadable(error: impl std::fmt::Display) -> ApiError {
     ApiError::new(
         RefusalCode::UnreadableBody,
@@ -148,33 +166,64 @@ pub fn unreadable(error: impl std::fmt::Display) -> ApiError {
 }
 
 /// The body as a JSON object.
-pub fn json<'a, T: serde::Deserialize<'a>>(body: &'a [u8]) -> Result<T, ApiError> {
-    let text = std::str::from_utf8(body)
-        .map_err(|_| ApiError::new(RefusalCode::InvalidJson, "The body is not UTF-8"))?;
-    item(text, "The body")
+pub fn json<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
+    item(json_text(body)?.as_str(), "The body")
+}
+
+/// The body as JSON text, for readers that borrow from it.
+pub fn json_text(body: &[u8]) -> Result<WellFormed<'_>, ApiError> {
+    std::str::from_utf8(body)
+        .map(WellFormed::new)
+        .map_err(|_| ApiError::new(RefusalCode::InvalidJson, "The body is not UTF-8"))
 }
 
 /// A JSON object that `what` is.
-pub fn item<'a, T: serde::Deserialize<'a>>(text: &'a str, what: &str) -> Result<T, ApiError> {
-    object(text).map_err(|error| {
+pub fn item<'a, T: Deserialize<'a>>(well_formed: &'a str, what: &str) -> Result<T, ApiError> {
+    object_in(well_formed).map_err(|error| {
         ApiError::new(RefusalCode::InvalidJson, format!("{what} is not what was expected: {error}"))
     })
 }
 
+/// A request whose maker is not known.
+enum Unverified {
+    Other(ApiError),
+    Signature {
+        /// What was to be signed, and the signature that came.
+        text: String,
+        given: String,
+    },
+}
+
+impl From<ApiError> for Unverified {
+    fn from(error: ApiError) -> Self {
+        Self::Other(error)
+    }
+}
+
+impl From<Unverified> for ApiError {
+    fn from(error: Unverified) -> Self {
+        let (text, given) = match error {
+            Unverified::Other(error) => return error,
+            Unverified::Signature { text, given } => (text.replace('\n', "\\n"), given),
+        };
+        let message = format!(
+            "Invalid signature: you should have sent HmacSHA256Hex(\"{text}\", your_secret_key), but you sent \"{given}\""
+        );
+        Self::new(RefusalCode::InvalidSignature, message)
+    }
+}
+
+/// What costs nothing is checked first, and nothing is hashed for who has not even the form of it.
 fn verify(
     worker: &Worker,
     settings: &Settings,
     request: &HttpRequest,
     query: &Query,
-) -> Result<(Arc<Tenant>, Arc<App>), ApiError> {
+) -> Result<(Arc<Tenant>, Arc<App>), Unverified> {
     let tenants = worker.engine.tenants();
     let id = request.match_info().get("app");
     let by_path = id.map(|id| tenants.by_id(id).ok_or_else(|| ApiError::unknown_app(id)));
     let by_path = by_path.transpose()?;
-    if query.len() > MAX_PARAMETERS {
-        let message = format!("More than {MAX_PARAMETERS} query parameters");
-        return Err(ApiError::new(RefusalCode::TooManyParameters, message));
-    }
     refuse_duplicates(query)?;
     let key = query.first("auth_key").ok_or_else(|| missing("auth_key"))?;
     let by_key = tenants
@@ -183,14 +232,14 @@ fn verify(
     let tenant = by_path.unwrap_or(by_key);
     if !Arc::ptr_eq(tenant, by_key) {
         let message = format!("The auth_key is that of another app than {}", tenant.id);
-        return Err(ApiError::new(RefusalCode::ForeignAuthKey, message));
+        return Err(ApiError::new(RefusalCode::ForeignAuthKey, message).into());
     }
     check_version(query)?;
     check_timestamp(query.first("auth_timestamp"), unix_now())?;
     let app = tenant.app_kept();
     check_signature(&app.secret, &settings.path_prefix, request, query)?;
     if !app.enabled {
-        return Err(ApiError::new(RefusalCode::AppDisabled, "The app is disabled"));
+        return Err(ApiError::new(RefusalCode::AppDisabled, "The app is disabled").into());
     }
     Ok((tenant.clone(), app))
 }
@@ -229,78 +278,26 @@ fn check_version(query: &Query) -> Result<(), ApiError> {
     }
 }
 
-/// The text that was to be signed depends on what stood between the SDK and this server: the path
-/// may have been encoded or given a prefix on its way, and lists are written in two ways. The
-/// request is good if any of these texts was signed; the first is shown if none was.
+/// The request is good if any of the texts was signed; the first is shown if none was.
 fn check_signature(
     secret: &AppSecret,
     prefix: &str,
     request: &HttpRequest,
     query: &Query,
-) -> Result<(), ApiError> {
+) -> Result<(), Unverified> {
     let given = query.first("auth_signature").ok_or_else(|| missing("auth_signature"))?;
-    let signature = Signature::parse(given);
-    let is_signed =
-        |text: &str| signature.as_ref().is_some_and(|s| secret.verify(&[text.as_bytes()], s));
     let (method, path) = (request.method().as_str(), request.uri().path());
-    let usual = [method, path, &signed_parameters(query, false)].join("\n");
-    if is_signed(&usual) || other_texts(method, path, prefix, query).any(|text| is_signed(&text)) {
+    let is_signed = |signature: &Signature| {
+        let mut texts = texts(method, path, prefix, query);
+        texts.any(|text| secret.verify(&[text.as_bytes()], signature))
+    };
+    if Signature::parse(given).is_some_and(|signature| is_signed(&signature)) {
         return Ok(());
     }
-    let shown = usual.replace('\n', "\\n");
-    let given: String = given.chars().take(100).collect();
-    let message = format!(
-        "Invalid signature: you should have sent HmacSHA256Hex(\"{shown}\", your_secret_key), but you sent \"{given}\""
-    );
-    Err(ApiError::new(RefusalCode::InvalidSignature, message))
-}
-
-fn other_texts<'a>(
-    method: &'a str,
-    path: &'a str,
-    prefix: &str,
-    query: &Query,
-) -> impl Iterator<Item = String> + 'a {
-    let decoded = percent_decode_str(path).decode_utf8_lossy().into_owned();
-    let bare = |path: &str| path.strip_prefix(prefix).unwrap_or(path).to_owned();
-    let paths = [path.to_owned(), bare(path), bare(&decoded), decoded];
-    let parameters = [signed_parameters(query, false), signed_parameters(query, true)];
-    paths.into_iter().flat_map(move |path| {
-        parameters.clone().map(|parameters| format!("{method}\n{path}\n{parameters}"))
+    Err(Unverified::Signature {
+        text: texts(method, path, prefix, query).next().unwrap_or_default(),
+        given: given.chars().take(100).collect(),
     })
-}
-
-/// Names in lower case, sorted; values decoded. `joined`: `k[0]=a&k[1]=b` is signed as `k=a,b`.
-fn signed_parameters(query: &Query, joined: bool) -> String {
-    let mut pairs: Vec<(Cow<'_, str>, Cow<'_, str>)> = Vec::with_capacity(query.len());
-    for (key, value) in query.iter().filter(|(key, _)| !key.eq_ignore_ascii_case("auth_signature"))
-    {
-        let name = lower_case(if joined { list_name(key) } else { key });
-        match pairs.iter_mut().find(|(other, _)| joined && *other == name) {
-            Some((_, list)) => {
-                let list = list.to_mut();
-                list.push(',');
-                list.push_str(value);
-            }
-            None => pairs.push((name, value.into())),
-        }
-    }
-    // Stable: values of one name stay in the order given.
-    pairs.sort_by(|(a, _), (b, _)| a.cmp(b));
-    let mut text = String::with_capacity(pairs.iter().map(|(k, v)| k.len() + v.len() + 2).sum());
-    for (index, (key, value)) in pairs.iter().enumerate() {
-        let separator = if index > 0 { "&" } else { "" };
-        [separator, key, "=", value].iter().for_each(|part| text.push_str(part));
-    }
-    text
-}
-
-fn lower_case(name: &str) -> Cow<'_, str> {
-    if name.bytes().any(|byte| byte.is_ascii_uppercase()) {
-        name.to_ascii_lowercase().into()
-    } else {
-        name.into()
-    }
 }
 
 /// After the signature, which covers the digest.
@@ -320,23 +317,4 @@ fn check_body(query: &Query, body: &[u8]) -> Result<(), ApiError> {
         body.len()
     );
     Err(ApiError::new(RefusalCode::BodyMd5Mismatch, message))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn parameters_as_they_are_signed() {
-        for (query, plain, joined) in [
-            ("b=2&a=1&auth_signature=x", "a=1&b=2", "a=1&b=2"),
-            ("Name=Something%20else&a=+", "a= &name=Something else", "a= &name=Something else"),
-            ("k[]=b&k[]=a&j=1", "j=1&k[]=b&k[]=a", "j=1&k=b,a"),
-            ("k[0]=b&k[1]=a", "k[0]=b&k[1]=a", "k=b,a"),
-        ] {
-            let query = Query::parse(query);
-            assert_eq!(signed_parameters(&query, false), plain);
-            assert_eq!(signed_parameters(&query, true), joined);
-        }
-    }
 }

@@ -30,7 +30,7 @@ const READ_BYTES: usize = 16 * 1024;
 const HEADER_BYTES: usize = 14;
 
 const TICK: Duration = Duration::from_secs(1);
-/// Of the worker that does what is done once for the whole server.
+/// Until what has become unused is looked for.
 const SWEEP_TICKS: u32 = 30;
 
 impl Worker {
@@ -81,7 +81,7 @@ impl Worker {
     /// Where a file has to be written, so that no socket waits for a disk. Nobody waits for it to
     /// end: while one does not, the next finds nothing that it may do.
     fn change_keys(&self, now: Instant) {
-        if self.engine.key_changes_are_due() {
+        if self.engine.key_changes_are_due(now) {
             let engine = self.engine.clone();
             actix_rt::task::spawn_blocking(move || engine.tick_keys(now));
         }
@@ -97,8 +97,11 @@ impl Worker {
                 self.engine.tick(now);
                 self.change_keys(now);
             }
-            if first && ticks.is_multiple_of(SWEEP_TICKS) {
-                self.engine.sweep(now);
+            if ticks.is_multiple_of(SWEEP_TICKS) {
+                self.shard.give_back();
+                if first {
+                    self.engine.sweep(now);
+                }
             }
         }
     }

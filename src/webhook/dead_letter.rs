@@ -1,34 +1,35 @@
 //! The file of webhooks that could not be delivered: `STATE_DIR/APP.webhooks.jsonl`, for its owner
-//! alone. One line for each; another line says that one of them has been delivered after all, so
-//! that nothing is ever taken out of the file before it has arrived.
+//! alone. One line for each; another line says that one of them has been delivered after all, or
+//! discarded, so that nothing is ever taken out of the file before it has arrived.
+//!
+//! The file may be large. A thread reads it at the start, while the server serves; who lists letters
+//! or sends them again reads a part of it that no longer changes, without the writers' lock.
+
+mod lines;
 
 use std::{
     collections::HashSet,
-    fs::{File, OpenOptions},
-    io::{self, BufRead, BufReader, BufWriter, Read, Seek, SeekFrom, Write},
-    os::unix::fs::OpenOptionsExt,
+    fs::{self, File},
+    io::{self, BufRead, ErrorKind, Write},
+    mem,
     path::{Path, PathBuf},
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
 };
 
-use parking_lot::Mutex;
+use parking_lot::{Condvar, Mutex, MutexGuard};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct LetterId(pub u64);
+use crate::state_dir;
 
-#[derive(Serialize, Deserialize, Debug)]
-pub struct Letter {
-    pub id: LetterId,
-    /// When it was given up.
-    pub time: String,
-    pub endpoint: String,
-    pub reason: String,
-    pub attempts: u32,
-    pub event: Box<RawValue>,
-}
+pub use lines::{Done, Letter, LetterId};
+
+use lines::{Compacted, FileId, Index, Marker, append, each_letter, snapshot};
 
 /// A letter that is to be written.
 pub struct NewLetter<'a> {
@@ -39,76 +40,75 @@ pub struct NewLetter<'a> {
     pub event: &'a str,
 }
 
-#[derive(Serialize, Deserialize)]
-struct Delivered {
-    delivered: LetterId,
-}
+pub struct DeadLetters(Arc<Shared>);
 
-enum Line {
-    Letter(Letter),
-    Delivered(LetterId),
-}
-
-impl Line {
-    fn parse(text: &[u8]) -> Option<Self> {
-        let letter = serde_json::from_slice(text).map(Self::Letter);
-        letter
-            .or_else(|_| {
-                serde_json::from_slice::<Delivered>(text)
-                    .map(|line| Self::Delivered(line.delivered))
-            })
-            .ok()
-    }
-}
-
-pub struct DeadLetters {
+struct Shared {
     /// Without a state directory there is none.
     path: Option<PathBuf>,
     state: Mutex<State>,
-    /// Letters in the file that have not been delivered.
+    indexed: Condvar,
+    /// Letters in the file that are not done with.
     count: AtomicU64,
 }
 
+#[derive(Default)]
 struct State {
-    file: Option<File>,
+    open: Option<Open>,
+    /// How many files there have been: what is learned of an older one is of no use.
+    generation: u64,
     bytes: u64,
     last_id: u64,
     /// Being delivered again.
     under_way: HashSet<LetterId>,
+    /// Delivered or discarded, and still in the file.
+    done: HashSet<LetterId>,
+    /// All up to this one are done with. So a reader that is under way may know of a file that has
+    /// been emptied, and `done` stays small.
+    done_up_to: u64,
+    indexing: bool,
+}
+
+struct Open {
+    file: File,
+    id: FileId,
+}
+
+impl State {
+    fn is_done(&self, id: &LetterId) -> bool {
+        id.0 <= self.done_up_to || self.done.contains(id)
+    }
 }
 
 /// A receiver that is gone for good must not fill the disk.
-const MOST_BYTES: u64 = 512 * 1024 * 1024;
+const MAX_BYTES: u64 = 512 * 1024 * 1024;
+/// How long a command waits for a file that is still being read.
+const INDEX_WAIT: Duration = Duration::from_secs(10);
 
 impl DeadLetters {
-    pub fn path_of(state_dir: &Path, app: &str) -> PathBuf {
-        state_dir.join(format!("{app}.webhooks.jsonl"))
+    pub fn path_of(directory: &Path, app: &str) -> PathBuf {
+        directory.join(format!("{app}{}", state_dir::DEAD_LETTERS))
     }
 
     pub fn open(path: Option<PathBuf>) -> io::Result<Self> {
-        let mut state = State { file: None, bytes: 0, last_id: 0, under_way: HashSet::new() };
-        let mut count = 0;
-        if let Some(path) = path.as_ref().filter(|path| path.exists()) {
-            compact(path)?;
-            let mut file = open(path)?;
-            state.bytes = file.metadata()?.len();
-            state.bytes += end_line(&mut file, state.bytes)?;
-            state.file = Some(file);
-            each_letter(path, &mut |letter| {
-                state.last_id = state.last_id.max(letter.id.0);
-                count += 1;
-                true
-            })?;
-        }
-        Ok(Self { path, state: Mutex::new(state), count: AtomicU64::new(count) })
+        let shared = Shared {
+            path,
+            state: Mutex::default(),
+            indexed: Condvar::new(),
+            count: AtomicU64::new(0),
+        };
+        let letters = Self(Arc::new(shared));
+        letters.follow(&mut letters.0.state.lock())?;
+        Ok(letters)
     }
 
+    /// While the file is being read, those alone that were written since.
     pub fn count(&self) -> u64 {
-        self.count.load(Ordering::Relaxed)
+        self.0.count.load(Ordering::Relaxed)
     }
 
     pub fn write(&self, time: &str, letters: &[NewLetter<'_>]) -> io::Result<()> {
-        let mut state = self.state.lock();
+        let mut state = self.0.state.lock();
+        self.follow(&mut state)?;
         let mut text = Vec::new();
         for letter in letters {
             state.last_id += 1;
@@ -123,154 +123,242 @@ impl DeadLetters {
             };
             append(&letter, &mut text)?;
         }
-        if state.bytes + text.len() as u64 > MOST_BYTES {
+        if state.bytes + text.len() as u64 > MAX_BYTES {
             let message = format!("it has {} bytes, and gets no larger", state.bytes);
-            return Err(io::Error::new(io::ErrorKind::StorageFull, message));
+            return Err(io::Error::new(ErrorKind::StorageFull, message));
         }
         self.append(&mut state, &text)?;
-        self.count.fetch_add(letters.len() as u64, Ordering::Relaxed);
+        self.0.count.fetch_add(letters.len() as u64, Ordering::Relaxed);
         Ok(())
     }
 
     /// These have arrived.
     pub fn delivered(&self, ids: &[LetterId]) -> io::Result<()> {
-        let mut state = self.state.lock();
-        let mut text = Vec::new();
-        for id in ids {
-            state.under_way.remove(id);
-            append(&Delivered { delivered: *id }, &mut text)?;
-        }
-        self.append(&mut state, &text)?;
-        let left = self.count.fetch_sub(ids.len() as u64, Ordering::Relaxed) - ids.len() as u64;
-        if left == 0
-            && let Some(file) = &mut state.file
-        {
-            file.set_len(0)?;
-            state.bytes = 0;
-        }
-        Ok(())
+        let mut state = self.0.state.lock();
+        self.follow(&mut state)?;
+        // Those of a file that is gone are under way no longer.
+        let ids: Vec<_> = ids.iter().copied().filter(|id| state.under_way.remove(id)).collect();
+        self.mark(&mut state, &ids, Done::Delivered)
     }
 
     /// These have not, once more, and stay.
     pub fn kept(&self, ids: &[LetterId]) {
-        let mut state = self.state.lock();
+        let mut state = self.0.state.lock();
         ids.iter().for_each(|id| _ = state.under_way.remove(id));
     }
 
-    /// Shows every letter that has not been delivered, the oldest first, until `each` says `false`.
+    /// Takes letters out of the file that `wanted` names. Those that are under way stay.
+    pub fn discard(&self, wanted: impl Fn(&Letter) -> bool) -> io::Result<Discarded> {
+        let mut found = Vec::new();
+        self.read(|letter| {
+            found.extend(wanted(&letter).then_some(letter.id));
+            true
+        })?;
+        let mut state = self.0.state.lock();
+        self.follow(&mut state)?;
+        let (stay, gone): (Vec<_>, Vec<_>) =
+            found.into_iter().partition(|id| state.under_way.contains(id));
+        // Others may have been done with in between.
+        let gone: Vec<_> = gone.into_iter().filter(|id| !state.is_done(id)).collect();
+        self.mark(&mut state, &gone, Done::Discarded)?;
+        Ok(Discarded { discarded: gone.len() as u64, under_way: stay.len() as u64 })
+    }
+
+    /// Shows every letter that is not done with, the oldest first, until `each` says `false`.
     pub fn read(&self, mut each: impl FnMut(Letter) -> bool) -> io::Result<()> {
-        let _state = self.state.lock();
-        self.walk(&mut each)
+        let Some(text) = self.text()? else { return Ok(()) };
+        each_letter(text, |letter| {
+            let is_done = self.0.state.lock().is_done(&letter.id);
+            is_done || each(letter)
+        })
     }
 
     /// The same for those that are not under way; they are if `send` says so.
     pub fn send_again(&self, mut send: impl FnMut(&Letter) -> bool) -> io::Result<()> {
-        let mut state = self.state.lock();
-        self.walk(&mut |letter| {
-            if !state.under_way.contains(&letter.id) && send(&letter) {
+        let Some(text) = self.text()? else { return Ok(()) };
+        each_letter(text, |letter| {
+            // Held while it is sent: it may have arrived before this is done.
+            let mut state = self.0.state.lock();
+            let is_free = !state.is_done(&letter.id) && !state.under_way.contains(&letter.id);
+            if is_free && send(&letter) {
                 state.under_way.insert(letter.id);
             }
             true
         })
     }
 
-    fn walk(&self, each: &mut impl FnMut(Letter) -> bool) -> io::Result<()> {
-        let Some(path) = self.path.as_ref().filter(|_| self.count() > 0) else { return Ok(()) };
-        each_letter(path, each)
+    /// At the end: what is in the file outlives a loss of power.
+    pub fn sync(&self) -> io::Result<()> {
+        self.0.state.lock().open.as_ref().map_or(Ok(()), |open| open.file.sync_data())
+    }
+
+    /// What the file holds at this moment, once it is known what of it is done with.
+    fn text(&self) -> io::Result<Option<impl BufRead + use<>>> {
+        let mut state = self.0.state.lock();
+        self.follow(&mut state)?;
+        let deadline = Instant::now() + INDEX_WAIT;
+        while state.indexing {
+            if self.0.indexed.wait_until(&mut state, deadline).timed_out() {
+                let message = "it is large and still being read; ask again in a few seconds";
+                return Err(io::Error::new(ErrorKind::TimedOut, message));
+            }
+        }
+        let open = state.open.as_ref().filter(|_| self.count() > 0);
+        open.map(|open| snapshot(&open.file, state.bytes)).transpose()
+    }
+
+    fn mark(&self, state: &mut State, ids: &[LetterId], done: Done) -> io::Result<()> {
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let mut text = Vec::new();
+        for id in ids {
+            append(&Marker::new(*id, done, state.last_id), &mut text)?;
+        }
+        self.append(state, &text)?;
+        state.done.extend(ids);
+        let count = ids.len() as u64;
+        let left = self.0.count.fetch_sub(count, Ordering::Relaxed) - count;
+        if left == 0
+            && let Some(open) = &state.open
+        {
+            open.file.set_len(0)?;
+            state.bytes = 0;
+            state.done_up_to = state.last_id;
+            state.done.clear();
+        }
+        Ok(())
     }
 
     fn append(&self, state: &mut State, text: &[u8]) -> io::Result<()> {
-        let path = self.path.as_ref().ok_or_else(|| io::Error::other("no state directory"))?;
-        let file = match &mut state.file {
-            Some(file) => file,
-            None => state.file.insert(open(path)?),
+        let path = self.0.path.as_ref().ok_or_else(|| io::Error::other("no state directory"))?;
+        let open = match &mut state.open {
+            Some(open) => open,
+            None => state.open.insert(Open::at(path)?),
         };
-        let written = file.write_all(text);
+        let written = open.file.write_all(text);
         if written.is_err() {
             // What is there of a line would make the next one unreadable.
-            let _ = file.set_len(state.bytes);
+            let _ = open.file.set_len(state.bytes);
         }
         written?;
         state.bytes += text.len() as u64;
         Ok(())
     }
 
-    /// At the end: what is in the file outlives a loss of power.
-    pub fn sync(&self) -> io::Result<()> {
-        self.state.lock().file.as_ref().map_or(Ok(()), File::sync_data)
-    }
-}
-
-fn open(path: &Path) -> io::Result<File> {
-    OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path)
-}
-
-/// A line that a crash has cut off is ended, so that the next begins anew.
-fn end_line(file: &mut File, length: u64) -> io::Result<u64> {
-    let Some(last) = length.checked_sub(1) else { return Ok(0) };
-    let mut byte = [0];
-    file.seek(SeekFrom::Start(last))?;
-    file.read_exact(&mut byte)?;
-    if byte == *b"\n" {
-        return Ok(0);
-    }
-    file.write_all(b"\n")?;
-    Ok(1)
-}
-
-fn append(line: &impl Serialize, text: &mut Vec<u8>) -> io::Result<()> {
-    serde_json::to_writer(&mut *text, line)?;
-    text.push(b'\n');
-    Ok(())
-}
-
-/// Without what has been delivered, and the lines that say so: beside the old file, then in its
-/// place.
-fn compact(path: &Path) -> io::Result<()> {
-    let mut delivered = false;
-    each_line(path, &mut |line| delivered |= matches!(line, Line::Delivered(_)))?;
-    if !delivered {
-        return Ok(());
-    }
-    let beside = path.with_extension("jsonl.tmp");
-    let file =
-        OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
-    let (mut out, mut written) = (BufWriter::new(file), Ok(()));
-    each_letter(path, &mut |letter| {
-        let mut text = Vec::new();
-        written = append(&letter, &mut text).and_then(|()| out.write_all(&text));
-        written.is_ok()
-    })?;
-    written?;
-    out.into_inner()?.sync_all()?;
-    std::fs::rename(&beside, path)
-}
-
-/// Those that have not been delivered, until `each` says `false`.
-fn each_letter(path: &Path, each: &mut impl FnMut(Letter) -> bool) -> io::Result<()> {
-    let mut delivered = HashSet::new();
-    each_line(path, &mut |line| {
-        if let Line::Delivered(id) = line {
-            delivered.insert(id);
+    /// Sees to it that the open file is the one with this name: others may delete, move or empty it.
+    fn follow(&self, state: &mut State) -> io::Result<()> {
+        let Some(path) = &self.0.path else { return Ok(()) };
+        let there = match fs::symlink_metadata(path) {
+            Ok(there) => Some(there),
+            Err(error) if error.kind() == ErrorKind::NotFound => None,
+            Err(error) => return Err(error),
+        };
+        let is_same = match (&state.open, &there) {
+            (Some(open), Some(there)) => open.id == FileId::of(there) && there.len() >= state.bytes,
+            (None, None) => true,
+            (Some(_), None) | (None, Some(_)) => false,
+        };
+        if is_same {
+            return Ok(());
         }
-    })?;
-    let mut goes_on = true;
-    each_line(path, &mut |line| match line {
-        Line::Letter(letter) if goes_on && !delivered.contains(&letter.id) => {
-            goes_on = each(letter);
+        if state.open.is_some() {
+            tracing::warn!(webhook.file = %path.display(), "the dead-letter file was deleted or replaced: what was in it is not sent again");
         }
-        Line::Letter(_) | Line::Delivered(_) => {}
-    })
+        self.0.count.store(0, Ordering::Relaxed);
+        // Ids go on, so that nothing that was under way is taken for another.
+        let (last_id, generation) = (state.last_id, state.generation + 1);
+        let done_up_to = if there.is_some() { 0 } else { last_id };
+        *state = State { last_id, generation, done_up_to, ..State::default() };
+        self.0.indexed.notify_all();
+        there.map_or(Ok(()), |_| self.take_up(state, path))
+    }
+
+    fn take_up(&self, state: &mut State, path: &Path) -> io::Result<()> {
+        let mut open = Open::at(path)?;
+        let mut bytes = open.file.metadata()?.len();
+        bytes += lines::end_line(&mut open.file, bytes)?;
+        state.last_id = state.last_id.max(lines::last_id(&open.file, bytes)?);
+        let part = Part { file: open.file.try_clone()?, bytes, generation: state.generation };
+        (state.open, state.bytes) = (Some(open), bytes);
+        if bytes > 0 {
+            let shared = self.0.clone();
+            let reader = thread::Builder::new().name("dead-letters".into());
+            reader.spawn(move || shared.index(&part))?;
+            state.indexing = true;
+        }
+        Ok(())
+    }
 }
 
-/// What cannot be read is passed over: the rest is worth more than its end.
-fn each_line(path: &Path, each: &mut impl FnMut(Line)) -> io::Result<()> {
-    for line in BufReader::new(File::open(path)?).split(b'\n') {
-        if let Some(line) = Line::parse(&line?) {
-            each(line);
-        }
+/// What became of letters that were to be discarded.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Discarded {
+    pub discarded: u64,
+    /// They stay until they have arrived.
+    pub under_way: u64,
+}
+
+impl Open {
+    fn at(path: &Path) -> io::Result<Self> {
+        let file = state_dir::open_to_append(path)?;
+        let id = FileId::of(&file.metadata()?);
+        Ok(Self { file, id })
     }
-    Ok(())
+}
+
+/// What a file held when it was taken up.
+struct Part {
+    file: File,
+    bytes: u64,
+    generation: u64,
+}
+
+impl Shared {
+    /// On a thread of its own.
+    fn index(&self, part: &Part) {
+        let index = snapshot(&part.file, part.bytes).and_then(Index::of).unwrap_or_else(|error| {
+            tracing::error!(%error, "the dead-letter file cannot be read: what is in it is not sent again");
+            Index::default()
+        });
+        let compacted = self.compact(part, &index);
+        let mut state = self.state.lock();
+        if state.generation != part.generation {
+            return;
+        }
+        let letters = index.letters;
+        state.done = index.done;
+        if let Err(error) = compacted.and_then(|file| self.take_place(&mut state, part, file)) {
+            tracing::warn!(%error, "the dead-letter file cannot be written anew: what is done with stays in it");
+        }
+        self.count.fetch_add(letters, Ordering::Relaxed);
+        state.indexing = false;
+        self.indexed.notify_all();
+    }
+
+    /// `None`: nothing of it is done with.
+    fn compact(&self, part: &Part, index: &Index) -> io::Result<Option<Compacted>> {
+        let Some(path) = self.path.as_ref().filter(|_| !index.done.is_empty()) else {
+            return Ok(None);
+        };
+        let text = snapshot(&part.file, part.bytes)?;
+        Compacted::write(path, text, &index.done).map(Some)
+    }
+
+    fn take_place(
+        &self,
+        state: &mut MutexGuard<'_, State>,
+        part: &Part,
+        compacted: Option<Compacted>,
+    ) -> io::Result<()> {
+        let (Some(compacted), Some(path)) = (compacted, &self.path) else { return Ok(()) };
+        compacted.replace(&part.file, part.bytes, state.bytes)?;
+        let open = Open::at(path)?;
+        state.bytes = open.file.metadata()?.len();
+        state.open = Some(open);
+        drop(mem::take(&mut state.done));
+        Ok(())
+    }
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 use std::{
     collections::{HashMap, VecDeque},
     sync::Arc,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 pub const DELAY: Duration = Duration::from_secs(3);
@@ -20,15 +20,16 @@ pub struct Departure {
 
 #[derive(Default)]
 pub struct Departures {
-    due: HashMap<Departure, Instant>,
+    /// When each is told, and when it was.
+    due: HashMap<Departure, (Instant, SystemTime)>,
     /// In the order of their time. What has been taken back stays until then, and counts for nothing.
     order: VecDeque<(Instant, Departure)>,
 }
 
 impl Departures {
-    pub fn leave(&mut self, departure: Departure, now: Instant) {
+    pub fn leave(&mut self, departure: Departure, now: Instant, occurred: SystemTime) {
         let due = now + DELAY;
-        self.due.insert(departure.clone(), due);
+        self.due.insert(departure.clone(), (due, occurred));
         self.order.push_back((due, departure));
     }
 
@@ -38,17 +39,25 @@ impl Departures {
         self.due.remove(departure).is_some()
     }
 
-    /// The next one that is to be told by now.
-    pub fn next(&mut self, now: Instant) -> Option<Departure> {
+    /// Whether it has left, and nobody is told yet.
+    pub fn is_pending(&self, departure: &Departure) -> bool {
+        self.due.contains_key(departure)
+    }
+
+    /// The next one that is to be told by now, and when it was.
+    pub fn next(&mut self, now: Instant) -> Option<(Departure, SystemTime)> {
         loop {
             let first = self.order.front()?;
             if first.0 > now && self.order.len() <= MOST {
                 return None;
             }
             let (due, departure) = self.order.pop_front()?;
-            if self.due.get(&departure) == Some(&due) {
-                self.due.remove(&departure);
-                return Some(departure);
+            match self.due.get(&departure) {
+                Some(&(last, occurred)) if last == due => {
+                    self.due.remove(&departure);
+                    return Some((departure, occurred));
+                }
+                Some(_) | None => {}
             }
         }
     }
@@ -63,14 +72,16 @@ mod tests {
     }
 
     fn all(departures: &mut Departures, now: Instant) -> Vec<String> {
-        std::iter::from_fn(|| departures.next(now)).map(|d| d.channel.to_string()).collect()
+        std::iter::from_fn(|| departures.next(now)).map(|(d, _)| d.channel.to_string()).collect()
     }
+
+    const THEN: SystemTime = SystemTime::UNIX_EPOCH;
 
     #[test]
     fn a_departure_is_told_after_the_delay_and_once() {
         let (mut departures, start) = (Departures::default(), Instant::now());
-        departures.leave(of("a"), start);
-        departures.leave(of("b"), start + Duration::from_secs(1));
+        departures.leave(of("a"), start, THEN);
+        departures.leave(of("b"), start + Duration::from_secs(1), THEN);
         assert!(all(&mut departures, start + DELAY - Duration::from_millis(1)).is_empty());
         assert_eq!(all(&mut departures, start + DELAY), ["a"]);
         assert_eq!(all(&mut departures, start + DELAY * 2), ["b"]);
@@ -79,17 +90,28 @@ mod tests {
     }
 
     #[test]
+    fn f12_a_departure_is_of_the_time_at_which_it_was() {
+        let (mut departures, start) = (Departures::default(), Instant::now());
+        let later = THEN + Duration::from_secs(9);
+        departures.leave(of("a"), start, THEN);
+        assert!(departures.take_back(&of("a")) && !departures.is_pending(&of("a")));
+        departures.leave(of("a"), start + DELAY / 2, later);
+        assert!(departures.is_pending(&of("a")));
+        assert_eq!(departures.next(start + DELAY * 2), Some((of("a"), later)));
+    }
+
+    #[test]
     fn who_comes_back_has_not_left_and_may_leave_again() {
         let (mut departures, start) = (Departures::default(), Instant::now());
         let later = start + Duration::from_secs(2);
-        departures.leave(of("a"), start);
+        departures.leave(of("a"), start, THEN);
         assert!(departures.take_back(&of("a")));
         assert!(!departures.take_back(&of("a")));
-        departures.leave(of("a"), later);
+        departures.leave(of("a"), later, THEN);
         assert!(all(&mut departures, start + DELAY).is_empty());
         assert_eq!(all(&mut departures, later + DELAY), ["a"]);
         // A user of the channel is another thing than the channel.
-        departures.leave(Departure { channel: "a".into(), user: Some("u".into()) }, start);
+        departures.leave(Departure { channel: "a".into(), user: Some("u".into()) }, start, THEN);
         assert!(!departures.take_back(&of("a")));
     }
 
@@ -98,7 +120,7 @@ mod tests {
         let (mut departures, now) = (Departures::default(), Instant::now());
         let mut told = Vec::new();
         for n in 0..MOST + 10 {
-            departures.leave(of(&n.to_string()), now);
+            departures.leave(of(&n.to_string()), now, THEN);
             told.extend(all(&mut departures, now));
         }
         assert_eq!(told, (0..10).map(|n| n.to_string()).collect::<Vec<_>>());

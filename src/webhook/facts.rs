@@ -1,6 +1,13 @@
 //! What happens on channels, as webhooks tell it (PROTOCOL 8).
 
-use std::sync::Arc;
+use std::{
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 use serde::{Deserialize, Serialize, Serializer};
 
@@ -58,16 +65,49 @@ impl Fact<'_> {
         }
     }
 
-    /// One element of `events`: made once, however many endpoints want it.
-    pub fn to_json(&self, channel: &str) -> Arc<str> {
+    /// One element of `events`: made once, however many endpoints want it and however often it is
+    /// sent.
+    pub fn to_json(&self, channel: &str, stamp: &Stamp) -> Arc<str> {
         #[derive(Serialize)]
         struct Told<'a> {
             #[serde(flatten)]
             fact: &'a Fact<'a>,
             channel: &'a str,
+            #[serde(flatten)]
+            stamp: &'a Stamp,
         }
-        let told = Told { fact: self, channel };
+        let told = Told { fact: self, channel, stamp };
         serde_json::to_string(&told).expect("a fact is made of texts and numbers").into()
+    }
+}
+
+/// What every event says beside its fact.
+#[derive(Serialize)]
+pub struct Stamp {
+    /// When it happened, and not when it was told.
+    occurred_ms: u64,
+    /// The same in every attempt and replay, and that of no other event.
+    id: String,
+}
+
+/// Ids of an application's events.
+pub struct EventIds {
+    /// Drawn by chance, so that ids of another start are others.
+    start: u64,
+    next: AtomicU64,
+}
+
+impl EventIds {
+    pub fn of_this_start() -> io::Result<Self> {
+        Ok(Self { start: getrandom::u64().map_err(io::Error::other)?, next: AtomicU64::new(1) })
+    }
+
+    pub fn stamp(&self, occurred: SystemTime) -> Stamp {
+        let since_1970 = occurred.duration_since(UNIX_EPOCH).unwrap_or_default();
+        Stamp {
+            occurred_ms: u64::try_from(since_1970.as_millis()).unwrap_or(u64::MAX),
+            id: format!("{:016x}-{}", self.start, self.next.fetch_add(1, Ordering::Relaxed)),
+        }
     }
 }
 
@@ -84,6 +124,19 @@ impl Kind {
     }
 }
 
+/// Of nothing that has happened.
+pub fn test_event(stamp: &Stamp) -> String {
+    #[derive(Serialize)]
+    struct Test<'a> {
+        name: &'static str,
+        channel: &'static str,
+        #[serde(flatten)]
+        stamp: &'a Stamp,
+    }
+    let test = Test { name: "test", channel: "test", stamp };
+    serde_json::to_string(&test).expect("texts and a number become JSON")
+}
+
 fn text<S: Serializer>(id: &SocketId, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(id)
 }
@@ -91,6 +144,16 @@ fn text<S: Serializer>(id: &SocketId, serializer: S) -> Result<S::Ok, S::Error> 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn f12_an_id_is_that_of_one_event() {
+        let (ids, other) = (EventIds::of_this_start().unwrap(), EventIds::of_this_start().unwrap());
+        let time = UNIX_EPOCH + std::time::Duration::from_millis(1_327_078_148_132);
+        let (first, second) = (ids.stamp(time), ids.stamp(time));
+        assert_eq!(first.occurred_ms, 1_327_078_148_132);
+        assert!(first.id != second.id && first.id != other.stamp(time).id);
+        assert_eq!(ids.stamp(UNIX_EPOCH - std::time::Duration::from_secs(1)).occurred_ms, 0);
+    }
 
     #[test]
     fn facts_have_the_fields_of_the_protocol() {
@@ -122,7 +185,10 @@ mod tests {
                 r#"{"name":"subscription_count","subscription_count":3,"channel":"c"}"#,
             ),
         ] {
-            assert_eq!(&*fact.to_json("c"), expected);
+            let stamp = Stamp { occurred_ms: 5, id: "a-1".into() };
+            let body = expected.strip_suffix('}').unwrap();
+            let stamped = format!(r#"{body},"occurred_ms":5,"id":"a-1"}}"#);
+            assert_eq!(&*fact.to_json("c", &stamp), stamped);
             // The name in the settings is the name on the wire.
             let name = serde_json::from_str::<serde_json::Value>(expected).unwrap()["name"].clone();
             assert_eq!(serde_json::from_value::<Kind>(name).unwrap(), fact.kind());

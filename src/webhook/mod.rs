@@ -12,6 +12,7 @@ mod facts;
 mod filter;
 mod leaving;
 mod log;
+mod replay;
 mod request;
 mod runner;
 mod sender;
@@ -21,7 +22,7 @@ use std::{
     io,
     path::Path,
     sync::Arc,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use arc_swap::ArcSwap;
@@ -29,18 +30,18 @@ use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
-use batch::Event;
-use dead_letter::DeadLetters;
 use departures::{Departure, Departures};
 use endpoint::Endpoint;
+use facts::EventIds;
 use leaving::Leaving;
 
 pub use batch::Limits;
-pub use dead_letter::{Letter, LetterId};
+pub use dead_letter::{DeadLetters, Discarded, Letter, LetterId};
 pub use endpoint::{EndpointReport, EndpointStats, Settings, Tested};
 pub use facts::{Fact, Kind};
 pub use filter::Filter;
 pub use log::Delivery;
+pub use replay::{Channels, Replayed, Standing, Which};
 pub use request::is_ours;
 pub use runner::Runner;
 
@@ -53,6 +54,7 @@ pub struct Webhooks {
     endpoints: ArcSwap<Vec<Arc<Endpoint>>>,
     leaving: Leaving,
     departures: Mutex<Departures>,
+    ids: EventIds,
     letters: DeadLetters,
     live: Arc<Feed>,
 }
@@ -90,33 +92,6 @@ pub struct Report {
     pub letters: Vec<Letter>,
 }
 
-/// Which dead letters are meant: all, if nothing is said.
-#[derive(Default, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Which {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub id: Option<LetterId>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub endpoint: Option<String>,
-}
-
-#[derive(Default, Serialize, Deserialize, Debug, PartialEq, Eq)]
-pub struct Replayed {
-    /// On their way again.
-    pub queued: u64,
-    /// There was no room for them now.
-    pub left: u64,
-    /// Their endpoint is no longer configured.
-    pub without_endpoint: u64,
-}
-
-impl Which {
-    fn is(&self, letter: &Letter) -> bool {
-        self.id.is_none_or(|id| id == letter.id)
-            && self.endpoint.as_ref().is_none_or(|endpoint| *endpoint == letter.endpoint)
-    }
-}
-
 impl Webhooks {
     /// `None` for an application that has no endpoints. `state_dir`: where what cannot be delivered
     /// is kept.
@@ -137,6 +112,7 @@ impl Webhooks {
             endpoints: ArcSwap::default(),
             leaving: Leaving::default(),
             departures: Mutex::default(),
+            ids: EventIds::of_this_start()?,
             letters: DeadLetters::open(path)?,
             live,
         };
@@ -159,26 +135,28 @@ impl Webhooks {
             Fact::MemberAdded { user_id } => (Some(Arc::from(*user_id)), false),
             Fact::MemberRemoved { user_id } => (Some(Arc::from(*user_id)), true),
             Fact::ClientEvent { .. } | Fact::CacheMiss | Fact::SubscriptionCount { .. } => {
-                return self.push(channel.name(), fact, now);
+                return self.push(channel.name(), fact, SystemTime::now(), now);
             }
         };
+        let occurred = SystemTime::now();
         let departure = Departure { channel: channel.name().clone(), user };
         // Held until it is queued: a departure that is due at this moment is queued before or
         // after, and never in between.
         let mut departures = self.departures.lock();
         if leaves {
-            departures.leave(departure, now);
+            departures.leave(departure, now, occurred);
         } else if !departures.take_back(&departure) {
-            self.push(channel.name(), fact, now);
+            self.push(channel.name(), fact, occurred, now);
         }
     }
 
-    fn push(&self, channel: &Arc<str>, fact: &Fact<'_>, now: Instant) {
+    fn push(&self, channel: &Arc<str>, fact: &Fact<'_>, occurred: SystemTime, now: Instant) {
         let kind = fact.kind();
         let mut json = None;
         for endpoint in &**self.endpoints.load() {
             if endpoint.settings().filter.wants(kind, channel) {
-                let json = json.get_or_insert_with(|| fact.to_json(channel));
+                let json =
+                    json.get_or_insert_with(|| fact.to_json(channel, &self.ids.stamp(occurred)));
                 endpoint.accept(channel, json, now);
             }
         }
@@ -198,12 +176,13 @@ impl Webhooks {
         loop {
             // Held for one at a time, as above; who notes something is let in between.
             let mut departures = self.departures.lock();
-            let Some(Departure { channel, user }) = departures.next(due) else { return };
+            let Some((departure, occurred)) = departures.next(due) else { return };
+            let Departure { channel, user } = departure;
             let fact = match &user {
                 None => Fact::ChannelVacated,
                 Some(user_id) => Fact::MemberRemoved { user_id },
             };
-            self.push(&channel, &fact, now);
+            self.push(&channel, &fact, occurred, now);
         }
     }
 
@@ -250,22 +229,14 @@ impl Webhooks {
         log
     }
 
-    /// Reads a file. What is delivered now stays in it until it has arrived.
-    pub fn replay(&self, which: &Which, now: Instant) -> io::Result<Replayed> {
-        let mut replayed = Replayed::default();
-        self.letters.send_again(|letter| {
-            if !which.is(letter) {
-                return false;
-            }
-            let Some(endpoint) = self.endpoint(&letter.endpoint) else {
-                replayed.without_endpoint += 1;
-                return false;
+    /// Reads a file. Letters that are on their way again stay until they have arrived.
+    pub fn discard(&self, which: &Which, before: Option<SystemTime>) -> io::Result<Discarded> {
+        self.letters.discard(|letter| {
+            let is_older = |before| {
+                humantime::parse_rfc3339_weak(&letter.time).is_ok_and(|time| time < before)
             };
-            let sent = endpoint.accept_again(event_of(letter, now));
-            *(if sent { &mut replayed.queued } else { &mut replayed.left }) += 1;
-            sent
-        })?;
-        Ok(replayed)
+            which.is(letter) && before.is_none_or(is_older)
+        })
     }
 
     fn endpoint(&self, label: &str) -> Option<Arc<Endpoint>> {
@@ -290,21 +261,6 @@ impl Webhooks {
             tested.extend(answer.await);
         }
         tested
-    }
-}
-
-fn event_of(letter: &Letter, now: Instant) -> Event {
-    #[derive(Deserialize)]
-    struct Named {
-        channel: Arc<str>,
-    }
-    let json = letter.event.get();
-    let channel = serde_json::from_str::<Named>(json).map(|named| named.channel);
-    Event {
-        channel: channel.unwrap_or_default(),
-        json: json.into(),
-        since: now,
-        letter: Some(letter.id),
     }
 }
 

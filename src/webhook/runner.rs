@@ -19,11 +19,14 @@ use super::{
     Webhooks,
     sender::{Ending, Sender},
 };
+use crate::threads::{Joined, join_within};
 
 /// Between two looks at the departures that are due, and at endpoints that are new.
 const TICK: Duration = Duration::from_millis(250);
 /// How long webhooks are delivered while the server ends; the rest goes to the dead-letter file.
 const LAST_DELIVERIES: Duration = Duration::from_secs(2);
+/// How long the end of the server waits for the disk of the dead-letter files behind that.
+const LAST_WRITES: Duration = Duration::from_secs(2);
 
 /// Ends the deliveries when it is dropped: whatever was noted before is delivered or in the file
 /// then.
@@ -125,8 +128,12 @@ impl Runner {
         let Some((thread, end)) = self.thread.lock().take() else { return };
         // If it is gone, joining tells.
         let _ = end.send(());
-        if thread.join().is_err() {
-            tracing::error!("the thread of the webhooks has failed");
+        match join_within(thread, LAST_DELIVERIES + LAST_WRITES) {
+            Joined::Ended(()) => {}
+            Joined::Panicked => tracing::error!("the thread of the webhooks has failed"),
+            Joined::Running => {
+                tracing::error!("the dead-letter files take nothing: the last webhooks are lost")
+            }
         }
     }
 }

@@ -19,6 +19,7 @@ use super::{
     batch::{Batch, Event, Next},
     dead_letter::{LetterId, NewLetter},
     endpoint::{Endpoint, Tested},
+    facts::test_event,
     log::{self, Delivery},
     request,
 };
@@ -38,7 +39,6 @@ pub struct Sender {
 
 /// Batches that are under way or wait to be tried again. What else waits is not worth a task.
 const MOST_BATCHES: usize = 256;
-const TEST_EVENT: &str = r#"{"name":"test","channel":"test"}"#;
 const NO_ROOM: &str = "too much waits for this endpoint already";
 const ENDED: &str = "the server was shut down before it was delivered";
 
@@ -336,7 +336,9 @@ impl Sender {
     /// Past the queue, and beside the requests that are under way.
     async fn test(self: Arc<Self>, answer: oneshot::Sender<Tested>) {
         let start = Instant::now();
-        let body = request::body(SystemTime::now(), [TEST_EVENT].into_iter());
+        let now = SystemTime::now();
+        let event = test_event(&self.webhooks.ids.stamp(now));
+        let body = request::body(now, [&*event].into_iter());
         let error = self.send(&body).await.err();
         // Who has asked may have gone.
         let _ = answer.send(Tested {

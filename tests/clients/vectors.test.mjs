@@ -12,7 +12,7 @@ const CHANNELS = ['private-encrypted-a', 'private-encrypted-cache-=@,.;_9'];
 const derivations = {
   pusher: (key, channel) => createHash('sha256').update(channel).update(key).digest(),
   dotnet: (key, channel) => createHmac('sha256', key).update(channel).digest(),
-  hkdf: (key, channel, app) => Buffer.from(hkdfSync('sha256', key, '', info(app, channel), 32)),
+  hkdf: (key, channel, app, salt) => Buffer.from(hkdfSync('sha256', key, salt, info(app, channel), 32)),
 };
 
 /** What HKDF is given: each part behind its length, and the epoch of a channel that nobody was taken off. */
@@ -22,7 +22,7 @@ function info(app, channel) {
     bytes.writeBigUInt64BE(BigInt(value));
     return bytes;
   };
-  const parts = ['sealcast shared secret 1', app, channel].map((part) => Buffer.from(part));
+  const parts = ['sealcast shared secret 2', app, channel].map((part) => Buffer.from(part));
   return Buffer.concat([...parts.flatMap((part) => [number(part.length), part]), number(0)]);
 }
 
@@ -31,11 +31,11 @@ function vectors(args, input = '') {
   return JSON.parse(execFileSync(BINARY, ['keys', 'vector', ...args], options));
 }
 
-function checkEncrypted({ encrypted, app }, key, channels) {
+function checkEncrypted({ encrypted, app, salt }, key, channels) {
   const seen = encrypted.map(({ channel, derivation }) => [channel, derivation]);
   assert.deepEqual(seen, channels.flatMap((channel) => Object.keys(derivations).map((name) => [channel, name])));
   for (const { channel, derivation, shared_secret, nonce, plaintext, ciphertext, data } of encrypted) {
-    const secret = derivations[derivation](key, channel, app.id);
+    const secret = derivations[derivation](key, channel, app.id, Buffer.from(salt, 'base64'));
     assert.equal(shared_secret, secret.toString('base64'));
     assert.equal(opened(data, new Uint8Array(secret)), plaintext);
     assert.deepEqual(JSON.parse(data), { nonce, ciphertext });
@@ -50,9 +50,11 @@ test('the published vectors open with tweetnacl (13)', () => {
 
 test('those of a key and channels of one’s own do, too (13)', () => {
   const key = randomBytes(32);
-  const args = ['--key', '-', ...CHANNELS.flatMap((channel) => ['--channel', channel])];
+  const salt = randomBytes(32).toString('base64');
+  const args = ['--key', '-', '--salt', salt, ...CHANNELS.flatMap((channel) => ['--channel', channel])];
   const own = vectors(args, key.toString('hex'));
   checkEncrypted(own, key, CHANNELS);
+  assert.equal(own.salt, salt);
   assert.equal(own.master_key.example, undefined);
   assert.ok(!JSON.stringify(own).includes(key.toString('base64')), 'the key is not repeated');
 });

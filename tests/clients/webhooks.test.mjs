@@ -22,7 +22,10 @@ async function told(name) {
   assert.ok(!rig.sdk(app).webhook(changed).isValid(), 'nor when it was changed');
   assert.ok(Math.abs(webhook.getTime() - Date.now()) < 60_000);
   assert.equal(webhook.getEvents().length, 1);
-  return webhook.getEvents()[0];
+  const { id, occurred_ms, ...event } = webhook.getEvents()[0];
+  assert.match(id, /^[0-9a-f]{16}-[0-9]+$/);
+  assert.ok(occurred_ms <= webhook.getTime().getTime() && occurred_ms > Date.now() - 60_000);
+  return event;
 }
 
 test('the official SDK takes webhooks of channels, members and client events (8)', async () => {

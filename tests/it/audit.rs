@@ -224,8 +224,7 @@ async fn e5_verify_names_the_line_and_a_broken_end_is_not_continued() {
         (without(2), "line 3 has seq 4 where 3 belongs", true),
         (without(0), "line 1 has seq 2 where 1 belongs", true),
         ([list[0], list[1], list[1], list[2]].join("\n") + "\n", "line 3 has seq 2 where 3", true),
-        (good.trim_end().to_owned(), "line 6 is not complete", false),
-        (good[..good.len() - 10].to_owned(), "line 6 is not complete", false),
+        (format!("{good}what is no line"), "line 7 is not complete", false),
         (format!("{good}\n"), "line 7 does not end with a hash", false),
         (format!("{good}{{}}\n"), "line 7 does not end with a hash", false),
         (good.replacen(&last, &last.replace(['a', '1'], "2"), 1), "line 6 was changed", false),
@@ -271,4 +270,44 @@ async fn e5_a_full_disk_does_not_stop_the_server() {
     let output = server.stop().await;
     let said = output.stderr.matches("the audit log cannot be written").count();
     assert_eq!(said, 1, "once: {}", output.stderr);
+}
+
+#[tokio::test]
+async fn f11_a_disk_that_fills_in_the_middle_of_a_line_tears_it_and_the_next_start_goes_on() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let log = Log::new();
+    let config = audited(&log.path, "authorizer = \"open\"");
+    let server = Launch::serve_plain(&config).file_size(4).start().await;
+    let client = server.connect().await;
+    for _ in 0..20 {
+        let form = client.auth_form("private-x");
+        server.send(Request::new("POST", "/pusher/auth").form(&form)).await.expect(200, form);
+    }
+    until("a failed write", async || {
+        (server.stats().await["audit"]["write_errors"].as_u64()? > 0).then_some(())
+    })
+    .await;
+    server.signal("KILL");
+    server.killed().await;
+    let torn = std::fs::read_to_string(&log.path).expect("an audit file");
+    assert_eq!(torn.len(), 4096);
+    let (whole, part) = torn.rsplit_once('\n').expect("a whole line");
+    assert!(part.starts_with("{\"seq\":"), "{part}");
+    let output = verify(&log.path, &[]).await;
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert!(output.stderr.contains("moves it aside at its next start"), "{output:?}");
+
+    log.run(1).await;
+    check_chain(&log.path);
+    let seq = whole.lines().count() + 1;
+    let facts = facts(&log.path, "line_torn");
+    let kept = format!("audit.jsonl.torn-{seq}");
+    assert_eq!(facts, [json!({"bytes": part.len(), "kept_in": kept})]);
+    let kept = log.path.with_file_name(kept);
+    assert_eq!(std::fs::read_to_string(&kept).expect("what was torn"), part);
+    let mode = std::fs::metadata(&kept).expect("what was torn").permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    let output = verify(&log.path, &[]).await;
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert!(output.stdout.contains("torn lines that were moved aside: 1\n"), "{output:?}");
 }

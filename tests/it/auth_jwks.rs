@@ -1,9 +1,11 @@
 //! Keys that are fetched from the issuer, who behaves or does not.
 
-use std::time::Instant;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use jsonwebtoken::Algorithm;
 use serde_json::{Value, json};
+use tokio::sync::Notify;
 
 use crate::support::*;
 
@@ -143,5 +145,26 @@ async fn s10_an_issuer_that_goes_away_takes_no_keys_with_it() {
         (issuer.asked().len() > 2).then_some(())
     })
     .await;
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn f1_keys_are_as_old_as_the_question_for_them() {
+    let (key, arrived) = (IssuerKey::new(Algorithm::ES256), Arc::new(Notify::new()));
+    let issuer = Target::start(Reply::held(&arrived, keys(&[key.jwk("a")]))).await;
+    let configuration = fetching(&issuer, 1) + "\njwks_refresh_seconds = 2";
+    let server = TestServer::start(&configuration).await;
+    let client = server.connect().await;
+    let token = key.token(Some("a"), &claims());
+    let late = async {
+        tokio::time::sleep(Duration::from_millis(2200)).await;
+        arrived.notify_one();
+    };
+    let (response, ()) = tokio::join!(ask(&server, &client, &token), late);
+    response.expect(200, "they came in time for this one");
+    // They were on their way for longer than they are believed without another question.
+    issuer.says(keys(&[IssuerKey::new(Algorithm::ES256).jwk("b")]));
+    let response = ask(&server, &client, &token).await;
+    assert_eq!(response.refused(401, "a key that was withdrawn"), "token_unknown_key");
     server.stop().await;
 }

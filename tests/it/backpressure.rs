@@ -6,9 +6,9 @@ use tokio::net::TcpSocket;
 use crate::support::*;
 
 /// Large events are the quickest way through the buffers of the kernel.
-const LARGE: usize = 400_000;
+pub const LARGE: usize = 400_000;
 
-fn roomy(outbox: usize) -> String {
+pub fn roomy(outbox: usize) -> String {
     let top = format!("outbox_bytes = {outbox}\nhttp_body_bytes = 2000000");
     config_of(
         &top,
@@ -20,7 +20,7 @@ fn roomy(outbox: usize) -> String {
 }
 
 /// A subscriber of `channel` who will never read again, on a socket with a small buffer.
-async fn sleeper(server: &TestServer, channel: &str) -> (Wire, Hangup) {
+pub async fn sleeper(server: &TestServer, channel: &str) -> (Wire, Hangup) {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     let socket = TcpSocket::new_v4().expect("a socket");
     socket.set_recv_buffer_size(4096).expect("a socket option");

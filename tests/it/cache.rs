@@ -198,3 +198,49 @@ async fn s4_a_batch_keeps_its_last_event() {
     client.expect_silence().await;
     server.stop().await;
 }
+
+#[tokio::test]
+async fn f15_the_oldest_cached_events_go_when_there_is_no_room() {
+    let server = TestServer::start(&config("limits.cache_bytes = 60000")).await;
+    let data = "x".repeat(8000);
+    for n in 0..6 {
+        server.publish(&format!("cache-{n}"), "e", &data).await;
+    }
+    let kept = server.stats().await["cached_events"].as_u64().expect("a number");
+    assert!((2..=3).contains(&kept), "some 20,000 bytes each, with their frames: {kept}");
+    let scrape = server.scrape().await;
+    let app = [("app", APP.id)];
+    assert_eq!(scrape.sum("sealcast_cached_events_dropped_total", &app), (6 - kept) as f64);
+    let bytes = scrape.sum("sealcast_cache_bytes", &app);
+    assert!(bytes > 30_000.0 && bytes <= 60_000.0, "{bytes}");
+    let mut client = server.connect().await;
+    client.subscribe("cache-0").await;
+    client.expect(miss("cache-0")).await;
+    client.subscribe("cache-5").await;
+    client.expect(event("cache-5", &data)).await;
+    // What is published anew is the newest.
+    server.publish("cache-0", "e", "again").await;
+    client.expect(event("cache-0", "again")).await;
+    let mut second = server.connect().await;
+    second.subscribe("cache-0").await;
+    second.expect(event("cache-0", "again")).await;
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn f15_the_server_s_budget_holds_over_all_apps() {
+    let text = config_of("cache_bytes = 60000", &[(APP, ""), (OTHER, "")]);
+    let server = TestServer::start(&text).await;
+    let data = "x".repeat(8000);
+    server.publish("cache-first", "e", &data).await;
+    for n in 0..6 {
+        let body = json!({"name": "e", "channel": format!("cache-{n}"), "data": data});
+        server.post_as(OTHER, "/events", &body).await.expect(200, "an event");
+    }
+    assert!(server.stats().await["cached_events"].as_u64() <= Some(3));
+    let scrape = server.scrape().await;
+    let dropped = |app: App| scrape.sum("sealcast_cached_events_dropped_total", &[("app", app.id)]);
+    assert_eq!(dropped(APP), 1.0, "the oldest of all is another app's");
+    assert!(dropped(OTHER) >= 3.0);
+    server.stop().await;
+}

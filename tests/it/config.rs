@@ -290,7 +290,7 @@ async fn c_healthcheck_tells_good_from_bad() {
 
 #[tokio::test]
 async fn c_dev_needs_nothing_and_seals() {
-    let dev = App { id: "app-id", key: "app-key", secret: "app-secret" };
+    let dev = App { id: "1001", key: "app-key", secret: "app-secret" };
     let launch =
         Launch::new(&["serve", "--dev", "--listen", "127.0.0.1:0", "--state-dir", "state"]).ops();
     let server = launch.start().await;

@@ -268,7 +268,6 @@ async fn s7_8_the_old_way_to_publish() {
 async fn s7_9_what_is_not_here_is_answered_quickly() {
     let server = TestServer::start(&config("")).await;
     for path in [
-        "/",
         "/pusher/app/it-key-51c0a7/info",
         "/timeline/v2/js/xhr",
         "/apps",

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::support::*;
 
@@ -22,7 +22,7 @@ fn hkdf() -> String {
 
 fn with_jwt() -> String {
     configuration(&format!(
-        "authorizer = \"jwt\"\njwt_secret = \"{JWT_SECRET}\"\nderivation = \"hkdf\""
+        "authorizer = \"jwt\"\njwt_secret = \"{JWT_SECRET}\"\nderivation = \"hkdf\"\njwt.leeway_seconds = 0"
     ))
 }
 
@@ -173,7 +173,7 @@ async fn e5_a_member_that_is_taken_off_reads_nothing_more() {
     }
     let old = theirs.secret;
     let start = Instant::now();
-    assert_eq!(revoke_member(&server, CHANNEL, "u1").await, 1);
+    let first = revoke_member(&server, CHANNEL, "u1").await;
     for n in 0..5 {
         server.publish(CHANNEL, "e", &n.to_string()).await;
     }
@@ -201,12 +201,12 @@ async fn e5_a_member_that_is_taken_off_reads_nothing_more() {
     // Other channels know nothing of it, and the user may be taken off those as well.
     server.publish("private-encrypted-y", "e", "y").await;
     elsewhere.expect(&server, "e", "y").await;
-    assert_eq!(revoke_member(&server, "private-encrypted-y", "u1").await, 1);
+    revoke_member(&server, "private-encrypted-y", "u1").await;
     expect_revoked(&mut elsewhere.client, "private-encrypted-y").await;
-    assert_eq!(revoke_member(&server, CHANNEL, "u2").await, 2);
+    assert!(revoke_member(&server, CHANNEL, "u2").await > first);
     expect_revoked(&mut others[0].client, CHANNEL).await;
     // Nobody need be there.
-    assert_eq!(revoke_member(&server, "private-encrypted-empty", "u1").await, 1);
+    revoke_member(&server, "private-encrypted-empty", "u1").await;
     server.stop().await;
 }
 
@@ -269,7 +269,9 @@ async fn e5_a_token_that_is_newer_lets_them_in_again() {
     reader.channel = "private-encrypted-y".to_owned();
     reader.fetch(&server).await;
     reader.channel = CHANNEL.to_owned();
-    reader.bearer = Some(bearer("u1", now + 100));
+    // Seconds are coarse: only what is later than that of the revocation counts.
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+    reader.bearer = Some(bearer("u1", unix_now()));
     reader.fetch(&server).await;
     reader.client.subscribe(CHANNEL).await;
     server.publish(CHANNEL, "e", "back").await;
@@ -294,24 +296,10 @@ async fn e5_a_secret_that_was_given_out_before_is_of_no_use() {
     reader.fetch(&server).await;
     revoke_member(&server, CHANNEL, "u1").await;
     assert_eq!(reader.ask(&server).await.refused(403, "u1"), "revoked");
-    reader.client.subscribe(CHANNEL).await;
+    reader.client.ask(CHANNEL).await;
+    assert_eq!(reader.client.expect_refused(CHANNEL).await["type"], "Revoked");
     server.publish(CHANNEL, "e", "x").await;
-    loop {
-        match reader.client.incoming().await {
-            Incoming::Text(text) => {
-                let frame: Value = serde_json::from_str(&text).expect("JSON");
-                if frame["event"] == "pusher:error" {
-                    continue;
-                }
-                let data = frame["data"].as_str().unwrap_or_else(|| panic!("{frame}"));
-                assert_eq!(try_open(&reader.secret, data), None, "{frame}");
-            }
-            Incoming::Closed(code, _) => {
-                assert_eq!(code, Some(4200));
-                break;
-            }
-        }
-    }
+    reader.client.expect_silence().await;
     server.stop().await;
 }
 
@@ -363,7 +351,7 @@ async fn e5_rotation_and_revocation_go_together() {
     let mut stays = Reader::join_as(&server, CHANNEL, "u2").await;
     let mut goes = Reader::join_as(&server, CHANNEL, "u1").await;
     admin.rotate(&json!({})).await.expect(200, "rotate");
-    assert_eq!(revoke_member(&server, CHANNEL, "u1").await, 1);
+    revoke_member(&server, CHANNEL, "u1").await;
     for n in 0..20 {
         server.publish(CHANNEL, "e", &n.to_string()).await;
     }

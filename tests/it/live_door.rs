@@ -38,7 +38,7 @@ async fn c_the_feed_wants_the_token_and_a_page_of_its_own() {
     }
     let plain = Request::new("GET", "/ops/live").header("Authorization", &bearer);
     let response = exchange(server.ops(), &plain).await;
-    assert_eq!(response.refused(400, "no upgrade"), "bad_handshake");
+    assert_eq!(response.refused(426, "no upgrade"), "upgrade_required");
     let own = [authorized, ("Origin", "http://localhost")];
     assert_eq!(exchange(server.ops(), &watch_request("", &own)).await.status, 101);
     // There all sockets are clients, and this is no path of theirs.

@@ -18,7 +18,7 @@ async fn it_is_on_the_operations_listener_alone_and_read_only() {
     let server = TestServer::start(&config("")).await;
     server.scrape().await;
     let here = exchange(server.ops(), &Request::new("POST", "/metrics")).await;
-    here.refused(404, "POST /metrics");
+    here.refused(405, "POST /metrics");
     server.send(Request::new("GET", "/metrics")).await.refused(404, "the public listener");
     server.stop().await;
 }

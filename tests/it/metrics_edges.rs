@@ -27,7 +27,7 @@ async fn requests_are_counted_by_the_templates_of_their_routes() {
     for path in ["/", "/apps", "/apps/it/nothing/here", "/canary-of-a-path?query=canary"] {
         server.send(Request::new("GET", path)).await;
     }
-    server.send(Request::new("DELETE", "/apps/it/events")).await.refused(404, "DELETE");
+    server.send(Request::new("DELETE", "/apps/it/events")).await.refused(405, "DELETE");
     server.send(Request::new("GET", "/pusher/auth")).await.refused(405, "GET");
     server.send(Request::new("OPTIONS", "/pusher/auth")).await;
     let scrape = server.scrape().await;
@@ -37,8 +37,9 @@ async fn requests_are_counted_by_the_templates_of_their_routes() {
         ("/apps/{app}/events", "POST", "4xx", 2.0),
         ("/apps/{app}/channels/{channel}", "GET", "2xx", 2.0),
         ("/pusher/auth", "GET", "4xx", 1.0),
-        ("unknown", "GET", "4xx", 4.0),
-        ("unknown", "other", "4xx", 1.0),
+        ("/", "GET", "2xx", 1.0),
+        ("unknown", "GET", "4xx", 3.0),
+        ("/apps/{app}/events", "other", "4xx", 1.0),
     ] {
         let labels = [("route", route), ("method", method), ("status", status)];
         assert_eq!(scrape.sum(requests, &labels), count, "{labels:?} in {}", scrape.text);
@@ -46,8 +47,8 @@ async fn requests_are_counted_by_the_templates_of_their_routes() {
     assert_eq!(scrape.sum(requests, &[("route", "/pusher/auth"), ("method", "OPTIONS")]), 1.0);
     assert_eq!(scrape.sum(requests, &[]), 14.0, "and no other: {}", scrape.text);
     let times = "sealcast_http_request_duration_seconds_count";
-    assert_eq!(scrape.sum(times, &[("route", "/apps/{app}/events")]), 5.0);
-    assert_eq!(scrape.sum(times, &[("route", "unknown")]), 5.0);
+    assert_eq!(scrape.sum(times, &[("route", "/apps/{app}/events")]), 6.0);
+    assert_eq!(scrape.sum(times, &[("route", "unknown")]), 3.0);
     assert!(!scrape.text.contains("canary"), "{}", scrape.text);
     server.stop().await;
 }

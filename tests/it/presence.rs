@@ -47,7 +47,7 @@ async fn s3_the_success_frame_lists_everybody_the_newcomer_included() {
 
 #[tokio::test]
 async fn s3_user_info_reaches_the_others() {
-    let server = TestServer::start(&config("")).await;
+    let server = TestServer::start(&config("limits.member_returns_per_minute = 0")).await;
     let mut alice = server.connect().await;
     alice.join("presence-x", &json!({"user_id": "a"})).await;
     // Recommended: any JSON is accepted as user_info.

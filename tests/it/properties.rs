@@ -156,8 +156,9 @@ impl Model {
 
 #[tokio::test]
 async fn s2_random_coming_and_going_leaves_what_a_plain_model_says() {
-    let keys = format!("master_key = \"{}\"", base64(&master_key("model")));
-    let server = TestServer::start(&config(&keys)).await;
+    let key = base64(&master_key("model"));
+    let settings = format!("master_key = \"{key}\"\nlimits.member_returns_per_minute = 0");
+    let server = TestServer::start(&config(&settings)).await;
     let index = any::<prop::sample::Index>();
     let step = prop_oneof![
         2 => Just(Step::Connect),

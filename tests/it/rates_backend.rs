@@ -146,7 +146,8 @@ async fn flap(client: &mut Client, channel: &str, most: usize) -> usize {
 
 #[tokio::test]
 async fn s11_who_joins_and_leaves_without_pause_is_slowed_down() {
-    let server = TestServer::start(&config("limits.subscribes_per_second = 3")).await;
+    let settings = "limits.subscribes_per_second = 3\nlimits.member_returns_per_minute = 0";
+    let server = TestServer::start(&config(settings)).await;
     let mut watcher = server.connect().await;
     watcher.join("presence-x", &json!({"user_id": "watches"})).await;
     let mut client = server.connect().await;

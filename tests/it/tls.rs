@@ -276,7 +276,11 @@ async fn c_who_speaks_no_tls_and_who_says_nothing_are_not_waited_for() {
     let (mut silent, _silent_line) = server.dial_tcp();
     let mut seen = Vec::new();
     let _ = within("the end of a plain request", plain.read_to_end(&mut seen)).await;
-    assert!(!String::from_utf8_lossy(&seen).contains("HTTP/"), "nothing is answered in clear");
+    let seen_text = String::from_utf8_lossy(&seen);
+    assert!(
+        seen_text.starts_with("HTTP/1.1 400 ") && seen_text.contains("https://"),
+        "{seen_text}"
+    );
     let _ = within("the end of a silent connection", silent.read_to_end(&mut seen)).await;
     server.stop().await;
 }

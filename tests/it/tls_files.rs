@@ -119,8 +119,8 @@ async fn c_the_banner_of_dev_says_tls() {
         let printed = server.printed();
         let said = [
             &format!("wssPort: {port}, forceTLS: true"),
-            &format!("https://127.0.0.1:{port}/pusher/auth"),
-            "PUSHER_SCHEME=https",
+            &format!("https://127.0.0.1:{port}/apps/1001/auth/channel"),
+            "REVERB_SCHEME=https",
             "useTLS: true",
         ]
         .iter()

@@ -147,7 +147,7 @@ async fn s8_what_finds_no_room_goes_to_the_dead_letter_file() {
     let mut client = server.connect().await;
     client.subscribe("private-x").await;
     for n in 0..20 {
-        let data = format!("{n} {}", "x".repeat(9000));
+        let data = format!("{n} {}", "x".repeat(8900));
         client.client_event("private-x", "client-n", json!(data)).await;
     }
     client.expect_silence().await;
@@ -198,7 +198,9 @@ async fn s8_dead_letters_outlive_the_server() {
     let state = dir.path().join("state");
     std::fs::create_dir(&state).expect("a directory");
     let letter = |id: u64, endpoint: &str| {
-        let event = json!({"name": "channel_vacated", "channel": format!("c-{id}")});
+        let channel = format!("c-{id}");
+        let event =
+            json!({"name": "channel_vacated", "channel": channel, "occurred_ms": 5, "id": "a-1"});
         json!({"id": id, "time": "2026-01-01T00:00:00Z", "endpoint": endpoint, "reason": "r", "attempts": 3, "event": event})
     };
     let lines = [
@@ -208,7 +210,7 @@ async fn s8_dead_letters_outlive_the_server() {
         json!({"delivered": 3}),
     ];
     let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
-    std::fs::write(state.join("it.webhooks.jsonl"), text).expect("a file");
+    dir.write("state/it.webhooks.jsonl", &text);
     let config = with_webhooks("", &[&hooks_url(&receiver, "")]);
     let server = Launch::serve(&config).env("SEALCAST_STATE_DIR", &state).start().await;
     let replay = Launch::new(&["webhooks", "replay", "--app", "it", "--state-dir"]).arg(&state);

@@ -83,7 +83,7 @@ class Server:
 
     def __init__(self, *apps):
         self._folder = tempfile.TemporaryDirectory(prefix="sealcast-")
-        config = Path(self._folder.name, "sealcast.toml")
+        config = self.config = Path(self._folder.name, "sealcast.toml")
         config.touch(mode=0o600)
         top = {"listen": "127.0.0.1:0", "ops_listen": "127.0.0.1:0", "log": "warn", "state_dir": self._folder.name}
         lines = [f"{name} = {json.dumps(value)}" for name, value in top.items()]

@@ -15,17 +15,17 @@ from support import BINARY
 
 
 
-def hkdf(key, channel, app):
+def hkdf(key, channel, app, salt):
     """Of a channel that nobody was taken off; one block is all that is needed."""
-    parts = [b"sealcast shared secret 1", app, channel]
+    parts = [b"sealcast shared secret 2", app, channel]
     info = b"".join(len(part).to_bytes(8, "big") + part for part in parts) + bytes(8)
-    extracted = hmac.new(bytes(32), key, hashlib.sha256).digest()
+    extracted = hmac.new(salt, key, hashlib.sha256).digest()
     return hmac.new(extracted, info + b"\x01", hashlib.sha256).digest()
 
 
 DERIVATIONS = {
-    "pusher": lambda key, channel, app: hashlib.sha256(channel + key).digest(),
-    "dotnet": lambda key, channel, app: hmac.new(key, channel, hashlib.sha256).digest(),
+    "pusher": lambda key, channel, app, salt: hashlib.sha256(channel + key).digest(),
+    "dotnet": lambda key, channel, app, salt: hmac.new(key, channel, hashlib.sha256).digest(),
     "hkdf": hkdf,
 }
 
@@ -37,8 +37,9 @@ def vectors(*args, stdin=""):
 
 class Vectors(unittest.TestCase):
     def check(self, found, key):
+        salt = b64decode(found["salt"], validate=True)
         for vector in found["encrypted"]:
-            secret = DERIVATIONS[vector["derivation"]](key, vector["channel"].encode(), found["app"]["id"].encode())
+            secret = DERIVATIONS[vector["derivation"]](key, vector["channel"].encode(), found["app"]["id"].encode(), salt)
             self.assertEqual(b64decode(vector["shared_secret"], validate=True), secret)
             envelope = json.loads(vector["data"])
             nonce, ciphertext = b64decode(envelope["nonce"]), b64decode(envelope["ciphertext"])
@@ -53,7 +54,9 @@ class Vectors(unittest.TestCase):
 
     def test_those_of_ones_own_key_open(self):
         key = secrets.token_bytes(32)
-        found = vectors("--key", "-", "--channel", "private-encrypted-mine", stdin=b64encode(key).decode())
+        salt = b64encode(secrets.token_bytes(32)).decode()
+        found = vectors("--key", "-", "--salt", salt, "--channel", "private-encrypted-mine", stdin=b64encode(key).decode())
+        self.assertEqual(found["salt"], salt)
         self.assertEqual([vector["channel"] for vector in found["encrypted"]], ["private-encrypted-mine"] * 3)
         self.check(found, key)
 

@@ -63,7 +63,10 @@ class Webhooks(ServerTest):
             self.assertEqual(headers["Content-Type"], "application/json")
             webhook = self.sdk(APP).validate_webhook(key, signature, body)
             self.assertIsNotNone(webhook, body)
-            events += webhook["events"]
+            for event in webhook["events"]:
+                self.assertRegex(event.pop("id"), "^[0-9a-f]{16}-[0-9]+$")
+                self.assertLessEqual(event.pop("occurred_ms"), webhook["time_ms"])
+                events.append(event)
             self.assertIsNone(self.sdk(APP).validate_webhook(key, signature, body + " "))
             self.assertIsNone(self.sdk(OTHER).validate_webhook(key, signature, body))
         occupied = {"name": "channel_occupied", "channel": "presence-room"}

@@ -23,6 +23,7 @@ client_events = true
 client_events_per_second = 1000000
 presence_members = 10000
 connects_per_ip = 0
+frames_per_second = 0
 """
 
 TLS = """\

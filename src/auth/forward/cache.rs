@@ -8,19 +8,26 @@ use std::{
 use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
 
-use super::Decision;
+use super::Decided;
+use crate::crypto::keytable::UnixSeconds;
 
 /// A hash: neither cookies nor tokens are kept.
 #[derive(PartialEq, Eq, Hash, Clone, Copy, Debug)]
 pub struct Key([u8; 32]);
 
 #[derive(Default)]
-pub struct Cache(Mutex<HashMap<Key, Kept>>);
+pub struct Cache(Mutex<State>);
+
+#[derive(Default)]
+struct State {
+    kept: HashMap<Key, Kept>,
+    /// When somebody was last shut out of something. Answers to older questions are not kept: one that
+    /// was on its way then would bring back what has been dropped.
+    last_revocation: UnixSeconds,
+}
 
 struct Kept {
-    decision: Decision,
-    /// Seconds since 1970, if the decision itself ends.
-    until: Option<u64>,
+    decided: Decided,
     dropped: Instant,
 }
 
@@ -47,31 +54,44 @@ impl Key {
 }
 
 impl Cache {
-    pub fn get(&self, key: &Key) -> Option<(Decision, Option<u64>)> {
-        let kept = self.0.lock();
-        let kept = kept.get(key).filter(|kept| Instant::now() < kept.dropped)?;
-        Some((kept.decision.clone(), kept.until))
+    pub fn get(&self, key: &Key) -> Option<Decided> {
+        let state = self.0.lock();
+        let kept = state.kept.get(key).filter(|kept| Instant::now() < kept.dropped)?;
+        Some(kept.decided.clone())
     }
 
-    pub fn put(&self, key: Key, decision: &Decision, until: Option<u64>, life: Duration) {
+    pub fn put(&self, key: Key, decided: &Decided, life: Duration) {
         if life.is_zero() {
             return;
         }
         let now = Instant::now();
-        let mut kept = self.0.lock();
-        if kept.len() >= MOST {
-            kept.retain(|_, kept| now < kept.dropped);
+        let mut state = self.0.lock();
+        if !decided.as_of.is_after(state.last_revocation) {
+            return;
         }
-        if kept.len() < MOST {
-            let decision = decision.clone();
-            kept.insert(key, Kept { decision, until, dropped: now + life });
+        if state.kept.len() >= MOST {
+            state.kept.retain(|_, kept| now < kept.dropped);
         }
+        if state.kept.len() < MOST {
+            state.kept.insert(key, Kept { decided: decided.clone(), dropped: now + life });
+        }
+    }
+
+    /// An answer that names nobody may be about anybody.
+    pub fn forget(&self, user: &str, revoked_at: UnixSeconds) {
+        let mut state = self.0.lock();
+        state.last_revocation = state.last_revocation.max(revoked_at);
+        let is_other = |kept: &Kept| {
+            kept.decided.decision.user_id.as_deref().is_some_and(|other| other != user)
+        };
+        state.kept.retain(|_, kept| is_other(kept));
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::Decision, *};
+    use crate::clock::{KnownAsOf, Now};
 
     fn key(credentials: &[(&str, &str)], channel: Option<&str>) -> Option<Key> {
         let owned: Vec<_> =
@@ -95,14 +115,56 @@ mod tests {
         assert_eq!(key(&[], Some("c")), None);
     }
 
+    fn decided(user: Option<&str>, asked: UnixSeconds) -> Decided {
+        let user_id = user.map(str::to_owned);
+        let decision = Decision { user_id, ..Decision::default() };
+        Decided { decision, as_of: KnownAsOf::now(Now::at(asked)), until: Some(5) }
+    }
+
+    const LIFE: Duration = Duration::from_secs(60);
+
     #[test]
     fn what_is_old_is_not_given() {
         let (cache, key) = (Cache::default(), key(&[("a", "b")], None).unwrap());
-        cache.put(key, &Decision::default(), Some(5), Duration::ZERO);
+        let decided = decided(None, 100);
+        cache.put(key, &decided, Duration::ZERO);
         assert!(cache.get(&key).is_none());
-        cache.put(key, &Decision::default(), Some(5), Duration::from_secs(60));
-        assert_eq!(cache.get(&key).unwrap().1, Some(5));
-        cache.0.lock().get_mut(&key).unwrap().dropped = Instant::now();
+        cache.put(key, &decided, LIFE);
+        assert_eq!(cache.get(&key), Some(decided));
+        cache.0.lock().kept.get_mut(&key).unwrap().dropped = Instant::now();
         assert!(cache.get(&key).is_none());
+    }
+
+    #[test]
+    fn an_answer_is_as_old_as_its_question_however_often_it_is_given() {
+        let (cache, key) = (Cache::default(), key(&[("a", "b")], None).unwrap());
+        cache.put(key, &decided(Some("u"), 100), LIFE);
+        for _ in 0..3 {
+            let as_of = cache.get(&key).expect("it is kept").as_of;
+            assert!(as_of.is_after(99) && !as_of.is_after(100));
+        }
+    }
+
+    #[test]
+    fn a_revocation_drops_what_is_kept_for_the_user_and_for_nobody_by_name() {
+        let cache = Cache::default();
+        let keys = ["u", "v", "nobody"].map(|name| key(&[("a", name)], Some("c")).unwrap());
+        for (key, user) in keys.iter().zip([Some("u"), Some("v"), None]) {
+            cache.put(*key, &decided(user, 100), LIFE);
+        }
+        cache.forget("u", 101);
+        let kept = keys.map(|key| cache.get(&key).is_some());
+        assert_eq!(kept, [false, true, false]);
+    }
+
+    #[test]
+    fn an_answer_that_was_under_way_at_a_revocation_is_not_kept() {
+        let (cache, key) = (Cache::default(), key(&[("a", "b")], None).unwrap());
+        cache.forget("u", 100);
+        cache.forget("u", 90);
+        for (asked, is_kept) in [(99, false), (100, false), (101, true)] {
+            cache.put(key, &decided(Some("u"), asked), LIFE);
+            assert_eq!(cache.get(&key).is_some(), is_kept, "{asked}");
+        }
     }
 }

@@ -3,9 +3,16 @@ use jsonwebtoken::Algorithm;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 
 use super::*;
-use crate::crypto::{encoding::from_hex, signature::AppSecret};
+use crate::{
+    clock::ServerClock,
+    crypto::{encoding::from_hex, signature::AppSecret},
+};
 
 const SECRET: &[u8] = b"a secret of the backend";
+
+fn now() -> Now {
+    ServerClock::default().now()
+}
 
 fn token(header: &str, claims: &str, secret: &[u8]) -> String {
     let signed = format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(claims));
@@ -29,7 +36,7 @@ async fn a_good_token_covers_its_channels() {
     let credentials = Credentials { bearer, ..Credentials::default() };
     let grant = async |name: &str| {
         let channel = Channel::parse(name, 200).unwrap();
-        jwt(None, None, 5).channel(&credentials, &channel, 1).await
+        jwt(None, None, 5).channel(&credentials, &channel, now()).await
     };
     let granted = grant("private-a-1").await.unwrap();
     assert_eq!(granted.user_id.as_deref(), Some("u"));
@@ -41,9 +48,10 @@ async fn a_good_token_covers_its_channels() {
 async fn bad_tokens_are_refused_by_name() {
     let none =
         format!("{}.{}.", URL_SAFE_NO_PAD.encode(r#"{"alg":"none"}"#), URL_SAFE_NO_PAD.encode(FAR));
-    let now = crate::crypto::keytable::unix_now();
+    let (clock, now) = (now(), crate::crypto::keytable::unix_now());
     let exp = |exp: u64| token(HS256, &format!(r#"{{"sub":"u","exp":{exp}}}"#), SECRET);
     let with = |more: &str| token(HS256, &format!(r#"{{"exp":99999999999,{more}}}"#), SECRET);
+    let headed = |more: &str| token(&format!(r#"{{"alg":"HS256",{more}}}"#), FAR, SECRET);
     let plain = || jwt(None, None, 0);
     let named = || jwt(Some("me"), Some("shop"), 0);
     for (jwt, text, expected) in [
@@ -69,8 +77,27 @@ async fn bad_tokens_are_refused_by_name() {
         (named(), with(r#""iss":"you","aud":"shop""#), "token_issuer"),
         (named(), with(r#""aud":"shop""#), "token_issuer"),
         (plain(), "x".repeat(MAX_TOKEN + 1), "token_too_long"),
+        (plain(), headed(r#""crit":["exp"]"#), "token_critical"),
+        (plain(), headed(r#""crit":["b64"],"b64":false"#), "token_critical"),
+        (plain(), headed(r#""crit":["urn:example:anything"]"#), "token_critical"),
+        (plain(), headed(r#""crit":[]"#), "token_critical"),
+        (plain(), headed(r#""crit":"exp""#), "token_malformed"),
+        (plain(), headed(r#""b64":false"#), "token_unencoded"),
+        (plain(), headed(r#""b64":"true""#), "token_unencoded"),
+        (plain(), headed(r#""b64":null"#), "token_unencoded"),
+        (plain(), headed(r#""b64":true"#), ""),
+        (plain(), exp(now * 1000), "token_milliseconds"),
+        (plain(), exp(253_402_300_800), "token_time"),
+        (plain(), with(&format!(r#""nbf":{}"#, now * 1000)), "token_milliseconds"),
+        (plain(), with(&format!(r#""iat":{}"#, now * 1000)), "token_milliseconds"),
+        (plain(), with(r#""iat":1e300"#), "token_time"),
+        (plain(), with(r#""iat":-1"#), "token_time"),
+        (plain(), with(r#""iat":"now""#), "token_time"),
+        (plain(), with(&format!(r#""iat":{}"#, now + 30)), "token_from_the_future"),
+        (jwt(None, None, 60), with(&format!(r#""iat":{}"#, now + 30)), ""),
     ] {
-        let code = jwt.verify(Some(&text)).await.err().map_or("", |denied| denied.code.name());
+        let code =
+            jwt.verify(Some(&text), clock).await.err().map_or("", |denied| denied.code.name());
         assert_eq!(code, expected, "{text}");
     }
 }

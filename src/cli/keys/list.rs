@@ -29,6 +29,9 @@ fn table(report: &KeyReport) -> String {
     if rotation.in_progress {
         text += &format!("{} subscriptions have not moved yet\n", rotation.remaining);
     }
+    if let Some(key) = &rotation.waiting {
+        text += &format!("{key}, which the configuration names, is taken when they have\n");
+    }
     text
 }
 

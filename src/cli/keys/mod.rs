@@ -5,10 +5,12 @@ mod progress;
 mod rotate;
 mod vectors;
 
+use std::io::IsTerminal;
+
 use clap::Subcommand;
 use zeroize::Zeroizing;
 
-use super::{Result, server};
+use super::{Result, complain, print, say, server};
 use crate::{
     crypto::key::{KeyFormat, MasterKey},
     text_file,
@@ -16,8 +18,12 @@ use crate::{
 
 #[derive(Subcommand)]
 pub enum Keys {
-    /// Print a new master key
-    Generate,
+    /// Print a new master key, to a terminal also as the official SDKs take it
+    Generate {
+        /// Print it as the official SDKs take it: base64 alone, without the prefix
+        #[arg(long)]
+        bare: bool,
+    },
     /// Say what a key is: its form and its fingerprint
     Inspect {
         /// The key in any form that the configuration takes, or - to read it from standard input,
@@ -36,14 +42,17 @@ pub enum Keys {
 
 pub fn run(command: &Keys) -> Result<()> {
     match command {
-        Keys::Generate => println!("{}", *MasterKey::generate()?.to_text()),
+        Keys::Generate { bare } => {
+            let terminal = std::io::stdout().is_terminal();
+            print(&generated(&MasterKey::generate()?, *bare, terminal))?;
+        }
         Keys::Inspect { key } => {
             let (key, format) = parsed(key)?;
-            println!(
+            say!(
                 "format: {}\nfingerprint: {}",
                 format!("{format:?}").to_lowercase(),
                 key.fingerprint()
-            );
+            )?;
         }
         Keys::List(whose) => list::run(whose)?,
         Keys::Rotate(command) => rotate::rotate(command)?,
@@ -51,6 +60,24 @@ pub fn run(command: &Keys) -> Result<()> {
         Keys::Vector(command) => vectors::run(command)?,
     }
     Ok(())
+}
+
+/// One line where a program reads it. A person is shown both forms, since SDKs do not take the
+/// prefix.
+fn generated(key: &MasterKey, bare: bool, terminal: bool) -> Zeroizing<String> {
+    let text = key.to_text();
+    let plain = text.trim_start_matches("base64:");
+    Zeroizing::new(match (bare, terminal) {
+        (true, _) => format!("{plain}\n"),
+        (false, false) => format!("{}\n", *text),
+        (false, true) => format!(
+            "{}\n       {plain}\n\n\
+             The first line is for this server (master_key, SEALCAST_MASTER_KEY), the second for SDKs\n\
+             (encryptionMasterKeyBase64 or encryption_master_key_base64). It is the same key: keep it,\n\
+             for nothing else opens what it sealed.\n",
+            *text
+        ),
+    })
 }
 
 fn read_key(given: &str) -> Result<MasterKey> {
@@ -64,4 +91,22 @@ fn parsed(given: &str) -> Result<(MasterKey, KeyFormat)> {
 
 fn standard_input() -> Result<Zeroizing<String>> {
     Ok(text_file::read_from(std::io::stdin().lock(), 4096)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_new_key_is_shown_in_the_forms_of_server_and_sdk() {
+        let key = MasterKey::generate().unwrap();
+        let bare = generated(&key, true, false);
+        let (key_of, plain) = (|text: &str| read_key(text).unwrap().fingerprint(), bare.trim());
+        assert_eq!((plain.len(), key_of(plain)), (44, key.fingerprint()));
+        assert_eq!(*generated(&key, false, false), format!("base64:{plain}\n"));
+        let shown = generated(&key, false, true);
+        let lines: Vec<&str> = shown.lines().take(2).map(str::trim).collect();
+        assert_eq!(lines, [&format!("base64:{plain}"), plain]);
+        assert!(shown.lines().all(|line| line.chars().count() <= 100));
+    }
 }

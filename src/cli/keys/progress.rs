@@ -9,7 +9,7 @@ use std::{
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::{
-    cli::{Result, server::Server},
+    cli::{Result, complain, server::Server},
     crypto::keytable::KeyState,
     engine::key_report::{KeyLine, KeyReport},
 };
@@ -57,7 +57,7 @@ impl Shown {
             Self::Lines(last) => {
                 let line = format!("{moved}/{total} moved  {}", by_key(report));
                 if line != *last {
-                    eprintln!("{line}");
+                    complain(&line);
                     *last = line;
                 }
             }

@@ -25,6 +25,10 @@ pub struct Rotate {
     /// How long the previous key is served on, if not as configured
     #[arg(long, value_name = "SECONDS")]
     grace: Option<u64>,
+    /// Close subscribers that have not moved since the last rotation, instead of waiting for them;
+    /// their clients reconnect and are given the next key
+    #[arg(long)]
+    force: bool,
     /// Do not wait until all subscribers have moved
     #[arg(long)]
     no_wait: bool,
@@ -37,6 +41,8 @@ struct Asked<'a> {
     activate_in_seconds: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     grace_seconds: Option<u64>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    force: bool,
 }
 
 pub fn rotate(command: &Rotate) -> Result<()> {
@@ -47,9 +53,13 @@ pub fn rotate(command: &Rotate) -> Result<()> {
         key: key.as_ref().map(|text| text.as_str()),
         activate_in_seconds: command.activate_in.unwrap_or(0),
         grace_seconds: command.grace,
+        force: command.force,
     };
     let body = Zeroizing::new(serde_json::to_string(&asked)?);
-    let Rotated { id, state, until } = server.post("/keys/rotate", &body)?;
+    let Rotated { id, state, until, closed } = server.post("/keys/rotate", &body)?;
+    if closed > 0 {
+        print(&format!("{closed} subscriptions that had not moved were closed\n"))?;
+    }
     if state == KeyState::Pending {
         let at = until.map_or_else(|| "soon".into(), time);
         return Ok(print(&format!("{id} is pending and becomes active at {at}\n"))?);

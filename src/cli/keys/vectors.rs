@@ -3,14 +3,15 @@
 use md5::{Digest, Md5};
 use serde::Serialize;
 
-use super::read_key;
+use super::{complain, read_key, say};
 use crate::{
     channel::{Access, Channel},
     cli::Result,
     crypto::{
         encoding::hex,
+        secret::Salt,
         signature::AppSecret,
-        vectors::{SealedVector, example_key},
+        vectors::{SealedVector, example_key, example_salt},
     },
     ids::{SocketId, is_app_id},
     protocol::signed::{signed_for_channel, signed_for_user},
@@ -23,6 +24,10 @@ pub struct Vector {
     /// the key seals for these channels
     #[arg(long)]
     key: Option<String>,
+    /// For derivation hkdf: 32 bytes in base64. A running server draws its own at each start and
+    /// shows it nowhere; without this it is the example of bytes 32 to 63
+    #[arg(long, value_name = "BASE64")]
+    salt: Option<String>,
     /// An encrypted channel; may be repeated
     #[arg(long, value_name = "NAME", default_values = ["private-encrypted-my-channel", "private-encrypted-cache-a"])]
     channel: Vec<String>,
@@ -44,6 +49,8 @@ const HOOK: &str =
 #[derive(Serialize)]
 struct Vectors {
     master_key: KeyVector,
+    /// Base64; of derivation `hkdf` alone.
+    salt: String,
     encrypted: Vec<SealedVector>,
     app: AppVector,
     socket_id: &'static str,
@@ -100,10 +107,9 @@ struct Webhook {
 
 pub fn run(command: &Vector) -> Result<()> {
     if command.key.is_none() {
-        eprintln!("no --key: these are of the published example key, which no server takes");
+        complain("no --key: these are of the published example key, which no server takes");
     }
-    println!("{}", serde_json::to_string_pretty(&vectors(command)?)?);
-    Ok(())
+    Ok(say!("{}", serde_json::to_string_pretty(&vectors(command)?)?)?)
 }
 
 fn vectors(command: &Vector) -> Result<Vectors> {
@@ -113,14 +119,19 @@ fn vectors(command: &Vector) -> Result<Vectors> {
     let key = command.key.as_deref().map(read_key).transpose()?;
     let example = key.is_none().then(|| example_key().to_text().to_string());
     let key = key.unwrap_or_else(example_key);
+    let salt = match &command.salt {
+        Some(text) => Salt::parse(text).ok_or("--salt must be 32 bytes in base64")?,
+        None => example_salt(),
+    };
     let channels =
         command.channel.iter().map(|name| encrypted(name)).collect::<Result<Vec<_>>>()?;
     let signer = Signer::new();
     Ok(Vectors {
         master_key: KeyVector { fingerprint: key.fingerprint().to_string(), example },
+        salt: salt.to_base64(),
         encrypted: channels
             .iter()
-            .flat_map(|channel| SealedVector::all(&key, &command.app, channel))
+            .flat_map(|channel| SealedVector::all(&key, salt, &command.app, channel))
             .collect(),
         app: AppVector { id: command.app.clone(), key: APP_KEY, secret: APP_SECRET },
         socket_id: SOCKET_ID,

@@ -17,7 +17,13 @@ use crate::{
         log::{self, LogFilter},
     },
     config::{Config, Effect, Environment, Flags, Written},
-    engine::{Engine, opening::StateFiles, reconfigure::Wanted},
+    crypto::secret::Salt,
+    engine::{
+        Engine,
+        opening::StateFiles,
+        reconfigure::{Reconfigured, Wanted},
+        waiting_keys::WaitingKey,
+    },
     tls::Identity,
     web::Settings,
     webhook::Runner,
@@ -33,6 +39,8 @@ pub struct Live {
     pub state_dir: PathBuf,
     /// Whether the state directory is this server's.
     pub claimed: bool,
+    /// The file system of the state directory, if it does not last.
+    pub volatile: Option<&'static str>,
     pub watch: bool,
 }
 
@@ -40,6 +48,8 @@ pub struct Live {
 pub struct Start {
     pub flags: Flags,
     pub environment: Environment,
+    /// One per start, also for apps that a reload adds.
+    pub salt: Salt,
     pub written: Written,
     pub files: Stamps,
 }
@@ -48,6 +58,7 @@ pub struct Start {
 pub struct Reload {
     flags: Flags,
     environment: Environment,
+    salt: Salt,
     in_force: Written,
     /// Of what was read last, whether it was taken or not.
     files: Stamps,
@@ -70,8 +81,8 @@ const AUTHORIZER: [&str; 8] = [
 
 impl Reload {
     pub fn new(start: Start, live: Live) -> Self {
-        let Start { flags, environment, written, files } = start;
-        Self { flags, environment, in_force: written, files, live }
+        let Start { flags, environment, salt, written, files } = start;
+        Self { flags, environment, salt, in_force: written, files, live }
     }
 
     pub fn engine(&self) -> &Arc<Engine> {
@@ -92,11 +103,13 @@ impl Reload {
             return tracing::info!("the configuration is not read again: the server is ending");
         }
         match self.load().and_then(|read| self.take(read)) {
-            Ok(changes) => {
+            Ok((changes, waiting)) => {
                 engine.reloads.note_taken();
-                let (taken, later) = named(&changes);
-                tell(cause, &taken, &later);
-                engine.audit.note(Fact::ConfigReloaded { by: cause.name(), taken, later });
+                let named = Named::of(changes, &waiting);
+                waiting.iter().for_each(WaitingKey::warn);
+                named.tell(cause);
+                let Named { taken, later, waits } = named;
+                engine.audit.note(Fact::ConfigReloaded { by: cause.name(), taken, later, waits });
             }
             Err(error) => {
                 engine.reloads.refused.add();
@@ -111,15 +124,24 @@ impl Reload {
     }
 
     fn load(&mut self) -> Result<Read> {
-        let Self { flags, environment, files, live, .. } = self;
-        read(flags, environment, Some(&live.state_dir), files)
+        let Self { flags, environment, salt, files, live, .. } = self;
+        read(flags, environment, Some(&live.state_dir), *salt, files)
     }
 
-    fn take(&mut self, read: Read) -> Result<Changes> {
+    /// What has changed, and which keys of that are not in force yet.
+    fn take(&mut self, read: Read) -> Result<(Changes, Vec<WaitingKey>)> {
         let Read { config, written } = read;
         let filter = log::filter(&config.log)?;
         let Config {
-            apps, settings, tls, turns_per_second, mailbox_bytes, watch, warnings, ..
+            apps,
+            settings,
+            tls,
+            turns_per_second,
+            mailbox_bytes,
+            cache_bytes,
+            watch,
+            warnings,
+            ..
         } = config;
         let mut changes = self.in_force.differing(&written);
         self.put_off(&mut changes, &apps, tls.is_some());
@@ -127,25 +149,28 @@ impl Reload {
         if apps.iter().any(|app| !app.webhooks.is_empty()) {
             live.webhooks.start()?;
         }
-        let files = StateFiles { dir: &live.state_dir, claimed: live.claimed };
+        let files =
+            StateFiles { dir: &live.state_dir, claimed: live.claimed, volatile: live.volatile };
         let wanted = apps.into_iter().map(|app| wanted(app, &changes)).collect();
-        let undelivered = live.engine.reconfigure(wanted, files, || {
-            live.log.change(filter);
-            let path_prefix = live.settings.load().path_prefix.clone();
-            live.settings.store(Arc::new(Settings { path_prefix, ..settings }));
-            if let (Some(shown), Some(next)) = (&live.identity, tls) {
-                shown.become_like(&next);
-            }
-            live.engine.hub.turns.change(turns_per_second);
-            live.engine.hub.set_mailbox_bytes(mailbox_bytes);
-        })?;
+        let Reconfigured { undelivered, waiting } =
+            live.engine.reconfigure(wanted, files, || {
+                live.log.change(filter);
+                let path_prefix = live.settings.load().path_prefix.clone();
+                live.settings.store(Arc::new(Settings { path_prefix, ..settings }));
+                if let (Some(shown), Some(next)) = (&live.identity, tls) {
+                    shown.become_like(&next);
+                }
+                live.engine.hub.turns.change(turns_per_second);
+                live.engine.hub.set_mailbox_bytes(mailbox_bytes);
+                live.engine.hub.cache.set_limit(cache_bytes);
+            })?;
         undelivered.into_iter().for_each(|webhooks| live.webhooks.take_up(webhooks));
         live.watch = watch;
         warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
         let later = changes.iter().filter(|(_, effect)| **effect == Effect::AtNextStart);
         let later: BTreeSet<_> = later.map(|(path, _)| path.clone()).collect();
         self.in_force.take(written, &later);
-        Ok(changes)
+        Ok((changes, waiting))
     }
 
     /// What can change in general, but not from or to what there is here.
@@ -188,29 +213,62 @@ fn wanted(app: App, changes: &Changes) -> Wanted {
     Wanted { app, same_authorizer, same_webhooks }
 }
 
-fn named(changes: &Changes) -> (Vec<String>, Vec<String>) {
-    let (now, later): (Vec<_>, Vec<_>) =
-        changes.iter().partition(|(_, effect)| **effect == Effect::Now);
-    let names = |paths: Vec<(&Vec<String>, &Effect)>| {
-        paths.into_iter().map(|(path, _)| path.join(".")).collect()
-    };
-    (names(now), names(later))
+/// Names of settings that have changed, by when they are in force.
+struct Named {
+    taken: Vec<String>,
+    /// At the next start.
+    later: Vec<String>,
+    /// When a rotation has ended.
+    waits: Vec<String>,
 }
 
-fn tell(cause: Cause, taken: &[String], later: &[String]) {
-    let listed = |names: &[String]| (!names.is_empty()).then(|| names.join(", "));
-    let (by, changed, later) = (cause.name(), listed(taken), listed(later));
-    match later {
-        None => tracing::info!(
-            config.by = by,
-            config.changed = changed,
-            "the configuration was read again and is in force"
-        ),
-        Some(later) => tracing::warn!(
-            config.by = by,
-            config.changed = changed,
-            config.later = later,
-            "the configuration was read again and is in force, but for what waits for the next start"
-        ),
+impl Named {
+    fn of(changes: Changes, waiting: &[WaitingKey]) -> Self {
+        let waits = |path: &[String]| match path {
+            [apps, id, name] => {
+                let is_key = matches!(name.as_str(), "master_key" | "master_key_file");
+                apps == "apps" && is_key && waiting.iter().any(|key| *key.app == **id)
+            }
+            _ => false,
+        };
+        let mut named = Self { taken: Vec::new(), later: Vec::new(), waits: Vec::new() };
+        for (path, effect) in changes.into_iter().filter(|(path, _)| !waits(path)) {
+            let name = path.join(".");
+            match effect {
+                Effect::Now => named.taken.push(name),
+                Effect::AtNextStart => named.later.push(name),
+            }
+        }
+        named.waits = waiting.iter().map(|key| format!("apps.{}.master_key", key.app)).collect();
+        named
+    }
+
+    fn tell(&self, cause: Cause) {
+        let listed = |names: &[String]| (!names.is_empty()).then(|| names.join(", "));
+        let (by, changed) = (cause.name(), listed(&self.taken));
+        let (later, waits) = (listed(&self.later), listed(&self.waits));
+        let but = match (&later, &waits) {
+            (None, None) => "",
+            (Some(_), None) => ", but for what waits for the next start",
+            (None, Some(_)) => ", but for keys that wait for a rotation to end",
+            (Some(_), Some(_)) => {
+                ", but for what waits for the next start and keys that wait for a rotation to end"
+            }
+        };
+        if but.is_empty() {
+            tracing::info!(
+                config.by = by,
+                config.changed = changed,
+                "the configuration was read again and is in force"
+            );
+        } else {
+            tracing::warn!(
+                config.by = by,
+                config.changed = changed,
+                config.later = later,
+                config.waits = waits,
+                "the configuration was read again and is in force{but}"
+            );
+        }
     }
 }

@@ -13,10 +13,13 @@ use tokio::{
 };
 use zeroize::Zeroizing;
 
-use crate::cli::{
-    Result,
-    http::{self, Answer},
-    server::{CONNECT_DEADLINE, Way, nobody_at, refused},
+use crate::{
+    auth::http::SEALCAST,
+    cli::{
+        Result,
+        http::{self, Answer},
+        server::{CONNECT_DEADLINE, Way, nobody_at, refused},
+    },
 };
 
 trait Stream: AsyncRead + AsyncWrite + Unpin {}
@@ -153,7 +156,7 @@ fn request(path: &str, host: &str, token: Option<&Zeroizing<String>>) -> Zeroizi
         Zeroizing::new(format!("Authorization: Bearer {}\r\n", token.as_str()))
     });
     Zeroizing::new(format!(
-        "GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\n{}\r\n",
+        "GET {path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: {SEALCAST}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\n{}\r\n",
         *token
     ))
 }

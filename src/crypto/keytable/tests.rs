@@ -51,13 +51,37 @@ fn no_key_comes_back() {
 #[test]
 fn a_revocation_is_a_new_epoch_of_one_channel() {
     let table = KeyTable::new(key(1), 10).revoked("a", "u", 20).revoked("a", "v", 21);
-    assert_eq!(table.target("a"), Version { key: 1, epoch: 2 });
+    assert_eq!(table.target("a"), Version { key: 1, epoch: 21 });
     assert_eq!(table.target("b"), Version { key: 1, epoch: 0 });
     assert_eq!(table.is_revoked("a", "u"), Some(20));
     assert_eq!((table.is_revoked("a", "w"), table.is_revoked("b", "u")), (None, None));
     let later = table.revoked("b", "w", 22 + REVOCATION_SECONDS);
     assert_eq!((later.is_revoked("a", "u"), later.revocations().len()), (None, 1));
-    assert_eq!(later.epoch("a"), 2);
+    assert_eq!(later.epoch("a"), 21);
+}
+
+#[test]
+fn epochs_rise_with_the_clock_and_never_fall() {
+    let now = 1_800_000_000;
+    let table = KeyTable::new(key(1), 10).revoked("a", "u", now);
+    assert_eq!(table.epoch("a"), now);
+    // Twice in a second, and with a clock that was set back.
+    let table = table.revoked("a", "v", now).revoked("a", "w", 5);
+    assert_eq!((table.epoch("a"), table.epoch("b")), (now + 2, 0));
+    let raised = table.raised_to(now + 1);
+    assert_eq!((raised.epoch("a"), raised.epoch("b")), (now + 2, now + 1));
+    assert_eq!(raised.revoked("b", "u", 7).epoch("b"), now + 2);
+}
+
+#[test]
+fn an_epoch_from_which_no_other_follows_is_refused() {
+    let table = KeyTable::new(key(1), 10).revoked("a", "u", 20);
+    let restored = |epoch| {
+        let epochs = HashMap::from([("a".into(), epoch)]);
+        KeyTable::restored(table.keys.clone(), epochs, Vec::new(), table.configured.clone())
+    };
+    assert_eq!(restored(u64::from(u32::MAX) + 7).unwrap().epoch("a"), u64::from(u32::MAX) + 7);
+    assert!(restored(u64::MAX).is_none() && restored(MAX_EPOCH + 1).is_none());
 }
 
 #[test]

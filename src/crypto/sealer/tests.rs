@@ -1,5 +1,7 @@
 use super::*;
-use crate::crypto::{key::MasterKey, keytable::KeyTable, padding::Padding, secret::Derivation};
+use crate::crypto::{
+    key::MasterKey, keytable::KeyTable, padding::Padding, secret::Derivation, vectors::example_salt,
+};
 use proptest::prelude::*;
 
 const NOW: Version = Version { key: 1, epoch: 0 };
@@ -9,7 +11,13 @@ fn key(first: u8) -> MasterKey {
 }
 
 fn ring(first: u8) -> KeyRing {
-    KeyRing::new("app", KeyTable::new(key(first), 0), Derivation::Pusher, Padding::None)
+    KeyRing::new(
+        "app",
+        KeyTable::new(key(first), 0),
+        Derivation::Pusher,
+        example_salt(),
+        Padding::None,
+    )
 }
 
 fn secret(ring: &KeyRing, name: &str) -> SharedSecret {
@@ -104,7 +112,7 @@ fn what_an_old_key_sealed_is_sealed_anew_for_the_others() {
 fn a_revoked_epoch_opens_nothing_new() {
     let channel = channel("private-encrypted-a");
     let table = KeyTable::new(key(1), 0);
-    let ring = KeyRing::new("app", table, Derivation::Hkdf, Padding::Buckets);
+    let ring = KeyRing::new("app", table, Derivation::Hkdf, example_salt(), Padding::Buckets);
     let before = ring.secret(&channel, ring.target(&channel)).unwrap();
     assert!(open(&before, ring.seal(&channel, NOW, b"{}").unwrap().envelope()).is_some());
     ring.install(ring.table().revoked(channel.name(), "u", 5));

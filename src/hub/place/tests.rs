@@ -1,133 +1,14 @@
 //! A client as pusher-js is, a place, and the wire between them.
 
 mod any_order;
+mod holds;
+mod serial;
 
-use super::*;
-use crate::{
-    channel::Channel,
-    crypto::{
-        key::MasterKey,
-        keyring::KeyRing,
-        keytable::{KeyTable, Version},
-        padding::Padding,
-        secret::Derivation,
-    },
-    hub::{Hub, directory::Directory, terms::TenantId},
-    limits::Rotation,
-    protocol::dialect::Dialect,
-};
-
-const OLD: Version = Version { key: 1, epoch: 0 };
-const NEW: Version = Version { key: 2, epoch: 0 };
-const LATER: Version = Version { key: 3, epoch: 0 };
-const BUDGET: usize = 100_000;
-
-struct Bed {
-    ring: KeyRing,
-    channel: Channel,
-    record: Arc<Record>,
-    terms: Arc<Terms>,
-    start: Instant,
-}
-
-impl Bed {
-    fn new() -> Self {
-        let key = |first: u8| MasterKey::from_bytes(std::array::from_fn(|i| first ^ (i as u8 * 7)));
-        let table = KeyTable::new(key(1), 0).announced(key(2), 0, 0, 9).unwrap();
-        let table = table.activated(0).unwrap().announced(key(3), 0, 0, 9).unwrap();
-        let ring = KeyRing::new("app", table, Derivation::Pusher, Padding::None);
-        let channel = Channel::parse("private-encrypted-x", 200).unwrap();
-        let directory = Directory::new(Hub::new(1, 1000, 1000));
-        let record = directory.with(&channel, |record, mut locked| {
-            locked.sealed(|| OLD).join(OLD);
-            record.clone()
-        });
-        let terms = Arc::new(Terms::new(TenantId(0), &Rotation::default()));
-        Self { ring, channel, record, terms, start: Instant::now() }
-    }
-
-    fn at(&self, ms: u64) -> Instant {
-        self.start + Duration::from_millis(ms)
-    }
-
-    fn frames(&self, text: &str, versions: &[Version]) -> SealedFrames {
-        let seal = |v: &Version| self.ring.seal(&self.channel, *v, text.as_bytes()).unwrap();
-        let sealed: Vec<_> = versions.iter().map(seal).collect();
-        SealedFrames::new("e", &sealed)
-    }
-
-    fn place(&self, issuer: Issuer, cut: bool) -> Place {
-        let next = Next { target: NEW, nudge: self.frames("{}", &[NEW]), cut };
-        let terms = self.terms.clone();
-        Place::new(self.record.clone(), terms, OLD, issuer, None, Some(next))
-    }
-
-    /// The auth endpoint answers at once.
-    fn ask(&self, place: &mut Place, ms: u64) -> Version {
-        let version = place.asked(self.at(ms), None);
-        place.told(self.at(ms));
-        version
-    }
-
-    fn versions_in_use(&self) -> Vec<(Version, u32)> {
-        self.record.enter().unwrap().keys().unwrap().counts().collect()
-    }
-}
-
-/// A frame that does not open makes it ask for a secret, then it tries that frame once more and
-/// takes whatever comes next with the secret that it has by then.
-struct Client<'a> {
-    bed: &'a Bed,
-    secret: Version,
-    /// Waits for the answer of the auth endpoint.
-    stuck: Vec<String>,
-    read: Vec<String>,
-    asked: usize,
-    lost: usize,
-}
-
-impl<'a> Client<'a> {
-    fn new(bed: &'a Bed) -> Self {
-        Self { bed, secret: OLD, stuck: Vec::new(), read: Vec::new(), asked: 0, lost: 0 }
-    }
-
-    fn open(&self, frame: &Frame) -> (Version, String) {
-        let bytes = frame.in_dialect(Dialect::Pusher);
-        let start = bytes.iter().position(|b| *b == b'{').unwrap();
-        let event: serde_json::Value = serde_json::from_slice(&bytes[start..]).unwrap();
-        let envelope = event["data"].as_str().unwrap();
-        let (version, text) = self.bed.ring.open(&self.bed.channel, envelope).unwrap();
-        (version, String::from_utf8(text.to_vec()).unwrap())
-    }
-
-    fn receive(&mut self, frame: &Frame) {
-        let (version, text) = self.open(frame);
-        if version == self.secret {
-            self.read.push(text);
-        } else {
-            self.asked += 1;
-            self.stuck.push(format!("{}:{text}", version.key));
-        }
-    }
-
-    /// The answer to the first of its questions.
-    fn answered(&mut self, version: Version) {
-        self.secret = version;
-        if self.stuck.is_empty() {
-            return;
-        }
-        match self.stuck.remove(0).split_once(':').unwrap() {
-            (key, text) if key == version.key.to_string() => self.read.push(text.to_owned()),
-            _ => self.lost += 1,
-        }
-    }
-}
-
-const BOTH: &[Version] = &[NEW, OLD];
+use super::{model::*, *};
 
 /// It is pinged at `ms`, and answers.
 fn opens(place: &mut Place, bed: &Bed, ms: u64, client: &mut Client<'_>) {
-    assert_eq!(place.tick(bed.at(ms), &mut |f| client.receive(f)), Outcome::Pings);
+    assert_eq!(place.tick(bed.at(ms), None, &mut |f| client.receive(f)), Outcome::Pings);
     place.pinged(8);
     assert_eq!(place.has_read(7, &mut |f| client.receive(f)), Outcome::Stays, "another one");
     assert_eq!(place.has_read(8, &mut |f| client.receive(f)), Outcome::Pings);
@@ -152,7 +33,7 @@ fn the_next_event_is_the_nudge_and_what_follows_waits() {
     client.answered(bed.ask(&mut place, 40));
     assert_eq!((place.version(), client.read.len()), (NEW, 1));
     let settled = 40 + bed.terms.settle().as_millis() as u64;
-    assert_eq!(place.tick(bed.at(settled - 1), &mut |f| client.receive(f)), Outcome::Stays);
+    assert_eq!(place.tick(bed.at(settled - 1), None, &mut |f| client.receive(f)), Outcome::Stays);
     opens(&mut place, &bed, settled, &mut client);
     assert_eq!((client.asked, client.read.join("")), (1, "123".into()));
     assert_eq!((place.served_version(), place.wants_turn()), (NEW, false));
@@ -170,10 +51,10 @@ fn what_waits_is_sent_at_last_to_a_client_that_answers_no_pings() {
     }
     client.answered(bed.ask(&mut place, 10));
     let (settled, hold) = (bed.terms.settle().as_millis() as u64 + 10, bed.terms.hold());
-    assert_eq!(place.tick(bed.at(settled), &mut |_| {}), Outcome::Pings);
+    assert_eq!(place.tick(bed.at(settled), None, &mut |_| {}), Outcome::Pings);
     let late = settled + hold.as_millis() as u64;
-    assert_eq!(place.tick(bed.at(late - 1), &mut |_| {}), Outcome::Stays);
-    assert_eq!(place.tick(bed.at(late), &mut |f| client.receive(f)), Outcome::Moved);
+    assert_eq!(place.tick(bed.at(late - 1), None, &mut |_| {}), Outcome::Stays);
+    assert_eq!(place.tick(bed.at(late), None, &mut |f| client.receive(f)), Outcome::Moved);
     assert_eq!(client.read.join(""), "12");
 }
 
@@ -183,16 +64,16 @@ fn the_settle_time_begins_when_the_answer_is_on_its_way() {
     let (mut place, settle) = (bed.place(Issuer::Server, false), bed.terms.settle());
     place.arm(bed.at(0));
     let _ = place.take(&bed.frames("1", BOTH), bed.at(1), BUDGET, &mut |_| {});
-    assert_eq!((place.asked(bed.at(2), None), place.is_settling()), (NEW, true));
+    assert_eq!((place.asked(bed.at(2), None).0, place.is_settling()), (NEW, true));
     let told = settle.as_millis() as u64 * 5;
-    assert_eq!(place.tick(bed.at(told), &mut |_| {}), Outcome::Stays);
+    assert_eq!(place.tick(bed.at(told), None, &mut |_| {}), Outcome::Stays);
     place.told(bed.at(told));
-    assert_eq!(place.tick(bed.at(told) + settle, &mut |_| {}), Outcome::Pings);
+    assert_eq!(place.tick(bed.at(told) + settle, None, &mut |_| {}), Outcome::Pings);
     let mut never_told = bed.place(Issuer::Server, false);
     never_told.arm(bed.at(0));
     let _ = never_told.take(&bed.frames("1", BOTH), bed.at(1), BUDGET, &mut |_| {});
     let _ = never_told.asked(bed.at(2), None);
-    assert_eq!(never_told.tick(bed.at(2) + bed.terms.hold(), &mut |_| {}), Outcome::Pings);
+    assert_eq!(never_told.tick(bed.at(2) + bed.terms.hold(), None, &mut |_| {}), Outcome::Pings);
 }
 
 #[test]
@@ -200,9 +81,9 @@ fn on_a_quiet_channel_an_empty_event_is_the_nudge() {
     let bed = Bed::new();
     let (mut place, mut client) = (bed.place(Issuer::Server, false), Client::new(&bed));
     place.arm(bed.at(0));
-    assert_eq!(place.tick(bed.at(50), &mut |f| client.receive(f)), Outcome::Stays);
+    assert_eq!(place.tick(bed.at(50), None, &mut |f| client.receive(f)), Outcome::Stays);
     assert_eq!(client.asked, 0);
-    assert_eq!(place.tick(bed.at(100), &mut |f| client.receive(f)), Outcome::Stays);
+    assert_eq!(place.tick(bed.at(100), None, &mut |f| client.receive(f)), Outcome::Stays);
     client.answered(bed.ask(&mut place, 120));
     opens(&mut place, &bed, 1000, &mut client);
     assert_eq!((client.asked, client.read.join("")), (1, "{}".into()));
@@ -218,11 +99,13 @@ fn who_does_not_ask_stays_with_the_secret_that_it_has() {
         let _ = place.take(&frames, bed.at(n), BUDGET, &mut |f| client.receive(f));
     }
     let late = bed.terms.hold().as_millis() as u64 + 2;
-    assert_eq!(place.tick(bed.at(late), &mut |f| client.receive(f)), Outcome::Reverted);
+    assert_eq!(place.tick(bed.at(late), None, &mut |f| client.receive(f)), Outcome::Reverted);
     assert_eq!((place.served_version(), place.wants_turn()), (OLD, true));
+    assert_eq!(place.retry_after(), LOST);
     // Its question arrives at last: it is told the secret that it is served with, and the nudge,
     // which was sent again in the old form, is all that it cannot open.
     client.answered(bed.ask(&mut place, late + 1));
+    assert!(place.retry_after() < LOST && place.wants_turn(), "it has another turn soon");
     assert_eq!((client.secret, client.lost, client.read.join("")), (OLD, 1, "123".into()));
     assert_eq!(bed.versions_in_use(), [(OLD, 1)]);
 }
@@ -238,7 +121,7 @@ fn where_nobody_tells_it_waits_for_as_long_as_is_agreed() {
     }
     client.answered(NEW);
     let held = bed.terms.hold().as_millis() as u64 + 1;
-    assert_eq!(place.tick(bed.at(held), &mut |f| client.receive(f)), Outcome::Moved);
+    assert_eq!(place.tick(bed.at(held), None, &mut |f| client.receive(f)), Outcome::Moved);
     assert_eq!((client.asked, client.read.join("")), (1, "123".into()));
     assert_eq!(bed.versions_in_use(), [(NEW, 1)]);
 }
@@ -247,12 +130,12 @@ fn where_nobody_tells_it_waits_for_as_long_as_is_agreed() {
 fn after_a_cut_nothing_is_sent_that_the_old_secret_opens() {
     let bed = Bed::new();
     let (mut place, mut client) = (bed.place(Issuer::Server, false), Client::new(&bed));
-    let next = Next { target: NEW, nudge: bed.frames("{}", &[NEW]), cut: true };
+    let next = bed.next(NEW, true);
     let out = &mut |f: &Frame| client.receive(f);
     assert_eq!(place.cut(next, bed.at(100), &mut Resealing::new(None), out), Outcome::Stays);
     assert_eq!(place.take(&bed.frames("1", &[NEW]), bed.at(1), BUDGET, out), Outcome::Stays);
-    assert_eq!(place.tick(bed.at(99), out), Outcome::Stays);
-    assert_eq!(place.tick(bed.at(100), out), Outcome::Stays);
+    assert_eq!(place.tick(bed.at(99), None, out), Outcome::Stays);
+    assert_eq!(place.tick(bed.at(100), None, out), Outcome::Stays);
     assert_eq!(client.asked, 1);
     client.answered(bed.ask(&mut place, 120));
     opens(&mut place, &bed, 400, &mut client);
@@ -265,8 +148,8 @@ fn after_a_cut_who_does_not_ask_must_reconnect() {
     let mut place = bed.place(Issuer::Server, true);
     let next = place.next().unwrap().clone();
     assert_eq!(place.cut(next, bed.at(0), &mut Resealing::new(None), &mut |_| {}), Outcome::Stays);
-    assert_eq!(place.tick(bed.at(0), &mut |_| {}), Outcome::Stays);
-    assert_eq!(place.tick(bed.at(60_000), &mut |_| {}), Outcome::Close);
+    assert_eq!(place.tick(bed.at(0), None, &mut |_| {}), Outcome::Stays);
+    assert_eq!(place.tick(bed.at(60_000), None, &mut |_| {}), Outcome::Close);
 }
 
 #[test]
@@ -291,7 +174,7 @@ fn nobody_moves_back() {
     place.arm(bed.at(0));
     let _ = place.take(&bed.frames("1", BOTH), bed.at(1), BUDGET, &mut |_| {});
     assert_eq!(bed.ask(&mut place, 2), NEW);
-    place.set_next(Next { target: OLD, nudge: bed.frames("{}", &[OLD]), cut: false });
+    place.set_next(bed.next(OLD, false));
     opens(&mut place, &bed, 5000, &mut Client::new(&bed));
     assert!(!place.wants_turn());
 }
@@ -300,7 +183,7 @@ fn nobody_moves_back() {
 fn what_waits_when_a_cut_comes_was_accepted_before_and_is_sent() {
     let bed = Bed::new();
     let (mut place, mut client) = (bed.place(Issuer::Server, false), Client::new(&bed));
-    let next = Next { target: NEW, nudge: bed.frames("{}", &[NEW]), cut: true };
+    let next = bed.next(NEW, true);
     place.arm(bed.at(0));
     let out = &mut |f: &Frame| client.receive(f);
     for n in 1..=2 {
@@ -314,7 +197,7 @@ fn what_waits_when_a_cut_comes_was_accepted_before_and_is_sent() {
 fn what_waits_when_a_second_cut_comes_is_sealed_anew() {
     let bed = Bed::new();
     let resealer = bed.ring.resealer(&bed.channel, NEW, LATER).unwrap();
-    let cut_to = |target| Next { target, nudge: bed.frames("{}", &[target]), cut: true };
+    let cut_to = |target| bed.next(target, true);
     // The second cut comes before the nudge of the first, before the question, before the flush; or
     // the question comes between the second cut and its nudge.
     for stage in 0..4 {
@@ -324,7 +207,7 @@ fn what_waits_when_a_second_cut_comes_is_sealed_anew() {
         assert_eq!(place.cut(cut_to(NEW), bed.at(10), none, out), Outcome::Stays);
         let _ = place.take(&bed.frames("1", &[NEW]), bed.at(1), BUDGET, out);
         if stage > 0 {
-            assert_eq!(place.tick(bed.at(10), out), Outcome::Stays);
+            assert_eq!(place.tick(bed.at(10), None, out), Outcome::Stays);
             let _ = place.take(&bed.frames("2", &[NEW]), bed.at(11), BUDGET, out);
         }
         if stage == 2 {
@@ -338,41 +221,11 @@ fn what_waits_when_a_second_cut_comes_is_sealed_anew() {
         }
         let out = &mut |f: &Frame| client.receive(f);
         let _ = place.take(&bed.frames("3", &[LATER]), bed.at(19), BUDGET, out);
-        assert_eq!(place.tick(bed.at(20), out), Outcome::Stays);
+        assert_eq!(place.tick(bed.at(20), None, out), Outcome::Stays);
         client.answered(bed.ask(&mut place, 21));
         opens(&mut place, &bed, 1000, &mut client);
         let read: String = client.read.iter().filter(|text| *text != "{}").cloned().collect();
         assert_eq!(read, if stage == 0 { "13" } else { "123" }, "{stage}");
         assert_eq!((place.served_version(), client.secret), (LATER, LATER));
-    }
-}
-
-/// Publishes until the place opens; how often, and how it opened.
-fn published_until_open(bed: &Bed, place: &mut Place, client: &mut Client<'_>) -> (u64, Outcome) {
-    place.arm(bed.at(0));
-    let mut taken = 0;
-    loop {
-        taken += 1;
-        let frames = bed.frames(&"x".repeat(100), BOTH);
-        match place.take(&frames, bed.at(taken), 2000, &mut |f| client.receive(f)) {
-            Outcome::Stays => {}
-            outcome => return (taken, outcome),
-        }
-        if taken == 2 && place.issuer == Issuer::Backend {
-            client.answered(NEW);
-        }
-    }
-}
-
-#[test]
-fn what_waits_is_bounded() {
-    let bed = Bed::new();
-    for (issuer, outcome, version) in
-        [(Issuer::Server, Outcome::Reverted, OLD), (Issuer::Backend, Outcome::Moved, NEW)]
-    {
-        let (mut place, mut client) = (bed.place(issuer, false), Client::new(&bed));
-        let (taken, opened) = published_until_open(&bed, &mut place, &mut client);
-        assert_eq!((opened, place.served_version(), client.asked), (outcome, version, 1));
-        assert!(taken > 3 && client.read.len() as u64 == taken, "{taken} {}", client.read.len());
     }
 }

@@ -1,25 +1,32 @@
 //! A shard with sockets that only keep what they are sent.
 
-use std::cell::RefCell;
+use std::{cell::RefCell, path::Path, rc::Rc, time::Duration};
 
 use super::*;
 use crate::{
+    auth::revoked::RevokedTokens,
     channel::Channel,
+    clock::KnownAsOf,
     crypto::{
         key::MasterKey, keyring::KeyRing, keytable::KeyTable, padding::Padding, secret::Derivation,
+        vectors::example_salt,
     },
     hub::{
         Hub,
         directory::{Directory, Record},
+        granted::Bounds,
         outbox::Outbox,
         place::Issuer,
-        shard::Peer,
+        reauthorization::Reauthorization,
+        shard::{Peer, Socket},
         terms::Terms,
     },
     ids::SocketIds,
     limits::Rotation,
     protocol::{dialect::Dialect, sealed::SealedFrames},
 };
+
+use Reauthorization::{Never, Retries};
 
 const OLD: Version = Version { key: 1, epoch: 0 };
 const NEW: Version = Version { key: 1, epoch: 1 };
@@ -57,7 +64,7 @@ impl Bed {
         let hub = Hub::new(1, 1000, 1000);
         let table =
             KeyTable::new(MasterKey::generate().unwrap(), 0).revoked("private-encrypted-x", "u", 0);
-        let ring = KeyRing::new("app", table, Derivation::Hkdf, Padding::None);
+        let ring = KeyRing::new("app", table, Derivation::Hkdf, example_salt(), Padding::None);
         let channel = Channel::parse("private-encrypted-x", 200).unwrap();
         let record = Directory::new(hub.clone()).with(&channel, |record, mut locked| {
             locked.sealed(|| NEW);
@@ -77,14 +84,14 @@ impl Bed {
         &mut self,
         version: Version,
         user: Option<&str>,
-        reauthorizes: bool,
+        reauthorization: Reauthorization,
     ) -> (Slot, Rc<Kept>) {
         let socket = Rc::new(Kept {
             outbox: Outbox::new(Dialect::Pusher, 10_000),
             revoked: RefCell::default(),
         });
         let tenant = Some(self.terms.tenant);
-        let peer = Peer { tenant, dismissals: 0, legacy_java: false, reauthorizes };
+        let peer = Peer { tenant, dismissals: 0, legacy_java: false, reauthorization };
         let slot = self.shard.add(self.ids.next_id().unwrap(), peer, socket.clone());
         let (record, terms) = (self.record.clone(), self.terms.clone());
         record.enter().unwrap().sealed(|| NEW).join(version);
@@ -97,7 +104,8 @@ impl Bed {
     fn cut(&self, revoked: Option<&str>) {
         let revoked = revoked.map(|user| (user.into(), None));
         let (topic, nudge) = (self.record.topic(), self.nudge.clone());
-        let rekey = Rekey { topic, nudge, target: NEW, cut: Some(Cut { revoked }), resealer: None };
+        let cut = Some(Cut { revoked });
+        let rekey = Rekey { topic, nudge, target: NEW, since: 0, cut, resealer: None };
         self.shard.rekey(&rekey, &mut Vec::new());
     }
 
@@ -109,8 +117,8 @@ impl Bed {
 #[test]
 fn who_came_with_the_next_secret_need_not_move() {
     let mut bed = Bed::new();
-    let (old, new) = (bed.join(OLD, None, true), bed.join(NEW, None, true));
-    let (old_dotnet, new_dotnet) = (bed.join(OLD, None, false), bed.join(NEW, None, false));
+    let (old, new) = (bed.join(OLD, None, Retries), bed.join(NEW, None, Retries));
+    let (old_dotnet, new_dotnet) = (bed.join(OLD, None, Never), bed.join(NEW, None, Never));
     bed.cut(None);
     assert!(bed.is_held(old.0) && !bed.is_held(new.0));
     assert!(old_dotnet.1.outbox.is_closing() && !new_dotnet.1.outbox.is_closing());
@@ -119,12 +127,107 @@ fn who_came_with_the_next_secret_need_not_move() {
 #[test]
 fn who_is_revoked_is_told_that_and_nothing_else() {
     let mut bed = Bed::new();
-    let (theirs, other) = (bed.join(OLD, Some("u"), true), bed.join(OLD, Some("v"), true));
-    let dotnet = bed.join(OLD, Some("u"), false);
+    let (theirs, other) = (bed.join(OLD, Some("u"), Retries), bed.join(OLD, Some("v"), Retries));
+    let dotnet = bed.join(OLD, Some("u"), Never);
     bed.cut(Some("u"));
     for (slot, socket) in [&theirs, &dotnet] {
         assert_eq!(socket.revoked.borrow().len(), 1);
         assert!(!bed.is_held(*slot) && !socket.outbox.is_closing());
     }
     assert!(bed.is_held(other.0) && other.1.revoked.borrow().is_empty());
+}
+
+/// The client asks the auth endpoint, and is answered.
+fn ask(bed: &Bed, socket: SocketId) -> Version {
+    let (answer, mut answered) = tokio::sync::oneshot::channel();
+    let topic = bed.record.topic();
+    let about = AskedChannel {
+        name: bed.record.channel().name().clone(),
+        topic: Some(topic),
+        target: Some(NEW),
+        user: None,
+        as_of: KnownAsOf::NEVER,
+        bounds: Bounds::NONE,
+        revoked: Arc::new(RevokedTokens::of_app(Path::new("/nowhere"), "a")),
+    };
+    let tenant = bed.terms.tenant;
+    bed.shard.answer(Ask { tenant, socket, about: Some(about), answer });
+    bed.shard.told(socket, topic);
+    answered.try_recv().unwrap().unwrap().version
+}
+
+/// Looks at deadlines every ten milliseconds for `ms` milliseconds, which begin at `from`.
+fn look(bed: &Bed, from: Instant, ms: u64) {
+    for at in (0..=ms).step_by(10) {
+        while bed.shard.take_turns(from + Duration::from_millis(at), &mut Vec::new()) {}
+    }
+}
+
+/// All pings are answered.
+fn pong(bed: &Bed) {
+    let pings: Vec<_> = bed.shard.moves.borrow().pings.clone().into_iter().collect();
+    pings.into_iter().for_each(|(number, id)| bed.shard.has_read(id.0, number));
+}
+
+#[test]
+fn f19_a_revocation_costs_each_subscriber_a_few_steps_however_many_there_are() {
+    for subscribers in [20, 500] {
+        let mut bed = Bed::new();
+        (0..subscribers).for_each(|_| drop(bed.join(OLD, None, Retries)));
+        let sockets: Vec<SocketId> = bed.shard.table.borrow().by_id.keys().copied().collect();
+        let start = Instant::now();
+        bed.cut(None);
+        look(&bed, start, 500);
+        for socket in sockets {
+            assert_eq!(ask(&bed, socket), NEW);
+        }
+        // The settle time begins when the last of them is told.
+        look(&bed, Instant::now(), 500);
+        assert_eq!(bed.shard.moves.borrow().pings.len(), subscribers);
+        // A stranger's numbers, and another's.
+        (0..100).for_each(|number| bed.shard.has_read(u32::MAX, number));
+        pong(&bed);
+        pong(&bed);
+        let moves = bed.shard.moves.borrow();
+        assert!(moves.is_idle() && moves.pings.is_empty());
+        assert!(moves.places.values().all(|place| place.version() == NEW));
+        // Cut, nudged, asked, told, pinged, and twice read.
+        assert_eq!(moves.steps, 7 * subscribers);
+        // Five deadlines each: every entry comes up once, and is passed over a few times before that.
+        assert!(moves.held.examined <= 10 * subscribers + 128, "{}", moves.held.examined);
+    }
+}
+
+#[test]
+fn f19_what_leaves_takes_its_deadline_and_its_ping_with_it() {
+    let mut bed = Bed::new();
+    let (slot, _) = bed.join(OLD, None, Retries);
+    let socket = *bed.shard.table.borrow().by_id.keys().next().unwrap();
+    bed.cut(None);
+    assert_eq!(ask(&bed, socket), NEW);
+    look(&bed, Instant::now(), 200);
+    assert_eq!(bed.shard.moves.borrow().pings.len(), 1);
+    assert!(bed.shard.moves.borrow().held.has_socket(slot));
+    assert_eq!(bed.shard.unsubscribe(bed.record.topic(), slot), Some(NEW));
+    let moves = bed.shard.moves.borrow();
+    assert!(moves.is_idle() && moves.pings.is_empty() && !moves.held.has_socket(slot));
+}
+
+#[test]
+fn f18_stragglers_are_closed_and_nobody_else() {
+    let mut bed = Bed::new();
+    let (behind, there) = (bed.join(OLD, None, Retries), bed.join(NEW, None, Retries));
+    let dotnet = bed.join(OLD, None, Never);
+    let (topic, nudge) = (bed.record.topic(), bed.nudge.clone());
+    let rekey = Rekey { topic, nudge, target: NEW, since: 0, cut: None, resealer: None };
+    bed.shard.rekey(&rekey, &mut Vec::new());
+    bed.shard.close_stragglers(TenantId(7), &mut Vec::new());
+    assert!(!behind.1.outbox.is_closing(), "those of another app are meant");
+    bed.shard.close_stragglers(bed.terms.tenant, &mut Vec::new());
+    assert!(behind.1.outbox.is_closing() && dotnet.1.outbox.is_closing());
+    assert!(!there.1.outbox.is_closing());
+    assert_eq!(bed.terms.moves.closed.get(), 2);
+    // What comes next for the channel begins nothing for those that are about to go.
+    look(&bed, Instant::now(), 200);
+    assert!(!bed.is_held(behind.0) && !bed.is_held(dotnet.0));
 }

@@ -39,7 +39,12 @@ fn enter(shard: &Shard, ids: &mut SocketIds, peer: Peer) -> (Slot, Rc<Counting>)
 
 fn crowd(shard: &Shard, size: usize) -> Vec<(Slot, Rc<Counting>)> {
     let mut ids = SocketIds::of_worker(0);
-    let peer = Peer { tenant: None, dismissals: 0, legacy_java: false, reauthorizes: true };
+    let peer = Peer {
+        tenant: None,
+        dismissals: 0,
+        legacy_java: false,
+        reauthorization: Reauthorization::Retries,
+    };
     let mut join = || {
         let (slot, socket) = enter(shard, &mut ids, peer);
         assert!(shard.subscribe(TOPIC, slot, 0));
@@ -55,7 +60,12 @@ async fn a_dismissal_that_is_read_late_leaves_those_that_have_come_since() {
     let mut enter = |tenant| {
         let tenant = Some(TenantId(tenant));
         let dismissals = hub.dismissals();
-        let peer = Peer { tenant, dismissals, legacy_java: false, reauthorizes: true };
+        let peer = Peer {
+            tenant,
+            dismissals,
+            legacy_java: false,
+            reauthorization: Reauthorization::Retries,
+        };
         enter(&shard, &mut ids, peer).1
     };
     let (before, other) = (enter(1), enter(2));

@@ -11,7 +11,7 @@ use crate::{
         code::{Close, ErrorCode},
         dialect::Dialect,
         escape::Escaped,
-        websocket::{CONTROL_BYTES, opcode},
+        websocket::{CONTROL_BYTES, FIN, opcode},
     },
 };
 
@@ -24,8 +24,12 @@ pub fn connection_established(
     plain(dialect, ":connection_established", None, &data)
 }
 
+/// Shared by all sockets: a flood of pings allocates nothing.
 pub fn pong(dialect: Dialect) -> Bytes {
-    plain(dialect, ":pong", None, "{}")
+    Bytes::from_static(match dialect {
+        Dialect::Pusher => b"\x81\x23{\"event\":\"pusher:pong\",\"data\":\"{}\"}",
+        Dialect::Jetsocket => b"\x81\x26{\"event\":\"jetsocket:pong\",\"data\":\"{}\"}",
+    })
 }
 
 /// `roster` on presence channels. On all others `data` is `{}`: a Java client tries to decrypt
@@ -66,7 +70,7 @@ pub fn error(dialect: Dialect, code: ErrorCode, message: &str) -> Bytes {
 
 /// The `pusher:error` that goes before a close frame, where one does (PROTOCOL 1.4).
 pub fn error_before_close(dialect: Dialect, close: &Close) -> Option<Bytes> {
-    close.has_error_frame().then(|| error_frame(dialect, close.code(), &close.message()))
+    close.has_error_frame().then(|| error_frame(dialect, close.error_code(), &close.message()))
 }
 
 pub fn close(close: &Close) -> Bytes {
@@ -80,7 +84,7 @@ pub fn close(close: &Close) -> Bytes {
 }
 
 pub fn ping() -> Bytes {
-    control(opcode::PING, b"")
+    Bytes::from_static(&[FIN | opcode::PING, 0])
 }
 
 /// Its pong says the number.
@@ -88,8 +92,12 @@ pub fn numbered_ping(number: u64) -> Bytes {
     control(opcode::PING, &number.to_be_bytes())
 }
 
+/// Without a payload, as most are, it is shared by all sockets.
 pub fn websocket_pong(payload: &[u8]) -> Bytes {
-    control(opcode::PONG, payload)
+    match payload {
+        [] => Bytes::from_static(&[FIN | opcode::PONG, 0]),
+        payload => control(opcode::PONG, payload),
+    }
 }
 
 fn plain(dialect: Dialect, event: &str, channel: Option<&Channel>, data: &str) -> Bytes {
@@ -110,4 +118,30 @@ fn error_frame(dialect: Dialect, code: Option<u16>, message: &str) -> Bytes {
 
 fn control(opcode: u8, payload: &[u8]) -> Bytes {
     framed(payload.len(), opcode, |out| out.extend_from_slice(payload))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn f14_shared_answers_say_what_built_ones_would() {
+        for dialect in [Dialect::Pusher, Dialect::Jetsocket] {
+            assert_eq!(pong(dialect), plain(dialect, ":pong", None, "{}"));
+            let shared = [pong(dialect).as_ptr(), pong(dialect).as_ptr()];
+            assert_eq!(shared[0], shared[1]);
+        }
+        assert_eq!(ping(), control(opcode::PING, b""));
+        assert_eq!(websocket_pong(b""), control(opcode::PONG, b""));
+        assert_eq!(websocket_pong(b"x"), control(opcode::PONG, b"x"));
+    }
+
+    #[test]
+    fn f14_too_many_frames_are_told_with_the_code_for_rates_and_closed_with_one_that_lets_reconnect()
+     {
+        let close = Close::TooManyFrames;
+        let error = error_before_close(Dialect::Pusher, &close).expect("an error frame");
+        assert!(String::from_utf8_lossy(&error).contains(r#""code":4301"#), "{error:?}");
+        assert_eq!(super::close(&close)[2..4], 4100u16.to_be_bytes());
+    }
 }

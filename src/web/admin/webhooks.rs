@@ -4,13 +4,14 @@ use std::{io, sync::Arc, time::Instant};
 
 use actix_web::{HttpRequest, HttpResponse};
 use form_urlencoded::parse;
+use humantime::parse_rfc3339_weak;
 use serde::{Deserialize, Serialize};
 
 use super::Admin;
 use crate::{
     refusal::RefusalCode,
     web::error::{ApiError, blocking},
-    webhook::{Delivery, Tested, Webhooks, Which},
+    webhook::{Delivery, LetterId, Tested, Webhooks, Which},
 };
 
 /// Letters or requests in one answer.
@@ -66,8 +67,40 @@ pub async fn replay(admin: Admin) -> Result<HttpResponse, ApiError> {
     )?;
     let webhooks = admin.webhooks()?;
     admin.note("webhooks_replay");
-    let replay = move || webhooks.replay(&which, Instant::now()).map_err(unreadable);
+    let tenant = admin.tenant.clone();
+    let replay = move || webhooks.replay(&which, &*tenant, Instant::now()).map_err(unreadable);
     Ok(HttpResponse::Ok().json(blocking(replay).await?))
+}
+
+/// `all`, or a condition: nothing at all is not taken for everything.
+#[derive(Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Discard {
+    pub all: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<LetterId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub endpoint: Option<String>,
+    /// RFC 3339: those that were given up earlier.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub before: Option<String>,
+}
+
+const DISCARD: &str = "an object of all (true), or of id (a whole number), endpoint (text) and before (a time as 2026-01-31T12:00:00Z), of which some may be left out";
+
+pub async fn discard(admin: Admin) -> Result<HttpResponse, ApiError> {
+    let Discard { all, id, endpoint, before } = admin.asked(DISCARD)?;
+    let wrong = || ApiError::new(RefusalCode::InvalidJson, format!("The body must be {DISCARD}"));
+    let before = before.map(|time| parse_rfc3339_weak(&time)).transpose().map_err(|_| wrong())?;
+    let names_some = id.is_some() || endpoint.is_some() || before.is_some();
+    if all == names_some {
+        return Err(wrong());
+    }
+    let webhooks = admin.webhooks()?;
+    admin.note("webhooks_discard");
+    let which = Which { id, endpoint };
+    let discard = move || webhooks.discard(&which, before).map_err(unreadable);
+    Ok(HttpResponse::Ok().json(blocking(discard).await?))
 }
 
 #[derive(Deserialize)]

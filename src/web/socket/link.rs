@@ -22,6 +22,16 @@ use crate::{
     web::{Settings, transport::Transport},
 };
 
+/// Why the task does not read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Pause {
+    No,
+    /// Something waits for the peer to read it.
+    Unread,
+    /// The server is short of memory, and the connection holds more than its share.
+    Heavy,
+}
+
 pub(super) struct Link<T> {
     pub(super) io: RefCell<T>,
     pub(super) outbox: Outbox,
@@ -36,6 +46,11 @@ pub(super) struct Link<T> {
     /// The transport took no more, and will wake the task when it does again: until then deliveries
     /// need not try.
     pub(super) blocked: Cell<bool>,
+    pub(super) pause: Cell<Pause>,
+    /// Since when the peer has taken nothing of what waits for it.
+    stalled_since: Cell<Option<Instant>>,
+    /// What the connection holds beside its outbox, in bytes.
+    pub(super) held: Cell<usize>,
     pub(super) heard: Cell<Instant>,
     pub(super) ping_sent: Cell<Option<Instant>>,
     close_since: Cell<Option<Instant>>,
@@ -61,6 +76,9 @@ impl<T: Transport> Link<T> {
             waiting: Cell::new(0),
             broken: Cell::new(false),
             blocked: Cell::new(false),
+            pause: Cell::new(Pause::No),
+            stalled_since: Cell::new(None),
+            held: Cell::new(0),
             heard: Cell::new(now),
             ping_sent: Cell::new(None),
             close_since: Cell::new(None),
@@ -83,7 +101,42 @@ impl<T: Transport> Link<T> {
             unsent => unsent,
         };
         self.blocked.set(sent.is_pending());
+        if sent.is_ready() && self.pause.get() == Pause::Unread {
+            // A delivery may have written what the task waited for.
+            cx.waker().wake_by_ref();
+        }
         sent
+    }
+
+    /// Whether the peer has something to read before more is read from it. Once the connection is
+    /// closing nothing more is queued, and the peer's close frame is read whatever waits.
+    pub(super) fn waits(&self, cx: &mut Context<'_>) -> bool {
+        self.pause.set(Pause::No);
+        if self.outbox.is_closing() {
+            return false;
+        }
+        if !self.is_sent() && self.write(cx).is_pending() {
+            self.pause.set(Pause::Unread);
+        } else if self.is_heavy() {
+            self.pause.set(Pause::Heavy);
+        }
+        self.pause.get() != Pause::No
+    }
+
+    fn is_sent(&self) -> bool {
+        self.outbox.is_empty() && !self.blocked.get()
+    }
+
+    fn is_heavy(&self) -> bool {
+        self.weight() > self.shard.fair_share()
+    }
+
+    /// Whether a peer has taken nothing for so long, or the server had no memory to hear it.
+    fn is_stalled(&self, now: Instant) -> bool {
+        let moves = self.is_sent() && self.pause.get() == Pause::No || self.outbox.take_progress();
+        let since = self.stalled_since.get().filter(|_| !moves).unwrap_or(now);
+        self.stalled_since.set(Some(since));
+        now.duration_since(since) >= self.settings.stalled
     }
 
     fn note_waiting(&self) {
@@ -151,7 +204,7 @@ impl<T: Transport> Socket for Link<T> {
             }
             Poll::Ready(Ok(count)) => {
                 drop(io);
-                self.outbox.push_rest(frame.slice(count..));
+                self.outbox.push_rest(frame, count);
                 self.flush();
             }
             Poll::Pending => {
@@ -174,8 +227,20 @@ impl<T: Transport> Socket for Link<T> {
             }
             return;
         }
+        if self.is_stalled(now) {
+            let heavy = self.pause.get() == Pause::Heavy;
+            return self.close(if heavy { Close::Shed } else { Close::Stalled });
+        }
         if self.authorize_until.get().is_some_and(|deadline| now >= deadline) {
             return self.close(Close::NotAuthorizedInTime);
+        }
+        if self.pause.get() == Pause::Heavy && !self.is_heavy() {
+            self.wake();
+        }
+        if !self.is_sent() || self.pause.get() != Pause::No {
+            // It is not read from, so what it has said cannot be known: time begins when it is.
+            self.ping_sent.set(self.ping_sent.get().map(|_| now));
+            return;
         }
         match self.ping_sent.get() {
             Some(sent) if now.duration_since(sent) >= self.settings.pong_timeout => {
@@ -189,6 +254,10 @@ impl<T: Transport> Socket for Link<T> {
             }
             None => {}
         }
+    }
+
+    fn weight(&self) -> usize {
+        self.outbox.charged() + self.held.get()
     }
 
     fn revoke(&self, channel: Arc<str>, why: Ended) {

@@ -79,6 +79,7 @@ fn link() -> Link<Holding> {
         strict_protocol: false,
         activity_timeout: Duration::from_secs(1),
         pong_timeout: Duration::from_secs(1),
+        stalled: Duration::from_secs(3),
         drain: Duration::ZERO,
         capacity_percent: 90,
         message_bytes: 1000,
@@ -90,6 +91,7 @@ fn link() -> Link<Holding> {
         body_timeout: Duration::from_secs(1),
         admin_token: None,
         live_feed: crate::web::LiveFeed::default(),
+        ops_hosts: Default::default(),
     };
     let shard = Shard::new(Hub::new(1, 1000, 1000));
     let outbox = Outbox::new(Dialect::Pusher, 1000);

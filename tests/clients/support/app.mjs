@@ -1,4 +1,4 @@
-import { createHash, createHmac, hkdfSync, randomBytes } from 'node:crypto';
+import { createHash, createHmac, randomBytes } from 'node:crypto';
 
 let lastId = 1000;
 
@@ -51,12 +51,4 @@ export function channelKey(masterKeyBase64, channel) {
 export function dotnetChannelKey(masterKeyBase64, channel) {
   const hmac = createHmac('sha256', Buffer.from(masterKeyBase64, 'base64')).update(channel, 'utf8');
   return new Uint8Array(hmac.digest());
-}
-
-/** The key of an encrypted channel with `derivation = "hkdf"`: each part of the info with its length, then the epoch. */
-export function hkdfChannelKey(masterKeyBase64, app, channel, epoch) {
-  const number = (n) => Buffer.from(BigInt(n).toString(16).padStart(16, '0'), 'hex');
-  const parts = ['sealcast shared secret 1', app.id, channel].map((part) => Buffer.from(part));
-  const info = Buffer.concat([...parts.flatMap((part) => [number(part.length), part]), number(epoch)]);
-  return new Uint8Array(hkdfSync('sha256', Buffer.from(masterKeyBase64, 'base64'), '', info, 32));
 }

@@ -128,10 +128,24 @@ impl Launch {
     }
 
     /// With this many file descriptors, and as many as it may raise that to.
-    pub fn descriptors(mut self, soft: u32, hard: u32) -> Self {
+    pub fn descriptors(self, soft: u32, hard: u32) -> Self {
+        self.after(&format!("ulimit -Sn {soft} && ulimit -Hn {hard}"))
+    }
+
+    pub fn umask(self, umask: &str) -> Self {
+        self.after(&format!("umask {umask}"))
+    }
+
+    /// Writing more than so many KiB into one file fails, as on a full disk.
+    pub fn file_size(self, kib: u32) -> Self {
+        self.after(&format!("trap '' XFSZ && ulimit -f {kib}"))
+    }
+
+    /// Run by a shell that does this first.
+    fn after(mut self, first: &str) -> Self {
         let mut limited = Command::new("bash");
-        let limits = format!("ulimit -Sn {soft} && ulimit -Hn {hard} && exec \"$0\" \"$@\"");
-        limited.arg("-c").arg(limits).arg(self.command.get_program());
+        let script = format!("{first} && exec \"$0\" \"$@\"");
+        limited.arg("-c").arg(script).arg(self.command.get_program());
         limited.args(self.command.get_args()).current_dir(self.dir.path());
         for (name, value) in self.command.get_envs() {
             match value {
@@ -141,6 +155,17 @@ impl Launch {
         }
         limited.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         self.command = limited;
+        self
+    }
+
+    /// In place of the pipe that the test reads.
+    pub fn stderr(mut self, stream: impl Into<Stdio>) -> Self {
+        self.command.stderr(stream);
+        self
+    }
+
+    pub fn stdout(mut self, stream: impl Into<Stdio>) -> Self {
+        self.command.stdout(stream);
         self
     }
 
@@ -223,6 +248,8 @@ impl Starting {
             let ended = child.try_wait().expect("the child can be asked");
             if ended.is_some() || Instant::now() > end {
                 let _ = child.kill();
+                // What it said last may still be in the pipe.
+                tokio::time::sleep(Duration::from_millis(100)).await;
                 panic!("no server ({ended:?}):\n{text}\n{}", stderr.text());
             }
             tokio::time::sleep(Duration::from_millis(2)).await;
@@ -297,17 +324,18 @@ pub(super) async fn wait(child: &mut Child) -> ExitStatus {
     }
 }
 
-/// Everything that comes out of a pipe, read by a thread so that the child never blocks on it.
+/// Everything that comes out of a pipe, read by a thread so that the child never blocks on it;
+/// nothing where the test reads by itself.
 pub(super) struct Collected {
     bytes: Arc<Mutex<Vec<u8>>>,
     pub(super) thread: std::thread::JoinHandle<()>,
 }
 
 fn collect(pipe: Option<impl Read + Send + 'static>) -> Collected {
-    let mut pipe = pipe.expect("a piped stream");
     let bytes = Arc::new(Mutex::new(Vec::new()));
     let shared = Arc::clone(&bytes);
     let thread = std::thread::spawn(move || {
+        let Some(mut pipe) = pipe else { return };
         let mut chunk = [0; 4096];
         while let Ok(n @ 1..) = pipe.read(&mut chunk) {
             lock(&shared).extend_from_slice(&chunk[..n]);

@@ -136,13 +136,20 @@ impl Raw {
 
     /// The response head up to and including the empty line.
     pub async fn read_head(&mut self) -> String {
+        self.try_head().await.expect("the connection ended in a response head")
+    }
+
+    /// `None` when the server closes the connection instead.
+    pub async fn try_head(&mut self) -> Option<String> {
         loop {
             if let Some(end) = self.buffer.windows(4).position(|w| w == b"\r\n\r\n") {
                 let rest = self.buffer.split_off(end + 4);
                 let head = std::mem::replace(&mut self.buffer, rest);
-                return String::from_utf8(head).expect("a head of ASCII");
+                return Some(String::from_utf8(head).expect("a head of ASCII"));
             }
-            assert!(self.fill().await, "the connection ended in a response head");
+            if !self.fill().await {
+                return None;
+            }
         }
     }
 

@@ -137,7 +137,18 @@ impl Hook {
         serde_json::from_slice(&self.body).expect("JSON")
     }
 
+    /// Without what tells them from all others, which each must have.
     pub fn events(&self) -> Vec<Value> {
+        let mut events = self.stamped();
+        for event in events.iter_mut().filter_map(Value::as_object_mut) {
+            let (id, time) = (event.remove("id"), event.remove("occurred_ms"));
+            assert!(id.is_some_and(|id| id.is_string()), "{event:?} has no id");
+            assert!(time.is_some_and(|time| time.is_u64()), "{event:?} has no time");
+        }
+        events
+    }
+
+    pub fn stamped(&self) -> Vec<Value> {
         self.json()["events"].as_array().expect("a list").clone()
     }
 

@@ -6,7 +6,7 @@ use crypto_secretbox::aead::Aead as _;
 use crypto_secretbox::{KeyInit as _, Nonce, XSalsa20Poly1305};
 use serde_json::{Value, json};
 
-use super::{App, hmac_sha256, sha256};
+use super::{hmac_sha256, sha256};
 
 pub fn base64(bytes: &[u8]) -> String {
     STANDARD.encode(bytes)
@@ -34,18 +34,6 @@ pub fn shared_secret(master: &[u8; 32], channel: &str) -> [u8; 32] {
 /// `HMAC-SHA256(key, channel)`, the derivation of the .NET SDK.
 pub fn dotnet_secret(master: &[u8; 32], channel: &str) -> [u8; 32] {
     hmac_sha256(master, channel.as_bytes())
-}
-
-/// HKDF-SHA256 without a salt over each part with its length, and the epoch.
-pub fn hkdf_secret(master: &[u8; 32], app: App, channel: &str, epoch: u64) -> [u8; 32] {
-    let mut info = Vec::new();
-    for part in ["sealcast shared secret 1", app.id, channel] {
-        info.extend_from_slice(&(part.len() as u64).to_be_bytes());
-        info.extend_from_slice(part.as_bytes());
-    }
-    info.extend_from_slice(&epoch.to_be_bytes());
-    info.push(1);
-    hmac_sha256(&hmac_sha256(&[0; 32], master), &info)
 }
 
 /// What an SDK puts into `data` for an encrypted channel.
@@ -85,11 +73,12 @@ pub fn open(secret: &[u8; 32], data: &str) -> String {
 
 /// A signed token; `header` is free so that bad ones can be made.
 pub fn token(header: &Value, claims: &Value, secret: &str) -> String {
-    let text = format!(
-        "{}.{}",
-        URL_SAFE_NO_PAD.encode(header.to_string()),
-        URL_SAFE_NO_PAD.encode(claims.to_string())
-    );
+    token_of(&header.to_string(), &claims.to_string(), secret)
+}
+
+/// The same of JSON texts.
+pub fn token_of(header: &str, claims: &str, secret: &str) -> String {
+    let text = format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(claims));
     let signature = hmac_sha256(secret.as_bytes(), text.as_bytes());
     format!("{text}.{}", URL_SAFE_NO_PAD.encode(signature))
 }

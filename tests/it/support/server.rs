@@ -209,6 +209,22 @@ impl TestServer {
         signal(self.pid(), name);
     }
 
+    /// From now on no file can be written, as on a full disk. Pipes and sockets can.
+    pub fn fill_disk(&self) {
+        self.limit_files(Some(0));
+    }
+
+    pub fn empty_disk(&self) {
+        self.limit_files(None);
+    }
+
+    fn limit_files(&self, current: Option<u64>) {
+        use rustix::process::{Pid, Resource, Rlimit, prlimit};
+        let pid = i32::try_from(self.pid()).ok().and_then(Pid::from_raw);
+        let limit = Rlimit { current, maximum: None };
+        prlimit(pid, Resource::Fsize, limit).expect("a limit of our own child");
+    }
+
     /// Everything the server has written so far.
     pub fn printed(&self) -> String {
         format!("{}{}", self.stdout.text(), self.stderr.text())

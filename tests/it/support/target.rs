@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
 
 use super::process::lock;
 
@@ -21,6 +22,8 @@ pub enum Reply {
     HangUp,
     /// A body without an end.
     Endless,
+    /// This, and no sooner than the test says.
+    Held(Arc<Notify>, Vec<u8>),
 }
 
 impl Reply {
@@ -34,6 +37,11 @@ impl Reply {
 
     pub fn json(status: u16, body: &Value) -> Self {
         Self::new(status, "application/json", &body.to_string())
+    }
+
+    pub fn held(until: &Arc<Notify>, reply: Self) -> Self {
+        let Self::Bytes(bytes) = reply else { panic!("only an answer can be held") };
+        Self::Held(Arc::clone(until), bytes)
     }
 
     pub fn redirect(to: &str) -> Self {
@@ -91,6 +99,12 @@ async fn serve(mut stream: TcpStream, reply: Arc<Mutex<Reply>>, asked: Arc<Mutex
         let head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n";
         match reply {
             Reply::Bytes(bytes) => {
+                if stream.write_all(&bytes).await.is_err() {
+                    return;
+                }
+            }
+            Reply::Held(until, bytes) => {
+                until.notified().await;
                 if stream.write_all(&bytes).await.is_err() {
                     return;
                 }

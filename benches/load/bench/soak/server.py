@@ -34,6 +34,8 @@ rotation.grace_seconds = 15
 limits.cache_ttl_seconds = {cache}
 limits.presence_members = 1000
 limits.auth_per_ip = 0
+limits.frames_per_second = 0
+limits.member_returns_per_minute = 0
 
 [[apps.{app.id}.webhooks]]
 url = "http://127.0.0.1:{receiver}/"

@@ -2,100 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::*;
-
-/// A client that does not read at once, and in rounds: in each it reads its socket first, and then
-/// what the auth endpoint had answered when the round began.
-struct Sleeper<'a> {
-    client: Client<'a>,
-    inbox: Vec<Message>,
-    round: Option<Vec<Version>>,
-    pings: u64,
-    answers: Vec<Version>,
-    served: usize,
-    /// What the auth endpoint is about to answer.
-    serving: Vec<Version>,
-}
-
-enum Message {
-    Event(Frame),
-    Ping(u64),
-}
-
-impl Sleeper<'_> {
-    fn out(&mut self) -> impl FnMut(&Frame) {
-        |frame| self.inbox.push(Message::Event(frame.clone()))
-    }
-
-    fn follow(&mut self, place: &mut Place, outcome: Outcome) {
-        if outcome == Outcome::Pings {
-            self.pings += 1;
-            place.pinged(self.pings);
-            self.inbox.push(Message::Ping(self.pings));
-        }
-    }
-
-    fn look(&mut self, place: &mut Place, now: Instant) -> Outcome {
-        let outcome = place.tick(now, &mut self.out());
-        self.follow(place, outcome);
-        outcome
-    }
-
-    fn begin(&mut self) {
-        if self.round.is_none() {
-            self.round = Some(std::mem::take(&mut self.answers));
-        }
-    }
-
-    fn read(&mut self, place: &mut Place) {
-        self.begin();
-        let mut answered = Vec::new();
-        for message in std::mem::take(&mut self.inbox) {
-            match message {
-                Message::Event(frame) => self.client.receive(&frame),
-                Message::Ping(number) => answered.push(number),
-            }
-        }
-        // The pongs are there before the rest of the round is read.
-        for number in answered {
-            let outcome = place.has_read(number, &mut self.out());
-            self.follow(place, outcome);
-        }
-        for version in self.round.take().unwrap_or_default() {
-            self.client.answered(version);
-        }
-    }
-
-    /// The auth endpoint serves what it has been asked.
-    fn serve(&mut self, place: &mut Place, now: Instant) {
-        if self.served < self.client.asked {
-            self.served += 1;
-            self.serving.push(place.asked(now, None));
-        }
-    }
-
-    fn reply(&mut self, place: &mut Place, now: Instant) {
-        if !self.serving.is_empty() {
-            self.answers.append(&mut self.serving);
-            place.told(now);
-        }
-    }
-}
-
-/// A place waits for some rounds.
-const LONGEST: u64 = 500;
-
-#[derive(Clone, Debug)]
-enum Step {
-    Publish,
-    /// The worker looks at deadlines, so many milliseconds later.
-    Look(u64),
-    Begin,
-    Read,
-    Serve,
-    Reply,
-    Turn,
-}
+use crate::hub::place::model::sleeper::{LONGEST, Step, run};
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
@@ -106,68 +13,16 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         4 => Just(Step::Read),
         2 => Just(Step::Serve),
         2 => Just(Step::Reply),
-        1 => Just(Step::Turn),
+        1 => Just(Step::Refuse),
+        2 => Just(Step::Turn),
+        1 => (500u64..6000).prop_map(Step::Wait),
     ];
     prop::collection::vec(step, 1..200)
 }
 
 proptest! {
-    /// The client reads every event once and in order, but for empty nudges, and asks at most once
-    /// for each nudge: if neither it nor the auth endpoint takes as long as a place waits for them.
     #[test]
     fn nothing_is_lost_or_overtaken(steps in steps()) {
-        let bed = Bed::new();
-        let mut place = bed.place(Issuer::Server, false);
-        let mut sleeper = Sleeper { client: Client::new(&bed), inbox: Vec::new(), round: None, pings: 0, answers: Vec::new(), served: 0, serving: Vec::new() };
-        let (mut now, mut awake, mut published) = (0, 0, 0);
-        for step in steps {
-            match step {
-                Step::Publish => {
-                    published += 1;
-                    let versions = if place.version() == NEW { &BOTH[..1] } else { BOTH };
-                    let frames = bed.frames(&published.to_string(), versions);
-                    match frames.of(place.served_version()) {
-                        Some(frame) => sleeper.out()(frame),
-                        None => {
-                            let outcome = place.take(&frames, bed.at(now), BUDGET, &mut sleeper.out());
-                            prop_assert_ne!(outcome, Outcome::Close);
-                        }
-                    }
-                }
-                Step::Look(ms) => {
-                    if now + ms >= awake + LONGEST {
-                        sleeper.reply(&mut place, bed.at(now));
-                        sleeper.read(&mut place);
-                        awake = now;
-                    }
-                    now += ms;
-                    prop_assert_ne!(sleeper.look(&mut place, bed.at(now)), Outcome::Close);
-                }
-                Step::Begin => sleeper.begin(),
-                Step::Read => {
-                    sleeper.read(&mut place);
-                    if sleeper.serving.is_empty() {
-                        awake = now;
-                    }
-                }
-                Step::Serve => sleeper.serve(&mut place, bed.at(now)),
-                Step::Reply => sleeper.reply(&mut place, bed.at(now)),
-                Step::Turn if place.wants_turn() && place.retry_after() < LOST => place.arm(bed.at(now)),
-                Step::Turn => {}
-            }
-        }
-        // In the end everybody gets what they wait for.
-        for _ in 0..5 {
-            sleeper.read(&mut place);
-            sleeper.serve(&mut place, bed.at(now));
-            sleeper.reply(&mut place, bed.at(now));
-            sleeper.read(&mut place);
-            now += 5000;
-            prop_assert_ne!(sleeper.look(&mut place, bed.at(now)), Outcome::Close);
-        }
-        let client = sleeper.client;
-        let read: Vec<u64> = client.read.iter().filter_map(|text| text.parse().ok()).collect();
-        prop_assert_eq!(read, (1..=published).collect::<Vec<_>>());
-        prop_assert!(client.asked as u64 <= bed.terms.moves.nudged.get());
+        run(steps);
     }
 }

@@ -1,0 +1,217 @@
+//! How much processor time it costs a worker to move all subscribers of one channel to a new secret
+//! after one member was revoked: `cargo bench --bench revocation [-- SUBSCRIBERS ...]`.
+//!
+//! Drives one shard directly, without sockets, so that descriptors do not bound the numbers. Each
+//! client asks as soon as an event does not open, and answers each ping at once. The time includes
+//! the clients, which do next to nothing.
+
+#![allow(clippy::print_stdout, reason = "what was measured")]
+
+use std::{cell::RefCell, collections::VecDeque, path::Path, rc::Rc, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use sealcast::{
+    auth::revoked::RevokedTokens,
+    channel::Channel,
+    clock::KnownAsOf,
+    crypto::{
+        key::MasterKey,
+        keyring::KeyRing,
+        keytable::{KeyTable, Version},
+        padding::Padding,
+        secret::{Derivation, Salt},
+    },
+    hub::{
+        Hub,
+        directory::{Directory, Record},
+        granted::{Bounds, Ended},
+        mailbox::{Ask, AskedChannel, Cut, Post, Rekey},
+        outbox::Outbox,
+        place::{Issuer, Place},
+        reauthorization::Reauthorization,
+        shard::{Peer, Shard, Socket},
+        terms::{TenantId, Terms},
+        topics::Slot,
+    },
+    ids::{SocketId, SocketIds},
+    limits::Rotation,
+    protocol::{dialect::Dialect, sealed::SealedFrames},
+};
+use tokio::{sync::oneshot, task::LocalSet};
+
+const CHANNEL: &str = "private-encrypted-room";
+const BEFORE: Version = Version { key: 1, epoch: 0 };
+const AFTER: Version = Version { key: 1, epoch: 1 };
+const PING: u8 = 0x89;
+
+/// What a client has been sent and has not reacted to.
+enum Received {
+    Event,
+    Ping(u64),
+}
+
+type Inbox = Rc<RefCell<VecDeque<(Slot, Received)>>>;
+
+struct Client {
+    outbox: Outbox,
+    slot: RefCell<Slot>,
+    inbox: Inbox,
+}
+
+impl Socket for Client {
+    fn outbox(&self) -> &Outbox {
+        &self.outbox
+    }
+
+    fn flush(&self) {
+        self.outbox.clear_dirty();
+    }
+
+    fn tick(&self, _: std::time::Instant) {}
+
+    fn revoke(&self, _: Arc<str>, _: Ended) {}
+
+    fn send(&self, frame: Bytes) {
+        let received = match frame[0] {
+            PING => Received::Ping(u64::from_be_bytes(frame[2..10].try_into().expect("a number"))),
+            _ => Received::Event,
+        };
+        self.inbox.borrow_mut().push_back((*self.slot.borrow(), received));
+    }
+}
+
+struct Bed {
+    hub: Arc<Hub>,
+    shard: Rc<Shard>,
+    record: Arc<Record>,
+    rekey: Rekey,
+    inbox: Inbox,
+    ids: Vec<SocketId>,
+    terms: Arc<Terms>,
+}
+
+impl Bed {
+    fn new(subscribers: usize) -> Self {
+        let hub = Hub::new(1, usize::MAX, 1000);
+        let key = MasterKey::generate().expect("random bytes");
+        let table = KeyTable::new(key, 0).revoked(CHANNEL, "somebody", 0);
+        let ring = KeyRing::new(
+            "app",
+            table,
+            Derivation::Hkdf,
+            Salt::random().expect("random bytes"),
+            Padding::None,
+        );
+        let channel = Channel::parse(CHANNEL, 200).expect("a name");
+        let record = Directory::new(hub.clone()).with(&channel, |record, mut locked| {
+            locked.sealed(|| AFTER);
+            record.clone()
+        });
+        let sealed = ring.seal(&channel, AFTER, b"{}").expect("a nudge");
+        let (topic, nudge) = (record.topic(), SealedFrames::new("nudge", [&sealed]));
+        let cut = Some(Cut { revoked: None });
+        let rekey = Rekey { topic, nudge, target: AFTER, since: 0, cut, resealer: None };
+        // Nobody is closed, however long it takes.
+        let rotation = Rotation { hold_ms: 3_600_000, ..Rotation::default() };
+        let terms = Arc::new(Terms::new(TenantId(0), &rotation));
+        let shard = Shard::new(hub.clone());
+        let mut bed =
+            Self { hub, shard, record, rekey, inbox: Inbox::default(), ids: Vec::new(), terms };
+        let mut ids = SocketIds::of_worker(0);
+        (0..subscribers).for_each(|_| bed.join(ids.next_id().expect("random bytes")));
+        bed
+    }
+
+    fn join(&mut self, id: SocketId) {
+        let outbox = Outbox::new(Dialect::Pusher, 1 << 20);
+        let client =
+            Rc::new(Client { outbox, slot: RefCell::default(), inbox: self.inbox.clone() });
+        let tenant = Some(self.terms.tenant);
+        let reauthorization = Reauthorization::Retries;
+        let peer = Peer { tenant, dismissals: 0, legacy_java: false, reauthorization };
+        let slot = self.shard.add(id, peer, client.clone());
+        assert_eq!(slot as usize, self.ids.len(), "slots are given in order");
+        *client.slot.borrow_mut() = slot;
+        self.ids.push(id);
+        let (record, terms) = (self.record.clone(), self.terms.clone());
+        record.enter().expect("a record").sealed(|| AFTER).join(BEFORE);
+        let place = Place::new(record, terms, BEFORE, Issuer::Server, None, None);
+        assert!(self.shard.subscribe_sealed(place, slot, 0));
+    }
+
+    /// The client of this slot asks the auth endpoint, which answers.
+    async fn ask(&self, slot: Slot) {
+        let (socket, topic) = (self.ids[slot as usize], self.record.topic());
+        let (answer, answered) = oneshot::channel();
+        let about = AskedChannel {
+            name: CHANNEL.into(),
+            topic: Some(topic),
+            target: Some(AFTER),
+            user: None,
+            as_of: KnownAsOf::NEVER,
+            bounds: Bounds::NONE,
+            revoked: Arc::new(RevokedTokens::of_app(Path::new("/nowhere"), "app")),
+        };
+        let tenant = self.terms.tenant;
+        let post = Post::Ask(Ask { tenant, socket, about: Some(about), answer });
+        self.hub.mailbox(0).put(post);
+        let answer = answered.await.expect("an answer").expect("a socket");
+        assert_eq!(answer.version, AFTER);
+        self.hub.mailbox(0).put(Post::Told { socket, topic });
+    }
+
+    fn moved(&self) -> usize {
+        let locked = self.record.enter().expect("a record");
+        let counts = locked.keys().expect("a sealed channel").counts();
+        counts.filter(|(version, _)| *version == AFTER).map(|(_, count)| count as usize).sum()
+    }
+
+    /// Returns how many pings were answered.
+    async fn clients(&self) -> usize {
+        let (mut pongs, all) = (0, self.ids.len());
+        loop {
+            let received = self.inbox.borrow_mut().pop_front();
+            match received {
+                Some((slot, Received::Event)) => self.ask(slot).await,
+                Some((slot, Received::Ping(number))) => {
+                    pongs += 1;
+                    self.shard.has_read(slot, number);
+                }
+                // Two pings for each, the second of which ends its move.
+                None if pongs == 2 * all => return pongs,
+                None => tokio::time::sleep(Duration::from_millis(1)).await,
+            }
+        }
+    }
+}
+
+fn processor_time() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+}
+
+fn measure(subscribers: usize) {
+    let bed = Bed::new(subscribers);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+    let before = processor_time();
+    LocalSet::new().block_on(&runtime.expect("a runtime"), async {
+        tokio::task::spawn_local(bed.shard.clone().run());
+        tokio::task::spawn_local(bed.shard.clone().run_turns());
+        bed.hub.mailbox(0).put(Post::Rekey(bed.rekey.clone()));
+        bed.clients().await;
+    });
+    let spent = processor_time() - before;
+    assert_eq!(bed.moved(), subscribers);
+    let each = spent.as_nanos() / subscribers as u128;
+    println!("{subscribers:>9}  {:>12.3}  {each:>14}", spent.as_secs_f64());
+}
+
+fn main() {
+    let numbers = std::env::args().skip(1).filter_map(|argument| argument.parse().ok());
+    let mut numbers: Vec<usize> = numbers.collect();
+    if numbers.is_empty() {
+        numbers = vec![1_000, 10_000, 100_000];
+    }
+    println!("{:>9}  {:>12}  {:>14}", "moved", "seconds CPU", "ns CPU for one");
+    numbers.into_iter().for_each(measure);
+}

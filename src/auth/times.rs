@@ -1,0 +1,127 @@
+//! The times that a token tells, as far as they are times.
+
+use serde_json::Value;
+
+use super::{claims::Claims, jwt::InvalidToken};
+use crate::{
+    clock::{KnownAsOf, Now},
+    crypto::keytable::UnixSeconds,
+};
+
+pub struct Times {
+    /// When the token will be accepted no longer.
+    pub expires: UnixSeconds,
+    pub as_of: KnownAsOf,
+}
+
+/// The last second of the year 9999. What is later is no time that somebody meant.
+const LAST: f64 = 253_402_300_799.0;
+/// The year 2000 and the year 9999 in milliseconds.
+const MILLISECONDS: std::ops::RangeInclusive<f64> = 946_684_800_000.0..=LAST * 1000.0;
+
+impl Times {
+    /// `leeway`: seconds by which the issuer's clock may differ from ours. What ends is accepted for
+    /// so much longer; what is compared with a revocation counts as so much older.
+    pub fn check(claims: &Claims, leeway: u64, now: Now) -> Result<Self, InvalidToken> {
+        let expires = time(claims, "exp")?.ok_or(InvalidToken::NoExpiry)?;
+        let expires = expires.saturating_add(leeway);
+        if now.wall >= expires {
+            return Err(InvalidToken::Expired);
+        }
+        if time(claims, "nbf")?.is_some_and(|begins| begins > now.wall.saturating_add(leeway)) {
+            return Err(InvalidToken::Immature);
+        }
+        let issued = time(claims, "iat")?;
+        // Of the latest time that has been: what was issued before our clock was set back is good.
+        if issued.is_some_and(|issued| issued > now.latest.saturating_add(leeway)) {
+            return Err(InvalidToken::Future);
+        }
+        Ok(Self { expires, as_of: KnownAsOf::issued(issued, leeway, now) })
+    }
+}
+
+/// Whole seconds since 1970.
+fn time(claims: &Claims, name: &'static str) -> Result<Option<UnixSeconds>, InvalidToken> {
+    let Some(value) = claims.get(name) else { return Ok(None) };
+    match value.as_f64().filter(|_| matches!(value, Value::Number(_))) {
+        Some(seconds) if (0.0..=LAST).contains(&seconds) => Ok(Some(seconds as UnixSeconds)),
+        Some(millis) if MILLISECONDS.contains(&millis) => Err(InvalidToken::Milliseconds(name)),
+        _ => Err(InvalidToken::NoTime(name)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const NOW: UnixSeconds = 1_800_000_000;
+
+    fn check(claims: Value, leeway: u64) -> Result<Times, InvalidToken> {
+        let claims: Claims = serde_json::from_value(claims).expect("an object");
+        Times::check(&claims, leeway, Now::at(NOW))
+    }
+
+    fn refused(claims: Value) -> Option<InvalidToken> {
+        check(claims, 10).err()
+    }
+
+    #[test]
+    fn times_that_nobody_meant_are_refused() {
+        for name in ["exp", "nbf", "iat"] {
+            let with = |value: Value| {
+                let mut claims = json!({"exp": NOW + 60});
+                claims[name] = value;
+                refused(claims)
+            };
+            for millis in [NOW * 1000, NOW * 1000 + 999, 253_402_300_799_000] {
+                assert_eq!(with(json!(millis)), Some(InvalidToken::Milliseconds(name)), "{millis}");
+            }
+            for value in [
+                json!(253_402_300_800_u64),
+                json!(u64::MAX),
+                json!(1e300),
+                json!(-1),
+                json!(-0.5),
+                json!(-1e300),
+                json!("1800000060"),
+                json!(true),
+                json!([NOW]),
+                json!({}),
+            ] {
+                assert_eq!(with(value.clone()), Some(InvalidToken::NoTime(name)), "{name} {value}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_token_is_good_between_its_times_and_the_leeway() {
+        for (claims, leeway, expected) in [
+            (json!({}), 0, Some(InvalidToken::NoExpiry)),
+            (json!({"exp": null}), 0, Some(InvalidToken::NoExpiry)),
+            (json!({"exp": NOW}), 0, Some(InvalidToken::Expired)),
+            (json!({"exp": NOW + 1}), 0, None),
+            (json!({"exp": NOW as f64 + 1.5}), 0, None),
+            (json!({"exp": NOW - 10}), 10, Some(InvalidToken::Expired)),
+            (json!({"exp": NOW - 9}), 10, None),
+            (json!({"exp": 253_402_300_799_u64}), 10, None),
+            (json!({"exp": NOW + 9, "nbf": NOW + 1}), 0, Some(InvalidToken::Immature)),
+            (json!({"exp": NOW + 9, "nbf": NOW + 10}), 10, None),
+            (json!({"exp": NOW + 9, "iat": NOW + 11}), 10, Some(InvalidToken::Future)),
+            (json!({"exp": NOW + 9, "iat": NOW + 10}), 10, None),
+            (json!({"exp": NOW + 9, "iat": 0}), 10, None),
+        ] {
+            assert_eq!(check(claims.clone(), leeway).err(), expected, "{claims} {leeway}");
+        }
+    }
+
+    #[test]
+    fn a_token_that_was_issued_before_the_clock_was_set_back_is_good_and_no_newer() {
+        let claims = json!({"exp": NOW + 60, "iat": NOW});
+        let claims: Claims = serde_json::from_value(claims).expect("an object");
+        let set_back = Now { wall: NOW - 300, latest: NOW + 2, earliest: NOW - 300 };
+        let times = Times::check(&claims, 0, set_back).expect("it was good before");
+        assert!(!times.as_of.is_after(set_back.latest) && times.as_of.is_after(NOW - 1));
+    }
+}

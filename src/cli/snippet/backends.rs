@@ -1,0 +1,283 @@
+//! Snippets for backends: each publishes one event.
+
+use secrecy::ExposeSecret;
+
+use super::{
+    EVENT,
+    clients::{before_options, options},
+    quoting::{dotenv, double, shell, single},
+};
+use crate::config::{Described, PublicUrl};
+
+/// An app, and where its API is.
+pub struct Backend<'a> {
+    pub app: &'a Described,
+    pub api: &'a PublicUrl,
+}
+
+impl Backend<'_> {
+    fn secret(&self) -> &str {
+        self.app.secret.expose_secret()
+    }
+
+    fn scheme(&self) -> &'static str {
+        if self.api.tls { "https" } else { "http" }
+    }
+
+    /// Without the port that the scheme has anyway.
+    fn host_and_port(&self) -> String {
+        let origin = self.api.origin();
+        origin.split_once("://").map_or(origin.clone(), |(_, place)| place.to_owned())
+    }
+
+    /// The channel to publish to, which SDKs take without a master key.
+    fn channel(&self) -> &str {
+        &self.app.published
+    }
+
+    fn sealing_note(&self, comment: &str) -> String {
+        match self.app.subscribed == self.app.published {
+            true => String::new(),
+            false => format!(
+                "{comment} The server seals it and delivers it on {}.\n",
+                self.app.subscribed
+            ),
+        }
+    }
+
+    /// Of SDKs that sign and send `/apps/...` and nothing in front of it.
+    fn prefix_note(&self, comment: &str) -> String {
+        match &*self.app.path_prefix {
+            "" => String::new(),
+            prefix => format!(
+                "{comment} path_prefix is {prefix:?}: this SDK cannot send it, let a proxy put it in front\n"
+            ),
+        }
+    }
+}
+
+pub fn node(Backend { app, api }: &Backend<'_>) -> String {
+    let this = Backend { app, api };
+    format!(
+        r#"// npm install pusher pusher-js; save as demo.mjs; node demo.mjs
+{note}import PusherServer from "pusher";
+import Pusher from "pusher-js";  // in a page: "pusher-js/with-encryption"
+
+{before}const client = new Pusher({key}, {{
+{options}}});
+const server = new PusherServer({{
+  appId: {id}, key: {key}, secret: {secret},
+  host: {host}, port: {port}, useTLS: {tls},
+}});
+
+const channel = client.subscribe({subscribed});
+channel.bind({event}, (data) => console.log(data));
+{sealing}channel.bind("pusher:subscription_succeeded", () =>
+  server.trigger({published}, {event}, {{ text: "from Node" }}));
+"#,
+        note = this.prefix_note("//"),
+        sealing = this.sealing_note("//"),
+        before = before_options(app),
+        options = options(app, "pusher", "https://YOUR_BACKEND"),
+        id = double(&app.id),
+        key = double(&app.key),
+        secret = double(this.secret()),
+        host = double(&api.host),
+        port = double(&api.port.to_string()),
+        tls = api.tls,
+        event = double(EVENT),
+        subscribed = double(app.subscribed),
+        published = double(this.channel()),
+    )
+}
+
+pub fn laravel(this: &Backend<'_>) -> String {
+    let Backend { app, api } = this;
+    let same = app.clients == **api;
+    let scheme = |tls| if tls { "https" } else { "http" };
+    let page = |name: &str, value: String| match same {
+        true => format!("\"${{REVERB_{name}}}\""),
+        false => value,
+    };
+    format!(
+        r#"# composer require pusher/pusher-php-server; Laravel 10 says BROADCAST_DRIVER
+BROADCAST_CONNECTION=reverb
+REVERB_APP_ID={id}
+REVERB_APP_KEY={key}
+REVERB_APP_SECRET={secret}
+REVERB_HOST={host}
+REVERB_PORT={port}
+REVERB_SCHEME={own_scheme}
+VITE_REVERB_APP_KEY="${{REVERB_APP_KEY}}"
+VITE_REVERB_HOST={page_host}
+VITE_REVERB_PORT={page_port}
+VITE_REVERB_SCHEME={page_scheme}
+# Echo: broadcaster "reverb". Encrypted channels need in vite.config.js:
+#   resolve: {{ alias: [{{ find: /^pusher-js$/, replacement: "pusher-js/with-encryption" }}] }}
+{sealing}{note}"#,
+        id = app.id,
+        key = dotenv(&app.key),
+        secret = dotenv(this.secret()),
+        host = api.host,
+        port = api.port,
+        own_scheme = this.scheme(),
+        page_host = page("HOST", app.clients.host.clone()),
+        page_port = page("PORT", app.clients.port.to_string()),
+        // Laravel puts "private-" in front itself.
+        sealing = match app.published.strip_prefix("private-") {
+            Some(name) if app.subscribed != app.published => format!(
+                "# Broadcast on new PrivateChannel({}): it is sealed for {}.\n",
+                single(name),
+                app.subscribed
+            ),
+            _ => String::new(),
+        },
+        page_scheme = page("SCHEME", scheme(app.clients.tls).into()),
+        note = match &*app.path_prefix {
+            "" => String::new(),
+            prefix => format!(
+                "# path_prefix: add 'path' => {} to the options in config/broadcasting.php, wsPath to Echo\n",
+                single(prefix)
+            ),
+        },
+    )
+}
+
+pub fn python(this: &Backend<'_>) -> String {
+    let Backend { app, api } = this;
+    let digits = app.id.bytes().all(|b| b.is_ascii_digit());
+    let id_note = if digits { "" } else { "# This SDK takes app ids of digits only.\n" };
+    format!(
+        r#"# pip install pusher
+{id_note}{note}import pusher
+
+client = pusher.Pusher(app_id={id}, key={key}, secret={secret},
+                       host={host}, port={port}, ssl={ssl})
+{sealing}client.trigger({channel}, {event}, {{"text": "from Python"}})
+"#,
+        note = this.prefix_note("#"),
+        id = double(&app.id),
+        key = double(&app.key),
+        secret = double(this.secret()),
+        host = double(&api.host),
+        port = api.port,
+        ssl = if api.tls { "True" } else { "False" },
+        channel = double(this.channel()),
+        sealing = this.sealing_note("#"),
+        event = double(EVENT),
+    )
+}
+
+pub fn ruby(this: &Backend<'_>) -> String {
+    let Backend { app, api } = this;
+    format!(
+        r#"# gem install pusher
+{note}require "pusher"
+
+client = Pusher::Client.new(app_id: {id}, key: {key}, secret: {secret},
+                            host: {host}, port: {port}, use_tls: {tls})
+{sealing}client.trigger({channel}, {event}, {{ text: "from Ruby" }})
+"#,
+        note = this.prefix_note("#"),
+        id = single(&app.id),
+        key = single(&app.key),
+        secret = single(this.secret()),
+        host = single(&api.host),
+        port = api.port,
+        tls = api.tls,
+        channel = single(this.channel()),
+        sealing = this.sealing_note("#"),
+        event = single(EVENT),
+    )
+}
+
+pub fn go(this: &Backend<'_>) -> String {
+    let Backend { app, api } = this;
+    format!(
+        r#"// go get github.com/pusher/pusher-http-go/v5
+{note}client := pusher.Client{{AppID: {id}, Key: {key}, Secret: {secret},
+	Host: {host}, Secure: {tls}}}
+{sealing}err := client.Trigger({channel}, {event}, map[string]string{{"text": "from Go"}})
+"#,
+        note = this.prefix_note("//"),
+        id = double(&app.id),
+        key = double(&app.key),
+        secret = double(this.secret()),
+        host = double(&this.host_and_port()),
+        tls = api.tls,
+        channel = double(this.channel()),
+        sealing = this.sealing_note("//"),
+        event = double(EVENT),
+    )
+}
+
+pub fn java(this: &Backend<'_>) -> String {
+    let Backend { app, api } = this;
+    format!(
+        r#"// com.pusher:pusher-http-java
+{note}Pusher pusher = new Pusher({id}, {key}, {secret});
+pusher.setHost({host});
+pusher.setEncrypted({tls});
+{sealing}pusher.trigger({channel}, {event}, Collections.singletonMap("text", "from Java"));
+"#,
+        note = this.prefix_note("//"),
+        id = double(&app.id),
+        key = double(&app.key),
+        secret = double(this.secret()),
+        host = double(&this.host_and_port()),
+        tls = api.tls,
+        channel = double(this.channel()),
+        sealing = this.sealing_note("//"),
+        event = double(EVENT),
+    )
+}
+
+pub fn php(this: &Backend<'_>) -> String {
+    let Backend { app, api } = this;
+    let path = match &*app.path_prefix {
+        "" => String::new(),
+        prefix => format!(", 'path' => {}", single(prefix)),
+    };
+    format!(
+        r#"// composer require pusher/pusher-php-server
+$pusher = new Pusher\Pusher({key}, {secret}, {id},
+    ['host' => {host}, 'port' => {port}, 'scheme' => '{scheme}'{path}]);
+{sealing}$pusher->trigger({channel}, {event}, ['text' => 'from PHP']);
+"#,
+        key = single(&app.key),
+        secret = single(this.secret()),
+        id = single(&app.id),
+        host = single(&api.host),
+        port = api.port,
+        scheme = this.scheme(),
+        channel = single(this.channel()),
+        sealing = this.sealing_note("//"),
+        event = single(EVENT),
+    )
+}
+
+pub fn curl(this: &Backend<'_>) -> String {
+    let Backend { app, api } = this;
+    format!(
+        r#"key={key}
+body='{{"name":"{EVENT}","channels":["{channel}"],"data":"{{\"text\":\"from curl\"}}"}}'
+md5=$(printf %s "$body" | openssl md5 | sed 's/.* //')
+query="auth_key=$key&auth_timestamp=$(date +%s)&auth_version=1.0&body_md5=$md5"
+path={prefix}/apps/{id}/events
+sign=$(printf 'POST\n%s\n%s' "$path" "$query" |
+  openssl dgst -sha256 -hmac {secret} | sed 's/.* //')
+curl -d "$body" -H 'Content-Type: application/json' \
+  "{url}$path?$query&auth_signature=$sign"
+"#,
+        channel = this.channel(),
+        prefix = shell_path(&app.path_prefix),
+        id = app.id,
+        key = shell(&app.key),
+        secret = shell(this.secret()),
+        url = api.origin(),
+    )
+}
+
+fn shell_path(prefix: &str) -> String {
+    if prefix.is_empty() { String::new() } else { shell(prefix) }
+}

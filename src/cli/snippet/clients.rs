@@ -1,0 +1,108 @@
+//! Snippets for pages and other clients.
+
+use super::{EVENT, quoting::double};
+use crate::config::{Asks, Described};
+
+/// The options of pusher-js, as lines of an object; `backend`: where an application's own endpoint is.
+pub fn options(app: &Described, protocol: &str, backend: &str) -> String {
+    let url = &app.clients;
+    let (port, transports) = match url.tls {
+        true => ("wssPort", r#"["ws", "wss"]"#),
+        false => ("wsPort", r#"["ws"]"#),
+    };
+    let mut lines = format!(
+        "  cluster: \"\", wsHost: {}, {port}: {}, forceTLS: {}, enabledTransports: {transports},\n",
+        double(&url.host),
+        url.port,
+        url.tls
+    );
+    if !app.path_prefix.is_empty() {
+        lines += &format!("  wsPath: {},\n", double(&app.path_prefix));
+    }
+    let place = |path: &str| format!("{}{}{path}", url.origin(), app.path_prefix);
+    let (channel, user) = match app.asks {
+        Asks::Backend => {
+            lines +=
+                "  // Endpoints of your own backend, since this app's authorizer is \"deny\":\n";
+            (format!("{backend}/{protocol}/auth"), format!("{backend}/{protocol}/user-auth"))
+        }
+        Asks::Server | Asks::ServerWithToken => (
+            place(&format!("/apps/{}/auth/channel", app.id)),
+            place(&format!("/apps/{}/auth/user", app.id)),
+        ),
+    };
+    let token = match app.asks {
+        Asks::ServerWithToken => ", headersProvider: bearer",
+        Asks::Server | Asks::Backend => "",
+    };
+    lines += &format!("  channelAuthorization: {{ endpoint: {}{token} }},\n", double(&channel));
+    lines + &format!("  userAuthentication: {{ endpoint: {}{token} }},\n", double(&user))
+}
+
+/// What the options name.
+pub fn before_options(app: &Described) -> &'static str {
+    match app.asks {
+        Asks::ServerWithToken => {
+            "const bearer = () => ({ Authorization: `Bearer ${YOUR_TOKEN}` });  // of the user\n\n"
+        }
+        Asks::Server | Asks::Backend => "",
+    }
+}
+
+pub fn pusher_js(app: &Described) -> String {
+    format!(
+        r#"// npm install pusher-js
+import Pusher from "pusher-js/with-encryption";
+
+{before}const pusher = new Pusher({key}, {{
+{options}}});
+pusher.subscribe({channel}).bind({event}, (data) => console.log(data));
+"#,
+        before = before_options(app),
+        key = double(&app.key),
+        options = options(app, "pusher", ""),
+        channel = double(app.subscribed),
+        event = double(EVENT),
+    )
+}
+
+pub fn next(app: &Described) -> String {
+    let indented: String =
+        options(app, "pusher", "").lines().map(|l| format!("    {l}\n")).collect();
+    format!(
+        r#"// npm install pusher-js; save as app/live.jsx
+"use client";
+import {{ useEffect }} from "react";
+// Not "pusher-js/with-encryption", which fails on the server: it needs a window.
+import Pusher from "pusher-js/cjs/with-encryption";
+
+{before}export function Live() {{
+  useEffect(() => {{
+    const pusher = new Pusher({key}, {{
+{indented}    }});
+    pusher.subscribe({channel}).bind({event}, (data) => console.log(data));
+    return () => pusher.disconnect();
+  }}, []);
+  return null;
+}}
+"#,
+        before = before_options(app),
+        key = double(&app.key),
+        channel = double(app.subscribed),
+        event = double(EVENT),
+    )
+}
+
+pub fn jetsocket(app: &Described) -> String {
+    format!(
+        r#"{before}const jetsocket = new Jetsocket({key}, {{
+{options}}});
+jetsocket.subscribe({channel}).bind({event}, (data) => console.log(data));
+"#,
+        before = before_options(app),
+        key = double(&app.key),
+        options = options(app, "jetsocket", ""),
+        channel = double(app.subscribed),
+        event = double(EVENT),
+    )
+}

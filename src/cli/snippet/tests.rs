@@ -1,0 +1,195 @@
+use super::*;
+use crate::config::{Environment, Source};
+
+const APP: &str = "[apps.1001]\nkey = 'app-key'\nsecret = 'app-secret'\nauthorizer = 'open'\nmaster_key_file = '/nowhere'\n";
+
+fn described(text: &str, flags: &[&str]) -> Described {
+    #[derive(clap::Parser)]
+    struct Parsed {
+        #[command(flatten)]
+        flags: Flags,
+    }
+    let path = std::env::temp_dir().join(format!(
+        "sealcast-snippet-{}-{:?}.toml",
+        std::process::id(),
+        std::thread::current().id()
+    ));
+    std::fs::write(&path, text).unwrap();
+    let args =
+        ["sealcast", "--config", path.to_str().unwrap()].into_iter().chain(flags.iter().copied());
+    let Parsed { flags } = clap::Parser::parse_from(args);
+    let source = Source::new(&flags, Environment::default());
+    std::fs::remove_file(&path).unwrap();
+    Described::of(&source.unwrap(), None, None).unwrap()
+}
+
+fn text(name: Name, app: &Described) -> String {
+    rendered(name, app).unwrap_or_else(|e| panic!("{name:?}: {e}"))
+}
+
+#[test]
+fn each_snippet_says_what_the_quick_start_of_its_framework_says() {
+    let app = described(&format!("listen = '127.0.0.1:6001'\n{APP}"), &[]);
+    for (name, lines) in [
+        (
+            Name::PusherJs,
+            &[
+                "import Pusher from \"pusher-js/with-encryption\";",
+                "  cluster: \"\", wsHost: \"127.0.0.1\", wsPort: 6001, forceTLS: false, enabledTransports: [\"ws\"],",
+                "  channelAuthorization: { endpoint: \"http://127.0.0.1:6001/apps/1001/auth/channel\" },",
+                "pusher.subscribe(\"private-encrypted-demo\").bind(\"hello\", (data) => console.log(data));",
+            ][..],
+        ),
+        (
+            Name::Node,
+            &[
+                "import PusherServer from \"pusher\";",
+                "import Pusher from \"pusher-js\";  // in a page: \"pusher-js/with-encryption\"",
+                "  appId: \"1001\", key: \"app-key\", secret: \"app-secret\",",
+                "  host: \"127.0.0.1\", port: \"6001\", useTLS: false,",
+                "  server.trigger(\"private-sealed-demo\", \"hello\", { text: \"from Node\" }));",
+            ],
+        ),
+        (
+            Name::Next,
+            &[
+                "\"use client\";",
+                "import Pusher from \"pusher-js/cjs/with-encryption\";",
+                "    return () => pusher.disconnect();",
+            ],
+        ),
+        (
+            Name::Laravel,
+            &[
+                "BROADCAST_CONNECTION=reverb",
+                "REVERB_APP_ID=1001",
+                "REVERB_APP_KEY=app-key",
+                "REVERB_APP_SECRET=app-secret",
+                "REVERB_HOST=127.0.0.1",
+                "REVERB_PORT=6001",
+                "REVERB_SCHEME=http",
+                "VITE_REVERB_APP_KEY=\"${REVERB_APP_KEY}\"",
+                "VITE_REVERB_HOST=\"${REVERB_HOST}\"",
+                "VITE_REVERB_PORT=\"${REVERB_PORT}\"",
+                "VITE_REVERB_SCHEME=\"${REVERB_SCHEME}\"",
+                "# Broadcast on new PrivateChannel('sealed-demo'): it is sealed for private-encrypted-demo.",
+            ],
+        ),
+        (
+            Name::Python,
+            &[
+                "client = pusher.Pusher(app_id=\"1001\", key=\"app-key\", secret=\"app-secret\",",
+                "                       host=\"127.0.0.1\", port=6001, ssl=False)",
+                "client.trigger(\"private-sealed-demo\", \"hello\", {\"text\": \"from Python\"})",
+            ],
+        ),
+        (
+            Name::Ruby,
+            &[
+                "client = Pusher::Client.new(app_id: '1001', key: 'app-key', secret: 'app-secret',",
+                "                            host: '127.0.0.1', port: 6001, use_tls: false)",
+            ],
+        ),
+        (
+            Name::Go,
+            &[
+                "client := pusher.Client{AppID: \"1001\", Key: \"app-key\", Secret: \"app-secret\",",
+                "\tHost: \"127.0.0.1:6001\", Secure: false}",
+            ],
+        ),
+        (
+            Name::Java,
+            &[
+                "Pusher pusher = new Pusher(\"1001\", \"app-key\", \"app-secret\");",
+                "pusher.setHost(\"127.0.0.1:6001\");",
+                "pusher.setEncrypted(false);",
+            ],
+        ),
+        (
+            Name::Php,
+            &[
+                "$pusher = new Pusher\\Pusher('app-key', 'app-secret', '1001',",
+                "    ['host' => '127.0.0.1', 'port' => 6001, 'scheme' => 'http']);",
+            ],
+        ),
+        (Name::Jetsocket, &["const jetsocket = new Jetsocket(\"app-key\", {"]),
+        (
+            Name::Curl,
+            &[
+                "body='{\"name\":\"hello\",\"channels\":[\"private-sealed-demo\"],\"data\":\"{\\\"text\\\":\\\"from curl\\\"}\"}'",
+            ],
+        ),
+    ] {
+        let text = text(name, &app);
+        for line in lines {
+            assert!(text.lines().any(|l| l == *line), "{name:?}: {line}\n{text}");
+        }
+        let longest = text.lines().map(|line| line.chars().count()).max();
+        assert!(longest <= Some(100), "{name:?}: {longest:?}\n{text}");
+    }
+}
+
+#[test]
+fn a_public_url_is_what_clients_and_backends_are_told() {
+    let top = "public_url = 'https://ws.example.com'\npath_prefix = '/live'\nlisten = 'unix:/run/a.sock'\n";
+    let app = described(&format!("{top}{APP}"), &[]);
+    let page = text(Name::PusherJs, &app);
+    for line in [
+        "wsHost: \"ws.example.com\", wssPort: 443, forceTLS: true, enabledTransports: [\"ws\", \"wss\"]",
+        "wsPath: \"/live\"",
+        "\"https://ws.example.com/live/apps/1001/auth/channel\"",
+    ] {
+        assert!(page.contains(line), "{line}\n{page}");
+    }
+    assert!(text(Name::Go, &app).contains("Host: \"ws.example.com\", Secure: true"));
+    let env = text(Name::Laravel, &app);
+    assert!(env.contains("REVERB_PORT=443\nREVERB_SCHEME=https\n"), "{env}");
+    let curl = text(Name::Curl, &app);
+    assert!(
+        curl.contains("path=/live/apps/1001/events\n")
+            && curl.contains("\"https://ws.example.com$path?")
+    );
+    // The API elsewhere: pages are still told where the sockets are.
+    let app =
+        described(&format!("listen = '0.0.0.0:6001'\napi_listen = '127.0.0.1:7001'\n{APP}"), &[]);
+    let env = text(Name::Laravel, &app);
+    assert!(env.contains("REVERB_PORT=7001\n") && env.contains("VITE_REVERB_PORT=6001\n"), "{env}");
+    assert!(text(Name::PusherJs, &app).contains("wsHost: \"127.0.0.1\", wsPort: 6001"));
+}
+
+#[test]
+fn who_authorizes_decides_where_the_client_asks() {
+    let of = |authorizer: &str| {
+        let text = format!("listen = '127.0.0.1:1'\n{APP}").replace("'open'", authorizer);
+        text_of(&described(&text, &[]))
+    };
+    fn text_of(app: &Described) -> String {
+        text(Name::PusherJs, app)
+    }
+    assert!(of("'deny'").contains("endpoint: \"/pusher/auth\" }"));
+    assert!(of("'jwt'").contains("auth/channel\", headersProvider: bearer }"));
+    assert!(!of("'open'").contains("bearer"));
+}
+
+#[test]
+fn the_command_for_more_leads_to_the_same_server() {
+    let flags = Flags { dev: true, ..Flags::default() };
+    let at = |text: &str| command(&flags, &text.parse().unwrap());
+    assert_eq!(at("127.0.0.1:6001"), "sealcast snippet NAME --dev");
+    assert_eq!(at("127.0.0.1:7"), "sealcast snippet NAME --dev --listen 127.0.0.1:7");
+}
+
+#[test]
+fn an_app_that_does_not_seal_is_shown_a_channel_that_works_there() {
+    for without in ["mode = 'blind'", "sealing_alias = ''\nmaster_key_file = '/nowhere'"] {
+        let text_of = |name| {
+            let app = APP.replace("master_key_file = '/nowhere'", without);
+            text(name, &described(&format!("listen = '127.0.0.1:1'\n{app}"), &[]))
+        };
+        for name in [Name::Node, Name::Python, Name::Curl] {
+            let text = text_of(name);
+            assert!(text.contains("private-demo") && !text.contains("seal"), "{name:?}\n{text}");
+        }
+        assert!(text_of(Name::PusherJs).contains("subscribe(\"private-demo\")"));
+    }
+}

@@ -1,0 +1,157 @@
+//! The time, for whatever is compared with a revocation. The system's clock may be set back, and what
+//! was revoked before must stay revoked.
+
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    time::{Duration, Instant, SystemTime},
+};
+
+use crate::crypto::keytable::UnixSeconds;
+
+/// Wall time that never goes back: after the system's clock has been set back, it goes on from the
+/// latest time that it has shown, at the pace of the monotonic clock.
+pub struct ServerClock {
+    started: Instant,
+    /// Milliseconds since 1970.
+    started_at: u64,
+    /// The most milliseconds by which the system's clock has been ahead of `started_at` and the time
+    /// since.
+    ahead: AtomicU64,
+}
+
+/// One reading. In seconds since 1970.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Now {
+    /// What the system's clock shows. For ends: `exp`, `nbf`, a `ttl`.
+    pub wall: UnixSeconds,
+    /// Never earlier than in an earlier reading. For what is compared with a revocation.
+    pub latest: UnixSeconds,
+    /// The earlier of the system's clock and the time since the start. For forgetting: a clock that
+    /// runs ahead for a while makes nothing old.
+    pub earliest: UnixSeconds,
+}
+
+impl Default for ServerClock {
+    fn default() -> Self {
+        Self::starting(system_millis())
+    }
+}
+
+impl ServerClock {
+    fn starting(millis: u64) -> Self {
+        Self { started: Instant::now(), started_at: millis, ahead: AtomicU64::new(0) }
+    }
+
+    pub fn now(&self) -> Now {
+        self.at(system_millis(), self.started.elapsed())
+    }
+
+    fn at(&self, wall: u64, since_start: Duration) -> Now {
+        let steady = self.started_at.saturating_add(millis(since_start));
+        let ahead = wall.saturating_sub(steady);
+        let ahead = ahead.max(self.ahead.fetch_max(ahead, Ordering::AcqRel));
+        let latest = steady.saturating_add(ahead);
+        Now { wall: wall / 1000, latest: latest / 1000, earliest: wall.min(steady) / 1000 }
+    }
+
+    /// A time that has been, as a file says that outlived the last run.
+    pub fn has_been(&self, time: UnixSeconds) {
+        let steady = self.started_at.saturating_add(millis(self.started.elapsed()));
+        let ahead = time.saturating_mul(1000).saturating_sub(steady);
+        self.ahead.fetch_max(ahead, Ordering::AcqRel);
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn system_millis() -> u64 {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, millis)
+}
+
+/// As of when somebody is known to be welcome. Only what is newer than a revocation outweighs it, and
+/// what is as old as the revocation does not: seconds are coarse.
+///
+/// Has no `Default`: whatever decides has to say when it knew.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct KnownAsOf(UnixSeconds);
+
+impl KnownAsOf {
+    /// Older than every revocation: nothing says when.
+    pub const NEVER: Self = Self(0);
+
+    /// This server finds out, or is about to ask, at this moment.
+    pub fn now(now: Now) -> Self {
+        Self(now.latest)
+    }
+
+    /// The `iat` of a token. Its issuer's clock may be ahead by the leeway, and one that is further
+    /// ahead makes no token newer than this moment.
+    pub fn issued(iat: Option<UnixSeconds>, leeway: u64, now: Now) -> Self {
+        iat.map_or(Self::NEVER, |iat| Self(iat.min(now.latest).saturating_sub(leeway)))
+    }
+
+    pub fn is_after(self, revoked_at: UnixSeconds) -> bool {
+        self.0 > revoked_at
+    }
+}
+
+#[cfg(test)]
+impl Now {
+    pub fn at(seconds: UnixSeconds) -> Self {
+        Self { wall: seconds, latest: seconds, earliest: seconds }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seconds(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_goes_on_from_where_it_was() {
+        let clock = ServerClock::starting(1_000_000);
+        assert_eq!(clock.at(1_000_000, seconds(0)), Now::at(1000));
+        assert_eq!(clock.at(1_010_000, seconds(10)), Now::at(1010));
+        let back = clock.at(711_000, seconds(11));
+        assert_eq!((back.wall, back.latest, back.earliest), (711, 1011, 711));
+        assert_eq!(clock.at(760_000, seconds(60)).latest, 1060);
+        // Set right again: nothing is ahead of it.
+        assert_eq!(clock.at(1_061_000, seconds(61)), Now::at(1061));
+    }
+
+    #[test]
+    fn a_clock_that_has_been_ahead_makes_nothing_old_and_is_remembered() {
+        let clock = ServerClock::starting(1_000_000);
+        let ahead = clock.at(9_000_000, seconds(1));
+        assert_eq!((ahead.wall, ahead.latest, ahead.earliest), (9000, 9000, 1001));
+        let right = clock.at(1_002_000, seconds(2));
+        assert_eq!((right.wall, right.latest, right.earliest), (1002, 9001, 1002));
+    }
+
+    #[test]
+    fn a_time_that_a_file_tells_of_has_been() {
+        let clock = ServerClock::starting(1_000_000);
+        clock.has_been(1300);
+        clock.has_been(900);
+        assert_eq!(clock.at(1_000_500, seconds(1)).latest, 1301);
+        clock.has_been(u64::MAX);
+        assert!(clock.at(1_000_000, seconds(2)).latest > 1 << 50);
+    }
+
+    #[test]
+    fn what_is_as_old_as_a_revocation_does_not_outweigh_it() {
+        let now = Now::at(1000);
+        assert!(!KnownAsOf::NEVER.is_after(0));
+        assert!(!KnownAsOf::now(now).is_after(1000) && KnownAsOf::now(now).is_after(999));
+        let issued = |iat| KnownAsOf::issued(iat, 10, now);
+        assert_eq!(issued(None), KnownAsOf::NEVER);
+        assert!(!issued(Some(1000)).is_after(990) && issued(Some(1000)).is_after(989));
+        assert_eq!(issued(Some(u64::MAX)), issued(Some(1000)), "no newer than this moment");
+        assert_eq!(issued(Some(3)), KnownAsOf::NEVER);
+    }
+}

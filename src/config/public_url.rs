@@ -1,0 +1,58 @@
+//! The address that clients use, which a server behind a proxy cannot know by itself.
+
+use super::{
+    ConfigError,
+    raw::RawConfig,
+    resolve::{Result, error},
+};
+use crate::origins::OriginPattern;
+
+/// Scheme, host and port; the path is `path_prefix`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PublicUrl {
+    pub tls: bool,
+    /// An IPv6 address in its brackets.
+    pub host: String,
+    pub port: u16,
+}
+
+impl PublicUrl {
+    /// As browsers write it.
+    pub fn origin(&self) -> String {
+        match (self.tls, self.port) {
+            (true, 443) => format!("https://{}", self.host),
+            (false, 80) => format!("http://{}", self.host),
+            (true, port) => format!("https://{}:{port}", self.host),
+            (false, port) => format!("http://{}:{port}", self.host),
+        }
+    }
+}
+
+pub fn public_url(raw: &RawConfig) -> Result<Option<PublicUrl>> {
+    let Some(text) = &raw.public_url else { return Ok(None) };
+    let bare = text.strip_suffix('/').unwrap_or(text);
+    let wrong = |e: &dyn std::fmt::Display| {
+        ConfigError(format!(
+            "public_url: {text:?} {e}; it is the address that clients use, such as \"https://ws.example.com\", without a path (that is path_prefix)"
+        ))
+    };
+    let pattern = bare.parse::<OriginPattern>().map_err(|e| wrong(&e))?;
+    match pattern.place() {
+        Some((tls, host, port)) => {
+            let port = port.unwrap_or(if tls { 443 } else { 80 });
+            Ok(Some(PublicUrl { tls, host: host.to_owned(), port }))
+        }
+        None => Err(wrong(&"is no single address of http or https")),
+    }
+}
+
+/// What "self" among the origins of an app stands for: never the request's own Host, which a page
+/// of a stranger chooses whose name leads to this server (DNS rebinding).
+pub fn own_origin(name: &str, public_url: Option<&PublicUrl>) -> Result<OriginPattern> {
+    let Some(url) = public_url else {
+        return error(format!(
+            "{name}: \"self\" stands for public_url, which is not set: set public_url = \"https://ws.example.com\", the address that clients use"
+        ));
+    };
+    url.origin().parse().map_err(|e| ConfigError(format!("public_url: {e}")))
+}

@@ -1,0 +1,144 @@
+//! Ids, keys, secrets and tokens as they come out of files, shells and clipboards.
+//!
+//! One rule for all, wherever they stand: the value counts as it is written, without the line breaks
+//! at the end of a file. What stands at its ends and is hardly ever meant is named in a warning, and
+//! never removed: the other side may have copied it along.
+
+use std::{fmt, path::PathBuf};
+
+use secrecy::{ExposeSecret, SecretString};
+
+use super::resolve::{Result, error};
+use crate::crypto::key::read_secret_file;
+
+/// A character that is hardly ever meant, at one end of a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stray {
+    side: &'static str,
+    kind: Kind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    LineBreak,
+    Blank,
+    Invisible,
+    QuotationMark,
+}
+
+impl Kind {
+    fn of(c: char) -> Option<Self> {
+        /// Byte order mark, zero-width characters, directions of text.
+        const INVISIBLE: [char; 7] =
+            ['\u{feff}', '\u{200b}', '\u{200c}', '\u{200d}', '\u{200e}', '\u{200f}', '\u{2060}'];
+        const QUOTATION_MARKS: [char; 8] =
+            ['"', '\'', '`', '\u{201c}', '\u{201d}', '\u{201e}', '\u{2018}', '\u{2019}'];
+        match c {
+            '\n' | '\r' => Some(Self::LineBreak),
+            c if c.is_whitespace() => Some(Self::Blank),
+            c if c.is_control() || INVISIBLE.contains(&c) => Some(Self::Invisible),
+            c if QUOTATION_MARKS.contains(&c) => Some(Self::QuotationMark),
+            _ => None,
+        }
+    }
+}
+
+impl Stray {
+    pub fn of(text: &str) -> Option<Self> {
+        let at = |side, c: Option<char>| Some(Self { side, kind: Kind::of(c?)? });
+        at("ends", text.chars().next_back()).or_else(|| at("begins", text.chars().next()))
+    }
+
+    /// Whether a parser that trims its text leaves it out.
+    pub fn is_trimmed(self) -> bool {
+        matches!(self.kind, Kind::LineBreak | Kind::Blank)
+    }
+}
+
+impl fmt::Display for Stray {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let what = match self.kind {
+            Kind::LineBreak => "a line break",
+            Kind::Blank => "a blank",
+            Kind::Invisible => "an invisible character",
+            Kind::QuotationMark => "a quotation mark",
+        };
+        write!(f, "{} with {what}", self.side)
+    }
+}
+
+/// The value itself is in no message: it may be a secret.
+pub fn warn_of_stray(name: &str, text: &str, warnings: &mut Vec<String>) {
+    if let Some(stray) = Stray::of(text) {
+        warnings.push(format!(
+            "{name} {stray}, which counts as part of it: take it off, here or in the file or variable that it comes from, unless the other side has it too"
+        ));
+    }
+}
+
+/// `: it ends with a blank`, for an error; nothing where the ends are as they should be.
+pub fn stray_hint(text: &str) -> String {
+    Stray::of(text).map(|stray| format!(": it {stray}")).unwrap_or_default()
+}
+
+/// A secret as it is written or as it stands in a file, never both.
+pub fn secret(
+    name: &str,
+    value: &Option<SecretString>,
+    file: &Option<PathBuf>,
+) -> Result<Option<SecretString>> {
+    match (value, file) {
+        (Some(_), Some(_)) => error(format!("{name} and {name}_file are both given: keep one")),
+        (Some(value), None) => Ok(Some(value.clone())),
+        (None, Some(path)) => match read_secret_file(path) {
+            Ok(text) => Ok(Some(SecretString::from(text.as_str().to_owned()))),
+            Err(reason) => error(format!("{name}_file: {reason}")),
+        },
+        (None, None) => Ok(None),
+    }
+}
+
+/// The same, with a warning of what stands at its ends.
+pub fn checked_secret(
+    name: &str,
+    value: &Option<SecretString>,
+    file: &Option<PathBuf>,
+    warnings: &mut Vec<String>,
+) -> Result<Option<SecretString>> {
+    let secret = secret(name, value, file)?;
+    if let Some(secret) = &secret {
+        warn_of_stray(name, secret.expose_secret(), warnings);
+    }
+    Ok(secret)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_stands_at_the_ends_is_named() {
+        for (text, expected) in [
+            ("abc\n", "ends with a line break"),
+            ("abc\r", "ends with a line break"),
+            ("abc\r\n", "ends with a line break"),
+            ("abc ", "ends with a blank"),
+            ("abc\u{a0}", "ends with a blank"),
+            ("\tabc", "begins with a blank"),
+            ("\u{feff}abc", "begins with an invisible character"),
+            ("abc\u{200b}", "ends with an invisible character"),
+            ("\"abc\"", "ends with a quotation mark"),
+            ("'abc", "begins with a quotation mark"),
+            ("\u{201c}abc\u{201d}", "ends with a quotation mark"),
+        ] {
+            assert_eq!(
+                Stray::of(text).map(|s| s.to_string()).as_deref(),
+                Some(expected),
+                "{text:?}"
+            );
+        }
+        for text in ["", "abc", "a b", "a\"b", "base64:abc=", "é"] {
+            assert_eq!(Stray::of(text), None, "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! What a snippet says of an app: the address at which clients and backends find the server, and the
+//! app's credentials.
+//!
+//! Taken from what is written and not from what the server makes of it, so that no key file has to be
+//! there where a snippet is printed.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use secrecy::{ExposeSecret, SecretString};
+
+use super::{
+    PublicUrl, Source,
+    public_url::public_url,
+    raw::{RawApp, RawAuthorizer, RawConfig, RawMode},
+    resolve::{Result, error},
+    secrets::secret,
+    source::{DEV_APP, DEV_SECRET, Development},
+};
+use crate::address::{Address, HostName};
+
+pub struct Described {
+    pub id: String,
+    pub key: String,
+    pub secret: SecretString,
+    pub clients: PublicUrl,
+    /// `None`: a Unix socket, to which no SDK connects.
+    pub api: Option<PublicUrl>,
+    pub path_prefix: String,
+    pub asks: Asks,
+    /// The channel of the examples as clients join it, and as backends publish to it: where the server
+    /// seals, an encrypted channel and its alias.
+    pub subscribed: &'static str,
+    pub published: String,
+}
+
+const ENCRYPTED: &str = "private-encrypted-demo";
+const PRIVATE: &str = "private-demo";
+
+/// Where clients ask for an authorization.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asks {
+    Server,
+    /// This server, with a token.
+    ServerWithToken,
+    /// The application's own endpoint.
+    Backend,
+}
+
+/// Where a server listens that runs: a port 0 has become one.
+pub struct Bound<'a> {
+    pub public: &'a Address,
+    pub api: Option<&'a Address>,
+}
+
+impl Described {
+    /// `id`: which app, where there are several.
+    pub fn of(source: &Source, id: Option<&str>, bound: Option<Bound<'_>>) -> Result<Self> {
+        let mut raw = source.extract()?;
+        raw.read_variables(source.environment());
+        if let Some(Bound { public, api }) = bound {
+            (raw.listen, raw.api_listen) = (public.clone(), api.cloned());
+        }
+        let (id, app) = chosen(&raw, id)?;
+        let name = format!("apps.{id}.secret");
+        let (Some(key), Some(secret)) = (&app.key, secret(&name, &app.secret, &app.secret_file)?)
+        else {
+            return error(format!("apps.{id} has no key or no secret"));
+        };
+        let clients = clients(&raw)?;
+        let dev_app = source.development() != Development::Off && id == DEV_APP;
+        let seals = app.mode != Some(RawMode::Blind)
+            && (dev_app || app.master_key.is_some() || app.master_key_file.is_some());
+        let (subscribed, published) = match &*app.sealing_alias {
+            alias if seals && !alias.is_empty() => (ENCRYPTED, format!("{alias}demo")),
+            _ => (PRIVATE, PRIVATE.to_owned()),
+        };
+        Ok(Self {
+            id: id.to_owned(),
+            key: key.clone(),
+            secret,
+            api: api(&raw, &clients)?,
+            clients,
+            path_prefix: raw.path_prefix.trim_end_matches('/').to_owned(),
+            asks: match app.authorizer {
+                RawAuthorizer::Deny => Asks::Backend,
+                RawAuthorizer::Jwt => Asks::ServerWithToken,
+                RawAuthorizer::Open | RawAuthorizer::Forward => Asks::Server,
+            },
+            subscribed,
+            published,
+        })
+    }
+
+    /// For the terminal of a server, which may be a log: only the secret that `--dev` has for
+    /// everybody is shown there.
+    pub fn without_secret(self) -> Self {
+        let known = self.secret.expose_secret() == DEV_SECRET;
+        let secret = if known { self.secret } else { "YOUR_APP_SECRET".into() };
+        Self { secret, ..self }
+    }
+}
+
+fn chosen<'a>(raw: &'a RawConfig, id: Option<&str>) -> Result<(&'a str, &'a RawApp)> {
+    let mut apps = raw.apps.iter().map(|(id, app)| (id.as_str(), app));
+    let ids = || raw.apps.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
+    let found = match (id, raw.apps.len()) {
+        (_, 0) => {
+            return error(
+                "there is no app in the configuration: name it with --config, or try --dev",
+            );
+        }
+        (Some(id), _) => apps.find(|(other, _)| *other == id),
+        (None, 1) => apps.next(),
+        (None, _) => {
+            return error(format!("there are several apps, say which with --app: {}", ids()));
+        }
+    };
+    match (found, id) {
+        (Some(found), _) => Ok(found),
+        (None, id) => error(format!("there is no app {:?}, but {}", id.unwrap_or_default(), ids())),
+    }
+}
+
+fn clients(raw: &RawConfig) -> Result<PublicUrl> {
+    if let Some(url) = public_url(raw)? {
+        return Ok(url);
+    }
+    match &raw.listen {
+        Address::Tcp(address) => place("listen", address, raw.tls_cert_file.is_some()),
+        Address::Name(name) => named("listen", name, raw.tls_cert_file.is_some()),
+        Address::Unix(_) => error(
+            "listen is a Unix socket: set public_url to the address that clients use, such as \"https://ws.example.com\"",
+        ),
+    }
+}
+
+fn api(raw: &RawConfig, clients: &PublicUrl) -> Result<Option<PublicUrl>> {
+    match &raw.api_listen {
+        None => Ok(Some(clients.clone())),
+        Some(Address::Tcp(address)) => place("api_listen", address, false).map(Some),
+        Some(Address::Name(name)) => named("api_listen", name, false).map(Some),
+        Some(Address::Unix(_)) => Ok(None),
+    }
+}
+
+fn named(setting: &str, name: &HostName, tls: bool) -> Result<PublicUrl> {
+    refuse_any_port(setting, name.port())?;
+    Ok(PublicUrl { tls, host: name.host().to_owned(), port: name.port() })
+}
+
+fn refuse_any_port(setting: &str, port: u16) -> Result<()> {
+    if port == 0 {
+        return error(format!(
+            "{setting} has port 0, so that its port is known when the server runs: set public_url, or name the address with a flag"
+        ));
+    }
+    Ok(())
+}
+
+/// No client can connect to "all addresses".
+fn place(setting: &str, address: &SocketAddr, tls: bool) -> Result<PublicUrl> {
+    refuse_any_port(setting, address.port())?;
+    let host = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.to_string(),
+        IpAddr::V6(ip) if ip.is_unspecified() => "localhost".into(),
+        IpAddr::V4(ip) => ip.to_string(),
+        IpAddr::V6(ip) => format!("[{ip}]"),
+    };
+    Ok(PublicUrl { tls, host, port: address.port() })
+}

@@ -1,0 +1,208 @@
+//! What clients do wrong before they say anything that could be refused: bytes that are no HTTP, TLS
+//! that fails, reading too slowly. Strangers repeat it as often as they like, so it is counted: a
+//! fault is one line at `DEBUG` while there is room, and all of a minute are one line at `INFO`.
+
+use std::{
+    collections::HashSet,
+    fmt::{self, Display},
+    net::IpAddr,
+    time::{Duration, Instant},
+};
+
+use parking_lot::Mutex;
+
+use crate::{counting::Count, limits::TokenBucket};
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ClientFault {
+    NotHttp,
+    HeadTooLarge,
+    /// TLS where the listener has none.
+    TlsOnPlain,
+    /// HTTP in clear where the listener has TLS.
+    PlainOnTls,
+    TlsHandshake,
+    Http2,
+    ProxyHeader,
+    SlowReader,
+    /// An upgrade that broke off, for one.
+    Other,
+}
+
+const FAULTS: usize = 9;
+/// Lines at `DEBUG` each second.
+const LINES: u32 = 10;
+/// Between two lines that sum up.
+const PERIOD: Duration = Duration::from_secs(60);
+/// Networks that are remembered to have been named, and for how long.
+const NAMED: usize = 1024;
+const NAMED_FOR: Duration = Duration::from_secs(60 * 60);
+
+impl ClientFault {
+    pub const ALL: [Self; FAULTS] = [
+        Self::NotHttp,
+        Self::HeadTooLarge,
+        Self::TlsOnPlain,
+        Self::PlainOnTls,
+        Self::TlsHandshake,
+        Self::Http2,
+        Self::ProxyHeader,
+        Self::SlowReader,
+        Self::Other,
+    ];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::NotHttp => "not_http",
+            Self::HeadTooLarge => "head_too_large",
+            Self::TlsOnPlain => "tls_on_plain",
+            Self::PlainOnTls => "plain_on_tls",
+            Self::TlsHandshake => "tls_handshake",
+            Self::Http2 => "http2",
+            Self::ProxyHeader => "proxy_header",
+            Self::SlowReader => "slow_reader",
+            Self::Other => "other",
+        }
+    }
+}
+
+pub struct ClientFaults {
+    /// By the place in `ClientFault::ALL`.
+    counts: [Count; FAULTS],
+    room: Mutex<TokenBucket>,
+    reported: Mutex<Reported>,
+    named: Mutex<Named>,
+}
+
+/// As far as the log knows.
+#[derive(Default)]
+struct Reported {
+    counts: [u64; FAULTS],
+    at: Option<Instant>,
+}
+
+#[derive(Default)]
+struct Named {
+    networks: HashSet<IpAddr>,
+    since: Option<Instant>,
+}
+
+impl Default for ClientFaults {
+    fn default() -> Self {
+        Self {
+            counts: Default::default(),
+            room: Mutex::new(TokenBucket::new(LINES, Instant::now())),
+            reported: Mutex::default(),
+            named: Mutex::default(),
+        }
+    }
+}
+
+impl ClientFaults {
+    pub fn note(&self, fault: ClientFault, cause: impl Display) {
+        self.counts[fault as usize].add();
+        if tracing::enabled!(tracing::Level::DEBUG) && self.room.lock().take(Instant::now()) {
+            tracing::debug!(client.fault = fault.name(), error = %cause, "connection failed");
+        }
+    }
+
+    pub fn counts(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        ClientFault::ALL.iter().map(|fault| (fault.name(), self.counts[*fault as usize].get()))
+    }
+
+    /// Whether this network is to be named in the log: once, as long as it is remembered. The
+    /// table is bounded; when it is full, the rest of its time names nobody else.
+    pub fn is_to_be_named(&self, network: IpAddr, now: Instant) -> bool {
+        let mut named = self.named.lock();
+        if named.since.is_none_or(|since| now.duration_since(since) >= NAMED_FOR) {
+            *named = Named { networks: HashSet::new(), since: Some(now) };
+        }
+        named.networks.len() < NAMED && named.networks.insert(network)
+    }
+
+    /// Called about once a second, by one thread.
+    pub fn tick(&self, now: Instant) {
+        if let Some(summary) = self.due(now) {
+            tracing::info!(
+                client.faults = summary.total,
+                client.kinds = %summary,
+                "connections ended by a fault of their clients"
+            );
+        }
+    }
+
+    fn due(&self, now: Instant) -> Option<Summary> {
+        let mut reported = self.reported.lock();
+        if reported.at.is_some_and(|at| now.duration_since(at) < PERIOD) {
+            return None;
+        }
+        let counts = self.counts.each_ref().map(Count::get);
+        let mut news = counts;
+        news.iter_mut().zip(reported.counts).for_each(|(count, before)| *count -= before);
+        let total = news.iter().sum();
+        if total == 0 {
+            return None;
+        }
+        *reported = Reported { counts, at: Some(now) };
+        Some(Summary { counts: news, total })
+    }
+}
+
+/// How many of each kind there were since the last one.
+struct Summary {
+    counts: [u64; FAULTS],
+    total: u64,
+}
+
+impl Display for Summary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut separator = "";
+        for (fault, count) in ClientFault::ALL.iter().zip(self.counts) {
+            if count > 0 {
+                write!(f, "{separator}{}={count}", fault.name())?;
+                separator = " ";
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_fault_has_a_place_and_a_name_of_its_own() {
+        let names: HashSet<_> = ClientFault::ALL.iter().map(|fault| fault.name()).collect();
+        assert_eq!(names.len(), FAULTS);
+        let places = ClientFault::ALL.iter().map(|fault| *fault as usize);
+        assert!(places.eq(0..FAULTS));
+    }
+
+    #[test]
+    fn faults_are_summed_up_once_a_minute() {
+        let (faults, start) = (ClientFaults::default(), Instant::now());
+        let due = |seconds| faults.due(start + Duration::from_secs(seconds)).map(|s| s.to_string());
+        assert_eq!(due(0), None);
+        (0..5649).for_each(|_| faults.note(ClientFault::NotHttp, "rubbish"));
+        faults.note(ClientFault::TlsOnPlain, "TLS");
+        assert_eq!(due(1).as_deref(), Some("not_http=5649 tls_on_plain=1"));
+        faults.note(ClientFault::NotHttp, "rubbish");
+        assert_eq!(due(60), None);
+        assert_eq!(due(61).as_deref(), Some("not_http=1"));
+        assert_eq!(due(600), None);
+    }
+
+    #[test]
+    fn a_network_is_named_once_and_the_table_is_bounded() {
+        let (faults, start) = (ClientFaults::default(), Instant::now());
+        let at = |n: u32, seconds| {
+            let now = start + Duration::from_secs(seconds);
+            faults.is_to_be_named(IpAddr::V4((n << 8).into()), now)
+        };
+        assert!(at(1, 0) && !at(1, 1) && at(2, 1));
+        let named = (0..100_000).filter(|n| at(*n, 2)).count();
+        assert_eq!(named, NAMED - 2);
+        assert!(!at(200_000, 3599) && at(200_000, 3600) && at(1, 3600));
+    }
+}

@@ -1,0 +1,73 @@
+//! Departures of presence members that are held: who leaves and comes back very often costs all
+//! others a message each time.
+
+use std::{collections::VecDeque, sync::Arc, time::Instant};
+
+use super::Tenant;
+use crate::{
+    hub::{
+        Hub,
+        directory::{LockedRecord, Record},
+        mailbox::{Audience, Content},
+    },
+    presence::Hold,
+    protocol::server::Frame,
+    webhook::Fact,
+};
+
+/// In the order of their times, as good as: each is held for as long.
+#[derive(Default)]
+pub(super) struct HeldDepartures(VecDeque<HeldDeparture>);
+
+struct HeldDeparture {
+    until: Instant,
+    record: Arc<Record>,
+    user_id: Arc<str>,
+}
+
+impl HeldDepartures {
+    fn due(&mut self, now: Instant) -> Option<HeldDeparture> {
+        self.0.pop_front_if(|departure| departure.until <= now)
+    }
+}
+
+impl Tenant {
+    pub(super) fn tell_removed(&self, hub: &Hub, locked: &mut LockedRecord<'_>, user_id: &str) {
+        let removed = Frame::member_removed(locked.channel(), user_id);
+        locked.post(hub, Content::Same(removed), None, Audience::All);
+        self.note(locked.channel(), &Fact::MemberRemoved { user_id });
+    }
+
+    /// Called under the record's lock.
+    pub(super) fn hold(&self, record: &Arc<Record>, user_id: &str, until: Instant) {
+        let departure = HeldDeparture { until, record: record.clone(), user_id: user_id.into() };
+        self.held.lock().0.push_back(departure);
+    }
+
+    /// Tells of departures that are held: there is no room for those who have gone, or nobody who
+    /// would be told.
+    pub(super) fn end_holds(
+        &self,
+        hub: &Hub,
+        locked: &mut LockedRecord<'_>,
+        most: usize,
+        now: Instant,
+    ) {
+        for user_id in locked.members.end_holds(most, now) {
+            self.tell_removed(hub, locked, &user_id);
+        }
+    }
+
+    pub(super) fn tell_held(&self, hub: &Hub, now: Instant) {
+        // One at a time: a record's lock is never waited for while this one is held.
+        while let Some(departure) = { self.held.lock().due(now) } {
+            let HeldDeparture { record, user_id, .. } = departure;
+            let Some(mut locked) = record.enter() else { continue };
+            match locked.members.end_hold(&user_id, now) {
+                Hold::Gone => self.tell_removed(hub, &mut locked, &user_id),
+                Hold::Until(until) => self.hold(&record, &user_id, until),
+                Hold::Over => {}
+            }
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! Where an app's keys are written down. Changes are written before they take effect, so that no
+//! restart goes back behind them; only what takes access away does not wait for a disk.
+
+use std::io;
+
+use parking_lot::{Mutex, MutexGuard};
+
+use crate::{
+    crypto::{keyring::KeyRing, keytable::KeyTable},
+    keyfile::KeyFile,
+    state_dir::{PendingWrite, Staged},
+};
+
+pub struct KeyStore {
+    file: KeyFile,
+    /// Held from writing a state until it is in force: nothing older is written after it. Locked
+    /// after the changes of the app's keys.
+    writing: Mutex<()>,
+    pub pending: PendingWrite,
+}
+
+/// Keys beside the file that they are to replace. No others are written before they are published.
+#[must_use]
+pub struct StagedKeys<'a> {
+    store: &'a KeyStore,
+    staged: Staged,
+    _writing: MutexGuard<'a, ()>,
+}
+
+/// True if a revocation had waited for the disk and is written now.
+pub type HadWaited = bool;
+
+impl KeyStore {
+    pub fn new(file: KeyFile) -> Self {
+        Self { file, writing: Mutex::default(), pending: PendingWrite::none() }
+    }
+
+    /// Writes `next`, then installs it. On an error nothing has changed.
+    pub fn change(&self, next: KeyTable, install: impl FnOnce(KeyTable)) -> io::Result<HadWaited> {
+        let _writing = self.writing.lock();
+        self.file.save(&next)?;
+        install(next);
+        Ok(self.pending.written())
+    }
+
+    /// The first half of `change`; `StagedKeys::publish` is the second.
+    pub fn stage(&self, next: &KeyTable) -> io::Result<StagedKeys<'_>> {
+        let _writing = self.writing.lock();
+        Ok(StagedKeys { staged: self.file.stage(next)?, store: self, _writing })
+    }
+
+    /// Writes the table that is in force, which may be newer than the caller's change.
+    pub fn write_down(&self, ring: &KeyRing) -> io::Result<HadWaited> {
+        let _writing = self.writing.lock();
+        self.file.save(&ring.table())?;
+        Ok(self.pending.written())
+    }
+}
+
+impl StagedKeys<'_> {
+    pub fn publish(self, install: impl FnOnce()) -> io::Result<HadWaited> {
+        self.staged.publish()?;
+        install();
+        Ok(self.store.pending.written())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{path::PathBuf, time::Instant};
+
+    use super::*;
+    use crate::crypto::{
+        key::MasterKey, padding::Padding, secret::Derivation, vectors::example_salt,
+    };
+
+    fn directory(name: &str) -> PathBuf {
+        std::env::temp_dir().join(format!("sealcast-store-{name}-{}", std::process::id()))
+    }
+
+    fn ring() -> KeyRing {
+        let table = KeyTable::new(MasterKey::generate().unwrap(), 1);
+        KeyRing::new("shop", table, Derivation::Hkdf, example_salt(), Padding::None)
+    }
+
+    #[test]
+    fn f5_the_newest_state_is_what_is_written_in_the_end() {
+        let dir = directory("newest");
+        // A file where the directory should be: nothing can be written.
+        std::fs::write(&dir, "").unwrap();
+        let (ring, store) = (ring(), KeyStore::new(KeyFile::of_app(&dir, "shop")));
+        for user in ["u1", "u2"] {
+            ring.install(ring.table().revoked("c", user, 5));
+            assert!(store.write_down(&ring).is_err());
+            store.pending.failed(Instant::now());
+        }
+        assert!(store.change(ring.table().revoked("c", "u3", 5), |_| panic!("in force")).is_err());
+        assert!(store.stage(&ring.table()).is_err());
+        assert!(store.pending.waits());
+        std::fs::remove_file(&dir).unwrap();
+        assert!(store.write_down(&ring).unwrap(), "it had waited");
+        let file = || KeyFile::of_app(&dir, "shop").load().unwrap().unwrap();
+        assert!(file().is_revoked("c", "u1").is_some() && file().is_revoked("c", "u2").is_some());
+        assert!(!store.write_down(&ring).unwrap() && !store.pending.waits());
+        std::fs::remove_dir_all(&dir).unwrap();
+    }
+
+    /// Each way of writing takes along what waits.
+    #[test]
+    fn f5_another_change_writes_what_waits() {
+        let dir = directory("another");
+        let (ring, store) = (ring(), KeyStore::new(KeyFile::of_app(&dir, "shop")));
+        ring.install(ring.table().revoked("c", "u1", 5));
+        let next = || ring.table().revoked("c", "u2", 6);
+        store.pending.failed(Instant::now());
+        assert!(store.change(next(), |next| ring.install(next)).unwrap());
+        store.pending.failed(Instant::now());
+        let staged = store.stage(&next()).unwrap();
+        assert!(staged.publish(|| ring.install(next())).unwrap());
+        let file = KeyFile::of_app(&dir, "shop").load().unwrap().unwrap();
+        assert!(file.is_revoked("c", "u1").is_some() && !store.pending.waits());
+        std::fs::remove_dir_all(&dir).unwrap();
+    }
+}

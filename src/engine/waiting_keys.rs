@@ -1,0 +1,95 @@
+//! A master key that the configuration names while subscribers still move to the one before it. It
+//! waits until they have moved, and is taken then.
+
+use std::sync::Arc;
+
+use super::{
+    Engine, Tenant,
+    key_errors::{RotationError, in_progress},
+    reconcile::ConfiguredKey,
+};
+use crate::crypto::{
+    key::{Fingerprint, MasterKey},
+    keytable::UnixSeconds,
+};
+
+/// Why a key that was read with the configuration is not in force yet.
+#[derive(Debug)]
+pub struct WaitingKey {
+    pub app: Arc<str>,
+    pub key: Fingerprint,
+    /// Subscriptions that have not moved.
+    pub behind: u32,
+    /// When they are closed at the latest.
+    pub until: Option<UnixSeconds>,
+}
+
+impl WaitingKey {
+    pub fn warn(&self) {
+        let Self { app, key, behind, until } = self;
+        let reason = in_progress(*behind, *until);
+        tracing::warn!(
+            app.id = &**app,
+            key.id = %key,
+            "the master key that the configuration names waits, since {reason}. It is taken by itself then; `sealcast keys rotate --app {app} --force` closes them and takes it at once"
+        );
+    }
+}
+
+impl Tenant {
+    pub(super) fn waiting_key(&self) -> Option<Arc<MasterKey>> {
+        self.waiting_key.lock().clone()
+    }
+
+    pub(super) fn set_waiting_key(&self, key: Option<Arc<MasterKey>>) {
+        *self.waiting_key.lock() = key;
+    }
+
+    pub(super) fn waiting_key_is_due(&self) -> bool {
+        self.waiting_key.lock().is_some() && self.behind() == 0
+    }
+
+    /// Unless the configuration has named another meanwhile.
+    fn forget_waiting_key(&self, key: &Arc<MasterKey>) {
+        let mut waiting = self.waiting_key.lock();
+        if waiting.as_ref().is_some_and(|waiting| Arc::ptr_eq(waiting, key)) {
+            *waiting = None;
+        }
+    }
+}
+
+impl Engine {
+    /// Called about once a second while one is due. Writes a file.
+    pub(super) fn tick_waiting_key(&self, tenant: &Tenant) {
+        let Some(key) = tenant.waiting_key() else { return };
+        match self.take_waiting_key(tenant, &key) {
+            Ok(true) => tenant.forget_waiting_key(&key),
+            Ok(false) => {}
+            Err(error @ RotationError::NotWritten(_)) => tenant.note_key_change(Some(&error)),
+            Err(error) => {
+                tenant.forget_waiting_key(&key);
+                self.note_refusal(tenant, &error);
+                tracing::error!(
+                    app.id = &*tenant.id,
+                    %error,
+                    "the master key that the configuration names has waited for a rotation to end, and is refused now: the active key stays"
+                );
+            }
+        }
+    }
+
+    /// Whether it waits no longer.
+    fn take_waiting_key(
+        &self,
+        tenant: &Tenant,
+        key: &Arc<MasterKey>,
+    ) -> Result<bool, RotationError> {
+        self.refuse_shared(tenant, &key.fingerprint())?;
+        let grace = tenant.app().rotation.grace_seconds;
+        match self.prepare_key(tenant, key, grace)? {
+            ConfiguredKey::Unchanged => Ok(true),
+            ConfiguredKey::Change(change) => Ok(self.take_key(*change).map(|()| true)?),
+            ConfiguredKey::Waits { .. } => Ok(false),
+        }
+    }
+}

@@ -1,0 +1,28 @@
+//! Entry points of the fuzz targets (`fuzz/`). Each takes any bytes, and panics where the program
+//! breaks a promise. Compiled with `--cfg fuzzing` alone.
+
+mod auth;
+mod config;
+mod protocol;
+
+pub use auth::{jwt_rules, origins};
+pub use config::config;
+pub use protocol::{client_frame, envelope, websocket};
+
+pub use crate::{
+    hub::place::fuzzing::rekey,
+    web::fuzzing::{fields, proxy_header, session},
+};
+
+/// The part of the input that is text; inputs that are none are not looked at.
+fn text(bytes: &[u8]) -> &str {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => text,
+        Err(error) => std::str::from_utf8(&bytes[..error.valid_up_to()]).unwrap_or_default(),
+    }
+}
+
+/// Two texts, parted by the first line break.
+fn two_texts(bytes: &[u8]) -> (&str, &str) {
+    text(bytes).split_once('\n').unwrap_or_default()
+}

@@ -1,0 +1,33 @@
+//! The configuration.
+
+use crate::{
+    config::{Config, Flags, Source, shown},
+    crypto::vectors::example_salt,
+};
+
+const SECRET: &str = "correct-horse-battery";
+
+/// A configuration is taken or refused with a sentence, and neither that nor what is shown of it
+/// tells a secret.
+pub fn config(bytes: &[u8]) {
+    let text = super::text(bytes);
+    // What names a file could name one that never ends.
+    if text.contains("file") || text.contains("/dev") {
+        return;
+    }
+    let path = std::env::temp_dir().join(format!("sealcast-fuzz-{}.toml", std::process::id()));
+    let text = text.replace("SECRET", SECRET);
+    std::fs::write(&path, &text).expect("a temporary file");
+    let flags = Flags { config: Some(path.clone()), ..Flags::default() };
+    let loaded = Source::new(&flags, std::iter::empty().collect())
+        .map_err(|error| error.to_string())
+        .and_then(|source| {
+            let show = shown(&source).map_err(|error| error.to_string())?;
+            assert!(!show.contains(SECRET), "a secret is shown: {show}");
+            Config::load(&source, example_salt()).map_err(|error| error.to_string())
+        });
+    match loaded {
+        Ok(config) => assert!(!config.apps.is_empty(), "a server without an app"),
+        Err(error) => assert!(!error.is_empty(), "a refusal without a sentence"),
+    }
+}

@@ -1,0 +1,95 @@
+//! Frames and envelopes.
+
+use crate::{
+    channel::Channel,
+    crypto::{
+        key::MasterKey,
+        keyring::KeyRing,
+        keytable::KeyTable,
+        padding::Padding,
+        sealer::{Payload, Sealing, has_envelope_shape, is_envelope, sealed_bytes},
+        secret::Derivation,
+        vectors::example_salt,
+    },
+    protocol::{
+        client::{ClientFrame, data_as_text},
+        dialect::Dialect,
+        json::is_shallow,
+        websocket::{Decoder, Message},
+        well_formed::WellFormed,
+    },
+};
+
+const MESSAGE_BYTES: usize = 300;
+
+/// Frames come out the same, however the bytes are cut.
+pub fn websocket(bytes: &[u8]) {
+    let Some((piece, bytes)) = bytes.split_first() else { return };
+    let whole = decoded(bytes, bytes.len().max(1));
+    let cut = decoded(bytes, usize::from(*piece).max(1));
+    assert_eq!(whole, cut, "cutting the bytes changes what they say");
+}
+
+fn decoded(bytes: &[u8], piece: usize) -> (Vec<String>, Option<u16>) {
+    let (mut decoder, mut buffer, mut messages) =
+        (Decoder::new(MESSAGE_BYTES), Vec::new(), Vec::new());
+    for piece in bytes.chunks(piece) {
+        buffer.extend_from_slice(piece);
+        let read = decoder.read(&mut buffer, |message| {
+            if let Message::Text(text) = &message {
+                assert!(text.len() <= MESSAGE_BYTES);
+            }
+            messages.push(format!("{message:?}"));
+            true
+        });
+        match read {
+            Ok(used) => drop(buffer.drain(..used)),
+            Err(close) => return (messages, close.code()),
+        }
+        assert!(buffer.len() <= MESSAGE_BYTES + 14, "the rest of a frame is bounded");
+    }
+    (messages, None)
+}
+
+/// What is taken for a frame is a JSON object that is not nested too deep.
+pub fn client_frame(bytes: &[u8]) {
+    let text = super::text(bytes);
+    for dialect in [Dialect::Pusher, Dialect::Jetsocket] {
+        match ClientFrame::parse(&WellFormed::new(text), dialect) {
+            Ok(frame) => {
+                assert!(is_shallow(text.as_bytes()), "nested too deep");
+                if let ClientFrame::Event(event) = frame {
+                    assert!(event.event.starts_with("client-"), "not a client event");
+                    let _ = event.data.map(data_as_text);
+                }
+            }
+            Err(error) => assert!(error.to_string().len() < 1000, "a stranger's text at length"),
+        }
+    }
+}
+
+/// What the sealer accepts opens for subscribers, and opens to what was said.
+pub fn envelope(bytes: &[u8]) {
+    let text = super::text(bytes);
+    assert!(!is_envelope(text) || has_envelope_shape(text));
+    assert_eq!(is_envelope(text), sealed_bytes(text).is_some());
+    let channel = Channel::parse("private-encrypted-x", 200).expect("a channel");
+    for padding in [Padding::None, Padding::Buckets] {
+        let ring = KeyRing::new(
+            "app",
+            KeyTable::new(MasterKey::from_bytes([7; 32]), 1),
+            Derivation::Pusher,
+            example_salt(),
+            padding,
+        );
+        let sealing = Sealing::Auto(ring.into());
+        let ring = sealing.keys().expect("it seals");
+        let Ok(payload) = sealing.admit(&channel, text, false) else { continue };
+        let sealed = sealing.seal(&channel, &payload, ring.target(&channel)).expect("it seals");
+        let (_, opened) = ring.open(&channel, sealed.envelope()).expect("it opens");
+        if let Payload::Plain(text) = payload {
+            assert!(opened.starts_with(text.as_bytes()), "another text");
+            assert!(opened[text.len()..].iter().all(|byte| *byte == b' '), "more than padding");
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! What is allocated, beside what the allocator keeps of what was freed.
+//!
+//! The program's allocator is jemalloc (`main.rs`); DESIGN.md says why. It returns what it does not
+//! need to the system by itself, ten seconds after it was freed.
+
+/// Bytes of memory that the process would have if the allocator kept nothing for later. What other
+/// allocators gave, the program itself and its stacks are in `resident` alone, and count.
+pub fn used(resident: u64) -> u64 {
+    allocator::state().map_or(resident, |state| state.used(resident))
+}
+
+/// Gives what is not allocated back to the system now.
+pub fn give_back() {
+    allocator::purge();
+}
+
+#[derive(Clone, Copy, Debug)]
+struct State {
+    allocated: u64,
+    /// Of the allocator, an upper bound.
+    resident: u64,
+}
+
+impl State {
+    fn used(self, resident: u64) -> u64 {
+        let kept = self.resident.saturating_sub(self.allocated);
+        resident.saturating_sub(kept).max(self.allocated)
+    }
+}
+
+#[cfg(target_os = "linux")]
+mod allocator {
+    use tikv_jemalloc_ctl::{Access, AsName as _, arenas, epoch, stats};
+
+    use super::State;
+
+    /// How long what was freed is kept: jemalloc's own default.
+    const KEPT_MS: isize = 10_000;
+
+    pub fn state() -> Option<State> {
+        // The numbers are those of the last advance.
+        epoch::advance().ok()?;
+        let (allocated, resident) = (stats::allocated::read().ok()?, stats::resident::read().ok()?);
+        Some(State { allocated: allocated as u64, resident: resident as u64 })
+    }
+
+    /// A decay time of zero purges an arena at once.
+    pub fn purge() {
+        let mib = b"arena.0.dirty_decay_ms\0".name().mib::<[usize; 3]>();
+        let (Ok(mut mib), Ok(count)) = (mib, arenas::narenas::read()) else { return };
+        for arena in 0..count as usize {
+            mib[1] = arena;
+            // An arena that was never used has none.
+            let _ = Access::<isize>::write(&mib, 0).and_then(|()| mib.write(KEPT_MS));
+        }
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+mod allocator {
+    use super::State;
+
+    pub fn state() -> Option<State> {
+        None
+    }
+
+    pub fn purge() {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn f14_what_the_allocator_keeps_is_not_used() {
+        for (allocated, kept, resident, used) in [
+            (100, 100, 150, 150),
+            (100, 900, 1000, 200),
+            // Its own number is an upper bound.
+            (100, 2000, 1000, 100),
+        ] {
+            let state = State { allocated, resident: kept };
+            assert_eq!(state.used(resident), used, "{state:?}");
+        }
+        assert!(used(1 << 30) <= 1 << 30);
+        give_back();
+    }
+}

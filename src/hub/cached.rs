@@ -1,0 +1,225 @@
+//! The last events of cache channels, and what they may take together: the events of one
+//! application, and those of the server. The oldest go first.
+//!
+//! A ledger is locked for one operation, by events on cache channels alone. A record that is locked
+//! may wait for a ledger, never a ledger for a record.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use parking_lot::Mutex;
+
+use super::{
+    directory::{LockedRecord, Record},
+    mailbox::Content,
+    outbox,
+};
+use crate::counting::Count;
+
+/// The last event published on a cache channel.
+#[derive(Clone)]
+pub struct LastEvent {
+    pub name: Arc<str>,
+    pub content: Content,
+    pub data: Arc<str>,
+    pub expires: Instant,
+    /// Its place in the ledger.
+    number: u64,
+}
+
+impl LastEvent {
+    /// A channel's record, its places in the directory and in the ledger.
+    const OVERHEAD: usize = 1024;
+
+    pub fn new(name: Arc<str>, content: Content, data: Arc<str>, expires: Instant) -> Self {
+        Self { name, content, data, expires, number: 0 }
+    }
+
+    /// Whole seconds that it has left, at least one while it lives.
+    pub fn ttl(&self, now: Instant) -> u64 {
+        self.expires.saturating_duration_since(now).max(Duration::from_secs(1)).as_secs()
+    }
+
+    /// What it takes, in every form that it is kept in.
+    pub fn cost(&self) -> usize {
+        let content = match &self.content {
+            Content::Same(frame) => outbox::cost(frame.bytes()) + self.data.len(),
+            // Its data is one of the envelopes.
+            Content::Sealed(frames) => frames
+                .envelopes()
+                .map(|(frame, envelope)| outbox::cost(frame.bytes()) + envelope.len())
+                .sum(),
+        };
+        Self::OVERHEAD + self.name.len() + content
+    }
+}
+
+/// Of the server.
+pub struct CacheBudget {
+    limit: AtomicUsize,
+    bytes: AtomicUsize,
+    /// Numbers events in their order, those of all applications in one.
+    clock: AtomicU64,
+    ledgers: Mutex<Vec<Weak<Ledger>>>,
+}
+
+/// Of one application.
+pub struct Ledger {
+    server: Arc<CacheBudget>,
+    kept: Mutex<Kept>,
+    dropped: Count,
+}
+
+#[derive(Default)]
+struct Kept {
+    /// By their numbers, with their costs: the oldest first.
+    events: BTreeMap<u64, (Arc<Record>, usize)>,
+    bytes: usize,
+}
+
+impl Default for CacheBudget {
+    fn default() -> Self {
+        Self {
+            limit: AtomicUsize::new(usize::MAX),
+            bytes: AtomicUsize::new(0),
+            clock: AtomicU64::new(0),
+            ledgers: Mutex::default(),
+        }
+    }
+}
+
+impl CacheBudget {
+    pub fn set_limit(&self, bytes: usize) {
+        self.limit.store(bytes, Ordering::Relaxed);
+    }
+
+    fn is_exceeded(&self) -> bool {
+        self.bytes.load(Ordering::Relaxed) > self.limit.load(Ordering::Relaxed)
+    }
+
+    pub fn open_ledger(self: &Arc<Self>) -> Arc<Ledger> {
+        let ledger = Arc::new(Ledger {
+            server: self.clone(),
+            kept: Mutex::default(),
+            dropped: Count::default(),
+        });
+        let mut ledgers = self.ledgers.lock();
+        ledgers.retain(|ledger| ledger.strong_count() > 0);
+        ledgers.push(Arc::downgrade(&ledger));
+        ledger
+    }
+
+    /// The ledger that has the oldest event of all.
+    fn oldest(&self) -> Option<Arc<Ledger>> {
+        let ledgers: Vec<_> = self.ledgers.lock().iter().filter_map(Weak::upgrade).collect();
+        let oldest = ledgers.into_iter().filter_map(|ledger| Some((ledger.first()?, ledger)));
+        oldest.min_by_key(|(number, _)| *number).map(|(_, ledger)| ledger)
+    }
+}
+
+impl Ledger {
+    /// The event takes the place of the channel's last one.
+    pub fn put(&self, record: &Arc<Record>, locked: &mut LockedRecord<'_>, mut event: LastEvent) {
+        event.number = self.server.clock.fetch_add(1, Ordering::Relaxed);
+        let cost = event.cost();
+        let before = locked.last_event.as_ref().map(|last| last.number);
+        let mut kept = self.kept.lock();
+        if let Some(before) = before {
+            self.remove(&mut kept, before);
+        }
+        kept.events.insert(event.number, (record.clone(), cost));
+        self.add(&mut kept, cost);
+        drop(kept);
+        locked.last_event = Some(event);
+    }
+
+    /// The channel's event is kept in other forms than before.
+    pub fn recharge(&self, locked: &LockedRecord<'_>) {
+        let Some(last) = &locked.last_event else { return };
+        let cost = last.cost();
+        let mut kept = self.kept.lock();
+        if let Some((record, _)) = self.remove(&mut kept, last.number) {
+            kept.events.insert(last.number, (record, cost));
+            self.add(&mut kept, cost);
+        }
+    }
+
+    /// The event is kept no longer.
+    pub fn forget(&self, event: &LastEvent) {
+        self.remove(&mut self.kept.lock(), event.number);
+    }
+
+    /// Drops the oldest events until the application's are within `limit` bytes and those of the
+    /// server within its own. Called with no record locked. Returns the records that lost theirs,
+    /// as far as they are this application's.
+    pub fn drop_beyond(&self, limit: usize) -> Vec<Arc<Record>> {
+        let mut dropped = Vec::new();
+        while let Some(oldest) = self.oldest_beyond(limit) {
+            dropped.extend(self.drop_event(oldest));
+        }
+        while self.server.is_exceeded() {
+            let Some(ledger) = self.server.oldest() else { break };
+            let oldest = ledger.oldest_beyond(0);
+            let record = oldest.and_then(|oldest| ledger.drop_event(oldest));
+            dropped.extend(record.filter(|_| std::ptr::eq(self, &*ledger)));
+        }
+        dropped
+    }
+
+    fn first(&self) -> Option<u64> {
+        self.kept.lock().events.first_key_value().map(|(number, _)| *number)
+    }
+
+    /// Taken out of the ledger.
+    fn oldest_beyond(&self, limit: usize) -> Option<(u64, Arc<Record>)> {
+        let mut kept = self.kept.lock();
+        if kept.bytes <= limit {
+            return None;
+        }
+        let number = *kept.events.first_key_value()?.0;
+        self.remove(&mut kept, number).map(|(record, _)| (number, record))
+    }
+
+    /// Unless the channel has had another event meanwhile.
+    fn drop_event(&self, (number, record): (u64, Arc<Record>)) -> Option<Arc<Record>> {
+        record.enter()?.last_event.take_if(|event| event.number == number)?;
+        self.dropped.add();
+        Some(record)
+    }
+
+    fn add(&self, kept: &mut Kept, cost: usize) {
+        kept.bytes += cost;
+        self.server.bytes.fetch_add(cost, Ordering::Relaxed);
+    }
+
+    fn remove(&self, kept: &mut Kept, number: u64) -> Option<(Arc<Record>, usize)> {
+        let (record, cost) = kept.events.remove(&number)?;
+        kept.bytes -= cost;
+        self.server.bytes.fetch_sub(cost, Ordering::Relaxed);
+        Some((record, cost))
+    }
+
+    pub fn bytes(&self) -> usize {
+        self.kept.lock().bytes
+    }
+
+    /// Events that found no room, since the start.
+    pub fn dropped(&self) -> u64 {
+        self.dropped.get()
+    }
+}
+
+impl Drop for Ledger {
+    fn drop(&mut self) {
+        self.server.bytes.fetch_sub(self.kept.get_mut().bytes, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests;

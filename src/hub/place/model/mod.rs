@@ -1,0 +1,153 @@
+//! Clients, a place, and the wire between them, for tests and for the fuzzer.
+#![allow(clippy::unwrap_used, reason = "what fails here is the model")]
+#![cfg_attr(fuzzing, allow(dead_code, reason = "tests use more of it"))]
+
+pub(super) mod serial;
+pub(super) mod sleeper;
+
+use super::{questions::LOST, *};
+use crate::{
+    channel::Channel,
+    crypto::{
+        key::MasterKey,
+        keyring::KeyRing,
+        keytable::{KeyTable, Version},
+        padding::Padding,
+        secret::Derivation,
+        vectors::example_salt,
+    },
+    hub::{
+        Hub,
+        directory::Directory,
+        mailbox::{Audience, Content},
+        terms::TenantId,
+    },
+    limits::Rotation,
+    protocol::dialect::Dialect,
+};
+
+pub(super) const OLD: Version = Version { key: 1, epoch: 0 };
+pub(super) const NEW: Version = Version { key: 2, epoch: 0 };
+pub(super) const LATER: Version = Version { key: 3, epoch: 0 };
+pub(super) const BUDGET: usize = 100_000;
+pub(super) const EMPTY: &str = "{}";
+
+pub(super) struct Bed {
+    pub(super) ring: KeyRing,
+    pub(super) channel: Channel,
+    pub(super) record: Arc<Record>,
+    pub(super) hub: Arc<Hub>,
+    pub(super) terms: Arc<Terms>,
+    pub(super) start: Instant,
+}
+
+impl Bed {
+    pub(super) fn new() -> Self {
+        let key = |first: u8| MasterKey::from_bytes(std::array::from_fn(|i| first ^ (i as u8 * 7)));
+        let table = KeyTable::new(key(1), 0).announced(key(2), 0, 0, 9).unwrap();
+        let table = table.activated(0).unwrap().announced(key(3), 0, 0, 9).unwrap();
+        let ring = KeyRing::new("app", table, Derivation::Pusher, example_salt(), Padding::None);
+        let channel = Channel::parse("private-encrypted-x", 200).unwrap();
+        let hub = Hub::new(1, 1000, 1000);
+        let directory = Directory::new(hub.clone());
+        let record = directory.with(&channel, |record, mut locked| {
+            locked.sealed(|| OLD).join(OLD);
+            record.clone()
+        });
+        let terms = Arc::new(Terms::new(TenantId(0), &Rotation::default()));
+        Self { ring, channel, record, hub, terms, start: Instant::now() }
+    }
+
+    pub(super) fn at(&self, ms: u64) -> Instant {
+        self.start + Duration::from_millis(ms)
+    }
+
+    /// An event of the channel; empty ones are nudges, which are no events of it.
+    pub(super) fn frames(&self, text: &str, versions: &[Version]) -> SealedFrames {
+        let seal = |v: &Version| self.ring.seal(&self.channel, *v, text.as_bytes()).unwrap();
+        let sealed: Vec<_> = versions.iter().map(seal).collect();
+        let frames = SealedFrames::new("e", &sealed);
+        if text != EMPTY {
+            let content = Content::Sealed(frames.clone());
+            self.record.enter().unwrap().post(&self.hub, content, None, Audience::All);
+        }
+        frames
+    }
+
+    pub(super) fn next(&self, target: Version, cut: bool) -> Next {
+        Next { target, nudge: self.frames(EMPTY, &[target]), cut, since: self.record.sequence() }
+    }
+
+    pub(super) fn java_place(&self) -> Place {
+        let mut place = self.place(Issuer::Server, false);
+        place.client = Reauthorization::LosesSecret;
+        place
+    }
+
+    pub(super) fn place(&self, issuer: Issuer, cut: bool) -> Place {
+        let terms = self.terms.clone();
+        Place::new(self.record.clone(), terms, OLD, issuer, None, Some(self.next(NEW, cut)))
+    }
+
+    /// The auth endpoint answers at once.
+    pub(super) fn ask(&self, place: &mut Place, ms: u64) -> Version {
+        let (version, _) = place.asked(self.at(ms), None);
+        place.told(self.at(ms));
+        version
+    }
+
+    pub(super) fn versions_in_use(&self) -> Vec<(Version, u32)> {
+        self.record.enter().unwrap().keys().unwrap().counts().collect()
+    }
+}
+
+/// A frame that does not open makes it ask for a secret, then it tries that frame once more and
+/// takes whatever comes next with the secret that it has by then.
+pub(super) struct Client<'a> {
+    pub(super) bed: &'a Bed,
+    pub(super) secret: Version,
+    /// Waits for the answer of the auth endpoint.
+    pub(super) stuck: Vec<String>,
+    pub(super) read: Vec<String>,
+    pub(super) asked: usize,
+    pub(super) lost: usize,
+}
+
+impl<'a> Client<'a> {
+    pub(super) fn new(bed: &'a Bed) -> Self {
+        Self { bed, secret: OLD, stuck: Vec::new(), read: Vec::new(), asked: 0, lost: 0 }
+    }
+
+    pub(super) fn open(&self, frame: &Frame) -> (Version, String) {
+        let bytes = frame.in_dialect(Dialect::Pusher);
+        let start = bytes.iter().position(|b| *b == b'{').unwrap();
+        let event: serde_json::Value = serde_json::from_slice(&bytes[start..]).unwrap();
+        let envelope = event["data"].as_str().unwrap();
+        let (version, text) = self.bed.ring.open(&self.bed.channel, envelope).unwrap();
+        (version, String::from_utf8(text.to_vec()).unwrap())
+    }
+
+    pub(super) fn receive(&mut self, frame: &Frame) {
+        let (version, text) = self.open(frame);
+        if version == self.secret {
+            self.read.push(text);
+        } else {
+            self.asked += 1;
+            self.stuck.push(format!("{}:{text}", version.key));
+        }
+    }
+
+    /// The answer to the first of its questions.
+    pub(super) fn answered(&mut self, version: Version) {
+        self.secret = version;
+        if self.stuck.is_empty() {
+            return;
+        }
+        match self.stuck.remove(0).split_once(':').unwrap() {
+            (key, text) if key == version.key.to_string() => self.read.push(text.to_owned()),
+            _ => self.lost += 1,
+        }
+    }
+}
+
+pub(super) const BOTH: &[Version] = &[NEW, OLD];

@@ -1,0 +1,51 @@
+//! How a client reacts to an event of a sealed channel that its secret does not open.
+
+/// Clients are told apart by the name in their URL; `docs/keys.md` has a row for each.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Reauthorization {
+    /// Drops the event and never asks for another secret: pusher-websocket-dotnet, and
+    /// dart_pusher_channels.
+    Never,
+    /// Asks, and has no secret at all after one failed question, until it subscribes anew:
+    /// pusher-websocket-java, also inside the Android builds of Flutter and React Native.
+    LosesSecret,
+    /// Asks, and asks again for a later event if the question fails: pusher-js, Swift and others.
+    Retries,
+}
+
+impl Reauthorization {
+    pub fn of_client(name: Option<&str>) -> Self {
+        match name {
+            Some("pusher-dotnet-client" | "dart") => Self::Never,
+            Some("java-client") => Self::LosesSecret,
+            _ => Self::Retries,
+        }
+    }
+
+    pub fn asks(self) -> bool {
+        match self {
+            Self::Never => false,
+            Self::LosesSecret | Self::Retries => true,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_client_is_known_by_its_name() {
+        for (name, expected) in [
+            (Some("pusher-dotnet-client"), Reauthorization::Never),
+            (Some("dart"), Reauthorization::Never),
+            (Some("java-client"), Reauthorization::LosesSecret),
+            (Some("js"), Reauthorization::Retries),
+            (Some("pusher-websocket-swift"), Reauthorization::Retries),
+            (Some("JAVA-CLIENT"), Reauthorization::Retries),
+            (None, Reauthorization::Retries),
+        ] {
+            assert_eq!(Reauthorization::of_client(name), expected, "{name:?}");
+        }
+    }
+}

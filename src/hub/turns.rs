@@ -1,0 +1,149 @@
+//! The part of a shard that gives turns, keeps deadlines, and does what follows for a socket.
+
+use std::{rc::Rc, time::Instant};
+
+use super::{
+    moves::{LOOK, Moves, PlaceId, Turn, TurnKind},
+    place::{Outcome, Place},
+    shard::{Shard, Socket, Table},
+    topics::Slot,
+};
+use crate::protocol::{
+    code::Close,
+    server::{Frame, answer},
+};
+
+pub(super) type Dirty = Vec<Rc<dyn Socket>>;
+
+/// What a place is told of its socket.
+pub(super) struct Line {
+    /// Bytes that may wait for it.
+    pub budget: usize,
+    /// See `Place::tick`.
+    pub last_question: Option<Instant>,
+}
+
+/// Places between two looks at what else the worker has to do.
+const STEPS: usize = 256;
+
+impl Shard {
+    /// Gives turns and keeps deadlines, for as long as the worker runs.
+    pub async fn run_turns(self: Rc<Self>) {
+        let mut dirty = Vec::new();
+        loop {
+            self.moving.notified().await;
+            while !self.moves.borrow().is_idle() {
+                let now = Instant::now();
+                while self.take_turns(now, &mut dirty) {
+                    dirty.drain(..).for_each(|socket| socket.flush());
+                    tokio::task::yield_now().await;
+                }
+                dirty.drain(..).for_each(|socket| socket.flush());
+                tokio::time::sleep(LOOK).await;
+            }
+        }
+    }
+
+    /// Whether there may be more to do at this time.
+    pub(super) fn take_turns(&self, now: Instant, dirty: &mut Dirty) -> bool {
+        let mut steps = 0..STEPS;
+        while steps.next().is_some() {
+            let turn = self.moves.borrow_mut().next_turn(&self.hub.turns, now);
+            let Some(Turn { place, kind, .. }) = turn else { break };
+            self.step(place, dirty, |place, _, _| match kind {
+                TurnKind::Move => {
+                    place.arm(now);
+                    Outcome::Stays
+                }
+                TurnKind::Close { .. } => place.close(),
+            });
+        }
+        while steps.next().is_some() {
+            let due = self.moves.borrow_mut().held.next_due(now);
+            let Some(id) = due else { return false };
+            self.step(id, dirty, |place, line, out| place.tick(now, line.last_question, out));
+        }
+        true
+    }
+
+    /// The socket's client has answered this ping.
+    pub fn has_read(&self, slot: Slot, ping: u64) {
+        // A number that was never sent to this socket is no answer.
+        let waits = self.moves.borrow().pings.get(&ping).copied().filter(|id| id.0 == slot);
+        let Some(id) = waits else { return };
+        let mut dirty = Vec::new();
+        self.step(id, &mut dirty, |place, _, out| place.has_read(ping, out));
+        dirty.iter().for_each(|socket| socket.flush());
+    }
+
+    /// Lets a place do something, and does what follows from it for the topic's list, the held
+    /// ones, and the socket.
+    pub(super) fn step(
+        &self,
+        id: PlaceId,
+        dirty: &mut Dirty,
+        action: impl FnOnce(&mut Place, &Line, &mut dyn FnMut(&Frame)) -> Outcome,
+    ) {
+        let mut table = self.table.borrow_mut();
+        let mut moves = self.moves.borrow_mut();
+        #[cfg(test)]
+        {
+            moves.steps += 1;
+        }
+        let Moves { places, held, pings, last_ping, .. } = &mut *moves;
+        let Some(place) = places.get_mut(&id) else { return };
+        let Table { sockets, topics, .. } = &mut *table;
+        let entry = &sockets[id.0 as usize];
+        let outbox = entry.socket.outbox();
+        let line = Line { budget: outbox.budget(), last_question: entry.last_question };
+        let (was_held, awaited) = (place.is_held(), place.ping());
+        let (mut frames, mut bytes) = (0, 0);
+        let outcome = action(place, &line, &mut |frame| {
+            let frame = frame.in_dialect(outbox.dialect());
+            (frames, bytes) = (frames + 1, bytes + frame.len());
+            entry.socket.send(frame.clone());
+            entry.mark(dirty);
+        });
+        self.gauges().delivered(frames, bytes);
+        match outcome {
+            Outcome::Close => {
+                place.terms.moves.closed.add();
+                entry.close(Close::SecretRetired, dirty);
+            }
+            Outcome::Pings => {
+                *last_ping += 1;
+                place.pinged(*last_ping);
+                pings.insert(*last_ping, id);
+                entry.socket.send(answer::numbered_ping(*last_ping));
+                entry.mark(dirty);
+            }
+            Outcome::Stays | Outcome::Moved | Outcome::Reverted | Outcome::Late => {}
+        }
+        if let Some(ping) = awaited.filter(|ping| place.ping() != Some(*ping)) {
+            pings.remove(&ping);
+        }
+        if let Some(subscription) = topics.get_mut(id.1, id.0) {
+            subscription.version = place.served_version();
+        }
+        let again = match outcome {
+            // There was another rotation meanwhile.
+            Outcome::Moved => Some(Instant::now()),
+            Outcome::Reverted | Outcome::Late => Some(Instant::now() + place.retry_after()),
+            Outcome::Stays | Outcome::Pings | Outcome::Close => None,
+        };
+        let again = again.filter(|_| place.wants_turn() && entry.peer.reauthorization.asks());
+        match place.due() {
+            Some(due) => {
+                held.set(id, due);
+                if !was_held {
+                    self.moving.notify_one();
+                }
+            }
+            None => held.remove(id),
+        }
+        if let Some(not_before) = again {
+            moves.wait_for_turn(id, TurnKind::Move, not_before);
+            self.moving.notify_one();
+        }
+    }
+}

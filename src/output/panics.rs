@@ -1,0 +1,96 @@
+//! What a panic says. The hook of the standard library writes to standard error: it would wait for
+//! the reader in the middle of a worker, and a second panic there would end the process.
+
+use std::{
+    backtrace::{Backtrace, BacktraceStatus},
+    fmt::Write,
+    panic::{self, PanicHookInfo},
+    thread,
+    time::SystemTime,
+};
+
+use super::OutputQueue;
+
+/// The form of the log.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum PanicForm {
+    Text,
+    Json,
+}
+
+/// Takes the place of the hook that is there. Nothing in it waits, panics or takes a lock that a
+/// panicking thread can hold: no code that holds the queue's lock panics.
+pub fn report_panics(queue: OutputQueue, form: PanicForm) {
+    panic::set_hook(Box::new(move |panic| {
+        let said = Said::of(panic);
+        let line = match form {
+            PanicForm::Text => said.text(),
+            PanicForm::Json => said.json(),
+        };
+        queue.push(line.as_bytes());
+    }));
+}
+
+struct Said {
+    thread: String,
+    place: String,
+    message: String,
+    /// Where RUST_BACKTRACE asks for one.
+    backtrace: Option<String>,
+}
+
+impl Said {
+    fn of(panic: &PanicHookInfo<'_>) -> Self {
+        let backtrace = Backtrace::capture();
+        let captured = backtrace.status() == BacktraceStatus::Captured;
+        Self {
+            thread: thread::current().name().unwrap_or("without a name").to_owned(),
+            place: panic.location().map_or_else(String::new, ToString::to_string),
+            message: panic.payload_as_str().unwrap_or("no message").to_owned(),
+            backtrace: captured.then(|| backtrace.to_string()),
+        }
+    }
+
+    fn text(&self) -> String {
+        let Self { thread, place, message, backtrace } = self;
+        let mut text = format!("thread '{thread}' panicked at {place}:\n{message}\n");
+        // Writing to a string cannot fail.
+        backtrace.iter().for_each(|trace| _ = writeln!(text, "{trace}"));
+        text
+    }
+
+    fn json(&self) -> String {
+        let time = humantime::format_rfc3339_micros(SystemTime::now()).to_string();
+        let line = serde_json::json!({
+            "timestamp": time,
+            "level": "ERROR",
+            "message": format!("panicked at {}", self.place),
+            "error": self.message,
+            "panic.thread": self.thread,
+            "panic.backtrace": self.backtrace,
+            "target": module_path!(),
+        });
+        format!("{line}\n")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_is_one_object_where_the_log_is_json() {
+        let said = Said {
+            thread: "worker".into(),
+            place: "a.rs:1:2".into(),
+            message: "two\nlines".into(),
+            backtrace: None,
+        };
+        let json = said.json();
+        assert_eq!(json.lines().count(), 1, "{json}");
+        let line: serde_json::Value = serde_json::from_str(&json).expect("an object");
+        assert_eq!(line["message"], "panicked at a.rs:1:2");
+        assert_eq!(line["error"], "two\nlines");
+        assert_eq!(said.text(), "thread 'worker' panicked at a.rs:1:2:\ntwo\nlines\n");
+    }
+}

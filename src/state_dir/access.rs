@@ -1,0 +1,196 @@
+//! Who may have access to a file that the server keeps, checked on the open file: it is ours or
+//! root's, has this one name, and only its owner can use it.
+
+use std::{
+    fmt,
+    fs::{File, OpenOptions, Permissions},
+    io::{self, Read},
+    os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt},
+    path::{Path, PathBuf},
+};
+
+use rustix::{fs::OFlags, io::Errno, process::geteuid};
+use zeroize::Zeroizing;
+
+/// Why a file or the directory is not used as it is.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    #[error("it is a symbolic link; move the file itself there")]
+    Link,
+    #[error("it is not a regular file; move it away")]
+    NotAFile,
+    #[error(
+        "it has {0} names (hard links), and what is changed under one changes under all; put a copy in its place"
+    )]
+    SeveralNames(u64),
+    #[error(
+        "it belongs to the user {owner}, and the server runs as {us}; if its content can be trusted, `chown {us} {}`",
+        path.display()
+    )]
+    ForeignOwner { owner: u32, us: u32, path: PathBuf },
+    #[error(
+        "others have access to it (mode {mode:04o}); make sure that its content is unchanged and was not read, then `chmod {right:o} {}`",
+        path.display()
+    )]
+    OpenToOthers { mode: u32, right: u32, path: PathBuf },
+}
+
+impl From<Refused> for io::Error {
+    fn from(refused: Refused) -> Self {
+        Self::new(io::ErrorKind::PermissionDenied, refused)
+    }
+}
+
+/// A file that its group had access to until now.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Closed {
+    path: PathBuf,
+    mode: u32,
+}
+
+impl fmt::Display for Closed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { path, mode } = self;
+        write!(
+            f,
+            "{} was open to its group (mode {mode:04o}) and is now closed to it",
+            path.display()
+        )
+    }
+}
+
+impl Closed {
+    fn log(&self) {
+        tracing::warn!(
+            state.file = %self.path.display(),
+            state.mode = format_args!("{:04o}", self.mode),
+            "a state file was open to its group and is now closed to it"
+        );
+    }
+}
+
+const ONLY_OWNER: u32 = 0o600;
+
+/// `None` if there is none, which it cannot be either where the state directory is no directory.
+pub fn open_to_read(path: &Path) -> io::Result<Option<File>> {
+    let Some((file, closed)) = found(open(path, OpenOptions::new().read(true)))? else {
+        return Ok(None);
+    };
+    closed.iter().for_each(Closed::log);
+    Ok(Some(file))
+}
+
+/// Made if there is none. Reads from the beginning, writes at the end.
+pub fn open_to_append(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    let (file, closed) = open(path, options.read(true).append(true).create(true).mode(ONLY_OWNER))?;
+    closed.iter().for_each(Closed::log);
+    Ok(file)
+}
+
+/// The content, which may be a secret. `None` if there is no file.
+pub fn read(path: &Path) -> io::Result<Option<Zeroizing<Vec<u8>>>> {
+    read_and_tell(path, |closed| closed.log())
+}
+
+/// `read` for callers that run before the log exists.
+pub fn read_and_tell(
+    path: &Path,
+    tell: impl FnOnce(&Closed),
+) -> io::Result<Option<Zeroizing<Vec<u8>>>> {
+    let Some((mut file, closed)) = found(open(path, OpenOptions::new().read(true)))? else {
+        return Ok(None);
+    };
+    if let Some(closed) = &closed {
+        tell(closed);
+    }
+    // With room for all, so that no copy stays behind where it was moved from.
+    let length = usize::try_from(file.metadata()?.len()).unwrap_or(0);
+    let mut content = Zeroizing::new(Vec::with_capacity(length + 1));
+    file.read_to_end(&mut content)?;
+    Ok(Some(content))
+}
+
+fn found<T>(opened: io::Result<T>) -> io::Result<Option<T>> {
+    match opened {
+        Ok(opened) => Ok(Some(opened)),
+        Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+fn open(path: &Path, options: &mut OpenOptions) -> io::Result<(File, Option<Closed>)> {
+    // Not blocking: a pipe in its place would keep us here.
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    let opened = options.custom_flags(flags.bits().cast_signed()).open(path);
+    let file = opened.map_err(|error| match error.raw_os_error() {
+        Some(code) if code == Errno::LOOP.raw_os_error() => Refused::Link.into(),
+        _ => error,
+    })?;
+    let closed = close(&file, path)?;
+    Ok((file, closed))
+}
+
+/// A file that the operator has named and that may be reached through a link.
+pub fn check(file: &File, path: &Path) -> io::Result<()> {
+    close(file, path)?.iter().for_each(Closed::log);
+    Ok(())
+}
+
+fn close(file: &File, path: &Path) -> io::Result<Option<Closed>> {
+    let data = file.metadata()?;
+    if !data.is_file() {
+        return Err(Refused::NotAFile.into());
+    }
+    if data.nlink() > 1 {
+        return Err(Refused::SeveralNames(data.nlink()).into());
+    }
+    refuse_foreign(data.uid(), path)?;
+    let mode = data.mode() & 0o777;
+    if mode & 0o007 != 0 {
+        let refused = Refused::OpenToOthers { mode, right: ONLY_OWNER, path: path.to_owned() };
+        return Err(refused.into());
+    }
+    if mode & 0o070 == 0 {
+        return Ok(None);
+    }
+    file.set_permissions(Permissions::from_mode(mode & 0o700))?;
+    Ok(Some(Closed { path: path.to_owned(), mode }))
+}
+
+/// Root could do anything in any case.
+fn refuse_foreign(owner: u32, path: &Path) -> Result<(), Refused> {
+    let us = geteuid().as_raw();
+    if owner == us || owner == 0 {
+        Ok(())
+    } else {
+        Err(Refused::ForeignOwner { owner, us, path: path.to_owned() })
+    }
+}
+
+/// The directory is left as it is, since other things may be in it: the files in it are closed one
+/// by one. But whoever may write to it could take them away.
+pub fn check_directory(directory: &File, path: &Path) -> io::Result<Result<(), Refused>> {
+    let data = directory.metadata()?;
+    let mode = data.mode() & 0o777;
+    if let Err(refused) = refuse_foreign(data.uid(), path) {
+        return Ok(Err(refused));
+    }
+    if mode & 0o002 != 0 {
+        return Ok(Err(Refused::OpenToOthers { mode, right: 0o700, path: path.to_owned() }));
+    }
+    // Where it is root's, an orchestrator has given it to our group.
+    if mode & 0o020 != 0 && data.uid() == geteuid().as_raw() {
+        tracing::warn!(
+            state.file = %path.display(),
+            state.mode = format_args!("{mode:04o}"),
+            "the group of the state directory can write to it; `chmod 700` closes it"
+        );
+    }
+    Ok(Ok(()))
+}
+
+#[cfg(test)]
+mod tests;

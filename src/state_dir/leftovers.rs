@@ -1,0 +1,39 @@
+//! Files that were being written when the server was killed.
+
+use std::{fs, path::Path};
+
+use super::{DEAD_LETTERS, DEV_KEY, KEYS, REVOKED_TOKENS};
+
+/// Called by the server that has claimed the directory, so none of them is being written. They may
+/// hold master keys, and those with a predictable name may have been planted.
+pub fn remove(directory: &Path) {
+    let Ok(entries) = fs::read_dir(directory) else { return };
+    for entry in entries.flatten() {
+        if !entry.file_name().to_str().is_some_and(is_leftover) {
+            continue;
+        }
+        let path = entry.path();
+        match fs::remove_file(&path) {
+            Ok(()) => tracing::info!(
+                state.file = %path.display(),
+                "what an interrupted write had left was removed"
+            ),
+            Err(error) => tracing::warn!(
+                state.file = %path.display(),
+                %error,
+                "what an interrupted write had left cannot be removed"
+            ),
+        }
+    }
+}
+
+/// `NAME.RANDOM.tmp`, or as earlier versions called it, `NAME.tmp`.
+fn is_leftover(name: &str) -> bool {
+    let Some(name) = name.strip_suffix(".tmp") else { return false };
+    let is_random = |text: &str| text.len() == 16 && text.bytes().all(|b| b.is_ascii_hexdigit());
+    let whole = match name.rsplit_once('.') {
+        Some((whole, random)) if is_random(random) => whole,
+        _ => name,
+    };
+    whole == DEV_KEY || [KEYS, REVOKED_TOKENS, DEAD_LETTERS].iter().any(|end| whole.ends_with(end))
+}

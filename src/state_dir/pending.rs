@@ -1,0 +1,81 @@
+//! A state that is in force and could not be written down.
+
+use std::{
+    io,
+    sync::atomic::{AtomicBool, Ordering},
+    time::{Duration, Instant},
+};
+
+use parking_lot::Mutex;
+
+/// Marks that the newest state is not on disk, and schedules the next attempt. Each attempt writes
+/// the state that is newest by then.
+pub struct PendingWrite {
+    waits: AtomicBool,
+    retry: Mutex<Retry>,
+}
+
+struct Retry {
+    at: Instant,
+    pause: Duration,
+}
+
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+impl PendingWrite {
+    pub fn none() -> Self {
+        let retry = Retry { at: Instant::now(), pause: FIRST_PAUSE };
+        Self { waits: AtomicBool::new(false), retry: Mutex::new(retry) }
+    }
+
+    pub fn waits(&self) -> bool {
+        self.waits.load(Ordering::Acquire)
+    }
+
+    pub fn is_due(&self, now: Instant) -> bool {
+        self.waits() && self.retry.lock().at <= now
+    }
+
+    /// Schedules the next attempt. Returns true if nothing had waited before.
+    pub fn failed(&self, now: Instant) -> bool {
+        let mut retry = self.retry.lock();
+        let is_first = !self.waits.swap(true, Ordering::AcqRel);
+        let pause = if is_first { FIRST_PAUSE } else { (retry.pause * 2).min(LONGEST_PAUSE) };
+        *retry = Retry { at: now + pause, pause };
+        is_first
+    }
+
+    /// Returns true if the state had waited.
+    pub fn written(&self) -> bool {
+        self.waits.swap(false, Ordering::AcqRel)
+    }
+}
+
+/// A revocation took effect, and a restart would undo it.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "this holds from now on, but only until the server restarts, for it could not be written to the state directory: {0}. Make room on the disk, or make the directory writable, and do not restart the server before; it writes by itself as soon as it can, and until then /ready on ops_listen says so"
+)]
+pub struct UntilRestart(pub io::Error);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn f5_it_is_tried_again_ever_later_up_to_a_bound() {
+        let (pending, mut now) = (PendingWrite::none(), Instant::now());
+        assert!(!pending.waits() && !pending.is_due(now));
+        for (attempt, seconds) in [1, 2, 4, 8, 16, 30, 30].into_iter().enumerate() {
+            assert_eq!(pending.failed(now), attempt == 0);
+            let pause = Duration::from_secs(seconds);
+            assert!(!pending.is_due(now + pause - Duration::from_millis(1)));
+            now += pause;
+            assert!(pending.is_due(now));
+        }
+        assert!(pending.written() && !pending.written() && !pending.is_due(now));
+        // The next time it begins anew.
+        assert!(pending.failed(now) && pending.is_due(now + FIRST_PAUSE));
+    }
+}

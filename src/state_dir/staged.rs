@@ -1,0 +1,124 @@
+//! Files that are written whole or not at all: beside the old one, then in its place.
+
+use std::{
+    fs::{File, OpenOptions, Permissions},
+    io::{self, Write},
+    os::unix::fs::{OpenOptionsExt, PermissionsExt},
+    path::{Path, PathBuf},
+};
+
+use super::make;
+use crate::system;
+
+/// A file that is written beside the one that it is to replace. Removed if it does not.
+#[must_use]
+pub struct Staged {
+    beside: PathBuf,
+    path: PathBuf,
+}
+
+/// Replaces the file with one of mode 0600.
+pub fn write_whole(path: &Path, text: &[u8]) -> io::Result<()> {
+    stage(path, text)?.publish()
+}
+
+pub fn stage(path: &Path, text: &[u8]) -> io::Result<Staged> {
+    let (mut file, staged) = Staged::begin(path)?;
+    file.write_all(text)?;
+    file.sync_all()?;
+    Ok(staged)
+}
+
+fn directory_of(path: &Path) -> &Path {
+    path.parent().unwrap_or(Path::new("."))
+}
+
+impl Staged {
+    /// Creates an empty file of mode 0600 under a random name, so that neither a leftover that is
+    /// open to others nor a planted link is written to. The caller syncs it.
+    pub fn begin(path: &Path) -> io::Result<(File, Self)> {
+        make(directory_of(path))?;
+        let random = getrandom::u64().map_err(io::Error::other)?;
+        let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
+        let mut beside = name.to_owned();
+        beside.push(format!(".{random:016x}.tmp"));
+        let beside = path.with_file_name(beside);
+        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&beside)?;
+        let staged = Self { beside, path: path.to_owned() };
+        // The umask may have taken bits away.
+        file.set_permissions(Permissions::from_mode(0o600))?;
+        Ok((file, staged))
+    }
+
+    /// A link that is there is replaced, and not what it points to.
+    pub fn publish(self) -> io::Result<()> {
+        std::fs::rename(&self.beside, &self.path)?;
+        self.sync_directory()
+    }
+
+    /// `false` if there is a file already: that one stays.
+    pub fn publish_first(self) -> io::Result<bool> {
+        match system::rename_new(&self.beside, &self.path) {
+            Ok(()) => self.sync_directory().map(|()| true),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn sync_directory(&self) -> io::Result<()> {
+        File::open(directory_of(&self.path))?.sync_all()
+    }
+}
+
+impl Drop for Staged {
+    fn drop(&mut self) {
+        // Nothing is there any more if it was published.
+        let _ = std::fs::remove_file(&self.beside);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::{fs, os::unix::fs::symlink};
+
+    fn directory(name: &str) -> PathBuf {
+        std::env::temp_dir().join(format!("sealcast-staged-{name}-{}", std::process::id()))
+    }
+
+    fn mode(path: &Path) -> u32 {
+        fs::symlink_metadata(path).unwrap().permissions().mode() & 0o777
+    }
+
+    #[test]
+    fn f6_nothing_that_waits_there_gets_what_is_written() {
+        let dir = directory("waits");
+        make(&dir).unwrap();
+        let (path, victim, old) = (dir.join("a.keys.json"), dir.join("victim"), dir.join("old"));
+        for file in [&victim, &old] {
+            fs::write(file, "theirs").unwrap();
+        }
+        // As earlier versions named it.
+        symlink(&victim, dir.join("a.keys.json.tmp")).unwrap();
+        symlink(&old, &path).unwrap();
+        write_whole(&path, b"ours").unwrap();
+        assert_eq!((fs::read(&path).unwrap(), mode(&path)), (b"ours".to_vec(), 0o600));
+        for file in [&victim, &old] {
+            assert_eq!(fs::read(file).unwrap(), b"theirs");
+        }
+        fs::remove_dir_all(&dir).unwrap();
+    }
+
+    #[test]
+    fn f6_what_is_not_published_leaves_nothing() {
+        let dir = directory("nothing");
+        let path = dir.join("a.keys.json");
+        drop(stage(&path, b"one").unwrap());
+        assert_eq!(fs::read_dir(&dir).unwrap().count(), 0);
+        assert!(stage(&path, b"one").unwrap().publish_first().unwrap());
+        assert!(!stage(&path, b"two").unwrap().publish_first().unwrap());
+        assert_eq!((fs::read(&path).unwrap(), mode(&path)), (b"one".to_vec(), 0o600));
+        assert_eq!(fs::read_dir(&dir).unwrap().count(), 1);
+        fs::remove_dir_all(&dir).unwrap();
+    }
+}

@@ -1,0 +1,190 @@
+//! What the auth endpoints give to those who are let in.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use super::Asked;
+use crate::{
+    app::App,
+    auth::{Denied, Grant, Identity, SignIn, jwt::InvalidToken},
+    channel::{Access, Channel},
+    clock::KnownAsOf,
+    engine::grants::{GrantError, Told},
+    hub::granted::Bounds,
+    presence::Member,
+    protocol::signed::{signed_for_channel, signed_for_user},
+    refusal::RefusalCode,
+    traces::Span,
+    web::{audited::Answer, error::ApiError},
+};
+
+#[derive(Serialize)]
+pub struct ChannelGrant {
+    auth: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    channel_data: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    shared_secret: Option<String>,
+    /// Who the presence channel will know it as.
+    #[serde(skip)]
+    user: Option<Arc<str>>,
+    /// Kept until the answer is written.
+    #[serde(skip)]
+    _told: Option<Told>,
+    #[serde(skip)]
+    rule: Option<Arc<str>>,
+}
+
+impl Answer for ChannelGrant {
+    const FOR_CHANNEL: bool = true;
+
+    fn rule(&self) -> Option<Arc<str>> {
+        self.rule.clone()
+    }
+
+    fn user(&self) -> Option<Arc<str>> {
+        self.user.clone()
+    }
+}
+
+#[derive(Serialize)]
+pub struct UserGrant {
+    auth: String,
+    user_data: String,
+    #[serde(skip)]
+    user: Arc<str>,
+}
+
+impl Answer for UserGrant {
+    const FOR_CHANNEL: bool = false;
+
+    fn user(&self) -> Option<Arc<str>> {
+        Some(self.user.clone())
+    }
+}
+
+/// The decision first, the secret after it.
+pub async fn authorize_channel(asked: &Asked) -> Result<ChannelGrant, ApiError> {
+    let app = &*asked.app;
+    let socket_id = asked.socket_id()?;
+    let channel = app.channel(asked.field("channel_name")?)?;
+    if matches!(channel.access(), Access::Public | Access::User | Access::Watch) {
+        let message = format!("{channel} is joined without authorization");
+        return Err(ApiError::new(RefusalCode::NoAuthorizationNeeded, message));
+    }
+    let (span, engine) = (Span::authorize(&app.id, app.authorizer.name()), &asked.worker.engine);
+    let epoch = || app.ring(&channel).map(|ring| ring.table().epoch(channel.name()));
+    let epoch_before = epoch();
+    let decision = app.decide_channel(&asked.credentials, socket_id, &channel, &engine.clock);
+    let grant = span.around(decision).await;
+    span.outcome(grant.is_ok());
+    let grant = grant?;
+    if channel.access() == Access::Encrypted && app.ring(&channel).is_none() {
+        return Err(ApiError::new(
+            RefusalCode::BlindChannel,
+            format!(
+                "{channel} is relayed blindly and this server has no key for it: its shared_secret comes from the auth endpoint of your own backend"
+            ),
+        ));
+    }
+    let Grant { member, user_id, as_of, expires, abilities, token, rule } = grant;
+    refuse_revoked(app, &channel, user_id.as_deref(), as_of)?;
+    if let Some(user) = &user_id {
+        asked.enter_as(user)?;
+    }
+    let channel_data = member.map(|member| channel_data(app, &member)).transpose()?;
+    let user: Option<Arc<str>> = user_id.map(Arc::from);
+    let bounds = Bounds { expires, abilities, token };
+    let granted = engine.grant(&asked.tenant, socket_id, &channel, user.clone(), as_of, bounds);
+    let granted = granted.await?;
+    // Once more: if they were taken off meanwhile, the secret may be the one of after.
+    refuse_revoked(app, &channel, user.as_deref(), as_of)?;
+    // An answer that names nobody may be about whoever was taken off since it was asked for.
+    if user.is_none() && epoch() != epoch_before {
+        return Err(GrantError::Replaced.into());
+    }
+    let signed = signed_for_channel(socket_id, &channel, channel_data.as_deref());
+    let shared_secret = granted.secret.map(|secret| secret.to_base64().to_string());
+    let (auth, _told) = (app.auth(&signed), granted.told);
+    Ok(ChannelGrant { auth, channel_data, shared_secret, user, rule, _told })
+}
+
+/// Who was taken off the channel needs a word of the application that is newer than that.
+fn refuse_revoked(
+    app: &App,
+    channel: &Channel,
+    user: Option<&str>,
+    as_of: KnownAsOf,
+) -> Result<(), ApiError> {
+    match user.filter(|user| app.is_revoked(channel, user, as_of)) {
+        Some(user) => Err(ApiError::new(
+            RefusalCode::Revoked,
+            format!(
+                "{user} has been taken off {channel}: what is newer than that lets them in again, a token by its \"iat\" (less the leeway), or a new answer of the application"
+            ),
+        )),
+        None => Ok(()),
+    }
+}
+
+fn channel_data(app: &App, identity: &Identity) -> Result<String, ApiError> {
+    #[derive(Serialize)]
+    struct ChannelData<'a> {
+        user_id: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        user_info: &'a Option<serde_json::Value>,
+    }
+    let data = ChannelData { user_id: &identity.user_id, user_info: &identity.user_info };
+    let data = serde_json::to_string(&data).map_err(unwritable)?;
+    // Refused here, where the page is told why, and not on the socket.
+    Member::parse(&data, app.member_limits())
+        .map_err(|e| ApiError::new(RefusalCode::InvalidMember, e.to_string()))?;
+    Ok(data)
+}
+
+pub async fn authorize_user(asked: &Asked) -> Result<UserGrant, ApiError> {
+    let app = &*asked.app;
+    let socket_id = asked.socket_id()?;
+    let (span, engine) = (Span::authorize(&app.id, app.authorizer.name()), &asked.worker.engine);
+    let decision = app.decide_user(&asked.credentials, socket_id, &engine.clock);
+    let decision = span.around(decision).await;
+    span.outcome(decision.is_ok());
+    let SignIn { identity, token } = decision?;
+    asked.enter_as(&identity.user_id)?;
+    engine.check_connection(&asked.tenant, socket_id).await?;
+    if token.is_some_and(|token| app.access.revoked.contains(&token)) {
+        return Err(Denied::from(InvalidToken::Revoked).into());
+    }
+    crate::engine::users::check_user_id(&identity.user_id, app.limits.user_id_chars).map_err(
+        |e| {
+            ApiError::new(RefusalCode::InvalidUserId, format!("The user id cannot be used: it {e}"))
+        },
+    )?;
+    #[derive(Serialize)]
+    struct UserData<'a> {
+        id: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        user_info: &'a Option<serde_json::Value>,
+        #[serde(skip_serializing_if = "<[String]>::is_empty")]
+        watchlist: &'a [String],
+    }
+    let data = UserData {
+        id: &identity.user_id,
+        user_info: &identity.user_info,
+        watchlist: &identity.watchlist,
+    };
+    let user_data = serde_json::to_string(&data).map_err(unwritable)?;
+    let signed = signed_for_user(socket_id, &user_data);
+    Ok(UserGrant { auth: app.auth(&signed), user_data, user: identity.user_id.into() })
+}
+
+fn unwritable(error: serde_json::Error) -> ApiError {
+    ApiError::new(RefusalCode::InvalidUserInfo, error.to_string())
+}
+
+impl From<Denied> for ApiError {
+    fn from(denied: Denied) -> Self {
+        Self::new(denied.code, denied.message)
+    }
+}

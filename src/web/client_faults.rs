@@ -1,0 +1,163 @@
+//! Connections that end before there is a request: whose fault it is, and what they are told.
+
+use std::{
+    future::poll_fn,
+    io::{self, ErrorKind},
+    net::IpAddr,
+    task::{Context, Poll, ready},
+    time::Instant,
+};
+
+use actix_http::error::{DispatchError, ParseError};
+use actix_rt::{net::TcpStream, time::timeout};
+use actix_tls::accept::TlsError;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
+
+use super::{
+    entrance::neighbourhood,
+    remote::{HasRemote, Remote},
+    services::{HEAD_DEADLINE, LINGER},
+};
+use crate::engine::{ClientFault, Engine};
+
+/// A record of TLS that carries a handshake.
+const TLS_HANDSHAKE: u8 = 0x16;
+
+/// `first`: the byte that the connection began with, where that is known.
+pub fn note(
+    engine: &Engine,
+    error: &DispatchError,
+    first: Option<u8>,
+    remote: impl FnOnce() -> Option<Remote>,
+) {
+    let Some(fault) = fault(error, first) else { return };
+    engine.client_faults.note(fault, error);
+    if fault == ClientFault::TlsOnPlain {
+        name(
+            engine,
+            remote(),
+            "a client speaks TLS to a listener without TLS: it must use http:// and ws://, or the server needs tls_cert_file and tls_key_file",
+        );
+    }
+}
+
+fn fault(error: &DispatchError, first: Option<u8>) -> Option<ClientFault> {
+    Some(match error {
+        DispatchError::Parse(_) if first == Some(TLS_HANDSHAKE) => ClientFault::TlsOnPlain,
+        DispatchError::Parse(ParseError::TooLarge) => ClientFault::HeadTooLarge,
+        // The connection was lost, or its client took its time: neither is worth a line.
+        DispatchError::Parse(ParseError::Io(_)) | DispatchError::Io(_) => return None,
+        DispatchError::SlowRequestTimeout | DispatchError::DisconnectTimeout => return None,
+        DispatchError::Parse(_) => ClientFault::NotHttp,
+        DispatchError::H2(_) => ClientFault::Http2,
+        _ => ClientFault::Other,
+    })
+}
+
+pub fn note_handshake<E>(engine: &Engine, error: &TlsError<io::Error, E>) {
+    match error {
+        TlsError::Tls(error) => engine.client_faults.note(ClientFault::TlsHandshake, error),
+        TlsError::Timeout => {
+            engine.client_faults.note(ClientFault::TlsHandshake, "it took too long")
+        }
+        TlsError::Service(_) => {}
+    }
+}
+
+/// Once for each network: not whose address it is.
+fn name(engine: &Engine, remote: Option<Remote>, sentence: &str) {
+    let address = match remote {
+        Some(Remote::Address(address) | Remote::Balancer(Some(address))) => address,
+        Some(Remote::Local | Remote::Balancer(None)) => IpAddr::from([127, 0, 0, 1]),
+        None => return,
+    };
+    let network = neighbourhood(address);
+    if engine.client_faults.is_to_be_named(network, Instant::now()) {
+        tracing::info!(client.network = %network, "{sentence}");
+    }
+}
+
+/// A stream whose first byte can be looked at without taking it.
+pub trait Peek {
+    /// `None` at the end of the stream.
+    fn poll_first(&self, cx: &mut Context<'_>) -> Poll<io::Result<Option<u8>>>;
+}
+
+impl Peek for TcpStream {
+    fn poll_first(&self, cx: &mut Context<'_>) -> Poll<io::Result<Option<u8>>> {
+        let mut byte = [0];
+        let count = ready!(self.poll_peek(cx, &mut ReadBuf::new(&mut byte)))?;
+        Poll::Ready(Ok((count > 0).then_some(byte[0])))
+    }
+}
+
+/// Passes on what begins as TLS may. A request in clear is answered in clear, since its client
+/// could not read anything else.
+pub async fn expect_tls<IO, E>(mut io: IO, engine: &Engine) -> Result<IO, TlsError<io::Error, E>>
+where
+    IO: AsyncRead + AsyncWrite + HasRemote + Peek + Unpin,
+{
+    let first = timeout(HEAD_DEADLINE, poll_fn(|cx| io.poll_first(cx)));
+    let first = first.await.map_err(|_| TlsError::Timeout)?.map_err(TlsError::Tls)?;
+    match first {
+        // No record of TLS begins with a letter, and each method of HTTP does.
+        Some(b'A'..=b'Z') => {
+            engine.client_faults.note(ClientFault::PlainOnTls, "it begins with a letter");
+            name(
+                engine,
+                io.remote(),
+                "a client speaks HTTP in clear to a listener with TLS: it must use https:// and wss://",
+            );
+            // It is gone or slow: that is its own affair.
+            let _ = timeout(LINGER, answer(&mut io)).await;
+            Err(TlsError::Tls(ErrorKind::InvalidData.into()))
+        }
+        Some(_) => Ok(io),
+        // A health check that only connects.
+        None => Err(TlsError::Tls(ErrorKind::UnexpectedEof.into())),
+    }
+}
+
+const ANSWER: &str = "HTTP/1.1 400 Bad Request\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: 76\r\n\r\n{\"error\":\"This port speaks TLS: use https:// and wss://\",\"code\":\"needs_tls\"}";
+
+/// Reads what was sent as far as it is little: closing with unread bytes resets a connection, and
+/// the answer would be lost.
+async fn answer(io: &mut (impl AsyncRead + AsyncWrite + Unpin)) -> io::Result<()> {
+    const MAX_READS: usize = 16;
+    io.write_all(ANSWER.as_bytes()).await?;
+    io.shutdown().await?;
+    let mut rest = [0; 4096];
+    for _ in 0..MAX_READS {
+        if io.read(&mut rest).await? == 0 {
+            break;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_answer_has_the_length_that_it_says() {
+        let (head, body) = ANSWER.split_once("\r\n\r\n").expect("a head and a body");
+        assert!(head.ends_with(&format!("Content-Length: {}", body.len())), "{}", body.len());
+        serde_json::from_str::<serde_json::Value>(body).expect("JSON");
+    }
+
+    #[test]
+    fn faults_are_told_apart_and_lost_connections_are_none() {
+        let of = |error: DispatchError, first| fault(&error, first);
+        let parse = || DispatchError::Parse(ParseError::Header);
+        assert_eq!(of(parse(), Some(TLS_HANDSHAKE)), Some(ClientFault::TlsOnPlain));
+        assert_eq!(of(parse(), Some(b'G')), Some(ClientFault::NotHttp));
+        assert_eq!(of(parse(), None), Some(ClientFault::NotHttp));
+        let large = DispatchError::Parse(ParseError::TooLarge);
+        assert_eq!(of(large, None), Some(ClientFault::HeadTooLarge));
+        let lost = || io::Error::from(ErrorKind::ConnectionReset);
+        assert_eq!(of(DispatchError::Io(lost()), None), None);
+        assert_eq!(of(DispatchError::Parse(ParseError::Io(lost())), Some(b'G')), None);
+        assert_eq!(of(DispatchError::InternalError, None), Some(ClientFault::Other));
+    }
+}

@@ -1,0 +1,123 @@
+//! Which names the operations listener answers to. A page can make its own name point at this
+//! machine (DNS rebinding): to the browser the answer is then the page's own, and only the name in
+//! the request says whose page asks.
+
+use actix_web::{dev::ServiceRequest, http::header::HOST};
+use std::net::IpAddr;
+
+use super::{error::ApiError, verify::worker};
+use crate::system::host_name;
+
+/// `ops_hosts`, in lower case.
+#[derive(Clone, Debug, Default)]
+pub struct OpsHosts(pub Vec<String>);
+
+pub fn check(request: &ServiceRequest) -> Result<(), ApiError> {
+    let listed = &worker(request.request()).settings().ops_hosts;
+    // Where the target is a whole URL, its host counts, and no other may stand beside it.
+    let of_target = request.uri().authority().map(|authority| authority.as_str());
+    let of_header = request.headers().get_all(HOST).map(|host| host.to_str().unwrap_or("?"));
+    // Browsers always say a host; probes that speak HTTP/1.0 say none.
+    let mut hosts = of_target.into_iter().chain(of_header).filter(|host| !host.is_empty());
+    match hosts.find(|host| !listed.admit(host)) {
+        None => Ok(()),
+        Some(host) => {
+            let refusal = ApiError::misdirected(host);
+            tracing::debug!(error = %refusal, "request to the operations listener refused");
+            Err(refusal)
+        }
+    }
+}
+
+impl OpsHosts {
+    /// `authority`: a host, and perhaps a port.
+    fn admit(&self, authority: &str) -> bool {
+        let Some(host) = host(authority) else { return false };
+        host.parse::<IpAddr>().is_ok()
+            || host == "localhost"
+            || self.0.contains(&host)
+            || is_own(&host, host_name().as_deref())
+    }
+}
+
+/// This host's name, or the first part of it.
+fn is_own(host: &str, own: Option<&str>) -> bool {
+    let Some(own) = own.map(str::to_ascii_lowercase) else { return false };
+    let first = own.split('.').next().unwrap_or_default();
+    !host.is_empty() && (host == own || host == first)
+}
+
+/// Without port and brackets, in lower case.
+fn host(authority: &str) -> Option<String> {
+    if let Some(rest) = authority.strip_prefix('[') {
+        let (address, port) = rest.split_once(']')?;
+        return is_port(port).then(|| address.to_ascii_lowercase());
+    }
+    let (host, port) = authority.split_at(authority.find(':').unwrap_or(authority.len()));
+    is_port(port).then(|| bare(host))
+}
+
+/// As it is compared: the dot at its end says that it is whole.
+pub fn bare(name: &str) -> String {
+    name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase()
+}
+
+fn is_port(text: &str) -> bool {
+    match text.strip_prefix(':') {
+        Some(port) => port.parse::<u16>().is_ok(),
+        None => text.is_empty(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn f26_addresses_and_names_that_are_listed_are_answered() {
+        let hosts = OpsHosts(vec!["ops.example.com".into(), "sealcast".into()]);
+        for host in [
+            "127.0.0.1",
+            "10.1.2.3:9601",
+            "[::1]:9601",
+            "[fe80::1]",
+            "localhost",
+            "LocalHost.:9601",
+            "ops.example.com",
+            "OPS.example.com.:80",
+            "sealcast:9601",
+        ] {
+            assert!(hosts.admit(host), "{host}");
+        }
+        for host in [
+            "evil.example",
+            "evil.example:9601",
+            "localhost.evil.example",
+            "127.0.0.1.evil.example",
+            "127.0.0.1@evil.example",
+            "evil.example@127.0.0.1",
+            "localhost:x",
+            "localhost:",
+            "[::1",
+            "[::1].evil.example",
+            "[localhost.evil]",
+            "ops.example.com..",
+            "x.ops.example.com",
+            "a,localhost",
+            " localhost",
+            "?",
+            ":9601",
+            ".",
+        ] {
+            assert!(!hosts.admit(host), "{host}");
+        }
+    }
+
+    #[test]
+    fn f26_this_hosts_own_name_is_answered() {
+        let own = Some("Web-1.example.com");
+        assert!(is_own("web-1", own) && is_own("web-1.example.com", own));
+        assert!(!is_own("web", own) && !is_own("example.com", own) && !is_own("", own));
+        assert!(!is_own("", Some("")) && !is_own("web-1", None));
+    }
+}

@@ -1,0 +1,181 @@
+//! Connections that end before they begin because somebody's configuration is wrong: which line
+//! would let them in.
+//!
+//! At `info`, since the operator looks for it when nothing connects; and bounded, since any stranger
+//! can cause it.
+
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+
+use crate::{
+    app::App,
+    crypto::{
+        encoding::{from_any_base64, from_hex},
+        signature::AppSecret,
+    },
+    engine::Engine,
+    origins::advice,
+    protocol::code::Close,
+};
+
+/// Lines a minute for each reason.
+const LINES: u32 = 10;
+const MINUTE: Duration = Duration::from_secs(60);
+
+#[derive(Default)]
+pub struct TurnedAway {
+    origins: Mutex<Minute>,
+    paths: Mutex<Minute>,
+    keys: Mutex<Minute>,
+}
+
+/// What the request said.
+pub struct Handshake<'a> {
+    /// Without the query.
+    pub path: &'a str,
+    pub origin: Option<&'a str>,
+    pub host: Option<&'a str>,
+    /// The app whose key it named.
+    pub app: Option<&'a App>,
+    /// In front of every path here.
+    pub path_prefix: &'a str,
+}
+
+impl TurnedAway {
+    pub fn note(&self, reason: &Close, handshake: &Handshake<'_>, engine: &Engine) {
+        let (lines, fix): (_, &dyn Fn() -> String) = match reason {
+            Close::OriginRefused { .. } => (&self.origins, &|| {
+                handshake.app.map(|app| handshake.origin_advice(app)).unwrap_or_default()
+            }),
+            Close::PathNotFound { .. } => (&self.paths, &|| handshake.path_advice(engine)),
+            Close::UnknownApp { key } => (&self.keys, &|| key_advice(key, engine)),
+            _ => return,
+        };
+        let Some(left_out) = lines.lock().take(Instant::now()) else { return };
+        if left_out > 0 {
+            tracing::warn!(refusals = left_out, "refused connections were left out of the log");
+        }
+        tracing::info!(
+            close.code = reason.code(),
+            close.reason = reason.reason(),
+            app.id = handshake.app.map(|app| &*app.id),
+            fix = fix(),
+            "connection refused"
+        );
+    }
+}
+
+impl Handshake<'_> {
+    /// A server's own address is only named here. It does not admit anybody: a page of a stranger
+    /// can have a name that leads to this server, and then sends it as both `Origin` and `Host`.
+    pub fn origin_advice(&self, app: &App) -> String {
+        let origin = self.origin.unwrap_or_default();
+        let own = origin.split_once("://").is_some_and(|(_, place)| Some(place) == self.host);
+        let advised = advice(origin, &app.id);
+        if own && advised.starts_with("if it is yours") {
+            return format!(
+                "if {origin:?} is this server's own address, as React Native on Android sends it, set public_url = {origin:?} and add \"self\" to origins in [apps.{}]",
+                app.id
+            );
+        }
+        advised
+    }
+
+    fn path_advice(&self, engine: &Engine) -> String {
+        let right = format!("WebSockets go to {}/app/KEY here", self.path_prefix);
+        let before = self.path.rsplit_once("/app/").and_then(|(before, key)| {
+            engine.tenants().by_key(key.trim_end_matches('/')).map(|_| before)
+        });
+        match before {
+            Some("") => format!("{right}: set wsPath: {:?} in the client", self.path_prefix),
+            Some(before) if before.len() <= SHOWN_BYTES => format!(
+                "{right}: set path_prefix = {before:?}, or take {before:?} off in the client (wsPath) or the proxy"
+            ),
+            _ => right,
+        }
+    }
+}
+
+const SHOWN_BYTES: usize = 100;
+
+/// What stands in the place of a key may be a secret that was taken for it: then it is not shown.
+fn key_advice(key: &str, engine: &Engine) -> String {
+    let tenants = engine.tenants();
+    let apps = || tenants.iter().map(|tenant| tenant.app());
+    if let Some(app) = apps().find(|app| is_secret_of(key, &app.secret)) {
+        return format!(
+            "the client names the secret of app {} where its key belongs: whoever has the client has the secret, so replace it",
+            app.id
+        );
+    }
+    if key.len() > SHOWN_BYTES || looks_secret(key) {
+        return "the client names a key that no app has".into();
+    }
+    let near = apps().find(|app| strsim::osa_distance(&app.key, key) * 3 <= key.chars().count());
+    match near {
+        Some(app) => {
+            format!("no app has the key {key:?}: did you mean {:?}, of app {}?", app.key, app.id)
+        }
+        None => format!(
+            "no app has the key {key:?}: add [apps.ID] with key = {key:?}, or correct the client"
+        ),
+    }
+}
+
+fn is_secret_of(text: &str, secret: &AppSecret) -> bool {
+    const PROBE: &[&[u8]] = &[b"a secret in the place of a key"];
+    secret.verify(PROBE, &AppSecret::new(text.as_bytes()).sign(PROBE))
+}
+
+/// As long as a master key.
+fn looks_secret(text: &str) -> bool {
+    const BYTES: usize = 32;
+    from_hex::<BYTES>(text).is_some() || from_any_base64(text).is_some_and(|b| b.len() == BYTES)
+}
+
+/// How much was written in the minute that began last.
+#[derive(Default)]
+struct Minute {
+    began: Option<Instant>,
+    lines: u32,
+    left_out: u64,
+}
+
+impl Minute {
+    /// Whether there is room for a line; how many found none since the one before.
+    fn take(&mut self, now: Instant) -> Option<u64> {
+        if self.began.is_none_or(|began| now.duration_since(began) >= MINUTE) {
+            (self.began, self.lines) = (Some(now), 0);
+        }
+        if self.lines == LINES {
+            self.left_out += 1;
+            return None;
+        }
+        self.lines += 1;
+        Some(std::mem::take(&mut self.left_out))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ten_lines_a_minute_and_then_a_count() {
+        let (mut minute, start) = (Minute::default(), Instant::now());
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let written = (0..60).filter(|n| minute.take(at(*n)).is_some()).count();
+        assert_eq!(written, 10);
+        assert_eq!(minute.take(at(60)), Some(50));
+        assert_eq!(minute.take(at(61)), Some(0));
+    }
+
+    #[test]
+    fn what_may_be_a_secret_is_known() {
+        let secret = AppSecret::new(b"app-secret");
+        assert!(is_secret_of("app-secret", &secret) && !is_secret_of("app-key", &secret));
+        assert!(looks_secret(&"ab".repeat(32)) && !looks_secret("278d425bdf160c739803"));
+        assert!(looks_secret("vwTqW/UBENYBOySubUo8fldlMFvCzOY8BFO5xAgnOus="));
+    }
+}

@@ -1,0 +1,211 @@
+//! The lines of a dead-letter file: letters, and markers that say that one of them is done with.
+
+use std::{
+    collections::HashSet,
+    fs::{self, File},
+    io::{self, BufRead, BufReader, BufWriter, Read, Seek, SeekFrom, Write},
+    os::unix::fs::{FileExt, MetadataExt},
+    path::Path,
+};
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use crate::state_dir::Staged;
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct LetterId(pub u64);
+
+#[derive(Serialize, Deserialize, Debug)]
+pub struct Letter {
+    pub id: LetterId,
+    /// When it was given up.
+    pub time: String,
+    pub endpoint: String,
+    pub reason: String,
+    pub attempts: u32,
+    pub event: Box<RawValue>,
+}
+
+/// Why a letter is done with.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Done {
+    Delivered,
+    Discarded,
+}
+
+/// A letter or a marker, without what is only needed to send it.
+#[derive(Default, Serialize, Deserialize)]
+pub struct Marker {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<LetterId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    delivered: Option<LetterId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    discarded: Option<LetterId>,
+    /// The highest id that was given so far: a start need not look for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last: Option<u64>,
+}
+
+impl Marker {
+    pub fn new(id: LetterId, done: Done, last: u64) -> Self {
+        let marker = Self { last: Some(last), ..Self::default() };
+        match done {
+            Done::Delivered => Self { delivered: Some(id), ..marker },
+            Done::Discarded => Self { discarded: Some(id), ..marker },
+        }
+    }
+
+    fn done(&self) -> Option<LetterId> {
+        self.delivered.or(self.discarded)
+    }
+}
+
+/// Which file it is, whatever its name.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct FileId(u64, u64);
+
+impl FileId {
+    pub fn of(data: &fs::Metadata) -> Self {
+        Self(data.dev(), data.ino())
+    }
+}
+
+pub fn append(line: &impl Serialize, text: &mut Vec<u8>) -> io::Result<()> {
+    serde_json::to_writer(&mut *text, line)?;
+    text.push(b'\n');
+    Ok(())
+}
+
+/// A line that a crash has cut off is ended, so that the next begins anew.
+pub fn end_line(file: &mut File, length: u64) -> io::Result<u64> {
+    let Some(last) = length.checked_sub(1) else { return Ok(0) };
+    let mut byte = [0];
+    file.seek(SeekFrom::Start(last))?;
+    file.read_exact(&mut byte)?;
+    if byte == *b"\n" {
+        return Ok(0);
+    }
+    file.write_all(b"\n")?;
+    Ok(1)
+}
+
+/// The highest id of the file's letters, mostly from its end alone.
+pub fn last_id(file: &File, length: u64) -> io::Result<u64> {
+    const END: u64 = 1024 * 1024;
+    let mut end = vec![0; usize::try_from(length.min(END)).unwrap_or_default()];
+    let begin = length - end.len() as u64;
+    file.read_exact_at(&mut end, begin)?;
+    for line in end.rsplit(|byte| *byte == b'\n') {
+        let Ok(marker) = serde_json::from_slice::<Marker>(line) else { continue };
+        if let Some(last) = marker.last.or(marker.id.map(|id| id.0)) {
+            return Ok(last);
+        }
+    }
+    let mut last = 0;
+    each_marker(snapshot(file, length)?, |marker| {
+        last = last.max(marker.id.map_or(0, |id| id.0));
+    })?;
+    Ok(last)
+}
+
+/// What is in the file up to this length, read with a position of its own.
+pub fn snapshot(file: &File, length: u64) -> io::Result<impl BufRead + use<>> {
+    let at = FileAt { file: file.try_clone()?, at: 0 };
+    Ok(BufReader::with_capacity(64 * 1024, at.take(length)))
+}
+
+/// The position of a file is shared by all its handles.
+struct FileAt {
+    file: File,
+    at: u64,
+}
+
+impl Read for FileAt {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.file.read_at(buffer, self.at)?;
+        self.at += count as u64;
+        Ok(count)
+    }
+}
+
+/// What a file holds.
+#[derive(Default)]
+pub struct Index {
+    /// Letters that are done with, and still in the file.
+    pub done: HashSet<LetterId>,
+    pub letters: u64,
+}
+
+impl Index {
+    pub fn of(text: impl BufRead) -> io::Result<Self> {
+        let (mut done, mut letters) = (HashSet::new(), HashSet::new());
+        each_marker(text, |marker| {
+            letters.extend(marker.id);
+            done.extend(marker.done());
+        })?;
+        let letters = letters.difference(&done).count() as u64;
+        Ok(Self { done, letters })
+    }
+}
+
+fn each_marker(text: impl BufRead, mut each: impl FnMut(Marker)) -> io::Result<()> {
+    each_line(text, |line| {
+        serde_json::from_slice::<Marker>(line).into_iter().for_each(&mut each);
+        true
+    })
+}
+
+/// All letters, until `each` says `false`. What cannot be read is passed over: the rest is worth
+/// more than its end.
+pub fn each_letter(text: impl BufRead, mut each: impl FnMut(Letter) -> bool) -> io::Result<()> {
+    each_line(text, |line| serde_json::from_slice(line).map_or(true, &mut each))
+}
+
+fn each_line(mut text: impl BufRead, mut each: impl FnMut(&[u8]) -> bool) -> io::Result<()> {
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        if text.read_until(b'\n', &mut line)? == 0 || !each(&line) {
+            return Ok(());
+        }
+    }
+}
+
+/// A file beside that of the letters, which takes its place when it is whole.
+pub struct Compacted {
+    file: File,
+    staged: Staged,
+}
+
+impl Compacted {
+    /// Without what is done with, and the lines that say so.
+    pub fn write(path: &Path, text: impl BufRead, done: &HashSet<LetterId>) -> io::Result<Self> {
+        let (file, staged) = Staged::begin(path)?;
+        let compacted = Self { file, staged };
+        let mut out = BufWriter::new(&compacted.file);
+        let mut written = Ok(());
+        each_letter(text, |letter| {
+            if !done.contains(&letter.id) {
+                let mut text = Vec::new();
+                written = append(&letter, &mut text).and_then(|()| out.write_all(&text));
+            }
+            written.is_ok()
+        })?;
+        written?;
+        out.flush()?;
+        drop(out);
+        compacted.file.sync_all()?;
+        Ok(compacted)
+    }
+
+    /// With what was written since, from this place of the old file on.
+    pub fn replace(mut self, old: &File, from: u64, to: u64) -> io::Result<()> {
+        let mut rest = FileAt { file: old.try_clone()?, at: from }.take(to - from);
+        io::copy(&mut rest, &mut self.file)?;
+        self.file.sync_all()?;
+        self.staged.publish()
+    }
+}

@@ -1,0 +1,293 @@
+//! Subscribers that do not move to the next key, or move late: what they hold up, and what becomes
+//! of them (ENCRYPTION 4).
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::support::*;
+
+const CHANNEL: &str = "private-encrypted-x";
+const NEVER_ASKS: &str = "protocol=7&client=pusher-dotnet-client&version=6.0";
+const JAVA: &str = "client=java-client&protocol=5&version=2.4.4";
+const JWT_SECRET: &str = "jwt-secret-0c55d1b7e2a9-for-stragglers";
+
+fn with_key(label: &str, more: &str) -> String {
+    let key = base64(&master_key(label));
+    config(&format!("authorizer = \"open\"\nmaster_key = \"{key}\"\n{more}"))
+}
+
+fn of(label: &str) -> [u8; 32] {
+    shared_secret(&master_key(label), CHANNEL)
+}
+
+/// One that has moved to the second key, and one that never does.
+async fn one_behind(server: &TestServer) -> (Reader, Reader) {
+    let straggler = server.connect_with(NEVER_ASKS).await;
+    let straggler = Reader::join(server, straggler, CHANNEL).await;
+    let mut moved = Reader::join(server, server.connect().await, CHANNEL).await;
+    Admin::of(server).rotate_to(&master_key("second")).await;
+    moved.expect(server, "sealcast:rekey", "{}").await;
+    until_behind(server, 1).await;
+    (straggler, moved)
+}
+
+async fn until_behind(server: &TestServer, wanted: u64) {
+    until(format!("{wanted} behind"), async || {
+        (rotation(server).await["remaining"] == wanted).then_some(())
+    })
+    .await;
+}
+
+async fn rotation(server: &TestServer) -> Value {
+    Admin::of(server).report().await["rotation"].clone()
+}
+
+#[tokio::test]
+async fn f18_a_rotation_by_force_closes_those_behind_and_goes_on() {
+    let dir = TempDir::new();
+    let audit = dir.path().join("audit.jsonl");
+    let key = format!("authorizer = \"open\"\nmaster_key = \"{}\"", base64(&master_key("first")));
+    let top = format!("audit_file = \"{}\"", audit.display());
+    let server = TestServer::start(&config_of(&top, &[(APP, &key)])).await;
+    let admin = Admin::of(&server);
+    let (mut straggler, mut moved) = one_behind(&server).await;
+
+    let refused = admin.rotate(&json!({})).await;
+    assert_eq!(refused.refused(409, "a second rotation"), "rotation_in_progress");
+    let text = refused.text();
+    let until = admin.report().await["keys"][0]["until"].as_u64().expect("an end");
+    for part in ["1 subscription", "--force", "its grace time ends at 20"] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    assert!(until > unix_now() as u64);
+    // What is refused for another reason closes nobody.
+    let known = json!({"key": base64(&master_key("first")), "force": true});
+    assert_eq!(admin.rotate(&known).await.refused(409, "known"), "known_key");
+    server.publish(CHANNEL, "e", "still served").await;
+    straggler.expect(&server, "e", "still served").await;
+    moved.expect(&server, "e", "still served").await;
+
+    let forced = json!({"key": base64(&master_key("third")), "force": true});
+    let answer = admin.rotate(&forced).await.expect(200, "by force");
+    assert_eq!((&answer["state"], &answer["closed"]), (&json!("active"), &json!(1)), "{answer}");
+    straggler.client.expect_rejection(4200).await;
+    moved.expect(&server, "sealcast:rekey", "{}").await;
+    admin.until_moved().await;
+    assert_eq!(moved.secret, of("third"));
+    let again = Reader::join(&server, server.connect_with(NEVER_ASKS).await, CHANNEL).await;
+    assert_eq!(again.secret, of("third"));
+    // With nobody behind it is a rotation like any other.
+    let answer = admin.rotate(&json!({"force": true})).await.expect(200, "nobody is behind");
+    assert_eq!(answer.get("closed"), None, "{answer}");
+    server.stop().await;
+    let text = std::fs::read_to_string(&audit).expect("an audit file");
+    let facts = text.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
+    let forced: Vec<Value> = facts.filter(|fact| fact["event"] == "rotation_forced").collect();
+    assert_eq!(forced.len(), 1, "{forced:?}");
+    assert_eq!((&forced[0]["app"], &forced[0]["closed"]), (&json!("it"), &json!(1)));
+}
+
+#[tokio::test]
+async fn f18_the_command_takes_force() {
+    let server = TestServer::start(&with_key("first", "")).await;
+    let (mut straggler, _moved) = one_behind(&server).await;
+    let rotate = || {
+        Launch::new(&["keys", "rotate", "--app", "it", "--no-wait", "--state-dir"])
+            .arg(server.dir.path().join(".sealcast"))
+    };
+    let refused = rotate().output("").await;
+    assert_eq!(refused.status.code(), Some(1), "{refused:?}");
+    assert!(refused.stderr.contains("--force"), "{refused:?}");
+    let done = rotate().arg("--force").output("").await;
+    assert_eq!(done.status.code(), Some(0), "{done:?}");
+    let said = "1 subscriptions that had not moved were closed\n";
+    assert!(done.stdout.starts_with(said) && done.stdout.ends_with("is active\n"), "{done:?}");
+    straggler.client.expect_rejection(4200).await;
+    server.stop().await;
+}
+
+const WAITS: &str = "is in force, but for keys that wait for a rotation to end";
+const MOVES: &str = "subscribers move to it";
+
+#[tokio::test]
+async fn f18_a_reload_takes_all_else_and_its_key_when_the_rotation_has_ended() {
+    let it = Reloading::start(&with_key("first", "")).await;
+    let admin = Admin::of(&it.server);
+    let (straggler, mut moved) = one_behind(&it.server).await;
+    it.reload(&with_key("third", "[apps.it.limits]\nevent_bytes = 30"), WAITS).await;
+    let printed = it.server.printed();
+    for part in
+        ["config.waits=\"apps.it.master_key\"", "config.changed=\"apps.it.limits.event_bytes"]
+    {
+        assert!(printed.contains(part), "{part}: {printed}");
+    }
+    assert!(printed.contains("1 subscriptions have not moved") && printed.contains("--force"));
+    let long = json!({"name": "e", "channel": "news", "data": "x".repeat(31)});
+    it.server.post("/events", &long).await.expect(413, "the limit is in force");
+    assert_eq!(admin.states().await, ["grace", "active"]);
+    let waiting = rotation(&it.server).await["waiting"].clone();
+    assert!(waiting.is_string(), "{waiting}");
+    let list = Launch::new(&["keys", "list", "--app", "it", "--state-dir"]);
+    let list = list.arg(it.server.dir.path().join(".sealcast")).output("").await;
+    let line = format!("{}, which the configuration names, is taken", waiting.as_str().unwrap());
+    assert!(list.stdout.contains(&line), "{list:?}");
+    // Whoever reads it once more is told once more.
+    it.reload(&with_key("third", "[apps.it.limits]\nevent_bytes = 30"), WAITS).await;
+    assert_eq!(it.said(MOVES), 0);
+
+    straggler.client.close().await;
+    it.until_said(MOVES, 1).await;
+    assert_eq!(admin.states().await, ["grace", "grace", "active"]);
+    assert_eq!(admin.report().await["keys"][2]["id"], waiting);
+    assert_eq!(rotation(&it.server).await.get("waiting"), None);
+    moved.expect(&it.server, "sealcast:rekey", "{}").await;
+    assert_eq!(moved.secret, of("third"));
+    admin.until_moved().await;
+    it.take(&with_key("third", "[apps.it.limits]\nevent_bytes = 30")).await;
+    assert_eq!(it.said(MOVES), 1, "it is the one that is named");
+    it.stop().await;
+}
+
+#[tokio::test]
+async fn f18_a_key_that_waits_is_taken_by_force_and_given_up_with_the_configuration() {
+    let it = Reloading::start(&with_key("first", "")).await;
+    let admin = Admin::of(&it.server);
+    let (mut straggler, mut moved) = one_behind(&it.server).await;
+    it.reload(&with_key("third", ""), WAITS).await;
+    // The configuration names the key of before again: nothing waits any more.
+    it.take(&with_key("first", "")).await;
+    assert_eq!(rotation(&it.server).await.get("waiting"), None);
+    it.reload(&with_key("third", ""), WAITS).await;
+    let waiting = rotation(&it.server).await["waiting"].clone();
+    let answer = admin.rotate(&json!({"force": true})).await.expect(200, "by force");
+    assert_eq!((&answer["id"], &answer["closed"]), (&waiting, &json!(1)), "no third key is made");
+    straggler.client.expect_rejection(4200).await;
+    moved.expect(&it.server, "sealcast:rekey", "{}").await;
+    assert_eq!(moved.secret, of("third"));
+    until("nothing waits", async || {
+        rotation(&it.server).await.get("waiting").is_none().then_some(())
+    })
+    .await;
+    assert_eq!(admin.states().await, ["grace", "grace", "active"]);
+    it.stop().await;
+}
+
+fn bearer() -> String {
+    let claims = json!({"sub": "u1", "exp": unix_now() + 600, "channels": ["*"]});
+    token(&json!({"alg": "HS256"}), &claims, JWT_SECRET)
+}
+
+async fn join_with_token(server: &TestServer, query: &str) -> Reader {
+    let client = server.connect_with(query).await;
+    let (channel, bearer) = (CHANNEL.to_owned(), Some(bearer()));
+    let (user, secret) = (None, [0; 32]);
+    let mut reader = Reader { client, channel, user, bearer, secret, asked: 0 };
+    reader.fetch(server).await;
+    reader.client.subscribe(CHANNEL).await;
+    reader
+}
+
+/// Opens with the next key only, so that a client which asks in vain cannot read it.
+async fn expect_nudge(reader: &mut Reader) {
+    let frame = reader.client.next().await;
+    let data = frame["data"].as_str().expect("data");
+    assert_eq!(try_open(&reader.secret, data), None, "{frame}");
+}
+
+#[tokio::test]
+async fn f31_a_refused_question_closes_a_client_that_loses_its_secret_and_no_other() {
+    let key = base64(&master_key("first"));
+    let text = config(&format!(
+        "authorizer = \"jwt\"\njwt_secret = \"{JWT_SECRET}\"\nmaster_key = \"{key}\"\n[apps.it.rotation]\nhold_ms = 3000"
+    ));
+    let server = TestServer::start(&text).await;
+    let mut java = join_with_token(&server, JAVA).await;
+    let mut js = join_with_token(&server, "protocol=7&client=js").await;
+    // Nothing has made it ask: a refusal is its own affair.
+    java.bearer = None;
+    java.ask(&server).await.expect(401, "without a token");
+    server.publish(CHANNEL, "e", "1").await;
+    java.expect(&server, "e", "1").await;
+    js.expect(&server, "e", "1").await;
+
+    Admin::of(&server).rotate_to(&master_key("second")).await;
+    js.bearer = None;
+    for reader in [&mut java, &mut js] {
+        expect_nudge(reader).await;
+        reader.ask(&server).await.expect(401, "in its turn");
+    }
+    server.publish(CHANNEL, "e", "2").await;
+    java.client.expect_rejection(4200).await;
+    js.expect(&server, "e", "2").await;
+    assert_eq!((js.asked, js.secret), (0, of("first")), "it goes on with what it has");
+    let counts = rotation(&server).await;
+    assert_eq!((&counts["closed"], &counts["reverted"]), (&json!(1), &json!(1)), "{counts}");
+    let again = join_with_token(&server, JAVA).await;
+    assert_eq!(again.secret, of("second"));
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn f31_a_client_that_loses_its_secret_is_closed_if_it_does_not_ask() {
+    let server = TestServer::start(&with_key("first", "[apps.it.rotation]\nhold_ms = 400")).await;
+    let java = server.connect_with(JAVA).await;
+    let mut java = Reader::join(&server, java, CHANNEL).await;
+    Admin::of(&server).rotate_to(&master_key("second")).await;
+    expect_nudge(&mut java).await;
+    for n in 0..5 {
+        server.publish(CHANNEL, "e", &n.to_string()).await;
+    }
+    java.client.expect_rejection(4200).await;
+    let again = Reader::join(&server, server.connect_with(JAVA).await, CHANNEL).await;
+    assert_eq!(again.secret, of("second"));
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn f31_on_a_quiet_channel_a_late_question_is_answered_with_the_next_secret() {
+    let server = TestServer::start(&with_key("first", "[apps.it.rotation]\nhold_ms = 300")).await;
+    let admin = Admin::of(&server);
+    let mut late = Reader::join(&server, server.connect().await, CHANNEL).await;
+    admin.rotate_to(&master_key("second")).await;
+    expect_nudge(&mut late).await;
+    until("it is given up", async || (rotation(&server).await["reverted"] == 1).then_some(()))
+        .await;
+    late.fetch(&server).await;
+    assert_eq!(late.secret, of("second"));
+    // It answers pings by and by, and is served with that from then on.
+    let moved = admin.until_moved();
+    let read = async {
+        server.publish(CHANNEL, "e", "1").await;
+        late.expect(&server, "e", "1").await;
+    };
+    tokio::join!(moved, read);
+    assert_eq!(late.asked, 0);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn f31_on_a_busy_channel_a_late_client_is_waited_for_longer_in_its_next_turn() {
+    let server = TestServer::start(&with_key("first", "[apps.it.rotation]\nhold_ms = 300")).await;
+    let admin = Admin::of(&server);
+    let mut late = Reader::join(&server, server.connect().await, CHANNEL).await;
+    admin.rotate_to(&master_key("second")).await;
+    expect_nudge(&mut late).await;
+    server.publish(CHANNEL, "e", "1").await;
+    late.expect(&server, "e", "1").await;
+    assert_eq!(late.asked, 0, "it was given up, and reads on");
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    late.fetch(&server).await;
+    assert_eq!(late.secret, of("first"), "for what is on its way");
+    // Its next turn comes soon. It takes longer than the first hold was long.
+    expect_nudge(&mut late).await;
+    server.publish(CHANNEL, "e", "2").await;
+    tokio::time::sleep(Duration::from_millis(400)).await;
+    late.fetch(&server).await;
+    assert_eq!(late.secret, of("second"));
+    late.expect(&server, "e", "2").await;
+    admin.until_moved().await;
+    let counts = rotation(&server).await;
+    assert_eq!((&counts["nudges"], &counts["reverted"]), (&json!(2), &json!(1)), "{counts}");
+    server.stop().await;
+}

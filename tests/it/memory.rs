@@ -1,0 +1,282 @@
+//! What a stranger can make the server keep is bounded, and given back.
+
+use std::time::Duration;
+
+use serde_json::json;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+use crate::{
+    backpressure::{LARGE, sleeper},
+    support::*,
+};
+
+const PING_EVENT: &str = r#"{"event":"pusher:ping"}"#;
+
+fn unhurried(app: &str) -> String {
+    config(&format!("limits.frames_per_second = 0\n{app}"))
+}
+
+/// Resident bytes of the server.
+fn resident(server: &TestServer) -> u64 {
+    let statm = std::fs::read_to_string(format!("/proc/{}/statm", server.pid())).expect("statm");
+    statm.split(' ').nth(1).and_then(|pages| pages.parse::<u64>().ok()).expect("pages") * 4096
+}
+
+/// Writes the frame again and again until the server takes no more; how often it was taken whole.
+async fn flood(stream: &mut Wire, frame: &[u8], most: usize) -> usize {
+    let many = frame.repeat(1 + 16 * 1024 / frame.len());
+    let (mut written, most) = (0, most * frame.len());
+    while written < most {
+        let from = &many[written % frame.len()..];
+        let from = &from[..from.len().min(most - written)];
+        match tokio::time::timeout(Duration::from_millis(500), stream.write(from)).await {
+            Ok(Ok(count)) if count > 0 => written += count,
+            _ => break,
+        }
+    }
+    // The rest of a frame that was begun is not worth waiting for.
+    written / frame.len()
+}
+
+#[tokio::test]
+async fn f14_a_socket_that_never_reads_is_not_read_from() {
+    let server = TestServer::start(&unhurried("")).await;
+    let mut bystander = server.bystander().await;
+    let rubbish = text("{");
+    let floods = [text(""), text(PING_EVENT), frame(FIN | PING, ""), rubbish];
+    let mut streams = Vec::new();
+    for frame in &floods {
+        let (mut stream, line) = sleeper(&server, "firehose").await;
+        // The kernel takes some; the server reads until the first answer finds no room.
+        flood(&mut stream, frame, 4 << 20).await;
+        streams.push((stream, line));
+    }
+    let stats = server.stats().await;
+    let waiting = stats["outbox_bytes"].as_u64().expect("a number");
+    assert!(waiting > 0 && waiting < 4 * 32 * 1024, "answers are not piled up: {stats}");
+    assert_eq!(stats["sockets"], 5, "and nobody is closed for it: {stats}");
+    server.still_serves(&mut bystander, "a flood").await;
+    drop(streams);
+    server.stop().await;
+}
+
+/// Nothing is lost or turned round by reading late, in the middle of what came in one piece.
+#[tokio::test]
+async fn f14_who_reads_late_gets_every_answer_in_order() {
+    let server = TestServer::start(&unhurried("limits.channels_per_connection = 100000")).await;
+    let mut raw = Raw::open(&server).await;
+    const MANY: usize = 3000;
+    let mut bytes = Vec::new();
+    for n in 0..MANY {
+        let data = json!({"channel": format!("c{n}")});
+        bytes.extend(text(json!({"event": "pusher:subscribe", "data": data}).to_string()));
+        bytes.extend(frame(FIN | PING, (n as u32).to_be_bytes()));
+    }
+    for piece in bytes.chunks(20_000) {
+        raw.write(piece).await;
+    }
+    for n in 0..MANY {
+        let answer = raw.next_frame().await.json();
+        assert_eq!(answer["channel"], format!("c{n}"), "{answer}");
+        let pong = raw.next_frame().await;
+        assert_eq!((pong.opcode(), &*pong.payload), (PONG, &(n as u32).to_be_bytes()[..]));
+    }
+    raw.expect_alive("late").await;
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn f14_two_clients_that_only_send_do_not_lock_each_other_up() {
+    let app = "client_events = true\nlimits.client_events_per_second = 1000000";
+    let server = TestServer::start(&unhurried(app)).await;
+    let mut bystander = server.bystander().await;
+    let mut raws = Vec::new();
+    for _ in 0..2 {
+        let (mut raw, id) = Raw::open_with_id(&server).await;
+        let data =
+            json!({"channel": "private-x", "auth": APP.channel_auth(&id, "private-x", None)});
+        raw.write(&text(json!({"event": "pusher:subscribe", "data": data}).to_string())).await;
+        assert_eq!(raw.next_frame().await.json()["channel"], "private-x");
+        raws.push(raw);
+    }
+    let data = "x".repeat(9000);
+    let event = json!({"event": "client-e", "channel": "private-x", "data": data}).to_string();
+    for _ in 0..40 {
+        for raw in &mut raws {
+            raw.write(&text(&event)).await;
+        }
+    }
+    for raw in &mut raws {
+        for n in 0..40 {
+            assert_eq!(raw.next_frame().await.json()["event"], "client-e", "{n}");
+        }
+        raw.expect_alive("who has read").await;
+    }
+    server.still_serves(&mut bystander, "two senders").await;
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn f14_a_socket_that_takes_nothing_is_closed_whatever_it_sends() {
+    let top = "stalled_seconds = 2\noutbox_bytes = 60000000\nhttp_body_bytes = 2000000";
+    let app = "limits.event_bytes = 1000000\nlimits.frames_per_second = 0";
+    let server = TestServer::start(&config_of(top, &[(APP, app)])).await;
+    let (mut dead, _dead) = sleeper(&server, "firehose").await;
+    let (mut slow, _slow) = sleeper(&server, "firehose").await;
+    // Nothing waits for it, so that it may take nothing for as long as it likes.
+    let (_idle, _idle_line) = sleeper(&server, "quiet").await;
+    let reading = tokio::spawn(async move {
+        let (mut chunk, mut taken) = (vec![0; 64 * 1024], 0);
+        while let Ok(count @ 1..) = slow.read(&mut chunk).await {
+            taken += count;
+            if taken > chunk.len() {
+                taken = 0;
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        }
+    });
+    for _ in 0..30 {
+        server.publish("firehose", "e", &"x".repeat(LARGE)).await;
+    }
+    let pong = frame(FIN | PONG, "");
+    let end = tokio::time::Instant::now() + 3 * DEADLINE;
+    let stalled = [("reason", "stalled")];
+    while server.scrape().await.sum("sealcast_connections_closed_total", &stalled) == 0.0 {
+        assert!(tokio::time::Instant::now() < end, "it lives on pongs");
+        let _ = tokio::time::timeout(Duration::from_millis(10), dead.write(&pong)).await;
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert!(!reading.is_finished(), "who takes something stays");
+    assert_eq!(server.stats().await["sockets"], 2);
+    reading.abort();
+    server.stop().await;
+}
+
+/// One second's worth, ten more of them, and the channels that it may have.
+#[tokio::test]
+async fn f14_frames_pass_up_to_the_limit_and_one_more_closes() {
+    let app = "limits.frames_per_second = 1\nlimits.channels_per_connection = 90";
+    let server = TestServer::start(&config(app)).await;
+    let kinds: [(&str, Vec<u8>, usize); 4] = [
+        ("pings", text(PING_EVENT), 1),
+        ("control pings", frame(FIN | PING, ""), 1),
+        ("pongs", frame(FIN | PONG, ""), 0),
+        ("rubbish", text("{"), 1),
+    ];
+    for (name, frame, answers) in kinds {
+        for count in [99, 100, 101] {
+            let mut raw = Raw::open(&server).await;
+            raw.write(&frame.repeat(count)).await;
+            for n in 0..count.min(100) * answers {
+                assert_ne!(raw.next_frame().await.opcode(), CLOSE, "{name}: {n} of {count}");
+            }
+            if count > 100 {
+                let error = raw.next_frame().await.json();
+                assert_eq!(error["event"], "pusher:error", "{name}: {error}");
+                assert_eq!(error["data"]["code"], 4301, "{name}: {error}");
+                raw.expect_close(4100, name).await;
+            }
+        }
+    }
+    // Parts of a message are frames, too.
+    let mut raw = Raw::open(&server).await;
+    let mut parts = frame(TEXT, "");
+    parts.extend(frame(CONTINUATION, "").repeat(100));
+    raw.write(&parts).await;
+    assert_eq!(raw.next_frame().await.json()["data"]["code"], 4301);
+    raw.expect_close(4100, "parts").await;
+    drop(raw);
+    let closed = [("reason", "too_many_frames"), ("code", "4100")];
+    server.until_metric("sealcast_connections_closed_total", &closed, 5.0).await;
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn f14_a_page_of_ten_thousand_channels_joins_them_all_at_once() {
+    let server = TestServer::start(&config("")).await;
+    let mut raw = Raw::open(&server).await;
+    for part in 0..20 {
+        let mut bytes = Vec::new();
+        for n in 0..500 {
+            let data = json!({"channel": format!("c{part}-{n}")});
+            bytes.extend(text(json!({"event": "pusher:subscribe", "data": data}).to_string()));
+        }
+        raw.write(&bytes).await;
+        for _ in 0..500 {
+            let answer = raw.next_frame().await.json();
+            assert_eq!(answer["event"], "pusher_internal:subscription_succeeded", "{answer}");
+        }
+    }
+    assert_eq!(server.stats().await["subscriptions"], 10_000);
+    raw.expect_alive("ten thousand channels").await;
+    server.stop().await;
+}
+
+/// The short form of `benches/load/attack`.
+#[tokio::test]
+async fn f14_memory_comes_back_after_an_attack_and_newcomers_are_let_in() {
+    let server = TestServer::start(&unhurried("")).await;
+    for _ in 0..20 {
+        server.connect().await.close().await;
+    }
+    let before = resident(&server);
+    let floods = [text(""), text(PING_EVENT), frame(FIN | PING, ""), text("{")];
+    let mut streams = Vec::new();
+    for n in 0..40 {
+        let (mut stream, line) = sleeper(&server, "firehose").await;
+        flood(&mut stream, &floods[n % floods.len()], 4096).await;
+        streams.push((stream, line));
+    }
+    let peak = resident(&server);
+    // An outbox of 1 MiB each, filled, would be more than that.
+    assert!(peak < before + 24 * 1024 * 1024, "{before} before, {peak} at the peak");
+    drop(streams);
+    server.until_stat("sockets", 0).await;
+    for _ in 0..20 {
+        server.connect().await.close().await;
+    }
+    let end = tokio::time::Instant::now() + Duration::from_secs(60);
+    while resident(&server) > before + before / 4 {
+        assert!(tokio::time::Instant::now() < end, "{before} before, {} now", resident(&server));
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn f14_short_of_memory_the_fullest_connections_are_closed_and_newcomers_let_in() {
+    let probe = TestServer::start(&config("")).await;
+    let used = resident(&probe);
+    probe.stop().await;
+    let limit = used + used / 2 + 32 * 1024 * 1024;
+    let top = format!(
+        "memory_limit_bytes = {limit}\noutbox_bytes = 600000000\nstalled_seconds = 600\nmailbox_bytes = 600000000\nhttp_body_bytes = 2000000"
+    );
+    let app = "limits.event_bytes = 1000000";
+    let server = TestServer::start(&config_of(&top, &[(APP, app)])).await;
+    let mut bystander = server.bystander().await;
+    let sleepers = [sleeper(&server, "firehose").await, sleeper(&server, "firehose").await];
+    let closed = async || {
+        let scrape = server.scrape().await;
+        scrape.sum("sealcast_connections_closed_total", &[("reason", "shed")])
+    };
+    let most = limit as usize / LARGE;
+    for n in 0.. {
+        assert!(n <= 2 * most, "more than the limit was queued and nobody closed");
+        server.publish("firehose", "e", &"x".repeat(LARGE)).await;
+        if closed().await > 0.0 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    server.still_serves(&mut bystander, "an overload").await;
+    until("a newcomer to be let in", async || {
+        let mut raw = Raw::dial(&server).await;
+        raw.write(&upgrade_request(&server.socket_path(), "")).await;
+        raw.read_head().await;
+        (raw.next_frame().await.json()["event"] == "pusher:connection_established").then_some(())
+    })
+    .await;
+    drop(sleepers);
+    server.stop().await;
+}

@@ -1,0 +1,180 @@
+//! Standard error and standard output that fail or that nobody reads.
+
+use std::io::{PipeReader, PipeWriter, Read as _, Write as _, pipe};
+use std::process::Stdio;
+use std::sync::{Arc, Mutex};
+
+use rustix::fs::{OFlags, fcntl_setfl};
+use serde_json::json;
+
+use crate::support::*;
+
+fn a_pipe() -> (PipeReader, PipeWriter) {
+    pipe().expect("a pipe")
+}
+
+fn full_disk() -> Stdio {
+    std::fs::OpenOptions::new().write(true).open("/dev/full").expect("/dev/full").into()
+}
+
+/// Refusals, subscriptions, events and probes.
+async fn serves_all_the_same(server: &TestServer) {
+    let mut client = server.bystander().await;
+    for _ in 0..20 {
+        client.send(&json!({"event": "pusher:subscribe", "data": {"channel": "private-x"}})).await;
+        client.expect_refused("private-x").await;
+    }
+    server.send(Request::new("GET", "/health")).await.expect(200, "health");
+    server.still_serves(&mut client, "refusals that cannot be logged").await;
+    client.close().await;
+}
+
+/// Says so much at `trace` that lines find no room.
+async fn overflow(server: &TestServer) {
+    let mut line = server.line().await;
+    for _ in 0..200 {
+        for _ in 0..50 {
+            line.send(&Request::new("GET", "/health")).await.expect(200, "health");
+        }
+        if dropped(server).await > 0.0 {
+            return;
+        }
+    }
+    panic!("the log has room without end");
+}
+
+async fn dropped(server: &TestServer) -> f64 {
+    server.scrape().await.sum("sealcast_log_lines_dropped_total", &[])
+}
+
+#[tokio::test]
+async fn f8_standard_error_without_a_reader_stops_nothing() {
+    let (reader, writer) = a_pipe();
+    let receiver = Receiver::start(Answer::Status(500)).await;
+    let hooks = with_webhooks("", &[&hooks_url(&receiver, "events = [\"client_event\"]")]);
+    let server = Launch::serve(&hooks).stderr(writer).start().await;
+    drop(reader);
+    serves_all_the_same(&server).await;
+    let mut client = server.connect().await;
+    client.subscribe("private-x").await;
+    client.client_event("private-x", "client-n", json!("1")).await;
+    until("an attempt that fails", async || (!receiver.hooks().is_empty()).then_some(())).await;
+    receiver.answer(Answer::Status(200));
+    // Its thread has logged the failure and goes on.
+    until("a webhook that arrives", async || (receiver.hooks().len() > 1).then_some(())).await;
+    client.close().await;
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn f8_a_full_log_disk_stops_nothing() {
+    let server = Launch::serve(&config("")).stderr(full_disk()).start().await;
+    serves_all_the_same(&server).await;
+    server.stop().await;
+    // What keeps a server from starting keeps its exit status.
+    let output = Launch::serve("nonsense = 1").stderr(full_disk()).output("").await;
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+}
+
+#[tokio::test]
+async fn f8_a_full_disk_for_standard_output_does_not_keep_a_server_from_starting() {
+    let addr = Receiver::nowhere().await;
+    let launch = Launch::new(&["serve", "--dev", "--listen", &addr.to_string()]);
+    let server = launch.stdout(full_disk()).spawn();
+    until("an answer", async || {
+        let stream = tokio::net::TcpStream::connect(addr).await.ok()?;
+        let mut line = Line::over(Box::new(stream));
+        line.send(&Request::new("GET", "/health")).await.expect(200, "health");
+        Some(())
+    })
+    .await;
+    server.signal("TERM");
+    let output = server.ended().await;
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert!(!output.stderr.contains("panicked"), "{output:?}");
+}
+
+#[tokio::test]
+async fn f9_standard_error_that_nobody_reads_holds_up_nothing() {
+    for flags in [OFlags::empty(), OFlags::NONBLOCK] {
+        let (_reader, writer) = a_pipe();
+        fcntl_setfl(&writer, flags).expect("flags of a pipe");
+        let config = config_of("log = \"trace\"", &[(APP, "")]);
+        let server = Launch::serve(&config).stderr(writer).start().await;
+        overflow(&server).await;
+        serves_all_the_same(&server).await;
+        server.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn f9_dropped_lines_are_counted_and_said_when_lines_are_read_again() {
+    let (reader, writer) = a_pipe();
+    let config = config_of("log = \"trace\"\nlog_format = \"json\"", &[(APP, "")]);
+    let server = Launch::serve(&config).stderr(writer).start().await;
+    overflow(&server).await;
+    let text = read_on(reader);
+    let line = until("a line that says it", async || {
+        let text = lock(&text).clone();
+        let line =
+            text.split_inclusive('\n').find(|line| line.contains("log lines were dropped"))?;
+        line.ends_with('\n').then(|| line.to_owned())
+    })
+    .await;
+    let line: serde_json::Value = serde_json::from_str(&line).expect("an object");
+    assert_eq!(line["level"], "WARN", "{line}");
+    assert!(line["log.dropped"].as_u64() > Some(0), "{line}");
+    server.stop().await;
+    let text = lock(&text).clone();
+    // Whole lines alone, whatever was dropped between them, and the last one says why it ended.
+    text.lines()
+        .for_each(|line| drop(serde_json::from_str::<serde_json::Value>(line).expect(line)));
+    assert!(text.contains("\"shutting down\""), "{text}");
+}
+
+fn lock(text: &Mutex<String>) -> std::sync::MutexGuard<'_, String> {
+    text.lock().expect("a text")
+}
+
+fn read_on(mut reader: PipeReader) -> Arc<Mutex<String>> {
+    let text = Arc::<Mutex<String>>::default();
+    let shared = text.clone();
+    std::thread::spawn(move || {
+        let mut chunk = [0; 64 * 1024];
+        while let Ok(count @ 1..) = reader.read(&mut chunk) {
+            lock(&shared).push_str(&String::from_utf8_lossy(&chunk[..count]));
+        }
+    });
+    text
+}
+
+#[tokio::test]
+async fn f9_a_start_that_cannot_say_why_it_ends_ends_all_the_same() {
+    let (_reader, mut writer) = a_pipe();
+    fcntl_setfl(&writer, OFlags::NONBLOCK).expect("flags of a pipe");
+    while writer.write(&[b'x'; 4096]).is_ok() {}
+    fcntl_setfl(&writer, OFlags::empty()).expect("flags of a pipe");
+    let output = Launch::serve("nonsense = 1").stderr(writer).output("").await;
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+}
+
+#[tokio::test]
+async fn f8_commands_whose_reader_has_gone_end_quietly() {
+    for args in [
+        &["selftest"][..],
+        &["keys", "generate"],
+        &["keys", "vector", "--app", "1"],
+        &["config", "check", "--dev"],
+        &["config", "show", "--dev"],
+    ] {
+        let (reader, writer) = a_pipe();
+        drop(reader);
+        let output = Launch::new(args).stdout(writer).output("").await;
+        assert_eq!(output.status.code(), Some(0), "{args:?}: {output:?}");
+        assert!(!output.stderr.contains("panicked"), "{args:?}: {output:?}");
+        let (reader, writer) = a_pipe();
+        drop(reader);
+        let output = Launch::new(args).stderr(writer).output("").await;
+        assert_eq!(output.status.code(), Some(0), "{args:?}: {output:?}");
+    }
+}

@@ -1,0 +1,131 @@
+//! PROTOCOL 3: a member that leaves and comes back very often.
+
+use serde_json::{Value, json};
+
+use crate::support::*;
+
+const ROOM: &str = "presence-x";
+
+/// How many frames with this event the client has been sent so far.
+async fn heard(client: &mut Client) -> (usize, usize) {
+    let (mut came, mut went, mut pongs) = (0, 0, 0);
+    while pongs < 3 {
+        // Other workers have their turn.
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        client.send(&json!({"event": "pusher:ping", "data": {}})).await;
+        let seen = pongs;
+        while pongs == seen {
+            let frame = client.next().await;
+            match frame["event"].as_str().unwrap_or_default() {
+                "pusher:pong" => pongs += 1,
+                "pusher_internal:member_added" => came += 1,
+                "pusher_internal:member_removed" => went += 1,
+                _ => panic!("{frame}"),
+            }
+        }
+    }
+    (came, went)
+}
+
+async fn members(server: &TestServer) -> usize {
+    let answer = server.get("/channels/presence-x/users", &[]).await.expect(200, "users");
+    answer["users"].as_array().map_or(0, Vec::len)
+}
+
+async fn joined(server: &TestServer, user: &str) -> (Client, Value) {
+    let mut client = server.connect().await;
+    let presence = client.join(ROOM, &json!({"user_id": user})).await;
+    (client, presence)
+}
+
+#[tokio::test]
+async fn f16_a_member_that_flaps_costs_the_others_a_bounded_number_of_messages() {
+    let server = TestServer::start(&config("limits.subscribes_per_second = 0")).await;
+    let (mut watcher, _) = joined(&server, "watcher").await;
+    let (mut tab, _) = joined(&server, "flapper").await;
+    assert_eq!(heard(&mut watcher).await, (1, 0));
+    for _ in 0..100 {
+        tab.unsubscribe(ROOM).await;
+        tab.join(ROOM, &json!({"user_id": "flapper"})).await;
+    }
+    // Other connections of the user are no way round.
+    for _ in 0..10 {
+        tab.close().await;
+        tab = joined(&server, "flapper").await.0;
+    }
+    let (came, went) = heard(&mut watcher).await;
+    // Four at once, and one more as each quarter of a minute is over.
+    assert!((4..=8).contains(&came) && went == came, "{came} came, {went} went");
+    let (other, presence) = joined(&server, "other").await;
+    assert_eq!(presence["count"], 3, "all lists say the same: {presence}");
+    assert_eq!(heard(&mut watcher).await, (1, 0));
+    let (mut second, _) = joined(&server, "flapper").await;
+    tab.close().await;
+    second.expect_silence().await;
+    assert_eq!(heard(&mut watcher).await, (0, 0), "another tab is there");
+    drop((other, second));
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn f16_a_page_that_is_reloaded_four_times_is_seen_to_go_and_come() {
+    let server = TestServer::start(&config("")).await;
+    let (mut watcher, _) = joined(&server, "watcher").await;
+    let (mut tab, _) = joined(&server, "reader").await;
+    assert_eq!(heard(&mut watcher).await, (1, 0));
+    for reload in 0..4 {
+        tab.close().await;
+        watcher.expect_event("pusher_internal:member_removed").await;
+        assert_eq!(members(&server).await, 1, "{reload}");
+        let (next, presence) = joined(&server, "reader").await;
+        assert_eq!(presence["count"], 2, "{presence}");
+        watcher.expect_event("pusher_internal:member_added").await;
+        tab = next;
+    }
+    // The next departure is held, and told in the end.
+    tab.close().await;
+    server.until_stat("sockets", 1).await;
+    assert_eq!((heard(&mut watcher).await, members(&server).await), ((0, 0), 2));
+    let end = tokio::time::Instant::now() + 3 * DEADLINE;
+    while members(&server).await == 2 {
+        assert!(tokio::time::Instant::now() < end, "a held departure is never told");
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    watcher.expect_event("pusher_internal:member_removed").await;
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn f16_a_full_channel_has_room_for_newcomers_where_members_only_seem_to_be_there() {
+    let server = TestServer::start(&config("limits.presence_members = 2")).await;
+    let (mut watcher, _) = joined(&server, "watcher").await;
+    for _ in 0..5 {
+        joined(&server, "flapper").await.0.close().await;
+        server.until_stat("sockets", 1).await;
+    }
+    assert_eq!(members(&server).await, 2, "the last departure is held");
+    let (newcomer, presence) = joined(&server, "newcomer").await;
+    let mut ids = presence["ids"].as_array().cloned().unwrap_or_default();
+    ids.sort_by_key(Value::to_string);
+    assert_eq!(ids, ["newcomer", "watcher"], "{presence}");
+    assert_eq!(heard(&mut watcher).await, (6, 5));
+    drop(newcomer);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn f16_a_channel_that_is_left_by_all_has_nobody() {
+    let server = TestServer::start(&config("")).await;
+    let (mut watcher, _) = joined(&server, "watcher").await;
+    for _ in 0..5 {
+        joined(&server, "flapper").await.0.close().await;
+        server.until_stat("sockets", 1).await;
+    }
+    assert_eq!(server.stats().await["members"], 2);
+    watcher.unsubscribe(ROOM).await;
+    server.until_stat("members", 0).await;
+    let (alone, presence) = joined(&server, "next").await;
+    assert_eq!(presence["ids"], json!(["next"]));
+    drop(alone);
+    server.stop().await;
+}

@@ -1,0 +1,206 @@
+//! A revocation outweighs whatever was asked before it, however late the answer comes or is given once
+//! more (ENCRYPTION 5, the authorizer `forward`).
+
+use std::{sync::Arc, time::Duration};
+
+use serde_json::{Value, json};
+use tokio::sync::Notify;
+
+use crate::support::*;
+
+const CHANNEL: &str = "private-encrypted-x";
+
+fn forwarding(target: &Target, more: &str) -> String {
+    config(&format!(
+        "authorizer = \"forward\"\nexplain = true\nmaster_key = \"{}\"\nderivation = \"hkdf\"\n[apps.it.forward]\nurl = \"{}\"\n{more}",
+        base64(&master_key("first")),
+        target.url("/decide")
+    ))
+}
+
+fn is(user: &str) -> Reply {
+    Reply::json(200, &json!({"user_id": user}))
+}
+
+fn no() -> Reply {
+    Reply::json(403, &json!({}))
+}
+
+async fn reader(server: &TestServer, bearer: &str) -> Reader {
+    let (client, channel) = (server.connect().await, CHANNEL.to_owned());
+    let (bearer, secret) = (Some(bearer.to_owned()), [0; 32]);
+    Reader { client, channel, user: None, bearer, secret, asked: 0 }
+}
+
+async fn revoke(server: &TestServer, user: &str) {
+    let path = format!("/channels/{CHANNEL}/revoke");
+    server.post(&path, &json!({"user_id": user})).await.expect(200, user);
+}
+
+/// No secret and no signature, under this code.
+fn expect_nothing(response: &Response, status: u16, code: &str) {
+    assert_eq!(response.refused(status, code), code);
+    for granted in ["shared_secret", "\"auth\""] {
+        assert!(!response.text().contains(granted), "{}", response.text());
+    }
+}
+
+/// Until the target has been asked so often.
+async fn until_asked(target: &Target, count: usize) {
+    until("a question", async || (target.asked().len() >= count).then_some(())).await;
+}
+
+/// Later than the second of what was last.
+async fn next_second() {
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+}
+
+#[tokio::test]
+async fn f1_a_yes_that_is_kept_is_asked_for_anew_after_a_revocation() {
+    let target = Target::start(is("u1")).await;
+    // With the time that a yes is kept by default.
+    let server = TestServer::start(&forwarding(&target, "")).await;
+    let mut theirs = reader(&server, "t1").await;
+    theirs.fetch(&server).await;
+    theirs.client.subscribe(CHANNEL).await;
+    target.says(no());
+    revoke(&server, "u1").await;
+    let frame = theirs.client.next().await;
+    assert_eq!(frame["data"]["type"], "Revoked", "{frame}");
+    expect_nothing(&theirs.ask(&server).await, 403, "forward_denies");
+    assert_eq!(target.asked().len(), 2);
+    // Nor is it good for another connection of theirs.
+    expect_nothing(&reader(&server, "t1").await.ask(&server).await, 403, "forward_denies");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn f1_an_answer_that_was_under_way_is_no_newer_than_the_revocation() {
+    let target = Target::start(is("u1")).await;
+    let server = TestServer::start(&forwarding(&target, "cache_seconds = 60")).await;
+    let (theirs, arrived) = (reader(&server, "t1").await, Arc::new(Notify::new()));
+    target.says(Reply::held(&arrived, is("u1")));
+    let asking = theirs.ask(&server);
+    let meanwhile = async {
+        until_asked(&target, 1).await;
+        revoke(&server, "u1").await;
+        // The second of the revocation is over when the answer comes: that it is late makes it no newer.
+        next_second().await;
+        target.says(no());
+        arrived.notify_one();
+    };
+    let (response, ()) = tokio::join!(asking, meanwhile);
+    expect_nothing(&response, 403, "revoked");
+    // It was not kept either, or the next would be told of the revocation.
+    expect_nothing(&theirs.ask(&server).await, 403, "forward_denies");
+    assert_eq!(target.asked().len(), 2);
+    // The application changes its mind, and is asked after the revocation.
+    target.says(is("u1"));
+    theirs.ask(&server).await.expect(200, "a newer word");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn f1_an_answer_that_names_nobody_may_be_about_who_was_taken_off() {
+    let target = Target::start(Reply::json(200, &json!({}))).await;
+    let server = TestServer::start(&forwarding(&target, "cache_seconds = 60")).await;
+    let mut theirs = reader(&server, "t1").await;
+    theirs.fetch(&server).await;
+    theirs.client.sign_in(&json!({"id": "u1"})).await;
+    theirs.client.subscribe(CHANNEL).await;
+    target.says(no());
+    revoke(&server, "u1").await;
+    assert_eq!(theirs.client.next().await["data"]["type"], "Revoked");
+    expect_nothing(&theirs.ask(&server).await, 403, "forward_denies");
+    theirs.client.ask(CHANNEL).await;
+    assert_eq!(theirs.client.expect_refused(CHANNEL).await["type"], "Revoked");
+    server.stop().await;
+
+    // And one that is under way gets nothing of the time after.
+    let target = Target::start(Reply::json(200, &json!({}))).await;
+    let server = TestServer::start(&forwarding(&target, "")).await;
+    let (nobody, arrived) = (reader(&server, "t1").await, Arc::new(Notify::new()));
+    target.says(Reply::held(&arrived, Reply::json(200, &json!({}))));
+    let meanwhile = async {
+        until_asked(&target, 1).await;
+        revoke(&server, "u1").await;
+        arrived.notify_one();
+    };
+    let (response, ()) = tokio::join!(nobody.ask(&server), meanwhile);
+    expect_nothing(&response, 503, "secret_replaced");
+    target.says(Reply::json(200, &json!({})));
+    nobody.ask(&server).await.expect(200, "asked after it");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn f1_what_is_kept_for_others_stays() {
+    let target = Target::start(is("u1")).await;
+    let server = TestServer::start(&forwarding(&target, "cache_seconds = 60")).await;
+    reader(&server, "t1").await.fetch(&server).await;
+    target.says(is("u2"));
+    let mut other = reader(&server, "t2").await;
+    other.fetch(&server).await;
+    let before = other.secret;
+    target.says(Reply::HangUp);
+    revoke(&server, "u1").await;
+    // They need the new secret at once, and the application is not asked by all of them.
+    other.fetch(&server).await;
+    assert_ne!(other.secret, before);
+    assert_eq!(target.asked().len(), 2);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn f1_revoking_a_users_tokens_drops_what_is_kept_for_them() {
+    let target = Target::start(is("u1")).await;
+    let server = TestServer::start(&forwarding(&target, "cache_seconds = 60")).await;
+    let client = server.connect().await;
+    let sign_in = Request::new("POST", "/apps/it/auth/user")
+        .header("Authorization", "Bearer t1")
+        .form(&format!("socket_id={}", client.socket_id));
+    let join = Request::new("POST", "/apps/it/auth/channel")
+        .header("Authorization", "Bearer t1")
+        .form(&client.auth_form("presence-a"));
+    for _ in 0..2 {
+        server.send(sign_in.clone()).await.expect(200, "a user");
+        server.send(join.clone()).await.expect(200, "a member");
+    }
+    assert_eq!(target.asked().len(), 2, "each once");
+    target.says(no());
+    server.post("/tokens/revoke", &json!({"user_id": "u2"})).await.expect(200, "another user");
+    server.send(sign_in.clone()).await.expect(200, "still kept");
+    server.post("/tokens/revoke", &json!({"user_id": "u1"})).await.expect(200, "the user");
+    for request in [sign_in, join] {
+        expect_nothing(&server.send(request).await, 403, "forward_denies");
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn f1_a_token_that_is_revoked_while_it_is_looked_at_gets_nothing() {
+    let server = TestServer::start(&config("explain = true")).await;
+    let minted = |user: &str| json!({"user_id": user, "channels": ["private-*"]});
+    let client = server.connect().await;
+    // As many questions as can be under way while the revocation is made.
+    for round in 0..5 {
+        let user = format!("u{round}");
+        let minted = server.post("/tokens", &minted(&user)).await.expect(200, &user);
+        let question = Request::new("POST", "/apps/it/auth/channel")
+            .header("Authorization", &format!("Bearer {}", minted["token"].as_str().expect("one")))
+            .form(&client.auth_form("private-a"));
+        let asking = (0..10).map(|_| server.send(question.clone()));
+        let body = json!({"jti": minted["jti"]});
+        let revoking = server.post("/tokens/revoke", &body);
+        let (answers, revoked) = tokio::join!(futures_util::future::join_all(asking), revoking);
+        revoked.expect(200, "revoked");
+        assert!(answers.iter().all(|answer| [200, 401].contains(&answer.status)), "{answers:?}");
+        assert_eq!(server.send(question).await.refused(401, round), "token_revoked");
+    }
+    // Whatever was given out before: the socket is told that it is worth nothing.
+    let mut client = client;
+    client.ask("private-a").await;
+    let data: Value = client.expect_refused("private-a").await;
+    assert_eq!(data["type"], "AuthExpired", "{data}");
+    server.stop().await;
+}

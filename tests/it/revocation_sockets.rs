@@ -1,0 +1,208 @@
+//! Who was taken off a channel does not come back on it with what they had, for as long as the
+//! connection lives: that nothing is noted of it never means that it is allowed.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::support::*;
+
+const CHANNEL: &str = "private-encrypted-x";
+const JWT_SECRET: &str = "jwt-secret-52be1f09a7c3-for-sockets";
+
+fn hkdf(more: &str) -> String {
+    let key = base64(&master_key("first"));
+    config(&format!("master_key = \"{key}\"\nderivation = \"hkdf\"\n{more}"))
+}
+
+fn open() -> String {
+    hkdf("authorizer = \"open\"")
+}
+
+fn jwt() -> String {
+    hkdf(&format!(
+        "authorizer = \"jwt\"\njwt_secret = \"{JWT_SECRET}\"\njwt.leeway_seconds = 0\nexplain = true"
+    ))
+}
+
+fn bearer(user: &str, issued: i64) -> String {
+    let claims = json!({"sub": user, "iat": issued, "exp": unix_now() + 600, "channels": ["*"]});
+    token(&json!({"alg": "HS256"}), &claims, JWT_SECRET)
+}
+
+async fn with_token(server: &TestServer, bearer: String) -> Reader {
+    let (client, channel) = (server.connect().await, CHANNEL.to_owned());
+    let (bearer, secret) = (Some(bearer), [0; 32]);
+    let mut reader = Reader { client, channel, user: None, bearer, secret, asked: 0 };
+    reader.fetch(server).await;
+    reader
+}
+
+async fn revoke(server: &TestServer, user: &str) {
+    let path = format!("/channels/{CHANNEL}/revoke");
+    server.post(&path, &json!({"user_id": user})).await.expect(200, user);
+}
+
+async fn expect_taken_off(client: &mut Client) {
+    let frame = client.next().await;
+    assert_eq!(frame["data"]["type"], "Revoked", "{frame}");
+}
+
+/// However often it tries, and nothing of what is published comes.
+async fn expect_shut_out(server: &TestServer, client: &mut Client) {
+    for attempt in 0..3 {
+        client.ask(CHANNEL).await;
+        let data: Value = client.expect_refused(CHANNEL).await;
+        let said = (&data["type"], &data["status"], &data["code"]);
+        assert_eq!(said, (&json!("Revoked"), &json!(403), &json!("revoked")), "{attempt}: {data}");
+    }
+    server.publish(CHANNEL, "e", "x").await;
+    client.expect_silence().await;
+    until_empty(server, CHANNEL).await;
+}
+
+/// Nobody is counted on the channel.
+async fn until_empty(server: &TestServer, channel: &str) {
+    until("an empty channel", async || {
+        let state = server.get(&format!("/channels/{channel}"), &[]).await.expect(200, channel);
+        (state["occupied"] == false).then_some(())
+    })
+    .await;
+}
+
+async fn next_second() {
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+}
+
+#[tokio::test]
+async fn f4_what_our_endpoint_gave_is_good_no_longer() {
+    // Unlimited, and bounded by the token.
+    for configuration in [open(), jwt()] {
+        let server = TestServer::start(&configuration).await;
+        let mut theirs = if configuration == open() {
+            Reader::join_as(&server, CHANNEL, "u1").await
+        } else {
+            let mut theirs = with_token(&server, bearer("u1", unix_now() - 60)).await;
+            theirs.client.subscribe(CHANNEL).await;
+            theirs
+        };
+        revoke(&server, "u1").await;
+        expect_taken_off(&mut theirs.client).await;
+        expect_shut_out(&server, &mut theirs.client).await;
+        server.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn f4_nor_is_what_the_backend_signed_for_who_is_signed_in() {
+    let server = TestServer::start(&hkdf("")).await;
+    let mut client = server.connect().await;
+    client.sign_in(&json!({"id": "u1"})).await;
+    client.subscribe(CHANNEL).await;
+    revoke(&server, "u1").await;
+    expect_taken_off(&mut client).await;
+    expect_shut_out(&server, &mut client).await;
+    // Whatever is signed for a connection that is newer than the revocation is newer, too.
+    next_second().await;
+    let mut client = server.connect().await;
+    client.sign_in(&json!({"id": "u1"})).await;
+    client.subscribe(CHANNEL).await;
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn f4_leaving_before_the_revocation_does_not_help() {
+    let server = TestServer::start(&open()).await;
+    let mut theirs = Reader::join_as(&server, CHANNEL, "u1").await;
+    theirs.client.unsubscribe(CHANNEL).await;
+    until_empty(&server, CHANNEL).await;
+    revoke(&server, "u1").await;
+    expect_shut_out(&server, &mut theirs.client).await;
+    // Signed by the backend, for a connection that is signed in.
+    let mut client = server.connect().await;
+    client.sign_in(&json!({"id": "u2"})).await;
+    client.subscribe(CHANNEL).await;
+    client.unsubscribe(CHANNEL).await;
+    until_empty(&server, CHANNEL).await;
+    revoke(&server, "u2").await;
+    expect_shut_out(&server, &mut client).await;
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn f4_nor_does_joining_for_the_first_time_after_it() {
+    let server = TestServer::start(&open()).await;
+    let mut theirs = server.connect().await;
+    let form = theirs.auth_form(CHANNEL) + "&user_id=u1";
+    let request = Request::new("POST", "/apps/it/auth/channel").form(&form);
+    server.send(request).await.expect(200, "authorized, and not subscribed");
+    revoke(&server, "u1").await;
+    expect_shut_out(&server, &mut theirs).await;
+    // Nor signing in when it is over.
+    let mut late = server.connect().await;
+    revoke(&server, "u2").await;
+    late.sign_in(&json!({"id": "u2"})).await;
+    expect_shut_out(&server, &mut late).await;
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn f4_asking_again_without_a_name_hides_nobody() {
+    let server = TestServer::start(&open()).await;
+    let mut theirs = Reader::join_as(&server, CHANNEL, "u1").await;
+    theirs.user = None;
+    theirs.fetch(&server).await;
+    revoke(&server, "u1").await;
+    expect_taken_off(&mut theirs.client).await;
+    expect_shut_out(&server, &mut theirs.client).await;
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn f4_a_new_authorization_lets_them_in_again_and_no_other_user_is_meant() {
+    let server = TestServer::start(&jwt()).await;
+    let mut theirs = with_token(&server, bearer("u1", unix_now() - 60)).await;
+    theirs.client.subscribe(CHANNEL).await;
+    let mut other = with_token(&server, bearer("u2", unix_now() - 60)).await;
+    other.client.subscribe(CHANNEL).await;
+    revoke(&server, "u1").await;
+    expect_taken_off(&mut theirs.client).await;
+    server.publish(CHANNEL, "e", "x").await;
+    other.expect(&server, "sealcast:rekey", "{}").await;
+    other.expect(&server, "e", "x").await;
+    // The token from before changes nothing, on this channel or for the socket.
+    assert_eq!(theirs.ask(&server).await.refused(403, "the same token"), "revoked");
+    theirs.client.ask(CHANNEL).await;
+    assert_eq!(theirs.client.expect_refused(CHANNEL).await["type"], "Revoked");
+    next_second().await;
+    theirs.bearer = Some(bearer("u1", unix_now()));
+    theirs.fetch(&server).await;
+    theirs.client.subscribe(CHANNEL).await;
+    server.publish(CHANNEL, "e", "y").await;
+    theirs.expect(&server, "e", "y").await;
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn f4_what_a_revoked_token_was_given_is_gone_also_if_it_was_left_before() {
+    let server = TestServer::start(&config("")).await;
+    let body = json!({"user_id": "u1", "channels": ["presence-*"]});
+    let minted = server.post("/tokens", &body).await.expect(200, "a token");
+    let mut client = server.connect().await;
+    let question = Request::new("POST", "/apps/it/auth/channel")
+        .header("Authorization", &format!("Bearer {}", minted["token"].as_str().expect("a token")))
+        .form(&client.auth_form("presence-x"));
+    let answer = server.send(question).await.expect(200, "presence");
+    let data = json!({"channel": "presence-x", "auth": answer["auth"], "channel_data": answer["channel_data"]});
+    let subscribe = json!({"event": "pusher:subscribe", "data": data});
+    client.send(&subscribe).await;
+    client.expect_joined("presence-x").await;
+    client.unsubscribe("presence-x").await;
+    until_empty(&server, "presence-x").await;
+    server.post("/tokens/revoke", &json!({"user_id": "u1"})).await.expect(200, "revoked");
+    for _ in 0..2 {
+        client.send(&subscribe).await;
+        assert_eq!(client.expect_refused("presence-x").await["type"], "AuthExpired");
+    }
+    server.stop().await;
+}

@@ -1,0 +1,43 @@
+//! A clock that steps: what the server takes for the time of day is said by a file (Debian's
+//! `faketime`). Its monotonic clock is the real one.
+
+use std::path::{Path, PathBuf};
+
+use super::{Launch, TempDir};
+
+pub struct SteppingClock {
+    dir: TempDir,
+    file: PathBuf,
+}
+
+impl SteppingClock {
+    pub fn new() -> Self {
+        let dir = TempDir::new();
+        let clock = Self { file: dir.path().join("offset"), dir };
+        clock.set(0);
+        clock
+    }
+
+    /// From here on the clock shows so many seconds more than the time.
+    pub fn set(&self, seconds: i64) {
+        // At once: the server must never see half of it.
+        let next = self.dir.write("next", &format!("{seconds:+}\n"));
+        std::fs::rename(next, &self.file).expect("a file in its place");
+    }
+
+    pub fn of(&self, launch: Launch) -> Launch {
+        launch
+            .env("LD_PRELOAD", library())
+            .env("FAKETIME_TIMESTAMP_FILE", &self.file)
+            .env("FAKETIME_NO_CACHE", "1")
+            .env("FAKETIME_DONT_FAKE_MONOTONIC", "1")
+    }
+}
+
+fn library() -> PathBuf {
+    let places = std::fs::read_dir("/usr/lib").expect("/usr/lib");
+    let inside = |place: &Path| place.join("faketime/libfaketimeMT.so.1");
+    let mut found = places.flatten().map(|place| inside(&place.path()));
+    let found = found.find(|path| path.exists());
+    found.expect("Debian's package faketime, which tests/run installs")
+}

@@ -1,0 +1,85 @@
+//! Dead letters that are of no use any more, and their file when others move or delete it.
+
+use serde_json::json;
+
+use crate::support::*;
+
+/// A server whose endpoints take nothing, and so many letters to each.
+async fn with_letters(receivers: [&Receiver; 2], letters: u64) -> (TestServer, Client) {
+    let rules = "retry_seconds = 1\ntimeout_seconds = 1\nevents = [\"client_event\"]";
+    let hooks = receivers.map(|receiver| hooks_url(receiver, rules));
+    let token = "admin_token = \"a-token-of-the-discard-tests\"\n";
+    let text = with_webhooks("", &[&hooks[0], &hooks[1]]);
+    let server = TestServer::start(&format!("{token}{text}")).await;
+    let mut client = server.connect().await;
+    client.subscribe("private-x").await;
+    for n in 0..letters {
+        client.client_event("private-x", "client-n", json!(n.to_string())).await;
+    }
+    until_webhook_stat(&server, "dead_letters", 2 * letters).await;
+    (server, client)
+}
+
+#[tokio::test]
+async fn f10_letters_are_discarded_all_or_by_endpoint_id_and_age() {
+    let (one, two) =
+        (Receiver::start(Answer::Status(500)).await, Receiver::start(Answer::Status(500)).await);
+    let (server, client) = with_letters([&one, &two], 3).await;
+    let path = state_dir(&server).join("it.webhooks.jsonl");
+    let discard = async |args: &[&str]| {
+        let output = webhooks_command(&server, &[&["discard"], args].concat()).await;
+        assert_eq!(output.status.code(), Some(0), "{args:?}: {output:?}");
+        output.stdout
+    };
+    // Which is to be said.
+    for args in
+        [&["discard"][..], &["discard", "--all", "--id", "1"], &["discard", "--before", "x"]]
+    {
+        let output = webhooks_command(&server, args).await;
+        assert_ne!(output.status.code(), Some(0), "{args:?}: {output:?}");
+    }
+    assert_eq!(discard(&["--before", "2020-01-01T00:00:00Z"]).await, "0 discarded\n");
+    assert_eq!(discard(&["--endpoint", &one.url("/hooks")]).await, "3 discarded\n");
+    let left = webhooks_command(&server, &["list"]).await;
+    assert!(left.stdout.contains("3 not delivered"), "{left:?}");
+    let id = dead_letters(&path).into_iter().find(|line| line["endpoint"] == two.url("/hooks"));
+    let id = id.expect("a letter")["id"].to_string();
+    assert_eq!(discard(&["--id", &id]).await, "1 discarded\n");
+    assert_eq!(discard(&["--before", "2999-01-01T00:00:00Z"]).await, "2 discarded\n");
+    assert_eq!(std::fs::read_to_string(&path).expect("a file"), "");
+    until_webhook_stat(&server, "dead_letters", 0).await;
+    assert_eq!(discard(&["--all"]).await, "0 discarded\n");
+
+    let ask = async |body: serde_json::Value| {
+        let request = Request::new("POST", "/admin/apps/it/webhooks/discard")
+            .header("Authorization", "Bearer a-token-of-the-discard-tests")
+            .json(&body);
+        exchange(server.ops(), &request).await
+    };
+    for body in [json!({}), json!({"all": true, "id": 1}), json!({"before": "yesterday"})] {
+        assert_eq!(ask(body.clone()).await.refused(400, &body), "invalid_json");
+    }
+    let answer = ask(json!({"all": true})).await.expect(200, "nothing left");
+    assert_eq!(answer, json!({"discarded": 0, "under_way": 0}));
+    drop(client);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn f10_letters_after_the_file_was_deleted_are_in_a_new_one() {
+    let (one, two) =
+        (Receiver::start(Answer::Status(500)).await, Receiver::start(Answer::Status(500)).await);
+    let (server, mut client) = with_letters([&one, &two], 1).await;
+    let path = state_dir(&server).join("it.webhooks.jsonl");
+    std::fs::remove_file(&path).expect("a file");
+    client.client_event("private-x", "client-n", json!("later")).await;
+    let letters = until("letters in a new file", async || {
+        let letters = path.exists().then(|| dead_letters(&path))?;
+        (letters.len() == 2).then_some(letters)
+    })
+    .await;
+    assert!(letters.iter().all(|letter| letter["event"]["data"] == "later"), "{letters:?}");
+    until_webhook_stat(&server, "dead_letters", 2).await;
+    drop(client);
+    server.stop().await;
+}

@@ -1,0 +1,93 @@
+//! What is told late, or again: it says when it happened and which event it is, and it is not told
+//! at all when it contradicts the present.
+
+use serde_json::{Value, json};
+
+use crate::support::*;
+
+fn number(event: &Value, name: &str) -> u64 {
+    event[name].as_u64().unwrap_or_else(|| panic!("{name} in {event}"))
+}
+
+#[tokio::test]
+async fn f12_an_event_has_one_id_and_the_time_at_which_it_happened() {
+    let (good, slow) =
+        (Receiver::start(Answer::Status(200)).await, Receiver::start(Answer::Status(500)).await);
+    let webhooks = [hooks_url(&good, ""), hooks_url(&slow, "batch_events = 10")];
+    let server = TestServer::start(&with_webhooks("", &[&webhooks[0], &webhooks[1]])).await;
+    let mut client = server.connect().await;
+    client.subscribe("news").await;
+    client.unsubscribe("news").await;
+    good.until_told("news", &["channel_occupied", "channel_vacated"]).await;
+    slow.answer(Answer::Status(200));
+    until("both receivers to have both", async || {
+        let delivered = server.stats().await["webhooks"]["delivered"].as_u64();
+        (delivered == Some(4)).then_some(())
+    })
+    .await;
+    let stamped = |receiver: &Receiver| -> Vec<(Value, u64)> {
+        receiver
+            .hooks()
+            .iter()
+            .flat_map(Hook::stamped)
+            .map(|e| (e["id"].clone(), number(&e, "occurred_ms")))
+            .collect()
+    };
+    let once = stamped(&good);
+    assert_ne!(once[0].0, once[1].0, "{once:?}");
+    for again in stamped(&slow) {
+        assert!(once.contains(&again), "{again:?} is none of {once:?}");
+    }
+    // The departure was held back, and is of the time before that.
+    let vacated = good.hooks().pop().expect("a webhook");
+    let (sent, occurred) = (number(&vacated.json(), "time_ms"), once[1].1);
+    assert!(sent - occurred > 2500, "sent at {sent}, of {occurred}");
+    assert!(once[0].1 <= once[1].1);
+    drop(client);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn f12_what_no_longer_holds_is_not_replayed() {
+    let receiver = Receiver::start(Answer::Status(503)).await;
+    let rules = "retry_seconds = 1\nevents = [\"channel_occupied\", \"channel_vacated\", \"member_added\", \"member_removed\"]";
+    let server = TestServer::start(&with_webhooks("", &[&hooks_url(&receiver, rules)])).await;
+    let mut client = server.connect().await;
+    client.join("presence-x", &json!({"user_id": "u"})).await;
+    client.subscribe("gone").await;
+    client.unsubscribe("gone").await;
+    client.unsubscribe("presence-x").await;
+    until_webhook_stat(&server, "dead_letters", 6).await;
+    let letters = dead_letters(&state_dir(&server).join("it.webhooks.jsonl"));
+    receiver.answer(Answer::Status(200));
+    // Back again, which the backend is told.
+    client.join("presence-x", &json!({"user_id": "u"})).await;
+    let seen = receiver.hooks().len();
+    until_webhook_stat(&server, "delivered", 2).await;
+    let output = webhooks_command(&server, &["replay"]).await;
+    let wanted = "3 on their way again\n3 stay in the file: what they say of a channel or a member no longer holds\n";
+    assert_eq!((output.status.code(), &*output.stdout), (Some(0), wanted), "{output:?}");
+    until_webhook_stat(&server, "dead_letters", 3).await;
+    assert!(server.printed().contains("no longer holds"), "{}", server.printed());
+    let replayed: Vec<Value> =
+        receiver.hooks()[seen..].iter().flat_map(Hook::stamped).skip(2).collect();
+    let named = |event: &Value| format!("{} {}", event["name"], event["channel"]);
+    let mut names: Vec<String> = replayed.iter().map(named).collect();
+    names.sort();
+    let holding = [
+        "\"channel_occupied\" \"presence-x\"",
+        "\"channel_vacated\" \"gone\"",
+        "\"member_added\" \"presence-x\"",
+    ];
+    assert_eq!(names, holding);
+    for event in &replayed {
+        assert!(letters.iter().any(|letter| letter["event"] == *event), "{event} is another one");
+    }
+    // What comes back into force may be told again.
+    client.unsubscribe("presence-x").await;
+    until_webhook_stat(&server, "delivered", 7).await;
+    let output = webhooks_command(&server, &["replay"]).await;
+    assert!(output.stdout.starts_with("2 on their way again\n1 stay in the file"), "{output:?}");
+    drop(client);
+    server.stop().await;
+}
