@@ -82,6 +82,7 @@ pub fn origins(bytes: &[u8]) {
         // Behind the stars the host is literal: nobody else's name ends with it.
         let host = entry.split("://").nth(1).unwrap_or_default().trim_start_matches("*.");
         let host = host.split([':', '/']).next().unwrap_or_default().to_ascii_lowercase();
+        let origin = origin.to_ascii_lowercase();
         assert!(host.starts_with('[') || origin.contains(&host), "another host");
     }
 }
