@@ -86,6 +86,9 @@ impl App {
     pub fn published_channel(&self, name: &str) -> Result<Channel, InvalidChannel> {
         let limit = self.limits.channel_name_bytes;
         let channel = Channel::parse(name, limit)?;
+        if let Some(correct) = self.sealing_alias.misspelt(name) {
+            return Err(InvalidChannel::AliasLookAlike { correct });
+        }
         let Some(encrypted) = self.sealing_alias.encrypted_name(name) else { return Ok(channel) };
         let channel = Channel::parse(&encrypted, limit).map_err(|error| match error {
             InvalidChannel::Name(InvalidName::TooLong { length, limit }) => {

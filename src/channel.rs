@@ -53,6 +53,10 @@ pub enum InvalidChannel {
         "the channel name is too long: the alias stands for a name that begins with private-encrypted- and is {length} bytes long, the limit is {limit}"
     )]
     AliasTooLong { length: usize, limit: usize },
+    #[error(
+        "the channel name looks like the sealing alias but is not, so that its payload would be in clear: write {correct:?}, or choose another name (sealing_alias)"
+    )]
+    AliasLookAlike { correct: String },
 }
 
 impl InvalidChannel {
@@ -60,9 +64,10 @@ impl InvalidChannel {
         match self {
             Self::Alias { .. } => RefusalCode::SealingAlias,
             Self::AliasWithoutKey { .. } => RefusalCode::AliasWithoutKey,
-            Self::Name(_) | Self::LookAlike { .. } | Self::AliasTooLong { .. } => {
-                RefusalCode::InvalidChannel
-            }
+            Self::Name(_)
+            | Self::LookAlike { .. }
+            | Self::AliasTooLong { .. }
+            | Self::AliasLookAlike { .. } => RefusalCode::InvalidChannel,
         }
     }
 }
@@ -211,13 +216,21 @@ pub fn refuse_look_alike(name: &str) -> Result<(), InvalidChannel> {
     if name.starts_with(ENCRYPTED_PREFIX) {
         return Ok(());
     }
-    let Some(head) = name.get(..STEM.len()) else { return Ok(()) };
-    let spelled = head.to_ascii_lowercase().replace(['_', '.', ',', ';', '=', '@'], "-");
-    if spelled != STEM {
-        return Ok(());
+    match behind_look_alike(name, STEM) {
+        Some(rest) => {
+            Err(InvalidChannel::LookAlike { correct: format!("{ENCRYPTED_PREFIX}{rest}") })
+        }
+        None => Ok(()),
     }
-    let rest = name[STEM.len()..].trim_start_matches(|c: char| !c.is_ascii_alphanumeric());
-    Err(InvalidChannel::LookAlike { correct: format!("{ENCRYPTED_PREFIX}{rest}") })
+}
+
+/// What follows a beginning that differs from `stem` in its capitals and punctuation at most.
+pub fn behind_look_alike<'a>(name: &'a str, stem: &str) -> Option<&'a str> {
+    let spelled =
+        |text: &str| text.to_ascii_lowercase().replace(['_', '.', ',', ';', '=', '@'], "-");
+    let head = name.get(..stem.len())?;
+    (spelled(head) == spelled(stem))
+        .then(|| name[stem.len()..].trim_start_matches(|c: char| !c.is_ascii_alphanumeric()))
 }
 
 #[cfg(test)]

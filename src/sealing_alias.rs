@@ -1,7 +1,9 @@
 //! The alias of encrypted channels: a private name on which every SDK publishes plaintext. The
 //! server seals it and delivers it on the encrypted channel.
 
-use crate::channel::{ENCRYPTED_PREFIX, InvalidChannel, check_characters, refuse_look_alike};
+use crate::channel::{
+    ENCRYPTED_PREFIX, InvalidChannel, behind_look_alike, check_characters, refuse_look_alike,
+};
 
 /// A prefix that stands for `private-encrypted-` in triggers. Empty: there is no alias.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -51,6 +53,13 @@ impl SealingAlias {
         let rest = name.strip_prefix(&*self.0).filter(|_| !self.0.is_empty())?;
         Some(format!("{ENCRYPTED_PREFIX}{rest}"))
     }
+
+    /// The alias that a name is probably meant to be, which differs from it in capitals, punctuation
+    /// or the dash behind it.
+    pub fn misspelt(&self, name: &str) -> Option<String> {
+        let stem = self.0.strip_suffix('-').filter(|_| !name.starts_with(&*self.0))?;
+        Some(format!("{}{}", self.0, behind_look_alike(name, stem)?))
+    }
 }
 
 #[cfg(test)]
@@ -77,6 +86,19 @@ mod tests {
         let off = SealingAlias::parse("").unwrap();
         assert_eq!(off.encrypted_name("private-sealed-orders"), None);
         assert_eq!(off.encrypted_name(""), None);
+    }
+
+    #[test]
+    fn misspelt_alias_is_told_from_the_alias_and_from_other_names() {
+        let alias = SealingAlias::parse(SealingAlias::DEFAULT).unwrap();
+        for name in ["Private-sealed-x", "private_sealed-x", "PRIVATE-SEALED_x", "private-sealedx"]
+        {
+            assert_eq!(alias.misspelt(name).as_deref(), Some("private-sealed-x"), "{name}");
+        }
+        for name in ["private-sealed-x", "private-seal-x", "sealed-x", "private-x", "x"] {
+            assert_eq!(alias.misspelt(name), None, "{name}");
+        }
+        assert_eq!(SealingAlias::parse("").unwrap().misspelt("private-sealed_x"), None);
     }
 
     #[test]

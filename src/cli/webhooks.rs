@@ -64,7 +64,7 @@ pub struct DiscardLetters {
     #[command(flatten)]
     whose: Whose,
     /// Everything in the file
-    #[arg(long, required_unless_present_any = ["id", "endpoint", "before"], conflicts_with_all = ["id", "endpoint", "before"])]
+    #[arg(long, conflicts_with_all = ["id", "endpoint", "before"])]
     all: bool,
     /// This one alone, as `webhooks list` numbers them
     #[arg(long)]
@@ -175,6 +175,15 @@ fn replay(command: &Replay) -> Result<()> {
 }
 
 fn discard(command: &DiscardLetters) -> Result<()> {
+    let DiscardLetters { all, id, endpoint, before, .. } = command;
+    if !all && id.is_none() && endpoint.is_none() && before.is_none() {
+        return Err(
+            "say which letters: --id, --endpoint or --before, or --all for everything".into()
+        );
+    }
+    if before.as_ref().is_some_and(|time| humantime::parse_rfc3339_weak(time).is_err()) {
+        return Err("--before takes a time such as 2026-01-31T12:00:00Z".into());
+    }
     let DiscardLetters { whose, all, id, endpoint, before } = command;
     let (id, endpoint, before) = (id.map(LetterId), endpoint.clone(), before.clone());
     let body = serde_json::to_string(&Discard { all: *all, id, endpoint, before })?;

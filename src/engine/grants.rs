@@ -37,6 +37,7 @@ impl GrantError {
             Self::Connection(AskError::UnknownSocket) => RefusalCode::UnknownSocket,
             Self::Connection(AskError::TooMany) => RefusalCode::TooManyAuthorizations,
             Self::Connection(AskError::TokenRevoked) => RefusalCode::TokenRevoked,
+            Self::Connection(AskError::Revoked) => RefusalCode::Revoked,
             Self::Replaced => RefusalCode::SecretReplaced,
             Self::Busy => RefusalCode::Overloaded,
         }

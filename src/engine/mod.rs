@@ -146,6 +146,8 @@ impl Engine {
             tenant.send_pending_counts(&self.hub, now);
             tenant.announce_departures(&self.hub, now);
             tenant.tell_held(&self.hub, now);
+            // A budget that a reload has lowered holds now, and not at the next event.
+            tenant.directory.drop_beyond(tenant.app().limits.cache_bytes, now);
             self.note_finished(tenant);
         }
         self.tick_leaving(now);

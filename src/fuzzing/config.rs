@@ -16,6 +16,9 @@ pub fn config(bytes: &[u8]) {
         return;
     }
     let path = std::env::temp_dir().join(format!("sealcast-fuzz-{}.toml", std::process::id()));
+    // Where it is not the value of a setting that is secret, it may be shown.
+    let of_secret = |line: &str| line.starts_with("secret = \"") || line.starts_with("headers = ");
+    let public = text.lines().any(|line| line.contains("SECRET") && !of_secret(line));
     let text = text.replace("SECRET", SECRET);
     std::fs::write(&path, &text).expect("a temporary file");
     let flags = Flags { config: Some(path.clone()), ..Flags::default() };
@@ -23,7 +26,7 @@ pub fn config(bytes: &[u8]) {
         .map_err(|error| error.to_string())
         .and_then(|source| {
             let show = shown(&source).map_err(|error| error.to_string())?;
-            assert!(!show.contains(SECRET), "a secret is shown: {show}");
+            assert!(public || !show.contains(SECRET), "a secret is shown: {show}");
             Config::load(&source, example_salt()).map_err(|error| error.to_string())
         });
     match loaded {

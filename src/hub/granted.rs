@@ -196,6 +196,11 @@ impl GrantBook {
         self.plan();
     }
 
+    /// Whether the connection's user was taken off the channel, and no newer word has come since.
+    pub fn is_revoked(&self, name: &str) -> bool {
+        self.all.get(name).is_some_and(|granted| granted.revoked)
+    }
+
     pub fn abilities(&self, name: &str) -> Abilities {
         self.all.get(name).map_or(Abilities::ALL, |granted| granted.bounds.abilities)
     }

@@ -173,6 +173,10 @@ pub enum AskError {
     TooMany,
     #[error("the token has been revoked")]
     TokenRevoked,
+    #[error(
+        "this connection's user has been taken off the channel, and the question names no user: ask with a token, or an answer of the application, that names one and is newer"
+    )]
+    Revoked,
 }
 
 impl Content {

@@ -176,6 +176,10 @@ impl Shard {
         let Some(AskedChannel { name, topic, target, user, as_of, bounds, .. }) = about else {
             return Ok(Answer { version: Version::BLIND, waits: None });
         };
+        // Asking once more without a name makes nobody somebody else.
+        if user.is_none() && entry.grants.is_revoked(&name) {
+            return Err(AskError::Revoked);
+        }
         if (target.is_some() || !bounds.are_none()) && !entry.grants.may_add(&name) {
             return Err(AskError::TooMany);
         }

@@ -92,7 +92,9 @@ impl ApiError {
     }
 
     pub fn nothing_here(request: &HttpRequest) -> Self {
-        let message = format!("There is nothing at {} {}", request.method(), request.path());
+        const SHOWN_CHARS: usize = 200;
+        let path: String = request.path().chars().take(SHOWN_CHARS).collect();
+        let message = format!("There is nothing at {} {path}", request.method());
         Self::new(RefusalCode::NotFound, message)
     }
 

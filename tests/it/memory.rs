@@ -53,7 +53,12 @@ async fn f14_a_socket_that_never_reads_is_not_read_from() {
     }
     let stats = server.stats().await;
     let waiting = stats["outbox_bytes"].as_u64().expect("a number");
-    assert!(waiting > 0 && waiting < 4 * 32 * 1024, "answers are not piled up: {stats}");
+    // TLS holds what waits itself, in a buffer of a bounded size.
+    let is_counted = std::env::var_os("IT_OVER_TLS").is_none();
+    assert!(
+        (waiting > 0 || !is_counted) && waiting < 4 * 32 * 1024,
+        "answers are not piled up: {stats}"
+    );
     assert_eq!(stats["sockets"], 5, "and nobody is closed for it: {stats}");
     server.still_serves(&mut bystander, "a flood").await;
     drop(streams);

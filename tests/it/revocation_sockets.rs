@@ -206,3 +206,21 @@ async fn f4_what_a_revoked_token_was_given_is_gone_also_if_it_was_left_before() 
     }
     server.stop().await;
 }
+
+/// A token without `sub` names no user, and no revocation is looked up for it. The connection is
+/// remembered.
+#[tokio::test]
+async fn f4_asking_without_a_name_after_the_revocation_gives_no_secret() {
+    let server = TestServer::start(&jwt()).await;
+    let mut theirs = with_token(&server, bearer("u1", unix_now() - 60)).await;
+    theirs.client.subscribe(CHANNEL).await;
+    revoke(&server, "u1").await;
+    expect_taken_off(&mut theirs.client).await;
+    let claims = json!({"iat": unix_now() - 60, "exp": unix_now() + 600, "channels": ["*"]});
+    theirs.bearer = Some(token(&json!({"alg": "HS256"}), &claims, JWT_SECRET));
+    assert_eq!(theirs.ask(&server).await.refused(403, "without a name"), "revoked");
+    theirs.bearer = Some(bearer("u1", unix_now() - 60));
+    assert_eq!(theirs.ask(&server).await.refused(403, "with the old one"), "revoked");
+    expect_shut_out(&server, &mut theirs.client).await;
+    server.stop().await;
+}

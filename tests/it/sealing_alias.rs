@@ -226,3 +226,17 @@ async fn f30_webhooks_name_the_channel_itself() {
     assert_eq!(receiver.told("private-sealed-orders"), Vec::<String>::new());
     server.stop().await;
 }
+
+#[tokio::test]
+async fn f30_misspelt_alias_is_refused_before_anything_is_in_clear() {
+    let server = TestServer::start(&sealing("")).await;
+    let mut client = server.connect().await;
+    client.subscribe("Private-sealed-x").await;
+    for name in ["Private-sealed-x", "private_sealed-x", "private-Sealed-x", "private-sealedx"] {
+        let answer = server.post("/events", &event(&[name], "secret")).await;
+        assert_eq!(answer.refused(400, name), "invalid_channel");
+        assert!(answer.text().contains("private-sealed-x"), "{}", answer.text());
+    }
+    client.expect_silence().await;
+    server.stop().await;
+}

@@ -60,9 +60,9 @@ async fn f12_what_no_longer_holds_is_not_replayed() {
     until_webhook_stat(&server, "dead_letters", 6).await;
     let letters = dead_letters(&state_dir(&server).join("it.webhooks.jsonl"));
     receiver.answer(Answer::Status(200));
+    let seen = receiver.hooks().len();
     // Back again, which the backend is told.
     client.join("presence-x", &json!({"user_id": "u"})).await;
-    let seen = receiver.hooks().len();
     until_webhook_stat(&server, "delivered", 2).await;
     let output = webhooks_command(&server, &["replay"]).await;
     let wanted = "3 on their way again\n3 stay in the file: what they say of a channel or a member no longer holds\n";

@@ -4,7 +4,7 @@ mod any_order;
 mod holds;
 mod serial;
 
-use super::{model::*, *};
+use super::{model::*, questions::LOST, *};
 
 /// It is pinged at `ms`, and answers.
 fn opens(place: &mut Place, bed: &Bed, ms: u64, client: &mut Client<'_>) {

@@ -95,11 +95,12 @@ struct Bed {
 }
 
 fn config() -> Config {
+    let key = "8OoMbcdRho2maFYlT21Ja9e7XnBlu0L6EtjuCNmkY/s=";
     let environment = [
         ("SEALCAST_APP_ID", "a"),
         ("SEALCAST_APP_KEY", "k"),
         ("SEALCAST_APP_SECRET", "s"),
-        ("SEALCAST_MASTER_KEY", &"7".repeat(64)),
+        ("SEALCAST_MASTER_KEY", key),
         ("SEALCAST_APP_DERIVATION", "hkdf"),
         ("SEALCAST_APP_CLIENT_EVENTS", "true"),
         ("SEALCAST_APP_WATCHLIST", "true"),
