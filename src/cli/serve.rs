@@ -120,6 +120,7 @@ async fn run(config: Config, start: Start, log: OpenLog, signals: &Signals) -> R
     let live = Arc::new(Feed::default());
     let (audit, _recorder) = Audit::begin(config.audit_file.as_deref())?;
     let audit = audit.shown_in(live.clone());
+    let capacity = capacity::measure(config.memory_limit)?;
     let mut listeners = Listeners::bind(&config.addresses)?;
     // Held until the end.
     let state_dir = claim(&config.state_dir)?;
@@ -130,17 +131,19 @@ async fn run(config: Config, start: Start, log: OpenLog, signals: &Signals) -> R
         listen: first(&listeners)?,
     });
     let source = Source::new(&start.flags, start.environment.clone())?;
-    announce(&listeners, &config, (&source, &start.flags))?;
+    let announcement = announcement(&listeners, &config, (&source, &start.flags))?;
     let hub = Hub::new(config.workers, config.mailbox_bytes, config.turns_per_second);
     hub.cache.set_limit(config.cache_bytes);
     let mut engine = Engine::new(hub, AppRegistry::new());
-    engine.capacity = capacity::measure(config.memory_limit)?;
+    engine.capacity = capacity;
     (engine.audit, engine.live) = (audit.clone(), live);
     engine.log_lines_dropped = log.dropped;
     let engine = Arc::new(engine);
     let volatile = system::volatile_filesystem(&config.state_dir);
     let files = StateFiles { dir: &config.state_dir, claimed: state_dir.is_some(), volatile };
     let undelivered = engine.begin(config.apps, files)?;
+    // Whoever reads it finds nothing that is still to be opened, or can still fail to open.
+    announce(&announcement)?;
     let webhooks = Arc::new(Runner::default());
     if !undelivered.is_empty() {
         webhooks.start()?;
@@ -201,11 +204,11 @@ fn first(listeners: &Listeners) -> Result<Address> {
 }
 
 /// The lines that a supervisor or a test reads the real port from.
-fn announce(
+fn announcement(
     listeners: &Listeners,
     config: &Config,
     (source, flags): (&Source, &Flags),
-) -> Result<()> {
+) -> Result<String> {
     let mut text = String::new();
     for address in listeners.public()? {
         text += &format!("listening on {}\n", address.url(config.tls.is_some()));
@@ -220,8 +223,12 @@ fn announce(
         let (public, api) = (first(listeners)?, listeners.api()?);
         text += &banner::banner(config, (source, flags), &public, api.first());
     }
+    Ok(text)
+}
+
+fn announce(announcement: &str) -> Result<()> {
     let stdout = OutputQueue::start("stdout", OutputQueue::stream(io::stdout())?, |_| {})?;
-    stdout.push(text.as_bytes());
+    stdout.push(announcement.as_bytes());
     // Nothing else is written there.
     stdout.close();
     Ok(())
