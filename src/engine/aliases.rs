@@ -28,3 +28,50 @@ impl Engine {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::{
+        app::AppRegistry,
+        channel::{Channel, InvalidChannel},
+        clock::KnownAsOf,
+        config::{Config, Environment, Flags, Source},
+        crypto::vectors::example_salt,
+        engine::subscribe::{Refusal, Subscriber},
+        hub::Hub,
+        ids::SocketIds,
+        keyfile::KeyFile,
+    };
+
+    /// A reload between the session's look at the name and this call has ended what it found before.
+    #[test]
+    fn subscription_that_a_reload_overtakes_is_refused() {
+        let hub = Hub::new(1, 1000, 1000);
+        let variables = [("ID", "a"), ("KEY", "k"), ("SECRET", "s")];
+        let environment: Environment = variables
+            .map(|(name, value)| (format!("SEALCAST_APP_{name}"), value.to_owned()))
+            .into_iter()
+            .collect();
+        let source = Source::new(&Flags::default(), environment).unwrap();
+        let app = Config::load(&source, example_salt()).unwrap().apps.remove(0);
+        let tenant = Tenant::new(app, KeyFile::of_app(Path::new("/nowhere"), "a"), hub.clone());
+        let engine = Engine::new(hub, AppRegistry::new());
+        let subscriber = Subscriber {
+            socket_id: SocketIds::of_worker(0).next_id().unwrap(),
+            worker: 0,
+            user: None,
+            opened: KnownAsOf::NEVER,
+        };
+        let subscribe = |name: &str| {
+            let channel = Channel::parse(name, 200).unwrap();
+            engine.subscribe(&tenant, &subscriber, &channel, None, None).map(drop)
+        };
+        assert!(subscribe("private-orders").is_ok());
+        let refused = subscribe("private-sealed-orders");
+        assert!(matches!(refused, Err(Refusal::Channel(InvalidChannel::Alias { .. }))));
+        assert!(tenant.directory.find("private-sealed-orders").is_none());
+    }
+}
