@@ -3,7 +3,10 @@
 //! Everything is called as the server calls it, through the public modules. What a call returns is
 //! dropped within the measurement, since the server pays for that too.
 
-use std::{array, hint::black_box, time::Instant};
+mod presence;
+mod topics;
+
+use std::{array, hint::black_box};
 
 use sealcast::{
     channel::Channel,
@@ -17,11 +20,6 @@ use sealcast::{
         signature::{AppSecret, Signature},
         vectors::example_salt,
     },
-    hub::{
-        directory::TopicId,
-        topics::{Subscription, TopicTable},
-    },
-    presence::{Member, MemberLimits, Members},
     protocol::{
         client::{ClientFrame, data_as_text},
         dialect::Dialect,
@@ -83,16 +81,22 @@ pub const ALL: &[Case] = &[
     case("open/128", 128, || open(128)),
     case("open/1024", 1024, || open(1024)),
     case("open/8192", 8192, || open(8192)),
-    case("topics/join-and-leave-one-of-1000", 0, join_and_leave),
-    case("topics/subscribe-1000", 0, || subscribe_many(one_topic, Then::Drop)),
-    case("topics/subscribe-and-unsubscribe-1000", 0, || subscribe_many(one_topic, Then::Leave)),
-    case("topics/1000-topics-of-one", 0, || subscribe_many(topics_of_one, Then::Leave)),
-    case("topics/walk-1000", 0, walk),
-    case("topics/find-one-of-1000", 0, find),
-    case("presence/parse-member", 0, parse_member),
-    case("presence/join-and-leave-100", 0, presence_join_and_leave),
-    case("presence/roster-of-100", 0, roster),
-    case("presence/success-frame-of-100", 0, success_frame),
+    case("topics/join-and-leave-one-of-1000", 0, topics::join_and_leave),
+    case("topics/subscribe-1000", 0, || {
+        topics::subscribe_many(topics::one_topic, topics::Then::Drop)
+    }),
+    case("topics/subscribe-and-unsubscribe-1000", 0, || {
+        topics::subscribe_many(topics::one_topic, topics::Then::Leave)
+    }),
+    case("topics/1000-topics-of-one", 0, || {
+        topics::subscribe_many(topics::topics_of_one, topics::Then::Leave)
+    }),
+    case("topics/topics::walk-1000", 0, topics::walk),
+    case("topics/topics::find-one-of-1000", 0, topics::find),
+    case("presence/parse-member", 0, presence::parse_member),
+    case("presence/join-and-leave-100", 0, presence::join_and_leave),
+    case("presence/roster-of-100", 0, presence::roster),
+    case("presence/success-frame-of-100", 0, presence::success_frame),
 ];
 
 /// For programs that do not go through all of them.
@@ -329,129 +333,4 @@ fn open(bytes: usize) -> Run {
     let (channel, sealing) = (encrypted(), sealing());
     let envelope = sealed(&channel, &payload(bytes), &sealing).envelope().clone();
     run(move || sealed(black_box(&channel), black_box(&envelope), &sealing))
-}
-
-// Topics.
-
-fn subscription(slot: u32) -> Subscription {
-    Subscription { slot, since: 0, version: Version::BLIND }
-}
-
-fn topic_of_1000() -> TopicTable {
-    let mut table = TopicTable::default();
-    for slot in 0..1000 {
-        assert!(table.subscribe(TopicId(7), subscription(slot)));
-    }
-    table
-}
-
-fn join_and_leave() -> Run {
-    let (mut table, mut turn) = (topic_of_1000(), 0);
-    run(move || {
-        turn = (turn + 1) % 1000;
-        assert!(table.subscribe(TopicId(7), subscription(black_box(1000 + turn))));
-        assert!(table.unsubscribe(TopicId(7), black_box(1000 + turn)));
-    })
-}
-
-fn one_topic(_: u32) -> TopicId {
-    TopicId(7)
-}
-
-fn topics_of_one(slot: u32) -> TopicId {
-    TopicId(u64::from(slot))
-}
-
-#[derive(Clone, Copy)]
-enum Then {
-    Drop,
-    Leave,
-}
-
-fn subscribe_many(topic: fn(u32) -> TopicId, then: Then) -> Run {
-    run(move || {
-        let mut table = TopicTable::default();
-        for slot in 0..black_box(1000) {
-            assert!(table.subscribe(topic(slot), subscription(slot)));
-        }
-        if let Then::Leave = then {
-            for slot in 0..black_box(1000) {
-                assert!(table.unsubscribe(topic(slot), slot));
-            }
-        }
-        table
-    })
-}
-
-/// As an event goes through its subscribers: who has not been answered with it already.
-fn walk() -> Run {
-    let table = topic_of_1000();
-    run(move || {
-        for subscription in table.subscribers(black_box(TopicId(7))) {
-            if subscription.since < black_box(1) {
-                black_box(subscription.slot);
-            }
-        }
-    })
-}
-
-/// As while an event is written, when the table has changed meanwhile.
-fn find() -> Run {
-    let (table, mut turn) = (topic_of_1000(), 0);
-    run(move || {
-        turn = (turn + 1) % 1000;
-        table.subscription(TopicId(7), black_box(turn)).copied()
-    })
-}
-
-// Presence.
-
-const MEMBER_LIMITS: MemberLimits = MemberLimits { bytes: 1024, user_id_chars: 128 };
-
-fn member(number: usize) -> Member {
-    let text = format!(
-        r#"{{"user_id":"u-{number:04}","user_info":{{"name":"User {number:04}","picture":"/{number:04}.png"}}}}"#
-    );
-    Member::parse(&text, MEMBER_LIMITS).expect("the text is made here, of short parts")
-}
-
-fn members() -> Members {
-    let mut members = Members::default();
-    for number in 0..100 {
-        let _ = members.join(member(number), Instant::now());
-    }
-    members
-}
-
-fn parse_member() -> Run {
-    run(|| Member::parse(black_box(MEMBER), MEMBER_LIMITS))
-}
-
-fn presence_join_and_leave() -> Run {
-    let newcomers: Vec<Member> = (0..100).map(member).collect();
-    let now = Instant::now();
-    run(move || {
-        let mut members = Members::default();
-        for newcomer in &newcomers {
-            let _ = members.join(black_box(newcomer).clone(), now);
-        }
-        for newcomer in &newcomers {
-            let _ = members.leave(black_box(&newcomer.user_id), None, now);
-        }
-        members
-    })
-}
-
-fn roster() -> Run {
-    let members = members();
-    run(move || black_box(&members).roster())
-}
-
-/// The answer to a newcomer, which has the roster in it.
-fn success_frame() -> Run {
-    let (members, channel) = (members(), channel("presence-room-7"));
-    run(move || {
-        let roster = black_box(&members).roster();
-        answer::subscription_succeeded(Dialect::Pusher, &channel, Some(&roster))
-    })
 }

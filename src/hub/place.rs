@@ -1,5 +1,5 @@
 //! One subscription to a channel that this server seals, and how it moves from one secret to the
-//! next (ENCRYPTION section 4). A plain state machine: no socket, and the clock is told to it.
+//! next (encryption.md 4). A plain state machine: no socket, and the clock is told to it.
 //!
 //! ```text
 //! Open --turn--> Armed --the next event, or none comes: nudge--> Asking --the client asks--> Settling
@@ -12,10 +12,13 @@
 //! would let newer frames overtake them. The secret travels on another connection, and a client that
 //! has no time to read may come to its socket first; so it is pinged, and what waits is sent when it
 //! has read so far. Twice, because it may read in rounds of what had come before the round: the
-//! first pong may be of a round that the secret came too late for. A client that does not ask in time is sent what waited in
-//! the form that its own secret opens, and stays with that; when its question comes at last, it gets
-//! another turn, in which it is waited for longer. A client that may have lost its secret is closed.
+//! first pong may be of a round that the secret came too late for.
+//!
+//! A client that does not ask in time is sent what waited in the form that its own secret opens, and
+//! stays with that; when its question comes at last, it gets another turn, in which it is waited for
+//! longer. A client that may have lost its secret is closed.
 
+mod cut;
 mod hold;
 #[cfg(any(test, fuzzing))]
 mod model;
@@ -33,10 +36,7 @@ use waiting::Waiting;
 use super::{directory::Record, reauthorization::Reauthorization, terms::Terms};
 use crate::{
     crypto::keytable::Version,
-    protocol::{
-        sealed::{Resealing, SealedFrames},
-        server::Frame,
-    },
+    protocol::{sealed::SealedFrames, server::Frame},
 };
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -201,42 +201,6 @@ impl Place {
     /// Its turn: the next event is its nudge.
     pub fn arm(&mut self, now: Instant) {
         self.stage = Stage::Armed { until: now + QUIET };
-    }
-
-    /// Nothing more with the secret that it has. What waits already was accepted before that, and
-    /// goes on waiting, sealed anew: the client's question may be on its way, and will be answered
-    /// with the next secret. The nudge goes at `at`.
-    pub fn cut(
-        &mut self,
-        next: Next,
-        at: Instant,
-        resealing: &mut Resealing<'_>,
-        out: &mut dyn FnMut(&Frame),
-    ) -> Outcome {
-        let waiting = match std::mem::replace(&mut self.stage, Stage::Open) {
-            Stage::Open | Stage::Armed { .. } => Some(Waiting::default()),
-            // It has no secret while it asks: it opens nothing in the old form, and no second nudge.
-            Stage::Asking { until, waiting } if self.client == Reauthorization::LosesSecret => {
-                return match waiting.again(false, resealing) {
-                    Some(waiting) => {
-                        (self.next, self.stage) = (Some(next), Stage::Asking { until, waiting });
-                        Outcome::Stays
-                    }
-                    None => self.close(),
-                };
-            }
-            Stage::Asking { waiting, .. } => waiting
-                .again(false, resealing)
-                .or_else(|| waiting.send(self.version, false, out).then(Waiting::default)),
-            Stage::Unasked { waiting, .. } => waiting.again(false, resealing),
-            Stage::Settling { waiting, .. } | Stage::Reading { waiting, .. } => {
-                waiting.again(waiting.first_sent, resealing)
-            }
-        };
-        self.next = Some(next);
-        let Some(waiting) = waiting else { return Outcome::Close };
-        self.stage = Stage::Unasked { at, waiting };
-        Outcome::Stays
     }
 
     /// An event for a place that is held.

@@ -5,6 +5,7 @@ mod holds;
 mod serial;
 
 use super::{model::*, questions::LOST, *};
+use crate::protocol::sealed::Resealing;
 
 /// It is pinged at `ms`, and answers.
 fn opens(place: &mut Place, bed: &Bed, ms: u64, client: &mut Client<'_>) {

@@ -23,7 +23,7 @@ use crate::{
         terms::TenantId,
     },
     limits::Rotation,
-    protocol::dialect::Dialect,
+    protocol::{dialect::Dialect, sealed::Resealing},
 };
 
 pub(super) const OLD: Version = Version { key: 1, epoch: 0 };
