@@ -217,12 +217,13 @@ async fn f30_subscriptions_to_names_that_a_reload_makes_aliases_are_ended() {
     let off = sealing("sealing_alias = \"\"");
     let it = Reloading::start(&off).await;
     let mut early = it.server.connect().await;
-    for channel in ["private-sealed-orders", "private-s-orders", ORDERS] {
+    for channel in ["private-sealed-orders", "private-closed-orders", ORDERS] {
         early.subscribe(channel).await;
     }
-    for (alias, channel) in
-        [("", "private-sealed-orders"), ("sealing_alias = \"private-s-\"", "private-s-orders")]
-    {
+    for (alias, channel) in [
+        ("", "private-sealed-orders"),
+        ("sealing_alias = \"private-closed-\"", "private-closed-orders"),
+    ] {
         it.take(&sealing(alias)).await;
         let ended = early.next().await;
         assert_eq!(
@@ -245,7 +246,7 @@ async fn f30_subscriptions_to_names_that_a_reload_makes_aliases_are_ended() {
     assert_eq!(it.said("app.id=\"it\" subscriptions=1"), 2, "{}", it.server.printed());
     // Names under an alias of before are channels like any other.
     early.subscribe("private-sealed-orders").await;
-    it.take(&sealing("sealing_alias = \"private-s-\"\nclient_events = true")).await;
+    it.take(&sealing("sealing_alias = \"private-closed-\"\nclient_events = true")).await;
     it.server.publish("private-sealed-orders", "e", "clear").await;
     early.expect(json!({"event": "e", "channel": "private-sealed-orders", "data": "clear"})).await;
     it.stop().await;
