@@ -41,7 +41,7 @@ pub struct Place {
     /// State directory of the server, with its command socket
     #[arg(long, value_name = "DIR", conflicts_with = "url")]
     state_dir: Option<PathBuf>,
-    /// Operations listener of a server elsewhere with an admin_token
+    /// Operations listener of a remote server; it needs an admin_token
     #[arg(long, value_name = "http://HOST:PORT", requires = "admin_token_file")]
     url: Option<String>,
     /// File with this admin token
