@@ -110,6 +110,7 @@ mod tests {
     #[test]
     fn f5_another_change_writes_what_waits() {
         let dir = directory("another");
+        std::fs::create_dir(&dir).unwrap();
         let (ring, store) = (ring(), KeyStore::new(KeyFile::of_app(&dir, "shop")));
         ring.install(ring.table().revoked("c", "u1", 5));
         let next = || ring.table().revoked("c", "u2", 6);

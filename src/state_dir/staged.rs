@@ -111,6 +111,7 @@ mod tests {
     #[test]
     fn f6_what_is_not_published_leaves_nothing() {
         let dir = directory("nothing");
+        make(&dir).unwrap();
         let path = dir.join("a.keys.json");
         drop(stage(&path, b"one").unwrap());
         assert_eq!(fs::read_dir(&dir).unwrap().count(), 0);
