@@ -116,6 +116,7 @@ fn kept_dev_key(state_dir: &Path, warnings: &mut Vec<String>) -> Result<MasterKe
         return Ok(key);
     }
     let key = MasterKey::generate().map_err(|e| failed("make", &e))?;
+    state_dir::make(state_dir).map_err(|e| failed("make a directory for", &e))?;
     let made = state_dir::stage(&path, key.to_text().as_bytes())
         .and_then(Staged::publish_first)
         .map_err(|e| failed("write", &e))?;

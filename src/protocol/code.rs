@@ -145,6 +145,17 @@ impl Close {
         }
     }
 
+    /// `message` for logs and the live feed: without the parts that a stranger has chosen, since a
+    /// secret may stand in the place of a key.
+    pub fn public_message(&self) -> String {
+        match self {
+            Self::UnknownApp { .. } => "App key not in this cluster".into(),
+            Self::PathNotFound { .. } => "Path not found".into(),
+            Self::OriginRefused { .. } => "Origin not allowed".into(),
+            other => other.message(),
+        }
+    }
+
     pub fn message(&self) -> String {
         match self {
             Self::UnknownApp { key } => {

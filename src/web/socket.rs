@@ -259,7 +259,7 @@ impl<T: Transport> Connection<T> {
 }
 
 fn refused(id: SocketId, reason: &Close) -> Entry<'static> {
-    let what = What::Closed { code: reason.code(), reason: reason.message() };
+    let what = What::Closed { code: reason.code(), reason: reason.public_message() };
     Entry { socket_id: Some(id), what, ..Entry::new(Type::ConnectionRefused) }
 }
 
@@ -337,7 +337,7 @@ impl<T: Transport> Drop for Connection<T> {
         }
         match closing {
             Some(reason) => {
-                tracing::debug!(socket.id = %self.id, close.code = reason.code(), close.reason = reason.message(), "connection closed");
+                tracing::debug!(socket.id = %self.id, close.code = reason.code(), close.reason = reason.public_message(), "connection closed");
             }
             None => tracing::debug!(socket.id = %self.id, "connection lost"),
         }
