@@ -9,6 +9,8 @@ mod healthcheck;
 mod http;
 mod keys;
 mod log;
+#[cfg(test)]
+mod named_commands;
 #[cfg(target_os = "linux")]
 mod process;
 mod reload;

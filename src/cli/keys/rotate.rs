@@ -73,6 +73,7 @@ pub struct Revoke {
     #[command(flatten)]
     whose: Whose,
     /// As `keys list` shows it
+    #[arg(value_name = "KEY")]
     id: String,
     /// That it is meant: whoever has only this key is disconnected, or moves at once
     #[arg(long)]
@@ -84,7 +85,9 @@ pub fn revoke(command: &Revoke) -> Result<()> {
         return Err("a key is revoked at once, and whoever has only that key is disconnected or moves at once: add --now if that is meant".into());
     }
     if !command.id.bytes().all(|b| b.is_ascii_hexdigit()) {
-        return Err("a key id is 12 hex digits, as `sealcast keys list` shows them".into());
+        return Err(
+            "a key id is 12 hex digits, as `sealcast keys list --app APP` shows them".into()
+        );
     }
     let server = command.whose.server()?;
     let Revoked { revoked, active } = server.post(&format!("/keys/{}/revoke", command.id), "{}")?;
