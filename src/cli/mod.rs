@@ -5,6 +5,7 @@ mod auth_explain;
 mod auth_test;
 mod banner;
 mod capacity;
+mod config_check;
 mod healthcheck;
 mod http;
 mod keys;
@@ -23,6 +24,7 @@ mod tail;
 mod terminal;
 mod token;
 mod unverified;
+mod usage;
 mod webhooks;
 
 use std::{
@@ -93,7 +95,8 @@ enum AuthCommand {
 
 #[derive(Subcommand)]
 enum ConfigCommand {
-    /// Say whether the server would start with it
+    /// Say whether the server would take it and the files that it names; whether its addresses are
+    /// free is not tried
     Check(Flags),
     /// Print what is set and where, secrets masked
     Show(Flags),
@@ -101,7 +104,7 @@ enum ConfigCommand {
 
 /// Every failure ends here, as a sentence on standard error.
 pub fn run() -> ExitCode {
-    let result = match Cli::parse().command {
+    let result = match usage::arguments().command {
         // It says itself what is wrong: nothing of it may wait for standard error.
         Command::Serve(flags) => return serve::serve(&flags),
         Command::Config(command) => config(&command),
@@ -161,19 +164,12 @@ fn source(flags: &Flags) -> Result<Source> {
 
 fn config_of(flags: &Flags) -> Result<Config> {
     // Commands seal nothing, so any salt will do.
-    Ok(Config::load(&source(flags)?, Salt::random()?)?)
+    Ok(Config::look(&source(flags)?, Salt::random()?)?)
 }
 
 fn config(command: &ConfigCommand) -> Result<()> {
     match command {
-        ConfigCommand::Check(flags) => {
-            let config = config_of(flags)?;
-            log::filter(&config.log)?;
-            let warnings = config.warnings.iter();
-            warnings.for_each(|warning| complain(format_args!("warning: {warning}")));
-            config.notes.iter().for_each(|note| complain(format_args!("note: {note}")));
-            Ok(say!("the configuration is good: {} app(s)", config.apps.len())?)
-        }
+        ConfigCommand::Check(flags) => config_check::run(flags),
         ConfigCommand::Show(flags) => Ok(print(&shown(&source(flags)?)?)?),
     }
 }

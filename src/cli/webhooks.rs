@@ -6,6 +6,7 @@ use super::{
     Result, print,
     server::{Server, Whose},
     terminal::harmless,
+    usage::number,
 };
 use crate::{
     web::{Deliveries, Discard, TestResults},
@@ -31,7 +32,7 @@ pub struct List {
     #[command(flatten)]
     whose: Whose,
     /// How many that could not be delivered are shown, at most 500; the oldest first
-    #[arg(long, value_name = "N", default_value_t = 20)]
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = number::<usize>)]
     limit: usize,
 }
 
@@ -40,7 +41,7 @@ pub struct Log {
     #[command(flatten)]
     whose: Whose,
     /// How many are shown, at most 500; the server remembers 200 for each endpoint
-    #[arg(long, value_name = "N", default_value_t = 20)]
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = number::<usize>)]
     limit: usize,
     /// Those to this endpoint alone, as `webhooks list` shows it
     #[arg(long, value_name = "URL")]
@@ -52,7 +53,7 @@ pub struct Replay {
     #[command(flatten)]
     whose: Whose,
     /// This one alone, as `webhooks list` numbers them
-    #[arg(long)]
+    #[arg(long, value_parser = number::<u64>)]
     id: Option<u64>,
     /// Those to this endpoint alone, as `webhooks list` shows it
     #[arg(long, value_name = "URL")]
@@ -67,7 +68,7 @@ pub struct DiscardLetters {
     #[arg(long, conflicts_with_all = ["id", "endpoint", "before"])]
     all: bool,
     /// This one alone, as `webhooks list` numbers them
-    #[arg(long)]
+    #[arg(long, value_parser = number::<u64>)]
     id: Option<u64>,
     /// Those to this endpoint alone, as `webhooks list` shows it
     #[arg(long, value_name = "URL")]

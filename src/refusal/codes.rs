@@ -258,6 +258,8 @@ refusal_codes! {
         "name a channel presence-...";
     InvalidTtl "invalid_ttl" 400: "The token's lifetime cannot be used" =>
         "send ttl in seconds, at most a day";
+    InvalidOrigin "invalid_origin" 400: "The token's origin cannot be used" =>
+        "send the one origin whose pages use the token, as browsers send it";
     WantedTokenTooLong "token_too_long" 400: "The token would be too long" =>
         "give it less user_info, or fewer channels";
     InvalidRevocation "invalid_revocation" 400: "The revocation cannot be understood" =>

@@ -5,7 +5,7 @@ use zeroize::Zeroizing;
 
 use super::{list::time, progress, read_key};
 use crate::{
-    cli::{Result, print, server::Whose},
+    cli::{Result, print, server::Whose, usage::number},
     crypto::keytable::KeyState,
     web::{Revoked, Rotated},
 };
@@ -20,10 +20,10 @@ pub struct Rotate {
     key: Option<String>,
     /// Announce it: it becomes active after so many seconds, and envelopes that are sealed with it
     /// are taken at once
-    #[arg(long = "in", value_name = "SECONDS")]
+    #[arg(long = "in", value_name = "SECONDS", value_parser = number::<u64>)]
     activate_in: Option<u64>,
     /// How long the previous key is served on, if not as configured
-    #[arg(long, value_name = "SECONDS")]
+    #[arg(long, value_name = "SECONDS", value_parser = number::<u64>)]
     grace: Option<u64>,
     /// Close subscribers that have not moved since the last rotation, instead of waiting for them;
     /// their clients reconnect and are given the next key
