@@ -1,5 +1,5 @@
 //! Channel names, parsed once: what a prefix means is decided here and nowhere else
-//! (PROTOCOL 2.1).
+//! (protocol.md 2.1).
 
 use std::{fmt, sync::Arc};
 
@@ -179,7 +179,7 @@ impl Channel {
         }
     }
 
-    /// Whether the API lists it: user channels and internal topics are reserved (PROTOCOL 5.2).
+    /// Whether the API lists it: user channels and internal topics are reserved (protocol.md 5.2).
     pub fn is_listed(&self) -> bool {
         !matches!(self.kind.access, Access::User | Access::Watch)
     }
@@ -195,7 +195,7 @@ fn is_name_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"_-=@,.;".contains(&byte)
 }
 
-/// The rule of channel names, which user ids share because they become part of one (PROTOCOL 5.2).
+/// The rule of channel names. User ids share it: they become part of one (protocol.md 5.2).
 pub fn check_characters(name: &str, limit: usize) -> Result<(), InvalidName> {
     if name.is_empty() {
         return Err(InvalidName::Empty);
@@ -210,7 +210,7 @@ pub fn check_characters(name: &str, limit: usize) -> Result<(), InvalidName> {
 }
 
 /// `private_encrypted-x` would be a public channel in clear, which nobody means
-/// (ENCRYPTION section 1).
+/// (encryption.md 1).
 pub fn refuse_look_alike(name: &str) -> Result<(), InvalidChannel> {
     const STEM: &str = "private-encrypted";
     if name.starts_with(ENCRYPTED_PREFIX) {

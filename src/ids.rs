@@ -3,7 +3,7 @@
 use std::{fmt, str::FromStr};
 
 /// A connection's id, `<digits>.<digits>`: unique, and hard to guess because it is the only
-/// nonce in channel signatures (PROTOCOL 1.3).
+/// nonce in channel signatures (protocol.md 1.3).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct SocketId {
     first: u64,

@@ -1,4 +1,4 @@
-//! How much an application may do; the defaults are those of PROTOCOL section 11.
+//! How much an application may do; the defaults are those of protocol.md 11.
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,4 @@
-//! Who is on a presence channel: users, each with the number of its connections (PROTOCOL 3).
+//! Who is on a presence channel: users, each with the number of its connections (protocol.md 3).
 
 mod left;
 

@@ -156,7 +156,7 @@ impl Session {
     }
 
     /// Two frames: the first is what pusher-js reports on the channel, which it finds by the name as
-    /// it was sent; the second what the live service sends (PROTOCOL 2.4).
+    /// it was sent; the second what the live service sends (protocol.md 2.4).
     fn refuse(&self, request: &Subscribe, refusal: &Refusal) {
         let SessionContext { engine, tenant, id, .. } = &self.context;
         let channel = request.channel.as_str();
@@ -249,7 +249,7 @@ impl Session {
         Ok(())
     }
 
-    /// Silent when there is no such subscription (PROTOCOL 2.2).
+    /// Silent when there is no such subscription (protocol.md 2.2).
     fn unsubscribe(&mut self, channel: &str) {
         if let Some(subscription) = self.take_subscription(channel) {
             self.rejoins.note_end(Instant::now());

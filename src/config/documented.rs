@@ -33,7 +33,7 @@ fn every_limit_stands_in_the_document_with_its_default() {
         "cache_bytes": server.cache_bytes,
     });
     // Two settings of one name: an app's, and the server's for all apps.
-    let (of_app, of_server) = text.split_once("\n## Of the server").expect("two parts");
+    let (of_app, of_server) = text.split_once("\n## Server limits").expect("two parts");
     for (text, settings) in [(of_app, limits), (of_server, server)] {
         for (setting, default) in settings.as_object().expect("settings") {
             let found = documented(text, setting);

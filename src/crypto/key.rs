@@ -1,4 +1,4 @@
-//! Master keys: one parser for every place a key can be given (ENCRYPTION section 3).
+//! Master keys: one parser for every place a key can be given (encryption.md 3).
 
 use std::{fmt, path::Path};
 

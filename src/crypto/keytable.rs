@@ -1,5 +1,5 @@
 //! The master keys of one application and their states, as a value: a change makes a new table,
-//! which can be written down before it is put to use (ENCRYPTION sections 3 to 5).
+//! which can be written down before it is put to use (encryption.md 3 to 5).
 
 use std::{collections::HashMap, fmt, sync::Arc, time::SystemTime};
 

@@ -1,4 +1,4 @@
-//! Hides how long a payload is, as far as its size bucket (ENCRYPTION section 5).
+//! Hides how long a payload is, as far as its size bucket (encryption.md 5.4).
 
 use std::borrow::Cow;
 

@@ -1,5 +1,5 @@
 //! Sealing: the only source of `Sealed`, and `Sealed` the only thing that an encrypted channel's
-//! frame can be made of (ENCRYPTION section 2).
+//! frame can be made of (encryption.md 2).
 
 use std::sync::Arc;
 
@@ -45,7 +45,7 @@ impl Sealed {
     }
 }
 
-/// What an application does with payloads of encrypted channels (ENCRYPTION section 1).
+/// What an application does with payloads of encrypted channels (encryption.md 1).
 pub enum Sealing {
     /// Plaintext is sealed; envelopes must open.
     /// The keys outlive a change of the settings that stand beside them.

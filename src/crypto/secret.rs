@@ -1,4 +1,4 @@
-//! The shared secret of one encrypted channel, derived from a master key (PROTOCOL 9).
+//! The shared secret of one encrypted channel, derived from a master key (protocol.md 9).
 
 use hkdf::Hkdf;
 use hmac::{Hmac, KeyInit, Mac};
@@ -98,7 +98,7 @@ impl SharedSecret {
         &self.0
     }
 
-    /// As clients take it: URL-safe or unpadded text makes them throw (ENCRYPTION section 2).
+    /// As clients take it: URL-safe or unpadded text makes them throw (encryption.md 2).
     pub fn to_base64(&self) -> Zeroizing<String> {
         Zeroizing::new(base64(&self.0))
     }

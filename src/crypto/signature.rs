@@ -1,4 +1,4 @@
-//! HMAC-SHA256 under an application's secret (PROTOCOL 2.3, 5.1, 7.1).
+//! HMAC-SHA256 under an application's secret (protocol.md 2.3, 5.1, 7.1).
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! Events that clients send to each other (PROTOCOL 6).
+//! Events that clients send to each other (protocol.md 6).
 
 use super::{Engine, Tenant};
 use crate::{

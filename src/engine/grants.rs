@@ -1,5 +1,5 @@
 //! What the auth endpoint may give a connection: it asks the worker that has the connection, which
-//! knows whether it lives, and with which secret the channel is sealed for it (ENCRYPTION section 5).
+//! knows whether it lives, and with which secret the channel is sealed for it (encryption.md 5.2).
 
 use std::{sync::Arc, time::Duration};
 

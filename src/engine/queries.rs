@@ -14,7 +14,7 @@ pub struct Attributes {
 }
 
 impl Attributes {
-    /// Names that are not known are ignored (PROTOCOL 7.5).
+    /// Names that are not known are ignored (protocol.md 7.5).
     pub fn parse(info: &str) -> Self {
         let has = |name| info.split(',').any(|attribute| attribute.trim() == name);
         Self {

@@ -1,4 +1,4 @@
-//! Changing master keys while everything runs (ENCRYPTION sections 3 to 5).
+//! Changing master keys while everything runs (encryption.md 3 to 5).
 
 use std::{collections::HashMap, sync::Arc, time::Instant};
 

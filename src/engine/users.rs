@@ -1,4 +1,4 @@
-//! Users: signing in, who watches whom, and termination (PROTOCOL 5).
+//! Users: signing in, who watches whom, and termination (protocol.md 5).
 
 use std::{
     sync::Arc,
@@ -122,7 +122,7 @@ impl SignedIn {
     }
 }
 
-/// User ids become part of a channel name (PROTOCOL 5.2).
+/// User ids become part of a channel name (protocol.md 5.2).
 pub fn check_user_id(id: &str, limit: usize) -> Result<(), InvalidName> {
     check_characters(id, limit)
 }

@@ -1,5 +1,5 @@
 //! Why an `auth` string is refused: the mistakes that people make are made on purpose, until one
-//! gives the signature that came (PROTOCOL 2.3, 5.1).
+//! gives the signature that came (protocol.md 2.3, 5.1).
 //!
 //! Nothing here decides anything. Who is let in is decided by [`verify_auth`] alone.
 

@@ -1,4 +1,4 @@
-//! When a channel's subscription count is sent (PROTOCOL 2.6).
+//! When a channel's subscription count is sent (protocol.md 2.6).
 
 use std::time::{Duration, Instant};
 

@@ -97,7 +97,7 @@ pub enum Content {
 pub enum Audience {
     All,
     /// Java clients of protocol 5 try to decrypt every frame of an encrypted channel but the
-    /// success frame (PROTOCOL 2.6).
+    /// success frame (protocol.md 2.6).
     NotLegacyJava,
 }
 

@@ -1,5 +1,5 @@
 //! One subscription to a channel that this server seals, and how it moves from one secret to the
-//! next (ENCRYPTION section 4). A plain state machine: no socket, and the clock is told to it.
+//! next (encryption.md 4). A plain state machine: no socket, and the clock is told to it.
 //!
 //! ```text
 //! Open --turn--> Armed --the next event, or none comes: nudge--> Asking --the client asks--> Settling

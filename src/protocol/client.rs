@@ -1,5 +1,5 @@
 //! What clients say. The one place that knows that `data` may be an object or a JSON string of
-//! that object (PROTOCOL 1.8).
+//! that object (protocol.md 1.8).
 
 use std::borrow::Cow;
 
@@ -158,7 +158,7 @@ pub enum FrameError {
 impl FrameError {
     pub fn code(&self) -> ErrorCode {
         match self {
-            // A failed sign-in, whatever it fails at (PROTOCOL 5.1).
+            // A failed sign-in, whatever it fails at (protocol.md 5.1).
             Self::InvalidData { event: "signin", .. } => ErrorCode::Unauthorized,
             Self::InvalidData { .. } | Self::NotAFrame(_) | Self::Unsupported(_) => ErrorCode::None,
         }
@@ -212,7 +212,7 @@ fn shortened(event: &str) -> String {
 }
 
 /// A client event's `data` as the string that subscribers get: a string stays as it is, anything
-/// else is its JSON text (PROTOCOL 6).
+/// else is its JSON text (protocol.md 6).
 pub fn data_as_text(data: &str) -> Cow<'_, str> {
     string(data).unwrap_or(Cow::Borrowed(data))
 }

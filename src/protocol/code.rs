@@ -1,4 +1,4 @@
-//! Why a connection is closed, the code that says so, and what clients do on it (PROTOCOL 1.6).
+//! Why a connection is closed, the code that says so, and what clients do on it (protocol.md 1.6).
 //!
 //! | code | clients |
 //! |---|---|

@@ -1,4 +1,4 @@
-//! Pusher and Jetsocket speak one protocol with two prefixes (PROTOCOL 12).
+//! Pusher and Jetsocket speak one protocol with two prefixes (protocol.md 12).
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -8,7 +8,7 @@ use serde::{Deserialize, de::DeserializeOwned};
 use super::well_formed::WellFormed;
 
 /// A parser that recurses on what a stranger sent can run out of stack, ours or that of whoever is
-/// sent the text next (PROTOCOL 1.8).
+/// sent the text next (protocol.md 1.8).
 pub const MAX_DEPTH: usize = 64;
 
 /// Whether no value in the JSON text is nested deeper than `MAX_DEPTH`. It does not ask whether

@@ -1,4 +1,4 @@
-//! The wire (PROTOCOL sections 1 to 6 and 12): frames in, frames out, codes, dialects.
+//! The wire (protocol.md 1 to 6 and 12): frames in, frames out, codes, dialects.
 
 pub mod client;
 pub mod code;

@@ -1,7 +1,7 @@
 //! What the server says, as frames ready for any socket.
 //!
 //! A frame is encoded once per dialect, never per socket. `data` is a string that holds JSON, the
-//! double encoding that clients expect, in every frame but `pusher:error` (PROTOCOL 1.5).
+//! double encoding that clients expect, in every frame but errors (protocol.md 1.5).
 
 pub mod answer;
 
@@ -58,7 +58,7 @@ impl Frame {
         Self::event(event, sealed.channel().name(), sealed.envelope(), None)
     }
 
-    /// A client's event. `None` on an encrypted channel: clients send none there (PROTOCOL 6).
+    /// A client's event. `None` on an encrypted channel: clients send none there (protocol.md 6).
     pub fn from_client(
         channel: &Channel,
         event: &str,
@@ -84,7 +84,7 @@ impl Frame {
         Self::internal("_internal:member_removed", Some(channel), &data)
     }
 
-    /// `online` and `offline` users of a watchlist, empty groups omitted (PROTOCOL 5.3).
+    /// `online` and `offline` users of a watchlist, empty groups omitted (protocol.md 5.3).
     pub fn watchlist(online: &[&str], offline: &[&str]) -> Self {
         #[derive(Serialize)]
         struct Group<'a> {

@@ -22,7 +22,7 @@ pub fn verify_auth(
     if secret.verify(&[signed.as_bytes()], &signature) { Ok(()) } else { Err(AuthError::Signature) }
 }
 
-/// What is signed to let a connection join a channel (PROTOCOL 2.3).
+/// What is signed to let a connection join a channel (protocol.md 2.3).
 pub fn signed_for_channel(
     socket_id: SocketId,
     channel: &Channel,
@@ -34,7 +34,7 @@ pub fn signed_for_channel(
     }
 }
 
-/// What is signed to let a connection be a user (PROTOCOL 5.1).
+/// What is signed to let a connection be a user (protocol.md 5.1).
 pub fn signed_for_user(socket_id: SocketId, user_data: &str) -> String {
     format!("{socket_id}::user::{user_data}")
 }

@@ -1,4 +1,4 @@
-//! Which protocol versions are served, and how the others are refused (PROTOCOL 1.2).
+//! Which protocol versions are served, and how the others are refused (protocol.md 1.2).
 
 use super::code::Close;
 
@@ -20,8 +20,8 @@ pub fn check(version: Option<&str>, strict: bool) -> Result<(), Close> {
 }
 
 /// The offered WebSocket sub-protocol to answer with, if one is ours. The others are no reason to
-/// refuse: Swift clients offer one always (PROTOCOL 1.1). `offered`: the values of the header, which
-/// may be repeated.
+/// refuse: Swift clients offer one always (protocol.md 1.1). `offered`: the values of the header,
+/// which may be repeated.
 pub fn subprotocol<'a>(offered: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     offered.into_iter().flat_map(|list| list.split(',')).map(str::trim).find(|name| {
         name.strip_prefix(SUBPROTOCOL).is_some_and(|version| SERVED.contains(&version))

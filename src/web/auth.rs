@@ -1,4 +1,4 @@
-//! The authorization endpoints that clients call (PROTOCOL 10), served by this server itself.
+//! The authorization endpoints that clients call (protocol.md 10), served by this server itself.
 
 mod grants;
 

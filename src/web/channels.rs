@@ -1,4 +1,4 @@
-//! What the API tells of channels (PROTOCOL 7.4 to 7.6).
+//! What the API tells of channels (protocol.md 7.4 to 7.6).
 
 use std::{collections::BTreeMap, sync::Arc};
 

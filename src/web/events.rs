@@ -1,4 +1,4 @@
-//! Triggers: `POST /events`, `/batch_events` and the older per-channel form (PROTOCOL 7.2, 7.3, 7.8).
+//! Triggers: `POST /events`, `/batch_events` and the older form (protocol.md 7.2, 7.3 and 7.8).
 
 use std::{borrow::Cow, collections::BTreeMap, time::Instant};
 

@@ -161,6 +161,6 @@ fn api(routes: &mut Routes<'_>) {
         .post("/apps/{app}/tokens/revoke", tokens::revoke)
         .post("/apps/{app}/users/{user}/terminate_connections", users::terminate)
         .post("/apps/{app}/auth/explain", explain::explain)
-        // Where the official Python SDK sends it (PROTOCOL 5.4).
+        // Where the official Python SDK sends it (protocol.md 7.7).
         .post("/users/{user}/terminate_connections", users::terminate);
 }

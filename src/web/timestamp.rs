@@ -1,4 +1,4 @@
-//! `auth_timestamp` of signed requests (PROTOCOL 7.1).
+//! `auth_timestamp` of signed requests (protocol.md 7.1).
 
 use super::error::ApiError;
 use crate::{crypto::keytable::UnixSeconds, refusal::RefusalCode};

@@ -1,7 +1,7 @@
 //! From an HTTP upgrade request to a connection: what is asked for, and whether it is granted.
 //!
 //! A refusal never is an HTTP error: browsers hide those, and clients would try for ever. The
-//! upgrade is completed, then the error frame and the close code say why (PROTOCOL 1.4).
+//! upgrade is completed, then the error frame and the close code say why (protocol.md 1.4).
 
 use std::{rc::Rc, sync::Arc};
 

@@ -1,4 +1,4 @@
-//! Taking users away: off every connection (PROTOCOL 5.4), or off one channel (ENCRYPTION 5).
+//! Ends users' connections (protocol.md 5.4), or their place on one channel (encryption.md 5.1).
 
 use std::collections::BTreeMap;
 

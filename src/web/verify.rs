@@ -1,4 +1,4 @@
-//! The signature of API requests (PROTOCOL 7.1), as an extractor: a handler that wants to know
+//! The signature of API requests (protocol.md 7.1), as an extractor: a handler that wants to know
 //! the application or the body can only get them verified.
 
 mod texts;

@@ -74,7 +74,7 @@ impl Worker {
         let (mut scratch, needed) =
             (self.scratch.borrow_mut(), message_bytes + HEADER_BYTES + READ_BYTES);
         if scratch.len() < needed {
-            scratch.resize(needed, 0);
+            *scratch = vec![0; needed];
         }
     }
 

@@ -1,4 +1,4 @@
-//! What happens on channels, as webhooks tell it (PROTOCOL 8).
+//! What happens on channels, as webhooks tell it (protocol.md 8).
 
 use std::{
     io,

@@ -1,4 +1,4 @@
-//! Webhooks: what happens on channels is told to an application's backend (PROTOCOL 8).
+//! Webhooks: what happens on channels is told to an application's backend (protocol.md 8).
 //!
 //! The engine notes facts under the lock of a channel's record, so that each channel has one order.
 //! What waits for a receiver is bounded, and a thread of its own (`runner`) does the sending.

@@ -17,7 +17,7 @@ test('the open endpoint lets a client into a private channel', async () => {
   assert.equal(await room.next('note'), 'hello');
 });
 
-test('the endpoint signs what the official SDK signs (13)', async () => {
+test('the endpoint signs what the official SDK signs (protocol.md 13)', async () => {
   const { socketId } = await rig.raw(open);
   const { status, body } = await rig.postForm(`/apps/${open.id}/auth/channel`, {
     socket_id: socketId,
@@ -30,20 +30,20 @@ test('the endpoint signs what the official SDK signs (13)', async () => {
 for (const folder of ['/pusher', '/jetsocket', '/broadcasting']) {
   const [channel, user] = [`${folder}/auth`, `${folder}/user-auth`];
 
-  test(`${channel} is the same endpoint when the app's key is given (10)`, async () => {
+  test(`${channel} is the same endpoint when the app's key is given (protocol.md 10)`, async () => {
     const path = { channel: `${channel}?app_key=${open.key}`, user };
     const client = await rig.connectWithEndpoint(open, { path });
     await client.subscribed('private-room');
   });
 
-  test(`${user} takes the app's key from the body as well (10)`, async () => {
+  test(`${user} takes the app's key from the body as well (protocol.md 10)`, async () => {
     const params = { app_key: open.key, user_id: 'user-1' };
     const client = await rig.connectWithEndpoint(open, { path: { channel, user }, params });
     assert.equal((await client.signedIn()).id, 'user-1');
   });
 }
 
-test('a handler of the application may ask in JSON (10)', async () => {
+test('a handler of the application may ask in JSON (protocol.md 10)', async () => {
   const customHandler = async ({ socketId, channelName }, callback) => {
     const body = JSON.stringify({ socket_id: socketId, channel_name: channelName });
     const headers = { 'content-type': 'application/json' };
@@ -94,7 +94,7 @@ const refusals = [
 ];
 
 for (const [name, headers, status] of refusals) {
-  test(`${name} the endpoint says ${status} and pusher-js tells the application (10)`, async () => {
+  test(`${name} the endpoint says ${status} and pusher-js tells the application (protocol.md 10)`, async () => {
     const client = await rig.connectWithEndpoint(jwt, { headers });
     const refusal = await client.refused('private-team-a');
     assert.equal(refusal.type, 'AuthError');
@@ -133,7 +133,7 @@ const sockets = {
 };
 
 for (const [name, socketId] of Object.entries(sockets)) {
-  test(`nobody gets a signature for a connection ${name} (ENCRYPTION 5)`, async () => {
+  test(`nobody gets a signature for a connection ${name} (encryption.md 5)`, async () => {
     const fields = { socket_id: await socketId(), channel_name: 'private-room', user_id: 'user-1' };
     for (const kind of ['channel', 'user']) {
       const { status, body } = await rig.postForm(`/apps/${open.id}/auth/${kind}`, fields);

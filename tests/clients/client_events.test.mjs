@@ -15,7 +15,7 @@ async function two(app, channel, params = [{}, {}]) {
   return { sender, sending: await sender.subscribed(channel), receiving: await receiver.subscribed(channel) };
 }
 
-test('a client event reaches the others and not its sender (6)', async () => {
+test('a client event reaches the others and not its sender (protocol.md 6)', async () => {
   const { sending, receiving } = await two(app, 'private-room');
   sending.trigger('client-typing', { in: 'the box' });
   assert.deepEqual(await receiving.next('client-typing'), { in: 'the box' });
@@ -24,14 +24,14 @@ test('a client event reaches the others and not its sender (6)', async () => {
   assert.deepEqual(sending.seen, ['end']);
 });
 
-test('on a presence channel the others learn who sent it (6)', async () => {
+test('on a presence channel the others learn who sent it (protocol.md 6)', async () => {
   const { sending, receiving } = await two(app, 'presence-room', [{ user_id: 'user-1' }, { user_id: 'user-2' }]);
   const arrives = receiving.nextWithMetadata('client-typing');
   sending.trigger('client-typing', 'x');
   assert.deepEqual(await arrives, { data: 'x', metadata: { user_id: 'user-1' } });
 });
 
-test('nobody can send under the name of another user (6)', async () => {
+test('nobody can send under the name of another user (protocol.md 6)', async () => {
   const forger = await rig.raw(app);
   const channel_data = '{"user_id":"user-1"}';
   const auth = channelAuth(app, forger.socketId, 'presence-room', channel_data);
@@ -47,7 +47,7 @@ test('nobody can send under the name of another user (6)', async () => {
 const sent = { 'a string': 'hello', 'an object': { a: [1, null] }, 'a number': 7 };
 
 for (const [name, data] of Object.entries(sent)) {
-  test(`${name} from a client is a string on the wire and the same for pusher-js (6)`, async () => {
+  test(`${name} from a client is a string on the wire and the same for pusher-js (protocol.md 6)`, async () => {
     const { sending, receiving } = await two(app, 'private-room');
     const raw = await rig.raw(app);
     await raw.subscribed('private-room');
@@ -58,7 +58,7 @@ for (const [name, data] of Object.entries(sent)) {
   });
 }
 
-test('too many client events are refused with 4301, the connection stays (6)', async () => {
+test('too many client events are refused with 4301, the connection stays (protocol.md 6)', async () => {
   const { sender, sending, receiving } = await two(slow, 'private-room');
   const burst = 40;
   for (let n = 0; n < burst; n += 1) sending.trigger('client-move', n);
@@ -82,23 +82,23 @@ async function assertRefused(app, channel, event, data) {
   assert.deepEqual(receiving.seen, ['end']);
 }
 
-test('a client event on a public channel is refused (6)', () => assertRefused(app, 'news', 'client-note', 1));
+test('a client event on a public channel is refused (protocol.md 6)', () => assertRefused(app, 'news', 'client-note', 1));
 
-test('a client event is refused unless the app allows them (6)', () =>
+test('a client event is refused unless the app allows them (protocol.md 6)', () =>
   assertRefused(silent, 'private-room', 'client-note', 1));
 
-test('a client event without data is refused (6)', () => assertRefused(app, 'private-room', 'client-note'));
+test('a client event without data is refused (protocol.md 6)', () => assertRefused(app, 'private-room', 'client-note'));
 
-test('a client event that is too big is refused (6)', () =>
+test('a client event that is too big is refused (protocol.md 6)', () =>
   assertRefused(app, 'private-room', 'client-note', 'x'.repeat(10_241)));
 
-test('a client event on a channel that was not subscribed is refused (6)', async () => {
+test('a client event on a channel that was not subscribed is refused (protocol.md 6)', async () => {
   const client = await rig.connectWithEndpoint(app);
   client.pusher.send_event('client-note', 1, 'private-room');
   assert.equal((await client.nextError()).code, null);
 });
 
-test('a client event on an encrypted channel is refused and reaches nobody (6)', async () => {
+test('a client event on an encrypted channel is refused and reaches nobody (protocol.md 6)', async () => {
   const [sender, receiver] = [await rig.raw(app), await rig.raw(app)];
   await Promise.all([sender.subscribed('private-encrypted-room'), receiver.subscribed('private-encrypted-room')]);
   sender.send({ event: 'client-note', channel: 'private-encrypted-room', data: 'plain' });

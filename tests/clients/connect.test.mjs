@@ -17,29 +17,29 @@ const builds = {
 };
 
 for (const [name, build] of Object.entries(builds)) {
-  test(`${name} connects and gets a socket id (1.3)`, async () => {
+  test(`${name} connects and gets a socket id (protocol.md 1.3)`, async () => {
     const client = await rig.connect(app, {}, { build });
     assert.match(client.socketId, /^\d+\.\d+$/);
   });
 }
 
-test('pusher-js connects with its own choice of transports (1.1)', async () => {
+test('pusher-js connects with its own choice of transports (protocol.md 1.1)', async () => {
   const client = await rig.connect(app, { enabledTransports: undefined });
   assert.equal(client.pusher.connection.connection.transport.name, 'ws');
 });
 
-test('every connection has a socket id of its own (1.3)', async () => {
+test('every connection has a socket id of its own (protocol.md 1.3)', async () => {
   const clients = await Promise.all(Array.from({ length: 20 }, () => rig.connect(app)));
   assert.equal(new Set(clients.map((client) => client.socketId)).size, 20);
 });
 
-test('an idle client pings and gets its pong (1.7)', async () => {
+test('an idle client pings and gets its pong (protocol.md 1.7)', async () => {
   const client = await rig.connect(app, { activityTimeout: 50 });
   await client.nextMessage('pusher:pong');
   assert.equal(client.state, 'connected');
 });
 
-test('an unknown key is refused for good with 4001 (1.4)', async () => {
+test('an unknown key is refused for good with 4001 (protocol.md 1.4)', async () => {
   const client = rig.client({ key: 'no-such-key' });
   const error = await client.nextError();
   assert.equal(error.code, 4001);
@@ -47,13 +47,13 @@ test('an unknown key is refused for good with 4001 (1.4)', async () => {
   await client.reaches('disconnected');
 });
 
-test('a disabled app is refused with 4003 (1.6)', async () => {
+test('a disabled app is refused with 4003 (protocol.md 1.6)', async () => {
   const client = rig.client(disabled);
   assert.equal((await client.nextError()).code, 4003);
   await client.reaches('disconnected');
 });
 
-test('a connection over the quota is refused with 4004, the others stay (1.6)', async () => {
+test('a connection over the quota is refused with 4004, the others stay (protocol.md 1.6)', async () => {
   const first = await rig.connect(crowded);
   const second = rig.client(crowded);
   assert.equal((await second.nextError()).code, 4004);

@@ -10,7 +10,7 @@ const app = aSealingApp({ authorizer: 'open' });
 const rig = serve({ apps: [app] });
 
 for (const [name, build] of Object.entries(encryptingBuilds)) {
-  test(`plaintext is sealed by the server and opened by ${name} (9)`, async () => {
+  test(`plaintext is sealed by the server and opened by ${name} (protocol.md 9)`, async () => {
     const client = await rig.connectWithEndpoint(app, { build });
     const room = await client.subscribed('private-encrypted-room');
     await publishPlaintext(rig.sdk(app), 'private-encrypted-room', 'note', '{"text":"hello"}');
@@ -19,7 +19,7 @@ for (const [name, build] of Object.entries(encryptingBuilds)) {
 }
 
 for (const { name, plaintext, read } of payloads) {
-  test(`${name} survives sealing (9)`, async () => {
+  test(`${name} survives sealing (protocol.md 9)`, async () => {
     const [client, raw] = [await rig.connectWithEndpoint(app), await rig.raw(app)];
     const room = await client.subscribed('private-encrypted-room');
     await raw.subscribed('private-encrypted-room');
@@ -30,7 +30,7 @@ for (const { name, plaintext, read } of payloads) {
   });
 }
 
-test('on the wire there is a nonce and a ciphertext and nothing of the plaintext (9)', async () => {
+test('on the wire there is a nonce and a ciphertext and nothing of the plaintext (protocol.md 9)', async () => {
   const raw = await rig.raw(app);
   await raw.subscribed('private-encrypted-room');
   await publishPlaintext(rig.sdk(app), 'private-encrypted-room', 'note', '"the plaintext"');
@@ -47,7 +47,7 @@ test('on the wire there is a nonce and a ciphertext and nothing of the plaintext
   assert.equal(plaintextLength, '"the plaintext"'.length);
 });
 
-test('a sealed frame opens with the key of its channel and with no other (9)', async () => {
+test('a sealed frame opens with the key of its channel and with no other (protocol.md 9)', async () => {
   const raw = await rig.raw(app);
   await raw.subscribed('private-encrypted-room');
   await publishPlaintext(rig.sdk(app), 'private-encrypted-room', 'note', 'hello');
@@ -57,7 +57,7 @@ test('a sealed frame opens with the key of its channel and with no other (9)', a
   assert.equal(opened(data, channelKey(app.masterKey, 'private-encrypted-room2')), null);
 });
 
-test('the same plaintext never looks the same twice (9)', async () => {
+test('the same plaintext never looks the same twice (protocol.md 9)', async () => {
   const raw = await rig.raw(app);
   await raw.subscribed('private-encrypted-room');
   const sdk = rig.sdk(app);
@@ -67,7 +67,7 @@ test('the same plaintext never looks the same twice (9)', async () => {
   assert.notEqual(first.ciphertext, second.ciphertext);
 });
 
-test('the endpoint gives out the secret that the official SDK gives out (9)', async () => {
+test('the endpoint gives out the secret that the official SDK gives out (protocol.md 9)', async () => {
   const { socketId } = await rig.raw(app);
   const fields = { socket_id: socketId, channel_name: 'private-encrypted-room' };
   const { status, body } = await rig.postForm(`/apps/${app.id}/auth/channel`, fields);
@@ -76,7 +76,7 @@ test('the endpoint gives out the secret that the official SDK gives out (9)', as
   assert.deepEqual(body, sdk.authorizeChannel(socketId, 'private-encrypted-room'));
 });
 
-test("clients authorized by the application's backend read what the server sealed (9)", async () => {
+test("clients authorized by the application's backend read what the server sealed (protocol.md 9)", async () => {
   const backend = await rig.backend(app, {}, { encryptionMasterKeyBase64: app.masterKey });
   const client = await rig.connect(app, backend.options());
   const room = await client.subscribed('private-encrypted-room');
@@ -85,7 +85,7 @@ test("clients authorized by the application's backend read what the server seale
   assert.equal(backend.requests.length, 1, 'opened at the first try');
 });
 
-test('one plaintext for several encrypted channels is sealed for each of them (9)', async () => {
+test('one plaintext for several encrypted channels is sealed for each of them (protocol.md 9)', async () => {
   const channels = ['private-encrypted-a', 'private-encrypted-b', 'private-encrypted-c'];
   const [client, raw] = [await rig.connectWithEndpoint(app), await rig.raw(app)];
   for (const channel of channels) await raw.subscribed(channel);
@@ -98,7 +98,7 @@ test('one plaintext for several encrypted channels is sealed for each of them (9
   }
 });
 
-test('plaintext for encrypted and other channels at once is refused (ENCRYPTION 1)', async () => {
+test('plaintext for encrypted and other channels at once is refused (encryption.md 1)', async () => {
   const client = await rig.connectWithEndpoint(app);
   const [news, room] = [await client.subscribed('news'), await client.subscribed('private-encrypted-room')];
   const sdk = rig.sdk(app);
@@ -110,7 +110,7 @@ test('plaintext for encrypted and other channels at once is refused (ENCRYPTION 
   assert.deepEqual([news.seen, room.seen], [['end'], ['end']], 'nothing was delivered');
 });
 
-test('unless the publisher says that this is meant (ENCRYPTION 1)', async () => {
+test('unless the publisher says that this is meant (encryption.md 1)', async () => {
   const client = await rig.connectWithEndpoint(app);
   const [news, room] = [await client.subscribed('news'), await client.subscribed('private-encrypted-room')];
   const raw = await rig.raw(app);
@@ -122,7 +122,7 @@ test('unless the publisher says that this is meant (ENCRYPTION 1)', async () => 
   assert.equal(opened((await raw.next('note')).data, channelKey(app.masterKey, 'private-encrypted-room')), 'hello');
 });
 
-test('a batch seals what goes to encrypted channels (ENCRYPTION 1)', async () => {
+test('a batch seals what goes to encrypted channels (encryption.md 1)', async () => {
   const client = await rig.connectWithEndpoint(app);
   const [news, room] = [await client.subscribed('news'), await client.subscribed('private-encrypted-room')];
   const raw = await rig.raw(app);
@@ -134,7 +134,7 @@ test('a batch seals what goes to encrypted channels (ENCRYPTION 1)', async () =>
   assert.equal(opened((await raw.next('note')).data, channelKey(app.masterKey, 'private-encrypted-room')), '{"n":1}');
 });
 
-test('the size limit is that of the plaintext (ENCRYPTION 1)', async () => {
+test('the size limit is that of the plaintext (encryption.md 1)', async () => {
   const client = await rig.connectWithEndpoint(app);
   const room = await client.subscribed('private-encrypted-room');
   const sdk = rig.sdk(app);
@@ -146,7 +146,7 @@ test('the size limit is that of the plaintext (ENCRYPTION 1)', async () => {
 });
 
 for (const lookAlike of ['Private-Encrypted-room', 'private_encrypted-room', 'private-encrypted']) {
-  test(`${lookAlike} is refused with the right spelling (ENCRYPTION 1)`, async () => {
+  test(`${lookAlike} is refused with the right spelling (encryption.md 1)`, async () => {
     const { status, error } = await refusal(publishPlaintext(rig.sdk(app), lookAlike, 'note', 'secret'));
     assert.equal(status, 400);
     assert.ok(error.includes('private-encrypted-'), error);

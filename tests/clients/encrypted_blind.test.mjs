@@ -17,7 +17,7 @@ const room = 'private-encrypted-room';
 const sealingSdk = (app) => rig.sdk(app, { encryptionMasterKeyBase64: app.masterKey });
 
 for (const [name, build] of Object.entries(encryptingBuilds)) {
-  test(`without any key at the server the SDK's event reaches ${name} (ENCRYPTION 1)`, async () => {
+  test(`without any key at the server the SDK's event reaches ${name} (encryption.md 1)`, async () => {
     const backend = await rig.backend(blind, {}, { encryptionMasterKeyBase64: blind.masterKey });
     const client = await rig.connect(blind, backend.options(), { build });
     const raw = await rig.raw(blind);
@@ -43,7 +43,7 @@ const notEnvelopes = {
 };
 
 for (const [name, [data, expected]] of Object.entries(notEnvelopes)) {
-  test(`${name} is refused where only the publisher can seal, and reaches nobody (ENCRYPTION 1)`, async () => {
+  test(`${name} is refused where only the publisher can seal, and reaches nobody (encryption.md 1)`, async () => {
     const raw = await rig.raw(blind);
     await raw.subscribed(room);
     const { status, code } = await refusal(publishPlaintext(rig.sdk(blind), room, 'note', data));
@@ -54,7 +54,7 @@ for (const [name, [data, expected]] of Object.entries(notEnvelopes)) {
   });
 }
 
-test('in a batch plaintext is refused as well, with everything beside it (7.3)', async () => {
+test('in a batch plaintext is refused as well, with everything beside it (protocol.md 7.3)', async () => {
   const client = await rig.connect(blind);
   const news = await client.subscribed('news');
   const sdk = rig.sdk(blind);
@@ -73,7 +73,7 @@ test('without a key the endpoint does not let anybody into an encrypted channel'
   assert.ok(refusal.status >= 400, `status ${refusal.status}`);
 });
 
-test('a rule can make single channels blind while the server holds a key (ENCRYPTION 1)', async () => {
+test('a rule can make single channels blind while the server holds a key (encryption.md 1)', async () => {
   const direct = 'private-encrypted-direct-1';
   const backend = await rig.backend(partly, {}, { encryptionMasterKeyBase64: backendsKey });
   const client = await rig.connect(partly, backend.options());
@@ -84,7 +84,7 @@ test('a rule can make single channels blind while the server holds a key (ENCRYP
   assert.equal(await subscription.next('note'), 'sealed by the SDK');
 });
 
-test('beside such a rule the other channels are sealed (ENCRYPTION 1)', async () => {
+test('beside such a rule the other channels are sealed (encryption.md 1)', async () => {
   const client = await rig.connectWithEndpoint(partly);
   const subscription = await client.subscribed(room);
   await publishPlaintext(rig.sdk(partly), room, 'note', 'sealed by the server');

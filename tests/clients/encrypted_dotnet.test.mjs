@@ -10,7 +10,7 @@ const rig = serve({ apps: [app] });
 const room = 'private-encrypted-room';
 
 for (const [name, build] of Object.entries(encryptingBuilds)) {
-  test(`${name} works with keys derived as the .NET SDK does (ENCRYPTION 3)`, async () => {
+  test(`${name} works with keys derived as the .NET SDK does (encryption.md 3)`, async () => {
     const client = await rig.connectWithEndpoint(app, { build });
     const subscription = await client.subscribed(room);
     await publishPlaintext(rig.sdk(app), room, 'note', '{"text":"hello"}');
@@ -18,14 +18,14 @@ for (const [name, build] of Object.entries(encryptingBuilds)) {
   });
 }
 
-test('the endpoint gives out HMAC-SHA256(master key, channel) (ENCRYPTION 3)', async () => {
+test('the endpoint gives out HMAC-SHA256(master key, channel) (encryption.md 3)', async () => {
   const { socketId } = await rig.raw(app);
   const fields = { socket_id: socketId, channel_name: room };
   const { body } = await rig.postForm(`/apps/${app.id}/auth/channel`, fields);
   assert.equal(body.shared_secret, Buffer.from(dotnetChannelKey(app.masterKey, room)).toString('base64'));
 });
 
-test('what the .NET SDK seals is relayed, what the others seal does not open (ENCRYPTION 3)', async () => {
+test('what the .NET SDK seals is relayed, what the others seal does not open (encryption.md 3)', async () => {
   const raw = await rig.raw(app);
   await raw.subscribed(room);
   const sdk = rig.sdk(app);

@@ -10,7 +10,7 @@ const room = 'private-encrypted-room';
 
 const sealingSdk = () => rig.sdk(app, { encryptionMasterKeyBase64: app.masterKey });
 
-test('what the SDK sealed is relayed byte for byte (ENCRYPTION 1)', async () => {
+test('what the SDK sealed is relayed byte for byte (encryption.md 1)', async () => {
   const [client, raw] = [await rig.connectWithEndpoint(app), await rig.raw(app)];
   const subscription = await client.subscribed(room);
   await raw.subscribed(room);
@@ -22,7 +22,7 @@ test('what the SDK sealed is relayed byte for byte (ENCRYPTION 1)', async () => 
   assert.deepEqual(await subscription.next('note'), { text: 'hello' });
 });
 
-test('so is an envelope with other blanks and another order of its keys (ENCRYPTION 1)', async () => {
+test('so is an envelope with other blanks and another order of its keys (encryption.md 1)', async () => {
   const raw = await rig.raw(app);
   await raw.subscribed(room);
   const { nonce, ciphertext } = JSON.parse(sealed('hello', channelKey(app.masterKey, room)));
@@ -31,7 +31,7 @@ test('so is an envelope with other blanks and another order of its keys (ENCRYPT
   assert.equal((await raw.next('note')).data, envelope);
 });
 
-test('a batch of the SDK is relayed and sealed item by item (ENCRYPTION 1)', async () => {
+test('a batch of the SDK is relayed and sealed item by item (encryption.md 1)', async () => {
   const client = await rig.connectWithEndpoint(app);
   const [news, encrypted] = [await client.subscribed('news'), await client.subscribed(room)];
   await sealingSdk().triggerBatch([
@@ -56,20 +56,20 @@ async function assertUndelivered(channels, data, expected) {
 
 const doesNotOpen = { status: 422, code: 'envelope_does_not_open' };
 
-test('an envelope of another master key is refused (ENCRYPTION 1)', () =>
+test('an envelope of another master key is refused (encryption.md 1)', () =>
   assertUndelivered([room], sealed('hello', channelKey(aMasterKey(), room)), doesNotOpen));
 
-test('an envelope of another channel is refused (ENCRYPTION 1)', () =>
+test('an envelope of another channel is refused (encryption.md 1)', () =>
   assertUndelivered([room], sealed('hello', channelKey(app.masterKey, 'private-encrypted-other')), doesNotOpen));
 
-test('an envelope that was changed is refused (ENCRYPTION 1)', () => {
+test('an envelope that was changed is refused (encryption.md 1)', () => {
   const envelope = JSON.parse(sealed('hello', channelKey(app.masterKey, room)));
   const changed = Buffer.from(envelope.ciphertext, 'base64');
   changed[3] ^= 1;
   return assertUndelivered([room], JSON.stringify({ ...envelope, ciphertext: changed.toString('base64') }), doesNotOpen);
 });
 
-test('an envelope that is malformed gets the very same answer as one that does not open (ENCRYPTION 6)', async () => {
+test('an envelope that is malformed gets the very same answer as one that does not open (encryption.md 6)', async () => {
   const sdk = rig.sdk(app);
   const envelopes = [
     sealed('hello', channelKey(aMasterKey(), room)),
@@ -83,7 +83,7 @@ test('an envelope that is malformed gets the very same answer as one that does n
   for (const answer of answers) assert.deepEqual(answer, answers[0]);
 });
 
-test('one envelope for several channels is refused (ENCRYPTION 1)', () =>
+test('one envelope for several channels is refused (encryption.md 1)', () =>
   assertUndelivered([room, 'private-encrypted-other'], sealed('hello', channelKey(app.masterKey, room)), {
     status: 400,
     code: 'envelope_for_several_channels',

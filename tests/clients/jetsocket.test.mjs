@@ -26,7 +26,7 @@ function connect({ of, build }, params = {}) {
 for (const [name, way] of Object.entries(ways)) {
   const { of } = way;
 
-  test(`${name} makes a connection speak Jetsocket (12)`, async () => {
+  test(`${name} makes a connection speak Jetsocket (protocol.md 12)`, async () => {
     const client = await connect(way);
     const news = await client.subscribed('news');
     assert.deepEqual(await news.next('jetsocket:subscription_count'), { subscription_count: 1 });
@@ -34,7 +34,7 @@ for (const [name, way] of Object.entries(ways)) {
     assert.deepEqual(await news.next('note'), { n: 1 });
   });
 
-  test(`${name}: private, encrypted and cached channels (12)`, async () => {
+  test(`${name}: private, encrypted and cached channels (protocol.md 12)`, async () => {
     const client = await connect(way);
     await client.subscribed('private-room');
     const encrypted = await client.subscribed('private-encrypted-room');
@@ -44,7 +44,7 @@ for (const [name, way] of Object.entries(ways)) {
     await cached.next('jetsocket:cache_miss');
   });
 
-  test(`${name}: presence (12)`, async () => {
+  test(`${name}: presence (protocol.md 12)`, async () => {
     const [first, second] = [await connect(way, { user_id: 'user-1' }), await connect(way, { user_id: 'user-2' })];
     const room = await first.subscribed('presence-room');
     await second.subscribed('presence-room');
@@ -53,7 +53,7 @@ for (const [name, way] of Object.entries(ways)) {
     assert.equal((await room.next('jetsocket:member_removed')).id, 'user-2');
   });
 
-  test(`${name}: sign-in, events for the user, watchlist (12)`, async () => {
+  test(`${name}: sign-in, events for the user, watchlist (protocol.md 12)`, async () => {
     const backend = await rig.backend(of, { users: () => ({ id: 'user-1', watchlist: ['user-2'] }) });
     const client = await rig.connect(of, backend.options(), { build: way.build, prefix: 'jetsocket' });
     assert.equal((await client.signedIn()).id, 'user-1');
@@ -62,25 +62,25 @@ for (const [name, way] of Object.entries(ways)) {
     assert.equal(await client.nextUserEvent('invoice'), 7);
   });
 
-  test(`${name}: the endpoint for users (12)`, async () => {
+  test(`${name}: the endpoint for users (protocol.md 12)`, async () => {
     const client = await connect(way, { user_id: 'user-1' });
     assert.equal((await client.signedIn()).id, 'user-1');
   });
 
-  test(`${name}: a refused subscription is told in the dialect (12)`, async () => {
+  test(`${name}: a refused subscription is told in the dialect (protocol.md 12)`, async () => {
     const client = await connect(way);
     const error = await client.refused('no spaces');
     assert.equal(error.status, 400);
     assert.equal((await client.nextError()).code, null);
   });
 
-  test(`${name}: ping and pong (12)`, async () => {
+  test(`${name}: ping and pong (protocol.md 12)`, async () => {
     const client = await rig.connect(of, { activityTimeout: 50 }, { build: way.build, prefix: 'jetsocket' });
     await client.nextMessage('jetsocket:pong');
   });
 }
 
-test('a Pusher and a Jetsocket client share a channel, each hears its own prefix (12)', async () => {
+test('a Pusher and a Jetsocket client share a channel, each hears its own prefix (protocol.md 12)', async () => {
   const jetsocket = await connect(ways['?dialect=jetsocket'], { user_id: 'user-1' });
   const pusher = await rig.connectWithEndpoint(app, { params: { user_id: 'user-2' } });
   const theirs = await jetsocket.subscribed('presence-room');
@@ -99,7 +99,7 @@ test('a Pusher and a Jetsocket client share a channel, each hears its own prefix
   assert.equal((await ours.next('pusher:member_removed')).id, 'user-1');
 });
 
-test('on the wire no frame of a connection has the prefix of the other dialect (12)', async () => {
+test('on the wire no frame of a connection has the prefix of the other dialect (protocol.md 12)', async () => {
   const socket = await rig.raw(app, 'protocol=7&dialect=jetsocket');
   assert.equal(socket.established.event, 'jetsocket:connection_established');
   await socket.subscribed('private-cache-never-used', 'jetsocket');
@@ -112,12 +112,12 @@ test('on the wire no frame of a connection has the prefix of the other dialect (
   assert.deepEqual(other.seen.filter((event) => event.startsWith('jetsocket')), []);
 });
 
-test('the query has the last word over the setting of the app (12)', async () => {
+test('the query has the last word over the setting of the app (protocol.md 12)', async () => {
   const socket = await rig.raw(jetsocketApp, 'protocol=7&dialect=pusher');
   assert.equal(socket.established.event, 'pusher:connection_established');
 });
 
-test('an unknown key is refused in the dialect that was asked for (12)', async () => {
+test('an unknown key is refused in the dialect that was asked for (protocol.md 12)', async () => {
   const socket = await rig.raw({ key: 'no-such-key' }, 'protocol=7&dialect=jetsocket');
   assert.equal(socket.established.event, 'jetsocket:error');
   assert.equal(socket.established.data.code, 4001);

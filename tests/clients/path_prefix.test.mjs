@@ -6,14 +6,14 @@ import { serve } from './support/rig.mjs';
 const app = anApp({ authorizer: 'open' });
 const rig = serve({ apps: [app], path_prefix: '/live' });
 
-test('clients and authorization work below a path prefix (1.1)', async () => {
+test('clients and authorization work below a path prefix (protocol.md 1.1)', async () => {
   const path = { channel: `/live/apps/${app.id}/auth/channel`, user: `/live/apps/${app.id}/auth/user` };
   const options = { ...rig.endpoint(app, { path }), wsPath: '/live' };
   const client = await rig.connect(app, options);
   await client.subscribed('private-room');
 });
 
-test('a client that does not know the prefix is told that the path is wrong (4005 in 1.6)', async () => {
+test('a client that does not know the prefix is told that the path is wrong (4005, protocol.md 1.6)', async () => {
   const client = rig.client(app);
   assert.equal((await client.nextError()).code, 4005);
 });

@@ -16,7 +16,7 @@ async function join(app, user_id, user_info) {
   return rig.connect(app, backend.options(params));
 }
 
-test('a newcomer sees everybody, the others see the newcomer come and go (3)', async () => {
+test('a newcomer sees everybody, the others see the newcomer come and go (protocol.md 3)', async () => {
   const first = await join(app, 'user-1', { name: 'One' });
   const room = await first.subscribed('presence-room');
   assert.deepEqual(room.members.members, { 'user-1': { name: 'One' } });
@@ -33,7 +33,7 @@ test('a newcomer sees everybody, the others see the newcomer come and go (3)', a
   assert.equal(room.members.count, 1);
 });
 
-test('a member that disconnects has left (3)', async () => {
+test('a member that disconnects has left (protocol.md 3)', async () => {
   const [first, second] = [await join(app, 'user-1'), await join(app, 'user-2')];
   const room = await first.subscribed('presence-room');
   await second.subscribed('presence-room');
@@ -42,7 +42,7 @@ test('a member that disconnects has left (3)', async () => {
   assert.equal((await room.next('pusher:member_removed')).id, 'user-2');
 });
 
-test('a user with two connections comes once and goes with the last of them (3)', async () => {
+test('a user with two connections comes once and goes with the last of them (protocol.md 3)', async () => {
   const watcher = await join(app, 'watcher');
   const room = await watcher.subscribed('presence-room');
   const [laptop, phone] = [await join(app, 'user-1'), await join(app, 'user-1')];
@@ -61,7 +61,7 @@ test('a user with two connections comes once and goes with the last of them (3)'
   assert.equal(onLaptop.members.count, 0, 'pusher-js forgets the members when it disconnects');
 });
 
-test('the members on the wire are strings, listed and counted (3)', async () => {
+test('the members on the wire are strings, listed and counted (protocol.md 3)', async () => {
   const raw = await rig.raw(app);
   const channel_data = '{"user_id":10}';
   const { auth } = rig.sdk(app).authorizeChannel(raw.socketId, 'presence-room', JSON.parse(channel_data));
@@ -70,7 +70,7 @@ test('the members on the wire are strings, listed and counted (3)', async () => 
   assert.deepEqual(JSON.parse(data), { presence: { ids: ['10'], hash: { 10: null }, count: 1 } });
 });
 
-test('every member is told of by id, so that it can be removed by id (3)', async () => {
+test('every member is told of by id, so that it can be removed by id (protocol.md 3)', async () => {
   const watcher = await rig.raw(app);
   const sdk = rig.sdk(app);
   const joining = (socket, user) => {
@@ -88,7 +88,7 @@ test('every member is told of by id, so that it can be removed by id (3)', async
   assert.deepEqual(JSON.parse(removed.data), { user_id: '7' });
 });
 
-test('a signed-in user enters a presence channel as that user (3)', async () => {
+test('a signed-in user enters a presence channel as that user (protocol.md 3)', async () => {
   const backend = await rig.backend(app, {
     channels: () => undefined,
     users: () => ({ id: 'user-9', user_info: { name: 'Nine' } }),
@@ -99,7 +99,7 @@ test('a signed-in user enters a presence channel as that user (3)', async () => 
   assert.deepEqual(room.members.me, { id: 'user-9', info: { name: 'Nine' } });
 });
 
-test('a full room refuses one more user, but not one more connection (2.4, 11)', async () => {
+test('a full room refuses one more user, but not one more connection (protocol.md 2.4, 11)', async () => {
   const members = [await join(small, 'user-1'), await join(small, 'user-2'), await join(small, 'user-2')];
   for (const member of members) await member.subscribed('presence-room');
   const late = await join(small, 'user-3');

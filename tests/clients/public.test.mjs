@@ -6,7 +6,7 @@ import { serve } from './support/rig.mjs';
 const app = anApp();
 const rig = serve({ apps: [app] });
 
-test('an event reaches every subscriber (2.7)', async () => {
+test('an event reaches every subscriber (protocol.md 2.7)', async () => {
   const [first, second] = await Promise.all([rig.connect(app), rig.connect(app)]);
   const [a, b] = await Promise.all([first.subscribed('news'), second.subscribed('news')]);
   await rig.sdk(app).trigger('news', 'headline', { title: 'it works' });
@@ -25,7 +25,7 @@ const payloads = {
 };
 
 for (const [name, data] of Object.entries(payloads)) {
-  test(`${name} arrives as the publisher gave it (2.7)`, async () => {
+  test(`${name} arrives as the publisher gave it (protocol.md 2.7)`, async () => {
     const client = await rig.connect(app);
     const raw = await rig.raw(app);
     const news = await client.subscribed('news');
@@ -48,7 +48,7 @@ function asPusherJsReads(text) {
   }
 }
 
-test('one request to several channels reaches each of them, a repeated name only once (2.7)', async () => {
+test('one request to several channels reaches each of them, a repeated name only once (protocol.md 2.7)', async () => {
   const client = await rig.connect(app);
   const [a, b] = [await client.subscribed('room-a'), await client.subscribed('room-b')];
   const sdk = rig.sdk(app);
@@ -58,7 +58,7 @@ test('one request to several channels reaches each of them, a repeated name only
   assert.deepEqual([a.seen, b.seen], [['note', 'end'], ['note', 'end']]);
 });
 
-test('the socket that caused an event is left out (7.2)', async () => {
+test('the socket that caused an event is left out (protocol.md 7.2)', async () => {
   const [sender, other] = [await rig.connect(app), await rig.connect(app)];
   const [own, others] = [await sender.subscribed('news'), await other.subscribed('news')];
   const sdk = rig.sdk(app);
@@ -69,7 +69,7 @@ test('the socket that caused an event is left out (7.2)', async () => {
   assert.deepEqual(others.seen, ['edited', 'end']);
 });
 
-test('after unsubscribing nothing more arrives (2.2)', async () => {
+test('after unsubscribing nothing more arrives (protocol.md 2.2)', async () => {
   const client = await rig.connect(app);
   const [left, kept] = [await client.subscribed('left'), await client.subscribed('kept')];
   client.unsubscribe('left');
@@ -80,7 +80,7 @@ test('after unsubscribing nothing more arrives (2.2)', async () => {
   assert.deepEqual(left.seen, []);
 });
 
-test('many events of one publisher keep their order (2.7)', async () => {
+test('many events of one publisher keep their order (protocol.md 2.7)', async () => {
   const client = await rig.connect(app);
   const news = await client.subscribed('news');
   const sdk = rig.sdk(app);
@@ -91,14 +91,14 @@ test('many events of one publisher keep their order (2.7)', async () => {
   assert.deepEqual(received, numbers);
 });
 
-test('names that only look like private or cached channels are public (2.1)', async () => {
+test('names that only look like private or cached channels are public (protocol.md 2.1)', async () => {
   const client = await rig.connect(app);
   for (const name of ['privateer', 'presenceless', 'x-private-room', 'cacheline', 'x-cache-room']) {
     await client.subscribed(name);
   }
 });
 
-test('a name that is not allowed is refused, the connection stays (2.1, 2.4)', async () => {
+test('a name that is not allowed is refused, the connection stays (protocol.md 2.1, 2.4)', async () => {
   const client = await rig.connect(app);
   const error = await client.refused('no spaces');
   assert.equal(error.status, 400);

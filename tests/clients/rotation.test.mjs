@@ -19,7 +19,7 @@ const rig = serve({ apps: [app] });
 
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
-test('20 clients lose nothing while the master key changes three times under traffic (ENCRYPTION 4)', async () => {
+test('20 clients lose nothing while the master key changes three times under traffic (encryption.md 4)', async () => {
   const { url, admin } = rig.server;
   // As long as a network may take.
   const before = () => sleep(Math.random() * 150);

@@ -34,7 +34,7 @@ async function swarmWith(backend, app, count = CLIENTS) {
   return swarm;
 }
 
-test("an announced cut-over of the application's own backend: one question each, nothing lost, in order (ENCRYPTION 4)", async () => {
+test("an announced cut-over of the application's own backend: one question each, nothing lost, in order (encryption.md 4)", async () => {
   const app = apps.announced;
   const { url, admin } = rig.server;
   const backend = await switchingBackend(app);
@@ -68,7 +68,7 @@ test("an announced cut-over of the application's own backend: one question each,
   assert.equal((await admin.keys(app)).rotation.reauthorized, 0, 'and none of them to the server');
 });
 
-test('what the backend seals itself is opened by all, whatever key they have (ENCRYPTION 4)', async () => {
+test('what the backend seals itself is opened by all, whatever key they have (encryption.md 4)', async () => {
   const app = apps.publishing;
   const { admin } = rig.server;
   const backend = await switchingBackend(app);

@@ -13,7 +13,7 @@ const CLIENTS = 8;
 const BUSY_MS = 150;
 const ROTATIONS = 2;
 
-test('busy clients read their sockets before the answer of the auth endpoint, and lose no order (ENCRYPTION 4)', async () => {
+test('busy clients read their sockets before the answer of the auth endpoint, and lose no order (encryption.md 4)', async () => {
   const { url, admin } = rig.server;
   const swarm = new Workers(1);
   rig.leaves(() => swarm.stop());

@@ -23,7 +23,7 @@ async function counting(app, hooks = {}) {
 
 const publish = (app, value) => publishPlaintext(rig.sdk(app), room, 'price', JSON.stringify({ value }));
 
-test('a newcomer reads the cached event while others have not moved yet, and so do they (ENCRYPTION 4)', async () => {
+test('a newcomer reads the cached event while others have not moved yet, and so do they (encryption.md 4)', async () => {
   const app = apps.during;
   const olds = await Promise.all([1, 2, 3].map(() => counting(app)));
   const oldRooms = await Promise.all(olds.map((client) => client.subscribed(room)));
@@ -65,7 +65,7 @@ test('who was authorized before the rotation and joins after it reads the cached
   assert.equal(client.asked.length, 2);
 });
 
-test('an event that was cached with a key before the last is sealed anew for each newcomer (ENCRYPTION 4)', async () => {
+test('an event that was cached with a key before the last is sealed anew for each newcomer (encryption.md 4)', async () => {
   const app = apps.empty;
   await publish(app, 1);
   for (let n = 0; n < 2; n += 1) {
@@ -80,7 +80,7 @@ test('an event that was cached with a key before the last is sealed anew for eac
   }
 });
 
-test('the cached event outlives the key that it was sealed with (ENCRYPTION 4)', async () => {
+test('the cached event outlives the key that it was sealed with (encryption.md 4)', async () => {
   const app = apps.retired;
   await publish(app, 1);
   const { keys } = await rig.server.admin.keys(app);
@@ -91,7 +91,7 @@ test('the cached event outlives the key that it was sealed with (ENCRYPTION 4)',
   assert.equal(client.asked.length, 1, 'opened at the first try');
 });
 
-test('whose secret is no longer served when it joins reads the cached event and what follows (ENCRYPTION 4)', async () => {
+test('whose secret is no longer served when it joins reads the cached event and what follows (encryption.md 4)', async () => {
   const app = apps.stale;
   let letGo;
   const held = new Promise((resolve) => (letGo = resolve));

@@ -37,7 +37,7 @@ async function isDuring(app) {
   return rotation.in_progress && rotation.remaining > 0;
 }
 
-test('unsubscribing and subscribing again during a rotation (ENCRYPTION 4)', async () => {
+test('unsubscribing and subscribing again during a rotation (encryption.md 4)', async () => {
   const app = apps.resubscribing;
   const clients = await Promise.all(Array.from({ length: 6 }, () => rig.connectWithEndpoint(app)));
   for (const client of clients) await client.subscribed(room);
@@ -60,7 +60,7 @@ test('unsubscribing and subscribing again during a rotation (ENCRYPTION 4)', asy
   for (const client of clients) assert.equal(client.state, 'connected');
 });
 
-test('a line that is cut during a rotation: the client comes back and reads on (ENCRYPTION 4)', async () => {
+test('a line that is cut during a rotation: the client comes back and reads on (encryption.md 4)', async () => {
   const app = apps.reconnecting;
   const proxy = await rig.proxy();
   const steady = await Promise.all(Array.from({ length: 4 }, () => rig.connectWithEndpoint(app)));
@@ -92,7 +92,7 @@ test('a line that is cut during a rotation: the client comes back and reads on (
   }
 });
 
-test('newcomers during a rotation read everything from their first message on, at the first try (ENCRYPTION 4)', async () => {
+test('newcomers during a rotation read everything from their first message on, at the first try (encryption.md 4)', async () => {
   const app = apps.joining;
   const olds = await Promise.all(Array.from({ length: 4 }, () => rig.connectWithEndpoint(app)));
   const subscriptions = await Promise.all(olds.map((client) => client.subscribed(room)));
@@ -108,7 +108,7 @@ test('newcomers during a rotation read everything from their first message on, a
   await allRead(running, subscriptions);
 });
 
-test('who still has a key that is revoked reconnects at once, the others stay (ENCRYPTION 4)', async () => {
+test('who still has a key that is revoked reconnects at once, the others stay (encryption.md 4)', async () => {
   const app = apps.revoked;
   const clients = await Promise.all(Array.from({ length: 5 }, () => rig.connectWithEndpoint(app)));
   const subscriptions = await Promise.all(clients.map((client) => client.subscribed(room)));

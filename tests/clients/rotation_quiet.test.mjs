@@ -30,7 +30,7 @@ async function reads(of, subscription, data) {
 }
 
 for (const [name, build] of Object.entries(encryptingBuilds)) {
-  test(`${name} on quiet channels: one empty event each, then the new key (ENCRYPTION 4)`, async () => {
+  test(`${name} on quiet channels: one empty event each, then the new key (encryption.md 4)`, async () => {
     const client = await rig.connectWithEndpoint(app, { build });
     const subscriptions = await Promise.all(rooms.map((room) => client.subscribed(room)));
     assert.equal(await rotateInSilence(app, aMasterKey()), rooms.length);
@@ -44,7 +44,7 @@ for (const [name, build] of Object.entries(encryptingBuilds)) {
   });
 }
 
-test('the empty event has the name that the configuration gives it (ENCRYPTION 4)', async () => {
+test('the empty event has the name that the configuration gives it (encryption.md 4)', async () => {
   const client = await rig.connectWithEndpoint(named);
   const subscription = await client.subscribed(rooms[0]);
   assert.equal(await rotateInSilence(named, aMasterKey()), 1);
@@ -53,7 +53,7 @@ test('the empty event has the name that the configuration gives it (ENCRYPTION 4
   assert.deepEqual(subscription.seen, ['my-app:new-key', 'note']);
 });
 
-test('two tabs of one user each have a turn of their own (ENCRYPTION 4)', async () => {
+test('two tabs of one user each have a turn of their own (encryption.md 4)', async () => {
   const params = { user_id: 'user-1' };
   const tabs = [await rig.connectWithEndpoint(app, { params }), await rig.connectWithEndpoint(app, { params })];
   for (const tab of tabs) await tab.signedIn();
@@ -66,7 +66,7 @@ test('two tabs of one user each have a turn of their own (ENCRYPTION 4)', async 
   }
 });
 
-test('a channel with subscribers and one without: both are sealed with the new key afterwards (ENCRYPTION 4)', async () => {
+test('a channel with subscribers and one without: both are sealed with the new key afterwards (encryption.md 4)', async () => {
   const client = await rig.connectWithEndpoint(observed);
   await client.subscribed(rooms[0]);
   const key = aMasterKey();
@@ -81,7 +81,7 @@ test('a channel with subscribers and one without: both are sealed with the new k
   }
 });
 
-test('a Jetsocket client moves as well (ENCRYPTION 4)', async () => {
+test('a Jetsocket client moves as well (encryption.md 4)', async () => {
   const path = { channel: '/jetsocket/auth', user: '/jetsocket/user-auth' };
   const options = rig.endpoint(jetsocketApp, { path, params: { app_key: jetsocketApp.key } });
   const client = await rig.connect(jetsocketApp, options, { build: jetsocketBuild(JETSOCKET_SAYS.nothing), prefix: 'jetsocket' });
@@ -92,7 +92,7 @@ test('a Jetsocket client moves as well (ENCRYPTION 4)', async () => {
   assert.equal(client.state, 'connected');
 });
 
-test('Laravel Echo moves as well (ENCRYPTION 4)', async () => {
+test('Laravel Echo moves as well (encryption.md 4)', async () => {
   const { pusher } = await rig.connectWithEndpoint(echoApp);
   const room = new Echo({ broadcaster: 'pusher', client: pusher }).encryptedPrivate('quiet-a');
   const heard = (event) => within(new Promise((resolve) => room.listen(event, resolve)), event);

@@ -44,7 +44,7 @@ async function readsOn(subscription, first, next) {
 
 const end = (app, channel, data) => publishPlaintext(rig.sdk(app), channel, 'end', JSON.stringify(data));
 
-test('a member is taken off a channel: its last secret opens nothing more, the others read on (ENCRYPTION 5)', async (t) => {
+test('a member is taken off a channel: its last secret opens nothing more, the others read on (encryption.md 5)', async (t) => {
   const app = apps.member;
   const [ada, bob, tab, eve] = await Promise.all(['ada', 'bob', 'bob', 'eve'].map((user) => clientOf(app, user)));
   const [adas, bobs, tabs, eves] = await Promise.all([ada, bob, tab, eve].map((client) => client.subscribed(room)));
@@ -87,7 +87,7 @@ test('a member is taken off a channel: its last secret opens nothing more, the o
   assert.equal(await bobsOther.next('end'), 'still here');
 });
 
-test('who was taken off comes back with a newer token only (ENCRYPTION 5)', async () => {
+test('who was taken off comes back with a newer token only (encryption.md 5)', async () => {
   const app = apps.again;
   const bob = await clientOf(app, 'bob');
   const subscription = await bob.subscribed(room);
@@ -108,7 +108,7 @@ test('who was taken off comes back with a newer token only (ENCRYPTION 5)', asyn
   assert.notDeepEqual(newer.secrets[0].secret, bob.secrets[0].secret);
 });
 
-test('several members are taken off one after the other under traffic: the others lose nothing (ENCRYPTION 5)', async () => {
+test('several members are taken off one after the other under traffic: the others lose nothing (encryption.md 5)', async () => {
   const app = apps.several;
   const leaving = ['bob', 'eve', 'joe'];
   const staying = await Promise.all(['ada', 'ida', 'ulf'].map((user) => clientOf(app, user)));
@@ -137,7 +137,7 @@ test('several members are taken off one after the other under traffic: the other
   }
 });
 
-test('who is signed in as the user is taken off as well, whoever it was authorized as (ENCRYPTION 5)', async () => {
+test('who is signed in as the user is taken off as well, whoever it was authorized as (encryption.md 5)', async () => {
   const app = apps.signedIn;
   const [bob, ada] = [await clientOf(app, 'bob'), await clientOf(app, 'ada')];
   await bob.signedIn();
@@ -150,7 +150,7 @@ test('who is signed in as the user is taken off as well, whoever it was authoriz
   assert.deepEqual(bobs.seen, []);
 });
 
-test('the active key is revoked: all move at once, nobody is disconnected, it opens nothing more (ENCRYPTION 4)', async () => {
+test('the active key is revoked: all move at once, nobody is disconnected, it opens nothing more (encryption.md 4)', async () => {
   const app = apps.key;
   const clients = await Promise.all(['ada', 'bob', 'eve'].map((user) => clientOf(app, user)));
   const subscriptions = await Promise.all(clients.map((client) => client.subscribed(room)));
@@ -181,7 +181,7 @@ const refusals = [
 ];
 
 for (const [name, app, channel, status, code] of refusals) {
-  test(`nobody is taken off ${name}: ${code} (ENCRYPTION 5)`, async () => {
+  test(`nobody is taken off ${name}: ${code} (encryption.md 5)`, async () => {
     const answer = await refusal(revoke(app, channel, 'bob'));
     assert.deepEqual({ status: answer.status, code: answer.code }, { status, code });
   });

@@ -16,24 +16,24 @@ async function inhabit() {
   await clients[0].subscribed('news');
 }
 
-test('nothing is occupied at first (7.4)', async () => {
+test('nothing is occupied at first (protocol.md 7.4)', async () => {
   assert.deepEqual(await ask('/channels'), { channels: {} });
   assert.deepEqual(await ask('/channels/news'), { occupied: false });
   assert.deepEqual(await ask('/channels/presence-room/users'), { users: [] });
 });
 
-test('occupied channels are listed, without attributes that were not asked for (7.4)', async () => {
+test('occupied channels are listed, without attributes that were not asked for (protocol.md 7.4)', async () => {
   await inhabit();
   assert.deepEqual(await ask('/channels'), { channels: { news: {}, 'presence-room': {} } });
 });
 
-test('channels are listed by prefix, with their users counted (7.4)', async () => {
+test('channels are listed by prefix, with their users counted (protocol.md 7.4)', async () => {
   await inhabit();
   const answer = await ask('/channels', { filter_by_prefix: 'presence-', info: 'user_count' });
   assert.deepEqual(answer, { channels: { 'presence-room': { user_count: 2 } } });
 });
 
-test('users are counted in presence channels only (7.4, 7.5)', async () => {
+test('users are counted in presence channels only (protocol.md 7.4, 7.5)', async () => {
   const sdk = rig.sdk(app);
   const params = { info: 'user_count' };
   assert.equal((await refusal(sdk.get({ path: '/channels', params }))).status, 400);
@@ -41,7 +41,7 @@ test('users are counted in presence channels only (7.4, 7.5)', async () => {
   assert.equal((await refusal(sdk.get({ path: '/channels/news/users' }))).status, 400);
 });
 
-test('a channel tells its state and what was asked (7.5)', async () => {
+test('a channel tells its state and what was asked (protocol.md 7.5)', async () => {
   await inhabit();
   assert.deepEqual(await ask('/channels/news'), { occupied: true });
   assert.deepEqual(await ask('/channels/news', { info: 'subscription_count' }), { occupied: true, subscription_count: 1 });
@@ -52,13 +52,13 @@ test('a channel tells its state and what was asked (7.5)', async () => {
   });
 });
 
-test('the users of a channel are distinct and strings (7.6)', async () => {
+test('the users of a channel are distinct and strings (protocol.md 7.6)', async () => {
   await inhabit();
   const { users } = await ask('/channels/presence-room/users');
   assert.deepEqual(users.sort((a, b) => a.id.localeCompare(b.id)), [{ id: 'user-1' }, { id: 'user-2' }]);
 });
 
-test('who has gone is no longer counted (7.4)', async () => {
+test('who has gone is no longer counted (protocol.md 7.4)', async () => {
   const client = await rig.connect(app);
   await client.subscribed('news');
   client.unsubscribe('news');

@@ -13,11 +13,11 @@ const json = async (request) => {
   return response.json();
 };
 
-test('a trigger is answered with an empty object (7.2)', async () => {
+test('a trigger is answered with an empty object (protocol.md 7.2)', async () => {
   assert.deepEqual(await json(rig.sdk(app).trigger('news', 'note', 1)), {});
 });
 
-test('a batch is delivered in its order and answered with an empty object (7.3)', async () => {
+test('a batch is delivered in its order and answered with an empty object (protocol.md 7.3)', async () => {
   const client = await rig.connect(app);
   const [news, sport] = [await client.subscribed('news'), await client.subscribed('sport')];
   const answer = await json(
@@ -34,7 +34,7 @@ test('a batch is delivered in its order and answered with an empty object (7.3)'
   assert.deepEqual(news.seen, ['first', 'third']);
 });
 
-test('a batch with one bad item publishes nothing (7.3)', async () => {
+test('a batch with one bad item publishes nothing (protocol.md 7.3)', async () => {
   const client = await rig.connect(app);
   const news = await client.subscribed('news');
   const sdk = rig.sdk(app);
@@ -50,7 +50,7 @@ test('a batch with one bad item publishes nothing (7.3)', async () => {
   assert.deepEqual(news.seen, ['end']);
 });
 
-test('a trigger can ask for counts of its channels (7.2)', async () => {
+test('a trigger can ask for counts of its channels (protocol.md 7.2)', async () => {
   const client = await rig.connectWithEndpoint(app);
   await client.subscribed('news');
   await client.subscribed('presence-room');
@@ -62,7 +62,7 @@ test('a trigger can ask for counts of its channels (7.2)', async () => {
   assert.deepEqual(answer.channels.empty, { subscription_count: 0 });
 });
 
-test('a batch can ask for counts per item (7.3)', async () => {
+test('a batch can ask for counts per item (protocol.md 7.3)', async () => {
   const client = await rig.connect(app);
   await client.subscribed('news');
   const answer = await json(
@@ -74,14 +74,14 @@ test('a batch can ask for counts per item (7.3)', async () => {
   assert.deepEqual(answer, { batch: [{ subscription_count: 1 }, {}] });
 });
 
-test('the old way to name a single channel still works (7.2)', async () => {
+test('the old way to name a single channel still works (protocol.md 7.2)', async () => {
   const client = await rig.connect(app);
   const news = await client.subscribed('news');
   await json(rig.sdk(app).post({ path: '/events', body: { name: 'note', channel: 'news', data: 'old' } }));
   assert.equal(await news.next('note'), 'old');
 });
 
-test('the oldest publishing endpoint still works (7.8)', async () => {
+test('the oldest publishing endpoint still works (protocol.md 7.8)', async () => {
   const client = await rig.connect(app);
   const news = await client.subscribed('news');
   const response = await rig.sdk(app).post({
@@ -93,7 +93,7 @@ test('the oldest publishing endpoint still works (7.8)', async () => {
   assert.deepEqual(await news.next('note'), { is: 'the data' });
 });
 
-test('many requests over one kept connection all succeed (7)', async () => {
+test('many requests over one kept connection all succeed (protocol.md 7)', async () => {
   const { Agent } = await import('node:http');
   const agent = new Agent({ keepAlive: true, maxSockets: 1 });
   const sdk = rig.sdk(app, { agent });
@@ -103,7 +103,7 @@ test('many requests over one kept connection all succeed (7)', async () => {
 
 const otherSecret = () => ({ secret: 'some other secret' });
 
-test('a wrong secret is refused, and the text names the string that was to be signed (7.1)', async () => {
+test('a wrong secret is refused, and the text names the string that was to be signed (protocol.md 7.1)', async () => {
   const { status, code, error } = await refusal(rig.sdk(app, otherSecret()).trigger('news', 'note', 1));
   assert.deepEqual({ status, code }, { status: 401, code: 'invalid_signature' });
   assert.ok(error.includes(`/apps/${app.id}/events`), error);
@@ -132,7 +132,7 @@ const refusals = {
 };
 
 for (const [name, [request, options, status, code]] of Object.entries(refusals)) {
-  test(`${name} is refused with ${status} and a readable text (7.1)`, async () => {
+  test(`${name} is refused with ${status} and a readable text (protocol.md 7.1)`, async () => {
     const answer = await refusal(request(rig.sdk(app, options)));
     assert.equal(answer.status, status);
     assert.match(answer.code, code instanceof RegExp ? code : new RegExp(`^${code}$`));
@@ -140,7 +140,7 @@ for (const [name, [request, options, status, code]] of Object.entries(refusals))
   });
 }
 
-test('an event of the full size is accepted (11)', async () => {
+test('an event of the full size is accepted (protocol.md 11)', async () => {
   const client = await rig.connect(app);
   const news = await client.subscribed('news');
   const data = 'x'.repeat(10_240);
@@ -148,6 +148,6 @@ test('an event of the full size is accepted (11)', async () => {
   assert.equal(await news.next('note'), data);
 });
 
-test('a disabled app cannot publish (7.1)', async () => {
+test('a disabled app cannot publish (protocol.md 7.1)', async () => {
   assert.equal((await refusal(rig.sdk(disabled).trigger('news', 'note', 1))).status, 403);
 });

@@ -7,7 +7,7 @@ const counting = anApp({ subscription_count: true, authorizer: 'open' });
 const quiet = anApp();
 const rig = serve({ apps: [counting, quiet] });
 
-test('every subscriber hears how many there are, the newcomer too (2.6)', async () => {
+test('every subscriber hears how many there are, the newcomer too (protocol.md 2.6)', async () => {
   const [first, second] = [await rig.connect(counting), await rig.connect(counting)];
   const news = await first.subscribed('news');
   assert.deepEqual(await news.next('pusher:subscription_count'), { subscription_count: 1 });
@@ -19,7 +19,7 @@ test('every subscriber hears how many there are, the newcomer too (2.6)', async 
   assert.equal(news.channel.subscriptionCount, 1);
 });
 
-test('a connection that is lost is counted out (2.6)', async () => {
+test('a connection that is lost is counted out (protocol.md 2.6)', async () => {
   const [first, second] = [await rig.connect(counting), await rig.connect(counting)];
   const news = await first.subscribed('news');
   await second.subscribed('news');
@@ -40,10 +40,10 @@ async function heardBefore(end, app, channel) {
   return heard;
 }
 
-test('presence channels are not counted (2.6)', async () => {
+test('presence channels are not counted (protocol.md 2.6)', async () => {
   assert.deepEqual(await heardBefore('end', counting, 'presence-room'), ['end']);
 });
 
-test('nothing is counted unless the app asks for it (2.6)', async () => {
+test('nothing is counted unless the app asks for it (protocol.md 2.6)', async () => {
   assert.deepEqual(await heardBefore('end', quiet, 'news'), ['end']);
 });

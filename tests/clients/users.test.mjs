@@ -19,13 +19,13 @@ async function signedInAs(user, of) {
   return client;
 }
 
-test('signing in gives back the user data as it was signed (5.1)', async () => {
+test('signing in gives back the user data as it was signed (protocol.md 5.1)', async () => {
   const user = { id: 'user-1', user_info: { name: 'One', tags: ['a', 'ü'] } };
   const client = await connectAs(user);
   assert.deepEqual(await client.signedIn(), user);
 });
 
-test('an event for a user reaches every connection of the user and nobody else (5.2)', async () => {
+test('an event for a user reaches every connection of the user and nobody else (protocol.md 5.2)', async () => {
   const [laptop, phone] = [await signedInAs({ id: 'user-1' }), await signedInAs({ id: 'user-1' })];
   const other = await signedInAs({ id: 'user-2' });
   const sdk = rig.sdk(app);
@@ -38,7 +38,7 @@ test('an event for a user reaches every connection of the user and nobody else (
   assert.deepEqual(laptop.userEvents, ['invoice'], 'delivered once');
 });
 
-test('a user cannot be listened to without being signed in as that user (5.2)', async () => {
+test('a user cannot be listened to without being signed in as that user (protocol.md 5.2)', async () => {
   const [stranger, other, user] = [await rig.raw(app), await rig.raw(app), await signedInAs({ id: 'user-1' })];
   const sdk = rig.sdk(app);
   other.send({ event: 'pusher:signin', data: sdk.authenticateUser(other.socketId, { id: 'user-2' }) });
@@ -55,14 +55,14 @@ test('a user cannot be listened to without being signed in as that user (5.2)', 
   }
 });
 
-test('channels of users are not listed (5.2, 7.4)', async () => {
+test('channels of users are not listed (protocol.md 5.2, 7.4)', async () => {
   const client = await signedInAs({ id: 'user-1' });
   await client.subscribed('news');
   const { channels } = await (await rig.sdk(app).get({ path: '/channels' })).json();
   assert.deepEqual(channels, { news: {} });
 });
 
-test('a sign-in with a bad signature is answered with 4009, the connection stays (5.1)', async () => {
+test('a sign-in with a bad signature is answered with 4009, the connection stays (protocol.md 5.1)', async () => {
   const backend = await rig.backend({ ...app, secret: 'some other secret' }, { users: () => ({ id: 'user-1' }) });
   const client = await rig.connect(app, backend.options());
   client.pusher.signin();
@@ -71,7 +71,7 @@ test('a sign-in with a bad signature is answered with 4009, the connection stays
   assert.equal(client.pusher.user.user_data, null);
 });
 
-test('signing in as somebody else on the same connection is refused (5.1)', async () => {
+test('signing in as somebody else on the same connection is refused (protocol.md 5.1)', async () => {
   const client = await signedInAs({ id: 'user-1' });
   const sdk = rig.sdk(app);
   client.pusher.send_event('pusher:signin', sdk.authenticateUser(client.socketId, { id: 'user-2' }));
@@ -82,7 +82,7 @@ test('signing in as somebody else on the same connection is refused (5.1)', asyn
   assert.deepEqual(client.userEvents, ['end']);
 });
 
-test('a watchlist tells who is online and who is not, and every change (5.3)', async () => {
+test('a watchlist tells who is online and who is not, and every change (protocol.md 5.3)', async () => {
   const friend = await signedInAs({ id: 'friend' });
   const watcher = await connectAs({ id: 'watcher', watchlist: ['friend', 'stranger'] });
   watcher.pusher.signin();
@@ -95,7 +95,7 @@ test('a watchlist tells who is online and who is not, and every change (5.3)', a
   assert.deepEqual(await watcher.nextWatchlistEvent('offline'), ['friend']);
 });
 
-test('a watched user with two connections is online until the last has gone (5.3)', async () => {
+test('a watched user with two connections is online until the last has gone (protocol.md 5.3)', async () => {
   const watcher = await connectAs({ id: 'watcher', watchlist: ['friend', 'other'] });
   watcher.pusher.signin();
   assert.deepEqual((await watcher.nextWatchlistEvent('offline')).sort(), ['friend', 'other']);
@@ -108,7 +108,7 @@ test('a watched user with two connections is online until the last has gone (5.3
   assert.deepEqual(await watcher.nextWatchlistEvent('offline'), ['friend']);
 });
 
-test('a watchlist that is too long is cut and reported with 4302 (5.3)', async () => {
+test('a watchlist that is too long is cut and reported with 4302 (protocol.md 5.3)', async () => {
   const watchlist = Array.from({ length: 101 }, (_, n) => `user-${n}`);
   const client = await connectAs({ id: 'watcher', watchlist });
   client.pusher.signin();
@@ -117,7 +117,7 @@ test('a watchlist that is too long is cut and reported with 4302 (5.3)', async (
   assert.equal(client.state, 'connected');
 });
 
-test('terminating a user closes every signed-in connection for good (5.4)', async () => {
+test('terminating a user closes every signed-in connection for good (protocol.md 5.4)', async () => {
   const [laptop, phone] = [await signedInAs({ id: 'user-1' }), await signedInAs({ id: 'user-1' })];
   const other = await signedInAs({ id: 'user-2' });
   const response = await rig.sdk(app).terminateUserConnections('user-1');
@@ -129,7 +129,7 @@ test('terminating a user closes every signed-in connection for good (5.4)', asyn
   await other.subscribed('news');
 });
 
-test('being a presence member is not being signed in (5.4)', async () => {
+test('being a presence member is not being signed in (protocol.md 5.4)', async () => {
   const backend = await rig.backend(app, { channels: () => ({ user_id: 'user-1' }) });
   const member = await rig.connect(app, backend.options());
   await member.subscribed('presence-room');
@@ -137,7 +137,7 @@ test('being a presence member is not being signed in (5.4)', async () => {
   await member.subscribed('news');
 });
 
-test('where connections must be authorized an idle stranger is closed with 4009 (5.1)', async () => {
+test('where connections must be authorized an idle stranger is closed with 4009 (protocol.md 5.1)', async () => {
   const stranger = await rig.raw(strict);
   const user = await signedInAs({ id: 'user-1' }, strict);
   assert.equal(await stranger.closed, 4009);

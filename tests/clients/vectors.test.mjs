@@ -42,13 +42,13 @@ function checkEncrypted({ encrypted, app, salt }, key, channels) {
   }
 }
 
-test('the published vectors open with tweetnacl (13)', () => {
+test('the published vectors open with tweetnacl (protocol.md 13)', () => {
   const published = vectors([]);
   checkEncrypted(published, EXAMPLE, ['private-encrypted-my-channel', 'private-encrypted-cache-a']);
   assert.equal(published.master_key.example, `base64:${EXAMPLE.toString('base64')}`);
 });
 
-test('those of a key and channels of one’s own do, too (13)', () => {
+test('those of a key and channels of one’s own do, too (protocol.md 13)', () => {
   const key = randomBytes(32);
   const salt = randomBytes(32).toString('base64');
   const args = ['--key', '-', '--salt', salt, ...CHANNELS.flatMap((channel) => ['--channel', channel])];
@@ -59,7 +59,7 @@ test('those of a key and channels of one’s own do, too (13)', () => {
   assert.ok(!JSON.stringify(own).includes(key.toString('base64')), 'the key is not repeated');
 });
 
-test('the official SDK computes the same signatures (13)', () => {
+test('the official SDK computes the same signatures (protocol.md 13)', () => {
   const { app, socket_id, channel_auth, user_auth, webhook, encrypted } = vectors(['--app', 'shop']);
   const encryptionMasterKeyBase64 = EXAMPLE.toString('base64');
   const sdk = new Pusher({ appId: app.id, key: app.key, secret: app.secret, encryptionMasterKeyBase64 });
@@ -76,7 +76,7 @@ test('the official SDK computes the same signatures (13)', () => {
   assert.ok(sdk.webhook({ headers, rawBody: webhook.body }).isValid());
 });
 
-test('an API request signed as the official SDK signs it (13)', () => {
+test('an API request signed as the official SDK signs it (protocol.md 13)', () => {
   const { app, request } = vectors(['--app', 'shop']);
   const [method, path, query] = request.string_to_sign.split('\n');
   assert.deepEqual([method, path], ['POST', '/apps/shop/events']);

@@ -28,7 +28,7 @@ async function told(name) {
   return event;
 }
 
-test('the official SDK takes webhooks of channels, members and client events (8)', async () => {
+test('the official SDK takes webhooks of channels, members and client events (protocol.md 8)', async () => {
   const sender = await rig.connectWithEndpoint(app, { params: { user_id: 'user-1' } });
   const room = await sender.subscribed('presence-room');
   assert.deepEqual(await told('channel_occupied'), { name: 'channel_occupied', channel: 'presence-room' });
@@ -45,7 +45,7 @@ test('the official SDK takes webhooks of channels, members and client events (8)
   assert.ok(Date.now() - left > 2_500, 'not before it could come back');
 });
 
-test('the official SDK takes webhooks of caches and counts (8)', async () => {
+test('the official SDK takes webhooks of caches and counts (protocol.md 8)', async () => {
   const client = await rig.connect(app);
   await client.subscribed('cache-news');
   assert.deepEqual(await told('cache_miss'), { name: 'cache_miss', channel: 'cache-news' });

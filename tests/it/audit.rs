@@ -1,4 +1,4 @@
-//! ENCRYPTION 5: the audit log and `sealcast audit verify`, after docs/audit.md.
+//! encryption.md 5.6: the audit log and `sealcast audit verify`, after docs/audit.md.
 
 use std::path::{Path, PathBuf};
 

@@ -1,4 +1,4 @@
-//! PROTOCOL 10: bodies and paths of the auth endpoints as pages and tools send them.
+//! protocol.md 10: bodies and paths of the auth endpoints as pages and tools send them.
 
 use serde_json::json;
 

@@ -1,4 +1,4 @@
-//! PROTOCOL 10: the built-in auth endpoints, open and closed.
+//! protocol.md 10: the built-in auth endpoints, open and closed.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! PROTOCOL 10 with tokens: who may have which signature.
+//! protocol.md 10 with tokens: who may have which signature.
 
 use serde_json::{Value, json};
 

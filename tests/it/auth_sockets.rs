@@ -1,4 +1,4 @@
-//! ENCRYPTION 5: the auth endpoints answer for connections that are there, and are the app's own.
+//! encryption.md 5.2: the auth endpoints answer for live connections of the app only.
 
 use serde_json::json;
 

@@ -1,4 +1,4 @@
-//! PROTOCOL 1.6 (4100): a reader who does not read is cut, and delays nobody.
+//! protocol.md 1.6 (4100): a reader who does not read is cut, and delays nobody.
 
 use serde_json::json;
 use tokio::net::TcpSocket;

@@ -1,4 +1,4 @@
-//! PROTOCOL 4: channels that remember their last event.
+//! protocol.md 4: channels that remember their last event.
 
 use serde_json::{Value, json};
 

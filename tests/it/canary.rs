@@ -1,4 +1,4 @@
-//! ENCRYPTION 6: whatever happens to keys at the chattiest log level, none of them gets out, and
+//! encryption.md 6: whatever happens to keys at the chattiest log level, none of them gets out, and
 //! nothing that is derived from them but in the answers that are made for it.
 
 use serde_json::{Value, json};

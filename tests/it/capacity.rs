@@ -1,4 +1,4 @@
-//! PROTOCOL 1.6 (4100): a server refuses new sockets before it runs out of what it has for those
+//! protocol.md 1.6 (4100): a server refuses new sockets before it runs out of what it has for those
 //! that are there, and says so to whoever leads traffic to it.
 
 use serde_json::{Value, json};

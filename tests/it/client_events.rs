@@ -1,4 +1,4 @@
-//! PROTOCOL 6: events from client to client.
+//! protocol.md 6: events from client to client.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! PROTOCOL 1.1 to 1.6: the upgrade, the handshake frame, and refusals.
+//! protocol.md 1.1 to 1.6: the upgrade, the handshake frame, and refusals.
 
 use std::collections::HashSet;
 
@@ -72,7 +72,7 @@ async fn s1_1_a_path_prefix_stands_before_everything() {
     server.prefix = "/ws/v1";
     let mut client = server.connect().await;
     client.subscribe("news").await;
-    // 7.1: the prefix is not part of what is signed.
+    // protocol.md 7.1: the prefix is not part of what is signed.
     server.publish("news", "e", "1").await;
     assert_eq!(client.expect_event("e").await, 1);
     server.send(Request::new("GET", "/health")).await.expect(200, "health under the prefix");

@@ -1,4 +1,4 @@
-//! PROTOCOL 10: browsers ask the auth endpoints from other origins, and only from listed ones.
+//! protocol.md 10: browsers ask the auth endpoints from other origins, and only from listed ones.
 
 use crate::support::*;
 

@@ -1,4 +1,4 @@
-//! PROTOCOL 2.7 and 11: what reaches a subscriber, and how much one may subscribe to.
+//! protocol.md 2.7 and 11: what reaches a subscriber, and how much one may subscribe to.
 
 use serde_json::{Value, json};
 

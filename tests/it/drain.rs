@@ -1,4 +1,4 @@
-//! PROTOCOL 1.6 (4200): a server that is told to stop sends everybody elsewhere first.
+//! protocol.md 1.6 (4200): a server that is told to stop sends everybody elsewhere first.
 
 use std::{
     sync::{
@@ -21,7 +21,7 @@ fn draining_in(seconds: u64) -> String {
 async fn closed(client: &mut Client, who: &str) -> Instant {
     loop {
         match client.incoming().await {
-            // 1.4: an error frame may come before the close.
+            // protocol.md 1.4: an error frame may come before the close.
             Incoming::Text(text) => assert!(text.contains("4200"), "{who}: {text}"),
             Incoming::Closed(code, reason) => {
                 assert_eq!(code, Some(4200), "{who}: {reason}");

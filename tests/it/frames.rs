@@ -1,4 +1,4 @@
-//! PROTOCOL 1.8 at the level of WebSocket frames: what breaks the rules ends that one connection
+//! protocol.md 1.8 at the level of WebSocket frames: what breaks the rules ends that one connection
 //! with the right code, what only looks odd works.
 
 use serde_json::Value;

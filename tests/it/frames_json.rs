@@ -1,5 +1,5 @@
-//! PROTOCOL 1.8 at the level of JSON: whatever a message says, the socket, its neighbours and the
-//! process live on.
+//! protocol.md 1.8 at the level of JSON: no message harms the socket, its neighbours or the
+//! process.
 
 use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;

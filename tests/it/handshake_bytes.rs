@@ -1,4 +1,4 @@
-//! PROTOCOL 1.8: how bytes are cut into segments makes no difference, and who stops half-way hurts nobody.
+//! protocol.md 1.8: segments make no difference, and half a handshake hurts nobody.
 
 use serde_json::json;
 

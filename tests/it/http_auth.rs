@@ -1,4 +1,4 @@
-//! PROTOCOL 7.1: which requests are signed, which are not, and what the refusals explain.
+//! protocol.md 7.1: which requests are signed, which are not, and what the refusals explain.
 
 use serde_json::json;
 

@@ -1,4 +1,4 @@
-//! PROTOCOL 7.3: several events in one request, all or none.
+//! protocol.md 7.3: several events in one request, all or none.
 
 use serde_json::{Value, json};
 

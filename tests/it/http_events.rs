@@ -1,4 +1,4 @@
-//! PROTOCOL 7.2, 7.8 and 7.9: publishing events, and the limits at their edges.
+//! protocol.md 7.2, 7.8 and 7.9: publishing events, and the limits at their edges.
 
 use serde_json::{Value, json};
 

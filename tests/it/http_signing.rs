@@ -1,4 +1,4 @@
-//! PROTOCOL 7.1: the many forms in which the same signed request may come.
+//! protocol.md 7.1: the many forms in which the same signed request may come.
 
 use serde_json::{Value, json};
 

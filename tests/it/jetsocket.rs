@@ -1,4 +1,4 @@
-//! PROTOCOL 12: the same protocol with another word before the colon, in both directions.
+//! protocol.md 12: the same protocol with another word before the colon, in both directions.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! ENCRYPTION 5: a key that is taken back at once, and a member that is taken off a channel.
+//! encryption.md 4 and 5.1: a key is revoked at once, a member is removed from a channel.
 
 use std::time::{Duration, Instant};
 

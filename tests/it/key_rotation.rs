@@ -1,4 +1,4 @@
-//! ENCRYPTION 4: master keys change while subscribers stay, and lose nothing.
+//! encryption.md 4: master keys change while subscribers stay, and lose nothing.
 
 use serde_json::{Value, json};
 

@@ -1,5 +1,5 @@
 //! Subscribers that do not move to the next key, or move late: what they hold up, and what becomes
-//! of them (ENCRYPTION 4).
+//! of them (encryption.md 4).
 
 use std::time::Duration;
 

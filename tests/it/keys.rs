@@ -1,4 +1,4 @@
-//! ENCRYPTION 3: the parser of master keys, fingerprints, and errors that never show a value.
+//! encryption.md 3: the parser of master keys, fingerprints, and errors that never show a value.
 
 use crate::support::*;
 

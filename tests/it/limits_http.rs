@@ -1,5 +1,5 @@
-//! PROTOCOL 11 over HTTP: each limit one below, at and one above it, as it is by default and as it
-//! is set. Sockets are in `limits_sockets`, rates in `rates_backend` and `rates`.
+//! protocol.md 11 over HTTP: each limit one below, at and one above it, by default and as
+//! configured. Sockets are in `limits_sockets`, rates in `rates_backend` and `rates`.
 
 use serde_json::{Value, json};
 

@@ -1,5 +1,5 @@
-//! PROTOCOL 11 on sockets: each limit one below, at and one above it, as it is by default and as it
-//! is set.
+//! protocol.md 11 on sockets: each limit one below, at and one above it, by default and as
+//! configured.
 
 use serde_json::{Value, json};
 

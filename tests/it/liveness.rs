@@ -1,4 +1,4 @@
-//! PROTOCOL 1.7: pings in both directions, and what happens when nobody answers.
+//! protocol.md 1.7: pings in both directions, and what happens when nobody answers.
 
 use std::time::Duration;
 

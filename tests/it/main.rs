@@ -1,6 +1,6 @@
 //! Tests of the `sealcast` binary from outside, point by point from the protocol description.
-//! Names begin with the section they check: `s2_5_...` is section 2.5 of the protocol,
-//! `e1_...` section 1 of the description of sealed channels, `c_...` the command line and configuration.
+//! Names begin with the section they check: `s2_5_...` is protocol.md 2.5 and `e1_...`
+//! encryption.md 1, both in docs/internals. `c_...` is the command line and configuration.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "the output of a test that fails")]
 
@@ -70,6 +70,7 @@ mod memory;
 mod metrics;
 mod metrics_docs;
 mod metrics_edges;
+mod newcomers;
 mod ops_hosts;
 mod ordering;
 #[cfg(feature = "otel")]

@@ -1,4 +1,4 @@
-//! PROTOCOL 2.7: events of one publisher keep their order, and everybody sees the same one.
+//! protocol.md 2.7: events of one publisher keep their order, and everybody sees the same one.
 
 use std::collections::HashMap;
 

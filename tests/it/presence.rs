@@ -1,4 +1,4 @@
-//! PROTOCOL 3: who is on a presence channel, who comes and who goes.
+//! protocol.md 3: who is on a presence channel, who comes and who goes.
 
 use std::collections::BTreeSet;
 

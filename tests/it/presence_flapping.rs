@@ -1,4 +1,4 @@
-//! PROTOCOL 3: a member that leaves and comes back very often.
+//! protocol.md 3: a member that leaves and comes back very often.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! PROTOCOL 3: what channel_data may say, limits, and members who come from a sign-in.
+//! protocol.md 3: what channel_data may say, limits, and members who come from a sign-in.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! ENCRYPTION 5, key hygiene: what the system shows of a running server.
+//! encryption.md 5.5: what the system shows of a running server.
 
 use std::io::ErrorKind;
 

@@ -1,4 +1,4 @@
-//! How much a backend may publish and ask (PROTOCOL 11), and how often a socket may join.
+//! How much a backend may publish and ask (protocol.md 11), and how often a socket may join.
 
 use std::time::Instant;
 

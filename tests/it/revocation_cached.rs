@@ -1,5 +1,5 @@
 //! A revocation outweighs whatever was asked before it, however late the answer comes or is given once
-//! more (ENCRYPTION 5, the authorizer `forward`).
+//! more (encryption.md 5.1, the authorizer `forward`).
 
 use std::{sync::Arc, time::Duration};
 

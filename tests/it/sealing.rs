@@ -1,4 +1,4 @@
-//! PROTOCOL 9 and ENCRYPTION 1: the server seals what it is given in the clear.
+//! protocol.md 9 and encryption.md 1: the server seals what it is given in the clear.
 
 use std::collections::HashSet;
 

@@ -1,4 +1,4 @@
-//! ENCRYPTION 1: what is refused on encrypted channels, and why, in both modes.
+//! encryption.md 1: what is refused on encrypted channels, and why, in both modes.
 
 use serde_json::{Value, json};
 
@@ -79,7 +79,7 @@ async fn e1_an_envelope_that_does_not_open_is_refused_and_nothing_is_delivered()
         assert_eq!(response.refused(422, name), "envelope_does_not_open", "{name}");
         answers.push(response.text());
     }
-    // ENCRYPTION 6: "cannot be opened" and "malformed" must look the same.
+    // encryption.md 6: "cannot be opened" and "malformed" must look the same.
     answers.dedup();
     assert_eq!(answers.len(), 1, "{answers:?}");
     client.expect_silence().await;

@@ -1,5 +1,5 @@
-//! ENCRYPTION 6: whatever happens at the chattiest log level, no secret and no payload is printed
-//! or answered.
+//! encryption.md 6: at the chattiest log level, no secret and no payload is printed or
+//! answered.
 
 use serde_json::{Value, json};
 

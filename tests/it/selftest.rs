@@ -1,4 +1,4 @@
-//! ENCRYPTION 5: known answers, at the start and on demand.
+//! encryption.md 5.5: known answers, at the start and on demand.
 
 use crate::support::*;
 

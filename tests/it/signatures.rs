@@ -1,4 +1,4 @@
-//! PROTOCOL 2.3 and 2.4: what a signature covers, and how a refused subscription looks.
+//! protocol.md 2.3 and 2.4: what a signature covers, and how a refused subscription looks.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! PROTOCOL 2: kinds and names of channels, subscribing and unsubscribing.
+//! protocol.md 2: kinds and names of channels, subscribing and unsubscribing.
 
 use serde_json::json;
 
@@ -145,7 +145,7 @@ async fn s2_2_shapes_of_a_subscribe_frame() {
         json!({"channel": "c", "auth": null, "channel_data": null}),
         json!({"channel": "c", "channel_data": ""}),
         json!({"channel": "c", "auth": "", "something": {"new": [1]}}),
-        // 1.8: the object as a string.
+        // protocol.md 1.8: the object as a string.
         json!("{\"channel\":\"c\"}"),
         json!("{\"auth\":\"\",\"channel\":\"c\"}"),
     ];

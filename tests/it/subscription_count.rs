@@ -1,4 +1,4 @@
-//! PROTOCOL 2.6: counts of subscribers, told to the subscribers themselves.
+//! protocol.md 2.6: counts of subscribers, told to the subscribers themselves.
 
 use serde_json::{Value, json};
 
@@ -19,7 +19,7 @@ async fn s2_6_counts_follow_every_change_when_enabled() {
         second.subscribe(channel).await;
         second.expect(count(channel, 2)).await;
         first.expect(count(channel, 2)).await;
-        // 2.5: a repeated subscribe counts nothing.
+        // protocol.md 2.5: a repeated subscribe counts nothing.
         second.ask(channel).await;
         second.expect_error(None).await;
         first.expect_silence().await;
@@ -89,7 +89,7 @@ async fn s2_6_cached_and_counted_frames_follow_the_success_frame() {
     client.subscribe("cache-x").await;
     let mut names = [client.next().await, client.next().await]
         .map(|f| f["event"].as_str().unwrap_or("").to_owned());
-    // 2.2: the cached event or the miss comes immediately after the success frame.
+    // protocol.md 2.2: the cached event or the miss comes immediately after the success frame.
     assert_eq!(names[0], "pusher:cache_miss", "{names:?}");
     names.sort();
     assert_eq!(names, ["pusher:cache_miss", "pusher_internal:subscription_count"]);

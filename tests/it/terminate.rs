@@ -1,4 +1,4 @@
-//! PROTOCOL 5.1 (authorized connections) and 5.4 (terminating a user's connections).
+//! protocol.md 5.1 (authorized connections) and 5.4 (terminating a user's connections).
 
 use serde_json::json;
 

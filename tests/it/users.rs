@@ -1,4 +1,4 @@
-//! PROTOCOL 5.1 and 5.2: signing in, and events to a user.
+//! protocol.md 5.1 and 5.2: signing in, and events to a user.
 
 use serde_json::{Value, json};
 
@@ -17,7 +17,7 @@ async fn s5_1_user_data_comes_back_byte_for_byte() {
         client.ask_sign_in(user_data).await;
         let frame = client.next().await;
         assert_eq!(frame["event"], "pusher:signin_success", "{frame}");
-        // The string rule of 1.5 holds here too.
+        // The string rule of protocol.md 1.5 holds here too.
         assert_eq!(inner(&frame), json!({"user_data": user_data}), "{frame}");
         client.expect_silence().await;
         // Signing in again as the same user succeeds.
@@ -156,7 +156,7 @@ async fn s5_2_an_event_reaches_every_connection_of_the_user_once() {
     }
     other.expect_silence().await;
 
-    // 7.2: the socket of the sender can be left out here as well.
+    // protocol.md 7.2: the socket of the sender can be left out here as well.
     let body = json!({"name": "e", "channel": "#server-to-user-u1", "data": "2", "socket_id": clients[0].socket_id});
     server.post("/events", &body).await.expect(200, &body);
     clients[0].expect_silence().await;
@@ -263,7 +263,7 @@ async fn s5_2_leaving_the_users_channel_is_not_signing_out() {
     let mut client = server.connect().await;
     client.sign_in(&json!({"id": "u1"})).await;
     client.subscribe("#server-to-user-u1").await;
-    // 2.5: once is enough.
+    // protocol.md 2.5: once is enough.
     client.ask("#server-to-user-u1").await;
     client.expect_error(None).await;
     client.unsubscribe("#server-to-user-u1").await;

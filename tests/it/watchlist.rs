@@ -1,4 +1,4 @@
-//! PROTOCOL 5.3: being told when users one cares about come and go.
+//! protocol.md 5.3: being told when users one cares about come and go.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! PROTOCOL 8: what backends are told.
+//! protocol.md 8: what backends are told.
 
 use std::time::{Duration, Instant};
 

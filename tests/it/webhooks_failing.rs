@@ -1,4 +1,4 @@
-//! PROTOCOL 8: what becomes of webhooks when backends do not listen.
+//! protocol.md 8: what becomes of webhooks when backends do not listen.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::time::{Duration, Instant};

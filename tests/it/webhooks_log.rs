@@ -1,5 +1,5 @@
-//! PROTOCOL 8: what `sealcast webhooks log` tells of requests that went well and of others, and what
-//! becomes of a channel's order where a receiver fails now and then.
+//! protocol.md 8: what `sealcast webhooks log` shows of each request, and a channel's order where a
+//! receiver fails now and then.
 
 use serde_json::{Value, json};
 

@@ -26,6 +26,9 @@ pub enum Keys {
     },
     /// Say what a key is: its form and its fingerprint
     Inspect {
+        /// Print the key itself instead, as the official SDKs take it: base64 without the prefix
+        #[arg(long)]
+        bare: bool,
         /// The key in any form that the configuration takes, or - to read it from standard input,
         /// where it stays out of the shell's history
         key: String,
@@ -46,7 +49,10 @@ pub fn run(command: &Keys) -> Result<()> {
             let terminal = std::io::stdout().is_terminal();
             print(&generated(&MasterKey::generate()?, *bare, terminal))?;
         }
-        Keys::Inspect { key } => {
+        Keys::Inspect { key, bare: true } => {
+            print(&generated(&read_key(key)?, true, false))?;
+        }
+        Keys::Inspect { key, bare: false } => {
             let (key, format) = parsed(key)?;
             say!(
                 "format: {}\nfingerprint: {}",

@@ -33,7 +33,7 @@ pub fn pong(dialect: Dialect) -> Bytes {
 }
 
 /// `roster` on presence channels. On all others `data` is `{}`: a Java client tries to decrypt
-/// anything else on an encrypted one (PROTOCOL 2.2).
+/// anything else on an encrypted one (protocol.md 2.2).
 pub fn subscription_succeeded(
     dialect: Dialect,
     channel: &Channel,
@@ -57,7 +57,7 @@ pub fn signin_success(dialect: Dialect, user_data: &str) -> Bytes {
 }
 
 /// With its channel, so that pusher-js reports it there like a refusal by the application's
-/// own auth endpoint (PROTOCOL 2.4).
+/// own auth endpoint (protocol.md 2.4).
 pub fn subscription_error(dialect: Dialect, channel: &str, error: &SubscriptionError<'_>) -> Bytes {
     let event = [dialect.prefix(), ":subscription_error"];
     let data = json(error);
@@ -68,7 +68,7 @@ pub fn error(dialect: Dialect, code: ErrorCode, message: &str) -> Bytes {
     error_frame(dialect, code.number(), message)
 }
 
-/// The `pusher:error` that goes before a close frame, where one does (PROTOCOL 1.4).
+/// The `pusher:error` that goes before a close frame, where one does (protocol.md 1.4).
 pub fn error_before_close(dialect: Dialect, close: &Close) -> Option<Bytes> {
     close.has_error_frame().then(|| error_frame(dialect, close.error_code(), &close.message()))
 }

@@ -1,4 +1,4 @@
-// What a rotation of keys promises, and how it is measured (ENCRYPTION 4).
+// What a rotation of keys promises, and how it is measured (encryption.md 4).
 
 /** The milliseconds that a nudge waits for an event at most. */
 const QUIET_MS = 100;

@@ -18,7 +18,7 @@ pub const OTHER: App =
     App { id: "other", key: "other-key-77ee02", secret: "other-secret-1f6ad0c355" };
 
 impl App {
-    /// The `auth` string of a channel subscription (PROTOCOL 2.3).
+    /// The `auth` string of a channel subscription (protocol.md 2.3).
     pub fn channel_auth(
         &self,
         socket_id: &str,
@@ -32,7 +32,7 @@ impl App {
         format!("{}:{}", self.key, hex(&hmac_sha256(self.secret.as_bytes(), text.as_bytes())))
     }
 
-    /// The `auth` string of a sign-in (PROTOCOL 5.1).
+    /// The `auth` string of a sign-in (protocol.md 5.1).
     pub fn user_auth(&self, socket_id: &str, user_data: &str) -> String {
         let text = format!("{socket_id}::user::{user_data}");
         format!("{}:{}", self.key, hex(&hmac_sha256(self.secret.as_bytes(), text.as_bytes())))

@@ -183,7 +183,7 @@ impl Client {
         }
     }
 
-    /// The error frame and then the close, both with this code (PROTOCOL 1.4).
+    /// The error frame and then the close, both with this code (protocol.md 1.4).
     pub async fn expect_rejection(&mut self, code: u16) {
         self.expect_error(Some(code)).await;
         self.expect_close(code).await;
@@ -263,7 +263,7 @@ impl Client {
         inner(&frame)["presence"].clone()
     }
 
-    /// The two frames of a refused subscription, in order (2.4); returns the data of the first.
+    /// The two frames of a refused subscription (protocol.md 2.4); returns the data of the first.
     pub async fn expect_refused(&mut self, channel: &str) -> Value {
         let frame = self.next().await;
         assert_eq!(frame["event"], self.event("subscription_error"), "{channel}: {frame}");

@@ -1,4 +1,4 @@
-//! Key derivation, sealing, opening and tokens, written from PROTOCOL 9 and ENCRYPTION 1.
+//! Key derivation, sealing, opening and tokens, written from protocol.md 9 and encryption.md 1.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
@@ -83,7 +83,7 @@ pub fn token_of(header: &str, claims: &str, secret: &str) -> String {
     format!("{text}.{}", URL_SAFE_NO_PAD.encode(signature))
 }
 
-/// The vectors of PROTOCOL 13: if this fails, the tests are wrong and not the server.
+/// The vectors of protocol.md 13: if this fails, the tests are wrong and not the server.
 #[test]
 fn s13_vectors_hold_for_the_sealing_of_these_tests() {
     let key: [u8; 32] = std::array::from_fn(|i| i as u8);

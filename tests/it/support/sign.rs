@@ -1,4 +1,4 @@
-//! Signatures and digests, written from PROTOCOL 7.1 and not from the server's source.
+//! Signatures and digests, written from protocol.md 7.1 and not from the server's source.
 
 use hmac::{Hmac, KeyInit, Mac};
 use md5::{Digest, Md5};
@@ -96,7 +96,7 @@ pub fn signed_target(
     format!("{path}?{}", query(&sign(app, method, path, list)))
 }
 
-/// The vectors of PROTOCOL 13: if this fails, the tests are wrong and not the server.
+/// The vectors of protocol.md 13: if this fails, the tests are wrong and not the server.
 #[test]
 fn s13_vectors_hold_for_the_signatures_of_these_tests() {
     let app = App { id: "3", key: "278d425bdf160c739803", secret: "7ad3773142a6692b25b8" };
