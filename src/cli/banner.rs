@@ -49,7 +49,7 @@ fn facts(config: &Config, app: &Described) -> String {
         || "none: encrypted channels are relayed blindly".into(),
         |ring| {
             let file = config.state_dir.join("dev-master-key");
-            let id = &ring.table().active().id;
+            let id = ring.table().active().id.clone();
             format!("{id} (its fingerprint), kept in\n              {}", file.display())
         },
     );

@@ -79,7 +79,9 @@ fn values_filled_in(command: &str) -> String {
 }
 
 fn parse(command: &str) -> Result<(), String> {
-    match Cli::command().try_get_matches_from(command.split_whitespace()) {
+    // What a shell takes for itself.
+    let words = command.split_whitespace().take_while(|word| !["<", ">", "|"].contains(word));
+    match Cli::command().try_get_matches_from(words) {
         Ok(_) => Ok(()),
         // A placeholder in capitals stands where a number or one of several words belongs.
         Err(error)

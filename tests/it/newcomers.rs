@@ -195,8 +195,9 @@ async fn f28_config_check_makes_no_file_and_warns_where_serve_goes_on() {
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     assert!(output.stderr.contains("keys cannot be changed while the server runs"), "{output:?}");
     // A server that runs is in nobody's way.
-    let server = Launch::serve_plain(&config(&format!("state_dir = {state:?}"))).start().await;
-    let output = check(&config(&format!("state_dir = {state:?}"))).await;
+    let configured = config_of(&format!("state_dir = {state:?}"), &[(APP, "")]);
+    let server = Launch::serve_plain(&configured).start().await;
+    let output = check(&configured).await;
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     server.stop().await;
 }

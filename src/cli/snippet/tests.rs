@@ -167,8 +167,8 @@ fn a_public_url_is_what_clients_and_backends_are_told() {
 #[test]
 fn f29_laravel_is_told_where_echo_asks_and_what_else_works() {
     let of = |authorizer: &str| {
-        let text = format!("listen = '127.0.0.1:1'\n{APP}").replace("'open'", authorizer);
-        text(Name::Laravel, &described(&text, &[]))
+        let config = format!("listen = '127.0.0.1:1'\n{APP}").replace("'open'", authorizer);
+        text(Name::Laravel, &described(&config, &[]))
     };
     let key = "encryption_master_key_base64";
     let (open, jwt, deny) = (of("'open'"), of("'jwt'"), of("'deny'"));
@@ -194,7 +194,7 @@ fn who_authorizes_decides_where_the_client_asks() {
         text(Name::PusherJs, app)
     }
     assert!(of("'deny'").contains("endpoint: \"/pusher/auth\" }"));
-    assert!(of("'jwt'").contains("auth/channel\", headersProvider: bearer }"));
+    assert!(of("'jwt'").contains("auth/channel\", headersProvider: bearer,"));
     assert!(!of("'open'").contains("bearer"));
 }
 
