@@ -11,7 +11,7 @@ use crate::{
 pub fn run(flags: &Flags) -> Result<()> {
     let config = config_of(flags)?;
     log::filter(&config.log)?;
-    config.warnings.iter().for_each(|warning| warn(warning));
+    config.warnings.iter().for_each(warn);
     config.notes.iter().for_each(|note| complain(format_args!("note: {note}")));
     check_files(&config)?;
     Ok(say!("the configuration is good: {} app(s)", config.apps.len())?)

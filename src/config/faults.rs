@@ -53,7 +53,7 @@ const SECTIONS: [&str; 4] = ["forward", "jwt", "limits", "rotation"];
 fn in_section(name: &str, known: &[&str], variable: &str) -> Option<String> {
     let sections = SECTIONS.iter().filter(|section| known.contains(*section));
     let rest = |section: &&str| name.strip_prefix(section)?.strip_prefix('_').map(str::len);
-    let rest = sections.filter_map(|section| rest(&section)).find(|length| *length > 0)?;
+    let rest = sections.filter_map(rest).find(|length| *length > 0)?;
     let (section, setting) = variable.split_at_checked(variable.len().checked_sub(rest)?)?;
     Some(format!(": did you mean {section}_{setting}?"))
 }

@@ -113,8 +113,8 @@ VITE_REVERB_HOST={page_host}
 VITE_REVERB_PORT={page_port}
 VITE_REVERB_SCHEME={page_scheme}
 # Laravel 10 has no reverb connection: BROADCAST_DRIVER=pusher, and these values
-# as PUSHER_APP_ID, PUSHER_APP_KEY, PUSHER_APP_SECRET, PUSHER_HOST, PUSHER_PORT and
-# PUSHER_SCHEME. Echo: broadcaster "reverb" in all versions.
+# as PUSHER_APP_ID, PUSHER_APP_KEY, PUSHER_APP_SECRET, PUSHER_HOST, PUSHER_PORT
+# and PUSHER_SCHEME. Echo: broadcaster "reverb" in all versions.
 {sealing}{note}"#,
         id = app.id,
         key = dotenv(&app.key),
@@ -148,9 +148,7 @@ fn laravel_sealing(app: &Described) -> String {
         Asks::Server | Asks::Backend => "",
     };
     let without_key = match app.asks {
-        Asks::Backend => {
-            "# Your /broadcasting/auth answers for encrypted channels with the key alone:".into()
-        }
+        Asks::Backend => "# Laravel answers for encrypted channels with the key alone:".into(),
         Asks::Server | Asks::ServerWithToken => format!(
             "# Without a key in Laravel, Echo asks this server for encrypted channels:\n\
              #   authEndpoint: {}{bearer}\n\
