@@ -160,8 +160,8 @@ fn laravel_sealing(app: &Described) -> String {
         r#"# Broadcast on new PrivateChannel({name}), which is sealed for
 # {subscribed}.
 {without_key}
-#   'encryption_master_key_base64' => '...' in config/broadcasting.php, in
-#   connections.reverb.options (`sealcast keys inspect --bare - < FILE` prints it)
+#   'encryption_master_key_base64' => '...' in connections.reverb.options of
+#   config/broadcasting.php: `sealcast keys inspect --bare - < FILE` prints it
 # Encrypted channels need in vite.config.js:
 #   resolve: {{ alias: [{{ find: /^pusher-js$/,
 #     replacement: "pusher-js/with-encryption" }}] }}
