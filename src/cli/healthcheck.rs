@@ -20,11 +20,10 @@ use crate::{
 
 #[derive(clap::Args)]
 pub struct Healthcheck {
-    /// Where the server is; without it, where the configuration says that it listens. With
-    /// https:// the certificate is not verified: what is asked is whether the server answers
+    /// Address of the server, by default the configured one; certificates are not verified
     #[arg(long, value_name = "http[s]://HOST:PORT[/PREFIX]", env = "SEALCAST_URL")]
     url: Option<String>,
-    /// Ask whether traffic should be led to it, too: not while it is shutting down
+    /// Ask if the server is ready for traffic; during a shutdown it is not
     #[arg(long)]
     ready: bool,
     #[command(flatten)]

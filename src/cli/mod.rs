@@ -56,49 +56,48 @@ struct Cli {
 enum Command {
     /// Run the server
     Serve(Flags),
-    /// Look at the configuration
+    /// Check and show the configuration
     #[command(subcommand)]
     Config(ConfigCommand),
-    /// Master keys
+    /// Create, rotate and revoke master keys
     #[command(subcommand)]
     Keys(keys::Keys),
-    /// Authorizations
+    /// Explain authorizations
     #[command(subcommand)]
     Auth(AuthCommand),
     /// Print a short-lived access token for a user
     Token(token::Token),
-    /// Print a channel's name with a signed id at its end
+    /// Print a channel name with a signed id at its end
     SignedId(token::SignedId),
-    /// Print what to paste into a page or a backend: the app's address, key and secret stand in it
+    /// Print code to paste, with the app's address, key and secret
     Snippet(snippet::Snippet),
-    /// The audit log
+    /// Verify the audit log
     #[command(subcommand)]
     Audit(audit::AuditCommand),
-    /// Webhooks of a running server
+    /// List, replay, discard and test webhooks of a running server
     #[command(subcommand)]
     Webhooks(webhooks::WebhooksCommand),
-    /// Watch what a running server does: connections, subscriptions, calls, refusals, events
+    /// Watch a running server: connections, subscriptions, calls, refusals, events
     Tail(tail::Tail),
     /// Check ciphers, signatures and random numbers against published values
     Selftest,
-    /// Ask a running server whether it is well; exits with 0 if so
+    /// Ask a running server if it is well; exits with 0 if so
     Healthcheck(healthcheck::Healthcheck),
 }
 
 #[derive(Subcommand)]
 enum AuthCommand {
-    /// Say why a socket refuses an auth string; exits with 0 if it does not
+    /// Explain why a socket refuses an auth string; exits with 0 if it does not
     Explain(Box<auth_explain::Explain>),
-    /// Say which rule decides for a token and a channel, and why the others do not
+    /// Show the deciding rule for a token and a channel, and why the others do not match
     Test(auth_test::AuthTest),
 }
 
 #[derive(Subcommand)]
 enum ConfigCommand {
-    /// Say whether the server would take it and the files that it names; whether its addresses are
-    /// free is not tried
+    /// Check if the server would take it; a port that is in use is not noticed
     Check(Flags),
-    /// Print what is set and where, secrets masked
+    /// Print each setting and its source, with secrets masked
     Show(Flags),
 }
 

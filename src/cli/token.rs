@@ -16,22 +16,22 @@ use crate::{
 
 #[derive(clap::Args)]
 pub struct Token {
-    /// Whom the token is for
+    /// User id of the token's bearer
     #[arg(long, value_name = "ID")]
     user: String,
-    /// A channel or a pattern (* stands for any run of characters); may be repeated
+    /// Channel or pattern, with * for any run of characters; may be repeated
     #[arg(long, value_name = "NAME", required = true)]
     channel: Vec<String>,
-    /// Seconds that it is good for
+    /// Lifetime in seconds
     #[arg(long, default_value_t = USUAL, value_parser = number::<u64>)]
     ttl: u64,
-    /// JSON that other members of presence channels see
+    /// JSON for the other members of presence channels
     #[arg(long, value_name = "JSON")]
     user_info: Option<String>,
-    /// The only origin whose pages may use it
+    /// Origin of the only pages allowed to use it
     #[arg(long)]
     origin: Option<String>,
-    /// The app, if there are several
+    /// App id, if there are several apps
     #[arg(long, value_name = "ID")]
     app: Option<String>,
     #[command(flatten)]
@@ -40,10 +40,10 @@ pub struct Token {
 
 #[derive(clap::Args)]
 pub struct SignedId {
-    /// What stands in front of the id, such as private-list-
+    /// Text before the id, such as private-list-
     prefix: String,
     id: String,
-    /// The app, if there are several
+    /// App id, if there are several apps
     #[arg(long, value_name = "ID")]
     app: Option<String>,
     #[command(flatten)]

@@ -25,22 +25,22 @@ pub struct Flags {
     /// Configuration file (TOML)
     #[arg(long, value_name = "FILE", env = "SEALCAST_CONFIG", value_parser = path())]
     pub config: Option<PathBuf>,
-    /// Where to listen, for sockets and API
+    /// Address for WebSockets and the HTTP API
     #[arg(long, value_name = "ADDRESS:PORT|unix:PATH", value_parser = address)]
     pub listen: Option<String>,
-    /// A listener of its own for the API, which the other then does not serve
+    /// Separate address for the HTTP API, instead of --listen
     #[arg(long, value_name = "ADDRESS:PORT|unix:PATH", value_parser = address)]
     pub api_listen: Option<String>,
-    /// The operations listener (/metrics, /stats); off without it
+    /// Address of the operations listener (/metrics, /stats); off by default
     #[arg(long, value_name = "ADDRESS:PORT|unix:PATH", value_parser = address)]
     pub ops_listen: Option<String>,
-    /// Where the server keeps what must outlive it
+    /// Directory for everything the server must find again after a restart
     #[arg(long, value_name = "DIR")]
     pub state_dir: Option<PathBuf>,
-    /// Development: loopback only, the app 1001 with app-key and app-secret, everybody authorized
+    /// Development: loopback only, app 1001 with app-key and app-secret, everybody authorized
     #[arg(long)]
     pub dev: bool,
-    /// With --dev: listen on addresses that other machines reach, too, as in a container
+    /// With --dev: allow addresses in reach of other machines, as in a container
     #[arg(long, requires = "dev")]
     pub dev_public: bool,
 }

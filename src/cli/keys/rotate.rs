@@ -14,19 +14,16 @@ use crate::{
 pub struct Rotate {
     #[command(flatten)]
     whose: Whose,
-    /// The next key in any form that the configuration takes, or - to read it from standard input;
-    /// without it the server makes one
+    /// Next key, or - for standard input; by default the server makes one
     #[arg(long)]
     key: Option<String>,
-    /// Announce it: it becomes active after so many seconds, and envelopes that are sealed with it
-    /// are taken at once
+    /// Seconds until the key is active; its envelopes are taken at once
     #[arg(long = "in", value_name = "SECONDS", value_parser = number::<u64>)]
     activate_in: Option<u64>,
-    /// How long the previous key is served on, if not as configured
+    /// Grace period of the previous key, if not as configured
     #[arg(long, value_name = "SECONDS", value_parser = number::<u64>)]
     grace: Option<u64>,
-    /// Close subscribers that have not moved since the last rotation, instead of waiting for them;
-    /// their clients reconnect and are given the next key
+    /// Close stragglers of the last rotation; their clients reconnect
     #[arg(long)]
     force: bool,
     /// Do not wait until all subscribers have moved
@@ -72,10 +69,10 @@ pub fn rotate(command: &Rotate) -> Result<()> {
 pub struct Revoke {
     #[command(flatten)]
     whose: Whose,
-    /// As `keys list` shows it
+    /// Key id, as in `keys list`
     #[arg(value_name = "KEY")]
     id: String,
-    /// That it is meant: whoever has only this key is disconnected, or moves at once
+    /// Confirm: subscribers with this key are closed, or move at once
     #[arg(long)]
     now: bool,
 }
