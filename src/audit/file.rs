@@ -135,17 +135,42 @@ pub fn open(path: &Path) -> Result<Opened, NoAudit> {
         Err(TryLockError::WouldBlock) => return Err(NoAudit::InUse { path: name() }),
         Err(TryLockError::Error(reason)) => return Err(unusable(reason)),
     }
-    let ending = tail::ending(&file, data.len()).map_err(unusable)?;
-    let lines = last_line(&mut file, ending.whole).map_err(unusable)?;
-    let broken = |broken| NoAudit::Broken { path: name(), broken };
-    let chain = continued(&lines).map_err(broken)?;
-    let (tail, chain) = ending.judge(path, chain).map_err(broken)?;
+    let (tail, chain) = end_of(&mut file, data.len(), path)?;
     let torn = match &tail {
         Tail::Torn(torn) => Some(torn.clone()),
         Tail::Whole | Tail::WithoutLineFeed => None,
     };
     let file = AuditFile { file, path: path.to_owned(), length: data.len(), tail };
     Ok(Opened { file, chain, torn })
+}
+
+/// What `open` would refuse, without creating, locking or changing anything: another server may be
+/// writing the file.
+pub fn check(path: &Path) -> Result<(), NoAudit> {
+    let unusable = |reason| NoAudit::Unusable { path: path.display().to_string(), reason };
+    let mut file = match OpenOptions::new().read(true).append(true).open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return state_dir::writable(path.parent().unwrap_or(path)).map_err(unusable);
+        }
+        Err(error) => return Err(unusable(error)),
+    };
+    let data = file.metadata().map_err(unusable)?;
+    if data.is_file() {
+        state_dir::judge(&file, path).map_err(unusable)?;
+        end_of(&mut file, data.len(), path)?;
+    }
+    Ok(())
+}
+
+fn end_of(file: &mut File, length: u64, path: &Path) -> Result<(Tail, Chain), NoAudit> {
+    let name = || path.display().to_string();
+    let unusable = |reason| NoAudit::Unusable { path: name(), reason };
+    let broken = |broken| NoAudit::Broken { path: name(), broken };
+    let ending = tail::ending(file, length).map_err(unusable)?;
+    let lines = last_line(file, ending.whole).map_err(unusable)?;
+    let chain = continued(&lines).map_err(broken)?;
+    ending.judge(path, chain).map_err(broken)
 }
 
 /// More than a line takes: what is longer is broken anyway.

@@ -8,7 +8,7 @@ use crate::{
         claims::Claims,
         rules::{Mismatch, Rule},
     },
-    channel::Channel,
+    channel::{Access, Channel},
     clock::ServerClock,
     config::Flags,
     text_file,
@@ -30,6 +30,9 @@ pub fn run(command: &AuthTest) -> Result<()> {
     let config = config_of(&command.flags)?;
     let app = app(&config, command.app.as_deref())?;
     let channel = app.channel(&command.channel)?;
+    if channel.access() == Access::Public {
+        return Ok(say!("{channel}: a public channel needs no authorization, so no rule decides")?);
+    }
     let token = match &*command.token {
         "-" => {
             let text = text_file::read_from(std::io::stdin().lock(), 64 * 1024)?;

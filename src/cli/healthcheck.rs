@@ -101,7 +101,12 @@ impl Target {
         let (path, host) = (self.under_prefix(path), address.to_string());
         let question = Question::get(&path, &host);
         match self.tls {
-            true => question.ask(unverified::connect(stream)?),
+            true => question.ask(unverified::connect(stream)?).map_err(|error| {
+                match unverified::is_no_tls(&*error) {
+                    true => "no TLS is spoken there: ask with http://".into(),
+                    false => error,
+                }
+            }),
             false => question.ask(stream),
         }
     }

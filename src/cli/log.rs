@@ -37,14 +37,22 @@ impl LogFilter {
 pub fn filter(log: &Log) -> Result<EnvFilter> {
     let is_level = |word: &str| word.is_empty() || word.parse::<LevelFilter>().is_ok();
     // Taken for a target, a misspelt level would leave out everything. Spans may have commas in them.
-    let mut words = log.filter.split(',').map(str::trim).filter(|_| !log.filter.contains('['));
-    if let Some(word) = words.find(|word| !word.contains('=') && !is_level(word)) {
+    let words = log.filter.split(',').map(str::trim).filter(|_| !log.filter.contains('['));
+    let mut levels = words.map(|word| word.rsplit_once('=').map_or(word, |(_, level)| level));
+    if let Some(word) = levels.find(|level| !is_level(level)) {
         return Err(format!(
             "log: {word:?} is no level: there are off, error, warn, info, debug and trace, and a target has one behind a =, as in \"warn,sealcast=debug\""
         )
         .into());
     }
-    Ok(EnvFilter::try_new(&log.filter).map_err(|e| format!("log: {e}"))?)
+    let filter = format!("{}{}", quiet_by_default(&log.filter), log.filter);
+    Ok(EnvFilter::try_new(filter).map_err(|e| format!("log: {e}"))?)
+}
+
+/// At `info`, the library that starts the server says nothing that this program does not say.
+fn quiet_by_default(filter: &str) -> &'static str {
+    let is_info = filter.split(',').any(|word| word.trim().eq_ignore_ascii_case("info"));
+    if is_info { "actix_server=warn," } else { "" }
 }
 
 /// Lines in the form that is configured, through the queue. The traces have to live as long as the

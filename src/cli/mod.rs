@@ -5,10 +5,13 @@ mod auth_explain;
 mod auth_test;
 mod banner;
 mod capacity;
+mod config_check;
 mod healthcheck;
 mod http;
 mod keys;
 mod log;
+#[cfg(test)]
+mod named_commands;
 #[cfg(target_os = "linux")]
 mod process;
 mod reload;
@@ -21,6 +24,7 @@ mod tail;
 mod terminal;
 mod token;
 mod unverified;
+mod usage;
 mod webhooks;
 
 use std::{
@@ -91,7 +95,7 @@ enum AuthCommand {
 
 #[derive(Subcommand)]
 enum ConfigCommand {
-    /// Check if the server would start with it
+    /// Check if the server would take it; a port that is in use is not noticed
     Check(Flags),
     /// Print each setting and its source, with secrets masked
     Show(Flags),
@@ -99,7 +103,7 @@ enum ConfigCommand {
 
 /// Every failure ends here, as a sentence on standard error.
 pub fn run() -> ExitCode {
-    let result = match Cli::parse().command {
+    let result = match usage::arguments().command {
         // It says itself what is wrong: nothing of it may wait for standard error.
         Command::Serve(flags) => return serve::serve(&flags),
         Command::Config(command) => config(&command),
@@ -159,19 +163,12 @@ fn source(flags: &Flags) -> Result<Source> {
 
 fn config_of(flags: &Flags) -> Result<Config> {
     // Commands seal nothing, so any salt will do.
-    Ok(Config::load(&source(flags)?, Salt::random()?)?)
+    Ok(Config::look(&source(flags)?, Salt::random()?)?)
 }
 
 fn config(command: &ConfigCommand) -> Result<()> {
     match command {
-        ConfigCommand::Check(flags) => {
-            let config = config_of(flags)?;
-            log::filter(&config.log)?;
-            let warnings = config.warnings.iter();
-            warnings.for_each(|warning| complain(format_args!("warning: {warning}")));
-            config.notes.iter().for_each(|note| complain(format_args!("note: {note}")));
-            Ok(say!("the configuration is good: {} app(s)", config.apps.len())?)
-        }
+        ConfigCommand::Check(flags) => config_check::run(flags),
         ConfigCommand::Show(flags) => Ok(print(&shown(&source(flags)?)?)?),
     }
 }

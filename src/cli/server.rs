@@ -65,6 +65,10 @@ const DEADLINE: Duration = Duration::from_secs(30);
 pub const CONNECT_DEADLINE: Duration = Duration::from_secs(3);
 
 impl Whose {
+    pub fn app(&self) -> &str {
+        &self.app
+    }
+
     pub fn server(&self) -> Result<Server> {
         Ok(Server { way: self.place.way()?, app: self.app.clone() })
     }

@@ -120,11 +120,9 @@ pub enum KeyError {
         "the key {0} has been in use before ({1}): a key never comes back, make a new one (`sealcast keys generate`)"
     )]
     Known(Fingerprint, KeyState),
-    #[error(
-        "the key {0} is pending: wait until it is active, or take it back (`sealcast keys revoke {0} --now`)"
-    )]
+    #[error("the key {0} is pending: wait until it is active, or take it back")]
     Pending(Fingerprint),
-    #[error("there is no key {0} here (`sealcast keys list` shows them)")]
+    #[error("there is no key {0} here")]
     Unknown(String),
     #[error("the key {0} is retired already")]
     Retired(Fingerprint),

@@ -21,6 +21,13 @@ pub fn write_whole(path: &Path, text: &[u8]) -> io::Result<()> {
     stage(path, text)?.publish()
 }
 
+/// Leaves a file that is there as it is.
+pub fn write_new(path: &Path, text: &[u8]) -> io::Result<()> {
+    let (mut file, staged) = Staged::begin(path)?;
+    file.write_all(text)?;
+    staged.publish_first().map(drop)
+}
+
 pub fn stage(path: &Path, text: &[u8]) -> io::Result<Staged> {
     let (mut file, staged) = Staged::begin(path)?;
     file.write_all(text)?;

@@ -109,6 +109,9 @@ impl From<NotMinted> for ApiError {
             NotMinted::Channels | NotMinted::Alias { .. } => {
                 Self::new(RefusalCode::InvalidChannels, message)
             }
+            NotMinted::Origin { .. } | NotMinted::SeveralOrigins(_) => {
+                Self::new(RefusalCode::InvalidOrigin, message)
+            }
             NotMinted::TooLong => Self::new(RefusalCode::WantedTokenTooLong, message),
             NotMinted::NoRandomness => Self::new(RefusalCode::NoRandomness, message),
         }

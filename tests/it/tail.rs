@@ -144,7 +144,7 @@ async fn c_what_is_wrong_with_a_tail_is_said_in_a_sentence() {
     refused(&Launch::new(&["tail"]).output("").await, "no server answers at");
     refused(&Launch::new(&["tail", "--follow"]).output("").await, "no server answers at");
     let server = TestServer::start(&configuration("")).await;
-    refused(&tail(&server, &["--type", "evnt"]).output("").await, "client_event");
+    refused(&tail(&server, &["--type", "evnt"]).output("").await, "did you mean \"event\"?");
     refused(&tail(&server, &["--socket", "x"]).output("").await, "123.456");
     server.stop().await;
     let server = TestServer::start(&configuration("live_feed = \"off\"")).await;

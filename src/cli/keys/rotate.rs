@@ -5,7 +5,7 @@ use zeroize::Zeroizing;
 
 use super::{list::time, progress, read_key};
 use crate::{
-    cli::{Result, print, server::Whose},
+    cli::{Result, print, server::Whose, usage::number},
     crypto::keytable::KeyState,
     web::{Revoked, Rotated},
 };
@@ -18,10 +18,10 @@ pub struct Rotate {
     #[arg(long)]
     key: Option<String>,
     /// Seconds until the key is active; its envelopes are taken at once
-    #[arg(long = "in", value_name = "SECONDS")]
+    #[arg(long = "in", value_name = "SECONDS", value_parser = number::<u64>)]
     activate_in: Option<u64>,
     /// Grace period of the previous key, if not as configured
-    #[arg(long, value_name = "SECONDS")]
+    #[arg(long, value_name = "SECONDS", value_parser = number::<u64>)]
     grace: Option<u64>,
     /// Close stragglers of the last rotation; their clients reconnect
     #[arg(long)]
@@ -70,6 +70,7 @@ pub struct Revoke {
     #[command(flatten)]
     whose: Whose,
     /// Key id, as in `keys list`
+    #[arg(value_name = "KEY")]
     id: String,
     /// Confirm: subscribers with this key are closed, or move at once
     #[arg(long)]
@@ -81,7 +82,9 @@ pub fn revoke(command: &Revoke) -> Result<()> {
         return Err("a key is revoked at once, and whoever has only that key is disconnected or moves at once: add --now if that is meant".into());
     }
     if !command.id.bytes().all(|b| b.is_ascii_hexdigit()) {
-        return Err("a key id is 12 hex digits, as `sealcast keys list` shows them".into());
+        return Err(
+            "a key id is 12 hex digits, as `sealcast keys list --app APP` shows them".into()
+        );
     }
     let server = command.whose.server()?;
     let Revoked { revoked, active } = server.post(&format!("/keys/{}/revoke", command.id), "{}")?;
