@@ -102,21 +102,28 @@ pub fn run(command: &WebhooksCommand) -> Result<()> {
 
 fn table(report: &Report) -> String {
     let mut text = format!(
-        "{:>7}  {:>9}  {:>6}  {:>12}  {:>4}  ENDPOINT\n",
-        "QUEUED", "DELIVERED", "FAILED", "DEAD LETTERS", "LOST"
+        "{:>7}  {:>7}  {:>9}  {:>6}  {:>4}  ENDPOINT\n",
+        "QUEUED", "IN FILE", "DELIVERED", "FAILED", "LOST"
     );
-    for EndpointReport { endpoint, stats, failing } in &report.endpoints {
+    for EndpointReport { endpoint, stats, dead_letters, failing } in &report.endpoints {
         text += &format!(
-            "{:>7}  {:>9}  {:>6}  {:>12}  {:>4}  {endpoint}{}\n",
+            "{:>7}  {:>7}  {:>9}  {:>6}  {:>4}  {endpoint}{}\n",
             stats.queued,
+            dead_letters,
             stats.delivered,
             stats.failed_attempts,
-            stats.dead_lettered,
             stats.lost,
             failing.as_ref().map_or_else(String::new, |reason| format!("  (failing: {reason})"))
         );
     }
-    text += &format!("\n{} not delivered\n", report.dead_letters);
+    text += &format!("\n{} in the dead-letter file", report.dead_letters);
+    let configured: u64 = report.endpoints.iter().map(|endpoint| endpoint.dead_letters).sum();
+    match report.dead_letters.saturating_sub(configured) {
+        0 => text += "\n",
+        others => {
+            text += &format!(", {others} of them for endpoints that are no longer configured\n")
+        }
+    }
     for Letter { id: LetterId(id), time, endpoint, reason, attempts, event } in &report.letters {
         let attempts = if *attempts == 1 { "1 attempt" } else { &format!("{attempts} attempts") };
         let event = harmless(event.get());
