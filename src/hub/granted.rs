@@ -1,8 +1,9 @@
-//! What our auth endpoint has said of one connection and one channel, as its worker remembers it.
+//! The authorization cache of one connection, kept by its worker.
 //!
-//! A signature says nothing of an end: the client could leave and join with it again and again. So what
-//! is bounded is remembered for as long as the connection lives, also when its time is over; and so is
-//! for whom, and as of when, a channel that is sealed here was granted: they may be taken off it.
+//! A signature carries no expiry: a client could leave and join with it again and again. So limited
+//! authorizations stay in the cache for the life of the connection, even after they expire. For
+//! sealed channels the cache keeps the user and the time of the decision as well, because the user
+//! may be revoked later.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -13,7 +14,7 @@ use crate::{
     crypto::keytable::{UnixSeconds, Version},
 };
 
-/// How far an authorization goes.
+/// The limits of an authorization.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bounds {
     pub expires: Option<UnixSeconds>,
@@ -30,62 +31,62 @@ impl Bounds {
     }
 }
 
-/// For whom a channel was granted.
+/// The user of an authorization, and the time of the decision.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Grantee {
-    /// As far as the authorizer knows.
+    /// `None` if the authorizer named no user.
     pub user: Option<Arc<str>>,
     pub as_of: KnownAsOf,
 }
 
 struct Granted {
     grantee: Grantee,
-    /// Of the secret that was given out with it.
+    /// The version of the secret issued with it.
     version: Option<Version>,
     bounds: Bounds,
-    /// The user has been taken off the channel since.
+    /// The user was revoked since.
     revoked: bool,
-    /// While the client is subscribed.
+    /// Set while the client is subscribed.
     topic: Option<TopicId>,
-    /// It has been subscribed.
+    /// The client has joined with it.
     used: bool,
-    /// The client has been made to ask again.
+    /// A renewal nudge was sent.
     nudged: bool,
-    /// Half of the time that it was given for.
+    /// Half of its lifetime, in seconds.
     half_life: u64,
 }
 
-/// That a subscription with it is over, and why.
+/// The reason for which a subscription ended with its authorization.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Ended {
-    /// The application has taken the user off the channel.
+    /// The app revoked the user's access to the channel.
     Removed,
     Expired,
     TokenRevoked,
 }
 
-/// Why a channel is not to be joined with what was granted before.
+/// The reason for which the cache refuses a join.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NotGranted {
-    /// The authorization is over, or was forgotten: the client has to ask again.
+    /// The authorization expired or was evicted: the client has to ask the auth endpoint again.
     AskAgain,
-    /// The user has been taken off the channel, and nothing has been granted since.
+    /// The user was revoked, and no later authorization exists.
     Revoked,
 }
 
-/// Authorizations, and revocations, that one connection may have for channels that it has not joined.
+/// The maximum of authorizations and revocations for channels that the connection has not joined.
 const MOST: usize = 1000;
 
 #[derive(Default)]
 pub struct GrantBook {
     all: HashMap<Arc<str>, Granted>,
-    /// Some are no longer in the book: what it does not have may have been over, or revoked.
+    /// Entries were evicted: a missing one may have expired or been revoked.
     forgetful: bool,
-    /// When the next of them is to be looked at.
+    /// The time of the next expiry or renewal.
     pub due: Option<UnixSeconds>,
 }
 
-/// What a subscription begins with.
+/// The authorization with which a subscription begins.
 pub struct Taken {
     pub version: Option<Version>,
     pub grantee: Grantee,
@@ -93,13 +94,13 @@ pub struct Taken {
     pub token: Option<TokenId>,
 }
 
-/// How long before its end a client is made to ask again, at least; and up to how much more, so that
-/// clients that came together do not ask together.
+/// Seconds before expiry at which a client is asked to renew, at least; the spread is added at
+/// random, so that clients that came together do not ask together.
 const LEAD: u64 = 10;
 const LEAD_SPREAD: u64 = 20;
 
 impl GrantBook {
-    /// False if there is no room.
+    /// False if the cache is full.
     #[must_use]
     pub fn may_add(&mut self, name: &str) -> bool {
         if self.all.len() < MOST || self.all.contains_key(name) {
@@ -109,7 +110,8 @@ impl GrantBook {
         self.not_joined() < MOST
     }
 
-    /// Those that were left give way: whoever comes back to their channels asks again.
+    /// Evicts authorizations of channels that the client has left: when it comes back, it asks
+    /// again.
     fn make_room(&mut self) {
         if self.not_joined() >= MOST {
             let before = self.all.len();
@@ -122,7 +124,7 @@ impl GrantBook {
         self.all.values().filter(|granted| granted.topic.is_none()).count()
     }
 
-    /// The newest word counts, also for a subscription that runs.
+    /// The newest authorization replaces the earlier one, for a live subscription as well.
     pub fn add(
         &mut self,
         name: Arc<str>,
@@ -134,7 +136,7 @@ impl GrantBook {
         let before = self.all.get(&name);
         let topic = before.and_then(|before| before.topic);
         let used = topic.is_some();
-        // Asking once more without a name makes nobody somebody else.
+        // An authorization without a user does not change the user.
         grantee.user =
             grantee.user.or_else(|| before.and_then(|before| before.grantee.user.clone()));
         if version.is_none() && bounds.are_none() {
@@ -152,9 +154,9 @@ impl GrantBook {
         }
     }
 
-    /// What the client was given for a channel that it is about to join. `None` if our endpoint gave it
-    /// nothing that it has to remember: the application's backend signed, or the channel is not sealed
-    /// here and the authorization was unlimited.
+    /// The authorization for a channel that the client is about to join. `None` if our auth
+    /// endpoint recorded none: the backend signed, or it was unlimited and the channel is not
+    /// sealed here.
     pub fn take(&self, name: &str, now: UnixSeconds) -> Result<Option<Taken>, NotGranted> {
         match self.all.get(name) {
             None if self.forgetful => Err(NotGranted::AskAgain),
@@ -184,8 +186,8 @@ impl GrantBook {
         }
     }
 
-    /// What was given for the channel before is worth nothing from here on, whoever gave it: that there
-    /// is no record of it does not make it good.
+    /// Invalidates every earlier authorization for the channel, including those without a record
+    /// here.
     pub fn revoke(&mut self, name: &Arc<str>) {
         if !self.all.contains_key(name) {
             self.make_room();
@@ -196,7 +198,7 @@ impl GrantBook {
         self.plan();
     }
 
-    /// Whether the connection's user was taken off the channel, and no newer word has come since.
+    /// True if the connection's user was revoked and has no later authorization.
     pub fn is_revoked(&self, name: &str) -> bool {
         self.all.get(name).is_some_and(|granted| granted.revoked)
     }
@@ -205,7 +207,7 @@ impl GrantBook {
         self.all.get(name).map_or(Abilities::ALL, |granted| granted.bounds.abilities)
     }
 
-    /// Ends those that are over, and names what is subscribed by them.
+    /// Ends expired authorizations and returns the subscriptions that depend on them.
     pub fn expire(&mut self, now: UnixSeconds) -> Vec<(Arc<str>, TopicId)> {
         self.end_all(|granted| granted.is_over(now))
     }
@@ -233,7 +235,7 @@ impl GrantBook {
         ended
     }
 
-    /// Subscriptions to sealed channels that are about to end, each once.
+    /// Subscriptions to sealed channels that are about to expire; each is returned once.
     pub fn to_nudge(&mut self, now: UnixSeconds, jitter: u64) -> Vec<TopicId> {
         let lead = LEAD + jitter % LEAD_SPREAD;
         let mut topics = Vec::new();
@@ -258,7 +260,7 @@ impl GrantBook {
 }
 
 impl Granted {
-    /// What the application's backend has signed, which says neither for whom nor when.
+    /// A signature of the app's backend, which states neither user nor time.
     fn by_others() -> Self {
         Self {
             grantee: Grantee { user: None, as_of: KnownAsOf::NEVER },
