@@ -1,5 +1,5 @@
-//! The delivery layer: the directory of channels, the subscriptions of each worker, and the path of a frame
-//! from a publisher to the sockets.
+//! The delivery layer: the directory of channels, the subscriptions of each worker, and the path of
+//! a frame from a publisher to the sockets.
 //!
 //! A worker thread owns its sockets and its `shard`; the `directory` holds the state that spans
 //! workers. A publisher looks a channel up in the directory and posts to the mailboxes of the

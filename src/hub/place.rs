@@ -1,4 +1,4 @@
-//! The gate of one subscription to a sealed channel: it moves the subscriber from one secret to the
+//! The gate of one subscription to a sealed channel: it takes the subscriber from one secret to the
 //! next (encryption.md 4). A plain state machine without a socket; the caller passes the time.
 //!
 //! ```text

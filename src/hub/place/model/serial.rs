@@ -64,7 +64,7 @@ impl<'a> Serial<'a> {
     fn follow(&mut self, place: &mut Place, outcome: Outcome) {
         match outcome {
             Outcome::Close => self.closed = true,
-            // A thread of its own answers pings, whatever the client is waiting for.
+            // Another thread of the client answers pings, even while it blocks.
             Outcome::Pings => {
                 self.pings += 1;
                 place.pinged(self.pings);
