@@ -53,7 +53,7 @@ pub enum InvalidChannel {
     )]
     AliasTooLong { length: usize, limit: usize },
     #[error(
-        "the channel name looks like the sealing alias but is not, so that its payload would be in clear: write {correct:?}, or choose another name (sealing_alias)"
+        "the channel name looks like the sealing alias but is not, so its payload would be sent in plaintext: write {correct:?}, or choose another name (sealing_alias)"
     )]
     AliasLookAlike { correct: String },
 }

@@ -77,7 +77,7 @@ impl KeyFile {
         }
         let keys = saved.keys.into_iter().map(|key| self.key(key)).collect::<Result<_, _>>()?;
         KeyTable::restored(keys, saved.epochs, saved.revocations, saved.configured)
-            .ok_or_else(|| self.unusable("its keys do not fit together".into()))
+            .ok_or_else(|| self.unusable("its keys are inconsistent".into()))
             .map(Some)
     }
 
@@ -86,7 +86,7 @@ impl KeyFile {
         let master = key.map(|text| MasterKey::parse(&text)).transpose();
         let master = master.map_err(|e| self.unusable(e.to_string()))?.map(|(key, _)| key);
         if master.as_ref().is_some_and(|key| key.fingerprint() != id) {
-            return Err(self.unusable(format!("the key {id} is not the one of that fingerprint")));
+            return Err(self.unusable(format!("the key {id} does not match its fingerprint")));
         }
         Ok(Key { number, id, state, master: master.map(Arc::new), since, until, grace })
     }

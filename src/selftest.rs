@@ -38,7 +38,7 @@ pub struct Check {
 
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "the self-test failed: {0}. Nothing that this program seals or signs on this machine can be relied on: install it anew, then try another machine (`sealcast selftest` shows every check)"
+    "the self-test failed: {0}. Do not rely on anything sealed or signed on this machine: reinstall Sealcast, then try another machine (`sealcast selftest` shows every check)"
 )]
 pub struct Failed(&'static str);
 

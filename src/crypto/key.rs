@@ -35,10 +35,10 @@ pub enum InvalidKey {
     #[error("the master key after `{prefix}` is not 32 bytes ({length} characters were given)")]
     Prefixed { prefix: &'static str, length: usize },
     #[error(
-        "the master key is a published example or one repeated byte: anybody could read what it seals (`sealcast keys generate` makes a new one)"
+        "the master key is a published example or one repeated byte, so it protects nothing: make a new one (`sealcast keys generate`)"
     )]
     Weak,
-    #[error("the master key is to be read from the environment variable {0}, which is not set")]
+    #[error("the environment variable {0} for the master key is not set")]
     Environment(String),
     #[error(transparent)]
     File(#[from] SecretFileError),

@@ -115,10 +115,10 @@ const MAX_EPOCH: u64 = 1 << 52;
 
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum KeyError {
-    #[error("the key {0} is the active one already: rotating means another key")]
+    #[error("the key {0} is active already: a rotation needs another key")]
     Same(Fingerprint),
     #[error(
-        "the key {0} has been in use before ({1}): a key never comes back, make a new one (`sealcast keys generate`)"
+        "the key {0} has been in use before ({1}): keys are never reused, make a new one (`sealcast keys generate`)"
     )]
     Known(Fingerprint, KeyState),
     #[error(

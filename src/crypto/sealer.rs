@@ -69,7 +69,7 @@ pub enum Payload<'a> {
 pub enum SealError {
     /// One text for "malformed" and "does not open": the difference would be an oracle.
     #[error(
-        "the payload has the shape of an encrypted one but does not open with this application's key: give publisher and server the same master key, or send plaintext and let the server seal it"
+        "the payload looks encrypted but does not open with this app's key: give publisher and server the same master key, or send plaintext and let the server seal it"
     )]
     DoesNotOpen,
     #[error(

@@ -176,7 +176,7 @@ pub enum AskError {
     #[error("the token has been revoked")]
     TokenRevoked,
     #[error(
-        "this connection's user has been taken off the channel, and the question names no user: ask with a token, or an answer of the application, that names one and is newer"
+        "the user of this connection was removed from the channel, and this request names no user: ask with a newer token, or a newer decision of the auth endpoint, that names the user"
     )]
     Revoked,
 }

@@ -198,7 +198,7 @@ impl Hub {
     pub fn tripped(&self) {
         self.tripped.fetch_add(1, Ordering::Relaxed);
         tracing::error!(
-            "an event in clear was about to be sent on an encrypted channel and was dropped: please report this as a fault of the server"
+            "plaintext was about to be sent on an encrypted channel and was dropped: please report this fault of the server"
         );
     }
 

@@ -84,7 +84,7 @@ impl From<RawSignin> for Signin {
 
 /// A field with a value other than a string.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{} is {kind}, and must be a string: pass on what the auth endpoint answered", field.name())]
+#[error("{} is {kind}, and must be a string: pass on the auth endpoint's response unchanged", field.name())]
 pub struct Misshapen {
     field: Field,
     kind: &'static str,
