@@ -178,7 +178,7 @@ pub fn has_envelope_shape(data: &str) -> bool {
     data.trim_start().starts_with('{') && serde_json::from_str::<Shape>(data).is_ok()
 }
 
-/// Whether it is an envelope that a client could open.
+/// True if the text is an envelope that a client could open.
 pub fn is_envelope(data: &str) -> bool {
     has_envelope_shape(data) && decode(data).is_some()
 }

@@ -108,7 +108,7 @@ impl Default for Gauges {
 }
 
 impl Gauges {
-    /// Called once for each event, whatever the number of its subscribers.
+    /// Called once for each event, not for each subscriber.
     fn delivered(&self, frames: usize, bytes: usize) {
         if frames > 0 {
             self.deliveries.add_many(frames as u64);

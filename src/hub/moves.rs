@@ -44,8 +44,8 @@ pub struct Turn {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum TurnKind {
     Move,
-    /// The gate's key is being retired. The connection is closed at `by` at the latest, whatever
-    /// the rate.
+    /// The gate's key is being retired. The connection is closed at `by` at the latest, regardless
+    /// of the rate.
     Close {
         key: u32,
         by: Instant,
@@ -55,7 +55,7 @@ pub enum TurnKind {
 /// The interval between two checks of turns and deadlines.
 pub(super) const LOOK: Duration = Duration::from_millis(10);
 
-/// Nudges of a forced rekey are spread over this time, whatever their number.
+/// Nudges of a forced rekey are spread over this time, regardless of their number.
 pub const CUT_SPREAD: Duration = Duration::from_millis(300);
 /// Turns drawn in vain, because their app is at its rate limit, before a check ends.
 const MISSES: usize = 16;

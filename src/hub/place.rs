@@ -8,12 +8,12 @@
 //! ```
 //!
 //! The first frame sealed with the next secret goes out; the client cannot open it and asks the
-//! auth endpoint. All later frames wait in the gate buffer until the client has the secret. Only
-//! then the gate is idle again: any earlier, newer frames would overtake the buffered ones. The
-//! auth response travels on another connection, and a busy client may read its WebSocket first. So
-//! the gate pings the client and releases the buffer on the pong. It does so twice, because a
-//! client may read in rounds: the first pong may belong to a round that began before the auth
-//! response arrived.
+//! auth endpoint. All later frames wait in the gate buffer until the client has the secret. The
+//! gate is idle again only then; otherwise newer frames would overtake the buffered ones. The auth
+//! response travels on another connection, and a busy client may read its WebSocket first. So the
+//! gate pings the client and releases the buffer on the pong. It does so twice, because a client
+//! may read in rounds: the first pong may belong to a round that began before the auth response
+//! arrived.
 //!
 //! A client that does not ask in time receives the buffered frames sealed with its own secret, and
 //! keeps it. When it asks at last, it gets another turn with a longer hold. The server closes a

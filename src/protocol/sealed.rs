@@ -106,7 +106,7 @@ impl SealedFrames {
     }
 }
 
-/// Reseals events, each once, whatever the number of gates that buffer it.
+/// Reseals events, each once, regardless of the number of gates that buffer it.
 pub struct Resealing<'a> {
     resealer: Option<&'a Resealer>,
     /// Keyed by the address of the original, which is kept alive so that the address stays unique.

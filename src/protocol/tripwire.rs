@@ -1,6 +1,6 @@
 //! The tripwire, the last check before delivery: no plaintext on an encrypted channel. Types forbid
 //! it already (`Sealed`); this check reads the bytes, so that a fault in the types is found as
-//! well. It runs once for an event, whatever the number of its subscribers.
+//! well. It runs once for each event, not for each subscriber.
 
 use memchr::memmem;
 
