@@ -1,4 +1,4 @@
-//! Why keys were not changed.
+//! Errors of key changes.
 
 use std::{
     io,
@@ -52,7 +52,7 @@ pub enum RevokeError {
     UntilRestart(#[from] UntilRestart),
 }
 
-/// `until`: when those are closed that have not moved.
+/// `until`: when the stragglers are closed.
 pub(super) fn in_progress(behind: u32, until: Option<UnixSeconds>) -> String {
     let until = until.map_or_else(String::new, |until| {
         let at = humantime::format_rfc3339_seconds(UNIX_EPOCH + Duration::from_secs(until));
