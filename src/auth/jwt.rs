@@ -1,4 +1,4 @@
-//! Tokens that the application's backend or its identity provider made.
+//! Tokens from the app's backend or its identity provider.
 
 use jsonwebtoken::decode_header;
 
@@ -19,9 +19,9 @@ use crate::{
 pub struct JwtAuthorizer {
     pub keys: Keys,
     pub checks: Checks,
-    /// Without rules, the token's own claim `channels` decides.
+    /// Without rules, the token's `channels` claim decides.
     pub rules: Option<Rules>,
-    /// Where a token is looked for if no header has one.
+    /// Cookie with the token, used if there is no header.
     pub cookie: Option<String>,
 }
 
@@ -72,7 +72,7 @@ pub enum InvalidToken {
     Unencoded,
 }
 
-/// Longer ones are refused before they are decoded.
+/// Longer tokens are refused before decoding.
 pub const MAX_TOKEN: usize = 8192;
 
 impl InvalidToken {
@@ -106,7 +106,7 @@ impl From<InvalidToken> for Denied {
     }
 }
 
-/// Of a length that is worth a look.
+/// Checks presence and length of the token.
 pub fn presented(token: Option<&str>) -> Result<&str, InvalidToken> {
     let token = token.filter(|t| !t.is_empty()).ok_or(InvalidToken::Missing)?;
     if token.len() > MAX_TOKEN { Err(InvalidToken::TooLong) } else { Ok(token) }
@@ -194,7 +194,7 @@ impl JwtAuthorizer {
     }
 }
 
-/// By the token's own claim, for as long as the token is accepted.
+/// Decides by the token's own claim, for as long as the token is valid.
 fn by_channels(verified: &Verified, channel: &Channel) -> Result<Grant, Denied> {
     let Verified { claims, expires, as_of } = verified;
     let patterns = claims.list("channels").ok_or(InvalidToken::Malformed)?;
