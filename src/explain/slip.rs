@@ -1,4 +1,4 @@
-//! What people sign instead of what is to be signed.
+//! Texts often signed by mistake.
 
 use std::borrow::Cow;
 
@@ -106,7 +106,7 @@ impl Slip {
     }
 }
 
-/// Each thing that may have been signed by mistake, most likely first.
+/// All texts that may have been signed by mistake, most likely first.
 pub fn slips(socket: SocketId, subject: &Subject<'_>, others: &[SocketId]) -> Vec<(Slip, String)> {
     let mut slips: Vec<_> = others
         .iter()
@@ -165,7 +165,7 @@ const PREFIXES: [&str; 3] = ["private-encrypted-", "private-", "presence-"];
 fn other_names(name: &str) -> Vec<(Slip, Cow<'_, str>)> {
     let mut names = vec![
         (Slip::ChannelEncoded, encoded(name).into()),
-        // As forms write them: some characters of channel names are left as they are.
+        // Form encoding leaves some characters of channel names unescaped.
         (Slip::ChannelEncoded, form_urlencoded::byte_serialize(name.as_bytes()).collect()),
         (Slip::ChannelDecoded, percent_decode_str(name).decode_utf8_lossy()),
         (Slip::ChannelCase, name.to_lowercase().into()),
@@ -185,7 +185,7 @@ fn other_names(name: &str) -> Vec<(Slip, Cow<'_, str>)> {
     names
 }
 
-/// As `encodeURIComponent` does.
+/// Encodes like `encodeURIComponent`.
 fn encoded(name: &str) -> String {
     const KEPT: &percent_encoding::AsciiSet = &NON_ALPHANUMERIC
         .remove(b'-')

@@ -23,7 +23,7 @@ const USER_ID: &str = "use letters, digits and _-=@,.; in user ids";
 const RANDOM: &str = "try again; the operating system gave no random bytes";
 
 refusal_codes! {
-    // The client: who is asking.
+    // Client: authentication.
     Unauthenticated "unauthenticated" 401: UNKNOWN => TOKEN;
     TokenMissing "token_missing" 401 (Unauthenticated): UNKNOWN => TOKEN;
     TokenTooLong "token_too_long" 401 (Unauthenticated): UNKNOWN => "put less into the token";
@@ -64,7 +64,7 @@ refusal_codes! {
     CookieNotAccepted "cookie_not_accepted" 401: UNKNOWN =>
         "call the endpoint from a page whose exact origin (without *) is in apps.ID.origins and that is of the same site, or send the token in the header Authorization";
 
-    // The client: what it may not do.
+    // Client: permission.
     Forbidden "forbidden" 403: NOT_ALLOWED =>
         "let the app's authorizer cover it: the claims of the token, the rules, or the authorizer itself (apps.ID.authorizer)";
     NotAuthorizedHere "not_authorized_here" 403 (Forbidden): NOT_ALLOWED =>
@@ -96,7 +96,7 @@ refusal_codes! {
     RateLimited "rate_limited" 429: "Too many requests" =>
         "ask again after Retry-After; if many users share one address, set trusted_proxies, or raise apps.ID.limits.auth_per_ip, auth_per_socket or auth_per_user";
 
-    // The client: what it asks.
+    // Client: the request.
     MissingParameter "missing_parameter" 400: "A parameter is missing" =>
         "send socket_id, and channel_name for a channel, as a form or as a JSON object";
     InvalidParameter "invalid_parameter" 400: "A parameter is not a string" =>
@@ -134,7 +134,7 @@ refusal_codes! {
     InvalidUserId "invalid_user_id" 400: "The user id cannot be used" => USER_ID;
     InvalidMember "invalid_member" 400: MEMBER => MEMBER_FIX;
 
-    // Nobody can decide.
+    // No decision is possible.
     SecretReplaced "secret_replaced" 503: AGAIN =>
         "ask again; a rotation has just replaced the secret";
     Overloaded "overloaded" 503: AGAIN =>
@@ -156,7 +156,7 @@ refusal_codes! {
         "answer with one JSON object of the fields that are known";
     ForwardTooLarge "forward_too_large" 502: UNDECIDED => "answer with the decision only";
 
-    // A socket: what it shows.
+    // Socket: the authorization presented.
     AuthMissing "auth_missing" 401: "The channel needs authorization" =>
         "configure the client's auth endpoint (pusher-js: channelAuthorization.endpoint) and look at what it answers";
     AuthMalformed "auth_malformed" 401: SIGNED => AUTH_FORM;
@@ -190,7 +190,7 @@ refusal_codes! {
     OtherUser "other_user" 409: "The connection is signed in as another user" =>
         "connect anew to become another user";
 
-    // The backend: who is asking.
+    // Backend: authentication.
     UnknownAuthKey "unknown_auth_key" 401: UNSIGNED => "use the key of an app of this server";
     ForeignAuthKey "foreign_auth_key" 401: UNSIGNED =>
         "use the id, the key and the secret of one app";
@@ -211,7 +211,7 @@ refusal_codes! {
     TooManyParameters "too_many_parameters" 400: "There are too many parameters" =>
         "send fewer parameters";
 
-    // The backend: what it asks.
+    // Backend: the request.
     NotFound "not_found" 404: "There is nothing here" => "check the path and the method";
     UpgradeRequired "upgrade_required" 426: "WebSocket connections go here" =>
         "connect with a client, and let proxies pass on Upgrade and Connection";
@@ -272,7 +272,7 @@ refusal_codes! {
     RevocationNeedsHkdf "revocation_needs_hkdf" 409: "The channel has one secret for ever" =>
         "set derivation = \"hkdf\" for the app";
 
-    // The operator.
+    // Operator.
     AdminTokenMissing "admin_token_missing" 401: UNKNOWN =>
         "send the admin token: header Authorization: Bearer TOKEN";
     AdminTokenWrong "admin_token_wrong" 401: UNKNOWN =>
