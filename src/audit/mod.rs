@@ -137,8 +137,8 @@ impl Drop for Recorder {
     fn drop(&mut self) {
         let Some((thread, Open { facts, shared })) = self.0.take() else { return };
         shared.end();
-        // Wakes the thread if it waits for facts. If the queue is full, it waits for the disk, and
-        // unparking wakes it.
+        // Wakes a thread waiting for facts; `unpark` wakes one waiting for the disk. If the queue
+        // is full, it does not wait for facts.
         let _ = facts.try_send(None);
         thread.thread().unpark();
         match join_within(thread, LAST_WAIT) {
