@@ -288,7 +288,7 @@ impl Session {
             self.leave(&subscription, leaving);
             let (kind, code, message) = match why {
                 Ended::Removed => {
-                    ("Revoked", RefusalCode::Revoked, "You have been taken off this channel")
+                    ("Revoked", RefusalCode::Revoked, "You have been removed from this channel")
                 }
                 Ended::Expired => (
                     "AuthExpired",

@@ -151,7 +151,7 @@ impl Drop for Recorder {
             }
             Joined::Panicked => tracing::error!("the thread of the audit log has failed"),
             Joined::Running => {
-                tracing::error!("the audit file does not take its last lines: they are lost")
+                tracing::error!("the last lines of the audit log could not be written and are lost")
             }
         }
     }

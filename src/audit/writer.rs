@@ -181,7 +181,7 @@ impl<S: Sink> Writer<S> {
         match self.try_write() {
             Ok(()) if self.failing => {
                 self.failing = false;
-                tracing::info!("the audit log is written again");
+                tracing::info!("the audit log can be written again");
             }
             Ok(()) => {}
             Err(error) => {

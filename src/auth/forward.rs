@@ -186,7 +186,7 @@ impl ForwardAuthorizer {
             }
             Err(failure) => {
                 attempt.failed();
-                tracing::warn!(refusal.code = failure.code().name(), error = %failure, "the application did not say who may join");
+                tracing::warn!(refusal.code = failure.code().name(), error = %failure, "the application gave no decision");
                 Err(failure.into())
             }
         }
@@ -206,7 +206,7 @@ enum Failure {
     Unanswered(#[from] Unanswered),
     #[error("status {0}: redirects are not followed, name the URL that decides")]
     Redirect(u16),
-    #[error("status {0}, and not 200, 401 or 403")]
+    #[error("status {0} instead of 200, 401 or 403")]
     Status(u16),
     #[error("the answer is no JSON object (a page, perhaps of a login?)")]
     NotJson,
@@ -247,7 +247,7 @@ fn judge(answer: &Answer) -> Result<Result<Decision, Denied>, Failure> {
             RefusalCode::ForwardUnauthenticated,
             "the application does not know who asks (401)",
         ))),
-        403 => Ok(Err(Denied::new(RefusalCode::ForwardDenies, "the application says no (403)"))),
+        403 => Ok(Err(Denied::new(RefusalCode::ForwardDenies, "the application denied it (403)"))),
         status @ 300..=399 => Err(Failure::Redirect(status)),
         status => Err(Failure::Status(status)),
     }

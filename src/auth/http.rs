@@ -219,7 +219,7 @@ impl Endpoint {
         match uri.scheme_str() {
             Some("https") => Ok(Self(uri)),
             Some("http") if plain || is_loopback(authority.host()) => Ok(Self(uri)),
-            Some("http") => Err("must be https: only on this machine may it be http".to_owned()),
+            Some("http") => Err("must be https: http is allowed on this machine only".to_owned()),
             _ => Err("must begin with https://".to_owned()),
         }
     }

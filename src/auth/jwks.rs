@@ -135,10 +135,10 @@ impl Jwks {
         match answer.status {
             200 => KeySet::parse(&answer.body, &self.algorithms),
             300..=399 => Err(format!(
-                "status {}: redirects are not followed, name the URL that has the keys",
+                "status {}: redirects are not followed, name the final URL",
                 answer.status
             )),
-            status => Err(format!("status {status} and not 200")),
+            status => Err(format!("status {status} instead of 200")),
         }
     }
 }
@@ -152,7 +152,7 @@ impl KeySet {
         }
         let listed = std::str::from_utf8(text).ok().and_then(|text| object(text).ok());
         let Listed { keys } =
-            listed.ok_or_else(|| "it is no JSON object with a list \"keys\"".to_owned())?;
+            listed.ok_or_else(|| "it is not a JSON object with a list \"keys\"".to_owned())?;
         if keys.len() > MOST_KEYS {
             return Err(format!("there are more than {MOST_KEYS} keys"));
         }
@@ -163,7 +163,7 @@ impl KeySet {
         };
         let keys: Vec<_> = keys.into_iter().filter_map(usable).collect();
         if keys.is_empty() {
-            return Err("none of its keys is for the algorithms that are configured".to_owned());
+            return Err("none of its keys is for the configured algorithms".to_owned());
         }
         Ok(Self(keys))
     }

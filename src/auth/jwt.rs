@@ -40,7 +40,7 @@ pub enum InvalidToken {
     Expired,
     #[error("the token is not valid yet (nbf)")]
     Immature,
-    #[error("the token is not signed with an algorithm that is configured")]
+    #[error("the token is not signed with a configured algorithm")]
     Algorithm,
     #[error("the token's signature does not match")]
     Signature,
@@ -48,7 +48,7 @@ pub enum InvalidToken {
     NoExpiry,
     #[error("the token's \"iss\" is not the issuer that is configured")]
     Issuer,
-    #[error("the token's \"aud\" does not name the audience that is configured")]
+    #[error("the token's \"aud\" does not name the configured audience")]
     Audience,
     #[error("the token is signed with a key that its issuer does not list")]
     UnknownKey,
@@ -161,7 +161,7 @@ impl JwtAuthorizer {
         now: Now,
     ) -> Result<Grant, Denied> {
         let Some(abilities) = rule.abilities else {
-            let message = format!("a rule says that nobody joins {channel}");
+            let message = format!("a rule denies access to {channel}");
             return Err(Denied::new(RefusalCode::RuleDenies, message));
         };
         let member = || {
@@ -218,7 +218,7 @@ fn no_rule(channel: &Channel) -> Denied {
 }
 
 fn no_member() -> Denied {
-    let message = "the token has not the claims that the rule's user_id is made of";
+    let message = "the token lacks the claims of the rule's user_id";
     Denied::new(RefusalCode::NoUserId, message)
 }
 

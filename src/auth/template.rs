@@ -16,7 +16,7 @@ pub enum Part {
 
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum InvalidTemplate {
-    #[error("a {{ has no }}, or the other way round")]
+    #[error("a {{ or }} has no counterpart")]
     Braces,
     #[error(
         "{{{0}}} is no placeholder: there is {{claims.NAME}}, and {{id}} in a channel whose rule says idsig = true"

@@ -29,7 +29,7 @@ pub enum ClientEventError {
     #[error("Client event rejected - only supported on private and presence channels")]
     WrongChannel,
     #[error(
-        "Client event rejected - not supported on encrypted channels, where nobody could decrypt it"
+        "Client event rejected - not supported on encrypted channels, where no client could decrypt it"
     )]
     Encrypted,
     #[error("Client event rejected - the authorization for channel {0} does not include them")]

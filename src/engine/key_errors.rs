@@ -38,9 +38,7 @@ pub enum RotationError {
 
 #[derive(Debug, thiserror::Error)]
 pub enum RevokeError {
-    #[error(
-        "{0} is not an encrypted channel: only what is sealed can be taken back by a new secret"
-    )]
+    #[error("{0} is not an encrypted channel: only sealed channels can get a new secret")]
     NotEncrypted(Channel),
     #[error("{0} is relayed blindly: its secrets are the application's own")]
     Blind(Channel),

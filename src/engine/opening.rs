@@ -37,7 +37,7 @@ pub enum NotOpened {
     RevokedTokens(#[from] revoked::Unusable),
     #[error(transparent)]
     KeyFile(#[from] KeyFileError),
-    #[error("the master key that the configuration of app {app} names: {reason}")]
+    #[error("the master key in the configuration of app {app}: {reason}")]
     MasterKey { app: Arc<str>, reason: KeyError },
     #[error(
         "the configuration of app {app} names another master key, and that cannot be written to the state directory: {reason}"

@@ -217,7 +217,7 @@ impl Engine {
         let mut leaving = self.leaving.lock();
         leaving.retain(|leaving| !served.contains(&leaving.tenant.id));
         for tenant in gone {
-            tracing::info!(app.id = &*tenant.id, "app served no longer");
+            tracing::info!(app.id = &*tenant.id, "app is no longer served");
             let reason = Close::UnknownApp { key: tenant.app().key.to_string() };
             self.hub.dismiss(tenant.terms.tenant, &reason);
             leaving.push(Leaving { tenant: tenant.clone(), since });

@@ -59,7 +59,7 @@ impl Engine {
             tracing::info!(
                 app.id = &*tenant.id,
                 revocation.list = list.name(),
-                "revocations that had waited for the disk are written down"
+                "pending revocations have been written to the state directory"
             );
             self.audit.note(Fact::RevocationWritten { app: tenant.id.clone(), list });
         }

@@ -53,11 +53,11 @@ impl Slip {
     pub fn cause(&self) -> String {
         match self {
             Self::OtherSocket(id) => {
-                return format!("the signature is for the socket_id {id}, which is another connection's");
+                return format!("the signature is for the socket_id {id}, another connection");
             }
             Self::DataRewritten(style) => {
                 return format!(
-                    "the data was written anew after it was signed: what was signed is the same JSON {style}"
+                    "the data was serialized again after signing: the signed text is the same JSON {style}"
                 );
             }
             Self::PrefixOther(prefix) => {
@@ -86,7 +86,7 @@ impl Slip {
             }
             Self::DataMissing => "sign socket_id:channel_name:channel_data",
             Self::DataRewritten(_) | Self::DataQuoted | Self::DataEncoded => {
-                "make the JSON text once, sign that text, and send the very same text"
+                "serialize the JSON once, sign that text, and send exactly that text"
             }
             Self::ChannelEncoded | Self::ChannelDecoded | Self::ChannelCase => {
                 "sign the channel's name as the client uses it, after the form has been decoded once"
