@@ -11,7 +11,7 @@ use crate::meter::{Allowance, Meter};
 pub struct Rejoins(Option<Box<Counted>>);
 
 struct Counted {
-    /// Ended or refused subscriptions without a successor yet.
+    /// Closed or refused subscriptions without a successor yet.
     ended: u32,
     meter: Meter,
 }
