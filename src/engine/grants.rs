@@ -65,7 +65,7 @@ impl Drop for Told {
     }
 }
 
-/// The worker answers within one turn of its mailbox.
+/// Timeout of the worker's answer, which takes one turn of its mailbox.
 const DEADLINE: Duration = Duration::from_secs(5);
 
 impl Engine {

@@ -57,7 +57,7 @@ pub struct Counters {
     pub attempts: Tally,
     /// Retries.
     pub retries: Count,
-    /// Events dropped from a full queue.
+    /// Events that did not fit into the queue.
     pub spilled: Count,
 }
 

@@ -78,7 +78,7 @@ pub struct Totals {
     /// Requests, by status class of the response.
     pub attempts: BTreeMap<&'static str, u64>,
     pub retries: u64,
-    /// Events dropped from full queues.
+    /// Events that did not fit into a queue.
     pub spilled: u64,
     /// Longest wait so far.
     pub oldest: Option<Duration>,
