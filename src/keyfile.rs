@@ -67,8 +67,20 @@ impl KeyFile {
 
     /// `None` if keys have never changed.
     pub fn load(&self) -> Result<Option<KeyTable>, KeyFileError> {
+        self.table(state_dir::read(&self.path))
+    }
+
+    /// `load` for commands that change nothing.
+    pub fn look(&self) -> Result<Option<KeyTable>, KeyFileError> {
+        self.table(state_dir::look(&self.path))
+    }
+
+    fn table(
+        &self,
+        read: io::Result<Option<Zeroizing<Vec<u8>>>>,
+    ) -> Result<Option<KeyTable>, KeyFileError> {
         // A file that cannot be seen must not pass for none: the keys that it has would be lost.
-        let text = state_dir::read(&self.path).map_err(|e| self.unusable(e.to_string()))?;
+        let text = read.map_err(|e| self.unusable(e.to_string()))?;
         let Some(text) = text else { return Ok(None) };
         let saved: Saved = serde_json::from_slice(&text)
             .map_err(|e| self.unusable(format!("line {} is not what was written", e.line())))?;

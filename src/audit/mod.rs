@@ -20,7 +20,7 @@ use std::{
 };
 
 pub use fact::{Asked, Fact, RevocationList, Watcher};
-pub use file::NoAudit;
+pub use file::{NoAudit, check};
 pub use verify::{NotVerified, Summary, verify};
 
 use chain::Chain;

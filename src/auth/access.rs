@@ -19,6 +19,7 @@ use crate::{
     channel::{Access, Channel, InvalidName, check_characters},
     clock::{KnownAsOf, Now},
     crypto::encoding::hex,
+    origins::{InvalidOrigin, OriginPattern},
 };
 
 pub struct AccessTokens {
@@ -81,6 +82,12 @@ pub enum NotMinted {
         "the token would be longer than {MAX_TOKEN} bytes: give it less user_info, or fewer channels"
     )]
     TooLong,
+    #[error("origin: {origin:?} {reason}")]
+    Origin { origin: String, reason: InvalidOrigin },
+    #[error(
+        "origin: {0:?} has a *, and a token is for one origin: write it as the browser sends it, such as \"https://app.example.com\""
+    )]
+    SeveralOrigins(String),
     #[error("the operating system gave no random bytes; try again")]
     NoRandomness,
 }
@@ -106,6 +113,7 @@ impl AccessTokens {
         if count == 0 || count > MOST_CHANNELS || !wanted.channels.iter().all(is_pattern) {
             return Err(NotMinted::Channels);
         }
+        wanted.origin.as_deref().map_or(Ok(()), check_origin)?;
         let mut id = [0; 16];
         getrandom::fill(&mut id).map_err(|_| NotMinted::NoRandomness)?;
         let (jti, expires) = (hex(&id), now.wall.saturating_add(wanted.ttl));
@@ -184,6 +192,15 @@ impl AccessTokens {
     pub fn user(&self, token: &str, credentials: &Credentials, now: Now) -> Result<SignIn, Denied> {
         let (verified, id) = self.verify(token, credentials.origin.as_deref(), now)?;
         Ok(SignIn { identity: identity(&verified.claims)?, token: Some(id) })
+    }
+}
+
+/// No browser would ever send another, and the token would be refused everywhere.
+fn check_origin(origin: &str) -> Result<(), NotMinted> {
+    match origin.parse::<OriginPattern>() {
+        Ok(pattern) if pattern.is_exact() => Ok(()),
+        Ok(_) => Err(NotMinted::SeveralOrigins(origin.to_owned())),
+        Err(reason) => Err(NotMinted::Origin { origin: origin.to_owned(), reason }),
     }
 }
 
@@ -314,6 +331,13 @@ mod tests {
         }
         for channels in [vec![], vec!["a/b".into()], vec![String::new()], vec!["x".into(); 101]] {
             assert_eq!(mint(Wanted { channels, ..wanted() }), Err(NotMinted::Channels));
+        }
+        for origin in ["foo", "self", "null", "", "https://a.example/", "https://*.a.example"] {
+            let error = mint(Wanted { origin: Some(origin.into()), ..wanted() }).unwrap_err();
+            assert!(error.to_string().contains("such as \"https:") || origin == "null", "{error}");
+        }
+        for origin in ["https://a.example", "http://localhost:3000", "capacitor://localhost"] {
+            assert!(mint(Wanted { origin: Some(origin.into()), ..wanted() }).is_ok(), "{origin}");
         }
         let user_info = Some(serde_json::json!("x".repeat(9000)));
         assert_eq!(mint(Wanted { user_info, ..wanted() }), Err(NotMinted::TooLong));

@@ -211,9 +211,7 @@ fn by_channels(verified: &Verified, channel: &Channel) -> Result<Grant, Denied> 
 }
 
 fn no_rule(channel: &Channel) -> Denied {
-    let message = format!(
-        "no rule of this application matches {channel} for this token (`sealcast auth test` shows why)"
-    );
+    let message = format!("no rule of this application matches {channel} for this token");
     Denied::new(RefusalCode::NoRule, message)
 }
 

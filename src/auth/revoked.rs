@@ -9,6 +9,7 @@ use std::{
 
 use parking_lot::{Mutex, RwLock};
 use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
 
 use super::access::{LONGEST, TokenId};
 use crate::{
@@ -82,23 +83,41 @@ impl RevokedTokens {
 
     /// Loads the revocations of earlier runs.
     pub fn load(&self) -> Result<(), Unusable> {
-        let Some(path) = &self.path else { return Ok(()) };
+        if let Some(list) = self.kept(state_dir::read)? {
+            *self.list.write() = list;
+        }
+        Ok(())
+    }
+
+    /// Why `load` would fail, without changing anything.
+    pub fn check(&self) -> Result<(), Unusable> {
+        self.kept(state_dir::look).map(drop)
+    }
+
+    fn kept(
+        &self,
+        read: impl FnOnce(&Path) -> io::Result<Option<Zeroizing<Vec<u8>>>>,
+    ) -> Result<Option<List>, Unusable> {
+        let Some(path) = &self.path else { return Ok(None) };
         let unusable = |reason: String| Unusable { path: path.display().to_string(), reason };
-        let text = state_dir::read(path).map_err(|e| unusable(e.to_string()))?;
-        let Some(text) = text else { return Ok(()) };
+        let Some(text) = read(path).map_err(|e| unusable(e.to_string()))? else { return Ok(None) };
         let list: List = serde_json::from_slice(&text)
             .map_err(|e| unusable(format!("line {} is not what was written", e.line())))?;
         if list.format != FORMAT {
             return Err(unusable(format!("its format {} is of another version", list.format)));
         }
-        *self.list.write() = list;
-        Ok(())
+        Ok(Some(list))
     }
 
     pub fn contains(&self, token: &TokenId) -> bool {
         let list = self.list.read();
         list.tokens.contains_key(&*token.jti)
             || list.users.get(&*token.user).is_some_and(|at| !token.issued.is_after(*at))
+    }
+
+    /// Time at which all tokens of the user were last revoked.
+    pub fn last_of_user(&self, user: &str) -> Option<UnixSeconds> {
+        self.list.read().users.get(user).copied()
     }
 
     /// Time of the newest revocation.

@@ -10,7 +10,7 @@ use super::{
     signed_id::SignedIds,
     template::{InvalidTemplate, Part, Template, parse},
 };
-use crate::channel::check_characters;
+use crate::{channel::check_characters, pattern::Pattern};
 
 pub struct Rules {
     rules: Vec<Rule>,
@@ -104,6 +104,22 @@ impl Rule {
             Part::Claim(name) => Some(name.as_str()),
             _ => None,
         })
+    }
+
+    /// A claim in front of the id may be any text.
+    fn takes_signed_id(&self, prefix: &str) -> bool {
+        let before_id = self.parts.split(|part| *part == Part::Id).next().unwrap_or_default();
+        if before_id.len() == self.parts.len() {
+            return false;
+        }
+        let pattern: String = before_id
+            .iter()
+            .map(|part| match part {
+                Part::Text(text) => text.as_str(),
+                Part::Claim(_) | Part::Id | Part::Any => "*",
+            })
+            .collect();
+        Pattern::new(pattern).matches(prefix)
     }
 
     /// Checks if the rule matches the channel.
@@ -217,6 +233,11 @@ fn contains_in_order(mut text: &str, runs: &[String]) -> bool {
 }
 
 impl Rules {
+    /// True if a rule reads a signed id behind this prefix of a channel name.
+    pub fn takes_signed_id(&self, prefix: &str) -> bool {
+        self.rules.iter().any(|rule| rule.takes_signed_id(prefix))
+    }
+
     pub fn new(rules: Vec<Rule>, ids: SignedIds) -> Self {
         Self { rules, ids }
     }

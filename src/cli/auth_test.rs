@@ -8,7 +8,7 @@ use crate::{
         claims::Claims,
         rules::{Mismatch, Rule},
     },
-    channel::Channel,
+    channel::{Access, Channel},
     clock::ServerClock,
     config::Flags,
     text_file,
@@ -16,10 +16,10 @@ use crate::{
 
 #[derive(clap::Args)]
 pub struct AuthTest {
-    /// The token, or - to read it from standard input, where it stays out of the shell's history
+    /// Token, or - for standard input, out of the shell's history
     token: String,
     channel: String,
-    /// The app, if there are several
+    /// App id, if there are several apps
     #[arg(long, value_name = "ID")]
     app: Option<String>,
     #[command(flatten)]
@@ -30,6 +30,9 @@ pub fn run(command: &AuthTest) -> Result<()> {
     let config = config_of(&command.flags)?;
     let app = app(&config, command.app.as_deref())?;
     let channel = app.channel(&command.channel)?;
+    if channel.access() == Access::Public {
+        return Ok(say!("{channel}: a public channel needs no authorization, so no rule decides")?);
+    }
     let token = match &*command.token {
         "-" => {
             let text = text_file::read_from(std::io::stdin().lock(), 64 * 1024)?;

@@ -20,11 +20,10 @@ use crate::{
 
 #[derive(clap::Args)]
 pub struct Healthcheck {
-    /// Where the server is; without it, where the configuration says that it listens. With
-    /// https:// the certificate is not verified: what is asked is whether the server answers
+    /// Address of the server, by default the configured one; certificates are not verified
     #[arg(long, value_name = "http[s]://HOST:PORT[/PREFIX]", env = "SEALCAST_URL")]
     url: Option<String>,
-    /// Ask whether traffic should be led to it, too: not while it is shutting down
+    /// Ask if the server is ready for traffic; during a shutdown it is not
     #[arg(long)]
     ready: bool,
     #[command(flatten)]
@@ -102,7 +101,12 @@ impl Target {
         let (path, host) = (self.under_prefix(path), address.to_string());
         let question = Question::get(&path, &host);
         match self.tls {
-            true => question.ask(unverified::connect(stream)?),
+            true => question.ask(unverified::connect(stream)?).map_err(|error| {
+                match unverified::is_no_tls(&*error) {
+                    true => "no TLS is spoken there: ask with http://".into(),
+                    false => error,
+                }
+            }),
             false => question.ask(stream),
         }
     }

@@ -1,5 +1,6 @@
 //! The log, on standard error (docs/logging.md), and traces where the program is built with them.
 
+mod json_lines;
 mod libraries;
 
 use std::io::{self, IsTerminal};
@@ -16,6 +17,7 @@ use tracing_subscriber::{
 
 use super::Result;
 use crate::{config::Log, output::OutputQueue, traces::Traces};
+use json_lines::JsonLines;
 use libraries::LibraryLines;
 
 /// What is logged, which can change; the form cannot.
@@ -35,14 +37,22 @@ impl LogFilter {
 pub fn filter(log: &Log) -> Result<EnvFilter> {
     let is_level = |word: &str| word.is_empty() || word.parse::<LevelFilter>().is_ok();
     // Taken for a target, a misspelt level would leave out everything. Spans may have commas in them.
-    let mut words = log.filter.split(',').map(str::trim).filter(|_| !log.filter.contains('['));
-    if let Some(word) = words.find(|word| !word.contains('=') && !is_level(word)) {
+    let words = log.filter.split(',').map(str::trim).filter(|_| !log.filter.contains('['));
+    let mut levels = words.map(|word| word.rsplit_once('=').map_or(word, |(_, level)| level));
+    if let Some(word) = levels.find(|level| !is_level(level)) {
         return Err(format!(
             "log: {word:?} is no level: there are off, error, warn, info, debug and trace, and a target has one behind a =, as in \"warn,sealcast=debug\""
         )
         .into());
     }
-    Ok(EnvFilter::try_new(&log.filter).map_err(|e| format!("log: {e}"))?)
+    let filter = format!("{}{}", quiet_by_default(&log.filter), log.filter);
+    Ok(EnvFilter::try_new(filter).map_err(|e| format!("log: {e}"))?)
+}
+
+/// At `info`, the library that starts the server says nothing that this program does not say.
+fn quiet_by_default(filter: &str) -> &'static str {
+    let is_info = filter.split(',').any(|word| word.trim().eq_ignore_ascii_case("info"));
+    if is_info { "actix_server=warn," } else { "" }
 }
 
 /// Lines in the form that is configured, through the queue. The traces have to live as long as the
@@ -71,9 +81,9 @@ pub fn begin(log: &Log, queue: &OutputQueue) -> Result<(LogFilter, Traces)> {
 }
 
 fn lines(log: &Log, queue: &OutputQueue) -> Box<dyn Layer<Registry> + Send + Sync> {
-    let lines = fmt::layer().with_writer(queue.clone());
+    let lines = fmt::layer();
     match log.json {
-        true => lines.json().flatten_event(true).boxed(),
-        false => lines.with_ansi(io::stderr().is_terminal()).boxed(),
+        true => lines.with_writer(JsonLines(queue.clone())).json().flatten_event(true).boxed(),
+        false => lines.with_writer(queue.clone()).with_ansi(io::stderr().is_terminal()).boxed(),
     }
 }

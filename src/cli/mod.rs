@@ -5,10 +5,13 @@ mod auth_explain;
 mod auth_test;
 mod banner;
 mod capacity;
+mod config_check;
 mod healthcheck;
 mod http;
 mod keys;
 mod log;
+#[cfg(test)]
+mod named_commands;
 #[cfg(target_os = "linux")]
 mod process;
 mod reload;
@@ -21,6 +24,7 @@ mod tail;
 mod terminal;
 mod token;
 mod unverified;
+mod usage;
 mod webhooks;
 
 use std::{
@@ -52,54 +56,54 @@ struct Cli {
 enum Command {
     /// Run the server
     Serve(Flags),
-    /// Look at the configuration
+    /// Check and show the configuration
     #[command(subcommand)]
     Config(ConfigCommand),
-    /// Master keys
+    /// Create, rotate and revoke master keys
     #[command(subcommand)]
     Keys(keys::Keys),
-    /// Authorizations
+    /// Explain authorizations
     #[command(subcommand)]
     Auth(AuthCommand),
     /// Print a short-lived access token for a user
     Token(token::Token),
-    /// Print a channel's name with a signed id at its end
+    /// Print a channel name with a signed id at its end
     SignedId(token::SignedId),
-    /// Print what to paste into a page or a backend: the app's address, key and secret stand in it
+    /// Print code to paste, with the app's address, key and secret
     Snippet(snippet::Snippet),
-    /// The audit log
+    /// Verify the audit log
     #[command(subcommand)]
     Audit(audit::AuditCommand),
-    /// Webhooks of a running server
+    /// List, replay, discard and test webhooks of a running server
     #[command(subcommand)]
     Webhooks(webhooks::WebhooksCommand),
-    /// Watch what a running server does: connections, subscriptions, calls, refusals, events
+    /// Watch a running server: connections, subscriptions, calls, refusals, events
     Tail(tail::Tail),
     /// Check ciphers, signatures and random numbers against published values
     Selftest,
-    /// Ask a running server whether it is well; exits with 0 if so
+    /// Ask a running server if it is well; exits with 0 if so
     Healthcheck(healthcheck::Healthcheck),
 }
 
 #[derive(Subcommand)]
 enum AuthCommand {
-    /// Say why a socket refuses an auth string; exits with 0 if it does not
+    /// Explain why a socket refuses an auth string; exits with 0 if it does not
     Explain(Box<auth_explain::Explain>),
-    /// Say which rule decides for a token and a channel, and why the others do not
+    /// Show the deciding rule for a token and a channel, and why the others do not match
     Test(auth_test::AuthTest),
 }
 
 #[derive(Subcommand)]
 enum ConfigCommand {
-    /// Say whether the server would start with it
+    /// Check if the server would take it; a port that is in use is not noticed
     Check(Flags),
-    /// Print what is set and where, secrets masked
+    /// Print each setting and its source, with secrets masked
     Show(Flags),
 }
 
 /// Every failure ends here, as a sentence on standard error.
 pub fn run() -> ExitCode {
-    let result = match Cli::parse().command {
+    let result = match usage::arguments().command {
         // It says itself what is wrong: nothing of it may wait for standard error.
         Command::Serve(flags) => return serve::serve(&flags),
         Command::Config(command) => config(&command),
@@ -159,19 +163,12 @@ fn source(flags: &Flags) -> Result<Source> {
 
 fn config_of(flags: &Flags) -> Result<Config> {
     // Commands seal nothing, so any salt will do.
-    Ok(Config::load(&source(flags)?, Salt::random()?)?)
+    Ok(Config::look(&source(flags)?, Salt::random()?)?)
 }
 
 fn config(command: &ConfigCommand) -> Result<()> {
     match command {
-        ConfigCommand::Check(flags) => {
-            let config = config_of(flags)?;
-            log::filter(&config.log)?;
-            let warnings = config.warnings.iter();
-            warnings.for_each(|warning| complain(format_args!("warning: {warning}")));
-            config.notes.iter().for_each(|note| complain(format_args!("note: {note}")));
-            Ok(say!("the configuration is good: {} app(s)", config.apps.len())?)
-        }
+        ConfigCommand::Check(flags) => config_check::run(flags),
         ConfigCommand::Show(flags) => Ok(print(&shown(&source(flags)?)?)?),
     }
 }

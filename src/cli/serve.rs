@@ -191,7 +191,7 @@ fn open_admin(directory: &StateDir, listeners: &mut Listeners) -> Option<SocketF
             Some(file)
         }
         Err(error) => {
-            tracing::warn!(%error, "there is no admin socket in the state directory: `sealcast keys` cannot reach this server but by admin_token");
+            tracing::warn!(%error, "there is no admin socket in the state directory: commands such as `sealcast keys list --app APP` reach this server by admin_token alone");
             None
         }
     }

@@ -25,7 +25,7 @@ use crate::{
 
 #[derive(clap::Args)]
 pub struct Whose {
-    /// The app's id
+    /// App id
     #[arg(long, value_name = "ID")]
     app: String,
     #[command(flatten)]
@@ -35,16 +35,16 @@ pub struct Whose {
 /// Which server is meant.
 #[derive(clap::Args)]
 pub struct Place {
-    /// Configuration file of the server, which names its state directory
+    /// Configuration file of the server
     #[arg(long, value_name = "FILE", env = "SEALCAST_CONFIG", value_parser = path())]
     config: Option<PathBuf>,
-    /// The server's state directory, in which it listens for commands
+    /// State directory of the server, with its command socket
     #[arg(long, value_name = "DIR", conflicts_with = "url")]
     state_dir: Option<PathBuf>,
-    /// The operations listener of a server elsewhere, which must have an admin_token
+    /// Operations listener of a remote server; it needs an admin_token
     #[arg(long, value_name = "http://HOST:PORT", requires = "admin_token_file")]
     url: Option<String>,
-    /// The file that this token stands in
+    /// File with this admin token
     #[arg(long, value_name = "FILE", requires = "url")]
     admin_token_file: Option<PathBuf>,
 }
@@ -65,6 +65,10 @@ const DEADLINE: Duration = Duration::from_secs(30);
 pub const CONNECT_DEADLINE: Duration = Duration::from_secs(3);
 
 impl Whose {
+    pub fn app(&self) -> &str {
+        &self.app
+    }
+
     pub fn server(&self) -> Result<Server> {
         Ok(Server { way: self.place.way()?, app: self.app.clone() })
     }

@@ -21,22 +21,22 @@ use feed::{Feed, NoFeed, Said};
 pub struct Tail {
     #[command(flatten)]
     place: Place,
-    /// Of this app alone
+    /// Entries of this app only
     #[arg(long, value_name = "ID")]
     app: Option<String>,
-    /// On these channels alone; * stands for any run of characters
+    /// Entries of these channels only; * is any run of characters
     #[arg(long, value_name = "PATTERN")]
     channel: Option<String>,
-    /// Of these types alone, such as refused,auth_*
+    /// Entries of these types only, such as refused,auth_*
     #[arg(long = "type", value_name = "A,B")]
     types: Option<String>,
-    /// Of this connection alone
+    /// Entries of this connection only
     #[arg(long, value_name = "ID")]
     socket: Option<String>,
-    /// Print entries as they come, each a JSON object on a line
+    /// Print each entry as a JSON object on a line
     #[arg(long)]
     json: bool,
-    /// When the server ends, wait for it to come back
+    /// Wait for the server to come back after its end
     #[arg(long)]
     follow: bool,
 }

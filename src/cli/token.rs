@@ -1,13 +1,14 @@
 //! `sealcast token` and `sealcast signed-id`: made offline, with the secret that the configuration has.
 
-use super::{Result, config_of, say};
+use super::{Result, complain, config_of, say, usage::number};
 use crate::{
     app::App,
     auth::{
+        Authorizer,
         access::{USUAL, Wanted},
         signed_id::SignedIds,
     },
-    channel::check_characters,
+    channel::{Access, check_characters},
     clock::{Now, ServerClock},
     config::{Config, Flags},
     protocol::json,
@@ -15,22 +16,22 @@ use crate::{
 
 #[derive(clap::Args)]
 pub struct Token {
-    /// Whom the token is for
+    /// User id of the token's bearer
     #[arg(long, value_name = "ID")]
     user: String,
-    /// A channel or a pattern (* stands for any run of characters); may be repeated
+    /// Channel or pattern, with * for any run of characters; may be repeated
     #[arg(long, value_name = "NAME", required = true)]
     channel: Vec<String>,
-    /// Seconds that it is good for
-    #[arg(long, default_value_t = USUAL)]
+    /// Lifetime in seconds
+    #[arg(long, default_value_t = USUAL, value_parser = number::<u64>)]
     ttl: u64,
-    /// JSON that other members of presence channels see
+    /// JSON for the other members of presence channels
     #[arg(long, value_name = "JSON")]
     user_info: Option<String>,
-    /// The only origin whose pages may use it
+    /// Origin of the only pages allowed to use it
     #[arg(long)]
     origin: Option<String>,
-    /// The app, if there are several
+    /// App id, if there are several apps
     #[arg(long, value_name = "ID")]
     app: Option<String>,
     #[command(flatten)]
@@ -39,10 +40,10 @@ pub struct Token {
 
 #[derive(clap::Args)]
 pub struct SignedId {
-    /// What stands in front of the id, such as private-list-
+    /// Text before the id, such as private-list-
     prefix: String,
     id: String,
-    /// The app, if there are several
+    /// App id, if there are several apps
     #[arg(long, value_name = "ID")]
     app: Option<String>,
     #[command(flatten)]
@@ -79,8 +80,20 @@ pub fn signed_id(command: &SignedId) -> Result<()> {
     let checked = check_characters(id, app.limits.channel_name_bytes);
     checked.map_err(|e| format!("the id {id:?} {e}"))?;
     let name = SignedIds::new(app.secret.clone()).name(prefix, id);
-    let checked = check_characters(&name, app.limits.channel_name_bytes);
-    checked.map_err(|e| format!("the channel name {name} {e}"))?;
+    if app.channel(&name)?.access() == Access::Public {
+        return Err(format!(
+            "{name} is a public channel, which everybody joins without a rule: begin the prefix with private-, private-encrypted- or presence-, such as private-{prefix}"
+        )
+        .into());
+    }
+    if let Authorizer::Jwt(jwt) = &*app.authorizer
+        && !jwt.rules.as_ref().is_some_and(|rules| rules.takes_signed_id(prefix))
+    {
+        complain(format_args!(
+            "warning: no rule of app {} with idsig = true has a channel that begins with {prefix:?} and {{id}}, so that no token opens {name}",
+            app.id
+        ));
+    }
     Ok(say!("{name}")?)
 }
 

@@ -6,6 +6,7 @@ use super::{
     Result, print,
     server::{Server, Whose},
     terminal::harmless,
+    usage::number,
 };
 use crate::{
     web::{Deliveries, Discard, TestResults},
@@ -14,15 +15,15 @@ use crate::{
 
 #[derive(Subcommand)]
 pub enum WebhooksCommand {
-    /// Show an app's endpoints, how they go, and the webhooks that could not be delivered
+    /// Show an app's endpoints, their state and the dead letters
     List(List),
-    /// Show the latest requests to an app's endpoints and what became of them, the newest last
+    /// Show the latest requests to an app's endpoints and their results, the newest last
     Log(Log),
-    /// Send again what could not be delivered; it stays in the file until it has arrived
+    /// Send dead letters again; each stays in the file until it has arrived
     Replay(Replay),
-    /// Take out of the file what could not be delivered and is of no use any more
+    /// Remove dead letters from the file
     Discard(DiscardLetters),
-    /// Send each endpoint a signed test webhook and show what it answers
+    /// Send each endpoint a signed test webhook and show its answer
     Test(Test),
 }
 
@@ -30,8 +31,8 @@ pub enum WebhooksCommand {
 pub struct List {
     #[command(flatten)]
     whose: Whose,
-    /// How many that could not be delivered are shown, at most 500; the oldest first
-    #[arg(long, value_name = "N", default_value_t = 20)]
+    /// Dead letters to show, the oldest first; at most 500
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = number::<usize>)]
     limit: usize,
 }
 
@@ -39,10 +40,10 @@ pub struct List {
 pub struct Log {
     #[command(flatten)]
     whose: Whose,
-    /// How many are shown, at most 500; the server remembers 200 for each endpoint
-    #[arg(long, value_name = "N", default_value_t = 20)]
+    /// Requests to show, at most 500; the server keeps 200 an endpoint
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = number::<usize>)]
     limit: usize,
-    /// Those to this endpoint alone, as `webhooks list` shows it
+    /// Those for this endpoint only, named as in `webhooks list`
     #[arg(long, value_name = "URL")]
     endpoint: Option<String>,
 }
@@ -51,10 +52,10 @@ pub struct Log {
 pub struct Replay {
     #[command(flatten)]
     whose: Whose,
-    /// This one alone, as `webhooks list` numbers them
-    #[arg(long)]
+    /// This dead letter only, numbered as in `webhooks list`
+    #[arg(long, value_parser = number::<u64>)]
     id: Option<u64>,
-    /// Those to this endpoint alone, as `webhooks list` shows it
+    /// Those for this endpoint only, named as in `webhooks list`
     #[arg(long, value_name = "URL")]
     endpoint: Option<String>,
 }
@@ -63,16 +64,16 @@ pub struct Replay {
 pub struct DiscardLetters {
     #[command(flatten)]
     whose: Whose,
-    /// Everything in the file
+    /// All dead letters
     #[arg(long, conflicts_with_all = ["id", "endpoint", "before"])]
     all: bool,
-    /// This one alone, as `webhooks list` numbers them
-    #[arg(long)]
+    /// This dead letter only, numbered as in `webhooks list`
+    #[arg(long, value_parser = number::<u64>)]
     id: Option<u64>,
-    /// Those to this endpoint alone, as `webhooks list` shows it
+    /// Those for this endpoint only, named as in `webhooks list`
     #[arg(long, value_name = "URL")]
     endpoint: Option<String>,
-    /// Those alone that were given up before this time, such as 2026-01-31T12:00:00Z
+    /// Those given up before this time only, such as 2026-01-31T12:00:00Z
     #[arg(long, value_name = "TIME")]
     before: Option<String>,
 }
@@ -81,7 +82,7 @@ pub struct DiscardLetters {
 pub struct Test {
     #[command(flatten)]
     whose: Whose,
-    /// This endpoint alone, as `webhooks list` shows it
+    /// This endpoint only, named as in `webhooks list`
     #[arg(long, value_name = "URL")]
     endpoint: Option<String>,
 }
@@ -102,21 +103,28 @@ pub fn run(command: &WebhooksCommand) -> Result<()> {
 
 fn table(report: &Report) -> String {
     let mut text = format!(
-        "{:>7}  {:>9}  {:>6}  {:>12}  {:>4}  ENDPOINT\n",
-        "QUEUED", "DELIVERED", "FAILED", "DEAD LETTERS", "LOST"
+        "{:>7}  {:>7}  {:>9}  {:>6}  {:>4}  ENDPOINT\n",
+        "QUEUED", "IN FILE", "DELIVERED", "FAILED", "LOST"
     );
-    for EndpointReport { endpoint, stats, failing } in &report.endpoints {
+    for EndpointReport { endpoint, stats, dead_letters, failing } in &report.endpoints {
         text += &format!(
-            "{:>7}  {:>9}  {:>6}  {:>12}  {:>4}  {endpoint}{}\n",
+            "{:>7}  {:>7}  {:>9}  {:>6}  {:>4}  {endpoint}{}\n",
             stats.queued,
+            dead_letters,
             stats.delivered,
             stats.failed_attempts,
-            stats.dead_lettered,
             stats.lost,
             failing.as_ref().map_or_else(String::new, |reason| format!("  (failing: {reason})"))
         );
     }
-    text += &format!("\n{} not delivered\n", report.dead_letters);
+    text += &format!("\n{} in the dead-letter file", report.dead_letters);
+    let configured: u64 = report.endpoints.iter().map(|endpoint| endpoint.dead_letters).sum();
+    match report.dead_letters.saturating_sub(configured) {
+        0 => text += "\n",
+        others => {
+            text += &format!(", {others} of them for endpoints that are no longer configured\n")
+        }
+    }
     for Letter { id: LetterId(id), time, endpoint, reason, attempts, event } in &report.letters {
         let attempts = if *attempts == 1 { "1 attempt" } else { &format!("{attempts} attempts") };
         let event = harmless(event.get());
@@ -157,7 +165,7 @@ fn replay(command: &Replay) -> Result<()> {
     let Replayed { queued, left, without_endpoint, outdated } = replayed;
     let named = which.id.is_some() || which.endpoint.is_some();
     if named && queued + left + without_endpoint + outdated == 0 {
-        return Err("nothing of that is in the dead-letter file, or it is on its way again: `sealcast webhooks list` shows what is there".into());
+        return Err(format!("nothing of that is in the dead-letter file, or it is on its way again: `sealcast webhooks list --app {}` shows what is there", command.whose.app()).into());
     }
     print(&format!("{queued} on their way again\n"))?;
     if left > 0 {

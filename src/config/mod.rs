@@ -9,6 +9,7 @@ mod edge;
 mod environment;
 mod faults;
 mod listen;
+mod own_file;
 mod public_url;
 mod raw;
 mod resolve;
@@ -43,6 +44,7 @@ pub use source::{Development, Endpoint, Flags, Source, path};
 pub use written::{Effect, Written};
 
 use raw::RawConfig;
+use sealing::StateUse;
 
 /// What the server uses: typed, validated, without an `Option` that means "default".
 pub struct Config {
@@ -82,19 +84,30 @@ pub struct ConfigError(pub String);
 
 impl Config {
     pub fn load(source: &Source, salt: Salt) -> Result<Self, ConfigError> {
-        Self::resolve(source, source.extract()?, salt)
+        Self::resolve(source, source.extract()?, StateUse::Keep, salt)
+    }
+
+    /// For commands that leave no file behind.
+    pub fn look(source: &Source, salt: Salt) -> Result<Self, ConfigError> {
+        Self::resolve(source, source.extract()?, StateUse::LookOnly, salt)
     }
 
     /// For a server that runs: what outlives it stays where it is, whatever is written now.
     pub fn load_in(source: &Source, state_dir: &Path, salt: Salt) -> Result<Self, ConfigError> {
         let raw = source.extract()?;
-        Self::resolve(source, RawConfig { state_dir: state_dir.to_owned(), ..raw }, salt)
+        let raw = RawConfig { state_dir: state_dir.to_owned(), ..raw };
+        Self::resolve(source, raw, StateUse::Keep, salt)
     }
 
-    fn resolve(source: &Source, mut raw: RawConfig, salt: Salt) -> Result<Self, ConfigError> {
+    fn resolve(
+        source: &Source,
+        mut raw: RawConfig,
+        files: StateUse,
+        salt: Salt,
+    ) -> Result<Self, ConfigError> {
         raw.read_variables(source.environment());
-        let mut config = resolve::resolve(raw, source.development(), salt)?;
-        config.warnings.extend(source.environment().warnings());
+        let mut config = resolve::resolve(raw, source.development(), files, salt)?;
+        config.warnings.extend(source.warnings());
         Ok(config)
     }
 }

@@ -12,13 +12,14 @@ use super::{
     listen::{addresses, ops_hosts, proxied},
     public_url::{PublicUrl, public_url},
     raw::{LogFormat, RawApp, RawConfig, RawMode},
-    sealing::{refuse_shared_key, rotation, sealing},
+    sealing::{DevKey, StateUse, refuse_shared_key, rotation, sealing},
     sealing_alias::sealing_alias,
     secrets::{checked_secret, stray_hint, warn_of_stray},
     source::{DEV_APP, Development},
     webhooks::webhooks,
 };
 use crate::{
+    address::Address,
     app::{App, ChannelRule},
     auth::{access::AccessTokens, revoked::RevokedTokens},
     crypto::{secret::Salt, signature::AppSecret},
@@ -36,7 +37,12 @@ pub(super) fn error<T>(message: impl Into<String>) -> Result<T> {
     Err(ConfigError(message.into()))
 }
 
-pub fn resolve(raw: RawConfig, development: Development, salt: Salt) -> Result<Config> {
+pub fn resolve(
+    raw: RawConfig,
+    development: Development,
+    files: StateUse,
+    salt: Salt,
+) -> Result<Config> {
     let dev = development != Development::Off;
     let (mut warnings, mut notes) = (Vec::new(), Vec::new());
     refuse_open_to_all(&raw, development)?;
@@ -50,7 +56,7 @@ pub fn resolve(raw: RawConfig, development: Development, salt: Salt) -> Result<C
     let mut apps = Vec::with_capacity(raw.apps.len());
     let mut shared_keys = HashMap::new();
     for (id, app) in &raw.apps {
-        let dev_key = (dev && id == DEV_APP).then_some(state_dir.as_path());
+        let dev_key = (dev && id == DEV_APP).then_some(DevKey { dir: &state_dir, files });
         let resolved = resolve_app(
             id,
             app,
@@ -92,6 +98,13 @@ fn refuse_open_to_all(raw: &RawConfig, development: Development) -> Result<()> {
     let listeners = [("listen", Some(&raw.listen)), ("api_listen", raw.api_listen.as_ref())];
     for (name, address) in listeners {
         if let Some(address) = address.filter(|address| !address.is_local()) {
+            if let Address::Name(host) = address
+                && let Err(reason) = host.resolve()
+            {
+                return error(format!(
+                    "{name} is {address}, and that name has no address: {reason}"
+                ));
+            }
             return error(format!(
                 "--dev lets everybody in, and {name} is {address}, where other machines get as well: listen on 127.0.0.1, or add --dev-public if that is meant (in a container: docker run -p 127.0.0.1:6001:6001 sealcast serve --dev --dev-public)"
             ));
@@ -209,8 +222,8 @@ fn drain(seconds: u64) -> Result<Duration> {
 /// What an app gets from outside its section.
 #[derive(Clone, Copy)]
 struct Surroundings<'a> {
-    /// The directory of the key that `--dev` makes.
-    key: Option<&'a Path>,
+    /// The key that `--dev` makes.
+    key: Option<DevKey<'a>>,
     /// With `--dev`: pages of this machine may connect, and refusals explain themselves.
     pages: bool,
     /// What "self" among its origins stands for.

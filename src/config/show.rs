@@ -6,7 +6,7 @@ use figment::{Provider, value::Value};
 
 use super::{ConfigError, Source};
 
-const SECRETS: [&str; 4] = ["secret", "master_key", "jwt_secret", "admin_token"];
+pub(super) const SECRETS: [&str; 4] = ["secret", "master_key", "jwt_secret", "admin_token"];
 
 /// One line a value, in the order of their names. Only if all names are known: a secret under a
 /// misspelt name would not be masked.

@@ -13,10 +13,11 @@ use super::{
     ConfigError, Environment,
     environment::PREFIX,
     faults::{explained, without_source},
+    own_file::OwnFile,
     raw::RawConfig,
     values,
 };
-use crate::{address::Address, text_file};
+use crate::address::{Address, InvalidAddress};
 
 /// What `serve` and the others take from the command line.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -24,22 +25,22 @@ pub struct Flags {
     /// Configuration file (TOML)
     #[arg(long, value_name = "FILE", env = "SEALCAST_CONFIG", value_parser = path())]
     pub config: Option<PathBuf>,
-    /// Where to listen, for sockets and API
-    #[arg(long, value_name = "ADDRESS:PORT|unix:PATH")]
+    /// Address for WebSockets and the HTTP API
+    #[arg(long, value_name = "ADDRESS:PORT|unix:PATH", value_parser = address)]
     pub listen: Option<String>,
-    /// A listener of its own for the API, which the other then does not serve
-    #[arg(long, value_name = "ADDRESS:PORT|unix:PATH")]
+    /// Separate address for the HTTP API, instead of --listen
+    #[arg(long, value_name = "ADDRESS:PORT|unix:PATH", value_parser = address)]
     pub api_listen: Option<String>,
-    /// The operations listener (/metrics, /stats); off without it
-    #[arg(long, value_name = "ADDRESS:PORT|unix:PATH")]
+    /// Address of the operations listener (/metrics, /stats); off by default
+    #[arg(long, value_name = "ADDRESS:PORT|unix:PATH", value_parser = address)]
     pub ops_listen: Option<String>,
-    /// Where the server keeps what must outlive it
+    /// Directory for everything the server must find again after a restart
     #[arg(long, value_name = "DIR")]
     pub state_dir: Option<PathBuf>,
-    /// Development: loopback only, the app 1001 with app-key and app-secret, everybody authorized
+    /// Development: loopback only, app 1001 with app-key and app-secret, everybody authorized
     #[arg(long)]
     pub dev: bool,
-    /// With --dev: listen on addresses that other machines reach, too, as in a container
+    /// With --dev: allow addresses in reach of other machines, as in a container
     #[arg(long, requires = "dev")]
     pub dev_public: bool,
 }
@@ -73,6 +74,8 @@ pub struct Source {
     figment: Figment,
     environment: Environment,
     development: Development,
+    /// Of the file: what its values do not show.
+    warning: Option<String>,
 }
 
 /// All that a health check must know.
@@ -89,17 +92,17 @@ pub const DEV_SECRET: &str = "app-secret";
 
 impl Source {
     pub fn new(flags: &Flags, environment: Environment) -> Result<Self, ConfigError> {
-        let mut figment = Figment::new();
+        let (mut figment, mut warning) = (Figment::new(), None);
         if flags.dev {
             figment =
                 figment.merge(Layer::new("--dev", [("listen", Value::from("127.0.0.1:6001"))]));
         }
         if let Some(path) = flags.config_file() {
             // Read here and not by figment, which takes a file that is not there for an empty one.
-            let text = text_file::read(path).map_err(|e| {
-                ConfigError(format!("cannot read the configuration file {}: {e}", path.display()))
-            })?;
-            figment = figment.merge(Layer::of_file(path.display().to_string(), &text)?);
+            let file = OwnFile::read(path)?;
+            let layer = Layer::of_file(path.display().to_string(), &file.text)?;
+            warning = file.warning(&layer.values);
+            figment = figment.merge(layer);
         }
         let in_file: Vec<String> = app_ids(&figment);
         figment = with_environment(figment, &environment, &in_file)?;
@@ -107,7 +110,7 @@ impl Source {
             figment = figment.merge(dev_app());
         }
         let figment = figment.merge(flag_layer(flags));
-        Ok(Self { figment, environment, development: flags.development() })
+        Ok(Self { figment, environment, development: flags.development(), warning })
     }
 
     pub fn environment(&self) -> &Environment {
@@ -129,6 +132,10 @@ impl Source {
 
     pub(super) fn development(&self) -> Development {
         self.development
+    }
+
+    pub(super) fn warnings(&self) -> impl Iterator<Item = String> {
+        self.warning.clone().into_iter().chain(self.environment.warnings())
     }
 
     /// All that a command must know which looks for the running server.
@@ -161,6 +168,11 @@ impl Source {
 /// Takes an empty path as well, which clap's own parser refuses.
 pub fn path() -> impl TypedValueParser<Value = PathBuf> {
     OsStringValueParser::new().map(PathBuf::from)
+}
+
+/// Checked where the value and the flag are named; kept as it is written.
+fn address(text: &str) -> Result<String, InvalidAddress> {
+    text.parse::<Address>().map(|_| text.to_owned())
 }
 
 fn app_ids(figment: &Figment) -> Vec<String> {

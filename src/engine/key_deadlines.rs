@@ -79,7 +79,8 @@ impl Engine {
         if served > 0 && now < by {
             return Ok(());
         }
-        let next = ring.table().retired(id.as_str(), unix_now())?;
+        let next = ring.table().retired(id.as_str(), unix_now());
+        let next = next.map_err(|reason| tenant.refused_key(reason))?;
         self.change(tenant, ring, next)?;
         tenant.retiring.lock().remove(&number);
         Ok(())

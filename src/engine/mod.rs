@@ -1,6 +1,7 @@
 //! The verbs: one function for each operation on an app's channels and users. Transports call them;
 //! the engine knows the hub and the domain, and no socket.
 
+mod aliases;
 pub mod client_event;
 mod client_faults;
 pub mod counts;

@@ -16,7 +16,7 @@ use crate::{
     },
     keyfile::{KeyFile, KeyFileError},
     live::Feed,
-    state_dir::Staged,
+    state_dir::{self, Staged},
     webhook::{DeadLetters, Webhooks},
 };
 
@@ -83,14 +83,38 @@ pub fn open(mut app: App, files: StateFiles<'_>, engine: &Engine) -> Result<Open
     Ok(Opened { tenant, keys })
 }
 
+/// Checks what `open` would refuse, without changing anything.
+pub fn check(app: &App, dir: &Path) -> Result<(), NotOpened> {
+    app.access.revoked.check()?;
+    if let Some(ring) = app.sealing.keys()
+        && let Some(kept) = KeyFile::of_app(dir, &app.id).look()?
+    {
+        reconciled(app, &ring.table(), &kept)?;
+    }
+    if !app.webhooks.is_empty() {
+        let file = DeadLetters::path_of(dir, &app.id);
+        let looked_at = state_dir::look_at(&file);
+        looked_at.map_err(|reason| NotOpened::DeadLetters { file, reason })?;
+    }
+    Ok(())
+}
+
+/// `None` if the configuration names the key that it named before.
+fn reconciled(
+    app: &App,
+    configured: &KeyTable,
+    kept: &KeyTable,
+) -> Result<Option<KeyTable>, NotOpened> {
+    let configured = configured.active().master.clone().expect("an active key has its bytes");
+    kept.reconciled(&configured, unix_now(), app.rotation.grace_seconds)
+        .map_err(|reason| NotOpened::MasterKey { app: app.id.clone(), reason })
+}
+
 /// Loads the persisted keys and reconciles them with the configuration.
 fn take_up_keys(app: &App, key_file: &KeyFile) -> Result<Option<Staged>, NotOpened> {
     let Some(ring) = app.sealing.keys() else { return Ok(None) };
     let Some(kept) = key_file.load()? else { return Ok(None) };
-    let configured = ring.table().active().master.clone().expect("an active key has its bytes");
-    let reconciled = kept.reconciled(&configured, unix_now(), app.rotation.grace_seconds);
-    let failed = |reason| NotOpened::MasterKey { app: app.id.clone(), reason };
-    let Some(changed) = reconciled.map_err(failed)? else {
+    let Some(changed) = reconciled(app, &ring.table(), &kept)? else {
         ring.install(kept);
         return Ok(None);
     };

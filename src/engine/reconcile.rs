@@ -56,12 +56,13 @@ impl Engine {
         let _one_at_a_time = tenant.key_changes.lock();
         let ring = tenant.keys().ok_or(RotationError::NoKeys)?;
         let table = ring.table();
-        let Some(next) = table.reconciled(configured, unix_now(), grace)? else {
+        let next = table.reconciled(configured, unix_now(), grace);
+        let Some(next) = next.map_err(|reason| tenant.refused_key(reason))? else {
             return Ok(ConfiguredKey::Unchanged);
         };
         let rotates = next.active().number != table.active().number;
         if rotates
-            && let Err(RotationError::InProgress { behind, until }) = tenant.stragglers(false)
+            && let Err(RotationError::InProgress { behind, until, .. }) = tenant.stragglers(false)
         {
             let (app, id) = (tenant.id.clone(), configured.fingerprint());
             let why = WaitingKey { app, key: id, behind, until };

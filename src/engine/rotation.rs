@@ -7,6 +7,7 @@ use super::{Engine, Tenant, sealed_channels::renew_last_event};
 use crate::{
     audit::{Audit, Fact, RevocationList},
     channel::{Access, Channel},
+    clock::Now,
     crypto::{
         key::{Fingerprint, MasterKey},
         keyring::KeyRing,
@@ -62,7 +63,8 @@ impl Engine {
         let grace = asked.grace.unwrap_or(tenant.app().rotation.grace_seconds);
         self.refuse_shared(tenant, &id)?;
         let at = now.saturating_add(asked.activate_in);
-        let announced = ring.table().announced(key, now, at, grace)?;
+        let announced = ring.table().announced(key, now, at, grace);
+        let announced = announced.map_err(|reason| tenant.refused_key(reason))?;
         let closed = tenant.stragglers(asked.force)?;
         let activated = (asked.activate_in == 0).then(|| announced.activated(now)).flatten();
         let begins = activated.is_some();
@@ -155,16 +157,17 @@ impl Engine {
         let _one_at_a_time = tenant.key_changes.lock();
         let ring = tenant.keys().ok_or(RotationError::NoKeys)?;
         let (table, now) = (ring.table(), unix_now());
-        let key = table.by_id(id).ok_or_else(|| KeyError::Unknown(id.to_owned()))?;
+        let refused = |reason| tenant.refused_key(reason);
+        let key = table.by_id(id).ok_or_else(|| refused(KeyError::Unknown(id.to_owned())))?;
         if key.state != KeyState::Active {
-            self.install(tenant, &ring, table.retired(id, now)?);
+            self.install(tenant, &ring, table.retired(id, now).map_err(refused)?);
             self.close_subscribers(tenant, key.number, Instant::now());
             return Ok((ring, table.active().id.clone()));
         }
         let successor = MasterKey::generate().map_err(|_| RotationError::NoRandomness)?;
-        let announced = table.announced(successor, now, now, 0)?;
+        let announced = table.announced(successor, now, now, 0).map_err(refused)?;
         let activated = announced.activated(now).unwrap_or(announced);
-        let without = activated.retired(id, now)?;
+        let without = activated.retired(id, now).map_err(refused)?;
         note_changes(&self.audit, &tenant.id, &table, &without);
         ring.install(activated);
         self.announce(tenant, &ring, Some(&Cut { revoked: None }));
@@ -201,8 +204,9 @@ impl Engine {
 
     fn take_off(&self, tenant: &Tenant, ring: &KeyRing, channel: &Channel, user: &str) -> u64 {
         let _one_at_a_time = tenant.key_changes.lock();
-        let at = self.clock.now().latest;
-        let next = ring.table().revoked(channel.name(), user, at);
+        let Now { latest: at, earliest, .. } = self.clock.now();
+        let next = ring.table().without_old_revocations(earliest);
+        let next = next.revoked(channel.name(), user, at);
         let epoch = next.epoch(channel.name());
         let theirs = tenant.directory.find(Channel::of_user(user).name());
         let cut = Cut { revoked: Some((user.into(), theirs.map(|record| record.topic()))) };
@@ -321,6 +325,10 @@ fn last_plaintext(
 }
 
 impl Tenant {
+    pub(super) fn refused_key(&self, reason: KeyError) -> RotationError {
+        RotationError::Key { app: self.id.clone(), reason }
+    }
+
     /// Subscriptions to sealed channels, by key number.
     pub fn subscriptions_by_key(&self) -> HashMap<u32, u32> {
         let mut sum = HashMap::new();

@@ -12,7 +12,8 @@ impl Tenant {
     pub(super) fn stragglers(&self, may_close: bool) -> Result<u32, RotationError> {
         match self.behind() {
             behind if behind > 0 && !may_close => {
-                Err(RotationError::InProgress { behind, until: self.grace_ends() })
+                let (app, until) = (self.id.clone(), self.grace_ends());
+                Err(RotationError::InProgress { app, behind, until })
             }
             behind => Ok(behind),
         }

@@ -26,7 +26,7 @@ pub struct WaitingKey {
 impl WaitingKey {
     pub fn warn(&self) {
         let Self { app, key, behind, until } = self;
-        let reason = in_progress(*behind, *until);
+        let reason = in_progress(app, *behind, *until);
         tracing::warn!(
             app.id = &**app,
             key.id = %key,

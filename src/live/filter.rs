@@ -19,17 +19,23 @@ pub enum UnknownFilter {
     Name(String),
     #[error("the filter {0} is given twice")]
     Twice(String),
-    #[error(
-        "no type of entry is {given:?}: there are {}, and * stands for any run of characters",
-        all_types()
-    )]
+    #[error("no type of entry is {given:?}: {}", advice(given))]
     Type { given: String },
     #[error("the filter socket: {0}")]
     Socket(#[from] crate::ids::InvalidSocketId),
 }
 
-fn all_types() -> String {
-    Type::ALL.iter().map(|kind| kind.name()).collect::<Vec<_>>().join(", ")
+/// The names that are nearest; all of them would fill a screen.
+fn advice(given: &str) -> String {
+    let given = given.trim();
+    let longest = |name: &str| name.len().max(given.len());
+    let names = Type::ALL.iter().map(|kind| kind.name());
+    let distance = |name: &&str| strsim::osa_distance(name, given);
+    let near = names.filter(|name| distance(name) * 2 <= longest(name)).min_by_key(distance);
+    let near = near.map(|name| format!("did you mean {name:?}? ")).unwrap_or_default();
+    format!(
+        "{near}* stands for any run of characters, as in \"auth_*\"; docs/live.md lists the types"
+    )
 }
 
 impl Filter {

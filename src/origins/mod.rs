@@ -83,7 +83,8 @@ impl OriginPattern {
         }
     }
 
-    fn is_exact(&self) -> bool {
+    /// Whether it stands for one origin alone.
+    pub fn is_exact(&self) -> bool {
         match self {
             Self::Web(pattern) => pattern.is_exact(),
             Self::App(_) => true,

@@ -12,7 +12,8 @@ const NO_SUCH_CHANGE: &str = "The keys cannot be changed in this way";
 const TOKEN: &str = "send a valid token: header Authorization: Bearer TOKEN (pusher-js: channelAuthorization.headersProvider, so that an expired one is replaced)";
 const SIGNED: &str = "The authorization does not fit this subscription";
 const SIGNIN: &str = "The authorization does not fit this sign-in";
-const SIGNATURE_FIX: &str = "ask `sealcast auth explain` why: it tries the usual mistakes";
+const SIGNATURE_FIX: &str = "ask `sealcast auth explain AUTH --socket-id ID --channel NAME` why: it tries the usual mistakes";
+const SIGNIN_FIX: &str = "ask `sealcast auth explain AUTH --socket-id ID --user-data JSON` why: it tries the usual mistakes";
 const AUTH_FORM: &str =
     "make auth of the app's key, a colon, and the 64 hex digits of the HMAC-SHA256";
 const ONE_APP: &str = "use the key and the secret of one app on both sides";
@@ -164,7 +165,7 @@ refusal_codes! {
     AuthSignature "auth_signature" 401: SIGNED => SIGNATURE_FIX;
     SigninAuthMalformed "auth_malformed" 401: SIGNIN => AUTH_FORM;
     SigninAuthForeignKey "auth_foreign_key" 401: SIGNIN => ONE_APP;
-    SigninAuthSignature "auth_signature" 401: SIGNIN => SIGNATURE_FIX;
+    SigninAuthSignature "auth_signature" 401: SIGNIN => SIGNIN_FIX;
     AuthNotAString "auth_not_a_string" 400: "auth is not a string" =>
         "pass on the auth endpoint's answer as it is, or null without one";
     ChannelDataNotAString "channel_data_not_a_string" 400: "channel_data is not a string" =>
@@ -257,6 +258,8 @@ refusal_codes! {
         "name a channel presence-...";
     InvalidTtl "invalid_ttl" 400: "The token's lifetime cannot be used" =>
         "send ttl in seconds, at most a day";
+    InvalidOrigin "invalid_origin" 400: "The token's origin cannot be used" =>
+        "send the one origin whose pages use the token, as browsers send it";
     WantedTokenTooLong "token_too_long" 400: "The token would be too long" =>
         "give it less user_info, or fewer channels";
     InvalidRevocation "invalid_revocation" 400: "The revocation request is invalid" =>
@@ -289,10 +292,10 @@ refusal_codes! {
     KeyPending "key_pending" 409: NO_SUCH_CHANGE =>
         "wait until the next key is active, or revoke it";
     UnknownKey "unknown_key" 404: NO_SUCH_CHANGE =>
-        "look at `sealcast keys list` for the ids of the keys";
+        "look at `sealcast keys list --app APP` for the ids of the keys";
     KeyRetired "key_retired" 409: NO_SUCH_CHANGE => "leave it; a retired key opens nothing";
     RotationInProgress "rotation_in_progress" 409: NO_SUCH_CHANGE =>
-        "wait until all subscriptions have moved (`sealcast keys list`), or close the rest: `sealcast keys rotate --force`";
+        "wait until all subscriptions have moved (`sealcast keys list --app APP`), or close the rest: `sealcast keys rotate --app APP --force`";
     SharedKey "shared_key" 409: NO_SUCH_CHANGE =>
         "give each app its own key, or set allow_shared_master_key = true in both";
     StateNotWritten "state_not_written" 503: FULL_DISK =>

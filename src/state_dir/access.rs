@@ -9,7 +9,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use rustix::{fs::OFlags, io::Errno, process::geteuid};
+use rustix::{
+    fs::{Access, OFlags},
+    io::Errno,
+    process::geteuid,
+};
 use zeroize::Zeroizing;
 
 /// Why a file or the directory is not used as it is.
@@ -98,17 +102,47 @@ pub fn read_and_tell(
     path: &Path,
     tell: impl FnOnce(&Closed),
 ) -> io::Result<Option<Zeroizing<Vec<u8>>>> {
-    let Some((mut file, closed)) = found(open(path, OpenOptions::new().read(true)))? else {
+    let Some((file, closed)) = found(open(path, OpenOptions::new().read(true)))? else {
         return Ok(None);
     };
     if let Some(closed) = &closed {
         tell(closed);
     }
+    content(file).map(Some)
+}
+
+/// `read` for commands that change nothing: the permissions stay as they are.
+pub fn look(path: &Path) -> io::Result<Option<Zeroizing<Vec<u8>>>> {
+    look_at(path)?.map(content).transpose()
+}
+
+/// `open_to_read` for commands that change nothing.
+pub fn look_at(path: &Path) -> io::Result<Option<File>> {
+    let Some(file) = found(open_as_it_is(path, OpenOptions::new().read(true)))? else {
+        return Ok(None);
+    };
+    judge(&file, path)?;
+    Ok(Some(file))
+}
+
+/// Whether files can be made in this directory.
+pub fn writable(directory: &Path) -> io::Result<()> {
+    let directory = match directory.as_os_str().is_empty() {
+        true => Path::new("."),
+        false => directory,
+    };
+    if !directory.metadata()?.is_dir() {
+        return Err(io::ErrorKind::NotADirectory.into());
+    }
+    Ok(rustix::fs::access(directory, Access::WRITE_OK | Access::EXEC_OK)?)
+}
+
+fn content(mut file: File) -> io::Result<Zeroizing<Vec<u8>>> {
     // With room for all, so that no copy stays behind where it was moved from.
     let length = usize::try_from(file.metadata()?.len()).unwrap_or(0);
     let mut content = Zeroizing::new(Vec::with_capacity(length + 1));
     file.read_to_end(&mut content)?;
-    Ok(Some(content))
+    Ok(content)
 }
 
 fn found<T>(opened: io::Result<T>) -> io::Result<Option<T>> {
@@ -122,15 +156,19 @@ fn found<T>(opened: io::Result<T>) -> io::Result<Option<T>> {
 }
 
 fn open(path: &Path, options: &mut OpenOptions) -> io::Result<(File, Option<Closed>)> {
+    let file = open_as_it_is(path, options)?;
+    let closed = close(&file, path)?;
+    Ok((file, closed))
+}
+
+fn open_as_it_is(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
     // Not blocking: a pipe in its place would keep us here.
     let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
     let opened = options.custom_flags(flags.bits().cast_signed()).open(path);
-    let file = opened.map_err(|error| match error.raw_os_error() {
+    opened.map_err(|error| match error.raw_os_error() {
         Some(code) if code == Errno::LOOP.raw_os_error() => Refused::Link.into(),
         _ => error,
-    })?;
-    let closed = close(&file, path)?;
-    Ok((file, closed))
+    })
 }
 
 /// A file that the operator has named and that may be reached through a link.
@@ -140,6 +178,16 @@ pub fn check(file: &File, path: &Path) -> io::Result<()> {
 }
 
 fn close(file: &File, path: &Path) -> io::Result<Option<Closed>> {
+    let mode = judge(file, path)?;
+    if mode & 0o070 == 0 {
+        return Ok(None);
+    }
+    file.set_permissions(Permissions::from_mode(mode & 0o700))?;
+    Ok(Some(Closed { path: path.to_owned(), mode }))
+}
+
+/// Refuses it or returns its mode, in which its group may still have access.
+pub fn judge(file: &File, path: &Path) -> io::Result<u32> {
     let data = file.metadata()?;
     if !data.is_file() {
         return Err(Refused::NotAFile.into());
@@ -153,11 +201,7 @@ fn close(file: &File, path: &Path) -> io::Result<Option<Closed>> {
         let refused = Refused::OpenToOthers { mode, right: ONLY_OWNER, path: path.to_owned() };
         return Err(refused.into());
     }
-    if mode & 0o070 == 0 {
-        return Ok(None);
-    }
-    file.set_permissions(Permissions::from_mode(mode & 0o700))?;
-    Ok(Some(Closed { path: path.to_owned(), mode }))
+    Ok(mode)
 }
 
 /// Root could do anything in any case.

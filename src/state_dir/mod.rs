@@ -16,9 +16,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
-pub use access::{Closed, Refused, check, open_to_append, open_to_read, read, read_and_tell};
+pub use access::{
+    Closed, Refused, check, judge, look, look_at, open_to_append, open_to_read, read,
+    read_and_tell, writable,
+};
 pub use pending::{PendingWrite, UntilRestart};
-pub use staged::{Staged, stage, write_whole};
+pub use staged::{Staged, stage, write_new, write_whole};
 
 use crate::unix_socket::{self, BindError, SocketFile};
 
@@ -67,6 +70,24 @@ impl StateDir {
         }
     }
 
+    /// Why `claim` would not give it, as far as that shows without changing anything. Another server
+    /// may have it: that is no fault.
+    pub fn check(path: &Path) -> Result<(), ClaimError> {
+        let unusable = |reason| ClaimError::Unusable { path: path.to_owned(), reason };
+        let directory = match File::open(path) {
+            Ok(directory) => directory,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let there = path.ancestors().find(|path| path.exists());
+                return access::writable(there.unwrap_or(Path::new("."))).map_err(unusable);
+            }
+            Err(error) => return Err(unusable(error)),
+        };
+        access::check_directory(&directory, path)
+            .map_err(unusable)?
+            .map_err(|reason| ClaimError::Refused { path: path.to_owned(), reason })?;
+        access::writable(path).map_err(unusable)
+    }
+
     /// Listens on `admin.sock`, for the server's own user alone. A socket that is there is a dead
     /// server's, since a living one would have the directory.
     pub fn admin_socket(&self) -> Result<(UnixListener, SocketFile), BindError> {
@@ -82,7 +103,7 @@ pub fn admin_socket_path(state_dir: &Path) -> PathBuf {
 }
 
 /// For its owner alone, where it is not there yet.
-fn make(path: &Path) -> io::Result<()> {
+pub fn make(path: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(path)
 }
 

@@ -49,9 +49,16 @@ fn fault(error: &DispatchError, first: Option<u8>) -> Option<ClientFault> {
         DispatchError::Parse(ParseError::Io(_)) | DispatchError::Io(_) => return None,
         DispatchError::SlowRequestTimeout | DispatchError::DisconnectTimeout => return None,
         DispatchError::Parse(_) => ClientFault::NotHttp,
+        // Clients close without a word, or say goodbye (GOAWAY with NO_ERROR).
+        DispatchError::H2(error) if error.is_io() || is_farewell(error.reason()) => return None,
         DispatchError::H2(_) => ClientFault::Http2,
         _ => ClientFault::Other,
     })
+}
+
+/// The code 0 of HTTP/2 means that nothing is wrong.
+fn is_farewell(reason: Option<impl Into<u32>>) -> bool {
+    reason.is_some_and(|reason| reason.into() == 0)
 }
 
 pub fn note_handshake<E>(engine: &Engine, error: &TlsError<io::Error, E>) {

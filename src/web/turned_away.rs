@@ -17,6 +17,7 @@ use crate::{
     engine::Engine,
     origins::advice,
     protocol::code::Close,
+    web::socket_path,
 };
 
 /// Lines a minute for each reason.
@@ -48,7 +49,12 @@ impl TurnedAway {
             Close::OriginRefused { .. } => (&self.origins, &|| {
                 handshake.app.map(|app| handshake.origin_advice(app)).unwrap_or_default()
             }),
-            Close::PathNotFound { .. } => (&self.paths, &|| handshake.path_advice(engine)),
+            Close::PathNotFound { .. } => (&self.paths, &|| {
+                let may_show = |before: &str, key: &str| {
+                    engine.tenants().by_key(key).is_some() && !has_secret(before, engine)
+                };
+                socket_path::mistake(handshake.path, handshake.path_prefix, may_show)
+            }),
             Close::UnknownApp { key } => (&self.keys, &|| key_advice(key, engine)),
             _ => return,
         };
@@ -81,20 +87,6 @@ impl Handshake<'_> {
         }
         advised
     }
-
-    fn path_advice(&self, engine: &Engine) -> String {
-        let right = format!("WebSockets go to {}/app/KEY here", self.path_prefix);
-        let before = self.path.rsplit_once("/app/").and_then(|(before, key)| {
-            engine.tenants().by_key(key.trim_end_matches('/')).map(|_| before)
-        });
-        match before {
-            Some("") => format!("{right}: set wsPath: {:?} in the client", self.path_prefix),
-            Some(before) if before.len() <= SHOWN_BYTES => format!(
-                "{right}: set path_prefix = {before:?}, or take {before:?} off in the client (wsPath) or the proxy"
-            ),
-            _ => right,
-        }
-    }
 }
 
 const SHOWN_BYTES: usize = 100;
@@ -121,6 +113,15 @@ fn key_advice(key: &str, engine: &Engine) -> String {
             "no app has the key {key:?}: add [apps.ID] with key = {key:?}, or correct the client"
         ),
     }
+}
+
+/// Whether a part of this path may be a secret that was taken for a path.
+fn has_secret(path: &str, engine: &Engine) -> bool {
+    let tenants = engine.tenants();
+    let is_secret = |part: &str| {
+        looks_secret(part) || tenants.iter().any(|tenant| is_secret_of(part, &tenant.app().secret))
+    };
+    path.split('/').filter(|part| !part.is_empty()).any(is_secret)
 }
 
 fn is_secret_of(text: &str, secret: &AppSecret) -> bool {

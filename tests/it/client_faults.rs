@@ -1,7 +1,10 @@
 //! What strangers do wrong before they say anything: it is counted, and fills no log.
 
+use std::sync::Arc;
+
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::task::JoinSet;
+use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use crate::support::*;
 
@@ -21,7 +24,7 @@ async fn until_fault(server: &TestServer, kind: &str, wanted: f64) {
 const CLIENT_HELLO: &[u8] = b"\x16\x03\x01\x00\xf4\x01\x00\x00\xf0\x03\x03\x01\x02\x03\x04";
 
 #[tokio::test]
-async fn f13_strangers_that_speak_no_http_write_one_line() {
+async fn f13_strangers_that_speak_no_http_write_one_line_and_one_at_the_end() {
     const CONNECTIONS: usize = 300;
     let server = Launch::serve_plain(&config("")).start().await;
     for _ in 0..CONNECTIONS / 50 {
@@ -41,10 +44,21 @@ async fn f13_strangers_that_speak_no_http_write_one_line() {
         server.printed().contains("by a fault of their clients").then_some(())
     })
     .await;
+    // Those since that line have one at the end.
+    const MORE: usize = 5;
+    for _ in 0..MORE {
+        said_to(&server, b"\0\x01rubbish\r\n\r\n").await;
+    }
+    until_fault(&server, "not_http", (CONNECTIONS + MORE) as f64).await;
     let output = server.stop().await;
     let about = |line: &&str| line.contains("fault") || line.contains("actix_http");
-    assert_eq!(output.stderr.lines().filter(about).count(), 1, "{output:?}");
-    assert!(output.stderr.contains("client.kinds=not_http="), "{output:?}");
+    let lines: Vec<&str> = output.stderr.lines().filter(about).collect();
+    assert_eq!(lines.len(), 2, "one in the first second, and one at the end: {output:?}");
+    let told = lines.iter().filter_map(|line| {
+        let (_, count) = line.split_once("client.kinds=not_http=")?;
+        count.split(|c: char| !c.is_ascii_digit()).next()?.parse::<usize>().ok()
+    });
+    assert_eq!(told.sum::<usize>(), CONNECTIONS + MORE, "{output:?}");
     assert!(!output.stderr.contains("ERROR"), "{output:?}");
 }
 
@@ -104,4 +118,78 @@ async fn f13_http_on_the_tls_port_is_told_to_use_https() {
         assert_eq!(output.stderr.matches(named).count(), 1, "{output:?}");
         assert!(!output.stderr.contains("ERROR"), "{output:?}");
     }
+}
+
+type Tls = TlsStream<tokio::net::TcpStream>;
+
+async fn tls(server: &TestServer, pair: &Pair, protocol: &str) -> (Tls, Hangup) {
+    let (stream, line) = server.dial_tcp();
+    let connector = TlsConnector::from(Arc::new(pair.config(&[protocol])));
+    (try_tls(&connector, stream).await.expect("a handshake"), line)
+}
+
+/// Asks once over HTTP/2 and closes after the answer: with GOAWAY, or without a word.
+async fn ask_over_http2(server: &TestServer, pair: &Pair, farewell: bool) {
+    let (stream, _line) = tls(server, pair, "h2").await;
+    let (client, connection) =
+        within("HTTP/2", h2::client::handshake(stream)).await.expect("a connection");
+    let connection = tokio::spawn(connection);
+    let mut client = within("readiness", client.ready()).await.expect("a ready client");
+    let request = http::Request::get("https://localhost/health").body(()).expect("a request");
+    let (response, _) = client.send_request(request, true).expect("a stream");
+    let answer = within("an answer", response).await.expect("an answer");
+    assert_eq!(answer.status(), 200);
+    drop((answer, client));
+    if !farewell {
+        connection.abort();
+    }
+    let _ = within("the end of the connection", connection).await;
+}
+
+#[tokio::test]
+async fn f13_a_client_that_closes_after_its_answer_is_no_fault() {
+    let pair = Pair::new();
+    let server = Launch::serve_plain(&config("")).tls(&pair).start().await;
+    let request = Request::new("GET", "/health").bytes();
+    for round in 0..4 {
+        ask_over_http2(&server, &pair, round % 2 == 0).await;
+        // Between two requests, in the middle of a head, and before one; TLS is never ended.
+        for sent in [&request[..], &request[..request.len() / 2], b""] {
+            let (mut stream, _line) = tls(&server, &pair, "http/1.1").await;
+            stream.write_all(sent).await.expect("a request");
+            if sent.len() == request.len() {
+                assert!(stream.read(&mut [0; 1024]).await.expect("an answer") > 0);
+            }
+        }
+        drop(tls(&server, &pair, "h2").await);
+        drop(server.dial_tcp());
+    }
+    let (mut stream, _line) = tls(&server, &pair, "h2").await;
+    stream
+        .write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\x01\0\0\0\0\0\0x")
+        .await
+        .expect("bytes");
+    let _ = within("the end", stream.read_to_end(&mut Vec::new())).await;
+    until_fault(&server, "http2", 1.0).await;
+    let all = server.scrape().await.sum("sealcast_client_faults_total", &[]);
+    let output = server.stop().await;
+    assert_eq!(all, 1.0, "{output:?}");
+}
+
+#[tokio::test]
+async fn f13_a_client_of_the_plain_port_that_closes_early_is_no_fault() {
+    let server = Launch::serve_plain(&config("")).start().await;
+    let request = Request::new("GET", "/health").bytes();
+    for sent in [&request[..], &request[..request.len() / 2], b"G", b""] {
+        let (mut stream, _line) = server.dial_tcp();
+        stream.write_all(sent).await.expect("a request");
+        if sent.len() == request.len() {
+            assert!(stream.read(&mut [0; 1024]).await.expect("an answer") > 0);
+        }
+    }
+    said_to(&server, b"\0\r\n\r\n").await;
+    until_fault(&server, "not_http", 1.0).await;
+    let all = server.scrape().await.sum("sealcast_client_faults_total", &[]);
+    let output = server.stop().await;
+    assert_eq!(all, 1.0, "{output:?}");
 }

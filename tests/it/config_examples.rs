@@ -4,7 +4,7 @@ use crate::support::*;
 
 const SECRETS: &str = "/run/secrets/";
 
-/// With the secrets that it names in files of the test's own.
+/// With the secrets that it names, and what it keeps, in a directory of the test's own.
 async fn check(text: &str) -> Output {
     let launch = Launch::new(&["config", "check"]);
     let names: Vec<&str> =
@@ -12,7 +12,8 @@ async fn check(text: &str) -> Output {
     for name in names {
         launch.dir().write(name, &base64(&master_key(name)));
     }
-    let text = text.replace(SECRETS, &format!("{}/", launch.dir().path().display()));
+    let own = launch.dir().path().display().to_string();
+    let text = text.replace(SECRETS, &format!("{own}/")).replace("/var/lib/sealcast", &own);
     launch.config(&text).output("").await
 }
 
@@ -30,7 +31,7 @@ async fn c_what_the_log_cannot_be_is_said_by_the_check() {
         ("", 0, ""),
         ("loud", 1, "\"loud\" is no level"),
         ("warn,verbose", 1, "\"verbose\" is no level"),
-        ("sealcast=loud", 1, "log: "),
+        ("sealcast=loud", 1, "\"loud\" is no level"),
     ] {
         let text = config_of(&format!("log = \"{log}\""), &[(APP, "mode = \"blind\"")]);
         let output = check(&text).await;

@@ -18,25 +18,27 @@ use crate::{
 
 #[derive(Subcommand)]
 pub enum Keys {
-    /// Print a new master key, to a terminal also as the official SDKs take it
+    /// Print a new master key, on a terminal also in the form for official SDKs
     Generate {
-        /// Print it as the official SDKs take it: base64 alone, without the prefix
+        /// Print the form for official SDKs: base64 without the prefix
         #[arg(long)]
         bare: bool,
     },
-    /// Say what a key is: its form and its fingerprint
+    /// Show the form and the fingerprint of a key
     Inspect {
-        /// The key in any form that the configuration takes, or - to read it from standard input,
-        /// where it stays out of the shell's history
+        /// Print the key alone, as the official SDKs take it: base64 without a prefix
+        #[arg(long)]
+        bare: bool,
+        /// Key in any form of the configuration, or - for standard input, out of the history
         key: String,
     },
-    /// Show the keys of an app on a running server, and how many subscriptions each has
+    /// Show the keys of an app on a running server, with their subscriptions
     List(server::Whose),
-    /// Give an app of a running server its next key: subscribers move to it, and lose nothing
+    /// Rotate the key of an app on a running server; subscribers move and lose nothing
     Rotate(rotate::Rotate),
-    /// Make a running server forget a key at once; if it is the active one, another takes its place
+    /// Make a running server forget a key at once; another replaces an active key
     Revoke(rotate::Revoke),
-    /// Print what an SDK must compute, as JSON: shared secrets, a sealed payload, signatures
+    /// Print test vectors for SDKs as JSON: shared secrets, a sealed payload, signatures
     Vector(vectors::Vector),
 }
 
@@ -46,7 +48,10 @@ pub fn run(command: &Keys) -> Result<()> {
             let terminal = std::io::stdout().is_terminal();
             print(&generated(&MasterKey::generate()?, *bare, terminal))?;
         }
-        Keys::Inspect { key } => {
+        Keys::Inspect { key, bare: true } => {
+            print(&generated(&read_key(key)?, true, false))?;
+        }
+        Keys::Inspect { key, bare: false } => {
             let (key, format) = parsed(key)?;
             say!(
                 "format: {}\nfingerprint: {}",

@@ -5,7 +5,7 @@ use zeroize::Zeroizing;
 
 use super::{list::time, progress, read_key};
 use crate::{
-    cli::{Result, print, server::Whose},
+    cli::{Result, print, server::Whose, usage::number},
     crypto::keytable::KeyState,
     web::{Revoked, Rotated},
 };
@@ -14,19 +14,16 @@ use crate::{
 pub struct Rotate {
     #[command(flatten)]
     whose: Whose,
-    /// The next key in any form that the configuration takes, or - to read it from standard input;
-    /// without it the server makes one
+    /// Next key, or - for standard input; by default the server makes one
     #[arg(long)]
     key: Option<String>,
-    /// Announce it: it becomes active after so many seconds, and envelopes that are sealed with it
-    /// are taken at once
-    #[arg(long = "in", value_name = "SECONDS")]
+    /// Seconds until the key is active; its envelopes are taken at once
+    #[arg(long = "in", value_name = "SECONDS", value_parser = number::<u64>)]
     activate_in: Option<u64>,
-    /// How long the previous key is served on, if not as configured
-    #[arg(long, value_name = "SECONDS")]
+    /// Grace period of the previous key, if not as configured
+    #[arg(long, value_name = "SECONDS", value_parser = number::<u64>)]
     grace: Option<u64>,
-    /// Close subscribers that have not moved since the last rotation, instead of waiting for them;
-    /// their clients reconnect and are given the next key
+    /// Close stragglers of the last rotation; their clients reconnect
     #[arg(long)]
     force: bool,
     /// Do not wait until all subscribers have moved
@@ -72,9 +69,10 @@ pub fn rotate(command: &Rotate) -> Result<()> {
 pub struct Revoke {
     #[command(flatten)]
     whose: Whose,
-    /// As `keys list` shows it
+    /// Key id, as in `keys list`
+    #[arg(value_name = "KEY")]
     id: String,
-    /// That it is meant: whoever has only this key is disconnected, or moves at once
+    /// Confirm: subscribers with this key are closed, or move at once
     #[arg(long)]
     now: bool,
 }
@@ -84,7 +82,9 @@ pub fn revoke(command: &Revoke) -> Result<()> {
         return Err("a key is revoked at once, and whoever has only that key is disconnected or moves at once: add --now if that is meant".into());
     }
     if !command.id.bytes().all(|b| b.is_ascii_hexdigit()) {
-        return Err("a key id is 12 hex digits, as `sealcast keys list` shows them".into());
+        return Err(
+            "a key id is 12 hex digits, as `sealcast keys list --app APP` shows them".into()
+        );
     }
     let server = command.whose.server()?;
     let Revoked { revoked, active } = server.post(&format!("/keys/{}/revoke", command.id), "{}")?;

@@ -4,10 +4,10 @@ use secrecy::ExposeSecret;
 
 use super::{
     EVENT,
-    clients::{before_options, options},
+    clients::{before_options, channel_endpoint, options},
     quoting::{dotenv, double, shell, single},
 };
-use crate::config::{Described, PublicUrl};
+use crate::config::{Asks, Described, PublicUrl};
 
 /// An app, and where its API is.
 pub struct Backend<'a> {
@@ -15,9 +15,43 @@ pub struct Backend<'a> {
     pub api: &'a PublicUrl,
 }
 
+/// Literals of one language, and comments.
+struct Values {
+    id: String,
+    key: String,
+    secret: String,
+    host: String,
+    host_and_port: String,
+    port: u16,
+    tls: bool,
+    /// The channel to publish to, which SDKs take without a master key.
+    channel: String,
+    event: String,
+    note: String,
+    sealing: String,
+}
+
 impl Backend<'_> {
     fn secret(&self) -> &str {
         self.app.secret.expose_secret()
+    }
+
+    /// Everything that SDKs take, for a language that writes strings and comments so.
+    fn values(&self, quoted: fn(&str) -> String, comment: &str) -> Values {
+        let Self { app, api } = self;
+        Values {
+            id: quoted(&app.id),
+            key: quoted(&app.key),
+            secret: quoted(self.secret()),
+            host: quoted(&api.host),
+            host_and_port: quoted(&self.host_and_port()),
+            port: api.port,
+            tls: api.tls,
+            channel: quoted(&app.published),
+            event: quoted(EVENT),
+            note: self.prefix_note(comment),
+            sealing: self.sealing_note(comment),
+        }
     }
 
     fn scheme(&self) -> &'static str {
@@ -28,11 +62,6 @@ impl Backend<'_> {
     fn host_and_port(&self) -> String {
         let origin = self.api.origin();
         origin.split_once("://").map_or(origin.clone(), |(_, place)| place.to_owned())
-    }
-
-    /// The channel to publish to, which SDKs take without a master key.
-    fn channel(&self) -> &str {
-        &self.app.published
     }
 
     fn sealing_note(&self, comment: &str) -> String {
@@ -56,8 +85,11 @@ impl Backend<'_> {
     }
 }
 
-pub fn node(Backend { app, api }: &Backend<'_>) -> String {
-    let this = Backend { app, api };
+pub fn node(this: &Backend<'_>) -> String {
+    let Values { id, key, secret, host, port, tls, channel, event, note, sealing, .. } =
+        this.values(double, "//");
+    let (before, subscribed) = (before_options(this.app), double(this.app.subscribed));
+    let options = options(this.app, "pusher", "https://YOUR_BACKEND");
     format!(
         r#"// npm install pusher pusher-js; save as demo.mjs; node demo.mjs
 {note}import PusherServer from "pusher";
@@ -67,27 +99,14 @@ import Pusher from "pusher-js";  // in a page: "pusher-js/with-encryption"
 {options}}});
 const server = new PusherServer({{
   appId: {id}, key: {key}, secret: {secret},
-  host: {host}, port: {port}, useTLS: {tls},
+  host: {host}, port: "{port}", useTLS: {tls},
 }});
 
 const channel = client.subscribe({subscribed});
 channel.bind({event}, (data) => console.log(data));
 {sealing}channel.bind("pusher:subscription_succeeded", () =>
-  server.trigger({published}, {event}, {{ text: "from Node" }}));
-"#,
-        note = this.prefix_note("//"),
-        sealing = this.sealing_note("//"),
-        before = before_options(app),
-        options = options(app, "pusher", "https://YOUR_BACKEND"),
-        id = double(&app.id),
-        key = double(&app.key),
-        secret = double(this.secret()),
-        host = double(&api.host),
-        port = double(&api.port.to_string()),
-        tls = api.tls,
-        event = double(EVENT),
-        subscribed = double(app.subscribed),
-        published = double(this.channel()),
+  server.trigger({channel}, {event}, {{ text: "from Node" }}));
+"#
     )
 }
 
@@ -100,7 +119,7 @@ pub fn laravel(this: &Backend<'_>) -> String {
         false => value,
     };
     format!(
-        r#"# composer require pusher/pusher-php-server; Laravel 10 says BROADCAST_DRIVER
+        r#"# composer require pusher/pusher-php-server
 BROADCAST_CONNECTION=reverb
 REVERB_APP_ID={id}
 REVERB_APP_KEY={key}
@@ -112,8 +131,9 @@ VITE_REVERB_APP_KEY="${{REVERB_APP_KEY}}"
 VITE_REVERB_HOST={page_host}
 VITE_REVERB_PORT={page_port}
 VITE_REVERB_SCHEME={page_scheme}
-# Echo: broadcaster "reverb". Encrypted channels need in vite.config.js:
-#   resolve: {{ alias: [{{ find: /^pusher-js$/, replacement: "pusher-js/with-encryption" }}] }}
+# Laravel 10 has no reverb connection: BROADCAST_DRIVER=pusher, and these values
+# as PUSHER_APP_ID, PUSHER_APP_KEY, PUSHER_APP_SECRET, PUSHER_HOST, PUSHER_PORT
+# and PUSHER_SCHEME. Echo: broadcaster "reverb" in all versions.
 {sealing}{note}"#,
         id = app.id,
         key = dotenv(&app.key),
@@ -123,15 +143,7 @@ VITE_REVERB_SCHEME={page_scheme}
         own_scheme = this.scheme(),
         page_host = page("HOST", app.clients.host.clone()),
         page_port = page("PORT", app.clients.port.to_string()),
-        // Laravel puts "private-" in front itself.
-        sealing = match app.published.strip_prefix("private-") {
-            Some(name) if app.subscribed != app.published => format!(
-                "# Broadcast on new PrivateChannel({}): it is sealed for {}.\n",
-                single(name),
-                app.subscribed
-            ),
-            _ => String::new(),
-        },
+        sealing = laravel_sealing(app),
         page_scheme = page("SCHEME", scheme(app.clients.tls).into()),
         note = match &*app.path_prefix {
             "" => String::new(),
@@ -143,10 +155,47 @@ VITE_REVERB_SCHEME={page_scheme}
     )
 }
 
+/// What encrypted channels need besides.
+fn laravel_sealing(app: &Described) -> String {
+    if app.subscribed == app.published {
+        return String::new();
+    }
+    // Laravel puts "private-" in front itself.
+    let name = app.published.strip_prefix("private-").unwrap_or(&app.published);
+    let bearer = match app.asks {
+        Asks::ServerWithToken => ", bearerToken: YOUR_TOKEN",
+        Asks::Server | Asks::Backend => "",
+    };
+    let without_key = match app.asks {
+        Asks::Backend => "# Laravel answers for encrypted channels with the key alone:".into(),
+        Asks::Server | Asks::ServerWithToken => format!(
+            "# Without a key in Laravel, Echo asks this server for encrypted channels:\n\
+             #   authEndpoint: {}{bearer}\n\
+             # Or Laravel answers for them itself, with the key:",
+            double(&channel_endpoint(app))
+        ),
+    };
+    format!(
+        r#"# Broadcast on new PrivateChannel({name}), which is sealed for
+# {subscribed}.
+{without_key}
+#   'encryption_master_key_base64' => '...' in connections.reverb.options of
+#   config/broadcasting.php: `sealcast keys inspect --bare - < FILE` prints it
+# Encrypted channels need in vite.config.js:
+#   resolve: {{ alias: [{{ find: /^pusher-js$/,
+#     replacement: "pusher-js/with-encryption" }}] }}
+"#,
+        name = single(name),
+        subscribed = app.subscribed,
+    )
+}
+
 pub fn python(this: &Backend<'_>) -> String {
-    let Backend { app, api } = this;
-    let digits = app.id.bytes().all(|b| b.is_ascii_digit());
+    let Values { id, key, secret, host, port, tls, channel, event, note, sealing, .. } =
+        this.values(double, "#");
+    let digits = this.app.id.bytes().all(|b| b.is_ascii_digit());
     let id_note = if digits { "" } else { "# This SDK takes app ids of digits only.\n" };
+    let ssl = if tls { "True" } else { "False" };
     format!(
         r#"# pip install pusher
 {id_note}{note}import pusher
@@ -154,22 +203,13 @@ pub fn python(this: &Backend<'_>) -> String {
 client = pusher.Pusher(app_id={id}, key={key}, secret={secret},
                        host={host}, port={port}, ssl={ssl})
 {sealing}client.trigger({channel}, {event}, {{"text": "from Python"}})
-"#,
-        note = this.prefix_note("#"),
-        id = double(&app.id),
-        key = double(&app.key),
-        secret = double(this.secret()),
-        host = double(&api.host),
-        port = api.port,
-        ssl = if api.tls { "True" } else { "False" },
-        channel = double(this.channel()),
-        sealing = this.sealing_note("#"),
-        event = double(EVENT),
+"#
     )
 }
 
 pub fn ruby(this: &Backend<'_>) -> String {
-    let Backend { app, api } = this;
+    let Values { id, key, secret, host, port, tls, channel, event, note, sealing, .. } =
+        this.values(single, "#");
     format!(
         r#"# gem install pusher
 {note}require "pusher"
@@ -177,64 +217,40 @@ pub fn ruby(this: &Backend<'_>) -> String {
 client = Pusher::Client.new(app_id: {id}, key: {key}, secret: {secret},
                             host: {host}, port: {port}, use_tls: {tls})
 {sealing}client.trigger({channel}, {event}, {{ text: "from Ruby" }})
-"#,
-        note = this.prefix_note("#"),
-        id = single(&app.id),
-        key = single(&app.key),
-        secret = single(this.secret()),
-        host = single(&api.host),
-        port = api.port,
-        tls = api.tls,
-        channel = single(this.channel()),
-        sealing = this.sealing_note("#"),
-        event = single(EVENT),
+"#
     )
 }
 
 pub fn go(this: &Backend<'_>) -> String {
-    let Backend { app, api } = this;
+    let Values { id, key, secret, host_and_port, tls, channel, event, note, sealing, .. } =
+        this.values(double, "//");
     format!(
         r#"// go get github.com/pusher/pusher-http-go/v5
 {note}client := pusher.Client{{AppID: {id}, Key: {key}, Secret: {secret},
-	Host: {host}, Secure: {tls}}}
+	Host: {host_and_port}, Secure: {tls}}}
 {sealing}err := client.Trigger({channel}, {event}, map[string]string{{"text": "from Go"}})
-"#,
-        note = this.prefix_note("//"),
-        id = double(&app.id),
-        key = double(&app.key),
-        secret = double(this.secret()),
-        host = double(&this.host_and_port()),
-        tls = api.tls,
-        channel = double(this.channel()),
-        sealing = this.sealing_note("//"),
-        event = double(EVENT),
+"#
     )
 }
 
 pub fn java(this: &Backend<'_>) -> String {
-    let Backend { app, api } = this;
+    let Values { id, key, secret, host_and_port, tls, channel, event, note, sealing, .. } =
+        this.values(double, "//");
     format!(
         r#"// com.pusher:pusher-http-java
 {note}Pusher pusher = new Pusher({id}, {key}, {secret});
-pusher.setHost({host});
+pusher.setHost({host_and_port});
 pusher.setEncrypted({tls});
 {sealing}pusher.trigger({channel}, {event}, Collections.singletonMap("text", "from Java"));
-"#,
-        note = this.prefix_note("//"),
-        id = double(&app.id),
-        key = double(&app.key),
-        secret = double(this.secret()),
-        host = double(&this.host_and_port()),
-        tls = api.tls,
-        channel = double(this.channel()),
-        sealing = this.sealing_note("//"),
-        event = double(EVENT),
+"#
     )
 }
 
 pub fn php(this: &Backend<'_>) -> String {
-    let Backend { app, api } = this;
-    let path = match &*app.path_prefix {
+    let Values { id, key, secret, host, port, channel, event, sealing, .. } =
+        this.values(single, "//");
+    let scheme = this.scheme();
+    let path = match &*this.app.path_prefix {
         "" => String::new(),
         prefix => format!(", 'path' => {}", single(prefix)),
     };
@@ -243,16 +259,7 @@ pub fn php(this: &Backend<'_>) -> String {
 $pusher = new Pusher\Pusher({key}, {secret}, {id},
     ['host' => {host}, 'port' => {port}, 'scheme' => '{scheme}'{path}]);
 {sealing}$pusher->trigger({channel}, {event}, ['text' => 'from PHP']);
-"#,
-        key = single(&app.key),
-        secret = single(this.secret()),
-        id = single(&app.id),
-        host = single(&api.host),
-        port = api.port,
-        scheme = this.scheme(),
-        channel = single(this.channel()),
-        sealing = this.sealing_note("//"),
-        event = single(EVENT),
+"#
     )
 }
 
@@ -260,7 +267,8 @@ pub fn curl(this: &Backend<'_>) -> String {
     let Backend { app, api } = this;
     format!(
         r#"key={key}
-body='{{"name":"{EVENT}","channels":["{channel}"],"data":"{{\"text\":\"from curl\"}}"}}'
+data='{{\"text\":\"from curl\"}}'
+body='{{"name":"{EVENT}","channels":["{channel}"],"data":"'$data'"}}'
 md5=$(printf %s "$body" | openssl md5 | sed 's/.* //')
 query="auth_key=$key&auth_timestamp=$(date +%s)&auth_version=1.0&body_md5=$md5"
 path={prefix}/apps/{id}/events
@@ -269,7 +277,7 @@ sign=$(printf 'POST\n%s\n%s' "$path" "$query" |
 curl -d "$body" -H 'Content-Type: application/json' \
   "{url}$path?$query&auth_signature=$sign"
 "#,
-        channel = this.channel(),
+        channel = app.published,
         prefix = shell_path(&app.path_prefix),
         id = app.id,
         key = shell(&app.key),

@@ -1,0 +1,44 @@
+//! Memory cost of a session in bytes, wherever it is held. Under memory pressure, the connections
+//! with the highest cost are closed.
+
+use super::{Session, Subscription, user::User};
+use crate::presence::Member;
+
+/// Cost of a subscription beside its channel name: entries in the tables of the session, the worker
+/// and the directory, and the channel's record.
+const SUBSCRIPTION_BYTES: usize = 800;
+
+/// Cost of a member beside its texts, in the channel's member table.
+const MEMBER_BYTES: usize = 500;
+
+/// Cost of a watched user beside its id; watchers often share users.
+const WATCHED_BYTES: usize = 400;
+
+/// The id is held alone and in the roster.
+pub(super) fn member(member: &Member) -> usize {
+    let info = member.info.as_ref().map_or(0, |info| info.len());
+    MEMBER_BYTES + 2 * member.user_id.len() + info
+}
+
+impl Session {
+    pub fn bytes(&self) -> usize {
+        self.subscription_bytes + self.user.as_ref().map_or(0, |user| user.bytes())
+    }
+}
+
+impl Subscription {
+    pub(super) fn bytes(&self, channel: &str) -> usize {
+        let member = match self {
+            Self::Channel { member_bytes, .. } => *member_bytes,
+            Self::OwnUser => 0,
+        };
+        SUBSCRIPTION_BYTES + channel.len() + member
+    }
+}
+
+impl User {
+    fn bytes(&self) -> usize {
+        let watched = self.watched.len() * WATCHED_BYTES;
+        SUBSCRIPTION_BYTES + self.identity.text_bytes() + watched
+    }
+}
