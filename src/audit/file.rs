@@ -1,4 +1,4 @@
-//! The file that the log is appended to, and where its chain goes on.
+//! The file the log is appended to, and the continuation of its chain.
 
 use std::{
     fs::{self, File, OpenOptions, TryLockError},
@@ -27,33 +27,33 @@ pub enum NoAudit {
     Thread(io::Error),
 }
 
-/// What the writer needs of a file; tests have one that fails.
+/// The operations the writer needs; tests use a failing implementation.
 pub trait Sink: Write {
     fn sync(&mut self) -> io::Result<()>;
 
-    /// Makes the end of the file one that a line may follow; called before each batch.
+    /// Repairs the end of the file so that a line may follow. Called before each batch.
     fn mend(&mut self) -> io::Result<()> {
         Ok(())
     }
 
-    /// Another file may have this name by now, or none; asked before a batch is begun. The chain of
-    /// the file that is written from here on, and what was torn in it.
+    /// Called before each batch: if the file was moved or deleted, opens the one with its name.
+    /// Returns that file's chain and its torn line.
     fn follow(&mut self) -> Result<Option<(Chain, Option<Torn>)>, NoAudit> {
         Ok(None)
     }
 }
 
-/// A file of lines, opened for this process alone.
+/// A log file, locked by this process.
 pub struct AuditFile {
     file: File,
     path: PathBuf,
     /// Bytes in the file after the latest write. A shorter file was cut or overwritten.
     length: u64,
-    /// What is still to be done at its end: where the disk is full, that waits, too.
+    /// Pending repair of the file's end; retried while the disk is full.
     tail: Tail,
 }
 
-/// An open file, the chain of what it holds, and the line that was torn at its end.
+/// An open file, its chain, and the torn line at its end.
 pub struct Opened {
     pub file: AuditFile,
     pub chain: Chain,
@@ -102,8 +102,8 @@ impl Sink for AuditFile {
 }
 
 impl AuditFile {
-    /// Whether the open file still has its name and all that was written to it. What is no file of
-    /// lines has no place. A name that cannot be looked up leaves all as it is.
+    /// True if the open file still has its name and all that was written to it. Devices and pipes
+    /// are always in place. If the lookup fails, nothing changes.
     fn is_in_place(&self) -> bool {
         let Ok(own) = self.file.metadata() else { return true };
         match fs::metadata(&self.path) {
@@ -116,7 +116,7 @@ impl AuditFile {
     }
 }
 
-/// Changes nothing: that is the writer's, when it begins.
+/// Changes nothing in the file: repairs are up to the writer.
 pub fn open(path: &Path) -> Result<Opened, NoAudit> {
     let name = || path.display().to_string();
     let unusable = |reason| NoAudit::Unusable { path: name(), reason };
@@ -124,7 +124,7 @@ pub fn open(path: &Path) -> Result<Opened, NoAudit> {
     options.read(true).append(true).create(true).mode(0o600);
     let mut file = options.open(path).map_err(unusable)?;
     let data = file.metadata().map_err(unusable)?;
-    // A device or a pipe holds no chain that two could tear.
+    // A device or pipe has no chain to protect from a second writer.
     if !data.is_file() {
         let file = AuditFile { file, path: path.to_owned(), length: 0, tail: Tail::Whole };
         return Ok(Opened { file, chain: Chain::new(), torn: None });
@@ -173,10 +173,10 @@ fn end_of(file: &mut File, length: u64, path: &Path) -> Result<(Tail, Chain), No
     ending.judge(path, chain).map_err(broken)
 }
 
-/// More than a line takes: what is longer is broken anyway.
+/// Upper bound on a line; longer lines are broken anyway.
 pub const LINE_BYTES: u64 = 1 << 20;
 
-/// The last of the lines that end with a line feed before `end`.
+/// The bytes before `end`, long enough to contain the last whole line.
 fn last_line(file: &mut File, end: u64) -> io::Result<Vec<u8>> {
     let start = end.saturating_sub(LINE_BYTES);
     let mut bytes = Vec::new();

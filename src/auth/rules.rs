@@ -1,5 +1,5 @@
-//! Ordered rules: the first that matches a channel decides, and where none does nobody is let in.
-//! Pure: no I/O and no clock.
+//! Ordered rules. The first match for a channel decides; without a match, access is denied. Pure:
+//! no I/O and no clock.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -18,7 +18,7 @@ pub struct Rules {
 }
 
 pub struct Rule {
-    /// As it is written.
+    /// The pattern as configured.
     pub channel: Arc<str>,
     parts: Vec<Part>,
     pub abilities: Option<Abilities>,
@@ -26,24 +26,24 @@ pub struct Rule {
     presence: PresenceData,
 }
 
-/// What a subscription allows beside being sent events.
+/// The abilities of a subscription beside receiving events.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Abilities {
     pub client_events: bool,
 }
 
 impl Abilities {
-    /// As far as the application's settings go.
+    /// Everything the app's settings allow.
     pub const ALL: Self = Self { client_events: true };
 }
 
 pub struct PresenceData {
     pub user_id: Template,
-    /// Without one: the claim of that name.
+    /// `None` uses the claim of that name.
     pub user_info: Option<BTreeMap<String, Template>>,
 }
 
-/// Why a rule says nothing of a channel.
+/// The reason why a rule does not match a channel.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Mismatch {
     #[error("the name is not as the rule says")]
@@ -98,7 +98,7 @@ impl Rule {
         Ok(Self { channel: channel.into(), parts, abilities, max_ttl, presence })
     }
 
-    /// The names of those that the channel is compared with.
+    /// Names of the claims the channel is compared with.
     pub fn claims(&self) -> impl Iterator<Item = &str> {
         self.parts.iter().filter_map(|part| match part {
             Part::Claim(name) => Some(name.as_str()),
@@ -122,7 +122,7 @@ impl Rule {
         Pattern::new(pattern).matches(prefix)
     }
 
-    /// Whether the rule speaks of the channel.
+    /// Checks if the rule matches the channel.
     fn matches(&self, claims: &Claims, ids: &SignedIds, channel: &str) -> Result<(), Mismatch> {
         let first_star = self.parts.iter().position(|part| *part == Part::Any);
         let (head, tail) = self.parts.split_at(first_star.unwrap_or(self.parts.len()));
@@ -193,8 +193,8 @@ fn check(parts: &[Part]) -> Result<(), InvalidRule> {
     Ok(())
 }
 
-/// A value takes the place of its claim as it is: nothing in it has a meaning, and what no channel
-/// name can hold matches none.
+/// Claim values are inserted literally. A value that cannot be part of a channel name matches
+/// nothing.
 fn literal_text(part: &Part, claims: &Claims) -> Result<String, Mismatch> {
     match part {
         Part::Text(text) => Ok(text.clone()),
@@ -209,7 +209,7 @@ fn literal_text(part: &Part, claims: &Claims) -> Result<String, Mismatch> {
     }
 }
 
-/// The texts after each star.
+/// The texts after each `*`.
 fn runs(parts: &[Part], claims: &Claims) -> Result<Vec<String>, Mismatch> {
     let mut runs: Vec<String> = Vec::new();
     for part in parts {
@@ -222,7 +222,7 @@ fn runs(parts: &[Part], claims: &Claims) -> Result<Vec<String>, Mismatch> {
     Ok(runs)
 }
 
-/// `*a*b`: whether `a` comes somewhere and `b` ends it. The leftmost place is as good as any.
+/// For `*a*b`: true if `a` occurs and `b` ends the text. The leftmost match is as good as any.
 fn contains_in_order(mut text: &str, runs: &[String]) -> bool {
     let Some((last, middle)) = runs.split_last() else { return text.is_empty() };
     for run in middle {
@@ -233,7 +233,7 @@ fn contains_in_order(mut text: &str, runs: &[String]) -> bool {
 }
 
 impl Rules {
-    /// Whether a rule reads a signed id behind this beginning of a name.
+    /// True if a rule reads a signed id behind this prefix of a channel name.
     pub fn takes_signed_id(&self, prefix: &str) -> bool {
         self.rules.iter().any(|rule| rule.takes_signed_id(prefix))
     }
@@ -247,7 +247,7 @@ impl Rules {
         self.rules.iter().find(|rule| rule.matches(claims, &self.ids, channel).is_ok())
     }
 
-    /// What each rule says of the channel, up to the one that decides.
+    /// The verdict of each rule, up to the first match.
     pub fn verdicts(&self, claims: &Claims, channel: &str) -> Vec<(&Rule, Result<(), Mismatch>)> {
         let mut verdicts = Vec::new();
         for rule in &self.rules {

@@ -1,4 +1,4 @@
-//! Why keys were not changed.
+//! Errors of key changes.
 
 use std::{
     io,
@@ -38,9 +38,7 @@ pub enum RotationError {
 
 #[derive(Debug, thiserror::Error)]
 pub enum RevokeError {
-    #[error(
-        "{0} is not an encrypted channel: only what is sealed can be taken back by a new secret"
-    )]
+    #[error("{0} is not an encrypted channel: only sealed channels can get a new secret")]
     NotEncrypted(Channel),
     #[error("{0} is relayed blindly: its secrets are the application's own")]
     Blind(Channel),
@@ -52,7 +50,7 @@ pub enum RevokeError {
     UntilRestart(#[from] UntilRestart),
 }
 
-/// The command to run next, complete: it works when it is pasted.
+/// The next command to run, complete, so that it can be pasted.
 fn command(app: &str, reason: &KeyError) -> String {
     match reason {
         KeyError::Pending(key) => format!(" (`sealcast keys revoke --app {app} --now {key}`)"),
@@ -61,7 +59,7 @@ fn command(app: &str, reason: &KeyError) -> String {
     }
 }
 
-/// `until`: when those are closed that have not moved.
+/// `until`: when the stragglers are closed.
 pub(super) fn in_progress(app: &str, behind: u32, until: Option<UnixSeconds>) -> String {
     let until = until.map_or_else(String::new, |until| {
         let at = humantime::format_rfc3339_seconds(UNIX_EPOCH + Duration::from_secs(until));

@@ -1,5 +1,5 @@
-//! Where an app's keys are written down. Changes are written before they take effect, so that no
-//! restart goes back behind them; only what takes access away does not wait for a disk.
+//! Persistence of an app's keys. Changes are written before they take effect, so that a restart
+//! cannot undo them. A revocation is the exception: it does not wait for a disk.
 
 use std::io;
 
@@ -13,13 +13,14 @@ use crate::{
 
 pub struct KeyStore {
     file: KeyFile,
-    /// Held from writing a state until it is in force: nothing older is written after it. Locked
-    /// after the changes of the app's keys.
+    /// Held from writing a table until it is in force, so that no older table is written after it.
+    /// Locked after the app's `key_changes`.
     writing: Mutex<()>,
     pub pending: PendingWrite,
 }
 
-/// Keys beside the file that they are to replace. No others are written before they are published.
+/// Keys staged beside the file they will replace. They keep the store locked until they are
+/// published or dropped.
 #[must_use]
 pub struct StagedKeys<'a> {
     store: &'a KeyStore,
@@ -27,7 +28,7 @@ pub struct StagedKeys<'a> {
     _writing: MutexGuard<'a, ()>,
 }
 
-/// True if a revocation had waited for the disk and is written now.
+/// True if a pending revocation was written along.
 pub type HadWaited = bool;
 
 impl KeyStore {

@@ -1,4 +1,4 @@
-//! An application that begins to be served: what it left behind is read, and may be good for nothing.
+//! Opens an app: reads the state it left behind, which may be unusable.
 
 use std::{
     io,
@@ -20,13 +20,14 @@ use crate::{
     webhook::{DeadLetters, Webhooks},
 };
 
-/// Where applications leave what outlives the server.
+/// Location of the state that outlives the server.
 #[derive(Clone, Copy)]
 pub struct StateFiles<'a> {
     pub dir: &'a Path,
-    /// Whether it is this server's: without that, nothing is kept but keys are looked for.
+    /// True if the directory belongs to this server. Otherwise nothing is written, and only keys
+    /// are read.
     pub claimed: bool,
-    /// The file system that it is on, if that does not last.
+    /// Type of the file system, if it does not survive the container or machine.
     pub volatile: Option<&'static str>,
 }
 
@@ -36,7 +37,7 @@ pub enum NotOpened {
     RevokedTokens(#[from] revoked::Unusable),
     #[error(transparent)]
     KeyFile(#[from] KeyFileError),
-    #[error("the master key that the configuration of app {app} names: {reason}")]
+    #[error("the master key in the configuration of app {app}: {reason}")]
     MasterKey { app: Arc<str>, reason: KeyError },
     #[error(
         "the configuration of app {app} names another master key, and that cannot be written to the state directory: {reason}"
@@ -49,7 +50,7 @@ pub enum NotOpened {
     DeadLetters { file: PathBuf, reason: io::Error },
 }
 
-/// Ready to be served.
+/// An app ready to be served.
 #[must_use]
 pub struct Opened {
     tenant: Tenant,
@@ -57,7 +58,7 @@ pub struct Opened {
 }
 
 impl Opened {
-    /// Writes down which key the configuration has named.
+    /// Persists the key named by the configuration.
     pub fn settle(self) -> Result<Arc<Tenant>, NotOpened> {
         let Self { tenant, keys } = self;
         let written = keys.map_or(Ok(()), Staged::publish);
@@ -82,7 +83,7 @@ pub fn open(mut app: App, files: StateFiles<'_>, engine: &Engine) -> Result<Open
     Ok(Opened { tenant, keys })
 }
 
-/// What `open` would refuse, for whoever only asks: nothing is changed.
+/// Checks what `open` would refuse, without changing anything.
 pub fn check(app: &App, dir: &Path) -> Result<(), NotOpened> {
     app.access.revoked.check()?;
     if let Some(ring) = app.sealing.keys()
@@ -109,7 +110,7 @@ fn reconciled(
         .map_err(|reason| NotOpened::MasterKey { app: app.id.clone(), reason })
 }
 
-/// The keys as they stood when the server ended, or as the configuration has changed them since.
+/// Loads the persisted keys and reconciles them with the configuration.
 fn take_up_keys(app: &App, key_file: &KeyFile) -> Result<Option<Staged>, NotOpened> {
     let Some(ring) = app.sealing.keys() else { return Ok(None) };
     let Some(kept) = key_file.load()? else { return Ok(None) };
@@ -123,7 +124,7 @@ fn take_up_keys(app: &App, key_file: &KeyFile) -> Result<Option<Staged>, NotOpen
     Ok(Some(staged))
 }
 
-/// Secrets that can be taken back are worth as much as the memory of what was taken back.
+/// With `hkdf`, revocations are only as durable as the state directory.
 fn warn_of_state_that_does_not_last(app: &App, files: StateFiles<'_>) {
     if !app.sealing.keys().is_some_and(|ring| ring.derivation() == Derivation::Hkdf) {
         return;
@@ -143,8 +144,8 @@ fn warn_of_state_that_does_not_last(app: &App, files: StateFiles<'_>) {
     }
 }
 
-/// Sealed so far with the salt of this start was what the app had when it was served before: if its
-/// file has been lost or restored since, its epochs must not begin there anew.
+/// An app that was served before under the salt of this start must not reuse its epochs, even if
+/// its key file was lost or restored since.
 fn begin_epochs(app: &App, engine: &Engine) {
     let first = engine.tenants().iter().next().is_none();
     let ring = app.sealing.keys().filter(|ring| ring.derivation() == Derivation::Hkdf);
@@ -154,7 +155,7 @@ fn begin_epochs(app: &App, engine: &Engine) {
     }
 }
 
-/// The app's webhooks, if it has any.
+/// Opens the app's webhooks, if it has any.
 pub(super) fn open_webhooks(
     app: &mut App,
     files: StateFiles<'_>,

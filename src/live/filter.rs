@@ -1,4 +1,4 @@
-//! Which entries a watcher wants: all of them, until it says otherwise.
+//! The entries a watcher wants; all by default.
 
 use form_urlencoded::parse;
 
@@ -39,7 +39,7 @@ fn advice(given: &str) -> String {
 }
 
 impl Filter {
-    /// As they stand in a URL: `app=ID&channel=PATTERN&type=A,B&socket=ID`.
+    /// Parses the form in a URL: `app=ID&channel=PATTERN&type=A,B&socket=ID`.
     pub fn parse(query: &str) -> Result<Self, UnknownFilter> {
         let mut filter = Self::default();
         for (name, value) in parse(query.as_bytes()) {
@@ -57,7 +57,7 @@ impl Filter {
         Ok(filter)
     }
 
-    /// An entry that says nothing of what a filter asks for is not wanted.
+    /// An entry without the filtered field does not match.
     pub(super) fn wants(&self, entry: &Entry<'_>) -> bool {
         let is = |wanted: &Option<String>, found: Option<&str>| {
             wanted.as_deref().is_none_or(|wanted| found == Some(wanted))

@@ -8,7 +8,7 @@ fn watch(feed: &Arc<Feed>, query: &str) -> Watching {
     feed.watch(Filter::parse(query).unwrap()).unwrap()
 }
 
-/// What waits for the watcher, without waiting for more.
+/// The watcher's queued entries, without waiting for more.
 async fn waiting(watcher: &Watcher) -> Vec<serde_json::Value> {
     let mut lines = Vec::new();
     loop {
