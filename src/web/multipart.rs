@@ -1,7 +1,7 @@
 //! `multipart/form-data` (RFC 7578) of a few short text fields, as `FormData` sends them.
 //!
-//! The body is in memory and at most 16 KiB. Whatever is not written as browsers write it is
-//! refused: a proxy in front must not read other fields than this.
+//! The body is in memory and at most 16 KiB. Anything unlike the output of browsers is refused: a
+//! proxy in front must not read other fields.
 
 use super::{
     error::ApiError,
@@ -9,7 +9,7 @@ use super::{
 };
 use crate::refusal::RefusalCode;
 
-/// More than a question has, files that a page sends along included.
+/// More than a request has, with room for files of the page.
 const MAX_PARTS: usize = 100;
 
 /// RFC 2046 section 5.1.1.
@@ -50,7 +50,7 @@ pub fn multipart_fields(body: &[u8], boundary: &str) -> Result<Fields, ApiError>
     Err(invalid("it has more than 100 parts"))
 }
 
-/// The field's name, from the head of its part.
+/// The field's name in the head of its part.
 fn name(head: &str) -> Result<&str, ApiError> {
     let mut found = None;
     for line in head.split("\r\n") {
@@ -69,8 +69,8 @@ fn name(head: &str) -> Result<&str, ApiError> {
     found.ok_or_else(|| invalid("a part has no name"))
 }
 
-/// `key=value` or `key="value"`, of those after the first semicolon. Without escapes, which no
-/// field of a question has; of two with one key, none.
+/// The parameter `key=value` or `key="value"` after the first semicolon. Escapes are not supported,
+/// since no field name needs one; of duplicates, `None`.
 fn parameter<'a>(value: &'a str, key: &str) -> Option<&'a str> {
     let (_, mut rest) = value.split_once(';')?;
     let mut found = None;

@@ -1,15 +1,15 @@
-//! The path that WebSocket connections go to, and what is wrong with one that is nearly that.
+//! The path of WebSocket connections, and hints for wrong paths.
 
 use percent_encoding::percent_decode_str;
 
-/// The application's key in `{prefix}/app/{key}`.
+/// The app's key in `{prefix}/app/{key}`.
 pub fn key(path: &str, prefix: &str) -> Option<String> {
     let key = path.strip_prefix(prefix)?.strip_prefix("/app/")?.trim_end_matches('/');
     let key = percent_decode_str(key).decode_utf8().ok()?;
     (!key.is_empty() && !key.contains('/')).then(|| key.into_owned())
 }
 
-/// What to change about a path that has no key. Nothing of the path itself is repeated.
+/// A hint for a path without a key. It repeats nothing of the path.
 pub fn mistake(path: &str, prefix: &str) -> String {
     let right = format!("WebSocket connections go to {prefix}/app/KEY");
     let of_prefix = |path: &str| match path.find("/app/") {

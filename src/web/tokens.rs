@@ -1,4 +1,4 @@
-//! Access tokens (`auth::access`): made and revoked by the application's backend.
+//! Access tokens (`auth::access`), issued and revoked by the app's backend.
 
 use std::sync::Arc;
 
@@ -52,7 +52,7 @@ struct Revoke {
     user_id: Option<String>,
 }
 
-/// Of an id that is worth remembering.
+/// Longer ids are not worth remembering.
 const LONGEST_ID: usize = 200;
 
 /// `POST /tokens/revoke`

@@ -1,4 +1,4 @@
-//! Webhooks: how they go, what could not be delivered, and whether a receiver answers.
+//! The state of webhooks, undelivered ones, and test deliveries.
 
 use std::{io, sync::Arc, time::Instant};
 
@@ -14,7 +14,7 @@ use crate::{
     webhook::{Delivery, LetterId, Tested, Webhooks, Which},
 };
 
-/// Letters or requests in one answer.
+/// Entries in one response.
 const USUAL: usize = 100;
 const MOST: usize = 500;
 
@@ -48,7 +48,7 @@ fn limit(request: &HttpRequest) -> Result<usize, ApiError> {
 
 #[derive(Serialize, Deserialize)]
 pub struct Deliveries {
-    /// The newest last.
+    /// Newest last.
     pub deliveries: Vec<Delivery>,
 }
 
@@ -72,7 +72,7 @@ pub async fn replay(admin: Admin) -> Result<HttpResponse, ApiError> {
     Ok(HttpResponse::Ok().json(blocking(replay).await?))
 }
 
-/// `all`, or a condition: nothing at all is not taken for everything.
+/// `all`, or a condition: an empty body must not discard everything.
 #[derive(Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Discard {
@@ -81,7 +81,7 @@ pub struct Discard {
     pub id: Option<LetterId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub endpoint: Option<String>,
-    /// RFC 3339: those that were given up earlier.
+    /// RFC 3339; selects letters given up before this time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub before: Option<String>,
 }

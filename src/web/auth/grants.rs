@@ -1,4 +1,4 @@
-//! What the auth endpoints give to those who are let in.
+//! The responses of the auth endpoints to authorized clients.
 
 use std::sync::Arc;
 
@@ -26,10 +26,10 @@ pub struct ChannelGrant {
     channel_data: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     shared_secret: Option<String>,
-    /// Who the presence channel will know it as.
+    /// The user id on the presence channel.
     #[serde(skip)]
     user: Option<Arc<str>>,
-    /// Kept until the answer is written.
+    /// Held until the response is written.
     #[serde(skip)]
     _told: Option<Told>,
     #[serde(skip)]
@@ -64,7 +64,7 @@ impl Answer for UserGrant {
     }
 }
 
-/// The decision first, the secret after it.
+/// The decision comes first, the secret after it.
 pub async fn authorize_channel(asked: &Asked) -> Result<ChannelGrant, ApiError> {
     let app = &*asked.app;
     let socket_id = asked.socket_id()?;
@@ -98,9 +98,9 @@ pub async fn authorize_channel(asked: &Asked) -> Result<ChannelGrant, ApiError> 
     let bounds = Bounds { expires, abilities, token };
     let granted = engine.grant(&asked.tenant, socket_id, &channel, user.clone(), as_of, bounds);
     let granted = granted.await?;
-    // Once more: if they were taken off meanwhile, the secret may be the one of after.
+    // Checked again: after a revocation in the meantime, the secret may belong to the next epoch.
     refuse_revoked(app, &channel, user.as_deref(), as_of)?;
-    // An answer that names nobody may be about whoever was taken off since it was asked for.
+    // Without a user, the authorization may belong to a member revoked in the meantime.
     if user.is_none() && epoch() != epoch_before {
         return Err(GrantError::Replaced.into());
     }
@@ -110,7 +110,7 @@ pub async fn authorize_channel(asked: &Asked) -> Result<ChannelGrant, ApiError> 
     Ok(ChannelGrant { auth, channel_data, shared_secret, user, rule, _told })
 }
 
-/// Who was taken off the channel needs a word of the application that is newer than that.
+/// A revoked member needs a decision newer than the revocation.
 fn refuse_revoked(
     app: &App,
     channel: &Channel,
@@ -137,7 +137,7 @@ fn channel_data(app: &App, identity: &Identity) -> Result<String, ApiError> {
     }
     let data = ChannelData { user_id: &identity.user_id, user_info: &identity.user_info };
     let data = serde_json::to_string(&data).map_err(unwritable)?;
-    // Refused here, where the page is told why, and not on the socket.
+    // Refused here, with a reason for the page, and not later on the socket.
     Member::parse(&data, app.member_limits())
         .map_err(|e| ApiError::new(RefusalCode::InvalidMember, e.to_string()))?;
     Ok(data)
