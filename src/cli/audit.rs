@@ -9,10 +9,10 @@ use crate::audit::verify;
 
 #[derive(Subcommand)]
 pub enum AuditCommand {
-    /// Say whether an audit file is as the server wrote it
+    /// Verify that an audit file is as the server wrote it
     Verify {
         file: PathBuf,
-        /// A hash that was noted before: its line must still be there
+        /// A hash noted before: its line must still be in the file
         #[arg(long, value_name = "HASH")]
         expect: Option<String>,
     },

@@ -16,31 +16,31 @@ use crate::{
 
 #[derive(Args)]
 pub struct Explain {
-    /// The string in question: KEY:SIGNATURE
+    /// The auth string in question: KEY:SIGNATURE
     auth: String,
-    /// Of the connection that it is for
+    /// The connection's socket id
     #[arg(long, value_name = "ID")]
     socket_id: SocketId,
-    /// The channel that it is for, as the client names it
+    /// The channel's name, as the client sends it
     #[arg(long, value_name = "NAME", required_unless_present = "user_data")]
     channel: Option<String>,
-    /// Sent with it, byte for byte
+    /// The channel data of the subscription, byte for byte
     #[arg(long, value_name = "JSON", requires = "channel")]
     channel_data: Option<String>,
-    /// Instead of a channel: what a sign-in sends, byte for byte
+    /// Instead of a channel: the user data of a sign-in, byte for byte
     #[arg(long, value_name = "JSON", conflicts_with = "channel")]
     user_data: Option<String>,
-    /// Another socket for which it may have been signed
+    /// Another socket id that may have been signed by mistake
     #[arg(long, value_name = "ID")]
     other_socket_id: Vec<SocketId>,
-    /// The app of the configuration, if it has several
+    /// The app, if the configuration has several
     #[arg(long, value_name = "ID")]
     app: Option<String>,
     /// Instead of a configuration: the app's key
     #[arg(long, requires = "secret", conflicts_with = "app")]
     key: Option<String>,
-    /// Instead of a configuration: the app's secret; - reads it from standard input, where nobody
-    /// else sees it
+    /// Instead of a configuration: the app's secret; - reads it from standard input, hidden from
+    /// other users
     #[arg(long, requires = "key", hide_env_values = true)]
     secret: Option<SecretString>,
     #[command(flatten)]
@@ -76,7 +76,7 @@ fn by_secret(
     let secret = match secret.expose_secret() {
         "-" => {
             read = text_file::read_from(std::io::stdin().lock(), 64 * 1024)?;
-            // The line break is the terminal's, or that of `echo`.
+            // The line break comes from the terminal or from `echo`.
             read.trim_end_matches(['\r', '\n'])
         }
         secret => secret,

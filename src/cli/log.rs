@@ -1,4 +1,4 @@
-//! The log, on standard error (docs/logging.md), and traces where the program is built with them.
+//! The log on standard error (docs/logging.md), and traces if the program is built with them.
 
 mod libraries;
 
@@ -18,7 +18,7 @@ use super::Result;
 use crate::{config::Log, output::OutputQueue, traces::Traces};
 use libraries::LibraryLines;
 
-/// What is logged, which can change; the form cannot.
+/// Changes the log filter at run time. The format is fixed at the start.
 pub struct LogFilter(Box<dyn Fn(EnvFilter) + Send + Sync>);
 
 impl LogFilter {
@@ -27,14 +27,15 @@ impl LogFilter {
     }
 
     fn of<S: 'static>(handle: Handle<EnvFilter, S>) -> Self {
-        // There is no log any more only where there is no process.
+        // Fails only after the end of the log, which is the end of the process.
         Self(Box::new(move |filter| _ = handle.reload(filter)))
     }
 }
 
 pub fn filter(log: &Log) -> Result<EnvFilter> {
     let is_level = |word: &str| word.is_empty() || word.parse::<LevelFilter>().is_ok();
-    // Taken for a target, a misspelt level would leave out everything. Spans may have commas in them.
+    // A misspelt level would be taken for a target and silence everything else. Filters of spans
+    // may contain commas.
     let mut words = log.filter.split(',').map(str::trim).filter(|_| !log.filter.contains('['));
     if let Some(word) = words.find(|word| !word.contains('=') && !is_level(word)) {
         return Err(format!(
@@ -45,8 +46,8 @@ pub fn filter(log: &Log) -> Result<EnvFilter> {
     Ok(EnvFilter::try_new(&log.filter).map_err(|e| format!("log: {e}"))?)
 }
 
-/// Lines in the form that is configured, through the queue. The traces have to live as long as the
-/// server.
+/// Starts the log: lines in the configured format, written through the queue. Keep the traces alive
+/// as long as the server.
 #[cfg(not(feature = "otel"))]
 pub fn begin(log: &Log, queue: &OutputQueue) -> Result<(LogFilter, Traces)> {
     let (events, handle) = reload::Layer::new(filter(log)?);
@@ -55,7 +56,7 @@ pub fn begin(log: &Log, queue: &OutputQueue) -> Result<(LogFilter, Traces)> {
     Ok((LogFilter::of(handle), Traces))
 }
 
-/// Spans are for the collector alone: the log is the same with them and without.
+/// Spans are for the collector alone: the log does not change.
 #[cfg(feature = "otel")]
 pub fn begin(log: &Log, queue: &OutputQueue) -> Result<(LogFilter, Traces)> {
     use crate::traces::Exporter;

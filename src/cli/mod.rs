@@ -52,7 +52,7 @@ struct Cli {
 enum Command {
     /// Run the server
     Serve(Flags),
-    /// Look at the configuration
+    /// Check or show the configuration
     #[command(subcommand)]
     Config(ConfigCommand),
     /// Master keys
@@ -65,7 +65,7 @@ enum Command {
     Token(token::Token),
     /// Print a channel's name with a signed id at its end
     SignedId(token::SignedId),
-    /// Print what to paste into a page or a backend: the app's address, key and secret stand in it
+    /// Print a snippet to paste into a page or a backend, with the app's address, key and secret
     Snippet(snippet::Snippet),
     /// The audit log
     #[command(subcommand)]
@@ -73,34 +73,34 @@ enum Command {
     /// Webhooks of a running server
     #[command(subcommand)]
     Webhooks(webhooks::WebhooksCommand),
-    /// Watch what a running server does: connections, subscriptions, calls, refusals, events
+    /// Watch a running server: connections, subscriptions, calls, refusals, events
     Tail(tail::Tail),
     /// Check ciphers, signatures and random numbers against published values
     Selftest,
-    /// Ask a running server whether it is well; exits with 0 if so
+    /// Check the health of a running server; exits with 0 if it is healthy
     Healthcheck(healthcheck::Healthcheck),
 }
 
 #[derive(Subcommand)]
 enum AuthCommand {
-    /// Say why a socket refuses an auth string; exits with 0 if it does not
+    /// Explain the refusal of an auth string; exits with 0 if it is valid
     Explain(Box<auth_explain::Explain>),
-    /// Say which rule decides for a token and a channel, and why the others do not
+    /// Show the rule that decides for a token and a channel, and why the others do not
     Test(auth_test::AuthTest),
 }
 
 #[derive(Subcommand)]
 enum ConfigCommand {
-    /// Say whether the server would start with it
+    /// Check whether the server would start with this configuration
     Check(Flags),
-    /// Print what is set and where, secrets masked
+    /// Print every configured value and its source, secrets masked
     Show(Flags),
 }
 
-/// Every failure ends here, as a sentence on standard error.
+/// Prints every error as one sentence on standard error.
 pub fn run() -> ExitCode {
     let result = match Cli::parse().command {
-        // It says itself what is wrong: nothing of it may wait for standard error.
+        // `serve` reports its own errors: it must not block on standard error.
         Command::Serve(flags) => return serve::serve(&flags),
         Command::Config(command) => config(&command),
         Command::Keys(command) => keys::run(&command),
@@ -126,7 +126,7 @@ pub fn run() -> ExitCode {
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
-/// Not `print!`, which panics when nobody reads.
+/// Not `print!`, which panics if the reader is gone.
 fn print(text: &str) -> io::Result<()> {
     let mut out = io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
@@ -135,7 +135,7 @@ fn print(text: &str) -> io::Result<()> {
     }
 }
 
-/// A line on standard output. What goes to a reader that has gone is lost without a word.
+/// Prints a line on standard output. Output to a closed pipe is dropped silently.
 macro_rules! say {
     ($($text:tt)*) => {
         $crate::cli::print(&format!("{}\n", format_args!($($text)*)))
@@ -143,12 +143,13 @@ macro_rules! say {
 }
 use say;
 
-/// A line on standard error, of commands that do not serve. Without a reader nobody is to know.
+/// Prints a line on standard error, for commands other than `serve`. Without a reader the line is
+/// lost.
 fn complain(line: impl Display) {
     let _ = writeln!(io::stderr(), "{line}");
 }
 
-/// The same of `serve`, which waits for nobody.
+/// The same for `serve`, without blocking on the reader.
 fn report(stderr: &OutputQueue, line: impl Display) {
     stderr.push(format!("sealcast: {line}\n").as_bytes());
 }

@@ -1,4 +1,4 @@
-//! The running server that keys and webhooks are managed on, and an application of it.
+//! The admin API of a running server, for one app.
 
 use std::{
     io,
@@ -32,24 +32,24 @@ pub struct Whose {
     place: Place,
 }
 
-/// Which server is meant.
+/// Options that select a running server.
 #[derive(clap::Args)]
 pub struct Place {
-    /// Configuration file of the server, which names its state directory
+    /// Configuration file of the server, to find its state directory
     #[arg(long, value_name = "FILE", env = "SEALCAST_CONFIG", value_parser = path())]
     config: Option<PathBuf>,
-    /// The server's state directory, in which it listens for commands
+    /// The server's state directory, with its admin socket
     #[arg(long, value_name = "DIR", conflicts_with = "url")]
     state_dir: Option<PathBuf>,
-    /// The operations listener of a server elsewhere, which must have an admin_token
+    /// The operations listener of a remote server with an admin_token
     #[arg(long, value_name = "http://HOST:PORT", requires = "admin_token_file")]
     url: Option<String>,
-    /// The file that this token stands in
+    /// File with the admin token
     #[arg(long, value_name = "FILE", requires = "url")]
     admin_token_file: Option<PathBuf>,
 }
 
-/// Where the server listens for this.
+/// The address of the admin API.
 pub enum Way {
     Socket(PathBuf),
     Token { addresses: Vec<SocketAddr>, prefix: String, token: Zeroizing<String> },
@@ -60,7 +60,7 @@ pub struct Server {
     app: String,
 }
 
-/// A change of keys waits for a disk.
+/// Changing keys waits for a disk.
 const DEADLINE: Duration = Duration::from_secs(30);
 pub const CONNECT_DEADLINE: Duration = Duration::from_secs(3);
 
@@ -95,7 +95,7 @@ impl Server {
         self.get("/keys")
     }
 
-    /// `path`: behind the application.
+    /// `path`: relative to the app.
     pub fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T> {
         self.ask("GET", path, "")
     }
@@ -137,7 +137,7 @@ fn connect(file: &Path) -> Result<UnixStream> {
     Ok(stream)
 }
 
-/// The first address that answers.
+/// Connects to the first address that answers.
 fn reach(addresses: &[SocketAddr]) -> Result<(TcpStream, String)> {
     let mut failure = String::from("the host has no address");
     for address in addresses {
@@ -167,7 +167,7 @@ fn understood<T: DeserializeOwned>(answer: &Answer) -> Result<T> {
     Err(refused(answer).into())
 }
 
-/// Why it is no, as a sentence.
+/// The reason of an error response, as a sentence.
 pub fn refused(answer: &Answer) -> String {
     match serde_json::from_str::<Refusal>(&answer.body) {
         Ok(Refusal { error, code }) if code == "not_found" => {

@@ -21,22 +21,22 @@ use feed::{Feed, NoFeed, Said};
 pub struct Tail {
     #[command(flatten)]
     place: Place,
-    /// Of this app alone
+    /// Only this app
     #[arg(long, value_name = "ID")]
     app: Option<String>,
-    /// On these channels alone; * stands for any run of characters
+    /// Only these channels; * stands for any run of characters
     #[arg(long, value_name = "PATTERN")]
     channel: Option<String>,
-    /// Of these types alone, such as refused,auth_*
+    /// Only these types, such as refused,auth_*
     #[arg(long = "type", value_name = "A,B")]
     types: Option<String>,
-    /// Of this connection alone
+    /// Only this connection
     #[arg(long, value_name = "ID")]
     socket: Option<String>,
     /// Print entries as they come, each a JSON object on a line
     #[arg(long)]
     json: bool,
-    /// When the server ends, wait for it to come back
+    /// When the server ends, wait for its restart
     #[arg(long)]
     follow: bool,
 }
@@ -60,7 +60,7 @@ impl Tail {
         let mut feed = Feed::open(way, &path).await?;
         loop {
             let end = match print_all(&mut feed, &mut out).await? {
-                // Nobody reads any more.
+                // The reader of standard output is gone.
                 None => return Ok(()),
                 Some(end) => end,
             };
@@ -89,7 +89,7 @@ impl Tail {
     }
 }
 
-/// How it ended; `None` when nobody reads what is printed.
+/// Returns the reason of the end; `None` if the reader of standard output is gone.
 async fn print_all(feed: &mut Feed, out: &mut Printer) -> Result<Option<feed::End>> {
     loop {
         match feed.next().await? {

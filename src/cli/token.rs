@@ -1,4 +1,4 @@
-//! `sealcast token` and `sealcast signed-id`: made offline, with the secret that the configuration has.
+//! `sealcast token` and `sealcast signed-id`: made offline with the app's secret.
 
 use super::{Result, config_of, say};
 use crate::{
@@ -15,19 +15,19 @@ use crate::{
 
 #[derive(clap::Args)]
 pub struct Token {
-    /// Whom the token is for
+    /// The user's id
     #[arg(long, value_name = "ID")]
     user: String,
     /// A channel or a pattern (* stands for any run of characters); may be repeated
     #[arg(long, value_name = "NAME", required = true)]
     channel: Vec<String>,
-    /// Seconds that it is good for
+    /// Lifetime in seconds
     #[arg(long, default_value_t = USUAL)]
     ttl: u64,
-    /// JSON that other members of presence channels see
+    /// JSON shown to other members of presence channels
     #[arg(long, value_name = "JSON")]
     user_info: Option<String>,
-    /// The only origin whose pages may use it
+    /// The only origin that may use the token
     #[arg(long)]
     origin: Option<String>,
     /// The app, if there are several
@@ -39,7 +39,7 @@ pub struct Token {
 
 #[derive(clap::Args)]
 pub struct SignedId {
-    /// What stands in front of the id, such as private-list-
+    /// The text before the id, such as private-list-
     prefix: String,
     id: String,
     /// The app, if there are several
@@ -49,7 +49,7 @@ pub struct SignedId {
     flags: Flags,
 }
 
-/// Seconds by which the clocks of this machine and of the server may differ.
+/// Allowed clock difference between this machine and the server, in seconds.
 const CLOCK_SKEW: u64 = 10;
 
 pub fn run(command: &Token) -> Result<()> {
@@ -64,7 +64,7 @@ pub fn run(command: &Token) -> Result<()> {
         origin: command.origin.clone(),
     };
     let now = ServerClock::default().now();
-    // A server whose clock is a little behind takes it, and a revocation of the next moment is newer.
+    // Backdated for servers with a slow clock; a revocation in the next moment is still newer.
     let now = Now { latest: now.latest.saturating_sub(CLOCK_SKEW), ..now };
     Ok(say!("{}", app.mint(&wanted, now)?.token)?)
 }
@@ -84,7 +84,7 @@ pub fn signed_id(command: &SignedId) -> Result<()> {
     Ok(say!("{name}")?)
 }
 
-/// The one that is named, or the only one.
+/// The named app, or the only one.
 pub fn app<'a>(config: &'a Config, id: Option<&str>) -> Result<&'a App> {
     let found = match (id, &*config.apps) {
         (Some(id), apps) => apps.iter().find(|app| *app.id == *id),

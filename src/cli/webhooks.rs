@@ -1,4 +1,4 @@
-//! `sealcast webhooks`: how a running server's webhooks go.
+//! `sealcast webhooks`: the state of a running server's webhooks.
 
 use clap::Subcommand;
 
@@ -14,15 +14,15 @@ use crate::{
 
 #[derive(Subcommand)]
 pub enum WebhooksCommand {
-    /// Show an app's endpoints, how they go, and the webhooks that could not be delivered
+    /// Show an app's endpoints, their state, and undelivered webhooks
     List(List),
-    /// Show the latest requests to an app's endpoints and what became of them, the newest last
+    /// Show the latest requests to an app's endpoints and their outcomes, newest last
     Log(Log),
-    /// Send again what could not be delivered; it stays in the file until it has arrived
+    /// Send undelivered webhooks again; they stay in the file until they have arrived
     Replay(Replay),
-    /// Take out of the file what could not be delivered and is of no use any more
+    /// Remove undelivered webhooks from the file
     Discard(DiscardLetters),
-    /// Send each endpoint a signed test webhook and show what it answers
+    /// Send each endpoint a signed test webhook and show its answer
     Test(Test),
 }
 
@@ -30,7 +30,7 @@ pub enum WebhooksCommand {
 pub struct List {
     #[command(flatten)]
     whose: Whose,
-    /// How many that could not be delivered are shown, at most 500; the oldest first
+    /// Number of undelivered webhooks to show, at most 500; oldest first
     #[arg(long, value_name = "N", default_value_t = 20)]
     limit: usize,
 }
@@ -39,10 +39,10 @@ pub struct List {
 pub struct Log {
     #[command(flatten)]
     whose: Whose,
-    /// How many are shown, at most 500; the server remembers 200 for each endpoint
+    /// Number of requests to show, at most 500; the server remembers 200 for each endpoint
     #[arg(long, value_name = "N", default_value_t = 20)]
     limit: usize,
-    /// Those to this endpoint alone, as `webhooks list` shows it
+    /// Only requests to this endpoint, as `webhooks list` shows it
     #[arg(long, value_name = "URL")]
     endpoint: Option<String>,
 }
@@ -51,10 +51,10 @@ pub struct Log {
 pub struct Replay {
     #[command(flatten)]
     whose: Whose,
-    /// This one alone, as `webhooks list` numbers them
+    /// Only this webhook, as `webhooks list` numbers it
     #[arg(long)]
     id: Option<u64>,
-    /// Those to this endpoint alone, as `webhooks list` shows it
+    /// Only webhooks to this endpoint, as `webhooks list` shows it
     #[arg(long, value_name = "URL")]
     endpoint: Option<String>,
 }
@@ -63,16 +63,16 @@ pub struct Replay {
 pub struct DiscardLetters {
     #[command(flatten)]
     whose: Whose,
-    /// Everything in the file
+    /// All webhooks in the file
     #[arg(long, conflicts_with_all = ["id", "endpoint", "before"])]
     all: bool,
-    /// This one alone, as `webhooks list` numbers them
+    /// Only this webhook, as `webhooks list` numbers it
     #[arg(long)]
     id: Option<u64>,
-    /// Those to this endpoint alone, as `webhooks list` shows it
+    /// Only webhooks to this endpoint, as `webhooks list` shows it
     #[arg(long, value_name = "URL")]
     endpoint: Option<String>,
-    /// Those alone that were given up before this time, such as 2026-01-31T12:00:00Z
+    /// Only webhooks given up before this time, such as 2026-01-31T12:00:00Z
     #[arg(long, value_name = "TIME")]
     before: Option<String>,
 }
@@ -81,7 +81,7 @@ pub struct DiscardLetters {
 pub struct Test {
     #[command(flatten)]
     whose: Whose,
-    /// This endpoint alone, as `webhooks list` shows it
+    /// Only this endpoint, as `webhooks list` shows it
     #[arg(long, value_name = "URL")]
     endpoint: Option<String>,
 }

@@ -1,4 +1,4 @@
-//! `sealcast keys`: keys as such here, and those of a running server in `server`.
+//! `sealcast keys`: local keys here, keys of a running server in `server`.
 
 mod list;
 mod progress;
@@ -18,25 +18,25 @@ use crate::{
 
 #[derive(Subcommand)]
 pub enum Keys {
-    /// Print a new master key, to a terminal also as the official SDKs take it
+    /// Print a new master key; on a terminal also in the form for official SDKs
     Generate {
-        /// Print it as the official SDKs take it: base64 alone, without the prefix
+        /// Print it in the form for official SDKs: base64 alone, without the prefix
         #[arg(long)]
         bare: bool,
     },
-    /// Say what a key is: its form and its fingerprint
+    /// Print the format and the fingerprint of a key
     Inspect {
-        /// The key in any form that the configuration takes, or - to read it from standard input,
-        /// where it stays out of the shell's history
+        /// The key in any form that the configuration takes, or - to read it from standard input
+        /// and keep it out of the shell's history
         key: String,
     },
-    /// Show the keys of an app on a running server, and how many subscriptions each has
+    /// Show the keys of an app on a running server, with their subscriptions
     List(server::Whose),
-    /// Give an app of a running server its next key: subscribers move to it, and lose nothing
+    /// Give an app of a running server its next key; subscribers move to it and lose nothing
     Rotate(rotate::Rotate),
-    /// Make a running server forget a key at once; if it is the active one, another takes its place
+    /// Make a running server forget a key at once; if it is active, another key takes its place
     Revoke(rotate::Revoke),
-    /// Print what an SDK must compute, as JSON: shared secrets, a sealed payload, signatures
+    /// Print expected results for an SDK, as JSON: shared secrets, a sealed payload, signatures
     Vector(vectors::Vector),
 }
 
@@ -62,8 +62,7 @@ pub fn run(command: &Keys) -> Result<()> {
     Ok(())
 }
 
-/// One line where a program reads it. A person is shown both forms, since SDKs do not take the
-/// prefix.
+/// One line for programs. A terminal shows both forms, since SDKs do not take the prefix.
 fn generated(key: &MasterKey, bare: bool, terminal: bool) -> Zeroizing<String> {
     let text = key.to_text();
     let plain = text.trim_start_matches("base64:");

@@ -15,18 +15,18 @@ pub struct Rotate {
     #[command(flatten)]
     whose: Whose,
     /// The next key in any form that the configuration takes, or - to read it from standard input;
-    /// without it the server makes one
+    /// by default the server makes one
     #[arg(long)]
     key: Option<String>,
-    /// Announce it: it becomes active after so many seconds, and envelopes that are sealed with it
-    /// are taken at once
+    /// Announce the key: it becomes active after this time, and envelopes sealed with it are
+    /// accepted at once
     #[arg(long = "in", value_name = "SECONDS")]
     activate_in: Option<u64>,
-    /// How long the previous key is served on, if not as configured
+    /// Grace period of the previous key, if not as configured
     #[arg(long, value_name = "SECONDS")]
     grace: Option<u64>,
     /// Close subscribers that have not moved since the last rotation, instead of waiting for them;
-    /// their clients reconnect and are given the next key
+    /// their clients reconnect and get the next key
     #[arg(long)]
     force: bool,
     /// Do not wait until all subscribers have moved
@@ -47,7 +47,7 @@ struct Asked<'a> {
 
 pub fn rotate(command: &Rotate) -> Result<()> {
     let server = command.whose.server()?;
-    // Read here: a file or a variable that it names is one of this machine.
+    // Parsed here: a file or a variable in the text is one of this machine.
     let key = command.key.as_deref().map(read_key).transpose()?.map(|key| key.to_text());
     let asked = Asked {
         key: key.as_ref().map(|text| text.as_str()),
@@ -72,9 +72,9 @@ pub fn rotate(command: &Rotate) -> Result<()> {
 pub struct Revoke {
     #[command(flatten)]
     whose: Whose,
-    /// As `keys list` shows it
+    /// The key's id, as `keys list` shows it
     id: String,
-    /// That it is meant: whoever has only this key is disconnected, or moves at once
+    /// Confirms the revocation: subscribers with only this key are disconnected or rekeyed at once
     #[arg(long)]
     now: bool,
 }

@@ -1,4 +1,4 @@
-//! `sealcast keys vector`: what an SDK must compute, as JSON.
+//! `sealcast keys vector`: expected results for an SDK, as JSON.
 
 use md5::{Digest, Md5};
 use serde::Serialize;
@@ -20,23 +20,23 @@ use crate::{
 #[derive(clap::Args)]
 pub struct Vector {
     /// A key made for testing, in any form that the configuration takes, or - to read it from
-    /// standard input; without it the published example. What is printed opens everything that
-    /// the key seals for these channels
+    /// standard input; the default is the published example. The output opens every payload sealed
+    /// with the key on these channels
     #[arg(long)]
     key: Option<String>,
-    /// For derivation hkdf: 32 bytes in base64. A running server draws its own at each start and
-    /// shows it nowhere; without this it is the example of bytes 32 to 63
+    /// For derivation hkdf: 32 bytes in base64; the default is the example, bytes 32 to 63. A
+    /// running server draws its own salt at each start and never shows it
     #[arg(long, value_name = "BASE64")]
     salt: Option<String>,
     /// An encrypted channel; may be repeated
     #[arg(long, value_name = "NAME", default_values = ["private-encrypted-my-channel", "private-encrypted-cache-a"])]
     channel: Vec<String>,
-    /// The app's id, which stands in the path of an API request and in secrets of derivation hkdf
+    /// The app's id, part of the path of an API request and of secrets of derivation hkdf
     #[arg(long, value_name = "ID", default_value = "3")]
     app: String,
 }
 
-/// Of an app that Pusher's documentation has.
+/// The app of Pusher's documentation.
 const APP_KEY: &str = "278d425bdf160c739803";
 const APP_SECRET: &str = "7ad3773142a6692b25b8";
 const SOCKET_ID: &str = "1234.1234";
@@ -49,7 +49,7 @@ const HOOK: &str =
 #[derive(Serialize)]
 struct Vectors {
     master_key: KeyVector,
-    /// Base64; of derivation `hkdf` alone.
+    /// Base64; for derivation `hkdf` only.
     salt: String,
     encrypted: Vec<SealedVector>,
     app: AppVector,
@@ -63,7 +63,7 @@ struct Vectors {
 #[derive(Serialize)]
 struct KeyVector {
     fingerprint: String,
-    /// Of the published example alone: a key that was given is not repeated.
+    /// The published example only: a given key is not repeated.
     #[serde(skip_serializing_if = "Option::is_none")]
     example: Option<String>,
 }

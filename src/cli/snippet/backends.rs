@@ -9,7 +9,7 @@ use super::{
 };
 use crate::config::{Described, PublicUrl};
 
-/// An app, and where its API is.
+/// An app, and the address of its API.
 pub struct Backend<'a> {
     pub app: &'a Described,
     pub api: &'a PublicUrl,
@@ -24,13 +24,13 @@ impl Backend<'_> {
         if self.api.tls { "https" } else { "http" }
     }
 
-    /// Without the port that the scheme has anyway.
+    /// Without the default port of the scheme.
     fn host_and_port(&self) -> String {
         let origin = self.api.origin();
         origin.split_once("://").map_or(origin.clone(), |(_, place)| place.to_owned())
     }
 
-    /// The channel to publish to, which SDKs take without a master key.
+    /// The channel to publish on, for SDKs without a master key.
     fn channel(&self) -> &str {
         &self.app.published
     }
@@ -45,7 +45,7 @@ impl Backend<'_> {
         }
     }
 
-    /// Of SDKs that sign and send `/apps/...` and nothing in front of it.
+    /// For SDKs that sign and send `/apps/...` without a prefix.
     fn prefix_note(&self, comment: &str) -> String {
         match &*self.app.path_prefix {
             "" => String::new(),
@@ -123,7 +123,7 @@ VITE_REVERB_SCHEME={page_scheme}
         own_scheme = this.scheme(),
         page_host = page("HOST", app.clients.host.clone()),
         page_port = page("PORT", app.clients.port.to_string()),
-        // Laravel puts "private-" in front itself.
+        // Laravel adds "private-" itself.
         sealing = match app.published.strip_prefix("private-") {
             Some(name) if app.subscribed != app.published => format!(
                 "# Broadcast on new PrivateChannel({}): it is sealed for {}.\n",

@@ -3,7 +3,8 @@
 use super::{EVENT, quoting::double};
 use crate::config::{Asks, Described};
 
-/// The options of pusher-js, as lines of an object; `backend`: where an application's own endpoint is.
+/// The options of pusher-js, as lines of an object. `backend`: address of the application's own
+/// auth endpoint.
 pub fn options(app: &Described, protocol: &str, backend: &str) -> String {
     let url = &app.clients;
     let (port, transports) = match url.tls {
@@ -39,7 +40,7 @@ pub fn options(app: &Described, protocol: &str, backend: &str) -> String {
     lines + &format!("  userAuthentication: {{ endpoint: {}{token} }},\n", double(&user))
 }
 
-/// What the options name.
+/// Declarations that the options refer to.
 pub fn before_options(app: &Described) -> &'static str {
     match app.asks {
         Asks::ServerWithToken => {
@@ -73,7 +74,7 @@ pub fn next(app: &Described) -> String {
         r#"// npm install pusher-js; save as app/live.jsx
 "use client";
 import {{ useEffect }} from "react";
-// Not "pusher-js/with-encryption", which fails on the server: it needs a window.
+// Not "pusher-js/with-encryption": it needs a window and fails on the server.
 import Pusher from "pusher-js/cjs/with-encryption";
 
 {before}export function Live() {{
