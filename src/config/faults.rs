@@ -1,10 +1,10 @@
-//! What is wrong with a configuration that cannot be read, in the words of its author.
+//! Explains why a configuration cannot be read, in the words of its author.
 
 use figment::error::Kind;
 
 use super::{environment::PREFIX, values::BOOLEAN_WORDS};
 
-/// One line for a fault.
+/// One line per error.
 pub fn explained(error: &figment::Error) -> String {
     let place = error.metadata.as_ref().map(|m| m.name.as_ref());
     let at = place.map(|name| format!(" ({name})")).unwrap_or_default();
@@ -17,7 +17,7 @@ pub fn explained(error: &figment::Error) -> String {
             let hint = nearest(name, known).map(|n| format!(": did you mean \"{n}\"?"));
             format!("unknown setting \"{name}\"{section}{}{at}", hint.unwrap_or_default())
         }
-        // The value is not repeated: it might be a secret in the wrong place.
+        // The value is not repeated: it might be a misplaced secret.
         Kind::InvalidType(_, expected) | Kind::InvalidValue(_, expected) => {
             let variable = place.is_some_and(|name| name.contains(PREFIX));
             format!("\"{path}\" must be {}{at}", in_words(expected, variable))
@@ -31,12 +31,12 @@ pub fn explained(error: &figment::Error) -> String {
     }
 }
 
-/// Names that other servers have for what is called otherwise here.
+/// Names of settings in other servers, and ours.
 const OTHER_NAMES: [(&str, &str); 4] =
     [("address", "listen"), ("bind", "listen"), ("host", "listen"), ("port", "listen")];
 
-/// The known name that was probably meant: at most every third character may be another. Without
-/// that bound any name would be called near.
+/// The known name that was probably meant: at most every third character differs. Without that
+/// bound any name would be near another.
 fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
     let other = OTHER_NAMES.iter().find(|(theirs, _)| *theirs == name).map(|(_, ours)| *ours);
     if let Some(ours) = known.iter().find(|known| Some(**known) == other) {
@@ -48,7 +48,7 @@ fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
     (distance(&best) * 3 <= longest).then_some(best)
 }
 
-/// Types in the words of TOML.
+/// Types in the terms of TOML.
 fn in_words(expected: &str, variable: bool) -> &str {
     match expected {
         "u16" | "u32" | "u64" | "usize" => "a whole number that is not negative",
@@ -60,7 +60,7 @@ fn in_words(expected: &str, variable: bool) -> &str {
     }
 }
 
-/// A parser shows the line that it could not read, and a secret may stand in it.
+/// A parser error quotes the line, which may contain a secret.
 pub fn without_source(message: &str) -> String {
     let lines: Vec<&str> =
         message.lines().filter(|line| !line.contains(" |") && !line.trim().is_empty()).collect();

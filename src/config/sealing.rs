@@ -1,4 +1,4 @@
-//! Keys of an app, and on what terms its subscribers move from one to the next.
+//! The keys of an app, and the terms of its rotation.
 
 use std::{collections::HashMap, path::Path};
 
@@ -100,7 +100,7 @@ pub fn sealing(
     Ok(Sealing::Auto(ring.into()))
 }
 
-/// The development key, made at the first start and kept for the next.
+/// The development key, made at the first start and kept in the state directory.
 fn kept_dev_key(state_dir: &Path, warnings: &mut Vec<String>) -> Result<MasterKey> {
     let path = state_dir.join(state_dir::DEV_KEY);
     let failed = |what: &str, e: &dyn std::fmt::Display| {
@@ -119,11 +119,11 @@ fn kept_dev_key(state_dir: &Path, warnings: &mut Vec<String>) -> Result<MasterKe
     let made = state_dir::stage(&path, key.to_text().as_bytes())
         .and_then(Staged::publish_first)
         .map_err(|e| failed("write", &e))?;
-    // Another start may have been faster: then its key is the one.
+    // Another process may have been faster: its key counts.
     if made { Ok(key) } else { kept()?.ok_or_else(|| failed("use", &"it has just been removed")) }
 }
 
-/// Two apps with one master key could read each other's channels, which is hardly ever meant.
+/// Two apps with one master key could read each other's channels; that is nearly always a mistake.
 pub fn refuse_shared_key(seen: &mut HashMap<Fingerprint, (String, bool)>, app: &App) -> Result<()> {
     let allowed = app.shares_master_key;
     let Some(ring) = app.sealing.keys() else { return Ok(()) };
