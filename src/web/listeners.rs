@@ -12,7 +12,7 @@ use crate::{
     unix_socket::{self, SocketFile},
 };
 
-/// Bound listeners: binding before the start reports a port in use early.
+/// Listeners, bound before the start, so that a port in use is reported early.
 pub struct Listeners {
     /// One listener for each address of the name, at least one; `api` and `operations` may be
     /// empty.

@@ -9,7 +9,7 @@ use actix_web::{
 
 use super::error::ApiError;
 
-/// Serves HEAD as well, as many probes send it: the HTTP library leaves the body out.
+/// HEAD is served as well, as many probes send it: the HTTP library leaves the body out.
 pub fn get<F, Args>(resource: Resource, handler: F) -> Resource
 where
     F: Handler<Args>,

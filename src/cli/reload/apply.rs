@@ -60,14 +60,14 @@ pub struct Reload {
     environment: Environment,
     salt: Salt,
     in_force: Written,
-    /// Stamps of the files read last, whether their content was applied or refused.
+    /// File stamps of the last reading, applied or refused.
     files: Stamps,
     live: Live,
 }
 
 type Changes = BTreeMap<Vec<String>, Effect>;
 
-/// Settings of an app that make up its authorizer.
+/// An app's settings that make up its authorizer.
 const AUTHORIZER: [&str; 8] = [
     "authorizer",
     "forward",

@@ -7,13 +7,13 @@ use std::{
 
 use crate::file_stamp::FileStamp;
 
-/// Stamps of the watched files; `None` for a missing file.
+/// The stamps of the watched files; `None` for a missing file.
 pub type Stamps = BTreeMap<PathBuf, Option<FileStamp>>;
 
 pub struct Watch {
-    /// Stamps at the last check.
+    /// File stamps at the last check.
     seen: Stamps,
-    /// Stamps at the last reading. A refused file is reported once.
+    /// File stamps at the last reading. A refused file is reported once.
     read: Stamps,
     /// Checks since the last change.
     quiet: u32,
