@@ -20,7 +20,7 @@ pub fn measure(memory: Option<u64>) -> Result<Capacity> {
         descriptors.before = before,
         sockets = capacity.sockets(),
         memory.limit = memory,
-        "limits of this process: file descriptors, how many sockets they allow, and bytes of memory"
+        "limits of this process: file descriptors, sockets that they allow, and bytes of memory"
     );
     Ok(capacity)
 }

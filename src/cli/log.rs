@@ -39,7 +39,7 @@ pub fn filter(log: &Log) -> Result<EnvFilter> {
     let mut words = log.filter.split(',').map(str::trim).filter(|_| !log.filter.contains('['));
     if let Some(word) = words.find(|word| !word.contains('=') && !is_level(word)) {
         return Err(format!(
-            "log: {word:?} is no level: there are off, error, warn, info, debug and trace, and a target has one behind a =, as in \"warn,sealcast=debug\""
+            "log: {word:?} is no level: the levels are off, error, warn, info, debug and trace, and a target takes one after a =, as in \"warn,sealcast=debug\""
         )
         .into());
     }

@@ -47,7 +47,7 @@ pub fn environment(flags: &Flags, signals: &mut Signals) -> Result<Environment> 
     if !secret.is_empty() {
         let Err(error) = hand_over(&secret, source.environment(), signals);
         return Err(format!(
-            "cannot start again without the secrets that stand in the environment: {error}. Put them into files (SEALCAST_APP_SECRET_FILE, SEALCAST_MASTER_KEY_FILE) or into the configuration"
+            "cannot start again without the secrets in the environment: {error}. Put them into files (SEALCAST_APP_SECRET_FILE, SEALCAST_MASTER_KEY_FILE) or into the configuration"
         )
         .into());
     }

@@ -72,7 +72,7 @@ fn start(flags: &Flags, stderr: &OutputQueue) -> Result<()> {
         report_panics(stderr.clone(), PanicForm::Json);
     }
     if let Err(error) = dumps_forbidden {
-        tracing::warn!(%error, "core dumps, in which keys would stand, cannot be forbidden");
+        tracing::warn!(%error, "core dumps, which would contain keys, cannot be forbidden");
     }
     selftest::run(&selftest::CHECKS)?;
     config.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
@@ -191,7 +191,7 @@ fn open_admin(directory: &StateDir, listeners: &mut Listeners) -> Option<SocketF
             Some(file)
         }
         Err(error) => {
-            tracing::warn!(%error, "there is no admin socket in the state directory: `sealcast keys` cannot reach this server but by admin_token");
+            tracing::warn!(%error, "there is no admin socket in the state directory: `sealcast keys` can reach this server only by admin_token");
             None
         }
     }

@@ -157,7 +157,7 @@ fn replay(command: &Replay) -> Result<()> {
     let Replayed { queued, left, without_endpoint, outdated } = replayed;
     let named = which.id.is_some() || which.endpoint.is_some();
     if named && queued + left + without_endpoint + outdated == 0 {
-        return Err("nothing of that is in the dead-letter file, or it is on its way again: `sealcast webhooks list` shows what is there".into());
+        return Err("no such webhook is in the dead-letter file, or it is on its way again: `sealcast webhooks list` shows the file".into());
     }
     print(&format!("{queued} on their way again\n"))?;
     if left > 0 {

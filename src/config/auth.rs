@@ -161,7 +161,7 @@ pub fn authorizer(
         RawAuthorizer::Deny => Authorizer::Deny,
         RawAuthorizer::Open => {
             warnings.push(format!(
-                "{} is \"open\": everybody may join every channel as anybody",
+                "{} is \"open\": every client may join every channel as any user",
                 at("authorizer")
             ));
             Authorizer::Open
@@ -303,7 +303,7 @@ fn resolved(name: &str, raw: &RawRule) -> Result<Rule> {
     let allows = |ability| raw.allow.contains(&ability);
     if allows(RawAbility::ClientEvents) && !allows(RawAbility::Subscribe) {
         return error(format!(
-            "{name}.allow: \"client_events\" is for subscribers: add \"subscribe\", or leave the list empty to let nobody in"
+            "{name}.allow: \"client_events\" is for subscribers: add \"subscribe\", or leave the list empty to refuse all clients"
         ));
     }
     if let Some(ttl) = raw.max_ttl_seconds {
@@ -330,7 +330,7 @@ fn resolved(name: &str, raw: &RawRule) -> Result<Rule> {
 
 fn forward(at: At<'_>, raw: &RawForward) -> Result<ForwardAuthorizer> {
     let url = Endpoint::parse(&raw.url, raw.allow_http).map_err(|e| {
-        let hint = if raw.allow_http { "" } else { " (allow_http = true says that it is meant)" };
+        let hint = if raw.allow_http { "" } else { " (allow_http = true permits it)" };
         ConfigError(format!("{} {e}{hint}", at("forward.url")))
     })?;
     let deadline = at_least(&at("forward.timeout_ms"), raw.timeout_ms as usize, 1)?;

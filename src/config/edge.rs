@@ -51,7 +51,7 @@ pub fn refuse_unguarded_cookie(
 pub fn explains(name: &str, asked: bool, dev: bool, warnings: &mut Vec<String>) -> bool {
     if asked && !dev {
         warnings.push(format!(
-            "{name} is true: whoever is refused is told why, which helps strangers as well; it is for development"
+            "{name} is true: refusals give their reasons, which helps strangers as well; it is for development"
         ));
     }
     asked || dev

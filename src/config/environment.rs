@@ -58,7 +58,7 @@ impl Environment {
         let value = self.get(PORT).filter(|value| !is_service_variable(PORT, value))?;
         let port = value.parse::<u16>().unwrap_or(6001);
         Some(format!(
-            "{PORT} is no setting and is not read: the address and the port stand in SEALCAST_LISTEN (SEALCAST_LISTEN=0.0.0.0:{port})"
+            "{PORT} is no setting and is not read: set the address and the port in SEALCAST_LISTEN (SEALCAST_LISTEN=0.0.0.0:{port})"
         ))
     }
 

@@ -112,7 +112,7 @@ const LOOPBACK: [IpAddr; 2] = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6A
 fn refuse_nobody(name: &str, address: &Address, proxies: &Proxies) -> Result<()> {
     if proxies.trusted.is_empty() && !address.is_unix() {
         return error(format!(
-            "{name} is true, but trusted_proxies is empty, so that nobody could connect: name the balancers that send the header"
+            "{name} is true, but trusted_proxies is empty, so that no client could connect: name the balancers that send the header"
         ));
     }
     Ok(())

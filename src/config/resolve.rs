@@ -93,7 +93,7 @@ fn refuse_open_to_all(raw: &RawConfig, development: Development) -> Result<()> {
     for (name, address) in listeners {
         if let Some(address) = address.filter(|address| !address.is_local()) {
             return error(format!(
-                "--dev lets everybody in, and {name} is {address}, where other machines get as well: listen on 127.0.0.1, or add --dev-public if that is meant (in a container: docker run -p 127.0.0.1:6001:6001 sealcast serve --dev --dev-public)"
+                "--dev admits every client, and {name} is {address}, which other machines reach as well: listen on 127.0.0.1, or add --dev-public if you want that (in a container: docker run -p 127.0.0.1:6001:6001 sealcast serve --dev --dev-public)"
             ));
         }
     }

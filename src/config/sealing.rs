@@ -91,7 +91,7 @@ pub fn sealing(
         }
         (None, None) => {
             if raw.mode.is_none() {
-                warnings.push(format!("{name} is not set: encrypted channels are relayed blindly (mode = \"blind\" says that this is meant)"));
+                warnings.push(format!("{name} is not set: encrypted channels are relayed blindly (mode = \"blind\" confirms it)"));
             }
             return Ok(Sealing::Blind);
         }

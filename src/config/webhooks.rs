@@ -73,7 +73,7 @@ pub fn webhooks(id: &str, raw: &RawApp, warnings: &mut Vec<String>) -> Result<Ve
         }
         if all.iter().any(|other| other.label == settings.label) {
             return error(format!(
-                "apps.{id}.webhooks: two have the URL {} (what follows a ? is not looked at), by which they are told apart: make one of them",
+                "apps.{id}.webhooks: two webhooks have the URL {} (the part after a ? does not count): make them one",
                 settings.label
             ));
         }

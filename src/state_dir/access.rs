@@ -20,7 +20,7 @@ pub enum Refused {
     #[error("it is not a regular file; move it away")]
     NotAFile,
     #[error(
-        "it has {0} names (hard links), and what is changed under one changes under all; put a copy in its place"
+        "it has {0} names (hard links), and a change under one name changes all; put a copy in its place"
     )]
     SeveralNames(u64),
     #[error(

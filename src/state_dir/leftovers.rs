@@ -16,12 +16,12 @@ pub fn remove(directory: &Path) {
         match fs::remove_file(&path) {
             Ok(()) => tracing::info!(
                 state.file = %path.display(),
-                "what an interrupted write had left was removed"
+                "the leftover of an interrupted write was removed"
             ),
             Err(error) => tracing::warn!(
                 state.file = %path.display(),
                 %error,
-                "what an interrupted write had left cannot be removed"
+                "the leftover of an interrupted write cannot be removed"
             ),
         }
     }

@@ -59,7 +59,10 @@ fn asked_with(resource: actix_web::Resource) -> actix_web::Resource {
 
 async fn method_not_allowed() -> HttpResponse {
     HttpResponse::MethodNotAllowed().insert_header((header::ALLOW, "POST")).json(HashMap::from([
-        ("error", "Authorization is asked for with POST (transport \"ajax\"); JSONP is not served"),
+        (
+            "error",
+            "Send authorization requests with POST (transport \"ajax\"); JSONP is not supported",
+        ),
         ("code", RefusalCode::MethodNotAllowed.name()),
     ]))
 }

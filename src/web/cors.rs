@@ -47,13 +47,13 @@ pub fn trusts_cookies(request: &HttpRequest, origins: &Origins) -> Result<(), Ap
     let refused = |message: &str| Err(ApiError::new(RefusalCode::CookieNotAccepted, message));
     if !origin(request)?.is_some_and(|origin| origins.lists_exactly(origin)) {
         return refused(
-            "a cookie is believed only of a page whose origin is listed exactly, without *",
+            "a cookie counts only from a page whose origin is listed exactly, without *",
         );
     }
     // Browsers omit the header on connections without TLS; the origin has to do then.
     match single(request.headers(), SEC_FETCH_SITE)? {
         None | Some("same-origin" | "same-site") => Ok(()),
-        Some(_) => refused("a cookie is not believed of a page of another site"),
+        Some(_) => refused("a cookie does not count from a page of another site"),
     }
 }
 

@@ -29,7 +29,7 @@ pub fn credentials(
         if !takes_cookies {
             return Err(ApiError::new(
                 RefusalCode::CookieNotAccepted,
-                "a cookie is believed only of a question of type application/x-www-form-urlencoded or application/json",
+                "a cookie counts only in a request of type application/x-www-form-urlencoded or application/json",
             ));
         }
         trusts_cookies(request, &app.origins)?;

@@ -32,7 +32,7 @@ pub async fn drain(server: ServerHandle, engine: Arc<Engine>, over: Duration) {
     }
     match engine.hub.sockets() {
         0 => {}
-        left => tracing::info!(sockets = left, "some have not answered their close frame"),
+        left => tracing::info!(sockets = left, "some sockets have not answered their close frame"),
     }
     // Watchers of the live feed see all connections close first.
     engine.live.end();

@@ -117,7 +117,7 @@ impl ApiError {
     pub fn encoded(encoding: &str) -> Self {
         let encoding: String = encoding.chars().take(40).collect();
         let message = format!(
-            "The body has the Content-Encoding {encoding:?}, which is not read: send it as it is"
+            "The body has the Content-Encoding {encoding:?}, which is not supported: send the body unencoded"
         );
         Self::new(RefusalCode::UnsupportedEncoding, message)
     }
@@ -262,6 +262,6 @@ pub async fn not_found(request: HttpRequest) -> Result<HttpResponse, ApiError> {
 pub async fn no_api() -> Result<HttpResponse, ApiError> {
     Err(ApiError::new(
         RefusalCode::NoApiHere,
-        "The HTTP API is not served at this address: ask those who run the server for the one that is",
+        "The HTTP API is not served at this address: ask the operators of the server for the right one",
     ))
 }

@@ -81,7 +81,7 @@ fn begin(worker: &Worker, filter: Filter) -> Result<Watching, ApiError> {
 
 fn not_a_handshake(error: &actix_web::Error) -> ApiError {
     let message = format!(
-        "The live feed is a WebSocket, and this is no handshake that can be answered ({error}): use `sealcast tail`"
+        "The live feed is a WebSocket, and this is no valid handshake ({error}): use `sealcast tail`"
     );
     ApiError::new(RefusalCode::BadHandshake, message)
 }

@@ -33,17 +33,18 @@ pub fn multipart_fields(body: &[u8], boundary: &str) -> Result<Fields, ApiError>
     let text = std::str::from_utf8(body).map_err(|_| invalid("it is not UTF-8"))?;
     let first = format!("--{boundary}");
     let delimiter = format!("\r\n{first}");
-    let mut rest = text.strip_prefix(&*first).ok_or_else(|| invalid("no boundary begins it"))?;
+    let mut rest =
+        text.strip_prefix(&*first).ok_or_else(|| invalid("it does not begin with the boundary"))?;
     let mut fields = Fields::new();
     for _ in 0..=MAX_PARTS {
         if rest == "--" || rest.starts_with("--\r\n") {
             return Ok(fields);
         }
-        let part = rest.strip_prefix("\r\n").ok_or_else(|| invalid("a boundary is cut"))?;
+        let part = rest.strip_prefix("\r\n").ok_or_else(|| invalid("a boundary is incomplete"))?;
         let (part, next) =
             part.split_once(&*delimiter).ok_or_else(|| invalid("the last boundary is missing"))?;
         let (head, value) =
-            part.split_once("\r\n\r\n").ok_or_else(|| invalid("a part has no end of its head"))?;
+            part.split_once("\r\n\r\n").ok_or_else(|| invalid("the head of a part has no end"))?;
         enter(&mut fields, name(head)?, value.to_owned())?;
         rest = next;
     }
@@ -55,9 +56,9 @@ fn name(head: &str) -> Result<&str, ApiError> {
     let mut found = None;
     for line in head.split("\r\n") {
         let (header, value) =
-            line.split_once(':').ok_or_else(|| invalid("a part has a line that is no header"))?;
+            line.split_once(':').ok_or_else(|| invalid("a part has an invalid header line"))?;
         if header.eq_ignore_ascii_case("content-transfer-encoding") {
-            return Err(invalid("a part is encoded once more"));
+            return Err(invalid("a part has a Content-Transfer-Encoding"));
         }
         if header.eq_ignore_ascii_case("content-disposition") {
             let name = parameter(value, "name").ok_or_else(|| invalid("a part has no name"))?;

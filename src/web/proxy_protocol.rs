@@ -20,9 +20,9 @@ pub enum Said {
 pub enum Malformed {
     #[error("it begins with no PROXY header")]
     Missing,
-    #[error("the PROXY header is longer than any that is meant")]
+    #[error("the PROXY header is too long")]
     TooLong,
-    #[error("the PROXY header is of a version that is not known")]
+    #[error("the PROXY header has an unknown version")]
     Version,
     #[error("the PROXY header cannot be read")]
     Rubbish,

@@ -20,7 +20,7 @@ impl Strays {
         if self.is_news(Instant::now()) {
             tracing::warn!(
                 close.reason = %reason,
-                "a connection was closed at once. With proxy_protocol each must come from a balancer in trusted_proxies that sends the header; what follows of this is in the log at debug"
+                "a connection was closed at once. With proxy_protocol each must come from a balancer in trusted_proxies that sends the header; later ones are logged at debug"
             );
         }
     }

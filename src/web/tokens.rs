@@ -67,7 +67,7 @@ pub async fn revoke(signed: Signed) -> Result<HttpResponse, ApiError> {
     };
     let (Revocation::Token(id) | Revocation::User(id)) = &which;
     if id.is_empty() || id.len() > LONGEST_ID {
-        let message = format!("What is revoked must be 1 to {LONGEST_ID} bytes");
+        let message = format!("The id must have 1 to {LONGEST_ID} bytes");
         return Err(ApiError::new(RefusalCode::InvalidRevocation, message));
     }
     let (engine, tenant) = (signed.worker.engine.clone(), signed.tenant.clone());

@@ -105,7 +105,7 @@ fn key_advice(key: &str, engine: &Engine) -> String {
     let apps = || tenants.iter().map(|tenant| tenant.app());
     if let Some(app) = apps().find(|app| is_secret_of(key, &app.secret)) {
         return format!(
-            "the client names the secret of app {} where its key belongs: whoever has the client has the secret, so replace it",
+            "the client names the secret of app {} where its key belongs: every user of the client has the secret now, so replace it",
             app.id
         );
     }

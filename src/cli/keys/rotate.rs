@@ -81,7 +81,7 @@ pub struct Revoke {
 
 pub fn revoke(command: &Revoke) -> Result<()> {
     if !command.now {
-        return Err("a key is revoked at once, and whoever has only that key is disconnected or moves at once: add --now if that is meant".into());
+        return Err("a key is revoked at once, and subscribers with only this key are disconnected or moved at once: add --now to confirm".into());
     }
     if !command.id.bytes().all(|b| b.is_ascii_hexdigit()) {
         return Err("a key id is 12 hex digits, as `sealcast keys list` shows them".into());

@@ -100,7 +100,9 @@ impl Reload {
     pub fn apply(&mut self, cause: Cause) {
         let engine = self.live.engine.clone();
         if engine.hub.is_draining() {
-            return tracing::info!("the configuration is not read again: the server is ending");
+            return tracing::info!(
+                "the configuration is not read again: the server is shutting down"
+            );
         }
         match self.load().and_then(|read| self.take(read)) {
             Ok((changes, waiting)) => {

@@ -41,7 +41,7 @@ fn limit(request: &HttpRequest) -> Result<usize, ApiError> {
     let limit = parse(request.query_string().as_bytes()).find(|(name, _)| name == "limit");
     let limit = limit.map_or(Some(USUAL), |(_, value)| value.parse().ok().filter(|n| *n <= MOST));
     limit.ok_or_else(|| {
-        let message = format!("limit is a number of what is to be shown, at most {MOST}");
+        let message = format!("limit must be a whole number of at most {MOST}");
         ApiError::new(RefusalCode::InvalidLimit, message)
     })
 }
@@ -122,7 +122,7 @@ pub async fn test(admin: Admin) -> Result<HttpResponse, ApiError> {
     match asked.endpoint {
         Some(endpoint) if results.is_empty() => {
             let message = format!(
-                "The app has no webhook to {endpoint:?}: name its URL, without what follows a ?"
+                "The app has no webhook to {endpoint:?}: name its URL without the part after ?"
             );
             Err(ApiError::new(RefusalCode::UnknownEndpoint, message))
         }

@@ -121,7 +121,7 @@ fn refuse_revoked(
         Some(user) => Err(ApiError::new(
             RefusalCode::Revoked,
             format!(
-                "{user} has been taken off {channel}: what is newer than that lets them in again, a token by its \"iat\" (less the leeway), or a new answer of the application"
+                "{user} has been taken off {channel}: only a newer decision admits them again, a token with a later \"iat\" (less the leeway) or a new answer of the application"
             ),
         )),
         None => Ok(()),

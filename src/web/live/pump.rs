@@ -51,7 +51,7 @@ pub async fn run(
 }
 
 const TOO_SLOW: &str =
-    "You read too slowly: what waited for you is dropped. Watch less with filters, or come back";
+    "You read too slowly: waiting entries are dropped. Use filters to watch less, or reconnect";
 const SERVER_ENDS: &str = "The server is shutting down";
 
 fn close_frame(code: CloseCode, says: &str) -> CloseReason {
