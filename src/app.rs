@@ -11,7 +11,7 @@ use crate::{
     clock::{KnownAsOf, Now, ServerClock},
     crypto::{
         keyring::KeyRing,
-        keytable::Version,
+        keytable::{UnixSeconds, Version},
         sealer::{Payload, SealError, Sealed, Sealing},
         signature::AppSecret,
     },
@@ -76,9 +76,14 @@ impl App {
     /// A channel that is joined, authorized or asked about. An alias is none.
     pub fn channel(&self, name: &str) -> Result<Channel, InvalidChannel> {
         let channel = Channel::parse(name, self.limits.channel_name_bytes)?;
+        self.refuse_alias(name)?;
+        Ok(channel)
+    }
+
+    pub fn refuse_alias(&self, name: &str) -> Result<(), InvalidChannel> {
         match self.sealing_alias.encrypted_name(name) {
             Some(encrypted) => Err(InvalidChannel::Alias { alias: name.to_owned(), encrypted }),
-            None => Ok(channel),
+            None => Ok(()),
         }
     }
 
@@ -110,6 +115,12 @@ impl App {
             }
         }
         self.access.mint(wanted, now)
+    }
+
+    /// When the user's tokens were last revoked, or the user was last taken off a channel.
+    pub fn last_revocation_of(&self, user: &str) -> Option<UnixSeconds> {
+        let members = self.sealing.keys().and_then(|ring| ring.table().last_revocation_of(user));
+        members.max(self.access.revoked.last_of_user(user))
     }
 
     /// With what its webhooks are signed.

@@ -50,8 +50,12 @@ impl SealingAlias {
 
     /// What the name, or the pattern, stands for. `None` if it is no alias.
     pub fn encrypted_name(&self, name: &str) -> Option<String> {
-        let rest = name.strip_prefix(&*self.0).filter(|_| !self.0.is_empty())?;
+        let rest = name.strip_prefix(&*self.0).filter(|_| self.is_alias(name))?;
         Some(format!("{ENCRYPTED_PREFIX}{rest}"))
+    }
+
+    pub fn is_alias(&self, name: &str) -> bool {
+        !self.0.is_empty() && name.starts_with(&*self.0)
     }
 
     /// The alias that a name is probably meant to be, which differs from it in capitals, punctuation
@@ -82,6 +86,7 @@ mod tests {
             ("presence-sealed-orders", None),
         ] {
             assert_eq!(alias.encrypted_name(name).as_deref(), encrypted, "{name}");
+            assert_eq!(alias.is_alias(name), encrypted.is_some(), "{name}");
         }
         let off = SealingAlias::parse("").unwrap();
         assert_eq!(off.encrypted_name("private-sealed-orders"), None);

@@ -283,10 +283,15 @@ impl Session {
             // Who may come back at once has not gone for good.
             let leaving = match why {
                 Ended::Expired => Leaving::Usual,
-                Ended::Removed | Ended::TokenRevoked => Leaving::AtOnce,
+                Ended::Removed | Ended::TokenRevoked | Ended::BecameAlias => Leaving::AtOnce,
             };
             self.leave(&subscription, leaving);
+            // Another reload may have turned the alias off again.
+            let alias = self.context.tenant.app().channel(channel).err();
+            let alias = alias.map(|error| error.to_string());
+            let alias = alias.as_deref().unwrap_or(RefusalCode::SealingAlias.text());
             let (kind, code, message) = match why {
+                Ended::BecameAlias => ("InvalidChannel", RefusalCode::SealingAlias, alias),
                 Ended::Removed => {
                     ("Revoked", RefusalCode::Revoked, "You have been taken off this channel")
                 }

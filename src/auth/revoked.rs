@@ -101,6 +101,11 @@ impl RevokedTokens {
             || list.users.get(&*token.user).is_some_and(|at| !token.issued.is_after(*at))
     }
 
+    /// When all tokens of the user were last revoked.
+    pub fn last_of_user(&self, user: &str) -> Option<UnixSeconds> {
+        self.list.read().users.get(user).copied()
+    }
+
     /// When something was last revoked.
     pub fn newest(&self) -> Option<UnixSeconds> {
         let list = self.list.read();

@@ -9,10 +9,10 @@ use crate::audit::verify;
 
 #[derive(Subcommand)]
 pub enum AuditCommand {
-    /// Verify that an audit file is as the server wrote it
+    /// Check that an audit file is as the server wrote it
     Verify {
         file: PathBuf,
-        /// A hash noted before: its line must still be in the file
+        /// A hash noted earlier; its line must still be there
         #[arg(long, value_name = "HASH")]
         expect: Option<String>,
     },

@@ -16,31 +16,30 @@ use crate::{
 
 #[derive(Args)]
 pub struct Explain {
-    /// The auth string in question: KEY:SIGNATURE
+    /// Auth string, KEY:SIGNATURE
     auth: String,
-    /// The connection's socket id
+    /// Socket id of the connection
     #[arg(long, value_name = "ID")]
     socket_id: SocketId,
-    /// The channel's name, as the client sends it
+    /// Channel name, as the client sends it
     #[arg(long, value_name = "NAME", required_unless_present = "user_data")]
     channel: Option<String>,
-    /// The channel data of the subscription, byte for byte
+    /// Channel data, byte for byte
     #[arg(long, value_name = "JSON", requires = "channel")]
     channel_data: Option<String>,
-    /// Instead of a channel: the user data of a sign-in, byte for byte
+    /// User data of a sign-in, byte for byte, instead of a channel
     #[arg(long, value_name = "JSON", conflicts_with = "channel")]
     user_data: Option<String>,
-    /// Another socket id that may have been signed by mistake
+    /// Another socket id to try; may be repeated
     #[arg(long, value_name = "ID")]
     other_socket_id: Vec<SocketId>,
-    /// The app, if the configuration has several
+    /// App id, if there are several apps
     #[arg(long, value_name = "ID")]
     app: Option<String>,
-    /// Instead of a configuration: the app's key
+    /// App key, instead of a configuration
     #[arg(long, requires = "secret", conflicts_with = "app")]
     key: Option<String>,
-    /// Instead of a configuration: the app's secret; - reads it from standard input, hidden from
-    /// other users
+    /// App secret, instead of a configuration; - reads it from standard input, out of sight
     #[arg(long, requires = "key", hide_env_values = true)]
     secret: Option<SecretString>,
     #[command(flatten)]

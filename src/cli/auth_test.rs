@@ -17,10 +17,10 @@ use crate::{
 
 #[derive(clap::Args)]
 pub struct AuthTest {
-    /// The token, or - to read it from standard input and keep it out of the shell's history
+    /// Token, or - for standard input, out of the shell's history
     token: String,
     channel: String,
-    /// The app, if there are several
+    /// App id, if there are several apps
     #[arg(long, value_name = "ID")]
     app: Option<String>,
     #[command(flatten)]

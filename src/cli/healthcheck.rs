@@ -20,11 +20,10 @@ use crate::{
 
 #[derive(clap::Args)]
 pub struct Healthcheck {
-    /// Address of the server; the default is the listen address of the configuration. With https://
-    /// the certificate is not verified: only the answer counts
+    /// Address of the server, by default the configured one; certificates are not verified
     #[arg(long, value_name = "http[s]://HOST:PORT[/PREFIX]", env = "SEALCAST_URL")]
     url: Option<String>,
-    /// Also fail while the server takes no new traffic, such as during a shutdown
+    /// Ask if the server is ready for traffic; during a shutdown it is not
     #[arg(long)]
     ready: bool,
     #[command(flatten)]

@@ -52,48 +52,48 @@ struct Cli {
 enum Command {
     /// Run the server
     Serve(Flags),
-    /// Check or show the configuration
+    /// Check and show the configuration
     #[command(subcommand)]
     Config(ConfigCommand),
-    /// Master keys
+    /// Create, rotate and revoke master keys
     #[command(subcommand)]
     Keys(keys::Keys),
-    /// Authorizations
+    /// Explain authorizations
     #[command(subcommand)]
     Auth(AuthCommand),
     /// Print a short-lived access token for a user
     Token(token::Token),
-    /// Print a channel's name with a signed id at its end
+    /// Print a channel name with a signed id at its end
     SignedId(token::SignedId),
-    /// Print a snippet to paste into a page or a backend, with the app's address, key and secret
+    /// Print code to paste, with the app's address, key and secret
     Snippet(snippet::Snippet),
-    /// The audit log
+    /// Verify the audit log
     #[command(subcommand)]
     Audit(audit::AuditCommand),
-    /// Webhooks of a running server
+    /// List, replay, discard and test webhooks of a running server
     #[command(subcommand)]
     Webhooks(webhooks::WebhooksCommand),
     /// Watch a running server: connections, subscriptions, calls, refusals, events
     Tail(tail::Tail),
     /// Check ciphers, signatures and random numbers against published values
     Selftest,
-    /// Check the health of a running server; exits with 0 if it is healthy
+    /// Ask a running server if it is well; exits with 0 if so
     Healthcheck(healthcheck::Healthcheck),
 }
 
 #[derive(Subcommand)]
 enum AuthCommand {
-    /// Explain the refusal of an auth string; exits with 0 if it is valid
+    /// Explain why a socket refuses an auth string; exits with 0 if it does not
     Explain(Box<auth_explain::Explain>),
-    /// Show the rule that decides for a token and a channel, and why the others do not
+    /// Show the deciding rule for a token and a channel, and why the others do not match
     Test(auth_test::AuthTest),
 }
 
 #[derive(Subcommand)]
 enum ConfigCommand {
-    /// Check whether the server would start with this configuration
+    /// Check if the server would start with it
     Check(Flags),
-    /// Print every configured value and its source, secrets masked
+    /// Print each setting and its source, with secrets masked
     Show(Flags),
 }
 

@@ -25,7 +25,7 @@ use crate::{
 
 #[derive(clap::Args)]
 pub struct Whose {
-    /// The app's id
+    /// App id
     #[arg(long, value_name = "ID")]
     app: String,
     #[command(flatten)]
@@ -35,16 +35,16 @@ pub struct Whose {
 /// Options that select a running server.
 #[derive(clap::Args)]
 pub struct Place {
-    /// Configuration file of the server, to find its state directory
+    /// Configuration file of the server
     #[arg(long, value_name = "FILE", env = "SEALCAST_CONFIG", value_parser = path())]
     config: Option<PathBuf>,
-    /// The server's state directory, with its admin socket
+    /// State directory of the server, with its command socket
     #[arg(long, value_name = "DIR", conflicts_with = "url")]
     state_dir: Option<PathBuf>,
-    /// The operations listener of a remote server with an admin_token
+    /// Operations listener of a remote server; it needs an admin_token
     #[arg(long, value_name = "http://HOST:PORT", requires = "admin_token_file")]
     url: Option<String>,
-    /// File with the admin token
+    /// File with this admin token
     #[arg(long, value_name = "FILE", requires = "url")]
     admin_token_file: Option<PathBuf>,
 }

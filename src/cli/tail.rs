@@ -21,22 +21,22 @@ use feed::{Feed, NoFeed, Said};
 pub struct Tail {
     #[command(flatten)]
     place: Place,
-    /// Only this app
+    /// Entries of this app only
     #[arg(long, value_name = "ID")]
     app: Option<String>,
-    /// Only these channels; * stands for any run of characters
+    /// Entries of these channels only; * is any run of characters
     #[arg(long, value_name = "PATTERN")]
     channel: Option<String>,
-    /// Only these types, such as refused,auth_*
+    /// Entries of these types only, such as refused,auth_*
     #[arg(long = "type", value_name = "A,B")]
     types: Option<String>,
-    /// Only this connection
+    /// Entries of this connection only
     #[arg(long, value_name = "ID")]
     socket: Option<String>,
-    /// Print entries as they come, each a JSON object on a line
+    /// Print each entry as a JSON object on a line
     #[arg(long)]
     json: bool,
-    /// When the server ends, wait for its restart
+    /// Wait for the server to come back after its end
     #[arg(long)]
     follow: bool,
 }

@@ -15,22 +15,22 @@ use crate::{
 
 #[derive(clap::Args)]
 pub struct Token {
-    /// The user's id
+    /// User id of the token's bearer
     #[arg(long, value_name = "ID")]
     user: String,
-    /// A channel or a pattern (* stands for any run of characters); may be repeated
+    /// Channel or pattern, with * for any run of characters; may be repeated
     #[arg(long, value_name = "NAME", required = true)]
     channel: Vec<String>,
     /// Lifetime in seconds
     #[arg(long, default_value_t = USUAL)]
     ttl: u64,
-    /// JSON shown to other members of presence channels
+    /// JSON for the other members of presence channels
     #[arg(long, value_name = "JSON")]
     user_info: Option<String>,
-    /// The only origin that may use the token
+    /// Origin of the only pages allowed to use it
     #[arg(long)]
     origin: Option<String>,
-    /// The app, if there are several
+    /// App id, if there are several apps
     #[arg(long, value_name = "ID")]
     app: Option<String>,
     #[command(flatten)]
@@ -39,10 +39,10 @@ pub struct Token {
 
 #[derive(clap::Args)]
 pub struct SignedId {
-    /// The text before the id, such as private-list-
+    /// Text before the id, such as private-list-
     prefix: String,
     id: String,
-    /// The app, if there are several
+    /// App id, if there are several apps
     #[arg(long, value_name = "ID")]
     app: Option<String>,
     #[command(flatten)]

@@ -14,13 +14,13 @@ use crate::{
 
 #[derive(Subcommand)]
 pub enum WebhooksCommand {
-    /// Show an app's endpoints, their state, and undelivered webhooks
+    /// Show an app's endpoints, their state and the dead letters
     List(List),
-    /// Show the latest requests to an app's endpoints and their outcomes, newest last
+    /// Show the latest requests to an app's endpoints and their results, the newest last
     Log(Log),
-    /// Send undelivered webhooks again; they stay in the file until they have arrived
+    /// Send dead letters again; each stays in the file until it has arrived
     Replay(Replay),
-    /// Remove undelivered webhooks from the file
+    /// Remove dead letters from the file
     Discard(DiscardLetters),
     /// Send each endpoint a signed test webhook and show its answer
     Test(Test),
@@ -30,7 +30,7 @@ pub enum WebhooksCommand {
 pub struct List {
     #[command(flatten)]
     whose: Whose,
-    /// Number of undelivered webhooks to show, at most 500; oldest first
+    /// Dead letters to show, the oldest first; at most 500
     #[arg(long, value_name = "N", default_value_t = 20)]
     limit: usize,
 }
@@ -39,10 +39,10 @@ pub struct List {
 pub struct Log {
     #[command(flatten)]
     whose: Whose,
-    /// Number of requests to show, at most 500; the server remembers 200 for each endpoint
+    /// Requests to show, at most 500; the server keeps 200 an endpoint
     #[arg(long, value_name = "N", default_value_t = 20)]
     limit: usize,
-    /// Only requests to this endpoint, as `webhooks list` shows it
+    /// Those for this endpoint only, named as in `webhooks list`
     #[arg(long, value_name = "URL")]
     endpoint: Option<String>,
 }
@@ -51,10 +51,10 @@ pub struct Log {
 pub struct Replay {
     #[command(flatten)]
     whose: Whose,
-    /// Only this webhook, as `webhooks list` numbers it
+    /// This dead letter only, numbered as in `webhooks list`
     #[arg(long)]
     id: Option<u64>,
-    /// Only webhooks to this endpoint, as `webhooks list` shows it
+    /// Those for this endpoint only, named as in `webhooks list`
     #[arg(long, value_name = "URL")]
     endpoint: Option<String>,
 }
@@ -63,16 +63,16 @@ pub struct Replay {
 pub struct DiscardLetters {
     #[command(flatten)]
     whose: Whose,
-    /// All webhooks in the file
+    /// All dead letters
     #[arg(long, conflicts_with_all = ["id", "endpoint", "before"])]
     all: bool,
-    /// Only this webhook, as `webhooks list` numbers it
+    /// This dead letter only, numbered as in `webhooks list`
     #[arg(long)]
     id: Option<u64>,
-    /// Only webhooks to this endpoint, as `webhooks list` shows it
+    /// Those for this endpoint only, named as in `webhooks list`
     #[arg(long, value_name = "URL")]
     endpoint: Option<String>,
-    /// Only webhooks given up before this time, such as 2026-01-31T12:00:00Z
+    /// Those given up before this time only, such as 2026-01-31T12:00:00Z
     #[arg(long, value_name = "TIME")]
     before: Option<String>,
 }
@@ -81,7 +81,7 @@ pub struct DiscardLetters {
 pub struct Test {
     #[command(flatten)]
     whose: Whose,
-    /// Only this endpoint, as `webhooks list` shows it
+    /// This endpoint only, named as in `webhooks list`
     #[arg(long, value_name = "URL")]
     endpoint: Option<String>,
 }
@@ -102,21 +102,28 @@ pub fn run(command: &WebhooksCommand) -> Result<()> {
 
 fn table(report: &Report) -> String {
     let mut text = format!(
-        "{:>7}  {:>9}  {:>6}  {:>12}  {:>4}  ENDPOINT\n",
-        "QUEUED", "DELIVERED", "FAILED", "DEAD LETTERS", "LOST"
+        "{:>7}  {:>7}  {:>9}  {:>6}  {:>4}  ENDPOINT\n",
+        "QUEUED", "IN FILE", "DELIVERED", "FAILED", "LOST"
     );
-    for EndpointReport { endpoint, stats, failing } in &report.endpoints {
+    for EndpointReport { endpoint, stats, dead_letters, failing } in &report.endpoints {
         text += &format!(
-            "{:>7}  {:>9}  {:>6}  {:>12}  {:>4}  {endpoint}{}\n",
+            "{:>7}  {:>7}  {:>9}  {:>6}  {:>4}  {endpoint}{}\n",
             stats.queued,
+            dead_letters,
             stats.delivered,
             stats.failed_attempts,
-            stats.dead_lettered,
             stats.lost,
             failing.as_ref().map_or_else(String::new, |reason| format!("  (failing: {reason})"))
         );
     }
-    text += &format!("\n{} not delivered\n", report.dead_letters);
+    text += &format!("\n{} in the dead-letter file", report.dead_letters);
+    let configured: u64 = report.endpoints.iter().map(|endpoint| endpoint.dead_letters).sum();
+    match report.dead_letters.saturating_sub(configured) {
+        0 => text += "\n",
+        others => {
+            text += &format!(", {others} of them for endpoints that are no longer configured\n")
+        }
+    }
     for Letter { id: LetterId(id), time, endpoint, reason, attempts, event } in &report.letters {
         let attempts = if *attempts == 1 { "1 attempt" } else { &format!("{attempts} attempts") };
         let event = harmless(event.get());

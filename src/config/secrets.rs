@@ -11,15 +11,16 @@ use secrecy::{ExposeSecret, SecretString};
 use super::resolve::{Result, error};
 use crate::crypto::key::read_secret_file;
 
-/// A character at one end of a value that is there by mistake, most likely.
+/// Characters that are hardly ever meant, at one end of a value or at both.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Stray {
-    side: &'static str,
-    kind: Kind,
+pub enum Stray {
+    Begin(Kind),
+    End(Kind),
+    Both(Kind, Kind),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+pub enum Kind {
     LineBreak,
     Blank,
     Invisible,
@@ -41,29 +42,56 @@ impl Kind {
             _ => None,
         }
     }
+
+    /// Whether a parser that trims its text leaves it out.
+    fn is_trimmed(self) -> bool {
+        match self {
+            Self::LineBreak | Self::Blank => true,
+            Self::Invisible | Self::QuotationMark => false,
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::LineBreak => "a line break",
+            Self::Blank => "a blank",
+            Self::Invisible => "an invisible character",
+            Self::QuotationMark => "a quotation mark",
+        })
+    }
 }
 
 impl Stray {
     pub fn of(text: &str) -> Option<Self> {
-        let at = |side, c: Option<char>| Some(Self { side, kind: Kind::of(c?)? });
-        at("ends", text.chars().next_back()).or_else(|| at("begins", text.chars().next()))
+        let begin = text.chars().next().and_then(Kind::of);
+        let end = text.chars().next_back().and_then(Kind::of);
+        match (begin, end) {
+            (Some(begin), Some(end)) => Some(Self::Both(begin, end)),
+            (Some(begin), None) => Some(Self::Begin(begin)),
+            (None, Some(end)) => Some(Self::End(end)),
+            (None, None) => None,
+        }
     }
 
-    /// True if a parser that trims its text ignores it.
+    /// Whether a parser that trims its text leaves all of it out.
     pub fn is_trimmed(self) -> bool {
-        matches!(self.kind, Kind::LineBreak | Kind::Blank)
+        match self {
+            Self::Begin(kind) | Self::End(kind) => kind.is_trimmed(),
+            Self::Both(begin, end) => begin.is_trimmed() && end.is_trimmed(),
+        }
     }
 }
 
 impl fmt::Display for Stray {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let what = match self.kind {
-            Kind::LineBreak => "a line break",
-            Kind::Blank => "a blank",
-            Kind::Invisible => "an invisible character",
-            Kind::QuotationMark => "a quotation mark",
-        };
-        write!(f, "{} with {what}", self.side)
+        match self {
+            Self::Begin(kind) => write!(f, "begins with {kind}"),
+            Self::End(kind) => write!(f, "ends with {kind}"),
+            Self::Both(begin, end) if begin == end => write!(f, "begins and ends with {end}"),
+            Self::Both(begin, end) => write!(f, "begins with {begin} and ends with {end}"),
+        }
     }
 }
 
@@ -127,9 +155,12 @@ mod tests {
             ("\tabc", "begins with a blank"),
             ("\u{feff}abc", "begins with an invisible character"),
             ("abc\u{200b}", "ends with an invisible character"),
-            ("\"abc\"", "ends with a quotation mark"),
+            ("\"abc\"", "begins and ends with a quotation mark"),
             ("'abc", "begins with a quotation mark"),
-            ("\u{201c}abc\u{201d}", "ends with a quotation mark"),
+            ("abc'", "ends with a quotation mark"),
+            ("\u{201c}abc\u{201d}", "begins and ends with a quotation mark"),
+            (" abc\"", "begins with a blank and ends with a quotation mark"),
+            ("\"", "begins and ends with a quotation mark"),
         ] {
             assert_eq!(
                 Stray::of(text).map(|s| s.to_string()).as_deref(),
@@ -139,6 +170,19 @@ mod tests {
         }
         for text in ["", "abc", "a b", "a\"b", "base64:abc=", "é"] {
             assert_eq!(Stray::of(text), None, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn parsers_trim_blanks_and_line_breaks_alone() {
+        for (text, trimmed) in [
+            (" abc\n", true),
+            ("abc ", true),
+            (" abc\"", false),
+            ("\"abc ", false),
+            ("'abc", false),
+        ] {
+            assert_eq!(Stray::of(text).map(Stray::is_trimmed), Some(trimmed), "{text:?}");
         }
     }
 }

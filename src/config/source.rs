@@ -24,23 +24,22 @@ pub struct Flags {
     /// Configuration file (TOML)
     #[arg(long, value_name = "FILE", env = "SEALCAST_CONFIG", value_parser = path())]
     pub config: Option<PathBuf>,
-    /// Listen address for clients and the API
+    /// Address for WebSockets and the HTTP API
     #[arg(long, value_name = "ADDRESS:PORT|unix:PATH")]
     pub listen: Option<String>,
-    /// Separate listen address for the API; the public listener then has no API
+    /// Separate address for the HTTP API, instead of --listen
     #[arg(long, value_name = "ADDRESS:PORT|unix:PATH")]
     pub api_listen: Option<String>,
-    /// Listen address of the operations listener (/metrics, /stats); off by default
+    /// Address of the operations listener (/metrics, /stats); off by default
     #[arg(long, value_name = "ADDRESS:PORT|unix:PATH")]
     pub ops_listen: Option<String>,
-    /// Directory for data that outlives the server
+    /// Directory for everything the server must find again after a restart
     #[arg(long, value_name = "DIR")]
     pub state_dir: Option<PathBuf>,
-    /// Development: loopback only, the app 1001 with app-key and app-secret, every client
-    /// authorized
+    /// Development: loopback only, app 1001 with app-key and app-secret, everybody authorized
     #[arg(long)]
     pub dev: bool,
-    /// With --dev: also listen on addresses that other machines reach, as in a container
+    /// With --dev: allow addresses in reach of other machines, as in a container
     #[arg(long, requires = "dev")]
     pub dev_public: bool,
 }

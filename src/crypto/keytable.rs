@@ -324,17 +324,26 @@ impl KeyTable {
 
     /// With `user` off the channel, and the channel in its next epoch. That is the time, so that a
     /// table which knows nothing of this revocation does not give the number to another one.
-    pub fn revoked(&self, channel: &str, user: &str, now: UnixSeconds) -> Self {
+    pub fn revoked(&self, channel: &str, user: &str, at: UnixSeconds) -> Self {
         let mut next = self.clone();
-        let epoch = self.epoch(channel).saturating_add(1).max(now.min(MAX_EPOCH));
+        let epoch = self.epoch(channel).saturating_add(1).max(at.min(MAX_EPOCH));
         next.epochs.insert(channel.into(), epoch);
-        let stays = |r: &Revocation| {
-            r.at.saturating_add(REVOCATION_SECONDS) > now
-                && (&*r.channel, &*r.user) != (channel, user)
-        };
-        next.revocations.retain(stays);
-        next.revocations.push(Revocation { channel: channel.into(), user: user.into(), at: now });
+        next.revocations.retain(|r| (&*r.channel, &*r.user) != (channel, user));
+        next.revocations.push(Revocation { channel: channel.into(), user: user.into(), at });
         next
+    }
+
+    /// Without the revocations that no token is older than. `earliest` must not be ahead of the true
+    /// time: a clock that runs ahead for a while would let revoked members in again.
+    pub fn without_old_revocations(&self, earliest: UnixSeconds) -> Self {
+        let mut next = self.clone();
+        next.revocations.retain(|r| r.at.saturating_add(REVOCATION_SECONDS) > earliest);
+        next
+    }
+
+    /// When the user was last taken off any channel.
+    pub fn last_revocation_of(&self, user: &str) -> Option<UnixSeconds> {
+        self.revocations.iter().filter(|r| &*r.user == user).map(|r| r.at).max()
     }
 }
 

@@ -122,20 +122,22 @@ impl ClientFaults {
 
     /// Called about once a second, by one thread.
     pub fn tick(&self, now: Instant) {
-        if let Some(summary) = self.due(now) {
-            tracing::info!(
-                client.faults = summary.total,
-                client.kinds = %summary,
-                "connections ended by a fault of their clients"
-            );
-        }
+        self.due(now).iter().for_each(Summary::log);
+    }
+
+    /// Logs the faults since the last line, however recent that line is. Called when the server ends.
+    pub fn finish(&self) {
+        self.unreported(Instant::now()).iter().for_each(Summary::log);
     }
 
     fn due(&self, now: Instant) -> Option<Summary> {
+        let at = self.reported.lock().at;
+        let is_due = at.is_none_or(|at| now.duration_since(at) >= PERIOD);
+        is_due.then(|| self.unreported(now)).flatten()
+    }
+
+    fn unreported(&self, now: Instant) -> Option<Summary> {
         let mut reported = self.reported.lock();
-        if reported.at.is_some_and(|at| now.duration_since(at) < PERIOD) {
-            return None;
-        }
         let counts = self.counts.each_ref().map(Count::get);
         let mut news = counts;
         news.iter_mut().zip(reported.counts).for_each(|(count, before)| *count -= before);
@@ -152,6 +154,16 @@ impl ClientFaults {
 struct Summary {
     counts: [u64; FAULTS],
     total: u64,
+}
+
+impl Summary {
+    fn log(&self) {
+        tracing::info!(
+            client.faults = self.total,
+            client.kinds = %self,
+            "connections ended by a fault of their clients"
+        );
+    }
 }
 
 impl Display for Summary {
@@ -191,6 +203,18 @@ mod tests {
         assert_eq!(due(60), None);
         assert_eq!(due(61).as_deref(), Some("not_http=1"));
         assert_eq!(due(600), None);
+    }
+
+    #[test]
+    fn last_faults_are_summed_up_without_waiting() {
+        let (faults, start) = (ClientFaults::default(), Instant::now());
+        let unreported = || faults.unreported(start).map(|summary| summary.to_string());
+        faults.note(ClientFault::NotHttp, "rubbish");
+        assert!(faults.due(start).is_some());
+        faults.note(ClientFault::Http2, "rubbish");
+        assert!(faults.due(start).is_none());
+        assert_eq!(unreported().as_deref(), Some("http2=1"));
+        assert_eq!(unreported(), None);
     }
 
     #[test]

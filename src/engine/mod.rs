@@ -1,6 +1,7 @@
 //! The verbs: what can be done to an application's channels and users, one function each.
 //! Transports call them; they know the hub and the domain and no socket.
 
+mod aliases;
 pub mod client_event;
 mod client_faults;
 pub mod counts;

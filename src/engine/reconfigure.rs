@@ -200,8 +200,12 @@ impl Engine {
         if webhooks.is_some() {
             tenant.set_webhooks(webhooks);
         }
+        let same_alias = tenant.app().sealing_alias == wanted.app.sealing_alias;
         if tenant.change(*wanted) {
             self.hub.dismiss(tenant.terms.tenant, &Close::AppDisabled);
+        }
+        if !same_alias {
+            self.end_subscriptions_to_aliases(&tenant);
         }
         Some(tenant)
     }

@@ -7,6 +7,7 @@ use super::{Engine, Tenant, sealed_channels::renew_last_event};
 use crate::{
     audit::{Audit, Fact, RevocationList},
     channel::{Access, Channel},
+    clock::Now,
     crypto::{
         key::{Fingerprint, MasterKey},
         keyring::KeyRing,
@@ -201,8 +202,9 @@ impl Engine {
 
     fn take_off(&self, tenant: &Tenant, ring: &KeyRing, channel: &Channel, user: &str) -> u64 {
         let _one_at_a_time = tenant.key_changes.lock();
-        let at = self.clock.now().latest;
-        let next = ring.table().revoked(channel.name(), user, at);
+        let Now { latest: at, earliest, .. } = self.clock.now();
+        let next = ring.table().without_old_revocations(earliest);
+        let next = next.revoked(channel.name(), user, at);
         let epoch = next.epoch(channel.name());
         let theirs = tenant.directory.find(Channel::of_user(user).name());
         let cut = Cut { revoked: Some((user.into(), theirs.map(|record| record.topic()))) };

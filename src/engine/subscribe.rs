@@ -242,6 +242,8 @@ impl Engine {
             if is_revoked(&app, subscriber, channel, granted) {
                 return Err(Refusal::Revoked(channel.clone()));
             }
+            // Likewise: a reload may have made the name an alias since the session looked.
+            tenant.app().refuse_alias(channel.name())?;
             let user_id = member.as_ref().map(|member| member.user_id.clone());
             let (first, mut changed) = (!locked.is_occupied(), false);
             if let Some(member) = member {

@@ -10,6 +10,7 @@ use super::{
     cached::{LastEvent, Ledger},
     channel_keys::ChannelKeys,
     counts::Counts,
+    granted::Ended,
     mailbox::{Audience, Content, Delivery, Post, Rekey},
 };
 use crate::{
@@ -183,6 +184,12 @@ impl LockedRecord<'_> {
             (keys.target, keys.nudge) = (rekey.target, Some(rekey.nudge.clone()));
         }
         hub.post(&self.state.subscribers, || Post::Rekey(rekey.clone()));
+    }
+
+    /// Ends all subscriptions to the channel.
+    pub fn end(&self, hub: &Hub, why: Ended) {
+        let (topic, channel) = (self.record.topic, self.record.channel.name());
+        hub.post(&self.state.subscribers, || Post::End { topic, channel: channel.clone(), why });
     }
 
     pub fn terminate(&self, hub: &Hub) {

@@ -91,6 +91,15 @@ impl Shard {
             table.end(slot as Slot, ended, Ended::TokenRevoked);
         }
     }
+
+    pub(super) fn end_topic(&self, topic: TopicId, channel: &Arc<str>, why: Ended) {
+        let mut table = self.table.borrow_mut();
+        let slots: Vec<Slot> =
+            table.topics.subscribers(topic).iter().map(|subscription| subscription.slot).collect();
+        for slot in slots {
+            table.end(slot, vec![(channel.clone(), topic)], why);
+        }
+    }
 }
 
 impl Table {

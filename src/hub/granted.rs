@@ -62,6 +62,8 @@ pub enum Ended {
     Removed,
     Expired,
     TokenRevoked,
+    /// The configuration has made its name one to publish on, and no channel (sealing_alias).
+    BecameAlias,
 }
 
 /// Why a channel is not to be joined with what was granted before.

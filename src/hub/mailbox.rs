@@ -11,7 +11,11 @@ use std::{
 use parking_lot::Mutex;
 use tokio::sync::{Notify, oneshot};
 
-use super::{directory::TopicId, granted::Bounds, terms::TenantId};
+use super::{
+    directory::TopicId,
+    granted::{Bounds, Ended},
+    terms::TenantId,
+};
 use crate::{
     auth::revoked::{Revocation, RevokedTokens},
     clock::KnownAsOf,
@@ -51,6 +55,12 @@ pub enum Post {
     },
     /// Access tokens are good no longer.
     RevokeTokens(RevokeTokens),
+    /// Ends every subscription to the topic.
+    End {
+        topic: TopicId,
+        channel: Arc<str>,
+        why: Ended,
+    },
     /// Closes every connection of the topic: its user was terminated.
     Terminate {
         topic: TopicId,
@@ -215,6 +225,7 @@ impl Post {
             | Self::CloseStragglers { .. }
             | Self::Retire { .. }
             | Self::RevokeTokens(_)
+            | Self::End { .. }
             | Self::Terminate { .. }
             | Self::Dismiss { .. }
             | Self::Drain { .. }

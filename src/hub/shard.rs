@@ -228,6 +228,7 @@ impl Shard {
             Post::CloseStragglers { tenant } => self.close_stragglers(tenant, dirty),
             Post::Retire { tenant, key, by } => self.retire(tenant, key, by),
             Post::RevokeTokens(revoke) => self.revoke_tokens(&revoke),
+            Post::End { topic, channel, why } => self.end_topic(topic, &channel, why),
             Post::Terminate { topic } => {
                 let table = self.table.borrow();
                 for subscription in table.topics.subscribers(topic) {

@@ -92,21 +92,31 @@ impl ApiError {
     }
 
     pub fn nothing_here(request: &HttpRequest) -> Self {
-        const SHOWN_CHARS: usize = 200;
-        let path: String = request.path().chars().take(SHOWN_CHARS).collect();
-        let message = format!("There is nothing at {} {path}", request.method());
+        let message =
+            format!("There is nothing at {} {}", request.method(), clipped(request.path()));
         Self::new(RefusalCode::NotFound, message)
     }
 
     /// `mistake`: the correction of the path.
     pub fn no_such_path(request: &HttpRequest, mistake: &str) -> Self {
-        let message =
-            format!("There is nothing at {} {}: {mistake}", request.method(), request.path());
+        let path = clipped(request.path());
+        let message = format!("There is nothing at {} {path}: {mistake}", request.method());
         Self::new(RefusalCode::NotFound, message)
     }
 
     pub fn method_not_allowed(request: &HttpRequest, allowed: &str) -> Self {
-        let message = format!("{} answers {allowed}, not {}", request.path(), request.method());
+        let path = clipped(request.path());
+        let message = format!("{path} answers {allowed}, not {}", request.method());
+        Self::new(RefusalCode::MethodNotAllowed, message)
+    }
+
+    /// A request to a WebSocket's path with any method but GET and HEAD.
+    pub fn handshake_is_a_get(request: &HttpRequest) -> Self {
+        let message = format!(
+            "{} opens WebSocket connections, whose handshake is a GET request: {} is not answered here",
+            clipped(request.path()),
+            request.method()
+        );
         Self::new(RefusalCode::MethodNotAllowed, message)
     }
 
@@ -131,7 +141,7 @@ impl ApiError {
     }
 
     pub fn unknown_app(id: &str) -> Self {
-        Self::new(RefusalCode::UnknownApp, format!("There is no app {id} here"))
+        Self::new(RefusalCode::UnknownApp, format!("There is no app {} here", clipped(id)))
     }
 
     pub fn timeout(deadline: Duration) -> Self {
@@ -190,6 +200,12 @@ impl ApiError {
         let error = Self::new(code, message);
         Self { size: Some(size), limit: Some(limit), ..error }
     }
+}
+
+/// A path or a name of a request, which may be some kilobytes long.
+fn clipped(text: &str) -> &str {
+    const SHOWN_CHARS: usize = 200;
+    text.char_indices().nth(SHOWN_CHARS).map_or(text, |(end, _)| &text[..end])
 }
 
 impl fmt::Display for ApiError {

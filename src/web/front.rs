@@ -57,7 +57,8 @@ fn was_handshake(request: &HttpRequest) -> bool {
 pub async fn nothing(request: HttpRequest) -> Result<HttpResponse, ApiError> {
     let path = request.path();
     if path.contains("/app/") || path.ends_with("/app") {
-        let mistake = socket_path::mistake(path, &worker(&request).settings().path_prefix);
+        let mistake =
+            socket_path::mistake(path, &worker(&request).settings().path_prefix, |_| false);
         return Err(ApiError::no_such_path(&request, &mistake));
     }
     nothing_of_backends(request).await

@@ -16,8 +16,24 @@ where
     Args: FromRequest + 'static,
     F::Output: Responder + 'static,
 {
-    let reads = guard::Any(guard::Get()).or(guard::Head());
-    resource.route(web::route().guard(reads).to(handler)).default_service(others("GET, HEAD"))
+    resource.route(reads().to(handler)).default_service(others("GET, HEAD"))
+}
+
+/// The path of WebSocket connections, whose handshake is a GET request.
+pub fn handshake<F, Args>(resource: Resource, handler: F) -> Resource
+where
+    F: Handler<Args>,
+    Args: FromRequest + 'static,
+    F::Output: Responder + 'static,
+{
+    let other = web::to(|request: HttpRequest| async move {
+        with_allow(ApiError::handshake_is_a_get(&request), "GET, HEAD")
+    });
+    resource.route(reads().to(handler)).default_service(other)
+}
+
+fn reads() -> Route {
+    web::route().guard(guard::Any(guard::Get()).or(guard::Head()))
 }
 
 pub fn post<F, Args>(resource: Resource, handler: F) -> Resource
@@ -30,11 +46,13 @@ where
 }
 
 fn others(allowed: &'static str) -> Route {
-    web::to(move |request: HttpRequest| async move { not_allowed(&request, allowed) })
+    web::to(move |request: HttpRequest| async move {
+        with_allow(ApiError::method_not_allowed(&request, allowed), allowed)
+    })
 }
 
-fn not_allowed(request: &HttpRequest, allowed: &'static str) -> HttpResponse {
-    let mut answer = ApiError::method_not_allowed(request, allowed).error_response();
+fn with_allow(error: ApiError, allowed: &'static str) -> HttpResponse {
+    let mut answer = error.error_response();
     answer.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
     answer
 }

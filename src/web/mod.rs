@@ -119,7 +119,9 @@ fn routes(config: &mut web::ServiceConfig, worker: &Worker, serves: Serves) {
     }
     if serves != Serves::Backends {
         auth::routes(routes);
-        routes.get("/app/{key}", front::no_upgrade).get("/app/{key}/", front::no_upgrade);
+        for path in ["/app/{key}", "/app/{key}/"] {
+            routes.resource(path, |resource| methods::handshake(resource, front::no_upgrade));
+        }
     }
     if serves == Serves::Clients {
         config

@@ -67,13 +67,14 @@ pub async fn serve(
         builder = listen_admin(builder, admin, parts.clone())?;
     }
     let server = builder.run();
-    let handle = server.handle();
+    let (handle, engine) = (server.handle(), parts.engine.clone());
     actix_rt::spawn(async move {
         stop.notified().await;
         let over = parts.settings.load().drain;
         drain(handle, parts.engine, over).await;
     });
     let ended = server.await;
+    engine.client_faults.finish();
     drop(files);
     ended
 }

@@ -9,13 +9,10 @@ pub fn key(path: &str, prefix: &str) -> Option<String> {
     (!key.is_empty() && !key.contains('/')).then(|| key.into_owned())
 }
 
-/// A hint for a path without a key. It repeats nothing of the path.
-pub fn mistake(path: &str, prefix: &str) -> String {
+/// What to change about a path that has no key here. What it has in front of `/app` is repeated if
+/// `knows` the key behind it; nothing else is.
+pub fn mistake(path: &str, prefix: &str, knows: impl Fn(&str) -> bool) -> String {
     let right = format!("WebSocket connections go to {prefix}/app/KEY");
-    let of_prefix = |path: &str| match path.find("/app/") {
-        Some(0) | None => None,
-        Some(at) => key(&path[at..], ""),
-    };
     let configured = match prefix {
         "" => "path_prefix is not set".to_owned(),
         prefix => format!("path_prefix is \"{prefix}\""),
@@ -33,12 +30,25 @@ pub fn mistake(path: &str, prefix: &str) -> String {
             "{right}, since {configured}, which this path lacks: give it to the client (pusher-js: wsPath: \"{prefix}\")"
         );
     }
-    if of_prefix(path).is_some() {
+    if let Some((before, key)) = other_prefix(path) {
+        let is_shown = before.len() <= SHOWN_BYTES && knows(&key);
+        let (what, set) = match is_shown {
+            true => (format!("{before:?}"), format!("path_prefix = {before:?}")),
+            false => ("something else".to_owned(), "path_prefix to it".to_owned()),
+        };
         return format!(
-            "{right}, since {configured}, and this path has something else in front of /app: set path_prefix to it, have the proxy remove it, or give the client another path (pusher-js: wsPath)"
+            "{right}, since {configured}, and this path has {what} in front of /app: set {set}, have the proxy remove it, or give the client another path (pusher-js: wsPath)"
         );
     }
     right
+}
+
+const SHOWN_BYTES: usize = 100;
+
+/// What stands in front of `/app/{key}`, and the key.
+fn other_prefix(path: &str) -> Option<(&str, String)> {
+    let at = path.rfind("/app/").filter(|at| *at > 0)?;
+    Some((&path[..at], key(&path[at..], "")?))
 }
 
 fn single_slashes(path: &str) -> String {
@@ -66,14 +76,26 @@ mod tests {
             ("/app/k/", "/ws", "wsPath: \"/ws\""),
             ("/other/app/k", "", "path_prefix is not set, and this path has something else"),
             ("/other/app/k", "/ws", "path_prefix is \"/ws\", and this path has something else"),
+            ("/app/app/k", "", "this path has something else in front of /app"),
         ] {
             assert_eq!(key(path, prefix), None, "{path}");
-            let said = mistake(path, prefix);
+            let said = mistake(path, prefix, |_| false);
             assert!(said.contains(wanted), "{path} with {prefix:?}: {said}");
         }
         for path in ["/", "/app/k/more", "/apps/k", "/app/%ff"] {
-            assert_eq!(mistake(path, ""), "WebSocket connections go to /app/KEY", "{path}");
+            let said = mistake(path, "", |_| true);
+            assert_eq!(said, "WebSocket connections go to /app/KEY", "{path}");
         }
         assert_eq!(key("/ws/app/a%20b/", "/ws").as_deref(), Some("a b"));
+    }
+
+    #[test]
+    fn other_prefix_is_named_in_front_of_a_known_key_alone() {
+        let said = |path: &str| mistake(path, "/ws", |key| key == "k");
+        assert!(said("/old/app/k/").contains("this path has \"/old\" in front of /app"));
+        let long = format!("/{}/app/k", "x".repeat(SHOWN_BYTES));
+        for path in ["/secret/app/unknown", &long] {
+            assert!(said(path).contains("this path has something else"), "{path}: {}", said(path));
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! Access tokens (`auth::access`), issued and revoked by the app's backend.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use actix_web::HttpResponse;
 use serde::Deserialize;
@@ -10,11 +10,13 @@ use super::{
     verify::{Signed, json},
 };
 use crate::{
+    app::App,
     audit::Fact,
     auth::{
         access::{NotMinted, USUAL, Wanted},
         revoked::{NotRevoked, Revocation},
     },
+    clock::{Now, ServerClock},
     refusal::RefusalCode,
 };
 
@@ -34,7 +36,8 @@ pub async fn mint(signed: Signed) -> Result<HttpResponse, ApiError> {
     let Mint { user_id, user_info, channels, ttl, origin } = json(&signed.body)?;
     let app = &signed.app;
     let wanted = Wanted { user_id, user_info, channels, ttl: ttl.unwrap_or(USUAL), origin };
-    let minted = app.mint(&wanted, signed.engine().clock.now())?;
+    let now = second_after_revocation(app, &wanted.user_id, &signed.engine().clock).await;
+    let minted = app.mint(&wanted, now)?;
     signed.engine().audit.note(Fact::TokenMade {
         app: app.id.clone(),
         jti: minted.jti.as_str().into(),
@@ -43,6 +46,23 @@ pub async fn mint(signed: Signed) -> Result<HttpResponse, ApiError> {
     let mut answer = HttpResponse::Ok();
     answer.insert_header((actix_web::http::header::CACHE_CONTROL, "no-store"));
     Ok(answer.json(minted))
+}
+
+/// A token that is as old as a revocation counts as older, since its time is in whole seconds. So one
+/// for a user who has just been revoked waits for the next second.
+///
+/// No revocation is later than `Now::latest`, so the wait ends within a second, whatever the system's
+/// clock does.
+async fn second_after_revocation(app: &App, user: &str, clock: &ServerClock) -> Now {
+    const LOOK: Duration = Duration::from_millis(20);
+    let revoked = app.last_revocation_of(user);
+    loop {
+        let now = clock.now();
+        if revoked.is_none_or(|at| now.latest > at) {
+            return now;
+        }
+        actix_rt::time::sleep(LOOK).await;
+    }
 }
 
 #[derive(Deserialize)]

@@ -17,6 +17,7 @@ use crate::{
     engine::Engine,
     origins::advice,
     protocol::code::Close,
+    web::socket_path,
 };
 
 /// Lines per minute and reason.
@@ -48,7 +49,10 @@ impl TurnedAway {
             Close::OriginRefused { .. } => (&self.origins, &|| {
                 handshake.app.map(|app| handshake.origin_advice(app)).unwrap_or_default()
             }),
-            Close::PathNotFound { .. } => (&self.paths, &|| handshake.path_advice(engine)),
+            Close::PathNotFound { .. } => (&self.paths, &|| {
+                let is_key = |key: &str| engine.tenants().by_key(key).is_some();
+                socket_path::mistake(handshake.path, handshake.path_prefix, is_key)
+            }),
             Close::UnknownApp { key } => (&self.keys, &|| key_advice(key, engine)),
             _ => return,
         };
@@ -80,20 +84,6 @@ impl Handshake<'_> {
             );
         }
         advised
-    }
-
-    fn path_advice(&self, engine: &Engine) -> String {
-        let right = format!("WebSockets go to {}/app/KEY here", self.path_prefix);
-        let before = self.path.rsplit_once("/app/").and_then(|(before, key)| {
-            engine.tenants().by_key(key.trim_end_matches('/')).map(|_| before)
-        });
-        match before {
-            Some("") => format!("{right}: set wsPath: {:?} in the client", self.path_prefix),
-            Some(before) if before.len() <= SHOWN_BYTES => format!(
-                "{right}: set path_prefix = {before:?}, or take {before:?} off in the client (wsPath) or the proxy"
-            ),
-            _ => right,
-        }
     }
 }
 

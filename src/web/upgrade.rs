@@ -134,7 +134,8 @@ fn admit(
         return Err(Close::OverCapacity);
     }
     from().inspect_err(|_| worker.engine.counts.refused.connects.add())?;
-    let mistake = || socket_path::mistake(&asked.path, &worker.settings().path_prefix);
+    let prefix = &worker.settings().path_prefix;
+    let mistake = || socket_path::mistake(&asked.path, prefix, |_| false);
     let key = key.ok_or_else(|| Close::PathNotFound { mistake: mistake() })?;
     let Some(tenant) = tenant else {
         return Err(Close::UnknownApp { key: key.chars().take(100).collect() });

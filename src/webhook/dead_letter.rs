@@ -27,7 +27,7 @@ use serde_json::value::RawValue;
 
 use crate::state_dir;
 
-pub use lines::{Done, Letter, LetterId};
+pub use lines::{Done, Letter, LetterId, WaitingLetters};
 
 use lines::{Compacted, FileId, Index, Marker, append, each_letter, snapshot};
 
@@ -65,6 +65,7 @@ struct State {
     /// All up to this one are done with. So a reader that is under way may know of a file that has
     /// been emptied, and `done` stays small.
     done_up_to: u64,
+    waiting: WaitingLetters,
     indexing: bool,
 }
 
@@ -106,6 +107,11 @@ impl DeadLetters {
         self.0.count.load(Ordering::Relaxed)
     }
 
+    /// The same by endpoint. May wait for a disk.
+    pub fn waiting(&self) -> WaitingLetters {
+        self.0.state.lock().waiting.clone()
+    }
+
     pub fn write(&self, time: &str, letters: &[NewLetter<'_>]) -> io::Result<()> {
         let mut state = self.0.state.lock();
         self.follow(&mut state)?;
@@ -128,17 +134,19 @@ impl DeadLetters {
             return Err(io::Error::new(ErrorKind::StorageFull, message));
         }
         self.append(&mut state, &text)?;
+        letters.iter().for_each(|letter| state.waiting.add(letter.endpoint, 1));
         self.0.count.fetch_add(letters.len() as u64, Ordering::Relaxed);
         Ok(())
     }
 
-    /// These have arrived.
-    pub fn delivered(&self, ids: &[LetterId]) -> io::Result<()> {
+    /// These have arrived at the endpoint.
+    pub fn delivered(&self, endpoint: &str, ids: &[LetterId]) -> io::Result<()> {
         let mut state = self.0.state.lock();
         self.follow(&mut state)?;
         // Those of a file that is gone are under way no longer.
-        let ids: Vec<_> = ids.iter().copied().filter(|id| state.under_way.remove(id)).collect();
-        self.mark(&mut state, &ids, Done::Delivered)
+        let gone = ids.iter().filter(|id| state.under_way.remove(id));
+        let gone: Vec<_> = gone.map(|id| (*id, endpoint)).collect();
+        self.mark(&mut state, &gone, Done::Delivered)
     }
 
     /// These have not, once more, and stay.
@@ -151,15 +159,18 @@ impl DeadLetters {
     pub fn discard(&self, wanted: impl Fn(&Letter) -> bool) -> io::Result<Discarded> {
         let mut found = Vec::new();
         self.read(|letter| {
-            found.extend(wanted(&letter).then_some(letter.id));
+            if wanted(&letter) {
+                found.push((letter.id, letter.endpoint));
+            }
             true
         })?;
         let mut state = self.0.state.lock();
         self.follow(&mut state)?;
+        let found = found.iter().map(|(id, endpoint)| (*id, &**endpoint));
         let (stay, gone): (Vec<_>, Vec<_>) =
-            found.into_iter().partition(|id| state.under_way.contains(id));
+            found.partition(|(id, _)| state.under_way.contains(id));
         // Others may have been done with in between.
-        let gone: Vec<_> = gone.into_iter().filter(|id| !state.is_done(id)).collect();
+        let gone: Vec<_> = gone.into_iter().filter(|(id, _)| !state.is_done(id)).collect();
         self.mark(&mut state, &gone, Done::Discarded)?;
         Ok(Discarded { discarded: gone.len() as u64, under_way: stay.len() as u64 })
     }
@@ -207,17 +218,20 @@ impl DeadLetters {
         open.map(|open| snapshot(&open.file, state.bytes)).transpose()
     }
 
-    fn mark(&self, state: &mut State, ids: &[LetterId], done: Done) -> io::Result<()> {
-        if ids.is_empty() {
+    fn mark(&self, state: &mut State, gone: &[(LetterId, &str)], done: Done) -> io::Result<()> {
+        if gone.is_empty() {
             return Ok(());
         }
         let mut text = Vec::new();
-        for id in ids {
+        for (id, _) in gone {
             append(&Marker::new(*id, done, state.last_id), &mut text)?;
         }
         self.append(state, &text)?;
-        state.done.extend(ids);
-        let count = ids.len() as u64;
+        for (id, endpoint) in gone {
+            state.done.insert(*id);
+            state.waiting.take_off(endpoint);
+        }
+        let count = gone.len() as u64;
         let left = self.0.count.fetch_sub(count, Ordering::Relaxed) - count;
         if left == 0
             && let Some(open) = &state.open
@@ -326,7 +340,8 @@ impl Shared {
         if state.generation != part.generation {
             return;
         }
-        let letters = index.letters;
+        let letters = index.waiting.total();
+        state.waiting += index.waiting;
         state.done = index.done;
         if let Err(error) = compacted.and_then(|file| self.take_place(&mut state, part, file)) {
             tracing::warn!(%error, "the dead-letter file cannot be written anew: what is done with stays in it");

@@ -88,7 +88,7 @@ pub struct EndpointStats {
     pub delivered: u64,
     /// Requests.
     pub failed_attempts: u64,
-    /// Events that were given up and are in the file.
+    /// Events that were given up and went to the file, in which they need not be any more.
     pub dead_lettered: u64,
     /// Events that were given up and are not.
     pub lost: u64,
@@ -99,6 +99,8 @@ pub struct EndpointReport {
     pub endpoint: Arc<str>,
     #[serde(flatten)]
     pub stats: EndpointStats,
+    /// In the file now.
+    pub dead_letters: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failing: Option<String>,
 }
@@ -232,10 +234,11 @@ impl Endpoint {
         }
     }
 
-    pub fn report(&self) -> EndpointReport {
+    pub fn report(&self, dead_letters: u64) -> EndpointReport {
         EndpointReport {
             endpoint: self.label().clone(),
             stats: self.stats(),
+            dead_letters,
             failing: self.failing.lock().clone(),
         }
     }

@@ -87,6 +87,7 @@ pub struct Totals {
 #[derive(Serialize, Deserialize)]
 pub struct Report {
     pub endpoints: Vec<EndpointReport>,
+    /// In the file now, for whatever endpoint.
     pub dead_letters: u64,
     /// The oldest of them.
     pub letters: Vec<Letter>,
@@ -216,8 +217,10 @@ impl Webhooks {
                 letters.len() < most
             })?;
         }
-        let endpoints = self.all_endpoints().iter().map(|endpoint| endpoint.report()).collect();
-        Ok(Report { endpoints, dead_letters: self.letters.count(), letters })
+        let waiting = self.letters.waiting();
+        let endpoints = self.all_endpoints();
+        let endpoints = endpoints.iter().map(|e| e.report(waiting.of(e.label()))).collect();
+        Ok(Report { endpoints, dead_letters: waiting.total(), letters })
     }
 
     /// The latest requests to all endpoints, or to this one: the newest last.

@@ -266,8 +266,8 @@ impl Sender {
         if ids.is_empty() {
             return;
         }
-        let webhooks = self.webhooks.clone();
-        let written = spawn_blocking(move || webhooks.letters.delivered(&ids)).await;
+        let (webhooks, endpoint) = (self.webhooks.clone(), self.endpoint.label().clone());
+        let written = spawn_blocking(move || webhooks.letters.delivered(&endpoint, &ids)).await;
         if let Ok(Err(error)) = written {
             let app = &*self.webhooks.app;
             tracing::error!(app.id = app, %error, "webhooks from the dead-letter file were delivered, but the file cannot be written: they are still in it");

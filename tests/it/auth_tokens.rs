@@ -175,6 +175,28 @@ async fn e5_revocation_ends_subscriptions_and_outlives_the_server() {
     server.stop().await;
 }
 
+/// Repeated, since the old and the new one may by chance be of two seconds.
+#[tokio::test]
+async fn f1_token_made_after_a_revocation_works_and_those_from_before_do_not() {
+    let sealed = "private-encrypted-a";
+    let key = base64(&master_key("tokens"));
+    let server =
+        TestServer::start(&config(&format!("master_key = \"{key}\"\nderivation = \"hkdf\""))).await;
+    let client = server.connect().await;
+    let wanted = json!({"user_id": "u1", "channels": ["private-*"]});
+    for path in ["/tokens/revoke", "/channels/private-encrypted-a/revoke"].repeat(2) {
+        let before = mint(&server, &wanted).await;
+        ask(&server, &client, sealed, text(&before["token"])).await.expect(200, "before");
+        server.post(path, &json!({"user_id": "u1"})).await.expect(200, path);
+        let after = mint(&server, &wanted).await;
+        let answer = ask(&server, &client, sealed, text(&before["token"])).await;
+        assert!([401, 403].contains(&answer.status), "{path}: {}", answer.text());
+        let granted = ask(&server, &client, sealed, text(&after["token"])).await;
+        assert!(granted.expect(200, path)["shared_secret"].is_string(), "{path}");
+    }
+    server.stop().await;
+}
+
 #[tokio::test]
 async fn c_a_token_made_offline_is_as_good() {
     let settings = config("");

@@ -227,6 +227,31 @@ async fn f15_the_oldest_cached_events_go_when_there_is_no_room() {
     server.stop().await;
 }
 
+/// Nothing is published after the reload: the budget itself drops what is beyond it.
+#[tokio::test]
+async fn f15_budget_that_a_reload_lowers_holds_at_once() {
+    for (before, lowered) in [
+        (("", "limits.cache_bytes = 60000"), ("", "limits.cache_bytes = 25000")),
+        (("cache_bytes = 60000", ""), ("cache_bytes = 25000", "")),
+    ] {
+        let text = |(top, app): (&str, &str)| config_of(top, &[(APP, app)]);
+        let it = Reloading::start(&text(before)).await;
+        let data = "x".repeat(8000);
+        for channel in ["cache-0", "cache-1"] {
+            it.server.publish(channel, "e", &data).await;
+        }
+        assert_eq!(it.server.stats().await["cached_events"], 2, "{before:?}");
+        it.take(&text(lowered)).await;
+        it.server.until_stat("cached_events", 1).await;
+        let mut client = it.server.connect().await;
+        client.subscribe("cache-0").await;
+        client.expect(miss("cache-0")).await;
+        client.subscribe("cache-1").await;
+        client.expect(event("cache-1", &data)).await;
+        it.stop().await;
+    }
+}
+
 #[tokio::test]
 async fn f15_the_server_s_budget_holds_over_all_apps() {
     let text = config_of("cache_bytes = 60000", &[(APP, ""), (OTHER, "")]);

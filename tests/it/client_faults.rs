@@ -21,7 +21,7 @@ async fn until_fault(server: &TestServer, kind: &str, wanted: f64) {
 const CLIENT_HELLO: &[u8] = b"\x16\x03\x01\x00\xf4\x01\x00\x00\xf0\x03\x03\x01\x02\x03\x04";
 
 #[tokio::test]
-async fn f13_strangers_that_speak_no_http_write_one_line() {
+async fn f13_strangers_that_speak_no_http_write_one_line_and_one_at_the_end() {
     const CONNECTIONS: usize = 300;
     let server = Launch::serve_plain(&config("")).start().await;
     for _ in 0..CONNECTIONS / 50 {
@@ -41,10 +41,21 @@ async fn f13_strangers_that_speak_no_http_write_one_line() {
         server.printed().contains("by a fault of their clients").then_some(())
     })
     .await;
+    // Those since that line have one at the end.
+    const MORE: usize = 5;
+    for _ in 0..MORE {
+        said_to(&server, b"\0\x01rubbish\r\n\r\n").await;
+    }
+    until_fault(&server, "not_http", (CONNECTIONS + MORE) as f64).await;
     let output = server.stop().await;
     let about = |line: &&str| line.contains("fault") || line.contains("actix_http");
-    assert_eq!(output.stderr.lines().filter(about).count(), 1, "{output:?}");
-    assert!(output.stderr.contains("client.kinds=not_http="), "{output:?}");
+    let lines: Vec<&str> = output.stderr.lines().filter(about).collect();
+    assert_eq!(lines.len(), 2, "one in the first second, and one at the end: {output:?}");
+    let told = lines.iter().filter_map(|line| {
+        let (_, count) = line.split_once("client.kinds=not_http=")?;
+        count.split(|c: char| !c.is_ascii_digit()).next()?.parse::<usize>().ok()
+    });
+    assert_eq!(told.sum::<usize>(), CONNECTIONS + MORE, "{output:?}");
     assert!(!output.stderr.contains("ERROR"), "{output:?}");
 }
 

@@ -159,6 +159,22 @@ async fn f2_a_clock_that_was_ahead_for_a_while_forgets_no_revocation() {
 }
 
 #[tokio::test]
+async fn f2_clock_that_was_ahead_for_a_month_forgets_no_revoked_member() {
+    let clock = SteppingClock::new();
+    let server = clock.of(Launch::serve(&jwt(0))).start().await;
+    let client = server.connect().await;
+    let old = bearer("u1", &json!(unix_now() - 60));
+    revoke(&server, 0, "u1").await;
+    // Longer than a revocation is remembered. The next one forgets those that are too old.
+    const AHEAD: i64 = 31 * 24 * 60 * 60;
+    clock.set(AHEAD);
+    revoke(&server, AHEAD, "u2").await;
+    clock.set(0);
+    expect_no_secret(&ask(&server, &client, CHANNEL, &old).await, "revoked");
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn f2_a_server_that_starts_with_its_clock_behind_knows_how_late_it_has_been() {
     let (clock, state) = (SteppingClock::new(), TempDir::new());
     let launch = || clock.of(Launch::serve(&jwt(0))).arg("--state-dir").arg(state.path());

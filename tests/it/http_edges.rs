@@ -58,6 +58,10 @@ async fn f23_a_known_path_says_which_methods_it_has() {
     }
     let response = server.send(Request::new("GET", "/apps/it/events")).await;
     assert_eq!(response.refused(405, "GET"), "method_not_allowed");
+    let response = server.send(Request::new("POST", "/app/it-key-51c0a7")).await;
+    let says = response.text();
+    assert!(says.contains("WebSocket") && says.contains("a GET request"), "{says}");
+    assert!(!says.contains("HEAD"), "{says}");
     for (method, target, allow) in [
         ("POST", "/metrics", "GET, HEAD"),
         ("DELETE", "/stats", "GET, HEAD"),
@@ -94,6 +98,35 @@ async fn f23_a_websocket_address_asks_for_the_upgrade_that_a_proxy_removed() {
     let response = server.send(request).await;
     assert_eq!(response.refused(426, "without Connection"), "bad_handshake");
     assert_eq!(response.header("Upgrade"), Some("websocket"));
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn f23_refusals_repeat_long_paths_in_part() {
+    let server = TestServer::start(&config_of("path_prefix = \"/ws\"", &[(APP, "")])).await;
+    let long = "x".repeat(4000);
+    let ghost: &'static str = long.clone().leak();
+    let unknown = signed_target(
+        App { id: ghost, ..APP },
+        "GET",
+        &format!("/ws/apps/{long}/channels"),
+        &[],
+        b"",
+    );
+    for (method, target, status) in [
+        ("GET", format!("/ws/{long}"), 404),
+        ("GET", format!("/{long}"), 404),
+        ("GET", format!("/{long}/app/it-key-51c0a7"), 404),
+        ("GET", format!("/ws/app/k/{long}"), 404),
+        ("POST", format!("/ws/app/{long}"), 405),
+        ("POST", format!("/ws/apps/{long}/channels"), 405),
+        ("GET", unknown, 404),
+    ] {
+        let answer = server.line().await.send(&Request::new(method, &target)).await;
+        assert_eq!(answer.status, status, "{method} {}", answer.text());
+        assert!(answer.text().len() < 600, "{method}: {}", answer.text());
+        assert!(target.contains("signature") || answer.text().contains("xxx"), "{}", answer.text());
+    }
     server.stop().await;
 }
 

@@ -109,9 +109,8 @@ async fn c_keys_of_a_server_elsewhere_take_the_token() {
     assert_eq!(listed.lines().count(), 3, "{listed}");
     refused(&remote("list", &url, &wrong).output("").await, "not the admin token");
     let public = format!("http://{}", server.addr);
-    if std::env::var_os("IT_OVER_TLS").is_none() {
-        refused(&remote("list", &public, &token).output("").await, "admin_token?");
-    }
+    let says = if server.tls.is_some() { "use https://" } else { "admin_token?" };
+    refused(&remote("list", &public, &token).output("").await, says);
     refused(&remote("list", "https://127.0.0.1:1", &token).output("").await, "http://");
     refused(&remote("list", "http://127.0.0.1:1", &token).output("").await, "does not answer");
     let missing = server.dir.path().join("no-such-file");

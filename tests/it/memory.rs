@@ -48,7 +48,8 @@ async fn f14_a_socket_that_never_reads_is_not_read_from() {
     for frame in &floods {
         let (mut stream, line) = sleeper(&server, "firehose").await;
         // The kernel takes some; the server reads until the first answer finds no room.
-        flood(&mut stream, frame, 4 << 20).await;
+        let taken = flood(&mut stream, frame, 4 << 20).await;
+        assert!(taken < 4 << 20, "it is read from without end: {taken} frames");
         streams.push((stream, line));
     }
     let stats = server.stats().await;

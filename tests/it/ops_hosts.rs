@@ -85,23 +85,14 @@ async fn f26_the_list_is_one_of_names() {
 
 #[tokio::test]
 async fn f26_operators_are_answered_when_strangers_hold_all_descriptors() {
-    // A connection that is closed at once ends in the handshake there, before there is a client.
-    if std::env::var_os("IT_OVER_TLS").is_some() {
-        return;
-    }
     let server = Launch::serve(&config("")).descriptors(120, 120).start().await;
     // Connections that are open between two requests stay for a minute and more.
     let mut held = Vec::new();
     let mut turned_away = 0;
     while turned_away < 40 {
         assert!(held.len() < 120, "more connections than descriptors");
-        let mut raw = Raw::dial(&server).await;
-        raw.write(&Request::new("GET", "/health").bytes()).await;
-        match raw.try_head().await {
-            Some(head) => {
-                assert!(head.starts_with("HTTP/1.1 200"), "{head}");
-                held.push(raw);
-            }
+        match answered(&server).await {
+            Some(raw) => held.push(raw),
             None => turned_away += 1,
         }
     }
@@ -114,11 +105,16 @@ async fn f26_operators_are_answered_when_strangers_hold_all_descriptors() {
     assert_eq!(report.refused(404, "the socket of the state directory"), "no_webhooks");
     assert_eq!(server.printed().matches("descriptors run short").count(), 1);
     drop(held);
-    until("a new connection", async || {
-        let mut raw = Raw::dial(&server).await;
-        raw.write(&Request::new("GET", "/health").bytes()).await;
-        raw.try_head().await
-    })
-    .await;
+    until("a new connection", async || answered(&server).await).await;
     server.stop().await;
+}
+
+/// A connection on which a request was answered. `None` if the server closes it at once.
+async fn answered(server: &TestServer) -> Option<Raw> {
+    let (wire, line) = server.try_dial().await?;
+    let mut raw = Raw::over(wire, line);
+    raw.write(&Request::new("GET", "/health").bytes()).await;
+    let head = raw.try_head().await?;
+    assert!(head.starts_with("HTTP/1.1 200"), "{head}");
+    Some(raw)
 }

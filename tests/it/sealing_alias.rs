@@ -213,6 +213,46 @@ async fn f30_alias_can_be_renamed_and_turned_off() {
 }
 
 #[tokio::test]
+async fn f30_subscriptions_to_names_that_a_reload_makes_aliases_are_ended() {
+    let off = sealing("sealing_alias = \"\"");
+    let it = Reloading::start(&off).await;
+    let mut early = it.server.connect().await;
+    for channel in ["private-sealed-orders", "private-closed-orders", ORDERS] {
+        early.subscribe(channel).await;
+    }
+    for (alias, channel) in [
+        ("", "private-sealed-orders"),
+        ("sealing_alias = \"private-closed-\"", "private-closed-orders"),
+    ] {
+        it.take(&sealing(alias)).await;
+        let ended = early.next().await;
+        assert_eq!(
+            (&ended["event"], &ended["channel"]),
+            (&json!("pusher:subscription_error"), &json!(channel))
+        );
+        assert_eq!(
+            (&ended["data"]["type"], &ended["data"]["code"]),
+            (&json!("InvalidChannel"), &json!("sealing_alias"))
+        );
+        assert!(
+            ended["data"]["error"].as_str().is_some_and(|text| text.contains(ORDERS)),
+            "{ended}"
+        );
+        it.server.publish(channel, "e", "sealed").await;
+        assert_eq!(opened(ORDERS, &early.next().await), "sealed");
+        early.ask(channel).await;
+        assert_eq!(early.expect_refused(channel).await["code"], "sealing_alias");
+    }
+    assert_eq!(it.said("app.id=\"it\" subscriptions=1"), 2, "{}", it.server.printed());
+    // Names under an alias of before are channels like any other.
+    early.subscribe("private-sealed-orders").await;
+    it.take(&sealing("sealing_alias = \"private-closed-\"\nclient_events = true")).await;
+    it.server.publish("private-sealed-orders", "e", "clear").await;
+    early.expect(json!({"event": "e", "channel": "private-sealed-orders", "data": "clear"})).await;
+    it.stop().await;
+}
+
+#[tokio::test]
 async fn f30_webhooks_name_the_channel_itself() {
     let receiver = Receiver::start(Answer::Status(200)).await;
     let key = format!("master_key = \"{}\"", base64(&master_key("alias")));

@@ -186,7 +186,13 @@ async fn f27_what_stands_at_the_ends_of_a_pasted_value_is_named_and_never_shown(
     launch.dir().write("good", "f-8a61\r\n");
     let path = launch.dir().write("bad", "\"f-8a61\"\n");
     let text = app(&format!("key = 'k'\nsecret_file = '{}'", path.display()));
-    warned(launch.config(&text), "apps.1001.secret", "ends with a quotation mark", "f-8a61").await;
+    warned(
+        launch.config(&text),
+        "apps.1001.secret",
+        "begins and ends with a quotation mark",
+        "f-8a61",
+    )
+    .await;
     let launch = Launch::new(&["config", "check"]);
     let path = launch.dir().write("good", "f-8a61\r\n");
     let text = app(&format!("key = 'k'\nsecret_file = '{}'", path.display()));
@@ -201,7 +207,7 @@ async fn f27_what_stands_at_the_ends_of_a_pasted_value_is_named_and_never_shown(
         ),
         (
             app(&format!("key = 'k'\nsecret = 's'\nmaster_key = '\"{key}\"'")),
-            "it ends with a quotation mark",
+            "it begins and ends with a quotation mark",
         ),
     ] {
         let output = check(&text).output("").await;

@@ -31,17 +31,22 @@ async fn f10_letters_are_discarded_all_or_by_endpoint_id_and_age() {
         assert_eq!(output.status.code(), Some(0), "{args:?}: {output:?}");
         output.stdout
     };
-    // Which is to be said.
-    for args in
-        [&["discard"][..], &["discard", "--all", "--id", "1"], &["discard", "--before", "x"]]
-    {
-        let output = webhooks_command(&server, args).await;
+    for (args, says) in [
+        (&[][..], "say which letters: --id, --endpoint or --before, or --all for everything"),
+        (&["--all", "--id", "1"], "cannot be used with"),
+        (&["--before", "x"], "--before takes a time such as 2026-01-31T12:00:00Z"),
+        (&["--id", "1", "--before", "2026-01-31"], "--before takes a time such as"),
+    ] {
+        let output = webhooks_command(&server, &[&["discard"], args].concat()).await;
         assert_ne!(output.status.code(), Some(0), "{args:?}: {output:?}");
+        assert!(output.stderr.contains(says), "{args:?}: {output:?}");
     }
+    until_webhook_stat(&server, "dead_letters", 6).await;
     assert_eq!(discard(&["--before", "2020-01-01T00:00:00Z"]).await, "0 discarded\n");
     assert_eq!(discard(&["--endpoint", &one.url("/hooks")]).await, "3 discarded\n");
     let left = webhooks_command(&server, &["list"]).await;
-    assert!(left.stdout.contains("3 not delivered"), "{left:?}");
+    assert!(left.stdout.contains("\n3 in the dead-letter file\n"), "{left:?}");
+    assert_eq!([&one, &two].map(|receiver| in_file(&left, receiver)), [0, 3], "{left:?}");
     let id = dead_letters(&path).into_iter().find(|line| line["endpoint"] == two.url("/hooks"));
     let id = id.expect("a letter")["id"].to_string();
     assert_eq!(discard(&["--id", &id]).await, "1 discarded\n");
@@ -61,6 +66,50 @@ async fn f10_letters_are_discarded_all_or_by_endpoint_id_and_age() {
     }
     let answer = ask(json!({"all": true})).await.expect(200, "nothing left");
     assert_eq!(answer, json!({"discarded": 0, "under_way": 0}));
+    drop(client);
+    server.stop().await;
+}
+
+/// The column of `webhooks list`.
+fn in_file(list: &Output, receiver: &Receiver) -> u64 {
+    let (head, url) = (list.stdout.lines().next().expect("a head"), receiver.url("/hooks"));
+    assert_eq!(head.find("IN FILE").map(|at| at + 7), Some(16), "{head}");
+    // Letters come behind.
+    let row = list.stdout.lines().find(|line| line.contains(&url));
+    row.expect("a row")[9..16].trim().parse().expect("a number")
+}
+
+#[tokio::test]
+async fn f10_list_and_its_json_show_what_stands_in_the_file_now() {
+    let (one, two) =
+        (Receiver::start(Answer::Status(500)).await, Receiver::start(Answer::Status(500)).await);
+    let (server, client) = with_letters([&one, &two], 2).await;
+    let list = webhooks_command(&server, &["list", "--limit", "1"]).await;
+    assert_eq!([&one, &two].map(|receiver| in_file(&list, receiver)), [2, 2], "{list:?}");
+    one.answer(Answer::Status(200));
+    let replayed = webhooks_command(&server, &["replay", "--endpoint", &one.url("/hooks")]).await;
+    assert!(replayed.stdout.contains("2 on their way again"), "{replayed:?}");
+    until_webhook_stat(&server, "dead_letters", 2).await;
+    let list = webhooks_command(&server, &["list", "--limit", "1"]).await;
+    assert_eq!([&one, &two].map(|receiver| in_file(&list, receiver)), [0, 2], "{list:?}");
+    let ask = Request::new("GET", "/admin/apps/it/webhooks")
+        .header("Authorization", "Bearer a-token-of-the-discard-tests");
+    let report = exchange(server.ops(), &ask).await.expect(200, "the report");
+    let endpoints = report["endpoints"].as_array().expect("endpoints");
+    let of = |name: &str| endpoints.iter().map(|e| e[name].as_u64()).collect::<Vec<_>>();
+    assert_eq!(of("dead_letters"), [Some(0), Some(2)], "{report}");
+    assert_eq!(of("dead_lettered"), [Some(2), Some(2)], "since the start: {report}");
+    // Letters of an endpoint that is configured no longer are counted, and said to be.
+    let token = "admin_token = \"a-token-of-the-discard-tests\"\n";
+    let text = with_webhooks("", &[&hooks_url(&one, "")]);
+    server.dir.write("sealcast.toml", &format!("{token}{text}"));
+    server.signal("HUP");
+    until("the endpoint to be gone", async || {
+        let list = webhooks_command(&server, &["list"]).await;
+        let says = "\n2 in the dead-letter file, 2 of them for endpoints that are no longer";
+        list.stdout.contains(says).then_some(())
+    })
+    .await;
     drop(client);
     server.stop().await;
 }

@@ -65,7 +65,7 @@ async fn s8_a_bad_receiver_delays_nobody_and_what_it_misses_is_kept_and_sent_aga
     }
     let listed = webhooks_command(&server, &["list"]).await;
     assert_eq!(listed.status.code(), Some(0), "{listed:?}");
-    assert!(listed.stdout.contains("10 not delivered"), "{listed:?}");
+    assert!(listed.stdout.contains("10 in the dead-letter file"), "{listed:?}");
     assert!(listed.stdout.contains("(failing: it answered 500)"), "{listed:?}");
 
     let seen: Vec<usize> = bad.iter().map(|receiver| receiver.hooks().len()).collect();

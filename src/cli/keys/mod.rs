@@ -18,25 +18,24 @@ use crate::{
 
 #[derive(Subcommand)]
 pub enum Keys {
-    /// Print a new master key; on a terminal also in the form for official SDKs
+    /// Print a new master key, on a terminal also in the form for official SDKs
     Generate {
-        /// Print it in the form for official SDKs: base64 alone, without the prefix
+        /// Print the form for official SDKs: base64 without the prefix
         #[arg(long)]
         bare: bool,
     },
-    /// Print the format and the fingerprint of a key
+    /// Show the form and the fingerprint of a key
     Inspect {
-        /// The key in any form that the configuration takes, or - to read it from standard input
-        /// and keep it out of the shell's history
+        /// Key in any form of the configuration, or - for standard input, out of the history
         key: String,
     },
     /// Show the keys of an app on a running server, with their subscriptions
     List(server::Whose),
-    /// Give an app of a running server its next key; subscribers move to it and lose nothing
+    /// Rotate the key of an app on a running server; subscribers move and lose nothing
     Rotate(rotate::Rotate),
-    /// Make a running server forget a key at once; if it is active, another key takes its place
+    /// Make a running server forget a key at once; another replaces an active key
     Revoke(rotate::Revoke),
-    /// Print expected results for an SDK, as JSON: shared secrets, a sealed payload, signatures
+    /// Print test vectors for SDKs as JSON: shared secrets, a sealed payload, signatures
     Vector(vectors::Vector),
 }
 

@@ -14,19 +14,16 @@ use crate::{
 pub struct Rotate {
     #[command(flatten)]
     whose: Whose,
-    /// The next key in any form that the configuration takes, or - to read it from standard input;
-    /// by default the server makes one
+    /// Next key, or - for standard input; by default the server makes one
     #[arg(long)]
     key: Option<String>,
-    /// Announce the key: it becomes active after this time, and envelopes sealed with it are
-    /// accepted at once
+    /// Seconds until the key is active; its envelopes are taken at once
     #[arg(long = "in", value_name = "SECONDS")]
     activate_in: Option<u64>,
     /// Grace period of the previous key, if not as configured
     #[arg(long, value_name = "SECONDS")]
     grace: Option<u64>,
-    /// Close subscribers that have not moved since the last rotation, instead of waiting for them;
-    /// their clients reconnect and get the next key
+    /// Close stragglers of the last rotation; their clients reconnect
     #[arg(long)]
     force: bool,
     /// Do not wait until all subscribers have moved
@@ -72,9 +69,9 @@ pub fn rotate(command: &Rotate) -> Result<()> {
 pub struct Revoke {
     #[command(flatten)]
     whose: Whose,
-    /// The key's id, as `keys list` shows it
+    /// Key id, as in `keys list`
     id: String,
-    /// Confirms the revocation: subscribers with only this key are disconnected or rekeyed at once
+    /// Confirm: subscribers with this key are closed, or move at once
     #[arg(long)]
     now: bool,
 }

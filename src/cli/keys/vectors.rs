@@ -19,19 +19,20 @@ use crate::{
 
 #[derive(clap::Args)]
 pub struct Vector {
-    /// A key made for testing, in any form that the configuration takes, or - to read it from
-    /// standard input; the default is the published example. The output opens every payload sealed
-    /// with the key on these channels
+    /// Test key, or - for standard input; by default the published example
+    ///
+    /// The output opens everything sealed with this key on these channels.
     #[arg(long)]
     key: Option<String>,
-    /// For derivation hkdf: 32 bytes in base64; the default is the example, bytes 32 to 63. A
-    /// running server draws its own salt at each start and never shows it
+    /// 32 bytes in base64 for derivation hkdf; by default the bytes 32 to 63
+    ///
+    /// A running server draws its own at each start and shows it nowhere.
     #[arg(long, value_name = "BASE64")]
     salt: Option<String>,
-    /// An encrypted channel; may be repeated
+    /// Encrypted channel; may be repeated
     #[arg(long, value_name = "NAME", default_values = ["private-encrypted-my-channel", "private-encrypted-cache-a"])]
     channel: Vec<String>,
-    /// The app's id, part of the path of an API request and of secrets of derivation hkdf
+    /// App id, a part of API paths and of secrets with derivation hkdf
     #[arg(long, value_name = "ID", default_value = "3")]
     app: String,
 }

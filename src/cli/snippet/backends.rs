@@ -15,9 +15,43 @@ pub struct Backend<'a> {
     pub api: &'a PublicUrl,
 }
 
+/// Literals of one language, and comments.
+struct Values {
+    id: String,
+    key: String,
+    secret: String,
+    host: String,
+    host_and_port: String,
+    port: u16,
+    tls: bool,
+    /// The channel to publish to, which SDKs take without a master key.
+    channel: String,
+    event: String,
+    note: String,
+    sealing: String,
+}
+
 impl Backend<'_> {
     fn secret(&self) -> &str {
         self.app.secret.expose_secret()
+    }
+
+    /// Everything that SDKs take, for a language that writes strings and comments so.
+    fn values(&self, quoted: fn(&str) -> String, comment: &str) -> Values {
+        let Self { app, api } = self;
+        Values {
+            id: quoted(&app.id),
+            key: quoted(&app.key),
+            secret: quoted(self.secret()),
+            host: quoted(&api.host),
+            host_and_port: quoted(&self.host_and_port()),
+            port: api.port,
+            tls: api.tls,
+            channel: quoted(&app.published),
+            event: quoted(EVENT),
+            note: self.prefix_note(comment),
+            sealing: self.sealing_note(comment),
+        }
     }
 
     fn scheme(&self) -> &'static str {
@@ -28,11 +62,6 @@ impl Backend<'_> {
     fn host_and_port(&self) -> String {
         let origin = self.api.origin();
         origin.split_once("://").map_or(origin.clone(), |(_, place)| place.to_owned())
-    }
-
-    /// The channel to publish on, for SDKs without a master key.
-    fn channel(&self) -> &str {
-        &self.app.published
     }
 
     fn sealing_note(&self, comment: &str) -> String {
@@ -56,8 +85,11 @@ impl Backend<'_> {
     }
 }
 
-pub fn node(Backend { app, api }: &Backend<'_>) -> String {
-    let this = Backend { app, api };
+pub fn node(this: &Backend<'_>) -> String {
+    let Values { id, key, secret, host, port, tls, channel, event, note, sealing, .. } =
+        this.values(double, "//");
+    let (before, subscribed) = (before_options(this.app), double(this.app.subscribed));
+    let options = options(this.app, "pusher", "https://YOUR_BACKEND");
     format!(
         r#"// npm install pusher pusher-js; save as demo.mjs; node demo.mjs
 {note}import PusherServer from "pusher";
@@ -67,27 +99,14 @@ import Pusher from "pusher-js";  // in a page: "pusher-js/with-encryption"
 {options}}});
 const server = new PusherServer({{
   appId: {id}, key: {key}, secret: {secret},
-  host: {host}, port: {port}, useTLS: {tls},
+  host: {host}, port: "{port}", useTLS: {tls},
 }});
 
 const channel = client.subscribe({subscribed});
 channel.bind({event}, (data) => console.log(data));
 {sealing}channel.bind("pusher:subscription_succeeded", () =>
-  server.trigger({published}, {event}, {{ text: "from Node" }}));
-"#,
-        note = this.prefix_note("//"),
-        sealing = this.sealing_note("//"),
-        before = before_options(app),
-        options = options(app, "pusher", "https://YOUR_BACKEND"),
-        id = double(&app.id),
-        key = double(&app.key),
-        secret = double(this.secret()),
-        host = double(&api.host),
-        port = double(&api.port.to_string()),
-        tls = api.tls,
-        event = double(EVENT),
-        subscribed = double(app.subscribed),
-        published = double(this.channel()),
+  server.trigger({channel}, {event}, {{ text: "from Node" }}));
+"#
     )
 }
 
@@ -144,9 +163,11 @@ VITE_REVERB_SCHEME={page_scheme}
 }
 
 pub fn python(this: &Backend<'_>) -> String {
-    let Backend { app, api } = this;
-    let digits = app.id.bytes().all(|b| b.is_ascii_digit());
+    let Values { id, key, secret, host, port, tls, channel, event, note, sealing, .. } =
+        this.values(double, "#");
+    let digits = this.app.id.bytes().all(|b| b.is_ascii_digit());
     let id_note = if digits { "" } else { "# This SDK takes app ids of digits only.\n" };
+    let ssl = if tls { "True" } else { "False" };
     format!(
         r#"# pip install pusher
 {id_note}{note}import pusher
@@ -154,22 +175,13 @@ pub fn python(this: &Backend<'_>) -> String {
 client = pusher.Pusher(app_id={id}, key={key}, secret={secret},
                        host={host}, port={port}, ssl={ssl})
 {sealing}client.trigger({channel}, {event}, {{"text": "from Python"}})
-"#,
-        note = this.prefix_note("#"),
-        id = double(&app.id),
-        key = double(&app.key),
-        secret = double(this.secret()),
-        host = double(&api.host),
-        port = api.port,
-        ssl = if api.tls { "True" } else { "False" },
-        channel = double(this.channel()),
-        sealing = this.sealing_note("#"),
-        event = double(EVENT),
+"#
     )
 }
 
 pub fn ruby(this: &Backend<'_>) -> String {
-    let Backend { app, api } = this;
+    let Values { id, key, secret, host, port, tls, channel, event, note, sealing, .. } =
+        this.values(single, "#");
     format!(
         r#"# gem install pusher
 {note}require "pusher"
@@ -177,64 +189,40 @@ pub fn ruby(this: &Backend<'_>) -> String {
 client = Pusher::Client.new(app_id: {id}, key: {key}, secret: {secret},
                             host: {host}, port: {port}, use_tls: {tls})
 {sealing}client.trigger({channel}, {event}, {{ text: "from Ruby" }})
-"#,
-        note = this.prefix_note("#"),
-        id = single(&app.id),
-        key = single(&app.key),
-        secret = single(this.secret()),
-        host = single(&api.host),
-        port = api.port,
-        tls = api.tls,
-        channel = single(this.channel()),
-        sealing = this.sealing_note("#"),
-        event = single(EVENT),
+"#
     )
 }
 
 pub fn go(this: &Backend<'_>) -> String {
-    let Backend { app, api } = this;
+    let Values { id, key, secret, host_and_port, tls, channel, event, note, sealing, .. } =
+        this.values(double, "//");
     format!(
         r#"// go get github.com/pusher/pusher-http-go/v5
 {note}client := pusher.Client{{AppID: {id}, Key: {key}, Secret: {secret},
-	Host: {host}, Secure: {tls}}}
+	Host: {host_and_port}, Secure: {tls}}}
 {sealing}err := client.Trigger({channel}, {event}, map[string]string{{"text": "from Go"}})
-"#,
-        note = this.prefix_note("//"),
-        id = double(&app.id),
-        key = double(&app.key),
-        secret = double(this.secret()),
-        host = double(&this.host_and_port()),
-        tls = api.tls,
-        channel = double(this.channel()),
-        sealing = this.sealing_note("//"),
-        event = double(EVENT),
+"#
     )
 }
 
 pub fn java(this: &Backend<'_>) -> String {
-    let Backend { app, api } = this;
+    let Values { id, key, secret, host_and_port, tls, channel, event, note, sealing, .. } =
+        this.values(double, "//");
     format!(
         r#"// com.pusher:pusher-http-java
 {note}Pusher pusher = new Pusher({id}, {key}, {secret});
-pusher.setHost({host});
+pusher.setHost({host_and_port});
 pusher.setEncrypted({tls});
 {sealing}pusher.trigger({channel}, {event}, Collections.singletonMap("text", "from Java"));
-"#,
-        note = this.prefix_note("//"),
-        id = double(&app.id),
-        key = double(&app.key),
-        secret = double(this.secret()),
-        host = double(&this.host_and_port()),
-        tls = api.tls,
-        channel = double(this.channel()),
-        sealing = this.sealing_note("//"),
-        event = double(EVENT),
+"#
     )
 }
 
 pub fn php(this: &Backend<'_>) -> String {
-    let Backend { app, api } = this;
-    let path = match &*app.path_prefix {
+    let Values { id, key, secret, host, port, channel, event, sealing, .. } =
+        this.values(single, "//");
+    let scheme = this.scheme();
+    let path = match &*this.app.path_prefix {
         "" => String::new(),
         prefix => format!(", 'path' => {}", single(prefix)),
     };
@@ -243,16 +231,7 @@ pub fn php(this: &Backend<'_>) -> String {
 $pusher = new Pusher\Pusher({key}, {secret}, {id},
     ['host' => {host}, 'port' => {port}, 'scheme' => '{scheme}'{path}]);
 {sealing}$pusher->trigger({channel}, {event}, ['text' => 'from PHP']);
-"#,
-        key = single(&app.key),
-        secret = single(this.secret()),
-        id = single(&app.id),
-        host = single(&api.host),
-        port = api.port,
-        scheme = this.scheme(),
-        channel = single(this.channel()),
-        sealing = this.sealing_note("//"),
-        event = single(EVENT),
+"#
     )
 }
 
@@ -269,7 +248,7 @@ sign=$(printf 'POST\n%s\n%s' "$path" "$query" |
 curl -d "$body" -H 'Content-Type: application/json' \
   "{url}$path?$query&auth_signature=$sign"
 "#,
-        channel = this.channel(),
+        channel = app.published,
         prefix = shell_path(&app.path_prefix),
         id = app.id,
         key = shell(&app.key),

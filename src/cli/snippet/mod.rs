@@ -19,10 +19,10 @@ use crate::{
 
 #[derive(clap::Args)]
 pub struct Snippet {
-    /// The target of the snippet
+    /// Language, framework or client
     #[arg(value_enum)]
     name: Name,
-    /// The app, if there are several
+    /// App id, if there are several apps
     #[arg(long, value_name = "ID")]
     app: Option<String>,
     #[command(flatten)]

@@ -55,9 +55,25 @@ fn a_revocation_is_a_new_epoch_of_one_channel() {
     assert_eq!(table.target("b"), Version { key: 1, epoch: 0 });
     assert_eq!(table.is_revoked("a", "u"), Some(20));
     assert_eq!((table.is_revoked("a", "w"), table.is_revoked("b", "u")), (None, None));
+}
+
+#[test]
+fn revocations_are_forgotten_by_the_earliest_time_and_not_by_their_own() {
+    let table = KeyTable::new(key(1), 10).revoked("a", "u", 20).revoked("a", "v", 21);
+    // The clock that stamped it ran ahead.
     let later = table.revoked("b", "w", 22 + REVOCATION_SECONDS);
-    assert_eq!((later.is_revoked("a", "u"), later.revocations().len()), (None, 1));
+    assert_eq!(later.is_revoked("a", "u"), Some(20));
+    assert_eq!(later.without_old_revocations(22).revocations().len(), 3);
+    let later = later.without_old_revocations(20 + REVOCATION_SECONDS);
+    assert_eq!((later.is_revoked("a", "u"), later.is_revoked("a", "v")), (None, Some(21)));
     assert_eq!(later.epoch("a"), 21);
+}
+
+#[test]
+fn last_revocation_of_a_user_is_the_latest_of_any_channel() {
+    let table = KeyTable::new(key(1), 10).revoked("a", "u", 30).revoked("b", "u", 20);
+    let table = table.revoked("a", "v", 40);
+    assert_eq!((table.last_revocation_of("u"), table.last_revocation_of("w")), (Some(30), None));
 }
 
 #[test]

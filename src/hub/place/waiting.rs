@@ -2,6 +2,7 @@
 
 use crate::{
     crypto::keytable::Version,
+    hub::outbox,
     protocol::{
         sealed::{Resealing, SealedFrames},
         server::Frame,
@@ -11,6 +12,7 @@ use crate::{
 #[derive(Default)]
 pub struct Waiting {
     pub(super) frames: Vec<SealedFrames>,
+    /// The charge for these frames in an outbox, to which they all go in the end.
     pub(super) bytes: usize,
     /// The first has been sent in its new form: it was the nudge.
     pub(super) first_sent: bool,
@@ -18,7 +20,7 @@ pub struct Waiting {
 
 impl Waiting {
     pub(super) fn push(&mut self, frames: &SealedFrames) {
-        self.bytes += frames.bytes();
+        self.bytes += outbox::cost(frames.bytes());
         self.frames.push(frames.clone());
     }
 

@@ -1,11 +1,13 @@
 //! The lines of a dead-letter file: letters, and markers that say that one of them is done with.
 
 use std::{
-    collections::HashSet,
+    collections::{BTreeMap, HashMap, HashSet},
     fs::{self, File},
     io::{self, BufRead, BufReader, BufWriter, Read, Seek, SeekFrom, Write},
+    ops::AddAssign,
     os::unix::fs::{FileExt, MetadataExt},
     path::Path,
+    sync::Arc,
 };
 
 use serde::{Deserialize, Serialize};
@@ -40,6 +42,9 @@ pub enum Done {
 pub struct Marker {
     #[serde(skip_serializing_if = "Option::is_none")]
     id: Option<LetterId>,
+    /// Of a letter.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    endpoint: Option<Box<str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     delivered: Option<LetterId>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -136,18 +141,64 @@ impl Read for FileAt {
 pub struct Index {
     /// Letters that are done with, and still in the file.
     pub done: HashSet<LetterId>,
-    pub letters: u64,
+    /// All others.
+    pub waiting: WaitingLetters,
 }
 
 impl Index {
     pub fn of(text: impl BufRead) -> io::Result<Self> {
-        let (mut done, mut letters) = (HashSet::new(), HashSet::new());
+        let (mut done, mut letters) = (HashSet::new(), HashMap::new());
+        // Each name once: there may be millions of letters.
+        let mut endpoints = HashSet::<Arc<str>>::new();
         each_marker(text, |marker| {
-            letters.extend(marker.id);
             done.extend(marker.done());
+            let Some(id) = marker.id else { return };
+            let name = marker.endpoint.unwrap_or_default();
+            let known = endpoints.get(&*name).cloned();
+            let endpoint = known.unwrap_or_else(|| Arc::from(name));
+            endpoints.insert(endpoint.clone());
+            letters.insert(id, endpoint);
         })?;
-        let letters = letters.difference(&done).count() as u64;
-        Ok(Self { done, letters })
+        let mut waiting = WaitingLetters::default();
+        letters.retain(|id, _| !done.contains(id));
+        letters.values().for_each(|endpoint| waiting.add(endpoint, 1));
+        Ok(Self { done, waiting })
+    }
+}
+
+/// How many letters wait in a file, by their endpoints.
+#[derive(Clone, Default, PartialEq, Eq, Debug)]
+pub struct WaitingLetters(BTreeMap<Arc<str>, u64>);
+
+impl WaitingLetters {
+    pub fn add(&mut self, endpoint: &str, letters: u64) {
+        match self.0.get_mut(endpoint) {
+            Some(count) => *count += letters,
+            None => _ = self.0.insert(endpoint.into(), letters),
+        }
+    }
+
+    pub fn take_off(&mut self, endpoint: &str) {
+        if let Some(count) = self.0.get_mut(endpoint) {
+            *count -= 1;
+            if *count == 0 {
+                self.0.remove(endpoint);
+            }
+        }
+    }
+
+    pub fn of(&self, endpoint: &str) -> u64 {
+        self.0.get(endpoint).copied().unwrap_or(0)
+    }
+
+    pub fn total(&self) -> u64 {
+        self.0.values().sum()
+    }
+}
+
+impl AddAssign for WaitingLetters {
+    fn add_assign(&mut self, other: Self) {
+        other.0.iter().for_each(|(endpoint, count)| self.add(endpoint, *count));
     }
 }
 

@@ -44,7 +44,7 @@ fn letters_stay_until_they_are_delivered() {
     letters.write("then", &[new(r#"{"n":1}"#), new(r#"{"n":2}"#)]).unwrap();
     assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
     send(&letters, |id| id == 1);
-    letters.delivered(&[LetterId(1)]).unwrap();
+    letters.delivered("https://a.example/", &[LetterId(1)]).unwrap();
     drop(letters);
     // As after a restart, of which the server before has not written its last line to the end.
     OpenOptions::new().append(true).open(&path).unwrap().write_all(b"{\"id\":9,\"ti").unwrap();
@@ -61,7 +61,7 @@ fn letters_stay_until_they_are_delivered() {
     assert_eq!(ids, [LetterId(2), LetterId(3)]);
     assert_eq!(letters.count(), 2);
     send(&letters, |_| true);
-    letters.delivered(&ids).unwrap();
+    letters.delivered("https://a.example/", &ids).unwrap();
     assert_eq!((letters.count(), std::fs::metadata(&path).unwrap().len()), (0, 0));
     assert!(events(&letters).is_empty());
     std::fs::remove_file(&path).unwrap();
@@ -104,7 +104,7 @@ fn a_file_that_is_deleted_or_replaced_is_noticed() {
     assert_eq!(letters.count(), 0);
     letters.write("now", &[new("4")]).unwrap();
     // Of the file that is gone: nothing in this one is done with.
-    letters.delivered(&[LetterId(1)]).unwrap();
+    letters.delivered("https://a.example/", &[LetterId(1)]).unwrap();
     assert_eq!((events(&letters), letters.count()), (vec!["4".to_owned()], 1));
     assert!(std::fs::read_to_string(&path).unwrap().starts_with("{\"id\":4,"));
     // Moved, and another put there.
@@ -196,5 +196,32 @@ fn a_large_file_is_read_in_the_background_and_listed_without_the_writers_lock() 
     // It was written anew without what was delivered, and with what came meanwhile.
     assert!(!std::fs::read_to_string(&path).unwrap().contains("delivered"));
     assert!(!path.with_extension("jsonl.tmp").exists());
+    std::fs::remove_file(&path).unwrap();
+}
+
+#[test]
+fn letters_are_counted_by_endpoint_and_again_after_a_restart() {
+    let path = path("waiting");
+    let letters = DeadLetters::open(Some(path.clone())).unwrap();
+    let other = |event| NewLetter { endpoint: "https://b.example/", ..new(event) };
+    letters.write("then", &[new("1"), other("2"), new("3"), other("4"), other("5")]).unwrap();
+    let counts = |letters: &DeadLetters| {
+        let waiting = letters.waiting();
+        let of = |endpoint| waiting.of(endpoint);
+        (of("https://a.example/"), of("https://b.example/"), waiting.total(), letters.count())
+    };
+    assert_eq!(counts(&letters), (2, 3, 5, 5));
+    send(&letters, |id| id == 1);
+    letters.delivered("https://a.example/", &[LetterId(1)]).unwrap();
+    letters.discard(|letter| letter.id.0 == 2).unwrap();
+    assert_eq!(counts(&letters), (1, 2, 3, 3));
+    drop(letters);
+    let letters = DeadLetters::open(Some(path.clone())).unwrap();
+    letters.write("now", &[other("6")]).unwrap();
+    // Waits for the index.
+    assert_eq!(events(&letters).len(), 4);
+    assert_eq!(counts(&letters), (1, 3, 4, 4));
+    letters.discard(|_| true).unwrap();
+    assert_eq!(counts(&letters), (0, 0, 0, 0));
     std::fs::remove_file(&path).unwrap();
 }

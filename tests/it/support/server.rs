@@ -85,6 +85,16 @@ impl TestServer {
         }
     }
 
+    /// The same. `None` where the server ends it before the end of the TLS handshake.
+    pub async fn try_dial(&self) -> Option<(Wire, Hangup)> {
+        let (stream, line) = self.dial_tcp();
+        let wire: Wire = match &self.tls {
+            None => Box::new(stream),
+            Some(connector) => Box::new(try_tls(connector, stream).await.ok()?),
+        };
+        Some((wire, line))
+    }
+
     /// A connection for several HTTP requests.
     pub async fn line(&self) -> Line {
         let stream = TcpStream::connect(self.addr).await.expect("the server accepts connections");

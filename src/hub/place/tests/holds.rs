@@ -1,6 +1,7 @@
 //! How long a place waits for its client, for how much, and what becomes of one that does not ask.
 
 use super::*;
+use crate::hub::outbox::cost;
 
 const HOLD: u64 = 2000;
 
@@ -150,4 +151,19 @@ fn f31_a_cut_sends_no_second_nudge_to_a_client_that_has_no_secret_while_it_asks(
     // The question was lost on its way.
     assert_eq!(place.tick(bed.at(100 + HOLD), None, &mut |_| sent += 1), Outcome::Close);
     assert_eq!(sent, 1);
+}
+
+#[test]
+fn f14_frames_at_a_gate_are_charged_what_they_cost_in_an_outbox() {
+    let bed = Bed::new();
+    let (mut place, mut client) = (bed.place(Issuer::Server, false), Client::new(&bed));
+    place.arm(bed.at(0));
+    let frames = bed.frames("x", BOTH);
+    let fits = BUDGET / cost(frames.bytes());
+    assert!(fits * frames.bytes() < BUDGET * 3 / 4, "small frames cost more than their text");
+    let mut take = || place.take(&frames, bed.at(1), BUDGET, &mut |f| client.receive(f));
+    for n in 0..fits {
+        assert_eq!(take(), Outcome::Stays, "{n} of {fits}");
+    }
+    assert_ne!(take(), Outcome::Stays);
 }
