@@ -1,4 +1,4 @@
-//! Text files as editors of all systems save them.
+//! Text files, as saved by editors of all systems.
 
 use std::{
     fs::{File, OpenOptions},
@@ -64,7 +64,7 @@ fn read_pipe(pipe: &mut File, bytes: &mut Vec<u8>, deadline: Instant) -> io::Res
     }
 }
 
-/// The same from a stream, at most `limit` bytes.
+/// The same for a stream, up to `limit` bytes.
 pub fn read_from(stream: impl Read, limit: u64) -> io::Result<Zeroizing<String>> {
     let mut bytes = Zeroizing::new(Vec::new());
     stream.take(limit).read_to_end(&mut bytes)?;
@@ -85,7 +85,7 @@ fn decode(mut bytes: Zeroizing<Vec<u8>>) -> io::Result<Zeroizing<String>> {
 
 const UTF8_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// The encoding of which a text looks like rubbish, and in which nothing is found.
+/// UTF-16 text, in which no setting would be found.
 pub fn refuse_utf16(bytes: &[u8]) -> io::Result<()> {
     match is_utf16(bytes) {
         true => Err(wrong("it is saved as UTF-16: save it as UTF-8")),
@@ -97,8 +97,8 @@ fn wrong(message: impl Into<String>) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, message.into())
 }
 
-/// By its byte order mark, or because every second byte of its beginning is zero, which also is
-/// UTF-8 and never meant so.
+/// Detected by its byte order mark, or by zeros in every second byte at its beginning: valid UTF-8,
+/// but never meant as such.
 fn is_utf16(bytes: &[u8]) -> bool {
     const LOOKED_AT: usize = 32;
     let pairs = &bytes.as_chunks::<2>().0[..(bytes.len() / 2).min(LOOKED_AT)];

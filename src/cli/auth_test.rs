@@ -1,4 +1,5 @@
-//! `sealcast auth test`: which rule decides for a token and a channel, and why the others do not.
+//! `sealcast auth test`: the rule that decides for a token and a channel, and the reasons of the
+//! rules before it.
 
 use super::{Result, config_of, say, token::app};
 use crate::{
@@ -64,7 +65,7 @@ async fn test(app: &App, credentials: &Credentials, channel: &Channel) -> Result
             .into());
         }
     }
-    // No connection asks, and none of these authorizers looks at its id.
+    // There is no connection here; none of these authorizers looks at the socket id.
     let socket_id = "0.0".parse()?;
     let grant = app.decide_channel(credentials, socket_id, channel, &clock).await?;
     say!("{channel}: granted")?;

@@ -1,4 +1,4 @@
-//! What `serve --dev` prints: what is needed most, to paste from.
+//! The output of `serve --dev`: the snippets needed most, ready to paste.
 
 use super::snippet::{self, Name, names_but, rendered};
 use crate::{
@@ -15,7 +15,7 @@ const SHOWN: [(Name, &str); 3] = [
     (Name::Curl, "curl: the page or Node above receives it"),
 ];
 
-/// `public`, `api`: where the server listens, with the ports that it got.
+/// `public`, `api`: the bound addresses, with their ports.
 pub fn banner(
     config: &Config,
     (source, flags): (&Source, &Flags),

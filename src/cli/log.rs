@@ -1,4 +1,4 @@
-//! The log, on standard error (docs/logging.md), and traces where the program is built with them.
+//! The log on standard error (docs/logging.md), and traces if the program is built with them.
 
 mod json_lines;
 mod libraries;
@@ -20,7 +20,7 @@ use crate::{config::Log, output::OutputQueue, traces::Traces};
 use json_lines::JsonLines;
 use libraries::LibraryLines;
 
-/// What is logged, which can change; the form cannot.
+/// Changes the log filter at run time. The format is fixed at the start.
 pub struct LogFilter(Box<dyn Fn(EnvFilter) + Send + Sync>);
 
 impl LogFilter {
@@ -29,7 +29,7 @@ impl LogFilter {
     }
 
     fn of<S: 'static>(handle: Handle<EnvFilter, S>) -> Self {
-        // There is no log any more only where there is no process.
+        // Fails only after the end of the log, which is the end of the process.
         Self(Box::new(move |filter| _ = handle.reload(filter)))
     }
 }
@@ -41,7 +41,7 @@ pub fn filter(log: &Log) -> Result<EnvFilter> {
     let mut levels = words.map(|word| word.rsplit_once('=').map_or(word, |(_, level)| level));
     if let Some(word) = levels.find(|level| !is_level(level)) {
         return Err(format!(
-            "log: {word:?} is no level: there are off, error, warn, info, debug and trace, and a target has one behind a =, as in \"warn,sealcast=debug\""
+            "log: {word:?} is no level: the levels are off, error, warn, info, debug and trace, and a target takes one after a =, as in \"warn,sealcast=debug\""
         )
         .into());
     }
@@ -55,8 +55,8 @@ fn quiet_by_default(filter: &str) -> &'static str {
     if is_info { "actix_server=warn," } else { "" }
 }
 
-/// Lines in the form that is configured, through the queue. The traces have to live as long as the
-/// server.
+/// Starts the log: lines in the configured format, written through the queue. Keep the traces alive
+/// as long as the server.
 #[cfg(not(feature = "otel"))]
 pub fn begin(log: &Log, queue: &OutputQueue) -> Result<(LogFilter, Traces)> {
     let (events, handle) = reload::Layer::new(filter(log)?);
@@ -65,7 +65,7 @@ pub fn begin(log: &Log, queue: &OutputQueue) -> Result<(LogFilter, Traces)> {
     Ok((LogFilter::of(handle), Traces))
 }
 
-/// Spans are for the collector alone: the log is the same with them and without.
+/// Spans are for the collector alone: the log does not change.
 #[cfg(feature = "otel")]
 pub fn begin(log: &Log, queue: &OutputQueue) -> Result<(LogFilter, Traces)> {
     use crate::traces::Exporter;

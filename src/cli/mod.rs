@@ -101,7 +101,7 @@ enum ConfigCommand {
     Show(Flags),
 }
 
-/// Every failure ends here, as a sentence on standard error.
+/// Prints every error as one sentence on standard error.
 pub fn run() -> ExitCode {
     let result = match usage::arguments().command {
         // It says itself what is wrong: nothing of it may wait for standard error.
@@ -130,7 +130,7 @@ pub fn run() -> ExitCode {
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
-/// Not `print!`, which panics when nobody reads.
+/// Not `print!`, which panics if the reader is gone.
 fn print(text: &str) -> io::Result<()> {
     let mut out = io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
@@ -139,7 +139,7 @@ fn print(text: &str) -> io::Result<()> {
     }
 }
 
-/// A line on standard output. What goes to a reader that has gone is lost without a word.
+/// Prints a line on standard output. Output to a closed pipe is dropped silently.
 macro_rules! say {
     ($($text:tt)*) => {
         $crate::cli::print(&format!("{}\n", format_args!($($text)*)))
@@ -147,12 +147,13 @@ macro_rules! say {
 }
 use say;
 
-/// A line on standard error, of commands that do not serve. Without a reader nobody is to know.
+/// Prints a line on standard error, for commands other than `serve`. Without a reader the line is
+/// lost.
 fn complain(line: impl Display) {
     let _ = writeln!(io::stderr(), "{line}");
 }
 
-/// The same of `serve`, which waits for nobody.
+/// The same for `serve`, without blocking on the reader.
 fn report(stderr: &OutputQueue, line: impl Display) {
     stderr.push(format!("sealcast: {line}\n").as_bytes());
 }

@@ -1,4 +1,4 @@
-//! `sealcast token` and `sealcast signed-id`: made offline, with the secret that the configuration has.
+//! `sealcast token` and `sealcast signed-id`: made offline with the app's secret.
 
 use super::{Result, complain, config_of, say, usage::number};
 use crate::{
@@ -50,7 +50,7 @@ pub struct SignedId {
     flags: Flags,
 }
 
-/// Seconds by which the clocks of this machine and of the server may differ.
+/// Allowed clock difference between this machine and the server, in seconds.
 const CLOCK_SKEW: u64 = 10;
 
 pub fn run(command: &Token) -> Result<()> {
@@ -65,7 +65,7 @@ pub fn run(command: &Token) -> Result<()> {
         origin: command.origin.clone(),
     };
     let now = ServerClock::default().now();
-    // A server whose clock is a little behind takes it, and a revocation of the next moment is newer.
+    // Backdated for servers with a slow clock; a revocation in the next moment is still newer.
     let now = Now { latest: now.latest.saturating_sub(CLOCK_SKEW), ..now };
     Ok(say!("{}", app.mint(&wanted, now)?.token)?)
 }
@@ -97,7 +97,7 @@ pub fn signed_id(command: &SignedId) -> Result<()> {
     Ok(say!("{name}")?)
 }
 
-/// The one that is named, or the only one.
+/// The named app, or the only one.
 pub fn app<'a>(config: &'a Config, id: Option<&str>) -> Result<&'a App> {
     let found = match (id, &*config.apps) {
         (Some(id), apps) => apps.iter().find(|app| *app.id == *id),

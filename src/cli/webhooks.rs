@@ -1,4 +1,4 @@
-//! `sealcast webhooks`: how a running server's webhooks go.
+//! `sealcast webhooks`: the state of a running server's webhooks.
 
 use clap::Subcommand;
 

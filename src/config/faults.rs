@@ -1,4 +1,4 @@
-//! What is wrong with a configuration that cannot be read, in the words of its author.
+//! Explains why a configuration cannot be read, in the words of its author.
 
 use figment::error::Kind;
 
@@ -7,7 +7,7 @@ use super::values::BOOLEAN_WORDS;
 /// In front of the name of the variable that a value comes from.
 const VARIABLE: &str = "environment variable ";
 
-/// One line for a fault.
+/// One line per error.
 pub fn explained(error: &figment::Error) -> String {
     let place = error.metadata.as_ref().map(|m| m.name.as_ref());
     let at = place.map(|name| format!(" ({name})")).unwrap_or_default();
@@ -22,7 +22,7 @@ pub fn explained(error: &figment::Error) -> String {
             let hint = flag(name).or_else(near).or_else(|| in_section(name, known, variable?));
             format!("unknown setting \"{name}\"{section}{}{at}", hint.unwrap_or_default())
         }
-        // The value is not repeated: it might be a secret in the wrong place.
+        // The value is not repeated: it might be a misplaced secret.
         Kind::InvalidType(_, expected) | Kind::InvalidValue(_, expected) => {
             let variable = place.and_then(|place| place.strip_prefix(VARIABLE));
             let must_be = match (expected.as_str(), variable) {
@@ -73,8 +73,8 @@ fn list_in(variable: &str, path: &str) -> String {
 const OTHER_NAMES: [(&str, &str); 4] =
     [("address", "listen"), ("bind", "listen"), ("host", "listen"), ("port", "listen")];
 
-/// The known name that was probably meant: at most every third character may be another. Without
-/// that bound any name would be called near.
+/// The known name that was probably meant: at most every third character differs. Without that
+/// bound any name would be near another.
 fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
     let other = OTHER_NAMES.iter().find(|(theirs, _)| *theirs == name).map(|(_, ours)| *ours);
     if let Some(ours) = known.iter().find(|known| Some(**known) == other) {
@@ -86,7 +86,7 @@ fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
     (distance(&best) * 3 <= longest).then_some(best)
 }
 
-/// Types in the words of TOML.
+/// Types in the terms of TOML.
 fn in_words(expected: &str, variable: bool) -> &str {
     match expected {
         "u16" | "u32" | "u64" | "usize" => "a whole number that is not negative",
@@ -98,7 +98,7 @@ fn in_words(expected: &str, variable: bool) -> &str {
     }
 }
 
-/// A parser shows the line that it could not read, and a secret may stand in it.
+/// A parser error quotes the line, which may contain a secret.
 pub fn without_source(message: &str) -> String {
     let lines: Vec<&str> =
         message.lines().filter(|line| !line.contains(" |") && !line.trim().is_empty()).collect();

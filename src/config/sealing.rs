@@ -1,4 +1,4 @@
-//! Keys of an app, and on what terms its subscribers move from one to the next.
+//! The keys of an app, and the terms of its rotation.
 
 use std::{collections::HashMap, path::Path};
 
@@ -91,7 +91,7 @@ pub fn sealing(
         }
         (None, None) => {
             if raw.mode.is_none() {
-                warnings.push(format!("{name} is not set: encrypted channels are relayed blindly (mode = \"blind\" says that this is meant)"));
+                warnings.push(format!("{name} is not set: encrypted channels are relayed blindly (mode = \"blind\" confirms it)"));
             }
             return Ok(Sealing::Blind);
         }
@@ -151,7 +151,7 @@ fn kept_dev_key(
     let made = state_dir::stage(&path, key.to_text().as_bytes())
         .and_then(Staged::publish_first)
         .map_err(|e| failed("write", &e))?;
-    // Another start may have been faster: then its key is the one.
+    // Another process may have been faster: its key counts.
     if made { Ok(key) } else { kept()?.ok_or_else(|| failed("use", &"it has just been removed")) }
 }
 

@@ -1,5 +1,5 @@
-//! Who may have access to a file that the server keeps, checked on the open file: it is ours or
-//! root's, has this one name, and only its owner can use it.
+//! The access rights of a state file, checked on the open file: it belongs to us or to root, has
+//! one name, and only its owner can use it.
 
 use std::{
     fmt,
@@ -16,7 +16,7 @@ use rustix::{
 };
 use zeroize::Zeroizing;
 
-/// Why a file or the directory is not used as it is.
+/// Reasons to refuse a file or the directory as it is.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
     #[error("it is a symbolic link; move the file itself there")]
@@ -24,7 +24,7 @@ pub enum Refused {
     #[error("it is not a regular file; move it away")]
     NotAFile,
     #[error(
-        "it has {0} names (hard links), and what is changed under one changes under all; put a copy in its place"
+        "it has {0} names (hard links), and a change under one name changes all; put a copy in its place"
     )]
     SeveralNames(u64),
     #[error(
@@ -45,7 +45,7 @@ impl From<Refused> for io::Error {
     }
 }
 
-/// A file that its group had access to until now.
+/// A file that was open to its group until now.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Closed {
     path: PathBuf,
@@ -75,7 +75,7 @@ impl Closed {
 
 const ONLY_OWNER: u32 = 0o600;
 
-/// `None` if there is none, which it cannot be either where the state directory is no directory.
+/// `None` if there is no file, or if a parent is not a directory.
 pub fn open_to_read(path: &Path) -> io::Result<Option<File>> {
     let Some((file, closed)) = found(open(path, OpenOptions::new().read(true)))? else {
         return Ok(None);
@@ -84,7 +84,7 @@ pub fn open_to_read(path: &Path) -> io::Result<Option<File>> {
     Ok(Some(file))
 }
 
-/// Made if there is none. Reads from the beginning, writes at the end.
+/// Creates a missing file. Reads from the beginning, writes at the end.
 pub fn open_to_append(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     let (file, closed) = open(path, options.read(true).append(true).create(true).mode(ONLY_OWNER))?;
@@ -92,7 +92,7 @@ pub fn open_to_append(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-/// The content, which may be a secret. `None` if there is no file.
+/// The content, which may be a secret; `None` if there is no file.
 pub fn read(path: &Path) -> io::Result<Option<Zeroizing<Vec<u8>>>> {
     read_and_tell(path, |closed| closed.log())
 }
@@ -171,7 +171,7 @@ fn open_as_it_is(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
     })
 }
 
-/// A file that the operator has named and that may be reached through a link.
+/// For a file named by the operator; it may be reached through a link.
 pub fn check(file: &File, path: &Path) -> io::Result<()> {
     close(file, path)?.iter().for_each(Closed::log);
     Ok(())
@@ -204,7 +204,7 @@ pub fn judge(file: &File, path: &Path) -> io::Result<u32> {
     Ok(mode)
 }
 
-/// Root could do anything in any case.
+/// Files of root are accepted: root could do anything in any case.
 fn refuse_foreign(owner: u32, path: &Path) -> Result<(), Refused> {
     let us = geteuid().as_raw();
     if owner == us || owner == 0 {
@@ -214,8 +214,8 @@ fn refuse_foreign(owner: u32, path: &Path) -> Result<(), Refused> {
     }
 }
 
-/// The directory is left as it is, since other things may be in it: the files in it are closed one
-/// by one. But whoever may write to it could take them away.
+/// The directory keeps its mode, since it may hold other things: its files are closed one by one.
+/// Write access is refused, because it allows to replace the files.
 pub fn check_directory(directory: &File, path: &Path) -> io::Result<Result<(), Refused>> {
     let data = directory.metadata()?;
     let mode = data.mode() & 0o777;
@@ -225,7 +225,7 @@ pub fn check_directory(directory: &File, path: &Path) -> io::Result<Result<(), R
     if mode & 0o002 != 0 {
         return Ok(Err(Refused::OpenToOthers { mode, right: 0o700, path: path.to_owned() }));
     }
-    // Where it is root's, an orchestrator has given it to our group.
+    // In root's directory, the group's access comes from an orchestrator.
     if mode & 0o020 != 0 && data.uid() == geteuid().as_raw() {
         tracing::warn!(
             state.file = %path.display(),

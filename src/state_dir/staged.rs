@@ -1,4 +1,4 @@
-//! Files that are written whole or not at all: beside the old one, then in its place.
+//! Files written completely or not at all: beside the old file, then in its place.
 
 use std::{
     fs::{File, OpenOptions, Permissions},
@@ -9,14 +9,14 @@ use std::{
 
 use crate::system;
 
-/// A file that is written beside the one that it is to replace. Removed if it does not.
+/// A file written beside its target. Removed if it is not published.
 #[must_use]
 pub struct Staged {
     beside: PathBuf,
     path: PathBuf,
 }
 
-/// Replaces the file with one of mode 0600.
+/// Replaces the file by a new one of mode 0600.
 pub fn write_whole(path: &Path, text: &[u8]) -> io::Result<()> {
     stage(path, text)?.publish()
 }
@@ -56,13 +56,13 @@ impl Staged {
         Ok((file, staged))
     }
 
-    /// A link that is there is replaced, and not what it points to.
+    /// Replaces a link itself, and not its target.
     pub fn publish(self) -> io::Result<()> {
         std::fs::rename(&self.beside, &self.path)?;
         self.sync_directory()
     }
 
-    /// `false` if there is a file already: that one stays.
+    /// `false` if the file exists already; it stays then.
     pub fn publish_first(self) -> io::Result<bool> {
         match system::rename_new(&self.beside, &self.path) {
             Ok(()) => self.sync_directory().map(|()| true),
@@ -78,7 +78,7 @@ impl Staged {
 
 impl Drop for Staged {
     fn drop(&mut self) {
-        // Nothing is there any more if it was published.
+        // A published file is not there any more.
         let _ = std::fs::remove_file(&self.beside);
     }
 }
@@ -104,7 +104,7 @@ mod tests {
         for file in [&victim, &old] {
             fs::write(file, "theirs").unwrap();
         }
-        // As earlier versions named it.
+        // The name of earlier versions.
         symlink(&victim, dir.join("a.keys.json.tmp")).unwrap();
         symlink(&old, &path).unwrap();
         write_whole(&path, b"ours").unwrap();

@@ -1,4 +1,4 @@
-//! A certificate chain and its key, as they stand in two files.
+//! A certificate chain and its key, in two files.
 
 use std::{
     io,
@@ -91,6 +91,6 @@ fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, InvalidPair> {
     })
 }
 
-/// By which another content of the files is told without reading them.
+/// Detects changed content of the files without reading them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Stamp([Option<FileStamp>; 2]);

@@ -1,4 +1,4 @@
-//! Starting the workers, and stopping.
+//! Starts the workers, and stops them.
 
 use std::{io, sync::Arc, time::Duration};
 
@@ -19,10 +19,10 @@ use crate::{
     tls::{self, Identity, Watch},
 };
 
-/// Between two looks at the files of the certificate.
+/// Time between two checks of the certificate files.
 const IDENTITY_TICK: Duration = Duration::from_secs(1);
 
-/// Runs until it is told to stop.
+/// Runs until `stop` is notified.
 pub async fn serve(
     listeners: Listeners,
     engine: Arc<Engine>,
@@ -79,7 +79,7 @@ pub async fn serve(
     ended
 }
 
-/// Takes over a certificate that was replaced. Sockets that are open keep theirs.
+/// Takes over a replaced certificate. Open connections keep the previous one.
 async fn keep_current(identity: Arc<Identity>) {
     let mut watch = Watch::new(identity.clone());
     loop {

@@ -1,8 +1,8 @@
-//! The path that WebSocket connections go to, and what is wrong with one that is nearly that.
+//! The path of WebSocket connections, and hints for wrong paths.
 
 use percent_encoding::percent_decode_str;
 
-/// The application's key in `{prefix}/app/{key}`.
+/// The app's key in `{prefix}/app/{key}`.
 pub fn key(path: &str, prefix: &str) -> Option<String> {
     let key = path.strip_prefix(prefix)?.strip_prefix("/app/")?.trim_end_matches('/');
     let key = percent_decode_str(key).decode_utf8().ok()?;

@@ -1,4 +1,4 @@
-//! What belongs to one worker thread.
+//! The state of one worker thread.
 
 use std::{
     cell::RefCell,
@@ -16,26 +16,26 @@ use crate::{engine::Engine, hub::shard::Shard, ids::SocketIds, metrics::Metrics}
 pub struct Worker {
     pub engine: Arc<Engine>,
     pub metrics: Arc<Metrics>,
-    /// Of all workers; replaced as a whole when the configuration is read again.
+    /// Shared by all workers; replaced as a whole by a reload.
     settings: Arc<ArcSwap<Settings>>,
     pub entrance: Arc<Entrance>,
     pub shard: Rc<Shard>,
-    /// Every socket of the worker reads into this one buffer: an idle socket has none of its own.
+    /// All sockets of the worker read into this buffer, so that an idle socket needs none.
     pub scratch: RefCell<Vec<u8>>,
     pub socket_ids: RefCell<SocketIds>,
 }
 
-/// Room for what a read brings, beyond the rest of a message from before.
+/// Room for one read, besides the rest of an earlier message.
 const READ_BYTES: usize = 16 * 1024;
 /// The longest header of a client's frame.
 const HEADER_BYTES: usize = 14;
 
 const TICK: Duration = Duration::from_secs(1);
-/// Until what has become unused is looked for.
+/// Ticks between sweeps of unused memory.
 const SWEEP_TICKS: u32 = 30;
 
 impl Worker {
-    /// Starts the deliveries and timers of this thread.
+    /// Starts the delivery and timer tasks of this thread.
     pub fn start(
         engine: Arc<Engine>,
         metrics: Arc<Metrics>,
@@ -52,8 +52,8 @@ impl Worker {
             shard,
             scratch: RefCell::default(),
         });
-        // Unconstrained: the runtime's budget of operations a task may do before it yields would
-        // make writes report that the socket is full when it is not. All yield by themselves.
+        // Unconstrained: the runtime's operation budget per task would make writes report a full
+        // socket that is not full. All these tasks yield by themselves.
         actix_rt::spawn(tokio::task::unconstrained(worker.shard.clone().run()));
         actix_rt::spawn(tokio::task::unconstrained(worker.shard.clone().run_turns()));
         actix_rt::spawn(worker.shard.clone().run_leaving());
@@ -65,12 +65,12 @@ impl Worker {
         self.settings.load()
     }
 
-    /// The same, to be kept.
+    /// The same, to keep.
     pub fn settings_kept(&self) -> Arc<Settings> {
         self.settings.load_full()
     }
 
-    /// For sockets whose messages may be so long. Never called while one of them reads.
+    /// Grows the scratch buffer for messages of this size. Never called during a read.
     pub fn make_room(&self, message_bytes: usize) {
         let (mut scratch, needed) =
             (self.scratch.borrow_mut(), message_bytes + HEADER_BYTES + READ_BYTES);

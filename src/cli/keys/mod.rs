@@ -1,4 +1,4 @@
-//! `sealcast keys`: keys as such here, and those of a running server in `server`.
+//! `sealcast keys`: local keys here, keys of a running server in `server`.
 
 mod list;
 mod progress;
@@ -67,8 +67,7 @@ pub fn run(command: &Keys) -> Result<()> {
     Ok(())
 }
 
-/// One line where a program reads it. A person is shown both forms, since SDKs do not take the
-/// prefix.
+/// One line for programs. A terminal shows both forms, since SDKs do not take the prefix.
 fn generated(key: &MasterKey, bare: bool, terminal: bool) -> Zeroizing<String> {
     let text = key.to_text();
     let plain = text.trim_start_matches("base64:");

@@ -44,7 +44,7 @@ struct Asked<'a> {
 
 pub fn rotate(command: &Rotate) -> Result<()> {
     let server = command.whose.server()?;
-    // Read here: a file or a variable that it names is one of this machine.
+    // Parsed here: a file or a variable in the text is one of this machine.
     let key = command.key.as_deref().map(read_key).transpose()?.map(|key| key.to_text());
     let asked = Asked {
         key: key.as_ref().map(|text| text.as_str()),
@@ -79,7 +79,7 @@ pub struct Revoke {
 
 pub fn revoke(command: &Revoke) -> Result<()> {
     if !command.now {
-        return Err("a key is revoked at once, and whoever has only that key is disconnected or moves at once: add --now if that is meant".into());
+        return Err("a key is revoked at once, and subscribers with only this key are disconnected or moved at once: add --now to confirm".into());
     }
     if !command.id.bytes().all(|b| b.is_ascii_hexdigit()) {
         return Err(

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::config::{Asks, Described, PublicUrl};
 
-/// An app, and where its API is.
+/// An app, and the address of its API.
 pub struct Backend<'a> {
     pub app: &'a Described,
     pub api: &'a PublicUrl,
@@ -58,7 +58,7 @@ impl Backend<'_> {
         if self.api.tls { "https" } else { "http" }
     }
 
-    /// Without the port that the scheme has anyway.
+    /// Without the default port of the scheme.
     fn host_and_port(&self) -> String {
         let origin = self.api.origin();
         origin.split_once("://").map_or(origin.clone(), |(_, place)| place.to_owned())
@@ -74,7 +74,7 @@ impl Backend<'_> {
         }
     }
 
-    /// Of SDKs that sign and send `/apps/...` and nothing in front of it.
+    /// For SDKs that sign and send `/apps/...` without a prefix.
     fn prefix_note(&self, comment: &str) -> String {
         match &*self.app.path_prefix {
             "" => String::new(),

@@ -3,7 +3,8 @@
 use super::{EVENT, quoting::double};
 use crate::config::{Asks, Described};
 
-/// The options of pusher-js, as lines of an object; `backend`: where an application's own endpoint is.
+/// The options of pusher-js, as lines of an object. `backend`: address of the application's own
+/// auth endpoint.
 pub fn options(app: &Described, protocol: &str, backend: &str) -> String {
     let url = &app.clients;
     let (port, transports) = match url.tls {
@@ -54,7 +55,7 @@ fn endpoint(app: &Described, of: &str) -> String {
     format!("{}{}/apps/{}/auth/{of}", app.clients.origin(), app.path_prefix, app.id)
 }
 
-/// What the options name.
+/// Declarations that the options refer to.
 pub fn before_options(app: &Described) -> &'static str {
     match app.asks {
         Asks::ServerWithToken => {
@@ -88,7 +89,7 @@ pub fn next(app: &Described) -> String {
         r#"// npm install pusher-js; save as app/live.jsx
 "use client";
 import {{ useEffect }} from "react";
-// Not "pusher-js/with-encryption", which fails on the server: it needs a window.
+// Not "pusher-js/with-encryption": it needs a window and fails on the server.
 import Pusher from "pusher-js/cjs/with-encryption";
 
 {before}export function Live() {{

@@ -156,7 +156,7 @@ fn a_public_url_is_what_clients_and_backends_are_told() {
         curl.contains("path=/live/apps/1001/events\n")
             && curl.contains("\"https://ws.example.com$path?")
     );
-    // The API elsewhere: pages are still told where the sockets are.
+    // With a separate API listener, pages still get the address of the public listener.
     let app =
         described(&format!("listen = '0.0.0.0:6001'\napi_listen = '127.0.0.1:7001'\n{APP}"), &[]);
     let env = text(Name::Laravel, &app);
