@@ -16,7 +16,7 @@ fn tail(server: &TestServer, args: &[&str]) -> Launch {
     args.iter().fold(launch, |launch, arg| launch.arg(arg))
 }
 
-/// Once somebody watches: what happens before is told to nobody.
+/// Waits for a watcher: earlier entries are not kept.
 async fn watching(server: &TestServer, launch: Launch) -> Running {
     let mut watcher = Watcher::of(server, "?type=watch_begun").await;
     watcher.next().await;
@@ -141,7 +141,7 @@ async fn c_a_server_elsewhere_takes_the_token() {
 
 #[tokio::test]
 async fn c_what_is_wrong_with_a_tail_is_said_in_a_sentence() {
-    // In a directory where no server has ever run.
+    // In a directory without any server so far.
     refused(&Launch::new(&["tail"]).output("").await, "no server answers at");
     refused(&Launch::new(&["tail", "--follow"]).output("").await, "no server answers at");
     let server = TestServer::start(&configuration("")).await;
