@@ -1,4 +1,4 @@
-//! The scenarios, and what they share.
+//! The scenarios and their common parts.
 
 pub mod channels;
 pub mod churn;
@@ -167,7 +167,7 @@ impl Deliveries {
         Ok(sealed)
     }
 
-    /// Whether nothing has come for so long that nothing more will.
+    /// True after so long a silence that missing messages count as lost.
     pub fn stalled(&self) -> bool {
         now().saturating_sub(self.last) > PATIENCE
     }
