@@ -47,7 +47,7 @@ async fn f14_a_socket_that_never_reads_is_not_read_from() {
     let mut streams = Vec::new();
     for frame in &floods {
         let (mut stream, line) = sleeper(&server, "firehose").await;
-        // The kernel takes some; the server reads until the first response finds no room.
+        // The kernel takes some; the server reads until the first answer finds no room.
         flood(&mut stream, frame, 4 << 20).await;
         streams.push((stream, line));
     }

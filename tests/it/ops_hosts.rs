@@ -85,7 +85,7 @@ async fn f26_the_list_is_one_of_names() {
 
 #[tokio::test]
 async fn f26_operators_are_answered_when_strangers_hold_all_descriptors() {
-    // Over TLS, a connection closed at once fails the handshake, before there is a client.
+    // A connection that is closed at once ends in the handshake there, before there is a client.
     if std::env::var_os("IT_OVER_TLS").is_some() {
         return;
     }

@@ -31,7 +31,7 @@ async fn f10_letters_are_discarded_all_or_by_endpoint_id_and_age() {
         assert_eq!(output.status.code(), Some(0), "{args:?}: {output:?}");
         output.stdout
     };
-    // Without a selection, the command asks for one.
+    // Which is to be said.
     for args in
         [&["discard"][..], &["discard", "--all", "--id", "1"], &["discard", "--before", "x"]]
     {
