@@ -1,4 +1,4 @@
-//! How much processor time it costs a worker to move all subscribers of one channel to a new secret
+//! Processor time of a worker for moving all subscribers of one channel to a new secret
 //! after one member was revoked: `cargo bench --bench revocation [-- SUBSCRIBERS ...]`.
 //!
 //! Drives one shard directly, without sockets, so that descriptors do not bound the numbers. Each

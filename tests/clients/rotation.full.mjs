@@ -50,7 +50,7 @@ async function lateness(workers, when, limit) {
   return late;
 }
 
-/** In the last of the seconds: the first ones are the compiler's. */
+/** Measured in the last second: the first ones include compilation. */
 async function warmUp(workers) {
   await sleep((WARM_UP - 1) * 1_000);
   await workers.ask('lag');

@@ -132,7 +132,7 @@ async fn s1_6_a_flood_of_pings_from_one_who_does_not_read_is_bounded() {
         flood.extend(text(r#"{"event":"pusher:ping"}"#));
         flood.extend(frame(FIN | PING, [7; 125]));
     }
-    // Until the server stops reading from it, or closes it.
+    // Write until the server stops reading or closes the connection.
     for _ in 0..400 {
         let write =
             tokio::time::timeout(std::time::Duration::from_millis(200), stream.write_all(&flood))

@@ -49,7 +49,7 @@ async fn c_two_apps_with_one_key_are_told_apart_by_nobody() {
 #[tokio::test]
 async fn c_two_apps_with_one_master_key_must_both_want_it() {
     let key = master_key("shared between apps");
-    // In any notation.
+    // Any notation of a key counts as the same key.
     let (one, two) = (
         format!("master_key = \"{}\"", base64(&key)),
         format!("master_key = \"hex:{}\"", hex(&key)),

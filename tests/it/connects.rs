@@ -1,4 +1,4 @@
-//! How often one address may open sockets.
+//! The rate of new sockets per client address.
 
 use crate::support::*;
 

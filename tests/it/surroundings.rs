@@ -147,7 +147,7 @@ async fn f27_what_stands_at_the_ends_of_a_pasted_value_is_named_and_never_shown(
     };
     let check = |text: &str| Launch::new(&["config", "check"]).config(text);
     let app = |lines: &str| format!("[apps.1001]\n{lines}\n");
-    // In the file.
+    // Values in the file.
     for (lines, name, says, value) in [
         ("key = 'k-8a61 '\nsecret = 's'", "apps.1001.key", "ends with a blank", "k-8a61"),
         (
@@ -174,7 +174,7 @@ async fn f27_what_stands_at_the_ends_of_a_pasted_value_is_named_and_never_shown(
     }
     let with_key = app(&format!("key = 'k'\nsecret = 's'\nmaster_key = '{key} '"));
     warned(check(&with_key), "apps.1001.master_key", "blank, which is left out", &key).await;
-    // In the environment, as a file with Windows line ends provides it.
+    // Values in the environment, as a file with Windows line ends provides them.
     let launch = Launch::new(&["config", "check"])
         .env("SEALCAST_APP_ID", "1001")
         .env("SEALCAST_APP_KEY", "k")

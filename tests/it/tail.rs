@@ -10,7 +10,7 @@ fn configuration(top: &str) -> String {
     config_of(&format!("admin_token = \"{TOKEN}\"\n{top}"), &[(APP, "client_events = true")])
 }
 
-/// On the socket of the server's state directory.
+/// `sealcast tail` over the socket of the server's state directory.
 fn tail(server: &TestServer, args: &[&str]) -> Launch {
     let launch = Launch::new(&["tail"]).arg("--state-dir").arg(state_dir(server));
     args.iter().fold(launch, |launch, arg| launch.arg(arg))

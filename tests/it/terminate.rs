@@ -51,7 +51,7 @@ async fn s7_7_the_path_of_the_python_sdk_finds_the_app_by_its_key() {
     assert_eq!(response.expect(200, "alias"), json!({}));
     theirs.expect_rejection(4009).await;
     ours.expect_silence().await;
-    // Without a signature.
+    // Unsigned requests are refused.
     let response = server
         .send(
             Request::new("POST", "/users/u1/terminate_connections").body("application/json", "{}"),

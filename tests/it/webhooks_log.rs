@@ -13,7 +13,7 @@ async fn lines(server: &TestServer, more: &[&str]) -> Vec<String> {
     output.stdout.lines().map(line).collect()
 }
 
-/// Without the milliseconds, which vary.
+/// The line without its milliseconds, which vary.
 fn outcome(line: &str) -> String {
     let (before, rest) = line.split_once(" (").expect("a duration");
     let (duration, after) = rest.split_once(')').expect("a duration");

@@ -58,7 +58,7 @@ PONG = frame(10)
 
 @dataclass(frozen=True)
 class Attacked:
-    """As `process.Process` starts it."""
+    """A target for `process.Process`: the server with the options of the attack."""
 
     program: Path
     workers: int

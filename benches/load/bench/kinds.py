@@ -66,7 +66,7 @@ class Tls(Scenario):
 
 
 class Sealing(Scenario):
-    """What 8 KiB cost more than a little, sealed, against the same in clear."""
+    """The extra cost of 8 KiB over a small event, sealed against clear."""
 
     SMALL, LARGE = 128, 8192
 

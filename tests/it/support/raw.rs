@@ -101,7 +101,7 @@ impl Raw {
         Self::open_with_id(server).await.0
     }
 
-    /// The same, with the socket id that signatures need.
+    /// As [`Self::open`], and returns the socket id for signatures.
     pub async fn open_with_id(server: &TestServer) -> (Self, String) {
         let mut raw = Self::dial(server).await;
         let socket_id = raw.upgrade(server).await;

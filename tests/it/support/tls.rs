@@ -61,7 +61,7 @@ pub async fn try_tls(
     within("a TLS handshake", connector.connect(name, stream)).await
 }
 
-/// What carries the bytes of a test: plain TCP or TLS.
+/// The transport of a connection: TCP, TLS or a Unix socket.
 pub trait Duplex: AsyncRead + AsyncWrite + Unpin + Send {}
 
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> Duplex for T {}

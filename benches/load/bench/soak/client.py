@@ -165,7 +165,7 @@ class Client(asyncio.Protocol):
         elif not self.closed.done():
             self.world.tally.wrong("an event that does not open", f"{event} on {channel}")
 
-    # What pages do.
+    # Actions of pages.
 
     async def authorize(self, channel, **more):
         """Fetches an authorization; keeps the secret if there is one."""

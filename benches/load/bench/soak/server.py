@@ -53,7 +53,7 @@ limits.batch_events = 1
 
 @dataclass(frozen=True)
 class Soaked:
-    """As `process.Process` starts it."""
+    """A target for `process.Process`: the server with the options of the soak."""
 
     program: Path
     ops: int

@@ -83,7 +83,7 @@ impl Session {
     pub fn new(config: Arc<ClientConfig>, server: Ipv4Addr) -> Result<Self> {
         let mut session =
             ClientConnection::new(config, ServerName::from(std::net::IpAddr::V4(server)))?;
-        // What is sent before the handshake is done waits in the session.
+        // Data sent before the end of the handshake waits in the session.
         session.set_buffer_limit(None);
         Ok(Self(session))
     }

@@ -26,7 +26,7 @@ use crate::{
 
 pub const SECOND: u64 = 1_000_000_000;
 
-/// How long nothing may arrive before what is missing counts as lost.
+/// Silence after which missing messages count as lost.
 const PATIENCE: u64 = 3 * SECOND;
 
 pub const TICK: Duration = Duration::from_millis(20);
