@@ -189,8 +189,8 @@ impl Client {
         self.expect_close(code).await;
     }
 
-    /// Expects no frame in flight: the next frame must be the answer to a ping. Twice, so that other
-    /// workers had time to deliver.
+    /// Expects no frame in flight: the next frame must be the answer to a ping. Twice, so that
+    /// other workers had time to deliver.
     #[track_caller]
     pub fn expect_silence(&mut self) -> impl Future<Output = ()> {
         let caller = std::panic::Location::caller();

@@ -1,5 +1,5 @@
-//! A stepping clock: a file sets the server's time of day (Debian's `faketime`). Its monotonic clock
-//! is the real one.
+//! A stepping clock: a file sets the server's time of day (Debian's `faketime`). Its monotonic
+//! clock is the real one.
 
 use std::path::{Path, PathBuf};
 

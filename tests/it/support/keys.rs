@@ -80,8 +80,8 @@ pub fn id(key: &Value) -> String {
     id.to_owned()
 }
 
-/// A subscriber of one encrypted channel. For an unreadable event it fetches a new authorization and
-/// tries once more.
+/// A subscriber of one encrypted channel. For an unreadable event it fetches a new authorization
+/// and tries once more.
 pub struct Reader {
     pub client: Client,
     pub channel: String,

@@ -1,5 +1,5 @@
-//! A strict reader of `/metrics` by OpenMetrics 1.0: any deviation fails the test. `tests/sdk_python`
-//! reads it with Prometheus' own parser.
+//! A strict reader of `/metrics` by OpenMetrics 1.0: any deviation fails the test.
+//! `tests/sdk_python` reads it with Prometheus' own parser.
 
 use std::collections::{BTreeMap, BTreeSet};
 
