@@ -1,4 +1,4 @@
-//! What strangers do wrong before they say anything: it is counted, and fills no log.
+//! Faults of clients before their first message: counted, and bounded in the log.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use crate::support::*;
 
-/// Sends these bytes and reads until the end; what the server said.
+/// Sends these bytes and returns all that the server sends before the end.
 async fn said_to(server: &TestServer, bytes: &[u8]) -> String {
     let (mut stream, _line) = server.dial_tcp();
     let _ = stream.write_all(bytes).await;
@@ -106,12 +106,12 @@ async fn f13_http_on_the_tls_port_is_told_to_use_https() {
             assert!(said.starts_with("HTTP/1.1 400 ") && said.contains("use https://"), "{said}");
         }
         until_fault(&server, "plain_on_tls", 3.0).await;
-        // No TLS either, and no HTTP that could be answered.
+        // Neither TLS nor answerable HTTP.
         assert!(
             !said_to(&server, &[&header, &b"\0\0\0\0\0\0\0\0"[..]].concat()).await.contains("HTTP")
         );
         until_fault(&server, "tls_handshake", 1.0).await;
-        // A health check that only connects is no fault.
+        // A health check that only connects is not a fault.
         drop(server.dial_tcp());
         let output = server.stop().await;
         let named = "speaks HTTP in clear to a listener with TLS";

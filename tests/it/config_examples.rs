@@ -1,4 +1,4 @@
-//! The files in `config/`: a server would start with each, also with what they leave commented out.
+//! The files in `config/`: each is valid, also with its commented settings.
 
 use crate::support::*;
 
@@ -17,7 +17,7 @@ async fn check(text: &str) -> Output {
     launch.config(&text).output("").await
 }
 
-/// Settings that are shown as comments, but for those of TLS, which are files.
+/// The commented settings, except those for TLS, which need files.
 fn with_comments(text: &str) -> String {
     let setting = |line: &&str| line.contains(" = ") && !line.contains("tls_");
     let lines = text.lines().map(|line| line.strip_prefix("# ").filter(setting).unwrap_or(line));
@@ -50,7 +50,7 @@ async fn c_the_examples_are_good() {
         for text in [with_comments(&text), text] {
             let output = check(&text).await;
             assert_eq!(output.status.code(), Some(0), "{}: {output:?}", path.display());
-            // Their ids are names, which one SDK does not take.
+            // Their ids are names, and one SDK needs numbers.
             let said =
                 output.stderr.lines().find(|line| !line.starts_with("note: the official SDK"));
             assert_eq!(said, None, "{}: nothing to warn of", path.display());

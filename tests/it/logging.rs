@@ -1,4 +1,4 @@
-//! The log, after docs/logging.md.
+//! The log, as docs/logging.md describes it.
 
 use std::collections::BTreeSet;
 
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::support::*;
 
-/// Every field that the table of docs/logging.md names.
+/// All fields in the table of docs/logging.md.
 fn documented() -> BTreeSet<String> {
     let text = include_str!("../../docs/logging.md");
     let (_, table) = text.split_once("## Fields").expect("a section of fields");
@@ -19,7 +19,7 @@ fn documented() -> BTreeSet<String> {
     names.chain(["timestamp", "level", "message", "target"].map(str::to_owned)).collect()
 }
 
-/// The lines of the server itself; all have to be objects.
+/// The lines of the server itself; all must be JSON objects.
 fn lines(output: &Output) -> Vec<Value> {
     let lines = output.stderr.lines().map(|line| {
         let line: Value = serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line:?}"));

@@ -1,5 +1,5 @@
-//! The files of certificate and key: replaced while the server runs, refused where they cannot be
-//! meant, and what the other commands make of them.
+//! Certificate and key files: replaced while the server runs, rejected if unusable, and used by
+//! other commands.
 
 use crate::support::*;
 
@@ -26,7 +26,7 @@ async fn c_a_certificate_is_replaced_while_sockets_stay_open() {
     server.publish("news", "e", "to a socket of before").await;
     old_socket.expect_event("e").await;
 
-    // What cannot be used changes nothing, and is told.
+    // Unusable files change nothing and are logged.
     let third = Pair::new();
     for (certificate, key, told) in [
         (&third.certificate, &second.key, "is not that of the first certificate"),
@@ -49,7 +49,7 @@ async fn c_a_certificate_is_replaced_while_sockets_stay_open() {
     server.stop().await;
 }
 
-/// What the command says that refuses this configuration.
+/// The error of the command for this configuration.
 async fn refusal(launch: Launch) -> String {
     let output = launch.output("").await;
     assert_eq!(output.status.code(), Some(1), "{output:?}");
