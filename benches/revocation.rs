@@ -69,6 +69,8 @@ impl Socket for Client {
 
     fn tick(&self, _: std::time::Instant) {}
 
+    fn charge_authorizations(&self, _: usize) {}
+
     fn revoke(&self, _: Arc<str>, _: Ended) {}
 
     fn send(&self, frame: Bytes) {

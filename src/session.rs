@@ -1,6 +1,7 @@
 //! One connection's conversation, whatever carries it: a frame comes in, verbs of the engine are
 //! called, answers go to the connection's outbox.
 
+mod charged;
 mod clipped;
 mod rejoins;
 mod shown;
@@ -58,6 +59,8 @@ pub struct SessionContext {
 pub struct Session {
     context: SessionContext,
     subscriptions: HashMap<Arc<str>, Subscription>,
+    /// What the subscriptions cost, in bytes of memory.
+    subscription_bytes: usize,
     user: Option<Box<User>>,
     client_events: Option<TokenBucket>,
     rejoins: Rejoins,
@@ -70,6 +73,8 @@ enum Subscription {
     Channel {
         record: Arc<Record>,
         member: Option<Arc<str>>,
+        /// What the member costs.
+        member_bytes: usize,
     },
     /// The channel of the user that the connection is signed in as: its events come since then.
     OwnUser,
@@ -82,6 +87,7 @@ impl Session {
             opened: KnownAsOf::now(context.engine.clock.now()),
             context,
             subscriptions: HashMap::new(),
+            subscription_bytes: 0,
             user: None,
             client_events: None,
             rejoins: Rejoins::default(),
@@ -98,10 +104,6 @@ impl Session {
     /// How often it may send frames, if that is bounded.
     pub fn frames(&self) -> Option<Steps> {
         self.context.tenant.app().limits.frames().steps()
-    }
-
-    pub fn subscriptions(&self) -> usize {
-        self.subscriptions.len()
     }
 
     pub fn on_text(&mut self, text: &str) {
@@ -205,7 +207,7 @@ impl Session {
             Subscriber { socket_id: *id, worker: shard.worker(), user, opened: self.opened };
         let member = subscribe::authorize(&app, &subscriber, &channel, request)?;
         if channel.access() == Access::User {
-            self.subscriptions.insert(channel.name().clone(), Subscription::OwnUser);
+            self.keep_subscription(channel.name().clone(), Subscription::OwnUser);
             self.say(answer::subscription_succeeded(self.dialect(), &channel, None));
             return Ok(());
         }
@@ -221,6 +223,7 @@ impl Session {
         if token.is_some_and(|token| app.access.revoked.contains(token)) {
             return Err(Refusal::AuthExpired(channel));
         }
+        let member_bytes = member.as_ref().map_or(0, charged::member);
         let joined = engine.subscribe(tenant, &subscriber, &channel, member, grant.as_ref())?;
         let roster = joined.roster.as_ref();
         self.say(answer::subscription_succeeded(self.dialect(), &channel, roster));
@@ -244,8 +247,9 @@ impl Session {
         shard.grant_joined(*slot, channel.name(), joined.record.topic());
         self.authorized |= channel.access() != Access::Public;
         self.context.show_subscribed(&joined.record, joined.member.as_deref());
-        let subscription = Subscription::Channel { record: joined.record, member: joined.member };
-        self.subscriptions.insert(channel.name().clone(), subscription);
+        let (record, member) = (joined.record, joined.member);
+        let subscription = Subscription::Channel { record, member, member_bytes };
+        self.keep_subscription(channel.name().clone(), subscription);
         Ok(())
     }
 
@@ -257,10 +261,16 @@ impl Session {
         }
     }
 
+    fn keep_subscription(&mut self, channel: Arc<str>, subscription: Subscription) {
+        self.subscription_bytes += subscription.bytes(&channel);
+        self.subscriptions.insert(channel, subscription);
+    }
+
     /// Room for many more than are left is given back: nobody is charged for it.
     fn take_subscription(&mut self, channel: &str) -> Option<Subscription> {
         const KEPT: usize = 64;
         let subscription = self.subscriptions.remove(channel);
+        self.subscription_bytes -= subscription.as_ref().map_or(0, |taken| taken.bytes(channel));
         if self.subscriptions.capacity() > KEPT.max(4 * self.subscriptions.len()) {
             self.subscriptions.shrink_to(2 * self.subscriptions.len());
         }
@@ -268,7 +278,7 @@ impl Session {
     }
 
     fn leave(&self, subscription: &Subscription, leaving: Leaving) {
-        let Subscription::Channel { record, member } = subscription else { return };
+        let Subscription::Channel { record, member, .. } = subscription else { return };
         let SessionContext { engine, tenant, shard, slot, .. } = &self.context;
         let version = shard.unsubscribe(record.topic(), *slot);
         shard.grant_left(*slot, record.channel().name());
@@ -330,7 +340,8 @@ impl Session {
         let channel = app.channel(name).map_err(|_| not_subscribed())?;
         let data = data_as_text(data);
         client_event::check(limits, &channel, &event.event, &data)?;
-        let Some(Subscription::Channel { record, member }) = self.subscriptions.get(&**name) else {
+        let Some(Subscription::Channel { record, member, .. }) = self.subscriptions.get(&**name)
+        else {
             return Err(not_subscribed());
         };
         if !shard.abilities(*slot, channel.name()).client_events {

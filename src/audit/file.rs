@@ -47,6 +47,8 @@ pub trait Sink: Write {
 pub struct AuditFile {
     file: File,
     path: PathBuf,
+    /// Bytes in the file after the latest write. A shorter file was cut or overwritten.
+    length: u64,
     /// What is still to be done at its end: where the disk is full, that waits, too.
     tail: Tail,
 }
@@ -60,7 +62,9 @@ pub struct Opened {
 
 impl Write for AuditFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.file.write(bytes)
+        let written = self.file.write(bytes)?;
+        self.length += written as u64;
+        Ok(written)
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -70,7 +74,8 @@ impl Write for AuditFile {
 
 impl Sink for AuditFile {
     fn sync(&mut self) -> io::Result<()> {
-        self.file.sync_data()
+        // A pipe or a device has nothing to sync.
+        if self.file.metadata()?.is_file() { self.file.sync_data() } else { Ok(()) }
     }
 
     fn mend(&mut self) -> io::Result<()> {
@@ -79,6 +84,7 @@ impl Sink for AuditFile {
             Tail::WithoutLineFeed => self.file.write_all(b"\n")?,
             Tail::Torn(torn) => torn.move_aside(&self.file)?,
         }
+        self.length = self.file.metadata()?.len();
         self.tail = Tail::Whole;
         Ok(())
     }
@@ -87,6 +93,8 @@ impl Sink for AuditFile {
         if self.is_in_place() {
             return Ok(None);
         }
+        // It may be the same file, cut: this process may then lock it once more.
+        let _ = self.file.unlock();
         let Opened { file, chain, torn } = open(&self.path)?;
         *self = file;
         Ok(Some((chain, torn)))
@@ -94,11 +102,15 @@ impl Sink for AuditFile {
 }
 
 impl AuditFile {
-    /// What is no file of lines has no place. A name that cannot be looked up leaves all as it is.
+    /// Whether the open file still has its name and all that was written to it. What is no file of
+    /// lines has no place. A name that cannot be looked up leaves all as it is.
     fn is_in_place(&self) -> bool {
         let Ok(own) = self.file.metadata() else { return true };
         match fs::metadata(&self.path) {
-            Ok(there) => !own.is_file() || (own.dev(), own.ino()) == (there.dev(), there.ino()),
+            Ok(there) => {
+                let same = (own.dev(), own.ino()) == (there.dev(), there.ino());
+                !own.is_file() || same && there.len() >= self.length
+            }
             Err(error) => !own.is_file() || error.kind() != io::ErrorKind::NotFound,
         }
     }
@@ -114,7 +126,7 @@ pub fn open(path: &Path) -> Result<Opened, NoAudit> {
     let data = file.metadata().map_err(unusable)?;
     // A device or a pipe holds no chain that two could tear.
     if !data.is_file() {
-        let file = AuditFile { file, path: path.to_owned(), tail: Tail::Whole };
+        let file = AuditFile { file, path: path.to_owned(), length: 0, tail: Tail::Whole };
         return Ok(Opened { file, chain: Chain::new(), torn: None });
     }
     state_dir::check(&file, path).map_err(unusable)?;
@@ -128,7 +140,8 @@ pub fn open(path: &Path) -> Result<Opened, NoAudit> {
         Tail::Torn(torn) => Some(torn.clone()),
         Tail::Whole | Tail::WithoutLineFeed => None,
     };
-    Ok(Opened { file: AuditFile { file, path: path.to_owned(), tail }, chain, torn })
+    let file = AuditFile { file, path: path.to_owned(), length: data.len(), tail };
+    Ok(Opened { file, chain, torn })
 }
 
 /// What `open` would refuse, without creating, locking or changing anything: another server may be

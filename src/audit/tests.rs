@@ -392,3 +392,27 @@ fn a_file_that_is_moved_or_deleted_is_followed_by_another_of_its_name() {
     assert_eq!(std::fs::read_to_string(place.file()).unwrap(), "something else");
     drop((audit, recorder));
 }
+
+#[test]
+fn f10_file_that_is_cut_or_overwritten_goes_on_as_a_chain() {
+    let place = Place::new("audit-cut");
+    let (audit, recorder) = Audit::begin(Some(&place.file())).unwrap();
+    let note = |written| {
+        audit.note(stopped());
+        until("a line", || audit.stats().unwrap().written == written);
+    };
+    note(1);
+    let older = std::fs::read(place.file()).unwrap();
+    note(2);
+    // As `copytruncate` does.
+    std::fs::write(place.file(), "").unwrap();
+    note(4);
+    assert_eq!(events_of(&place.file()), ["file_replaced", "server_stopped"]);
+    std::fs::write(place.file(), &older).unwrap();
+    note(6);
+    let events = events_of(&place.file());
+    assert_eq!(events, ["server_stopped", "file_replaced", "server_stopped"]);
+    let other = std::fs::File::open(place.file()).unwrap();
+    assert!(other.try_lock().is_err(), "the file is no longer locked");
+    drop((audit, recorder));
+}

@@ -156,7 +156,7 @@ impl<S: Sink> Writer<S> {
                 let after = before.last_hash().map(str::to_owned);
                 tracing::warn!(
                     audit.hash = after,
-                    "the audit file was moved or deleted: the log goes on in a new file of its name"
+                    "the audit file was moved, deleted or cut: the log goes on in what now has its name"
                 );
                 let now = SystemTime::now();
                 torn.iter().for_each(|torn| self.append(now, &torn.fact()));

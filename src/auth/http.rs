@@ -19,7 +19,7 @@ use rustls::{
     pki_types::{CertificateDer, pem::PemObject},
 };
 
-use crate::traces::traceparent;
+use crate::{text_file, traces::traceparent};
 
 /// Shared by all workers; keeps connections for the next question.
 pub struct HttpClient {
@@ -192,7 +192,8 @@ fn roots(ca_file: Option<&Path>) -> Result<RootCertStore, String> {
     };
     let failed = |e: &dyn std::fmt::Display| format!("{}: {e}", path.display());
     let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_file_iter(path).map_err(|e| failed(&e))? {
+    let text = text_file::read_bytes(path).map_err(|e| failed(&e))?;
+    for certificate in CertificateDer::pem_slice_iter(&text) {
         let certificate = certificate.map_err(|e| failed(&e))?;
         roots.add(certificate).map_err(|e| failed(&e))?;
     }

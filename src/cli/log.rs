@@ -1,5 +1,6 @@
 //! The log, on standard error (docs/logging.md), and traces where the program is built with them.
 
+mod json_lines;
 mod libraries;
 
 use std::io::{self, IsTerminal};
@@ -16,6 +17,7 @@ use tracing_subscriber::{
 
 use super::Result;
 use crate::{config::Log, output::OutputQueue, traces::Traces};
+use json_lines::JsonLines;
 use libraries::LibraryLines;
 
 /// What is logged, which can change; the form cannot.
@@ -79,9 +81,9 @@ pub fn begin(log: &Log, queue: &OutputQueue) -> Result<(LogFilter, Traces)> {
 }
 
 fn lines(log: &Log, queue: &OutputQueue) -> Box<dyn Layer<Registry> + Send + Sync> {
-    let lines = fmt::layer().with_writer(queue.clone());
+    let lines = fmt::layer();
     match log.json {
-        true => lines.json().flatten_event(true).boxed(),
-        false => lines.with_ansi(io::stderr().is_terminal()).boxed(),
+        true => lines.with_writer(JsonLines(queue.clone())).json().flatten_event(true).boxed(),
+        false => lines.with_writer(queue.clone()).with_ansi(io::stderr().is_terminal()).boxed(),
     }
 }

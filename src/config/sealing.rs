@@ -143,7 +143,11 @@ fn kept_dev_key(
     if files == StateUse::LookOnly {
         return Ok(key);
     }
-    keep_out_of_git(dir);
+    let is_new = !dir.exists();
+    state_dir::make(dir).map_err(|e| failed("make a directory for", &e))?;
+    if is_new {
+        keep_out_of_git(dir);
+    }
     let made = state_dir::stage(&path, key.to_text().as_bytes())
         .and_then(Staged::publish_first)
         .map_err(|e| failed("write", &e))?;
@@ -151,13 +155,11 @@ fn kept_dev_key(
     if made { Ok(key) } else { kept()?.ok_or_else(|| failed("use", &"it has just been removed")) }
 }
 
-/// A project's `git add .` would take the key along. A directory that is there already is not ours
-/// to exclude: the whole project may be in it.
+/// A project's `git add .` would take the key along. For a directory that is new: one that is there
+/// already is not ours to exclude, since the whole project may be in it.
 fn keep_out_of_git(dir: &Path) {
-    if !dir.exists() {
-        // The key is worth more than this file: where neither can be written, the key says so.
-        let _ = state_dir::write_new(&dir.join(".gitignore"), b"*\n");
-    }
+    // The key is worth more than this file: where neither can be written, the key says so.
+    let _ = state_dir::write_new(&dir.join(".gitignore"), b"*\n");
 }
 
 /// Two apps with one master key could read each other's channels, which is hardly ever meant.

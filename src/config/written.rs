@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use super::{ConfigError, Source};
+use crate::text_file;
 
 /// A hash of each value, and not the values: secrets are among them. A file that is named counts with
 /// what it holds. By path, since an app's id may contain dots.
@@ -133,7 +134,7 @@ impl Written {
             // read once at most, and that is for whoever needs what it holds.
             let content = match std::fs::metadata(file) {
                 Ok(data) if !data.is_file() => Ok(Zeroizing::default()),
-                _ => std::fs::read(file).map(Zeroizing::new),
+                _ => text_file::read_bytes(file),
             };
             hash.update([u8::from(content.is_ok())]);
             hash.update(content.as_deref().map_or(&[][..], Vec::as_slice));

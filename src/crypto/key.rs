@@ -159,10 +159,10 @@ const PUBLISHED: [&[u8]; 4] = [
 
 /// Reads a secret, unless the file lets others read it too.
 pub fn read_secret_file(path: &Path) -> Result<Zeroizing<String>, SecretFileError> {
-    use std::{fs::File, os::unix::fs::PermissionsExt};
+    use std::os::unix::fs::PermissionsExt;
     let name = || path.display().to_string();
     let unreadable = |reason| SecretFileError::Unreadable { path: name(), reason };
-    let file = File::open(path).map_err(unreadable)?;
+    let file = text_file::open(path).map_err(unreadable)?;
     // Taken from the open file: the path may name another one by now.
     let mode = file.metadata().map_err(unreadable)?.permissions().mode() & 0o777;
     if mode & 0o007 != 0 {

@@ -49,6 +49,8 @@ pub struct Granted {
     /// Where the channel is sealed here.
     pub secret: Option<SharedSecret>,
     pub told: Option<Told>,
+    /// For whom it counts: asking once more without a name makes nobody somebody else.
+    pub user: Option<Arc<str>>,
 }
 
 /// Says, when it is dropped, that the client's answer is made: frames wait for that.
@@ -88,11 +90,11 @@ impl Engine {
             bounds,
             revoked: tenant.app().access.revoked.clone(),
         };
-        let Answer { version, waits } = self.ask(tenant, socket, Some(about)).await?;
+        let Answer { version, waits, user } = self.ask(tenant, socket, Some(about)).await?;
         let told = waits.map(|topic| Told { hub: self.hub.clone(), socket, topic });
-        let Some(ring) = ring else { return Ok(Granted { secret: None, told }) };
+        let Some(ring) = ring else { return Ok(Granted { secret: None, told, user }) };
         let secret = ring.secret(channel, version).filter(|_| ring.serves(channel, version));
-        Ok(Granted { secret: Some(secret.ok_or(GrantError::Replaced)?), told })
+        Ok(Granted { secret: Some(secret.ok_or(GrantError::Replaced)?), told, user })
     }
 
     pub async fn check_connection(

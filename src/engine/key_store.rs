@@ -98,6 +98,7 @@ mod tests {
         assert!(store.stage(&ring.table()).is_err());
         assert!(store.pending.waits());
         std::fs::remove_file(&dir).unwrap();
+        std::fs::create_dir(&dir).unwrap();
         assert!(store.write_down(&ring).unwrap(), "it had waited");
         let file = || KeyFile::of_app(&dir, "shop").load().unwrap().unwrap();
         assert!(file().is_revoked("c", "u1").is_some() && file().is_revoked("c", "u2").is_some());
@@ -109,6 +110,7 @@ mod tests {
     #[test]
     fn f5_another_change_writes_what_waits() {
         let dir = directory("another");
+        std::fs::create_dir(&dir).unwrap();
         let (ring, store) = (ring(), KeyStore::new(KeyFile::of_app(&dir, "shop")));
         ring.install(ring.table().revoked("c", "u1", 5));
         let next = || ring.table().revoked("c", "u2", 6);

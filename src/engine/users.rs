@@ -112,6 +112,12 @@ impl SignedIn {
         })
     }
 
+    /// How long its texts are, in bytes.
+    pub fn text_bytes(&self) -> usize {
+        let info = self.info.as_ref().map_or(0, |info| info.len());
+        self.id.len() + info + self.watchlist.iter().map(|id| id.len()).sum::<usize>()
+    }
+
     /// The member that this user is on a presence channel that it joins without channel_data.
     pub fn member(&self, limits: MemberLimits) -> Result<Member, InvalidMember> {
         let size = self.info.as_ref().map_or(0, |info| info.len());

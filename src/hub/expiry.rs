@@ -22,19 +22,21 @@ use crate::{
 impl Shard {
     /// What the client was given for the channel, if our auth endpoint gave it something.
     pub fn take_grant(&self, slot: Slot, channel: &str) -> Result<Option<Taken>, NotGranted> {
-        self.table.borrow().sockets[slot as usize].grants.take(channel, unix_now())
+        self.table.borrow().sockets[slot as usize].grants().take(channel, unix_now())
     }
 
     pub fn grant_joined(&self, slot: Slot, channel: &str, topic: TopicId) {
-        self.table.borrow_mut().sockets[slot as usize].grants.joined(channel, topic);
+        let entry = &mut self.table.borrow_mut().sockets[slot as usize];
+        entry.change_grants(|grants| grants.joined(channel, topic));
     }
 
     pub fn grant_left(&self, slot: Slot, channel: &str) {
-        self.table.borrow_mut().sockets[slot as usize].grants.left(channel);
+        let entry = &mut self.table.borrow_mut().sockets[slot as usize];
+        entry.change_grants(|grants| grants.left(channel));
     }
 
     pub fn abilities(&self, slot: Slot, channel: &str) -> Abilities {
-        self.table.borrow().sockets[slot as usize].grants.abilities(channel)
+        self.table.borrow().sockets[slot as usize].grants().abilities(channel)
     }
 
     pub fn tick(&self, now: Instant) {
@@ -42,7 +44,7 @@ impl Shard {
         let mut due = Vec::new();
         for (slot, entry) in &self.table.borrow().sockets {
             entry.socket.tick(now);
-            if entry.grants.due.is_some_and(|due| due <= today) {
+            if entry.grants().due().is_some_and(|due| due <= today) {
                 due.push(slot as Slot);
             }
         }
@@ -55,11 +57,10 @@ impl Shard {
     fn review(&self, slot: Slot, today: UnixSeconds) {
         let mut table = self.table.borrow_mut();
         let entry = &mut table.sockets[slot as usize];
-        let ended = entry.grants.expire(today);
-        let nudged = entry.grants.to_nudge(today, u64::from(slot));
-        table.end(slot, ended, Ended::Expired);
+        let reviewed = entry.change_grants(|grants| grants.review(today, u64::from(slot)));
+        table.end(slot, reviewed.ended, Ended::Expired);
         drop(table);
-        for topic in nudged {
+        for topic in reviewed.nudged {
             self.nudge(slot, topic);
         }
     }
@@ -87,7 +88,8 @@ impl Shard {
         let slots: Vec<usize> =
             table.sockets.iter().filter(|(_, e)| theirs(e)).map(|(slot, _)| slot).collect();
         for slot in slots {
-            let ended = table.sockets[slot].grants.revoke_tokens(&revoke.which, revoke.at);
+            let ended = table.sockets[slot]
+                .change_grants(|grants| grants.revoke_tokens(&revoke.which, revoke.at));
             table.end(slot as Slot, ended, Ended::TokenRevoked);
         }
     }

@@ -1,10 +1,26 @@
-//! What our auth endpoint has said of one connection and one channel, as its worker remembers it.
+//! The answers of our auth endpoint to one connection, as its worker remembers them.
 //!
-//! A signature says nothing of an end: the client could leave and join with it again and again. So what
-//! is bounded is remembered for as long as the connection lives, also when its time is over; and so is
-//! for whom, and as of when, a channel that is sealed here was granted: they may be taken off it.
+//! A signature says nothing of an end: the client could leave and join with it again and again. So
+//! the worker remembers for the life of the connection
+//! * each revocation,
+//! * each authorization with bounds, or for a channel sealed here, with its user: in full while it
+//!   is new or subscribed, and otherwise as the hash of its channel with the user.
+//!
+//! A channel without any of these has been given no limited authorization on this connection. A
+//! book that is full is no reason to forget: the connection is closed, and all its signatures are
+//! void with it.
 
-use std::{collections::HashMap, sync::Arc};
+mod deadlines;
+mod record;
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    hash::BuildHasher as _,
+    sync::Arc,
+};
+
+use deadlines::Deadlines;
+use record::{Granted, MAX_LEAD, Usage, lead};
 
 use super::directory::TopicId;
 use crate::{
@@ -38,23 +54,6 @@ pub struct Grantee {
     pub as_of: KnownAsOf,
 }
 
-struct Granted {
-    grantee: Grantee,
-    /// Of the secret that was given out with it.
-    version: Option<Version>,
-    bounds: Bounds,
-    /// The user has been taken off the channel since.
-    revoked: bool,
-    /// While the client is subscribed.
-    topic: Option<TopicId>,
-    /// It has been subscribed.
-    used: bool,
-    /// The client has been made to ask again.
-    nudged: bool,
-    /// Half of the time that it was given for.
-    half_life: u64,
-}
-
 /// That a subscription with it is over, and why.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Ended {
@@ -69,22 +68,59 @@ pub enum Ended {
 /// Why a channel is not to be joined with what was granted before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NotGranted {
-    /// The authorization is over, or was forgotten: the client has to ask again.
+    /// The authorization is over, or its record was evicted: the client has to ask again.
     AskAgain,
     /// The user has been taken off the channel, and nothing has been granted since.
     Revoked,
 }
 
-/// Authorizations, and revocations, that one connection may have for channels that it has not joined.
-const MOST: usize = 1000;
+/// Authorizations of one connection for channels that it has not joined since.
+const MAX_UNUSED: usize = 500;
+/// Authorizations for channels that it has left, kept in full.
+const MAX_LEFT: usize = 100;
+/// Channels with a limited authorization whose record is evicted.
+const MAX_EVICTED: usize = 10_000;
+/// Channels that its user was taken off.
+const MAX_REVOKED: usize = 1000;
+
+/// Room for records that is kept although few are left: it is charged to nobody.
+const KEPT_RECORDS: usize = 64;
+
+/// What a place in the tables costs beside its text, in bytes.
+const EVICTED_BYTES: usize = 64;
+const REVOKED_BYTES: usize = 100;
+
+/// Why another authorization cannot be recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoRoom {
+    /// The client joins none of the channels that it asks for.
+    Unused,
+    /// Nothing more can be evicted without being forgotten.
+    Evicted,
+}
 
 #[derive(Default)]
 pub struct GrantBook {
-    all: HashMap<Arc<str>, Granted>,
-    /// Some are no longer in the book: what it does not have may have been over, or revoked.
-    forgetful: bool,
-    /// When the next of them is to be looked at.
-    pub due: Option<UnixSeconds>,
+    records: HashMap<Arc<str>, Granted>,
+    /// Records that are `Usage::Unused`.
+    unused: usize,
+    /// Records that are `Usage::Left`, the earliest first.
+    left: BTreeMap<u64, Arc<str>>,
+    departures: u64,
+    /// The users of evicted records, by `hash` of the channel.
+    evicted: BTreeMap<u64, Option<Arc<str>>>,
+    /// Never evicted: only a newer authorization ends a revocation.
+    revoked: BTreeSet<Arc<str>>,
+    deadlines: Deadlines,
+    bytes: usize,
+}
+
+/// Subscriptions that need something done now.
+#[derive(Default, Debug, PartialEq, Eq)]
+pub struct Reviewed {
+    pub ended: Vec<(Arc<str>, TopicId)>,
+    /// Those to sealed channels that are about to end, each once: the client is made to ask.
+    pub nudged: Vec<TopicId>,
 }
 
 /// What a subscription begins with.
@@ -95,36 +131,29 @@ pub struct Taken {
     pub token: Option<TokenId>,
 }
 
-/// How long before its end a client is made to ask again, at least; and up to how much more, so that
-/// clients that came together do not ask together.
-const LEAD: u64 = 10;
-const LEAD_SPREAD: u64 = 20;
-
 impl GrantBook {
-    /// False if there is no room.
-    #[must_use]
-    pub fn may_add(&mut self, name: &str) -> bool {
-        if self.all.len() < MOST || self.all.contains_key(name) {
-            return true;
-        }
-        self.make_room();
-        self.not_joined() < MOST
-    }
-
-    /// Those that were left give way: whoever comes back to their channels asks again.
-    fn make_room(&mut self) {
-        if self.not_joined() >= MOST {
-            let before = self.all.len();
-            self.all.retain(|_, granted| granted.topic.is_some() || !granted.used);
-            self.forgetful |= self.all.len() < before;
+    pub fn room_for(&self, name: &str) -> Result<(), NoRoom> {
+        let counted = self.records.get(name).map(|granted| granted.usage);
+        match counted {
+            Some(Usage::Unused | Usage::Subscribed(_)) => Ok(()),
+            Some(Usage::Left(_)) | None if self.unused >= MAX_UNUSED => Err(NoRoom::Unused),
+            None if self.evicted.contains_key(&self.hash(name)) => Ok(()),
+            None if self.evicted.len() >= MAX_EVICTED => Err(NoRoom::Evicted),
+            Some(Usage::Left(_)) | None => Ok(()),
         }
     }
 
-    fn not_joined(&self) -> usize {
-        self.all.values().filter(|granted| granted.topic.is_none()).count()
+    /// Bytes of memory that the book holds, beside the empty tables.
+    pub fn bytes(&self) -> usize {
+        self.bytes
     }
 
-    /// The newest word counts, also for a subscription that runs.
+    /// When `review` is to be called next; too early does no harm.
+    pub fn due(&self) -> Option<UnixSeconds> {
+        self.deadlines.earliest()
+    }
+
+    /// The newest word counts, also for a subscription that runs. Returns for whom it counts.
     pub fn add(
         &mut self,
         name: Arc<str>,
@@ -132,36 +161,39 @@ impl GrantBook {
         version: Option<Version>,
         bounds: Bounds,
         now: UnixSeconds,
-    ) {
-        let before = self.all.get(&name);
-        let topic = before.and_then(|before| before.topic);
-        let used = topic.is_some();
+    ) -> Option<Arc<str>> {
+        self.end_revocation(&name);
+        let evicted = self.take_evicted(&name);
+        let before = self.remove(&name);
         // Asking once more without a name makes nobody somebody else.
-        grantee.user =
-            grantee.user.or_else(|| before.and_then(|before| before.grantee.user.clone()));
+        let known = before.as_ref().map(|before| before.grantee.user.clone()).or(evicted);
+        grantee.user = grantee.user.or(known.flatten());
+        let user = grantee.user.clone();
         if version.is_none() && bounds.are_none() {
-            self.all.remove(&name);
-            return;
+            return user;
         }
         let half_life = bounds.expires.map_or(0, |expires| expires.saturating_sub(now) / 2);
-        let had_an_end = before.is_some_and(|before| before.bounds.expires.is_some());
-        let plan = had_an_end || bounds.expires.is_some();
-        let (revoked, nudged) = (false, false);
-        let granted = Granted { grantee, version, bounds, revoked, topic, used, nudged, half_life };
-        self.all.insert(name, granted);
-        if plan {
-            self.plan();
-        }
+        let usage = match before.map(|before| before.usage) {
+            Some(Usage::Subscribed(topic)) => Usage::Subscribed(topic),
+            Some(Usage::Unused | Usage::Left(_)) | None => Usage::Unused,
+        };
+        let (nudged, deadline) = (false, None);
+        let granted = Granted { grantee, version, bounds, usage, nudged, half_life, deadline };
+        self.bytes += granted.bytes(&name);
+        self.count(&name, usage);
+        self.records.insert(name.clone(), granted);
+        self.plan(&name, MAX_LEAD);
+        user
     }
 
-    /// What the client was given for a channel that it is about to join. `None` if our endpoint gave it
-    /// nothing that it has to remember: the application's backend signed, or the channel is not sealed
-    /// here and the authorization was unlimited.
+    /// What the client was given for a channel that it is about to join. `None` if our endpoint gave
+    /// it nothing limited: the application's backend signed, or the channel is not sealed here and
+    /// the authorization was unlimited.
     pub fn take(&self, name: &str, now: UnixSeconds) -> Result<Option<Taken>, NotGranted> {
-        match self.all.get(name) {
-            None if self.forgetful => Err(NotGranted::AskAgain),
+        match self.records.get(name) {
+            None if self.revoked.contains(name) => Err(NotGranted::Revoked),
+            None if self.evicted.contains_key(&self.hash(name)) => Err(NotGranted::AskAgain),
             None => Ok(None),
-            Some(granted) if granted.revoked => Err(NotGranted::Revoked),
             Some(granted) if granted.is_over(now) => Err(NotGranted::AskAgain),
             Some(Granted { version, grantee, bounds, .. }) => Ok(Some(Taken {
                 version: *version,
@@ -172,44 +204,64 @@ impl GrantBook {
     }
 
     pub fn joined(&mut self, name: &str, topic: TopicId) {
-        if let Some(granted) = self.all.get_mut(name) {
-            (granted.topic, granted.used) = (Some(topic), true);
-            if granted.bounds.expires.is_some() {
-                self.plan();
-            }
-        }
+        self.use_as(name, Usage::Subscribed(topic));
+        self.plan(name, MAX_LEAD);
     }
 
     pub fn left(&mut self, name: &str) {
-        if let Some(granted) = self.all.get_mut(name) {
-            granted.topic = None;
+        self.departures += 1;
+        self.use_as(name, Usage::Left(self.departures));
+        if self.left.len() > MAX_LEFT
+            && let Some((_, first)) = self.left.pop_first()
+        {
+            self.evict(&first);
         }
     }
 
     /// What was given for the channel before is worth nothing from here on, whoever gave it: that there
-    /// is no record of it does not make it good.
-    pub fn revoke(&mut self, name: &Arc<str>) {
-        if !self.all.contains_key(name) {
-            self.make_room();
+    /// is no record of it does not make it good. False if the connection must be closed, since the
+    /// book has no room for more revocations.
+    #[must_use]
+    pub fn revoke(&mut self, name: &Arc<str>) -> bool {
+        self.remove(name);
+        self.take_evicted(name);
+        if self.revoked.insert(name.clone()) {
+            self.bytes += REVOKED_BYTES + name.len();
         }
-        let granted = self.all.entry(name.clone()).or_insert_with(Granted::by_others);
-        granted.revoked = true;
-        granted.end();
-        self.plan();
+        self.revoked.len() <= MAX_REVOKED
     }
 
     /// Whether the connection's user was taken off the channel, and no newer word has come since.
     pub fn is_revoked(&self, name: &str) -> bool {
-        self.all.get(name).is_some_and(|granted| granted.revoked)
+        self.revoked.contains(name)
     }
 
     pub fn abilities(&self, name: &str) -> Abilities {
-        self.all.get(name).map_or(Abilities::ALL, |granted| granted.bounds.abilities)
+        self.records.get(name).map_or(Abilities::ALL, |granted| granted.bounds.abilities)
     }
 
-    /// Ends those that are over, and names what is subscribed by them.
-    pub fn expire(&mut self, now: UnixSeconds) -> Vec<(Arc<str>, TopicId)> {
-        self.end_all(|granted| granted.is_over(now))
+    /// `jitter` spreads the nudges of connections that came together.
+    pub fn review(&mut self, now: UnixSeconds, jitter: u64) -> Reviewed {
+        let (lead, mut reviewed) = (lead(jitter), Reviewed::default());
+        while let Some((name, id)) = self.deadlines.pop_due(now) {
+            let due = self.records.get_mut(&name);
+            let Some(granted) = due.filter(|granted| granted.deadline.is_some_and(|d| d.1 == id))
+            else {
+                continue;
+            };
+            granted.deadline = None;
+            if granted.is_over(now) {
+                reviewed.ended.extend(self.end(&name));
+                continue;
+            }
+            let nudge_now = granted.nudge_at(lead).is_some_and(|at| at <= now);
+            if let Some(topic) = granted.topic().filter(|_| nudge_now) {
+                granted.nudged = true;
+                reviewed.nudged.push(topic);
+            }
+            self.plan(&name, lead);
+        }
+        reviewed
     }
 
     pub fn revoke_tokens(
@@ -217,75 +269,105 @@ impl GrantBook {
         which: &Revocation,
         at: UnixSeconds,
     ) -> Vec<(Arc<str>, TopicId)> {
-        self.end_all(|granted| {
+        let is_theirs = |granted: &Granted| {
             granted.bounds.token.as_ref().is_some_and(|token| match which {
                 Revocation::Token(jti) => *token.jti == **jti,
                 Revocation::User(user) => *token.user == **user && !token.issued.is_after(at),
             })
-        })
+        };
+        let theirs = self.records.iter().filter(|(_, granted)| is_theirs(granted));
+        let names: Vec<Arc<str>> = theirs.map(|(name, _)| name.clone()).collect();
+        names.iter().filter_map(|name| self.end(name)).collect()
     }
 
-    fn end_all(&mut self, over: impl Fn(&Granted) -> bool) -> Vec<(Arc<str>, TopicId)> {
-        let mut ended = Vec::new();
-        for (name, granted) in self.all.iter_mut().filter(|(_, granted)| over(granted)) {
-            ended.extend(granted.topic.map(|topic| (name.clone(), topic)));
-            granted.end();
+    /// The authorization is over; the subscription that ends with it.
+    fn end(&mut self, name: &Arc<str>) -> Option<(Arc<str>, TopicId)> {
+        let topic = self.records.get(name).and_then(Granted::topic);
+        self.evict(name);
+        topic.map(|topic| (name.clone(), topic))
+    }
+
+    /// Keeps no more of the authorization than that there was one, and for whom.
+    fn evict(&mut self, name: &str) {
+        let Some(granted) = self.remove(name) else { return };
+        let user = granted.grantee.user;
+        self.bytes += evicted_bytes(user.as_ref());
+        let hash = self.hash(name);
+        self.evicted.insert(hash, user);
+    }
+
+    fn take_evicted(&mut self, name: &str) -> Option<Option<Arc<str>>> {
+        let user = self.evicted.remove(&self.hash(name))?;
+        self.bytes -= evicted_bytes(user.as_ref());
+        Some(user)
+    }
+
+    fn end_revocation(&mut self, name: &str) {
+        if self.revoked.remove(name) {
+            self.bytes -= REVOKED_BYTES + name.len();
         }
-        self.plan();
-        ended
     }
 
-    /// Subscriptions to sealed channels that are about to end, each once.
-    pub fn to_nudge(&mut self, now: UnixSeconds, jitter: u64) -> Vec<TopicId> {
-        let lead = LEAD + jitter % LEAD_SPREAD;
-        let mut topics = Vec::new();
-        for granted in self.all.values_mut() {
-            if let (Some(topic), Some(at)) = (granted.topic, granted.nudge_at(lead))
-                && at <= now
-            {
-                granted.nudged = true;
-                topics.push(topic);
-            }
+    /// Keyed by chance, so that no client can choose two channels with the same.
+    fn hash(&self, name: &str) -> u64 {
+        self.records.hasher().hash_one(name)
+    }
+
+    fn remove(&mut self, name: &str) -> Option<Granted> {
+        let granted = self.records.remove(name)?;
+        self.bytes -= granted.bytes(name);
+        self.discount(granted.usage);
+        if self.records.capacity() > KEPT_RECORDS.max(4 * self.records.len()) {
+            self.records.shrink_to(2 * self.records.len());
         }
-        self.plan();
-        topics
+        Some(granted)
     }
 
-    fn plan(&mut self) {
-        let subscribed = self.all.values().filter(|granted| granted.topic.is_some());
-        let next =
-            |granted: &Granted| granted.nudge_at(LEAD + LEAD_SPREAD).or(granted.bounds.expires);
-        self.due = subscribed.filter_map(next).min();
+    fn use_as(&mut self, name: &str, usage: Usage) {
+        let Some((name, _)) = self.records.get_key_value(name) else { return };
+        let name = name.clone();
+        let Some(granted) = self.records.get_mut(&name) else { return };
+        let before = std::mem::replace(&mut granted.usage, usage);
+        self.discount(before);
+        self.count(&name, usage);
+    }
+
+    fn count(&mut self, name: &Arc<str>, usage: Usage) {
+        match usage {
+            Usage::Unused => self.unused += 1,
+            Usage::Subscribed(_) => {}
+            Usage::Left(place) => drop(self.left.insert(place, name.clone())),
+        }
+    }
+
+    fn discount(&mut self, usage: Usage) {
+        match usage {
+            Usage::Unused => self.unused -= 1,
+            Usage::Subscribed(_) => {}
+            Usage::Left(place) => drop(self.left.remove(&place)),
+        }
+    }
+
+    fn plan(&mut self, name: &str, lead: u64) {
+        let Self { records, deadlines, .. } = self;
+        let Some((name, granted)) = records.get_key_value(name) else { return };
+        let (name, next) = (name.clone(), granted.next_look(lead));
+        if granted.deadline.map(|(at, _)| at) == next {
+            return;
+        }
+        let deadline = next.map(|at| (at, deadlines.add(name.clone(), at)));
+        if let Some(granted) = records.get_mut(&name) {
+            granted.deadline = deadline;
+        }
+        deadlines.drop_left_over(records.len(), |name, id| {
+            let deadline = records.get(name).and_then(|granted| granted.deadline);
+            deadline.is_some_and(|(_, counts)| counts == id)
+        });
     }
 }
 
-impl Granted {
-    /// What the application's backend has signed, which says neither for whom nor when.
-    fn by_others() -> Self {
-        Self {
-            grantee: Grantee { user: None, as_of: KnownAsOf::NEVER },
-            version: None,
-            bounds: Bounds::NONE,
-            revoked: false,
-            topic: None,
-            used: true,
-            nudged: false,
-            half_life: 0,
-        }
-    }
-
-    fn is_over(&self, now: UnixSeconds) -> bool {
-        self.bounds.expires.is_some_and(|expires| expires <= now)
-    }
-
-    fn end(&mut self) {
-        (self.bounds.expires, self.topic) = (Some(0), None);
-    }
-
-    fn nudge_at(&self, lead: u64) -> Option<UnixSeconds> {
-        let expires = self.bounds.expires.filter(|_| self.version.is_some() && !self.nudged)?;
-        Some(expires.saturating_sub(lead.min(self.half_life)))
-    }
+fn evicted_bytes(user: Option<&Arc<str>>) -> usize {
+    EVICTED_BYTES + user.map_or(0, |user| user.len())
 }
 
 #[cfg(test)]

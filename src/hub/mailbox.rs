@@ -144,6 +144,8 @@ pub struct Answer {
     pub version: Version,
     /// Where frames wait until it has been told that.
     pub waits: Option<TopicId>,
+    /// The user of the question; of an earlier one on the connection where it names none.
+    pub user: Option<Arc<str>>,
 }
 
 #[derive(Clone)]

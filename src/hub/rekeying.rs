@@ -4,7 +4,7 @@ use std::{collections::HashSet, sync::Arc, time::Instant};
 
 use super::{
     directory::TopicId,
-    granted::{Ended, Grantee},
+    granted::{Ended, Grantee, NoRoom},
     mailbox::{Answer, Ask, AskError, AskedChannel, Content, Cut, Delivery, Rekey},
     moves::{CUT_SPREAD, PlaceId, TurnKind},
     place::{Next, Outcome, Place},
@@ -16,7 +16,7 @@ use super::{
 use crate::{
     crypto::keytable::{Version, unix_now},
     ids::SocketId,
-    protocol::sealed::Resealing,
+    protocol::{code::Close, sealed::Resealing},
 };
 
 /// Why clients ask for the secret of a channel: to join it, because its last event did not open since
@@ -83,7 +83,7 @@ impl Shard {
         let Rekey { topic, nudge, target, since, cut, resealer } = rekey;
         let mut resealing = Resealing::new(resealer.as_deref());
         if let Some(Cut { revoked: Some((user, theirs)) }) = cut {
-            self.revoke(*topic, user, *theirs);
+            self.revoke(*topic, user, *theirs, dirty);
         }
         let cuts = cut.is_some();
         let next = Next { target: *target, nudge: nudge.clone(), cut: cuts, since: *since };
@@ -130,7 +130,13 @@ impl Shard {
 
     /// Takes the user's connections off the topic: those that were authorized as the user, and
     /// those that are signed in as such.
-    fn revoke(&self, topic: TopicId, user: &Arc<str>, signed_in: Option<TopicId>) {
+    fn revoke(
+        &self,
+        topic: TopicId,
+        user: &Arc<str>,
+        signed_in: Option<TopicId>,
+        dirty: &mut Dirty,
+    ) {
         let mut table = self.table.borrow_mut();
         let Table { sockets, topics, .. } = &mut *table;
         let theirs: HashSet<Slot> = signed_in
@@ -147,8 +153,11 @@ impl Shard {
                 subscription.since = REVOKED;
             }
             let entry = &mut sockets[slot as usize];
-            entry.grants.revoke(place.record.channel().name());
-            entry.socket.revoke(place.record.channel().name().clone(), Ended::Removed);
+            let name = place.record.channel().name();
+            entry.socket.revoke(name.clone(), Ended::Removed);
+            if !entry.change_grants(|grants| grants.revoke(name)) {
+                entry.close(Close::TooManyAuthorizations, dirty);
+            }
         }
     }
 
@@ -174,14 +183,25 @@ impl Shard {
             return Err(AskError::TokenRevoked);
         }
         let Some(AskedChannel { name, topic, target, user, as_of, bounds, .. }) = about else {
-            return Ok(Answer { version: Version::BLIND, waits: None });
+            return Ok(Answer { version: Version::BLIND, waits: None, user: None });
         };
         // Asking once more without a name makes nobody somebody else.
-        if user.is_none() && entry.grants.is_revoked(&name) {
+        if user.is_none() && entry.grants().is_revoked(&name) {
             return Err(AskError::Revoked);
         }
-        if (target.is_some() || !bounds.are_none()) && !entry.grants.may_add(&name) {
-            return Err(AskError::TooMany);
+        if target.is_some() || !bounds.are_none() {
+            match entry.grants().room_for(&name) {
+                Ok(()) => {}
+                Err(NoRoom::Unused) => return Err(AskError::TooMany),
+                Err(NoRoom::Evicted) => {
+                    // On a new connection all that was signed for this one is void.
+                    entry.socket.outbox().close(Close::TooManyAuthorizations);
+                    let socket = entry.socket.clone();
+                    drop(table);
+                    socket.flush();
+                    return Err(AskError::UnknownSocket);
+                }
+            }
         }
         entry.last_question = Some(Instant::now());
         drop(table);
@@ -198,8 +218,9 @@ impl Shard {
         let mut table = self.table.borrow_mut();
         let entry = &mut table.sockets[slot as usize];
         // Of subscribers, too: they may leave and join with this.
-        entry.grants.add(name, Grantee { user, as_of }, version, bounds, unix_now());
-        Ok(Answer { version: version.unwrap_or(Version::BLIND), waits })
+        let (grantee, now) = (Grantee { user, as_of }, unix_now());
+        let user = entry.change_grants(|grants| grants.add(name, grantee, version, bounds, now));
+        Ok(Answer { version: version.unwrap_or(Version::BLIND), waits, user })
     }
 
     /// The version of the secret that it needs, and whether frames wait until it has that.

@@ -42,6 +42,9 @@ pub trait Socket {
         self.outbox().charged()
     }
 
+    /// What is remembered of its authorizations takes so many bytes of memory now.
+    fn charge_authorizations(&self, bytes: usize);
+
     /// The connection is no longer to be subscribed to the channel.
     fn revoke(&self, channel: Arc<str>, why: Ended);
 
@@ -78,7 +81,7 @@ pub(super) struct Entry {
     pub(super) socket: Rc<dyn Socket>,
     id: SocketId,
     pub(super) peer: Peer,
-    pub(super) grants: GrantBook,
+    grants: GrantBook,
     /// When the client has asked the auth endpoint last.
     pub(super) last_question: Option<Instant>,
 }
@@ -348,6 +351,17 @@ impl Table {
 }
 
 impl Entry {
+    pub(super) fn grants(&self) -> &GrantBook {
+        &self.grants
+    }
+
+    /// The socket is charged with what the change costs.
+    pub(super) fn change_grants<T>(&mut self, change: impl FnOnce(&mut GrantBook) -> T) -> T {
+        let changed = change(&mut self.grants);
+        self.socket.charge_authorizations(self.grants.bytes());
+        changed
+    }
+
     pub(super) fn close(&self, reason: Close, dirty: &mut Vec<Rc<dyn Socket>>) {
         self.socket.outbox().close(reason);
         self.mark(dirty);

@@ -46,6 +46,8 @@ pub enum Close {
     /// The secret of a channel that the client has is served no longer, and it has not fetched
     /// the next one.
     SecretRetired,
+    /// No more of its ended authorizations can be remembered, and none may be forgotten.
+    TooManyAuthorizations,
     PongNotReceived,
     ProtocolViolation(&'static str),
     BinaryFrame,
@@ -75,7 +77,7 @@ impl Close {
             | Self::Draining
             | Self::OverCapacity
             | Self::ConnectsTooOften => 4100,
-            Self::ShuttingDown | Self::SecretRetired => 4200,
+            Self::ShuttingDown | Self::SecretRetired | Self::TooManyAuthorizations => 4200,
             Self::PongNotReceived => 4201,
             Self::ProtocolViolation(_) => 1002,
             Self::BinaryFrame => 1003,
@@ -86,7 +88,7 @@ impl Close {
     }
 
     /// Of all, with its code: where the client chooses that, there is none.
-    pub const REASONS: [(&str, &str); 25] = [
+    pub const REASONS: [(&str, &str); 26] = [
         ("unknown_app", "4001"),
         ("app_disabled", "4003"),
         ("over_connection_quota", "4004"),
@@ -106,6 +108,7 @@ impl Close {
         ("draining", "4100"),
         ("over_capacity", "4100"),
         ("secret_retired", "4200"),
+        ("too_many_authorizations", "4200"),
         ("pong_not_received", "4201"),
         ("protocol_violation", "1002"),
         ("binary_frame", "1003"),
@@ -136,12 +139,24 @@ impl Close {
             Self::Draining => "draining",
             Self::OverCapacity => "over_capacity",
             Self::SecretRetired => "secret_retired",
+            Self::TooManyAuthorizations => "too_many_authorizations",
             Self::PongNotReceived => "pong_not_received",
             Self::ProtocolViolation(_) => "protocol_violation",
             Self::BinaryFrame => "binary_frame",
             Self::NotUtf8 => "not_utf8",
             Self::MessageTooBig { .. } => "message_too_big",
             Self::ByClient(_) => "by_client",
+        }
+    }
+
+    /// `message` for logs and the live feed: without the parts that a stranger has chosen, since a
+    /// secret may stand in the place of a key.
+    pub fn public_message(&self) -> String {
+        match self {
+            Self::UnknownApp { .. } => "App key not in this cluster".into(),
+            Self::PathNotFound { .. } => "Path not found".into(),
+            Self::OriginRefused { .. } => "Origin not allowed".into(),
+            other => other.message(),
         }
     }
 
@@ -182,6 +197,9 @@ impl Close {
             }
             Self::SecretRetired => {
                 "The secret of an encrypted channel has been replaced, please reconnect".into()
+            }
+            Self::TooManyAuthorizations => {
+                "This connection has been authorized for more channels than the server remembers, please reconnect".into()
             }
             Self::PongNotReceived => "Pong reply not received in time".into(),
             Self::ProtocolViolation(what) => format!("WebSocket protocol error: {what}"),
@@ -260,6 +278,7 @@ mod tests {
             Close::Draining,
             Close::OverCapacity,
             Close::SecretRetired,
+            Close::TooManyAuthorizations,
             Close::PongNotReceived,
             Close::ProtocolViolation(""),
             Close::BinaryFrame,

@@ -21,7 +21,7 @@ use crate::{
 pub struct User {
     pub(super) identity: SignedIn,
     record: Arc<Record>,
-    watched: Vec<Arc<Record>>,
+    pub(super) watched: Vec<Arc<Record>>,
 }
 
 impl Session {

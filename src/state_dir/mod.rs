@@ -103,7 +103,7 @@ pub fn admin_socket_path(state_dir: &Path) -> PathBuf {
 }
 
 /// For its owner alone, where it is not there yet.
-fn make(path: &Path) -> io::Result<()> {
+pub fn make(path: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(path)
 }
 

@@ -7,7 +7,6 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::make;
 use crate::system;
 
 /// A file that is written beside the one that it is to replace. Removed if it does not.
@@ -42,9 +41,9 @@ fn directory_of(path: &Path) -> &Path {
 
 impl Staged {
     /// Creates an empty file of mode 0600 under a random name, so that neither a leftover that is
-    /// open to others nor a planted link is written to. The caller syncs it.
+    /// open to others nor a planted link is written to. The caller syncs it. Does not make the
+    /// directory: one that is gone was removed together with its lock.
     pub fn begin(path: &Path) -> io::Result<(File, Self)> {
-        make(directory_of(path))?;
         let random = getrandom::u64().map_err(io::Error::other)?;
         let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
         let mut beside = name.to_owned();
@@ -86,7 +85,7 @@ impl Drop for Staged {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::make, *};
     use std::{fs, os::unix::fs::symlink};
 
     fn directory(name: &str) -> PathBuf {
@@ -119,6 +118,7 @@ mod tests {
     #[test]
     fn f6_what_is_not_published_leaves_nothing() {
         let dir = directory("nothing");
+        make(&dir).unwrap();
         let path = dir.join("a.keys.json");
         drop(stage(&path, b"one").unwrap());
         assert_eq!(fs::read_dir(&dir).unwrap().count(), 0);

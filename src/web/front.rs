@@ -58,7 +58,7 @@ pub async fn nothing(request: HttpRequest) -> Result<HttpResponse, ApiError> {
     let path = request.path();
     if path.contains("/app/") || path.ends_with("/app") {
         let mistake =
-            socket_path::mistake(path, &worker(&request).settings().path_prefix, |_| false);
+            socket_path::mistake(path, &worker(&request).settings().path_prefix, |_, _| false);
         return Err(ApiError::no_such_path(&request, &mistake));
     }
     nothing_of_backends(request).await

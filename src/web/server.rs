@@ -84,7 +84,18 @@ async fn keep_current(identity: Arc<Identity>) {
     let mut watch = Watch::new(identity.clone());
     loop {
         actix_rt::time::sleep(IDENTITY_TICK).await;
-        let looked = watch.look();
+        // A disk may hang, and the runtime has signals to obey.
+        let look = actix_rt::task::spawn_blocking(move || {
+            let looked = watch.look();
+            (watch, looked)
+        });
+        let Ok((back, looked)) = look.await else {
+            tracing::error!(
+                "reading the certificate again has failed, and is not tried any more: please report this as a fault of the server"
+            );
+            return;
+        };
+        watch = back;
         let file = identity.files().certificate;
         let file = file.display();
         match looked {

@@ -228,9 +228,9 @@ impl<T: Transport> Connection<T> {
     }
 
     fn note_held(&self) {
-        let subscriptions = self.session.as_ref().map_or(0, Session::subscriptions);
+        let session = self.session.as_ref().map_or(0, Session::bytes);
         let begun = self.partial.capacity() + self.decoder.kept_bytes();
-        self.link.held.set(begun + subscriptions * SUBSCRIPTION_BYTES);
+        self.link.held.set(begun + session);
     }
 
     /// What is left to do when everything is sent.
@@ -259,7 +259,7 @@ impl<T: Transport> Connection<T> {
 }
 
 fn refused(id: SocketId, reason: &Close) -> Entry<'static> {
-    let what = What::Closed { code: reason.code(), reason: reason.message() };
+    let what = What::Closed { code: reason.code(), reason: reason.public_message() };
     Entry { socket_id: Some(id), what, ..Entry::new(Type::ConnectionRefused) }
 }
 
@@ -272,10 +272,6 @@ fn keep_rest(partial: &mut Vec<u8>, rest: &[u8]) {
         partial.extend_from_slice(rest);
     }
 }
-
-/// What a subscription costs: its places in the tables of the session, the worker and the
-/// directory, and its channel's record.
-const SUBSCRIPTION_BYTES: usize = 800;
 
 fn on_message<T: Transport>(message: &Message<'_>, link: &Link<T>, session: Option<&mut Session>) {
     match message {
@@ -337,7 +333,7 @@ impl<T: Transport> Drop for Connection<T> {
         }
         match closing {
             Some(reason) => {
-                tracing::debug!(socket.id = %self.id, close.code = reason.code(), close.reason = reason.message(), "connection closed");
+                tracing::debug!(socket.id = %self.id, close.code = reason.code(), close.reason = reason.public_message(), "connection closed");
             }
             None => tracing::debug!(socket.id = %self.id, "connection lost"),
         }

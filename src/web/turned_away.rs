@@ -50,8 +50,10 @@ impl TurnedAway {
                 handshake.app.map(|app| handshake.origin_advice(app)).unwrap_or_default()
             }),
             Close::PathNotFound { .. } => (&self.paths, &|| {
-                let is_key = |key: &str| engine.tenants().by_key(key).is_some();
-                socket_path::mistake(handshake.path, handshake.path_prefix, is_key)
+                let may_show = |before: &str, key: &str| {
+                    engine.tenants().by_key(key).is_some() && !has_secret(before, engine)
+                };
+                socket_path::mistake(handshake.path, handshake.path_prefix, may_show)
             }),
             Close::UnknownApp { key } => (&self.keys, &|| key_advice(key, engine)),
             _ => return,
@@ -111,6 +113,15 @@ fn key_advice(key: &str, engine: &Engine) -> String {
             "no app has the key {key:?}: add [apps.ID] with key = {key:?}, or correct the client"
         ),
     }
+}
+
+/// Whether a part of this path may be a secret that was taken for a path.
+fn has_secret(path: &str, engine: &Engine) -> bool {
+    let tenants = engine.tenants();
+    let is_secret = |part: &str| {
+        looks_secret(part) || tenants.iter().any(|tenant| is_secret_of(part, &tenant.app().secret))
+    };
+    path.split('/').filter(|part| !part.is_empty()).any(is_secret)
 }
 
 fn is_secret_of(text: &str, secret: &AppSecret) -> bool {

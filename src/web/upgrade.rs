@@ -135,7 +135,7 @@ fn admit(
     }
     from().inspect_err(|_| worker.engine.counts.refused.connects.add())?;
     let prefix = &worker.settings().path_prefix;
-    let mistake = || socket_path::mistake(&asked.path, prefix, |_| false);
+    let mistake = || socket_path::mistake(&asked.path, prefix, |_, _| false);
     let key = key.ok_or_else(|| Close::PathNotFound { mistake: mistake() })?;
     let Some(tenant) = tenant else {
         return Err(Close::UnknownApp { key: key.chars().take(100).collect() });

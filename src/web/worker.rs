@@ -7,6 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use actix_rt::task::JoinHandle;
 use arc_swap::{ArcSwap, Guard};
 
 use super::{Settings, entrance::Entrance};
@@ -78,24 +79,26 @@ impl Worker {
         }
     }
 
-    /// Where a file has to be written, so that no socket waits for a disk. Nobody waits for it to
-    /// end: while one does not, the next finds nothing that it may do.
-    fn change_keys(&self, now: Instant) {
-        if self.engine.key_changes_are_due(now) {
+    /// On a thread that may wait for a disk: sockets do not. One at a time, since a disk that hangs
+    /// would otherwise take one more thread each second.
+    fn change_keys(&self, now: Instant, running: &mut Option<JoinHandle<()>>) {
+        let ended = running.as_ref().is_none_or(JoinHandle::is_finished);
+        if ended && self.engine.key_changes_are_due(now) {
             let engine = self.engine.clone();
-            actix_rt::task::spawn_blocking(move || engine.tick_keys(now));
+            *running = Some(actix_rt::task::spawn_blocking(move || engine.tick_keys(now)));
         }
     }
 
     async fn tick(self: Rc<Self>) {
         let first = self.shard.worker() == 0;
+        let mut key_changes = None;
         for ticks in 1u32.. {
             actix_rt::time::sleep(TICK).await;
             let now = Instant::now();
             self.shard.tick(now);
             if first {
                 self.engine.tick(now);
-                self.change_keys(now);
+                self.change_keys(now, &mut key_changes);
             }
             if ticks.is_multiple_of(SWEEP_TICKS) {
                 self.shard.give_back();

@@ -12,6 +12,7 @@ mod auth_bodies;
 mod auth_bounds;
 mod auth_endpoints;
 mod auth_forward;
+mod auth_history;
 mod auth_jwks;
 mod auth_jwt;
 mod auth_keys;

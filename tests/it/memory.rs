@@ -286,3 +286,34 @@ async fn f14_short_of_memory_the_fullest_connections_are_closed_and_newcomers_le
     drop(sleepers);
     server.stop().await;
 }
+
+/// In fewer channels than would be its share by their number.
+#[tokio::test]
+async fn f14_a_connection_is_charged_for_the_members_that_it_brings() {
+    let probe = TestServer::start(&config("")).await;
+    let used = resident(&probe);
+    probe.stop().await;
+    let limit = used + used / 2 + 8 * 1024 * 1024;
+    let top = format!(
+        "memory_limit_bytes = {limit}\nmessage_bytes = 2000000\noutbox_bytes = 60000000\nstalled_seconds = 2"
+    );
+    let app = "limits.presence_member_bytes = 1500000";
+    let server = TestServer::start(&config_of(&top, &[(APP, app)])).await;
+    let mut bystander = server.bystander().await;
+    let mut client = server.connect().await;
+    let data = json!({"user_id": "u", "user_info": "x".repeat(1_000_000)}).to_string();
+    let (most, mut joined) = (60, 0);
+    let end = loop {
+        client.ask_presence(&format!("presence-{joined}"), &data).await;
+        match client.incoming().await {
+            Incoming::Text(_) => joined += 1,
+            Incoming::Closed(code, _) => break code,
+        }
+        assert!(joined < most, "{joined} MB of members, and it is still read from");
+    };
+    assert!(joined > 4 && end.is_none_or(|code| code == 4100), "{joined} joined: {end:?}");
+    let scrape = server.scrape().await;
+    assert_eq!(scrape.sum("sealcast_connections_closed_total", &[("reason", "shed")]), 1.0);
+    server.still_serves(&mut bystander, "an overload").await;
+    server.stop().await;
+}

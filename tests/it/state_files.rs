@@ -209,3 +209,19 @@ async fn f6_a_state_directory_that_others_can_write_to_stops_the_start() {
     symlink(&real, &link).expect("a link");
     launch(&link).start().await.stop().await;
 }
+
+#[tokio::test]
+async fn f6_state_directory_that_was_removed_is_not_made_again_without_its_lock() {
+    let root = TempDir::new();
+    let state = root.path().join("state");
+    let server = launch(&state).start().await;
+    revoke_member(&server, "u1").await;
+    fs::remove_dir_all(&state).expect("a directory");
+    let answer = server
+        .post("/channels/private-encrypted-x/revoke", &json!({"user_id": "u2"}))
+        .await
+        .expect(503, "there is no directory");
+    assert_eq!(answer["code"], "revoked_until_restart", "{answer}");
+    assert!(!state.exists(), "another server may have it by then");
+    server.stop().await;
+}

@@ -130,3 +130,28 @@ async fn c_the_banner_of_dev_says_tls() {
     .await;
     server.stop().await;
 }
+
+#[tokio::test]
+async fn f10_key_file_that_is_a_pipe_stops_neither_the_server_nor_its_end() {
+    let first = Pair::new();
+    let mut server = Launch::serve_plain(&config("")).tls(&first).start().await;
+    let key = server.dir.path().join("key.pem");
+    std::fs::remove_file(&key).expect("a file");
+    let made = std::process::Command::new("mkfifo").args(["-m", "600"]).arg(&key).status();
+    assert!(made.is_ok_and(|status| status.success()));
+    until("a pipe to be refused", async || {
+        server.printed().contains("it is a pipe that gave nothing").then_some(())
+    })
+    .await;
+    let second = Pair::new();
+    std::fs::remove_file(&key).expect("a pipe");
+    server.dir.write("key.pem", &second.key);
+    server.dir.write("cert.pem", &second.certificate);
+    server.tls = Some(second.connector());
+    until("the second certificate", async || {
+        let stream = tokio::net::TcpStream::connect(server.addr).await.expect("a connection");
+        try_tls(&second.connector(), stream).await.is_ok().then_some(())
+    })
+    .await;
+    server.stop().await;
+}

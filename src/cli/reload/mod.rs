@@ -18,7 +18,7 @@ pub use read::{Read, read};
 pub use watch::Stamps;
 use watch::Watch;
 
-use crate::audit::Fact;
+use crate::{audit::Fact, engine::Engine};
 
 /// Between two looks at the files.
 const TICK: Duration = Duration::from_secs(1);
@@ -47,10 +47,21 @@ pub async fn keep_current(hangup: Arc<Notify>, mut reload: Reload) {
     loop {
         let cause = tokio::select! {
             () = hangup.notified() => Cause::Signal,
-            _ = ticks.tick() => match reload.watches() && watch.look() {
-                true => Cause::File,
-                false => continue,
-            },
+            _ = ticks.tick() => {
+                if !reload.watches() {
+                    continue;
+                }
+                // A disk may hang, and the runtime has signals to obey.
+                let look = actix_rt::task::spawn_blocking(move || {
+                    let changed = watch.look();
+                    (watch, changed)
+                });
+                match look.await {
+                    Ok((back, true)) => { watch = back; Cause::File }
+                    Ok((back, false)) => { watch = back; continue }
+                    Err(_) => return give_up(reload.engine(), Cause::File),
+                }
+            }
         };
         let engine = reload.engine().clone();
         // Files are read and written.
@@ -60,15 +71,16 @@ pub async fn keep_current(hangup: Arc<Notify>, mut reload: Reload) {
         });
         match applied.await {
             Ok(back) => reload = back,
-            Err(_) => {
-                engine.reloads.refused.add();
-                engine.audit.note(Fact::ConfigRefused { by: cause.name() });
-                tracing::error!(
-                    "reading the configuration again has failed, and is not tried any more: please report this as a fault of the server"
-                );
-                return;
-            }
+            Err(_) => return give_up(&engine, cause),
         }
         watch.has_read(reload.files().clone());
     }
+}
+
+fn give_up(engine: &Engine, cause: Cause) {
+    engine.reloads.refused.add();
+    engine.audit.note(Fact::ConfigRefused { by: cause.name() });
+    tracing::error!(
+        "reading the configuration again has failed, and is not tried any more: please report this as a fault of the server"
+    );
 }

@@ -21,6 +21,18 @@ fn name(text: &str) -> Arc<str> {
     text.into()
 }
 
+/// What ends, and what is nudged, with the longest lead.
+fn review(book: &mut GrantBook, now: UnixSeconds) -> (Vec<(Arc<str>, TopicId)>, Vec<TopicId>) {
+    let Reviewed { ended, nudged } = book.review(now, 0);
+    (ended, nudged)
+}
+
+const NOTHING: (Vec<(Arc<str>, TopicId)>, Vec<TopicId>) = (Vec::new(), Vec::new());
+
+fn ends(text: &str) -> (Vec<(Arc<str>, TopicId)>, Vec<TopicId>) {
+    (vec![(name(text), TOPIC)], vec![])
+}
+
 #[test]
 fn what_was_bounded_stays_bounded() {
     let mut book = GrantBook::default();
@@ -28,16 +40,16 @@ fn what_was_bounded_stays_bounded() {
     book.add(name("a"), nobody(), None, until(100), 1);
     assert!(matches!(book.take("a", 99), Ok(Some(_))));
     book.joined("a", TOPIC);
-    assert_eq!(book.due, Some(100));
-    assert_eq!(book.expire(99), []);
-    assert_eq!(book.expire(100), [(name("a"), TOPIC)]);
-    assert_eq!((book.expire(101), book.due), (vec![], None));
+    assert_eq!(book.due(), Some(100));
+    assert_eq!(review(&mut book, 99), NOTHING);
+    assert_eq!(review(&mut book, 100), ends("a"));
+    assert_eq!((review(&mut book, 101), book.due()), (NOTHING, None));
     assert_eq!(book.take("a", 50).err(), Some(NotGranted::AskAgain));
     book.add(name("a"), nobody(), None, until(200), 1);
     assert!(matches!(book.take("a", 150), Ok(Some(_))));
     book.joined("a", TOPIC);
     book.left("a");
-    assert_eq!(book.expire(200), []);
+    assert_eq!(review(&mut book, 200), NOTHING);
     assert_eq!(book.take("a", 200).err(), Some(NotGranted::AskAgain));
     book.add(name("a"), nobody(), None, Bounds::NONE, 1);
     assert!(matches!(book.take("a", 500), Ok(None)));
@@ -48,17 +60,19 @@ fn a_newer_word_counts_for_a_subscription_that_runs() {
     let mut book = GrantBook::default();
     book.add(name("a"), nobody(), SEALED, until(100), 1);
     book.joined("a", TOPIC);
-    assert_eq!(book.due, Some(70));
-    assert_eq!(book.to_nudge(89, 0), []);
-    assert_eq!(book.to_nudge(90, 0), [TOPIC]);
-    assert_eq!((book.to_nudge(91, 0), book.due), (vec![], Some(100)));
+    assert_eq!(book.due(), Some(70));
+    assert_eq!(review(&mut book, 89), NOTHING);
+    assert_eq!(book.due(), Some(90), "not looked at each second");
+    assert_eq!(review(&mut book, 90), (vec![], vec![TOPIC]));
+    assert_eq!((review(&mut book, 91), book.due()), (NOTHING, Some(100)));
     book.add(name("a"), nobody(), SEALED, until(300), 1);
-    assert_eq!((book.expire(100), book.due), (vec![], Some(270)));
+    assert_eq!((review(&mut book, 100), book.due()), (NOTHING, Some(270)));
     book.add(name("a"), nobody(), SEALED, Bounds::NONE, 1);
-    assert_eq!((book.expire(900), book.due), (vec![], None));
+    assert_eq!((review(&mut book, 900), book.due()), (NOTHING, None));
     // A short life is asked for anew in its middle.
     book.add(name("a"), nobody(), SEALED, until(11), 1);
-    assert_eq!((book.to_nudge(5, 0), book.to_nudge(6, 0)), (vec![], vec![TOPIC]));
+    assert_eq!(review(&mut book, 5), NOTHING);
+    assert_eq!(review(&mut book, 6), (vec![], vec![TOPIC]));
 }
 
 #[test]
@@ -82,29 +96,6 @@ fn revocation_ends_what_a_token_was_given() {
     assert_eq!(book.take("b", 1).err(), Some(NotGranted::AskAgain));
 }
 
-#[test]
-fn a_full_book_forgets_what_was_left_and_remembers_that_it_did() {
-    let mut book = GrantBook::default();
-    for index in 0..MOST {
-        let name = name(&index.to_string());
-        assert!(book.may_add(&name));
-        book.add(name.clone(), nobody(), None, until(100), 1);
-        if index < 10 {
-            book.joined(&name, TOPIC);
-            book.left(&name);
-        }
-    }
-    assert!(book.may_add("0"));
-    assert!(matches!(book.take("nobody", 1), Ok(None)));
-    assert!(book.may_add("next"));
-    assert_eq!(book.take("0", 1).err(), Some(NotGranted::AskAgain));
-    assert_eq!(book.take("nobody", 1).err(), Some(NotGranted::AskAgain));
-    for index in 0..10 {
-        book.add(name(&format!("more {index}")), nobody(), None, until(100), 1);
-    }
-    assert!(!book.may_add("next"));
-}
-
 fn taken(book: &GrantBook, name: &str) -> Result<Option<Grantee>, NotGranted> {
     book.take(name, 500).map(|taken| taken.map(|taken| taken.grantee))
 }
@@ -124,21 +115,85 @@ fn who_a_sealed_channel_was_granted_to_is_remembered_also_when_it_was_left() {
     assert_eq!(taken(&book, "a"), Ok(Some(grantee("v", 10))));
 }
 
+/// The channel is granted, joined and left.
+fn visit(book: &mut GrantBook, text: &str, user: &str) {
+    assert_eq!(book.room_for(text), Ok(()), "{text}");
+    book.add(name(text), grantee(user, 7), SEALED, Bounds::NONE, 1);
+    book.joined(text, TOPIC);
+    book.left(text);
+}
+
+#[test]
+fn f4_a_full_book_evicts_what_was_left_first_and_nothing_else() {
+    let mut book = GrantBook::default();
+    book.add(name("joined"), grantee("u", 7), SEALED, Bounds::NONE, 1);
+    book.joined("joined", TOPIC);
+    book.add(name("unused"), grantee("u", 7), SEALED, Bounds::NONE, 1);
+    (0..5000).for_each(|index| visit(&mut book, &index.to_string(), "u"));
+    for kept in ["joined", "unused", "4999", "4900"] {
+        assert_eq!(taken(&book, kept), Ok(Some(grantee("u", 7))), "{kept}");
+    }
+    for evicted in ["0", "2500", "4899"] {
+        assert_eq!(taken(&book, evicted), Err(NotGranted::AskAgain), "{evicted}");
+    }
+    assert_eq!(taken(&book, "signed by others, or unlimited"), Ok(None));
+    // Asking again helps, and makes nobody somebody else.
+    book.add(name("0"), grantee("", 9), SEALED, Bounds::NONE, 1);
+    assert_eq!(taken(&book, "0"), Ok(Some(grantee("u", 9))));
+    book.add(name("1"), nobody(), None, Bounds::NONE, 1);
+    assert_eq!(taken(&book, "1"), Ok(None), "the newest word has no limits");
+}
+
+#[test]
+fn f4_neither_a_full_book_nor_an_end_lets_in_what_is_over() {
+    let mut book = GrantBook::default();
+    book.add(name("over"), nobody(), None, until(100), 1);
+    book.add(name("left"), nobody(), None, until(900), 1);
+    book.left("left");
+    assert_eq!(review(&mut book, 100), NOTHING);
+    (0..MAX_LEFT).for_each(|index| visit(&mut book, &index.to_string(), ""));
+    for text in ["over", "left"] {
+        assert_eq!(book.take(text, 50).err(), Some(NotGranted::AskAgain), "{text}");
+    }
+}
+
+#[test]
+fn f4_who_joins_nothing_is_refused_and_who_cannot_be_remembered_is_told_apart() {
+    let mut book = GrantBook::default();
+    for index in 0..MAX_UNUSED {
+        assert_eq!(book.room_for(&index.to_string()), Ok(()));
+        book.add(name(&index.to_string()), nobody(), None, until(100), 1);
+    }
+    assert_eq!((book.room_for("0"), book.room_for("more")), (Ok(()), Err(NoRoom::Unused)));
+    assert_eq!(review(&mut book, 100), NOTHING);
+    assert_eq!(book.room_for("more"), Ok(()), "those that are over make room");
+    for index in 0..MAX_EVICTED + MAX_LEFT - MAX_UNUSED {
+        visit(&mut book, &format!("v{index}"), "u");
+    }
+    assert_eq!((book.room_for("v0"), book.room_for("more")), (Ok(()), Err(NoRoom::Evicted)));
+}
+
 #[test]
 fn what_was_revoked_stays_revoked_until_it_is_granted_anew() {
-    for granted in ["by us, unlimited", "by us, until", "by others"] {
+    for granted in ["by us, unlimited", "by us, until", "by others", "by us, evicted"] {
         let mut book = GrantBook::default();
         let bounds = if granted == "by us, until" { until(900) } else { Bounds::NONE };
         if granted != "by others" {
             book.add(name("a"), grantee("u", 7), SEALED, bounds, 1);
             book.joined("a", TOPIC);
         }
-        book.revoke(&name("a"));
+        if granted == "by us, evicted" {
+            book.left("a");
+            (0..MAX_LEFT).for_each(|index| visit(&mut book, &index.to_string(), "u"));
+        }
+        assert!(book.revoke(&name("a")));
         book.left("a");
+        (0..3 * MAX_LEFT).for_each(|index| visit(&mut book, &index.to_string(), "u"));
         for _ in 0..2 {
             assert_eq!(taken(&book, "a"), Err(NotGranted::Revoked), "{granted}");
         }
-        assert_eq!(book.due, None, "{granted}");
+        assert!(book.is_revoked("a"), "{granted}");
+        assert_eq!(review(&mut book, 1000), NOTHING, "{granted}");
         assert_eq!(taken(&book, "b"), Ok(None), "{granted}: other channels");
         book.add(name("a"), grantee("u", 9), SEALED, Bounds::NONE, 1);
         assert_eq!(taken(&book, "a"), Ok(Some(grantee("u", 9))), "{granted}");
@@ -146,13 +201,59 @@ fn what_was_revoked_stays_revoked_until_it_is_granted_anew() {
 }
 
 #[test]
-fn however_many_are_revoked_none_is_good_again() {
+fn f4_however_many_are_revoked_none_is_good_again() {
     let mut book = GrantBook::default();
-    for index in 0..3 * MOST {
-        book.revoke(&name(&index.to_string()));
+    for index in 0..3 * MAX_REVOKED {
+        let has_room = book.revoke(&name(&index.to_string()));
+        assert_eq!(has_room, index < MAX_REVOKED, "{index}: else the connection is closed");
     }
-    assert!(book.all.len() <= MOST, "{}", book.all.len());
-    for index in 0..3 * MOST {
-        assert!(taken(&book, &index.to_string()).is_err(), "{index}");
+    for index in 0..3 * MAX_REVOKED {
+        assert_eq!(taken(&book, &index.to_string()), Err(NotGranted::Revoked), "{index}");
     }
+}
+
+#[test]
+fn f14_each_authorization_is_charged_and_none_twice() {
+    let mut book = GrantBook::default();
+    let long = "x".repeat(150);
+    let names: Vec<Arc<str>> = (0..300).map(|index| name(&format!("{long}{index}"))).collect();
+    let user = grantee(&"u".repeat(100), 7);
+    for name in &names {
+        book.add(name.clone(), user.clone(), SEALED, until(100), 1);
+        book.add(name.clone(), user.clone(), SEALED, until(100), 1);
+    }
+    assert!(book.bytes() > 300 * 600 && book.bytes() < 300 * 800, "{}", book.bytes());
+    names.iter().for_each(|name| book.joined(name, TOPIC));
+    names.iter().for_each(|name| book.left(name));
+    let evicted = 300 - MAX_LEFT;
+    assert!(book.bytes() > evicted * 160 && book.bytes() < 300 * 500, "{}", book.bytes());
+    assert_eq!(review(&mut book, 100), NOTHING);
+    assert!(book.bytes() > 300 * 160 && book.bytes() < 300 * 200, "{}", book.bytes());
+    names.iter().for_each(|name| assert!(book.revoke(name)));
+    assert!(book.bytes() > 300 * 200 && book.bytes() < 300 * 300, "{}", book.bytes());
+    for name in &names {
+        book.add(name.clone(), nobody(), None, Bounds::NONE, 1);
+    }
+    assert_eq!((book.bytes(), book.unused, book.left.len()), (0, 0, 0));
+    assert!(book.records.capacity() <= KEPT_RECORDS, "{}", book.records.capacity());
+}
+
+#[test]
+fn f19_a_join_costs_the_same_however_many_came_before() {
+    let mut book = GrantBook::default();
+    const MANY: usize = 9000;
+    for index in 0..MANY {
+        let (name, end) = (name(&index.to_string()), 1000 + index as u64);
+        assert_eq!(book.room_for(&name), Ok(()));
+        book.add(name.clone(), nobody(), SEALED, until(end), 1);
+        book.joined(&name, TOPIC);
+    }
+    assert_eq!(book.due(), Some(970));
+    // Each has two deadlines so far, of which one counts: a few passes over those left over.
+    assert!(book.deadlines.examined <= 4 * MANY, "{}", book.deadlines.examined);
+    let before = book.deadlines.examined;
+    assert_eq!(review(&mut book, 900), NOTHING);
+    assert_eq!(book.deadlines.examined, before, "nothing is due");
+    assert_eq!(book.review(u64::MAX, 0).ended.len(), MANY);
+    assert!(book.deadlines.examined <= before + 2 * MANY + 64, "{}", book.deadlines.examined);
 }

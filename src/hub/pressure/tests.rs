@@ -27,6 +27,8 @@ impl Socket for Heavy {
         self.outbox.charged() + self.held.get()
     }
 
+    fn charge_authorizations(&self, _: usize) {}
+
     fn revoke(&self, _: Arc<str>, _: Ended) {}
 }
 

@@ -1,6 +1,11 @@
 //! A shard with sockets that only keep what they are sent.
 
-use std::{cell::RefCell, path::Path, rc::Rc, time::Duration};
+use std::{
+    cell::{Cell, RefCell},
+    path::Path,
+    rc::Rc,
+    time::Duration,
+};
 
 use super::*;
 use crate::{
@@ -34,6 +39,7 @@ const NEW: Version = Version { key: 1, epoch: 1 };
 struct Kept {
     outbox: Outbox,
     revoked: RefCell<Vec<Arc<str>>>,
+    charged: Cell<usize>,
 }
 
 impl Socket for Kept {
@@ -44,6 +50,10 @@ impl Socket for Kept {
     fn flush(&self) {}
 
     fn tick(&self, _: Instant) {}
+
+    fn charge_authorizations(&self, bytes: usize) {
+        self.charged.set(bytes);
+    }
 
     fn revoke(&self, channel: Arc<str>, _: Ended) {
         self.revoked.borrow_mut().push(channel);
@@ -89,6 +99,7 @@ impl Bed {
         let socket = Rc::new(Kept {
             outbox: Outbox::new(Dialect::Pusher, 10_000),
             revoked: RefCell::default(),
+            charged: Cell::default(),
         });
         let tenant = Some(self.terms.tenant);
         let peer = Peer { tenant, dismissals: 0, legacy_java: false, reauthorization };
@@ -230,4 +241,69 @@ fn f18_stragglers_are_closed_and_nobody_else() {
     // What comes next for the channel begins nothing for those that are about to go.
     look(&bed, Instant::now(), 200);
     assert!(!bed.is_held(behind.0) && !bed.is_held(dotnet.0));
+}
+
+/// The socket's answer to a question for some channel, and what it is charged with after that.
+fn ask_for(bed: &Bed, socket: SocketId, channel: &str, user: Option<&str>) -> Result<(), AskError> {
+    let (answer, mut answered) = tokio::sync::oneshot::channel();
+    let about = AskedChannel {
+        name: channel.into(),
+        topic: None,
+        target: Some(NEW),
+        user: user.map(Arc::from),
+        as_of: KnownAsOf::NEVER,
+        bounds: Bounds::NONE,
+        revoked: Arc::new(RevokedTokens::of_app(Path::new("/nowhere"), "a")),
+    };
+    bed.shard.answer(Ask { tenant: bed.terms.tenant, socket, about: Some(about), answer });
+    answered.try_recv().expect("it is answered at once").map(drop)
+}
+
+#[test]
+fn f14_an_authorization_is_charged_when_it_is_given_and_no_longer_when_it_ends() {
+    let mut bed = Bed::new();
+    let (slot, socket) = bed.join(OLD, None, Retries);
+    let id = *bed.shard.table.borrow().by_id.keys().next().unwrap();
+    let channel = format!("private-encrypted-{}", "y".repeat(100));
+    assert_eq!(ask_for(&bed, id, &channel, Some("u")), Ok(()));
+    let unused = socket.charged.get();
+    assert!(unused > 500, "{unused}");
+    bed.shard.grant_left(slot, &channel);
+    assert_eq!(socket.charged.get(), unused);
+    (0..200).for_each(|n| {
+        assert_eq!(ask_for(&bed, id, &n.to_string(), None), Ok(()));
+        bed.shard.grant_left(slot, &n.to_string());
+    });
+    assert!(socket.charged.get() < 100 * unused, "{}", socket.charged.get());
+}
+
+#[test]
+fn f4_a_connection_is_closed_before_a_revocation_is_forgotten() {
+    let mut bed = Bed::new();
+    let (slot, socket) = bed.join(OLD, Some("u"), Retries);
+    {
+        let entry = &mut bed.shard.table.borrow_mut().sockets[slot as usize];
+        entry.change_grants(|grants| {
+            (0..1000).for_each(|n| assert!(grants.revoke(&n.to_string().into()), "{n}"));
+        });
+    }
+    assert!(!socket.outbox.is_closing());
+    bed.cut(Some("u"));
+    assert_eq!(socket.outbox.closing(), Some(Close::TooManyAuthorizations));
+}
+
+#[test]
+fn f4_a_connection_is_closed_before_an_authorization_is_forgotten() {
+    let mut bed = Bed::new();
+    let (slot, socket) = bed.join(OLD, None, Retries);
+    let id = *bed.shard.table.borrow().by_id.keys().next().unwrap();
+    let visit = |n: usize| {
+        ask_for(&bed, id, &n.to_string(), None)?;
+        bed.shard.grant_left(slot, &n.to_string());
+        Ok(())
+    };
+    let refused = (0..20_000).map(visit).position(|answer| answer.is_err());
+    assert_eq!(refused, Some(10_100));
+    assert_eq!(socket.outbox.closing(), Some(Close::TooManyAuthorizations));
+    assert_eq!(visit(0), Err(AskError::UnknownSocket));
 }

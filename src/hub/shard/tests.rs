@@ -22,6 +22,8 @@ impl Socket for Counting {
 
     fn tick(&self, _: Instant) {}
 
+    fn charge_authorizations(&self, _: usize) {}
+
     fn revoke(&self, _: Arc<str>, _: crate::hub::granted::Ended) {}
 }
 

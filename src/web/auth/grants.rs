@@ -98,8 +98,9 @@ pub async fn authorize_channel(asked: &Asked) -> Result<ChannelGrant, ApiError> 
     let bounds = Bounds { expires, abilities, token };
     let granted = engine.grant(&asked.tenant, socket_id, &channel, user.clone(), as_of, bounds);
     let granted = granted.await?;
-    // Once more: if they were taken off meanwhile, the secret may be the one of after.
-    refuse_revoked(app, &channel, user.as_deref(), as_of)?;
+    // Once more: if they were taken off meanwhile, the secret may be the one of after. And for the
+    // user of an earlier question, where this one names nobody.
+    refuse_revoked(app, &channel, granted.user.as_deref(), as_of)?;
     // An answer that names nobody may be about whoever was taken off since it was asked for.
     if user.is_none() && epoch() != epoch_before {
         return Err(GrantError::Replaced.into());

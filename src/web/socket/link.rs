@@ -49,8 +49,10 @@ pub(super) struct Link<T> {
     pub(super) pause: Cell<Pause>,
     /// Since when the peer has taken nothing of what waits for it.
     stalled_since: Cell<Option<Instant>>,
-    /// What the connection holds beside its outbox, in bytes.
+    /// What its task holds, in bytes: frames that have begun, and its session.
     pub(super) held: Cell<usize>,
+    /// What the shard remembers of its authorizations, in bytes.
+    authorizations: Cell<usize>,
     pub(super) heard: Cell<Instant>,
     pub(super) ping_sent: Cell<Option<Instant>>,
     close_since: Cell<Option<Instant>>,
@@ -79,6 +81,7 @@ impl<T: Transport> Link<T> {
             pause: Cell::new(Pause::No),
             stalled_since: Cell::new(None),
             held: Cell::new(0),
+            authorizations: Cell::new(0),
             heard: Cell::new(now),
             ping_sent: Cell::new(None),
             close_since: Cell::new(None),
@@ -257,7 +260,11 @@ impl<T: Transport> Socket for Link<T> {
     }
 
     fn weight(&self) -> usize {
-        self.outbox.charged() + self.held.get()
+        self.outbox.charged() + self.held.get() + self.authorizations.get()
+    }
+
+    fn charge_authorizations(&self, bytes: usize) {
+        self.authorizations.set(bytes);
     }
 
     fn revoke(&self, channel: Arc<str>, why: Ended) {
