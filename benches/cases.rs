@@ -1,6 +1,6 @@
-//! What is measured, in time by `micro` and in instructions by `instructions`.
+//! The benchmark cases, measured in time by `micro` and in instructions by `instructions`.
 //!
-//! Everything is called as the server calls it, through the public modules. What a call returns is
+//! The cases call the public modules as the server does. The result of a call is
 //! dropped within the measurement, since the server pays for that too.
 
 mod presence;
@@ -99,7 +99,7 @@ pub const ALL: &[Case] = &[
     case("presence/success-frame-of-100", 0, presence::success_frame),
 ];
 
-/// For programs that do not go through all of them.
+/// A case by its name, for programs that run a single one.
 pub fn named(name: &str) -> Option<&'static Case> {
     ALL.iter().find(|case| case.name == name)
 }
@@ -321,14 +321,14 @@ fn sealed(channel: &Channel, data: &str, sealing: &Sealing) -> Sealed {
     sealing.seal(channel, &payload, version).expect("the key is in use")
 }
 
-/// Everything that is done for a publisher's plaintext: its shape is looked at, the channel's
+/// The whole work for a publisher's plaintext: its shape is checked, the channel's
 /// secret derived, the payload sealed and the envelope written.
 fn seal(bytes: usize) -> Run {
     let (channel, sealing, plaintext) = (encrypted(), sealing(), payload(bytes));
     run(move || sealed(black_box(&channel), black_box(&plaintext), &sealing))
 }
 
-/// Everything that is done for a publisher's envelope, which is passed on if it opens.
+/// The whole work for a publisher's envelope, which is relayed if it opens.
 fn open(bytes: usize) -> Run {
     let (channel, sealing) = (encrypted(), sealing());
     let envelope = sealed(&channel, &payload(bytes), &sealing).envelope().clone();

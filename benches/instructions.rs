@@ -1,6 +1,6 @@
 //! The cases without a harness, for `benches/instructions` to count instructions of:
-//! `instructions CASE N` runs one of them N times. Called in any other way it lists them, with the
-//! bytes of payload that each handles.
+//! `instructions CASE N` runs one of them N times. With other arguments it lists them, with the
+//! bytes of payload of each.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a tool at a terminal")]
 

@@ -1,4 +1,4 @@
-//! How much processor time it costs a worker to move all subscribers of one channel to a new secret
+//! Processor time of a worker for moving all subscribers of one channel to a new secret
 //! after one member was revoked: `cargo bench --bench revocation [-- SUBSCRIBERS ...]`.
 //!
 //! Drives one shard directly, without sockets, so that descriptors do not bound the numbers. Each
@@ -44,7 +44,7 @@ const BEFORE: Version = Version { key: 1, epoch: 0 };
 const AFTER: Version = Version { key: 1, epoch: 1 };
 const PING: u8 = 0x89;
 
-/// What a client has been sent and has not reacted to.
+/// Frames without a reaction of the client so far.
 enum Received {
     Event,
     Ping(u64),
@@ -113,7 +113,7 @@ impl Bed {
         let (topic, nudge) = (record.topic(), SealedFrames::new("nudge", [&sealed]));
         let cut = Some(Cut { revoked: None });
         let rekey = Rekey { topic, nudge, target: AFTER, since: 0, cut, resealer: None };
-        // Nobody is closed, however long it takes.
+        // No client is closed, however long it takes.
         let rotation = Rotation { hold_ms: 3_600_000, ..Rotation::default() };
         let terms = Arc::new(Terms::new(TenantId(0), &rotation));
         let shard = Shard::new(hub.clone());

@@ -1,4 +1,4 @@
-//! Where a listener is: an address of the network, or a file of this machine.
+//! The address of a listener: a network address, or the path of a Unix socket.
 
 use std::{
     fmt, io,
@@ -13,22 +13,22 @@ use serde::{Deserialize, Serialize, Serializer};
 #[serde(try_from = "String")]
 pub enum Address {
     Tcp(SocketAddr),
-    /// All addresses that the name has.
+    /// All addresses of the name.
     Name(HostName),
     Unix(PathBuf),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HostName {
-    /// In lower case.
+    /// Lower case.
     host: String,
     port: u16,
 }
 
-/// The kernel has room for so many bytes, and a zero behind them.
+/// The kernel has room for this many bytes and a final zero.
 pub const LONGEST_PATH: usize = 107;
 
-/// None of them repeats what was written: it might be something else in the wrong place.
+/// No variant repeats the text: it might be a secret in the wrong place.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidAddress {
     #[error(
@@ -69,13 +69,13 @@ impl HostName {
     fn parse(text: &str) -> Option<Self> {
         let (host, port) = text.split_once(':')?;
         let is_part = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
-        // What is made of digits and dots alone is an address that was not understood.
+        // Digits and dots alone are an address that does not parse, not a name.
         let is_name = host.bytes().all(is_part) && host.bytes().any(|b| b.is_ascii_alphabetic());
         let port = port.bytes().all(|b| b.is_ascii_digit()).then(|| port.parse().ok())??;
         is_name.then(|| Self { host: host.to_ascii_lowercase(), port })
     }
 
-    /// Each address once, as the system's resolver has them.
+    /// Each address once, in the order of the system's resolver.
     pub fn resolve(&self) -> io::Result<Vec<SocketAddr>> {
         let mut addresses: Vec<SocketAddr> = Vec::new();
         for address in (self.host.as_str(), self.port).to_socket_addrs()? {
@@ -120,7 +120,7 @@ impl TryFrom<String> for Address {
 }
 
 impl Address {
-    /// Whether nobody else's machine can get there.
+    /// True if no other machine can connect.
     pub fn is_local(&self) -> bool {
         match self {
             Self::Tcp(address) => address.ip().is_loopback(),
@@ -133,8 +133,8 @@ impl Address {
         matches!(self, Self::Unix(_))
     }
 
-    /// Whether both cannot be listened on. Port 0 is another one each time, and `0.0.0.0` is every
-    /// address of its family.
+    /// True if the two cannot be bound together. Each use of port 0 gets another port, and
+    /// `0.0.0.0` covers every address of its family.
     pub fn clashes(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Tcp(one), Self::Tcp(other)) => {
@@ -151,7 +151,7 @@ impl Address {
         }
     }
 
-    /// As a URL begins that reaches it, where there can be one.
+    /// The beginning of a URL for this address; a Unix socket has none and is printed as it is.
     pub fn url(&self, tls: bool) -> String {
         match self {
             Self::Tcp(_) | Self::Name(_) => {

@@ -1,4 +1,4 @@
-//! One application, as the server uses it: everything resolved and validated.
+//! The settings of one app, resolved and validated.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -37,43 +37,44 @@ pub struct App {
     pub enabled: bool,
     pub dialect: Dialect,
     pub sealing: Sealing,
-    /// Whether another application may have the same key, if that says so, too.
+    /// True if another app with the same flag may have the same key.
     pub shares_master_key: bool,
     pub rotation: Rotation,
-    /// Which encrypted channels are relayed blindly although the application has a master key.
+    /// Rules for encrypted channels in blind mode, although the app has a master key.
     pub channel_rules: Arc<[ChannelRule]>,
     pub sealing_alias: SealingAlias,
-    /// Whether any event may name encrypted channels beside others, without saying so itself.
+    /// True if every event may name encrypted and other channels together, without a flag of its
+    /// own.
     pub allow_mixed: bool,
     pub client_events: bool,
     pub subscription_count: bool,
     pub watchlist: bool,
     pub origins: Origins,
-    /// How long a connection may stay without having signed in or joined an authorized channel.
+    /// The time within which a connection must sign in or join an authorized channel.
     pub authorization_timeout: Option<Duration>,
     pub authorizer: Arc<Authorizer>,
-    /// The server takes them when it starts.
+    /// Taken by the server when it starts.
     pub webhooks: Vec<webhook::Settings>,
-    /// Whoever is refused is told why: for development.
+    /// Refusals explain their cause to the client: for development.
     pub explains: bool,
-    /// Tokens of our own making, which are accepted beside.
+    /// Access tokens issued by this server, accepted in addition to the authorizer.
     pub access: AccessTokens,
     pub limits: Limits,
 }
 
-/// The first rule whose pattern matches decides.
+/// The first rule with a matching pattern decides.
 pub struct ChannelRule {
     pub pattern: Pattern,
     pub blind: bool,
 }
 
 impl App {
-    /// `key:signature` over the text.
+    /// The auth string `key:signature` over the text.
     pub fn auth(&self, signed: &str) -> String {
         format!("{}:{}", self.key, self.secret.sign(&[signed.as_bytes()]).to_hex())
     }
 
-    /// A channel that is joined, authorized or asked about. An alias is none.
+    /// Parses the name of a channel to join, authorize or query. Sealing aliases are refused.
     pub fn channel(&self, name: &str) -> Result<Channel, InvalidChannel> {
         let channel = Channel::parse(name, self.limits.channel_name_bytes)?;
         self.refuse_alias(name)?;
@@ -87,7 +88,7 @@ impl App {
         }
     }
 
-    /// A channel that is published on, for which the name may be an alias.
+    /// Parses the name of a channel to publish on, which may be a sealing alias.
     pub fn published_channel(&self, name: &str) -> Result<Channel, InvalidChannel> {
         let limit = self.limits.channel_name_bytes;
         let channel = Channel::parse(name, limit)?;
@@ -107,7 +108,7 @@ impl App {
         }
     }
 
-    /// An access token. One for an alias would never let anybody in.
+    /// Issues an access token. Aliases are refused: such a token would never admit a client.
     pub fn mint(&self, wanted: &Wanted, now: Now) -> Result<Minted, NotMinted> {
         for pattern in &wanted.channels {
             if let Some(encrypted) = self.sealing_alias.encrypted_name(pattern) {
@@ -128,7 +129,7 @@ impl App {
         webhook::Signer { key: self.key.clone(), secret: self.secret.clone() }
     }
 
-    /// Whether a client may join, by its access token, or else by the authorizer's word.
+    /// Decides on a client's request to join: by its access token, or else by the authorizer.
     pub async fn decide_channel(
         &self,
         credentials: &Credentials,
@@ -154,22 +155,22 @@ impl App {
         }
     }
 
-    /// Whether the user has been taken off the channel, and what is known of them is no newer.
+    /// True if the user was revoked and the authorization is not newer than that.
     pub fn is_revoked(&self, channel: &Channel, user: &str, as_of: KnownAsOf) -> bool {
         let Some(table) = self.ring(channel).map(|ring| ring.table()) else { return false };
-        // By far the most channels never had a revocation, and no list is searched for those.
+        // Most channels never had a revocation, and no list is searched for them.
         if !table.epochs().contains_key(channel.name()) {
             return false;
         }
         table.is_revoked(channel.name(), user).is_some_and(|at| !as_of.is_after(at))
     }
 
-    /// Whether `auth` is this application's signature over the text.
+    /// Verifies that `auth` is this app's signature over the text.
     pub fn verify_auth(&self, auth: &str, signed: &str) -> Result<(), AuthError> {
         verify_auth(&self.key, &self.secret, auth, signed)
     }
 
-    /// Whether the payload may be sent on the encrypted channel.
+    /// Decides whether the payload may be sent on the encrypted channel.
     pub fn admit<'a>(&self, channel: &Channel, data: &'a str) -> Result<Payload<'a>, SealError> {
         self.sealing.admit(channel, data, self.is_blind(channel))
     }
@@ -183,8 +184,7 @@ impl App {
         self.sealing.seal(channel, payload, version)
     }
 
-    /// The keys that seal for the channel. `None` where it is not encrypted, and where this server
-    /// only relays.
+    /// The keys that seal for the channel. `None` if it is not encrypted, or is in blind mode.
     pub fn ring(&self, channel: &Channel) -> Option<&Arc<KeyRing>> {
         let encrypted = channel.access() == Access::Encrypted;
         self.sealing.keys().filter(|_| encrypted && !self.is_blind(channel))
@@ -203,7 +203,7 @@ impl App {
     }
 }
 
-/// All applications, by id for the API and by key for sockets.
+/// All apps, by id for the API and by key for connections.
 #[derive(Default)]
 pub struct AppRegistry<T> {
     by_id: HashMap<Arc<str>, Arc<T>>,
@@ -232,7 +232,7 @@ impl<T> AppRegistry<T> {
         self.by_id.values()
     }
 
-    /// The application, if there is one only.
+    /// The app, if there is only one.
     pub fn only(&self) -> Option<&Arc<T>> {
         self.by_id.values().next().filter(|_| self.by_id.len() == 1)
     }

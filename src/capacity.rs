@@ -1,5 +1,5 @@
-//! Whether the process can take another socket: it refuses them before it has no descriptors or no
-//! memory for what it has already.
+//! The capacity for new connections: the server refuses them before file descriptors or memory run
+//! out for the existing ones.
 
 use std::{
     fs::File,
@@ -10,16 +10,17 @@ use std::{
 
 use crate::{heap, system};
 
-/// Of the memory limit; over it connections that hold more than their share are not read from, and
-/// the heap is given back.
+/// Share of the memory limit. Over it, connections above their share are not read from, and freed
+/// heap is returned to the system.
 const MEMORY_TIGHT: f64 = 0.75;
-/// Over it the fullest of them are closed.
+/// Over it, the connections that hold most are closed.
 const MEMORY_SHORT: f64 = 0.85;
-/// Over it new sockets are refused.
+/// Over it, new connections are refused.
 const MEMORY_FULL: f64 = 0.90;
-/// What sockets may hold together while memory is tight.
+/// Share of the memory limit for all connections while memory is tight.
 const FOR_SOCKETS: f64 = 0.25;
-/// Each is over only when this much is free again, so that they do not come and go.
+/// Factor for leaving a state: each state ends only below its threshold times this, so that it does
+/// not flap.
 const RELIEF: f64 = 0.95;
 
 pub struct Capacity {
@@ -34,7 +35,7 @@ pub struct Capacity {
 
 struct Descriptors {
     most: u64,
-    /// Any file. The number that a copy of it gets is the lowest free one, which tells in one call
+    /// Any open file. A copy of it gets the lowest free descriptor number, which shows in one call
     /// how many are in use.
     probe: File,
 }
@@ -45,18 +46,18 @@ pub enum Short {
     Descriptors,
 }
 
-/// How short memory is.
+/// The pressure on memory.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Grade {
     #[default]
     Relaxed,
-    /// Connections that hold more than their share of this many bytes are not read from.
+    /// Connections above their share of `for_sockets` bytes are not read from.
     Tight { for_sockets: u64 },
-    /// The fullest of them are closed until so many bytes are free.
+    /// In addition, the connections that hold most are closed until `excess` bytes are free.
     Short { for_sockets: u64, excess: u64 },
 }
 
-/// How much is in use, in percent, where there is a limit.
+/// Use in percent, for each resource with a limit.
 #[derive(Clone, Copy, Debug, serde::Serialize)]
 pub struct Usage {
     #[serde(rename = "descriptors_percent")]
@@ -75,7 +76,7 @@ impl Usage {
 }
 
 impl Descriptors {
-    /// Kept for files, webhooks and the HTTP API.
+    /// Descriptors reserved for files, webhooks and the HTTP API.
     fn reserve(&self) -> u64 {
         (self.most / 20).clamp(32, 1024)
     }
@@ -84,8 +85,8 @@ impl Descriptors {
         self.most.saturating_sub(self.reserve())
     }
 
-    /// The rest is for operators: their probes and commands are answered when the others have used
-    /// up what is theirs.
+    /// The rest is for operators: probes and commands are answered when clients and API have used
+    /// up their part.
     fn for_connections(&self) -> u64 {
         self.most.saturating_sub(self.reserve() / 2)
     }
@@ -124,18 +125,18 @@ impl Capacity {
         Ok(capacity)
     }
 
-    /// In bytes, where there is any.
+    /// Bytes; `None` without a limit.
     pub fn memory_limit(&self) -> Option<u64> {
         self.memory
     }
 
-    /// How many sockets it has descriptors for.
+    /// The number of sockets for which descriptors remain.
     pub fn sockets(&self) -> Option<u64> {
         let descriptors = self.descriptors.as_ref()?;
         Some(descriptors.for_sockets().saturating_sub(self.open.load(Ordering::Relaxed)))
     }
 
-    /// Asked for each new socket.
+    /// Checked for each new socket.
     pub fn short(&self) -> Option<Short> {
         if self.short_of_memory.load(Ordering::Relaxed) {
             return Some(Short::Memory);
@@ -167,7 +168,7 @@ impl Capacity {
         }
     }
 
-    /// Once a second; what sockets are to do about the memory.
+    /// Checks descriptors and memory, once a second; returns the pressure for the workers.
     pub fn look(&self) -> Grade {
         if let (Some(descriptors), Some(open)) = (&self.descriptors, system::open_descriptors()) {
             self.open.store(open, Ordering::Relaxed);
@@ -214,7 +215,7 @@ impl Capacity {
         }
     }
 
-    /// `connections`: how many there are, and how many there may be.
+    /// `connections`: the current number and the maximum.
     pub fn usage(&self, connections: Option<(u64, u64)>) -> Usage {
         let percent = |used: u64, most: u64| used.saturating_mul(100) / most.max(1);
         let open = self.open.load(Ordering::Relaxed);

@@ -1,32 +1,31 @@
-//! Channel names, parsed once: what a prefix means is decided here and nowhere else
-//! (protocol.md 2.1).
+//! Channel names. The only place that knows the meaning of prefixes (protocol.md 2.1).
 
 use std::{fmt, sync::Arc};
 
 use crate::refusal::RefusalCode;
 
-/// What a subscription needs, and what happens to the payload.
+/// The authorization a channel requires, and the treatment of its payloads.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Access {
     Public,
     Private,
-    /// Private, and its payloads are ciphertext.
+    /// Private, with ciphertext payloads.
     Encrypted,
     Presence,
-    /// `#server-to-user-<id>`: for the connections signed in as that user.
+    /// `#server-to-user-<id>`: the connections signed in as that user.
     User,
-    /// Internal: those who watch whether a user is online. No client can name it.
+    /// Internal: the watchers of a user. Clients cannot name it.
     Watch,
 }
 
-/// A product, since "private and cached" exists.
+/// Two dimensions, because a private channel may be cached as well.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct ChannelKind {
     pub access: Access,
     pub cached: bool,
 }
 
-/// A channel name that has passed the rules, with what its prefix means.
+/// A valid channel name with its kind.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Channel {
     name: Arc<str>,
@@ -54,7 +53,7 @@ pub enum InvalidChannel {
     )]
     AliasTooLong { length: usize, limit: usize },
     #[error(
-        "the channel name looks like the sealing alias but is not, so that its payload would be in clear: write {correct:?}, or choose another name (sealing_alias)"
+        "the channel name looks like the sealing alias but is not, so its payload would be sent in plaintext: write {correct:?}, or choose another name (sealing_alias)"
     )]
     AliasLookAlike { correct: String },
 }
@@ -72,7 +71,7 @@ impl InvalidChannel {
     }
 }
 
-/// Why a name breaks the rule that channels and user ids share. The sentence lacks its subject.
+/// A violation of the rule for channel names and user ids. The sentence lacks its subject.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum InvalidName {
     #[error("is empty")]
@@ -150,7 +149,7 @@ impl Channel {
         Self::internal(format!("{USER_PREFIX}{user}").into(), Access::User)
     }
 
-    /// The topic of those who watch whether `user` is online.
+    /// The internal topic of the watchers of `user`.
     pub fn of_watchers(user: &str) -> Self {
         Self::internal(format!("{WATCH_PREFIX}{user}").into(), Access::Watch)
     }
@@ -179,7 +178,8 @@ impl Channel {
         }
     }
 
-    /// Whether the API lists it: user channels and internal topics are reserved (protocol.md 5.2).
+    /// True if the API lists the channel: user channels and internal topics are reserved
+    /// (protocol.md 5.2).
     pub fn is_listed(&self) -> bool {
         !matches!(self.kind.access, Access::User | Access::Watch)
     }
@@ -195,7 +195,7 @@ fn is_name_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"_-=@,.;".contains(&byte)
 }
 
-/// The rule of channel names. User ids share it: they become part of one (protocol.md 5.2).
+/// The rule for channel names, and for user ids, which become part of one (protocol.md 5.2).
 pub fn check_characters(name: &str, limit: usize) -> Result<(), InvalidName> {
     if name.is_empty() {
         return Err(InvalidName::Empty);
@@ -209,7 +209,7 @@ pub fn check_characters(name: &str, limit: usize) -> Result<(), InvalidName> {
     }
 }
 
-/// `private_encrypted-x` would be a public channel in clear, which nobody means
+/// Refuses names such as `private_encrypted-x`, which would be public channels in plaintext
 /// (encryption.md 1).
 pub fn refuse_look_alike(name: &str) -> Result<(), InvalidChannel> {
     const STEM: &str = "private-encrypted";
@@ -224,7 +224,8 @@ pub fn refuse_look_alike(name: &str) -> Result<(), InvalidChannel> {
     }
 }
 
-/// What follows a beginning that differs from `stem` in its capitals and punctuation at most.
+/// The rest of the name after a beginning that differs from `stem` at most in capitals and
+/// punctuation.
 pub fn behind_look_alike<'a>(name: &'a str, stem: &str) -> Option<&'a str> {
     let spelled =
         |text: &str| text.to_ascii_lowercase().replace(['_', '.', ',', ';', '=', '@'], "-");

@@ -1,5 +1,5 @@
-//! The time, for whatever is compared with a revocation. The system's clock may be set back, and what
-//! was revoked before must stay revoked.
+//! The time for comparisons with revocations. The system clock may be set back, and earlier
+//! revocations must stay valid.
 
 use std::{
     sync::atomic::{AtomicU64, Ordering},
@@ -8,26 +8,26 @@ use std::{
 
 use crate::crypto::keytable::UnixSeconds;
 
-/// Wall time that never goes back: after the system's clock has been set back, it goes on from the
-/// latest time that it has shown, at the pace of the monotonic clock.
+/// Wall time that never goes back: after the system clock was set back, it continues from the
+/// latest time shown, at the rate of the monotonic clock.
 pub struct ServerClock {
     started: Instant,
     /// Milliseconds since 1970.
     started_at: u64,
-    /// The most milliseconds by which the system's clock has been ahead of `started_at` and the time
-    /// since.
+    /// The maximum of milliseconds by which the system clock was ahead of `started_at` plus the
+    /// time since.
     ahead: AtomicU64,
 }
 
-/// One reading. In seconds since 1970.
+/// One reading, in seconds since 1970.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Now {
-    /// What the system's clock shows. For ends: `exp`, `nbf`, a `ttl`.
+    /// The system clock. For expiry: `exp`, `nbf`, a `ttl`.
     pub wall: UnixSeconds,
-    /// Never earlier than in an earlier reading. For what is compared with a revocation.
+    /// Never earlier than in an earlier reading. For comparisons with revocations.
     pub latest: UnixSeconds,
-    /// The earlier of the system's clock and the time since the start. For forgetting: a clock that
-    /// runs ahead for a while makes nothing old.
+    /// The earlier of the system clock and the time since the start. For dropping old entries: a
+    /// clock that is ahead for a while ages nothing.
     pub earliest: UnixSeconds,
 }
 
@@ -54,7 +54,7 @@ impl ServerClock {
         Now { wall: wall / 1000, latest: latest / 1000, earliest: wall.min(steady) / 1000 }
     }
 
-    /// A time that has been, as a file says that outlived the last run.
+    /// Moves the clock on to a time found in a file of an earlier run.
     pub fn has_been(&self, time: UnixSeconds) {
         let steady = self.started_at.saturating_add(millis(self.started.elapsed()));
         let ahead = time.saturating_mul(1000).saturating_sub(steady);
@@ -70,24 +70,24 @@ fn system_millis() -> u64 {
     SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, millis)
 }
 
-/// As of when somebody is known to be welcome. Only what is newer than a revocation outweighs it, and
-/// what is as old as the revocation does not: seconds are coarse.
+/// The time at which a user's access was known. Only an authorization newer than a revocation
+/// outweighs it; an equal time does not, because seconds are coarse.
 ///
-/// Has no `Default`: whatever decides has to say when it knew.
+/// Has no `Default`: each decision has to state its time.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct KnownAsOf(UnixSeconds);
 
 impl KnownAsOf {
-    /// Older than every revocation: nothing says when.
+    /// Older than every revocation, for decisions without a time.
     pub const NEVER: Self = Self(0);
 
-    /// This server finds out, or is about to ask, at this moment.
+    /// A decision made by this server now.
     pub fn now(now: Now) -> Self {
         Self(now.latest)
     }
 
-    /// The `iat` of a token. Its issuer's clock may be ahead by the leeway, and one that is further
-    /// ahead makes no token newer than this moment.
+    /// The `iat` of a token, less the leeway, because the issuer's clock may be ahead by it. An
+    /// `iat` in the future counts as now.
     pub fn issued(iat: Option<UnixSeconds>, leeway: u64, now: Now) -> Self {
         iat.map_or(Self::NEVER, |iat| Self(iat.min(now.latest).saturating_sub(leeway)))
     }

@@ -1,5 +1,5 @@
-//! Counters that stand where something happens. Nobody waits for them, and whoever reads several
-//! gets no state of one moment.
+//! Counters, updated without locks. A reader of several counters does not get a consistent
+//! snapshot.
 
 use std::{
     sync::atomic::{AtomicU64, Ordering},
@@ -18,7 +18,7 @@ impl Count {
         self.0.fetch_add(count, Ordering::Relaxed);
     }
 
-    /// Adds one, and says how many there were before.
+    /// Adds one and returns the count before.
     pub fn next(&self) -> u64 {
         self.0.fetch_add(1, Ordering::Relaxed)
     }
@@ -28,11 +28,10 @@ impl Count {
     }
 }
 
-/// What the names of a `Tally` are added up under that it was not made with: so a counter has as
-/// many values as were written down, and no stranger can add any.
+/// The label for all names outside the fixed set, so that clients cannot add labels.
 pub const OTHER: &str = "other";
 
-/// How often each of a few things has happened that have names.
+/// One counter for each of a fixed set of labels.
 pub struct Tally(Box<[(&'static str, Count)]>);
 
 impl Tally {
@@ -46,26 +45,26 @@ impl Tally {
         known.iter().find(|(known, _)| *known == name).unwrap_or(other).1.add();
     }
 
-    /// The others only if there are any.
+    /// All counts; `OTHER` only if it is not zero.
     pub fn iter(&self) -> impl Iterator<Item = (&'static str, u64)> {
         let counted = self.0.iter().map(|(name, count)| (*name, count.get()));
         counted.filter(|(name, count)| *name != OTHER || *count > 0)
     }
 }
 
-/// How long something took, by a few bounds.
+/// Durations, counted by bucket.
 pub struct Histogram {
     /// Ascending.
     bounds: &'static [Duration],
-    /// One more than there are bounds.
+    /// One more than `bounds`, for durations beyond the last.
     counts: Box<[Count]>,
     nanoseconds: Count,
 }
 
-/// Several of the same bounds, added up.
+/// The sum of histograms with the same bounds.
 #[derive(Default)]
 pub struct Distribution {
-    /// By its bound; what is beyond all of them has none.
+    /// Counts by upper bound; `None` for durations beyond the last.
     pub buckets: Vec<(Option<Duration>, u64)>,
     pub sum: Duration,
 }

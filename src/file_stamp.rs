@@ -1,4 +1,4 @@
-//! By what another content of a file is told without reading it.
+//! Detects changed content of a file without reading it.
 
 use std::{fs, os::unix::fs::MetadataExt, path::Path};
 
@@ -6,13 +6,13 @@ use std::{fs, os::unix::fs::MetadataExt, path::Path};
 pub struct FileStamp {
     size: u64,
     modified: (i64, i64),
-    /// Another file may have been moved here that is as old and as long.
+    /// Device and inode: another file of the same age and size may have been moved here.
     file: (u64, u64),
 }
 
 impl FileStamp {
-    /// `None` if there is none. Follows symbolic links, since mounted secrets are replaced by
-    /// pointing those elsewhere.
+    /// `None` for a missing file. Follows symbolic links, since mounted secrets are replaced by
+    /// changing a link.
     pub fn of(path: &Path) -> Option<Self> {
         let data = fs::metadata(path).ok()?;
         Some(Self {

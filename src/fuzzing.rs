@@ -1,5 +1,5 @@
-//! Entry points of the fuzz targets (`fuzz/`). Each takes any bytes, and panics where the program
-//! breaks a promise. Compiled with `--cfg fuzzing` alone.
+//! Entry points of the fuzz targets (`fuzz/`). Each accepts any bytes, and panics if the program
+//! breaks a guarantee. Compiled with `--cfg fuzzing` alone.
 
 mod auth;
 mod config;
@@ -14,7 +14,7 @@ pub use crate::{
     web::fuzzing::{fields, proxy_header, session},
 };
 
-/// The part of the input that is text; inputs that are none are not looked at.
+/// The longest valid UTF-8 prefix of the input.
 fn text(bytes: &[u8]) -> &str {
     match std::str::from_utf8(bytes) {
         Ok(text) => text,
@@ -22,7 +22,7 @@ fn text(bytes: &[u8]) -> &str {
     }
 }
 
-/// Two texts, parted by the first line break.
+/// Two texts, separated by the first line break.
 fn two_texts(bytes: &[u8]) -> (&str, &str) {
     text(bytes).split_once('\n').unwrap_or_default()
 }

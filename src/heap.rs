@@ -1,15 +1,15 @@
-//! What is allocated, beside what the allocator keeps of what was freed.
+//! Allocated memory, without freed memory that the allocator keeps.
 //!
-//! The program's allocator is jemalloc (`main.rs`); DESIGN.md says why. It returns what it does not
-//! need to the system by itself, ten seconds after it was freed.
+//! The program's allocator is jemalloc (`main.rs`; reasons in DESIGN.md). It returns unused memory
+//! to the system ten seconds after it was freed.
 
-/// Bytes of memory that the process would have if the allocator kept nothing for later. What other
-/// allocators gave, the program itself and its stacks are in `resident` alone, and count.
+/// Bytes of memory that the process would use if the allocator kept nothing. Memory of other
+/// allocators, the program itself and stacks are part of `resident` alone, and count.
 pub fn used(resident: u64) -> u64 {
     allocator::state().map_or(resident, |state| state.used(resident))
 }
 
-/// Gives what is not allocated back to the system now.
+/// Returns unallocated memory to the system now.
 pub fn give_back() {
     allocator::purge();
 }
@@ -17,7 +17,7 @@ pub fn give_back() {
 #[derive(Clone, Copy, Debug)]
 struct State {
     allocated: u64,
-    /// Of the allocator, an upper bound.
+    /// Resident bytes of the allocator, an upper bound.
     resident: u64,
 }
 
@@ -34,11 +34,11 @@ mod allocator {
 
     use super::State;
 
-    /// How long what was freed is kept: jemalloc's own default.
+    /// The time for which freed memory is kept: jemalloc's default.
     const KEPT_MS: isize = 10_000;
 
     pub fn state() -> Option<State> {
-        // The numbers are those of the last advance.
+        // The figures are those of the last advance.
         epoch::advance().ok()?;
         let (allocated, resident) = (stats::allocated::read().ok()?, stats::resident::read().ok()?);
         Some(State { allocated: allocated as u64, resident: resident as u64 })
@@ -50,7 +50,7 @@ mod allocator {
         let (Ok(mut mib), Ok(count)) = (mib, arenas::narenas::read()) else { return };
         for arena in 0..count as usize {
             mib[1] = arena;
-            // An arena that was never used has none.
+            // An unused arena has no setting.
             let _ = Access::<isize>::write(&mib, 0).and_then(|()| mib.write(KEPT_MS));
         }
     }

@@ -1,4 +1,4 @@
-//! Identifiers that travel on the wire, each parsed once.
+//! Identifiers on the wire, each parsed once.
 
 use std::{fmt, str::FromStr};
 
@@ -10,26 +10,26 @@ pub struct SocketId {
     second: u64,
 }
 
-/// Both halves stay below 2^53, so that a client that turns them into numbers loses nothing.
+/// Both halves stay below 2^53, so that clients may convert them to numbers without loss.
 const HALF_BITS: u64 = (1 << 53) - 1;
 
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("a socket_id is two numbers with a dot between them, such as 123.456")]
 pub struct InvalidSocketId;
 
-/// The lowest bits of the first half tell which worker has the socket, so that it is found
-/// without a table of all sockets.
+/// The lowest bits of the first half are the worker number, so that a socket is found without a
+/// table of all sockets.
 const WORKER_BITS: u32 = 9;
 pub const MOST_WORKERS: usize = 1 << WORKER_BITS;
 
 impl SocketId {
-    /// Of a made-up id, any number.
+    /// The worker of the socket. Arbitrary for forged ids; bounds-check.
     pub fn worker(self) -> usize {
         self.first as usize % MOST_WORKERS
     }
 }
 
-/// Makes ids from the operating system's random bytes, fetched for many at a time.
+/// Generates ids from random bytes of the operating system, fetched for many ids at a time.
 pub struct SocketIds {
     worker: u64,
     bytes: [u8; Self::BYTES],
@@ -70,7 +70,8 @@ impl FromStr for SocketId {
             if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
                 return Err(InvalidSocketId);
             }
-            // Well-formed but larger than any id of ours: it names no socket, which is not an error.
+            // Well-formed, but larger than any id of ours: no socket has it, and that is no parse
+            // error.
             Ok(digits.parse().unwrap_or(u64::MAX))
         };
         Ok(Self { first: half(first)?, second: half(second)? })
@@ -83,7 +84,7 @@ impl fmt::Display for SocketId {
     }
 }
 
-/// It stands in paths and in the names of settings.
+/// App ids appear in paths and in names of settings.
 pub fn is_app_id(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
 }

@@ -1,6 +1,6 @@
-//! Where an application's keys stand between two runs of the server: `STATE_DIR/APP.keys.json`,
-//! for its owner alone. It is written before a change of keys takes effect, so that no frame is
-//! ever sealed with a key that a restart would not know.
+//! The key file of an app, `STATE_DIR/APP.keys.json`, readable by its owner alone. It is written
+//! before a change of keys takes effect, so that no frame is ever sealed with a key unknown after a
+//! restart.
 
 use std::{
     collections::HashMap,
@@ -65,10 +65,22 @@ impl KeyFile {
         Self { path: directory.join(format!("{app}{}", state_dir::KEYS)) }
     }
 
-    /// `None` if keys have never changed.
+    /// `None` if the keys have never changed.
     pub fn load(&self) -> Result<Option<KeyTable>, KeyFileError> {
+        self.table(state_dir::read(&self.path))
+    }
+
+    /// `load` for commands that change nothing.
+    pub fn look(&self) -> Result<Option<KeyTable>, KeyFileError> {
+        self.table(state_dir::look(&self.path))
+    }
+
+    fn table(
+        &self,
+        read: io::Result<Option<Zeroizing<Vec<u8>>>>,
+    ) -> Result<Option<KeyTable>, KeyFileError> {
         // A file that cannot be seen must not pass for none: the keys that it has would be lost.
-        let text = state_dir::read(&self.path).map_err(|e| self.unusable(e.to_string()))?;
+        let text = read.map_err(|e| self.unusable(e.to_string()))?;
         let Some(text) = text else { return Ok(None) };
         let saved: Saved = serde_json::from_slice(&text)
             .map_err(|e| self.unusable(format!("line {} is not what was written", e.line())))?;
@@ -77,7 +89,7 @@ impl KeyFile {
         }
         let keys = saved.keys.into_iter().map(|key| self.key(key)).collect::<Result<_, _>>()?;
         KeyTable::restored(keys, saved.epochs, saved.revocations, saved.configured)
-            .ok_or_else(|| self.unusable("its keys do not fit together".into()))
+            .ok_or_else(|| self.unusable("its keys are inconsistent".into()))
             .map(Some)
     }
 
@@ -86,7 +98,7 @@ impl KeyFile {
         let master = key.map(|text| MasterKey::parse(&text)).transpose();
         let master = master.map_err(|e| self.unusable(e.to_string()))?.map(|(key, _)| key);
         if master.as_ref().is_some_and(|key| key.fingerprint() != id) {
-            return Err(self.unusable(format!("the key {id} is not the one of that fingerprint")));
+            return Err(self.unusable(format!("the key {id} does not match its fingerprint")));
         }
         Ok(Key { number, id, state, master: master.map(Arc::new), since, until, grace })
     }
@@ -95,12 +107,12 @@ impl KeyFile {
         KeyFileError { path: self.path.display().to_string(), reason }
     }
 
-    /// Whole or not at all.
+    /// Replaces the file atomically.
     pub fn save(&self, table: &KeyTable) -> io::Result<()> {
         self.stage(table)?.publish()
     }
 
-    /// What can go wrong has gone wrong by then, but for the last step.
+    /// Writes the new file without putting it in place; only the last step can still fail.
     pub fn stage(&self, table: &KeyTable) -> io::Result<Staged> {
         let text = Zeroizing::new(serde_json::to_vec_pretty(&saved(table))?);
         state_dir::stage(&self.path, &text)
@@ -211,7 +223,7 @@ mod tests {
         std::fs::remove_dir_all(&dir).unwrap();
     }
 
-    /// A disk that is full is in `tests/it/full_disk.rs`.
+    /// A full disk is tested in `tests/it/full_disk.rs`.
     #[test]
     fn what_cannot_be_written_leaves_the_old_file() {
         let dir = directory("kept");

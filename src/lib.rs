@@ -4,35 +4,34 @@
 //!
 //! * [`ids`], [`channel`], [`pattern`], [`origins`], [`meter`], [`limits`], [`crypto`]: the domain,
 //!   as plain data structures.
-//! * [`clock`]: the time as revocations are compared with it.
-//! * [`refusal`]: the codes of refusals, with what is told of each.
-//! * [`sealing_alias`]: the name on which every SDK publishes what this server is to seal.
-//! * [`counting`]: counters, and what they are called where several have names.
-//! * `threads`: the end of those that may wait for a disk.
-//! * [`output`]: lines of the log and of standard output, which no thread waits for.
-//! * [`protocol`], [`presence`]: the wire, frames in and frames out, without I/O, and who is on a
-//!   channel, in the words of it.
-//! * [`address`], [`unix_socket`]: where a listener is, and the files of those that are one.
-//! * [`system`], [`heap`], [`capacity`]: what the system and the allocator say of this process, and
-//!   whether there is room.
-//! * [`state_dir`], [`keyfile`], `file_stamp`: what outlives a run, an application's keys among it,
-//!   and whether a file has changed.
-//! * `text_file`: text files as editors of all systems save them.
-//! * [`traces`]: spans of OpenTelemetry, in a program that is built with them.
-//! * [`auth`]: who may join what, for the auth endpoints: rules, tokens, the application's word.
-//! * [`explain`]: why somebody was refused, and what helps.
-//! * [`live`]: what happens, told to operators who watch it happen.
-//! * [`webhook`]: what happens on channels, told to backends.
-//! * [`app`]: one application with everything that it is allowed.
+//! * [`clock`]: the time for comparisons with revocations.
+//! * [`refusal`]: the refusal codes, with their documentation.
+//! * [`sealing_alias`]: the channel name on which SDKs publish plaintext to be sealed.
+//! * [`counting`]: counters, and counters with labels.
+//! * `threads`: joining threads that may wait for a disk.
+//! * [`output`]: lines of the log and of standard output, written without blocking.
+//! * [`protocol`], [`presence`]: the wire format without I/O, and the members of a channel.
+//! * [`address`], [`unix_socket`]: addresses of listeners, and the files of Unix sockets.
+//! * [`system`], [`heap`], [`capacity`]: resources of this process, as the operating system and the
+//!   allocator report them, and the room for new connections.
+//! * [`state_dir`], [`keyfile`], `file_stamp`: data that outlives the process, such as the keys of
+//!   an app, and the detection of changed files.
+//! * `text_file`: text files, as saved by editors of all systems.
+//! * [`traces`]: spans of OpenTelemetry, if the program is built with them.
+//! * [`auth`]: authorization for the auth endpoints: rules, tokens, the application's own endpoint.
+//! * [`explain`]: the reason of a refusal, and the remedy.
+//! * [`live`]: the live feed of facts for operators.
+//! * [`webhook`]: facts about channels, for backends.
+//! * [`app`]: an app with its settings.
 //! * [`hub`]: delivery: directory, mailboxes, and one shard of sockets for each worker thread.
-//! * [`audit`]: what happened to keys and who was let in, as a chain of lines in a file.
+//! * [`audit`]: facts about keys and access, as a chain of lines in a file.
 //! * [`engine`]: the verbs: subscribe, publish, sign in, ...
-//! * [`session`]: one connection's conversation.
-//! * [`metrics`]: all that is counted, as Prometheus reads it.
+//! * [`session`]: the protocol state of one connection.
+//! * [`metrics`]: metrics for Prometheus.
 //! * [`tls`]: the certificate of the public listener.
-//! * [`web`]: the edge, the only place that knows actix.
-//! * [`selftest`]: whether the cryptography does what was published.
-//! * [`config`], [`cli`]: how the server is told what to be.
+//! * [`web`]: the web layer, the only place that knows actix.
+//! * [`selftest`]: checks of the cryptography against published values.
+//! * [`config`], [`cli`]: configuration and commands.
 //!
 //! `ARCHITECTURE.md` follows one event and one subscription through them.
 

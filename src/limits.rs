@@ -1,4 +1,4 @@
-//! How much an application may do; the defaults are those of protocol.md 11.
+//! The limits of an app; the defaults are those of protocol.md 11.
 
 use std::time::{Duration, Instant};
 
@@ -6,10 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::meter::{Allowance, Steps};
 
-/// Seconds. Longer times overflow clocks, and nobody means them.
+/// Seconds in a year. Longer times overflow clocks.
 pub const YEAR: u64 = 365 * 24 * 60 * 60;
 
-/// Written in the configuration as they stand here.
+/// The names are those of the configuration.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
@@ -23,28 +23,28 @@ pub struct Limits {
     pub client_events_per_second: u32,
     pub presence_members: usize,
     pub presence_member_bytes: usize,
-    /// How often a member may leave a channel and come back with the others told; 0: any number.
+    /// Announced departures and returns of a member on one channel, per minute; 0: no limit.
     pub member_returns_per_minute: u32,
     pub user_id_chars: usize,
     pub watchlist_ids: usize,
     pub cache_ttl_seconds: u64,
-    /// Of all last events on cache channels together.
+    /// Bytes of all last events on cache channels together.
     pub cache_bytes: usize,
     pub channels_per_connection: usize,
-    /// Of one connection: whatever it sends, control frames and parts of messages included; 0: any
-    /// number.
+    /// Frames of one connection per second, control frames and fragments included; 0: no limit.
     pub frames_per_second: u32,
-    /// Of one connection, beyond joining each channel once; 0: any number, as for those below.
+    /// Subscriptions of one connection per second, beyond joining each channel once; 0: no limit,
+    /// as for the rates below.
     pub subscribes_per_second: u32,
-    /// Of the application's backend: each event counts once for each of its channels.
+    /// Events of the app's backend per second; each event counts once for each of its channels.
     pub events_per_second: u32,
-    /// GET requests of the backend.
+    /// GET requests of the backend per second.
     pub reads_per_second: u32,
-    /// Questions to the auth endpoints each second.
+    /// Requests to the auth endpoints per second.
     pub auth_per_ip: u32,
     pub auth_per_socket: u32,
     pub auth_per_user: u32,
-    /// Sockets opened each second, by address; 0: any number.
+    /// Connections per second from one address; 0: no limit.
     pub connects_per_ip: u32,
 }
 
@@ -84,14 +84,13 @@ impl Limits {
         Duration::from_secs(self.cache_ttl_seconds)
     }
 
-    /// At once as many as the largest request holds: none is ever too large for the rate.
+    /// The burst is the size of the largest request: no request is too large for the rate.
     pub fn events(&self) -> Allowance {
         let largest = self.channels_per_event.max(self.batch_events) as u64;
         Allowance { per_second: self.events_per_second, at_once: largest }
     }
 
-    /// At once as many as it takes to join all the channels that a connection may have, and ten
-    /// seconds' worth more.
+    /// The burst is enough to join all channels of a connection, plus ten seconds' worth.
     pub fn frames(&self) -> Allowance {
         let per_second = self.frames_per_second;
         let burst = u64::from(per_second) * 10;
@@ -109,22 +108,21 @@ impl Limits {
     }
 }
 
-/// How an application's subscribers move to another master key; written in the configuration as
-/// they stand here.
+/// The settings of a rotation; the names are those of the configuration.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Rotation {
-    /// How long the previous key is served after the next has become active.
+    /// The grace period in seconds.
     pub grace_seconds: u64,
-    /// Re-authorizations that a rotation asks of clients, at most.
+    /// The maximum of re-authorizations per second asked of clients.
     pub turns_per_second: u32,
-    /// Between the answer of the auth endpoint and the ping whose pong lets go what waited for it:
-    /// the answer must be there first, and it travels on another connection.
+    /// Milliseconds between the auth response and the ping before the gate buffer is released. The
+    /// response must arrive first, and travels on another connection.
     pub settle_ms: u64,
-    /// How long frames wait for a client to authorize anew. Where the application's own backend
-    /// issues the secrets, nobody tells when it has, and they wait so long in any case.
+    /// Milliseconds for which frames wait for a client's re-authorization. If the app's backend
+    /// issues the secrets, the server cannot see it, and frames always wait this long.
     pub hold_ms: u64,
-    /// Sent, empty and sealed, where no event comes that would make clients notice.
+    /// The name of the nudge: an empty sealed event for channels without traffic.
     pub nudge_event: String,
 }
 
@@ -140,7 +138,7 @@ impl Default for Rotation {
     }
 }
 
-/// Lets `rate` things a second pass, and up to `rate` of them at once after a pause.
+/// A token bucket: `rate` permits per second, and a burst of up to `rate` after an idle time.
 #[derive(Debug)]
 pub struct TokenBucket {
     rate: f64,
@@ -153,7 +151,7 @@ impl TokenBucket {
         Self { rate: f64::from(rate), tokens: f64::from(rate), filled: now }
     }
 
-    /// From here on; what was taken counts.
+    /// Takes effect now; permits taken before still count.
     pub fn change(&mut self, rate: u32) {
         self.rate = f64::from(rate);
     }

@@ -1,6 +1,6 @@
 use std::process::ExitCode;
 
-/// Gives back what a peak has left, and says what is allocated (DESIGN.md).
+/// Returns memory to the system after a peak, and reports allocated bytes (DESIGN.md).
 #[cfg(target_os = "linux")]
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;

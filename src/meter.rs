@@ -1,23 +1,24 @@
-//! How often something may happen to an application as a whole: one atomic word, no lock (GCRA).
+//! Rate limits by GCRA: one shared by threads, in one atomic word without a lock, and one for a
+//! single owner.
 
 use std::{
     sync::atomic::{AtomicU64, Ordering},
     time::{Duration, Instant},
 };
 
-/// What has been taken, by whatever worker. The rate comes with each question, so that another one
-/// takes effect at once and what was taken under the old one still counts.
+/// A rate limiter shared by all workers. The quota is passed with each call, so that a new one
+/// takes effect at once and permits taken before still count.
 pub struct Meter {
     start: Instant,
-    /// When all that was taken will have been paid for, in nanoseconds after `start`.
+    /// GCRA theoretical arrival time, in nanoseconds after `start`.
     paid: AtomicU64,
 }
 
-/// `per_second` 0: without limit.
+/// A rate and a burst; `per_second` 0 means no limit.
 #[derive(Clone, Copy, Debug)]
 pub struct Allowance {
     pub per_second: u32,
-    /// What may be taken at once after a pause; never less than one second's worth.
+    /// The burst after an idle time; at least one second's worth.
     pub at_once: u64,
 }
 
@@ -29,21 +30,21 @@ impl Allowance {
     }
 }
 
-/// The same for one owner alone: what it has taken is paid for at this moment.
+/// A rate limiter with one owner; the field is the GCRA theoretical arrival time.
 #[derive(Clone, Copy, Debug)]
 pub struct Pace(Instant);
 
-/// An allowance in the form in which a `Pace` is asked often.
+/// A quota converted for frequent calls of a `LocalRateLimiter`.
 #[derive(Clone, Copy, Debug)]
 pub struct Steps {
-    /// That one thing takes.
+    /// The emission interval: the cost of one permit.
     each: Duration,
-    /// How far ahead of time an owner may be.
+    /// The burst as a duration.
     ahead: Duration,
 }
 
 impl Allowance {
-    /// `None`: any number.
+    /// `None`: no limit.
     pub fn steps(self) -> Option<Steps> {
         let at_once = self.at_once.max(u64::from(self.per_second));
         (self.per_second > 0).then(|| Steps {
@@ -54,7 +55,7 @@ impl Allowance {
 }
 
 impl Steps {
-    /// So many in each `period`, and as many at once.
+    /// `count` permits in each `period`, and the same number as a burst.
     pub const fn new(period: Duration, count: u32) -> Self {
         Self { each: period.checked_div(count).expect("a count above 0"), ahead: period }
     }
@@ -65,7 +66,7 @@ impl Pace {
         Self(now)
     }
 
-    /// One more, if it may.
+    /// Takes one permit if the rate allows.
     #[must_use]
     pub fn take(&mut self, steps: Steps, now: Instant) -> bool {
         let paid = self.0.max(now) + steps.each;
@@ -76,7 +77,7 @@ impl Pace {
         granted
     }
 
-    /// Whether something that was taken is not paid for yet.
+    /// True if the limiter still remembers permits.
     pub fn is_ahead(&self, now: Instant) -> bool {
         self.0 > now
     }
@@ -87,23 +88,23 @@ impl Meter {
         Self { start: now, paid: AtomicU64::new(0) }
     }
 
-    /// From here on this is what may be taken. Nobody owes more than it lets be taken at once: what a
-    /// low rate has lent for minutes would else be waited for although a high one pays it in no time.
+    /// Applies a new quota. The debt is capped at the new burst: a debt that a low rate would take
+    /// minutes to pay must not delay a high rate.
     pub fn change(&self, allowed: Allowance, now: Instant) {
         if allowed.per_second > 0 {
             self.paid.fetch_min(self.latest(allowed, now).1, Ordering::Relaxed);
         }
     }
 
-    /// This moment, and until when what is taken now must be paid for.
+    /// The present time, and the latest permitted arrival time.
     fn latest(&self, allowed: Allowance, now: Instant) -> (u64, u64) {
         let now = now.saturating_duration_since(self.start).as_nanos() as u64;
         let at_once = allowed.at_once.max(u64::from(allowed.per_second));
         (now, now.saturating_add(allowed.time_of(at_once)))
     }
 
-    /// All of them, or none. The error is how long to wait: with it `count` is granted, if nobody
-    /// else takes any, and unless it is more than may ever be taken at once.
+    /// Takes `count` permits or none. The error is the time to wait until `count` are available, if
+    /// no other caller takes any and the burst is large enough.
     pub fn take(&self, count: u64, allowed: Allowance, now: Instant) -> Result<(), Duration> {
         if allowed.per_second == 0 {
             return Ok(());

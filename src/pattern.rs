@@ -8,7 +8,8 @@ impl Pattern {
         Self(pattern.into())
     }
 
-    /// Greedy, with one step back to the last star: never worse than pattern times name.
+    /// Greedy, with backtracking to the last star only: at most pattern length times name length
+    /// steps.
     pub fn matches(&self, name: &str) -> bool {
         let (pattern, name) = (self.0.as_bytes(), name.as_bytes());
         let (mut p, mut n) = (0, 0);

@@ -1,4 +1,5 @@
-//! Who is on a presence channel: users, each with the number of its connections (protocol.md 3).
+//! The members of a presence channel: users, each with the number of its connections (protocol.md
+//! 3).
 
 mod left;
 
@@ -19,7 +20,7 @@ use crate::{
     },
 };
 
-/// One user as its first connection described it.
+/// A user as described by its first connection.
 #[derive(Clone, Debug)]
 pub struct Member {
     pub user_id: Arc<str>,
@@ -45,7 +46,7 @@ pub struct MemberLimits {
     pub user_id_chars: usize,
 }
 
-/// Ids arrive as strings or integers and leave as strings.
+/// Accepts a string or an integer; the id is a string from then on.
 fn string_or_integer<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged, expecting = "user_id must be a string or an integer")]
@@ -91,57 +92,57 @@ impl Member {
     }
 }
 
-/// What a join or a leave meant for the others.
+/// The effect of a join or leave on the other members.
 #[must_use]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Transition {
     /// The user's first connection came, or its last one went.
     Changed,
-    /// The user has other connections, or comes back in time: nobody is told.
+    /// The user has other connections, or is within a held departure: no message is sent.
     Unchanged,
-    /// The user's last connection went, and the others are told at this time unless it comes back.
-    /// Said once for all departures until `end_hold`.
+    /// The user's last connection went, and the departure is announced at this time unless the user
+    /// returns. Returned once for all departures until `end_hold`.
     Held(Instant),
 }
 
-/// What has become of a departure that was held.
+/// The state of a held departure when its time comes.
 #[must_use]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Hold {
-    /// The user is still away, and gone now: the others are to be told.
+    /// The user is still away and was removed: announce the departure.
     Gone,
-    /// It has come back and gone again meanwhile: it is held until then.
+    /// The user returned and left again: the departure is held until then.
     Until(Instant),
     Over,
 }
 
-/// How a connection leaves.
+/// The kind of a departure.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Leaving {
-    /// As one that may come back.
+    /// The user may return, so the departure may be held.
     Usual,
-    /// For good: its departure is not held.
+    /// The departure is announced at once.
     AtOnce,
 }
 
 #[derive(Debug)]
 struct Entry {
-    /// `"id":info`, as it stands in the roster.
+    /// `"id":info`, as in the roster.
     pair: Escaped,
-    /// Where the id in it ends.
+    /// The end of the id in `pair`.
     id_end: usize,
-    /// None: the user has left, and its departure is held.
+    /// 0: the user has left, and its departure is held.
     connections: u32,
     hold: Option<Box<HeldBack>>,
 }
 
-/// Of a user that has left before.
+/// The state of a user that has left before.
 #[derive(Debug)]
 struct HeldBack {
     pace: Pace,
-    /// Without connections: when the others are told.
+    /// The time of the announcement, while there are no connections.
     until: Instant,
-    /// Somebody will call `end_hold`.
+    /// The caller was asked to call `end_hold`.
     noted: bool,
 }
 
@@ -171,18 +172,18 @@ impl Entry {
     }
 }
 
-/// In no promised order: clients sort, and a leave must not move everybody else.
+/// Members in no particular order: clients sort, and a departure must not shift the others.
 ///
-/// Who leaves and returns very often stays a member between: see `left`.
+/// A user that leaves and returns very often stays a member in between: see `recent_departures`.
 #[derive(Default, Debug)]
 pub struct Members {
     present: IndexMap<Arc<str>, Entry>,
-    /// None on most channels.
+    /// `None` on most channels.
     left: Option<Box<Left>>,
 }
 
 impl Members {
-    /// Users, not connections.
+    /// The number of users, not connections.
     pub fn count(&self) -> usize {
         self.present.len()
     }
@@ -195,7 +196,8 @@ impl Members {
         self.present.keys().map(|id| &**id)
     }
 
-    /// The info shown stays that of the first connection: nobody would be told of another.
+    /// Keeps the info of the user's first connection: the other members would not learn of a
+    /// change.
     pub fn join(&mut self, member: Member, now: Instant) -> Transition {
         if let Some(entry) = self.present.get_mut(&member.user_id) {
             entry.connections += 1;
@@ -209,7 +211,7 @@ impl Members {
         Transition::Changed
     }
 
-    /// `returns`: how often it may come back with the others told; else it leaves at once.
+    /// `returns`: the rate of announced returns; `None`: announce the departure at once.
     pub fn leave(&mut self, user_id: &str, returns: Option<Steps>, now: Instant) -> Transition {
         let Some(entry) = self.present.get_mut(user_id) else { return Transition::Unchanged };
         entry.connections = entry.connections.saturating_sub(1);
@@ -232,7 +234,7 @@ impl Members {
         }
     }
 
-    /// The time has come that `Transition::Held` said.
+    /// Called at the time of `Transition::Held`.
     pub fn end_hold(&mut self, user_id: &str, now: Instant) -> Hold {
         let Some(entry) = self.present.get_mut(user_id) else { return Hold::Over };
         let Some(hold) = entry.hold.as_mut().filter(|hold| hold.noted) else { return Hold::Over };
@@ -247,7 +249,7 @@ impl Members {
         Hold::Gone
     }
 
-    /// Ends the departures that are held, or the first of them; the users who are gone now.
+    /// Ends up to `most` held departures, and returns the users that are removed.
     pub fn end_holds(&mut self, most: usize, now: Instant) -> Vec<Arc<str>> {
         let held = self.present.iter().filter(|(_, entry)| entry.connections == 0);
         let gone: Vec<Arc<str>> = held.take(most).map(|(id, _)| id.clone()).collect();
@@ -255,7 +257,7 @@ impl Members {
         gone
     }
 
-    /// Forgets whose departures are long ago.
+    /// Forgets departures older than their rate limit's memory.
     pub fn forget_left(&mut self, now: Instant) {
         if let Some(left) = &mut self.left {
             left.forget(now);
@@ -270,9 +272,9 @@ impl Members {
         }
     }
 
-    /// The `data` of a presence channel's success frame. `hash` has a key for every id, with
-    /// `null` where there is no info: clients enumerate it.
-    /// Members are kept as they stand in it, since it is made for everyone who joins.
+    /// The `data` of a presence channel's success frame. `hash` has a key for every id, `null`
+    /// without info: clients enumerate it. Members are stored in this encoding, since the roster is
+    /// built for every join.
     pub fn roster(&self) -> Escaped {
         const AROUND: usize = 80;
         let room: usize = self.present.values().map(|e| e.pair.as_str().len() + e.id_end + 2).sum();

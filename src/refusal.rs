@@ -1,11 +1,11 @@
-//! Every refusal that has a code: one closed enum that owns what is told about each of them.
+//! All refusal codes: one closed enum with everything the server tells about each of them.
 //!
-//! A code is added in one place, the table in `codes.rs`, and documented in
-//! `docs/troubleshooting.md`; without either nothing builds or the test below fails.
+//! A new code goes into the table in `codes.rs` and into `docs/troubleshooting.md`; the compiler or
+//! the test below finds a missing one.
 
 use serde::{Serialize, Serializer};
 
-/// What belongs to one code.
+/// The properties of one code.
 struct Details {
     name: &'static str,
     status: u16,
@@ -14,11 +14,11 @@ struct Details {
     general: RefusalCode,
 }
 
-/// `Code "name" status: text => fix;`, and `(Other)` behind the status where strangers are told
-/// another code because the code itself would say why.
+/// `Code "name" status: text => fix;`. An `(Other)` behind the status is the code for strangers, if
+/// the code itself would reveal the cause.
 macro_rules! refusal_codes {
     ($($code:ident $name:literal $status:literal $(($general:ident))?: $text:expr => $fix:expr;)*) => {
-        /// Why something was refused.
+        /// The reason for a refusal.
         #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
         pub enum RefusalCode { $($code,)* }
 
@@ -45,8 +45,8 @@ mod codes;
 pub use codes::RefusalCode;
 
 impl RefusalCode {
-    /// Stable: it stands in answers, in the logs, and as the label `code` of metrics. Two codes
-    /// share a name where one refusal has another status or text elsewhere.
+    /// Stable: used in responses, logs, and the metrics label `code`. Two codes share a name if one
+    /// refusal has another status or text elsewhere.
     pub const fn name(self) -> &'static str {
         self.details().name
     }
@@ -56,7 +56,7 @@ impl RefusalCode {
         self.details().status
     }
 
-    /// Neutral: it reveals nothing about the application.
+    /// Neutral: reveals nothing about the app.
     pub const fn text(self) -> &'static str {
         self.details().text
     }
@@ -65,12 +65,12 @@ impl RefusalCode {
         self.details().fix
     }
 
-    /// The code that strangers are told.
+    /// The code for strangers.
     pub const fn general(self) -> Self {
         self.details().general
     }
 
-    /// Whether the cause reveals something about the application, and not only about the request.
+    /// True if the cause reveals something about the app, not only about the request.
     pub const fn hides_cause(self) -> bool {
         matches!(self.status(), 401 | 403 | 500..)
     }
@@ -81,7 +81,7 @@ impl RefusalCode {
         NAMES.into_iter().flatten()
     }
 
-    /// For the compiler: comparing all names with each other takes as long as a small request.
+    /// Evaluated by the compiler: comparing all names takes as long as a small request.
     const fn distinct_names() -> [Option<&'static str>; Self::ALL.len()] {
         let mut names = [None; Self::ALL.len()];
         let mut index = 0;

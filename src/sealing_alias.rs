@@ -1,11 +1,11 @@
-//! The alias of encrypted channels: a private name on which every SDK publishes plaintext. The
-//! server seals it and delivers it on the encrypted channel.
+//! The sealing alias: a private name on which every SDK publishes plaintext. The server seals it
+//! and delivers it on the encrypted channel.
 
 use crate::channel::{
     ENCRYPTED_PREFIX, InvalidChannel, behind_look_alike, check_characters, refuse_look_alike,
 };
 
-/// A prefix that stands for `private-encrypted-` in triggers. Empty: there is no alias.
+/// A prefix that replaces `private-encrypted-` when publishing. Empty: no alias.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct SealingAlias(Box<str>);
 
@@ -48,7 +48,7 @@ impl SealingAlias {
         Ok(Self(prefix.into()))
     }
 
-    /// What the name, or the pattern, stands for. `None` if it is no alias.
+    /// The encrypted name for an alias name or pattern. `None` if it is not an alias.
     pub fn encrypted_name(&self, name: &str) -> Option<String> {
         let rest = name.strip_prefix(&*self.0).filter(|_| self.is_alias(name))?;
         Some(format!("{ENCRYPTED_PREFIX}{rest}"))

@@ -1,6 +1,6 @@
-//! Known answers: what this binary computes on this machine against what was published. Run at
-//! every start, before a socket is opened, because a wrong cipher or a dead random source shows in
-//! no other way.
+//! The self-test: known-answer checks of this binary on this machine. It runs at every start,
+//! before any socket is opened, because a wrong cipher or a broken random source shows in no other
+//! way.
 
 use crypto_secretbox::{
     XSalsa20Poly1305,
@@ -29,7 +29,7 @@ use crate::{
     },
 };
 
-/// A computation and the text that it must give.
+/// A computation and its expected result.
 pub struct Check {
     pub name: &'static str,
     actual: fn() -> String,
@@ -38,7 +38,7 @@ pub struct Check {
 
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "the self-test failed: {0}. Nothing that this program seals or signs on this machine can be relied on: install it anew, then try another machine (`sealcast selftest` shows every check)"
+    "the self-test failed: {0}. Do not rely on anything sealed or signed on this machine: reinstall Sealcast, then try another machine (`sealcast selftest` shows every check)"
 )]
 pub struct Failed(&'static str);
 
@@ -119,7 +119,7 @@ pub const CHECKS: [Check; 12] = [
 ];
 
 const CHANNEL: &str = "private-encrypted-my-channel";
-/// Sealed by PyNaCl and by tweetnacl for that channel, with the key below.
+/// Sealed by PyNaCl and by tweetnacl for this channel, with the key below.
 const ENVELOPE: &str = r#"{"nonce":"ZGVmZ2hpamtsbW5vcHFyc3R1dnd4eXp7","ciphertext":"HZSzVhuMPpoli+SBD9xYZd5ui/SFBKBYDbomQvRphTHLIgC31Gi3geLRD/aEBoRWUhFo4Qy+DHgem5XEYKagQg=="}"#;
 
 fn hmac(key: &[u8], message: &[u8]) -> String {
@@ -157,7 +157,7 @@ fn shared_secret(derivation: Derivation) -> String {
     SharedSecret::derive(derivation, &example_key(), &context).to_base64().to_string()
 }
 
-/// What the server itself makes of a payload for the channel above.
+/// The server's own result for a payload on the channel above.
 fn admitted(data: &str) -> Option<String> {
     let channel = Channel::parse(CHANNEL, CHANNEL.len()).ok()?;
     let table = KeyTable::new(example_key(), 0);
@@ -178,8 +178,8 @@ fn sealed_twice() -> String {
     format!("{opens} {}", first != second)
 }
 
-/// By another implementation of HMAC than the rest. The published token expired in 2011, which is
-/// looked at only when the signature is good.
+/// Uses another HMAC implementation than the other checks. The published token expired in 2011;
+/// expiry is checked only after the signature.
 fn token() -> String {
     const KEY: &str =
         "AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T-1qS0gZH75aKtMN3Yj0iPS4hcgUuTwjAzZr1Z9CAow";
@@ -222,7 +222,7 @@ mod tests {
         assert!(run(&CHECKS).is_ok());
     }
 
-    /// Each check is seen failing, and stops the run with its name.
+    /// Makes each check fail, and expects the run to stop with its name.
     #[test]
     fn another_answer_is_told() {
         for wrong in 0..CHECKS.len() {

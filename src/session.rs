@@ -1,5 +1,5 @@
-//! One connection's conversation, whatever carries it: a frame comes in, verbs of the engine are
-//! called, answers go to the connection's outbox.
+//! The conversation on one connection, independent of its transport: a frame arrives, verbs of the
+//! engine are called, and answers go to the connection's outbox.
 
 mod charged;
 mod clipped;
@@ -45,7 +45,7 @@ use crate::{
     refusal::RefusalCode,
 };
 
-/// What a session is made of; the transport knows all of it.
+/// The parts of a session, supplied by the transport.
 pub struct SessionContext {
     pub engine: Arc<Engine>,
     pub tenant: Arc<Tenant>,
@@ -55,7 +55,7 @@ pub struct SessionContext {
     pub id: SocketId,
 }
 
-/// Leaves all its channels when it is dropped, however the connection ends.
+/// On drop, leaves all channels, however the connection ended.
 pub struct Session {
     context: SessionContext,
     subscriptions: HashMap<Arc<str>, Subscription>,
@@ -76,7 +76,7 @@ enum Subscription {
         /// What the member costs.
         member_bytes: usize,
     },
-    /// The channel of the user that the connection is signed in as: its events come since then.
+    /// The user channel of the signed-in user. Its events already arrive since the sign-in.
     OwnUser,
 }
 
@@ -96,12 +96,12 @@ impl Session {
         }
     }
 
-    /// Whether the connection has signed in or joined a channel that needs authorization.
+    /// True if the connection has signed in or joined a channel that needs authorization.
     pub fn is_authorized(&self) -> bool {
         self.authorized
     }
 
-    /// How often it may send frames, if that is bounded.
+    /// The frame rate limit, if there is one.
     pub fn frames(&self) -> Option<Steps> {
         self.context.tenant.app().limits.frames().steps()
     }
@@ -157,8 +157,8 @@ impl Session {
         }
     }
 
-    /// Two frames: the first is what pusher-js reports on the channel, which it finds by the name as
-    /// it was sent; the second what the live service sends (protocol.md 2.4).
+    /// Sends two frames. pusher-js reports the first on the channel, by the name as sent; the
+    /// second is the one the Pusher service sends (protocol.md 2.4).
     fn refuse(&self, request: &Subscribe, refusal: &Refusal) {
         let SessionContext { engine, tenant, id, .. } = &self.context;
         let channel = request.channel.as_str();
@@ -218,7 +218,7 @@ impl Session {
                 NotGranted::Revoked => Refusal::Revoked(channel.clone()),
             })?,
         };
-        // That a token has been revoked is on its way to this worker, perhaps.
+        // A revocation of the token may still be on its way to this worker.
         let token = grant.as_ref().and_then(|grant| grant.token.as_ref());
         if token.is_some_and(|token| app.access.revoked.contains(token)) {
             return Err(Refusal::AuthExpired(channel));
@@ -253,7 +253,7 @@ impl Session {
         Ok(())
     }
 
-    /// Silent when there is no such subscription (protocol.md 2.2).
+    /// Ignores unknown subscriptions (protocol.md 2.2).
     fn unsubscribe(&mut self, channel: &str) {
         if let Some(subscription) = self.take_subscription(channel) {
             self.rejoins.note_end(Instant::now());
@@ -266,7 +266,7 @@ impl Session {
         self.subscriptions.insert(channel, subscription);
     }
 
-    /// Room for many more than are left is given back: nobody is charged for it.
+    /// Shrinks an oversized map: its memory is charged to no limit.
     fn take_subscription(&mut self, channel: &str) -> Option<Subscription> {
         const KEPT: usize = 64;
         let subscription = self.subscriptions.remove(channel);
@@ -287,10 +287,10 @@ impl Session {
         self.context.show_unsubscribed(record, member.as_deref());
     }
 
-    /// The subscription is over, and the page is told how it can have another.
+    /// Ends the subscription and tells the client how to get another.
     pub fn revoke(&mut self, channel: &str, why: Ended) {
         if let Some(subscription) = self.take_subscription(channel) {
-            // Who may come back at once has not gone for good.
+            // An expired authorization is no departure: the client may renew it at once.
             let leaving = match why {
                 Ended::Expired => Leaving::Usual,
                 Ended::Removed | Ended::TokenRevoked | Ended::BecameAlias => Leaving::AtOnce,
@@ -303,7 +303,7 @@ impl Session {
             let (kind, code, message) = match why {
                 Ended::BecameAlias => ("InvalidChannel", RefusalCode::SealingAlias, alias),
                 Ended::Removed => {
-                    ("Revoked", RefusalCode::Revoked, "You have been taken off this channel")
+                    ("Revoked", RefusalCode::Revoked, "You have been removed from this channel")
                 }
                 Ended::Expired => (
                     "AuthExpired",

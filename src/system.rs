@@ -1,9 +1,8 @@
-//! What the system says of this process, and what it gives it. On other systems than Linux nothing
-//! is known.
+//! Information about this process from the operating system. Systems other than Linux provide none.
 
 use std::{io, path::Path};
 
-/// In two steps: something may come between.
+/// Two steps: another process may come in between.
 fn rename_where_nothing_is(from: &Path, to: &Path) -> io::Result<()> {
     match to.symlink_metadata() {
         Ok(_) => Err(io::ErrorKind::AlreadyExists.into()),

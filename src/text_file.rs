@@ -1,27 +1,70 @@
-//! Text files as editors of all systems save them.
+//! Text files, as saved by editors of all systems.
 
 use std::{
-    fs::File,
+    fs::{File, OpenOptions},
     io::{self, Read},
+    os::unix::fs::OpenOptionsExt,
     path::Path,
+    thread,
+    time::{Duration, Instant},
 };
 
+use rustix::fs::OFlags;
 use zeroize::Zeroizing;
+
+/// For the whole content of a pipe.
+const PIPE_TIMEOUT: Duration = Duration::from_secs(2);
+const PIPE_POLL_INTERVAL: Duration = Duration::from_millis(5);
+
+/// Opens a file that the operator has named. A pipe without a writer does not block.
+pub fn open(path: &Path) -> io::Result<File> {
+    let flags = OFlags::NONBLOCK.bits().cast_signed();
+    OpenOptions::new().read(true).custom_flags(flags).open(path)
+}
 
 /// Reads UTF-8, without the byte order mark that some editors write. Wiped, since the file may
 /// hold secrets.
 pub fn read(path: &Path) -> io::Result<Zeroizing<String>> {
-    read_open(File::open(path)?)
+    read_open(open(path)?)
 }
 
 /// The same from an open file, whose access rights have been checked.
-pub fn read_open(mut file: File) -> io::Result<Zeroizing<String>> {
-    let mut bytes = Zeroizing::new(Vec::new());
-    file.read_to_end(&mut bytes)?;
-    decode(bytes)
+pub fn read_open(file: File) -> io::Result<Zeroizing<String>> {
+    decode(read_bytes_open(file)?)
 }
 
-/// The same from a stream, at most `limit` bytes.
+/// The content as it is.
+pub fn read_bytes(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
+    read_bytes_open(open(path)?)
+}
+
+fn read_bytes_open(mut file: File) -> io::Result<Zeroizing<Vec<u8>>> {
+    let mut bytes = Zeroizing::new(Vec::new());
+    if file.metadata()?.is_file() {
+        file.read_to_end(&mut bytes)?;
+    } else {
+        read_pipe(&mut file, &mut bytes, Instant::now() + PIPE_TIMEOUT)?;
+    }
+    Ok(bytes)
+}
+
+/// Waits for a writer, and for the end of what it writes, until `deadline`.
+fn read_pipe(pipe: &mut File, bytes: &mut Vec<u8>, deadline: Instant) -> io::Result<()> {
+    loop {
+        match pipe.read_to_end(bytes) {
+            Ok(_) if !bytes.is_empty() => return Ok(()),
+            Err(error) if error.kind() != io::ErrorKind::WouldBlock => return Err(error),
+            // Nobody has written yet, or the writer pauses.
+            Ok(_) | Err(_) if Instant::now() < deadline => thread::sleep(PIPE_POLL_INTERVAL),
+            Ok(_) | Err(_) => {
+                let message = format!("it is a pipe that gave nothing whole in {PIPE_TIMEOUT:?}");
+                return Err(io::Error::new(io::ErrorKind::TimedOut, message));
+            }
+        }
+    }
+}
+
+/// The same for a stream, up to `limit` bytes.
 pub fn read_from(stream: impl Read, limit: u64) -> io::Result<Zeroizing<String>> {
     let mut bytes = Zeroizing::new(Vec::new());
     stream.take(limit).read_to_end(&mut bytes)?;
@@ -42,7 +85,7 @@ fn decode(mut bytes: Zeroizing<Vec<u8>>) -> io::Result<Zeroizing<String>> {
 
 const UTF8_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// The encoding of which a text looks like rubbish, and in which nothing is found.
+/// UTF-16 text, in which no setting would be found.
 pub fn refuse_utf16(bytes: &[u8]) -> io::Result<()> {
     match is_utf16(bytes) {
         true => Err(wrong("it is saved as UTF-16: save it as UTF-8")),
@@ -54,8 +97,8 @@ fn wrong(message: impl Into<String>) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, message.into())
 }
 
-/// By its byte order mark, or because every second byte of its beginning is zero, which also is
-/// UTF-8 and never meant so.
+/// Detected by its byte order mark, or by zeros in every second byte at its beginning: valid UTF-8,
+/// but never meant as such.
 fn is_utf16(bytes: &[u8]) -> bool {
     const LOOKED_AT: usize = 32;
     let pairs = &bytes.as_chunks::<2>().0[..(bytes.len() / 2).min(LOOKED_AT)];
@@ -70,6 +113,20 @@ mod tests {
     fn read(bytes: &[u8]) -> Result<String, String> {
         let text = read_from(bytes, 1000);
         text.map(|text| text.to_string()).map_err(|e| e.to_string())
+    }
+
+    #[test]
+    fn f10_pipe_without_a_writer_is_an_error_and_one_with_a_writer_is_read() {
+        let path = std::env::temp_dir().join(format!("sealcast-pipe-{}", std::process::id()));
+        let made = std::process::Command::new("mkfifo").arg(&path).status();
+        assert!(made.is_ok_and(|status| status.success()));
+        let error = super::read(&path).map(|_| ()).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut, "{error}");
+        let written = path.clone();
+        let writer = thread::spawn(move || std::fs::write(written, "a = 1"));
+        assert_eq!(*super::read(&path).unwrap(), "a = 1");
+        writer.join().unwrap().unwrap();
+        std::fs::remove_file(&path).unwrap();
     }
 
     #[test]

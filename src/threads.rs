@@ -1,15 +1,15 @@
-//! The end of a thread that may wait for a disk, at the end of the server.
+//! Joins threads that may wait for a disk, with a time limit.
 
 use std::{
     thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
 
-/// How a thread was found.
+/// The result of waiting for a thread.
 pub enum Joined<T> {
     Ended(T),
     Panicked,
-    /// It still waits for something, and is left behind.
+    /// The thread still waits for something and is left behind.
     Running,
 }
 

@@ -1,4 +1,4 @@
-//! Listening on a file: who may connect, what is there already, and that it goes with the server.
+//! Listening on a Unix socket: access, leftovers of earlier servers, and removal at the end.
 
 use std::{
     fs::Permissions,
@@ -22,8 +22,7 @@ pub struct SocketFile {
     made: Stamp,
 }
 
-/// By which a file is told from another server's that has taken its place: a number may be used
-/// again.
+/// Tells our file from another server's in its place: inode numbers are reused.
 #[derive(Debug, PartialEq, Eq)]
 struct Stamp {
     file: (u64, u64),
@@ -53,8 +52,8 @@ pub enum BindError {
     Other { path: PathBuf, reason: io::Error },
 }
 
-/// Listens at `path`, where a dead server's socket gives way and a living one's does not. `mode`
-/// is who may connect.
+/// Listens at `path`. Replaces the socket of a dead server, and fails on a living one's. `mode`
+/// decides who may connect.
 pub fn bind(path: &Path, mode: u32, backlog: i32) -> Result<(UnixListener, SocketFile), BindError> {
     remove_dead(path)?;
     open(path, mode, backlog).map_err(|reason| match reason.kind() {
@@ -64,7 +63,7 @@ pub fn bind(path: &Path, mode: u32, backlog: i32) -> Result<(UnixListener, Socke
 }
 
 fn remove_dead(path: &Path) -> Result<(), BindError> {
-    // Not followed if it is a link: what it points to is not ours to remove.
+    // Links are not followed: their targets are not ours to remove.
     let Ok(there) = path.symlink_metadata() else { return Ok(()) };
     if !there.file_type().is_socket() {
         return Err(BindError::NoSocket(path.to_owned()));
@@ -75,12 +74,12 @@ fn remove_dead(path: &Path) -> Result<(), BindError> {
             std::fs::remove_file(path).map_err(failed)
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        // One that does not let us in, or has no room for one more, is alive.
+        // A server that refuses us, or has a full queue, is alive.
         _ => Err(BindError::InUse(path.to_owned())),
     }
 }
 
-/// Without waiting: one that accepts nobody would keep us here for ever.
+/// Non-blocking: a server that accepts no connection would block us forever.
 fn knock(path: &Path) -> io::Result<()> {
     let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
     socket.set_nonblocking(true)?;
@@ -90,8 +89,8 @@ fn knock(path: &Path) -> io::Result<()> {
 fn open(path: &Path, mode: u32, backlog: i32) -> io::Result<(UnixListener, SocketFile)> {
     let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
     socket.bind(&SockAddr::unix(path)?)?;
-    // The file is made with the mode of the umask. Nobody can connect before it is listened on, and
-    // then it has its own.
+    // The file is created with the mode of the umask. Connections are possible only after `listen`,
+    // when the mode is set.
     std::fs::set_permissions(path, Permissions::from_mode(mode))?;
     let file = SocketFile { path: path.to_owned(), made: Stamp::of(path)? };
     socket.listen(backlog)?;
@@ -102,7 +101,7 @@ fn open(path: &Path, mode: u32, backlog: i32) -> io::Result<(UnixListener, Socke
 impl Drop for SocketFile {
     fn drop(&mut self) {
         if Stamp::of(&self.path).is_ok_and(|there| there == self.made) {
-            // If it is gone by now, nothing is left to do.
+            // A missing file needs no removal.
             let _ = std::fs::remove_file(&self.path);
         }
     }
@@ -129,7 +128,7 @@ mod tests {
         assert_eq!(mode & 0o777, 0o660);
         let living = bind(&path, 0o660, 16).unwrap_err();
         assert!(matches!(living, BindError::InUse(_)), "{living}");
-        // As after a kill: nothing was cleaned up.
+        // The state after a kill, without a cleanup.
         drop(first);
         std::thread::sleep(std::time::Duration::from_millis(20));
         let (_second, next) = bind(&path, 0o600, 16).unwrap();

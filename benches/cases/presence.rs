@@ -50,7 +50,7 @@ pub(super) fn roster() -> Run {
     run(move || black_box(&members).roster())
 }
 
-/// The answer to a newcomer, which has the roster in it.
+/// The answer to a newcomer, with the roster.
 pub(super) fn success_frame() -> Run {
     let (members, channel) = (members(), channel("presence-room-7"));
     run(move || {

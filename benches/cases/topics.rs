@@ -62,7 +62,7 @@ pub(super) fn subscribe_many(topic: fn(u32) -> TopicId, then: Then) -> Run {
     })
 }
 
-/// As an event goes through its subscribers: who has not been answered with it already.
+/// The walk of an event over its subscribers, without those that already have it.
 pub(super) fn walk() -> Run {
     let table = topic_of_1000();
     run(move || {
@@ -74,7 +74,7 @@ pub(super) fn walk() -> Run {
     })
 }
 
-/// As while an event is written, when the table has changed meanwhile.
+/// The lookup of one subscriber, as after a change of the table during the walk.
 pub(super) fn find() -> Run {
     let (table, mut turn) = (topic_of_1000(), 0);
     run(move || {

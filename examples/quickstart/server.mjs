@@ -1,4 +1,4 @@
-// The backend of the quickstart: serves the page and triggers what the form posts, in plain text.
+// The backend of the quickstart: serves the page and publishes the form's text as plaintext.
 // It holds no encryption key. Sealing is the server's work.
 
 import { readFile } from "node:fs/promises";
@@ -9,7 +9,7 @@ import Pusher from "pusher";
 const EVENT = "message";
 const SEALED_CHANNEL = "private-encrypted-quickstart";
 const PRESENCE_CHANNEL = "presence-quickstart";
-// Above the server's own limit for an event, so that its refusal can be seen on the page.
+// Above the server's own limit for an event, so that the page can show its refusal.
 const BODY_LIMIT = 64 * 1024;
 
 const env = process.env;
@@ -108,9 +108,9 @@ async function handle(request, response) {
   response.writeHead(200, { ...HEADERS, "Content-Type": type }).end(await readFile(file));
 }
 
-/** Hands the message to the server as it is and returns what was posted. */
+/** Hands the message to the server unchanged and returns the posted body. */
 async function trigger(message) {
-  // Not pusher.trigger(): for an encrypted channel that one insists on a master key of its own.
+  // Not pusher.trigger(): for an encrypted channel it needs its own master key.
   // pusher.post() signs the same request and leaves the sealing to the server.
   const body = { name: EVENT, channels: [SEALED_CHANNEL], data: JSON.stringify(message) };
   try {

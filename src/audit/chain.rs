@@ -1,4 +1,4 @@
-//! One line of the log, made and read: `docs/audit.md` defines its form to the byte.
+//! Writing and checking one line of the log. `docs/audit.md` defines its form to the byte.
 
 use std::time::SystemTime;
 
@@ -10,20 +10,20 @@ use crate::crypto::encoding::{from_hex, hex};
 
 type Hash = [u8; 32];
 
-/// What the line before the first one hashes to.
+/// The `prev` of the first line.
 const NOTHING: Hash = [0; 32];
 const HASH_FIELD: &[u8] = b",\"hash\":\"";
 
-/// Where the next line belongs.
+/// Position of the next line in the chain.
 #[derive(Clone)]
 pub struct Chain {
     seq: u64,
     prev: Hash,
-    /// The `hash` field of the line before.
+    /// The `hash` field of the previous line.
     last: Option<String>,
 }
 
-/// What a line that is sound by itself says of its place.
+/// A line whose own hash is correct.
 pub struct Line {
     pub seq: u64,
     pub time: String,
@@ -32,7 +32,7 @@ pub struct Line {
     prev: Hash,
 }
 
-/// The rest of a sentence that begins with "line 7".
+/// The error text continues a sentence that begins with "line 7".
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum Broken {
     #[error(
@@ -56,7 +56,7 @@ impl Chain {
         Self { seq: 1, prev: NOTHING, last: None }
     }
 
-    /// The chain after this line, which is sound by itself.
+    /// The chain after this line, whose own hash must be correct.
     pub fn after(line: &[u8]) -> Result<Self, Broken> {
         let Line { seq, hash, .. } = Line::read(line)?;
         Ok(Self { seq: seq + 1, prev: Sha256::digest(line).into(), last: Some(hash) })
@@ -95,7 +95,7 @@ impl Chain {
         out.push(b'\n');
     }
 
-    /// Takes a line that somebody else has written, if it is the one that belongs here.
+    /// Accepts the next line of an existing file, if it continues the chain.
     pub fn check(&mut self, bytes: &[u8]) -> Result<Line, Broken> {
         let line = Line::read(bytes)?;
         if line.seq != self.seq {
@@ -128,13 +128,13 @@ impl Line {
         }
         let fields: Body = serde_json::from_slice(bytes).map_err(|_| Broken::Fields)?;
         let prev = from_hex(&fields.prev).ok_or(Broken::Fields)?;
-        // The last number has no successor, and a counter never gets there.
+        // The last number has no successor; the server never reaches it.
         let seq = Some(fields.seq).filter(|seq| *seq < u64::MAX).ok_or(Broken::Fields)?;
         Ok(Self { seq, time: fields.time, event: fields.event, hash: computed, prev })
     }
 }
 
-/// What is before the `hash` field, and its value.
+/// The bytes before the `hash` field, and its value.
 fn split(line: &[u8]) -> Option<(&[u8], &[u8])> {
     let line = line.strip_suffix(b"\"}")?;
     let (line, hash) = line.split_at_checked(line.len().checked_sub(64)?)?;
@@ -166,7 +166,7 @@ mod tests {
         r#"{"seq":2,"time":"2023-11-14T22:13:20.007Z","event":"facts_lost","count":3,"prev":"f0b36dd2a54e31a3517ef946e9bf8e49bf12938cc1afe971e6313fee4ac3d3ae","hash":"436a5413ab21f0334e1948b5cc777d9e22599f7571700dd14d45895dbab829c4"}"#,
     ];
 
-    /// The names of the chain itself must stay free, or a fact could overwrite its place.
+    /// These names belong to the chain itself: a fact with one of them would overwrite its field.
     #[test]
     fn no_fact_uses_a_name_of_the_chain() {
         let source = include_str!("fact.rs");

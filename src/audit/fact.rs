@@ -1,7 +1,7 @@
-//! What is worth an entry in the audit log: a closed set.
+//! The facts recorded in the audit log: a closed set.
 //!
-//! Fields are of types that no secret, token or payload has: fingerprints, channels, ids, and names
-//! that stand in the program. Whoever adds one keeps it so.
+//! Field types admit no secret, token or payload: fingerprints, channels, ids, and names from the
+//! program. New facts must keep it so.
 
 use std::{net::IpAddr, sync::Arc};
 
@@ -30,7 +30,7 @@ pub enum Fact {
         app: Arc<str>,
         key: Fingerprint,
     },
-    /// It opens what was sealed with it and seals nothing new.
+    /// The key opens earlier envelopes and seals nothing new.
     KeyGrace {
         app: Arc<str>,
         key: Fingerprint,
@@ -43,7 +43,7 @@ pub enum Fact {
         app: Arc<str>,
         key: Fingerprint,
     },
-    /// For the first time since the start.
+    /// First use since the start.
     KeyUsed {
         app: Arc<str>,
         key: Fingerprint,
@@ -62,13 +62,13 @@ pub enum Fact {
         from: Fingerprint,
         to: Fingerprint,
     },
-    /// Subscribers that had not moved since the last rotation were closed for the next.
+    /// Stragglers of the last rotation were closed for the next.
     RotationForced {
         app: Arc<str>,
-        /// Subscriptions.
+        /// Number of subscriptions.
         closed: u32,
     },
-    /// A member was removed: its secret opens nothing from this epoch on.
+    /// A member was removed: from this epoch on, its secret opens nothing.
     ChannelRevoked {
         app: Arc<str>,
         #[serde(serialize_with = "name")]
@@ -82,11 +82,11 @@ pub enum Fact {
         #[serde(flatten)]
         asked: Asked,
         by: &'static str,
-        /// Of the configuration.
+        /// Channel pattern of the rule in the configuration.
         #[serde(skip_serializing_if = "Option::is_none")]
         rule: Option<Arc<str>>,
     },
-    /// What let its bearer in is good no longer.
+    /// Access tokens were revoked, with everything granted to them.
     TokensRevoked {
         app: Arc<str>,
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -104,14 +104,15 @@ pub enum Fact {
         #[serde(flatten)]
         asked: Asked,
         by: &'static str,
-        /// Of the HTTP answer.
+        /// HTTP status of the response.
         status: u16,
         code: &'static str,
-        /// Under which it stands in the server's log.
+        /// Id of the refusal in the server's log.
         #[serde(skip_serializing_if = "Option::is_none")]
         refusal: Option<RefusalId>,
     },
-    /// A shared secret was asked for a socket that is gone, another app's, or made up.
+    /// A shared secret was requested for a socket that is gone, belongs to another app, or never
+    /// existed.
     AuthRefusedSocket {
         app: Arc<str>,
         #[serde(flatten)]
@@ -120,12 +121,12 @@ pub enum Fact {
         #[serde(skip_serializing_if = "Option::is_none")]
         refusal: Option<RefusalId>,
     },
-    /// A revocation is in force and could not be written: a restart would undo it.
+    /// A revocation is in force but could not be written: a restart would undo it.
     RevocationNotWritten {
         app: Arc<str>,
         list: RevocationList,
     },
-    /// All revocations in force are on disk again.
+    /// All revocations in force are on disk.
     RevocationWritten {
         app: Arc<str>,
         list: RevocationList,
@@ -135,7 +136,7 @@ pub enum Fact {
         #[serde(serialize_with = "name")]
         channel: Channel,
     },
-    /// Events of encrypted channels that would have left in clear.
+    /// Events on encrypted channels stopped because they were plaintext.
     Tripwire {
         dropped: u64,
     },
@@ -143,11 +144,11 @@ pub enum Fact {
         action: &'static str,
         #[serde(skip_serializing_if = "Option::is_none")]
         app: Option<Arc<str>>,
-        /// The way in: `socket` or `token`.
+        /// `socket` or `token`.
         #[serde(skip_serializing_if = "Option::is_none")]
         by: Option<Arc<str>>,
     },
-    /// The configuration was read again. Names of settings, never what they are.
+    /// A reload. Names of settings, never their values.
     ConfigReloaded {
         /// `signal` or `file`.
         by: &'static str,
@@ -155,15 +156,15 @@ pub enum Fact {
         taken: Vec<String>,
         #[serde(skip_serializing_if = "Vec::is_empty")]
         later: Vec<String>,
-        /// Keys that wait for a rotation to end.
+        /// Keys waiting for a rotation to end.
         #[serde(skip_serializing_if = "Vec::is_empty")]
         waits: Vec<String>,
     },
-    /// And something was wrong with it.
+    /// A reload was refused.
     ConfigRefused {
         by: &'static str,
     },
-    /// Somebody looks at the live feed.
+    /// A watcher connected to the live feed.
     WatchBegun {
         #[serde(flatten)]
         watcher: Watcher,
@@ -173,40 +174,40 @@ pub enum Fact {
         watcher: Watcher,
         reason: &'static str,
     },
-    /// The last line of the file was torn, and is kept in a file beside it.
+    /// The last line of the file was incomplete; it is kept in a file beside it.
     LineTorn {
         bytes: u64,
         kept_in: String,
     },
-    /// The file was moved or deleted, and this is the one that has its name now.
+    /// The file was moved or deleted; a new file took its name.
     FileReplaced {
-        /// The hash of the last line of the one before.
+        /// Hash of the last line in the previous file.
         #[serde(skip_serializing_if = "Option::is_none")]
         after: Option<String>,
     },
-    /// Facts that found no room on their way to the file.
+    /// Facts dropped because the queue to the file was full.
     FactsLost {
         count: u64,
     },
 }
 
-/// What somebody wanted to be authorized for, as far as it could be understood.
+/// An authorization request, as far as it could be parsed.
 #[derive(Debug, Default, Serialize)]
 pub struct Asked {
     #[serde(serialize_with = "optional_name", skip_serializing_if = "Option::is_none")]
     pub channel: Option<Channel>,
-    /// Who it is, once that has been decided.
+    /// The user, once authenticated.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub user: Option<Arc<str>>,
     #[serde(serialize_with = "optional_text", skip_serializing_if = "Option::is_none")]
     pub socket_id: Option<SocketId>,
 }
 
-/// Where revocations are written down.
+/// The list a revocation is written to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RevocationList {
-    /// The key file: keys, and members of channels.
+    /// The key file: keys and channel members.
     Keys,
     /// Access tokens.
     Tokens,
@@ -223,18 +224,19 @@ impl RevocationList {
     }
 }
 
-/// How somebody came in to watch.
+/// Origin of a watcher's connection.
 #[derive(Clone, Debug, Serialize)]
 pub struct Watcher {
     /// `socket` or `token`.
     pub by: &'static str,
-    /// The address that it came from.
+    /// Peer address.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub peer: Option<IpAddr>,
 }
 
 impl Fact {
-    /// Whether it must survive a loss of power: what happened to keys is asked for years later.
+    /// True for facts that must survive a power loss: the history of keys may be needed years
+    /// later.
     pub fn must_last(&self) -> bool {
         match self {
             Self::KeyCreated { .. }

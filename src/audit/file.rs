@@ -1,4 +1,4 @@
-//! The file that the log is appended to, and where its chain goes on.
+//! The file the log is appended to, and the continuation of its chain.
 
 use std::{
     fs::{self, File, OpenOptions, TryLockError},
@@ -27,31 +27,33 @@ pub enum NoAudit {
     Thread(io::Error),
 }
 
-/// What the writer needs of a file; tests have one that fails.
+/// The operations the writer needs; tests use a failing implementation.
 pub trait Sink: Write {
     fn sync(&mut self) -> io::Result<()>;
 
-    /// Makes the end of the file one that a line may follow; called before each batch.
+    /// Repairs the end of the file so that a line may follow. Called before each batch.
     fn mend(&mut self) -> io::Result<()> {
         Ok(())
     }
 
-    /// Another file may have this name by now, or none; asked before a batch is begun. The chain of
-    /// the file that is written from here on, and what was torn in it.
+    /// Called before each batch: if the file was moved or deleted, opens the one with its name.
+    /// Returns that file's chain and its torn line.
     fn follow(&mut self) -> Result<Option<(Chain, Option<Torn>)>, NoAudit> {
         Ok(None)
     }
 }
 
-/// A file of lines, opened for this process alone.
+/// A log file, locked by this process.
 pub struct AuditFile {
     file: File,
     path: PathBuf,
-    /// What is still to be done at its end: where the disk is full, that waits, too.
+    /// Bytes in the file after the latest write. A shorter file was cut or overwritten.
+    length: u64,
+    /// Pending repair of the file's end; retried while the disk is full.
     tail: Tail,
 }
 
-/// An open file, the chain of what it holds, and the line that was torn at its end.
+/// An open file, its chain, and the torn line at its end.
 pub struct Opened {
     pub file: AuditFile,
     pub chain: Chain,
@@ -60,7 +62,9 @@ pub struct Opened {
 
 impl Write for AuditFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.file.write(bytes)
+        let written = self.file.write(bytes)?;
+        self.length += written as u64;
+        Ok(written)
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -70,7 +74,8 @@ impl Write for AuditFile {
 
 impl Sink for AuditFile {
     fn sync(&mut self) -> io::Result<()> {
-        self.file.sync_data()
+        // A pipe or a device has nothing to sync.
+        if self.file.metadata()?.is_file() { self.file.sync_data() } else { Ok(()) }
     }
 
     fn mend(&mut self) -> io::Result<()> {
@@ -79,6 +84,7 @@ impl Sink for AuditFile {
             Tail::WithoutLineFeed => self.file.write_all(b"\n")?,
             Tail::Torn(torn) => torn.move_aside(&self.file)?,
         }
+        self.length = self.file.metadata()?.len();
         self.tail = Tail::Whole;
         Ok(())
     }
@@ -87,6 +93,8 @@ impl Sink for AuditFile {
         if self.is_in_place() {
             return Ok(None);
         }
+        // It may be the same file, cut: this process may then lock it once more.
+        let _ = self.file.unlock();
         let Opened { file, chain, torn } = open(&self.path)?;
         *self = file;
         Ok(Some((chain, torn)))
@@ -94,17 +102,21 @@ impl Sink for AuditFile {
 }
 
 impl AuditFile {
-    /// What is no file of lines has no place. A name that cannot be looked up leaves all as it is.
+    /// True if the open file still has its name and all that was written to it. Devices and pipes
+    /// are always in place. If the lookup fails, nothing changes.
     fn is_in_place(&self) -> bool {
         let Ok(own) = self.file.metadata() else { return true };
         match fs::metadata(&self.path) {
-            Ok(there) => !own.is_file() || (own.dev(), own.ino()) == (there.dev(), there.ino()),
+            Ok(there) => {
+                let same = (own.dev(), own.ino()) == (there.dev(), there.ino());
+                !own.is_file() || same && there.len() >= self.length
+            }
             Err(error) => !own.is_file() || error.kind() != io::ErrorKind::NotFound,
         }
     }
 }
 
-/// Changes nothing: that is the writer's, when it begins.
+/// Changes nothing in the file: repairs are up to the writer.
 pub fn open(path: &Path) -> Result<Opened, NoAudit> {
     let name = || path.display().to_string();
     let unusable = |reason| NoAudit::Unusable { path: name(), reason };
@@ -112,9 +124,9 @@ pub fn open(path: &Path) -> Result<Opened, NoAudit> {
     options.read(true).append(true).create(true).mode(0o600);
     let mut file = options.open(path).map_err(unusable)?;
     let data = file.metadata().map_err(unusable)?;
-    // A device or a pipe holds no chain that two could tear.
+    // A device or pipe has no chain to protect from a second writer.
     if !data.is_file() {
-        let file = AuditFile { file, path: path.to_owned(), tail: Tail::Whole };
+        let file = AuditFile { file, path: path.to_owned(), length: 0, tail: Tail::Whole };
         return Ok(Opened { file, chain: Chain::new(), torn: None });
     }
     state_dir::check(&file, path).map_err(unusable)?;
@@ -123,22 +135,48 @@ pub fn open(path: &Path) -> Result<Opened, NoAudit> {
         Err(TryLockError::WouldBlock) => return Err(NoAudit::InUse { path: name() }),
         Err(TryLockError::Error(reason)) => return Err(unusable(reason)),
     }
-    let ending = tail::ending(&file, data.len()).map_err(unusable)?;
-    let lines = last_line(&mut file, ending.whole).map_err(unusable)?;
-    let broken = |broken| NoAudit::Broken { path: name(), broken };
-    let chain = continued(&lines).map_err(broken)?;
-    let (tail, chain) = ending.judge(path, chain).map_err(broken)?;
+    let (tail, chain) = end_of(&mut file, data.len(), path)?;
     let torn = match &tail {
         Tail::Torn(torn) => Some(torn.clone()),
         Tail::Whole | Tail::WithoutLineFeed => None,
     };
-    Ok(Opened { file: AuditFile { file, path: path.to_owned(), tail }, chain, torn })
+    let file = AuditFile { file, path: path.to_owned(), length: data.len(), tail };
+    Ok(Opened { file, chain, torn })
 }
 
-/// More than a line takes: what is longer is broken anyway.
+/// What `open` would refuse, without creating, locking or changing anything: another server may be
+/// writing the file.
+pub fn check(path: &Path) -> Result<(), NoAudit> {
+    let unusable = |reason| NoAudit::Unusable { path: path.display().to_string(), reason };
+    let mut file = match OpenOptions::new().read(true).append(true).open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return state_dir::writable(path.parent().unwrap_or(path)).map_err(unusable);
+        }
+        Err(error) => return Err(unusable(error)),
+    };
+    let data = file.metadata().map_err(unusable)?;
+    if data.is_file() {
+        state_dir::judge(&file, path).map_err(unusable)?;
+        end_of(&mut file, data.len(), path)?;
+    }
+    Ok(())
+}
+
+fn end_of(file: &mut File, length: u64, path: &Path) -> Result<(Tail, Chain), NoAudit> {
+    let name = || path.display().to_string();
+    let unusable = |reason| NoAudit::Unusable { path: name(), reason };
+    let broken = |broken| NoAudit::Broken { path: name(), broken };
+    let ending = tail::ending(file, length).map_err(unusable)?;
+    let lines = last_line(file, ending.whole).map_err(unusable)?;
+    let chain = continued(&lines).map_err(broken)?;
+    ending.judge(path, chain).map_err(broken)
+}
+
+/// Upper bound on a line; longer lines are broken anyway.
 pub const LINE_BYTES: u64 = 1 << 20;
 
-/// The last of the lines that end with a line feed before `end`.
+/// The bytes before `end`, long enough to contain the last whole line.
 fn last_line(file: &mut File, end: u64) -> io::Result<Vec<u8>> {
     let start = end.saturating_sub(LINE_BYTES);
     let mut bytes = Vec::new();

@@ -1,5 +1,5 @@
-//! The audit log: who was let in, what happened to keys, what was refused, as a chain of lines in
-//! which nothing can be changed unnoticed (`docs/audit.md`).
+//! The audit log: access, keys and refusals, as a chain of lines in which a change does not go
+//! unnoticed (`docs/audit.md`).
 
 mod chain;
 mod fact;
@@ -20,7 +20,7 @@ use std::{
 };
 
 pub use fact::{Asked, Fact, RevocationList, Watcher};
-pub use file::NoAudit;
+pub use file::{NoAudit, check};
 pub use verify::{NotVerified, Summary, verify};
 
 use chain::Chain;
@@ -33,11 +33,11 @@ use crate::{
     threads::{Joined, join_within},
 };
 
-/// Where facts are noted, from any thread and without waiting.
+/// Records facts, from any thread, without waiting.
 #[derive(Clone)]
 pub struct Audit {
     file: Option<Open>,
-    /// Who watches sees them, too, whether there is a file or none.
+    /// Watchers receive the facts with or without a file.
     feed: Arc<Feed>,
 }
 
@@ -49,18 +49,17 @@ struct Open {
 
 #[derive(serde::Serialize, Default)]
 pub struct AuditStats {
-    /// Lines in the file, since the start.
+    /// Lines written since the start.
     pub written: u64,
-    /// Facts that found no room.
+    /// Facts dropped because the queue was full.
     pub lost: u64,
-    /// Attempts to write that failed.
+    /// Failed attempts to write.
     pub write_errors: u64,
 }
 
-/// Facts that may wait for the file.
+/// Queue to the file, in facts.
 const CAPACITY: usize = 8192;
-/// How long the end of the server waits for a disk that answers nothing. A disk that refuses is
-/// given up earlier.
+/// Bound on shutdown while the disk hangs. A disk that refuses is given up earlier.
 const LAST_WAIT: Duration = Duration::from_secs(4);
 
 impl Audit {
@@ -72,7 +71,7 @@ impl Audit {
         Self { feed, ..self }
     }
 
-    /// The log in this file, or none; and its end, which writes what is still to be written.
+    /// Opens the log, if a file is configured. Dropping the [`Recorder`] writes the rest.
     pub fn begin(path: Option<&Path>) -> Result<(Self, Recorder), NoAudit> {
         match path {
             Some(path) => {
@@ -104,14 +103,14 @@ impl Audit {
         Ok((audit, Recorder(Some((thread, open)))))
     }
 
-    /// The first fact behind the place.
+    /// Records the torn line, as the first fact after it.
     fn note_torn(&self, torn: Option<Torn>) {
         let Some(torn) = torn else { return };
         tracing::warn!(audit.file = %torn.kept_in.display(), "the last line of the audit log was torn: it is moved to a file beside it, and the chain goes on");
         self.note(torn.fact());
     }
 
-    /// Asked by those whom it costs something to make a fact.
+    /// False if facts go nowhere: callers then skip building expensive ones.
     pub fn is_on(&self) -> bool {
         self.file.is_some() || self.feed.is_watched()
     }
@@ -124,13 +123,13 @@ impl Audit {
         }
     }
 
-    /// `None` when it is off.
+    /// `None` without a file.
     pub fn stats(&self) -> Option<AuditStats> {
         self.file.as_ref().map(|open| open.shared.stats())
     }
 }
 
-/// Ends the log when it is dropped: whatever was noted before is in the file then.
+/// On drop, ends the log: all facts recorded before are written.
 #[must_use]
 pub struct Recorder(Option<(JoinHandle<(Chain, u64)>, Open)>);
 
@@ -138,7 +137,8 @@ impl Drop for Recorder {
     fn drop(&mut self) {
         let Some((thread, Open { facts, shared })) = self.0.take() else { return };
         shared.end();
-        // It waits for facts or for the disk. If there is no room for this one, it does neither.
+        // Wakes a thread waiting for facts; `unpark` wakes one waiting for the disk. If the queue
+        // is full, it does not wait for facts.
         let _ = facts.try_send(None);
         thread.thread().unpark();
         match join_within(thread, LAST_WAIT) {
@@ -151,7 +151,7 @@ impl Drop for Recorder {
             }
             Joined::Panicked => tracing::error!("the thread of the audit log has failed"),
             Joined::Running => {
-                tracing::error!("the audit file does not take its last lines: they are lost")
+                tracing::error!("the last lines of the audit log could not be written and are lost")
             }
         }
     }

@@ -63,7 +63,7 @@ impl Fact {
     }
 }
 
-/// Its name is the entry's type.
+/// The fact's name is already the entry's type.
 fn without_name(mut fields: Map<String, Value>) -> Map<String, Value> {
     fields.remove("event");
     fields

@@ -1,5 +1,5 @@
-//! What stands behind the last line feed of an audit file: nothing, or what a loss of power, a full
-//! disk or a kill left of the last line. Only that may be torn; any other damage is evidence, and
+//! The bytes after the last line feed of an audit file: none, or the rest of a line torn by a power
+//! loss, a full disk or a kill. Only the last line may be torn. Any other damage is evidence, and
 //! the file is not continued.
 
 use std::{
@@ -17,27 +17,28 @@ use super::{
 
 pub enum Tail {
     Whole,
-    /// A whole line, but for its line feed.
+    /// A whole line without its line feed.
     WithoutLineFeed,
     Torn(Torn),
 }
 
-/// A part of a line, which is moved aside.
+/// A partial line, to be moved aside.
 #[derive(Clone, Debug)]
 pub struct Torn {
-    /// Where the lines before it end.
+    /// Offset of its first byte: the end of the whole lines.
     whole: u64,
     pub bytes: u64,
     pub kept_in: PathBuf,
 }
 
-/// The end of a file as it was found.
+/// The end of a file, as found.
 pub struct Ending {
-    /// Where the last line feed is, and all before it.
+    /// Length of the file up to and including the last line feed.
     pub whole: u64,
     bytes: u64,
-    /// What follows, without the zeros behind it: a file system that lost power may have made the
-    /// file longer without writing to it. `None` if it is no line: too long, or with zeros within.
+    /// The bytes after it, without trailing zeros: after a power loss a file system may have
+    /// extended the file without writing to it. `None` if they cannot be a line: too long, or with
+    /// zeros within.
     line: Option<Vec<u8>>,
 }
 
@@ -54,7 +55,7 @@ pub fn ending(file: &File, length: u64) -> io::Result<Ending> {
     Ok(Ending { whole, bytes, line: rest_is_zero.then_some(line) })
 }
 
-/// How much of the file ends with a line feed.
+/// Length of the file up to and including the last line feed.
 fn whole_lines(file: &File, length: u64) -> io::Result<u64> {
     let (mut end, mut chunk) = (length, vec![0; CHUNK]);
     while end > 0 {
@@ -98,7 +99,8 @@ impl Ending {
         if self.bytes == line.len() as u64 && after.check(&line).is_ok() {
             return Ok((Tail::WithoutLineFeed, after));
         }
-        // The part of a line that belongs here, and nothing else that somebody may have written.
+        // Accepts only the beginning of the next line in the chain, and nothing written by another
+        // program.
         let begins = format!("{{\"seq\":{},", before.next());
         let common = begins.len().min(line.len());
         if line[..common] != begins.as_bytes()[..common] {
@@ -109,7 +111,7 @@ impl Ending {
     }
 }
 
-/// Beside the file; another line with this number may have been torn before.
+/// A new name beside the file; an earlier line with this number may have been torn, too.
 fn fresh_name(path: &Path, seq: u64) -> PathBuf {
     let name = |more: String| {
         let mut name = path.as_os_str().to_owned();
@@ -122,11 +124,11 @@ fn fresh_name(path: &Path, seq: u64) -> PathBuf {
 }
 
 impl Torn {
-    /// Kept and then cut off, so that nothing is lost whenever this ends.
+    /// Copied, synced, then cut off: an interruption at any point loses nothing.
     pub fn move_aside(&self, file: &File) -> io::Result<()> {
         let moved = self.keep(file).and_then(|()| file.set_len(self.whole));
         if moved.is_err() {
-            // It is made anew: this part of it is of no use.
+            // The next attempt starts over: remove the partial copy.
             let _ = fs::remove_file(&self.kept_in);
         }
         moved
@@ -147,7 +149,7 @@ impl Torn {
         File::open(directory.unwrap_or(Path::new(".")))?.sync_all()
     }
 
-    /// With the name of the file alone: where it is, is known.
+    /// Names the file without its directory, which is known.
     pub fn fact(&self) -> Fact {
         let name = self.kept_in.file_name().unwrap_or_default();
         Fact::LineTorn { bytes: self.bytes, kept_in: name.to_string_lossy().into_owned() }

@@ -109,7 +109,7 @@ fn facts_that_find_no_room_are_counted_and_said() {
     let (audit, recorder) = disk.log(4);
     audit.note(stopped());
     until("a write", || disk.0.lock().stuck.is_none());
-    // The writer waits for the disk; nobody here waits for the writer.
+    // The writer waits for the disk; no caller waits for the writer.
     for _ in 0..100 {
         audit.note(stopped());
     }
@@ -229,7 +229,7 @@ impl Place {
         Ok(verify(bytes.as_slice(), None).unwrap())
     }
 
-    /// What was moved aside, by name.
+    /// Files moved aside, by name.
     fn kept(&self) -> Vec<(String, Vec<u8>)> {
         let entries = std::fs::read_dir(&self.0).unwrap().map(|entry| entry.unwrap());
         let kept = entries.filter(|entry| entry.path() != self.file());
@@ -279,7 +279,7 @@ fn a_last_line_that_is_torn_anywhere_is_moved_aside_and_the_chain_goes_on() {
         assert_eq!(place.kept(), [("audit.jsonl.torn-3".to_owned(), torn[last..].to_vec())]);
         place.clear();
     }
-    // In the same place again.
+    // A second tear at the same position.
     for _ in 0..2 {
         place.begin(&whole[..whole.len() - 2]).unwrap();
     }
@@ -390,5 +390,29 @@ fn a_file_that_is_moved_or_deleted_is_followed_by_another_of_its_name() {
     note(7);
     assert_eq!(events_of(&second).len(), 4);
     assert_eq!(std::fs::read_to_string(place.file()).unwrap(), "something else");
+    drop((audit, recorder));
+}
+
+#[test]
+fn f10_file_that_is_cut_or_overwritten_goes_on_as_a_chain() {
+    let place = Place::new("audit-cut");
+    let (audit, recorder) = Audit::begin(Some(&place.file())).unwrap();
+    let note = |written| {
+        audit.note(stopped());
+        until("a line", || audit.stats().unwrap().written == written);
+    };
+    note(1);
+    let older = std::fs::read(place.file()).unwrap();
+    note(2);
+    // As `copytruncate` does.
+    std::fs::write(place.file(), "").unwrap();
+    note(4);
+    assert_eq!(events_of(&place.file()), ["file_replaced", "server_stopped"]);
+    std::fs::write(place.file(), &older).unwrap();
+    note(6);
+    let events = events_of(&place.file());
+    assert_eq!(events, ["server_stopped", "file_replaced", "server_stopped"]);
+    let other = std::fs::File::open(place.file()).unwrap();
+    assert!(other.try_lock().is_err(), "the file is no longer locked");
     drop((audit, recorder));
 }

@@ -1,19 +1,19 @@
-//! Whether a file is the chain that the server wrote, read line by line.
+//! Verifies line by line that a file is an unbroken chain.
 
 use std::io::{self, BufRead};
 
 use super::chain::{Broken, Chain};
 
-/// What a file that is in order holds.
+/// Contents of a valid file.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Summary {
     pub lines: u64,
-    /// The times of the first and of the last line.
+    /// Times of the first and the last line.
     pub first: Option<String>,
     pub last: Option<String>,
-    /// Lines that were torn, and say so behind the place.
+    /// Torn lines, as recorded by the lines after them.
     pub torn: u64,
-    /// Of the last line: noted elsewhere, it shows later that nothing was cut off.
+    /// Hash of the last line. Noted elsewhere, it later proves that nothing was cut off.
     pub hash: Option<String>,
 }
 
@@ -31,10 +31,10 @@ pub enum NotVerified {
 
 /// `Fact::LineTorn` in the file.
 const LINE_TORN: &str = "line_torn";
-/// Longer lines are not ours, and are not kept in memory.
+/// Longer lines were not written by the server and are not kept in memory.
 const LINE_BYTES: u64 = 1 << 20;
 
-/// `expected`: the hash of a line that must be there.
+/// `expected`: the hash of a line that must exist.
 pub fn verify(mut file: impl BufRead, expected: Option<&str>) -> Result<Summary, NotVerified> {
     let (mut chain, mut summary) = (Chain::new(), Summary::default());
     let (mut line, mut met) = (Vec::new(), false);
@@ -93,7 +93,7 @@ mod tests {
         assert_eq!(verify([].as_slice(), None).unwrap(), Summary::default());
     }
 
-    /// A hash that was noted once stays good while the file grows.
+    /// A hash noted earlier stays valid while the file grows.
     #[test]
     fn an_older_hash_is_met_on_the_way() {
         let log = log(20);
@@ -151,7 +151,8 @@ mod tests {
             prop_assert!(verify(lines.concat().as_slice(), None).is_err());
         }
 
-        /// A line that is sound by itself: a copy, or one of another chain at the same place.
+        /// A line with a correct hash of its own: a copy, or one from another chain at the same
+        /// position.
         #[test]
         fn an_inserted_or_replaced_line_is_found(at in 0usize..9, from in 0usize..10, foreign: bool) {
             let own = lines(&log(10));

@@ -1,4 +1,4 @@
-//! The thread that owns the file. Nobody waits for it.
+//! The thread that owns the file. No other thread waits for it.
 
 use std::{
     io,
@@ -13,16 +13,16 @@ use std::{
 
 use super::{AuditStats, Fact, chain::Chain, file::Sink};
 
-/// A fact and when it was noted; without one, only a reason to look at the flags.
+/// A fact and its time. `None` only makes the writer look at the flags.
 pub type Noted = Option<(SystemTime, Fact)>;
 
-/// What the writer and those who note facts both know.
+/// State shared by the writer and all that record facts.
 #[derive(Default)]
 pub struct Shared {
     ending: AtomicBool,
     written: AtomicU64,
     lost: AtomicU64,
-    /// Lost, and not yet said in the log.
+    /// Lost facts not yet reported in the log.
     unsaid: AtomicU64,
     errors: AtomicU64,
 }
@@ -56,21 +56,21 @@ pub struct Writer<S> {
     chain: Chain,
     noted: Receiver<Noted>,
     shared: Arc<Shared>,
-    /// Lines that the file has not taken, in part or at all.
+    /// Lines not written yet, wholly or in part.
     pending: Vec<u8>,
     pending_lines: u64,
     must_last: bool,
     failing: bool,
-    /// And that is said.
+    /// The file's name was lost, and that has been logged.
     lost_its_name: bool,
 }
 
-/// How many facts are written at once.
+/// Facts in one write.
 const BATCH: usize = 1024;
-/// A lost fact is said after this time, if nothing else wakes the thread before.
+/// Longest delay before lost facts are reported.
 const IDLE: Duration = Duration::from_secs(1);
 const RETRY: Duration = Duration::from_secs(1);
-/// How long a full disk is waited for at the end.
+/// How long shutdown retries on a full disk.
 const LAST_TRIES: Duration = Duration::from_secs(2);
 const LAST_RETRY: Duration = Duration::from_millis(100);
 
@@ -89,10 +89,10 @@ impl<S: Sink> Writer<S> {
         }
     }
 
-    /// Returns the chain as it stands at the end, and how many of its lines are not written.
+    /// Returns the final chain, and the number of lines not written.
     pub fn run(mut self) -> (Chain, u64) {
         while !self.shared.is_ending() {
-            // Facts wait in the channel while the file takes none: memory stays bounded.
+            // While the file takes nothing, facts wait in the bounded channel.
             if self.pending.is_empty() {
                 match self.noted.recv_timeout(IDLE) {
                     Ok(noted) => self.take(noted),
@@ -109,7 +109,7 @@ impl<S: Sink> Writer<S> {
         (self.chain, self.pending_lines)
     }
 
-    /// Everything that was accepted, unless the disk refuses to the end.
+    /// Writes all accepted facts, unless the disk refuses to the end.
     fn finish(&mut self) {
         let deadline = Instant::now() + LAST_TRIES;
         loop {
@@ -122,7 +122,7 @@ impl<S: Sink> Writer<S> {
         }
     }
 
-    /// What waits, as far as it fits into a batch.
+    /// Collects waiting facts, up to a batch.
     fn collect(&mut self) -> usize {
         let mut taken = 0;
         while taken < BATCH
@@ -140,14 +140,14 @@ impl<S: Sink> Writer<S> {
 
     fn take(&mut self, noted: Noted) {
         let Some((time, fact)) = noted else { return };
-        // Not within a line: the rest of it belongs to the file that has its beginning.
+        // Never within a line: its rest belongs to the file with its beginning.
         if self.pending.is_empty() {
             self.follow();
         }
         self.append(time, &fact);
     }
 
-    /// Goes on in the file that has the name now.
+    /// Continues in the file that has the name now.
     fn follow(&mut self) {
         match self.sink.follow() {
             Ok(None) => self.lost_its_name = false,
@@ -156,7 +156,7 @@ impl<S: Sink> Writer<S> {
                 let after = before.last_hash().map(str::to_owned);
                 tracing::warn!(
                     audit.hash = after,
-                    "the audit file was moved or deleted: the log goes on in a new file of its name"
+                    "the audit file was moved, deleted or cut: the log goes on in what now has its name"
                 );
                 let now = SystemTime::now();
                 torn.iter().for_each(|torn| self.append(now, &torn.fact()));
@@ -181,7 +181,7 @@ impl<S: Sink> Writer<S> {
         match self.try_write() {
             Ok(()) if self.failing => {
                 self.failing = false;
-                tracing::info!("the audit log is written again");
+                tracing::info!("the audit log can be written again");
             }
             Ok(()) => {}
             Err(error) => {
@@ -199,7 +199,7 @@ impl<S: Sink> Writer<S> {
 
     fn try_write(&mut self) -> io::Result<()> {
         self.sink.mend()?;
-        // Not `write_all`, which does not tell how much of a line is in the file when it fails.
+        // Not `write_all`: after an error it would be unknown how much of a line was written.
         while !self.pending.is_empty() {
             match self.sink.write(&self.pending) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),

@@ -1,6 +1,6 @@
-//! Short-lived access tokens, for backends that have no library for JWTs: made by the signed API or
-//! the command line, accepted at the auth endpoints, whatever the authorizer. Whoever can have one made
-//! holds the application's secret, and could sign subscriptions as well.
+//! Short-lived access tokens, for backends without a JWT library. The signed API or the command
+//! line creates them, and every auth endpoint accepts them, regardless of the authorizer. Creating
+//! one takes the app secret, with which subscriptions could be signed as well.
 
 use hkdf::Hkdf;
 use jsonwebtoken::{Algorithm, EncodingKey, Header, decode_header, encode};
@@ -19,6 +19,7 @@ use crate::{
     channel::{Access, Channel, InvalidName, check_characters},
     clock::{KnownAsOf, Now},
     crypto::encoding::hex,
+    origins::{InvalidOrigin, OriginPattern},
 };
 
 pub struct AccessTokens {
@@ -29,19 +30,19 @@ pub struct AccessTokens {
     pub revoked: Arc<RevokedTokens>,
 }
 
-/// Tells these from the application's own tokens. That they are ours is told by the signature.
+/// Distinguishes these tokens from the app's own; the signature proves that they are ours.
 const KIND: &str = "sealcast-access+jwt";
-/// As long as a revocation has to be remembered.
+/// Longest lifetime, in seconds; revocations are remembered for as long.
 pub const LONGEST: u64 = 24 * 60 * 60;
 pub const USUAL: u64 = 60 * 60;
 const MOST_CHANNELS: usize = 100;
 const LONGEST_CHANNEL: usize = 200;
 
-/// What somebody with the application's secret wants a token for.
+/// Parameters of a new token.
 pub struct Wanted {
     pub user_id: String,
     pub user_info: Option<serde_json::Value>,
-    /// Patterns, in which `*` stands for any run of characters.
+    /// Patterns; `*` matches any run of characters.
     pub channels: Vec<String>,
     pub ttl: u64,
     pub origin: Option<String>,
@@ -55,7 +56,7 @@ pub struct Minted {
     pub jti: String,
 }
 
-/// Which token a grant was made for.
+/// The token behind a grant.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct TokenId {
     pub jti: Arc<str>,
@@ -81,6 +82,12 @@ pub enum NotMinted {
         "the token would be longer than {MAX_TOKEN} bytes: give it less user_info, or fewer channels"
     )]
     TooLong,
+    #[error("origin: {origin:?} {reason}")]
+    Origin { origin: String, reason: InvalidOrigin },
+    #[error(
+        "origin: {0:?} has a *, and a token is for one origin: write it as the browser sends it, such as \"https://app.example.com\""
+    )]
+    SeveralOrigins(String),
     #[error("the operating system gave no random bytes; try again")]
     NoRandomness,
 }
@@ -106,6 +113,7 @@ impl AccessTokens {
         if count == 0 || count > MOST_CHANNELS || !wanted.channels.iter().all(is_pattern) {
             return Err(NotMinted::Channels);
         }
+        wanted.origin.as_deref().map_or(Ok(()), check_origin)?;
         let mut id = [0; 16];
         getrandom::fill(&mut id).map_err(|_| NotMinted::NoRandomness)?;
         let (jti, expires) = (hex(&id), now.wall.saturating_add(wanted.ttl));
@@ -120,7 +128,7 @@ impl AccessTokens {
             origin: wanted.origin.as_deref(),
         };
         let header = Header { typ: Some(KIND.into()), ..Header::new(Algorithm::HS256) };
-        // Of what is plain JSON, under a key of its own kind, nothing can fail.
+        // Cannot fail for plain JSON and a matching key.
         let token = encode(&header, &claims, &self.signing).map_err(|_| NotMinted::TooLong)?;
         if token.len() > MAX_TOKEN {
             return Err(NotMinted::TooLong);
@@ -128,7 +136,7 @@ impl AccessTokens {
         Ok(Minted { token, expires, jti })
     }
 
-    /// The access token that a client shows, if it shows one.
+    /// The access token in the credentials, if there is one.
     pub fn presented<'a>(&self, credentials: &'a Credentials) -> Option<&'a str> {
         let token = presented(credentials.bearer.as_deref()).ok()?;
         let kind = decode_header(token).ok()?.typ?;
@@ -187,6 +195,15 @@ impl AccessTokens {
     }
 }
 
+/// No browser would ever send another, and the token would be refused everywhere.
+fn check_origin(origin: &str) -> Result<(), NotMinted> {
+    match origin.parse::<OriginPattern>() {
+        Ok(pattern) if pattern.is_exact() => Ok(()),
+        Ok(_) => Err(NotMinted::SeveralOrigins(origin.to_owned())),
+        Err(reason) => Err(NotMinted::Origin { origin: origin.to_owned(), reason }),
+    }
+}
+
 #[derive(Serialize)]
 struct Signed<'a> {
     aud: &'a str,
@@ -201,8 +218,8 @@ struct Signed<'a> {
     origin: Option<&'a str>,
 }
 
-/// Not the secret itself, with which backends sign tokens and much else: what is signed for one
-/// purpose is worth nothing for another.
+/// Derives a separate key: the app secret signs much else, and a signature for one purpose must be
+/// worthless for another.
 fn derived(app: &str, secret: &[u8]) -> Zeroizing<[u8; 32]> {
     let mut key = Zeroizing::new([0; 32]);
     let mut info = Vec::new();
@@ -277,7 +294,7 @@ mod tests {
         let minted = shop.mint(&wanted(), now()).unwrap().token;
         let of_other = tokens("other").verify(&minted, None, now()).unwrap_err();
         assert_eq!(of_other.code.name(), "token_signature");
-        // Signed with the secret itself, as the application's own tokens are.
+        // Signed with the secret itself, like the app's own tokens.
         let header = Header { typ: Some(KIND.into()), ..Header::new(Algorithm::HS256) };
         let claims = serde_json::json!({"aud": "shop", "sub": "u", "jti": "j", "exp": unix_now() + 9, "channels": ["*"]});
         let own = encode(&header, &claims, &EncodingKey::from_secret(SECRET)).unwrap();
@@ -314,6 +331,13 @@ mod tests {
         }
         for channels in [vec![], vec!["a/b".into()], vec![String::new()], vec!["x".into(); 101]] {
             assert_eq!(mint(Wanted { channels, ..wanted() }), Err(NotMinted::Channels));
+        }
+        for origin in ["foo", "self", "null", "", "https://a.example/", "https://*.a.example"] {
+            let error = mint(Wanted { origin: Some(origin.into()), ..wanted() }).unwrap_err();
+            assert!(error.to_string().contains("such as \"https:") || origin == "null", "{error}");
+        }
+        for origin in ["https://a.example", "http://localhost:3000", "capacitor://localhost"] {
+            assert!(mint(Wanted { origin: Some(origin.into()), ..wanted() }).is_ok(), "{origin}");
         }
         let user_info = Some(serde_json::json!("x".repeat(9000)));
         assert_eq!(mint(Wanted { user_info, ..wanted() }), Err(NotMinted::TooLong));

@@ -1,4 +1,4 @@
-//! The claims of a token that has been verified, as rules read them.
+//! The claims of a verified token, as rules read them.
 
 use serde_json::{Map, Value};
 
@@ -7,8 +7,8 @@ use serde_json::{Map, Value};
 pub struct Claims(Map<String, Value>);
 
 impl Claims {
-    /// The claim of that name, or the one that the parts between its dots lead to. Names that are
-    /// URLs have dots of their own, so the whole name comes first.
+    /// The claim with this name, or else the value at this dotted path. Names that are URLs contain
+    /// dots, so the whole name is tried first.
     pub fn get(&self, path: &str) -> Option<&Value> {
         let nested = || {
             let (first, rest) = path.split_once('.')?;
@@ -17,7 +17,7 @@ impl Claims {
         self.0.get(path).or_else(nested).filter(|value| !value.is_null())
     }
 
-    /// A text, a whole number or a truth value, as text. Anything else has no one form.
+    /// A string, integer or boolean as text. Other values have no single text form.
     pub fn text(&self, path: &str) -> Option<String> {
         match self.get(path)? {
             Value::String(text) => Some(text.clone()),
@@ -31,7 +31,7 @@ impl Claims {
         self.get("sub")?.as_str().filter(|sub| !sub.is_empty()).map(str::to_owned)
     }
 
-    /// `None` if the claim is there and is something else.
+    /// An absent claim is an empty list; `None` if it is not a list of strings.
     pub fn list(&self, name: &str) -> Option<Vec<String>> {
         let Some(value) = self.get(name) else { return Some(Vec::new()) };
         value.as_array()?.iter().map(|item| item.as_str().map(str::to_owned)).collect()

@@ -1,5 +1,5 @@
-//! The application decides, at a URL of its own: it is asked as a client would ask it, with the
-//! headers and cookies that were chosen, and says who may come in. What lets in is made here.
+//! The app decides at its own URL. It is asked with the configured headers and cookies of the
+//! client and answers who may join; the signature is made here.
 
 mod breaker;
 mod cache;
@@ -34,17 +34,17 @@ pub struct ForwardAuthorizer {
 
 pub struct ForwardSettings {
     pub url: Endpoint,
-    /// Names, in lower case.
+    /// Names in lower case.
     pub headers: Vec<String>,
     pub cookies: Vec<String>,
     pub deadline: Duration,
     pub concurrency: usize,
-    /// How long a yes is taken for one.
+    /// How long a positive decision is cached.
     pub cache: Duration,
     pub max_ttl: Option<u64>,
 }
 
-/// What the application says with a 200; nothing at all is a yes.
+/// The body of a 200 response. An empty body is a yes.
 #[derive(Deserialize, Clone, Default, Debug, PartialEq, Eq)]
 #[serde(default)]
 struct Decision {
@@ -56,18 +56,17 @@ struct Decision {
     allow: Option<Vec<String>>,
 }
 
-/// A decision, whether it has just been made or was kept.
+/// A decision, new or from the cache.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Decided {
     decision: Decision,
-    /// When the application was asked, and not when it answered: it may have decided otherwise
-    /// meanwhile.
+    /// Time of the request, not of the response: the app may have changed its mind since.
     as_of: KnownAsOf,
-    /// In seconds since 1970, if the decision itself ends.
+    /// End of the decision in seconds since 1970, if it has one.
     until: Option<UnixSeconds>,
 }
 
-/// Far more than a decision takes.
+/// Far more than a decision needs.
 const MOST_BYTES: usize = 16 * 1024;
 
 impl ForwardAuthorizer {
@@ -123,7 +122,7 @@ impl ForwardAuthorizer {
         Ok(Identity { user_id: user_id.ok_or_else(no_user_id)?, user_info, watchlist })
     }
 
-    /// Drops what is kept for the user, and for whom the application has not named.
+    /// Drops cached decisions about this user, and those that name no user.
     pub fn forget(&self, user: &str, revoked_at: UnixSeconds) {
         self.cache.forget(user, revoked_at);
     }
@@ -161,7 +160,7 @@ impl ForwardAuthorizer {
         })?;
         let place = tokio::time::timeout(self.settings.deadline, self.places.acquire()).await;
         let Ok(Ok(_place)) = place else {
-            // That is our limit and not the application's failure.
+            // Our own limit was reached; the app has not failed.
             attempt.forget();
             return Err(Denied::new(
                 RefusalCode::ForwardBusy,
@@ -187,7 +186,7 @@ impl ForwardAuthorizer {
             }
             Err(failure) => {
                 attempt.failed();
-                tracing::warn!(refusal.code = failure.code().name(), error = %failure, "the application did not say who may join");
+                tracing::warn!(refusal.code = failure.code().name(), error = %failure, "the application gave no decision");
                 Err(failure.into())
             }
         }
@@ -199,14 +198,15 @@ fn no_user_id() -> Denied {
     Denied::new(RefusalCode::NoUserId, message)
 }
 
-/// Why there is no decision. The client learns the code and that it may ask again, the log more.
+/// The reason for a missing decision. The client learns the code and that it may retry; the log has
+/// the details.
 #[derive(Debug, thiserror::Error)]
 enum Failure {
     #[error("{0}")]
     Unanswered(#[from] Unanswered),
     #[error("status {0}: redirects are not followed, name the URL that decides")]
     Redirect(u16),
-    #[error("status {0}, and not 200, 401 or 403")]
+    #[error("status {0} instead of 200, 401 or 403")]
     Status(u16),
     #[error("the answer is no JSON object (a page, perhaps of a login?)")]
     NotJson,
@@ -239,7 +239,7 @@ impl From<Failure> for Denied {
     }
 }
 
-/// A yes, a no, or neither, which is a no of another kind.
+/// Parses the response: a decision, a refusal, or a failure.
 fn judge(answer: &Answer) -> Result<Result<Decision, Denied>, Failure> {
     match answer.status {
         200 => decision(answer).map(Ok),
@@ -247,7 +247,7 @@ fn judge(answer: &Answer) -> Result<Result<Decision, Denied>, Failure> {
             RefusalCode::ForwardUnauthenticated,
             "the application does not know who asks (401)",
         ))),
-        403 => Ok(Err(Denied::new(RefusalCode::ForwardDenies, "the application says no (403)"))),
+        403 => Ok(Err(Denied::new(RefusalCode::ForwardDenies, "the application denied it (403)"))),
         status @ 300..=399 => Err(Failure::Redirect(status)),
         status => Err(Failure::Status(status)),
     }
@@ -266,7 +266,7 @@ fn decision(answer: &Answer) -> Result<Decision, Failure> {
     let text = text.ok_or(Failure::NotJson)?;
     let decision: Decision =
         crate::protocol::json::object(text).map_err(|e| Failure::Shape(e.to_string()))?;
-    // An empty one is a mistake of whoever made it, and would be everybody's.
+    // An empty id is a mistake in the app, and would be shared by all users.
     match &decision.user_id {
         Some(id) if id.is_empty() => Err(Failure::Shape("\"user_id\" is empty".to_owned())),
         _ => Ok(decision),

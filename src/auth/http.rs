@@ -1,4 +1,4 @@
-//! Questions to other servers: bounded in time and size, over TLS, and never led elsewhere.
+//! HTTP client for other servers: bounded in time and size, over TLS, without redirects.
 
 use std::{path::Path, sync::Arc, time::Duration};
 
@@ -19,9 +19,9 @@ use rustls::{
     pki_types::{CertificateDer, pem::PemObject},
 };
 
-use crate::traces::traceparent;
+use crate::{text_file, traces::traceparent};
 
-/// Shared by all workers; keeps connections for the next question.
+/// Shared by all workers, with a pool of idle connections.
 pub struct HttpClient {
     inner: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
     deadline: Duration,
@@ -39,26 +39,26 @@ pub enum Unanswered {
     Deadline(Duration),
     #[error("the answer is larger than {0} bytes")]
     TooLarge(usize),
-    /// With the reason, for the log.
+    /// The reason, for the log.
     #[error("there was no answer: {0}")]
     Broken(String),
 }
 
-/// What every request of this program says that it is from.
+/// The `User-Agent` of every request.
 pub const SEALCAST: &str = concat!("sealcast/", env!("CARGO_PKG_VERSION"));
 
-/// Of the trace that a request belongs to, where there is one.
+/// Header with the trace a request belongs to.
 const TRACEPARENT: &str = "traceparent";
 
-/// Idle connections are closed before most servers close them.
+/// Shorter than the idle timeout of most servers.
 const IDLE: Duration = Duration::from_secs(20);
 const IDLE_CONNECTIONS: usize = 16;
-/// Of an answer's body that nobody reads.
+/// Bounds for a response body that is not used.
 const IGNORED_BYTES: usize = 64 * 1024;
 const IGNORED_DEADLINE: Duration = Duration::from_millis(200);
 
 impl HttpClient {
-    /// With `ca_file` its certificates alone are believed, else those that browsers believe: the
+    /// With `ca_file`, only its certificates are trusted, otherwise those trusted by browsers: the
     /// container image has none of its own.
     pub fn new(ca_file: Option<&Path>, deadline: Duration) -> Result<Self, String> {
         let tls = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
@@ -72,7 +72,7 @@ impl HttpClient {
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(IDLE)
             .pool_max_idle_per_host(IDLE_CONNECTIONS)
-            // Some receivers of webhooks look for names as the protocol spells them.
+            // Some webhook receivers compare header names in this spelling.
             .http1_title_case_headers(true)
             .build(connector.build());
         Ok(Self { inner, deadline })
@@ -85,7 +85,7 @@ impl HttpClient {
         self.send(request, most).await
     }
 
-    /// A form, and these headers.
+    /// Posts a form with these headers.
     pub async fn post(
         &self,
         to: &Endpoint,
@@ -106,7 +106,7 @@ impl HttpClient {
         self.send(request.map_err(|e| Unanswered::Broken(e.to_string()))?, most).await
     }
 
-    /// A body with these headers; the status of the answer is all that counts.
+    /// Posts a body with these headers. Returns only the status.
     pub async fn tell(
         &self,
         to: &Endpoint,
@@ -124,13 +124,13 @@ impl HttpClient {
         let answer = tokio::time::timeout(self.deadline, self.inner.request(request)).await;
         let answer = answer.map_err(|_| Unanswered::Deadline(self.deadline))?;
         let (head, body) = answer.map_err(|e| broken(&e))?.into_parts();
-        // Read if it is there already, so that the connection can be used again.
+        // Drains a short body, so that the connection can be reused.
         let rest = Limited::new(body, IGNORED_BYTES).collect();
         let _ = tokio::time::timeout(IGNORED_DEADLINE, rest).await;
         Ok(head.status.as_u16())
     }
 
-    /// A request that somebody else has made, and perhaps named.
+    /// Sends a request built by another library; its `User-Agent` is kept behind ours.
     #[cfg(feature = "otel")]
     pub async fn pass(
         &self,
@@ -169,15 +169,15 @@ impl HttpClient {
     }
 }
 
-/// With a `User-Agent`, unless there is one: a webhook may have its own, and a client's may be
-/// passed on.
+/// Adds a `User-Agent` unless there is one: a webhook may configure its own, and that of a client
+/// may be forwarded.
 fn introduced(mut request: Request<Full<Bytes>>) -> Request<Full<Bytes>> {
     let name = request.headers_mut().entry(USER_AGENT);
     name.or_insert(HeaderValue::from_static(SEALCAST));
     request
 }
 
-/// The innermost reason is the one that helps.
+/// The innermost error is the most useful one.
 fn broken(error: &dyn std::error::Error) -> Unanswered {
     let mut error = error;
     while let Some(source) = error.source() {
@@ -192,7 +192,8 @@ fn roots(ca_file: Option<&Path>) -> Result<RootCertStore, String> {
     };
     let failed = |e: &dyn std::fmt::Display| format!("{}: {e}", path.display());
     let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_file_iter(path).map_err(|e| failed(&e))? {
+    let text = text_file::read_bytes(path).map_err(|e| failed(&e))?;
+    for certificate in CertificateDer::pem_slice_iter(&text) {
         let certificate = certificate.map_err(|e| failed(&e))?;
         roots.add(certificate).map_err(|e| failed(&e))?;
     }
@@ -202,12 +203,12 @@ fn roots(ca_file: Option<&Path>) -> Result<RootCertStore, String> {
     Ok(roots)
 }
 
-/// A URL that tokens and cookies may be sent to.
+/// A URL that may receive tokens and cookies.
 #[derive(Clone, Debug)]
 pub struct Endpoint(Uri);
 
 impl Endpoint {
-    /// `plain`: the operator says that http is meant, whatever the host.
+    /// `plain`: the operator allows http for any host.
     pub fn parse(text: &str, plain: bool) -> Result<Self, String> {
         let uri: Uri = text.parse().map_err(|e| format!("is no URL: {e}"))?;
         let Some(authority) = uri.authority() else {
@@ -219,12 +220,12 @@ impl Endpoint {
         match uri.scheme_str() {
             Some("https") => Ok(Self(uri)),
             Some("http") if plain || is_loopback(authority.host()) => Ok(Self(uri)),
-            Some("http") => Err("must be https: only on this machine may it be http".to_owned()),
+            Some("http") => Err("must be https: http is allowed on this machine only".to_owned()),
             _ => Err("must begin with https://".to_owned()),
         }
     }
 
-    /// And port, where it is not the usual one.
+    /// Host, and port if it is not the default.
     pub fn host(&self) -> &str {
         self.0.authority().map_or("", |authority| authority.as_str())
     }

@@ -1,8 +1,7 @@
-//! The keys of a token's issuer, fetched from its URL (JWKS).
+//! The keys of a token issuer, fetched from its JWKS URL.
 //!
-//! Fetched when the first token comes, and again when they are old. A token that names a key that is
-//! not there may mean that there are new ones, or that somebody makes names up: it causes a fetch,
-//! but only some time after the last.
+//! Keys are fetched when the first token arrives, and again when they are old. An unknown key id
+//! may mean a new key or a made-up name: it triggers a fetch, but only some time after the last.
 
 use std::{
     sync::Arc,
@@ -23,12 +22,12 @@ pub struct Jwks {
     pub client: HttpClient,
     pub url: Endpoint,
     pub algorithms: Vec<Algorithm>,
-    /// How long keys are used before they are fetched again.
+    /// Age at which keys are fetched again.
     pub refresh: Duration,
-    /// How long after a fetch an unknown key causes the next.
+    /// Time after a fetch before an unknown key triggers another.
     pub cooldown: Duration,
     state: Mutex<State>,
-    /// Held while keys are fetched.
+    /// Held during a fetch.
     fetching: tokio::sync::Mutex<()>,
 }
 
@@ -46,16 +45,16 @@ struct KeySet(Vec<(Option<String>, Arc<VerifyingKey>)>);
 #[derive(Debug, PartialEq, Eq)]
 pub enum NoKey {
     Unknown,
-    /// It has not been possible to look.
+    /// The keys could not be fetched.
     Unavailable,
 }
 
 /// Lists of large providers have some ten kilobytes.
 const MOST_BYTES: usize = 256 * 1024;
 const MOST_KEYS: usize = 100;
-/// After a fetch that failed.
+/// Time before a failed fetch is retried.
 const RETRY: Duration = Duration::from_secs(5);
-/// Keys that could not be fetched again are used no longer: one of them may have been withdrawn.
+/// Time after `refresh` when unrefreshed keys expire: one of them may have been withdrawn.
 const STALE: Duration = Duration::from_secs(60 * 60);
 
 impl Jwks {
@@ -79,7 +78,7 @@ impl Jwks {
             return Ok(key);
         }
         {
-            // One fetch for all who wait: whoever comes second finds it done.
+            // One fetch serves all waiting requests: later ones find the keys there.
             let _one = self.fetching.lock().await;
             if self.may_fetch() {
                 self.fetch().await;
@@ -112,7 +111,8 @@ impl Jwks {
     }
 
     async fn fetch(&self) {
-        // Of when the list is: its issuer may have withdrawn a key while it was on its way.
+        // The time of the request: the issuer may have withdrawn a key while the response was in
+        // flight.
         let asked = Instant::now();
         self.state.lock().tried = Some(asked);
         let fetched = self.try_fetch().await;
@@ -135,16 +135,16 @@ impl Jwks {
         match answer.status {
             200 => KeySet::parse(&answer.body, &self.algorithms),
             300..=399 => Err(format!(
-                "status {}: redirects are not followed, name the URL that has the keys",
+                "status {}: redirects are not followed, name the final URL",
                 answer.status
             )),
-            status => Err(format!("status {status} and not 200")),
+            status => Err(format!("status {status} instead of 200")),
         }
     }
 }
 
 impl KeySet {
-    /// Keys that are not understood, or are for something else, are no reason to refuse the others.
+    /// Unknown keys, or keys for another use, do not invalidate the others.
     fn parse(text: &[u8], algorithms: &[Algorithm]) -> Result<Self, String> {
         #[derive(Deserialize)]
         struct Listed {
@@ -152,7 +152,7 @@ impl KeySet {
         }
         let listed = std::str::from_utf8(text).ok().and_then(|text| object(text).ok());
         let Listed { keys } =
-            listed.ok_or_else(|| "it is no JSON object with a list \"keys\"".to_owned())?;
+            listed.ok_or_else(|| "it is not a JSON object with a list \"keys\"".to_owned())?;
         if keys.len() > MOST_KEYS {
             return Err(format!("there are more than {MOST_KEYS} keys"));
         }
@@ -163,12 +163,12 @@ impl KeySet {
         };
         let keys: Vec<_> = keys.into_iter().filter_map(usable).collect();
         if keys.is_empty() {
-            return Err("none of its keys is for the algorithms that are configured".to_owned());
+            return Err("none of its keys is for the configured algorithms".to_owned());
         }
         Ok(Self(keys))
     }
 
-    /// By its id; a token that names none is for the only key that there is.
+    /// Finds a key by id; a token without a key id matches only a single key.
     fn find(&self, id: Option<&str>, algorithm: Algorithm) -> Option<Arc<VerifyingKey>> {
         let mut fitting = self.0.iter().filter(|(_, key)| key.is_for(algorithm));
         let found = match id {

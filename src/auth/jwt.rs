@@ -1,4 +1,4 @@
-//! Tokens that the application's backend or its identity provider made.
+//! Tokens from the app's backend or its identity provider.
 
 use jsonwebtoken::decode_header;
 
@@ -19,9 +19,9 @@ use crate::{
 pub struct JwtAuthorizer {
     pub keys: Keys,
     pub checks: Checks,
-    /// Without rules, the token's own claim `channels` decides.
+    /// Without rules, the token's `channels` claim decides.
     pub rules: Option<Rules>,
-    /// Where a token is looked for if no header has one.
+    /// Cookie with the token, used if there is no header.
     pub cookie: Option<String>,
 }
 
@@ -40,7 +40,7 @@ pub enum InvalidToken {
     Expired,
     #[error("the token is not valid yet (nbf)")]
     Immature,
-    #[error("the token is not signed with an algorithm that is configured")]
+    #[error("the token is not signed with a configured algorithm")]
     Algorithm,
     #[error("the token's signature does not match")]
     Signature,
@@ -48,7 +48,7 @@ pub enum InvalidToken {
     NoExpiry,
     #[error("the token's \"iss\" is not the issuer that is configured")]
     Issuer,
-    #[error("the token's \"aud\" does not name the audience that is configured")]
+    #[error("the token's \"aud\" does not name the configured audience")]
     Audience,
     #[error("the token is signed with a key that its issuer does not list")]
     UnknownKey,
@@ -72,7 +72,7 @@ pub enum InvalidToken {
     Unencoded,
 }
 
-/// Longer ones are refused before they are decoded.
+/// Longer tokens are refused before decoding.
 pub const MAX_TOKEN: usize = 8192;
 
 impl InvalidToken {
@@ -106,7 +106,7 @@ impl From<InvalidToken> for Denied {
     }
 }
 
-/// Of a length that is worth a look.
+/// Checks presence and length of the token.
 pub fn presented(token: Option<&str>) -> Result<&str, InvalidToken> {
     let token = token.filter(|t| !t.is_empty()).ok_or(InvalidToken::Missing)?;
     if token.len() > MAX_TOKEN { Err(InvalidToken::TooLong) } else { Ok(token) }
@@ -161,7 +161,7 @@ impl JwtAuthorizer {
         now: Now,
     ) -> Result<Grant, Denied> {
         let Some(abilities) = rule.abilities else {
-            let message = format!("a rule says that nobody joins {channel}");
+            let message = format!("a rule denies access to {channel}");
             return Err(Denied::new(RefusalCode::RuleDenies, message));
         };
         let member = || {
@@ -194,7 +194,7 @@ impl JwtAuthorizer {
     }
 }
 
-/// By the token's own claim, for as long as the token is accepted.
+/// Decides by the token's own claim, for as long as the token is valid.
 fn by_channels(verified: &Verified, channel: &Channel) -> Result<Grant, Denied> {
     let Verified { claims, expires, as_of } = verified;
     let patterns = claims.list("channels").ok_or(InvalidToken::Malformed)?;
@@ -211,14 +211,12 @@ fn by_channels(verified: &Verified, channel: &Channel) -> Result<Grant, Denied> 
 }
 
 fn no_rule(channel: &Channel) -> Denied {
-    let message = format!(
-        "no rule of this application matches {channel} for this token (`sealcast auth test` shows why)"
-    );
+    let message = format!("no rule of this application matches {channel} for this token");
     Denied::new(RefusalCode::NoRule, message)
 }
 
 fn no_member() -> Denied {
-    let message = "the token has not the claims that the rule's user_id is made of";
+    let message = "the token lacks the claims of the rule's user_id";
     Denied::new(RefusalCode::NoUserId, message)
 }
 

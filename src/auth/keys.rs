@@ -1,5 +1,5 @@
-//! What tokens are verified with. A key comes with the algorithms that it may be used for, which are
-//! those of its kind: a public key can verify no HMAC, whatever a token says.
+//! Keys for verifying tokens. A key is bound to algorithms of its own kind: a public key never
+//! verifies an HMAC, whatever the token claims.
 
 use jsonwebtoken::{
     Algorithm, AlgorithmFamily, DecodingKey, Header, TokenData, Validation, decode, decode_header,
@@ -18,7 +18,7 @@ use crate::{
 
 pub struct VerifyingKey {
     key: DecodingKey,
-    /// Of the key's family, and never none.
+    /// All of the key's family; never empty.
     algorithms: Vec<Algorithm>,
 }
 
@@ -36,16 +36,16 @@ pub enum UnusableKey {
     Algorithms,
 }
 
-/// What a token says that was signed with the key and is good now.
+/// A token with a valid signature and valid times.
 #[derive(Debug)]
 pub struct Verified {
     pub claims: Claims,
-    /// When it will be accepted no longer.
+    /// Time after which it is no longer accepted.
     pub expires: UnixSeconds,
     pub as_of: KnownAsOf,
 }
 
-/// What a token must say, beside being signed.
+/// Requirements for a token beside its signature.
 pub struct Checks {
     pub issuer: Option<String>,
     pub audience: Option<String>,
@@ -83,8 +83,8 @@ impl VerifyingKey {
         Self::new(key.map_err(|_| UnusableKey::NoPem)?, algorithms)
     }
 
-    /// `None` for keys that are for something else, of a kind that is not configured, or no keys at
-    /// all; and for secrets, which a list that anybody may read cannot hold.
+    /// `None` for keys of another use or kind, invalid keys, and symmetric keys, which a public
+    /// list cannot contain.
     pub fn jwk(jwk: &Jwk, algorithms: &[Algorithm]) -> Option<Self> {
         if jwk.common.public_key_use.as_ref().is_some_and(|u| *u != PublicKeyUse::Signature) {
             return None;
@@ -100,7 +100,7 @@ impl VerifyingKey {
         }
     }
 
-    /// Whether tokens of this algorithm are its business.
+    /// True if the key verifies tokens of this algorithm.
     pub fn is_for(&self, algorithm: Algorithm) -> bool {
         self.algorithms.contains(&algorithm)
     }
@@ -115,7 +115,7 @@ impl VerifyingKey {
         refuse_extensions(&decode_header(token).map_err(|_| InvalidToken::Malformed)?)?;
         let mut validation = Validation::new(self.algorithms[0]);
         validation.algorithms.clone_from(&self.algorithms);
-        // By `Times`, which knows what a time is.
+        // Checked by `TokenTimes` instead.
         (validation.validate_exp, validation.validate_nbf) = (false, false);
         let mut required = Vec::new();
         if let Some(issuer) = &checks.issuer {
@@ -128,7 +128,8 @@ impl VerifyingKey {
             required.push("aud");
         }
         validation.set_required_spec_claims(&required);
-        // As text, which the library's own reader would refuse where JavaScript has cut a string.
+        // Kept as text: the library's own reader refuses strings cut by JavaScript within a
+        // surrogate pair.
         let verified: Result<TokenData<Box<RawValue>>, _> = decode(token, &self.key, &validation);
         let claims = verified.map(|data| data.claims).map_err(|error| match error.kind() {
             ErrorKind::InvalidAlgorithm => InvalidToken::Algorithm,
@@ -143,8 +144,8 @@ impl VerifyingKey {
     }
 }
 
-/// What its maker says must be understood, or the token means something else (RFC 7515 section
-/// 4.1.11, RFC 7797). Nothing of that kind is understood here.
+/// Refuses tokens with extensions that must be understood (RFC 7515 section 4.1.11, RFC 7797). None
+/// is supported.
 fn refuse_extensions(header: &Header) -> Result<(), InvalidToken> {
     if header.crit.is_some() {
         return Err(InvalidToken::Critical);

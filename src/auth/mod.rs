@@ -1,5 +1,5 @@
-//! Who may join which channel, decided for the auth endpoints. What it grants is signed there;
-//! nothing of this runs on the path of a socket.
+//! Authorization decisions for the auth endpoints, where grants are then signed. Nothing here runs
+//! on the path of a socket.
 
 pub mod access;
 pub mod claims;
@@ -31,39 +31,39 @@ use crate::{
     refusal::RefusalCode,
 };
 
-/// A closed set, so an enum: what decides is a matter of configuration, not of extension.
+/// A closed set, so an enum: authorizers are a matter of configuration, not of extension.
 pub enum Authorizer {
-    /// Nobody, through this server; the application's own backend may sign all the same.
+    /// Denies all requests. The app's backend may still sign.
     Deny,
-    /// Everybody, as whoever they say they are: for development.
+    /// Grants everything, to any claimed user: for development.
     Open,
     Jwt(Box<JwtAuthorizer>),
-    /// The application, at a URL of its own.
+    /// Asks the app, at its own URL.
     Forward(Box<ForwardAuthorizer>),
 }
 
-/// What a client shows of itself.
+/// Credentials sent by a client.
 #[derive(Default)]
 pub struct Credentials {
     pub bearer: Option<String>,
-    /// Of the cookie that the authorizer reads, once it is sure that a page of the application sent it.
+    /// Token from the configured cookie, once a page of the app is known to have sent it.
     pub cookie: Option<String>,
-    /// Of the page.
+    /// Origin of the page.
     pub origin: Option<String>,
-    /// Headers that the authorizer passes on, by their names in lower case.
+    /// Headers to forward, by lower-case name.
     pub passed: Vec<(String, String)>,
-    /// Believed by `Open` alone.
+    /// Trusted by `Open` alone.
     pub claimed_user_id: Option<String>,
     /// JSON text.
     pub claimed_user_info: Option<String>,
 }
 
-/// What an authorizer wants to see of a request, beside `Authorization: Bearer`.
+/// The parts of a request an authorizer reads, beside `Authorization: Bearer`.
 #[derive(Default)]
 pub struct Reads<'a> {
-    /// A cookie with a token.
+    /// Cookie with a token.
     pub cookie: Option<&'a str>,
-    /// Headers and cookies that are passed on.
+    /// Headers and cookies to forward.
     pub headers: &'a [String],
     pub cookies: &'a [String],
 }
@@ -74,7 +74,7 @@ impl Reads<'_> {
     }
 }
 
-/// Whom a request speaks for.
+/// The user behind a request.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Identity {
     pub user_id: String,
@@ -82,21 +82,21 @@ pub struct Identity {
     pub watchlist: Vec<String>,
 }
 
-/// That a client may join a channel, whoever decided it.
+/// Permission to join a channel.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Grant {
-    /// Of a presence channel.
+    /// The member, on presence channels.
     pub member: Option<Identity>,
-    /// Whom the client speaks for, where that is known.
+    /// The client's user, if known.
     pub user_id: Option<String>,
-    /// A user who has been taken off the channel later than this stays off.
+    /// Time as of which the decision is valid: a later revocation overrides it.
     pub as_of: KnownAsOf,
-    /// When the subscription ends, in seconds since 1970.
+    /// End of the subscription, in seconds since 1970.
     pub expires: Option<u64>,
     pub abilities: Abilities,
-    /// The access token that it is for, whose revocation ends it.
+    /// The access token behind it; revoking the token ends the subscription.
     pub token: Option<TokenId>,
-    /// The rule that decided, as it is written.
+    /// The matching rule, as configured.
     pub rule: Option<Arc<str>>,
 }
 
@@ -114,11 +114,11 @@ impl Grant {
     }
 }
 
-/// That a client may be a user.
+/// Permission to sign in as a user.
 #[derive(Debug, PartialEq, Eq)]
 pub struct SignIn {
     pub identity: Identity,
-    /// The access token that it is for.
+    /// The access token behind it.
     pub token: Option<TokenId>,
 }
 
@@ -128,7 +128,7 @@ impl From<Identity> for SignIn {
     }
 }
 
-/// That nothing is granted.
+/// A denial.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("{message}")]
 pub struct Denied {
@@ -143,14 +143,14 @@ impl Denied {
 }
 
 impl Credentials {
-    /// A header that a page sets on purpose comes before a cookie, which browsers add by themselves.
+    /// A header is set on purpose, while browsers add cookies by themselves: it takes precedence.
     pub fn token(&self) -> Option<&str> {
         self.bearer.as_deref().or(self.cookie.as_deref())
     }
 }
 
 impl Authorizer {
-    /// As the configuration calls it.
+    /// Name in the configuration.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Deny => "deny",
@@ -171,7 +171,7 @@ impl Authorizer {
         }
     }
 
-    /// `async` because deciding may mean asking somebody else.
+    /// `async` because the decision may need another server.
     pub async fn channel(
         &self,
         credentials: &Credentials,
@@ -212,7 +212,7 @@ impl Authorizer {
         }
     }
 
-    /// Drops the answers that are kept for a user whom the application has just shut out of something.
+    /// Drops cached decisions about a user whose access was just revoked.
     pub fn forget(&self, user: &str, revoked_at: UnixSeconds) {
         match self {
             Self::Forward(forward) => forward.forget(user, revoked_at),

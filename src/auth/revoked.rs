@@ -1,5 +1,5 @@
-//! Access tokens that are good no longer. Each is remembered for as long as it could have been
-//! accepted, in `STATE_DIR/APP.revoked.json`, so that a restart does not bring it back.
+//! Revoked access tokens. Each revocation is remembered for the longest lifetime of a token, in
+//! `STATE_DIR/APP.revoked.json`, so that it survives a restart.
 
 use std::{
     collections::HashMap,
@@ -9,6 +9,7 @@ use std::{
 
 use parking_lot::{Mutex, RwLock};
 use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
 
 use super::access::{LONGEST, TokenId};
 use crate::{
@@ -20,7 +21,7 @@ use crate::{
 pub struct RevokedTokens {
     path: Option<PathBuf>,
     list: RwLock<List>,
-    /// Held while the file is written, so that the newest state is what it has in the end.
+    /// Held during a write, so that the file ends up with the newest state.
     writing: Mutex<()>,
     pub pending: PendingWrite,
 }
@@ -30,9 +31,9 @@ pub struct RevokedTokens {
 #[serde(deny_unknown_fields)]
 struct List {
     format: u32,
-    /// When each was revoked.
+    /// Revoked token ids, with the time.
     tokens: HashMap<String, u64>,
-    /// All that was issued to them until then.
+    /// Users whose earlier tokens are revoked, with the time.
     users: HashMap<String, u64>,
 }
 
@@ -80,19 +81,32 @@ impl RevokedTokens {
         }
     }
 
-    /// What was revoked before this start.
+    /// Loads the revocations of earlier runs.
     pub fn load(&self) -> Result<(), Unusable> {
-        let Some(path) = &self.path else { return Ok(()) };
+        if let Some(list) = self.kept(state_dir::read)? {
+            *self.list.write() = list;
+        }
+        Ok(())
+    }
+
+    /// Why `load` would fail, without changing anything.
+    pub fn check(&self) -> Result<(), Unusable> {
+        self.kept(state_dir::look).map(drop)
+    }
+
+    fn kept(
+        &self,
+        read: impl FnOnce(&Path) -> io::Result<Option<Zeroizing<Vec<u8>>>>,
+    ) -> Result<Option<List>, Unusable> {
+        let Some(path) = &self.path else { return Ok(None) };
         let unusable = |reason: String| Unusable { path: path.display().to_string(), reason };
-        let text = state_dir::read(path).map_err(|e| unusable(e.to_string()))?;
-        let Some(text) = text else { return Ok(()) };
+        let Some(text) = read(path).map_err(|e| unusable(e.to_string()))? else { return Ok(None) };
         let list: List = serde_json::from_slice(&text)
             .map_err(|e| unusable(format!("line {} is not what was written", e.line())))?;
         if list.format != FORMAT {
             return Err(unusable(format!("its format {} is of another version", list.format)));
         }
-        *self.list.write() = list;
-        Ok(())
+        Ok(Some(list))
     }
 
     pub fn contains(&self, token: &TokenId) -> bool {
@@ -101,18 +115,18 @@ impl RevokedTokens {
             || list.users.get(&*token.user).is_some_and(|at| !token.issued.is_after(*at))
     }
 
-    /// When all tokens of the user were last revoked.
+    /// Time at which all tokens of the user were last revoked.
     pub fn last_of_user(&self, user: &str) -> Option<UnixSeconds> {
         self.list.read().users.get(user).copied()
     }
 
-    /// When something was last revoked.
+    /// Time of the newest revocation.
     pub fn newest(&self) -> Option<UnixSeconds> {
         let list = self.list.read();
         list.tokens.values().chain(list.users.values()).copied().max()
     }
 
-    /// In force at once. The caller then calls `write_down`.
+    /// Takes effect at once. The caller must then call `write_down`.
     pub fn revoke(&self, what: &Revocation, now: Now) -> Result<(), NotRevoked> {
         let mut list = self.list.write();
         list.forget(now.earliest);
@@ -126,7 +140,7 @@ impl RevokedTokens {
         Ok(())
     }
 
-    /// Writes the newest list. Returns whether a revocation had waited for the disk.
+    /// Writes the newest list. Returns true if a pending revocation was written along.
     pub fn write_down(&self) -> io::Result<bool> {
         let Some(path) = &self.path else { return Ok(false) };
         let _one_at_a_time = self.writing.lock();

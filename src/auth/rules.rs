@@ -1,5 +1,5 @@
-//! Ordered rules: the first that matches a channel decides, and where none does nobody is let in.
-//! Pure: no I/O and no clock.
+//! Ordered rules. The first match for a channel decides; without a match, access is denied. Pure:
+//! no I/O and no clock.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -10,7 +10,7 @@ use super::{
     signed_id::SignedIds,
     template::{InvalidTemplate, Part, Template, parse},
 };
-use crate::channel::check_characters;
+use crate::{channel::check_characters, pattern::Pattern};
 
 pub struct Rules {
     rules: Vec<Rule>,
@@ -18,7 +18,7 @@ pub struct Rules {
 }
 
 pub struct Rule {
-    /// As it is written.
+    /// The pattern as configured.
     pub channel: Arc<str>,
     parts: Vec<Part>,
     pub abilities: Option<Abilities>,
@@ -26,24 +26,24 @@ pub struct Rule {
     presence: PresenceData,
 }
 
-/// What a subscription allows beside being sent events.
+/// The abilities of a subscription beside receiving events.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Abilities {
     pub client_events: bool,
 }
 
 impl Abilities {
-    /// As far as the application's settings go.
+    /// Everything the app's settings allow.
     pub const ALL: Self = Self { client_events: true };
 }
 
 pub struct PresenceData {
     pub user_id: Template,
-    /// Without one: the claim of that name.
+    /// `None` uses the claim of that name.
     pub user_info: Option<BTreeMap<String, Template>>,
 }
 
-/// Why a rule says nothing of a channel.
+/// The reason why a rule does not match a channel.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Mismatch {
     #[error("the name is not as the rule says")]
@@ -98,7 +98,7 @@ impl Rule {
         Ok(Self { channel: channel.into(), parts, abilities, max_ttl, presence })
     }
 
-    /// The names of those that the channel is compared with.
+    /// Names of the claims the channel is compared with.
     pub fn claims(&self) -> impl Iterator<Item = &str> {
         self.parts.iter().filter_map(|part| match part {
             Part::Claim(name) => Some(name.as_str()),
@@ -106,7 +106,23 @@ impl Rule {
         })
     }
 
-    /// Whether the rule speaks of the channel.
+    /// A claim in front of the id may be any text.
+    fn takes_signed_id(&self, prefix: &str) -> bool {
+        let before_id = self.parts.split(|part| *part == Part::Id).next().unwrap_or_default();
+        if before_id.len() == self.parts.len() {
+            return false;
+        }
+        let pattern: String = before_id
+            .iter()
+            .map(|part| match part {
+                Part::Text(text) => text.as_str(),
+                Part::Claim(_) | Part::Id | Part::Any => "*",
+            })
+            .collect();
+        Pattern::new(pattern).matches(prefix)
+    }
+
+    /// Checks if the rule matches the channel.
     fn matches(&self, claims: &Claims, ids: &SignedIds, channel: &str) -> Result<(), Mismatch> {
         let first_star = self.parts.iter().position(|part| *part == Part::Any);
         let (head, tail) = self.parts.split_at(first_star.unwrap_or(self.parts.len()));
@@ -177,8 +193,8 @@ fn check(parts: &[Part]) -> Result<(), InvalidRule> {
     Ok(())
 }
 
-/// A value takes the place of its claim as it is: nothing in it has a meaning, and what no channel
-/// name can hold matches none.
+/// Claim values are inserted literally. A value that cannot be part of a channel name matches
+/// nothing.
 fn literal_text(part: &Part, claims: &Claims) -> Result<String, Mismatch> {
     match part {
         Part::Text(text) => Ok(text.clone()),
@@ -193,7 +209,7 @@ fn literal_text(part: &Part, claims: &Claims) -> Result<String, Mismatch> {
     }
 }
 
-/// The texts after each star.
+/// The texts after each `*`.
 fn runs(parts: &[Part], claims: &Claims) -> Result<Vec<String>, Mismatch> {
     let mut runs: Vec<String> = Vec::new();
     for part in parts {
@@ -206,7 +222,7 @@ fn runs(parts: &[Part], claims: &Claims) -> Result<Vec<String>, Mismatch> {
     Ok(runs)
 }
 
-/// `*a*b`: whether `a` comes somewhere and `b` ends it. The leftmost place is as good as any.
+/// For `*a*b`: true if `a` occurs and `b` ends the text. The leftmost match is as good as any.
 fn contains_in_order(mut text: &str, runs: &[String]) -> bool {
     let Some((last, middle)) = runs.split_last() else { return text.is_empty() };
     for run in middle {
@@ -217,6 +233,11 @@ fn contains_in_order(mut text: &str, runs: &[String]) -> bool {
 }
 
 impl Rules {
+    /// True if a rule reads a signed id behind this prefix of a channel name.
+    pub fn takes_signed_id(&self, prefix: &str) -> bool {
+        self.rules.iter().any(|rule| rule.takes_signed_id(prefix))
+    }
+
     pub fn new(rules: Vec<Rule>, ids: SignedIds) -> Self {
         Self { rules, ids }
     }
@@ -226,7 +247,7 @@ impl Rules {
         self.rules.iter().find(|rule| rule.matches(claims, &self.ids, channel).is_ok())
     }
 
-    /// What each rule says of the channel, up to the one that decides.
+    /// The verdict of each rule, up to the first match.
     pub fn verdicts(&self, claims: &Claims, channel: &str) -> Vec<(&Rule, Result<(), Mismatch>)> {
         let mut verdicts = Vec::new();
         for rule in &self.rules {

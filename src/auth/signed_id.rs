@@ -1,9 +1,9 @@
-//! Ids that cannot be guessed: `ID.SIGNATURE`, where the application has signed the channel's name
-//! up to the id. So a signature is worth something at its place alone.
+//! Unguessable ids: `ID.SIGNATURE`, where the app has signed the channel name up to the id. A
+//! signature is therefore valid at its own position only.
 
 use crate::crypto::{encoding::from_hex, signature::AppSecret};
 
-/// Half of a SHA-256: a name has 200 bytes, and 128 bits cannot be guessed.
+/// Half of a SHA-256: names are limited to 200 bytes, and 128 bits cannot be guessed.
 const BYTES: usize = 16;
 const LABEL: &[u8] = b"sealcast-id:";
 
@@ -14,13 +14,13 @@ impl SignedIds {
         Self(secret)
     }
 
-    /// `PREFIX` + `ID`, signed: what a channel is called.
+    /// The channel name: `PREFIX` + `ID` and their signature.
     pub fn name(&self, prefix: &str, id: &str) -> String {
         let signature = self.0.sign(&[LABEL, prefix.as_bytes(), id.as_bytes()]).to_hex();
         format!("{prefix}{id}.{}", &signature[..BYTES * 2])
     }
 
-    /// Takes a signed id off the front of `rest`, which follows `prefix` in a channel's name.
+    /// Strips a signed id from the start of `rest`, which follows `prefix` in a channel name.
     pub fn strip<'a>(&self, prefix: &str, rest: &'a str) -> Option<&'a str> {
         let (id, after) = rest.split_once('.')?;
         let (signature, after) = after.split_at_checked(BYTES * 2)?;

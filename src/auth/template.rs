@@ -1,4 +1,4 @@
-//! Texts in which claims stand: `private-org-{claims.org}-*`, `{claims.sub}`.
+//! Texts with placeholders for claims: `private-org-{claims.org}-*`, `{claims.sub}`.
 
 use serde_json::Value;
 
@@ -10,13 +10,13 @@ pub enum Part {
     Claim(String),
     /// `{id}`: an id and its signature (`auth::signed_id`).
     Id,
-    /// `*`: any run of characters, none included.
+    /// `*`: any run of characters, or none.
     Any,
 }
 
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum InvalidTemplate {
-    #[error("a {{ has no }}, or the other way round")]
+    #[error("a {{ or }} has no counterpart")]
     Braces,
     #[error(
         "{{{0}}} is no placeholder: there is {{claims.NAME}}, and {{id}} in a channel whose rule says idsig = true"
@@ -24,7 +24,7 @@ pub enum InvalidTemplate {
     Placeholder(String),
 }
 
-/// Parts as they stand; in a channel `*` has its meaning, elsewhere it is a character.
+/// Splits a text into parts. `*` is a wildcard in channels and a plain character elsewhere.
 pub fn parse(text: &str, channel: bool) -> Result<Vec<Part>, InvalidTemplate> {
     let mut parts = Vec::new();
     let mut rest = text;
@@ -63,7 +63,7 @@ fn push_text(parts: &mut Vec<Part>, text: &str) {
     }
 }
 
-/// A value that is made of claims: of a member's id, or of what others see of it.
+/// A value built from claims: a member's id, or a field of its info.
 #[derive(Debug, Clone)]
 pub struct Template(Vec<Part>);
 
@@ -72,7 +72,7 @@ impl Template {
         parse(text, false).map(Self)
     }
 
-    /// A claim that stands alone keeps its JSON type; otherwise all is text. `None` if a claim is not there.
+    /// A single claim keeps its JSON type; everything else is text. `None` if a claim is missing.
     pub fn value(&self, claims: &Claims) -> Option<Value> {
         match &*self.0 {
             [Part::Claim(name)] => claims.get(name).cloned(),

@@ -1,4 +1,4 @@
-//! The times that a token tells, as far as they are times.
+//! The times in a token, validated.
 
 use serde_json::Value;
 
@@ -9,19 +9,19 @@ use crate::{
 };
 
 pub struct Times {
-    /// When the token will be accepted no longer.
+    /// Time after which the token is no longer accepted.
     pub expires: UnixSeconds,
     pub as_of: KnownAsOf,
 }
 
-/// The last second of the year 9999. What is later is no time that somebody meant.
+/// The last second of the year 9999. A later time is a mistake.
 const LAST: f64 = 253_402_300_799.0;
-/// The year 2000 and the year 9999 in milliseconds.
+/// The years 2000 to 9999 in milliseconds.
 const MILLISECONDS: std::ops::RangeInclusive<f64> = 946_684_800_000.0..=LAST * 1000.0;
 
 impl Times {
-    /// `leeway`: seconds by which the issuer's clock may differ from ours. What ends is accepted for
-    /// so much longer; what is compared with a revocation counts as so much older.
+    /// `leeway`: allowed clock skew in seconds. It extends expiry, and makes the issue time older
+    /// when compared with a revocation.
     pub fn check(claims: &Claims, leeway: u64, now: Now) -> Result<Self, InvalidToken> {
         let expires = time(claims, "exp")?.ok_or(InvalidToken::NoExpiry)?;
         let expires = expires.saturating_add(leeway);
@@ -32,7 +32,8 @@ impl Times {
             return Err(InvalidToken::Immature);
         }
         let issued = time(claims, "iat")?;
-        // Of the latest time that has been: what was issued before our clock was set back is good.
+        // Compared with the latest time ever seen: a token issued before our clock was set back is
+        // valid.
         if issued.is_some_and(|issued| issued > now.latest.saturating_add(leeway)) {
             return Err(InvalidToken::Future);
         }

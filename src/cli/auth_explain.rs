@@ -75,7 +75,7 @@ fn by_secret(
     let secret = match secret.expose_secret() {
         "-" => {
             read = text_file::read_from(std::io::stdin().lock(), 64 * 1024)?;
-            // The line break is the terminal's, or that of `echo`.
+            // The line break comes from the terminal or from `echo`.
             read.trim_end_matches(['\r', '\n'])
         }
         secret => secret,

@@ -1,4 +1,5 @@
-//! `sealcast auth test`: which rule decides for a token and a channel, and why the others do not.
+//! `sealcast auth test`: the rule that decides for a token and a channel, and the reasons of the
+//! rules before it.
 
 use super::{Result, config_of, say, token::app};
 use crate::{
@@ -8,7 +9,7 @@ use crate::{
         claims::Claims,
         rules::{Mismatch, Rule},
     },
-    channel::Channel,
+    channel::{Access, Channel},
     clock::ServerClock,
     config::Flags,
     text_file,
@@ -30,6 +31,9 @@ pub fn run(command: &AuthTest) -> Result<()> {
     let config = config_of(&command.flags)?;
     let app = app(&config, command.app.as_deref())?;
     let channel = app.channel(&command.channel)?;
+    if channel.access() == Access::Public {
+        return Ok(say!("{channel}: a public channel needs no authorization, so no rule decides")?);
+    }
     let token = match &*command.token {
         "-" => {
             let text = text_file::read_from(std::io::stdin().lock(), 64 * 1024)?;
@@ -61,7 +65,7 @@ async fn test(app: &App, credentials: &Credentials, channel: &Channel) -> Result
             .into());
         }
     }
-    // No connection asks, and none of these authorizers looks at its id.
+    // There is no connection here; none of these authorizers looks at the socket id.
     let socket_id = "0.0".parse()?;
     let grant = app.decide_channel(credentials, socket_id, channel, &clock).await?;
     say!("{channel}: granted")?;

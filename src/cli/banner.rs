@@ -1,4 +1,4 @@
-//! What `serve --dev` prints: what is needed most, to paste from.
+//! The output of `serve --dev`: the snippets needed most, ready to paste.
 
 use super::snippet::{self, Name, names_but, rendered};
 use crate::{
@@ -7,15 +7,15 @@ use crate::{
 };
 
 /// Characters of a line.
-const WIDTH: usize = 96;
+const WIDTH: usize = 80;
 
 const SHOWN: [(Name, &str); 3] = [
     (Name::Node, "Node"),
     (Name::Laravel, "Laravel: .env"),
-    (Name::Curl, "curl: what the page or Node above receives"),
+    (Name::Curl, "curl: the page or Node above receives it"),
 ];
 
-/// `public`, `api`: where the server listens, with the ports that it got.
+/// `public`, `api`: the bound addresses, with their ports.
 pub fn banner(
     config: &Config,
     (source, flags): (&Source, &Flags),
@@ -35,8 +35,8 @@ pub fn banner(
         }
     }
     let url = format!("{}{}", app.clients.origin(), app.path_prefix);
-    text += &heading("Demo page: in another terminal, then http://127.0.0.1:8080 in two tabs");
-    text += &format!("cd examples/quickstart && npm ci && SEALCAST_URL={url} npm start\n\n");
+    text += &heading("Demo page: in another terminal; open http://127.0.0.1:8080 in two tabs");
+    text += &format!("cd examples/quickstart && npm ci &&\n  SEALCAST_URL={url} npm start\n\n");
     text += &heading("More");
     let others = names_but(&SHOWN.map(|(name, _)| name));
     text + &format!("{}\n  NAME: {others}\n\n", snippet::command(flags, public))
@@ -49,11 +49,12 @@ fn facts(config: &Config, app: &Described) -> String {
         || "none: encrypted channels are relayed blindly".into(),
         |ring| {
             let file = config.state_dir.join("dev-master-key");
-            format!("{} (its fingerprint; kept in {})", ring.table().active().id, file.display())
+            let id = ring.table().active().id.clone();
+            format!("{id} (its fingerprint), kept in\n              {}", file.display())
         },
     );
     format!(
-        "\nSealcast for development: everybody may join every channel. Do not put this on a network.\n\n  \
+        "\nSealcast for development: everybody may join every channel.\nDo not put this on a network.\n\n  \
          app id      {}\n  key         {}\n  secret      {}\n  master key  {master_key}\n\n",
         app.id,
         app.key,

@@ -1,4 +1,4 @@
-//! How much the server may have: taken and told at the start.
+//! The resource limits of the process, raised and logged at the start.
 
 use std::path::Path;
 
@@ -7,7 +7,7 @@ use crate::{capacity::Capacity, system};
 
 const CGROUPS: &str = "/sys/fs/cgroup";
 
-/// `memory`: the limit that is configured.
+/// `memory`: the configured limit in bytes.
 pub fn measure(memory: Option<u64>) -> Result<Capacity> {
     let before = system::most_descriptors();
     if let Err(error) = system::raise_descriptors() {
@@ -20,7 +20,7 @@ pub fn measure(memory: Option<u64>) -> Result<Capacity> {
         descriptors.before = before,
         sockets = capacity.sockets(),
         memory.limit = memory,
-        "limits of this process: file descriptors, how many sockets they allow, and bytes of memory"
+        "limits of this process: file descriptors, sockets that they allow, and bytes of memory"
     );
     Ok(capacity)
 }

@@ -1,4 +1,4 @@
-//! `sealcast healthcheck`: for containers, which need no shell and no other program for it.
+//! `sealcast healthcheck`: for containers without a shell or another program.
 
 use std::{
     io::Write,
@@ -32,10 +32,11 @@ pub struct Healthcheck {
 
 const DEADLINE: Duration = Duration::from_secs(3);
 
-/// In front of the question where a balancer is expected: one that speaks for itself.
+/// Sent before the request if the listener expects a PROXY header. UNKNOWN says that the connection
+/// is the sender's own.
 const PROXY_HEADER: &[u8] = b"PROXY UNKNOWN\r\n";
 
-/// Whom to ask, and how.
+/// The addresses to ask, and the protocol to speak.
 struct Target {
     places: Vec<Place>,
     tls: bool,
@@ -70,8 +71,8 @@ pub fn run(command: &Healthcheck) -> Result<()> {
 }
 
 impl Target {
-    /// The public listener even where there is one for operations: it is the one that clients
-    /// need, and a certificate that does not work must not pass for health.
+    /// Asks the public listener even if there is an operations listener: clients need the public
+    /// one, and a broken certificate must not pass for health.
     fn of(endpoint: Endpoint) -> Result<Self> {
         let Endpoint { listen, tls, proxy_protocol, path_prefix: prefix } = endpoint;
         let places = match listen {
@@ -101,7 +102,12 @@ impl Target {
         let (path, host) = (self.under_prefix(path), address.to_string());
         let question = Question::get(&path, &host);
         match self.tls {
-            true => question.ask(unverified::connect(stream)?),
+            true => question.ask(unverified::connect(stream)?).map_err(|error| {
+                match unverified::is_no_tls(&*error) {
+                    true => "no TLS is spoken there: ask with http://".into(),
+                    false => error,
+                }
+            }),
             false => question.ask(stream),
         }
     }
@@ -126,7 +132,7 @@ impl Target {
     }
 }
 
-/// Who listens on all addresses is asked on the loopback ones; there may be no IPv6 at all.
+/// Loopback addresses stand in for the unspecified address; IPv6 may be missing.
 fn reachable(listen: SocketAddr) -> Vec<SocketAddr> {
     let ips: Vec<IpAddr> = match listen.ip() {
         ip if !ip.is_unspecified() => vec![ip],

@@ -1,4 +1,4 @@
-//! HTTP/1.1 as far as a command needs it: one question on a connection of its own.
+//! HTTP/1.1 for commands: one request per connection.
 
 use std::{
     io::{Read, Write},
@@ -24,14 +24,14 @@ pub struct Answer {
     pub body: String,
 }
 
-/// More than any answer has.
+/// More than any response has.
 const ANSWER_BYTES: u64 = 1024 * 1024;
 
 pub const NOT_HTTP: &str =
     "the answer is not HTTP; is it TLS that is spoken there, and not plain HTTP?";
 
 impl Question<'_> {
-    /// What has to be said where there is nothing more to say.
+    /// A GET without token and body.
     pub fn get<'a>(path: &'a str, host: &'a str) -> Question<'a> {
         Question { method: "GET", path, host, token: None, body: "" }
     }
@@ -44,7 +44,7 @@ impl Question<'_> {
         parse(&answer).ok_or_else(|| NOT_HTTP.into())
     }
 
-    /// In it a token and a key may stand.
+    /// Wiped on drop: the text may contain a token and a master key.
     fn text(&self) -> Zeroizing<String> {
         let Self { method, path, host, token, body } = self;
         let token = token.map_or_else(Zeroizing::default, |token| {
@@ -58,15 +58,15 @@ impl Question<'_> {
     }
 }
 
-/// The server closes behind it, so the body is what follows the head.
+/// The server closes the connection after the response, so the body is everything after the head.
 fn parse(answer: &str) -> Option<Answer> {
     let status = answer.strip_prefix("HTTP/1.1 ")?.get(..3)?.parse().ok()?;
     let (_, body) = answer.split_once("\r\n\r\n")?;
     Some(Answer { status, body: body.to_owned() })
 }
 
-/// An answer that has come so far, once it is whole, and the length of its head. It has the length that
-/// it announces, and the connection stays open behind it.
+/// A complete response and the length of its head, or `None` while bytes are missing. The body has
+/// the announced length, since the connection stays open after it.
 pub fn answered(read: &[u8]) -> Option<(Answer, usize)> {
     let text = std::str::from_utf8(read)
         .unwrap_or_else(|e| std::str::from_utf8(&read[..e.valid_up_to()]).unwrap_or_default());
@@ -79,7 +79,7 @@ pub fn answered(read: &[u8]) -> Option<(Answer, usize)> {
     Some((parse(whole)?, end))
 }
 
-/// `HOST:PORT` with, perhaps, a path behind it.
+/// `HOST:PORT`, optionally followed by a path.
 pub fn addresses(rest: &str) -> Result<(Vec<SocketAddr>, &str)> {
     let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
     let addresses =

@@ -1,5 +1,6 @@
-//! The log, on standard error (docs/logging.md), and traces where the program is built with them.
+//! The log on standard error (docs/logging.md), and traces if the program is built with them.
 
+mod json_lines;
 mod libraries;
 
 use std::io::{self, IsTerminal};
@@ -16,9 +17,10 @@ use tracing_subscriber::{
 
 use super::Result;
 use crate::{config::Log, output::OutputQueue, traces::Traces};
+use json_lines::JsonLines;
 use libraries::LibraryLines;
 
-/// What is logged, which can change; the form cannot.
+/// Changes the log filter at run time. The format is fixed at the start.
 pub struct LogFilter(Box<dyn Fn(EnvFilter) + Send + Sync>);
 
 impl LogFilter {
@@ -27,7 +29,7 @@ impl LogFilter {
     }
 
     fn of<S: 'static>(handle: Handle<EnvFilter, S>) -> Self {
-        // There is no log any more only where there is no process.
+        // Fails only after the end of the log, which is the end of the process.
         Self(Box::new(move |filter| _ = handle.reload(filter)))
     }
 }
@@ -35,18 +37,26 @@ impl LogFilter {
 pub fn filter(log: &Log) -> Result<EnvFilter> {
     let is_level = |word: &str| word.is_empty() || word.parse::<LevelFilter>().is_ok();
     // Taken for a target, a misspelt level would leave out everything. Spans may have commas in them.
-    let mut words = log.filter.split(',').map(str::trim).filter(|_| !log.filter.contains('['));
-    if let Some(word) = words.find(|word| !word.contains('=') && !is_level(word)) {
+    let words = log.filter.split(',').map(str::trim).filter(|_| !log.filter.contains('['));
+    let mut levels = words.map(|word| word.rsplit_once('=').map_or(word, |(_, level)| level));
+    if let Some(word) = levels.find(|level| !is_level(level)) {
         return Err(format!(
-            "log: {word:?} is no level: there are off, error, warn, info, debug and trace, and a target has one behind a =, as in \"warn,sealcast=debug\""
+            "log: {word:?} is no level: the levels are off, error, warn, info, debug and trace, and a target takes one after a =, as in \"warn,sealcast=debug\""
         )
         .into());
     }
-    Ok(EnvFilter::try_new(&log.filter).map_err(|e| format!("log: {e}"))?)
+    let filter = format!("{}{}", quiet_by_default(&log.filter), log.filter);
+    Ok(EnvFilter::try_new(filter).map_err(|e| format!("log: {e}"))?)
 }
 
-/// Lines in the form that is configured, through the queue. The traces have to live as long as the
-/// server.
+/// At `info`, the library that starts the server says nothing that this program does not say.
+fn quiet_by_default(filter: &str) -> &'static str {
+    let is_info = filter.split(',').any(|word| word.trim().eq_ignore_ascii_case("info"));
+    if is_info { "actix_server=warn," } else { "" }
+}
+
+/// Starts the log: lines in the configured format, written through the queue. Keep the traces alive
+/// as long as the server.
 #[cfg(not(feature = "otel"))]
 pub fn begin(log: &Log, queue: &OutputQueue) -> Result<(LogFilter, Traces)> {
     let (events, handle) = reload::Layer::new(filter(log)?);
@@ -55,7 +65,7 @@ pub fn begin(log: &Log, queue: &OutputQueue) -> Result<(LogFilter, Traces)> {
     Ok((LogFilter::of(handle), Traces))
 }
 
-/// Spans are for the collector alone: the log is the same with them and without.
+/// Spans are for the collector alone: the log does not change.
 #[cfg(feature = "otel")]
 pub fn begin(log: &Log, queue: &OutputQueue) -> Result<(LogFilter, Traces)> {
     use crate::traces::Exporter;
@@ -71,9 +81,9 @@ pub fn begin(log: &Log, queue: &OutputQueue) -> Result<(LogFilter, Traces)> {
 }
 
 fn lines(log: &Log, queue: &OutputQueue) -> Box<dyn Layer<Registry> + Send + Sync> {
-    let lines = fmt::layer().with_writer(queue.clone());
+    let lines = fmt::layer();
     match log.json {
-        true => lines.json().flatten_event(true).boxed(),
-        false => lines.with_ansi(io::stderr().is_terminal()).boxed(),
+        true => lines.with_writer(JsonLines(queue.clone())).json().flatten_event(true).boxed(),
+        false => lines.with_writer(queue.clone()).with_ansi(io::stderr().is_terminal()).boxed(),
     }
 }

@@ -5,10 +5,13 @@ mod auth_explain;
 mod auth_test;
 mod banner;
 mod capacity;
+mod config_check;
 mod healthcheck;
 mod http;
 mod keys;
 mod log;
+#[cfg(test)]
+mod named_commands;
 #[cfg(target_os = "linux")]
 mod process;
 mod reload;
@@ -21,6 +24,7 @@ mod tail;
 mod terminal;
 mod token;
 mod unverified;
+mod usage;
 mod webhooks;
 
 use std::{
@@ -91,15 +95,15 @@ enum AuthCommand {
 
 #[derive(Subcommand)]
 enum ConfigCommand {
-    /// Check if the server would start with it
+    /// Check if the server would take it; a port that is in use is not noticed
     Check(Flags),
     /// Print each setting and its source, with secrets masked
     Show(Flags),
 }
 
-/// Every failure ends here, as a sentence on standard error.
+/// Prints every error as one sentence on standard error.
 pub fn run() -> ExitCode {
-    let result = match Cli::parse().command {
+    let result = match usage::arguments().command {
         // It says itself what is wrong: nothing of it may wait for standard error.
         Command::Serve(flags) => return serve::serve(&flags),
         Command::Config(command) => config(&command),
@@ -126,7 +130,7 @@ pub fn run() -> ExitCode {
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
-/// Not `print!`, which panics when nobody reads.
+/// Not `print!`, which panics if the reader is gone.
 fn print(text: &str) -> io::Result<()> {
     let mut out = io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
@@ -135,7 +139,7 @@ fn print(text: &str) -> io::Result<()> {
     }
 }
 
-/// A line on standard output. What goes to a reader that has gone is lost without a word.
+/// Prints a line on standard output. Output to a closed pipe is dropped silently.
 macro_rules! say {
     ($($text:tt)*) => {
         $crate::cli::print(&format!("{}\n", format_args!($($text)*)))
@@ -143,12 +147,13 @@ macro_rules! say {
 }
 use say;
 
-/// A line on standard error, of commands that do not serve. Without a reader nobody is to know.
+/// Prints a line on standard error, for commands other than `serve`. Without a reader the line is
+/// lost.
 fn complain(line: impl Display) {
     let _ = writeln!(io::stderr(), "{line}");
 }
 
-/// The same of `serve`, which waits for nobody.
+/// The same for `serve`, without blocking on the reader.
 fn report(stderr: &OutputQueue, line: impl Display) {
     stderr.push(format!("sealcast: {line}\n").as_bytes());
 }
@@ -159,19 +164,12 @@ fn source(flags: &Flags) -> Result<Source> {
 
 fn config_of(flags: &Flags) -> Result<Config> {
     // Commands seal nothing, so any salt will do.
-    Ok(Config::load(&source(flags)?, Salt::random()?)?)
+    Ok(Config::look(&source(flags)?, Salt::random()?)?)
 }
 
 fn config(command: &ConfigCommand) -> Result<()> {
     match command {
-        ConfigCommand::Check(flags) => {
-            let config = config_of(flags)?;
-            log::filter(&config.log)?;
-            let warnings = config.warnings.iter();
-            warnings.for_each(|warning| complain(format_args!("warning: {warning}")));
-            config.notes.iter().for_each(|note| complain(format_args!("note: {note}")));
-            Ok(say!("the configuration is good: {} app(s)", config.apps.len())?)
-        }
+        ConfigCommand::Check(flags) => config_check::run(flags),
         ConfigCommand::Show(flags) => Ok(print(&shown(&source(flags)?)?)?),
     }
 }

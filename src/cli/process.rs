@@ -1,10 +1,10 @@
-//! What `serve` does to its own process before it reads a secret (Linux): no core dumps, nobody
-//! else reads its memory, and no setting stays in the environment that `/proc/PID/environ` shows.
+//! Hardens the process of `serve` before it reads a secret (Linux): no core dumps, no access for
+//! debuggers, and no settings in `/proc/PID/environ`.
 //!
-//! That text is the memory in which the kernel put it, and no safe function clears it; but it goes
-//! with the program. So the process starts its program again, in place, without these variables, and
-//! finds them on standard input, which is an anonymous file that is emptied once it is read. The
-//! process keeps its id, so whoever supervises it notices nothing.
+//! The kernel put the environment into the memory of the process, and no safe function clears it;
+//! it goes with the program. So the process executes its program again, in place, without these
+//! variables, and passes them on standard input: an anonymous file, emptied once it is read. The
+//! process id stays the same, so a supervisor notices nothing.
 
 use std::{
     convert::Infallible,
@@ -26,7 +26,7 @@ use zeroize::Zeroizing;
 use super::{Result, signals::Signals};
 use crate::config::{Environment, Flags, Source};
 
-/// Neither a crash nor a debugger of the same user gets at the keys. `exec` undoes half of it, so
+/// Keeps the keys from core dumps and from debuggers of the same user. `exec` undoes half of it, so
 /// each program does this first.
 pub fn forbid_dumps() -> io::Result<()> {
     setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })?;
@@ -34,7 +34,7 @@ pub fn forbid_dumps() -> io::Result<()> {
 }
 
 /// The variables of this process. Does not return if there are settings among them: the program
-/// that is started instead comes here again.
+/// executed instead comes here again.
 pub fn environment(flags: &Flags, signals: &mut Signals) -> Result<Environment> {
     let mut environment = Environment::of_process();
     if is_handed_over(&environment) {
@@ -47,14 +47,14 @@ pub fn environment(flags: &Flags, signals: &mut Signals) -> Result<Environment> 
     if !secret.is_empty() {
         let Err(error) = hand_over(&secret, source.environment(), signals);
         return Err(format!(
-            "cannot start again without the secrets that stand in the environment: {error}. Put them into files (SEALCAST_APP_SECRET_FILE, SEALCAST_MASTER_KEY_FILE) or into the configuration"
+            "cannot start again without the secrets in the environment: {error}. Put them into files (SEALCAST_APP_SECRET_FILE, SEALCAST_MASTER_KEY_FILE) or into the configuration"
         )
         .into());
     }
     Ok(source.into_environment())
 }
 
-/// A variable that was merely inherited names another process.
+/// An inherited variable names another process.
 fn is_handed_over(environment: &Environment) -> bool {
     environment.get(Environment::HANDED_OVER) == Some(&std::process::id().to_string())
 }
@@ -67,7 +67,7 @@ fn hand_over(
     let mut file = File::from(memfd_create("settings", MemfdFlags::CLOEXEC)?);
     for name in names {
         let value = environment.get(name).unwrap_or_default();
-        // Neither name nor value can hold the byte that ends them.
+        // Neither name nor value can contain the terminating byte.
         for part in [name.as_bytes(), b"=", value.as_bytes(), b"\0"] {
             file.write_all(part)?;
         }
@@ -77,8 +77,8 @@ fn hand_over(
     start_again(names, signals)
 }
 
-/// Not by `std::process::Command`, which lets signals through that are blocked: whatever comes in
-/// between would act on a program that has no handlers for it.
+/// Not with `std::process::Command`, which unblocks signals: a signal in between would meet a
+/// program without handlers.
 fn start_again(names: &[String], signals: &mut Signals) -> io::Result<Infallible> {
     let program = CString::new(std::env::current_exe()?.into_os_string().into_vec())?;
     let arguments = std::env::args_os()
@@ -100,12 +100,12 @@ fn start_again(names: &[String], signals: &mut Signals) -> io::Result<Infallible
     Ok(execve(&program, &arguments, &variables)?)
 }
 
-/// Reads what was handed over, and leaves standard input empty.
+/// Reads the variables handed over, and leaves standard input empty.
 fn take_over(environment: &mut Environment) -> io::Result<()> {
-    // Not through `io::stdin`, whose buffer would keep it.
+    // Not through `io::stdin`: its buffer would keep a copy.
     let mut file = File::from(io::stdin().as_fd().try_clone_to_owned()?);
     let length = usize::try_from(file.metadata()?.len()).unwrap_or(usize::MAX);
-    // With room for all, so that it is never moved and left behind.
+    // Allocated at full size, so that no copy is left behind by a reallocation.
     let mut bytes = Zeroizing::new(vec![0; length]);
     file.read_exact(&mut bytes)?;
     file.set_len(0)?;

@@ -30,7 +30,7 @@ use crate::{
     webhook::Runner,
 };
 
-/// What the server writes goes through queues: nothing here waits for standard output or error.
+/// Output goes through queues: nothing here blocks on standard output or error.
 pub fn serve(flags: &Flags) -> ExitCode {
     match start_stderr() {
         Ok(stderr) => {
@@ -38,7 +38,7 @@ pub fn serve(flags: &Flags) -> ExitCode {
             if let Err(error) = &result {
                 report(&stderr, error);
             }
-            // The last lines say why it ended.
+            // The last lines give the reason of the end.
             stderr.finish(OutputQueue::END);
             if result.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
         }
@@ -66,13 +66,13 @@ fn start(flags: &Flags, stderr: &OutputQueue) -> Result<()> {
     let salt = Salt::random()?;
     let Read { config, written } = read(flags, &environment, None, salt, &mut files)?;
     let start = Start { flags: flags.clone(), environment, salt, written, files };
-    // The traces until the end: what is left to be sent then is sent.
+    // Kept until the end, to send the last spans.
     let (log, _traces) = log::begin(&config.log, stderr)?;
     if config.log.json {
         report_panics(stderr.clone(), PanicForm::Json);
     }
     if let Err(error) = dumps_forbidden {
-        tracing::warn!(%error, "core dumps, in which keys would stand, cannot be forbidden");
+        tracing::warn!(%error, "core dumps, which would contain keys, cannot be forbidden");
     }
     selftest::run(&selftest::CHECKS)?;
     config.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
@@ -80,7 +80,7 @@ fn start(flags: &Flags, stderr: &OutputQueue) -> Result<()> {
     let system = actix_rt::System::new();
     let log = OpenLog { filter: log, dropped: stderr.dropped() };
     let result = system.block_on(run(config, start, log, &signals));
-    // Dropping it would wait for whoever still waits for a disk, such as a reload.
+    // Dropping the system would wait for blocking tasks, such as a reload on a slow disk.
     std::mem::forget(system);
     result
 }
@@ -93,7 +93,7 @@ struct OpenLog {
 #[cfg(target_os = "linux")]
 use super::process::{environment, forbid_dumps};
 
-/// Elsewhere there is no `/proc` that shows the environment, and crashes are the system's business.
+/// Other systems have no `/proc` that shows the environment, and their own rules for crashes.
 #[cfg(not(target_os = "linux"))]
 fn environment(_: &Flags, _: &mut Signals) -> Result<Environment> {
     Ok(Environment::of_process())
@@ -104,7 +104,7 @@ fn forbid_dumps() -> std::io::Result<()> {
     Ok(())
 }
 
-/// Kubernetes sets them for each service whose name begins as settings do.
+/// Kubernetes sets them for each service with a name like the prefix of settings.
 fn note_service_variables(environment: &Environment) {
     let names = environment.service_variables();
     if !names.is_empty() {
@@ -114,15 +114,15 @@ fn note_service_variables(environment: &Environment) {
 }
 
 async fn run(config: Config, start: Start, log: OpenLog, signals: &Signals) -> Result<()> {
-    // From here on there is something to put away.
+    // From here on there is work to finish at the end.
     signals.serving();
-    // Dropped last: what the server notes at its end is written.
+    // Dropped last, so that the facts of the shutdown are written.
     let live = Arc::new(Feed::default());
     let (audit, _recorder) = Audit::begin(config.audit_file.as_deref())?;
     let audit = audit.shown_in(live.clone());
     let capacity = capacity::measure(config.memory_limit)?;
     let mut listeners = Listeners::bind(&config.addresses)?;
-    // Held until the end.
+    // Held until the end of the server.
     let state_dir = claim(&config.state_dir)?;
     let _socket_file = state_dir.as_ref().and_then(|dir| open_admin(dir, &mut listeners));
     audit.note(Fact::ServerStarted {
@@ -142,7 +142,7 @@ async fn run(config: Config, start: Start, log: OpenLog, signals: &Signals) -> R
     let volatile = system::volatile_filesystem(&config.state_dir);
     let files = StateFiles { dir: &config.state_dir, claimed: state_dir.is_some(), volatile };
     let undelivered = engine.begin(config.apps, files)?;
-    // Whoever reads it finds nothing that is still to be opened, or can still fail to open.
+    // The announcement comes after everything that can fail: a reader may connect at once.
     announce(&announcement)?;
     let webhooks = Arc::new(Runner::default());
     if !undelivered.is_empty() {
@@ -164,7 +164,7 @@ async fn run(config: Config, start: Start, log: OpenLog, signals: &Signals) -> R
     actix_rt::spawn(reload::keep_current(signals.hangup(), Reload::new(start, live)));
     let ending = engine.clone();
     let served = serve_web(listeners, engine, settings, config.tls, signals.stop()).await;
-    // All sockets have gone, and what that means is told.
+    // All connections are closed, and their webhooks are queued.
     webhooks.finish();
     ending.write_at_the_end();
     let reason = if served.is_ok() { "signal" } else { "error" };
@@ -172,7 +172,7 @@ async fn run(config: Config, start: Start, log: OpenLog, signals: &Signals) -> R
     Ok(served?)
 }
 
-/// A server without a state directory serves all the same, until its keys are to change.
+/// A server without a state directory runs, but cannot change its keys.
 fn claim(path: &Path) -> Result<Option<StateDir>> {
     match StateDir::claim(path) {
         Ok(directory) => Ok(Some(directory)),
@@ -191,19 +191,19 @@ fn open_admin(directory: &StateDir, listeners: &mut Listeners) -> Option<SocketF
             Some(file)
         }
         Err(error) => {
-            tracing::warn!(%error, "there is no admin socket in the state directory: `sealcast keys` cannot reach this server but by admin_token");
+            tracing::warn!(%error, "there is no admin socket in the state directory: commands such as `sealcast keys list --app APP` reach this server by admin_token alone");
             None
         }
     }
 }
 
-/// Of the public listener's addresses.
+/// The first address of the public listener.
 fn first(listeners: &Listeners) -> Result<Address> {
     let first = listeners.public()?.into_iter().next();
     Ok(first.expect("a listener that is bound has an address"))
 }
 
-/// The lines that a supervisor or a test reads the real port from.
+/// The addresses with their real ports, for supervisors and tests.
 fn announcement(
     listeners: &Listeners,
     config: &Config,
@@ -229,7 +229,7 @@ fn announcement(
 fn announce(announcement: &str) -> Result<()> {
     let stdout = OutputQueue::start("stdout", OutputQueue::stream(io::stdout())?, |_| {})?;
     stdout.push(announcement.as_bytes());
-    // Nothing else is written there.
+    // Nothing else is written to standard output.
     stdout.close();
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! The running server that keys and webhooks are managed on, and an application of it.
+//! The admin API of a running server, for one app.
 
 use std::{
     io,
@@ -32,7 +32,7 @@ pub struct Whose {
     place: Place,
 }
 
-/// Which server is meant.
+/// Options that select a running server.
 #[derive(clap::Args)]
 pub struct Place {
     /// Configuration file of the server
@@ -49,7 +49,7 @@ pub struct Place {
     admin_token_file: Option<PathBuf>,
 }
 
-/// Where the server listens for this.
+/// The address of the admin API.
 pub enum Way {
     Socket(PathBuf),
     Token { addresses: Vec<SocketAddr>, prefix: String, token: Zeroizing<String> },
@@ -60,11 +60,15 @@ pub struct Server {
     app: String,
 }
 
-/// A change of keys waits for a disk.
+/// Changing keys waits for a disk.
 const DEADLINE: Duration = Duration::from_secs(30);
 pub const CONNECT_DEADLINE: Duration = Duration::from_secs(3);
 
 impl Whose {
+    pub fn app(&self) -> &str {
+        &self.app
+    }
+
     pub fn server(&self) -> Result<Server> {
         Ok(Server { way: self.place.way()?, app: self.app.clone() })
     }
@@ -95,7 +99,7 @@ impl Server {
         self.get("/keys")
     }
 
-    /// `path`: behind the application.
+    /// `path`: relative to the app.
     pub fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T> {
         self.ask("GET", path, "")
     }
@@ -137,7 +141,7 @@ fn connect(file: &Path) -> Result<UnixStream> {
     Ok(stream)
 }
 
-/// The first address that answers.
+/// Connects to the first address that answers.
 fn reach(addresses: &[SocketAddr]) -> Result<(TcpStream, String)> {
     let mut failure = String::from("the host has no address");
     for address in addresses {
@@ -167,7 +171,7 @@ fn understood<T: DeserializeOwned>(answer: &Answer) -> Result<T> {
     Err(refused(answer).into())
 }
 
-/// Why it is no, as a sentence.
+/// The reason of an error response, as a sentence.
 pub fn refused(answer: &Answer) -> String {
     match serde_json::from_str::<Refusal>(&answer.body) {
         Ok(Refusal { error, code }) if code == "not_found" => {

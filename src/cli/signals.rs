@@ -1,10 +1,10 @@
-//! Signals, from the first moment of the process on.
+//! Signals, from the first moment of the process.
 //!
-//! They are blocked in every thread but one that takes them. So none is lost while the process starts
-//! its program again (`process`), where a handler would be forgotten, and where the first process of
-//! a container would not even be ended by it: they wait until the new program takes them. And a
-//! second one ends the process whatever the others wait for; but a supervisor that signals the
-//! process and its whole group sends the same one twice, and means one.
+//! All threads block them except one, so none is lost while the process executes its program again
+//! (`process`). A handler would be forgotten there, and the first process of a container would not
+//! even be ended by the signal; a blocked signal waits for the new program. A second signal ends
+//! the process at once. A supervisor that signals the process and its whole group sends the same
+//! signal twice and means one.
 
 use std::{
     fmt::Display,
@@ -41,7 +41,7 @@ struct Shared {
 
 #[derive(Clone, Copy, Default)]
 enum Phase {
-    /// Nothing is there yet that would have to be put away.
+    /// Nothing needs an orderly end yet.
     #[default]
     Starting,
     Serving,
@@ -51,10 +51,10 @@ enum Phase {
     },
 }
 
-/// What a signal that is no SIGHUP leads to.
+/// The action for a signal other than SIGHUP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Act {
-    /// Nothing has begun.
+    /// Nothing has started: end the process.
     Leave,
     Stop,
     /// The same signal again, from the same supervisor.
@@ -62,8 +62,8 @@ enum Act {
     EndAtOnce,
 }
 
-/// In which the same signal comes twice and is meant once. Counted from the first: whoever goes on
-/// is obeyed.
+/// Time in which a repeated signal counts as one, measured from the first signal. A later one ends
+/// the process.
 const ONE_SIGNAL: Duration = Duration::from_secs(1);
 
 impl Phase {
@@ -82,23 +82,23 @@ impl Phase {
     }
 }
 
-/// The handler has run, and the thread is to learn of it.
+/// Time for the runtime to deliver a signal already caught.
 const MOMENT: Duration = Duration::from_millis(1);
 
 fn ours() -> SigSet {
     [Number::SIGTERM, Number::SIGINT, Number::SIGHUP].into_iter().collect()
 }
 
-/// Before any other thread is started, so that all inherit what is blocked.
+/// Call this before any other thread starts: threads inherit the mask.
 pub fn block() -> io::Result<()> {
     ours().thread_block()?;
-    // A file that would grow over RLIMIT_FSIZE is an error like that of a full disk, and no
-    // reason to end. No thread lets it through.
+    // A file over RLIMIT_FSIZE is an error like a full disk, and no reason to end the process. No
+    // thread unblocks this signal.
     Ok(SigSet::from(Number::SIGXFSZ).thread_block()?)
 }
 
 impl Signals {
-    /// After `block`.
+    /// Call `block` first.
     pub fn take(stderr: OutputQueue) -> io::Result<Self> {
         let shared = Arc::new(Shared {
             phase: Mutex::default(),
@@ -117,7 +117,7 @@ impl Signals {
             runtime.block_on(async {
                 match Streams::open() {
                     Ok(streams) => {
-                        // Who is told this waits for it.
+                        // The caller waits for this message.
                         let _ = tell.send(Ok(()));
                         streams.watch(&theirs, suspended).await;
                     }
@@ -129,11 +129,10 @@ impl Signals {
         Ok(Self { shared, taker: Some((thread, suspend)) })
     }
 
-    /// Leaves those that come from now on to the program that is started next. What came before has
-    /// been acted upon.
+    /// Leaves later signals to the program executed next. Earlier ones have been handled.
     pub fn suspend(&mut self) {
         if let Some((thread, suspend)) = self.taker.take() {
-            // If it is gone, joining tells.
+            // If the thread is gone, joining it reports the failure.
             let _ = suspend.send(());
             if thread.join().is_err() {
                 self.shared.report("the thread that takes signals has failed");
@@ -141,7 +140,7 @@ impl Signals {
         }
     }
 
-    /// From now on the first one is left to whoever waits for `stop`.
+    /// From now on the first signal goes to the waiter on `stop`.
     pub fn serving(&self) {
         *self.shared.phase.lock() = Phase::Serving;
     }
@@ -150,7 +149,7 @@ impl Signals {
         self.shared.stop.clone()
     }
 
-    /// One that came before anybody waits is remembered.
+    /// A signal before the first waiter is kept.
     pub fn hangup(&self) -> Arc<Notify> {
         self.shared.hangup.clone()
     }
@@ -181,7 +180,7 @@ impl Shared {
         report(&self.stderr, what);
     }
 
-    /// Without waiting for a reader of standard error that does not read.
+    /// Does not block on a stuck reader of standard error.
     fn exit(&self, status: i32) -> ! {
         self.stderr.finish(OutputQueue::END);
         exit(status)
@@ -248,7 +247,7 @@ mod tests {
             assert_eq!(phase.on(SIGTERM, at(0)), Act::Stop);
             assert_eq!(phase.on(second, at(ms)), expected, "{second} after {ms} ms");
         }
-        // It is counted from the first one: repeating it does not put the end off.
+        // Measured from the first signal: repeating it does not extend the window.
         let mut phase = Phase::Serving;
         let acts = [0, 400, 800, 1200].map(|ms| phase.on(SIGINT, at(ms)));
         assert_eq!(acts, [Act::Stop, Act::Ignore, Act::Ignore, Act::EndAtOnce]);

@@ -60,7 +60,7 @@ impl Tail {
         let mut feed = Feed::open(way, &path).await?;
         loop {
             let end = match print_all(&mut feed, &mut out).await? {
-                // Nobody reads any more.
+                // The reader of standard output is gone.
                 None => return Ok(()),
                 Some(end) => end,
             };
@@ -89,7 +89,7 @@ impl Tail {
     }
 }
 
-/// How it ended; `None` when nobody reads what is printed.
+/// Returns the reason of the end; `None` if the reader of standard output is gone.
 async fn print_all(feed: &mut Feed, out: &mut Printer) -> Result<Option<feed::End>> {
     loop {
         match feed.next().await? {

@@ -1,13 +1,14 @@
-//! Strangers choose names and write events: what they have written must do nothing to a terminal.
+//! Escapes for terminals. Strangers choose names and write events: their text must not control the
+//! terminal.
 
 use std::fmt::Write;
 
-/// Whether it stands for itself, and moves or colours nothing.
+/// True if a terminal prints the character as itself, without moving or colouring anything.
 pub fn is_visible(c: char) -> bool {
     matches!(c, '"' | '\'' | '\\') || c.escape_debug().count() == 1
 }
 
-/// The text as it is, but for what a terminal would act upon.
+/// Escapes only the characters that a terminal would act upon.
 pub fn harmless(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for c in text.chars() {

@@ -1,13 +1,14 @@
-//! `sealcast token` and `sealcast signed-id`: made offline, with the secret that the configuration has.
+//! `sealcast token` and `sealcast signed-id`: made offline with the app's secret.
 
-use super::{Result, config_of, say};
+use super::{Result, complain, config_of, say, usage::number};
 use crate::{
     app::App,
     auth::{
+        Authorizer,
         access::{USUAL, Wanted},
         signed_id::SignedIds,
     },
-    channel::check_characters,
+    channel::{Access, check_characters},
     clock::{Now, ServerClock},
     config::{Config, Flags},
     protocol::json,
@@ -22,7 +23,7 @@ pub struct Token {
     #[arg(long, value_name = "NAME", required = true)]
     channel: Vec<String>,
     /// Lifetime in seconds
-    #[arg(long, default_value_t = USUAL)]
+    #[arg(long, default_value_t = USUAL, value_parser = number::<u64>)]
     ttl: u64,
     /// JSON for the other members of presence channels
     #[arg(long, value_name = "JSON")]
@@ -49,7 +50,7 @@ pub struct SignedId {
     flags: Flags,
 }
 
-/// Seconds by which the clocks of this machine and of the server may differ.
+/// Allowed clock difference between this machine and the server, in seconds.
 const CLOCK_SKEW: u64 = 10;
 
 pub fn run(command: &Token) -> Result<()> {
@@ -64,7 +65,7 @@ pub fn run(command: &Token) -> Result<()> {
         origin: command.origin.clone(),
     };
     let now = ServerClock::default().now();
-    // A server whose clock is a little behind takes it, and a revocation of the next moment is newer.
+    // Backdated for servers with a slow clock; a revocation in the next moment is still newer.
     let now = Now { latest: now.latest.saturating_sub(CLOCK_SKEW), ..now };
     Ok(say!("{}", app.mint(&wanted, now)?.token)?)
 }
@@ -79,12 +80,24 @@ pub fn signed_id(command: &SignedId) -> Result<()> {
     let checked = check_characters(id, app.limits.channel_name_bytes);
     checked.map_err(|e| format!("the id {id:?} {e}"))?;
     let name = SignedIds::new(app.secret.clone()).name(prefix, id);
-    let checked = check_characters(&name, app.limits.channel_name_bytes);
-    checked.map_err(|e| format!("the channel name {name} {e}"))?;
+    if app.channel(&name)?.access() == Access::Public {
+        return Err(format!(
+            "{name} is a public channel, which everybody joins without a rule: begin the prefix with private-, private-encrypted- or presence-, such as private-{prefix}"
+        )
+        .into());
+    }
+    if let Authorizer::Jwt(jwt) = &*app.authorizer
+        && !jwt.rules.as_ref().is_some_and(|rules| rules.takes_signed_id(prefix))
+    {
+        complain(format_args!(
+            "warning: no rule of app {} with idsig = true has a channel that begins with {prefix:?} and {{id}}, so that no token opens {name}",
+            app.id
+        ));
+    }
     Ok(say!("{name}")?)
 }
 
-/// The one that is named, or the only one.
+/// The named app, or the only one.
 pub fn app<'a>(config: &'a Config, id: Option<&str>) -> Result<&'a App> {
     let found = match (id, &*config.apps) {
         (Some(id), apps) => apps.iter().find(|app| *app.id == *id),

@@ -1,10 +1,9 @@
-//! A TLS client that believes every certificate.
+//! A TLS client that accepts every certificate.
 //!
-//! For the health check alone: it asks whether the server answers, and by an address that no
-//! certificate names. It says nothing that a stranger might not read, and believes no answer but
-//! whether there is one.
+//! Only for the health check: it connects by an address that no certificate names. It sends no
+//! secret, and uses nothing of the response but its status.
 
-use std::{net::TcpStream, sync::Arc};
+use std::{io, net::TcpStream, sync::Arc};
 
 use rustls::{
     ClientConfig, ClientConnection, DigitallySignedStruct, Error, SignatureScheme, StreamOwned,
@@ -22,6 +21,13 @@ pub fn connect(stream: TcpStream) -> Result<StreamOwned<ClientConnection, TcpStr
         .with_custom_certificate_verifier(Arc::new(Anybody))
         .with_no_client_auth();
     Ok(StreamOwned::new(ClientConnection::new(Arc::new(config), name)?, stream))
+}
+
+/// Whether the other side has answered in another protocol.
+pub fn is_no_tls(error: &(dyn std::error::Error + 'static)) -> bool {
+    let inner = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+    let error = inner.and_then(|inner| inner.downcast_ref::<Error>());
+    matches!(error, Some(Error::InvalidMessage(_)))
 }
 
 #[derive(Debug)]

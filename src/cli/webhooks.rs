@@ -1,4 +1,4 @@
-//! `sealcast webhooks`: how a running server's webhooks go.
+//! `sealcast webhooks`: the state of a running server's webhooks.
 
 use clap::Subcommand;
 
@@ -6,6 +6,7 @@ use super::{
     Result, print,
     server::{Server, Whose},
     terminal::harmless,
+    usage::number,
 };
 use crate::{
     web::{Deliveries, Discard, TestResults},
@@ -31,7 +32,7 @@ pub struct List {
     #[command(flatten)]
     whose: Whose,
     /// Dead letters to show, the oldest first; at most 500
-    #[arg(long, value_name = "N", default_value_t = 20)]
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = number::<usize>)]
     limit: usize,
 }
 
@@ -40,7 +41,7 @@ pub struct Log {
     #[command(flatten)]
     whose: Whose,
     /// Requests to show, at most 500; the server keeps 200 an endpoint
-    #[arg(long, value_name = "N", default_value_t = 20)]
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = number::<usize>)]
     limit: usize,
     /// Those for this endpoint only, named as in `webhooks list`
     #[arg(long, value_name = "URL")]
@@ -52,7 +53,7 @@ pub struct Replay {
     #[command(flatten)]
     whose: Whose,
     /// This dead letter only, numbered as in `webhooks list`
-    #[arg(long)]
+    #[arg(long, value_parser = number::<u64>)]
     id: Option<u64>,
     /// Those for this endpoint only, named as in `webhooks list`
     #[arg(long, value_name = "URL")]
@@ -67,7 +68,7 @@ pub struct DiscardLetters {
     #[arg(long, conflicts_with_all = ["id", "endpoint", "before"])]
     all: bool,
     /// This dead letter only, numbered as in `webhooks list`
-    #[arg(long)]
+    #[arg(long, value_parser = number::<u64>)]
     id: Option<u64>,
     /// Those for this endpoint only, named as in `webhooks list`
     #[arg(long, value_name = "URL")]
@@ -164,7 +165,7 @@ fn replay(command: &Replay) -> Result<()> {
     let Replayed { queued, left, without_endpoint, outdated } = replayed;
     let named = which.id.is_some() || which.endpoint.is_some();
     if named && queued + left + without_endpoint + outdated == 0 {
-        return Err("nothing of that is in the dead-letter file, or it is on its way again: `sealcast webhooks list` shows what is there".into());
+        return Err(format!("nothing of that is in the dead-letter file, or it is on its way again: `sealcast webhooks list --app {}` shows what is there", command.whose.app()).into());
     }
     print(&format!("{queued} on their way again\n"))?;
     if left > 0 {

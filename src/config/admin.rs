@@ -9,7 +9,7 @@ use super::{
 };
 use crate::web::AdminToken;
 
-/// Fewer can be tried.
+/// Shorter tokens could be guessed.
 const LEAST_CHARACTERS: usize = 16;
 
 pub fn admin_token(raw: &RawConfig, warnings: &mut Vec<String>) -> Result<Option<AdminToken>> {

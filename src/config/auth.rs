@@ -1,4 +1,4 @@
-//! How the auth endpoints decide: what may be written, and what becomes of it.
+//! The settings of the auth endpoints: their written form, and the authorizer made of them.
 
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
@@ -28,11 +28,11 @@ use crate::{
     text_file,
 };
 
-/// How tokens are verified.
+/// Verification of tokens.
 #[derive(Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RawJwt {
-    /// Without it: HS256, and with a public key or a URL there is no default.
+    /// The default is HS256; a public key or a URL has no default.
     pub algorithms: Vec<Algorithm>,
     /// PEM.
     pub public_key: Option<String>,
@@ -40,7 +40,7 @@ pub struct RawJwt {
     pub jwks_url: Option<String>,
     pub jwks_refresh_seconds: u64,
     pub jwks_cooldown_seconds: u64,
-    /// PEM; what `jwks_url` is believed by.
+    /// PEM certificates trusted for `jwks_url`.
     pub ca_file: Option<PathBuf>,
     pub issuer: Option<String>,
     pub audience: Option<String>,
@@ -92,7 +92,7 @@ pub enum RawAbility {
     Trigger,
 }
 
-/// The application's own URL.
+/// The application's own endpoint.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RawForward {
@@ -109,7 +109,7 @@ pub struct RawForward {
     pub cache_seconds: u64,
     pub max_ttl_seconds: Option<u64>,
     pub ca_file: Option<PathBuf>,
-    /// http is meant, although the host is another.
+    /// Permits http to another host.
     #[serde(default)]
     pub allow_http: bool,
 }
@@ -130,7 +130,7 @@ fn five() -> u64 {
     5
 }
 
-/// For the keys of an issuer.
+/// Time limit of a request for the issuer's keys.
 const JWKS_DEADLINE: Duration = Duration::from_secs(5);
 const MOST_LEEWAY: u64 = 300;
 
@@ -161,7 +161,7 @@ pub fn authorizer(
         RawAuthorizer::Deny => Authorizer::Deny,
         RawAuthorizer::Open => {
             warnings.push(format!(
-                "{} is \"open\": everybody may join every channel as anybody",
+                "{} is \"open\": every client may join every channel as any user",
                 at("authorizer")
             ));
             Authorizer::Open
@@ -303,7 +303,7 @@ fn resolved(name: &str, raw: &RawRule) -> Result<Rule> {
     let allows = |ability| raw.allow.contains(&ability);
     if allows(RawAbility::ClientEvents) && !allows(RawAbility::Subscribe) {
         return error(format!(
-            "{name}.allow: \"client_events\" is for subscribers: add \"subscribe\", or leave the list empty to let nobody in"
+            "{name}.allow: \"client_events\" is for subscribers: add \"subscribe\", or leave the list empty to refuse all clients"
         ));
     }
     if let Some(ttl) = raw.max_ttl_seconds {
@@ -330,7 +330,7 @@ fn resolved(name: &str, raw: &RawRule) -> Result<Rule> {
 
 fn forward(at: At<'_>, raw: &RawForward) -> Result<ForwardAuthorizer> {
     let url = Endpoint::parse(&raw.url, raw.allow_http).map_err(|e| {
-        let hint = if raw.allow_http { "" } else { " (allow_http = true says that it is meant)" };
+        let hint = if raw.allow_http { "" } else { " (allow_http = true permits it)" };
         ConfigError(format!("{} {e}{hint}", at("forward.url")))
     })?;
     let deadline = at_least(&at("forward.timeout_ms"), raw.timeout_ms as usize, 1)?;
@@ -372,7 +372,7 @@ fn forward(at: At<'_>, raw: &RawForward) -> Result<ForwardAuthorizer> {
     Ok(ForwardAuthorizer::new(client, settings))
 }
 
-/// As HTTP writes names.
+/// A token of the HTTP syntax.
 fn is_token(name: &str) -> bool {
     let good = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
     !name.is_empty() && name.bytes().all(good)

@@ -1,11 +1,11 @@
-//! That `docs/limits.md` says what is true.
+//! Checks that `docs/limits.md` is true.
 
 use serde_json::{Value, json};
 
 use super::raw::RawConfig;
 use crate::limits::Limits;
 
-/// The default that stands in the row of a setting; how many rows there are for it.
+/// The default in the row of a setting, and the number of its rows.
 fn documented(text: &str, setting: &str) -> (Option<Value>, usize) {
     let rows: Vec<Vec<&str>> = text
         .lines()
@@ -32,7 +32,7 @@ fn every_limit_stands_in_the_document_with_its_default() {
         "mailbox_bytes": server.mailbox_bytes,
         "cache_bytes": server.cache_bytes,
     });
-    // Two settings of one name: an app's, and the server's for all apps.
+    // The name occurs twice: for an app, and for all apps of the server.
     let (of_app, of_server) = text.split_once("\n## Server limits").expect("two parts");
     for (text, settings) in [(of_app, limits), (of_server, server)] {
         for (setting, default) in settings.as_object().expect("settings") {

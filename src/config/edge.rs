@@ -1,4 +1,4 @@
-//! Who may come in from where, and what strangers are told.
+//! Access from outside: origins, proxies, explanations to strangers.
 
 use std::net::IpAddr;
 
@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{auth::Authorizer, origins::Origins, web::Proxies};
 
-/// Stands for the server's own address among origins.
+/// Stands for the server's own address in a list of origins.
 const SELF: &str = "self";
 
 pub fn origins(
@@ -32,7 +32,7 @@ pub fn origins(
     })
 }
 
-/// Where everybody's pages may ask, everybody's pages could use the cookie.
+/// Without exact origins, pages of every site could use the cookie.
 pub fn refuse_unguarded_cookie(
     at: &impl Fn(&str) -> String,
     authorizer: &Authorizer,
@@ -51,7 +51,7 @@ pub fn refuse_unguarded_cookie(
 pub fn explains(name: &str, asked: bool, dev: bool, warnings: &mut Vec<String>) -> bool {
     if asked && !dev {
         warnings.push(format!(
-            "{name} is true: whoever is refused is told why, which helps strangers as well; it is for development"
+            "{name} is true: refusals give their reasons, which helps strangers as well; it is for development"
         ));
     }
     asked || dev
@@ -67,7 +67,7 @@ pub fn proxies(raw: &RawConfig) -> Result<Proxies> {
     Ok(Proxies { trusted, header: raw.forwarded_header })
 }
 
-/// An address is a network of one.
+/// A single address is a network of one.
 fn net(text: &str) -> Result<IpNet> {
     match (text.parse::<IpNet>(), text.parse::<IpAddr>()) {
         (Ok(net), _) => Ok(net),

@@ -1,7 +1,7 @@
-//! The variables that the process was started with, and which of them are settings.
+//! The environment variables of the process, and the settings among them.
 //!
-//! Not those that Kubernetes makes (`service_variables`), and not empty ones: Compose passes
-//! `${NAME:-}` on as an empty text, and means that it is not set.
+//! Variables made by Kubernetes (`service_variables`) are no settings, and neither are empty ones:
+//! Compose passes `${NAME:-}` on as an empty text for an unset variable.
 
 use std::collections::BTreeMap;
 
@@ -9,24 +9,25 @@ use zeroize::Zeroizing;
 
 use super::service_variables::is_service_variable;
 
-/// In it a secret may stand, so it is wiped when it goes.
+/// Wiped on drop: values may be secrets.
 #[derive(Clone, Default)]
 pub struct Environment(BTreeMap<String, Zeroizing<String>>);
 
-/// In front of every setting.
+/// The prefix of every setting.
 pub(super) const PREFIX: &str = "SEALCAST_";
 
-/// Where the file is, where a server that runs already is, and whether settings were handed over.
+/// Variables with the prefix that are no settings: the path of the configuration file, the address
+/// of a running server, and the mark of a hand-over.
 const NO_SETTINGS: [&str; 3] = ["SEALCAST_CONFIG", "SEALCAST_URL", Environment::HANDED_OVER];
 
-/// The name by which most other servers are told their port.
+/// Most other servers read their port from a variable of this form.
 const PORT: &str = "SEALCAST_PORT";
 
 impl Environment {
-    /// Holds the id of the process that finds its settings on standard input (`cli::process`).
+    /// Holds the process id of a hand-over on standard input (`cli::process`).
     pub const HANDED_OVER: &str = "SEALCAST_HANDED_OVER";
 
-    /// Of this process. Not by `vars`, which panics on what is not UTF-8, and there may be anything.
+    /// The variables of this process. Not with `vars`, which panics on text that is not UTF-8.
     pub fn of_process() -> Self {
         let variables = std::env::vars_os();
         variables
@@ -34,7 +35,7 @@ impl Environment {
             .collect()
     }
 
-    /// `None` for an empty value, too.
+    /// `None` for a missing or empty variable.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(|value| value.as_str()).filter(|value| !value.is_empty())
     }
@@ -47,7 +48,7 @@ impl Environment {
         self.prefixed().filter(|(name, value)| *name != PORT && !is_service_variable(name, value))
     }
 
-    /// The names that begin like settings and describe services of Kubernetes.
+    /// Names with the prefix of settings that describe services of Kubernetes.
     pub fn service_variables(&self) -> Vec<&str> {
         let described = self.prefixed().filter(|(name, value)| is_service_variable(name, value));
         described.map(|(name, _)| name).collect()
@@ -57,7 +58,7 @@ impl Environment {
         let value = self.get(PORT).filter(|value| !is_service_variable(PORT, value))?;
         let port = value.parse::<u16>().unwrap_or(6001);
         Some(format!(
-            "{PORT} is no setting and is not read: the address and the port stand in SEALCAST_LISTEN (SEALCAST_LISTEN=0.0.0.0:{port})"
+            "{PORT} is no setting and is not read: set the address and the port in SEALCAST_LISTEN (SEALCAST_LISTEN=0.0.0.0:{port})"
         ))
     }
 

@@ -1,10 +1,13 @@
-//! What is wrong with a configuration that cannot be read, in the words of its author.
+//! Explains why a configuration cannot be read, in the words of its author.
 
 use figment::error::Kind;
 
-use super::{environment::PREFIX, values::BOOLEAN_WORDS};
+use super::values::BOOLEAN_WORDS;
 
-/// One line for a fault.
+/// In front of the name of the variable that a value comes from.
+const VARIABLE: &str = "environment variable ";
+
+/// One line per error.
 pub fn explained(error: &figment::Error) -> String {
     let place = error.metadata.as_ref().map(|m| m.name.as_ref());
     let at = place.map(|name| format!(" ({name})")).unwrap_or_default();
@@ -14,29 +17,64 @@ pub fn explained(error: &figment::Error) -> String {
             let section =
                 error.path.split_last().map(|(_, rest)| rest.join(".")).filter(|s| !s.is_empty());
             let section = section.map(|s| format!(" in [{s}]")).unwrap_or_default();
-            let hint = nearest(name, known).map(|n| format!(": did you mean \"{n}\"?"));
+            let near = || nearest(name, known).map(|n| format!(": did you mean \"{n}\"?"));
+            let variable = place.and_then(|place| place.strip_prefix(VARIABLE));
+            let hint = flag(name).or_else(near).or_else(|| in_section(name, known, variable?));
             format!("unknown setting \"{name}\"{section}{}{at}", hint.unwrap_or_default())
         }
-        // The value is not repeated: it might be a secret in the wrong place.
+        // The value is not repeated: it might be a misplaced secret.
         Kind::InvalidType(_, expected) | Kind::InvalidValue(_, expected) => {
-            let variable = place.is_some_and(|name| name.contains(PREFIX));
-            format!("\"{path}\" must be {}{at}", in_words(expected, variable))
+            let variable = place.and_then(|place| place.strip_prefix(VARIABLE));
+            let must_be = match (expected.as_str(), variable) {
+                ("a sequence", Some(variable)) => list_in(variable, &path),
+                (expected, variable) => in_words(expected, variable.is_some()).to_owned(),
+            };
+            format!("\"{path}\" must be {must_be}{at}")
         }
         Kind::UnknownVariant(_, known) => {
             format!("\"{path}\" must be one of {}{at}", known.join(", "))
         }
-        Kind::Message(message) => format!("{}{at}", without_source(message)),
+        Kind::Message(message) if path.is_empty() => format!("{}{at}", without_source(message)),
+        Kind::Message(message) => format!("\"{path}\": {}{at}", without_source(message)),
         kind if path.is_empty() => format!("{kind}{at}"),
         kind => format!("\"{path}\": {kind}{at}"),
     }
+}
+
+/// Flags that are no settings.
+fn flag(name: &str) -> Option<String> {
+    let flag = ["dev", "dev_public"].contains(&name).then(|| name.replace('_', "-"))?;
+    Some(format!(": it is the flag --{flag} of `sealcast serve`"))
+}
+
+/// Sections of an app, whose settings have two underscores in front as variables.
+const SECTIONS: [&str; 4] = ["forward", "jwt", "limits", "rotation"];
+
+fn in_section(name: &str, known: &[&str], variable: &str) -> Option<String> {
+    let sections = SECTIONS.iter().filter(|section| known.contains(*section));
+    let rest = |section: &&str| name.strip_prefix(section)?.strip_prefix('_').map(str::len);
+    let rest = sections.filter_map(rest).find(|length| *length > 0)?;
+    let (section, setting) = variable.split_at_checked(variable.len().checked_sub(rest)?)?;
+    Some(format!(": did you mean {section}_{setting}?"))
+}
+
+/// The form alone: what was written is not repeated.
+fn list_in(variable: &str, path: &str) -> String {
+    let entry = match path.rsplit('.').next() {
+        Some("origins") => "https://a.example",
+        Some("trusted_proxies") => "10.0.0.0/8",
+        Some("ops_hosts") => "sealcast.internal",
+        _ => "A",
+    };
+    format!("a list, even of one: {variable}='[\"{entry}\"]'")
 }
 
 /// Names that other servers have for what is called otherwise here.
 const OTHER_NAMES: [(&str, &str); 4] =
     [("address", "listen"), ("bind", "listen"), ("host", "listen"), ("port", "listen")];
 
-/// The known name that was probably meant: at most every third character may be another. Without
-/// that bound any name would be called near.
+/// The known name that was probably meant: at most every third character differs. Without that
+/// bound any name would be near another.
 fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
     let other = OTHER_NAMES.iter().find(|(theirs, _)| *theirs == name).map(|(_, ours)| *ours);
     if let Some(ours) = known.iter().find(|known| Some(**known) == other) {
@@ -48,7 +86,7 @@ fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
     (distance(&best) * 3 <= longest).then_some(best)
 }
 
-/// Types in the words of TOML.
+/// Types in the terms of TOML.
 fn in_words(expected: &str, variable: bool) -> &str {
     match expected {
         "u16" | "u32" | "u64" | "usize" => "a whole number that is not negative",
@@ -60,7 +98,7 @@ fn in_words(expected: &str, variable: bool) -> &str {
     }
 }
 
-/// A parser shows the line that it could not read, and a secret may stand in it.
+/// A parser error quotes the line, which may contain a secret.
 pub fn without_source(message: &str) -> String {
     let lines: Vec<&str> =
         message.lines().filter(|line| !line.contains(" |") && !line.trim().is_empty()).collect();
@@ -90,5 +128,20 @@ mod tests {
             assert_eq!(nearest(name, &known), expected, "{name}");
         }
         assert_eq!(nearest("port", &["key", "secret"]), None);
+    }
+
+    #[test]
+    fn f28_a_setting_of_a_section_is_named_as_a_variable() {
+        let known = ["key", "secret", "limits", "jwt"];
+        let of = |name: &str| {
+            let variable = format!("SEALCAST_APP_{}", name.to_ascii_uppercase());
+            in_section(name, &known, &variable)
+        };
+        let named = |hint: &str| Some(format!(": did you mean SEALCAST_APP_{hint}?"));
+        assert_eq!(of("limits_event_bytes"), named("LIMITS__EVENT_BYTES"));
+        assert_eq!(of("jwt_issuer"), named("JWT__ISSUER"));
+        for none in ["limits", "limits_", "limitsx", "rotation_grace_seconds", "x_limits_a"] {
+            assert_eq!(of(none), None, "{none}");
+        }
     }
 }

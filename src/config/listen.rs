@@ -1,4 +1,4 @@
-//! Where to listen, and who may come there.
+//! Listen addresses, and the peers that may connect.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -64,7 +64,7 @@ fn refuse_shared(raw: &RawConfig) -> Result<()> {
     Ok(())
 }
 
-/// In octal, as everybody writes it.
+/// Octal notation.
 fn unix_mode(text: &str) -> Result<u32> {
     const OWNER: u32 = 0o600;
     match u32::from_str_radix(text, 8) {
@@ -91,7 +91,7 @@ pub fn proxied(raw: &RawConfig, proxies: &Proxies, warnings: &mut Vec<String>) -
     Ok(Proxied { public, api })
 }
 
-/// Names alone: any port of a name is the same page's.
+/// Names without ports: a page can use any port of its name.
 pub fn ops_hosts(listed: &[String]) -> Result<OpsHosts> {
     let is_name = |name: &str| {
         let is_part = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
@@ -108,11 +108,11 @@ pub fn ops_hosts(listed: &[String]) -> Result<OpsHosts> {
 
 const LOOPBACK: [IpAddr; 2] = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
 
-/// To a Unix socket comes whom the mode of its file lets in.
+/// A Unix socket needs no list: the mode of its file decides.
 fn refuse_nobody(name: &str, address: &Address, proxies: &Proxies) -> Result<()> {
     if proxies.trusted.is_empty() && !address.is_unix() {
         return error(format!(
-            "{name} is true, but trusted_proxies is empty, so that nobody could connect: name the balancers that send the header"
+            "{name} is true, but trusted_proxies is empty, so that no client could connect: name the balancers that send the header"
         ));
     }
     Ok(())

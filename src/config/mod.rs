@@ -1,5 +1,4 @@
-//! Configuration: what may be written (`raw`), where it comes from (`source`), and what the server
-//! makes of it (`resolve`).
+//! Configuration: the written form (`raw`), its sources (`source`), and the result (`resolve`).
 
 mod admin;
 mod auth;
@@ -9,6 +8,7 @@ mod edge;
 mod environment;
 mod faults;
 mod listen;
+mod own_file;
 mod public_url;
 mod raw;
 mod resolve;
@@ -43,58 +43,70 @@ pub use source::{Development, Endpoint, Flags, Source, path};
 pub use written::{Effect, Written};
 
 use raw::RawConfig;
+use sealing::StateUse;
 
-/// What the server uses: typed, validated, without an `Option` that means "default".
+/// The validated configuration: typed, without an `Option` that means "default".
 pub struct Config {
     pub addresses: Addresses,
-    /// With it the public listener speaks TLS.
+    /// `Some` if the public listener speaks TLS.
     pub tls: Option<Arc<Identity>>,
     pub workers: usize,
     pub mailbox_bytes: usize,
     pub cache_bytes: usize,
-    /// Of this node: re-authorizations that rotations ask of clients.
+    /// Re-authorizations per second that this node asks of clients during rotations.
     pub turns_per_second: u32,
-    /// Where nothing is set, the system's limit counts.
+    /// Bytes; `None` for the system's limit.
     pub memory_limit: Option<u64>,
     pub settings: Settings,
     pub log: Log,
-    /// Whether files that have changed are read again.
+    /// True if changed files are read again.
     pub watch: bool,
     pub state_dir: PathBuf,
     pub audit_file: Option<PathBuf>,
     pub apps: Vec<App>,
-    /// What the operator should know, and nobody asked for.
+    /// Remarks for the operator, logged at the start and at each reload.
     pub warnings: Vec<String>,
-    /// What is good here and refused elsewhere: for `config check` alone.
+    /// Remarks about use elsewhere, for `config check` only.
     pub notes: Vec<String>,
 }
 
 pub struct Log {
-    /// In the syntax of tracing's `EnvFilter`.
+    /// The syntax of tracing's `EnvFilter`.
     pub filter: String,
     pub json: bool,
 }
 
-/// The first sentence says what is wrong, the rest where, and what would be right.
+/// Says what is wrong, where, and what to do, in this order.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct ConfigError(pub String);
 
 impl Config {
     pub fn load(source: &Source, salt: Salt) -> Result<Self, ConfigError> {
-        Self::resolve(source, source.extract()?, salt)
+        Self::resolve(source, source.extract()?, StateUse::Keep, salt)
     }
 
-    /// For a server that runs: what outlives it stays where it is, whatever is written now.
+    /// For commands that leave no file behind.
+    pub fn look(source: &Source, salt: Salt) -> Result<Self, ConfigError> {
+        Self::resolve(source, source.extract()?, StateUse::LookOnly, salt)
+    }
+
+    /// For a running server: its state directory stays, whatever the configuration says now.
     pub fn load_in(source: &Source, state_dir: &Path, salt: Salt) -> Result<Self, ConfigError> {
         let raw = source.extract()?;
-        Self::resolve(source, RawConfig { state_dir: state_dir.to_owned(), ..raw }, salt)
+        let raw = RawConfig { state_dir: state_dir.to_owned(), ..raw };
+        Self::resolve(source, raw, StateUse::Keep, salt)
     }
 
-    fn resolve(source: &Source, mut raw: RawConfig, salt: Salt) -> Result<Self, ConfigError> {
+    fn resolve(
+        source: &Source,
+        mut raw: RawConfig,
+        files: StateUse,
+        salt: Salt,
+    ) -> Result<Self, ConfigError> {
         raw.read_variables(source.environment());
-        let mut config = resolve::resolve(raw, source.development(), salt)?;
-        config.warnings.extend(source.environment().warnings());
+        let mut config = resolve::resolve(raw, source.development(), files, salt)?;
+        config.warnings.extend(source.warnings());
         Ok(config)
     }
 }

@@ -1,4 +1,4 @@
-//! The address that clients use, which a server behind a proxy cannot know by itself.
+//! The address that clients use. A server behind a proxy cannot know it by itself.
 
 use super::{
     ConfigError,
@@ -11,13 +11,13 @@ use crate::origins::OriginPattern;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PublicUrl {
     pub tls: bool,
-    /// An IPv6 address in its brackets.
+    /// An IPv6 address is in brackets.
     pub host: String,
     pub port: u16,
 }
 
 impl PublicUrl {
-    /// As browsers write it.
+    /// The form sent by browsers.
     pub fn origin(&self) -> String {
         match (self.tls, self.port) {
             (true, 443) => format!("https://{}", self.host),
@@ -46,8 +46,8 @@ pub fn public_url(raw: &RawConfig) -> Result<Option<PublicUrl>> {
     }
 }
 
-/// What "self" among the origins of an app stands for: never the request's own Host, which a page
-/// of a stranger chooses whose name leads to this server (DNS rebinding).
+/// The meaning of "self" in an app's origins. Not the request's own Host: a stranger's page can
+/// choose a name that leads to this server (DNS rebinding).
 pub fn own_origin(name: &str, public_url: Option<&PublicUrl>) -> Result<OriginPattern> {
     let Some(url) = public_url else {
         return error(format!(

@@ -1,4 +1,4 @@
-//! What may be written in the configuration: names, units and defaults. Unknown names are errors.
+//! The written form of the configuration: names, units and defaults. Unknown names are errors.
 
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
 
@@ -25,44 +25,44 @@ pub struct RawConfig {
     pub listen: Address,
     pub api_listen: Option<Address>,
     pub ops_listen: Option<Address>,
-    /// Octal, of the files of those that are Unix sockets.
+    /// Mode of the files of Unix sockets, in octal.
     pub unix_socket_mode: String,
-    /// Of `listen`, and of `api_listen`.
+    /// For `listen` and `api_listen`.
     pub proxy_protocol: bool,
     pub api_proxy_protocol: bool,
-    /// Both, or neither: with them `listen` speaks TLS.
+    /// Both or neither; with them `listen` speaks TLS.
     pub tls_cert_file: Option<PathBuf>,
     pub tls_key_file: Option<PathBuf>,
     pub path_prefix: String,
-    /// The address that clients use, where a proxy stands between.
+    /// The address that clients use, if a proxy is in between.
     pub public_url: Option<String>,
-    /// 0: one for each processor.
+    /// 0 means one per processor.
     pub workers: usize,
     pub activity_timeout_seconds: u64,
     pub pong_timeout_seconds: u64,
-    /// Of a socket that takes nothing of what waits for it.
+    /// Time limit for a connection that takes none of its waiting bytes.
     pub stalled_seconds: u64,
     pub keep_alive_seconds: u64,
     pub body_timeout_seconds: u64,
     pub strict_protocol: bool,
-    /// 0: all sockets at once.
+    /// 0 closes all connections at once.
     pub drain_seconds: u64,
     pub capacity_percent: u64,
-    /// Without it: the control group's.
+    /// The default is the limit of the control group.
     pub memory_limit_bytes: Option<usize>,
     pub message_bytes: usize,
     pub http_body_bytes: usize,
-    /// Proxies in front of the server, whose word on the client's address is taken.
+    /// Proxies whose header with the client's address is believed.
     pub trusted_proxies: Vec<String>,
     pub forwarded_header: ForwardedHeader,
     pub outbox_bytes: usize,
     pub mailbox_bytes: usize,
-    /// Of all apps, for the last events of their cache channels.
+    /// For the last events of the cache channels of all apps.
     pub cache_bytes: usize,
     pub turns_per_second: u32,
     pub log: String,
     pub log_format: LogFormat,
-    /// This file, and those that it names, are read again when they have changed.
+    /// Changed configuration files are read again.
     pub watch_config: bool,
     pub state_dir: PathBuf,
     pub audit_file: Option<PathBuf>,
@@ -70,7 +70,7 @@ pub struct RawConfig {
     pub admin_token: Option<SecretString>,
     pub admin_token_file: Option<PathBuf>,
     pub live_feed: LiveFeed,
-    /// Names that `ops_listen` answers to, beside addresses and this host's own.
+    /// Names that `ops_listen` answers to, besides addresses and this host's own name.
     pub ops_hosts: Vec<String>,
     pub apps: BTreeMap<String, RawApp>,
 }
@@ -121,13 +121,13 @@ impl Default for RawConfig {
 }
 
 impl RawConfig {
-    /// The variables that keys are said to stand in (`env:NAME`).
+    /// Names of the variables that hold master keys (`env:NAME`).
     pub fn named_variables(&self) -> impl Iterator<Item = &str> {
         self.apps.values().filter_map(|app| named_variable(app.master_key.as_ref()?))
     }
 
-    /// Puts in the keys that stand there. Done here, where the variables are that no longer stand in
-    /// the process's own environment; whoever reads the key will tell what is missing.
+    /// Replaces `env:NAME` by the variable's value. Done here because the variables are no longer
+    /// in the process's own environment. A missing one is reported where the key is parsed.
     pub fn read_variables(&mut self, environment: &Environment) {
         for app in self.apps.values_mut() {
             let name = app.master_key.as_ref().and_then(named_variable);
@@ -186,13 +186,13 @@ pub struct RawApp {
     pub allow_shared_master_key: bool,
     pub enabled: bool,
     pub dialect: Dialect,
-    /// Without it: `auto` with a master key, `blind` without one.
+    /// The default is `auto` with a master key, `blind` without one.
     pub mode: Option<RawMode>,
     pub derivation: RawDerivation,
     pub padding: Padding,
     pub rotation: Rotation,
     pub channels: Vec<RawChannelRule>,
-    /// A prefix that stands for `private-encrypted-` in triggers; empty: there is none.
+    /// A prefix that stands for `private-encrypted-` in triggers; empty for none.
     pub sealing_alias: String,
     pub allow_mixed: bool,
     pub client_events: bool,
@@ -200,11 +200,11 @@ pub struct RawApp {
     pub watchlist: bool,
     pub origins: Vec<String>,
     pub authorizer: RawAuthorizer,
-    /// Without it: the app's secret.
+    /// The default is the app's secret.
     pub jwt_secret: Option<SecretString>,
     pub jwt_secret_file: Option<PathBuf>,
     pub jwt: RawJwt,
-    /// Refusals say why.
+    /// Refusals give their reasons.
     pub explain: bool,
     pub rules: Vec<RawRule>,
     pub forward: Option<RawForward>,

@@ -1,4 +1,4 @@
-//! From what was written to what the server uses.
+//! From the written form to the validated configuration.
 
 use std::{collections::HashMap, path::Path, sync::Arc, time::Duration};
 
@@ -12,13 +12,14 @@ use super::{
     listen::{addresses, ops_hosts, proxied},
     public_url::{PublicUrl, public_url},
     raw::{LogFormat, RawApp, RawConfig, RawMode},
-    sealing::{refuse_shared_key, rotation, sealing},
+    sealing::{DevKey, StateUse, refuse_shared_key, rotation, sealing},
     sealing_alias::sealing_alias,
     secrets::{checked_secret, stray_hint, warn_of_stray},
     source::{DEV_APP, Development},
     webhooks::webhooks,
 };
 use crate::{
+    address::Address,
     app::{App, ChannelRule},
     auth::{access::AccessTokens, revoked::RevokedTokens},
     crypto::{secret::Salt, signature::AppSecret},
@@ -36,7 +37,12 @@ pub(super) fn error<T>(message: impl Into<String>) -> Result<T> {
     Err(ConfigError(message.into()))
 }
 
-pub fn resolve(raw: RawConfig, development: Development, salt: Salt) -> Result<Config> {
+pub fn resolve(
+    raw: RawConfig,
+    development: Development,
+    files: StateUse,
+    salt: Salt,
+) -> Result<Config> {
     let dev = development != Development::Off;
     let (mut warnings, mut notes) = (Vec::new(), Vec::new());
     refuse_open_to_all(&raw, development)?;
@@ -50,7 +56,7 @@ pub fn resolve(raw: RawConfig, development: Development, salt: Salt) -> Result<C
     let mut apps = Vec::with_capacity(raw.apps.len());
     let mut shared_keys = HashMap::new();
     for (id, app) in &raw.apps {
-        let dev_key = (dev && id == DEV_APP).then_some(state_dir.as_path());
+        let dev_key = (dev && id == DEV_APP).then_some(DevKey { dir: &state_dir, files });
         let resolved = resolve_app(
             id,
             app,
@@ -84,7 +90,7 @@ pub fn resolve(raw: RawConfig, development: Development, salt: Salt) -> Result<C
     })
 }
 
-/// The secret of `--dev` is known to all, and its authorizer lets everybody in.
+/// The secret of `--dev` is public, and its authorizer admits every client.
 fn refuse_open_to_all(raw: &RawConfig, development: Development) -> Result<()> {
     if development != Development::Loopback {
         return Ok(());
@@ -92,15 +98,22 @@ fn refuse_open_to_all(raw: &RawConfig, development: Development) -> Result<()> {
     let listeners = [("listen", Some(&raw.listen)), ("api_listen", raw.api_listen.as_ref())];
     for (name, address) in listeners {
         if let Some(address) = address.filter(|address| !address.is_local()) {
+            if let Address::Name(host) = address
+                && let Err(reason) = host.resolve()
+            {
+                return error(format!(
+                    "{name} is {address}, and that name has no address: {reason}"
+                ));
+            }
             return error(format!(
-                "--dev lets everybody in, and {name} is {address}, where other machines get as well: listen on 127.0.0.1, or add --dev-public if that is meant (in a container: docker run -p 127.0.0.1:6001:6001 sealcast serve --dev --dev-public)"
+                "--dev admits every client, and {name} is {address}, which other machines reach as well: listen on 127.0.0.1, or add --dev-public if you want that (in a container: docker run -p 127.0.0.1:6001:6001 sealcast serve --dev --dev-public)"
             ));
         }
     }
     Ok(())
 }
 
-/// Other SDKs take any id.
+/// The other SDKs take any id.
 fn note_of_id(id: &str) -> Option<String> {
     let digits = id.bytes().all(|b| b.is_ascii_digit());
     (!digits).then(|| {
@@ -147,7 +160,7 @@ pub(super) fn at_least(name: &str, value: usize, least: usize) -> Result<usize> 
 }
 
 pub(super) fn seconds(name: &str, value: u64) -> Result<Duration> {
-    // A client takes an activity_timeout of 0 for none and refuses the handshake.
+    // A client takes an activity_timeout of 0 for a missing one and refuses the handshake.
     match value {
         0 => error(format!("{name} must be at least 1")),
         1..=YEAR => Ok(Duration::from_secs(value)),
@@ -192,13 +205,13 @@ fn capacity_percent(percent: u64) -> Result<u64> {
     }
 }
 
-/// Less than a server needs for itself would be a server that never lets anybody in.
+/// A limit below the server's own needs would admit no client.
 fn memory_limit(bytes: Option<usize>) -> Result<Option<u64>> {
     const LEAST: usize = 16 * 1024 * 1024;
     bytes.map(|bytes| Ok(at_least("memory_limit_bytes", bytes, LEAST)? as u64)).transpose()
 }
 
-/// Whoever supervises the server waits for its end.
+/// Bounded: a supervisor waits for the server to end.
 fn drain(seconds: u64) -> Result<Duration> {
     match seconds {
         0..=3600 => Ok(Duration::from_secs(seconds)),
@@ -206,14 +219,14 @@ fn drain(seconds: u64) -> Result<Duration> {
     }
 }
 
-/// What an app gets from outside its section.
+/// Values for an app from outside its section.
 #[derive(Clone, Copy)]
 struct Surroundings<'a> {
-    /// The directory of the key that `--dev` makes.
-    key: Option<&'a Path>,
+    /// The key that `--dev` makes.
+    key: Option<DevKey<'a>>,
     /// With `--dev`: pages of this machine may connect, and refusals explain themselves.
     pages: bool,
-    /// What "self" among its origins stands for.
+    /// The meaning of "self" in the app's origins.
     public_url: Option<&'a PublicUrl>,
 }
 

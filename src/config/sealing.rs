@@ -1,4 +1,4 @@
-//! Keys of an app, and on what terms its subscribers move from one to the next.
+//! The keys of an app, and the terms of its rotation.
 
 use std::{collections::HashMap, path::Path};
 
@@ -48,7 +48,7 @@ pub fn rotation(at: &impl Fn(&str) -> String, raw: &Rotation) -> Result<Rotation
 pub fn sealing(
     id: &str,
     raw: &RawApp,
-    dev_key: Option<&Path>,
+    dev_key: Option<DevKey<'_>>,
     salt: Salt,
     warnings: &mut Vec<String>,
 ) -> Result<Sealing> {
@@ -83,7 +83,7 @@ pub fn sealing(
             }
             key
         }
-        (None, Some(state_dir)) => kept_dev_key(state_dir, warnings)?,
+        (None, Some(dev_key)) => kept_dev_key(dev_key, warnings)?,
         (None, None) if raw.mode == Some(RawMode::Auto) => {
             return error(format!(
                 "{name} is missing, and mode \"auto\" needs it (`sealcast keys generate` makes one)"
@@ -91,7 +91,7 @@ pub fn sealing(
         }
         (None, None) => {
             if raw.mode.is_none() {
-                warnings.push(format!("{name} is not set: encrypted channels are relayed blindly (mode = \"blind\" says that this is meant)"));
+                warnings.push(format!("{name} is not set: encrypted channels are relayed blindly (mode = \"blind\" confirms it)"));
             }
             return Ok(Sealing::Blind);
         }
@@ -100,14 +100,38 @@ pub fn sealing(
     Ok(Sealing::Auto(ring.into()))
 }
 
+/// What a command may do in the state directory.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum StateUse {
+    /// A server keeps there what its next start needs.
+    Keep,
+    /// Other commands leave nothing behind.
+    LookOnly,
+}
+
+/// Where `--dev` keeps its key.
+#[derive(Clone, Copy)]
+pub struct DevKey<'a> {
+    pub dir: &'a Path,
+    pub files: StateUse,
+}
+
 /// The development key, made at the first start and kept for the next.
-fn kept_dev_key(state_dir: &Path, warnings: &mut Vec<String>) -> Result<MasterKey> {
-    let path = state_dir.join(state_dir::DEV_KEY);
+fn kept_dev_key(
+    DevKey { dir, files }: DevKey<'_>,
+    warnings: &mut Vec<String>,
+) -> Result<MasterKey> {
+    let path = dir.join(state_dir::DEV_KEY);
     let failed = |what: &str, e: &dyn std::fmt::Display| {
         ConfigError(format!("cannot {what} {}: {e}", path.display()))
     };
     let mut kept = || -> Result<Option<MasterKey>> {
-        let text = state_dir::read_and_tell(&path, |closed| warnings.push(closed.to_string()));
+        let text = match files {
+            StateUse::Keep => {
+                state_dir::read_and_tell(&path, |closed| warnings.push(closed.to_string()))
+            }
+            StateUse::LookOnly => state_dir::look(&path),
+        };
         let Some(text) = text.map_err(|e| failed("use", &e))? else { return Ok(None) };
         let text = std::str::from_utf8(&text).map_err(|e| failed("use", &e))?;
         MasterKey::parse(text).map(|(key, _)| Some(key)).map_err(|e| failed("use", &e))
@@ -116,11 +140,26 @@ fn kept_dev_key(state_dir: &Path, warnings: &mut Vec<String>) -> Result<MasterKe
         return Ok(key);
     }
     let key = MasterKey::generate().map_err(|e| failed("make", &e))?;
+    if files == StateUse::LookOnly {
+        return Ok(key);
+    }
+    let is_new = !dir.exists();
+    state_dir::make(dir).map_err(|e| failed("make a directory for", &e))?;
+    if is_new {
+        keep_out_of_git(dir);
+    }
     let made = state_dir::stage(&path, key.to_text().as_bytes())
         .and_then(Staged::publish_first)
         .map_err(|e| failed("write", &e))?;
-    // Another start may have been faster: then its key is the one.
+    // Another process may have been faster: its key counts.
     if made { Ok(key) } else { kept()?.ok_or_else(|| failed("use", &"it has just been removed")) }
+}
+
+/// A project's `git add .` would take the key along. For a directory that is new: one that is there
+/// already is not ours to exclude, since the whole project may be in it.
+fn keep_out_of_git(dir: &Path) {
+    // The key is worth more than this file: where neither can be written, the key says so.
+    let _ = state_dir::write_new(&dir.join(".gitignore"), b"*\n");
 }
 
 /// Two apps with one master key could read each other's channels, which is hardly ever meant.

@@ -1,4 +1,4 @@
-//! The alias of encrypted channels, and patterns that were written for it by mistake.
+//! The sealing alias, and patterns written for it by mistake.
 
 use super::{ConfigError, raw::RawApp, resolve::Result};
 use crate::sealing_alias::SealingAlias;
@@ -21,7 +21,7 @@ pub fn sealing_alias(
     Ok(alias)
 }
 
-/// All that is compared with names of channels, with where it stands.
+/// All patterns for channel names, with the paths of their settings.
 fn patterns(raw: &RawApp) -> Vec<(String, &str)> {
     let channels = raw.channels.iter().enumerate();
     let channels = channels.map(|(i, rule)| (format!("channels.{i}.pattern"), &*rule.pattern));

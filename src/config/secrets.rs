@@ -1,8 +1,8 @@
-//! Ids, keys, secrets and tokens as they come out of files, shells and clipboards.
+//! Ids, keys, secrets and tokens, as files, shells and clipboards deliver them.
 //!
-//! One rule for all, wherever they stand: the value counts as it is written, without the line breaks
-//! at the end of a file. What stands at its ends and is hardly ever meant is named in a warning, and
-//! never removed: the other side may have copied it along.
+//! One rule for all: the value counts as it is written, without the line breaks at the end of a
+//! file. A stray character at either end causes a warning and is never removed: the other side may
+//! have copied it along.
 
 use std::{fmt, path::PathBuf};
 
@@ -29,7 +29,7 @@ pub enum Kind {
 
 impl Kind {
     fn of(c: char) -> Option<Self> {
-        /// Byte order mark, zero-width characters, directions of text.
+        /// Byte order mark, zero-width characters, text direction marks.
         const INVISIBLE: [char; 7] =
             ['\u{feff}', '\u{200b}', '\u{200c}', '\u{200d}', '\u{200e}', '\u{200f}', '\u{2060}'];
         const QUOTATION_MARKS: [char; 8] =
@@ -95,7 +95,7 @@ impl fmt::Display for Stray {
     }
 }
 
-/// The value itself is in no message: it may be a secret.
+/// Messages do not contain the value: it may be a secret.
 pub fn warn_of_stray(name: &str, text: &str, warnings: &mut Vec<String>) {
     if let Some(stray) = Stray::of(text) {
         warnings.push(format!(
@@ -104,12 +104,12 @@ pub fn warn_of_stray(name: &str, text: &str, warnings: &mut Vec<String>) {
     }
 }
 
-/// `: it ends with a blank`, for an error; nothing where the ends are as they should be.
+/// `: it ends with a blank`, for an error message; empty if there is no stray character.
 pub fn stray_hint(text: &str) -> String {
     Stray::of(text).map(|stray| format!(": it {stray}")).unwrap_or_default()
 }
 
-/// A secret as it is written or as it stands in a file, never both.
+/// A secret from its setting or from a file, never both.
 pub fn secret(
     name: &str,
     value: &Option<SecretString>,
@@ -126,7 +126,7 @@ pub fn secret(
     }
 }
 
-/// The same, with a warning of what stands at its ends.
+/// The same, with a warning of stray characters.
 pub fn checked_secret(
     name: &str,
     value: &Option<SecretString>,

@@ -1,21 +1,21 @@
 //! The variables that Kubernetes (and Docker's links) set for each service of the namespace.
 //!
 //! A service called `sealcast-metrics` gives `SEALCAST_METRICS_PORT=tcp://10.0.0.2:9601` and six
-//! more, all of which begin like settings. They are told by the ending of the name and the form of
-//! the value together, so that a setting whose name merely ends alike is still read.
+//! more, all with the prefix of settings. Both the ending of the name and the form of the value
+//! must match, so that a setting with a similar ending is still read.
 
 use std::net::IpAddr;
 
-/// Whether a service is described by it, whatever the service is called.
+/// True if the variable describes a service, of any name.
 pub fn is_service_variable(name: &str, value: &str) -> bool {
     let host = name.ends_with("_SERVICE_HOST") && is_address(value);
-    // The second has the port's own name behind it.
+    // The second form ends in the port's own name.
     let port = name.ends_with("_SERVICE_PORT") || name.contains("_SERVICE_PORT_");
     let whole = name.ends_with("_PORT") && is_endpoint(value);
     host || port && is_port(value) || whole || describes_port(name, value)
 }
 
-/// `..._PORT_9601_TCP`, alone or with what is told of it behind it.
+/// `..._PORT_9601_TCP`, alone or with a suffix.
 fn describes_port(name: &str, value: &str) -> bool {
     let told = |ending: &str| name.strip_suffix(ending).is_some_and(names_port);
     told("") && is_endpoint(value)

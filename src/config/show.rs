@@ -1,4 +1,4 @@
-//! `sealcast config show`: every value that was set, and where; secrets masked.
+//! `sealcast config show`: every configured value and its source; secrets masked.
 
 use std::fmt::Write as _;
 
@@ -6,10 +6,10 @@ use figment::{Provider, value::Value};
 
 use super::{ConfigError, Source};
 
-const SECRETS: [&str; 4] = ["secret", "master_key", "jwt_secret", "admin_token"];
+pub(super) const SECRETS: [&str; 4] = ["secret", "master_key", "jwt_secret", "admin_token"];
 
-/// One line a value, in the order of their names. Only if all names are known: a secret under a
-/// misspelt name would not be masked.
+/// One line per value, ordered by name. Fails on an unknown name: a secret under a misspelt name
+/// would not be masked.
 pub fn shown(source: &Source) -> Result<String, ConfigError> {
     source.extract()?;
     let mut out = String::new();
@@ -45,7 +45,7 @@ fn write_value(source: &Source, path: &mut Vec<String>, value: &Value, out: &mut
     let _ = writeln!(out, "{} = {text}    # {origin}", path.join("."));
 }
 
-/// A webhook's URL, too: what identifies the sender to its receiver may stand in it.
+/// A webhook's URL is a secret as well: it may contain a token for its receiver.
 fn is_secret(path: &[String]) -> bool {
     let in_webhook = path.iter().any(|name| name == "webhooks");
     let ends = |names: &[&str]| path.last().is_some_and(|name| names.contains(&name.as_str()));

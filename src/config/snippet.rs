@@ -1,8 +1,7 @@
-//! What a snippet says of an app: the address at which clients and backends find the server, and the
-//! app's credentials.
+//! The values of an app for a snippet: the addresses for clients and backends, and the app's
+//! credentials.
 //!
-//! Taken from what is written and not from what the server makes of it, so that no key file has to be
-//! there where a snippet is printed.
+//! Taken from the written form, so that a snippet needs no key file.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
@@ -23,12 +22,12 @@ pub struct Described {
     pub key: String,
     pub secret: SecretString,
     pub clients: PublicUrl,
-    /// `None`: a Unix socket, to which no SDK connects.
+    /// `None` for a Unix socket: no SDK connects to one.
     pub api: Option<PublicUrl>,
     pub path_prefix: String,
     pub asks: Asks,
-    /// The channel of the examples as clients join it, and as backends publish to it: where the server
-    /// seals, an encrypted channel and its alias.
+    /// The example channel for clients to join and for backends to publish on; if the server seals,
+    /// an encrypted channel and its alias.
     pub subscribed: &'static str,
     pub published: String,
 }
@@ -36,24 +35,24 @@ pub struct Described {
 const ENCRYPTED: &str = "private-encrypted-demo";
 const PRIVATE: &str = "private-demo";
 
-/// Where clients ask for an authorization.
+/// The place where clients ask for an authorization.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Asks {
     Server,
-    /// This server, with a token.
+    /// The server, with a token.
     ServerWithToken,
     /// The application's own endpoint.
     Backend,
 }
 
-/// Where a server listens that runs: a port 0 has become one.
+/// The listen addresses of a running server, with real port numbers.
 pub struct Bound<'a> {
     pub public: &'a Address,
     pub api: Option<&'a Address>,
 }
 
 impl Described {
-    /// `id`: which app, where there are several.
+    /// `id` selects the app if there are several.
     pub fn of(source: &Source, id: Option<&str>, bound: Option<Bound<'_>>) -> Result<Self> {
         let mut raw = source.extract()?;
         raw.read_variables(source.environment());
@@ -91,8 +90,8 @@ impl Described {
         })
     }
 
-    /// For the terminal of a server, which may be a log: only the secret that `--dev` has for
-    /// everybody is shown there.
+    /// For the terminal of a server, which may be logged: shows no secret but the public one of
+    /// `--dev`.
     pub fn without_secret(self) -> Self {
         let known = self.secret.expose_secret() == DEV_SECRET;
         let secret = if known { self.secret } else { "YOUR_APP_SECRET".into() };
@@ -157,7 +156,7 @@ fn refuse_any_port(setting: &str, port: u16) -> Result<()> {
     Ok(())
 }
 
-/// No client can connect to "all addresses".
+/// A client cannot connect to an unspecified address: a local one takes its place.
 fn place(setting: &str, address: &SocketAddr, tls: bool) -> Result<PublicUrl> {
     refuse_any_port(setting, address.port())?;
     let host = match address.ip() {

@@ -1,4 +1,4 @@
-//! Where settings come from: file < environment < flags.
+//! The sources of settings: flags override the environment, the environment overrides the file.
 
 use std::{collections::BTreeMap, path::PathBuf};
 
@@ -13,25 +13,26 @@ use super::{
     ConfigError, Environment,
     environment::PREFIX,
     faults::{explained, without_source},
+    own_file::OwnFile,
     raw::RawConfig,
     values,
 };
-use crate::{address::Address, text_file};
+use crate::address::{Address, InvalidAddress};
 
-/// What `serve` and the others take from the command line.
+/// The common options of `serve` and other commands.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct Flags {
     /// Configuration file (TOML)
     #[arg(long, value_name = "FILE", env = "SEALCAST_CONFIG", value_parser = path())]
     pub config: Option<PathBuf>,
     /// Address for WebSockets and the HTTP API
-    #[arg(long, value_name = "ADDRESS:PORT|unix:PATH")]
+    #[arg(long, value_name = "ADDRESS:PORT|unix:PATH", value_parser = address)]
     pub listen: Option<String>,
     /// Separate address for the HTTP API, instead of --listen
-    #[arg(long, value_name = "ADDRESS:PORT|unix:PATH")]
+    #[arg(long, value_name = "ADDRESS:PORT|unix:PATH", value_parser = address)]
     pub api_listen: Option<String>,
     /// Address of the operations listener (/metrics, /stats); off by default
-    #[arg(long, value_name = "ADDRESS:PORT|unix:PATH")]
+    #[arg(long, value_name = "ADDRESS:PORT|unix:PATH", value_parser = address)]
     pub ops_listen: Option<String>,
     /// Directory for everything the server must find again after a restart
     #[arg(long, value_name = "DIR")]
@@ -45,7 +46,7 @@ pub struct Flags {
 }
 
 impl Flags {
-    /// An empty SEALCAST_CONFIG, as Compose passes it, names none; an empty `--config` is a mistake.
+    /// An empty SEALCAST_CONFIG, as Compose passes it, is ignored; an empty `--config` is an error.
     pub fn config_file(&self) -> Option<&PathBuf> {
         let variable = std::env::var_os("SEALCAST_CONFIG").is_some_and(|value| value.is_empty());
         self.config.as_ref().filter(|path| !(variable && path.as_os_str().is_empty()))
@@ -60,11 +61,11 @@ impl Flags {
     }
 }
 
-/// Whether everybody is let in, and from where.
+/// Development mode, in which every client is admitted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Development {
     Off,
-    /// This machine alone.
+    /// Clients on this machine only.
     Loopback,
     Public,
 }
@@ -73,9 +74,11 @@ pub struct Source {
     figment: Figment,
     environment: Environment,
     development: Development,
+    /// Of the file: what its values do not show.
+    warning: Option<String>,
 }
 
-/// All that a health check must know.
+/// The address of the public listener, for the health check.
 pub struct Endpoint {
     pub listen: Address,
     pub tls: bool,
@@ -83,23 +86,23 @@ pub struct Endpoint {
     pub path_prefix: String,
 }
 
-/// Digits, as the official SDK for Python takes no other id.
+/// Digits: the official SDK for Python takes no other id.
 pub const DEV_APP: &str = "1001";
 pub const DEV_SECRET: &str = "app-secret";
 
 impl Source {
     pub fn new(flags: &Flags, environment: Environment) -> Result<Self, ConfigError> {
-        let mut figment = Figment::new();
+        let (mut figment, mut warning) = (Figment::new(), None);
         if flags.dev {
             figment =
                 figment.merge(Layer::new("--dev", [("listen", Value::from("127.0.0.1:6001"))]));
         }
         if let Some(path) = flags.config_file() {
             // Read here and not by figment, which takes a file that is not there for an empty one.
-            let text = text_file::read(path).map_err(|e| {
-                ConfigError(format!("cannot read the configuration file {}: {e}", path.display()))
-            })?;
-            figment = figment.merge(Layer::of_file(path.display().to_string(), &text)?);
+            let file = OwnFile::read(path)?;
+            let layer = Layer::of_file(path.display().to_string(), &file.text)?;
+            warning = file.warning(&layer.values);
+            figment = figment.merge(layer);
         }
         let in_file: Vec<String> = app_ids(&figment);
         figment = with_environment(figment, &environment, &in_file)?;
@@ -107,7 +110,7 @@ impl Source {
             figment = figment.merge(dev_app());
         }
         let figment = figment.merge(flag_layer(flags));
-        Ok(Self { figment, environment, development: flags.development() })
+        Ok(Self { figment, environment, development: flags.development(), warning })
     }
 
     pub fn environment(&self) -> &Environment {
@@ -118,8 +121,8 @@ impl Source {
         self.environment
     }
 
-    /// The variables that the configuration was read from: all settings, so that no list of those
-    /// that are secret can be incomplete, and those that a key is said to stand in.
+    /// Names of the variables that the configuration was read from: all settings, so that no list
+    /// of secret ones can be incomplete, and the variables with master keys.
     pub fn variables(&self) -> Result<Vec<String>, ConfigError> {
         let raw = self.extract()?;
         let named = raw.named_variables().filter(|name| self.environment.get(name).is_some());
@@ -129,6 +132,10 @@ impl Source {
 
     pub(super) fn development(&self) -> Development {
         self.development
+    }
+
+    pub(super) fn warnings(&self) -> impl Iterator<Item = String> {
+        self.warning.clone().into_iter().chain(self.environment.warnings())
     }
 
     /// All that a command must know which looks for the running server.
@@ -158,9 +165,14 @@ impl Source {
     }
 }
 
-/// Takes an empty path as well, which clap's own parser refuses.
+/// Accepts an empty path as well; clap's own parser refuses it.
 pub fn path() -> impl TypedValueParser<Value = PathBuf> {
     OsStringValueParser::new().map(PathBuf::from)
+}
+
+/// Checked where the value and the flag are named; kept as it is written.
+fn address(text: &str) -> Result<String, InvalidAddress> {
+    text.parse::<Address>().map(|_| text.to_owned())
 }
 
 fn app_ids(figment: &Figment) -> Vec<String> {
@@ -168,7 +180,7 @@ fn app_ids(figment: &Figment) -> Vec<String> {
     apps.unwrap_or_default().into_keys().collect()
 }
 
-/// Values that come from one named place.
+/// Values from one named source.
 struct Layer {
     name: String,
     values: Dict,
@@ -184,8 +196,8 @@ impl Layer {
         Self { name: name.into(), values: dict }
     }
 
-    /// Under its name, so that errors and `config show` can tell it. Parsed here, because figment
-    /// would keep a copy of the text, secrets and all, in memory that is never wiped.
+    /// The name appears in errors and in `config show`. Parsed here, because figment would keep a
+    /// copy of the text, with its secrets, in memory that is never wiped.
     fn of_file(name: String, text: &str) -> Result<Self, ConfigError> {
         match Toml::from_str(text) {
             Ok(values) => Ok(Self { name, values }),
@@ -195,7 +207,7 @@ impl Layer {
         }
     }
 
-    /// A path that is given by its parts, since an app's id may contain dots.
+    /// A path in parts, since an app's id may contain dots.
     fn at(name: impl Into<String>, path: &[&str], value: Value) -> Self {
         let mut dict = Dict::new();
         insert_at(&mut dict, path, value);
@@ -281,7 +293,7 @@ fn with_environment(
         figment = figment.merge(Layer::at(format!("environment variable {name}"), &parts, value));
     }
     if let Some(id) = id {
-        // The id alone makes an app, whose missing key will be told.
+        // The id alone makes an app; the error then names its missing key.
         let empty = Value::from(Dict::new());
         figment =
             figment.join(Layer::at(format!("environment variable {APP_ID}"), &["apps", id], empty));
@@ -289,7 +301,7 @@ fn with_environment(
     Ok(figment)
 }
 
-/// Whose settings the `SEALCAST_APP_*` variables are.
+/// The app of the `SEALCAST_APP_*` variables.
 fn app_of<'a>(
     name: &str,
     id: Option<&'a str>,

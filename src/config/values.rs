@@ -1,4 +1,4 @@
-//! What the text of a variable stands for.
+//! Parses the text of a variable.
 
 use figment::{
     Profile, Provider,
@@ -6,8 +6,7 @@ use figment::{
     value::Value,
 };
 
-/// The settings that are texts even where they look like numbers, so that a secret of digits remains
-/// one.
+/// Settings that are texts even if they look like numbers, so that a secret of digits stays a text.
 const TEXTS: [&str; 25] = [
     "key",
     "secret",
@@ -54,21 +53,21 @@ const BOOLEANS: [&str; 14] = [
     "idsig",
 ];
 
-/// As `boolean` takes them, for an error.
+/// The words that `boolean` takes, for error messages.
 pub const BOOLEAN_WORDS: &str = "true or false (also 1 or 0, yes or no, on or off)";
 
-/// The value of a setting that stands in a variable; `path` leads to the setting.
+/// The value of the setting at `path`.
 pub fn of_text(path: &[&str], text: &str) -> Value {
     let name = path.last().copied().unwrap_or_default();
     if TEXTS.contains(&name) {
         return Value::from(text);
     }
-    // Files of variables with line ends of Windows leave one on each value.
+    // Files with Windows line ends leave a carriage return on each value.
     let text = text.trim();
     if BOOLEANS.contains(&name) {
         return boolean(text).map_or_else(|| Value::from(text), Value::from);
     }
-    // What is a number or a list in TOML is one here; anything else is a text.
+    // A TOML number or list is one here; anything else is a text.
     let toml = Toml::string(&format!("value = {text}")).data();
     let value = toml.ok().and_then(|mut data| data.remove(&Profile::Default)?.remove("value"));
     value.unwrap_or_else(|| Value::from(text))
@@ -96,7 +95,7 @@ mod tests {
         include_str!("../limits.rs"),
     ];
 
-    /// The fields of what may be written, with their types.
+    /// The fields of the written form, with their types.
     fn fields() -> impl Iterator<Item = (&'static str, &'static str)> {
         let lines = WRITTEN.into_iter().flat_map(str::lines);
         lines.filter_map(|line| {

@@ -21,14 +21,14 @@ use crate::{
 #[serde(default, deny_unknown_fields)]
 pub struct RawWebhook {
     pub url: String,
-    /// All, if none is named.
+    /// Empty for all events.
     pub events: Vec<Kind>,
-    /// Patterns; all channels, if there is none.
+    /// Patterns; empty for all channels.
     pub channels: Vec<String>,
     pub headers: BTreeMap<String, SecretString>,
-    /// Although it is not this machine.
+    /// Permits http to another machine.
     pub allow_http: bool,
-    /// Whose certificates are believed, instead of those that browsers believe.
+    /// PEM certificates to trust instead of the usual roots.
     pub ca_file: Option<PathBuf>,
     pub batch_events: usize,
     pub batch_delay_ms: u64,
@@ -73,7 +73,7 @@ pub fn webhooks(id: &str, raw: &RawApp, warnings: &mut Vec<String>) -> Result<Ve
         }
         if all.iter().any(|other| other.label == settings.label) {
             return error(format!(
-                "apps.{id}.webhooks: two have the URL {} (what follows a ? is not looked at), by which they are told apart: make one of them",
+                "apps.{id}.webhooks: two webhooks have the URL {} (the part after a ? does not count): make them one",
                 settings.label
             ));
         }
@@ -143,7 +143,7 @@ fn settings(at: &str, raw: &RawWebhook) -> Result<Settings> {
     })
 }
 
-/// What stands behind a question mark may be a secret, and this is shown.
+/// The part after a question mark may be a secret, and the label is shown.
 fn label(url: &str) -> Arc<str> {
     url.split(['?', '#']).next().unwrap_or_default().into()
 }

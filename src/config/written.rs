@@ -1,4 +1,4 @@
-//! What was written in the configuration, as far as it takes to tell whether it has changed.
+//! Hashes of the configuration, to detect changes.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -10,23 +10,24 @@ use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use super::{ConfigError, Source};
+use crate::text_file;
 
-/// A hash of each value, and not the values: secrets are among them. A file that is named counts with
-/// what it holds. By path, since an app's id may contain dots.
+/// Hashes and not values: secrets are among them. A named file counts with its content. The key is
+/// a path of names, since an app's id may contain dots.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Written {
     hashes: BTreeMap<Vec<String>, [u8; 32]>,
     files: BTreeSet<PathBuf>,
 }
 
-/// When a setting that has changed takes effect.
+/// The time when a changed setting takes effect.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Effect {
     Now,
     AtNextStart,
 }
 
-/// Of the server as a whole; whatever is not named here waits for the next start.
+/// Settings of the whole server that take effect at once; the others wait for the next start.
 const NOW: [&str; 24] = [
     "activity_timeout_seconds",
     "admin_token",
@@ -54,13 +55,13 @@ const NOW: [&str; 24] = [
     "watch_config",
 ];
 
-/// Of an app. Channels that are open are sealed, or not, as they were when they were opened.
+/// Settings of an app that wait for the next start: open channels stay sealed or blind.
 const AT_NEXT_START: [&str; 3] = ["channels", "derivation", "mode"];
 
-/// They are written to, and not read.
+/// Files that the server writes and does not read.
 const NOT_READ: [&str; 1] = ["audit_file"];
 
-/// They have a watch of their own, which does not read all else again.
+/// Watched separately, without reading the whole configuration again.
 const WATCHED_ELSEWHERE: [&str; 2] = ["tls_cert_file", "tls_key_file"];
 
 impl Written {
@@ -73,13 +74,12 @@ impl Written {
         Ok(written)
     }
 
-    /// Those that are named, and have no watch of their own.
+    /// The named files without a watcher of their own.
     pub fn files(&self) -> impl Iterator<Item = &Path> {
         self.files.iter().map(PathBuf::as_path)
     }
 
-    /// The settings that are not the same in the other, with their names. An app that only one of
-    /// them has is one.
+    /// The settings that differ, by path. An app on one side only is a single entry.
     pub fn differing(&self, other: &Self) -> BTreeMap<Vec<String>, Effect> {
         let paths = self.hashes.keys().chain(other.hashes.keys());
         paths
@@ -93,7 +93,7 @@ impl Written {
             .collect()
     }
 
-    /// Becomes the other, but for these, which are as they were.
+    /// Becomes `other`, except for the settings in `but`, which keep their hashes.
     pub fn take(&mut self, other: Self, but: &BTreeSet<Vec<String>>) {
         let before = std::mem::replace(self, other);
         for path in but {
@@ -122,18 +122,18 @@ impl Written {
         self.hashes.insert(path.clone(), hash.finalize().into());
     }
 
-    /// Those that the value names, itself or, in a list, somewhere in it.
+    /// Reads the files that the value names, directly or within a list.
     fn read_files(&mut self, name: &str, value: &Value, hash: &mut Sha256) {
         if let Some(dict) = value.as_dict() {
             dict.iter().for_each(|(name, inner)| self.read_files(name, inner, hash));
         } else if let Some(list) = value.as_array() {
             list.iter().for_each(|inner| self.read_files(name, inner, hash));
         } else if let Some(file) = named_file(name, value) {
-            // One that is not there differs from any that is. What is no file, such as a pipe, can be
-            // read once at most, and that is for whoever needs what it holds.
+            // A missing file differs from any other. A special file, such as a pipe, can be read
+            // only once, and that is left to the reader of its content.
             let content = match std::fs::metadata(file) {
                 Ok(data) if !data.is_file() => Ok(Zeroizing::default()),
-                _ => std::fs::read(file).map(Zeroizing::new),
+                _ => text_file::read_bytes(file),
             };
             hash.update([u8::from(content.is_ok())]);
             hash.update(content.as_deref().map_or(&[][..], Vec::as_slice));
@@ -247,7 +247,7 @@ mod tests {
 
     #[test]
     fn what_is_no_file_is_not_read() {
-        // It has no end.
+        // A file without an end.
         let mut written = written(&[]);
         written.note(&mut vec!["secret_file".to_owned()], &Value::from("/dev/zero"));
         assert!(written.files().any(|path| path == Path::new("/dev/zero")));

@@ -12,7 +12,7 @@ pub fn hex(bytes: &[u8]) -> String {
     text
 }
 
-/// Either case is accepted: one client lower-cases what it forwards, another might not.
+/// Accepts either case: one client lower-cases the text it forwards.
 pub fn from_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
     let digits = text.as_bytes();
     if digits.len() != N * 2 {
@@ -30,12 +30,12 @@ pub fn base64(bytes: &[u8]) -> String {
     general_purpose::STANDARD.encode(bytes)
 }
 
-/// Only the form that clients decode: standard alphabet with padding.
+/// Accepts the form that clients decode: standard alphabet with padding.
 pub fn from_base64(text: &str) -> Option<Vec<u8>> {
     general_purpose::STANDARD.decode(text).ok()
 }
 
-/// What people paste as a key: either alphabet, padded or not.
+/// Accepts keys as people paste them: either alphabet, padded or not.
 pub fn from_any_base64(text: &str) -> Option<Vec<u8>> {
     let standard: String = text
         .trim_end_matches('=')

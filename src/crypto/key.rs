@@ -1,4 +1,4 @@
-//! Master keys: one parser for every place a key can be given (encryption.md 3).
+//! Master keys, with one parser for all places of a key (encryption.md 3).
 
 use std::{fmt, path::Path};
 
@@ -13,16 +13,16 @@ use crate::text_file;
 #[derive(Zeroize, ZeroizeOnDrop)]
 pub struct MasterKey([u8; 32]);
 
-/// Names a key without giving it away.
+/// Identifies a key without revealing it.
 #[derive(Clone, PartialEq, Eq, Debug, Hash, serde::Serialize, serde::Deserialize)]
 pub struct Fingerprint(String);
 
-/// How the text of a key was read; `keys inspect` and the log tell.
+/// The format of a key's text, shown by `keys inspect` and in the log.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum KeyFormat {
     Base64,
     Hex,
-    /// 32 printable characters taken as they are. They hold far less than 256 bits of chance.
+    /// 32 printable characters as raw bytes, with far less than 256 bits of entropy.
     Raw,
 }
 
@@ -35,10 +35,10 @@ pub enum InvalidKey {
     #[error("the master key after `{prefix}` is not 32 bytes ({length} characters were given)")]
     Prefixed { prefix: &'static str, length: usize },
     #[error(
-        "the master key is a published example or one repeated byte: anybody could read what it seals (`sealcast keys generate` makes a new one)"
+        "the master key is a published example or one repeated byte, so it protects nothing: make a new one (`sealcast keys generate`)"
     )]
     Weak,
-    #[error("the master key is to be read from the environment variable {0}, which is not set")]
+    #[error("the environment variable {0} for the master key is not set")]
     Environment(String),
     #[error(transparent)]
     File(#[from] SecretFileError),
@@ -75,7 +75,7 @@ impl MasterKey {
         &self.0
     }
 
-    /// For the owner of the key alone: what is written to a key file.
+    /// The text for a key file; for the key's owner alone.
     pub fn to_text(&self) -> Zeroizing<String> {
         Zeroizing::new(format!("base64:{}", base64(&self.0)))
     }
@@ -143,7 +143,7 @@ fn decode(text: &str, format: KeyFormat) -> Option<Bytes> {
     }
 }
 
-/// Keys that stand in documentation, and runs of bytes that nobody drew by chance.
+/// True for keys from documentation and for arithmetic sequences of bytes.
 fn is_weak(bytes: &[u8; 32]) -> bool {
     let step = bytes[1].wrapping_sub(bytes[0]);
     let run = bytes.windows(2).all(|pair| pair[1].wrapping_sub(pair[0]) == step);
@@ -157,12 +157,12 @@ const PUBLISHED: [&[u8]; 4] = [
     b"This is a 32 byte encryption key",
 ];
 
-/// Reads a secret, unless the file lets others read it too.
+/// Reads a secret file. Refuses a file that other users can read.
 pub fn read_secret_file(path: &Path) -> Result<Zeroizing<String>, SecretFileError> {
-    use std::{fs::File, os::unix::fs::PermissionsExt};
+    use std::os::unix::fs::PermissionsExt;
     let name = || path.display().to_string();
     let unreadable = |reason| SecretFileError::Unreadable { path: name(), reason };
-    let file = File::open(path).map_err(unreadable)?;
+    let file = text_file::open(path).map_err(unreadable)?;
     // Taken from the open file: the path may name another one by now.
     let mode = file.metadata().map_err(unreadable)?.permissions().mode() & 0o777;
     if mode & 0o007 != 0 {

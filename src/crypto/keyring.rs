@@ -1,4 +1,4 @@
-//! The keys of one application in use: secrets of channels, and what publishers sealed.
+//! The keys of one app in use: secrets of its channels, sealing and opening.
 
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ pub struct KeyRing {
     derivation: Derivation,
     salt: Salt,
     padding: Padding,
-    /// Replaced as a whole, so that whoever reads sees one state of it.
+    /// Replaced as a whole, so that each reader sees one state.
     table: Arc<RwLock<Arc<KeyTable>>>,
 }
 
@@ -35,7 +35,7 @@ impl KeyRing {
         Self { app: app.into(), derivation, salt, padding, table }
     }
 
-    /// The same keys, now and whenever they change, padded as in the other.
+    /// A ring that shares this one's keys, with the padding of the other.
     pub fn padded_as(&self, other: &Self) -> Self {
         let (app, table) = (self.app.clone(), self.table.clone());
         let Self { derivation, salt, .. } = *self;
@@ -54,20 +54,20 @@ impl KeyRing {
         self.derivation
     }
 
-    /// What new frames of the channel are sealed with.
+    /// The version that seals new frames of the channel.
     pub fn target(&self, channel: &Channel) -> Version {
         self.table.read().target(channel.name())
     }
 
-    /// Whether frames may still be sealed so, for subscribers that have that secret. A channel's
-    /// earlier epochs are over at once: somebody who was revoked has their secrets.
+    /// True if frames may still be sealed with this version. A channel's earlier epochs end at
+    /// once: a revoked member has their secrets.
     pub fn serves(&self, channel: &Channel, version: Version) -> bool {
         let table = self.table.read();
         let key = table.by_number(version.key);
         key.is_some_and(|key| key.master.is_some()) && version.epoch == table.epoch(channel.name())
     }
 
-    /// `None` when the key is retired.
+    /// `None` if the key is retired.
     pub fn secret(&self, channel: &Channel, version: Version) -> Option<SharedSecret> {
         let table = self.table.read();
         let master = table.by_number(version.key)?.master.as_ref()?;
@@ -93,13 +93,13 @@ impl KeyRing {
         seal(channel, version, &secret, &self.padding.pad(plaintext))
     }
 
-    /// `None` when one of the keys is retired.
+    /// `None` if one of the keys is retired.
     pub fn resealer(&self, channel: &Channel, from: Version, to: Version) -> Option<Resealer> {
         let with_secret = |version| Some((version, self.secret(channel, version)?));
         Some(Resealer { channel: channel.clone(), from: with_secret(from)?, to: with_secret(to)? })
     }
 
-    /// What a publisher sealed with a key that is in use, and with which one.
+    /// Opens a publisher's envelope with any key in use, and returns the version.
     pub fn open(&self, channel: &Channel, envelope: &str) -> Option<(Version, Zeroizing<Vec<u8>>)> {
         let table = self.table();
         let epoch = table.epoch(channel.name());

@@ -1,11 +1,11 @@
-//! The master keys of one application and their states, as a value: a change makes a new table,
-//! which can be written down before it is put to use (encryption.md 3 to 5).
+//! The master keys of one app and their states, as a value: a change makes a new table, which can
+//! be written to disk before it takes effect (encryption.md 3 to 5).
 
 use std::{collections::HashMap, fmt, sync::Arc, time::SystemTime};
 
 use super::key::{Fingerprint, MasterKey};
 
-/// Seconds since 1970: what is written down must mean something after a restart.
+/// Seconds since 1970; persisted times must keep their meaning after a restart.
 pub type UnixSeconds = u64;
 
 pub fn unix_now() -> UnixSeconds {
@@ -13,8 +13,8 @@ pub fn unix_now() -> UnixSeconds {
     since.map_or(0, |time| time.as_secs())
 }
 
-/// What a frame of an encrypted channel is sealed with: a key of the table, and how often
-/// members of the channel have been revoked.
+/// The version of a channel's secret: a key of the table, and an epoch that grows with each
+/// revocation of a member.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
 pub struct Version {
     pub key: u32,
@@ -22,29 +22,29 @@ pub struct Version {
 }
 
 impl Version {
-    /// Of channels that this server only relays: it does not know what they are sealed with.
+    /// Channels that this server only relays: it does not know their secret.
     pub const BLIND: Self = Self { key: 0, epoch: 0 };
 
-    /// Whether its subscriber is to move to `target`. Not whoever is ahead of it: a secret may have
-    /// been given out before its channel was told of it.
+    /// True if a subscriber with this version has to move to `target`. A version may be ahead: a
+    /// secret may be issued before its channel has the new target.
     pub fn is_behind(self, target: Self) -> bool {
         self.key < target.key || self.epoch < target.epoch
     }
 
-    /// Of no secret: its subscriber is not served at the moment.
+    /// No secret: the gate handles the subscriber's frames.
     pub const HELD: Self = Self { key: u32::MAX, epoch: u64::MAX };
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum KeyState {
-    /// Announced: envelopes of publishers that have it already are taken, nothing is sealed.
+    /// Announced: envelopes sealed with it are accepted, nothing is sealed.
     Pending,
-    /// Seals whatever is new.
+    /// Seals new frames.
     Active,
-    /// Seals for subscribers that have not moved to the active key yet.
+    /// Seals for subscribers that have not yet moved to the active key.
     Grace,
-    /// Forgotten but for its fingerprint, so that it never comes back.
+    /// Forgotten except its fingerprint, so that it can never be used again.
     Retired,
 }
 
@@ -61,28 +61,28 @@ impl fmt::Display for KeyState {
 
 #[derive(Clone)]
 pub struct Key {
-    /// Its number in the table, never used again.
+    /// The number in the table, never reused.
     pub number: u32,
     pub id: Fingerprint,
     pub state: KeyState,
-    /// None once it is retired.
+    /// `None` once retired.
     pub master: Option<Arc<MasterKey>>,
-    /// When it became what it is.
+    /// The time of the last change of state.
     pub since: UnixSeconds,
-    /// When it is to become active, or retired.
+    /// The time at which it becomes active, or retires.
     pub until: Option<UnixSeconds>,
-    /// Seconds that the key before it is served on, once it is active.
+    /// Seconds for which the previous key is served after this one becomes active.
     pub grace: u64,
 }
 
 impl Key {
-    /// Whether it has been what it is for as long as it was to be.
+    /// True if the time of its next change of state has come.
     pub fn is_due(&self, now: UnixSeconds) -> bool {
         self.until.is_some_and(|until| until <= now)
     }
 }
 
-/// A member that was taken off a channel.
+/// The revocation of a member's access to a channel.
 #[derive(Clone, PartialEq, Eq, Debug, serde::Serialize, serde::Deserialize)]
 pub struct Revocation {
     pub channel: Arc<str>,
@@ -92,39 +92,38 @@ pub struct Revocation {
 
 #[derive(Clone)]
 pub struct KeyTable {
-    /// In the order of their numbers; exactly one is active, at most one pending.
+    /// In ascending order of numbers; exactly one is active, at most one pending.
     keys: Vec<Key>,
     /// Epochs of channels with revocations; all others are in the epoch `floor`.
     epochs: HashMap<Arc<str>, u64>,
-    /// No channel is in an earlier epoch. It is not written down: it tells an app that comes back
-    /// within one start, and so with the same salt, from what it was before.
+    /// The lowest epoch of all channels. It is not persisted: it distinguishes an app that comes
+    /// back within one start, and so with the same salt, from its earlier runtime.
     floor: u64,
     revocations: Vec<Revocation>,
-    /// Of the key that the configuration named last: another one there means a rotation.
+    /// The fingerprint of the last configured key: another one in the configuration means a
+    /// rotation.
     pub configured: Fingerprint,
 }
 
-/// Retired keys that are remembered by their fingerprint.
+/// The number of retired keys remembered by fingerprint.
 const REMEMBERED: usize = 100;
-/// Longer than tokens live that were made before a revocation.
+/// Longer than the lifetime of tokens issued before a revocation.
 const REVOCATION_SECONDS: u64 = 30 * 24 * 60 * 60;
 /// Epochs are seconds since 1970 where the clock is right. A file with a larger one was tampered
-/// with: counting on from there would reach the end of the numbers, and JavaScript's sooner.
+/// with: counting on from it would reach the end of the numbers, and those of JavaScript sooner.
 const MAX_EPOCH: u64 = 1 << 52;
 
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum KeyError {
-    #[error("the key {0} is the active one already: rotating means another key")]
+    #[error("the key {0} is active already: a rotation needs another key")]
     Same(Fingerprint),
     #[error(
-        "the key {0} has been in use before ({1}): a key never comes back, make a new one (`sealcast keys generate`)"
+        "the key {0} has been in use before ({1}): keys are never reused, make a new one (`sealcast keys generate`)"
     )]
     Known(Fingerprint, KeyState),
-    #[error(
-        "the key {0} is pending: wait until it is active, or take it back (`sealcast keys revoke {0} --now`)"
-    )]
+    #[error("the key {0} is pending: wait until it is active, or take it back")]
     Pending(Fingerprint),
-    #[error("there is no key {0} here (`sealcast keys list` shows them)")]
+    #[error("there is no key {0} here")]
     Unknown(String),
     #[error("the key {0} is retired already")]
     Retired(Fingerprint),
@@ -145,8 +144,8 @@ impl KeyTable {
         table
     }
 
-    /// From what was written down. `None` unless exactly one key is active, numbers rise, and epochs
-    /// are within `MAX_EPOCH`.
+    /// Restores a table from its file. `None` unless exactly one key is active, numbers ascend, and
+    /// epochs are within `MAX_EPOCH`.
     pub fn restored(
         keys: Vec<Key>,
         epochs: HashMap<Arc<str>, u64>,
@@ -163,7 +162,7 @@ impl KeyTable {
         (ordered && whole && good).then_some(table)
     }
 
-    /// With every channel in this epoch at least.
+    /// The table with this epoch as the lowest of all channels.
     pub fn raised_to(self, floor: u64) -> Self {
         Self { floor, ..self }
     }
@@ -198,7 +197,7 @@ impl KeyTable {
         active.expect("a table has an active key at any time")
     }
 
-    /// What new frames of the channel are sealed with.
+    /// The version that seals new frames of the channel.
     pub fn target(&self, channel: &str) -> Version {
         Version { key: self.active().number, epoch: self.epoch(channel) }
     }
@@ -215,7 +214,7 @@ impl KeyTable {
         self.keys.iter().find(|key| key.id.as_str() == id)
     }
 
-    /// Keys that open what is published: the active first, then the newest.
+    /// Keys that open published envelopes: the active one first, then the newest.
     pub fn opening(&self) -> impl Iterator<Item = &Key> {
         let others = self
             .keys
@@ -245,8 +244,8 @@ impl KeyTable {
         }
     }
 
-    /// With `master` announced, to become active at `at`; the key before it is served for `grace`
-    /// seconds on.
+    /// The table with `master` announced. It becomes active at `at`, and the previous key is served
+    /// for `grace` more seconds.
     pub fn announced(
         &self,
         master: impl Into<Arc<MasterKey>>,
@@ -261,7 +260,7 @@ impl KeyTable {
         Ok(next)
     }
 
-    /// With the pending key active, and the active one in grace.
+    /// The table with the pending key active, and the active one in grace.
     pub fn activated(&self, now: UnixSeconds) -> Option<Self> {
         let mut next = self.clone();
         let pending = next.keys.iter().find(|key| key.state == KeyState::Pending)?;
@@ -277,7 +276,7 @@ impl KeyTable {
         Some(next)
     }
 
-    /// Without the key, which must not be the active one.
+    /// The table with the key retired; it must not be the active one.
     pub fn retired(&self, id: &str, now: UnixSeconds) -> Result<Self, KeyError> {
         let mut next = self.clone();
         let key = next.keys.iter_mut().find(|key| key.id.as_str() == id);
@@ -298,8 +297,8 @@ impl KeyTable {
         Ok(next)
     }
 
-    /// As the configuration wants it, whose key is `configured`: it means a rotation if it named
-    /// another one last time. `None` if nothing is to change.
+    /// The table after a change of the configured key: another key than last time means a rotation.
+    /// `None` if there is nothing to change.
     pub fn reconciled(
         &self,
         configured: &Arc<MasterKey>,
@@ -312,7 +311,7 @@ impl KeyTable {
         }
         let is_coming = |key: &Key| matches!(key.state, KeyState::Active | KeyState::Pending);
         let mut next = if self.by_id(id.as_str()).is_some_and(is_coming) {
-            // The configuration has followed what was commanded.
+            // The configuration now names the key that a command announced.
             self.clone()
         } else {
             let announced = self.announced(configured.clone(), now, now, grace)?;

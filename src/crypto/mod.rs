@@ -1,4 +1,4 @@
-//! Signatures, keys and sealing. Nothing here knows a socket, a clock or a configuration file.
+//! Signatures, keys and sealing, without sockets, clocks or configuration files.
 
 pub mod encoding;
 pub mod key;

@@ -1,4 +1,4 @@
-//! Hides how long a payload is, as far as its size bucket (encryption.md 5.4).
+//! Hides the length of a payload within its size bucket (encryption.md 5.4).
 
 use std::borrow::Cow;
 
@@ -9,9 +9,9 @@ use serde::de::IgnoredAny;
 pub enum Padding {
     #[default]
     None,
-    /// JSON gets blanks behind it, which its readers ignore, up to the next bucket: 64 bytes and
-    /// their doubles up to 4 KiB, then every 4 KiB. Other texts stay as they are, because their
-    /// readers would see the blanks.
+    /// Appends blanks to JSON, which its readers ignore, up to the next bucket: 64 bytes and their
+    /// doubles up to 4 KiB, then every 4 KiB. Other texts are not padded, because their readers
+    /// would see the blanks.
     Buckets,
 }
 

@@ -1,4 +1,4 @@
-//! For what was sealed, and is still to be sent when its secret goes out of use.
+//! Reseals envelopes that are still to be sent when their secret goes out of use.
 
 use super::{
     keytable::Version,
@@ -7,7 +7,7 @@ use super::{
 };
 use crate::channel::Channel;
 
-/// From one secret of a channel to the next, for somebody who never had the one between.
+/// From one secret of a channel to the next, for subscribers that never had the first.
 pub struct Resealer {
     pub(super) channel: Channel,
     pub(super) from: (Version, SharedSecret),
@@ -19,7 +19,7 @@ impl Resealer {
         self.from.0
     }
 
-    /// `None` if the envelope is of another secret, or the source of randomness fails.
+    /// `None` if the envelope has another secret, or the random source fails.
     pub fn again(&self, envelope: &str) -> Option<Sealed> {
         let plaintext = open(&self.from.1, envelope)?;
         seal(&self.channel, self.to.0, &self.to.1, &plaintext).ok()

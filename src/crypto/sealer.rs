@@ -1,5 +1,5 @@
-//! Sealing: the only source of `Sealed`, and `Sealed` the only thing that an encrypted channel's
-//! frame can be made of (encryption.md 2).
+//! Sealing: the only source of `Sealed`, the only content of an encrypted channel's frame
+//! (encryption.md 2).
 
 use std::sync::Arc;
 
@@ -35,7 +35,7 @@ impl Sealed {
         &self.channel
     }
 
-    /// Which subscribers it opens for.
+    /// The version of the secret that opens it.
     pub fn version(&self) -> Version {
         self.version
     }
@@ -45,7 +45,7 @@ impl Sealed {
     }
 }
 
-/// What an application does with payloads of encrypted channels (encryption.md 1).
+/// The app's mode for payloads of encrypted channels (encryption.md 1).
 pub enum Sealing {
     /// Plaintext is sealed; envelopes must open.
     /// The keys outlive a change of the settings that stand beside them.
@@ -54,10 +54,10 @@ pub enum Sealing {
     Blind,
 }
 
-/// A payload that may be sent on an encrypted channel.
+/// A payload admitted to an encrypted channel.
 pub enum Payload<'a> {
     Plain(&'a str),
-    /// A publisher sealed it. It is relayed as it is to subscribers with the same secret.
+    /// Sealed by a publisher. It is relayed unchanged to subscribers with the same secret.
     Opened {
         plaintext: Zeroizing<Vec<u8>>,
         relayed: Sealed,
@@ -69,7 +69,7 @@ pub enum Payload<'a> {
 pub enum SealError {
     /// One text for "malformed" and "does not open": the difference would be an oracle.
     #[error(
-        "the payload has the shape of an encrypted one but does not open with this application's key: give publisher and server the same master key, or send plaintext and let the server seal it"
+        "the payload looks encrypted but does not open with this app's key: give publisher and server the same master key, or send plaintext and let the server seal it"
     )]
     DoesNotOpen,
     #[error(
@@ -178,12 +178,12 @@ pub fn has_envelope_shape(data: &str) -> bool {
     data.trim_start().starts_with('{') && serde_json::from_str::<Shape>(data).is_ok()
 }
 
-/// Whether it is an envelope that a client could open.
+/// True if the text is an envelope that a client could open.
 pub fn is_envelope(data: &str) -> bool {
     has_envelope_shape(data) && decode(data).is_some()
 }
 
-/// How long the plaintext in an envelope is, if it is one.
+/// The length of the plaintext in an envelope; `None` if the text is no envelope.
 pub fn sealed_bytes(data: &str) -> Option<usize> {
     if !has_envelope_shape(data) {
         return None;
@@ -202,7 +202,7 @@ fn cipher(secret: &SharedSecret) -> XSalsa20Poly1305 {
     XSalsa20Poly1305::new(secret.expose().into())
 }
 
-/// Takes no nonce, so that none can be used twice: 24 random bytes a call.
+/// Draws its own nonce of 24 random bytes, so that no nonce is used twice.
 pub(super) fn seal(
     channel: &Channel,
     version: Version,
@@ -219,7 +219,7 @@ pub(super) fn seal(
     Ok(Sealed { channel: channel.clone(), version, envelope: envelope.into() })
 }
 
-/// What nobody can open, whatever its version says: it makes a client ask for its secret again.
+/// Seals with a random secret: no client can open it, so the client asks for its secret again.
 pub fn unopenable(channel: &Channel, version: Version) -> Result<Sealed, SealError> {
     let secret = SharedSecret::random().map_err(|_| SealError::NoRandomness)?;
     seal(channel, version, &secret, b"{}")

@@ -10,7 +10,7 @@ use super::{
     key::MasterKey,
 };
 
-/// How a channel's secret comes from the master key.
+/// The derivation of a channel's secret from the master key.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Derivation {
@@ -24,9 +24,9 @@ pub enum Derivation {
     Hkdf,
 }
 
-/// The salt of `Hkdf`: drawn once at each start and never written down, so that no file that is
-/// restored or lost brings back a secret from before the start. It is not secret. Servers that
-/// share their channels must be given the same one.
+/// The salt of `Hkdf`: drawn once at each start and never written down, so that no restored or lost
+/// file brings back a secret from before the start. It is not secret. Servers that share their
+/// channels must have the same salt.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Salt([u8; 32]);
 
@@ -87,7 +87,7 @@ impl SharedSecret {
         })
     }
 
-    /// Of no key: nobody has it.
+    /// A random secret, derived from no key.
     pub(super) fn random() -> Result<Self, getrandom::Error> {
         let mut secret = Self([0; 32]);
         getrandom::fill(&mut secret.0)?;
@@ -98,13 +98,13 @@ impl SharedSecret {
         &self.0
     }
 
-    /// As clients take it: URL-safe or unpadded text makes them throw (encryption.md 2).
+    /// Standard base64: URL-safe or unpadded text makes clients throw (encryption.md 2).
     pub fn to_base64(&self) -> Zeroizing<String> {
         Zeroizing::new(base64(&self.0))
     }
 }
 
-/// Each part with its length, so that no two sets of parts give the same text.
+/// Prefixes each part with its length, so that different parts give different texts.
 fn labelled(context: &Context<'_>) -> Vec<u8> {
     let mut info = Vec::new();
     for part in ["sealcast shared secret 2", context.app, context.channel] {

@@ -34,7 +34,7 @@ impl AppSecret {
         self.mac(parts).verify_slice(&signature.0).is_ok()
     }
 
-    /// Whether it begins with these bytes.
+    /// True if the signature begins with these bytes.
     pub fn verify_start(&self, parts: &[&[u8]], start: &[u8; 16]) -> bool {
         self.mac(parts).verify_truncated_left(start).is_ok()
     }

@@ -1,6 +1,5 @@
-//! Sealed payloads that come out the same each time, for authors of SDKs to test with. The only
-//! place where a nonce is given to a channel's secret and not drawn, so nonce and plaintext are
-//! constants in here.
+//! Reproducible sealed payloads as test vectors for SDK authors. This is the only place that passes
+//! a nonce instead of drawing it, so nonce and plaintext are constants here.
 
 use crypto_secretbox::{
     XSalsa20Poly1305,
@@ -31,7 +30,7 @@ fn nonce() -> [u8; 24] {
     std::array::from_fn(|i| 100 + i as u8)
 }
 
-/// What a channel's payload looks like with one key and derivation.
+/// A channel's payload with one key and derivation.
 #[derive(Serialize)]
 pub struct SealedVector {
     channel: String,
@@ -40,7 +39,7 @@ pub struct SealedVector {
     nonce: String,
     plaintext: &'static str,
     ciphertext: String,
-    /// As it stands in an event.
+    /// The `data` of an event.
     data: String,
 }
 

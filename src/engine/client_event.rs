@@ -29,7 +29,7 @@ pub enum ClientEventError {
     #[error("Client event rejected - only supported on private and presence channels")]
     WrongChannel,
     #[error(
-        "Client event rejected - not supported on encrypted channels, where nobody could decrypt it"
+        "Client event rejected - not supported on encrypted channels, where no client could decrypt it"
     )]
     Encrypted,
     #[error("Client event rejected - the authorization for channel {0} does not include them")]
@@ -64,7 +64,8 @@ impl ClientEventError {
     }
 }
 
-/// Whether such an event may be sent on the channel at all; membership and rate are the session's.
+/// Checks the event against the channel kind and the limits. Membership and rate are checked by the
+/// session.
 pub fn check(
     limits: &Limits,
     channel: &Channel,
@@ -82,7 +83,7 @@ pub fn check(
     if length > limits.event_name_chars {
         return Err(ClientEventError::LongName { length, limit: limits.event_name_chars });
     }
-    // A string holds JSON as a rule, and those who are sent it parse that.
+    // A string usually holds JSON, which the receivers parse.
     if !json::is_shallow(data.as_bytes()) {
         return Err(ClientEventError::TooDeep);
     }
@@ -96,7 +97,7 @@ pub fn check(
 }
 
 impl Engine {
-    /// To all subscribers but the sender. `user_id` comes from the sender's subscription.
+    /// Delivers to all subscribers but the sender. `user_id` comes from the sender's subscription.
     pub fn client_event(
         &self,
         tenant: &Tenant,

@@ -1,6 +1,6 @@
-//! What clients do wrong before they say anything that could be refused: bytes that are no HTTP, TLS
-//! that fails, reading too slowly. Strangers repeat it as often as they like, so it is counted: a
-//! fault is one line at `DEBUG` while there is room, and all of a minute are one line at `INFO`.
+//! Faults of clients before there is anything to refuse: bytes that are not HTTP, failed TLS
+//! handshakes, slow readers. Strangers can repeat them at will, so each is one line at `DEBUG`
+//! within a rate limit, and one line a minute at `INFO` sums them up.
 
 use std::{
     collections::HashSet,
@@ -17,24 +17,24 @@ use crate::{counting::Count, limits::TokenBucket};
 pub enum ClientFault {
     NotHttp,
     HeadTooLarge,
-    /// TLS where the listener has none.
+    /// TLS on a listener without TLS.
     TlsOnPlain,
-    /// HTTP in clear where the listener has TLS.
+    /// Plain HTTP on a listener with TLS.
     PlainOnTls,
     TlsHandshake,
     Http2,
     ProxyHeader,
     SlowReader,
-    /// An upgrade that broke off, for one.
+    /// Everything else, such as an upgrade that broke off.
     Other,
 }
 
 const FAULTS: usize = 9;
 /// Lines at `DEBUG` each second.
 const LINES: u32 = 10;
-/// Between two lines that sum up.
+/// Time between two summary lines.
 const PERIOD: Duration = Duration::from_secs(60);
-/// Networks that are remembered to have been named, and for how long.
+/// Networks remembered as already logged, and how long they are remembered.
 const NAMED: usize = 1024;
 const NAMED_FOR: Duration = Duration::from_secs(60 * 60);
 
@@ -67,14 +67,14 @@ impl ClientFault {
 }
 
 pub struct ClientFaults {
-    /// By the place in `ClientFault::ALL`.
+    /// Indexed like `ClientFault::ALL`.
     counts: [Count; FAULTS],
     room: Mutex<TokenBucket>,
     reported: Mutex<Reported>,
     named: Mutex<Named>,
 }
 
-/// As far as the log knows.
+/// The counts as of the last summary line.
 #[derive(Default)]
 struct Reported {
     counts: [u64; FAULTS],
@@ -110,8 +110,8 @@ impl ClientFaults {
         ClientFault::ALL.iter().map(|fault| (fault.name(), self.counts[*fault as usize].get()))
     }
 
-    /// Whether this network is to be named in the log: once, as long as it is remembered. The
-    /// table is bounded; when it is full, the rest of its time names nobody else.
+    /// True if the network should be logged: once while it is remembered. The table is bounded;
+    /// when it is full, no other network is logged until it is cleared.
     pub fn is_to_be_named(&self, network: IpAddr, now: Instant) -> bool {
         let mut named = self.named.lock();
         if named.since.is_none_or(|since| now.duration_since(since) >= NAMED_FOR) {
@@ -150,7 +150,7 @@ impl ClientFaults {
     }
 }
 
-/// How many of each kind there were since the last one.
+/// Faults by kind since the last summary.
 struct Summary {
     counts: [u64; FAULTS],
     total: u64,

@@ -1,4 +1,4 @@
-//! What has happened in an application since the start, for operators.
+//! Counters of one app since the start, for operators.
 
 use std::time::Duration;
 
@@ -11,26 +11,26 @@ use crate::{
 
 pub struct TenantCounts {
     pub connections: Count,
-    /// Events of the backend: one for each channel that an event names.
+    /// Backend events, counted once per channel.
     pub published: Count,
     pub client_events: Count,
-    /// Of those of the backend on encrypted channels: what came in clear and was sealed here.
+    /// Backend events on encrypted channels: arrived as plaintext and sealed by this server.
     pub sealed: Count,
-    /// And what came sealed.
+    /// Backend events on encrypted channels that arrived sealed.
     pub relayed: Count,
     pub not_sealed: Tally,
     seals: Count,
     pub seal_times: Histogram,
-    /// What the auth endpoints answered, by code; `ALLOWED` where they let somebody in.
+    /// Auth endpoint responses by refusal code, or `ALLOWED`.
     pub channel_auth: Tally,
     pub user_auth: Tally,
     pub subscriptions_refused: Tally,
     pub sign_ins_refused: Tally,
-    /// What came too often, by the name of the limit.
+    /// Rate limit violations by the name of the limit.
     pub limited: Tally,
 }
 
-/// Rates that an application may set.
+/// Rate limits an app can configure.
 const RATES: [&str; 7] = [
     "events_per_second",
     "reads_per_second",
@@ -41,11 +41,11 @@ const RATES: [&str; 7] = [
     "auth_per_user",
 ];
 
-/// Where it is not known, or not yet, which application is meant.
+/// Counters for requests whose app is unknown or not yet known.
 pub struct EngineCounts {
     pub channel_auth: Tally,
     pub user_auth: Tally,
-    /// Addresses that guess at signatures.
+    /// Requests refused because their address sent too many wrong signatures.
     pub wrong_signatures: Count,
     pub refused: RefusedCounts,
 }
@@ -63,7 +63,7 @@ impl Default for EngineCounts {
 
 pub const ALLOWED: &str = "allowed";
 
-/// One seal in so many is timed: looking at a clock twice costs as much as sealing a few bytes.
+/// One seal in this many is timed: reading the clock twice costs as much as sealing a few bytes.
 const TIMED: u64 = 64;
 const BOUNDS: [Duration; 8] = [
     Duration::from_micros(5),
@@ -76,7 +76,7 @@ const BOUNDS: [Duration; 8] = [
     Duration::from_millis(5),
 ];
 
-/// Codes of refusals, and that there was none.
+/// All refusal codes, and `ALLOWED`.
 fn auth_answers() -> Tally {
     Tally::new([ALLOWED].into_iter().chain(RefusalCode::names()))
 }

@@ -1,5 +1,5 @@
-//! What the auth endpoint may give a connection: it asks the worker that has the connection, which
-//! knows whether it lives, and with which secret the channel is sealed for it (encryption.md 5.2).
+//! Grants for the auth endpoint. The worker with the connection is asked: it knows if the
+//! connection is alive, and which secret its subscription has (encryption.md 5.2).
 
 use std::{sync::Arc, time::Duration};
 
@@ -44,16 +44,17 @@ impl GrantError {
     }
 }
 
-/// That a client may have a signature.
+/// A granted authorization, ready to be signed.
 pub struct Granted {
-    /// Where the channel is sealed here.
+    /// The shared secret, if this server seals the channel.
     pub secret: Option<SharedSecret>,
     pub told: Option<Told>,
     /// For whom it counts: asking once more without a name makes nobody somebody else.
     pub user: Option<Arc<str>>,
 }
 
-/// Says, when it is dropped, that the client's answer is made: frames wait for that.
+/// On drop, tells the worker that the auth response has been built. The gate holds frames back
+/// until then.
 pub struct Told {
     hub: Arc<Hub>,
     socket: SocketId,
@@ -66,11 +67,12 @@ impl Drop for Told {
     }
 }
 
-/// For the worker's answer, which takes one turn of its mailbox.
+/// Timeout of the worker's answer, which takes one turn of its mailbox.
 const DEADLINE: Duration = Duration::from_secs(5);
 
 impl Engine {
-    /// Whether the connection is there; and the shared secret, where the channel is sealed here.
+    /// Checks that the connection exists; returns the shared secret if this server seals the
+    /// channel.
     pub async fn grant(
         &self,
         tenant: &Tenant,
@@ -105,14 +107,16 @@ impl Engine {
         self.ask(tenant, socket, None).await.map(|_| ())
     }
 
-    /// Ends what access tokens were given, and refuses them from here on; then writes that down.
+    /// Ends every subscription granted to these access tokens and refuses the tokens from now on,
+    /// then writes the revocation to disk.
     pub fn revoke_tokens(&self, tenant: &Tenant, which: Revocation) -> Result<(), NotRevoked> {
         let (app, now) = (tenant.app_kept(), self.clock.now());
         app.access.revoked.revoke(&which, now)?;
         if let Revocation::User(user) = &which {
             app.authorizer.forget(user, now.latest);
         }
-        // After the list has it: a worker that is asked for a grant before this arrives looks there.
+        // The list must contain the revocation before this command is posted: a worker asked for a
+        // grant in between looks there.
         let revoke = RevokeTokens { tenant: tenant.terms.tenant, which, at: now.latest };
         self.hub.post_to_all(|| Post::RevokeTokens(revoke.clone()));
         Ok(self.write_tokens(tenant)?)
@@ -129,7 +133,7 @@ impl Engine {
         self.hub.post_to(socket, Post::Ask(ask));
         let answer =
             tokio::time::timeout(DEADLINE, answered).await.map_err(|_| GrantError::Busy)?;
-        // Nobody answers for a worker that is not there: the id is made up.
+        // A worker that does not exist drops the sender: the socket id is forged.
         Ok(answer.unwrap_or(Err(AskError::UnknownSocket))?)
     }
 }

@@ -1,5 +1,5 @@
-//! Departures of presence members that are held: who leaves and comes back very often costs all
-//! others a message each time.
+//! Presence departures that are held back. A member leaving and returning often would cost every
+//! other member a message each time.
 
 use std::{collections::VecDeque, sync::Arc, time::Instant};
 
@@ -15,7 +15,7 @@ use crate::{
     webhook::Fact,
 };
 
-/// In the order of their times, as good as: each is held for as long.
+/// Ordered by time, nearly: all are held for the same duration.
 #[derive(Default)]
 pub(super) struct HeldDepartures(VecDeque<HeldDeparture>);
 
@@ -38,14 +38,14 @@ impl Tenant {
         self.note(locked.channel(), &Fact::MemberRemoved { user_id });
     }
 
-    /// Called under the record's lock.
+    /// Must be called under the record's lock.
     pub(super) fn hold(&self, record: &Arc<Record>, user_id: &str, until: Instant) {
         let departure = HeldDeparture { until, record: record.clone(), user_id: user_id.into() };
         self.held.lock().0.push_back(departure);
     }
 
-    /// Tells of departures that are held: there is no room for those who have gone, or nobody who
-    /// would be told.
+    /// Announces up to `most` held departures, because the channel needs the room or its last
+    /// subscriber has left.
     pub(super) fn end_holds(
         &self,
         hub: &Hub,
@@ -59,7 +59,7 @@ impl Tenant {
     }
 
     pub(super) fn tell_held(&self, hub: &Hub, now: Instant) {
-        // One at a time: a record's lock is never waited for while this one is held.
+        // The lock is released for each departure: never wait for a record's lock while holding it.
         while let Some(departure) = { self.held.lock().due(now) } {
             let HeldDeparture { record, user_id, .. } = departure;
             let Some(mut locked) = record.enter() else { continue };

@@ -1,4 +1,4 @@
-//! What happens to keys when its time has come.
+//! Scheduled key changes: activation, end of the grace period, retirement.
 
 use std::{
     sync::{Arc, atomic::Ordering},
@@ -15,13 +15,13 @@ use crate::{
     },
 };
 
-/// How long a key has, after its grace time, until all who are served with it have been told to
-/// reconnect: so that not all come back at once.
+/// After the grace period, the connections still served with a key are closed over this time, so
+/// that they do not all reconnect at once.
 const RETIRING: Duration = Duration::from_secs(60);
 
 impl Engine {
-    /// Whether some key has been what it is for as long as it was to be, or a revocation that
-    /// waits for the disk is to be tried again.
+    /// True if a scheduled key change is due, or an unwritten revocation is due for its next
+    /// attempt.
     pub fn key_changes_are_due(&self, now: Instant) -> bool {
         let due = |tenant: &Arc<Tenant>| {
             tenant.keys_due(unix_now()).is_some() || tenant.waiting_key_is_due()
@@ -29,8 +29,8 @@ impl Engine {
         self.tenants().iter().any(due) || self.writes_are_due(now)
     }
 
-    /// Called about once a second while something is due: announced keys become active, keys whose
-    /// grace time is over are forgotten once nobody is served with them. Writes files.
+    /// Called about once a second while something is due: activates announced keys, and retires
+    /// keys after their grace period once no subscription uses them. Writes files.
     pub fn tick_keys(&self, now: Instant) {
         self.write_what_waits(now);
         for tenant in self.tenants_kept().iter() {
@@ -79,7 +79,8 @@ impl Engine {
         if served > 0 && now < by {
             return Ok(());
         }
-        let next = ring.table().retired(id.as_str(), unix_now())?;
+        let next = ring.table().retired(id.as_str(), unix_now());
+        let next = next.map_err(|reason| tenant.refused_key(reason))?;
         self.change(tenant, ring, next)?;
         tenant.retiring.lock().remove(&number);
         Ok(())
@@ -87,14 +88,14 @@ impl Engine {
 }
 
 impl Tenant {
-    /// Its keys, if one of them is due.
+    /// The keys, if one of them is due.
     fn keys_due(&self, today: UnixSeconds) -> Option<(Arc<KeyRing>, Arc<KeyTable>)> {
         let ring = self.keys()?;
         let table = ring.table();
         table.keys().iter().any(|key| key.is_due(today)).then_some((ring, table))
     }
 
-    /// A disk that is full is told once, not every second.
+    /// Logs a failure once, not every second.
     pub(super) fn note_key_change(&self, error: Option<&RotationError>) {
         let failed_before = self.key_change_failed.swap(error.is_some(), Ordering::Relaxed);
         if let Some(error) = error.filter(|_| !failed_before) {

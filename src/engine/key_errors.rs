@@ -1,4 +1,4 @@
-//! Why keys were not changed.
+//! Errors of key changes.
 
 use std::{
     io,
@@ -17,13 +17,13 @@ use crate::{
 pub enum RotationError {
     #[error("the application relays encrypted channels blindly: this server holds no key of it")]
     NoKeys,
-    #[error(transparent)]
-    Key(#[from] KeyError),
+    #[error("{reason}{}", command(app, reason))]
+    Key { app: Arc<str>, reason: KeyError },
     #[error(
-        "{}, or close them and go on: `sealcast keys rotate --force`",
-        in_progress(*behind, *until)
+        "{}, or close them and go on: `sealcast keys rotate --app {app} --force`",
+        in_progress(app, *behind, *until)
     )]
-    InProgress { behind: u32, until: Option<UnixSeconds> },
+    InProgress { app: Arc<str>, behind: u32, until: Option<UnixSeconds> },
     #[error(
         "the app {other} has that key: give each its own, or set allow_shared_master_key = true in both"
     )]
@@ -38,9 +38,7 @@ pub enum RotationError {
 
 #[derive(Debug, thiserror::Error)]
 pub enum RevokeError {
-    #[error(
-        "{0} is not an encrypted channel: only what is sealed can be taken back by a new secret"
-    )]
+    #[error("{0} is not an encrypted channel: only sealed channels can get a new secret")]
     NotEncrypted(Channel),
     #[error("{0} is relayed blindly: its secrets are the application's own")]
     Blind(Channel),
@@ -52,14 +50,23 @@ pub enum RevokeError {
     UntilRestart(#[from] UntilRestart),
 }
 
-/// `until`: when those are closed that have not moved.
-pub(super) fn in_progress(behind: u32, until: Option<UnixSeconds>) -> String {
+/// The next command to run, complete, so that it can be pasted.
+fn command(app: &str, reason: &KeyError) -> String {
+    match reason {
+        KeyError::Pending(key) => format!(" (`sealcast keys revoke --app {app} --now {key}`)"),
+        KeyError::Unknown(_) => format!(" (`sealcast keys list --app {app}` shows them)"),
+        KeyError::Same(_) | KeyError::Known(..) | KeyError::Retired(_) => String::new(),
+    }
+}
+
+/// `until`: when the stragglers are closed.
+pub(super) fn in_progress(app: &str, behind: u32, until: Option<UnixSeconds>) -> String {
     let until = until.map_or_else(String::new, |until| {
         let at = humantime::format_rfc3339_seconds(UNIX_EPOCH + Duration::from_secs(until));
         format!(", or until its grace time ends at {at}")
     });
     format!(
-        "{behind} subscriptions have not moved from the previous key yet: wait until they have (`sealcast keys list`){until}"
+        "{behind} subscriptions have not moved from the previous key yet: wait until they have (`sealcast keys list --app {app}`){until}"
     )
 }
 
@@ -67,11 +74,11 @@ impl RotationError {
     pub fn code(&self) -> RefusalCode {
         match self {
             Self::NoKeys => RefusalCode::NoKeys,
-            Self::Key(KeyError::Same(_)) => RefusalCode::SameKey,
-            Self::Key(KeyError::Known(..)) => RefusalCode::KnownKey,
-            Self::Key(KeyError::Pending(_)) => RefusalCode::KeyPending,
-            Self::Key(KeyError::Unknown(_)) => RefusalCode::UnknownKey,
-            Self::Key(KeyError::Retired(_)) => RefusalCode::KeyRetired,
+            Self::Key { reason: KeyError::Same(_), .. } => RefusalCode::SameKey,
+            Self::Key { reason: KeyError::Known(..), .. } => RefusalCode::KnownKey,
+            Self::Key { reason: KeyError::Pending(_), .. } => RefusalCode::KeyPending,
+            Self::Key { reason: KeyError::Unknown(_), .. } => RefusalCode::UnknownKey,
+            Self::Key { reason: KeyError::Retired(_), .. } => RefusalCode::KeyRetired,
             Self::InProgress { .. } => RefusalCode::RotationInProgress,
             Self::Shared { .. } => RefusalCode::SharedKey,
             Self::NotWritten(_) => RefusalCode::StateNotWritten,
@@ -88,6 +95,29 @@ impl RevokeError {
             Self::Blind(_) => RefusalCode::RevocationOnBlindChannel,
             Self::Derivation => RefusalCode::RevocationNeedsHkdf,
             Self::UntilRestart(_) => RefusalCode::RevokedUntilRestart,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crypto::key::MasterKey;
+
+    #[test]
+    fn f28_a_refused_change_of_keys_names_the_whole_command() {
+        let app: Arc<str> = "1001".into();
+        let key = MasterKey::generate().expect("random bytes").fingerprint();
+        let of = |reason| RotationError::Key { app: app.clone(), reason }.to_string();
+        let revoke = format!("`sealcast keys revoke --app 1001 --now {key}`");
+        assert!(of(KeyError::Pending(key.clone())).contains(&revoke));
+        assert!(of(KeyError::Unknown("x".into())).contains("`sealcast keys list --app 1001`"));
+        assert!(!of(KeyError::Retired(key)).contains("sealcast"));
+        let waits = RotationError::InProgress { app, behind: 2, until: None }.to_string();
+        for command in
+            ["`sealcast keys list --app 1001`", "`sealcast keys rotate --app 1001 --force`"]
+        {
+            assert!(waits.contains(command), "{waits}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Where an application's keys and those who are served with them stand, for the operator.
+//! The state of an app's keys and of the subscriptions served with them, for operators.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -29,23 +29,23 @@ pub struct KeyLine {
     pub since: UnixSeconds,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub until: Option<UnixSeconds>,
-    /// To channels that are sealed here.
+    /// Subscriptions to channels sealed by this server.
     pub subscriptions: u32,
 }
 
 #[derive(Serialize, Deserialize)]
 pub struct RotationLine {
     pub in_progress: bool,
-    /// Subscriptions that have not moved yet.
+    /// Stragglers: subscriptions still at an earlier key version.
     pub remaining: u32,
-    /// A key that the configuration names, and that is taken when they have moved.
+    /// A key named by the configuration; it becomes active when the running rotation has ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waiting: Option<Fingerprint>,
     #[serde(flatten)]
     pub moves: Moves,
 }
 
-/// Since the start.
+/// Rekeys since the start.
 #[derive(Serialize, Deserialize, Clone, Copy)]
 pub struct Moves {
     pub nudges: u64,
@@ -54,7 +54,7 @@ pub struct Moves {
     pub closed: u64,
 }
 
-/// A key in the operator's `/stats`.
+/// A key in `/stats`.
 #[derive(Serialize)]
 pub struct AppKey {
     app: Arc<str>,

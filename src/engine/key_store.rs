@@ -1,5 +1,5 @@
-//! Where an app's keys are written down. Changes are written before they take effect, so that no
-//! restart goes back behind them; only what takes access away does not wait for a disk.
+//! Persistence of an app's keys. Changes are written before they take effect, so that a restart
+//! cannot undo them. A revocation is the exception: it does not wait for a disk.
 
 use std::io;
 
@@ -13,13 +13,14 @@ use crate::{
 
 pub struct KeyStore {
     file: KeyFile,
-    /// Held from writing a state until it is in force: nothing older is written after it. Locked
-    /// after the changes of the app's keys.
+    /// Held from writing a table until it is in force, so that no older table is written after it.
+    /// Locked after the app's `key_changes`.
     writing: Mutex<()>,
     pub pending: PendingWrite,
 }
 
-/// Keys beside the file that they are to replace. No others are written before they are published.
+/// Keys staged beside the file they will replace. They keep the store locked until they are
+/// published or dropped.
 #[must_use]
 pub struct StagedKeys<'a> {
     store: &'a KeyStore,
@@ -27,7 +28,7 @@ pub struct StagedKeys<'a> {
     _writing: MutexGuard<'a, ()>,
 }
 
-/// True if a revocation had waited for the disk and is written now.
+/// True if a pending revocation was written along.
 pub type HadWaited = bool;
 
 impl KeyStore {
@@ -98,6 +99,7 @@ mod tests {
         assert!(store.stage(&ring.table()).is_err());
         assert!(store.pending.waits());
         std::fs::remove_file(&dir).unwrap();
+        std::fs::create_dir(&dir).unwrap();
         assert!(store.write_down(&ring).unwrap(), "it had waited");
         let file = || KeyFile::of_app(&dir, "shop").load().unwrap().unwrap();
         assert!(file().is_revoked("c", "u1").is_some() && file().is_revoked("c", "u2").is_some());
@@ -109,6 +111,7 @@ mod tests {
     #[test]
     fn f5_another_change_writes_what_waits() {
         let dir = directory("another");
+        std::fs::create_dir(&dir).unwrap();
         let (ring, store) = (ring(), KeyStore::new(KeyFile::of_app(&dir, "shop")));
         ring.install(ring.table().revoked("c", "u1", 5));
         let next = || ring.table().revoked("c", "u2", 6);

@@ -1,5 +1,5 @@
-//! The verbs: what can be done to an application's channels and users, one function each.
-//! Transports call them; they know the hub and the domain and no socket.
+//! The verbs: one function for each operation on an app's channels and users. Transports call them;
+//! the engine knows the hub and the domain, and no socket.
 
 mod aliases;
 pub mod client_event;
@@ -64,9 +64,9 @@ use crate::{
 
 pub struct Engine {
     pub hub: Arc<Hub>,
-    /// Replaced as a whole when the configuration is read again.
+    /// Swapped as a whole by a reload.
     tenants: ArcSwap<AppRegistry<Tenant>>,
-    /// Served no longer.
+    /// Apps removed by a reload that still drain.
     leaving: Mutex<Vec<Leaving>>,
     pub reloads: Reloads,
     pub audit: Audit,
@@ -76,13 +76,13 @@ pub struct Engine {
     pub client_faults: ClientFaults,
     pub capacity: Capacity,
     pub clock: ServerClock,
-    /// Lines that found no room on their way to standard error.
+    /// Log lines dropped because standard error was too slow.
     pub log_lines_dropped: Arc<Count>,
-    /// Of the tripwire, as far as the audit log knows.
+    /// Tripwire count already recorded in the audit log.
     trips_noted: AtomicU64,
 }
 
-/// What the operator's `/stats` shows.
+/// The body of `/stats`.
 #[derive(serde::Serialize)]
 pub struct Stats {
     pub sockets: usize,
@@ -90,17 +90,17 @@ pub struct Stats {
     pub occupancy: Occupancy,
     pub outbox_bytes: usize,
     pub mailbox_bytes: usize,
-    /// Connections that were closed because they read too slowly.
+    /// Connections closed because they read too slowly.
     pub slow_readers: usize,
     pub refused: RefusedStats,
-    /// Events in clear that were about to get on an encrypted channel: a fault of the server.
+    /// Plaintext events stopped on encrypted channels. More than zero is a bug in the server.
     pub tripwire: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub audit: Option<AuditStats>,
-    /// Where an application has any.
+    /// `None` if no app has webhooks.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub webhooks: Option<webhook::Stats>,
-    /// Of applications that seal here; retired keys are left out.
+    /// Keys of sealing apps, without retired keys.
     pub keys: Vec<AppKey>,
     pub moves: Vec<AppMoves>,
 }
@@ -124,12 +124,12 @@ impl Engine {
         }
     }
 
-    /// The applications that there are at this moment.
+    /// The apps at this moment.
     pub fn tenants(&self) -> Guard<Arc<AppRegistry<Tenant>>> {
         self.tenants.load()
     }
 
-    /// The same, to be kept for long.
+    /// The same, for use over a longer time.
     pub fn tenants_kept(&self) -> Arc<AppRegistry<Tenant>> {
         self.tenants.load_full()
     }
@@ -147,14 +147,14 @@ impl Engine {
             tenant.send_pending_counts(&self.hub, now);
             tenant.announce_departures(&self.hub, now);
             tenant.tell_held(&self.hub, now);
-            // A budget that a reload has lowered holds now, and not at the next event.
+            // Applies a budget lowered by a reload now, not at the next event.
             tenant.directory.drop_beyond(tenant.app().limits.cache_bytes, now);
             self.note_finished(tenant);
         }
         self.tick_leaving(now);
     }
 
-    /// Called now and then, by one thread: it walks all records.
+    /// Called from time to time, by one thread: it walks all records.
     pub fn sweep(&self, now: Instant) {
         self.tenants().iter().for_each(|tenant| tenant.directory.sweep(now));
     }

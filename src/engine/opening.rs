@@ -1,4 +1,4 @@
-//! An application that begins to be served: what it left behind is read, and may be good for nothing.
+//! Opens an app: reads the state it left behind, which may be unusable.
 
 use std::{
     io,
@@ -16,17 +16,18 @@ use crate::{
     },
     keyfile::{KeyFile, KeyFileError},
     live::Feed,
-    state_dir::Staged,
+    state_dir::{self, Staged},
     webhook::{DeadLetters, Webhooks},
 };
 
-/// Where applications leave what outlives the server.
+/// Location of the state that outlives the server.
 #[derive(Clone, Copy)]
 pub struct StateFiles<'a> {
     pub dir: &'a Path,
-    /// Whether it is this server's: without that, nothing is kept but keys are looked for.
+    /// True if the directory belongs to this server. Otherwise nothing is written, and only keys
+    /// are read.
     pub claimed: bool,
-    /// The file system that it is on, if that does not last.
+    /// Type of the file system, if it does not survive the container or machine.
     pub volatile: Option<&'static str>,
 }
 
@@ -36,7 +37,7 @@ pub enum NotOpened {
     RevokedTokens(#[from] revoked::Unusable),
     #[error(transparent)]
     KeyFile(#[from] KeyFileError),
-    #[error("the master key that the configuration of app {app} names: {reason}")]
+    #[error("the master key in the configuration of app {app}: {reason}")]
     MasterKey { app: Arc<str>, reason: KeyError },
     #[error(
         "the configuration of app {app} names another master key, and that cannot be written to the state directory: {reason}"
@@ -49,7 +50,7 @@ pub enum NotOpened {
     DeadLetters { file: PathBuf, reason: io::Error },
 }
 
-/// Ready to be served.
+/// An app ready to be served.
 #[must_use]
 pub struct Opened {
     tenant: Tenant,
@@ -57,7 +58,7 @@ pub struct Opened {
 }
 
 impl Opened {
-    /// Writes down which key the configuration has named.
+    /// Persists the key named by the configuration.
     pub fn settle(self) -> Result<Arc<Tenant>, NotOpened> {
         let Self { tenant, keys } = self;
         let written = keys.map_or(Ok(()), Staged::publish);
@@ -82,14 +83,38 @@ pub fn open(mut app: App, files: StateFiles<'_>, engine: &Engine) -> Result<Open
     Ok(Opened { tenant, keys })
 }
 
-/// The keys as they stood when the server ended, or as the configuration has changed them since.
+/// Checks what `open` would refuse, without changing anything.
+pub fn check(app: &App, dir: &Path) -> Result<(), NotOpened> {
+    app.access.revoked.check()?;
+    if let Some(ring) = app.sealing.keys()
+        && let Some(kept) = KeyFile::of_app(dir, &app.id).look()?
+    {
+        reconciled(app, &ring.table(), &kept)?;
+    }
+    if !app.webhooks.is_empty() {
+        let file = DeadLetters::path_of(dir, &app.id);
+        let looked_at = state_dir::look_at(&file);
+        looked_at.map_err(|reason| NotOpened::DeadLetters { file, reason })?;
+    }
+    Ok(())
+}
+
+/// `None` if the configuration names the key that it named before.
+fn reconciled(
+    app: &App,
+    configured: &KeyTable,
+    kept: &KeyTable,
+) -> Result<Option<KeyTable>, NotOpened> {
+    let configured = configured.active().master.clone().expect("an active key has its bytes");
+    kept.reconciled(&configured, unix_now(), app.rotation.grace_seconds)
+        .map_err(|reason| NotOpened::MasterKey { app: app.id.clone(), reason })
+}
+
+/// Loads the persisted keys and reconciles them with the configuration.
 fn take_up_keys(app: &App, key_file: &KeyFile) -> Result<Option<Staged>, NotOpened> {
     let Some(ring) = app.sealing.keys() else { return Ok(None) };
     let Some(kept) = key_file.load()? else { return Ok(None) };
-    let configured = ring.table().active().master.clone().expect("an active key has its bytes");
-    let reconciled = kept.reconciled(&configured, unix_now(), app.rotation.grace_seconds);
-    let failed = |reason| NotOpened::MasterKey { app: app.id.clone(), reason };
-    let Some(changed) = reconciled.map_err(failed)? else {
+    let Some(changed) = reconciled(app, &ring.table(), &kept)? else {
         ring.install(kept);
         return Ok(None);
     };
@@ -99,7 +124,7 @@ fn take_up_keys(app: &App, key_file: &KeyFile) -> Result<Option<Staged>, NotOpen
     Ok(Some(staged))
 }
 
-/// Secrets that can be taken back are worth as much as the memory of what was taken back.
+/// With `hkdf`, revocations are only as durable as the state directory.
 fn warn_of_state_that_does_not_last(app: &App, files: StateFiles<'_>) {
     if !app.sealing.keys().is_some_and(|ring| ring.derivation() == Derivation::Hkdf) {
         return;
@@ -119,8 +144,8 @@ fn warn_of_state_that_does_not_last(app: &App, files: StateFiles<'_>) {
     }
 }
 
-/// Sealed so far with the salt of this start was what the app had when it was served before: if its
-/// file has been lost or restored since, its epochs must not begin there anew.
+/// An app that was served before under the salt of this start must not reuse its epochs, even if
+/// its key file was lost or restored since.
 fn begin_epochs(app: &App, engine: &Engine) {
     let first = engine.tenants().iter().next().is_none();
     let ring = app.sealing.keys().filter(|ring| ring.derivation() == Derivation::Hkdf);
@@ -130,7 +155,7 @@ fn begin_epochs(app: &App, engine: &Engine) {
     }
 }
 
-/// The app's webhooks, if it has any.
+/// Opens the app's webhooks, if it has any.
 pub(super) fn open_webhooks(
     app: &mut App,
     files: StateFiles<'_>,

@@ -1,4 +1,4 @@
-//! Publishing: an event becomes one frame per channel, however many subscribers it has.
+//! Publishing. An event becomes one frame per channel, regardless of the number of subscribers.
 
 use std::{sync::Arc, time::Instant};
 
@@ -18,13 +18,13 @@ use crate::{
     traces::Span,
 };
 
-/// An event as a backend triggers it, its names already parsed.
+/// An event triggered by a backend, with parsed channel names.
 pub struct Event<'a> {
     pub name: &'a str,
     pub data: &'a str,
     pub channels: Vec<Channel>,
     pub except: Option<SocketId>,
-    /// Whether encrypted and other channels may stand in one event.
+    /// True if the event may name encrypted and other channels at once.
     pub allow_mixed: bool,
 }
 
@@ -44,11 +44,11 @@ pub enum PublishError {
     Overloaded,
 }
 
-/// Why no event of a request was prepared.
+/// The reason why no event of a request was prepared.
 #[derive(Debug)]
 pub struct Unprepared {
     pub error: PublishError,
-    /// Position of the event that was refused; `None` if the server takes no event at all.
+    /// Position of the refused event; `None` if the server is overloaded and takes no event.
     pub index: Option<usize>,
 }
 
@@ -68,10 +68,10 @@ impl PublishError {
     }
 }
 
-/// Where it goes, and the settings that hold for it.
+/// The app, and the settings the event was accepted with.
 type Of<'a> = (&'a Tenant, &'a App);
 
-/// What is to be sent on one channel.
+/// An event encoded for one channel.
 pub(super) struct EncodedEvent<'a> {
     pub(super) channel: Channel,
     pub(super) name: &'a str,
@@ -84,17 +84,18 @@ pub(super) enum Body<'a> {
         frame: Frame,
         data: &'a str,
     },
-    /// Kept with what it says: by the time it is sent, subscribers may have other secrets.
+    /// Keeps the payload: by the time the event is sent, subscribers may have moved to other
+    /// secrets.
     Sealed {
         payload: Payload<'a>,
         frames: SealedFrames,
     },
 }
 
-/// Events that have been accepted and are yet to be sent.
+/// Events accepted, but not yet sent.
 #[must_use]
 pub struct Prepared<'a> {
-    /// The settings that they were accepted with.
+    /// The settings they were accepted with.
     app: &'a App,
     events: Vec<EncodedEvent<'a>>,
 }
@@ -120,7 +121,7 @@ impl Prepared<'_> {
 }
 
 impl Engine {
-    /// Seals and encodes all events, or refuses all: nothing has been sent when this fails.
+    /// Seals and encodes all events, or refuses all. On an error nothing has been sent.
     pub fn prepare<'a>(
         &self,
         tenant: &Tenant,
@@ -181,7 +182,7 @@ impl Engine {
             });
             tenant.directory.drop_beyond(app.limits.cache_bytes, now);
         } else {
-            // Nobody there is no failure: the event has reached all of them.
+            // No subscribers is not an error: the event has reached all of them.
             let found = tenant.directory.with_existing(channel.name(), |_, mut locked| {
                 if let Some(content) = content(app, &mut locked, name, body) {
                     self.post(of, &event, &mut locked, content);
@@ -206,7 +207,7 @@ impl Engine {
     }
 }
 
-/// What is posted, as the subscribers need it at this moment: the record is locked.
+/// The content for the current subscribers. The record is locked.
 fn content(
     app: &App,
     locked: &mut LockedRecord<'_>,
@@ -222,8 +223,8 @@ fn content(
     let frames = frames.adapted(name, &wanted, |version| {
         Span::seal().within(|| app.seal(&channel, payload, version))
     });
-    // Since the event was accepted, the source of randomness has failed. Nothing can be sent then,
-    // least of all in clear.
+    // The source of randomness has failed since the event was accepted. Send nothing, least of all
+    // plaintext.
     let report = |error: &SealError| {
         tracing::error!(app.id = &*app.id, %error, "an accepted event could not be sealed");
     };

@@ -1,11 +1,11 @@
-//! What the API tells of channels.
+//! Channel queries for the HTTP API.
 
 use std::time::Instant;
 
 use super::Tenant;
 use crate::channel::{Access, Channel};
 
-/// Which attributes a query asks for.
+/// The attributes requested by a query.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
 pub struct Attributes {
     pub user_count: bool,
@@ -14,7 +14,7 @@ pub struct Attributes {
 }
 
 impl Attributes {
-    /// Names that are not known are ignored (protocol.md 7.5).
+    /// Unknown names are ignored (protocol.md 7.5).
     pub fn parse(info: &str) -> Self {
         let has = |name| info.split(',').any(|attribute| attribute.trim() == name);
         Self {
@@ -29,7 +29,7 @@ impl Attributes {
     }
 }
 
-/// A channel as the API shows it; what was not asked for, or does not apply, is absent.
+/// A channel in an API response. Attributes not requested or not applicable are absent.
 #[derive(serde::Serialize, Debug, Default)]
 pub struct ChannelInfo {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -38,7 +38,7 @@ pub struct ChannelInfo {
     pub user_count: Option<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub subscription_count: Option<u32>,
-    /// The outer option: whether it is shown; the inner: whether there is one.
+    /// The outer option: the attribute was requested; the inner: there is a cached event.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cache: Option<Option<CachedData>>,
 }
@@ -51,7 +51,7 @@ pub struct CachedData {
 }
 
 impl Tenant {
-    /// The asked attributes that the channel has.
+    /// The requested attributes, as far as they apply to the channel.
     pub fn attributes(&self, channel: &Channel, asked: Attributes) -> ChannelInfo {
         let record = self.directory.find(channel.name());
         let locked = record.as_ref().and_then(|record| record.enter());

@@ -1,9 +1,9 @@
-//! Whether traffic should be led here, and whether there is room for more sockets.
+//! Readiness: is traffic welcome, and is there room for more connections?
 
 use super::Engine;
 use crate::capacity::Usage;
 
-/// One reason why not.
+/// One reason for not being ready.
 #[derive(Clone, PartialEq, Eq, Debug, serde::Serialize)]
 pub struct Unready {
     pub code: &'static str,
@@ -16,7 +16,7 @@ const DRAINING: Unready = Unready {
 };
 
 impl Engine {
-    /// None while the server serves.
+    /// Empty while the server is ready.
     pub fn unready(&self) -> Vec<Unready> {
         self.hub.is_draining().then_some(DRAINING).into_iter().collect()
     }
@@ -24,12 +24,12 @@ impl Engine {
     pub fn usage(&self) -> Usage {
         let tenants = self.tenants();
         let mut limits = tenants.iter().map(|tenant| tenant.app().limits.connections);
-        // One app that may have any number, and there is no sum.
+        // A single app without a limit makes the sum unlimited.
         let most = limits.try_fold(0_usize, |sum, most| Some(sum.saturating_add(most?)));
         self.capacity.usage(most.map(|most| (self.hub.sockets() as u64, most as u64)))
     }
 
-    /// Whether new sockets are welcome.
+    /// True if the server takes new connections.
     pub fn welcomes(&self, usage: &Usage, percent: u64) -> bool {
         !self.hub.is_draining() && self.capacity.short().is_none() && !usage.exceeds(percent)
     }

@@ -1,4 +1,5 @@
-//! Another master key in the configuration: prepared until hardly anything can go wrong, then taken.
+//! A changed master key in the configuration: all that can fail is prepared first, then the key is
+//! taken.
 
 use std::{io, sync::Arc};
 
@@ -16,19 +17,19 @@ use crate::{
     },
 };
 
-/// What the key that the configuration names means for an application that runs.
+/// Effect of the configured key on a running app.
 pub(super) enum ConfiguredKey<'a> {
-    /// It is the one that was named last time.
+    /// The same key as before.
     Unchanged,
     Change(Box<KeyChange<'a>>),
-    /// Subscribers still move to the one before it.
+    /// Subscriptions are still moving to the previous key.
     Waits {
         key: Arc<MasterKey>,
         why: WaitingKey,
     },
 }
 
-/// No other change of these keys can come between.
+/// Holds the lock on the app's keys: no other change can come between.
 #[must_use]
 pub struct KeyChange<'a> {
     tenant: &'a Tenant,
@@ -55,12 +56,13 @@ impl Engine {
         let _one_at_a_time = tenant.key_changes.lock();
         let ring = tenant.keys().ok_or(RotationError::NoKeys)?;
         let table = ring.table();
-        let Some(next) = table.reconciled(configured, unix_now(), grace)? else {
+        let next = table.reconciled(configured, unix_now(), grace);
+        let Some(next) = next.map_err(|reason| tenant.refused_key(reason))? else {
             return Ok(ConfiguredKey::Unchanged);
         };
         let rotates = next.active().number != table.active().number;
         if rotates
-            && let Err(RotationError::InProgress { behind, until }) = tenant.stragglers(false)
+            && let Err(RotationError::InProgress { behind, until, .. }) = tenant.stragglers(false)
         {
             let (app, id) = (tenant.id.clone(), configured.fingerprint());
             let why = WaitingKey { app, key: id, behind, until };
@@ -71,7 +73,7 @@ impl Engine {
         Ok(ConfiguredKey::Change(Box::new(change)))
     }
 
-    /// Subscribers begin to move to it.
+    /// Activates the key and starts the rotation.
     pub(super) fn take_key(&self, change: KeyChange<'_>) -> io::Result<()> {
         let KeyChange { tenant, ring, next, staged, rotates, _one_at_a_time } = change;
         let key = next.active().id.clone();

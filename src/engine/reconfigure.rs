@@ -1,5 +1,5 @@
-//! Other settings while everything runs: prepared for all applications, which may fail and then has
-//! changed nothing, and taken by all.
+//! Reconfiguration of a running server. All apps are prepared first; if that fails, nothing has
+//! changed. Then all of them switch.
 
 use std::{
     collections::HashSet,
@@ -23,19 +23,19 @@ use crate::{
     webhook::Webhooks,
 };
 
-/// An application as it is to be.
+/// The new configuration of one app.
 pub struct Wanted {
     pub app: App,
-    /// What decides is as it was: what it has learnt is kept.
+    /// The authorizer is unchanged: its cached decisions are kept.
     pub same_authorizer: bool,
     pub same_webhooks: bool,
 }
 
-/// What has come of other settings.
+/// Result of a reconfiguration.
 pub struct Reconfigured {
-    /// Nobody delivers these webhooks yet.
+    /// Webhooks still without a sender.
     pub undelivered: Vec<Arc<Webhooks>>,
-    /// All else is in force.
+    /// Keys waiting for a rotation to end; everything else is in force.
     pub waiting: Vec<WaitingKey>,
 }
 
@@ -47,25 +47,26 @@ pub enum NotTaken {
     Opening(#[from] NotOpened),
 }
 
-/// One that is served no longer, until its sockets are closed and its webhooks delivered.
+/// An app removed from the configuration. It drains until its connections are closed and its
+/// webhooks delivered.
 pub(super) struct Leaving {
     tenant: Arc<Tenant>,
     since: Instant,
 }
 
-/// For sockets to be gone, so that backends are told who has left with them.
+/// Time for connections to close, so that webhooks still tell backends about the departures.
 const FAREWELL: Duration = Duration::from_secs(10);
 
-/// What is ready to be taken.
+/// A prepared change of one app.
 enum Step {
     Stays { tenant: Arc<Tenant>, wanted: Box<Wanted>, webhooks: Option<Arc<Webhooks>> },
     Comes(Box<Opened>),
 }
 
 impl Engine {
-    /// These, and no other applications from here on. `rest` is what else changes with them: it is
-    /// done when nothing can go wrong any more. A key for which subscribers are not ready yet waits,
-    /// and holds up nothing else.
+    /// Serves exactly these apps from now on. `rest` applies the other changes of the reload, after
+    /// the last step that can fail. A key whose rotation cannot start yet waits without holding up
+    /// the rest.
     pub fn reconfigure(
         &self,
         all: Vec<Wanted>,
@@ -92,8 +93,7 @@ impl Engine {
         let steps: Vec<Step> = steps.collect::<Result<_, NotOpened>>()?;
         let (stay, come): (Vec<Step>, Vec<Step>) =
             steps.into_iter().partition(|step| matches!(step, Step::Stays { .. }));
-        // Files of applications that are not served yet: if one cannot be written, nothing has
-        // changed for anybody.
+        // Key files of new apps: if one cannot be written, nothing has changed for any app.
         let come = come.into_iter().filter_map(Step::comes).map(|opened| opened.settle());
         let come: Vec<Arc<Tenant>> = come.collect::<Result<_, _>>()?;
         self.take_keys(keys)?;
@@ -113,7 +113,7 @@ impl Engine {
         Ok(Reconfigured { undelivered, waiting })
     }
 
-    /// At the start, where there are none yet.
+    /// Serves the first apps, at the start.
     pub fn begin(
         &self,
         all: Vec<App>,
@@ -124,7 +124,7 @@ impl Engine {
         Ok(begun.undelivered)
     }
 
-    /// Those that are leaving, too: what they have begun goes on if they come back.
+    /// Includes apps that are draining: they resume where they were if they are configured again.
     fn known(&self, served: &AppRegistry<Tenant>, id: &str) -> Option<Arc<Tenant>> {
         let leaving = || {
             let leaving = self.leaving.lock();
@@ -133,8 +133,8 @@ impl Engine {
         served.by_id(id).cloned().or_else(leaving)
     }
 
-    /// Two applications with one master key could read each other's channels. What the configuration
-    /// itself has twice is refused there.
+    /// Two apps with one master key could read each other's channels. Duplicates within the
+    /// configuration are refused when it is read.
     fn refuse_shared_keys(
         &self,
         all: &[Wanted],
@@ -174,8 +174,8 @@ impl Engine {
         })
     }
 
-    /// Only a disk that has failed since they were written beside can stop one. The first may: then
-    /// nothing has changed. Later ones cannot take back what has begun.
+    /// Only a disk that failed after staging can make this fail. On the first key, nothing has
+    /// changed yet; later failures cannot undo the keys before them.
     fn take_keys(&self, keys: Vec<KeyChange<'_>>) -> Result<(), NotTaken> {
         let mut taken = 0;
         for change in keys {
@@ -221,7 +221,7 @@ impl Engine {
         let mut leaving = self.leaving.lock();
         leaving.retain(|leaving| !served.contains(&leaving.tenant.id));
         for tenant in gone {
-            tracing::info!(app.id = &*tenant.id, "app served no longer");
+            tracing::info!(app.id = &*tenant.id, "app is no longer served");
             let reason = Close::UnknownApp { key: tenant.app().key.to_string() };
             self.hub.dismiss(tenant.terms.tenant, &reason);
             leaving.push(Leaving { tenant: tenant.clone(), since });
@@ -248,7 +248,7 @@ impl Engine {
     /// Called about once a second.
     pub(super) fn tick_leaving(&self, now: Instant) {
         self.leaving.lock().retain(|Leaving { tenant, since }| {
-            // An unwritten revocation lives in the tenant alone, so the tenant stays.
+            // An unwritten revocation lives in memory alone, so the app must stay.
             let gone = tenant.connections() == 0 && !tenant.has_unwritten();
             let Some(webhooks) = tenant.webhooks() else { return !gone };
             if gone || now.saturating_duration_since(*since) >= FAREWELL {
@@ -259,7 +259,7 @@ impl Engine {
     }
 }
 
-/// After a backup was restored, this is the time from which revocations are missing.
+/// After a restore from a backup, revocations newer than this one are missing.
 fn note_newest_revocation(tenant: &Tenant) {
     let ring = tenant.keys().filter(|ring| ring.derivation() == Derivation::Hkdf);
     let members = ring.as_ref().and_then(|ring| ring.table().newest_revocation());
@@ -295,7 +295,7 @@ fn stays(
     Ok(Step::Stays { tenant, wanted: Box::new(wanted), webhooks })
 }
 
-/// As the configuration names it.
+/// The master key named by the configuration.
 fn configured(app: &App) -> Option<Arc<MasterKey>> {
     app.sealing.keys().and_then(|ring| ring.table().active().master.clone())
 }

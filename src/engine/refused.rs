@@ -1,23 +1,23 @@
-//! How often something was refused, for operators.
+//! Refusal counters, for operators.
 
 use super::{Engine, Tenant, publish::PublishError};
 use crate::{audit::Fact, counting::Count, crypto::sealer::SealError};
 
 #[derive(Default)]
 pub struct RefusedCounts {
-    /// Plaintext on encrypted channels of a blind application.
+    /// Plaintext on encrypted channels in blind mode.
     plaintext: Count,
-    /// Payloads that have the shape of an envelope and do not open.
+    /// Payloads in the shape of an envelope that do not open.
     envelopes: Count,
-    /// Triggers for which the mailboxes had no room.
+    /// Triggers refused because the mailboxes were full.
     pub overloaded: Count,
-    /// Sockets that one address opened too often.
+    /// Connections refused by the limit of their address.
     pub connects: Count,
-    /// Connections without the PROXY header that they were to have.
+    /// Connections without the required PROXY header.
     pub strays: Count,
 }
 
-/// The same at one moment.
+/// The counters at one moment.
 #[derive(serde::Serialize)]
 pub struct RefusedStats {
     pub plaintext: u64,

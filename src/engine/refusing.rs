@@ -1,4 +1,4 @@
-//! What somebody who is refused is told, and what the log keeps.
+//! Refusals: the message to the client, and the cause for the log.
 
 use std::cell::LazyCell;
 
@@ -12,23 +12,23 @@ use crate::{
     refusal::RefusalCode,
 };
 
-/// The usual mistakes are made with so much data: some twenty texts of it are hashed for each refusal.
-/// Whoever has more asks `sealcast auth explain`.
+/// Larger data is not searched for signing mistakes: each refusal hashes some twenty variants of
+/// it. `sealcast auth explain` has no such limit.
 const GUESSED_BYTES: usize = 4096;
 
-/// One refusal, as far as anybody may know of it.
+/// The public facts of a refusal.
 pub struct Refused<'a> {
     pub code: RefusalCode,
     pub channel: Option<&'a str>,
     pub socket: Option<SocketId>,
 }
 
-/// What the log says; with `explain`, everybody.
+/// The cause of a refusal. It goes to the log; to the client only with `explain`.
 pub struct Why {
     pub cause: String,
-    /// Where there is a better one than that of the code.
+    /// A more precise fix than the code's own.
     pub fix: Option<&'static str>,
-    /// What was to be signed. Never in the log: the data says who somebody is.
+    /// The text to sign. Never logged: its data identifies a user.
     pub signed: Option<String>,
 }
 
@@ -38,7 +38,7 @@ impl Why {
     }
 }
 
-/// What whoever was refused is told.
+/// The message to the refused client.
 pub struct Told {
     pub code: RefusalCode,
     pub message: String,
@@ -47,7 +47,7 @@ pub struct Told {
 }
 
 impl Told {
-    /// For those who see the sentence alone.
+    /// One sentence for clients without structured errors.
     pub fn sentence(&self) -> String {
         match self.id {
             Some(id) => format!("{} [{}, refusal {id}]", self.message, self.code.name()),
@@ -57,7 +57,7 @@ impl Told {
 }
 
 impl Engine {
-    /// `app`: where it is known; else what all of them allow is told.
+    /// `app` is `None` if unknown: then the cause is revealed only if every app allows it.
     pub fn refuse(
         &self,
         app: Option<&App>,
@@ -100,7 +100,7 @@ impl Engine {
         Told { code: refused.code, message, fix: Some(fix), id }
     }
 
-    /// Why the signature was refused.
+    /// The cause of a refused signature.
     pub fn why_unsigned(
         &self,
         tenant: &Tenant,
@@ -140,7 +140,7 @@ impl Engine {
     }
 }
 
-/// What a client sent is repeated to it, but not at length.
+/// Client input is echoed, but bounded.
 fn shown(text: &str) -> String {
     const CHARS: usize = 1000;
     text.chars().take(CHARS).collect()

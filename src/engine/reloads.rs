@@ -1,4 +1,4 @@
-//! How often the configuration was read again, for operators.
+//! Reload counters, for operators.
 
 use std::{
     sync::atomic::{AtomicU64, Ordering},
@@ -11,7 +11,7 @@ use crate::counting::Count;
 pub struct Reloads {
     pub taken: Count,
     pub refused: Count,
-    /// Seconds since 1970; 0: not since the start.
+    /// Unix time in seconds; 0 before the first reload.
     last_taken: AtomicU64,
 }
 
@@ -22,7 +22,7 @@ impl Reloads {
         self.taken.add();
     }
 
-    /// When one was taken last, in seconds since 1970.
+    /// Time of the last successful reload, in seconds since 1970.
     pub fn last_taken(&self) -> Option<u64> {
         Some(self.last_taken.load(Ordering::Relaxed)).filter(|time| *time > 0)
     }

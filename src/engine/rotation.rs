@@ -1,4 +1,4 @@
-//! Changing master keys while everything runs (encryption.md 3 to 5).
+//! Rotation of master keys in a running server (encryption.md 3 to 5).
 
 use std::{collections::HashMap, sync::Arc, time::Instant};
 
@@ -20,29 +20,29 @@ use crate::{
     },
 };
 
-/// What a rotation is asked to be.
+/// Parameters of a rotation.
 #[derive(Default)]
 pub struct Rotate {
-    /// Without one, a new key is made.
+    /// `None` generates a new key.
     pub key: Option<MasterKey>,
-    /// Seconds. Announced: the application's own backend changes its key at that time, too.
+    /// Seconds until activation. A delay lets a backend with its own copy of the key switch at the
+    /// same time.
     pub activate_in: u64,
-    /// Seconds, if not as configured.
+    /// Grace period in seconds; `None` uses the configured one.
     pub grace: Option<u64>,
-    /// Subscribers that have not moved since the last rotation are closed, so that it need not wait
-    /// for them.
+    /// Closes stragglers of the last rotation instead of waiting for them.
     pub force: bool,
 }
 
-/// What a rotation has become.
+/// Result of a rotation.
 pub struct Rotated {
     pub id: Fingerprint,
-    /// Subscriptions that were closed for it.
+    /// Subscriptions closed by `force`.
     pub closed: u32,
 }
 
 impl Engine {
-    /// Written down first; then new events are sealed with the key, and subscribers begin to move.
+    /// Persists the key, then seals new events with it and starts to rekey the subscriptions.
     pub fn rotate(&self, tenant: &Tenant, asked: Rotate) -> Result<Rotated, RotationError> {
         self.try_rotate(tenant, asked).inspect_err(|error| self.note_refusal(tenant, error))
     }
@@ -63,7 +63,8 @@ impl Engine {
         let grace = asked.grace.unwrap_or(tenant.app().rotation.grace_seconds);
         self.refuse_shared(tenant, &id)?;
         let at = now.saturating_add(asked.activate_in);
-        let announced = ring.table().announced(key, now, at, grace)?;
+        let announced = ring.table().announced(key, now, at, grace);
+        let announced = announced.map_err(|reason| tenant.refused_key(reason))?;
         let closed = tenant.stragglers(asked.force)?;
         let activated = (asked.activate_in == 0).then(|| announced.activated(now)).flatten();
         let begins = activated.is_some();
@@ -121,7 +122,7 @@ impl Engine {
         Ok(())
     }
 
-    /// Without writing: the table is on disk already, or the change must not wait for it.
+    /// Does not write: the table is on disk already, or the change must not wait for it.
     pub(super) fn install(&self, tenant: &Tenant, ring: &KeyRing, next: KeyTable) {
         let before = ring.table();
         note_changes(&self.audit, &tenant.id, &before, &next);
@@ -134,9 +135,9 @@ impl Engine {
         ring.install(next);
     }
 
-    /// Forgets a key at once. If it is the active one, another takes its place, and nobody is
-    /// sent anything more that the old one opens. Only then it is written down: no disk may stand
-    /// in the way.
+    /// Forgets a key immediately. If it is the active one, a new key replaces it and nothing more
+    /// is sealed with the old one. The change is written last: a failing disk must not prevent a
+    /// revocation.
     pub fn revoke_key(&self, tenant: &Tenant, id: &str) -> Result<Fingerprint, RotationError> {
         let (ring, active) = self.forget_key(tenant, id)?;
         if let Some(key) =
@@ -156,16 +157,17 @@ impl Engine {
         let _one_at_a_time = tenant.key_changes.lock();
         let ring = tenant.keys().ok_or(RotationError::NoKeys)?;
         let (table, now) = (ring.table(), unix_now());
-        let key = table.by_id(id).ok_or_else(|| KeyError::Unknown(id.to_owned()))?;
+        let refused = |reason| tenant.refused_key(reason);
+        let key = table.by_id(id).ok_or_else(|| refused(KeyError::Unknown(id.to_owned())))?;
         if key.state != KeyState::Active {
-            self.install(tenant, &ring, table.retired(id, now)?);
+            self.install(tenant, &ring, table.retired(id, now).map_err(refused)?);
             self.close_subscribers(tenant, key.number, Instant::now());
             return Ok((ring, table.active().id.clone()));
         }
         let successor = MasterKey::generate().map_err(|_| RotationError::NoRandomness)?;
-        let announced = table.announced(successor, now, now, 0)?;
+        let announced = table.announced(successor, now, now, 0).map_err(refused)?;
         let activated = announced.activated(now).unwrap_or(announced);
-        let without = activated.retired(id, now)?;
+        let without = activated.retired(id, now).map_err(refused)?;
         note_changes(&self.audit, &tenant.id, &table, &without);
         ring.install(activated);
         self.announce(tenant, &ring, Some(&Cut { revoked: None }));
@@ -174,8 +176,8 @@ impl Engine {
         Ok((ring, active))
     }
 
-    /// Takes a user off a channel, which gets a new secret, and then writes that down. Returns the
-    /// channel's epoch.
+    /// Revokes a user's access to a channel, which gets a new secret, then writes the revocation.
+    /// Returns the channel's new epoch.
     pub fn revoke_member(
         &self,
         tenant: &Tenant,
@@ -210,7 +212,7 @@ impl Engine {
         let cut = Cut { revoked: Some((user.into(), theirs.map(|record| record.topic()))) };
         let record = tenant.directory.find(channel.name());
         match record.as_ref().and_then(|record| record.enter()) {
-            // Under the record's lock: nothing is published between the old epoch and the new.
+            // Under the record's lock nothing is published between the old epoch and the new one.
             Some(mut locked) => {
                 let last = last_plaintext(ring, &locked);
                 ring.install(next);
@@ -231,7 +233,7 @@ impl Engine {
         epoch
     }
 
-    /// Somebody may have joined the channel, of which there was no record, while it got its new secret.
+    /// The channel had no record: a client may have joined while the new secret was installed.
     fn cut_latecomers(&self, tenant: &Tenant, ring: &KeyRing, channel: &Channel, cut: &Cut) {
         let record = tenant.directory.find(channel.name());
         if let Some(mut locked) = record.as_ref().and_then(|record| record.enter()) {
@@ -239,7 +241,7 @@ impl Engine {
         }
     }
 
-    /// Tells every channel that is sealed here what it is sealed with from here on.
+    /// Tells every sealed channel its new target version.
     pub(super) fn announce(&self, tenant: &Tenant, ring: &KeyRing, cut: Option<&Cut>) {
         for record in tenant.directory.records() {
             if tenant.ring(record.channel()).is_none() {
@@ -294,7 +296,7 @@ impl Engine {
     }
 }
 
-/// What the second table has that the first has not.
+/// Records the differences between two tables in the audit log.
 fn note_changes(audit: &Audit, app: &Arc<str>, before: &KeyTable, after: &KeyTable) {
     for key in after.keys() {
         let known = before.by_number(key.number);
@@ -323,7 +325,11 @@ fn last_plaintext(
 }
 
 impl Tenant {
-    /// Subscriptions to channels that are sealed here, by the number of the key that they have.
+    pub(super) fn refused_key(&self, reason: KeyError) -> RotationError {
+        RotationError::Key { app: self.id.clone(), reason }
+    }
+
+    /// Subscriptions to sealed channels, by key number.
     pub fn subscriptions_by_key(&self) -> HashMap<u32, u32> {
         let mut sum = HashMap::new();
         self.for_each_sealed(|keys| {
@@ -333,7 +339,7 @@ impl Tenant {
         sum
     }
 
-    /// How many of them are still to move.
+    /// Subscriptions still to move to their channel's target version.
     pub fn behind(&self) -> u32 {
         let mut sum = 0;
         self.for_each_sealed(|keys| sum += keys.behind());

@@ -1,4 +1,4 @@
-//! What subscribers of a channel that is sealed here are sent, whatever secret they have.
+//! Content for subscribers of sealed channels, whichever secret they have.
 
 use std::time::Instant;
 
@@ -16,12 +16,12 @@ use crate::{
 };
 
 impl Tenant {
-    /// What whatever is new is sealed with.
+    /// The version new events are sealed with.
     pub(super) fn target(app: &App, channel: &Channel) -> Version {
         app.ring(channel).map_or(Version::BLIND, |ring| ring.target(channel))
     }
 
-    /// All that an event has to be sealed with, so that each subscriber can open it.
+    /// All versions an event must be sealed with, so that each subscriber can open it.
     pub(super) fn versions_wanted(app: &App, locked: &mut LockedRecord<'_>) -> Vec<Version> {
         let channel = locked.channel().clone();
         let Some(ring) = app.ring(&channel) else { return vec![Version::BLIND] };
@@ -29,8 +29,8 @@ impl Tenant {
         keys.wanted(|version| ring.serves(&channel, version))
     }
 
-    /// Counts a subscriber that has the secret of `granted`, or of the target if its secret came
-    /// from elsewhere; and where it is to move from there.
+    /// Counts a subscriber with the secret of `granted`, or of the target if another auth endpoint
+    /// issued it. Also returns the next step if that version is behind.
     pub(super) fn join_key(
         &self,
         ring: &KeyRing,
@@ -50,7 +50,7 @@ impl Tenant {
         (version, nudge.map(|nudge| Next { target, nudge, cut, since }))
     }
 
-    /// An empty event, for clients that no other makes notice that there is a new secret.
+    /// An empty event. It makes a client on a quiet channel notice the new secret.
     pub(super) fn nudge(
         &self,
         ring: &KeyRing,
@@ -61,7 +61,7 @@ impl Tenant {
         Ok(SealedFrames::new(&self.terms.nudge_event(), [&sealed]))
     }
 
-    /// The channel's last event, in the form that opens with the subscriber's own secret.
+    /// The channel's last event, sealed with the subscriber's secret.
     pub(super) fn cached(
         app: &App,
         locked: &LockedRecord<'_>,
@@ -83,7 +83,8 @@ impl Tenant {
                 .or_else(|| {
                     let sealed = sealed_again(app, channel, last, version)?;
                     SealedFrames::new(&last.name, [&sealed]).of(version).cloned()
-                    // Its secret is served no longer: what it cannot open makes it ask for the next.
+                    // Its secret is no longer served. The client cannot open this form, so it asks
+                    // for the next secret.
                 })
                 .or_else(|| frames.newest().cloned()),
         };
@@ -109,7 +110,7 @@ fn sealed_again(
     ring.seal(channel, version, &plaintext).ok()
 }
 
-/// The last event sealed for the target: what it was sealed with may soon be forgotten.
+/// Reseals the last event for the target version: the key it was sealed with may soon be forgotten.
 pub(super) fn renew_last_event(
     ring: &KeyRing,
     locked: &mut LockedRecord<'_>,

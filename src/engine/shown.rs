@@ -1,4 +1,4 @@
-//! Published events in the live feed: of those that are sealed the envelope, of others the size.
+//! Published events in the live feed: the envelope of sealed events, the size of all others.
 
 use super::{
     Engine,
@@ -13,7 +13,7 @@ use crate::{
 };
 
 impl Engine {
-    /// `sent`: what is sent, and to whom, where there is anybody.
+    /// `sent`: the content and the locked record, if the channel has one.
     pub(super) fn show(
         &self,
         app: &App,
@@ -37,7 +37,7 @@ impl Engine {
     }
 }
 
-/// In its newest form: during a rotation there is an older one beside it.
+/// The newest form: during a rotation there is an older one beside it.
 fn sealed<'a>(
     app: &App,
     event: &EncodedEvent<'a>,
@@ -54,7 +54,7 @@ fn sealed<'a>(
     }
 }
 
-/// Nothing where this server only relays: it does not know the key.
+/// `None` in blind mode: the server does not know the key.
 fn key(app: &App, event: &EncodedEvent<'_>, frames: &SealedFrames) -> Option<Fingerprint> {
     let number = frames.version()?.key;
     let table = app.ring(&event.channel)?.table();

@@ -1,4 +1,4 @@
-//! Channels as webhooks look at them before something is told again.
+//! Channel snapshots for the replay of webhooks.
 
 use std::time::Instant;
 
@@ -11,13 +11,13 @@ use crate::{
 
 impl Channels for Tenant {
     fn hold<T>(&self, name: &str, look: impl FnOnce(&Standing<'_>) -> T) -> T {
-        // Longer than this one it cannot be.
+        // The name's own length is the limit: only its characters can be invalid.
         let Ok(channel) = Channel::parse(name, name.len()) else {
             let members = &Members::default();
             return look(&Standing { subscribers: 0, members, cached: false });
         };
         let now = Instant::now();
-        // Where there is no record one is made, so that nobody joins meanwhile.
+        // Creates a missing record, so that no client joins meanwhile.
         let (looked, record) = self.directory.with(&channel, |record, locked| {
             let cached = locked.last_event.as_ref().is_some_and(|event| event.expires > now);
             let subscribers = locked.subscription_count();

@@ -1,4 +1,4 @@
-//! Subscriptions that have not moved to the active key, and stand in the way of the next rotation.
+//! Stragglers: subscriptions still at an earlier key version, which block the next rotation.
 
 use super::{Engine, Tenant, key_errors::RotationError};
 use crate::{
@@ -8,17 +8,18 @@ use crate::{
 };
 
 impl Tenant {
-    /// How many there are; where there are any, it is refused unless they may be closed.
+    /// The number of stragglers; an error if there are any and they may not be closed.
     pub(super) fn stragglers(&self, may_close: bool) -> Result<u32, RotationError> {
         match self.behind() {
             behind if behind > 0 && !may_close => {
-                Err(RotationError::InProgress { behind, until: self.grace_ends() })
+                let (app, until) = (self.id.clone(), self.grace_ends());
+                Err(RotationError::InProgress { app, behind, until })
             }
             behind => Ok(behind),
         }
     }
 
-    /// When no earlier key is served any longer.
+    /// End of the last grace period.
     fn grace_ends(&self) -> Option<UnixSeconds> {
         let table = self.keys()?.table();
         let in_grace = table.keys().iter().filter(|key| key.state == KeyState::Grace);
@@ -27,8 +28,8 @@ impl Tenant {
 }
 
 impl Engine {
-    /// Their clients reconnect, and are given the key that is active then. Called before anybody is
-    /// told of the next key, so that nobody has two moves ahead.
+    /// Their clients reconnect and get the active key. Must be called before the next key is
+    /// announced: no subscription may have two rekeys ahead.
     pub(super) fn close_stragglers(&self, app: &Tenant, stragglers: u32) {
         if stragglers == 0 {
             return;

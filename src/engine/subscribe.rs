@@ -1,5 +1,5 @@
-//! Joining and leaving channels. Nothing here waits: authorizers are asked on the HTTP auth
-//! endpoints, a socket only shows the signature that it got there.
+//! Joining and leaving channels. Nothing here waits: authorizers run at the HTTP auth endpoints,
+//! and a socket only presents the signature from there.
 
 use std::{sync::Arc, time::Instant};
 
@@ -63,7 +63,7 @@ pub enum Refusal {
 }
 
 impl Refusal {
-    /// `type` of `pusher:subscription_error`.
+    /// The `type` field of `pusher:subscription_error`.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Channel(_) => "InvalidChannel",
@@ -105,41 +105,40 @@ impl Refusal {
     }
 }
 
-/// Who wants to join.
+/// The connection that subscribes.
 pub struct Subscriber<'a> {
     pub socket_id: SocketId,
     pub worker: usize,
     pub user: Option<&'a SignedIn>,
-    /// When the connection was opened: whatever was signed for it is newer.
+    /// Time of the handshake: anything signed for the connection is newer.
     pub opened: KnownAsOf,
 }
 
-/// What a subscriber that leaves has had.
+/// The state of a subscription that ends.
 pub struct LeftPlace<'a> {
     pub member: Option<&'a str>,
-    /// Of its secret, where the channel is sealed here.
+    /// Version of its secret, if the channel is sealed here.
     pub version: Option<Version>,
     pub leaving: Leaving,
 }
 
-/// A place on a channel. Whoever holds it must give it to `unsubscribe` in the end.
+/// A subscription on a channel's record. The holder must end it with `unsubscribe`.
 #[must_use]
 pub struct Joined {
     pub record: Arc<Record>,
     pub member: Option<Arc<str>>,
-    /// The sequence number of the channel's state that the answer shows.
+    /// Sequence number of the channel state shown in the success frame.
     pub since: u64,
-    /// For the success frame, if the channel has members.
+    /// Members for the success frame of a presence channel.
     pub roster: Option<Escaped>,
     pub cached: Cached,
-    /// Where the channel is sealed here: the version of the secret that the client has, and
-    /// where it is to move.
+    /// For sealed channels: the version of the client's secret, and the next one if it is behind.
     pub key: Option<(Version, Option<Next>)>,
 }
 
-/// What follows the success frame.
+/// The cached event, sent after the success frame.
 pub enum Cached {
-    /// The channel is not a cached one.
+    /// Not a cache channel.
     No,
     Hit(Frame),
     Miss,
@@ -155,7 +154,7 @@ impl Cached {
     }
 }
 
-/// Checks what the subscription shows; the member, if the channel has members.
+/// Checks the authorization; returns the member on presence channels.
 pub fn authorize(
     app: &App,
     subscriber: &Subscriber<'_>,
@@ -211,8 +210,8 @@ fn member(app: &App, subscriber: &Subscriber<'_>, request: &Subscribe) -> Result
     }
 }
 
-/// Whether whom the subscription speaks for, or the connection is signed in as, has been taken off the
-/// channel since. Of what the application's backend signed only the connection's age is known.
+/// True if the user of the authorization, or the signed-in user, was removed from the channel
+/// since. For authorizations signed by the backend, only the age of the connection is known.
 fn is_revoked(
     app: &App,
     subscriber: &Subscriber<'_>,
@@ -226,8 +225,8 @@ fn is_revoked(
 }
 
 impl Engine {
-    /// One short lock on the channel's record: the member joins, the others are told, the newcomer
-    /// is counted, and its answer shows the state as of that moment.
+    /// Takes one short lock on the channel's record: the member joins, the others are told, the
+    /// subscriber is counted, and its answer shows the state of that moment.
     pub fn subscribe(
         &self,
         tenant: &Tenant,
@@ -238,7 +237,8 @@ impl Engine {
     ) -> Result<Joined, Refusal> {
         let (app, now) = (tenant.app(), Instant::now());
         let joined = tenant.directory.with(channel, |record, mut locked| {
-            // Under the lock, as revocations are: whoever is not in them yet is found by them.
+            // Checked under the lock, like revocations: a revocation that is not in the table yet
+            // will find this subscriber.
             if is_revoked(&app, subscriber, channel, granted) {
                 return Err(Refusal::Revoked(channel.clone()));
             }
@@ -308,7 +308,7 @@ impl Engine {
             locked.unsubscribe(worker, place.version);
             let empty = !locked.is_occupied();
             if let Some(user_id) = place.member {
-                // With nobody there to be told, no departure is held.
+                // On an empty channel no departure is held.
                 let returns = match place.leaving {
                     Leaving::Usual if !empty => tenant.app().limits.member_returns(),
                     Leaving::Usual | Leaving::AtOnce => None,

@@ -1,4 +1,4 @@
-//! An application together with what lives in it.
+//! An app at run time: its settings, channels, keys and counters.
 
 use std::{
     collections::HashMap,
@@ -34,36 +34,36 @@ use crate::{
 
 pub struct Tenant {
     pub id: Arc<str>,
-    /// Replaced as a whole when the configuration is read again.
+    /// Swapped as a whole by a reload.
     app: ArcSwap<App>,
     pub directory: Directory,
     pub terms: Arc<Terms>,
-    /// Nothing where the application has no endpoints.
+    /// `None` if the app has no endpoints.
     webhooks: ArcSwapOption<Webhooks>,
-    /// What the backend publishes and asks.
+    /// Rate limits of the backend's events and reads.
     pub events: Meter,
     pub reads: Meter,
-    /// Held while keys change, so that one change takes effect before the next.
+    /// Serializes key changes.
     pub(super) key_changes: Mutex<()>,
     pub(super) key_change_failed: AtomicBool,
     pub(super) key_store: KeyStore,
-    /// From which key to which subscribers are moving.
+    /// The keys of the running rotation, from and to.
     pub(super) rotating: Mutex<Option<(Fingerprint, Fingerprint)>>,
-    /// One that the configuration names, until a rotation that runs has ended.
+    /// A configured key that waits for the running rotation to end.
     pub(super) waiting_key: Mutex<Option<Arc<MasterKey>>>,
-    /// Keys whose grace time is over, by number, and when they are forgotten at the latest.
+    /// Keys past their grace period, by number, with the time at which they are forgotten.
     pub(super) retiring: Mutex<HashMap<u32, Instant>>,
     pub counts: TenantCounts,
     connections: AtomicUsize,
     /// Channels whose subscription count changed after it was last sent.
     pending_counts: Mutex<Vec<Arc<Record>>>,
-    /// Users whose last connection went, and when their watchers are told.
+    /// Users whose last connection ended, and when their watchers are told.
     pub(super) departures: Mutex<HashMap<Arc<str>, Instant>>,
-    /// Of members of presence channels.
+    /// Held departures of presence members.
     pub(super) held: Mutex<HeldDepartures>,
 }
 
-/// A place among an application's connections, given back on drop.
+/// One of an app's allowed connections, released on drop.
 pub struct ConnectionGuard(Arc<Tenant>);
 
 impl Tenant {
@@ -91,17 +91,17 @@ impl Tenant {
         }
     }
 
-    /// Its settings at this moment. Cheap, and for the moment: held for long, it makes others dearer.
+    /// The current settings. A cheap guard, for a short time: holding it makes later loads slower.
     pub fn app(&self) -> Guard<Arc<App>> {
         self.app.load()
     }
 
-    /// The same, to be kept across an await.
+    /// The same, for use across an await.
     pub fn app_kept(&self) -> Arc<App> {
         self.app.load_full()
     }
 
-    /// Its keys, where it has any. They are the same for as long as it lives.
+    /// The key ring of a sealing app. It lives as long as the app.
     pub fn keys(&self) -> Option<Arc<KeyRing>> {
         self.app().sealing.keys().cloned()
     }
@@ -118,16 +118,16 @@ impl Tenant {
         self.webhooks.store(webhooks);
     }
 
-    /// For the application's backend. Called under the lock of the channel's record, so that what
-    /// happens on a channel is told in its order.
+    /// Records a fact for webhooks. Must be called under the lock of the channel's record, so that
+    /// facts about a channel keep their order.
     pub(super) fn note(&self, channel: &Channel, fact: &Fact<'_>) {
         if let Some(webhooks) = &*self.webhooks.load() {
             webhooks.note(channel, fact, Instant::now());
         }
     }
 
-    /// Other settings, for everybody at once. What cannot change while channels are open stays as it
-    /// is. Returns whether it has just been disabled.
+    /// Applies new settings for all connections at once, except those fixed while channels are
+    /// open. Returns true if the app has just been disabled.
     pub(super) fn change(&self, wanted: Wanted) -> bool {
         let Wanted { mut app, same_authorizer, same_webhooks } = wanted;
         let before = self.app_kept();
@@ -145,18 +145,18 @@ impl Tenant {
         let disabled = before.enabled && !app.enabled;
         let (events, reads) = (app.limits.events(), app.limits.reads());
         self.app.store(Arc::new(app));
-        // Afterwards, so that nothing is lent any more on the terms of before.
+        // After the settings, so that no allowance is given on the old terms.
         let now = Instant::now();
         self.events.change(events, now);
         self.reads.change(reads, now);
         disabled
     }
 
-    /// `None` when the application has as many connections as it may.
+    /// `None` if the app has reached its connection limit.
     pub fn connect(self: &Arc<Self>) -> Option<ConnectionGuard> {
         let limit = self.app().limits.connections.unwrap_or(usize::MAX);
         let taken = self.connections.fetch_add(1, Ordering::Relaxed);
-        // Made before the check, so that it gives the place back either way.
+        // Created before the check, so that it releases the slot either way.
         let guard = ConnectionGuard(self.clone());
         if taken >= limit {
             return None;
@@ -165,12 +165,12 @@ impl Tenant {
         Some(guard)
     }
 
-    /// How many are open.
+    /// Open connections.
     pub fn connections(&self) -> usize {
         self.connections.load(Ordering::Relaxed)
     }
 
-    /// Tells a channel's subscribers how many they are, now or later.
+    /// Sends the subscription count to a channel's subscribers, now or later.
     pub(super) fn count_changed(
         &self,
         hub: &Hub,
@@ -185,7 +185,7 @@ impl Tenant {
         }
         let count = locked.subscription_count();
         if count == 0 {
-            // Nobody is there to be told, and the record may be gone before it would be the time.
+            // There is no subscriber to tell, and the record may be gone before the time has come.
             self.note(record.channel(), &Fact::SubscriptionCount { subscription_count: 0 });
         } else if locked.counts.may_send(count, now) {
             self.send_count(hub, record.channel(), locked);
@@ -196,7 +196,7 @@ impl Tenant {
     }
 
     pub(super) fn send_pending_counts(&self, hub: &Hub, now: Instant) {
-        // Taken out first: a record's lock is never waited for while this one is held.
+        // Taken out first: never wait for a record's lock while holding this one.
         let pending = std::mem::take(&mut *self.pending_counts.lock());
         let mut still = Vec::new();
         for record in pending {

@@ -1,4 +1,4 @@
-//! Revocations that are in force and wait for a disk: the emergency exit works without one.
+//! Revocations in force but not yet on disk: a revocation must work without a disk.
 
 use std::{io, sync::Arc, time::Instant};
 
@@ -16,7 +16,7 @@ const UNTIL_RESTART: Unready = Unready {
 };
 
 impl Engine {
-    /// Writes the keys in force after a revocation.
+    /// Writes the current keys after a revocation.
     pub(super) fn write_keys(&self, tenant: &Tenant, ring: &KeyRing) -> Result<(), UntilRestart> {
         let written = tenant.key_store.write_down(ring);
         self.note_revocation(tenant, RevocationList::Keys, written)
@@ -59,7 +59,7 @@ impl Engine {
             tracing::info!(
                 app.id = &*tenant.id,
                 revocation.list = list.name(),
-                "revocations that had waited for the disk are written down"
+                "pending revocations have been written to the state directory"
             );
             self.audit.note(Fact::RevocationWritten { app: tenant.id.clone(), list });
         }
@@ -72,7 +72,7 @@ impl Engine {
             .any(|tenant| RevocationList::ALL.iter().any(|list| tenant.is_due(*list, now)))
     }
 
-    /// Writes files.
+    /// Retries due writes.
     pub(super) fn write_what_waits(&self, now: Instant) {
         for tenant in self.tenants_and_leaving() {
             for list in RevocationList::ALL.into_iter().filter(|list| tenant.is_due(*list, now)) {
@@ -93,7 +93,7 @@ impl Engine {
         }
     }
 
-    /// The last attempt.
+    /// The last attempt, at shutdown.
     pub fn write_at_the_end(&self) {
         for tenant in self.tenants_and_leaving() {
             for list in RevocationList::ALL.into_iter().filter(|list| tenant.waits(*list)) {
@@ -109,7 +109,7 @@ impl Engine {
         }
     }
 
-    /// Only for operators: a stranger would learn when crashing the server pays.
+    /// For operators only: a stranger could learn when crashing the server undoes a revocation.
     pub fn notices(&self) -> Vec<Unready> {
         let waits = self.tenants_and_leaving().iter().any(|tenant| tenant.has_unwritten());
         waits.then_some(UNTIL_RESTART).into_iter().collect()
@@ -123,7 +123,7 @@ impl Engine {
 }
 
 impl Tenant {
-    /// True while a revocation is in memory alone.
+    /// True while a revocation exists in memory alone.
     pub fn waits(&self, list: RevocationList) -> bool {
         match list {
             RevocationList::Keys => self.key_store.pending.waits(),

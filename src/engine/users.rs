@@ -1,4 +1,4 @@
-//! Users: signing in, who watches whom, and termination (protocol.md 5).
+//! Users: sign-in, watchlists and termination (protocol.md 5).
 
 use std::{
     sync::Arc,
@@ -30,16 +30,16 @@ use crate::{
     refusal::RefusalCode,
 };
 
-/// Navigating from page to page makes a user leave and return; watchers are not told of that.
+/// Navigation between pages makes a user leave and return; watchers are not told about that.
 const DEPARTURE_DELAY: Duration = Duration::from_secs(3);
 
-/// Whom a connection has signed in as.
+/// The user a connection has signed in as.
 pub struct SignedIn {
     pub id: Arc<str>,
     /// JSON text.
     info: Option<Arc<str>>,
     pub watchlist: Vec<Arc<str>>,
-    /// The watchlist was longer than the limit, and was cut.
+    /// True if the watchlist exceeded the limit and was cut.
     pub watchlist_cut: bool,
 }
 
@@ -112,13 +112,13 @@ impl SignedIn {
         })
     }
 
-    /// How long its texts are, in bytes.
+    /// Size of its texts in bytes.
     pub fn text_bytes(&self) -> usize {
         let info = self.info.as_ref().map_or(0, |info| info.len());
         self.id.len() + info + self.watchlist.iter().map(|id| id.len()).sum::<usize>()
     }
 
-    /// The member that this user is on a presence channel that it joins without channel_data.
+    /// The presence member for a subscription without channel_data.
     pub fn member(&self, limits: MemberLimits) -> Result<Member, InvalidMember> {
         let size = self.info.as_ref().map_or(0, |info| info.len());
         if size > limits.bytes {
@@ -134,10 +134,10 @@ pub fn check_user_id(id: &str, limit: usize) -> Result<(), InvalidName> {
 }
 
 impl Engine {
-    /// Counts a connection as the user's. The connection gets whatever is published to the user
-    /// from then on, whether it subscribes to the user's channel or not.
+    /// Counts a connection as the user's. It receives the user's events from now on, with or
+    /// without a subscription to the user channel.
     pub fn sign_in(&self, tenant: &Tenant, worker: usize, user: &SignedIn) -> (Arc<Record>, u64) {
-        // Watchers are told under the record's lock, so that they learn of changes in their order.
+        // Watchers are told under the record's lock, so that they see changes in order.
         tenant.directory.with(&Channel::of_user(&user.id), |record, mut locked| {
             let first = !locked.is_occupied();
             let since = locked.subscribe(worker);
@@ -161,7 +161,7 @@ impl Engine {
         tenant.directory.tidy(record, now);
     }
 
-    /// A place among those who are told when `user` comes or goes.
+    /// Subscribes to notices about `user` coming online and going offline.
     pub fn watch(&self, tenant: &Tenant, worker: usize, user: &str) -> (Arc<Record>, u64) {
         tenant.directory.with(&Channel::of_watchers(user), |record, mut locked| {
             (record.clone(), locked.subscribe(worker))
@@ -175,7 +175,7 @@ impl Engine {
         tenant.directory.tidy(record, Instant::now());
     }
 
-    /// Closes every connection that is signed in as the user.
+    /// Closes every connection signed in as the user.
     pub fn terminate(&self, tenant: &Tenant, user: &str) {
         let channel = Channel::of_user(user);
         let _ =
@@ -184,7 +184,7 @@ impl Engine {
 }
 
 impl Tenant {
-    /// Whether the user has a connection, or had one a moment ago.
+    /// True if the user has a connection, or had one a moment ago.
     pub fn is_online(&self, user: &str) -> bool {
         self.is_connected(user) || self.departures.lock().contains_key(user)
     }
@@ -211,7 +211,7 @@ impl Tenant {
         for (user, _) in gone {
             let channel = Channel::of_user(&user);
             let record = self.directory.with(&channel, |record, locked| {
-                // Who has signed in again meanwhile has not gone.
+                // The user may have signed in again meanwhile.
                 if !locked.is_occupied() {
                     self.tell_watchers(hub, &user, false);
                 }

@@ -1,5 +1,4 @@
-//! A master key that the configuration names while subscribers still move to the one before it. It
-//! waits until they have moved, and is taken then.
+//! A configured master key that waits until all subscriptions have moved to the previous one.
 
 use std::sync::Arc;
 
@@ -13,12 +12,12 @@ use crate::crypto::{
     keytable::UnixSeconds,
 };
 
-/// Why a key that was read with the configuration is not in force yet.
+/// The reason why a configured key is not in force yet.
 #[derive(Debug)]
 pub struct WaitingKey {
     pub app: Arc<str>,
     pub key: Fingerprint,
-    /// Subscriptions that have not moved.
+    /// Subscriptions still to move.
     pub behind: u32,
     /// When they are closed at the latest.
     pub until: Option<UnixSeconds>,
@@ -27,7 +26,7 @@ pub struct WaitingKey {
 impl WaitingKey {
     pub fn warn(&self) {
         let Self { app, key, behind, until } = self;
-        let reason = in_progress(*behind, *until);
+        let reason = in_progress(app, *behind, *until);
         tracing::warn!(
             app.id = &**app,
             key.id = %key,
@@ -49,7 +48,7 @@ impl Tenant {
         self.waiting_key.lock().is_some() && self.behind() == 0
     }
 
-    /// Unless the configuration has named another meanwhile.
+    /// Does nothing if the configuration has named another key meanwhile.
     fn forget_waiting_key(&self, key: &Arc<MasterKey>) {
         let mut waiting = self.waiting_key.lock();
         if waiting.as_ref().is_some_and(|waiting| Arc::ptr_eq(waiting, key)) {
@@ -59,7 +58,7 @@ impl Tenant {
 }
 
 impl Engine {
-    /// Called about once a second while one is due. Writes a file.
+    /// Called about once a second while a key is due. Writes a file.
     pub(super) fn tick_waiting_key(&self, tenant: &Tenant) {
         let Some(key) = tenant.waiting_key() else { return };
         match self.take_waiting_key(tenant, &key) {
@@ -78,7 +77,7 @@ impl Engine {
         }
     }
 
-    /// Whether it waits no longer.
+    /// True if the key no longer waits.
     fn take_waiting_key(
         &self,
         tenant: &Tenant,

@@ -1,4 +1,4 @@
-//! The verdict as `auth explain` gives it, on the command line and over the API.
+//! The verdict of `auth explain`, on the command line and in the API.
 
 use serde::Serialize;
 
@@ -12,9 +12,9 @@ pub struct Explanation {
     pub cause: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fix: Option<&'static str>,
-    /// The text that is to be signed; one of them.
+    /// One of the texts that must be signed.
     pub expected: Vec<String>,
-    /// Whether the application has a connection with that socket_id now, where that is known.
+    /// True if the app has a connection with this socket id now; `None` if unknown.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub connected: Option<bool>,
 }

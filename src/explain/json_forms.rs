@@ -1,14 +1,14 @@
-//! The texts that libraries make of one JSON value: spaces, escapes and the order of keys differ,
+//! The texts different libraries write for one JSON value: spaces, escapes and key order differ,
 //! and with them the signature.
 
 use std::fmt::Write as _;
 
 use crate::protocol::json;
 
-/// Longer texts are not written anew: nobody signs them, and trying costs time.
+/// Longer texts are not rewritten: they are rarely signed, and each attempt costs time.
 const LONGEST: usize = 8 * 1024;
 
-/// How a text differs from the plainest one.
+/// Differences from the plainest form.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Style {
     /// `{"a": 1, "b": 2}`, as Python writes it.
@@ -17,7 +17,7 @@ pub struct Style {
     pub slashes: bool,
     /// `\u00e9`, as PHP and Python write it.
     pub ascii: bool,
-    /// Keys in the order of the alphabet.
+    /// Keys in alphabetical order.
     pub sorted: bool,
 }
 
@@ -48,7 +48,7 @@ impl std::fmt::Display for Style {
     }
 }
 
-/// Every way to write the value that `text` is; none if it is no JSON.
+/// All forms of a JSON value; empty if `text` is not JSON.
 pub fn forms(text: &str) -> Vec<(Style, String)> {
     if text.len() > LONGEST {
         return Vec::new();
@@ -67,7 +67,7 @@ enum Token<'a> {
     Other(&'a str),
 }
 
-/// Of a text that is known to be JSON.
+/// Splits a valid JSON text into tokens.
 fn tokens(text: &str) -> Vec<Token<'_>> {
     let mut tokens = Vec::new();
     let mut rest = text.trim_start();
@@ -154,7 +154,7 @@ mod tests {
             r#"{"n":[1,2.5,null],"url":"a/b","user_id":"ü"}"#,
         ] {
             assert!(written.iter().any(|text| text == library), "{library}: {written:?}");
-            // And from each of them the way back.
+            // The reverse must work, too.
             let back = forms(library);
             let same = |text: &str| text.replace("2.5,", "2.50,") == javascript;
             assert!(

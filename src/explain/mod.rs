@@ -1,7 +1,7 @@
-//! Why an `auth` string is refused: the mistakes that people make are made on purpose, until one
-//! gives the signature that came (protocol.md 2.3, 5.1).
+//! Finds the cause of a refused `auth` string: common mistakes are reproduced until one of them
+//! gives the same signature (protocol.md 2.3, 5.1).
 //!
-//! Nothing here decides anything. Who is let in is decided by [`verify_auth`] alone.
+//! Nothing here grants access: only [`verify_auth`] does.
 
 mod answer;
 mod json_forms;
@@ -24,7 +24,7 @@ use crate::{
     protocol::signed::{signed_for_user, verify_auth},
 };
 
-/// What was to be authorized. The channel's name as it was sent.
+/// The request to authorize. The channel name is as sent.
 #[derive(Clone, Copy, Debug)]
 pub enum Subject<'a> {
     Channel { name: &'a str, data: Option<&'a str> },
@@ -32,7 +32,7 @@ pub enum Subject<'a> {
 }
 
 impl Subject<'_> {
-    /// Whoever is to be let in, as JSON text.
+    /// User or member data, as JSON text.
     pub fn data(&self) -> Option<&str> {
         match self {
             Self::Channel { data, .. } => *data,
@@ -40,7 +40,7 @@ impl Subject<'_> {
         }
     }
 
-    /// The texts of which one must have been signed.
+    /// The accepted texts; one of them must have been signed.
     pub fn accepted(&self, socket: SocketId) -> Vec<String> {
         match self {
             Self::User { data } => vec![signed_for_user(socket, data)],
@@ -48,7 +48,7 @@ impl Subject<'_> {
                 let (with, without) =
                     (format!("{socket}:{name}:{data}"), format!("{socket}:{name}"));
                 match ChannelKind::of(name).access {
-                    // Its data says who somebody is.
+                    // Presence data identifies a user, so it must be signed.
                     Access::Presence => vec![with],
                     _ => vec![with, without],
                 }
@@ -58,12 +58,12 @@ impl Subject<'_> {
     }
 }
 
-/// What the server knows of the application.
+/// The server's knowledge of the app.
 pub struct Knowledge<'a> {
     pub key: &'a str,
     pub secret: &'a AppSecret,
     pub near: &'a NearSecrets,
-    /// Whether a key is that of another application of this server.
+    /// True if the key belongs to another app of this server.
     pub is_other_app: &'a dyn Fn(&str) -> bool,
 }
 
@@ -76,7 +76,7 @@ pub enum Verdict {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Cause {
     Missing,
-    /// Blanks or quotation marks around it.
+    /// Blanks or quotation marks around the string.
     Wrapped,
     WholeAnswer,
     KeyMissing,
@@ -93,11 +93,11 @@ pub enum Cause {
     Malformed,
     Secret(NearMiss),
     Text(Slip),
-    /// Nothing that was tried.
+    /// None of the known mistakes.
     Unknown,
 }
 
-/// `others`: sockets for which it may have been signed.
+/// `others`: other sockets it may have been signed for.
 pub fn explain(
     known: &Knowledge<'_>,
     auth: &str,
@@ -133,7 +133,7 @@ fn signed_otherwise(
     slip.map_or(Cause::Unknown, |(slip, _)| Cause::Text(slip))
 }
 
-/// The signature in the string, or what it has in its place.
+/// The signature in the string, or the fault in its place.
 fn signature(known: &Knowledge<'_>, auth: &str) -> Result<Signature, Cause> {
     let bare = auth.trim().trim_matches(['"', '\'']);
     if bare.is_empty() {
@@ -185,7 +185,7 @@ fn odd_digest(digest: &str) -> Cause {
 }
 
 impl Cause {
-    /// Stable, as `auth explain` gives it.
+    /// Stable code, shown by `auth explain`.
     pub fn code(&self) -> &'static str {
         match self {
             Self::Missing => "auth_missing",

@@ -1,4 +1,4 @@
-//! Refusals in the log, each under an id that whoever was refused is told.
+//! Refusals in the log. The client gets the id of the line.
 
 use std::{
     fmt,
@@ -11,7 +11,7 @@ use serde::{Serialize, Serializer};
 
 use crate::{ids::SocketId, limits::TokenBucket, refusal::RefusalCode};
 
-/// Eight characters that are hard to confuse. It finds a line and opens nothing.
+/// Eight characters, hard to confuse. The id finds a log line and grants nothing.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct RefusalId(u64);
 
@@ -31,20 +31,20 @@ impl Serialize for RefusalId {
     }
 }
 
-/// Lines a second: whoever is refused on purpose must not fill the disk.
+/// Log lines per second: deliberate refusals must not fill the disk.
 const LINES: u32 = 200;
 
-/// Hands out ids, and counts what found no room in the log.
+/// Assigns ids, and counts refusals left out of the log.
 pub struct Refusals {
     room: Mutex<TokenBucket>,
     left_out: AtomicU64,
 }
 
-/// What the line says besides why.
+/// Fields of a log line, beside the cause.
 pub struct Line<'a> {
     pub code: RefusalCode,
     pub app: &'a str,
-    /// As it was sent.
+    /// Channel name as sent.
     pub channel: Option<&'a str>,
     pub socket: Option<SocketId>,
 }
@@ -59,7 +59,7 @@ impl Default for Refusals {
 }
 
 impl Refusals {
-    /// The id under which the refusal stands in the log. `None`: it does not, there are too many.
+    /// Logs a refusal and returns its id; `None` if the rate limit left it out.
     pub fn note(&self, line: &Line<'_>, cause: impl FnOnce() -> String) -> Option<RefusalId> {
         if !self.room.lock().take(Instant::now()) {
             self.left_out.fetch_add(1, Ordering::Relaxed);
@@ -70,7 +70,7 @@ impl Refusals {
         if left_out > 0 {
             tracing::warn!(refusals = left_out, "refusals were left out of the log");
         }
-        // What a stranger sent is in quotation marks and escaped: it must not look like a line.
+        // A stranger's text is quoted and escaped: it must not look like a log line.
         let channel = line.channel.map(clipped);
         let socket = line.socket.map(tracing::field::display);
         let cause = cause();

@@ -1,4 +1,4 @@
-//! Secrets that are nearly the right one, as they come out of files, dashboards and shells.
+//! Secrets that are nearly right, as copied from files, dashboards and shells.
 
 use crate::crypto::signature::AppSecret;
 
@@ -62,7 +62,7 @@ impl NearMiss {
     }
 }
 
-/// The keyed states, so that the secret itself need not be kept to try them.
+/// Keyed HMAC states, so that the secrets themselves need not be kept.
 pub struct NearSecrets(Vec<(NearMiss, AppSecret)>);
 
 impl NearSecrets {

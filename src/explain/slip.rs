@@ -1,4 +1,4 @@
-//! What people sign instead of what is to be signed.
+//! Texts often signed by mistake.
 
 use std::borrow::Cow;
 
@@ -53,11 +53,11 @@ impl Slip {
     pub fn cause(&self) -> String {
         match self {
             Self::OtherSocket(id) => {
-                return format!("the signature is for the socket_id {id}, which is another connection's");
+                return format!("the signature is for the socket_id {id}, another connection");
             }
             Self::DataRewritten(style) => {
                 return format!(
-                    "the data was written anew after it was signed: what was signed is the same JSON {style}"
+                    "the data was serialized again after signing: the signed text is the same JSON {style}"
                 );
             }
             Self::PrefixOther(prefix) => {
@@ -86,7 +86,7 @@ impl Slip {
             }
             Self::DataMissing => "sign socket_id:channel_name:channel_data",
             Self::DataRewritten(_) | Self::DataQuoted | Self::DataEncoded => {
-                "make the JSON text once, sign that text, and send the very same text"
+                "serialize the JSON once, sign that text, and send exactly that text"
             }
             Self::ChannelEncoded | Self::ChannelDecoded | Self::ChannelCase => {
                 "sign the channel's name as the client uses it, after the form has been decoded once"
@@ -106,7 +106,7 @@ impl Slip {
     }
 }
 
-/// Each thing that may have been signed by mistake, most likely first.
+/// All texts that may have been signed by mistake, most likely first.
 pub fn slips(socket: SocketId, subject: &Subject<'_>, others: &[SocketId]) -> Vec<(Slip, String)> {
     let mut slips: Vec<_> = others
         .iter()
@@ -165,7 +165,7 @@ const PREFIXES: [&str; 3] = ["private-encrypted-", "private-", "presence-"];
 fn other_names(name: &str) -> Vec<(Slip, Cow<'_, str>)> {
     let mut names = vec![
         (Slip::ChannelEncoded, encoded(name).into()),
-        // As forms write them: some characters of channel names are left as they are.
+        // Form encoding leaves some characters of channel names unescaped.
         (Slip::ChannelEncoded, form_urlencoded::byte_serialize(name.as_bytes()).collect()),
         (Slip::ChannelDecoded, percent_decode_str(name).decode_utf8_lossy()),
         (Slip::ChannelCase, name.to_lowercase().into()),
@@ -185,7 +185,7 @@ fn other_names(name: &str) -> Vec<(Slip, Cow<'_, str>)> {
     names
 }
 
-/// As `encodeURIComponent` does.
+/// Encodes like `encodeURIComponent`.
 fn encoded(name: &str) -> String {
     const KEPT: &percent_encoding::AsciiSet = &NON_ALPHANUMERIC
         .remove(b'-')

@@ -201,7 +201,7 @@ proptest! {
         prop_assert_eq!(asked(&secret, &auth, &Subject::User { data: &user }, &[]), Verdict::Correct);
     }
 
-    /// Nor is anything else: not with one character changed, and not by another secret.
+    /// Neither does one changed character, nor another secret.
     #[test]
     fn what_is_wrong_is_never_called_right(
         secret in "[a-z]{1,10}",

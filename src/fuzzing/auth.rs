@@ -25,7 +25,7 @@ pub fn jwt_rules(bytes: &[u8]) {
     let (pattern, channel) = rest.split_once('\n').unwrap_or((rest, ""));
     let key = VerifyingKey::secret(SECRET, &[Algorithm::HS256]).expect("a key");
     let checks = Checks { issuer: None, audience: None, leeway: 0 };
-    // As it came: no one has signed it.
+    // The raw input carries no signature of ours.
     let now = ServerClock::default().now();
     assert!(key.verify(claims, &checks, now).is_err(), "a token without our signature");
     let (head, signed) = signed(r#"{"alg":"HS256"}"#, claims);
@@ -62,7 +62,7 @@ fn decide(claims: &Claims, pattern: &str, channel: &str) {
     }
 }
 
-/// An entry on the first line, what a browser sends on the second.
+/// An entry of `allowed_origins` on the first line, an `Origin` header on the second.
 pub fn origins(bytes: &[u8]) {
     let (entry, origin) = super::two_texts(bytes);
     assert!(!Origins::Loopback.lists("null"));
@@ -70,7 +70,7 @@ pub fn origins(bytes: &[u8]) {
         assert!(origin.starts_with("http"), "a page of this machine");
     }
     let Ok(pattern) = entry.parse::<OriginPattern>() else { return };
-    // Only those of web pages are trusted with cookies.
+    // Only origins of web pages are trusted with cookies.
     let exact = !entry.contains('*') && entry.to_ascii_lowercase().starts_with("http");
     let listed = Origins::Listed(vec![pattern]);
     assert!(!listed.lists("null") && !listed.lists("file://") && !listed.lists(""));
@@ -79,7 +79,7 @@ pub fn origins(bytes: &[u8]) {
         assert_eq!(listed.lists_exactly(origin), exact);
         let scheme = |text: &str| text.split_once(':').unwrap_or_default().0.to_ascii_lowercase();
         assert_eq!(scheme(entry), scheme(origin), "another scheme");
-        // Behind the stars the host is literal: nobody else's name ends with it.
+        // After the stars the host is literal: no other host ends with it.
         let host = entry.split("://").nth(1).unwrap_or_default().trim_start_matches("*.");
         let host = host.split([':', '/']).next().unwrap_or_default().to_ascii_lowercase();
         let origin = origin.to_ascii_lowercase();

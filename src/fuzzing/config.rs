@@ -7,16 +7,16 @@ use crate::{
 
 const SECRET: &str = "correct-horse-battery";
 
-/// A configuration is taken or refused with a sentence, and neither that nor what is shown of it
-/// tells a secret.
+/// A configuration is accepted or refused with a sentence, and neither the sentence nor the shown
+/// configuration contains a secret.
 pub fn config(bytes: &[u8]) {
     let text = super::text(bytes);
-    // What names a file could name one that never ends.
+    // A file name could name a file without an end.
     if text.contains("file") || text.contains("/dev") {
         return;
     }
     let path = std::env::temp_dir().join(format!("sealcast-fuzz-{}.toml", std::process::id()));
-    // Where it is not the value of a setting that is secret, it may be shown.
+    // Values of settings other than secrets may be shown.
     let of_secret = |line: &str| line.starts_with("secret = \"") || line.starts_with("headers = ");
     let public = text.lines().any(|line| line.contains("SECRET") && !of_secret(line));
     let text = text.replace("SECRET", SECRET);

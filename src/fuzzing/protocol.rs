@@ -22,7 +22,7 @@ use crate::{
 
 const MESSAGE_BYTES: usize = 300;
 
-/// Frames come out the same, however the bytes are cut.
+/// The decoded frames do not depend on how the bytes are cut.
 pub fn websocket(bytes: &[u8]) {
     let Some((piece, bytes)) = bytes.split_first() else { return };
     let whole = decoded(bytes, bytes.len().max(1));
@@ -51,7 +51,7 @@ fn decoded(bytes: &[u8], piece: usize) -> (Vec<String>, Option<u16>) {
     (messages, None)
 }
 
-/// What is taken for a frame is a JSON object that is not nested too deep.
+/// An accepted frame is a JSON object within the nesting limit.
 pub fn client_frame(bytes: &[u8]) {
     let text = super::text(bytes);
     for dialect in [Dialect::Pusher, Dialect::Jetsocket] {
@@ -68,7 +68,7 @@ pub fn client_frame(bytes: &[u8]) {
     }
 }
 
-/// What the sealer accepts opens for subscribers, and opens to what was said.
+/// An accepted payload opens for subscribers, to the same text.
 pub fn envelope(bytes: &[u8]) {
     let text = super::text(bytes);
     assert!(!is_envelope(text) || has_envelope_shape(text));

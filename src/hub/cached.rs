@@ -1,8 +1,8 @@
-//! The last events of cache channels, and what they may take together: the events of one
-//! application, and those of the server. The oldest go first.
+//! Last events of cache channels, within a byte budget for each app and one for the server. The
+//! oldest are dropped first.
 //!
-//! A ledger is locked for one operation, by events on cache channels alone. A record that is locked
-//! may wait for a ledger, never a ledger for a record.
+//! A ledger is locked for one operation, by events on cache channels alone. A thread may wait for a
+//! ledger while it holds a record, never the other way round.
 
 use std::{
     collections::BTreeMap,
@@ -29,28 +29,28 @@ pub struct LastEvent {
     pub content: Content,
     pub data: Arc<str>,
     pub expires: Instant,
-    /// Its place in the ledger.
+    /// Its number in the ledger.
     number: u64,
 }
 
 impl LastEvent {
-    /// A channel's record, its places in the directory and in the ledger.
+    /// The bytes of a channel's record and of its entries in directory and ledger.
     const OVERHEAD: usize = 1024;
 
     pub fn new(name: Arc<str>, content: Content, data: Arc<str>, expires: Instant) -> Self {
         Self { name, content, data, expires, number: 0 }
     }
 
-    /// Whole seconds that it has left, at least one while it lives.
+    /// Seconds until expiry, at least one while the event is valid.
     pub fn ttl(&self, now: Instant) -> u64 {
         self.expires.saturating_duration_since(now).max(Duration::from_secs(1)).as_secs()
     }
 
-    /// What it takes, in every form that it is kept in.
+    /// Bytes used by all stored forms.
     pub fn cost(&self) -> usize {
         let content = match &self.content {
             Content::Same(frame) => outbox::cost(frame.bytes()) + self.data.len(),
-            // Its data is one of the envelopes.
+            // The data is one of the envelopes.
             Content::Sealed(frames) => frames
                 .envelopes()
                 .map(|(frame, envelope)| outbox::cost(frame.bytes()) + envelope.len())
@@ -60,16 +60,16 @@ impl LastEvent {
     }
 }
 
-/// Of the server.
+/// The server's budget for all apps.
 pub struct CacheBudget {
     limit: AtomicUsize,
     bytes: AtomicUsize,
-    /// Numbers events in their order, those of all applications in one.
+    /// The next event number, in one order across apps.
     clock: AtomicU64,
     ledgers: Mutex<Vec<Weak<Ledger>>>,
 }
 
-/// Of one application.
+/// The last events of one app.
 pub struct Ledger {
     server: Arc<CacheBudget>,
     kept: Mutex<Kept>,
@@ -78,7 +78,7 @@ pub struct Ledger {
 
 #[derive(Default)]
 struct Kept {
-    /// By their numbers, with their costs: the oldest first.
+    /// Records and costs by event number, the oldest first.
     events: BTreeMap<u64, (Arc<Record>, usize)>,
     bytes: usize,
 }
@@ -115,7 +115,7 @@ impl CacheBudget {
         ledger
     }
 
-    /// The ledger that has the oldest event of all.
+    /// The ledger with the oldest event of all apps.
     fn oldest(&self) -> Option<Arc<Ledger>> {
         let ledgers: Vec<_> = self.ledgers.lock().iter().filter_map(Weak::upgrade).collect();
         let oldest = ledgers.into_iter().filter_map(|ledger| Some((ledger.first()?, ledger)));
@@ -124,7 +124,7 @@ impl CacheBudget {
 }
 
 impl Ledger {
-    /// The event takes the place of the channel's last one.
+    /// Replaces the channel's last event.
     pub fn put(&self, record: &Arc<Record>, locked: &mut LockedRecord<'_>, mut event: LastEvent) {
         event.number = self.server.clock.fetch_add(1, Ordering::Relaxed);
         let cost = event.cost();
@@ -139,7 +139,7 @@ impl Ledger {
         locked.last_event = Some(event);
     }
 
-    /// The channel's event is kept in other forms than before.
+    /// Charges the event anew, after its forms have changed.
     pub fn recharge(&self, locked: &LockedRecord<'_>) {
         let Some(last) = &locked.last_event else { return };
         let cost = last.cost();
@@ -150,14 +150,13 @@ impl Ledger {
         }
     }
 
-    /// The event is kept no longer.
+    /// Removes an event from the ledger.
     pub fn forget(&self, event: &LastEvent) {
         self.remove(&mut self.kept.lock(), event.number);
     }
 
-    /// Drops the oldest events until the application's are within `limit` bytes and those of the
-    /// server within its own. Called with no record locked. Returns the records that lost theirs,
-    /// as far as they are this application's.
+    /// Drops the oldest events until the app is within `limit` bytes and the server within its own.
+    /// The caller holds no record. Returns the app's records that lost their event.
     pub fn drop_beyond(&self, limit: usize) -> Vec<Arc<Record>> {
         let mut dropped = Vec::new();
         while let Some(oldest) = self.oldest_beyond(limit) {
@@ -176,7 +175,7 @@ impl Ledger {
         self.kept.lock().events.first_key_value().map(|(number, _)| *number)
     }
 
-    /// Taken out of the ledger.
+    /// Takes the oldest event out of the ledger if it is over `limit`.
     fn oldest_beyond(&self, limit: usize) -> Option<(u64, Arc<Record>)> {
         let mut kept = self.kept.lock();
         if kept.bytes <= limit {
@@ -186,7 +185,7 @@ impl Ledger {
         self.remove(&mut kept, number).map(|(record, _)| (number, record))
     }
 
-    /// Unless the channel has had another event meanwhile.
+    /// Does nothing if the channel has had another event meanwhile.
     fn drop_event(&self, (number, record): (u64, Arc<Record>)) -> Option<Arc<Record>> {
         record.enter()?.last_event.take_if(|event| event.number == number)?;
         self.dropped.add();
@@ -209,7 +208,7 @@ impl Ledger {
         self.kept.lock().bytes
     }
 
-    /// Events that found no room, since the start.
+    /// Events dropped for lack of room since the start.
     pub fn dropped(&self) -> u64 {
         self.dropped.get()
     }

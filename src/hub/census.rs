@@ -1,10 +1,10 @@
-//! How much there is of every kind of channel: counted when somebody asks, so that nothing is kept
-//! twice. It locks one record after the other, each for a moment.
+//! Counts of channels, subscriptions and members by channel kind, computed on request. Each record
+//! is locked for a moment, one after the other.
 
 use super::directory::Directory;
 use crate::channel::ChannelKind;
 
-/// Of one application.
+/// The figures of one app.
 pub struct Census {
     pub kinds: Vec<KindCensus>,
     pub members: usize,
@@ -13,7 +13,7 @@ pub struct Census {
 
 pub struct KindCensus {
     pub kind: ChannelKind,
-    /// That have subscribers.
+    /// Channels with subscribers.
     pub channels: usize,
     pub subscriptions: usize,
 }

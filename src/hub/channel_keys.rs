@@ -1,13 +1,13 @@
-//! What one channel is sealed with, and how many of its subscribers have which secret.
+//! The target version of one sealed channel, and the number of its subscribers by version.
 
 use crate::{crypto::keytable::Version, protocol::sealed::SealedFrames};
 
 pub struct ChannelKeys {
-    /// Of whatever is new.
+    /// The version that seals new events.
     pub target: Version,
-    /// The empty event that makes a client notice the target.
+    /// The empty event that makes a client ask for the target's secret.
     pub nudge: Option<SealedFrames>,
-    /// Subscribers by version: one entry, and a second while they move.
+    /// Subscribers by version: one entry, and a second during a rekey.
     counts: Vec<(Version, u32)>,
 }
 
@@ -35,13 +35,13 @@ impl ChannelKeys {
         self.counts.iter().copied()
     }
 
-    /// Subscribers that have not moved to the target.
+    /// Subscribers behind the target.
     pub fn behind(&self) -> u32 {
         self.counts().filter(|(v, _)| v.is_behind(self.target)).map(|(_, count)| count).sum()
     }
 
-    /// What an event is to be sealed with: the target first, and whatever else subscribers have
-    /// that may still be used.
+    /// Versions to seal an event for: the target first, then the other versions in use that are
+    /// still served.
     pub fn wanted(&self, serves: impl Fn(Version) -> bool) -> Vec<Version> {
         let others = self.counts().map(|(v, _)| v).filter(|v| *v != self.target && serves(*v));
         std::iter::once(self.target).chain(others).collect()

@@ -1,21 +1,21 @@
-//! When a channel's subscription count is sent (protocol.md 2.6).
+//! Limits how often a channel's subscription count is sent (protocol.md 2.6).
 
 use std::time::{Duration, Instant};
 
 use crate::limits::TokenBucket;
 
-/// Up to this many subscribers every change is sent, above it at most one each `INTERVAL`.
+/// Up to this many subscribers each change is sent; above, at most one in each `INTERVAL`.
 const EACH_CHANGE: u32 = 100;
 const INTERVAL: Duration = Duration::from_secs(5);
 
-/// Counts a second that a small channel sends. One socket that joins and leaves as fast as it can
-/// would otherwise have a frame sent to everybody each time.
+/// The maximum of counts per second on a small channel. Otherwise one socket that joins and leaves
+/// in a loop would cause a frame to all subscribers each time.
 const PER_SECOND: u32 = 20;
 
 #[derive(Default)]
 pub struct Counts {
     sent: Option<(Instant, TokenBucket)>,
-    /// A change has not been sent, and the channel is in the list of those that wait.
+    /// A change was not sent, and the channel is in the app's list of pending counts.
     pub pending: bool,
 }
 

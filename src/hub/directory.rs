@@ -1,4 +1,4 @@
-//! One record for each live channel of an application: what more than one worker must know of it.
+//! The directory of an app: one record for each live channel, with the state that spans workers.
 
 use std::{sync::Arc, time::Instant};
 
@@ -20,7 +20,8 @@ use crate::{
     presence::Members,
 };
 
-/// Names a record, so that the workers' tables need no strings. Never used again for another.
+/// Identifies a record by a number, so that the workers' tables need no strings. A number is never
+/// used twice.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
 pub struct TopicId(pub u64);
 
@@ -31,21 +32,21 @@ pub struct Record {
 }
 
 pub struct State {
-    /// The record has left the directory; whoever still holds it must look the channel up again.
+    /// The record is no longer in the directory; a holder must look the channel up again.
     gone: bool,
     sequence: u64,
     /// By worker.
     subscribers: Box<[u32]>,
     pub members: Members,
     pub last_event: Option<LastEvent>,
-    /// The application's backend knows that there is none.
+    /// The cache miss was reported to the app's backend.
     pub miss_told: bool,
     pub counts: Counts,
-    /// Of a channel that is sealed here, from the first subscriber or event on.
+    /// Set for sealed channels, from the first subscriber or event on.
     keys: Option<Box<ChannelKeys>>,
 }
 
-/// A record that is locked: the channel stands still.
+/// A locked record: the channel's state does not change meanwhile.
 pub struct LockedRecord<'a> {
     record: &'a Record,
     state: MutexGuard<'a, State>,
@@ -60,7 +61,7 @@ impl Record {
         &self.channel
     }
 
-    /// `None` if the record is no longer the channel's.
+    /// `None` if the record is no longer in the directory.
     pub fn enter(&self) -> Option<LockedRecord<'_>> {
         let state = self.state.lock();
         (!state.gone).then_some(LockedRecord { record: self, state })
@@ -75,7 +76,7 @@ impl Record {
         self.state.lock().sequence
     }
 
-    /// A subscriber has another secret than before.
+    /// Counts a subscriber's change from one version to another.
     pub fn key_changed(&self, before: Version, after: Version) {
         if let Some(keys) = &mut self.state.lock().keys {
             keys.leave(before);
@@ -133,7 +134,7 @@ impl LockedRecord<'_> {
         self.state.sequence
     }
 
-    /// `version`: of the secret that it had, where the channel is sealed here.
+    /// `version`: the version of its secret, for a sealed channel.
     pub fn unsubscribe(&mut self, worker: usize, version: Option<Version>) {
         self.state.subscribers[worker] -= 1;
         if let (Some(keys), Some(version)) = (&mut self.state.keys, version) {
@@ -158,13 +159,13 @@ impl LockedRecord<'_> {
         self.state.subscription_count() > 0
     }
 
-    /// The channel's keys; `target` says what a channel is sealed with that had none so far.
+    /// The channel's keys; `target` gives the version for a channel without keys so far.
     pub fn sealed(&mut self, target: impl FnOnce() -> Version) -> &mut ChannelKeys {
         self.state.keys.get_or_insert_with(|| Box::new(ChannelKeys::new(target())))
     }
 
-    /// Posts to all workers that have subscribers. Done under the record's lock, so that every
-    /// worker sees what happens on a channel in the same order.
+    /// Posts to all workers with subscribers, under the record's lock: every worker sees the events
+    /// of a channel in the same order.
     pub fn post(
         &mut self,
         hub: &Hub,
@@ -178,7 +179,7 @@ impl LockedRecord<'_> {
         hub.post(&self.state.subscribers, || Post::Deliver(delivery.clone()));
     }
 
-    /// From here on the channel is sealed otherwise.
+    /// Sets the channel's target and starts the rekey of its subscribers.
     pub fn rekey(&mut self, hub: &Hub, rekey: Rekey) {
         if let Some(keys) = &mut self.state.keys {
             (keys.target, keys.nudge) = (rekey.target, Some(rekey.nudge.clone()));
@@ -198,18 +199,18 @@ impl LockedRecord<'_> {
     }
 }
 
-/// Room for records that is kept although few are left.
+/// Capacity for records that is never given back.
 const KEPT_RECORDS: usize = 16 * 1024;
 
 /// The live channels of one application.
 pub struct Directory {
     records: DashMap<Arc<str>, Arc<Record>>,
-    /// Of the last events on cache channels.
+    /// The app's last events on cache channels.
     ledger: Arc<Ledger>,
     hub: Arc<Hub>,
 }
 
-/// What `/stats` tells of an application.
+/// The figures of an app in `/stats`.
 #[derive(Default, Clone, Copy, Debug, serde::Serialize)]
 pub struct Occupancy {
     pub channels: usize,
@@ -228,12 +229,12 @@ impl Directory {
         &self.ledger
     }
 
-    /// The last event of a cache channel from here on.
+    /// Sets the last event of a cache channel.
     pub fn keep_last(&self, record: &Arc<Record>, locked: &mut LockedRecord<'_>, event: LastEvent) {
         self.ledger.put(record, locked, event);
     }
 
-    /// Drops the oldest of them until all are within `limit` bytes. Called with no record locked.
+    /// Drops the oldest last events until all are within `limit` bytes. The caller holds no record.
     pub fn drop_beyond(&self, limit: usize, now: Instant) {
         self.ledger.drop_beyond(limit).iter().for_each(|record| self.tidy(record, now));
     }
@@ -242,14 +243,14 @@ impl Directory {
         self.records.get(channel).map(|record| record.clone())
     }
 
-    /// Finds or makes the channel's record and runs `action` on it while it is locked.
+    /// Finds or creates the channel's record and runs `action` under its lock.
     pub fn with<T>(
         &self,
         channel: &Channel,
         action: impl FnOnce(&Arc<Record>, LockedRecord<'_>) -> T,
     ) -> T {
         loop {
-            // The map's own lock is let go before the record's is taken: see the lock order.
+            // The map's own lock is released before the record is locked: see the lock order.
             let record = self.find(channel.name()).unwrap_or_else(|| {
                 self.records
                     .entry(channel.name().clone())
@@ -263,7 +264,7 @@ impl Directory {
         }
     }
 
-    /// Runs `action` on the channel's record while it is locked, if the channel has one.
+    /// Runs `action` under the lock of the channel's record, if it has one.
     pub fn with_existing<T>(
         &self,
         channel: &str,
@@ -286,7 +287,7 @@ impl Directory {
         }
     }
 
-    /// Takes the record out of the directory if nobody needs it any more.
+    /// Removes the record from the directory if it is unused.
     pub fn tidy(&self, record: &Record, now: Instant) {
         let mut state = record.state.lock();
         if state.gone || !state.is_unused(now) {
@@ -301,13 +302,13 @@ impl Directory {
         self.records.remove_if(record.channel.name(), |_, found| found.topic == record.topic);
     }
 
-    /// A copy of the list, so that no lock of the map is held while records are looked at.
+    /// A copy of the list, so that the map is not locked while records are read.
     pub fn records(&self) -> Vec<Arc<Record>> {
         self.records.iter().map(|record| record.clone()).collect()
     }
 
-    /// Drops cached events that have expired, and the records that only they kept; and what is
-    /// remembered of members that left long ago.
+    /// Drops expired last events with the records that only they kept, and forgets members that
+    /// left long ago.
     pub fn sweep(&self, now: Instant) {
         for record in self.records() {
             let kind = record.channel.kind();

@@ -1,4 +1,4 @@
-//! The part of a shard that ends subscriptions whose authorization is over.
+//! The part of a shard that ends subscriptions with expired or revoked authorizations.
 
 use std::{rc::Rc, sync::Arc, time::Instant};
 
@@ -20,7 +20,7 @@ use crate::{
 };
 
 impl Shard {
-    /// What the client was given for the channel, if our auth endpoint gave it something.
+    /// The client's authorization for the channel, if our auth endpoint recorded one.
     pub fn take_grant(&self, slot: Slot, channel: &str) -> Result<Option<Taken>, NotGranted> {
         self.table.borrow().sockets[slot as usize].grants().take(channel, unix_now())
     }
@@ -65,16 +65,17 @@ impl Shard {
         }
     }
 
-    /// Makes the client authorize anew while its subscription goes on: it is sent what it cannot
-    /// open, which it drops when what it is given then does not open it either. The secret stays.
+    /// Asks the client to renew its authorization during the subscription: it is sent an event that
+    /// no secret opens, and asks the auth endpoint. The client drops the event. The secret stays.
     fn nudge(&self, slot: Slot, topic: TopicId) {
         let table = self.table.borrow();
         let mut moves = self.moves.borrow_mut();
         let entry = &table.sockets[slot as usize];
-        // A place that is moving asks anyway, and what is sent to it has to wait its turn.
+        // A gate that is rekeying makes the client ask anyway, and frames for it must stay in
+        // order.
         let place = moves.places.get_mut(&(slot, topic)).filter(|place| !place.is_held());
         let Some(place) = place.filter(|_| entry.peer.reauthorization.asks()) else { return };
-        // Without random bytes there is no nudge, and the subscription ends in its time.
+        // Without random bytes there is no nudge, and the subscription expires.
         let Ok(sealed) = unopenable(place.record.channel(), place.version()) else { return };
         place.renewing = true;
         let frame = Frame::sealed(&place.terms.nudge_event(), &sealed);
@@ -105,7 +106,7 @@ impl Shard {
 }
 
 impl Table {
-    /// From here on nothing of these topics reaches the socket; its session leaves them.
+    /// Stops delivery of these topics to the socket; its session then leaves them.
     fn end(&mut self, slot: Slot, ended: Vec<(Arc<str>, TopicId)>, why: Ended) {
         for (name, topic) in ended {
             if let Some(subscription) = self.topics.get_mut(topic, slot) {

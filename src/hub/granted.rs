@@ -29,7 +29,7 @@ use crate::{
     crypto::keytable::{UnixSeconds, Version},
 };
 
-/// How far an authorization goes.
+/// The limits of an authorization.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bounds {
     pub expires: Option<UnixSeconds>,
@@ -46,10 +46,10 @@ impl Bounds {
     }
 }
 
-/// For whom a channel was granted.
+/// The user of an authorization, and the time of the decision.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Grantee {
-    /// As far as the authorizer knows.
+    /// `None` if the authorizer named no user.
     pub user: Option<Arc<str>>,
     pub as_of: KnownAsOf,
 }
@@ -57,7 +57,7 @@ pub struct Grantee {
 /// That a subscription with it is over, and why.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Ended {
-    /// The application has taken the user off the channel.
+    /// The app revoked the user's access to the channel.
     Removed,
     Expired,
     TokenRevoked,
@@ -65,12 +65,12 @@ pub enum Ended {
     BecameAlias,
 }
 
-/// Why a channel is not to be joined with what was granted before.
+/// The reason for which the cache refuses a join.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NotGranted {
     /// The authorization is over, or its record was evicted: the client has to ask again.
     AskAgain,
-    /// The user has been taken off the channel, and nothing has been granted since.
+    /// The user was revoked, and no later authorization exists.
     Revoked,
 }
 
@@ -123,7 +123,7 @@ pub struct Reviewed {
     pub nudged: Vec<TopicId>,
 }
 
-/// What a subscription begins with.
+/// The authorization with which a subscription begins.
 pub struct Taken {
     pub version: Option<Version>,
     pub grantee: Grantee,
@@ -231,7 +231,7 @@ impl GrantBook {
         self.revoked.len() <= MAX_REVOKED
     }
 
-    /// Whether the connection's user was taken off the channel, and no newer word has come since.
+    /// True if the connection's user was revoked and has no later authorization.
     pub fn is_revoked(&self, name: &str) -> bool {
         self.revoked.contains(name)
     }

@@ -1,9 +1,8 @@
-//! Which places of a worker are held, and when each is due next.
+//! Deadlines of the gates that are rekeying.
 //!
-//! Nothing here walks all of them: the places of one socket stand together, and deadlines are in a
-//! heap. An entry of the heap counts only if its generation is the one that its place has; others
-//! are left over from earlier deadlines and are dropped when they come up, or when they are more
-//! than half of the heap.
+//! No operation walks all of them: the gates of one socket are adjacent in the map, and deadlines
+//! are in a heap. A heap entry counts only if its generation matches its gate. Stale entries are
+//! dropped when they come up, or when they are more than half of the heap.
 
 use std::{
     cmp::Reverse,
@@ -19,14 +18,14 @@ pub struct Held {
     places: BTreeMap<PlaceId, Due>,
     queue: BinaryHeap<Reverse<Entry>>,
     generation: u64,
-    /// Entries that were looked at, for tests that count work.
+    /// Heap entries examined, for tests that count work.
     #[cfg(test)]
     pub examined: usize,
 }
 
 struct Due {
     at: Instant,
-    /// Of its entry; `None` once that has come up.
+    /// The generation of its heap entry; `None` once that entry has come up.
     generation: Option<u64>,
 }
 
@@ -37,7 +36,7 @@ struct Entry {
     place: PlaceId,
 }
 
-/// Left-over entries that are not worth a pass over the heap.
+/// The number of stale entries that do not justify a pass over the heap.
 const SPARE: usize = 64;
 
 impl Held {
@@ -49,7 +48,7 @@ impl Held {
         self.places.range((slot, TopicId(0))..).next().is_some_and(|((first, _), _)| *first == slot)
     }
 
-    /// The place is held, and due at that time.
+    /// Sets the deadline of a gate.
     pub fn set(&mut self, place: PlaceId, at: Instant) {
         let due = self.places.entry(place).or_insert(Due { at, generation: None });
         if due.at == at && due.generation.is_some() {
@@ -68,7 +67,8 @@ impl Held {
         }
     }
 
-    /// A place whose time has come, each once: the caller sets its next deadline or removes it.
+    /// The next gate that is due. Each comes up once: the caller sets its next deadline or removes
+    /// it.
     pub fn next_due(&mut self, now: Instant) -> Option<PlaceId> {
         while let Some(first) = self.queue.peek_mut() {
             if first.0.at > now {

@@ -1,6 +1,5 @@
-//! The part of a shard that sends its sockets away when the server ends: one after the other, by
-//! chance and evenly over the time that there is, so that they do not all come to the next server
-//! at once.
+//! The drain of a shard: it closes sockets one by one, in random order and spread over the drain
+//! time, so that clients do not all reach the next server at once.
 
 use std::{
     cell::{Cell, RefCell},
@@ -17,17 +16,17 @@ use super::{
 };
 use crate::{ids::SocketId, protocol::code::Close};
 
-/// Between two looks at sockets for which frames wait at a gate.
+/// The interval between two checks of sockets with frames in a gate buffer.
 const LOOK: Duration = Duration::from_millis(20);
-/// How long they are waited for when all others have gone.
+/// The wait for those sockets after all others were closed.
 const PATIENCE: Duration = Duration::from_millis(500);
 
 #[derive(Default)]
 pub(super) struct Leaving {
-    /// Over how long.
+    /// The drain time, once it has begun.
     over: Cell<Option<Duration>>,
     begun: Notify,
-    /// Frames wait for them.
+    /// Sockets with frames in a gate buffer.
     late: RefCell<Vec<SocketId>>,
 }
 
@@ -48,10 +47,10 @@ impl Leaving {
 }
 
 impl Shard {
-    /// Waits for the end of the server, and then sends everybody away.
+    /// Waits for the drain, then closes all sockets.
     ///
-    /// By a post to the worker itself: what was accepted before stands in its mailbox, and is
-    /// written first.
+    /// Each is closed by a command to the worker itself: frames accepted earlier are in front of it
+    /// in the mailbox, and are written first.
     pub async fn run_leaving(self: Rc<Self>) {
         let over = self.leaving.begun().await;
         let start = Instant::now();
@@ -90,7 +89,7 @@ impl Shard {
         }
     }
 
-    /// `at_once`: even if frames wait for it.
+    /// `at_once`: even with frames in a gate buffer.
     pub(super) fn send_away(&self, id: SocketId, at_once: bool, dirty: &mut Vec<Rc<dyn Socket>>) {
         let table = self.table.borrow();
         let Some(&slot) = table.by_id.get(&id) else { return };

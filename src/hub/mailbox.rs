@@ -1,4 +1,4 @@
-//! What other threads want a worker's sockets to be sent.
+//! Worker commands, and the mailbox of each worker.
 
 use std::{
     sync::{
@@ -29,31 +29,32 @@ use crate::{
 
 pub enum Post {
     Deliver(Delivery),
-    /// The topic's channel is sealed otherwise from here on.
+    /// The channel has another target version.
     Rekey(Rekey),
-    /// A client asks the auth endpoint for a channel.
+    /// The auth endpoint asks which secret a client needs.
     Ask(Ask),
-    /// And the answer is on its way.
+    /// The auth response has been built.
     Told {
         socket: SocketId,
         topic: TopicId,
     },
-    /// Or was refused.
+    /// The auth request was refused.
     QuestionRefused {
         socket: SocketId,
         topic: TopicId,
     },
-    /// Closes the application's subscribers that have not moved to their channel's secret.
+    /// Closes the app's subscribers with a pending rekey.
     CloseStragglers {
         tenant: TenantId,
     },
-    /// The key is about to be forgotten: who is served with it must reconnect, by and by.
+    /// Closes the subscribers of a key that is about to be retired, one by one, at `by` at the
+    /// latest.
     Retire {
         tenant: TenantId,
         key: u32,
         by: Instant,
     },
-    /// Access tokens are good no longer.
+    /// Ends the authorizations of revoked access tokens.
     RevokeTokens(RevokeTokens),
     /// Ends every subscription to the topic.
     End {
@@ -65,18 +66,18 @@ pub enum Post {
     Terminate {
         topic: TopicId,
     },
-    /// Closes the connections that the application had before this dismissal: it is served no longer,
-    /// or is again, and then those that have come since stay.
+    /// Closes the app's connections accepted before this command. The app was removed; if it has
+    /// come back since, its new connections stay.
     Dismiss {
         tenant: TenantId,
         number: u32,
         reason: Close,
     },
-    /// Closes every connection of the worker, by and by.
+    /// Closes every connection of the worker, spread over `over`.
     Drain {
         over: Duration,
     },
-    /// One of them.
+    /// Closes one connection, during a drain.
     Leave {
         socket: SocketId,
         at_once: bool,
@@ -88,8 +89,8 @@ pub enum Post {
 pub struct Delivery {
     pub topic: TopicId,
     pub content: Content,
-    /// The number of this frame on its channel; subscriptions skip what is not newer than the
-    /// state that they were answered with.
+    /// The number of this frame on its channel. A subscriber skips frames that are not newer than
+    /// the state it was answered with.
     pub sequence: u64,
     pub except: Option<SocketId>,
     pub audience: Audience,
@@ -97,9 +98,9 @@ pub struct Delivery {
 
 #[derive(Clone)]
 pub enum Content {
-    /// One frame for everybody.
+    /// One frame for all subscribers.
     Same(Frame),
-    /// Each gets the one that opens with its secret.
+    /// One frame for each secret in use.
     Sealed(SealedFrames),
 }
 
@@ -114,35 +115,36 @@ pub enum Audience {
 #[derive(Clone)]
 pub struct Rekey {
     pub topic: TopicId,
-    /// An empty event for whom no other comes that would make it notice.
+    /// The nudge, for subscribers without an event that would make them ask.
     pub nudge: SealedFrames,
     pub target: Version,
-    /// The channel's sequence number at that moment.
+    /// The channel's sequence number at the change.
     pub since: u64,
     pub cut: Option<Cut>,
-    /// From the target before, for what waits after a cut.
+    /// Reseals buffered events from the last target, for a forced rekey.
     pub resealer: Option<Arc<Resealer>>,
 }
 
-/// Nobody is sent anything more with an earlier secret: all move at once, or reconnect.
+/// A forced rekey: no frame is sealed with an earlier secret any more; all subscribers rekey at
+/// once, or reconnect.
 #[derive(Clone)]
 pub struct Cut {
-    /// Who was revoked, and the topic that all its signed-in connections have.
+    /// The revoked user, and the topic of the connections signed in as that user.
     pub revoked: Option<(Arc<str>, Option<TopicId>)>,
 }
 
 pub struct Ask {
     pub tenant: TenantId,
     pub socket: SocketId,
-    /// None where it is only asked whether the connection is there.
+    /// `None` to ask only whether the connection exists.
     pub about: Option<AskedChannel>,
     pub answer: oneshot::Sender<Result<Answer, AskError>>,
 }
 
 pub struct Answer {
-    /// Of the secret that the client needs.
+    /// The version of the secret to issue.
     pub version: Version,
-    /// Where frames wait until it has been told that.
+    /// The topic on which frames are held back until the auth response has been built.
     pub waits: Option<TopicId>,
     /// The user of the question; of an earlier one on the connection where it names none.
     pub user: Option<Arc<str>>,
@@ -155,19 +157,19 @@ pub struct RevokeTokens {
     pub at: UnixSeconds,
 }
 
-/// A channel that the client may join.
+/// A channel for which the client was authorized.
 pub struct AskedChannel {
     pub name: Arc<str>,
-    /// If anybody is subscribed to it.
+    /// `None` if the channel has no record.
     pub topic: Option<TopicId>,
-    /// Whose secret a newcomer is to be given, where the channel is sealed here.
+    /// The target version, for a channel that is sealed here.
     pub target: Option<Version>,
-    /// Whom the client speaks for, as far as the authorizer knows.
+    /// The user, if the authorizer names one.
     pub user: Option<Arc<str>>,
-    /// Until when revocations have been looked for.
+    /// The time up to which revocations were considered.
     pub as_of: KnownAsOf,
     pub bounds: Bounds,
-    /// Tokens that have been revoked meanwhile stand there before the worker is told.
+    /// Revoked tokens; the list is updated before the worker gets its command.
     pub revoked: Arc<RevokedTokens>,
 }
 
@@ -186,13 +188,13 @@ pub enum AskError {
     #[error("the token has been revoked")]
     TokenRevoked,
     #[error(
-        "this connection's user has been taken off the channel, and the question names no user: ask with a token, or an answer of the application, that names one and is newer"
+        "the user of this connection was removed from the channel, and this request names no user: ask with a newer token, or a newer decision of the auth endpoint, that names the user"
     )]
     Revoked,
 }
 
 impl Content {
-    /// Whether something in clear would get on an encrypted channel.
+    /// True if the tripwire finds plaintext on an encrypted channel.
     pub fn trips(&self) -> bool {
         match self {
             Self::Same(frame) => tripwire::trips(frame),
@@ -200,7 +202,7 @@ impl Content {
         }
     }
 
-    /// For a subscriber with the secret of this version. `None`: it is moving to another.
+    /// The frame for a subscriber with this version. `None` while the subscriber is rekeying.
     pub fn of(&self, version: Version) -> Option<&Frame> {
         match self {
             Self::Same(frame) => Some(frame),
@@ -237,7 +239,7 @@ impl Post {
     }
 }
 
-/// Room that is kept for the next posts after a burst.
+/// Capacity kept for the next commands after a burst.
 const KEPT_POSTS: usize = 1024;
 
 pub struct Mailbox {
@@ -269,15 +271,15 @@ impl Mailbox {
         self.bytes.load(Ordering::Relaxed)
     }
 
-    /// Takes the post even over the budget: whoever asked `has_room` has been promised that all of
-    /// an event goes through. So it overshoots by at most what the requests of one moment bring.
+    /// Accepts the command even over the budget: after `has_room` an event must reach all workers.
+    /// The excess is at most the requests of one moment.
     pub fn put(&self, post: Post) {
         self.bytes.fetch_add(post.bytes(), Ordering::Relaxed);
         self.posts.lock().push(post);
         self.arrived.notify_one();
     }
 
-    /// Waits for posts and takes all there are, leaving the empty `room` in their place.
+    /// Waits for commands and takes all of them, leaving the empty `room` in their place.
     pub async fn take(&self, mut room: Vec<Post>) -> Vec<Post> {
         room.shrink_to(KEPT_POSTS);
         loop {

@@ -1,12 +1,14 @@
-//! Delivery: who is subscribed where, and how a frame gets from a publisher to their sockets.
+//! The delivery layer: the directory of channels, the subscriptions of each worker, and the path of
+//! a frame from a publisher to the sockets.
 //!
-//! A worker thread owns its sockets and its `shard`; the `directory` answers what spans workers.
-//! A publisher looks a channel up in the directory and posts to the mailboxes of the workers that
-//! have subscribers, its own worker's included: a shortcut would overtake what is queued there.
+//! A worker thread owns its sockets and its `shard`; the `directory` holds the state that spans
+//! workers. A publisher looks a channel up in the directory and posts to the mailboxes of the
+//! workers with subscribers. It posts to its own worker as well: a direct call would overtake the
+//! commands queued there.
 //!
-//! Lock order: the record of a user, the record of its watchers, a mailbox; any one record, a
-//! mailbox. The small lists of a tenant are locked last, for one operation. The directory's map is
-//! never touched while a record is locked, but for looking up the watchers of a user. Nothing is
+//! Lock order: a user's record, the record of its watchers, a mailbox; or any one record, a
+//! mailbox. The small lists of an app are locked last, for one operation. No thread touches the
+//! directory's map while it holds a record, except to look up the watchers of a user. No lock is
 //! held across an await.
 
 pub mod cached;
@@ -51,7 +53,7 @@ use crate::{
     protocol::code::Close,
 };
 
-/// What the workers share.
+/// State shared by all workers.
 pub struct Hub {
     mailboxes: Box<[Mailbox]>,
     gauges: Box<[Gauges]>,
@@ -62,32 +64,32 @@ pub struct Hub {
     dismissals: AtomicU32,
     tripped: AtomicU64,
     pub pressure: Pressure,
-    /// Of the last events on cache channels.
+    /// The memory budget for last events on cache channels.
     pub cache: Arc<CacheBudget>,
-    /// Of this node: how fast clients are made to authorize anew.
+    /// The rate of re-authorizations that this node asks of clients.
     pub turns: Pacer,
 }
 
-/// Numbers of one worker that other threads read. Those of two workers share no line of a cache.
+/// One worker's counters and gauges, read by other threads. Aligned to avoid false sharing.
 #[repr(align(128))]
 pub struct Gauges {
     pub sockets: AtomicUsize,
-    /// What peers have not taken yet.
+    /// Bytes queued in outboxes and not yet taken by peers.
     pub outbox_bytes: AtomicUsize,
-    /// Bytes of the sockets that hold more than their share while memory is short.
+    /// Bytes held by sockets over their share while memory is short.
     pub heavy_bytes: AtomicUsize,
-    /// From here on, since the start.
+    /// Connections closed since the start because they read too slowly.
     pub slow_readers: AtomicUsize,
-    /// Frames for subscribers, one for each of them.
+    /// Frames delivered, counted once for each subscriber.
     pub deliveries: Count,
     pub delivered_bytes: Count,
-    /// By `Close::reason`, and `LOST`.
+    /// Closed connections by `Close::reason`, or `CONNECTION_LOST`.
     pub closed: Tally,
-    /// Secrets that clients asked for, by `rekeying::REASONS`.
+    /// Requests for channel secrets, by `rekeying::SECRET_REQUEST_REASONS`.
     pub asked: Tally,
 }
 
-/// A connection that ended without a word.
+/// The label of connections that ended without a close frame.
 pub const LOST: &str = "lost";
 
 impl Default for Gauges {
@@ -106,7 +108,7 @@ impl Default for Gauges {
 }
 
 impl Gauges {
-    /// Once for each event, whatever the number of its subscribers.
+    /// Called once for each event, not for each subscriber.
     fn delivered(&self, frames: usize, bytes: usize) {
         if frames > 0 {
             self.deliveries.add_many(frames as u64);
@@ -137,7 +139,7 @@ impl Hub {
         self.mailboxes.len()
     }
 
-    /// The number of the worker that calls this, once, as it starts.
+    /// Assigns the next worker number. Each worker calls this once, as it starts.
     pub fn register_worker(&self) -> usize {
         let worker = self.started.fetch_add(1, Ordering::Relaxed);
         assert!(worker < self.workers(), "as many workers start as the hub was made for");
@@ -152,12 +154,12 @@ impl Hub {
         &self.gauges[worker]
     }
 
-    /// Of all workers.
+    /// The gauges of all workers.
     pub fn all_gauges(&self) -> &[Gauges] {
         &self.gauges
     }
 
-    /// Unique among all applications, since a worker's table serves them all.
+    /// Unique across apps, since one worker's table serves them all.
     fn new_topic(&self) -> TopicId {
         TopicId(self.topics.fetch_add(1, Ordering::Relaxed))
     }
@@ -166,13 +168,13 @@ impl Hub {
         TenantId(self.tenants.fetch_add(1, Ordering::Relaxed))
     }
 
-    /// Whether every mailbox can take more. Asked before an event is accepted, so that none is
+    /// True if every mailbox has room. Checked before an event is accepted, so that no event is
     /// delivered in part.
     pub fn has_room(&self) -> bool {
         self.mailboxes.iter().all(Mailbox::has_room)
     }
 
-    /// To every worker for which `subscribers` is not zero.
+    /// Posts to every worker with a count above zero in `subscribers`.
     fn post(&self, subscribers: &[u32], post: impl Fn() -> Post) {
         for (mailbox, count) in self.mailboxes.iter().zip(subscribers) {
             if *count > 0 {
@@ -185,41 +187,41 @@ impl Hub {
         self.mailboxes.iter().for_each(|mailbox| mailbox.put(post()));
     }
 
-    /// To the worker that has the socket, if its id is not made up.
+    /// Posts to the worker of the socket. A forged id may name a worker that does not exist.
     pub fn post_to(&self, socket: SocketId, post: Post) {
         if let Some(mailbox) = self.mailboxes.get(socket.worker()) {
             mailbox.put(post);
         }
     }
 
-    /// Something in clear was about to get on an encrypted channel, and was dropped.
+    /// Counts a frame dropped by the tripwire: plaintext on an encrypted channel.
     pub fn tripped(&self) {
         self.tripped.fetch_add(1, Ordering::Relaxed);
         tracing::error!(
-            "an event in clear was about to be sent on an encrypted channel and was dropped: please report this as a fault of the server"
+            "plaintext was about to be sent on an encrypted channel and was dropped: please report this fault of the server"
         );
     }
 
-    /// How often that has happened.
+    /// Frames dropped by the tripwire since the start.
     pub fn trips(&self) -> u64 {
         self.tripped.load(Ordering::Relaxed)
     }
 
-    /// Closes every connection in that time; new ones are to be refused from then on.
+    /// Closes all connections, spread over `over`. From then on the caller refuses new ones.
     pub fn drain(&self, over: Duration) {
         self.draining.store(true, Ordering::Relaxed);
         self.post_to_all(|| Post::Drain { over });
     }
 
-    /// Closes the connections that the application has. Called after it has become so that new ones
-    /// are refused: one that was let in before is in its worker's table by the time that the worker
-    /// reads this.
+    /// Closes the connections of an app. The caller first makes the app refuse new ones: a
+    /// connection accepted earlier is in its worker's table by the time the worker reads this
+    /// command.
     pub fn dismiss(&self, tenant: TenantId, reason: &Close) {
         let number = self.dismissals.fetch_add(1, Ordering::AcqRel) + 1;
         self.post_to_all(|| Post::Dismiss { tenant, number, reason: reason.clone() });
     }
 
-    /// How many there have been; read before an application is looked up.
+    /// The number of `close_app` calls so far; read before an app is looked up.
     pub fn dismissals(&self) -> u32 {
         self.dismissals.load(Ordering::Acquire)
     }
@@ -240,7 +242,7 @@ impl Hub {
         self.gauges.iter().map(|g| g.outbox_bytes.load(Ordering::Relaxed)).sum()
     }
 
-    /// For what is accepted from here on.
+    /// Takes effect for events accepted from now on.
     pub fn set_mailbox_bytes(&self, budget: usize) {
         self.mailboxes.iter().for_each(|mailbox| mailbox.set_budget(budget));
     }

@@ -1,4 +1,4 @@
-//! A worker's subscriptions to sealed channels, and whose turn it is to move.
+//! A worker's gates, and the schedule of their rekeys.
 
 use std::{
     cmp::Reverse,
@@ -21,15 +21,15 @@ pub type PlaceId = (Slot, TopicId);
 pub struct Moves {
     pub places: HashMap<PlaceId, Place, ByNumber>,
     pub held: Held,
-    /// Pings whose pongs places wait for, by number.
+    /// Unanswered pings, by number.
     pub pings: HashMap<u64, PlaceId, ByNumber>,
     pub last_ping: u64,
-    /// Those whose time has come.
+    /// Turns that are due.
     turns: Vec<Turn>,
-    /// And those whose time is yet to come, the earliest first.
+    /// Turns that are not due yet, the earliest first.
     later: BinaryHeap<Reverse<Turn>>,
     dice: Dice,
-    /// Steps that places have taken, for tests that count work.
+    /// Steps taken by gates, for tests that count work.
     #[cfg(test)]
     pub steps: usize,
 }
@@ -44,19 +44,20 @@ pub struct Turn {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum TurnKind {
     Move,
-    /// Its key is being retired. At the latest `by` then, whatever the pace.
+    /// The gate's key is being retired. The connection is closed at `by` at the latest, regardless
+    /// of the rate.
     Close {
         key: u32,
         by: Instant,
     },
 }
 
-/// Between two looks at turns and deadlines, while there are any.
+/// The interval between two checks of turns and deadlines.
 pub(super) const LOOK: Duration = Duration::from_millis(10);
 
-/// Nudges after a cut are spread over this, however many they are.
+/// Nudges of a forced rekey are spread over this time, regardless of their number.
 pub const CUT_SPREAD: Duration = Duration::from_millis(300);
-/// How often places of applications that are at their pace are drawn before a look ends.
+/// Turns drawn in vain, because their app is at its rate limit, before a check ends.
 const MISSES: usize = 16;
 
 impl Moves {
@@ -68,7 +69,8 @@ impl Moves {
         self.later.push(Reverse(Turn { not_before, place, kind }));
     }
 
-    /// The subscription is over. Its turns are dropped when they come up.
+    /// Removes the gate of a subscription that has ended. Its turns are dropped when they are
+    /// drawn.
     pub fn leave(&mut self, id: PlaceId) -> Option<Place> {
         let place = self.places.remove(&id)?;
         self.held.remove(id);
@@ -78,7 +80,7 @@ impl Moves {
         Some(place)
     }
 
-    /// Places of the application that have not moved to their channel's secret.
+    /// Gates of the app with a pending rekey.
     pub fn stragglers(&self, tenant: TenantId) -> Vec<PlaceId> {
         let is_one = |place: &Place| place.terms.tenant == tenant && place.next().is_some();
         self.places.iter().filter(|(_, place)| is_one(place)).map(|(id, _)| *id).collect()
@@ -88,7 +90,7 @@ impl Moves {
         span.mul_f64(self.dice.fraction())
     }
 
-    /// Adds a turn for every place of the application that has the key.
+    /// Adds a closing turn for every gate of the app that has the key.
     pub fn retire(&mut self, tenant: TenantId, key: u32, by: Instant, now: Instant) {
         let has_it = |place: &Place| place.terms.tenant == tenant && place.version().key == key;
         let ids = self.places.iter().filter(|(_, place)| has_it(place)).map(|(id, _)| *id);
@@ -96,8 +98,8 @@ impl Moves {
         self.turns.extend(ids.map(turn));
     }
 
-    /// A turn that is due, drawn by chance so that clients of one channel do not ask all at once,
-    /// if the paces of the node and of its application allow one.
+    /// A turn that is due, if the rates of node and app permit one. It is drawn at random, so that
+    /// the clients of one channel do not all ask at once.
     pub fn next_turn(&mut self, node: &Pacer, now: Instant) -> Option<Turn> {
         while let Some(Reverse(turn)) = self.later.peek().filter(|turn| turn.0.not_before <= now) {
             self.turns.push(*turn);
@@ -141,13 +143,13 @@ impl Turn {
     }
 }
 
-/// A small generator: what it decides is an order, not a secret.
+/// A small random number generator; the order it decides is no secret.
 pub(super) struct Dice(u64);
 
 impl Default for Dice {
     fn default() -> Self {
         let mut seed = [0; 8];
-        // Without chance the turns come in some other order.
+        // Without random bytes the order is fixed, which does no harm.
         let _ = getrandom::fill(&mut seed);
         Self(u64::from_ne_bytes(seed) | 1)
     }

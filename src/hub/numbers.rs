@@ -1,15 +1,15 @@
-//! Hashing of keys that this server drew or counted itself.
+//! A hasher for integer keys drawn or counted by this server.
 
 use std::hash::{BuildHasherDefault, Hasher};
 
-/// Far cheaper than the standard hasher, and no defence against chosen keys: only for keys that no
-/// stranger can choose.
+/// Far cheaper than the standard hasher, without protection against chosen keys: only for keys that
+/// no client can choose.
 pub type ByNumber = BuildHasherDefault<NumberHasher>;
 
 #[derive(Default)]
 pub struct NumberHasher(u64);
 
-/// Odd, with bits all over: the golden ratio's.
+/// The odd 64-bit constant of the golden ratio.
 const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
 
 impl Hasher for NumberHasher {

@@ -1,14 +1,14 @@
-//! One socket's outgoing queue. The whole back-pressure policy stands in this file:
+//! One socket's outgoing queue, with the whole back-pressure policy:
 //!
-//! * A frame is queued by reference and charged what it costs: its allocation, as if no other socket
-//!   shared it, and its place in the queue.
-//! * A socket whose outbox is not empty is not read from, so that its answers do not pile up.
+//! * A frame is queued by reference and charged its cost: its allocation, as if no other socket
+//!   shared it, and its slot in the queue.
+//! * A socket with a non-empty outbox is not read from, so that answers do not pile up.
 //! * Over the budget the connection is closed with 4100, on which clients back off and reconnect.
-//!   What is queued is dropped, but for a frame that has been written in part, so that the error
-//!   and the close frame are the next that the client reads, if it reads at all.
-//! * Once closing, nothing more is taken. Whoever owns the socket ends it when the close frame is
-//!   written, or when `CLOSE_DEADLINE` has passed.
-//! * Nobody ever waits for a socket.
+//!   Queued frames are dropped, except one written in part: the error and the close frame are the
+//!   next that the client reads, if it reads at all.
+//! * After the close nothing more is queued. The socket's owner ends it when the close frame is
+//!   written, or after `CLOSE_DEADLINE`.
+//! * No thread ever waits for a socket.
 
 use std::{
     cell::{Cell, RefCell},
@@ -22,26 +22,26 @@ use bytes::{Buf, Bytes};
 
 use crate::protocol::{code::Close, dialect::Dialect, server::answer};
 
-/// How long a peer has to read the close frame and to answer it.
+/// The time in which a peer has to read the close frame and answer it.
 pub const CLOSE_DEADLINE: Duration = Duration::from_secs(5);
 
-/// Frames that one vectored write takes at most.
+/// The maximum of frames in one vectored write.
 const VECTORS: usize = 64;
 
-/// A queue that has grown beyond this many frames gives its memory back once it is empty.
+/// A queue that grew beyond this many frames is freed once it is empty.
 const KEPT_CAPACITY: usize = 32;
 
-/// What a frame costs beside its text: a place in a queue that doubles (64 bytes), the reference
-/// count (32), and what the allocator and the frame's header add (32).
+/// Bytes of a queued frame beyond its text: a slot in a queue that doubles (64), the reference
+/// count (32), allocator and frame header (32).
 const FRAME_OVERHEAD: usize = 128;
 
-/// Bytes that a queued frame is charged. Its buffer is a quarter larger than its text, since it was
-/// made before the text was escaped.
+/// Bytes charged for a queued frame. Its buffer is a quarter larger than its text, because it is
+/// allocated before the text is escaped.
 pub const fn cost(length: usize) -> usize {
     length + length / 4 + FRAME_OVERHEAD
 }
 
-/// Answers of this cost are written before more of what a client sent is read.
+/// Answers of this cost are written before more input is read.
 const ANSWERS: usize = 16 * 1024;
 
 pub struct Outbox {
@@ -49,11 +49,11 @@ pub struct Outbox {
     budget: usize,
     queue: RefCell<VecDeque<Bytes>>,
     bytes: Cell<usize>,
-    /// The sum of `cost` of the frames in the queue.
+    /// The sum of `cost` over the queue.
     charged: Cell<usize>,
-    /// How much of the first frame in the queue has been written.
+    /// Bytes of the first frame that have been written.
     cut: Cell<usize>,
-    /// The peer has taken something of the queue since `take_progress` was called last.
+    /// The peer took bytes since the last call of `take_progress`.
     progress: Cell<bool>,
     closing: RefCell<Option<Close>>,
     dirty: Cell<bool>,
@@ -86,7 +86,7 @@ impl Outbox {
         self.bytes.get()
     }
 
-    /// What the queue costs, which the budget bounds.
+    /// The cost of the queue, bounded by the budget.
     pub fn charged(&self) -> usize {
         self.charged.get()
     }
@@ -95,17 +95,17 @@ impl Outbox {
         self.bytes.get() == 0
     }
 
-    /// Whether it has to be written before more is read.
+    /// True if the queue must be written before more is read.
     pub fn has_many_answers(&self) -> bool {
         self.charged.get() >= ANSWERS
     }
 
-    /// Whether the peer has taken something of the queue since the last call.
+    /// True if the peer took bytes since the last call.
     pub fn take_progress(&self) -> bool {
         self.progress.take()
     }
 
-    /// Why the connection is being closed, once it is.
+    /// The close reason, once the connection is closing.
     pub fn closing(&self) -> Option<Close> {
         self.closing.borrow().clone()
     }
@@ -114,7 +114,7 @@ impl Outbox {
         self.closing.borrow().is_some()
     }
 
-    /// Notes that it waits to be written. False if that was noted already.
+    /// Marks the outbox as waiting to be written. False if it was marked already.
     pub fn mark_dirty(&self) -> bool {
         !self.dirty.replace(true)
     }
@@ -124,17 +124,17 @@ impl Outbox {
         self.is_empty() || self.charged.get() + cost(bytes) <= self.budget
     }
 
-    /// Whoever writes it, or knows that it cannot be written, notes that it waits no more.
+    /// Clears the mark. Called when the outbox is written, or cannot be.
     pub fn clear_dirty(&self) {
         self.dirty.set(false);
     }
 
-    /// Whether a frame may be written past the queue.
+    /// True if a frame may be written past the queue.
     pub fn is_idle(&self) -> bool {
         self.is_empty() && !self.is_closing()
     }
 
-    /// What the peer did not take of a frame that was written past the queue.
+    /// Queues the rest of a frame that was written past the queue.
     pub fn push_rest(&self, frame: &Bytes, written: usize) {
         debug_assert!(self.is_idle(), "only then is a frame written past the queue");
         self.enqueue(frame.slice(written..));
@@ -154,7 +154,7 @@ impl Outbox {
         self.enqueue(frame);
     }
 
-    /// The error frame, where there is one, and the close frame; then nothing more.
+    /// Queues the error frame, if there is one, and the close frame; later frames are ignored.
     pub fn close(&self, reason: Close) {
         if self.is_closing() {
             return;
@@ -192,7 +192,7 @@ impl Outbox {
         let mut queue = self.queue.borrow_mut();
         while let Some(first) = queue.front() {
             let result = match queue.len() {
-                // By far the most common; it needs no list.
+                // By far the most common case; it needs no list.
                 1 => write(&[IoSlice::new(first)]),
                 count => {
                     let mut slices = [IoSlice::new(&[]); VECTORS];

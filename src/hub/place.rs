@@ -1,22 +1,23 @@
-//! One subscription to a channel that this server seals, and how it moves from one secret to the
-//! next (encryption.md 4). A plain state machine: no socket, and the clock is told to it.
+//! The gate of one subscription to a sealed channel: it takes the subscriber from one secret to the
+//! next (encryption.md 4). A plain state machine without a socket; the caller passes the time.
 //!
 //! ```text
-//! Open --turn--> Armed --the next event, or none comes: nudge--> Asking --the client asks--> Settling
-//! Open --cut---> Unasked -------------------------------nudge--> Asking ...
-//! Settling --a moment later: ping--> Reading --pong, ping, pong--> Open
+//! Idle --turn--> Scheduled --next event, or nudge--> AwaitingReauth --auth request--> AuthAnswered
+//! Idle --forced rekey--> ForcedPending ------nudge--> AwaitingReauth ...
+//! AuthAnswered --settle time, ping--> AwaitingPong --pong, ping, pong--> Idle
 //! ```
 //!
-//! From the nudge on, which is the first frame that is sealed with the next secret, frames wait. They
-//! are sent when the client has that secret, and only then the place is open again: opening it first
-//! would let newer frames overtake them. The secret travels on another connection, and a client that
-//! has no time to read may come to its socket first; so it is pinged, and what waits is sent when it
-//! has read so far. Twice, because it may read in rounds of what had come before the round: the
-//! first pong may be of a round that the secret came too late for.
+//! The first frame sealed with the next secret goes out; the client cannot open it and asks the
+//! auth endpoint. All later frames wait in the gate buffer until the client has the secret. The
+//! gate is idle again only then; otherwise newer frames would overtake the buffered ones. The auth
+//! response travels on another connection, and a busy client may read its WebSocket first. So the
+//! gate pings the client and releases the buffer on the pong. It does so twice, because a client
+//! may read in rounds: the first pong may belong to a round that began before the auth response
+//! arrived.
 //!
-//! A client that does not ask in time is sent what waited in the form that its own secret opens, and
-//! stays with that; when its question comes at last, it gets another turn, in which it is waited for
-//! longer. A client that may have lost its secret is closed.
+//! A client that does not ask in time receives the buffered frames sealed with its own secret, and
+//! keeps it. When it asks at last, it gets another turn with a longer hold. The server closes a
+//! client that may have lost its secret.
 
 mod cut;
 mod hold;
@@ -41,9 +42,9 @@ use crate::{
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Issuer {
-    /// Our auth endpoint gave out the secret, and will see when the client asks for the next.
+    /// Our auth endpoint issued the secret, and will see the request for the next one.
     Server,
-    /// The application's own backend did: nobody tells when the client has the next.
+    /// The app's backend issued it: the server cannot see when the client has the next one.
     Backend,
 }
 
@@ -53,29 +54,30 @@ pub struct Place {
     pub issuer: Issuer,
     pub user: Option<Arc<str>>,
     pub client: Reauthorization,
-    /// The client was made to ask because its authorization is about to end, and has not yet.
+    /// A renewal nudge was sent because the authorization is about to end, and the client has not
+    /// asked since.
     pub renewing: bool,
-    /// Of the secret that the client has.
+    /// The version of the client's secret.
     version: Version,
     next: Option<Next>,
     stage: Stage,
     hold: Hold,
 }
 
-/// Where a place is to move.
+/// The rekey that a gate has to carry out.
 #[derive(Clone)]
 pub struct Next {
     pub target: Version,
     pub nudge: SealedFrames,
-    /// Nothing more may be sealed with the earlier secret.
+    /// No frame may be sealed with the earlier secret any more.
     pub cut: bool,
-    /// The channel's sequence number when it got the target.
+    /// The channel's sequence number when its target changed.
     pub since: u64,
 }
 
 enum Stage {
     Open,
-    /// Served as before; the next event is the nudge, so that most clients see no other.
+    /// Delivers as before; the next event is the nudge, so that most clients need no empty one.
     Armed {
         until: Instant,
     },
@@ -94,31 +96,31 @@ enum Stage {
     Reading {
         until: Instant,
         waiting: Waiting,
-        /// The number of the last one.
+        /// The number of the last ping.
         ping: Option<u64>,
         rounds: u8,
     },
 }
 
-/// How a step has left the place.
+/// The result of one step of the state machine.
 #[must_use]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Outcome {
-    /// As it was, or waiting.
+    /// No change for the subscription.
     Stays,
-    /// Waiting until its client has answered a ping.
+    /// The caller sends a ping; the gate waits for its pong.
     Pings,
-    /// Open again, with the next secret.
+    /// Idle, with the next secret.
     Moved,
-    /// Open again, with the secret that it had.
+    /// Idle, with the secret that the client had before.
     Reverted,
-    /// Open as it was; the question of its nudge has come too late, and it may have another turn.
+    /// Idle as before: the auth request came too late, and the gate may have another turn.
     Late,
-    /// It cannot be served any longer.
+    /// The client cannot be served any longer.
     Close,
 }
 
-/// How long an armed place waits for an event before an empty one is its nudge.
+/// The wait for an event after a turn begins; then an empty event is the nudge.
 const QUIET: Duration = Duration::from_millis(100);
 
 const ROUNDS: u8 = 2;
@@ -154,7 +156,7 @@ impl Place {
         self.next.as_ref()
     }
 
-    /// What the topic's list says of it: nothing opens while it is held.
+    /// The version for the topic's list; `REKEYING` while frames go through the gate.
     pub fn served_version(&self) -> Version {
         match self.stage {
             Stage::Open => self.version,
@@ -166,12 +168,12 @@ impl Place {
         !matches!(self.stage, Stage::Open)
     }
 
-    /// Whether it has somewhere to move and has not begun to.
+    /// True if a rekey is pending and has not begun.
     pub fn wants_turn(&self) -> bool {
         matches!(self.stage, Stage::Open) && self.next.is_some()
     }
 
-    /// Its next deadline, while it is held.
+    /// The next deadline, unless the gate is idle.
     pub fn due(&self) -> Option<Instant> {
         match &self.stage {
             Stage::Open => None,
@@ -183,7 +185,7 @@ impl Place {
         }
     }
 
-    /// The ping whose pong it waits for.
+    /// The number of the ping that is to be answered.
     pub fn ping(&self) -> Option<u64> {
         match &self.stage {
             Stage::Reading { ping, .. } => *ping,
@@ -191,19 +193,19 @@ impl Place {
         }
     }
 
-    /// A new secret. A place that is moving goes there next.
+    /// Sets the next target. During a rekey it takes effect after the present one.
     pub fn set_next(&mut self, next: Next) {
         if self.version.is_behind(next.target) {
             self.next = Some(next);
         }
     }
 
-    /// Its turn: the next event is its nudge.
+    /// Begins a turn: the next event is the nudge.
     pub fn arm(&mut self, now: Instant) {
         self.stage = Stage::Armed { until: now + QUIET };
     }
 
-    /// An event for a place that is held.
+    /// Delivers an event through the gate, or buffers it.
     pub fn take(
         &mut self,
         frames: &SealedFrames,
@@ -222,7 +224,7 @@ impl Place {
                     self.ask(now, waiting);
                     Outcome::Stays
                 }
-                // It is older than the new secret.
+                // The event is older than the new secret.
                 None => send(frames, self.version, out),
             },
             Stage::Unasked { waiting, .. }
@@ -251,7 +253,8 @@ impl Place {
         Outcome::Stays
     }
 
-    /// Deadlines. `last_question`: when the client has asked last, for whatever channel.
+    /// Handles the deadline. `last_auth_request`: the client's last request to the auth endpoint,
+    /// for any channel.
     pub fn tick(
         &mut self,
         now: Instant,
@@ -287,7 +290,7 @@ impl Place {
         }
     }
 
-    /// The client has answered this ping.
+    /// Called when the client has answered the ping of this number.
     pub fn has_read(&mut self, number: u64, out: &mut dyn FnMut(&Frame)) -> Outcome {
         match std::mem::replace(&mut self.stage, Stage::Open) {
             Stage::Reading { waiting, ping, rounds: 1, .. } if ping == Some(number) => {
@@ -306,12 +309,12 @@ impl Place {
 
     fn not_asked(&mut self, waiting: &Waiting, out: &mut dyn FnMut(&Frame)) -> Outcome {
         match (self.issuer, self.client) {
-            // Its question may have failed, and then it has no secret.
+            // The auth request may have failed, and then the client has no secret.
             (Issuer::Server, Reauthorization::LosesSecret) => self.close(),
             (Issuer::Server, Reauthorization::Never | Reauthorization::Retries) => {
                 self.give_up(waiting, out)
             }
-            // It has asked there, as far as can be known.
+            // The client is assumed to have asked its backend.
             (Issuer::Backend, _) => {
                 self.move_on();
                 self.open(waiting, out)
@@ -335,7 +338,7 @@ impl Place {
         }
     }
 
-    /// The client stays with the secret that it has, if frames may still be sealed with that.
+    /// Keeps the client's present secret, if frames may still be sealed with it.
     fn give_up(&mut self, waiting: &Waiting, out: &mut dyn FnMut(&Frame)) -> Outcome {
         let cut = self.next.as_ref().is_some_and(|next| next.cut);
         if cut || !waiting.send(self.version, false, out) {

@@ -1,5 +1,5 @@
-//! What sockets do when the server is short of memory. Who looks at the memory says so here, once
-//! a second; each worker reads it and acts on its own sockets.
+//! Load shedding when memory is short. The memory check publishes its result here once a second;
+//! each worker reads it and acts on its own sockets.
 
 use std::{
     rc::Rc,
@@ -12,13 +12,13 @@ use super::{
 };
 use crate::{capacity::Grade, protocol::code::Close};
 
-/// A connection that holds less is never the cause.
+/// A connection below this many bytes is never closed or paused.
 const LEAST_SHARE: usize = 64 * 1024;
 
 pub struct Pressure {
     share: AtomicUsize,
     excess: AtomicUsize,
-    /// The number of the look that found this.
+    /// The number of the check that set these values.
     look: AtomicU64,
 }
 
@@ -46,7 +46,7 @@ impl Pressure {
         self.look.fetch_add(1, Ordering::Release);
     }
 
-    /// What one connection may hold and still be read from.
+    /// Bytes that one connection may hold and still be read from.
     pub fn share(&self) -> usize {
         self.share.load(Ordering::Relaxed)
     }
@@ -58,7 +58,7 @@ impl Shard {
         self.hub.pressure.share()
     }
 
-    /// Closes the fullest sockets of this worker until its part of what is too much is free.
+    /// Closes the sockets of this worker that hold most, until its part of the excess is free.
     pub(super) fn shed(&self) {
         let pressure = &self.hub.pressure;
         let look = pressure.look.load(Ordering::Acquire);
@@ -85,7 +85,7 @@ impl Shard {
         }
     }
 
-    /// Now and then: what a crowd of sockets has left in the tables.
+    /// Gives unused capacity of the tables back. Called now and then.
     pub fn give_back(&self) {
         let mut table = self.table.borrow_mut();
         table.topics.give_back();

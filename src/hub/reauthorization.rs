@@ -1,15 +1,15 @@
-//! How a client reacts to an event of a sealed channel that its secret does not open.
+//! How a client reacts to an event that its secret does not open.
 
-/// Clients are told apart by the name in their URL; `docs/keys.md` has a row for each.
+/// Determined by the client name in the URL; `docs/keys.md` has a row for each client.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Reauthorization {
-    /// Drops the event and never asks for another secret: pusher-websocket-dotnet, and
+    /// Drops the event and never asks for another secret: pusher-websocket-dotnet,
     /// dart_pusher_channels.
     Never,
-    /// Asks, and has no secret at all after one failed question, until it subscribes anew:
+    /// Asks, and has no secret after one failed request until it subscribes again:
     /// pusher-websocket-java, also inside the Android builds of Flutter and React Native.
     LosesSecret,
-    /// Asks, and asks again for a later event if the question fails: pusher-js, Swift and others.
+    /// Asks, and asks again on a later event if the request fails: pusher-js, Swift and others.
     Retries,
 }
 

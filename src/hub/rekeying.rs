@@ -1,4 +1,4 @@
-//! The part of a shard that moves subscriptions from one secret to the next.
+//! The part of a shard that rekeys subscriptions.
 
 use std::{collections::HashSet, sync::Arc, time::Instant};
 
@@ -19,15 +19,14 @@ use crate::{
     protocol::{code::Close, sealed::Resealing},
 };
 
-/// Why clients ask for the secret of a channel: to join it, because its last event did not open since
-/// the channel has another, or for no reason that is known here.
+/// Reasons of requests for a channel's secret: to join, because of a rotation, or unknown.
 pub const REASONS: [&str; 3] = ["join", "rotation", "again"];
 
-/// The state that a subscriber whose time is over has seen: nothing is newer.
+/// A sequence number above all others: the subscriber is sent nothing more.
 pub(super) const REVOKED: u64 = u64::MAX;
 
 impl Shard {
-    /// Like `subscribe`, to a channel that is sealed here.
+    /// Like `subscribe`, for a sealed channel.
     #[must_use]
     pub fn subscribe_sealed(&self, mut place: Place, slot: Slot, since: u64) -> bool {
         let (id, now) = ((slot, place.record.topic()), Instant::now());
@@ -59,7 +58,7 @@ impl Shard {
         self.moves.borrow_mut().leave((slot, topic)).map(|place| place.version())
     }
 
-    /// Clients that never authorize anew are left with what they have, as long as that is served.
+    /// Clients that never re-authorize keep their secret as long as it is served.
     fn queue_turn(&self, id: PlaceId, not_before: Instant) {
         if self.reauthorizes(id.0) {
             self.moves.borrow_mut().wait_for_turn(id, TurnKind::Move, not_before);
@@ -67,7 +66,7 @@ impl Shard {
         }
     }
 
-    /// An event for subscribers that are moving.
+    /// Passes an event to the gates of subscribers that are rekeying.
     pub(super) fn hold(&self, delivery: &Delivery, held: &[Slot], dirty: &mut Dirty) {
         let Content::Sealed(frames) = &delivery.content else { return };
         let now = Instant::now();
@@ -107,7 +106,7 @@ impl Shard {
         }
     }
 
-    /// Who joined after the channel was told its next secret came with that one already.
+    /// A subscriber that joined after the change of target has it already.
     fn has(&self, id: PlaceId, target: Version) -> bool {
         self.moves.borrow().places.get(&id).is_some_and(|place| !place.version().is_behind(target))
     }
@@ -163,7 +162,7 @@ impl Shard {
 
     pub(super) fn answer(&self, ask: Ask) {
         let Ask { tenant, socket, about, answer } = ask;
-        // Whoever asked may have gone meanwhile.
+        // The requester may have gone meanwhile.
         let _ = answer.send(self.asked(tenant, socket, about));
     }
 
@@ -223,7 +222,7 @@ impl Shard {
         Ok(Answer { version: version.unwrap_or(Version::BLIND), waits, user })
     }
 
-    /// The version of the secret that it needs, and whether frames wait until it has that.
+    /// Returns the version to issue, and true if events are buffered until the client has it.
     fn asked_by_subscriber(
         &self,
         id: PlaceId,
@@ -261,7 +260,7 @@ impl Shard {
         self.table.borrow().by_id.get(&socket).map(|slot| (*slot, topic))
     }
 
-    /// Another rotation begins: it finds nobody who is still to move.
+    /// Closes the stragglers of the last rotation before the next one begins.
     pub(super) fn close_stragglers(&self, tenant: TenantId, dirty: &mut Dirty) {
         let stragglers = self.moves.borrow().stragglers(tenant);
         for id in stragglers {

@@ -1,7 +1,7 @@
-//! One worker's sockets: who of them is subscribed to what, and the delivery of posts to them.
+//! One worker's connections and their subscriptions, and the delivery of commands to them.
 //!
-//! Lives on its thread alone. Its cells are borrowed for the length of a call and never across an
-//! await.
+//! A shard lives on its thread alone. Its cells are borrowed for the length of a call and never
+//! across an await.
 
 use std::{
     cell::{Cell, RefCell},
@@ -30,14 +30,14 @@ use super::{
 };
 use crate::{crypto::keytable::Version, ids::SocketId, protocol::code::Close};
 
-/// A connection as the shard sees it, whatever carries its bytes.
+/// A connection as the shard sees it, independent of its transport.
 pub trait Socket {
     fn outbox(&self) -> &Outbox;
-    /// Writes what the peer takes now; the rest goes when the peer has read.
+    /// Writes as much as the peer takes now; the rest follows when the peer has read.
     fn flush(&self);
-    /// Called about once a second: pings, deadlines.
+    /// Called about once a second, for pings and deadlines.
     fn tick(&self, now: Instant);
-    /// Bytes of memory that it holds more than an idle one.
+    /// Bytes of memory beyond those of an idle connection.
     fn weight(&self) -> usize {
         self.outbox().charged()
     }
@@ -48,14 +48,14 @@ pub trait Socket {
     /// The connection is no longer to be subscribed to the channel.
     fn revoke(&self, channel: Arc<str>, why: Ended);
 
-    /// The same as to send it and flush, for a frame that comes alone.
+    /// Sends one frame and flushes.
     fn deliver(&self, frame: &Bytes) {
         self.send(frame.clone());
         self.flush();
     }
 
-    /// Queues a frame. What one turn brings may be more than the budget although the peer reads:
-    /// it is judged by what it leaves, so what is queued is written first.
+    /// Queues a frame. One batch may exceed the budget although the peer reads, so earlier frames
+    /// are written before the outbox is judged full.
     fn send(&self, frame: Bytes) {
         if !self.outbox().has_room(frame.len()) {
             self.flush();
@@ -64,19 +64,19 @@ pub trait Socket {
     }
 }
 
-/// What the other end is.
+/// Properties of the client.
 #[derive(Clone, Copy)]
 pub struct Peer {
-    /// None if the connection was refused.
+    /// `None` if the connection was refused.
     pub tenant: Option<TenantId>,
-    /// Of the hub, when the application was looked up.
+    /// The hub's count at the time of the app's lookup.
     pub dismissals: u32,
     /// See `Audience::NotLegacyJava`.
     pub legacy_java: bool,
     pub reauthorization: Reauthorization,
 }
 
-/// What the shard must know of each socket while it walks a topic.
+/// The shard's data on each socket.
 pub(super) struct Entry {
     pub(super) socket: Rc<dyn Socket>,
     id: SocketId,
@@ -98,17 +98,17 @@ pub struct Shard {
     pub(super) hub: Arc<Hub>,
     pub(super) table: RefCell<Table>,
     pub(super) moves: RefCell<Moves>,
-    /// Some subscription is to move.
+    /// Notified when a rekey is scheduled.
     pub(super) moving: Notify,
     pub(super) leaving: Leaving,
-    /// The last look at the memory that sockets were closed for.
+    /// The number of the last memory check for which sockets were closed.
     pub(super) shed_at: Cell<u64>,
 }
 
-/// How much a turn has queued.
+/// The amount queued in one batch, and its limits.
 #[derive(Default)]
 struct Turn {
-    /// What one socket can have been queued at most.
+    /// The maximum of bytes queued for one socket.
     bytes: usize,
     frames: usize,
 }
@@ -137,8 +137,7 @@ async fn write_out(dirty: &mut Vec<Rc<dyn Socket>>) {
     dirty.clear();
 }
 
-/// Writes between two looks at what else the worker has to do, so that a very large channel does
-/// not keep pings waiting.
+/// Sockets written before the worker yields, so that a very large channel does not delay pings.
 const WRITES_PER_SLICE: usize = 256;
 
 impl Shard {
@@ -171,7 +170,7 @@ impl Shard {
         slot
     }
 
-    /// The socket must have left its topics.
+    /// The socket must have left all topics.
     pub fn remove(&self, slot: Slot) {
         let mut table = self.table.borrow_mut();
         let entry = table.sockets.remove(slot as usize);
@@ -185,18 +184,18 @@ impl Shard {
         self.table.borrow_mut().topics.subscribe(topic, subscription)
     }
 
-    /// The version of the secret that the subscriber had, where the channel is sealed here.
+    /// Returns the version of the subscriber's secret, for a sealed channel.
     pub fn unsubscribe(&self, topic: TopicId, slot: Slot) -> Option<Version> {
         self.table.borrow_mut().topics.unsubscribe(topic, slot);
         self.leave(topic, slot)
     }
 
-    /// Delivers what is posted, for as long as the worker runs.
+    /// Runs the worker's commands until the worker ends.
     ///
-    /// A turn takes what the mailbox holds, queues it by reference, and then writes each socket
-    /// once, however many frames it got. Queueing never yields, so that the table cannot change
-    /// under it; writing does. A turn ends early when it has queued much, so that peers can read
-    /// before their queues are judged, and pings are answered.
+    /// A batch takes all commands of the mailbox, queues frames by reference, and then writes each
+    /// socket once. Queueing never yields, so the table cannot change meanwhile; writing does. A
+    /// batch ends early when it has queued much: peers can read before their queues are judged, and
+    /// pings are answered.
     pub async fn run(self: Rc<Self>) {
         let mut posts = Vec::new();
         let mut dirty = Vec::new();
@@ -281,10 +280,10 @@ impl Shard {
         self.hold(delivery, &held, dirty);
     }
 
-    /// Writes a frame that has no other behind it, which is not worth a place in each queue.
+    /// Writes a single frame directly, past the outboxes.
     ///
-    /// Between two slices the table may change: who has left is skipped, and who has left and come
-    /// back has been answered with the frame's state.
+    /// The table may change between two slices. A subscriber that has left is skipped; one that has
+    /// come back was answered with the state of this frame.
     async fn deliver(&self, delivery: &Delivery, recipients: &mut Vec<(Slot, Version)>) {
         if delivery.content.trips() {
             return self.hub.tripped();
@@ -343,7 +342,7 @@ impl Table {
         })
     }
 
-    /// The version of the secret that it is to be delivered in, if it still is.
+    /// The version to deliver with, if the subscription still exists.
     fn due(&self, delivery: &Delivery, slot: Slot) -> Option<Version> {
         let subscription = self.topics.subscription(delivery.topic, slot)?;
         (subscription.since < delivery.sequence).then_some(subscription.version)

@@ -1,4 +1,4 @@
-//! On what terms an application's subscribers move from one secret to the next.
+//! The rekey policy of an app: settle time, hold, nudge event, rate of turns.
 
 use std::{
     sync::Arc,
@@ -10,13 +10,13 @@ use parking_lot::Mutex;
 
 use crate::{counting::Count, limits::Rotation};
 
-/// Tells applications apart where a name would be too long. Never used again for another.
+/// Identifies the runtime of an app by a number. A number is never used twice.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
 pub struct TenantId(pub u32);
 
 pub struct Terms {
     pub tenant: TenantId,
-    /// Places that are open read it anew, so that another one holds for them, too.
+    /// Read anew at each use, so that a reload applies to live subscriptions.
     pace: ArcSwap<Pace>,
     pub turns: Pacer,
     pub moves: MoveCounts,
@@ -66,29 +66,29 @@ impl Terms {
     }
 }
 
-/// What has happened to subscriptions that were to move, since the start.
+/// Rekey events of an app's subscriptions since the start.
 #[derive(Default)]
 pub struct MoveCounts {
     pub nudged: Count,
-    /// The client has fetched the next secret.
+    /// Clients that fetched the next secret.
     pub reauthorized: Count,
-    /// It has not, and is served with the one that it has.
+    /// Clients that did not, and keep their present secret.
     pub reverted: Count,
-    /// It could not be served any longer and was told to reconnect.
+    /// Clients that could not be served any longer and were told to reconnect.
     pub closed: Count,
 }
 
-/// Lets things happen at a rate, evenly: after a pause a few at once and no more (GCRA), where a
-/// bucket would let a whole second's worth go.
+/// An even rate limit (GCRA): after an idle time it permits a few at once, where a token bucket
+/// would permit the whole burst.
 pub struct Pacer(Mutex<Beat>);
 
 struct Beat {
     interval: Duration,
-    /// When the next may happen, were all as late as they can be.
+    /// GCRA theoretical arrival time.
     next: Option<Instant>,
 }
 
-/// How far ahead of an even pace: about one look of a worker at its turns.
+/// Permitted burst, about one check interval of a worker.
 const SLACK: Duration = Duration::from_millis(20);
 
 impl Pacer {
@@ -96,7 +96,7 @@ impl Pacer {
         Self(Mutex::new(Beat { interval: interval(per_second), next: None }))
     }
 
-    /// From the next one on.
+    /// Takes effect from the next permit on.
     pub fn change(&self, per_second: u32) {
         self.0.lock().interval = interval(per_second);
     }
@@ -112,7 +112,7 @@ impl Pacer {
         granted
     }
 
-    /// Gives one back that was not used.
+    /// Returns a permit that was not used.
     pub fn put_back(&self) {
         let Beat { interval, next } = &mut *self.0.lock();
         if let Some(next) = next {

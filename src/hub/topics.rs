@@ -8,30 +8,30 @@ use std::{
 use super::{directory::TopicId, numbers::ByNumber};
 use crate::crypto::keytable::Version;
 
-/// Where a socket stands in its worker's list of sockets.
+/// The index of a socket in its worker's table.
 pub type Slot = u32;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Subscription {
     pub slot: Slot,
-    /// The sequence number of the state that the subscriber was answered with: what is not newer
-    /// is in that state already.
+    /// The sequence number of the state that the subscriber was answered with: frames up to it are
+    /// part of that state.
     pub since: u64,
-    /// Which secret the subscriber has; on channels that are not encrypted, of no meaning.
+    /// The version of the subscriber's secret; without meaning on channels that are not encrypted.
     pub version: Version,
 }
 
 #[derive(Default)]
 pub struct TopicTable {
     topics: HashMap<TopicId, Vec<Subscription>, ByNumber>,
-    /// Where in its topic's list each subscription stands. Lists are dense, because they are
-    /// walked for every event; this is what makes leaving one as cheap as joining it.
+    /// The position of each subscription in its topic's list. Lists are dense, because each event
+    /// walks them; this map makes leaving as cheap as joining.
     positions: HashMap<(Slot, TopicId), u32, ByNumber>,
     changes: u64,
 }
 
 impl TopicTable {
-    /// False, with nothing changed, if the slot is subscribed already.
+    /// False, without a change, if the slot is subscribed already.
     #[must_use]
     pub fn subscribe(&mut self, topic: TopicId, subscription: Subscription) -> bool {
         let hash_map::Entry::Vacant(position) = self.positions.entry((subscription.slot, topic))
@@ -77,13 +77,13 @@ impl TopicTable {
         self.subscribers(topic).get(position as usize)
     }
 
-    /// Room for many more than there are is given back.
+    /// Gives unused capacity back.
     pub fn give_back(&mut self) {
         shrink(&mut self.topics);
         shrink(&mut self.positions);
     }
 
-    /// Another number after every change.
+    /// A number that grows with every change.
     pub fn changes(&self) -> u64 {
         self.changes
     }
@@ -93,7 +93,7 @@ impl TopicTable {
     }
 }
 
-/// Room that is kept although few need it.
+/// Capacity that is never given back.
 const KEPT_SUBSCRIPTIONS: usize = 64;
 const KEPT_PLACES: usize = 16 * 1024;
 
@@ -103,7 +103,7 @@ fn give_back(list: &mut Vec<Subscription>) {
     }
 }
 
-/// What a crowd has left in a table that few are in now.
+/// Shrinks a table that has far more capacity than entries.
 pub(super) fn shrink<K: Eq + Hash, V, S: BuildHasher>(table: &mut HashMap<K, V, S>) {
     if table.capacity() > KEPT_PLACES.max(4 * table.len()) {
         table.shrink_to(2 * table.len());

@@ -1,4 +1,4 @@
-//! The part of a shard that gives turns, keeps deadlines, and does what follows for a socket.
+//! The part of a shard that gives turns, keeps deadlines, and applies the results to sockets.
 
 use std::{rc::Rc, time::Instant};
 
@@ -15,19 +15,19 @@ use crate::protocol::{
 
 pub(super) type Dirty = Vec<Rc<dyn Socket>>;
 
-/// What a place is told of its socket.
+/// Facts about the socket that a gate needs.
 pub(super) struct Line {
-    /// Bytes that may wait for it.
+    /// The outbox budget in bytes; it also bounds the gate buffer.
     pub budget: usize,
-    /// See `Place::tick`.
+    /// See `Gate::tick`.
     pub last_question: Option<Instant>,
 }
 
-/// Places between two looks at what else the worker has to do.
+/// Steps before the worker turns to other work.
 const STEPS: usize = 256;
 
 impl Shard {
-    /// Gives turns and keeps deadlines, for as long as the worker runs.
+    /// Gives turns and keeps deadlines until the worker ends.
     pub async fn run_turns(self: Rc<Self>) {
         let mut dirty = Vec::new();
         loop {
@@ -44,7 +44,7 @@ impl Shard {
         }
     }
 
-    /// Whether there may be more to do at this time.
+    /// Returns true if more may be due at this time.
     pub(super) fn take_turns(&self, now: Instant, dirty: &mut Dirty) -> bool {
         let mut steps = 0..STEPS;
         while steps.next().is_some() {
@@ -66,9 +66,9 @@ impl Shard {
         true
     }
 
-    /// The socket's client has answered this ping.
+    /// Called when the socket's client has answered this ping.
     pub fn has_read(&self, slot: Slot, ping: u64) {
-        // A number that was never sent to this socket is no answer.
+        // A number that was never sent to this socket is ignored.
         let waits = self.moves.borrow().pings.get(&ping).copied().filter(|id| id.0 == slot);
         let Some(id) = waits else { return };
         let mut dirty = Vec::new();
@@ -76,8 +76,8 @@ impl Shard {
         dirty.iter().for_each(|socket| socket.flush());
     }
 
-    /// Lets a place do something, and does what follows from it for the topic's list, the held
-    /// ones, and the socket.
+    /// Runs one step of a gate and applies its outcome to the topic's list, the deadlines and the
+    /// socket.
     pub(super) fn step(
         &self,
         id: PlaceId,
@@ -126,7 +126,7 @@ impl Shard {
             subscription.version = place.served_version();
         }
         let again = match outcome {
-            // There was another rotation meanwhile.
+            // Another rotation began meanwhile.
             Outcome::Moved => Some(Instant::now()),
             Outcome::Reverted | Outcome::Late => Some(Instant::now() + place.retry_after()),
             Outcome::Stays | Outcome::Pings | Outcome::Close => None,

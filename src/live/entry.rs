@@ -1,5 +1,5 @@
-//! What is told. There is no field in which a payload of an event, a secret or a token could stand:
-//! of an event of an encrypted channel its envelope is told, of any other its size.
+//! Entries of the live feed. No field can hold a payload, a secret or a token: events of encrypted
+//! channels are shown as envelopes, all others by size.
 
 use std::{fmt::Display, sync::Arc, time::SystemTime};
 
@@ -69,7 +69,7 @@ types! {
     FileReplaced = "file_replaced",
 }
 
-/// What filters look at stands here, the rest in `what`.
+/// Filters look at these fields; the rest is in `what`.
 #[derive(Serialize)]
 pub struct Entry<'a> {
     #[serde(serialize_with = "name")]
@@ -78,7 +78,7 @@ pub struct Entry<'a> {
     pub app: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "text")]
     pub socket_id: Option<SocketId>,
-    /// As it was sent, where it is that of a refusal.
+    /// Channel name; as sent, in a refusal.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub channel: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -90,9 +90,9 @@ pub struct Entry<'a> {
 #[derive(Serialize)]
 #[serde(untagged)]
 pub enum What<'a> {
-    /// What the type says, and no more.
+    /// No more than the type says.
     Itself {},
-    /// Without a code: the connection was lost, or closed without one.
+    /// `None`: the connection was lost, or closed without a code.
     Closed {
         #[serde(skip_serializing_if = "Option::is_none")]
         code: Option<u16>,
@@ -105,39 +105,38 @@ pub enum What<'a> {
     Call(Call<'a>),
     Refused {
         code: RefusalCode,
-        /// Under which it stands in the log, and which whoever was refused was told. Without one the
-        /// log had no room for it.
+        /// Id in the log, also sent to the client. `None` if the log had no room for it.
         #[serde(skip_serializing_if = "Option::is_none")]
         id: Option<RefusalId>,
     },
     Event(Event<'a>),
     Webhook {
-        /// Host and port. Paths of webhooks are secrets now and then.
+        /// Host and port only: paths of webhooks may contain secrets.
         endpoint: &'a str,
         events: usize,
         attempt: u32,
         #[serde(skip_serializing_if = "Option::is_none")]
         reason: Option<&'a str>,
     },
-    /// One that stands in the audit log as well, without what stands in the entry itself.
+    /// A fact of the audit log, without the fields already in the entry.
     Fact(serde_json::Map<String, serde_json::Value>),
 }
 
-/// A request to the HTTP API that was answered.
+/// An answered request to the HTTP API.
 #[derive(Serialize)]
 pub struct Call<'a> {
     pub method: &'a str,
-    /// With its parameters as names.
+    /// Route template, with names for parameters.
     pub route: &'a str,
     pub status: u16,
-    /// Of a refusal.
+    /// Code of a refusal.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub code: Option<RefusalCode>,
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
     pub events: &'a [String],
     #[serde(skip_serializing_if = "<[Arc<str>]>::is_empty")]
     pub channels: &'a [Arc<str>],
-    /// Of the body.
+    /// Size of the body.
     pub bytes: usize,
     pub microseconds: u64,
 }
@@ -145,17 +144,17 @@ pub struct Call<'a> {
 #[derive(Serialize)]
 pub struct Event<'a> {
     pub name: &'a str,
-    /// Of the payload, as it is sent.
+    /// Size of the payload as sent.
     pub bytes: usize,
     pub subscribers: u32,
-    /// Of the key that it is sealed with here.
+    /// Fingerprint of the key this server sealed it with.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key: Option<Fingerprint>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub envelope: Option<Envelope>,
 }
 
-/// These two, whatever else a publisher has put beside them.
+/// These two fields alone, even if a publisher added others.
 #[derive(Serialize, Deserialize)]
 pub struct Envelope {
     nonce: String,
@@ -184,7 +183,7 @@ impl<'a> Entry<'a> {
         Self { app: Some(app), ..Self::new(r#type) }
     }
 
-    /// All that it concerns.
+    /// All channels of the entry.
     pub(super) fn channels(&self) -> impl Iterator<Item = &str> {
         let more = match &self.what {
             What::Call(call) => call.channels,

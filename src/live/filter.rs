@@ -1,4 +1,4 @@
-//! Which entries a watcher wants: all of them, until it says otherwise.
+//! The entries a watcher wants; all by default.
 
 use form_urlencoded::parse;
 
@@ -19,21 +19,27 @@ pub enum UnknownFilter {
     Name(String),
     #[error("the filter {0} is given twice")]
     Twice(String),
-    #[error(
-        "no type of entry is {given:?}: there are {}, and * stands for any run of characters",
-        all_types()
-    )]
+    #[error("no type of entry is {given:?}: {}", advice(given))]
     Type { given: String },
     #[error("the filter socket: {0}")]
     Socket(#[from] crate::ids::InvalidSocketId),
 }
 
-fn all_types() -> String {
-    Type::ALL.iter().map(|kind| kind.name()).collect::<Vec<_>>().join(", ")
+/// The names that are nearest; all of them would fill a screen.
+fn advice(given: &str) -> String {
+    let given = given.trim();
+    let longest = |name: &str| name.len().max(given.len());
+    let names = Type::ALL.iter().map(|kind| kind.name());
+    let distance = |name: &&str| strsim::osa_distance(name, given);
+    let near = names.filter(|name| distance(name) * 2 <= longest(name)).min_by_key(distance);
+    let near = near.map(|name| format!("did you mean {name:?}? ")).unwrap_or_default();
+    format!(
+        "{near}* stands for any run of characters, as in \"auth_*\"; docs/live.md lists the types"
+    )
 }
 
 impl Filter {
-    /// As they stand in a URL: `app=ID&channel=PATTERN&type=A,B&socket=ID`.
+    /// Parses the form in a URL: `app=ID&channel=PATTERN&type=A,B&socket=ID`.
     pub fn parse(query: &str) -> Result<Self, UnknownFilter> {
         let mut filter = Self::default();
         for (name, value) in parse(query.as_bytes()) {
@@ -51,7 +57,7 @@ impl Filter {
         Ok(filter)
     }
 
-    /// An entry that says nothing of what a filter asks for is not wanted.
+    /// An entry without the filtered field does not match.
     pub(super) fn wants(&self, entry: &Entry<'_>) -> bool {
         let is = |wanted: &Option<String>, found: Option<&str>| {
             wanted.as_deref().is_none_or(|wanted| found == Some(wanted))

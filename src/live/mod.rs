@@ -1,7 +1,8 @@
-//! The live feed: what happens, for operators who watch it happen (`docs/live.md`).
+//! The live feed: events as they happen, for operators (`docs/live.md`).
 //!
-//! Whoever does something notes an entry. With nobody watching that is one relaxed load. An entry is
-//! encoded once for all watchers; each has a bounded queue, and who does not empty it is cut.
+//! Every part of the server notes entries. Without watchers that is one relaxed load. An entry is
+//! encoded once for all watchers. Each watcher has a bounded queue and is disconnected when it is
+//! full.
 
 mod entry;
 mod filter;
@@ -18,18 +19,18 @@ pub use entry::{Call, Entry, Envelope, Event, Type, What};
 pub use filter::{Filter, UnknownFilter};
 pub use watcher::{End, Next, Watcher};
 
-/// Each costs what it takes to look at its filter, for every entry.
+/// Each watcher costs one filter evaluation per entry.
 pub const MOST_WATCHERS: usize = 16;
 
-/// Shared by everybody who has something to tell.
+/// Shared by all parts that note entries.
 #[derive(Default)]
 pub struct Feed {
     watching: AtomicUsize,
-    /// Locked after everything else, for as long as an entry takes to be queued.
+    /// Locked after all other locks, for as long as it takes to queue an entry.
     watchers: RwLock<Vec<Arc<Watcher>>>,
 }
 
-/// A place among the watchers, given back on drop.
+/// A registered watcher, removed on drop.
 pub struct Watching {
     feed: Arc<Feed>,
     watcher: Arc<Watcher>,
@@ -76,7 +77,7 @@ impl Feed {
         Ok(Watching { feed: self.clone(), watcher })
     }
 
-    /// The server ends: each watcher gets what is queued for it, and no more.
+    /// Shutdown: each watcher gets the rest of its queue, and no more.
     pub fn end(&self) {
         self.watchers.read().iter().for_each(|watcher| watcher.end(End::Server));
         self.leave(|_| true);

@@ -8,7 +8,7 @@ fn watch(feed: &Arc<Feed>, query: &str) -> Watching {
     feed.watch(Filter::parse(query).unwrap()).unwrap()
 }
 
-/// What waits for the watcher, without waiting for more.
+/// The watcher's queued entries, without waiting for more.
 async fn waiting(watcher: &Watcher) -> Vec<serde_json::Value> {
     let mut lines = Vec::new();
     loop {
@@ -83,8 +83,11 @@ async fn each_watcher_gets_what_its_filter_lets_through() {
 fn filters_that_are_none_are_told_which_there_are() {
     let says = |query: &str| Filter::parse(query).unwrap_err().to_string();
     assert!(says("apps=a").contains("app, channel, type and socket"));
-    assert!(says("type=event,evnt").contains("client_event"));
-    assert!(says("type=").contains("client_event"));
+    assert!(says("type=event,evnt").contains("did you mean \"event\"?"));
+    for query in ["type=", "type=nope", "type=xyzzy"] {
+        let said = says(query);
+        assert!(said.contains("docs/live.md") && said.len() < 160, "{said}");
+    }
     assert!(says("socket=x").contains("123.456"));
     assert_eq!(says("app=a&app=b"), "the filter app is given twice");
     assert!(

@@ -1,4 +1,4 @@
-//! What waits for one watcher.
+//! The queue of one watcher.
 
 use std::collections::VecDeque;
 
@@ -8,14 +8,14 @@ use tokio::sync::Notify;
 
 use super::{entry::Entry, filter::Filter};
 
-/// What may wait for a watcher beside what the kernel has taken: some seconds of a busy server.
+/// Bounds of the queue, beside the kernel's buffers: some seconds of a busy server.
 const MOST_ENTRIES: usize = 4096;
 const MOST_BYTES: usize = 1024 * 1024;
 
 pub struct Watcher {
     filter: Filter,
     queue: Mutex<Queue>,
-    /// There is something to take, or an end.
+    /// Signals an entry or the end.
     wake: Notify,
     ended: Notify,
 }
@@ -27,10 +27,10 @@ struct Queue {
     end: Option<End>,
 }
 
-/// Why nothing more comes.
+/// The reason for the end of the feed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum End {
-    /// The watcher has not read what was there, and the rest is not kept for it.
+    /// The watcher read too slowly; the rest is dropped.
     TooSlow,
     Server,
 }
@@ -50,14 +50,14 @@ impl Watcher {
         self.filter.wants(entry)
     }
 
-    /// False if it is over for this watcher.
+    /// False if the feed has ended for this watcher.
     pub(super) fn take(&self, line: &ByteString) -> bool {
         let mut queue = self.queue.lock();
         if queue.end.is_some() {
             return false;
         }
         if queue.entries.len() >= MOST_ENTRIES || queue.bytes + line.len() > MOST_BYTES {
-            // At once, and what waits goes: it is the picture of a moment long gone.
+            // Ends at once and drops the queue: it shows a moment long past.
             *queue = Queue::default();
             drop(queue);
             self.end(End::TooSlow);
@@ -101,7 +101,7 @@ impl Watcher {
         }
     }
 
-    /// Returns once there is an end, whatever still waits. For one task, once.
+    /// Returns at the end of the feed, even if entries still wait. For one task, once.
     pub async fn ended(&self) {
         self.ended.notified().await;
     }

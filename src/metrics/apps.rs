@@ -1,4 +1,4 @@
-//! Of each application: connections, channels, events.
+//! Metrics of each app: connections, channels, events.
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! Who was let in, and who was not.
+//! Metrics of authorization: grants and refusals.
 
 use std::fmt;
 

@@ -1,5 +1,5 @@
-//! Requests to the public API. Each worker counts its own, so that no two of them write the same
-//! line of a cache; and a route is named by its template, never by a path that somebody has sent.
+//! Requests to the public API. Each worker has its own counters, so that no two write the same
+//! cache line. Labels use the route template, never a requested path.
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -8,24 +8,24 @@ use parking_lot::Mutex;
 use super::page::{Page, SECONDS};
 use crate::counting::{Count, Distribution, Histogram};
 
-/// Of one worker.
+/// HTTP counters of one worker.
 pub struct HttpCounts {
     routes: Mutex<Vec<Arc<RouteCounts>>>,
 }
 
-/// In lines of the cache of its own.
+/// Aligned to avoid false sharing.
 #[repr(align(128))]
 pub struct RouteCounts {
     route: &'static str,
-    /// By method and class of the status.
+    /// Indexed by method and status class.
     answers: [[Count; CLASSES.len()]; METHODS.len()],
     times: Histogram,
 }
 
-/// Whatever is not served.
+/// Label for unknown routes.
 pub const UNKNOWN: &str = "unknown";
 
-/// As a label has it: what strangers call theirs makes no label of its own.
+/// Method label. Methods invented by strangers share one label.
 #[derive(Clone, Copy)]
 pub enum Method {
     Get,
@@ -56,14 +56,14 @@ const BOUNDS: [Duration; 12] = [
 impl Default for HttpCounts {
     fn default() -> Self {
         let counts = Self { routes: Mutex::default() };
-        // The first in the list.
+        // Must be the first in the list.
         counts.route(UNKNOWN);
         counts
     }
 }
 
 impl HttpCounts {
-    /// Asked once for each route, before it is served.
+    /// Called once per route, before it is served.
     pub fn route(&self, template: &'static str) -> Arc<RouteCounts> {
         let mut routes = self.routes.lock();
         if let Some(known) = routes.iter().find(|known| known.route == template) {
@@ -87,7 +87,7 @@ impl RouteCounts {
     }
 }
 
-/// A route of all workers.
+/// A route, summed over all workers.
 struct Sum {
     route: &'static str,
     answers: [[u64; CLASSES.len()]; METHODS.len()],

@@ -1,4 +1,4 @@
-//! The keys of applications that seal here, and who is served with them.
+//! Keys of sealing apps, and the subscriptions served with them.
 
 use std::fmt;
 
@@ -12,7 +12,7 @@ use crate::{
 pub fn write(page: &mut Page<'_>, tenants: &[&Tenant]) -> fmt::Result {
     let mut reports: Vec<KeyReport> =
         tenants.iter().filter_map(|tenant| tenant.key_report().ok()).collect();
-    // They stay in the list for ever.
+    // Retired keys stay in the list for ever.
     reports.iter_mut().for_each(|report| report.keys.retain(|key| key.state != KeyState::Retired));
     let mut infos = page.info("key", "Keys that are known, by their ids, and what they are")?;
     for KeyReport { app, keys, .. } in &reports {

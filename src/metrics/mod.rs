@@ -1,8 +1,7 @@
-//! All that is counted, as Prometheus reads it (`docs/metrics.md`): one page of OpenMetrics text.
+//! All metrics, as one page of OpenMetrics text for Prometheus (`docs/metrics.md`).
 //!
-//! Counters stand where things happen; what there is at a moment is looked up when the page is
-//! written. Labels are the ids of applications and of keys, and names that stand in this code:
-//! never what a client or a backend has chosen.
+//! Counters live where things happen; gauges are read when the page is written. Labels are ids of
+//! apps and keys, and names from this code, never a text chosen by a client or backend.
 
 mod apps;
 mod auth;
@@ -33,7 +32,7 @@ pub struct Metrics {
     http: Arc<[HttpCounts]>,
 }
 
-/// Reads everything anew each time.
+/// Reads all values for each page.
 struct Reader {
     engine: Arc<Engine>,
     http: Arc<[HttpCounts]>,
@@ -50,12 +49,12 @@ impl Metrics {
         Self { registry, http }
     }
 
-    /// Where a worker counts its requests.
+    /// The HTTP counters of a worker.
     pub fn http(&self, worker: usize) -> &HttpCounts {
         &self.http[worker]
     }
 
-    /// Walks all channels: not for a thread that has sockets.
+    /// Walks all channels: not for a worker thread.
     pub fn page(&self) -> Result<String, fmt::Error> {
         let mut text = String::new();
         text::encode(&mut text, &self.registry)?;

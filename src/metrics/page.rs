@@ -1,4 +1,4 @@
-//! One page of metrics while it is written: families, and the samples of each.
+//! A page of metrics being written: families, and the samples of each.
 
 use std::fmt;
 
@@ -17,7 +17,7 @@ pub static SECONDS: Unit = Unit::Seconds;
 
 pub type Labels<'a> = [(&'a str, &'a str)];
 
-/// Families are called without the prefix that all of them have, and without their unit.
+/// Family names come without the common prefix and without their unit.
 pub struct Page<'a>(pub DescriptorEncoder<'a>);
 
 pub struct Counters<'a>(MetricEncoder<'a>);
@@ -72,7 +72,7 @@ impl Page<'_> {
 
 impl Counters<'_> {
     pub fn add(&mut self, labels: &Labels<'_>, value: impl EncodeCounterValue) -> fmt::Result {
-        // Without labels there are no braces, either.
+        // No braces without labels.
         if labels.is_empty() {
             return self.0.encode_counter::<NoLabelSet, _, f64>(&value, None);
         }

@@ -1,4 +1,4 @@
-//! What the system says of the process. On other systems than Linux the families are empty.
+//! The process, as the system sees it. Empty on systems other than Linux.
 
 use std::fmt;
 
@@ -39,7 +39,7 @@ pub fn write(page: &mut Page<'_>, engine: &Engine) -> fmt::Result {
     capacity(page, engine)
 }
 
-/// What new sockets are refused by.
+/// The limits that refuse new connections.
 fn capacity(page: &mut Page<'_>, engine: &Engine) -> fmt::Result {
     let mut used =
         page.gauge("capacity_used_ratio", "How much is in use of what sockets may take")?;

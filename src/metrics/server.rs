@@ -1,4 +1,4 @@
-//! Of the whole server: what it is, its sockets, and what waits for them.
+//! Metrics of the whole server: version, connections, queues.
 
 use std::{fmt, time::SystemTime};
 
@@ -70,7 +70,7 @@ fn closed(page: &mut Page<'_>, engine: &Engine) -> fmt::Result {
     Ok(())
 }
 
-/// Of all workers.
+/// Sums over all workers.
 fn sums(engine: &Engine, of: fn(&Gauges) -> &Tally) -> Vec<(&'static str, u64)> {
     let mut sums: Vec<(&'static str, u64)> = Vec::new();
     for (name, count) in engine.hub.all_gauges().iter().flat_map(|gauges| of(gauges).iter()) {

@@ -1,5 +1,5 @@
-//! What backends are told, and what becomes of it. Endpoints are added up, since their addresses
-//! are nobody's business here.
+//! Webhook deliveries and their outcome. Endpoints are summed: their addresses must not appear
+//! here.
 
 use std::{fmt, time::Instant};
 

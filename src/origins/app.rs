@@ -1,11 +1,11 @@
-//! Origins of applications: what the web view of a phone, a desktop or an extension sends.
+//! Origins of apps: the web views of phones and desktops, and browser extensions.
 
 use super::InvalidOrigin;
 
-/// For errors; the schemes of `Kind::of`.
+/// For error messages; the schemes of `Kind::of`.
 pub const TAKEN: &str = "http and https, and of apps capacitor, ionic, tauri, app, chrome-extension, moz-extension and safari-web-extension";
 
-/// One origin, exactly: no part of it can be any.
+/// One exact origin without wildcards.
 #[derive(Debug, PartialEq, Eq)]
 pub struct AppOrigin {
     scheme: String,
@@ -14,14 +14,14 @@ pub struct AppOrigin {
 
 #[derive(Clone, Copy)]
 enum Kind {
-    /// The host is the tool's choice, or the app's.
+    /// The app or its tool chooses the host.
     App,
     Chromium,
     Uuid,
 }
 
 impl Kind {
-    /// A closed list: a scheme that is not on it might be one that any page can have.
+    /// A closed list: any page could have an unlisted scheme.
     fn of(scheme: &str) -> Option<Self> {
         match scheme {
             "capacitor" | "ionic" | "tauri" | "app" => Some(Self::App),
@@ -48,7 +48,7 @@ impl Kind {
 }
 
 impl AppOrigin {
-    /// Both in lower case.
+    /// Takes both in lower case.
     pub fn parse(scheme: &str, host: &str) -> Result<Self, InvalidOrigin> {
         let kind = Kind::of(scheme).ok_or(InvalidOrigin::Scheme)?;
         match kind {
@@ -59,7 +59,7 @@ impl AppOrigin {
         }
     }
 
-    /// Whatever its capitals: systems write an id as they like.
+    /// Ignores case: systems differ in the capitals of an id.
     pub fn matches(&self, origin: &str) -> bool {
         origin.split_once("://").is_some_and(|(scheme, host)| {
             scheme.eq_ignore_ascii_case(&self.scheme) && host.eq_ignore_ascii_case(&self.host)

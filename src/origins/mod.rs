@@ -1,5 +1,4 @@
-//! From where pages and apps may connect and ask: origins, with `*` for parts of the host and for the
-//! port of web pages.
+//! Origins of pages and apps, with `*` for labels of the host and for the port of web pages.
 
 mod app;
 #[cfg(test)]
@@ -12,25 +11,26 @@ use app::AppOrigin;
 use web::WebOrigin;
 
 pub enum Origins {
-    /// WebSocket connections from anywhere, no page may call the auth endpoints across origins.
+    /// Any origin may connect; no page may call the auth endpoints across origins.
     Any,
-    /// Exactly these, for both.
+    /// Only these, for connections and calls.
     Listed(Vec<OriginPattern>),
-    /// Pages on this machine, whatever their port: for development.
+    /// Pages of this machine on any port: for development.
     Loopback,
 }
 
 impl Origins {
-    /// Whether somebody who says to come from there may connect or ask.
+    /// True if a client with this origin may connect, or call the auth endpoints.
     pub fn admits(&self, origin: Option<&str>) -> bool {
         match self {
             Self::Any => true,
-            // Without the header it is no browser, which alone the list protects.
+            // A request without the header comes from no browser, and only browsers are held to the
+            // list.
             Self::Listed(_) | Self::Loopback => origin.is_none_or(|o| self.lists(o)),
         }
     }
 
-    /// Whether a page from there may read answers across origins.
+    /// True if a page of this origin may read responses across origins.
     pub fn lists(&self, origin: &str) -> bool {
         match self {
             Self::Any => false,
@@ -39,8 +39,8 @@ impl Origins {
         }
     }
 
-    /// Whether it is a web page's and listed without any `*`: only such a page is trusted with the
-    /// cookies that its browser adds.
+    /// True for a web page listed without any `*`: only such a page is trusted with the cookies
+    /// that its browser adds.
     pub fn lists_exactly(&self, origin: &str) -> bool {
         match self {
             Self::Any | Self::Loopback => false,
@@ -55,7 +55,7 @@ impl Origins {
     }
 }
 
-/// One entry of a list.
+/// One entry of the list.
 #[derive(Debug, PartialEq, Eq)]
 pub enum OriginPattern {
     Web(WebOrigin),
@@ -70,12 +70,12 @@ impl OriginPattern {
         }
     }
 
-    /// An app shares its origin with every other one that is made with the same tool.
+    /// Not for apps: all apps made with the same tool share their origin.
     fn is_exact_page(&self) -> bool {
         matches!(self, Self::Web(pattern) if pattern.is_exact())
     }
 
-    /// Whether TLS is spoken there, host and port of an entry that stands for one web address.
+    /// TLS, host and port of a pattern for a single web address.
     pub fn place(&self) -> Option<(bool, &str, Option<u16>)> {
         match self {
             Self::Web(pattern) => pattern.place(),
@@ -83,7 +83,8 @@ impl OriginPattern {
         }
     }
 
-    fn is_exact(&self) -> bool {
+    /// Whether it stands for one origin alone.
+    pub fn is_exact(&self) -> bool {
         match self {
             Self::Web(pattern) => pattern.is_exact(),
             Self::App(_) => true,
@@ -147,8 +148,8 @@ pub enum InvalidOrigin {
     Extension,
 }
 
-/// What to do so that an origin that was refused is admitted, if that is meant. The text comes from a
-/// stranger: it is quoted, escaped and clipped, and never suggested where it would admit others.
+/// The setting that would admit a refused origin. The text comes from a stranger: it is quoted,
+/// escaped and clipped, and never suggested if it would admit others as well.
 pub fn advice(origin: &str, app: &str) -> String {
     let shown: String = origin.chars().take(SHOWN_CHARS).collect();
     match origin.parse::<OriginPattern>() {

@@ -145,7 +145,7 @@ fn who_may_connect_and_who_may_bring_cookies() {
 }
 
 proptest! {
-    /// Whatever stands in front of or behind what is listed, the page is a stranger's.
+    /// Any text before or after a listed origin makes a foreign origin.
     #[test]
     fn a_foreign_origin_never_matches(
         text in prop::sample::select(vec![
@@ -159,17 +159,17 @@ proptest! {
         let pattern = pattern(text);
         let host = text.split("://").nth(1).unwrap().replace("*.", "").replace(":*", "");
         let own = host.rsplit_once(':').map_or(host.as_str(), |(host, _)| host);
-        // Ends in another name: somebody else's.
+        // The end of the host is another name: a foreign site.
         let foreign = format!("{scheme}{head}{own}.{tail}");
         prop_assert!(!pattern.matches(&foreign), "{}", foreign);
         let foreign = format!("{scheme}{head}{own}@{tail}.example.org");
         prop_assert!(!pattern.matches(&foreign), "{}", foreign);
-        // Glued to another label: another name as well.
+        // Glued to another label: a different name as well.
         let glued = format!("{scheme}x{own}");
         prop_assert!(!pattern.matches(&glued), "{}", glued);
     }
 
-    /// What matches is the pattern with labels and a port put in for its stars.
+    /// A match is the pattern with labels and a port in place of its stars.
     #[test]
     fn a_match_is_made_of_the_pattern(origin in "https?://[a-c.:@]{0,8}(\\.?example\\.com)?(:[0-9]{0,6})?") {
         if pattern("https://*.example.com:*").matches(&origin) {

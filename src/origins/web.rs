@@ -4,13 +4,13 @@ use std::str::FromStr;
 
 use super::InvalidOrigin;
 
-/// One origin, or those that differ from it in the leftmost labels of the host and in the port.
+/// One origin, or a family that differs in the leftmost labels of the host and in the port.
 #[derive(Debug, PartialEq, Eq)]
 pub struct WebOrigin {
     scheme: Scheme,
-    /// How many labels stand in front of the host, each of which may be any.
+    /// Number of labels before the host, each of any value.
     stars: usize,
-    /// Literal; in lower case, as browsers send it.
+    /// Literal, in lower case, as browsers send it.
     host: String,
     port: Port,
 }
@@ -32,13 +32,13 @@ impl Scheme {
 
 #[derive(Debug, PartialEq, Eq)]
 enum Port {
-    /// The scheme's, which browsers leave out.
+    /// The scheme's default port; browsers leave it out.
     Usual,
     Number(u16),
     Any,
 }
 
-/// Below which nobody can register names.
+/// Suffixes under which names cannot be registered.
 const PRIVATE_SUFFIXES: [&str; 4] = ["localhost", "test", "local", "internal"];
 
 impl WebOrigin {
@@ -62,7 +62,7 @@ impl WebOrigin {
         self.stars == 0 && self.port != Port::Any
     }
 
-    /// Whether TLS is spoken there, host and port, if it stands for one address.
+    /// TLS, host and port, if the pattern stands for a single address.
     pub fn place(&self) -> Option<(bool, &str, Option<u16>)> {
         let port = match self.port {
             Port::Usual => None,
@@ -79,21 +79,20 @@ impl Port {
             (Self::Any, None) | (Self::Usual, None) => true,
             (Self::Any, Some(port)) => number(port).is_some(),
             (Self::Number(wanted), Some(port)) => number(port) == Some(*wanted),
-            // Not a browser, but React Native writes it out.
+            // React Native, which is no browser, writes the default port out.
             (Self::Usual, Some(port)) => number(port) == Some(scheme.usual_port()),
             (Self::Number(_), None) => false,
         }
     }
 }
 
-/// As a browser writes it: no sign, no zero in front.
+/// The form of browsers: no sign, no leading zero.
 fn number(port: &str) -> Option<u16> {
     let plain = port.bytes().all(|b| b.is_ascii_digit()) && !port.starts_with('0');
     port.parse().ok().filter(|_| plain)
 }
 
-/// Scheme, host and port of an origin. The port only splits off behind the bracket of an IPv6
-/// address.
+/// Scheme, host and port of an origin. The port follows the bracket of an IPv6 address.
 fn parts(origin: &str) -> Option<(Scheme, &str, Option<&str>)> {
     let (scheme, rest) = [("https://", Scheme::Https), ("http://", Scheme::Http)]
         .into_iter()
@@ -121,7 +120,7 @@ fn is_address(host: &str) -> bool {
 impl FromStr for WebOrigin {
     type Err = InvalidOrigin;
 
-    /// In ASCII and lower case.
+    /// Takes ASCII in lower case.
     fn from_str(text: &str) -> Result<Self, InvalidOrigin> {
         let (scheme, host, port) = parts(text).ok_or(InvalidOrigin::Shape)?;
         let port = match port {
@@ -153,7 +152,7 @@ impl FromStr for WebOrigin {
 
 fn refuse_wide(literal: &str) -> Result<(), InvalidOrigin> {
     let last = literal.rsplit('.').next().unwrap_or_default();
-    // Numbers are an IPv4 address, whose parts are nobody's.
+    // The last label of an IPv4 address is a number; a part of an address belongs to no one.
     let numeric = last.bytes().all(|b| b.is_ascii_digit());
     let single = last == literal && !PRIVATE_SUFFIXES.contains(&literal);
     if numeric || single { Err(InvalidOrigin::TooWide) } else { Ok(()) }

@@ -1,7 +1,7 @@
-//! Lines for standard output and standard error that no thread ever waits for.
+//! Standard output and standard error without blocking any thread.
 //!
-//! A pipe that nobody reads blocks `write`, a full disk or a closed terminal fails it. So lines go
-//! into a bounded queue, and a thread of its own writes them. A line that finds no room is dropped
+//! A pipe without a reader blocks `write`; a full disk or a closed terminal fails it. Therefore
+//! lines go into a bounded queue, and a separate thread writes them. A line without room is dropped
 //! and counted.
 
 mod panics;
@@ -24,7 +24,7 @@ pub use panics::{PanicForm, report_panics};
 use crate::counting::Count;
 use writer::Writer;
 
-/// Both bounds include what the writer is writing.
+/// Both bounds include the lines being written.
 const MAX_LINES: usize = 8192;
 const MAX_BYTES: usize = 4 * 1024 * 1024;
 
@@ -42,13 +42,13 @@ struct Shared {
 
 #[derive(Default)]
 struct State {
-    /// Whole lines in one buffer, so that a line costs no allocation of its own.
+    /// Whole lines in one buffer, so that no line costs an allocation.
     waiting: Vec<u8>,
     waiting_lines: usize,
-    /// Taken by the writer and not yet written.
+    /// Taken by the writer, not yet written.
     writing_bytes: usize,
     writing_lines: usize,
-    /// Dropped, and not yet reported in the log.
+    /// Dropped, not yet reported in the log.
     unreported: u64,
     writer_sleeps: bool,
     /// The writer ends when all is written, or at the first failure.
@@ -57,11 +57,11 @@ struct State {
 }
 
 impl OutputQueue {
-    /// How long the end of a process waits for its last lines.
+    /// Time for the last lines at the end of a process.
     pub const END: Duration = Duration::from_secs(1);
 
-    /// `report` is called on the writer's thread with the number of lines that were dropped, when
-    /// lines can be written again. It may push a line.
+    /// `report` is called on the writer's thread with the number of dropped lines, once lines can
+    /// be written again. It may push a line.
     pub fn start(
         name: &str,
         stream: impl io::Write + Send + 'static,
@@ -78,12 +78,12 @@ impl OutputQueue {
         Ok(queue)
     }
 
-    /// Another handle of this stream, which shares no lock with `std::io`.
+    /// Another handle for this stream, which shares no lock with `std::io`.
     pub fn stream(of: impl AsFd) -> io::Result<File> {
         Ok(File::from(of.as_fd().try_clone_to_owned()?))
     }
 
-    /// Takes a whole line (its line feed included) or drops it.
+    /// Queues a whole line (its line feed included) or drops it.
     pub fn push(&self, line: &[u8]) {
         let mut state = self.0.state.lock();
         if !state.has_room(line.len()) {
@@ -98,24 +98,24 @@ impl OutputQueue {
         }
     }
 
-    /// Counts a line that was not even made.
+    /// Counts a line dropped before it was formatted.
     pub fn drop_line(&self) {
         self.0.state.lock().unreported += 1;
         self.0.dropped.add();
     }
 
-    /// How many lines were dropped.
+    /// Number of dropped lines.
     pub fn dropped(&self) -> Arc<Count> {
         self.0.dropped.clone()
     }
 
-    /// Ends the writer when all is written; nobody waits for that.
+    /// Ends the writer when all is written, without waiting.
     pub fn close(&self) {
         self.0.state.lock().ending = true;
         self.0.filled.notify_one();
     }
 
-    /// Waits until all is written, if that is possible, and not for longer than `bound`.
+    /// Waits until all is written, but no longer than `bound`.
     pub fn finish(&self, bound: Duration) {
         let deadline = Instant::now() + bound;
         self.close();
@@ -136,7 +136,7 @@ impl State {
     }
 }
 
-/// One event of the log: its formatter writes it at once.
+/// Writer for one log event: its formatter writes it in one piece.
 pub struct EventWriter<'a>(&'a OutputQueue);
 
 impl io::Write for EventWriter<'_> {

@@ -1,5 +1,5 @@
-//! What a panic says. The hook of the standard library writes to standard error: it would wait for
-//! the reader in the middle of a worker, and a second panic there would end the process.
+//! Reports of panics. The standard library's hook writes to standard error: it would block a worker
+//! while the reader is slow, and a second panic there would end the process.
 
 use std::{
     backtrace::{Backtrace, BacktraceStatus},
@@ -11,15 +11,15 @@ use std::{
 
 use super::OutputQueue;
 
-/// The form of the log.
+/// The format of the log.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum PanicForm {
     Text,
     Json,
 }
 
-/// Takes the place of the hook that is there. Nothing in it waits, panics or takes a lock that a
-/// panicking thread can hold: no code that holds the queue's lock panics.
+/// Replaces the panic hook. It never waits, panics, or takes a lock held by a panicking thread: no
+/// code that holds the queue's lock panics.
 pub fn report_panics(queue: OutputQueue, form: PanicForm) {
     panic::set_hook(Box::new(move |panic| {
         let said = Said::of(panic);
@@ -35,7 +35,7 @@ struct Said {
     thread: String,
     place: String,
     message: String,
-    /// Where RUST_BACKTRACE asks for one.
+    /// Present if RUST_BACKTRACE asks for one.
     backtrace: Option<String>,
 }
 

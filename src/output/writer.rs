@@ -1,4 +1,4 @@
-//! The thread that writes, and the only one that waits for a reader or a disk.
+//! The writing thread, the only one that waits for a reader or a disk.
 
 use std::{
     io::{ErrorKind, Write},
@@ -12,20 +12,20 @@ use super::Shared;
 pub struct Writer<S> {
     shared: Arc<Shared>,
     stream: S,
-    /// What is being written, from `written` on.
+    /// The lines being written, from `written` on.
     batch: Vec<u8>,
     written: usize,
     report: fn(u64),
 }
 
-/// Not more than this is handed over at once, so that lines of several processes on one pipe do not
-/// tear each other: POSIX keeps a write of `PIPE_BUF` bytes in one piece. A longer line goes alone.
+/// Largest single write, so that lines of several processes on one pipe stay whole: POSIX keeps
+/// writes of up to `PIPE_BUF` bytes in one piece. A longer line goes alone.
 const CHUNK_BYTES: usize = 4096;
-/// After a burst the buffers give their memory back.
+/// Buffer memory kept after a burst.
 const KEPT_BYTES: usize = 64 * 1024;
-/// A pipe that is full and does not block is tried again after this.
+/// Retry interval of a full non-blocking pipe.
 const FULL_RETRY: Duration = Duration::from_millis(20);
-/// A stream that fails is tried again after this.
+/// Retry interval of a failing stream.
 const FAILED_RETRY: Duration = Duration::from_secs(1);
 
 enum Progress {
@@ -87,20 +87,20 @@ impl<S: Write> Writer<S> {
         }
     }
 
-    /// Makes room for new lines as soon as there is some.
+    /// Frees queue space as soon as bytes are written.
     fn advance(&mut self, bytes: usize) {
         let lines = count_lines(&self.batch[self.written..self.written + bytes]);
         self.written += bytes;
         let mut state = self.shared.state.lock();
         state.writing_bytes -= bytes;
-        // A report of several lines was pushed as one.
+        // A report of several lines counts as one.
         state.writing_lines = state.writing_lines.saturating_sub(lines);
         if self.written == self.batch.len() {
             state.writing_lines = 0;
         }
     }
 
-    /// Not through the end of the server: the last try is made at once.
+    /// Does not delay shutdown: the last attempt follows soon.
     fn wait(&self, time: Duration) {
         let mut state = self.shared.state.lock();
         if state.ending {
@@ -128,7 +128,7 @@ impl<S: Write> Writer<S> {
     }
 }
 
-/// As many whole lines as are written in one piece, or one that is longer.
+/// The whole lines that fit into one write, or one longer line.
 fn chunk(bytes: &[u8]) -> usize {
     if bytes.len() <= CHUNK_BYTES {
         return bytes.len();

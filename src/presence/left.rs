@@ -1,5 +1,4 @@
-//! Members that have left a moment ago: how often each may leave and come back while all others are
-//! told.
+//! Members that left recently, with the rate limit of their announced departures and returns.
 
 use std::{
     collections::HashMap,
@@ -9,14 +8,14 @@ use std::{
 
 use crate::meter::Pace;
 
-/// How long a departure is held that is one too many. A member that comes back meanwhile has not
-/// been away for the others.
+/// The time for which an excess departure is held. A member that returns meanwhile was never absent
+/// for the others.
 pub const HELD: Duration = Duration::from_secs(10);
 
-/// So many are remembered of one channel. Beyond it some departures are not counted.
+/// The maximum of remembered users on one channel. Departures beyond it are not limited.
 const MAX_LEFT: usize = 1024;
 
-/// Looked through for those that can be forgotten only when it has grown to twice what was left.
+/// Cleaned up only when grown to twice the size after the last cleanup, and at least to this size.
 const KEPT_LEFT: usize = 32;
 
 #[derive(Debug, Default)]
@@ -39,7 +38,7 @@ impl Left {
         self.paces.remove(user_id)
     }
 
-    /// Those whose minute is over.
+    /// Forgets users whose limiter is idle again.
     pub(super) fn forget(&mut self, now: Instant) {
         self.paces.retain(|_, pace| pace.is_ahead(now));
         self.paces.shrink_to(2 * self.paces.len());

@@ -149,7 +149,7 @@ fn f16_a_held_departure_is_told_when_its_time_is_over() {
     assert_eq!(members.end_hold("u", later + HELD), Hold::Gone);
     assert_eq!((members.count(), members.end_hold("u", later + HELD)), (0, Hold::Over));
 
-    // With two connections it is there, whatever one of them does.
+    // With two connections the user stays present when one of them leaves.
     let _ = members.join(member("v"), start);
     for _ in 0..100 {
         assert_eq!(members.join(member("v"), start), Transition::Unchanged);

@@ -1,4 +1,4 @@
-//! What clients say. The one place that knows that `data` may be an object or a JSON string of
+//! Frames from clients. The only place that knows that `data` may be an object or a JSON string of
 //! that object (protocol.md 1.8).
 
 use std::borrow::Cow;
@@ -30,7 +30,7 @@ pub struct Subscribe {
     pub channel: String,
     pub auth: Option<String>,
     pub channel_data: Option<String>,
-    /// Kept, so that the refusal reaches the channel.
+    /// Kept, so that the refusal can name the channel.
     pub misshapen: Option<Misshapen>,
 }
 
@@ -82,9 +82,9 @@ impl From<RawSignin> for Signin {
     }
 }
 
-/// A field that is present and not a string.
+/// A field with a value other than a string.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{} is {kind}, and must be a string: pass on what the auth endpoint answered", field.name())]
+#[error("{} is {kind}, and must be a string: pass on the auth endpoint's response unchanged", field.name())]
 pub struct Misshapen {
     field: Field,
     kind: &'static str,
@@ -117,7 +117,7 @@ impl Misshapen {
     }
 }
 
-/// The first misshapen field is noted.
+/// Records the first invalid field.
 fn text(field: Field, value: Value, misshapen: &mut Option<Misshapen>) -> Option<String> {
     let kind = match value {
         Value::Null => return None,
@@ -136,12 +136,12 @@ struct Unsubscribe {
     channel: String,
 }
 
-/// `client-*`; what it may do is the engine's matter.
+/// A `client-*` event; the engine decides on it.
 #[derive(Debug)]
 pub struct ClientEvent<'a> {
     pub event: Cow<'a, str>,
     pub channel: Option<Cow<'a, str>>,
-    /// JSON text as it was sent.
+    /// The JSON text as sent.
     pub data: Option<&'a str>,
 }
 
@@ -158,7 +158,7 @@ pub enum FrameError {
 impl FrameError {
     pub fn code(&self) -> ErrorCode {
         match self {
-            // A failed sign-in, whatever it fails at (protocol.md 5.1).
+            // A failed sign-in, for any reason (protocol.md 5.1).
             Self::InvalidData { event: "signin", .. } => ErrorCode::Unauthorized,
             Self::InvalidData { .. } | Self::NotAFrame(_) | Self::Unsupported(_) => ErrorCode::None,
         }
@@ -169,7 +169,7 @@ impl FrameError {
 struct Raw<'a> {
     #[serde(borrow)]
     event: Cow<'a, str>,
-    /// Looked at in client events only, so that a strange value elsewhere does no harm.
+    /// Read in client events only, so that an invalid value in other frames does no harm.
     #[serde(borrow, default)]
     channel: Option<&'a RawValue>,
     #[serde(borrow, default)]
@@ -206,13 +206,13 @@ fn data<T: DeserializeOwned>(event: &'static str, raw: Option<&RawValue>) -> Res
     parsed.map_err(|e| invalid(e.to_string()))
 }
 
-/// A stranger's text is repeated, but not at length.
+/// Repeats the start of a client's text in an error, not all of it.
 fn shortened(event: &str) -> String {
     event.chars().take(60).collect()
 }
 
-/// A client event's `data` as the string that subscribers get: a string stays as it is, anything
-/// else is its JSON text (protocol.md 6).
+/// A client event's `data` as subscribers get it: a string stays as it is, other values become
+/// their JSON text (protocol.md 6).
 pub fn data_as_text(data: &str) -> Cow<'_, str> {
     string(data).unwrap_or(Cow::Borrowed(data))
 }

@@ -1,4 +1,4 @@
-//! Why a connection is closed, the code that says so, and what clients do on it (protocol.md 1.6).
+//! Close reasons, their codes, and the reaction of clients (protocol.md 1.6).
 //!
 //! | code | clients |
 //! |---|---|
@@ -7,9 +7,9 @@
 //! | 4200 to 4299 | reconnect at once: shutdown, dead connections |
 //! | 1002, 1003, 1007, 1009 | WebSocket's own; clients back off and reconnect |
 //!
-//! Codes from 4300 make pusher-js give up, so they are only ever sent in a frame.
+//! Codes from 4300 make pusher-js give up, so they are sent in error frames alone.
 
-/// Matched everywhere without a catch-all arm, so that a new variant has to be thought about.
+/// Matched everywhere without a catch-all arm, so that a new variant is considered in each place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Close {
     UnknownApp {
@@ -17,7 +17,7 @@ pub enum Close {
     },
     AppDisabled,
     OverConnectionQuota,
-    /// From one address.
+    /// Too many connections from one address.
     ConnectsTooOften,
     PathNotFound {
         mistake: String,
@@ -26,25 +26,25 @@ pub enum Close {
     UnsupportedProtocol,
     MissingProtocol,
     OriginRefused {
-        /// What would admit it: in development alone.
+        /// How to admit the origin; set in development alone.
         advice: Option<String>,
     },
     NotAuthorizedInTime,
     Terminated,
     TooSlow,
-    /// It takes nothing of what waits for it.
+    /// The peer reads nothing of its queue.
     Stalled,
     TooManyFrames,
     /// The server is short of memory, and this connection holds more of it than its share.
     Shed,
     ShuttingDown,
-    /// A new connection to a server that is shutting down. Not 4200, on which clients would be back
-    /// at once, and as long as they are led here, again and again.
+    /// A new connection during a shutdown. Not 4200: clients would reconnect at once, and as long
+    /// as they are routed here, again and again.
     Draining,
     /// A new connection to a server that is short of memory or file descriptors.
     OverCapacity,
-    /// The secret of a channel that the client has is served no longer, and it has not fetched
-    /// the next one.
+    /// The client's secret for a channel is no longer served, and the client has not fetched the
+    /// next one.
     SecretRetired,
     /// No more of its ended authorizations can be remembered, and none may be forgotten.
     TooManyAuthorizations,
@@ -55,7 +55,7 @@ pub enum Close {
     MessageTooBig {
         limit: usize,
     },
-    /// The client said goodbye first; its code is returned to it.
+    /// The client closed first; its code is echoed.
     ByClient(Option<u16>),
 }
 
@@ -117,7 +117,7 @@ impl Close {
         ("by_client", ""),
     ];
 
-    /// One of `REASONS`: no text of a stranger, as the message may be.
+    /// One of `REASONS`. It contains no text from clients, unlike the message.
     pub fn reason(&self) -> &'static str {
         match self {
             Self::UnknownApp { .. } => "unknown_app",
@@ -146,6 +146,17 @@ impl Close {
             Self::NotUtf8 => "not_utf8",
             Self::MessageTooBig { .. } => "message_too_big",
             Self::ByClient(_) => "by_client",
+        }
+    }
+
+    /// `message` for logs and the live feed: without the parts that a stranger has chosen, since a
+    /// secret may stand in the place of a key.
+    pub fn public_message(&self) -> String {
+        match self {
+            Self::UnknownApp { .. } => "App key not in this cluster".into(),
+            Self::PathNotFound { .. } => "Path not found".into(),
+            Self::OriginRefused { .. } => "Origin not allowed".into(),
+            other => other.message(),
         }
     }
 
@@ -199,8 +210,8 @@ impl Close {
         }
     }
 
-    /// The code in the `pusher:error` frame before the close: 4301 is the one for rates, and would
-    /// make pusher-js give up if it closed the connection.
+    /// The code in the `pusher:error` frame before the close. For rates it is 4301, which would
+    /// make pusher-js give up as a close code.
     pub fn error_code(&self) -> Option<u16> {
         match self {
             Self::TooManyFrames => ErrorCode::ClientEventRate.number(),
@@ -208,13 +219,13 @@ impl Close {
         }
     }
 
-    /// Whether frames that wait are dropped: the peer does not read them, and they are in the way.
+    /// True if queued frames are dropped, because the peer does not read them.
     pub fn drops_what_waits(&self) -> bool {
         matches!(self, Self::TooSlow | Self::Stalled | Self::Shed)
     }
 
-    /// Whether a `pusher:error` frame goes before the close. Protocol violations get none: what
-    /// they are answered with is WebSocket's own matter.
+    /// True if a `pusher:error` frame precedes the close. Protocol violations get a WebSocket close
+    /// frame alone.
     pub fn has_error_frame(&self) -> bool {
         self.code().is_some_and(|code| code >= 4000) && !matches!(self, Self::ByClient(_))
     }
@@ -223,7 +234,7 @@ impl Close {
 /// Codes in `pusher:error` frames that leave the connection open.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ErrorCode {
-    /// `null`, as the live service sends for most refusals of one message.
+    /// `null`, as Pusher's service sends for most refusals of one message.
     None,
     Unauthorized,
     ClientEventRate,

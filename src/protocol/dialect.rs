@@ -1,4 +1,4 @@
-//! Pusher and Jetsocket speak one protocol with two prefixes (protocol.md 12).
+//! The two spellings of one protocol: Pusher's and Jetsocket's prefixes (protocol.md 12).
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -23,8 +23,8 @@ impl Dialect {
         event.strip_prefix(self.prefix())?.strip_prefix(':')
     }
 
-    /// The handshake comes before the client's first word, so only the request can tell: the
-    /// query first, then the name of the client, then the application's setting.
+    /// Selects the dialect from the handshake request, because the first frame is the server's: the
+    /// query first, then the client's name, then the app's setting.
     pub fn choose(query: Option<&str>, client: Option<&str>, app: Self) -> Self {
         match query {
             Some("jetsocket") => Self::Jetsocket,
@@ -37,7 +37,7 @@ impl Dialect {
     }
 }
 
-/// Whether the name belongs to the protocol and so to no publisher.
+/// True if the name is reserved for the protocol.
 pub fn is_reserved(event: &str) -> bool {
     Dialect::ALL.into_iter().any(|dialect| {
         event

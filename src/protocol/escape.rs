@@ -1,7 +1,7 @@
-//! JSON strings, written. Nearly every frame has JSON text in a JSON string, so that this is most
-//! of what encoding one costs.
+//! Writes JSON strings. Nearly every frame has JSON text in a JSON string, so this is most of the
+//! cost of encoding.
 
-/// JSON text as it stands within a JSON string: quotes and backslashes escaped.
+/// JSON text as the content of a JSON string: quotes and backslashes are escaped.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Escaped(String);
 
@@ -12,7 +12,7 @@ impl Escaped {
         Self::from_bytes(bytes)
     }
 
-    /// `bytes` are text that is escaped already.
+    /// `bytes` must be escaped text.
     pub fn from_bytes(bytes: Vec<u8>) -> Self {
         Self(String::from_utf8(bytes).expect("escaping makes ASCII of ASCII and leaves the rest"))
     }
@@ -22,12 +22,12 @@ impl Escaped {
     }
 }
 
-/// What the text takes as a rule once it is escaped.
+/// The usual size of the text once escaped.
 pub fn room_for(text: &str) -> usize {
     text.len() + text.len() / 4 + 16
 }
 
-/// The text as a JSON string, with its quotes.
+/// Writes the text as a JSON string, with its quotes.
 pub fn quote(text: &str, out: &mut Vec<u8>) {
     out.push(b'"');
     escape(text, out);
@@ -37,8 +37,8 @@ pub fn quote(text: &str, out: &mut Vec<u8>) {
 const LINE: usize = 32;
 const WORD: usize = 8;
 
-/// What stands between the quotes. Most lines have nothing to escape and are copied as they are;
-/// words of the others that have quotes or backslashes alone take no branch for each byte.
+/// Writes the content of a JSON string. Most lines need no escapes and are copied as they are; in
+/// other lines, words with quotes or backslashes alone need no branch for each byte.
 pub fn escape(text: &str, out: &mut Vec<u8>) {
     let mut block = Block { bytes: [0; Block::BYTES], length: 0 };
     let mut lines = text.as_bytes().chunks_exact(LINE);
@@ -55,7 +55,7 @@ pub fn escape(text: &str, out: &mut Vec<u8>) {
     block.flush(out);
 }
 
-/// Looks at every byte, so that the compiler can look at many at a time.
+/// Checks every byte without an early exit, so that the compiler can vectorize the loop.
 fn is_plain(line: &[u8; LINE]) -> bool {
     let special = |byte: u8| byte < 0x20 || byte == b'"' || byte == b'\\';
     !line.iter().fold(false, |found, byte| found | special(*byte))
@@ -98,7 +98,7 @@ fn equal(bits: u64, byte: u8) -> u64 {
     !(((difference & !HIGH) + !HIGH) | difference) & HIGH
 }
 
-/// Text on its way to the output, which is not asked for room for every word.
+/// A buffer before the output, so that capacity is not checked for every word.
 struct Block {
     bytes: [u8; Self::BYTES],
     length: usize,
@@ -107,8 +107,7 @@ struct Block {
 impl Block {
     const BYTES: usize = 256;
 
-    /// Whether there is no room for an escaped word, and for a word behind it, of which nothing
-    /// may count.
+    /// True if an escaped word and one more word may not fit.
     fn is_full(&self) -> bool {
         self.length > Self::BYTES - 3 * WORD
     }
@@ -120,8 +119,8 @@ impl Block {
         }
     }
 
-    /// Writes a whole word, of which the first `count` bytes are meant: a copy of a known length
-    /// takes one instruction.
+    /// Writes a whole word, of which `count` bytes are valid: a copy of constant length takes one
+    /// instruction.
     fn copy(&mut self, bits: u64, count: usize) {
         self.bytes[self.length..self.length + WORD].copy_from_slice(&bits.to_le_bytes());
         self.length += count;
@@ -134,7 +133,7 @@ impl Block {
             self.copy(bits, plain as usize);
             self.copy(b'\\'.into(), 1);
             bits >>= 8 * plain;
-            // What is escaped is the first byte now, and copied with what follows it.
+            // The escaped byte is the first now, and is copied with the bytes after it.
             escaped = escaped >> (8 * plain) & !0x80;
             left -= plain as usize;
         }

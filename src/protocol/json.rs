@@ -1,5 +1,5 @@
-//! JSON from strangers: bounded in depth before anything parses, an object where an object is
-//! wanted, and read as JavaScript writes it (`well_formed`).
+//! JSON from clients: bounded in depth before it is parsed, an object where one is expected, and
+//! read as JavaScript writes it (`well_formed`).
 
 use std::borrow::Cow;
 
@@ -7,19 +7,19 @@ use serde::{Deserialize, de::DeserializeOwned};
 
 use super::well_formed::WellFormed;
 
-/// A parser that recurses on what a stranger sent can run out of stack, ours or that of whoever is
-/// sent the text next (protocol.md 1.8).
+/// The maximum nesting. A recursive parser can run out of stack on deeper text, here or at the
+/// text's receivers (protocol.md 1.8).
 pub const MAX_DEPTH: usize = 64;
 
-/// Whether no value in the JSON text is nested deeper than `MAX_DEPTH`. It does not ask whether
-/// the text is valid.
+/// True if no value in the JSON text is nested deeper than `MAX_DEPTH`. Does not check that the
+/// text is valid.
 pub fn is_shallow(json: &[u8]) -> bool {
-    // Nearly always there is not enough of it to be deep, which takes no look at strings.
+    // Nearly always there are too few openings to be deep, and no string needs a look.
     openings(json) <= MAX_DEPTH || is_shallow_by_levels(json)
 }
 
-/// How many objects and arrays can begin in the text. Counted in lots that fit into a byte, which
-/// the compiler makes a loop over many bytes at a time of.
+/// An upper bound on the objects and arrays in the text. Counted in chunks that fit into a byte, so
+/// that the compiler vectorizes the loop.
 fn openings(json: &[u8]) -> usize {
     let lots = json.chunks(usize::from(u8::MAX));
     // Only these two are `{` once that bit is set.
@@ -59,12 +59,12 @@ pub enum InvalidJson {
     Other(String),
 }
 
-/// Reads an object. Derived readers alone would also take an array of the fields' values.
+/// Reads an object. Derived deserializers alone would also accept an array of the fields' values.
 pub fn object<T: DeserializeOwned>(text: &str) -> Result<T, InvalidJson> {
     object_in(WellFormed::new(text).as_str())
 }
 
-/// The same for readers that borrow from the text, which `WellFormed` has made readable.
+/// The same for types that borrow from the text, after `WellFormed`.
 pub fn object_in<'a, T: Deserialize<'a>>(well_formed: &'a str) -> Result<T, InvalidJson> {
     if !is_shallow(well_formed.as_bytes()) {
         return Err(InvalidJson::TooDeep);
@@ -88,7 +88,7 @@ pub fn string(json: &str) -> Option<Cow<'_, str>> {
         serde_json::from_str(json).map(|Text(text)| text).ok()
     }
     if !json.starts_with('"') {
-        // As clients send most of what may be a string; the parser would put its refusal in words.
+        // Most values that may be a string are none; the parser would build an error message.
         return None;
     }
     read(json).or_else(|| {

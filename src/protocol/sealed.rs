@@ -1,12 +1,12 @@
-//! One event of an encrypted channel, once for each secret that its subscribers have.
+//! One event of an encrypted channel, encoded once for each secret in use.
 
 use std::{collections::HashMap, sync::Arc};
 
 use super::server::Frame;
 use crate::crypto::{keytable::Version, resealer::Resealer, sealer::Sealed};
 
-/// At most two, as a rule one: a channel moves from one secret to the next, and only then further.
-/// Cloning copies a reference.
+/// At most two frames, usually one: a channel rekeys to one target at a time. Cloning copies a
+/// reference.
 #[derive(Clone)]
 pub struct SealedFrames(Arc<[SealedFrame]>);
 
@@ -35,7 +35,7 @@ impl SealedFrames {
         Self(sealed.into_iter().map(|sealed| SealedFrame::new(&event, sealed)).collect())
     }
 
-    /// The one that opens with the secret of this version.
+    /// The frame for this version.
     pub fn of(&self, version: Version) -> Option<&Frame> {
         self.find(version).map(|sealed| &sealed.frame)
     }
@@ -44,8 +44,8 @@ impl SealedFrames {
         self.0.iter().find(|sealed| sealed.version == version)
     }
 
-    /// What is wanted and no more, the newest first; `seal` gives what is missing, and nothing for
-    /// an older version whose key has just been retired.
+    /// The wanted versions and no others, the newest first. `seal` makes the missing ones; it may
+    /// fail for an older version whose key was just retired.
     pub fn adapted<E>(
         &self,
         event: &str,
@@ -70,17 +70,17 @@ impl SealedFrames {
         Ok(Self(frames.into()))
     }
 
-    /// Of the newest version, which stands first.
+    /// The frame of the newest version, which is first.
     pub fn newest(&self) -> Option<&Frame> {
         self.0.first().map(|sealed| &sealed.frame)
     }
 
-    /// Of the newest version.
+    /// The envelope of the newest version.
     pub fn envelope(&self) -> Option<&Arc<str>> {
         self.0.first().map(|sealed| &sealed.envelope)
     }
 
-    /// The newest.
+    /// The newest version.
     pub fn version(&self) -> Option<Version> {
         self.0.first().map(|sealed| sealed.version)
     }
@@ -89,12 +89,12 @@ impl SealedFrames {
         self.0.iter().map(|sealed| &sealed.frame)
     }
 
-    /// Every form, with its envelope.
+    /// All frames with their envelopes.
     pub fn envelopes(&self) -> impl Iterator<Item = (&Frame, &Arc<str>)> {
         self.0.iter().map(|sealed| (&sealed.frame, &sealed.envelope))
     }
 
-    /// Of the frame that one socket is sent: they differ by little.
+    /// Bytes of one frame; frames of different versions differ by little.
     pub fn bytes(&self) -> usize {
         self.0.first().map_or(0, |sealed| sealed.frame.bytes())
     }
@@ -106,10 +106,10 @@ impl SealedFrames {
     }
 }
 
-/// Seals events anew, each once, however many subscribers they wait for.
+/// Reseals events, each once, regardless of the number of gates that buffer it.
 pub struct Resealing<'a> {
     resealer: Option<&'a Resealer>,
-    /// By the address of the former, which is kept so that it stays there.
+    /// Keyed by the address of the original, which is kept alive so that the address stays unique.
     done: HashMap<usize, (SealedFrames, Option<SealedFrames>)>,
 }
 

@@ -1,7 +1,7 @@
-//! What the server says, as frames ready for any socket.
+//! Frames from the server, encoded for any socket.
 //!
-//! A frame is encoded once per dialect, never per socket. `data` is a string that holds JSON, the
-//! double encoding that clients expect, in every frame but errors (protocol.md 1.5).
+//! A frame is encoded once per dialect, never per socket. `data` is a string of JSON in every frame
+//! but errors: the double encoding that clients expect (protocol.md 1.5).
 
 pub mod answer;
 
@@ -33,12 +33,12 @@ impl Frame {
         }
     }
 
-    /// Bytes that one socket's queue is charged for it.
+    /// Bytes charged to one socket's queue.
     pub fn bytes(&self) -> usize {
         self.pusher.len()
     }
 
-    /// The same in both dialects.
+    /// An event, identical in both dialects.
     fn event(event: &str, channel: &str, data: &str, user_id: Option<&str>) -> Self {
         let data = Data::Text(data);
         let text = Text { event: ["", event], channel: Some(channel), data, user_id };
@@ -46,14 +46,14 @@ impl Frame {
         Self { jetsocket: bytes.clone(), pusher: bytes }
     }
 
-    /// A publisher's event on a channel that is not encrypted. `None` on an encrypted one, whose
-    /// frames only `Frame::sealed` makes.
+    /// A publisher's event on a channel that is not encrypted. `None` on an encrypted one: its
+    /// frames come from `Frame::sealed` alone.
     pub fn clear(channel: &Channel, event: &str, data: &str) -> Option<Self> {
         (channel.access() != Access::Encrypted)
             .then(|| Self::event(event, channel.name(), data, None))
     }
 
-    /// A publisher's event on the encrypted channel that it was sealed for.
+    /// A publisher's event on the encrypted channel for which it was sealed.
     pub fn sealed(event: &str, sealed: &Sealed) -> Self {
         Self::event(event, sealed.channel().name(), sealed.envelope(), None)
     }
@@ -103,7 +103,7 @@ impl Frame {
         Self::internal("_internal:watchlist_events", None, &json(&Groups { events }))
     }
 
-    /// Dialects differ in the first word alone, so that the rest is made once.
+    /// Dialects differ in the first word, so the rest is encoded once.
     fn internal(event: &str, channel: Option<&Channel>, data: &str) -> Self {
         let channel = channel.map(|c| &**c.name());
         let text = Text { event: ["", event], channel, data: Data::Text(data), user_id: None };
@@ -120,7 +120,7 @@ impl Frame {
     }
 }
 
-/// A member's id, and what follows it.
+/// A member's id, followed by `more`.
 fn of_member(user_id: &str, more: [&str; 2]) -> String {
     let mut data = String::from(r#"{"user_id":""#);
     data.push_str(Escaped::new(user_id).as_str());
@@ -130,7 +130,7 @@ fn of_member(user_id: &str, more: [&str; 2]) -> String {
     data
 }
 
-/// Why a subscription was refused.
+/// The `data` of a refused subscription.
 #[derive(Serialize)]
 pub struct SubscriptionError<'a> {
     pub r#type: &'a str,
@@ -139,14 +139,14 @@ pub struct SubscriptionError<'a> {
     pub code: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fix: Option<&'a str>,
-    /// Under which it stands in the log.
+    /// The refusal id, as in the log.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
 }
 
-/// What a text frame says, in the order in which it is written.
+/// The fields of a text frame, in the order of the encoding.
 struct Text<'a> {
-    /// Its parts one after the other: the protocol's own events begin with the dialect.
+    /// Two parts: the prefix of the dialect for the protocol's own events, and the rest.
     event: [&'a str; 2],
     channel: Option<&'a str>,
     data: Data<'a>,
@@ -154,11 +154,11 @@ struct Text<'a> {
 }
 
 enum Data<'a> {
-    /// Becomes a JSON string.
+    /// Text to be encoded as a JSON string.
     Text(&'a str),
-    /// What stands in the JSON string.
+    /// The escaped content of a JSON string.
     Escaped(&'a Escaped),
-    /// JSON text that stands as it is: `pusher:error` alone has no double encoding.
+    /// JSON text inserted as it is: `pusher:error` alone has no double encoding.
     Json(&'a str),
 }
 
@@ -183,7 +183,7 @@ impl Data<'_> {
 }
 
 const OPEN: &[u8] = br#"{"event":""#;
-/// Names of members and a header, with some to spare.
+/// Bytes for field names and the header, with some to spare.
 const AROUND: usize = 80;
 
 impl Text<'_> {
@@ -200,7 +200,7 @@ impl Text<'_> {
         AROUND + names.map(|name| name.len()).sum::<usize>() + self.data.room()
     }
 
-    /// What follows the first part of the event's name.
+    /// Writes the fields after the first part of the event's name.
     fn write_rest(&self, out: &mut Vec<u8>) {
         escape(self.event[1], out);
         out.push(b'"');
@@ -222,7 +222,7 @@ fn json(value: &(impl Serialize + ?Sized)) -> String {
     serde_json::to_string(value).expect("structures of strings and numbers become JSON")
 }
 
-/// The payload is written behind room for the longest header, then the header right before it.
+/// Writes the payload behind space for the longest header, then the header directly before it.
 fn framed(room: usize, opcode: u8, payload: impl FnOnce(&mut Vec<u8>)) -> Bytes {
     let mut out = Vec::with_capacity(MAX_HEADER + room);
     out.extend_from_slice(&[0; MAX_HEADER]);

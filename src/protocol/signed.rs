@@ -1,4 +1,4 @@
-//! What an application's backend signs for its clients, and whether it has.
+//! Signatures of the app's backend for its clients, and their verification.
 
 use crate::{
     channel::Channel,
@@ -14,7 +14,7 @@ pub fn verify_auth(
     signed: &str,
 ) -> Result<(), AuthError> {
     let (key, signature) = auth.rsplit_once(':').ok_or(AuthError::Malformed)?;
-    // One client lower-cases the whole text; a key is no secret.
+    // One client lower-cases the whole text; the key is not secret.
     if !key.eq_ignore_ascii_case(app_key) {
         return Err(AuthError::ForeignKey);
     }
@@ -22,7 +22,7 @@ pub fn verify_auth(
     if secret.verify(&[signed.as_bytes()], &signature) { Ok(()) } else { Err(AuthError::Signature) }
 }
 
-/// What is signed to let a connection join a channel (protocol.md 2.3).
+/// The signed text for a subscription (protocol.md 2.3).
 pub fn signed_for_channel(
     socket_id: SocketId,
     channel: &Channel,
@@ -34,7 +34,7 @@ pub fn signed_for_channel(
     }
 }
 
-/// What is signed to let a connection be a user (protocol.md 5.1).
+/// The signed text for a sign-in (protocol.md 5.1).
 pub fn signed_for_user(socket_id: SocketId, user_data: &str) -> String {
     format!("{socket_id}::user::{user_data}")
 }

@@ -1,20 +1,20 @@
-//! The last look at what leaves: nothing in clear may be on an encrypted channel. Types forbid it
-//! already (`Sealed`); this reads the bytes themselves, so that a mistake in the types' place is
-//! found, too. Once for an event, whatever the number of its subscribers.
+//! The tripwire, the last check before delivery: no plaintext on an encrypted channel. Types forbid
+//! it already (`Sealed`); this check reads the bytes, so that a fault in the types is found as
+//! well. It runs once for each event, not for each subscriber.
 
 use memchr::memmem;
 
 use super::server::Frame;
 use crate::crypto::sealer::is_envelope;
 
-/// No event name, however it is escaped, makes what stands before the channel longer.
+/// The longest text before the channel, with any event name fully escaped.
 const HEAD_BYTES: usize = 2048;
-/// Quotes in values are escaped, so that nothing but the key itself looks like this.
+/// Quotes in values are escaped, so that only the key itself matches.
 const CHANNEL: &[u8] = br#""channel":"private-encrypted-"#;
 const DATA: &[u8] = br#"","data":"#;
 
-/// Whether the frame says something in clear on an encrypted channel. The protocol's own events
-/// (counts, success) are in clear everywhere.
+/// True if the frame is plaintext on an encrypted channel. The protocol's own events (counts,
+/// success) are never sealed.
 pub fn is_clear_on_encrypted(frame: &[u8]) -> bool {
     let head = &frame[..frame.len().min(HEAD_BYTES)];
     let Some(channel) = memmem::find(head, CHANNEL) else { return false };
@@ -36,7 +36,7 @@ fn is_protocol(before_channel: &[u8]) -> bool {
         .any(|rest| rest.starts_with(b":") || rest.starts_with(b"_internal:"))
 }
 
-/// As our sealer writes it: nothing but base64 between the marks.
+/// The form of our sealer: only base64 between the marks.
 fn is_sealed_here(data: &[u8]) -> bool {
     let sealed = || {
         let rest = data.strip_prefix(br#""{\"nonce\":\""#)?;
@@ -48,7 +48,7 @@ fn is_sealed_here(data: &[u8]) -> bool {
     sealed().unwrap_or(false)
 }
 
-/// Whole blocks without a branch, which the compiler turns into wide instructions: long payloads
+/// Checks whole blocks without a branch, so that the compiler vectorizes the loop: long payloads
 /// are read here once more.
 fn is_base64(bytes: &[u8]) -> bool {
     let is = |b: &u8| {
@@ -59,14 +59,14 @@ fn is_base64(bytes: &[u8]) -> bool {
     bytes.chunks(256).all(|block| block.iter().fold(true, |good, b| good & is(b)))
 }
 
-/// As some SDK writes it.
+/// The forms of the SDKs.
 fn is_relayed(data: &[u8]) -> bool {
     let text =
         data.strip_suffix(b"}").and_then(|value| serde_json::from_slice::<String>(value).ok());
     text.is_some_and(|text| is_envelope(&text))
 }
 
-/// The same of a whole frame, in the dialect that all have.
+/// The same check for a frame, in the dialect common to all.
 pub fn trips(frame: &Frame) -> bool {
     is_clear_on_encrypted(frame.in_dialect(super::dialect::Dialect::Pusher))
 }

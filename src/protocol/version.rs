@@ -1,11 +1,11 @@
-//! Which protocol versions are served, and how the others are refused (protocol.md 1.2).
+//! Protocol versions: which are served, and how others are refused (protocol.md 1.2).
 
 use super::code::Close;
 
 const SERVED: [&str; 4] = ["4", "5", "6", "7"];
 const SUBPROTOCOL: &str = "pusher-channels-protocol-";
 
-/// `strict`: whether a request that names no version is refused.
+/// `strict`: refuse a request without a version.
 pub fn check(version: Option<&str>, strict: bool) -> Result<(), Close> {
     match version {
         None if strict => Err(Close::MissingProtocol),
@@ -19,9 +19,9 @@ pub fn check(version: Option<&str>, strict: bool) -> Result<(), Close> {
     }
 }
 
-/// The offered WebSocket sub-protocol to answer with, if one is ours. The others are no reason to
-/// refuse: Swift clients offer one always (protocol.md 1.1). `offered`: the values of the header,
-/// which may be repeated.
+/// The offered WebSocket sub-protocol to answer with, if one is ours. Others are ignored: Swift
+/// clients always offer one (protocol.md 1.1). `offered`: the values of the header, which may be
+/// repeated.
 pub fn subprotocol<'a>(offered: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     offered.into_iter().flat_map(|list| list.split(',')).map(str::trim).find(|name| {
         name.strip_prefix(SUBPROTOCOL).is_some_and(|version| SERVED.contains(&version))

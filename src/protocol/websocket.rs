@@ -2,7 +2,7 @@
 
 use super::code::Close;
 
-/// What a client sent, once it is whole.
+/// A complete message from a client.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Message<'a> {
     Text(&'a str),
@@ -33,19 +33,19 @@ pub const CONTROL_BYTES: usize = 125;
 /// The largest header of a server's frame: two bytes and a 64-bit length.
 pub const MAX_HEADER: usize = 10;
 
-/// Reads one connection's frames. Idle, it holds nothing on the heap.
+/// Decodes one connection's frames. An idle decoder holds nothing on the heap.
 pub struct Decoder {
     limit: usize,
     /// The fragments of a message so far, and whether it is text.
     fragments: Option<(bool, Vec<u8>)>,
 }
 
-/// A frame's header as it was read.
+/// A decoded frame header.
 struct Header {
     fin: bool,
     opcode: u8,
     mask: [u8; 4],
-    /// Where the payload starts and ends.
+    /// The range of the payload.
     start: usize,
     end: usize,
 }
@@ -55,13 +55,14 @@ impl Decoder {
         Self { limit, fragments: None }
     }
 
-    /// What it keeps of a message that has not ended.
+    /// Bytes kept of an unfinished message.
     pub fn kept_bytes(&self) -> usize {
         self.fragments.as_ref().map_or(0, |(_, bytes)| bytes.capacity())
     }
 
-    /// Reads every whole frame in `bytes` and gives its messages to `take`, until that returns
-    /// false. Returns how many bytes were used; the caller keeps the rest and comes again with more.
+    /// Decodes every complete frame in `bytes` and passes its messages to `take`, until that
+    /// returns false. Returns the number of used bytes; the caller keeps the rest and calls again
+    /// with more.
     pub fn read(
         &mut self,
         bytes: &mut [u8],
@@ -79,8 +80,8 @@ impl Decoder {
         Ok(used)
     }
 
-    /// The header, if the whole frame is there. It is judged before the payload has arrived, so
-    /// that nobody can make us wait for, or keep, a payload that would be refused.
+    /// The header, if the whole frame has arrived. It is checked before the payload arrives, so
+    /// that no peer can make the server wait for, or store, a payload that would be refused.
     fn header(&self, bytes: &[u8]) -> Result<Option<Header>, Close> {
         let &[first, second, ref rest @ ..] = bytes else { return Ok(None) };
         let (fin, opcode) = (first & FIN != 0, first & 0x0f);
@@ -187,7 +188,7 @@ fn close_code(payload: &[u8]) -> Result<Option<u16>, Close> {
     }
 }
 
-/// Eight bytes at a time: the loop that the compiler makes of the byte-wise form is slower.
+/// Unmasks eight bytes at a time: the compiler's loop for the byte-wise form is slower.
 fn unmask(payload: &mut [u8], mask: [u8; 4]) {
     let wide = u64::from(u32::from_ne_bytes(mask));
     let wide = wide << 32 | wide;

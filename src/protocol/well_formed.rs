@@ -1,13 +1,12 @@
-//! JSON as JavaScript writes it. A string that was cut inside a character ends in one half of it, a
-//! lone surrogate, which `JSON.stringify` writes as an escape: `"cut \ud83d"`. No Rust string can
-//! hold that, and a reader refuses the whole text for it.
+//! JSON as JavaScript writes it. A string cut inside a character ends in a lone surrogate, which
+//! `JSON.stringify` writes as an escape: `"cut \ud83d"`. No Rust string can hold that, and a parser
+//! refuses the whole text for it.
 
 use std::borrow::Cow;
 
 use memchr::{memchr, memmem};
 
-/// JSON text in which each escaped lone surrogate is U+FFFD, as browsers have it when they encode
-/// the string as UTF-8.
+/// JSON text with U+FFFD for each escaped lone surrogate, as browsers encode the string in UTF-8.
 pub struct WellFormed<'a> {
     sent: &'a str,
     text: Cow<'a, str>,
@@ -23,8 +22,8 @@ impl<'a> WellFormed<'a> {
         &self.text
     }
 
-    /// The text as it was sent, in the place of `part`, which is a part of `as_str`. An escape and
-    /// its replacement have the same length.
+    /// The text as sent, at the position of `part`, a slice of `as_str`. An escape and its
+    /// replacement have the same length.
     pub fn as_sent<'b>(&'b self, part: &'b str) -> &'b str {
         let start = (part.as_ptr() as usize).wrapping_sub(self.text.as_ptr() as usize);
         let sent = start.checked_add(part.len()).and_then(|end| self.sent.get(start..end));
@@ -70,7 +69,7 @@ enum Half {
     Trailing,
 }
 
-/// The surrogate that the text begins with, as an escape.
+/// The escaped surrogate at the start of the text.
 fn half(text: &[u8]) -> Option<Half> {
     match text {
         [b'\\', b'u', b'd' | b'D', which, a, b, ..]

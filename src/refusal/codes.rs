@@ -12,7 +12,8 @@ const NO_SUCH_CHANGE: &str = "The keys cannot be changed in this way";
 const TOKEN: &str = "send a valid token: header Authorization: Bearer TOKEN (pusher-js: channelAuthorization.headersProvider, so that an expired one is replaced)";
 const SIGNED: &str = "The authorization does not fit this subscription";
 const SIGNIN: &str = "The authorization does not fit this sign-in";
-const SIGNATURE_FIX: &str = "ask `sealcast auth explain` why: it tries the usual mistakes";
+const SIGNATURE_FIX: &str = "ask `sealcast auth explain AUTH --socket-id ID --channel NAME` why: it tries the usual mistakes";
+const SIGNIN_FIX: &str = "ask `sealcast auth explain AUTH --socket-id ID --user-data JSON` why: it tries the usual mistakes";
 const AUTH_FORM: &str =
     "make auth of the app's key, a colon, and the 64 hex digits of the HMAC-SHA256";
 const ONE_APP: &str = "use the key and the secret of one app on both sides";
@@ -23,14 +24,14 @@ const USER_ID: &str = "use letters, digits and _-=@,.; in user ids";
 const RANDOM: &str = "try again; the operating system gave no random bytes";
 
 refusal_codes! {
-    // The client: who is asking.
+    // Client: authentication.
     Unauthenticated "unauthenticated" 401: UNKNOWN => TOKEN;
     TokenMissing "token_missing" 401 (Unauthenticated): UNKNOWN => TOKEN;
     TokenTooLong "token_too_long" 401 (Unauthenticated): UNKNOWN => "put less into the token";
     TokenExpired "token_expired" 401 (Unauthenticated): UNKNOWN =>
         "get a new token with each question (pusher-js: channelAuthorization.headersProvider)";
     TokenNotYetValid "token_not_yet_valid" 401 (Unauthenticated): UNKNOWN =>
-        "set the clocks, or give jwt.leeway_seconds";
+        "synchronize the clocks, or set jwt.leeway_seconds";
     TokenAlgorithm "token_algorithm" 401 (Unauthenticated): UNKNOWN =>
         "sign with one of jwt.algorithms, and never with \"none\"";
     TokenSignature "token_signature" 401 (Unauthenticated): UNKNOWN =>
@@ -46,7 +47,7 @@ refusal_codes! {
     TokenMalformed "token_malformed" 401 (Unauthenticated): UNKNOWN => TOKEN;
     TokenRevoked "token_revoked" 401 (Unauthenticated): UNKNOWN => "get a new token";
     TokenOrigin "token_origin" 401 (Unauthenticated): UNKNOWN =>
-        "use the token on pages of the origin that it names";
+        "use the token on pages of its own origin";
     TokenMilliseconds "token_milliseconds" 401 (Unauthenticated): UNKNOWN =>
         "write exp, nbf and iat in seconds since 1970 (Date.now() / 1000)";
     TokenTime "token_time" 401 (Unauthenticated): UNKNOWN =>
@@ -54,17 +55,17 @@ refusal_codes! {
     TokenFromTheFuture "token_from_the_future" 401 (Unauthenticated): UNKNOWN =>
         "set the clocks of the issuer and of this server, or give jwt.leeway_seconds";
     TokenCritical "token_critical" 401 (Unauthenticated): UNKNOWN =>
-        "make the token without \"crit\": no extension is understood here";
+        "leave \"crit\" out of the token: extensions are not supported";
     TokenUnencoded "token_unencoded" 401 (Unauthenticated): UNKNOWN =>
-        "make the token without \"b64\": only encoded payloads are read";
+        "leave \"b64\" out of the token: only encoded payloads are supported";
     MissingUserId "missing_user_id" 401 (Unauthenticated): UNKNOWN =>
-        "send a user_id; the open authorizer believes it";
+        "send a user_id; the open authorizer accepts any";
     ForwardUnauthenticated "forward_unauthenticated" 401 (Unauthenticated): UNKNOWN =>
         "log in; the application's URL answered 401";
     CookieNotAccepted "cookie_not_accepted" 401: UNKNOWN =>
         "call the endpoint from a page whose exact origin (without *) is in apps.ID.origins and that is of the same site, or send the token in the header Authorization";
 
-    // The client: what it may not do.
+    // Client: permission.
     Forbidden "forbidden" 403: NOT_ALLOWED =>
         "let the app's authorizer cover it: the claims of the token, the rules, or the authorizer itself (apps.ID.authorizer)";
     NotAuthorizedHere "not_authorized_here" 403 (Forbidden): NOT_ALLOWED =>
@@ -78,7 +79,7 @@ refusal_codes! {
     NoUserId "no_user_id" 403 (Forbidden): NOT_ALLOWED =>
         "give the token, or the application's answer, a user id";
     ForwardDenies "forward_denies" 403 (Forbidden): NOT_ALLOWED =>
-        "look at the application, whose URL said no";
+        "check the application: its URL answered 403";
     Revoked "revoked" 403: NOT_ALLOWED =>
         "authorize the user anew: a token whose \"iat\", less jwt.leeway_seconds, is later than the revocation, or a new answer of the application; a signature of your own backend counts on a new connection";
     OriginNotAllowed "origin_not_allowed" 403: "Pages of this origin are not allowed" =>
@@ -96,7 +97,7 @@ refusal_codes! {
     RateLimited "rate_limited" 429: "Too many requests" =>
         "ask again after Retry-After; if many users share one address, set trusted_proxies, or raise apps.ID.limits.auth_per_ip, auth_per_socket or auth_per_user";
 
-    // The client: what it asks.
+    // Client: the request.
     MissingParameter "missing_parameter" 400: "A parameter is missing" =>
         "send socket_id, and channel_name for a channel, as a form or as a JSON object";
     InvalidParameter "invalid_parameter" 400: "A parameter is not a string" =>
@@ -134,21 +135,21 @@ refusal_codes! {
     InvalidUserId "invalid_user_id" 400: "The user id cannot be used" => USER_ID;
     InvalidMember "invalid_member" 400: MEMBER => MEMBER_FIX;
 
-    // Nobody can decide.
+    // No decision is possible.
     SecretReplaced "secret_replaced" 503: AGAIN =>
         "ask again; a rotation has just replaced the secret";
     Overloaded "overloaded" 503: AGAIN =>
         "ask again after a moment; the server has too much to do";
     KeysUnavailable "keys_unavailable" 503: UNDECIDED =>
-        "look whether jwt.jwks_url answers, and ask again";
+        "check that jwt.jwks_url answers, then ask again";
     ForwardTimeout "forward_timeout" 503: UNDECIDED =>
         "make the application's URL answer within forward's deadline";
     ForwardUnreachable "forward_unreachable" 503: UNDECIDED =>
-        "look whether the application runs and can be reached from here";
+        "check that the application runs and can be reached from here";
     ForwardBusy "forward_busy" 503: UNDECIDED =>
         "ask again; allow more questions at a time if the application can take them";
     ForwardResting "forward_resting" 503: UNDECIDED =>
-        "ask again; the application has failed several times in a row and is left alone for a moment";
+        "ask again later; the application has failed several times in a row";
     ForwardRedirect "forward_redirect" 502: UNDECIDED =>
         "name the URL that answers itself: redirects are not followed";
     ForwardStatus "forward_status" 502: UNDECIDED => "answer 200, 401 or 403";
@@ -156,7 +157,7 @@ refusal_codes! {
         "answer with one JSON object of the fields that are known";
     ForwardTooLarge "forward_too_large" 502: UNDECIDED => "answer with the decision only";
 
-    // A socket: what it shows.
+    // Socket: the authorization presented.
     AuthMissing "auth_missing" 401: "The channel needs authorization" =>
         "configure the client's auth endpoint (pusher-js: channelAuthorization.endpoint) and look at what it answers";
     AuthMalformed "auth_malformed" 401: SIGNED => AUTH_FORM;
@@ -164,14 +165,14 @@ refusal_codes! {
     AuthSignature "auth_signature" 401: SIGNED => SIGNATURE_FIX;
     SigninAuthMalformed "auth_malformed" 401: SIGNIN => AUTH_FORM;
     SigninAuthForeignKey "auth_foreign_key" 401: SIGNIN => ONE_APP;
-    SigninAuthSignature "auth_signature" 401: SIGNIN => SIGNATURE_FIX;
+    SigninAuthSignature "auth_signature" 401: SIGNIN => SIGNIN_FIX;
     AuthNotAString "auth_not_a_string" 400: "auth is not a string" =>
         "pass on the auth endpoint's answer as it is, or null without one";
     ChannelDataNotAString "channel_data_not_a_string" 400: "channel_data is not a string" =>
         "send the JSON text that was signed, as a string";
     UserDataNotAString "user_data_not_a_string" 400: "user_data is not a string" =>
         "send the JSON text that was signed, as a string";
-    MemberMissing "member_missing" 401: "The channel needs to know who joins" =>
+    MemberMissing "member_missing" 401: "The channel needs presence data" =>
         "sign and send channel_data with a user_id, or sign in first";
     ChannelDataUnusable "invalid_member" 401: MEMBER => MEMBER_FIX;
     ChannelDataTooLarge "invalid_member" 413: MEMBER => MEMBER_FIX;
@@ -188,9 +189,9 @@ refusal_codes! {
     InvalidUserData "invalid_user_data" 400: "The user data cannot be used" =>
         "sign and send user_data with a non-empty string id";
     OtherUser "other_user" 409: "The connection is signed in as another user" =>
-        "connect anew to become another user";
+        "reconnect to sign in as another user";
 
-    // The backend: who is asking.
+    // Backend: authentication.
     UnknownAuthKey "unknown_auth_key" 401: UNSIGNED => "use the key of an app of this server";
     ForeignAuthKey "foreign_auth_key" 401: UNSIGNED =>
         "use the id, the key and the secret of one app";
@@ -211,7 +212,7 @@ refusal_codes! {
     TooManyParameters "too_many_parameters" 400: "There are too many parameters" =>
         "send fewer parameters";
 
-    // The backend: what it asks.
+    // Backend: the request.
     NotFound "not_found" 404: "There is nothing here" => "check the path and the method";
     UpgradeRequired "upgrade_required" 426: "WebSocket connections go here" =>
         "connect with a client, and let proxies pass on Upgrade and Connection";
@@ -245,7 +246,7 @@ refusal_codes! {
     AliasWithoutKey "alias_without_key" 422: "There is no key to seal with" =>
         "give the app a master key, or publish on private-encrypted-NAME what your backend has encrypted";
     MixedChannels "mixed_channels" 400:
-        "Encrypted and other channels stand in one event" =>
+        "One event names encrypted and other channels" =>
         "send two events, or set allow_mixed in the event";
     NoRandomness "no_randomness" 503: AGAIN => RANDOM;
     SealingKeyRetired "key_retired" 503: AGAIN => "send again; the key has just been replaced";
@@ -257,9 +258,11 @@ refusal_codes! {
         "name a channel presence-...";
     InvalidTtl "invalid_ttl" 400: "The token's lifetime cannot be used" =>
         "send ttl in seconds, at most a day";
+    InvalidOrigin "invalid_origin" 400: "The token's origin cannot be used" =>
+        "send the one origin whose pages use the token, as browsers send it";
     WantedTokenTooLong "token_too_long" 400: "The token would be too long" =>
         "give it less user_info, or fewer channels";
-    InvalidRevocation "invalid_revocation" 400: "The revocation cannot be understood" =>
+    InvalidRevocation "invalid_revocation" 400: "The revocation request is invalid" =>
         "send jti or user_id, and not both";
     TooManyRevocations "too_many_revocations" 503: "There are too many revocations" =>
         "change the secret of the app, which ends all its tokens";
@@ -272,12 +275,12 @@ refusal_codes! {
     RevocationNeedsHkdf "revocation_needs_hkdf" 409: "The channel has one secret for ever" =>
         "set derivation = \"hkdf\" for the app";
 
-    // The operator.
+    // Operator.
     AdminTokenMissing "admin_token_missing" 401: UNKNOWN =>
         "send the admin token: header Authorization: Bearer TOKEN";
     AdminTokenWrong "admin_token_wrong" 401: UNKNOWN =>
         "send the token that the server's configuration names";
-    HostNotAllowed "host_not_allowed" 421: "This host is not answered for" =>
+    HostNotAllowed "host_not_allowed" 421: "The server does not answer for this host" =>
         "ask for the operations listener by its address, or list the name in ops_hosts";
     InvalidSeconds "invalid_seconds" 400: "The time span cannot be used" =>
         "send whole seconds, at most a year";
@@ -285,14 +288,14 @@ refusal_codes! {
         "send a key as `sealcast keys generate` prints it";
     NoKeys "no_keys" 409: NO_SUCH_CHANGE => "give the app a master_key first";
     SameKey "same_key" 409: NO_SUCH_CHANGE => "name another key: this one is active";
-    KnownKey "known_key" 409: NO_SUCH_CHANGE => "make a new key; an old one is not taken again";
+    KnownKey "known_key" 409: NO_SUCH_CHANGE => "generate a new key; an old key cannot be used again";
     KeyPending "key_pending" 409: NO_SUCH_CHANGE =>
         "wait until the next key is active, or revoke it";
     UnknownKey "unknown_key" 404: NO_SUCH_CHANGE =>
-        "look at `sealcast keys list` for the ids of the keys";
+        "look at `sealcast keys list --app APP` for the ids of the keys";
     KeyRetired "key_retired" 409: NO_SUCH_CHANGE => "leave it; a retired key opens nothing";
     RotationInProgress "rotation_in_progress" 409: NO_SUCH_CHANGE =>
-        "wait until all subscriptions have moved (`sealcast keys list`), or close the rest: `sealcast keys rotate --force`";
+        "wait until all subscriptions have moved (`sealcast keys list --app APP`), or close the rest: `sealcast keys rotate --app APP --force`";
     SharedKey "shared_key" 409: NO_SUCH_CHANGE =>
         "give each app its own key, or set allow_shared_master_key = true in both";
     StateNotWritten "state_not_written" 503: FULL_DISK =>
@@ -301,7 +304,7 @@ refusal_codes! {
     UnknownEndpoint "unknown_endpoint" 404: "There is no such endpoint" =>
         "name the endpoint's URL without its query";
     InvalidLimit "invalid_limit" 400: "The limit cannot be used" =>
-        "send a number that is not above the maximum";
+        "send a number up to the maximum";
     DeadLetters "dead_letters" 503: "The dead-letter file cannot be read" =>
         "make the file readable for the server";
     NoMetrics "no_metrics" 503: AGAIN => "ask again";

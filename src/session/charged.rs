@@ -1,20 +1,20 @@
-//! What a session costs in bytes of memory, wherever they stand: short of memory, the connections
-//! that hold most are closed.
+//! Memory cost of a session in bytes, wherever it is held. Under memory pressure, the connections
+//! with the highest cost are closed.
 
 use super::{Session, Subscription, user::User};
 use crate::presence::Member;
 
-/// A subscription beside its channel's name: its places in the tables of the session, the worker and
-/// the directory, and its channel's record.
+/// Cost of a subscription beside its channel name: entries in the tables of the session, the worker
+/// and the directory, and the channel's record.
 const SUBSCRIPTION_BYTES: usize = 800;
 
-/// A member beside its texts: the table of its channel's members.
+/// Cost of a member beside its texts, in the channel's member table.
 const MEMBER_BYTES: usize = 500;
 
-/// A user on the watchlist beside its id: others often watch the same.
+/// Cost of a watched user beside its id; watchers often share users.
 const WATCHED_BYTES: usize = 400;
 
-/// The id stands alone and in the roster's text.
+/// The id is held alone and in the roster.
 pub(super) fn member(member: &Member) -> usize {
     let info = member.info.as_ref().map_or(0, |info| info.len());
     MEMBER_BYTES + 2 * member.user_id.len() + info

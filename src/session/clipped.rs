@@ -1,4 +1,4 @@
-//! A stranger's text is repeated, but not at length.
+//! Client input is echoed, but bounded.
 
 use std::borrow::Cow;
 

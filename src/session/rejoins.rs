@@ -1,22 +1,22 @@
-//! How often one connection may join and leave: each time everybody on a presence channel is told.
+//! Limits how often a connection may rejoin channels: each join tells all members of a presence
+//! channel.
 
 use std::time::{Duration, Instant};
 
 use crate::meter::{Allowance, Meter};
 
-/// Counts subscriptions that follow one that was left or refused. The first of each channel are not
-/// counted: a page that comes back joins all that it has at once, and how many that are is bounded
-/// by `channels_per_connection`.
+/// Counts subscriptions that follow an ended or refused one. First subscriptions are free: a
+/// returning page joins all its channels at once, and `channels_per_connection` bounds them.
 #[derive(Default)]
 pub struct Rejoins(Option<Box<Counted>>);
 
 struct Counted {
-    /// Left or refused, and not followed by another yet.
+    /// Closed or refused subscriptions without a successor yet.
     ended: u32,
     meter: Meter,
 }
 
-/// So many seconds' worth at once: a page of a thousand channels that shows another thousand.
+/// Burst in seconds of the rate, for a page that switches from many channels to many others.
 const BURST: u64 = 10;
 
 impl Rejoins {
@@ -26,7 +26,7 @@ impl Rejoins {
         counted.ended = counted.ended.saturating_add(1);
     }
 
-    /// `per_second` 0: without limit. The error is how long to wait.
+    /// `per_second` 0 means no limit. The error is the time to wait.
     pub fn take(&mut self, per_second: u32, now: Instant) -> Result<(), Duration> {
         let Some(counted) = self.0.as_mut().filter(|counted| counted.ended > 0) else {
             return Ok(());

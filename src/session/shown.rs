@@ -1,4 +1,4 @@
-//! One connection in the live feed.
+//! A connection's entries in the live feed.
 
 use super::SessionContext;
 use crate::{
@@ -18,7 +18,7 @@ impl SessionContext {
         self.show(|entry| entry, Type::ConnectionOpened);
     }
 
-    /// Without a reason the connection was lost.
+    /// Without a reason, the connection was lost.
     pub(super) fn show_closed(&self) {
         let closed = |entry| {
             let reason = self.socket.outbox().closing();

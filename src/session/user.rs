@@ -1,4 +1,4 @@
-//! A connection that signs in: as whom, and whom it watches.
+//! Sign-in of a connection, and its watchlist.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use crate::{
     },
 };
 
-/// Who a connection is signed in as.
+/// The signed-in user of a connection.
 pub struct User {
     pub(super) identity: SignedIn,
     record: Arc<Record>,
@@ -67,7 +67,7 @@ impl Session {
         self.user = Some(Box::new(User { identity, record, watched }));
     }
 
-    /// Starts watching first and looks second, so that no change falls in between.
+    /// Subscribes first and reads the state second, so that no change is missed.
     fn watch(&self, identity: &SignedIn) -> Vec<Arc<Record>> {
         let SessionContext { engine, tenant, shard, slot, .. } = &self.context;
         if identity.watchlist_cut {

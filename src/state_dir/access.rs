@@ -1,5 +1,5 @@
-//! Who may have access to a file that the server keeps, checked on the open file: it is ours or
-//! root's, has this one name, and only its owner can use it.
+//! The access rights of a state file, checked on the open file: it belongs to us or to root, has
+//! one name, and only its owner can use it.
 
 use std::{
     fmt,
@@ -9,10 +9,14 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use rustix::{fs::OFlags, io::Errno, process::geteuid};
+use rustix::{
+    fs::{Access, OFlags},
+    io::Errno,
+    process::geteuid,
+};
 use zeroize::Zeroizing;
 
-/// Why a file or the directory is not used as it is.
+/// Reasons to refuse a file or the directory as it is.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
     #[error("it is a symbolic link; move the file itself there")]
@@ -20,7 +24,7 @@ pub enum Refused {
     #[error("it is not a regular file; move it away")]
     NotAFile,
     #[error(
-        "it has {0} names (hard links), and what is changed under one changes under all; put a copy in its place"
+        "it has {0} names (hard links), and a change under one name changes all; put a copy in its place"
     )]
     SeveralNames(u64),
     #[error(
@@ -41,7 +45,7 @@ impl From<Refused> for io::Error {
     }
 }
 
-/// A file that its group had access to until now.
+/// A file that was open to its group until now.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Closed {
     path: PathBuf,
@@ -71,7 +75,7 @@ impl Closed {
 
 const ONLY_OWNER: u32 = 0o600;
 
-/// `None` if there is none, which it cannot be either where the state directory is no directory.
+/// `None` if there is no file, or if a parent is not a directory.
 pub fn open_to_read(path: &Path) -> io::Result<Option<File>> {
     let Some((file, closed)) = found(open(path, OpenOptions::new().read(true)))? else {
         return Ok(None);
@@ -80,7 +84,7 @@ pub fn open_to_read(path: &Path) -> io::Result<Option<File>> {
     Ok(Some(file))
 }
 
-/// Made if there is none. Reads from the beginning, writes at the end.
+/// Creates a missing file. Reads from the beginning, writes at the end.
 pub fn open_to_append(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     let (file, closed) = open(path, options.read(true).append(true).create(true).mode(ONLY_OWNER))?;
@@ -88,7 +92,7 @@ pub fn open_to_append(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-/// The content, which may be a secret. `None` if there is no file.
+/// The content, which may be a secret; `None` if there is no file.
 pub fn read(path: &Path) -> io::Result<Option<Zeroizing<Vec<u8>>>> {
     read_and_tell(path, |closed| closed.log())
 }
@@ -98,17 +102,47 @@ pub fn read_and_tell(
     path: &Path,
     tell: impl FnOnce(&Closed),
 ) -> io::Result<Option<Zeroizing<Vec<u8>>>> {
-    let Some((mut file, closed)) = found(open(path, OpenOptions::new().read(true)))? else {
+    let Some((file, closed)) = found(open(path, OpenOptions::new().read(true)))? else {
         return Ok(None);
     };
     if let Some(closed) = &closed {
         tell(closed);
     }
+    content(file).map(Some)
+}
+
+/// `read` for commands that change nothing: the permissions stay as they are.
+pub fn look(path: &Path) -> io::Result<Option<Zeroizing<Vec<u8>>>> {
+    look_at(path)?.map(content).transpose()
+}
+
+/// `open_to_read` for commands that change nothing.
+pub fn look_at(path: &Path) -> io::Result<Option<File>> {
+    let Some(file) = found(open_as_it_is(path, OpenOptions::new().read(true)))? else {
+        return Ok(None);
+    };
+    judge(&file, path)?;
+    Ok(Some(file))
+}
+
+/// Whether files can be made in this directory.
+pub fn writable(directory: &Path) -> io::Result<()> {
+    let directory = match directory.as_os_str().is_empty() {
+        true => Path::new("."),
+        false => directory,
+    };
+    if !directory.metadata()?.is_dir() {
+        return Err(io::ErrorKind::NotADirectory.into());
+    }
+    Ok(rustix::fs::access(directory, Access::WRITE_OK | Access::EXEC_OK)?)
+}
+
+fn content(mut file: File) -> io::Result<Zeroizing<Vec<u8>>> {
     // With room for all, so that no copy stays behind where it was moved from.
     let length = usize::try_from(file.metadata()?.len()).unwrap_or(0);
     let mut content = Zeroizing::new(Vec::with_capacity(length + 1));
     file.read_to_end(&mut content)?;
-    Ok(Some(content))
+    Ok(content)
 }
 
 fn found<T>(opened: io::Result<T>) -> io::Result<Option<T>> {
@@ -122,24 +156,38 @@ fn found<T>(opened: io::Result<T>) -> io::Result<Option<T>> {
 }
 
 fn open(path: &Path, options: &mut OpenOptions) -> io::Result<(File, Option<Closed>)> {
-    // Not blocking: a pipe in its place would keep us here.
-    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
-    let opened = options.custom_flags(flags.bits().cast_signed()).open(path);
-    let file = opened.map_err(|error| match error.raw_os_error() {
-        Some(code) if code == Errno::LOOP.raw_os_error() => Refused::Link.into(),
-        _ => error,
-    })?;
+    let file = open_as_it_is(path, options)?;
     let closed = close(&file, path)?;
     Ok((file, closed))
 }
 
-/// A file that the operator has named and that may be reached through a link.
+fn open_as_it_is(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
+    // Not blocking: a pipe in its place would keep us here.
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    let opened = options.custom_flags(flags.bits().cast_signed()).open(path);
+    opened.map_err(|error| match error.raw_os_error() {
+        Some(code) if code == Errno::LOOP.raw_os_error() => Refused::Link.into(),
+        _ => error,
+    })
+}
+
+/// For a file named by the operator; it may be reached through a link.
 pub fn check(file: &File, path: &Path) -> io::Result<()> {
     close(file, path)?.iter().for_each(Closed::log);
     Ok(())
 }
 
 fn close(file: &File, path: &Path) -> io::Result<Option<Closed>> {
+    let mode = judge(file, path)?;
+    if mode & 0o070 == 0 {
+        return Ok(None);
+    }
+    file.set_permissions(Permissions::from_mode(mode & 0o700))?;
+    Ok(Some(Closed { path: path.to_owned(), mode }))
+}
+
+/// Refuses it or returns its mode, in which its group may still have access.
+pub fn judge(file: &File, path: &Path) -> io::Result<u32> {
     let data = file.metadata()?;
     if !data.is_file() {
         return Err(Refused::NotAFile.into());
@@ -153,14 +201,10 @@ fn close(file: &File, path: &Path) -> io::Result<Option<Closed>> {
         let refused = Refused::OpenToOthers { mode, right: ONLY_OWNER, path: path.to_owned() };
         return Err(refused.into());
     }
-    if mode & 0o070 == 0 {
-        return Ok(None);
-    }
-    file.set_permissions(Permissions::from_mode(mode & 0o700))?;
-    Ok(Some(Closed { path: path.to_owned(), mode }))
+    Ok(mode)
 }
 
-/// Root could do anything in any case.
+/// Files of root are accepted: root could do anything in any case.
 fn refuse_foreign(owner: u32, path: &Path) -> Result<(), Refused> {
     let us = geteuid().as_raw();
     if owner == us || owner == 0 {
@@ -170,8 +214,8 @@ fn refuse_foreign(owner: u32, path: &Path) -> Result<(), Refused> {
     }
 }
 
-/// The directory is left as it is, since other things may be in it: the files in it are closed one
-/// by one. But whoever may write to it could take them away.
+/// The directory keeps its mode, since it may hold other things: its files are closed one by one.
+/// Write access is refused, because it allows to replace the files.
 pub fn check_directory(directory: &File, path: &Path) -> io::Result<Result<(), Refused>> {
     let data = directory.metadata()?;
     let mode = data.mode() & 0o777;
@@ -181,7 +225,7 @@ pub fn check_directory(directory: &File, path: &Path) -> io::Result<Result<(), R
     if mode & 0o002 != 0 {
         return Ok(Err(Refused::OpenToOthers { mode, right: 0o700, path: path.to_owned() }));
     }
-    // Where it is root's, an orchestrator has given it to our group.
+    // In root's directory, the group's access comes from an orchestrator.
     if mode & 0o020 != 0 && data.uid() == geteuid().as_raw() {
         tracing::warn!(
             state.file = %path.display(),

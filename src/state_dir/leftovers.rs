@@ -1,11 +1,11 @@
-//! Files that were being written when the server was killed.
+//! Leftovers of interrupted writes.
 
 use std::{fs, path::Path};
 
 use super::{DEAD_LETTERS, DEV_KEY, KEYS, REVOKED_TOKENS};
 
-/// Called by the server that has claimed the directory, so none of them is being written. They may
-/// hold master keys, and those with a predictable name may have been planted.
+/// Call this with the directory claimed, so that none of the files is being written. They may hold
+/// master keys, and a file with a predictable name may have been planted.
 pub fn remove(directory: &Path) {
     let Ok(entries) = fs::read_dir(directory) else { return };
     for entry in entries.flatten() {
@@ -16,18 +16,18 @@ pub fn remove(directory: &Path) {
         match fs::remove_file(&path) {
             Ok(()) => tracing::info!(
                 state.file = %path.display(),
-                "what an interrupted write had left was removed"
+                "the leftover of an interrupted write was removed"
             ),
             Err(error) => tracing::warn!(
                 state.file = %path.display(),
                 %error,
-                "what an interrupted write had left cannot be removed"
+                "the leftover of an interrupted write cannot be removed"
             ),
         }
     }
 }
 
-/// `NAME.RANDOM.tmp`, or as earlier versions called it, `NAME.tmp`.
+/// `NAME.RANDOM.tmp`, or `NAME.tmp` of earlier versions.
 fn is_leftover(name: &str) -> bool {
     let Some(name) = name.strip_suffix(".tmp") else { return false };
     let is_random = |text: &str| text.len() == 16 && text.bytes().all(|b| b.is_ascii_hexdigit());

@@ -1,8 +1,8 @@
-//! The directory of what outlives the server. One server at a time has it: two would overwrite each
-//! other's keys.
+//! The directory of data that outlives the server. One server at a time holds it: two would
+//! overwrite each other's keys.
 //!
-//! Every file in it is read, appended to and replaced through this module alone, which holds the one
-//! rule of who may have access to it (`access`, docs/operations.md).
+//! Every file in it is read, appended to and replaced through this module, which enforces one rule
+//! of access (`access`, docs/operations.md).
 
 mod access;
 mod leftovers;
@@ -16,15 +16,18 @@ use std::{
     path::{Path, PathBuf},
 };
 
-pub use access::{Closed, Refused, check, open_to_append, open_to_read, read, read_and_tell};
+pub use access::{
+    Closed, Refused, check, judge, look, look_at, open_to_append, open_to_read, read,
+    read_and_tell, writable,
+};
 pub use pending::{PendingWrite, UntilRestart};
-pub use staged::{Staged, stage, write_whole};
+pub use staged::{Staged, stage, write_new, write_whole};
 
 use crate::unix_socket::{self, BindError, SocketFile};
 
 pub struct StateDir {
     path: PathBuf,
-    /// Of the directory itself; the system lets go of it however the server ends.
+    /// A lock on the directory itself; the system releases it at the end of the process.
     _lock: File,
 }
 
@@ -41,11 +44,11 @@ pub enum ClaimError {
     Refused { path: PathBuf, reason: Refused },
 }
 
-/// Suffixes of state files, behind the app's id.
+/// Suffixes of state files, after the app's id.
 pub const KEYS: &str = ".keys.json";
 pub const REVOKED_TOKENS: &str = ".revoked.json";
 pub const DEAD_LETTERS: &str = ".webhooks.jsonl";
-/// The key of `--dev`.
+/// The key file of `--dev`.
 pub const DEV_KEY: &str = "dev-master-key";
 
 impl StateDir {
@@ -58,13 +61,31 @@ impl StateDir {
             .map_err(|reason| ClaimError::Refused { path: path.to_owned(), reason })?;
         match lock.try_lock() {
             Ok(()) => {
-                // Nobody else writes here now.
+                // No other server writes here now.
                 leftovers::remove(path);
                 Ok(Self { path: path.to_owned(), _lock: lock })
             }
             Err(TryLockError::WouldBlock) => Err(ClaimError::InUse(path.to_owned())),
             Err(TryLockError::Error(reason)) => Err(unusable(reason)),
         }
+    }
+
+    /// Why `claim` would not give it, as far as that shows without changing anything. Another server
+    /// may have it: that is no fault.
+    pub fn check(path: &Path) -> Result<(), ClaimError> {
+        let unusable = |reason| ClaimError::Unusable { path: path.to_owned(), reason };
+        let directory = match File::open(path) {
+            Ok(directory) => directory,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let there = path.ancestors().find(|path| path.exists());
+                return access::writable(there.unwrap_or(Path::new("."))).map_err(unusable);
+            }
+            Err(error) => return Err(unusable(error)),
+        };
+        access::check_directory(&directory, path)
+            .map_err(unusable)?
+            .map_err(|reason| ClaimError::Refused { path: path.to_owned(), reason })?;
+        access::writable(path).map_err(unusable)
     }
 
     /// Listens on `admin.sock`, for the server's own user alone. A socket that is there is a dead
@@ -74,7 +95,7 @@ impl StateDir {
     }
 }
 
-/// Commands wait for each other if need be.
+/// Short: commands are rare and can wait for each other.
 const BACKLOG: i32 = 128;
 
 pub fn admin_socket_path(state_dir: &Path) -> PathBuf {
@@ -82,7 +103,7 @@ pub fn admin_socket_path(state_dir: &Path) -> PathBuf {
 }
 
 /// For its owner alone, where it is not there yet.
-fn make(path: &Path) -> io::Result<()> {
+pub fn make(path: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(path)
 }
 
@@ -103,7 +124,7 @@ mod tests {
         assert_eq!(mode & 0o777, 0o600);
         let second = StateDir::claim(&path).err().unwrap();
         assert!(matches!(second, ClaimError::InUse(_)), "{second}");
-        // As after a kill: nothing was cleaned up.
+        // The state after a kill, without a cleanup.
         std::mem::forget(file);
         drop((mine, _listener));
         let next = StateDir::claim(&path).unwrap();
@@ -147,7 +168,7 @@ mod tests {
         for name in ours.iter().skip(1).chain(&theirs) {
             std::fs::write(path.join(name), name).unwrap();
         }
-        // What a link points to is not ours to remove.
+        // The target of a link is not ours to remove.
         symlink(path.join("victim"), path.join(ours[0])).unwrap();
         drop(StateDir::claim(&path).unwrap());
         let mut left: Vec<_> = std::fs::read_dir(&path)

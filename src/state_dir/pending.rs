@@ -1,4 +1,4 @@
-//! A state that is in force and could not be written down.
+//! A state in force that could not be written to disk.
 
 use std::{
     io,
@@ -8,8 +8,8 @@ use std::{
 
 use parking_lot::Mutex;
 
-/// Marks that the newest state is not on disk, and schedules the next attempt. Each attempt writes
-/// the state that is newest by then.
+/// Marks the newest state as unwritten, and schedules the next attempt. Each attempt writes the
+/// newest state of its time.
 pub struct PendingWrite {
     waits: AtomicBool,
     retry: Mutex<Retry>,
@@ -37,7 +37,7 @@ impl PendingWrite {
         self.waits() && self.retry.lock().at <= now
     }
 
-    /// Schedules the next attempt. Returns true if nothing had waited before.
+    /// Schedules the next attempt. Returns true if nothing was pending before.
     pub fn failed(&self, now: Instant) -> bool {
         let mut retry = self.retry.lock();
         let is_first = !self.waits.swap(true, Ordering::AcqRel);
@@ -46,7 +46,7 @@ impl PendingWrite {
         is_first
     }
 
-    /// Returns true if the state had waited.
+    /// Returns true if the state was pending.
     pub fn written(&self) -> bool {
         self.waits.swap(false, Ordering::AcqRel)
     }
@@ -75,7 +75,7 @@ mod tests {
             assert!(pending.is_due(now));
         }
         assert!(pending.written() && !pending.written() && !pending.is_due(now));
-        // The next time it begins anew.
+        // The next failure starts with the first pause again.
         assert!(pending.failed(now) && pending.is_due(now + FIRST_PAUSE));
     }
 }

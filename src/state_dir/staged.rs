@@ -1,4 +1,4 @@
-//! Files that are written whole or not at all: beside the old one, then in its place.
+//! Files written completely or not at all: beside the old file, then in its place.
 
 use std::{
     fs::{File, OpenOptions, Permissions},
@@ -7,19 +7,25 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::make;
 use crate::system;
 
-/// A file that is written beside the one that it is to replace. Removed if it does not.
+/// A file written beside its target. Removed if it is not published.
 #[must_use]
 pub struct Staged {
     beside: PathBuf,
     path: PathBuf,
 }
 
-/// Replaces the file with one of mode 0600.
+/// Replaces the file by a new one of mode 0600.
 pub fn write_whole(path: &Path, text: &[u8]) -> io::Result<()> {
     stage(path, text)?.publish()
+}
+
+/// Leaves a file that is there as it is.
+pub fn write_new(path: &Path, text: &[u8]) -> io::Result<()> {
+    let (mut file, staged) = Staged::begin(path)?;
+    file.write_all(text)?;
+    staged.publish_first().map(drop)
 }
 
 pub fn stage(path: &Path, text: &[u8]) -> io::Result<Staged> {
@@ -35,9 +41,9 @@ fn directory_of(path: &Path) -> &Path {
 
 impl Staged {
     /// Creates an empty file of mode 0600 under a random name, so that neither a leftover that is
-    /// open to others nor a planted link is written to. The caller syncs it.
+    /// open to others nor a planted link is written to. The caller syncs it. Does not make the
+    /// directory: one that is gone was removed together with its lock.
     pub fn begin(path: &Path) -> io::Result<(File, Self)> {
-        make(directory_of(path))?;
         let random = getrandom::u64().map_err(io::Error::other)?;
         let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
         let mut beside = name.to_owned();
@@ -50,13 +56,13 @@ impl Staged {
         Ok((file, staged))
     }
 
-    /// A link that is there is replaced, and not what it points to.
+    /// Replaces a link itself, and not its target.
     pub fn publish(self) -> io::Result<()> {
         std::fs::rename(&self.beside, &self.path)?;
         self.sync_directory()
     }
 
-    /// `false` if there is a file already: that one stays.
+    /// `false` if the file exists already; it stays then.
     pub fn publish_first(self) -> io::Result<bool> {
         match system::rename_new(&self.beside, &self.path) {
             Ok(()) => self.sync_directory().map(|()| true),
@@ -72,14 +78,14 @@ impl Staged {
 
 impl Drop for Staged {
     fn drop(&mut self) {
-        // Nothing is there any more if it was published.
+        // A published file is not there any more.
         let _ = std::fs::remove_file(&self.beside);
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::make, *};
     use std::{fs, os::unix::fs::symlink};
 
     fn directory(name: &str) -> PathBuf {
@@ -98,7 +104,7 @@ mod tests {
         for file in [&victim, &old] {
             fs::write(file, "theirs").unwrap();
         }
-        // As earlier versions named it.
+        // The name of earlier versions.
         symlink(&victim, dir.join("a.keys.json.tmp")).unwrap();
         symlink(&old, &path).unwrap();
         write_whole(&path, b"ours").unwrap();
@@ -112,6 +118,7 @@ mod tests {
     #[test]
     fn f6_what_is_not_published_leaves_nothing() {
         let dir = directory("nothing");
+        make(&dir).unwrap();
         let path = dir.join("a.keys.json");
         drop(stage(&path, b"one").unwrap());
         assert_eq!(fs::read_dir(&dir).unwrap().count(), 0);

@@ -10,18 +10,19 @@ use rustix::{
     process::{Resource, Rlimit, getrlimit, setrlimit},
 };
 
-/// To what the process may have without being root.
+/// Raises the soft limit to the hard limit, which needs no privilege.
 pub fn raise_descriptors() -> io::Result<()> {
     let maximum = getrlimit(Resource::Nofile).maximum;
     Ok(setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum })?)
 }
 
-/// `None`: there is no limit.
+/// `None` without a limit.
 pub fn most_descriptors() -> Option<u64> {
     getrlimit(Resource::Nofile).current
 }
 
-/// Newer kernels say how many there are, where others have each of them read.
+/// Newer kernels report the number as the size of the directory; with older ones the entries are
+/// counted.
 pub fn open_descriptors() -> Option<u64> {
     const PATH: &str = "/proc/self/fd";
     let said = metadata(PATH).ok()?.len();
@@ -34,17 +35,17 @@ pub fn resident_bytes() -> Option<u64> {
     Some(pages * rustix::param::page_size() as u64)
 }
 
-/// Fails with `AlreadyExists` where there is something.
+/// Fails with `AlreadyExists` if the target exists.
 pub fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
     match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
-        // Not every file system can.
+        // Not every file system supports it.
         Err(Errno::INVAL | Errno::NOSYS) => super::rename_where_nothing_is(from, to),
         renamed => Ok(renamed?),
     }
 }
 
-/// The name of the file system that `path` is on, if it goes with the container or the machine.
-/// That a volume of an orchestrator does is not to be seen from here.
+/// The name of the file system of `path`, if it is lost with the container or the machine. A volume
+/// of an orchestrator may be lost as well, unseen from here.
 pub fn volatile_filesystem(path: &Path) -> Option<&'static str> {
     // linux/magic.h; the type of the field depends on the architecture, the value fits 32 bits.
     match statfs(path).ok()?.f_type as u32 {
@@ -55,20 +56,20 @@ pub fn volatile_filesystem(path: &Path) -> Option<&'static str> {
     }
 }
 
-/// As it stands in `/etc/hostname`; in a container as a rule its id, in Kubernetes the pod's name.
+/// The content of `/etc/hostname`: in a container mostly its id, in Kubernetes the pod's name.
 pub fn host_name() -> Option<String> {
     rustix::system::uname().nodename().to_str().ok().map(str::to_owned)
 }
 
-/// The least that this process's control group and those above it may have. `root`: where control
-/// groups are mounted.
+/// The lowest limit of this process's control group and its ancestors. `root`: mount point of the
+/// control groups.
 pub fn cgroup_memory(root: &Path) -> Option<u64> {
     let groups = read_to_string("/proc/self/cgroup").ok()?;
     groups.lines().filter_map(|line| limit_of(root, line)).min()
 }
 
-/// `hierarchy:controllers:path`. In a container that has a view of its own the path is not where
-/// the files are: then the limit stands at the top.
+/// `hierarchy:controllers:path`. In a container with its own view, the path does not exist; the
+/// limit is at the top then.
 fn limit_of(root: &Path, line: &str) -> Option<u64> {
     let mut parts = line.splitn(3, ':');
     let (hierarchy, controllers, path) = (parts.next()?, parts.next()?, parts.next()?);
@@ -82,7 +83,7 @@ fn limit_of(root: &Path, line: &str) -> Option<u64> {
     groups.filter_map(|group| bytes_in(&group.join(file))).min()
 }
 
-/// The first version says that there is no limit by a number that no machine has.
+/// Version 1 of control groups expresses "no limit" as a huge number.
 fn bytes_in(file: &Path) -> Option<u64> {
     const NONE: u64 = 1 << 60;
     read_to_string(file).ok()?.trim().parse().ok().filter(|bytes| *bytes < NONE)
@@ -102,7 +103,7 @@ mod tests {
 
     #[test]
     fn a_file_system_that_does_not_last_is_named() {
-        // A container may have it elsewhere, or as another one.
+        // A container may have it elsewhere, or another one.
         let mounts = read_to_string("/proc/mounts").unwrap();
         if mounts.lines().any(|line| line.contains(" /dev/shm tmpfs ")) {
             assert_eq!(volatile_filesystem(Path::new("/dev/shm")), Some("tmpfs"));
@@ -136,7 +137,7 @@ mod tests {
         ] {
             assert_eq!(limit_of(&root, line), limit, "{line}");
         }
-        // As a container sees it: the path is that of the machine, the files are its own.
+        // The view of a container: the path is the machine's, the files are its own.
         write("memory.max", "500\n");
         assert_eq!(limit_of(&root, "0::/elsewhere/x"), Some(500));
         fs::remove_dir_all(&root).unwrap();

@@ -1,4 +1,4 @@
-//! The certificate that new connections are shown.
+//! The certificate for new connections.
 
 use std::{fmt, sync::Arc};
 
@@ -15,7 +15,7 @@ pub struct Identity(RwLock<Shown>);
 #[derive(Clone)]
 struct Shown {
     files: PairFiles,
-    /// Of the files before they were read, so that no later change is missed.
+    /// Taken before the files were read, so that no later change is missed.
     stamp: Stamp,
     pair: Arc<CertifiedKey>,
 }
@@ -31,14 +31,14 @@ impl Identity {
         self.0.read().files.clone()
     }
 
-    /// Shows what the other would, from here on, and looks after its files.
+    /// Serves the other's certificate from now on, and watches its files.
     pub fn become_like(&self, other: &Self) {
         let shown = other.0.read().clone();
         *self.0.write() = shown;
     }
 }
 
-/// The key is nobody's to see.
+/// The key must not be printed.
 impl fmt::Debug for Identity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Identity").field("files", &self.files()).finish_non_exhaustive()
@@ -51,10 +51,10 @@ impl ResolvesServerCert for Identity {
     }
 }
 
-/// Notices that the files have changed, and takes what they hold if it is good.
+/// Detects changed files, and takes over their content if it is valid.
 pub struct Watch {
     identity: Arc<Identity>,
-    /// What was refused last, which is told once.
+    /// Stamps refused last; they are reported once.
     refused: Option<Stamp>,
     seen: Stamp,
 }
@@ -65,8 +65,8 @@ impl Watch {
         Self { identity, refused: None, seen }
     }
 
-    /// To be called now and then; says what came of a change. Files that have changed since the
-    /// last call are left alone until the next: the second of the two may still be written.
+    /// Call this at regular intervals; returns the outcome of a change. Files that changed since
+    /// the last call are left alone until the next: one of them may still be written.
     pub fn look(&mut self) -> Option<Result<(), InvalidPair>> {
         let Shown { files, stamp: shown, .. } = self.identity.0.read().clone();
         let now = files.stamp();
@@ -77,7 +77,7 @@ impl Watch {
         }
         let taken = files.load().map(|pair| {
             let mut shown = self.identity.0.write();
-            // Others may have been named since.
+            // Other files may have been named since.
             if shown.files == files {
                 *shown = Shown { files, stamp: now, pair: Arc::new(pair) };
             }

@@ -1,7 +1,7 @@
-//! A certificate chain and its key, as they stand in two files.
+//! A certificate chain and its key, in two files.
 
 use std::{
-    fs, io,
+    io,
     path::{Path, PathBuf},
 };
 
@@ -72,7 +72,7 @@ impl PairFiles {
 
 fn chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, InvalidPair> {
     let unreadable = |reason| InvalidPair::Unreadable { path: name(path), reason };
-    let text = fs::read(path).map_err(unreadable)?;
+    let text = text_file::read_bytes(path).map_err(unreadable)?;
     // Comments between the certificates may have any encoding that is a superset of ASCII.
     text_file::refuse_utf16(&text).map_err(unreadable)?;
     let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text).collect();
@@ -91,6 +91,6 @@ fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, InvalidPair> {
     })
 }
 
-/// By which another content of the files is told without reading them.
+/// Detects changed content of the files without reading them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Stamp([Option<FileStamp>; 2]);

@@ -1,4 +1,4 @@
-//! Where spans go: by OTLP over HTTP to the collector that the standard variables name.
+//! Exports spans by OTLP over HTTP to the collector named by the standard variables.
 
 use std::{
     fmt,
@@ -27,23 +27,23 @@ use tracing_subscriber::{Layer, filter::filter_fn, registry::LookupSpan};
 
 use crate::auth::http;
 
-/// Of our spans: those of libraries say more than the policy of the log allows.
+/// Target of our spans. Spans of libraries say more than the log policy allows.
 pub(super) const TARGET: &str = "sealcast::trace";
 
-/// For one batch of spans.
+/// Timeout of one batch of spans.
 const DEADLINE: Duration = Duration::from_secs(5);
-/// At the end of the server, whatever the collector does.
+/// Timeout at shutdown, even if the collector hangs.
 const LAST_SPANS: Duration = Duration::from_secs(2);
 const ANSWER_BYTES: usize = 64 * 1024;
 const NAMED_BY: [&str; 2] = ["OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"];
 
-/// Sends what is left when it is dropped, and waits for that no longer than two seconds.
+/// On drop, sends the remaining spans within two seconds.
 pub struct Exporter {
     provider: SdkTracerProvider,
     tracer: Tracer,
 }
 
-/// None where no collector is named.
+/// `None` if no collector is configured.
 pub type Traces = Option<Exporter>;
 
 impl Exporter {
@@ -81,12 +81,12 @@ impl Exporter {
 
 impl Drop for Exporter {
     fn drop(&mut self) {
-        // What a collector that hangs does not take is lost, and delays nobody any longer.
+        // Spans a hanging collector does not take are lost.
         let _ = self.provider.shutdown_with_timeout(LAST_SPANS);
     }
 }
 
-/// Carries batches on a thread of its own, so that a collector costs no socket anything.
+/// Sends batches on a separate thread, so that a collector never delays a connection.
 struct Courier {
     client: Arc<http::HttpClient>,
     runtime: Handle,
@@ -101,7 +101,7 @@ impl Courier {
         let runtime = runtime.map_err(|e| e.to_string())?;
         let (handle, (end, ended)) = (runtime.handle().clone(), oneshot::channel::<()>());
         let thread = thread::Builder::new().name("traces".into()).spawn(move || {
-            // Until the sender is dropped.
+            // Runs until the sender is dropped.
             let _ = runtime.block_on(ended);
         });
         let thread = thread.map_err(|e| e.to_string())?;

@@ -1,8 +1,8 @@
-//! Traces (OpenTelemetry), in a program that is built with the feature `otel` (`docs/tracing.md`).
-//! Without it a [`Span`] is nothing, and what is done within one is simply done.
+//! OpenTelemetry traces, with the feature `otel` (`docs/tracing.md`). Without it, a [`Span`] is
+//! empty, and code within one just runs.
 //!
-//! A span is made of what may be in the log at any level, and of no channel's name: there is no
-//! function here that takes a payload, a secret or a name that a stranger has chosen.
+//! Spans hold only what any log level may show, and no channel names: no function here takes a
+//! payload, a secret or a name chosen by a stranger.
 
 #[cfg(feature = "otel")]
 mod export;

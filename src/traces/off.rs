@@ -1,9 +1,9 @@
-//! Nothing of it.
+//! Empty spans, for a build without `otel`.
 
 #[derive(Clone, Copy)]
 pub struct Span;
 
-/// What has to live as long as spans are made.
+/// Must live as long as spans are created.
 pub struct Traces;
 
 impl Span {
@@ -57,7 +57,7 @@ impl Span {
     }
 }
 
-/// What a request to somebody else says of the trace that it belongs to.
+/// The `traceparent` header for an outgoing request.
 #[inline]
 pub fn traceparent() -> Option<String> {
     None

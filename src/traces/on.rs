@@ -1,4 +1,4 @@
-//! Spans, as `tracing` has them.
+//! Spans of the `tracing` crate.
 
 use std::collections::HashMap;
 
@@ -13,20 +13,20 @@ const TRACEPARENT: &str = "traceparent";
 pub struct Span(tracing::Span);
 
 impl Span {
-    /// A request to the public listener. `parent`: what it says of the trace that it belongs to.
+    /// A request to the public listener. `parent`: its `traceparent` header.
     pub fn request<'a>(method: &str, parent: impl FnOnce() -> Option<&'a str>) -> Self {
         let span = info_span!(target: super::export::TARGET, "http request", otel.kind = "server", http.request.method = method, http.route = Empty, http.response.status_code = Empty);
         if !span.is_disabled()
             && let Some(parent) = parent()
         {
             let carrier = HashMap::from([(TRACEPARENT.to_owned(), parent.to_owned())]);
-            // Without the layer that exports, there is nothing that it could be the parent of.
+            // Without the export layer there is no span to attach the parent to.
             let _ = span.set_parent(TraceContextPropagator::new().extract(&carrier));
         }
         Self(span)
     }
 
-    /// With its route, if it has one, and the status of its answer.
+    /// Records the route, if known, and the response status.
     pub fn answered(&self, answer: impl FnOnce() -> (Option<String>, u16)) {
         if self.0.is_disabled() {
             return;
@@ -44,7 +44,7 @@ impl Span {
         )
     }
 
-    /// Of the event that is being published.
+    /// Records the number of receivers on the current publish span.
     pub fn receivers(count: impl FnOnce() -> u32) {
         let span = tracing::Span::current();
         if !span.is_disabled() {
@@ -74,7 +74,7 @@ impl Span {
         )
     }
 
-    /// Whether it was a yes, or taken.
+    /// Records success.
     pub fn outcome(&self, ok: bool) {
         self.0.record("ok", ok);
     }
@@ -88,7 +88,7 @@ impl Span {
     }
 }
 
-/// What a request to somebody else says of the trace that it belongs to.
+/// The `traceparent` header for an outgoing request.
 pub fn traceparent() -> Option<String> {
     let span = tracing::Span::current();
     if span.is_disabled() {

@@ -1,5 +1,5 @@
-//! What the operator does to keys and webhooks while the server runs: on the Unix socket of the state directory,
-//! and with a token on the operations listener. Never on the public one.
+//! The admin API for keys and webhooks of a running server: on the Unix socket of the state
+//! directory, and with a token on the operations listener. Never on the public listener.
 
 mod door;
 mod webhooks;
@@ -50,8 +50,7 @@ pub fn routes(config: &mut web::ServiceConfig, door: Door) {
         .service(post(web::resource("/admin/apps/{app}/webhooks/test"), webhooks::test));
 }
 
-/// A request of somebody who may make it, about an application that is there: no handler gets at
-/// one in any other way.
+/// An authenticated request about an existing app: handlers get at an app in no other way.
 struct Admin {
     worker: Rc<Worker>,
     tenant: Arc<Tenant>,
@@ -59,7 +58,7 @@ struct Admin {
     body: Bytes,
 }
 
-/// A key and two numbers.
+/// Room for a key and two numbers.
 const BODY_BYTES: usize = 4096;
 
 impl FromRequest for Admin {
@@ -83,8 +82,8 @@ impl FromRequest for Admin {
 }
 
 impl Admin {
-    /// What is asked for, as a JSON object; nothing at all is an empty one. What stands in it is
-    /// not repeated in errors, since a key may stand in the wrong place.
+    /// Parses the body as a JSON object; an empty body is an empty object. Errors do not repeat the
+    /// content, since a key may be in the wrong place.
     fn asked<T: DeserializeOwned>(&self, expected: &str) -> Result<T, ApiError> {
         let text = if self.body.is_empty() { b"{}".as_slice() } else { &self.body };
         let asked = std::str::from_utf8(text).ok().and_then(|text| object(text).ok());
@@ -98,7 +97,7 @@ impl Admin {
         self.worker.engine.audit.note(Fact::AdminAction { action, app, by });
     }
 
-    /// Runs what writes files where it keeps no socket waiting.
+    /// Runs an action that writes files on a blocking thread.
     async fn run<T: Send + 'static>(
         &self,
         action: impl FnOnce(&Engine, &Tenant) -> Result<T, ApiError> + Send + 'static,
@@ -124,14 +123,14 @@ struct Asked {
     force: bool,
 }
 
-/// What answers say of it.
+/// The response to a rotation.
 #[derive(Serialize, Deserialize)]
 pub struct Rotated {
     pub id: Fingerprint,
     pub state: KeyState,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub until: Option<UnixSeconds>,
-    /// Subscriptions that had not moved since the last rotation, and were closed.
+    /// Stragglers of the previous rotation that were closed.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub closed: u32,
 }

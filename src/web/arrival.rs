@@ -1,5 +1,5 @@
-//! Connections that are more than an accepted TCP socket: over Unix sockets, or with a PROXY header
-//! in front. They know whose they are; the plain sort need not, and has no part in this.
+//! Connections beyond plain TCP: over Unix sockets, or with a PROXY header. They know their remote
+//! address; plain TCP connections need not, and bypass this type.
 
 use std::{
     io::{self, IoSlice},
@@ -26,7 +26,7 @@ pub struct Arrival {
     remote: Remote,
 }
 
-/// One type for both, so that what lies above is compiled once.
+/// One type for both, so that the layers above are compiled once.
 pub enum Io {
     Tcp(TcpStream),
     Unix(UnixStream),
@@ -44,7 +44,7 @@ impl From<UnixStream> for Io {
     }
 }
 
-/// Why a connection is closed before anything was said on it.
+/// Reasons to close a connection before its first request.
 #[derive(Debug, thiserror::Error)]
 pub enum TurnedAway {
     #[error("its peer is not in trusted_proxies")]
@@ -60,7 +60,7 @@ impl Arrival {
         Self { io: Io::Unix(io), remote: Remote::Local }
     }
 
-    /// Behind its PROXY header, which comes before TLS and HTTP.
+    /// Reads the PROXY header, which comes before TLS and HTTP.
     pub async fn proxied(io: impl Into<Io>, worker: Rc<Worker>) -> io::Result<Self> {
         let mut io = io.into();
         match io.said(&worker).await {
@@ -105,7 +105,7 @@ impl HasRemote for Arrival {
 }
 
 impl Peek for Arrival {
-    /// There is no looking ahead on a Unix socket, and no TLS either.
+    /// Unix sockets have neither peeking nor TLS.
     fn poll_first(&self, cx: &mut Context<'_>) -> Poll<io::Result<Option<u8>>> {
         match &self.io {
             Io::Tcp(io) => io.poll_first(cx),

@@ -1,4 +1,4 @@
-//! What the authorization endpoints decided, for the audit log.
+//! The decisions of the auth endpoints, for the audit log.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -10,21 +10,21 @@ use crate::{
     refusal::RefusalCode,
 };
 
-/// An answer that lets somebody in.
+/// A response that grants an authorization.
 pub trait Answer: serde::Serialize {
-    /// To a channel, or to be a user.
+    /// True for a channel, false for a sign-in.
     const FOR_CHANNEL: bool;
 
-    /// As whom, where that was asked.
+    /// The user of the authorization, if there is one.
     fn user(&self) -> Option<Arc<str>>;
 
-    /// The rule that decided, as it is written.
+    /// The pattern of the rule that decided.
     fn rule(&self) -> Option<Arc<str>> {
         None
     }
 }
 
-/// `fields`: what the client sent.
+/// `fields`: the parameters sent by the client.
 pub fn note_answer<G: Answer>(
     audit: &Audit,
     app: &App,

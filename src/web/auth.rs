@@ -1,4 +1,4 @@
-//! The authorization endpoints that clients call (protocol.md 10), served by this server itself.
+//! The server's own auth endpoints for clients (protocol.md 10).
 
 mod grants;
 
@@ -59,7 +59,10 @@ fn asked_with(resource: actix_web::Resource) -> actix_web::Resource {
 
 async fn method_not_allowed() -> HttpResponse {
     HttpResponse::MethodNotAllowed().insert_header((header::ALLOW, "POST")).json(HashMap::from([
-        ("error", "Authorization is asked for with POST (transport \"ajax\"); JSONP is not served"),
+        (
+            "error",
+            "Send authorization requests with POST (transport \"ajax\"); JSONP is not supported",
+        ),
         ("code", RefusalCode::MethodNotAllowed.name()),
     ]))
 }
@@ -102,7 +105,7 @@ async fn user(request: HttpRequest, payload: web::Payload) -> HttpResponse {
     }
 }
 
-/// A question that cannot be understood, perhaps not even which application it is for.
+/// Responds to a request that cannot be parsed; even its app may be unknown.
 fn not_asked<G: Answer>(request: &HttpRequest, error: ApiError) -> HttpResponse {
     let engine = &worker(request).engine;
     let counts = &engine.counts;
@@ -114,19 +117,19 @@ fn not_asked<G: Answer>(request: &HttpRequest, error: ApiError) -> HttpResponse 
     refuse(response, engine, None, &HashMap::new(), &error, |_| ())
 }
 
-/// Far more than a client's question takes; anybody may ask.
+/// Far more than a request needs; strangers may send one.
 const BODY_BYTES: usize = 16 * 1024;
 
-/// What a client asks, and of which application.
+/// A request to an auth endpoint, and its app.
 struct Asked {
     worker: Rc<Worker>,
     tenant: Arc<Tenant>,
-    /// Its settings, for the whole of this request.
+    /// A snapshot of its settings for the whole request.
     app: Arc<App>,
     fields: Fields,
     takes_cookies: bool,
     credentials: Credentials,
-    /// Whether the address may ask, where that was known before the body was read.
+    /// The result of the address's rate limit, if it was checked before the body was read.
     address: Option<Result<(), ApiError>>,
 }
 
@@ -134,7 +137,8 @@ impl Asked {
     async fn read(request: &HttpRequest, payload: web::Payload) -> Result<Self, ApiError> {
         let worker = worker(request);
         let query = Query::of(request.uri())?;
-        // Whoever asks too often is told so before the body is read, if it is clear whom they ask.
+        // If the app is known from the head, an address over its limit is refused before its body
+        // is read.
         let mut address = None;
         if let Some((tenant, app)) = app_by_head(&worker, request, &query) {
             let entered = enter_from(&worker, request, &tenant, &app);
@@ -187,7 +191,7 @@ impl Asked {
         }
     }
 
-    /// What is checked of everybody, whatever is asked.
+    /// Checks that apply to every request: limits, origin, credentials.
     fn enter(&mut self, request: &HttpRequest) -> Result<(), ApiError> {
         let (worker, app) = (&self.worker, &self.app);
         let limited = &self.tenant.counts.limited;
@@ -203,7 +207,7 @@ impl Asked {
         Ok(())
     }
 
-    /// Once it is known who asks.
+    /// The rate limit of the user, once the user is known.
     fn enter_as(&self, user: &str) -> Result<(), ApiError> {
         let limited = &self.tenant.counts.limited;
         self.worker.entrance.user(user, &self.app).inspect_err(|_| limited.add("auth_per_user"))
@@ -225,9 +229,9 @@ impl Asked {
         match &answer {
             Ok(grant) => {
                 note(None);
-                // Secrets stand in it, so it must not be kept anywhere on its way.
+                // The response contains secrets and must not be cached on its way.
                 response.insert_header((header::CACHE_CONTROL, "no-store"));
-                // No script, whoever includes it as one.
+                // Keeps browsers from running the response as a script.
                 response.insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff")).json(grant)
             }
             Err(error) => refuse(response, engine, Some(app), &self.fields, error, note),
@@ -235,7 +239,7 @@ impl Asked {
     }
 }
 
-/// One more question from the client's address.
+/// Counts a request against the limit of the client's address.
 fn enter_from(
     worker: &Worker,
     request: &HttpRequest,
@@ -246,7 +250,7 @@ fn enter_from(
     entered.inspect_err(|_| tenant.counts.limited.add("auth_per_ip"))
 }
 
-/// Where the body cannot say otherwise.
+/// The app, if path and query determine it and the body cannot say otherwise.
 fn app_by_head(
     worker: &Worker,
     request: &HttpRequest,
@@ -261,7 +265,7 @@ fn app_by_head(
     app.enabled.then(|| (tenant.clone(), app))
 }
 
-/// By the path, by `app_key`, or the only one there is.
+/// The app of the path or of `app_key`, or the only one.
 fn chosen_app(
     worker: &Worker,
     request: &HttpRequest,

@@ -1,4 +1,4 @@
-//! Answered requests in the live feed.
+//! Records API calls for the live feed.
 
 use std::{
     cell::RefCell,
@@ -20,7 +20,7 @@ use crate::{
     traces::Span,
 };
 
-/// What a handler learns of its request while somebody watches.
+/// Collects facts about a request for the live feed. Empty if no one watches.
 #[derive(Clone, Default)]
 pub struct Learned(Option<Rc<RefCell<Facts>>>);
 
@@ -53,7 +53,7 @@ impl Learned {
     }
 }
 
-/// Around all routes of the public listener.
+/// Wraps all routes of the public listener.
 pub fn show<S>(
     request: ServiceRequest,
     routes: &S,

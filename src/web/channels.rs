@@ -1,4 +1,4 @@
-//! What the API tells of channels (protocol.md 7.4 to 7.6).
+//! Channel queries of the API (protocol.md 7.4 to 7.6).
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -17,7 +17,7 @@ fn asked(signed: &Signed) -> Attributes {
 
 pub async fn list(signed: Signed) -> Result<HttpResponse, ApiError> {
     let prefix = signed.query.first("filter_by_prefix").unwrap_or_default();
-    // What a cache holds is told for one channel only.
+    // The `cache` attribute is for single channels only.
     let asked = Attributes { cache: false, ..asked(&signed) };
     if asked.user_count && !prefix.starts_with("presence-") {
         return Err(ApiError::new(

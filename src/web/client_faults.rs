@@ -1,4 +1,4 @@
-//! Connections that end before there is a request: whose fault it is, and what they are told.
+//! Connections that fail before their first request: classification, log and response.
 
 use std::{
     future::poll_fn,
@@ -20,10 +20,10 @@ use super::{
 };
 use crate::engine::{ClientFault, Engine};
 
-/// A record of TLS that carries a handshake.
+/// The type of a TLS record with a handshake message.
 const TLS_HANDSHAKE: u8 = 0x16;
 
-/// `first`: the byte that the connection began with, where that is known.
+/// `first`: the first byte of the connection, if known.
 pub fn note(
     engine: &Engine,
     error: &DispatchError,
@@ -45,13 +45,20 @@ fn fault(error: &DispatchError, first: Option<u8>) -> Option<ClientFault> {
     Some(match error {
         DispatchError::Parse(_) if first == Some(TLS_HANDSHAKE) => ClientFault::TlsOnPlain,
         DispatchError::Parse(ParseError::TooLarge) => ClientFault::HeadTooLarge,
-        // The connection was lost, or its client took its time: neither is worth a line.
+        // A lost connection or a slow client is not worth a line.
         DispatchError::Parse(ParseError::Io(_)) | DispatchError::Io(_) => return None,
         DispatchError::SlowRequestTimeout | DispatchError::DisconnectTimeout => return None,
         DispatchError::Parse(_) => ClientFault::NotHttp,
+        // Clients close without a word, or say goodbye (GOAWAY with NO_ERROR).
+        DispatchError::H2(error) if error.is_io() || is_farewell(error.reason()) => return None,
         DispatchError::H2(_) => ClientFault::Http2,
         _ => ClientFault::Other,
     })
+}
+
+/// The code 0 of HTTP/2 means that nothing is wrong.
+fn is_farewell(reason: Option<impl Into<u32>>) -> bool {
+    reason.is_some_and(|reason| reason.into() == 0)
 }
 
 pub fn note_handshake<E>(engine: &Engine, error: &TlsError<io::Error, E>) {
@@ -64,7 +71,7 @@ pub fn note_handshake<E>(engine: &Engine, error: &TlsError<io::Error, E>) {
     }
 }
 
-/// Once for each network: not whose address it is.
+/// Once per network, without the client's full address.
 fn name(engine: &Engine, remote: Option<Remote>, sentence: &str) {
     let address = match remote {
         Some(Remote::Address(address) | Remote::Balancer(Some(address))) => address,
@@ -77,7 +84,7 @@ fn name(engine: &Engine, remote: Option<Remote>, sentence: &str) {
     }
 }
 
-/// A stream whose first byte can be looked at without taking it.
+/// A stream that allows to look at its first byte without consuming it.
 pub trait Peek {
     /// `None` at the end of the stream.
     fn poll_first(&self, cx: &mut Context<'_>) -> Poll<io::Result<Option<u8>>>;
@@ -91,8 +98,8 @@ impl Peek for TcpStream {
     }
 }
 
-/// Passes on what begins as TLS may. A request in clear is answered in clear, since its client
-/// could not read anything else.
+/// Passes TLS connections on. A plaintext request gets a plaintext response, since its client could
+/// not read another.
 pub async fn expect_tls<IO, E>(mut io: IO, engine: &Engine) -> Result<IO, TlsError<io::Error, E>>
 where
     IO: AsyncRead + AsyncWrite + HasRemote + Peek + Unpin,
@@ -100,7 +107,7 @@ where
     let first = timeout(HEAD_DEADLINE, poll_fn(|cx| io.poll_first(cx)));
     let first = first.await.map_err(|_| TlsError::Timeout)?.map_err(TlsError::Tls)?;
     match first {
-        // No record of TLS begins with a letter, and each method of HTTP does.
+        // No TLS record begins with a letter, and every HTTP method does.
         Some(b'A'..=b'Z') => {
             engine.client_faults.note(ClientFault::PlainOnTls, "it begins with a letter");
             name(
@@ -108,7 +115,7 @@ where
                 io.remote(),
                 "a client speaks HTTP in clear to a listener with TLS: it must use https:// and wss://",
             );
-            // It is gone or slow: that is its own affair.
+            // A failure only means that the client is gone or slow.
             let _ = timeout(LINGER, answer(&mut io)).await;
             Err(TlsError::Tls(ErrorKind::InvalidData.into()))
         }
@@ -120,8 +127,8 @@ where
 
 const ANSWER: &str = "HTTP/1.1 400 Bad Request\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: 76\r\n\r\n{\"error\":\"This port speaks TLS: use https:// and wss://\",\"code\":\"needs_tls\"}";
 
-/// Reads what was sent as far as it is little: closing with unread bytes resets a connection, and
-/// the answer would be lost.
+/// Reads a bounded rest of the request: closing a socket with unread bytes resets the connection,
+/// and the response would be lost.
 async fn answer(io: &mut (impl AsyncRead + AsyncWrite + Unpin)) -> io::Result<()> {
     const MAX_READS: usize = 16;
     io.write_all(ANSWER.as_bytes()).await?;

@@ -1,7 +1,6 @@
-//! Cross-origin calls of the auth endpoints, from the origins that the application lists.
+//! CORS for the auth endpoints, for the origins in the app's list.
 //!
-//! Not a middleware, because which origins are allowed depends on the application, and that stands
-//! in the body.
+//! Not a middleware: the allowed origins depend on the app, and the app on the body.
 
 use actix_web::{
     HttpRequest, HttpResponse, HttpResponseBuilder,
@@ -18,15 +17,15 @@ use crate::{
     refusal::RefusalCode,
 };
 
-/// One that cannot be read is still one, and not on any list.
+/// An unreadable value counts as an origin that is on no list.
 fn origin(request: &HttpRequest) -> Result<Option<&str>, Twice> {
     single(request.headers(), header::ORIGIN)
 }
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
-/// The rule of the sockets holds here as well. Not reading the answer is not enough: a site whose
-/// name is made to point at this server counts as the same origin to the browser.
+/// The origin rule of connections applies here as well. Hiding the response is not enough: a site
+/// whose name points at this server has the same origin to the browser.
 pub fn check(request: &HttpRequest, app: &App) -> Result<(), ApiError> {
     let from = origin(request)?;
     if app.origins.admits(from) {
@@ -42,24 +41,24 @@ pub fn check(request: &HttpRequest, app: &App) -> Result<(), ApiError> {
     ))
 }
 
-/// Cookies come with every request that a browser makes, whoever made it make one: they count only
-/// if it says that the page is one that the application lists, letter by letter, and of this site.
+/// Browsers add cookies to every request, even to one caused by a foreign page. So cookies count
+/// only if the request names a page of this site that the app lists exactly.
 pub fn trusts_cookies(request: &HttpRequest, origins: &Origins) -> Result<(), ApiError> {
     let refused = |message: &str| Err(ApiError::new(RefusalCode::CookieNotAccepted, message));
     if !origin(request)?.is_some_and(|origin| origins.lists_exactly(origin)) {
         return refused(
-            "a cookie is believed only of a page whose origin is listed exactly, without *",
+            "a cookie counts only from a page whose origin is listed exactly, without *",
         );
     }
-    // Browsers leave it out on connections without TLS; then the origin has to do.
+    // Browsers omit the header on connections without TLS; the origin has to do then.
     match single(request.headers(), SEC_FETCH_SITE)? {
         None | Some("same-origin" | "same-site") => Ok(()),
-        Some(_) => refused("a cookie is not believed of a page of another site"),
+        Some(_) => refused("a cookie does not count from a page of another site"),
     }
 }
 
-/// Lets the page read the answer, if its origin is listed by one of the applications, and send its
-/// cookies, if that application reads them; whether it is listed.
+/// Lets a page of a listed origin read the response, and send its cookies if the app reads them.
+/// Returns true if an app lists the origin.
 pub fn allow<'a>(
     response: &mut HttpResponseBuilder,
     request: &HttpRequest,
@@ -80,11 +79,11 @@ pub fn allow<'a>(
     true
 }
 
-/// Seconds for which a browser need not ask again.
+/// Seconds for which a browser may cache the preflight.
 const PREFLIGHT_AGE: &str = "600";
 
-/// The question before the call has no body, so it is answered for all the applications that the
-/// call may turn out to be for; the call itself is then judged by its own.
+/// The preflight has no body, so it is answered for all apps that the call may be for; the call
+/// itself is judged by its own app.
 pub fn preflight<'a>(
     request: &HttpRequest,
     candidates: impl Iterator<Item = &'a App>,

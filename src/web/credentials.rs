@@ -1,4 +1,4 @@
-//! What a request shows of its client.
+//! The credentials of a request.
 
 use actix_web::{
     HttpRequest,
@@ -8,9 +8,9 @@ use actix_web::{
 use super::{cors::trusts_cookies, error::ApiError, headers::single};
 use crate::{app::App, auth::Credentials, refusal::RefusalCode};
 
-/// A header that a page sets on purpose comes before a cookie, which browsers add by themselves.
+/// A header set by the page takes precedence over a cookie added by the browser.
 ///
-/// `claimed`: what the client says of itself. `takes_cookies`: see `Question`.
+/// `claimed`: the client's own claims. `takes_cookies`: see `Question`.
 pub fn credentials(
     request: &HttpRequest,
     app: &App,
@@ -29,7 +29,7 @@ pub fn credentials(
         if !takes_cookies {
             return Err(ApiError::new(
                 RefusalCode::CookieNotAccepted,
-                "a cookie is believed only of a question of type application/x-www-form-urlencoded or application/json",
+                "a cookie counts only in a request of type application/x-www-form-urlencoded or application/json",
             ));
         }
         trusts_cookies(request, &app.origins)?;
@@ -39,14 +39,14 @@ pub fn credentials(
     Ok(Credentials { bearer, cookie: token, origin, passed, ..claimed })
 }
 
-/// Of those that the application's own decision wants to see.
+/// The headers that the forward authorizer passes on.
 fn passed_headers(
     request: &HttpRequest,
     names: &[String],
 ) -> Result<Vec<(String, String)>, ApiError> {
     let mut passed = Vec::new();
     for name in names {
-        // Names that none can have were refused with the configuration.
+        // Invalid names were refused with the configuration.
         let Ok(header) = HeaderName::try_from(name.as_str()) else { continue };
         let value = single(request.headers(), header)?.filter(|value| !value.is_empty());
         passed.extend(value.map(|value| (name.clone(), value.to_owned())));
@@ -67,7 +67,8 @@ fn bearer(value: &str) -> Option<String> {
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim().to_owned())
 }
 
-/// As it was sent. Of two with one name a page of a neighbouring domain may have added one.
+/// The cookie as it was sent. Duplicates are refused: a page of a neighbouring domain may have
+/// added one.
 fn cookie(request: &HttpRequest, name: &str) -> Result<Option<String>, ApiError> {
     let headers = request.headers().get_all(header::COOKIE).filter_map(|value| value.to_str().ok());
     let pairs = headers.flat_map(|value| value.split(';'));

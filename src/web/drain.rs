@@ -1,5 +1,5 @@
-//! Stopping: sockets are sent away over the drain time, while the HTTP API goes on, and then the
-//! listeners are closed.
+//! Shutdown: connections are closed over the drain time while the HTTP API goes on; then the
+//! listeners close.
 
 use std::{
     sync::Arc,
@@ -13,14 +13,14 @@ use crate::{
     live::{Entry, Type},
 };
 
-/// How long the last sockets have to read their close frame and to answer it.
+/// Time for the last sockets to read their close frame and to answer it.
 const FAREWELL: Duration = Duration::from_secs(1);
-/// How long requests that are being answered have after that.
+/// Time after that for requests under way.
 pub const REQUEST_DEADLINE: Duration = Duration::from_secs(1);
 
 const LOOK: Duration = Duration::from_millis(20);
 
-/// `over`: the time that sockets are sent away in.
+/// `over`: the time over which connections are closed.
 pub async fn drain(server: ServerHandle, engine: Arc<Engine>, over: Duration) {
     let sockets = engine.hub.sockets();
     tracing::info!(sockets, drain.seconds = over.as_secs(), "shutting down");
@@ -32,9 +32,9 @@ pub async fn drain(server: ServerHandle, engine: Arc<Engine>, over: Duration) {
     }
     match engine.hub.sockets() {
         0 => {}
-        left => tracing::info!(sockets = left, "some have not answered their close frame"),
+        left => tracing::info!(sockets = left, "some sockets have not answered their close frame"),
     }
-    // Who watches has seen all others go.
+    // Watchers of the live feed see all connections close first.
     engine.live.end();
     server.stop(true).await;
 }

@@ -1,4 +1,5 @@
-//! Who may ask the auth endpoints and open sockets, how often, before anything is decided.
+//! Rate limits for clients of the auth endpoints and for new connections, checked before any
+//! decision.
 
 use std::{
     net::IpAddr,
@@ -43,7 +44,7 @@ impl Default for Entrance {
 }
 
 impl Entrance {
-    /// Asked first, by everybody.
+    /// Checked first, for every request.
     pub fn address(
         &self,
         request: &HttpRequest,
@@ -64,7 +65,7 @@ impl Entrance {
             .map_err(|wait| ApiError::rate_limited("socket", wait))
     }
 
-    /// Asked when it is known who it is.
+    /// Checked once the user is known.
     pub fn user(&self, user: &str, app: &App) -> Result<(), ApiError> {
         let who = (&app.id, Counted::User(user));
         self.rates
@@ -72,8 +73,8 @@ impl Entrance {
             .map_err(|wait| ApiError::rate_limited("user", wait))
     }
 
-    /// Notes a request whose signature was wrong. Those that are right never come here, so that
-    /// nobody can shut out a backend that has the same address.
+    /// Counts a request with a wrong signature. Correct ones are not counted, so that a stranger
+    /// cannot lock out a backend with the same address.
     pub fn wrong_signature(
         &self,
         request: &HttpRequest,
@@ -86,8 +87,8 @@ impl Entrance {
             .map_err(|wait| ApiError::rate_limited("address with wrong signatures", wait))
     }
 
-    /// One more socket, for an application and what it allows, or for none that there is. `remote`
-    /// is asked only where somebody counts.
+    /// Counts one new connection, with the app and its limit, or for an unknown app. `remote` is
+    /// called only if there is a limit.
     pub fn connect(
         &self,
         app: Option<(&Arc<str>, u32)>,
@@ -95,7 +96,7 @@ impl Entrance {
         headers: &HeaderMap,
         proxies: &Proxies,
     ) -> Result<(), Close> {
-        // Nobody has configured anything for those of none.
+        // Connections for unknown apps have the default limit.
         let limit = app.map_or_else(|| Limits::default().connects_per_ip, |(_, limit)| limit);
         if limit == 0 {
             return Ok(());
@@ -126,7 +127,7 @@ impl Entrance {
     }
 }
 
-/// What of an address may stand in a log: not whose it is.
+/// The network part of an address, for the log.
 pub fn neighbourhood(address: IpAddr) -> IpAddr {
     match address {
         IpAddr::V4(v4) => IpAddr::V4((v4.to_bits() >> 8 << 8).into()),
@@ -134,7 +135,7 @@ pub fn neighbourhood(address: IpAddr) -> IpAddr {
     }
 }
 
-/// Whoever has one address of IPv6 has a whole /64 of them.
+/// A client with one IPv6 address has a whole /64.
 fn network(address: IpAddr) -> IpAddr {
     match address {
         IpAddr::V4(_) => address,
@@ -142,8 +143,8 @@ fn network(address: IpAddr) -> IpAddr {
     }
 }
 
-/// Whether nearly all requests that say they were forwarded come from one address: then it is a
-/// proxy, and all users share one limit.
+/// Detects a proxy missing from `trusted_proxies`: nearly all forwarded requests come from one
+/// address, and all users share one limit.
 #[derive(Default)]
 struct Crowd {
     warned: AtomicBool,
@@ -170,7 +171,7 @@ impl Crowd {
         }
     }
 
-    /// Of each hundred, the first one's address is compared.
+    /// Compares each hundred requests with the first of them.
     fn is_crowd(&self, address: IpAddr) -> bool {
         let mut seen = self.seen.lock();
         let now = seen.get_or_insert(Seen { address, requests: 0, same: 0 });
@@ -208,7 +209,7 @@ mod tests {
     #[test]
     fn sockets_are_counted_by_app_and_network_and_those_of_no_app_together() {
         let (entrance, one, other) = (Entrance::default(), Arc::from("one"), Arc::from("other"));
-        // Ten seconds' worth, and what the time of the test brings.
+        // Ten seconds' worth, and some more for the duration of the test.
         let is_about = |count: usize, wanted: usize| (wanted..wanted * 2).contains(&count);
         assert!(is_about(opened(&entrance, Some((&one, 5)), "203.0.113.7"), 50));
         assert!(is_about(opened(&entrance, Some((&other, 5)), "203.0.113.7"), 50));

@@ -1,4 +1,4 @@
-//! What the HTTP API answers when it refuses: `{"error": sentence, "code": stable_name}`.
+//! Errors of the HTTP API: `{"error": sentence, "code": stable_name}`.
 
 use std::{fmt, time::Duration};
 
@@ -23,12 +23,12 @@ use crate::{
 pub struct ApiError {
     code: RefusalCode,
     message: String,
-    /// How large something was, and how large or how often it may be.
+    /// The size of the refused input, and the limit of size or rate.
     size: Option<usize>,
     limit: Option<usize>,
-    /// Position of the event that was refused, in its batch.
+    /// Position of the refused event in its batch.
     index: Option<usize>,
-    /// Seconds after which to ask again.
+    /// Seconds to wait before the next attempt.
     retry_after: Option<u64>,
 }
 
@@ -38,7 +38,7 @@ pub struct Body<'a> {
     pub code: RefusalCode,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fix: Option<&'a str>,
-    /// Under which the refusal stands in the log.
+    /// The id of the refusal in the log.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<RefusalId>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -55,7 +55,7 @@ impl ApiError {
         Self { code, message, size: None, limit: None, index: None, retry_after: None }
     }
 
-    /// Says which event of a batch it is about.
+    /// Names the event of a batch that caused the error.
     pub fn in_batch(self, index: usize) -> Self {
         let message = format!("batch[{index}]: {}", self.message);
         Self { message, index: Some(index), ..self }
@@ -69,10 +69,10 @@ impl ApiError {
         StatusCode::from_u16(self.code.status()).expect("a test goes through the table")
     }
 
-    /// Until when the same would be refused again, where that is known.
+    /// Seconds until a retry may succeed, if known.
     pub fn retry_after(&self) -> Option<u64> {
         match self.code.status() {
-            // It is done, and asking again does it again.
+            // The revocation is done, and a retry would repeat it.
             503 if self.code == RefusalCode::RevokedUntilRestart => None,
             503 => Some(1),
             _ => self.retry_after,
@@ -97,7 +97,7 @@ impl ApiError {
         Self::new(RefusalCode::NotFound, message)
     }
 
-    /// `mistake`: what to change about the path.
+    /// `mistake`: the correction of the path.
     pub fn no_such_path(request: &HttpRequest, mistake: &str) -> Self {
         let path = clipped(request.path());
         let message = format!("There is nothing at {} {path}: {mistake}", request.method());
@@ -127,7 +127,7 @@ impl ApiError {
     pub fn encoded(encoding: &str) -> Self {
         let encoding: String = encoding.chars().take(40).collect();
         let message = format!(
-            "The body has the Content-Encoding {encoding:?}, which is not read: send it as it is"
+            "The body has the Content-Encoding {encoding:?}, which is not supported: send the body unencoded"
         );
         Self::new(RefusalCode::UnsupportedEncoding, message)
     }
@@ -155,7 +155,7 @@ impl ApiError {
         Self::new(RefusalCode::TooManyRequests, message)
     }
 
-    /// `whose` requests there were too many of.
+    /// `whose`: the subject of the limit.
     pub fn rate_limited(whose: &str, wait: Duration) -> Self {
         let seconds = wait.as_secs() + 1;
         let message =
@@ -164,7 +164,7 @@ impl ApiError {
         Self { retry_after: Some(seconds), ..error }
     }
 
-    /// The application's backend has sent more of `what` than `setting` allows.
+    /// The app's backend has sent more `what` than `setting` allows.
     pub fn over_rate(
         code: RefusalCode,
         what: &str,
@@ -234,7 +234,7 @@ impl From<InvalidChannel> for ApiError {
     }
 }
 
-/// Of one event. In a batch, `index` counts.
+/// For a single event. In a batch, `index` counts.
 impl From<Unprepared> for ApiError {
     fn from(refused: Unprepared) -> Self {
         Self::new(refused.error.code(), refused.error.to_string())
@@ -259,7 +259,7 @@ impl From<RevokeError> for ApiError {
     }
 }
 
-/// Runs what waits for a disk on a thread of its own kind, so that no socket waits with it.
+/// Runs an action that waits for a disk on a blocking thread.
 pub async fn blocking<T: Send + 'static>(
     action: impl FnOnce() -> Result<T, ApiError> + Send + 'static,
 ) -> Result<T, ApiError> {
@@ -274,10 +274,10 @@ pub async fn not_found(request: HttpRequest) -> Result<HttpResponse, ApiError> {
     Err(ApiError::nothing_here(&request))
 }
 
-/// Where the API is must not be told to everybody.
+/// Does not give away the address of the API.
 pub async fn no_api() -> Result<HttpResponse, ApiError> {
     Err(ApiError::new(
         RefusalCode::NoApiHere,
-        "The HTTP API is not served at this address: ask those who run the server for the one that is",
+        "The HTTP API is not served at this address: ask the operators of the server for the right one",
     ))
 }

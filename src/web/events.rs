@@ -29,7 +29,7 @@ use crate::{
 struct Trigger<'a> {
     #[serde(borrow, default)]
     name: Option<Cow<'a, str>>,
-    /// Kept raw, so that "not a string" gets an answer of its own.
+    /// Kept raw, so that "not a string" gets its own error.
     #[serde(borrow, default)]
     data: Option<&'a RawValue>,
     #[serde(default)]
@@ -50,7 +50,7 @@ struct Batch<'a> {
     batch: Vec<&'a RawValue>,
 }
 
-/// A trigger whose names have been parsed and whose sizes have been checked.
+/// A trigger with parsed names and checked sizes.
 struct Parsed<'a> {
     name: Cow<'a, str>,
     data: Cow<'a, str>,
@@ -61,7 +61,7 @@ struct Parsed<'a> {
     allow_mixed: bool,
 }
 
-/// A channel, and what the backend calls it: its name, or an alias.
+/// A channel, with the backend's name for it: its own name or an alias.
 struct Target {
     name: String,
     channel: Channel,
@@ -122,7 +122,7 @@ pub async fn trigger_batch(signed: Signed) -> Result<HttpResponse, ApiError> {
 fn check_length(length: usize, limit: usize) -> Result<(), ApiError> {
     let message = match length {
         0 => format!("The batch is empty: send 1 to {limit} events (limits.batch_events)"),
-        // The PHP SDK's own suite looks for the first three words.
+        // The PHP SDK's own tests look for the first three words.
         length if length > limit => format!(
             "Batch too large: it holds {length} events, the limit is {limit} (limits.batch_events)"
         ),
@@ -131,7 +131,7 @@ fn check_length(length: usize, limit: usize) -> Result<(), ApiError> {
     Err(ApiError::new(RefusalCode::InvalidBatch, message))
 }
 
-/// The older form: the body is the data, the rest stands in the URL.
+/// The older form: the body is the data, everything else is in the URL.
 pub async fn trigger_raw(
     signed: Signed,
     path: web::Path<(String, String)>,
@@ -153,7 +153,7 @@ pub async fn trigger_raw(
     Ok(HttpResponse::Accepted().json(serde_json::Map::new()))
 }
 
-/// Before anything is sealed. What is well formed counts, whether or not it can be delivered.
+/// Checked before sealing. Every well-formed event counts, delivered or not.
 fn within_rate(signed: &Signed, parsed: &[Parsed<'_>]) -> Result<(), ApiError> {
     let count = parsed.iter().map(|event| event.channels.len() as u64).sum();
     let allowed = signed.app.limits.events();
@@ -194,7 +194,7 @@ fn event<'a>(parsed: &'a Parsed<'a>) -> Event<'a> {
 }
 
 /// Parameters in the URL instead of the body are deprecated, and legal. Returns the data, if the
-/// URL has it.
+/// URL contains it.
 fn fill_from_query<'a>(trigger: &mut Trigger<'_>, signed: &'a Signed) -> Option<Cow<'a, str>> {
     let owned = |name| signed.query.first(name).map(str::to_owned);
     trigger.name = trigger.name.take().or_else(|| owned("name").map(Cow::Owned));
@@ -221,7 +221,7 @@ fn parse_item<'a>(raw: &'a RawValue, app: &App) -> Result<Parsed<'a>, ApiError> 
     parse(trigger, None, app)
 }
 
-/// `data`: where it did not come in the trigger itself.
+/// `data`: the event's data, if it is not in the trigger itself.
 fn parse<'a>(
     trigger: Trigger<'a>,
     data: Option<Cow<'a, str>>,
@@ -300,7 +300,7 @@ fn parse_channels(
         .collect()
 }
 
-/// Each channel once: it may be named twice, and by its name and an alias.
+/// Each channel once: names may repeat, and a channel may be named by its alias as well.
 fn distinct(targets: &[Target]) -> Vec<Channel> {
     let mut channels: Vec<Channel> = Vec::with_capacity(targets.len());
     for Target { channel, .. } in targets {
@@ -311,7 +311,7 @@ fn distinct(targets: &[Target]) -> Vec<Channel> {
     channels
 }
 
-/// The limit is one of plaintext: what an SDK has sealed already is judged by what is in it.
+/// The limit is for plaintext: an envelope is measured by its content.
 fn check_size(data: &str, channels: &[Channel], limits: &Limits) -> Result<(), ApiError> {
     let limit = limits.event_bytes;
     let encrypted = channels.iter().any(|c| c.access() == Access::Encrypted);

@@ -1,4 +1,4 @@
-//! `POST /apps/{id}/auth/explain`: why a socket refuses an auth string.
+//! `POST /apps/{id}/auth/explain`: explains the refusal of an auth string.
 
 use actix_web::HttpResponse;
 use serde::Deserialize;
@@ -25,7 +25,7 @@ struct Question {
     other_socket_ids: Vec<String>,
 }
 
-/// More would make one request the work of many.
+/// Bounds the work of one request.
 const OTHER_SOCKETS: usize = 100;
 
 pub async fn explain(signed: Signed) -> Result<HttpResponse, ApiError> {

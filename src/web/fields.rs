@@ -1,4 +1,4 @@
-//! What a client asks the auth endpoints, from a form or from JSON.
+//! Parameters of the auth endpoints, from a form or from JSON.
 
 use std::{collections::HashMap, fmt};
 
@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::{error::ApiError, query::Query, verify::json};
 use crate::refusal::RefusalCode;
 
-/// The fields that decide something; any other is the page's own business.
+/// The parameters with a meaning for the server; others are ignored.
 const FIELDS: [&str; 5] = ["socket_id", "channel_name", "app_key", "user_id", "user_info"];
 
 pub type Fields = HashMap<String, String>;
@@ -26,8 +26,8 @@ pub fn form_fields(body: &[u8]) -> Result<Fields, ApiError> {
     Ok(fields)
 }
 
-/// Strings as they are. What says who somebody is may be any JSON and becomes its text; the rest
-/// must be strings: a number would lose digits of a socket id.
+/// String parameters are taken as they are. User data may be any JSON and becomes its text; other
+/// parameters must be strings: a number would lose digits of a socket id.
 pub fn json_fields(body: &[u8]) -> Result<Fields, ApiError> {
     let Pairs(pairs) = json(body)?;
     let mut fields = HashMap::new();
@@ -46,8 +46,7 @@ pub fn json_fields(body: &[u8]) -> Result<Fields, ApiError> {
     Ok(fields)
 }
 
-/// Which of two would count is a question that must not arise: a proxy in front may answer it in
-/// another way.
+/// Duplicates are refused: a proxy in front might choose the other one.
 pub fn enter(fields: &mut Fields, name: &str, value: String) -> Result<(), ApiError> {
     if !FIELDS.contains(&name) {
         return Ok(());
@@ -62,7 +61,7 @@ pub fn twice(name: &str) -> ApiError {
     ApiError::new(RefusalCode::DuplicateParameter, format!("The parameter {name} is given twice"))
 }
 
-/// The application's key, which may stand in the query as well.
+/// The app's key, from the body or the query.
 pub fn app_key<'a>(fields: &'a Fields, query: &'a Query) -> Result<Option<&'a str>, ApiError> {
     let in_body = fields.get("app_key").map(String::as_str);
     let in_query = query.iter().filter(|(name, _)| *name == "app_key").map(|(_, value)| value);
@@ -74,7 +73,7 @@ pub fn app_key<'a>(fields: &'a Fields, query: &'a Query) -> Result<Option<&'a st
     }
 }
 
-/// An object's members as they were written, of which a map would keep the last of each name.
+/// All members of an object in order; a map would keep only the last of each name.
 struct Pairs(Vec<(String, Value)>);
 
 impl<'de> Deserialize<'de> for Pairs {

@@ -1,4 +1,4 @@
-//! Whose request it is, behind proxies: headers are believed as far as the hops that wrote them are.
+//! The client's address behind proxies: a header is believed as far as its authors are trusted.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::remote::Remote;
 
-/// Only one of the two is read: a proxy passes on, unseen, the one that it does not write itself.
+/// Only one header is read: a proxy passes on the other one unchecked.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ForwardedHeader {
@@ -25,7 +25,7 @@ impl ForwardedHeader {
         }
     }
 
-    /// What one element says of the hop before; `None` where it hides that or is rubbish.
+    /// The address of the previous hop in one element; `None` if it is hidden or invalid.
     fn address(self, element: &str) -> Option<IpAddr> {
         match self {
             Self::XForwardedFor => address(element.trim()),
@@ -38,7 +38,7 @@ impl ForwardedHeader {
     }
 }
 
-/// With or without a port, IPv6 then in brackets.
+/// With or without a port; IPv6 with a port is in brackets.
 fn address(text: &str) -> Option<IpAddr> {
     let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
     let address = bare.parse::<IpAddr>().ok();
@@ -46,7 +46,7 @@ fn address(text: &str) -> Option<IpAddr> {
     address.map(|address| address.to_canonical())
 }
 
-/// What the configuration says of proxies in front of the server.
+/// Configured proxies in front of the server.
 #[derive(Clone, Debug, Default)]
 pub struct Proxies {
     pub trusted: Vec<IpNet>,
@@ -58,7 +58,7 @@ impl Proxies {
         self.trusted.iter().any(|net| net.contains(&address))
     }
 
-    /// Whose request it is, where that is known.
+    /// The client's address, if known.
     pub fn client(&self, remote: Remote, headers: &HeaderMap) -> Option<IpAddr> {
         match remote {
             Remote::Address(peer) if self.trust(peer) => self.forwarded(Some(peer), headers),
@@ -68,8 +68,8 @@ impl Proxies {
         }
     }
 
-    /// From the right, since everybody appends: the first that is none of our own. Where a trusted
-    /// hop names nobody that can be read, it is that hop.
+    /// Reads from the right, since each hop appends: the first untrusted address is the client. An
+    /// unreadable element counts as the trusted hop that wrote it.
     fn forwarded(&self, peer: Option<IpAddr>, headers: &HeaderMap) -> Option<IpAddr> {
         let mut known = peer;
         let lines: Vec<&str> =
@@ -130,7 +130,7 @@ mod tests {
             ("unix", &["203.0.113.7"], "203.0.113.7"),
             ("unix", &["198.51.100.1, 203.0.113.7, 10.9.9.9"], "203.0.113.7"),
             ("unix", &[], "nobody"),
-            // Strangers may send what they like, and what a balancer passes on is theirs.
+            // Clients can send any header, and a load balancer passes it on.
             ("balancer", &["198.51.100.1"], "10.0.0.9"),
             ("203.0.113.9", &["198.51.100.1"], "203.0.113.9"),
         ] {
@@ -148,7 +148,7 @@ mod tests {
     }
 
     proptest! {
-        /// What stands to the left of what our proxy wrote changes nothing.
+        /// Elements to the left of our proxy's own change nothing.
         #[test]
         fn what_a_client_sends_is_not_believed(sent in "[ -~]{0,60}", header in prop::bool::ANY) {
             let (header, wrote) = match header {

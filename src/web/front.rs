@@ -1,5 +1,5 @@
-//! Answers for those who come without a client: a browser that is pointed at the server, a probe, or
-//! a proxy that has made an ordinary request of a WebSocket handshake.
+//! Responses to requests from no Pusher client: a browser on the wrong page, a probe, or a proxy
+//! that turned a WebSocket handshake into an ordinary request.
 
 use actix_web::{
     HttpRequest, HttpResponse, ResponseError as _,
@@ -8,19 +8,19 @@ use actix_web::{
 
 use super::{error::ApiError, socket_path, verify::worker};
 
-/// `GET /` where clients connect.
+/// `GET /` on a listener for clients.
 pub async fn of_clients(request: HttpRequest) -> HttpResponse {
     let prefix = &worker(&request).settings().path_prefix;
     line(format!("This is Sealcast. WebSocket connections go to {prefix}/app/KEY."))
 }
 
-/// `GET /` where backends ask.
+/// `GET /` on a listener for backends.
 pub async fn of_backends(request: HttpRequest) -> HttpResponse {
     let prefix = &worker(&request).settings().path_prefix;
     line(format!("This is Sealcast. The HTTP API is at {prefix}/apps/ID/."))
 }
 
-/// `GET /` for operators.
+/// `GET /` on the operations listener.
 pub async fn of_operations() -> HttpResponse {
     line("This is Sealcast, for operators: /metrics, /stats, /health, /ready and /capacity.".into())
 }
@@ -32,20 +32,20 @@ fn line(text: String) -> HttpResponse {
 const LOST: &str = "The header Upgrade of this WebSocket handshake is missing: a proxy on the way has removed it. Let the proxy pass on Upgrade and Connection (docs/proxies.md)";
 const PLAIN: &str = "WebSocket connections go here: connect with a client. If a client sent this, a proxy on the way has removed the header Upgrade (docs/proxies.md)";
 
-/// A request for a WebSocket's path that is no handshake.
+/// An ordinary request for the path of WebSocket connections.
 pub async fn no_upgrade(request: HttpRequest) -> HttpResponse {
     upgrade_required(if was_handshake(&request) { LOST } else { PLAIN })
 }
 
-/// With the header that says what to upgrade to. Over HTTP/2, which has none, the HTTP library
-/// leaves it out.
+/// Adds the header Upgrade, with the protocol to upgrade to. The HTTP library leaves it out over
+/// HTTP/2, which has no upgrades.
 pub fn upgrade_required(message: &str) -> HttpResponse {
     let mut answer = ApiError::upgrade_required(message).error_response();
     answer.headers_mut().insert(header::UPGRADE, HeaderValue::from_static("websocket"));
     answer
 }
 
-/// Proxies that do not know WebSockets remove the header of this hop and pass on the others.
+/// Proxies without WebSocket support remove the hop-by-hop header and pass on the others.
 fn was_handshake(request: &HttpRequest) -> bool {
     let headers = request.headers();
     [header::SEC_WEBSOCKET_KEY, header::SEC_WEBSOCKET_VERSION]
@@ -53,18 +53,18 @@ fn was_handshake(request: &HttpRequest) -> bool {
         .any(|name| headers.contains_key(name))
 }
 
-/// Any other path where clients connect.
+/// An unknown path on a listener for clients.
 pub async fn nothing(request: HttpRequest) -> Result<HttpResponse, ApiError> {
     let path = request.path();
     if path.contains("/app/") || path.ends_with("/app") {
         let mistake =
-            socket_path::mistake(path, &worker(&request).settings().path_prefix, |_| false);
+            socket_path::mistake(path, &worker(&request).settings().path_prefix, |_, _| false);
         return Err(ApiError::no_such_path(&request, &mistake));
     }
     nothing_of_backends(request).await
 }
 
-/// Any other path where backends alone ask.
+/// An unknown path on a listener for backends.
 pub async fn nothing_of_backends(request: HttpRequest) -> Result<HttpResponse, ApiError> {
     let prefix = &worker(&request).settings().path_prefix;
     if request.path().starts_with(prefix.as_str()) {

@@ -1,4 +1,4 @@
-//! Entry points of the fuzz targets that need what only the edge knows.
+//! Entry points of fuzz targets for the web layer.
 
 mod session;
 mod wire;
@@ -25,7 +25,7 @@ pub fn proxy_header(bytes: &[u8]) {
     }
 }
 
-/// Parameters mean what the standard says, and none of them twice.
+/// Parameters are parsed as the standard says, and duplicates are refused.
 pub fn fields(bytes: &[u8]) {
     if let Ok(text) = std::str::from_utf8(bytes) {
         let query = Query::parse(text);

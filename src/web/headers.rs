@@ -1,5 +1,5 @@
-//! Headers that may come once. Which of two would count is a question that must not arise: a proxy in
-//! front may answer it in another way.
+//! Headers that may occur once. Duplicates are refused: a proxy in front might choose the other
+//! one.
 
 use actix_web::http::header::{HeaderMap, HeaderName};
 
@@ -9,7 +9,7 @@ use crate::refusal::RefusalCode;
 #[derive(Debug, PartialEq, Eq)]
 pub struct Twice(HeaderName);
 
-/// The header's text. One that cannot be read is still one, and empty.
+/// The value of the header; empty if it is unreadable.
 pub fn single(headers: &HeaderMap, name: HeaderName) -> Result<Option<&str>, Twice> {
     let mut values = headers.get_all(&name);
     let first = values.next().map(|value| value.to_str().unwrap_or_default());

@@ -1,5 +1,5 @@
-//! What HTTP reads from and writes to: a socket that is not asked and told what nobody needs. It
-//! matters to backends that open a connection for each trigger.
+//! The stream under HTTP: it spares the system calls that HTTP makes in vain. Backends that open a
+//! connection for each trigger profit from it.
 
 use std::{
     cell::{Cell, RefCell},
@@ -21,12 +21,12 @@ use super::{
 
 pub struct HttpStream<IO>(Rc<Shared<IO>>);
 
-/// The socket, until it is taken over. Shared with the connection's requests, so that a handler
-/// that wants to know the peer can ask: looking for everybody would take a system call for each
-/// connection, several times what the sharing costs.
+/// The socket, until it is taken over. Requests of the connection share it, so that a handler can
+/// ask for the peer's address: looking it up for every connection would cost a system call, several
+/// times the cost of sharing.
 struct Shared<IO> {
     io: RefCell<Option<IO>>,
-    /// The byte that the connection began with.
+    /// The first byte of the connection.
     first: Cell<Option<u8>>,
 }
 
@@ -36,7 +36,7 @@ impl<IO: HasRemote> HasRemote for Shared<IO> {
     }
 }
 
-/// A connection as the HTTP service takes it. Without the peer's address: see `Shared`.
+/// A connection in the form of the HTTP service. Without the peer's address: see `Shared`.
 pub type Accepted<IO> = (HttpStream<IO>, Protocol, Option<SocketAddr>);
 
 pub fn accepted<IO>(io: IO) -> Ready<Result<Accepted<IO>, DispatchError>> {
@@ -48,7 +48,7 @@ pub fn share<IO: Transport>(stream: &HttpStream<IO>, connection: &mut Extensions
     connection.insert(Known::Asked(stream.0.clone()));
 }
 
-/// What is known of a connection when HTTP has failed on it.
+/// Information about a connection for the report of an HTTP failure.
 pub struct Beginning<IO>(Rc<Shared<IO>>);
 
 impl<IO: HasRemote> Beginning<IO> {
@@ -121,8 +121,8 @@ impl<IO: Transport> AsyncWrite for HttpStream<IO> {
         self.poll(|io| io.poll_flush(cx))
     }
 
-    /// Nothing: HTTP shuts a stream down as the last thing before it drops it, and closing the
-    /// socket ends the transport by itself.
+    /// Does nothing: HTTP shuts a stream down directly before it drops it, and closing the socket
+    /// ends the transport.
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         Poll::Ready(Ok(()))
     }

@@ -1,4 +1,4 @@
-//! Where the server listens.
+//! Listeners of the server.
 
 use std::{
     io,
@@ -12,15 +12,16 @@ use crate::{
     unix_socket::{self, SocketFile},
 };
 
-/// Sockets that are bound already, so that a port that is taken is told before anything starts.
+/// Listeners, bound before the start, so that a port in use is reported early.
 pub struct Listeners {
-    /// One for each address that a name has, at least one; the others none where they are not wanted.
+    /// One listener for each address of the name, at least one; `api` and `operations` may be
+    /// empty.
     pub(super) public: Vec<Bound>,
     pub(super) api: Vec<Bound>,
     pub(super) operations: Vec<Bound>,
-    /// Where the server's own user manages keys.
+    /// The admin socket, for the server's own user.
     pub admin: Option<UnixListener>,
-    /// Removed when the server has ended.
+    /// Removed at the end of the server.
     pub(super) files: Vec<SocketFile>,
 }
 
@@ -29,22 +30,22 @@ pub enum Bound {
     Unix(UnixListener, PathBuf),
 }
 
-/// Which is to listen where.
+/// The configured listen addresses.
 pub struct Addresses {
     pub public: Address,
-    /// Without one the API is served where clients are.
+    /// `None` if the API is on the public listener.
     pub api: Option<Address>,
-    /// For `/metrics`, `/stats` and the admin API; nowhere without it.
+    /// For `/metrics`, `/stats` and the admin API; `None` switches them off.
     pub operations: Option<Address>,
-    /// Of the files of Unix sockets: who may connect.
+    /// The mode of the files of Unix sockets.
     pub unix_mode: u32,
 }
 
 const BACKLOG: i32 = 4096;
-/// EAFNOSUPPORT, as Linux numbers it.
+/// EAFNOSUPPORT on Linux.
 const NO_SUCH_FAMILY: i32 = 97;
-/// What the kernel takes of a socket before it is under way. By default that grows to megabytes for
-/// a peer that reads slowly, beyond what its outbox may hold, copied for each, and seen by no gauge.
+/// Limit of unsent bytes in the kernel. Without it the send buffer grows to megabytes for a slow
+/// reader: beyond the outbox budget, copied per connection, and unseen by any gauge.
 #[cfg(target_os = "linux")]
 const UNSENT_BYTES: u32 = 256 * 1024;
 
@@ -93,7 +94,7 @@ impl Bound {
     }
 }
 
-/// A system without IPv6, or without an address that its name still has, is served on the others.
+/// Addresses that the system lacks, such as IPv6, are skipped; the others are bound.
 fn bind_all(name: &HostName, flag: &str) -> io::Result<Vec<Bound>> {
     let explain = |error: io::Error| {
         let message =
@@ -104,7 +105,7 @@ fn bind_all(name: &HostName, flag: &str) -> io::Result<Vec<Bound>> {
     let mut port = None;
     let mut missing = io::Error::from(io::ErrorKind::AddrNotAvailable);
     for mut address in name.resolve().map_err(explain)? {
-        // Where the system chooses one, it is the same for all.
+        // A port chosen by the system is used for all addresses.
         address.set_port(port.unwrap_or(address.port()));
         match bind(address, flag) {
             Ok(listener) => {
@@ -133,8 +134,8 @@ fn bind(address: SocketAddr, flag: &str) -> io::Result<TcpListener> {
     };
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;
-    // Not waiting for more to send is the point of a server like this one. What is accepted
-    // inherits it, so that no connection has to be told.
+    // No Nagle delay: events must leave at once. Accepted sockets inherit the option, which saves a
+    // system call per connection.
     socket.set_tcp_nodelay(true)?;
     #[cfg(target_os = "linux")]
     socket.set_tcp_notsent_lowat(UNSENT_BYTES)?;

@@ -47,7 +47,7 @@ async fn watch(request: HttpRequest, payload: web::Payload) -> Result<HttpRespon
     let line = line::of(&request);
     actix_rt::spawn(async move {
         let reason = pump::run(watching, session, messages).await;
-        // Also where the peer has taken nothing for long, and would keep the connection.
+        // Also ends the connection of a peer that reads nothing.
         line.inspect(line::Line::hang_up);
         worker.engine.audit.note(Fact::WatchEnded { watcher: who, reason });
     });
@@ -62,7 +62,7 @@ fn admit(request: &HttpRequest) -> Result<(Rc<Worker>, Watcher), ApiError> {
     guard::check_place(worker.settings().live_feed, door, from)?;
     let text = |name| single(request.headers(), name);
     guard::check_origin(text(header::ORIGIN)?, text(header::HOST)?)?;
-    // Who comes on a file has no address.
+    // A peer on a Unix socket has no address.
     let peer = match from {
         Some(Remote::Address(peer)) => Some(peer),
         _ => None,
@@ -81,7 +81,7 @@ fn begin(worker: &Worker, filter: Filter) -> Result<Watching, ApiError> {
 
 fn not_a_handshake(error: &actix_web::Error) -> ApiError {
     let message = format!(
-        "The live feed is a WebSocket, and this is no handshake that can be answered ({error}): use `sealcast tail`"
+        "The live feed is a WebSocket, and this is no valid handshake ({error}): use `sealcast tail`"
     );
     ApiError::new(RefusalCode::BadHandshake, message)
 }

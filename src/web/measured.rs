@@ -1,8 +1,7 @@
-//! How often each route is asked, how it answers, and how long that takes.
+//! Request counts, statuses and durations by route.
 //!
-//! A resource carries its counters, where the outermost service finds them again when it has the
-//! answer: so the time is that of all that is done for a request, and nothing is looked up by a path
-//! or allocated for it.
+//! A resource carries its counters, and the outermost service finds them with the response. So the
+//! duration covers the whole request, without a lookup by path and without an allocation.
 
 use std::{rc::Rc, sync::Arc, time::Instant};
 
@@ -18,7 +17,7 @@ use actix_web::{
 use super::{methods, worker::Worker};
 use crate::metrics::{HttpCounts, Method, RouteCounts, UNKNOWN};
 
-/// Routes that are counted, while an application is made of them.
+/// Registers routes with their counters.
 pub struct Routes<'a> {
     config: &'a mut ServiceConfig,
     counts: &'a HttpCounts,
@@ -57,7 +56,7 @@ impl<'a> Routes<'a> {
         self
     }
 
-    /// The same with a slash at its end, counted as one route.
+    /// The same with an optional slash at the end, counted as one route.
     pub fn resource_or_slash(
         &mut self,
         path: &'static str,
@@ -70,7 +69,7 @@ impl<'a> Routes<'a> {
     }
 }
 
-/// Counts what the application answers.
+/// Counts the responses of the app.
 pub fn measured<A>(
     app: A,
     worker: &Worker,
@@ -102,7 +101,7 @@ where
     })
 }
 
-/// Copied, since the request is gone when its answer is there.
+/// Copied, since the request is consumed before its response is ready.
 fn known(method: &http::Method) -> Method {
     match *method {
         http::Method::GET => Method::Get,

@@ -1,4 +1,4 @@
-//! A path answers the methods that it has, and names them to a request with another.
+//! Routes by method, with 405 and `Allow` for other methods.
 
 use actix_web::{
     FromRequest, Handler, HttpRequest, HttpResponse, Resource, Responder, ResponseError as _,
@@ -9,8 +9,7 @@ use actix_web::{
 
 use super::error::ApiError;
 
-/// With HEAD, which is what many probes send: the same answer, of which the HTTP library leaves
-/// the body out.
+/// HEAD is served as well, as many probes send it: the HTTP library leaves the body out.
 pub fn get<F, Args>(resource: Resource, handler: F) -> Resource
 where
     F: Handler<Args>,

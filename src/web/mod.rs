@@ -1,4 +1,4 @@
-//! The edge: the only place that knows actix.
+//! The web layer: the only place that knows actix.
 
 mod admin;
 mod arrival;
@@ -63,49 +63,49 @@ use actix_web::{Resource, Route, web};
 use measured::Routes;
 use worker::Worker;
 
-/// What handlers and sockets need of the configuration.
+/// The settings of handlers and sockets.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Empty, or `/something`: in front of every path.
+    /// Empty, or `/something`; the prefix of every path.
     pub path_prefix: String,
     pub strict_protocol: bool,
     pub activity_timeout: std::time::Duration,
     pub pong_timeout: std::time::Duration,
-    /// How long a socket may take nothing of what waits for it.
+    /// Time limit for a connection that takes none of its waiting bytes.
     pub stalled: std::time::Duration,
-    /// Over which sockets are closed when the server ends.
+    /// Time over which connections are closed at shutdown.
     pub drain: std::time::Duration,
-    /// From there on load balancers are told to lead new sockets elsewhere.
+    /// From this usage on, load balancers are told to send new connections elsewhere.
     pub capacity_percent: u64,
     pub message_bytes: usize,
     pub outbox_bytes: usize,
     pub http_body_bytes: usize,
     pub proxies: Proxies,
     pub proxied: Proxied,
-    /// Of HTTP connections between two requests.
+    /// Time limit between two requests of an HTTP connection.
     pub keep_alive: std::time::Duration,
-    /// For the whole body of a request.
+    /// Time limit for the whole body of a request.
     pub body_timeout: std::time::Duration,
-    /// Without one, the operations listener has no admin API.
+    /// `None` switches the admin API of the operations listener off.
     pub admin_token: Option<AdminToken>,
     pub live_feed: LiveFeed,
     pub ops_hosts: OpsHosts,
 }
 
-/// The listeners to which nobody comes but by a balancer that speaks the PROXY protocol.
+/// Listeners that require a PROXY header from a load balancer.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Proxied {
     pub public: bool,
     pub api: bool,
 }
 
-/// Which of the two kinds of askers a listener is for.
+/// The kind of peers that a listener is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Serves {
     Everybody,
-    /// Browsers and other clients; the API is elsewhere.
+    /// Browsers and other clients; the API is on another listener.
     Clients,
-    /// Backends alone.
+    /// Backends only.
     Backends,
 }
 
@@ -129,7 +129,7 @@ fn routes(config: &mut web::ServiceConfig, worker: &Worker, serves: Serves) {
             .route("/users/{path:.*}", web::to(error::no_api));
     }
     if !worker.settings().path_prefix.is_empty() {
-        // The prefix itself, without a slash behind it.
+        // The prefix itself, without a final slash.
         config.service(front_line(web::resource(""), serves));
     }
     config.default_service(nothing(serves));
@@ -149,7 +149,7 @@ fn nothing(serves: Serves) -> Route {
     }
 }
 
-/// What backends sign.
+/// The signed API for backends.
 fn api(routes: &mut Routes<'_>) {
     routes
         .post("/apps/{app}/events", events::trigger)
@@ -163,6 +163,6 @@ fn api(routes: &mut Routes<'_>) {
         .post("/apps/{app}/tokens/revoke", tokens::revoke)
         .post("/apps/{app}/users/{user}/terminate_connections", users::terminate)
         .post("/apps/{app}/auth/explain", explain::explain)
-        // Where the official Python SDK sends it (protocol.md 7.7).
+        // The official Python SDK sends it here (protocol.md 7.7).
         .post("/users/{user}/terminate_connections", users::terminate);
 }

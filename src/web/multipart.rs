@@ -1,7 +1,7 @@
 //! `multipart/form-data` (RFC 7578) of a few short text fields, as `FormData` sends them.
 //!
-//! The body is in memory and at most 16 KiB. Whatever is not written as browsers write it is
-//! refused: a proxy in front must not read other fields than this.
+//! The body is in memory and at most 16 KiB. Anything unlike the output of browsers is refused: a
+//! proxy in front must not read other fields.
 
 use super::{
     error::ApiError,
@@ -9,7 +9,7 @@ use super::{
 };
 use crate::refusal::RefusalCode;
 
-/// More than a question has, files that a page sends along included.
+/// More than a request has, with room for files of the page.
 const MAX_PARTS: usize = 100;
 
 /// RFC 2046 section 5.1.1.
@@ -33,31 +33,32 @@ pub fn multipart_fields(body: &[u8], boundary: &str) -> Result<Fields, ApiError>
     let text = std::str::from_utf8(body).map_err(|_| invalid("it is not UTF-8"))?;
     let first = format!("--{boundary}");
     let delimiter = format!("\r\n{first}");
-    let mut rest = text.strip_prefix(&*first).ok_or_else(|| invalid("no boundary begins it"))?;
+    let mut rest =
+        text.strip_prefix(&*first).ok_or_else(|| invalid("it does not begin with the boundary"))?;
     let mut fields = Fields::new();
     for _ in 0..=MAX_PARTS {
         if rest == "--" || rest.starts_with("--\r\n") {
             return Ok(fields);
         }
-        let part = rest.strip_prefix("\r\n").ok_or_else(|| invalid("a boundary is cut"))?;
+        let part = rest.strip_prefix("\r\n").ok_or_else(|| invalid("a boundary is incomplete"))?;
         let (part, next) =
             part.split_once(&*delimiter).ok_or_else(|| invalid("the last boundary is missing"))?;
         let (head, value) =
-            part.split_once("\r\n\r\n").ok_or_else(|| invalid("a part has no end of its head"))?;
+            part.split_once("\r\n\r\n").ok_or_else(|| invalid("the head of a part has no end"))?;
         enter(&mut fields, name(head)?, value.to_owned())?;
         rest = next;
     }
     Err(invalid("it has more than 100 parts"))
 }
 
-/// The field's name, from the head of its part.
+/// The field's name in the head of its part.
 fn name(head: &str) -> Result<&str, ApiError> {
     let mut found = None;
     for line in head.split("\r\n") {
         let (header, value) =
-            line.split_once(':').ok_or_else(|| invalid("a part has a line that is no header"))?;
+            line.split_once(':').ok_or_else(|| invalid("a part has an invalid header line"))?;
         if header.eq_ignore_ascii_case("content-transfer-encoding") {
-            return Err(invalid("a part is encoded once more"));
+            return Err(invalid("a part has a Content-Transfer-Encoding"));
         }
         if header.eq_ignore_ascii_case("content-disposition") {
             let name = parameter(value, "name").ok_or_else(|| invalid("a part has no name"))?;
@@ -69,8 +70,8 @@ fn name(head: &str) -> Result<&str, ApiError> {
     found.ok_or_else(|| invalid("a part has no name"))
 }
 
-/// `key=value` or `key="value"`, of those after the first semicolon. Without escapes, which no
-/// field of a question has; of two with one key, none.
+/// The parameter `key=value` or `key="value"` after the first semicolon. Escapes are not supported,
+/// since no field name needs one; of duplicates, `None`.
 fn parameter<'a>(value: &'a str, key: &str) -> Option<&'a str> {
     let (_, mut rest) = value.split_once(';')?;
     let mut found = None;

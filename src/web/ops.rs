@@ -1,4 +1,4 @@
-//! For those who run the server.
+//! Handlers for operators.
 
 use actix_web::{HttpRequest, HttpResponse};
 
@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{metrics::CONTENT_TYPE, refusal::RefusalCode};
 
-/// On the operations listener only. It walks all channels, so no socket waits for it.
+/// On the operations listener only. Runs on a blocking thread, since it walks all channels.
 pub async fn metrics(request: HttpRequest) -> Result<HttpResponse, ApiError> {
     let metrics = worker(&request).metrics.clone();
     let page = blocking(move || metrics.page().map_err(|_| unwritten())).await?;
@@ -19,7 +19,7 @@ fn unwritten() -> ApiError {
     ApiError::new(RefusalCode::NoMetrics, "The metrics could not be written; ask again")
 }
 
-/// On the operations listener only: how much there is of everything, and no names.
+/// On the operations listener only: totals without names.
 pub async fn stats(request: HttpRequest) -> HttpResponse {
     HttpResponse::Ok().json(worker(&request).engine.stats())
 }

@@ -1,6 +1,6 @@
-//! Which names the operations listener answers to. A page can make its own name point at this
-//! machine (DNS rebinding): to the browser the answer is then the page's own, and only the name in
-//! the request says whose page asks.
+//! The host names that the operations listener answers to. A page can make its own name point at
+//! this machine (DNS rebinding): its browser then treats our response as the page's own, and only
+//! the host in the request gives the page away.
 
 use actix_web::{dev::ServiceRequest, http::header::HOST};
 use std::net::IpAddr;
@@ -14,10 +14,10 @@ pub struct OpsHosts(pub Vec<String>);
 
 pub fn check(request: &ServiceRequest) -> Result<(), ApiError> {
     let listed = &worker(request.request()).settings().ops_hosts;
-    // Where the target is a whole URL, its host counts, and no other may stand beside it.
+    // An absolute request target overrides the header; both must be allowed.
     let of_target = request.uri().authority().map(|authority| authority.as_str());
     let of_header = request.headers().get_all(HOST).map(|host| host.to_str().unwrap_or("?"));
-    // Browsers always say a host; probes that speak HTTP/1.0 say none.
+    // Browsers always send a host; HTTP/1.0 probes send none.
     let mut hosts = of_target.into_iter().chain(of_header).filter(|host| !host.is_empty());
     match hosts.find(|host| !listed.admit(host)) {
         None => Ok(()),
@@ -30,7 +30,7 @@ pub fn check(request: &ServiceRequest) -> Result<(), ApiError> {
 }
 
 impl OpsHosts {
-    /// `authority`: a host, and perhaps a port.
+    /// `authority`: a host with an optional port.
     fn admit(&self, authority: &str) -> bool {
         let Some(host) = host(authority) else { return false };
         host.parse::<IpAddr>().is_ok()
@@ -40,14 +40,14 @@ impl OpsHosts {
     }
 }
 
-/// This host's name, or the first part of it.
+/// True for this host's name or its first label.
 fn is_own(host: &str, own: Option<&str>) -> bool {
     let Some(own) = own.map(str::to_ascii_lowercase) else { return false };
     let first = own.split('.').next().unwrap_or_default();
     !host.is_empty() && (host == own || host == first)
 }
 
-/// Without port and brackets, in lower case.
+/// The host in lower case, without port and brackets.
 fn host(authority: &str) -> Option<String> {
     if let Some(rest) = authority.strip_prefix('[') {
         let (address, port) = rest.split_once(']')?;
@@ -57,7 +57,7 @@ fn host(authority: &str) -> Option<String> {
     is_port(port).then(|| bare(host))
 }
 
-/// As it is compared: the dot at its end says that it is whole.
+/// The form for comparison: a final dot only marks a name as absolute.
 pub fn bare(name: &str) -> String {
     name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase()
 }

@@ -1,4 +1,4 @@
-//! What every thread makes its worker of.
+//! The shared state from which each thread makes its worker.
 
 use std::{cell::RefCell, pin::Pin, rc::Rc, sync::Arc};
 
@@ -9,19 +9,19 @@ use super::{Settings, entrance::Entrance, worker::Worker};
 use crate::{engine::Engine, metrics::Metrics};
 
 thread_local! {
-    /// actix calls a factory on each worker's thread, once for each listener; the listeners of a
-    /// thread share one shard.
+    /// actix calls a factory on each worker's thread, once per listener; all listeners of a thread
+    /// share one shard.
     static WORKER: RefCell<Option<Rc<Worker>>> = const { RefCell::new(None) };
 }
 
-/// What every thread makes its worker of.
+/// The shared state from which each thread makes its worker.
 #[derive(Clone)]
 pub struct Parts {
     pub engine: Arc<Engine>,
     pub metrics: Arc<Metrics>,
     pub settings: Arc<ArcSwap<Settings>>,
     pub entrance: Arc<Entrance>,
-    /// Lets HTTP connections that only wait for a next request go at once.
+    /// Ends idle HTTP connections at shutdown.
     pub draining: GracefulShutdownSignal,
 }
 
@@ -45,7 +45,7 @@ impl Parts {
     }
 }
 
-/// The signal in the form that the HTTP side takes.
+/// The shutdown signal in the form of the HTTP library.
 pub trait Draining: Fn() -> Pin<Box<dyn Future<Output = ()>>> + 'static {}
 
 impl<F: Fn() -> Pin<Box<dyn Future<Output = ()>>> + 'static> Draining for F {}

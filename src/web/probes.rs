@@ -1,5 +1,5 @@
-//! What orchestrators and load balancers ask. On the public listener, too: the answers name
-//! nobody, cost nothing, and say no more than what whoever connects sees anyway.
+//! Probes for orchestrators and load balancers. They are on the public listener as well: the
+//! responses contain no names, cost little, and tell no more than a connection would.
 
 use std::collections::BTreeMap;
 
@@ -12,24 +12,24 @@ pub fn routes(routes: &mut Routes<'_>) {
     routes.get("/health", health).get("/live", health).get("/ready", ready);
 }
 
-/// On the operations listener `/ready` also names problems that need the operator and no rerouting.
+/// On the operations listener `/ready` also reports problems that need the operator but no
+/// rerouting.
 pub fn routes_with_notices(routes: &mut Routes<'_>) {
     routes.get("/health", health).get("/live", health).get("/ready", ready_with_notices);
 }
 
-/// Strangers see whether the gate is open, which whoever connects sees as well, and not how near
-/// it is to be closed.
+/// Clients see open or closed, as a connection would show as well, without numbers.
 pub fn gate(routes: &mut Routes<'_>) {
     routes.get("/capacity", open);
 }
 
-/// For operators, with the numbers.
+/// For operators: with numbers.
 pub fn gate_with_numbers(routes: &mut Routes<'_>) {
     routes.get("/capacity", capacity);
 }
 
-/// As long as the process answers at all. Whoever restarts what is not alive must not be told
-/// anything that a restart does not mend.
+/// Healthy as long as the process answers. A failure causes a restart, so problems that a restart
+/// cannot mend must not count.
 async fn health() -> HttpResponse {
     HttpResponse::Ok().json(BTreeMap::from([("status", "ok")]))
 }
@@ -50,7 +50,7 @@ async fn ready_with_notices(request: HttpRequest) -> HttpResponse {
     readiness(engine.unready(), engine.notices())
 }
 
-/// With `notices` alone it is still ready: traffic elsewhere would help nobody.
+/// With `notices` alone it is still ready: moving traffic elsewhere would not help.
 fn readiness(mut reasons: Vec<Unready>, notices: Vec<Unready>) -> HttpResponse {
     let (mut answer, status) = match reasons.is_empty() {
         true => (HttpResponse::Ok(), "ready"),

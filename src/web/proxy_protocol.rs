@@ -1,5 +1,5 @@
-//! The PROXY protocol, versions 1 and 2: what a balancer says in front of a connection of whose it
-//! is. Not a byte behind the header is read, since TLS or HTTP begins there.
+//! The PROXY protocol, versions 1 and 2: the client's address, sent by a load balancer before the
+//! connection. No byte after the header is read, since TLS or HTTP begins there.
 
 use std::{
     io,
@@ -8,11 +8,11 @@ use std::{
 
 use tokio::io::{AsyncRead, AsyncReadExt};
 
-/// Whose connection it is.
+/// The content of a PROXY header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Said {
     Client(IpAddr),
-    /// The balancer's own, such as a check of our health, or one whose origin it does not tell.
+    /// The load balancer's own connection, such as a health check, or one of unknown origin.
     Nobody,
 }
 
@@ -20,9 +20,9 @@ pub enum Said {
 pub enum Malformed {
     #[error("it begins with no PROXY header")]
     Missing,
-    #[error("the PROXY header is longer than any that is meant")]
+    #[error("the PROXY header is too long")]
     TooLong,
-    #[error("the PROXY header is of a version that is not known")]
+    #[error("the PROXY header has an unknown version")]
     Version,
     #[error("the PROXY header cannot be read")]
     Rubbish,
@@ -36,20 +36,20 @@ pub enum ReadError {
     Ended(#[from] io::Error),
 }
 
-/// What has come so far is the beginning of a header, or all of it.
+/// The state of a header after some of its bytes.
 #[derive(Debug, PartialEq, Eq)]
 enum Progress {
-    /// So many bytes are sure to follow that are part of it.
+    /// At least this many bytes of the header are missing.
     Read(usize),
     Whole(Said),
 }
 
 const SIGNATURE: &[u8; 12] = b"\r\n\r\n\0\r\nQUIT\n";
 const V1_BEGINS: &[u8] = b"PROXY ";
-/// A line with two IPv6 addresses, its end included.
+/// A line with two IPv6 addresses, including its end.
 const V1_LONGEST: usize = 107;
 const V2_FIXED: usize = SIGNATURE.len() + 4;
-/// Behind the fixed part: addresses, and more of what balancers like to tell than any of them does.
+/// After the fixed part: addresses and extensions, with room beyond any known load balancer.
 const V2_LONGEST: usize = 2048;
 
 pub async fn read(io: &mut (impl AsyncRead + Unpin)) -> Result<Said, ReadError> {
@@ -68,7 +68,7 @@ pub async fn read(io: &mut (impl AsyncRead + Unpin)) -> Result<Said, ReadError> 
 
 fn progress(header: &[u8]) -> Result<Progress, Malformed> {
     if header.len() < SIGNATURE.len() {
-        // The shortest of either version is longer.
+        // The shortest header of either version is longer.
         Ok(Progress::Read(SIGNATURE.len() - header.len()))
     } else if header.starts_with(SIGNATURE) {
         second(header)
@@ -79,7 +79,7 @@ fn progress(header: &[u8]) -> Result<Progress, Malformed> {
     }
 }
 
-/// One line of text.
+/// Version 1: one line of text.
 fn first(header: &[u8]) -> Result<Progress, Malformed> {
     if let Some(line) = header.strip_suffix(b"\r\n") {
         return said_by(line).map(Progress::Whole);
@@ -95,7 +95,7 @@ fn first(header: &[u8]) -> Result<Progress, Malformed> {
     Ok(Progress::Read(least))
 }
 
-/// Of a line whose end has not begun: the words that are missing, one byte each, and the end.
+/// For a line without its end: the missing words, one byte each, and the end.
 fn least_left(line: &[u8]) -> usize {
     if !line.starts_with(b"PROXY TCP") {
         return 2;
@@ -155,17 +155,17 @@ fn second(header: &[u8]) -> Result<Progress, Malformed> {
     if local { Ok(Progress::Whole(Said::Nobody)) } else { address(family, body) }
 }
 
-/// Addresses and ports come first, what else there is behind them.
+/// Addresses and ports come first, then extensions.
 fn address(family: u8, body: &[u8]) -> Result<Progress, Malformed> {
     let client = |address: Option<IpAddr>| match address {
         Some(address) => Ok(Progress::Whole(Said::Client(address.to_canonical()))),
         None => Err(Malformed::Rubbish),
     };
     match family {
-        // A connection over TCP, of IPv4 or IPv6.
+        // TCP over IPv4 or IPv6.
         0x11 => client(body.first_chunk::<12>().map(|body| v4(body).into())),
         0x21 => client(body.first_chunk::<36>().map(|body| v6(body).into())),
-        // Over a Unix socket, or over what has no name.
+        // A Unix socket, or an unspecified address family.
         0x31 if body.len() < 216 => Err(Malformed::Rubbish),
         0x31 | 0x00 => Ok(Progress::Whole(Said::Nobody)),
         _ => Err(Malformed::Rubbish),
@@ -183,7 +183,7 @@ fn v6(body: &[u8; 36]) -> Ipv6Addr {
 #[cfg(test)]
 mod tests;
 
-/// What a connection with these bytes says, and how many of them were read.
+/// The result for these bytes, and the number of bytes read.
 #[cfg(fuzzing)]
 pub fn read_all(bytes: &[u8]) -> (Result<Said, String>, usize) {
     let mut rest = bytes;

@@ -1,4 +1,4 @@
-//! The public listener, from the bytes up: TLS or none, HTTP, and the hand-over of WebSockets.
+//! The service of the public listener: optional TLS, HTTP, and the takeover of WebSockets.
 
 use std::{
     fmt,
@@ -47,7 +47,7 @@ use super::{
     worker::Worker,
 };
 
-/// HTTP/1.1 and WebSockets, as they come.
+/// HTTP/1.1 and WebSockets without TLS.
 pub fn plain<IO: Transport>(
     worker: Rc<Worker>,
     draining: impl Draining,
@@ -61,7 +61,7 @@ pub fn plain<IO: Transport>(
         hand_over((request, framed.into_map_io(HttpStream::into_inner)))
     };
     let http = http.on_connect_ext(http_stream::share).finish(app);
-    // Without, a request that would open a WebSocket is answered as what it is without that.
+    // Without the upgrade service, a WebSocket handshake is answered as an ordinary request.
     let http = http.upgrade((serves != Serves::Backends).then(|| fn_service(upgrade)));
     let watched = apply_fn_factory(http, move |accepted: Accepted<IO>, http: &_| {
         let (engine, beginning) = (engine.clone(), accepted.0.beginning());
@@ -128,7 +128,8 @@ fn acceptor(mut config: ServerConfig) -> Acceptor {
     acceptor
 }
 
-/// As the HTTP service takes it. Without the peer's address, which the connection's data tells.
+/// A connection in the form of the HTTP service. Without the peer's address, which is in the
+/// connection data.
 type Shaken<IO> = (TlsStream<IO>, Protocol, Option<SocketAddr>);
 
 fn shaken<IO: ActixStream>(
@@ -184,15 +185,16 @@ fn app(
     measured(app, worker)
 }
 
-/// What is asked without the prefix: a line that names it.
+/// A request without the prefix gets a line that names it.
 fn outside(config: &mut web::ServiceConfig, prefix: &str, serves: Serves) {
     if !prefix.is_empty() {
         config.service(front_line(web::resource("/"), serves));
     }
 }
 
-/// Who offers another protocol, as Java's client does with HTTP/2, is answered in this one. The HTTP
-/// library ends the connection then and does not say so: the next request would be lost on it.
+/// A client that offers another protocol, as Java's does with HTTP/2, gets its response in this
+/// one. The HTTP library closes the connection afterwards without announcing it, and the next
+/// request would be lost.
 fn decline<S>(
     request: ServiceRequest,
     routes: &S,
@@ -217,7 +219,7 @@ fn hand_over<T: Transport>(
     worker: Rc<Worker>,
 ) -> impl Fn((Request, Framed<T, h1::Codec>)) -> HandOver + Clone {
     move |(request, framed)| {
-        // Boxed, so that the dispatcher of every HTTP connection is not as large as a hand-over.
+        // Boxed, so that the dispatcher of every HTTP connection stays small.
         Box::pin(take_over(worker.clone(), request, framed))
     }
 }

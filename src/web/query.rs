@@ -1,4 +1,4 @@
-//! A request's query parameters, in the order in which they were sent.
+//! The query parameters of a request, in their order.
 
 use actix_web::http::Uri;
 use form_urlencoded::parse;
@@ -6,21 +6,21 @@ use form_urlencoded::parse;
 use super::error::ApiError;
 use crate::refusal::RefusalCode;
 
-/// All names and values one behind the other, and for each parameter where its name and its value
-/// end: two allocations, however many parameters there are.
+/// All names and values in one text, and the end of each name and value: two allocations for any
+/// number of parameters.
 #[derive(Default)]
 pub struct Query {
     text: String,
     ends: Vec<(usize, usize)>,
 }
 
-/// Of the path and the query of a request together. No client writes a longer one, and strangers
-/// would have it read and hashed for nothing.
+/// For path and query together. No client writes a longer one, and a stranger could make the server
+/// hash it in vain.
 pub const MOST_BYTES: usize = 8 * 1024;
 /// More parameters than any SDK sends.
 pub const MOST_PARAMETERS: usize = 100;
 
-/// The query is more than anybody means.
+/// The query is larger than any real one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TooMuch {
     Bytes,
@@ -28,7 +28,7 @@ pub enum TooMuch {
 }
 
 impl Query {
-    /// Looks at its size before it reads it.
+    /// Checks the size before it parses.
     pub fn of(uri: &Uri) -> Result<Self, TooMuch> {
         if uri.path_and_query().map_or(0, |whole| whole.as_str().len()) > MOST_BYTES {
             return Err(TooMuch::Bytes);
@@ -40,11 +40,11 @@ impl Query {
         Ok(Self::parse(text))
     }
 
-    /// Also reads bodies of forms, which are written the same way.
+    /// Parses bodies of forms as well, which have the same syntax.
     pub fn parse(text: &str) -> Self {
         let mut query =
             Self { text: String::with_capacity(text.len()), ends: Vec::with_capacity(8) };
-        // By bytes: for texts as short as these a search for characters costs more than it finds.
+        // Byte by byte: for such short texts a search for characters costs more than it saves.
         let mut rest = text;
         while !rest.is_empty() {
             let (parameter, behind) = cut(rest, b'&');
@@ -78,7 +78,7 @@ impl Query {
         })
     }
 
-    /// A parameter that is a list: `channels[]=a&channels[]=b`, `channels[0]=a`, or once and plain.
+    /// A list parameter: `channels[]=a&channels[]=b`, `channels[0]=a`, or a single plain one.
     pub fn list(&self, name: &str) -> Vec<&str> {
         self.iter().filter(|(key, _)| list_name(key) == name).map(|(_, value)| value).collect()
     }
@@ -96,7 +96,7 @@ impl From<TooMuch> for ApiError {
     }
 }
 
-/// What stands before the first such byte and behind it.
+/// The text before the first such byte and after it.
 fn cut(text: &str, at: u8) -> (&str, &str) {
     match text.bytes().position(|byte| byte == at) {
         Some(index) => (&text[..index], &text[index + 1..]),

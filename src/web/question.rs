@@ -1,4 +1,4 @@
-//! What a client asks the auth endpoints, whatever the `Content-Type` of its body.
+//! The body of a request to an auth endpoint, in any supported `Content-Type`.
 
 use actix_web::{HttpRequest, http::header};
 
@@ -11,8 +11,8 @@ use crate::refusal::RefusalCode;
 
 pub struct Question {
     pub fields: Fields,
-    /// Whether cookies may count. Any site can make a browser send its cookies along: each type
-    /// that is read is one more kind of request to defend, so only the two that clients send do.
+    /// True if cookies may count. Any site can make a browser send its cookies, and each type is
+    /// one more kind of request to defend: only the two types of real clients count.
     pub takes_cookies: bool,
 }
 
@@ -29,7 +29,7 @@ impl Question {
             "application/json" => (json_fields(body)?, true),
             "application/x-www-form-urlencoded" if !looks_like_json => (form_fields(body)?, true),
             "multipart/form-data" => (multipart_fields(body, boundary(given)?)?, false),
-            // What scripts send that say nothing of the type, or the wrong thing.
+            // Sent by scripts without a type, or with a wrong one.
             other if other.ends_with("+json") || looks_like_json => (json_fields(body)?, false),
             "" | "text/plain" => (form_fields(body)?, false),
             _ => return Err(unsupported(given)),

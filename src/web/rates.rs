@@ -1,4 +1,4 @@
-//! How often each address, socket and user may ask: one look at a table of fixed size (GCRA).
+//! Rate limits by address, socket and user: one lookup in a table of fixed size (GCRA).
 
 use std::{
     hash::{BuildHasher, Hash, RandomState},
@@ -7,7 +7,7 @@ use std::{
 
 use parking_lot::Mutex;
 
-/// Who is counted; applications count for themselves.
+/// The subject of a limit; each app counts for itself.
 #[derive(Clone, Copy, Hash, PartialEq, Eq, Debug)]
 pub enum Counted<T> {
     Address(T),
@@ -15,23 +15,22 @@ pub enum Counted<T> {
     User(T),
     /// Wrong signatures of API requests, by address.
     Signatures(T),
-    /// Sockets that are opened, by address.
+    /// New connections, by address.
     Connects(T),
 }
 
-/// When what somebody has asked so far will have been paid for, at the rate that it has. Zero: it
-/// has not asked.
+/// GCRA theoretical arrival time, in nanoseconds since `start`; zero for a new key.
 #[derive(Clone, Copy, Default)]
 struct Entry {
     who: u64,
     paid: u64,
 }
 
-/// Those whose hashes end alike share a few places, and whoever would be forgotten soonest gives way
-/// to a newcomer: the table never grows, and being crowded makes it lenient, never unjust.
+/// A set-associative table: keys with the same hash suffix share a few entries, and the entry that
+/// expires first is replaced. The table never grows, and crowding makes it lenient, never unjust.
 pub struct Rates {
     sets: Box<[Mutex<[Entry; WAYS]>]>,
-    /// Keyed at random, so that nobody can choose whom to crowd out.
+    /// Randomly keyed, so that clients cannot choose a set to crowd.
     hash: RandomState,
     start: Instant,
 }
@@ -39,8 +38,8 @@ pub struct Rates {
 const WAYS: usize = 8;
 const SETS: usize = 4096;
 
-/// After a pause so much may come at once: a page that joins all its channels, an office that
-/// comes back after a restart.
+/// The burst after a pause: a page that joins all its channels, an office that reconnects after a
+/// restart.
 const BURST: Duration = Duration::from_secs(10);
 
 impl Rates {
@@ -49,13 +48,13 @@ impl Rates {
         Self { sets, hash: RandomState::new(), start: now }
     }
 
-    /// `per_second` 0: without limit. The error is how long to wait.
+    /// `per_second` 0 means no limit. The error is the time to wait.
     pub fn take(&self, who: impl Hash, per_second: u32, now: Instant) -> Result<(), Duration> {
         if per_second == 0 {
             return Ok(());
         }
         let interval = (Duration::from_secs(1) / per_second).as_nanos() as u64;
-        // Not zero, which stands for nobody.
+        // Not zero, which marks an empty entry.
         let now = now.saturating_duration_since(self.start).as_nanos() as u64 + 1;
         let who = self.hash.hash_one(who);
         let mut set = self.sets[who as usize % SETS].lock();

@@ -1,4 +1,4 @@
-//! How the auth endpoints say no.
+//! Error responses of the auth endpoints.
 
 use std::collections::HashMap;
 
@@ -14,7 +14,7 @@ use crate::{
     explain::RefusalId,
 };
 
-/// `fields`: what the client sent. `note`: takes the id for the audit log.
+/// `fields`: the parameters sent by the client. `note`: receives the id for the audit log.
 pub fn refuse(
     mut response: HttpResponseBuilder,
     engine: &Engine,

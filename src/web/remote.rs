@@ -1,4 +1,4 @@
-//! Whoever is at the other end of a connection.
+//! The other end of a connection.
 
 use std::net::IpAddr;
 
@@ -7,19 +7,18 @@ use actix_web::HttpRequest;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Remote {
-    /// The peer's, or what a balancer says in front of the connection.
+    /// The peer's address, or the one of a PROXY header.
     Address(IpAddr),
-    /// A process of this machine, on a Unix socket: the mode of its file says who may.
+    /// A process of this machine, on a Unix socket: the mode of its file controls access.
     Local,
-    /// A balancer that speaks for nobody. It is trusted with the header of the PROXY protocol and
-    /// passes on whatever else a client sends.
+    /// A load balancer on its own behalf. It is trusted with the PROXY header, but passes on any
+    /// header of a client.
     Balancer(Option<IpAddr>),
 }
 
-/// Asked for, and not known with every connection: for most that would be a system call for
-/// nothing.
+/// Looked up on demand: for most connections the system call would be in vain.
 pub trait HasRemote {
-    /// None where it is gone.
+    /// `None` if the peer is gone.
     fn remote(&self) -> Option<Remote>;
 }
 
@@ -35,7 +34,7 @@ impl HasRemote for UnixStream {
     }
 }
 
-/// What the requests of a connection know of it.
+/// The peer's address, as connection data.
 pub enum Known {
     Already(Option<Remote>),
     Asked(std::rc::Rc<dyn HasRemote>),

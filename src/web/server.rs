@@ -1,4 +1,4 @@
-//! Starting the workers, and stopping.
+//! Starts the workers, and stops them.
 
 use std::{io, sync::Arc, time::Duration};
 
@@ -19,10 +19,10 @@ use crate::{
     tls::{self, Identity, Watch},
 };
 
-/// Between two looks at the files of the certificate.
+/// Time between two checks of the certificate files.
 const IDENTITY_TICK: Duration = Duration::from_secs(1);
 
-/// Runs until it is told to stop.
+/// Runs until `stop` is notified.
 pub async fn serve(
     listeners: Listeners,
     engine: Arc<Engine>,
@@ -79,12 +79,23 @@ pub async fn serve(
     ended
 }
 
-/// Takes over a certificate that was replaced. Sockets that are open keep theirs.
+/// Takes over a replaced certificate. Open connections keep the previous one.
 async fn keep_current(identity: Arc<Identity>) {
     let mut watch = Watch::new(identity.clone());
     loop {
         actix_rt::time::sleep(IDENTITY_TICK).await;
-        let looked = watch.look();
+        // A disk may hang, and the runtime has signals to obey.
+        let look = actix_rt::task::spawn_blocking(move || {
+            let looked = watch.look();
+            (watch, looked)
+        });
+        let Ok((back, looked)) = look.await else {
+            tracing::error!(
+                "reading the certificate again has failed, and is not tried any more: please report this as a fault of the server"
+            );
+            return;
+        };
+        watch = back;
         let file = identity.files().certificate;
         let file = file.display();
         match looked {

@@ -1,4 +1,4 @@
-//! What is served on each listener.
+//! The services of each listener.
 
 use std::{
     io,
@@ -36,25 +36,24 @@ use super::{
     worker::Worker,
 };
 
-/// For the whole head of a request, and before it for the TLS handshake: half-open connections are
-/// not waited for.
+/// Time limit for the head of a request, and for the TLS handshake before it.
 pub const HEAD_DEADLINE: Duration = Duration::from_secs(5);
-/// Sockets leave the count of the server when they are taken over; this bounds HTTP connections.
+/// Bounds HTTP connections; WebSockets leave this count when they are taken over.
 pub const HTTP_CONNECTIONS: usize = 200_000;
-/// After an answer that was given before the request was read: closing at once would reset the
-/// connection, and the client might lose the answer.
+/// Time to keep a connection after an early response: closing at once would reset it, and the
+/// client might lose the response.
 pub const LINGER: Duration = Duration::from_secs(1);
 
-/// How connections come to a listener, and whose they are.
+/// The transport of connections to a listener, and the kind of their peers.
 #[derive(Clone, Copy)]
 pub struct Way {
     pub serves: Serves,
-    /// Each begins with the header of a balancer.
+    /// True if each connection begins with a PROXY header.
     pub proxied: bool,
 }
 
-/// Clients and backends. Each way that a connection can come is a service of its own, so that the
-/// usual one, over TCP as it is, asks nothing.
+/// For clients and backends. Each transport is a service of its own, so that the usual one, plain
+/// TCP, pays for none of the others.
 pub fn listen(
     builder: ServerBuilder,
     name: &str,
@@ -95,7 +94,7 @@ pub fn listen(
     }
 }
 
-/// The same within TLS, which is for the network alone.
+/// The same within TLS, for TCP only.
 pub fn listen_tls(
     builder: ServerBuilder,
     bound: Bound,
@@ -106,8 +105,8 @@ pub fn listen_tls(
     let Bound::Tcp(listener) = bound else {
         return Err(io::Error::other("TLS is not spoken on a Unix socket"));
     };
-    // By default a worker accepts nothing on any listener while 256 peers are in their handshakes:
-    // so many silent ones would shut everybody out.
+    // By default a worker accepts nothing on any listener during 256 TLS handshakes: as many silent
+    // peers would lock everyone out.
     max_concurrent_tls_connect(HTTP_CONNECTIONS);
     if proxied {
         return builder.listen("public", listener, move || {
@@ -126,7 +125,7 @@ pub fn listen_tls(
     })
 }
 
-/// Closes a connection at once where it would take a descriptor that is kept for operators.
+/// Closes a connection at once if it would take a file descriptor reserved for operators.
 fn kept<S: AsRawFd>(
     worker: &Rc<Worker>,
 ) -> impl ServiceFactory<S, Config = (), Response = S, Error = DispatchError, InitError = ()> + use<S>
@@ -190,15 +189,15 @@ pub fn listen_admin(
         .listen_uds("admin", listener, move || internal::<UnixStream>(&parts, Names::Any, routes))
 }
 
-/// Which names in requests are answered.
+/// The host names answered on a listener.
 #[derive(Clone, Copy)]
 enum Names {
-    /// A page cannot come over a file.
+    /// Unix sockets: no page can reach them.
     Any,
     Listed,
 }
 
-/// For those who run the server.
+/// The HTTP service of listeners for operators.
 fn internal<S: ActixStream + HasRemote + AsFd + 'static>(
     parts: &Parts,
     names: Names,

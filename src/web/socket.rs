@@ -1,9 +1,9 @@
 //! A WebSocket connection after its handshake: reads frames for the session, writes its outbox,
 //! keeps its deadlines.
 //!
-//! There are two parties. The `Link` is shared with the worker's shard, which writes to the socket
-//! directly while it delivers. The `Connection` is the task that reads, and that is woken when a
-//! full socket takes bytes again.
+//! It has two parts. The `Link` is shared with the worker's shard, which writes to the socket
+//! directly while it delivers. The `Connection` is the task that reads; it is woken when a full
+//! socket takes bytes again.
 
 mod link;
 
@@ -42,11 +42,11 @@ use crate::{
     session::{Session, SessionContext},
 };
 
-/// What a connection begins with.
+/// The initial state of a connection.
 pub struct Opening {
-    /// The HTTP answer that completes the upgrade.
+    /// The HTTP response that completes the upgrade.
     pub handshake: Bytes,
-    /// What the client sent right behind its request.
+    /// Bytes that the client sent directly after its request.
     pub early: BytesMut,
     pub id: SocketId,
     pub dialect: Dialect,
@@ -57,7 +57,7 @@ pub struct Opening {
     pub admission: Result<Arc<Tenant>, Close>,
 }
 
-/// Reads between two turns of the other connections.
+/// Reads before other connections get their turn.
 const READS: usize = 4;
 
 /// The task of one connection.
@@ -66,14 +66,14 @@ pub struct Connection<T: Transport> {
     worker: Rc<Worker>,
     slot: Slot,
     id: SocketId,
-    /// None if the connection was refused.
+    /// `None` if the connection was refused.
     session: Option<Session>,
     decoder: Decoder,
-    /// The beginning of a frame whose rest has not come; whole frames before it if `unread`.
+    /// The beginning of an incomplete frame; preceded by complete frames if `unread`.
     partial: Vec<u8>,
-    /// Frames have come that are not looked at before the peer has read its answers.
+    /// Received frames are not parsed until the peer has read its responses.
     unread: bool,
-    /// How often it sends frames.
+    /// Limits the rate of frames from the client.
     pace: Pace,
     hearing: Hearing,
 }
@@ -81,11 +81,11 @@ pub struct Connection<T: Transport> {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Hearing {
     Listening,
-    /// The peer sent its close frame, after which nothing comes.
+    /// The peer sent its close frame; nothing follows it.
     Finished,
-    /// The peer broke the rules of framing, so that what follows has no meaning, or it sends too
-    /// many frames. What comes is read and thrown away until the peer is gone: closing a socket that
-    /// has unread bytes resets it, and the peer might lose the close frame that tells it why.
+    /// The peer broke the framing, so the rest has no meaning, or sends too many frames. Its bytes
+    /// are read and discarded until it is gone: closing a socket with unread bytes resets the
+    /// connection, and the peer might lose the close frame with the reason.
     Discarding,
 }
 
@@ -152,22 +152,22 @@ impl<T: Transport> Connection<T> {
         self.take_in(&mut early);
     }
 
-    /// Reads the frames in `bytes` and keeps the beginning of one that is not whole.
+    /// Parses the frames in `bytes` and keeps the beginning of an incomplete one.
     fn take_in(&mut self, bytes: &mut [u8]) {
         let Self { link, session, hearing, pace, .. } = self;
         let now = Instant::now();
         let steps = session.as_ref().and_then(Session::frames);
         let (mut heard, mut full) = (false, false);
         let used = self.decoder.read(bytes, |message| {
-            // Not by what only begins a message: whoever sends a byte now and then, and never the
-            // last one, is silent.
+            // Only complete messages count as activity: a peer that sends single bytes of an
+            // unfinished message is silent.
             heard |= message != Message::Fragment;
             if let Message::Close(_) = message {
                 *hearing = Hearing::Finished;
             }
             if steps.is_some_and(|steps| !pace.take(steps, now)) {
                 link.outbox.close(Close::TooManyFrames);
-                // Not even looked at any more.
+                // Later frames are not parsed any more.
                 *hearing = Hearing::Discarding;
             }
             on_message(&message, link, session.as_mut());
@@ -196,7 +196,7 @@ impl<T: Transport> Connection<T> {
         }
     }
 
-    /// True when the peer is gone.
+    /// Ready with true if the peer is gone.
     fn read(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
         let worker = self.worker.clone();
         let mut scratch = worker.scratch.borrow_mut();
@@ -222,7 +222,7 @@ impl<T: Transport> Connection<T> {
                 self.take_in(&mut scratch[..kept + count]);
             }
         }
-        // There may be more, but first what is to be written, and the others.
+        // More bytes may be waiting, but pending writes and other connections come first.
         cx.waker().wake_by_ref();
         Poll::Pending
     }
@@ -233,7 +233,7 @@ impl<T: Transport> Connection<T> {
         self.link.held.set(begun + session);
     }
 
-    /// What is left to do when everything is sent.
+    /// The steps after everything is sent.
     fn finish(&self, gone: bool, cx: &mut Context<'_>) -> Poll<()> {
         match self.hearing {
             _ if gone && T::SAYS_ITS_END => {
@@ -253,17 +253,17 @@ impl<T: Transport> Connection<T> {
 
     /// Ends our half of the transport.
     fn shut_down(&self, cx: &mut Context<'_>) -> Poll<()> {
-        // A failure means that the peer is gone, which the next read tells as well.
+        // A failure means that the peer is gone; the next read reports it as well.
         Pin::new(&mut *self.link.io.borrow_mut()).poll_shutdown(cx).map(|_| ())
     }
 }
 
 fn refused(id: SocketId, reason: &Close) -> Entry<'static> {
-    let what = What::Closed { code: reason.code(), reason: reason.message() };
+    let what = What::Closed { code: reason.code(), reason: reason.public_message() };
     Entry { socket_id: Some(id), what, ..Entry::new(Type::ConnectionRefused) }
 }
 
-/// An idle connection keeps no memory for what it might read.
+/// An idle connection holds no read buffer.
 fn keep_rest(partial: &mut Vec<u8>, rest: &[u8]) {
     if rest.is_empty() {
         *partial = Vec::new();
@@ -277,7 +277,7 @@ fn on_message<T: Transport>(message: &Message<'_>, link: &Link<T>, session: Opti
     match message {
         Message::Close(code) => link.outbox.close(Close::ByClient(*code)),
         Message::Fragment => {}
-        // Whoever is being closed has nothing to say any more.
+        // Messages of a closing connection are ignored.
         _ if link.outbox.is_closing() => {}
         Message::Text(text) => session.into_iter().for_each(|session| session.on_text(text)),
         Message::Binary => link.outbox.close(Close::BinaryFrame),
@@ -301,8 +301,8 @@ impl<T: Transport> Future for Connection<T> {
         }
         let gone = matches!(self.read(cx), Poll::Ready(true));
         if self.link.outbox.is_closing() {
-            // Whoever has been told to go is a subscriber and a member no more, however long the
-            // transport takes to end.
+            // A closing connection leaves its channels at once, however long the transport takes to
+            // end.
             self.session = None;
         }
         self.note_held();
@@ -317,10 +317,10 @@ impl<T: Transport> Future for Connection<T> {
 
 impl<T: Transport> Drop for Connection<T> {
     fn drop(&mut self) {
-        // The session first: it leaves its channels while the slot is still its own.
+        // The session first: it leaves its channels while it still owns the slot.
         self.session = None;
         self.worker.shard.remove(self.slot);
-        // A delivery under way may still hold the link; without a waker it writes no more.
+        // A delivery under way may still hold the link; without a waker it writes nothing more.
         self.link.waker.take();
         self.link.shard.gauges().outbox_bytes.fetch_sub(self.link.waiting.get(), Ordering::Relaxed);
         self.link.waiting.set(0);
@@ -333,7 +333,7 @@ impl<T: Transport> Drop for Connection<T> {
         }
         match closing {
             Some(reason) => {
-                tracing::debug!(socket.id = %self.id, close.code = reason.code(), close.reason = reason.message(), "connection closed");
+                tracing::debug!(socket.id = %self.id, close.code = reason.code(), close.reason = reason.public_message(), "connection closed");
             }
             None => tracing::debug!(socket.id = %self.id, "connection lost"),
         }

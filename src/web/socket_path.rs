@@ -1,17 +1,17 @@
-//! The path that WebSocket connections go to, and what is wrong with one that is nearly that.
+//! The path of WebSocket connections, and hints for wrong paths.
 
 use percent_encoding::percent_decode_str;
 
-/// The application's key in `{prefix}/app/{key}`.
+/// The app's key in `{prefix}/app/{key}`.
 pub fn key(path: &str, prefix: &str) -> Option<String> {
     let key = path.strip_prefix(prefix)?.strip_prefix("/app/")?.trim_end_matches('/');
     let key = percent_decode_str(key).decode_utf8().ok()?;
     (!key.is_empty() && !key.contains('/')).then(|| key.into_owned())
 }
 
-/// What to change about a path that has no key here. What it has in front of `/app` is repeated if
-/// `knows` the key behind it; nothing else is.
-pub fn mistake(path: &str, prefix: &str, knows: impl Fn(&str) -> bool) -> String {
+/// Explains how to correct a path that has no key here. It repeats the part in front of `/app` if
+/// `may_show` takes that part and the key behind it, and no other part of the path.
+pub fn mistake(path: &str, prefix: &str, may_show: impl Fn(&str, &str) -> bool) -> String {
     let right = format!("WebSocket connections go to {prefix}/app/KEY");
     let configured = match prefix {
         "" => "path_prefix is not set".to_owned(),
@@ -31,7 +31,7 @@ pub fn mistake(path: &str, prefix: &str, knows: impl Fn(&str) -> bool) -> String
         );
     }
     if let Some((before, key)) = other_prefix(path) {
-        let is_shown = before.len() <= SHOWN_BYTES && knows(&key);
+        let is_shown = before.len() <= SHOWN_BYTES && may_show(before, &key);
         let (what, set) = match is_shown {
             true => (format!("{before:?}"), format!("path_prefix = {before:?}")),
             false => ("something else".to_owned(), "path_prefix to it".to_owned()),
@@ -79,11 +79,11 @@ mod tests {
             ("/app/app/k", "", "this path has something else in front of /app"),
         ] {
             assert_eq!(key(path, prefix), None, "{path}");
-            let said = mistake(path, prefix, |_| false);
+            let said = mistake(path, prefix, |_, _| false);
             assert!(said.contains(wanted), "{path} with {prefix:?}: {said}");
         }
         for path in ["/", "/app/k/more", "/apps/k", "/app/%ff"] {
-            let said = mistake(path, "", |_| true);
+            let said = mistake(path, "", |_, _| true);
             assert_eq!(said, "WebSocket connections go to /app/KEY", "{path}");
         }
         assert_eq!(key("/ws/app/a%20b/", "/ws").as_deref(), Some("a b"));
@@ -91,7 +91,7 @@ mod tests {
 
     #[test]
     fn other_prefix_is_named_in_front_of_a_known_key_alone() {
-        let said = |path: &str| mistake(path, "/ws", |key| key == "k");
+        let said = |path: &str| mistake(path, "/ws", |_, key| key == "k");
         assert!(said("/old/app/k/").contains("this path has \"/old\" in front of /app"));
         let long = format!("/{}/app/k", "x".repeat(SHOWN_BYTES));
         for path in ["/secret/app/unknown", &long] {

@@ -1,4 +1,4 @@
-//! Connections that come to a listener of the PROXY protocol and are not a balancer's.
+//! Warnings about connections without a valid PROXY header from a trusted load balancer.
 
 use std::time::{Duration, Instant};
 
@@ -6,7 +6,8 @@ use parking_lot::Mutex;
 
 use super::arrival::TurnedAway;
 
-/// Anybody may knock as often as they like: a warning is due again when none has for so long.
+/// Connections without a valid header may come at any rate: a warning is due after this long
+/// without one.
 const QUIET: Duration = Duration::from_secs(600);
 
 #[derive(Default)]
@@ -19,7 +20,7 @@ impl Strays {
         if self.is_news(Instant::now()) {
             tracing::warn!(
                 close.reason = %reason,
-                "a connection was closed at once. With proxy_protocol each must come from a balancer in trusted_proxies that sends the header; what follows of this is in the log at debug"
+                "a connection was closed at once. With proxy_protocol each must come from a balancer in trusted_proxies that sends the header; later ones are logged at debug"
             );
         }
     }

@@ -1,5 +1,5 @@
-//! Bounds on the requests of one HTTP/2 connection: neither the HTTP/2 library nor actix sets
-//! them, and a single connection is all that a stranger would need to hold requests without end.
+//! Limits on the requests of one HTTP/2 connection: neither the HTTP/2 library nor actix has any,
+//! and a single connection could hold requests without end.
 
 use std::{cell::Cell, rc::Rc};
 
@@ -7,26 +7,26 @@ use actix_http::{Extensions, Request, RequestHead};
 
 use super::error::ApiError;
 
-/// More than a backend has under way, and what other servers allow by default or more.
+/// More than a backend has under way, and at least the default of other servers.
 const OPEN_REQUESTS: usize = 250;
 
-/// What HTTP/1.1 allows as well.
+/// The limit of HTTP/1.1 as well.
 const HEAD_BYTES: usize = 128 * 1024;
 
-/// Of one connection: how many of its requests are being answered.
+/// The requests under way on one connection.
 #[derive(Clone, Default)]
 struct Open(Rc<Cell<usize>>);
 
-/// Begins to count for a connection.
+/// Starts counting for a connection.
 pub fn count(connection: &mut Extensions) {
     connection.insert(Open::default());
 }
 
-/// One request, for as long as it is being answered.
+/// One request under way.
 pub struct Stream(Option<Open>);
 
 impl Stream {
-    /// Requests of connections that are not counted go free.
+    /// Requests on connections without a counter are not limited.
     pub fn open(request: &Request) -> Result<Self, ApiError> {
         let Some(open) = request.conn_data::<Open>() else { return Ok(Self(None)) };
         if open.0.get() >= OPEN_REQUESTS {

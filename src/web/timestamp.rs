@@ -3,10 +3,10 @@
 use super::error::ApiError;
 use crate::{crypto::keytable::UnixSeconds, refusal::RefusalCode};
 
-/// Seconds by which the clocks of a backend and of this server may differ.
+/// Allowed clock difference between a backend and this server, in seconds.
 const CLOCK_WINDOW: u64 = 600;
 
-/// `given` is the parameter as it was sent.
+/// `given`: the parameter as it was sent.
 pub fn check_timestamp(given: Option<&str>, now: UnixSeconds) -> Result<(), ApiError> {
     let Some(given) = given.filter(|given| !given.is_empty()) else {
         return Err(ApiError::new(
@@ -40,7 +40,7 @@ fn invalid(given: &str, why: &str, now: UnixSeconds) -> ApiError {
     ApiError::new(RefusalCode::InvalidTimestamp, message)
 }
 
-/// The unit in which the number would be a time of these years.
+/// The unit in which the number is a plausible time.
 fn finer_unit(given: u64, now: UnixSeconds) -> Option<&'static str> {
     const YEARS: u64 = 20 * 365 * 24 * 3600;
     let units =

@@ -1,4 +1,4 @@
-//! Access tokens (`auth::access`): made and revoked by the application's backend.
+//! Access tokens (`auth::access`), issued and revoked by the app's backend.
 
 use std::{sync::Arc, time::Duration};
 
@@ -72,7 +72,7 @@ struct Revoke {
     user_id: Option<String>,
 }
 
-/// Of an id that is worth remembering.
+/// Longer ids are not worth remembering.
 const LONGEST_ID: usize = 200;
 
 /// `POST /tokens/revoke`
@@ -87,7 +87,7 @@ pub async fn revoke(signed: Signed) -> Result<HttpResponse, ApiError> {
     };
     let (Revocation::Token(id) | Revocation::User(id)) = &which;
     if id.is_empty() || id.len() > LONGEST_ID {
-        let message = format!("What is revoked must be 1 to {LONGEST_ID} bytes");
+        let message = format!("The id must have 1 to {LONGEST_ID} bytes");
         return Err(ApiError::new(RefusalCode::InvalidRevocation, message));
     }
     let (engine, tenant) = (signed.worker.engine.clone(), signed.tenant.clone());
@@ -108,6 +108,9 @@ impl From<NotMinted> for ApiError {
             NotMinted::UserId(_) => Self::new(RefusalCode::InvalidUserId, message),
             NotMinted::Channels | NotMinted::Alias { .. } => {
                 Self::new(RefusalCode::InvalidChannels, message)
+            }
+            NotMinted::Origin { .. } | NotMinted::SeveralOrigins(_) => {
+                Self::new(RefusalCode::InvalidOrigin, message)
             }
             NotMinted::TooLong => Self::new(RefusalCode::WantedTokenTooLong, message),
             NotMinted::NoRandomness => Self::new(RefusalCode::NoRandomness, message),

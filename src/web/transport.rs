@@ -1,4 +1,4 @@
-//! What carries a WebSocket's bytes.
+//! Transports of a WebSocket's bytes.
 
 use actix_rt::net::{ActixStream, TcpStream};
 use actix_tls::accept::rustls_0_23::TlsStream;
@@ -7,20 +7,21 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use super::remote::{HasRemote, Remote};
 
 pub trait Transport: AsyncRead + AsyncWrite + HasRemote + Unpin + 'static {
-    /// Whether the end is said in the stream itself, so that the peer can tell it from a cut.
+    /// True if the stream itself marks its end, so that the peer can tell it from a cut.
     const SAYS_ITS_END: bool;
 
-    /// When it is no more HTTP.
+    /// Called at the change from HTTP to WebSocket.
     fn taken_over(&mut self) {}
 }
 
 impl Transport for TcpStream {
-    /// Closing the socket ends it; shutting it down first would end it twice.
+    /// Closing the socket ends the stream; a shutdown before would be one more system call.
     const SAYS_ITS_END: bool = false;
 }
 
-/// One full record, so that a large event still is as few of them as it can be. What is waiting
-/// belongs into the outbox, where it is shared by all subscribers, counted, and can be dropped.
+/// One full TLS record, so that a large event takes as few of them as possible. Waiting bytes
+/// belong into the outbox, where all subscribers share them, and where they are counted and can be
+/// dropped.
 const UNSENT_BYTES: usize = 16 * 1024;
 
 impl<IO: ActixStream + HasRemote + 'static> Transport for TlsStream<IO> {

@@ -1,8 +1,8 @@
-//! Connections that end before they begin because somebody's configuration is wrong: which line
-//! would let them in.
+//! Refused handshakes caused by a wrong configuration, logged with the setting that would admit
+//! them.
 //!
-//! At `info`, since the operator looks for it when nothing connects; and bounded, since any stranger
-//! can cause it.
+//! At `info`, since operators look for it when nothing connects; and bounded, since strangers can
+//! cause it.
 
 use std::time::{Duration, Instant};
 
@@ -20,7 +20,7 @@ use crate::{
     web::socket_path,
 };
 
-/// Lines a minute for each reason.
+/// Lines per minute and reason.
 const LINES: u32 = 10;
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -31,15 +31,15 @@ pub struct TurnedAway {
     keys: Mutex<Minute>,
 }
 
-/// What the request said.
+/// The relevant parts of the request.
 pub struct Handshake<'a> {
     /// Without the query.
     pub path: &'a str,
     pub origin: Option<&'a str>,
     pub host: Option<&'a str>,
-    /// The app whose key it named.
+    /// The app of the key in the request.
     pub app: Option<&'a App>,
-    /// In front of every path here.
+    /// The prefix of every path.
     pub path_prefix: &'a str,
 }
 
@@ -50,8 +50,10 @@ impl TurnedAway {
                 handshake.app.map(|app| handshake.origin_advice(app)).unwrap_or_default()
             }),
             Close::PathNotFound { .. } => (&self.paths, &|| {
-                let is_key = |key: &str| engine.tenants().by_key(key).is_some();
-                socket_path::mistake(handshake.path, handshake.path_prefix, is_key)
+                let may_show = |before: &str, key: &str| {
+                    engine.tenants().by_key(key).is_some() && !has_secret(before, engine)
+                };
+                socket_path::mistake(handshake.path, handshake.path_prefix, may_show)
             }),
             Close::UnknownApp { key } => (&self.keys, &|| key_advice(key, engine)),
             _ => return,
@@ -71,8 +73,8 @@ impl TurnedAway {
 }
 
 impl Handshake<'_> {
-    /// A server's own address is only named here. It does not admit anybody: a page of a stranger
-    /// can have a name that leads to this server, and then sends it as both `Origin` and `Host`.
+    /// The server's own address is only suggested, never admitted: a stranger's page can have a
+    /// name that leads to this server, and then sends it as both `Origin` and `Host`.
     pub fn origin_advice(&self, app: &App) -> String {
         let origin = self.origin.unwrap_or_default();
         let own = origin.split_once("://").is_some_and(|(_, place)| Some(place) == self.host);
@@ -89,13 +91,13 @@ impl Handshake<'_> {
 
 const SHOWN_BYTES: usize = 100;
 
-/// What stands in the place of a key may be a secret that was taken for it: then it is not shown.
+/// The text in the place of a key may be a secret: it is shown only if it does not look like one.
 fn key_advice(key: &str, engine: &Engine) -> String {
     let tenants = engine.tenants();
     let apps = || tenants.iter().map(|tenant| tenant.app());
     if let Some(app) = apps().find(|app| is_secret_of(key, &app.secret)) {
         return format!(
-            "the client names the secret of app {} where its key belongs: whoever has the client has the secret, so replace it",
+            "the client names the secret of app {} where its key belongs: every user of the client has the secret now, so replace it",
             app.id
         );
     }
@@ -113,18 +115,27 @@ fn key_advice(key: &str, engine: &Engine) -> String {
     }
 }
 
+/// Whether a part of this path may be a secret that was taken for a path.
+fn has_secret(path: &str, engine: &Engine) -> bool {
+    let tenants = engine.tenants();
+    let is_secret = |part: &str| {
+        looks_secret(part) || tenants.iter().any(|tenant| is_secret_of(part, &tenant.app().secret))
+    };
+    path.split('/').filter(|part| !part.is_empty()).any(is_secret)
+}
+
 fn is_secret_of(text: &str, secret: &AppSecret) -> bool {
     const PROBE: &[&[u8]] = &[b"a secret in the place of a key"];
     secret.verify(PROBE, &AppSecret::new(text.as_bytes()).sign(PROBE))
 }
 
-/// As long as a master key.
+/// True for text as long as a master key.
 fn looks_secret(text: &str) -> bool {
     const BYTES: usize = 32;
     from_hex::<BYTES>(text).is_some() || from_any_base64(text).is_some_and(|b| b.len() == BYTES)
 }
 
-/// How much was written in the minute that began last.
+/// The lines written in the current minute.
 #[derive(Default)]
 struct Minute {
     began: Option<Instant>,
@@ -133,7 +144,8 @@ struct Minute {
 }
 
 impl Minute {
-    /// Whether there is room for a line; how many found none since the one before.
+    /// Takes one line from the budget, and returns the number of lines left out since the last one;
+    /// `None` if the budget is spent.
     fn take(&mut self, now: Instant) -> Option<u64> {
         if self.began.is_none_or(|began| now.duration_since(began) >= MINUTE) {
             (self.began, self.lines) = (Some(now), 0);

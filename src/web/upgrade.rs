@@ -1,7 +1,7 @@
-//! From an HTTP upgrade request to a connection: what is asked for, and whether it is granted.
+//! From an HTTP upgrade request to a connection: the requested app and dialect, and the admission.
 //!
-//! A refusal never is an HTTP error: browsers hide those, and clients would try for ever. The
-//! upgrade is completed, then the error frame and the close code say why (protocol.md 1.4).
+//! A refusal is never an HTTP error: browsers hide those, and clients would retry forever. The
+//! upgrade is completed, then the error frame and the close code give the reason (protocol.md 1.4).
 
 use std::{rc::Rc, sync::Arc};
 
@@ -28,7 +28,7 @@ use crate::{
     refusal::RefusalCode,
 };
 
-/// Takes the socket over. The HTTP dispatcher ends here, and with it all that it keeps per
+/// Takes the socket over. The HTTP dispatcher ends here, together with all its state for the
 /// connection.
 pub async fn take_over<T>(
     worker: Rc<Worker>,
@@ -52,7 +52,7 @@ where
     let key = socket_path::key(&asked.path, &worker.settings().path_prefix);
     let dismissals = worker.engine.hub.dismissals();
     let tenant = key.as_deref().and_then(|key| worker.engine.tenants().by_key(key).cloned());
-    // Before it is judged: a refusal, too, is said in the client's own dialect.
+    // Before the decision: a refusal is sent in the client's own dialect as well.
     let dialect = asked.dialect(tenant.as_deref());
     let from = || {
         let remote = || parts.io.remote();
@@ -84,7 +84,7 @@ where
     Ok(())
 }
 
-/// What the URL and the headers say.
+/// The relevant parts of the URL and the headers.
 struct Asked {
     path: String,
     origin: Result<Option<String>, Twice>,
@@ -94,7 +94,7 @@ struct Asked {
 
 impl Asked {
     fn read(head: &RequestHead, query: Query) -> Self {
-        // One that cannot be read is still one, and not on any list.
+        // An unreadable value counts as an origin that is on no list.
         let origin = single(head.headers(), header::ORIGIN);
         let origin = origin.map(|origin| origin.map(str::to_owned));
         let host = head.headers().get(header::HOST).and_then(|host| host.to_str().ok());
@@ -135,7 +135,7 @@ fn admit(
     }
     from().inspect_err(|_| worker.engine.counts.refused.connects.add())?;
     let prefix = &worker.settings().path_prefix;
-    let mistake = || socket_path::mistake(&asked.path, prefix, |_| false);
+    let mistake = || socket_path::mistake(&asked.path, prefix, |_, _| false);
     let key = key.ok_or_else(|| Close::PathNotFound { mistake: mistake() })?;
     let Some(tenant) = tenant else {
         return Err(Close::UnknownApp { key: key.chars().take(100).collect() });
@@ -156,7 +156,7 @@ fn admit(
     Ok(tenant)
 }
 
-/// Behind what is still to be written of answers to earlier requests.
+/// Written after the pending responses to earlier requests.
 fn handshake(head: &RequestHead, mut before: BytesMut) -> Bytes {
     let key = head.headers().get(header::SEC_WEBSOCKET_KEY).map_or(&b""[..], |key| key.as_bytes());
     let accept = ws::hash_key(key);
@@ -173,7 +173,7 @@ fn handshake(head: &RequestHead, mut before: BytesMut) -> Bytes {
     before.freeze()
 }
 
-/// The request is no WebSocket handshake, so there is nobody who could read a close code.
+/// The request is no WebSocket handshake, so a close code could not be read.
 fn refusal(error: ws::HandshakeError) -> String {
     use ws::HandshakeError::*;
     const UPGRADE: &str = "Connection: close, Upgrade\r\nUpgrade: websocket";
@@ -191,7 +191,7 @@ fn refusal(error: ws::HandshakeError) -> String {
     plain_refusal(status, &more, &message, RefusalCode::BadHandshake)
 }
 
-/// Nor is it one that a client has written.
+/// No client writes such a request, so a close code could not be read either.
 fn too_long() -> String {
     let message = format!(
         "The path and the query are longer than {MOST_BYTES} bytes, or have too many parameters"

@@ -1,4 +1,5 @@
-//! Ends users' connections (protocol.md 5.4), or their place on one channel (encryption.md 5.1).
+//! Terminates users' connections (protocol.md 5.4), and revokes members of channels (encryption.md
+//! 5.1).
 
 use std::collections::BTreeMap;
 

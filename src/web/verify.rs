@@ -1,5 +1,5 @@
-//! The signature of API requests (protocol.md 7.1), as an extractor: a handler that wants to know
-//! the application or the body can only get them verified.
+//! Signature verification of API requests (protocol.md 7.1), as an extractor: handlers get the app
+//! and the body only verified.
 
 mod texts;
 
@@ -35,11 +35,11 @@ use crate::{
     refusal::RefusalCode,
 };
 
-/// A request that the application's backend signed.
+/// A request signed by the app's backend.
 pub struct Signed {
     pub worker: Rc<Worker>,
     pub tenant: Arc<Tenant>,
-    /// Its settings, for the whole of this request.
+    /// A snapshot of its settings for the whole request.
     pub app: Arc<App>,
     pub query: Query,
     pub body: Bytes,
@@ -62,8 +62,8 @@ impl FromRequest for Signed {
         Box::pin(async move {
             let payload = payload.map_err(unreadable)?;
             let worker = worker(&request);
-            // Before the body, which only those may send who have signed its digest. Who guesses is
-            // not told each time what was wrong, nor is a sentence made of it.
+            // Before the body, which only the signer of its digest may send. Repeated guesses get
+            // no explanation, and cost no formatting.
             let (query, tenant, app, most) = {
                 let settings = worker.settings();
                 let refused = |error: Unverified| {
@@ -91,7 +91,7 @@ impl FromRequest for Signed {
     }
 }
 
-/// After the signature: strangers cannot use up what the backend may ask.
+/// After the signature, so that strangers cannot use up the backend's limit.
 fn take_read(tenant: &Tenant, allowed: Allowance) -> Result<(), ApiError> {
     tenant.reads.take(1, allowed, Instant::now()).map_err(|wait| {
         tenant.counts.limited.add("reads_per_second");
@@ -109,7 +109,7 @@ pub fn worker(request: &HttpRequest) -> Rc<Worker> {
     request.app_data::<Rc<Worker>>().expect("every route has its worker").clone()
 }
 
-/// At most `limit` bytes; a larger body is refused before it is read where its length is announced.
+/// At most `limit` bytes; a larger announced length is refused before the body is read.
 pub async fn read_body(
     request: &HttpRequest,
     mut payload: web::Payload,
@@ -130,7 +130,7 @@ pub async fn read_body(
         let mut chunk = async || payload.next().await.transpose().map_err(unreadable);
         let first = chunk().await?.unwrap_or_default();
         check(first.len(), "at least ")?;
-        // By far the most often that is all, and need not be copied.
+        // The usual case: a single chunk, which need not be copied.
         let Some(mut next) = chunk().await? else { return Ok(first) };
         let mut body = BytesMut::from(first);
         loop {
@@ -146,7 +146,7 @@ pub async fn read_body(
     actix_rt::time::timeout(deadline, read).await.map_err(|_| ApiError::timeout(deadline))?
 }
 
-/// A body is read as it is: what is signed, and how large it may be, is said of that.
+/// Encoded bodies are refused: signature and limits apply to the bytes as sent.
 fn refuse_encoded(request: &HttpRequest) -> Result<(), ApiError> {
     let mut encodings = request.headers().get_all(actix_web::http::header::CONTENT_ENCODING);
     let is_identity = |encoding: &HeaderValue| {
@@ -170,25 +170,25 @@ pub fn json<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
     item(json_text(body)?.as_str(), "The body")
 }
 
-/// The body as JSON text, for readers that borrow from it.
+/// The body as JSON text, for deserialization that borrows from it.
 pub fn json_text(body: &[u8]) -> Result<WellFormed<'_>, ApiError> {
     std::str::from_utf8(body)
         .map(WellFormed::new)
         .map_err(|_| ApiError::new(RefusalCode::InvalidJson, "The body is not UTF-8"))
 }
 
-/// A JSON object that `what` is.
+/// Parses a JSON object; `what` names it in errors.
 pub fn item<'a, T: Deserialize<'a>>(well_formed: &'a str, what: &str) -> Result<T, ApiError> {
     object_in(well_formed).map_err(|error| {
         ApiError::new(RefusalCode::InvalidJson, format!("{what} is not what was expected: {error}"))
     })
 }
 
-/// A request whose maker is not known.
+/// The reason to reject a request as unsigned.
 enum Unverified {
     Other(ApiError),
     Signature {
-        /// What was to be signed, and the signature that came.
+        /// The text to sign, and the given signature.
         text: String,
         given: String,
     },
@@ -213,7 +213,7 @@ impl From<Unverified> for ApiError {
     }
 }
 
-/// What costs nothing is checked first, and nothing is hashed for who has not even the form of it.
+/// Cheap checks come first: nothing is hashed for a malformed request.
 fn verify(
     worker: &Worker,
     settings: &Settings,
@@ -251,7 +251,7 @@ fn missing(parameter: &str) -> ApiError {
 const AUTH_PARAMETERS: [&str; 5] =
     ["auth_key", "auth_timestamp", "auth_version", "auth_signature", "body_md5"];
 
-/// Which of two would count is a question that must not arise.
+/// Duplicates are refused, so that no other reader can choose another one.
 fn refuse_duplicates(query: &Query) -> Result<(), ApiError> {
     let mut given = [false; AUTH_PARAMETERS.len()];
     for (key, _) in query.iter() {
@@ -278,7 +278,7 @@ fn check_version(query: &Query) -> Result<(), ApiError> {
     }
 }
 
-/// The request is good if any of the texts was signed; the first is shown if none was.
+/// The request is valid if any of the texts was signed; the error shows the first one.
 fn check_signature(
     secret: &AppSecret,
     prefix: &str,

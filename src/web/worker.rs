@@ -1,4 +1,4 @@
-//! What belongs to one worker thread.
+//! The state of one worker thread.
 
 use std::{
     cell::RefCell,
@@ -7,6 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use actix_rt::task::JoinHandle;
 use arc_swap::{ArcSwap, Guard};
 
 use super::{Settings, entrance::Entrance};
@@ -15,26 +16,26 @@ use crate::{engine::Engine, hub::shard::Shard, ids::SocketIds, metrics::Metrics}
 pub struct Worker {
     pub engine: Arc<Engine>,
     pub metrics: Arc<Metrics>,
-    /// Of all workers; replaced as a whole when the configuration is read again.
+    /// Shared by all workers; replaced as a whole by a reload.
     settings: Arc<ArcSwap<Settings>>,
     pub entrance: Arc<Entrance>,
     pub shard: Rc<Shard>,
-    /// Every socket of the worker reads into this one buffer: an idle socket has none of its own.
+    /// All sockets of the worker read into this buffer, so that an idle socket needs none.
     pub scratch: RefCell<Vec<u8>>,
     pub socket_ids: RefCell<SocketIds>,
 }
 
-/// Room for what a read brings, beyond the rest of a message from before.
+/// Room for one read, besides the rest of an earlier message.
 const READ_BYTES: usize = 16 * 1024;
 /// The longest header of a client's frame.
 const HEADER_BYTES: usize = 14;
 
 const TICK: Duration = Duration::from_secs(1);
-/// Until what has become unused is looked for.
+/// Ticks between sweeps of unused memory.
 const SWEEP_TICKS: u32 = 30;
 
 impl Worker {
-    /// Starts the deliveries and timers of this thread.
+    /// Starts the delivery and timer tasks of this thread.
     pub fn start(
         engine: Arc<Engine>,
         metrics: Arc<Metrics>,
@@ -51,8 +52,8 @@ impl Worker {
             shard,
             scratch: RefCell::default(),
         });
-        // Unconstrained: the runtime's budget of operations a task may do before it yields would
-        // make writes report that the socket is full when it is not. All yield by themselves.
+        // Unconstrained: the runtime's operation budget per task would make writes report a full
+        // socket that is not full. All these tasks yield by themselves.
         actix_rt::spawn(tokio::task::unconstrained(worker.shard.clone().run()));
         actix_rt::spawn(tokio::task::unconstrained(worker.shard.clone().run_turns()));
         actix_rt::spawn(worker.shard.clone().run_leaving());
@@ -64,12 +65,12 @@ impl Worker {
         self.settings.load()
     }
 
-    /// The same, to be kept.
+    /// The same, to keep.
     pub fn settings_kept(&self) -> Arc<Settings> {
         self.settings.load_full()
     }
 
-    /// For sockets whose messages may be so long. Never called while one of them reads.
+    /// Grows the scratch buffer for messages of this size. Never called during a read.
     pub fn make_room(&self, message_bytes: usize) {
         let (mut scratch, needed) =
             (self.scratch.borrow_mut(), message_bytes + HEADER_BYTES + READ_BYTES);
@@ -78,24 +79,26 @@ impl Worker {
         }
     }
 
-    /// Where a file has to be written, so that no socket waits for a disk. Nobody waits for it to
-    /// end: while one does not, the next finds nothing that it may do.
-    fn change_keys(&self, now: Instant) {
-        if self.engine.key_changes_are_due(now) {
+    /// On a thread that may wait for a disk: sockets do not. One at a time, since a disk that hangs
+    /// would otherwise take one more thread each second.
+    fn change_keys(&self, now: Instant, running: &mut Option<JoinHandle<()>>) {
+        let ended = running.as_ref().is_none_or(JoinHandle::is_finished);
+        if ended && self.engine.key_changes_are_due(now) {
             let engine = self.engine.clone();
-            actix_rt::task::spawn_blocking(move || engine.tick_keys(now));
+            *running = Some(actix_rt::task::spawn_blocking(move || engine.tick_keys(now)));
         }
     }
 
     async fn tick(self: Rc<Self>) {
         let first = self.shard.worker() == 0;
+        let mut key_changes = None;
         for ticks in 1u32.. {
             actix_rt::time::sleep(TICK).await;
             let now = Instant::now();
             self.shard.tick(now);
             if first {
                 self.engine.tick(now);
-                self.change_keys(now);
+                self.change_keys(now, &mut key_changes);
             }
             if ticks.is_multiple_of(SWEEP_TICKS) {
                 self.shard.give_back();

@@ -1,13 +1,13 @@
-//! When an attempt that failed is made again.
+//! Delay before a failed attempt is retried.
 
 use std::time::Duration;
 
 const FIRST: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_secs(60);
 
-/// Twice as long each time, by chance between half of it and all of it, so that a receiver that
-/// comes back is not met by everything at once. `left`: until it is given up; the last attempt is
-/// made then, and nothing comes after it.
+/// Doubles each time, at random between half and all of it, so that a recovering receiver is not
+/// hit by all senders at once. `left`: the time until the batch is given up. The last attempt
+/// happens then, and none after it.
 pub fn before_next(attempts: u32, left: Duration, chance: u8) -> Option<Duration> {
     if left.is_zero() {
         return None;
@@ -17,7 +17,7 @@ pub fn before_next(attempts: u32, left: Duration, chance: u8) -> Option<Duration
     Some(wait.min(left))
 }
 
-/// Without randomness all wait equally long.
+/// Without randomness all wait the full delay.
 pub fn chance() -> u8 {
     let mut byte = [u8::MAX];
     let _ = getrandom::fill(&mut byte);
@@ -39,7 +39,7 @@ mod tests {
         let left = Duration::from_millis(10);
         assert_eq!(before_next(1, left, 0), Some(left));
         assert_eq!(before_next(1, Duration::ZERO, 0), None);
-        // Five minutes, whatever the chance.
+        // Five minutes, for any random value.
         for chance in [0, 100, 255] {
             let (mut waited, mut attempts) = (Duration::ZERO, 1);
             while let Some(wait) = before_next(attempts, Duration::from_secs(300) - waited, chance)

@@ -1,5 +1,5 @@
-//! What waits for an endpoint: one line for each channel, of which at most one batch is under way.
-//! So the order of a channel is kept, and a channel that has to be retried holds up no other.
+//! The queue of an endpoint: one queue per channel, with at most one batch under way. This keeps
+//! each channel's order, and a channel in retry holds up no other.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -15,15 +15,15 @@ pub struct Event {
     /// One element of `events`.
     pub json: Arc<str>,
     pub since: Instant,
-    /// It has been given up before, and is tried again.
+    /// Id of its dead letter, if it is a replay.
     pub letter: Option<LetterId>,
 }
 
-/// What the tables cost beside the text.
+/// Cost of an event in the tables, beside its text.
 const OVERHEAD: usize = 200;
-/// Events that found no room and wait for the dead-letter file, beside the limit.
+/// Bound on events on their way to the dead-letter file, beside the queue limit.
 const SPILL_BYTES: usize = 1024 * 1024;
-/// A body is not made longer than this by a further event.
+/// No event is added to a body beyond this size.
 const BODY_BYTES: usize = 1024 * 1024;
 
 impl Event {
@@ -35,9 +35,9 @@ impl Event {
 #[derive(Clone, Copy)]
 pub struct Limits {
     pub bytes: usize,
-    /// Of one request.
+    /// Events in one request.
     pub batch_events: usize,
-    /// How long a batch may wait to become full.
+    /// Time a batch may wait for more events.
     pub batch_delay: Duration,
 }
 
@@ -50,30 +50,30 @@ struct Line {
 pub struct Queue {
     limits: Limits,
     lines: HashMap<Arc<str>, Line>,
-    /// Channels that have events, and none under way.
+    /// Channels with events and no batch under way.
     ready: VecDeque<Arc<str>>,
     ready_events: usize,
-    /// Since when the youngest of each batch has waited that is under way.
+    /// For each batch under way, the start of the wait of its youngest event.
     under_way: Vec<Instant>,
-    /// Waiting or under way.
+    /// Events waiting or under way.
     events: usize,
     bytes: usize,
     spilled: Vec<Event>,
     spilled_bytes: usize,
-    /// It takes nothing any more.
+    /// Takes no further events.
     closed: bool,
 }
 
-/// What became of an event that was to wait.
+/// Result of queueing an event.
 #[derive(PartialEq, Eq, Debug)]
 #[must_use]
 pub enum Place {
     Waits,
-    /// There is no room: it is to be taken to the dead-letter file.
+    /// The queue is full: the event goes to the dead-letter file.
     Spilled,
-    /// Nor is there any on the way to that.
+    /// The way to the dead-letter file is full, too.
     Lost,
-    /// The endpoint is there no longer.
+    /// The endpoint was removed.
     Closed,
 }
 
@@ -85,13 +85,13 @@ pub struct Batch {
 #[must_use]
 pub enum Next {
     Batch(Batch),
-    /// A batch is not full yet.
+    /// The batch is not full yet.
     At(Instant),
     Nothing,
 }
 
 impl Batch {
-    /// When the youngest of it began to wait.
+    /// Start of the wait of the youngest event.
     pub fn since(&self) -> Option<Instant> {
         self.events.iter().map(|event| event.since).max()
     }
@@ -125,12 +125,12 @@ impl Queue {
         self.events == 0 && self.spilled.is_empty()
     }
 
-    /// Of what comes from here on.
+    /// Applies to events from now on.
     pub fn change(&mut self, limits: Limits) {
         self.limits = limits;
     }
 
-    /// Takes nothing from here on, if it is empty; whether it is.
+    /// Closes the queue if it is empty, and returns true if it was.
     #[must_use]
     pub fn close(&mut self) -> bool {
         self.closed = self.is_empty();
@@ -146,7 +146,7 @@ impl Queue {
             self.enter(event, bytes);
             return Place::Waits;
         }
-        // What has a letter is in the file already.
+        // A replayed event is in the file already.
         if event.letter.is_some() || self.spilled_bytes + bytes > SPILL_BYTES {
             return Place::Lost;
         }
@@ -173,7 +173,7 @@ impl Queue {
         std::mem::take(&mut self.spilled)
     }
 
-    /// `hurry`: a batch that is not full will not become so.
+    /// `hurry`: a partial batch will not get more events.
     pub fn next(&mut self, now: Instant, hurry: bool) -> Next {
         let Some(oldest) = self.ready.front().and_then(|name| self.lines.get(name)?.events.front())
         else {
@@ -201,7 +201,7 @@ impl Queue {
             }
             let full = events.len() >= self.limits.batch_events || !line.events.is_empty();
             if events.last().is_none_or(|event: &Event| event.channel != name) {
-                // Nothing of it had room: it is the first of the next batch.
+                // None of its events had room: it goes first into the next batch.
                 line.under_way = false;
                 self.ready_events += line.events.len();
                 self.ready.push_front(name);
@@ -215,13 +215,13 @@ impl Queue {
         batch
     }
 
-    /// Since when something waits: of what is under way, and what is the next to go.
+    /// Start of the longest wait: of the batches under way and the next event.
     pub fn oldest(&self) -> Option<Instant> {
         let next = self.ready.front().and_then(|name| self.lines.get(name)?.events.front());
         self.under_way.iter().copied().chain(next.map(|event| event.since)).min()
     }
 
-    /// The batch is delivered or given up: what waited behind it may go.
+    /// Ends a delivered or given-up batch: later events of its channels may go.
     pub fn finish(&mut self, batch: &Batch) {
         if let Some(at) = self.under_way.iter().position(|since| Some(*since) == batch.since()) {
             self.under_way.swap_remove(at);
@@ -242,7 +242,7 @@ impl Queue {
         }
     }
 
-    /// Everything that is not under way, in the order of each channel.
+    /// Takes all events not under way, in channel order.
     pub fn take_rest(&mut self) -> Vec<Event> {
         let mut rest = Vec::new();
         self.lines.retain(|_, line| {

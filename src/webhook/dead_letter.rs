@@ -1,9 +1,9 @@
-//! The file of webhooks that could not be delivered: `STATE_DIR/APP.webhooks.jsonl`, for its owner
-//! alone. One line for each; another line says that one of them has been delivered after all, or
-//! discarded, so that nothing is ever taken out of the file before it has arrived.
+//! The file of undelivered webhooks: `STATE_DIR/APP.webhooks.jsonl`, readable by its owner alone.
+//! Each letter is one line; a further line marks a letter as delivered or discarded, so that no
+//! letter leaves the file before it has arrived.
 //!
-//! The file may be large. A thread reads it at the start, while the server serves; who lists letters
-//! or sends them again reads a part of it that no longer changes, without the writers' lock.
+//! The file may be large. A thread reads it at the start, while the server serves. Listing and
+//! replay read a part of it that no longer changes, without the writers' lock.
 
 mod lines;
 
@@ -31,7 +31,7 @@ pub use lines::{Done, Letter, LetterId, WaitingLetters};
 
 use lines::{Compacted, FileId, Index, Marker, append, each_letter, snapshot};
 
-/// A letter that is to be written.
+/// A letter to be written.
 pub struct NewLetter<'a> {
     pub endpoint: &'a str,
     pub reason: &'a str,
@@ -43,27 +43,27 @@ pub struct NewLetter<'a> {
 pub struct DeadLetters(Arc<Shared>);
 
 struct Shared {
-    /// Without a state directory there is none.
+    /// `None` without a state directory.
     path: Option<PathBuf>,
     state: Mutex<State>,
     indexed: Condvar,
-    /// Letters in the file that are not done with.
+    /// Open letters in the file: neither delivered nor discarded.
     count: AtomicU64,
 }
 
 #[derive(Default)]
 struct State {
     open: Option<Open>,
-    /// How many files there have been: what is learned of an older one is of no use.
+    /// Counts the files opened so far: results for an older one are stale.
     generation: u64,
     bytes: u64,
     last_id: u64,
-    /// Being delivered again.
+    /// Letters being replayed.
     under_way: HashSet<LetterId>,
-    /// Delivered or discarded, and still in the file.
+    /// Letters delivered or discarded, but still in the file.
     done: HashSet<LetterId>,
-    /// All up to this one are done with. So a reader that is under way may know of a file that has
-    /// been emptied, and `done` stays small.
+    /// All letters up to this id are delivered or discarded. Informs readers of a file emptied
+    /// meanwhile, and keeps `done` small.
     done_up_to: u64,
     waiting: WaitingLetters,
     indexing: bool,
@@ -80,9 +80,9 @@ impl State {
     }
 }
 
-/// A receiver that is gone for good must not fill the disk.
+/// A receiver gone for good must not fill the disk.
 const MAX_BYTES: u64 = 512 * 1024 * 1024;
-/// How long a command waits for a file that is still being read.
+/// Time a command waits for the index of the file.
 const INDEX_WAIT: Duration = Duration::from_secs(10);
 
 impl DeadLetters {
@@ -102,7 +102,7 @@ impl DeadLetters {
         Ok(letters)
     }
 
-    /// While the file is being read, those alone that were written since.
+    /// While the file is being read, only letters written since count.
     pub fn count(&self) -> u64 {
         self.0.count.load(Ordering::Relaxed)
     }
@@ -139,23 +139,23 @@ impl DeadLetters {
         Ok(())
     }
 
-    /// These have arrived at the endpoint.
+    /// Marks letters as delivered to the endpoint.
     pub fn delivered(&self, endpoint: &str, ids: &[LetterId]) -> io::Result<()> {
         let mut state = self.0.state.lock();
         self.follow(&mut state)?;
-        // Those of a file that is gone are under way no longer.
+        // Letters of a replaced file are no longer under way.
         let gone = ids.iter().filter(|id| state.under_way.remove(id));
         let gone: Vec<_> = gone.map(|id| (*id, endpoint)).collect();
         self.mark(&mut state, &gone, Done::Delivered)
     }
 
-    /// These have not, once more, and stay.
+    /// Releases letters whose replay failed; they stay in the file.
     pub fn kept(&self, ids: &[LetterId]) {
         let mut state = self.0.state.lock();
         ids.iter().for_each(|id| _ = state.under_way.remove(id));
     }
 
-    /// Takes letters out of the file that `wanted` names. Those that are under way stay.
+    /// Discards the letters selected by `wanted`, except those under way.
     pub fn discard(&self, wanted: impl Fn(&Letter) -> bool) -> io::Result<Discarded> {
         let mut found = Vec::new();
         self.read(|letter| {
@@ -169,13 +169,13 @@ impl DeadLetters {
         let found = found.iter().map(|(id, endpoint)| (*id, &**endpoint));
         let (stay, gone): (Vec<_>, Vec<_>) =
             found.partition(|(id, _)| state.under_way.contains(id));
-        // Others may have been done with in between.
+        // Others may have been delivered or discarded in between.
         let gone: Vec<_> = gone.into_iter().filter(|(id, _)| !state.is_done(id)).collect();
         self.mark(&mut state, &gone, Done::Discarded)?;
         Ok(Discarded { discarded: gone.len() as u64, under_way: stay.len() as u64 })
     }
 
-    /// Shows every letter that is not done with, the oldest first, until `each` says `false`.
+    /// Calls `each` for every open letter, the oldest first, until it returns `false`.
     pub fn read(&self, mut each: impl FnMut(Letter) -> bool) -> io::Result<()> {
         let Some(text) = self.text()? else { return Ok(()) };
         each_letter(text, |letter| {
@@ -184,11 +184,11 @@ impl DeadLetters {
         })
     }
 
-    /// The same for those that are not under way; they are if `send` says so.
+    /// Offers every idle letter to `send`; those it accepts are under way.
     pub fn send_again(&self, mut send: impl FnMut(&Letter) -> bool) -> io::Result<()> {
         let Some(text) = self.text()? else { return Ok(()) };
         each_letter(text, |letter| {
-            // Held while it is sent: it may have arrived before this is done.
+            // Held while it is queued: it may arrive before this returns.
             let mut state = self.0.state.lock();
             let is_free = !state.is_done(&letter.id) && !state.under_way.contains(&letter.id);
             if is_free && send(&letter) {
@@ -198,12 +198,12 @@ impl DeadLetters {
         })
     }
 
-    /// At the end: what is in the file outlives a loss of power.
+    /// Syncs the file at shutdown, so that it survives a power loss.
     pub fn sync(&self) -> io::Result<()> {
         self.0.state.lock().open.as_ref().map_or(Ok(()), |open| open.file.sync_data())
     }
 
-    /// What the file holds at this moment, once it is known what of it is done with.
+    /// A snapshot of the file, once its index is complete.
     fn text(&self) -> io::Result<Option<impl BufRead + use<>>> {
         let mut state = self.0.state.lock();
         self.follow(&mut state)?;
@@ -252,7 +252,7 @@ impl DeadLetters {
         };
         let written = open.file.write_all(text);
         if written.is_err() {
-            // What is there of a line would make the next one unreadable.
+            // Remove a partial line: it would make the next one unreadable.
             let _ = open.file.set_len(state.bytes);
         }
         written?;
@@ -260,7 +260,8 @@ impl DeadLetters {
         Ok(())
     }
 
-    /// Sees to it that the open file is the one with this name: others may delete, move or empty it.
+    /// Ensures that the open file is the one with this name: other programs may delete, move or
+    /// empty it.
     fn follow(&self, state: &mut State) -> io::Result<()> {
         let Some(path) = &self.0.path else { return Ok(()) };
         let there = match fs::symlink_metadata(path) {
@@ -280,7 +281,7 @@ impl DeadLetters {
             tracing::warn!(webhook.file = %path.display(), "the dead-letter file was deleted or replaced: what was in it is not sent again");
         }
         self.0.count.store(0, Ordering::Relaxed);
-        // Ids go on, so that nothing that was under way is taken for another.
+        // Ids continue, so that no letter under way is taken for another.
         let (last_id, generation) = (state.last_id, state.generation + 1);
         let done_up_to = if there.is_some() { 0 } else { last_id };
         *state = State { last_id, generation, done_up_to, ..State::default() };
@@ -305,7 +306,7 @@ impl DeadLetters {
     }
 }
 
-/// What became of letters that were to be discarded.
+/// Result of discarding letters.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Discarded {
     pub discarded: u64,
@@ -321,7 +322,7 @@ impl Open {
     }
 }
 
-/// What a file held when it was taken up.
+/// The part of a file that existed when it was opened.
 struct Part {
     file: File,
     bytes: u64,
@@ -329,7 +330,7 @@ struct Part {
 }
 
 impl Shared {
-    /// On a thread of its own.
+    /// Runs on a separate thread.
     fn index(&self, part: &Part) {
         let index = snapshot(&part.file, part.bytes).and_then(Index::of).unwrap_or_else(|error| {
             tracing::error!(%error, "the dead-letter file cannot be read: what is in it is not sent again");
@@ -351,7 +352,7 @@ impl Shared {
         self.indexed.notify_all();
     }
 
-    /// `None`: nothing of it is done with.
+    /// `None` if no letter is delivered or discarded.
     fn compact(&self, part: &Part, index: &Index) -> io::Result<Option<Compacted>> {
         let Some(path) = self.path.as_ref().filter(|_| !index.done.is_empty()) else {
             return Ok(None);

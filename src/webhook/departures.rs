@@ -1,5 +1,5 @@
-//! Departures that are not told yet: whoever goes from page to page leaves and comes back, and a
-//! backend need not hear of either.
+//! Departures not yet reported: navigating between pages makes a user leave and return, and a
+//! backend need not hear of it.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -8,10 +8,10 @@ use std::{
 };
 
 pub const DELAY: Duration = Duration::from_secs(3);
-/// Where more are waited for, the oldest are told at once.
+/// Bound on pending departures; beyond it, the oldest are reported early.
 const MOST: usize = 65_536;
 
-/// A channel that nobody has any more, or a user who has left one.
+/// A vacated channel, or a user who left one.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Departure {
     pub channel: Arc<str>,
@@ -20,9 +20,9 @@ pub struct Departure {
 
 #[derive(Default)]
 pub struct Departures {
-    /// When each is told, and when it was.
+    /// Report time and event time of each departure.
     due: HashMap<Departure, (Instant, SystemTime)>,
-    /// In the order of their time. What has been taken back stays until then, and counts for nothing.
+    /// Ordered by report time. Cancelled entries stay until then and are ignored.
     order: VecDeque<(Instant, Departure)>,
 }
 
@@ -33,18 +33,18 @@ impl Departures {
         self.order.push_back((due, departure));
     }
 
-    /// Whether it had left, and nobody was told.
+    /// Cancels a pending departure; true if there was one.
     #[must_use]
     pub fn take_back(&mut self, departure: &Departure) -> bool {
         self.due.remove(departure).is_some()
     }
 
-    /// Whether it has left, and nobody is told yet.
+    /// True if a departure is pending.
     pub fn is_pending(&self, departure: &Departure) -> bool {
         self.due.contains_key(departure)
     }
 
-    /// The next one that is to be told by now, and when it was.
+    /// The next departure due for a report, and the time it happened.
     pub fn next(&mut self, now: Instant) -> Option<(Departure, SystemTime)> {
         loop {
             let first = self.order.front()?;
@@ -110,7 +110,7 @@ mod tests {
         departures.leave(of("a"), later, THEN);
         assert!(all(&mut departures, start + DELAY).is_empty());
         assert_eq!(all(&mut departures, later + DELAY), ["a"]);
-        // A user of the channel is another thing than the channel.
+        // A user's departure differs from the channel's.
         departures.leave(Departure { channel: "a".into(), user: Some("u".into()) }, start, THEN);
         assert!(!departures.take_back(&of("a")));
     }

@@ -1,4 +1,4 @@
-//! One receiver: where it is, what it wants, what waits for it, and how it goes.
+//! One webhook receiver: its settings, queue and counters.
 
 use std::{
     sync::Arc,
@@ -21,16 +21,16 @@ use crate::{
     counting::{Count, Tally},
 };
 
-/// As the configuration has it.
+/// Settings of an endpoint from the configuration.
 pub struct Settings {
-    /// The URL without its query, in which a secret may stand.
+    /// The URL without its query, which may contain a secret.
     pub label: Arc<str>,
     pub url: http::Endpoint,
     pub client: HttpClient,
     pub headers: HeaderMap,
     pub filter: Filter,
     pub queue: Limits,
-    /// Requests at a time.
+    /// Concurrent requests.
     pub concurrency: usize,
     pub retry: Duration,
 }
@@ -40,11 +40,11 @@ pub struct Endpoint {
     settings: ArcSwap<Settings>,
     pub queue: Mutex<Queue>,
     pub wake: Notify,
-    /// Somebody wants to know whether it answers.
+    /// Pending test requests.
     pub tests: Mutex<Vec<oneshot::Sender<Tested>>>,
     pub counters: Counters,
     pub log: DeliveryLog,
-    /// Why the last attempt failed; nothing if it did not.
+    /// Error of the last attempt; `None` if it succeeded.
     failing: Mutex<Option<String>>,
 }
 
@@ -55,13 +55,13 @@ pub struct Counters {
     lost: Count,
     /// Requests, by `OUTCOMES`.
     pub attempts: Tally,
-    /// Requests that were not the first of their batch.
+    /// Retries.
     pub retries: Count,
-    /// Events that found no room in the queue.
+    /// Events that did not fit into the queue.
     pub spilled: Count,
 }
 
-/// What an endpoint does with a request: the class of its answer's status, or none.
+/// Status class of the response, or `none` without one.
 pub const OUTCOMES: [&str; 6] = ["1xx", "2xx", "3xx", "4xx", "5xx", "none"];
 
 impl Default for Counters {
@@ -78,19 +78,19 @@ impl Default for Counters {
     }
 }
 
-/// Since the start, but for what is queued.
+/// Totals since the start, except for the queue.
 #[derive(Default, Serialize, Deserialize)]
 pub struct EndpointStats {
-    /// Events that wait, are under way or are to be tried again.
+    /// Events waiting, under way or in retry.
     pub queued: u64,
     pub queued_bytes: u64,
     /// Events.
     pub delivered: u64,
     /// Requests.
     pub failed_attempts: u64,
-    /// Events that were given up and went to the file, in which they need not be any more.
+    /// Events given up and written to the file, which may no longer contain them.
     pub dead_lettered: u64,
-    /// Events that were given up and are not.
+    /// Events given up and not written.
     pub lost: u64,
 }
 
@@ -109,7 +109,7 @@ pub struct EndpointReport {
 pub struct Tested {
     pub endpoint: Arc<str>,
     pub milliseconds: u64,
-    /// Nothing if it was taken.
+    /// `None` on success.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
 }
@@ -119,7 +119,7 @@ impl Counters {
         self.delivered.add_many(events as u64);
     }
 
-    /// `status`: nothing if there was no answer.
+    /// `status`: `None` without a response.
     pub fn attempted(&self, status: Option<u16>) {
         let class =
             status.and_then(|status| OUTCOMES.get(usize::from(status / 100).checked_sub(1)?));
@@ -161,24 +161,24 @@ impl Endpoint {
         self.settings.load()
     }
 
-    /// The same, to be kept across an await.
+    /// The same, for use across an await.
     pub fn settings_kept(&self) -> Arc<Settings> {
         self.settings.load_full()
     }
 
-    /// From the next attempt on.
+    /// Applies from the next attempt on.
     pub fn change(&self, settings: Settings) {
         self.queue.lock().change(settings.queue);
         self.settings.store(Arc::new(settings));
         self.wake.notify_one();
     }
 
-    /// Never waits for anything but the queue's lock.
+    /// Waits for nothing but the queue's lock.
     pub fn accept(&self, channel: &Arc<str>, json: &Arc<str>, now: Instant) {
         let event =
             Event { channel: channel.clone(), json: json.clone(), since: now, letter: None };
         match self.queue.lock().push(event) {
-            // Whoever has let go of it is told nothing new.
+            // A removed endpoint gets no new events.
             Place::Waits | Place::Closed => {}
             Place::Spilled => self.counters.spilled.add(),
             Place::Lost => {
@@ -189,7 +189,7 @@ impl Endpoint {
         self.wake.notify_one();
     }
 
-    /// Whether there is room for what lies in the dead-letter file.
+    /// Queues a replayed event; false if there is no room.
     pub fn accept_again(&self, event: Event) -> bool {
         let place = self.queue.lock().push(event);
         self.wake.notify_one();
@@ -200,7 +200,7 @@ impl Endpoint {
         self.failing.lock().is_some()
     }
 
-    /// The log has a line when it begins to fail and when that is over, not for each attempt.
+    /// Logs the first failure and the recovery, not each attempt.
     pub fn went(&self, app: &str, failure: Option<&str>) {
         let endpoint = &**self.label();
         let before = std::mem::replace(&mut *self.failing.lock(), failure.map(str::to_owned));

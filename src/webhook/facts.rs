@@ -1,4 +1,4 @@
-//! What happens on channels, as webhooks tell it (protocol.md 8).
+//! Facts about channels, as webhooks report them (protocol.md 8).
 
 use std::{
     io,
@@ -13,8 +13,8 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use crate::ids::SocketId;
 
-/// Names channels and users, and what clients say in the clear: payloads of encrypted channels come
-/// in no fact.
+/// Holds names of channels and users, and client events, which are plaintext. Payloads of encrypted
+/// channels never occur.
 #[derive(Debug, Serialize)]
 #[serde(tag = "name", rename_all = "snake_case")]
 pub enum Fact<'a> {
@@ -65,8 +65,7 @@ impl Fact<'_> {
         }
     }
 
-    /// One element of `events`: made once, however many endpoints want it and however often it is
-    /// sent.
+    /// One element of `events`, encoded once for all endpoints and attempts.
     pub fn to_json(&self, channel: &str, stamp: &Stamp) -> Arc<str> {
         #[derive(Serialize)]
         struct Told<'a> {
@@ -81,18 +80,18 @@ impl Fact<'_> {
     }
 }
 
-/// What every event says beside its fact.
+/// Fields of every event, beside its fact.
 #[derive(Serialize)]
 pub struct Stamp {
-    /// When it happened, and not when it was told.
+    /// Time of the fact, not of its delivery.
     occurred_ms: u64,
-    /// The same in every attempt and replay, and that of no other event.
+    /// Unique per event, and the same in every attempt and replay.
     id: String,
 }
 
-/// Ids of an application's events.
+/// Event ids of an app.
 pub struct EventIds {
-    /// Drawn by chance, so that ids of another start are others.
+    /// Random, so that ids differ between starts.
     start: u64,
     next: AtomicU64,
 }
@@ -112,7 +111,7 @@ impl EventIds {
 }
 
 impl Kind {
-    /// What undoes it, where there is such a thing.
+    /// The opposite fact, if there is one.
     pub fn opposite(self) -> Option<Self> {
         match self {
             Self::ChannelOccupied => Some(Self::ChannelVacated),
@@ -124,7 +123,7 @@ impl Kind {
     }
 }
 
-/// Of nothing that has happened.
+/// An event without a fact, for endpoint tests.
 pub fn test_event(stamp: &Stamp) -> String {
     #[derive(Serialize)]
     struct Test<'a> {

@@ -1,4 +1,4 @@
-//! Which facts an endpoint is told.
+//! The facts an endpoint receives.
 
 use super::Kind;
 use crate::pattern::Pattern;
@@ -15,7 +15,7 @@ impl Filter {
         (self.kinds.is_empty() || self.kinds.contains(&kind)) && self.covers(channel)
     }
 
-    /// Who wants one of two opposites must not be told of it when the other has been taken back.
+    /// An endpoint for one of two opposite facts must not get it after the other has cancelled it.
     pub fn wants_either(&self, kind: Kind, channel: &str) -> bool {
         self.wants(kind, channel) || kind.opposite().is_some_and(|kind| self.wants(kind, channel))
     }

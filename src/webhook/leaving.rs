@@ -1,5 +1,5 @@
-//! Other endpoints than before, while facts are noted and deliveries are under way. One that is
-//! configured no longer is told nothing new, gets what waits for it, and ends then.
+//! Changes of endpoints while facts are recorded and deliveries are under way. A removed endpoint
+//! gets no new events, delivers its queue, and then ends.
 
 use std::{
     sync::{
@@ -19,21 +19,21 @@ use super::{
 #[derive(Default)]
 pub struct Leaving {
     lists: Mutex<Lists>,
-    /// The application is served no longer.
+    /// The app is no longer served.
     closed: AtomicBool,
 }
 
 #[derive(Default)]
 struct Lists {
-    /// They have something to deliver still.
+    /// Removed endpoints with a queue to deliver.
     leaving: Vec<Arc<Endpoint>>,
-    /// Nobody sends yet what waits for them.
+    /// Endpoints still without a sender.
     unstarted: Vec<Arc<Endpoint>>,
 }
 
 impl Webhooks {
-    /// As the configuration is now; `None`: the endpoints are those of before. They are told apart by
-    /// their labels, so that what waits for one is delivered however its settings have changed.
+    /// Applies a new configuration; `None` keeps the endpoints. Endpoints are identified by label,
+    /// so that a queue survives changed settings.
     pub fn change(&self, signer: Signer, wanted: Option<Vec<Settings>>) {
         self.signer.store(Arc::new(signer));
         self.leaving.closed.store(false, Ordering::Relaxed);
@@ -64,7 +64,7 @@ impl Webhooks {
         leaving.iter().for_each(|endpoint| endpoint.wake.notify_one());
     }
 
-    /// Nothing more happens to the application: what has happened is told, and then all ends.
+    /// Ends the app's webhooks: pending facts are delivered first.
     pub fn close(&self, now: Instant) {
         if !self.leaving.closed.swap(true, Ordering::Relaxed) {
             self.tell_all_departures(now);
@@ -72,20 +72,20 @@ impl Webhooks {
         }
     }
 
-    /// Whether all that there was to tell after `close` is told.
+    /// True when everything pending at `close` has been delivered.
     pub fn is_over(&self) -> bool {
         self.leaving.closed.load(Ordering::Relaxed)
             && self.endpoints.load().is_empty()
             && self.leaving.lists.lock().leaving.is_empty()
     }
 
-    /// Those that a sender is to be started for.
+    /// Endpoints that need a sender.
     pub(super) fn take_unstarted(&self) -> Vec<Arc<Endpoint>> {
         std::mem::take(&mut self.leaving.lists.lock().unstarted)
     }
 
-    /// Asked by the sender that has nothing to send: whether it is to end. If so, the endpoint takes
-    /// nothing any more, not even what is noted at this moment.
+    /// Called by an idle sender; true if it must end. The endpoint then takes no further events,
+    /// not even concurrent ones.
     pub(super) fn lets_go(&self, endpoint: &Arc<Endpoint>) -> bool {
         let leaving = &mut self.leaving.lists.lock().leaving;
         let Some(index) = leaving.iter().position(|other| Arc::ptr_eq(other, endpoint)) else {
@@ -102,7 +102,7 @@ impl Webhooks {
         self.leaving.lists.lock().leaving.iter().any(|other| Arc::ptr_eq(other, endpoint))
     }
 
-    /// Those that are leaving, too.
+    /// All endpoints, including removed ones.
     pub(super) fn all_endpoints(&self) -> Vec<Arc<Endpoint>> {
         let lists = self.leaving.lists.lock();
         self.endpoints.load().iter().chain(&lists.leaving).cloned().collect()

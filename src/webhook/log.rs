@@ -1,4 +1,4 @@
-//! The latest requests to one endpoint and what it answered: for whoever wonders what became of a webhook.
+//! The latest requests to an endpoint and its responses, for operators.
 
 use std::{collections::VecDeque, sync::Arc};
 
@@ -7,24 +7,24 @@ use serde::{Deserialize, Serialize};
 
 use super::batch::Event;
 
-/// Requests that are remembered of an endpoint.
+/// Requests remembered per endpoint.
 const MOST: usize = 200;
-/// Events of a request that are named; of the others their number is told.
+/// Events named per request; the others are counted.
 const NAMED: usize = 5;
 
-/// One request. What clients said is not in it, only who was told of what.
+/// One request. It names events and channels and contains no client data.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Delivery {
     pub time: String,
-    /// Two of one app differ in it.
+    /// Label; unique within an app.
     pub endpoint: Arc<str>,
-    /// 1 for the first of its batch.
+    /// 1 for the first request of a batch.
     pub attempt: u32,
     pub milliseconds: u64,
     pub events: usize,
-    /// `name channel` of the first few.
+    /// `name channel` of the first few events.
     pub named: Vec<String>,
-    /// Why it is no delivery.
+    /// Error of a failed request.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
 }
@@ -41,13 +41,13 @@ impl DeliveryLog {
         latest.push_back(delivery);
     }
 
-    /// The oldest first.
+    /// Oldest first.
     pub fn latest(&self) -> Vec<Delivery> {
         self.0.lock().iter().cloned().collect()
     }
 }
 
-/// What the log calls these events.
+/// Short names of the first events.
 pub fn named(events: &[Event]) -> Vec<String> {
     #[derive(Deserialize)]
     struct Name<'a> {

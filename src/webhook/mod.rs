@@ -1,7 +1,7 @@
-//! Webhooks: what happens on channels is told to an application's backend (protocol.md 8).
+//! Webhooks: facts about channels, sent to an app's backend (protocol.md 8).
 //!
 //! The engine notes facts under the lock of a channel's record, so that each channel has one order.
-//! What waits for a receiver is bounded, and a thread of its own (`runner`) does the sending.
+//! The queue to a receiver is bounded, and a separate thread (`runner`) sends.
 
 mod backoff;
 mod batch;
@@ -47,7 +47,7 @@ pub use runner::Runner;
 
 use crate::{channel::Channel, crypto::signature::AppSecret, live::Feed};
 
-/// Of one application that has any.
+/// The webhooks of one app.
 pub struct Webhooks {
     app: Arc<str>,
     signer: ArcSwap<Signer>,
@@ -59,7 +59,7 @@ pub struct Webhooks {
     live: Arc<Feed>,
 }
 
-/// With what requests are signed.
+/// Key and secret for signing requests.
 pub struct Signer {
     pub key: Arc<str>,
     pub secret: AppSecret,
@@ -69,18 +69,18 @@ pub struct Signer {
 pub struct Stats {
     #[serde(flatten)]
     pub endpoints: EndpointStats,
-    /// In the files, and not delivered since.
+    /// Open letters in the files.
     pub dead_letters: u64,
 }
 
 #[derive(Default)]
 pub struct Totals {
-    /// Requests, by the class of the answer's status.
+    /// Requests, by status class of the response.
     pub attempts: BTreeMap<&'static str, u64>,
     pub retries: u64,
-    /// Events that found no room in a queue.
+    /// Events that did not fit into a queue.
     pub spilled: u64,
-    /// How long something has waited.
+    /// Longest wait so far.
     pub oldest: Option<Duration>,
 }
 
@@ -89,13 +89,12 @@ pub struct Report {
     pub endpoints: Vec<EndpointReport>,
     /// In the file now, for whatever endpoint.
     pub dead_letters: u64,
-    /// The oldest of them.
+    /// The oldest letters.
     pub letters: Vec<Letter>,
 }
 
 impl Webhooks {
-    /// `None` for an application that has no endpoints. `state_dir`: where what cannot be delivered
-    /// is kept.
+    /// `None` without endpoints. `state_dir`: the directory for dead letters.
     pub fn of_app(
         app: &Arc<str>,
         signer: Signer,
@@ -121,7 +120,7 @@ impl Webhooks {
         Ok(Some(Arc::new(webhooks)))
     }
 
-    /// Called under the lock of the channel's record. Waits for nothing but short locks.
+    /// Must be called under the lock of the channel's record. Waits for nothing but short locks.
     pub fn note(&self, channel: &Channel, fact: &Fact<'_>, now: Instant) {
         let kind = fact.kind();
         let concerned = |endpoint: &Arc<Endpoint>| {
@@ -141,8 +140,8 @@ impl Webhooks {
         };
         let occurred = SystemTime::now();
         let departure = Departure { channel: channel.name().clone(), user };
-        // Held until it is queued: a departure that is due at this moment is queued before or
-        // after, and never in between.
+        // Held until the fact is queued, so that a departure due now is queued before or after it,
+        // never in between.
         let mut departures = self.departures.lock();
         if leaves {
             departures.leave(departure, now, occurred);
@@ -163,19 +162,19 @@ impl Webhooks {
         }
     }
 
-    /// Tells the departures that are due.
+    /// Reports due departures.
     fn tick(&self, now: Instant) {
         self.tell_departures(now, now);
     }
 
-    /// At the end of the server nobody comes back to it.
+    /// Reports all pending departures, at shutdown: nothing can cancel them any more.
     fn tell_all_departures(&self, now: Instant) {
         self.tell_departures(now + departures::DELAY, now);
     }
 
     fn tell_departures(&self, due: Instant, now: Instant) {
         loop {
-            // Held for one at a time, as above; who notes something is let in between.
+            // Held for one departure at a time, as above; other facts get in between.
             let mut departures = self.departures.lock();
             let Some((departure, occurred)) = departures.next(due) else { return };
             let Departure { channel, user } = departure;
@@ -193,7 +192,7 @@ impl Webhooks {
         Stats { endpoints, dead_letters: self.letters.count() }
     }
 
-    /// What `/metrics` tells beside that, of all endpoints.
+    /// Totals of all endpoints, for `/metrics`.
     pub fn totals(&self, now: Instant) -> Totals {
         let mut totals = Totals::default();
         for endpoint in &self.all_endpoints() {
@@ -223,7 +222,7 @@ impl Webhooks {
         Ok(Report { endpoints, dead_letters: waiting.total(), letters })
     }
 
-    /// The latest requests to all endpoints, or to this one: the newest last.
+    /// The latest requests to all endpoints, or to one, newest last.
     pub fn log(&self, endpoint: Option<&str>) -> Vec<Delivery> {
         let endpoints = self.all_endpoints();
         let chosen = endpoints.iter().filter(|e| endpoint.is_none_or(|l| **e.label() == *l));
@@ -232,7 +231,7 @@ impl Webhooks {
         log
     }
 
-    /// Reads a file. Letters that are on their way again stay until they have arrived.
+    /// Discards dead letters, except those being replayed. Reads a file.
     pub fn discard(&self, which: &Which, before: Option<SystemTime>) -> io::Result<Discarded> {
         self.letters.discard(|letter| {
             let is_older = |before| {
@@ -246,7 +245,7 @@ impl Webhooks {
         self.endpoints.load().iter().find(|endpoint| **endpoint.label() == *label).cloned()
     }
 
-    /// Sends one request to each endpoint, or to this one; nothing if there is no such endpoint.
+    /// Sends a test request to all endpoints, or to one; empty if there is no such endpoint.
     pub async fn test(&self, endpoint: Option<&str>) -> Vec<Tested> {
         let endpoints = self.endpoints.load_full();
         let chosen = endpoints.iter().filter(|e| endpoint.is_none_or(|l| **e.label() == *l));
@@ -256,11 +255,11 @@ impl Webhooks {
             endpoint.wake.notify_one();
             tested
         };
-        // All are asked before the first is waited for.
+        // All tests start before the first result is awaited.
         let asked: Vec<_> = chosen.map(ask).collect();
         let mut tested = Vec::with_capacity(asked.len());
         for answer in asked {
-            // Without an answer the server is shutting down.
+            // A missing result means shutdown.
             tested.extend(answer.await);
         }
         tested

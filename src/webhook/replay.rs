@@ -1,5 +1,5 @@
-//! Sends again what could not be delivered, but for what would contradict the present: that a
-//! channel is empty is not told of one that has subscribers again.
+//! Replays dead letters, except those contradicted by the present: a channel with subscribers is
+//! not reported as vacated.
 
 use std::{io, sync::Arc, time::Instant};
 
@@ -14,7 +14,7 @@ use super::{
 };
 use crate::presence::Members;
 
-/// Which dead letters are meant: all, if nothing is said.
+/// Selects dead letters; all by default.
 #[derive(Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Which {
@@ -26,27 +26,27 @@ pub struct Which {
 
 #[derive(Default, Serialize, Deserialize, Debug, PartialEq, Eq)]
 pub struct Replayed {
-    /// On their way again.
+    /// Queued again.
     pub queued: u64,
-    /// There was no room for them now.
+    /// Left in the file because the queue was full.
     pub left: u64,
     /// Their endpoint is no longer configured.
     pub without_endpoint: u64,
-    /// They say of a channel or a member what no longer holds.
+    /// Their statement about a channel or member no longer holds.
     pub outdated: u64,
 }
 
-/// A channel at one moment.
+/// The state of a channel at one moment.
 pub struct Standing<'a> {
     pub subscribers: u32,
     pub members: &'a Members,
-    /// Whether there is an event for those that join.
+    /// True if new subscribers get a cached event.
     pub cached: bool,
 }
 
-/// The channels of the application.
+/// The channels of an app.
 pub trait Channels {
-    /// Nothing happens to the channel while `look` runs: what is noted of it comes before or after.
+    /// Runs `look` while the channel cannot change: facts about it come before or after.
     fn hold<T>(&self, channel: &str, look: impl FnOnce(&Standing<'_>) -> T) -> T;
 }
 
@@ -57,7 +57,7 @@ impl Which {
     }
 }
 
-/// What the event of a letter says.
+/// The event in a letter.
 #[derive(Deserialize)]
 struct Told {
     name: Kind,
@@ -69,7 +69,7 @@ struct Told {
 }
 
 impl Told {
-    /// A departure that is not told yet, and may be taken back, has not happened for the backend.
+    /// For the backend, a pending departure has not happened yet.
     fn holds(&self, now: &Standing<'_>, departures: &Departures) -> bool {
         let leaves = |user: Option<Arc<str>>| {
             departures.is_pending(&Departure { channel: self.channel.clone(), user })
@@ -92,7 +92,8 @@ impl Told {
 }
 
 impl Webhooks {
-    /// Reads a file. What is delivered now stays in it until it has arrived.
+    /// Queues the selected letters again. Each stays in the file until it has arrived. Reads a
+    /// file.
     pub fn replay(
         &self,
         which: &Which,
@@ -134,13 +135,13 @@ impl Webhooks {
         channels: &impl Channels,
         send: impl FnOnce() -> bool,
     ) -> Option<bool> {
-        // What an event says that cannot be read, or is of no state, cannot be outdated.
+        // An unreadable event, or one without state, cannot be outdated.
         let told = serde_json::from_str::<Told>(letter.event.get()).ok();
         let Some(told) = told.filter(|told| told.name != Kind::ClientEvent) else {
             return Some(send());
         };
         channels.hold(&told.channel, |standing| {
-            // Held until it is queued, as in `note`.
+            // Held until the event is queued, as in `note`.
             let departures = self.departures.lock();
             told.holds(standing, &departures).then(send)
         })

@@ -1,4 +1,4 @@
-//! The request of a webhook: its body, and what is signed.
+//! The HTTP request of a webhook: body and signature.
 
 use std::{
     fmt::Write as _,
@@ -12,7 +12,7 @@ use crate::crypto::signature::AppSecret;
 
 const KEY: HeaderName = HeaderName::from_static("x-pusher-key");
 const SIGNATURE: HeaderName = HeaderName::from_static("x-pusher-signature");
-/// To the byte: one SDK compares it with `===`.
+/// Exactly these bytes: one SDK compares them with `===`.
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// `events`: JSON texts. The time is that of the first attempt: later ones send the same bytes.
@@ -26,7 +26,7 @@ pub fn body<'a>(time: SystemTime, events: impl Iterator<Item = &'a str>) -> Byte
     body.into()
 }
 
-/// `None` if the key cannot stand in a header.
+/// `None` if the key is not valid in a header.
 pub fn headers(own: &HeaderMap, key: &str, secret: &AppSecret, body: &[u8]) -> Option<HeaderMap> {
     let mut headers = own.clone();
     let signature = secret.sign(&[body]).to_hex();
@@ -36,7 +36,7 @@ pub fn headers(own: &HeaderMap, key: &str, secret: &AppSecret, body: &[u8]) -> O
     Some(headers)
 }
 
-/// Whether a header says something that is not the operator's to say.
+/// True for headers the operator may not set.
 pub fn is_ours(name: &HeaderName) -> bool {
     const HOP: [&str; 6] =
         ["host", "connection", "content-length", "transfer-encoding", "upgrade", "te"];

@@ -1,4 +1,4 @@
-//! The thread that sends: what a receiver costs (TLS, bodies, waiting) costs no socket anything.
+//! The sending thread. The cost of a receiver (TLS, bodies, waiting) never reaches a worker.
 
 use std::{
     io,
@@ -21,25 +21,24 @@ use super::{
 };
 use crate::threads::{Joined, join_within};
 
-/// Between two looks at the departures that are due, and at endpoints that are new.
+/// Interval between checks for due departures and new endpoints.
 const TICK: Duration = Duration::from_millis(250);
-/// How long webhooks are delivered while the server ends; the rest goes to the dead-letter file.
+/// Time for deliveries at shutdown; the rest goes to the dead-letter file.
 const LAST_DELIVERIES: Duration = Duration::from_secs(2);
-/// How long the end of the server waits for the disk of the dead-letter files behind that.
+/// Further time at shutdown for writing the dead-letter files.
 const LAST_WRITES: Duration = Duration::from_secs(2);
 
-/// Ends the deliveries when it is dropped: whatever was noted before is delivered or in the file
-/// then.
+/// On drop, ends the deliveries: all facts recorded before are delivered or in the file.
 #[derive(Default)]
 #[must_use]
 pub struct Runner {
-    /// Those of all applications. No thread as long as there are none.
+    /// Webhooks of all apps. No thread runs while there are none.
     all: Arc<Mutex<Vec<Arc<Webhooks>>>>,
     thread: Mutex<Option<(JoinHandle<()>, oneshot::Sender<()>)>>,
 }
 
 impl Runner {
-    /// Delivers what is noted there, too, if it does not already.
+    /// Delivers the facts of these webhooks; no effect if it does already.
     pub fn take_up(&self, webhooks: Arc<Webhooks>) {
         let mut all = self.all.lock();
         if !all.iter().any(|other| Arc::ptr_eq(other, &webhooks)) {
@@ -47,7 +46,7 @@ impl Runner {
         }
     }
 
-    /// Before the first are taken up.
+    /// Must be called before the first webhooks are added.
     pub fn start(&self) -> io::Result<()> {
         let mut running = self.thread.lock();
         if running.is_some() {
@@ -74,14 +73,14 @@ async fn run(all: &Mutex<Vec<Arc<Webhooks>>>, mut ended: oneshot::Receiver<()>) 
                 start_senders(all, &watched, &mut senders);
                 look(all, Instant::now());
             }
-            // One that is configured no longer has told all.
+            // The sender of a removed endpoint has delivered everything.
             Some(_) = senders.join_next() => {}
             _ = &mut ended => break,
         }
     }
     start_senders(all, &watched, &mut senders);
     let (all, now) = (std::mem::take(&mut *all.lock()), Instant::now());
-    // Before the senders look for the last time whether anything waits.
+    // Must come before the senders check their queues for the last time.
     all.iter().for_each(|webhooks| webhooks.tell_all_departures(now));
     ending.send_replace(Some(now + LAST_DELIVERIES));
     while senders.join_next().await.is_some() {}
@@ -126,7 +125,7 @@ impl Drop for Runner {
 impl Runner {
     pub fn finish(&self) {
         let Some((thread, end)) = self.thread.lock().take() else { return };
-        // If it is gone, joining tells.
+        // If the thread is gone, joining reports it.
         let _ = end.send(());
         match join_within(thread, LAST_DELIVERIES + LAST_WRITES) {
             Joined::Ended(()) => {}

@@ -1,5 +1,5 @@
-//! Sends what waits for one endpoint: several requests at a time, one for each channel, tried again
-//! until they are taken or given up.
+//! The sender of one endpoint: several concurrent requests, one per channel, each retried until it
+//! is accepted or given up.
 
 use std::{
     io,
@@ -27,7 +27,7 @@ use crate::live::{Entry, Type, What};
 
 use crate::traces::Span;
 
-/// Whether the server ends, and until when webhooks may still be delivered.
+/// End of deliveries, once the server is shutting down.
 pub type Ending = Option<Instant>;
 
 pub struct Sender {
@@ -37,7 +37,7 @@ pub struct Sender {
     ending: watch::Receiver<Ending>,
 }
 
-/// Batches that are under way or wait to be tried again. What else waits is not worth a task.
+/// Batches under way or in retry; the rest stays in the queue.
 const MOST_BATCHES: usize = 256;
 const NO_ROOM: &str = "too much waits for this endpoint already";
 const ENDED: &str = "the server was shut down before it was delivered";
@@ -64,7 +64,7 @@ impl Sender {
         Arc::new(Self { webhooks, endpoint, requests, ending })
     }
 
-    /// Until the server ends, or the endpoint is configured no longer, and nothing waits any more.
+    /// Runs until shutdown, or until the endpoint is removed and its queue delivered.
     pub async fn run(self: Arc<Self>) {
         let mut deliveries = JoinSet::new();
         let mut ending = self.ending.clone();
@@ -90,19 +90,19 @@ impl Sender {
                     Err(error) => tracing::error!(%error, "a delivery of webhooks has failed"),
                 },
                 () = until(next) => {}
-                // The sender of it is gone only after all have ended.
+                // The channel closes only after all senders have ended.
                 Ok(()) = ending.changed() => {}
             }
         }
     }
 
-    /// As many requests at a time as the settings say now.
+    /// Adjusts the number of concurrent requests to the settings.
     fn adjust(&self, at_a_time: &mut usize) {
         let wanted = self.endpoint.settings().concurrency;
         if wanted > *at_a_time {
             self.requests.add_permits(wanted - *at_a_time);
         } else if wanted < *at_a_time {
-            // Requests under way keep theirs; whoever waits for one waits behind this.
+            // Requests under way keep their permits; later ones queue behind this.
             let (requests, fewer) = (self.requests.clone(), (*at_a_time - wanted) as u32);
             tokio::spawn(async move {
                 requests.acquire_many_owned(fewer).await.map(OwnedSemaphorePermit::forget)
@@ -111,7 +111,7 @@ impl Sender {
         *at_a_time = wanted;
     }
 
-    /// Starts what may start; the time at which something else may.
+    /// Starts due batches; returns the time of the next one.
     fn start(
         self: &Arc<Self>,
         deliveries: &mut JoinSet<(Batch, Outcome)>,
@@ -135,7 +135,7 @@ impl Sender {
     async fn try_deliver(&self, batch: &Batch) -> Outcome {
         let retry = self.endpoint.settings().retry;
         let deadline = batch.since().unwrap_or_else(Instant::now) + retry;
-        // It has waited behind others that nobody took for so long that it would be the next of them.
+        // It waited for its whole retry time behind failing batches, and would fail like them.
         if Instant::now() > deadline && self.endpoint.is_failing() {
             let reason = "its time was over before there was an attempt, since earlier ones failed";
             return Outcome::GivenUp { reason: reason.into(), attempts: 0 };
@@ -158,7 +158,7 @@ impl Sender {
         unreachable!("an attempt ends it")
     }
 
-    /// In the live feed.
+    /// Records the attempt in the live feed.
     fn show(&self, batch: &Batch, attempt: u32, failure: Option<&String>) {
         let kind = if failure.is_some() { Type::WebhookFailed } else { Type::WebhookDelivered };
         let settings = self.endpoint.settings();
@@ -173,7 +173,7 @@ impl Sender {
         });
     }
 
-    /// One of a few at a time, and none when the server has no more time.
+    /// Sends one attempt, within the concurrency limit and until the end of shutdown.
     async fn attempt(&self, attempt: &Attempt<'_>) -> Result<(), String> {
         let mut ending = self.ending.clone();
         let ended = async {
@@ -238,8 +238,8 @@ impl Sender {
         }
     }
 
-    /// Whether there is to be another attempt: one, and at once, if the server ends meanwhile, and
-    /// none if it was ending already.
+    /// Waits before a retry; false if there is none. Shutdown during the wait allows one immediate
+    /// retry, and none if it had begun before.
     async fn pause(&self, wait: Duration) -> bool {
         let mut ending = self.ending.clone();
         if ending.borrow_and_update().is_some() {
@@ -284,7 +284,7 @@ impl Sender {
         self.bury(rest, ENDED, 0).await;
     }
 
-    /// To the dead-letter file.
+    /// Writes events to the dead-letter file.
     async fn bury(&self, events: Vec<Event>, reason: &str, attempts: u32) {
         if events.is_empty() {
             return;
@@ -333,14 +333,14 @@ impl Sender {
         }
     }
 
-    /// Past the queue, and beside the requests that are under way.
+    /// Bypasses the queue and the concurrency limit.
     async fn test(self: Arc<Self>, answer: oneshot::Sender<Tested>) {
         let start = Instant::now();
         let now = SystemTime::now();
         let event = test_event(&self.webhooks.ids.stamp(now));
         let body = request::body(now, [&*event].into_iter());
         let error = self.send(&body).await.err();
-        // Who has asked may have gone.
+        // The requester may be gone.
         let _ = answer.send(Tested {
             endpoint: self.endpoint.label().clone(),
             milliseconds: milliseconds(start),

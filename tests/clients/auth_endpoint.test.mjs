@@ -43,7 +43,7 @@ for (const folder of ['/pusher', '/jetsocket', '/broadcasting']) {
   });
 }
 
-test('a handler of the application may ask in JSON (protocol.md 10)', async () => {
+test("the application's handler may send JSON (protocol.md 10)", async () => {
   const customHandler = async ({ socketId, channelName }, callback) => {
     const body = JSON.stringify({ socket_id: socketId, channel_name: channelName });
     const headers = { 'content-type': 'application/json' };
@@ -61,13 +61,13 @@ test('the open endpoint takes the presence member from the request', async () =>
   assert.deepEqual(room.members.me, { id: 'user-1', info: { name: 'One' } });
 });
 
-test('without a user id a presence member is a guest of its own', async () => {
+test('without a user id a presence member is a separate guest', async () => {
   const client = await rig.connectWithEndpoint(open);
   const room = await client.subscribed('presence-room');
   assert.equal(room.members.me.id, `guest-${client.socketId}`);
 });
 
-test('a token opens the channels that it names, under the id that it names', async () => {
+test('a token allows the channels it names, under the id it names', async () => {
   const claims = { sub: 'user-7', channels: ['private-team-*', 'presence-team-*'], user_info: { name: 'Seven' } };
   const client = await rig.connectWithEndpoint(jwt, { headers: bearer(claims) });
   await client.subscribed('private-team-a');
@@ -76,7 +76,7 @@ test('a token opens the channels that it names, under the id that it names', asy
   assert.equal((await client.signedIn()).id, 'user-7');
 });
 
-test('the user named in the request does not matter when there is a token', async () => {
+test('a token overrides the user named in the request', async () => {
   const headers = bearer({ sub: 'user-7', channels: ['presence-*'] });
   const client = await rig.connectWithEndpoint(jwt, { headers, params: { user_id: 'somebody-else' } });
   const room = await client.subscribed('presence-room');
@@ -94,7 +94,7 @@ const refusals = [
 ];
 
 for (const [name, headers, status] of refusals) {
-  test(`${name} the endpoint says ${status} and pusher-js tells the application (protocol.md 10)`, async () => {
+  test(`${name} the endpoint returns ${status} and pusher-js reports it to the application (protocol.md 10)`, async () => {
     const client = await rig.connectWithEndpoint(jwt, { headers });
     const refusal = await client.refused('private-team-a');
     assert.equal(refusal.type, 'AuthError');
@@ -133,7 +133,7 @@ const sockets = {
 };
 
 for (const [name, socketId] of Object.entries(sockets)) {
-  test(`nobody gets a signature for a connection ${name} (encryption.md 5)`, async () => {
+  test(`no signature for a connection ${name} (encryption.md 5)`, async () => {
     const fields = { socket_id: await socketId(), channel_name: 'private-room', user_id: 'user-1' };
     for (const kind of ['channel', 'user']) {
       const { status, body } = await rig.postForm(`/apps/${open.id}/auth/${kind}`, fields);

@@ -11,7 +11,7 @@ let lastRoom = 0;
 const aRoom = (kind) => `${kind}room-${(lastRoom += 1)}`;
 
 for (const kind of kinds) {
-  test(`a subscriber of an empty ${kind} channel is told of the miss (protocol.md 4)`, async () => {
+  test(`a subscriber of an empty ${kind} channel gets a cache miss (protocol.md 4)`, async () => {
     const client = await rig.connectWithEndpoint(app);
     const room = await client.subscribed(aRoom(kind));
     await room.next('pusher:cache_miss');
@@ -43,7 +43,7 @@ test('the last event goes to the newcomer only (protocol.md 4)', async () => {
   assert.deepEqual(early.seen, ['price', 'end']);
 });
 
-test('an event that left out a socket is remembered all the same (protocol.md 4)', async () => {
+test('an event that excludes a socket is cached as well (protocol.md 4)', async () => {
   const name = aRoom('cache-');
   const sender = await rig.connect(app);
   await rig.sdk(app).trigger(name, 'price', 5, { socket_id: sender.socketId });
@@ -51,7 +51,7 @@ test('an event that left out a socket is remembered all the same (protocol.md 4)
   assert.equal(await room.next('price'), 5);
 });
 
-test('client events are not remembered (protocol.md 4)', async () => {
+test('client events are not cached (protocol.md 4)', async () => {
   const name = aRoom('private-cache-');
   const [sender, receiver] = [await rig.connectWithEndpoint(app), await rig.connectWithEndpoint(app)];
   const [sending, receiving] = [await sender.subscribed(name), await receiver.subscribed(name)];
@@ -61,7 +61,7 @@ test('client events are not remembered (protocol.md 4)', async () => {
   await late.next('pusher:cache_miss');
 });
 
-test('the remembered event of a channel can be asked for (protocol.md 7.5)', async () => {
+test('the API returns the cached event of a channel (protocol.md 7.5)', async () => {
   const name = aRoom('cache-');
   const sdk = rig.sdk(app);
   await sdk.trigger(name, 'price', { value: 3 });

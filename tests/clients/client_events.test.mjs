@@ -24,14 +24,14 @@ test('a client event reaches the others and not its sender (protocol.md 6)', asy
   assert.deepEqual(sending.seen, ['end']);
 });
 
-test('on a presence channel the others learn who sent it (protocol.md 6)', async () => {
+test("on a presence channel the event carries the sender's user_id (protocol.md 6)", async () => {
   const { sending, receiving } = await two(app, 'presence-room', [{ user_id: 'user-1' }, { user_id: 'user-2' }]);
   const arrives = receiving.nextWithMetadata('client-typing');
   sending.trigger('client-typing', 'x');
   assert.deepEqual(await arrives, { data: 'x', metadata: { user_id: 'user-1' } });
 });
 
-test('nobody can send under the name of another user (protocol.md 6)', async () => {
+test('a client cannot send as another user (protocol.md 6)', async () => {
   const forger = await rig.raw(app);
   const channel_data = '{"user_id":"user-1"}';
   const auth = channelAuth(app, forger.socketId, 'presence-room', channel_data);
@@ -71,7 +71,7 @@ test('too many client events are refused with 4301, the connection stays (protoc
   assert.equal(sender.state, 'connected');
 });
 
-/** Expects that a client event is answered with an error and goes nowhere. */
+/** Expects an error for a client event, and no delivery. */
 async function assertRefused(app, channel, event, data) {
   const { sender, sending, receiving } = await two(app, channel);
   sending.trigger(event, data);
@@ -89,16 +89,16 @@ test('a client event is refused unless the app allows them (protocol.md 6)', () 
 
 test('a client event without data is refused (protocol.md 6)', () => assertRefused(app, 'private-room', 'client-note'));
 
-test('a client event that is too big is refused (protocol.md 6)', () =>
+test('an oversized client event is refused (protocol.md 6)', () =>
   assertRefused(app, 'private-room', 'client-note', 'x'.repeat(10_241)));
 
-test('a client event on a channel that was not subscribed is refused (protocol.md 6)', async () => {
+test('a client event without a subscription is refused (protocol.md 6)', async () => {
   const client = await rig.connectWithEndpoint(app);
   client.pusher.send_event('client-note', 1, 'private-room');
   assert.equal((await client.nextError()).code, null);
 });
 
-test('a client event on an encrypted channel is refused and reaches nobody (protocol.md 6)', async () => {
+test('a client event on an encrypted channel is refused and not delivered (protocol.md 6)', async () => {
   const [sender, receiver] = [await rig.raw(app), await rig.raw(app)];
   await Promise.all([sender.subscribed('private-encrypted-room'), receiver.subscribed('private-encrypted-room')]);
   sender.send({ event: 'client-note', channel: 'private-encrypted-room', data: 'plain' });

@@ -28,7 +28,7 @@ test('pusher-js connects with its own choice of transports (protocol.md 1.1)', a
   assert.equal(client.pusher.connection.connection.transport.name, 'ws');
 });
 
-test('every connection has a socket id of its own (protocol.md 1.3)', async () => {
+test('each connection has its own socket id (protocol.md 1.3)', async () => {
   const clients = await Promise.all(Array.from({ length: 20 }, () => rig.connect(app)));
   assert.equal(new Set(clients.map((client) => client.socketId)).size, 20);
 });

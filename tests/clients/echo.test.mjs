@@ -9,7 +9,7 @@ const app = aSealingApp({ authorizer: 'jwt', client_events: true });
 const rig = serve({ apps: [app] });
 const path = { channel: '/broadcasting/auth', user: '/broadcasting/user-auth' };
 
-/** Laravel Echo on a pusher-js of its own, with a token for these channels. */
+/** Laravel Echo with its own pusher-js and a token for these channels. */
 async function echo(channels = ['*'], user = 'user-1') {
   const claims = { sub: user, channels, user_info: { name: user } };
   const headers = { Authorization: `Bearer ${token(app, claims)}`, 'X-CSRF-TOKEN': 'whatever Laravel gave' };
@@ -17,12 +17,12 @@ async function echo(channels = ['*'], user = 'user-1') {
   return new Echo({ broadcaster: 'pusher', client: pusher });
 }
 
-/** What is passed to the callback that `register` registers. */
+/** The argument of the callback registered by `register`. */
 const calledBack = (what, register) => within(new Promise(register), what);
 
 const subscribed = (channel) => calledBack(`${channel.name} to be subscribed`, (done) => channel.subscribed(done));
 
-test('a public channel: events in the namespace of the application', async () => {
+test("a public channel: events in the application's namespace", async () => {
   const orders = (await echo()).channel('orders');
   await subscribed(orders);
   const shipped = calledBack('OrderShipped', (done) => orders.listen('OrderShipped', done));
@@ -30,7 +30,7 @@ test('a public channel: events in the namespace of the application', async () =>
   assert.deepEqual(await shipped, { id: 1 });
 });
 
-test('a private channel: events under their own name, after leaving none', async () => {
+test('a private channel: events under their own name, none after leaving', async () => {
   const client = await echo();
   const room = client.private('room');
   await subscribed(room);
@@ -61,7 +61,7 @@ test('a presence channel: here, joining, leaving', async () => {
   assert.deepEqual(await leaving, { name: 'user-2' });
 });
 
-test('an encrypted private channel: what the server sealed', async () => {
+test('an encrypted private channel: events sealed by the server', async () => {
   const room = (await echo()).encryptedPrivate('room');
   await subscribed(room);
   const note = calledBack('.note', (done) => room.listen('.note', done));
@@ -100,7 +100,7 @@ for (const [kind, prefix] of Object.entries(prefixes)) {
   });
 }
 
-test('.error() is called when the server refuses what a backend signed', async () => {
+test(".error() is called when the server refuses a backend's signature", async () => {
   const backend = await rig.backend({ ...app, secret: 'some other secret' });
   const { pusher } = await rig.connect(app, backend.options());
   const client = new Echo({ broadcaster: 'pusher', client: pusher });

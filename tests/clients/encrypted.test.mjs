@@ -30,7 +30,7 @@ for (const { name, plaintext, read } of payloads) {
   });
 }
 
-test('on the wire there is a nonce and a ciphertext and nothing of the plaintext (protocol.md 9)', async () => {
+test('on the wire there are nonce and ciphertext and no plaintext (protocol.md 9)', async () => {
   const raw = await rig.raw(app);
   await raw.subscribed('private-encrypted-room');
   await publishPlaintext(rig.sdk(app), 'private-encrypted-room', 'note', '"the plaintext"');
@@ -47,7 +47,7 @@ test('on the wire there is a nonce and a ciphertext and nothing of the plaintext
   assert.equal(plaintextLength, '"the plaintext"'.length);
 });
 
-test('a sealed frame opens with the key of its channel and with no other (protocol.md 9)', async () => {
+test('a sealed frame opens with the secret of its channel only (protocol.md 9)', async () => {
   const raw = await rig.raw(app);
   await raw.subscribed('private-encrypted-room');
   await publishPlaintext(rig.sdk(app), 'private-encrypted-room', 'note', 'hello');
@@ -67,7 +67,7 @@ test('the same plaintext never looks the same twice (protocol.md 9)', async () =
   assert.notEqual(first.ciphertext, second.ciphertext);
 });
 
-test('the endpoint gives out the secret that the official SDK gives out (protocol.md 9)', async () => {
+test('the endpoint returns the same secret as the official SDK (protocol.md 9)', async () => {
   const { socketId } = await rig.raw(app);
   const fields = { socket_id: socketId, channel_name: 'private-encrypted-room' };
   const { status, body } = await rig.postForm(`/apps/${app.id}/auth/channel`, fields);
@@ -76,7 +76,7 @@ test('the endpoint gives out the secret that the official SDK gives out (protoco
   assert.deepEqual(body, sdk.authorizeChannel(socketId, 'private-encrypted-room'));
 });
 
-test("clients authorized by the application's backend read what the server sealed (protocol.md 9)", async () => {
+test("clients authorized by the application's backend read events sealed by the server (protocol.md 9)", async () => {
   const backend = await rig.backend(app, {}, { encryptionMasterKeyBase64: app.masterKey });
   const client = await rig.connect(app, backend.options());
   const room = await client.subscribed('private-encrypted-room');
@@ -110,7 +110,7 @@ test('plaintext for encrypted and other channels at once is refused (encryption.
   assert.deepEqual([news.seen, room.seen], [['end'], ['end']], 'nothing was delivered');
 });
 
-test('unless the publisher says that this is meant (encryption.md 1)', async () => {
+test("plaintext for mixed channels needs the publisher's consent (encryption.md 1)", async () => {
   const client = await rig.connectWithEndpoint(app);
   const [news, room] = [await client.subscribed('news'), await client.subscribed('private-encrypted-room')];
   const raw = await rig.raw(app);
@@ -122,7 +122,7 @@ test('unless the publisher says that this is meant (encryption.md 1)', async () 
   assert.equal(opened((await raw.next('note')).data, channelKey(app.masterKey, 'private-encrypted-room')), 'hello');
 });
 
-test('a batch seals what goes to encrypted channels (encryption.md 1)', async () => {
+test('events of a batch for encrypted channels are sealed (encryption.md 1)', async () => {
   const client = await rig.connectWithEndpoint(app);
   const [news, room] = [await client.subscribed('news'), await client.subscribed('private-encrypted-room')];
   const raw = await rig.raw(app);
@@ -134,7 +134,7 @@ test('a batch seals what goes to encrypted channels (encryption.md 1)', async ()
   assert.equal(opened((await raw.next('note')).data, channelKey(app.masterKey, 'private-encrypted-room')), '{"n":1}');
 });
 
-test('the size limit is that of the plaintext (encryption.md 1)', async () => {
+test('the size limit applies to the plaintext (encryption.md 1)', async () => {
   const client = await rig.connectWithEndpoint(app);
   const room = await client.subscribed('private-encrypted-room');
   const sdk = rig.sdk(app);

@@ -43,7 +43,7 @@ const notEnvelopes = {
 };
 
 for (const [name, [data, expected]] of Object.entries(notEnvelopes)) {
-  test(`${name} is refused where only the publisher can seal, and reaches nobody (encryption.md 1)`, async () => {
+  test(`${name} is refused in blind mode and not delivered (encryption.md 1)`, async () => {
     const raw = await rig.raw(blind);
     await raw.subscribed(room);
     const { status, code } = await refusal(publishPlaintext(rig.sdk(blind), room, 'note', data));
@@ -54,7 +54,7 @@ for (const [name, [data, expected]] of Object.entries(notEnvelopes)) {
   });
 }
 
-test('in a batch plaintext is refused as well, with everything beside it (protocol.md 7.3)', async () => {
+test('plaintext in a batch rejects the whole batch (protocol.md 7.3)', async () => {
   const client = await rig.connect(blind);
   const news = await client.subscribed('news');
   const sdk = rig.sdk(blind);
@@ -66,7 +66,7 @@ test('in a batch plaintext is refused as well, with everything beside it (protoc
   assert.deepEqual(news.seen, ['end']);
 });
 
-test('without a key the endpoint does not let anybody into an encrypted channel', async () => {
+test('without a key the endpoint refuses encrypted channels', async () => {
   const client = await rig.connectWithEndpoint(blind);
   const refusal = await client.refused(room);
   assert.equal(refusal.type, 'AuthError');
@@ -84,14 +84,14 @@ test('a rule can make single channels blind while the server holds a key (encryp
   assert.equal(await subscription.next('note'), 'sealed by the SDK');
 });
 
-test('beside such a rule the other channels are sealed (encryption.md 1)', async () => {
+test('channels without such a rule are sealed (encryption.md 1)', async () => {
   const client = await rig.connectWithEndpoint(partly);
   const subscription = await client.subscribed(room);
   await publishPlaintext(rig.sdk(partly), room, 'note', 'sealed by the server');
   assert.equal(await subscription.next('note'), 'sealed by the server');
 });
 
-test('the endpoint gives out no secret of a blind channel', async () => {
+test('the endpoint returns no secret of a blind channel', async () => {
   const client = await rig.connectWithEndpoint(partly);
   assert.equal((await client.refused('private-encrypted-direct-1')).status, 403);
 });

@@ -12,7 +12,7 @@ let lastRoom = 0;
 const aRoom = () => `private-encrypted-cache-room-${(lastRoom += 1)}`;
 
 for (const [name, build] of Object.entries(encryptingBuilds)) {
-  test(`${name} hears of the miss and later reads the remembered event (protocol.md 4, 9)`, async () => {
+  test(`${name} gets a cache miss and later reads the cached event (protocol.md 4, 9)`, async () => {
     const room = aRoom();
     const early = await (await rig.connectWithEndpoint(app, { build })).subscribed(room);
     await early.next('pusher:cache_miss');
@@ -23,7 +23,7 @@ for (const [name, build] of Object.entries(encryptingBuilds)) {
   });
 }
 
-test('the event is remembered sealed (protocol.md 9)', async () => {
+test('the event is cached sealed (protocol.md 9)', async () => {
   const room = aRoom();
   const sdk = rig.sdk(app);
   await publishPlaintext(sdk, room, 'price', '{"value":1}');
@@ -35,7 +35,7 @@ test('the event is remembered sealed (protocol.md 9)', async () => {
   assert.equal(opened(cache.data, channelKey(app.masterKey, room)), '{"value":1}');
 });
 
-test('what the SDK sealed is remembered byte for byte (protocol.md 9)', async () => {
+test('an event sealed by the SDK is cached byte for byte (protocol.md 9)', async () => {
   const room = aRoom();
   const sdk = rig.sdk(app, { encryptionMasterKeyBase64: app.masterKey });
   await sdk.trigger(room, 'price', { value: 2 });

@@ -18,14 +18,14 @@ for (const [name, build] of Object.entries(encryptingBuilds)) {
   });
 }
 
-test('the endpoint gives out HMAC-SHA256(master key, channel) (encryption.md 3)', async () => {
+test('the endpoint returns HMAC-SHA256(master key, channel) (encryption.md 3)', async () => {
   const { socketId } = await rig.raw(app);
   const fields = { socket_id: socketId, channel_name: room };
   const { body } = await rig.postForm(`/apps/${app.id}/auth/channel`, fields);
   assert.equal(body.shared_secret, Buffer.from(dotnetChannelKey(app.masterKey, room)).toString('base64'));
 });
 
-test('what the .NET SDK seals is relayed, what the others seal does not open (encryption.md 3)', async () => {
+test('events sealed by the .NET SDK are relayed, those of other SDKs do not open (encryption.md 3)', async () => {
   const raw = await rig.raw(app);
   await raw.subscribed(room);
   const sdk = rig.sdk(app);

@@ -10,7 +10,7 @@ const room = 'private-encrypted-room';
 
 const sealingSdk = () => rig.sdk(app, { encryptionMasterKeyBase64: app.masterKey });
 
-test('what the SDK sealed is relayed byte for byte (encryption.md 1)', async () => {
+test('an event sealed by the SDK is relayed byte for byte (encryption.md 1)', async () => {
   const [client, raw] = [await rig.connectWithEndpoint(app), await rig.raw(app)];
   const subscription = await client.subscribed(room);
   await raw.subscribed(room);
@@ -22,7 +22,7 @@ test('what the SDK sealed is relayed byte for byte (encryption.md 1)', async () 
   assert.deepEqual(await subscription.next('note'), { text: 'hello' });
 });
 
-test('so is an envelope with other blanks and another order of its keys (encryption.md 1)', async () => {
+test('an envelope with other blanks and key order is relayed unchanged (encryption.md 1)', async () => {
   const raw = await rig.raw(app);
   await raw.subscribed(room);
   const { nonce, ciphertext } = JSON.parse(sealed('hello', channelKey(app.masterKey, room)));
@@ -42,7 +42,7 @@ test('a batch of the SDK is relayed and sealed item by item (encryption.md 1)', 
   assert.deepEqual(await news.next('note'), { n: 2 });
 });
 
-/** Publishes something that must be refused and shows that it reached nobody. */
+/** Publishes an event, expects a refusal and no delivery. */
 async function assertUndelivered(channels, data, expected) {
   const raw = await rig.raw(app);
   for (const channel of channels) await raw.subscribed(channel);
@@ -62,14 +62,14 @@ test('an envelope of another master key is refused (encryption.md 1)', () =>
 test('an envelope of another channel is refused (encryption.md 1)', () =>
   assertUndelivered([room], sealed('hello', channelKey(app.masterKey, 'private-encrypted-other')), doesNotOpen));
 
-test('an envelope that was changed is refused (encryption.md 1)', () => {
+test('a modified envelope is refused (encryption.md 1)', () => {
   const envelope = JSON.parse(sealed('hello', channelKey(app.masterKey, room)));
   const changed = Buffer.from(envelope.ciphertext, 'base64');
   changed[3] ^= 1;
   return assertUndelivered([room], JSON.stringify({ ...envelope, ciphertext: changed.toString('base64') }), doesNotOpen);
 });
 
-test('an envelope that is malformed gets the very same answer as one that does not open (encryption.md 6)', async () => {
+test('a malformed envelope gets the same answer as an unreadable one (encryption.md 6)', async () => {
   const sdk = rig.sdk(app);
   const envelopes = [
     sealed('hello', channelKey(aMasterKey(), room)),

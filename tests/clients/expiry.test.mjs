@@ -9,7 +9,7 @@ const rig = serve({ apps: [app] });
 
 const inSeconds = (seconds) => Math.floor(Date.now() / 1000) + seconds;
 
-/** A pusher-js whose page shows a new token each time, of these lives. */
+/** A pusher-js with a new token for each request, of these lifetimes. */
 async function connect(...lives) {
   const asked = [];
   const ask = (query, callback) => {
@@ -23,7 +23,7 @@ async function connect(...lives) {
   return { client, asked };
 }
 
-test('an unmodified client asks again before its time on a sealed channel is over, and misses nothing', async () => {
+test('an unmodified client re-authorizes on a sealed channel in time and misses nothing', async () => {
   const { client, asked } = await connect(6, 600);
   const room = await client.subscribed('private-encrypted-room');
   const sdk = rig.sdk(app);
@@ -37,7 +37,7 @@ test('an unmodified client asks again before its time on a sealed channel is ove
   assert.equal(asked.length, 2);
 });
 
-test('on a channel that nothing makes it ask for, the page is told and can subscribe again', async () => {
+test('on other channels the page is notified of the end and can subscribe again', async () => {
   const { client, asked } = await connect(2, 600);
   const room = await client.subscribed('private-room');
   const error = await room.refused();

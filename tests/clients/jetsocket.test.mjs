@@ -17,7 +17,7 @@ const ways = {
 
 const path = { channel: '/jetsocket/auth', user: '/jetsocket/user-auth' };
 
-/** A Jetsocket client that asks the endpoint of its dialect. */
+/** A Jetsocket client with the endpoint of its dialect. */
 function connect({ of, build }, params = {}) {
   const options = rig.endpoint(of, { path, params: { app_key: of.key, ...params } });
   return rig.connect(of, options, { build, prefix: 'jetsocket' });
@@ -67,7 +67,7 @@ for (const [name, way] of Object.entries(ways)) {
     assert.equal((await client.signedIn()).id, 'user-1');
   });
 
-  test(`${name}: a refused subscription is told in the dialect (protocol.md 12)`, async () => {
+  test(`${name}: a refused subscription is reported in the dialect (protocol.md 12)`, async () => {
     const client = await connect(way);
     const error = await client.refused('no spaces');
     assert.equal(error.status, 400);
@@ -80,7 +80,7 @@ for (const [name, way] of Object.entries(ways)) {
   });
 }
 
-test('a Pusher and a Jetsocket client share a channel, each hears its own prefix (protocol.md 12)', async () => {
+test('a Pusher and a Jetsocket client share a channel, each with its own prefix (protocol.md 12)', async () => {
   const jetsocket = await connect(ways['?dialect=jetsocket'], { user_id: 'user-1' });
   const pusher = await rig.connectWithEndpoint(app, { params: { user_id: 'user-2' } });
   const theirs = await jetsocket.subscribed('presence-room');
@@ -112,12 +112,12 @@ test('on the wire no frame of a connection has the prefix of the other dialect (
   assert.deepEqual(other.seen.filter((event) => event.startsWith('jetsocket')), []);
 });
 
-test('the query has the last word over the setting of the app (protocol.md 12)', async () => {
+test('the query wins over the setting of the app (protocol.md 12)', async () => {
   const socket = await rig.raw(jetsocketApp, 'protocol=7&dialect=pusher');
   assert.equal(socket.established.event, 'pusher:connection_established');
 });
 
-test('an unknown key is refused in the dialect that was asked for (protocol.md 12)', async () => {
+test('an unknown key is refused in the requested dialect (protocol.md 12)', async () => {
   const socket = await rig.raw({ key: 'no-such-key' }, 'protocol=7&dialect=jetsocket');
   assert.equal(socket.established.event, 'jetsocket:error');
   assert.equal(socket.established.data.code, 4001);

@@ -1,4 +1,4 @@
-// Applications without an auth endpoint of their own: the server's is all that the clients ask.
+// Applications without their own auth endpoint: clients use the server's.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -18,7 +18,7 @@ const claimsOf = (sub, more = {}) => ({ sub, channels: ALL, user_info: { name: s
 const bearer = (of, claims) => ({ Authorization: `Bearer ${token(of, claims)}` });
 const now = () => Math.floor(Date.now() / 1000);
 
-/** Options of pusher-js that ask for the headers anew with each question. */
+/** Options of pusher-js with fresh headers for each auth request. */
 function withProvider(of, headersProvider) {
   const options = rig.endpoint(of);
   for (const kind of Object.values(options)) {
@@ -78,7 +78,7 @@ test('Laravel Echo: private, presence, encrypted', async () => {
   }
 });
 
-test('a token that has expired is replaced by headersProvider, with each channel and after a reconnect', async () => {
+test('headersProvider replaces an expired token, for each channel and after a reconnect', async () => {
   let asked = 0;
   let valid = true;
   const client = await rig.connect(
@@ -106,7 +106,7 @@ test('a token that has expired is replaced by headersProvider, with each channel
   await eventually(() => asked === 7, 'everything to be asked again', { detail: () => `: ${asked}` });
 });
 
-test('without a provider the old token is sent for ever, and each refusal is reported', async () => {
+test('without a provider the old token is sent again, and each refusal is reported', async () => {
   const client = await rig.connectWithEndpoint(app, { headers: bearer(app, claimsOf('user-1', { exp: now() - 60 })) });
   for (const channel of ['private-a', 'presence-a', 'private-encrypted-a']) {
     const refusal = await client.refused(channel);
@@ -117,7 +117,7 @@ test('without a provider the old token is sent for ever, and each refusal is rep
   assert.equal(client.pusher.user.user_data, null);
 });
 
-/** A client whose page passes on what `answer` makes. */
+/** A client with a custom handler that returns `answer`'s result. */
 function signedBy(of, answer) {
   const customHandler = ({ socketId, channelName }, callback) => callback(null, answer(socketId, channelName));
   return rig.connect(of, { channelAuthorization: { customHandler } });
@@ -133,7 +133,7 @@ test('in production a refused subscription has a code and an id, and no reason',
   assert.doesNotMatch(JSON.stringify(refusal), /secret|HMAC|line break/);
 });
 
-test('in development it says what is wrong and what helps', async () => {
+test('in development it names the fault and the fix', async () => {
   const refusal = await (await careless(talkative)).refused('private-room');
   assert.equal(refusal.code, 'auth_signature');
   assert.match(refusal.error, /ends with a line break/);
@@ -170,7 +170,7 @@ for (const [what, headers, channel_name, status, code] of refusals) {
   });
 }
 
-test('too many questions of one connection are 429, which pusher-js reports', async () => {
+test('too many auth requests of one connection get 429, which pusher-js reports', async () => {
   const client = await rig.connectWithEndpoint(limited, { headers: bearer(limited, claimsOf('user-1')) });
   const channels = Array.from({ length: 12 }, (_, n) => client.subscribe(`private-${n}`));
   const outcomes = await Promise.all(channels.map((channel) => channel.succeeded().then(() => 200, (error) => error.message)));

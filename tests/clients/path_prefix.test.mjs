@@ -13,7 +13,7 @@ test('clients and authorization work below a path prefix (protocol.md 1.1)', asy
   await client.subscribed('private-room');
 });
 
-test('a client that does not know the prefix is told that the path is wrong (4005, protocol.md 1.6)', async () => {
+test('a client without the prefix is refused for a wrong path (4005, protocol.md 1.6)', async () => {
   const client = rig.client(app);
   assert.equal((await client.nextError()).code, 4005);
 });

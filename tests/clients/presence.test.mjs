@@ -7,7 +7,7 @@ const app = anApp();
 const small = anApp({ limits: { presence_members: 2 } });
 const rig = serve({ apps: [app, small] });
 
-/** A backend that believes whom the client says it is, and what it says about itself. */
+/** A backend that trusts the client's own user id and user info. */
 const trusting = ({ user_id, user_info }) => ({ user_id, ...(user_info && { user_info: JSON.parse(user_info) }) });
 
 async function join(app, user_id, user_info) {
@@ -16,7 +16,7 @@ async function join(app, user_id, user_info) {
   return rig.connect(app, backend.options(params));
 }
 
-test('a newcomer sees everybody, the others see the newcomer come and go (protocol.md 3)', async () => {
+test('a newcomer sees all members, the others see the newcomer join and leave (protocol.md 3)', async () => {
   const first = await join(app, 'user-1', { name: 'One' });
   const room = await first.subscribed('presence-room');
   assert.deepEqual(room.members.members, { 'user-1': { name: 'One' } });
@@ -42,7 +42,7 @@ test('a member that disconnects has left (protocol.md 3)', async () => {
   assert.equal((await room.next('pusher:member_removed')).id, 'user-2');
 });
 
-test('a user with two connections comes once and goes with the last of them (protocol.md 3)', async () => {
+test('a user with two connections joins once and leaves with the last (protocol.md 3)', async () => {
   const watcher = await join(app, 'watcher');
   const room = await watcher.subscribed('presence-room');
   const [laptop, phone] = [await join(app, 'user-1'), await join(app, 'user-1')];
@@ -70,7 +70,7 @@ test('the members on the wire are strings, listed and counted (protocol.md 3)', 
   assert.deepEqual(JSON.parse(data), { presence: { ids: ['10'], hash: { 10: null }, count: 1 } });
 });
 
-test('every member is told of by id, so that it can be removed by id (protocol.md 3)', async () => {
+test('each member is announced by id and removed by id (protocol.md 3)', async () => {
   const watcher = await rig.raw(app);
   const sdk = rig.sdk(app);
   const joining = (socket, user) => {
@@ -88,7 +88,7 @@ test('every member is told of by id, so that it can be removed by id (protocol.m
   assert.deepEqual(JSON.parse(removed.data), { user_id: '7' });
 });
 
-test('a signed-in user enters a presence channel as that user (protocol.md 3)', async () => {
+test('a signed-in user joins a presence channel as that user (protocol.md 3)', async () => {
   const backend = await rig.backend(app, {
     channels: () => undefined,
     users: () => ({ id: 'user-9', user_info: { name: 'Nine' } }),

@@ -16,7 +16,7 @@ test("the application's backend lets a client into a private channel (protocol.m
   assert.deepEqual(backend.requests, [{ socket_id: client.socketId, channel_name: 'private-room' }]);
 });
 
-test('channel_data on a plain private channel is part of what was signed (protocol.md 2.3)', async () => {
+test('channel_data on a plain private channel is part of the signed text (protocol.md 2.3)', async () => {
   const backend = await rig.backend(app, { channels: () => ({ user_id: 'user-1' }) });
   const client = await rig.connect(app, backend.options());
   await client.subscribed('private-room');
@@ -34,7 +34,7 @@ test('a backend with another secret is refused at the server, the connection sta
   await client.subscribed('public-room');
 });
 
-test('the refusal does not give away the right signature (protocol.md 2.4)', async () => {
+test('the refusal does not reveal the right signature (protocol.md 2.4)', async () => {
   const raw = await rig.raw(app);
   const signed = await rig.sdk(app).authorizeChannel(raw.socketId, 'private-room');
   raw.send({ event: 'pusher:subscribe', data: { channel: 'private-room', auth: `${app.key}:${'0'.repeat(64)}` } });
@@ -62,13 +62,13 @@ test('the signature of another channel, another socket or another key is refused
   await raw.next('pusher_internal:subscription_succeeded');
 });
 
-test('a backend that says no is asked before the server is (protocol.md 10)', async () => {
+test("a backend's refusal prevents the subscription (protocol.md 10)", async () => {
   const backend = await rig.backend(app, { channels: refuse });
   const client = await rig.connect(app, backend.options());
   assert.equal((await client.refused('private-room')).status, 403);
 });
 
-test('a private channel cannot be had without a signature (protocol.md 2.1)', async () => {
+test('a private channel needs a signature (protocol.md 2.1)', async () => {
   const raw = await rig.raw(app);
   const channels = ['private-room', 'private-x-cache-y', 'private-nocache-x', 'presence-room', 'private-encrypted-room'];
   for (const channel of channels) {

@@ -25,7 +25,7 @@ const payloads = {
 };
 
 for (const [name, data] of Object.entries(payloads)) {
-  test(`${name} arrives as the publisher gave it (protocol.md 2.7)`, async () => {
+  test(`${name} arrives unchanged (protocol.md 2.7)`, async () => {
     const client = await rig.connect(app);
     const raw = await rig.raw(app);
     const news = await client.subscribed('news');
@@ -58,7 +58,7 @@ test('one request to several channels reaches each of them, a repeated name only
   assert.deepEqual([a.seen, b.seen], [['note', 'end'], ['note', 'end']]);
 });
 
-test('the socket that caused an event is left out (protocol.md 7.2)', async () => {
+test('the excluded socket gets no event (protocol.md 7.2)', async () => {
   const [sender, other] = [await rig.connect(app), await rig.connect(app)];
   const [own, others] = [await sender.subscribed('news'), await other.subscribed('news')];
   const sdk = rig.sdk(app);
@@ -98,7 +98,7 @@ test('names that only look like private or cached channels are public (protocol.
   }
 });
 
-test('a name that is not allowed is refused, the connection stays (protocol.md 2.1, 2.4)', async () => {
+test('an invalid name is refused, the connection stays (protocol.md 2.1, 2.4)', async () => {
   const client = await rig.connect(app);
   const error = await client.refused('no spaces');
   assert.equal(error.status, 400);

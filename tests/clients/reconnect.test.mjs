@@ -6,7 +6,7 @@ import { publishPlaintext, serve } from './support/rig.mjs';
 const app = aSealingApp({ authorizer: 'open' });
 const rig = serve({ apps: [app] });
 
-test('after a cut line a client comes back with a new socket id and all its channels (protocol.md 10)', async () => {
+test('after a lost connection a client returns with a new socket id and all its channels (protocol.md 10)', async () => {
   const proxy = await rig.proxy();
   const client = await rig.connect(app, { ...rig.endpoint(app), wsPort: proxy.port });
   const channels = ['news', 'private-room', 'private-encrypted-room'];
@@ -22,7 +22,7 @@ test('after a cut line a client comes back with a new socket id and all its chan
   for (const subscription of subscriptions) assert.deepEqual(await subscription.next('note'), { n: 1 });
 });
 
-test('the others see a cut-off member leave and come back (protocol.md 3)', async () => {
+test('the others see a disconnected member leave and return (protocol.md 3)', async () => {
   const watcher = await rig.connectWithEndpoint(app, { params: { user_id: 'watcher' } });
   const room = await watcher.subscribed('presence-room');
   const proxy = await rig.proxy();
@@ -37,7 +37,7 @@ test('the others see a cut-off member leave and come back (protocol.md 3)', asyn
   assert.equal((await sameRoom.succeeded()).count, 2);
 });
 
-test('a page of many hundred channels comes back with all of them, each time and with the default limits (protocol.md 11)', async () => {
+test('a page with many hundred channels regains all of them after each reconnect, with default limits (protocol.md 11)', async () => {
   const proxy = await rig.proxy();
   const client = await rig.connect(app, { ...rig.endpoint(app), wsPort: proxy.port });
   const numbers = Array.from({ length: 400 }, (_, n) => n);

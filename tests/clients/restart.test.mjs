@@ -18,7 +18,7 @@ const RESTARTS = 2;
  */
 const IN_FLIGHT = 2;
 
-/** A pusher-js whose connection was refused by the system, as between two servers, tries again when 15 seconds have passed. */
+/** After a refused connection, as between two servers, pusher-js tries again 15 seconds later. */
 const RETURN_MS = 25_000;
 
 const receiver = await Receiver.start();
@@ -27,7 +27,7 @@ const server = await Server.start([app], { drain_seconds: 2 });
 after(async () => {
   await server.stop();
   await receiver.stop();
-  // A pusher-js that was closed by the server has a timer left.
+  // After a close by the server, pusher-js has a timer left.
   setTimeout(() => process.exit(), 300).unref();
 });
 
@@ -91,7 +91,7 @@ test('a restart under traffic loses no accepted event of a connected subscriber 
   checkWebhooks(receiver.hooks.all.flatMap(({ rawBody }) => JSON.parse(rawBody).events));
 });
 
-/** Of each channel and each member: it comes and goes once in the life of each server. */
+/** Each channel and each member comes and goes once in the life of each server. */
 function checkWebhooks(events) {
   const told = (first, second, is) => {
     const names = events.filter((event) => [first, second].includes(event.name) && is(event)).map(({ name }) => name);

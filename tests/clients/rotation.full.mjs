@@ -1,4 +1,4 @@
-// Rotates master keys while many pusher-js clients are served, and prints what it measured:
+// Rotates master keys while many pusher-js clients are served, and prints its measurements:
 //
 //   cargo build --release && npm ci --prefix tests/clients && node tests/clients/rotation.full.mjs
 //
@@ -28,9 +28,9 @@ const plan = Object.fromEntries(Object.entries(values).map(([name, value]) => [n
 const channels = Array.from({ length: plan.channels }, (_, i) => `private-encrypted-room-${i}`);
 const places = plan.clients * plan.channels;
 
-/** Seconds that a rate is tried for before keys rotate. */
+/** Seconds of traffic at a rate before keys rotate. */
 const WARM_UP = 8;
-/** Clients that are later than this do not keep up with the rate. */
+/** Clients later than this do not keep up with the rate. */
 const LATE_MS = 1_000;
 /** In a rotation a frame may wait for a client, for as long as the server's `hold_ms`. */
 const LATE_IN_ROTATION_MS = LATE_MS + 2_000;
@@ -43,14 +43,14 @@ const total = (numbers) => numbers.reduce((sum, number) => sum + number, 0);
 
 class TooSlow extends Error {}
 
-/** How many milliseconds late the clients were at most since this was last asked. */
+/** Largest lateness of the clients in milliseconds since the last call. */
 async function lateness(workers, when, limit) {
   const late = Math.max(...(await workers.ask('lag')).map(({ lag }) => lag));
   if (late > limit) throw new TooSlow(`${when} the clients were ${late} ms late`);
   return late;
 }
 
-/** In the last of the seconds: the first ones are the compiler's. */
+/** Measured in the last second: the first ones include compilation. */
 async function warmUp(workers) {
   await sleep((WARM_UP - 1) * 1_000);
   await workers.ask('lag');
@@ -58,7 +58,7 @@ async function warmUp(workers) {
   return lateness(workers, `after ${WARM_UP} s without a rotation`, LATE_MS);
 }
 
-/** Waits for the rotations while the clients keep up; returns how late they were at most. */
+/** Waits for the rotations while the clients keep up; returns their largest lateness. */
 async function keepingUp(workers, rotated) {
   let [worst, over] = [0, false];
   const end = rotated.finally(() => (over = true));
@@ -119,7 +119,7 @@ async function run(rate) {
   }
 }
 
-/** The first run that the clients of this machine keep up with. */
+/** The first run within the capacity of this machine's clients. */
 async function firstKeptUp() {
   for (let { rate } = plan; rate >= 1; rate = Math.floor(rate * STEP)) {
     try {

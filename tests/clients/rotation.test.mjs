@@ -12,7 +12,7 @@ const ROTATIONS = 3;
 const turnsPerSecond = 30;
 const channels = ['a', 'b', 'c'].map((name) => `private-encrypted-${name}`);
 
-// On a busy machine it may take long until a client asks.
+// On a busy machine, a client's auth request may come late.
 const rotation = { turns_per_second: turnsPerSecond, hold_ms: 10_000 };
 const app = aSealingApp({ authorizer: 'open', rotation });
 const rig = serve({ apps: [app] });
@@ -21,7 +21,7 @@ const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 test('20 clients lose nothing while the master key changes three times under traffic (encryption.md 4)', async () => {
   const { url, admin } = rig.server;
-  // As long as a network may take.
+  // The latency of a slow network.
   const before = () => sleep(Math.random() * 150);
   const swarm = new Swarm(0, CLIENTS, { url, app, channels, before });
   rig.leaves(() => swarm.leave());

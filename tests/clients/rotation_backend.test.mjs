@@ -7,7 +7,7 @@ import { refusal, serve } from './support/rig.mjs';
 import { EVENT, Swarm } from './support/swarm.mjs';
 import { Traffic } from './support/traffic.mjs';
 
-// The application's own backend issues the secrets: no word of its answers comes to the server.
+// The application's own backend issues the secrets: the server does not see its answers.
 const turnsPerSecond = 20;
 const rotation = { turns_per_second: turnsPerSecond, hold_ms: 1_000 };
 const anApp = () => aSealingApp({ rotation });
@@ -16,7 +16,7 @@ const rig = serve({ apps: Object.values(apps) });
 const channels = ['a', 'b'].map((name) => `private-encrypted-${name}`);
 const CLIENTS = 5;
 
-/** A backend that changes its key when it is told to. */
+/** A backend with a replaceable key. */
 async function switchingBackend(app) {
   const withKey = (encryptionMasterKeyBase64) => rig.sdk(app, { encryptionMasterKeyBase64 });
   const backend = await Backend.start({ authorizeChannel: (...asked) => backend.sdk.authorizeChannel(...asked) });
@@ -34,7 +34,7 @@ async function swarmWith(backend, app, count = CLIENTS) {
   return swarm;
 }
 
-test("an announced cut-over of the application's own backend: one question each, nothing lost, in order (encryption.md 4)", async () => {
+test("an announced key change of the application's own backend: one auth request each, nothing lost, in order (encryption.md 4)", async () => {
   const app = apps.announced;
   const { url, admin } = rig.server;
   const backend = await switchingBackend(app);
@@ -68,7 +68,7 @@ test("an announced cut-over of the application's own backend: one question each,
   assert.equal((await admin.keys(app)).rotation.reauthorized, 0, 'and none of them to the server');
 });
 
-test('what the backend seals itself is opened by all, whatever key they have (encryption.md 4)', async () => {
+test('events sealed by the backend open for all, with either key (encryption.md 4)', async () => {
   const app = apps.publishing;
   const { admin } = rig.server;
   const backend = await switchingBackend(app);
@@ -81,7 +81,7 @@ test('what the backend seals itself is opened by all, whatever key they have (en
   };
   await send(old);
   const { until } = await admin.rotate(app, { key, activate_in_seconds: 1 });
-  // While the key is announced only, the backend may use it already.
+  // The backend may already use a pending key.
   const early = rig.sdk(app, { encryptionMasterKeyBase64: key });
   await send(early);
   await send(old);

@@ -5,7 +5,7 @@ import { serve } from './support/rig.mjs';
 import { Traffic } from './support/traffic.mjs';
 import { Workers } from './support/workers.mjs';
 
-// The clients read far more seldom than frames wait for them.
+// The clients read far less often than frames are held.
 const app = aSealingApp({ authorizer: 'open', rotation: { turns_per_second: 30, settle_ms: 20, hold_ms: 10_000 } });
 const rig = serve({ apps: [app] });
 const channels = ['a', 'b', 'c'].map((name) => `private-encrypted-${name}`);
@@ -13,7 +13,7 @@ const CLIENTS = 8;
 const BUSY_MS = 150;
 const ROTATIONS = 2;
 
-test('busy clients read their sockets before the answer of the auth endpoint, and lose no order (encryption.md 4)', async () => {
+test('busy clients read frames before the auth response, and keep their order (encryption.md 4)', async () => {
   const { url, admin } = rig.server;
   const swarm = new Workers(1);
   rig.leaves(() => swarm.stop());

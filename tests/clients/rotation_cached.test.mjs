@@ -6,13 +6,13 @@ import { opened } from './support/envelope.mjs';
 import { publishPlaintext, serve } from './support/rig.mjs';
 
 const room = 'private-encrypted-cache-prices';
-// One turn a second, so that there is a "during".
+// One turn a second, so that the rotation takes a while.
 const slowly = { turns_per_second: 1, hold_ms: 5_000 };
 const anApp = (rotation = {}) => aSealingApp({ authorizer: 'open', rotation });
 const apps = { during: anApp(slowly), late: anApp(slowly), empty: anApp(), retired: anApp(), stale: anApp() };
 const rig = serve({ apps: Object.values(apps) });
 
-/** A client that counts what it asks the auth endpoint. */
+/** A client that counts its auth requests. */
 async function counting(app, hooks = {}) {
   const asked = [];
   const before = (channel) => asked.push(channel);
@@ -44,7 +44,7 @@ test('a newcomer reads the cached event while others have not moved yet, and so 
   for (const old of olds) assert.equal(old.asked.length, 2);
 });
 
-test('who was authorized before the rotation and joins after it reads the cached event with its old secret, then moves', async () => {
+test('a client authorized before and joining after the rotation reads the cached event with its old secret, then moves', async () => {
   const app = apps.late;
   await publish(app, 1);
   let letGo;
@@ -65,7 +65,7 @@ test('who was authorized before the rotation and joins after it reads the cached
   assert.equal(client.asked.length, 2);
 });
 
-test('an event that was cached with a key before the last is sealed anew for each newcomer (encryption.md 4)', async () => {
+test('an event cached under an earlier key is resealed for each newcomer (encryption.md 4)', async () => {
   const app = apps.empty;
   await publish(app, 1);
   for (let n = 0; n < 2; n += 1) {
@@ -80,7 +80,7 @@ test('an event that was cached with a key before the last is sealed anew for eac
   }
 });
 
-test('the cached event outlives the key that it was sealed with (encryption.md 4)', async () => {
+test('the cached event outlives its key (encryption.md 4)', async () => {
   const app = apps.retired;
   await publish(app, 1);
   const { keys } = await rig.server.admin.keys(app);
@@ -91,7 +91,7 @@ test('the cached event outlives the key that it was sealed with (encryption.md 4
   assert.equal(client.asked.length, 1, 'opened at the first try');
 });
 
-test('whose secret is no longer served when it joins reads the cached event and what follows (encryption.md 4)', async () => {
+test('a client joining with a retired secret reads the cached event and later ones (encryption.md 4)', async () => {
   const app = apps.stale;
   let letGo;
   const held = new Promise((resolve) => (letGo = resolve));

@@ -6,7 +6,7 @@ import { EVENT } from './support/swarm.mjs';
 import { Traffic } from './support/traffic.mjs';
 import { eventually } from './support/wait.mjs';
 
-// Two turns a second, so that there is a "during".
+// Two turns a second, so that the rotation takes a while.
 const rotation = { turns_per_second: 2, hold_ms: 5_000 };
 const anApp = (more = {}) => aSealingApp({ authorizer: 'open', rotation: { ...rotation, ...more } });
 const apps = { resubscribing: anApp(), reconnecting: anApp(), joining: anApp(), revoked: anApp({ turns_per_second: 1 }) };
@@ -19,14 +19,14 @@ function traffic(app) {
   return traffic;
 }
 
-/** Reads until message `last`; they must be the ones from the first on, without a gap. */
+/** Reads until message `last` and expects all from the first on, without a gap. */
 async function readsOn(subscription, last) {
   const { n: first } = await subscription.next(EVENT);
   for (let n = first + 1; n <= last; n += 1) assert.equal((await subscription.next(EVENT)).n, n);
   return first;
 }
 
-/** Whoever is there reads what is sent from now on. */
+/** Each client reads all messages from now on. */
 async function allRead(traffic, subscriptions) {
   await traffic.stop();
   for (const subscription of subscriptions) await readsOn(subscription, traffic.sent - 1);
@@ -60,7 +60,7 @@ test('unsubscribing and subscribing again during a rotation (encryption.md 4)', 
   for (const client of clients) assert.equal(client.state, 'connected');
 });
 
-test('a line that is cut during a rotation: the client comes back and reads on (encryption.md 4)', async () => {
+test('a connection lost during a rotation: the client returns and reads on (encryption.md 4)', async () => {
   const app = apps.reconnecting;
   const proxy = await rig.proxy();
   const steady = await Promise.all(Array.from({ length: 4 }, () => rig.connectWithEndpoint(app)));
@@ -82,7 +82,7 @@ test('a line that is cut during a rotation: the client comes back and reads on (
   await running.stop();
   for (const subscription of steadyRooms) assert.equal(await readsOn(subscription, running.sent - 1), 1);
   for (const subscription of cutRooms) {
-    // What it read before, a gap, and then everything.
+    // Earlier messages, a gap, and then all later ones.
     let n = -1;
     while (n < back) ({ n } = await subscription.next(EVENT));
     while (n < running.sent - 1) {
@@ -108,7 +108,7 @@ test('newcomers during a rotation read everything from their first message on, a
   await allRead(running, subscriptions);
 });
 
-test('who still has a key that is revoked reconnects at once, the others stay (encryption.md 4)', async () => {
+test('clients with a revoked key reconnect at once, the others stay (encryption.md 4)', async () => {
   const app = apps.revoked;
   const clients = await Promise.all(Array.from({ length: 5 }, () => rig.connectWithEndpoint(app)));
   const subscriptions = await Promise.all(clients.map((client) => client.subscribed(room)));

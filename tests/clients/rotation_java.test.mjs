@@ -24,7 +24,7 @@ async function askOwnEndpoint(app, { socketId, channel: name }, headers) {
   return response.json();
 }
 
-/** A fake Java client under traffic, whose first question after it has joined goes as `fails` says. */
+/** A fake Java client under traffic; `fails` decides the fate of its first auth request after joining. */
 async function rotated(app, fails) {
   const authorization = { authorization: `Bearer ${token(app, { sub: 'u1', channels: ['*'] })}` };
   let questions = 0;
@@ -56,28 +56,28 @@ function comesBack({ java, opened, sent, missing }, t) {
   assert.ok(missing < sent / 2, `what it missed while it was away: ${missing}`);
 }
 
-test('f31_java: whose question our endpoint refuses is closed with 4200 and comes back with the next key', async (t) => {
+test('f31_java: a client refused by our endpoint is closed with 4200 and returns with the next key', async (t) => {
   comesBack(await rotated(apps.refused, (asked) => askOwnEndpoint(apps.refused, asked, {})), t);
 });
 
-test('f31_java: whose question is lost on its way is closed with 4200 and comes back with the next key', async (t) => {
+test('f31_java: a client with a lost auth request is closed with 4200 and returns with the next key', async (t) => {
   const lost = () => {
     throw new Error('ECONNREFUSED');
   };
   comesBack(await rotated(apps.lost, lost), t);
 });
 
-test('f31_java: whose question is answered moves as others do', async () => {
+test('f31_java: a client with an answer moves like others', async () => {
   const { java, missing } = await rotated(apps.well);
   assert.deepEqual({ missing, closes: java.closes, asked: java.asked }, { missing: 0, closes: [], asked: 1 });
   assert.deepEqual({ thrown: java.thrown, failed: java.failed }, { thrown: 0, failed: 0 });
 });
 
-test('f31_late: a pusher-js that needs longer than hold_ms to ask moves all the same, and loses nothing', async () => {
+test('f31_late: a pusher-js slower than hold_ms still moves and loses nothing', async () => {
   const app = apps.late;
   const { url, admin } = rig.server;
   const state = { joined: false };
-  // Both are longer than hold_ms, and the second is shorter than what the first has taught.
+  // Both are longer than hold_ms; the second is within the hold learned from the first.
   const delays = [3_500, 2_200];
   const before = () => (state.joined ? sleep(delays.shift()) : undefined);
   const swarm = new Swarm(0, 1, { url, app, channels: [channel], before });

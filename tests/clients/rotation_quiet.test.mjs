@@ -16,7 +16,7 @@ const observed = aSealingApp({ authorizer: 'open', rotation });
 const rig = serve({ apps: [app, named, jetsocketApp, echoApp, observed] });
 const rooms = ['private-encrypted-quiet-a', 'private-encrypted-quiet-b'];
 
-/** Rotates while nothing is published; returns how many clients the server says it has seen asking. */
+/** Rotates on quiet channels; returns the number of re-authorizations counted by the server. */
 async function rotateInSilence(of, key) {
   const { admin } = rig.server;
   const before = (await admin.keys(of)).rotation.reauthorized;
@@ -44,7 +44,7 @@ for (const [name, build] of Object.entries(encryptingBuilds)) {
   });
 }
 
-test('the empty event has the name that the configuration gives it (encryption.md 4)', async () => {
+test('the empty event has the configured name (encryption.md 4)', async () => {
   const client = await rig.connectWithEndpoint(named);
   const subscription = await client.subscribed(rooms[0]);
   assert.equal(await rotateInSilence(named, aMasterKey()), 1);
@@ -53,7 +53,7 @@ test('the empty event has the name that the configuration gives it (encryption.m
   assert.deepEqual(subscription.seen, ['my-app:new-key', 'note']);
 });
 
-test('two tabs of one user each have a turn of their own (encryption.md 4)', async () => {
+test('two tabs of one user have separate turns (encryption.md 4)', async () => {
   const params = { user_id: 'user-1' };
   const tabs = [await rig.connectWithEndpoint(app, { params }), await rig.connectWithEndpoint(app, { params })];
   for (const tab of tabs) await tab.signedIn();

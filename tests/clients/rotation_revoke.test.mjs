@@ -16,7 +16,7 @@ const otherRoom = 'private-encrypted-other';
 
 const now = () => Math.floor(Date.now() / 1000);
 
-/** A client of this user, which remembers the secrets that it was given and the states that it went into. */
+/** A client of this user with a record of its secrets and connection states. */
 async function clientOf(app, user, claims = {}) {
   const mine = { claims: { sub: user, iat: now(), channels: ['*'], ...claims }, secrets: [], states: [] };
   const bearer = () => ({ Authorization: `Bearer ${token(app, mine.claims)}` });
@@ -35,7 +35,7 @@ const revoke = async (app, channel, user) => {
   return response.json();
 };
 
-/** The next messages are those from the number `first` on, up to `next`, in order. */
+/** Expects the messages from number `first` up to `next`, in order. */
 async function readsOn(subscription, first, next) {
   const read = [];
   while (read.length < next - first) read.push((await subscription.next(EVENT)).n);
@@ -44,7 +44,7 @@ async function readsOn(subscription, first, next) {
 
 const end = (app, channel, data) => publishPlaintext(rig.sdk(app), channel, 'end', JSON.stringify(data));
 
-test('a member is taken off a channel: its last secret opens nothing more, the others read on (encryption.md 5)', async (t) => {
+test('a member is revoked: its last secret opens nothing more, the others read on (encryption.md 5)', async (t) => {
   const app = apps.member;
   const [ada, bob, tab, eve] = await Promise.all(['ada', 'bob', 'bob', 'eve'].map((user) => clientOf(app, user)));
   const [adas, bobs, tabs, eves] = await Promise.all([ada, bob, tab, eve].map((client) => client.subscribed(room)));
@@ -87,19 +87,19 @@ test('a member is taken off a channel: its last secret opens nothing more, the o
   assert.equal(await bobsOther.next('end'), 'still here');
 });
 
-test('who was taken off comes back with a newer token only (encryption.md 5)', async () => {
+test('a revoked member returns with a newer token only (encryption.md 5)', async () => {
   const app = apps.again;
   const bob = await clientOf(app, 'bob');
   const subscription = await bob.subscribed(room);
   await revoke(app, room, 'bob');
   await subscription.refused();
-  // pusher-js takes it for subscribed until it is told otherwise.
+  // pusher-js considers itself subscribed until the server says otherwise.
   bob.unsubscribe(room);
   assert.match((await bob.refused(room)).error, /403 revoked/);
   await bob.subscribed(otherRoom);
   const other = await clientOf(app, 'bob', { iat: now() - 60 });
   assert.match((await other.refused(room)).error, /403 revoked/);
-  // Seconds are coarse: only what is later than that of the revocation counts.
+  // `iat` counts in seconds: only tokens of a later second are newer.
   await new Promise((resolve) => setTimeout(resolve, 1_100));
   const newer = await clientOf(app, 'bob');
   const back = await newer.subscribed(room);
@@ -108,7 +108,7 @@ test('who was taken off comes back with a newer token only (encryption.md 5)', a
   assert.notDeepEqual(newer.secrets[0].secret, bob.secrets[0].secret);
 });
 
-test('several members are taken off one after the other under traffic: the others lose nothing (encryption.md 5)', async () => {
+test('several members are revoked in turn under traffic: the others lose nothing (encryption.md 5)', async () => {
   const app = apps.several;
   const leaving = ['bob', 'eve', 'joe'];
   const staying = await Promise.all(['ada', 'ida', 'ulf'].map((user) => clientOf(app, user)));
@@ -137,7 +137,7 @@ test('several members are taken off one after the other under traffic: the other
   }
 });
 
-test('who is signed in as the user is taken off as well, whoever it was authorized as (encryption.md 5)', async () => {
+test('a connection signed in as the user is removed as well, with any authorization (encryption.md 5)', async () => {
   const app = apps.signedIn;
   const [bob, ada] = [await clientOf(app, 'bob'), await clientOf(app, 'ada')];
   await bob.signedIn();
@@ -150,7 +150,7 @@ test('who is signed in as the user is taken off as well, whoever it was authoriz
   assert.deepEqual(bobs.seen, []);
 });
 
-test('the active key is revoked: all move at once, nobody is disconnected, it opens nothing more (encryption.md 4)', async () => {
+test('the active key is revoked: all move at once and stay connected, and it opens nothing more (encryption.md 4)', async () => {
   const app = apps.key;
   const clients = await Promise.all(['ada', 'bob', 'eve'].map((user) => clientOf(app, user)));
   const subscriptions = await Promise.all(clients.map((client) => client.subscribed(room)));
@@ -181,7 +181,7 @@ const refusals = [
 ];
 
 for (const [name, app, channel, status, code] of refusals) {
-  test(`nobody is taken off ${name}: ${code} (encryption.md 5)`, async () => {
+  test(`revocation on ${name} is refused: ${code} (encryption.md 5)`, async () => {
     const answer = await refusal(revoke(app, channel, 'bob'));
     assert.deepEqual({ status: answer.status, code: answer.code }, { status, code });
   });

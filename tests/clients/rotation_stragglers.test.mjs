@@ -15,7 +15,7 @@ const room = 'private-encrypted-room';
 
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
-/** A client that reads numbered messages, under traffic. `hindered()` is awaited before it asks anew. */
+/** A client under numbered traffic. `hindered()` is awaited before each re-authorization. */
 async function underTraffic(app, hindered) {
   const { url } = rig.server;
   const state = { joined: false };
@@ -45,7 +45,7 @@ async function nothingIsMissing(swarm, traffic) {
   assert.deepEqual({ disorder, anomalies, states }, { disorder: 0, anomalies: [], states: [] });
 }
 
-test('whose auth endpoint answers too late stays with the old key, and has another turn later (encryption.md 4)', async () => {
+test('a client with a late auth response keeps the old key and has another turn later (encryption.md 4)', async () => {
   const app = apps.slow;
   let slow = true;
   const { swarm, traffic } = await underTraffic(app, () => (slow ? sleep(3_000) : undefined));
@@ -61,7 +61,7 @@ test('whose auth endpoint answers too late stays with the old key, and has anoth
   assert.equal(swarm.asked.length, 2);
 });
 
-test('whose auth endpoint fails in its turn stays with the old key (encryption.md 4)', async () => {
+test('a client with a failing auth endpoint keeps the old key (encryption.md 4)', async () => {
   const app = apps.failing;
   const { swarm, traffic } = await underTraffic(app, () => {
     throw new Error('500');
@@ -86,7 +86,7 @@ test('a rotation right after another does not wait for a second try (encryption.
   assert.equal(swarm.asked.length, 2);
 });
 
-test('a client that cannot ask anew is served with the old key until the grace time ends, then told to reconnect (encryption.md 4)', async () => {
+test('a client that cannot re-authorize is served with the old key until the grace period ends, then must reconnect (encryption.md 4)', async () => {
   const app = apps.dotnet;
   const raw = await rig.raw(app, 'protocol=7&client=pusher-dotnet-client&version=6.0.0');
   const fields = { socket_id: raw.socketId, channel_name: room };

@@ -22,7 +22,7 @@ test('nothing is occupied at first (protocol.md 7.4)', async () => {
   assert.deepEqual(await ask('/channels/presence-room/users'), { users: [] });
 });
 
-test('occupied channels are listed, without attributes that were not asked for (protocol.md 7.4)', async () => {
+test('occupied channels are listed, with requested attributes only (protocol.md 7.4)', async () => {
   await inhabit();
   assert.deepEqual(await ask('/channels'), { channels: { news: {}, 'presence-room': {} } });
 });
@@ -41,7 +41,7 @@ test('users are counted in presence channels only (protocol.md 7.4, 7.5)', async
   assert.equal((await refusal(sdk.get({ path: '/channels/news/users' }))).status, 400);
 });
 
-test('a channel tells its state and what was asked (protocol.md 7.5)', async () => {
+test('a channel query returns its state and the requested attributes (protocol.md 7.5)', async () => {
   await inhabit();
   assert.deepEqual(await ask('/channels/news'), { occupied: true });
   assert.deepEqual(await ask('/channels/news', { info: 'subscription_count' }), { occupied: true, subscription_count: 1 });
@@ -58,7 +58,7 @@ test('the users of a channel are distinct and strings (protocol.md 7.6)', async 
   assert.deepEqual(users.sort((a, b) => a.id.localeCompare(b.id)), [{ id: 'user-1' }, { id: 'user-2' }]);
 });
 
-test('who has gone is no longer counted (protocol.md 7.4)', async () => {
+test('departed members are no longer counted (protocol.md 7.4)', async () => {
   const client = await rig.connect(app);
   await client.subscribed('news');
   client.unsubscribe('news');

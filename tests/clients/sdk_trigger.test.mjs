@@ -74,7 +74,7 @@ test('a batch can ask for counts per item (protocol.md 7.3)', async () => {
   assert.deepEqual(answer, { batch: [{ subscription_count: 1 }, {}] });
 });
 
-test('the old way to name a single channel still works (protocol.md 7.2)', async () => {
+test('the legacy field for a single channel still works (protocol.md 7.2)', async () => {
   const client = await rig.connect(app);
   const news = await client.subscribed('news');
   await json(rig.sdk(app).post({ path: '/events', body: { name: 'note', channel: 'news', data: 'old' } }));
@@ -103,7 +103,7 @@ test('many requests over one kept connection all succeed (protocol.md 7)', async
 
 const otherSecret = () => ({ secret: 'some other secret' });
 
-test('a wrong secret is refused, and the text names the string that was to be signed (protocol.md 7.1)', async () => {
+test('a wrong secret is refused, and the text shows the string to sign (protocol.md 7.1)', async () => {
   const { status, code, error } = await refusal(rig.sdk(app, otherSecret()).trigger('news', 'note', 1));
   assert.deepEqual({ status, code }, { status: 401, code: 'invalid_signature' });
   assert.ok(error.includes(`/apps/${app.id}/events`), error);

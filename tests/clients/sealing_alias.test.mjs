@@ -34,8 +34,8 @@ test('f30: several aliases in one trigger, and in a batch', async () => {
   for (const room of rooms) assert.equal(await room.next('note'), 'a batch');
 });
 
-test('f30: a page that subscribes to the alias is told the name of the channel', async () => {
-  // Signed by a backend of its own: pusher-js tells no page what an auth endpoint says.
+test('f30: subscribing to the alias is refused with the name of the channel', async () => {
+  // Signed by the test's own backend: pusher-js hides the text of an auth endpoint from the page.
   const customHandler = ({ socketId, channelName }, callback) =>
     callback(null, { auth: channelAuth(app, socketId, channelName) });
   const client = await rig.connect(app, { channelAuthorization: { customHandler } });
@@ -46,7 +46,7 @@ test('f30: a page that subscribes to the alias is told the name of the channel',
   assert.equal((await byEndpoint.refused('private-sealed-orders')).status, 404);
 });
 
-test('f30: an SDK that asks about the alias is told the name of the channel', async () => {
+test('f30: a query about the alias is refused with the name of the channel', async () => {
   const { status, error } = await refusal(rig.sdk(app).get({ path: '/channels/private-sealed-orders' }));
   assert.equal(status, 404);
   assert.match(error, /private-encrypted-orders/);

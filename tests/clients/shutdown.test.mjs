@@ -6,7 +6,7 @@ import { serve } from './support/rig.mjs';
 const app = anApp();
 const rig = serve({ apps: [app] });
 
-test('a stopping server closes with 4200, so that clients come back at once (protocol.md 1.6)', async () => {
+test('a stopping server closes with 4200, so that clients reconnect at once (protocol.md 1.6)', async () => {
   const client = await rig.connect(app);
   const raw = await rig.raw(app);
   await rig.server.stop();

@@ -1,4 +1,4 @@
-// What the server and `sealcast snippet` print, pasted word for word and run against the server.
+// The snippets of the server and of `sealcast snippet`, run word for word against the server.
 
 import assert from 'node:assert/strict';
 import { execFile, spawn } from 'node:child_process';
@@ -43,7 +43,7 @@ after(async () => {
   server.child.kill('SIGTERM');
   await within(server.ended, 'the server to stop', START);
   await rm(folder, { recursive: true, force: true });
-  // A pusher-js that was closed by the server has a timer of 30 seconds left.
+  // After a close by the server, pusher-js has a timer of 30 seconds left.
   setTimeout(() => process.exit(), 300).unref();
 });
 
@@ -61,8 +61,8 @@ async function snippet(name) {
   return (await promisify(execFile)(BINARY, args, { env: environment })).stdout;
 }
 
-test('the block for Node, saved and run, receives the event that it publishes', async () => {
-  // Beside the packages, as in the folder of whoever has installed them.
+test('the block for Node, saved and run, receives its own event', async () => {
+  // Beside the packages, as in a user's folder.
   const file = join(import.meta.dirname, `snippet-${process.pid}.run.mjs`);
   await writeFile(file, block('Node'));
   const demo = started(process.execPath, [file]);
@@ -82,7 +82,7 @@ test('sealcast snippet prints the same as the server', async () => {
   assert.equal(await snippet('laravel'), block('Laravel'));
 });
 
-test('the snippet for pusher-js receives what the SDK and the server send', async () => {
+test('the snippet for pusher-js receives events of SDK and server', async () => {
   const source = await snippet('pusher-js');
   const [, name] = /^import Pusher from "(.*)";$/m.exec(source);
   assert.equal(name, 'pusher-js/with-encryption');
@@ -98,7 +98,7 @@ test('the snippet for pusher-js receives what the SDK and the server send', asyn
   pusher.disconnect();
 });
 
-test('what the snippet for Next.js imports can be loaded where there is no window', async () => {
+test('the import of the snippet for Next.js loads without a window', async () => {
   const [, name] = /^import Pusher from "(.*)";$/m.exec(await snippet('next'));
   assert.equal(typeof require(name), 'function');
   // The import that it warns of does need one.

@@ -7,7 +7,7 @@ const counting = anApp({ subscription_count: true, authorizer: 'open' });
 const quiet = anApp();
 const rig = serve({ apps: [counting, quiet] });
 
-test('every subscriber hears how many there are, the newcomer too (protocol.md 2.6)', async () => {
+test('each subscriber gets the count, the newcomer too (protocol.md 2.6)', async () => {
   const [first, second] = [await rig.connect(counting), await rig.connect(counting)];
   const news = await first.subscribed('news');
   assert.deepEqual(await news.next('pusher:subscription_count'), { subscription_count: 1 });
@@ -19,7 +19,7 @@ test('every subscriber hears how many there are, the newcomer too (protocol.md 2
   assert.equal(news.channel.subscriptionCount, 1);
 });
 
-test('a connection that is lost is counted out (protocol.md 2.6)', async () => {
+test('a lost connection is no longer counted (protocol.md 2.6)', async () => {
   const [first, second] = [await rig.connect(counting), await rig.connect(counting)];
   const news = await first.subscribed('news');
   await second.subscribed('news');
@@ -29,7 +29,7 @@ test('a connection that is lost is counted out (protocol.md 2.6)', async () => {
   assert.deepEqual(counts, [1, 2, 1]);
 });
 
-/** What the only subscriber of a channel hears between success and an ordinary event. */
+/** The events of a channel's only subscriber between success and an ordinary event. */
 async function heardBefore(end, app, channel) {
   const client = await rig.connect(app, rig.endpoint(app));
   const subscription = await client.subscribed(channel);

@@ -7,7 +7,7 @@ const app = anApp({ watchlist: true });
 const strict = anApp({ authorized_connections: true, authorization_timeout_seconds: 1 });
 const rig = serve({ apps: [app, strict] });
 
-/** A client whose backend says that it is this user. */
+/** A client signed in as this user by its backend. */
 async function connectAs(user, of = app) {
   const backend = await rig.backend(of, { users: () => user });
   return rig.connect(of, backend.options());
@@ -19,13 +19,13 @@ async function signedInAs(user, of) {
   return client;
 }
 
-test('signing in gives back the user data as it was signed (protocol.md 5.1)', async () => {
+test('sign-in returns the signed user data (protocol.md 5.1)', async () => {
   const user = { id: 'user-1', user_info: { name: 'One', tags: ['a', 'ü'] } };
   const client = await connectAs(user);
   assert.deepEqual(await client.signedIn(), user);
 });
 
-test('an event for a user reaches every connection of the user and nobody else (protocol.md 5.2)', async () => {
+test('an event for a user reaches each connection of the user and no other (protocol.md 5.2)', async () => {
   const [laptop, phone] = [await signedInAs({ id: 'user-1' }), await signedInAs({ id: 'user-1' })];
   const other = await signedInAs({ id: 'user-2' });
   const sdk = rig.sdk(app);
@@ -38,7 +38,7 @@ test('an event for a user reaches every connection of the user and nobody else (
   assert.deepEqual(laptop.userEvents, ['invoice'], 'delivered once');
 });
 
-test('a user cannot be listened to without being signed in as that user (protocol.md 5.2)', async () => {
+test('a user channel needs a sign-in as that user (protocol.md 5.2)', async () => {
   const [stranger, other, user] = [await rig.raw(app), await rig.raw(app), await signedInAs({ id: 'user-1' })];
   const sdk = rig.sdk(app);
   other.send({ event: 'pusher:signin', data: sdk.authenticateUser(other.socketId, { id: 'user-2' }) });
@@ -71,7 +71,7 @@ test('a sign-in with a bad signature is answered with 4009, the connection stays
   assert.equal(client.pusher.user.user_data, null);
 });
 
-test('signing in as somebody else on the same connection is refused (protocol.md 5.1)', async () => {
+test('signing in as another user on the same connection is refused (protocol.md 5.1)', async () => {
   const client = await signedInAs({ id: 'user-1' });
   const sdk = rig.sdk(app);
   client.pusher.send_event('pusher:signin', sdk.authenticateUser(client.socketId, { id: 'user-2' }));
@@ -82,7 +82,7 @@ test('signing in as somebody else on the same connection is refused (protocol.md
   assert.deepEqual(client.userEvents, ['end']);
 });
 
-test('a watchlist tells who is online and who is not, and every change (protocol.md 5.3)', async () => {
+test('a watchlist reports online and offline users, and each change (protocol.md 5.3)', async () => {
   const friend = await signedInAs({ id: 'friend' });
   const watcher = await connectAs({ id: 'watcher', watchlist: ['friend', 'stranger'] });
   watcher.pusher.signin();
@@ -95,7 +95,7 @@ test('a watchlist tells who is online and who is not, and every change (protocol
   assert.deepEqual(await watcher.nextWatchlistEvent('offline'), ['friend']);
 });
 
-test('a watched user with two connections is online until the last has gone (protocol.md 5.3)', async () => {
+test('a watched user with two connections is online until the last closes (protocol.md 5.3)', async () => {
   const watcher = await connectAs({ id: 'watcher', watchlist: ['friend', 'other'] });
   watcher.pusher.signin();
   assert.deepEqual((await watcher.nextWatchlistEvent('offline')).sort(), ['friend', 'other']);
@@ -137,7 +137,7 @@ test('being a presence member is not being signed in (protocol.md 5.4)', async (
   await member.subscribed('news');
 });
 
-test('where connections must be authorized an idle stranger is closed with 4009 (protocol.md 5.1)', async () => {
+test('with authorized_connections an unproven connection is closed with 4009 (protocol.md 5.1)', async () => {
   const stranger = await rig.raw(strict);
   const user = await signedInAs({ id: 'user-1' }, strict);
   assert.equal(await stranger.closed, 4009);

@@ -15,7 +15,7 @@ const derivations = {
   hkdf: (key, channel, app, salt) => Buffer.from(hkdfSync('sha256', key, salt, info(app, channel), 32)),
 };
 
-/** What HKDF is given: each part behind its length, and the epoch of a channel that nobody was taken off. */
+/** The input of HKDF: each part after its length, and the epoch of a channel without revocations. */
 function info(app, channel) {
   const number = (value) => {
     const bytes = Buffer.alloc(8);
@@ -48,7 +48,7 @@ test('the published vectors open with tweetnacl (protocol.md 13)', () => {
   assert.equal(published.master_key.example, `base64:${EXAMPLE.toString('base64')}`);
 });
 
-test('those of a key and channels of one’s own do, too (protocol.md 13)', () => {
+test('vectors for a given key and channels open, too (protocol.md 13)', () => {
   const key = randomBytes(32);
   const salt = randomBytes(32).toString('base64');
   const args = ['--key', '-', '--salt', salt, ...CHANNELS.flatMap((channel) => ['--channel', channel])];

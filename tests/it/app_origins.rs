@@ -1,4 +1,4 @@
-//! Origins of applications, the server's own address, and what is said of origins that are refused.
+//! Origins of apps, the server's own address, and the explanation of refused origins.
 
 use crate::support::*;
 
@@ -68,11 +68,11 @@ async fn f21_self_is_the_configured_name_and_never_the_host_that_was_asked() {
     let text = config_of(top, &[(APP, "authorizer = \"open\"\norigins = [\"self\"]")]);
     let server = TestServer::start(&text).await;
     admitted(&server, &[("Origin", "http://ws.example.com")]).await;
-    // React Native writes the port out.
+    // React Native writes the port explicitly.
     admitted(&server, &[("Origin", "http://ws.example.com:80")]).await;
     refused(&server, &[("Origin", "https://ws.example.com")]).await;
     refused(&server, &[("Origin", "http://ws.example.com:8080")]).await;
-    // A name of a stranger that leads to this server: both headers are the same.
+    // A foreign name that resolves to this server: both headers are the same.
     let address = server.addr.to_string();
     refused(&server, &[("Origin", &format!("http://{address}"))]).await;
     let asking = server.connect().await;
@@ -96,7 +96,7 @@ async fn f21_self_is_the_configured_name_and_never_the_host_that_was_asked() {
     }
 }
 
-/// The line of the log that says it, at `info`.
+/// The log line about it, at `info`.
 async fn logged(server: &TestServer, reason: &str) -> String {
     until(format!("{reason} in the log"), async || {
         let printed = server.printed();
@@ -129,7 +129,7 @@ async fn f21_refused_origins_paths_and_keys_are_logged_with_the_line_to_add() {
     dial(&format!("/app/{near}?protocol=7"), 4001).await;
     let line = logged(&server, "unknown_app").await;
     assert!(line.contains(&near) && line.contains("did you mean"), "{line}");
-    // A secret in the place of the key is not shown.
+    // A secret in place of the key is not shown.
     dial(&format!("/app/{}?protocol=7", APP.secret), 4001).await;
     let line = until("the secret to be named", async || {
         let printed = server.printed();
@@ -137,7 +137,7 @@ async fn f21_refused_origins_paths_and_keys_are_logged_with_the_line_to_add() {
     })
     .await;
     assert!(line.contains("app it"), "{line}");
-    // Whoever goes on fills no disk.
+    // A repeated fault does not fill the log.
     for n in 0..30 {
         dial(&format!("/app/stranger-{n}?protocol=7"), 4001).await;
     }

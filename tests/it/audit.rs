@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::support::*;
 
-/// A configuration that writes its audit log to a file of the test's own.
+/// A configuration with an audit log in the test's directory.
 fn audited(path: &Path, app: &str) -> String {
     config_of(&format!("audit_file = \"{}\"", path.display()), &[(APP, app)])
 }
@@ -16,7 +16,7 @@ fn lines(path: &Path) -> Vec<Value> {
     text.lines().map(|line| serde_json::from_str(line).expect("a JSON line")).collect()
 }
 
-/// The fields of the lines with this event that are the event's own.
+/// The fields of the facts with this name, without those of the chain.
 fn facts(path: &Path, event: &str) -> Vec<Value> {
     let mut found: Vec<Value> =
         lines(path).into_iter().filter(|line| line["event"] == event).collect();
@@ -25,7 +25,7 @@ fn facts(path: &Path, event: &str) -> Vec<Value> {
         for name in ["seq", "time", "event", "prev", "hash"] {
             fields.remove(name).expect(name);
         }
-        // A random id, which every refusal has.
+        // A random id, as each refusal has.
         let refusal = fields.remove("refusal").is_some_and(|id| id.as_str().is_some());
         let refused = ["auth_denied", "auth_refused_socket"].contains(&event);
         assert_eq!(refusal, refused, "{event}");
@@ -38,7 +38,7 @@ async fn verify(path: &Path, more: &[&str]) -> Output {
     more.iter().fold(launch, |launch, arg| launch.arg(arg)).output("").await
 }
 
-/// The chain by its definition in docs/audit.md, with none of the server's code.
+/// The chain by its definition in docs/audit.md, without any of the server's code.
 fn check_chain(path: &Path) {
     let text = std::fs::read_to_string(path).expect("an audit file");
     let mut prev = "0".repeat(64);
@@ -63,7 +63,7 @@ impl Log {
         Self { path: dir.path().join("audit.jsonl"), _dir: dir }
     }
 
-    /// One start and stop, with this many questions to the auth endpoint.
+    /// One start and stop, with this many auth requests.
     async fn run(&self, questions: usize) {
         let server = TestServer::start(&audited(&self.path, "authorizer = \"open\"")).await;
         let client = server.connect().await;
@@ -103,7 +103,7 @@ async fn e5_who_was_let_in_and_who_was_not() {
     ask(channel, encrypted, "Bearer rubbish", here, 401).await;
     ask(channel, &form("private-y"), &good, here, 403).await;
     ask(channel, "socket_id=1.2&channel_name=presence-x", &good, here, 403).await;
-    // Granted, but not to this page: what counts is what was answered.
+    // Granted, but hidden from this page by CORS: the answer counts.
     ask(channel, encrypted, &good, away, 403).await;
     ask(channel, "socket_id=x&channel_name=a%20b", &good, here, 400).await;
     server.stop().await;
@@ -192,9 +192,9 @@ async fn e5_a_restart_continues_the_chain() {
         seen[8]["time"].as_str().unwrap_or_default()
     );
     assert_eq!((output.stdout.as_str(), output.status.code()), (expected.as_str(), Some(0)));
-    // What was noted before the file grew is still in it.
+    // A hash noted before the file grew is still found.
     assert_eq!(verify(&log.path, &["--expect", &early]).await.status.code(), Some(0));
-    // The server says the same hash where its log goes.
+    // The server logs the same hash at its start.
     let server = TestServer::start(&audited(&log.path, "")).await;
     let said = server.stop().await.stderr;
     assert!(said.contains(&last), "{said}");
@@ -244,7 +244,7 @@ async fn e5_verify_names_the_line_and_a_broken_end_is_not_continued() {
             assert_eq!(after, text, "a broken file is evidence and stays as it is");
         }
     }
-    // Whole lines that are missing at the end show only against a hash that was noted.
+    // Whole lines missing at the end show only against a noted hash.
     std::fs::write(&log.path, list[..4].join("\n") + "\n").expect("a shorter file");
     assert_eq!(verify(&log.path, &[]).await.status.code(), Some(0));
     let output = verify(&log.path, &["--expect", &last]).await;

@@ -111,7 +111,7 @@ async fn f24_a_cookie_does_not_count_with_types_that_any_site_can_send() {
             true => drop(response.expect(200, kind)),
             false => assert_eq!(response.refused(401, kind), "cookie_not_accepted", "{kind}"),
         }
-        // A header is what no page of another site can set without asking first.
+        // A page of another site cannot set this header without a preflight.
         let bearer = format!("Bearer {good}");
         server.send(request(kind, body).header("Authorization", &bearer)).await.expect(200, kind);
     }
@@ -183,7 +183,7 @@ async fn f24_fields_that_are_no_strings_are_refused_on_their_channel() {
                 client.expect_error(None).await;
             }
         }
-        // A sign-in has no channel, but a code and an id all the same.
+        // A sign-in has no channel, but still a code and an id.
         let data = json!({"auth": auth, "user_data": {"id": "u1"}});
         client.send(&json!({"event": "pusher:signin", "data": data})).await;
         let message = client.expect_error(Some(4009)).await;

@@ -1,4 +1,4 @@
-//! How far an authorization goes: until when, and for what.
+//! The scope of an authorization: its end, and its abilities.
 
 use serde_json::{Value, json};
 
@@ -58,7 +58,7 @@ async fn e5_a_subscription_ends_with_its_token() {
         expect_end(&mut client, channel, "AuthExpired").await;
         server.publish(channel, "after", "2").await;
         client.expect_silence().await;
-        // The same signature is good no longer, although it is the same one.
+        // The same signature is no longer accepted.
         subscribe(&mut client, channel, &answer).await;
         let refused = client.expect_refused(channel).await;
         assert_eq!((&refused["type"], &refused["status"]), (&json!("AuthExpired"), &json!(401)));
@@ -81,7 +81,7 @@ async fn e5_leaving_and_coming_back_wins_no_time() {
     subscribe(&mut client, "private-a", &answer).await;
     client.expect_subscribed("private-a").await;
     expect_end(&mut client, "private-a", "AuthExpired").await;
-    // What our endpoint has not signed for is not its business.
+    // Signatures of a backend have no limit here.
     client.subscribe("private-b").await;
     server.stop().await;
 }
@@ -103,7 +103,7 @@ async fn e5_a_newer_word_prolongs_a_subscription_that_runs() {
     server.stop().await;
 }
 
-/// A frame that does not open makes unmodified clients ask again; what they are told prolongs.
+/// An unreadable event makes clients re-authorize, and the new authorization extends the time.
 #[tokio::test]
 async fn e5_subscribers_of_sealed_channels_are_made_to_ask_before_the_end() {
     let server = TestServer::start(&configuration(LEEWAY)).await;
@@ -159,7 +159,7 @@ async fn e5_a_rule_bounds_time_and_client_events() {
     assert_eq!(other.next().await["event"], "client-a");
     client.client_event("private-listen", "client-a", json!({})).await;
     assert!(client.expect_error(None).await.contains("does not include them"));
-    // Who has the word of the application's own backend may as before.
+    // A signature of the application's own backend has no such limit.
     other.client_event("private-listen", "client-b", json!({})).await;
     assert_eq!(client.next().await["event"], "client-b");
     expect_end(&mut client, "private-talk", "AuthExpired").await;

@@ -10,7 +10,7 @@ fn with_key() -> String {
     format!("{OPEN}\nmaster_key = \"{}\"", base64(&master_key("auth")))
 }
 
-/// The answer of an endpoint: 200, JSON, and not to be stored.
+/// The response of an endpoint: 200, JSON, and `no-store`.
 #[track_caller]
 fn granted(response: &Response, input: impl std::fmt::Display) -> Value {
     let answer = response.expect(200, &input);
@@ -175,7 +175,7 @@ async fn s10_requests_that_make_no_sense_get_no_signature() {
         &[("socket_id", &third), ("channel_name", "private-x")],
         &[("socket_id", &with_channel), ("channel_name", "private-y")],
         &[("socket_id", &newline), ("channel_name", "private-x")],
-        // A user's sign-in, disguised as a channel: the id + "::user::" + data.
+        // A sign-in string disguised as a channel name: the id + "::user::" + data.
         &[("socket_id", id), ("channel_name", ":user:{\"id\":\"admin\"}")],
         &[("socket_id", &colon), ("channel_name", "user::{\"id\":\"admin\"}")],
         &[("socket_id", id), ("channel_name", "")],

@@ -1,4 +1,4 @@
-//! The application decides at its own URL, and behaves or does not.
+//! The authorizer `forward`, with a well-behaved or misbehaving application.
 
 use std::time::Instant;
 
@@ -74,7 +74,7 @@ async fn s10_the_application_says_who_may() {
             .is_some_and(|asked| asked.ends_with(&format!("\r\n\r\nsocket_id={id}")))
     );
 
-    // Cookies of a page that is not the application's go nowhere.
+    // Cookies from an unlisted page are not forwarded.
     for (name, value) in [("Origin", ""), ("Sec-Fetch-Site", "cross-site")] {
         let mut request = question(&client, "private-a").header("Cookie", "session=s1");
         if name != "Origin" {

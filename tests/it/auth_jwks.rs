@@ -1,4 +1,4 @@
-//! Keys that are fetched from the issuer, who behaves or does not.
+//! Keys fetched from a well-behaved or misbehaving issuer.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -47,7 +47,7 @@ async fn s10_keys_are_fetched_once_and_unknown_ones_seldom() {
         let code = ask(&server, &client, &token).await.refused(401, index);
         assert_eq!(code, "token_unknown_key");
     }
-    // A key of another kind under a known name.
+    // A key of another type under a known id.
     let token = second.token(Some("a"), &claims());
     ask(&server, &client, &token).await.refused(401, "another kind");
     assert_eq!(issuer.asked().len(), 1, "{:?}", issuer.asked());
@@ -129,7 +129,7 @@ async fn s10_issuers_that_misbehave() {
     assert_eq!(elsewhere.asked().len(), 0, "a redirect was followed");
 }
 
-/// What was fetched before stays in use for a while.
+/// Fetched keys stay in use for a while.
 #[tokio::test]
 async fn s10_an_issuer_that_goes_away_takes_no_keys_with_it() {
     let key = IssuerKey::new(Algorithm::RS256);
@@ -162,7 +162,7 @@ async fn f1_keys_are_as_old_as_the_question_for_them() {
     };
     let (response, ()) = tokio::join!(ask(&server, &client, &token), late);
     response.expect(200, "they came in time for this one");
-    // They were on their way for longer than they are believed without another question.
+    // Their request is older than the time for which keys are trusted without a new one.
     issuer.says(keys(&[IssuerKey::new(Algorithm::ES256).jwk("b")]));
     let response = ask(&server, &client, &token).await;
     assert_eq!(response.refused(401, "a key that was withdrawn"), "token_unknown_key");

@@ -1,4 +1,4 @@
-//! protocol.md 10 with tokens: who may have which signature.
+//! protocol.md 10 with tokens: which signatures a token allows.
 
 use serde_json::{Value, json};
 
@@ -102,7 +102,7 @@ async fn s10_the_subject_is_the_member_and_the_user() {
     let mut claims = claims(&["presence-*"]);
     claims["user_info"] = json!({"name": "é"});
     let bearer = format!("Bearer {}", token(&hs256(), &claims, SECRET));
-    // What the form says about the user does not count.
+    // User fields of the form do not count.
     let client = server.connect().await;
     let claimed = "user_id=admin&user_info=%7B%22name%22%3A%22admin%22%7D";
     let form = format!("{}&{claimed}", client.auth_form("presence-x"));
@@ -194,7 +194,7 @@ async fn s10_bad_tokens() {
     ask_channel(&server, &format!("Bearer {good}"), &id, "private-x")
         .await
         .expect(200, "the good one");
-    // Without a subject nobody can be a member or a user.
+    // Without a subject there is no member and no user.
     let nobody = format!("Bearer {}", token(&hs256(), &with("sub", Value::Null), SECRET));
     for (path, form) in
         [("channel", client.auth_form("presence-x")), ("user", format!("socket_id={id}"))]

@@ -1,4 +1,4 @@
-//! Tokens of every kind, and tokens that pretend to be of another.
+//! Tokens of each key type, and confused tokens.
 
 use jsonwebtoken::Algorithm;
 use serde_json::{Value, json};
@@ -68,7 +68,7 @@ async fn s10_longer_hmacs() {
     }
 }
 
-/// What everybody knows, the public key, is not taken for a secret.
+/// The public key is never used as an HMAC secret.
 #[tokio::test]
 async fn s10_a_public_key_verifies_no_hmac() {
     let key = IssuerKey::new(Algorithm::RS256);
@@ -86,7 +86,7 @@ async fn s10_a_public_key_verifies_no_hmac() {
     ] {
         ask(&server, &client, &token).await.refused(401, name);
     }
-    // Far more than a header may be, which the HTTP parser refuses, with or without an answer.
+    // Far above the limit for a header; the HTTP parser refuses it, with or without a response.
     let long = "x".repeat(100 * 1024);
     let mut line = server.line().await;
     let request = Request::new("POST", "/apps/it/auth/channel")

@@ -1,4 +1,4 @@
-//! 401 and 403 of the auth endpoints: what they look like, and that they take the same time.
+//! 401 and 403 of the auth endpoints: their form and their timing.
 
 use std::time::{Duration, Instant};
 
@@ -25,7 +25,7 @@ fn question(form: &str, bearer: &str) -> Request {
     request.header("Authorization", bearer)
 }
 
-/// The median of many answers, each kind asked in turn so that all have the same weather.
+/// The median of many responses, all kinds in turn so that load affects them alike.
 async fn medians(server: &TestServer, kinds: &[Request], status: u16) -> Vec<Duration> {
     const ROUNDS: usize = 300;
     let mut line = server.line().await;
@@ -45,8 +45,8 @@ async fn medians(server: &TestServer, kinds: &[Request], status: u16) -> Vec<Dur
     times.into_iter().map(median).collect()
 }
 
-/// Only gross differences, such as a look at the channel or the socket before the decision would
-/// make: this machine has other things to do.
+/// Only gross differences, such as a lookup of the channel or the socket before the decision: the
+/// machine is shared.
 fn same(times: &[Duration], kinds: &[&str]) {
     let (least, most) = (times.iter().min().expect("times"), times.iter().max().expect("times"));
     assert!(*most < *least * 3, "{kinds:?} take {times:?}");
@@ -57,7 +57,7 @@ async fn s10_whatever_is_not_ones_own_is_refused_alike() {
     let server = TestServer::start(&app()).await;
     let client = server.connect().await;
     let mut member = server.connect().await;
-    // A channel that is there, with somebody on it, and one that is not.
+    // An occupied channel, and an unknown one.
     member.subscribe("private-encrypted-there").await;
     let mine = bearer(&["private-mine"]);
     let kinds = ["occupied", "unknown", "private", "presence", "a dead socket"];

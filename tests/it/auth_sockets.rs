@@ -1,4 +1,4 @@
-//! encryption.md 5.2: the auth endpoints answer for live connections of the app only.
+//! encryption.md 5.2: the auth endpoints sign for live connections of the app only.
 
 use serde_json::json;
 
@@ -24,7 +24,7 @@ fn bearer() -> String {
     format!("Bearer {}", token(&json!({"alg": "HS256"}), &claims, JWT_SECRET))
 }
 
-/// Asks for everything that can be asked for with this id; every answer is a refusal, the same one.
+/// Tries every kind of request with this id; all are refused with the same answer.
 async fn refused_for_all(server: &TestServer, app: App, socket_id: &str, what: &str) {
     let forms = CHANNELS
         .map(|name| ("channel", format!("socket_id={socket_id}&channel_name={name}&user_id=u1")));
@@ -61,7 +61,7 @@ async fn e5_no_signature_for_an_id_that_was_made_up() {
         "1.2".to_owned(),
         "0.0".to_owned(),
         format!("{second}.{first}"),
-        // The same worker, and workers beside it, there or not.
+        // Ids of this worker, of other workers, and of workers that do not exist.
         format!("{first}.{}", second ^ 1),
         format!("{}.{second}", first ^ 1),
         format!("{}.{second}", first ^ 2),
@@ -110,7 +110,7 @@ async fn e5_no_signature_for_a_connection_that_was_told_to_go() {
     client.sign_in(&json!({"id": "u1"})).await;
     server.post("/users/u1/terminate_connections", &json!({})).await.expect(200, "terminated");
     client.expect_error(Some(4009)).await;
-    // Its transport is still there: it has not answered the close frame.
+    // Its transport is still open: it has not answered the close frame.
     assert_eq!(server.stats().await["sockets"], 1);
     refused_for_all(&server, APP, &client.socket_id, "told to go").await;
     server.stop().await;

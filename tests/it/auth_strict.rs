@@ -1,4 +1,4 @@
-//! Of two headers none counts, and a token that means something else is none.
+//! Duplicate headers are refused, and so are tokens with another meaning.
 
 use serde_json::{Value, json};
 
@@ -13,7 +13,7 @@ fn question(client: &Client, channel: &str) -> Request {
 
 #[tokio::test]
 async fn f7_a_socket_with_two_origins_is_refused() {
-    // Also where every origin may come.
+    // Also if all origins are allowed.
     for app in ["", "origins = [\"https://a.example\"]"] {
         let server = TestServer::start(&config(app)).await;
         for second in [PAGE, "https://evil.example", "null", ""] {
@@ -83,7 +83,7 @@ async fn f7_what_decides_beside_the_origin_comes_once_as_well() {
         let code = response.refused(400, format!("{request:?}"));
         assert_eq!(code, "duplicate_header", "{request:?}");
     }
-    // Cookies have a rule of their own, which looks at all of the headers.
+    // Cookies have their own rule, across all headers.
     let response = server.send(cookie.clone().header("Cookie", "session=s2")).await;
     assert_eq!(response.refused(401, "two cookies"), "cookie_not_accepted");
     assert_eq!(target.asked().len(), 0, "nobody was asked");

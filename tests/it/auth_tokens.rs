@@ -1,4 +1,4 @@
-//! Access tokens: made by the signed API or offline, accepted at the endpoints, revoked.
+//! Access tokens: issued by the signed API or offline, accepted at the endpoints, revoked.
 
 use serde_json::{Value, json};
 
@@ -48,13 +48,13 @@ async fn s10_access_tokens_are_good_whatever_the_authorizer() {
             .header("Authorization", &format!("Bearer {token}"))
             .form(&format!("socket_id={}", client.socket_id));
         server.send(request).await.expect(200, "a user");
-        // Nobody can make one with the secret alone as it is.
+        // A token signed with the app secret itself is not an access token.
         let claims = json!({"aud": "it", "sub": "u1", "jti": "x", "iat": unix_now(), "exp": unix_now() + 60, "channels": ["*"]});
         let head = json!({"alg": "HS256", "typ": "sealcast-access+jwt"});
         let forged = crate::support::token(&head, &claims, APP.secret);
         let response = ask(&server, &client, "private-a-1", &forged).await;
         assert_eq!(response.refused(401, "forged"), "token_signature");
-        // And none is a token of the application.
+        // An access token is not a token of the application either.
         let parts: Vec<&str> = token.split('.').collect();
         let renamed = format!("eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.{}.{}", parts[1], parts[2]);
         let response = ask(&server, &client, "private-a-1", &renamed).await;
@@ -146,7 +146,7 @@ async fn e5_revocation_ends_subscriptions_and_outlives_the_server() {
     assert_eq!(clients[1].next().await["event"], "news");
     let response = ask(&server, &clients[0], "private-a", text(&one["token"])).await;
     assert_eq!(response.refused(401, "revoked"), "token_revoked");
-    // Nor with the signature from before.
+    // The earlier signature is refused as well.
     clients[0].ask("private-a").await;
     assert_eq!(clients[0].expect_refused("private-a").await["type"], "AuthExpired");
     server.post("/tokens/revoke", &json!({"user_id": "u1"})).await.expect(200, "one user");

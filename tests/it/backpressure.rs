@@ -1,11 +1,11 @@
-//! protocol.md 1.6 (4100): a reader who does not read is cut, and delays nobody.
+//! protocol.md 1.6 (4100): a client that does not read is closed and delays no other.
 
 use serde_json::json;
 use tokio::net::TcpSocket;
 
 use crate::support::*;
 
-/// Large events are the quickest way through the buffers of the kernel.
+/// Large events fill the buffers of the kernel fastest.
 pub const LARGE: usize = 400_000;
 
 pub fn roomy(outbox: usize) -> String {
@@ -19,7 +19,7 @@ pub fn roomy(outbox: usize) -> String {
     )
 }
 
-/// A subscriber of `channel` who will never read again, on a socket with a small buffer.
+/// A subscriber of `channel` that never reads again, on a socket with a small buffer.
 pub async fn sleeper(server: &TestServer, channel: &str) -> (Wire, Hangup) {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     let socket = TcpSocket::new_v4().expect("a socket");
@@ -77,15 +77,15 @@ async fn s1_6_the_one_who_was_cut_finds_the_end_of_the_connection() {
         server.publish("firehose", "e", &data).await;
     }
     server.until_stat("sockets", 0).await;
-    // What was written before is still there to read; then comes the end, not silence.
+    // Earlier frames can still be read; then the connection ends.
     let mut chunk = vec![0; 1 << 16];
     while let Ok(1..) = within("the end of the stream", stream.read(&mut chunk)).await {}
     drop(line);
     server.stop().await;
 }
 
-/// What arrives in one turn of the server may be more than a socket's budget although its peer
-/// reads all the time: it is judged by what it leaves.
+/// One turn of the server may add more than a socket's budget while its peer reads all the time:
+/// only the remaining bytes count.
 #[tokio::test]
 async fn s1_6_a_burst_larger_than_the_budget_is_no_slow_reader() {
     let server = TestServer::start(&config_of("outbox_bytes = 16384", &[(APP, "")])).await;
@@ -132,7 +132,7 @@ async fn s1_6_a_flood_of_pings_from_one_who_does_not_read_is_bounded() {
         flood.extend(text(r#"{"event":"pusher:ping"}"#));
         flood.extend(frame(FIN | PING, [7; 125]));
     }
-    // Until the server stops reading from it, or cuts it.
+    // Write until the server stops reading or closes the connection.
     for _ in 0..400 {
         let write =
             tokio::time::timeout(std::time::Duration::from_millis(200), stream.write_all(&flood))

@@ -1,4 +1,4 @@
-//! protocol.md 4: channels that remember their last event.
+//! protocol.md 4: channels that keep their last event.
 
 use serde_json::{Value, json};
 
@@ -27,7 +27,7 @@ async fn s4_a_miss_first_and_the_last_event_afterwards() {
         second.subscribe(channel).await;
         second.expect(event(channel, "{ \"n\" : 2 }")).await;
         second.expect_silence().await;
-        // It is for the newcomer only.
+        // The cached event goes to the newcomer only.
         first.expect_silence().await;
         first.unsubscribe(channel).await;
         first.subscribe(channel).await;
@@ -97,7 +97,7 @@ async fn s4_members_come_before_the_cached_event() {
     assert_eq!(presence["count"], 2, "{presence}");
     second.expect(event("presence-cache-x", "1")).await;
     second.expect_silence().await;
-    // The join itself is not kept.
+    // The join itself is not cached.
     first.expect_event("pusher_internal:member_added").await;
     let mut third = server.connect().await;
     third.join("presence-cache-x", &json!({"user_id": "c"})).await;
@@ -133,7 +133,7 @@ async fn s4_an_event_expires() {
     .await;
     let answer = server.get("/channels/cache-x", &[("info", "cache")]).await.expect(200, "expired");
     assert_eq!(answer["cache"], Value::Null, "{answer}");
-    // A new event counts from its own beginning.
+    // The time of a new event starts with that event.
     server.publish("cache-x", "e", "2").await;
     let mut client = client.into_inner();
     client.subscribe("cache-x").await;
@@ -218,7 +218,7 @@ async fn f15_the_oldest_cached_events_go_when_there_is_no_room() {
     client.expect(miss("cache-0")).await;
     client.subscribe("cache-5").await;
     client.expect(event("cache-5", &data)).await;
-    // What is published anew is the newest.
+    // A repeated event counts as the newest.
     server.publish("cache-0", "e", "again").await;
     client.expect(event("cache-0", "again")).await;
     let mut second = server.connect().await;

@@ -1,15 +1,15 @@
-//! encryption.md 6: whatever happens to keys at the chattiest log level, none of them gets out, and
-//! nothing that is derived from them but in the answers that are made for it.
+//! encryption.md 6: at the most verbose log level, and through all changes of keys, no key leaks.
+//! Derived secrets appear in the authorizations made for them and nowhere else.
 
 use serde_json::{Value, json};
 
 use crate::support::*;
 
-// With characters that have to be escaped somewhere.
+// With characters that need escapes in some encoding.
 const JWT_SECRET: &str = r#"jwt secret "canary" \\ 7d1f/ü+59c2"#;
 const ADMIN_TOKEN: &str = "admin-token-canary+4c/1a8f=";
 const PAYLOAD: &str = r#"{"canary":"payload \"93ab\" é"}"#;
-/// 32 characters that are a key as they stand.
+/// 32 characters that are a raw key.
 const RAW_KEY: &str = "raw canary: 32 bytes / 5e9d0c+b4";
 const CHANNELS: [&str; 2] = ["private-encrypted-x", "private-encrypted-cache-x"];
 
@@ -22,12 +22,12 @@ fn configuration(top: &str, master: &[u8; 32]) -> String {
     config_of(&format!("{top}\nadmin_token = \"{ADMIN_TOKEN}\""), &[(APP, &app)])
 }
 
-/// Everything that came out, by where, and everything that must not have.
+/// All output of a run, by place, and all secrets that must not be in it.
 struct Run {
     server: TestServer,
     admin: Admin,
     canaries: Canaries,
-    /// Bodies of answers, without what the auth endpoint grants.
+    /// Bodies of responses, without granted authorizations.
     bodies: String,
 }
 
@@ -52,14 +52,14 @@ impl Run {
         self.canaries.plant(format!("{name} key"), key);
     }
 
-    /// What the auth endpoint has given: nobody else can derive it.
+    /// A secret from the auth endpoint cannot be derived without the salt.
     fn plant_secrets<'a>(&mut self, readers: impl IntoIterator<Item = &'a Reader>) {
         for reader in readers {
             self.canaries.plant(format!("a secret of {}", reader.channel), reader.secret);
         }
     }
 
-    /// Keys that the server has made stand in its state file, and nowhere else.
+    /// Generated keys are in the state file, and nowhere else.
     fn plant_state(&mut self) {
         let path = self.server.dir.path().join(".sealcast/it.keys.json");
         let state = std::fs::read_to_string(path).expect("a state file");
@@ -111,7 +111,7 @@ impl Run {
         reader
     }
 
-    /// Who asks well and badly.
+    /// Valid and invalid auth requests.
     async fn ask_around(&mut self, client: &Client) {
         let (good, bad) = (self.token("u1", JWT_SECRET), self.token("u1", "another secret"));
         for channel in CHANNELS {
@@ -169,7 +169,7 @@ impl Run {
         self.note(&response);
     }
 
-    /// The command line, whose output is public as well.
+    /// The command line, whose output must be clean as well.
     async fn command(&mut self, command: &str, args: &[&str], input: &str) {
         let launch = Launch::new(&["keys", command, "--app", "it"]).arg("--state-dir");
         let launch = launch.arg(self.server.dir.path().join(".sealcast"));
@@ -178,7 +178,7 @@ impl Run {
         self.plant_state();
     }
 
-    /// With the token and with wrong ones, on the operations listener.
+    /// Requests with the token and with wrong ones, on the operations listener.
     async fn knock(&mut self) {
         for token in [ADMIN_TOKEN, APP.secret, &ADMIN_TOKEN[1..]] {
             let request = Request::new("GET", "/admin/apps/it/keys");
@@ -212,7 +212,7 @@ async fn exercise(run: &mut Run, top: &str) {
         reader.expect(&run.server, "e", PAYLOAD).await;
     }
 
-    // Keys that are refused are secrets, too: somebody may use them elsewhere.
+    // Refused keys are secrets, too: they may be in use elsewhere.
     let same = base64(&master_key("canary"));
     let typo = &base64(&master_key("mistyped"))[..40];
     run.canaries.plant("mistyped key", typo);

@@ -1,5 +1,5 @@
-//! protocol.md 1.6 (4100): a server refuses new sockets before it runs out of what it has for those
-//! that are there, and says so to whoever leads traffic to it.
+//! protocol.md 1.6 (4100): a server refuses new sockets before it runs out of resources for open
+//! ones, and reports it to load balancers.
 
 use serde_json::{Value, json};
 
@@ -10,7 +10,7 @@ async fn gate(server: &TestServer) -> (u16, Value) {
     (answer.status, answer.json())
 }
 
-/// A socket, or the code that it was refused with.
+/// Opens a socket; returns its close code if it was refused.
 async fn try_open(server: &TestServer) -> Result<Raw, u64> {
     let mut raw = Raw::dial(server).await;
     raw.write(&upgrade_request(&server.socket_path(), "")).await;
@@ -53,7 +53,7 @@ async fn s1_6_sockets_are_refused_before_descriptors_run_out() {
     let (status, before) = gate(&server).await;
     assert_eq!((status, &before["status"]), (200, &json!("open")), "{before}");
     let mut open = Vec::new();
-    // An HTTP connection that ends meanwhile leaves room for one more.
+    // The end of an HTTP connection makes room for one more.
     let mut refused = 0;
     while refused < 3 {
         assert!(open.len() < 160, "nobody is refused");
@@ -91,7 +91,7 @@ async fn s1_6_sockets_are_refused_before_descriptors_run_out() {
 
 #[tokio::test]
 async fn s1_6_sockets_are_refused_before_memory_runs_out() {
-    // What the program itself takes is more than nine tenths of that.
+    // The program itself uses more than nine tenths of that.
     let top = format!("memory_limit_bytes = {}", 16 * 1024 * 1024);
     let server = TestServer::start(&config_of(&top, &[(APP, "")])).await;
     assert_eq!(try_open(&server).await.err(), Some(4100));
@@ -121,7 +121,7 @@ async fn s1_6_the_gate_closes_before_the_connections_of_the_apps_are_used_up() {
     assert_eq!((status, &numbers["connections_percent"], &numbers["threshold_percent"]), wanted);
     let second = server.connect().await;
     assert_eq!(gate(&server).await.0, 503);
-    // It is a word to load balancers: whoever comes all the same is let in.
+    // Readiness is advice to load balancers: a client that still comes is accepted.
     let third = server.connect().await;
     drop((first, second, third));
     server.stop().await;

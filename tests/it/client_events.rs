@@ -38,7 +38,7 @@ async fn s6_presence_adds_the_user_of_the_subscription() {
     alice.join("presence-x", &json!({"user_id": 10})).await;
     bob.join("presence-x", &json!({"user_id": "b"})).await;
     alice.expect_event("pusher_internal:member_added").await;
-    // Whatever the sender says about itself is not relayed.
+    // The sender's own user_id is not relayed.
     let forged = json!({
         "event": "client-x", "channel": "presence-x", "data": "1", "user_id": "admin", "socket_id": "1.1", "more": true,
     });
@@ -66,7 +66,7 @@ async fn s6_data_arrives_as_a_string() {
         alice.client_event("private-x", "client-x", json!(text)).await;
         bob.expect(json!({"event": "client-x", "channel": "private-x", "data": text})).await;
     }
-    // The rate limit counts per connection: a fresh sender.
+    // The rate limit counts per connection: use a new sender.
     let mut carol = server.connect().await;
     carol.subscribe("private-x").await;
     for value in [
@@ -215,7 +215,7 @@ async fn s6_the_rate_is_limited_per_connection_with_4301() {
         }
         client.expect_silence().await;
     }
-    // The others have their own allowance, and the hasty one is still connected.
+    // The others have their own rate, and the fast one is still connected.
     calm.client_event("private-x", "client-x", json!("calm")).await;
     assert_eq!(watcher.expect_event("client-x").await, "calm");
     assert_eq!(hasty.expect_event("client-x").await, "calm");

@@ -1,11 +1,14 @@
-//! What strangers do wrong before they say anything: it is counted, and fills no log.
+//! Faults of clients before their first message: counted, and bounded in the log.
+
+use std::sync::Arc;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::task::JoinSet;
+use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use crate::support::*;
 
-/// Sends these bytes and reads until the end; what the server said.
+/// Sends these bytes and returns all that the server sends before the end.
 async fn said_to(server: &TestServer, bytes: &[u8]) -> String {
     let (mut stream, _line) = server.dial_tcp();
     let _ = stream.write_all(bytes).await;
@@ -103,16 +106,90 @@ async fn f13_http_on_the_tls_port_is_told_to_use_https() {
             assert!(said.starts_with("HTTP/1.1 400 ") && said.contains("use https://"), "{said}");
         }
         until_fault(&server, "plain_on_tls", 3.0).await;
-        // No TLS either, and no HTTP that could be answered.
+        // Neither TLS nor answerable HTTP.
         assert!(
             !said_to(&server, &[&header, &b"\0\0\0\0\0\0\0\0"[..]].concat()).await.contains("HTTP")
         );
         until_fault(&server, "tls_handshake", 1.0).await;
-        // A health check that only connects is no fault.
+        // A health check that only connects is not a fault.
         drop(server.dial_tcp());
         let output = server.stop().await;
         let named = "speaks HTTP in clear to a listener with TLS";
         assert_eq!(output.stderr.matches(named).count(), 1, "{output:?}");
         assert!(!output.stderr.contains("ERROR"), "{output:?}");
     }
+}
+
+type Tls = TlsStream<tokio::net::TcpStream>;
+
+async fn tls(server: &TestServer, pair: &Pair, protocol: &str) -> (Tls, Hangup) {
+    let (stream, line) = server.dial_tcp();
+    let connector = TlsConnector::from(Arc::new(pair.config(&[protocol])));
+    (try_tls(&connector, stream).await.expect("a handshake"), line)
+}
+
+/// Asks once over HTTP/2 and closes after the answer: with GOAWAY, or without a word.
+async fn ask_over_http2(server: &TestServer, pair: &Pair, farewell: bool) {
+    let (stream, _line) = tls(server, pair, "h2").await;
+    let (client, connection) =
+        within("HTTP/2", h2::client::handshake(stream)).await.expect("a connection");
+    let connection = tokio::spawn(connection);
+    let mut client = within("readiness", client.ready()).await.expect("a ready client");
+    let request = http::Request::get("https://localhost/health").body(()).expect("a request");
+    let (response, _) = client.send_request(request, true).expect("a stream");
+    let answer = within("an answer", response).await.expect("an answer");
+    assert_eq!(answer.status(), 200);
+    drop((answer, client));
+    if !farewell {
+        connection.abort();
+    }
+    let _ = within("the end of the connection", connection).await;
+}
+
+#[tokio::test]
+async fn f13_a_client_that_closes_after_its_answer_is_no_fault() {
+    let pair = Pair::new();
+    let server = Launch::serve_plain(&config("")).tls(&pair).start().await;
+    let request = Request::new("GET", "/health").bytes();
+    for round in 0..4 {
+        ask_over_http2(&server, &pair, round % 2 == 0).await;
+        // Between two requests, in the middle of a head, and before one; TLS is never ended.
+        for sent in [&request[..], &request[..request.len() / 2], b""] {
+            let (mut stream, _line) = tls(&server, &pair, "http/1.1").await;
+            stream.write_all(sent).await.expect("a request");
+            if sent.len() == request.len() {
+                assert!(stream.read(&mut [0; 1024]).await.expect("an answer") > 0);
+            }
+        }
+        drop(tls(&server, &pair, "h2").await);
+        drop(server.dial_tcp());
+    }
+    let (mut stream, _line) = tls(&server, &pair, "h2").await;
+    stream
+        .write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\x01\0\0\0\0\0\0x")
+        .await
+        .expect("bytes");
+    let _ = within("the end", stream.read_to_end(&mut Vec::new())).await;
+    until_fault(&server, "http2", 1.0).await;
+    let all = server.scrape().await.sum("sealcast_client_faults_total", &[]);
+    let output = server.stop().await;
+    assert_eq!(all, 1.0, "{output:?}");
+}
+
+#[tokio::test]
+async fn f13_a_client_of_the_plain_port_that_closes_early_is_no_fault() {
+    let server = Launch::serve_plain(&config("")).start().await;
+    let request = Request::new("GET", "/health").bytes();
+    for sent in [&request[..], &request[..request.len() / 2], b"G", b""] {
+        let (mut stream, _line) = server.dial_tcp();
+        stream.write_all(sent).await.expect("a request");
+        if sent.len() == request.len() {
+            assert!(stream.read(&mut [0; 1024]).await.expect("an answer") > 0);
+        }
+    }
+    said_to(&server, b"\0\r\n\r\n").await;
+    until_fault(&server, "not_http", 1.0).await;
+    let all = server.scrape().await.sum("sealcast_client_faults_total", &[]);
+    let output = server.stop().await;
+    assert_eq!(all, 1.0, "{output:?}");
 }

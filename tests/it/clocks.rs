@@ -1,4 +1,4 @@
-//! Clocks that are wrong, or step, bring back nothing that was revoked.
+//! Wrong or stepping clocks revive nothing revoked.
 
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ async fn ask(server: &TestServer, client: &Client, channel: &str, token: &str) -
     server.send(request).await
 }
 
-/// A signed POST of a backend whose clock shows so many seconds more.
+/// A signed POST of a backend whose clock is this many seconds ahead.
 async fn post(server: &TestServer, offset: i64, path: &str, body: &Value) -> Response {
     let (path, body) = (format!("/apps/it{path}"), body.to_string());
     let auth = unsigned_params(APP, body.as_bytes());
@@ -78,7 +78,7 @@ async fn f2_a_token_from_the_future_is_none() {
 async fn f2_an_issuers_clock_that_is_ahead_makes_no_token_newer_than_a_revocation() {
     let server = TestServer::start(&jwt(3)).await;
     let client = server.connect().await;
-    // Made before the revocation, as far as a clock within the leeway can be believed.
+    // Issued before the revocation, within the leeway for clocks.
     let tokens = [0, 2].map(|ahead| bearer("u1", &json!(unix_now() + ahead)));
     for token in &tokens {
         ask(&server, &client, CHANNEL, token).await.expect(200, "before");
@@ -113,7 +113,7 @@ async fn f2_a_clock_that_is_set_back_before_the_revocation_saves_no_token() {
     let access = minted["token"].as_str().expect("a token").to_owned();
     ask(&server, &client, "private-a", &access).await.expect(200, "before");
     clock.set(-300);
-    // Both are good still: who was not revoked is not shut out.
+    // Both remain valid: other users are not affected.
     ask(&server, &client, CHANNEL, &old).await.expect(200, "set back");
     ask(&server, &client, "private-a", &access).await.expect(200, "set back");
     revoke(&server, -300, "u1").await;
@@ -125,7 +125,7 @@ async fn f2_a_clock_that_is_set_back_before_the_revocation_saves_no_token() {
         let response = ask(&server, &client, "private-a", &access).await;
         assert_eq!(response.refused(401, offset), "token_revoked");
     }
-    // What is issued by the right time after it is newer.
+    // A token issued later by the right time is newer.
     clock.set(0);
     next_second().await;
     let new = bearer("u1", &json!(unix_now()));
@@ -144,7 +144,7 @@ async fn f2_a_clock_that_was_ahead_for_a_while_forgets_no_revocation() {
         tokens.push(server.post("/tokens", &body).await.expect(200, user));
     }
     server.post("/tokens/revoke", &json!({"jti": tokens[0]["jti"]})).await.expect(200, "the first");
-    // More than a day, after which revoked tokens are forgotten when the next is revoked.
+    // More than the day after which the next revocation drops older ones.
     const AHEAD: i64 = 25 * 60 * 60;
     clock.set(AHEAD);
     let second = json!({"jti": tokens[1]["jti"]});

@@ -1,4 +1,4 @@
-//! Configuration: where values come from, what is refused, and that no error or listing shows a secret.
+//! Configuration: sources of values, rejected values, and secrets hidden in errors and listings.
 
 use std::os::unix::fs::PermissionsExt as _;
 
@@ -100,7 +100,7 @@ async fn c_secrets_from_the_environment_and_from_files_in_the_configuration() {
     server.stop().await;
 }
 
-/// `config check` of a text that must be refused; returns what was printed.
+/// `config check` of an invalid text; returns the output.
 async fn refused(text: &str) -> String {
     let output = Launch::new(&["config", "check"]).config(text).output("").await;
     assert_eq!(output.status.code(), Some(1), "{text}\n{output:?}");
@@ -255,7 +255,7 @@ async fn c_check_says_yes_and_show_masks_every_secret() {
     }
     for secret in [APP.secret, OTHER.secret, "jwt-secret-8a61", &base64(&master), &hex(&master)] {
         assert!(!shown.contains(secret), "{secret}: {shown}");
-        // Not even the beginning of it.
+        // Not even a prefix of it.
         assert!(!shown.contains(&secret[secret.len() - 8..]), "the end of {secret}: {shown}");
     }
 }
@@ -325,7 +325,7 @@ async fn c_dev_needs_nothing_and_seals() {
         open(&shared_secret(&master, channel), frame["data"].as_str().unwrap_or_default()),
         "hello"
     );
-    // Whoever develops is told what is wrong.
+    // In development, the client sees the cause.
     let auth =
         App { secret: "app-secret\n", ..dev }.channel_auth(&client.socket_id, "private-y", None);
     let data = json!({"channel": "private-y", "auth": auth});

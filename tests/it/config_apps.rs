@@ -1,4 +1,4 @@
-//! Several apps in one configuration, from a file and from the environment, that get in each other's way.
+//! Conflicts between several apps of one configuration, from file and environment.
 
 use crate::support::*;
 
@@ -25,7 +25,7 @@ async fn accepted(text: &str, variables: &[(&str, &str)]) {
     assert_eq!(output.status.code(), Some(0), "{text}\n{output:?}");
 }
 
-/// The variables of an app that stands in the environment alone.
+/// The variables of an app configured by the environment alone.
 const FROM_OUTSIDE: [(&str, &str); 3] = [
     ("SEALCAST_APP_ID", "outside"),
     ("SEALCAST_APP_KEY", "outside-key"),
@@ -40,7 +40,7 @@ async fn c_two_apps_with_one_key_are_told_apart_by_nobody() {
     let says = ["the apps it and outside have the same key", APP.key];
     let [id, _, secret] = FROM_OUTSIDE;
     refused(&config(""), &[id, ("SEALCAST_APP_KEY", APP.key), secret], &says).await;
-    // In another case it is another key.
+    // Another case is another key.
     let capitals = App { key: "IT-KEY-51C0A7", ..OTHER };
     accepted(&config_of("", &[(APP, ""), (capitals, "")]), &[]).await;
     accepted(&config(""), &FROM_OUTSIDE).await;
@@ -49,7 +49,7 @@ async fn c_two_apps_with_one_key_are_told_apart_by_nobody() {
 #[tokio::test]
 async fn c_two_apps_with_one_master_key_must_both_want_it() {
     let key = master_key("shared between apps");
-    // However it is written.
+    // Any notation of a key counts as the same key.
     let (one, two) = (
         format!("master_key = \"{}\"", base64(&key)),
         format!("master_key = \"hex:{}\"", hex(&key)),
@@ -73,7 +73,7 @@ async fn c_two_apps_with_one_master_key_must_both_want_it() {
 async fn c_one_id_is_one_app() {
     let twice = config_of("", &[(APP, ""), (APP, "")]);
     refused(&twice, &[], &["duplicate key", "it"]).await;
-    // In the environment it is the same app: what is said there wins, the rest stays.
+    // In the environment it is the same app: variables override the file, the rest stays.
     let variables = [("SEALCAST_APP_ID", APP.id), ("SEALCAST_APP_SECRET", "of-the-environment")];
     accepted(&config("client_events = true"), &variables).await;
     let mut launch = Launch::serve(&config("client_events = true"));

@@ -1,10 +1,10 @@
-//! The files in `config/`: a server would start with each, also with what they leave commented out.
+//! The files in `config/`: each is valid, also with its commented settings.
 
 use crate::support::*;
 
 const SECRETS: &str = "/run/secrets/";
 
-/// With the secrets that it names in files of the test's own.
+/// With the secrets that it names, and what it keeps, in a directory of the test's own.
 async fn check(text: &str) -> Output {
     let launch = Launch::new(&["config", "check"]);
     let names: Vec<&str> =
@@ -12,11 +12,12 @@ async fn check(text: &str) -> Output {
     for name in names {
         launch.dir().write(name, &base64(&master_key(name)));
     }
-    let text = text.replace(SECRETS, &format!("{}/", launch.dir().path().display()));
+    let own = launch.dir().path().display().to_string();
+    let text = text.replace(SECRETS, &format!("{own}/")).replace("/var/lib/sealcast", &own);
     launch.config(&text).output("").await
 }
 
-/// Settings that are shown as comments, but for those of TLS, which are files.
+/// The commented settings, except those for TLS, which need files.
 fn with_comments(text: &str) -> String {
     let setting = |line: &&str| line.contains(" = ") && !line.contains("tls_");
     let lines = text.lines().map(|line| line.strip_prefix("# ").filter(setting).unwrap_or(line));
@@ -30,7 +31,7 @@ async fn c_what_the_log_cannot_be_is_said_by_the_check() {
         ("", 0, ""),
         ("loud", 1, "\"loud\" is no level"),
         ("warn,verbose", 1, "\"verbose\" is no level"),
-        ("sealcast=loud", 1, "log: "),
+        ("sealcast=loud", 1, "\"loud\" is no level"),
     ] {
         let text = config_of(&format!("log = \"{log}\""), &[(APP, "mode = \"blind\"")]);
         let output = check(&text).await;
@@ -49,7 +50,7 @@ async fn c_the_examples_are_good() {
         for text in [with_comments(&text), text] {
             let output = check(&text).await;
             assert_eq!(output.status.code(), Some(0), "{}: {output:?}", path.display());
-            // Their ids are names, which one SDK does not take.
+            // Their ids are names, and one SDK needs numbers.
             let said =
                 output.stderr.lines().find(|line| !line.starts_with("note: the official SDK"));
             assert_eq!(said, None, "{}: nothing to warn of", path.display());

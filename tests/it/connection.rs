@@ -42,7 +42,7 @@ async fn s1_1_the_sub_protocol_is_echoed_or_ignored_but_never_refused() {
         let client = Client::connect(&server, APP, &server.socket_path(), &headers).await;
         assert_eq!(client.subprotocol.as_deref(), wanted, "offered {offered:?}");
     }
-    // A library would refuse these answers itself when it offered something: look at the bytes.
+    // A client library would reject some of these responses: check the bytes.
     for offered in ["chat", "pusher-channels-protocol-77", "pusher-channels-protocol-9", "", ",,"] {
         let mut raw = Raw::dial(&server).await;
         let header = format!("Sec-WebSocket-Protocol: {offered}\r\n");
@@ -72,7 +72,7 @@ async fn s1_1_a_path_prefix_stands_before_everything() {
     server.prefix = "/ws/v1";
     let mut client = server.connect().await;
     client.subscribe("news").await;
-    // protocol.md 7.1: the prefix is not part of what is signed.
+    // protocol.md 7.1: the prefix is not part of the signed path.
     server.publish("news", "e", "1").await;
     assert_eq!(client.expect_event("e").await, 1);
     server.send(Request::new("GET", "/health")).await.expect(200, "health under the prefix");
@@ -165,7 +165,7 @@ async fn s1_3_the_handshake_frame() {
     for round in 0..40 {
         let path = format!("/app/{}?protocol={}", APP.key, 4 + round % 4);
         let mut client = Client::dial(&server, APP, &path, &[]).await;
-        // Nothing is sent first: the frame comes by itself.
+        // The client sends nothing first: the frame comes by itself.
         let data = client.handshake().await;
         assert_eq!(data["activity_timeout"], 120, "{path}: {data}");
         let parts: Vec<_> = client.socket_id.split('.').collect();
@@ -251,7 +251,7 @@ async fn s1_6_origins_are_exact() {
             Client::dial(&server, APP, &server.socket_path(), &[("Origin", origin)]).await;
         client.expect_rejection(4009).await;
     }
-    // Without an allow-list any origin will do.
+    // Without an allow-list any origin is accepted.
     let path = format!("/app/{}?protocol=7", OTHER.key);
     drop(Client::connect(&server, OTHER, &path, &[("Origin", "https://evil.example")]).await);
     server.stop().await;

@@ -1,8 +1,8 @@
-//! How often one address may open sockets.
+//! The rate of new sockets per client address.
 
 use crate::support::*;
 
-/// Ten seconds' worth at once.
+/// The burst is ten seconds' worth.
 const FEW: &str = "connects_per_ip = 2";
 
 fn limits(app: App, limits: &str) -> String {
@@ -73,7 +73,7 @@ async fn s11_behind_a_trusted_proxy_it_is_the_clients_address() {
     assert!(opens(&server, APP, &from("203.0.113.7")).await);
     server.stop().await;
 
-    // Of anybody else it is not believed.
+    // An untrusted peer's header is ignored.
     let server = TestServer::start(&config_of("", &[(APP, &app)])).await;
     opened(&server, APP, &from("203.0.113.7")).await;
     assert!(!opens(&server, APP, &from("203.0.113.8")).await);

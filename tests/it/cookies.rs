@@ -1,4 +1,4 @@
-//! Tokens in cookies: believed of pages that the application lists exactly, and of nobody else.
+//! Tokens in cookies: accepted from exactly listed pages only.
 
 use serde_json::json;
 
@@ -57,7 +57,7 @@ async fn s10_a_cookie_counts_for_listed_pages_of_the_same_site() {
             assert_eq!(credentials, (origin == PAGE).then_some("true"), "{request:?}");
         }
     }
-    // A header comes before the cookie, and then it does not matter which page it is.
+    // A header wins over the cookie, and then the page does not matter.
     let request =
         Request::new("POST", "/pusher/auth").form(&form).header("Cookie", "session=rubbish");
     let request =

@@ -1,4 +1,4 @@
-//! protocol.md 10: browsers ask the auth endpoints from other origins, and only from listed ones.
+//! protocol.md 10: CORS of the auth endpoints for listed origins.
 
 use crate::support::*;
 

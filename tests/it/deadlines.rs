@@ -1,4 +1,4 @@
-//! How long the server waits for what does not come, from both sides of each deadline.
+//! Deadlines for missing input, tested from both sides.
 
 use std::time::{Duration, Instant};
 
@@ -8,7 +8,7 @@ use tokio::net::TcpStream;
 
 use crate::support::*;
 
-/// What the fixed deadlines of a beginning are, and room for a busy machine.
+/// The fixed deadlines for heads and handshakes, with a margin for a busy machine.
 const FIXED: std::ops::Range<Duration> = Duration::from_secs(4)..Duration::from_secs(9);
 
 async fn ended_after(mut stream: impl tokio::io::AsyncRead + Unpin, start: Instant) -> Duration {
@@ -32,7 +32,7 @@ async fn c_a_request_must_have_its_head_within_five_seconds() {
     let (mut slow, _c) = sent(&server, b"GET /health HTTP/1.1\r\n").await;
     let (mut late, _d) = sent(&server, b"GET /health HTTP/1.1\r\n").await;
     let dripping = async {
-        // No byte that comes begins the time anew.
+        // Further bytes do not restart the deadline.
         while start.elapsed() < FIXED.end && slow.write_all(b"X-A: b\r\n").await.is_ok() {
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
@@ -83,7 +83,7 @@ async fn c_a_connection_is_kept_for_the_next_request_so_long() {
     server.stop().await;
 }
 
-/// The head of a trigger, and its body.
+/// The head of a publish request, and its body.
 fn trigger() -> (Vec<u8>, Vec<u8>) {
     let body = json!({"name": "e", "channel": "c", "data": "x"}).to_string().into_bytes();
     let target = signed_target(APP, "POST", "/apps/it/events", &[], &body);
@@ -109,7 +109,7 @@ async fn c_a_body_must_be_whole_in_time() {
         };
         let drip = async {
             for byte in &body {
-                // It may have been refused meanwhile.
+                // It may already be refused.
                 if write.write_all(&[*byte]).await.and(write.flush().await).is_err() {
                     break;
                 }
@@ -132,7 +132,7 @@ async fn c_a_body_must_be_whole_in_time() {
 
 const IMPATIENT: &str = "activity_timeout_seconds = 1\npong_timeout_seconds = 2";
 
-/// Sends `bytes` one by one; the code that the connection is closed with before their end.
+/// Sends `bytes` one by one; returns the close code if the connection is closed before their end.
 async fn drip(raw: &mut Raw, bytes: &[u8], pause: Duration) -> Option<u16> {
     for byte in bytes {
         raw.write(&[*byte]).await;
@@ -148,7 +148,7 @@ async fn drip(raw: &mut Raw, bytes: &[u8], pause: Duration) -> Option<u16> {
 async fn s1_7_a_frame_that_never_ends_is_silence() {
     let server = TestServer::start(&config_of(IMPATIENT, &[(APP, "")])).await;
     let ping = text(r#"{"event":"pusher:ping","data":{}}"#);
-    // Whole within the time, however slowly.
+    // Complete within the time, however slowly.
     let mut raw = Raw::open(&server).await;
     assert_eq!(drip(&mut raw, &ping, Duration::from_millis(15)).await, None);
     raw.expect_alive("a slow frame").await;
@@ -161,7 +161,7 @@ async fn s1_7_a_frame_that_never_ends_is_silence() {
     server.stop().await;
 }
 
-/// Between the frames of one message there may be others, and they count.
+/// Control frames between the fragments of a message count as activity.
 #[tokio::test]
 async fn s1_7_whoever_answers_pings_may_take_long_for_a_message() {
     let server = TestServer::start(&config_of(IMPATIENT, &[(APP, "")])).await;
@@ -184,7 +184,7 @@ async fn s1_7_whoever_answers_pings_may_take_long_for_a_message() {
     server.stop().await;
 }
 
-/// Who does not answer a close frame is cut.
+/// A client that does not answer a close frame is disconnected.
 #[tokio::test]
 async fn s1_4_a_close_frame_is_answered_within_five_seconds() {
     let server = TestServer::start(&config("")).await;

@@ -1,4 +1,4 @@
-//! protocol.md 2.7 and 11: what reaches a subscriber, and how much one may subscribe to.
+//! protocol.md 2.7 and 11: delivery to subscribers, and the limit of subscriptions.
 
 use serde_json::{Value, json};
 
@@ -76,7 +76,7 @@ async fn s2_7_a_channel_named_twice_gets_an_event_once() {
     client.subscribe("b").await;
     let body = json!({"name": "e", "channels": ["a", "b", "a", "a"], "data": "1"});
     server.post("/events", &body).await.expect(200, &body);
-    // Both channels of one trigger, in whatever order.
+    // Both channels of one trigger, in any order.
     let mut channels = [client.next().await, client.next().await]
         .map(|f| f["channel"].as_str().unwrap_or("").to_owned());
     channels.sort();
@@ -100,7 +100,7 @@ async fn s2_apps_do_not_hear_each_other() {
         ours.expect(json!({"event": "e", "channel": channel, "data": "1"})).await;
     }
     theirs.expect_silence().await;
-    // A signature of one app is worth nothing in the other.
+    // A signature of one app is invalid in the other.
     let auth = OTHER.channel_auth(&ours.socket_id, "private-x", None);
     ours.send(
         &json!({"event": "pusher:subscribe", "data": {"channel": "private-x", "auth": auth}}),

@@ -1,4 +1,4 @@
-//! protocol.md 1.6 (4200): a server that is told to stop sends everybody elsewhere first.
+//! protocol.md 1.6 (4200): a stopping server first sends its clients elsewhere.
 
 use std::{
     sync::{
@@ -17,7 +17,7 @@ fn draining_in(seconds: u64) -> String {
     config_of(&format!("drain_seconds = {seconds}"), &[(APP, "")])
 }
 
-/// Reads until the close frame, and returns when that came.
+/// Reads until the close frame; returns the time of its arrival.
 async fn closed(client: &mut Client, who: &str) -> Instant {
     loop {
         match client.incoming().await {
@@ -65,7 +65,7 @@ async fn s1_6_members_of_both_dialects_are_told_too() {
     server.signal("TERM");
     for client in [&mut pusher, &mut jetsocket] {
         let code = loop {
-            // Members who see others go first may be told so.
+            // The remaining members may see the others leave.
             if let Incoming::Closed(code, _) = client.incoming().await {
                 break code;
             }
@@ -101,7 +101,7 @@ async fn s1_6_a_server_without_sockets_stops_at_once() {
     server.exited().await;
 }
 
-/// Not all at once, and nobody later than the time that there is.
+/// The closes are spread, and the last one is within the drain time.
 #[tokio::test]
 async fn s1_6_sockets_are_closed_evenly_over_the_drain_time() {
     const SOCKETS: usize = 60;
@@ -125,7 +125,7 @@ async fn s1_6_sockets_are_closed_evenly_over_the_drain_time() {
     }
     assert_eq!(after.len(), SOCKETS);
     after.sort();
-    // Of an even spread 15 and 45 are due by then.
+    // Evenly spread, 15 to 45 are due by then.
     let by = |part: f64| {
         let end = Duration::from_secs(SECONDS).mul_f64(part);
         after.iter().filter(|at| **at <= end).count()
@@ -165,7 +165,7 @@ async fn s1_6_a_draining_server_says_so_and_takes_no_new_sockets() {
     assert!(check.stderr.contains("503") && check.stderr.contains("draining"), "{check:?}");
     let check = Launch::new(&["healthcheck", "--url", &url]).output("").await;
     assert_eq!(check.status.code(), Some(0), "{check:?}");
-    // Restarting it would end it no sooner.
+    // `/live` stays 200: a restart would not end it sooner.
     server.send(Request::new("GET", "/live")).await.expect(200, "alive");
     let mut late = Raw::dial(&server).await;
     late.write(&upgrade_request(&server.socket_path(), "")).await;
@@ -180,7 +180,7 @@ async fn s1_6_a_draining_server_says_so_and_takes_no_new_sockets() {
     server.exited().await;
 }
 
-/// Numbers of events until the close frame, and how many were accepted when that was read.
+/// Numbers of events until the close frame, and how many were accepted when it was read.
 async fn numbers(client: &mut Client, accepted: &AtomicUsize) -> (Vec<usize>, usize) {
     let mut numbers = Vec::new();
     loop {
@@ -209,7 +209,7 @@ async fn publish_without_pause(mut line: Line, accepted: Arc<AtomicUsize>) {
     }
 }
 
-/// The API goes on, and what it accepts reaches each socket up to its close frame, without a gap.
+/// The API keeps accepting, and its events reach each socket up to its close frame, without a gap.
 #[tokio::test]
 async fn s1_6_what_is_accepted_while_draining_reaches_whoever_is_still_there() {
     const IN_FLIGHT: usize = 2;
@@ -235,8 +235,8 @@ async fn s1_6_what_is_accepted_while_draining_reaches_whoever_is_still_there() {
     server.exited().await;
 }
 
-/// Neither a socket that reads nothing of what waits for it, nor a receiver of webhooks that never
-/// answers: one second for sockets, one for close frames, one for requests, two for webhooks.
+/// Neither a socket with unread frames nor a webhook receiver without an answer delays the end: one
+/// second for sockets, one for close frames, one for requests, two for webhooks.
 #[tokio::test]
 async fn s1_6_nobody_holds_up_the_end_beyond_its_bound() {
     const BOUND: Duration = Duration::from_secs(1 + 1 + 1 + 2);

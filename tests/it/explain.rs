@@ -1,4 +1,4 @@
-//! Refusals: their codes, their ids, and who is told why.
+//! Refusals: codes, ids, and where their cause is shown.
 
 use serde_json::{Value, json};
 
@@ -190,7 +190,7 @@ async fn s10_refusals_of_the_endpoint_have_ids_and_say_why_only_where_that_is_wa
             );
             assert_eq!(body.get("fix").is_some(), explain, "{body}");
         }
-        // What is wrong with the request is said to everybody.
+        // Errors of the request itself are always named.
         let response = ask(&server, "socket_id=x&channel_name=private-x", &good).await;
         assert!(response.text().contains("two numbers with a dot"), "{}", response.text());
         server.stop().await;

@@ -1,11 +1,11 @@
-//! protocol.md 1.8 at the level of WebSocket frames: what breaks the rules ends that one connection
-//! with the right code, what only looks odd works.
+//! protocol.md 1.8 at the level of WebSocket frames: violations end their own connection with the
+//! right code, and unusual but valid frames work.
 
 use serde_json::Value;
 
 use crate::support::*;
 
-/// Frame sequences that must end the connection, with the code they must end it with.
+/// Frame sequences that must end the connection, with the expected close code.
 fn violations() -> Vec<(&'static str, Vec<u8>, u16)> {
     let subscribe = br#"{"event":"pusher:subscribe","data":{"channel":"x"}}"#;
     let mut rows = Vec::new();

@@ -1,4 +1,4 @@
-//! protocol.md 1.8 at the level of JSON: no message harms the socket, its neighbours or the
+//! protocol.md 1.8 at the level of JSON: no message harms the socket, other sockets or the
 //! process.
 
 use proptest::prelude::*;
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::support::*;
 
-/// Sends one message that deserves nothing but complaints, then a ping, and wants the pong.
+/// Sends one invalid message, then a ping; expects errors at most, and the pong.
 async fn complain(client: &mut Client, message: &str, codes: &[Value]) -> usize {
     client.send_text(message).await;
     client.send(&json!({"event": "pusher:ping"})).await;
@@ -130,7 +130,7 @@ async fn s1_8_unknown_events_get_an_error_or_nothing() {
     server.stop().await;
 }
 
-/// Values of every JSON type, none of which is a useful channel, signature or user.
+/// Values of all JSON types without a valid channel, signature or user.
 fn wrong_values() -> Vec<Value> {
     vec![
         json!(null),
@@ -180,7 +180,7 @@ async fn s1_8_wrong_types_in_every_field() {
         if !["5", "null"].contains(&value.as_str().unwrap_or_default()) {
             messages.push(json!({"event": "pusher:subscribe", "data": {"channel": value}}));
         }
-        // A signature that is right, over channel data that is wrong.
+        // A valid signature over invalid channel data.
         if let Some(text) = value.as_str() {
             let auth = client.auth("presence-x", Some(text));
             messages.push(json!({"event": "pusher:subscribe", "data": {"channel": "presence-x", "auth": auth, "channel_data": text}}));
@@ -265,7 +265,7 @@ async fn s1_8_sensible_nesting_is_kept() {
     server.stop().await;
 }
 
-/// Random messages that look like the protocol.
+/// Random messages resembling the protocol.
 fn any_message() -> impl Strategy<Value = String> {
     let word = prop_oneof![
         Just("pusher:subscribe"),

@@ -1,5 +1,5 @@
-//! A revocation that cannot be written down (F 5). The disk is full by a limit on the size of files,
-//! which root keeps to as well.
+//! Revocations that cannot be written to disk. A limit on the size of files stands for the full
+//! disk; it applies to root as well.
 
 use serde_json::{Value, json};
 
@@ -35,7 +35,7 @@ async fn until_written(server: &TestServer) {
 
 fn waits_for_restart(response: &Response, says: &str) {
     assert_eq!(response.refused(503, says), CODE);
-    // It writes by itself: who revokes again makes all others move again, for nothing.
+    // The server retries by itself: a repeated revocation would only rekey all others again.
     assert_eq!(response.header("Retry-After"), None);
     let text = response.text();
     for part in [says, "until the server restarts", "Make room on the disk", "do not restart"] {
@@ -64,7 +64,7 @@ async fn f5_a_member_is_taken_off_whatever_the_disk_says_and_written_down_later(
     let old = theirs.secret;
     server.fill_disk();
     waits_for_restart(&revoke_member(&server, "u1").await, "the member is off the channel");
-    // All of it holds.
+    // All of them are in force.
     let frame = theirs.client.next().await;
     assert_eq!(frame["data"]["type"], "Revoked", "{frame}");
     assert_eq!(theirs.ask(&server).await.refused(403, "u1"), "revoked");
@@ -81,7 +81,7 @@ async fn f5_a_member_is_taken_off_whatever_the_disk_says_and_written_down_later(
             break;
         }
     }
-    // And whoever runs the server is told, strangers are not.
+    // The operations listener shows it, the public one does not.
     let reasons = notices(&server).await;
     assert_eq!(reasons.len(), 1, "{reasons:?}");
     assert_eq!(reasons[0]["code"], CODE);
@@ -89,7 +89,7 @@ async fn f5_a_member_is_taken_off_whatever_the_disk_says_and_written_down_later(
     assert_eq!(public.expect(200, "ready"), json!({"status": "ready"}));
     assert_eq!(unwritten(&server, "keys").await, 1.0);
     assert_eq!(unwritten(&server, "tokens").await, 0.0);
-    // A second one is no other failure for the log.
+    // A second failed write is not logged again.
     waits_for_restart(&revoke_member(&server, "u3").await, "the member is off the channel");
     assert_eq!(server.printed().matches("a restart would undo it; it is tried again").count(), 1);
     assert!(!key_file(&server).await.contains("u1"));
@@ -209,10 +209,10 @@ async fn f5_neither_a_rotation_nor_a_reload_loses_what_waits() {
     reload(&both.replace(&base64(&master_key("first")), &base64(&master_key("next")))).await;
     assert!(server.printed().contains("is refused; everything stays"), "{}", server.printed());
     assert_eq!(admin.states().await, ["active"]);
-    // The app goes and comes back.
+    // The app is removed and added again.
     reload(&config_of("", &[(OTHER, &app("other"))])).await;
     revoke_member(&server, "u2").await.refused(404, "it is gone");
-    // By then an app without sockets would have been let go of.
+    // By then, the server would have dropped an app without sockets.
     tokio::time::sleep(std::time::Duration::from_millis(2500)).await;
     assert_eq!(notices(&server).await.len(), 1, "and what waits is still known");
     reload(&both).await;
@@ -241,7 +241,7 @@ async fn f5_an_end_before_it_is_written_says_what_is_lost() {
     let state = server.dir.path().join(".sealcast/it.keys.json");
     server.empty_disk();
     server.signal("TERM");
-    // Its directory goes with the server, so the file is looked at while it ends.
+    // Its directory is removed with the server, so read the file while it ends.
     until("the last attempt", async || state.exists().then_some(())).await;
     let output = server.exited().await;
     assert!(!output.stderr.contains("revoke again after the start"), "{output:?}");

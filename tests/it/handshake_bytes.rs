@@ -1,4 +1,4 @@
-//! protocol.md 1.8: segments make no difference, and half a handshake hurts nobody.
+//! protocol.md 1.8: segmentation makes no difference, and half a handshake is harmless.
 
 use serde_json::json;
 
@@ -115,7 +115,7 @@ async fn s1_8_who_leaves_in_the_middle_of_a_frame_is_cleaned_up() {
         server.until_stat("subscriptions", 1).await;
         server.still_serves(&mut bystander, format!("left after {cut} bytes")).await;
     }
-    // And one who leaves before reading the answer to the upgrade.
+    // Also a client that leaves before reading the response to the upgrade.
     for _ in 0..10 {
         let mut raw = Raw::dial(&server).await;
         raw.write(&upgrade_request(&server.socket_path(), "")).await;

@@ -1,4 +1,4 @@
-//! protocol.md 7.1: which requests are signed, which are not, and what the refusals explain.
+//! protocol.md 7.1: signed and unsigned requests, and the explanations in refusals.
 
 use serde_json::json;
 
@@ -90,7 +90,7 @@ async fn s7_1_every_row_of_the_table_of_refusals() {
     post(&server, path, &theirs, &body).await.refused(403, "a disabled app");
 
     client.expect_silence().await;
-    // And the plain form of them all is fine.
+    // The unmodified request is accepted.
     post(&server, EVENTS, &signed(base()), &body).await.expect(200, "a good request");
     client.expect_event("e").await;
     server.stop().await;

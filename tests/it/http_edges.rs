@@ -1,4 +1,4 @@
-//! What probes, proxies and people with a browser ask, and what is nearly right.
+//! Requests of probes, proxies and people with a browser, and near misses.
 
 use serde_json::json;
 
@@ -12,7 +12,7 @@ async fn f23_head_is_answered_wherever_get_is() {
     let targets = ["/", "/health", "/live", "/ready", "/capacity", "/app/it-key-51c0a7"];
     let paths =
         ["/apps/it/channels", "/apps/it/channels/news", "/apps/it/channels/presence-x/users"];
-    // On one connection: nothing follows the head that the next request would read.
+    // On one connection: no bytes after the head that the next request would read.
     let mut line = server.line().await;
     for target in targets {
         let [get, head] = BOTH.map(|method| Request::new(method, target));
@@ -23,7 +23,7 @@ async fn f23_head_is_answered_wherever_get_is() {
         }
     }
     for path in paths {
-        // An SDK signs the method that it sends.
+        // An SDK signs the method of its request.
         let [get, head] =
             BOTH.map(|method| Request::new(method, signed_target(APP, method, path, &[], b"")));
         let (get, head) = (line.send(&get).await, line.send(&head).await);

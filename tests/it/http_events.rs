@@ -194,7 +194,7 @@ async fn s11_bodies_over_the_limit_are_refused_before_they_are_read() {
     let response = post_raw(&server, "/apps/it/events", padded(20001).as_bytes()).await;
     assert_eq!(response.refused(413, "20001 bytes"), "body_too_large");
     assert_eq!(response.json()["limit"], 20000);
-    // The length alone is enough, and so are chunks without any length.
+    // A declared length suffices for the refusal, and so do chunks without a length.
     let target = signed_target(APP, "POST", "/apps/it/events", &[], b"x");
     let mut line = server.line().await;
     line.write(
@@ -291,7 +291,7 @@ async fn s7_9_what_is_not_here_is_answered_quickly() {
         server.send(Request::new("GET", "/health")).await.expect(200, "health"),
         json!({"status": "ok"})
     );
-    // Operations have a listener of their own.
+    // Operations routes are on their own listener.
     assert_eq!(server.send(Request::new("GET", "/stats")).await.status, 404);
     server.stop().await;
 }

@@ -1,4 +1,4 @@
-//! protocol.md 7.4 to 7.6: asking about channels and users.
+//! protocol.md 7.4 to 7.6: queries about channels and users.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! protocol.md 7.1: the many forms in which the same signed request may come.
+//! protocol.md 7.1: the many forms of one signed request.
 
 use serde_json::{Value, json};
 
@@ -10,7 +10,7 @@ fn body() -> String {
     json!({"name": "e", "channel": "news", "data": "1"}).to_string()
 }
 
-/// A signed GET where the path on the wire and the path that is signed may differ.
+/// A signed GET with separate paths for the wire and for the signature.
 async fn get(
     server: &TestServer,
     wire: &str,
@@ -75,7 +75,7 @@ async fn s7_1_forms_of_the_query_string() {
     let mut client = server.connect().await;
     client.join("presence-x", &json!({"user_id": "u"})).await;
     let path = "/apps/it/channels/presence-x";
-    // On the wire, and what is signed.
+    // The path on the wire, and the signed path.
     type Row<'a> = (&'a str, &'a [(&'a str, &'a str)]);
     let rows: [Row<'_>; 13] = [
         ("info=user_count", &[("info", "user_count")]),
@@ -133,7 +133,7 @@ async fn s7_1_a_get_may_carry_the_md5_of_nothing_and_a_content_type() {
         server.send(Request::new("GET", target.clone())).await.expect(200, path);
         let request = Request::new("GET", target).header("Content-Type", "application/json");
         server.send(request).await.expect(200, path);
-        // It is part of what is signed.
+        // `body_md5` is part of the signed text.
         let unsigned =
             [sign(APP, "GET", path, unsigned_params(APP, b"")), params(&[("body_md5", &empty)])]
                 .concat();
@@ -156,7 +156,7 @@ async fn s7_connections_are_kept_alive_for_good_and_bad_requests() {
     for round in 0..20 {
         assert_eq!(line.send(&good()).await.expect(200, round), json!({}));
         line.send(&Request::new("GET", "/apps/it/channels")).await.refused(401, round);
-        // A refusal that leaves a body unread may end the connection, but has to say so.
+        // A refusal with an unread body may end the connection, but must announce it.
         let refused = line.send(&Request::new("POST", EVENTS).json(&json!({}))).await;
         refused.refused(401, round);
         if refused.header("Connection").is_some_and(|value| value.eq_ignore_ascii_case("close")) {

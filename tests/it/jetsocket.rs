@@ -1,4 +1,4 @@
-//! protocol.md 12: the same protocol with another word before the colon, in both directions.
+//! protocol.md 12: the same protocol with another prefix, in both directions.
 
 use serde_json::{Value, json};
 
@@ -132,7 +132,7 @@ async fn s12_a_mixed_audience_hears_the_same_events_in_its_own_dialect() {
     }
     let data = pusher.expect_event("pusher_internal:member_added").await;
     assert_eq!(data["user_id"], "jetsocket");
-    // Application events are the same bytes for everybody.
+    // Application events have the same bytes in both dialects.
     server.publish("presence-x", "e", "{ \"n\": 1 }").await;
     assert_eq!(pusher.next_text().await, jetsocket.next_text().await);
     pusher.client_event("presence-x", "client-x", json!("1")).await;

@@ -1,4 +1,4 @@
-//! What is asked of keys and refused: always with the reason, and nothing has changed then.
+//! Refused key changes: each names its reason and changes nothing.
 
 use serde_json::{Value, json};
 
@@ -6,14 +6,14 @@ use crate::support::*;
 
 const CHANNEL: &str = "private-encrypted-x";
 
-/// Three apps: one with a key, one that is relayed blindly, one with channels that are.
+/// Three apps: one with a key, one in blind mode, one with blind channels.
 fn configuration() -> String {
     let key = base64(&master_key("first"));
     let app = format!("authorizer = \"open\"\nmaster_key = \"{key}\"\n\n[apps.it.rotation]");
     config_of("log = \"trace\"", &[(APP, &app), (OTHER, "mode = \"blind\"")])
 }
 
-/// What a refusal must leave as it is.
+/// The state that a refusal must not change.
 async fn state(admin: &Admin) -> (Value, Option<String>) {
     let keys = admin.report().await["keys"].clone();
     let file = admin.socket.with_file_name("it.keys.json");
@@ -58,7 +58,7 @@ async fn e3_keys_that_cannot_be_next_are_refused_and_never_shown() {
         let shown = server.printed();
         assert!(value.len() < 5 || key.starts_with("file:") || !shown.contains(value), "{key}");
     }
-    // What was refused is not in use: publishers that have it are not understood.
+    // The refused key is not in use: envelopes under it are refused.
     let envelope = seal(&shared_secret(&master_key("canary"), CHANNEL), [1; 24], b"x");
     let body = json!({"name": "e", "channels": [CHANNEL], "data": envelope});
     assert_eq!(
@@ -141,7 +141,7 @@ async fn e3_two_apps_do_not_come_to_share_a_key() {
     assert_eq!(response.refused(409, "of another app"), "shared_key");
     assert!(response.text().contains("the app other"), "{}", response.text());
     assert_eq!(admin.states().await, ["active"]);
-    // The other moves away from it, and has it still in its grace time.
+    // The other app moves away from it, and still has it in its grace period.
     let other = Admin { app: OTHER, socket: admin.socket.clone() };
     other.rotate(&json!({"grace_seconds": 1})).await.expect(200, "rotate");
     assert_eq!(admin.rotate(&body).await.refused(409, "in grace"), "shared_key");
@@ -195,7 +195,7 @@ async fn e3_a_full_disk_changes_nothing() {
     server.publish(CHANNEL, "e", "still sealed with the old key").await;
     reader.expect(&server, "e", "still sealed with the old key").await;
     assert_eq!((reader.secret, reader.asked), (secret, 0));
-    // With room again, what was refused is done.
+    // With room again, the refused change succeeds.
     server.empty_disk();
     admin.rotate(&json!({})).await.expect(200, "rotate");
     reader.expect(&server, "sealcast:rekey", "{}").await;

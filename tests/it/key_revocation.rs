@@ -38,7 +38,7 @@ async fn revoke_member(server: &TestServer, channel: &str, user: &str) -> u64 {
     answer["epoch"].as_u64().unwrap_or_else(|| panic!("no epoch: {answer}"))
 }
 
-/// The one frame that tells a client that it was taken off, and nothing behind it.
+/// Expects the one frame that reports the revocation, and nothing after it.
 async fn expect_revoked(client: &mut Client, channel: &str) {
     let frame = client.next().await;
     assert_eq!(frame["event"], "pusher:subscription_error", "{frame}");
@@ -49,7 +49,7 @@ async fn expect_revoked(client: &mut Client, channel: &str) {
     client.expect_silence().await;
 }
 
-/// Data of the next event of this name; nudges on the way are passed over.
+/// Data of the next event with this name; nudges before it are skipped.
 async fn sealed_event(client: &mut Client, name: &str) -> String {
     loop {
         let frame = client.next().await;
@@ -107,7 +107,7 @@ async fn e4_a_pending_key_is_taken_back() {
 
 #[tokio::test]
 async fn e4_when_the_active_key_is_taken_back_nothing_more_opens_with_it() {
-    // The pace of rotations is not meant for this.
+    // `turns_per_second` does not apply to a forced rekey.
     let slow = format!("{OPEN}\n\n[apps.it.rotation]\nturns_per_second = 1");
     let server = TestServer::start(&configuration(&slow)).await;
     let admin = Admin::of(&server);
@@ -150,7 +150,7 @@ async fn e4_when_the_active_key_is_taken_back_nothing_more_opens_with_it() {
     server.stop().await;
 }
 
-/// The nudge comes first, or the first event was it.
+/// The nudge comes first, unless the first event served as the nudge.
 async fn sealed_event_or_first_nudge(reader: &mut Reader, server: &TestServer) -> (String, String) {
     let read = reader.read(server).await;
     if read.0 == "sealcast:rekey" { reader.read(server).await } else { read }
@@ -192,20 +192,20 @@ async fn e5_a_member_that_is_taken_off_reads_nothing_more() {
         assert_eq!(reader.ask(&server).await.refused(403, "u1"), "revoked");
     }
     assert_eq!(admin.report().await["rotation"]["remaining"], 0);
-    // Neither what was sent meanwhile nor what comes opens with the secret that they have.
+    // Neither earlier nor later events open with the revoked member's secret.
     server.publish(CHANNEL, "e", "after").await;
     let data = sealed_event(&mut others[0].client, "e").await;
     assert_eq!(open(&others[0].secret, &data), "after");
     assert_eq!(try_open(&old, &data), None);
     theirs.client.expect_silence().await;
-    // Other channels know nothing of it, and the user may be taken off those as well.
+    // Other channels are not affected, and the user can be removed from those as well.
     server.publish("private-encrypted-y", "e", "y").await;
     elsewhere.expect(&server, "e", "y").await;
     revoke_member(&server, "private-encrypted-y", "u1").await;
     expect_revoked(&mut elsewhere.client, "private-encrypted-y").await;
     assert!(revoke_member(&server, CHANNEL, "u2").await > first);
     expect_revoked(&mut others[0].client, CHANNEL).await;
-    // Nobody need be there.
+    // The channel may be empty.
     revoke_member(&server, "private-encrypted-empty", "u1").await;
     server.stop().await;
 }
@@ -215,7 +215,7 @@ async fn e5_who_is_signed_in_is_taken_off_however_it_was_authorized() {
     let server = TestServer::start(&hkdf()).await;
     let mut client = server.connect().await;
     client.sign_in(&json!({"id": "u1"})).await;
-    // Signed by the application's own backend: this server does not know for whom.
+    // The application's own backend signed: this server does not know the user.
     client.subscribe(CHANNEL).await;
     let mut stranger = server.connect().await;
     stranger.sign_in(&json!({"id": "u2"})).await;
@@ -249,7 +249,7 @@ async fn e5_a_token_that_is_newer_lets_them_in_again() {
     expect_revoked(&mut reader.client, CHANNEL).await;
     server.stop().await;
 
-    // It is remembered by the next server, too.
+    // The revocation survives a restart.
     let server = launch().start().await;
     reader.client = server.connect().await;
     for issued in [now - 5, now - 100_000] {
@@ -261,7 +261,7 @@ async fn e5_a_token_that_is_newer_lets_them_in_again() {
     let unsigned = json!({"sub": "u1", "exp": now + 600, "channels": ["*"]});
     reader.bearer = Some(token(&json!({"alg": "HS256"}), &unsigned, JWT_SECRET));
     assert_eq!(reader.ask(&server).await.refused(403, "no iat"), "revoked");
-    // Others, and other channels, are not meant.
+    // Other users and other channels are not affected.
     reader.bearer = Some(bearer("u2", now - 5));
     reader.fetch(&server).await;
     assert_ne!(reader.secret, old);
@@ -269,7 +269,7 @@ async fn e5_a_token_that_is_newer_lets_them_in_again() {
     reader.channel = "private-encrypted-y".to_owned();
     reader.fetch(&server).await;
     reader.channel = CHANNEL.to_owned();
-    // Seconds are coarse: only what is later than that of the revocation counts.
+    // `iat` counts in seconds: only tokens of a later second are newer.
     tokio::time::sleep(Duration::from_millis(1100)).await;
     reader.bearer = Some(bearer("u1", unix_now()));
     reader.fetch(&server).await;
@@ -283,7 +283,7 @@ async fn e5_a_token_that_is_newer_lets_them_in_again() {
 #[tokio::test]
 async fn e5_a_secret_that_was_given_out_before_is_of_no_use() {
     let server = TestServer::start(&hkdf()).await;
-    // Authorized, and not subscribed yet.
+    // Authorized, but not subscribed yet.
     let client = server.connect().await;
     let mut reader = Reader {
         client,
@@ -370,7 +370,7 @@ async fn e5_rotation_and_revocation_go_together() {
             assert_eq!(frame["data"]["type"], "Revoked", "{frame}");
             break;
         }
-        // A nudge of the rotation may have been on its way already.
+        // A nudge of the rotation may already be on its way.
         assert_eq!(try_open(&old, frame["data"].as_str().expect("data")), None, "{frame}");
     }
     goes.client.expect_silence().await;

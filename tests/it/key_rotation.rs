@@ -1,4 +1,4 @@
-//! encryption.md 4: master keys change while subscribers stay, and lose nothing.
+//! encryption.md 4: master keys change without losses for subscribers.
 
 use serde_json::{Value, json};
 
@@ -39,7 +39,7 @@ async fn e4_keys_go_through_their_states() {
     admin.until_states(&["retired", "active"]).await;
     let report = admin.report().await;
     assert_eq!(id(&report["keys"][0]), before, "what was is remembered: {report}");
-    // Retired keys are no news to whoever draws curves.
+    // Retired keys are not listed in metrics.
     let stats = server.stats().await;
     let wanted = json!([{"app": "it", "id": id(&answer), "state": "active", "subscriptions": 0}]);
     assert_eq!(stats["keys"], wanted, "{stats}");
@@ -61,7 +61,7 @@ async fn e4_subscribers_move_in_the_midst_of_events() {
             for n in 0..60 {
                 let mut read = reader.read(&server).await;
                 if read.0 == "sealcast:rekey" {
-                    // Between two events it was quiet for long enough.
+                    // The channel was quiet for long enough between two events.
                     read = reader.read(&server).await;
                 }
                 assert_eq!(read, ("numbers".to_owned(), n.to_string()));
@@ -139,7 +139,7 @@ async fn e4_an_announced_key_opens_at_once_and_seals_in_its_time() {
     assert!(answer["state"] == "pending" && (now + 3..now + 6).contains(&at), "{answer}");
     assert_eq!(admin.states().await, ["active", "pending"]);
     assert_eq!(admin.rotate(&json!({})).await.refused(409, "another"), "key_pending");
-    // A publisher that has the next key already is understood, and subscribers notice nothing.
+    // An envelope under the pending key is accepted, and subscribers notice nothing.
     let early = seal(&second, [9; 24], b"early");
     server.publish(CHANNEL, "e", &early).await;
     reader.expect(&server, "e", "early").await;
@@ -162,7 +162,7 @@ async fn e4_who_cannot_move_is_served_until_the_grace_time_ends() {
     let mut other = Reader::join(&server, server.connect().await, CHANNEL).await;
     admin.rotate_to(&master_key("second")).await;
     other.expect(&server, "sealcast:rekey", "{}").await;
-    // It has moved when what it is sent is sealed with the next key.
+    // It has moved once its events are sealed with the next key.
     until("the other has moved", async || {
         (admin.report().await["rotation"]["remaining"] == 1).then_some(())
     })
@@ -175,7 +175,7 @@ async fn e4_who_cannot_move_is_served_until_the_grace_time_ends() {
     assert_eq!((dotnet.asked, other.asked), (0, 1));
     dotnet.client.expect_rejection(4200).await;
     admin.until_states(&["retired", "active"]).await;
-    // It comes back, and is served with the active key.
+    // It reconnects, and is served with the active key.
     let again = Reader::join(&server, server.connect_with(query).await, CHANNEL).await;
     assert_eq!(again.secret, shared_secret(&master_key("second"), CHANNEL));
     server.publish(CHANNEL, "e", "last").await;
@@ -204,7 +204,7 @@ async fn e4_envelopes_of_the_previous_key_are_sealed_again_for_who_has_moved() {
                 let frame = reader.client.next().await;
                 let data = frame["data"].as_str().expect("data");
                 assert_eq!(open(&reader.secret, data), label);
-                // What the publisher sealed with the subscribers' own key is relayed as it is.
+                // An envelope under the subscribers' own key is relayed unchanged.
                 assert_eq!(data == envelope, label == "second", "{label}");
             }
         } else {
@@ -256,7 +256,7 @@ async fn e4_secrets_of_the_apps_own_backend_are_cut_over_after_a_fixed_hold() {
     assert_eq!(open(&secrets[0], frame["data"].as_str().expect("data")), "before");
     let answer = admin.rotate(&json!({"key": base64(&master_key("second"))})).await;
     answer.expect(200, "rotate");
-    // The first frame of the next key is the sign; what follows waits for as long as was agreed.
+    // The first event under the next key is the nudge; later ones wait for the fixed hold.
     let mut read = Vec::new();
     for n in 0..20 {
         server.publish(CHANNEL, "e", &n.to_string()).await;
@@ -276,7 +276,7 @@ async fn e4_secrets_of_the_apps_own_backend_are_cut_over_after_a_fixed_hold() {
     assert_eq!(read, wanted);
     admin.until_moved().await;
     server.publish(CHANNEL, "e", "after").await;
-    // On a channel that had become quiet, the sign was an empty event.
+    // On a channel that had become quiet, the nudge was an empty event.
     let frame = loop {
         let frame = client.next().await;
         if frame["event"] == "e" {

@@ -1,4 +1,4 @@
-//! Keys between two runs, and what the configuration says of them: the state file, a new start, SIGHUP.
+//! Keys across restarts and reloads: the state file, the configuration, SIGHUP.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
@@ -17,12 +17,12 @@ fn with_key(label: &str) -> String {
     configured(&base64(&master_key(label)))
 }
 
-/// A server whose state outlives it.
+/// A server whose state directory outlives it.
 fn launch(config: &str, state_dir: &Path) -> Launch {
     Launch::serve(config).arg("--state-dir").arg(state_dir)
 }
 
-/// The secret that the auth endpoint gives out now.
+/// The secret that the auth endpoint returns now.
 async fn secret(server: &TestServer) -> [u8; 32] {
     Reader::authorized(server, server.connect().await, CHANNEL).await.secret
 }
@@ -37,7 +37,7 @@ async fn takes_envelope(server: &TestServer, label: &str) -> bool {
     server.post("/events", &body).await.status == 200
 }
 
-/// Does not start, and says why.
+/// Expects a failing start with this message.
 async fn refused(config: &str, state_dir: &Path) -> String {
     let output = launch(config, state_dir).output("").await;
     assert_eq!(output.status.code(), Some(1), "{output:?}");
@@ -57,13 +57,13 @@ async fn e4_a_rotation_goes_on_after_a_restart() {
     let before = admin.report().await["keys"].clone();
     let announced = json!({"key": base64(&master_key("third")), "activate_in_seconds": 3600});
     assert_eq!(admin.rotate(&announced).await.refused(409, "behind"), "rotation_in_progress");
-    // As a crash ends it.
+    // Ended as by a crash.
     server.signal("KILL");
     drop(behind);
     let killed = server.killed().await;
     assert!(!killed.stderr.contains("panicked"), "{killed:?}");
 
-    // The configuration names the first key still, and that means nothing new.
+    // The configuration still names the first key, which is no change.
     let server = launch(&config, state.path()).start().await;
     let mut after = admin.report().await["keys"].clone();
     assert_eq!(after[0]["subscriptions"], 0);
@@ -113,7 +113,7 @@ async fn e3_another_key_in_the_configuration_is_a_rotation_at_the_start() {
     assert!(takes_envelope(&server, "first").await && takes_envelope(&server, "second").await);
     server.stop().await;
 
-    // The one before does not come back, nor does one that was replaced by command.
+    // Neither the previous key nor one replaced by command can return.
     for label in ["first", "second"] {
         let stderr = refused(&with_key(label), state.path()).await;
         assert!(stderr.contains("has been in use before"), "{stderr}");
@@ -176,7 +176,7 @@ impl Reloading {
         Self { server, admin }
     }
 
-    /// Writes the configuration, sends SIGHUP, and waits for what the log says of it.
+    /// Writes the configuration, sends SIGHUP, and waits for this text in the log.
     async fn reload(&self, config: &str, says: &str) {
         let before = self.server.printed().matches(says).count();
         self.server.dir.write("sealcast.toml", config);
@@ -199,7 +199,7 @@ async fn e3_another_key_in_the_configuration_and_sighup_rotate() {
     reader.expect(&it.server, "sealcast:rekey", "{}").await;
     assert_eq!((reader.asked, reader.secret), (1, of("second")));
     it.admin.until_moved().await;
-    // A key in a file is looked at again, too.
+    // A key file is read again, too.
     let path = it.server.dir.write("key", &base64(&master_key("third")));
     it.reload(&configured(&format!("file:{}", path.display())), "subscribers move to it").await;
     reader.expect(&it.server, "sealcast:rekey", "{}").await;
@@ -232,7 +232,7 @@ async fn e3_a_configuration_that_cannot_be_applied_changes_nothing() {
         it.reload(text, says).await;
         assert_eq!(it.admin.report().await["keys"], keys, "{text}");
     }
-    // What has been in use does not come back.
+    // A used key cannot return.
     it.server.dir.write("sealcast.toml", &with_key("third"));
     it.reload(&with_key("third"), "subscribers move to it").await;
     reader.expect(&it.server, "sealcast:rekey", "{}").await;
@@ -274,7 +274,7 @@ async fn c_what_only_a_new_start_can_change_is_named() {
     let capacity = exchange(it.server.ops(), &Request::new("GET", "/capacity")).await;
     assert_eq!(capacity.expect(200, "the gate")["threshold_percent"], 80);
     assert_eq!(it.admin.states().await, ["grace", "active"]);
-    // Whoever reads it once more is told once more, although nothing has changed since.
+    // Each reload reports it again, even without a change.
     it.reload(&changed, "config.by=\"signal\" config.later=\"path_prefix, workers\"").await;
     let derived = with_key("second").replace("[apps.it]", "[apps.it]\nderivation = \"hkdf\"");
     it.reload(&derived, "config.later=\"apps.it.derivation\"").await;

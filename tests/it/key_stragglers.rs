@@ -1,5 +1,5 @@
-//! Subscribers that do not move to the next key, or move late: what they hold up, and what becomes
-//! of them (encryption.md 4).
+//! Subscribers that do not move to the next key, or move late: their effect on rotations, and their
+//! end (encryption.md 4).
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ fn of(label: &str) -> [u8; 32] {
     shared_secret(&master_key(label), CHANNEL)
 }
 
-/// One that has moved to the second key, and one that never does.
+/// One subscriber with the second key, and one straggler.
 async fn one_behind(server: &TestServer) -> (Reader, Reader) {
     let straggler = server.connect_with(NEVER_ASKS).await;
     let straggler = Reader::join(server, straggler, CHANNEL).await;
@@ -61,7 +61,7 @@ async fn f18_a_rotation_by_force_closes_those_behind_and_goes_on() {
         assert!(text.contains(part), "{part}: {text}");
     }
     assert!(until > unix_now() as u64);
-    // What is refused for another reason closes nobody.
+    // A request refused for another reason closes no socket.
     let known = json!({"key": base64(&master_key("first")), "force": true});
     assert_eq!(admin.rotate(&known).await.refused(409, "known"), "known_key");
     server.publish(CHANNEL, "e", "still served").await;
@@ -77,7 +77,7 @@ async fn f18_a_rotation_by_force_closes_those_behind_and_goes_on() {
     assert_eq!(moved.secret, of("third"));
     let again = Reader::join(&server, server.connect_with(NEVER_ASKS).await, CHANNEL).await;
     assert_eq!(again.secret, of("third"));
-    // With nobody behind it is a rotation like any other.
+    // Without stragglers it is an ordinary rotation.
     let answer = admin.rotate(&json!({"force": true})).await.expect(200, "nobody is behind");
     assert_eq!(answer.get("closed"), None, "{answer}");
     server.stop().await;
@@ -132,7 +132,7 @@ async fn f18_a_reload_takes_all_else_and_its_key_when_the_rotation_has_ended() {
     let list = list.arg(it.server.dir.path().join(".sealcast")).output("").await;
     let line = format!("{}, which the configuration names, is taken", waiting.as_str().unwrap());
     assert!(list.stdout.contains(&line), "{list:?}");
-    // Whoever reads it once more is told once more.
+    // Each reload reports it again.
     it.reload(&with_key("third", "[apps.it.limits]\nevent_bytes = 30"), WAITS).await;
     assert_eq!(it.said(MOVES), 0);
 
@@ -155,7 +155,7 @@ async fn f18_a_key_that_waits_is_taken_by_force_and_given_up_with_the_configurat
     let admin = Admin::of(&it.server);
     let (mut straggler, mut moved) = one_behind(&it.server).await;
     it.reload(&with_key("third", ""), WAITS).await;
-    // The configuration names the key of before again: nothing waits any more.
+    // The configuration names the previous key again: no key waits any more.
     it.take(&with_key("first", "")).await;
     assert_eq!(rotation(&it.server).await.get("waiting"), None);
     it.reload(&with_key("third", ""), WAITS).await;
@@ -188,7 +188,7 @@ async fn join_with_token(server: &TestServer, query: &str) -> Reader {
     reader
 }
 
-/// Opens with the next key only, so that a client which asks in vain cannot read it.
+/// An event under the next key only, unreadable for a client whose auth requests fail.
 async fn expect_nudge(reader: &mut Reader) {
     let frame = reader.client.next().await;
     let data = frame["data"].as_str().expect("data");
@@ -204,7 +204,7 @@ async fn f31_a_refused_question_closes_a_client_that_loses_its_secret_and_no_oth
     let server = TestServer::start(&text).await;
     let mut java = join_with_token(&server, JAVA).await;
     let mut js = join_with_token(&server, "protocol=7&client=js").await;
-    // Nothing has made it ask: a refusal is its own affair.
+    // Without a nudge before it, a refusal closes nothing.
     java.bearer = None;
     java.ask(&server).await.expect(401, "without a token");
     server.publish(CHANNEL, "e", "1").await;
@@ -255,7 +255,7 @@ async fn f31_on_a_quiet_channel_a_late_question_is_answered_with_the_next_secret
         .await;
     late.fetch(&server).await;
     assert_eq!(late.secret, of("second"));
-    // It answers pings by and by, and is served with that from then on.
+    // Pongs reach the server slowly, and the new secret applies from then on.
     let moved = admin.until_moved();
     let read = async {
         server.publish(CHANNEL, "e", "1").await;

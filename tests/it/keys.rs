@@ -2,7 +2,7 @@
 
 use crate::support::*;
 
-/// `keys inspect` with the key as an argument and on standard input; both must say the same.
+/// `keys inspect` with the key as an argument and on standard input; the output must be the same.
 async fn inspect(key: &str) -> Output {
     let by_argument = Launch::new(&["keys", "inspect", key]).output("").await;
     let by_input = Launch::new(&["keys", "inspect", "-"]).output(&format!("{key}\n")).await;
@@ -90,7 +90,7 @@ async fn e3_bad_keys_are_refused_without_being_shown() {
         "unknown:canary-canary-canary".to_owned(),
         "file:/no/such/canary/file".to_owned(),
         "env:NO_SUCH_CANARY_VARIABLE".to_owned(),
-        // One repeated byte, in three spellings.
+        // One repeated byte, in three notations.
         "0".repeat(64),
         base64(&[0; 32]),
         "a".repeat(32),
@@ -114,7 +114,7 @@ async fn e3_bad_keys_are_refused_without_being_shown() {
         let bare = key.split_once(':').map_or(key.as_str(), |(_, value)| value);
         for output in [checked, by_environment, inspected] {
             let shown = format!("{}{}", output.stdout, output.stderr);
-            // A path or a variable's name may be shown; what is in them may not.
+            // The name of a file or variable may be shown, its content may not.
             if bare.len() > 1 && !key.starts_with("file:") && !key.starts_with("env:") {
                 assert!(!shown.contains(bare), "{key}: {shown}");
             }
@@ -164,7 +164,7 @@ async fn e3_vectors_say_whose_they_are_and_never_repeat_a_key() {
     let published = Launch::new(&["keys", "vector"]).output("").await;
     assert_eq!(published.status.code(), Some(0), "{published:?}");
     assert!(published.stderr.contains("published example key"), "{published:?}");
-    // What is published is no key.
+    // A published key is refused.
     let inspected = inspect("base64:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=").await;
     assert_eq!(inspected.status.code(), Some(1), "{inspected:?}");
 

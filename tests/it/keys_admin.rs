@@ -1,4 +1,4 @@
-//! Who gets at the admin API: the server's own user on the socket of the state directory, and the
+//! Access to the admin API: the server's own user on the socket of the state directory, and the
 //! bearer of the token on the operations listener.
 
 use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
@@ -19,7 +19,7 @@ fn with_token() -> String {
     configuration(&format!("log = \"trace\"\nadmin_token = \"{TOKEN}\""))
 }
 
-/// Every question that the API takes, the one that changes something last.
+/// All requests of the API; the one that changes something is last.
 fn requests() -> Vec<Request> {
     let path = "/admin/apps/it/keys";
     vec![
@@ -133,7 +133,7 @@ async fn c_one_state_directory_has_one_server() {
     assert!(output.stderr.contains("another server has the state directory"), "{output:?}");
     assert!(!output.stdout.contains("listening"), "{output:?}");
     assert_eq!(admin.states().await, ["active"], "the first is not disturbed");
-    // Killed, it leaves its socket behind; the next server takes the place.
+    // After SIGKILL the socket file is still there; the next server replaces it.
     server.signal("KILL");
     server.killed().await;
     assert!(admin.socket.exists() && UnixStream::connect(&admin.socket).is_err());

@@ -69,7 +69,7 @@ async fn c_rotate_shows_subscribers_until_all_have_moved() {
     let key = base64(&master_key("second"));
     let launch = keys(&server, "rotate").arg("--key").arg(&key);
     let moves = async {
-        // Not before somebody has seen that it is to move.
+        // Not before a subscriber has seen the nudge.
         until("the rotation has begun", async || {
             (admin.report().await["rotation"]["remaining"] == 1).then_some(())
         })
@@ -86,7 +86,7 @@ async fn c_rotate_shows_subscribers_until_all_have_moved() {
     let begun = format!("0/1 moved  {first} (grace): 1  {second} (active): 0");
     assert!(lines.contains(&begun.as_str()), "{output:?}");
     assert!(!format!("{output:?}").contains(&key), "{output:?}");
-    // Where nobody wants to wait, the command is done at once, whoever is behind.
+    // With `--no-wait` the command ends at once, even with stragglers.
     let said = good(&keys(&server, "rotate").arg("--no-wait").output("").await);
     assert!(said.ends_with("is active\n"), "{said}");
     refused(&keys(&server, "rotate").output("").await, "have not moved");
@@ -137,7 +137,7 @@ async fn c_what_is_wrong_is_said_in_a_sentence() {
         .arg("--state-dir")
         .arg(server.dir.path().join(".sealcast"));
     refused(&unknown.output("").await, "There is no app nobody");
-    // In a directory where no server has ever run.
+    // In a directory without any server so far.
     refused(
         &Launch::new(&["keys", "list", "--app", "it"]).output("").await,
         "no server answers at",

@@ -11,13 +11,13 @@ struct Row {
     what: &'static str,
     setting: &'static str,
     default: usize,
-    /// Another one, to be set.
+    /// Another value, to be configured.
     other: usize,
-    /// A request that is of this size.
+    /// A request of this size.
     request: fn(usize) -> Request,
     status: u16,
     code: &'static str,
-    /// What the sentence of the refusal names.
+    /// The name in the refusal's sentence.
     says: &'static str,
 }
 
@@ -39,7 +39,7 @@ fn item(name: &str, channel: &str, data: &str) -> Value {
     json!({"name": name, "channel": channel, "data": data})
 }
 
-/// So many bytes, of characters of two bytes as far as that goes.
+/// This many bytes, in two-byte characters as far as possible.
 fn wide(bytes: usize) -> String {
     "é".repeat(bytes / 2) + &"x".repeat(bytes % 2)
 }
@@ -48,7 +48,7 @@ fn key() -> [u8; 32] {
     master_key("limits")
 }
 
-/// What a backend's own SDK makes of so many bytes.
+/// The envelope that a backend's own SDK makes of this many bytes.
 fn envelope(bytes: usize) -> String {
     seal(&shared_secret(&key(), ENCRYPTED), [5; 24], wide(bytes).as_bytes())
 }
@@ -234,7 +234,7 @@ async fn s11_requests_at_the_edge_of_other_limits() {
     server.stop().await;
 }
 
-/// A subscriber of the sealed channel gets what the limit lets pass, although it is longer by then.
+/// A subscriber of the sealed channel gets the largest allowed event, longer after sealing.
 #[tokio::test]
 async fn s11_what_sealing_adds_does_not_count() {
     let server = TestServer::start(&app("limits.event_bytes = 100")).await;
@@ -247,7 +247,7 @@ async fn s11_what_sealing_adds_does_not_count() {
         assert!(sealed.len() > 200, "{frame}");
         assert_eq!(open(&shared_secret(&key(), ENCRYPTED), sealed), wide(100));
     }
-    // As long as an envelope, and none: the plaintext is what counts.
+    // As long as an envelope without being one: the plaintext counts.
     let plain = wide(envelope(100).len());
     server.send(event("e", &one(ENCRYPTED), &plain)).await.refused(413, "as long as an envelope");
     server.send(event("e", &one("c"), &envelope(100))).await.refused(413, "on another channel");
@@ -255,7 +255,7 @@ async fn s11_what_sealing_adds_does_not_count() {
     server.stop().await;
 }
 
-/// The body of a good request, with blanks up to this length.
+/// The body of a valid request, padded with blanks to this length.
 fn padded(length: usize) -> Request {
     let mut body = item("e", "c", "1").to_string();
     body.extend(std::iter::repeat_n(' ', length - body.len()));
@@ -295,7 +295,7 @@ async fn s11_questions_at_the_edge_of_16_kib() {
     server.stop().await;
 }
 
-/// A request that was signed this long ago, or will be.
+/// A request signed this many seconds ago (negative: in the future).
 async fn signed_at(server: &TestServer, offset: i64) -> Response {
     let stamp = (unix_now() + offset).to_string();
     let list = with(unsigned_params(APP, b""), "auth_timestamp", Some(&stamp));
@@ -303,8 +303,8 @@ async fn signed_at(server: &TestServer, offset: i64) -> Response {
     server.send(Request::new("GET", format!("/apps/it/channels?{target}"))).await
 }
 
-/// A second may end between the signature and the look at the clock: what could change with it is
-/// asked until it has not.
+/// A second may end between the signature and the check: repeat cases at the edge until they did
+/// not cross it.
 #[tokio::test]
 async fn s11_clocks_at_the_edge_of_ten_minutes() {
     let server = TestServer::start(&config("")).await;

@@ -11,7 +11,7 @@ fn app(limits: &str) -> String {
     config(&format!("{ON}\n{limits}"))
 }
 
-/// So many bytes, of characters of two bytes as far as that goes.
+/// This many bytes, in two-byte characters as far as possible.
 fn wide(bytes: usize) -> String {
     "é".repeat(bytes / 2) + &"x".repeat(bytes % 2)
 }
@@ -41,7 +41,7 @@ async fn s11_connections_of_an_app() {
     for client in &mut clients {
         client.expect_silence().await;
     }
-    // Another app has its own, and by default any number.
+    // Another app has its own limit, unlimited by default.
     for _ in 0..30 {
         clients.push(server.connect_as(OTHER).await);
     }
@@ -65,7 +65,7 @@ async fn s11_bytes_of_a_message() {
         }
         raw.write(&text(message(limit + 1))).await;
         raw.expect_close(1009, limit + 1).await;
-        // In fragments it is as long.
+        // The length counts across fragments.
         let mut raw = Raw::open(&server).await;
         let (long, half) = (message(limit + 1), limit / 2);
         raw.write(&frame(TEXT, &long[..half])).await;
@@ -81,7 +81,7 @@ async fn s11_channels_of_a_connection() {
     for (server, limit) in servers("channels_per_connection", 10_000, 3).await {
         let mut client = server.connect().await;
         let names: Vec<String> = (0..limit).map(|n| format!("c-{n}")).collect();
-        // Many at a time, and never more answers than a socket may have waiting.
+        // In groups, so that the answers fit into an outbox.
         for names in names.chunks(500) {
             for name in names {
                 client.ask(name).await;
@@ -134,7 +134,7 @@ async fn s11_members_of_a_presence_channel() {
         let mut late = server.connect().await;
         late.ask_presence("presence-x", r#"{"user_id":"late"}"#).await;
         expect_limit(&mut late, "presence-x", "channel_full", limit).await;
-        // Who is there already may be so once more.
+        // A member that is present may join with another connection.
         late.join("presence-x", &json!({"user_id": 1})).await;
         server.stop().await;
     }
@@ -201,7 +201,7 @@ async fn s11_ids_of_a_watchlist() {
     }
 }
 
-/// Two on a channel, of whom the first sends.
+/// Two subscribers of a channel; the first one sends.
 async fn pair(server: &TestServer) -> [Client; 2] {
     let (mut sender, mut other) = (server.connect().await, server.connect().await);
     sender.subscribe("private-x").await;
@@ -222,7 +222,7 @@ async fn s11_bytes_of_a_client_event() {
             sender.client_event("private-x", "client-x", json!(wide(size))).await;
             assert_eq!(other.next().await["data"], wide(size));
         }
-        // What counts is the text that the others get.
+        // The text as the others receive it counts.
         let list = json!([wide(limit - 4)]);
         sender.client_event("private-x", "client-x", list.clone()).await;
         assert_eq!(other.expect_event("client-x").await, list);
@@ -251,8 +251,8 @@ async fn s11_characters_of_a_client_event_s_name() {
     }
 }
 
-/// All in one write, so that no time passes between them: as many as the limit are taken, and of as
-/// many again some are not.
+/// All in one write, so that no time passes between them: as many as the limit pass, and of as many
+/// again some are refused.
 #[tokio::test]
 async fn s11_client_events_of_a_second() {
     for (server, limit) in servers("client_events_per_second", 10, 3).await {
@@ -310,7 +310,7 @@ async fn s11_how_long_events_are_kept() {
     }
 }
 
-/// What is longer than the outbox of a socket that reads is no reason to close it.
+/// An event longer than the outbox does not close a socket that reads.
 #[tokio::test]
 async fn s11_the_largest_of_everything_passes_at_once() {
     let server = TestServer::start(&app("")).await;

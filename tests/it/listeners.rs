@@ -1,4 +1,4 @@
-//! A listener of its own for the HTTP API.
+//! A separate listener for the HTTP API.
 
 use serde_json::json;
 
@@ -63,7 +63,7 @@ async fn c_no_socket_is_opened_where_the_api_is() {
     server.stop().await;
 }
 
-/// As Java's client does with its first request, whose answer must be that of any other.
+/// Java's client offers HTTP/2 in its first request, and needs an ordinary response.
 fn offering_http2() -> Request {
     trigger("", "offers HTTP/2")
         .header("Connection", "Upgrade, HTTP2-Settings")
@@ -102,7 +102,7 @@ async fn c_the_prefix_stands_in_front_of_both() {
     server.stop().await;
 }
 
-/// Its own header is asked for, whatever the other listener wants.
+/// Its header is required, independent of the other listener.
 #[tokio::test]
 async fn c_the_apis_listener_may_be_behind_a_balancer_of_its_own() {
     let top = "api_proxy_protocol = true\ntrusted_proxies = [\"127.0.0.1\"]";

@@ -1,4 +1,4 @@
-//! The live feed: what is told of what happens, and what never is.
+//! The live feed: its entries, and data that is never in them.
 
 use serde_json::{Value, json};
 
@@ -14,7 +14,7 @@ fn configuration() -> String {
     ))
 }
 
-/// The entry without its time, which has to be one.
+/// The entry without its time, which must be present.
 fn timeless(mut entry: Value) -> Value {
     let time = entry.as_object_mut().and_then(|entry| entry.remove("time"));
     let time = time.as_ref().and_then(Value::as_str).unwrap_or_default().to_owned();
@@ -191,7 +191,7 @@ async fn c_events_are_told_as_envelopes_and_sizes() {
         "name": "client-e", "bytes": payload.len(), "subscribers": 1,
     });
     assert_eq!(timeless(find("client_event").await), wanted);
-    // Refused: the plaintext was on its way to a channel that is blind.
+    // Refused: plaintext for a channel in blind mode.
     let body = json!({"name": "e", "channel": BLIND, "data": payload});
     server.post("/events", &body).await.refused(422, "plaintext");
     find("plaintext_refused").await;

@@ -1,4 +1,4 @@
-//! Who may watch, how much is kept for them, and how it ends.
+//! The live feed: access, its queue, and its end.
 
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 
@@ -41,7 +41,7 @@ async fn c_the_feed_wants_the_token_and_a_page_of_its_own() {
     assert_eq!(response.refused(426, "no upgrade"), "upgrade_required");
     let own = [authorized, ("Origin", "http://localhost")];
     assert_eq!(exchange(server.ops(), &watch_request("", &own)).await.status, 101);
-    // There all sockets are clients, and this is no path of theirs.
+    // On the public listener this path does not exist.
     let mut public = Client::dial(&server, APP, "/ops/live", &[authorized]).await;
     public.expect_rejection(4005).await;
     let public = server.send(plain).await;
@@ -53,17 +53,17 @@ async fn c_the_feed_wants_the_token_and_a_page_of_its_own() {
     server.stop().await;
 }
 
-/// An address of this machine that is not the loopback's, if it has any.
+/// A non-loopback address of this machine, if it has one.
 fn other_address() -> Option<IpAddr> {
     let socket = UdpSocket::bind("0.0.0.0:0").ok()?;
-    // Nothing is sent: the kernel says which address it would send from.
+    // No packet is sent: connecting a UDP socket only selects the source address.
     socket.connect("192.0.2.1:9").ok()?;
     Some(socket.local_addr().ok()?.ip()).filter(|address| !address.is_loopback())
 }
 
 #[tokio::test]
 async fn c_the_feed_is_this_machines_own_unless_it_is_said_otherwise() {
-    // Without another address there is the unit test of the decision.
+    // Without another address, the unit test of the guard covers this.
     let Some(address) = other_address() else { return };
     for (setting, wanted) in [("", 403), ("live_feed = \"anywhere\"", 101)] {
         let server = Launch::new(&["serve", "--listen", "127.0.0.1:0", "--ops-listen"])
@@ -110,7 +110,7 @@ async fn c_no_more_than_so_many_watch() {
     server.stop().await;
 }
 
-/// Somebody who asks for the feed and never reads.
+/// A watcher that never reads.
 async fn sleeper(server: &TestServer) -> tokio::net::TcpStream {
     let socket = TcpSocket::new_v4().expect("a socket");
     socket.set_recv_buffer_size(4096).expect("a socket option");
@@ -145,7 +145,7 @@ async fn c_who_does_not_read_is_cut_and_nobody_else_notices() {
     client.subscribe("c").await;
     let mut asleep = sleeper(&server).await;
     let mut fast = Watcher::at(server.ops(), "?type=event", TOKEN).await;
-    // An event's name is told: 20 MB, more than the kernel and the queue can hold together.
+    // Names are part of an entry: 20 MB, more than the kernel and the queue hold together.
     for number in 0..200 {
         let name = format!("{number}:{}", "n".repeat(99_000));
         server.publish("c", &name, "x").await;
@@ -153,7 +153,7 @@ async fn c_who_does_not_read_is_cut_and_nobody_else_notices() {
         assert_eq!(fast.next().await["name"], name.as_str());
     }
     until_ended(&audit, "too_slow").await;
-    // What was under way is still there to read; then comes the end, not silence.
+    // Queued entries can still be read; then the connection ends.
     let mut chunk = vec![0; 1 << 16];
     while let Ok(1..) = within("the end of the stream", asleep.read(&mut chunk)).await {}
     fast.close().await;

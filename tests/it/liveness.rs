@@ -1,4 +1,4 @@
-//! protocol.md 1.7: pings in both directions, and what happens when nobody answers.
+//! protocol.md 1.7: pings in both directions, and silent clients.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::support::*;
 /// One second of silence, then one second to answer a ping.
 const IMPATIENT: &str = "activity_timeout_seconds = 1\npong_timeout_seconds = 1";
 
-/// The same with more time to answer, for tests that do answer.
+/// The same with more time for the answer, for tests that do answer.
 const PATIENT: &str = "activity_timeout_seconds = 1\npong_timeout_seconds = 2";
 
 #[tokio::test]
@@ -58,7 +58,7 @@ async fn s1_7_a_ping_frame_gets_its_payload_back() {
     server.stop().await;
 }
 
-/// The next frame that is not the additional ping event a server may send.
+/// The next frame, without the additional ping event that a server may send.
 async fn next_control(raw: &mut Raw) -> Frame {
     loop {
         let frame = raw.next_frame().await;

@@ -1,4 +1,4 @@
-//! The log, after docs/logging.md.
+//! The log, as docs/logging.md describes it.
 
 use std::collections::BTreeSet;
 
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::support::*;
 
-/// Every field that the table of docs/logging.md names.
+/// All fields in the table of docs/logging.md.
 fn documented() -> BTreeSet<String> {
     let text = include_str!("../../docs/logging.md");
     let (_, table) = text.split_once("## Fields").expect("a section of fields");
@@ -19,7 +19,7 @@ fn documented() -> BTreeSet<String> {
     names.chain(["timestamp", "level", "message", "target"].map(str::to_owned)).collect()
 }
 
-/// The lines of the server itself; all have to be objects.
+/// The lines of the server itself; all must be JSON objects.
 fn lines(output: &Output) -> Vec<Value> {
     let lines = output.stderr.lines().map(|line| {
         let line: Value = serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line:?}"));
@@ -94,4 +94,37 @@ async fn c_what_a_stranger_sends_is_escaped_in_the_log() {
     let line = output.stderr.lines().find(|line| line.contains("forged")).expect("a refusal");
     assert!(line.contains(" refused ") && line.contains("refusal.id="), "{line:?}");
     assert!(!output.stderr.contains('\u{1b}'), "{output:?}");
+}
+
+#[tokio::test]
+async fn f13_secrets_in_the_place_of_keys_and_controls_do_not_reach_the_log() {
+    let top = "log = \"debug\"\nlog_format = \"json\"\n";
+    let server = TestServer::start(&format!("{top}{}", config(""))).await;
+    let master = base64(&master_key("first")).replace('/', "%2F");
+    for path in [
+        format!("/app/{}?protocol=7", APP.secret),
+        format!("/{}/app/{}?protocol=7", APP.secret, APP.key),
+        format!("/{master}/app/{}?protocol=7", APP.key),
+        "/app/%C2%9B31m%E2%80%AE?protocol=7".to_owned(),
+    ] {
+        let mut raw = Raw::dial(&server).await;
+        raw.write(&upgrade_request(&path, "")).await;
+        raw.read_head().await;
+        raw.next_frame().await;
+    }
+    let mut client = server.connect().await;
+    let channel = "private-\u{9b}31m\u{202e}";
+    client
+        .send(&json!({"event": "pusher:subscribe", "data": {"channel": channel, "auth": ""}}))
+        .await;
+    client.expect_refused(channel).await;
+    client.close().await;
+    server.until_stat("sockets", 0).await;
+    let output = server.stop().await;
+    assert!(lines(&output).iter().any(|line| line["message"] == "connection refused"));
+    for secret in [APP.secret, &master, &base64(&master_key("first"))] {
+        assert!(!output.stderr.contains(secret), "{secret} is in the log: {}", output.stderr);
+    }
+    let acts = |c: &char| matches!(c, '\u{80}'..='\u{9f}' | '\u{202a}'..='\u{202e}');
+    assert_eq!(output.stderr.chars().find(acts), None, "{}", output.stderr);
 }

@@ -1,12 +1,12 @@
-//! JSON with strings that were cut inside a character, as `JSON.stringify` writes them. Browsers have
-//! U+FFFD there when they encode such a string, and the server has the same wherever it reads one.
+//! JSON with lone surrogates, as `JSON.stringify` writes strings cut inside a character. Browsers
+//! encode U+FFFD in their place, and so does the server wherever it reads such a string.
 
 use jsonwebtoken::Algorithm;
 use serde_json::{Value, json};
 
 use crate::support::*;
 
-/// Stands in the place of an escape that no `Value` can hold.
+/// Placeholder for an escape that no `Value` can hold.
 const CUT: &str = "CUT";
 const TEXT: &str = "cut \u{fffd}";
 const SECRET: &str = "jwt-secret-of-the-lone-surrogates-0c4d9e21";
@@ -36,7 +36,7 @@ async fn f22_triggers_and_batches_are_taken() {
     client.expect(wanted.clone()).await;
     post(&server, "/batch_events", &json!({"batch": [event]})).await.expect(200, "a batch");
     client.expect(wanted).await;
-    // JSON in a string, as SDKs send it: the payload is the page's, and stays as it is.
+    // JSON within a string, as SDKs send it: the payload is relayed unchanged.
     let payload = r#"{"a":"\ud83d"}"#;
     server.publish("orders", "e", payload).await;
     client.expect(json!({"event": "e", "channel": "orders", "data": payload})).await;
@@ -63,7 +63,7 @@ async fn f22_client_events_arrive_as_texts() {
 async fn f22_members_and_users_are_read() {
     let server = TestServer::start(&config("")).await;
     let mut client = server.connect().await;
-    // The signature is that of the text as it was sent.
+    // The signature covers the text as it was sent.
     let data = cut(&json!({"user_id": "u", "user_info": {"name": CUT}}));
     client.ask_presence("presence-x", &data).await;
     let roster = client.expect_joined("presence-x").await;
@@ -111,7 +111,7 @@ async fn f22_claims_of_tokens_are_read() {
         .form(&client.auth_form("presence-a"));
     let answer = server.send(request).await.expect(200, "a token");
     assert_eq!(channel_data(&answer), json!({"user_id": "u", "user_info": {"name": TEXT}}));
-    // The backend has one made.
+    // The backend issues an access token.
     let wanted = json!({"user_id": "u", "channels": ["presence-a"], "user_info": {"name": CUT}});
     let minted = post(&server, "/tokens", &wanted).await.expect(200, "an access token");
     let request = Request::new("POST", "/apps/it/auth/channel")

@@ -1,4 +1,4 @@
-//! State that is lost or restored: no old secret opens what is sent later (F 3).
+//! Lost or restored state: no old secret opens later events (the tests named `f3_`).
 
 use std::{fs, path::Path};
 
@@ -30,7 +30,7 @@ async fn secret_of(server: &TestServer, user: &'static str) -> [u8; 32] {
     reader.secret
 }
 
-/// A new event opens with a new secret and with none of the old ones.
+/// A new event opens with the new secret and with none of the old ones.
 async fn nothing_opens_with(server: &TestServer, old: &[[u8; 32]]) {
     let mut reader = Reader::join_as(server, CHANNEL, "u9").await;
     server.publish(CHANNEL, "e", "later").await;
@@ -61,7 +61,7 @@ async fn f3_a_restored_key_file_lets_no_old_secret_open_anything() {
     nothing_opens_with(&server, &old).await;
     server.stop().await;
 
-    // All of it lost, as with a container that has no volume.
+    // The whole directory is lost, as in a container without a volume.
     fs::remove_file(&key_file).expect("a key file");
     let server = launch(state.path()).start().await;
     nothing_opens_with(&server, &old).await;
@@ -69,7 +69,7 @@ async fn f3_a_restored_key_file_lets_no_old_secret_open_anything() {
     assert!(first >= unix_now() as u64 - 600, "an epoch is a time: {first}");
 }
 
-/// The file is lost while the server runs, and the app is taken out and comes back.
+/// The file is lost while the server runs, and the app is removed and added again.
 #[tokio::test]
 async fn f3_an_app_that_comes_back_without_its_file_lets_no_old_secret_open_anything() {
     let other = format!("master_key = \"{}\"", base64(&master_key("other")));
@@ -87,7 +87,7 @@ async fn f3_an_app_that_comes_back_without_its_file_lets_no_old_secret_open_anyt
     };
     reload(&config_of("", &[(OTHER, &other)])).await;
     server.until_stat("sockets", 0).await;
-    // It is let go of within a second of that.
+    // The server drops the app within a second.
     tokio::time::sleep(std::time::Duration::from_millis(2500)).await;
     fs::remove_file(server.dir.path().join(".sealcast/it.keys.json")).expect("a key file");
     reload(&both).await;
@@ -136,7 +136,7 @@ async fn f3_the_start_says_which_revocation_is_the_newest() {
     assert!(!said.contains("u1") && !said.contains(CHANNEL), "{said}");
     server.stop().await;
 
-    // Access tokens have the same fate.
+    // The same holds for access tokens.
     let tokens = json!({"format": 1, "tokens": {"j": 1_900_000_100}, "users": {}});
     state.write("it.revoked.json", &tokens.to_string());
     let server = launch(state.path()).start().await;

@@ -71,6 +71,7 @@ mod memory;
 mod metrics;
 mod metrics_docs;
 mod metrics_edges;
+mod newcomers;
 mod ops_hosts;
 mod ordering;
 #[cfg(feature = "otel")]

@@ -1,4 +1,4 @@
-//! What a stranger can make the server keep is bounded, and given back.
+//! Memory that clients can make the server use is bounded, and given back.
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ fn resident(server: &TestServer) -> u64 {
     statm.split(' ').nth(1).and_then(|pages| pages.parse::<u64>().ok()).expect("pages") * 4096
 }
 
-/// Writes the frame again and again until the server takes no more; how often it was taken whole.
+/// Writes the frame until the server takes no more; returns the number of whole frames.
 async fn flood(stream: &mut Wire, frame: &[u8], most: usize) -> usize {
     let many = frame.repeat(1 + 16 * 1024 / frame.len());
     let (mut written, most) = (0, most * frame.len());
@@ -34,7 +34,7 @@ async fn flood(stream: &mut Wire, frame: &[u8], most: usize) -> usize {
             _ => break,
         }
     }
-    // The rest of a frame that was begun is not worth waiting for.
+    // The rest of a partly written frame is irrelevant.
     written / frame.len()
 }
 
@@ -54,7 +54,7 @@ async fn f14_a_socket_that_never_reads_is_not_read_from() {
     }
     let stats = server.stats().await;
     let waiting = stats["outbox_bytes"].as_u64().expect("a number");
-    // TLS holds what waits itself, in a buffer of a bounded size.
+    // TLS has its own buffer of a bounded size.
     let is_counted = std::env::var_os("IT_OVER_TLS").is_none();
     assert!(
         (waiting > 0 || !is_counted) && waiting < 4 * 32 * 1024,
@@ -66,7 +66,7 @@ async fn f14_a_socket_that_never_reads_is_not_read_from() {
     server.stop().await;
 }
 
-/// Nothing is lost or turned round by reading late, in the middle of what came in one piece.
+/// Late reads in the middle of one segment lose and reorder nothing.
 #[tokio::test]
 async fn f14_who_reads_late_gets_every_answer_in_order() {
     let server = TestServer::start(&unhurried("limits.channels_per_connection = 100000")).await;
@@ -129,7 +129,7 @@ async fn f14_a_socket_that_takes_nothing_is_closed_whatever_it_sends() {
     let server = TestServer::start(&config_of(top, &[(APP, app)])).await;
     let (mut dead, _dead) = sleeper(&server, "firehose").await;
     let (mut slow, _slow) = sleeper(&server, "firehose").await;
-    // Nothing waits for it, so that it may take nothing for as long as it likes.
+    // Its queue is empty, so it may stay silent without a limit.
     let (_idle, _idle_line) = sleeper(&server, "quiet").await;
     let reading = tokio::spawn(async move {
         let (mut chunk, mut taken) = (vec![0; 64 * 1024], 0);
@@ -158,7 +158,7 @@ async fn f14_a_socket_that_takes_nothing_is_closed_whatever_it_sends() {
     server.stop().await;
 }
 
-/// One second's worth, ten more of them, and the channels that it may have.
+/// The rate of one second, ten of them as a burst, and the allowed channels.
 #[tokio::test]
 async fn f14_frames_pass_up_to_the_limit_and_one_more_closes() {
     let app = "limits.frames_per_second = 1\nlimits.channels_per_connection = 90";
@@ -184,7 +184,7 @@ async fn f14_frames_pass_up_to_the_limit_and_one_more_closes() {
             }
         }
     }
-    // Parts of a message are frames, too.
+    // Fragments are frames, too.
     let mut raw = Raw::open(&server).await;
     let mut parts = frame(TEXT, "");
     parts.extend(frame(CONTINUATION, "").repeat(100));
@@ -234,7 +234,7 @@ async fn f14_memory_comes_back_after_an_attack_and_newcomers_are_let_in() {
         streams.push((stream, line));
     }
     let peak = resident(&server);
-    // An outbox of 1 MiB each, filled, would be more than that.
+    // Full outboxes of 1 MiB each would need more than that.
     assert!(peak < before + 24 * 1024 * 1024, "{before} before, {peak} at the peak");
     drop(streams);
     server.until_stat("sockets", 0).await;

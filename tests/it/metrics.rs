@@ -1,5 +1,5 @@
-//! `/metrics`: each number moves by what was done, and nothing that a client or a backend has chosen
-//! stands in it.
+//! `/metrics`: each number follows the actions of the test, and labels never come from clients or
+//! backends.
 
 use serde_json::json;
 

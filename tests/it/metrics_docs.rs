@@ -1,4 +1,5 @@
-//! docs/metrics.md names every family, with its type, labels and unit, and no other; dashboard and alerts ask for no other either.
+//! docs/metrics.md lists all families with type, labels and unit, and no others. The dashboard and
+//! the alerts use no others either.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -30,7 +31,7 @@ fn documented() -> BTreeMap<String, Row> {
     rows
 }
 
-/// What one asks Prometheus for.
+/// The name of the series in a query.
 fn asked_as(name: &str, kind: &str) -> String {
     match kind {
         "counter" => format!("{name}_total"),
@@ -72,7 +73,7 @@ fn project_file(name: &str) -> String {
     std::fs::read_to_string(path).expect("a file of the project")
 }
 
-/// All words of a text that begin as the names of families do.
+/// All words of a text that begin like names of families.
 fn names_in(text: &str) -> BTreeSet<&str> {
     let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
     words.filter(|word| word.starts_with("sealcast_")).collect()

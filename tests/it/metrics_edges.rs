@@ -1,4 +1,4 @@
-//! `/metrics` at the edges: requests, who is let in, webhooks; and what must never stand in it.
+//! `/metrics` at the edges: requests, authorizations, webhooks; and data that must never be in it.
 
 use serde_json::json;
 
@@ -141,7 +141,7 @@ async fn webhooks_are_counted_until_it_is_known_what_becomes_of_them() {
 
 const CHANNEL: &str = "private-encrypted-canary.channel";
 
-/// All that somebody else has chosen or that is secret, used in as many ways as it can be.
+/// Names of clients and backends, and secrets, used in as many ways as possible.
 #[tokio::test]
 async fn nothing_that_a_client_or_a_backend_has_chosen_stands_in_it() {
     let receiver = Receiver::start(Answer::Status(500)).await;

@@ -1,11 +1,11 @@
-//! Who is answered on the operations listener: nobody under a name that a page could have made its
-//! own, and operators also when strangers have used up the descriptors.
+//! Host names on the operations listener: no answer under a name that a page could control, and
+//! answers for operators even when clients have used up the descriptors.
 
 use crate::support::*;
 
 const TOKEN: &str = "canary-admin-token-of-these-tests";
 
-/// A request with this line, or none, in the place of `Host: localhost`.
+/// A request with this line, or none, in place of `Host: localhost`.
 async fn ask(server: &TestServer, target: &str, host: &str) -> Response {
     let request = Request::new("GET", target).header("Connection", "close");
     let bytes = String::from_utf8(request.bytes()).expect("text");
@@ -53,7 +53,7 @@ async fn f26_names_that_are_not_listed_get_nothing_of_the_operations_listener() 
     let mut line = Line::dial(server.ops()).await;
     line.write(b"GET /health HTTP/1.0\r\n\r\n").await;
     assert_eq!(line.read("GET").await.status, 200, "no host at all");
-    // The public listener tells strangers nothing that they do not see, whatever they call it.
+    // The public listener answers under any host name, as it always does.
     let public = Request::new("GET", "/health");
     let bytes =
         String::from_utf8(public.bytes()).expect("text").replace("localhost", "any.example");
@@ -86,7 +86,7 @@ async fn f26_the_list_is_one_of_names() {
 #[tokio::test]
 async fn f26_operators_are_answered_when_strangers_hold_all_descriptors() {
     let server = Launch::serve(&config("")).descriptors(120, 120).start().await;
-    // Connections that are open between two requests stay for a minute and more.
+    // Idle connections stay for a minute and more.
     let mut held = Vec::new();
     let mut turned_away = 0;
     while turned_away < 40 {

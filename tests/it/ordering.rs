@@ -1,4 +1,4 @@
-//! protocol.md 2.7: events of one publisher keep their order, and everybody sees the same one.
+//! protocol.md 2.7: the order of one publisher's events, which all subscribers share.
 
 use std::collections::HashMap;
 
@@ -9,7 +9,7 @@ use crate::support::*;
 const PUBLISHERS: usize = 4;
 const EVENTS: usize = 100;
 
-/// Publishes numbered events over one kept connection.
+/// Publishes numbered events over one kept-alive connection.
 async fn publisher(server: &TestServer, name: usize, channels: &[&str]) {
     let mut line = server.line().await;
     for n in 0..EVENTS {
@@ -95,8 +95,8 @@ async fn s2_7_after_the_answer_to_unsubscribing_and_subscribing_nothing_is_lost_
     let publishing = publisher(&server, 0, &["news"]);
     let flapping = async {
         for _ in 0..50 {
-            // Between an unsubscribe and the next success frame no event may come, except those
-            // that were on their way before a ping was answered.
+            // Between an unsubscribe and the next success frame no event may come, except events
+            // already on their way before the answer to a ping.
             client.ask("news").await;
             client.expect_subscribed("news").await;
             client.unsubscribe("news").await;

@@ -1,5 +1,5 @@
-//! Traces, in a program that is built with the feature `otel`: what the collector is sent, and what
-//! it never is. The collector is a fake: it keeps what it gets.
+//! Traces of a program built with the feature `otel`: the spans sent to the collector, and the
+//! data that must not be in them. The collector is a fake and keeps all requests.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ const BEARER: &str = "bearer-canary-1f66b0a9c3";
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const PARENT: &str = "00f067aa0ba902b7";
 
-/// A span as it stands in a request of OTLP.
+/// A span of an OTLP request.
 #[derive(Debug, Default)]
 struct Span {
     trace: String,
@@ -23,7 +23,7 @@ struct Span {
     attributes: BTreeMap<String, String>,
 }
 
-/// The fields of a message in protobuf that have bytes or a number; others are passed over.
+/// The byte and number fields of a protobuf message; others are skipped.
 fn fields(mut bytes: &[u8]) -> Vec<(u64, Vec<u8>, u64)> {
     let mut fields = Vec::new();
     while !bytes.is_empty() {

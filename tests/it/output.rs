@@ -1,4 +1,4 @@
-//! Standard error and standard output that fail or that nobody reads.
+//! Standard error and standard output that fail or have no reader.
 
 use std::io::{PipeReader, PipeWriter, Read as _, Write as _, pipe};
 use std::process::Stdio;
@@ -29,7 +29,7 @@ async fn serves_all_the_same(server: &TestServer) {
     client.close().await;
 }
 
-/// Says so much at `trace` that lines find no room.
+/// Logs so much at `trace` that lines are dropped.
 async fn overflow(server: &TestServer) {
     let mut line = server.line().await;
     for _ in 0..200 {
@@ -60,7 +60,7 @@ async fn f8_standard_error_without_a_reader_stops_nothing() {
     client.client_event("private-x", "client-n", json!("1")).await;
     until("an attempt that fails", async || (!receiver.hooks().is_empty()).then_some(())).await;
     receiver.answer(Answer::Status(200));
-    // Its thread has logged the failure and goes on.
+    // The writer thread has logged the failure and continues.
     until("a webhook that arrives", async || (receiver.hooks().len() > 1).then_some(())).await;
     client.close().await;
     server.stop().await;
@@ -71,7 +71,7 @@ async fn f8_a_full_log_disk_stops_nothing() {
     let server = Launch::serve(&config("")).stderr(full_disk()).start().await;
     serves_all_the_same(&server).await;
     server.stop().await;
-    // What keeps a server from starting keeps its exit status.
+    // A failed start keeps its exit status.
     let output = Launch::serve("nonsense = 1").stderr(full_disk()).output("").await;
     assert_eq!(output.status.code(), Some(1), "{output:?}");
 }
@@ -126,7 +126,7 @@ async fn f9_dropped_lines_are_counted_and_said_when_lines_are_read_again() {
     assert!(line["log.dropped"].as_u64() > Some(0), "{line}");
     server.stop().await;
     let text = lock(&text).clone();
-    // Whole lines alone, whatever was dropped between them, and the last one says why it ended.
+    // Only whole lines arrive, and the last one gives the reason for the end.
     text.lines()
         .for_each(|line| drop(serde_json::from_str::<serde_json::Value>(line).expect(line)));
     assert!(text.contains("\"shutting down\""), "{text}");

@@ -1,4 +1,4 @@
-//! protocol.md 3: who is on a presence channel, who comes and who goes.
+//! protocol.md 3: the members of a presence channel, joins and leaves.
 
 use std::collections::BTreeSet;
 
@@ -27,7 +27,7 @@ async fn s3_the_success_frame_lists_everybody_the_newcomer_included() {
     if let Some(ids) = presence["ids"].as_array_mut() {
         ids.sort_by_key(Value::to_string);
     }
-    // One key per id, also for who has no user_info.
+    // One key per id, also without user_info.
     assert_eq!(
         presence,
         json!({"ids": ["a", "b"], "hash": {"a": {"name": "A"}, "b": null}, "count": 2})
@@ -134,7 +134,7 @@ async fn s3_only_the_first_and_the_last_connection_of_a_user_are_told() {
     let presence =
         laptop.join("presence-x", &json!({"user_id": "u", "user_info": {"on": "laptop"}})).await;
     assert_eq!(presence["count"], 2, "{presence}");
-    // The first live connection's info wins: nobody was told of another.
+    // The first connection's info stays: no other was announced.
     assert_eq!(presence["hash"]["u"], json!({"on": "phone"}), "{presence}");
     watcher.expect_silence().await;
     phone.expect_silence().await;
@@ -199,7 +199,7 @@ async fn s3_leaving_one_channel_is_not_leaving_another() {
     server.stop().await;
 }
 
-/// What one member knows after its success frame and all the events that follow.
+/// A member's view after its success frame and all following events.
 fn apply(known: &mut BTreeSet<String>, frame: &Value, me: &str) {
     let id =
         inner(frame)["user_id"].as_str().unwrap_or_else(|| panic!("no id: {frame}")).to_owned();

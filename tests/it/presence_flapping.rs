@@ -1,4 +1,4 @@
-//! protocol.md 3: a member that leaves and comes back very often.
+//! protocol.md 3: a member that leaves and returns very often.
 
 use serde_json::{Value, json};
 
@@ -6,11 +6,11 @@ use crate::support::*;
 
 const ROOM: &str = "presence-x";
 
-/// How many frames with this event the client has been sent so far.
+/// Joins and leaves of members seen by the client so far.
 async fn heard(client: &mut Client) -> (usize, usize) {
     let (mut came, mut went, mut pongs) = (0, 0, 0);
     while pongs < 3 {
-        // Other workers have their turn.
+        // Give the other workers time to deliver.
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
         client.send(&json!({"event": "pusher:ping", "data": {}})).await;
         let seen = pongs;
@@ -48,13 +48,13 @@ async fn f16_a_member_that_flaps_costs_the_others_a_bounded_number_of_messages()
         tab.unsubscribe(ROOM).await;
         tab.join(ROOM, &json!({"user_id": "flapper"})).await;
     }
-    // Other connections of the user are no way round.
+    // Further connections of the user share the limit.
     for _ in 0..10 {
         tab.close().await;
         tab = joined(&server, "flapper").await.0;
     }
     let (came, went) = heard(&mut watcher).await;
-    // Four at once, and one more as each quarter of a minute is over.
+    // A burst of four, then one per quarter of a minute.
     assert!((4..=8).contains(&came) && went == came, "{came} came, {went} went");
     let (other, presence) = joined(&server, "other").await;
     assert_eq!(presence["count"], 3, "all lists say the same: {presence}");
@@ -82,7 +82,7 @@ async fn f16_a_page_that_is_reloaded_four_times_is_seen_to_go_and_come() {
         watcher.expect_event("pusher_internal:member_added").await;
         tab = next;
     }
-    // The next departure is held, and told in the end.
+    // The next departure is held, and announced in the end.
     tab.close().await;
     server.until_stat("sockets", 1).await;
     assert_eq!((heard(&mut watcher).await, members(&server).await), ((0, 0), 2));

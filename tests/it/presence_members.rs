@@ -1,4 +1,4 @@
-//! protocol.md 3: what channel_data may say, limits, and members who come from a sign-in.
+//! protocol.md 3: channel_data, limits, and members from a sign-in.
 
 use serde_json::{Value, json};
 
@@ -111,7 +111,7 @@ async fn s3_the_number_of_members_is_limited_by_users_not_connections() {
     third.ask_presence("presence-x", r#"{"user_id":"c"}"#).await;
     let refusal = third.expect_refused("presence-x").await;
     assert_eq!(refusal["type"], "LimitReached", "{refusal}");
-    // Other channels have room, and so has this one when a user has gone.
+    // Other channels have room, and so has this one after a departure.
     third.join("presence-y", &json!({"user_id": "c"})).await;
     for _ in 0..2 {
         clients.remove(1).close().await;

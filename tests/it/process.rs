@@ -1,4 +1,4 @@
-//! encryption.md 5.5: what the system shows of a running server.
+//! encryption.md 5.5: what the system reveals about a running server.
 
 use std::io::ErrorKind;
 
@@ -10,7 +10,7 @@ fn proc(pid: u32, name: &str) -> std::io::Result<String> {
     std::fs::read(format!("/proc/{pid}/{name}")).map(|b| String::from_utf8_lossy(&b).into_owned())
 }
 
-/// What others see of the environment: who is not root sees nothing at all.
+/// The environment as others see it; `None` without the right to read it.
 fn environment(server: &TestServer) -> Option<String> {
     match proc(server.pid(), "environ") {
         Ok(text) => Some(text),
@@ -19,7 +19,7 @@ fn environment(server: &TestServer) -> Option<String> {
     }
 }
 
-/// A sealed event reaches a client that the server itself has authorized.
+/// A sealed event reaches a client authorized by the server itself.
 async fn seals_and_authorizes(server: &TestServer, master: &[u8; 32]) {
     let channel = "private-encrypted-x";
     let mut client = server.connect().await;
@@ -74,7 +74,7 @@ async fn e5_settings_do_not_stay_in_the_environment() {
                 assert!(text.contains(kept), "{kept:?} not in {text:?}");
             }
         }
-        // Readable for everybody, so it must be clean in any case.
+        // The file is readable, so it must be clean in any case.
         let command = proc(server.pid(), "cmdline").expect("a command line");
         assert!(
             command.ends_with(
@@ -84,12 +84,12 @@ async fn e5_settings_do_not_stay_in_the_environment() {
         );
         let name = proc(server.pid(), "comm").expect("a name");
         assert_eq!(name, "sealcast\n");
-        // What was handed over is gone, too.
+        // The variable for the handover is removed, too.
         if let Ok(left) = std::fs::read(format!("/proc/{}/fd/0", server.pid())) {
             assert_eq!(left, b"");
         }
         seals_and_authorizes(&server, &master).await;
-        // By the id of the process that was started: who supervises it needs no other.
+        // The process id is unchanged: supervisors need no other.
         server.stop().await;
     }
 }
@@ -98,7 +98,7 @@ async fn e5_settings_do_not_stay_in_the_environment() {
 async fn e5_a_server_without_settings_in_the_environment_is_left_as_it_is() {
     let master = master_key("a file");
     let keys = format!("authorizer = \"open\"\nmaster_key = \"{}\"", base64(&master));
-    // Inherited from a server that started this one, perhaps: nothing is waited for.
+    // Inherited from a parent server: this one must not wait for a handover.
     let launch = Launch::serve_plain(&config(&keys));
     let server = launch.env("SEALCAST_HANDED_OVER", "1").start().await;
     let text = environment(&server);
@@ -118,7 +118,7 @@ async fn e5_no_core_is_dumped_and_nobody_else_reads_the_memory() {
         let core = limits.lines().find(|line| line.starts_with("Max core file size"));
         let core: Vec<_> = core.expect("the limit of core dumps").split_whitespace().collect();
         assert_eq!(core[4..6], ["0", "0"], "{limits}");
-        // The files of a process that cannot be dumped are root's, whoever runs it.
+        // The files of an undumpable process belong to root, whatever its user.
         use std::os::unix::fs::MetadataExt as _;
         let owner = std::fs::metadata(format!("/proc/{}/environ", server.pid()));
         assert_eq!(owner.expect("a file of the process").uid(), 0);
@@ -126,7 +126,7 @@ async fn e5_no_core_is_dumped_and_nobody_else_reads_the_memory() {
     }
 }
 
-/// More than a pipe would hold, and bytes that a shell would stumble over.
+/// More than a pipe would hold, with bytes special to a shell.
 #[tokio::test]
 async fn e5_settings_of_any_size_are_handed_over() {
     let origins: Vec<String> = (0..3000).map(|n| format!("https://{n}.a.example:4430")).collect();

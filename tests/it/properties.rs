@@ -1,4 +1,4 @@
-//! Laws that hold for any input, tried with random ones against a running server.
+//! Properties for arbitrary input, tested with random values against a running server.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::support::*;
 
-/// The same values in every run: a failure can be repeated.
+/// Fixed seeds: a failure can be repeated.
 fn values<T>(count: usize, strategy: impl Strategy<Value = T>) -> impl Iterator<Item = T> {
     let mut runner = TestRunner::deterministic();
     (0..count).map(move |_| strategy.new_tree(&mut runner).expect("a value").current())
@@ -91,7 +91,7 @@ enum Step {
 const CHANNELS: [&str; 6] =
     ["a", "b", "private-a", "presence-a", "presence-b", "private-encrypted-a"];
 
-/// What the server should say, kept in the plainest way.
+/// The expected state, in the plainest form.
 #[derive(Default)]
 struct Model {
     clients: Vec<(Client, String, BTreeSet<usize>)>,
@@ -131,7 +131,7 @@ impl Model {
         }
     }
 
-    /// Reads everything that was on its way to the clients.
+    /// Reads all frames on their way to the clients.
     async fn settle(&mut self, server: &TestServer) {
         server.until_stat("sockets", self.clients.len() as u64).await;
         for (client, ..) in &mut self.clients {

@@ -1,4 +1,4 @@
-//! The PROXY protocol in front of TLS, HTTP and WebSockets: whose connection it is, and who may say so.
+//! The PROXY protocol in front of TLS, HTTP and WebSockets: client addresses and trust.
 
 use std::time::{Duration, Instant};
 
@@ -9,7 +9,7 @@ use crate::support::*;
 
 const TRUSTED: &str = "proxy_protocol = true\ntrusted_proxies = [\"127.0.0.1\"]";
 
-/// So that the address decides who gets in: ten sockets at once, and then one each second.
+/// The client address limits connects: a burst of ten, then one per second.
 const FEW: &str = "[apps.it.limits]\nconnects_per_ip = 1";
 
 fn launches(top: &str, app: &str) -> [Launch; 2] {
@@ -17,7 +17,7 @@ fn launches(top: &str, app: &str) -> [Launch; 2] {
     [Launch::serve_plain(&config), Launch::serve_plain(&config).tls(&Pair::new())]
 }
 
-/// Opens a socket behind this header; the code that it is closed with, if it is.
+/// Opens a socket behind this header; returns its close code, if it is closed.
 async fn opens(server: &TestServer, header: &[u8], headers: &str) -> Option<u16> {
     let mut raw = raw_behind(server, header).await;
     raw.write(&upgrade_request(&server.socket_path(), headers)).await;
@@ -31,7 +31,7 @@ async fn opens(server: &TestServer, header: &[u8], headers: &str) -> Option<u16>
     code
 }
 
-/// Opens sockets until none is left for this client.
+/// Opens sockets up to the limit for this client.
 async fn use_up(server: &TestServer, header: &[u8], headers: &str) {
     for n in 0..30 {
         if opens(server, header, headers).await.is_some() {
@@ -74,7 +74,7 @@ async fn c_forwarded_headers_are_believed_of_clients_that_are_proxies_themselves
     assert_eq!(opens(&server, &cdn, &from("203.0.113.8")).await, None);
     use_up(&server, &stranger, &from("192.0.2.1")).await;
     assert_eq!(opens(&server, &stranger, &from("192.0.2.2")).await, Some(4100));
-    // What a balancer passes on of a client that it does not name is that client's word.
+    // A forwarded header of a client without a trusted address is that client's claim.
     let nobody = proxy_v2_of(0, 0, b"");
     use_up(&server, &nobody, &from("192.0.2.3")).await;
     assert_eq!(opens(&server, &nobody, &from("192.0.2.4")).await, Some(4100));
@@ -123,10 +123,10 @@ async fn c_http_2_is_spoken_behind_a_header() {
     server.stop().await;
 }
 
-/// What comes before the end of a connection, and when that is.
+/// All bytes before the end of a connection, and the time of the end.
 async fn until_the_end(mut stream: tokio::net::TcpStream) -> (Vec<u8>, Duration) {
     let (start, mut said) = (Instant::now(), Vec::new());
-    // Closing what has unread bytes resets it.
+    // Closing a socket with unread bytes resets it.
     let _ = within("the end", stream.read_to_end(&mut said)).await;
     (said, start.elapsed())
 }
@@ -140,7 +140,7 @@ async fn c_strangers_are_closed_at_once_and_told_of_once() {
             let (stream, _line) = server.dial_tcp();
             let (said, after) = until_the_end(stream).await;
             assert_eq!(said, b"");
-            // The header would be waited for.
+            // The server would wait for the header.
             assert!(after < Duration::from_secs(3), "{after:?}");
         }
         let refused = server.stats().await["refused"].clone();

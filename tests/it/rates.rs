@@ -1,4 +1,4 @@
-//! How often the auth endpoints may be asked, and by whom a question is, behind proxies.
+//! Rates of the auth endpoints, and the client addresses behind proxies.
 
 use serde_json::json;
 
@@ -21,7 +21,7 @@ fn question(client: &Client, user: &str) -> Request {
     Request::new("POST", "/pusher/auth").form(&form).header("Authorization", &bearer(user))
 }
 
-/// How many of these were answered before the first that was refused for the rate.
+/// The number of accepted requests before the first one refused for the rate.
 async fn granted(server: &TestServer, request: &Request, most: usize) -> usize {
     let mut line = server.line().await;
     for n in 0..most {
@@ -38,7 +38,7 @@ async fn granted(server: &TestServer, request: &Request, most: usize) -> usize {
     most
 }
 
-/// Ten seconds' worth at once, and what the time of the test brings.
+/// A burst of ten seconds, and some more for the time of the test.
 fn is_about(count: usize, wanted: usize) -> bool {
     (wanted..wanted + 8).contains(&count)
 }
@@ -87,7 +87,7 @@ async fn behind_a_trusted_proxy_each_client_has_its_own() {
     let from = |hops: &str| question(&client, "u1").header("X-Forwarded-For", hops);
     let count = granted(&server, &from("203.0.113.1"), 100).await;
     assert!(is_about(count, 10), "{count}");
-    // What a client puts in front changes nothing; nor does another trusted hop.
+    // Addresses prepended by the client change nothing; nor does another trusted hop.
     for hops in ["198.51.100.9, 203.0.113.1", "203.0.113.1, 10.1.2.3", "x, 203.0.113.1:99"] {
         let count = granted(&server, &from(hops), 100).await;
         assert!(count < 8, "{hops}: {count}");

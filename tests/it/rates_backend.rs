@@ -1,4 +1,4 @@
-//! How much a backend may publish and ask (protocol.md 11), and how often a socket may join.
+//! Rates of a backend's publishes and reads (protocol.md 11), and of a socket's subscriptions.
 
 use std::time::Instant;
 
@@ -15,7 +15,7 @@ fn batch(events: usize) -> Value {
     json!({"batch": vec![json!({"name": "e", "channel": "c-0", "data": "1"}); events]})
 }
 
-/// What a refusal for a rate says; the seconds after which to come back.
+/// Checks a refusal for a rate; returns its `Retry-After` in seconds.
 fn refused(response: &Response, code: &str, setting: &str, limit: u32) -> u64 {
     assert_eq!(response.refused(429, "over the rate"), code);
     let body = response.json();
@@ -32,7 +32,7 @@ async fn s11_a_backend_publishes_at_its_rate_and_a_batch_is_refused_whole() {
     let mut client = server.connect().await;
     client.subscribe("c-0").await;
     let start = Instant::now();
-    // Each channel counts, and the largest event that is allowed passes at once.
+    // Each channel counts, and the largest allowed event passes at once.
     server.post("/events", &event(20)).await.expect(200, "twenty channels");
     client.expect_event("e").await;
     let mut more = 0;
@@ -50,7 +50,7 @@ async fn s11_a_backend_publishes_at_its_rate_and_a_batch_is_refused_whole() {
     let wait = refused(&response, "too_many_events", "limits.events_per_second", 5);
     assert!((1..=2).contains(&wait), "{wait}");
     client.expect_silence().await;
-    // Neither the older form is free, nor is another app or a question concerned.
+    // The legacy route counts as well; other apps and reads do not.
     let target = signed_target(APP, "POST", "/apps/it/channels/c-0/events", &[("name", "e")], b"1");
     let older = Request::new("POST", target).body("text/plain", "1");
     let mut statuses = Vec::new();
@@ -60,7 +60,7 @@ async fn s11_a_backend_publishes_at_its_rate_and_a_batch_is_refused_whole() {
     assert!(statuses.contains(&429), "{statuses:?}");
     server.post_as(OTHER, "/events", &event(20)).await.expect(200, "another app");
     server.get("/channels", &[]).await.expect(200, "a question");
-    // What may be sent at all may be sent in the end.
+    // After the wait the same request passes.
     tokio::time::sleep(std::time::Duration::from_secs(wait)).await;
     until("the batch", async || {
         (server.post("/batch_events", &batch(10)).await.status == 200).then_some(())
@@ -100,7 +100,7 @@ async fn s11_a_backend_reads_at_its_rate() {
     let most = 10.0 + start.elapsed().as_secs_f64() * 10.0;
     assert!(granted >= 10 && granted as f64 <= most, "{granted} of {most}");
     assert_eq!(refused(&response, "too_many_reads", "limits.reads_per_second", 10), 1);
-    // Strangers use up nothing, and events are counted elsewhere.
+    // Unsigned requests do not count, and events count elsewhere.
     tokio::time::sleep(std::time::Duration::from_millis(1100)).await;
     for _ in 0..30 {
         let target = signed_target(APP, "GET", "/apps/it/channels", &[], b"");
@@ -122,7 +122,7 @@ async fn s11_without_a_setting_there_is_no_rate() {
     server.stop().await;
 }
 
-/// Joins and leaves until it is refused; how often it could.
+/// Joins and leaves until the first refusal; returns the number of joins.
 async fn flap(client: &mut Client, channel: &str, most: usize) -> usize {
     for n in 0..most {
         client.ask_presence(channel, r#"{"user_id":"flaps"}"#).await;
@@ -164,7 +164,7 @@ async fn s11_who_joins_and_leaves_without_pause_is_slowed_down() {
     watcher.expect_silence().await;
     server.publish("news", "e", "1").await;
     client.expect_event("e").await;
-    // The others have an allowance of their own, and after a moment it may again.
+    // Other sockets have their own rate, and after a moment this one may join again.
     let mut other = server.connect().await;
     assert_eq!(flap(&mut other, "presence-x", 20).await, 20);
     tokio::time::sleep(std::time::Duration::from_millis(700)).await;

@@ -1,4 +1,4 @@
-//! Refusals say what is wrong, and not something else.
+//! Refusals name the actual fault.
 
 use serde_json::json;
 
@@ -86,7 +86,7 @@ async fn f28_keys_that_cannot_be_fetched_are_not_called_a_denial() {
     server.stop().await;
 }
 
-/// As some editors save: with a byte order mark.
+/// As some editors save it: with a byte order mark.
 fn utf16(text: &str) -> Vec<u8> {
     "\u{feff}".encode_utf16().chain(text.encode_utf16()).flat_map(u16::to_le_bytes).collect()
 }

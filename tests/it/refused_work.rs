@@ -1,10 +1,10 @@
-//! Who is refused does not make the server read, parse and hash for it first.
+//! Refused requests are cheap: the server does not read, parse and hash for them first.
 
 use crate::support::*;
 
 const CHANNELS: &str = "/apps/it/channels";
 
-/// A request to list channels, signed, whose path and query have so many bytes.
+/// A signed request to list channels with this length of path and query.
 fn of_length(bytes: usize) -> Request {
     let with = |padding: &str| signed_target(APP, "GET", CHANNELS, &[("padding", padding)], b"");
     let bare = with("").len();
@@ -20,7 +20,7 @@ async fn f17_a_request_whose_address_is_too_long_is_not_read() {
         assert_eq!(response.refused(414, bytes), "uri_too_long", "{bytes}");
         assert!(response.body.len() < 500, "nothing of it is repeated");
     }
-    // Nor is it, if the signature is wrong, or the app and its key are none.
+    // Neither is one with a wrong signature, an unknown app or an unknown key.
     let long = "x".repeat(60_000);
     for target in [
         format!("{CHANNELS}?auth_key={}&auth_signature={}&x={long}", APP.key, "0".repeat(64)),
@@ -66,7 +66,7 @@ async fn f17_whoever_asks_too_often_is_told_so_before_the_body_comes() {
         (server.send(request).await.status == 429).then_some(())
     })
     .await;
-    // The body that is announced is never sent.
+    // The announced body is never sent.
     let key = APP.key;
     for path in ["/apps/it/auth/channel".to_owned(), format!("/pusher/auth?app_key={key}")] {
         let head = format!(
@@ -78,7 +78,7 @@ async fn f17_whoever_asks_too_often_is_told_so_before_the_body_comes() {
         assert_eq!(response.refused(429, &path), "rate_limited");
         assert!(response.header("Retry-After").is_some(), "{response:?}");
     }
-    // Of which app a body is, where only the body says it, is read, and then counted once.
+    // Where only the body names the app, it is read, and the request is counted once.
     let request = Request::new("POST", "/pusher/auth").form(&format!("{form}&app_key={key}"));
     assert_eq!(server.send(request).await.refused(429, "by the body"), "rate_limited");
     let metrics = exchange(server.ops(), &Request::new("GET", "/metrics")).await.text();
@@ -90,7 +90,7 @@ async fn f17_whoever_asks_too_often_is_told_so_before_the_body_comes() {
 async fn f17_cheap_checks_come_before_the_signature() {
     let server = TestServer::start(&config("")).await;
     let good = || sign(APP, "GET", CHANNELS, unsigned_params(APP, b""));
-    // The signature is wrong in each, and what is found is what costs nothing to find.
+    // Each has a wrong signature, and the cheaper fault is reported.
     let wrong = |list: Params| with(list, "auth_signature", Some(&"0".repeat(64)));
     let many: Params = (0..200).map(|n| (format!("p{n}"), String::new())).collect();
     for (list, status, code) in [

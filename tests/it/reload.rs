@@ -1,4 +1,4 @@
-//! The configuration is read again: what changes at once, and that sockets which are open go on.
+//! Reloads of the configuration: immediate changes, and open sockets that stay.
 
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ async fn c_limits_and_switches_of_an_app_change_for_open_sockets() {
         "client_events = true\n[apps.it.limits]\nconnections = 1\nevent_bytes = 20\nclient_events_per_second = 2",
     ))
     .await;
-    // Two are open, where one may be: nobody is closed, and nobody let in.
+    // Two sockets under a limit of one: neither is closed, and no third is accepted.
     refused_handshake(&it.server, APP, 4004).await;
     let long = json!({"name": "e", "channel": "news", "data": "x".repeat(21)});
     it.server.post("/events", &long).await.expect(413, "21 bytes");
@@ -35,7 +35,7 @@ async fn c_limits_and_switches_of_an_app_change_for_open_sockets() {
     it.still_delivers("short").await;
 
     it.take(&config("client_events = true\n[apps.it.limits]\nconnections = 3")).await;
-    // Its pace is another from here on: in a second there is room for more than two.
+    // The new rate applies at once: one second makes room for more than two.
     tokio::time::sleep(Duration::from_secs(1)).await;
     for n in 0..5 {
         second.client_event("private-a", "client-x", json!(n.to_string())).await;
@@ -62,7 +62,7 @@ async fn c_key_secret_and_origins_change() {
     refused_handshake(&it.server, APP, 4001).await;
     refused_handshake_from(&it.server, new, "https://b.example").await;
 
-    // An open socket is asked for signatures of the new secret, and gets them from our endpoint.
+    // An open socket needs signatures of the new secret, and our endpoint makes them.
     let refused = it.stays.auth("private-a", None);
     it.stays
         .send(&json!({"event": "pusher:subscribe", "data": {"channel": "private-a", "auth": refused}}))
@@ -106,7 +106,7 @@ async fn c_apps_come_and_go() {
     refused_handshake(&it.server, OTHER, 4001).await;
     let answer = it.server.post_as(OTHER, "/events", &body).await.expect(404, "a removed app");
     assert_eq!(answer["code"], "unknown_app");
-    // It may come back at once.
+    // The app can return at once.
     it.take(&both).await;
     let mut theirs = it.server.connect_as(OTHER).await;
     theirs.subscribe("news").await;
@@ -135,7 +135,7 @@ async fn c_a_broken_configuration_is_refused_as_a_whole() {
     it.server.dir.write("secret", "a-secret-in-a-file");
     let secret = it.server.dir.path().join("secret");
     let missing = it.server.dir.path().join("missing");
-    // Each has a good part, too, which must not be taken.
+    // Each has a valid part as well, which must not be applied.
     let good = "[apps.it.limits]\nevent_bytes = 5";
     let file = |path: &std::path::Path| {
         config_of("", &[(APP, good)]).replace(
@@ -179,10 +179,10 @@ async fn c_what_concerns_keys_is_refused_with_all_else() {
     let admin = Admin::of(&it.server);
     it.take(&with("second", "")).await;
     assert_eq!(admin.states().await, ["grace", "active"]);
-    // What has been in use does not come back, and the limit beside it does not come.
+    // A used key cannot return, and the limit beside it is not applied.
     it.refuse(&with("first", "[apps.it.limits]\nevent_bytes = 5"), "has been in use before").await;
     it.still_delivers("longer than five bytes").await;
-    // Nor does a key that another app has had.
+    // A key once used by another app is refused as well.
     let key = base64(&master_key("first"));
     let both = format!(
         "{}\n[apps.other]\nkey = \"{}\"\nsecret = \"{}\"\nmaster_key = \"{key}\"\n",
@@ -193,7 +193,7 @@ async fn c_what_concerns_keys_is_refused_with_all_else() {
     it.refuse(&both, "the app it has that key").await;
     refused_handshake(&it.server, OTHER, 4001).await;
     it.still_delivers("longer than five bytes").await;
-    // Padding may change, with the keys that there are.
+    // Padding may change, with the same keys.
     it.take(&with("second", "padding = \"buckets\"")).await;
     assert_eq!(admin.states().await, ["grace", "active"]);
     it.stop().await;
@@ -220,7 +220,7 @@ async fn c_settings_of_the_server_hold_for_what_is_new() {
     it.server.post("/events", &large).await.expect(413, "a large body");
     let mut new = Client::dial(&it.server, APP, &format!("/app/{}?protocol=7", APP.key), &[]).await;
     assert_eq!(new.handshake().await["activity_timeout"], 77);
-    // A message longer than any that the server had room for when it started.
+    // A message above the limit of the start.
     new.send_text(format!(
         "{}{}",
         " ".repeat(150_000),
@@ -233,12 +233,12 @@ async fn c_settings_of_the_server_hold_for_what_is_new() {
     new.close().await;
     it.until_said("connection closed", 1).await;
 
-    // Nothing is said of it, since what is logged has changed with it.
+    // The log does not mention it, since the log level has changed with it.
     it.server.dir.write("sealcast.toml", &config_of("log = \"error\"", &[(APP, "")]));
     it.server.signal("HUP");
     until("the API is shut again", async || {
         let answer = exchange(ops, &admin(token)).await;
-        // Who is let in gets 404, too.
+        // A valid token gets 404 for an unknown app.
         (answer.status == 404 && !answer.text().contains("no_webhooks")).then_some(())
     })
     .await;
@@ -278,7 +278,7 @@ async fn c_certificates_may_move_to_other_files() {
     assert!(shows(&it, &second).await && !shows(&it, &first).await);
     it.server.tls = Some(second.connector());
     it.still_delivers("over the connection of before").await;
-    // The new files are those that are looked at.
+    // The new files are watched.
     let third = Pair::new();
     it.server.dir.write("b.pem", &third.certificate);
     it.server.dir.write("b.key", &third.key);

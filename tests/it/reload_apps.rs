@@ -1,4 +1,4 @@
-//! An app that is removed and added again, and how many reloads there have been.
+//! An app that is removed and added again, and the count of reloads.
 
 use serde_json::json;
 
@@ -21,7 +21,7 @@ async fn c_who_comes_after_an_app_is_back_is_not_sent_away_with_those_of_before(
         for _ in 0..8 {
             after.push(it.server.connect_as(OTHER).await);
         }
-        // Those of before are told once, and their places are given back.
+        // Earlier clients are closed once, and their connections are given back.
         for mut client in theirs {
             client.expect_rejection(4001).await;
             assert!(matches!(client.incoming().await, Incoming::Closed(None, _)));
@@ -60,7 +60,7 @@ async fn c_reloads_are_counted_and_the_last_that_was_taken_has_a_time() {
     let (taken, refused, first) = read().await;
     assert_eq!((taken, refused), (1.0, 1.0));
     assert!((before..=unix_now() as f64).contains(&first), "{before} {first}");
-    // One that changes nothing is taken, too; one that is refused leaves the time as it is.
+    // A reload without changes counts as a success; a refused one keeps the time.
     tokio::time::sleep(std::time::Duration::from_millis(1100)).await;
     it.refuse("nonsense = 1", "unknown setting \"nonsense\"").await;
     assert_eq!(read().await, (1.0, 2.0, first));

@@ -1,4 +1,4 @@
-//! How the auth endpoints decide is configured otherwise while sockets are open.
+//! The settings of the auth endpoints change while sockets are open.
 
 use jsonwebtoken::Algorithm;
 use serde_json::{Value, json};
@@ -23,7 +23,7 @@ async fn ask(it: &Reloading, channel: &str, token: &str) -> Response {
     it.server.send(request).await
 }
 
-/// With a socket that our endpoint has let into `private-a`.
+/// Starts with a socket subscribed to `private-a` through our endpoint.
 async fn started(text: &str, token: &str) -> Reloading {
     let mut it = Reloading::start(text).await;
     let answer = ask(&it, "private-a", token).await.expect(200, "the first question");
@@ -33,7 +33,7 @@ async fn started(text: &str, token: &str) -> Reloading {
     it
 }
 
-/// The socket gets what is published there, and nothing else has come.
+/// The socket is still subscribed, and has received nothing else.
 async fn untouched(it: &mut Reloading, input: &str) {
     it.stays.expect_silence().await;
     it.server.publish("private-a", "e", input).await;
@@ -58,7 +58,7 @@ async fn c_rules_change_for_the_next_question() {
     assert_eq!(ask(&it, "private-a", &token).await.refused(403, "after"), "no_rule");
     ask(&it, "private-b", &token).await.expect(200, "after");
     untouched(&mut it, "other rules").await;
-    // Without any, the token's own list decides.
+    // Without rules, the token's own list decides.
     it.take(&jwt(&format!("jwt_secret = \"{SECRET}\""))).await;
     ask(&it, "private-a", &token).await.expect(200, "no rules");
     untouched(&mut it, "no rules").await;
@@ -86,7 +86,7 @@ async fn c_what_tokens_must_be_changes_for_the_next_question() {
     ask(&it, "private-a", &session(&named, NEXT)).await.expect(200, "the issuer");
     untouched(&mut it, "an issuer").await;
 
-    // Another kind of key: who knows the secret is nobody any more.
+    // Another type of key: the old secret is worth nothing.
     let key = IssuerKey::new(Algorithm::ES256);
     it.server.dir.write("issuer.pem", &key.public_pem);
     let path = it.server.dir.path().join("issuer.pem");
@@ -146,7 +146,7 @@ async fn c_the_application_is_asked_elsewhere_from_the_next_question_on() {
     let mut it = started(&of(&first, "", ""), "t").await;
     let asked = || (first.asked().len(), second.asked().len());
     assert_eq!(asked(), (1, 0));
-    // What has been answered stays answered where only something else changes, or nothing at all.
+    // Cached answers survive unrelated changes and reloads without changes.
     first.says(Reply::json(403, &json!({})));
     let other = "origins = [\"https://a.example\"]\nlimits.event_bytes = 5000";
     it.take(&of(&first, other, "")).await;
@@ -164,7 +164,7 @@ async fn c_the_application_is_asked_elsewhere_from_the_next_question_on() {
     ask(&it, "private-a", "t").await.expect(200, "the second");
     untouched(&mut it, "another target").await;
 
-    // Any of its settings counts, and then nothing is known from before.
+    // Each `forward` setting counts, and a change of one clears the cache.
     it.take(&of(&second, other, "headers = [\"x-mine\"]")).await;
     let request = Request::new("POST", "/apps/it/auth/channel")
         .header("X-Mine", "m1")

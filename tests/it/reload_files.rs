@@ -33,24 +33,24 @@ fn replace(server: &TestServer, name: &str, text: &str) {
 #[tokio::test]
 async fn c_the_file_is_read_again_when_it_has_changed() {
     let mut it = Reloading::start(&config("")).await;
-    // In place, first a part of it, which nobody may take for all.
+    // Written in place, in two parts: the first part alone must not be applied.
     let text = limited(5000);
     it.server.dir.write("sealcast.toml", &text[..text.len() / 2]);
     it.server.dir.write("sealcast.toml", &text);
     until_limited(&it.server, 5000).await;
-    // As editors do.
+    // Replaced by a rename, as editors do.
     replace(&it.server, "sealcast.toml", &limited(6000));
     until_limited(&it.server, 6000).await;
     it.still_delivers("one").await;
 
-    // What is wrong is told once, and its next version is good.
+    // The error is logged once, and the next version is applied.
     replace(&it.server, "sealcast.toml", "nonsense = 1");
     it.until_said("unknown setting \"nonsense\"", 1).await;
     until_limited(&it.server, 6000).await;
     replace(&it.server, "sealcast.toml", &limited(7000));
     until_limited(&it.server, 7000).await;
 
-    // One that is missing for longer than it takes to replace it is told, too.
+    // A file missing for longer than a replacement takes is logged, too.
     let path = it.server.dir.path().join("sealcast.toml");
     std::fs::remove_file(&path).expect("a file");
     it.until_said("cannot read the configuration file", 1).await;
@@ -73,12 +73,12 @@ async fn c_files_that_are_named_are_looked_at() {
     it.still_delivers("one").await;
     let new = App { secret: "another-secret-0d1f", ..APP };
     secret.write("secret", new.secret);
-    // Not by asking until it is let in: whoever signs wrongly too often is told only that.
+    // Waits for the log: repeated requests with a wrong signature would lower the rate.
     it.until_said(TAKEN, 1).await;
     it.server.post_as(new, "/events", &event("1")).await.expect(200, "the secret in the file");
     it.server.post("/events", &event("1")).await.expect(401, "the secret of before");
 
-    // Others must not read it, and until that is so again the old one counts.
+    // While the file is readable by others, the old secret stays in force.
     let mode = |mode| {
         use std::os::unix::fs::PermissionsExt as _;
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).expect("a mode");
@@ -95,7 +95,7 @@ async fn c_files_that_are_named_are_looked_at() {
     it.server.stop().await;
 }
 
-/// As Kubernetes mounts a ConfigMap: names that lead through one link, which is replaced.
+/// As Kubernetes mounts a ConfigMap: names lead through one symlink, which is replaced.
 #[tokio::test]
 async fn c_a_link_that_points_elsewhere_is_a_change() {
     let launch = Launch::new(&["serve"]).arg("--listen").arg("127.0.0.1:0").ops();
@@ -133,7 +133,7 @@ async fn c_files_are_left_alone_where_that_is_wanted() {
     it.until_said(TAKEN, 1).await;
     it.server.post("/events", &event("0123456789")).await.expect(413, "read by the signal");
     assert_eq!(it.said(TAKEN), 1);
-    // The setting itself is one that changes.
+    // The watch setting can be changed by a reload.
     it.take(&limited(11)).await;
     replace(&it.server, "sealcast.toml", &limited(12000));
     until_limited(&it.server, 12000).await;

@@ -1,4 +1,4 @@
-//! What a backend may publish and ask per second changes while it does.
+//! The rates of a backend change while it publishes and reads.
 
 use serde_json::{Value, json};
 
@@ -9,7 +9,7 @@ fn event(channels: usize) -> Value {
     json!({"name": "e", "channels": channels, "data": "1"})
 }
 
-/// Asks until it is refused, which must come before `most`.
+/// Sends requests until one is refused, which must come before `most`.
 async fn exhaust(most: usize, what: &str, mut ask: impl AsyncFnMut() -> Response) {
     for _ in 0..most {
         let response = ask().await;
@@ -27,7 +27,7 @@ async fn s11_another_rate_of_events_counts_from_the_next_one_on() {
     let it = Reloading::start(&of(1)).await;
     let post = async || it.server.post("/events", &event(100)).await;
     exhaust(3, "100 channels at one a second", post).await;
-    // What was taken would have been paid for in a minute and more, at the rate of before.
+    // At the previous rate, this debt would last for more than a minute.
     it.take(&of(1_000_000)).await;
     for n in 0..20 {
         it.server.post("/events", &event(100)).await.expect(200, n);

@@ -1,4 +1,4 @@
-//! Webhooks that are configured otherwise while something waits for them.
+//! Webhook settings change while events are queued.
 
 use serde_json::json;
 
@@ -13,13 +13,13 @@ async fn s8_endpoints_come_change_and_go() {
     let (first, second) =
         (Receiver::start(Answer::Status(200)).await, Receiver::start(Answer::Status(200)).await);
     let mut it = Reloading::start(&config("client_events = true")).await;
-    // The first of an app that had none.
+    // The first endpoint of an app without any.
     it.take(&with_webhooks("", &[&hooks_url(&first, "")])).await;
     let mut client = it.server.connect().await;
     client.subscribe("private-a").await;
     first.until_told("private-a", &["channel_occupied"]).await;
 
-    // Another one beside it, and a filter and a header for the first.
+    // A second endpoint, and a filter and a header for the first.
     let filtered = "events = [\"client_event\"]\nheaders = { X-Mine = \"2\" }";
     it.take(&with_webhooks("", &[&hooks_url(&first, filtered), &hooks_url(&second, "")])).await;
     client.client_event("private-a", "client-x", json!("1")).await;
@@ -31,7 +31,7 @@ async fn s8_endpoints_come_change_and_go() {
     assert_eq!(hook.header("X-Mine"), Some("2"));
     hook.assert_signed(APP);
 
-    // Another secret signs the next one.
+    // A new secret signs the next request.
     let new = App { secret: "new-secret-9d9d", ..APP };
     let text = with_webhooks("", &[&hooks_url(&second, "")]).replace(APP.secret, new.secret);
     it.take(&text).await;
@@ -41,7 +41,7 @@ async fn s8_endpoints_come_change_and_go() {
     assert_eq!(told(&first, "private-a"), ["channel_occupied", "client_event 1"]);
     assert!(told(&first, "private-b").is_empty());
 
-    // None at all.
+    // No endpoints at all.
     it.take(&config("client_events = true")).await;
     client.client_event("private-a", "client-x", json!("3")).await;
     client.expect_silence().await;
@@ -60,7 +60,7 @@ async fn s8_what_waits_for_an_endpoint_outlives_its_settings() {
     let mut client = it.server.connect().await;
     client.subscribe("private-a").await;
     until("an attempt", async || (!receiver.hooks().is_empty()).then_some(())).await;
-    // A batch of it is tried again and again, and two more wait behind that.
+    // One batch is retried again and again, and two more wait behind it.
     client.client_event("private-a", "client-x", json!("1")).await;
     client.client_event("private-a", "client-x", json!("2")).await;
     until_webhook_stat(&it.server, "queued", 4).await;
@@ -73,7 +73,7 @@ async fn s8_what_waits_for_an_endpoint_outlives_its_settings() {
         })
     };
     last("client_event 2").await;
-    // Another channel's may have been the last of all.
+    // The last request may be about another channel.
     let hooks = receiver.hooks();
     let is_of_channel = |hook: &&Hook| hook.events().iter().all(|e| e["channel"] == "private-a");
     let hook = hooks.iter().rev().find(is_of_channel).expect("a request");
@@ -104,11 +104,11 @@ async fn s8_an_endpoint_that_is_removed_gets_what_waits_for_it() {
         (gone.told("private-a").last().map(String::as_str) == Some("client_event 1")).then_some(())
     })
     .await;
-    // Nobody counts it any more.
+    // Its events are no longer counted.
     let stat = async || it.server.stats().await["webhooks"]["delivered"] == 1;
     until("the end of the endpoint", async || stat().await.then_some(())).await;
 
-    // It may come back, with what happens from then on.
+    // The endpoint may return, and gets later events.
     it.take(&with_webhooks("", &[&hooks_url(&gone, "")])).await;
     client.client_event("private-a", "client-x", json!("3")).await;
     until("the endpoint again", async || {
@@ -132,7 +132,7 @@ async fn s8_the_backend_of_a_removed_app_is_told_who_has_left_with_it() {
     it.take(&config("")).await;
     theirs.expect_rejection(4001).await;
     receiver.until_told("room", &["channel_occupied", "channel_vacated"]).await;
-    // And when it comes back, it is told again.
+    // An endpoint that returns gets events again.
     it.take(&both).await;
     let mut theirs = it.server.connect_as(OTHER).await;
     theirs.subscribe("room").await;

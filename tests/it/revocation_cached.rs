@@ -1,5 +1,5 @@
-//! A revocation outweighs whatever was asked before it, however late the answer comes or is given once
-//! more (encryption.md 5.1, the authorizer `forward`).
+//! A revocation outweighs any earlier request, however late or often its answer is used
+//! (encryption.md 5.1, the authorizer `forward`).
 
 use std::{sync::Arc, time::Duration};
 
@@ -37,7 +37,7 @@ async fn revoke(server: &TestServer, user: &str) {
     server.post(&path, &json!({"user_id": user})).await.expect(200, user);
 }
 
-/// No secret and no signature, under this code.
+/// Expects no secret and no signature, and this code.
 fn expect_nothing(response: &Response, status: u16, code: &str) {
     assert_eq!(response.refused(status, code), code);
     for granted in ["shared_secret", "\"auth\""] {
@@ -45,12 +45,12 @@ fn expect_nothing(response: &Response, status: u16, code: &str) {
     }
 }
 
-/// Until the target has been asked so often.
+/// Waits until the target has this many requests.
 async fn until_asked(target: &Target, count: usize) {
     until("a question", async || (target.asked().len() >= count).then_some(())).await;
 }
 
-/// Later than the second of what was last.
+/// Waits for the next second, so that the next event is later.
 async fn next_second() {
     tokio::time::sleep(Duration::from_millis(1100)).await;
 }
@@ -58,7 +58,7 @@ async fn next_second() {
 #[tokio::test]
 async fn f1_a_yes_that_is_kept_is_asked_for_anew_after_a_revocation() {
     let target = Target::start(is("u1")).await;
-    // With the time that a yes is kept by default.
+    // With the default time for cached answers.
     let server = TestServer::start(&forwarding(&target, "")).await;
     let mut theirs = reader(&server, "t1").await;
     theirs.fetch(&server).await;
@@ -69,7 +69,7 @@ async fn f1_a_yes_that_is_kept_is_asked_for_anew_after_a_revocation() {
     assert_eq!(frame["data"]["type"], "Revoked", "{frame}");
     expect_nothing(&theirs.ask(&server).await, 403, "forward_denies");
     assert_eq!(target.asked().len(), 2);
-    // Nor is it good for another connection of theirs.
+    // It is not valid for another connection of the user either.
     expect_nothing(&reader(&server, "t1").await.ask(&server).await, 403, "forward_denies");
     server.stop().await;
 }
@@ -84,17 +84,17 @@ async fn f1_an_answer_that_was_under_way_is_no_newer_than_the_revocation() {
     let meanwhile = async {
         until_asked(&target, 1).await;
         revoke(&server, "u1").await;
-        // The second of the revocation is over when the answer comes: that it is late makes it no newer.
+        // The answer arrives after the second of the revocation: its lateness makes it no newer.
         next_second().await;
         target.says(no());
         arrived.notify_one();
     };
     let (response, ()) = tokio::join!(asking, meanwhile);
     expect_nothing(&response, 403, "revoked");
-    // It was not kept either, or the next would be told of the revocation.
+    // It was not cached either, or the next request would see the revocation.
     expect_nothing(&theirs.ask(&server).await, 403, "forward_denies");
     assert_eq!(target.asked().len(), 2);
-    // The application changes its mind, and is asked after the revocation.
+    // The application now allows again, and its answer is newer than the revocation.
     target.says(is("u1"));
     theirs.ask(&server).await.expect(200, "a newer word");
     server.stop().await;
@@ -116,7 +116,7 @@ async fn f1_an_answer_that_names_nobody_may_be_about_who_was_taken_off() {
     assert_eq!(theirs.client.expect_refused(CHANNEL).await["type"], "Revoked");
     server.stop().await;
 
-    // And one that is under way gets nothing of the time after.
+    // An answer in flight during the revocation grants nothing afterwards.
     let target = Target::start(Reply::json(200, &json!({}))).await;
     let server = TestServer::start(&forwarding(&target, "")).await;
     let (nobody, arrived) = (reader(&server, "t1").await, Arc::new(Notify::new()));
@@ -144,7 +144,7 @@ async fn f1_what_is_kept_for_others_stays() {
     let before = other.secret;
     target.says(Reply::HangUp);
     revoke(&server, "u1").await;
-    // They need the new secret at once, and the application is not asked by all of them.
+    // They need the new secret at once, and the cache spares the application their requests.
     other.fetch(&server).await;
     assert_ne!(other.secret, before);
     assert_eq!(target.asked().len(), 2);
@@ -182,7 +182,7 @@ async fn f1_a_token_that_is_revoked_while_it_is_looked_at_gets_nothing() {
     let server = TestServer::start(&config("explain = true")).await;
     let minted = |user: &str| json!({"user_id": user, "channels": ["private-*"]});
     let client = server.connect().await;
-    // As many questions as can be under way while the revocation is made.
+    // As many requests as can be in flight during the revocation.
     for round in 0..5 {
         let user = format!("u{round}");
         let minted = server.post("/tokens", &minted(&user)).await.expect(200, &user);
@@ -197,7 +197,7 @@ async fn f1_a_token_that_is_revoked_while_it_is_looked_at_gets_nothing() {
         assert!(answers.iter().all(|answer| [200, 401].contains(&answer.status)), "{answers:?}");
         assert_eq!(server.send(question).await.refused(401, round), "token_revoked");
     }
-    // Whatever was given out before: the socket is told that it is worth nothing.
+    // Earlier authorizations are refused on the socket.
     let mut client = client;
     client.ask("private-a").await;
     let data: Value = client.expect_refused("private-a").await;

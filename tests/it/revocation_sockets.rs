@@ -1,5 +1,5 @@
-//! Who was taken off a channel does not come back on it with what they had, for as long as the
-//! connection lives: that nothing is noted of it never means that it is allowed.
+//! A revoked member cannot return with earlier authorizations for the life of its connection: a
+//! missing record never means permission.
 
 use std::time::Duration;
 
@@ -48,7 +48,7 @@ async fn expect_taken_off(client: &mut Client) {
     assert_eq!(frame["data"]["type"], "Revoked", "{frame}");
 }
 
-/// However often it tries, and nothing of what is published comes.
+/// Every attempt is refused, and no published event arrives.
 async fn expect_shut_out(server: &TestServer, client: &mut Client) {
     for attempt in 0..3 {
         client.ask(CHANNEL).await;
@@ -61,7 +61,7 @@ async fn expect_shut_out(server: &TestServer, client: &mut Client) {
     until_empty(server, CHANNEL).await;
 }
 
-/// Nobody is counted on the channel.
+/// The channel has no subscribers.
 async fn until_empty(server: &TestServer, channel: &str) {
     until("an empty channel", async || {
         let state = server.get(&format!("/channels/{channel}"), &[]).await.expect(200, channel);
@@ -76,7 +76,7 @@ async fn next_second() {
 
 #[tokio::test]
 async fn f4_what_our_endpoint_gave_is_good_no_longer() {
-    // Unlimited, and bounded by the token.
+    // Unlimited, and limited by the token.
     for configuration in [open(), jwt()] {
         let server = TestServer::start(&configuration).await;
         let mut theirs = if configuration == open() {
@@ -102,7 +102,7 @@ async fn f4_nor_is_what_the_backend_signed_for_who_is_signed_in() {
     revoke(&server, "u1").await;
     expect_taken_off(&mut client).await;
     expect_shut_out(&server, &mut client).await;
-    // Whatever is signed for a connection that is newer than the revocation is newer, too.
+    // A signature for a connection newer than the revocation is newer, too.
     next_second().await;
     let mut client = server.connect().await;
     client.sign_in(&json!({"id": "u1"})).await;
@@ -118,7 +118,7 @@ async fn f4_leaving_before_the_revocation_does_not_help() {
     until_empty(&server, CHANNEL).await;
     revoke(&server, "u1").await;
     expect_shut_out(&server, &mut theirs.client).await;
-    // Signed by the backend, for a connection that is signed in.
+    // Signed by the backend, for a signed-in connection.
     let mut client = server.connect().await;
     client.sign_in(&json!({"id": "u2"})).await;
     client.subscribe(CHANNEL).await;
@@ -138,7 +138,7 @@ async fn f4_nor_does_joining_for_the_first_time_after_it() {
     server.send(request).await.expect(200, "authorized, and not subscribed");
     revoke(&server, "u1").await;
     expect_shut_out(&server, &mut theirs).await;
-    // Nor signing in when it is over.
+    // A late sign-in is no way around it either.
     let mut late = server.connect().await;
     revoke(&server, "u2").await;
     late.sign_in(&json!({"id": "u2"})).await;
@@ -170,7 +170,7 @@ async fn f4_a_new_authorization_lets_them_in_again_and_no_other_user_is_meant() 
     server.publish(CHANNEL, "e", "x").await;
     other.expect(&server, "sealcast:rekey", "{}").await;
     other.expect(&server, "e", "x").await;
-    // The token from before changes nothing, on this channel or for the socket.
+    // The earlier token changes nothing, on this channel or for the socket.
     assert_eq!(theirs.ask(&server).await.refused(403, "the same token"), "revoked");
     theirs.client.ask(CHANNEL).await;
     assert_eq!(theirs.client.expect_refused(CHANNEL).await["type"], "Revoked");
@@ -207,7 +207,7 @@ async fn f4_what_a_revoked_token_was_given_is_gone_also_if_it_was_left_before() 
     server.stop().await;
 }
 
-/// A token without `sub` names no user, and no revocation is looked up for it. The connection is
+/// A token without `sub` names no user, so no revocation is found for it. The connection is
 /// remembered.
 #[tokio::test]
 async fn f4_asking_without_a_name_after_the_revocation_gives_no_secret() {

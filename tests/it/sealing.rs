@@ -1,4 +1,4 @@
-//! protocol.md 9 and encryption.md 1: the server seals what it is given in the clear.
+//! protocol.md 9 and encryption.md 1: the server seals plaintext events.
 
 use std::collections::HashSet;
 
@@ -64,7 +64,7 @@ async fn s9_plaintext_arrives_sealed_and_opens_with_the_derived_key() {
                 Some(2),
                 "nonce, ciphertext and no more: {frame}"
             );
-            // The name is bound into the key: no other channel's key opens it.
+            // The channel name is part of the derivation: no other channel's key opens it.
             assert_eq!(
                 open(&shared_secret(&master, channel), data(&frame)),
                 plaintext,
@@ -96,7 +96,7 @@ async fn e1_a_key_never_opens_another_channel_even_if_the_names_share_a_prefix()
             client.expect_event("pusher:cache_miss").await;
         }
     }
-    // One trigger for all of them: each is sealed with a key of its own.
+    // One trigger for all of them: each is sealed with its own key.
     let body = json!({"name": "e", "channels": names, "data": "same"});
     server.post("/events", &body).await.expect(200, &body);
     for _ in names {
@@ -203,7 +203,7 @@ async fn s9_what_is_cached_is_sealed() {
         live["data"], cached["data"],
         "sealed once: the cached envelope is the one that was delivered"
     );
-    // The query shows what subscribers get and nothing else.
+    // The query returns the event as subscribers get it.
     let answer = server.get(&format!("/channels/{channel}"), &[("info", "cache")]).await;
     assert!(!answer.text().contains("canary"), "{}", answer.text());
     let answer = answer.expect(200, channel);

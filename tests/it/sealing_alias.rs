@@ -1,5 +1,5 @@
-//! Publishing plaintext on `private-sealed-NAME`, which is delivered sealed on
-//! `private-encrypted-NAME`: every SDK can, without a key.
+//! Publishing plaintext on `private-sealed-NAME`, delivered sealed on
+//! `private-encrypted-NAME`: each SDK can, without a key.
 
 use serde_json::{Value, json};
 
@@ -21,7 +21,7 @@ fn event(channels: &[&str], data: &str) -> Value {
     json!({"name": "e", "channels": channels, "data": data})
 }
 
-/// Bodies in the form in which each SDK writes them (order of fields, escapes), from its source.
+/// Bodies as each SDK writes them (order of fields, escapes), from its source.
 #[tokio::test]
 async fn f30_every_sdk_publishes_on_the_alias_without_a_key() {
     let server = TestServer::start(&sealing("")).await;
@@ -67,7 +67,7 @@ async fn f30_batches_several_aliases_and_the_older_form_are_sealed() {
     server.post("/events", &both).await.expect(200, "two aliases");
     assert_eq!(opened(ORDERS, &client.next().await), "two");
     assert_eq!(opened("private-encrypted-b", &client.next().await), "two");
-    // An alias and the name that it stands for are one channel.
+    // An alias and its mapped name are one channel.
     let same = event(&["private-sealed-orders", ORDERS], "once");
     server.post("/events", &same).await.expect(200, "alias and name");
     assert_eq!(opened(ORDERS, &client.next().await), "once");
@@ -88,7 +88,7 @@ async fn f30_batches_several_aliases_and_the_older_form_are_sealed() {
     let older = Request::new("POST", target).body("application/json", "raw");
     server.send(older).await.expect(202, "the older form");
     assert_eq!(opened(ORDERS, &client.next().await), "raw");
-    // The prefix behind the alias keeps its meaning.
+    // The prefix after the alias keeps its meaning.
     let kept = event(&["private-sealed-cache-x"], "kept");
     server.post("/events", &kept).await.expect(200, "a cached channel");
     client.subscribe(cached).await;

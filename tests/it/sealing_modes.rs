@@ -1,4 +1,4 @@
-//! encryption.md 1: what is refused on encrypted channels, and why, in both modes.
+//! encryption.md 1: refusals on encrypted channels in both modes.
 
 use serde_json::{Value, json};
 
@@ -91,8 +91,8 @@ async fn e1_whatever_is_accepted_opens_for_subscribers() {
     let server = TestServer::start(&auto()).await;
     let mut client = server.connect().await;
     client.subscribe(CHANNEL).await;
-    // Shapes close to an envelope: the server may take them as plaintext or refuse them, but it
-    // must never let anything through that a subscriber cannot open.
+    // Almost an envelope: the server may take it as plaintext or refuse it, but must never
+    // deliver an event that a subscriber cannot open.
     let good: Value =
         serde_json::from_str(&seal(&secret(), [5; 24], b"hello")).expect("an envelope");
     let (nonce, ciphertext) = (&good["nonce"], &good["ciphertext"]);
@@ -195,7 +195,7 @@ async fn e1_look_alike_names_are_refused_with_the_right_spelling() {
     server.stop().await;
 }
 
-/// An app that relays only: no key, or told so.
+/// An app in blind mode: without a key, or configured so.
 async fn blind_rules(server: TestServer, channel: &str) {
     let mut client = server.connect().await;
     client.subscribe(channel).await;
@@ -238,7 +238,7 @@ async fn blind_rules(server: TestServer, channel: &str) {
     assert!(count("plaintext") > 0 && count("envelopes") > 0, "{counted}");
     assert_eq!(count("plaintext") + count("envelopes"), tries, "{counted}");
     client.expect_silence().await;
-    // Sealed with a key that this server never had.
+    // Sealed with a key unknown to this server.
     for plaintext in ["", "hello"] {
         let data = seal(&[42; 32], [7; 24], plaintext.as_bytes());
         server.publish(channel, "e", &data).await;

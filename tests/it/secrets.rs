@@ -1,5 +1,5 @@
-//! encryption.md 6: at the chattiest log level, no secret and no payload is printed or
-//! answered.
+//! encryption.md 6: at the most verbose log level, neither logs nor responses contain a secret or a
+//! payload.
 
 use serde_json::{Value, json};
 
@@ -8,7 +8,7 @@ use crate::support::*;
 const JWT_SECRET: &str = "jwt-secret-canary-5d20f7c1e9";
 const PAYLOAD: &str = "payload-canary-83bd1f60aa";
 
-/// Everything that handles a secret, well and badly; returns all HTTP bodies but the granted ones.
+/// Uses each secret in valid and invalid requests; returns all HTTP bodies except authorizations.
 async fn exercise(server: &TestServer) -> String {
     let mut bodies = String::new();
     let channel = "private-encrypted-x";

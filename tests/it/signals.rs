@@ -10,7 +10,7 @@ use std::{
 
 use crate::support::*;
 
-/// A pipe in place of a file: whoever reads it waits.
+/// A pipe in place of a file: the reader of it waits.
 fn pipe(dir: &TempDir, name: &str) -> PathBuf {
     let path = dir.path().join(name);
     let made = Command::new("mkfifo").args(["-m", "600"]).arg(&path).status();
@@ -18,7 +18,7 @@ fn pipe(dir: &TempDir, name: &str) -> PathBuf {
     path
 }
 
-/// Until the process has come as far as to open the pipe; it goes on waiting for the text.
+/// Waits until the process has opened the pipe; it then waits for the text.
 async fn opened(pipe: &Path) -> std::fs::File {
     let pipe = pipe.to_owned();
     let open = tokio::task::spawn_blocking(move || OpenOptions::new().write(true).open(pipe));
@@ -27,7 +27,7 @@ async fn opened(pipe: &Path) -> std::fs::File {
 
 const SERVE: [&str; 5] = ["serve", "--listen", "127.0.0.1:0", "--ops-listen", "127.0.0.1:0"];
 
-/// Its settings stand in the environment, so that it starts itself again without them.
+/// Its settings are in the environment, so that it re-executes itself without them.
 fn by_environment() -> Launch {
     Launch::new(&SERVE)
         .env("SEALCAST_APP_ID", APP.id)
@@ -35,9 +35,9 @@ fn by_environment() -> Launch {
         .env("SEALCAST_APP_SECRET", APP.secret)
 }
 
-/// Waits until signals are no longer the system's business: before that there is no program yet
-/// that could do anything about them. All are blocked for a moment before it begins, while the
-/// allocator starts its thread: that is why one is looked for that stays unblocked.
+/// Waits until the process handles signals itself. Before that, no program is running yet. All
+/// signals are blocked for a moment at its beginning, while the allocator starts its thread;
+/// therefore this looks for a state that stays unblocked.
 async fn takes_signals(server: &Starting) {
     let status = format!("/proc/{}/status", server.pid());
     until("signals to be blocked", async || {
@@ -50,7 +50,7 @@ async fn takes_signals(server: &Starting) {
     .await;
 }
 
-/// Nothing that would be in the way of the next start.
+/// Expects nothing left that would prevent the next start.
 fn is_clean(dir: &Path) {
     let state = dir.join(".sealcast");
     for name in ["admin.sock", ".admin.new"] {
@@ -61,7 +61,7 @@ fn is_clean(dir: &Path) {
 #[tokio::test]
 async fn c_a_signal_ends_a_start_that_waits_for_its_configuration() {
     for signal in ["TERM", "INT"] {
-        // With settings in the environment it is read before the program is started again.
+        // With settings in the environment, this is read before the re-execution.
         for launch in [Launch::new(&SERVE), by_environment()] {
             let config = pipe(launch.dir(), "config");
             let server = launch.arg("--config").arg(&config).spawn();
@@ -99,7 +99,7 @@ async fn c_a_hangup_during_the_start_is_remembered() {
     server.signal("HUP");
     let text = base64(&master_key("signals"));
     held.write_all(text.as_bytes()).expect("a pipe that takes it");
-    // Whoever reads it again finds a file.
+    // The restarted program finds a regular file.
     std::fs::remove_file(&key).expect("a pipe that is there");
     server.dir.write("key", &text);
     drop(held);
@@ -111,7 +111,7 @@ async fn c_a_hangup_during_the_start_is_remembered() {
     server.stop().await;
 }
 
-/// Whenever it comes: before the program is started again, while it is, and while it binds.
+/// At any moment: before the re-execution, during it, and while the server binds.
 #[tokio::test]
 async fn c_a_signal_at_any_moment_of_the_start_ends_it_in_good_order() {
     for step in 0..40 {
@@ -153,7 +153,7 @@ async fn stopping(first: &str) -> (TestServer, Client) {
 
 #[tokio::test]
 async fn c_a_second_signal_ends_a_stopping_server_at_once() {
-    // Another one at once, the same one a little later.
+    // A different signal at once, the same one a little later.
     let later = Duration::from_millis(1100);
     for (first, pause, second, status) in [
         ("INT", Duration::ZERO, "TERM", 143),
@@ -171,7 +171,7 @@ async fn c_a_second_signal_ends_a_stopping_server_at_once() {
 
 #[tokio::test]
 async fn f27_the_same_signal_twice_within_a_second_stops_in_good_order() {
-    // On a machine that is slow the second may come after a second: then it ends the server.
+    // On a slow machine the second signal may come after a second: then it ends the server.
     for _ in 0..5 {
         let (server, client) = stopping("TERM").await;
         server.signal("TERM");
@@ -185,7 +185,7 @@ async fn f27_the_same_signal_twice_within_a_second_stops_in_good_order() {
             server.killed().await;
             continue;
         }
-        // It goes on until another one comes.
+        // It continues until another signal comes.
         server.signal("INT");
         assert_eq!(server.killed().await.status.code(), Some(130));
         return drop(client);

@@ -1,4 +1,4 @@
-//! protocol.md 2.3 and 2.4: what a signature covers, and how a refused subscription looks.
+//! protocol.md 2.3 and 2.4: the signed text, and the form of a refused subscription.
 
 use serde_json::{Value, json};
 
@@ -67,7 +67,7 @@ async fn s2_3_presence_signatures_cover_channel_data_byte_for_byte() {
         let refusal = client.expect_refused("presence-x").await;
         assert_eq!(refusal["status"], 401, "{other}: {refusal}");
     }
-    // Signed without channel_data, while channel_data is sent, would let anybody be anybody.
+    // A signature without channel_data must not cover channel_data: it would allow any identity.
     let bare = client.auth("presence-x", None);
     ask(&mut client, "presence-x", json!(bare), Some(r#"{"user_id":"admin"}"#)).await;
     client.expect_refused("presence-x").await;

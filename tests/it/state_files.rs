@@ -1,4 +1,4 @@
-//! Files of the state directory: who may have access to them, whatever waits in their place (F 6).
+//! Access to the files of the state directory, and planted files (the tests named `f6_`).
 
 use std::{
     fs::{self, Permissions},
@@ -37,7 +37,7 @@ async fn revoke_member(server: &TestServer, user: &str) {
     server.post(path, &json!({"user_id": user})).await.expect(200, user);
 }
 
-/// A state directory in which a server has left each of its files.
+/// A state directory with each of the server's files.
 async fn lived_in() -> TempDir {
     let state = TempDir::new();
     let server = launch(state.path()).start().await;
@@ -125,7 +125,7 @@ async fn f6_what_waits_beside_a_key_file_neither_opens_nor_gets_it() {
     let (open, victim) = (state.path().join("it.keys.json.tmp"), state.path().join("victim"));
     let server = launch(state.path()).start().await;
     let key_file = state.path().join("it.keys.json");
-    // As a write of an earlier version left it, and as somebody might put it there.
+    // Left by a write of an earlier version, or planted.
     plant(&open);
     revoke_member(&server, "u1").await;
     assert_eq!(mode(&key_file), 0o600);
@@ -137,7 +137,7 @@ async fn f6_what_waits_beside_a_key_file_neither_opens_nor_gets_it() {
         (mode(&key_file), fs::read(&victim).expect("a file")),
         (0o600, b"not ours".to_vec())
     );
-    // Nor what has taken the file's own place meanwhile.
+    // The same for the target of a replaced file.
     fs::remove_file(&key_file).expect("the key file");
     symlink(&victim, &key_file).expect("a link");
     revoke_member(&server, "u3").await;
@@ -202,10 +202,26 @@ async fn f6_a_state_directory_that_others_can_write_to_stops_the_start() {
     let stderr = refused(state.path()).await;
     assert!(stderr.contains("chmod 700"), "{stderr}");
     set_mode(state.path(), 0o700);
-    // The directory itself may be reached through a link, as systemd has it.
+    // The directory itself may be a symlink, as systemd makes it.
     let link: PathBuf = state.path().join("link");
     let real = state.path().join("real");
     fs::create_dir(&real).expect("a directory");
     symlink(&real, &link).expect("a link");
     launch(&link).start().await.stop().await;
+}
+
+#[tokio::test]
+async fn f6_state_directory_that_was_removed_is_not_made_again_without_its_lock() {
+    let root = TempDir::new();
+    let state = root.path().join("state");
+    let server = launch(&state).start().await;
+    revoke_member(&server, "u1").await;
+    fs::remove_dir_all(&state).expect("a directory");
+    let answer = server
+        .post("/channels/private-encrypted-x/revoke", &json!({"user_id": "u2"}))
+        .await
+        .expect(503, "there is no directory");
+    assert_eq!(answer["code"], "revoked_until_restart", "{answer}");
+    assert!(!state.exists(), "another server may have it by then");
+    server.stop().await;
 }

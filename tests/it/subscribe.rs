@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::support::*;
 
-/// Asks for a channel without any signature and says whether that was enough.
+/// Subscribes without a signature; returns whether that succeeded.
 async fn open_to_all(client: &mut Client, channel: &str) -> bool {
     client
         .send(&json!({"event": "pusher:subscribe", "data": {"channel": channel, "auth": ""}}))
@@ -13,7 +13,7 @@ async fn open_to_all(client: &mut Client, channel: &str) -> bool {
     if frame["event"] == "pusher_internal:subscription_succeeded" {
         client.unsubscribe(channel).await;
         client.send(&json!({"event": "pusher:ping"})).await;
-        // A cached event or its miss may have come in between.
+        // A cached event or a cache miss may come in between.
         while client.next().await["event"] != "pusher:pong" {}
         return true;
     }
@@ -28,7 +28,7 @@ async fn open_to_all(client: &mut Client, channel: &str) -> bool {
 async fn s2_1_a_prefix_counts_with_its_dash_and_at_the_start_only() {
     let server = TestServer::start(&config("")).await;
     let mut client = server.connect().await;
-    // name, open to all, a member list, a last event
+    // name, public, with members, with a cached event
     let rows = [
         ("news", true, false, false),
         ("private", true, false, false),
@@ -167,7 +167,7 @@ async fn s2_2_shapes_of_a_subscribe_frame() {
 async fn s2_2_unsubscribing_is_silent_and_ends_delivery() {
     let server = TestServer::start(&config("")).await;
     let mut client = server.connect().await;
-    // Recommended: silence also for a channel that was never subscribed.
+    // Recommended: silence also for a channel without a subscription.
     for name in ["never", "private-never", "presence-never", "not a name"] {
         client.unsubscribe(name).await;
         client.expect_silence().await;
@@ -201,7 +201,7 @@ async fn s2_5_second_subscribe_is_an_error_and_does_not_double_delivery() {
         client.expect_silence().await;
     }
     assert_eq!(server.stats().await["subscriptions"], 2);
-    // The state is unchanged: one unsubscribe is enough.
+    // The state is unchanged: one unsubscribe suffices.
     client.unsubscribe("news").await;
     client.expect_silence().await;
     server.publish("news", "e", "2").await;

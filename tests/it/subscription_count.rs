@@ -1,4 +1,4 @@
-//! protocol.md 2.6: counts of subscribers, told to the subscribers themselves.
+//! protocol.md 2.6: subscription counts, sent to the subscribers.
 
 use serde_json::{Value, json};
 

@@ -1,8 +1,8 @@
-//! What surrounds the server: variables of the platform it runs on, pasted values, development.
+//! The environment of the server: platform variables, pasted values, development mode.
 
 use crate::support::*;
 
-/// What Kubernetes sets for a service of this name.
+/// The variables that Kubernetes sets for a service with this name.
 fn service(name: &str) -> Vec<(String, String)> {
     let endings = [
         ("_SERVICE_HOST", "10.0.0.2"),
@@ -30,7 +30,7 @@ async fn f20_variables_of_kubernetes_services_are_passed_over() {
     }
     let server = launch.start().await;
     let mut client = Client::dial(&server, APP, &server.socket_path(), &[]).await;
-    // A setting beside them is read.
+    // A setting among them is read.
     assert_eq!(client.handshake().await["activity_timeout"], 44);
     drop(client);
     let output = server.stop().await;
@@ -79,13 +79,13 @@ async fn f20_empty_variables_are_unset() {
     let server = launch.start().await;
     drop(server.connect().await);
     let listen = server.addr.to_string();
-    // And those that are no settings.
+    // Variables that are no settings.
     let healthcheck = Launch::new(&["healthcheck", "--listen", &listen]);
     let healthcheck = healthcheck.env("SEALCAST_URL", "").env("SEALCAST_CONFIG", "");
     let output = healthcheck.output("").await;
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     server.stop().await;
-    // A flag that is empty is a mistake.
+    // An empty flag is a mistake.
     let output = Launch::new(&["config", "check", "--config", ""]).output("").await;
     assert_ne!(output.status.code(), Some(0), "{output:?}");
 }
@@ -117,7 +117,7 @@ async fn f20_booleans_in_variables_are_read_as_people_write_them() {
     for word in ["\"strict_protocol\" must be true or false", "1 or 0", "yes or no", "on or off"] {
         assert!(output.stderr.contains(word), "{word}: {output:?}");
     }
-    // A text in the file is none.
+    // Text in place of a boolean in the file is an error.
     let file = config_of("strict_protocol = \"yes\"", &[(APP, "")]);
     let output = Launch::new(&["config", "check"]).config(&file).output("").await;
     assert!(output.stderr.contains("must be true or false ("), "{output:?}");
@@ -133,7 +133,7 @@ async fn f20_nothing_absurd_is_suggested() {
     }
 }
 
-/// Of values that were pasted with something at their ends: where, and what the warning says.
+/// Values pasted with stray characters: the setting, and the expected words of the warning.
 #[tokio::test]
 async fn f27_what_stands_at_the_ends_of_a_pasted_value_is_named_and_never_shown() {
     let key = base64(&master_key("pasted"));
@@ -147,7 +147,7 @@ async fn f27_what_stands_at_the_ends_of_a_pasted_value_is_named_and_never_shown(
     };
     let check = |text: &str| Launch::new(&["config", "check"]).config(text);
     let app = |lines: &str| format!("[apps.1001]\n{lines}\n");
-    // In the file.
+    // Values in the file.
     for (lines, name, says, value) in [
         ("key = 'k-8a61 '\nsecret = 's'", "apps.1001.key", "ends with a blank", "k-8a61"),
         (
@@ -174,14 +174,14 @@ async fn f27_what_stands_at_the_ends_of_a_pasted_value_is_named_and_never_shown(
     }
     let with_key = app(&format!("key = 'k'\nsecret = 's'\nmaster_key = '{key} '"));
     warned(check(&with_key), "apps.1001.master_key", "blank, which is left out", &key).await;
-    // In the environment, as a file with the line ends of Windows gives it.
+    // Values in the environment, as a file with Windows line ends provides them.
     let launch = Launch::new(&["config", "check"])
         .env("SEALCAST_APP_ID", "1001")
         .env("SEALCAST_APP_KEY", "k")
         .env("SEALCAST_APP_SECRET", "e-8a61\r")
         .env("SEALCAST_WORKERS", "2\r");
     warned(launch, "apps.1001.secret", "ends with a line break", "e-8a61").await;
-    // In a file of its own the line break at the end is none of the value's.
+    // A line break at the end of a secret file is not part of the value.
     let launch = Launch::new(&["config", "check"]);
     launch.dir().write("good", "f-8a61\r\n");
     let path = launch.dir().write("bad", "\"f-8a61\"\n");
@@ -198,7 +198,7 @@ async fn f27_what_stands_at_the_ends_of_a_pasted_value_is_named_and_never_shown(
     let text = app(&format!("key = 'k'\nsecret_file = '{}'", path.display()));
     let output = launch.config(&text).output("").await;
     assert!(!output.stderr.contains("apps.1001.secret"), "{output:?}");
-    // Where such a value cannot be, the error says what it is that stands there.
+    // Where such a value is invalid, the error names the stray character.
     for (text, says) in [
         ("[apps.'1001 ']\nkey = 'k'\nsecret = 's'\n".to_owned(), "it ends with a blank"),
         (
@@ -232,8 +232,8 @@ async fn f29_development_keeps_to_this_machine_unless_told() {
         assert!(output.stderr.contains("--dev-public"), "{output:?}");
         assert!(output.stdout.is_empty(), "{output:?}");
     }
-    // The address of the container image stands in the environment. It is only checked: nothing of a
-    // test listens for other machines.
+    // The address of the container image comes from the environment. It is only checked: no test
+    // listens for other machines.
     let check = || {
         let args = ["config", "check", "--dev", "--state-dir", "state"];
         Launch::new(&args).env("SEALCAST_LISTEN", "0.0.0.0:6001")
@@ -252,7 +252,7 @@ async fn f29_config_check_notes_ids_that_an_sdk_refuses() {
     let text = config_of("", &[(digits, "")]);
     let output = Launch::new(&["config", "check"]).config(&text).output("").await;
     assert!(!output.stderr.contains("Python"), "{output:?}");
-    // It is no matter of a start.
+    // A start does not print the notes.
     let output = Launch::serve(&config("")).start().await.stop().await;
     assert!(!output.stderr.contains("Python"), "{output:?}");
 }
@@ -280,7 +280,7 @@ async fn f29_a_snippet_has_the_values_of_the_configuration() {
         output.stderr.contains("--app: 1001, ") || output.stderr.contains(", 1001"),
         "{output:?}"
     );
-    // The names stand in the help and in the error.
+    // The help and the error list the names.
     for launch in [Launch::new(&["snippet", "--help"]), Launch::new(&["snippet", "cobol"])] {
         let output = launch.output("").await;
         let said = format!("{}{}", output.stdout, output.stderr);
@@ -311,7 +311,7 @@ async fn f29_what_development_prints_fits_a_terminal_and_names_the_rest() {
     }
 }
 
-/// The block that is printed, word for word, in a shell.
+/// Runs the printed block in a shell, word for word.
 #[tokio::test]
 async fn f29_the_block_for_curl_publishes() {
     let args = ["serve", "--dev", "--listen", "127.0.0.1:0", "--state-dir", "state"];

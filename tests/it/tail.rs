@@ -10,13 +10,13 @@ fn configuration(top: &str) -> String {
     config_of(&format!("admin_token = \"{TOKEN}\"\n{top}"), &[(APP, "client_events = true")])
 }
 
-/// On the socket of the server's state directory.
+/// `sealcast tail` over the socket of the server's state directory.
 fn tail(server: &TestServer, args: &[&str]) -> Launch {
     let launch = Launch::new(&["tail"]).arg("--state-dir").arg(state_dir(server));
     args.iter().fold(launch, |launch, arg| launch.arg(arg))
 }
 
-/// Once somebody watches: what happens before is told to nobody.
+/// Waits for a watcher: earlier entries are not kept.
 async fn watching(server: &TestServer, launch: Launch) -> Running {
     let mut watcher = Watcher::of(server, "?type=watch_begun").await;
     watcher.next().await;
@@ -140,11 +140,11 @@ async fn c_a_server_elsewhere_takes_the_token() {
 
 #[tokio::test]
 async fn c_what_is_wrong_with_a_tail_is_said_in_a_sentence() {
-    // In a directory where no server has ever run.
+    // In a directory without any server so far.
     refused(&Launch::new(&["tail"]).output("").await, "no server answers at");
     refused(&Launch::new(&["tail", "--follow"]).output("").await, "no server answers at");
     let server = TestServer::start(&configuration("")).await;
-    refused(&tail(&server, &["--type", "evnt"]).output("").await, "client_event");
+    refused(&tail(&server, &["--type", "evnt"]).output("").await, "did you mean \"event\"?");
     refused(&tail(&server, &["--socket", "x"]).output("").await, "123.456");
     server.stop().await;
     let server = TestServer::start(&configuration("live_feed = \"off\"")).await;

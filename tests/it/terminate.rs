@@ -32,7 +32,7 @@ async fn s5_4_every_connection_signed_in_as_the_user_ends_and_no_other() {
         client.expect_silence().await;
     }
     server.until_stat("sockets", 3).await;
-    // Nobody is there any more, and the user may come back.
+    // The user is gone, and may come back.
     let response = server.post("/users/u1/terminate_connections", &json!({})).await;
     assert_eq!(response.expect(200, "again"), json!({}));
     server.connect().await.sign_in(&json!({"id": "u1"})).await;
@@ -51,7 +51,7 @@ async fn s7_7_the_path_of_the_python_sdk_finds_the_app_by_its_key() {
     assert_eq!(response.expect(200, "alias"), json!({}));
     theirs.expect_rejection(4009).await;
     ours.expect_silence().await;
-    // Signed by nobody.
+    // Unsigned requests are refused.
     let response = server
         .send(
             Request::new("POST", "/users/u1/terminate_connections").body("application/json", "{}"),
@@ -76,7 +76,7 @@ async fn s5_4_users_are_terminated_per_app_and_only_when_signed() {
         .await;
     response.refused(401, "unsigned");
     ours.expect_silence().await;
-    // An empty body will do as well.
+    // An empty body is accepted as well.
     let target = signed_target(APP, "POST", "/apps/it/users/u1/terminate_connections", &[], b"");
     server.send(Request::new("POST", target)).await.expect(200, "without a body");
     ours.expect_rejection(4009).await;
@@ -95,7 +95,7 @@ async fn s5_4_an_id_may_be_percent_encoded_in_the_path() {
     server.stop().await;
 }
 
-/// Frames up to the close frame, which must have this code.
+/// Reads frames up to the close frame, which must have this code.
 async fn read_close(raw: &mut Raw, code: u16) {
     loop {
         if let Some(found) = raw.next_frame().await.close_code() {
@@ -129,7 +129,7 @@ async fn s5_4_who_was_told_to_go_can_do_nothing_more_even_if_the_line_stays_open
 
     server.post("/users/u1/terminate_connections", &json!({})).await.expect(200, "terminate");
     read_close(&mut raw, 4009).await;
-    // The line is still open, and nobody answers the close frame.
+    // The connection is still open, and the close frame is unanswered.
     raw.write(&text(
         json!({"event": "client-x", "channel": "private-x", "data": "late"}).to_string(),
     ))
@@ -139,7 +139,7 @@ async fn s5_4_who_was_told_to_go_can_do_nothing_more_even_if_the_line_stays_open
     ))
     .await;
     raw.write(&text(r#"{"event":"pusher:subscribe","data":{"channel":"news"}}"#)).await;
-    // The member goes when it is told so, not when it agrees to hang up.
+    // The member leaves with the close frame, not with the client's answer to it.
     server.until_stat("members", 1).await;
     assert_eq!(server.stats().await["sockets"], 2, "its line is still open");
     server.publish("private-x", "e", "1").await;
@@ -178,7 +178,7 @@ async fn s5_1_authorized_connections_cut_who_never_proves_anything() {
     for client in [&mut idle, &mut public, &mut refused] {
         client.expect_rejection(4009).await;
     }
-    // Those who came earlier and proved something are older than the timeout by now.
+    // The authorized sockets are older than the timeout by now.
     for client in [&mut signed_in, &mut authorized, &mut member] {
         client.expect_silence().await;
     }

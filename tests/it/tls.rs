@@ -1,4 +1,4 @@
-//! TLS in the server's process: sockets and API, how connections end, and what strangers can do.
+//! TLS in the server's process: WebSockets and API, the end of connections, and hostile clients.
 
 use std::sync::Arc;
 
@@ -51,7 +51,7 @@ async fn c_tls_1_2_is_spoken_and_sessions_are_resumed() {
             let request = Request::new("GET", "/health").header("Connection", "close");
             tls.write_all(&request.bytes()).await.expect("a request");
             let mut answer = Vec::new();
-            // An end that is not said would be an error here.
+            // A missing close_notify would be an error here.
             within("an answer", tls.read_to_end(&mut answer)).await.expect("a said end");
             assert!(answer.starts_with(b"HTTP/1.1 200 "), "{}", String::from_utf8_lossy(&answer));
             let session = tls.get_ref().1;
@@ -92,7 +92,7 @@ async fn answer(response: h2::client::ResponseFuture) -> (u16, Value) {
     let mut text = Vec::new();
     while let Some(chunk) = within("a body", body.data()).await {
         let chunk = match chunk {
-            // The answer is whole, and the rest of the request is not wanted.
+            // The response is complete, and the rest of the request is ignored.
             Err(end) if end.reason() == Some(h2::Reason::NO_ERROR) => break,
             chunk => chunk.expect("a chunk"),
         };
@@ -138,7 +138,7 @@ async fn s7_1_one_http_2_connection_cannot_hold_requests_without_end() {
     let (response, _stream) = http.send_request(signed(&body), false).expect("a stream");
     let (status, refusal) = answer(response).await;
     assert_eq!((status, &refusal["code"]), (503, &json!("too_many_requests")));
-    // Those that were taken are still answered, and make room.
+    // Accepted requests are still answered, and make room.
     for (response, mut stream) in open {
         stream.send_data(body.to_string().into(), true).expect("a body");
         assert_eq!(answer(response).await.0, 200);
@@ -180,7 +180,7 @@ async fn s1_6_a_slow_reader_over_tls_can_read_why_it_was_closed() {
     let server = start(&config_of("outbox_bytes = 50000", &[(APP, "")])).await;
     let mut slow = slow_reader(&server, "firehose").await;
     let mut sent = 0;
-    // What the kernel takes, then the outbox; whoever is being closed is no subscriber any more.
+    // The kernel takes some, then the outbox; a closing client is no subscriber any more.
     while server.stats().await["subscriptions"] != 0 {
         assert!(sent < 5_000, "50 MB, and nobody noticed");
         pour(&server, sent).await;
@@ -255,7 +255,7 @@ async fn s1_4_a_violation_and_a_goodbye_end_with_the_end_said() {
     let mut rude = Raw::open(&server).await;
     rude.write(&frame(FIN | 0x3, "a reserved opcode")).await;
     assert_eq!(rude.next_frame().await.close_code(), Some(1002));
-    // The server has said its end, and reads on until the peer does the same.
+    // The server has sent close_notify, and reads until the peer does the same.
     rude.expect_said_end().await;
     drop(rude);
     let mut polite = Raw::open(&server).await;
@@ -285,7 +285,7 @@ async fn c_who_speaks_no_tls_and_who_says_nothing_are_not_waited_for() {
     server.stop().await;
 }
 
-/// More than the TLS library would let shake hands at the same time by itself.
+/// More concurrent handshakes than the TLS library allows by default.
 #[tokio::test]
 async fn c_silent_connections_do_not_shut_others_out() {
     let server = start(&config_of("workers = 1", &[(APP, "")])).await;

@@ -1,5 +1,5 @@
-//! The files of certificate and key: replaced while the server runs, refused where they cannot be
-//! meant, and what the other commands make of them.
+//! Certificate and key files: replaced while the server runs, rejected if unusable, and used by
+//! other commands.
 
 use crate::support::*;
 
@@ -26,7 +26,7 @@ async fn c_a_certificate_is_replaced_while_sockets_stay_open() {
     server.publish("news", "e", "to a socket of before").await;
     old_socket.expect_event("e").await;
 
-    // What cannot be used changes nothing, and is told.
+    // Unusable files change nothing and are logged.
     let third = Pair::new();
     for (certificate, key, told) in [
         (&third.certificate, &second.key, "is not that of the first certificate"),
@@ -49,7 +49,7 @@ async fn c_a_certificate_is_replaced_while_sockets_stay_open() {
     server.stop().await;
 }
 
-/// What the command says that refuses this configuration.
+/// The error of the command for this configuration.
 async fn refusal(launch: Launch) -> String {
     let output = launch.output("").await;
     assert_eq!(output.status.code(), Some(1), "{output:?}");
@@ -126,6 +126,31 @@ async fn c_the_banner_of_dev_says_tls() {
         .iter()
         .all(|line| printed.contains(*line));
         (said && !printed.contains(&format!("http://127.0.0.1:{port}"))).then_some(())
+    })
+    .await;
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn f10_key_file_that_is_a_pipe_stops_neither_the_server_nor_its_end() {
+    let first = Pair::new();
+    let mut server = Launch::serve_plain(&config("")).tls(&first).start().await;
+    let key = server.dir.path().join("key.pem");
+    std::fs::remove_file(&key).expect("a file");
+    let made = std::process::Command::new("mkfifo").args(["-m", "600"]).arg(&key).status();
+    assert!(made.is_ok_and(|status| status.success()));
+    until("a pipe to be refused", async || {
+        server.printed().contains("it is a pipe that gave nothing").then_some(())
+    })
+    .await;
+    let second = Pair::new();
+    std::fs::remove_file(&key).expect("a pipe");
+    server.dir.write("key.pem", &second.key);
+    server.dir.write("cert.pem", &second.certificate);
+    server.tls = Some(second.connector());
+    until("the second certificate", async || {
+        let stream = tokio::net::TcpStream::connect(server.addr).await.expect("a connection");
+        try_tls(&second.connector(), stream).await.is_ok().then_some(())
     })
     .await;
     server.stop().await;

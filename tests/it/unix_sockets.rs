@@ -1,4 +1,4 @@
-//! Listeners that are files: what is served there, who may connect, and what becomes of the files.
+//! Unix-socket listeners: service, trusted clients, and the life of the socket files.
 
 use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
 use std::os::unix::net::UnixListener;
@@ -79,7 +79,7 @@ async fn c_local_processes_are_believed_whose_client_it_is() {
     }
     assert!(opened >= 10, "{opened}");
     assert!(from("203.0.113.8").await);
-    // Whoever is not forwarded is one of this machine, and nobody's address is counted.
+    // Without a forwarded address, the peer is a local process, and no address is counted.
     for _ in 0..20 {
         file_client(&path).await;
     }

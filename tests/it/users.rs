@@ -161,7 +161,7 @@ async fn s5_2_an_event_reaches_every_connection_of_the_user_once() {
     server.post("/events", &body).await.expect(200, &body);
     clients[0].expect_silence().await;
     clients[1].expect_event("e").await;
-    // To nobody at all is fine.
+    // An event to a user without connections is fine.
     server.publish("#server-to-user-nobody", "e", "1").await;
     // Together with an ordinary channel, and for two users at once.
     other.subscribe("news").await;
@@ -263,7 +263,7 @@ async fn s5_2_leaving_the_users_channel_is_not_signing_out() {
     let mut client = server.connect().await;
     client.sign_in(&json!({"id": "u1"})).await;
     client.subscribe("#server-to-user-u1").await;
-    // protocol.md 2.5: once is enough.
+    // protocol.md 2.5: a second subscription is an error.
     client.ask("#server-to-user-u1").await;
     client.expect_error(None).await;
     client.unsubscribe("#server-to-user-u1").await;

@@ -1,4 +1,4 @@
-//! protocol.md 5.3: being told when users one cares about come and go.
+//! protocol.md 5.3: notices about users of a watchlist coming online and going offline.
 
 use serde_json::{Value, json};
 
@@ -33,7 +33,7 @@ async fn s5_3_the_state_at_sign_in_and_every_change() {
     let mut carol = server.connect().await;
     carol.sign_in(&json!({"id": "carol"})).await;
     alice.expect(events(json!([online(&["carol"])]))).await;
-    // A second connection of somebody who is here changes nothing, in either direction.
+    // A second connection of an online user changes nothing, in either direction.
     let mut carols_phone = server.connect().await;
     carols_phone.sign_in(&json!({"id": "carol"})).await;
     alice.expect_silence().await;
@@ -125,7 +125,7 @@ async fn s5_3_a_watchlist_of_rubbish_never_costs_the_connection() {
         let user_data = json!({"id": "u", "watchlist": row}).to_string();
         client.ask_sign_in(&user_data).await;
         client.send(&json!({"event": "pusher:ping"})).await;
-        // Signed in or refused, but answered and alive.
+        // Signed in or refused, the connection is answered and alive.
         let mut names = Vec::new();
         while names.last().is_none_or(|name| name != "pusher:pong") {
             names.push(client.next().await["event"].as_str().unwrap_or_default().to_owned());
@@ -151,7 +151,7 @@ async fn s5_3_going_from_page_to_page_is_no_departure() {
     let mut bob = server.connect().await;
     bob.sign_in(&json!({"id": "bob"})).await;
     alice.expect_silence().await;
-    // Nor is it told later: the next thing she hears is that he goes for good.
+    // No late notice either: the next one is about the final departure.
     bob.close().await;
     alice.expect(events(json!([offline(&["bob"])]))).await;
     alice.expect_silence().await;

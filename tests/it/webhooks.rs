@@ -1,4 +1,4 @@
-//! protocol.md 8: what backends are told.
+//! protocol.md 8: webhooks to backends.
 
 use std::time::{Duration, Instant};
 
@@ -18,7 +18,7 @@ async fn s8_every_event_comes_with_its_fields_headers_and_signature() {
     let (mut a, mut b) = (server.connect().await, server.connect().await);
     a.join("presence-room", &json!({"user_id": 7, "user_info": {"name": "seven"}})).await;
     b.join("presence-room", &json!({"user_id": "b"})).await;
-    // A second connection of a user is no news.
+    // A second connection of a user is no new member.
     let mut again = server.connect().await;
     again.join("presence-room", &json!({"user_id": "b"})).await;
     a.expect_event("pusher_internal:member_added").await;
@@ -45,7 +45,7 @@ async fn s8_every_event_comes_with_its_fields_headers_and_signature() {
     b.subscribe("cache-c").await;
     b.next().await;
     b.next().await;
-    // Signed-in users have a channel of their own, which is nobody's business.
+    // User channels are not reported.
     b.sign_in(&json!({"id": "b"})).await;
     receiver
         .until_told("private-x", &["channel_occupied", "subscription_count 1", "client_event text"])
@@ -55,7 +55,7 @@ async fn s8_every_event_comes_with_its_fields_headers_and_signature() {
         .await;
     let private = receiver.events().into_iter().find(|event| event["data"] == "text").unwrap();
     assert_eq!(private.get("user_id"), None, "{private}");
-    // One for each empty period.
+    // One webhook for each empty period.
     again.subscribe("cache-c").await;
     server.publish("cache-c", "e", "d").await;
     let left = Instant::now();
@@ -111,7 +111,7 @@ async fn s8_who_comes_back_in_time_has_not_left() {
     }
     let mut client = server.connect().await;
     client.join("presence-a", &user).await;
-    // Longer than the delay, and then something that comes after it.
+    // Longer than the delay, followed by an event as a marker.
     tokio::time::sleep(Duration::from_millis(3600)).await;
     stays.client_event("private-marker", "client-m", json!("m")).await;
     receiver.until_told("private-marker", &["channel_occupied", "client_event m"]).await;

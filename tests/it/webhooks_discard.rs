@@ -1,10 +1,10 @@
-//! Dead letters that are of no use any more, and their file when others move or delete it.
+//! Discarded dead letters, and a dead-letter file moved or deleted by others.
 
 use serde_json::json;
 
 use crate::support::*;
 
-/// A server whose endpoints take nothing, and so many letters to each.
+/// A server with failing endpoints, and this many letters for each.
 async fn with_letters(receivers: [&Receiver; 2], letters: u64) -> (TestServer, Client) {
     let rules = "retry_seconds = 1\ntimeout_seconds = 1\nevents = [\"client_event\"]";
     let hooks = receivers.map(|receiver| hooks_url(receiver, rules));

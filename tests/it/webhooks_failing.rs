@@ -1,4 +1,4 @@
-//! protocol.md 8: what becomes of webhooks when backends do not listen.
+//! protocol.md 8: webhooks of failing backends.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::time::{Duration, Instant};
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::support::*;
 
-/// Ten events of one channel, and the names by which the receiver knows them.
+/// Ten events of one channel, and their names at the receiver.
 async fn ten_events(client: &mut Client, channel: &str) -> Vec<String> {
     for n in 0..10 {
         client.client_event(channel, "client-n", json!(n)).await;
@@ -219,7 +219,7 @@ async fn s8_dead_letters_outlive_the_server() {
     assert_eq!((output.status.code(), &*output.stdout), (Some(0), wanted), "{output:?}");
     receiver.until_told("c-1", &["channel_vacated"]).await;
     until_webhook_stat(&server, "dead_letters", 1).await;
-    // The time is that of the sending: receivers refuse what is old.
+    // The timestamp is that of sending: receivers refuse old ones.
     let time = receiver.hooks()[0].json()["time_ms"].as_i64().expect("an integer");
     assert!((time / 1000 - unix_now()).abs() < 60, "{time}");
     assert_eq!(receiver.events().len(), 1);

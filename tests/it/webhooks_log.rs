@@ -1,11 +1,11 @@
-//! protocol.md 8: what `sealcast webhooks log` shows of each request, and a channel's order where a
-//! receiver fails now and then.
+//! protocol.md 8: `sealcast webhooks log` for each request, and the order of a channel with a flaky
+//! receiver.
 
 use serde_json::{Value, json};
 
 use crate::support::*;
 
-/// The lines of the log, the time cut off.
+/// The lines of the log without their time.
 async fn lines(server: &TestServer, more: &[&str]) -> Vec<String> {
     let output = webhooks_command(server, &[&["log"], more].concat()).await;
     assert_eq!(output.status.code(), Some(0), "{output:?}");
@@ -13,7 +13,7 @@ async fn lines(server: &TestServer, more: &[&str]) -> Vec<String> {
     output.stdout.lines().map(line).collect()
 }
 
-/// Without the milliseconds, which differ.
+/// The line without its milliseconds, which vary.
 fn outcome(line: &str) -> String {
     let (before, rest) = line.split_once(" (").expect("a duration");
     let (duration, after) = rest.split_once(')').expect("a duration");
@@ -104,7 +104,7 @@ async fn s8_a_receiver_that_fails_now_and_then_gets_each_channel_in_its_order() 
     assert_eq!((&stats["dead_letters"], &stats["lost"]), (&json!(0), &json!(0)), "{stats}");
     let wanted: Vec<String> = (0..12).map(|n| n.to_string()).collect();
     for channel in channels {
-        // What was answered badly came again: the first time of each is what has an order.
+        // Failed requests are repeated: the first arrival of each event has an order.
         let mut seen: Vec<String> = Vec::new();
         for event in receiver.events().iter().filter(|event| event["channel"] == channel) {
             let data = event["data"].as_str().unwrap_or_default().to_owned();

@@ -1,5 +1,5 @@
-//! What is told late, or again: it says when it happened and which event it is, and it is not told
-//! at all when it contradicts the present.
+//! Late and replayed webhooks: they keep time and id of their event, and outdated facts are not
+//! replayed.
 
 use serde_json::{Value, json};
 
@@ -38,7 +38,7 @@ async fn f12_an_event_has_one_id_and_the_time_at_which_it_happened() {
     for again in stamped(&slow) {
         assert!(once.contains(&again), "{again:?} is none of {once:?}");
     }
-    // The departure was held back, and is of the time before that.
+    // The departure was held back, and has the time before that.
     let vacated = good.hooks().pop().expect("a webhook");
     let (sent, occurred) = (number(&vacated.json(), "time_ms"), once[1].1);
     assert!(sent - occurred > 2500, "sent at {sent}, of {occurred}");
@@ -61,7 +61,7 @@ async fn f12_what_no_longer_holds_is_not_replayed() {
     let letters = dead_letters(&state_dir(&server).join("it.webhooks.jsonl"));
     receiver.answer(Answer::Status(200));
     let seen = receiver.hooks().len();
-    // Back again, which the backend is told.
+    // The member is back, and the backend gets that webhook.
     client.join("presence-x", &json!({"user_id": "u"})).await;
     until_webhook_stat(&server, "delivered", 2).await;
     let output = webhooks_command(&server, &["replay"]).await;
@@ -83,7 +83,7 @@ async fn f12_what_no_longer_holds_is_not_replayed() {
     for event in &replayed {
         assert!(letters.iter().any(|letter| letter["event"] == *event), "{event} is another one");
     }
-    // What comes back into force may be told again.
+    // Facts that hold again may be replayed.
     client.unsubscribe("presence-x").await;
     until_webhook_stat(&server, "delivered", 7).await;
     let output = webhooks_command(&server, &["replay"]).await;

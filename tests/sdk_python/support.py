@@ -1,4 +1,4 @@
-"""The real server, real clients, and deadlines for everything that is awaited."""
+"""The real server, real clients, and deadlines for each wait."""
 
 import hashlib
 import hmac
@@ -30,12 +30,12 @@ DEADLINE = 5
 READY_DEADLINE = 15
 LEAK_DEADLINE = 8
 
-# Counters of the operations listener that must be zero once every client has gone.
+# Counters of the operations listener that must be zero without clients.
 MUST_BE_ZERO = ("sockets", "subscriptions", "channels", "members", "users", "outbox_bytes", "mailbox_bytes")
 
 
 def eventually(look, what, seconds=DEADLINE):
-    """Looks again and again until `look` gives something truthy, and returns that."""
+    """Polls `look` until it returns a truthy value, and returns that."""
     end = time.monotonic() + seconds
     while True:
         seen = look()
@@ -61,12 +61,12 @@ class App:
         return "\n".join([f"[apps.{self.id}]", *lines, ""])
 
     def sign(self, text):
-        """What goes into the `auth` of a subscription, computed here and not by an SDK."""
+        """The `auth` of a subscription, computed here and not by an SDK."""
         return f"{self.key}:{hmac.new(self.secret.encode(), text.encode(), hashlib.sha256).hexdigest()}"
 
 
 def a_master_key():
-    """32 random bytes as every official SDK takes them."""
+    """32 random bytes in the notation of the official SDKs."""
     return b64encode(secrets.token_bytes(32)).decode()
 
 
@@ -79,7 +79,7 @@ def opened(data, master_key, channel):
 
 
 class Server:
-    """The real binary with a configuration file of its own, on ports that the system chose."""
+    """The real binary with its own configuration file, on ports chosen by the system."""
 
     def __init__(self, *apps):
         self._folder = tempfile.TemporaryDirectory(prefix="sealcast-")
@@ -127,7 +127,7 @@ class Server:
             return json.load(response)
 
     def settled(self):
-        """Waits until nothing of any client is left in the server: the leak check."""
+        """The leak check: waits until the server has no trace of clients."""
 
         def nothing_is_left():
             stats = self.stats()
@@ -140,7 +140,7 @@ class Server:
             raise AssertionError(f"{error}: {self._last}") from None
 
     def stop(self):
-        """Asks the server to stop and insists on a clean end."""
+        """Stops the server and expects a clean end."""
         try:
             self._process.send_signal(signal.SIGTERM)
             code = self._process.wait(10)
@@ -157,7 +157,7 @@ class Server:
 
 
 class Inbox:
-    """What arrived somewhere, in order. Each item is read once."""
+    """Arrived items in order. Each item is read once."""
 
     def __init__(self):
         self.all = []
@@ -248,12 +248,12 @@ class PysherClient:
         return inboxes
 
     def close(self):
-        # Not waiting for its thread: that may go on sleeping on the socket that is closed by then.
+        # Do not wait for its thread: it may still sleep on the closed socket.
         self.pysher.disconnect(timeout=0)
 
 
 class ServerTest(unittest.TestCase):
-    """One server per class. After each test everybody leaves and nothing may remain of them."""
+    """One server per class. After each test all clients leave, and the server must have no trace of them."""
 
     apps = ()
     leaked = False
@@ -267,7 +267,7 @@ class ServerTest(unittest.TestCase):
         self.addCleanup(self._nothing_is_left)
 
     def _nothing_is_left(self):
-        """The first test that leaves something behind fails; what it left would fail all later ones too."""
+        """Fails the first test with leftovers; they would fail all later ones too."""
         cls = type(self)
         if not cls.leaked:
             cls.leaked = True
@@ -293,7 +293,7 @@ class ServerTest(unittest.TestCase):
 
 
 def publish_plaintext(sdk, channels, name, data, **more):
-    """Publishes `data` as it is. The SDK's own `trigger` never sends plaintext to an encrypted channel."""
+    """Publishes `data` unchanged. The SDK's own `trigger` never sends plaintext to an encrypted channel."""
     client = sdk._pusher_client
     body = {"name": name, "channels": channels, "data": data, **more}
     return client.http.send_request(Request(client, POST, f"/apps/{client.app_id}/events", body))

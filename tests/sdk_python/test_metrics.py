@@ -1,4 +1,4 @@
-"""`/metrics` read by Prometheus' own parser, and whether what deploy/ asks for is there."""
+"""`/metrics` read by Prometheus' own parser, and checked against the queries in deploy/."""
 
 import json
 import re
@@ -14,7 +14,7 @@ ROOT = HERE.parent.parent
 APP = App("1001", master_key=a_master_key(), client_events=True)
 OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 SUFFIXES = {"counter": ["_total"], "gauge": [""], "info": ["_info"], "histogram": ["_bucket", "_sum", "_count"]}
-# What Prometheus adds to each series.
+# Labels added by Prometheus to each series.
 ADDED = {"instance", "job"}
 
 NAME = re.compile(r'\b(sealcast_\w+|up)\b(?:\{((?:[^"}]|"[^"]*")*)\})?')
@@ -23,7 +23,7 @@ GROUPING = re.compile(r"\b(?:by|on|without|group_left|group_right)\s*\(([^)]*)\)
 
 
 def documented():
-    """The labels of each metric, and the words that stand in the texts about all of them."""
+    """The labels of each metric, and all words of their descriptions."""
     rows, words = {}, set()
     for line in (ROOT / "docs/metrics.md").read_text().splitlines():
         if line.startswith("| `sealcast_"):
@@ -69,7 +69,7 @@ class Metrics(ServerTest):
         self.assertEqual(families["sealcast_outbox_bytes"].unit, "bytes")
 
     def check(self, expression, where, used=()):
-        """That every metric, label and value of the expression is one that there is."""
+        """Expects that each metric, label and value of the expression exists."""
         labels_there = set(ADDED)
         for name, matchers in NAME.findall(expression):
             if name == "up":

@@ -7,7 +7,7 @@ APP = App("1001", subscription_count=True)
 
 
 class Query(ServerTest):
-    """This SDK sends `body_md5` with every GET and signs it."""
+    """This SDK sends a signed `body_md5` with each GET."""
 
     apps = [APP]
 

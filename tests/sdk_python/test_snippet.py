@@ -1,4 +1,4 @@
-"""What `sealcast snippet python` prints, run with the official SDK."""
+"""The output of `sealcast snippet python`, run with the official SDK."""
 
 import subprocess
 import unittest

@@ -16,7 +16,7 @@ from support import BINARY
 
 
 def hkdf(key, channel, app, salt):
-    """Of a channel that nobody was taken off; one block is all that is needed."""
+    """The secret of a channel without revocations; one HKDF block suffices."""
     parts = [b"sealcast shared secret 2", app, channel]
     info = b"".join(len(part).to_bytes(8, "big") + part for part in parts) + bytes(8)
     extracted = hmac.new(salt, key, hashlib.sha256).digest()

@@ -7,7 +7,7 @@ from support import App, Inbox, ServerTest
 
 
 class Receiver:
-    """A backend that receives webhooks: keeps each with the headers and the body as they came."""
+    """A receiver of webhooks: keeps headers and body of each unchanged."""
 
     def __init__(self):
         self.hooks = hooks = Inbox()
@@ -58,7 +58,7 @@ class Webhooks(ServerTest):
         events = []
         while len(events) < 2:
             headers, body = RECEIVER.hooks.next("a webhook")
-            # As the documentation spells them.
+            # Spelled as in the documentation.
             key, signature = headers["X-Pusher-Key"], headers["X-Pusher-Signature"]
             self.assertEqual(headers["Content-Type"], "application/json")
             webhook = self.sdk(APP).validate_webhook(key, signature, body)

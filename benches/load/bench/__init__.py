@@ -1,1 +1,1 @@
-"""The harness behind `run` and `plot`, which stand beside this directory."""
+"""The harness behind `run` and `plot` in the directory above."""

@@ -58,7 +58,7 @@ PONG = frame(10)
 
 @dataclass(frozen=True)
 class Attacked:
-    """As `process.Process` starts it."""
+    """A target for `process.Process`: the server with the options of the attack."""
 
     program: Path
     workers: int
@@ -78,7 +78,7 @@ class Attacked:
 
 
 def upgraded(port, timeout=5.0, receive_buffer=None):
-    """A WebSocket, and what came behind the head of the answer."""
+    """A WebSocket, and the bytes after the head of the response."""
     stream = socket.socket()
     if receive_buffer:
         stream.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
@@ -98,7 +98,7 @@ def upgraded(port, timeout=5.0, receive_buffer=None):
 
 
 def newcomer(port):
-    """Whether a client that comes now is let in, or what it is told."""
+    """Tries a new client: accepted, or the reason of the refusal."""
     try:
         stream, said = upgraded(port)
     except OSError as error:
@@ -124,7 +124,7 @@ class Flood:
         self.left, self.sent, self.ended = most, 0, False
 
     def write(self):
-        """Until the server takes no more; false when it has ended the connection."""
+        """Writes until the server takes no more; false if it has ended the connection."""
         try:
             count = self.stream.send(self.rest[: max(0, self.left)])
         except BlockingIOError:
@@ -151,7 +151,7 @@ def cpu(pid):
 
 
 def attack(process, options, found):
-    """Floods until the time is over; the peak, and what newcomers were told meanwhile."""
+    """Floods until the time is over; returns the peak and the results of newcomers meanwhile."""
     port, pid = process.port, process.process.pid
     kinds = list(FLOODS) if options.kind == "all" else [options.kind]
     floods = [Flood(port, kinds[n % len(kinds)], options.kib << 10) for n in range(options.sockets)]
@@ -182,7 +182,7 @@ def attack(process, options, found):
 
 
 def relief(process, before, found):
-    """What newcomers are told when the attack is over, and how long the memory takes to come back."""
+    """The results of newcomers after the attack, and the time until memory is back."""
     port, pid, start = process.port, process.process.pid, time.monotonic()
     answers, left = [], NEWCOMERS
     while left and time.monotonic() < start + NEWCOMER_SECONDS:

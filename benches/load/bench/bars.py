@@ -17,7 +17,7 @@ class Bar:
 
 
 def ratios(canvas, results, title, base, rivals):
-    """Draws the rows of `results` against what they call `base`."""
+    """Draws the rows of `results` relative to their `base`."""
     results = [result for result in results if result["rows"]]
     if not results:
         return
@@ -64,7 +64,7 @@ def samples(canvas, results, rivals):
 
 
 def asked(results, rivals):
-    """Number and name of those that have figures here, or have failed to give any."""
+    """Number and name of the servers with figures or failures here."""
     return [
         (i, name)
         for i, name in enumerate(rivals)
@@ -135,7 +135,7 @@ def draw_bar(canvas, scale, bar, y):
     end = scale.x(bar.ratio)
     canvas.bar(LEFT, y, end - LEFT, THICK, bar.colour)
     if bar.ratio > scale.top:
-        # A gap before the end says that the bar goes on.
+        # A gap before the end marks a truncated bar.
         canvas.bar(end - 12, y - 1, 4, THICK + 2, "paper")
 
 
@@ -145,7 +145,7 @@ def mark(canvas, x, y, height):
 
 
 def metric(title, first):
-    """What a row of the table is about, without what its scenario's name says already."""
+    """The row's label without the words of its scenario's name."""
     head = first.rsplit(": ", 1)[0]
     if title == first or title.startswith(f"{head}: "):
         return title.rsplit(": ", 1)[-1]

@@ -1,4 +1,4 @@
-"""Builds what is not there."""
+"""Builds missing programs."""
 
 import os
 import shutil
@@ -22,7 +22,7 @@ def build(options):
 
 
 def build_server(options):
-    """Of `soak`, which needs nothing else."""
+    """The server alone, for `soak`."""
     if options.server is None:
         compile_all([ROOT], "soak", "the server")
     find_server(options)

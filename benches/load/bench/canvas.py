@@ -1,4 +1,4 @@
-"""What the panels of the picture share: the columns and the headings."""
+"""The common parts of the picture's panels: columns and headings."""
 
 from .svg import Svg
 

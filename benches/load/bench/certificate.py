@@ -1,4 +1,4 @@
-"""The bench's own certificate: nobody checks it, but a server needs one to speak TLS."""
+"""The bench's own certificate: clients do not check it, but a TLS server needs one."""
 
 import shutil
 import subprocess
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from .errors import Skipped
 
-# An ECDSA key on P-256, as public certificate authorities issue them by default.
+# An ECDSA key on P-256, the default of public certificate authorities.
 COMMAND = (
     "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -sha256 -days 2"
     " -subj /CN=localhost -addext subjectAltName=DNS:localhost,IP:127.0.0.1"

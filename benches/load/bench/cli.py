@@ -56,7 +56,7 @@ def parser(description, names):
 
 
 def parse(description, every):
-    """The options, and the scenarios that are wanted of `every`."""
+    """The options, and the selected scenarios of `every`."""
     names = [s.name for s in every]
     command = parser(description, names)
     options = command.parse_args()

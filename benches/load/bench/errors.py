@@ -1,9 +1,9 @@
-"""Why there are no figures."""
+"""Errors of runs without figures."""
 
 
 class Failed(Exception):
-    """A run that gave no figures; says why."""
+    """A run without figures, with the reason."""
 
 
 class Skipped(Exception):
-    """A scenario that this machine cannot run; says why."""
+    """A scenario that this machine cannot run, with the reason."""

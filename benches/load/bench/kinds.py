@@ -1,4 +1,4 @@
-"""Scenarios that are more than one run each for two targets."""
+"""Scenarios with more than one run for each of two targets."""
 
 from .errors import Skipped
 from .runner import SPARE_FILES
@@ -66,7 +66,7 @@ class Tls(Scenario):
 
 
 class Sealing(Scenario):
-    """What 8 KiB cost more than a little, sealed, against the same in clear."""
+    """The extra cost of 8 KiB over a small event, sealed against clear."""
 
     SMALL, LARGE = 128, 8192
 
@@ -87,7 +87,7 @@ class Sealing(Scenario):
 
 
 class Steps(Scenario):
-    """Latency at shares of what the server has just been measured to be capable of."""
+    """Latency at shares of the server's capacity, measured just before."""
 
     SHARES = (10, 50, 80)
     SECONDS = 4

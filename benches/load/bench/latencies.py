@@ -13,7 +13,7 @@ QUANTILES = ("p50", "p99", "p99.9")
 
 
 def latencies(canvas, results, rivals):
-    """Draws the scenario `latency`, if it was run."""
+    """Draws the scenario `latency` if it has results."""
     result = next((r for r in results if r["name"] == "latency" and r["rows"]), None)
     if result is None:
         return
@@ -99,7 +99,7 @@ def draw_share(canvas, scale, share, lines, doubt):
 
 
 def draw_mark(canvas, x, y, quantile, colour):
-    """Their shapes tell them apart also where colours do not."""
+    """Distinct shapes, for readers who cannot tell the colours apart."""
     if quantile == "p50":
         canvas.dot(x, y, 5, colour)
     elif quantile == "p99":

@@ -1,4 +1,4 @@
-"""Processors, descriptors and time, as the kernel gives and counts them."""
+"""Processors, descriptors and CPU time, from the kernel."""
 
 import ctypes
 import os
@@ -13,8 +13,8 @@ NR_OPEN = Path("/proc/sys/fs/nr_open")
 
 
 def pinned(cpus, leads=False):
-    """What a child does before it becomes the program: one core, and no life without its parent. One
-    that leads a process group can be ended with all that it has started."""
+    """Runs in a child before the program: pins it to one core and ties its life to the parent. A child
+    that leads a process group can be ended with its descendants."""
     libc = ctypes.CDLL(None)
 
     def prepare():
@@ -28,7 +28,7 @@ def pinned(cpus, leads=False):
 
 
 def busy_seconds(cpus):
-    """What these processors have spent on anything, and not got from the machine below."""
+    """CPU time of these processors on any work, and time stolen by the hypervisor."""
     ticks = 0
     for line in Path("/proc/stat").read_text().splitlines():
         name, *times = line.split()
@@ -39,7 +39,7 @@ def busy_seconds(cpus):
 
 
 def own_seconds():
-    """What this process and its ended children have spent."""
+    """CPU time of this process and its ended children."""
     return sum(
         usage.ru_utime + usage.ru_stime
         for usage in map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
@@ -47,7 +47,7 @@ def own_seconds():
 
 
 def adopt_orphans():
-    """Makes what a child leaves behind ours, to be ended and to be counted."""
+    """Adopts orphans of a child, to end them and to count their time."""
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)
 
 

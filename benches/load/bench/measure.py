@@ -7,7 +7,7 @@ from .errors import Failed, Skipped
 
 
 def measure(bench, scenario, runs):
-    """Runs one scenario and returns what there is to print of it."""
+    """Runs one scenario and returns its rows for the report."""
     result = {"name": scenario.name, "own": scenario.own, "rows": []}
     pairs = []
     earlier = len(bench.runs)
@@ -42,7 +42,7 @@ def everybody(pair):
 
 
 def judged(scenario, row, pairs):
-    """What there is to print of one row."""
+    """The printable results of one row."""
     lost = sum(scenario.lost(pair.base, pair.server) for pair in pairs)
     base, value, ratio, ratios = compared(row, [(pair.base, pair.server) for pair in pairs])
     met = None if row.most is None and row.least is None else False
@@ -64,7 +64,7 @@ def judged(scenario, row, pairs):
 
 
 def measured(scenario, pairs):
-    """The rivals that have figures of all pairs."""
+    """The rivals with figures in all pairs."""
     return [name for name in pairs[0].rivals if name not in scenario.failed_rivals]
 
 

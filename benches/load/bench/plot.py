@@ -43,7 +43,7 @@ def pairs(results):
 
 
 def commands(about):
-    """How the others were started; what does not fit stands in the picture's description."""
+    """The commands of the other servers; longer ones are in the picture's description."""
     return [
         textwrap.shorten(f"{name}: {command}", 150, placeholder=" ...")
         for name, command in about.get("against", {}).items()

@@ -1,4 +1,4 @@
-"""The process that is measured."""
+"""The measured process."""
 
 import os
 import select
@@ -30,7 +30,7 @@ class Process:
         try:
             if isinstance(self.target, Rival):
                 self.port = free_port()
-                # Into a file: nobody reads a pipe while the server is measured.
+                # Into a file: a pipe would fill up during the measurement.
                 self.start(self.errors, self.target.environment(self.port))
                 self.wait_for_port()
             else:
@@ -92,7 +92,7 @@ class Process:
         self.directory.cleanup()
 
     def stop(self):
-        """Ends the process and all that it started."""
+        """Ends the process and its descendants."""
         group = self.process.pid
         send(group, signal.SIGTERM)
         try:
@@ -122,7 +122,7 @@ def send(group, number):
 
 
 def reap(group):
-    """Takes note of who has ended, so that its time counts; says whether anybody is left."""
+    """Reaps ended processes, so that their time counts; returns whether any process is left."""
     try:
         while os.waitpid(-group, os.WNOHANG)[0]:
             pass

@@ -68,7 +68,7 @@ def table(results, base, rivals=()):
 
 
 def notes(results):
-    """What a reader of the table has to know besides."""
+    """Notes below the table."""
     said = [note for result in results for note in result.get("notes", [])]
     for result in results:
         for name, why in result.get("against_failed", {}).items():
@@ -83,7 +83,7 @@ def notes(results):
 
 
 def report(about, results, runs):
-    """Prints everything."""
+    """Prints the whole report."""
     print(
         f"{about['server']}, {about['processor']}, Linux {about['kernel']};"
         f" medians of {runs}, ratio: median of the ratios of pairs"
@@ -103,7 +103,7 @@ def report(about, results, runs):
 
 
 def compared_rivals(results, names):
-    """Those that have a column: who was not asked for any of these has none."""
+    """The servers with a column: those measured in at least one of these scenarios."""
     return [
         name
         for name in names
@@ -115,7 +115,7 @@ def compared_rivals(results, names):
 
 
 def complete(results, wanted):
-    """Whether all that was asked for was measured, and nothing was lost."""
+    """True if all selected scenarios have figures, and no message was lost."""
     return len(results) == wanted and not any(
         "failed" in result
         or result.get("against_failed")

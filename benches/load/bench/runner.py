@@ -35,7 +35,7 @@ class Bench:
         adopt_orphans()
 
     def certificate(self):
-        """The paths of a certificate and its key; raises `Skipped` where none can be made."""
+        """The paths of a certificate and its key; raises `Skipped` if they cannot be made."""
         if self.certificate_paths is None:
             self.certificate_paths = self_signed(self.directory.name)
         return self.certificate_paths

@@ -1,4 +1,4 @@
-"""What a scenario is: the same load for two targets in turn, and rows of the table."""
+"""A scenario: the same load for two targets in turn, and rows of the table."""
 
 from dataclasses import dataclass, field
 
@@ -57,7 +57,7 @@ class Row:
 
 @dataclass
 class Pair:
-    """The figures of runs that followed one another."""
+    """The figures of consecutive runs."""
 
     base: dict
     server: dict
@@ -91,13 +91,13 @@ class Scenario:
         return Pair(base, other, self.each_rival(bench, lambda rival: self.rival(bench, rival, base)))
 
     def rival(self, bench, rival, base):
-        """The figures of the rival's base and its own; `None` if it is not asked for this."""
+        """The figures of the rival's base and its own; `None` if it does not take part."""
         if self.own:
             return None
         return base, bench.load(rival, *self.arguments, seconds=self.seconds)
 
     def each_rival(self, bench, run):
-        """Runs those that have not failed yet; a failure of one is no failure of the scenario."""
+        """Runs the rivals without a failure so far; a rival's failure does not fail the scenario."""
         ran = {}
         for rival in bench.rivals:
             if rival.label in self.failed_rivals:

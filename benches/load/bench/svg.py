@@ -2,7 +2,7 @@
 
 from html import escape
 
-# Blue, orange, green and purple that also differ for those who do not see red and green apart.
+# Blue, orange, green and purple, distinct for red-green colour blindness as well.
 LIGHT = {
     "paper": "#ffffff", "ink": "#1f2328", "quiet": "#59636e", "grid": "#d8dee4",
     "floor": "#8c959f", "server": "#0072b2",
@@ -26,7 +26,7 @@ text {{ font: 12.5px system-ui, -apple-system, "Segoe UI", Roboto, "DejaVu Sans"
 
 
 def colours(palette):
-    """Rules that colour what has these classes: `fill-` shapes and text, `line-` strokes."""
+    """Colour rules for these classes: `fill-` for shapes and text, `line-` for strokes."""
     return "\n".join(
         f".fill-{name}, text.fill-{name} {{ fill: {value} }} .line-{name} {{ stroke: {value} }}"
         for name, value in palette.items()
@@ -83,5 +83,5 @@ class Svg:
 
 
 def number(value):
-    """At most one digit behind the point, and none where it says nothing."""
+    """At most one digit after the point, and none for whole numbers."""
     return f"{value:.1f}".removesuffix(".0") if isinstance(value, float) else escape(str(value))

@@ -1,14 +1,14 @@
-"""What is measured: the floor, the server as each scenario wants it, and other servers."""
+"""The measured programs: the floor, the server as configured for each scenario, and other servers."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
 from .paths import FLOOR
 
-# As the load generator has them by default.
+# The defaults of the load generator.
 APP_ID, APP_KEY, APP_SECRET = "app1", "key1", "secret1"
 
-# No limit that a scenario would meet; everything else is as it is by default.
+# Limits out of reach for all scenarios; all other settings are defaults.
 CONFIG = """\
 listen = "127.0.0.1:0"
 workers = {workers}

@@ -1,4 +1,4 @@
-// The page of the quickstart. pusher-js is used as it comes; the only thing around it is a tap on
+// The page of the quickstart. It uses unmodified pusher-js; the only thing around it is a tap on
 // the browser's WebSocket, so that the page can show frames exactly as they arrive.
 
 const FEED_LENGTH = 50;
@@ -42,12 +42,12 @@ function sealedFrame(text) {
     const { event, channel } = JSON.parse(text);
     if (channel === config.sealedChannel && !/^pusher(_internal)?:/.test(event)) return { text };
   } catch {
-    // Not JSON; pusher-js says so itself.
+    // Not JSON; pusher-js reports that itself.
   }
   return null;
 }
 
-/** pusher-js drops what it cannot open and says so on the console only; here it gets a sentence. */
+/** pusher-js drops unreadable events with a note on the console only; here the page shows a sentence. */
 function expectToOpen(frame) {
   unopened.add(frame);
   setTimeout(() => {
@@ -162,7 +162,7 @@ function showMessage(event, data, frame) {
   announce(`${own ? "You" : name}: ${text}`);
 }
 
-/** The text stays as it is, character for character; only colour is added. */
+/** Adds colour only: the text stays unchanged, character for character. */
 function showFrame(target, text) {
   let end = 0;
   for (const match of text.matchAll(/(\\"(nonce|ciphertext)\\":\\")([^"\\]*)/g)) {
@@ -227,7 +227,7 @@ nameForm.addEventListener("submit", (event) => {
   const name = nameForm.elements.name.value.trim();
   if (!name || name === me.name || !presence.subscribed) return;
   me.name = name;
-  // Who one is, is said when joining; so a new name means joining again.
+  // The name is sent when joining, so a new name means joining again.
   pusher.unsubscribe(config.presenceChannel);
   joinPresence();
   announce(`You are now ${name}`);

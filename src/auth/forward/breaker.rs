@@ -1,5 +1,5 @@
-//! After several failures in a row nobody is asked for a moment; then one, and the others when that
-//! one has been answered.
+//! Circuit breaker. After several consecutive failures, requests stop for a while; then one probe
+//! is sent, and the others follow if it succeeds.
 
 use std::time::{Duration, Instant};
 
@@ -18,8 +18,8 @@ struct State {
 const FAILURES: u32 = 5;
 const REST: Duration = Duration::from_secs(5);
 
-/// A question that is being asked. If it is dropped without an outcome, because the client has gone,
-/// nothing has been learnt.
+/// A request in progress. Dropping it without an outcome, as when the client is gone, changes
+/// nothing.
 #[must_use]
 pub struct Attempt<'a> {
     breaker: &'a Breaker,

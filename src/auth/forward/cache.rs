@@ -1,4 +1,4 @@
-//! Decisions that were made a moment ago, for the same credentials and the same channel.
+//! Recent decisions, by credentials and channel.
 
 use std::{
     collections::HashMap,
@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use super::Decided;
 use crate::crypto::keytable::UnixSeconds;
 
-/// A hash: neither cookies nor tokens are kept.
+/// A hash, so that neither cookies nor tokens are kept.
 #[derive(PartialEq, Eq, Hash, Clone, Copy, Debug)]
 pub struct Key([u8; 32]);
 
@@ -21,8 +21,8 @@ pub struct Cache(Mutex<State>);
 #[derive(Default)]
 struct State {
     kept: HashMap<Key, Kept>,
-    /// When somebody was last shut out of something. Answers to older questions are not kept: one that
-    /// was on its way then would bring back what has been dropped.
+    /// Time of the latest revocation. Decisions requested earlier are not cached: one in flight at
+    /// that moment would restore revoked access.
     last_revocation: UnixSeconds,
 }
 
@@ -34,7 +34,8 @@ struct Kept {
 const MOST: usize = 4096;
 
 impl Key {
-    /// `None` for who shows nothing: the application may tell such clients apart by what we do not see.
+    /// `None` without credentials: the app may distinguish such clients by something the server
+    /// does not see.
     pub fn of(credentials: &[(String, String)], channel: Option<&str>) -> Option<Self> {
         if credentials.is_empty() {
             return None;
@@ -77,7 +78,7 @@ impl Cache {
         }
     }
 
-    /// An answer that names nobody may be about anybody.
+    /// A decision without a user may be about any user.
     pub fn forget(&self, user: &str, revoked_at: UnixSeconds) {
         let mut state = self.0.lock();
         state.last_revocation = state.last_revocation.max(revoked_at);

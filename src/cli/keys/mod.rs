@@ -1,4 +1,4 @@
-//! `sealcast keys`: keys as such here, and those of a running server in `server`.
+//! `sealcast keys`: local keys here, keys of a running server in `server`.
 
 mod list;
 mod progress;
@@ -26,6 +26,9 @@ pub enum Keys {
     },
     /// Show the form and the fingerprint of a key
     Inspect {
+        /// Print the key alone, as the official SDKs take it: base64 without a prefix
+        #[arg(long)]
+        bare: bool,
         /// Key in any form of the configuration, or - for standard input, out of the history
         key: String,
     },
@@ -45,7 +48,10 @@ pub fn run(command: &Keys) -> Result<()> {
             let terminal = std::io::stdout().is_terminal();
             print(&generated(&MasterKey::generate()?, *bare, terminal))?;
         }
-        Keys::Inspect { key } => {
+        Keys::Inspect { key, bare: true } => {
+            print(&generated(&read_key(key)?, true, false))?;
+        }
+        Keys::Inspect { key, bare: false } => {
             let (key, format) = parsed(key)?;
             say!(
                 "format: {}\nfingerprint: {}",
@@ -61,8 +67,7 @@ pub fn run(command: &Keys) -> Result<()> {
     Ok(())
 }
 
-/// One line where a program reads it. A person is shown both forms, since SDKs do not take the
-/// prefix.
+/// One line for programs. A terminal shows both forms, since SDKs do not take the prefix.
 fn generated(key: &MasterKey, bare: bool, terminal: bool) -> Zeroizing<String> {
     let text = key.to_text();
     let plain = text.trim_start_matches("base64:");

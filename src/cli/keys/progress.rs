@@ -1,4 +1,4 @@
-//! Subscribers on their way from one key to the next.
+//! The progress of a rotation.
 
 use std::{
     io::{IsTerminal, stderr},
@@ -16,7 +16,7 @@ use crate::{
 
 const LOOK: Duration = Duration::from_millis(200);
 
-/// Until all have moved. It may be interrupted: they go on all the same.
+/// Follows a rotation to its end. An interrupt stops only the display.
 pub fn follow(server: &Server) -> Result<()> {
     let mut shown = Shown::new();
     loop {
@@ -32,7 +32,7 @@ pub fn follow(server: &Server) -> Result<()> {
 
 enum Shown {
     Bar(ProgressBar),
-    /// The line that was printed last: where there is no terminal, only what is new is worth one.
+    /// The line printed last: without a terminal only changes are printed.
     Lines(String),
 }
 

@@ -5,7 +5,7 @@ use zeroize::Zeroizing;
 
 use super::{list::time, progress, read_key};
 use crate::{
-    cli::{Result, print, server::Whose},
+    cli::{Result, print, server::Whose, usage::number},
     crypto::keytable::KeyState,
     web::{Revoked, Rotated},
 };
@@ -18,10 +18,10 @@ pub struct Rotate {
     #[arg(long)]
     key: Option<String>,
     /// Seconds until the key is active; its envelopes are taken at once
-    #[arg(long = "in", value_name = "SECONDS")]
+    #[arg(long = "in", value_name = "SECONDS", value_parser = number::<u64>)]
     activate_in: Option<u64>,
     /// Grace period of the previous key, if not as configured
-    #[arg(long, value_name = "SECONDS")]
+    #[arg(long, value_name = "SECONDS", value_parser = number::<u64>)]
     grace: Option<u64>,
     /// Close stragglers of the last rotation; their clients reconnect
     #[arg(long)]
@@ -44,7 +44,7 @@ struct Asked<'a> {
 
 pub fn rotate(command: &Rotate) -> Result<()> {
     let server = command.whose.server()?;
-    // Read here: a file or a variable that it names is one of this machine.
+    // Parsed here: a file or a variable in the text is one of this machine.
     let key = command.key.as_deref().map(read_key).transpose()?.map(|key| key.to_text());
     let asked = Asked {
         key: key.as_ref().map(|text| text.as_str()),
@@ -70,6 +70,7 @@ pub struct Revoke {
     #[command(flatten)]
     whose: Whose,
     /// Key id, as in `keys list`
+    #[arg(value_name = "KEY")]
     id: String,
     /// Confirm: subscribers with this key are closed, or move at once
     #[arg(long)]
@@ -78,10 +79,12 @@ pub struct Revoke {
 
 pub fn revoke(command: &Revoke) -> Result<()> {
     if !command.now {
-        return Err("a key is revoked at once, and whoever has only that key is disconnected or moves at once: add --now if that is meant".into());
+        return Err("a key is revoked at once, and subscribers with only this key are disconnected or moved at once: add --now to confirm".into());
     }
     if !command.id.bytes().all(|b| b.is_ascii_hexdigit()) {
-        return Err("a key id is 12 hex digits, as `sealcast keys list` shows them".into());
+        return Err(
+            "a key id is 12 hex digits, as `sealcast keys list --app APP` shows them".into()
+        );
     }
     let server = command.whose.server()?;
     let Revoked { revoked, active } = server.post(&format!("/keys/{}/revoke", command.id), "{}")?;

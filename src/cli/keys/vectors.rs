@@ -1,4 +1,4 @@
-//! `sealcast keys vector`: what an SDK must compute, as JSON.
+//! `sealcast keys vector`: expected results for an SDK, as JSON.
 
 use md5::{Digest, Md5};
 use serde::Serialize;
@@ -37,7 +37,7 @@ pub struct Vector {
     app: String,
 }
 
-/// Of an app that Pusher's documentation has.
+/// The app of Pusher's documentation.
 const APP_KEY: &str = "278d425bdf160c739803";
 const APP_SECRET: &str = "7ad3773142a6692b25b8";
 const SOCKET_ID: &str = "1234.1234";
@@ -50,7 +50,7 @@ const HOOK: &str =
 #[derive(Serialize)]
 struct Vectors {
     master_key: KeyVector,
-    /// Base64; of derivation `hkdf` alone.
+    /// Base64; for derivation `hkdf` only.
     salt: String,
     encrypted: Vec<SealedVector>,
     app: AppVector,
@@ -64,7 +64,7 @@ struct Vectors {
 #[derive(Serialize)]
 struct KeyVector {
     fingerprint: String,
-    /// Of the published example alone: a key that was given is not repeated.
+    /// The published example only: a given key is not repeated.
     #[serde(skip_serializing_if = "Option::is_none")]
     example: Option<String>,
 }

@@ -1,5 +1,5 @@
-//! What libraries may write into the log. Their levels are made for programs that trust their peers:
-//! at `ERROR` the HTTP library reports each stranger that does not speak HTTP.
+//! Limits on the log lines of libraries. Their levels are made for programs with trusted peers: at
+//! `ERROR` the HTTP library reports each stranger that does not speak HTTP.
 
 use std::time::Instant;
 
@@ -12,8 +12,8 @@ use tracing_subscriber::{
 
 use crate::{limits::TokenBucket, output::OutputQueue};
 
-/// Warnings and errors here are about the peer of a connection, or come back as the connection's
-/// result, which `web::client_faults` counts. So they are not written, at any level.
+/// Modules whose warnings and errors are about the peer of a connection, or come back as the
+/// connection's result, counted by `web::client_faults`. They are not written at any level.
 const ABOUT_PEERS: [&str; 5] = [
     "actix_http::h1::decoder",
     "actix_http::h1::dispatcher",
@@ -22,7 +22,7 @@ const ABOUT_PEERS: [&str; 5] = [
     "h2",
 ];
 
-/// Of all libraries together: warnings and errors that they write, each second.
+/// Warnings and errors per second, all libraries together.
 const PER_SECOND: u32 = 2;
 
 pub struct LibraryLines {
@@ -35,7 +35,7 @@ impl LibraryLines {
         Self { room: Mutex::new(TokenBucket::new(PER_SECOND, Instant::now())), queue }
     }
 
-    /// What finds no room is counted as a line that the queue has dropped.
+    /// A line over the limit is counted as dropped by the queue.
     fn admits(&self, data: &Metadata<'_>) -> bool {
         if !is_failure(data) || is_ours(data.target()) {
             return true;
@@ -64,7 +64,7 @@ impl<S> Filter<S> for LibraryLines {
         self.admits(event.metadata())
     }
 
-    /// Without one, the other filter's would be lost.
+    /// Without this hint the other filter's hint would be lost.
     fn max_level_hint(&self) -> Option<LevelFilter> {
         Some(LevelFilter::TRACE)
     }

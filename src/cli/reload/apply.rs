@@ -1,4 +1,4 @@
-//! One reading of the configuration, and what becomes of it.
+//! Applies one reading of the configuration.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -29,7 +29,7 @@ use crate::{
     webhook::Runner,
 };
 
-/// What changes while the server runs.
+/// The parts of a running server that a reload changes.
 pub struct Live {
     pub engine: Arc<Engine>,
     pub settings: Arc<ArcSwap<Settings>>,
@@ -37,37 +37,37 @@ pub struct Live {
     pub webhooks: Arc<Runner>,
     pub log: LogFilter,
     pub state_dir: PathBuf,
-    /// Whether the state directory is this server's.
+    /// True if this server holds the lock of the state directory.
     pub claimed: bool,
-    /// The file system of the state directory, if it does not last.
+    /// The file system of the state directory, if it is volatile.
     pub volatile: Option<&'static str>,
     pub watch: bool,
 }
 
-/// Where the configuration of this server comes from, and what it was at the start.
+/// The sources of the configuration, and its content at the start.
 pub struct Start {
     pub flags: Flags,
     pub environment: Environment,
-    /// One per start, also for apps that a reload adds.
+    /// One per start, used for apps of a reload as well.
     pub salt: Salt,
     pub written: Written,
     pub files: Stamps,
 }
 
-/// And what of it is in force.
+/// The sources of the configuration, and the content in force.
 pub struct Reload {
     flags: Flags,
     environment: Environment,
     salt: Salt,
     in_force: Written,
-    /// Of what was read last, whether it was taken or not.
+    /// File stamps of the last reading, applied or refused.
     files: Stamps,
     live: Live,
 }
 
 type Changes = BTreeMap<Vec<String>, Effect>;
 
-/// Of an app: what its authorizer is made of.
+/// An app's settings that make up its authorizer.
 const AUTHORIZER: [&str; 8] = [
     "authorizer",
     "forward",
@@ -100,7 +100,9 @@ impl Reload {
     pub fn apply(&mut self, cause: Cause) {
         let engine = self.live.engine.clone();
         if engine.hub.is_draining() {
-            return tracing::info!("the configuration is not read again: the server is ending");
+            return tracing::info!(
+                "the configuration is not read again: the server is shutting down"
+            );
         }
         match self.load().and_then(|read| self.take(read)) {
             Ok((changes, waiting)) => {
@@ -128,7 +130,7 @@ impl Reload {
         read(flags, environment, Some(&live.state_dir), *salt, files)
     }
 
-    /// What has changed, and which keys of that are not in force yet.
+    /// Returns the changed settings, and the keys among them that are not in force yet.
     fn take(&mut self, read: Read) -> Result<(Changes, Vec<WaitingKey>)> {
         let Read { config, written } = read;
         let filter = log::filter(&config.log)?;
@@ -173,7 +175,8 @@ impl Reload {
         Ok((changes, waiting))
     }
 
-    /// What can change in general, but not from or to what there is here.
+    /// Marks changes as waiting for the next start if the running server cannot make them, although
+    /// others of their kind take effect at once.
     fn put_off(&self, changes: &mut Changes, apps: &[App], tls: bool) {
         let engine = &self.live.engine;
         let changes_mode = |id: &str| {
@@ -201,7 +204,7 @@ fn wanted(app: App, changes: &Changes) -> Wanted {
     let same = |concerns: &dyn Fn(&str) -> bool| {
         !changes.keys().any(|path| match &**path {
             [apps, id, rest @ ..] => {
-                // One that comes back has nothing from before.
+                // An app that is enabled again has no earlier state.
                 let concerns = rest.first().is_none_or(|name| concerns(name));
                 apps == "apps" && **id == *app.id && concerns
             }
@@ -213,12 +216,12 @@ fn wanted(app: App, changes: &Changes) -> Wanted {
     Wanted { app, same_authorizer, same_webhooks }
 }
 
-/// Names of settings that have changed, by when they are in force.
+/// Names of changed settings, by the time when they take effect.
 struct Named {
     taken: Vec<String>,
     /// At the next start.
     later: Vec<String>,
-    /// When a rotation has ended.
+    /// At the end of a rotation.
     waits: Vec<String>,
 }
 

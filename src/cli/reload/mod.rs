@@ -1,6 +1,6 @@
-//! The configuration is read again while the server runs, on SIGHUP and when its files have changed:
-//! all of it is taken, but for what only a new start can change, which is named; or nothing is, if
-//! anything is wrong with it, and the server goes on as it was.
+//! Reads the configuration again while the server runs, on SIGHUP and after a change of its files.
+//! A valid configuration takes effect as a whole, except settings that need a restart; these are
+//! named in the log. An invalid one changes nothing.
 
 mod apply;
 mod read;
@@ -18,12 +18,12 @@ pub use read::{Read, read};
 pub use watch::Stamps;
 use watch::Watch;
 
-use crate::audit::Fact;
+use crate::{audit::Fact, engine::Engine};
 
-/// Between two looks at the files.
+/// Time between two checks of the files.
 const TICK: Duration = Duration::from_secs(1);
 
-/// Why the configuration is read.
+/// The cause of a reload.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Cause {
     Signal,
@@ -39,7 +39,7 @@ impl Cause {
     }
 }
 
-/// For as long as the server runs. Signals that come while it reads are one more reading.
+/// Runs as long as the server. Signals during a reload cause one more reload.
 pub async fn keep_current(hangup: Arc<Notify>, mut reload: Reload) {
     let mut watch = Watch::new(reload.files().clone());
     let mut ticks = interval(TICK);
@@ -47,28 +47,40 @@ pub async fn keep_current(hangup: Arc<Notify>, mut reload: Reload) {
     loop {
         let cause = tokio::select! {
             () = hangup.notified() => Cause::Signal,
-            _ = ticks.tick() => match reload.watches() && watch.look() {
-                true => Cause::File,
-                false => continue,
-            },
+            _ = ticks.tick() => {
+                if !reload.watches() {
+                    continue;
+                }
+                // A disk may hang, and the runtime has signals to obey.
+                let look = actix_rt::task::spawn_blocking(move || {
+                    let changed = watch.look();
+                    (watch, changed)
+                });
+                match look.await {
+                    Ok((back, true)) => { watch = back; Cause::File }
+                    Ok((back, false)) => { watch = back; continue }
+                    Err(_) => return give_up(reload.engine(), Cause::File),
+                }
+            }
         };
         let engine = reload.engine().clone();
-        // Files are read and written.
+        // A reload reads and writes files.
         let applied = actix_rt::task::spawn_blocking(move || {
             reload.apply(cause);
             reload
         });
         match applied.await {
             Ok(back) => reload = back,
-            Err(_) => {
-                engine.reloads.refused.add();
-                engine.audit.note(Fact::ConfigRefused { by: cause.name() });
-                tracing::error!(
-                    "reading the configuration again has failed, and is not tried any more: please report this as a fault of the server"
-                );
-                return;
-            }
+            Err(_) => return give_up(&engine, cause),
         }
         watch.has_read(reload.files().clone());
     }
+}
+
+fn give_up(engine: &Engine, cause: Cause) {
+    engine.reloads.refused.add();
+    engine.audit.note(Fact::ConfigRefused { by: cause.name() });
+    tracing::error!(
+        "reading the configuration again has failed, and is not tried any more: please report this as a fault of the server"
+    );
 }

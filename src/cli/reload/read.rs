@@ -1,4 +1,4 @@
-//! The configuration with all files that it names, as they were at one moment.
+//! A consistent reading of the configuration and all its files.
 
 use std::path::Path;
 
@@ -14,11 +14,11 @@ pub struct Read {
     pub written: Written,
 }
 
-/// How often files are read that change meanwhile.
+/// Attempts to read files that change meanwhile.
 const ATTEMPTS: u32 = 5;
 
-/// `seen` becomes the stamps of what is read, whether it can be used or not; a file that changes after
-/// that has another. `state_dir`: of a server that runs.
+/// `seen` becomes the stamps of the files read, even if their content is invalid; a later change
+/// gives another stamp. `state_dir`: the state directory of a running server.
 pub fn read(
     flags: &Flags,
     environment: &Environment,
@@ -26,7 +26,7 @@ pub fn read(
     salt: Salt,
     seen: &mut Stamps,
 ) -> Result<Read> {
-    // Whatever it named last, as long as it cannot be told what it names now.
+    // The files named last, as long as the current names cannot be read.
     *seen = stamps(flags.config_file().into_iter().chain(seen.keys()));
     let source = Source::new(flags, environment.clone())?;
     for _ in 0..ATTEMPTS {
@@ -39,7 +39,7 @@ pub fn read(
             Some(state_dir) => Config::load_in(&source, state_dir, salt)?,
             None => Config::load(&source, salt)?,
         };
-        // What was hashed is what was read only if nothing has changed between.
+        // The hashes describe the configuration only if no file changed in between.
         if Written::of(&source)? == written {
             return Ok(Read { config, written });
         }

@@ -1,5 +1,4 @@
-//! Notices that files have changed: by being looked at, because nothing else sees all of what happens
-//! to mounted ones.
+//! Detects changed files by polling: file events do not cover every kind of mount.
 
 use std::{
     collections::BTreeMap,
@@ -8,21 +7,21 @@ use std::{
 
 use crate::file_stamp::FileStamp;
 
-/// Of each file that there is to look at.
+/// The stamps of the watched files; `None` for a missing file.
 pub type Stamps = BTreeMap<PathBuf, Option<FileStamp>>;
 
 pub struct Watch {
-    /// At the last look.
+    /// File stamps at the last check.
     seen: Stamps,
-    /// When they were last read, whatever came of it: what is refused is told once.
+    /// File stamps at the last reading. A refused file is reported once.
     read: Stamps,
-    /// Looks since something has changed.
+    /// Checks since the last change.
     quiet: u32,
 }
 
-/// Looks for which a file must be the same before it is read: it may still be written.
+/// Checks without a change before a file is read: it may still be written.
 const QUIET: u32 = 1;
-/// And for which one that was there may be missing: it is being replaced.
+/// Checks before a file that disappeared is taken as removed: it may be about to be replaced.
 const MISSING: u32 = 5;
 
 impl Watch {
@@ -30,7 +29,7 @@ impl Watch {
         Self { seen: read.clone(), read, quiet: 0 }
     }
 
-    /// To be called each second: whether the files are to be read.
+    /// Call this once a second. Returns true if the files are due to be read.
     pub fn look(&mut self) -> bool {
         let now = stamps(self.read.keys());
         self.quiet = if now == self.seen { self.quiet + 1 } else { 0 };
@@ -44,7 +43,7 @@ impl Watch {
         self.quiet >= if self.seen.iter().any(lost) { MISSING } else { QUIET }
     }
 
-    /// These have been read, as they were then.
+    /// Notes the stamps of the files just read.
     pub fn has_read(&mut self, files: Stamps) {
         self.read = files;
     }
@@ -108,7 +107,7 @@ mod tests {
         assert_eq!(bed.looks(2), [false, true]);
         bed.read();
         assert_eq!(bed.looks(3), [false; 3]);
-        // One that was not there is a change, too.
+        // A file that appears is a change, too.
         bed.replace("b", "1");
         assert_eq!(bed.looks(2), [false, true]);
     }

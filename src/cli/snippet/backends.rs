@@ -4,12 +4,12 @@ use secrecy::ExposeSecret;
 
 use super::{
     EVENT,
-    clients::{before_options, options},
+    clients::{before_options, channel_endpoint, options},
     quoting::{dotenv, double, shell, single},
 };
-use crate::config::{Described, PublicUrl};
+use crate::config::{Asks, Described, PublicUrl};
 
-/// An app, and where its API is.
+/// An app, and the address of its API.
 pub struct Backend<'a> {
     pub app: &'a Described,
     pub api: &'a PublicUrl,
@@ -58,7 +58,7 @@ impl Backend<'_> {
         if self.api.tls { "https" } else { "http" }
     }
 
-    /// Without the port that the scheme has anyway.
+    /// Without the default port of the scheme.
     fn host_and_port(&self) -> String {
         let origin = self.api.origin();
         origin.split_once("://").map_or(origin.clone(), |(_, place)| place.to_owned())
@@ -74,7 +74,7 @@ impl Backend<'_> {
         }
     }
 
-    /// Of SDKs that sign and send `/apps/...` and nothing in front of it.
+    /// For SDKs that sign and send `/apps/...` without a prefix.
     fn prefix_note(&self, comment: &str) -> String {
         match &*self.app.path_prefix {
             "" => String::new(),
@@ -119,7 +119,7 @@ pub fn laravel(this: &Backend<'_>) -> String {
         false => value,
     };
     format!(
-        r#"# composer require pusher/pusher-php-server; Laravel 10 says BROADCAST_DRIVER
+        r#"# composer require pusher/pusher-php-server
 BROADCAST_CONNECTION=reverb
 REVERB_APP_ID={id}
 REVERB_APP_KEY={key}
@@ -131,8 +131,9 @@ VITE_REVERB_APP_KEY="${{REVERB_APP_KEY}}"
 VITE_REVERB_HOST={page_host}
 VITE_REVERB_PORT={page_port}
 VITE_REVERB_SCHEME={page_scheme}
-# Echo: broadcaster "reverb". Encrypted channels need in vite.config.js:
-#   resolve: {{ alias: [{{ find: /^pusher-js$/, replacement: "pusher-js/with-encryption" }}] }}
+# Laravel 10 has no reverb connection: BROADCAST_DRIVER=pusher, and these values
+# as PUSHER_APP_ID, PUSHER_APP_KEY, PUSHER_APP_SECRET, PUSHER_HOST, PUSHER_PORT
+# and PUSHER_SCHEME. Echo: broadcaster "reverb" in all versions.
 {sealing}{note}"#,
         id = app.id,
         key = dotenv(&app.key),
@@ -142,15 +143,7 @@ VITE_REVERB_SCHEME={page_scheme}
         own_scheme = this.scheme(),
         page_host = page("HOST", app.clients.host.clone()),
         page_port = page("PORT", app.clients.port.to_string()),
-        // Laravel puts "private-" in front itself.
-        sealing = match app.published.strip_prefix("private-") {
-            Some(name) if app.subscribed != app.published => format!(
-                "# Broadcast on new PrivateChannel({}): it is sealed for {}.\n",
-                single(name),
-                app.subscribed
-            ),
-            _ => String::new(),
-        },
+        sealing = laravel_sealing(app),
         page_scheme = page("SCHEME", scheme(app.clients.tls).into()),
         note = match &*app.path_prefix {
             "" => String::new(),
@@ -159,6 +152,41 @@ VITE_REVERB_SCHEME={page_scheme}
                 single(prefix)
             ),
         },
+    )
+}
+
+/// What encrypted channels need besides.
+fn laravel_sealing(app: &Described) -> String {
+    if app.subscribed == app.published {
+        return String::new();
+    }
+    // Laravel puts "private-" in front itself.
+    let name = app.published.strip_prefix("private-").unwrap_or(&app.published);
+    let bearer = match app.asks {
+        Asks::ServerWithToken => ", bearerToken: YOUR_TOKEN",
+        Asks::Server | Asks::Backend => "",
+    };
+    let without_key = match app.asks {
+        Asks::Backend => "# Laravel answers for encrypted channels with the key alone:".into(),
+        Asks::Server | Asks::ServerWithToken => format!(
+            "# Without a key in Laravel, Echo asks this server for encrypted channels:\n\
+             #   authEndpoint: {}{bearer}\n\
+             # Or Laravel answers for them itself, with the key:",
+            double(&channel_endpoint(app))
+        ),
+    };
+    format!(
+        r#"# Broadcast on new PrivateChannel({name}), which is sealed for
+# {subscribed}.
+{without_key}
+#   'encryption_master_key_base64' => '...' in connections.reverb.options of
+#   config/broadcasting.php: `sealcast keys inspect --bare - < FILE` prints it
+# Encrypted channels need in vite.config.js:
+#   resolve: {{ alias: [{{ find: /^pusher-js$/,
+#     replacement: "pusher-js/with-encryption" }}] }}
+"#,
+        name = single(name),
+        subscribed = app.subscribed,
     )
 }
 
@@ -239,7 +267,8 @@ pub fn curl(this: &Backend<'_>) -> String {
     let Backend { app, api } = this;
     format!(
         r#"key={key}
-body='{{"name":"{EVENT}","channels":["{channel}"],"data":"{{\"text\":\"from curl\"}}"}}'
+data='{{\"text\":\"from curl\"}}'
+body='{{"name":"{EVENT}","channels":["{channel}"],"data":"'$data'"}}'
 md5=$(printf %s "$body" | openssl md5 | sed 's/.* //')
 query="auth_key=$key&auth_timestamp=$(date +%s)&auth_version=1.0&body_md5=$md5"
 path={prefix}/apps/{id}/events

@@ -3,7 +3,8 @@
 use super::{EVENT, quoting::double};
 use crate::config::{Asks, Described};
 
-/// The options of pusher-js, as lines of an object; `backend`: where an application's own endpoint is.
+/// The options of pusher-js, as lines of an object. `backend`: address of the application's own
+/// auth endpoint.
 pub fn options(app: &Described, protocol: &str, backend: &str) -> String {
     let url = &app.clients;
     let (port, transports) = match url.tls {
@@ -11,7 +12,7 @@ pub fn options(app: &Described, protocol: &str, backend: &str) -> String {
         false => ("wsPort", r#"["ws"]"#),
     };
     let mut lines = format!(
-        "  cluster: \"\", wsHost: {}, {port}: {}, forceTLS: {}, enabledTransports: {transports},\n",
+        "  cluster: \"\", wsHost: {}, {port}: {},\n  forceTLS: {}, enabledTransports: {transports},\n",
         double(&url.host),
         url.port,
         url.tls
@@ -19,27 +20,42 @@ pub fn options(app: &Described, protocol: &str, backend: &str) -> String {
     if !app.path_prefix.is_empty() {
         lines += &format!("  wsPath: {},\n", double(&app.path_prefix));
     }
-    let place = |path: &str| format!("{}{}{path}", url.origin(), app.path_prefix);
     let (channel, user) = match app.asks {
         Asks::Backend => {
             lines +=
                 "  // Endpoints of your own backend, since this app's authorizer is \"deny\":\n";
             (format!("{backend}/{protocol}/auth"), format!("{backend}/{protocol}/user-auth"))
         }
-        Asks::Server | Asks::ServerWithToken => (
-            place(&format!("/apps/{}/auth/channel", app.id)),
-            place(&format!("/apps/{}/auth/user", app.id)),
-        ),
+        Asks::Server | Asks::ServerWithToken => (channel_endpoint(app), endpoint(app, "user")),
     };
     let token = match app.asks {
         Asks::ServerWithToken => ", headersProvider: bearer",
         Asks::Server | Asks::Backend => "",
     };
-    lines += &format!("  channelAuthorization: {{ endpoint: {}{token} }},\n", double(&channel));
-    lines + &format!("  userAuthentication: {{ endpoint: {}{token} }},\n", double(&user))
+    lines += &object("channelAuthorization", &format!("endpoint: {}{token}", double(&channel)));
+    lines + &object("userAuthentication", &format!("endpoint: {}{token}", double(&user)))
 }
 
-/// What the options name.
+/// On one line where that fits a terminal.
+fn object(name: &str, fields: &str) -> String {
+    const COLUMNS: usize = 80;
+    let line = format!("  {name}: {{ {fields} }},");
+    match line.chars().count() {
+        0..=COLUMNS => line + "\n",
+        _ => format!("  {name}: {{\n    {fields},\n  }},\n"),
+    }
+}
+
+/// Where this server decides on channels.
+pub fn channel_endpoint(app: &Described) -> String {
+    endpoint(app, "channel")
+}
+
+fn endpoint(app: &Described, of: &str) -> String {
+    format!("{}{}/apps/{}/auth/{of}", app.clients.origin(), app.path_prefix, app.id)
+}
+
+/// Declarations that the options refer to.
 pub fn before_options(app: &Described) -> &'static str {
     match app.asks {
         Asks::ServerWithToken => {
@@ -73,7 +89,7 @@ pub fn next(app: &Described) -> String {
         r#"// npm install pusher-js; save as app/live.jsx
 "use client";
 import {{ useEffect }} from "react";
-// Not "pusher-js/with-encryption", which fails on the server: it needs a window.
+// Not "pusher-js/with-encryption": it needs a window and fails on the server.
 import Pusher from "pusher-js/cjs/with-encryption";
 
 {before}export function Live() {{

@@ -1,4 +1,4 @@
-//! `sealcast snippet`: what to paste into a page, a backend or a terminal, with the values of the
+//! `sealcast snippet`: code to paste into a page, a backend or a terminal, with the values of the
 //! configuration.
 
 mod backends;
@@ -29,7 +29,7 @@ pub struct Snippet {
     flags: Flags,
 }
 
-/// In the order of the help.
+/// In the order of the help text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Name {
     PusherJs,
@@ -47,7 +47,7 @@ pub enum Name {
 
 const EVENT: &str = "hello";
 
-/// Prints the app's secret, for whoever may read the configuration.
+/// Prints the app's secret: the caller can read the configuration anyway.
 pub fn run(command: &Snippet) -> Result<()> {
     let source = source(&command.flags)?;
     let app = Described::of(&source, command.app.as_deref(), None)?;
@@ -76,14 +76,14 @@ pub fn rendered(name: Name, app: &Described) -> Result<String> {
     })
 }
 
-/// The names that are not among those, for a list.
+/// The other names, for a list.
 pub fn names_but(shown: &[Name]) -> String {
     let others = Name::value_variants().iter().filter(|name| !shown.contains(name));
     let names = others.filter_map(|name| Some(name.to_possible_value()?.get_name().to_owned()));
     names.collect::<Vec<_>>().join(", ")
 }
 
-/// The command that prints the same for a server with these flags, which listens there.
+/// The command that prints the snippets of a server with these flags and this address.
 pub fn command(flags: &Flags, public: &Address) -> String {
     let mut words = vec!["sealcast snippet NAME".to_owned()];
     if let Some(config) = flags.config_file() {

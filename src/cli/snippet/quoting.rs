@@ -1,11 +1,11 @@
-//! Values as literals of the languages that snippets are written in.
+//! Literals of the languages of the snippets.
 
-/// JavaScript, Python, Go and Java read the strings of JSON.
+/// For JavaScript, Python, Go and Java, which read JSON strings.
 pub fn double(text: &str) -> String {
     serde_json::to_string(text).unwrap_or_default()
 }
 
-/// Ruby and PHP, in whose double quotes more than `\` would stand for something else.
+/// For Ruby and PHP: their double quotes interpolate.
 pub fn single(text: &str) -> String {
     format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'"))
 }
@@ -18,7 +18,7 @@ pub fn shell(text: &str) -> String {
     }
 }
 
-/// A file of variables as Laravel and Vite read it.
+/// For a `.env` file, in the syntax of Laravel and Vite.
 pub fn dotenv(text: &str) -> String {
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_./:@+=".contains(&b);
     match text.bytes().all(plain) {

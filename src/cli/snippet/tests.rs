@@ -35,8 +35,10 @@ fn each_snippet_says_what_the_quick_start_of_its_framework_says() {
             Name::PusherJs,
             &[
                 "import Pusher from \"pusher-js/with-encryption\";",
-                "  cluster: \"\", wsHost: \"127.0.0.1\", wsPort: 6001, forceTLS: false, enabledTransports: [\"ws\"],",
-                "  channelAuthorization: { endpoint: \"http://127.0.0.1:6001/apps/1001/auth/channel\" },",
+                "  cluster: \"\", wsHost: \"127.0.0.1\", wsPort: 6001,",
+                "  forceTLS: false, enabledTransports: [\"ws\"],",
+                "    endpoint: \"http://127.0.0.1:6001/apps/1001/auth/channel\",",
+                "  userAuthentication: { endpoint: \"http://127.0.0.1:6001/apps/1001/auth/user\" },",
                 "pusher.subscribe(\"private-encrypted-demo\").bind(\"hello\", (data) => console.log(data));",
             ][..],
         ),
@@ -72,7 +74,11 @@ fn each_snippet_says_what_the_quick_start_of_its_framework_says() {
                 "VITE_REVERB_HOST=\"${REVERB_HOST}\"",
                 "VITE_REVERB_PORT=\"${REVERB_PORT}\"",
                 "VITE_REVERB_SCHEME=\"${REVERB_SCHEME}\"",
-                "# Broadcast on new PrivateChannel('sealed-demo'): it is sealed for private-encrypted-demo.",
+                "# Laravel 10 has no reverb connection: BROADCAST_DRIVER=pusher, and these values",
+                "# Broadcast on new PrivateChannel('sealed-demo'), which is sealed for",
+                "# private-encrypted-demo.",
+                "#   authEndpoint: \"http://127.0.0.1:6001/apps/1001/auth/channel\"",
+                "#   resolve: { alias: [{ find: /^pusher-js$/,",
             ],
         ),
         (
@@ -116,7 +122,8 @@ fn each_snippet_says_what_the_quick_start_of_its_framework_says() {
         (
             Name::Curl,
             &[
-                "body='{\"name\":\"hello\",\"channels\":[\"private-sealed-demo\"],\"data\":\"{\\\"text\\\":\\\"from curl\\\"}\"}'",
+                "data='{\\\"text\\\":\\\"from curl\\\"}'",
+                "body='{\"name\":\"hello\",\"channels\":[\"private-sealed-demo\"],\"data\":\"'$data'\"}'",
             ],
         ),
     ] {
@@ -135,7 +142,7 @@ fn a_public_url_is_what_clients_and_backends_are_told() {
     let app = described(&format!("{top}{APP}"), &[]);
     let page = text(Name::PusherJs, &app);
     for line in [
-        "wsHost: \"ws.example.com\", wssPort: 443, forceTLS: true, enabledTransports: [\"ws\", \"wss\"]",
+        "wsHost: \"ws.example.com\", wssPort: 443,\n  forceTLS: true, enabledTransports: [\"ws\", \"wss\"],",
         "wsPath: \"/live\"",
         "\"https://ws.example.com/live/apps/1001/auth/channel\"",
     ] {
@@ -149,12 +156,32 @@ fn a_public_url_is_what_clients_and_backends_are_told() {
         curl.contains("path=/live/apps/1001/events\n")
             && curl.contains("\"https://ws.example.com$path?")
     );
-    // The API elsewhere: pages are still told where the sockets are.
+    // With a separate API listener, pages still get the address of the public listener.
     let app =
         described(&format!("listen = '0.0.0.0:6001'\napi_listen = '127.0.0.1:7001'\n{APP}"), &[]);
     let env = text(Name::Laravel, &app);
     assert!(env.contains("REVERB_PORT=7001\n") && env.contains("VITE_REVERB_PORT=6001\n"), "{env}");
     assert!(text(Name::PusherJs, &app).contains("wsHost: \"127.0.0.1\", wsPort: 6001"));
+}
+
+#[test]
+fn f29_laravel_is_told_where_echo_asks_and_what_else_works() {
+    let of = |authorizer: &str| {
+        let config = format!("listen = '127.0.0.1:1'\n{APP}").replace("'open'", authorizer);
+        text(Name::Laravel, &described(&config, &[]))
+    };
+    let key = "encryption_master_key_base64";
+    let (open, jwt, deny) = (of("'open'"), of("'jwt'"), of("'deny'"));
+    for text in [&open, &jwt] {
+        assert!(text.contains("#   authEndpoint: ") && text.contains(key), "{text}");
+        assert!(text.contains("PUSHER_HOST"), "{text}");
+    }
+    assert!(jwt.contains("bearerToken") && !open.contains("bearerToken"), "{jwt}");
+    assert!(!deny.contains("authEndpoint") && deny.contains(key), "{deny}");
+    // Where nothing is sealed, nothing is said of it.
+    let blind = format!("listen = '127.0.0.1:1'\n{APP}")
+        .replace("master_key_file = '/nowhere'", "mode = 'blind'");
+    assert!(!text(Name::Laravel, &described(&blind, &[])).contains(key));
 }
 
 #[test]
@@ -167,7 +194,7 @@ fn who_authorizes_decides_where_the_client_asks() {
         text(Name::PusherJs, app)
     }
     assert!(of("'deny'").contains("endpoint: \"/pusher/auth\" }"));
-    assert!(of("'jwt'").contains("auth/channel\", headersProvider: bearer }"));
+    assert!(of("'jwt'").contains("auth/channel\", headersProvider: bearer,"));
     assert!(!of("'open'").contains("bearer"));
 }
 

@@ -1,4 +1,4 @@
-//! The other end of the live feed's WebSocket.
+//! The client side of the live feed's WebSocket.
 
 use std::{io, time::Duration};
 
@@ -44,17 +44,17 @@ pub enum End {
 
 #[derive(Debug, thiserror::Error)]
 pub enum NoFeed {
-    /// It may be there later.
+    /// The server may be there later.
     #[error("{0}")]
     Unreachable(String),
     #[error("{0}")]
     Refused(String),
 }
 
-/// For the answer to the handshake.
+/// Time limit of the handshake.
 const DEADLINE: Duration = Duration::from_secs(30);
 const HEAD_BYTES: usize = 16 * 1024;
-/// Larger than any entry: an event's envelope is what a request's body may hold, and a third more.
+/// Larger than any entry: an entry holds a request body as an envelope, which is a third longer.
 const ENTRY_BYTES: usize = 64 * 1024 * 1024;
 const SHUTTING_DOWN: &str = "shutting_down";
 const SERVER_ENDS: u16 = 1001;
@@ -92,7 +92,7 @@ impl Feed {
     pub async fn next(&mut self) -> Result<Said> {
         loop {
             match self.codec.decode(&mut self.read)? {
-                // What the public listener says is none; its close frame tells the rest.
+                // The public listener sends other messages; its close frame gives the reason.
                 Some(Frame::Text(text)) if !text.starts_with(b"{\"time\":") => {}
                 Some(Frame::Text(text)) => {
                     return Ok(Said::Entry(String::from_utf8(text.into())?));
@@ -150,7 +150,7 @@ async fn reach(
 }
 
 fn request(path: &str, host: &str, token: Option<&Zeroizing<String>>) -> Zeroizing<String> {
-    // That it is new each time is for proxies that would answer from what they have kept.
+    // A new key for each request keeps proxies from answering out of a cache.
     let key = STANDARD.encode(getrandom::u64().unwrap_or_default().to_be_bytes().repeat(2));
     let token = token.map_or_else(Zeroizing::default, |token| {
         Zeroizing::new(format!("Authorization: Bearer {}\r\n", token.as_str()))

@@ -1,4 +1,4 @@
-//! An entry as a line for people.
+//! Rendering of an entry as a line for people.
 
 use std::fmt::Write;
 
@@ -12,9 +12,9 @@ const GREEN: &str = "\x1b[32m";
 const YELLOW: &str = "\x1b[33m";
 const PLAIN: &str = "\x1b[0m";
 
-/// Of a value: a ciphertext is only looked at.
+/// Characters of a value: a ciphertext is not for reading.
 const LONGEST: usize = 80;
-/// What most entries have, and in this order; the rest follows.
+/// Common fields, printed first and in this order.
 const FIRST: [&str; 4] = ["app", "socket_id", "channel", "user"];
 
 pub fn shown(line: &str, colours: bool) -> String {
@@ -23,7 +23,7 @@ pub fn shown(line: &str, colours: bool) -> String {
     };
     let mut take = |name: &str| entry.remove(name).map(|value| text(&value));
     let (time, kind) = (take("time").unwrap_or_default(), take("type").unwrap_or_default());
-    // The date is today's.
+    // Without the date: it is today's.
     let time = time.get(11..23).unwrap_or(&time);
     let mut shown = match colours {
         true => format!("{DIM}{time}{PLAIN} {}{kind:18}{PLAIN}", colour(&kind)),
@@ -59,7 +59,7 @@ fn bare(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
-/// Strangers choose names: what is no plain text is escaped, so that it does nothing to a terminal.
+/// Strangers choose names, so control characters are escaped: they must not reach the terminal.
 fn plain(text: &str) -> String {
     let clipped = match text.char_indices().nth(LONGEST) {
         Some((end, _)) => format!("{}...", &text[..end]),

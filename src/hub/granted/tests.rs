@@ -108,7 +108,7 @@ fn who_a_sealed_channel_was_granted_to_is_remembered_also_when_it_was_left() {
     book.joined("a", TOPIC);
     book.left("a");
     assert_eq!(taken(&book, "a"), Ok(Some(grantee("u", 7))));
-    // A newer word that names nobody is still about whoever has the connection.
+    // An authorization without a user is about the connection's known user.
     book.add(name("a"), grantee("", 9), SEALED, Bounds::NONE, 1);
     assert_eq!(taken(&book, "a"), Ok(Some(grantee("u", 9))));
     book.add(name("a"), grantee("v", 10), SEALED, Bounds::NONE, 1);

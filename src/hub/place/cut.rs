@@ -1,4 +1,5 @@
-//! The secret that the client has is not to seal another event: a member was revoked, or a key.
+//! Forced rekeys, after the revocation of a member or a key: the client's present secret must not
+//! seal another event.
 
 use std::time::Instant;
 
@@ -9,9 +10,9 @@ use crate::{
 };
 
 impl Place {
-    /// Nothing more with the secret that it has. What waits already was accepted before that, and
-    /// goes on waiting, sealed anew: the client's question may be on its way, and will be answered
-    /// with the next secret. The nudge goes at `at`.
+    /// Starts a forced rekey. Frames in the buffer were accepted before it, so they are kept and
+    /// resealed: the client's auth request may be on its way, and will be answered with the next
+    /// secret. The nudge is due at `at`.
     pub fn cut(
         &mut self,
         next: Next,
@@ -21,7 +22,8 @@ impl Place {
     ) -> Outcome {
         let waiting = match std::mem::replace(&mut self.stage, Stage::Open) {
             Stage::Open | Stage::Armed { .. } => Some(Waiting::default()),
-            // It has no secret while it asks: it opens nothing in the old form, and no second nudge.
+            // This client has no secret while it asks: it opens nothing sealed with the old one,
+            // and must not get a second nudge.
             Stage::Asking { until, waiting } if self.client == Reauthorization::LosesSecret => {
                 return match waiting.again(false, resealing) {
                     Some(waiting) => {

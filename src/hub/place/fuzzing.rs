@@ -1,8 +1,9 @@
-//! The state machine of re-keying, by bytes as commands, with a client of either kind.
+//! Fuzzing of the gate: each byte is a command, for either kind of client.
 
 use super::model::{serial, sleeper};
 
-/// The first byte chooses the client. Each command is a byte, and another where it takes a time.
+/// The first byte selects the client. Each command is a byte, followed by another if it takes a
+/// time.
 pub fn rekey(bytes: &[u8]) {
     let Some((client, commands)) = bytes.split_first() else { return };
     let pairs = commands.chunks(2).map(|pair| (pair[0], u64::from(*pair.last().unwrap_or(&1))));

@@ -1,16 +1,16 @@
-//! How long a place waits for its client's question. A late question teaches it to wait longer.
+//! The time that a gate waits for the auth request. A late request makes later holds longer.
 
 use std::time::{Duration, Instant};
 
 use crate::hub::terms::Terms;
 
-/// The longest hold that is learned. A longer `hold_ms` holds all the same.
+/// The longest learned hold. A longer `hold_ms` takes precedence.
 pub(super) const LONGEST: Duration = Duration::from_secs(15);
 
 #[derive(Default)]
 pub(super) struct Hold {
     learned: Duration,
-    /// When the nudge was sent that the client has not asked about.
+    /// The time of the nudge, until the client asks.
     pub(super) nudged: Option<Instant>,
 }
 
@@ -19,8 +19,8 @@ impl Hold {
         self.learned.max(terms.hold())
     }
 
-    /// The question came so long after its nudge: too late. The next hold is doubled, as often as
-    /// it takes to cover that.
+    /// Called for a late request, with the time since its nudge. Doubles the hold until it covers
+    /// that time.
     pub(super) fn learn(&mut self, took: Duration, terms: &Terms) {
         let mut hold = self.time(terms) * 2;
         while hold < took && hold < LONGEST {

@@ -1,4 +1,4 @@
-//! What the client asks the auth endpoint, in time, too late, in vain, or not at all.
+//! Requests of the client to the auth endpoint: in time, late, refused, or missing.
 
 use std::{
     sync::Arc,
@@ -8,16 +8,16 @@ use std::{
 use super::{Issuer, Outcome, Place, Stage, hold::LONGEST, waiting::Waiting};
 use crate::{crypto::keytable::Version, hub::reauthorization::Reauthorization};
 
-/// From a late question to the next turn: the answer must have arrived by then, or the one to the
-/// next question may overtake it.
+/// The delay from a late request to the next turn. The response must have arrived by then, or the
+/// response to the next request may overtake it.
 const RETRY: Duration = Duration::from_secs(1);
-/// A question that has not come by then will not come.
+/// A request that has not arrived by then will not arrive.
 pub(super) const LOST: Duration = Duration::from_secs(120);
 
 impl Place {
-    /// When a place that could not move tries again. As long as the question that its nudge caused
-    /// may still be on its way, a second nudge would let both of them open, and the client would see
-    /// one event twice.
+    /// The delay before a failed rekey is tried again. While the request caused by the first nudge
+    /// may still be on its way, a second nudge would let both open, and the client would see one
+    /// event twice.
     pub fn retry_after(&self) -> Duration {
         if self.hold.nudged.is_some() { LOST } else { RETRY }
     }
@@ -26,12 +26,12 @@ impl Place {
         self.hold.time(&self.terms)
     }
 
-    /// The client asks the auth endpoint. It is told the secret that it will need: the next only if
-    /// it has been nudged, or frames that are on their way to it would no longer open; after a cut
-    /// there is no other. So a late question is answered with the present secret, for what was sent
-    /// with that after the nudge, unless nothing was.
+    /// Called when the client asks the auth endpoint; returns the version of the secret to issue.
+    /// This is the next version only after a nudge, or if frames on their way would no longer open;
+    /// after a forced rekey there is no other. A late request is answered with the present version,
+    /// because frames were sent with it after the nudge, unless there were none.
     pub fn asked(&mut self, now: Instant, user: Option<Arc<str>>) -> (Version, Outcome) {
-        // Asking once more without a name makes nobody somebody else.
+        // A request without a user does not change the user.
         self.user = user.or(self.user.take());
         (self.issuer, self.renewing) = (Issuer::Server, false);
         let nudged = self.hold.nudged.take();
@@ -60,13 +60,13 @@ impl Place {
         self.stage = Stage::Settling { until: now + self.hold_time(), waiting };
     }
 
-    /// Nothing has been sent on the channel since it got the secret that the place is to move to.
+    /// True if the channel has had no event since its target changed.
     fn is_quiet(&self) -> bool {
         self.next.as_ref().is_some_and(|next| next.since == self.record.sequence())
     }
 
-    /// The auth endpoint has refused the question. A client that asked because an event did not open,
-    /// and has no secret without the answer, is closed: nothing that it is sent would open.
+    /// Called when the auth endpoint refused the request. A client that asked because of a nudge
+    /// and loses its secret on failure is closed: no frame would open for it.
     pub fn refused(&mut self) -> Outcome {
         let expected =
             self.renewing || matches!(self.stage, Stage::Asking { .. } | Stage::Unasked { .. });
@@ -76,7 +76,7 @@ impl Place {
         }
     }
 
-    /// Nothing more is sent.
+    /// Ends delivery; the caller closes the connection.
     pub fn close(&mut self) -> Outcome {
         (self.stage, self.next) = (Stage::Open, None);
         Outcome::Close
@@ -86,15 +86,15 @@ impl Place {
         matches!(self.stage, Stage::Settling { .. })
     }
 
-    /// The answer to what the client asked is on its way: it was another thread's to write.
+    /// Called when another thread has built the auth response: the settle time begins.
     pub fn told(&mut self, now: Instant) {
         if let Stage::Settling { until, .. } = &mut self.stage {
             *until = now + self.terms.settle();
         }
     }
 
-    /// A client that is closed if it does not ask, and asks for one channel after the other, has
-    /// asked for another one meanwhile: until when it is waited for.
+    /// The new deadline for a client that asks for one channel after the other, if it asked for
+    /// another channel meanwhile and would be closed otherwise.
     pub(super) fn still_asking(
         &self,
         now: Instant,

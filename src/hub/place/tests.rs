@@ -1,4 +1,4 @@
-//! A client as pusher-js is, a place, and the wire between them.
+//! A client like pusher-js, a gate, and the wire between them.
 
 mod any_order;
 mod holds;
@@ -7,7 +7,7 @@ mod serial;
 use super::{model::*, questions::LOST, *};
 use crate::protocol::sealed::Resealing;
 
-/// It is pinged at `ms`, and answers.
+/// The gate pings at `ms`, and the client answers.
 fn opens(place: &mut Place, bed: &Bed, ms: u64, client: &mut Client<'_>) {
     assert_eq!(place.tick(bed.at(ms), None, &mut |f| client.receive(f)), Outcome::Pings);
     place.pinged(8);
@@ -103,8 +103,8 @@ fn who_does_not_ask_stays_with_the_secret_that_it_has() {
     assert_eq!(place.tick(bed.at(late), None, &mut |f| client.receive(f)), Outcome::Reverted);
     assert_eq!((place.served_version(), place.wants_turn()), (OLD, true));
     assert_eq!(place.retry_after(), LOST);
-    // Its question arrives at last: it is told the secret that it is served with, and the nudge,
-    // which was sent again in the old form, is all that it cannot open.
+    // The request arrives at last: the client is given the secret that it is served with, and
+    // cannot open the nudge alone, which was sent again in the old form.
     client.answered(bed.ask(&mut place, late + 1));
     assert!(place.retry_after() < LOST && place.wants_turn(), "it has another turn soon");
     assert_eq!((client.secret, client.lost, client.read.join("")), (OLD, 1, "123".into()));
@@ -199,8 +199,8 @@ fn what_waits_when_a_second_cut_comes_is_sealed_anew() {
     let bed = Bed::new();
     let resealer = bed.ring.resealer(&bed.channel, NEW, LATER).unwrap();
     let cut_to = |target| bed.next(target, true);
-    // The second cut comes before the nudge of the first, before the question, before the flush; or
-    // the question comes between the second cut and its nudge.
+    // The second forced rekey comes before the nudge of the first, before the request, or before
+    // the flush; or the request comes between the second rekey and its nudge.
     for stage in 0..4 {
         let (mut place, mut client) = (bed.place(Issuer::Server, false), Client::new(&bed));
         let none = &mut Resealing::new(None);

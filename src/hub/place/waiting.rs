@@ -1,4 +1,4 @@
-//! Frames that wait until the client has the secret that they are sealed with.
+//! The gate buffer: frames held back until the client has the secret that opens them.
 
 use crate::{
     crypto::keytable::Version,
@@ -14,7 +14,7 @@ pub struct Waiting {
     pub(super) frames: Vec<SealedFrames>,
     /// The charge for these frames in an outbox, to which they all go in the end.
     pub(super) bytes: usize,
-    /// The first has been sent in its new form: it was the nudge.
+    /// The first frame was sent as the nudge already.
     pub(super) first_sent: bool,
 }
 
@@ -28,7 +28,7 @@ impl Waiting {
         &self.frames[usize::from(skip_first).min(self.frames.len())..]
     }
 
-    /// For another secret, if all can be sealed for that.
+    /// All frames resealed for another secret; `None` if one cannot be.
     pub(super) fn again(&self, skip_first: bool, resealing: &mut Resealing<'_>) -> Option<Self> {
         let mut again = Self::default();
         for frames in self.rest(skip_first) {
@@ -37,7 +37,7 @@ impl Waiting {
         Some(again)
     }
 
-    /// All of them, or none if one has no such form.
+    /// Sends all frames, or none if one has no form for this version.
     pub(super) fn send(
         &self,
         version: Version,

@@ -1,4 +1,4 @@
-//! A shard with sockets that only keep what they are sent.
+//! A shard with sockets that record their frames.
 
 use std::{
     cell::{Cell, RefCell},
@@ -148,7 +148,7 @@ fn who_is_revoked_is_told_that_and_nothing_else() {
     assert!(bed.is_held(other.0) && other.1.revoked.borrow().is_empty());
 }
 
-/// The client asks the auth endpoint, and is answered.
+/// The client asks the auth endpoint and gets an answer.
 fn ask(bed: &Bed, socket: SocketId) -> Version {
     let (answer, mut answered) = tokio::sync::oneshot::channel();
     let topic = bed.record.topic();
@@ -192,17 +192,17 @@ fn f19_a_revocation_costs_each_subscriber_a_few_steps_however_many_there_are() {
         for socket in sockets {
             assert_eq!(ask(&bed, socket), NEW);
         }
-        // The settle time begins when the last of them is told.
+        // The settle time begins with the last auth answer.
         look(&bed, Instant::now(), 500);
         assert_eq!(bed.shard.moves.borrow().pings.len(), subscribers);
-        // A stranger's numbers, and another's.
+        // Numbers of other sockets.
         (0..100).for_each(|number| bed.shard.has_read(u32::MAX, number));
         pong(&bed);
         pong(&bed);
         let moves = bed.shard.moves.borrow();
         assert!(moves.is_idle() && moves.pings.is_empty());
         assert!(moves.places.values().all(|place| place.version() == NEW));
-        // Cut, nudged, asked, told, pinged, and twice read.
+        // Forced rekey, nudge, auth request, auth answer, ping, two pongs.
         assert_eq!(moves.steps, 7 * subscribers);
         // Five deadlines each: every entry comes up once, and is passed over a few times before that.
         assert!(moves.held.examined <= 10 * subscribers + 128, "{}", moves.held.examined);
@@ -238,7 +238,7 @@ fn f18_stragglers_are_closed_and_nobody_else() {
     assert!(behind.1.outbox.is_closing() && dotnet.1.outbox.is_closing());
     assert!(!there.1.outbox.is_closing());
     assert_eq!(bed.terms.moves.closed.get(), 2);
-    // What comes next for the channel begins nothing for those that are about to go.
+    // Later events of the channel begin no rekey for connections that are closing.
     look(&bed, Instant::now(), 200);
     assert!(!bed.is_held(behind.0) && !bed.is_held(dotnet.0));
 }

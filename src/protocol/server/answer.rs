@@ -1,4 +1,4 @@
-//! Frames for one socket, which has one dialect: answers to what it said itself.
+//! Frames for one socket in its dialect: answers to its own messages.
 
 use bytes::Bytes;
 use serde::Serialize;
@@ -24,7 +24,7 @@ pub fn connection_established(
     plain(dialect, ":connection_established", None, &data)
 }
 
-/// Shared by all sockets: a flood of pings allocates nothing.
+/// Shared by all sockets, so that a flood of pings allocates nothing.
 pub fn pong(dialect: Dialect) -> Bytes {
     Bytes::from_static(match dialect {
         Dialect::Pusher => b"\x81\x23{\"event\":\"pusher:pong\",\"data\":\"{}\"}",
@@ -32,8 +32,8 @@ pub fn pong(dialect: Dialect) -> Bytes {
     })
 }
 
-/// `roster` on presence channels. On all others `data` is `{}`: a Java client tries to decrypt
-/// anything else on an encrypted one (protocol.md 2.2).
+/// `roster` on presence channels. On all others `data` is `{}`: a Java client tries to decrypt any
+/// other value on an encrypted channel (protocol.md 2.2).
 pub fn subscription_succeeded(
     dialect: Dialect,
     channel: &Channel,
@@ -56,8 +56,8 @@ pub fn signin_success(dialect: Dialect, user_data: &str) -> Bytes {
     plain(dialect, ":signin_success", None, &json(&Success { user_data }))
 }
 
-/// With its channel, so that pusher-js reports it there like a refusal by the application's
-/// own auth endpoint (protocol.md 2.4).
+/// Names the channel, so that pusher-js reports it there like a refusal by the app's auth endpoint
+/// (protocol.md 2.4).
 pub fn subscription_error(dialect: Dialect, channel: &str, error: &SubscriptionError<'_>) -> Bytes {
     let event = [dialect.prefix(), ":subscription_error"];
     let data = json(error);
@@ -68,7 +68,7 @@ pub fn error(dialect: Dialect, code: ErrorCode, message: &str) -> Bytes {
     error_frame(dialect, code.number(), message)
 }
 
-/// The `pusher:error` that goes before a close frame, where one does (protocol.md 1.4).
+/// The `pusher:error` before a close frame, if there is one (protocol.md 1.4).
 pub fn error_before_close(dialect: Dialect, close: &Close) -> Option<Bytes> {
     close.has_error_frame().then(|| error_frame(dialect, close.error_code(), &close.message()))
 }
@@ -87,12 +87,12 @@ pub fn ping() -> Bytes {
     Bytes::from_static(&[FIN | opcode::PING, 0])
 }
 
-/// Its pong says the number.
+/// Its pong returns the number.
 pub fn numbered_ping(number: u64) -> Bytes {
     control(opcode::PING, &number.to_be_bytes())
 }
 
-/// Without a payload, as most are, it is shared by all sockets.
+/// Without a payload, the usual case, the frame is shared by all sockets.
 pub fn websocket_pong(payload: &[u8]) -> Bytes {
     match payload {
         [] => Bytes::from_static(&[FIN | opcode::PONG, 0]),

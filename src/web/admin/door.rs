@@ -1,4 +1,4 @@
-//! Who may use the admin API.
+//! Authentication for the admin API.
 
 use actix_web::{HttpRequest, http::header};
 
@@ -8,22 +8,21 @@ use crate::{
     web::{error::ApiError, headers::single, verify::worker},
 };
 
-/// What a listener asks of those who come.
+/// The authentication that a listener requires.
 #[derive(Clone, Copy)]
 pub enum Door {
-    /// Nothing: the mode of the socket's file lets in the server's own user alone.
+    /// None: the mode of the socket's file admits only the server's own user.
     Socket,
-    /// The one that the configuration has at the moment; without one nobody is let in.
+    /// The admin token of the current configuration; without one every request is refused.
     Token,
 }
 
-/// Kept as a keyed hash, which is also what makes the comparison take the same time whatever is
-/// compared.
+/// Kept as a keyed hash, so that the comparison takes constant time.
 #[derive(Clone, Debug)]
 pub struct AdminToken(AppSecret);
 
 const LABEL: &[u8] = b"admin token";
-/// Longer ones are not compared: whoever may only guess is not to make this server hash for long.
+/// Longer tokens are not compared, so that guesses cannot make the server hash long texts.
 const MOST_TOKEN: usize = 4096;
 
 impl AdminToken {
@@ -41,7 +40,7 @@ impl AdminToken {
 }
 
 impl Door {
-    /// For the audit log, which cannot tell who has come, but how.
+    /// The name in the audit log: it tells the means of access, since the person is unknown.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Socket => "socket",

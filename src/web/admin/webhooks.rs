@@ -1,4 +1,4 @@
-//! Webhooks: how they go, what could not be delivered, and whether a receiver answers.
+//! The state of webhooks, undelivered ones, and test deliveries.
 
 use std::{io, sync::Arc, time::Instant};
 
@@ -14,7 +14,7 @@ use crate::{
     webhook::{Delivery, LetterId, Tested, Webhooks, Which},
 };
 
-/// Letters or requests in one answer.
+/// Entries in one response.
 const USUAL: usize = 100;
 const MOST: usize = 500;
 
@@ -41,14 +41,14 @@ fn limit(request: &HttpRequest) -> Result<usize, ApiError> {
     let limit = parse(request.query_string().as_bytes()).find(|(name, _)| name == "limit");
     let limit = limit.map_or(Some(USUAL), |(_, value)| value.parse().ok().filter(|n| *n <= MOST));
     limit.ok_or_else(|| {
-        let message = format!("limit is a number of what is to be shown, at most {MOST}");
+        let message = format!("limit must be a whole number of at most {MOST}");
         ApiError::new(RefusalCode::InvalidLimit, message)
     })
 }
 
 #[derive(Serialize, Deserialize)]
 pub struct Deliveries {
-    /// The newest last.
+    /// Newest last.
     pub deliveries: Vec<Delivery>,
 }
 
@@ -72,7 +72,7 @@ pub async fn replay(admin: Admin) -> Result<HttpResponse, ApiError> {
     Ok(HttpResponse::Ok().json(blocking(replay).await?))
 }
 
-/// `all`, or a condition: nothing at all is not taken for everything.
+/// `all`, or a condition: an empty body must not discard everything.
 #[derive(Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Discard {
@@ -81,7 +81,7 @@ pub struct Discard {
     pub id: Option<LetterId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub endpoint: Option<String>,
-    /// RFC 3339: those that were given up earlier.
+    /// RFC 3339; selects letters given up before this time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub before: Option<String>,
 }
@@ -122,7 +122,7 @@ pub async fn test(admin: Admin) -> Result<HttpResponse, ApiError> {
     match asked.endpoint {
         Some(endpoint) if results.is_empty() => {
             let message = format!(
-                "The app has no webhook to {endpoint:?}: name its URL, without what follows a ?"
+                "The app has no webhook to {endpoint:?}: name its URL without the part after ?"
             );
             Err(ApiError::new(RefusalCode::UnknownEndpoint, message))
         }

@@ -1,4 +1,4 @@
-//! What the auth endpoints give to those who are let in.
+//! The responses of the auth endpoints to authorized clients.
 
 use std::sync::Arc;
 
@@ -26,10 +26,10 @@ pub struct ChannelGrant {
     channel_data: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     shared_secret: Option<String>,
-    /// Who the presence channel will know it as.
+    /// The user id on the presence channel.
     #[serde(skip)]
     user: Option<Arc<str>>,
-    /// Kept until the answer is written.
+    /// Held until the response is written.
     #[serde(skip)]
     _told: Option<Told>,
     #[serde(skip)]
@@ -64,7 +64,7 @@ impl Answer for UserGrant {
     }
 }
 
-/// The decision first, the secret after it.
+/// The decision comes first, the secret after it.
 pub async fn authorize_channel(asked: &Asked) -> Result<ChannelGrant, ApiError> {
     let app = &*asked.app;
     let socket_id = asked.socket_id()?;
@@ -111,7 +111,7 @@ pub async fn authorize_channel(asked: &Asked) -> Result<ChannelGrant, ApiError> 
     Ok(ChannelGrant { auth, channel_data, shared_secret, user, rule, _told })
 }
 
-/// Who was taken off the channel needs a word of the application that is newer than that.
+/// A revoked member needs a decision newer than the revocation.
 fn refuse_revoked(
     app: &App,
     channel: &Channel,
@@ -122,7 +122,7 @@ fn refuse_revoked(
         Some(user) => Err(ApiError::new(
             RefusalCode::Revoked,
             format!(
-                "{user} has been taken off {channel}: what is newer than that lets them in again, a token by its \"iat\" (less the leeway), or a new answer of the application"
+                "{user} has been taken off {channel}: only a newer decision admits them again, a token with a later \"iat\" (less the leeway) or a new answer of the application"
             ),
         )),
         None => Ok(()),
@@ -138,7 +138,7 @@ fn channel_data(app: &App, identity: &Identity) -> Result<String, ApiError> {
     }
     let data = ChannelData { user_id: &identity.user_id, user_info: &identity.user_info };
     let data = serde_json::to_string(&data).map_err(unwritable)?;
-    // Refused here, where the page is told why, and not on the socket.
+    // Refused here, with a reason for the page, and not later on the socket.
     Member::parse(&data, app.member_limits())
         .map_err(|e| ApiError::new(RefusalCode::InvalidMember, e.to_string()))?;
     Ok(data)

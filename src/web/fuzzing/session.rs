@@ -1,5 +1,5 @@
-//! Two whole conversations with one app, by bytes as commands, and what must hold of all that the
-//! server sends in them.
+//! Two conversations with one app, driven by bytes as commands, and the invariants of the server's
+//! output.
 
 use std::{collections::HashSet, rc::Rc, sync::Arc, time::Duration};
 
@@ -38,7 +38,7 @@ const CHANNELS: [&str; 7] = [
     "presence-room",
     "#server-to-user-u1",
 ];
-/// What is published. On an encrypted channel it must never be seen.
+/// The published data. It must never appear on an encrypted channel.
 const PLAINTEXT: &str = "PLAINTEXT-7f3a";
 
 pub fn session(bytes: &[u8]) {
@@ -120,7 +120,7 @@ impl Bed {
         let hub = Hub::new(1, 1 << 20, 1000);
         let app = config.apps.remove(0);
         let (id, key) = (app.id.clone(), app.key.clone());
-        // Nothing can be written there: what changes keys takes effect in memory alone.
+        // The path is not writable: key changes take effect in memory alone.
         let keys = KeyFile::of_app(std::path::Path::new("/dev/null"), "a");
         let tenant = Arc::new(Tenant::new(app, keys, hub.clone()));
         let mut tenants = AppRegistry::new();
@@ -220,7 +220,7 @@ impl Bed {
         let bounds = Bounds { expires: None, abilities: Abilities::ALL, token: None };
         let as_of = KnownAsOf::now(self.engine.clock.now());
         let grant = self.engine.grant(&self.tenant, id, &channel, Some("u1".into()), as_of, bounds);
-        // The worker answers from its mailbox; a socket that has gone answers as well.
+        // The worker answers from its mailbox, for a closed connection as well.
         let _ = tokio::time::timeout(Duration::from_secs(5), grant).await;
     }
 
@@ -229,7 +229,7 @@ impl Bed {
         let _ = self.engine.revoke_member(&self.tenant, &channel, "u1");
     }
 
-    /// Both read all that is left and go: nothing of them may remain.
+    /// Both clients read the rest and leave: nothing of them may remain.
     async fn finish(self) {
         for client in &self.clients {
             client.wire.take(usize::MAX);
@@ -255,7 +255,7 @@ impl Client {
     }
 }
 
-/// As a client sends it, under the mask 0.
+/// A client's frame, under the mask 0.
 fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
     let mut frame = vec![first];
     match payload.len() {
@@ -270,8 +270,8 @@ fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
     frame
 }
 
-/// All that a client received: whole frames of a server, and events of channels that it is
-/// subscribed to, sealed where the channel is encrypted.
+/// Checks the received bytes: complete server frames, and events only on subscribed channels,
+/// sealed if the channel is encrypted.
 fn check(received: &[u8]) {
     let Some(mut rest) = received.strip_prefix(b"101\r\n\r\n") else {
         assert!(b"101\r\n\r\n".starts_with(received), "another handshake");
@@ -303,7 +303,7 @@ fn check_event(payload: &[u8], joined: &mut HashSet<String>) {
     }
 }
 
-/// Opcode and payload of the first frame, and what follows. `None` if it is not whole.
+/// Opcode and payload of the first frame, and the rest; `None` if the frame is incomplete.
 fn server_frame(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
     let [first, second, rest @ ..] = bytes else { return None };
     assert_eq!((first & 0xf0, second & 0x80), (0x80, 0), "fragmented, reserved or masked");

@@ -18,11 +18,11 @@ use crate::web::{
 
 #[derive(Default)]
 struct State {
-    /// What the client has sent and the server has not read.
+    /// Bytes sent by the client and not yet read by the server.
     sent: VecDeque<u8>,
     hung_up: bool,
     received: Vec<u8>,
-    /// Bytes that the client still takes.
+    /// Bytes that the client is still willing to read.
     room: usize,
     waker: Option<Waker>,
 }

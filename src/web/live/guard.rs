@@ -1,4 +1,4 @@
-//! Who may watch, beside what the door asks.
+//! Access to the live feed, after authentication.
 
 use serde::Deserialize;
 
@@ -7,8 +7,8 @@ use crate::{
     web::{admin::Door, error::ApiError, remote::Remote},
 };
 
-/// From where the feed may be watched with the admin token. The socket of the state directory is
-/// this machine's own.
+/// Addresses from which the feed may be watched with the admin token. The admin socket is local
+/// anyway.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LiveFeed {
@@ -35,7 +35,7 @@ pub fn check_place(allowed: LiveFeed, door: &Door, from: Option<Remote>) -> Resu
     Err(ApiError::new(RefusalCode::LiveFeedRefused, refusal))
 }
 
-/// Pages of other origins have no business here. Browsers always say which page asks.
+/// Pages of other origins are refused. Browsers always send the origin.
 pub fn check_origin(origin: Option<&str>, host: Option<&str>) -> Result<(), ApiError> {
     let Some(origin) = origin else { return Ok(()) };
     let own = origin.split_once("://").map(|(_, authority)| authority);

@@ -1,5 +1,5 @@
-//! The connection under a watcher. HTTP lets go of it once all is sent, and a peer that reads nothing
-//! would keep it for ever.
+//! The connection of a watcher. HTTP drops its stream only after sending everything, so a peer that
+//! reads nothing would keep the connection forever.
 
 use std::{net::Shutdown, os::fd::AsFd, rc::Rc};
 
@@ -7,11 +7,12 @@ use actix_http::Extensions;
 use actix_web::HttpRequest;
 use socket2::Socket;
 
-/// A second handle of the socket, which goes with the connection: on listeners to which few come.
+/// A second handle of the socket, kept as connection data. Only listeners with few connections use
+/// it.
 #[derive(Clone)]
 pub struct Line(Rc<Socket>);
 
-/// For a listener's `on_connect_ext`.
+/// For `on_connect_ext` of a listener.
 pub fn share(stream: &impl AsFd, connection: &mut Extensions) {
     if let Ok(handle) = stream.as_fd().try_clone_to_owned() {
         connection.insert(Line(Rc::new(handle.into())));
@@ -24,7 +25,7 @@ pub fn of(request: &HttpRequest) -> Option<Line> {
 
 impl Line {
     pub fn hang_up(&self) {
-        // Whoever is gone needs no telling.
+        // Fails only if the peer is gone already.
         let _ = self.0.shutdown(Shutdown::Both);
     }
 }

@@ -1,4 +1,4 @@
-//! From a watcher's queue to its socket.
+//! Forwards a watcher's queue to its socket.
 
 use std::{cell::Cell, time::Duration};
 
@@ -8,18 +8,18 @@ use actix_ws::{CloseCode, CloseReason, Closed, Message, MessageStream, Session};
 use crate::live::{End, Next, Watching};
 
 const PING: Duration = Duration::from_secs(20);
-/// After so many pings without a word the watcher is gone.
+/// Unanswered pings after which the watcher counts as gone.
 const UNANSWERED: u32 = 2;
-/// For what is left when it is over, and then for the peer's close frame.
+/// Time limit for the rest of the queue, and again for the peer's close frame.
 const CLOSE_DEADLINE: Duration = Duration::from_secs(2);
 
 enum Over {
     Ended(End),
-    /// The peer has said goodbye, or nothing for too long.
+    /// The peer has left, or was silent for too long.
     Gone(&'static str),
 }
 
-/// Until the watcher is gone, one way or the other; how it went.
+/// Runs until the watcher is gone; returns the reason.
 pub async fn run(
     watching: Watching,
     session: Session,
@@ -35,7 +35,7 @@ pub async fn run(
         () = hear(&mut messages, session.clone(), &unanswered) => Over::Gone("left"),
         () = patience => Over::Ended(End::TooSlow),
     };
-    // What happens from here on is not for this one.
+    // Later facts are not queued for this watcher.
     drop(watching);
     let (reason, close) = match over {
         Over::Ended(End::TooSlow) => ("too_slow", close_frame(CloseCode::Other(4100), TOO_SLOW)),
@@ -51,7 +51,7 @@ pub async fn run(
 }
 
 const TOO_SLOW: &str =
-    "You read too slowly: what waited for you is dropped. Watch less with filters, or come back";
+    "You read too slowly: waiting entries are dropped. Use filters to watch less, or reconnect";
 const SERVER_ENDS: &str = "The server is shutting down";
 
 fn close_frame(code: CloseCode, says: &str) -> CloseReason {
@@ -60,7 +60,7 @@ fn close_frame(code: CloseCode, says: &str) -> CloseReason {
 
 async fn send(watching: &Watching, mut session: Session, unanswered: &Cell<u32>) -> Over {
     let mut ticks = interval(PING);
-    // The first comes at once.
+    // The first tick is immediate.
     ticks.tick().await;
     loop {
         let sent: Result<(), Closed> = tokio::select! {
@@ -81,7 +81,7 @@ async fn send(watching: &Watching, mut session: Session, unanswered: &Cell<u32>)
     }
 }
 
-/// Until the peer closes. What else it says is of no interest.
+/// Reads until the peer closes, and ignores other messages.
 async fn hear(messages: &mut MessageStream, mut session: Session, unanswered: &Cell<u32>) {
     while let Some(Ok(message)) = messages.recv().await {
         unanswered.set(0);

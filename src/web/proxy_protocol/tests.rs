@@ -2,7 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// What is read of these bytes, and how many are left.
+/// The result for these bytes, and the number of bytes left.
 fn read_of(bytes: &[u8]) -> (Result<Said, String>, usize) {
     let mut rest = bytes;
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
@@ -102,7 +102,7 @@ fn a_line_may_be_as_long_as_the_longest_address_makes_it() {
     assert_eq!(read_of(line.as_bytes()).1, 0);
 }
 
-/// Bytes that begin as headers do.
+/// Bytes that begin like headers.
 fn nearly() -> impl Strategy<Value = Vec<u8>> {
     let begin = prop_oneof![
         Just(Vec::new()),
@@ -129,7 +129,7 @@ proptest! {
             prop_assert!(taken <= V1_LONGEST);
         }
         if let (Ok(_), true) = (said, bytes.starts_with(V1_BEGINS)) {
-            // The line, and nothing of what stands behind it.
+            // The line alone, without the bytes after it.
             prop_assert!(bytes[..taken].ends_with(b"\r\n"));
             prop_assert!(!bytes[..taken - 2].contains(&b'\n'));
         }

@@ -1,5 +1,5 @@
-//! The part of a connection that its task and its worker's shard share: the shard writes to the
-//! socket directly while it delivers.
+//! The shared part of a connection, used by its task and by its worker's shard: the shard writes to
+//! the socket directly while it delivers.
 
 use std::{
     cell::{Cell, RefCell},
@@ -22,13 +22,13 @@ use crate::{
     web::{Settings, transport::Transport},
 };
 
-/// Why the task does not read.
+/// The reason for not reading.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Pause {
     No,
-    /// Something waits for the peer to read it.
+    /// The peer must read first.
     Unread,
-    /// The server is short of memory, and the connection holds more than its share.
+    /// The server is short of memory, and the connection exceeds its fair share.
     Heavy,
 }
 
@@ -36,18 +36,17 @@ pub(super) struct Link<T> {
     pub(super) io: RefCell<T>,
     pub(super) outbox: Outbox,
     pub(super) shard: Rc<Shard>,
-    /// Those that it began with: a client has been told some of them.
+    /// The settings at the start of the connection: the client knows some of them.
     pub(super) settings: Arc<Settings>,
-    /// Of the connection's task.
+    /// The waker of the connection's task.
     pub(super) waker: RefCell<Option<Waker>>,
-    /// The part of the shard's gauge of waiting bytes that is this socket's.
+    /// This socket's part of the shard's gauge of outbox bytes.
     pub(super) waiting: Cell<usize>,
     pub(super) broken: Cell<bool>,
-    /// The transport took no more, and will wake the task when it does again: until then deliveries
-    /// need not try.
+    /// The transport is full and will wake the task: until then deliveries need not try to write.
     pub(super) blocked: Cell<bool>,
     pub(super) pause: Cell<Pause>,
-    /// Since when the peer has taken nothing of what waits for it.
+    /// Start of the time in which the peer took none of its waiting bytes.
     stalled_since: Cell<Option<Instant>>,
     /// What its task holds, in bytes: frames that have begun, and its session.
     pub(super) held: Cell<usize>,
@@ -57,7 +56,7 @@ pub(super) struct Link<T> {
     pub(super) ping_sent: Cell<Option<Instant>>,
     close_since: Cell<Option<Instant>>,
     pub(super) authorize_until: Cell<Option<Instant>>,
-    /// Channels that the session is to leave.
+    /// Channels to leave, because access to them was revoked.
     pub(super) revoked: RefCell<Vec<(Arc<str>, Ended)>>,
 }
 
@@ -93,26 +92,26 @@ impl<T: Transport> Link<T> {
     pub(super) fn write(&self, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
         let mut io = self.io.borrow_mut();
         let written = self.outbox.write_to(|slices| match slices {
-            // One buffer is cheaper for the kernel to take than a list of one.
+            // The kernel takes a single buffer faster than a list of one.
             [frame] => Pin::new(&mut *io).poll_write(cx, frame),
             frames => Pin::new(&mut *io).poll_write_vectored(cx, frames),
         });
         self.note_waiting();
-        // What TLS took may still be with it: all is sent only when it is flushed.
+        // TLS may still hold written bytes: only a flush sends all of them.
         let sent = match written {
             Poll::Ready(Ok(())) => Pin::new(&mut *io).poll_flush(cx),
             unsent => unsent,
         };
         self.blocked.set(sent.is_pending());
         if sent.is_ready() && self.pause.get() == Pause::Unread {
-            // A delivery may have written what the task waited for.
+            // A delivery may have written the bytes that the task waits for.
             cx.waker().wake_by_ref();
         }
         sent
     }
 
-    /// Whether the peer has something to read before more is read from it. Once the connection is
-    /// closing nothing more is queued, and the peer's close frame is read whatever waits.
+    /// True if reading must wait for the peer to read first. A closing connection is always read,
+    /// for the peer's close frame.
     pub(super) fn waits(&self, cx: &mut Context<'_>) -> bool {
         self.pause.set(Pause::No);
         if self.outbox.is_closing() {
@@ -134,7 +133,8 @@ impl<T: Transport> Link<T> {
         self.weight() > self.shard.fair_share()
     }
 
-    /// Whether a peer has taken nothing for so long, or the server had no memory to hear it.
+    /// True if the peer has taken nothing for the configured time, or the server had no memory to
+    /// read from it.
     fn is_stalled(&self, now: Instant) -> bool {
         let moves = self.is_sent() && self.pause.get() == Pause::No || self.outbox.take_progress();
         let since = self.stalled_since.get().filter(|_| !moves).unwrap_or(now);
@@ -146,7 +146,7 @@ impl<T: Transport> Link<T> {
         let waiting = self.outbox.queued_bytes();
         let before = self.waiting.replace(waiting);
         if waiting != before {
-            // Two steps and no difference, since the gauge is unsigned.
+            // Two operations instead of a difference, since the gauge is unsigned.
             let gauge = &self.shard.gauges().outbox_bytes;
             gauge.fetch_add(waiting, Ordering::Relaxed);
             gauge.fetch_sub(before, Ordering::Relaxed);
@@ -178,7 +178,7 @@ impl<T: Transport> Socket for Link<T> {
 
     fn flush(&self) {
         let waker = self.waker.borrow();
-        // Before its first turn the task has none, and then it flushes by itself.
+        // The task has no waker before its first turn, and flushes by itself then.
         let Some(waker) = &*waker else { return };
         self.outbox.clear_dirty();
         if self.blocked.get() {
@@ -241,7 +241,8 @@ impl<T: Transport> Socket for Link<T> {
             self.wake();
         }
         if !self.is_sent() || self.pause.get() != Pause::No {
-            // It is not read from, so what it has said cannot be known: time begins when it is.
+            // The connection is not read from, so a pong may be waiting: the timeout starts when
+            // reading does.
             self.ping_sent.set(self.ping_sent.get().map(|_| now));
             return;
         }

@@ -11,12 +11,12 @@ use crate::{
     },
 };
 
-/// Takes bytes that it can not yet pass on, as TLS does.
+/// Takes bytes that it cannot yet pass on, as TLS does.
 #[derive(Default)]
 struct Holding {
     held: VecDeque<u8>,
     passed: Vec<u8>,
-    /// What the kernel would take.
+    /// Bytes that the kernel would take.
     room: usize,
 }
 
@@ -108,11 +108,11 @@ fn what_the_transport_holds_is_not_sent_and_holds_back_what_follows() {
     link.flush();
     assert!(link.outbox.is_empty());
     assert!(link.write(&mut cx).is_pending(), "the transport still holds it");
-    // It could take two more, but they would be out of the outbox's reach.
+    // It could take two more, but they would be beyond the control of the outbox.
     link.send(Bytes::from_static(b"ghi"));
     link.flush();
     assert_eq!((link.outbox.queued_bytes(), link.io.borrow().held.len()), (3, 6));
-    // The kernel takes some, and wakes the task.
+    // The kernel takes some bytes and wakes the task.
     link.io.borrow_mut().room = 7;
     assert!(link.write(&mut cx).is_pending());
     assert!(link.outbox.is_empty());

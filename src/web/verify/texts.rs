@@ -1,5 +1,5 @@
-//! The text that was to be signed depends on what stood between the SDK and this server: the path may
-//! have been encoded or given a prefix on its way, and lists are written in two ways.
+//! The signed text depends on the way between the SDK and this server: the path may have been
+//! encoded or given a prefix, and lists are written in two forms.
 
 use std::borrow::Cow;
 
@@ -7,7 +7,7 @@ use percent_encoding::percent_decode_str;
 
 use crate::web::query::{Query, list_name};
 
-/// Each once, the usual one first: nearly always it is the only one.
+/// Each text once, the usual one first: nearly always the only one needed.
 pub fn texts<'a>(
     method: &'a str,
     path: &'a str,
@@ -25,7 +25,7 @@ pub fn texts<'a>(
             let parameters = parameters.clone().into_iter();
             parameters.map(move |parameters| format!("{method}\n{path}\n{parameters}"))
         };
-        // The first of all has been tried.
+        // The first text of all has been tried.
         paths.into_iter().flat_map(each).skip(1)
     };
     first.chain(std::iter::once_with(others).flatten())
@@ -56,7 +56,7 @@ fn signed_parameters(query: &Query, joined: bool) -> String {
             None => pairs.push((name, value.into())),
         }
     }
-    // Stable: values of one name stay in the order given.
+    // Stable: values of one name keep their order.
     pairs.sort_by(|(a, _), (b, _)| a.cmp(b));
     let mut text = String::with_capacity(pairs.iter().map(|(k, v)| k.len() + v.len() + 2).sum());
     for (index, (key, value)) in pairs.iter().enumerate() {

@@ -1,4 +1,4 @@
-//! The lines of a dead-letter file: letters, and markers that say that one of them is done with.
+//! Lines of a dead-letter file: letters, and markers for delivered or discarded ones.
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
@@ -22,7 +22,7 @@ pub struct LetterId(pub u64);
 #[derive(Serialize, Deserialize, Debug)]
 pub struct Letter {
     pub id: LetterId,
-    /// When it was given up.
+    /// Time at which it was given up.
     pub time: String,
     pub endpoint: String,
     pub reason: String,
@@ -30,14 +30,14 @@ pub struct Letter {
     pub event: Box<RawValue>,
 }
 
-/// Why a letter is done with.
+/// How a letter ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Done {
     Delivered,
     Discarded,
 }
 
-/// A letter or a marker, without what is only needed to send it.
+/// A letter or a marker, without the fields needed only for delivery.
 #[derive(Default, Serialize, Deserialize)]
 pub struct Marker {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -49,7 +49,7 @@ pub struct Marker {
     delivered: Option<LetterId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     discarded: Option<LetterId>,
-    /// The highest id that was given so far: a start need not look for it.
+    /// The highest id so far: a start need not search for it.
     #[serde(skip_serializing_if = "Option::is_none")]
     last: Option<u64>,
 }
@@ -68,7 +68,7 @@ impl Marker {
     }
 }
 
-/// Which file it is, whatever its name.
+/// Identity of a file, independent of its name.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct FileId(u64, u64);
 
@@ -84,7 +84,7 @@ pub fn append(line: &impl Serialize, text: &mut Vec<u8>) -> io::Result<()> {
     Ok(())
 }
 
-/// A line that a crash has cut off is ended, so that the next begins anew.
+/// Ends a line cut off by a crash, so that the next one starts fresh.
 pub fn end_line(file: &mut File, length: u64) -> io::Result<u64> {
     let Some(last) = length.checked_sub(1) else { return Ok(0) };
     let mut byte = [0];
@@ -97,7 +97,7 @@ pub fn end_line(file: &mut File, length: u64) -> io::Result<u64> {
     Ok(1)
 }
 
-/// The highest id of the file's letters, mostly from its end alone.
+/// The highest id in the file, mostly found near its end.
 pub fn last_id(file: &File, length: u64) -> io::Result<u64> {
     const END: u64 = 1024 * 1024;
     let mut end = vec![0; usize::try_from(length.min(END)).unwrap_or_default()];
@@ -116,7 +116,7 @@ pub fn last_id(file: &File, length: u64) -> io::Result<u64> {
     Ok(last)
 }
 
-/// What is in the file up to this length, read with a position of its own.
+/// The file up to this length, read with a separate position.
 pub fn snapshot(file: &File, length: u64) -> io::Result<impl BufRead + use<>> {
     let at = FileAt { file: file.try_clone()?, at: 0 };
     Ok(BufReader::with_capacity(64 * 1024, at.take(length)))
@@ -136,10 +136,10 @@ impl Read for FileAt {
     }
 }
 
-/// What a file holds.
+/// Index of a file.
 #[derive(Default)]
 pub struct Index {
-    /// Letters that are done with, and still in the file.
+    /// Letters delivered or discarded, but still in the file.
     pub done: HashSet<LetterId>,
     /// All others.
     pub waiting: WaitingLetters,
@@ -209,8 +209,8 @@ fn each_marker(text: impl BufRead, mut each: impl FnMut(Marker)) -> io::Result<(
     })
 }
 
-/// All letters, until `each` says `false`. What cannot be read is passed over: the rest is worth
-/// more than its end.
+/// Calls `each` for all letters until it returns `false`. Unreadable lines are skipped: the rest is
+/// worth more than an error.
 pub fn each_letter(text: impl BufRead, mut each: impl FnMut(Letter) -> bool) -> io::Result<()> {
     each_line(text, |line| serde_json::from_slice(line).map_or(true, &mut each))
 }
@@ -225,14 +225,14 @@ fn each_line(mut text: impl BufRead, mut each: impl FnMut(&[u8]) -> bool) -> io:
     }
 }
 
-/// A file beside that of the letters, which takes its place when it is whole.
+/// A rewritten file, which replaces the old one when complete.
 pub struct Compacted {
     file: File,
     staged: Staged,
 }
 
 impl Compacted {
-    /// Without what is done with, and the lines that say so.
+    /// Writes a copy without ended letters and their markers.
     pub fn write(path: &Path, text: impl BufRead, done: &HashSet<LetterId>) -> io::Result<Self> {
         let (file, staged) = Staged::begin(path)?;
         let compacted = Self { file, staged };
@@ -252,7 +252,7 @@ impl Compacted {
         Ok(compacted)
     }
 
-    /// With what was written since, from this place of the old file on.
+    /// Appends the old file's new bytes, from `from` to `to`, and replaces it.
     pub fn replace(mut self, old: &File, from: u64, to: u64) -> io::Result<()> {
         let mut rest = FileAt { file: old.try_clone()?, at: from }.take(to - from);
         io::copy(&mut rest, &mut self.file)?;

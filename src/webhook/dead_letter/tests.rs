@@ -46,7 +46,7 @@ fn letters_stay_until_they_are_delivered() {
     send(&letters, |id| id == 1);
     letters.delivered("https://a.example/", &[LetterId(1)]).unwrap();
     drop(letters);
-    // As after a restart, of which the server before has not written its last line to the end.
+    // Like a restart after a last line cut off in the middle.
     OpenOptions::new().append(true).open(&path).unwrap().write_all(b"{\"id\":9,\"ti").unwrap();
     let letters = DeadLetters::open(Some(path.clone())).unwrap();
     letters.write("now", &[new(r#"{"n":3}"#)]).unwrap();
@@ -103,7 +103,7 @@ fn a_file_that_is_deleted_or_replaced_is_noticed() {
     assert!(events(&letters).is_empty());
     assert_eq!(letters.count(), 0);
     letters.write("now", &[new("4")]).unwrap();
-    // Of the file that is gone: nothing in this one is done with.
+    // An id of the replaced file: no letter in the new one has ended.
     letters.delivered("https://a.example/", &[LetterId(1)]).unwrap();
     assert_eq!((events(&letters), letters.count()), (vec!["4".to_owned()], 1));
     assert!(std::fs::read_to_string(&path).unwrap().starts_with("{\"id\":4,"));

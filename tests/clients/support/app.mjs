@@ -16,7 +16,7 @@ export function aSealingApp(settings = {}) {
   return { ...anApp({ master_key: masterKey, ...settings }), masterKey };
 }
 
-/** 32 random bytes as every official SDK takes them. */
+/** 32 random bytes in the notation of the official SDKs. */
 export function aMasterKey() {
   return randomBytes(32).toString('base64');
 }
@@ -26,7 +26,7 @@ export function section(app) {
   return { key: app.key, secret: app.secret, ...app.settings };
 }
 
-/** What may be put into a subscription's `auth`, computed here and not by an SDK. */
+/** The `auth` of a subscription, computed here and not by an SDK. */
 export function channelAuth(app, socketId, channel, channelData) {
   const parts = channelData === undefined ? [socketId, channel] : [socketId, channel, channelData];
   return `${app.key}:${createHmac('sha256', app.secret).update(parts.join(':')).digest('hex')}`;

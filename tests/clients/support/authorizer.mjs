@@ -3,7 +3,7 @@ import { Agent, request } from 'node:http';
 
 const kept = new Agent({ keepAlive: true });
 
-/** What a pusher-js sends to an authorization endpoint. */
+/** The request of pusher-js to an authorization endpoint. */
 async function post(endpoint, fields, more, agent) {
   const headers = { 'content-type': 'application/x-www-form-urlencoded', ...more };
   const asked = request(endpoint, { method: 'POST', agent, headers });

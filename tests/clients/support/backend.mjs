@@ -3,7 +3,7 @@ import { createServer } from 'node:http';
 
 const REFUSED = Symbol('refused');
 
-/** What a rule of the backend returns when it does not let somebody in. */
+/** The result of a backend's rule for a refusal. */
 export const refuse = () => REFUSED;
 
 const letIn = () => undefined;
@@ -15,7 +15,7 @@ async function form(request) {
 }
 
 /**
- * An application's backend: answers pusher-js with what the official server SDK says.
+ * An application's backend: answers pusher-js by the official server SDK.
  * `channels(fields)` returns the presence data (or nothing), `users(fields)` the user; either may `refuse()`.
  */
 export class Backend {

@@ -10,13 +10,13 @@ import { FetchedXhr } from './xhr.mjs';
 
 const require = createRequire(import.meta.url);
 
-/** What `import Pusher from 'pusher-js'` gives in Node; contains the encrypted channels. */
+/** The result of `import Pusher from 'pusher-js'` in Node, with encrypted channels. */
 export const nodeBuild = require('pusher-js');
 
 /** The build for browsers without encryption, given a window. */
 export const webBuild = inBrowser('pusher-js/dist/web/pusher.js');
 
-/** What `import Pusher from 'pusher-js/with-encryption'` gives, given a window. */
+/** The result of `import Pusher from 'pusher-js/with-encryption'`, given a window. */
 export const webBuildWithEncryption = inBrowser('pusher-js/dist/web/pusher-with-encryption.js');
 
 /** The build for web workers, with encryption, given a worker's globals. */
@@ -54,7 +54,7 @@ function inBrowser(bundle) {
   return evaluated(bundle, { window, document, self: window, navigator: window.navigator });
 }
 
-/** Pairs of text and replacement that teach the bundle to say which dialect it speaks. */
+/** Replacements in the bundle so that it declares its dialect. */
 export const JETSOCKET_SAYS = {
   nothing: [],
   dialect: [["'?protocol='", "'?dialect=jetsocket&protocol='"]],

@@ -7,11 +7,11 @@ export function optionsFor(url, extra = {}) {
   return { cluster: '', wsHost: hostname, wsPort: Number(port), forceTLS: false, enabledTransports: ['ws'], ...extra };
 }
 
-/** One pusher-js instance with everything it reports collected from the start. */
+/** A pusher-js instance, with all its reports collected from the start. */
 export class Client {
   /** Errors of the connection as pusher-js reports them. */
   #errors = new Inbox('connection errors');
-  /** Every message of the connection, `data` decoded by pusher-js. */
+  /** All messages of the connection, `data` decoded by pusher-js. */
   #messages = new Inbox('connection');
   #userEvents = new Inbox('user');
   #watchlist = new Inbox('watchlist');
@@ -47,7 +47,7 @@ export class Client {
     return this.#states.next(`the state ${state}`, (current) => current === state);
   }
 
-  /** Starts subscribing; what happens is in the subscription's inbox. */
+  /** Starts a subscription; its events are in its inbox. */
   subscribe(channel) {
     return new Subscription(this.pusher.subscribe(channel), this.prefix);
   }
@@ -59,7 +59,7 @@ export class Client {
     return subscription;
   }
 
-  /** Subscribes, waits for the refusal and returns what pusher-js tells the application. */
+  /** Subscribes, waits for the refusal and returns the error as the application sees it. */
   refused(channel) {
     return this.subscribe(channel).refused();
   }
@@ -110,7 +110,7 @@ export class Client {
   }
 }
 
-/** One channel of one client, with everything it emits collected in order. */
+/** One channel of one client, with all its events collected in order. */
 export class Subscription {
   #events;
 
@@ -125,7 +125,7 @@ export class Subscription {
     return this.channel.members;
   }
 
-  /** What the application sees on success: the members of a presence channel, else an empty object. */
+  /** The application's view of a success: the members of a presence channel, else an empty object. */
   async succeeded() {
     const success = `${this.prefix}:subscription_succeeded`;
     const failure = `${this.prefix}:subscription_error`;
@@ -134,7 +134,7 @@ export class Subscription {
     return data;
   }
 
-  /** What the application sees when the subscription is refused. */
+  /** The application's view of a refused subscription. */
   refused() {
     return this.next(`${this.prefix}:subscription_error`);
   }
@@ -144,7 +144,7 @@ export class Subscription {
     return (await this.#events.next(event, (item) => item.event === event)).data;
   }
 
-  /** The next event of this name with what pusher-js passes as its metadata. Call it before the event is sent. */
+  /** The next event of this name with its metadata from pusher-js. Call it before the event is sent. */
   nextWithMetadata(event) {
     const arrived = new Promise((resolve) => {
       const once = (data, metadata) => {

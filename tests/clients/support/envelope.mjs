@@ -19,7 +19,7 @@ export function sealed(plaintext, key) {
 
 const unicode = 'Grüße, 日本語, العربية, 🦀 and √∞ '.repeat(100);
 
-/** Plaintexts that are easily broken, and what pusher-js makes of them. */
+/** Fragile plaintexts, and their values in pusher-js. */
 export const payloads = [
   { name: 'a zero', plaintext: '0', read: 0 },
   { name: 'an empty string', plaintext: '', read: '' },

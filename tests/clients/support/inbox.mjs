@@ -2,12 +2,12 @@ import { within } from './wait.mjs';
 
 const anything = () => true;
 
-/** What arrived somewhere, in order, and who is waiting for it. Each item is read once. */
+/** Arrived items in order, and the readers waiting for them. Each item is read once. */
 export class Inbox {
   #name;
   #unread = [];
   #readers = new Set();
-  /** Everything that ever arrived, read or not. */
+  /** All items so far, read or not. */
   all = [];
 
   constructor(name) {

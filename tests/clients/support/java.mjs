@@ -1,7 +1,7 @@
-// A FAKE of pusher-websocket-java 2.4.4, not the library itself: it does what the library's source does with encrypted channels.
+// A FAKE of pusher-websocket-java 2.4.4, not the library itself: it mimics the library's encrypted channels.
 // * One thread handles one frame after the other, and waits for the answer of the auth endpoint in between.
-// * An event that does not open: the opener is disposed, the auth endpoint is asked, and the event is tried once more.
-// * If that question fails the opener stays disposed: every later event of the channel throws, and nothing asks again.
+// * An event that does not open: the opener is disposed, a new authorization fetched, and the event tried once more.
+// * If that request fails, the opener stays disposed: each later event of the channel throws, without another request.
 // * After a close code that is not 40xx it reconnects, n * n seconds later for the nth time, and subscribes anew.
 
 import { once } from 'node:events';
@@ -18,17 +18,17 @@ export class FakeJava {
   #leaving = false;
   /** The key of its opener, or null. */
   #opener = null;
-  /** Plaintexts that the listener of `event` was given. */
+  /** Plaintexts received by the listener of `event`. */
   read = [];
-  /** Events that opened with no secret that it has or was given: the listener is told of a decryption failure. */
+  /** Events that open with neither the old nor the new secret: reported as decryption failures. */
   failed = 0;
-  /** Events that threw because there was no opener. */
+  /** Events that threw for lack of an opener. */
   thrown = 0;
-  /** Questions to the auth endpoint after the one that it joined with. */
+  /** Auth requests after the one for joining. */
   asked = 0;
   /** Codes of closes. */
   closes = [];
-  /** How often it has joined. */
+  /** Number of joins. */
   joined = 0;
 
   /** `ask({ socketId, channel })` asks the auth endpoint and returns its answer, or throws. */
@@ -55,7 +55,7 @@ export class FakeJava {
     this.reconnecting = setTimeout(() => this.#connect(), 1_000 * this.#attempts ** 2);
   }
 
-  /** What throws ends this frame, and not the thread. */
+  /** An exception ends this frame, not the thread. */
   #queue(handle) {
     this.#handled = this.#handled.then(handle).catch(() => {});
   }

@@ -1,4 +1,4 @@
-// A publisher that triggers one request after the other and tries again what was not accepted.
+// A publisher with one request at a time; refused requests are retried.
 
 import { Agent } from 'node:http';
 import PusherSdk from 'pusher';
@@ -7,9 +7,9 @@ import { EVENT } from './swarm.mjs';
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 export class PersistentPublisher {
-  /** By number: when the request that was accepted was sent, and when its 200 was there. */
+  /** By number: the times of the accepted request and of its 200. */
   accepted = [];
-  /** What failures there were, and how many of each. */
+  /** Failures by kind, with their number. */
   failures = new Map();
   #stopped = false;
   #agent = new Agent({ keepAlive: true, maxSockets: 1 });

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { connect, createServer } from 'node:net';
 
-/** A TCP proxy in front of the server whose lines can be cut, as a network does that fails. */
+/** A TCP proxy in front of the server; its connections can be cut, as by a failing network. */
 export class Proxy {
   #listener;
   #sockets = new Set();
@@ -26,7 +26,7 @@ export class Proxy {
     return proxy;
   }
 
-  /** Ends every connection without a word of WebSocket. */
+  /** Ends all connections without a close frame. */
   cut() {
     for (const socket of this.#sockets) socket.destroy();
   }

@@ -31,12 +31,12 @@ export class RawSocket {
     this.#socket.send(JSON.stringify(frame));
   }
 
-  /** The next unread frame of this event, `data` as it stands on the wire. */
+  /** The next unread frame of this event, `data` as on the wire. */
   next(event) {
     return this.#frames.next(event, (frame) => frame.event === event);
   }
 
-  /** Subscribes as a client does that was authorized. */
+  /** Subscribes as an authorized client. */
   async subscribed(channel, prefix = 'pusher') {
     const auth = channelAuth(this.app, this.socketId, channel);
     this.send({ event: `${prefix}:subscribe`, data: { channel, auth } });

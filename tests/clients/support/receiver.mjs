@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import { Inbox } from './inbox.mjs';
 
-/** A backend that receives webhooks: keeps each with the headers and the body as they came. */
+/** A backend that receives webhooks: keeps headers and body of each unchanged. */
 export class Receiver {
   #listener;
   hooks = new Inbox('the receiver');

@@ -1,11 +1,11 @@
-// pusher-js clients that reconnect by themselves, each of which keeps a record of what every one of its connections was sent.
+// pusher-js clients that reconnect by themselves, with a record of all frames of each connection.
 
 import { authorizer, endpointOf } from './authorizer.mjs';
 import { nodeBuild } from './builds.mjs';
 import { optionsFor } from './client.mjs';
 import { EVENT } from './swarm.mjs';
 
-/** Counts what happens in this process: who has a lower number was first. */
+/** A counter for the order of happenings in this process. */
 export class Clock {
   #now = 0;
 
@@ -62,11 +62,11 @@ export class Regular {
       this.stays.push(stay);
       this.#current.set(name, stay);
     });
-    // What comes behind the sign of an end is still a part of that stay.
+    // Events after the sign of the end still belong to that subscription.
     channel.bind(EVENT, ({ n }) => this.stays.findLast((stay) => stay.channel === name).numbers.push(n));
   }
 
-  /** Whether it is subscribed to everything. */
+  /** True if all channels are subscribed. */
   get settled() {
     return this.#current.size === this.channels.length;
   }

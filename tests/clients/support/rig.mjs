@@ -8,7 +8,7 @@ import { Proxy } from './proxy.mjs';
 import { RawSocket } from './raw.mjs';
 import { Server } from './server.mjs';
 
-/** The official server SDK, which also remembers the bodies that it was about to send. */
+/** The official server SDK, with a record of its request bodies. */
 class RememberingSdk extends PusherSdk {
   sent = [];
 
@@ -28,7 +28,7 @@ function leaveSoon() {
   setTimeout(() => process.exit(), 300).unref();
 }
 
-/** A server for all tests of a file. After each test everybody leaves and nothing may remain of them. */
+/** A server for all tests of a file. After each test all clients leave, and the server must have no trace of them. */
 class Rig {
   #leaving = [];
   #leaked = false;
@@ -48,7 +48,7 @@ class Rig {
     });
   }
 
-  /** The first test that leaves something behind fails; what it left would fail all later ones too. */
+  /** Fails the first test with leftovers; they would fail all later ones too. */
   async #nothingIsLeft() {
     if (this.server.stopped || this.#leaked) return;
     this.#leaked = true;
@@ -56,7 +56,7 @@ class Rig {
     this.#leaked = false;
   }
 
-  /** A client that has begun to connect. */
+  /** A connecting client. */
   client(app, options = {}, { build: Build = nodeBuild, prefix = 'pusher' } = {}) {
     const client = new Client(new Build(app.key, optionsFor(this.server.url, options)), prefix);
     this.#leaving.push(() => client.disconnect());
@@ -68,7 +68,7 @@ class Rig {
     return this.client(app, options, build).connected();
   }
 
-  /** A connected client that asks the server's own endpoints. */
+  /** A connected client with the server's own auth endpoints. */
   connectWithEndpoint(app, { params, headers, path, build } = {}) {
     return this.connect(app, this.endpoint(app, { params, headers, path }), { build });
   }
@@ -102,7 +102,7 @@ class Rig {
     return backend;
   }
 
-  /** A line to the server that can be cut. */
+  /** A connection to the server that can be cut. */
   async proxy() {
     const proxy = await Proxy.start(this.server.url);
     this.#leaving.push(() => proxy.stop());
@@ -130,7 +130,7 @@ export function publishPlaintext(sdk, channels, name, data, more = {}) {
   return sdk.post({ path: '/events', body: { name, data, channels: [channels].flat(), ...more } });
 }
 
-/** Expects the SDK's request to be refused and returns what its user gets to see. */
+/** Expects a refusal of the SDK's request and returns the error as its user sees it. */
 export async function refusal(request) {
   const error = await request.then(
     () => assert.fail('the request was accepted'),

@@ -1,8 +1,8 @@
-// What a rotation of keys promises, and how it is measured (encryption.md 4).
+// The guarantees of a key rotation, and their measurement (encryption.md 4).
 
-/** The milliseconds that a nudge waits for an event at most. */
+/** The longest wait of a nudge for an event, in milliseconds. */
 const QUIET_MS = 100;
-/** Clients that are late for longer are no excuse. */
+/** The longest lateness of clients that is tolerated. */
 const MOST_LATE_MS = 400;
 
 /**
@@ -15,7 +15,7 @@ function peakAllowed(turnsPerSecond, lateMs) {
 
 export const REAUTHORIZATIONS = 1.05;
 
-/** The most of these moments (milliseconds) that lie in any one second. */
+/** The largest number of these moments (milliseconds) within one second. */
 export function peakPerSecond(moments) {
   const sorted = moments.toSorted((a, b) => a - b);
   let [most, first] = [0, 0];

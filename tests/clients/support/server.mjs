@@ -13,7 +13,7 @@ import { eventually, within } from './wait.mjs';
 const ROOT = resolve(import.meta.dirname, '..');
 export const BINARY = resolve(ROOT, process.env.SEALCAST_BIN ?? '../../target/debug/sealcast');
 
-/** Counters of the operations listener that must be zero once every client has gone. */
+/** Counters of the operations listener that must be zero without clients. */
 const MUST_BE_ZERO = ['sockets', 'subscriptions', 'channels', 'members', 'users', 'outbox_bytes', 'mailbox_bytes'];
 
 /** The environment without variables that the server would take for settings. */
@@ -21,7 +21,7 @@ function withoutSettings(environment) {
   return Object.fromEntries(Object.entries(environment).filter(([name]) => !name.startsWith('SEALCAST_')));
 }
 
-/** The real binary with a configuration file of its own, on ports that the system chose. */
+/** The real binary with its own configuration file, on ports chosen by the system. */
 export class Server {
   #process;
   #folder;
@@ -95,7 +95,7 @@ export class Server {
     return response.json();
   }
 
-  /** Waits until nothing of any client is left in the server: the leak check. */
+  /** The leak check: waits until the server has no trace of clients. */
   async settled() {
     let stats;
     const isSettled = async () => {
@@ -105,7 +105,7 @@ export class Server {
     await eventually(isSettled, 'every counter to be zero', { ms: 8_000, detail: () => `: ${JSON.stringify(stats)}` });
   }
 
-  /** Asks the server to stop and insists on a clean end. */
+  /** Stops the server and expects a clean end. */
   async stop() {
     if (this.stopped) return;
     this.stopped = true;
@@ -116,7 +116,7 @@ export class Server {
     }
   }
 
-  /** The same, and then another one with the same settings and addresses. */
+  /** Stops the server, then starts another one with the same settings and addresses. */
   async restart() {
     await this.#end();
     Object.assign(this.#settings, { listen: this.url.host, ops_listen: this.opsUrl.host });

@@ -1,4 +1,4 @@
-// Many pusher-js clients on the same channels, each of which checks that it gets numbered messages in their order.
+// Many pusher-js clients on the same channels; each checks the order of its numbered messages.
 
 import { authorizer, endpointOf } from './authorizer.mjs';
 import { nodeBuild } from './builds.mjs';
@@ -9,7 +9,7 @@ import { eventually, within } from './wait.mjs';
 /** The event that carries `{ n, at }`: the number of the message on its channel, and when it was sent. */
 export const EVENT = 'tick';
 
-/** Enough to see what went wrong, and no more. */
+/** Bound on the reported details of a failure. */
 const ANOMALIES = 20;
 
 class Member {
@@ -67,11 +67,11 @@ export class Swarm {
   #members;
   #worstLag = 0;
   received = 0;
-  /** `{ at, member, channel }` for each question to the auth endpoint. */
+  /** `{ at, member, channel }` for each auth request. */
   asked = [];
-  /** States that a connection went into after it was connected. */
+  /** States of a connection after its first `connected`. */
   states = [];
-  /** Events of channels that are no messages. */
+  /** Channel events other than messages. */
   others = [];
   disorder = 0;
   anomalies = [];
@@ -95,25 +95,25 @@ export class Swarm {
     this.#worstLag = Math.max(this.#worstLag, lag);
   }
 
-  /** How many milliseconds late the latest message was since this was last asked. */
+  /** Milliseconds of the latest message's delay since the last call. */
   lag() {
     const lag = this.#worstLag;
     this.#worstLag = 0;
     return lag;
   }
 
-  /** Messages of `sent` for each channel that did not arrive. */
+  /** Messages of `sent` missing on each channel. */
   missing(sent) {
     return this.#places().reduce((sum, [member, channel]) => sum + Math.max(0, sent - member.expected.get(channel)), 0);
   }
 
-  /** Waits until nothing is missing any more, or gives up; returns what is. */
+  /** Waits until no message is missing, or gives up; returns the missing ones. */
   async drained(sent, ms = 15_000) {
     await eventually(() => this.missing(sent) === 0, 'every message', { ms }).catch(() => {});
     return this.missing(sent);
   }
 
-  /** How many of the last envelopes open with the key that `keyOf(channel)` gives. */
+  /** Number of last envelopes that open with the key from `keyOf(channel)`. */
   opening(keyOf) {
     return this.#places().filter(([member, channel]) => {
       const envelope = member.envelopes.get(channel);

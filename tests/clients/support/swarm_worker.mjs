@@ -1,4 +1,4 @@
-// A process of its own for a swarm or a part of it, told what to do by `workers.mjs`: pusher-js decrypts on one thread.
+// A process for a swarm or a part of it, controlled by `workers.mjs`: pusher-js decrypts on one thread.
 
 import { channelKey } from './app.mjs';
 import { Swarm } from './swarm.mjs';
@@ -6,7 +6,7 @@ import { Swarm } from './swarm.mjs';
 let swarm;
 let busy = 0;
 
-/** Reads what has come, and then nothing for a while, again and again. */
+/** Reads all available bytes, then pauses, again and again. */
 function beBusy() {
   if (busy === 0) return;
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, busy);

@@ -2,13 +2,13 @@ import { Agent } from 'node:http';
 import PusherSdk from 'pusher';
 import { EVENT } from './swarm.mjs';
 
-/** As many events as a batch may have by default. */
+/** The default limit of events in a batch. */
 const BATCH = 10;
 
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 /**
- * Numbered messages in plaintext on every channel, so many a second at uneven times, each batch after the answer to the one
+ * Numbered plaintext messages on all channels, at a given rate and uneven times, each batch after the answer to the one
  * before. Even times would never fall into some of the moments that a rotation has.
  */
 export class Traffic {

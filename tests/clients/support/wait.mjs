@@ -1,11 +1,11 @@
-// Waiting with a deadline: nothing in these tests may hang, and every failure says what was awaited.
+// Waiting with a deadline: no test may hang, and each failure names the awaited event.
 
 const DEADLINE_MS = 5_000;
 const POLL_MS = 20;
 
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
-/** The promise's value, or an error naming what did not happen in time. `detail` is asked only then. */
+/** The promise's value, or an error naming the missing event. `detail` is called only then. */
 export async function within(promise, what, { ms = DEADLINE_MS, detail = () => '' } = {}) {
   let timer;
   const deadline = new Promise((_, reject) => {
@@ -18,7 +18,7 @@ export async function within(promise, what, { ms = DEADLINE_MS, detail = () => '
   }
 }
 
-/** Looks again and again until `look` gives something truthy, and returns that. */
+/** Polls `look` until it returns a truthy value, and returns that. */
 export async function eventually(look, what, { ms = DEADLINE_MS, detail = () => '' } = {}) {
   const end = Date.now() + ms;
   for (;;) {

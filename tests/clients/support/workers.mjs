@@ -28,7 +28,7 @@ class Worker {
   }
 }
 
-/** A swarm that is spread over processes. */
+/** A swarm spread over processes. */
 export class Workers {
   constructor(count) {
     this.workers = Array.from({ length: count }, () => new Worker());
@@ -39,7 +39,7 @@ export class Workers {
     await Promise.all(this.workers.map((worker, i) => worker.ask('join', { from: i * each, count: Math.max(0, Math.min(each, clients - i * each)), options })));
   }
 
-  /** The answers of all of them. */
+  /** The answers of all processes. */
   ask(order, fields) {
     return Promise.all(this.workers.map((worker) => worker.ask(order, fields)));
   }

@@ -1,4 +1,4 @@
-/** As much of XMLHttpRequest as pusher-js uses in a browser, on top of fetch. */
+/** The part of XMLHttpRequest used by pusher-js in a browser, on top of fetch. */
 export class FetchedXhr {
   readyState = 0;
   status = 0;

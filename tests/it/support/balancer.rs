@@ -1,4 +1,4 @@
-//! What stands in front of a server: balancers that speak the PROXY protocol, and files.
+//! Connections through balancers with the PROXY protocol, and over Unix sockets.
 
 use std::net::IpAddr;
 use std::path::Path;
@@ -10,13 +10,13 @@ use tokio_tungstenite::tungstenite::http::HeaderValue;
 
 use super::{APP, Client, Hangup, Line, Raw, TestServer, Wire, within};
 
-/// Version 1 of the header.
+/// A header of version 1.
 pub fn proxy_line(client: &str) -> Vec<u8> {
     let (kind, own) = if client.contains(':') { ("TCP6", "::1") } else { ("TCP4", "10.0.0.1") };
     format!("PROXY {kind} {client} {own} 40000 443\r\n").into_bytes()
 }
 
-/// Version 2, with a few bytes more than the addresses.
+/// A header of version 2 with a few bytes after the addresses.
 pub fn proxy_v2(client: &str) -> Vec<u8> {
     let address: IpAddr = client.parse().expect("an address");
     let (family, octets) = match address {
@@ -36,7 +36,7 @@ pub fn proxy_v2_of(command: u8, family: u8, body: &[u8]) -> Vec<u8> {
     header
 }
 
-/// A connection that begins with these bytes, and TLS behind them where the server speaks it.
+/// A connection that starts with these bytes, followed by TLS if the server uses it.
 pub async fn behind(server: &TestServer, header: &[u8]) -> (Wire, Hangup) {
     let (mut stream, line) = server.dial_tcp();
     within("a header", stream.write_all(header)).await.expect("the server reads");

@@ -1,4 +1,4 @@
-//! Secrets that are planted, and searched for wherever they must not get.
+//! Planted secrets, and the search for them in all output.
 
 use std::path::Path;
 
@@ -30,7 +30,7 @@ impl Canaries {
         }
     }
 
-    /// Every name in the directory, and every file but those that are made to hold keys.
+    /// Searches all names in the directory and all files except key files.
     #[track_caller]
     pub fn search_directory(&self, directory: &Path) {
         for entry in std::fs::read_dir(directory).expect("a directory") {
@@ -46,7 +46,7 @@ impl Canaries {
     }
 }
 
-/// A secret in every spelling somebody might print it in.
+/// A secret in all encodings in which it might be printed.
 fn spellings(secret: &[u8]) -> Vec<String> {
     let mut list = vec![
         hex(secret),

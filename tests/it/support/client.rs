@@ -1,4 +1,4 @@
-//! A subscriber as an application would see one: a WebSocket with the verbs of the protocol.
+//! A client as an application has it: a WebSocket with the verbs of the protocol.
 
 use futures_util::{SinkExt as _, StreamExt as _};
 use serde_json::{Value, json};
@@ -15,7 +15,7 @@ pub type Upgrade = tokio_tungstenite::tungstenite::http::Request<()>;
 
 use super::{App, Hangup, TestServer, Wire, percent, within};
 
-/// What came out of a socket.
+/// A text frame from the server, or the end with code and reason.
 #[derive(Debug)]
 pub enum Incoming {
     Text(String),
@@ -26,7 +26,7 @@ pub struct Client {
     socket: WebSocketStream<Wire>,
     _line: Hangup,
     pub app: App,
-    /// `pusher` or `jetsocket`: what stands before the colon of protocol events.
+    /// `pusher` or `jetsocket`: the prefix of protocol events.
     pub dialect: &'static str,
     pub socket_id: String,
     /// The sub-protocol the server chose.
@@ -34,7 +34,7 @@ pub struct Client {
 }
 
 impl Client {
-    /// Connects and wants the handshake frame.
+    /// Connects and expects the handshake frame.
     pub async fn connect(
         server: &TestServer,
         app: App,
@@ -60,7 +60,7 @@ impl Client {
         Self::over(stream, line, app, request).await
     }
 
-    /// Upgrades on a connection that is there already.
+    /// Upgrades an open connection.
     pub async fn over(stream: Wire, line: Hangup, app: App, request: Upgrade) -> Self {
         let path = request.uri().path().to_owned();
         let upgrade =
@@ -72,7 +72,7 @@ impl Client {
         Self { socket, _line: line, app, dialect: "pusher", socket_id: String::new(), subprotocol }
     }
 
-    /// Reads the handshake frame, learns the socket id and returns the frame's data.
+    /// Reads the handshake frame, keeps the socket id and returns the frame's data.
     pub async fn handshake(&mut self) -> Value {
         let frame = self.next().await;
         let event = frame["event"].as_str().unwrap_or_default();
@@ -107,7 +107,7 @@ impl Client {
         sent.unwrap_or_else(|err| panic!("sending: {err}"));
     }
 
-    /// The next message or the end; answers to pings happen on the way.
+    /// The next message or the end; pings are answered by the library.
     pub async fn incoming(&mut self) -> Incoming {
         within("a frame", async {
             loop {
@@ -154,14 +154,14 @@ impl Client {
         }
     }
 
-    /// The next frame must be this event; returns what its `data` string holds, or the string.
+    /// Expects this event; returns its `data`, parsed if it is JSON.
     pub async fn expect_event(&mut self, name: &str) -> Value {
         let frame = self.next().await;
         assert_eq!(frame["event"], name, "{frame}");
         inner(&frame)
     }
 
-    /// The next frame must be a protocol error with this code; returns the message.
+    /// Expects a protocol error with this code; returns the message.
     pub async fn expect_error(&mut self, code: Option<u16>) -> String {
         let frame = self.next().await;
         assert_eq!(frame["event"], self.event("error"), "{frame}");
@@ -172,7 +172,7 @@ impl Client {
         message.to_owned()
     }
 
-    /// A close frame with this code must come next.
+    /// Expects a close frame with this code.
     pub async fn expect_close(&mut self, code: u16) {
         match self.incoming().await {
             Incoming::Closed(Some(found), reason) => {
@@ -189,8 +189,8 @@ impl Client {
         self.expect_close(code).await;
     }
 
-    /// That nothing was on its way: a ping is sent, and its answer must be the very next frame. Twice,
-    /// so that other workers had their turn.
+    /// Expects no frame in flight: the next frame must be the answer to a ping. Twice, so that
+    /// other workers had time to deliver.
     #[track_caller]
     pub fn expect_silence(&mut self) -> impl Future<Output = ()> {
         let caller = std::panic::Location::caller();
@@ -208,7 +208,7 @@ impl Client {
         self.app.channel_auth(&self.socket_id, channel, channel_data)
     }
 
-    /// What a page asks an auth endpoint for, as a form.
+    /// The form of an auth request for this channel.
     pub fn auth_form(&self, channel: &str) -> String {
         format!("socket_id={}&channel_name={}", self.socket_id, percent(channel))
     }
@@ -281,7 +281,7 @@ impl Client {
         data
     }
 
-    /// Signs in with this user data, which is returned byte for byte.
+    /// Signs in with this user data; the server echoes it byte for byte.
     pub async fn sign_in(&mut self, user_data: &Value) {
         let text = user_data.to_string();
         self.ask_sign_in(&text).await;
@@ -307,14 +307,13 @@ impl Client {
     }
 }
 
-/// What the `data` string of a frame holds: JSON if it is JSON, else the text itself.
+/// The content of a frame's `data` string: JSON if it is JSON, else the text itself.
 pub fn inner(frame: &Value) -> Value {
     let text = frame["data"].as_str().unwrap_or_else(|| panic!("data is not a string: {frame}"));
     serde_json::from_str(text).unwrap_or_else(|_| json!(text))
 }
 
-/// Equality of frames, where an object wanted as `data` may come as a string holding it,
-/// unless the frame is an error.
+/// Equality of frames. Except in errors, an expected object in `data` may arrive as a JSON string.
 fn same(got: &Value, wanted: &Value) -> bool {
     let is_error = wanted["event"]
         .as_str()

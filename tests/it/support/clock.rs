@@ -1,5 +1,5 @@
-//! A clock that steps: what the server takes for the time of day is said by a file (Debian's
-//! `faketime`). Its monotonic clock is the real one.
+//! A stepping clock: a file sets the server's time of day (Debian's `faketime`). Its monotonic
+//! clock is the real one.
 
 use std::path::{Path, PathBuf};
 
@@ -18,9 +18,9 @@ impl SteppingClock {
         clock
     }
 
-    /// From here on the clock shows so many seconds more than the time.
+    /// Sets the clock this many seconds ahead.
     pub fn set(&self, seconds: i64) {
-        // At once: the server must never see half of it.
+        // Atomically: the server must never read a part of it.
         let next = self.dir.write("next", &format!("{seconds:+}\n"));
         std::fs::rename(next, &self.file).expect("a file in its place");
     }

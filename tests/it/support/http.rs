@@ -1,4 +1,4 @@
-//! A small HTTP/1.1 client over a plain socket: tests need to send what no library would.
+//! A small HTTP/1.1 client over a plain socket: libraries refuse to send what some tests need.
 
 use std::net::SocketAddr;
 
@@ -79,21 +79,21 @@ impl Response {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 
-    /// The body as JSON, which must also be announced as such.
+    /// The body as JSON; the content type must say so.
     pub fn json(&self) -> Value {
         let kind = self.header("Content-Type").unwrap_or("");
         assert!(kind.starts_with("application/json"), "Content-Type {kind:?}: {}", self.text());
         serde_json::from_slice(&self.body).unwrap_or_else(|err| panic!("{err}: {:?}", self.text()))
     }
 
-    /// The JSON body of a response that must have this status; `input` names it when it has not.
+    /// Expects this status and returns the JSON body; `input` names the case on failure.
     #[track_caller]
     pub fn expect(&self, status: u16, input: impl std::fmt::Display) -> Value {
         assert_eq!(self.status, status, "{input}: {}", self.text());
         self.json()
     }
 
-    /// A refusal: this status, a sentence, and a stable code, which is returned.
+    /// Expects a refusal with this status and a sentence; returns its code.
     #[track_caller]
     pub fn refused(&self, status: u16, input: impl std::fmt::Display) -> String {
         let body = self.expect(status, &input);
@@ -107,7 +107,7 @@ impl Response {
     }
 }
 
-/// One TCP connection that is kept for several requests.
+/// A connection for several requests.
 pub struct Line {
     stream: BufReader<Wire>,
 }
@@ -123,7 +123,7 @@ impl Line {
     }
 
     pub async fn write(&mut self, bytes: &[u8]) {
-        // A server that refuses early may already have closed its side: reading tells.
+        // A server that refuses early may already have closed its side: the read shows it.
         let _ = within("writing a request", self.stream.get_mut().write_all(bytes)).await;
     }
 

@@ -1,4 +1,4 @@
-//! Keys of an identity provider, and the tokens that it makes.
+//! Keys and tokens of an identity provider.
 
 use jsonwebtoken::jwk::Jwk;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
@@ -40,7 +40,7 @@ impl IssuerKey {
         jsonwebtoken::encode(&header, claims, &self.signing).expect("a token")
     }
 
-    /// As a list of public keys has it.
+    /// The public key as an entry of a JWKS.
     pub fn jwk(&self, id: &str) -> Value {
         let jwk = Jwk::from_encoding_key(&self.signing, self.algorithm).expect("a JWK");
         let mut jwk = serde_json::to_value(jwk).expect("JSON");

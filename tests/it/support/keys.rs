@@ -1,4 +1,4 @@
-//! Keys that change: the admin API, and subscribers that fetch their secrets as pusher-js does.
+//! Key changes: the admin API, and subscribers that fetch their secrets as pusher-js does.
 
 use std::path::{Path, PathBuf};
 
@@ -20,7 +20,7 @@ impl Admin {
         Self { socket: state_dir.join("admin.sock"), app: APP }
     }
 
-    /// Of a server that has its state directory where it has it by default.
+    /// For a server with its state directory in the default place.
     pub fn of(server: &TestServer) -> Self {
         Self::at(&server.dir.path().join(".sealcast"))
     }
@@ -39,7 +39,7 @@ impl Admin {
         self.send(&self.request("POST", "/rotate").json(body)).await
     }
 
-    /// Rotates to this key at once; its id.
+    /// Rotates to this key at once and returns its id.
     pub async fn rotate_to(&self, key: &[u8; 32]) -> String {
         let answer = self.rotate(&json!({"key": super::base64(key)})).await.expect(200, "rotate");
         assert_eq!(answer["state"], "active", "{answer}");
@@ -54,7 +54,7 @@ impl Admin {
         self.send(&self.request("GET", "")).await.expect(200, "keys")
     }
 
-    /// State by state, oldest key first.
+    /// The states of all keys, oldest key first.
     pub async fn states(&self) -> Vec<String> {
         let report = self.report().await;
         let keys = report["keys"].as_array().expect("a list of keys");
@@ -65,7 +65,7 @@ impl Admin {
         until(format!("{wanted:?}"), async || (self.states().await == wanted).then_some(())).await;
     }
 
-    /// Until every subscriber has moved to the active key.
+    /// Waits until all subscribers have moved to the active key.
     pub async fn until_moved(&self) {
         until("all have moved", async || {
             (self.report().await["rotation"]["remaining"] == 0).then_some(())
@@ -80,13 +80,13 @@ pub fn id(key: &Value) -> String {
     id.to_owned()
 }
 
-/// A subscriber of one encrypted channel. When an event does not open it asks the auth endpoint, and
-/// tries that event once more.
+/// A subscriber of one encrypted channel. For an unreadable event it fetches a new authorization
+/// and tries once more.
 pub struct Reader {
     pub client: Client,
     pub channel: String,
     pub user: Option<&'static str>,
-    /// Of the auth endpoint, where the app wants one.
+    /// Token for the auth endpoint, if the app needs one.
     pub bearer: Option<String>,
     pub secret: [u8; 32],
     /// Authorizations after the first.
@@ -94,7 +94,7 @@ pub struct Reader {
 }
 
 impl Reader {
-    /// Connected and authorized, and not subscribed yet.
+    /// Connected and authorized, but not subscribed.
     pub async fn authorized(server: &TestServer, client: Client, channel: &str) -> Self {
         let (channel, secret) = (channel.to_owned(), [0; 32]);
         let mut reader = Self { client, channel, user: None, bearer: None, secret, asked: 0 };
@@ -130,7 +130,7 @@ impl Reader {
             .await
     }
 
-    /// Takes the secret that the auth endpoint has for it now.
+    /// Fetches the current secret from the auth endpoint.
     pub async fn fetch(&mut self, server: &TestServer) {
         let answer = self.ask(server).await.expect(200, &self.channel);
         let secret = unbase64(answer["shared_secret"].as_str().expect("a shared secret"));
@@ -151,7 +151,7 @@ impl Reader {
                     self.fetch(server).await;
                     match try_open(&self.secret, data) {
                         Some(text) => text,
-                        // The channel has got yet another secret meanwhile: an empty event is no loss.
+                        // The channel has a later secret by now: losing an empty event is harmless.
                         None if name == "sealcast:rekey" => continue,
                         None => panic!("opens with no secret that is given out: {frame}"),
                     }

@@ -1,5 +1,5 @@
-//! What `/metrics` says, read by the letter of OpenMetrics 1.0: whatever is not as it must be there
-//! fails the test. `tests/sdk_python` reads it with Prometheus' own parser.
+//! A strict reader of `/metrics` by OpenMetrics 1.0: any deviation fails the test.
+//! `tests/sdk_python` reads it with Prometheus' own parser.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -65,7 +65,7 @@ impl Scrape {
         Self { text: text.to_owned(), families }
     }
 
-    /// All samples of this name that have these labels, added up.
+    /// The sum of all samples with this name and these labels.
     pub fn sum(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
         let family = self.families.iter().find(|(family, found)| {
             *family == name || found.samples.iter().any(|sample| sample.name == name)
@@ -81,7 +81,7 @@ impl Scrape {
     }
 }
 
-/// What may follow the name of the family.
+/// True if the sample's suffix is allowed for the type of its family.
 fn belongs(sample: &Sample, name: &str, family: &Family) -> bool {
     let suffixes: &[&str] = match family.kind.as_str() {
         "counter" => &["_total"],
@@ -183,7 +183,7 @@ impl TestServer {
         Scrape::parse(&response.text())
     }
 
-    /// Waits until it is so much.
+    /// Waits until the sum has this value.
     pub async fn until_metric(&self, name: &str, labels: &[(&str, &str)], wanted: f64) -> Scrape {
         until(format!("{name}{labels:?} = {wanted}"), async || {
             let scrape = self.scrape().await;

@@ -1,5 +1,5 @@
-//! What every test needs: a real server process, clients with verbs, and second
-//! implementations of signing and sealing that share no code with the server.
+//! The tools of all tests: a real server process, clients with verbs, and second implementations of
+//! signing and sealing that share no code with the server.
 
 mod app;
 mod balancer;
@@ -46,7 +46,7 @@ pub use self::tls::*;
 pub use self::watcher::*;
 pub use self::webhooks::*;
 
-/// How long anything may take before a test gives up. Generous: only failures wait this long.
+/// Longest wait for anything before a test fails. Generous: only failures wait this long.
 pub const DEADLINE: Duration = Duration::from_secs(10);
 
 /// Waits for `future`, but never longer than [`DEADLINE`].
@@ -57,7 +57,7 @@ pub async fn within<T>(what: impl Display, future: impl Future<Output = T>) -> T
     }
 }
 
-/// Asks `probe` again and again until it answers `Some`, but never longer than [`DEADLINE`].
+/// Polls `probe` until it returns `Some`, but never longer than [`DEADLINE`].
 pub async fn until<T>(what: impl Display, mut probe: impl AsyncFnMut() -> Option<T>) -> T {
     let end = tokio::time::Instant::now() + DEADLINE;
     loop {

@@ -16,7 +16,7 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A directory that goes away with the test.
+/// A directory, removed at the end of the test.
 pub struct TempDir(PathBuf);
 
 impl TempDir {
@@ -33,7 +33,7 @@ impl TempDir {
         &self.0
     }
 
-    /// A file that only its owner may read.
+    /// Writes a file with mode 0600.
     pub fn write(&self, name: &str, text: &str) -> PathBuf {
         use std::os::unix::fs::PermissionsExt as _;
         let path = self.0.join(name);
@@ -49,7 +49,7 @@ impl Drop for TempDir {
     }
 }
 
-/// What a command printed and how it ended.
+/// Output and exit status of a command.
 #[derive(Debug)]
 pub struct Output {
     pub status: ExitStatus,
@@ -57,7 +57,7 @@ pub struct Output {
     pub stderr: String,
 }
 
-/// A `sealcast` command that is about to run.
+/// A `sealcast` command before its start.
 pub struct Launch {
     command: Command,
     dir: TempDir,
@@ -82,19 +82,19 @@ impl Launch {
     /// `serve` with this configuration text, on free ports of the loopback.
     pub fn serve(config: &str) -> Self {
         let launch = Self::serve_plain(config);
-        // The whole suite can be passed over TLS.
+        // With this variable the whole suite runs over TLS.
         match std::env::var_os("IT_OVER_TLS") {
             Some(_) => launch.tls(&Pair::new()),
             None => launch,
         }
     }
 
-    /// Without TLS, whatever the suite is passed over.
+    /// `serve` without TLS, also if the suite runs over TLS.
     pub fn serve_plain(config: &str) -> Self {
         Self::new(&["serve"]).config(config).arg("--listen").arg("127.0.0.1:0").ops()
     }
 
-    /// With this certificate and key in the files `cert.pem` and `key.pem`.
+    /// Adds this certificate and key as the files `cert.pem` and `key.pem`.
     pub fn tls(mut self, pair: &Pair) -> Self {
         let certificate = self.dir.write("cert.pem", &pair.certificate);
         let key = self.dir.write("key.pem", &pair.key);
@@ -102,7 +102,7 @@ impl Launch {
         self.env("SEALCAST_TLS_CERT_FILE", certificate).env("SEALCAST_TLS_KEY_FILE", key)
     }
 
-    /// For a server whose configuration names this certificate.
+    /// Trusts this certificate, which the configuration names.
     pub fn believing(mut self, pair: &Pair) -> Self {
         self.tls = Some(pair.connector());
         self
@@ -127,7 +127,7 @@ impl Launch {
         self.arg("--config").arg(path)
     }
 
-    /// With this many file descriptors, and as many as it may raise that to.
+    /// Sets the soft and the hard limit of file descriptors.
     pub fn descriptors(self, soft: u32, hard: u32) -> Self {
         self.after(&format!("ulimit -Sn {soft} && ulimit -Hn {hard}"))
     }
@@ -136,12 +136,12 @@ impl Launch {
         self.after(&format!("umask {umask}"))
     }
 
-    /// Writing more than so many KiB into one file fails, as on a full disk.
+    /// Makes writes beyond this many KiB of a file fail, as on a full disk.
     pub fn file_size(self, kib: u32) -> Self {
         self.after(&format!("trap '' XFSZ && ulimit -f {kib}"))
     }
 
-    /// Run by a shell that does this first.
+    /// Runs the command in a shell, after this script.
     fn after(mut self, first: &str) -> Self {
         let mut limited = Command::new("bash");
         let script = format!("{first} && exec \"$0\" \"$@\"");
@@ -158,7 +158,7 @@ impl Launch {
         self
     }
 
-    /// In place of the pipe that the test reads.
+    /// Replaces the pipe to the test.
     pub fn stderr(mut self, stream: impl Into<Stdio>) -> Self {
         self.command.stderr(stream);
         self
@@ -185,19 +185,19 @@ impl Launch {
         Output { status, stdout: stdout.finish(), stderr: stderr.finish() }
     }
 
-    /// Starts a command that goes on until it is told to end.
+    /// Starts a command that runs until a signal.
     pub fn keep_running(mut self) -> Running {
         let mut child = self.command.spawn().expect("the binary starts");
         let (stdout, stderr) = (collect(child.stdout.take()), collect(child.stderr.take()));
         Running { child, stdout, stderr, _dir: self.dir }
     }
 
-    /// Starts a server and waits until it says where it listens.
+    /// Starts a server and waits until it prints its addresses.
     pub async fn start(self) -> TestServer {
         self.spawn().listening().await
     }
 
-    /// Starts a server and waits for nothing.
+    /// Starts a server without waiting.
     pub fn spawn(mut self) -> Starting {
         let mut child = self.command.spawn().expect("the binary starts");
         let output = [collect(child.stdout.take()), collect(child.stderr.take())];
@@ -238,7 +238,7 @@ impl Starting {
             let text = stdout.text();
             let scheme = if tls.is_some() { "https" } else { "http" };
             let addr = address(&text, &format!("listening on {scheme}://"));
-            // One that listens on a file has none.
+            // A listener on a Unix socket has no address.
             let on_file = || text.contains("listening on unix:");
             let addr = addr.or_else(|| on_file().then(|| SocketAddr::from(([0; 4], 0))));
             let ops = address(&text, "operations on http://");
@@ -248,7 +248,7 @@ impl Starting {
             let ended = child.try_wait().expect("the child can be asked");
             if ended.is_some() || Instant::now() > end {
                 let _ = child.kill();
-                // What it said last may still be in the pipe.
+                // Its last output may still be in the pipe.
                 tokio::time::sleep(Duration::from_millis(100)).await;
                 panic!("no server ({ended:?}):\n{text}\n{}", stderr.text());
             }
@@ -257,7 +257,7 @@ impl Starting {
     }
 }
 
-/// A command that is no server, and is killed when the test lets go of it.
+/// A running command other than a server; killed on drop.
 pub struct Running {
     child: Child,
     stdout: Collected,
@@ -324,8 +324,8 @@ pub(super) async fn wait(child: &mut Child) -> ExitStatus {
     }
 }
 
-/// Everything that comes out of a pipe, read by a thread so that the child never blocks on it;
-/// nothing where the test reads by itself.
+/// All output of a pipe, read by a thread so that the child never blocks; empty if the test reads
+/// the stream itself.
 pub(super) struct Collected {
     bytes: Arc<Mutex<Vec<u8>>>,
     pub(super) thread: std::thread::JoinHandle<()>,

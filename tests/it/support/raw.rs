@@ -1,4 +1,4 @@
-//! A WebSocket written by hand, for frames that no library would send.
+//! A hand-written WebSocket, for frames that libraries refuse to send.
 
 use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -13,7 +13,7 @@ pub const CLOSE: u8 = 0x8;
 pub const PING: u8 = 0x9;
 pub const PONG: u8 = 0xa;
 
-/// A frame as it came; `first` holds FIN, the reserved bits and the opcode.
+/// A received frame; `first` holds FIN, the reserved bits and the opcode.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Frame {
     pub first: u8,
@@ -79,7 +79,7 @@ pub fn upgrade_request(path: &str, headers: &str) -> Vec<u8> {
     .into_bytes()
 }
 
-/// A TCP connection on which a test says exactly what it wants.
+/// A TCP connection for arbitrary bytes.
 pub struct Raw {
     stream: Wire,
     buffer: Vec<u8>,
@@ -101,7 +101,7 @@ impl Raw {
         Self::open_with_id(server).await.0
     }
 
-    /// The same, with the socket id that signatures need.
+    /// As [`Self::open`], and returns the socket id for signatures.
     pub async fn open_with_id(server: &TestServer) -> (Self, String) {
         let mut raw = Self::dial(server).await;
         let socket_id = raw.upgrade(server).await;
@@ -118,11 +118,11 @@ impl Raw {
     }
 
     pub async fn write(&mut self, bytes: &[u8]) {
-        // The server may have closed already; what it said before that is what tests look at.
+        // The server may have closed already; tests check its earlier frames.
         let _ = within("writing", self.stream.write_all(bytes)).await;
     }
 
-    /// Whether another byte could be read; false at the end of the connection.
+    /// Reads more bytes; false at the end of the connection.
     async fn fill(&mut self) -> bool {
         let mut chunk = [0; 16 * 1024];
         match within("reading", self.stream.read(&mut chunk)).await {
@@ -208,7 +208,7 @@ impl Raw {
         assert_eq!(more, None, "{input}: nothing follows a close frame");
     }
 
-    /// The end must come next, and be said: TLS tells it from a connection that was cut.
+    /// Expects an orderly end: with TLS, a connection without close_notify is an error.
     pub async fn expect_said_end(&mut self) {
         assert_eq!(self.buffer, b"", "nothing follows a close frame");
         let end = within("the end", self.stream.read(&mut [0; 16])).await;

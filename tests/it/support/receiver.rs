@@ -1,4 +1,4 @@
-//! A backend that receives webhooks, well or badly.
+//! A well-behaved or misbehaving receiver of webhooks.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -15,15 +15,15 @@ use super::{App, DEADLINE, hex, hmac_sha256};
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Answer {
     Status(u16),
-    /// To another path of the same receiver.
+    /// Redirects to another path of the same receiver.
     Redirect,
-    /// Reads the request and says nothing.
+    /// Reads the request and sends nothing.
     Hang,
-    /// Closes before it has read the body.
+    /// Closes the connection before the body.
     CloseEarly,
-    /// The head of the answer, a byte at a time, and never to its end.
+    /// Sends an endless head, a byte at a time.
     Drip,
-    /// A head that says yes, and a body that never ends.
+    /// Sends 200 and an endless body.
     DripBody,
 }
 
@@ -52,7 +52,7 @@ impl Receiver {
         Self::at("127.0.0.1:0".parse().expect("an address"), answer).await
     }
 
-    /// A port where nobody listens, for a receiver that comes later.
+    /// A free port, for a receiver that starts later.
     pub async fn nowhere() -> SocketAddr {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         listener.local_addr().expect("an address")
@@ -88,12 +88,12 @@ impl Receiver {
         lock(&self.state).most_at_once
     }
 
-    /// All events of all requests, in the order of their arrival.
+    /// The events of all requests, in the order of arrival.
     pub fn events(&self) -> Vec<Value> {
         self.hooks().iter().flat_map(Hook::events).collect()
     }
 
-    /// The events of one channel as `name` or `name value`, the value being what tells them apart.
+    /// The events of one channel as `name` or `name value` with a distinguishing value.
     pub fn told(&self, channel: &str) -> Vec<String> {
         let of_channel = |event: &Value| event["channel"] == channel;
         self.events().iter().filter(|event| of_channel(event)).map(shown).collect()
@@ -137,7 +137,7 @@ impl Hook {
         serde_json::from_slice(&self.body).expect("JSON")
     }
 
-    /// Without what tells them from all others, which each must have.
+    /// The events without id and time, which must be present.
     pub fn events(&self) -> Vec<Value> {
         let mut events = self.stamped();
         for event in events.iter_mut().filter_map(Value::as_object_mut) {
@@ -152,7 +152,7 @@ impl Hook {
         self.json()["events"].as_array().expect("a list").clone()
     }
 
-    /// With the name spelled so.
+    /// The header with exactly this spelling.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.head.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
     }
@@ -218,7 +218,7 @@ async fn reply(stream: &mut BufReader<TcpStream>, answer: Answer) -> bool {
     let mut bytes = dripped.bytes().chain(std::iter::repeat(b'x'));
     let mut ignored = [0];
     loop {
-        // Until the sender hangs up.
+        // Until the sender closes the connection.
         tokio::select! {
             read = stream.read(&mut ignored) => if !matches!(read, Ok(1..)) { return false },
             () = tokio::time::sleep(Duration::from_millis(50)) => {}

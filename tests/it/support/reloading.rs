@@ -1,14 +1,14 @@
-//! A server whose configuration changes while it runs.
+//! A running server with a changing configuration.
 
 use serde_json::json;
 
 use super::{Client, TestServer, until};
 
-/// Is said when it is taken, and when it is not.
+/// Log messages of an applied and of a rejected reload.
 pub const TAKEN: &str = "the configuration was read again and is in force";
 pub const REFUSED: &str = "is refused; everything stays as it is";
 
-/// With a socket that is open throughout.
+/// A server, and a socket that is open throughout.
 pub struct Reloading {
     pub server: TestServer,
     pub stays: Client,
@@ -25,7 +25,7 @@ impl Reloading {
         Self { server, stays }
     }
 
-    /// How often the log says it.
+    /// Number of occurrences in the log.
     pub fn said(&self, what: &str) -> usize {
         self.server.printed().matches(what).count()
     }
@@ -35,7 +35,7 @@ impl Reloading {
             .await;
     }
 
-    /// Writes the configuration, sends SIGHUP, and waits for what the log says of it.
+    /// Writes the configuration, sends SIGHUP, and waits for this text in the log.
     pub async fn reload(&self, text: &str, says: &str) {
         let before = self.said(says);
         self.server.dir.write("sealcast.toml", text);
@@ -53,7 +53,7 @@ impl Reloading {
         assert_eq!((self.said(REFUSED), self.said(TAKEN)), (refused + 1, taken), "{says}");
     }
 
-    /// The socket that is open throughout gets what is published.
+    /// Expects that the open socket still gets events.
     pub async fn still_delivers(&mut self, data: &str) {
         self.server.publish("news", "e", data).await;
         assert_eq!(self.stays.expect_event("e").await, json!(data));

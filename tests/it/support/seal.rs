@@ -19,7 +19,7 @@ pub fn unbase64(text: &str) -> Vec<u8> {
     }
 }
 
-/// A master key that is the same in every run and looks like no published example.
+/// A master key, the same in every run and unlike any published example.
 pub fn master_key(label: &str) -> [u8; 32] {
     sha256(format!("integration test master key: {label}").as_bytes())
 }
@@ -36,7 +36,7 @@ pub fn dotnet_secret(master: &[u8; 32], channel: &str) -> [u8; 32] {
     hmac_sha256(master, channel.as_bytes())
 }
 
-/// What an SDK puts into `data` for an encrypted channel.
+/// The `data` of an SDK for an encrypted channel.
 pub fn seal(secret: &[u8; 32], nonce: [u8; 24], plaintext: &[u8]) -> String {
     let sealed = XSalsa20Poly1305::new(&(*secret).into())
         .encrypt(&Nonce::from(nonce), plaintext)
@@ -44,7 +44,7 @@ pub fn seal(secret: &[u8; 32], nonce: [u8; 24], plaintext: &[u8]) -> String {
     json!({"nonce": base64(&nonce), "ciphertext": base64(&sealed)}).to_string()
 }
 
-/// Opens `data` of an event as strictly as pusher-js would need it; `None` if the key does not fit.
+/// Opens `data` of an event as strictly as pusher-js; `None` if the key does not fit.
 pub fn try_open(secret: &[u8; 32], data: &str) -> Option<Vec<u8>> {
     let envelope: Value = match serde_json::from_str(data) {
         Ok(value) => value,
@@ -65,7 +65,7 @@ pub fn try_open(secret: &[u8; 32], data: &str) -> Option<Vec<u8>> {
         .ok()
 }
 
-/// Opens `data` and wants the key to fit.
+/// Opens `data` and expects the key to fit.
 pub fn open(secret: &[u8; 32], data: &str) -> String {
     let plaintext = try_open(secret, data).unwrap_or_else(|| panic!("does not open: {data:?}"));
     String::from_utf8(plaintext).expect("these tests seal text only")
@@ -76,7 +76,7 @@ pub fn token(header: &Value, claims: &Value, secret: &str) -> String {
     token_of(&header.to_string(), &claims.to_string(), secret)
 }
 
-/// The same of JSON texts.
+/// A signed token from JSON texts.
 pub fn token_of(header: &str, claims: &str, secret: &str) -> String {
     let text = format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(claims));
     let signature = hmac_sha256(secret.as_bytes(), text.as_bytes());

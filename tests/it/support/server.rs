@@ -1,4 +1,4 @@
-//! A running server, and what tests ask of it.
+//! A running server and its HTTP clients.
 
 use std::net::{Shutdown, SocketAddr};
 use std::process::Child;
@@ -16,11 +16,11 @@ use super::{
     signed_target, try_tls, until,
 };
 
-/// Closes a test's connection when the test lets go of it, even if the server keeps a copy.
+/// Closes a connection on drop, also if another handle to the socket exists.
 pub struct Hangup(Option<Arc<std::net::TcpStream>>);
 
 impl Hangup {
-    /// Of a connection that ends when it is dropped.
+    /// For a connection that ends with its own drop.
     pub fn none() -> Self {
         Self(None)
     }
@@ -44,7 +44,7 @@ pub struct TestServer {
     lines: Mutex<Vec<Weak<std::net::TcpStream>>>,
     pub prefix: &'static str,
     pub dir: TempDir,
-    /// How it is talked to if it speaks TLS.
+    /// The connector of a server with TLS.
     pub tls: Option<TlsConnector>,
 }
 
@@ -65,7 +65,7 @@ impl TestServer {
         Launch::serve(config).start().await
     }
 
-    /// A connection that [`TestServer::stop`] can hang up.
+    /// A connection that [`TestServer::stop`] can close.
     pub async fn dial(&self) -> (Wire, Hangup) {
         let (stream, line) = self.dial_tcp();
         (self.wire(stream).await, line)
@@ -77,7 +77,7 @@ impl TestServer {
         self.adopt(stream)
     }
 
-    /// TLS over this connection, if that is what the server speaks.
+    /// TLS over this connection if the server uses TLS.
     pub async fn wire(&self, stream: TcpStream) -> Wire {
         match &self.tls {
             None => Box::new(stream),
@@ -156,14 +156,14 @@ impl TestServer {
         self.line().await.send(&request).await
     }
 
-    /// Publishes one event to one channel and wants it accepted.
+    /// Publishes one event to one channel and expects success.
     pub async fn publish(&self, channel: &str, event: &str, data: &str) {
         let body = serde_json::json!({"name": event, "channels": [channel], "data": data});
         let answer = self.post("/events", &body).await.expect(200, format!("{event} to {channel}"));
         assert_eq!(answer, serde_json::json!({}), "{event} to {channel}");
     }
 
-    /// That the server still accepts events and that a bystander of the test's misdeeds gets them.
+    /// Expects that the server still accepts events and that an uninvolved client gets them.
     pub async fn still_serves(&self, bystander: &mut Client, input: impl std::fmt::Display) {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let data = NEXT.fetch_add(1, Ordering::Relaxed).to_string();
@@ -181,12 +181,12 @@ impl TestServer {
         client
     }
 
-    /// Where the listener of the API is, on the network.
+    /// Address of the API's own listener.
     pub fn api(&self) -> SocketAddr {
         address(&self.stdout.text(), "API on http://").expect("a listener for the API")
     }
 
-    /// Where the operations listener is.
+    /// Address of the operations listener.
     pub fn ops(&self) -> SocketAddr {
         self.ops.expect("an operations listener")
     }
@@ -203,7 +203,7 @@ impl TestServer {
         .await;
     }
 
-    /// Waits until so many have been refused for this reason.
+    /// Waits until this many connections were refused for this reason.
     pub async fn until_refused(&self, name: &str, wanted: u64) {
         until(format!("refused.{name} = {wanted}"), async || {
             (self.stats().await["refused"][name] == wanted).then_some(())
@@ -219,7 +219,7 @@ impl TestServer {
         signal(self.pid(), name);
     }
 
-    /// From now on no file can be written, as on a full disk. Pipes and sockets can.
+    /// Makes all writes to files fail, as on a full disk. Pipes and sockets still work.
     pub fn fill_disk(&self) {
         self.limit_files(Some(0));
     }
@@ -235,12 +235,12 @@ impl TestServer {
         prlimit(pid, Resource::Fsize, limit).expect("a limit of our own child");
     }
 
-    /// Everything the server has written so far.
+    /// All output of the server so far.
     pub fn printed(&self) -> String {
         format!("{}{}", self.stdout.text(), self.stderr.text())
     }
 
-    /// Hangs up every connection, wants nothing left behind, and ends the server in good order.
+    /// Closes all connections, expects all counters at zero, and ends the server in order.
     pub async fn stop(self) -> Output {
         for line in lock(&self.lines).iter().filter_map(Weak::upgrade) {
             let _ = line.shutdown(Shutdown::Both);
@@ -269,14 +269,14 @@ impl TestServer {
         self.exited().await
     }
 
-    /// Waits for the end of a server that was sent SIGKILL.
+    /// Waits for the end of a server after SIGKILL.
     pub async fn killed(mut self) -> Output {
         let mut child = self.child.take().expect("a running server");
         let status = wait(&mut child).await;
         Output { status, stdout: self.stdout.text(), stderr: self.stderr.text() }
     }
 
-    /// Waits for the end of the server, which must be a good one.
+    /// Waits for the end of the server and expects success.
     pub async fn exited(mut self) -> Output {
         let mut child = self.child.take().expect("a running server");
         let status = wait(&mut child).await;

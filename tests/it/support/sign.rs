@@ -37,7 +37,7 @@ pub fn params(pairs: &[(&str, &str)]) -> Params {
     pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect()
 }
 
-/// A list of parameters with one of them replaced, or removed if there is no value.
+/// Replaces a parameter, or removes it if there is no value.
 pub fn with(mut list: Params, name: &str, value: Option<&str>) -> Params {
     list.retain(|(k, _)| k != name);
     list.extend(value.map(|value| (name.to_owned(), value.to_owned())));
@@ -65,7 +65,7 @@ pub fn unsigned_params(app: App, body: &[u8]) -> Params {
     list
 }
 
-/// Appends `auth_signature` for what is in `params` already.
+/// Appends `auth_signature` for the given `params`.
 pub fn sign(app: App, method: &str, path: &str, mut params: Params) -> Params {
     let text = string_to_sign(method, path, &params);
     let signature = hex(&hmac_sha256(app.secret.as_bytes(), text.as_bytes()));

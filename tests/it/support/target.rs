@@ -1,4 +1,4 @@
-//! Another server that ours asks: it answers as it is told to, or does not.
+//! A fake upstream server (application, issuer) with a configurable reply.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -12,17 +12,17 @@ use super::process::lock;
 
 #[derive(Clone)]
 pub enum Reply {
-    /// Status line, headers and body, as they go over the wire.
+    /// Status line, headers and body, as on the wire.
     Bytes(Vec<u8>),
-    /// The question is read, and nothing follows.
+    /// Reads the request and sends nothing.
     Silence,
-    /// The head comes, the body does not.
+    /// Sends the head without the body.
     HalfAnswer,
-    /// The connection is closed in place of an answer.
+    /// Closes the connection in place of a reply.
     HangUp,
-    /// A body without an end.
+    /// Sends a body without an end.
     Endless,
-    /// This, and no sooner than the test says.
+    /// Sends this reply after the notification of the test.
     Held(Arc<Notify>, Vec<u8>),
 }
 
@@ -80,7 +80,7 @@ impl Target {
         *lock(&self.reply) = reply;
     }
 
-    /// The questions so far, head and body of each.
+    /// Head and body of each request so far.
     pub fn asked(&self) -> Vec<String> {
         lock(&self.asked).clone()
     }

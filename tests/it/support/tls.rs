@@ -1,4 +1,4 @@
-//! Certificates that are made for a test, and the client's side of TLS.
+//! Certificates made for a test, and the client's side of TLS.
 
 use std::sync::Arc;
 
@@ -25,7 +25,7 @@ impl Pair {
         Self { certificate: made.cert.pem(), key: made.signing_key.serialize_pem() }
     }
 
-    /// Of a client that believes this certificate alone, and offers these protocols.
+    /// A client configuration that trusts only this certificate and offers these protocols.
     pub fn config(&self, alpn: &[&str]) -> ClientConfig {
         self.config_of(ALL_VERSIONS, alpn)
     }
@@ -61,7 +61,7 @@ pub async fn try_tls(
     within("a TLS handshake", connector.connect(name, stream)).await
 }
 
-/// What carries the bytes of a test: plain TCP or TLS.
+/// The transport of a connection: TCP, TLS or a Unix socket.
 pub trait Duplex: AsyncRead + AsyncWrite + Unpin + Send {}
 
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> Duplex for T {}

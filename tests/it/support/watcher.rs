@@ -1,4 +1,4 @@
-//! Somebody who watches the live feed.
+//! A client of the live feed.
 
 use std::net::SocketAddr;
 
@@ -15,7 +15,7 @@ pub struct Watcher {
 }
 
 impl Watcher {
-    /// On the socket of the state directory, once it is there.
+    /// Connects over the socket of the state directory.
     pub async fn of(server: &TestServer, query: &str) -> Self {
         let path = state_dir(server).join("admin.sock");
         let stream = within("connecting", UnixStream::connect(&path)).await.expect("a socket");
@@ -68,7 +68,7 @@ impl Watcher {
         serde_json::from_str(&line).unwrap_or_else(|err| panic!("{err}: {line}"))
     }
 
-    /// The next entry of this type; others are passed over.
+    /// The next entry of this type; others are skipped.
     pub async fn find(&mut self, r#type: &str) -> Value {
         loop {
             let entry = self.next().await;
@@ -78,7 +78,7 @@ impl Watcher {
         }
     }
 
-    /// Everything up to the close frame, and that.
+    /// All entries up to the close frame, and its code and reason.
     pub async fn until_closed(&mut self) -> (Vec<Value>, u16, String) {
         let mut entries = Vec::new();
         loop {
@@ -100,7 +100,7 @@ impl Watcher {
     }
 }
 
-/// The question for the feed, with these headers, that is to be refused.
+/// The upgrade request for the feed with these headers, for tests of refusals.
 pub fn watch_request(query: &str, headers: &[(&str, &str)]) -> Request {
     let request = Request::new("GET", format!("/ops/live{query}"))
         .header("Connection", "Upgrade")
@@ -110,7 +110,7 @@ pub fn watch_request(query: &str, headers: &[(&str, &str)]) -> Request {
     headers.iter().fold(request, |request, (name, value)| request.header(name, value))
 }
 
-/// On the socket of the state directory.
+/// Sends the request over the socket of the state directory.
 pub async fn ask_to_watch(server: &TestServer, query: &str, headers: &[(&str, &str)]) -> Response {
     let stream = UnixStream::connect(state_dir(server).join("admin.sock")).await;
     let stream = stream.expect("a socket");

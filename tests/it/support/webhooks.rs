@@ -1,4 +1,4 @@
-//! What tests of webhooks share.
+//! Helpers for tests of webhooks.
 
 use std::path::{Path, PathBuf};
 

@@ -1,3 +1,3 @@
-"""What `soak` is made of: `server` is what is watched, `visitors`, `residents`, `backend`, `refused` and
-`receiver` are what is done to it, `client`, `http`, `signing` and `secretbox` how, `memory` and `report`
-what comes of it. Nothing but Python's own library."""
+"""The parts of `soak`: `server` is under test, `visitors`, `residents`, `backend`, `refused` and
+`receiver` are its load, `client`, `http`, `signing` and `secretbox` the tools, `memory` and `report` the
+results. Nothing but Python's own library."""

@@ -1,4 +1,4 @@
-"""What an application's backend does all the time, and what is refused to it and to strangers."""
+"""The continuous work of an application's backend, and invalid requests of backends and clients."""
 
 import asyncio
 import json
@@ -12,7 +12,7 @@ FLOOD_BYTES = 10_000
 
 
 async def every(seconds, action):
-    """For ever. Where it takes longer, the next begins later: nothing piles up."""
+    """Repeats an action for ever. A slow one delays the next: they do not pile up."""
     while True:
         await asyncio.sleep(random.uniform(0.5, 1.5) * seconds)
         await action()
@@ -23,7 +23,7 @@ class Backend:
         self.world, self.lines, self.app = world, world.lines, world.app
 
     def actions(self, scale):
-        """What is done, and at which pace."""
+        """The actions and their intervals."""
         return [
             (0.05 / scale, self.trigger),
             (0.2 / scale, self.batch),
@@ -59,7 +59,7 @@ class Backend:
         self.world.tally.add("batches")
 
     async def cache(self):
-        """Events that nobody is there for, and that are kept for their time."""
+        """Events without subscribers, cached for their time."""
         channels = [fresh(prefix) for prefix in ("cache-news-", "private-cache-news-")]
         await self.publish(channels, "x" * random.randrange(2000))
         await self.publish([fresh("private-encrypted-cache-news-")], "x" * random.randrange(2000))
@@ -84,7 +84,7 @@ class Backend:
         path = f"/users/{fresh('nobody-')}/terminate_connections"
         await self.wants([200], self.lines.post(self.app, path, {}), "a termination")
 
-    # What must not pass.
+    # Requests that must be refused.
 
     async def be_refused(self):
         liar = App(self.app.id, self.app.key, "another secret")
@@ -121,7 +121,7 @@ def event(name, channels, data):
 
 
 class Receiver:
-    """A backend that is told what happens, and answers."""
+    """A receiver of webhooks that answers 200."""
 
     def __init__(self, app):
         self.app = app
@@ -149,7 +149,7 @@ class Receiver:
             writer.close()
 
     def unbalanced(self):
-        """What has begun and was not told to have ended."""
+        """Occupied channels and members without a webhook of their end."""
         pairs = [("channel_occupied", "channel_vacated"), ("member_added", "member_removed")]
         begun = {begin: self.told.get(begin, 0) - self.told.get(end, 0) for begin, end in pairs}
         return {f"webhooks of {begin}": count for begin, count in begun.items() if count}

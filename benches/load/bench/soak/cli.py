@@ -41,7 +41,7 @@ def parse(description):
 
 
 async def soak(options):
-    """Runs it all; returns what `--json` writes, and what is wrong."""
+    """Runs the soak; returns the figures for `--json` and the faults found."""
     receiver = Receiver(APP)
     target = Soaked(options.server, free_port(), await receiver.start())
     cpus = os.sched_getaffinity(0)
@@ -56,7 +56,7 @@ async def soak(options):
         receiver.stop()
         world.ops.hang_up()
         died = process.process.poll() is not None
-    # The server has ended, so that its time is among our own.
+    # The server has ended: its CPU time is part of our children's.
     others = (busy_seconds(cpus) - busy) - (own_seconds() - own)
     others = max(0, others / (time.monotonic() - start) / len(cpus))
     counts = world.tally.counts

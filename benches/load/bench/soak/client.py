@@ -16,7 +16,7 @@ SUCCEEDED, REFUSED = "pusher_internal:subscription_succeeded", "pusher:subscript
 
 
 class Gone(Exception):
-    """The server has closed the connection; says with which code."""
+    """The server has closed the connection, with this code."""
 
 
 class Client(asyncio.Protocol):
@@ -29,7 +29,7 @@ class Client(asyncio.Protocol):
         self.waiting = {}
         self.secrets = {}
         self.closed = asyncio.get_running_loop().create_future()
-        # What is called for events of channels: name, channel, text.
+        # Callback for channel events: name, channel, text.
         self.on_event = lambda name, channel, data: None
 
     @classmethod
@@ -149,8 +149,8 @@ class Client(asyncio.Protocol):
             self.on_event(event, channel, message["data"])
 
     async def read_sealed(self, event, channel, data):
-        """As pusher-js: what does not open is tried once more, with another secret. In order, since
-        what comes later waits for its turn."""
+        """As pusher-js: an unreadable event is tried once more with a new secret. In order, since
+        later events wait."""
         secrets = self.secrets[channel]
         envelope = json.loads(data)
         nonce, sealed = (base64.b64decode(envelope[name]) for name in ("nonce", "ciphertext"))
@@ -165,17 +165,17 @@ class Client(asyncio.Protocol):
         elif not self.closed.done():
             self.world.tally.wrong("an event that does not open", f"{event} on {channel}")
 
-    # What pages do.
+    # Actions of pages.
 
     async def authorize(self, channel, **more):
-        """Asks the auth endpoint; keeps the secret if there is one."""
+        """Fetches an authorization; keeps the secret if there is one."""
         fields = urlencode({"socket_id": self.socket_id, "channel_name": channel, **more}).encode()
         form = "application/x-www-form-urlencoded"
         path = f"/apps/{self.world.app.id}/auth/channel"
         status, body = await self.world.lines.send("POST", path, fields, form)
         self.world.tally.add("authorizations")
         if status != 200:
-            # Perhaps it is said on the socket already that it is over.
+            # The socket may already have the close frame.
             await asyncio.wait([self.closed], timeout=1)
         if self.closed.done():
             raise Gone(self.code)
@@ -212,14 +212,14 @@ class Client(asyncio.Protocol):
         self.world.tally.add("sign-ins")
 
     async def close(self):
-        """Says goodbye and waits until the server has closed."""
+        """Sends a close frame and waits until the server has closed."""
         if not self.closed.done():
             self.write(CLOSE, (1000).to_bytes(2, "big"))
             async with asyncio.timeout(DEADLINE):
                 await self.closed
 
     def hang_up(self, reset=False):
-        """Ends the connection without a word, even at once."""
+        """Ends the connection without a close frame, possibly at once."""
         if reset:
             plug = self.transport.get_extra_info("socket")
             if plug is not None:
@@ -227,7 +227,7 @@ class Client(asyncio.Protocol):
         self.transport.abort()
 
     def fall_silent(self):
-        """Reads nothing more, and so answers nothing."""
+        """Stops reading, and so never answers."""
         self.transport.pause_reading()
 
 

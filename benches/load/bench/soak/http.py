@@ -1,4 +1,4 @@
-"""HTTP/1.1 on connections that are kept."""
+"""HTTP/1.1 on kept-alive connections."""
 
 import asyncio
 import json
@@ -7,7 +7,7 @@ DEADLINE = 15
 
 
 class Line:
-    """One connection, opened anew when it has ended; one request at a time."""
+    """One connection, reopened after its end; one request at a time."""
 
     def __init__(self, host, port):
         self.host, self.port = host, port
@@ -28,7 +28,7 @@ class Line:
                 self.hang_up()
                 if not kept:
                     raise
-                # A connection that rested may have been closed meanwhile.
+                # The server may have closed an idle connection.
                 return await self.exchange(request)
             except BaseException:
                 self.hang_up()
@@ -54,7 +54,7 @@ class Line:
 
 
 class Lines:
-    """A few connections for many who ask."""
+    """A pool of a few connections."""
 
     def __init__(self, host, port, count):
         self.lines = [Line(host, port) for _ in range(count)]

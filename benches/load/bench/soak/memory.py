@@ -1,4 +1,4 @@
-"""What the server's process has, and whether it grows."""
+"""The memory of the server's process, and its growth."""
 
 import os
 import statistics
@@ -22,7 +22,7 @@ def sampled(pid, second):
 
 
 def slope(samples, name="rss"):
-    """KiB a minute of the line that fits best."""
+    """Slope of the best-fitting line, in KiB per minute."""
     seconds = [sample["second"] for sample in samples]
     fitted = statistics.linear_regression(seconds, [sample[name] for sample in samples])
     return fitted.slope * 60
@@ -39,7 +39,7 @@ def median(samples, name="rss"):
 
 
 def judged(samples):
-    """Figures, and sentences that say what is wrong."""
+    """Figures, and one sentence per fault."""
     if len(samples) < 16:
         return {}, ["too few samples to judge the memory by"]
     end = samples[-1]["second"]

@@ -1,4 +1,4 @@
-"""What is printed at the end."""
+"""The report at the end."""
 
 DISTURBED = 0.1  # the share of the processors that others may have
 

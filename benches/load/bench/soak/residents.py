@@ -1,5 +1,5 @@
-"""Clients that stay from the beginning to the end, and want every event, once and in its order: across
-rotations of the key, and whatever the visitors do."""
+"""Clients that stay from start to end and expect each event once and in order, across key
+rotations and any behaviour of the visitors."""
 
 import asyncio
 import json
@@ -29,12 +29,12 @@ class Residents:
             self.people.append(await Resident(self.world, number).move_in())
 
     async def publish(self):
-        """Numbered events, until it is cancelled."""
+        """Publishes numbered events until cancelled."""
         while True:
             await asyncio.sleep(PERIOD)
             for channel in self.sent:
                 if channel != TALK:
-                    # One that is on its way when it is cancelled counts as sent.
+                    # An event in flight at the cancellation counts as sent.
                     await asyncio.shield(self.number(channel))
             self.people[0].client.send("client-talk", str(self.sent[TALK]), channel=TALK)
             self.sent[TALK] += 1
@@ -44,7 +44,7 @@ class Residents:
         await self.world.publish([channel], str(number))
 
     async def check(self):
-        """That all have everything. The first to talk does not hear itself."""
+        """Expects all events at all residents. The sender of a client event does not receive it."""
         end = asyncio.get_running_loop().time() + PATIENCE
         while self.missing() and asyncio.get_running_loop().time() < end:
             await asyncio.sleep(0.1)

@@ -1,4 +1,4 @@
-"""NaCl's secretbox, opened as pusher-js does it: a client has to know whether it can read what it gets.
+"""NaCl's secretbox, opened as by pusher-js: a client must know whether it can read an event.
 Slow, and fast enough for some hundred short messages a second."""
 
 import hmac

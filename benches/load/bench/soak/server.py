@@ -1,4 +1,4 @@
-"""The server that is watched."""
+"""The server under test."""
 
 import base64
 import os
@@ -12,7 +12,7 @@ TIGHT = App("tight", "tight-key", "tight-secret-of-the-bench")
 
 CACHE_SECONDS = 20
 ACTIVITY_SECONDS, PONG_SECONDS = 5, 5
-# Everything short that has a time, so that all times are over again and again in one run.
+# Short timeouts and lifetimes, so that each passes many times in one run.
 CONFIG = """\
 listen = "127.0.0.1:0"
 ops_listen = "127.0.0.1:{ops}"
@@ -53,7 +53,7 @@ limits.batch_events = 1
 
 @dataclass(frozen=True)
 class Soaked:
-    """As `process.Process` starts it."""
+    """A target for `process.Process`: the server with the options of the soak."""
 
     program: Path
     ops: int

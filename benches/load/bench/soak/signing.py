@@ -1,4 +1,4 @@
-"""Signatures of the protocol, and names that never come twice."""
+"""Signatures of the protocol, and unique names."""
 
 import hashlib
 import hmac
@@ -31,7 +31,7 @@ class App:
         return f"{self.key}:{self.digest(f'{socket_id}::user::{user_data}')}"
 
     def target(self, method, path, body=b"", **parameters):
-        """The request target with everything that signs it."""
+        """The request target with its signature parameters."""
         signed = {
             **parameters,
             "auth_key": self.key,

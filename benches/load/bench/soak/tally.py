@@ -1,4 +1,4 @@
-"""What has happened so far."""
+"""Counts of all happenings so far."""
 
 from collections import Counter
 
@@ -15,7 +15,7 @@ class Tally:
         self.counts[what] += count
 
     def wrong(self, kind, example=""):
-        """Something that must not happen, and for the first of its kind what it was."""
+        """Counts a fault, and keeps the text of the first of its kind."""
         self.unexpected[kind] += 1
         self.examples.setdefault(kind, str(example)[:300])
 

@@ -1,4 +1,4 @@
-"""Clients that come, do this and that, and go, each in its own way."""
+"""Short-lived clients with random actions and ways to leave."""
 
 import asyncio
 import json
@@ -62,7 +62,7 @@ class Visit:
         self.user = f"user-{random.randrange(USERS)}" if random.random() < 0.7 else fresh("user-new-")
         await self.client.sign_in(self.user, (f"user-{random.randrange(USERS)}" for _ in range(3)))
 
-    # Channels. On one of its own a visitor has an event published, and waits for it.
+    # Channels. A visitor publishes an event on its own channel and waits for it.
 
     async def public(self):
         channel = fresh("news-")
@@ -87,7 +87,7 @@ class Visit:
         await self.hear(channel)
 
     async def cached(self):
-        """What is published first must come first."""
+        """Events must arrive in the order of publishing."""
         channel = fresh(random.choice(["cache-page-", "private-cache-page-", "private-encrypted-cache-page-"]))
         shown = {} if channel.startswith("cache-") else await self.client.authorize(channel)
         if random.random() < 0.3:
@@ -136,7 +136,7 @@ class Visit:
         if came not in done:
             self.world.tally.wrong("an event that was lost", channel)
 
-    # What it does while it is there.
+    # Actions of a connected visitor.
 
     async def client_event(self):
         may = [c for c in self.joined if c.startswith(("private-", "presence-")) and "encrypted" not in c]
@@ -162,7 +162,7 @@ class Visit:
         if await self.client.subscribe(channel, auth=auth) is not None:
             self.world.tally.wrong("a subscription that must be refused", channel)
 
-    # How it goes.
+    # Ways to leave.
 
     async def goodbye(self):
         self.world.tally.add("left with a close frame")
@@ -176,7 +176,7 @@ class Visit:
         self.client.hang_up(reset=True)
 
     async def silence(self):
-        """The server finds out by itself."""
+        """The client falls silent, and the server must notice."""
         self.world.tally.add("fell silent")
         before = self.client.transport
         self.client.fall_silent()
@@ -189,7 +189,7 @@ class Visit:
 
 
 async def read_slowly(world):
-    """Joins where much is published, and reads nothing of it."""
+    """Joins a busy channel and never reads."""
     client = None
     try:
         client = await Client.open(world, receive_buffer=16 * 1024)
@@ -200,7 +200,7 @@ async def read_slowly(world):
         client.transport.resume_reading()
         async with asyncio.timeout(SILENCE):
             await client.closed
-        # Without a code where it took none of what the server said last; it may also be pinged first.
+        # Without a code if the client did not read the last frames; a ping may come first.
         if client.code not in (4100, 4201, None):
             world.tally.wrong("a slow reader that was not closed with 4100", client.code)
         world.tally.add("slow readers that were closed")

@@ -1,4 +1,4 @@
-"""Everything that goes on at one server, from the first client to the last."""
+"""All clients and backends of one server, from the first client to the last."""
 
 import asyncio
 import json
@@ -34,7 +34,7 @@ NOTHING = (
 
 
 class World:
-    # Longer than the server takes to notice.
+    # Longer than the server's timeouts.
     silence = ACTIVITY_SECONDS + PONG_SECONDS + 3
     slowness = 12
 
@@ -94,7 +94,7 @@ class World:
                 say(f"{second // 60} min: {rss:,} KiB, {connects:,} connects, {wrong} wrong")
 
     async def arrivals(self):
-        """One after another, and never more than so many at a time."""
+        """Starts visitors in turn, up to a number of concurrent ones."""
         start, arrived = time.monotonic(), 0
         while True:
             arrived += 1
@@ -140,7 +140,7 @@ class World:
         return json.loads(body)
 
     async def left(self):
-        """What is left when all times are over, by its name in /stats or as a sentence."""
+        """Leftovers after all timeouts, by their name in /stats or as a sentence."""
         end = time.monotonic() + CACHE_SECONDS + SWEEP_SECONDS + 15
         while True:
             stats = await self.stats()

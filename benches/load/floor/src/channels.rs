@@ -1,4 +1,4 @@
-//! Channels: who is subscribed, and the frames that go to them.
+//! Channels: their subscribers and the frames for them.
 
 use std::{
     os::fd::RawFd,
@@ -12,7 +12,7 @@ use crate::{
     ws::{self, frame},
 };
 
-/// What one worker tells the others: send `frame` to the subscribers of `channel`.
+/// A message between workers: send `frame` to the subscribers of `channel`.
 type Post = (Vec<u8>, Arc<[u8]>);
 
 pub struct Mailbox {
@@ -107,7 +107,7 @@ impl Worker {
         self.send(id, &answer);
     }
 
-    /// Tells the others, and returns what the new member is told.
+    /// Announces the member to the others, and returns the answer for the new member.
     fn join(&mut self, name: &[u8], member: &[u8]) -> Vec<u8> {
         let user = field(member, r#"\"user_id\":\""#).unwrap_or_default();
         let user = user.strip_suffix(b"\\").unwrap_or(user);

@@ -14,8 +14,8 @@
 //!
 //! It listens on 127.0.0.1 and says so; port 0 takes a free one.
 //!
-//! `worker` is the loop with its sockets, `http` and `ws` are what comes in on
-//! one, `channels` is who gets what, `sys` holds the system calls.
+//! `worker` is the loop with its sockets, `http` and `ws` parse the input of
+//! one, `channels` holds subscriptions, `sys` the system calls.
 
 mod channels;
 mod http;
@@ -42,7 +42,7 @@ fn main() -> io::Result<()> {
     let mut handles = Vec::new();
     for me in 0..threads {
         let listener = sys::listen(port)?;
-        // The other workers share what port 0 became.
+        // The other workers share the port chosen for 0.
         port = sys::bound_port(listener)?;
         let worker = Worker::new(listener, mailboxes.clone(), me, &mode)?;
         handles.push(std::thread::spawn(move || worker.run()));

@@ -45,7 +45,7 @@ pub fn bound_port(fd: RawFd) -> io::Result<u16> {
     Ok(u16::from_be(name.sin_port))
 }
 
-/// The next connection, or `None` if nobody waits.
+/// The next connection, or `None` if none is waiting.
 pub fn accept(listener: RawFd) -> io::Result<Option<RawFd>> {
     let nobody = std::ptr::null_mut();
     // SAFETY: both pointers may be null: the peer's address is not wanted.
@@ -70,7 +70,7 @@ pub fn receive(fd: RawFd, buf: &mut [u8]) -> io::Result<usize> {
     if n < 0 { Err(io::Error::last_os_error()) } else { Ok(n as usize) }
 }
 
-/// Closes a descriptor, which nobody may use from here on.
+/// Closes a descriptor. It must not be used afterwards.
 pub fn close(fd: RawFd) {
     // SAFETY: no pointer is passed; the caller gives the descriptor up.
     unsafe { libc::close(fd) };
@@ -107,7 +107,7 @@ pub fn watch(epoll: RawFd, fd: RawFd, token: u64, events: i32, op: i32) -> io::R
     Ok(())
 }
 
-/// Waits for as long as it takes; returns how many of `events` are filled in.
+/// Waits without a timeout; returns the number of filled `events`.
 pub fn wait(epoll: RawFd, events: &mut [libc::epoll_event]) -> io::Result<usize> {
     loop {
         // SAFETY: pointer and length are those of `events`.

@@ -1,4 +1,4 @@
-//! One thread: its epoll loop, its sockets, and what they have not taken yet.
+//! One thread: its epoll loop, its sockets, and their unsent bytes.
 
 use std::{collections::HashMap, io, os::fd::RawFd, sync::Arc};
 

@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, bail};
 use memchr::memmem;
 
-/// What matters of one response.
+/// The relevant parts of a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Response {
     pub status: u16,

@@ -110,7 +110,7 @@ impl Subscription {
     }
 }
 
-/// Whether `message` says that a subscription succeeded.
+/// True if `message` reports a successful subscription.
 pub fn is_subscribed(message: &[u8]) -> bool {
     memchr::memmem::find(message, b"pusher_internal:subscription_succeeded").is_some()
 }

@@ -1,4 +1,4 @@
-//! Clients, a place, and the wire between them, for tests and for the fuzzer.
+//! Models of clients, a gate and the wire between them, for tests and for the fuzzer.
 #![allow(clippy::unwrap_used, reason = "what fails here is the model")]
 #![cfg_attr(fuzzing, allow(dead_code, reason = "tests use more of it"))]
 
@@ -62,7 +62,7 @@ impl Bed {
         self.start + Duration::from_millis(ms)
     }
 
-    /// An event of the channel; empty ones are nudges, which are no events of it.
+    /// An event of the channel. Empty ones are nudges and do not count as events.
     pub(super) fn frames(&self, text: &str, versions: &[Version]) -> SealedFrames {
         let seal = |v: &Version| self.ring.seal(&self.channel, *v, text.as_bytes()).unwrap();
         let sealed: Vec<_> = versions.iter().map(seal).collect();
@@ -101,12 +101,12 @@ impl Bed {
     }
 }
 
-/// A frame that does not open makes it ask for a secret, then it tries that frame once more and
-/// takes whatever comes next with the secret that it has by then.
+/// A client that asks for a secret when a frame does not open, tries that frame once more, and
+/// reads all later frames with its secret of that time.
 pub(super) struct Client<'a> {
     pub(super) bed: &'a Bed,
     pub(super) secret: Version,
-    /// Waits for the answer of the auth endpoint.
+    /// Frames for which an answer of the auth endpoint is outstanding.
     pub(super) stuck: Vec<String>,
     pub(super) read: Vec<String>,
     pub(super) asked: usize,
@@ -137,7 +137,7 @@ impl<'a> Client<'a> {
         }
     }
 
-    /// The answer to the first of its questions.
+    /// The answer to its first open request.
     pub(super) fn answered(&mut self, version: Version) {
         self.secret = version;
         if self.stuck.is_empty() {

@@ -1,5 +1,5 @@
-//! A client as pusher-websocket-java is: it handles one event after the other and waits for the
-//! answer to its question in between, and when that fails it has no secret any more.
+//! A model of pusher-websocket-java: it handles one event after the other, blocks on its auth
+//! request, and has no secret after a failed one.
 
 use std::collections::VecDeque;
 
@@ -8,13 +8,13 @@ use super::*;
 struct Serial<'a> {
     bed: &'a Bed,
     secret: Option<Version>,
-    /// What it has been sent and has not handled.
+    /// Frames received and not handled yet.
     queue: VecDeque<Frame>,
     /// The event that made it ask.
     stuck: Option<Frame>,
     read: Vec<u64>,
     asked: u64,
-    /// Events that it was sent and could not open, and for which no question of its own failed.
+    /// Events that it could not open without a failed request of its own.
     unopened: usize,
     closed: bool,
     pings: u64,
@@ -64,7 +64,7 @@ impl<'a> Serial<'a> {
     fn follow(&mut self, place: &mut Place, outcome: Outcome) {
         match outcome {
             Outcome::Close => self.closed = true,
-            // A thread of its own answers pings, whatever the client is waiting for.
+            // Another thread of the client answers pings, even while it blocks.
             Outcome::Pings => {
                 self.pings += 1;
                 place.pinged(self.pings);
@@ -83,14 +83,14 @@ pub(in crate::hub::place) enum Step {
     Handle,
     Serve,
     Refuse,
-    /// The question is lost, and the server never hears of it.
+    /// The request is lost on its way to the server.
     Lose,
     Turn,
     Cut,
 }
 
-/// Nothing is served that the client cannot open. It reads every event once and in order, up to
-/// where it is closed.
+/// The client never receives a frame that it cannot open. It reads every event once and in order,
+/// until it is closed.
 pub(in crate::hub::place) fn run(steps: Vec<Step>) {
     let bed = Bed::new();
     let (mut place, mut client) = (bed.java_place(), Serial::new(&bed));

@@ -1,9 +1,9 @@
-//! A client as pusher-js is, that sleeps now and then.
+//! A model of pusher-js in a page that sleeps now and then.
 
 use super::*;
 
-/// A client that does not read at once, and in rounds: in each it reads its socket first, and then
-/// what the auth endpoint had answered when the round began.
+/// A client that reads in rounds, with pauses: in each round it reads its socket first, then the
+/// auth responses that had arrived when the round began.
 struct Sleeper<'a> {
     client: Client<'a>,
     inbox: Vec<Message>,
@@ -11,11 +11,11 @@ struct Sleeper<'a> {
     pings: u64,
     answers: Vec<Answer>,
     served: usize,
-    /// What the auth endpoint is about to answer.
+    /// Answers that the auth endpoint has not sent yet.
     serving: Vec<Answer>,
 }
 
-/// `None`: the question is refused, or gets lost.
+/// `None`: the request is refused, or lost.
 type Answer = Option<Version>;
 
 enum Message {
@@ -71,7 +71,7 @@ impl Sleeper<'_> {
         }
     }
 
-    /// The auth endpoint serves what it has been asked.
+    /// The auth endpoint handles one request.
     fn serve(&mut self, place: &mut Place, now: Instant) {
         if self.served < self.client.asked {
             self.served += 1;
@@ -96,7 +96,7 @@ impl Sleeper<'_> {
     }
 }
 
-/// A place waits for some rounds.
+/// The longest pause of the client that a gate tolerates, in milliseconds.
 pub(in crate::hub::place) const LONGEST: u64 = 500;
 
 #[derive(Clone, Debug)]
@@ -110,16 +110,15 @@ pub(in crate::hub::place) enum Step {
     Refuse,
     Reply,
     Turn,
-    /// So much time passes, in which the client reads and what it has asked does not arrive.
+    /// Time passes in which the client reads, while its requests do not arrive.
     Wait(u64),
 }
 
-/// Between two looks while time passes.
+/// Milliseconds between two reads while time passes.
 const LOOK: u64 = 400;
 
-/// The client reads every event once and in order, but for empty nudges, and asks at most once
-/// for each nudge: however late it asks, and whether it is refused, if it reads its socket and the
-/// answers in the time that a place waits for them.
+/// The client reads every event once and in order, except empty nudges, and asks at most once for
+/// each nudge. This holds for late and refused requests, if the client reads within the hold.
 pub(in crate::hub::place) fn run(steps: Vec<Step>) {
     let bed = Bed::new();
     let mut place = bed.place(Issuer::Server, false);
@@ -181,7 +180,7 @@ pub(in crate::hub::place) fn run(steps: Vec<Step>) {
             Step::Turn => {}
         }
     }
-    // In the end everybody gets what they wait for.
+    // In the end all outstanding requests and frames arrive.
     for _ in 0..5 {
         sleeper.read(&mut place);
         sleeper.serve(&mut place, bed.at(now));

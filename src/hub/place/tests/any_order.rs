@@ -1,4 +1,4 @@
-//! Whatever happens when.
+//! Events in any order.
 
 use proptest::prelude::*;
 

@@ -1,11 +1,11 @@
-//! How long a place waits for its client, for how much, and what becomes of one that does not ask.
+//! The hold: its length, its bound in bytes, and clients that do not ask.
 
 use super::*;
 use crate::hub::outbox::cost;
 
 const HOLD: u64 = 2000;
 
-/// Its next event, `text`, is sent in both forms as far as the place wants them.
+/// Publishes `text` in both forms.
 fn publish(bed: &Bed, place: &mut Place, text: &str, ms: u64, client: &mut Client<'_>) -> Outcome {
     let frames = bed.frames(text, BOTH);
     if let Some(frame) = frames.of(place.served_version()) {
@@ -62,7 +62,7 @@ fn f31_a_client_that_may_have_lost_its_secret_is_closed_where_others_are_left_wi
     assert_eq!(place.tick(bed.at(HOLD - 1), None, &mut |_| {}), Outcome::Stays);
     assert_eq!(place.tick(bed.at(HOLD), None, &mut |f| client.receive(f)), Outcome::Close);
     assert_eq!((client.asked, client.read.len()), (1, 0), "it is sent the nudge and nothing else");
-    // The same where too much waits.
+    // The same when the buffer is full.
     let (mut place, mut client) = (bed.java_place(), Client::new(&bed));
     assert_eq!(published_until_open(&bed, &mut place, &mut client).1, Outcome::Close);
     assert_eq!((client.asked, client.read.len()), (1, 0));
@@ -109,7 +109,7 @@ fn f31_a_client_that_asks_for_one_channel_after_the_other_is_waited_for() {
     assert_eq!(place.tick(bed.at(15_000), last, &mut |_| {}), Outcome::Close, "not for ever");
 }
 
-/// Publishes until the place opens; how often, and how it opened.
+/// Publishes until the gate is idle again; returns the number of events and the outcome.
 fn published_until_open(bed: &Bed, place: &mut Place, client: &mut Client<'_>) -> (u64, Outcome) {
     place.arm(bed.at(0));
     let mut taken = 0;
@@ -148,7 +148,7 @@ fn f31_a_cut_sends_no_second_nudge_to_a_client_that_has_no_secret_while_it_asks(
     let cut = place.cut(bed.next(NEW, true), bed.at(150), &mut Resealing::new(None), &mut |_| {});
     assert_eq!((cut, sent), (Outcome::Stays, 1));
     assert_eq!(place.tick(bed.at(150), None, &mut |_| sent += 1), Outcome::Stays);
-    // The question was lost on its way.
+    // The request was lost on its way.
     assert_eq!(place.tick(bed.at(100 + HOLD), None, &mut |_| sent += 1), Outcome::Close);
     assert_eq!(sent, 1);
 }

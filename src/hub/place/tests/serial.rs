@@ -1,4 +1,4 @@
-//! A client that handles one event after the other, whatever happens when.
+//! A serial client, with events in any order.
 
 use proptest::prelude::*;
 

@@ -1,4 +1,4 @@
-//! WebSocket clients: what is asked of one, and how far it has come.
+//! WebSocket clients: their requests and their states.
 
 use std::io::{ErrorKind, Read};
 
@@ -11,7 +11,7 @@ use crate::{
     ws::{self, opcode},
 };
 
-/// What the kernel may keep for a client that reads slowly.
+/// Receive buffer in the kernel for a client that reads slowly, in bytes.
 const NARROW_BUFFER: usize = 256 * 1024;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,7 +28,7 @@ pub enum Phase {
     Closed,
 }
 
-/// What a slow client found.
+/// Result of a slow client's read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sip {
     Took,

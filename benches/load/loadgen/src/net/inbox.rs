@@ -1,4 +1,4 @@
-//! What comes in for a client: the upgrade's answer, then frames.
+//! The input of a client: the response to the upgrade, then frames.
 
 use anyhow::{Context, Result, anyhow, bail};
 use memchr::memmem;

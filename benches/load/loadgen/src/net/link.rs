@@ -92,7 +92,7 @@ impl Link {
         }
     }
 
-    /// What the TLS handshake agreed on.
+    /// The negotiated TLS parameters.
     pub fn agreed(&self) -> Option<String> {
         self.tls.as_ref()?.agreed()
     }

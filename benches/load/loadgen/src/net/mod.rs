@@ -33,7 +33,7 @@ use crate::{pusher::App, ws};
 const PUBLISHERS: usize = 1 << 32;
 const READ_BUFFER: usize = 256 * 1024;
 
-/// Where the server is and which addresses to connect from.
+/// Address of the server, and the addresses to connect from.
 #[derive(Clone, Debug)]
 pub struct Target {
     pub address: SocketAddrV4,
@@ -43,7 +43,7 @@ pub struct Target {
     pub tls: bool,
 }
 
-/// What a turn of the loop tells the scenario.
+/// An event of the loop for the scenario.
 pub enum Event<'a> {
     /// A client that wanted no subscription has its socket id.
     Established(usize),
@@ -104,7 +104,7 @@ impl Net {
         Ok(Link::new(stream, tls.transpose()?))
     }
 
-    /// What the TLS handshakes agreed on, if any connection is open.
+    /// The TLS parameters in use, if any connection is open.
     pub fn tls_agreed(&self) -> Option<String> {
         let clients = self.clients.iter().filter_map(|client| client.link.as_ref());
         let publishers = self.publishers.iter().map(|publisher| &publisher.link);

@@ -1,4 +1,4 @@
-//! TLS under a connection, where it is asked for.
+//! Optional TLS under a connection.
 
 use std::{
     io::{self, ErrorKind, Read, Write},
@@ -23,8 +23,8 @@ use super::link::ReadState;
 /// The most that a record adds to what was read with it: the part of it that had come before.
 const RECORD: usize = 20 * 1024;
 
-/// What every connection starts from: TLS 1.3 with a whole handshake each time,
-/// as of a client that comes for the first time.
+/// The configuration of all connections: TLS 1.3 with a full handshake each time,
+/// as for a new client.
 pub fn config() -> Result<Arc<ClientConfig>> {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let mut config = ClientConfig::builder_with_provider(provider.clone())
@@ -83,7 +83,7 @@ impl Session {
     pub fn new(config: Arc<ClientConfig>, server: Ipv4Addr) -> Result<Self> {
         let mut session =
             ClientConnection::new(config, ServerName::from(std::net::IpAddr::V4(server)))?;
-        // What is sent before the handshake is done waits in the session.
+        // Data sent before the end of the handshake waits in the session.
         session.set_buffer_limit(None);
         Ok(Self(session))
     }
@@ -144,7 +144,7 @@ impl Session {
         Ok((len, state))
     }
 
-    /// What was agreed on: version, cipher suite and key exchange.
+    /// The negotiated version, cipher suite and key exchange.
     pub fn agreed(&self) -> Option<String> {
         Some(format!(
             "{:?} {:?} {:?}",

@@ -1,5 +1,5 @@
 //! Client events between pairs, each pair on a private channel of its own. One
-//! message per pair is always on its way: whoever gets it sends the next one.
+//! message per pair is always in flight: its receiver sends the next one.
 
 use anyhow::Result;
 use clap::Args;

@@ -1,4 +1,4 @@
-//! As many sockets on one channel as will go: memory, the time to connect, and
+//! As many sockets as possible on one channel: memory, the time to connect, and
 //! the time until one event has reached all.
 
 use std::time::Duration;

@@ -17,7 +17,7 @@ use crate::{
 const CHANNEL: &str = "fanout";
 const SEALED_CHANNEL: &str = "private-encrypted-fanout";
 
-/// How much a slow reader takes at a time, and how often.
+/// Bytes per read of a slow reader, and the interval of its reads.
 const SIP: usize = 8 * 1024;
 const SIP_EVERY: u64 = SECOND / 10;
 

@@ -1,4 +1,4 @@
-//! The scenarios, and what they share.
+//! The scenarios and their common parts.
 
 pub mod channels;
 pub mod churn;
@@ -26,7 +26,7 @@ use crate::{
 
 pub const SECOND: u64 = 1_000_000_000;
 
-/// How long nothing may arrive before what is missing counts as lost.
+/// Silence after which missing messages count as lost.
 const PATIENCE: u64 = 3 * SECOND;
 
 pub const TICK: Duration = Duration::from_millis(20);
@@ -167,7 +167,7 @@ impl Deliveries {
         Ok(sealed)
     }
 
-    /// Whether nothing has come for so long that nothing more will.
+    /// True after so long a silence that missing messages count as lost.
     pub fn stalled(&self) -> bool {
         now().saturating_sub(self.last) > PATIENCE
     }

@@ -33,7 +33,7 @@ impl Presence {
         let joiners = connect_all(net, self.joins, 64, |_| None)?;
         super::settle(net, std::time::Duration::from_millis(500))?;
 
-        // Each join is told to all who are there.
+        // Each join is announced to all members.
         let expected = (self.joins * self.members + self.joins * (self.joins - 1) / 2) as u64;
         let mut told = 0u64;
         let mut latency = Latency::new();

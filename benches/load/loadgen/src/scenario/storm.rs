@@ -1,5 +1,5 @@
-//! What follows a restart: all clients connect at once, and each wants its
-//! subscriptions back. For a server that has just been started.
+//! The load after a restart: all clients connect at once and restore their
+//! subscriptions. For a freshly started server.
 
 use std::time::Duration;
 

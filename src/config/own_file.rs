@@ -1,0 +1,74 @@
+//! The configuration file itself: how it is read, and whether others may read the secrets in it.
+
+use std::{
+    fs::File,
+    io,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+};
+
+use figment::value::{Dict, Value};
+use zeroize::Zeroizing;
+
+use super::{ConfigError, show::SECRETS};
+use crate::text_file;
+
+pub struct OwnFile {
+    pub path: PathBuf,
+    pub text: Zeroizing<String>,
+    /// Of the file that was read: the path may name another one by now.
+    mode: u32,
+}
+
+impl OwnFile {
+    pub fn read(path: &Path) -> Result<Self, ConfigError> {
+        let refused = |reason: io::Error| ConfigError(why_unread(path, &reason));
+        let file = File::open(path).map_err(refused)?;
+        let data = file.metadata().map_err(refused)?;
+        if data.is_dir() {
+            return Err(ConfigError(format!(
+                "the configuration file {0} is a directory: name the file in it, such as {1}",
+                path.display(),
+                path.join("sealcast.toml").display()
+            )));
+        }
+        let mode = data.permissions().mode() & 0o777;
+        let text = text_file::read_open(file).map_err(refused)?;
+        Ok(Self { path: path.to_owned(), text, mode })
+    }
+
+    /// A warning and no error: the permissions of a mounted file are not always the operator's to
+    /// choose.
+    pub fn warning(&self, values: &Dict) -> Option<String> {
+        let (path, mode) = (self.path.display(), self.mode);
+        (mode & 0o007 != 0 && has_secret(values)).then(|| {
+            format!(
+                "the configuration file {path} holds secrets, and every user of this machine has access to it (mode {mode:04o}): `chmod 600 {path}`"
+            )
+        })
+    }
+}
+
+fn why_unread(path: &Path, reason: &io::Error) -> String {
+    let hint = match reason.kind() {
+        io::ErrorKind::NotFound => {
+            ": name another with --config or SEALCAST_CONFIG; to try the server without a file, `sealcast serve --dev`"
+        }
+        _ => "",
+    };
+    format!("cannot read the configuration file {}: {reason}{hint}", path.display())
+}
+
+fn has_secret(values: &Dict) -> bool {
+    values.iter().any(|(name, value)| match value {
+        Value::Dict(_, inner) => name == "headers" && !inner.is_empty() || has_secret(inner),
+        Value::Array(_, list) => list.iter().any(|value| value.as_dict().is_some_and(has_secret)),
+        Value::String(_, text) => SECRETS.contains(&&**name) && !stands_elsewhere(text),
+        _ => false,
+    })
+}
+
+/// The name of a file or a variable, and not the key itself.
+fn stands_elsewhere(text: &str) -> bool {
+    text.is_empty() || ["file:", "env:"].iter().any(|prefix| text.trim().starts_with(prefix))
+}
