@@ -42,3 +42,27 @@ impl User {
         SUBSCRIPTION_BYTES + self.identity.text_bytes() + watched
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::presence::MemberLimits;
+
+    fn member_of(id: &str, info: &str) -> usize {
+        let data = format!(r#"{{"user_id":"{id}","user_info":"{info}"}}"#);
+        let limits = MemberLimits { bytes: 10_000, user_id_chars: 200 };
+        member(&Member::parse(&data, limits).unwrap())
+    }
+
+    /// 78 such channels were charged with 62 KB and took 190 KB.
+    #[test]
+    fn f14_a_subscription_is_charged_for_its_name_and_its_member() {
+        assert_eq!(member_of("u", &"x".repeat(900)) - member_of("u", ""), 900);
+        assert_eq!(member_of(&"u".repeat(101), "") - member_of("u", ""), 200);
+        let channel = "n".repeat(170);
+        assert_eq!(Subscription::OwnUser.bytes(&channel), Subscription::OwnUser.bytes("") + 170);
+        let one =
+            Subscription::OwnUser.bytes(&channel) + member_of(&"u".repeat(103), &"y".repeat(850));
+        assert!(78 * one > 180_000 && 78 * one < 260_000, "{one}");
+    }
+}

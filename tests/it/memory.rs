@@ -312,8 +312,13 @@ async fn f14_a_connection_is_charged_for_the_members_that_it_brings() {
         assert!(joined < most, "{joined} MB of members, and it is still read from");
     };
     assert!(joined > 4 && end.is_none_or(|code| code == 4100), "{joined} joined: {end:?}");
-    let scrape = server.scrape().await;
-    assert_eq!(scrape.sum("sealcast_connections_closed_total", &[("reason", "shed")]), 1.0);
+    // It is counted when the connection has gone.
+    until("a connection to be shed", async || {
+        let scrape = server.scrape().await;
+        let shed = scrape.sum("sealcast_connections_closed_total", &[("reason", "shed")]);
+        (shed == 1.0).then_some(())
+    })
+    .await;
     server.still_serves(&mut bystander, "an overload").await;
     server.stop().await;
 }
