@@ -46,6 +46,24 @@ pub enum Short {
     Descriptors,
 }
 
+/// The two kinds of listeners that are not for operators.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Listener {
+    /// Anybody.
+    Public,
+    /// Backends that have an address of their own (`api_listen`).
+    Api,
+}
+
+/// The answer to a new connection.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Room {
+    Enough,
+    /// The connection stays, and an idle one should be closed.
+    Short,
+    None,
+}
+
 /// The pressure on memory.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Grade {
@@ -85,10 +103,14 @@ impl Descriptors {
         self.most.saturating_sub(self.reserve())
     }
 
-    /// The rest is for operators: probes and commands are answered when clients and API have used
-    /// up their part.
-    fn for_connections(&self) -> u64 {
-        self.most.saturating_sub(self.reserve() / 2)
+    /// Half of the reserve is closed to strangers, and its last quarter is for operators alone:
+    /// probes and commands are answered when clients and API have used up their part.
+    fn for_connections(&self, listener: Listener) -> u64 {
+        let kept = match listener {
+            Listener::Public => self.reserve() / 2,
+            Listener::Api => self.reserve() / 4,
+        };
+        self.most.saturating_sub(kept)
     }
 
     fn are_short(&self) -> bool {
@@ -148,14 +170,19 @@ impl Capacity {
 
     /// Asked for each connection that is not an operator's, with its own descriptor: that it is the
     /// lowest free one tells how many are in use.
-    pub fn keeps(&self, connection: &impl AsRawFd) -> bool {
+    pub fn room(&self, connection: &impl AsRawFd, listener: Listener) -> Room {
         let number = u64::try_from(connection.as_raw_fd()).unwrap_or(0);
-        match self.descriptors.as_ref().filter(|d| number >= d.for_connections()) {
-            None => true,
-            Some(descriptors) => {
+        self.room_at(number, listener)
+    }
+
+    fn room_at(&self, number: u64, listener: Listener) -> Room {
+        match &self.descriptors {
+            Some(descriptors) if number >= descriptors.for_connections(listener) => {
                 self.warn_of_descriptors(descriptors);
-                false
+                Room::None
             }
+            Some(descriptors) if number >= descriptors.for_sockets() => Room::Short,
+            _ => Room::Enough,
         }
     }
 
@@ -277,6 +304,25 @@ mod tests {
         assert_eq!(at(1 << 30), None);
         // Some are always open.
         assert_eq!(at(33), Some(Short::Descriptors));
+    }
+
+    #[test]
+    fn fm5_backends_have_descriptors_that_strangers_cannot_use_up() {
+        let probe = File::open("/dev/null").unwrap();
+        let descriptors = Some(Descriptors { most: 256, probe });
+        let capacity = Capacity { descriptors, ..Capacity::unlimited() };
+        for (number, public, api) in [
+            (223, Room::Enough, Room::Enough),
+            (224, Room::Short, Room::Short),
+            (239, Room::Short, Room::Short),
+            (240, Room::None, Room::Short),
+            (247, Room::None, Room::Short),
+            (248, Room::None, Room::None),
+        ] {
+            let room = [Listener::Public, Listener::Api].map(|l| capacity.room_at(number, l));
+            assert_eq!(room, [public, api], "{number}");
+        }
+        assert_eq!(Capacity::unlimited().room_at(u64::MAX, Listener::Public), Room::Enough);
     }
 
     #[test]

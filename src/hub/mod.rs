@@ -78,6 +78,8 @@ pub struct Gauges {
     pub outbox_bytes: AtomicUsize,
     /// Bytes held by sockets over their share while memory is short.
     pub heavy_bytes: AtomicUsize,
+    /// Bytes of all sockets, at the last look at the memory.
+    pub held_bytes: AtomicUsize,
     /// Connections closed since the start because they read too slowly.
     pub slow_readers: AtomicUsize,
     /// Frames delivered, counted once for each subscriber.
@@ -98,6 +100,7 @@ impl Default for Gauges {
             sockets: AtomicUsize::default(),
             outbox_bytes: AtomicUsize::default(),
             heavy_bytes: AtomicUsize::default(),
+            held_bytes: AtomicUsize::default(),
             slow_readers: AtomicUsize::default(),
             deliveries: Count::default(),
             delivered_bytes: Count::default(),

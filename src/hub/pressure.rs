@@ -16,6 +16,7 @@ use crate::{capacity::Grade, protocol::code::Close};
 const LEAST_SHARE: usize = 64 * 1024;
 
 pub struct Pressure {
+    for_sockets: AtomicUsize,
     share: AtomicUsize,
     excess: AtomicUsize,
     /// The number of the check that set these values.
@@ -25,6 +26,7 @@ pub struct Pressure {
 impl Default for Pressure {
     fn default() -> Self {
         Self {
+            for_sockets: AtomicUsize::new(0),
             share: AtomicUsize::new(usize::MAX),
             excess: AtomicUsize::new(0),
             look: AtomicU64::new(0),
@@ -36,17 +38,25 @@ impl Pressure {
     pub fn set(&self, grade: Grade, sockets: usize) {
         let bytes = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
         let share = |bytes_of_all| (bytes(bytes_of_all) / sockets.max(1)).max(LEAST_SHARE);
-        let (share, excess) = match grade {
-            Grade::Relaxed => (usize::MAX, 0),
-            Grade::Tight { for_sockets } => (share(for_sockets), 0),
-            Grade::Short { for_sockets, excess } => (share(for_sockets), bytes(excess)),
+        let (for_sockets, share, excess) = match grade {
+            Grade::Relaxed => (0, usize::MAX, 0),
+            Grade::Tight { for_sockets } => (for_sockets, share(for_sockets), 0),
+            Grade::Short { for_sockets, excess } => {
+                (for_sockets, share(for_sockets), bytes(excess))
+            }
         };
+        self.for_sockets.store(bytes(for_sockets), Ordering::Relaxed);
         self.share.store(share, Ordering::Relaxed);
         self.excess.store(excess, Ordering::Relaxed);
         self.look.fetch_add(1, Ordering::Release);
     }
 
-    /// Bytes that one connection may hold and still be read from.
+    /// How many bytes are too much, while memory is tight.
+    pub fn excess(&self) -> Option<usize> {
+        (self.share() != usize::MAX).then(|| self.excess.load(Ordering::Relaxed))
+    }
+
+    /// What one connection may hold and still be read from.
     pub fn share(&self) -> usize {
         self.share.load(Ordering::Relaxed)
     }
@@ -58,20 +68,25 @@ impl Shard {
         self.hub.pressure.share()
     }
 
-    /// Closes the sockets of this worker that hold most, until its part of the excess is free.
+    /// Closes the fullest sockets of this worker until its part of what is too much is free. What
+    /// sockets together may hold is never too much: something else has taken the memory then, and
+    /// closing them would free none of it.
     pub(super) fn shed(&self) {
         let pressure = &self.hub.pressure;
         let look = pressure.look.load(Ordering::Acquire);
         if self.shed_at.replace(look) == look || pressure.share() == usize::MAX {
             return;
         }
-        let mut heavy = self.heavier_than(pressure.share());
+        let (mut heavy, held) = self.heavier_than(pressure.share());
         let mine: usize = heavy.iter().map(|(weight, _)| weight).sum();
         self.gauges().heavy_bytes.store(mine, Ordering::Relaxed);
+        self.gauges().held_bytes.store(held, Ordering::Relaxed);
         let sum =
             |sum: usize, gauge: &AtomicUsize| sum.saturating_add(gauge.load(Ordering::Relaxed));
         let all = self.hub.all_gauges().iter().map(|gauges| &gauges.heavy_bytes).fold(0, sum);
-        let excess = pressure.excess.load(Ordering::Relaxed);
+        let held = self.hub.all_gauges().iter().map(|gauges| &gauges.held_bytes).fold(0, sum);
+        let beyond = held.saturating_sub(pressure.for_sockets.load(Ordering::Relaxed));
+        let excess = pressure.excess.load(Ordering::Relaxed).min(beyond);
         let target = (excess as f64 * mine as f64 / all.max(1) as f64) as usize;
         heavy.sort_unstable_by_key(|(weight, _)| std::cmp::Reverse(*weight));
         let mut freed = 0;
@@ -85,7 +100,13 @@ impl Shard {
         }
     }
 
-    /// Gives unused capacity of the tables back. Called now and then.
+    /// While descriptors are short: those that are only waited for.
+    pub fn cut_closing(&self) {
+        let table = self.table.borrow();
+        table.sockets.iter().for_each(|(_, entry)| entry.socket.cut());
+    }
+
+    /// Now and then: what a crowd of sockets has left in the tables.
     pub fn give_back(&self) {
         let mut table = self.table.borrow_mut();
         table.topics.give_back();
@@ -95,13 +116,18 @@ impl Shard {
         }
     }
 
-    fn heavier_than(&self, share: usize) -> Vec<(usize, Rc<dyn Socket>)> {
+    /// And what all sockets of the worker hold.
+    fn heavier_than(&self, share: usize) -> (Vec<(usize, Rc<dyn Socket>)>, usize) {
         let table = self.table.borrow();
         let open = table.sockets.iter().filter(|(_, entry)| !entry.socket.outbox().is_closing());
-        open.map(|(_, entry)| (entry.socket.weight(), &entry.socket))
+        let mut held = 0;
+        let heavy = open
+            .map(|(_, entry)| (entry.socket.weight(), &entry.socket))
+            .inspect(|(weight, _)| held += weight)
             .filter(|(weight, _)| *weight > share)
             .map(|(weight, socket)| (weight, socket.clone()))
-            .collect()
+            .collect();
+        (heavy, held)
     }
 }
 

@@ -42,6 +42,9 @@ pub trait Socket {
         self.outbox().charged()
     }
 
+    /// Ends a connection that has been sent its close frame, without waiting for an answer to it.
+    fn cut(&self) {}
+
     /// What is remembered of its authorizations takes so many bytes of memory now.
     fn charge_authorizations(&self, bytes: usize);
 

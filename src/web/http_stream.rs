@@ -3,23 +3,35 @@
 
 use std::{
     cell::{Cell, RefCell},
-    future::{Ready, ready},
     io::{self, IoSlice},
     net::SocketAddr,
     pin::Pin,
     rc::Rc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 use actix_http::{Extensions, Protocol, error::DispatchError};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::{
+    http_connections::HttpConnections,
+    http_intake::{HEAD_BYTES, Intake},
+    http_usage::Usage,
     remote::{HasRemote, Known, Remote},
     transport::Transport,
+    upgrade::plain_refusal,
 };
+use crate::refusal::RefusalCode;
 
-pub struct HttpStream<IO>(Rc<Shared<IO>>);
+/// Bytes of a refused request that are read at a time, and how often before others have a turn.
+const SCRATCH_BYTES: usize = 4096;
+const SCRATCH_READS: usize = 16;
+
+pub struct HttpStream<IO> {
+    shared: Rc<Shared<IO>>,
+    usage: Rc<Usage>,
+    intake: Intake,
+}
 
 /// The socket, until it is taken over. Requests of the connection share it, so that a handler can
 /// ask for the peer's address: looking it up for every connection would cost a system call, several
@@ -39,45 +51,136 @@ impl<IO: HasRemote> HasRemote for Shared<IO> {
 /// A connection in the form of the HTTP service. Without the peer's address: see `Shared`.
 pub type Accepted<IO> = (HttpStream<IO>, Protocol, Option<SocketAddr>);
 
-pub fn accepted<IO>(io: IO) -> Ready<Result<Accepted<IO>, DispatchError>> {
+pub fn accepted<IO>(
+    io: IO,
+    protocol: Protocol,
+    connections: &HttpConnections,
+) -> Result<Accepted<IO>, DispatchError> {
+    let usage = connections.admit(protocol == Protocol::Http2);
+    let usage = usage.ok_or(DispatchError::Io(io::ErrorKind::QuotaExceeded.into()))?;
     let shared = Rc::new(Shared { io: RefCell::new(Some(io)), first: Cell::new(None) });
-    ready(Ok((HttpStream(shared), Protocol::Http1, None)))
+    Ok((HttpStream { shared, usage, intake: Intake::default() }, protocol, None))
 }
+
+/// What requests find of their connection.
+pub struct Watched(pub Rc<Usage>);
 
 pub fn share<IO: Transport>(stream: &HttpStream<IO>, connection: &mut Extensions) {
-    connection.insert(Known::Asked(stream.0.clone()));
+    connection.insert(Known::Asked(stream.shared.clone()));
+    connection.insert(Watched(stream.usage.clone()));
 }
 
-/// Information about a connection for the report of an HTTP failure.
-pub struct Beginning<IO>(Rc<Shared<IO>>);
+/// What is known of a connection when HTTP has failed on it.
+pub struct Beginning<IO> {
+    shared: Rc<Shared<IO>>,
+    usage: Rc<Usage>,
+}
 
 impl<IO: HasRemote> Beginning<IO> {
     pub fn first(&self) -> Option<u8> {
-        self.0.first.get()
+        self.shared.first.get()
     }
 
     pub fn remote(&self) -> Option<Remote> {
-        self.0.remote()
+        self.shared.remote()
+    }
+
+    pub fn head_was_too_large(&self) -> bool {
+        self.usage.is_refused()
+    }
+}
+
+impl<IO> Drop for HttpStream<IO> {
+    fn drop(&mut self) {
+        self.usage.leave();
     }
 }
 
 impl<IO: Transport> HttpStream<IO> {
     pub fn beginning(&self) -> Beginning<IO> {
-        Beginning(self.0.clone())
+        Beginning { shared: self.shared.clone(), usage: self.usage.clone() }
     }
 
-    pub fn into_inner(self) -> IO {
-        self.0.io.take().expect("it is taken over once, and is no HttpStream any longer then")
+    /// And what was read of it and not yet passed on.
+    pub fn into_inner(mut self) -> (IO, Vec<u8>) {
+        let io = self.shared.io.take();
+        let io = io.expect("it is taken over once, and is no HttpStream any longer then");
+        (io, self.intake.surplus())
     }
 
     fn poll<T>(
         &self,
         poll: impl FnOnce(Pin<&mut IO>) -> Poll<io::Result<T>>,
     ) -> Poll<io::Result<T>> {
-        match &mut *self.0.io.borrow_mut() {
+        match &mut *self.shared.io.borrow_mut() {
             Some(io) => poll(Pin::new(io)),
             None => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
         }
+    }
+
+    /// A write or a flush: behind each, as much is read as before.
+    fn poll_out<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        poll: impl FnOnce(Pin<&mut IO>, &mut Context<'_>) -> Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
+        self.usage.check(cx)?;
+        self.intake.next_pass();
+        let written = self.poll(|io| poll(io, cx));
+        self.usage.wrote(cx, written.is_pending());
+        written
+    }
+
+    fn poll_requests(
+        &mut self,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.intake.follow(&self.usage);
+        if self.usage.is_refused() {
+            return self.poll_discard(cx);
+        }
+        if self.intake.is_head_too_large() {
+            self.refuse(cx);
+            return self.poll_discard(cx);
+        }
+        if self.intake.waits_for_answer(&self.usage) {
+            return Poll::Pending;
+        }
+        match &mut *self.shared.io.borrow_mut() {
+            Some(io) => self.intake.poll_read(Pin::new(io), cx, buffer),
+            None => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
+        }
+    }
+
+    /// Says why, where nothing else has been answered on the connection: behind an answer given
+    /// before the body was read, this may still be that body.
+    fn refuse(&self, cx: &mut Context<'_>) {
+        self.usage.refuse();
+        if self.usage.begun() == 0 {
+            let message = format!("The head of the request is larger than {HEAD_BYTES} bytes");
+            let status = "431 Request Header Fields Too Large";
+            let code = RefusalCode::HeadTooLarge;
+            let answer = plain_refusal(status, "Connection: close", &message, code);
+            // So little has room, and nobody else writes: no answer is due.
+            let _ = self.poll(|io| io.poll_write(cx, answer.as_bytes()));
+            let _ = self.poll(|io| io.poll_flush(cx));
+        }
+    }
+
+    /// Reads what the client still sends, since closing at once would reset the connection and the
+    /// answer would be lost. See `Usage::is_overdue`.
+    fn poll_discard(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut scratch = [0; SCRATCH_BYTES];
+        for _ in 0..SCRATCH_READS {
+            let mut buffer = ReadBuf::new(&mut scratch);
+            let read = ready!(self.poll(|io| io.poll_read(cx, &mut buffer)));
+            if read.is_err() || buffer.filled().is_empty() {
+                return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
     }
 }
 
@@ -87,10 +190,21 @@ impl<IO: Transport> AsyncRead for HttpStream<IO> {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        this.usage.check(cx)?;
+        if this.usage.denies_reading() {
+            return Poll::Pending;
+        }
         let before = buffer.filled().len();
-        let read = self.poll(|io| io.poll_read(cx, buffer));
-        if self.0.first.get().is_none() {
-            self.0.first.set(buffer.filled().get(before).copied());
+        let read = if this.usage.is_multiplexed {
+            this.poll(|io| io.poll_read(cx, buffer))
+        } else {
+            this.poll_requests(cx, buffer)
+        };
+        let new = &buffer.filled()[before..];
+        this.usage.read(new.len());
+        if this.shared.first.get().is_none() {
+            this.shared.first.set(new.first().copied());
         }
         read
     }
@@ -102,7 +216,7 @@ impl<IO: Transport> AsyncWrite for HttpStream<IO> {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.poll(|io| io.poll_write(cx, bytes))
+        self.get_mut().poll_out(cx, |io, cx| io.poll_write(cx, bytes))
     }
 
     fn poll_write_vectored(
@@ -110,7 +224,7 @@ impl<IO: Transport> AsyncWrite for HttpStream<IO> {
         cx: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.poll(|io| io.poll_write_vectored(cx, slices))
+        self.get_mut().poll_out(cx, |io, cx| io.poll_write_vectored(cx, slices))
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -118,12 +232,15 @@ impl<IO: Transport> AsyncWrite for HttpStream<IO> {
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.poll(|io| io.poll_flush(cx))
+        self.get_mut().poll_out(cx, |io, cx| io.poll_flush(cx))
     }
 
-    /// Does nothing: HTTP shuts a stream down directly before it drops it, and closing the socket
-    /// ends the transport.
-    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+    /// HTTP shuts a stream down as the last thing before it drops it. Where closing the socket ends
+    /// the transport by itself, there is nothing to do.
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if IO::SAYS_ITS_END {
+            return self.poll(|io| io.poll_shutdown(cx));
+        }
         Poll::Ready(Ok(()))
     }
 }

@@ -20,7 +20,10 @@ mod front;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod headers;
+mod http_connections;
+mod http_intake;
 mod http_stream;
+mod http_usage;
 mod listeners;
 mod live;
 mod measured;

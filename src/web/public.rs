@@ -1,18 +1,13 @@
 //! The service of the public listener: optional TLS, HTTP, and the takeover of WebSockets.
 
-use std::{
-    fmt,
-    future::{Ready, ready},
-    io,
-    net::SocketAddr,
-    pin::Pin,
-    rc::Rc,
-};
+use std::{fmt, future::ready, io, pin::Pin, rc::Rc};
 
-use actix_codec::Framed;
+use actix_codec::{Framed, FramedParts};
 use actix_http::{
-    ConnectionType, HttpServiceBuilder, Protocol, Request, Response, body::BoxBody,
-    error::DispatchError, h1,
+    ConnectionType, HttpServiceBuilder, Protocol, Request, Response,
+    body::{BoxBody, MessageBody as _},
+    error::DispatchError,
+    h1,
 };
 use actix_rt::net::ActixStream;
 use actix_service::{
@@ -38,14 +33,15 @@ use super::{
     measured::measured,
     nothing,
     parts::Draining,
-    remote::{HasRemote, Known},
+    remote::HasRemote,
     routes,
     services::{HEAD_DEADLINE, LINGER},
-    streams::{self, Stream},
+    streams::Stream,
     transport::Transport,
     upgrade::take_over,
     worker::Worker,
 };
+use crate::engine::ClientFault;
 
 /// HTTP/1.1 and WebSockets without TLS.
 pub fn plain<IO: Transport>(
@@ -53,26 +49,9 @@ pub fn plain<IO: Transport>(
     draining: impl Draining,
     serves: Serves,
 ) -> impl ServiceFactory<IO, Config = (), Response = (), Error = DispatchError, InitError = ()> {
-    let app = map_config(app(&worker, serves), |_| AppConfig::default());
-    let http = http(&worker, draining);
-    let engine = worker.engine.clone();
-    let hand_over = hand_over(worker);
-    let upgrade = move |(request, framed): (Request, Framed<HttpStream<IO>, h1::Codec>)| {
-        hand_over((request, framed.into_map_io(HttpStream::into_inner)))
-    };
-    let http = http.on_connect_ext(http_stream::share).finish(app);
-    // Without the upgrade service, a WebSocket handshake is answered as an ordinary request.
-    let http = http.upgrade((serves != Serves::Backends).then(|| fn_service(upgrade)));
-    let watched = apply_fn_factory(http, move |accepted: Accepted<IO>, http: &_| {
-        let (engine, beginning) = (engine.clone(), accepted.0.beginning());
-        let served = http.call(accepted);
-        async move {
-            served.await.inspect_err(|error| {
-                client_faults::note(&engine, error, beginning.first(), || beginning.remote());
-            })
-        }
-    });
-    fn_service(http_stream::accepted).and_then(watched)
+    let served = served(worker.clone(), draining, serves);
+    fn_service(move |io: IO| ready(http_stream::accepted(io, Protocol::Http1, &worker.http)))
+        .and_then(served)
 }
 
 /// The same within TLS, and HTTP/2.
@@ -88,37 +67,90 @@ pub fn tls<IO: ActixStream + HasRemote + Peek + 'static>(
     Error = TlsError<io::Error, DispatchError>,
     InitError = (),
 > {
-    let app = map_config(app(&worker, serves), |_| AppConfig::default());
-    let bounded = apply_fn_factory(app, |request: Request, app: &_| {
-        let stream = Stream::open(&request).map(|stream| (stream, app.call(request)));
-        async move {
-            let (_open, answer) = stream.map_err(|refusal| refusal.error_response())?;
-            answer.await
-        }
-    });
-    let [before, shaking, behind] = [(); 3].map(|()| worker.engine.clone());
-    let http = http(&worker, draining)
-        .on_connect_ext(|io: &TlsStream<IO>, connection| {
-            connection.insert(Known::Already(io.remote()));
-            if protocol(io) == Protocol::Http2 {
-                streams::count(connection);
-            }
-        })
-        .upgrade(fn_service(hand_over(worker)))
-        .finish(bounded);
+    let [before, shaking] = [(); 2].map(|()| worker.engine.clone());
     let acceptor = acceptor(config).map_err(move |error| {
         client_faults::note_handshake(&shaking, &error);
         TlsError::into_service_error(error)
     });
-    let http = http.map_err(move |error| {
-        client_faults::note(&behind, &error, None, || None);
-        TlsError::Service(error)
+    let counting = worker.clone();
+    let acceptor = apply_fn_factory(acceptor, move |io: IO, acceptor: &_| {
+        let handshake = counting.http.shake();
+        let shaken = acceptor.call(io);
+        async move {
+            let _handshake = handshake.ok_or(TlsError::Timeout)?;
+            shaken.await
+        }
     });
     let begun = move |io: IO| {
         let engine = before.clone();
         async move { expect_tls(io, &engine).await }
     };
-    fn_service(begun).and_then(acceptor).and_then(fn_service(shaken)).and_then(http)
+    let served = served(worker.clone(), draining, serves).map_err(TlsError::Service);
+    let shaken = move |io: TlsStream<IO>| {
+        let protocol = protocol(&io);
+        ready(http_stream::accepted(io, protocol, &worker.http).map_err(TlsError::Service))
+    };
+    fn_service(begun).and_then(acceptor).and_then(fn_service(shaken)).and_then(served)
+}
+
+/// What both have in common.
+fn served<IO: Transport>(
+    worker: Rc<Worker>,
+    draining: impl Draining,
+    serves: Serves,
+) -> impl ServiceFactory<Accepted<IO>, Config = (), Response = (), Error = DispatchError, InitError = ()>
+{
+    let app = map_config(app(&worker, serves), |_| AppConfig::default());
+    let http = http(&worker, draining);
+    let (engine, limits) = (worker.engine.clone(), worker.clone());
+    let bounded = apply_fn_factory(app, move |request: Request, app: &_| {
+        let stream = Stream::open(&request);
+        let checked = stream.check(request.head(), limits.settings().http_body_bytes);
+        let answer = checked.map(|()| app.call(request));
+        async move {
+            match answer {
+                Ok(answer) => match answer.await {
+                    Ok(answer) => Ok(answer.map_body(|_, body| stream.send(body))),
+                    Err(answer) => Err(answer),
+                },
+                Err(refusal) => {
+                    let answer: HttpResponse = refusal.error_response();
+                    Err(answer.map_body(|_, body| stream.send(body).boxed()))
+                }
+            }
+        }
+    });
+    let hand_over = hand_over(worker);
+    let upgrade = move |(request, framed): (Request, Framed<HttpStream<IO>, h1::Codec>)| {
+        hand_over((request, bare(framed)))
+    };
+    let http = http.on_connect_ext(http_stream::share).finish(bounded);
+    // Without, a request that would open a WebSocket is answered as what it is without that.
+    let http = http.upgrade((serves != Serves::Backends).then(|| fn_service(upgrade)));
+    apply_fn_factory(http, move |accepted: Accepted<IO>, http: &_| {
+        let (engine, beginning) = (engine.clone(), accepted.0.beginning());
+        let served = http.call(accepted);
+        async move {
+            served.await.inspect_err(|error| {
+                if beginning.head_was_too_large() {
+                    engine.client_faults.note(ClientFault::HeadTooLarge, error);
+                } else {
+                    client_faults::note(&engine, error, beginning.first(), || beginning.remote());
+                }
+            })
+        }
+    })
+}
+
+/// The transport itself, with all that was read of it.
+fn bare<IO: Transport>(framed: Framed<HttpStream<IO>, h1::Codec>) -> Framed<IO, h1::Codec> {
+    let parts = framed.into_parts();
+    let (io, surplus) = parts.io.into_inner();
+    let mut read = parts.read_buf;
+    read.extend_from_slice(&surplus);
+    let mut bare = FramedParts::with_read_buf(io, parts.codec, read);
+    bare.write_buf = parts.write_buf;
+    Framed::from_parts(bare)
 }
 
 fn acceptor(mut config: ServerConfig) -> Acceptor {
@@ -126,17 +158,6 @@ fn acceptor(mut config: ServerConfig) -> Acceptor {
     let mut acceptor = Acceptor::new(config);
     acceptor.set_handshake_timeout(HEAD_DEADLINE);
     acceptor
-}
-
-/// A connection in the form of the HTTP service. Without the peer's address, which is in the
-/// connection data.
-type Shaken<IO> = (TlsStream<IO>, Protocol, Option<SocketAddr>);
-
-fn shaken<IO: ActixStream>(
-    io: TlsStream<IO>,
-) -> Ready<Result<Shaken<IO>, TlsError<io::Error, DispatchError>>> {
-    let protocol = protocol(&io);
-    ready(Ok((io, protocol, None)))
 }
 
 fn protocol<IO>(io: &TlsStream<IO>) -> Protocol {

@@ -35,10 +35,12 @@ use super::{
     remote::{HasRemote, Known},
     worker::Worker,
 };
+use crate::capacity::{Listener, Room};
 
 /// Time limit for the head of a request, and for the TLS handshake before it.
 pub const HEAD_DEADLINE: Duration = Duration::from_secs(5);
-/// Bounds HTTP connections; WebSockets leave this count when they are taken over.
+/// Where the memory has no limit: see `HttpConnections`. Sockets leave the count when they are taken
+/// over.
 pub const HTTP_CONNECTIONS: usize = 200_000;
 /// Time to keep a connection after an early response: closing at once would reset it, and the
 /// client might lose the response.
@@ -64,32 +66,30 @@ pub fn listen(
     match bound {
         Bound::Tcp(listener) if proxied => builder.listen(name, listener, move || {
             let worker = parts.worker();
-            kept::<TcpStream>(&worker).and_then(proxied_by(&worker)).and_then(public::plain(
-                worker,
-                parts.draining(),
-                serves,
-            ))
+            kept::<TcpStream>(&worker, serves)
+                .and_then(proxied_by(&worker))
+                .and_then(public::plain(worker, parts.draining(), serves))
         }),
         Bound::Tcp(listener) => builder.listen(name, listener, move || {
             let worker = parts.worker();
-            kept::<TcpStream>(&worker).and_then(public::plain(worker, parts.draining(), serves))
-        }),
-        Bound::Unix(listener, _) if proxied => builder.listen_uds(name, listener, move || {
-            let worker = parts.worker();
-            kept::<UnixStream>(&worker).and_then(proxied_by(&worker)).and_then(public::plain(
+            kept::<TcpStream>(&worker, serves).and_then(public::plain(
                 worker,
                 parts.draining(),
                 serves,
             ))
+        }),
+        Bound::Unix(listener, _) if proxied => builder.listen_uds(name, listener, move || {
+            let worker = parts.worker();
+            kept::<UnixStream>(&worker, serves)
+                .and_then(proxied_by(&worker))
+                .and_then(public::plain(worker, parts.draining(), serves))
         }),
         Bound::Unix(listener, _) => builder.listen_uds(name, listener, move || {
             let worker = parts.worker();
             let arrived = |io| async { Ok::<_, DispatchError>(Arrival::local(io)) };
-            kept::<UnixStream>(&worker).and_then(fn_service(arrived)).and_then(public::plain(
-                worker,
-                parts.draining(),
-                serves,
-            ))
+            kept::<UnixStream>(&worker, serves)
+                .and_then(fn_service(arrived))
+                .and_then(public::plain(worker, parts.draining(), serves))
         }),
     }
 }
@@ -112,7 +112,7 @@ pub fn listen_tls(
         return builder.listen("public", listener, move || {
             let worker = parts.worker();
             let tls = public::tls(worker.clone(), parts.draining(), serves, config.clone());
-            kept::<TcpStream>(&worker)
+            kept::<TcpStream>(&worker, serves)
                 .and_then(proxied_by(&worker))
                 .map_err(TlsError::Service)
                 .and_then(tls)
@@ -121,22 +121,30 @@ pub fn listen_tls(
     builder.listen("public", listener, move || {
         let worker = parts.worker();
         let tls = public::tls(worker.clone(), parts.draining(), serves, config.clone());
-        kept::<TcpStream>(&worker).map_err(TlsError::Service).and_then(tls)
+        kept::<TcpStream>(&worker, serves).map_err(TlsError::Service).and_then(tls)
     })
 }
 
-/// Closes a connection at once if it would take a file descriptor reserved for operators.
+/// Closes a connection at once where it would take a descriptor that is kept for others, and makes
+/// room for the next where few are left.
 fn kept<S: AsRawFd>(
     worker: &Rc<Worker>,
+    serves: Serves,
 ) -> impl ServiceFactory<S, Config = (), Response = S, Error = DispatchError, InitError = ()> + use<S>
 {
     let worker = worker.clone();
+    let listener = match serves {
+        Serves::Everybody | Serves::Clients => Listener::Public,
+        Serves::Backends => Listener::Api,
+    };
     fn_service(move |io: S| {
-        let kept = worker.engine.capacity.keeps(&io);
-        ready(if kept {
-            Ok(io)
-        } else {
-            Err(DispatchError::Io(io::ErrorKind::QuotaExceeded.into()))
+        let room = worker.engine.capacity.room(&io, listener);
+        if room != Room::Enough {
+            worker.free_descriptors();
+        }
+        ready(match room {
+            Room::Enough | Room::Short => Ok(io),
+            Room::None => Err(DispatchError::Io(io::ErrorKind::QuotaExceeded.into())),
         })
     })
 }

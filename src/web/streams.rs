@@ -1,42 +1,83 @@
-//! Limits on the requests of one HTTP/2 connection: neither the HTTP/2 library nor actix has any,
-//! and a single connection could hold requests without end.
+//! Bounds on the requests of one connection: with HTTP/2, neither the library nor actix sets them,
+//! and a single connection is all that a stranger would need to hold requests without end.
 
-use std::{cell::Cell, rc::Rc};
+use std::{
+    pin::Pin,
+    rc::Rc,
+    task::{Context, Poll},
+};
 
-use actix_http::{Extensions, Request, RequestHead};
+use actix_http::{
+    Request, RequestHead,
+    body::{BodySize, BoxBody, MessageBody},
+};
+use actix_web::http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
+use bytes::Bytes;
 
-use super::error::ApiError;
+use super::{error::ApiError, http_intake, http_stream::Watched, http_usage::Usage};
 
 /// More than a backend has under way, and at least the default of other servers.
 const OPEN_REQUESTS: usize = 250;
 
-/// The limit of HTTP/1.1 as well.
-const HEAD_BYTES: usize = 128 * 1024;
+/// What HTTP/1.1 allows as well.
+const HEAD_BYTES: usize = http_intake::HEAD_BYTES;
 
-/// The requests under way on one connection.
-#[derive(Clone, Default)]
-struct Open(Rc<Cell<usize>>);
+/// Bodies of the size that one may have, beside all that is under way.
+const BODIES: usize = 2;
 
-/// Starts counting for a connection.
-pub fn count(connection: &mut Extensions) {
-    connection.insert(Open::default());
+/// One request, until its answer has been sent.
+pub struct Stream {
+    usage: Option<Rc<Usage>>,
+    is_sending: bool,
 }
 
-/// One request under way.
-pub struct Stream(Option<Open>);
-
 impl Stream {
-    /// Requests on connections without a counter are not limited.
-    pub fn open(request: &Request) -> Result<Self, ApiError> {
-        let Some(open) = request.conn_data::<Open>() else { return Ok(Self(None)) };
-        if open.0.get() >= OPEN_REQUESTS {
+    /// Requests of connections that are not watched go free.
+    pub fn open(request: &Request) -> Self {
+        let usage = request.conn_data::<Watched>().map(|watched| watched.0.clone());
+        if let Some(usage) = &usage {
+            usage.begin(body_bytes(request.head()));
+        }
+        Self { usage, is_sending: false }
+    }
+
+    /// Refusals are answers that have to be sent, too: a connection that leaves them all untaken is
+    /// closed.
+    pub fn check(&self, head: &RequestHead, most_body: usize) -> Result<(), ApiError> {
+        let Some(usage) = self.usage.as_ref().filter(|usage| usage.is_multiplexed) else {
+            return Ok(());
+        };
+        let open = usage.answering();
+        if open > 2 * OPEN_REQUESTS {
+            usage.end();
+        }
+        if open > OPEN_REQUESTS || usage.taken() > BODIES * most_body + OPEN_REQUESTS * HEAD_BYTES {
             return Err(ApiError::too_many_requests(OPEN_REQUESTS));
         }
-        if head_bytes(request.head()) > HEAD_BYTES {
+        if head_bytes(head) > HEAD_BYTES {
             return Err(ApiError::head_too_large(HEAD_BYTES));
         }
-        open.0.set(open.0.get() + 1);
-        Ok(Self(Some(open.clone())))
+        Ok(())
+    }
+
+    pub fn send(mut self, body: BoxBody) -> Sending {
+        if let Some(usage) = &self.usage {
+            let bytes = match body.size() {
+                BodySize::Sized(bytes) => bytes,
+                BodySize::None | BodySize::Stream => 0,
+            };
+            usage.send(bytes);
+        }
+        self.is_sending = true;
+        Sending { body, _stream: self }
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        if let Some(usage) = &self.usage {
+            usage.finish(self.is_sending);
+        }
     }
 }
 
@@ -46,10 +87,31 @@ fn head_bytes(head: &RequestHead) -> usize {
     path + headers.sum::<usize>()
 }
 
-impl Drop for Stream {
-    fn drop(&mut self) {
-        if let Some(open) = &self.0 {
-            open.0.set(open.0.get() - 1);
-        }
+fn body_bytes(head: &RequestHead) -> u64 {
+    if head.headers.contains_key(TRANSFER_ENCODING) {
+        return u64::MAX;
+    }
+    let length = head.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok());
+    length.and_then(|length| length.trim().parse().ok()).unwrap_or(0)
+}
+
+/// The body of an answer.
+pub struct Sending {
+    body: BoxBody,
+    _stream: Stream,
+}
+
+impl MessageBody for Sending {
+    type Error = <BoxBody as MessageBody>::Error;
+
+    fn size(&self) -> BodySize {
+        self.body.size()
+    }
+
+    fn poll_next(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Bytes, Self::Error>>> {
+        Pin::new(&mut self.get_mut().body).poll_next(cx)
     }
 }

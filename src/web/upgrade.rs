@@ -199,7 +199,8 @@ fn too_long() -> String {
     plain_refusal("414 URI Too Long", "Connection: close", &message, RefusalCode::UriTooLong)
 }
 
-fn plain_refusal(status: &str, more: &str, message: &str, code: RefusalCode) -> String {
+/// Where there is no handler that could answer.
+pub fn plain_refusal(status: &str, more: &str, message: &str, code: RefusalCode) -> String {
     let code = code.name();
     let body = format!(r#"{{"error":"{message}","code":"{code}"}}"#);
     format!(

@@ -1,7 +1,7 @@
 //! The state of one worker thread.
 
 use std::{
-    cell::RefCell,
+    cell::{Cell, RefCell},
     rc::Rc,
     sync::Arc,
     time::{Duration, Instant},
@@ -10,7 +10,13 @@ use std::{
 use actix_rt::task::JoinHandle;
 use arc_swap::{ArcSwap, Guard};
 
-use super::{Settings, entrance::Entrance};
+use super::{
+    Settings,
+    entrance::Entrance,
+    http_connections::{Demand, HttpConnections},
+    http_usage::Patience,
+    services::HEAD_DEADLINE,
+};
 use crate::{engine::Engine, hub::shard::Shard, ids::SocketIds, metrics::Metrics};
 
 pub struct Worker {
@@ -20,7 +26,9 @@ pub struct Worker {
     settings: Arc<ArcSwap<Settings>>,
     pub entrance: Arc<Entrance>,
     pub shard: Rc<Shard>,
-    /// All sockets of the worker read into this buffer, so that an idle socket needs none.
+    pub http: HttpConnections,
+    cut_at: Cell<Instant>,
+    /// Every socket of the worker reads into this one buffer: an idle socket has none of its own.
     pub scratch: RefCell<Vec<u8>>,
     pub socket_ids: RefCell<SocketIds>,
 }
@@ -29,6 +37,11 @@ pub struct Worker {
 const READ_BYTES: usize = 16 * 1024;
 /// The longest header of a client's frame.
 const HEADER_BYTES: usize = 14;
+
+/// HTTP connections closed for each new one while descriptors are short.
+const FREED_AT_ONCE: usize = 4;
+/// All sockets are looked at no more often.
+const BETWEEN_CUTS: Duration = Duration::from_millis(50);
 
 const TICK: Duration = Duration::from_secs(1);
 /// Ticks between sweeps of unused memory.
@@ -43,7 +56,10 @@ impl Worker {
         entrance: Arc<Entrance>,
     ) -> Rc<Self> {
         let shard = Shard::new(engine.hub.clone());
+        let http = HttpConnections::new(engine.capacity.memory_limit(), engine.hub.workers());
         let worker = Rc::new(Self {
+            http,
+            cut_at: Cell::new(Instant::now()),
             engine,
             metrics,
             settings,
@@ -79,6 +95,16 @@ impl Worker {
         }
     }
 
+    /// Closes idle HTTP connections, and sockets after their close frame.
+    pub fn free_descriptors(&self) {
+        self.http.make_room(FREED_AT_ONCE);
+        let now = Instant::now();
+        if now.duration_since(self.cut_at.get()) >= BETWEEN_CUTS {
+            self.cut_at.set(now);
+            self.shard.cut_closing();
+        }
+    }
+
     /// On a thread that may wait for a disk: sockets do not. One at a time, since a disk that hangs
     /// would otherwise take one more thread each second.
     fn change_keys(&self, now: Instant, running: &mut Option<JoinHandle<()>>) {
@@ -89,12 +115,27 @@ impl Worker {
         }
     }
 
+    /// Before sockets are closed, whose clients would all come back.
+    fn tick_http(&self, now: Instant) {
+        let patience = {
+            let settings = self.settings();
+            Patience { stalled: settings.stalled, waiting: settings.keep_alive + HEAD_DEADLINE }
+        };
+        let demand = match self.engine.hub.pressure.excess() {
+            None => Demand::Nothing,
+            Some(0) => Demand::Idle,
+            Some(bytes) => Demand::Bytes(bytes / self.engine.hub.workers().max(1)),
+        };
+        self.http.tick(now, patience, demand);
+    }
+
     async fn tick(self: Rc<Self>) {
         let first = self.shard.worker() == 0;
         let mut key_changes = None;
         for ticks in 1u32.. {
             actix_rt::time::sleep(TICK).await;
             let now = Instant::now();
+            self.tick_http(now);
             self.shard.tick(now);
             if first {
                 self.engine.tick(now);

@@ -17,13 +17,13 @@ fn unhurried(app: &str) -> String {
 }
 
 /// Resident bytes of the server.
-fn resident(server: &TestServer) -> u64 {
+pub fn resident(server: &TestServer) -> u64 {
     let statm = std::fs::read_to_string(format!("/proc/{}/statm", server.pid())).expect("statm");
     statm.split(' ').nth(1).and_then(|pages| pages.parse::<u64>().ok()).expect("pages") * 4096
 }
 
-/// Writes the frame until the server takes no more; returns the number of whole frames.
-async fn flood(stream: &mut Wire, frame: &[u8], most: usize) -> usize {
+/// Writes the frame again and again until the server takes no more; how often it was taken whole.
+pub async fn flood(stream: &mut Wire, frame: &[u8], most: usize) -> usize {
     let many = frame.repeat(1 + 16 * 1024 / frame.len());
     let (mut written, most) = (0, most * frame.len());
     while written < most {

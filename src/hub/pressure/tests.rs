@@ -78,6 +78,23 @@ fn f14_the_fullest_connections_are_closed_until_enough_is_free() {
 }
 
 #[test]
+fn fh1_sockets_are_not_closed_for_what_others_hold() {
+    let hub = Hub::new(1, 1000, 1000);
+    let shard = Shard::new(hub.clone());
+    let sockets = sockets(&shard, &mut SocketIds::of_worker(0), &[120, 70, 10]);
+    let short = |for_sockets: usize| Grade::Short {
+        for_sockets: (for_sockets * KIB) as u64,
+        excess: 1 << 30,
+    };
+    hub.pressure.set(short(200), 3);
+    shard.shed();
+    assert_eq!(closed(&sockets), [false; 3], "they hold what they may");
+    hub.pressure.set(short(199), 3);
+    shard.shed();
+    assert_eq!(closed(&sockets), [true, false, false], "only what is beyond that");
+}
+
+#[test]
 fn f14_what_waits_in_the_outbox_counts_and_is_free_at_once() {
     let hub = Hub::new(1, 1000, 1000);
     let shard = Shard::new(hub.clone());

@@ -268,6 +268,13 @@ impl<T: Transport> Socket for Link<T> {
         self.authorizations.set(bytes);
     }
 
+    fn cut(&self) {
+        if self.outbox.is_closing() && self.is_sent() {
+            self.broken.set(true);
+            self.wake();
+        }
+    }
+
     fn revoke(&self, channel: Arc<str>, why: Ended) {
         self.revoked.borrow_mut().push((channel, why));
         self.wake();
