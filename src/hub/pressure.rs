@@ -62,6 +62,9 @@ impl Pressure {
     }
 }
 
+/// A socket with the bytes that it holds.
+type Weighed = (usize, Rc<dyn Socket>);
+
 impl Shard {
     /// See `Pressure::share`.
     pub fn fair_share(&self) -> usize {
@@ -117,7 +120,7 @@ impl Shard {
     }
 
     /// And what all sockets of the worker hold.
-    fn heavier_than(&self, share: usize) -> (Vec<(usize, Rc<dyn Socket>)>, usize) {
+    fn heavier_than(&self, share: usize) -> (Vec<Weighed>, usize) {
         let table = self.table.borrow();
         let open = table.sockets.iter().filter(|(_, entry)| !entry.socket.outbox().is_closing());
         let mut held = 0;
