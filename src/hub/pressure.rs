@@ -62,15 +62,18 @@ impl Pressure {
     }
 }
 
+/// A socket with the bytes that it holds.
+type Weighed = (usize, Rc<dyn Socket>);
+
 impl Shard {
     /// See `Pressure::share`.
     pub fn fair_share(&self) -> usize {
         self.hub.pressure.share()
     }
 
-    /// Closes the fullest sockets of this worker until its part of what is too much is free. What
-    /// sockets together may hold is never too much: something else has taken the memory then, and
-    /// closing them would free none of it.
+    /// Closes the fullest sockets of this worker until its part of what is too much is free. Where
+    /// they could free little of it, only what sockets hold together beyond their part is too much:
+    /// something else has taken the memory then.
     pub(super) fn shed(&self) {
         let pressure = &self.hub.pressure;
         let look = pressure.look.load(Ordering::Acquire);
@@ -86,7 +89,8 @@ impl Shard {
         let all = self.hub.all_gauges().iter().map(|gauges| &gauges.heavy_bytes).fold(0, sum);
         let held = self.hub.all_gauges().iter().map(|gauges| &gauges.held_bytes).fold(0, sum);
         let beyond = held.saturating_sub(pressure.for_sockets.load(Ordering::Relaxed));
-        let excess = pressure.excess.load(Ordering::Relaxed).min(beyond);
+        let excess = pressure.excess.load(Ordering::Relaxed);
+        let excess = if all >= excess / 2 { excess } else { excess.min(beyond) };
         let target = (excess as f64 * mine as f64 / all.max(1) as f64) as usize;
         heavy.sort_unstable_by_key(|(weight, _)| std::cmp::Reverse(*weight));
         let mut freed = 0;
@@ -117,7 +121,7 @@ impl Shard {
     }
 
     /// And what all sockets of the worker hold.
-    fn heavier_than(&self, share: usize) -> (Vec<(usize, Rc<dyn Socket>)>, usize) {
+    fn heavier_than(&self, share: usize) -> (Vec<Weighed>, usize) {
         let table = self.table.borrow();
         let open = table.sockets.iter().filter(|(_, entry)| !entry.socket.outbox().is_closing());
         let mut held = 0;
