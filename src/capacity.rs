@@ -307,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn fm5_backends_have_descriptors_that_strangers_cannot_use_up() {
+    fn f26_backends_have_descriptors_that_strangers_cannot_use_up() {
         let probe = File::open("/dev/null").unwrap();
         let descriptors = Some(Descriptors { most: 256, probe });
         let capacity = Capacity { descriptors, ..Capacity::unlimited() };

@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn fh1_a_newcomer_takes_the_place_of_the_longest_idle() {
+    fn f14_a_newcomer_takes_the_place_of_the_longest_idle() {
         let (http, all) = full();
         let newcomer = http.admit(false).expect("the first are idle");
         assert!(all[0].has_left() && all[2].has_left() && !all[3].has_left());
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn fh1_those_being_answered_are_not_closed_for_a_newcomer() {
+    fn f14_those_being_answered_are_not_closed_for_a_newcomer() {
         let (http, all) = full();
         all.iter().for_each(|usage| usage.begin(0));
         assert!(http.admit(false).is_none());
@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn fh1_memory_closes_the_idle_first_and_then_the_largest() {
+    fn f14_memory_closes_the_idle_first_and_then_the_largest() {
         let http = HttpConnections::new(None, 1);
         let [idle, small, large] = [0; 3].map(|_| http.admit(false).expect("room"));
         [&small, &large].iter().for_each(|usage| usage.begin(0));
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn fh1_each_wait_has_an_end() {
+    fn f14_each_wait_has_an_end() {
         let http = HttpConnections::new(None, 1);
         let cx = std::task::Context::from_waker(std::task::Waker::noop());
         let [waiting, stalled, unsent, answering, multiplexed] =
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn fh1_who_takes_something_is_read_from_again() {
+    fn f14_who_takes_something_is_read_from_again() {
         let http = HttpConnections::new(None, 1);
         let cx = std::task::Context::from_waker(std::task::Waker::noop());
         let usage = http.admit(false).expect("room");

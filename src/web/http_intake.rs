@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn fh1_requests_are_passed_on_a_few_at_a_time_and_none_is_lost() {
+    fn f14_requests_are_passed_on_a_few_at_a_time_and_none_is_lost() {
         let all = GET.repeat(1000);
         let (mut intake, mut from) = (Intake::default(), &all[..]);
         let mut seen = Vec::new();
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn fh1_bytes_of_a_body_are_bounded_and_whole() {
+    fn f14_bytes_of_a_body_are_bounded_and_whole() {
         let all = b"line\n\r\nline\n\n".repeat(5000);
         let (mut intake, mut from) = (Intake::default(), &all[..]);
         let mut seen = Vec::new();
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn fh1_only_a_head_without_its_end_is_too_large() {
+    fn f14_only_a_head_without_its_end_is_too_large() {
         let usage = HttpConnections::new(None, 1).admit(false).expect("room");
         let all = vec![b'a'; 64 * 1024];
         let (mut intake, mut from) = (Intake::default(), &all[..]);
@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn fh1_empty_lines_are_found_across_reads() {
+    fn f14_empty_lines_are_found_across_reads() {
         let mut lines = Lines::default();
         assert_eq!(lines.up_to(b"a: b\r", 1), (5, 0));
         assert_eq!(lines.up_to(b"\n", 1), (1, 0));

@@ -33,7 +33,7 @@ fn ask(client: &mut Client, count: usize) -> Vec<h2::client::ResponseFuture> {
 }
 
 #[tokio::test]
-async fn fm4_answers_that_are_not_taken_count_and_end_the_connection() {
+async fn f14_answers_that_are_not_taken_count_and_end_the_connection() {
     let pair = Pair::new();
     let top = "stalled_seconds = 2";
     let server = Launch::serve_plain(&config_of(top, &[(APP, "")])).tls(&pair).start().await;

@@ -24,7 +24,7 @@ async fn rest(stream: &mut Wire) -> String {
 }
 
 #[tokio::test]
-async fn fh1_a_client_that_takes_no_answers_is_not_read_from() {
+async fn f14_a_client_that_takes_no_answers_is_not_read_from() {
     let server = TestServer::start(&config_of("stalled_seconds = 2", &[(APP, "")])).await;
     let mut bystander = server.bystander().await;
     let before = resident(&server);
@@ -54,7 +54,7 @@ async fn fh1_a_client_that_takes_no_answers_is_not_read_from() {
 }
 
 #[tokio::test]
-async fn fh1_who_reads_late_gets_every_answer_and_the_socket_behind_them() {
+async fn f14_who_reads_late_gets_every_answer_and_the_socket_behind_them() {
     const MANY: usize = 5000;
     let server = TestServer::start(&config("")).await;
     let (stream, _line) = server.dial().await;
@@ -91,7 +91,7 @@ fn head_of(bytes: usize) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn fh1_a_head_without_end_is_refused_at_16_kib() {
+async fn f14_a_head_without_end_is_refused_at_16_kib() {
     let server = TestServer::start(&config("")).await;
     // Whole, and within the limit: on a connection that stays.
     let whole = [head_of(14_000), b"\r\n".to_vec()].concat();
@@ -116,7 +116,7 @@ async fn fh1_a_head_without_end_is_refused_at_16_kib() {
 }
 
 #[tokio::test]
-async fn fh1_the_second_head_has_a_deadline() {
+async fn f14_the_second_head_has_a_deadline() {
     let server = TestServer::start(&config_of("keep_alive_seconds = 1", &[(APP, "")])).await;
     let (mut stream, _line) = server.dial().await;
     stream.write_all(&[GET, b"GET /health HT"].concat()).await.expect("a request");
@@ -127,7 +127,7 @@ async fn fh1_the_second_head_has_a_deadline() {
 
 /// With each body, as far as it goes: what follows may be read only when it is answered.
 #[tokio::test]
-async fn fh1_large_bodies_pass_one_after_the_other() {
+async fn f14_large_bodies_pass_one_after_the_other() {
     let app = "limits.event_bytes = 1000000";
     let server = TestServer::start(&config_of("", &[(APP, app)])).await;
     let mut client = server.connect().await;
@@ -145,7 +145,7 @@ async fn fh1_large_bodies_pass_one_after_the_other() {
 }
 
 #[tokio::test]
-async fn fh1_when_memory_is_tight_http_goes_before_sockets() {
+async fn f14_when_memory_is_tight_http_goes_before_sockets() {
     let probe = TestServer::start(&config("")).await;
     let used = resident(&probe);
     probe.stop().await;
@@ -170,7 +170,7 @@ async fn fh1_when_memory_is_tight_http_goes_before_sockets() {
 }
 
 #[tokio::test]
-async fn fm5_idle_connections_make_room_for_the_api() {
+async fn f26_idle_connections_make_room_for_the_api() {
     let server = Launch::serve(&config("")).descriptors(160, 160).start().await;
     let mut idle = Vec::new();
     for _ in 0..200 {

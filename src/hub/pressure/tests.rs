@@ -78,7 +78,7 @@ fn f14_the_fullest_connections_are_closed_until_enough_is_free() {
 }
 
 #[test]
-fn fh1_sockets_are_not_closed_for_what_others_hold() {
+fn f14_sockets_are_not_closed_for_what_others_hold() {
     let hub = Hub::new(1, 1000, 1000);
     let shard = Shard::new(hub.clone());
     let sockets = sockets(&shard, &mut SocketIds::of_worker(0), &[120, 70, 10]);
