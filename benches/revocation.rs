@@ -23,14 +23,14 @@ use sealcast::{
     },
     hub::{
         Hub,
+        authorization_cache::{AuthorizationScope, EndReason},
         directory::{Directory, Record},
-        granted::{Bounds, Ended},
-        mailbox::{Ask, AskedChannel, Cut, Post, Rekey},
+        gate::{Gate, Issuer},
+        mailbox::{ForcedRekey, KeyRequest, Rekey, RequestedChannel, WorkerCommand},
         outbox::Outbox,
-        place::{Issuer, Place},
         reauthorization::Reauthorization,
+        rekey_policy::{AppRuntimeId, RekeyPolicy},
         shard::{Peer, Shard, Socket},
-        terms::{TenantId, Terms},
         topics::Slot,
     },
     ids::{SocketId, SocketIds},
@@ -71,7 +71,7 @@ impl Socket for Client {
 
     fn charge_authorizations(&self, _: usize) {}
 
-    fn revoke(&self, _: Arc<str>, _: Ended) {}
+    fn revoke(&self, _: Arc<str>, _: EndReason) {}
 
     fn send(&self, frame: Bytes) {
         let received = match frame[0] {
@@ -89,7 +89,7 @@ struct Bed {
     rekey: Rekey,
     inbox: Inbox,
     ids: Vec<SocketId>,
-    terms: Arc<Terms>,
+    policy: Arc<RekeyPolicy>,
 }
 
 impl Bed {
@@ -111,14 +111,14 @@ impl Bed {
         });
         let sealed = ring.seal(&channel, AFTER, b"{}").expect("a nudge");
         let (topic, nudge) = (record.topic(), SealedFrames::new("nudge", [&sealed]));
-        let cut = Some(Cut { revoked: None });
-        let rekey = Rekey { topic, nudge, target: AFTER, since: 0, cut, resealer: None };
+        let forced = Some(ForcedRekey { revoked: None });
+        let rekey = Rekey { topic, nudge, target: AFTER, since: 0, forced, resealer: None };
         // No client is closed, however long it takes.
         let rotation = Rotation { hold_ms: 3_600_000, ..Rotation::default() };
-        let terms = Arc::new(Terms::new(TenantId(0), &rotation));
+        let policy = Arc::new(RekeyPolicy::new(AppRuntimeId(0), &rotation));
         let shard = Shard::new(hub.clone());
         let mut bed =
-            Self { hub, shard, record, rekey, inbox: Inbox::default(), ids: Vec::new(), terms };
+            Self { hub, shard, record, rekey, inbox: Inbox::default(), ids: Vec::new(), policy };
         let mut ids = SocketIds::of_worker(0);
         (0..subscribers).for_each(|_| bed.join(ids.next_id().expect("random bytes")));
         bed
@@ -128,38 +128,43 @@ impl Bed {
         let outbox = Outbox::new(Dialect::Pusher, 1 << 20);
         let client =
             Rc::new(Client { outbox, slot: RefCell::default(), inbox: self.inbox.clone() });
-        let tenant = Some(self.terms.tenant);
+        let runtime = Some(self.policy.runtime);
         let reauthorization = Reauthorization::Retries;
-        let peer = Peer { tenant, dismissals: 0, legacy_java: false, reauthorization };
+        let peer = Peer { runtime, app_closings: 0, legacy_java: false, reauthorization };
         let slot = self.shard.add(id, peer, client.clone());
         assert_eq!(slot as usize, self.ids.len(), "slots are given in order");
         *client.slot.borrow_mut() = slot;
         self.ids.push(id);
-        let (record, terms) = (self.record.clone(), self.terms.clone());
+        let (record, policy) = (self.record.clone(), self.policy.clone());
         record.enter().expect("a record").sealed(|| AFTER).join(BEFORE);
-        let place = Place::new(record, terms, BEFORE, Issuer::Server, None, None);
-        assert!(self.shard.subscribe_sealed(place, slot, 0));
+        let gate = Gate::new(record, policy, BEFORE, Issuer::Server, None, None);
+        assert!(self.shard.subscribe_sealed(gate, slot, 0));
     }
 
     /// The client of this slot asks the auth endpoint, which answers.
     async fn ask(&self, slot: Slot) {
         let (socket, topic) = (self.ids[slot as usize], self.record.topic());
         let (answer, answered) = oneshot::channel();
-        let about = AskedChannel {
+        let requested = RequestedChannel {
             name: CHANNEL.into(),
             topic: Some(topic),
             target: Some(AFTER),
             user: None,
             as_of: KnownAsOf::NEVER,
-            bounds: Bounds::NONE,
+            scope: AuthorizationScope::UNRESTRICTED,
             revoked: Arc::new(RevokedTokens::of_app(Path::new("/nowhere"), "app")),
         };
-        let tenant = self.terms.tenant;
-        let post = Post::Ask(Ask { tenant, socket, about: Some(about), answer });
+        let runtime = self.policy.runtime;
+        let post = WorkerCommand::ResolveKey(KeyRequest {
+            runtime,
+            socket,
+            channel: Some(requested),
+            answer,
+        });
         self.hub.mailbox(0).put(post);
         let answer = answered.await.expect("an answer").expect("a socket");
         assert_eq!(answer.version, AFTER);
-        self.hub.mailbox(0).put(Post::Told { socket, topic });
+        self.hub.mailbox(0).put(WorkerCommand::AuthAnswered { socket, topic });
     }
 
     fn moved(&self) -> usize {
@@ -177,7 +182,7 @@ impl Bed {
                 Some((slot, Received::Event)) => self.ask(slot).await,
                 Some((slot, Received::Ping(number))) => {
                     pongs += 1;
-                    self.shard.has_read(slot, number);
+                    self.shard.pong_received(slot, number);
                 }
                 // Two pings for each, the second of which ends its move.
                 None if pongs == 2 * all => return pongs,
@@ -199,7 +204,7 @@ fn measure(subscribers: usize) {
     LocalSet::new().block_on(&runtime.expect("a runtime"), async {
         tokio::task::spawn_local(bed.shard.clone().run());
         tokio::task::spawn_local(bed.shard.clone().run_turns());
-        bed.hub.mailbox(0).put(Post::Rekey(bed.rekey.clone()));
+        bed.hub.mailbox(0).put(WorkerCommand::Rekey(bed.rekey.clone()));
         bed.clients().await;
     });
     let spent = processor_time() - before;

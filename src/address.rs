@@ -26,7 +26,7 @@ pub struct HostName {
 }
 
 /// The kernel has room for this many bytes and a final zero.
-pub const LONGEST_PATH: usize = 107;
+pub const MAX_UNIX_PATH_BYTES: usize = 107;
 
 /// No variant repeats the text: it might be a secret in the wrong place.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -40,7 +40,7 @@ pub enum InvalidAddress {
     )]
     Relative,
     #[error(
-        "the path of a Unix socket is {0} bytes long, and the system takes {LONGEST_PATH}: choose a shorter one"
+        "the path of a Unix socket is {0} bytes long, and the system takes {MAX_UNIX_PATH_BYTES}: choose a shorter one"
     )]
     TooLong(usize),
 }
@@ -58,7 +58,7 @@ impl FromStr for Address {
         if !path.starts_with('/') {
             return Err(InvalidAddress::Relative);
         }
-        if path.len() > LONGEST_PATH {
+        if path.len() > MAX_UNIX_PATH_BYTES {
             return Err(InvalidAddress::TooLong(path.len()));
         }
         Ok(Self::Unix(path.into()))
@@ -183,13 +183,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_is_a_port_or_a_path() {
+    fn addresses_are_host_and_port_or_a_path() {
         for text in
             ["127.0.0.1:6001", "[::]:0", "localhost:6001", "web-1.a:0", "unix:/run/sealcast/p.sock"]
         {
             assert_eq!(text.parse::<Address>().map(|a| a.to_string()), Ok(text.to_owned()));
         }
-        let longest = format!("unix:/{}", "a".repeat(LONGEST_PATH - 1));
+        let longest = format!("unix:/{}", "a".repeat(MAX_UNIX_PATH_BYTES - 1));
         assert!(longest.parse::<Address>().is_ok());
         for (text, expected) in [
             ("", InvalidAddress::Neither),
@@ -205,14 +205,14 @@ mod tests {
             ("/run/sealcast.sock", InvalidAddress::Neither),
             ("unix:", InvalidAddress::Relative),
             ("unix:sealcast.sock", InvalidAddress::Relative),
-            (&format!("{longest}a"), InvalidAddress::TooLong(LONGEST_PATH + 1)),
+            (&format!("{longest}a"), InvalidAddress::TooLong(MAX_UNIX_PATH_BYTES + 1)),
         ] {
             assert_eq!(text.parse::<Address>(), Err(expected), "{text}");
         }
     }
 
     #[test]
-    fn f23_a_name_is_all_its_addresses() {
+    fn f23_a_name_resolves_to_all_its_addresses() {
         let Ok(Address::Name(name)) = "LocalHost:7".parse() else { panic!("a name") };
         let addresses = name.resolve().expect("every system knows localhost");
         assert!(!addresses.is_empty(), "{addresses:?}");
@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn two_listeners_need_two_addresses() {
+    fn clashing_listen_addresses_are_detected() {
         let of = |text: &str| text.parse::<Address>().expect("an address");
         assert!(of("127.0.0.1:1").clashes(&of("127.0.0.1:1")));
         assert!(of("127.0.0.1:1").clashes(&of("0.0.0.0:1")));

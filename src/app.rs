@@ -5,17 +5,17 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use crate::{
     auth::{
         Authorizer, Credentials, Denied, Grant, SignIn,
-        access::{AccessTokens, Minted, NotMinted, Wanted},
+        access::{AccessTokens, MintError, Minted, TokenRequest},
     },
     channel::{Access, Channel, InvalidChannel, InvalidName},
-    clock::{KnownAsOf, Now, ServerClock},
+    clock::{ClockReading, KnownAsOf, ServerClock},
     crypto::{
         keyring::KeyRing,
         keytable::{UnixSeconds, Version},
         sealer::{Payload, SealError, Sealed, Sealing},
         signature::AppSecret,
     },
-    explain::NearSecrets,
+    explain::SimilarSecrets,
     ids::SocketId,
     limits::{Limits, Rotation},
     origins::Origins,
@@ -33,7 +33,7 @@ pub struct App {
     pub id: Arc<str>,
     pub key: Arc<str>,
     pub secret: AppSecret,
-    pub near_secrets: NearSecrets,
+    pub near_secrets: SimilarSecrets,
     pub enabled: bool,
     pub dialect: Dialect,
     pub sealing: Sealing,
@@ -54,7 +54,7 @@ pub struct App {
     pub authorization_timeout: Option<Duration>,
     pub authorizer: Arc<Authorizer>,
     /// Taken by the server when it starts.
-    pub webhooks: Vec<webhook::Settings>,
+    pub webhooks: Vec<webhook::EndpointSettings>,
     /// Refusals explain their cause to the client: for development.
     pub explains: bool,
     /// Access tokens issued by this server, accepted in addition to the authorizer.
@@ -109,10 +109,10 @@ impl App {
     }
 
     /// Issues an access token. Aliases are refused: such a token would never admit a client.
-    pub fn mint(&self, wanted: &Wanted, now: Now) -> Result<Minted, NotMinted> {
+    pub fn mint(&self, wanted: &TokenRequest, now: ClockReading) -> Result<Minted, MintError> {
         for pattern in &wanted.channels {
             if let Some(encrypted) = self.sealing_alias.encrypted_name(pattern) {
-                return Err(NotMinted::Alias { pattern: pattern.clone(), encrypted });
+                return Err(MintError::Alias { pattern: pattern.clone(), encrypted });
             }
         }
         self.access.mint(wanted, now)
@@ -125,8 +125,8 @@ impl App {
     }
 
     /// With what its webhooks are signed.
-    pub fn signer(&self) -> webhook::Signer {
-        webhook::Signer { key: self.key.clone(), secret: self.secret.clone() }
+    pub fn signer(&self) -> webhook::WebhookSigner {
+        webhook::WebhookSigner { key: self.key.clone(), secret: self.secret.clone() }
     }
 
     /// Decides on a client's request to join: by its access token, or else by the authorizer.
@@ -137,7 +137,7 @@ impl App {
         channel: &Channel,
         clock: &ServerClock,
     ) -> Result<Grant, Denied> {
-        match self.access.presented(credentials) {
+        match self.access.find_in(credentials) {
             Some(token) => self.access.channel(token, credentials, channel, clock.now()),
             None => self.authorizer.channel(credentials, socket_id, channel, clock).await,
         }
@@ -149,7 +149,7 @@ impl App {
         socket_id: SocketId,
         clock: &ServerClock,
     ) -> Result<SignIn, Denied> {
-        match self.access.presented(credentials) {
+        match self.access.find_in(credentials) {
             Some(token) => self.access.user(token, credentials, clock.now()),
             None => Ok(self.authorizer.user(credentials, socket_id, clock).await?.into()),
         }

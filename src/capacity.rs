@@ -41,7 +41,7 @@ struct Descriptors {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Short {
+pub enum Shortage {
     Memory,
     Descriptors,
 }
@@ -66,7 +66,7 @@ pub enum Room {
 
 /// The pressure on memory.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub enum Grade {
+pub enum MemoryPressure {
     #[default]
     Relaxed,
     /// Connections above their share of `for_sockets` bytes are not read from.
@@ -77,7 +77,7 @@ pub enum Grade {
 
 /// Use in percent, for each resource with a limit.
 #[derive(Clone, Copy, Debug, serde::Serialize)]
-pub struct Usage {
+pub struct ResourceUsage {
     #[serde(rename = "descriptors_percent")]
     pub descriptors: Option<u64>,
     #[serde(rename = "memory_percent")]
@@ -86,7 +86,7 @@ pub struct Usage {
     pub connections: Option<u64>,
 }
 
-impl Usage {
+impl ResourceUsage {
     pub fn exceeds(&self, percent: u64) -> bool {
         let all = [self.descriptors, self.memory, self.connections];
         all.into_iter().flatten().any(|used| used >= percent)
@@ -141,7 +141,7 @@ impl Capacity {
 
     pub fn new(memory: Option<u64>) -> io::Result<Self> {
         let probe = File::open("/dev/null")?;
-        let descriptors = system::most_descriptors().map(|most| Descriptors { most, probe });
+        let descriptors = system::descriptor_limit().map(|most| Descriptors { most, probe });
         let capacity = Self { memory, descriptors, ..Self::unlimited() };
         let _ = capacity.look();
         Ok(capacity)
@@ -159,13 +159,13 @@ impl Capacity {
     }
 
     /// Checked for each new socket.
-    pub fn short(&self) -> Option<Short> {
+    pub fn short(&self) -> Option<Shortage> {
         if self.short_of_memory.load(Ordering::Relaxed) {
-            return Some(Short::Memory);
+            return Some(Shortage::Memory);
         }
         let descriptors = self.descriptors.as_ref().filter(|d| d.are_short())?;
         self.warn_of_descriptors(descriptors);
-        Some(Short::Descriptors)
+        Some(Shortage::Descriptors)
     }
 
     /// Asked for each connection that is not an operator's, with its own descriptor: that it is the
@@ -196,26 +196,26 @@ impl Capacity {
     }
 
     /// Checks descriptors and memory, once a second; returns the pressure for the workers.
-    pub fn look(&self) -> Grade {
+    pub fn look(&self) -> MemoryPressure {
         if let (Some(descriptors), Some(open)) = (&self.descriptors, system::open_descriptors()) {
             self.open.store(open, Ordering::Relaxed);
             if (open as f64) < descriptors.for_sockets() as f64 * RELIEF {
                 self.short_of_descriptors.store(false, Ordering::Relaxed);
             }
         }
-        let Some(resident) = system::resident_bytes() else { return Grade::Relaxed };
+        let Some(resident) = system::resident_bytes() else { return MemoryPressure::Relaxed };
         let used = heap::used(resident);
         self.used.store(used, Ordering::Relaxed);
-        let grade = self.judge_memory(used);
+        let memory_pressure = self.judge_memory(used);
         let full = |limit: u64| resident as f64 > limit as f64 * MEMORY_TIGHT;
         if self.memory.is_some_and(full) && resident > used {
             heap::give_back();
         }
-        grade
+        memory_pressure
     }
 
-    fn judge_memory(&self, used: u64) -> Grade {
-        let Some(limit) = self.memory else { return Grade::Relaxed };
+    fn judge_memory(&self, used: u64) -> MemoryPressure {
+        let Some(limit) = self.memory else { return MemoryPressure::Relaxed };
         let is_over = |share: f64, is_now: &AtomicBool| {
             let relief = if is_now.load(Ordering::Relaxed) { RELIEF } else { 1.0 };
             used as f64 > limit as f64 * share * relief
@@ -235,19 +235,19 @@ impl Capacity {
         match used as f64 > limit as f64 * MEMORY_SHORT {
             true => {
                 let excess = used - (limit as f64 * MEMORY_TIGHT) as u64;
-                Grade::Short { for_sockets, excess }
+                MemoryPressure::Short { for_sockets, excess }
             }
-            false if tight => Grade::Tight { for_sockets },
-            false => Grade::Relaxed,
+            false if tight => MemoryPressure::Tight { for_sockets },
+            false => MemoryPressure::Relaxed,
         }
     }
 
     /// `connections`: the current number and the maximum.
-    pub fn usage(&self, connections: Option<(u64, u64)>) -> Usage {
+    pub fn usage(&self, connections: Option<(u64, u64)>) -> ResourceUsage {
         let percent = |used: u64, most: u64| used.saturating_mul(100) / most.max(1);
         let open = self.open.load(Ordering::Relaxed);
         let used = self.used.load(Ordering::Relaxed);
-        Usage {
+        ResourceUsage {
             descriptors: self.descriptors.as_ref().map(|d| percent(open, d.for_sockets())),
             memory: self.memory.map(|limit| percent(used, limit)),
             connections: connections.map(|(now, most)| percent(now, most)),
@@ -260,13 +260,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn memory_is_short_until_there_is_some_room_again() {
+    fn memory_shortage_ends_only_after_some_is_freed() {
         let capacity = Capacity { memory: Some(1000), ..Capacity::unlimited() };
         let short = |used| {
             let _ = capacity.judge_memory(used);
             capacity.short()
         };
-        let memory = Some(Short::Memory);
+        let memory = Some(Shortage::Memory);
         for (used, wanted) in
             [(900, None), (901, memory), (880, memory), (856, memory), (855, None), (900, None)]
         {
@@ -275,27 +275,27 @@ mod tests {
     }
 
     #[test]
-    fn f14_overload_is_met_by_degrees() {
+    fn f14_overload_is_handled_in_stages() {
         let capacity = Capacity { memory: Some(1000), ..Capacity::unlimited() };
-        let tight = Grade::Tight { for_sockets: 250 };
-        let short = |excess| Grade::Short { for_sockets: 250, excess };
+        let tight = MemoryPressure::Tight { for_sockets: 250 };
+        let short = |excess| MemoryPressure::Short { for_sockets: 250, excess };
         for (used, wanted) in [
-            (750, Grade::Relaxed),
+            (750, MemoryPressure::Relaxed),
             (751, tight),
             (850, tight),
             (851, short(101)),
             (990, short(240)),
             (720, tight),
-            (712, Grade::Relaxed),
-            (750, Grade::Relaxed),
+            (712, MemoryPressure::Relaxed),
+            (750, MemoryPressure::Relaxed),
         ] {
             assert_eq!(capacity.judge_memory(used), wanted, "{used}");
         }
-        assert_eq!(Capacity::unlimited().judge_memory(u64::MAX), Grade::Relaxed);
+        assert_eq!(Capacity::unlimited().judge_memory(u64::MAX), MemoryPressure::Relaxed);
     }
 
     #[test]
-    fn the_lowest_free_descriptor_tells_how_many_are_in_use() {
+    fn lowest_free_descriptor_shows_descriptors_in_use() {
         let at = |most| {
             let probe = File::open("/dev/null").unwrap();
             let descriptors = Some(Descriptors { most, probe });
@@ -303,7 +303,7 @@ mod tests {
         };
         assert_eq!(at(1 << 30), None);
         // Some are always open.
-        assert_eq!(at(33), Some(Short::Descriptors));
+        assert_eq!(at(33), Some(Shortage::Descriptors));
     }
 
     #[test]
@@ -326,7 +326,7 @@ mod tests {
     }
 
     #[test]
-    fn any_of_them_can_exceed_the_threshold() {
+    fn any_resource_can_exceed_its_threshold() {
         let usage = Capacity::unlimited().usage(Some((89, 100)));
         assert!(!usage.exceeds(90) && usage.exceeds(89));
         assert!(!Capacity::unlimited().usage(None).exceeds(1));

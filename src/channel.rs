@@ -240,7 +240,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn every_prefix_has_its_kind() {
+    fn each_prefix_selects_its_kind() {
         use Access::*;
         for (name, access, cached) in [
             ("orders", Public, false),
@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn names_outside_the_rule_are_refused() {
+    fn invalid_names_are_rejected() {
         for name in [
             "",
             "a b",
@@ -291,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn look_alikes_of_encrypted_names_are_told_the_right_spelling() {
+    fn near_misses_of_the_encrypted_prefix_suggest_the_spelling() {
         for (name, right) in [
             ("private-encrypted", "private-encrypted-"),
             ("private_encrypted-x", "private-encrypted-x"),
@@ -317,7 +317,7 @@ mod tests {
         }
 
         #[test]
-        fn only_the_exact_prefix_asks_for_authorization(name in "[a-z_\\-=@,.;]{1,30}") {
+        fn only_exact_prefixes_need_authorization(name in "[a-z_\\-=@,.;]{1,30}") {
             if let Ok(channel) = Channel::parse(&name, 200) {
                 let open = channel.access() == Access::Public;
                 prop_assert_eq!(open, !name.starts_with("private-") && !name.starts_with("presence-"));

@@ -21,7 +21,7 @@ pub struct ServerClock {
 
 /// One reading, in seconds since 1970.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Now {
+pub struct ClockReading {
     /// The system clock. For expiry: `exp`, `nbf`, a `ttl`.
     pub wall: UnixSeconds,
     /// Never earlier than in an earlier reading. For comparisons with revocations.
@@ -42,20 +42,20 @@ impl ServerClock {
         Self { started: Instant::now(), started_at: millis, ahead: AtomicU64::new(0) }
     }
 
-    pub fn now(&self) -> Now {
+    pub fn now(&self) -> ClockReading {
         self.at(system_millis(), self.started.elapsed())
     }
 
-    fn at(&self, wall: u64, since_start: Duration) -> Now {
+    fn at(&self, wall: u64, since_start: Duration) -> ClockReading {
         let steady = self.started_at.saturating_add(millis(since_start));
         let ahead = wall.saturating_sub(steady);
         let ahead = ahead.max(self.ahead.fetch_max(ahead, Ordering::AcqRel));
         let latest = steady.saturating_add(ahead);
-        Now { wall: wall / 1000, latest: latest / 1000, earliest: wall.min(steady) / 1000 }
+        ClockReading { wall: wall / 1000, latest: latest / 1000, earliest: wall.min(steady) / 1000 }
     }
 
     /// Moves the clock on to a time found in a file of an earlier run.
-    pub fn has_been(&self, time: UnixSeconds) {
+    pub fn advance_to(&self, time: UnixSeconds) {
         let steady = self.started_at.saturating_add(millis(self.started.elapsed()));
         let ahead = time.saturating_mul(1000).saturating_sub(steady);
         self.ahead.fetch_max(ahead, Ordering::AcqRel);
@@ -82,13 +82,13 @@ impl KnownAsOf {
     pub const NEVER: Self = Self(0);
 
     /// A decision made by this server now.
-    pub fn now(now: Now) -> Self {
+    pub fn now(now: ClockReading) -> Self {
         Self(now.latest)
     }
 
     /// The `iat` of a token, less the leeway, because the issuer's clock may be ahead by it. An
     /// `iat` in the future counts as now.
-    pub fn issued(iat: Option<UnixSeconds>, leeway: u64, now: Now) -> Self {
+    pub fn issued(iat: Option<UnixSeconds>, leeway: u64, now: ClockReading) -> Self {
         iat.map_or(Self::NEVER, |iat| Self(iat.min(now.latest).saturating_sub(leeway)))
     }
 
@@ -98,7 +98,7 @@ impl KnownAsOf {
 }
 
 #[cfg(test)]
-impl Now {
+impl ClockReading {
     pub fn at(seconds: UnixSeconds) -> Self {
         Self { wall: seconds, latest: seconds, earliest: seconds }
     }
@@ -113,19 +113,19 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_is_set_back_goes_on_from_where_it_was() {
+    fn clock_set_back_continues_from_its_latest_time() {
         let clock = ServerClock::starting(1_000_000);
-        assert_eq!(clock.at(1_000_000, seconds(0)), Now::at(1000));
-        assert_eq!(clock.at(1_010_000, seconds(10)), Now::at(1010));
+        assert_eq!(clock.at(1_000_000, seconds(0)), ClockReading::at(1000));
+        assert_eq!(clock.at(1_010_000, seconds(10)), ClockReading::at(1010));
         let back = clock.at(711_000, seconds(11));
         assert_eq!((back.wall, back.latest, back.earliest), (711, 1011, 711));
         assert_eq!(clock.at(760_000, seconds(60)).latest, 1060);
         // Set right again: nothing is ahead of it.
-        assert_eq!(clock.at(1_061_000, seconds(61)), Now::at(1061));
+        assert_eq!(clock.at(1_061_000, seconds(61)), ClockReading::at(1061));
     }
 
     #[test]
-    fn a_clock_that_has_been_ahead_makes_nothing_old_and_is_remembered() {
+    fn clock_that_ran_ahead_expires_nothing_and_is_remembered() {
         let clock = ServerClock::starting(1_000_000);
         let ahead = clock.at(9_000_000, seconds(1));
         assert_eq!((ahead.wall, ahead.latest, ahead.earliest), (9000, 9000, 1001));
@@ -134,18 +134,18 @@ mod tests {
     }
 
     #[test]
-    fn a_time_that_a_file_tells_of_has_been() {
+    fn times_in_files_move_the_clock_forward() {
         let clock = ServerClock::starting(1_000_000);
-        clock.has_been(1300);
-        clock.has_been(900);
+        clock.advance_to(1300);
+        clock.advance_to(900);
         assert_eq!(clock.at(1_000_500, seconds(1)).latest, 1301);
-        clock.has_been(u64::MAX);
+        clock.advance_to(u64::MAX);
         assert!(clock.at(1_000_000, seconds(2)).latest > 1 << 50);
     }
 
     #[test]
-    fn what_is_as_old_as_a_revocation_does_not_outweigh_it() {
-        let now = Now::at(1000);
+    fn equal_time_does_not_outweigh_a_revocation() {
+        let now = ClockReading::at(1000);
         assert!(!KnownAsOf::NEVER.is_after(0));
         assert!(!KnownAsOf::now(now).is_after(1000) && KnownAsOf::now(now).is_after(999));
         let issued = |iat| KnownAsOf::issued(iat, 10, now);

@@ -32,9 +32,9 @@ impl Count {
 pub const OTHER: &str = "other";
 
 /// One counter for each of a fixed set of labels.
-pub struct Tally(Box<[(&'static str, Count)]>);
+pub struct LabelledCounter(Box<[(&'static str, Count)]>);
 
-impl Tally {
+impl LabelledCounter {
     pub fn new(names: impl IntoIterator<Item = &'static str>) -> Self {
         let names = names.into_iter().chain([OTHER]);
         Self(names.map(|name| (name, Count::default())).collect())
@@ -102,15 +102,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_that_is_not_known_makes_no_new_one() {
-        let tally = Tally::new(["a", "b"]);
-        assert_eq!(tally.iter().collect::<Vec<_>>(), [("a", 0), ("b", 0)]);
-        ["b", "c", "d", "b"].iter().for_each(|name| tally.add(name));
-        assert_eq!(tally.iter().collect::<Vec<_>>(), [("a", 0), ("b", 2), (OTHER, 2)]);
+    fn unknown_label_creates_no_series() {
+        let counter = LabelledCounter::new(["a", "b"]);
+        assert_eq!(counter.iter().collect::<Vec<_>>(), [("a", 0), ("b", 0)]);
+        ["b", "c", "d", "b"].iter().for_each(|name| counter.add(name));
+        assert_eq!(counter.iter().collect::<Vec<_>>(), [("a", 0), ("b", 2), (OTHER, 2)]);
     }
 
     #[test]
-    fn a_bound_is_in_its_bucket_and_what_is_beyond_all_has_its_own() {
+    fn bucket_bounds_are_inclusive_and_larger_values_overflow() {
         const BOUNDS: [Duration; 2] = [Duration::from_millis(1), Duration::from_millis(10)];
         let (one, two) = (Histogram::new(&BOUNDS), Histogram::new(&BOUNDS));
         [1, 2, 11].map(Duration::from_millis).iter().for_each(|took| one.add(*took));

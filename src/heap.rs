@@ -15,13 +15,13 @@ pub fn give_back() {
 }
 
 #[derive(Clone, Copy, Debug)]
-struct State {
+struct AllocatorState {
     allocated: u64,
     /// Resident bytes of the allocator, an upper bound.
     resident: u64,
 }
 
-impl State {
+impl AllocatorState {
     fn used(self, resident: u64) -> u64 {
         let kept = self.resident.saturating_sub(self.allocated);
         resident.saturating_sub(kept).max(self.allocated)
@@ -32,16 +32,16 @@ impl State {
 mod allocator {
     use tikv_jemalloc_ctl::{Access, AsName as _, arenas, epoch, stats};
 
-    use super::State;
+    use super::AllocatorState;
 
     /// The time for which freed memory is kept: jemalloc's default.
     const KEPT_MS: isize = 10_000;
 
-    pub fn state() -> Option<State> {
+    pub fn state() -> Option<AllocatorState> {
         // The figures are those of the last advance.
         epoch::advance().ok()?;
         let (allocated, resident) = (stats::allocated::read().ok()?, stats::resident::read().ok()?);
-        Some(State { allocated: allocated as u64, resident: resident as u64 })
+        Some(AllocatorState { allocated: allocated as u64, resident: resident as u64 })
     }
 
     /// A decay time of zero purges an arena at once.
@@ -58,9 +58,9 @@ mod allocator {
 
 #[cfg(not(target_os = "linux"))]
 mod allocator {
-    use super::State;
+    use super::AllocatorState;
 
-    pub fn state() -> Option<State> {
+    pub fn state() -> Option<AllocatorState> {
         None
     }
 
@@ -72,14 +72,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn f14_what_the_allocator_keeps_is_not_used() {
+    fn f14_memory_kept_by_the_allocator_does_not_count() {
         for (allocated, kept, resident, used) in [
             (100, 100, 150, 150),
             (100, 900, 1000, 200),
             // Its own number is an upper bound.
             (100, 2000, 1000, 100),
         ] {
-            let state = State { allocated, resident: kept };
+            let state = AllocatorState { allocated, resident: kept };
             assert_eq!(state.used(resident), used, "{state:?}");
         }
         assert!(used(1 << 30) <= 1 << 30);

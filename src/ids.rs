@@ -20,12 +20,12 @@ pub struct InvalidSocketId;
 /// The lowest bits of the first half are the worker number, so that a socket is found without a
 /// table of all sockets.
 const WORKER_BITS: u32 = 9;
-pub const MOST_WORKERS: usize = 1 << WORKER_BITS;
+pub const MAX_WORKER_COUNT: usize = 1 << WORKER_BITS;
 
 impl SocketId {
     /// The worker of the socket. Arbitrary for forged ids; bounds-check.
     pub fn worker(self) -> usize {
-        self.first as usize % MOST_WORKERS
+        self.first as usize % MAX_WORKER_COUNT
     }
 }
 
@@ -41,7 +41,7 @@ impl SocketIds {
     const EACH: usize = 16;
 
     pub fn of_worker(worker: usize) -> Self {
-        assert!(worker < MOST_WORKERS, "the configuration allows no more workers");
+        assert!(worker < MAX_WORKER_COUNT, "the configuration allows no more workers");
         Self { worker: worker as u64, bytes: [0; Self::BYTES], used: Self::BYTES }
     }
 
@@ -94,9 +94,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn random_ids_differ_and_survive_printing() {
+    fn random_ids_differ_and_round_trip() {
         let mut drawn = std::collections::HashSet::new();
-        for worker in [0, 1, MOST_WORKERS - 1] {
+        for worker in [0, 1, MAX_WORKER_COUNT - 1] {
             let mut ids = SocketIds::of_worker(worker);
             for _ in 0..1000 {
                 let id = ids.next_id().unwrap();
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn malformed_ids_are_refused() {
+    fn malformed_ids_are_rejected() {
         for text in
             ["", ".", "1", "1.", ".1", "a.1", "1.a", "1.2.3", "+1.2", "-1.2", " 1.2", "1.2\n"]
         {

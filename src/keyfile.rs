@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 use crate::{
     crypto::{
         key::{Fingerprint, MasterKey},
-        keytable::{Key, KeyState, KeyTable, Revocation, UnixSeconds},
+        keytable::{KeyEntry, KeyState, KeyTable, MemberRevocation, UnixSeconds},
     },
     state_dir::{self, Staged},
 };
@@ -41,7 +41,7 @@ struct Saved {
     #[serde(default)]
     epochs: HashMap<Arc<str>, u64>,
     #[serde(default)]
-    revocations: Vec<Revocation>,
+    revocations: Vec<MemberRevocation>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -93,14 +93,14 @@ impl KeyFile {
             .map(Some)
     }
 
-    fn key(&self, saved: SavedKey) -> Result<Key, KeyFileError> {
+    fn key(&self, saved: SavedKey) -> Result<KeyEntry, KeyFileError> {
         let SavedKey { number, id, state, key, since, until, grace } = saved;
         let master = key.map(|text| MasterKey::parse(&text)).transpose();
         let master = master.map_err(|e| self.unusable(e.to_string()))?.map(|(key, _)| key);
         if master.as_ref().is_some_and(|key| key.fingerprint() != id) {
             return Err(self.unusable(format!("the key {id} does not match its fingerprint")));
         }
-        Ok(Key { number, id, state, master: master.map(Arc::new), since, until, grace })
+        Ok(KeyEntry { number, id, state, master: master.map(Arc::new), since, until, grace })
     }
 
     fn unusable(&self, reason: String) -> KeyFileError {
@@ -120,7 +120,7 @@ impl KeyFile {
 }
 
 fn saved(table: &KeyTable) -> Saved {
-    let key = |key: &Key| SavedKey {
+    let key = |key: &KeyEntry| SavedKey {
         number: key.number,
         id: key.id.clone(),
         state: key.state,
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_saved_comes_back() {
+    fn saved_state_round_trips() {
         let dir = directory("back");
         let file = KeyFile::of_app(&dir, "shop");
         assert!(file.load().unwrap().is_none());
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_was_damaged_is_refused_and_not_shown() {
+    fn damaged_file_is_rejected_and_not_echoed() {
         let dir = directory("damaged");
         let file = KeyFile::of_app(&dir, "shop");
         file.save(&KeyTable::new(MasterKey::generate().unwrap(), 1)).unwrap();
@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_cannot_be_seen_does_not_pass_for_none() {
+    fn unreadable_file_is_not_treated_as_missing() {
         let dir = directory("unseen");
         assert!(KeyFile::of_app(&dir, "shop").load().unwrap().is_none());
         std::os::unix::fs::symlink(&dir, &dir).unwrap();
@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn f3_epochs_of_a_file_from_before_they_were_times_go_on_from_there() {
+    fn f3_small_epochs_of_older_files_continue() {
         let dir = directory("epochs");
         let file = KeyFile::of_app(&dir, "shop");
         let table = KeyTable::new(MasterKey::generate().unwrap(), 1).revoked("c", "u", 1);
@@ -225,7 +225,7 @@ mod tests {
 
     /// A full disk is tested in `tests/it/full_disk.rs`.
     #[test]
-    fn what_cannot_be_written_leaves_the_old_file() {
+    fn failed_write_keeps_the_old_file() {
         let dir = directory("kept");
         let file = KeyFile::of_app(&dir, "shop");
         let table = KeyTable::new(MasterKey::generate().unwrap(), 1);

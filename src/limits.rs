@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
-use crate::meter::{Allowance, Steps};
+use crate::rate_limit::{GcraParams, RateQuota};
 
 /// Seconds in a year. Longer times overflow clocks.
 pub const YEAR: u64 = 365 * 24 * 60 * 60;
@@ -85,26 +85,26 @@ impl Limits {
     }
 
     /// The burst is the size of the largest request: no request is too large for the rate.
-    pub fn events(&self) -> Allowance {
+    pub fn events(&self) -> RateQuota {
         let largest = self.channels_per_event.max(self.batch_events) as u64;
-        Allowance { per_second: self.events_per_second, at_once: largest }
+        RateQuota { per_second: self.events_per_second, burst: largest }
     }
 
     /// The burst is enough to join all channels of a connection, plus ten seconds' worth.
-    pub fn frames(&self) -> Allowance {
+    pub fn frames(&self) -> RateQuota {
         let per_second = self.frames_per_second;
         let burst = u64::from(per_second) * 10;
-        let at_once = burst.saturating_add(self.channels_per_connection as u64);
-        Allowance { per_second, at_once }
+        let burst = burst.saturating_add(self.channels_per_connection as u64);
+        RateQuota { per_second, burst }
     }
 
-    pub fn member_returns(&self) -> Option<Steps> {
+    pub fn member_returns(&self) -> Option<GcraParams> {
         let count = self.member_returns_per_minute;
-        (count > 0).then(|| Steps::new(Duration::from_secs(60), count))
+        (count > 0).then(|| GcraParams::new(Duration::from_secs(60), count))
     }
 
-    pub fn reads(&self) -> Allowance {
-        Allowance { per_second: self.reads_per_second, at_once: 0 }
+    pub fn reads(&self) -> RateQuota {
+        RateQuota { per_second: self.reads_per_second, burst: 0 }
     }
 }
 
@@ -174,7 +174,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_bucket_gives_its_rate_and_no_more() {
+    fn bucket_grants_its_rate_and_no_more() {
         let start = Instant::now();
         let mut bucket = TokenBucket::new(10, start);
         let granted = |bucket: &mut TokenBucket, ms, tries| {

@@ -39,7 +39,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn stars_stand_for_any_run() {
+    fn star_matches_any_run() {
         for (pattern, name, expected) in [
             ("", "", true),
             ("*", "", true),
@@ -58,12 +58,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_pattern_without_stars_matches_itself_only(name in "[a-c]{0,6}", other in "[a-c]{0,6}") {
+        fn pattern_without_stars_matches_itself_only(name in "[a-c]{0,6}", other in "[a-c]{0,6}") {
             prop_assert_eq!(Pattern::new(name.clone()).matches(&other), name == other);
         }
 
         #[test]
-        fn prefix_and_suffix_patterns_do_what_they_say(name in "[ab]{0,8}", part in "[ab]{0,3}") {
+        fn prefix_and_suffix_patterns(name in "[ab]{0,8}", part in "[ab]{0,3}") {
             prop_assert_eq!(Pattern::new(format!("{part}*")).matches(&name), name.starts_with(&part));
             prop_assert_eq!(Pattern::new(format!("*{part}")).matches(&name), name.ends_with(&part));
             prop_assert_eq!(Pattern::new(format!("*{part}*")).matches(&name), name.contains(&part));

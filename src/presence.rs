@@ -1,7 +1,7 @@
 //! The members of a presence channel: users, each with the number of its connections (protocol.md
 //! 3).
 
-mod left;
+mod recent_departures;
 
 use std::{sync::Arc, time::Instant};
 
@@ -9,15 +9,15 @@ use indexmap::IndexMap;
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
-use left::{HELD, Left};
+use recent_departures::{DEPARTURE_HOLD, RecentDepartures};
 
 use crate::{
-    meter::{Pace, Steps},
     protocol::{
-        escape::{Escaped, escape, quote, room_for},
+        escape::{Escaped, escape, escaped_capacity, quote},
         json::object_in,
         well_formed::WellFormed,
     },
+    rate_limit::{GcraParams, LocalRateLimiter},
 };
 
 /// A user as described by its first connection.
@@ -63,7 +63,7 @@ fn string_or_integer<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Strin
 }
 
 #[derive(Deserialize)]
-struct ChannelData<'a> {
+struct MemberJson<'a> {
     #[serde(deserialize_with = "string_or_integer")]
     user_id: String,
     #[serde(borrow, default)]
@@ -76,7 +76,7 @@ impl Member {
             return Err(InvalidMember::TooLarge { size: channel_data.len(), limit: limits.bytes });
         }
         let text = WellFormed::new(channel_data);
-        let data: ChannelData<'_> =
+        let data: MemberJson<'_> =
             object_in(text.as_str()).map_err(|e| InvalidMember::NotJson(e.to_string()))?;
         let length = data.user_id.chars().count();
         if length == 0 {
@@ -108,7 +108,7 @@ pub enum Transition {
 /// The state of a held departure when its time comes.
 #[must_use]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Hold {
+pub enum HoldOutcome {
     /// The user is still away and was removed: announce the departure.
     Gone,
     /// The user returned and left again: the departure is held until then.
@@ -118,47 +118,47 @@ pub enum Hold {
 
 /// The kind of a departure.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Leaving {
+pub enum LeaveMode {
     /// The user may return, so the departure may be held.
-    Usual,
+    MayReturn,
     /// The departure is announced at once.
-    AtOnce,
+    Final,
 }
 
 #[derive(Debug)]
-struct Entry {
+struct MemberEntry {
     /// `"id":info`, as in the roster.
     pair: Escaped,
     /// The end of the id in `pair`.
     id_end: usize,
     /// 0: the user has left, and its departure is held.
     connections: u32,
-    hold: Option<Box<HeldBack>>,
+    hold: Option<Box<DepartureHold>>,
 }
 
 /// The state of a user that has left before.
 #[derive(Debug)]
-struct HeldBack {
-    pace: Pace,
+struct DepartureHold {
+    limiter: LocalRateLimiter,
     /// The time of the announcement, while there are no connections.
     until: Instant,
     /// The caller was asked to call `end_hold`.
     noted: bool,
 }
 
-impl HeldBack {
-    fn new(pace: Pace, now: Instant) -> Box<Self> {
-        Box::new(Self { pace, until: now, noted: false })
+impl DepartureHold {
+    fn new(limiter: LocalRateLimiter, now: Instant) -> Box<Self> {
+        Box::new(Self { limiter, until: now, noted: false })
     }
 }
 
-impl Entry {
+impl MemberEntry {
     fn new(user_id: &str, info: Option<&str>) -> Self {
         let info = info.unwrap_or("null");
-        let mut id = Vec::with_capacity(room_for(user_id));
+        let mut id = Vec::with_capacity(escaped_capacity(user_id));
         quote(user_id, &mut id);
         let id = String::from_utf8(id).expect("a JSON string of text is text");
-        let mut pair = Vec::with_capacity(room_for(&id) + room_for(info));
+        let mut pair = Vec::with_capacity(escaped_capacity(&id) + escaped_capacity(info));
         escape(&id, &mut pair);
         let id_end = pair.len();
         pair.push(b':');
@@ -177,9 +177,9 @@ impl Entry {
 /// A user that leaves and returns very often stays a member in between: see `recent_departures`.
 #[derive(Default, Debug)]
 pub struct Members {
-    present: IndexMap<Arc<str>, Entry>,
+    present: IndexMap<Arc<str>, MemberEntry>,
     /// `None` on most channels.
-    left: Option<Box<Left>>,
+    left: Option<Box<RecentDepartures>>,
 }
 
 impl Members {
@@ -203,16 +203,21 @@ impl Members {
             entry.connections += 1;
             return Transition::Unchanged;
         }
-        let mut entry = Entry::new(&member.user_id, member.info.as_deref());
+        let mut entry = MemberEntry::new(&member.user_id, member.info.as_deref());
         entry.connections = 1;
-        let pace = self.left.as_mut().and_then(|left| left.take(&member.user_id));
-        entry.hold = pace.map(|pace| HeldBack::new(pace, now));
+        let limiter = self.left.as_mut().and_then(|left| left.take(&member.user_id));
+        entry.hold = limiter.map(|limiter| DepartureHold::new(limiter, now));
         self.present.insert(member.user_id, entry);
         Transition::Changed
     }
 
     /// `returns`: the rate of announced returns; `None`: announce the departure at once.
-    pub fn leave(&mut self, user_id: &str, returns: Option<Steps>, now: Instant) -> Transition {
+    pub fn leave(
+        &mut self,
+        user_id: &str,
+        returns: Option<GcraParams>,
+        now: Instant,
+    ) -> Transition {
         let Some(entry) = self.present.get_mut(user_id) else { return Transition::Unchanged };
         entry.connections = entry.connections.saturating_sub(1);
         if entry.connections > 0 {
@@ -222,12 +227,13 @@ impl Members {
             self.remove(user_id, now);
             return Transition::Changed;
         };
-        let hold = entry.hold.get_or_insert_with(|| HeldBack::new(Pace::new(now), now));
-        if hold.pace.take(returns, now) {
+        let hold =
+            entry.hold.get_or_insert_with(|| DepartureHold::new(LocalRateLimiter::new(now), now));
+        if hold.limiter.take(returns, now) {
             self.remove(user_id, now);
             return Transition::Changed;
         }
-        hold.until = now + HELD;
+        hold.until = now + DEPARTURE_HOLD;
         match std::mem::replace(&mut hold.noted, true) {
             true => Transition::Unchanged,
             false => Transition::Held(hold.until),
@@ -235,18 +241,20 @@ impl Members {
     }
 
     /// Called at the time of `Transition::Held`.
-    pub fn end_hold(&mut self, user_id: &str, now: Instant) -> Hold {
-        let Some(entry) = self.present.get_mut(user_id) else { return Hold::Over };
-        let Some(hold) = entry.hold.as_mut().filter(|hold| hold.noted) else { return Hold::Over };
+    pub fn end_hold(&mut self, user_id: &str, now: Instant) -> HoldOutcome {
+        let Some(entry) = self.present.get_mut(user_id) else { return HoldOutcome::Over };
+        let Some(hold) = entry.hold.as_mut().filter(|hold| hold.noted) else {
+            return HoldOutcome::Over;
+        };
         if entry.connections == 0 && hold.until > now {
-            return Hold::Until(hold.until);
+            return HoldOutcome::Until(hold.until);
         }
         hold.noted = false;
         if entry.connections > 0 {
-            return Hold::Over;
+            return HoldOutcome::Over;
         }
         self.remove(user_id, now);
-        Hold::Gone
+        HoldOutcome::Gone
     }
 
     /// Ends up to `most` held departures, and returns the users that are removed.
@@ -268,7 +276,7 @@ impl Members {
     fn remove(&mut self, user_id: &str, now: Instant) {
         let Some((id, entry)) = self.present.swap_remove_entry(user_id) else { return };
         if let Some(hold) = entry.hold {
-            self.left.get_or_insert_default().insert(id, hold.pace, now);
+            self.left.get_or_insert_default().insert(id, hold.limiter, now);
         }
     }
 
@@ -276,11 +284,11 @@ impl Members {
     /// without info: clients enumerate it. Members are stored in this encoding, since the roster is
     /// built for every join.
     pub fn roster(&self) -> Escaped {
-        const AROUND: usize = 80;
+        const ROSTER_OVERHEAD: usize = 80;
         let room: usize = self.present.values().map(|e| e.pair.as_str().len() + e.id_end + 2).sum();
-        let mut out = Vec::with_capacity(AROUND + room);
+        let mut out = Vec::with_capacity(ROSTER_OVERHEAD + room);
         escape(r#"{"presence":{"ids":["#, &mut out);
-        list(self.present.values().map(Entry::id), &mut out);
+        list(self.present.values().map(MemberEntry::id), &mut out);
         escape(r#"],"hash":{"#, &mut out);
         list(self.present.values().map(|entry| entry.pair.as_str()), &mut out);
         escape(&format!(r#"}},"count":{}}}}}"#, self.count()), &mut out);

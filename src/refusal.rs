@@ -6,7 +6,7 @@
 use serde::{Serialize, Serializer};
 
 /// The properties of one code.
-struct Details {
+struct RefusalDetails {
     name: &'static str,
     status: u16,
     text: &'static str,
@@ -25,9 +25,9 @@ macro_rules! refusal_codes {
         impl RefusalCode {
             pub const ALL: &[Self] = &[$(Self::$code,)*];
 
-            pub(super) const fn details(self) -> Details {
+            pub(super) const fn details(self) -> RefusalDetails {
                 match self {
-                    $(Self::$code => Details {
+                    $(Self::$code => RefusalDetails {
                         name: $name,
                         status: $status,
                         text: $text,
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn every_code_has_a_text_a_fix_and_an_error_status() {
+    fn each_code_has_a_text_a_fix_and_an_error_status() {
         for (index, code) in RefusalCode::ALL.iter().enumerate() {
             assert!(!code.text().is_empty() && !code.fix().is_empty(), "{code:?}");
             assert!((400..600).contains(&code.status()), "{code:?}");
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn the_general_code_does_not_say_more_than_the_status() {
+    fn general_code_reveals_only_the_status() {
         for code in RefusalCode::ALL {
             let general = code.general();
             assert_eq!((general.general(), general.status()), (general, code.status()), "{code:?}");

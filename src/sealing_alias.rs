@@ -28,7 +28,7 @@ pub enum InvalidAlias {
 impl SealingAlias {
     pub const DEFAULT: &str = "private-sealed-";
     const PRIVATE: &str = "private-";
-    const LONGEST: usize = 100;
+    const MAX_BYTES: usize = 100;
 
     pub fn parse(prefix: &str) -> Result<Self, InvalidAlias> {
         if !prefix.is_empty() {
@@ -42,7 +42,7 @@ impl SealingAlias {
             if prefix.starts_with(ENCRYPTED_PREFIX) {
                 return Err(InvalidAlias::Encrypted);
             }
-            check_characters(prefix, Self::LONGEST).map_err(InvalidChannel::from)?;
+            check_characters(prefix, Self::MAX_BYTES).map_err(InvalidChannel::from)?;
             refuse_look_alike(prefix)?;
         }
         Ok(Self(prefix.into()))
@@ -71,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn alias_stands_for_the_encrypted_name() {
+    fn alias_maps_to_the_encrypted_name() {
         let alias = SealingAlias::parse(SealingAlias::DEFAULT).unwrap();
         for (name, encrypted) in [
             ("private-sealed-orders", Some("private-encrypted-orders")),
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn misspelt_alias_is_told_from_the_alias_and_from_other_names() {
+    fn misspelt_alias_differs_from_alias_and_other_names() {
         let alias = SealingAlias::parse(SealingAlias::DEFAULT).unwrap();
         for name in ["Private-sealed-x", "private_sealed-x", "PRIVATE-SEALED_x", "private-sealedx"]
         {
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn alias_that_would_not_fail_closed_is_refused() {
+    fn alias_that_would_not_fail_closed_is_rejected() {
         for prefix in ["private-s-", "private-sealed-", "private-x.y-"] {
             assert!(SealingAlias::parse(prefix).is_ok(), "{prefix}");
         }

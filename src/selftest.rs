@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 use crate::{
     auth::{
         jwt::InvalidToken,
-        keys::{Checks, VerifyingKey},
+        keys::{TokenChecks, VerifyingKey},
     },
     channel::Channel,
     clock::ServerClock,
@@ -40,7 +40,7 @@ pub struct Check {
 #[error(
     "the self-test failed: {0}. Do not rely on anything sealed or signed on this machine: reinstall Sealcast, then try another machine (`sealcast selftest` shows every check)"
 )]
-pub struct Failed(&'static str);
+pub struct SelfTestError(&'static str);
 
 impl Check {
     pub fn holds(&self) -> bool {
@@ -48,9 +48,9 @@ impl Check {
     }
 }
 
-pub fn run(checks: &[Check]) -> Result<(), Failed> {
+pub fn run(checks: &[Check]) -> Result<(), SelfTestError> {
     match checks.iter().find(|check| !check.holds()) {
-        Some(check) => Err(Failed(check.name)),
+        Some(check) => Err(SelfTestError(check.name)),
         None => Ok(()),
     }
 }
@@ -188,7 +188,7 @@ fn token() -> String {
     let Ok(key) = VerifyingKey::secret(&secret, &[Algorithm::HS256]) else {
         return "no key".to_owned();
     };
-    let checks = Checks { issuer: None, audience: None, leeway: 0 };
+    let checks = TokenChecks { issuer: None, audience: None, leeway: 0 };
     let now = ServerClock::default().now();
     let said = |token: &str| match key.verify(token, &checks, now).err() {
         Some(InvalidToken::Expired) => "good",
@@ -215,7 +215,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_answer_is_the_known_one() {
+    fn each_result_is_the_known_one() {
         for check in &CHECKS {
             assert_eq!((check.actual)(), check.expected, "{}", check.name);
         }
@@ -224,7 +224,7 @@ mod tests {
 
     /// Makes each check fail, and expects the run to stop with its name.
     #[test]
-    fn another_answer_is_told() {
+    fn wrong_result_is_reported() {
         for wrong in 0..CHECKS.len() {
             let mut checks = CHECKS;
             checks[wrong].expected = "something else";
@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn a_random_source_that_does_not_work_is_told() {
+    fn broken_random_source_is_reported() {
         let constant = |bytes: &mut [u8]| {
             bytes.fill(7);
             Ok::<(), ()>(())

@@ -2,39 +2,38 @@
 //! engine are called, and answers go to the connection's outbox.
 
 mod charged;
-mod clipped;
+mod live_feed;
 mod rejoins;
-mod shown;
+mod truncate;
 mod user;
 
 use std::{collections::HashMap, rc::Rc, sync::Arc, time::Instant};
 
 use bytes::Bytes;
-use clipped::clipped;
-use rejoins::Rejoins;
-use user::User;
+use rejoins::RejoinLimit;
+use truncate::truncated;
+use user::SessionUser;
 
 use crate::{
     channel::Access,
     clock::KnownAsOf,
     engine::{
-        ConnectionGuard, Engine, Tenant,
+        AppRuntime, ConnectionGuard, Engine,
         client_event::{self, ClientEventError},
-        refusing::{Refused, Why},
-        subscribe::{self, LeftPlace, Refusal, Subscriber},
+        refusal_message::{RefusalCause, RefusedRequest},
+        subscribe::{self, EndedSubscription, SubscribeError, Subscriber},
     },
     explain::Subject,
     hub::{
+        authorization_cache::{EndReason, NotGranted},
         directory::Record,
-        granted::{Ended, NotGranted},
-        place::{Issuer, Place},
+        gate::{Gate, Issuer},
         shard::{Shard, Socket},
         topics::Slot,
     },
     ids::SocketId,
     limits::TokenBucket,
-    meter::Steps,
-    presence::Leaving,
+    presence::LeaveMode,
     protocol::{
         client::{ClientEvent, ClientFrame, Subscribe, data_as_text},
         code::ErrorCode,
@@ -42,13 +41,14 @@ use crate::{
         server::{SubscriptionError, answer},
         well_formed::WellFormed,
     },
+    rate_limit::GcraParams,
     refusal::RefusalCode,
 };
 
 /// The parts of a session, supplied by the transport.
 pub struct SessionContext {
     pub engine: Arc<Engine>,
-    pub tenant: Arc<Tenant>,
+    pub runtime: Arc<AppRuntime>,
     pub shard: Rc<Shard>,
     pub socket: Rc<dyn Socket>,
     pub slot: Slot,
@@ -61,9 +61,9 @@ pub struct Session {
     subscriptions: HashMap<Arc<str>, Subscription>,
     /// What the subscriptions cost, in bytes of memory.
     subscription_bytes: usize,
-    user: Option<Box<User>>,
+    user: Option<Box<SessionUser>>,
     client_events: Option<TokenBucket>,
-    rejoins: Rejoins,
+    rejoins: RejoinLimit,
     authorized: bool,
     opened: KnownAsOf,
     _guard: ConnectionGuard,
@@ -82,7 +82,7 @@ enum Subscription {
 
 impl Session {
     pub fn new(context: SessionContext, guard: ConnectionGuard) -> Self {
-        context.show_opened();
+        context.note_opened();
         Self {
             opened: KnownAsOf::now(context.engine.clock.now()),
             context,
@@ -90,7 +90,7 @@ impl Session {
             subscription_bytes: 0,
             user: None,
             client_events: None,
-            rejoins: Rejoins::default(),
+            rejoins: RejoinLimit::default(),
             authorized: false,
             _guard: guard,
         }
@@ -102,13 +102,13 @@ impl Session {
     }
 
     /// The frame rate limit, if there is one.
-    pub fn frames(&self) -> Option<Steps> {
-        self.context.tenant.app().limits.frames().steps()
+    pub fn frames(&self) -> Option<GcraParams> {
+        self.context.runtime.app().limits.frames().gcra()
     }
 
     pub fn on_text(&mut self, text: &str) {
         match ClientFrame::parse(&WellFormed::new(text), self.dialect()) {
-            Ok(ClientFrame::Ping) => self.say(answer::pong(self.dialect())),
+            Ok(ClientFrame::Ping) => self.send(answer::pong(self.dialect())),
             Ok(ClientFrame::Pong) => {}
             Ok(ClientFrame::Subscribe(request)) => self.subscribe(&request),
             Ok(ClientFrame::Unsubscribe { channel }) => self.unsubscribe(&channel),
@@ -124,7 +124,7 @@ impl Session {
 
     pub fn on_pong(&self, payload: &[u8]) {
         if let Ok(number) = payload.try_into() {
-            self.context.shard.has_read(self.context.slot, u64::from_be_bytes(number));
+            self.context.shard.pong_received(self.context.slot, u64::from_be_bytes(number));
         }
     }
 
@@ -132,12 +132,12 @@ impl Session {
         self.context.socket.outbox().dialect()
     }
 
-    fn say(&self, frame: Bytes) {
+    fn send(&self, frame: Bytes) {
         self.context.socket.send(frame);
     }
 
     fn error(&self, code: ErrorCode, message: &str) {
-        self.say(answer::error(self.dialect(), code, message));
+        self.send(answer::error(self.dialect(), code, message));
     }
 
     fn subscribe(&mut self, request: &Subscribe) {
@@ -146,10 +146,10 @@ impl Session {
             return self.error(ErrorCode::None, &message);
         }
         let now = Instant::now();
-        let per_second = self.context.tenant.app().limits.subscribes_per_second;
+        let per_second = self.context.runtime.app().limits.subscribes_per_second;
         if self.rejoins.take(per_second, now).is_err() {
-            self.context.tenant.counts.limited.add("subscribes_per_second");
-            return self.refuse(request, &Refusal::TooOften { per_second });
+            self.context.runtime.counts.limited.add("subscribes_per_second");
+            return self.refuse(request, &SubscribeError::TooOften { per_second });
         }
         if let Err(refusal) = self.try_subscribe(request) {
             self.rejoins.note_end(now);
@@ -159,94 +159,97 @@ impl Session {
 
     /// Sends two frames. pusher-js reports the first on the channel, by the name as sent; the
     /// second is the one the Pusher service sends (protocol.md 2.4).
-    fn refuse(&self, request: &Subscribe, refusal: &Refusal) {
-        let SessionContext { engine, tenant, id, .. } = &self.context;
+    fn refuse(&self, request: &Subscribe, refusal: &SubscribeError) {
+        let SessionContext { engine, runtime, id, .. } = &self.context;
         let channel = request.channel.as_str();
-        let refused = Refused { code: refusal.code(), channel: Some(channel), socket: Some(*id) };
-        let told = engine.refuse(Some(&tenant.app()), &refused, || match refusal {
-            Refusal::Auth(reason) => {
+        let refused =
+            RefusedRequest { code: refusal.code(), channel: Some(channel), socket: Some(*id) };
+        let reply = engine.refuse(Some(&runtime.app()), &refused, || match refusal {
+            SubscribeError::Auth(reason) => {
                 let auth = request.auth.as_deref().unwrap_or_default();
                 let data = request.channel_data.as_deref();
-                engine.why_unsigned(
-                    tenant,
+                engine.signature_cause(
+                    runtime,
                     reason,
                     auth,
                     *id,
                     &Subject::Channel { name: channel, data },
                 )
             }
-            _ => Why::of(refusal),
+            _ => RefusalCause::of(refusal),
         });
-        tenant.counts.subscriptions_refused.add(refusal.code().name());
-        let message = told.sentence();
+        runtime.counts.subscriptions_refused.add(refusal.code().name());
+        let message = reply.sentence();
         let error = SubscriptionError {
             r#type: refusal.kind(),
             error: &message,
             status: refusal.code().status(),
-            code: told.code.name(),
-            fix: told.fix,
-            id: told.id.map(|id| id.to_string()),
+            code: reply.code.name(),
+            fix: reply.fix,
+            id: reply.id.map(|id| id.to_string()),
         };
-        self.say(answer::subscription_error(self.dialect(), channel, &error));
+        self.send(answer::subscription_error(self.dialect(), channel, &error));
         self.error(ErrorCode::None, &message);
     }
 
-    fn try_subscribe(&mut self, request: &Subscribe) -> Result<(), Refusal> {
-        if let Some(misshapen) = request.misshapen {
-            return Err(misshapen.into());
+    fn try_subscribe(&mut self, request: &Subscribe) -> Result<(), SubscribeError> {
+        if let Some(invalid_field) = request.invalid_field {
+            return Err(invalid_field.into());
         }
-        let app = self.context.tenant.app();
+        let app = self.context.runtime.app();
         let limits = &app.limits;
         let channel = app.channel(&request.channel)?;
         if self.subscriptions.len() >= limits.channels_per_connection {
-            return Err(Refusal::TooManyChannels { limit: limits.channels_per_connection });
+            return Err(SubscribeError::TooManyChannels { limit: limits.channels_per_connection });
         }
-        let SessionContext { engine, tenant, shard, slot, id, .. } = &self.context;
+        let SessionContext { engine, runtime, shard, slot, id, .. } = &self.context;
         let user = self.user.as_ref().map(|user| &user.identity);
         let subscriber =
             Subscriber { socket_id: *id, worker: shard.worker(), user, opened: self.opened };
         let member = subscribe::authorize(&app, &subscriber, &channel, request)?;
         if channel.access() == Access::User {
             self.keep_subscription(channel.name().clone(), Subscription::OwnUser);
-            self.say(answer::subscription_succeeded(self.dialect(), &channel, None));
+            self.send(answer::subscription_succeeded(self.dialect(), &channel, None));
             return Ok(());
         }
         let grant = match channel.access() {
             Access::Public => None,
-            _ => shard.take_grant(*slot, channel.name()).map_err(|reason| match reason {
-                NotGranted::AskAgain => Refusal::AuthExpired(channel.clone()),
-                NotGranted::Revoked => Refusal::Revoked(channel.clone()),
-            })?,
+            _ => shard.cached_authorization(*slot, channel.name()).map_err(
+                |reason| match reason {
+                    NotGranted::Reauthorize => SubscribeError::AuthExpired(channel.clone()),
+                    NotGranted::Revoked => SubscribeError::Revoked(channel.clone()),
+                },
+            )?,
         };
         // A revocation of the token may still be on its way to this worker.
         let token = grant.as_ref().and_then(|grant| grant.token.as_ref());
         if token.is_some_and(|token| app.access.revoked.contains(token)) {
-            return Err(Refusal::AuthExpired(channel));
+            return Err(SubscribeError::AuthExpired(channel));
         }
         let member_bytes = member.as_ref().map_or(0, charged::member);
-        let joined = engine.subscribe(tenant, &subscriber, &channel, member, grant.as_ref())?;
+        let joined = engine.subscribe(runtime, &subscriber, &channel, member, grant.as_ref())?;
         let roster = joined.roster.as_ref();
-        self.say(answer::subscription_succeeded(self.dialect(), &channel, roster));
+        self.send(answer::subscription_succeeded(self.dialect(), &channel, roster));
         joined
             .cached
             .answer(self.dialect(), &channel)
             .into_iter()
-            .for_each(|frame| self.say(frame));
+            .for_each(|frame| self.send(frame));
         let new = match joined.key {
             Some((version, next)) => {
                 let by_us = grant.as_ref().is_some_and(|grant| grant.version.is_some());
                 let issuer = if by_us { Issuer::Server } else { Issuer::Backend };
-                let (record, terms) = (joined.record.clone(), tenant.terms.clone());
+                let (record, terms) = (joined.record.clone(), runtime.rekey_policy.clone());
                 let grantee = grant.and_then(|grant| grant.grantee.user);
-                let place = Place::new(record, terms, version, issuer, grantee, next);
-                shard.subscribe_sealed(place, *slot, joined.since)
+                let gate = Gate::new(record, terms, version, issuer, grantee, next);
+                shard.subscribe_sealed(gate, *slot, joined.since)
             }
             None => shard.subscribe(joined.record.topic(), *slot, joined.since),
         };
         debug_assert!(new, "the session knows its subscriptions");
-        shard.grant_joined(*slot, channel.name(), joined.record.topic());
+        shard.authorization_joined(*slot, channel.name(), joined.record.topic());
         self.authorized |= channel.access() != Access::Public;
-        self.context.show_subscribed(&joined.record, joined.member.as_deref());
+        self.context.note_subscribed(&joined.record, joined.member.as_deref());
         let (record, member) = (joined.record, joined.member);
         let subscription = Subscription::Channel { record, member, member_bytes };
         self.keep_subscription(channel.name().clone(), subscription);
@@ -257,7 +260,7 @@ impl Session {
     fn unsubscribe(&mut self, channel: &str) {
         if let Some(subscription) = self.take_subscription(channel) {
             self.rejoins.note_end(Instant::now());
-            self.leave(&subscription, Leaving::Usual);
+            self.leave(&subscription, LeaveMode::MayReturn);
         }
     }
 
@@ -277,40 +280,42 @@ impl Session {
         subscription
     }
 
-    fn leave(&self, subscription: &Subscription, leaving: Leaving) {
+    fn leave(&self, subscription: &Subscription, leaving: LeaveMode) {
         let Subscription::Channel { record, member, .. } = subscription else { return };
-        let SessionContext { engine, tenant, shard, slot, .. } = &self.context;
+        let SessionContext { engine, runtime, shard, slot, .. } = &self.context;
         let version = shard.unsubscribe(record.topic(), *slot);
-        shard.grant_left(*slot, record.channel().name());
-        let place = LeftPlace { member: member.as_deref(), version, leaving };
-        engine.unsubscribe(tenant, shard.worker(), record, &place);
-        self.context.show_unsubscribed(record, member.as_deref());
+        shard.authorization_left(*slot, record.channel().name());
+        let place = EndedSubscription { member: member.as_deref(), version, leaving };
+        engine.unsubscribe(runtime, shard.worker(), record, &place);
+        self.context.note_unsubscribed(record, member.as_deref());
     }
 
     /// Ends the subscription and tells the client how to get another.
-    pub fn revoke(&mut self, channel: &str, why: Ended) {
+    pub fn revoke(&mut self, channel: &str, why: EndReason) {
         if let Some(subscription) = self.take_subscription(channel) {
             // An expired authorization is no departure: the client may renew it at once.
             let leaving = match why {
-                Ended::Expired => Leaving::Usual,
-                Ended::Removed | Ended::TokenRevoked | Ended::BecameAlias => Leaving::AtOnce,
+                EndReason::Expired => LeaveMode::MayReturn,
+                EndReason::Removed | EndReason::TokenRevoked | EndReason::BecameAlias => {
+                    LeaveMode::Final
+                }
             };
             self.leave(&subscription, leaving);
             // Another reload may have turned the alias off again.
-            let alias = self.context.tenant.app().channel(channel).err();
+            let alias = self.context.runtime.app().channel(channel).err();
             let alias = alias.map(|error| error.to_string());
             let alias = alias.as_deref().unwrap_or(RefusalCode::SealingAlias.text());
             let (kind, code, message) = match why {
-                Ended::BecameAlias => ("InvalidChannel", RefusalCode::SealingAlias, alias),
-                Ended::Removed => {
+                EndReason::BecameAlias => ("InvalidChannel", RefusalCode::SealingAlias, alias),
+                EndReason::Removed => {
                     ("Revoked", RefusalCode::Revoked, "You have been removed from this channel")
                 }
-                Ended::Expired => (
+                EndReason::Expired => (
                     "AuthExpired",
                     RefusalCode::AuthorizationExpired,
                     "The authorization has expired: subscribe again",
                 ),
-                Ended::TokenRevoked => {
+                EndReason::TokenRevoked => {
                     ("AuthRevoked", RefusalCode::TokenRevoked, "The access token has been revoked")
                 }
             };
@@ -322,13 +327,13 @@ impl Session {
                 fix: None,
                 id: None,
             };
-            self.say(answer::subscription_error(self.dialect(), channel, &error));
+            self.send(answer::subscription_error(self.dialect(), channel, &error));
         }
     }
 
     fn client_event(&mut self, event: &ClientEvent<'_>) -> Result<(), ClientEventError> {
-        let SessionContext { engine, tenant, shard, slot, id, .. } = &self.context;
-        let app = tenant.app();
+        let SessionContext { engine, runtime, shard, slot, id, .. } = &self.context;
+        let app = runtime.app();
         let limits = &app.limits;
         if !app.client_events {
             return Err(ClientEventError::Disabled);
@@ -336,7 +341,7 @@ impl Session {
         let (Some(name), Some(data)) = (&event.channel, event.data) else {
             return Err(ClientEventError::Incomplete);
         };
-        let not_subscribed = || ClientEventError::NotSubscribed(clipped(name).into_owned());
+        let not_subscribed = || ClientEventError::NotSubscribed(truncated(name).into_owned());
         let channel = app.channel(name).map_err(|_| not_subscribed())?;
         let data = data_as_text(data);
         client_event::check(limits, &channel, &event.event, &data)?;
@@ -352,19 +357,19 @@ impl Session {
         let bucket = self.client_events.get_or_insert_with(|| TokenBucket::new(rate, now));
         bucket.change(rate);
         if !bucket.take(now) {
-            tenant.counts.limited.add("client_events_per_second");
+            runtime.counts.limited.add("client_events_per_second");
             return Err(ClientEventError::Rate);
         }
-        engine.client_event(tenant, record, *id, &event.event, &data, member.as_deref())
+        engine.client_event(runtime, record, *id, &event.event, &data, member.as_deref())
     }
 }
 
 impl Drop for Session {
     fn drop(&mut self) {
         for subscription in std::mem::take(&mut self.subscriptions).into_values() {
-            self.leave(&subscription, Leaving::Usual);
+            self.leave(&subscription, LeaveMode::MayReturn);
         }
-        self.context.show_closed();
+        self.context.note_closed();
         self.sign_out();
     }
 }

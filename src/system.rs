@@ -3,7 +3,7 @@
 use std::{io, path::Path};
 
 /// Two steps: another process may come in between.
-fn rename_where_nothing_is(from: &Path, to: &Path) -> io::Result<()> {
+fn rename_if_absent(from: &Path, to: &Path) -> io::Result<()> {
     match to.symlink_metadata() {
         Ok(_) => Err(io::ErrorKind::AlreadyExists.into()),
         Err(_) => std::fs::rename(from, to),
@@ -34,7 +34,7 @@ mod elsewhere {
         None
     }
 
-    pub fn most_descriptors() -> Option<u64> {
+    pub fn descriptor_limit() -> Option<u64> {
         None
     }
 
@@ -42,8 +42,8 @@ mod elsewhere {
         None
     }
 
-    pub fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
-        super::rename_where_nothing_is(from, to)
+    pub fn rename_noreplace(from: &Path, to: &Path) -> io::Result<()> {
+        super::rename_if_absent(from, to)
     }
 
     pub fn volatile_filesystem(_: &Path) -> Option<&'static str> {

@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn utf16_is_named_and_the_mark_of_utf8_is_dropped() {
+    fn utf16_is_refused_and_the_utf8_mark_is_dropped() {
         let utf16 = |mark: &[u16], swap: bool| -> Vec<u8> {
             let units = mark.iter().copied().chain("listen = 1".encode_utf16());
             units.flat_map(|u| if swap { u.to_be_bytes() } else { u.to_le_bytes() }).collect()

@@ -19,17 +19,17 @@ use socket2::{Domain, SockAddr, Socket, Type};
 #[derive(Debug)]
 pub struct SocketFile {
     path: PathBuf,
-    made: Stamp,
+    made: SocketStamp,
 }
 
 /// Tells our file from another server's in its place: inode numbers are reused.
 #[derive(Debug, PartialEq, Eq)]
-struct Stamp {
+struct SocketStamp {
     file: (u64, u64),
     modified: (i64, i64),
 }
 
-impl Stamp {
+impl SocketStamp {
     fn of(path: &Path) -> io::Result<Self> {
         let data = path.symlink_metadata()?;
         let modified = (data.mtime(), data.mtime_nsec());
@@ -40,7 +40,7 @@ impl Stamp {
 #[derive(Debug, thiserror::Error)]
 pub enum BindError {
     #[error("{} is there and is no socket: choose another path, or move it away", .0.display())]
-    NoSocket(PathBuf),
+    NotASocket(PathBuf),
     #[error("another server listens on {}: stop it, or choose another path", .0.display())]
     InUse(PathBuf),
     #[error(
@@ -55,21 +55,21 @@ pub enum BindError {
 /// Listens at `path`. Replaces the socket of a dead server, and fails on a living one's. `mode`
 /// decides who may connect.
 pub fn bind(path: &Path, mode: u32, backlog: i32) -> Result<(UnixListener, SocketFile), BindError> {
-    remove_dead(path)?;
+    remove_stale(path)?;
     open(path, mode, backlog).map_err(|reason| match reason.kind() {
         io::ErrorKind::NotFound => BindError::NoDirectory(path.to_owned()),
         _ => BindError::Other { path: path.to_owned(), reason },
     })
 }
 
-fn remove_dead(path: &Path) -> Result<(), BindError> {
+fn remove_stale(path: &Path) -> Result<(), BindError> {
     // Links are not followed: their targets are not ours to remove.
     let Ok(there) = path.symlink_metadata() else { return Ok(()) };
     if !there.file_type().is_socket() {
-        return Err(BindError::NoSocket(path.to_owned()));
+        return Err(BindError::NotASocket(path.to_owned()));
     }
     let failed = |reason| BindError::Other { path: path.to_owned(), reason };
-    match knock(path) {
+    match probe(path) {
         Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
             std::fs::remove_file(path).map_err(failed)
         }
@@ -80,7 +80,7 @@ fn remove_dead(path: &Path) -> Result<(), BindError> {
 }
 
 /// Non-blocking: a server that accepts no connection would block us forever.
-fn knock(path: &Path) -> io::Result<()> {
+fn probe(path: &Path) -> io::Result<()> {
     let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
     socket.set_nonblocking(true)?;
     socket.connect(&SockAddr::unix(path)?)
@@ -92,7 +92,7 @@ fn open(path: &Path, mode: u32, backlog: i32) -> io::Result<(UnixListener, Socke
     // The file is created with the mode of the umask. Connections are possible only after `listen`,
     // when the mode is set.
     std::fs::set_permissions(path, Permissions::from_mode(mode))?;
-    let file = SocketFile { path: path.to_owned(), made: Stamp::of(path)? };
+    let file = SocketFile { path: path.to_owned(), made: SocketStamp::of(path)? };
     socket.listen(backlog)?;
     socket.set_nonblocking(true)?;
     Ok((UnixListener::from(OwnedFd::from(socket)), file))
@@ -100,7 +100,7 @@ fn open(path: &Path, mode: u32, backlog: i32) -> io::Result<(UnixListener, Socke
 
 impl Drop for SocketFile {
     fn drop(&mut self) {
-        if Stamp::of(&self.path).is_ok_and(|there| there == self.made) {
+        if SocketStamp::of(&self.path).is_ok_and(|there| there == self.made) {
             // A missing file needs no removal.
             let _ = std::fs::remove_file(&self.path);
         }
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn a_dead_servers_socket_gives_way_and_a_living_ones_does_not() {
+    fn only_stale_sockets_are_replaced() {
         let directory = directory("socket-file");
         let path = directory.join("a.sock");
         let (first, file) = bind(&path, 0o660, 16).unwrap();
@@ -140,11 +140,11 @@ mod tests {
     }
 
     #[test]
-    fn one_that_accepts_nobody_is_alive_and_not_waited_for() {
+    fn a_full_backlog_counts_as_alive_without_blocking() {
         let directory = directory("full-socket");
         let path = directory.join("a.sock");
         let (_listener, file) = bind(&path, 0o660, 0).unwrap();
-        let waiting = (0..3).take_while(|_| knock(&path).is_ok()).count();
+        let waiting = (0..3).take_while(|_| probe(&path).is_ok()).count();
         assert!(waiting < 3, "its queue is full");
         assert!(matches!(bind(&path, 0o660, 0), Err(BindError::InUse(_))));
         drop(file);
@@ -152,12 +152,12 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_socket_stays() {
+    fn other_files_are_not_removed() {
         let directory = directory("no-socket");
         let path = directory.join("notes");
         std::fs::write(&path, "mine").unwrap();
         let error = bind(&path, 0o660, 16).unwrap_err();
-        assert!(matches!(error, BindError::NoSocket(_)), "{error}");
+        assert!(matches!(error, BindError::NotASocket(_)), "{error}");
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "mine");
         let error = bind(&directory.join("missing/a.sock"), 0o660, 16).unwrap_err();
         assert!(matches!(error, BindError::NoDirectory(_)), "{error}");

@@ -6,14 +6,14 @@ use sealcast::{
     crypto::keytable::Version,
     hub::{
         directory::TopicId,
-        topics::{Subscription, TopicTable},
+        topics::{TopicSubscription, TopicTable},
     },
 };
 
 use super::{Run, run};
 
-fn subscription(slot: u32) -> Subscription {
-    Subscription { slot, since: 0, version: Version::BLIND }
+fn subscription(slot: u32) -> TopicSubscription {
+    TopicSubscription { slot, since: 0, version: Version::BLIND }
 }
 
 fn topic_of_1000() -> TopicTable {

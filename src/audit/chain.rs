@@ -5,13 +5,13 @@ use std::time::SystemTime;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::Fact;
+use super::AuditFact;
 use crate::crypto::encoding::{from_hex, hex};
 
 type Hash = [u8; 32];
 
 /// The `prev` of the first line.
-const NOTHING: Hash = [0; 32];
+const GENESIS_HASH: Hash = [0; 32];
 const HASH_FIELD: &[u8] = b",\"hash\":\"";
 
 /// Position of the next line in the chain.
@@ -24,7 +24,7 @@ pub struct Chain {
 }
 
 /// A line whose own hash is correct.
-pub struct Line {
+pub struct ChainLine {
     pub seq: u64,
     pub time: String,
     pub event: String,
@@ -34,7 +34,7 @@ pub struct Line {
 
 /// The error text continues a sentence that begins with "line 7".
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-pub enum Broken {
+pub enum ChainError {
     #[error(
         "is not complete: no line feed ends it. If it is the beginning of the next line, as after a loss of power, the server moves it aside at its next start"
     )]
@@ -53,12 +53,12 @@ pub enum Broken {
 
 impl Chain {
     pub fn new() -> Self {
-        Self { seq: 1, prev: NOTHING, last: None }
+        Self { seq: 1, prev: GENESIS_HASH, last: None }
     }
 
     /// The chain after this line, whose own hash must be correct.
-    pub fn after(line: &[u8]) -> Result<Self, Broken> {
-        let Line { seq, hash, .. } = Line::read(line)?;
+    pub fn after(line: &[u8]) -> Result<Self, ChainError> {
+        let ChainLine { seq, hash, .. } = ChainLine::read(line)?;
         Ok(Self { seq: seq + 1, prev: Sha256::digest(line).into(), last: Some(hash) })
     }
 
@@ -71,17 +71,17 @@ impl Chain {
         self.last.as_deref()
     }
 
-    pub fn append(&mut self, time: SystemTime, fact: &Fact, out: &mut Vec<u8>) {
+    pub fn append(&mut self, time: SystemTime, fact: &AuditFact, out: &mut Vec<u8>) {
         #[derive(Serialize)]
-        struct Body<'a> {
+        struct LineFields<'a> {
             seq: u64,
             time: String,
             #[serde(flatten)]
-            fact: &'a Fact,
+            fact: &'a AuditFact,
             prev: String,
         }
         let time = humantime::format_rfc3339_millis(time).to_string();
-        let body = Body { seq: self.seq, time, fact, prev: hex(&self.prev) };
+        let body = LineFields { seq: self.seq, time, fact, prev: hex(&self.prev) };
         let mut line = serde_json::to_vec(&body).expect("a fact is made of texts and numbers");
         let hash = hex(&Sha256::digest(&line));
         line.pop();
@@ -96,13 +96,13 @@ impl Chain {
     }
 
     /// Accepts the next line of an existing file, if it continues the chain.
-    pub fn check(&mut self, bytes: &[u8]) -> Result<Line, Broken> {
-        let line = Line::read(bytes)?;
+    pub fn check(&mut self, bytes: &[u8]) -> Result<ChainLine, ChainError> {
+        let line = ChainLine::read(bytes)?;
         if line.seq != self.seq {
-            return Err(Broken::Sequence { found: line.seq, expected: self.seq });
+            return Err(ChainError::Sequence { found: line.seq, expected: self.seq });
         }
         if line.prev != self.prev {
-            return Err(Broken::Previous);
+            return Err(ChainError::Previous);
         }
         self.seq += 1;
         self.prev = Sha256::digest(bytes).into();
@@ -111,25 +111,25 @@ impl Chain {
     }
 }
 
-impl Line {
+impl ChainLine {
     /// A line without its line feed.
-    fn read(bytes: &[u8]) -> Result<Self, Broken> {
+    fn read(bytes: &[u8]) -> Result<Self, ChainError> {
         #[derive(Deserialize)]
-        struct Body {
+        struct ParsedFields {
             seq: u64,
             time: String,
             event: String,
             prev: String,
         }
-        let (body, hash) = split(bytes).ok_or(Broken::Form)?;
+        let (body, hash) = split(bytes).ok_or(ChainError::Form)?;
         let computed = hex(&Sha256::new().chain_update(body).chain_update(b"}").finalize());
         if computed.as_bytes() != hash {
-            return Err(Broken::Hash);
+            return Err(ChainError::Hash);
         }
-        let fields: Body = serde_json::from_slice(bytes).map_err(|_| Broken::Fields)?;
-        let prev = from_hex(&fields.prev).ok_or(Broken::Fields)?;
+        let fields: ParsedFields = serde_json::from_slice(bytes).map_err(|_| ChainError::Fields)?;
+        let prev = from_hex(&fields.prev).ok_or(ChainError::Fields)?;
         // The last number has no successor; the server never reaches it.
-        let seq = Some(fields.seq).filter(|seq| *seq < u64::MAX).ok_or(Broken::Fields)?;
+        let seq = Some(fields.seq).filter(|seq| *seq < u64::MAX).ok_or(ChainError::Fields)?;
         Ok(Self { seq, time: fields.time, event: fields.event, hash: computed, prev })
     }
 }
@@ -151,8 +151,8 @@ mod tests {
     fn lines_have_the_documented_form() {
         let (mut chain, mut out) = (Chain::new(), Vec::new());
         let time = UNIX_EPOCH + Duration::from_millis(1_700_000_000_007);
-        chain.append(time, &Fact::ServerStopped { reason: "signal" }, &mut out);
-        chain.append(time, &Fact::FactsLost { count: 3 }, &mut out);
+        chain.append(time, &AuditFact::ServerStopped { reason: "signal" }, &mut out);
+        chain.append(time, &AuditFact::FactsLost { count: 3 }, &mut out);
         let lines: Vec<&str> = std::str::from_utf8(&out).unwrap().lines().collect();
         assert_eq!(lines, EXPECTED);
         let mut reader = Chain::new();
@@ -168,7 +168,7 @@ mod tests {
 
     /// These names belong to the chain itself: a fact with one of them would overwrite its field.
     #[test]
-    fn no_fact_uses_a_name_of_the_chain() {
+    fn fact_fields_do_not_shadow_chain_fields() {
         let source = include_str!("fact.rs");
         for name in ["seq", "time", "prev", "hash", "event"] {
             assert!(!source.contains(&format!(" {name}:")), "{name}");

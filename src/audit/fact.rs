@@ -13,7 +13,7 @@ use crate::{
 
 #[derive(Debug, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
-pub enum Fact {
+pub enum AuditFact {
     ServerStarted {
         version: &'static str,
         pid: u32,
@@ -80,7 +80,7 @@ pub enum Fact {
     AuthGranted {
         app: Arc<str>,
         #[serde(flatten)]
-        asked: Asked,
+        asked: AuthRequestFields,
         by: &'static str,
         /// Channel pattern of the rule in the configuration.
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -102,7 +102,7 @@ pub enum Fact {
     AuthDenied {
         app: Arc<str>,
         #[serde(flatten)]
-        asked: Asked,
+        asked: AuthRequestFields,
         by: &'static str,
         /// HTTP status of the response.
         status: u16,
@@ -116,7 +116,7 @@ pub enum Fact {
     AuthRefusedSocket {
         app: Arc<str>,
         #[serde(flatten)]
-        asked: Asked,
+        asked: AuthRequestFields,
         reason: &'static str,
         #[serde(skip_serializing_if = "Option::is_none")]
         refusal: Option<RefusalId>,
@@ -167,11 +167,11 @@ pub enum Fact {
     /// A watcher connected to the live feed.
     WatchBegun {
         #[serde(flatten)]
-        watcher: Watcher,
+        watcher: WatchOrigin,
     },
     WatchEnded {
         #[serde(flatten)]
-        watcher: Watcher,
+        watcher: WatchOrigin,
         reason: &'static str,
     },
     /// The last line of the file was incomplete; it is kept in a file beside it.
@@ -193,7 +193,7 @@ pub enum Fact {
 
 /// An authorization request, as far as it could be parsed.
 #[derive(Debug, Default, Serialize)]
-pub struct Asked {
+pub struct AuthRequestFields {
     #[serde(serialize_with = "optional_name", skip_serializing_if = "Option::is_none")]
     pub channel: Option<Channel>,
     /// The user, once authenticated.
@@ -226,7 +226,7 @@ impl RevocationList {
 
 /// Origin of a watcher's connection.
 #[derive(Clone, Debug, Serialize)]
-pub struct Watcher {
+pub struct WatchOrigin {
     /// `socket` or `token`.
     pub by: &'static str,
     /// Peer address.
@@ -234,10 +234,10 @@ pub struct Watcher {
     pub peer: Option<IpAddr>,
 }
 
-impl Fact {
+impl AuditFact {
     /// True for facts that must survive a power loss: the history of keys may be needed years
     /// later.
-    pub fn must_last(&self) -> bool {
+    pub fn is_durable(&self) -> bool {
         match self {
             Self::KeyCreated { .. }
             | Self::KeyActivated { .. }

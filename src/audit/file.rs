@@ -8,13 +8,13 @@ use std::{
 };
 
 use super::{
-    chain::{Broken, Chain},
+    chain::{Chain, ChainError},
     tail::{self, Tail, Torn},
 };
 use crate::state_dir;
 
 #[derive(Debug, thiserror::Error)]
-pub enum NoAudit {
+pub enum AuditError {
     #[error("cannot open the audit file {path}: {reason}")]
     Unusable { path: String, reason: io::Error },
     #[error("the audit file {path} is being written by another server: give each its own")]
@@ -22,7 +22,7 @@ pub enum NoAudit {
     #[error(
         "the audit file {path} cannot be continued, for its last line {broken}. `sealcast audit verify {path}` says more; keep the file under another name, and the server begins a new one"
     )]
-    Broken { path: String, broken: Broken },
+    Broken { path: String, broken: ChainError },
     #[error("the thread of the audit log cannot be started: {0}")]
     Thread(io::Error),
 }
@@ -32,13 +32,13 @@ pub trait Sink: Write {
     fn sync(&mut self) -> io::Result<()>;
 
     /// Repairs the end of the file so that a line may follow. Called before each batch.
-    fn mend(&mut self) -> io::Result<()> {
+    fn repair_end(&mut self) -> io::Result<()> {
         Ok(())
     }
 
     /// Called before each batch: if the file was moved or deleted, opens the one with its name.
     /// Returns that file's chain and its torn line.
-    fn follow(&mut self) -> Result<Option<(Chain, Option<Torn>)>, NoAudit> {
+    fn reopen_if_replaced(&mut self) -> Result<Option<(Chain, Option<Torn>)>, AuditError> {
         Ok(None)
     }
 }
@@ -54,7 +54,7 @@ pub struct AuditFile {
 }
 
 /// An open file, its chain, and the torn line at its end.
-pub struct Opened {
+pub struct OpenedLog {
     pub file: AuditFile,
     pub chain: Chain,
     pub torn: Option<Torn>,
@@ -78,7 +78,7 @@ impl Sink for AuditFile {
         if self.file.metadata()?.is_file() { self.file.sync_data() } else { Ok(()) }
     }
 
-    fn mend(&mut self) -> io::Result<()> {
+    fn repair_end(&mut self) -> io::Result<()> {
         match &self.tail {
             Tail::Whole => return Ok(()),
             Tail::WithoutLineFeed => self.file.write_all(b"\n")?,
@@ -89,13 +89,13 @@ impl Sink for AuditFile {
         Ok(())
     }
 
-    fn follow(&mut self) -> Result<Option<(Chain, Option<Torn>)>, NoAudit> {
+    fn reopen_if_replaced(&mut self) -> Result<Option<(Chain, Option<Torn>)>, AuditError> {
         if self.is_in_place() {
             return Ok(None);
         }
         // It may be the same file, cut: this process may then lock it once more.
         let _ = self.file.unlock();
-        let Opened { file, chain, torn } = open(&self.path)?;
+        let OpenedLog { file, chain, torn } = open(&self.path)?;
         *self = file;
         Ok(Some((chain, torn)))
     }
@@ -117,9 +117,9 @@ impl AuditFile {
 }
 
 /// Changes nothing in the file: repairs are up to the writer.
-pub fn open(path: &Path) -> Result<Opened, NoAudit> {
+pub fn open(path: &Path) -> Result<OpenedLog, AuditError> {
     let name = || path.display().to_string();
-    let unusable = |reason| NoAudit::Unusable { path: name(), reason };
+    let unusable = |reason| AuditError::Unusable { path: name(), reason };
     let mut options = OpenOptions::new();
     options.read(true).append(true).create(true).mode(0o600);
     let mut file = options.open(path).map_err(unusable)?;
@@ -127,12 +127,12 @@ pub fn open(path: &Path) -> Result<Opened, NoAudit> {
     // A device or pipe has no chain to protect from a second writer.
     if !data.is_file() {
         let file = AuditFile { file, path: path.to_owned(), length: 0, tail: Tail::Whole };
-        return Ok(Opened { file, chain: Chain::new(), torn: None });
+        return Ok(OpenedLog { file, chain: Chain::new(), torn: None });
     }
     state_dir::check(&file, path).map_err(unusable)?;
     match file.try_lock() {
         Ok(()) => {}
-        Err(TryLockError::WouldBlock) => return Err(NoAudit::InUse { path: name() }),
+        Err(TryLockError::WouldBlock) => return Err(AuditError::InUse { path: name() }),
         Err(TryLockError::Error(reason)) => return Err(unusable(reason)),
     }
     let (tail, chain) = end_of(&mut file, data.len(), path)?;
@@ -141,13 +141,13 @@ pub fn open(path: &Path) -> Result<Opened, NoAudit> {
         Tail::Whole | Tail::WithoutLineFeed => None,
     };
     let file = AuditFile { file, path: path.to_owned(), length: data.len(), tail };
-    Ok(Opened { file, chain, torn })
+    Ok(OpenedLog { file, chain, torn })
 }
 
 /// What `open` would refuse, without creating, locking or changing anything: another server may be
 /// writing the file.
-pub fn check(path: &Path) -> Result<(), NoAudit> {
-    let unusable = |reason| NoAudit::Unusable { path: path.display().to_string(), reason };
+pub fn check(path: &Path) -> Result<(), AuditError> {
+    let unusable = |reason| AuditError::Unusable { path: path.display().to_string(), reason };
     let mut file = match OpenOptions::new().read(true).append(true).open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -163,33 +163,33 @@ pub fn check(path: &Path) -> Result<(), NoAudit> {
     Ok(())
 }
 
-fn end_of(file: &mut File, length: u64, path: &Path) -> Result<(Tail, Chain), NoAudit> {
+fn end_of(file: &mut File, length: u64, path: &Path) -> Result<(Tail, Chain), AuditError> {
     let name = || path.display().to_string();
-    let unusable = |reason| NoAudit::Unusable { path: name(), reason };
-    let broken = |broken| NoAudit::Broken { path: name(), broken };
+    let unusable = |reason| AuditError::Unusable { path: name(), reason };
+    let broken = |broken| AuditError::Broken { path: name(), broken };
     let ending = tail::ending(file, length).map_err(unusable)?;
     let lines = last_line(file, ending.whole).map_err(unusable)?;
-    let chain = continued(&lines).map_err(broken)?;
-    ending.judge(path, chain).map_err(broken)
+    let chain = chain_after(&lines).map_err(broken)?;
+    ending.classify(path, chain).map_err(broken)
 }
 
 /// Upper bound on a line; longer lines are broken anyway.
-pub const LINE_BYTES: u64 = 1 << 20;
+pub const MAX_LINE_BYTES: u64 = 1 << 20;
 
 /// The bytes before `end`, long enough to contain the last whole line.
 fn last_line(file: &mut File, end: u64) -> io::Result<Vec<u8>> {
-    let start = end.saturating_sub(LINE_BYTES);
+    let start = end.saturating_sub(MAX_LINE_BYTES);
     let mut bytes = Vec::new();
     file.seek(SeekFrom::Start(start))?;
     file.take(end - start).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 
-fn continued(end: &[u8]) -> Result<Chain, Broken> {
+fn chain_after(end: &[u8]) -> Result<Chain, ChainError> {
     if end.is_empty() {
         return Ok(Chain::new());
     }
-    let lines = end.strip_suffix(b"\n").ok_or(Broken::Incomplete)?;
+    let lines = end.strip_suffix(b"\n").ok_or(ChainError::Incomplete)?;
     let start = lines.iter().rposition(|byte| *byte == b'\n').map_or(0, |feed| feed + 1);
     Chain::after(&lines[start..])
 }

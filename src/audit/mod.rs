@@ -4,7 +4,7 @@
 mod chain;
 mod fact;
 mod file;
-mod shown;
+mod live_feed;
 mod tail;
 mod verify;
 mod writer;
@@ -19,32 +19,32 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-pub use fact::{Asked, Fact, RevocationList, Watcher};
-pub use file::{NoAudit, check};
-pub use verify::{NotVerified, Summary, verify};
+pub use fact::{AuditFact, AuthRequestFields, RevocationList, WatchOrigin};
+pub use file::{AuditError, check};
+pub use verify::{ChainVerifyError, LogSummary, verify};
 
 use chain::Chain;
-use file::{Opened, Sink};
+use file::{OpenedLog, Sink};
 use tail::Torn;
-use writer::{Noted, Shared, Writer};
+use writer::{LogWriter, NotedFact, WriterState};
 
 use crate::{
-    live::Feed,
-    threads::{Joined, join_within},
+    live::LiveBroadcaster,
+    threads::{JoinOutcome, join_within},
 };
 
 /// Records facts, from any thread, without waiting.
 #[derive(Clone)]
 pub struct Audit {
-    file: Option<Open>,
+    file: Option<LogHandle>,
     /// Watchers receive the facts with or without a file.
-    feed: Arc<Feed>,
+    feed: Arc<LiveBroadcaster>,
 }
 
 #[derive(Clone)]
-struct Open {
-    facts: SyncSender<Noted>,
-    shared: Arc<Shared>,
+struct LogHandle {
+    facts: SyncSender<NotedFact>,
+    shared: Arc<WriterState>,
 }
 
 #[derive(serde::Serialize, Default)]
@@ -58,27 +58,27 @@ pub struct AuditStats {
 }
 
 /// Queue to the file, in facts.
-const CAPACITY: usize = 8192;
+const QUEUE_CAPACITY: usize = 8192;
 /// Bound on shutdown while the disk hangs. A disk that refuses is given up earlier.
-const LAST_WAIT: Duration = Duration::from_secs(4);
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(4);
 
 impl Audit {
     pub fn off() -> Self {
         Self { file: None, feed: Arc::default() }
     }
 
-    pub fn shown_in(self, feed: Arc<Feed>) -> Self {
+    pub fn with_feed(self, feed: Arc<LiveBroadcaster>) -> Self {
         Self { feed, ..self }
     }
 
     /// Opens the log, if a file is configured. Dropping the [`Recorder`] writes the rest.
-    pub fn begin(path: Option<&Path>) -> Result<(Self, Recorder), NoAudit> {
+    pub fn begin(path: Option<&Path>) -> Result<(Self, Recorder), AuditError> {
         match path {
             Some(path) => {
-                let Opened { file, chain, torn } = file::open(path)?;
+                let OpenedLog { file, chain, torn } = file::open(path)?;
                 let hash = chain.last_hash().unwrap_or("none, the file is new");
                 tracing::info!(audit.file = %path.display(), audit.hash = hash, "audit log begins after");
-                let (audit, recorder) = Self::write_to(file, chain, CAPACITY)?;
+                let (audit, recorder) = Self::write_to(file, chain, QUEUE_CAPACITY)?;
                 audit.note_torn(torn);
                 Ok((audit, recorder))
             }
@@ -90,15 +90,15 @@ impl Audit {
         sink: impl Sink + Send + 'static,
         chain: Chain,
         capacity: usize,
-    ) -> Result<(Self, Recorder), NoAudit> {
+    ) -> Result<(Self, Recorder), AuditError> {
         let (facts, noted) = sync_channel(capacity);
-        let shared = Arc::new(Shared::default());
-        let writer = Writer::new(sink, chain, noted, shared.clone());
+        let shared = Arc::new(WriterState::default());
+        let writer = LogWriter::new(sink, chain, noted, shared.clone());
         let thread = thread::Builder::new()
             .name("audit".into())
             .spawn(|| writer.run())
-            .map_err(NoAudit::Thread)?;
-        let open = Open { facts, shared };
+            .map_err(AuditError::Thread)?;
+        let open = LogHandle { facts, shared };
         let audit = Self { file: Some(open.clone()), feed: Arc::default() };
         Ok((audit, Recorder(Some((thread, open)))))
     }
@@ -115,11 +115,11 @@ impl Audit {
         self.file.is_some() || self.feed.is_watched()
     }
 
-    pub fn note(&self, fact: Fact) {
-        fact.show(&self.feed);
-        let Some(Open { facts, shared }) = &self.file else { return };
+    pub fn note(&self, fact: AuditFact) {
+        fact.note_live(&self.feed);
+        let Some(LogHandle { facts, shared }) = &self.file else { return };
         if facts.try_send(Some((SystemTime::now(), fact))).is_err() {
-            shared.lost_one();
+            shared.count_lost();
         }
     }
 
@@ -131,26 +131,26 @@ impl Audit {
 
 /// On drop, ends the log: all facts recorded before are written.
 #[must_use]
-pub struct Recorder(Option<(JoinHandle<(Chain, u64)>, Open)>);
+pub struct Recorder(Option<(JoinHandle<(Chain, u64)>, LogHandle)>);
 
 impl Drop for Recorder {
     fn drop(&mut self) {
-        let Some((thread, Open { facts, shared })) = self.0.take() else { return };
+        let Some((thread, LogHandle { facts, shared })) = self.0.take() else { return };
         shared.end();
         // Wakes a thread waiting for facts; `unpark` wakes one waiting for the disk. If the queue
         // is full, it does not wait for facts.
         let _ = facts.try_send(None);
         thread.thread().unpark();
-        match join_within(thread, LAST_WAIT) {
-            Joined::Ended((chain, 0)) => {
+        match join_within(thread, SHUTDOWN_TIMEOUT) {
+            JoinOutcome::Ended((chain, 0)) => {
                 let hash = chain.last_hash().unwrap_or("none");
                 tracing::info!(audit.hash = hash, "audit log ended");
             }
-            Joined::Ended((_, lines)) => {
+            JoinOutcome::Ended((_, lines)) => {
                 tracing::error!(audit.lines = lines, "the end of the audit log was not written")
             }
-            Joined::Panicked => tracing::error!("the thread of the audit log has failed"),
-            Joined::Running => {
+            JoinOutcome::Panicked => tracing::error!("the thread of the audit log has failed"),
+            JoinOutcome::Running => {
                 tracing::error!("the last lines of the audit log could not be written and are lost")
             }
         }

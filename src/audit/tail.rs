@@ -10,9 +10,9 @@ use std::{
 };
 
 use super::{
-    Fact,
-    chain::{Broken, Chain},
-    file::LINE_BYTES,
+    AuditFact,
+    chain::{Chain, ChainError},
+    file::MAX_LINE_BYTES,
 };
 
 pub enum Tail {
@@ -47,7 +47,7 @@ const CHUNK: usize = 64 * 1024;
 pub fn ending(file: &File, length: u64) -> io::Result<Ending> {
     let whole = whole_lines(file, length)?;
     let bytes = length - whole;
-    let mut line = vec![0; usize::try_from(bytes.min(LINE_BYTES)).unwrap_or_default()];
+    let mut line = vec![0; usize::try_from(bytes.min(MAX_LINE_BYTES)).unwrap_or_default()];
     file.read_exact_at(&mut line, whole)?;
     let text = memchr::memchr(0, &line).unwrap_or(line.len());
     line.truncate(text);
@@ -90,11 +90,11 @@ fn part_of(chunk: &mut [u8], left: u64) -> &mut [u8] {
 
 impl Ending {
     /// `before`: the chain of the whole lines.
-    pub fn judge(self, path: &Path, before: Chain) -> Result<(Tail, Chain), Broken> {
+    pub fn classify(self, path: &Path, before: Chain) -> Result<(Tail, Chain), ChainError> {
         if self.bytes == 0 {
             return Ok((Tail::Whole, before));
         }
-        let line = self.line.ok_or(Broken::Incomplete)?;
+        let line = self.line.ok_or(ChainError::Incomplete)?;
         let mut after = before.clone();
         if self.bytes == line.len() as u64 && after.check(&line).is_ok() {
             return Ok((Tail::WithoutLineFeed, after));
@@ -104,7 +104,7 @@ impl Ending {
         let begins = format!("{{\"seq\":{},", before.next());
         let common = begins.len().min(line.len());
         if line[..common] != begins.as_bytes()[..common] {
-            return Err(Broken::Incomplete);
+            return Err(ChainError::Incomplete);
         }
         let kept_in = fresh_name(path, before.next());
         Ok((Tail::Torn(Torn { whole: self.whole, bytes: self.bytes, kept_in }), before))
@@ -150,8 +150,8 @@ impl Torn {
     }
 
     /// Names the file without its directory, which is known.
-    pub fn fact(&self) -> Fact {
+    pub fn fact(&self) -> AuditFact {
         let name = self.kept_in.file_name().unwrap_or_default();
-        Fact::LineTorn { bytes: self.bytes, kept_in: name.to_string_lossy().into_owned() }
+        AuditFact::LineTorn { bytes: self.bytes, kept_in: name.to_string_lossy().into_owned() }
     }
 }

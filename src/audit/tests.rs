@@ -15,10 +15,10 @@ use crate::{channel::Channel, crypto::key::MasterKey, state_dir::write_whole};
 
 /// A file that does what the test wants.
 #[derive(Clone, Default)]
-struct Disk(Arc<Mutex<State>>);
+struct Disk(Arc<Mutex<SinkState>>);
 
 #[derive(Default)]
-struct State {
+struct SinkState {
     bytes: Vec<u8>,
     syncs: usize,
     /// How many more bytes there is room for; none if nothing bounds it.
@@ -82,16 +82,16 @@ fn until(what: &str, mut probe: impl FnMut() -> bool) {
     }
 }
 
-fn stopped() -> Fact {
-    Fact::ServerStopped { reason: "signal" }
+fn stopped() -> AuditFact {
+    AuditFact::ServerStopped { reason: "signal" }
 }
 
 #[test]
-fn the_end_waits_for_what_was_noted() {
+fn shutdown_waits_for_queued_facts() {
     let disk = Disk::default();
     let (audit, recorder) = disk.log(5000);
     for count in 0..5000 {
-        audit.note(Fact::FactsLost { count });
+        audit.note(AuditFact::FactsLost { count });
     }
     drop(recorder);
     let expected: Vec<String> = (0..5000).map(|n| format!("facts_lost {n}")).collect();
@@ -102,7 +102,7 @@ fn the_end_waits_for_what_was_noted() {
 }
 
 #[test]
-fn facts_that_find_no_room_are_counted_and_said() {
+fn dropped_facts_are_counted_and_logged() {
     let disk = Disk::default();
     let (release, stuck) = mpsc::channel();
     disk.0.lock().stuck = Some(stuck);
@@ -122,7 +122,7 @@ fn facts_that_find_no_room_are_counted_and_said() {
 }
 
 #[test]
-fn a_full_disk_is_waited_for_in_the_middle_of_a_line() {
+fn writer_waits_for_disk_space_in_mid_line() {
     let disk = Disk::default();
     disk.0.lock().room = Some(100);
     let (audit, recorder) = disk.log(100);
@@ -138,7 +138,7 @@ fn a_full_disk_is_waited_for_in_the_middle_of_a_line() {
 }
 
 #[test]
-fn a_disk_that_stays_full_does_not_hold_up_the_end() {
+fn full_disk_does_not_delay_shutdown() {
     let disk = Disk::default();
     disk.0.lock().room = Some(0);
     let (audit, recorder) = disk.log(2);
@@ -153,14 +153,14 @@ fn a_disk_that_stays_full_does_not_hold_up_the_end() {
 }
 
 #[test]
-fn what_happens_to_keys_is_synced() {
+fn key_facts_are_synced_to_disk() {
     let disk = Disk::default();
     let (audit, recorder) = disk.log(10);
     audit.note(stopped());
     until("a line", || audit.stats().unwrap().written == 1);
     assert_eq!(disk.0.lock().syncs, 0);
     let key = MasterKey::generate().unwrap().fingerprint();
-    audit.note(Fact::KeyUsed { app: "a".into(), key });
+    audit.note(AuditFact::KeyUsed { app: "a".into(), key });
     drop(recorder);
     assert_eq!(disk.0.lock().syncs, 1);
 }
@@ -170,15 +170,22 @@ fn facts_are_written_with_their_fields() {
     let disk = Disk::default();
     let (audit, recorder) = disk.log(10);
     let channel = Channel::parse("private-encrypted-a", 200).unwrap();
-    let asked = Asked {
+    let asked = AuthRequestFields {
         channel: Some(channel),
         user: Some("u\"1".into()),
         socket_id: Some("1.2".parse().unwrap()),
     };
-    audit.note(Fact::AuthGranted { app: "shop".into(), asked, by: "jwt", rule: None });
-    let (asked, status) = (Asked::default(), 401);
+    audit.note(AuditFact::AuthGranted { app: "shop".into(), asked, by: "jwt", rule: None });
+    let (asked, status) = (AuthRequestFields::default(), 401);
     let (code, refusal) = ("expired", None);
-    audit.note(Fact::AuthDenied { app: "shop".into(), asked, by: "jwt", status, code, refusal });
+    audit.note(AuditFact::AuthDenied {
+        app: "shop".into(),
+        asked,
+        by: "jwt",
+        status,
+        code,
+        refusal,
+    });
     drop(recorder);
     let text = String::from_utf8(disk.0.lock().bytes.clone()).unwrap();
     for fields in [
@@ -190,13 +197,13 @@ fn facts_are_written_with_their_fields() {
 }
 
 #[test]
-fn a_file_is_continued_by_one_server_at_a_time() {
+fn second_server_cannot_open_the_file() {
     let path = std::env::temp_dir().join(format!("sealcast-audit-{}", std::process::id()));
     let _ = std::fs::remove_file(&path);
     for round in 1..=3 {
         let (audit, recorder) = Audit::begin(Some(&path)).unwrap();
         audit.note(stopped());
-        assert!(matches!(Audit::begin(Some(&path)), Err(NoAudit::InUse { .. })));
+        assert!(matches!(Audit::begin(Some(&path)), Err(AuditError::InUse { .. })));
         drop((audit, recorder));
         let bytes = std::fs::read(&path).unwrap();
         assert_eq!(verify(bytes.as_slice(), None).unwrap().lines, round);
@@ -206,9 +213,9 @@ fn a_file_is_continued_by_one_server_at_a_time() {
 }
 
 /// A directory with an audit file in it.
-struct Place(PathBuf);
+struct LogPath(PathBuf);
 
-impl Place {
+impl LogPath {
     fn new(name: &str) -> Self {
         let path = std::env::temp_dir().join(format!("sealcast-{name}-{}", std::process::id()));
         let _ = std::fs::remove_dir_all(&path);
@@ -221,7 +228,7 @@ impl Place {
     }
 
     /// Lets a server begin with this file; what its lines say then.
-    fn begin(&self, bytes: &[u8]) -> Result<Summary, String> {
+    fn begin(&self, bytes: &[u8]) -> Result<LogSummary, String> {
         write_whole(&self.file(), bytes).unwrap();
         let begun = Audit::begin(Some(&self.file())).map_err(|error| error.to_string());
         drop(begun?);
@@ -249,7 +256,7 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for LogPath {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(&self.0);
     }
@@ -258,15 +265,15 @@ impl Drop for Place {
 fn three_lines() -> Vec<u8> {
     let (mut chain, mut out) = (Chain::new(), Vec::new());
     for user in ["u1", "é", "u3"] {
-        let fact = Fact::TokenMade { app: "a".into(), jti: "ü".into(), user: user.into() };
+        let fact = AuditFact::TokenMade { app: "a".into(), jti: "ü".into(), user: user.into() };
         chain.append(SystemTime::now(), &fact, &mut out);
     }
     out
 }
 
 #[test]
-fn a_last_line_that_is_torn_anywhere_is_moved_aside_and_the_chain_goes_on() {
-    let (place, whole) = (Place::new("audit-torn"), three_lines());
+fn torn_last_line_is_moved_aside_and_the_chain_continues() {
+    let (place, whole) = (LogPath::new("audit-torn"), three_lines());
     let last = two_lines(&whole);
     for end in (last + 1..whole.len() - 1).step_by(3) {
         let zeros = vec![0; if end % 2 == 0 { 0 } else { 70_000 }];
@@ -288,12 +295,12 @@ fn a_last_line_that_is_torn_anywhere_is_moved_aside_and_the_chain_goes_on() {
 }
 
 #[test]
-fn a_line_feed_that_is_missing_is_written_and_zeros_alone_are_moved_aside() {
-    let (place, whole) = (Place::new("audit-feed"), three_lines());
+fn missing_line_feed_is_added_and_trailing_zeros_are_moved_aside() {
+    let (place, whole) = (LogPath::new("audit-feed"), three_lines());
     let summary = place.begin(&whole[..whole.len() - 1]).unwrap();
     assert_eq!((summary.lines, summary.torn), (3, 0));
     assert_eq!(std::fs::read(place.file()).unwrap(), whole);
-    assert_eq!(place.begin(&[]).unwrap(), Summary::default());
+    assert_eq!(place.begin(&[]).unwrap(), LogSummary::default());
     assert!(place.kept().is_empty());
     let first = &whole[..20];
     for (torn, lines, name) in [
@@ -309,8 +316,8 @@ fn a_line_feed_that_is_missing_is_written_and_zeros_alone_are_moved_aside() {
 }
 
 #[test]
-fn what_is_not_the_beginning_of_the_next_line_is_not_moved() {
-    let (place, whole) = (Place::new("audit-other"), three_lines());
+fn unknown_trailing_bytes_are_not_moved() {
+    let (place, whole) = (LogPath::new("audit-other"), three_lines());
     for end in [
         &b"x"[..],
         b"{\"seq\":5,\"time\":\"",
@@ -330,8 +337,8 @@ fn what_is_not_the_beginning_of_the_next_line_is_not_moved() {
 }
 
 #[test]
-fn an_end_that_cannot_be_mended_yet_is_tried_again() {
-    let (place, whole) = (Place::new("audit-later"), three_lines());
+fn unrepairable_end_is_retried() {
+    let (place, whole) = (LogPath::new("audit-later"), three_lines());
     write_whole(&place.file(), &whole[..whole.len() - 9]).unwrap();
     let (audit, recorder) = Audit::begin(Some(&place.file())).unwrap();
     until("the line", || audit.stats().unwrap().written == 1);
@@ -339,12 +346,12 @@ fn an_end_that_cannot_be_mended_yet_is_tried_again() {
     // The name is taken by something that cannot be replaced, until it has gone.
     place.clear();
     write_whole(&place.file(), &whole[..whole.len() - 9]).unwrap();
-    let Opened { mut file, torn, .. } = file::open(&place.file()).unwrap();
+    let OpenedLog { mut file, torn, .. } = file::open(&place.file()).unwrap();
     let name = torn.unwrap().kept_in;
     std::fs::create_dir(&name).unwrap();
-    assert!(file.mend().is_err() && name.is_dir());
+    assert!(file.repair_end().is_err() && name.is_dir());
     std::fs::remove_dir(&name).unwrap();
-    file.mend().unwrap();
+    file.repair_end().unwrap();
     assert_eq!(std::fs::read(&name).unwrap(), whole[two_lines(&whole)..whole.len() - 9]);
     assert_eq!(std::fs::metadata(place.file()).unwrap().len(), two_lines(&whole) as u64);
 }
@@ -362,8 +369,8 @@ fn events_of(path: &std::path::Path) -> Vec<String> {
 }
 
 #[test]
-fn a_file_that_is_moved_or_deleted_is_followed_by_another_of_its_name() {
-    let place = Place::new("audit-moved");
+fn moved_or_deleted_file_is_recreated() {
+    let place = LogPath::new("audit-moved");
     let (audit, recorder) = Audit::begin(Some(&place.file())).unwrap();
     let note = |written| {
         audit.note(stopped());
@@ -395,7 +402,7 @@ fn a_file_that_is_moved_or_deleted_is_followed_by_another_of_its_name() {
 
 #[test]
 fn f10_file_that_is_cut_or_overwritten_goes_on_as_a_chain() {
-    let place = Place::new("audit-cut");
+    let place = LogPath::new("audit-cut");
     let (audit, recorder) = Audit::begin(Some(&place.file())).unwrap();
     let note = |written| {
         audit.note(stopped());

@@ -2,11 +2,11 @@
 
 use std::io::{self, BufRead};
 
-use super::chain::{Broken, Chain};
+use super::chain::{Chain, ChainError};
 
 /// Contents of a valid file.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Summary {
+pub struct LogSummary {
     pub lines: u64,
     /// Times of the first and the last line.
     pub first: Option<String>,
@@ -18,9 +18,9 @@ pub struct Summary {
 }
 
 #[derive(Debug, thiserror::Error)]
-pub enum NotVerified {
+pub enum ChainVerifyError {
     #[error("line {number} {broken}")]
-    Line { number: u64, broken: Broken },
+    Line { number: u64, broken: ChainError },
     #[error(
         "no line has the hash {0}: the file was cut off before it, or it is the hash of another file"
     )]
@@ -29,23 +29,26 @@ pub enum NotVerified {
     Unreadable(#[from] io::Error),
 }
 
-/// `Fact::LineTorn` in the file.
+/// `AuditFact::LineTorn` in the file.
 const LINE_TORN: &str = "line_torn";
 /// Longer lines were not written by the server and are not kept in memory.
-const LINE_BYTES: u64 = 1 << 20;
+const MAX_LINE_BYTES: u64 = 1 << 20;
 
 /// `expected`: the hash of a line that must exist.
-pub fn verify(mut file: impl BufRead, expected: Option<&str>) -> Result<Summary, NotVerified> {
-    let (mut chain, mut summary) = (Chain::new(), Summary::default());
+pub fn verify(
+    mut file: impl BufRead,
+    expected: Option<&str>,
+) -> Result<LogSummary, ChainVerifyError> {
+    let (mut chain, mut summary) = (Chain::new(), LogSummary::default());
     let (mut line, mut met) = (Vec::new(), false);
     loop {
         line.clear();
-        if io::Read::take(&mut file, LINE_BYTES).read_until(b'\n', &mut line)? == 0 {
+        if io::Read::take(&mut file, MAX_LINE_BYTES).read_until(b'\n', &mut line)? == 0 {
             break;
         }
         let number = summary.lines + 1;
-        let broken = |broken| NotVerified::Line { number, broken };
-        let bytes = line.strip_suffix(b"\n").ok_or_else(|| broken(Broken::Incomplete))?;
+        let broken = |broken| ChainVerifyError::Line { number, broken };
+        let bytes = line.strip_suffix(b"\n").ok_or_else(|| broken(ChainError::Incomplete))?;
         let read = chain.check(bytes).map_err(broken)?;
         met |= expected.is_some_and(|hash| hash.eq_ignore_ascii_case(&read.hash));
         summary.lines = number;
@@ -55,7 +58,7 @@ pub fn verify(mut file: impl BufRead, expected: Option<&str>) -> Result<Summary,
         summary.hash = Some(read.hash);
     }
     match expected {
-        Some(hash) if !met => Err(NotVerified::Unexpected(hash.to_owned())),
+        Some(hash) if !met => Err(ChainVerifyError::Unexpected(hash.to_owned())),
         _ => Ok(summary),
     }
 }
@@ -63,14 +66,14 @@ pub fn verify(mut file: impl BufRead, expected: Option<&str>) -> Result<Summary,
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::audit::Fact;
+    use crate::audit::AuditFact;
     use proptest::prelude::*;
     use std::time::SystemTime;
 
     fn log(lines: u64) -> Vec<u8> {
         let (mut chain, mut out) = (Chain::new(), Vec::new());
         for count in 0..lines {
-            chain.append(SystemTime::now(), &Fact::FactsLost { count }, &mut out);
+            chain.append(SystemTime::now(), &AuditFact::FactsLost { count }, &mut out);
         }
         out
     }
@@ -84,32 +87,32 @@ mod tests {
     }
 
     #[test]
-    fn what_was_written_is_in_order() {
+    fn written_lines_verify() {
         let log = log(50);
         let summary = verify(log.as_slice(), None).unwrap();
         assert_eq!(summary.lines, 50);
         assert!(summary.first <= summary.last);
         assert!(verify(log.as_slice(), summary.hash.as_deref()).is_ok());
-        assert_eq!(verify([].as_slice(), None).unwrap(), Summary::default());
+        assert_eq!(verify([].as_slice(), None).unwrap(), LogSummary::default());
     }
 
     /// A hash noted earlier stays valid while the file grows.
     #[test]
-    fn an_older_hash_is_met_on_the_way() {
+    fn earlier_hash_is_found() {
         let log = log(20);
         let early = last_hash(&lines(&log)[..7].concat());
         assert_eq!(verify(log.as_slice(), Some(&early)).unwrap().lines, 20);
     }
 
     #[test]
-    fn the_first_line_is_missed_too() {
+    fn removed_first_line_is_found() {
         let rest = lines(&log(3))[1..].concat();
         let error = verify(rest.as_slice(), None).unwrap_err().to_string();
         assert!(error.starts_with("line 1 has seq 2 where 1 belongs"), "{error}");
     }
 
     #[test]
-    fn an_endless_line_is_given_up() {
+    fn overlong_line_is_refused() {
         let endless = io::BufReader::new(io::repeat(b'x'));
         let error = verify(endless, None).unwrap_err().to_string();
         assert!(error.starts_with("line 1 is not complete: no line feed ends it"), "{error}");
@@ -137,7 +140,7 @@ mod tests {
         }
 
         #[test]
-        fn a_removed_line_is_found(at in 0usize..9) {
+        fn removed_line_is_found(at in 0usize..9) {
             let mut lines = lines(&log(10));
             lines.remove(at);
             prop_assert!(verify(lines.concat().as_slice(), None).is_err());
@@ -154,7 +157,7 @@ mod tests {
         /// A line with a correct hash of its own: a copy, or one from another chain at the same
         /// position.
         #[test]
-        fn an_inserted_or_replaced_line_is_found(at in 0usize..9, from in 0usize..10, foreign: bool) {
+        fn inserted_or_replaced_line_is_found(at in 0usize..9, from in 0usize..10, foreign: bool) {
             let own = lines(&log(10));
             let (mut inserted, mut replaced) = (own.clone(), own.clone());
             let line = if foreign { lines(&log(11))[from].clone() } else { own[from].clone() };
@@ -162,13 +165,13 @@ mod tests {
             prop_assert!(verify(inserted.concat().as_slice(), None).is_err());
             let mut other = Vec::new();
             let mut chain = at.checked_sub(1).map_or(Chain::new(), |before| Chain::after(own[before].trim_ascii_end()).unwrap());
-            chain.append(SystemTime::now(), &Fact::FactsLost { count: 999 }, &mut other);
+            chain.append(SystemTime::now(), &AuditFact::FactsLost { count: 999 }, &mut other);
             replaced[at] = other;
             prop_assert!(verify(replaced.concat().as_slice(), None).is_err());
         }
 
         #[test]
-        fn what_is_cut_off_is_found_with_the_last_hash(keep in 0usize..10) {
+        fn truncated_end_is_found_with_the_last_hash(keep in 0usize..10) {
             let log = log(10);
             let hash = last_hash(&log);
             let shorter = lines(&log)[..keep].concat();
@@ -177,7 +180,7 @@ mod tests {
         }
 
         #[test]
-        fn a_torn_end_is_found(cut in 1usize..50) {
+        fn torn_end_is_reported(cut in 1usize..50) {
             let log = log(3);
             prop_assert!(verify(&log[..log.len() - cut], None).is_err());
         }

@@ -11,26 +11,26 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use super::{AuditStats, Fact, chain::Chain, file::Sink};
+use super::{AuditFact, AuditStats, chain::Chain, file::Sink};
 
 /// A fact and its time. `None` only makes the writer look at the flags.
-pub type Noted = Option<(SystemTime, Fact)>;
+pub type NotedFact = Option<(SystemTime, AuditFact)>;
 
 /// State shared by the writer and all that record facts.
 #[derive(Default)]
-pub struct Shared {
+pub struct WriterState {
     ending: AtomicBool,
     written: AtomicU64,
     lost: AtomicU64,
     /// Lost facts not yet reported in the log.
-    unsaid: AtomicU64,
+    unreported: AtomicU64,
     errors: AtomicU64,
 }
 
-impl Shared {
-    pub fn lost_one(&self) {
+impl WriterState {
+    pub fn count_lost(&self) {
         self.lost.fetch_add(1, Ordering::Relaxed);
-        self.unsaid.fetch_add(1, Ordering::Relaxed);
+        self.unreported.fetch_add(1, Ordering::Relaxed);
     }
 
     pub fn end(&self) {
@@ -51,31 +51,36 @@ impl Shared {
     }
 }
 
-pub struct Writer<S> {
+pub struct LogWriter<S> {
     sink: S,
     chain: Chain,
-    noted: Receiver<Noted>,
-    shared: Arc<Shared>,
+    noted: Receiver<NotedFact>,
+    shared: Arc<WriterState>,
     /// Lines not written yet, wholly or in part.
     pending: Vec<u8>,
     pending_lines: u64,
-    must_last: bool,
+    needs_sync: bool,
     failing: bool,
     /// The file's name was lost, and that has been logged.
-    lost_its_name: bool,
+    name_lost: bool,
 }
 
 /// Facts in one write.
-const BATCH: usize = 1024;
+const MAX_BATCH_FACTS: usize = 1024;
 /// Longest delay before lost facts are reported.
-const IDLE: Duration = Duration::from_secs(1);
-const RETRY: Duration = Duration::from_secs(1);
+const IDLE_INTERVAL: Duration = Duration::from_secs(1);
+const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 /// How long shutdown retries on a full disk.
-const LAST_TRIES: Duration = Duration::from_secs(2);
-const LAST_RETRY: Duration = Duration::from_millis(100);
+const SHUTDOWN_RETRY_WINDOW: Duration = Duration::from_secs(2);
+const SHUTDOWN_RETRY_INTERVAL: Duration = Duration::from_millis(100);
 
-impl<S: Sink> Writer<S> {
-    pub fn new(sink: S, chain: Chain, noted: Receiver<Noted>, shared: Arc<Shared>) -> Self {
+impl<S: Sink> LogWriter<S> {
+    pub fn new(
+        sink: S,
+        chain: Chain,
+        noted: Receiver<NotedFact>,
+        shared: Arc<WriterState>,
+    ) -> Self {
         Self {
             sink,
             chain,
@@ -83,9 +88,9 @@ impl<S: Sink> Writer<S> {
             shared,
             pending: Vec::new(),
             pending_lines: 0,
-            must_last: false,
+            needs_sync: false,
             failing: false,
-            lost_its_name: false,
+            name_lost: false,
         }
     }
 
@@ -94,14 +99,14 @@ impl<S: Sink> Writer<S> {
         while !self.shared.is_ending() {
             // While the file takes nothing, facts wait in the bounded channel.
             if self.pending.is_empty() {
-                match self.noted.recv_timeout(IDLE) {
+                match self.noted.recv_timeout(IDLE_INTERVAL) {
                     Ok(noted) => self.take(noted),
                     Err(RecvTimeoutError::Timeout) => {}
                     Err(RecvTimeoutError::Disconnected) => self.shared.end(),
                 }
                 self.collect();
             } else {
-                thread::park_timeout(RETRY);
+                thread::park_timeout(RETRY_INTERVAL);
             }
             self.write();
         }
@@ -111,46 +116,46 @@ impl<S: Sink> Writer<S> {
 
     /// Writes all accepted facts, unless the disk refuses to the end.
     fn finish(&mut self) {
-        let deadline = Instant::now() + LAST_TRIES;
+        let deadline = Instant::now() + SHUTDOWN_RETRY_WINDOW;
         loop {
             while self.collect() > 0 {}
             self.write();
             if self.pending.is_empty() || Instant::now() > deadline {
                 return;
             }
-            thread::sleep(LAST_RETRY);
+            thread::sleep(SHUTDOWN_RETRY_INTERVAL);
         }
     }
 
     /// Collects waiting facts, up to a batch.
     fn collect(&mut self) -> usize {
         let mut taken = 0;
-        while taken < BATCH
+        while taken < MAX_BATCH_FACTS
             && let Ok(noted) = self.noted.try_recv()
         {
             self.take(noted);
             taken += 1;
         }
-        let count = self.shared.unsaid.swap(0, Ordering::Relaxed);
+        let count = self.shared.unreported.swap(0, Ordering::Relaxed);
         if count > 0 {
-            self.take(Some((SystemTime::now(), Fact::FactsLost { count })));
+            self.take(Some((SystemTime::now(), AuditFact::FactsLost { count })));
         }
         taken
     }
 
-    fn take(&mut self, noted: Noted) {
+    fn take(&mut self, noted: NotedFact) {
         let Some((time, fact)) = noted else { return };
         // Never within a line: its rest belongs to the file with its beginning.
         if self.pending.is_empty() {
-            self.follow();
+            self.reopen_if_replaced();
         }
         self.append(time, &fact);
     }
 
     /// Continues in the file that has the name now.
-    fn follow(&mut self) {
-        match self.sink.follow() {
-            Ok(None) => self.lost_its_name = false,
+    fn reopen_if_replaced(&mut self) {
+        match self.sink.reopen_if_replaced() {
+            Ok(None) => self.name_lost = false,
             Ok(Some((chain, torn))) => {
                 let before = std::mem::replace(&mut self.chain, chain);
                 let after = before.last_hash().map(str::to_owned);
@@ -160,19 +165,19 @@ impl<S: Sink> Writer<S> {
                 );
                 let now = SystemTime::now();
                 torn.iter().for_each(|torn| self.append(now, &torn.fact()));
-                self.append(now, &Fact::FileReplaced { after });
+                self.append(now, &AuditFact::FileReplaced { after });
             }
             // The open file is still written: better there than nowhere.
-            Err(error) if !self.lost_its_name => {
-                self.lost_its_name = true;
+            Err(error) if !self.name_lost => {
+                self.name_lost = true;
                 tracing::error!(%error, "the audit file was replaced, and the new one cannot be used: the log stays in the old one");
             }
             Err(_) => {}
         }
     }
 
-    fn append(&mut self, time: SystemTime, fact: &Fact) {
-        self.must_last |= fact.must_last();
+    fn append(&mut self, time: SystemTime, fact: &AuditFact) {
+        self.needs_sync |= fact.is_durable();
         self.chain.append(time, fact, &mut self.pending);
         self.pending_lines += 1;
     }
@@ -198,7 +203,7 @@ impl<S: Sink> Writer<S> {
     }
 
     fn try_write(&mut self) -> io::Result<()> {
-        self.sink.mend()?;
+        self.sink.repair_end()?;
         // Not `write_all`: after an error it would be unknown how much of a line was written.
         while !self.pending.is_empty() {
             match self.sink.write(&self.pending) {
@@ -209,9 +214,9 @@ impl<S: Sink> Writer<S> {
             }
         }
         self.shared.written.fetch_add(std::mem::take(&mut self.pending_lines), Ordering::Relaxed);
-        if self.must_last {
+        if self.needs_sync {
             self.sink.sync()?;
-            self.must_last = false;
+            self.needs_sync = false;
         }
         Ok(())
     }

@@ -11,13 +11,13 @@ use zeroize::Zeroizing;
 
 use super::{
     Abilities, Credentials, Denied, Grant, SignIn,
-    jwt::{InvalidToken, MAX_TOKEN, covers, identity, not_covered, presented},
-    keys::{Checks, Verified, VerifyingKey},
+    jwt::{InvalidToken, MAX_TOKEN, check_length, covers, identity, not_covered},
+    keys::{TokenChecks, Verified, VerifyingKey},
     revoked::RevokedTokens,
 };
 use crate::{
     channel::{Access, Channel, InvalidName, check_characters},
-    clock::{KnownAsOf, Now},
+    clock::{ClockReading, KnownAsOf},
     crypto::encoding::hex,
     origins::{InvalidOrigin, OriginPattern},
 };
@@ -26,20 +26,20 @@ pub struct AccessTokens {
     app: String,
     signing: EncodingKey,
     verifying: VerifyingKey,
-    checks: Checks,
+    checks: TokenChecks,
     pub revoked: Arc<RevokedTokens>,
 }
 
 /// Distinguishes these tokens from the app's own; the signature proves that they are ours.
-const KIND: &str = "sealcast-access+jwt";
+const TOKEN_TYPE: &str = "sealcast-access+jwt";
 /// Longest lifetime, in seconds; revocations are remembered for as long.
-pub const LONGEST: u64 = 24 * 60 * 60;
-pub const USUAL: u64 = 60 * 60;
-const MOST_CHANNELS: usize = 100;
-const LONGEST_CHANNEL: usize = 200;
+pub const MAX_TTL: u64 = 24 * 60 * 60;
+pub const DEFAULT_TTL: u64 = 60 * 60;
+const MAX_CHANNELS: usize = 100;
+const MAX_CHANNEL_BYTES: usize = 200;
 
 /// Parameters of a new token.
-pub struct Wanted {
+pub struct TokenRequest {
     pub user_id: String,
     pub user_info: Option<serde_json::Value>,
     /// Patterns; `*` matches any run of characters.
@@ -65,13 +65,13 @@ pub struct TokenId {
 }
 
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-pub enum NotMinted {
-    #[error("ttl must be 1 to {LONGEST} seconds")]
+pub enum MintError {
+    #[error("ttl must be 1 to {MAX_TTL} seconds")]
     Ttl,
     #[error("the user id cannot be used: it {0}")]
     UserId(InvalidName),
     #[error(
-        "channels must be 1 to {MOST_CHANNELS} names or patterns (* stands for any run of characters) of up to {LONGEST_CHANNEL} bytes"
+        "channels must be 1 to {MAX_CHANNELS} names or patterns (* stands for any run of characters) of up to {MAX_CHANNEL_BYTES} bytes"
     )]
     Channels,
     #[error(
@@ -94,30 +94,30 @@ pub enum NotMinted {
 
 impl AccessTokens {
     pub fn new(app: &str, secret: &[u8], revoked: Arc<RevokedTokens>) -> Self {
-        let key = derived(app, secret);
+        let key = derive_key(app, secret);
         let verifying = VerifyingKey::secret(&*key, &[Algorithm::HS256])
             .expect("derived bytes are a secret, and HS256 is for secrets");
-        let checks = Checks { issuer: None, audience: Some(app.to_owned()), leeway: 0 };
+        let checks = TokenChecks { issuer: None, audience: Some(app.to_owned()), leeway: 0 };
         let signing = EncodingKey::from_secret(&*key);
         Self { app: app.to_owned(), signing, verifying, checks, revoked }
     }
 
-    pub fn mint(&self, wanted: &Wanted, now: Now) -> Result<Minted, NotMinted> {
-        if wanted.ttl == 0 || wanted.ttl > LONGEST {
-            return Err(NotMinted::Ttl);
+    pub fn mint(&self, wanted: &TokenRequest, now: ClockReading) -> Result<Minted, MintError> {
+        if wanted.ttl == 0 || wanted.ttl > MAX_TTL {
+            return Err(MintError::Ttl);
         }
-        check_characters(&wanted.user_id, LONGEST_CHANNEL).map_err(NotMinted::UserId)?;
+        check_characters(&wanted.user_id, MAX_CHANNEL_BYTES).map_err(MintError::UserId)?;
         let is_pattern =
-            |p: &String| check_characters(&p.replace('*', "-"), LONGEST_CHANNEL).is_ok();
+            |p: &String| check_characters(&p.replace('*', "-"), MAX_CHANNEL_BYTES).is_ok();
         let count = wanted.channels.len();
-        if count == 0 || count > MOST_CHANNELS || !wanted.channels.iter().all(is_pattern) {
-            return Err(NotMinted::Channels);
+        if count == 0 || count > MAX_CHANNELS || !wanted.channels.iter().all(is_pattern) {
+            return Err(MintError::Channels);
         }
         wanted.origin.as_deref().map_or(Ok(()), check_origin)?;
         let mut id = [0; 16];
-        getrandom::fill(&mut id).map_err(|_| NotMinted::NoRandomness)?;
+        getrandom::fill(&mut id).map_err(|_| MintError::NoRandomness)?;
         let (jti, expires) = (hex(&id), now.wall.saturating_add(wanted.ttl));
-        let claims = Signed {
+        let claims = AccessTokenClaims {
             aud: &self.app,
             sub: &wanted.user_id,
             jti: &jti,
@@ -127,27 +127,27 @@ impl AccessTokens {
             user_info: wanted.user_info.as_ref(),
             origin: wanted.origin.as_deref(),
         };
-        let header = Header { typ: Some(KIND.into()), ..Header::new(Algorithm::HS256) };
+        let header = Header { typ: Some(TOKEN_TYPE.into()), ..Header::new(Algorithm::HS256) };
         // Cannot fail for plain JSON and a matching key.
-        let token = encode(&header, &claims, &self.signing).map_err(|_| NotMinted::TooLong)?;
+        let token = encode(&header, &claims, &self.signing).map_err(|_| MintError::TooLong)?;
         if token.len() > MAX_TOKEN {
-            return Err(NotMinted::TooLong);
+            return Err(MintError::TooLong);
         }
         Ok(Minted { token, expires, jti })
     }
 
     /// The access token in the credentials, if there is one.
-    pub fn presented<'a>(&self, credentials: &'a Credentials) -> Option<&'a str> {
-        let token = presented(credentials.bearer.as_deref()).ok()?;
+    pub fn find_in<'a>(&self, credentials: &'a Credentials) -> Option<&'a str> {
+        let token = check_length(credentials.bearer.as_deref()).ok()?;
         let kind = decode_header(token).ok()?.typ?;
-        (kind == KIND).then_some(token)
+        (kind == TOKEN_TYPE).then_some(token)
     }
 
     pub fn verify(
         &self,
         token: &str,
         origin: Option<&str>,
-        now: Now,
+        now: ClockReading,
     ) -> Result<(Verified, TokenId), Denied> {
         let verified = self.verifying.verify(token, &self.checks, now)?;
         let claims = &verified.claims;
@@ -171,7 +171,7 @@ impl AccessTokens {
         token: &str,
         credentials: &Credentials,
         channel: &Channel,
-        now: Now,
+        now: ClockReading,
     ) -> Result<Grant, Denied> {
         let origin = credentials.origin.as_deref();
         let (Verified { claims, expires, as_of }, id) = self.verify(token, origin, now)?;
@@ -189,23 +189,28 @@ impl AccessTokens {
         })
     }
 
-    pub fn user(&self, token: &str, credentials: &Credentials, now: Now) -> Result<SignIn, Denied> {
+    pub fn user(
+        &self,
+        token: &str,
+        credentials: &Credentials,
+        now: ClockReading,
+    ) -> Result<SignIn, Denied> {
         let (verified, id) = self.verify(token, credentials.origin.as_deref(), now)?;
         Ok(SignIn { identity: identity(&verified.claims)?, token: Some(id) })
     }
 }
 
 /// No browser would ever send another, and the token would be refused everywhere.
-fn check_origin(origin: &str) -> Result<(), NotMinted> {
+fn check_origin(origin: &str) -> Result<(), MintError> {
     match origin.parse::<OriginPattern>() {
         Ok(pattern) if pattern.is_exact() => Ok(()),
-        Ok(_) => Err(NotMinted::SeveralOrigins(origin.to_owned())),
-        Err(reason) => Err(NotMinted::Origin { origin: origin.to_owned(), reason }),
+        Ok(_) => Err(MintError::SeveralOrigins(origin.to_owned())),
+        Err(reason) => Err(MintError::Origin { origin: origin.to_owned(), reason }),
     }
 }
 
 #[derive(Serialize)]
-struct Signed<'a> {
+struct AccessTokenClaims<'a> {
     aud: &'a str,
     sub: &'a str,
     jti: &'a str,
@@ -220,7 +225,7 @@ struct Signed<'a> {
 
 /// Derives a separate key: the app secret signs much else, and a signature for one purpose must be
 /// worthless for another.
-fn derived(app: &str, secret: &[u8]) -> Zeroizing<[u8; 32]> {
+fn derive_key(app: &str, secret: &[u8]) -> Zeroizing<[u8; 32]> {
     let mut key = Zeroizing::new([0; 32]);
     let mut info = Vec::new();
     for part in ["sealcast access token 1", app] {
@@ -238,7 +243,7 @@ mod tests {
     use super::*;
     use crate::{clock::ServerClock, crypto::keytable::unix_now};
 
-    fn now() -> Now {
+    fn now() -> ClockReading {
         ServerClock::default().now()
     }
 
@@ -248,8 +253,8 @@ mod tests {
         AccessTokens::new(app, SECRET, RevokedTokens::in_memory().into())
     }
 
-    fn wanted() -> Wanted {
-        Wanted {
+    fn wanted() -> TokenRequest {
+        TokenRequest {
             user_id: "u1".into(),
             user_info: Some(serde_json::json!({"name": "é"})),
             channels: vec!["private-a-*".into(), "presence-x".into()],
@@ -258,7 +263,7 @@ mod tests {
         }
     }
 
-    fn shown(token: &str, origin: Option<&str>) -> Credentials {
+    fn credentials_with(token: &str, origin: Option<&str>) -> Credentials {
         Credentials {
             bearer: Some(token.to_owned()),
             origin: origin.map(str::to_owned),
@@ -271,11 +276,11 @@ mod tests {
     }
 
     #[test]
-    fn a_token_does_what_was_wanted_and_no_more() {
+    fn token_grants_exactly_what_was_requested() {
         let (tokens, now) = (tokens("shop"), now());
         let minted = tokens.mint(&wanted(), now).unwrap();
-        let credentials = shown(&minted.token, None);
-        assert_eq!(tokens.presented(&credentials), Some(minted.token.as_str()));
+        let credentials = credentials_with(&minted.token, None);
+        assert_eq!(tokens.find_in(&credentials), Some(minted.token.as_str()));
         let grant = |name| tokens.channel(&minted.token, &credentials, &channel(name), now);
         let granted = grant("private-a-1").unwrap();
         assert_eq!(
@@ -289,26 +294,26 @@ mod tests {
     }
 
     #[test]
-    fn other_tokens_are_not_taken_for_one() {
+    fn other_tokens_are_rejected() {
         let shop = tokens("shop");
         let minted = shop.mint(&wanted(), now()).unwrap().token;
         let of_other = tokens("other").verify(&minted, None, now()).unwrap_err();
         assert_eq!(of_other.code.name(), "token_signature");
         // Signed with the secret itself, like the app's own tokens.
-        let header = Header { typ: Some(KIND.into()), ..Header::new(Algorithm::HS256) };
+        let header = Header { typ: Some(TOKEN_TYPE.into()), ..Header::new(Algorithm::HS256) };
         let claims = serde_json::json!({"aud": "shop", "sub": "u", "jti": "j", "exp": unix_now() + 9, "channels": ["*"]});
         let own = encode(&header, &claims, &EncodingKey::from_secret(SECRET)).unwrap();
         assert_eq!(shop.verify(&own, None, now()).unwrap_err().code.name(), "token_signature");
         let plain = encode(&Header::default(), &claims, &EncodingKey::from_secret(SECRET)).unwrap();
-        assert_eq!(shop.presented(&shown(&plain, None)), None);
-        let old = shop.mint(&wanted(), Now::at(unix_now() - 61)).unwrap().token;
+        assert_eq!(shop.find_in(&credentials_with(&plain, None)), None);
+        let old = shop.mint(&wanted(), ClockReading::at(unix_now() - 61)).unwrap().token;
         assert_eq!(shop.verify(&old, None, now()).unwrap_err().code.name(), "token_expired");
     }
 
     #[test]
-    fn a_token_for_one_origin_is_nothing_elsewhere() {
+    fn token_for_one_origin_is_rejected_elsewhere() {
         let tokens = tokens("shop");
-        let bound = Wanted { origin: Some("https://a.example".into()), ..wanted() };
+        let bound = TokenRequest { origin: Some("https://a.example".into()), ..wanted() };
         let token = tokens.mint(&bound, now()).unwrap().token;
         assert!(tokens.verify(&token, Some("https://a.example"), now()).is_ok());
         for origin in [None, Some("https://b.example"), Some("null"), Some("")] {
@@ -321,25 +326,32 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_meant_is_not_minted() {
-        let mint = |wanted: Wanted| tokens("shop").mint(&wanted, Now::at(5)).map(|m| m.jti);
-        for ttl in [0, LONGEST + 1, u64::MAX] {
-            assert_eq!(mint(Wanted { ttl, ..wanted() }), Err(NotMinted::Ttl));
+    fn invalid_token_requests_are_rejected() {
+        let mint =
+            |wanted: TokenRequest| tokens("shop").mint(&wanted, ClockReading::at(5)).map(|m| m.jti);
+        for ttl in [0, MAX_TTL + 1, u64::MAX] {
+            assert_eq!(mint(TokenRequest { ttl, ..wanted() }), Err(MintError::Ttl));
         }
         for user_id in [String::new(), "a b".into(), "x".repeat(201)] {
-            assert!(matches!(mint(Wanted { user_id, ..wanted() }), Err(NotMinted::UserId(_))));
+            assert!(matches!(
+                mint(TokenRequest { user_id, ..wanted() }),
+                Err(MintError::UserId(_))
+            ));
         }
         for channels in [vec![], vec!["a/b".into()], vec![String::new()], vec!["x".into(); 101]] {
-            assert_eq!(mint(Wanted { channels, ..wanted() }), Err(NotMinted::Channels));
+            assert_eq!(mint(TokenRequest { channels, ..wanted() }), Err(MintError::Channels));
         }
         for origin in ["foo", "self", "null", "", "https://a.example/", "https://*.a.example"] {
-            let error = mint(Wanted { origin: Some(origin.into()), ..wanted() }).unwrap_err();
+            let error = mint(TokenRequest { origin: Some(origin.into()), ..wanted() }).unwrap_err();
             assert!(error.to_string().contains("such as \"https:") || origin == "null", "{error}");
         }
         for origin in ["https://a.example", "http://localhost:3000", "capacitor://localhost"] {
-            assert!(mint(Wanted { origin: Some(origin.into()), ..wanted() }).is_ok(), "{origin}");
+            assert!(
+                mint(TokenRequest { origin: Some(origin.into()), ..wanted() }).is_ok(),
+                "{origin}"
+            );
         }
         let user_info = Some(serde_json::json!("x".repeat(9000)));
-        assert_eq!(mint(Wanted { user_info, ..wanted() }), Err(NotMinted::TooLong));
+        assert_eq!(mint(TokenRequest { user_info, ..wanted() }), Err(MintError::TooLong));
     }
 }

@@ -44,7 +44,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn paths_lead_into_objects_and_names_may_have_dots() {
+    fn paths_traverse_objects_and_names_may_contain_dots() {
         let claims: Claims = serde_json::from_value(json!({
             "org": {"id": "o1", "plan": {"tier": 3}, "none": null},
             "https://example.com/team": "t1", "x": [1], "f": 1.5, "b": true

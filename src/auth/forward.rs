@@ -10,8 +10,8 @@ use serde::Deserialize;
 use tokio::sync::Semaphore;
 
 use super::{
-    Abilities, Credentials, Denied, Grant, Identity,
-    http::{Answer, Endpoint, HttpClient, Unanswered},
+    Abilities, Credentials, Denied, Grant, UserIdentity,
+    http::{EndpointUrl, HttpClient, HttpResponse, RequestError},
 };
 use crate::{
     channel::{Access, Channel},
@@ -22,18 +22,18 @@ use crate::{
     traces::Span,
 };
 use breaker::Breaker;
-use cache::{Cache, Key};
+use cache::{Cache, CacheKey};
 
 pub struct ForwardAuthorizer {
     client: HttpClient,
     pub settings: ForwardSettings,
-    places: Semaphore,
+    permits: Semaphore,
     breaker: Breaker,
     cache: Cache,
 }
 
 pub struct ForwardSettings {
-    pub url: Endpoint,
+    pub url: EndpointUrl,
     /// Names in lower case.
     pub headers: Vec<String>,
     pub cookies: Vec<String>,
@@ -58,7 +58,7 @@ struct Decision {
 
 /// A decision, new or from the cache.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Decided {
+struct TimedDecision {
     decision: Decision,
     /// Time of the request, not of the response: the app may have changed its mind since.
     as_of: KnownAsOf,
@@ -67,13 +67,13 @@ struct Decided {
 }
 
 /// Far more than a decision needs.
-const MOST_BYTES: usize = 16 * 1024;
+const MAX_RESPONSE_BYTES: usize = 16 * 1024;
 
 impl ForwardAuthorizer {
     pub fn new(client: HttpClient, settings: ForwardSettings) -> Self {
         Self {
             client,
-            places: Semaphore::new(settings.concurrency),
+            permits: Semaphore::new(settings.concurrency),
             breaker: Breaker::default(),
             cache: Cache::default(),
             settings,
@@ -88,7 +88,7 @@ impl ForwardAuthorizer {
         clock: &ServerClock,
     ) -> Result<Grant, Denied> {
         let decided = self.ask(credentials, socket_id, Some(channel), clock).await?;
-        let Decided { decision: Decision { allow, user_id, user_info, .. }, as_of, until } =
+        let TimedDecision { decision: Decision { allow, user_id, user_info, .. }, as_of, until } =
             decided;
         let allows = |ability: &str| {
             allow.as_ref().is_none_or(|allow| allow.iter().any(|name| name == ability))
@@ -99,7 +99,7 @@ impl ForwardAuthorizer {
             return Err(Denied::new(RefusalCode::ForwardDenies, message));
         }
         let abilities = Abilities { client_events: allows("client_events") };
-        let member = |user_id: &String| Identity {
+        let member = |user_id: &String| UserIdentity {
             user_id: user_id.clone(),
             user_info: user_info.clone(),
             watchlist: Vec::new(),
@@ -116,10 +116,10 @@ impl ForwardAuthorizer {
         credentials: &Credentials,
         socket_id: SocketId,
         clock: &ServerClock,
-    ) -> Result<Identity, Denied> {
+    ) -> Result<UserIdentity, Denied> {
         let decided = self.ask(credentials, socket_id, None, clock).await?;
         let Decision { user_id, user_info, watchlist, .. } = decided.decision;
-        Ok(Identity { user_id: user_id.ok_or_else(no_user_id)?, user_info, watchlist })
+        Ok(UserIdentity { user_id: user_id.ok_or_else(no_user_id)?, user_info, watchlist })
     }
 
     /// Drops cached decisions about this user, and those that name no user.
@@ -133,9 +133,9 @@ impl ForwardAuthorizer {
         socket_id: SocketId,
         channel: Option<&Channel>,
         clock: &ServerClock,
-    ) -> Result<Decided, Denied> {
+    ) -> Result<TimedDecision, Denied> {
         let name = channel.map(|channel| &**channel.name());
-        let key = Key::of(&credentials.passed, name);
+        let key = CacheKey::of(&credentials.passed, name);
         if let Some(kept) = key.as_ref().and_then(|key| self.cache.get(key)) {
             return Ok(kept);
         }
@@ -152,13 +152,13 @@ impl ForwardAuthorizer {
         socket_id: SocketId,
         channel: Option<&str>,
         clock: &ServerClock,
-    ) -> Result<Decided, Denied> {
+    ) -> Result<TimedDecision, Denied> {
         let attempt = self.breaker.attempt().ok_or_else(|| {
             Denied::new(RefusalCode::ForwardResting,
                 "the application has not answered several times and is not asked for a moment; ask again",
             )
         })?;
-        let place = tokio::time::timeout(self.settings.deadline, self.places.acquire()).await;
+        let place = tokio::time::timeout(self.settings.deadline, self.permits.acquire()).await;
         let Ok(Ok(_place)) = place else {
             // Our own limit was reached; the app has not failed.
             attempt.forget();
@@ -173,16 +173,20 @@ impl ForwardAuthorizer {
             form.append_pair("channel_name", name);
         });
         let asked = clock.now();
-        let post =
-            self.client.post(&self.settings.url, &credentials.passed, form.finish(), MOST_BYTES);
+        let post = self.client.post(
+            &self.settings.url,
+            &credentials.passed,
+            form.finish(),
+            MAX_RESPONSE_BYTES,
+        );
         let answered = Span::forward(self.settings.url.host()).around(post).await;
-        match answered.map_err(Failure::from).and_then(|answer| judge(&answer)) {
+        match answered.map_err(Failure::from).and_then(|answer| parse_decision(&answer)) {
             Ok(decision) => {
                 attempt.succeeded();
                 let decision = decision?;
                 let ends = [decision.ttl, self.settings.max_ttl].into_iter().flatten();
                 let until = ends.min().map(|ttl| asked.wall.saturating_add(ttl));
-                Ok(Decided { decision, as_of: KnownAsOf::now(asked), until })
+                Ok(TimedDecision { decision, as_of: KnownAsOf::now(asked), until })
             }
             Err(failure) => {
                 attempt.failed();
@@ -203,7 +207,7 @@ fn no_user_id() -> Denied {
 #[derive(Debug, thiserror::Error)]
 enum Failure {
     #[error("{0}")]
-    Unanswered(#[from] Unanswered),
+    RequestError(#[from] RequestError),
     #[error("status {0}: redirects are not followed, name the URL that decides")]
     Redirect(u16),
     #[error("status {0} instead of 200, 401 or 403")]
@@ -217,9 +221,9 @@ enum Failure {
 impl Failure {
     fn code(&self) -> RefusalCode {
         match self {
-            Self::Unanswered(Unanswered::Deadline(_)) => RefusalCode::ForwardTimeout,
-            Self::Unanswered(Unanswered::TooLarge(_)) => RefusalCode::ForwardTooLarge,
-            Self::Unanswered(Unanswered::Broken(_)) => RefusalCode::ForwardUnreachable,
+            Self::RequestError(RequestError::Deadline(_)) => RefusalCode::ForwardTimeout,
+            Self::RequestError(RequestError::TooLarge(_)) => RefusalCode::ForwardTooLarge,
+            Self::RequestError(RequestError::Broken(_)) => RefusalCode::ForwardUnreachable,
             Self::Redirect(_) => RefusalCode::ForwardRedirect,
             Self::Status(_) => RefusalCode::ForwardStatus,
             Self::NotJson | Self::Shape(_) => RefusalCode::ForwardBadAnswer,
@@ -230,7 +234,7 @@ impl Failure {
 impl From<Failure> for Denied {
     fn from(failure: Failure) -> Self {
         let message = match &failure {
-            Failure::Unanswered(Unanswered::Broken(_)) => {
+            Failure::RequestError(RequestError::Broken(_)) => {
                 "the application could not be reached".to_owned()
             }
             other => format!("the application did not decide: {other}"),
@@ -240,7 +244,7 @@ impl From<Failure> for Denied {
 }
 
 /// Parses the response: a decision, a refusal, or a failure.
-fn judge(answer: &Answer) -> Result<Result<Decision, Denied>, Failure> {
+fn parse_decision(answer: &HttpResponse) -> Result<Result<Decision, Denied>, Failure> {
     match answer.status {
         200 => decision(answer).map(Ok),
         401 => Ok(Err(Denied::new(
@@ -253,7 +257,7 @@ fn judge(answer: &Answer) -> Result<Result<Decision, Denied>, Failure> {
     }
 }
 
-fn decision(answer: &Answer) -> Result<Decision, Failure> {
+fn decision(answer: &HttpResponse) -> Result<Decision, Failure> {
     if answer.body.trim_ascii().is_empty() {
         return Ok(Decision::default());
     }
@@ -279,15 +283,15 @@ mod tests {
     use bytes::Bytes;
     use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 
-    fn answer(status: u16, kind: &'static str, body: &'static str) -> Answer {
+    fn answer(status: u16, kind: &'static str, body: &'static str) -> HttpResponse {
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
-        Answer { status, headers, body: Bytes::from_static(body.as_bytes()) }
+        HttpResponse { status, headers, body: Bytes::from_static(body.as_bytes()) }
     }
 
     #[test]
-    fn only_a_200_that_is_understood_is_a_yes() {
-        let judged = |status, kind, body| judge(&answer(status, kind, body));
+    fn only_a_well_formed_200_allows() {
+        let judged = |status, kind, body| parse_decision(&answer(status, kind, body));
         for (kind, body) in [
             ("text/html", ""),
             ("application/json", "{}"),

@@ -27,14 +27,14 @@ pub struct HttpClient {
     deadline: Duration,
 }
 
-pub struct Answer {
+pub struct HttpResponse {
     pub status: u16,
     pub headers: HeaderMap,
     pub body: Bytes,
 }
 
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-pub enum Unanswered {
+pub enum RequestError {
     #[error("there was no whole answer within {0:?}")]
     Deadline(Duration),
     #[error("the answer is larger than {0} bytes")]
@@ -45,17 +45,17 @@ pub enum Unanswered {
 }
 
 /// The `User-Agent` of every request.
-pub const SEALCAST: &str = concat!("sealcast/", env!("CARGO_PKG_VERSION"));
+pub const USER_AGENT_NAME: &str = concat!("sealcast/", env!("CARGO_PKG_VERSION"));
 
 /// Header with the trace a request belongs to.
 const TRACEPARENT: &str = "traceparent";
 
 /// Shorter than the idle timeout of most servers.
-const IDLE: Duration = Duration::from_secs(20);
-const IDLE_CONNECTIONS: usize = 16;
+const IDLE_TIMEOUT: Duration = Duration::from_secs(20);
+const MAX_IDLE_CONNECTIONS: usize = 16;
 /// Bounds for a response body that is not used.
-const IGNORED_BYTES: usize = 64 * 1024;
-const IGNORED_DEADLINE: Duration = Duration::from_millis(200);
+const MAX_IGNORED_BYTES: usize = 64 * 1024;
+const IGNORED_BODY_TIMEOUT: Duration = Duration::from_millis(200);
 
 impl HttpClient {
     /// With `ca_file`, only its certificates are trusted, otherwise those trusted by browsers: the
@@ -70,29 +70,33 @@ impl HttpClient {
             HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1();
         let inner = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(IDLE)
-            .pool_max_idle_per_host(IDLE_CONNECTIONS)
+            .pool_idle_timeout(IDLE_TIMEOUT)
+            .pool_max_idle_per_host(MAX_IDLE_CONNECTIONS)
             // Some webhook receivers compare header names in this spelling.
             .http1_title_case_headers(true)
             .build(connector.build());
         Ok(Self { inner, deadline })
     }
 
-    pub async fn get(&self, from: &Endpoint, most: usize) -> Result<Answer, Unanswered> {
+    pub async fn get(
+        &self,
+        from: &EndpointUrl,
+        max_bytes: usize,
+    ) -> Result<HttpResponse, RequestError> {
         let request = Request::get(&from.0).header(ACCEPT, "application/json");
         let request =
-            request.body(Full::default()).map_err(|e| Unanswered::Broken(e.to_string()))?;
-        self.send(request, most).await
+            request.body(Full::default()).map_err(|e| RequestError::Broken(e.to_string()))?;
+        self.send(request, max_bytes).await
     }
 
     /// Posts a form with these headers.
     pub async fn post(
         &self,
-        to: &Endpoint,
+        to: &EndpointUrl,
         headers: &[(String, String)],
         form: String,
-        most: usize,
-    ) -> Result<Answer, Unanswered> {
+        max_bytes: usize,
+    ) -> Result<HttpResponse, RequestError> {
         let mut request = Request::post(&to.0)
             .header(ACCEPT, "application/json")
             .header(CONTENT_TYPE, "application/x-www-form-urlencoded");
@@ -103,61 +107,64 @@ impl HttpClient {
             request = request.header(TRACEPARENT, trace);
         }
         let request = request.body(Full::from(form));
-        self.send(request.map_err(|e| Unanswered::Broken(e.to_string()))?, most).await
+        self.send(request.map_err(|e| RequestError::Broken(e.to_string()))?, max_bytes).await
     }
 
     /// Posts a body with these headers. Returns only the status.
-    pub async fn tell(
+    pub async fn post_body(
         &self,
-        to: &Endpoint,
+        to: &EndpointUrl,
         headers: HeaderMap,
         body: Bytes,
-    ) -> Result<u16, Unanswered> {
+    ) -> Result<u16, RequestError> {
         let mut request = Request::post(&to.0)
             .body(Full::from(body))
-            .map_err(|e| Unanswered::Broken(e.to_string()))?;
+            .map_err(|e| RequestError::Broken(e.to_string()))?;
         *request.headers_mut() = headers;
         if let Some(trace) = traceparent().and_then(|trace| trace.parse().ok()) {
             request.headers_mut().insert(TRACEPARENT, trace);
         }
-        let request = introduced(request);
+        let request = with_user_agent(request);
         let answer = tokio::time::timeout(self.deadline, self.inner.request(request)).await;
-        let answer = answer.map_err(|_| Unanswered::Deadline(self.deadline))?;
-        let (head, body) = answer.map_err(|e| broken(&e))?.into_parts();
+        let answer = answer.map_err(|_| RequestError::Deadline(self.deadline))?;
+        let (head, body) = answer.map_err(|e| innermost_error(&e))?.into_parts();
         // Drains a short body, so that the connection can be reused.
-        let rest = Limited::new(body, IGNORED_BYTES).collect();
-        let _ = tokio::time::timeout(IGNORED_DEADLINE, rest).await;
+        let rest = Limited::new(body, MAX_IGNORED_BYTES).collect();
+        let _ = tokio::time::timeout(IGNORED_BODY_TIMEOUT, rest).await;
         Ok(head.status.as_u16())
     }
 
     /// Sends a request built by another library; its `User-Agent` is kept behind ours.
     #[cfg(feature = "otel")]
-    pub async fn pass(
+    pub async fn send_foreign(
         &self,
         mut request: Request<Full<Bytes>>,
-        most: usize,
-    ) -> Result<Answer, Unanswered> {
+        max_bytes: usize,
+    ) -> Result<HttpResponse, RequestError> {
         if let Some(name) = request.headers().get(USER_AGENT).and_then(|name| name.to_str().ok())
-            && let Ok(both) = format!("{SEALCAST} {name}").parse()
+            && let Ok(both) = format!("{USER_AGENT_NAME} {name}").parse()
         {
             request.headers_mut().insert(USER_AGENT, both);
         }
-        self.send(request, most).await
+        self.send(request, max_bytes).await
     }
 
-    async fn send(&self, request: Request<Full<Bytes>>, most: usize) -> Result<Answer, Unanswered> {
-        let request = introduced(request);
+    async fn send(
+        &self,
+        request: Request<Full<Bytes>>,
+        max_bytes: usize,
+    ) -> Result<HttpResponse, RequestError> {
+        let request = with_user_agent(request);
         let whole = async {
-            let answer = self.inner.request(request).await.map_err(|e| broken(&e))?;
+            let answer = self.inner.request(request).await.map_err(|e| innermost_error(&e))?;
             let (head, body) = answer.into_parts();
-            let body =
-                Limited::new(body, most).collect().await.map_err(|error| match error
-                    .downcast_ref::<LengthLimitError>(
-                ) {
-                    Some(_) => Unanswered::TooLarge(most),
-                    None => broken(&*error),
-                })?;
-            Ok(Answer {
+            let body = Limited::new(body, max_bytes).collect().await.map_err(|error| {
+                match error.downcast_ref::<LengthLimitError>() {
+                    Some(_) => RequestError::TooLarge(max_bytes),
+                    None => innermost_error(&*error),
+                }
+            })?;
+            Ok(HttpResponse {
                 status: head.status.as_u16(),
                 headers: head.headers,
                 body: body.to_bytes(),
@@ -165,25 +172,25 @@ impl HttpClient {
         };
         tokio::time::timeout(self.deadline, whole)
             .await
-            .map_err(|_| Unanswered::Deadline(self.deadline))?
+            .map_err(|_| RequestError::Deadline(self.deadline))?
     }
 }
 
 /// Adds a `User-Agent` unless there is one: a webhook may configure its own, and that of a client
 /// may be forwarded.
-fn introduced(mut request: Request<Full<Bytes>>) -> Request<Full<Bytes>> {
+fn with_user_agent(mut request: Request<Full<Bytes>>) -> Request<Full<Bytes>> {
     let name = request.headers_mut().entry(USER_AGENT);
-    name.or_insert(HeaderValue::from_static(SEALCAST));
+    name.or_insert(HeaderValue::from_static(USER_AGENT_NAME));
     request
 }
 
 /// The innermost error is the most useful one.
-fn broken(error: &dyn std::error::Error) -> Unanswered {
+fn innermost_error(error: &dyn std::error::Error) -> RequestError {
     let mut error = error;
     while let Some(source) = error.source() {
         error = source;
     }
-    Unanswered::Broken(error.to_string())
+    RequestError::Broken(error.to_string())
 }
 
 fn roots(ca_file: Option<&Path>) -> Result<RootCertStore, String> {
@@ -205,9 +212,9 @@ fn roots(ca_file: Option<&Path>) -> Result<RootCertStore, String> {
 
 /// A URL that may receive tokens and cookies.
 #[derive(Clone, Debug)]
-pub struct Endpoint(Uri);
+pub struct EndpointUrl(Uri);
 
-impl Endpoint {
+impl EndpointUrl {
     /// `plain`: the operator allows http for any host.
     pub fn parse(text: &str, plain: bool) -> Result<Self, String> {
         let uri: Uri = text.parse().map_err(|e| format!("is no URL: {e}"))?;
@@ -241,7 +248,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn where_secrets_may_be_sent() {
+    fn secrets_are_sent_to_safe_urls_only() {
         for good in [
             "https://id.example.com/keys",
             "http://localhost:1/x",
@@ -249,7 +256,7 @@ mod tests {
             "http://127.1.2.3/",
             "http://[::1]:5/",
         ] {
-            assert!(Endpoint::parse(good, false).is_ok(), "{good}");
+            assert!(EndpointUrl::parse(good, false).is_ok(), "{good}");
         }
         for bad in [
             "http://id.example.com/keys",
@@ -262,9 +269,9 @@ mod tests {
             "https://",
             "",
         ] {
-            assert!(Endpoint::parse(bad, false).is_err(), "{bad}");
+            assert!(EndpointUrl::parse(bad, false).is_err(), "{bad}");
         }
-        assert!(Endpoint::parse("http://app:8080/auth", true).is_ok());
-        assert!(Endpoint::parse("ftp://app:8080/auth", true).is_err());
+        assert!(EndpointUrl::parse("http://app:8080/auth", true).is_ok());
+        assert!(EndpointUrl::parse("ftp://app:8080/auth", true).is_err());
     }
 }

@@ -13,26 +13,26 @@ use parking_lot::Mutex;
 use serde::Deserialize;
 
 use super::{
-    http::{Endpoint, HttpClient},
+    http::{EndpointUrl, HttpClient},
     keys::VerifyingKey,
 };
 use crate::protocol::json::object;
 
 pub struct Jwks {
     pub client: HttpClient,
-    pub url: Endpoint,
+    pub url: EndpointUrl,
     pub algorithms: Vec<Algorithm>,
     /// Age at which keys are fetched again.
     pub refresh: Duration,
     /// Time after a fetch before an unknown key triggers another.
     pub cooldown: Duration,
-    state: Mutex<State>,
+    state: Mutex<JwksState>,
     /// Held during a fetch.
     fetching: tokio::sync::Mutex<()>,
 }
 
 #[derive(Default)]
-struct State {
+struct JwksState {
     keys: Arc<KeySet>,
     fetched: Option<Instant>,
     tried: Option<Instant>,
@@ -43,24 +43,24 @@ struct State {
 struct KeySet(Vec<(Option<String>, Arc<VerifyingKey>)>);
 
 #[derive(Debug, PartialEq, Eq)]
-pub enum NoKey {
+pub enum KeyLookupError {
     Unknown,
     /// The keys could not be fetched.
     Unavailable,
 }
 
 /// Lists of large providers have some ten kilobytes.
-const MOST_BYTES: usize = 256 * 1024;
-const MOST_KEYS: usize = 100;
+const MAX_RESPONSE_BYTES: usize = 256 * 1024;
+const MAX_KEYS: usize = 100;
 /// Time before a failed fetch is retried.
-const RETRY: Duration = Duration::from_secs(5);
+const RETRY_INTERVAL: Duration = Duration::from_secs(5);
 /// Time after `refresh` when unrefreshed keys expire: one of them may have been withdrawn.
-const STALE: Duration = Duration::from_secs(60 * 60);
+const STALE_AFTER: Duration = Duration::from_secs(60 * 60);
 
 impl Jwks {
     pub fn new(
         client: HttpClient,
-        url: Endpoint,
+        url: EndpointUrl,
         algorithms: Vec<Algorithm>,
         refresh: Duration,
         cooldown: Duration,
@@ -73,7 +73,7 @@ impl Jwks {
         &self,
         id: Option<&str>,
         algorithm: Algorithm,
-    ) -> Result<Arc<VerifyingKey>, NoKey> {
+    ) -> Result<Arc<VerifyingKey>, KeyLookupError> {
         if let Some(key) = self.known(id, algorithm, self.refresh) {
             return Ok(key);
         }
@@ -84,13 +84,13 @@ impl Jwks {
                 self.fetch().await;
             }
         }
-        let stale = self.refresh + STALE;
+        let stale = self.refresh + STALE_AFTER;
         if let Some(key) = self.known(id, algorithm, stale) {
             return Ok(key);
         }
         let state = self.state.lock();
         let usable = state.fetched.is_some_and(|fetched| fetched.elapsed() < stale);
-        Err(if usable { NoKey::Unknown } else { NoKey::Unavailable })
+        Err(if usable { KeyLookupError::Unknown } else { KeyLookupError::Unavailable })
     }
 
     fn known(
@@ -106,7 +106,7 @@ impl Jwks {
 
     fn may_fetch(&self) -> bool {
         let state = self.state.lock();
-        let pause = if state.failed { RETRY.min(self.cooldown) } else { self.cooldown };
+        let pause = if state.failed { RETRY_INTERVAL.min(self.cooldown) } else { self.cooldown };
         state.tried.is_none_or(|tried| tried.elapsed() >= pause)
     }
 
@@ -131,7 +131,8 @@ impl Jwks {
     }
 
     async fn try_fetch(&self) -> Result<KeySet, String> {
-        let answer = self.client.get(&self.url, MOST_BYTES).await.map_err(|e| e.to_string())?;
+        let answer =
+            self.client.get(&self.url, MAX_RESPONSE_BYTES).await.map_err(|e| e.to_string())?;
         match answer.status {
             200 => KeySet::parse(&answer.body, &self.algorithms),
             300..=399 => Err(format!(
@@ -153,8 +154,8 @@ impl KeySet {
         let listed = std::str::from_utf8(text).ok().and_then(|text| object(text).ok());
         let Listed { keys } =
             listed.ok_or_else(|| "it is not a JSON object with a list \"keys\"".to_owned())?;
-        if keys.len() > MOST_KEYS {
-            return Err(format!("there are more than {MOST_KEYS} keys"));
+        if keys.len() > MAX_KEYS {
+            return Err(format!("there are more than {MAX_KEYS} keys"));
         }
         let usable = |value| {
             let jwk: Jwk = serde_json::from_value(value).ok()?;
@@ -195,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_are_for_the_algorithms_of_their_kind() {
+    fn keys_match_the_algorithms_of_their_type() {
         use Algorithm::*;
         let keys = json!([
             {"kty": "oct", "kid": "s", "k": "c2VjcmV0", "alg": "HS256"},

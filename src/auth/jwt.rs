@@ -3,29 +3,29 @@
 use jsonwebtoken::decode_header;
 
 use super::{
-    Abilities, Credentials, Denied, Grant, Identity,
+    Abilities, Credentials, Denied, Grant, UserIdentity,
     claims::Claims,
-    jwks::{Jwks, NoKey},
-    keys::{Checks, Verified, VerifyingKey},
+    jwks::{Jwks, KeyLookupError},
+    keys::{TokenChecks, Verified, VerifyingKey},
     rules::{Mismatch, Rule, Rules},
 };
 use crate::{
     channel::{Access, Channel},
-    clock::Now,
+    clock::ClockReading,
     pattern::Pattern,
     refusal::RefusalCode,
 };
 
 pub struct JwtAuthorizer {
-    pub keys: Keys,
-    pub checks: Checks,
+    pub keys: TokenKeys,
+    pub checks: TokenChecks,
     /// Without rules, the token's `channels` claim decides.
     pub rules: Option<Rules>,
     /// Cookie with the token, used if there is no header.
     pub cookie: Option<String>,
 }
 
-pub enum Keys {
+pub enum TokenKeys {
     One(VerifyingKey),
     Jwks(Box<Jwks>),
 }
@@ -107,25 +107,25 @@ impl From<InvalidToken> for Denied {
 }
 
 /// Checks presence and length of the token.
-pub fn presented(token: Option<&str>) -> Result<&str, InvalidToken> {
+pub fn check_length(token: Option<&str>) -> Result<&str, InvalidToken> {
     let token = token.filter(|t| !t.is_empty()).ok_or(InvalidToken::Missing)?;
     if token.len() > MAX_TOKEN { Err(InvalidToken::TooLong) } else { Ok(token) }
 }
 
 impl JwtAuthorizer {
-    pub async fn verify(&self, token: Option<&str>, now: Now) -> Result<Verified, Denied> {
-        let token = presented(token)?;
+    pub async fn verify(&self, token: Option<&str>, now: ClockReading) -> Result<Verified, Denied> {
+        let token = check_length(token)?;
         match &self.keys {
-            Keys::One(key) => Ok(key.verify(token, &self.checks, now)?),
-            Keys::Jwks(jwks) => {
+            TokenKeys::One(key) => Ok(key.verify(token, &self.checks, now)?),
+            TokenKeys::Jwks(jwks) => {
                 let header = decode_header(token).map_err(|_| InvalidToken::Malformed)?;
                 if !jwks.algorithms.contains(&header.alg) {
                     return Err(InvalidToken::Algorithm.into());
                 }
                 let key = jwks.key(header.kid.as_deref(), header.alg).await;
                 let key = key.map_err(|none| match none {
-                    NoKey::Unknown => Denied::from(InvalidToken::UnknownKey),
-                    NoKey::Unavailable => Denied::new(
+                    KeyLookupError::Unknown => Denied::from(InvalidToken::UnknownKey),
+                    KeyLookupError::Unavailable => Denied::new(
                         RefusalCode::KeysUnavailable,
                         "the keys of the token's issuer cannot be fetched at the moment",
                     ),
@@ -139,7 +139,7 @@ impl JwtAuthorizer {
         &self,
         credentials: &Credentials,
         channel: &Channel,
-        now: Now,
+        now: ClockReading,
     ) -> Result<Grant, Denied> {
         let verified = self.verify(credentials.token(), now).await?;
         match &self.rules {
@@ -158,7 +158,7 @@ impl JwtAuthorizer {
         Verified { claims, expires, as_of }: &Verified,
         rule: &Rule,
         channel: &Channel,
-        now: Now,
+        now: ClockReading,
     ) -> Result<Grant, Denied> {
         let Some(abilities) = rule.abilities else {
             let message = format!("a rule denies access to {channel}");
@@ -167,7 +167,7 @@ impl JwtAuthorizer {
         let member = || {
             let user_id = rule.member_id(claims).ok_or_else(no_member)?;
             let user_info = rule.member_info(claims);
-            Ok::<_, Denied>(Identity { user_id, user_info, watchlist: Vec::new() })
+            Ok::<_, Denied>(UserIdentity { user_id, user_info, watchlist: Vec::new() })
         };
         let member = (channel.access() == Access::Presence).then(member).transpose()?;
         let ends = rule.max_ttl.map(|ttl| now.wall.saturating_add(ttl));
@@ -180,7 +180,11 @@ impl JwtAuthorizer {
         })
     }
 
-    pub async fn user(&self, credentials: &Credentials, now: Now) -> Result<Identity, Denied> {
+    pub async fn user(
+        &self,
+        credentials: &Credentials,
+        now: ClockReading,
+    ) -> Result<UserIdentity, Denied> {
         identity(&self.verify(credentials.token(), now).await?.claims)
     }
 
@@ -229,9 +233,9 @@ pub fn covers(patterns: &[String], channel: &Channel) -> bool {
     patterns.iter().any(|pattern| Pattern::new(pattern.as_str()).matches(channel.name()))
 }
 
-pub fn identity(claims: &Claims) -> Result<Identity, Denied> {
+pub fn identity(claims: &Claims) -> Result<UserIdentity, Denied> {
     let no_subject = || Denied::new(RefusalCode::NoUserId, "the token has no \"sub\" claim");
-    Ok(Identity {
+    Ok(UserIdentity {
         user_id: claims.subject().ok_or_else(no_subject)?,
         user_info: claims.get("user_info").cloned(),
         watchlist: claims.list("watchlist").ok_or(InvalidToken::Malformed)?,

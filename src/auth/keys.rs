@@ -9,9 +9,9 @@ use jsonwebtoken::{
 
 use serde_json::value::RawValue;
 
-use super::{claims::Claims, jwt::InvalidToken, times::Times};
+use super::{claims::Claims, jwt::InvalidToken, times::TokenTimes};
 use crate::{
-    clock::{KnownAsOf, Now},
+    clock::{ClockReading, KnownAsOf},
     crypto::keytable::UnixSeconds,
     protocol::json::object,
 };
@@ -46,7 +46,7 @@ pub struct Verified {
 }
 
 /// Requirements for a token beside its signature.
-pub struct Checks {
+pub struct TokenChecks {
     pub issuer: Option<String>,
     pub audience: Option<String>,
     pub leeway: u64,
@@ -105,13 +105,18 @@ impl VerifyingKey {
         self.algorithms.contains(&algorithm)
     }
 
-    pub fn verify(&self, token: &str, checks: &Checks, now: Now) -> Result<Verified, InvalidToken> {
+    pub fn verify(
+        &self,
+        token: &str,
+        checks: &TokenChecks,
+        now: ClockReading,
+    ) -> Result<Verified, InvalidToken> {
         let claims = self.signed_claims(token, checks)?;
-        let Times { expires, as_of } = Times::check(&claims, checks.leeway, now)?;
+        let TokenTimes { expires, as_of } = TokenTimes::check(&claims, checks.leeway, now)?;
         Ok(Verified { claims, expires, as_of })
     }
 
-    fn signed_claims(&self, token: &str, checks: &Checks) -> Result<Claims, InvalidToken> {
+    fn signed_claims(&self, token: &str, checks: &TokenChecks) -> Result<Claims, InvalidToken> {
         refuse_extensions(&decode_header(token).map_err(|_| InvalidToken::Malformed)?)?;
         let mut validation = Validation::new(self.algorithms[0]);
         validation.algorithms.clone_from(&self.algorithms);

@@ -60,7 +60,7 @@ pub struct Credentials {
 
 /// The parts of a request an authorizer reads, beside `Authorization: Bearer`.
 #[derive(Default)]
-pub struct Reads<'a> {
+pub struct CredentialSources<'a> {
     /// Cookie with a token.
     pub cookie: Option<&'a str>,
     /// Headers and cookies to forward.
@@ -68,7 +68,7 @@ pub struct Reads<'a> {
     pub cookies: &'a [String],
 }
 
-impl Reads<'_> {
+impl CredentialSources<'_> {
     pub fn any_cookie(&self) -> bool {
         self.cookie.is_some() || !self.cookies.is_empty()
     }
@@ -76,7 +76,7 @@ impl Reads<'_> {
 
 /// The user behind a request.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Identity {
+pub struct UserIdentity {
     pub user_id: String,
     pub user_info: Option<serde_json::Value>,
     pub watchlist: Vec<String>,
@@ -86,7 +86,7 @@ pub struct Identity {
 #[derive(Debug, PartialEq, Eq)]
 pub struct Grant {
     /// The member, on presence channels.
-    pub member: Option<Identity>,
+    pub member: Option<UserIdentity>,
     /// The client's user, if known.
     pub user_id: Option<String>,
     /// Time as of which the decision is valid: a later revocation overrides it.
@@ -117,13 +117,13 @@ impl Grant {
 /// Permission to sign in as a user.
 #[derive(Debug, PartialEq, Eq)]
 pub struct SignIn {
-    pub identity: Identity,
+    pub identity: UserIdentity,
     /// The access token behind it.
     pub token: Option<TokenId>,
 }
 
-impl From<Identity> for SignIn {
-    fn from(identity: Identity) -> Self {
+impl From<UserIdentity> for SignIn {
+    fn from(identity: UserIdentity) -> Self {
         Self { identity, token: None }
     }
 }
@@ -160,13 +160,19 @@ impl Authorizer {
         }
     }
 
-    pub fn reads(&self) -> Reads<'_> {
+    pub fn reads(&self) -> CredentialSources<'_> {
         match self {
-            Self::Deny | Self::Open => Reads::default(),
-            Self::Jwt(jwt) => Reads { cookie: jwt.cookie.as_deref(), ..Reads::default() },
+            Self::Deny | Self::Open => CredentialSources::default(),
+            Self::Jwt(jwt) => {
+                CredentialSources { cookie: jwt.cookie.as_deref(), ..CredentialSources::default() }
+            }
             Self::Forward(forward) => {
                 let settings = &forward.settings;
-                Reads { headers: &settings.headers, cookies: &settings.cookies, cookie: None }
+                CredentialSources {
+                    headers: &settings.headers,
+                    cookies: &settings.cookies,
+                    cookie: None,
+                }
             }
         }
     }
@@ -184,7 +190,7 @@ impl Authorizer {
             Self::Open => {
                 let presence = channel.access() == Access::Presence;
                 let guest = || format!("guest-{socket_id}");
-                let member = presence.then(|| claimed(credentials, guest)).transpose()?;
+                let member = presence.then(|| claimed_identity(credentials, guest)).transpose()?;
                 Ok(Grant {
                     member,
                     ..Grant::of_user(credentials.claimed_user_id.clone(), KnownAsOf::NEVER)
@@ -200,13 +206,13 @@ impl Authorizer {
         credentials: &Credentials,
         socket_id: SocketId,
         clock: &ServerClock,
-    ) -> Result<Identity, Denied> {
+    ) -> Result<UserIdentity, Denied> {
         match self {
             Self::Deny => Err(denied_by_default()),
             Self::Open if credentials.claimed_user_id.is_none() => {
                 Err(Denied::new(RefusalCode::MissingUserId, "signing in needs a user_id parameter"))
             }
-            Self::Open => claimed(credentials, String::new),
+            Self::Open => claimed_identity(credentials, String::new),
             Self::Jwt(jwt) => jwt.user(credentials, clock.now()).await,
             Self::Forward(forward) => forward.user(credentials, socket_id, clock).await,
         }
@@ -228,14 +234,14 @@ fn denied_by_default() -> Denied {
     )
 }
 
-fn claimed(
+fn claimed_identity(
     credentials: &Credentials,
     otherwise: impl FnOnce() -> String,
-) -> Result<Identity, Denied> {
+) -> Result<UserIdentity, Denied> {
     let info = credentials.claimed_user_info.as_deref().map(json::value).transpose();
     let invalid =
         |e| Denied::new(RefusalCode::InvalidUserInfo, format!("user_info is not JSON: {e}"));
-    Ok(Identity {
+    Ok(UserIdentity {
         user_id: credentials.claimed_user_id.clone().unwrap_or_else(otherwise),
         user_info: info.map_err(invalid)?,
         watchlist: Vec::new(),
@@ -262,7 +268,7 @@ mod tests {
     }
 
     #[actix_web::test]
-    async fn open_believes_what_it_is_told() {
+    async fn open_accepts_the_given_user() {
         let (id, clock) = ("1.2".parse().unwrap(), ServerClock::default());
         let nobody = Credentials::default();
         let grant =
@@ -277,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn a_header_comes_before_a_cookie() {
+    fn header_wins_over_cookie() {
         let both = Credentials {
             bearer: Some("b".into()),
             cookie: Some("c".into()),

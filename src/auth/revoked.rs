@@ -11,16 +11,16 @@ use parking_lot::{Mutex, RwLock};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use super::access::{LONGEST, TokenId};
+use super::access::{MAX_TTL, TokenId};
 use crate::{
-    clock::Now,
+    clock::ClockReading,
     crypto::keytable::UnixSeconds,
     state_dir::{self, PendingWrite, UntilRestart},
 };
 
 pub struct RevokedTokens {
     path: Option<PathBuf>,
-    list: RwLock<List>,
+    list: RwLock<RevokedList>,
     /// Held during a write, so that the file ends up with the newest state.
     writing: Mutex<()>,
     pub pending: PendingWrite,
@@ -29,7 +29,7 @@ pub struct RevokedTokens {
 /// Times in seconds since 1970.
 #[derive(Clone, Default, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct List {
+struct RevokedList {
     format: u32,
     /// Revoked token ids, with the time.
     tokens: HashMap<String, u64>,
@@ -38,18 +38,18 @@ struct List {
 }
 
 const FORMAT: u32 = 1;
-const MOST: usize = 100_000;
+const MAX_ENTRIES: usize = 100_000;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Revocation {
+pub enum TokenRevocation {
     Token(String),
     User(String),
 }
 
 #[derive(Debug, thiserror::Error)]
-pub enum NotRevoked {
+pub enum TokenRevocationError {
     #[error(
-        "{MOST} tokens and users are revoked already: they are forgotten a day after; a new secret of the app ends all its tokens at once"
+        "{MAX_ENTRIES} tokens and users are revoked already: they are forgotten a day after; a new secret of the app ends all its tokens at once"
     )]
     TooMany,
     #[error("it is revoked, and what it was given has ended: {0}")]
@@ -60,7 +60,7 @@ pub enum NotRevoked {
 #[error(
     "the list of revoked tokens {path} cannot be used: {reason}. Restore it, or remove it and change the app's secret: what it revoked would be accepted again"
 )]
-pub struct Unusable {
+pub struct RevokedTokensFileError {
     path: String,
     reason: String,
 }
@@ -72,7 +72,7 @@ impl RevokedTokens {
     }
 
     pub fn in_memory() -> Self {
-        let empty = List { format: FORMAT, ..List::default() };
+        let empty = RevokedList { format: FORMAT, ..RevokedList::default() };
         Self {
             path: None,
             list: RwLock::new(empty),
@@ -82,7 +82,7 @@ impl RevokedTokens {
     }
 
     /// Loads the revocations of earlier runs.
-    pub fn load(&self) -> Result<(), Unusable> {
+    pub fn load(&self) -> Result<(), RevokedTokensFileError> {
         if let Some(list) = self.kept(state_dir::read)? {
             *self.list.write() = list;
         }
@@ -90,18 +90,19 @@ impl RevokedTokens {
     }
 
     /// Why `load` would fail, without changing anything.
-    pub fn check(&self) -> Result<(), Unusable> {
+    pub fn check(&self) -> Result<(), RevokedTokensFileError> {
         self.kept(state_dir::look).map(drop)
     }
 
     fn kept(
         &self,
         read: impl FnOnce(&Path) -> io::Result<Option<Zeroizing<Vec<u8>>>>,
-    ) -> Result<Option<List>, Unusable> {
+    ) -> Result<Option<RevokedList>, RevokedTokensFileError> {
         let Some(path) = &self.path else { return Ok(None) };
-        let unusable = |reason: String| Unusable { path: path.display().to_string(), reason };
+        let unusable =
+            |reason: String| RevokedTokensFileError { path: path.display().to_string(), reason };
         let Some(text) = read(path).map_err(|e| unusable(e.to_string()))? else { return Ok(None) };
-        let list: List = serde_json::from_slice(&text)
+        let list: RevokedList = serde_json::from_slice(&text)
             .map_err(|e| unusable(format!("line {} is not what was written", e.line())))?;
         if list.format != FORMAT {
             return Err(unusable(format!("its format {} is of another version", list.format)));
@@ -127,15 +128,19 @@ impl RevokedTokens {
     }
 
     /// Takes effect at once. The caller must then call `write_down`.
-    pub fn revoke(&self, what: &Revocation, now: Now) -> Result<(), NotRevoked> {
+    pub fn revoke(
+        &self,
+        what: &TokenRevocation,
+        now: ClockReading,
+    ) -> Result<(), TokenRevocationError> {
         let mut list = self.list.write();
         list.forget(now.earliest);
-        if list.tokens.len() + list.users.len() >= MOST {
-            return Err(NotRevoked::TooMany);
+        if list.tokens.len() + list.users.len() >= MAX_ENTRIES {
+            return Err(TokenRevocationError::TooMany);
         }
         match what {
-            Revocation::Token(jti) => list.tokens.insert(jti.clone(), now.latest),
-            Revocation::User(user) => list.users.insert(user.clone(), now.latest),
+            TokenRevocation::Token(jti) => list.tokens.insert(jti.clone(), now.latest),
+            TokenRevocation::User(user) => list.users.insert(user.clone(), now.latest),
         };
         Ok(())
     }
@@ -150,9 +155,9 @@ impl RevokedTokens {
     }
 }
 
-impl List {
+impl RevokedList {
     fn forget(&mut self, now: u64) {
-        let stays = |at: &u64| at.saturating_add(LONGEST) >= now;
+        let stays = |at: &u64| at.saturating_add(MAX_TTL) >= now;
         self.tokens.retain(|_, at| stays(at));
         self.users.retain(|_, at| stays(at));
     }
@@ -164,20 +169,20 @@ mod tests {
     use crate::clock::KnownAsOf;
 
     fn token(jti: &str, user: &str, issued: u64) -> TokenId {
-        let issued = KnownAsOf::now(Now::at(issued));
+        let issued = KnownAsOf::now(ClockReading::at(issued));
         TokenId { jti: jti.into(), user: user.into(), issued }
     }
 
     #[test]
-    fn what_is_revoked_outlives_the_server_and_is_forgotten_in_the_end() {
+    fn revocations_survive_a_restart_and_expire() {
         let dir = std::env::temp_dir().join(format!("sealcast-revoked-{}", std::process::id()));
         let revoked = RevokedTokens::of_app(&dir, "shop");
         revoked.load().unwrap();
         assert_eq!(revoked.newest(), None);
         for (what, at) in
-            [(Revocation::Token("j1".into()), 100), (Revocation::User("u1".into()), 200)]
+            [(TokenRevocation::Token("j1".into()), 100), (TokenRevocation::User("u1".into()), 200)]
         {
-            revoked.revoke(&what, Now::at(at)).unwrap();
+            revoked.revoke(&what, ClockReading::at(at)).unwrap();
             assert!(!revoked.write_down().unwrap(), "nothing had waited");
         }
         let again = RevokedTokens::of_app(&dir, "shop");
@@ -189,14 +194,16 @@ mod tests {
             assert!(!list.contains(&token("j2", "u1", 201)));
             assert!(!list.contains(&token("j2", "u2", 1)));
         }
-        again.revoke(&Revocation::Token("j3".into()), Now::at(101 + LONGEST)).unwrap();
+        again
+            .revoke(&TokenRevocation::Token("j3".into()), ClockReading::at(101 + MAX_TTL))
+            .unwrap();
         assert_eq!(again.list.read().tokens.len(), 1);
         assert_eq!(again.list.read().users.len(), 1);
         std::fs::write(dir.join("shop.revoked.json"), "{").unwrap();
         assert!(again.load().unwrap_err().to_string().contains("shop.revoked.json"));
         std::fs::remove_dir_all(&dir).unwrap();
         std::fs::write(&dir, "").unwrap();
-        again.revoke(&Revocation::Token("j4".into()), Now::at(5)).unwrap();
+        again.revoke(&TokenRevocation::Token("j4".into()), ClockReading::at(5)).unwrap();
         assert!(again.write_down().is_err() && again.contains(&token("j4", "", 9)));
         again.pending.failed(std::time::Instant::now());
         std::fs::remove_file(&dir).unwrap();

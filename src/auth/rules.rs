@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use super::{
     claims::Claims,
     signed_id::SignedIds,
-    template::{InvalidTemplate, Part, Template, parse},
+    template::{InvalidTemplate, Template, TemplatePart, parse},
 };
 use crate::{channel::check_characters, pattern::Pattern};
 
@@ -20,7 +20,7 @@ pub struct Rules {
 pub struct Rule {
     /// The pattern as configured.
     pub channel: Arc<str>,
-    parts: Vec<Part>,
+    parts: Vec<TemplatePart>,
     pub abilities: Option<Abilities>,
     pub max_ttl: Option<u64>,
     presence: PresenceData,
@@ -80,7 +80,7 @@ pub enum InvalidRule {
     Unauthorized,
 }
 
-const LONGEST: usize = 200;
+const MAX_VALUE_BYTES: usize = 200;
 
 impl Rule {
     pub fn new(
@@ -92,7 +92,7 @@ impl Rule {
     ) -> Result<Self, InvalidRule> {
         let parts = parse(channel, true)?;
         check(&parts)?;
-        if idsig != parts.contains(&Part::Id) {
+        if idsig != parts.contains(&TemplatePart::Id) {
             return Err(InvalidRule::IdSig);
         }
         Ok(Self { channel: channel.into(), parts, abilities, max_ttl, presence })
@@ -101,22 +101,23 @@ impl Rule {
     /// Names of the claims the channel is compared with.
     pub fn claims(&self) -> impl Iterator<Item = &str> {
         self.parts.iter().filter_map(|part| match part {
-            Part::Claim(name) => Some(name.as_str()),
+            TemplatePart::Claim(name) => Some(name.as_str()),
             _ => None,
         })
     }
 
     /// A claim in front of the id may be any text.
     fn takes_signed_id(&self, prefix: &str) -> bool {
-        let before_id = self.parts.split(|part| *part == Part::Id).next().unwrap_or_default();
+        let before_id =
+            self.parts.split(|part| *part == TemplatePart::Id).next().unwrap_or_default();
         if before_id.len() == self.parts.len() {
             return false;
         }
         let pattern: String = before_id
             .iter()
             .map(|part| match part {
-                Part::Text(text) => text.as_str(),
-                Part::Claim(_) | Part::Id | Part::Any => "*",
+                TemplatePart::Text(text) => text.as_str(),
+                TemplatePart::Claim(_) | TemplatePart::Id | TemplatePart::Any => "*",
             })
             .collect();
         Pattern::new(pattern).matches(prefix)
@@ -124,12 +125,12 @@ impl Rule {
 
     /// Checks if the rule matches the channel.
     fn matches(&self, claims: &Claims, ids: &SignedIds, channel: &str) -> Result<(), Mismatch> {
-        let first_star = self.parts.iter().position(|part| *part == Part::Any);
+        let first_star = self.parts.iter().position(|part| *part == TemplatePart::Any);
         let (head, tail) = self.parts.split_at(first_star.unwrap_or(self.parts.len()));
         let mut rest = channel;
         for part in head {
             rest = match part {
-                Part::Id => {
+                TemplatePart::Id => {
                     let prefix = &channel[..channel.len() - rest.len()];
                     ids.strip(prefix, rest).ok_or(Mismatch::Id)?
                 }
@@ -160,33 +161,37 @@ impl Rule {
     }
 }
 
-fn check(parts: &[Part]) -> Result<(), InvalidRule> {
+fn check(parts: &[TemplatePart]) -> Result<(), InvalidRule> {
     let stem = match parts.first() {
         None => return Err(InvalidRule::Empty),
-        Some(Part::Text(text)) => text.as_str(),
+        Some(TemplatePart::Text(text)) => text.as_str(),
         Some(_) => "",
     };
     if !stem.starts_with("private-") && !stem.starts_with("presence-") {
         return Err(InvalidRule::Unauthorized);
     }
     for part in parts {
-        if let Part::Text(text) = part
+        if let TemplatePart::Text(text) = part
             && let Some(bad) = text.chars().find(|c| check_characters(&c.to_string(), 4).is_err())
         {
             return Err(InvalidRule::Character(bad));
         }
     }
-    let ids = parts.iter().filter(|part| **part == Part::Id).count();
-    let star_before = parts.iter().take_while(|part| **part != Part::Id).any(|p| *p == Part::Any);
+    let ids = parts.iter().filter(|part| **part == TemplatePart::Id).count();
+    let star_before =
+        parts.iter().take_while(|part| **part != TemplatePart::Id).any(|p| *p == TemplatePart::Any);
     if ids > 1 || (ids == 1 && star_before) {
         return Err(InvalidRule::IdPlace);
     }
     for pair in parts.windows(2) {
         match pair {
-            [Part::Claim(_), Part::Any | Part::Claim(_) | Part::Id] => {
+            [
+                TemplatePart::Claim(_),
+                TemplatePart::Any | TemplatePart::Claim(_) | TemplatePart::Id,
+            ] => {
                 return Err(InvalidRule::OpenEnd);
             }
-            [Part::Id, Part::Claim(_)] => return Err(InvalidRule::IdPlace),
+            [TemplatePart::Id, TemplatePart::Claim(_)] => return Err(InvalidRule::IdPlace),
             _ => {}
         }
     }
@@ -195,26 +200,26 @@ fn check(parts: &[Part]) -> Result<(), InvalidRule> {
 
 /// Claim values are inserted literally. A value that cannot be part of a channel name matches
 /// nothing.
-fn literal_text(part: &Part, claims: &Claims) -> Result<String, Mismatch> {
+fn literal_text(part: &TemplatePart, claims: &Claims) -> Result<String, Mismatch> {
     match part {
-        Part::Text(text) => Ok(text.clone()),
-        Part::Claim(name) => {
+        TemplatePart::Text(text) => Ok(text.clone()),
+        TemplatePart::Claim(name) => {
             let value = claims.text(name).ok_or_else(|| Mismatch::NoClaim(name.clone()))?;
-            match check_characters(&value, LONGEST) {
+            match check_characters(&value, MAX_VALUE_BYTES) {
                 Ok(()) => Ok(value),
                 Err(_) => Err(Mismatch::Unusable(name.clone())),
             }
         }
-        Part::Id | Part::Any => Err(Mismatch::Name),
+        TemplatePart::Id | TemplatePart::Any => Err(Mismatch::Name),
     }
 }
 
 /// The texts after each `*`.
-fn runs(parts: &[Part], claims: &Claims) -> Result<Vec<String>, Mismatch> {
+fn runs(parts: &[TemplatePart], claims: &Claims) -> Result<Vec<String>, Mismatch> {
     let mut runs: Vec<String> = Vec::new();
     for part in parts {
         match (part, runs.last_mut()) {
-            (Part::Any, _) => runs.push(String::new()),
+            (TemplatePart::Any, _) => runs.push(String::new()),
             (literal, Some(run)) => run.push_str(&literal_text(literal, claims)?),
             (_, None) => return Err(Mismatch::Name),
         }

@@ -35,7 +35,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_id_is_good_at_its_place_alone() {
+    fn signed_id_is_valid_in_its_position_only() {
         let ids = SignedIds::new(AppSecret::new(b"secret"));
         let name = ids.name("private-list-", "42");
         let rest = name.strip_prefix("private-list-").unwrap();
@@ -60,7 +60,7 @@ mod tests {
 
     /// `printf sealcast-id:private-list-42 | openssl dgst -sha256 -hmac it-secret-9b21d4f7e6`
     #[test]
-    fn vector() {
+    fn known_vector() {
         let ids = SignedIds::new(AppSecret::new(b"it-secret-9b21d4f7e6"));
         assert_eq!(
             ids.name("private-list-", "42"),

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::claims::Claims;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Part {
+pub enum TemplatePart {
     Text(String),
     Claim(String),
     /// `{id}`: an id and its signature (`auth::signed_id`).
@@ -25,7 +25,7 @@ pub enum InvalidTemplate {
 }
 
 /// Splits a text into parts. `*` is a wildcard in channels and a plain character elsewhere.
-pub fn parse(text: &str, channel: bool) -> Result<Vec<Part>, InvalidTemplate> {
+pub fn parse(text: &str, channel: bool) -> Result<Vec<TemplatePart>, InvalidTemplate> {
     let mut parts = Vec::new();
     let mut rest = text;
     while let Some(at) = rest.find(['{', '}', '*']) {
@@ -33,7 +33,7 @@ pub fn parse(text: &str, channel: bool) -> Result<Vec<Part>, InvalidTemplate> {
         push_text(&mut parts, before);
         if let Some(after) = found.strip_prefix('*') {
             if channel {
-                parts.push(Part::Any)
+                parts.push(TemplatePart::Any)
             } else {
                 push_text(&mut parts, "*")
             }
@@ -44,9 +44,9 @@ pub fn parse(text: &str, channel: bool) -> Result<Vec<Part>, InvalidTemplate> {
         let (name, after) = inside.split_once('}').ok_or(InvalidTemplate::Braces)?;
         parts.push(match name.strip_prefix("claims.") {
             Some(claim) if !claim.is_empty() && !claim.contains('{') => {
-                Part::Claim(claim.to_owned())
+                TemplatePart::Claim(claim.to_owned())
             }
-            _ if name == "id" && channel => Part::Id,
+            _ if name == "id" && channel => TemplatePart::Id,
             _ => return Err(InvalidTemplate::Placeholder(name.to_owned())),
         });
         rest = after;
@@ -55,17 +55,17 @@ pub fn parse(text: &str, channel: bool) -> Result<Vec<Part>, InvalidTemplate> {
     Ok(parts)
 }
 
-fn push_text(parts: &mut Vec<Part>, text: &str) {
+fn push_text(parts: &mut Vec<TemplatePart>, text: &str) {
     match parts.last_mut() {
         _ if text.is_empty() => {}
-        Some(Part::Text(before)) => before.push_str(text),
-        _ => parts.push(Part::Text(text.to_owned())),
+        Some(TemplatePart::Text(before)) => before.push_str(text),
+        _ => parts.push(TemplatePart::Text(text.to_owned())),
     }
 }
 
 /// A value built from claims: a member's id, or a field of its info.
 #[derive(Debug, Clone)]
-pub struct Template(Vec<Part>);
+pub struct Template(Vec<TemplatePart>);
 
 impl Template {
     pub fn parse(text: &str) -> Result<Self, InvalidTemplate> {
@@ -75,16 +75,16 @@ impl Template {
     /// A single claim keeps its JSON type; everything else is text. `None` if a claim is missing.
     pub fn value(&self, claims: &Claims) -> Option<Value> {
         match &*self.0 {
-            [Part::Claim(name)] => claims.get(name).cloned(),
+            [TemplatePart::Claim(name)] => claims.get(name).cloned(),
             _ => self.text(claims).map(Value::String),
         }
     }
 
     pub fn text(&self, claims: &Claims) -> Option<String> {
-        let part = |part: &Part| match part {
-            Part::Text(text) => Some(text.clone()),
-            Part::Claim(name) => claims.text(name),
-            Part::Id | Part::Any => None,
+        let part = |part: &TemplatePart| match part {
+            TemplatePart::Text(text) => Some(text.clone()),
+            TemplatePart::Claim(name) => claims.text(name),
+            TemplatePart::Id | TemplatePart::Any => None,
         };
         self.0.iter().map(part).collect()
     }
@@ -95,8 +95,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn parts_of_texts() {
-        use Part::*;
+    fn template_parts() {
+        use TemplatePart::*;
         let text = |t: &str| Text(t.to_owned());
         let claim = |t: &str| Claim(t.to_owned());
         for (input, parts) in [

@@ -4,25 +4,25 @@ use serde_json::Value;
 
 use super::{claims::Claims, jwt::InvalidToken};
 use crate::{
-    clock::{KnownAsOf, Now},
+    clock::{ClockReading, KnownAsOf},
     crypto::keytable::UnixSeconds,
 };
 
-pub struct Times {
+pub struct TokenTimes {
     /// Time after which the token is no longer accepted.
     pub expires: UnixSeconds,
     pub as_of: KnownAsOf,
 }
 
 /// The last second of the year 9999. A later time is a mistake.
-const LAST: f64 = 253_402_300_799.0;
+const MAX_TIME: f64 = 253_402_300_799.0;
 /// The years 2000 to 9999 in milliseconds.
-const MILLISECONDS: std::ops::RangeInclusive<f64> = 946_684_800_000.0..=LAST * 1000.0;
+const MILLISECONDS: std::ops::RangeInclusive<f64> = 946_684_800_000.0..=MAX_TIME * 1000.0;
 
-impl Times {
+impl TokenTimes {
     /// `leeway`: allowed clock skew in seconds. It extends expiry, and makes the issue time older
     /// when compared with a revocation.
-    pub fn check(claims: &Claims, leeway: u64, now: Now) -> Result<Self, InvalidToken> {
+    pub fn check(claims: &Claims, leeway: u64, now: ClockReading) -> Result<Self, InvalidToken> {
         let expires = time(claims, "exp")?.ok_or(InvalidToken::NoExpiry)?;
         let expires = expires.saturating_add(leeway);
         if now.wall >= expires {
@@ -45,7 +45,7 @@ impl Times {
 fn time(claims: &Claims, name: &'static str) -> Result<Option<UnixSeconds>, InvalidToken> {
     let Some(value) = claims.get(name) else { return Ok(None) };
     match value.as_f64().filter(|_| matches!(value, Value::Number(_))) {
-        Some(seconds) if (0.0..=LAST).contains(&seconds) => Ok(Some(seconds as UnixSeconds)),
+        Some(seconds) if (0.0..=MAX_TIME).contains(&seconds) => Ok(Some(seconds as UnixSeconds)),
         Some(millis) if MILLISECONDS.contains(&millis) => Err(InvalidToken::Milliseconds(name)),
         _ => Err(InvalidToken::NoTime(name)),
     }
@@ -59,9 +59,9 @@ mod tests {
 
     const NOW: UnixSeconds = 1_800_000_000;
 
-    fn check(claims: Value, leeway: u64) -> Result<Times, InvalidToken> {
+    fn check(claims: Value, leeway: u64) -> Result<TokenTimes, InvalidToken> {
         let claims: Claims = serde_json::from_value(claims).expect("an object");
-        Times::check(&claims, leeway, Now::at(NOW))
+        TokenTimes::check(&claims, leeway, ClockReading::at(NOW))
     }
 
     fn refused(claims: Value) -> Option<InvalidToken> {
@@ -69,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn times_that_nobody_meant_are_refused() {
+    fn implausible_times_are_rejected() {
         for name in ["exp", "nbf", "iat"] {
             let with = |value: Value| {
                 let mut claims = json!({"exp": NOW + 60});
@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_is_good_between_its_times_and_the_leeway() {
+    fn token_is_valid_between_its_times_with_leeway() {
         for (claims, leeway, expected) in [
             (json!({}), 0, Some(InvalidToken::NoExpiry)),
             (json!({"exp": null}), 0, Some(InvalidToken::NoExpiry)),
@@ -118,11 +118,11 @@ mod tests {
     }
 
     #[test]
-    fn a_token_that_was_issued_before_the_clock_was_set_back_is_good_and_no_newer() {
+    fn token_issued_before_a_clock_correction_is_valid_but_not_newer() {
         let claims = json!({"exp": NOW + 60, "iat": NOW});
         let claims: Claims = serde_json::from_value(claims).expect("an object");
-        let set_back = Now { wall: NOW - 300, latest: NOW + 2, earliest: NOW - 300 };
-        let times = Times::check(&claims, 0, set_back).expect("it was good before");
+        let set_back = ClockReading { wall: NOW - 300, latest: NOW + 2, earliest: NOW - 300 };
+        let times = TokenTimes::check(&claims, 0, set_back).expect("it was good before");
         assert!(!times.as_of.is_after(set_back.latest) && times.as_of.is_after(NOW - 1));
     }
 }

@@ -4,7 +4,7 @@ use std::{fs::File, io::BufReader, path::PathBuf};
 
 use clap::Subcommand;
 
-use super::{Result, say};
+use super::{CliResult, say};
 use crate::audit::verify;
 
 #[derive(Subcommand)]
@@ -18,7 +18,7 @@ pub enum AuditCommand {
     },
 }
 
-pub fn run(command: &AuditCommand) -> Result<()> {
+pub fn run(command: &AuditCommand) -> CliResult<()> {
     let AuditCommand::Verify { file, expect } = command;
     let name = file.display();
     let open = File::open(file).map_err(|e| format!("cannot read the audit file {name}: {e}"))?;

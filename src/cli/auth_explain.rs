@@ -4,18 +4,18 @@ use clap::Args;
 use secrecy::{ExposeSecret, SecretString};
 use zeroize::Zeroizing;
 
-use super::{Result, config_of, say};
+use super::{CliResult, load_config, say};
 use crate::{
     app::App,
     config::Flags,
     crypto::signature::AppSecret,
-    explain::{Explanation, Knowledge, NearSecrets, Subject, Verdict, explain},
+    explain::{AppKnowledge, Explanation, SimilarSecrets, Subject, Verdict, explain},
     ids::SocketId,
     text_file,
 };
 
 #[derive(Args)]
-pub struct Explain {
+pub struct ExplainArgs {
     /// Auth string, KEY:SIGNATURE
     auth: String,
     /// Socket id of the connection
@@ -46,16 +46,16 @@ pub struct Explain {
     flags: Flags,
 }
 
-pub fn run(asked: &Explain) -> Result<()> {
-    let subject = match (&asked.channel, &asked.user_data) {
-        (Some(name), _) => Subject::Channel { name, data: asked.channel_data.as_deref() },
+pub fn run(args: &ExplainArgs) -> CliResult<()> {
+    let subject = match (&args.channel, &args.user_data) {
+        (Some(name), _) => Subject::Channel { name, data: args.channel_data.as_deref() },
         (None, data) => Subject::User { data: data.as_deref().unwrap_or_default() },
     };
-    let verdict = match (&asked.key, &asked.secret) {
-        (Some(key), Some(secret)) => by_secret(asked, key, secret, &subject)?,
-        _ => by_configuration(asked, &subject)?,
+    let verdict = match (&args.key, &args.secret) {
+        (Some(key), Some(secret)) => by_secret(args, key, secret, &subject)?,
+        _ => by_configuration(args, &subject)?,
     };
-    let explanation = Explanation::new(&verdict, asked.socket_id, &subject, None);
+    let explanation = Explanation::new(&verdict, args.socket_id, &subject, None);
     say!("{}: {}", explanation.code, explanation.cause)?;
     explanation.fix.iter().try_for_each(|fix| say!("fix: {fix}"))?;
     explanation.expected.iter().try_for_each(|text| say!("to be signed: {text}"))?;
@@ -66,11 +66,11 @@ pub fn run(asked: &Explain) -> Result<()> {
 }
 
 fn by_secret(
-    asked: &Explain,
+    args: &ExplainArgs,
     key: &str,
     secret: &SecretString,
     subject: &Subject<'_>,
-) -> Result<Verdict> {
+) -> CliResult<Verdict> {
     let read: Zeroizing<String>;
     let secret = match secret.expose_secret() {
         "-" => {
@@ -80,29 +80,29 @@ fn by_secret(
         }
         secret => secret,
     };
-    let known = Knowledge {
+    let known = AppKnowledge {
         key,
         secret: &AppSecret::new(secret.as_bytes()),
-        near: &NearSecrets::of(secret),
+        near: &SimilarSecrets::of(secret),
         is_other_app: &|_| false,
     };
-    let verdict = explain(&known, &asked.auth, asked.socket_id, subject, &asked.other_socket_id);
+    let verdict = explain(&known, &args.auth, args.socket_id, subject, &args.other_socket_id);
     Ok(verdict)
 }
 
-fn by_configuration(asked: &Explain, subject: &Subject<'_>) -> Result<Verdict> {
-    let config = config_of(&asked.flags)?;
-    let app = chosen(&config.apps, asked.app.as_deref())?;
-    let known = Knowledge {
+fn by_configuration(args: &ExplainArgs, subject: &Subject<'_>) -> CliResult<Verdict> {
+    let config = load_config(&args.flags)?;
+    let app = select_app(&config.apps, args.app.as_deref())?;
+    let known = AppKnowledge {
         key: &app.key,
         secret: &app.secret,
         near: &app.near_secrets,
         is_other_app: &|key| config.apps.iter().any(|other| &*other.key == key),
     };
-    Ok(explain(&known, &asked.auth, asked.socket_id, subject, &asked.other_socket_id))
+    Ok(explain(&known, &args.auth, args.socket_id, subject, &args.other_socket_id))
 }
 
-fn chosen<'a>(apps: &'a [App], id: Option<&str>) -> Result<&'a App> {
+fn select_app<'a>(apps: &'a [App], id: Option<&str>) -> CliResult<&'a App> {
     match (id, apps) {
         (Some(id), _) => apps
             .iter()

@@ -1,7 +1,7 @@
 //! `sealcast auth test`: the rule that decides for a token and a channel, and the reasons of the
 //! rules before it.
 
-use super::{Result, config_of, say, token::app};
+use super::{CliResult, load_config, say, token::app};
 use crate::{
     app::App,
     auth::{
@@ -16,7 +16,7 @@ use crate::{
 };
 
 #[derive(clap::Args)]
-pub struct AuthTest {
+pub struct AuthTestArgs {
     /// Token, or - for standard input, out of the shell's history
     token: String,
     channel: String,
@@ -27,8 +27,8 @@ pub struct AuthTest {
     flags: Flags,
 }
 
-pub fn run(command: &AuthTest) -> Result<()> {
-    let config = config_of(&command.flags)?;
+pub fn run(command: &AuthTestArgs) -> CliResult<()> {
+    let config = load_config(&command.flags)?;
     let app = app(&config, command.app.as_deref())?;
     let channel = app.channel(&command.channel)?;
     if channel.access() == Access::Public {
@@ -46,9 +46,9 @@ pub fn run(command: &AuthTest) -> Result<()> {
     actix_rt::System::new().block_on(test(app, &credentials, &channel))
 }
 
-async fn test(app: &App, credentials: &Credentials, channel: &Channel) -> Result<()> {
+async fn test(app: &App, credentials: &Credentials, channel: &Channel) -> CliResult<()> {
     let clock = ServerClock::default();
-    match (app.access.presented(credentials), &*app.authorizer) {
+    match (app.access.find_in(credentials), &*app.authorizer) {
         (Some(token), _) => {
             say!("the token is an access token of this server")?;
             let (verified, _) = app.access.verify(token, None, clock.now())?;
@@ -87,20 +87,20 @@ async fn explain(
     credentials: &Credentials,
     channel: &Channel,
     clock: &ServerClock,
-) -> Result<()> {
+) -> CliResult<()> {
     let claims = jwt.verify(credentials.token(), clock.now()).await?.claims;
     let Some(verdicts) = jwt.verdicts(&claims, channel) else {
         say!("there are no rules: the token's own claim decides")?;
         return print_claim(&claims, "channels");
     };
     for (index, (rule, verdict)) in verdicts.iter().enumerate() {
-        say!("rule {index} {:?}: {}", &*rule.channel, said(rule, verdict))?;
+        say!("rule {index} {:?}: {}", &*rule.channel, describe(rule, verdict))?;
         rule.claims().try_for_each(|name| print_claim(&claims, name))?;
     }
     Ok(())
 }
 
-fn said(rule: &Rule, verdict: &std::result::Result<(), Mismatch>) -> String {
+fn describe(rule: &Rule, verdict: &std::result::Result<(), Mismatch>) -> String {
     match (verdict, rule.abilities) {
         (Err(mismatch), _) => format!("no, {mismatch}"),
         (Ok(()), None) => "decides: nobody joins".to_owned(),
@@ -111,7 +111,7 @@ fn said(rule: &Rule, verdict: &std::result::Result<(), Mismatch>) -> String {
     }
 }
 
-fn print_claim(claims: &Claims, name: &str) -> Result<()> {
+fn print_claim(claims: &Claims, name: &str) -> CliResult<()> {
     Ok(match claims.get(name) {
         Some(value) => say!("  claim {name} = {value}"),
         None => say!("  claim {name} is not there"),

@@ -1,18 +1,18 @@
 //! The output of `serve --dev`: the snippets needed most, ready to paste.
 
-use super::snippet::{self, Name, names_but, rendered};
+use super::snippet::{self, SnippetName, names_except, render};
 use crate::{
     address::Address,
-    config::{Bound, Config, Described, Flags, Source},
+    config::{BoundAddresses, Config, Flags, SnippetContext, Source},
 };
 
 /// Characters of a line.
 const WIDTH: usize = 80;
 
-const SHOWN: [(Name, &str); 3] = [
-    (Name::Node, "Node"),
-    (Name::Laravel, "Laravel: .env"),
-    (Name::Curl, "curl: the page or Node above receives it"),
+const BANNER_SNIPPETS: [(SnippetName, &str); 3] = [
+    (SnippetName::Node, "Node"),
+    (SnippetName::Laravel, "Laravel: .env"),
+    (SnippetName::Curl, "curl: the page or Node above receives it"),
 ];
 
 /// `public`, `api`: the bound addresses, with their ports.
@@ -23,13 +23,13 @@ pub fn banner(
     api: Option<&Address>,
 ) -> String {
     let first = config.apps.first().map(|app| &*app.id);
-    let app = match Described::of(source, first, Some(Bound { public, api })) {
+    let app = match SnippetContext::of(source, first, Some(BoundAddresses { public, api })) {
         Ok(app) => app.without_secret(),
         Err(error) => return format!("\nSealcast for development. No snippets: {error}.\n\n"),
     };
     let mut text = facts(config, &app);
-    for (name, title) in SHOWN {
-        match rendered(name, &app) {
+    for (name, title) in BANNER_SNIPPETS {
+        match render(name, &app) {
             Ok(snippet) => text += &format!("{}{snippet}\n", heading(title)),
             Err(error) => text += &format!("{}{error}\n\n", heading(title)),
         }
@@ -38,11 +38,11 @@ pub fn banner(
     text += &heading("Demo page: in another terminal; open http://127.0.0.1:8080 in two tabs");
     text += &format!("cd examples/quickstart && npm ci &&\n  SEALCAST_URL={url} npm start\n\n");
     text += &heading("More");
-    let others = names_but(&SHOWN.map(|(name, _)| name));
+    let others = names_except(&BANNER_SNIPPETS.map(|(name, _)| name));
     text + &format!("{}\n  NAME: {others}\n\n", snippet::command(flags, public))
 }
 
-fn facts(config: &Config, app: &Described) -> String {
+fn facts(config: &Config, app: &SnippetContext) -> String {
     use secrecy::ExposeSecret;
     let key = config.apps.first().and_then(|app| app.sealing.keys());
     let master_key = key.map_or_else(

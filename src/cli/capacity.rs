@@ -2,21 +2,21 @@
 
 use std::path::Path;
 
-use super::Result;
+use super::CliResult;
 use crate::{capacity::Capacity, system};
 
 const CGROUPS: &str = "/sys/fs/cgroup";
 
 /// `memory`: the configured limit in bytes.
-pub fn measure(memory: Option<u64>) -> Result<Capacity> {
-    let before = system::most_descriptors();
+pub fn measure(memory: Option<u64>) -> CliResult<Capacity> {
+    let before = system::descriptor_limit();
     if let Err(error) = system::raise_descriptors() {
         tracing::warn!(%error, "the limit of file descriptors cannot be raised");
     }
     let memory = memory.or_else(|| system::cgroup_memory(Path::new(CGROUPS)));
     let capacity = Capacity::new(memory).map_err(|e| format!("cannot open /dev/null: {e}"))?;
     tracing::info!(
-        descriptors.now = system::most_descriptors(),
+        descriptors.now = system::descriptor_limit(),
         descriptors.before = before,
         sockets = capacity.sockets(),
         memory.limit = memory,

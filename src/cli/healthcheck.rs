@@ -9,17 +9,17 @@ use std::{
 };
 
 use super::{
-    Result,
-    http::{Answer, Question, addresses},
+    CliResult,
+    http::{CliRequest, CliResponse, addresses},
     source, unverified,
 };
 use crate::{
     address::Address,
-    config::{Endpoint, Flags},
+    config::{Flags, PublicEndpoint},
 };
 
 #[derive(clap::Args)]
-pub struct Healthcheck {
+pub struct HealthcheckArgs {
     /// Address of the server, by default the configured one; certificates are not verified
     #[arg(long, value_name = "http[s]://HOST:PORT[/PREFIX]", env = "SEALCAST_URL")]
     url: Option<String>,
@@ -37,90 +37,92 @@ const DEADLINE: Duration = Duration::from_secs(3);
 const PROXY_HEADER: &[u8] = b"PROXY UNKNOWN\r\n";
 
 /// The addresses to ask, and the protocol to speak.
-struct Target {
-    places: Vec<Place>,
+struct HealthcheckTarget {
+    places: Vec<ProbeAddress>,
     tls: bool,
     proxy_protocol: bool,
     prefix: String,
 }
 
-enum Place {
+enum ProbeAddress {
     Tcp(SocketAddr),
     Unix(PathBuf),
 }
 
-pub fn run(command: &Healthcheck) -> Result<()> {
+pub fn run(command: &HealthcheckArgs) -> CliResult<()> {
     let target = match command.url.as_ref().filter(|url| !url.is_empty()) {
-        Some(url) => Target::of_url(url)?,
-        None => Target::of(source(&command.flags)?.endpoint()?)?,
+        Some(url) => HealthcheckTarget::of_url(url)?,
+        None => HealthcheckTarget::of(source(&command.flags)?.endpoint()?)?,
     };
     let path = if command.ready { "/ready" } else { "/health" };
     let mut failure = String::from("the host has no address");
     for place in &target.places {
         let (name, answer) = match place {
-            Place::Tcp(address) => (address.to_string(), target.ask(*address, path)),
-            Place::Unix(file) => (file.display().to_string(), target.ask_file(file, path)),
+            ProbeAddress::Tcp(address) => (address.to_string(), target.ask(*address, path)),
+            ProbeAddress::Unix(file) => (file.display().to_string(), target.ask_file(file, path)),
         };
         match answer {
-            Ok(Answer { status: 200, .. }) => return Ok(()),
-            Ok(Answer { status, body }) => failure = format!("{name} answers {status} {body}"),
+            Ok(CliResponse { status: 200, .. }) => return Ok(()),
+            Ok(CliResponse { status, body }) => failure = format!("{name} answers {status} {body}"),
             Err(error) => failure = format!("{name} does not answer: {error}"),
         }
     }
     Err(failure.into())
 }
 
-impl Target {
+impl HealthcheckTarget {
     /// Asks the public listener even if there is an operations listener: clients need the public
     /// one, and a broken certificate must not pass for health.
-    fn of(endpoint: Endpoint) -> Result<Self> {
-        let Endpoint { listen, tls, proxy_protocol, path_prefix: prefix } = endpoint;
+    fn of(endpoint: PublicEndpoint) -> CliResult<Self> {
+        let PublicEndpoint { listen, tls, proxy_protocol, path_prefix: prefix } = endpoint;
         let places = match listen {
-            Address::Tcp(address) => reachable(address).into_iter().map(Place::Tcp).collect(),
-            Address::Name(name) => name.resolve()?.into_iter().map(Place::Tcp).collect(),
-            Address::Unix(path) => vec![Place::Unix(path)],
+            Address::Tcp(address) => {
+                reachable(address).into_iter().map(ProbeAddress::Tcp).collect()
+            }
+            Address::Name(name) => name.resolve()?.into_iter().map(ProbeAddress::Tcp).collect(),
+            Address::Unix(path) => vec![ProbeAddress::Unix(path)],
         };
         Ok(Self { places, tls, proxy_protocol, prefix })
     }
 
-    fn of_url(url: &str) -> Result<Self> {
+    fn of_url(url: &str) -> CliResult<Self> {
         let (tls, rest) = match (url.strip_prefix("http://"), url.strip_prefix("https://")) {
             (Some(rest), _) => (false, rest),
             (None, Some(rest)) => (true, rest),
             (None, None) => return Err("the URL must begin with http:// or https://".into()),
         };
         let (addresses, prefix) = addresses(rest)?;
-        let places = addresses.into_iter().map(Place::Tcp).collect();
+        let places = addresses.into_iter().map(ProbeAddress::Tcp).collect();
         Ok(Self { places, tls, proxy_protocol: false, prefix: prefix.to_owned() })
     }
 
-    fn ask(&self, address: SocketAddr, path: &str) -> Result<Answer> {
+    fn ask(&self, address: SocketAddr, path: &str) -> CliResult<CliResponse> {
         let mut stream = TcpStream::connect_timeout(&address, DEADLINE)?;
         stream.set_read_timeout(Some(DEADLINE))?;
         stream.set_write_timeout(Some(DEADLINE))?;
-        self.introduce(&mut stream)?;
+        self.send_proxy_header(&mut stream)?;
         let (path, host) = (self.under_prefix(path), address.to_string());
-        let question = Question::get(&path, &host);
+        let request = CliRequest::get(&path, &host);
         match self.tls {
-            true => question.ask(unverified::connect(stream)?).map_err(|error| {
+            true => request.send(unverified::connect(stream)?).map_err(|error| {
                 match unverified::is_no_tls(&*error) {
                     true => "no TLS is spoken there: ask with http://".into(),
                     false => error,
                 }
             }),
-            false => question.ask(stream),
+            false => request.send(stream),
         }
     }
 
-    fn ask_file(&self, file: &Path, path: &str) -> Result<Answer> {
+    fn ask_file(&self, file: &Path, path: &str) -> CliResult<CliResponse> {
         let mut stream = UnixStream::connect(file)?;
         stream.set_read_timeout(Some(DEADLINE))?;
         stream.set_write_timeout(Some(DEADLINE))?;
-        self.introduce(&mut stream)?;
-        Question::get(&self.under_prefix(path), "localhost").ask(stream)
+        self.send_proxy_header(&mut stream)?;
+        CliRequest::get(&self.under_prefix(path), "localhost").send(stream)
     }
 
-    fn introduce(&self, stream: &mut impl Write) -> Result<()> {
+    fn send_proxy_header(&self, stream: &mut impl Write) -> CliResult<()> {
         if self.proxy_protocol {
             stream.write_all(PROXY_HEADER)?;
         }

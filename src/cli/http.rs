@@ -7,10 +7,10 @@ use std::{
 
 use zeroize::Zeroizing;
 
-use super::Result;
-use crate::auth::http::SEALCAST;
+use super::CliResult;
+use crate::auth::http::USER_AGENT_NAME;
 
-pub struct Question<'a> {
+pub struct CliRequest<'a> {
     pub method: &'a str,
     pub path: &'a str,
     pub host: &'a str,
@@ -19,28 +19,28 @@ pub struct Question<'a> {
     pub body: &'a str,
 }
 
-pub struct Answer {
+pub struct CliResponse {
     pub status: u16,
     pub body: String,
 }
 
 /// More than any response has.
-const ANSWER_BYTES: u64 = 1024 * 1024;
+const MAX_RESPONSE_BYTES: u64 = 1024 * 1024;
 
 pub const NOT_HTTP: &str =
     "the answer is not HTTP; is it TLS that is spoken there, and not plain HTTP?";
 
-impl Question<'_> {
+impl CliRequest<'_> {
     /// A GET without token and body.
-    pub fn get<'a>(path: &'a str, host: &'a str) -> Question<'a> {
-        Question { method: "GET", path, host, token: None, body: "" }
+    pub fn get<'a>(path: &'a str, host: &'a str) -> CliRequest<'a> {
+        CliRequest { method: "GET", path, host, token: None, body: "" }
     }
 
-    pub fn ask(&self, mut stream: impl Read + Write) -> Result<Answer> {
+    pub fn send(&self, mut stream: impl Read + Write) -> CliResult<CliResponse> {
         stream.write_all(self.text().as_bytes())?;
         stream.flush()?;
         let mut answer = String::new();
-        stream.take(ANSWER_BYTES).read_to_string(&mut answer)?;
+        stream.take(MAX_RESPONSE_BYTES).read_to_string(&mut answer)?;
         parse(&answer).ok_or_else(|| NOT_HTTP.into())
     }
 
@@ -51,7 +51,7 @@ impl Question<'_> {
             Zeroizing::new(format!("Authorization: Bearer {token}\r\n"))
         });
         Zeroizing::new(format!(
-            "{method} {path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: {SEALCAST}\r\nConnection: close\r\n{}Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+            "{method} {path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: {USER_AGENT_NAME}\r\nConnection: close\r\n{}Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
             *token,
             body.len()
         ))
@@ -59,15 +59,15 @@ impl Question<'_> {
 }
 
 /// The server closes the connection after the response, so the body is everything after the head.
-fn parse(answer: &str) -> Option<Answer> {
+fn parse(answer: &str) -> Option<CliResponse> {
     let status = answer.strip_prefix("HTTP/1.1 ")?.get(..3)?.parse().ok()?;
     let (_, body) = answer.split_once("\r\n\r\n")?;
-    Some(Answer { status, body: body.to_owned() })
+    Some(CliResponse { status, body: body.to_owned() })
 }
 
 /// A complete response and the length of its head, or `None` while bytes are missing. The body has
 /// the announced length, since the connection stays open after it.
-pub fn answered(read: &[u8]) -> Option<(Answer, usize)> {
+pub fn parse_partial(read: &[u8]) -> Option<(CliResponse, usize)> {
     let text = std::str::from_utf8(read)
         .unwrap_or_else(|e| std::str::from_utf8(&read[..e.valid_up_to()]).unwrap_or_default());
     let (head, _) = text.split_once("\r\n\r\n")?;
@@ -80,7 +80,7 @@ pub fn answered(read: &[u8]) -> Option<(Answer, usize)> {
 }
 
 /// `HOST:PORT`, optionally followed by a path.
-pub fn addresses(rest: &str) -> Result<(Vec<SocketAddr>, &str)> {
+pub fn addresses(rest: &str) -> CliResult<(Vec<SocketAddr>, &str)> {
     let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
     let addresses =
         host.to_socket_addrs().map_err(|e| format!("{host:?} is no host and port: {e}"))?;
@@ -92,7 +92,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_answer_is_a_status_and_a_body() {
+    fn responses_are_parsed() {
         let answer = parse("HTTP/1.1 409 Conflict\r\nA: b\r\n\r\n{\"x\":1}").unwrap();
         assert_eq!((answer.status, answer.body.as_str()), (409, "{\"x\":1}"));
         for text in ["", "HTTP/1.1 200", "HTTP/1.1 2\r\n\r\n", "\u{15}\u{3}\u{3}", "HTTP/1.1 20é"]
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_has_a_port() {
+    fn addresses_need_a_port() {
         let (addresses, path) = addresses("127.0.0.1:80/a/").unwrap();
         assert_eq!((addresses.len(), path), (1, "/a"));
         assert!(super::addresses("127.0.0.1").is_err());

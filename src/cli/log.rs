@@ -15,8 +15,8 @@ use tracing_subscriber::{
     util::SubscriberInitExt,
 };
 
-use super::Result;
-use crate::{config::Log, output::OutputQueue, traces::Traces};
+use super::CliResult;
+use crate::{config::LogConfig, output::OutputQueue, traces::Traces};
 use json_lines::JsonLines;
 use libraries::LibraryLines;
 
@@ -34,7 +34,7 @@ impl LogFilter {
     }
 }
 
-pub fn filter(log: &Log) -> Result<EnvFilter> {
+pub fn filter(log: &LogConfig) -> CliResult<EnvFilter> {
     let is_level = |word: &str| word.is_empty() || word.parse::<LevelFilter>().is_ok();
     // Taken for a target, a misspelt level would leave out everything. Spans may have commas in them.
     let words = log.filter.split(',').map(str::trim).filter(|_| !log.filter.contains('['));
@@ -58,7 +58,7 @@ fn quiet_by_default(filter: &str) -> &'static str {
 /// Starts the log: lines in the configured format, written through the queue. Keep the traces alive
 /// as long as the server.
 #[cfg(not(feature = "otel"))]
-pub fn begin(log: &Log, queue: &OutputQueue) -> Result<(LogFilter, Traces)> {
+pub fn begin(log: &LogConfig, queue: &OutputQueue) -> CliResult<(LogFilter, Traces)> {
     let (events, handle) = reload::Layer::new(filter(log)?);
     let lines = lines(log, queue).with_filter(events.and(LibraryLines::new(queue.clone())));
     registry().with(lines).init();
@@ -67,7 +67,7 @@ pub fn begin(log: &Log, queue: &OutputQueue) -> Result<(LogFilter, Traces)> {
 
 /// Spans are for the collector alone: the log does not change.
 #[cfg(feature = "otel")]
-pub fn begin(log: &Log, queue: &OutputQueue) -> Result<(LogFilter, Traces)> {
+pub fn begin(log: &LogConfig, queue: &OutputQueue) -> CliResult<(LogFilter, Traces)> {
     use crate::traces::Exporter;
     use tracing_subscriber::filter::filter_fn;
 
@@ -80,7 +80,7 @@ pub fn begin(log: &Log, queue: &OutputQueue) -> Result<(LogFilter, Traces)> {
     Ok((LogFilter::of(handle), exporter))
 }
 
-fn lines(log: &Log, queue: &OutputQueue) -> Box<dyn Layer<Registry> + Send + Sync> {
+fn lines(log: &LogConfig, queue: &OutputQueue) -> Box<dyn Layer<Registry> + Send + Sync> {
     let lines = fmt::layer();
     match log.json {
         true => lines.with_writer(JsonLines(queue.clone())).json().flatten_event(true).boxed(),

@@ -36,7 +36,7 @@ use std::{
 use clap::{Parser, Subcommand};
 
 use crate::{
-    config::{Config, Environment, Flags, Source, shown},
+    config::{Config, Environment, Flags, Source, render_settings},
     crypto::secret::Salt,
     output::OutputQueue,
 };
@@ -61,16 +61,16 @@ enum Command {
     Config(ConfigCommand),
     /// Create, rotate and revoke master keys
     #[command(subcommand)]
-    Keys(keys::Keys),
+    Keys(keys::KeysCommand),
     /// Explain authorizations
     #[command(subcommand)]
     Auth(AuthCommand),
     /// Print a short-lived access token for a user
-    Token(token::Token),
+    Token(token::TokenArgs),
     /// Print a channel name with a signed id at its end
-    SignedId(token::SignedId),
+    SignedId(token::SignedIdArgs),
     /// Print code to paste, with the app's address, key and secret
-    Snippet(snippet::Snippet),
+    Snippet(snippet::SnippetArgs),
     /// Verify the audit log
     #[command(subcommand)]
     Audit(audit::AuditCommand),
@@ -78,19 +78,19 @@ enum Command {
     #[command(subcommand)]
     Webhooks(webhooks::WebhooksCommand),
     /// Watch a running server: connections, subscriptions, calls, refusals, events
-    Tail(tail::Tail),
+    Tail(tail::TailArgs),
     /// Check ciphers, signatures and random numbers against published values
     Selftest,
     /// Ask a running server if it is well; exits with 0 if so
-    Healthcheck(healthcheck::Healthcheck),
+    Healthcheck(healthcheck::HealthcheckArgs),
 }
 
 #[derive(Subcommand)]
 enum AuthCommand {
     /// Explain why a socket refuses an auth string; exits with 0 if it does not
-    Explain(Box<auth_explain::Explain>),
+    Explain(Box<auth_explain::ExplainArgs>),
     /// Show the deciding rule for a token and a channel, and why the others do not match
-    Test(auth_test::AuthTest),
+    Test(auth_test::AuthTestArgs),
 }
 
 #[derive(Subcommand)]
@@ -122,13 +122,13 @@ pub fn run() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            complain(format_args!("sealcast: {error}"));
+            print_error(format_args!("sealcast: {error}"));
             ExitCode::FAILURE
         }
     }
 }
 
-type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
+type CliResult<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
 /// Not `print!`, which panics if the reader is gone.
 fn print(text: &str) -> io::Result<()> {
@@ -149,7 +149,7 @@ use say;
 
 /// Prints a line on standard error, for commands other than `serve`. Without a reader the line is
 /// lost.
-fn complain(line: impl Display) {
+fn print_error(line: impl Display) {
     let _ = writeln!(io::stderr(), "{line}");
 }
 
@@ -158,18 +158,18 @@ fn report(stderr: &OutputQueue, line: impl Display) {
     stderr.push(format!("sealcast: {line}\n").as_bytes());
 }
 
-fn source(flags: &Flags) -> Result<Source> {
+fn source(flags: &Flags) -> CliResult<Source> {
     Ok(Source::new(flags, Environment::of_process())?)
 }
 
-fn config_of(flags: &Flags) -> Result<Config> {
+fn load_config(flags: &Flags) -> CliResult<Config> {
     // Commands seal nothing, so any salt will do.
     Ok(Config::look(&source(flags)?, Salt::random()?)?)
 }
 
-fn config(command: &ConfigCommand) -> Result<()> {
+fn config(command: &ConfigCommand) -> CliResult<()> {
     match command {
         ConfigCommand::Check(flags) => config_check::run(flags),
-        ConfigCommand::Show(flags) => Ok(print(&shown(&source(flags)?)?)?),
+        ConfigCommand::Show(flags) => Ok(print(&render_settings(&source(flags)?)?)?),
     }
 }

@@ -10,7 +10,7 @@ use clap::{CommandFactory, error::ErrorKind};
 use super::Cli;
 
 #[test]
-fn f28_every_command_in_a_message_parses() {
+fn f28_each_command_in_a_message_parses() {
     let mut seen = 0;
     for file in sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src")) {
         for command in commands(&fs::read_to_string(&file).expect("UTF-8")) {
@@ -24,7 +24,7 @@ fn f28_every_command_in_a_message_parses() {
 }
 
 #[test]
-fn f28_a_command_that_lacks_an_argument_is_found() {
+fn f28_command_without_an_argument_is_found() {
     for wrong in ["keys revoke 12ab --now", "keys rotate --force", "keys lists", "auth explain"] {
         assert!(parse(&format!("sealcast {wrong}")).is_err(), "{wrong}");
     }

@@ -23,7 +23,7 @@ use rustix::{
 };
 use zeroize::Zeroizing;
 
-use super::{Result, signals::Signals};
+use super::{CliResult, signals::Signals};
 use crate::config::{Environment, Flags, Source};
 
 /// Keeps the keys from core dumps and from debuggers of the same user. `exec` undoes half of it, so
@@ -35,7 +35,7 @@ pub fn forbid_dumps() -> io::Result<()> {
 
 /// The variables of this process. Does not return if there are settings among them: the program
 /// executed instead comes here again.
-pub fn environment(flags: &Flags, signals: &mut Signals) -> Result<Environment> {
+pub fn environment(flags: &Flags, signals: &mut Signals) -> CliResult<Environment> {
     let mut environment = Environment::of_process();
     if is_handed_over(&environment) {
         take_over(&mut environment)
@@ -124,7 +124,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_process_that_forbids_it_is_not_dumped() {
+    fn core_dumps_are_forbidden() {
         forbid_dumps().unwrap();
         assert_eq!(rustix::process::dumpable_behavior().unwrap(), DumpableBehavior::NotDumpable);
         let core = rustix::process::getrlimit(Resource::Core);
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn what_another_process_was_given_is_not_looked_for() {
+    fn inherited_handover_marks_are_ignored() {
         let marked = |text: &str| {
             let variable = (Environment::HANDED_OVER.to_owned(), text.to_owned());
             is_handed_over(&[variable].into_iter().collect())

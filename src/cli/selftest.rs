@@ -1,9 +1,9 @@
 //! `sealcast selftest`
 
-use super::{Result, say};
+use super::{CliResult, say};
 use crate::selftest::{CHECKS, run as run_checks};
 
-pub fn run() -> Result<()> {
+pub fn run() -> CliResult<()> {
     for check in &CHECKS {
         say!("{}  {}", if check.holds() { "ok    " } else { "FAILED" }, check.name)?;
     }

@@ -5,22 +5,23 @@ use std::{io, path::Path, process::ExitCode, sync::Arc};
 use arc_swap::ArcSwap;
 
 use super::{
-    Result, banner, capacity, complain,
+    CliResult, banner, capacity,
     log::{self, LogFilter},
-    reload::{self, Live, Read, Reload, Stamps, Start, read},
+    print_error,
+    reload::{self, FileStamps, LoadedConfig, Reloader, RunningServer, StartupConfig, read},
     report,
     signals::{self, Signals},
 };
 use crate::{
     address::Address,
     app::AppRegistry,
-    audit::{Audit, Fact},
+    audit::{Audit, AuditFact},
     config::{Config, Environment, Flags, Source},
     counting::Count,
     crypto::secret::Salt,
     engine::{Engine, opening::StateFiles},
     hub::Hub,
-    live::Feed,
+    live::LiveBroadcaster,
     output::{OutputQueue, PanicForm, report_panics},
     selftest,
     state_dir::{ClaimError, StateDir},
@@ -39,17 +40,17 @@ pub fn serve(flags: &Flags) -> ExitCode {
                 report(&stderr, error);
             }
             // The last lines give the reason of the end.
-            stderr.finish(OutputQueue::END);
+            stderr.finish(OutputQueue::FINISH_TIMEOUT);
             if result.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
         }
         Err(error) => {
-            complain(format_args!("sealcast: {error}"));
+            print_error(format_args!("sealcast: {error}"));
             ExitCode::FAILURE
         }
     }
 }
 
-fn start_stderr() -> Result<OutputQueue> {
+fn start_stderr() -> CliResult<OutputQueue> {
     signals::block()?;
     let stream = OutputQueue::stream(io::stderr())?;
     let stderr = OutputQueue::start("log", stream, |dropped| {
@@ -59,13 +60,13 @@ fn start_stderr() -> Result<OutputQueue> {
     Ok(stderr)
 }
 
-fn start(flags: &Flags, stderr: &OutputQueue) -> Result<()> {
+fn start(flags: &Flags, stderr: &OutputQueue) -> CliResult<()> {
     let mut signals = Signals::take(stderr.clone())?;
     let dumps_forbidden = forbid_dumps();
-    let (environment, mut files) = (environment(flags, &mut signals)?, Stamps::new());
+    let (environment, mut files) = (environment(flags, &mut signals)?, FileStamps::new());
     let salt = Salt::random()?;
-    let Read { config, written } = read(flags, &environment, None, salt, &mut files)?;
-    let start = Start { flags: flags.clone(), environment, salt, written, files };
+    let LoadedConfig { config, hashes } = read(flags, &environment, None, salt, &mut files)?;
+    let start = StartupConfig { flags: flags.clone(), environment, salt, hashes, files };
     // Kept until the end, to send the last spans.
     let (log, _traces) = log::begin(&config.log, stderr)?;
     if config.log.json {
@@ -95,7 +96,7 @@ use super::process::{environment, forbid_dumps};
 
 /// Other systems have no `/proc` that shows the environment, and their own rules for crashes.
 #[cfg(not(target_os = "linux"))]
-fn environment(_: &Flags, _: &mut Signals) -> Result<Environment> {
+fn environment(_: &Flags, _: &mut Signals) -> CliResult<Environment> {
     Ok(Environment::of_process())
 }
 
@@ -113,19 +114,24 @@ fn note_service_variables(environment: &Environment) {
     }
 }
 
-async fn run(config: Config, start: Start, log: OpenLog, signals: &Signals) -> Result<()> {
+async fn run(
+    config: Config,
+    start: StartupConfig,
+    log: OpenLog,
+    signals: &Signals,
+) -> CliResult<()> {
     // From here on there is work to finish at the end.
     signals.serving();
     // Dropped last, so that the facts of the shutdown are written.
-    let live = Arc::new(Feed::default());
+    let live = Arc::new(LiveBroadcaster::default());
     let (audit, _recorder) = Audit::begin(config.audit_file.as_deref())?;
-    let audit = audit.shown_in(live.clone());
+    let audit = audit.with_feed(live.clone());
     let capacity = capacity::measure(config.memory_limit)?;
     let mut listeners = Listeners::bind(&config.addresses)?;
     // Held until the end of the server.
     let state_dir = claim(&config.state_dir)?;
     let _socket_file = state_dir.as_ref().and_then(|dir| open_admin(dir, &mut listeners));
-    audit.note(Fact::ServerStarted {
+    audit.note(AuditFact::ServerStarted {
         version: env!("CARGO_PKG_VERSION"),
         pid: std::process::id(),
         listen: first(&listeners)?,
@@ -148,9 +154,9 @@ async fn run(config: Config, start: Start, log: OpenLog, signals: &Signals) -> R
     if !undelivered.is_empty() {
         webhooks.start()?;
     }
-    undelivered.into_iter().for_each(|told| webhooks.take_up(told));
+    undelivered.into_iter().for_each(|told| webhooks.adopt(told));
     let settings = Arc::new(ArcSwap::from_pointee(config.settings));
-    let live = Live {
+    let live = RunningServer {
         engine: engine.clone(),
         settings: settings.clone(),
         identity: config.tls.clone(),
@@ -161,19 +167,19 @@ async fn run(config: Config, start: Start, log: OpenLog, signals: &Signals) -> R
         state_dir: config.state_dir,
         watch: config.watch,
     };
-    actix_rt::spawn(reload::keep_current(signals.hangup(), Reload::new(start, live)));
+    actix_rt::spawn(reload::watch_config(signals.hangup(), Reloader::new(start, live)));
     let ending = engine.clone();
     let served = serve_web(listeners, engine, settings, config.tls, signals.stop()).await;
     // All connections are closed, and their webhooks are queued.
     webhooks.finish();
-    ending.write_at_the_end();
+    ending.write_pending_at_shutdown();
     let reason = if served.is_ok() { "signal" } else { "error" };
-    audit.note(Fact::ServerStopped { reason });
+    audit.note(AuditFact::ServerStopped { reason });
     Ok(served?)
 }
 
 /// A server without a state directory runs, but cannot change its keys.
-fn claim(path: &Path) -> Result<Option<StateDir>> {
+fn claim(path: &Path) -> CliResult<Option<StateDir>> {
     match StateDir::claim(path) {
         Ok(directory) => Ok(Some(directory)),
         Err(error @ (ClaimError::InUse(_) | ClaimError::Refused { .. })) => Err(error.into()),
@@ -198,7 +204,7 @@ fn open_admin(directory: &StateDir, listeners: &mut Listeners) -> Option<SocketF
 }
 
 /// The first address of the public listener.
-fn first(listeners: &Listeners) -> Result<Address> {
+fn first(listeners: &Listeners) -> CliResult<Address> {
     let first = listeners.public()?.into_iter().next();
     Ok(first.expect("a listener that is bound has an address"))
 }
@@ -208,7 +214,7 @@ fn announcement(
     listeners: &Listeners,
     config: &Config,
     (source, flags): (&Source, &Flags),
-) -> Result<String> {
+) -> CliResult<String> {
     let mut text = String::new();
     for address in listeners.public()? {
         text += &format!("listening on {}\n", address.url(config.tls.is_some()));
@@ -226,7 +232,7 @@ fn announcement(
     Ok(text)
 }
 
-fn announce(announcement: &str) -> Result<()> {
+fn announce(announcement: &str) -> CliResult<()> {
     let stdout = OutputQueue::start("stdout", OutputQueue::stream(io::stdout())?, |_| {})?;
     stdout.push(announcement.as_bytes());
     // Nothing else is written to standard output.

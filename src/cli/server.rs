@@ -12,8 +12,8 @@ use serde::de::DeserializeOwned;
 use zeroize::Zeroizing;
 
 use super::{
-    Result,
-    http::{Answer, Question, addresses},
+    CliResult,
+    http::{CliRequest, CliResponse, addresses},
     source,
 };
 use crate::{
@@ -24,17 +24,17 @@ use crate::{
 };
 
 #[derive(clap::Args)]
-pub struct Whose {
+pub struct AppArgs {
     /// App id
     #[arg(long, value_name = "ID")]
     app: String,
     #[command(flatten)]
-    place: Place,
+    server: ServerArgs,
 }
 
 /// Options that select a running server.
 #[derive(clap::Args)]
-pub struct Place {
+pub struct ServerArgs {
     /// Configuration file of the server
     #[arg(long, value_name = "FILE", env = "SEALCAST_CONFIG", value_parser = path())]
     config: Option<PathBuf>,
@@ -50,13 +50,13 @@ pub struct Place {
 }
 
 /// The address of the admin API.
-pub enum Way {
+pub enum AdminEndpoint {
     Socket(PathBuf),
     Token { addresses: Vec<SocketAddr>, prefix: String, token: Zeroizing<String> },
 }
 
 pub struct Server {
-    way: Way,
+    endpoint: AdminEndpoint,
     app: String,
 }
 
@@ -64,30 +64,30 @@ pub struct Server {
 const DEADLINE: Duration = Duration::from_secs(30);
 pub const CONNECT_DEADLINE: Duration = Duration::from_secs(3);
 
-impl Whose {
+impl AppArgs {
     pub fn app(&self) -> &str {
         &self.app
     }
 
-    pub fn server(&self) -> Result<Server> {
-        Ok(Server { way: self.place.way()?, app: self.app.clone() })
+    pub fn server(&self) -> CliResult<Server> {
+        Ok(Server { endpoint: self.server.endpoint()?, app: self.app.clone() })
     }
 }
 
-impl Place {
-    pub fn way(&self) -> Result<Way> {
+impl ServerArgs {
+    pub fn endpoint(&self) -> CliResult<AdminEndpoint> {
         Ok(match (&self.url, &self.admin_token_file) {
             (Some(url), Some(file)) => {
                 let rest = url.strip_prefix("http://").ok_or("the URL must begin with http://")?;
                 let (addresses, prefix) = addresses(rest)?;
                 let token = read_secret_file(file)?;
-                Way::Token { addresses, prefix: prefix.to_owned(), token }
+                AdminEndpoint::Token { addresses, prefix: prefix.to_owned(), token }
             }
-            _ => Way::Socket(admin_socket_path(&self.state_dir()?)),
+            _ => AdminEndpoint::Socket(admin_socket_path(&self.state_dir()?)),
         })
     }
 
-    fn state_dir(&self) -> Result<PathBuf> {
+    fn state_dir(&self) -> CliResult<PathBuf> {
         let (config, state_dir) = (self.config.clone(), self.state_dir.clone());
         let flags = Flags { config, state_dir, ..Flags::default() };
         Ok(source(&flags)?.state_dir()?)
@@ -95,54 +95,54 @@ impl Place {
 }
 
 impl Server {
-    pub fn report(&self) -> Result<KeyReport> {
+    pub fn report(&self) -> CliResult<KeyReport> {
         self.get("/keys")
     }
 
     /// `path`: relative to the app.
-    pub fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T> {
+    pub fn get<T: DeserializeOwned>(&self, path: &str) -> CliResult<T> {
         self.ask("GET", path, "")
     }
 
-    pub fn post<T: DeserializeOwned>(&self, path: &str, body: &str) -> Result<T> {
+    pub fn post<T: DeserializeOwned>(&self, path: &str, body: &str) -> CliResult<T> {
         self.ask("POST", path, body)
     }
 
-    fn ask<T: DeserializeOwned>(&self, method: &str, path: &str, body: &str) -> Result<T> {
+    fn ask<T: DeserializeOwned>(&self, method: &str, path: &str, body: &str) -> CliResult<T> {
         let path = format!("/admin/apps/{}{path}", self.app);
-        let answer = match &self.way {
-            Way::Socket(file) => {
+        let answer = match &self.endpoint {
+            AdminEndpoint::Socket(file) => {
                 let host = "localhost";
                 let stream = connect(file)?;
-                Question { method, path: &path, host, token: None, body }.ask(stream)?
+                CliRequest { method, path: &path, host, token: None, body }.send(stream)?
             }
-            Way::Token { addresses, prefix, token } => {
-                let (stream, host) = reach(addresses)?;
+            AdminEndpoint::Token { addresses, prefix, token } => {
+                let (stream, host) = connect_any(addresses)?;
                 let path = format!("{prefix}{path}");
-                Question { method, path: &path, host: &host, token: Some(token), body }
-                    .ask(stream)?
+                CliRequest { method, path: &path, host: &host, token: Some(token), body }
+                    .send(stream)?
             }
         };
-        understood(&answer)
+        parse_response(&answer)
     }
 }
 
-pub fn nobody_at(file: &Path, error: &io::Error) -> String {
+pub fn no_server_at(file: &Path, error: &io::Error) -> String {
     format!(
         "no server answers at {} ({error}): is it running, as the same user, and is that its state directory (--state-dir or --config)?",
         file.display()
     )
 }
 
-fn connect(file: &Path) -> Result<UnixStream> {
-    let stream = UnixStream::connect(file).map_err(|error| nobody_at(file, &error))?;
+fn connect(file: &Path) -> CliResult<UnixStream> {
+    let stream = UnixStream::connect(file).map_err(|error| no_server_at(file, &error))?;
     stream.set_read_timeout(Some(DEADLINE))?;
     stream.set_write_timeout(Some(DEADLINE))?;
     Ok(stream)
 }
 
 /// Connects to the first address that answers.
-fn reach(addresses: &[SocketAddr]) -> Result<(TcpStream, String)> {
+fn connect_any(addresses: &[SocketAddr]) -> CliResult<(TcpStream, String)> {
     let mut failure = String::from("the host has no address");
     for address in addresses {
         match TcpStream::connect_timeout(address, CONNECT_DEADLINE) {
@@ -158,26 +158,26 @@ fn reach(addresses: &[SocketAddr]) -> Result<(TcpStream, String)> {
 }
 
 #[derive(serde::Deserialize)]
-struct Refusal {
+struct ErrorResponse {
     error: String,
     code: String,
 }
 
-fn understood<T: DeserializeOwned>(answer: &Answer) -> Result<T> {
+fn parse_response<T: DeserializeOwned>(answer: &CliResponse) -> CliResult<T> {
     if answer.status == 200 {
         return Ok(serde_json::from_str(&answer.body)
             .map_err(|e| format!("the server's answer cannot be read: {e}"))?);
     }
-    Err(refused(answer).into())
+    Err(error_message(answer).into())
 }
 
 /// The reason of an error response, as a sentence.
-pub fn refused(answer: &Answer) -> String {
-    match serde_json::from_str::<Refusal>(&answer.body) {
-        Ok(Refusal { error, code }) if code == "not_found" => {
+pub fn error_message(answer: &CliResponse) -> String {
+    match serde_json::from_str::<ErrorResponse>(&answer.body) {
+        Ok(ErrorResponse { error, code }) if code == "not_found" => {
             format!("{error}: is that the operations listener of a server with an admin_token?")
         }
-        Ok(Refusal { error, .. }) => error,
+        Ok(ErrorResponse { error, .. }) => error,
         Err(_) => format!("the server answers {}", answer.status),
     }
 }

@@ -28,11 +28,11 @@ use super::report;
 use crate::output::OutputQueue;
 
 pub struct Signals {
-    shared: Arc<Shared>,
+    shared: Arc<SignalState>,
     taker: Option<(JoinHandle<()>, oneshot::Sender<()>)>,
 }
 
-struct Shared {
+struct SignalState {
     phase: Mutex<Phase>,
     stop: Arc<Notify>,
     hangup: Arc<Notify>,
@@ -53,9 +53,9 @@ enum Phase {
 
 /// The action for a signal other than SIGHUP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Act {
+enum SignalAction {
     /// Nothing has started: end the process.
-    Leave,
+    Exit,
     Stop,
     /// The same signal again, from the same supervisor.
     Ignore,
@@ -64,34 +64,34 @@ enum Act {
 
 /// Time in which a repeated signal counts as one, measured from the first signal. A later one ends
 /// the process.
-const ONE_SIGNAL: Duration = Duration::from_secs(1);
+const REPEAT_WINDOW: Duration = Duration::from_secs(1);
 
 impl Phase {
-    fn on(&mut self, number: Number, now: Instant) -> Act {
+    fn on(&mut self, number: Number, now: Instant) -> SignalAction {
         match *self {
-            Self::Starting => Act::Leave,
+            Self::Starting => SignalAction::Exit,
             Self::Serving => {
                 *self = Self::Stopping { by: number, since: now };
-                Act::Stop
+                SignalAction::Stop
             }
             Self::Stopping { by, since } => {
-                let again = by == number && now.saturating_duration_since(since) < ONE_SIGNAL;
-                if again { Act::Ignore } else { Act::EndAtOnce }
+                let again = by == number && now.saturating_duration_since(since) < REPEAT_WINDOW;
+                if again { SignalAction::Ignore } else { SignalAction::EndAtOnce }
             }
         }
     }
 }
 
 /// Time for the runtime to deliver a signal already caught.
-const MOMENT: Duration = Duration::from_millis(1);
+const PENDING_TIMEOUT: Duration = Duration::from_millis(1);
 
-fn ours() -> SigSet {
+fn handled() -> SigSet {
     [Number::SIGTERM, Number::SIGINT, Number::SIGHUP].into_iter().collect()
 }
 
 /// Call this before any other thread starts: threads inherit the mask.
 pub fn block() -> io::Result<()> {
-    ours().thread_block()?;
+    handled().thread_block()?;
     // A file over RLIMIT_FSIZE is an error like a full disk, and no reason to end the process. No
     // thread unblocks this signal.
     Ok(SigSet::from(Number::SIGXFSZ).thread_block()?)
@@ -100,32 +100,32 @@ pub fn block() -> io::Result<()> {
 impl Signals {
     /// Call `block` first.
     pub fn take(stderr: OutputQueue) -> io::Result<Self> {
-        let shared = Arc::new(Shared {
+        let shared = Arc::new(SignalState {
             phase: Mutex::default(),
             stop: Arc::default(),
             hangup: Arc::default(),
             stderr,
         });
         let (suspend, suspended) = oneshot::channel();
-        let (tell, told) = mpsc::channel();
+        let (started_sender, started) = mpsc::channel();
         let theirs = shared.clone();
         let thread = thread::Builder::new().name("signals".into()).spawn(move || {
             let runtime = match Builder::new_current_thread().enable_all().build() {
                 Ok(runtime) => runtime,
-                Err(error) => return drop(tell.send(Err(error))),
+                Err(error) => return drop(started_sender.send(Err(error))),
             };
             runtime.block_on(async {
                 match Streams::open() {
                     Ok(streams) => {
                         // The caller waits for this message.
-                        let _ = tell.send(Ok(()));
+                        let _ = started_sender.send(Ok(()));
                         streams.watch(&theirs, suspended).await;
                     }
-                    Err(error) => drop(tell.send(Err(error))),
+                    Err(error) => drop(started_sender.send(Err(error))),
                 }
             });
         })?;
-        told.recv().map_err(io::Error::other)??;
+        started.recv().map_err(io::Error::other)??;
         Ok(Self { shared, taker: Some((thread, suspend)) })
     }
 
@@ -155,21 +155,21 @@ impl Signals {
     }
 }
 
-impl Shared {
+impl SignalState {
     fn on(&self, number: Number) {
         if number == Number::SIGHUP {
             return self.hangup.notify_one();
         }
         match self.phase.lock().on(number, Instant::now()) {
-            Act::Leave => {
+            SignalAction::Exit => {
                 self.report(format_args!("stopped by {number} before it served"));
                 self.exit(0);
             }
-            Act::Stop => self.stop.notify_one(),
-            Act::Ignore => {
+            SignalAction::Stop => self.stop.notify_one(),
+            SignalAction::Ignore => {
                 tracing::info!(signal = %number, "the same signal again within a second counts as one");
             }
-            Act::EndAtOnce => {
+            SignalAction::EndAtOnce => {
                 tracing::warn!(signal = %number, "a second signal while the server was shutting down: it ends at once");
                 self.exit(128 + number as i32);
             }
@@ -182,7 +182,7 @@ impl Shared {
 
     /// Does not block on a stuck reader of standard error.
     fn exit(&self, status: i32) -> ! {
-        self.stderr.finish(OutputQueue::END);
+        self.stderr.finish(OutputQueue::FINISH_TIMEOUT);
         exit(status)
     }
 }
@@ -200,7 +200,7 @@ impl Streams {
             interrupt: signal(SignalKind::interrupt())?,
             hangup: signal(SignalKind::hangup())?,
         };
-        ours().thread_unblock()?;
+        handled().thread_unblock()?;
         Ok(streams)
     }
 
@@ -212,17 +212,17 @@ impl Streams {
         }
     }
 
-    async fn watch(mut self, shared: &Shared, mut suspended: oneshot::Receiver<()>) {
+    async fn watch(mut self, shared: &SignalState, mut suspended: oneshot::Receiver<()>) {
         loop {
             tokio::select! {
                 number = self.next() => shared.on(number),
                 _ = &mut suspended => break,
             }
         }
-        if let Err(error) = ours().thread_block() {
+        if let Err(error) = handled().thread_block() {
             shared.report(format_args!("signals cannot be blocked: {error}"));
         }
-        while let Ok(number) = timeout(MOMENT, self.next()).await {
+        while let Ok(number) = timeout(PENDING_TIMEOUT, self.next()).await {
             shared.on(number);
         }
     }
@@ -234,23 +234,31 @@ mod tests {
     use Number::{SIGINT, SIGTERM};
 
     #[test]
-    fn the_same_signal_within_a_second_is_one() {
+    fn a_repeated_signal_within_a_second_counts_once() {
         let start = Instant::now();
         let at = |ms| start + Duration::from_millis(ms);
         for (second, ms, expected) in [
-            (SIGTERM, 0, Act::Ignore),
-            (SIGTERM, 999, Act::Ignore),
-            (SIGTERM, 1000, Act::EndAtOnce),
-            (SIGINT, 0, Act::EndAtOnce),
+            (SIGTERM, 0, SignalAction::Ignore),
+            (SIGTERM, 999, SignalAction::Ignore),
+            (SIGTERM, 1000, SignalAction::EndAtOnce),
+            (SIGINT, 0, SignalAction::EndAtOnce),
         ] {
             let mut phase = Phase::Serving;
-            assert_eq!(phase.on(SIGTERM, at(0)), Act::Stop);
+            assert_eq!(phase.on(SIGTERM, at(0)), SignalAction::Stop);
             assert_eq!(phase.on(second, at(ms)), expected, "{second} after {ms} ms");
         }
         // Measured from the first signal: repeating it does not extend the window.
         let mut phase = Phase::Serving;
         let acts = [0, 400, 800, 1200].map(|ms| phase.on(SIGINT, at(ms)));
-        assert_eq!(acts, [Act::Stop, Act::Ignore, Act::Ignore, Act::EndAtOnce]);
-        assert_eq!(Phase::Starting.on(SIGTERM, start), Act::Leave);
+        assert_eq!(
+            acts,
+            [
+                SignalAction::Stop,
+                SignalAction::Ignore,
+                SignalAction::Ignore,
+                SignalAction::EndAtOnce
+            ]
+        );
+        assert_eq!(Phase::Starting.on(SIGTERM, start), SignalAction::Exit);
     }
 }

@@ -1,7 +1,7 @@
 //! `sealcast tail`: the live feed of a running server.
 
 mod feed;
-mod shown;
+mod render;
 
 use std::{
     io::{self, IsTerminal, Write},
@@ -12,15 +12,15 @@ use form_urlencoded::Serializer;
 use tokio::{runtime::Builder, signal::ctrl_c, time::sleep};
 
 use super::{
-    Result, complain,
-    server::{Place, Way},
+    CliResult, print_error,
+    server::{AdminEndpoint, ServerArgs},
 };
-use feed::{Feed, NoFeed, Said};
+use feed::{FeedClient, FeedError, FeedMessage};
 
 #[derive(clap::Args)]
-pub struct Tail {
+pub struct TailArgs {
     #[command(flatten)]
-    place: Place,
+    server: ServerArgs,
     /// Entries of this app only
     #[arg(long, value_name = "ID")]
     app: Option<String>,
@@ -41,34 +41,34 @@ pub struct Tail {
     follow: bool,
 }
 
-const AGAIN: Duration = Duration::from_secs(1);
+const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
-pub fn run(command: &Tail) -> Result<()> {
-    let way = command.place.way()?;
+pub fn run(command: &TailArgs) -> CliResult<()> {
+    let endpoint = command.server.endpoint()?;
     let runtime = Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         tokio::select! {
-            result = command.watch(&way) => result,
+            result = command.watch(&endpoint) => result,
             interrupted = ctrl_c() => Ok(interrupted?),
         }
     })
 }
 
-impl Tail {
-    async fn watch(&self, way: &Way) -> Result<()> {
+impl TailArgs {
+    async fn watch(&self, endpoint: &AdminEndpoint) -> CliResult<()> {
         let (path, mut out) = (self.path(), Printer::new(self.json));
-        let mut feed = Feed::open(way, &path).await?;
+        let mut feed = FeedClient::open(endpoint, &path).await?;
         loop {
             let end = match print_all(&mut feed, &mut out).await? {
                 // The reader of standard output is gone.
                 None => return Ok(()),
                 Some(end) => end,
             };
-            if !(self.follow && end.may_come_back()) {
+            if !(self.follow && end.may_reconnect()) {
                 return Err(end.sentence().into());
             }
-            complain(format_args!("sealcast: {}; waiting for it to come back", end.sentence()));
-            feed = come_back(way, &path).await?;
+            print_error(format_args!("sealcast: {}; waiting for it to come back", end.sentence()));
+            feed = reconnect(endpoint, &path).await?;
         }
     }
 
@@ -90,11 +90,11 @@ impl Tail {
 }
 
 /// Returns the reason of the end; `None` if the reader of standard output is gone.
-async fn print_all(feed: &mut Feed, out: &mut Printer) -> Result<Option<feed::End>> {
+async fn print_all(feed: &mut FeedClient, out: &mut Printer) -> CliResult<Option<feed::TailEnd>> {
     loop {
         match feed.next().await? {
-            Said::End(end) => return Ok(Some(end)),
-            Said::Entry(line) => match out.print(&line) {
+            FeedMessage::End(end) => return Ok(Some(end)),
+            FeedMessage::Entry(line) => match out.print(&line) {
                 Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(None),
                 printed => printed?,
             },
@@ -102,11 +102,11 @@ async fn print_all(feed: &mut Feed, out: &mut Printer) -> Result<Option<feed::En
     }
 }
 
-async fn come_back(way: &Way, path: &str) -> Result<Feed> {
+async fn reconnect(endpoint: &AdminEndpoint, path: &str) -> CliResult<FeedClient> {
     loop {
-        sleep(AGAIN).await;
-        match Feed::open(way, path).await {
-            Err(NoFeed::Unreachable(_)) => {}
+        sleep(RETRY_INTERVAL).await;
+        match FeedClient::open(endpoint, path).await {
+            Err(FeedError::Unreachable(_)) => {}
             opened => return Ok(opened?),
         }
     }
@@ -127,7 +127,7 @@ impl Printer {
         let mut out = io::stdout().lock();
         match self.json {
             true => writeln!(out, "{line}")?,
-            false => writeln!(out, "{}", shown::shown(line, self.colours))?,
+            false => writeln!(out, "{}", render::render(line, self.colours))?,
         }
         out.flush()
     }

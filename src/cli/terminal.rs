@@ -10,15 +10,15 @@ pub fn is_visible(c: char) -> bool {
 
 /// Escapes only the characters that a terminal would act upon.
 pub fn harmless(text: &str) -> String {
-    let mut shown = String::with_capacity(text.len());
+    let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {
         // Writing to a string cannot fail.
         let _ = match is_visible(c) {
-            true => shown.write_char(c),
-            false => write!(shown, "{}", c.escape_debug()),
+            true => escaped.write_char(c),
+            false => write!(escaped, "{}", c.escape_debug()),
         };
     }
-    shown
+    escaped
 }
 
 #[cfg(test)]
@@ -26,12 +26,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn json_stays_as_it_is_and_nothing_acts_upon_a_terminal() {
+    fn json_is_kept_and_control_characters_are_escaped() {
         let json = r#"{"data":"{\"a\": 'é'}"}"#;
         assert_eq!(harmless(json), json);
         for nasty in ["\u{1b}[2J", "\u{9b}2J", "a\nb", "\u{202e}x", "a\rb", "\0"] {
-            let shown = harmless(nasty);
-            assert!(shown.contains('\\') && shown.chars().all(is_visible), "{shown:?}");
+            let escaped = harmless(nasty);
+            assert!(escaped.contains('\\') && escaped.chars().all(is_visible), "{escaped:?}");
         }
     }
 }

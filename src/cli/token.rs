@@ -1,21 +1,21 @@
 //! `sealcast token` and `sealcast signed-id`: made offline with the app's secret.
 
-use super::{Result, complain, config_of, say, usage::number};
+use super::{CliResult, load_config, print_error, say, usage::number};
 use crate::{
     app::App,
     auth::{
         Authorizer,
-        access::{USUAL, Wanted},
+        access::{DEFAULT_TTL, TokenRequest},
         signed_id::SignedIds,
     },
     channel::{Access, check_characters},
-    clock::{Now, ServerClock},
+    clock::{ClockReading, ServerClock},
     config::{Config, Flags},
     protocol::json,
 };
 
 #[derive(clap::Args)]
-pub struct Token {
+pub struct TokenArgs {
     /// User id of the token's bearer
     #[arg(long, value_name = "ID")]
     user: String,
@@ -23,7 +23,7 @@ pub struct Token {
     #[arg(long, value_name = "NAME", required = true)]
     channel: Vec<String>,
     /// Lifetime in seconds
-    #[arg(long, default_value_t = USUAL, value_parser = number::<u64>)]
+    #[arg(long, default_value_t = DEFAULT_TTL, value_parser = number::<u64>)]
     ttl: u64,
     /// JSON for the other members of presence channels
     #[arg(long, value_name = "JSON")]
@@ -39,7 +39,7 @@ pub struct Token {
 }
 
 #[derive(clap::Args)]
-pub struct SignedId {
+pub struct SignedIdArgs {
     /// Text before the id, such as private-list-
     prefix: String,
     id: String,
@@ -53,11 +53,11 @@ pub struct SignedId {
 /// Allowed clock difference between this machine and the server, in seconds.
 const CLOCK_SKEW: u64 = 10;
 
-pub fn run(command: &Token) -> Result<()> {
-    let config = config_of(&command.flags)?;
+pub fn run(command: &TokenArgs) -> CliResult<()> {
+    let config = load_config(&command.flags)?;
     let app = app(&config, command.app.as_deref())?;
     let user_info = command.user_info.as_deref().map(json::value).transpose();
-    let wanted = Wanted {
+    let wanted = TokenRequest {
         user_id: command.user.clone(),
         user_info: user_info.map_err(|e| format!("--user-info is not JSON: {e}"))?,
         channels: command.channel.clone(),
@@ -66,14 +66,14 @@ pub fn run(command: &Token) -> Result<()> {
     };
     let now = ServerClock::default().now();
     // Backdated for servers with a slow clock; a revocation in the next moment is still newer.
-    let now = Now { latest: now.latest.saturating_sub(CLOCK_SKEW), ..now };
+    let now = ClockReading { latest: now.latest.saturating_sub(CLOCK_SKEW), ..now };
     Ok(say!("{}", app.mint(&wanted, now)?.token)?)
 }
 
-pub fn signed_id(command: &SignedId) -> Result<()> {
-    let config = config_of(&command.flags)?;
+pub fn signed_id(command: &SignedIdArgs) -> CliResult<()> {
+    let config = load_config(&command.flags)?;
     let app = app(&config, command.app.as_deref())?;
-    let SignedId { prefix, id, .. } = command;
+    let SignedIdArgs { prefix, id, .. } = command;
     if id.contains('.') {
         return Err("an id has no dot: that is what its signature follows".into());
     }
@@ -89,7 +89,7 @@ pub fn signed_id(command: &SignedId) -> Result<()> {
     if let Authorizer::Jwt(jwt) = &*app.authorizer
         && !jwt.rules.as_ref().is_some_and(|rules| rules.takes_signed_id(prefix))
     {
-        complain(format_args!(
+        print_error(format_args!(
             "warning: no rule of app {} with idsig = true has a channel that begins with {prefix:?} and {{id}}, so that no token opens {name}",
             app.id
         ));
@@ -98,7 +98,7 @@ pub fn signed_id(command: &SignedId) -> Result<()> {
 }
 
 /// The named app, or the only one.
-pub fn app<'a>(config: &'a Config, id: Option<&str>) -> Result<&'a App> {
+pub fn app<'a>(config: &'a Config, id: Option<&str>) -> CliResult<&'a App> {
     let found = match (id, &*config.apps) {
         (Some(id), apps) => apps.iter().find(|app| *app.id == *id),
         (None, [only]) => Some(only),

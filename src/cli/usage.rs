@@ -58,7 +58,7 @@ mod tests {
     }
 
     #[test]
-    fn f28_a_file_without_its_flag_is_told_the_flag() {
+    fn f28_file_without_its_flag_names_the_flag() {
         for command in ["serve", "config check", "config show", "snippet node", "healthcheck"] {
             let said = said(&format!("sealcast {command} a/sealcast.toml"));
             assert!(said.contains("'--config a/sealcast.toml'"), "{said}");
@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn f28_a_wrong_value_is_named_with_its_flag() {
+    fn f28_invalid_value_is_named_with_its_flag() {
         for (line, flag, words) in [
             ("sealcast serve --listen here", "--listen", "ADDRESS:PORT or NAME:PORT"),
             ("sealcast serve --ops-listen here", "--ops-listen", "ADDRESS:PORT or NAME:PORT"),

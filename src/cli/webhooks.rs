@@ -3,43 +3,46 @@
 use clap::Subcommand;
 
 use super::{
-    Result, print,
-    server::{Server, Whose},
+    CliResult, print,
+    server::{AppArgs, Server},
     terminal::harmless,
     usage::number,
 };
 use crate::{
     web::{Deliveries, Discard, TestResults},
-    webhook::{Delivery, Discarded, EndpointReport, Letter, LetterId, Replayed, Report, Which},
+    webhook::{
+        DeliveryRecord, Discarded, EndpointReport, Letter, LetterId, LetterSelector, ReplayReport,
+        WebhookReport,
+    },
 };
 
 #[derive(Subcommand)]
 pub enum WebhooksCommand {
     /// Show an app's endpoints, their state and the dead letters
-    List(List),
+    List(ListArgs),
     /// Show the latest requests to an app's endpoints and their results, the newest last
-    Log(Log),
+    Log(LogArgs),
     /// Send dead letters again; each stays in the file until it has arrived
-    Replay(Replay),
+    Replay(ReplayArgs),
     /// Remove dead letters from the file
-    Discard(DiscardLetters),
+    Discard(DiscardArgs),
     /// Send each endpoint a signed test webhook and show its answer
-    Test(Test),
+    Test(TestArgs),
 }
 
 #[derive(clap::Args)]
-pub struct List {
+pub struct ListArgs {
     #[command(flatten)]
-    whose: Whose,
+    target: AppArgs,
     /// Dead letters to show, the oldest first; at most 500
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = number::<usize>)]
     limit: usize,
 }
 
 #[derive(clap::Args)]
-pub struct Log {
+pub struct LogArgs {
     #[command(flatten)]
-    whose: Whose,
+    target: AppArgs,
     /// Requests to show, at most 500; the server keeps 200 an endpoint
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = number::<usize>)]
     limit: usize,
@@ -49,9 +52,9 @@ pub struct Log {
 }
 
 #[derive(clap::Args)]
-pub struct Replay {
+pub struct ReplayArgs {
     #[command(flatten)]
-    whose: Whose,
+    target: AppArgs,
     /// This dead letter only, numbered as in `webhooks list`
     #[arg(long, value_parser = number::<u64>)]
     id: Option<u64>,
@@ -61,9 +64,9 @@ pub struct Replay {
 }
 
 #[derive(clap::Args)]
-pub struct DiscardLetters {
+pub struct DiscardArgs {
     #[command(flatten)]
-    whose: Whose,
+    target: AppArgs,
     /// All dead letters
     #[arg(long, conflicts_with_all = ["id", "endpoint", "before"])]
     all: bool,
@@ -79,19 +82,20 @@ pub struct DiscardLetters {
 }
 
 #[derive(clap::Args)]
-pub struct Test {
+pub struct TestArgs {
     #[command(flatten)]
-    whose: Whose,
+    target: AppArgs,
     /// This endpoint only, named as in `webhooks list`
     #[arg(long, value_name = "URL")]
     endpoint: Option<String>,
 }
 
-pub fn run(command: &WebhooksCommand) -> Result<()> {
+pub fn run(command: &WebhooksCommand) -> CliResult<()> {
     match command {
         WebhooksCommand::List(command) => {
-            let server = command.whose.server()?;
-            let report: Report = server.get(&format!("/webhooks?limit={}", command.limit))?;
+            let server = command.target.server()?;
+            let report: WebhookReport =
+                server.get(&format!("/webhooks?limit={}", command.limit))?;
             Ok(print(&table(&report))?)
         }
         WebhooksCommand::Log(command) => log(command),
@@ -101,7 +105,7 @@ pub fn run(command: &WebhooksCommand) -> Result<()> {
     }
 }
 
-fn table(report: &Report) -> String {
+fn table(report: &WebhookReport) -> String {
     let mut text = format!(
         "{:>7}  {:>7}  {:>9}  {:>6}  {:>4}  ENDPOINT\n",
         "QUEUED", "IN FILE", "DELIVERED", "FAILED", "LOST"
@@ -133,13 +137,13 @@ fn table(report: &Report) -> String {
     text
 }
 
-fn log(command: &Log) -> Result<()> {
+fn log(command: &LogArgs) -> CliResult<()> {
     let mut query = form_urlencoded::Serializer::new(String::new());
     query.append_pair("limit", &command.limit.to_string());
     if let Some(endpoint) = &command.endpoint {
         query.append_pair("endpoint", endpoint);
     }
-    let server = command.whose.server()?;
+    let server = command.target.server()?;
     let Deliveries { deliveries } = server.get(&format!("/webhooks/log?{}", query.finish()))?;
     for delivery in &deliveries {
         print(&line(delivery))?;
@@ -147,8 +151,8 @@ fn log(command: &Log) -> Result<()> {
     Ok(())
 }
 
-fn line(delivery: &Delivery) -> String {
-    let Delivery { time, endpoint, attempt, milliseconds, events, named, error } = delivery;
+fn line(delivery: &DeliveryRecord) -> String {
+    let DeliveryRecord { time, endpoint, attempt, milliseconds, events, named, error } = delivery;
     let outcome = error.as_deref().unwrap_or("taken");
     let more = match events.saturating_sub(named.len()) {
         0 => String::new(),
@@ -158,14 +162,15 @@ fn line(delivery: &Delivery) -> String {
     format!("{time}  {endpoint}  attempt {attempt}  {outcome} ({milliseconds} ms): {named}{more}\n")
 }
 
-fn replay(command: &Replay) -> Result<()> {
-    let which = Which { id: command.id.map(LetterId), endpoint: command.endpoint.clone() };
-    let server = command.whose.server()?;
-    let replayed: Replayed = server.post("/webhooks/replay", &serde_json::to_string(&which)?)?;
-    let Replayed { queued, left, without_endpoint, outdated } = replayed;
+fn replay(command: &ReplayArgs) -> CliResult<()> {
+    let which = LetterSelector { id: command.id.map(LetterId), endpoint: command.endpoint.clone() };
+    let server = command.target.server()?;
+    let replayed: ReplayReport =
+        server.post("/webhooks/replay", &serde_json::to_string(&which)?)?;
+    let ReplayReport { queued, left, without_endpoint, outdated } = replayed;
     let named = which.id.is_some() || which.endpoint.is_some();
     if named && queued + left + without_endpoint + outdated == 0 {
-        return Err(format!("nothing of that is in the dead-letter file, or it is on its way again: `sealcast webhooks list --app {}` shows what is there", command.whose.app()).into());
+        return Err(format!("nothing of that is in the dead-letter file, or it is on its way again: `sealcast webhooks list --app {}` shows what is there", command.target.app()).into());
     }
     print(&format!("{queued} on their way again\n"))?;
     if left > 0 {
@@ -182,8 +187,8 @@ fn replay(command: &Replay) -> Result<()> {
     Ok(())
 }
 
-fn discard(command: &DiscardLetters) -> Result<()> {
-    let DiscardLetters { all, id, endpoint, before, .. } = command;
+fn discard(command: &DiscardArgs) -> CliResult<()> {
+    let DiscardArgs { all, id, endpoint, before, .. } = command;
     if !all && id.is_none() && endpoint.is_none() && before.is_none() {
         return Err(
             "say which letters: --id, --endpoint or --before, or --all for everything".into()
@@ -192,10 +197,10 @@ fn discard(command: &DiscardLetters) -> Result<()> {
     if before.as_ref().is_some_and(|time| humantime::parse_rfc3339_weak(time).is_err()) {
         return Err("--before takes a time such as 2026-01-31T12:00:00Z".into());
     }
-    let DiscardLetters { whose, all, id, endpoint, before } = command;
+    let DiscardArgs { target, all, id, endpoint, before } = command;
     let (id, endpoint, before) = (id.map(LetterId), endpoint.clone(), before.clone());
     let body = serde_json::to_string(&Discard { all: *all, id, endpoint, before })?;
-    let Discarded { discarded, under_way } = whose.server()?.post("/webhooks/discard", &body)?;
+    let Discarded { discarded, under_way } = target.server()?.post("/webhooks/discard", &body)?;
     print(&format!("{discarded} discarded\n"))?;
     if under_way > 0 {
         print(&format!("{under_way} are on their way again and stay until they have arrived\n"))?;
@@ -203,9 +208,9 @@ fn discard(command: &DiscardLetters) -> Result<()> {
     Ok(())
 }
 
-fn test(command: &Test) -> Result<()> {
+fn test(command: &TestArgs) -> CliResult<()> {
     let body = serde_json::json!({ "endpoint": command.endpoint }).to_string();
-    let server: Server = command.whose.server()?;
+    let server: Server = command.target.server()?;
     let TestResults { results } = server.post("/webhooks/test", &body)?;
     let mut failed = 0;
     for result in &results {

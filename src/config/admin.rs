@@ -4,22 +4,25 @@ use secrecy::ExposeSecret;
 
 use super::{
     raw::RawConfig,
-    resolve::{Result, error},
+    resolve::{ConfigResult, error},
     secrets::{secret, stray_hint, warn_of_stray},
 };
 use crate::web::AdminToken;
 
 /// Shorter tokens could be guessed.
-const LEAST_CHARACTERS: usize = 16;
+const MIN_CHARACTERS: usize = 16;
 
-pub fn admin_token(raw: &RawConfig, warnings: &mut Vec<String>) -> Result<Option<AdminToken>> {
+pub fn admin_token(
+    raw: &RawConfig,
+    warnings: &mut Vec<String>,
+) -> ConfigResult<Option<AdminToken>> {
     let Some(token) = secret("admin_token", &raw.admin_token, &raw.admin_token_file)? else {
         return Ok(None);
     };
     let (token, length) = (token.expose_secret(), token.expose_secret().chars().count());
-    if length < LEAST_CHARACTERS {
+    if length < MIN_CHARACTERS {
         return error(format!(
-            "admin_token is {length} characters long, and must be at least {LEAST_CHARACTERS} (`openssl rand -hex 32` makes one)"
+            "admin_token is {length} characters long, and must be at least {MIN_CHARACTERS} (`openssl rand -hex 32` makes one)"
         ));
     }
     if !token.bytes().all(|b| b.is_ascii_graphic()) {

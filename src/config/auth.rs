@@ -9,17 +9,17 @@ use serde::Deserialize;
 use super::{
     ConfigError,
     raw::{RawApp, RawAuthorizer},
-    resolve::{Result, at_least, error, seconds},
+    resolve::{ConfigResult, at_least, error, seconds},
     secrets::checked_secret,
 };
 use crate::{
     auth::{
         Abilities, Authorizer, JwtAuthorizer,
         forward::{ForwardAuthorizer, ForwardSettings},
-        http::{Endpoint, HttpClient},
+        http::{EndpointUrl, HttpClient},
         jwks::Jwks,
-        jwt::Keys,
-        keys::{Checks, VerifyingKey},
+        jwt::TokenKeys,
+        keys::{TokenChecks, VerifyingKey},
         rules::{PresenceData, Rule, Rules},
         signed_id::SignedIds,
         template::Template,
@@ -132,7 +132,7 @@ fn five() -> u64 {
 
 /// Time limit of a request for the issuer's keys.
 const JWKS_DEADLINE: Duration = Duration::from_secs(5);
-const MOST_LEEWAY: u64 = 300;
+const MAX_LEEWAY_SECONDS: u64 = 300;
 
 type At<'a> = &'a dyn Fn(&str) -> String;
 
@@ -141,7 +141,7 @@ pub fn authorizer(
     raw: &RawApp,
     app_secret: &SecretString,
     warnings: &mut Vec<String>,
-) -> Result<Authorizer> {
+) -> ConfigResult<Authorizer> {
     let at: At<'_> = at;
     if !raw.rules.is_empty() && raw.authorizer != RawAuthorizer::Jwt {
         return error(format!(
@@ -179,15 +179,16 @@ fn jwt(
     raw: &RawApp,
     app_secret: &SecretString,
     warnings: &mut Vec<String>,
-) -> Result<JwtAuthorizer> {
+) -> ConfigResult<JwtAuthorizer> {
     let RawJwt { issuer, audience, leeway_seconds: leeway, cookie, .. } = &raw.jwt;
-    if *leeway > MOST_LEEWAY {
-        return error(format!("{} must be at most {MOST_LEEWAY}", at("jwt.leeway_seconds")));
+    if *leeway > MAX_LEEWAY_SECONDS {
+        return error(format!("{} must be at most {MAX_LEEWAY_SECONDS}", at("jwt.leeway_seconds")));
     }
     if cookie.as_ref().is_some_and(|name| !is_token(name)) {
         return error(format!("{} is no name of a cookie", at("jwt.cookie")));
     }
-    let checks = Checks { issuer: issuer.clone(), audience: audience.clone(), leeway: *leeway };
+    let checks =
+        TokenChecks { issuer: issuer.clone(), audience: audience.clone(), leeway: *leeway };
     let rules = match &*raw.rules {
         [] => None,
         written => Some(rules(at, written, app_secret)?),
@@ -201,7 +202,7 @@ fn keys(
     raw: &RawApp,
     app_secret: &SecretString,
     warnings: &mut Vec<String>,
-) -> Result<Keys> {
+) -> ConfigResult<TokenKeys> {
     let RawJwt { public_key, public_key_file, jwks_url, ca_file, .. } = &raw.jwt;
     let own = checked_secret(&at("jwt_secret"), &raw.jwt_secret, &raw.jwt_secret_file, warnings)?;
     let given =
@@ -236,9 +237,9 @@ fn keys(
             let wrong = |e| {
                 ConfigError(format!("{} and {}: {e}", at("jwt.public_key"), at("jwt.algorithms")))
             };
-            Ok(Keys::One(key.map_err(wrong)?))
+            Ok(TokenKeys::One(key.map_err(wrong)?))
         }
-        (None, Some(url)) => jwks(at, raw, url).map(|jwks| Keys::Jwks(Box::new(jwks))),
+        (None, Some(url)) => jwks(at, raw, url).map(|jwks| TokenKeys::Jwks(Box::new(jwks))),
         (None, None) => {
             let secret = own.as_ref().unwrap_or(app_secret).expose_secret();
             if secret.is_empty() {
@@ -251,12 +252,12 @@ fn keys(
             let key = VerifyingKey::secret(secret.as_bytes(), algorithms);
             let wrong =
                 |e| ConfigError(format!("{} and {}: {e}", at("jwt_secret"), at("jwt.algorithms")));
-            Ok(Keys::One(key.map_err(wrong)?))
+            Ok(TokenKeys::One(key.map_err(wrong)?))
         }
     }
 }
 
-fn algorithms<'a>(at: At<'_>, raw: &'a RawApp, for_what: &str) -> Result<&'a [Algorithm]> {
+fn algorithms<'a>(at: At<'_>, raw: &'a RawApp, for_what: &str) -> ConfigResult<&'a [Algorithm]> {
     match &*raw.jwt.algorithms {
         [] => error(format!(
             "{} is missing: {} needs it, such as [\"RS256\"] or [\"ES256\"]",
@@ -267,7 +268,7 @@ fn algorithms<'a>(at: At<'_>, raw: &'a RawApp, for_what: &str) -> Result<&'a [Al
     }
 }
 
-fn jwks(at: At<'_>, raw: &RawApp, url: &str) -> Result<Jwks> {
+fn jwks(at: At<'_>, raw: &RawApp, url: &str) -> ConfigResult<Jwks> {
     let algorithms = algorithms(at, raw, "jwks_url")?.to_vec();
     if algorithms.iter().any(|a| a.family() == jsonwebtoken::AlgorithmFamily::Hmac) {
         return error(format!(
@@ -277,7 +278,7 @@ fn jwks(at: At<'_>, raw: &RawApp, url: &str) -> Result<Jwks> {
         ));
     }
     let wrong = |e| ConfigError(format!("{} {e}", at("jwt.jwks_url")));
-    let url = Endpoint::parse(url, false).map_err(wrong)?;
+    let url = EndpointUrl::parse(url, false).map_err(wrong)?;
     let client = HttpClient::new(raw.jwt.ca_file.as_deref(), JWKS_DEADLINE);
     let client = client.map_err(|e| ConfigError(format!("{}: {e}", at("jwt.ca_file"))))?;
     let refresh = seconds(&at("jwt.jwks_refresh_seconds"), raw.jwt.jwks_refresh_seconds)?;
@@ -285,16 +286,16 @@ fn jwks(at: At<'_>, raw: &RawApp, url: &str) -> Result<Jwks> {
     Ok(Jwks::new(client, url, algorithms, refresh, cooldown))
 }
 
-fn rules(at: At<'_>, written: &[RawRule], app_secret: &SecretString) -> Result<Rules> {
+fn rules(at: At<'_>, written: &[RawRule], app_secret: &SecretString) -> ConfigResult<Rules> {
     let rules = written.iter().enumerate().map(|(index, rule)| {
         let name = at(&format!("rules[{index}]"));
-        resolved(&name, rule)
+        resolve_rule(&name, rule)
     });
     let ids = SignedIds::new(AppSecret::new(app_secret.expose_secret().as_bytes()));
-    Ok(Rules::new(rules.collect::<Result<_>>()?, ids))
+    Ok(Rules::new(rules.collect::<ConfigResult<_>>()?, ids))
 }
 
-fn resolved(name: &str, raw: &RawRule) -> Result<Rule> {
+fn resolve_rule(name: &str, raw: &RawRule) -> ConfigResult<Rule> {
     if raw.allow.iter().any(|a| matches!(a, RawAbility::History | RawAbility::Trigger)) {
         return error(format!(
             "{name}.allow: \"history\" and \"trigger\" are not available yet: \"subscribe\" and \"client_events\" are"
@@ -316,7 +317,7 @@ fn resolved(name: &str, raw: &RawRule) -> Result<Rule> {
         let field = |(field, text): (&String, &String)| {
             Ok((field.clone(), template(&format!("user_info.{field}"), text)?))
         };
-        fields.iter().map(field).collect::<Result<_>>()
+        fields.iter().map(field).collect::<ConfigResult<_>>()
     };
     let presence = PresenceData {
         user_id: template("user_id", &raw.user_id)?,
@@ -328,8 +329,8 @@ fn resolved(name: &str, raw: &RawRule) -> Result<Rule> {
         .map_err(|e| ConfigError(format!("{name}.channel {:?}: {e}", raw.channel)))
 }
 
-fn forward(at: At<'_>, raw: &RawForward) -> Result<ForwardAuthorizer> {
-    let url = Endpoint::parse(&raw.url, raw.allow_http).map_err(|e| {
+fn forward(at: At<'_>, raw: &RawForward) -> ConfigResult<ForwardAuthorizer> {
+    let url = EndpointUrl::parse(&raw.url, raw.allow_http).map_err(|e| {
         let hint = if raw.allow_http { "" } else { " (allow_http = true permits it)" };
         ConfigError(format!("{} {e}{hint}", at("forward.url")))
     })?;

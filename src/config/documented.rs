@@ -20,7 +20,7 @@ fn documented(text: &str, setting: &str) -> (Option<Value>, usize) {
 }
 
 #[test]
-fn every_limit_stands_in_the_document_with_its_default() {
+fn every_limit_is_documented_with_its_default() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/limits.md");
     let text = std::fs::read_to_string(path).expect("the document");
     let limits = serde_json::to_value(Limits::default()).expect("numbers");

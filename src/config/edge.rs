@@ -8,7 +8,7 @@ use super::{
     ConfigError,
     public_url::{PublicUrl, own_origin},
     raw::RawConfig,
-    resolve::{Result, error},
+    resolve::{ConfigResult, error},
 };
 use crate::{auth::Authorizer, origins::Origins, web::Proxies};
 
@@ -20,7 +20,7 @@ pub fn origins(
     listed: &[String],
     dev: bool,
     public_url: Option<&PublicUrl>,
-) -> Result<Origins> {
+) -> ConfigResult<Origins> {
     let parse = |origin: &String| match &**origin {
         SELF => own_origin(name, public_url),
         origin => origin.parse().map_err(|e| ConfigError(format!("{name}: {origin:?} {e}"))),
@@ -28,7 +28,7 @@ pub fn origins(
     Ok(match listed {
         [] if dev => Origins::Loopback,
         [] => Origins::Any,
-        listed => Origins::Listed(listed.iter().map(parse).collect::<Result<_>>()?),
+        listed => Origins::Listed(listed.iter().map(parse).collect::<ConfigResult<_>>()?),
     })
 }
 
@@ -37,7 +37,7 @@ pub fn refuse_unguarded_cookie(
     at: &impl Fn(&str) -> String,
     authorizer: &Authorizer,
     origins: &Origins,
-) -> Result<()> {
+) -> ConfigResult<()> {
     if !authorizer.reads().any_cookie() || origins.has_exact() {
         return Ok(());
     }
@@ -48,17 +48,18 @@ pub fn refuse_unguarded_cookie(
     ))
 }
 
-pub fn explains(name: &str, asked: bool, dev: bool, warnings: &mut Vec<String>) -> bool {
-    if asked && !dev {
+pub fn explains(name: &str, enabled: bool, dev: bool, warnings: &mut Vec<String>) -> bool {
+    if enabled && !dev {
         warnings.push(format!(
             "{name} is true: refusals give their reasons, which helps strangers as well; it is for development"
         ));
     }
-    asked || dev
+    enabled || dev
 }
 
-pub fn proxies(raw: &RawConfig) -> Result<Proxies> {
-    let trusted = raw.trusted_proxies.iter().map(|text| net(text)).collect::<Result<Vec<_>>>()?;
+pub fn proxies(raw: &RawConfig) -> ConfigResult<Proxies> {
+    let trusted =
+        raw.trusted_proxies.iter().map(|text| net(text)).collect::<ConfigResult<Vec<_>>>()?;
     if trusted.iter().any(|net| net.prefix_len() == 0) {
         return error(
             "trusted_proxies: a network of all addresses would believe everybody: name your proxies",
@@ -68,7 +69,7 @@ pub fn proxies(raw: &RawConfig) -> Result<Proxies> {
 }
 
 /// A single address is a network of one.
-fn net(text: &str) -> Result<IpNet> {
+fn net(text: &str) -> ConfigResult<IpNet> {
     match (text.parse::<IpNet>(), text.parse::<IpAddr>()) {
         (Ok(net), _) => Ok(net),
         (_, Ok(address)) => Ok(address.into()),

@@ -18,7 +18,7 @@ pub(super) const PREFIX: &str = "SEALCAST_";
 
 /// Variables with the prefix that are no settings: the path of the configuration file, the address
 /// of a running server, and the mark of a hand-over.
-const NO_SETTINGS: [&str; 3] = ["SEALCAST_CONFIG", "SEALCAST_URL", Environment::HANDED_OVER];
+const NOT_SETTINGS: [&str; 3] = ["SEALCAST_CONFIG", "SEALCAST_URL", Environment::HANDED_OVER];
 
 /// Most other servers read their port from a variable of this form.
 const PORT: &str = "SEALCAST_PORT";
@@ -65,7 +65,7 @@ impl Environment {
     fn prefixed(&self) -> impl Iterator<Item = (&str, &str)> {
         let all = self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()));
         all.filter(|(name, value)| {
-            name.starts_with(PREFIX) && !value.is_empty() && !NO_SETTINGS.contains(name)
+            name.starts_with(PREFIX) && !value.is_empty() && !NOT_SETTINGS.contains(name)
         })
     }
 }

@@ -8,7 +8,7 @@ use super::values::BOOLEAN_WORDS;
 const VARIABLE: &str = "environment variable ";
 
 /// One line per error.
-pub fn explained(error: &figment::Error) -> String {
+pub fn describe(error: &figment::Error) -> String {
     let place = error.metadata.as_ref().map(|m| m.name.as_ref());
     let at = place.map(|name| format!(" ({name})")).unwrap_or_default();
     let path = error.path.join(".");
@@ -27,7 +27,7 @@ pub fn explained(error: &figment::Error) -> String {
             let variable = place.and_then(|place| place.strip_prefix(VARIABLE));
             let must_be = match (expected.as_str(), variable) {
                 ("a sequence", Some(variable)) => list_in(variable, &path),
-                (expected, variable) => in_words(expected, variable.is_some()).to_owned(),
+                (expected, variable) => type_in_words(expected, variable.is_some()).to_owned(),
             };
             format!("\"{path}\" must be {must_be}{at}")
         }
@@ -87,7 +87,7 @@ fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
 }
 
 /// Types in the terms of TOML.
-fn in_words(expected: &str, variable: bool) -> &str {
+fn type_in_words(expected: &str, variable: bool) -> &str {
     match expected {
         "u16" | "u32" | "u64" | "usize" => "a whole number that is not negative",
         "a sequence" => "a list",
@@ -110,7 +110,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_near_name_is_suggested() {
+    fn only_similar_names_are_suggested() {
         let known = ["listen", "ops_listen", "activity_timeout_seconds", "key", "origins", "log"];
         for (name, expected) in [
             ("lissten", Some("listen")),
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn f28_a_setting_of_a_section_is_named_as_a_variable() {
+    fn f28_section_setting_is_named_as_a_variable() {
         let known = ["key", "secret", "limits", "jwt"];
         let of = |name: &str| {
             let variable = format!("SEALCAST_APP_{}", name.to_ascii_uppercase());

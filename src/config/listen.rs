@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::{
     raw::RawConfig,
-    resolve::{Result, error},
+    resolve::{ConfigResult, error},
 };
 use crate::{
     address::Address,
@@ -12,7 +12,7 @@ use crate::{
     web::{Addresses, OpsHosts, Proxied, Proxies, bare},
 };
 
-pub fn addresses(raw: &RawConfig, warnings: &mut Vec<String>) -> Result<Addresses> {
+pub fn addresses(raw: &RawConfig, warnings: &mut Vec<String>) -> ConfigResult<Addresses> {
     let addresses = Addresses {
         public: raw.listen.clone(),
         api: raw.api_listen.clone(),
@@ -44,7 +44,7 @@ fn named(raw: &RawConfig) -> impl Iterator<Item = (&'static str, &Address)> {
     named.into_iter().filter_map(|(name, address)| Some((name, address?)))
 }
 
-fn refuse_shared(raw: &RawConfig) -> Result<()> {
+fn refuse_shared(raw: &RawConfig) -> ConfigResult<()> {
     let admin = Address::Unix(admin_socket_path(&raw.state_dir));
     for (index, (name, address)) in named(raw).enumerate() {
         let clashing = named(raw).take(index).find(|(_, other)| other.clashes(address));
@@ -65,7 +65,7 @@ fn refuse_shared(raw: &RawConfig) -> Result<()> {
 }
 
 /// Octal notation.
-fn unix_mode(text: &str) -> Result<u32> {
+fn unix_mode(text: &str) -> ConfigResult<u32> {
     const OWNER: u32 = 0o600;
     match u32::from_str_radix(text, 8) {
         Ok(mode) if mode <= 0o777 && mode & OWNER == OWNER => Ok(mode),
@@ -75,15 +75,19 @@ fn unix_mode(text: &str) -> Result<u32> {
     }
 }
 
-pub fn proxied(raw: &RawConfig, proxies: &Proxies, warnings: &mut Vec<String>) -> Result<Proxied> {
+pub fn proxied(
+    raw: &RawConfig,
+    proxies: &Proxies,
+    warnings: &mut Vec<String>,
+) -> ConfigResult<Proxied> {
     let (public, api) = (raw.proxy_protocol, raw.api_proxy_protocol);
     match &raw.api_listen {
         None if api => return error("api_proxy_protocol is true, but there is no api_listen"),
-        Some(address) if api => refuse_nobody("api_proxy_protocol", address, proxies)?,
+        Some(address) if api => require_balancers("api_proxy_protocol", address, proxies)?,
         _ => {}
     }
     if public {
-        refuse_nobody("proxy_protocol", &raw.listen, proxies)?;
+        require_balancers("proxy_protocol", &raw.listen, proxies)?;
         if !raw.listen.is_unix() && !LOOPBACK.iter().any(|address| proxies.trust(*address)) {
             warnings.push("with proxy_protocol, `sealcast healthcheck` is answered only if the loopback address is in trusted_proxies, too".into());
         }
@@ -92,7 +96,7 @@ pub fn proxied(raw: &RawConfig, proxies: &Proxies, warnings: &mut Vec<String>) -
 }
 
 /// Names without ports: a page can use any port of its name.
-pub fn ops_hosts(listed: &[String]) -> Result<OpsHosts> {
+pub fn ops_hosts(listed: &[String]) -> ConfigResult<OpsHosts> {
     let is_name = |name: &str| {
         let is_part = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
         !name.is_empty() && name.bytes().all(is_part)
@@ -103,13 +107,13 @@ pub fn ops_hosts(listed: &[String]) -> Result<OpsHosts> {
             "ops_hosts: {name:?} is not the name of a host: write it as requests have it, without scheme and port, such as \"sealcast.internal\" (addresses need not be listed)"
         )),
     });
-    names.collect::<Result<_>>().map(OpsHosts)
+    names.collect::<ConfigResult<_>>().map(OpsHosts)
 }
 
 const LOOPBACK: [IpAddr; 2] = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
 
 /// A Unix socket needs no list: the mode of its file decides.
-fn refuse_nobody(name: &str, address: &Address, proxies: &Proxies) -> Result<()> {
+fn require_balancers(name: &str, address: &Address, proxies: &Proxies) -> ConfigResult<()> {
     if proxies.trusted.is_empty() && !address.is_unix() {
         return error(format!(
             "{name} is true, but trusted_proxies is empty, so that no client could connect: name the balancers that send the header"

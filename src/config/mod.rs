@@ -2,6 +2,7 @@
 
 mod admin;
 mod auth;
+mod config_hashes;
 #[cfg(test)]
 mod documented;
 mod edge;
@@ -21,7 +22,6 @@ mod snippet;
 mod source;
 mod values;
 mod webhooks;
-mod written;
 
 use std::{
     path::{Path, PathBuf},
@@ -31,16 +31,16 @@ use std::{
 use crate::{
     app::App,
     crypto::secret::Salt,
-    tls::Identity,
-    web::{Addresses, Settings},
+    tls::TlsIdentity,
+    web::{Addresses, ServerSettings},
 };
 
+pub use config_hashes::{ConfigHashes, TakesEffect};
 pub use environment::Environment;
 pub use public_url::PublicUrl;
-pub use show::shown;
-pub use snippet::{Asks, Bound, Described};
-pub use source::{Development, Endpoint, Flags, Source, path};
-pub use written::{Effect, Written};
+pub use show::render as render_settings;
+pub use snippet::{AuthEndpoint, BoundAddresses, SnippetContext};
+pub use source::{Development, Flags, PublicEndpoint, Source, path};
 
 use raw::RawConfig;
 use sealing::StateUse;
@@ -49,7 +49,7 @@ use sealing::StateUse;
 pub struct Config {
     pub addresses: Addresses,
     /// `Some` if the public listener speaks TLS.
-    pub tls: Option<Arc<Identity>>,
+    pub tls: Option<Arc<TlsIdentity>>,
     pub workers: usize,
     pub mailbox_bytes: usize,
     pub cache_bytes: usize,
@@ -57,8 +57,8 @@ pub struct Config {
     pub turns_per_second: u32,
     /// Bytes; `None` for the system's limit.
     pub memory_limit: Option<u64>,
-    pub settings: Settings,
-    pub log: Log,
+    pub settings: ServerSettings,
+    pub log: LogConfig,
     /// True if changed files are read again.
     pub watch: bool,
     pub state_dir: PathBuf,
@@ -70,7 +70,7 @@ pub struct Config {
     pub notes: Vec<String>,
 }
 
-pub struct Log {
+pub struct LogConfig {
     /// The syntax of tracing's `EnvFilter`.
     pub filter: String,
     pub json: bool,
@@ -148,7 +148,7 @@ mod tests {
 
     /// The files name secrets that only exist where the server is installed: here each gets one.
     #[test]
-    fn every_file_in_config_is_good() {
+    fn example_configurations_are_valid() {
         let secrets = std::env::temp_dir().join(format!("sealcast-secrets-{}", std::process::id()));
         std::fs::create_dir_all(&secrets).unwrap();
         let mut seen = 0;
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_name_is_told_the_nearest_known() {
+    fn unknown_names_get_a_suggestion() {
         for (text, expected) in [
             (
                 format!("lissten = '127.0.0.1:1'\n{APP}"),
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn the_environment_wins_over_the_file() {
+    fn the_environment_overrides_the_file() {
         let environment = [
             ("SEALCAST_LISTEN", "127.0.0.1:7"),
             ("SEALCAST_APP_LIMITS__EVENT_BYTES", "99"),
@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn an_app_can_come_from_the_environment_alone() {
+    fn one_app_from_the_environment() {
         let key = MasterKey::generate().unwrap();
         let environment = [
             ("SEALCAST_APP_ID", "1234"),
@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_meant_is_refused() {
+    fn implausible_settings_are_refused() {
         let key = MasterKey::generate().unwrap().to_text();
         let other = |extra: &str| format!("{APP}{extra}");
         for (text, expected) in [

@@ -3,7 +3,7 @@
 use super::{
     ConfigError,
     raw::RawConfig,
-    resolve::{Result, error},
+    resolve::{ConfigResult, error},
 };
 use crate::origins::OriginPattern;
 
@@ -28,7 +28,7 @@ impl PublicUrl {
     }
 }
 
-pub fn public_url(raw: &RawConfig) -> Result<Option<PublicUrl>> {
+pub fn public_url(raw: &RawConfig) -> ConfigResult<Option<PublicUrl>> {
     let Some(text) = &raw.public_url else { return Ok(None) };
     let bare = text.strip_suffix('/').unwrap_or(text);
     let wrong = |e: &dyn std::fmt::Display| {
@@ -37,7 +37,7 @@ pub fn public_url(raw: &RawConfig) -> Result<Option<PublicUrl>> {
         ))
     };
     let pattern = bare.parse::<OriginPattern>().map_err(|e| wrong(&e))?;
-    match pattern.place() {
+    match pattern.tls_host_port() {
         Some((tls, host, port)) => {
             let port = port.unwrap_or(if tls { 443 } else { 80 });
             Ok(Some(PublicUrl { tls, host: host.to_owned(), port }))
@@ -48,7 +48,7 @@ pub fn public_url(raw: &RawConfig) -> Result<Option<PublicUrl>> {
 
 /// The meaning of "self" in an app's origins. Not the request's own Host: a stranger's page can
 /// choose a name that leads to this server (DNS rebinding).
-pub fn own_origin(name: &str, public_url: Option<&PublicUrl>) -> Result<OriginPattern> {
+pub fn own_origin(name: &str, public_url: Option<&PublicUrl>) -> ConfigResult<OriginPattern> {
     let Some(url) = public_url else {
         return error(format!(
             "{name}: \"self\" stands for public_url, which is not set: set public_url = \"https://ws.example.com\", the address that clients use"

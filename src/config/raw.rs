@@ -16,7 +16,7 @@ use crate::{
     limits::{Limits, Rotation},
     protocol::dialect::Dialect,
     sealing_alias::SealingAlias,
-    web::{ForwardedHeader, LiveFeed},
+    web::{ForwardedHeader, LiveFeedAccess},
 };
 
 #[derive(Deserialize)]
@@ -69,7 +69,7 @@ pub struct RawConfig {
     /// Enables the admin API on `ops_listen`.
     pub admin_token: Option<SecretString>,
     pub admin_token_file: Option<PathBuf>,
-    pub live_feed: LiveFeed,
+    pub live_feed: LiveFeedAccess,
     /// Names that `ops_listen` answers to, besides addresses and this host's own name.
     pub ops_hosts: Vec<String>,
     pub apps: BTreeMap<String, RawApp>,
@@ -113,7 +113,7 @@ impl Default for RawConfig {
             audit_file: None,
             admin_token: None,
             admin_token_file: None,
-            live_feed: LiveFeed::default(),
+            live_feed: LiveFeedAccess::default(),
             ops_hosts: Vec::new(),
             apps: BTreeMap::new(),
         }

@@ -5,7 +5,7 @@ use std::{collections::HashMap, path::Path, sync::Arc, time::Duration};
 use secrecy::ExposeSecret;
 
 use super::{
-    Config, ConfigError, Log,
+    Config, ConfigError, LogConfig,
     admin::{admin_token, warn_of_unused_token},
     auth::authorizer,
     edge::{explains, origins, proxies, refuse_unguarded_cookie},
@@ -23,17 +23,17 @@ use crate::{
     app::{App, ChannelRule},
     auth::{access::AccessTokens, revoked::RevokedTokens},
     crypto::{secret::Salt, signature::AppSecret},
-    explain::NearSecrets,
-    ids::{MOST_WORKERS, is_app_id},
+    explain::SimilarSecrets,
+    ids::{MAX_WORKER_COUNT, is_app_id},
     limits::YEAR,
     pattern::Pattern,
-    tls::{Identity, PairFiles},
-    web::Settings,
+    tls::{PairFiles, TlsIdentity},
+    web::ServerSettings,
 };
 
-pub(super) type Result<T> = std::result::Result<T, ConfigError>;
+pub(super) type ConfigResult<T> = std::result::Result<T, ConfigError>;
 
-pub(super) fn error<T>(message: impl Into<String>) -> Result<T> {
+pub(super) fn error<T>(message: impl Into<String>) -> ConfigResult<T> {
     Err(ConfigError(message.into()))
 }
 
@@ -42,7 +42,7 @@ pub fn resolve(
     development: Development,
     files: StateUse,
     salt: Salt,
-) -> Result<Config> {
+) -> ConfigResult<Config> {
     let dev = development != Development::Off;
     let (mut warnings, mut notes) = (Vec::new(), Vec::new());
     refuse_open_to_all(&raw, development)?;
@@ -61,7 +61,7 @@ pub fn resolve(
             id,
             app,
             &state_dir,
-            Surroundings { key: dev_key, pages: dev, public_url: public_url.as_ref() },
+            AppContext { key: dev_key, pages: dev, public_url: public_url.as_ref() },
             salt,
             &mut warnings,
         )?;
@@ -80,7 +80,7 @@ pub fn resolve(
         turns_per_second: at_least("turns_per_second", raw.turns_per_second as usize, 1)? as u32,
         memory_limit: memory_limit(raw.memory_limit_bytes)?,
         settings: settings(&raw, &mut warnings)?,
-        log: Log { filter: raw.log, json: raw.log_format == LogFormat::Json },
+        log: LogConfig { filter: raw.log, json: raw.log_format == LogFormat::Json },
         watch: raw.watch_config,
         state_dir,
         audit_file: raw.audit_file,
@@ -91,7 +91,7 @@ pub fn resolve(
 }
 
 /// The secret of `--dev` is public, and its authorizer admits every client.
-fn refuse_open_to_all(raw: &RawConfig, development: Development) -> Result<()> {
+fn refuse_open_to_all(raw: &RawConfig, development: Development) -> ConfigResult<()> {
     if development != Development::Loopback {
         return Ok(());
     }
@@ -123,35 +123,35 @@ fn note_of_id(id: &str) -> Option<String> {
     })
 }
 
-fn tls(raw: &RawConfig) -> Result<Option<Arc<Identity>>> {
+fn tls(raw: &RawConfig) -> ConfigResult<Option<Arc<TlsIdentity>>> {
     let files = match (&raw.tls_cert_file, &raw.tls_key_file) {
         (None, None) => return Ok(None),
         (Some(certificate), Some(key)) => {
             PairFiles { certificate: certificate.clone(), key: key.clone() }
         }
-        (Some(_), None) => return error(one_of_two("tls_cert_file", "tls_key_file")),
-        (None, Some(_)) => return error(one_of_two("tls_key_file", "tls_cert_file")),
+        (Some(_), None) => return error(missing_half("tls_cert_file", "tls_key_file")),
+        (None, Some(_)) => return error(missing_half("tls_key_file", "tls_cert_file")),
     };
-    match Identity::load(files) {
+    match TlsIdentity::load(files) {
         Ok(identity) => Ok(Some(Arc::new(identity))),
         Err(reason) => error(format!("tls_cert_file and tls_key_file: {reason}")),
     }
 }
 
-fn one_of_two(given: &str, missing: &str) -> String {
+fn missing_half(given: &str, missing: &str) -> String {
     format!("{given} is set, but {missing} is not: set both to speak TLS, or neither")
 }
 
-fn workers(given: usize) -> Result<usize> {
-    const MOST: usize = MOST_WORKERS;
+fn workers(given: usize) -> ConfigResult<usize> {
+    const MAX: usize = MAX_WORKER_COUNT;
     match given {
-        0 => Ok(std::thread::available_parallelism().map_or(1, usize::from).min(MOST)),
-        1..=MOST => Ok(given),
-        _ => error(format!("workers must be at most {MOST}")),
+        0 => Ok(std::thread::available_parallelism().map_or(1, usize::from).min(MAX)),
+        1..=MAX => Ok(given),
+        _ => error(format!("workers must be at most {MAX}")),
     }
 }
 
-pub(super) fn at_least(name: &str, value: usize, least: usize) -> Result<usize> {
+pub(super) fn at_least(name: &str, value: usize, least: usize) -> ConfigResult<usize> {
     if value < least {
         error(format!("{name} is {value}, and must be at least {least}"))
     } else {
@@ -159,7 +159,7 @@ pub(super) fn at_least(name: &str, value: usize, least: usize) -> Result<usize> 
     }
 }
 
-pub(super) fn seconds(name: &str, value: u64) -> Result<Duration> {
+pub(super) fn seconds(name: &str, value: u64) -> ConfigResult<Duration> {
     // A client takes an activity_timeout of 0 for a missing one and refuses the handshake.
     match value {
         0 => error(format!("{name} must be at least 1")),
@@ -168,7 +168,7 @@ pub(super) fn seconds(name: &str, value: u64) -> Result<Duration> {
     }
 }
 
-fn settings(raw: &RawConfig, warnings: &mut Vec<String>) -> Result<Settings> {
+fn settings(raw: &RawConfig, warnings: &mut Vec<String>) -> ConfigResult<ServerSettings> {
     let proxies = proxies(raw)?;
     let prefix = raw.path_prefix.trim_end_matches('/');
     if !prefix.is_empty() && !prefix.starts_with('/') {
@@ -177,7 +177,7 @@ fn settings(raw: &RawConfig, warnings: &mut Vec<String>) -> Result<Settings> {
     if prefix.contains(['{', '}', '?', '#', ' ']) {
         return error("path_prefix must be a plain path, such as \"/ws\"");
     }
-    Ok(Settings {
+    Ok(ServerSettings {
         path_prefix: prefix.to_owned(),
         strict_protocol: raw.strict_protocol,
         activity_timeout: seconds("activity_timeout_seconds", raw.activity_timeout_seconds)?,
@@ -198,7 +198,7 @@ fn settings(raw: &RawConfig, warnings: &mut Vec<String>) -> Result<Settings> {
     })
 }
 
-fn capacity_percent(percent: u64) -> Result<u64> {
+fn capacity_percent(percent: u64) -> ConfigResult<u64> {
     match percent {
         1..=100 => Ok(percent),
         _ => error(format!("capacity_percent is {percent}, and must be from 1 to 100")),
@@ -206,13 +206,13 @@ fn capacity_percent(percent: u64) -> Result<u64> {
 }
 
 /// A limit below the server's own needs would admit no client.
-fn memory_limit(bytes: Option<usize>) -> Result<Option<u64>> {
-    const LEAST: usize = 16 * 1024 * 1024;
-    bytes.map(|bytes| Ok(at_least("memory_limit_bytes", bytes, LEAST)? as u64)).transpose()
+fn memory_limit(bytes: Option<usize>) -> ConfigResult<Option<u64>> {
+    const MIN: usize = 16 * 1024 * 1024;
+    bytes.map(|bytes| Ok(at_least("memory_limit_bytes", bytes, MIN)? as u64)).transpose()
 }
 
 /// Bounded: a supervisor waits for the server to end.
-fn drain(seconds: u64) -> Result<Duration> {
+fn drain(seconds: u64) -> ConfigResult<Duration> {
     match seconds {
         0..=3600 => Ok(Duration::from_secs(seconds)),
         _ => error("drain_seconds must be at most 3600, which is an hour"),
@@ -221,7 +221,7 @@ fn drain(seconds: u64) -> Result<Duration> {
 
 /// Values for an app from outside its section.
 #[derive(Clone, Copy)]
-struct Surroundings<'a> {
+struct AppContext<'a> {
     /// The key that `--dev` makes.
     key: Option<DevKey<'a>>,
     /// With `--dev`: pages of this machine may connect, and refusals explain themselves.
@@ -234,10 +234,10 @@ fn resolve_app(
     id: &str,
     raw: &RawApp,
     state_dir: &Path,
-    around: Surroundings<'_>,
+    context: AppContext<'_>,
     salt: Salt,
     warnings: &mut Vec<String>,
-) -> Result<App> {
+) -> ConfigResult<App> {
     let at = |name: &str| format!("apps.{id}.{name}");
     if !is_app_id(id) {
         return error(format!(
@@ -263,12 +263,12 @@ fn resolve_app(
         return error(format!("{} is empty", at("secret")));
     }
     let authorizer = authorizer(&at, raw, &secret, warnings)?;
-    let origins = origins(&at("origins"), &raw.origins, around.pages, around.public_url)?;
+    let origins = origins(&at("origins"), &raw.origins, context.pages, context.public_url)?;
     refuse_unguarded_cookie(&at, &authorizer, &origins)?;
     Ok(App {
         id: id.into(),
         key: key.into(),
-        sealing: sealing(id, raw, around.key, salt, warnings)?,
+        sealing: sealing(id, raw, context.key, salt, warnings)?,
         shares_master_key: raw.allow_shared_master_key,
         rotation: rotation(&at, &raw.rotation)?,
         authorizer: Arc::new(authorizer),
@@ -278,7 +278,7 @@ fn resolve_app(
             RevokedTokens::of_app(state_dir, id).into(),
         ),
         secret: AppSecret::new(secret.expose_secret().as_bytes()),
-        near_secrets: NearSecrets::of(secret.expose_secret()),
+        near_secrets: SimilarSecrets::of(secret.expose_secret()),
         enabled: raw.enabled,
         dialect: raw.dialect,
         channel_rules: raw
@@ -302,7 +302,7 @@ fn resolve_app(
             })
             .transpose()?,
         webhooks: webhooks(id, raw, warnings)?,
-        explains: explains(&at("explain"), raw.explain, around.pages, warnings),
+        explains: explains(&at("explain"), raw.explain, context.pages, warnings),
         limits: {
             seconds(&at("limits.cache_ttl_seconds"), raw.limits.cache_ttl_seconds)?;
             raw.limits.clone()
@@ -310,7 +310,7 @@ fn resolve_app(
     })
 }
 
-fn refuse_shared_app_key(apps: &[App]) -> Result<()> {
+fn refuse_shared_app_key(apps: &[App]) -> ConfigResult<()> {
     let mut seen = HashMap::new();
     for app in apps {
         if let Some(other) = seen.insert(&app.key, &app.id) {

@@ -7,7 +7,7 @@ use secrecy::ExposeSecret;
 use super::{
     ConfigError,
     raw::{RawApp, RawDerivation, RawMode},
-    resolve::{Result, at_least, error, seconds},
+    resolve::{ConfigResult, at_least, error, seconds},
     secrets::{Stray, secret, stray_hint, warn_of_stray},
 };
 use crate::{
@@ -24,7 +24,7 @@ use crate::{
     state_dir::{self, Staged},
 };
 
-pub fn rotation(at: &impl Fn(&str) -> String, raw: &Rotation) -> Result<Rotation> {
+pub fn rotation(at: &impl Fn(&str) -> String, raw: &Rotation) -> ConfigResult<Rotation> {
     let at = |name: &str| at(&format!("rotation.{name}"));
     seconds(&at("grace_seconds"), raw.grace_seconds)?;
     at_least(&at("turns_per_second"), raw.turns_per_second as usize, 1)?;
@@ -51,7 +51,7 @@ pub fn sealing(
     dev_key: Option<DevKey<'_>>,
     salt: Salt,
     warnings: &mut Vec<String>,
-) -> Result<Sealing> {
+) -> ConfigResult<Sealing> {
     let name = format!("apps.{id}.master_key");
     let given = secret(&name, &raw.master_key, &raw.master_key_file)?;
     if raw.mode == Some(RawMode::Blind) {
@@ -83,7 +83,7 @@ pub fn sealing(
             }
             key
         }
-        (None, Some(dev_key)) => kept_dev_key(dev_key, warnings)?,
+        (None, Some(dev_key)) => load_or_create_dev_key(dev_key, warnings)?,
         (None, None) if raw.mode == Some(RawMode::Auto) => {
             return error(format!(
                 "{name} is missing, and mode \"auto\" needs it (`sealcast keys generate` makes one)"
@@ -117,18 +117,18 @@ pub struct DevKey<'a> {
 }
 
 /// The development key, made at the first start and kept for the next.
-fn kept_dev_key(
+fn load_or_create_dev_key(
     DevKey { dir, files }: DevKey<'_>,
     warnings: &mut Vec<String>,
-) -> Result<MasterKey> {
+) -> ConfigResult<MasterKey> {
     let path = dir.join(state_dir::DEV_KEY);
     let failed = |what: &str, e: &dyn std::fmt::Display| {
         ConfigError(format!("cannot {what} {}: {e}", path.display()))
     };
-    let mut kept = || -> Result<Option<MasterKey>> {
+    let mut kept = || -> ConfigResult<Option<MasterKey>> {
         let text = match files {
             StateUse::Keep => {
-                state_dir::read_and_tell(&path, |closed| warnings.push(closed.to_string()))
+                state_dir::read_reporting(&path, |closed| warnings.push(closed.to_string()))
             }
             StateUse::LookOnly => state_dir::look(&path),
         };
@@ -163,7 +163,10 @@ fn keep_out_of_git(dir: &Path) {
 }
 
 /// Two apps with one master key could read each other's channels, which is hardly ever meant.
-pub fn refuse_shared_key(seen: &mut HashMap<Fingerprint, (String, bool)>, app: &App) -> Result<()> {
+pub fn refuse_shared_key(
+    seen: &mut HashMap<Fingerprint, (String, bool)>,
+    app: &App,
+) -> ConfigResult<()> {
     let allowed = app.shares_master_key;
     let Some(ring) = app.sealing.keys() else { return Ok(()) };
     let id = ring.table().active().id.clone();

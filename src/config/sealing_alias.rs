@@ -1,13 +1,13 @@
 //! The sealing alias, and patterns written for it by mistake.
 
-use super::{ConfigError, raw::RawApp, resolve::Result};
+use super::{ConfigError, raw::RawApp, resolve::ConfigResult};
 use crate::sealing_alias::SealingAlias;
 
 pub fn sealing_alias(
     at: &impl Fn(&str) -> String,
     raw: &RawApp,
     warnings: &mut Vec<String>,
-) -> Result<SealingAlias> {
+) -> ConfigResult<SealingAlias> {
     let alias = SealingAlias::parse(&raw.sealing_alias)
         .map_err(|e| ConfigError(format!("{} {e}", at("sealing_alias"))))?;
     for (setting, pattern) in patterns(raw) {

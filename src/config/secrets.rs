@@ -8,26 +8,26 @@ use std::{fmt, path::PathBuf};
 
 use secrecy::{ExposeSecret, SecretString};
 
-use super::resolve::{Result, error};
+use super::resolve::{ConfigResult, error};
 use crate::crypto::key::read_secret_file;
 
 /// Characters that are hardly ever meant, at one end of a value or at both.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stray {
-    Begin(Kind),
-    End(Kind),
-    Both(Kind, Kind),
+    Begin(StrayKind),
+    End(StrayKind),
+    Both(StrayKind, StrayKind),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum StrayKind {
     LineBreak,
     Blank,
     Invisible,
     QuotationMark,
 }
 
-impl Kind {
+impl StrayKind {
     fn of(c: char) -> Option<Self> {
         /// Byte order mark, zero-width characters, text direction marks.
         const INVISIBLE: [char; 7] =
@@ -52,7 +52,7 @@ impl Kind {
     }
 }
 
-impl fmt::Display for Kind {
+impl fmt::Display for StrayKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::LineBreak => "a line break",
@@ -65,8 +65,8 @@ impl fmt::Display for Kind {
 
 impl Stray {
     pub fn of(text: &str) -> Option<Self> {
-        let begin = text.chars().next().and_then(Kind::of);
-        let end = text.chars().next_back().and_then(Kind::of);
+        let begin = text.chars().next().and_then(StrayKind::of);
+        let end = text.chars().next_back().and_then(StrayKind::of);
         match (begin, end) {
             (Some(begin), Some(end)) => Some(Self::Both(begin, end)),
             (Some(begin), None) => Some(Self::Begin(begin)),
@@ -114,7 +114,7 @@ pub fn secret(
     name: &str,
     value: &Option<SecretString>,
     file: &Option<PathBuf>,
-) -> Result<Option<SecretString>> {
+) -> ConfigResult<Option<SecretString>> {
     match (value, file) {
         (Some(_), Some(_)) => error(format!("{name} and {name}_file are both given: keep one")),
         (Some(value), None) => Ok(Some(value.clone())),
@@ -132,7 +132,7 @@ pub fn checked_secret(
     value: &Option<SecretString>,
     file: &Option<PathBuf>,
     warnings: &mut Vec<String>,
-) -> Result<Option<SecretString>> {
+) -> ConfigResult<Option<SecretString>> {
     let secret = secret(name, value, file)?;
     if let Some(secret) = &secret {
         warn_of_stray(name, secret.expose_secret(), warnings);
@@ -145,7 +145,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_stands_at_the_ends_is_named() {
+    fn stray_characters_at_the_ends_are_named() {
         for (text, expected) in [
             ("abc\n", "ends with a line break"),
             ("abc\r", "ends with a line break"),
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn parsers_trim_blanks_and_line_breaks_alone() {
+    fn parsers_trim_blanks_and_line_breaks_only() {
         for (text, trimmed) in [
             (" abc\n", true),
             ("abc ", true),

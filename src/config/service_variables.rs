@@ -17,11 +17,11 @@ pub fn is_service_variable(name: &str, value: &str) -> bool {
 
 /// `..._PORT_9601_TCP`, alone or with a suffix.
 fn describes_port(name: &str, value: &str) -> bool {
-    let told = |ending: &str| name.strip_suffix(ending).is_some_and(names_port);
-    told("") && is_endpoint(value)
-        || told("_ADDR") && is_address(value)
-        || told("_PORT") && is_port(value)
-        || told("_PROTO") && PROTOCOLS.contains(&value)
+    let has_suffix = |ending: &str| name.strip_suffix(ending).is_some_and(names_port);
+    has_suffix("") && is_endpoint(value)
+        || has_suffix("_ADDR") && is_address(value)
+        || has_suffix("_PORT") && is_port(value)
+        || has_suffix("_PROTO") && PROTOCOLS.contains(&value)
 }
 
 const PROTOCOLS: [&str; 3] = ["tcp", "udp", "sctp"];
@@ -52,7 +52,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_variable_of_a_service_is_recognised_and_nothing_else() {
+    fn exactly_the_service_variables_are_recognised() {
         for service in [
             "SEALCAST",
             "SEALCAST_METRICS",

@@ -10,7 +10,7 @@ pub(super) const SECRETS: [&str; 4] = ["secret", "master_key", "jwt_secret", "ad
 
 /// One line per value, ordered by name. Fails on an unknown name: a secret under a misspelt name
 /// would not be masked.
-pub fn shown(source: &Source) -> Result<String, ConfigError> {
+pub fn render(source: &Source) -> Result<String, ConfigError> {
     source.extract()?;
     let mut out = String::new();
     let data = source.figment().data().map_err(|e| ConfigError(e.to_string()))?;

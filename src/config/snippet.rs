@@ -11,13 +11,13 @@ use super::{
     PublicUrl, Source,
     public_url::public_url,
     raw::{RawApp, RawAuthorizer, RawConfig, RawMode},
-    resolve::{Result, error},
+    resolve::{ConfigResult, error},
     secrets::secret,
     source::{DEV_APP, DEV_SECRET, Development},
 };
 use crate::address::{Address, HostName};
 
-pub struct Described {
+pub struct SnippetContext {
     pub id: String,
     pub key: String,
     pub secret: SecretString,
@@ -25,7 +25,7 @@ pub struct Described {
     /// `None` for a Unix socket: no SDK connects to one.
     pub api: Option<PublicUrl>,
     pub path_prefix: String,
-    pub asks: Asks,
+    pub auth_endpoint: AuthEndpoint,
     /// The example channel for clients to join and for backends to publish on; if the server seals,
     /// an encrypted channel and its alias.
     pub subscribed: &'static str,
@@ -37,7 +37,7 @@ const PRIVATE: &str = "private-demo";
 
 /// The place where clients ask for an authorization.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Asks {
+pub enum AuthEndpoint {
     Server,
     /// The server, with a token.
     ServerWithToken,
@@ -46,20 +46,24 @@ pub enum Asks {
 }
 
 /// The listen addresses of a running server, with real port numbers.
-pub struct Bound<'a> {
+pub struct BoundAddresses<'a> {
     pub public: &'a Address,
     pub api: Option<&'a Address>,
 }
 
-impl Described {
+impl SnippetContext {
     /// `id` selects the app if there are several.
-    pub fn of(source: &Source, id: Option<&str>, bound: Option<Bound<'_>>) -> Result<Self> {
+    pub fn of(
+        source: &Source,
+        id: Option<&str>,
+        bound: Option<BoundAddresses<'_>>,
+    ) -> ConfigResult<Self> {
         let mut raw = source.extract()?;
         raw.read_variables(source.environment());
-        if let Some(Bound { public, api }) = bound {
+        if let Some(BoundAddresses { public, api }) = bound {
             (raw.listen, raw.api_listen) = (public.clone(), api.cloned());
         }
-        let (id, app) = chosen(&raw, id)?;
+        let (id, app) = select_app(&raw, id)?;
         let name = format!("apps.{id}.secret");
         let (Some(key), Some(secret)) = (&app.key, secret(&name, &app.secret, &app.secret_file)?)
         else {
@@ -80,10 +84,10 @@ impl Described {
             api: api(&raw, &clients)?,
             clients,
             path_prefix: raw.path_prefix.trim_end_matches('/').to_owned(),
-            asks: match app.authorizer {
-                RawAuthorizer::Deny => Asks::Backend,
-                RawAuthorizer::Jwt => Asks::ServerWithToken,
-                RawAuthorizer::Open | RawAuthorizer::Forward => Asks::Server,
+            auth_endpoint: match app.authorizer {
+                RawAuthorizer::Deny => AuthEndpoint::Backend,
+                RawAuthorizer::Jwt => AuthEndpoint::ServerWithToken,
+                RawAuthorizer::Open | RawAuthorizer::Forward => AuthEndpoint::Server,
             },
             subscribed,
             published,
@@ -99,7 +103,7 @@ impl Described {
     }
 }
 
-fn chosen<'a>(raw: &'a RawConfig, id: Option<&str>) -> Result<(&'a str, &'a RawApp)> {
+fn select_app<'a>(raw: &'a RawConfig, id: Option<&str>) -> ConfigResult<(&'a str, &'a RawApp)> {
     let mut apps = raw.apps.iter().map(|(id, app)| (id.as_str(), app));
     let ids = || raw.apps.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
     let found = match (id, raw.apps.len()) {
@@ -120,34 +124,34 @@ fn chosen<'a>(raw: &'a RawConfig, id: Option<&str>) -> Result<(&'a str, &'a RawA
     }
 }
 
-fn clients(raw: &RawConfig) -> Result<PublicUrl> {
+fn clients(raw: &RawConfig) -> ConfigResult<PublicUrl> {
     if let Some(url) = public_url(raw)? {
         return Ok(url);
     }
     match &raw.listen {
-        Address::Tcp(address) => place("listen", address, raw.tls_cert_file.is_some()),
-        Address::Name(name) => named("listen", name, raw.tls_cert_file.is_some()),
+        Address::Tcp(address) => url_of_address("listen", address, raw.tls_cert_file.is_some()),
+        Address::Name(name) => url_of_name("listen", name, raw.tls_cert_file.is_some()),
         Address::Unix(_) => error(
             "listen is a Unix socket: set public_url to the address that clients use, such as \"https://ws.example.com\"",
         ),
     }
 }
 
-fn api(raw: &RawConfig, clients: &PublicUrl) -> Result<Option<PublicUrl>> {
+fn api(raw: &RawConfig, clients: &PublicUrl) -> ConfigResult<Option<PublicUrl>> {
     match &raw.api_listen {
         None => Ok(Some(clients.clone())),
-        Some(Address::Tcp(address)) => place("api_listen", address, false).map(Some),
-        Some(Address::Name(name)) => named("api_listen", name, false).map(Some),
+        Some(Address::Tcp(address)) => url_of_address("api_listen", address, false).map(Some),
+        Some(Address::Name(name)) => url_of_name("api_listen", name, false).map(Some),
         Some(Address::Unix(_)) => Ok(None),
     }
 }
 
-fn named(setting: &str, name: &HostName, tls: bool) -> Result<PublicUrl> {
+fn url_of_name(setting: &str, name: &HostName, tls: bool) -> ConfigResult<PublicUrl> {
     refuse_any_port(setting, name.port())?;
     Ok(PublicUrl { tls, host: name.host().to_owned(), port: name.port() })
 }
 
-fn refuse_any_port(setting: &str, port: u16) -> Result<()> {
+fn refuse_any_port(setting: &str, port: u16) -> ConfigResult<()> {
     if port == 0 {
         return error(format!(
             "{setting} has port 0, so that its port is known when the server runs: set public_url, or name the address with a flag"
@@ -157,7 +161,7 @@ fn refuse_any_port(setting: &str, port: u16) -> Result<()> {
 }
 
 /// A client cannot connect to an unspecified address: a local one takes its place.
-fn place(setting: &str, address: &SocketAddr, tls: bool) -> Result<PublicUrl> {
+fn url_of_address(setting: &str, address: &SocketAddr, tls: bool) -> ConfigResult<PublicUrl> {
     refuse_any_port(setting, address.port())?;
     let host = match address.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.to_string(),

@@ -12,7 +12,7 @@ use figment::{
 use super::{
     ConfigError, Environment,
     environment::PREFIX,
-    faults::{explained, without_source},
+    faults::{describe, without_source},
     own_file::OwnFile,
     raw::RawConfig,
     values,
@@ -79,7 +79,7 @@ pub struct Source {
 }
 
 /// The address of the public listener, for the health check.
-pub struct Endpoint {
+pub struct PublicEndpoint {
     pub listen: Address,
     pub tls: bool,
     pub proxy_protocol: bool,
@@ -143,9 +143,9 @@ impl Source {
         Ok(self.extract()?.state_dir)
     }
 
-    pub fn endpoint(&self) -> Result<Endpoint, ConfigError> {
+    pub fn endpoint(&self) -> Result<PublicEndpoint, ConfigError> {
         let raw = self.extract()?;
-        Ok(Endpoint {
+        Ok(PublicEndpoint {
             listen: raw.listen,
             tls: raw.tls_cert_file.is_some(),
             proxy_protocol: raw.proxy_protocol,
@@ -159,7 +159,7 @@ impl Source {
 
     pub(super) fn extract(&self) -> Result<RawConfig, ConfigError> {
         self.figment.extract().map_err(|errors| {
-            let lines: Vec<String> = errors.into_iter().map(|error| explained(&error)).collect();
+            let lines: Vec<String> = errors.into_iter().map(|error| describe(&error)).collect();
             ConfigError(lines.join("\n"))
         })
     }

@@ -104,14 +104,14 @@ mod tests {
     }
 
     #[test]
-    fn every_boolean_setting_is_known_as_one() {
+    fn all_boolean_settings_are_listed() {
         let written: BTreeSet<_> =
             fields().filter(|(_, kind)| *kind == "bool").map(|(name, _)| name).collect();
         assert_eq!(written, BTreeSet::from(BOOLEANS));
     }
 
     #[test]
-    fn no_setting_looks_like_a_variable_of_a_service() {
+    fn no_setting_looks_like_a_service_variable() {
         for (name, _) in fields() {
             for prefix in ["SEALCAST_", "SEALCAST_APP_", "SEALCAST_APP_LIMITS__"] {
                 let variable = format!("{prefix}{}", name.to_ascii_uppercase());
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn booleans_are_read_as_people_write_them() {
+    fn booleans_are_read_in_common_spellings() {
         for (text, expected) in [
             ("1", true),
             ("true", true),

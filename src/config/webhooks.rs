@@ -8,13 +8,13 @@ use serde::Deserialize;
 
 use super::{
     raw::RawApp,
-    resolve::{Result, at_least, error},
+    resolve::{ConfigResult, at_least, error},
     secrets::warn_of_stray,
 };
 use crate::{
-    auth::http::{Endpoint, HttpClient},
+    auth::http::{EndpointUrl, HttpClient},
     pattern::Pattern,
-    webhook::{Filter, Kind, Limits, Settings, is_ours},
+    webhook::{ChannelFactKind, EndpointFilter, EndpointSettings, QueueLimits, is_reserved_header},
 };
 
 #[derive(Deserialize)]
@@ -22,7 +22,7 @@ use crate::{
 pub struct RawWebhook {
     pub url: String,
     /// Empty for all events.
-    pub events: Vec<Kind>,
+    pub events: Vec<ChannelFactKind>,
     /// Patterns; empty for all channels.
     pub channels: Vec<String>,
     pub headers: BTreeMap<String, SecretString>,
@@ -57,14 +57,18 @@ impl Default for RawWebhook {
     }
 }
 
-const MOST_BATCH_EVENTS: usize = 1000;
-const MOST_CONCURRENCY: usize = 64;
-const MOST_DELAY_MS: u64 = 10_000;
-const MOST_TIMEOUT: u64 = 60;
-const MOST_RETRY: u64 = 86_400;
+const MAX_BATCH_EVENTS: usize = 1000;
+const MAX_CONCURRENCY: usize = 64;
+const MAX_DELAY_MS: u64 = 10_000;
+const MAX_TIMEOUT_SECONDS: u64 = 60;
+const MAX_RETRY_SECONDS: u64 = 86_400;
 
-pub fn webhooks(id: &str, raw: &RawApp, warnings: &mut Vec<String>) -> Result<Vec<Settings>> {
-    let mut all: Vec<Settings> = Vec::with_capacity(raw.webhooks.len());
+pub fn webhooks(
+    id: &str,
+    raw: &RawApp,
+    warnings: &mut Vec<String>,
+) -> ConfigResult<Vec<EndpointSettings>> {
+    let mut all: Vec<EndpointSettings> = Vec::with_capacity(raw.webhooks.len());
     for (index, webhook) in raw.webhooks.iter().enumerate() {
         let at = format!("apps.{id}.webhooks.{index}");
         let settings = settings(&at, webhook)?;
@@ -77,21 +81,21 @@ pub fn webhooks(id: &str, raw: &RawApp, warnings: &mut Vec<String>) -> Result<Ve
                 settings.label
             ));
         }
-        warn_of_what_never_comes(&settings, raw, id, warnings);
+        warn_of_disabled_events(&settings, raw, id, warnings);
         all.push(settings);
     }
     Ok(all)
 }
 
-fn warn_of_what_never_comes(
-    settings: &Settings,
+fn warn_of_disabled_events(
+    settings: &EndpointSettings,
     raw: &RawApp,
     id: &str,
     warnings: &mut Vec<String>,
 ) {
     for (kind, on, name) in [
-        (Kind::ClientEvent, raw.client_events, "client_events"),
-        (Kind::SubscriptionCount, raw.subscription_count, "subscription_count"),
+        (ChannelFactKind::ClientEvent, raw.client_events, "client_events"),
+        (ChannelFactKind::SubscriptionCount, raw.subscription_count, "subscription_count"),
     ] {
         if settings.filter.kinds.contains(&kind) && !on {
             warnings.push(format!(
@@ -101,8 +105,8 @@ fn warn_of_what_never_comes(
     }
 }
 
-fn settings(at: &str, raw: &RawWebhook) -> Result<Settings> {
-    let url = match Endpoint::parse(&raw.url, raw.allow_http) {
+fn settings(at: &str, raw: &RawWebhook) -> ConfigResult<EndpointSettings> {
+    let url = match EndpointUrl::parse(&raw.url, raw.allow_http) {
         Ok(url) => url,
         Err(_) if raw.url.is_empty() => return error(format!("{at}.url is missing")),
         Err(reason) => {
@@ -113,27 +117,27 @@ fn settings(at: &str, raw: &RawWebhook) -> Result<Settings> {
             return error(format!("{at}.url {reason}{hint}"));
         }
     };
-    let timeout = within(at, "timeout_seconds", raw.timeout_seconds, 1, MOST_TIMEOUT)?;
+    let timeout = within(at, "timeout_seconds", raw.timeout_seconds, 1, MAX_TIMEOUT_SECONDS)?;
     let client = match HttpClient::new(raw.ca_file.as_deref(), Duration::from_secs(timeout)) {
         Ok(client) => client,
         Err(reason) => return error(format!("{at}.ca_file: {reason}")),
     };
     let batch_events = raw.batch_events as u64;
-    let batch_events = within(at, "batch_events", batch_events, 1, MOST_BATCH_EVENTS as u64)?;
-    let delay = within(at, "batch_delay_ms", raw.batch_delay_ms, 0, MOST_DELAY_MS)?;
-    let retry = within(at, "retry_seconds", raw.retry_seconds, 1, MOST_RETRY)?;
+    let batch_events = within(at, "batch_events", batch_events, 1, MAX_BATCH_EVENTS as u64)?;
+    let delay = within(at, "batch_delay_ms", raw.batch_delay_ms, 0, MAX_DELAY_MS)?;
+    let retry = within(at, "retry_seconds", raw.retry_seconds, 1, MAX_RETRY_SECONDS)?;
     let concurrency = raw.concurrency as u64;
-    let concurrency = within(at, "concurrency", concurrency, 1, MOST_CONCURRENCY as u64)?;
-    Ok(Settings {
+    let concurrency = within(at, "concurrency", concurrency, 1, MAX_CONCURRENCY as u64)?;
+    Ok(EndpointSettings {
         label: label(&raw.url),
         url,
         client,
         headers: headers(at, &raw.headers)?,
-        filter: Filter {
+        filter: EndpointFilter {
             kinds: raw.events.clone(),
             channels: raw.channels.iter().map(Pattern::new).collect(),
         },
-        queue: Limits {
+        queue: QueueLimits {
             bytes: at_least(&format!("{at}.queue_bytes"), raw.queue_bytes, 64 * 1024)?,
             batch_events: batch_events as usize,
             batch_delay: Duration::from_millis(delay),
@@ -148,20 +152,20 @@ fn label(url: &str) -> Arc<str> {
     url.split(['?', '#']).next().unwrap_or_default().into()
 }
 
-fn within(at: &str, name: &str, value: u64, least: u64, most: u64) -> Result<u64> {
+fn within(at: &str, name: &str, value: u64, least: u64, most: u64) -> ConfigResult<u64> {
     if (least..=most).contains(&value) {
         return Ok(value);
     }
     error(format!("{at}.{name} is {value}, and must be between {least} and {most}"))
 }
 
-fn headers(at: &str, raw: &BTreeMap<String, SecretString>) -> Result<HeaderMap> {
+fn headers(at: &str, raw: &BTreeMap<String, SecretString>) -> ConfigResult<HeaderMap> {
     let mut headers = HeaderMap::new();
     for (name, value) in raw {
         let Ok(parsed) = name.parse::<HeaderName>() else {
             return error(format!("{at}.headers: {name:?} is no name of a header"));
         };
-        if is_ours(&parsed) {
+        if is_reserved_header(&parsed) {
             return error(format!("{at}.headers: {name} is set by the server"));
         }
         let Ok(mut value) = HeaderValue::from_str(value.expose_secret()) else {

@@ -56,7 +56,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn hex_comes_back(bytes: [u8; 16]) {
+        fn hex_round_trips(bytes: [u8; 16]) {
             prop_assert_eq!(from_hex::<16>(&hex(&bytes)), Some(bytes));
             prop_assert_eq!(from_hex::<16>(&hex(&bytes).to_uppercase()), Some(bytes));
         }

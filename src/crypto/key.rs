@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn every_form_of_a_key_gives_the_same_bytes() {
+    fn all_notations_of_a_key_are_equal() {
         let plain = base64(&key());
         let url = plain.replace('+', "-").replace('/', "_");
         for (text, format) in [
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn other_texts_are_refused_without_being_shown() {
+    fn other_text_is_rejected_and_not_echoed() {
         for text in [
             "",
             "short",
@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn weak_keys_are_refused() {
+    fn weak_keys_are_rejected() {
         for bytes in [
             [0; 32],
             [7; 32],
@@ -241,14 +241,14 @@ mod tests {
     }
 
     #[test]
-    fn a_fingerprint_tells_keys_apart() {
+    fn fingerprints_differ_by_key() {
         let (a, b) = (MasterKey::generate().unwrap(), MasterKey::generate().unwrap());
         assert_ne!(a.fingerprint(), b.fingerprint());
         assert_eq!(MasterKey::parse(&a.to_text()).unwrap().0.fingerprint(), a.fingerprint());
     }
 
     #[test]
-    fn a_secret_file_open_to_others_is_refused() {
+    fn world_readable_secret_file_is_rejected() {
         use std::os::unix::fs::PermissionsExt;
         let path = std::env::temp_dir().join(format!("sealcast-key-{}", std::process::id()));
         std::fs::write(&path, base64(&key())).unwrap();

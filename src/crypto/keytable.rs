@@ -32,7 +32,7 @@ impl Version {
     }
 
     /// No secret: the gate handles the subscriber's frames.
-    pub const HELD: Self = Self { key: u32::MAX, epoch: u64::MAX };
+    pub const REKEYING: Self = Self { key: u32::MAX, epoch: u64::MAX };
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize, serde::Deserialize)]
@@ -60,7 +60,7 @@ impl fmt::Display for KeyState {
 }
 
 #[derive(Clone)]
-pub struct Key {
+pub struct KeyEntry {
     /// The number in the table, never reused.
     pub number: u32,
     pub id: Fingerprint,
@@ -75,7 +75,7 @@ pub struct Key {
     pub grace: u64,
 }
 
-impl Key {
+impl KeyEntry {
     /// True if the time of its next change of state has come.
     pub fn is_due(&self, now: UnixSeconds) -> bool {
         self.until.is_some_and(|until| until <= now)
@@ -84,7 +84,7 @@ impl Key {
 
 /// The revocation of a member's access to a channel.
 #[derive(Clone, PartialEq, Eq, Debug, serde::Serialize, serde::Deserialize)]
-pub struct Revocation {
+pub struct MemberRevocation {
     pub channel: Arc<str>,
     pub user: Arc<str>,
     pub at: UnixSeconds,
@@ -93,13 +93,13 @@ pub struct Revocation {
 #[derive(Clone)]
 pub struct KeyTable {
     /// In ascending order of numbers; exactly one is active, at most one pending.
-    keys: Vec<Key>,
+    keys: Vec<KeyEntry>,
     /// Epochs of channels with revocations; all others are in the epoch `floor`.
     epochs: HashMap<Arc<str>, u64>,
     /// The lowest epoch of all channels. It is not persisted: it distinguishes an app that comes
     /// back within one start, and so with the same salt, from its earlier runtime.
     floor: u64,
-    revocations: Vec<Revocation>,
+    revocations: Vec<MemberRevocation>,
     /// The fingerprint of the last configured key: another one in the configuration means a
     /// rotation.
     pub configured: Fingerprint,
@@ -147,9 +147,9 @@ impl KeyTable {
     /// Restores a table from its file. `None` unless exactly one key is active, numbers ascend, and
     /// epochs are within `MAX_EPOCH`.
     pub fn restored(
-        keys: Vec<Key>,
+        keys: Vec<KeyEntry>,
         epochs: HashMap<Arc<str>, u64>,
-        revocations: Vec<Revocation>,
+        revocations: Vec<MemberRevocation>,
         configured: Fingerprint,
     ) -> Option<Self> {
         let count = |state| keys.iter().filter(|key| key.state == state).count();
@@ -177,10 +177,10 @@ impl KeyTable {
     ) {
         let number = self.keys.last().map_or(1, |key| key.number + 1);
         let id = master.fingerprint();
-        self.keys.push(Key { number, id, state, master: Some(master), since, until, grace });
+        self.keys.push(KeyEntry { number, id, state, master: Some(master), since, until, grace });
     }
 
-    pub fn keys(&self) -> &[Key] {
+    pub fn keys(&self) -> &[KeyEntry] {
         &self.keys
     }
 
@@ -188,11 +188,11 @@ impl KeyTable {
         &self.epochs
     }
 
-    pub fn revocations(&self) -> &[Revocation] {
+    pub fn revocations(&self) -> &[MemberRevocation] {
         &self.revocations
     }
 
-    pub fn active(&self) -> &Key {
+    pub fn active(&self) -> &KeyEntry {
         let active = self.keys.iter().find(|key| key.state == KeyState::Active);
         active.expect("a table has an active key at any time")
     }
@@ -206,16 +206,16 @@ impl KeyTable {
         self.epochs.get(channel).map_or(self.floor, |epoch| self.floor.max(*epoch))
     }
 
-    pub fn by_number(&self, number: u32) -> Option<&Key> {
+    pub fn by_number(&self, number: u32) -> Option<&KeyEntry> {
         self.keys.iter().find(|key| key.number == number)
     }
 
-    pub fn by_id(&self, id: &str) -> Option<&Key> {
+    pub fn by_id(&self, id: &str) -> Option<&KeyEntry> {
         self.keys.iter().find(|key| key.id.as_str() == id)
     }
 
     /// Keys that open published envelopes: the active one first, then the newest.
-    pub fn opening(&self) -> impl Iterator<Item = &Key> {
+    pub fn opening(&self) -> impl Iterator<Item = &KeyEntry> {
         let others = self
             .keys
             .iter()
@@ -229,7 +229,7 @@ impl KeyTable {
     }
 
     pub fn is_revoked(&self, channel: &str, user: &str) -> Option<UnixSeconds> {
-        let of = |r: &&Revocation| &*r.channel == channel && &*r.user == user;
+        let of = |r: &&MemberRevocation| &*r.channel == channel && &*r.user == user;
         self.revocations.iter().rev().find(of).map(|revocation| revocation.at)
     }
 
@@ -309,7 +309,7 @@ impl KeyTable {
         if self.configured == id {
             return Ok(None);
         }
-        let is_coming = |key: &Key| matches!(key.state, KeyState::Active | KeyState::Pending);
+        let is_coming = |key: &KeyEntry| matches!(key.state, KeyState::Active | KeyState::Pending);
         let mut next = if self.by_id(id.as_str()).is_some_and(is_coming) {
             // The configuration now names the key that a command announced.
             self.clone()
@@ -328,7 +328,7 @@ impl KeyTable {
         let epoch = self.epoch(channel).saturating_add(1).max(at.min(MAX_EPOCH));
         next.epochs.insert(channel.into(), epoch);
         next.revocations.retain(|r| (&*r.channel, &*r.user) != (channel, user));
-        next.revocations.push(Revocation { channel: channel.into(), user: user.into(), at });
+        next.revocations.push(MemberRevocation { channel: channel.into(), user: user.into(), at });
         next
     }
 

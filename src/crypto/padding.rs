@@ -43,7 +43,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn buckets() {
+    fn padding_buckets() {
         for (length, expected) in
             [(0, 64), (64, 64), (65, 128), (4096, 4096), (4097, 8192), (10_240, 12_288)]
         {
@@ -53,7 +53,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn only_json_is_padded_and_means_the_same(text in r#"([0-9]{1,90}|"[a-z ]{0,300}"|[a-z{}]{0,20}|\[[0-9]{1,9}\])"#) {
+        fn only_json_is_padded_and_keeps_its_meaning(text in r#"([0-9]{1,90}|"[a-z ]{0,300}"|[a-z{}]{0,20}|\[[0-9]{1,9}\])"#) {
             let padded = Padding::Buckets.pad(text.as_bytes());
             let value = serde_json::from_str::<serde_json::Value>(&text).ok();
             match value {

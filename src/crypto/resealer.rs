@@ -20,7 +20,7 @@ impl Resealer {
     }
 
     /// `None` if the envelope has another secret, or the random source fails.
-    pub fn again(&self, envelope: &str) -> Option<Sealed> {
+    pub fn reseal(&self, envelope: &str) -> Option<Sealed> {
         let plaintext = open(&self.from.1, envelope)?;
         seal(&self.channel, self.to.0, &self.to.1, &plaintext).ok()
     }

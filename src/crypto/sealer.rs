@@ -159,7 +159,7 @@ impl Sealing {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Envelope<'a> {
+struct EnvelopeJson<'a> {
     #[serde(borrow)]
     nonce: std::borrow::Cow<'a, str>,
     #[serde(borrow)]
@@ -192,7 +192,7 @@ pub fn sealed_bytes(data: &str) -> Option<usize> {
 }
 
 fn decode(envelope: &str) -> Option<([u8; NONCE_BYTES], Vec<u8>)> {
-    let Envelope { nonce, ciphertext } = serde_json::from_str(envelope).ok()?;
+    let EnvelopeJson { nonce, ciphertext } = serde_json::from_str(envelope).ok()?;
     let nonce = from_base64(&nonce)?.try_into().ok()?;
     let ciphertext = from_base64(&ciphertext).filter(|c| c.len() >= TAG_BYTES)?;
     Some((nonce, ciphertext))

@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn hkdf_tells_salts_applications_channels_and_epochs_apart() {
+    fn hkdf_separates_salts_apps_channels_and_epochs() {
         let key = MasterKey::from_bytes(from_fn(|i| i as u8));
         let derived = |salt, app, channel, epoch| {
             let context = Context { salt, app, channel, epoch };
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn a_salt_is_32_bytes_of_base64() {
+    fn salt_is_32_bytes_of_base64() {
         let salt = Salt::random().unwrap();
         assert!(salt != Salt::random().unwrap());
         assert!(Salt::parse(&salt.to_base64()) == Some(salt));

@@ -77,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_example_is_the_one_of_protocol_section_13() {
+    fn example_of_protocol_section_13() {
         let channel = Channel::parse("private-encrypted-my-channel", 200).unwrap();
         let vectors = SealedVector::all(&example_key(), example_salt(), "app", &channel);
         let [pusher, dotnet, hkdf] = vectors;

@@ -1,27 +1,27 @@
 //! Subscriptions to names that a reload has made aliases (`sealing_alias`). What is published on
 //! these names arrives on another channel from there on, so the subscriptions would stay silent.
 
-use super::{Engine, Tenant};
-use crate::hub::granted::Ended;
+use super::{AppRuntime, Engine};
+use crate::hub::authorization_cache::EndReason;
 
 impl Engine {
     /// Called after the application has its new alias. `Engine::subscribe` looks at the alias under
     /// the lock of the channel's record, so a subscription is refused there or ended here.
-    pub(super) fn end_subscriptions_to_aliases(&self, tenant: &Tenant) {
-        let app = tenant.app_kept();
+    pub(super) fn end_subscriptions_to_aliases(&self, runtime: &AppRuntime) {
+        let app = runtime.app_snapshot();
         let mut ended = 0;
-        for record in tenant.directory.records() {
+        for record in runtime.directory.records() {
             if !app.sealing_alias.is_alias(record.channel().name()) {
                 continue;
             }
             if let Some(locked) = record.enter() {
                 ended += locked.subscription_count();
-                locked.end(&self.hub, Ended::BecameAlias);
+                locked.end(&self.hub, EndReason::BecameAlias);
             }
         }
         if ended > 0 {
             tracing::warn!(
-                app.id = &*tenant.id,
+                app.id = &*runtime.id,
                 subscriptions = ended,
                 "subscriptions to names that are aliases of encrypted channels now were ended: their clients have to subscribe to the encrypted channels (sealing_alias)"
             );
@@ -40,7 +40,7 @@ mod tests {
         clock::KnownAsOf,
         config::{Config, Environment, Flags, Source},
         crypto::vectors::example_salt,
-        engine::subscribe::{Refusal, Subscriber},
+        engine::subscribe::{SubscribeError, Subscriber},
         hub::Hub,
         ids::SocketIds,
         keyfile::KeyFile,
@@ -48,7 +48,7 @@ mod tests {
 
     /// A reload between the session's look at the name and this call has ended what it found before.
     #[test]
-    fn subscription_that_a_reload_overtakes_is_refused() {
+    fn subscription_overtaken_by_a_reload_is_refused() {
         let hub = Hub::new(1, 1000, 1000);
         let variables = [("ID", "a"), ("KEY", "k"), ("SECRET", "s")];
         let environment: Environment = variables
@@ -57,7 +57,8 @@ mod tests {
             .collect();
         let source = Source::new(&Flags::default(), environment).unwrap();
         let app = Config::load(&source, example_salt()).unwrap().apps.remove(0);
-        let tenant = Tenant::new(app, KeyFile::of_app(Path::new("/nowhere"), "a"), hub.clone());
+        let runtime =
+            AppRuntime::new(app, KeyFile::of_app(Path::new("/nowhere"), "a"), hub.clone());
         let engine = Engine::new(hub, AppRegistry::new());
         let subscriber = Subscriber {
             socket_id: SocketIds::of_worker(0).next_id().unwrap(),
@@ -67,11 +68,11 @@ mod tests {
         };
         let subscribe = |name: &str| {
             let channel = Channel::parse(name, 200).unwrap();
-            engine.subscribe(&tenant, &subscriber, &channel, None, None).map(drop)
+            engine.subscribe(&runtime, &subscriber, &channel, None, None).map(drop)
         };
         assert!(subscribe("private-orders").is_ok());
         let refused = subscribe("private-sealed-orders");
-        assert!(matches!(refused, Err(Refusal::Channel(InvalidChannel::Alias { .. }))));
-        assert!(tenant.directory.find("private-sealed-orders").is_none());
+        assert!(matches!(refused, Err(SubscribeError::Channel(InvalidChannel::Alias { .. }))));
+        assert!(runtime.directory.find("private-sealed-orders").is_none());
     }
 }

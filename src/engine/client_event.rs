@@ -1,6 +1,6 @@
 //! Events that clients send to each other (protocol.md 6).
 
-use super::{Engine, Tenant};
+use super::{AppRuntime, Engine};
 use crate::{
     channel::{Access, Channel},
     hub::{
@@ -9,9 +9,9 @@ use crate::{
     },
     ids::SocketId,
     limits::Limits,
-    live::{self, Entry, Type, What},
+    live::{self, EntryDetail, EntryType, LiveEntry},
     protocol::{code::ErrorCode, json, server::Frame},
-    webhook::Fact,
+    webhook::ChannelFact,
 };
 
 #[derive(Debug, thiserror::Error)]
@@ -100,7 +100,7 @@ impl Engine {
     /// Delivers to all subscribers but the sender. `user_id` comes from the sender's subscription.
     pub fn client_event(
         &self,
-        tenant: &Tenant,
+        runtime: &AppRuntime,
         record: &Record,
         sender: SocketId,
         event: &str,
@@ -114,19 +114,19 @@ impl Engine {
             .ok_or(ClientEventError::Encrypted)?;
         if let Some(mut locked) = record.enter() {
             locked.post(&self.hub, Content::Same(frame), Some(sender), Audience::All);
-            tenant.counts.client_events.add();
-            let fact = Fact::ClientEvent { event, data, socket_id: sender, user_id };
-            tenant.note(record.channel(), &fact);
-            self.live.note(|| Entry {
+            runtime.counts.client_events.add();
+            let fact = ChannelFact::ClientEvent { event, data, socket_id: sender, user_id };
+            runtime.note(record.channel(), &fact);
+            self.live.note(|| LiveEntry {
                 channel: Some(record.channel().name()),
                 socket_id: Some(sender),
                 user: user_id,
-                what: What::Event(live::Event::clear(
+                what: EntryDetail::Event(live::LiveEvent::clear(
                     event,
                     data.len(),
                     locked.subscription_count(),
                 )),
-                ..Entry::of_app(Type::ClientEvent, &tenant.id)
+                ..LiveEntry::of_app(EntryType::ClientEvent, &runtime.id)
             });
         }
         Ok(())

@@ -31,12 +31,12 @@ pub enum ClientFault {
 
 const FAULTS: usize = 9;
 /// Lines at `DEBUG` each second.
-const LINES: u32 = 10;
+const MAX_LINES_PER_SECOND: u32 = 10;
 /// Time between two summary lines.
-const PERIOD: Duration = Duration::from_secs(60);
+const SUMMARY_INTERVAL: Duration = Duration::from_secs(60);
 /// Networks remembered as already logged, and how long they are remembered.
-const NAMED: usize = 1024;
-const NAMED_FOR: Duration = Duration::from_secs(60 * 60);
+const MAX_NETWORKS: usize = 1024;
+const NETWORK_MEMORY: Duration = Duration::from_secs(60 * 60);
 
 impl ClientFault {
     pub const ALL: [Self; FAULTS] = [
@@ -71,7 +71,7 @@ pub struct ClientFaults {
     counts: [Count; FAULTS],
     room: Mutex<TokenBucket>,
     reported: Mutex<Reported>,
-    named: Mutex<Named>,
+    named: Mutex<LoggedNetworks>,
 }
 
 /// The counts as of the last summary line.
@@ -82,7 +82,7 @@ struct Reported {
 }
 
 #[derive(Default)]
-struct Named {
+struct LoggedNetworks {
     networks: HashSet<IpAddr>,
     since: Option<Instant>,
 }
@@ -91,7 +91,7 @@ impl Default for ClientFaults {
     fn default() -> Self {
         Self {
             counts: Default::default(),
-            room: Mutex::new(TokenBucket::new(LINES, Instant::now())),
+            room: Mutex::new(TokenBucket::new(MAX_LINES_PER_SECOND, Instant::now())),
             reported: Mutex::default(),
             named: Mutex::default(),
         }
@@ -112,31 +112,31 @@ impl ClientFaults {
 
     /// True if the network should be logged: once while it is remembered. The table is bounded;
     /// when it is full, no other network is logged until it is cleared.
-    pub fn is_to_be_named(&self, network: IpAddr, now: Instant) -> bool {
+    pub fn should_log_network(&self, network: IpAddr, now: Instant) -> bool {
         let mut named = self.named.lock();
-        if named.since.is_none_or(|since| now.duration_since(since) >= NAMED_FOR) {
-            *named = Named { networks: HashSet::new(), since: Some(now) };
+        if named.since.is_none_or(|since| now.duration_since(since) >= NETWORK_MEMORY) {
+            *named = LoggedNetworks { networks: HashSet::new(), since: Some(now) };
         }
-        named.networks.len() < NAMED && named.networks.insert(network)
+        named.networks.len() < MAX_NETWORKS && named.networks.insert(network)
     }
 
     /// Called about once a second, by one thread.
     pub fn tick(&self, now: Instant) {
-        self.due(now).iter().for_each(Summary::log);
+        self.due(now).iter().for_each(FaultSummary::log);
     }
 
     /// Logs the faults since the last line, however recent that line is. Called when the server ends.
     pub fn finish(&self) {
-        self.unreported(Instant::now()).iter().for_each(Summary::log);
+        self.unreported(Instant::now()).iter().for_each(FaultSummary::log);
     }
 
-    fn due(&self, now: Instant) -> Option<Summary> {
+    fn due(&self, now: Instant) -> Option<FaultSummary> {
         let at = self.reported.lock().at;
-        let is_due = at.is_none_or(|at| now.duration_since(at) >= PERIOD);
+        let is_due = at.is_none_or(|at| now.duration_since(at) >= SUMMARY_INTERVAL);
         is_due.then(|| self.unreported(now)).flatten()
     }
 
-    fn unreported(&self, now: Instant) -> Option<Summary> {
+    fn unreported(&self, now: Instant) -> Option<FaultSummary> {
         let mut reported = self.reported.lock();
         let counts = self.counts.each_ref().map(Count::get);
         let mut news = counts;
@@ -146,17 +146,17 @@ impl ClientFaults {
             return None;
         }
         *reported = Reported { counts, at: Some(now) };
-        Some(Summary { counts: news, total })
+        Some(FaultSummary { counts: news, total })
     }
 }
 
 /// Faults by kind since the last summary.
-struct Summary {
+struct FaultSummary {
     counts: [u64; FAULTS],
     total: u64,
 }
 
-impl Summary {
+impl FaultSummary {
     fn log(&self) {
         tracing::info!(
             client.faults = self.total,
@@ -166,7 +166,7 @@ impl Summary {
     }
 }
 
-impl Display for Summary {
+impl Display for FaultSummary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut separator = "";
         for (fault, count) in ClientFault::ALL.iter().zip(self.counts) {
@@ -184,7 +184,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_fault_has_a_place_and_a_name_of_its_own() {
+    fn each_fault_has_its_own_index_and_name() {
         let names: HashSet<_> = ClientFault::ALL.iter().map(|fault| fault.name()).collect();
         assert_eq!(names.len(), FAULTS);
         let places = ClientFault::ALL.iter().map(|fault| *fault as usize);
@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn faults_are_summed_up_once_a_minute() {
+    fn faults_are_summarised_once_a_minute() {
         let (faults, start) = (ClientFaults::default(), Instant::now());
         let due = |seconds| faults.due(start + Duration::from_secs(seconds)).map(|s| s.to_string());
         assert_eq!(due(0), None);
@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn last_faults_are_summed_up_without_waiting() {
+    fn last_faults_are_summarised_at_shutdown() {
         let (faults, start) = (ClientFaults::default(), Instant::now());
         let unreported = || faults.unreported(start).map(|summary| summary.to_string());
         faults.note(ClientFault::NotHttp, "rubbish");
@@ -218,15 +218,15 @@ mod tests {
     }
 
     #[test]
-    fn a_network_is_named_once_and_the_table_is_bounded() {
+    fn network_is_named_once_and_the_table_is_bounded() {
         let (faults, start) = (ClientFaults::default(), Instant::now());
         let at = |n: u32, seconds| {
             let now = start + Duration::from_secs(seconds);
-            faults.is_to_be_named(IpAddr::V4((n << 8).into()), now)
+            faults.should_log_network(IpAddr::V4((n << 8).into()), now)
         };
         assert!(at(1, 0) && !at(1, 1) && at(2, 1));
         let named = (0..100_000).filter(|n| at(*n, 2)).count();
-        assert_eq!(named, NAMED - 2);
+        assert_eq!(named, MAX_NETWORKS - 2);
         assert!(!at(200_000, 3599) && at(200_000, 3600) && at(1, 3600));
     }
 }

@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use super::refused::RefusedCounts;
+use super::refusal_counters::RefusalCounters;
 use crate::{
-    counting::{Count, Histogram, Tally},
+    counting::{Count, Histogram, LabelledCounter},
     crypto::sealer::SealError,
     refusal::RefusalCode,
 };
 
-pub struct TenantCounts {
+pub struct AppCounters {
     pub connections: Count,
     /// Backend events, counted once per channel.
     pub published: Count,
@@ -18,16 +18,16 @@ pub struct TenantCounts {
     pub sealed: Count,
     /// Backend events on encrypted channels that arrived sealed.
     pub relayed: Count,
-    pub not_sealed: Tally,
+    pub not_sealed: LabelledCounter,
     seals: Count,
     pub seal_times: Histogram,
     /// Auth endpoint responses by refusal code, or `ALLOWED`.
-    pub channel_auth: Tally,
-    pub user_auth: Tally,
-    pub subscriptions_refused: Tally,
-    pub sign_ins_refused: Tally,
+    pub channel_auth: LabelledCounter,
+    pub user_auth: LabelledCounter,
+    pub subscriptions_refused: LabelledCounter,
+    pub sign_ins_refused: LabelledCounter,
     /// Rate limit violations by the name of the limit.
-    pub limited: Tally,
+    pub limited: LabelledCounter,
 }
 
 /// Rate limits an app can configure.
@@ -42,21 +42,21 @@ const RATES: [&str; 7] = [
 ];
 
 /// Counters for requests whose app is unknown or not yet known.
-pub struct EngineCounts {
-    pub channel_auth: Tally,
-    pub user_auth: Tally,
+pub struct EngineCounters {
+    pub channel_auth: LabelledCounter,
+    pub user_auth: LabelledCounter,
     /// Requests refused because their address sent too many wrong signatures.
     pub wrong_signatures: Count,
-    pub refused: RefusedCounts,
+    pub refused: RefusalCounters,
 }
 
-impl Default for EngineCounts {
+impl Default for EngineCounters {
     fn default() -> Self {
         Self {
             channel_auth: auth_answers(),
             user_auth: auth_answers(),
             wrong_signatures: Count::default(),
-            refused: RefusedCounts::default(),
+            refused: RefusalCounters::default(),
         }
     }
 }
@@ -64,8 +64,8 @@ impl Default for EngineCounts {
 pub const ALLOWED: &str = "allowed";
 
 /// One seal in this many is timed: reading the clock twice costs as much as sealing a few bytes.
-const TIMED: u64 = 64;
-const BOUNDS: [Duration; 8] = [
+const TIMED_EVERY: u64 = 64;
+const DURATION_BUCKETS: [Duration; 8] = [
     Duration::from_micros(5),
     Duration::from_micros(10),
     Duration::from_micros(25),
@@ -77,11 +77,11 @@ const BOUNDS: [Duration; 8] = [
 ];
 
 /// All refusal codes, and `ALLOWED`.
-fn auth_answers() -> Tally {
-    Tally::new([ALLOWED].into_iter().chain(RefusalCode::names()))
+fn auth_answers() -> LabelledCounter {
+    LabelledCounter::new([ALLOWED].into_iter().chain(RefusalCode::names()))
 }
 
-impl Default for TenantCounts {
+impl Default for AppCounters {
     fn default() -> Self {
         Self {
             connections: Count::default(),
@@ -89,20 +89,20 @@ impl Default for TenantCounts {
             client_events: Count::default(),
             sealed: Count::default(),
             relayed: Count::default(),
-            not_sealed: Tally::new(SealError::REASONS),
+            not_sealed: LabelledCounter::new(SealError::REASONS),
             seals: Count::default(),
-            seal_times: Histogram::new(&BOUNDS),
+            seal_times: Histogram::new(&DURATION_BUCKETS),
             channel_auth: auth_answers(),
             user_auth: auth_answers(),
-            subscriptions_refused: Tally::new(RefusalCode::names()),
-            sign_ins_refused: Tally::new(RefusalCode::names()),
-            limited: Tally::new(RATES),
+            subscriptions_refused: LabelledCounter::new(RefusalCode::names()),
+            sign_ins_refused: LabelledCounter::new(RefusalCode::names()),
+            limited: LabelledCounter::new(RATES),
         }
     }
 }
 
-impl TenantCounts {
-    pub fn is_to_be_timed(&self) -> bool {
-        self.seals.next().is_multiple_of(TIMED)
+impl AppCounters {
+    pub fn should_time(&self) -> bool {
+        self.seals.next().is_multiple_of(TIMED_EVERY)
     }
 }

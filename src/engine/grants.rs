@@ -5,17 +5,19 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::sync::oneshot;
 
-use super::{Engine, Tenant};
+use super::{AppRuntime, Engine};
 use crate::{
-    auth::revoked::{NotRevoked, Revocation},
+    auth::revoked::{TokenRevocation, TokenRevocationError},
     channel::Channel,
     clock::KnownAsOf,
     crypto::secret::SharedSecret,
     hub::{
         Hub,
+        authorization_cache::AuthorizationScope,
         directory::TopicId,
-        granted::Bounds,
-        mailbox::{Answer, Ask, AskError, AskedChannel, Post, RevokeTokens},
+        mailbox::{
+            KeyRequest, KeyRequestError, RequestedChannel, ResolvedKey, RevokeTokens, WorkerCommand,
+        },
     },
     ids::SocketId,
     refusal::RefusalCode,
@@ -24,7 +26,7 @@ use crate::{
 #[derive(Debug, thiserror::Error)]
 pub enum GrantError {
     #[error(transparent)]
-    Connection(#[from] AskError),
+    Connection(#[from] KeyRequestError),
     #[error("the secret of the channel has just been replaced; ask again")]
     Replaced,
     #[error("the server has too much to do to answer; ask again")]
@@ -34,10 +36,10 @@ pub enum GrantError {
 impl GrantError {
     pub fn code(&self) -> RefusalCode {
         match self {
-            Self::Connection(AskError::UnknownSocket) => RefusalCode::UnknownSocket,
-            Self::Connection(AskError::TooMany) => RefusalCode::TooManyAuthorizations,
-            Self::Connection(AskError::TokenRevoked) => RefusalCode::TokenRevoked,
-            Self::Connection(AskError::Revoked) => RefusalCode::Revoked,
+            Self::Connection(KeyRequestError::UnknownSocket) => RefusalCode::UnknownSocket,
+            Self::Connection(KeyRequestError::TooMany) => RefusalCode::TooManyAuthorizations,
+            Self::Connection(KeyRequestError::TokenRevoked) => RefusalCode::TokenRevoked,
+            Self::Connection(KeyRequestError::Revoked) => RefusalCode::Revoked,
             Self::Replaced => RefusalCode::SecretReplaced,
             Self::Busy => RefusalCode::Overloaded,
         }
@@ -45,95 +47,110 @@ impl GrantError {
 }
 
 /// A granted authorization, ready to be signed.
-pub struct Granted {
+pub struct ConnectionGrant {
     /// The shared secret, if this server seals the channel.
     pub secret: Option<SharedSecret>,
-    pub told: Option<Told>,
+    pub answer_guard: Option<AnswerSentGuard>,
     /// For whom it counts: asking once more without a name makes nobody somebody else.
     pub user: Option<Arc<str>>,
 }
 
 /// On drop, tells the worker that the auth response has been built. The gate holds frames back
 /// until then.
-pub struct Told {
+pub struct AnswerSentGuard {
     hub: Arc<Hub>,
     socket: SocketId,
     topic: TopicId,
 }
 
-impl Drop for Told {
+impl Drop for AnswerSentGuard {
     fn drop(&mut self) {
-        self.hub.post_to(self.socket, Post::Told { socket: self.socket, topic: self.topic });
+        self.hub.post_to(
+            self.socket,
+            WorkerCommand::AuthAnswered { socket: self.socket, topic: self.topic },
+        );
     }
 }
 
 /// Timeout of the worker's answer, which takes one turn of its mailbox.
-const DEADLINE: Duration = Duration::from_secs(5);
+const WORKER_TIMEOUT: Duration = Duration::from_secs(5);
 
 impl Engine {
     /// Checks that the connection exists; returns the shared secret if this server seals the
     /// channel.
     pub async fn grant(
         &self,
-        tenant: &Tenant,
+        runtime: &AppRuntime,
         socket: SocketId,
         channel: &Channel,
         user: Option<Arc<str>>,
         as_of: KnownAsOf,
-        bounds: Bounds,
-    ) -> Result<Granted, GrantError> {
-        let ring = tenant.ring(channel);
-        let about = AskedChannel {
+        scope: AuthorizationScope,
+    ) -> Result<ConnectionGrant, GrantError> {
+        let ring = runtime.ring(channel);
+        let requested = RequestedChannel {
             name: channel.name().clone(),
-            topic: tenant.directory.find(channel.name()).map(|record| record.topic()),
+            topic: runtime.directory.find(channel.name()).map(|record| record.topic()),
             target: ring.as_ref().map(|ring| ring.target(channel)),
             user,
             as_of,
-            bounds,
-            revoked: tenant.app().access.revoked.clone(),
+            scope,
+            revoked: runtime.app().access.revoked.clone(),
         };
-        let Answer { version, waits, user } = self.ask(tenant, socket, Some(about)).await?;
-        let told = waits.map(|topic| Told { hub: self.hub.clone(), socket, topic });
-        let Some(ring) = ring else { return Ok(Granted { secret: None, told, user }) };
+        let ResolvedKey { version, held_topic, user } =
+            self.ask(runtime, socket, Some(requested)).await?;
+        let answer_guard =
+            held_topic.map(|topic| AnswerSentGuard { hub: self.hub.clone(), socket, topic });
+        let Some(ring) = ring else {
+            return Ok(ConnectionGrant { secret: None, answer_guard, user });
+        };
         let secret = ring.secret(channel, version).filter(|_| ring.serves(channel, version));
-        Ok(Granted { secret: Some(secret.ok_or(GrantError::Replaced)?), told, user })
+        Ok(ConnectionGrant {
+            secret: Some(secret.ok_or(GrantError::Replaced)?),
+            answer_guard,
+            user,
+        })
     }
 
     pub async fn check_connection(
         &self,
-        tenant: &Tenant,
+        runtime: &AppRuntime,
         socket: SocketId,
     ) -> Result<(), GrantError> {
-        self.ask(tenant, socket, None).await.map(|_| ())
+        self.ask(runtime, socket, None).await.map(|_| ())
     }
 
     /// Ends every subscription granted to these access tokens and refuses the tokens from now on,
     /// then writes the revocation to disk.
-    pub fn revoke_tokens(&self, tenant: &Tenant, which: Revocation) -> Result<(), NotRevoked> {
-        let (app, now) = (tenant.app_kept(), self.clock.now());
+    pub fn revoke_tokens(
+        &self,
+        runtime: &AppRuntime,
+        which: TokenRevocation,
+    ) -> Result<(), TokenRevocationError> {
+        let (app, now) = (runtime.app_snapshot(), self.clock.now());
         app.access.revoked.revoke(&which, now)?;
-        if let Revocation::User(user) = &which {
+        if let TokenRevocation::User(user) = &which {
             app.authorizer.forget(user, now.latest);
         }
         // The list must contain the revocation before this command is posted: a worker asked for a
         // grant in between looks there.
-        let revoke = RevokeTokens { tenant: tenant.terms.tenant, which, at: now.latest };
-        self.hub.post_to_all(|| Post::RevokeTokens(revoke.clone()));
-        Ok(self.write_tokens(tenant)?)
+        let revoke = RevokeTokens { runtime: runtime.rekey_policy.runtime, which, at: now.latest };
+        self.hub.post_to_all(|| WorkerCommand::RevokeTokens(revoke.clone()));
+        Ok(self.write_tokens(runtime)?)
     }
 
     async fn ask(
         &self,
-        tenant: &Tenant,
+        runtime: &AppRuntime,
         socket: SocketId,
-        about: Option<AskedChannel>,
-    ) -> Result<Answer, GrantError> {
+        channel: Option<RequestedChannel>,
+    ) -> Result<ResolvedKey, GrantError> {
         let (answer, answered) = oneshot::channel();
-        let ask = Ask { tenant: tenant.terms.tenant, socket, about, answer };
-        self.hub.post_to(socket, Post::Ask(ask));
+        let ask = KeyRequest { runtime: runtime.rekey_policy.runtime, socket, channel, answer };
+        self.hub.post_to(socket, WorkerCommand::ResolveKey(ask));
         let answer =
-            tokio::time::timeout(DEADLINE, answered).await.map_err(|_| GrantError::Busy)?;
+            tokio::time::timeout(WORKER_TIMEOUT, answered).await.map_err(|_| GrantError::Busy)?;
         // A worker that does not exist drops the sender: the socket id is forged.
-        Ok(answer.unwrap_or(Err(AskError::UnknownSocket))?)
+        Ok(answer.unwrap_or(Err(KeyRequestError::UnknownSocket))?)
     }
 }

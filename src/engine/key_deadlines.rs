@@ -5,9 +5,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Engine, Tenant, key_errors::RotationError};
+use super::{AppRuntime, Engine, key_errors::RotationError};
 use crate::{
-    audit::Fact,
+    audit::AuditFact,
     crypto::{
         key::Fingerprint,
         keyring::KeyRing,
@@ -17,77 +17,77 @@ use crate::{
 
 /// After the grace period, the connections still served with a key are closed over this time, so
 /// that they do not all reconnect at once.
-const RETIRING: Duration = Duration::from_secs(60);
+const RETIREMENT_PERIOD: Duration = Duration::from_secs(60);
 
 impl Engine {
     /// True if a scheduled key change is due, or an unwritten revocation is due for its next
     /// attempt.
     pub fn key_changes_are_due(&self, now: Instant) -> bool {
-        let due = |tenant: &Arc<Tenant>| {
-            tenant.keys_due(unix_now()).is_some() || tenant.waiting_key_is_due()
+        let due = |runtime: &Arc<AppRuntime>| {
+            runtime.keys_due(unix_now()).is_some() || runtime.waiting_key_is_due()
         };
-        self.tenants().iter().any(due) || self.writes_are_due(now)
+        self.runtimes().iter().any(due) || self.writes_are_due(now)
     }
 
     /// Called about once a second while something is due: activates announced keys, and retires
     /// keys after their grace period once no subscription uses them. Writes files.
     pub fn tick_keys(&self, now: Instant) {
-        self.write_what_waits(now);
-        for tenant in self.tenants_kept().iter() {
-            self.tick_keys_of(tenant, now);
-            self.tick_waiting_key(tenant);
+        self.write_pending(now);
+        for runtime in self.runtimes_snapshot().iter() {
+            self.tick_keys_of(runtime, now);
+            self.tick_waiting_key(runtime);
         }
     }
 
-    fn tick_keys_of(&self, tenant: &Tenant, now: Instant) {
-        let Some(_one_at_a_time) = tenant.key_changes.try_lock() else { return };
+    fn tick_keys_of(&self, runtime: &AppRuntime, now: Instant) {
+        let Some(_one_at_a_time) = runtime.key_changes.try_lock() else { return };
         let today = unix_now();
-        let Some((ring, table)) = tenant.keys_due(today) else { return };
+        let Some((ring, table)) = runtime.keys_due(today) else { return };
         for key in table.keys().iter().filter(|key| key.is_due(today)) {
             let done = match key.state {
-                KeyState::Pending => self.activate(tenant, &ring, &ring.table(), today),
-                KeyState::Grace => self.end_grace(tenant, &ring, key.number, &key.id, now),
+                KeyState::Pending => self.activate(runtime, &ring, &ring.table(), today),
+                KeyState::Grace => self.end_grace(runtime, &ring, key.number, &key.id, now),
                 KeyState::Active | KeyState::Retired => Ok(()),
             };
-            tenant.note_key_change(done.as_ref().err());
+            runtime.note_key_change(done.as_ref().err());
         }
     }
 
-    pub(super) fn note_finished(&self, tenant: &Tenant) {
-        if tenant.rotating.lock().is_none() || tenant.behind() > 0 {
+    pub(super) fn note_finished(&self, runtime: &AppRuntime) {
+        if runtime.rotating.lock().is_none() || runtime.behind() > 0 {
             return;
         }
-        if let Some((from, to)) = tenant.rotating.lock().take() {
-            self.audit.note(Fact::RotationFinished { app: tenant.id.clone(), from, to });
+        if let Some((from, to)) = runtime.rotating.lock().take() {
+            self.audit.note(AuditFact::RotationFinished { app: runtime.id.clone(), from, to });
         }
     }
 
     fn end_grace(
         &self,
-        tenant: &Tenant,
+        runtime: &AppRuntime,
         ring: &KeyRing,
         number: u32,
         id: &Fingerprint,
         now: Instant,
     ) -> Result<(), RotationError> {
-        let served = tenant.subscriptions_by_key().get(&number).copied().unwrap_or(0);
-        let by = *tenant.retiring.lock().entry(number).or_insert_with(|| {
-            let by = now + RETIRING;
-            self.close_subscribers(tenant, number, by);
+        let served = runtime.subscriptions_by_key().get(&number).copied().unwrap_or(0);
+        let by = *runtime.retiring.lock().entry(number).or_insert_with(|| {
+            let by = now + RETIREMENT_PERIOD;
+            self.close_subscribers(runtime, number, by);
             by
         });
         if served > 0 && now < by {
             return Ok(());
         }
         let next = ring.table().retired(id.as_str(), unix_now());
-        let next = next.map_err(|reason| tenant.refused_key(reason))?;
-        self.change(tenant, ring, next)?;
-        tenant.retiring.lock().remove(&number);
+        let next = next.map_err(|reason| runtime.refused_key(reason))?;
+        self.change(runtime, ring, next)?;
+        runtime.retiring.lock().remove(&number);
         Ok(())
     }
 }
 
-impl Tenant {
+impl AppRuntime {
     /// The keys, if one of them is due.
     fn keys_due(&self, today: UnixSeconds) -> Option<(Arc<KeyRing>, Arc<KeyTable>)> {
         let ring = self.keys()?;

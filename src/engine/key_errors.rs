@@ -105,7 +105,7 @@ mod tests {
     use crate::crypto::key::MasterKey;
 
     #[test]
-    fn f28_a_refused_change_of_keys_names_the_whole_command() {
+    fn f28_refused_key_change_names_the_whole_command() {
         let app: Arc<str> = "1001".into();
         let key = MasterKey::generate().expect("random bytes").fingerprint();
         let of = |reason| RotationError::Key { app: app.clone(), reason }.to_string();

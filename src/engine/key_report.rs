@@ -4,14 +4,14 @@ use std::{collections::HashMap, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Engine, Tenant, rotation::RotationError};
+use super::{AppRuntime, Engine, rotation::RotationError};
 use crate::{
     crypto::{
         key::Fingerprint,
-        keytable::{Key, KeyState, UnixSeconds},
+        keytable::{KeyEntry, KeyState, UnixSeconds},
         secret::Derivation,
     },
-    hub::terms::MoveCounts,
+    hub::rekey_policy::RekeyCounts,
 };
 
 #[derive(Serialize, Deserialize)]
@@ -42,12 +42,12 @@ pub struct RotationLine {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waiting: Option<Fingerprint>,
     #[serde(flatten)]
-    pub moves: Moves,
+    pub moves: RekeyTotals,
 }
 
 /// Rekeys since the start.
 #[derive(Serialize, Deserialize, Clone, Copy)]
-pub struct Moves {
+pub struct RekeyTotals {
     pub nudges: u64,
     pub reauthorized: u64,
     pub reverted: u64,
@@ -64,14 +64,14 @@ pub struct AppKey {
 }
 
 #[derive(Serialize)]
-pub struct AppMoves {
+pub struct AppRekeyTotals {
     app: Arc<str>,
     #[serde(flatten)]
-    moves: Moves,
+    moves: RekeyTotals,
 }
 
-impl From<&MoveCounts> for Moves {
-    fn from(counts: &MoveCounts) -> Self {
+impl From<&RekeyCounts> for RekeyTotals {
+    fn from(counts: &RekeyCounts) -> Self {
         Self {
             nudges: counts.nudged.get(),
             reauthorized: counts.reauthorized.get(),
@@ -81,7 +81,7 @@ impl From<&MoveCounts> for Moves {
     }
 }
 
-impl Tenant {
+impl AppRuntime {
     pub fn key_report(&self) -> Result<KeyReport, RotationError> {
         let ring = self.keys().ok_or(RotationError::NoKeys)?;
         let (mut subscriptions, mut remaining) = (HashMap::<u32, u32>::new(), 0);
@@ -91,7 +91,7 @@ impl Tenant {
                 *subscriptions.entry(version.key).or_default() += count;
             }
         });
-        let line = |key: &Key| KeyLine {
+        let line = |key: &KeyEntry| KeyLine {
             id: key.id.clone(),
             state: key.state,
             since: key.since,
@@ -106,17 +106,17 @@ impl Tenant {
                 in_progress: remaining > 0,
                 remaining,
                 waiting: self.waiting_key().map(|key| key.fingerprint()),
-                moves: (&self.terms.moves).into(),
+                moves: (&self.rekey_policy.counts).into(),
             },
         })
     }
 }
 
 impl Engine {
-    pub(super) fn key_stats(&self) -> (Vec<AppKey>, Vec<AppMoves>) {
+    pub(super) fn key_stats(&self) -> (Vec<AppKey>, Vec<AppRekeyTotals>) {
         let (mut keys, mut moves) = (Vec::new(), Vec::new());
         for KeyReport { app, keys: lines, rotation, .. } in
-            self.tenants().iter().filter_map(|tenant| tenant.key_report().ok())
+            self.runtimes().iter().filter_map(|runtime| runtime.key_report().ok())
         {
             let known = lines.into_iter().filter(|line| line.state != KeyState::Retired);
             keys.extend(known.map(|KeyLine { id, state, subscriptions, .. }| AppKey {
@@ -125,7 +125,7 @@ impl Engine {
                 state,
                 subscriptions,
             }));
-            moves.push(AppMoves { app, moves: rotation.moves });
+            moves.push(AppRekeyTotals { app, moves: rotation.moves });
         }
         (keys, moves)
     }

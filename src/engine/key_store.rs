@@ -29,7 +29,7 @@ pub struct StagedKeys<'a> {
 }
 
 /// True if a pending revocation was written along.
-pub type HadWaited = bool;
+pub type WasPending = bool;
 
 impl KeyStore {
     pub fn new(file: KeyFile) -> Self {
@@ -37,7 +37,7 @@ impl KeyStore {
     }
 
     /// Writes `next`, then installs it. On an error nothing has changed.
-    pub fn change(&self, next: KeyTable, install: impl FnOnce(KeyTable)) -> io::Result<HadWaited> {
+    pub fn change(&self, next: KeyTable, install: impl FnOnce(KeyTable)) -> io::Result<WasPending> {
         let _writing = self.writing.lock();
         self.file.save(&next)?;
         install(next);
@@ -51,7 +51,7 @@ impl KeyStore {
     }
 
     /// Writes the table that is in force, which may be newer than the caller's change.
-    pub fn write_down(&self, ring: &KeyRing) -> io::Result<HadWaited> {
+    pub fn write_down(&self, ring: &KeyRing) -> io::Result<WasPending> {
         let _writing = self.writing.lock();
         self.file.save(&ring.table())?;
         Ok(self.pending.written())
@@ -59,7 +59,7 @@ impl KeyStore {
 }
 
 impl StagedKeys<'_> {
-    pub fn publish(self, install: impl FnOnce()) -> io::Result<HadWaited> {
+    pub fn publish(self, install: impl FnOnce()) -> io::Result<WasPending> {
         self.staged.publish()?;
         install();
         Ok(self.store.pending.written())
@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn f5_the_newest_state_is_what_is_written_in_the_end() {
+    fn f5_newest_state_is_written_last() {
         let dir = directory("newest");
         // A file where the directory should be: nothing can be written.
         std::fs::write(&dir, "").unwrap();
@@ -109,7 +109,7 @@ mod tests {
 
     /// Each way of writing takes along what waits.
     #[test]
-    fn f5_another_change_writes_what_waits() {
+    fn f5_next_change_retries_the_pending_write() {
         let dir = directory("another");
         std::fs::create_dir(&dir).unwrap();
         let (ring, store) = (ring(), KeyStore::new(KeyFile::of_app(&dir, "shop")));

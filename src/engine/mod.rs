@@ -2,33 +2,33 @@
 //! the engine knows the hub and the domain, and no socket.
 
 mod aliases;
+mod app_runtime;
+mod channel_snapshot;
 pub mod client_event;
 mod client_faults;
 pub mod counts;
 pub mod grants;
-mod held;
+mod held_departures;
 mod key_deadlines;
 mod key_errors;
 pub mod key_report;
 mod key_store;
+mod live_feed;
 pub mod opening;
+pub mod pending_revocations;
 pub mod publish;
 pub mod queries;
-mod questions;
 pub mod readiness;
+mod reauth_refusal;
 mod reconcile;
 pub mod reconfigure;
-mod refused;
-pub mod refusing;
+mod refusal_counters;
+pub mod refusal_message;
 mod reloads;
 pub mod rotation;
 mod sealed_channels;
-mod shown;
-mod standing;
 mod stragglers;
 pub mod subscribe;
-mod tenant;
-pub mod unwritten;
 pub mod users;
 pub mod waiting_keys;
 
@@ -40,39 +40,39 @@ use std::{
     time::Instant,
 };
 
+pub use app_runtime::{AppRuntime, ConnectionGuard};
 use arc_swap::{ArcSwap, Guard};
 pub use client_faults::{ClientFault, ClientFaults};
-use counts::EngineCounts;
-use key_report::{AppKey, AppMoves};
+use counts::EngineCounters;
+use key_report::{AppKey, AppRekeyTotals};
 use parking_lot::Mutex;
-use reconfigure::Leaving;
-use refused::RefusedStats;
+use reconfigure::RemovedApp;
+use refusal_counters::RefusalStats;
 pub use reloads::Reloads;
-pub use tenant::{ConnectionGuard, Tenant};
 
 use crate::{
     app::AppRegistry,
-    audit::{Audit, AuditStats, Fact},
+    audit::{Audit, AuditFact, AuditStats},
     capacity::Capacity,
     clock::ServerClock,
     counting::Count,
-    explain::Refusals,
+    explain::RefusalLog,
     hub::{Hub, directory::Occupancy},
-    live::Feed,
+    live::LiveBroadcaster,
     webhook,
 };
 
 pub struct Engine {
     pub hub: Arc<Hub>,
     /// Swapped as a whole by a reload.
-    tenants: ArcSwap<AppRegistry<Tenant>>,
+    runtimes: ArcSwap<AppRegistry<AppRuntime>>,
     /// Apps removed by a reload that still drain.
-    leaving: Mutex<Vec<Leaving>>,
+    removed: Mutex<Vec<RemovedApp>>,
     pub reloads: Reloads,
     pub audit: Audit,
-    pub live: Arc<Feed>,
-    pub refusals: Refusals,
-    pub counts: EngineCounts,
+    pub live: Arc<LiveBroadcaster>,
+    pub refusals: RefusalLog,
+    pub counts: EngineCounters,
     pub client_faults: ClientFaults,
     pub capacity: Capacity,
     pub clock: ServerClock,
@@ -84,7 +84,7 @@ pub struct Engine {
 
 /// The body of `/stats`.
 #[derive(serde::Serialize)]
-pub struct Stats {
+pub struct EngineStats {
     pub sockets: usize,
     #[serde(flatten)]
     pub occupancy: Occupancy,
@@ -92,30 +92,30 @@ pub struct Stats {
     pub mailbox_bytes: usize,
     /// Connections closed because they read too slowly.
     pub slow_readers: usize,
-    pub refused: RefusedStats,
+    pub refused: RefusalStats,
     /// Plaintext events stopped on encrypted channels. More than zero is a bug in the server.
     pub tripwire: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub audit: Option<AuditStats>,
     /// `None` if no app has webhooks.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub webhooks: Option<webhook::Stats>,
+    pub webhooks: Option<webhook::WebhookStats>,
     /// Keys of sealing apps, without retired keys.
     pub keys: Vec<AppKey>,
-    pub moves: Vec<AppMoves>,
+    pub moves: Vec<AppRekeyTotals>,
 }
 
 impl Engine {
-    pub fn new(hub: Arc<Hub>, tenants: AppRegistry<Tenant>) -> Self {
+    pub fn new(hub: Arc<Hub>, runtimes: AppRegistry<AppRuntime>) -> Self {
         Self {
             hub,
-            tenants: ArcSwap::from_pointee(tenants),
-            leaving: Mutex::default(),
+            runtimes: ArcSwap::from_pointee(runtimes),
+            removed: Mutex::default(),
             reloads: Reloads::default(),
             audit: Audit::off(),
             live: Arc::default(),
-            refusals: Refusals::default(),
-            counts: EngineCounts::default(),
+            refusals: RefusalLog::default(),
+            counts: EngineCounters::default(),
             client_faults: ClientFaults::default(),
             trips_noted: AtomicU64::new(0),
             capacity: Capacity::unlimited(),
@@ -125,57 +125,57 @@ impl Engine {
     }
 
     /// The apps at this moment.
-    pub fn tenants(&self) -> Guard<Arc<AppRegistry<Tenant>>> {
-        self.tenants.load()
+    pub fn runtimes(&self) -> Guard<Arc<AppRegistry<AppRuntime>>> {
+        self.runtimes.load()
     }
 
     /// The same, for use over a longer time.
-    pub fn tenants_kept(&self) -> Arc<AppRegistry<Tenant>> {
-        self.tenants.load_full()
+    pub fn runtimes_snapshot(&self) -> Arc<AppRegistry<AppRuntime>> {
+        self.runtimes.load_full()
     }
 
     /// Called about once a second, by one thread.
     pub fn tick(&self, now: Instant) {
         self.hub.pressure.set(self.capacity.look(), self.hub.sockets());
         self.client_faults.tick(now);
-        let trips = self.hub.trips();
+        let trips = self.hub.trip_count();
         let dropped = trips - self.trips_noted.swap(trips, Ordering::Relaxed);
         if dropped > 0 {
-            self.audit.note(Fact::Tripwire { dropped });
+            self.audit.note(AuditFact::Tripwire { dropped });
         }
-        for tenant in self.tenants().iter() {
-            tenant.send_pending_counts(&self.hub, now);
-            tenant.announce_departures(&self.hub, now);
-            tenant.tell_held(&self.hub, now);
+        for runtime in self.runtimes().iter() {
+            runtime.send_pending_counts(&self.hub, now);
+            runtime.announce_departures(&self.hub, now);
+            runtime.announce_held(&self.hub, now);
             // Applies a budget lowered by a reload now, not at the next event.
-            tenant.directory.drop_beyond(tenant.app().limits.cache_bytes, now);
-            self.note_finished(tenant);
+            runtime.directory.enforce_limit(runtime.app().limits.cache_bytes, now);
+            self.note_finished(runtime);
         }
-        self.tick_leaving(now);
+        self.tick_removed(now);
     }
 
     /// Called from time to time, by one thread: it walks all records.
     pub fn sweep(&self, now: Instant) {
-        self.tenants().iter().for_each(|tenant| tenant.directory.sweep(now));
+        self.runtimes().iter().for_each(|runtime| runtime.directory.sweep(now));
     }
 
-    pub fn stats(&self) -> Stats {
-        let (mut occupancy, mut webhooks) = (Occupancy::default(), None::<webhook::Stats>);
-        for tenant in self.tenants().iter() {
-            occupancy += tenant.directory.occupancy();
-            if let Some(hooks) = tenant.webhooks() {
+    pub fn stats(&self) -> EngineStats {
+        let (mut occupancy, mut webhooks) = (Occupancy::default(), None::<webhook::WebhookStats>);
+        for runtime in self.runtimes().iter() {
+            occupancy += runtime.directory.occupancy();
+            if let Some(hooks) = runtime.webhooks() {
                 *webhooks.get_or_insert_default() += hooks.stats();
             }
         }
         let (keys, moves) = self.key_stats();
-        Stats {
+        EngineStats {
             sockets: self.hub.sockets(),
             occupancy,
             outbox_bytes: self.hub.outbox_bytes(),
             mailbox_bytes: self.hub.mailbox_bytes(),
             slow_readers: self.hub.slow_readers(),
             refused: self.counts.refused.stats(),
-            tripwire: self.hub.trips(),
+            tripwire: self.hub.trip_count(),
             audit: self.audit.stats(),
             webhooks,
             keys,

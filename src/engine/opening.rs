@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use super::{Engine, Tenant};
+use super::{AppRuntime, Engine};
 use crate::{
     app::App,
     auth::revoked,
@@ -15,7 +15,7 @@ use crate::{
         secret::Derivation,
     },
     keyfile::{KeyFile, KeyFileError},
-    live::Feed,
+    live::LiveBroadcaster,
     state_dir::{self, Staged},
     webhook::{DeadLetters, Webhooks},
 };
@@ -32,9 +32,9 @@ pub struct StateFiles<'a> {
 }
 
 #[derive(Debug, thiserror::Error)]
-pub enum NotOpened {
+pub enum OpenAppError {
     #[error(transparent)]
-    RevokedTokens(#[from] revoked::Unusable),
+    RevokedTokens(#[from] revoked::RevokedTokensFileError),
     #[error(transparent)]
     KeyFile(#[from] KeyFileError),
     #[error("the master key in the configuration of app {app}: {reason}")]
@@ -52,39 +52,43 @@ pub enum NotOpened {
 
 /// An app ready to be served.
 #[must_use]
-pub struct Opened {
-    tenant: Tenant,
+pub struct PreparedApp {
+    runtime: AppRuntime,
     keys: Option<Staged>,
 }
 
-impl Opened {
+impl PreparedApp {
     /// Persists the key named by the configuration.
-    pub fn settle(self) -> Result<Arc<Tenant>, NotOpened> {
-        let Self { tenant, keys } = self;
+    pub fn commit(self) -> Result<Arc<AppRuntime>, OpenAppError> {
+        let Self { runtime, keys } = self;
         let written = keys.map_or(Ok(()), Staged::publish);
-        written.map_err(|reason| NotOpened::NotWritten { app: tenant.id.clone(), reason })?;
-        Ok(Arc::new(tenant))
+        written.map_err(|reason| OpenAppError::NotWritten { app: runtime.id.clone(), reason })?;
+        Ok(Arc::new(runtime))
     }
 }
 
-pub fn open(mut app: App, files: StateFiles<'_>, engine: &Engine) -> Result<Opened, NotOpened> {
+pub fn open(
+    mut app: App,
+    files: StateFiles<'_>,
+    engine: &Engine,
+) -> Result<PreparedApp, OpenAppError> {
     app.access.revoked.load()?;
-    app.access.revoked.newest().into_iter().for_each(|at| engine.clock.has_been(at));
+    app.access.revoked.newest().into_iter().for_each(|at| engine.clock.advance_to(at));
     let key_file = KeyFile::of_app(files.dir, &app.id);
-    let keys = take_up_keys(&app, &key_file)?;
+    let keys = load_keys(&app, &key_file)?;
     let ring = app.sealing.keys();
     let newest = ring.and_then(|ring| ring.table().revocations().iter().map(|r| r.at).max());
-    newest.into_iter().for_each(|at| engine.clock.has_been(at));
-    warn_of_state_that_does_not_last(&app, files);
+    newest.into_iter().for_each(|at| engine.clock.advance_to(at));
+    warn_volatile_state(&app, files);
     begin_epochs(&app, engine);
     let webhooks = open_webhooks(&mut app, files, &engine.live)?;
-    let tenant = Tenant::new(app, key_file, engine.hub.clone());
-    tenant.set_webhooks(webhooks);
-    Ok(Opened { tenant, keys })
+    let runtime = AppRuntime::new(app, key_file, engine.hub.clone());
+    runtime.set_webhooks(webhooks);
+    Ok(PreparedApp { runtime, keys })
 }
 
 /// Checks what `open` would refuse, without changing anything.
-pub fn check(app: &App, dir: &Path) -> Result<(), NotOpened> {
+pub fn check(app: &App, dir: &Path) -> Result<(), OpenAppError> {
     app.access.revoked.check()?;
     if let Some(ring) = app.sealing.keys()
         && let Some(kept) = KeyFile::of_app(dir, &app.id).look()?
@@ -94,7 +98,7 @@ pub fn check(app: &App, dir: &Path) -> Result<(), NotOpened> {
     if !app.webhooks.is_empty() {
         let file = DeadLetters::path_of(dir, &app.id);
         let looked_at = state_dir::look_at(&file);
-        looked_at.map_err(|reason| NotOpened::DeadLetters { file, reason })?;
+        looked_at.map_err(|reason| OpenAppError::DeadLetters { file, reason })?;
     }
     Ok(())
 }
@@ -104,14 +108,14 @@ fn reconciled(
     app: &App,
     configured: &KeyTable,
     kept: &KeyTable,
-) -> Result<Option<KeyTable>, NotOpened> {
+) -> Result<Option<KeyTable>, OpenAppError> {
     let configured = configured.active().master.clone().expect("an active key has its bytes");
     kept.reconciled(&configured, unix_now(), app.rotation.grace_seconds)
-        .map_err(|reason| NotOpened::MasterKey { app: app.id.clone(), reason })
+        .map_err(|reason| OpenAppError::MasterKey { app: app.id.clone(), reason })
 }
 
 /// Loads the persisted keys and reconciles them with the configuration.
-fn take_up_keys(app: &App, key_file: &KeyFile) -> Result<Option<Staged>, NotOpened> {
+fn load_keys(app: &App, key_file: &KeyFile) -> Result<Option<Staged>, OpenAppError> {
     let Some(ring) = app.sealing.keys() else { return Ok(None) };
     let Some(kept) = key_file.load()? else { return Ok(None) };
     let Some(changed) = reconciled(app, &ring.table(), &kept)? else {
@@ -119,13 +123,14 @@ fn take_up_keys(app: &App, key_file: &KeyFile) -> Result<Option<Staged>, NotOpen
         return Ok(None);
     };
     let staged = key_file.stage(&changed);
-    let staged = staged.map_err(|reason| NotOpened::NotWritten { app: app.id.clone(), reason })?;
+    let staged =
+        staged.map_err(|reason| OpenAppError::NotWritten { app: app.id.clone(), reason })?;
     ring.install(changed);
     Ok(Some(staged))
 }
 
 /// With `hkdf`, revocations are only as durable as the state directory.
-fn warn_of_state_that_does_not_last(app: &App, files: StateFiles<'_>) {
+fn warn_volatile_state(app: &App, files: StateFiles<'_>) {
     if !app.sealing.keys().is_some_and(|ring| ring.derivation() == Derivation::Hkdf) {
         return;
     }
@@ -147,7 +152,7 @@ fn warn_of_state_that_does_not_last(app: &App, files: StateFiles<'_>) {
 /// An app that was served before under the salt of this start must not reuse its epochs, even if
 /// its key file was lost or restored since.
 fn begin_epochs(app: &App, engine: &Engine) {
-    let first = engine.tenants().iter().next().is_none();
+    let first = engine.runtimes().iter().next().is_none();
     let ring = app.sealing.keys().filter(|ring| ring.derivation() == Derivation::Hkdf);
     if let Some(ring) = ring.filter(|_| !first) {
         let table = KeyTable::clone(&ring.table());
@@ -159,8 +164,8 @@ fn begin_epochs(app: &App, engine: &Engine) {
 pub(super) fn open_webhooks(
     app: &mut App,
     files: StateFiles<'_>,
-    live: &Arc<Feed>,
-) -> Result<Option<Arc<Webhooks>>, NotOpened> {
+    live: &Arc<LiveBroadcaster>,
+) -> Result<Option<Arc<Webhooks>>, OpenAppError> {
     let endpoints = std::mem::take(&mut app.webhooks);
     if !files.claimed && !endpoints.is_empty() {
         tracing::warn!(
@@ -171,5 +176,5 @@ pub(super) fn open_webhooks(
     let dir = files.claimed.then_some(files.dir);
     let opened = Webhooks::of_app(&app.id, app.signer(), endpoints, dir, live.clone());
     let file = DeadLetters::path_of(files.dir, &app.id);
-    opened.map_err(|reason| NotOpened::DeadLetters { file, reason })
+    opened.map_err(|reason| OpenAppError::DeadLetters { file, reason })
 }

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Instant};
 
-use super::{Engine, Tenant, counts::TenantCounts};
+use super::{AppRuntime, Engine, counts::AppCounters};
 use crate::{
     app::App,
     channel::{Access, Channel},
@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// An event triggered by a backend, with parsed channel names.
-pub struct Event<'a> {
+pub struct PublishedEvent<'a> {
     pub name: &'a str,
     pub data: &'a str,
     pub channels: Vec<Channel>,
@@ -46,7 +46,7 @@ pub enum PublishError {
 
 /// The reason why no event of a request was prepared.
 #[derive(Debug)]
-pub struct Unprepared {
+pub struct PrepareError {
     pub error: PublishError,
     /// Position of the refused event; `None` if the server is overloaded and takes no event.
     pub index: Option<usize>,
@@ -69,17 +69,17 @@ impl PublishError {
 }
 
 /// The app, and the settings the event was accepted with.
-type Of<'a> = (&'a Tenant, &'a App);
+type PublishContext<'a> = (&'a AppRuntime, &'a App);
 
 /// An event encoded for one channel.
 pub(super) struct EncodedEvent<'a> {
     pub(super) channel: Channel,
     pub(super) name: &'a str,
-    pub(super) body: Body<'a>,
+    pub(super) body: EventBody<'a>,
     except: Option<SocketId>,
 }
 
-pub(super) enum Body<'a> {
+pub(super) enum EventBody<'a> {
     Clear {
         frame: Frame,
         data: &'a str,
@@ -94,20 +94,22 @@ pub(super) enum Body<'a> {
 
 /// Events accepted, but not yet sent.
 #[must_use]
-pub struct Prepared<'a> {
+pub struct PreparedEvents<'a> {
     /// The settings they were accepted with.
     app: &'a App,
     events: Vec<EncodedEvent<'a>>,
 }
 
-impl Prepared<'_> {
-    fn count(&self, counts: &TenantCounts) {
+impl PreparedEvents<'_> {
+    fn count(&self, counts: &AppCounters) {
         let (mut sealed, mut relayed) = (0, 0);
         for event in &self.events {
             match &event.body {
-                Body::Clear { .. } => {}
-                Body::Sealed { payload: Payload::Plain(_), .. } => sealed += 1,
-                Body::Sealed { payload: Payload::Opened { .. } | Payload::Blind(_), .. } => {
+                EventBody::Clear { .. } => {}
+                EventBody::Sealed { payload: Payload::Plain(_), .. } => sealed += 1,
+                EventBody::Sealed {
+                    payload: Payload::Opened { .. } | Payload::Blind(_), ..
+                } => {
                     relayed += 1;
                 }
             }
@@ -124,84 +126,84 @@ impl Engine {
     /// Seals and encodes all events, or refuses all. On an error nothing has been sent.
     pub fn prepare<'a>(
         &self,
-        tenant: &Tenant,
+        runtime: &AppRuntime,
         app: &'a App,
-        events: Vec<Event<'a>>,
-    ) -> Result<Prepared<'a>, Unprepared> {
-        self.try_prepare(tenant, app, events)
-            .inspect_err(|refused| self.note_refused(tenant, &refused.error))
+        events: Vec<PublishedEvent<'a>>,
+    ) -> Result<PreparedEvents<'a>, PrepareError> {
+        self.try_prepare(runtime, app, events)
+            .inspect_err(|refused| self.note_refused(runtime, &refused.error))
     }
 
     fn try_prepare<'a>(
         &self,
-        tenant: &Tenant,
+        runtime: &AppRuntime,
         app: &'a App,
-        events: Vec<Event<'a>>,
-    ) -> Result<Prepared<'a>, Unprepared> {
+        events: Vec<PublishedEvent<'a>>,
+    ) -> Result<PreparedEvents<'a>, PrepareError> {
         if !self.hub.has_room() {
-            return Err(Unprepared { error: PublishError::Overloaded, index: None });
+            return Err(PrepareError { error: PublishError::Overloaded, index: None });
         }
         let mut encoded = Vec::with_capacity(events.iter().map(|e| e.channels.len()).sum());
         for (index, event) in events.into_iter().enumerate() {
-            let refused = |error| Unprepared { error, index: Some(index) };
+            let refused = |error| PrepareError { error, index: Some(index) };
             check_mixture(app, &event).map_err(refused)?;
             for channel in event.channels {
-                let of = (tenant, app);
-                let event = encode(of, event.name, event.data, channel, event.except);
+                let context = (runtime, app);
+                let event = encode(context, event.name, event.data, channel, event.except);
                 encoded.push(event.map_err(refused)?);
             }
         }
-        Ok(Prepared { app, events: encoded })
+        Ok(PreparedEvents { app, events: encoded })
     }
 
-    pub fn publish(&self, tenant: &Tenant, prepared: Prepared<'_>) {
-        prepared.count(&tenant.counts);
-        let (Prepared { app, events }, now) = (prepared, Instant::now());
+    pub fn publish(&self, runtime: &AppRuntime, prepared: PreparedEvents<'_>) {
+        prepared.count(&runtime.counts);
+        let (PreparedEvents { app, events }, now) = (prepared, Instant::now());
         events.into_iter().for_each(|event| {
             let span = Span::publish(event.channel.access().name());
-            span.within(|| self.send((tenant, app), event, now));
+            span.within(|| self.send((runtime, app), event, now));
         });
     }
 
-    fn send(&self, of: Of<'_>, event: EncodedEvent<'_>, now: Instant) {
+    fn send(&self, context: PublishContext<'_>, event: EncodedEvent<'_>, now: Instant) {
         let EncodedEvent { channel, name, body, .. } = &event;
-        let (tenant, app) = of;
+        let (runtime, app) = context;
         if channel.kind().cached {
-            tenant.directory.with(channel, |record, mut locked| {
+            runtime.directory.with(channel, |record, mut locked| {
                 let Some(content) = content(app, &mut locked, name, body) else { return };
                 let data = match (body, &content) {
-                    (Body::Clear { data, .. }, _) => Some(Arc::from(*data)),
+                    (EventBody::Clear { data, .. }, _) => Some(Arc::from(*data)),
                     (_, Content::Sealed(frames)) => frames.envelope().cloned(),
                     (_, Content::Same(_)) => None,
                 };
                 let (data, expires) = (data.unwrap_or_default(), now + app.limits.cache_ttl());
                 let last = LastEvent::new((*name).into(), content.clone(), data, expires);
-                tenant.directory.keep_last(record, &mut locked, last);
-                locked.miss_told = false;
-                self.post(of, &event, &mut locked, content);
+                runtime.directory.set_last_event(record, &mut locked, last);
+                locked.miss_reported = false;
+                self.post(context, &event, &mut locked, content);
             });
-            tenant.directory.drop_beyond(app.limits.cache_bytes, now);
+            runtime.directory.enforce_limit(app.limits.cache_bytes, now);
         } else {
             // No subscribers is not an error: the event has reached all of them.
-            let found = tenant.directory.with_existing(channel.name(), |_, mut locked| {
+            let found = runtime.directory.with_existing(channel.name(), |_, mut locked| {
                 if let Some(content) = content(app, &mut locked, name, body) {
-                    self.post(of, &event, &mut locked, content);
+                    self.post(context, &event, &mut locked, content);
                 }
             });
             if found.is_none() {
-                self.show(app, &event, None);
+                self.note_live_event(app, &event, None);
             }
         }
     }
 
     fn post(
         &self,
-        (_, app): Of<'_>,
+        (_, app): PublishContext<'_>,
         event: &EncodedEvent<'_>,
         locked: &mut LockedRecord<'_>,
         content: Content,
     ) {
-        self.show(app, event, Some((&content, locked)));
+        self.note_live_event(app, event, Some((&content, locked)));
         Span::receivers(|| locked.subscription_count());
         locked.post(&self.hub, content, event.except, Audience::All);
     }
@@ -212,14 +214,14 @@ fn content(
     app: &App,
     locked: &mut LockedRecord<'_>,
     name: &str,
-    body: &Body<'_>,
+    body: &EventBody<'_>,
 ) -> Option<Content> {
     let (payload, frames) = match body {
-        Body::Clear { frame, .. } => return Some(Content::Same(frame.clone())),
-        Body::Sealed { payload, frames } => (payload, frames),
+        EventBody::Clear { frame, .. } => return Some(Content::Same(frame.clone())),
+        EventBody::Sealed { payload, frames } => (payload, frames),
     };
     let channel = locked.channel().clone();
-    let wanted = Tenant::versions_wanted(app, locked);
+    let wanted = AppRuntime::needed_versions(app, locked);
     let frames = frames.adapted(name, &wanted, |version| {
         Span::seal().within(|| app.seal(&channel, payload, version))
     });
@@ -231,7 +233,7 @@ fn content(
     frames.inspect_err(report).ok().map(Content::Sealed)
 }
 
-fn check_mixture(app: &App, event: &Event<'_>) -> Result<(), PublishError> {
+fn check_mixture(app: &App, event: &PublishedEvent<'_>) -> Result<(), PublishError> {
     let encrypted = event.channels.iter().filter(|c| c.access() == Access::Encrypted).count();
     if encrypted == 0 || event.channels.len() == 1 {
         return Ok(());
@@ -246,40 +248,40 @@ fn check_mixture(app: &App, event: &Event<'_>) -> Result<(), PublishError> {
 }
 
 fn encode<'a>(
-    of: Of<'_>,
+    context: PublishContext<'_>,
     name: &'a str,
     data: &'a str,
     channel: Channel,
     except: Option<SocketId>,
 ) -> Result<EncodedEvent<'a>, PublishError> {
     let body = match Frame::clear(&channel, name, data) {
-        Some(frame) => Body::Clear { frame, data },
-        None => seal(of, name, data, &channel)
+        Some(frame) => EventBody::Clear { frame, data },
+        None => seal(context, name, data, &channel)
             .map_err(|error| PublishError::Seal { channel: channel.clone(), error })?,
     };
     Ok(EncodedEvent { channel, name, body, except })
 }
 
 fn seal<'a>(
-    (tenant, app): Of<'_>,
+    (runtime, app): PublishContext<'_>,
     name: &str,
     data: &'a str,
     channel: &Channel,
-) -> Result<Body<'a>, SealError> {
+) -> Result<EventBody<'a>, SealError> {
     let payload = app.admit(channel, data)?;
-    let record = tenant.directory.find(channel.name());
+    let record = runtime.directory.find(channel.name());
     let locked = record.as_ref().and_then(|record| record.enter());
     let wanted = match locked {
-        Some(mut locked) => Tenant::versions_wanted(app, &mut locked),
-        None => vec![Tenant::target(app, channel)],
+        Some(mut locked) => AppRuntime::needed_versions(app, &mut locked),
+        None => vec![AppRuntime::target(app, channel)],
     };
-    let start = tenant.counts.is_to_be_timed().then(Instant::now);
+    let start = runtime.counts.should_time().then(Instant::now);
     let sealed = wanted
         .into_iter()
         .map(|version| Span::seal().within(|| app.seal(channel, &payload, version)))
         .collect::<Result<Vec<_>, _>>()?;
     if let Some(start) = start {
-        tenant.counts.seal_times.add(start.elapsed());
+        runtime.counts.seal_times.add(start.elapsed());
     }
-    Ok(Body::Sealed { payload, frames: SealedFrames::new(name, &sealed) })
+    Ok(EventBody::Sealed { payload, frames: SealedFrames::new(name, &sealed) })
 }

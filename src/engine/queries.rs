@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::Tenant;
+use super::AppRuntime;
 use crate::channel::{Access, Channel};
 
 /// The attributes requested by a query.
@@ -50,7 +50,7 @@ pub struct CachedData {
     pub ttl: u64,
 }
 
-impl Tenant {
+impl AppRuntime {
     /// The requested attributes, as far as they apply to the channel.
     pub fn attributes(&self, channel: &Channel, asked: Attributes) -> ChannelInfo {
         let record = self.directory.find(channel.name());

@@ -1,7 +1,7 @@
 //! Readiness: is traffic welcome, and is there room for more connections?
 
 use super::Engine;
-use crate::capacity::Usage;
+use crate::capacity::ResourceUsage;
 
 /// One reason for not being ready.
 #[derive(Clone, PartialEq, Eq, Debug, serde::Serialize)]
@@ -21,16 +21,16 @@ impl Engine {
         self.hub.is_draining().then_some(DRAINING).into_iter().collect()
     }
 
-    pub fn usage(&self) -> Usage {
-        let tenants = self.tenants();
-        let mut limits = tenants.iter().map(|tenant| tenant.app().limits.connections);
+    pub fn usage(&self) -> ResourceUsage {
+        let runtimes = self.runtimes();
+        let mut limits = runtimes.iter().map(|runtime| runtime.app().limits.connections);
         // A single app without a limit makes the sum unlimited.
         let most = limits.try_fold(0_usize, |sum, most| Some(sum.saturating_add(most?)));
         self.capacity.usage(most.map(|most| (self.hub.sockets() as u64, most as u64)))
     }
 
     /// True if the server takes new connections.
-    pub fn welcomes(&self, usage: &Usage, percent: u64) -> bool {
+    pub fn accepts_connections(&self, usage: &ResourceUsage, percent: u64) -> bool {
         !self.hub.is_draining() && self.capacity.short().is_none() && !usage.exceeds(percent)
     }
 }

@@ -6,7 +6,7 @@ use std::{io, sync::Arc};
 use parking_lot::MutexGuard;
 
 use super::{
-    Engine, Tenant, key_store::StagedKeys, rotation::RotationError, waiting_keys::WaitingKey,
+    AppRuntime, Engine, key_store::StagedKeys, rotation::RotationError, waiting_keys::WaitingKey,
 };
 use crate::{
     audit::RevocationList,
@@ -32,7 +32,7 @@ pub(super) enum ConfiguredKey<'a> {
 /// Holds the lock on the app's keys: no other change can come between.
 #[must_use]
 pub struct KeyChange<'a> {
-    tenant: &'a Tenant,
+    runtime: &'a AppRuntime,
     ring: Arc<KeyRing>,
     next: KeyTable,
     staged: StagedKeys<'a>,
@@ -42,46 +42,46 @@ pub struct KeyChange<'a> {
 
 impl KeyChange<'_> {
     pub(super) fn app(&self) -> &Arc<str> {
-        &self.tenant.id
+        &self.runtime.id
     }
 }
 
 impl Engine {
     pub(super) fn prepare_key<'a>(
         &self,
-        tenant: &'a Tenant,
+        runtime: &'a AppRuntime,
         configured: &Arc<MasterKey>,
         grace: u64,
     ) -> Result<ConfiguredKey<'a>, RotationError> {
-        let _one_at_a_time = tenant.key_changes.lock();
-        let ring = tenant.keys().ok_or(RotationError::NoKeys)?;
+        let _one_at_a_time = runtime.key_changes.lock();
+        let ring = runtime.keys().ok_or(RotationError::NoKeys)?;
         let table = ring.table();
         let next = table.reconciled(configured, unix_now(), grace);
-        let Some(next) = next.map_err(|reason| tenant.refused_key(reason))? else {
+        let Some(next) = next.map_err(|reason| runtime.refused_key(reason))? else {
             return Ok(ConfiguredKey::Unchanged);
         };
         let rotates = next.active().number != table.active().number;
         if rotates
-            && let Err(RotationError::InProgress { behind, until, .. }) = tenant.stragglers(false)
+            && let Err(RotationError::InProgress { behind, until, .. }) = runtime.stragglers(false)
         {
-            let (app, id) = (tenant.id.clone(), configured.fingerprint());
+            let (app, id) = (runtime.id.clone(), configured.fingerprint());
             let why = WaitingKey { app, key: id, behind, until };
             return Ok(ConfiguredKey::Waits { key: configured.clone(), why });
         }
-        let staged = tenant.key_store.stage(&next)?;
-        let change = KeyChange { tenant, ring, next, staged, rotates, _one_at_a_time };
+        let staged = runtime.key_store.stage(&next)?;
+        let change = KeyChange { runtime, ring, next, staged, rotates, _one_at_a_time };
         Ok(ConfiguredKey::Change(Box::new(change)))
     }
 
     /// Activates the key and starts the rotation.
     pub(super) fn take_key(&self, change: KeyChange<'_>) -> io::Result<()> {
-        let KeyChange { tenant, ring, next, staged, rotates, _one_at_a_time } = change;
+        let KeyChange { runtime, ring, next, staged, rotates, _one_at_a_time } = change;
         let key = next.active().id.clone();
-        let had_waited = staged.publish(|| self.install(tenant, &ring, next))?;
-        self.note_written(tenant, RevocationList::Keys, had_waited);
+        let had_waited = staged.publish(|| self.install(runtime, &ring, next))?;
+        self.note_written(runtime, RevocationList::Keys, had_waited);
         if rotates {
-            self.announce(tenant, &ring, None);
-            tracing::info!(app.id = &*tenant.id, key.id = %key, "the configuration names another master key: subscribers move to it");
+            self.announce(runtime, &ring, None);
+            tracing::info!(app.id = &*runtime.id, key.id = %key, "the configuration names another master key: subscribers move to it");
         }
         Ok(())
     }

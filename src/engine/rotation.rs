@@ -3,11 +3,11 @@
 use std::{collections::HashMap, sync::Arc, time::Instant};
 
 pub use super::key_errors::{RevokeError, RotationError};
-use super::{Engine, Tenant, sealed_channels::renew_last_event};
+use super::{AppRuntime, Engine, sealed_channels::renew_last_event};
 use crate::{
-    audit::{Audit, Fact, RevocationList},
+    audit::{Audit, AuditFact, RevocationList},
     channel::{Access, Channel},
-    clock::Now,
+    clock::ClockReading,
     crypto::{
         key::{Fingerprint, MasterKey},
         keyring::KeyRing,
@@ -16,13 +16,13 @@ use crate::{
     },
     hub::{
         directory::LockedRecord,
-        mailbox::{Cut, Post, Rekey},
+        mailbox::{ForcedRekey, Rekey, WorkerCommand},
     },
 };
 
 /// Parameters of a rotation.
 #[derive(Default)]
-pub struct Rotate {
+pub struct RotationRequest {
     /// `None` generates a new key.
     pub key: Option<MasterKey>,
     /// Seconds until activation. A delay lets a backend with its own copy of the key switch at the
@@ -35,7 +35,7 @@ pub struct Rotate {
 }
 
 /// Result of a rotation.
-pub struct Rotated {
+pub struct RotationOutcome {
     pub id: Fingerprint,
     /// Subscriptions closed by `force`.
     pub closed: u32,
@@ -43,54 +43,62 @@ pub struct Rotated {
 
 impl Engine {
     /// Persists the key, then seals new events with it and starts to rekey the subscriptions.
-    pub fn rotate(&self, tenant: &Tenant, asked: Rotate) -> Result<Rotated, RotationError> {
-        self.try_rotate(tenant, asked).inspect_err(|error| self.note_refusal(tenant, error))
+    pub fn rotate(
+        &self,
+        runtime: &AppRuntime,
+        asked: RotationRequest,
+    ) -> Result<RotationOutcome, RotationError> {
+        self.try_rotate(runtime, asked).inspect_err(|error| self.note_refusal(runtime, error))
     }
 
-    pub(super) fn note_refusal(&self, tenant: &Tenant, error: &RotationError) {
-        let (app, reason) = (tenant.id.clone(), error.code().name());
-        self.audit.note(Fact::RotationRefused { app, reason });
+    pub(super) fn note_refusal(&self, runtime: &AppRuntime, error: &RotationError) {
+        let (app, reason) = (runtime.id.clone(), error.code().name());
+        self.audit.note(AuditFact::RotationRefused { app, reason });
     }
 
-    fn try_rotate(&self, tenant: &Tenant, asked: Rotate) -> Result<Rotated, RotationError> {
-        let _one_at_a_time = tenant.key_changes.lock();
-        let ring = tenant.keys().ok_or(RotationError::NoKeys)?;
-        let key = match asked.key.map(Arc::new).or_else(|| tenant.waiting_key()) {
+    fn try_rotate(
+        &self,
+        runtime: &AppRuntime,
+        asked: RotationRequest,
+    ) -> Result<RotationOutcome, RotationError> {
+        let _one_at_a_time = runtime.key_changes.lock();
+        let ring = runtime.keys().ok_or(RotationError::NoKeys)?;
+        let key = match asked.key.map(Arc::new).or_else(|| runtime.waiting_key()) {
             Some(key) => key,
             None => MasterKey::generate().map_err(|_| RotationError::NoRandomness)?.into(),
         };
         let (id, now) = (key.fingerprint(), unix_now());
-        let grace = asked.grace.unwrap_or(tenant.app().rotation.grace_seconds);
-        self.refuse_shared(tenant, &id)?;
+        let grace = asked.grace.unwrap_or(runtime.app().rotation.grace_seconds);
+        self.refuse_shared(runtime, &id)?;
         let at = now.saturating_add(asked.activate_in);
         let announced = ring.table().announced(key, now, at, grace);
-        let announced = announced.map_err(|reason| tenant.refused_key(reason))?;
-        let closed = tenant.stragglers(asked.force)?;
+        let announced = announced.map_err(|reason| runtime.refused_key(reason))?;
+        let closed = runtime.stragglers(asked.force)?;
         let activated = (asked.activate_in == 0).then(|| announced.activated(now)).flatten();
         let begins = activated.is_some();
-        self.change(tenant, &ring, activated.unwrap_or(announced))?;
-        self.close_stragglers(tenant, closed);
+        self.change(runtime, &ring, activated.unwrap_or(announced))?;
+        self.close_stragglers(runtime, closed);
         if begins {
-            self.announce(tenant, &ring, None);
+            self.announce(runtime, &ring, None);
         }
-        Ok(Rotated { id, closed })
+        Ok(RotationOutcome { id, closed })
     }
 
     /// Two applications with one master key could read each other's channels.
     pub(super) fn refuse_shared(
         &self,
-        tenant: &Tenant,
+        runtime: &AppRuntime,
         id: &Fingerprint,
     ) -> Result<(), RotationError> {
         let allowed =
-            |other: &Tenant| tenant.app().shares_master_key && other.app().shares_master_key;
-        let has_it = |other: &&Arc<Tenant>| {
+            |other: &AppRuntime| runtime.app().shares_master_key && other.app().shares_master_key;
+        let has_it = |other: &&Arc<AppRuntime>| {
             let table = other.keys().map(|ring| ring.table());
             let key = table.as_ref().and_then(|table| table.by_id(id.as_str()));
             key.is_some_and(|key| key.state != KeyState::Retired)
         };
-        let tenants = self.tenants();
-        let mut others = tenants.iter().filter(|other| other.id != tenant.id);
+        let runtimes = self.runtimes();
+        let mut others = runtimes.iter().filter(|other| other.id != runtime.id);
         match others.find(|other| has_it(other) && !allowed(other)) {
             Some(other) => Err(RotationError::Shared { other: other.id.clone() }),
             None => Ok(()),
@@ -99,38 +107,38 @@ impl Engine {
 
     pub(super) fn activate(
         &self,
-        tenant: &Tenant,
+        runtime: &AppRuntime,
         ring: &KeyRing,
         announced: &KeyTable,
         now: UnixSeconds,
     ) -> Result<(), RotationError> {
         let Some(next) = announced.activated(now) else { return Ok(()) };
-        self.change(tenant, ring, next)?;
-        self.announce(tenant, ring, None);
+        self.change(runtime, ring, next)?;
+        self.announce(runtime, ring, None);
         Ok(())
     }
 
     pub(super) fn change(
         &self,
-        tenant: &Tenant,
+        runtime: &AppRuntime,
         ring: &KeyRing,
         next: KeyTable,
     ) -> Result<(), RotationError> {
-        let install = |next| self.install(tenant, ring, next);
-        let had_waited = tenant.key_store.change(next, install)?;
-        self.note_written(tenant, RevocationList::Keys, had_waited);
+        let install = |next| self.install(runtime, ring, next);
+        let had_waited = runtime.key_store.change(next, install)?;
+        self.note_written(runtime, RevocationList::Keys, had_waited);
         Ok(())
     }
 
     /// Does not write: the table is on disk already, or the change must not wait for it.
-    pub(super) fn install(&self, tenant: &Tenant, ring: &KeyRing, next: KeyTable) {
+    pub(super) fn install(&self, runtime: &AppRuntime, ring: &KeyRing, next: KeyTable) {
         let before = ring.table();
-        note_changes(&self.audit, &tenant.id, &before, &next);
+        note_changes(&self.audit, &runtime.id, &before, &next);
         if before.active().number != next.active().number {
             let (from, to) = (before.active().id.clone(), next.active().id.clone());
-            let app = tenant.id.clone();
-            self.audit.note(Fact::RotationStarted { app, from: from.clone(), to: to.clone() });
-            *tenant.rotating.lock() = Some((from, to));
+            let app = runtime.id.clone();
+            self.audit.note(AuditFact::RotationStarted { app, from: from.clone(), to: to.clone() });
+            *runtime.rotating.lock() = Some((from, to));
         }
         ring.install(next);
     }
@@ -138,39 +146,39 @@ impl Engine {
     /// Forgets a key immediately. If it is the active one, a new key replaces it and nothing more
     /// is sealed with the old one. The change is written last: a failing disk must not prevent a
     /// revocation.
-    pub fn revoke_key(&self, tenant: &Tenant, id: &str) -> Result<Fingerprint, RotationError> {
-        let (ring, active) = self.forget_key(tenant, id)?;
+    pub fn revoke_key(&self, runtime: &AppRuntime, id: &str) -> Result<Fingerprint, RotationError> {
+        let (ring, active) = self.forget_key(runtime, id)?;
         if let Some(key) =
-            tenant.keys().and_then(|ring| ring.table().by_id(id).map(|key| key.id.clone()))
+            runtime.keys().and_then(|ring| ring.table().by_id(id).map(|key| key.id.clone()))
         {
-            self.audit.note(Fact::KeyRevoked { app: tenant.id.clone(), key });
+            self.audit.note(AuditFact::KeyRevoked { app: runtime.id.clone(), key });
         }
-        self.write_keys(tenant, &ring)?;
+        self.write_keys(runtime, &ring)?;
         Ok(active)
     }
 
     fn forget_key(
         &self,
-        tenant: &Tenant,
+        runtime: &AppRuntime,
         id: &str,
     ) -> Result<(Arc<KeyRing>, Fingerprint), RotationError> {
-        let _one_at_a_time = tenant.key_changes.lock();
-        let ring = tenant.keys().ok_or(RotationError::NoKeys)?;
+        let _one_at_a_time = runtime.key_changes.lock();
+        let ring = runtime.keys().ok_or(RotationError::NoKeys)?;
         let (table, now) = (ring.table(), unix_now());
-        let refused = |reason| tenant.refused_key(reason);
+        let refused = |reason| runtime.refused_key(reason);
         let key = table.by_id(id).ok_or_else(|| refused(KeyError::Unknown(id.to_owned())))?;
         if key.state != KeyState::Active {
-            self.install(tenant, &ring, table.retired(id, now).map_err(refused)?);
-            self.close_subscribers(tenant, key.number, Instant::now());
+            self.install(runtime, &ring, table.retired(id, now).map_err(refused)?);
+            self.close_subscribers(runtime, key.number, Instant::now());
             return Ok((ring, table.active().id.clone()));
         }
         let successor = MasterKey::generate().map_err(|_| RotationError::NoRandomness)?;
         let announced = table.announced(successor, now, now, 0).map_err(refused)?;
         let activated = announced.activated(now).unwrap_or(announced);
         let without = activated.retired(id, now).map_err(refused)?;
-        note_changes(&self.audit, &tenant.id, &table, &without);
+        note_changes(&self.audit, &runtime.id, &table, &without);
         ring.install(activated);
-        self.announce(tenant, &ring, Some(&Cut { revoked: None }));
+        self.announce(runtime, &ring, Some(&ForcedRekey { revoked: None }));
         let active = without.active().id.clone();
         ring.install(without);
         Ok((ring, active))
@@ -180,81 +188,99 @@ impl Engine {
     /// Returns the channel's new epoch.
     pub fn revoke_member(
         &self,
-        tenant: &Tenant,
+        runtime: &AppRuntime,
         channel: &Channel,
         user: &str,
     ) -> Result<u64, RevokeError> {
         if channel.access() != Access::Encrypted {
             return Err(RevokeError::NotEncrypted(channel.clone()));
         }
-        let ring = tenant.ring(channel).ok_or_else(|| RevokeError::Blind(channel.clone()))?;
+        let ring = runtime.ring(channel).ok_or_else(|| RevokeError::Blind(channel.clone()))?;
         if ring.derivation() != Derivation::Hkdf {
             return Err(RevokeError::Derivation);
         }
-        let epoch = self.take_off(tenant, &ring, channel, user);
-        self.audit.note(Fact::ChannelRevoked {
-            app: tenant.id.clone(),
+        let epoch = self.apply_revocation(runtime, &ring, channel, user);
+        self.audit.note(AuditFact::ChannelRevoked {
+            app: runtime.id.clone(),
             channel: channel.clone(),
             epoch,
             user: Some(user.into()),
         });
-        self.write_keys(tenant, &ring)?;
+        self.write_keys(runtime, &ring)?;
         Ok(epoch)
     }
 
-    fn take_off(&self, tenant: &Tenant, ring: &KeyRing, channel: &Channel, user: &str) -> u64 {
-        let _one_at_a_time = tenant.key_changes.lock();
-        let Now { latest: at, earliest, .. } = self.clock.now();
+    fn apply_revocation(
+        &self,
+        runtime: &AppRuntime,
+        ring: &KeyRing,
+        channel: &Channel,
+        user: &str,
+    ) -> u64 {
+        let _one_at_a_time = runtime.key_changes.lock();
+        let ClockReading { latest: at, earliest, .. } = self.clock.now();
         let next = ring.table().without_old_revocations(earliest);
         let next = next.revoked(channel.name(), user, at);
         let epoch = next.epoch(channel.name());
-        let theirs = tenant.directory.find(Channel::of_user(user).name());
-        let cut = Cut { revoked: Some((user.into(), theirs.map(|record| record.topic()))) };
-        let record = tenant.directory.find(channel.name());
+        let theirs = runtime.directory.find(Channel::of_user(user).name());
+        let forced =
+            ForcedRekey { revoked: Some((user.into(), theirs.map(|record| record.topic()))) };
+        let record = runtime.directory.find(channel.name());
         match record.as_ref().and_then(|record| record.enter()) {
             // Under the record's lock nothing is published between the old epoch and the new one.
             Some(mut locked) => {
                 let last = last_plaintext(ring, &locked);
                 ring.install(next);
                 self.rekey(
-                    tenant,
+                    runtime,
                     ring,
                     &mut locked,
                     last.as_ref().map(|text| text.as_slice()),
-                    Some(&cut),
+                    Some(&forced),
                 );
             }
             None => {
                 ring.install(next);
-                self.cut_latecomers(tenant, ring, channel, &cut);
+                self.force_latecomers(runtime, ring, channel, &forced);
             }
         }
-        tenant.app().authorizer.forget(user, at);
+        runtime.app().authorizer.forget(user, at);
         epoch
     }
 
     /// The channel had no record: a client may have joined while the new secret was installed.
-    fn cut_latecomers(&self, tenant: &Tenant, ring: &KeyRing, channel: &Channel, cut: &Cut) {
-        let record = tenant.directory.find(channel.name());
+    fn force_latecomers(
+        &self,
+        runtime: &AppRuntime,
+        ring: &KeyRing,
+        channel: &Channel,
+        forced: &ForcedRekey,
+    ) {
+        let record = runtime.directory.find(channel.name());
         if let Some(mut locked) = record.as_ref().and_then(|record| record.enter()) {
-            self.rekey(tenant, ring, &mut locked, None, Some(cut));
+            self.rekey(runtime, ring, &mut locked, None, Some(forced));
         }
     }
 
     /// Tells every sealed channel its new target version.
-    pub(super) fn announce(&self, tenant: &Tenant, ring: &KeyRing, cut: Option<&Cut>) {
-        for record in tenant.directory.records() {
-            if tenant.ring(record.channel()).is_none() {
+    pub(super) fn announce(
+        &self,
+        runtime: &AppRuntime,
+        ring: &KeyRing,
+        forced: Option<&ForcedRekey>,
+    ) {
+        for record in runtime.directory.records() {
+            if runtime.ring(record.channel()).is_none() {
                 continue;
             }
             if let Some(mut locked) = record.enter() {
                 let last = last_plaintext(ring, &locked);
                 self.rekey(
-                    tenant,
+                    runtime,
                     ring,
                     &mut locked,
                     last.as_ref().map(|text| text.as_slice()),
-                    cut,
+                    forced,
                 );
             }
         }
@@ -262,37 +288,38 @@ impl Engine {
 
     fn rekey(
         &self,
-        tenant: &Tenant,
+        runtime: &AppRuntime,
         ring: &KeyRing,
         locked: &mut LockedRecord<'_>,
         last: Option<&[u8]>,
-        cut: Option<&Cut>,
+        forced: Option<&ForcedRekey>,
     ) {
         let channel = locked.channel().clone();
         let target = ring.target(&channel);
         let keys = locked.sealed(|| target);
-        let resealer = cut.and_then(|_| ring.resealer(&channel, keys.target, target)).map(Arc::new);
+        let resealer =
+            forced.and_then(|_| ring.resealer(&channel, keys.target, target)).map(Arc::new);
         let before = keys.wanted(|version| ring.serves(&channel, version));
         let keep: Vec<Version> =
-            before.into_iter().filter(|v| *v != target && cut.is_none()).collect();
+            before.into_iter().filter(|v| *v != target && forced.is_none()).collect();
         let renewed =
             last.map_or(Ok(()), |text| renew_last_event(ring, locked, target, text, &keep));
-        tenant.directory.ledger().recharge(locked);
-        let nudge = renewed.and_then(|()| tenant.nudge(ring, &channel, target));
+        runtime.directory.ledger().recharge(locked);
+        let nudge = renewed.and_then(|()| runtime.nudge(ring, &channel, target));
         match nudge {
             Ok(nudge) => {
-                let (topic, since, cut) = (locked.topic(), locked.sequence(), cut.cloned());
-                locked.rekey(&self.hub, Rekey { topic, nudge, target, since, cut, resealer });
+                let (topic, since, forced) = (locked.topic(), locked.sequence(), forced.cloned());
+                locked.rekey(&self.hub, Rekey { topic, nudge, target, since, forced, resealer });
             }
             Err(error) => {
-                tracing::error!(app.id = &*tenant.id, %error, "a channel could not be told its next key");
+                tracing::error!(app.id = &*runtime.id, %error, "a channel could not be told its next key");
             }
         }
     }
 
-    pub(super) fn close_subscribers(&self, tenant: &Tenant, key: u32, by: Instant) {
-        let tenant = tenant.terms.tenant;
-        self.hub.post_to_all(|| Post::Retire { tenant, key, by });
+    pub(super) fn close_subscribers(&self, runtime: &AppRuntime, key: u32, by: Instant) {
+        let runtime = runtime.rekey_policy.runtime;
+        self.hub.post_to_all(|| WorkerCommand::CloseKeyUsers { runtime, key, by });
     }
 }
 
@@ -302,16 +329,16 @@ fn note_changes(audit: &Audit, app: &Arc<str>, before: &KeyTable, after: &KeyTab
         let known = before.by_number(key.number);
         let (app, id) = (app.clone(), key.id.clone());
         if known.is_none() {
-            audit.note(Fact::KeyCreated { app: app.clone(), key: id.clone() });
+            audit.note(AuditFact::KeyCreated { app: app.clone(), key: id.clone() });
         }
         if known.is_some_and(|known| known.state == key.state) {
             continue;
         }
         match key.state {
             KeyState::Pending => {}
-            KeyState::Active => audit.note(Fact::KeyActivated { app, key: id }),
-            KeyState::Grace => audit.note(Fact::KeyGrace { app, key: id }),
-            KeyState::Retired => audit.note(Fact::KeyRetired { app, key: id }),
+            KeyState::Active => audit.note(AuditFact::KeyActivated { app, key: id }),
+            KeyState::Grace => audit.note(AuditFact::KeyGrace { app, key: id }),
+            KeyState::Retired => audit.note(AuditFact::KeyRetired { app, key: id }),
         }
     }
 }
@@ -324,7 +351,7 @@ fn last_plaintext(
     ring.open(locked.channel(), &last.data).map(|(_, plaintext)| plaintext)
 }
 
-impl Tenant {
+impl AppRuntime {
     pub(super) fn refused_key(&self, reason: KeyError) -> RotationError {
         RotationError::Key { app: self.id.clone(), reason }
     }

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::{Tenant, subscribe::Cached};
+use super::{AppRuntime, subscribe::CachedReply};
 use crate::{
     app::App,
     channel::Channel,
@@ -11,18 +11,18 @@ use crate::{
         keytable::Version,
         sealer::{SealError, Sealed},
     },
-    hub::{Hub, cached::LastEvent, directory::LockedRecord, mailbox::Content, place::Next},
+    hub::{Hub, cached::LastEvent, directory::LockedRecord, gate::PendingRekey, mailbox::Content},
     protocol::{sealed::SealedFrames, tripwire},
 };
 
-impl Tenant {
+impl AppRuntime {
     /// The version new events are sealed with.
     pub(super) fn target(app: &App, channel: &Channel) -> Version {
         app.ring(channel).map_or(Version::BLIND, |ring| ring.target(channel))
     }
 
     /// All versions an event must be sealed with, so that each subscriber can open it.
-    pub(super) fn versions_wanted(app: &App, locked: &mut LockedRecord<'_>) -> Vec<Version> {
+    pub(super) fn needed_versions(app: &App, locked: &mut LockedRecord<'_>) -> Vec<Version> {
         let channel = locked.channel().clone();
         let Some(ring) = app.ring(&channel) else { return vec![Version::BLIND] };
         let keys = locked.sealed(|| ring.target(&channel));
@@ -36,7 +36,7 @@ impl Tenant {
         ring: &KeyRing,
         locked: &mut LockedRecord<'_>,
         granted: Option<Version>,
-    ) -> (Version, Option<Next>) {
+    ) -> (Version, Option<PendingRekey>) {
         let (channel, since) = (locked.channel().clone(), locked.sequence());
         let keys = locked.sealed(|| ring.target(&channel));
         let target = keys.target;
@@ -46,8 +46,8 @@ impl Tenant {
             return (version, None);
         }
         let nudge = keys.nudge.clone().or_else(|| self.nudge(ring, &channel, target).ok());
-        let cut = !ring.serves(&channel, version);
-        (version, nudge.map(|nudge| Next { target, nudge, cut, since }))
+        let forced = !ring.serves(&channel, version);
+        (version, nudge.map(|nudge| PendingRekey { target, nudge, forced, since }))
     }
 
     /// An empty event. It makes a client on a quiet channel notice the new secret.
@@ -58,7 +58,7 @@ impl Tenant {
         target: Version,
     ) -> Result<SealedFrames, SealError> {
         let sealed = ring.seal(channel, target, b"{}")?;
-        Ok(SealedFrames::new(&self.terms.nudge_event(), [&sealed]))
+        Ok(SealedFrames::new(&self.rekey_policy.nudge_event(), [&sealed]))
     }
 
     /// The channel's last event, sealed with the subscriber's secret.
@@ -68,20 +68,20 @@ impl Tenant {
         version: Version,
         now: Instant,
         hub: &Hub,
-    ) -> Cached {
+    ) -> CachedReply {
         let channel = locked.channel();
         if !channel.kind().cached {
-            return Cached::No;
+            return CachedReply::No;
         }
         let last = locked.last_event.as_ref().filter(|event| event.expires > now);
-        let Some(last) = last else { return Cached::Miss };
+        let Some(last) = last else { return CachedReply::Miss };
         let frame = match &last.content {
             Content::Same(frame) => Some(frame.clone()),
             Content::Sealed(frames) => frames
                 .of(version)
                 .cloned()
                 .or_else(|| {
-                    let sealed = sealed_again(app, channel, last, version)?;
+                    let sealed = reseal_last_event(app, channel, last, version)?;
                     SealedFrames::new(&last.name, [&sealed]).of(version).cloned()
                     // Its secret is no longer served. The client cannot open this form, so it asks
                     // for the next secret.
@@ -89,17 +89,17 @@ impl Tenant {
                 .or_else(|| frames.newest().cloned()),
         };
         match frame {
-            Some(frame) if tripwire::trips(&frame) => {
-                hub.tripped();
-                Cached::Miss
+            Some(frame) if tripwire::leaks_plaintext(&frame) => {
+                hub.record_trip();
+                CachedReply::Miss
             }
-            Some(frame) => Cached::Hit(frame),
-            None => Cached::Miss,
+            Some(frame) => CachedReply::Hit(frame),
+            None => CachedReply::Miss,
         }
     }
 }
 
-fn sealed_again(
+fn reseal_last_event(
     app: &App,
     channel: &Channel,
     last: &LastEvent,
@@ -140,7 +140,7 @@ mod tests {
         keyfile::KeyFile,
     };
 
-    fn tenant(hub: &Arc<Hub>) -> Tenant {
+    fn runtime(hub: &Arc<Hub>) -> AppRuntime {
         let key = MasterKey::generate().unwrap().to_text().to_string();
         let variables = [
             ("SEALCAST_APP_ID", "a"),
@@ -154,27 +154,27 @@ mod tests {
             .collect();
         let source = Source::new(&Flags::default(), environment).unwrap();
         let app = Config::load(&source, example_salt()).unwrap().apps.remove(0);
-        Tenant::new(app, KeyFile::of_app(Path::new("/nowhere"), "a"), hub.clone())
+        AppRuntime::new(app, KeyFile::of_app(Path::new("/nowhere"), "a"), hub.clone())
     }
 
     /// A rotation installs its key before it has told every channel.
     #[test]
-    fn nobody_moves_back() {
+    fn version_never_goes_back() {
         let hub = Hub::new(1, 1000, 1000);
-        let tenant = tenant(&hub);
-        let ring = &*tenant.keys().unwrap();
+        let runtime = runtime(&hub);
+        let ring = &*runtime.keys().unwrap();
         let channel = Channel::parse("private-encrypted-x", 200).unwrap();
-        tenant.directory.with(&channel, |_, mut locked| {
+        runtime.directory.with(&channel, |_, mut locked| {
             let old = ring.target(&channel);
-            assert_eq!(tenant.join_key(ring, &mut locked, None).0, old);
+            assert_eq!(runtime.join_key(ring, &mut locked, None).0, old);
             let next = ring.table().announced(MasterKey::generate().unwrap(), 0, 0, 9).unwrap();
             ring.install(next.activated(0).unwrap());
             let new = ring.target(&channel);
-            let (version, next) = tenant.join_key(ring, &mut locked, Some(new));
+            let (version, next) = runtime.join_key(ring, &mut locked, Some(new));
             assert!(version == new && next.is_none());
             locked.sealed(|| new).target = new;
-            let (version, next) = tenant.join_key(ring, &mut locked, Some(old));
-            assert!(version == old && next.is_some_and(|next| next.target == new && !next.cut));
+            let (version, next) = runtime.join_key(ring, &mut locked, Some(old));
+            assert!(version == old && next.is_some_and(|next| next.target == new && !next.forced));
         });
     }
 }

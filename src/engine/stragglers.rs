@@ -1,13 +1,13 @@
 //! Stragglers: subscriptions still at an earlier key version, which block the next rotation.
 
-use super::{Engine, Tenant, key_errors::RotationError};
+use super::{AppRuntime, Engine, key_errors::RotationError};
 use crate::{
-    audit::Fact,
+    audit::AuditFact,
     crypto::keytable::{KeyState, UnixSeconds},
-    hub::mailbox::Post,
+    hub::mailbox::WorkerCommand,
 };
 
-impl Tenant {
+impl AppRuntime {
     /// The number of stragglers; an error if there are any and they may not be closed.
     pub(super) fn stragglers(&self, may_close: bool) -> Result<u32, RotationError> {
         match self.behind() {
@@ -30,12 +30,12 @@ impl Tenant {
 impl Engine {
     /// Their clients reconnect and get the active key. Must be called before the next key is
     /// announced: no subscription may have two rekeys ahead.
-    pub(super) fn close_stragglers(&self, app: &Tenant, stragglers: u32) {
+    pub(super) fn close_stragglers(&self, app: &AppRuntime, stragglers: u32) {
         if stragglers == 0 {
             return;
         }
-        let tenant = app.terms.tenant;
-        self.hub.post_to_all(|| Post::CloseStragglers { tenant });
-        self.audit.note(Fact::RotationForced { app: app.id.clone(), closed: stragglers });
+        let runtime = app.rekey_policy.runtime;
+        self.hub.post_to_all(|| WorkerCommand::CloseStragglers { runtime });
+        self.audit.note(AuditFact::RotationForced { app: app.id.clone(), closed: stragglers });
     }
 }

@@ -5,37 +5,37 @@ use std::{sync::Arc, time::Instant};
 
 use bytes::Bytes;
 
-use super::{Engine, Tenant, users::SignedIn};
+use super::{AppRuntime, Engine, users::SignedIn};
 use crate::{
     app::App,
     channel::{Access, Channel, InvalidChannel},
     clock::KnownAsOf,
     crypto::keytable::Version,
     hub::{
+        authorization_cache::CachedAuthorization,
         directory::{LockedRecord, Record},
-        granted::Taken,
+        gate::PendingRekey,
         mailbox::{Audience, Content},
-        place::Next,
     },
     ids::SocketId,
-    presence::{InvalidMember, Leaving, Member, Transition},
+    presence::{InvalidMember, LeaveMode, Member, Transition},
     protocol::{
-        client::{Misshapen, Subscribe},
+        client::{InvalidField, Subscribe},
         dialect::Dialect,
         escape::Escaped,
         server::Frame,
         signed::{AuthError, signed_for_channel},
     },
     refusal::RefusalCode,
-    webhook::Fact,
+    webhook::ChannelFact,
 };
 
 #[derive(Debug, thiserror::Error)]
-pub enum Refusal {
+pub enum SubscribeError {
     #[error("Invalid channel: {0}")]
     Channel(#[from] InvalidChannel),
     #[error(transparent)]
-    Misshapen(#[from] Misshapen),
+    InvalidField(#[from] InvalidField),
     #[error("Channel {0} requires authorization, but the subscription carries no auth")]
     AuthMissing(Channel),
     #[error(transparent)]
@@ -62,7 +62,7 @@ pub enum Refusal {
     TooOften { per_second: u32 },
 }
 
-impl Refusal {
+impl SubscribeError {
     /// The `type` field of `pusher:subscription_error`.
     pub fn kind(&self) -> &'static str {
         match self {
@@ -77,7 +77,7 @@ impl Refusal {
             Self::Revoked(_) => "Revoked",
             Self::AuthMissing(_)
             | Self::Auth(_)
-            | Self::Misshapen(_)
+            | Self::InvalidField(_)
             | Self::MemberMissing
             | Self::Member(_)
             | Self::NotThatUser(_) => "AuthError",
@@ -87,7 +87,7 @@ impl Refusal {
     pub fn code(&self) -> RefusalCode {
         match self {
             Self::Channel(reason) => reason.code(),
-            Self::Misshapen(misshapen) => misshapen.code(),
+            Self::InvalidField(invalid_field) => invalid_field.code(),
             Self::AuthMissing(_) => RefusalCode::AuthMissing,
             Self::Auth(reason) => reason.code(),
             Self::MemberMissing => RefusalCode::MemberMissing,
@@ -115,36 +115,36 @@ pub struct Subscriber<'a> {
 }
 
 /// The state of a subscription that ends.
-pub struct LeftPlace<'a> {
+pub struct EndedSubscription<'a> {
     pub member: Option<&'a str>,
     /// Version of its secret, if the channel is sealed here.
     pub version: Option<Version>,
-    pub leaving: Leaving,
+    pub leaving: LeaveMode,
 }
 
 /// A subscription on a channel's record. The holder must end it with `unsubscribe`.
 #[must_use]
-pub struct Joined {
+pub struct JoinedChannel {
     pub record: Arc<Record>,
     pub member: Option<Arc<str>>,
     /// Sequence number of the channel state shown in the success frame.
     pub since: u64,
     /// Members for the success frame of a presence channel.
     pub roster: Option<Escaped>,
-    pub cached: Cached,
+    pub cached: CachedReply,
     /// For sealed channels: the version of the client's secret, and the next one if it is behind.
-    pub key: Option<(Version, Option<Next>)>,
+    pub key: Option<(Version, Option<PendingRekey>)>,
 }
 
 /// The cached event, sent after the success frame.
-pub enum Cached {
+pub enum CachedReply {
     /// Not a cache channel.
     No,
     Hit(Frame),
     Miss,
 }
 
-impl Cached {
+impl CachedReply {
     pub fn answer(&self, dialect: Dialect, channel: &Channel) -> Option<Bytes> {
         match self {
             Self::No => None,
@@ -160,13 +160,13 @@ pub fn authorize(
     subscriber: &Subscriber<'_>,
     channel: &Channel,
     request: &Subscribe,
-) -> Result<Option<Member>, Refusal> {
+) -> Result<Option<Member>, SubscribeError> {
     match channel.access() {
         Access::Public => Ok(None),
         Access::User if subscriber.user.is_some_and(|user| channel.user() == Some(&user.id)) => {
             Ok(None)
         }
-        Access::User | Access::Watch => Err(Refusal::NotThatUser(channel.clone())),
+        Access::User | Access::Watch => Err(SubscribeError::NotThatUser(channel.clone())),
         Access::Private | Access::Encrypted => {
             // Some custom authorizers sign channel_data on private channels, some send it unsigned.
             let data = channel_data(request);
@@ -195,18 +195,22 @@ fn verify(
     channel: &Channel,
     request: &Subscribe,
     channel_data: Option<&str>,
-) -> Result<(), Refusal> {
+) -> Result<(), SubscribeError> {
     let auth = request.auth.as_deref().filter(|auth| !auth.is_empty());
-    let auth = auth.ok_or_else(|| Refusal::AuthMissing(channel.clone()))?;
+    let auth = auth.ok_or_else(|| SubscribeError::AuthMissing(channel.clone()))?;
     let signed = signed_for_channel(subscriber.socket_id, channel, channel_data);
     Ok(app.verify_auth(auth, &signed)?)
 }
 
-fn member(app: &App, subscriber: &Subscriber<'_>, request: &Subscribe) -> Result<Member, Refusal> {
+fn member(
+    app: &App,
+    subscriber: &Subscriber<'_>,
+    request: &Subscribe,
+) -> Result<Member, SubscribeError> {
     match (channel_data(request), subscriber.user) {
         (Some(data), _) => Ok(Member::parse(data, app.member_limits())?),
-        (None, Some(user)) => user.member(app.member_limits()).map_err(Refusal::Member),
-        (None, None) => Err(Refusal::MemberMissing),
+        (None, Some(user)) => user.member(app.member_limits()).map_err(SubscribeError::Member),
+        (None, None) => Err(SubscribeError::MemberMissing),
     }
 }
 
@@ -216,7 +220,7 @@ fn is_revoked(
     app: &App,
     subscriber: &Subscriber<'_>,
     channel: &Channel,
-    granted: Option<&Taken>,
+    granted: Option<&CachedAuthorization>,
 ) -> bool {
     let grantee = granted.and_then(|granted| granted.grantee.user.as_deref());
     let as_of = granted.map_or(subscriber.opened, |granted| granted.grantee.as_of);
@@ -229,21 +233,21 @@ impl Engine {
     /// subscriber is counted, and its answer shows the state of that moment.
     pub fn subscribe(
         &self,
-        tenant: &Tenant,
+        runtime: &AppRuntime,
         subscriber: &Subscriber<'_>,
         channel: &Channel,
         member: Option<Member>,
-        granted: Option<&Taken>,
-    ) -> Result<Joined, Refusal> {
-        let (app, now) = (tenant.app(), Instant::now());
-        let joined = tenant.directory.with(channel, |record, mut locked| {
+        granted: Option<&CachedAuthorization>,
+    ) -> Result<JoinedChannel, SubscribeError> {
+        let (app, now) = (runtime.app(), Instant::now());
+        let joined = runtime.directory.with(channel, |record, mut locked| {
             // Checked under the lock, like revocations: a revocation that is not in the table yet
             // will find this subscriber.
             if is_revoked(&app, subscriber, channel, granted) {
-                return Err(Refusal::Revoked(channel.clone()));
+                return Err(SubscribeError::Revoked(channel.clone()));
             }
             // Likewise: a reload may have made the name an alias since the session looked.
-            tenant.app().refuse_alias(channel.name())?;
+            runtime.app().refuse_alias(channel.name())?;
             let user_id = member.as_ref().map(|member| member.user_id.clone());
             let (first, mut changed) = (!locked.is_occupied(), false);
             if let Some(member) = member {
@@ -252,10 +256,10 @@ impl Engine {
                     locked.members.count() >= limit && !locked.members.contains(&member.user_id)
                 };
                 if full(&locked) {
-                    tenant.end_holds(&self.hub, &mut locked, 1, now);
+                    runtime.end_holds(&self.hub, &mut locked, 1, now);
                 }
                 if full(&locked) {
-                    return Err(Refusal::ChannelFull { channel: channel.clone(), limit });
+                    return Err(SubscribeError::ChannelFull { channel: channel.clone(), limit });
                 }
                 let added = Frame::member_added(channel, &member.user_id, member.info.as_deref());
                 changed = locked.members.join(member, now) == Transition::Changed;
@@ -264,22 +268,24 @@ impl Engine {
                 }
             }
             if first {
-                tenant.note(channel, &Fact::ChannelOccupied);
+                runtime.note(channel, &ChannelFact::ChannelOccupied);
             }
             if let Some(user_id) = user_id.as_ref().filter(|_| changed) {
-                tenant.note(channel, &Fact::MemberAdded { user_id });
+                runtime.note(channel, &ChannelFact::MemberAdded { user_id });
             }
             let since = locked.subscribe(subscriber.worker);
-            tenant.count_changed(&self.hub, record, &mut locked, now);
+            runtime.count_changed(&self.hub, record, &mut locked, now);
             let key = app.ring(channel).map(|ring| {
-                tenant.join_key(ring, &mut locked, granted.and_then(|granted| granted.version))
+                runtime.join_key(ring, &mut locked, granted.and_then(|granted| granted.version))
             });
             let version = key.as_ref().map_or(Version::BLIND, |(version, _)| *version);
-            let cached = Tenant::cached(&app, &locked, version, now, &self.hub);
-            if matches!(cached, Cached::Miss) && !std::mem::replace(&mut locked.miss_told, true) {
-                tenant.note(channel, &Fact::CacheMiss);
+            let cached = AppRuntime::cached(&app, &locked, version, now, &self.hub);
+            if matches!(cached, CachedReply::Miss)
+                && !std::mem::replace(&mut locked.miss_reported, true)
+            {
+                runtime.note(channel, &ChannelFact::CacheMiss);
             }
-            Ok(Joined {
+            Ok(JoinedChannel {
                 roster: user_id.is_some().then(|| locked.members.roster()),
                 cached,
                 record: record.clone(),
@@ -289,19 +295,19 @@ impl Engine {
             })
         });
         if joined.is_err()
-            && let Some(record) = tenant.directory.find(channel.name())
+            && let Some(record) = runtime.directory.find(channel.name())
         {
-            tenant.directory.tidy(&record, now);
+            runtime.directory.remove_if_unused(&record, now);
         }
         joined
     }
 
     pub fn unsubscribe(
         &self,
-        tenant: &Tenant,
+        runtime: &AppRuntime,
         worker: usize,
         record: &Arc<Record>,
-        place: &LeftPlace<'_>,
+        place: &EndedSubscription<'_>,
     ) {
         let now = Instant::now();
         if let Some(mut locked) = record.enter() {
@@ -310,23 +316,25 @@ impl Engine {
             if let Some(user_id) = place.member {
                 // On an empty channel no departure is held.
                 let returns = match place.leaving {
-                    Leaving::Usual if !empty => tenant.app().limits.member_returns(),
-                    Leaving::Usual | Leaving::AtOnce => None,
+                    LeaveMode::MayReturn if !empty => runtime.app().limits.member_returns(),
+                    LeaveMode::MayReturn | LeaveMode::Final => None,
                 };
                 match locked.members.leave(user_id, returns, now) {
-                    Transition::Changed => tenant.tell_removed(&self.hub, &mut locked, user_id),
-                    Transition::Held(until) => tenant.hold(record, user_id, until),
+                    Transition::Changed => {
+                        runtime.announce_removed(&self.hub, &mut locked, user_id)
+                    }
+                    Transition::Held(until) => runtime.hold(record, user_id, until),
                     Transition::Unchanged => {}
                 }
             }
             if empty {
-                tenant.end_holds(&self.hub, &mut locked, usize::MAX, now);
+                runtime.end_holds(&self.hub, &mut locked, usize::MAX, now);
             }
-            tenant.count_changed(&self.hub, record, &mut locked, now);
+            runtime.count_changed(&self.hub, record, &mut locked, now);
             if empty {
-                tenant.note(record.channel(), &Fact::ChannelVacated);
+                runtime.note(record.channel(), &ChannelFact::ChannelVacated);
             }
         }
-        tenant.directory.tidy(record, now);
+        runtime.directory.remove_if_unused(record, now);
     }
 }

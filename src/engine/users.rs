@@ -8,7 +8,7 @@ use std::{
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{Engine, Tenant};
+use super::{AppRuntime, Engine};
 use crate::{
     app::App,
     channel::{Channel, InvalidName, check_characters},
@@ -21,7 +21,7 @@ use crate::{
     limits::Limits,
     presence::{InvalidMember, Member, MemberLimits},
     protocol::{
-        client::{Misshapen, Signin},
+        client::{InvalidField, Signin},
         json::object_in,
         server::Frame,
         signed::{AuthError, signed_for_user},
@@ -48,11 +48,11 @@ pub enum SigninError {
     #[error(transparent)]
     Auth(#[from] AuthError),
     #[error("user_data must be JSON with a non-empty string id ({0})")]
-    UserData(String),
+    SigninUserData(String),
     #[error("the user id cannot be used: it {0}")]
     UserId(#[from] InvalidName),
     #[error(transparent)]
-    Misshapen(#[from] Misshapen),
+    InvalidField(#[from] InvalidField),
     #[error("the connection is signed in as another user already")]
     OtherUser,
 }
@@ -63,8 +63,8 @@ impl SigninError {
             Self::Auth(AuthError::Malformed) => RefusalCode::SigninAuthMalformed,
             Self::Auth(AuthError::ForeignKey) => RefusalCode::SigninAuthForeignKey,
             Self::Auth(AuthError::Signature) => RefusalCode::SigninAuthSignature,
-            Self::Misshapen(misshapen) => misshapen.code(),
-            Self::UserData(_) => RefusalCode::InvalidUserData,
+            Self::InvalidField(invalid_field) => invalid_field.code(),
+            Self::SigninUserData(_) => RefusalCode::InvalidUserData,
             Self::UserId(_) => RefusalCode::InvalidUserId,
             Self::OtherUser => RefusalCode::OtherUser,
         }
@@ -72,7 +72,7 @@ impl SigninError {
 }
 
 #[derive(Deserialize)]
-struct UserData<'a> {
+struct SigninUserData<'a> {
     id: String,
     #[serde(borrow, default)]
     user_info: Option<&'a RawValue>,
@@ -83,8 +83,8 @@ struct UserData<'a> {
 impl SignedIn {
     /// Checks the signature, then reads what it signs.
     pub fn verify(app: &App, socket_id: SocketId, request: &Signin) -> Result<Self, SigninError> {
-        if let Some(misshapen) = request.misshapen {
-            return Err(misshapen.into());
+        if let Some(invalid_field) = request.invalid_field {
+            return Err(invalid_field.into());
         }
         let signed = signed_for_user(socket_id, &request.user_data);
         app.verify_auth(&request.auth, &signed)?;
@@ -93,8 +93,8 @@ impl SignedIn {
 
     fn parse(limits: &Limits, user_data: &str) -> Result<Self, SigninError> {
         let text = WellFormed::new(user_data);
-        let data: UserData<'_> =
-            object_in(text.as_str()).map_err(|e| SigninError::UserData(e.to_string()))?;
+        let data: SigninUserData<'_> =
+            object_in(text.as_str()).map_err(|e| SigninError::SigninUserData(e.to_string()))?;
         check_user_id(&data.id, limits.user_id_chars)?;
         let limit = limits.watchlist_ids;
         let mut watchlist: Vec<Arc<str>> = Vec::new();
@@ -136,54 +136,60 @@ pub fn check_user_id(id: &str, limit: usize) -> Result<(), InvalidName> {
 impl Engine {
     /// Counts a connection as the user's. It receives the user's events from now on, with or
     /// without a subscription to the user channel.
-    pub fn sign_in(&self, tenant: &Tenant, worker: usize, user: &SignedIn) -> (Arc<Record>, u64) {
+    pub fn sign_in(
+        &self,
+        runtime: &AppRuntime,
+        worker: usize,
+        user: &SignedIn,
+    ) -> (Arc<Record>, u64) {
         // Watchers are told under the record's lock, so that they see changes in order.
-        tenant.directory.with(&Channel::of_user(&user.id), |record, mut locked| {
+        runtime.directory.with(&Channel::of_user(&user.id), |record, mut locked| {
             let first = !locked.is_occupied();
             let since = locked.subscribe(worker);
-            let returned = tenant.departures.lock().remove(&user.id).is_some();
+            let returned = runtime.departures.lock().remove(&user.id).is_some();
             if first && !returned {
-                tenant.tell_watchers(&self.hub, &user.id, true);
+                runtime.notify_watchers(&self.hub, &user.id, true);
             }
             (record.clone(), since)
         })
     }
 
-    pub fn sign_out(&self, tenant: &Tenant, worker: usize, record: &Arc<Record>) {
+    pub fn sign_out(&self, runtime: &AppRuntime, worker: usize, record: &Arc<Record>) {
         let now = Instant::now();
         if let Some(mut locked) = record.enter() {
             locked.unsubscribe(worker, None);
             let gone = record.channel().user().filter(|_| !locked.is_occupied());
-            if let Some(user) = gone.filter(|_| tenant.app().watchlist) {
-                tenant.departures.lock().insert(user.into(), now + DEPARTURE_DELAY);
+            if let Some(user) = gone.filter(|_| runtime.app().watchlist) {
+                runtime.departures.lock().insert(user.into(), now + DEPARTURE_DELAY);
             }
         }
-        tenant.directory.tidy(record, now);
+        runtime.directory.remove_if_unused(record, now);
     }
 
     /// Subscribes to notices about `user` coming online and going offline.
-    pub fn watch(&self, tenant: &Tenant, worker: usize, user: &str) -> (Arc<Record>, u64) {
-        tenant.directory.with(&Channel::of_watchers(user), |record, mut locked| {
+    pub fn watch(&self, runtime: &AppRuntime, worker: usize, user: &str) -> (Arc<Record>, u64) {
+        runtime.directory.with(&Channel::of_watchers(user), |record, mut locked| {
             (record.clone(), locked.subscribe(worker))
         })
     }
 
-    pub fn unwatch(&self, tenant: &Tenant, worker: usize, record: &Record) {
+    pub fn unwatch(&self, runtime: &AppRuntime, worker: usize, record: &Record) {
         if let Some(mut locked) = record.enter() {
             locked.unsubscribe(worker, None);
         }
-        tenant.directory.tidy(record, Instant::now());
+        runtime.directory.remove_if_unused(record, Instant::now());
     }
 
     /// Closes every connection signed in as the user.
-    pub fn terminate(&self, tenant: &Tenant, user: &str) {
+    pub fn terminate(&self, runtime: &AppRuntime, user: &str) {
         let channel = Channel::of_user(user);
-        let _ =
-            tenant.directory.with_existing(channel.name(), |_, locked| locked.terminate(&self.hub));
+        let _ = runtime
+            .directory
+            .with_existing(channel.name(), |_, locked| locked.close_topic(&self.hub));
     }
 }
 
-impl Tenant {
+impl AppRuntime {
     /// True if the user has a connection, or had one a moment ago.
     pub fn is_online(&self, user: &str) -> bool {
         self.is_connected(user) || self.departures.lock().contains_key(user)
@@ -194,7 +200,7 @@ impl Tenant {
         record.is_some_and(|record| record.subscription_count() > 0)
     }
 
-    fn tell_watchers(&self, hub: &Hub, user: &str, online: bool) {
+    fn notify_watchers(&self, hub: &Hub, user: &str, online: bool) {
         let channel = Channel::of_watchers(user);
         let _ = self.directory.with_existing(channel.name(), |_, mut locked| {
             let frame = if online {
@@ -213,11 +219,11 @@ impl Tenant {
             let record = self.directory.with(&channel, |record, locked| {
                 // The user may have signed in again meanwhile.
                 if !locked.is_occupied() {
-                    self.tell_watchers(hub, &user, false);
+                    self.notify_watchers(hub, &user, false);
                 }
                 record.clone()
             });
-            self.directory.tidy(&record, now);
+            self.directory.remove_if_unused(&record, now);
         }
     }
 }

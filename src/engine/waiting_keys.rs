@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{
-    Engine, Tenant,
+    AppRuntime, Engine,
     key_errors::{RotationError, in_progress},
     reconcile::ConfiguredKey,
 };
@@ -35,7 +35,7 @@ impl WaitingKey {
     }
 }
 
-impl Tenant {
+impl AppRuntime {
     pub(super) fn waiting_key(&self) -> Option<Arc<MasterKey>> {
         self.waiting_key.lock().clone()
     }
@@ -59,17 +59,17 @@ impl Tenant {
 
 impl Engine {
     /// Called about once a second while a key is due. Writes a file.
-    pub(super) fn tick_waiting_key(&self, tenant: &Tenant) {
-        let Some(key) = tenant.waiting_key() else { return };
-        match self.take_waiting_key(tenant, &key) {
-            Ok(true) => tenant.forget_waiting_key(&key),
+    pub(super) fn tick_waiting_key(&self, runtime: &AppRuntime) {
+        let Some(key) = runtime.waiting_key() else { return };
+        match self.take_waiting_key(runtime, &key) {
+            Ok(true) => runtime.forget_waiting_key(&key),
             Ok(false) => {}
-            Err(error @ RotationError::NotWritten(_)) => tenant.note_key_change(Some(&error)),
+            Err(error @ RotationError::NotWritten(_)) => runtime.note_key_change(Some(&error)),
             Err(error) => {
-                tenant.forget_waiting_key(&key);
-                self.note_refusal(tenant, &error);
+                runtime.forget_waiting_key(&key);
+                self.note_refusal(runtime, &error);
                 tracing::error!(
-                    app.id = &*tenant.id,
+                    app.id = &*runtime.id,
                     %error,
                     "the master key that the configuration names has waited for a rotation to end, and is refused now: the active key stays"
                 );
@@ -80,12 +80,12 @@ impl Engine {
     /// True if the key no longer waits.
     fn take_waiting_key(
         &self,
-        tenant: &Tenant,
+        runtime: &AppRuntime,
         key: &Arc<MasterKey>,
     ) -> Result<bool, RotationError> {
-        self.refuse_shared(tenant, &key.fingerprint())?;
-        let grace = tenant.app().rotation.grace_seconds;
-        match self.prepare_key(tenant, key, grace)? {
+        self.refuse_shared(runtime, &key.fingerprint())?;
+        let grace = runtime.app().rotation.grace_seconds;
+        match self.prepare_key(runtime, key, grace)? {
             ConfiguredKey::Unchanged => Ok(true),
             ConfiguredKey::Change(change) => Ok(self.take_key(*change).map(|()| true)?),
             ConfiguredKey::Waits { .. } => Ok(false),

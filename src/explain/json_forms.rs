@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use crate::protocol::json;
 
 /// Longer texts are not rewritten: they are rarely signed, and each attempt costs time.
-const LONGEST: usize = 8 * 1024;
+const MAX_BYTES: usize = 8 * 1024;
 
 /// Differences from the plainest form.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -50,7 +50,7 @@ impl std::fmt::Display for Style {
 
 /// All forms of a JSON value; empty if `text` is not JSON.
 pub fn forms(text: &str) -> Vec<(Style, String)> {
-    if text.len() > LONGEST {
+    if text.len() > MAX_BYTES {
         return Vec::new();
     }
     let Ok(value) = json::value(text) else { return Vec::new() };
@@ -144,7 +144,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_library_is_among_them() {
+    fn json_of_each_common_library_is_included() {
         let javascript = r#"{"user_id":"ü","url":"a/b","n":[1,2.50,null]}"#;
         let written: Vec<String> = forms(javascript).into_iter().map(|(_, text)| text).collect();
         for library in [
@@ -168,7 +168,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_value_stays_the_same(text in "\\PC{0,20}", key in "\\PC{0,5}") {
+        fn every_form_has_the_same_value(text in "\\PC{0,20}", key in "\\PC{0,5}") {
             let value = serde_json::json!({key: [text, 1, {"a/b": null}], "z": "\n\u{1}\"\\"});
             let forms = forms(&value.to_string());
             prop_assert_eq!(forms.len(), 16);

@@ -5,14 +5,14 @@
 
 mod answer;
 mod json_forms;
-mod refusals;
+mod refusal_log;
 mod secrets;
-mod slip;
+mod signing_mistake;
 
 pub use answer::Explanation;
-pub use refusals::{Line, RefusalId, Refusals};
-pub use secrets::{NearMiss, NearSecrets};
-pub use slip::Slip;
+pub use refusal_log::{RefusalId, RefusalLine, RefusalLog};
+pub use secrets::{SecretMistake, SimilarSecrets};
+pub use signing_mistake::SigningMistake;
 
 use crate::{
     channel::{Access, ChannelKind},
@@ -59,10 +59,10 @@ impl Subject<'_> {
 }
 
 /// The server's knowledge of the app.
-pub struct Knowledge<'a> {
+pub struct AppKnowledge<'a> {
     pub key: &'a str,
     pub secret: &'a AppSecret,
-    pub near: &'a NearSecrets,
+    pub near: &'a SimilarSecrets,
     /// True if the key belongs to another app of this server.
     pub is_other_app: &'a dyn Fn(&str) -> bool,
 }
@@ -70,11 +70,11 @@ pub struct Knowledge<'a> {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Verdict {
     Correct,
-    Wrong(Cause),
+    Wrong(AuthFault),
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Cause {
+pub enum AuthFault {
     Missing,
     /// Blanks or quotation marks around the string.
     Wrapped,
@@ -91,15 +91,15 @@ pub enum Cause {
         digits: usize,
     },
     Malformed,
-    Secret(NearMiss),
-    Text(Slip),
+    Secret(SecretMistake),
+    Text(SigningMistake),
     /// None of the known mistakes.
     Unknown,
 }
 
 /// `others`: other sockets it may have been signed for.
 pub fn explain(
-    known: &Knowledge<'_>,
+    known: &AppKnowledge<'_>,
     auth: &str,
     socket: SocketId,
     subject: &Subject<'_>,
@@ -111,60 +111,60 @@ pub fn explain(
     }
     Verdict::Wrong(match signature(known, auth) {
         Err(cause) => cause,
-        Ok(signature) => {
-            signed_otherwise(known, &signature, &accepted, || slip::slips(socket, subject, others))
-        }
+        Ok(signature) => find_mistake(known, &signature, &accepted, || {
+            signing_mistake::signing_mistakes(socket, subject, others)
+        }),
     })
 }
 
-fn signed_otherwise(
-    known: &Knowledge<'_>,
+fn find_mistake(
+    known: &AppKnowledge<'_>,
     signature: &Signature,
     accepted: &[String],
-    slips: impl FnOnce() -> Vec<(Slip, String)>,
-) -> Cause {
+    mistakes: impl FnOnce() -> Vec<(SigningMistake, String)>,
+) -> AuthFault {
     let signed = |secret: &AppSecret, text: &String| secret.verify(&[text.as_bytes()], signature);
     let near = known.near.iter();
     let near = near.filter(|(_, secret)| accepted.iter().any(|text| signed(secret, text)));
-    if let Some((miss, _)) = near.into_iter().next() {
-        return Cause::Secret(miss);
+    if let Some((mistake, _)) = near.into_iter().next() {
+        return AuthFault::Secret(mistake);
     }
-    let slip = slips().into_iter().find(|(_, text)| signed(known.secret, text));
-    slip.map_or(Cause::Unknown, |(slip, _)| Cause::Text(slip))
+    let mistake = mistakes().into_iter().find(|(_, text)| signed(known.secret, text));
+    mistake.map_or(AuthFault::Unknown, |(mistake, _)| AuthFault::Text(mistake))
 }
 
 /// The signature in the string, or the fault in its place.
-fn signature(known: &Knowledge<'_>, auth: &str) -> Result<Signature, Cause> {
+fn signature(known: &AppKnowledge<'_>, auth: &str) -> Result<Signature, AuthFault> {
     let bare = auth.trim().trim_matches(['"', '\'']);
     if bare.is_empty() {
-        return Err(Cause::Missing);
+        return Err(AuthFault::Missing);
     }
     if bare.starts_with('{') {
-        return Err(Cause::WholeAnswer);
+        return Err(AuthFault::WholeAnswer);
     }
     if bare != auth {
-        return Err(Cause::Wrapped);
+        return Err(AuthFault::Wrapped);
     }
     let Some((key, digest)) = auth.rsplit_once(':') else {
         return Err(if Signature::parse(auth).is_some() {
-            Cause::KeyMissing
+            AuthFault::KeyMissing
         } else {
-            Cause::NoColon
+            AuthFault::NoColon
         });
     };
     if digest.eq_ignore_ascii_case(known.key) && Signature::parse(key).is_some() {
-        return Err(Cause::Swapped);
+        return Err(AuthFault::Swapped);
     }
     if key.is_empty() {
-        return Err(Cause::KeyMissing);
+        return Err(AuthFault::KeyMissing);
     }
     if !key.eq_ignore_ascii_case(known.key) {
-        return Err(Cause::ForeignKey { of_this_server: (known.is_other_app)(key) });
+        return Err(AuthFault::ForeignKey { of_this_server: (known.is_other_app)(key) });
     }
-    Signature::parse(digest).ok_or_else(|| odd_digest(digest))
+    Signature::parse(digest).ok_or_else(|| classify_digest(digest))
 }
 
-fn odd_digest(digest: &str) -> Cause {
+fn classify_digest(digest: &str) -> AuthFault {
     let digits = digest.len();
     let name = match digits {
         32 => "MD5",
@@ -174,17 +174,17 @@ fn odd_digest(digest: &str) -> Cause {
         _ if digest.len() >= 42
             && from_any_base64(digest).is_some_and(|bytes| bytes.len() == 32) =>
         {
-            return Cause::Base64;
+            return AuthFault::Base64;
         }
-        _ => return Cause::Malformed,
+        _ => return AuthFault::Malformed,
     };
     match digest.bytes().all(|b| b.is_ascii_hexdigit()) {
-        true => Cause::Digest { name, digits },
-        false => Cause::Malformed,
+        true => AuthFault::Digest { name, digits },
+        false => AuthFault::Malformed,
     }
 }
 
-impl Cause {
+impl AuthFault {
     /// Stable code, shown by `auth explain`.
     pub fn code(&self) -> &'static str {
         match self {
@@ -198,8 +198,8 @@ impl Cause {
             Self::ForeignKey { of_this_server: false } => "unknown_key",
             Self::Base64 => "signature_in_base64",
             Self::Digest { .. } => "other_digest",
-            Self::Secret(miss) => miss.code(),
-            Self::Text(slip) => slip.code(),
+            Self::Secret(mistake) => mistake.code(),
+            Self::Text(mistake) => mistake.code(),
             Self::Unknown => "wrong_secret",
         }
     }
@@ -225,8 +225,8 @@ impl Cause {
             }
             Self::Base64 => "write the signature in hex, not in base64",
             Self::Digest { .. } => "use HMAC-SHA256, which has 64 hex digits",
-            Self::Secret(miss) => miss.fix(),
-            Self::Text(slip) => slip.fix(),
+            Self::Secret(mistake) => mistake.fix(),
+            Self::Text(mistake) => mistake.fix(),
             Self::Unknown => {
                 "compare the secret of the backend with that of this app; if they are the same, compare what was signed: socket_id:channel_name, with :channel_data on presence channels"
             }
@@ -234,13 +234,13 @@ impl Cause {
     }
 }
 
-impl std::fmt::Display for Cause {
+impl std::fmt::Display for AuthFault {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::Digest { name, digits } => {
                 return write!(f, "the signature has {digits} hex digits, as {name} has");
             }
-            Self::Text(slip) => return f.write_str(&slip.cause()),
+            Self::Text(mistake) => return f.write_str(&mistake.cause()),
             Self::Missing => "there is no auth",
             Self::Wrapped => "there are blanks or quotation marks around the auth string",
             Self::WholeAnswer => "the auth string is the whole answer of an auth endpoint",
@@ -255,7 +255,7 @@ impl std::fmt::Display for Cause {
             }
             Self::Base64 => "the signature is written in base64",
             Self::Malformed => "what follows the key is not 64 hex digits",
-            Self::Secret(miss) => miss.cause(),
+            Self::Secret(mistake) => mistake.cause(),
             Self::Unknown => {
                 "the signature fits nothing that is usually signed by mistake: most likely the secret is another one, or it was signed for another socket or channel"
             }

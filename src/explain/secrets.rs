@@ -3,7 +3,7 @@
 use crate::crypto::signature::AppSecret;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum NearMiss {
+pub enum SecretMistake {
     LineBreak,
     LineBreakOfWindows,
     BlankBehind,
@@ -15,7 +15,7 @@ pub enum NearMiss {
     OtherCase,
 }
 
-impl NearMiss {
+impl SecretMistake {
     pub fn cause(self) -> &'static str {
         match self {
             Self::LineBreak | Self::LineBreakOfWindows => {
@@ -63,34 +63,35 @@ impl NearMiss {
 }
 
 /// Keyed HMAC states, so that the secrets themselves need not be kept.
-pub struct NearSecrets(Vec<(NearMiss, AppSecret)>);
+pub struct SimilarSecrets(Vec<(SecretMistake, AppSecret)>);
 
-impl NearSecrets {
+impl SimilarSecrets {
     pub fn of(secret: &str) -> Self {
         let bare = secret.trim();
         let unquoted = bare.trim_matches(['"', '\'']);
         let near = [
-            (NearMiss::LineBreak, format!("{secret}\n")),
-            (NearMiss::LineBreakOfWindows, format!("{secret}\r\n")),
-            (NearMiss::BlankBehind, format!("{secret} ")),
-            (NearMiss::BlankBefore, format!(" {secret}")),
-            (NearMiss::DoubleQuotes, format!("\"{secret}\"")),
-            (NearMiss::SingleQuotes, format!("'{secret}'")),
-            (NearMiss::Trimmed, bare.to_owned()),
-            (NearMiss::Unquoted, unquoted.to_owned()),
-            (NearMiss::OtherCase, secret.to_lowercase()),
-            (NearMiss::OtherCase, secret.to_uppercase()),
+            (SecretMistake::LineBreak, format!("{secret}\n")),
+            (SecretMistake::LineBreakOfWindows, format!("{secret}\r\n")),
+            (SecretMistake::BlankBehind, format!("{secret} ")),
+            (SecretMistake::BlankBefore, format!(" {secret}")),
+            (SecretMistake::DoubleQuotes, format!("\"{secret}\"")),
+            (SecretMistake::SingleQuotes, format!("'{secret}'")),
+            (SecretMistake::Trimmed, bare.to_owned()),
+            (SecretMistake::Unquoted, unquoted.to_owned()),
+            (SecretMistake::OtherCase, secret.to_lowercase()),
+            (SecretMistake::OtherCase, secret.to_uppercase()),
         ];
-        let others = near.into_iter().map(|(miss, text)| (miss, zeroize::Zeroizing::new(text)));
+        let others =
+            near.into_iter().map(|(mistake, text)| (mistake, zeroize::Zeroizing::new(text)));
         Self(
             others
                 .filter(|(_, text)| ***text != *secret)
-                .map(|(miss, text)| (miss, AppSecret::new(text.as_bytes())))
+                .map(|(mistake, text)| (mistake, AppSecret::new(text.as_bytes())))
                 .collect(),
         )
     }
 
-    pub fn iter(&self) -> impl Iterator<Item = (NearMiss, &AppSecret)> {
-        self.0.iter().map(|(miss, secret)| (*miss, secret))
+    pub fn iter(&self) -> impl Iterator<Item = (SecretMistake, &AppSecret)> {
+        self.0.iter().map(|(mistake, secret)| (*mistake, secret))
     }
 }

@@ -17,16 +17,16 @@ fn sign(secret: &str, text: &str) -> String {
 }
 
 fn asked(secret: &str, auth: &str, subject: &Subject<'_>, others: &[SocketId]) -> Verdict {
-    let known = Knowledge {
+    let known = AppKnowledge {
         key: KEY,
         secret: &AppSecret::new(secret.as_bytes()),
-        near: &NearSecrets::of(secret),
+        near: &SimilarSecrets::of(secret),
         is_other_app: &|key| key == "other-app-key",
     };
     explain(&known, auth, socket(), subject, others)
 }
 
-fn cause(auth: &str, subject: &Subject<'_>) -> Cause {
+fn cause(auth: &str, subject: &Subject<'_>) -> AuthFault {
     match asked(SECRET, auth, subject, &[]) {
         Verdict::Wrong(cause) => cause,
         Verdict::Correct => panic!("{auth} is good for {subject:?}"),
@@ -34,105 +34,115 @@ fn cause(auth: &str, subject: &Subject<'_>) -> Cause {
 }
 
 #[test]
-fn strings_that_are_no_auth() {
+fn malformed_auth_strings() {
     let signature = sign(SECRET, &format!("123.456:{CHANNEL}"));
     let bytes = crate::crypto::encoding::from_hex::<32>(&signature).expect("hex");
     let subject = Subject::Channel { name: CHANNEL, data: None };
     for (auth, expected) in [
-        (String::new(), Cause::Missing),
-        ("\"\"".into(), Cause::Missing),
-        (format!("{KEY}:{signature} "), Cause::Wrapped),
-        (format!("\"{KEY}:{signature}\""), Cause::Wrapped),
-        (format!("{KEY}:{signature}\n"), Cause::Wrapped),
-        (format!("{{\"auth\":\"{KEY}:{signature}\"}}"), Cause::WholeAnswer),
-        (signature.clone(), Cause::KeyMissing),
-        (format!(":{signature}"), Cause::KeyMissing),
-        (KEY.into(), Cause::NoColon),
-        (format!("{signature}:{KEY}"), Cause::Swapped),
-        (format!("other-app-key:{signature}"), Cause::ForeignKey { of_this_server: true }),
-        (format!("nobody:{signature}"), Cause::ForeignKey { of_this_server: false }),
-        (format!("{KEY}:{}", base64(&bytes)), Cause::Base64),
-        (format!("{KEY}:{}", &signature[..32]), Cause::Digest { name: "MD5", digits: 32 }),
-        (format!("{KEY}:{}", &signature[..40]), Cause::Digest { name: "SHA-1", digits: 40 }),
-        (format!("{KEY}:{0}{0}", signature), Cause::Digest { name: "SHA-512", digits: 128 }),
-        (format!("{KEY}:"), Cause::Malformed),
-        (format!("{KEY}:{}", "z".repeat(64)), Cause::Malformed),
-        (format!("{KEY}:{}", &signature[1..]), Cause::Malformed),
+        (String::new(), AuthFault::Missing),
+        ("\"\"".into(), AuthFault::Missing),
+        (format!("{KEY}:{signature} "), AuthFault::Wrapped),
+        (format!("\"{KEY}:{signature}\""), AuthFault::Wrapped),
+        (format!("{KEY}:{signature}\n"), AuthFault::Wrapped),
+        (format!("{{\"auth\":\"{KEY}:{signature}\"}}"), AuthFault::WholeAnswer),
+        (signature.clone(), AuthFault::KeyMissing),
+        (format!(":{signature}"), AuthFault::KeyMissing),
+        (KEY.into(), AuthFault::NoColon),
+        (format!("{signature}:{KEY}"), AuthFault::Swapped),
+        (format!("other-app-key:{signature}"), AuthFault::ForeignKey { of_this_server: true }),
+        (format!("nobody:{signature}"), AuthFault::ForeignKey { of_this_server: false }),
+        (format!("{KEY}:{}", base64(&bytes)), AuthFault::Base64),
+        (format!("{KEY}:{}", &signature[..32]), AuthFault::Digest { name: "MD5", digits: 32 }),
+        (format!("{KEY}:{}", &signature[..40]), AuthFault::Digest { name: "SHA-1", digits: 40 }),
+        (format!("{KEY}:{0}{0}", signature), AuthFault::Digest { name: "SHA-512", digits: 128 }),
+        (format!("{KEY}:"), AuthFault::Malformed),
+        (format!("{KEY}:{}", "z".repeat(64)), AuthFault::Malformed),
+        (format!("{KEY}:{}", &signature[1..]), AuthFault::Malformed),
     ] {
         assert_eq!(cause(&auth, &subject), expected, "{auth}");
     }
 }
 
 #[test]
-fn secrets_that_are_nearly_right() {
+fn nearly_correct_secrets() {
     let subject = Subject::Channel { name: CHANNEL, data: None };
     let text = format!("123.456:{CHANNEL}");
     for (used, of_the_app, expected) in [
-        ("7ad3\n", "7ad3", NearMiss::LineBreak),
-        ("7ad3\r\n", "7ad3", NearMiss::LineBreakOfWindows),
-        ("7ad3 ", "7ad3", NearMiss::BlankBehind),
-        (" 7ad3", "7ad3", NearMiss::BlankBefore),
-        ("\"7ad3\"", "7ad3", NearMiss::DoubleQuotes),
-        ("'7ad3'", "7ad3", NearMiss::SingleQuotes),
-        ("7ad3", "7ad3\n", NearMiss::Trimmed),
-        ("7ad3", "\"7ad3\"", NearMiss::Unquoted),
-        ("7AD3", "7ad3", NearMiss::OtherCase),
+        ("7ad3\n", "7ad3", SecretMistake::LineBreak),
+        ("7ad3\r\n", "7ad3", SecretMistake::LineBreakOfWindows),
+        ("7ad3 ", "7ad3", SecretMistake::BlankBehind),
+        (" 7ad3", "7ad3", SecretMistake::BlankBefore),
+        ("\"7ad3\"", "7ad3", SecretMistake::DoubleQuotes),
+        ("'7ad3'", "7ad3", SecretMistake::SingleQuotes),
+        ("7ad3", "7ad3\n", SecretMistake::Trimmed),
+        ("7ad3", "\"7ad3\"", SecretMistake::Unquoted),
+        ("7AD3", "7ad3", SecretMistake::OtherCase),
     ] {
         let auth = format!("{KEY}:{}", sign(used, &text));
         let verdict = asked(of_the_app, &auth, &subject, &[]);
-        assert_eq!(verdict, Verdict::Wrong(Cause::Secret(expected)), "{used:?}");
+        assert_eq!(verdict, Verdict::Wrong(AuthFault::Secret(expected)), "{used:?}");
     }
     let auth = format!("{KEY}:{}", sign("another secret", &text));
-    assert_eq!(cause(&auth, &subject), Cause::Unknown);
+    assert_eq!(cause(&auth, &subject), AuthFault::Unknown);
 }
 
 #[test]
-fn texts_that_are_signed_by_mistake() {
+fn wrongly_signed_strings() {
     let data = r#"{"user_id":"ü/1"}"#;
     let spaced = Style { spaced: true, ..Style::default() };
     let php = Style { slashes: true, ascii: true, ..Style::default() };
     let encoded = "%7B%22user%5Fid%22%3A%22%C3%BC%2F1%22%7D";
     let presence = "presence-a=@,.;B";
     for (text, name, data, expected) in [
-        ("123.456:private-a".into(), "private-A", None, Slip::ChannelCase),
-        ("123.456:PRIVATE-A".into(), "private-a", None, Slip::ChannelCase),
-        ("123.456:a".into(), "private-a", None, Slip::PrefixMissing),
-        ("123.456:private-private-a".into(), "private-a", None, Slip::PrefixDoubled),
-        ("123.456:presence-a".into(), "private-a", None, Slip::PrefixOther("presence-")),
-        ("123.456:presence-a%3D%40%2C.%3BB".into(), presence, Some(data), Slip::ChannelEncoded),
-        ("123.456:private-a@b".into(), "private-a%40b", None, Slip::ChannelDecoded),
-        ("123.456:private-a\n".into(), "private-a", None, Slip::LineBreak),
-        ("private-a:123.456".into(), "private-a", None, Slip::OrderReversed),
-        (format!("123.456::user::{data}"), "private-a", Some(data), Slip::AsUser),
-        (format!("123.456:{presence}"), presence, Some(data), Slip::DataMissing),
+        ("123.456:private-a".into(), "private-A", None, SigningMistake::ChannelCase),
+        ("123.456:PRIVATE-A".into(), "private-a", None, SigningMistake::ChannelCase),
+        ("123.456:a".into(), "private-a", None, SigningMistake::PrefixMissing),
+        ("123.456:private-private-a".into(), "private-a", None, SigningMistake::PrefixDoubled),
+        ("123.456:presence-a".into(), "private-a", None, SigningMistake::PrefixOther("presence-")),
+        (
+            "123.456:presence-a%3D%40%2C.%3BB".into(),
+            presence,
+            Some(data),
+            SigningMistake::ChannelEncoded,
+        ),
+        ("123.456:private-a@b".into(), "private-a%40b", None, SigningMistake::ChannelDecoded),
+        ("123.456:private-a\n".into(), "private-a", None, SigningMistake::LineBreak),
+        ("private-a:123.456".into(), "private-a", None, SigningMistake::OrderReversed),
+        (format!("123.456::user::{data}"), "private-a", Some(data), SigningMistake::AsUser),
+        (format!("123.456:{presence}"), presence, Some(data), SigningMistake::DataMissing),
         (
             format!("123.456:{presence}:{{\"user_id\": \"ü/1\"}}"),
             presence,
             Some(data),
-            Slip::DataRewritten(spaced),
+            SigningMistake::DataRewritten(spaced),
         ),
         (
             format!("123.456:{presence}:{{\"user_id\":\"\\u00fc\\/1\"}}"),
             presence,
             Some(data),
-            Slip::DataRewritten(php),
+            SigningMistake::DataRewritten(php),
         ),
         (
             format!("123.456:{presence}:\"{{\\\"user_id\\\":\\\"ü/1\\\"}}\""),
             presence,
             Some(data),
-            Slip::DataQuoted,
+            SigningMistake::DataQuoted,
         ),
-        (format!("123.456:{presence}:{encoded}"), presence, Some(data), Slip::DataEncoded),
+        (
+            format!("123.456:{presence}:{encoded}"),
+            presence,
+            Some(data),
+            SigningMistake::DataEncoded,
+        ),
     ] {
         let auth = format!("{KEY}:{}", sign(SECRET, &text));
         let found = cause(&auth, &Subject::Channel { name, data });
-        assert_eq!(found, Cause::Text(expected), "{text}");
+        assert_eq!(found, AuthFault::Text(expected), "{text}");
     }
 }
 
 #[test]
-fn sign_ins_and_other_sockets() {
+fn signatures_for_sign_in_and_other_sockets() {
     let data = r#"{"id":"u1"}"#;
     let user = Subject::User { data };
     for text in [
@@ -141,32 +151,32 @@ fn sign_ins_and_other_sockets() {
         "123.456:#server-to-user-u1".into(),
     ] {
         let auth = format!("{KEY}:{}", sign(SECRET, &text));
-        assert_eq!(cause(&auth, &user), Cause::Text(Slip::AsChannel), "{text}");
+        assert_eq!(cause(&auth, &user), AuthFault::Text(SigningMistake::AsChannel), "{text}");
     }
     let sorted = Style { spaced: true, ..Style::default() };
     let auth = format!("{KEY}:{}", sign(SECRET, r#"123.456::user::{"id": "u1"}"#));
-    assert_eq!(cause(&auth, &user), Cause::Text(Slip::DataRewritten(sorted)));
+    assert_eq!(cause(&auth, &user), AuthFault::Text(SigningMistake::DataRewritten(sorted)));
     let others: Vec<SocketId> = ["9.9", "7.8"].map(|id| id.parse().expect("an id")).into();
     for (subject, text) in [
         (Subject::Channel { name: "private-a", data: None }, "7.8:private-a".to_owned()),
         (user, format!("7.8::user::{data}")),
     ] {
         let auth = format!("{KEY}:{}", sign(SECRET, &text));
-        let expected = Verdict::Wrong(Cause::Text(Slip::OtherSocket(others[1])));
+        let expected = Verdict::Wrong(AuthFault::Text(SigningMistake::OtherSocket(others[1])));
         assert_eq!(asked(SECRET, &auth, &subject, &others), expected);
-        assert_eq!(cause(&auth, &subject), Cause::Unknown, "without being told of it");
+        assert_eq!(cause(&auth, &subject), AuthFault::Unknown, "without being told of it");
     }
 }
 
 #[test]
-fn every_cause_has_a_code_a_sentence_and_a_way_out() {
+fn each_cause_has_a_code_a_sentence_and_a_fix() {
     let causes = [
-        Cause::Missing,
-        Cause::Wrapped,
-        Cause::ForeignKey { of_this_server: true },
-        Cause::Secret(NearMiss::LineBreak),
-        Cause::Text(Slip::DataMissing),
-        Cause::Unknown,
+        AuthFault::Missing,
+        AuthFault::Wrapped,
+        AuthFault::ForeignKey { of_this_server: true },
+        AuthFault::Secret(SecretMistake::LineBreak),
+        AuthFault::Text(SigningMistake::DataMissing),
+        AuthFault::Unknown,
     ];
     for cause in causes {
         assert!(
@@ -185,7 +195,7 @@ fn hmac(secret: &str, text: &str) -> String {
 
 proptest! {
     #[test]
-    fn what_is_right_is_called_right(
+    fn valid_signatures_are_called_valid(
         secret in "\\PC{1,20}",
         name in "(private|presence|private-encrypted)-[a-zA-Z0-9_=@,.;-]{1,10}",
         data in prop::option::of("\\{\"user_id\":\"[a-zé/]{1,4}\"\\}"),
@@ -203,7 +213,7 @@ proptest! {
 
     /// Neither does one changed character, nor another secret.
     #[test]
-    fn what_is_wrong_is_never_called_right(
+    fn invalid_signatures_are_never_called_valid(
         secret in "[a-z]{1,10}",
         other in "[a-z]{1,10}",
         at in 0usize..200,
@@ -227,6 +237,6 @@ proptest! {
         prop_assert_ne!(asked(&secret, &rubbish, &subject, &[]), Verdict::Correct);
         let presence = Subject::Channel { name: "presence-a", data: Some("{\"user_id\":\"u\"}") };
         let bare = format!("{KEY}:{}", hmac(&secret, "123.456:presence-a"));
-        prop_assert_eq!(asked(&secret, &bare, &presence, &[]), Verdict::Wrong(Cause::Text(Slip::DataMissing)));
+        prop_assert_eq!(asked(&secret, &bare, &presence, &[]), Verdict::Wrong(AuthFault::Text(SigningMistake::DataMissing)));
     }
 }

@@ -7,7 +7,7 @@ use crate::{
     auth::{
         Abilities,
         claims::Claims,
-        keys::{Checks, VerifyingKey},
+        keys::{TokenChecks, VerifyingKey},
         rules::{PresenceData, Rule, Rules},
         signed_id::SignedIds,
         template::Template,
@@ -24,7 +24,7 @@ pub fn jwt_rules(bytes: &[u8]) {
     let (claims, rest) = super::two_texts(bytes);
     let (pattern, channel) = rest.split_once('\n').unwrap_or((rest, ""));
     let key = VerifyingKey::secret(SECRET, &[Algorithm::HS256]).expect("a key");
-    let checks = Checks { issuer: None, audience: None, leeway: 0 };
+    let checks = TokenChecks { issuer: None, audience: None, leeway: 0 };
     // The raw input carries no signature of ours.
     let now = ServerClock::default().now();
     assert!(key.verify(claims, &checks, now).is_err(), "a token without our signature");

@@ -15,7 +15,7 @@ use crate::{
         client::{ClientFrame, data_as_text},
         dialect::Dialect,
         json::is_shallow,
-        websocket::{Decoder, Message},
+        websocket::{Decoder, WsMessage},
         well_formed::WellFormed,
     },
 };
@@ -36,7 +36,7 @@ fn decoded(bytes: &[u8], piece: usize) -> (Vec<String>, Option<u16>) {
     for piece in bytes.chunks(piece) {
         buffer.extend_from_slice(piece);
         let read = decoder.read(&mut buffer, |message| {
-            if let Message::Text(text) = &message {
+            if let WsMessage::Text(text) = &message {
                 assert!(text.len() <= MESSAGE_BYTES);
             }
             messages.push(format!("{message:?}"));

@@ -72,12 +72,12 @@ pub struct CacheBudget {
 /// The last events of one app.
 pub struct Ledger {
     server: Arc<CacheBudget>,
-    kept: Mutex<Kept>,
+    entries: Mutex<LedgerEntries>,
     dropped: Count,
 }
 
 #[derive(Default)]
-struct Kept {
+struct LedgerEntries {
     /// Records and costs by event number, the oldest first.
     events: BTreeMap<u64, (Arc<Record>, usize)>,
     bytes: usize,
@@ -106,7 +106,7 @@ impl CacheBudget {
     pub fn open_ledger(self: &Arc<Self>) -> Arc<Ledger> {
         let ledger = Arc::new(Ledger {
             server: self.clone(),
-            kept: Mutex::default(),
+            entries: Mutex::default(),
             dropped: Count::default(),
         });
         let mut ledgers = self.ledgers.lock();
@@ -129,13 +129,13 @@ impl Ledger {
         event.number = self.server.clock.fetch_add(1, Ordering::Relaxed);
         let cost = event.cost();
         let before = locked.last_event.as_ref().map(|last| last.number);
-        let mut kept = self.kept.lock();
+        let mut entries = self.entries.lock();
         if let Some(before) = before {
-            self.remove(&mut kept, before);
+            self.remove(&mut entries, before);
         }
-        kept.events.insert(event.number, (record.clone(), cost));
-        self.add(&mut kept, cost);
-        drop(kept);
+        entries.events.insert(event.number, (record.clone(), cost));
+        self.add(&mut entries, cost);
+        drop(entries);
         locked.last_event = Some(event);
     }
 
@@ -143,21 +143,21 @@ impl Ledger {
     pub fn recharge(&self, locked: &LockedRecord<'_>) {
         let Some(last) = &locked.last_event else { return };
         let cost = last.cost();
-        let mut kept = self.kept.lock();
-        if let Some((record, _)) = self.remove(&mut kept, last.number) {
-            kept.events.insert(last.number, (record, cost));
-            self.add(&mut kept, cost);
+        let mut entries = self.entries.lock();
+        if let Some((record, _)) = self.remove(&mut entries, last.number) {
+            entries.events.insert(last.number, (record, cost));
+            self.add(&mut entries, cost);
         }
     }
 
     /// Removes an event from the ledger.
     pub fn forget(&self, event: &LastEvent) {
-        self.remove(&mut self.kept.lock(), event.number);
+        self.remove(&mut self.entries.lock(), event.number);
     }
 
     /// Drops the oldest events until the app is within `limit` bytes and the server within its own.
     /// The caller holds no record. Returns the app's records that lost their event.
-    pub fn drop_beyond(&self, limit: usize) -> Vec<Arc<Record>> {
+    pub fn enforce_limit(&self, limit: usize) -> Vec<Arc<Record>> {
         let mut dropped = Vec::new();
         while let Some(oldest) = self.oldest_beyond(limit) {
             dropped.extend(self.drop_event(oldest));
@@ -172,17 +172,17 @@ impl Ledger {
     }
 
     fn first(&self) -> Option<u64> {
-        self.kept.lock().events.first_key_value().map(|(number, _)| *number)
+        self.entries.lock().events.first_key_value().map(|(number, _)| *number)
     }
 
     /// Takes the oldest event out of the ledger if it is over `limit`.
     fn oldest_beyond(&self, limit: usize) -> Option<(u64, Arc<Record>)> {
-        let mut kept = self.kept.lock();
-        if kept.bytes <= limit {
+        let mut entries = self.entries.lock();
+        if entries.bytes <= limit {
             return None;
         }
-        let number = *kept.events.first_key_value()?.0;
-        self.remove(&mut kept, number).map(|(record, _)| (number, record))
+        let number = *entries.events.first_key_value()?.0;
+        self.remove(&mut entries, number).map(|(record, _)| (number, record))
     }
 
     /// Does nothing if the channel has had another event meanwhile.
@@ -192,20 +192,20 @@ impl Ledger {
         Some(record)
     }
 
-    fn add(&self, kept: &mut Kept, cost: usize) {
-        kept.bytes += cost;
+    fn add(&self, entries: &mut LedgerEntries, cost: usize) {
+        entries.bytes += cost;
         self.server.bytes.fetch_add(cost, Ordering::Relaxed);
     }
 
-    fn remove(&self, kept: &mut Kept, number: u64) -> Option<(Arc<Record>, usize)> {
-        let (record, cost) = kept.events.remove(&number)?;
-        kept.bytes -= cost;
+    fn remove(&self, entries: &mut LedgerEntries, number: u64) -> Option<(Arc<Record>, usize)> {
+        let (record, cost) = entries.events.remove(&number)?;
+        entries.bytes -= cost;
         self.server.bytes.fetch_sub(cost, Ordering::Relaxed);
         Some((record, cost))
     }
 
     pub fn bytes(&self) -> usize {
-        self.kept.lock().bytes
+        self.entries.lock().bytes
     }
 
     /// Events dropped for lack of room since the start.
@@ -216,7 +216,7 @@ impl Ledger {
 
 impl Drop for Ledger {
     fn drop(&mut self) {
-        self.server.bytes.fetch_sub(self.kept.get_mut().bytes, Ordering::Relaxed);
+        self.server.bytes.fetch_sub(self.entries.get_mut().bytes, Ordering::Relaxed);
     }
 }
 

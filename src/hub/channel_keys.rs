@@ -53,7 +53,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_event_is_sealed_for_those_who_are_there() {
+    fn event_is_sealed_for_each_version_in_use() {
         let version = |key| Version { key, epoch: 0 };
         let mut keys = ChannelKeys::new(version(1));
         keys.join(version(1));

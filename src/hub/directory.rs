@@ -7,11 +7,11 @@ use parking_lot::{Mutex, MutexGuard};
 
 use super::{
     Hub,
+    authorization_cache::EndReason,
     cached::{LastEvent, Ledger},
     channel_keys::ChannelKeys,
-    counts::Counts,
-    granted::Ended,
-    mailbox::{Audience, Content, Delivery, Post, Rekey},
+    count_throttle::CountThrottle,
+    mailbox::{Audience, Content, Rekey, TopicDelivery, WorkerCommand},
 };
 use crate::{
     channel::{Access, Channel},
@@ -28,20 +28,20 @@ pub struct TopicId(pub u64);
 pub struct Record {
     topic: TopicId,
     channel: Channel,
-    state: Mutex<State>,
+    state: Mutex<ChannelState>,
 }
 
-pub struct State {
+pub struct ChannelState {
     /// The record is no longer in the directory; a holder must look the channel up again.
-    gone: bool,
+    removed: bool,
     sequence: u64,
     /// By worker.
     subscribers: Box<[u32]>,
     pub members: Members,
     pub last_event: Option<LastEvent>,
     /// The cache miss was reported to the app's backend.
-    pub miss_told: bool,
-    pub counts: Counts,
+    pub miss_reported: bool,
+    pub count_throttle: CountThrottle,
     /// Set for sealed channels, from the first subscriber or event on.
     keys: Option<Box<ChannelKeys>>,
 }
@@ -49,7 +49,7 @@ pub struct State {
 /// A locked record: the channel's state does not change meanwhile.
 pub struct LockedRecord<'a> {
     record: &'a Record,
-    state: MutexGuard<'a, State>,
+    state: MutexGuard<'a, ChannelState>,
 }
 
 impl Record {
@@ -64,7 +64,7 @@ impl Record {
     /// `None` if the record is no longer in the directory.
     pub fn enter(&self) -> Option<LockedRecord<'_>> {
         let state = self.state.lock();
-        (!state.gone).then_some(LockedRecord { record: self, state })
+        (!state.removed).then_some(LockedRecord { record: self, state })
     }
 
     pub fn subscription_count(&self) -> u32 {
@@ -85,16 +85,16 @@ impl Record {
     }
 }
 
-impl State {
+impl ChannelState {
     fn new(workers: usize) -> Self {
         Self {
-            gone: false,
+            removed: false,
             sequence: 0,
             subscribers: vec![0; workers].into(),
             members: Members::default(),
             last_event: None,
-            miss_told: false,
-            counts: Counts::default(),
+            miss_reported: false,
+            count_throttle: CountThrottle::default(),
             keys: None,
         }
     }
@@ -114,15 +114,15 @@ impl State {
 }
 
 impl std::ops::Deref for LockedRecord<'_> {
-    type Target = State;
+    type Target = ChannelState;
 
-    fn deref(&self) -> &State {
+    fn deref(&self) -> &ChannelState {
         &self.state
     }
 }
 
 impl std::ops::DerefMut for LockedRecord<'_> {
-    fn deref_mut(&mut self) -> &mut State {
+    fn deref_mut(&mut self) -> &mut ChannelState {
         &mut self.state
     }
 }
@@ -175,8 +175,8 @@ impl LockedRecord<'_> {
     ) {
         self.state.sequence += 1;
         let (topic, sequence) = (self.record.topic, self.state.sequence);
-        let delivery = Delivery { topic, content, sequence, except, audience };
-        hub.post(&self.state.subscribers, || Post::Deliver(delivery.clone()));
+        let delivery = TopicDelivery { topic, content, sequence, except, audience };
+        hub.post(&self.state.subscribers, || WorkerCommand::Deliver(delivery.clone()));
     }
 
     /// Sets the channel's target and starts the rekey of its subscribers.
@@ -184,18 +184,22 @@ impl LockedRecord<'_> {
         if let Some(keys) = &mut self.state.keys {
             (keys.target, keys.nudge) = (rekey.target, Some(rekey.nudge.clone()));
         }
-        hub.post(&self.state.subscribers, || Post::Rekey(rekey.clone()));
+        hub.post(&self.state.subscribers, || WorkerCommand::Rekey(rekey.clone()));
     }
 
     /// Ends all subscriptions to the channel.
-    pub fn end(&self, hub: &Hub, why: Ended) {
+    pub fn end(&self, hub: &Hub, why: EndReason) {
         let (topic, channel) = (self.record.topic, self.record.channel.name());
-        hub.post(&self.state.subscribers, || Post::End { topic, channel: channel.clone(), why });
+        hub.post(&self.state.subscribers, || WorkerCommand::End {
+            topic,
+            channel: channel.clone(),
+            why,
+        });
     }
 
-    pub fn terminate(&self, hub: &Hub) {
+    pub fn close_topic(&self, hub: &Hub) {
         let topic = self.record.topic;
-        hub.post(&self.state.subscribers, || Post::Terminate { topic });
+        hub.post(&self.state.subscribers, || WorkerCommand::CloseTopic { topic });
     }
 }
 
@@ -230,13 +234,21 @@ impl Directory {
     }
 
     /// Sets the last event of a cache channel.
-    pub fn keep_last(&self, record: &Arc<Record>, locked: &mut LockedRecord<'_>, event: LastEvent) {
+    pub fn set_last_event(
+        &self,
+        record: &Arc<Record>,
+        locked: &mut LockedRecord<'_>,
+        event: LastEvent,
+    ) {
         self.ledger.put(record, locked, event);
     }
 
     /// Drops the oldest last events until all are within `limit` bytes. The caller holds no record.
-    pub fn drop_beyond(&self, limit: usize, now: Instant) {
-        self.ledger.drop_beyond(limit).iter().for_each(|record| self.tidy(record, now));
+    pub fn enforce_limit(&self, limit: usize, now: Instant) {
+        self.ledger
+            .enforce_limit(limit)
+            .iter()
+            .for_each(|record| self.remove_if_unused(record, now));
     }
 
     pub fn find(&self, channel: &str) -> Option<Arc<Record>> {
@@ -283,17 +295,17 @@ impl Directory {
         Record {
             topic: self.hub.new_topic(),
             channel: channel.clone(),
-            state: Mutex::new(State::new(self.hub.workers())),
+            state: Mutex::new(ChannelState::new(self.hub.workers())),
         }
     }
 
     /// Removes the record from the directory if it is unused.
-    pub fn tidy(&self, record: &Record, now: Instant) {
+    pub fn remove_if_unused(&self, record: &Record, now: Instant) {
         let mut state = record.state.lock();
-        if state.gone || !state.is_unused(now) {
+        if state.removed || !state.is_unused(now) {
             return;
         }
-        state.gone = true;
+        state.removed = true;
         drop(state);
         self.forget(record);
     }
@@ -321,7 +333,7 @@ impl Directory {
                     self.ledger.forget(&event);
                 }
             }
-            self.tidy(&record, now);
+            self.remove_if_unused(&record, now);
         }
         if self.records.capacity() > KEPT_RECORDS.max(4 * self.records.len()) {
             self.records.shrink_to_fit();
@@ -361,7 +373,7 @@ mod tests {
     use crate::protocol::server::Frame;
 
     #[test]
-    fn a_record_lives_as_long_as_somebody_needs_it() {
+    fn record_lives_while_it_is_in_use() {
         let directory = Directory::new(Hub::new(1, 1024, 1000));
         let channel = Channel::parse("cache-a", 200).unwrap();
         let now = Instant::now();
@@ -369,10 +381,10 @@ mod tests {
             locked.subscribe(0);
             record.clone()
         });
-        directory.tidy(&record, now);
+        directory.remove_if_unused(&record, now);
         assert!(directory.find("cache-a").is_some());
         record.enter().unwrap().unsubscribe(0, None);
-        directory.tidy(&record, now);
+        directory.remove_if_unused(&record, now);
         assert!(directory.find("cache-a").is_none());
         assert!(record.enter().is_none());
         let again = directory.with(&channel, |record, _| record.topic());
@@ -380,7 +392,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cached_event_keeps_its_record_until_it_expires() {
+    fn cached_event_keeps_its_record_until_it_expires() {
         let directory = Directory::new(Hub::new(1, 1024, 1000));
         let channel = Channel::parse("cache-a", 200).unwrap();
         let now = Instant::now();
@@ -388,7 +400,7 @@ mod tests {
         let content = Content::Same(Frame::clear(&channel, "e", "d").unwrap());
         directory.with(&channel, |record, mut locked| {
             let last = LastEvent::new("e".into(), content, "d".into(), expires);
-            directory.keep_last(record, &mut locked, last);
+            directory.set_last_event(record, &mut locked, last);
         });
         directory.sweep(now);
         assert_eq!(directory.occupancy().cached_events, 1);

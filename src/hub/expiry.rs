@@ -3,10 +3,10 @@
 use std::{rc::Rc, sync::Arc, time::Instant};
 
 use super::{
+    authorization_cache::{CachedAuthorization, EndReason, NotGranted},
     directory::TopicId,
-    granted::{Ended, NotGranted, Taken},
     mailbox::RevokeTokens,
-    rekeying::REVOKED,
+    rekeying::SUPPRESS_ALL,
     shard::{Shard, Socket, Table},
     topics::Slot,
 };
@@ -21,22 +21,26 @@ use crate::{
 
 impl Shard {
     /// The client's authorization for the channel, if our auth endpoint recorded one.
-    pub fn take_grant(&self, slot: Slot, channel: &str) -> Result<Option<Taken>, NotGranted> {
-        self.table.borrow().sockets[slot as usize].grants().take(channel, unix_now())
+    pub fn cached_authorization(
+        &self,
+        slot: Slot,
+        channel: &str,
+    ) -> Result<Option<CachedAuthorization>, NotGranted> {
+        self.table.borrow().sockets[slot as usize].authorizations().lookup(channel, unix_now())
     }
 
-    pub fn grant_joined(&self, slot: Slot, channel: &str, topic: TopicId) {
+    pub fn authorization_joined(&self, slot: Slot, channel: &str, topic: TopicId) {
         let entry = &mut self.table.borrow_mut().sockets[slot as usize];
-        entry.change_grants(|grants| grants.joined(channel, topic));
+        entry.change_grants(|authorizations| authorizations.joined(channel, topic));
     }
 
-    pub fn grant_left(&self, slot: Slot, channel: &str) {
+    pub fn authorization_left(&self, slot: Slot, channel: &str) {
         let entry = &mut self.table.borrow_mut().sockets[slot as usize];
-        entry.change_grants(|grants| grants.left(channel));
+        entry.change_grants(|authorizations| authorizations.left(channel));
     }
 
     pub fn abilities(&self, slot: Slot, channel: &str) -> Abilities {
-        self.table.borrow().sockets[slot as usize].grants().abilities(channel)
+        self.table.borrow().sockets[slot as usize].authorizations().abilities(channel)
     }
 
     pub fn tick(&self, now: Instant) {
@@ -44,7 +48,7 @@ impl Shard {
         let mut due = Vec::new();
         for (slot, entry) in &self.table.borrow().sockets {
             entry.socket.tick(now);
-            if entry.grants().due().is_some_and(|due| due <= today) {
+            if entry.authorizations().due().is_some_and(|due| due <= today) {
                 due.push(slot as Slot);
             }
         }
@@ -57,8 +61,9 @@ impl Shard {
     fn review(&self, slot: Slot, today: UnixSeconds) {
         let mut table = self.table.borrow_mut();
         let entry = &mut table.sockets[slot as usize];
-        let reviewed = entry.change_grants(|grants| grants.review(today, u64::from(slot)));
-        table.end(slot, reviewed.ended, Ended::Expired);
+        let reviewed =
+            entry.change_grants(|authorizations| authorizations.review(today, u64::from(slot)));
+        table.end(slot, reviewed.ended, EndReason::Expired);
         drop(table);
         for topic in reviewed.nudged {
             self.nudge(slot, topic);
@@ -69,33 +74,34 @@ impl Shard {
     /// no secret opens, and asks the auth endpoint. The client drops the event. The secret stays.
     fn nudge(&self, slot: Slot, topic: TopicId) {
         let table = self.table.borrow();
-        let mut moves = self.moves.borrow_mut();
+        let mut scheduler = self.scheduler.borrow_mut();
         let entry = &table.sockets[slot as usize];
         // A gate that is rekeying makes the client ask anyway, and frames for it must stay in
         // order.
-        let place = moves.places.get_mut(&(slot, topic)).filter(|place| !place.is_held());
-        let Some(place) = place.filter(|_| entry.peer.reauthorization.asks()) else { return };
+        let gate = scheduler.gates.get_mut(&(slot, topic)).filter(|gate| !gate.is_rekeying());
+        let Some(gate) = gate.filter(|_| entry.peer.reauthorization.asks()) else { return };
         // Without random bytes there is no nudge, and the subscription expires.
-        let Ok(sealed) = unopenable(place.record.channel(), place.version()) else { return };
-        place.renewing = true;
-        let frame = Frame::sealed(&place.terms.nudge_event(), &sealed);
-        drop(moves);
+        let Ok(sealed) = unopenable(gate.record.channel(), gate.version()) else { return };
+        gate.renewing = true;
+        let frame = Frame::sealed(&gate.policy.nudge_event(), &sealed);
+        drop(scheduler);
         entry.socket.deliver(frame.in_dialect(entry.socket.outbox().dialect()));
     }
 
     pub(super) fn revoke_tokens(&self, revoke: &RevokeTokens) {
         let mut table = self.table.borrow_mut();
-        let theirs = |entry: &super::shard::Entry| entry.peer.tenant == Some(revoke.tenant);
+        let theirs = |entry: &super::shard::SocketEntry| entry.peer.runtime == Some(revoke.runtime);
         let slots: Vec<usize> =
             table.sockets.iter().filter(|(_, e)| theirs(e)).map(|(slot, _)| slot).collect();
         for slot in slots {
-            let ended = table.sockets[slot]
-                .change_grants(|grants| grants.revoke_tokens(&revoke.which, revoke.at));
-            table.end(slot as Slot, ended, Ended::TokenRevoked);
+            let ended = table.sockets[slot].change_grants(|authorizations| {
+                authorizations.revoke_tokens(&revoke.which, revoke.at)
+            });
+            table.end(slot as Slot, ended, EndReason::TokenRevoked);
         }
     }
 
-    pub(super) fn end_topic(&self, topic: TopicId, channel: &Arc<str>, why: Ended) {
+    pub(super) fn end_topic(&self, topic: TopicId, channel: &Arc<str>, why: EndReason) {
         let mut table = self.table.borrow_mut();
         let slots: Vec<Slot> =
             table.topics.subscribers(topic).iter().map(|subscription| subscription.slot).collect();
@@ -107,10 +113,10 @@ impl Shard {
 
 impl Table {
     /// Stops delivery of these topics to the socket; its session then leaves them.
-    fn end(&mut self, slot: Slot, ended: Vec<(Arc<str>, TopicId)>, why: Ended) {
+    fn end(&mut self, slot: Slot, ended: Vec<(Arc<str>, TopicId)>, why: EndReason) {
         for (name, topic) in ended {
             if let Some(subscription) = self.topics.get_mut(topic, slot) {
-                subscription.since = REVOKED;
+                subscription.since = SUPPRESS_ALL;
             }
             let socket: &Rc<dyn Socket> = &self.sockets[slot as usize].socket;
             socket.revoke(name, why);

@@ -12,12 +12,12 @@ use parking_lot::Mutex;
 use tokio::sync::{Notify, oneshot};
 
 use super::{
+    authorization_cache::{AuthorizationScope, EndReason},
     directory::TopicId,
-    granted::{Bounds, Ended},
-    terms::TenantId,
+    rekey_policy::AppRuntimeId,
 };
 use crate::{
-    auth::revoked::{Revocation, RevokedTokens},
+    auth::revoked::{RevokedTokens, TokenRevocation},
     clock::KnownAsOf,
     crypto::{
         keytable::{UnixSeconds, Version},
@@ -27,30 +27,30 @@ use crate::{
     protocol::{code::Close, sealed::SealedFrames, server::Frame, tripwire},
 };
 
-pub enum Post {
-    Deliver(Delivery),
+pub enum WorkerCommand {
+    Deliver(TopicDelivery),
     /// The channel has another target version.
     Rekey(Rekey),
     /// The auth endpoint asks which secret a client needs.
-    Ask(Ask),
+    ResolveKey(KeyRequest),
     /// The auth response has been built.
-    Told {
+    AuthAnswered {
         socket: SocketId,
         topic: TopicId,
     },
     /// The auth request was refused.
-    QuestionRefused {
+    AuthRefused {
         socket: SocketId,
         topic: TopicId,
     },
     /// Closes the app's subscribers with a pending rekey.
     CloseStragglers {
-        tenant: TenantId,
+        runtime: AppRuntimeId,
     },
     /// Closes the subscribers of a key that is about to be retired, one by one, at `by` at the
     /// latest.
-    Retire {
-        tenant: TenantId,
+    CloseKeyUsers {
+        runtime: AppRuntimeId,
         key: u32,
         by: Instant,
     },
@@ -60,16 +60,16 @@ pub enum Post {
     End {
         topic: TopicId,
         channel: Arc<str>,
-        why: Ended,
+        why: EndReason,
     },
     /// Closes every connection of the topic: its user was terminated.
-    Terminate {
+    CloseTopic {
         topic: TopicId,
     },
     /// Closes the app's connections accepted before this command. The app was removed; if it has
     /// come back since, its new connections stay.
-    Dismiss {
-        tenant: TenantId,
+    CloseApp {
+        runtime: AppRuntimeId,
         number: u32,
         reason: Close,
     },
@@ -78,7 +78,7 @@ pub enum Post {
         over: Duration,
     },
     /// Closes one connection, during a drain.
-    Leave {
+    CloseSocket {
         socket: SocketId,
         at_once: bool,
     },
@@ -86,7 +86,7 @@ pub enum Post {
 
 /// An event for the subscribers of a topic.
 #[derive(Clone)]
-pub struct Delivery {
+pub struct TopicDelivery {
     pub topic: TopicId,
     pub content: Content,
     /// The number of this frame on its channel. A subscriber skips frames that are not newer than
@@ -120,7 +120,7 @@ pub struct Rekey {
     pub target: Version,
     /// The channel's sequence number at the change.
     pub since: u64,
-    pub cut: Option<Cut>,
+    pub forced: Option<ForcedRekey>,
     /// Reseals buffered events from the last target, for a forced rekey.
     pub resealer: Option<Arc<Resealer>>,
 }
@@ -128,37 +128,37 @@ pub struct Rekey {
 /// A forced rekey: no frame is sealed with an earlier secret any more; all subscribers rekey at
 /// once, or reconnect.
 #[derive(Clone)]
-pub struct Cut {
+pub struct ForcedRekey {
     /// The revoked user, and the topic of the connections signed in as that user.
     pub revoked: Option<(Arc<str>, Option<TopicId>)>,
 }
 
-pub struct Ask {
-    pub tenant: TenantId,
+pub struct KeyRequest {
+    pub runtime: AppRuntimeId,
     pub socket: SocketId,
     /// `None` to ask only whether the connection exists.
-    pub about: Option<AskedChannel>,
-    pub answer: oneshot::Sender<Result<Answer, AskError>>,
+    pub channel: Option<RequestedChannel>,
+    pub answer: oneshot::Sender<Result<ResolvedKey, KeyRequestError>>,
 }
 
-pub struct Answer {
+pub struct ResolvedKey {
     /// The version of the secret to issue.
     pub version: Version,
     /// The topic on which frames are held back until the auth response has been built.
-    pub waits: Option<TopicId>,
+    pub held_topic: Option<TopicId>,
     /// The user of the question; of an earlier one on the connection where it names none.
     pub user: Option<Arc<str>>,
 }
 
 #[derive(Clone)]
 pub struct RevokeTokens {
-    pub tenant: TenantId,
-    pub which: Revocation,
+    pub runtime: AppRuntimeId,
+    pub which: TokenRevocation,
     pub at: UnixSeconds,
 }
 
 /// A channel for which the client was authorized.
-pub struct AskedChannel {
+pub struct RequestedChannel {
     pub name: Arc<str>,
     /// `None` if the channel has no record.
     pub topic: Option<TopicId>,
@@ -168,19 +168,19 @@ pub struct AskedChannel {
     pub user: Option<Arc<str>>,
     /// The time up to which revocations were considered.
     pub as_of: KnownAsOf,
-    pub bounds: Bounds,
+    pub scope: AuthorizationScope,
     /// Revoked tokens; the list is updated before the worker gets its command.
     pub revoked: Arc<RevokedTokens>,
 }
 
-impl AskedChannel {
+impl RequestedChannel {
     pub fn is_token_revoked(&self) -> bool {
-        self.bounds.token.as_ref().is_some_and(|token| self.revoked.contains(token))
+        self.scope.token.as_ref().is_some_and(|token| self.revoked.contains(token))
     }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum AskError {
+pub enum KeyRequestError {
     #[error("this application has no connection with that socket_id")]
     UnknownSocket,
     #[error("the connection has been authorized for very many channels without joining them")]
@@ -195,10 +195,10 @@ pub enum AskError {
 
 impl Content {
     /// True if the tripwire finds plaintext on an encrypted channel.
-    pub fn trips(&self) -> bool {
+    pub fn leaks_plaintext(&self) -> bool {
         match self {
-            Self::Same(frame) => tripwire::trips(frame),
-            Self::Sealed(frames) => frames.iter().any(tripwire::trips),
+            Self::Same(frame) => tripwire::leaks_plaintext(frame),
+            Self::Sealed(frames) => frames.iter().any(tripwire::leaks_plaintext),
         }
     }
 
@@ -218,22 +218,22 @@ impl Content {
     }
 }
 
-impl Post {
+impl WorkerCommand {
     fn bytes(&self) -> usize {
         let frame = match self {
             Self::Deliver(delivery) => delivery.content.bytes(),
             Self::Rekey(rekey) => rekey.nudge.bytes(),
-            Self::Ask(_)
-            | Self::Told { .. }
-            | Self::QuestionRefused { .. }
+            Self::ResolveKey(_)
+            | Self::AuthAnswered { .. }
+            | Self::AuthRefused { .. }
             | Self::CloseStragglers { .. }
-            | Self::Retire { .. }
+            | Self::CloseKeyUsers { .. }
             | Self::RevokeTokens(_)
             | Self::End { .. }
-            | Self::Terminate { .. }
-            | Self::Dismiss { .. }
+            | Self::CloseTopic { .. }
+            | Self::CloseApp { .. }
             | Self::Drain { .. }
-            | Self::Leave { .. } => 0,
+            | Self::CloseSocket { .. } => 0,
         };
         size_of::<Self>() + frame
     }
@@ -243,7 +243,7 @@ impl Post {
 const KEPT_POSTS: usize = 1024;
 
 pub struct Mailbox {
-    posts: Mutex<Vec<Post>>,
+    posts: Mutex<Vec<WorkerCommand>>,
     bytes: AtomicUsize,
     budget: AtomicUsize,
     arrived: Notify,
@@ -273,19 +273,19 @@ impl Mailbox {
 
     /// Accepts the command even over the budget: after `has_room` an event must reach all workers.
     /// The excess is at most the requests of one moment.
-    pub fn put(&self, post: Post) {
+    pub fn put(&self, post: WorkerCommand) {
         self.bytes.fetch_add(post.bytes(), Ordering::Relaxed);
         self.posts.lock().push(post);
         self.arrived.notify_one();
     }
 
     /// Waits for commands and takes all of them, leaving the empty `room` in their place.
-    pub async fn take(&self, mut room: Vec<Post>) -> Vec<Post> {
+    pub async fn take(&self, mut room: Vec<WorkerCommand>) -> Vec<WorkerCommand> {
         room.shrink_to(KEPT_POSTS);
         loop {
             std::mem::swap(&mut *self.posts.lock(), &mut room);
             if !room.is_empty() {
-                let bytes = room.iter().map(Post::bytes).sum();
+                let bytes = room.iter().map(WorkerCommand::bytes).sum();
                 self.bytes.fetch_sub(bytes, Ordering::Relaxed);
                 return room;
             }

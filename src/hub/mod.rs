@@ -11,25 +11,25 @@
 //! directory's map while it holds a record, except to look up the watchers of a user. No lock is
 //! held across an await.
 
+pub mod authorization_cache;
 pub mod cached;
-pub mod census;
 pub mod channel_keys;
-pub mod counts;
+pub mod channel_stats;
+pub mod count_throttle;
 pub mod directory;
+mod drain;
 mod expiry;
-pub mod granted;
-mod held;
-mod leaving;
+pub mod gate;
+mod gate_deadlines;
+pub mod int_hasher;
 pub mod mailbox;
-pub mod moves;
-pub mod numbers;
 pub mod outbox;
-pub mod place;
 pub mod pressure;
 pub mod reauthorization;
+pub mod rekey_policy;
+pub mod rekey_scheduler;
 mod rekeying;
 pub mod shard;
-pub mod terms;
 pub mod topics;
 mod turns;
 
@@ -43,12 +43,12 @@ use std::{
 
 use cached::CacheBudget;
 use directory::TopicId;
-use mailbox::{Mailbox, Post};
+use mailbox::{Mailbox, WorkerCommand};
 use pressure::Pressure;
-use terms::{Pacer, TenantId};
+use rekey_policy::{AppRuntimeId, RateLimiter};
 
 use crate::{
-    counting::{Count, Tally},
+    counting::{Count, LabelledCounter},
     ids::SocketId,
     protocol::code::Close,
 };
@@ -56,23 +56,23 @@ use crate::{
 /// State shared by all workers.
 pub struct Hub {
     mailboxes: Box<[Mailbox]>,
-    gauges: Box<[Gauges]>,
+    gauges: Box<[WorkerGauges]>,
     started: AtomicUsize,
     topics: AtomicU64,
-    tenants: AtomicU32,
+    runtimes: AtomicU32,
     draining: AtomicBool,
-    dismissals: AtomicU32,
-    tripped: AtomicU64,
+    app_closings: AtomicU32,
+    trips: AtomicU64,
     pub pressure: Pressure,
     /// The memory budget for last events on cache channels.
     pub cache: Arc<CacheBudget>,
     /// The rate of re-authorizations that this node asks of clients.
-    pub turns: Pacer,
+    pub turns: RateLimiter,
 }
 
 /// One worker's counters and gauges, read by other threads. Aligned to avoid false sharing.
 #[repr(align(128))]
-pub struct Gauges {
+pub struct WorkerGauges {
     pub sockets: AtomicUsize,
     /// Bytes queued in outboxes and not yet taken by peers.
     pub outbox_bytes: AtomicUsize,
@@ -86,15 +86,15 @@ pub struct Gauges {
     pub deliveries: Count,
     pub delivered_bytes: Count,
     /// Closed connections by `Close::reason`, or `CONNECTION_LOST`.
-    pub closed: Tally,
+    pub closed: LabelledCounter,
     /// Requests for channel secrets, by `rekeying::SECRET_REQUEST_REASONS`.
-    pub asked: Tally,
+    pub secret_requests: LabelledCounter,
 }
 
 /// The label of connections that ended without a close frame.
-pub const LOST: &str = "lost";
+pub const CONNECTION_LOST: &str = "lost";
 
-impl Default for Gauges {
+impl Default for WorkerGauges {
     fn default() -> Self {
         Self {
             sockets: AtomicUsize::default(),
@@ -104,13 +104,15 @@ impl Default for Gauges {
             slow_readers: AtomicUsize::default(),
             deliveries: Count::default(),
             delivered_bytes: Count::default(),
-            closed: Tally::new(Close::REASONS.map(|(reason, _)| reason).into_iter().chain([LOST])),
-            asked: Tally::new(rekeying::REASONS),
+            closed: LabelledCounter::new(
+                Close::REASONS.map(|(reason, _)| reason).into_iter().chain([CONNECTION_LOST]),
+            ),
+            secret_requests: LabelledCounter::new(rekeying::SECRET_REQUEST_REASONS),
         }
     }
 }
 
-impl Gauges {
+impl WorkerGauges {
     /// Called once for each event, not for each subscriber.
     fn delivered(&self, frames: usize, bytes: usize) {
         if frames > 0 {
@@ -125,16 +127,16 @@ impl Hub {
         let mailboxes = (0..workers).map(|_| Mailbox::new(mailbox_bytes)).collect();
         Arc::new(Self {
             mailboxes,
-            gauges: (0..workers).map(|_| Gauges::default()).collect(),
+            gauges: (0..workers).map(|_| WorkerGauges::default()).collect(),
             started: AtomicUsize::new(0),
             topics: AtomicU64::new(0),
-            tenants: AtomicU32::new(0),
+            runtimes: AtomicU32::new(0),
             draining: AtomicBool::new(false),
-            dismissals: AtomicU32::new(0),
-            tripped: AtomicU64::new(0),
+            app_closings: AtomicU32::new(0),
+            trips: AtomicU64::new(0),
             pressure: Pressure::default(),
             cache: Arc::default(),
-            turns: Pacer::new(turns_per_second),
+            turns: RateLimiter::new(turns_per_second),
         })
     }
 
@@ -153,12 +155,12 @@ impl Hub {
         &self.mailboxes[worker]
     }
 
-    fn gauges(&self, worker: usize) -> &Gauges {
+    fn gauges(&self, worker: usize) -> &WorkerGauges {
         &self.gauges[worker]
     }
 
     /// The gauges of all workers.
-    pub fn all_gauges(&self) -> &[Gauges] {
+    pub fn all_gauges(&self) -> &[WorkerGauges] {
         &self.gauges
     }
 
@@ -167,8 +169,8 @@ impl Hub {
         TopicId(self.topics.fetch_add(1, Ordering::Relaxed))
     }
 
-    pub fn new_tenant(&self) -> TenantId {
-        TenantId(self.tenants.fetch_add(1, Ordering::Relaxed))
+    pub fn new_app_runtime_id(&self) -> AppRuntimeId {
+        AppRuntimeId(self.runtimes.fetch_add(1, Ordering::Relaxed))
     }
 
     /// True if every mailbox has room. Checked before an event is accepted, so that no event is
@@ -178,7 +180,7 @@ impl Hub {
     }
 
     /// Posts to every worker with a count above zero in `subscribers`.
-    fn post(&self, subscribers: &[u32], post: impl Fn() -> Post) {
+    fn post(&self, subscribers: &[u32], post: impl Fn() -> WorkerCommand) {
         for (mailbox, count) in self.mailboxes.iter().zip(subscribers) {
             if *count > 0 {
                 mailbox.put(post());
@@ -186,47 +188,47 @@ impl Hub {
         }
     }
 
-    pub fn post_to_all(&self, post: impl Fn() -> Post) {
+    pub fn post_to_all(&self, post: impl Fn() -> WorkerCommand) {
         self.mailboxes.iter().for_each(|mailbox| mailbox.put(post()));
     }
 
     /// Posts to the worker of the socket. A forged id may name a worker that does not exist.
-    pub fn post_to(&self, socket: SocketId, post: Post) {
+    pub fn post_to(&self, socket: SocketId, post: WorkerCommand) {
         if let Some(mailbox) = self.mailboxes.get(socket.worker()) {
             mailbox.put(post);
         }
     }
 
     /// Counts a frame dropped by the tripwire: plaintext on an encrypted channel.
-    pub fn tripped(&self) {
-        self.tripped.fetch_add(1, Ordering::Relaxed);
+    pub fn record_trip(&self) {
+        self.trips.fetch_add(1, Ordering::Relaxed);
         tracing::error!(
             "plaintext was about to be sent on an encrypted channel and was dropped: please report this fault of the server"
         );
     }
 
     /// Frames dropped by the tripwire since the start.
-    pub fn trips(&self) -> u64 {
-        self.tripped.load(Ordering::Relaxed)
+    pub fn trip_count(&self) -> u64 {
+        self.trips.load(Ordering::Relaxed)
     }
 
     /// Closes all connections, spread over `over`. From then on the caller refuses new ones.
     pub fn drain(&self, over: Duration) {
         self.draining.store(true, Ordering::Relaxed);
-        self.post_to_all(|| Post::Drain { over });
+        self.post_to_all(|| WorkerCommand::Drain { over });
     }
 
     /// Closes the connections of an app. The caller first makes the app refuse new ones: a
     /// connection accepted earlier is in its worker's table by the time the worker reads this
     /// command.
-    pub fn dismiss(&self, tenant: TenantId, reason: &Close) {
-        let number = self.dismissals.fetch_add(1, Ordering::AcqRel) + 1;
-        self.post_to_all(|| Post::Dismiss { tenant, number, reason: reason.clone() });
+    pub fn close_app(&self, runtime: AppRuntimeId, reason: &Close) {
+        let number = self.app_closings.fetch_add(1, Ordering::AcqRel) + 1;
+        self.post_to_all(|| WorkerCommand::CloseApp { runtime, number, reason: reason.clone() });
     }
 
     /// The number of `close_app` calls so far; read before an app is looked up.
-    pub fn dismissals(&self) -> u32 {
-        self.dismissals.load(Ordering::Acquire)
+    pub fn app_closings(&self) -> u32 {
+        self.app_closings.load(Ordering::Acquire)
     }
 
     pub fn is_draining(&self) -> bool {

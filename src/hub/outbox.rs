@@ -52,7 +52,7 @@ pub struct Outbox {
     /// The sum of `cost` over the queue.
     charged: Cell<usize>,
     /// Bytes of the first frame that have been written.
-    cut: Cell<usize>,
+    front_written: Cell<usize>,
     /// The peer took bytes since the last call of `take_progress`.
     progress: Cell<bool>,
     closing: RefCell<Option<Close>>,
@@ -67,7 +67,7 @@ impl Outbox {
             queue: RefCell::default(),
             bytes: Cell::new(0),
             charged: Cell::new(0),
-            cut: Cell::new(0),
+            front_written: Cell::new(0),
             progress: Cell::new(false),
             closing: RefCell::new(None),
             dirty: Cell::new(false),
@@ -140,7 +140,7 @@ impl Outbox {
         self.enqueue(frame.slice(written..));
         // The buffer stays whole until the rest is written.
         self.charged.set(cost(frame.len()));
-        self.cut.set(written);
+        self.front_written.set(written);
     }
 
     pub fn push(&self, frame: Bytes) {
@@ -177,11 +177,11 @@ impl Outbox {
 
     fn drop_unwritten(&self) {
         let mut queue = self.queue.borrow_mut();
-        let cut = self.cut.get();
-        queue.truncate(usize::from(cut > 0));
+        let front_written = self.front_written.get();
+        queue.truncate(usize::from(front_written > 0));
         queue.shrink_to_fit();
         self.bytes.set(queue.iter().map(Bytes::len).sum());
-        self.charged.set(queue.iter().map(|frame| cost(frame.len() + cut)).sum());
+        self.charged.set(queue.iter().map(|frame| cost(frame.len() + front_written)).sum());
     }
 
     /// Writes until the queue is empty or the writer takes no more.
@@ -220,11 +220,11 @@ impl Outbox {
         while let Some(first) = queue.front_mut() {
             if count < first.len() {
                 first.advance(count);
-                self.cut.set(self.cut.get() + count);
+                self.front_written.set(self.front_written.get() + count);
                 return;
             }
             count -= first.len();
-            let whole = first.len() + self.cut.replace(0);
+            let whole = first.len() + self.front_written.replace(0);
             self.charged.set(self.charged.get() - cost(whole));
             queue.pop_front();
         }
@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn over_its_budget_it_closes_and_finishes_the_frame_that_was_begun() {
+    fn over_budget_outbox_closes_and_finishes_the_current_frame() {
         let outbox = outbox(2 * cost(4) + 5);
         for frame in ["abcd", "efgh"] {
             outbox.push(Bytes::from_static(frame.as_bytes()));
@@ -272,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn the_rest_of_a_frame_is_not_dropped() {
+    fn partly_sent_frame_is_completed() {
         let outbox = outbox(1000);
         outbox.push_rest(&Bytes::from_static(b"abcd"), 2);
         outbox.push(Bytes::from_static(b"efgh"));
@@ -284,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn f14_the_budget_counts_what_frames_cost_and_not_what_they_say() {
+    fn f14_budget_counts_the_cost_of_frames_and_not_their_length() {
         let queued = |budget: usize, frames: usize| {
             let outbox = outbox(budget);
             (0..frames).for_each(|_| outbox.push(Bytes::from_static(b"\x8a\0")));
@@ -299,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn f14_progress_is_what_the_peer_takes_of_the_queue() {
+    fn f14_progress_is_measured_by_bytes_taken_from_the_queue() {
         let outbox = outbox(1000);
         outbox.push(Bytes::from_static(b"abcd"));
         assert!(!outbox.take_progress(), "to queue is no progress");
@@ -308,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn an_orderly_close_keeps_what_is_queued() {
+    fn orderly_close_keeps_queued_frames() {
         let outbox = outbox(1000);
         outbox.push(Bytes::from_static(b"abcd"));
         outbox.close(Close::ShuttingDown);
@@ -319,7 +319,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn bytes_leave_in_order_however_they_are_taken(frames in prop::collection::vec("[a-z]{1,9}", 0..200), rooms in prop::collection::vec(0usize..50, 0..100)) {
+        fn bytes_leave_in_order_with_any_chunking(frames in prop::collection::vec("[a-z]{1,9}", 0..200), rooms in prop::collection::vec(0usize..50, 0..100)) {
             let outbox = outbox(usize::MAX);
             let mut out = Vec::new();
             let mut rooms = rooms.into_iter();

@@ -10,7 +10,7 @@ use super::{
     shard::{Shard, Socket},
     topics::shrink,
 };
-use crate::{capacity::Grade, protocol::code::Close};
+use crate::{capacity::MemoryPressure, protocol::code::Close};
 
 /// A connection below this many bytes is never closed or paused.
 const LEAST_SHARE: usize = 64 * 1024;
@@ -35,13 +35,13 @@ impl Default for Pressure {
 }
 
 impl Pressure {
-    pub fn set(&self, grade: Grade, sockets: usize) {
+    pub fn set(&self, memory_pressure: MemoryPressure, sockets: usize) {
         let bytes = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
         let share = |bytes_of_all| (bytes(bytes_of_all) / sockets.max(1)).max(LEAST_SHARE);
-        let (for_sockets, share, excess) = match grade {
-            Grade::Relaxed => (0, usize::MAX, 0),
-            Grade::Tight { for_sockets } => (for_sockets, share(for_sockets), 0),
-            Grade::Short { for_sockets, excess } => {
+        let (for_sockets, share, excess) = match memory_pressure {
+            MemoryPressure::Relaxed => (0, usize::MAX, 0),
+            MemoryPressure::Tight { for_sockets } => (for_sockets, share(for_sockets), 0),
+            MemoryPressure::Short { for_sockets, excess } => {
                 (for_sockets, share(for_sockets), bytes(excess))
             }
         };

@@ -35,7 +35,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_client_is_known_by_its_name() {
+    fn client_library_is_known_by_its_name() {
         for (name, expected) in [
             (Some("pusher-dotnet-client"), Reauthorization::Never),
             (Some("dart"), Reauthorization::Never),

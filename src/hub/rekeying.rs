@@ -3,48 +3,51 @@
 use std::{collections::HashSet, sync::Arc, time::Instant};
 
 use super::{
+    authorization_cache::{EndReason, Grantee, NoRoom},
     directory::TopicId,
-    granted::{Ended, Grantee, NoRoom},
-    mailbox::{Answer, Ask, AskError, AskedChannel, Content, Cut, Delivery, Rekey},
-    moves::{CUT_SPREAD, PlaceId, TurnKind},
-    place::{Next, Outcome, Place},
+    gate::{Gate, GateOutcome, PendingRekey},
+    mailbox::{
+        Content, ForcedRekey, KeyRequest, KeyRequestError, Rekey, RequestedChannel, ResolvedKey,
+        TopicDelivery,
+    },
+    rekey_policy::AppRuntimeId,
+    rekey_scheduler::{FORCED_REKEY_SPREAD, GateId, TurnKind},
     shard::{Shard, Table},
-    terms::TenantId,
-    topics::{Slot, Subscription},
+    topics::{Slot, TopicSubscription},
     turns::Dirty,
 };
 use crate::{
     crypto::keytable::{Version, unix_now},
     ids::SocketId,
-    protocol::{code::Close, sealed::Resealing},
+    protocol::{code::Close, sealed::ResealCache},
 };
 
 /// Reasons of requests for a channel's secret: to join, because of a rotation, or unknown.
-pub const REASONS: [&str; 3] = ["join", "rotation", "again"];
+pub const SECRET_REQUEST_REASONS: [&str; 3] = ["join", "rotation", "again"];
 
 /// A sequence number above all others: the subscriber is sent nothing more.
-pub(super) const REVOKED: u64 = u64::MAX;
+pub(super) const SUPPRESS_ALL: u64 = u64::MAX;
 
 impl Shard {
     /// Like `subscribe`, for a sealed channel.
     #[must_use]
-    pub fn subscribe_sealed(&self, mut place: Place, slot: Slot, since: u64) -> bool {
-        let (id, now) = ((slot, place.record.topic()), Instant::now());
-        place.client = self.table.borrow().sockets[slot as usize].peer.reauthorization;
-        let subscription = Subscription { slot, since, version: place.version() };
+    pub fn subscribe_sealed(&self, mut gate: Gate, slot: Slot, since: u64) -> bool {
+        let (id, now) = ((slot, gate.record.topic()), Instant::now());
+        gate.client = self.table.borrow().sockets[slot as usize].peer.reauthorization;
+        let subscription = TopicSubscription { slot, since, version: gate.version() };
         if !self.table.borrow_mut().topics.subscribe(id.1, subscription) {
             return false;
         }
-        let cut = place.next().filter(|next| next.cut).cloned();
-        let late = place.wants_turn();
-        self.moves.borrow_mut().places.insert(id, place);
-        match cut {
+        let forced = gate.pending_rekey().filter(|next| next.forced).cloned();
+        let late = gate.needs_turn();
+        self.scheduler.borrow_mut().gates.insert(id, gate);
+        match forced {
             Some(next) => {
                 let mut dirty = Vec::new();
-                self.cut(id, &next, now, &mut Resealing::new(None), &mut dirty);
+                self.force_rekey(id, &next, now, &mut ResealCache::new(None), &mut dirty);
                 dirty.iter().for_each(|socket| socket.flush());
             }
-            None if late => self.queue_turn(id, now),
+            None if late => self.schedule_turn(id, now),
             None => {}
         }
         true
@@ -54,76 +57,83 @@ impl Shard {
         self.table.borrow().sockets[slot as usize].peer.reauthorization.asks()
     }
 
-    pub(super) fn leave(&self, topic: TopicId, slot: Slot) -> Option<Version> {
-        self.moves.borrow_mut().leave((slot, topic)).map(|place| place.version())
+    pub(super) fn remove_gate(&self, topic: TopicId, slot: Slot) -> Option<Version> {
+        self.scheduler.borrow_mut().remove((slot, topic)).map(|gate| gate.version())
     }
 
     /// Clients that never re-authorize keep their secret as long as it is served.
-    fn queue_turn(&self, id: PlaceId, not_before: Instant) {
+    fn schedule_turn(&self, id: GateId, not_before: Instant) {
         if self.reauthorizes(id.0) {
-            self.moves.borrow_mut().wait_for_turn(id, TurnKind::Move, not_before);
+            self.scheduler.borrow_mut().schedule(id, TurnKind::Rekey, not_before);
             self.moving.notify_one();
         }
     }
 
     /// Passes an event to the gates of subscribers that are rekeying.
-    pub(super) fn hold(&self, delivery: &Delivery, held: &[Slot], dirty: &mut Dirty) {
+    pub(super) fn enqueue(&self, delivery: &TopicDelivery, slots: &[Slot], dirty: &mut Dirty) {
         let Content::Sealed(frames) = &delivery.content else { return };
         let now = Instant::now();
-        for slot in held {
-            self.step((*slot, delivery.topic), dirty, |place, line, out| {
-                place.take(frames, now, line.budget, out)
+        for slot in slots {
+            self.drive((*slot, delivery.topic), dirty, |gate, context, out| {
+                gate.deliver(frames, now, context.budget, out)
             });
         }
     }
 
     pub(super) fn rekey(&self, rekey: &Rekey, dirty: &mut Dirty) {
         let now = Instant::now();
-        let Rekey { topic, nudge, target, since, cut, resealer } = rekey;
-        let mut resealing = Resealing::new(resealer.as_deref());
-        if let Some(Cut { revoked: Some((user, theirs)) }) = cut {
+        let Rekey { topic, nudge, target, since, forced, resealer } = rekey;
+        let mut reseal_cache = ResealCache::new(resealer.as_deref());
+        if let Some(ForcedRekey { revoked: Some((user, theirs)) }) = forced {
             self.revoke(*topic, user, *theirs, dirty);
         }
-        let cuts = cut.is_some();
-        let next = Next { target: *target, nudge: nudge.clone(), cut: cuts, since: *since };
+        let is_forced = forced.is_some();
+        let next = PendingRekey {
+            target: *target,
+            nudge: nudge.clone(),
+            forced: is_forced,
+            since: *since,
+        };
         let subscribers = self.table.borrow().topics.subscribers(*topic).to_vec();
-        for Subscription { slot, since, .. } in subscribers {
+        for TopicSubscription { slot, since, .. } in subscribers {
             let id = (slot, *topic);
-            if since == REVOKED || self.has(id, *target) {
+            if since == SUPPRESS_ALL || self.has_target(id, *target) {
                 continue;
             }
-            if cuts {
-                self.cut(id, &next, now, &mut resealing, dirty);
+            if is_forced {
+                self.force_rekey(id, &next, now, &mut reseal_cache, dirty);
                 continue;
             }
-            let wants_turn = self.moves.borrow_mut().places.get_mut(&id).is_some_and(|place| {
-                place.set_next(next.clone());
-                place.wants_turn()
+            let needs_turn = self.scheduler.borrow_mut().gates.get_mut(&id).is_some_and(|gate| {
+                gate.set_pending_rekey(next.clone());
+                gate.needs_turn()
             });
-            if wants_turn {
-                self.queue_turn(id, now);
+            if needs_turn {
+                self.schedule_turn(id, now);
             }
         }
     }
 
     /// A subscriber that joined after the change of target has it already.
-    fn has(&self, id: PlaceId, target: Version) -> bool {
-        self.moves.borrow().places.get(&id).is_some_and(|place| !place.version().is_behind(target))
+    fn has_target(&self, id: GateId, target: Version) -> bool {
+        self.scheduler.borrow().gates.get(&id).is_some_and(|gate| !gate.version().is_behind(target))
     }
 
-    fn cut(
+    fn force_rekey(
         &self,
-        id: PlaceId,
-        next: &Next,
+        id: GateId,
+        next: &PendingRekey,
         now: Instant,
-        resealing: &mut Resealing<'_>,
+        reseal_cache: &mut ResealCache<'_>,
         dirty: &mut Dirty,
     ) {
-        let at = now + self.moves.borrow_mut().within(CUT_SPREAD);
+        let at = now + self.scheduler.borrow_mut().random_within(FORCED_REKEY_SPREAD);
         let reauthorizes = self.reauthorizes(id.0);
-        self.step(id, dirty, |place, _, out| match place.cut(next.clone(), at, resealing, out) {
-            Outcome::Stays if !reauthorizes => place.close(),
-            outcome => outcome,
+        self.drive(id, dirty, |gate, _, out| {
+            match gate.force_rekey(next.clone(), at, reseal_cache, out) {
+                GateOutcome::Unchanged if !reauthorizes => gate.close(),
+                outcome => outcome,
+            }
         });
     }
 
@@ -141,135 +151,141 @@ impl Shard {
         let theirs: HashSet<Slot> = signed_in
             .map(|topic| topics.subscribers(topic).iter().map(|s| s.slot).collect())
             .unwrap_or_default();
-        let moves = self.moves.borrow();
+        let scheduler = self.scheduler.borrow();
         let slots: Vec<Slot> = topics.subscribers(topic).iter().map(|s| s.slot).collect();
         for slot in slots {
-            let Some(place) = moves.places.get(&(slot, topic)) else { continue };
-            if place.user.as_ref() != Some(user) && !theirs.contains(&slot) {
+            let Some(gate) = scheduler.gates.get(&(slot, topic)) else { continue };
+            if gate.user.as_ref() != Some(user) && !theirs.contains(&slot) {
                 continue;
             }
             if let Some(subscription) = topics.get_mut(topic, slot) {
-                subscription.since = REVOKED;
+                subscription.since = SUPPRESS_ALL;
             }
             let entry = &mut sockets[slot as usize];
-            let name = place.record.channel().name();
-            entry.socket.revoke(name.clone(), Ended::Removed);
-            if !entry.change_grants(|grants| grants.revoke(name)) {
+            let name = gate.record.channel().name();
+            entry.socket.revoke(name.clone(), EndReason::Removed);
+            if !entry.change_grants(|authorizations| authorizations.revoke(name)) {
                 entry.close(Close::TooManyAuthorizations, dirty);
             }
         }
     }
 
-    pub(super) fn answer(&self, ask: Ask) {
-        let Ask { tenant, socket, about, answer } = ask;
+    pub(super) fn resolve_key(&self, ask: KeyRequest) {
+        let KeyRequest { runtime, socket, channel, answer } = ask;
         // The requester may have gone meanwhile.
-        let _ = answer.send(self.asked(tenant, socket, about));
+        let _ = answer.send(self.resolve_for(runtime, socket, channel));
     }
 
-    fn asked(
+    fn resolve_for(
         &self,
-        tenant: TenantId,
+        runtime: AppRuntimeId,
         socket: SocketId,
-        about: Option<AskedChannel>,
-    ) -> Result<Answer, AskError> {
+        channel: Option<RequestedChannel>,
+    ) -> Result<ResolvedKey, KeyRequestError> {
         let mut table = self.table.borrow_mut();
-        let slot = *table.by_id.get(&socket).ok_or(AskError::UnknownSocket)?;
+        let slot = *table.by_id.get(&socket).ok_or(KeyRequestError::UnknownSocket)?;
         let entry = &mut table.sockets[slot as usize];
-        if entry.peer.tenant != Some(tenant) || entry.socket.outbox().is_closing() {
-            return Err(AskError::UnknownSocket);
+        if entry.peer.runtime != Some(runtime) || entry.socket.outbox().is_closing() {
+            return Err(KeyRequestError::UnknownSocket);
         }
-        if about.as_ref().is_some_and(AskedChannel::is_token_revoked) {
-            return Err(AskError::TokenRevoked);
+        if channel.as_ref().is_some_and(RequestedChannel::is_token_revoked) {
+            return Err(KeyRequestError::TokenRevoked);
         }
-        let Some(AskedChannel { name, topic, target, user, as_of, bounds, .. }) = about else {
-            return Ok(Answer { version: Version::BLIND, waits: None, user: None });
+        let Some(RequestedChannel { name, topic, target, user, as_of, scope, .. }) = channel else {
+            return Ok(ResolvedKey { version: Version::BLIND, held_topic: None, user: None });
         };
         // Asking once more without a name makes nobody somebody else.
-        if user.is_none() && entry.grants().is_revoked(&name) {
-            return Err(AskError::Revoked);
+        if user.is_none() && entry.authorizations().is_revoked(&name) {
+            return Err(KeyRequestError::Revoked);
         }
-        if target.is_some() || !bounds.are_none() {
-            match entry.grants().room_for(&name) {
+        if target.is_some() || !scope.is_unrestricted() {
+            match entry.authorizations().has_room_for(&name) {
                 Ok(()) => {}
-                Err(NoRoom::Unused) => return Err(AskError::TooMany),
+                Err(NoRoom::Unused) => return Err(KeyRequestError::TooMany),
                 Err(NoRoom::Evicted) => {
                     // On a new connection all that was signed for this one is void.
                     entry.socket.outbox().close(Close::TooManyAuthorizations);
                     let socket = entry.socket.clone();
                     drop(table);
                     socket.flush();
-                    return Err(AskError::UnknownSocket);
+                    return Err(KeyRequestError::UnknownSocket);
                 }
             }
         }
-        entry.last_question = Some(Instant::now());
+        entry.last_auth_request = Some(Instant::now());
         drop(table);
         let id = topic.map(|topic| (slot, topic));
-        let id = id.filter(|id| self.moves.borrow().places.contains_key(id));
-        let (mut version, mut waits) = (target, None);
+        let id = id.filter(|id| self.scheduler.borrow().gates.contains_key(id));
+        let (mut version, mut held_topic) = (target, None);
         if let Some(id) = id {
-            let (told, settles) = self.asked_by_subscriber(id, user.clone(), target.is_some());
-            version = told.or(target);
-            waits = settles.then_some(id.1);
+            let (resolved, holds_events) =
+                self.resolve_for_subscriber(id, user.clone(), target.is_some());
+            version = resolved.or(target);
+            held_topic = holds_events.then_some(id.1);
         } else if target.is_some() {
-            self.gauges().asked.add("join");
+            self.gauges().secret_requests.add("join");
         }
         let mut table = self.table.borrow_mut();
         let entry = &mut table.sockets[slot as usize];
         // Of subscribers, too: they may leave and join with this.
         let (grantee, now) = (Grantee { user, as_of }, unix_now());
-        let user = entry.change_grants(|grants| grants.add(name, grantee, version, bounds, now));
-        Ok(Answer { version: version.unwrap_or(Version::BLIND), waits, user })
+        let user = entry
+            .change_grants(|authorizations| authorizations.add(name, grantee, version, scope, now));
+        Ok(ResolvedKey { version: version.unwrap_or(Version::BLIND), held_topic, user })
     }
 
     /// Returns the version to issue, and true if events are buffered until the client has it.
-    fn asked_by_subscriber(
+    fn resolve_for_subscriber(
         &self,
-        id: PlaceId,
+        id: GateId,
         user: Option<Arc<str>>,
         counts: bool,
     ) -> (Option<Version>, bool) {
-        let (now, mut told) = (Instant::now(), (None, false));
-        self.step(id, &mut Vec::new(), |place, _, _| {
+        let (now, mut resolved) = (Instant::now(), (None, false));
+        self.drive(id, &mut Vec::new(), |gate, _, _| {
             if counts {
-                self.gauges().asked.add(if place.is_held() { "rotation" } else { "again" });
+                self.gauges().secret_requests.add(if gate.is_rekeying() {
+                    "rotation"
+                } else {
+                    "again"
+                });
             }
-            let (version, outcome) = place.asked(now, user);
-            told = (Some(version), place.is_settling());
+            let (version, outcome) = gate.auth_requested(now, user);
+            resolved = (Some(version), gate.is_auth_answered());
             outcome
         });
-        told
+        resolved
     }
 
-    pub(super) fn told(&self, socket: SocketId, topic: TopicId) {
-        if let Some(id) = self.place_of(socket, topic) {
-            self.step(id, &mut Vec::new(), |place, _, _| {
-                place.told(Instant::now());
-                Outcome::Stays
+    pub(super) fn auth_answered(&self, socket: SocketId, topic: TopicId) {
+        if let Some(id) = self.gate_id(socket, topic) {
+            self.drive(id, &mut Vec::new(), |gate, _, _| {
+                gate.auth_answered(Instant::now());
+                GateOutcome::Unchanged
             });
         }
     }
 
-    pub(super) fn question_refused(&self, socket: SocketId, topic: TopicId, dirty: &mut Dirty) {
-        if let Some(id) = self.place_of(socket, topic) {
-            self.step(id, dirty, |place, _, _| place.refused());
+    pub(super) fn auth_refused(&self, socket: SocketId, topic: TopicId, dirty: &mut Dirty) {
+        if let Some(id) = self.gate_id(socket, topic) {
+            self.drive(id, dirty, |gate, _, _| gate.auth_refused());
         }
     }
 
-    fn place_of(&self, socket: SocketId, topic: TopicId) -> Option<PlaceId> {
+    fn gate_id(&self, socket: SocketId, topic: TopicId) -> Option<GateId> {
         self.table.borrow().by_id.get(&socket).map(|slot| (*slot, topic))
     }
 
     /// Closes the stragglers of the last rotation before the next one begins.
-    pub(super) fn close_stragglers(&self, tenant: TenantId, dirty: &mut Dirty) {
-        let stragglers = self.moves.borrow().stragglers(tenant);
+    pub(super) fn close_stragglers(&self, runtime: AppRuntimeId, dirty: &mut Dirty) {
+        let stragglers = self.scheduler.borrow().stragglers(runtime);
         for id in stragglers {
-            self.step(id, dirty, |place, _, _| place.close());
+            self.drive(id, dirty, |gate, _, _| gate.close());
         }
     }
 
-    pub(super) fn retire(&self, tenant: TenantId, key: u32, by: Instant) {
-        self.moves.borrow_mut().retire(tenant, key, by, Instant::now());
+    pub(super) fn close_key_users(&self, runtime: AppRuntimeId, key: u32, by: Instant) {
+        self.scheduler.borrow_mut().close_key_users(runtime, key, by, Instant::now());
         self.moving.notify_one();
     }
 }

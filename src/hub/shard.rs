@@ -16,17 +16,17 @@ use slab::Slab;
 use tokio::sync::Notify;
 
 use super::{
-    Gauges, Hub,
+    Hub, WorkerGauges,
+    authorization_cache::{AuthorizationCache, EndReason},
     directory::TopicId,
-    granted::{Ended, GrantBook},
-    leaving::Leaving,
-    mailbox::{Audience, Delivery, Post},
-    moves::Moves,
-    numbers::ByNumber,
+    drain::DrainState,
+    int_hasher::BuildIntHasher,
+    mailbox::{Audience, TopicDelivery, WorkerCommand},
     outbox::Outbox,
     reauthorization::Reauthorization,
-    terms::TenantId,
-    topics::{Slot, Subscription, TopicTable},
+    rekey_policy::AppRuntimeId,
+    rekey_scheduler::RekeyScheduler,
+    topics::{Slot, TopicSubscription, TopicTable},
 };
 use crate::{crypto::keytable::Version, ids::SocketId, protocol::code::Close};
 
@@ -49,7 +49,7 @@ pub trait Socket {
     fn charge_authorizations(&self, bytes: usize);
 
     /// The connection is no longer to be subscribed to the channel.
-    fn revoke(&self, channel: Arc<str>, why: Ended);
+    fn revoke(&self, channel: Arc<str>, why: EndReason);
 
     /// Sends one frame and flushes.
     fn deliver(&self, frame: &Bytes) {
@@ -71,28 +71,28 @@ pub trait Socket {
 #[derive(Clone, Copy)]
 pub struct Peer {
     /// `None` if the connection was refused.
-    pub tenant: Option<TenantId>,
+    pub runtime: Option<AppRuntimeId>,
     /// The hub's count at the time of the app's lookup.
-    pub dismissals: u32,
+    pub app_closings: u32,
     /// See `Audience::NotLegacyJava`.
     pub legacy_java: bool,
     pub reauthorization: Reauthorization,
 }
 
 /// The shard's data on each socket.
-pub(super) struct Entry {
+pub(super) struct SocketEntry {
     pub(super) socket: Rc<dyn Socket>,
     id: SocketId,
     pub(super) peer: Peer,
-    grants: GrantBook,
+    authorizations: AuthorizationCache,
     /// When the client has asked the auth endpoint last.
-    pub(super) last_question: Option<Instant>,
+    pub(super) last_auth_request: Option<Instant>,
 }
 
 #[derive(Default)]
 pub(super) struct Table {
-    pub(super) sockets: Slab<Entry>,
-    pub(super) by_id: HashMap<SocketId, Slot, ByNumber>,
+    pub(super) sockets: Slab<SocketEntry>,
+    pub(super) by_id: HashMap<SocketId, Slot, BuildIntHasher>,
     pub(super) topics: TopicTable,
 }
 
@@ -100,23 +100,23 @@ pub struct Shard {
     worker: usize,
     pub(super) hub: Arc<Hub>,
     pub(super) table: RefCell<Table>,
-    pub(super) moves: RefCell<Moves>,
+    pub(super) scheduler: RefCell<RekeyScheduler>,
     /// Notified when a rekey is scheduled.
     pub(super) moving: Notify,
-    pub(super) leaving: Leaving,
+    pub(super) drain: DrainState,
     /// The number of the last memory check for which sockets were closed.
     pub(super) shed_at: Cell<u64>,
 }
 
 /// The amount queued in one batch, and its limits.
 #[derive(Default)]
-struct Turn {
+struct BatchBudget {
     /// The maximum of bytes queued for one socket.
     bytes: usize,
     frames: usize,
 }
 
-impl Turn {
+impl BatchBudget {
     const BYTES: usize = 128 * 1024;
     const FRAMES: usize = 50_000;
 
@@ -149,9 +149,9 @@ impl Shard {
             worker: hub.register_worker(),
             hub,
             table: RefCell::default(),
-            moves: RefCell::default(),
+            scheduler: RefCell::default(),
             moving: Notify::new(),
-            leaving: Leaving::default(),
+            drain: DrainState::default(),
             shed_at: Cell::new(0),
         })
     }
@@ -160,13 +160,19 @@ impl Shard {
         self.worker
     }
 
-    pub fn gauges(&self) -> &Gauges {
+    pub fn gauges(&self) -> &WorkerGauges {
         self.hub.gauges(self.worker)
     }
 
     pub fn add(&self, id: SocketId, peer: Peer, socket: Rc<dyn Socket>) -> Slot {
         let mut table = self.table.borrow_mut();
-        let entry = Entry { socket, id, peer, grants: GrantBook::default(), last_question: None };
+        let entry = SocketEntry {
+            socket,
+            id,
+            peer,
+            authorizations: AuthorizationCache::default(),
+            last_auth_request: None,
+        };
         let slot = table.sockets.insert(entry) as Slot;
         table.by_id.insert(id, slot);
         self.gauges().sockets.fetch_add(1, Ordering::Relaxed);
@@ -183,14 +189,14 @@ impl Shard {
 
     #[must_use]
     pub fn subscribe(&self, topic: TopicId, slot: Slot, since: u64) -> bool {
-        let subscription = Subscription { slot, since, version: Version::BLIND };
+        let subscription = TopicSubscription { slot, since, version: Version::BLIND };
         self.table.borrow_mut().topics.subscribe(topic, subscription)
     }
 
     /// Returns the version of the subscriber's secret, for a sealed channel.
     pub fn unsubscribe(&self, topic: TopicId, slot: Slot) -> Option<Version> {
         self.table.borrow_mut().topics.unsubscribe(topic, slot);
-        self.leave(topic, slot)
+        self.remove_gate(topic, slot)
     }
 
     /// Runs the worker's commands until the worker ends.
@@ -205,17 +211,17 @@ impl Shard {
         let mut recipients = Vec::new();
         loop {
             posts = self.hub.mailbox(self.worker).take(posts).await;
-            if let [Post::Deliver(delivery)] = &*posts {
+            if let [WorkerCommand::Deliver(delivery)] = &*posts {
                 self.deliver(delivery, &mut recipients).await;
                 posts.clear();
                 continue;
             }
-            let mut turn = Turn::default();
+            let mut batch = BatchBudget::default();
             for post in posts.drain(..) {
-                self.queue(post, &mut dirty, &mut turn);
-                if turn.is_full() {
+                self.queue(post, &mut dirty, &mut batch);
+                if batch.is_full() {
                     write_out(&mut dirty).await;
-                    turn = Turn::default();
+                    batch = BatchBudget::default();
                     tokio::task::yield_now().await;
                 }
             }
@@ -223,49 +229,53 @@ impl Shard {
         }
     }
 
-    fn queue(&self, post: Post, dirty: &mut Vec<Rc<dyn Socket>>, turn: &mut Turn) {
+    fn queue(&self, post: WorkerCommand, dirty: &mut Vec<Rc<dyn Socket>>, batch: &mut BatchBudget) {
         match post {
-            Post::Deliver(delivery) => self.queue_delivery(&delivery, dirty, turn),
-            Post::Rekey(rekey) => self.rekey(&rekey, dirty),
-            Post::Ask(ask) => self.answer(ask),
-            Post::Told { socket, topic } => self.told(socket, topic),
-            Post::QuestionRefused { socket, topic } => self.question_refused(socket, topic, dirty),
-            Post::CloseStragglers { tenant } => self.close_stragglers(tenant, dirty),
-            Post::Retire { tenant, key, by } => self.retire(tenant, key, by),
-            Post::RevokeTokens(revoke) => self.revoke_tokens(&revoke),
-            Post::End { topic, channel, why } => self.end_topic(topic, &channel, why),
-            Post::Terminate { topic } => {
+            WorkerCommand::Deliver(delivery) => self.queue_delivery(&delivery, dirty, batch),
+            WorkerCommand::Rekey(rekey) => self.rekey(&rekey, dirty),
+            WorkerCommand::ResolveKey(ask) => self.resolve_key(ask),
+            WorkerCommand::AuthAnswered { socket, topic } => self.auth_answered(socket, topic),
+            WorkerCommand::AuthRefused { socket, topic } => self.auth_refused(socket, topic, dirty),
+            WorkerCommand::CloseStragglers { runtime } => self.close_stragglers(runtime, dirty),
+            WorkerCommand::CloseKeyUsers { runtime, key, by } => {
+                self.close_key_users(runtime, key, by)
+            }
+            WorkerCommand::RevokeTokens(revoke) => self.revoke_tokens(&revoke),
+            WorkerCommand::End { topic, channel, why } => self.end_topic(topic, &channel, why),
+            WorkerCommand::CloseTopic { topic } => {
                 let table = self.table.borrow();
                 for subscription in table.topics.subscribers(topic) {
                     table.sockets[subscription.slot as usize].close(Close::Terminated, dirty);
                 }
             }
-            Post::Dismiss { tenant, number, reason } => {
+            WorkerCommand::CloseApp { runtime, number, reason } => {
                 let is_theirs =
-                    |peer: &Peer| peer.tenant == Some(tenant) && peer.dismissals < number;
+                    |peer: &Peer| peer.runtime == Some(runtime) && peer.app_closings < number;
                 let table = self.table.borrow();
                 let theirs = table.sockets.iter().filter(|(_, entry)| is_theirs(&entry.peer));
                 theirs.for_each(|(_, entry)| entry.close(reason.clone(), dirty));
             }
-            Post::Drain { over } => self.leaving.begin(over),
-            Post::Leave { socket, at_once } => self.send_away(socket, at_once, dirty),
+            WorkerCommand::Drain { over } => self.drain.begin(over),
+            WorkerCommand::CloseSocket { socket, at_once } => {
+                self.close_socket(socket, at_once, dirty)
+            }
         }
     }
 
     fn queue_delivery(
         &self,
-        delivery: &Delivery,
+        delivery: &TopicDelivery,
         dirty: &mut Vec<Rc<dyn Socket>>,
-        turn: &mut Turn,
+        batch: &mut BatchBudget,
     ) {
-        if delivery.content.trips() {
-            return self.hub.tripped();
+        if delivery.content.leaks_plaintext() {
+            return self.hub.record_trip();
         }
-        let mut held = Vec::new();
+        let mut gated = Vec::new();
         let (mut frames, mut bytes) = (0, 0);
         let table = self.table.borrow();
         let subscribers = table.topics.subscribers(delivery.topic).len();
-        turn.add(delivery.content.bytes(), subscribers);
+        batch.add(delivery.content.bytes(), subscribers);
         for (subscription, entry) in table.recipients(delivery) {
             match delivery.content.of(subscription.version) {
                 Some(frame) => {
@@ -275,21 +285,21 @@ impl Shard {
                     entry.socket.send(frame.clone());
                     entry.mark(dirty);
                 }
-                None => held.push(subscription.slot),
+                None => gated.push(subscription.slot),
             }
         }
         drop(table);
         self.gauges().delivered(frames, bytes);
-        self.hold(delivery, &held, dirty);
+        self.enqueue(delivery, &gated, dirty);
     }
 
     /// Writes a single frame directly, past the outboxes.
     ///
     /// The table may change between two slices. A subscriber that has left is skipped; one that has
     /// come back was answered with the state of this frame.
-    async fn deliver(&self, delivery: &Delivery, recipients: &mut Vec<(Slot, Version)>) {
-        if delivery.content.trips() {
-            return self.hub.tripped();
+    async fn deliver(&self, delivery: &TopicDelivery, recipients: &mut Vec<(Slot, Version)>) {
+        if delivery.content.leaks_plaintext() {
+            return self.hub.record_trip();
         }
         let changes = {
             let table = self.table.borrow();
@@ -305,8 +315,8 @@ impl Shard {
         }
     }
 
-    fn write_slice(&self, delivery: &Delivery, recipients: &[(Slot, Version)], changes: u64) {
-        let mut held = Vec::new();
+    fn write_slice(&self, delivery: &TopicDelivery, recipients: &[(Slot, Version)], changes: u64) {
+        let mut gated = Vec::new();
         let (mut frames, mut bytes) = (0, 0);
         let table = self.table.borrow();
         let unchanged = table.topics.changes() == changes;
@@ -320,20 +330,23 @@ impl Shard {
                     (frames, bytes) = (frames + 1, bytes + frame.len());
                     socket.deliver(frame);
                 }
-                None => held.push(slot),
+                None => gated.push(slot),
             }
         }
         drop(table);
         self.gauges().delivered(frames, bytes);
         let mut dirty = Vec::new();
-        self.hold(delivery, &held, &mut dirty);
+        self.enqueue(delivery, &gated, &mut dirty);
         dirty.iter().for_each(|socket| socket.flush());
     }
 }
 
 impl Table {
-    fn recipients(&self, delivery: &Delivery) -> impl Iterator<Item = (&Subscription, &Entry)> {
-        let &Delivery { topic, sequence, except, audience, .. } = delivery;
+    fn recipients(
+        &self,
+        delivery: &TopicDelivery,
+    ) -> impl Iterator<Item = (&TopicSubscription, &SocketEntry)> {
+        let &TopicDelivery { topic, sequence, except, audience, .. } = delivery;
         let except = except.and_then(|id| self.by_id.get(&id).copied());
         self.topics.subscribers(topic).iter().filter_map(move |subscription| {
             if subscription.since >= sequence || Some(subscription.slot) == except {
@@ -346,21 +359,24 @@ impl Table {
     }
 
     /// The version to deliver with, if the subscription still exists.
-    fn due(&self, delivery: &Delivery, slot: Slot) -> Option<Version> {
+    fn due(&self, delivery: &TopicDelivery, slot: Slot) -> Option<Version> {
         let subscription = self.topics.subscription(delivery.topic, slot)?;
         (subscription.since < delivery.sequence).then_some(subscription.version)
     }
 }
 
-impl Entry {
-    pub(super) fn grants(&self) -> &GrantBook {
-        &self.grants
+impl SocketEntry {
+    pub(super) fn authorizations(&self) -> &AuthorizationCache {
+        &self.authorizations
     }
 
     /// The socket is charged with what the change costs.
-    pub(super) fn change_grants<T>(&mut self, change: impl FnOnce(&mut GrantBook) -> T) -> T {
-        let changed = change(&mut self.grants);
-        self.socket.charge_authorizations(self.grants.bytes());
+    pub(super) fn change_grants<T>(
+        &mut self,
+        change: impl FnOnce(&mut AuthorizationCache) -> T,
+    ) -> T {
+        let changed = change(&mut self.authorizations);
+        self.socket.charge_authorizations(self.authorizations.bytes());
         changed
     }
 

@@ -5,14 +5,14 @@ use std::{
     hash::{BuildHasher, Hash},
 };
 
-use super::{directory::TopicId, numbers::ByNumber};
+use super::{directory::TopicId, int_hasher::BuildIntHasher};
 use crate::crypto::keytable::Version;
 
 /// The index of a socket in its worker's table.
 pub type Slot = u32;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Subscription {
+pub struct TopicSubscription {
     pub slot: Slot,
     /// The sequence number of the state that the subscriber was answered with: frames up to it are
     /// part of that state.
@@ -23,17 +23,17 @@ pub struct Subscription {
 
 #[derive(Default)]
 pub struct TopicTable {
-    topics: HashMap<TopicId, Vec<Subscription>, ByNumber>,
+    topics: HashMap<TopicId, Vec<TopicSubscription>, BuildIntHasher>,
     /// The position of each subscription in its topic's list. Lists are dense, because each event
     /// walks them; this map makes leaving as cheap as joining.
-    positions: HashMap<(Slot, TopicId), u32, ByNumber>,
+    positions: HashMap<(Slot, TopicId), u32, BuildIntHasher>,
     changes: u64,
 }
 
 impl TopicTable {
     /// False, without a change, if the slot is subscribed already.
     #[must_use]
-    pub fn subscribe(&mut self, topic: TopicId, subscription: Subscription) -> bool {
+    pub fn subscribe(&mut self, topic: TopicId, subscription: TopicSubscription) -> bool {
         let hash_map::Entry::Vacant(position) = self.positions.entry((subscription.slot, topic))
         else {
             return false;
@@ -45,7 +45,7 @@ impl TopicTable {
         true
     }
 
-    pub fn get_mut(&mut self, topic: TopicId, slot: Slot) -> Option<&mut Subscription> {
+    pub fn get_mut(&mut self, topic: TopicId, slot: Slot) -> Option<&mut TopicSubscription> {
         let position = *self.positions.get(&(slot, topic))?;
         self.changes += 1;
         self.topics.get_mut(&topic)?.get_mut(position as usize)
@@ -68,11 +68,11 @@ impl TopicTable {
         true
     }
 
-    pub fn subscribers(&self, topic: TopicId) -> &[Subscription] {
+    pub fn subscribers(&self, topic: TopicId) -> &[TopicSubscription] {
         self.topics.get(&topic).map_or(&[], Vec::as_slice)
     }
 
-    pub fn subscription(&self, topic: TopicId, slot: Slot) -> Option<&Subscription> {
+    pub fn subscription(&self, topic: TopicId, slot: Slot) -> Option<&TopicSubscription> {
         let position = *self.positions.get(&(slot, topic))?;
         self.subscribers(topic).get(position as usize)
     }
@@ -97,7 +97,7 @@ impl TopicTable {
 const KEPT_SUBSCRIPTIONS: usize = 64;
 const KEPT_PLACES: usize = 16 * 1024;
 
-fn give_back(list: &mut Vec<Subscription>) {
+fn give_back(list: &mut Vec<TopicSubscription>) {
     if list.capacity() > KEPT_SUBSCRIPTIONS.max(4 * list.len()) {
         list.shrink_to(2 * list.len());
     }
@@ -117,7 +117,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     #[derive(Clone, Debug)]
-    enum Step {
+    enum TopicStep {
         Subscribe(u64, Slot),
         Unsubscribe(u64, Slot),
         /// A socket closes: it leaves every topic.
@@ -125,20 +125,20 @@ mod tests {
         Publish(u64),
     }
 
-    fn steps() -> impl Strategy<Value = Vec<Step>> {
+    fn steps() -> impl Strategy<Value = Vec<TopicStep>> {
         let step = prop_oneof![
-            4 => (0u64..5, 0u32..8).prop_map(|(t, s)| Step::Subscribe(t, s)),
-            2 => (0u64..5, 0u32..8).prop_map(|(t, s)| Step::Unsubscribe(t, s)),
-            1 => (0u32..8).prop_map(Step::Close),
-            2 => (0u64..5).prop_map(Step::Publish),
+            4 => (0u64..5, 0u32..8).prop_map(|(t, s)| TopicStep::Subscribe(t, s)),
+            2 => (0u64..5, 0u32..8).prop_map(|(t, s)| TopicStep::Unsubscribe(t, s)),
+            1 => (0u32..8).prop_map(TopicStep::Close),
+            2 => (0u64..5).prop_map(TopicStep::Publish),
         ];
         prop::collection::vec(step, 0..200)
     }
 
     #[test]
-    fn f14_a_crowd_that_has_gone_leaves_no_room_behind() {
+    fn f14_large_crowd_frees_its_memory_on_leaving() {
         let mut table = TopicTable::default();
-        let subscription = |slot| Subscription { slot, since: 0, version: Version::BLIND };
+        let subscription = |slot| TopicSubscription { slot, since: 0, version: Version::BLIND };
         for slot in 0..100_000 {
             assert!(table.subscribe(TopicId(0), subscription(slot)));
         }
@@ -152,29 +152,29 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_table_is_a_set_of_pairs(steps in steps()) {
+        fn table_behaves_like_a_set_of_pairs(steps in steps()) {
             let mut table = TopicTable::default();
             let mut model = BTreeMap::<(u64, Slot), u64>::new();
             for (time, step) in steps.into_iter().enumerate() {
                 let before = (table.changes(), model.clone());
                 match step {
-                    Step::Subscribe(topic, slot) => {
+                    TopicStep::Subscribe(topic, slot) => {
                         let new = !model.contains_key(&(topic, slot));
                         let version = Version { key: topic as u32, epoch: slot.into() };
-                        let subscription = Subscription { slot, since: time as u64, version };
+                        let subscription = TopicSubscription { slot, since: time as u64, version };
                         prop_assert_eq!(table.subscribe(TopicId(topic), subscription), new);
                         let found = table.subscription(TopicId(topic), slot).map(|s| (s.slot, s.version));
                         prop_assert_eq!(found, Some((slot, version)));
                         model.entry((topic, slot)).or_insert(time as u64);
                     }
-                    Step::Unsubscribe(topic, slot) => {
+                    TopicStep::Unsubscribe(topic, slot) => {
                         prop_assert_eq!(table.unsubscribe(TopicId(topic), slot), model.remove(&(topic, slot)).is_some());
                     }
-                    Step::Close(slot) => {
+                    TopicStep::Close(slot) => {
                         (0..5).for_each(|topic| { table.unsubscribe(TopicId(topic), slot); });
                         model.retain(|(_, s), _| *s != slot);
                     }
-                    Step::Publish(topic) => {
+                    TopicStep::Publish(topic) => {
                         let mut reached: Vec<_> = table.subscribers(TopicId(topic)).iter().map(|s| (s.slot, s.since)).collect();
                         reached.sort_unstable();
                         let expected: Vec<_> = model.range((topic, 0)..=(topic, Slot::MAX)).map(|((_, s), since)| (*s, *since)).collect();

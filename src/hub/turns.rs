@@ -3,8 +3,8 @@
 use std::{rc::Rc, time::Instant};
 
 use super::{
-    moves::{LOOK, Moves, PlaceId, Turn, TurnKind},
-    place::{Outcome, Place},
+    gate::{Gate, GateOutcome},
+    rekey_scheduler::{GateId, RekeyScheduler, ScheduledRekey, TURN_INTERVAL, TurnKind},
     shard::{Shard, Socket, Table},
     topics::Slot,
 };
@@ -16,11 +16,11 @@ use crate::protocol::{
 pub(super) type Dirty = Vec<Rc<dyn Socket>>;
 
 /// Facts about the socket that a gate needs.
-pub(super) struct Line {
+pub(super) struct SocketContext {
     /// The outbox budget in bytes; it also bounds the gate buffer.
     pub budget: usize,
     /// See `Gate::tick`.
-    pub last_question: Option<Instant>,
+    pub last_auth_request: Option<Instant>,
 }
 
 /// Steps before the worker turns to other work.
@@ -32,14 +32,14 @@ impl Shard {
         let mut dirty = Vec::new();
         loop {
             self.moving.notified().await;
-            while !self.moves.borrow().is_idle() {
+            while !self.scheduler.borrow().is_idle() {
                 let now = Instant::now();
                 while self.take_turns(now, &mut dirty) {
                     dirty.drain(..).for_each(|socket| socket.flush());
                     tokio::task::yield_now().await;
                 }
                 dirty.drain(..).for_each(|socket| socket.flush());
-                tokio::time::sleep(LOOK).await;
+                tokio::time::sleep(TURN_INTERVAL).await;
             }
         }
     }
@@ -48,57 +48,60 @@ impl Shard {
     pub(super) fn take_turns(&self, now: Instant, dirty: &mut Dirty) -> bool {
         let mut steps = 0..STEPS;
         while steps.next().is_some() {
-            let turn = self.moves.borrow_mut().next_turn(&self.hub.turns, now);
-            let Some(Turn { place, kind, .. }) = turn else { break };
-            self.step(place, dirty, |place, _, _| match kind {
-                TurnKind::Move => {
-                    place.arm(now);
-                    Outcome::Stays
+            let turn = self.scheduler.borrow_mut().next_turn(&self.hub.turns, now);
+            let Some(ScheduledRekey { gate, kind, .. }) = turn else { break };
+            self.drive(gate, dirty, |gate, _, _| match kind {
+                TurnKind::Rekey => {
+                    gate.begin_turn(now);
+                    GateOutcome::Unchanged
                 }
-                TurnKind::Close { .. } => place.close(),
+                TurnKind::Close { .. } => gate.close(),
             });
         }
         while steps.next().is_some() {
-            let due = self.moves.borrow_mut().held.next_due(now);
+            let due = self.scheduler.borrow_mut().deadlines.next_due(now);
             let Some(id) = due else { return false };
-            self.step(id, dirty, |place, line, out| place.tick(now, line.last_question, out));
+            self.drive(id, dirty, |gate, context, out| {
+                gate.tick(now, context.last_auth_request, out)
+            });
         }
         true
     }
 
     /// Called when the socket's client has answered this ping.
-    pub fn has_read(&self, slot: Slot, ping: u64) {
+    pub fn pong_received(&self, slot: Slot, ping: u64) {
         // A number that was never sent to this socket is ignored.
-        let waits = self.moves.borrow().pings.get(&ping).copied().filter(|id| id.0 == slot);
+        let waits = self.scheduler.borrow().pings.get(&ping).copied().filter(|id| id.0 == slot);
         let Some(id) = waits else { return };
         let mut dirty = Vec::new();
-        self.step(id, &mut dirty, |place, _, out| place.has_read(ping, out));
+        self.drive(id, &mut dirty, |gate, _, out| gate.pong_received(ping, out));
         dirty.iter().for_each(|socket| socket.flush());
     }
 
     /// Runs one step of a gate and applies its outcome to the topic's list, the deadlines and the
     /// socket.
-    pub(super) fn step(
+    pub(super) fn drive(
         &self,
-        id: PlaceId,
+        id: GateId,
         dirty: &mut Dirty,
-        action: impl FnOnce(&mut Place, &Line, &mut dyn FnMut(&Frame)) -> Outcome,
+        action: impl FnOnce(&mut Gate, &SocketContext, &mut dyn FnMut(&Frame)) -> GateOutcome,
     ) {
         let mut table = self.table.borrow_mut();
-        let mut moves = self.moves.borrow_mut();
+        let mut scheduler = self.scheduler.borrow_mut();
         #[cfg(test)]
         {
-            moves.steps += 1;
+            scheduler.steps += 1;
         }
-        let Moves { places, held, pings, last_ping, .. } = &mut *moves;
-        let Some(place) = places.get_mut(&id) else { return };
+        let RekeyScheduler { gates, deadlines, pings, last_ping, .. } = &mut *scheduler;
+        let Some(gate) = gates.get_mut(&id) else { return };
         let Table { sockets, topics, .. } = &mut *table;
         let entry = &sockets[id.0 as usize];
         let outbox = entry.socket.outbox();
-        let line = Line { budget: outbox.budget(), last_question: entry.last_question };
-        let (was_held, awaited) = (place.is_held(), place.ping());
+        let context =
+            SocketContext { budget: outbox.budget(), last_auth_request: entry.last_auth_request };
+        let (was_rekeying, awaited) = (gate.is_rekeying(), gate.ping());
         let (mut frames, mut bytes) = (0, 0);
-        let outcome = action(place, &line, &mut |frame| {
+        let outcome = action(gate, &context, &mut |frame| {
             let frame = frame.in_dialect(outbox.dialect());
             (frames, bytes) = (frames + 1, bytes + frame.len());
             entry.socket.send(frame.clone());
@@ -106,43 +109,48 @@ impl Shard {
         });
         self.gauges().delivered(frames, bytes);
         match outcome {
-            Outcome::Close => {
-                place.terms.moves.closed.add();
+            GateOutcome::Close => {
+                gate.policy.counts.closed.add();
                 entry.close(Close::SecretRetired, dirty);
             }
-            Outcome::Pings => {
+            GateOutcome::SendPing => {
                 *last_ping += 1;
-                place.pinged(*last_ping);
+                gate.ping_sent(*last_ping);
                 pings.insert(*last_ping, id);
                 entry.socket.send(answer::numbered_ping(*last_ping));
                 entry.mark(dirty);
             }
-            Outcome::Stays | Outcome::Moved | Outcome::Reverted | Outcome::Late => {}
+            GateOutcome::Unchanged
+            | GateOutcome::Rekeyed
+            | GateOutcome::Reverted
+            | GateOutcome::LateReauth => {}
         }
-        if let Some(ping) = awaited.filter(|ping| place.ping() != Some(*ping)) {
+        if let Some(ping) = awaited.filter(|ping| gate.ping() != Some(*ping)) {
             pings.remove(&ping);
         }
         if let Some(subscription) = topics.get_mut(id.1, id.0) {
-            subscription.version = place.served_version();
+            subscription.version = gate.served_version();
         }
-        let again = match outcome {
+        let retry_at = match outcome {
             // Another rotation began meanwhile.
-            Outcome::Moved => Some(Instant::now()),
-            Outcome::Reverted | Outcome::Late => Some(Instant::now() + place.retry_after()),
-            Outcome::Stays | Outcome::Pings | Outcome::Close => None,
+            GateOutcome::Rekeyed => Some(Instant::now()),
+            GateOutcome::Reverted | GateOutcome::LateReauth => {
+                Some(Instant::now() + gate.retry_after())
+            }
+            GateOutcome::Unchanged | GateOutcome::SendPing | GateOutcome::Close => None,
         };
-        let again = again.filter(|_| place.wants_turn() && entry.peer.reauthorization.asks());
-        match place.due() {
+        let retry_at = retry_at.filter(|_| gate.needs_turn() && entry.peer.reauthorization.asks());
+        match gate.due() {
             Some(due) => {
-                held.set(id, due);
-                if !was_held {
+                deadlines.set(id, due);
+                if !was_rekeying {
                     self.moving.notify_one();
                 }
             }
-            None => held.remove(id),
+            None => deadlines.remove(id),
         }
-        if let Some(not_before) = again {
-            moves.wait_for_turn(id, TurnKind::Move, not_before);
+        if let Some(not_before) = retry_at {
+            scheduler.schedule(id, TurnKind::Rekey, not_before);
             self.moving.notify_one();
         }
     }

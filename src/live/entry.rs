@@ -11,9 +11,9 @@ use crate::{crypto::key::Fingerprint, explain::RefusalId, ids::SocketId, refusal
 macro_rules! types {
     ($($name:ident = $text:literal,)*) => {
         #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-        pub enum Type { $($name,)* }
+        pub enum EntryType { $($name,)* }
 
-        impl Type {
+        impl EntryType {
             pub const ALL: &[Self] = &[$(Self::$name,)*];
 
             pub fn name(self) -> &'static str {
@@ -71,9 +71,9 @@ types! {
 
 /// Filters look at these fields; the rest is in `what`.
 #[derive(Serialize)]
-pub struct Entry<'a> {
+pub struct LiveEntry<'a> {
     #[serde(serialize_with = "name")]
-    pub r#type: Type,
+    pub r#type: EntryType,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub app: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "text")]
@@ -84,12 +84,12 @@ pub struct Entry<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub user: Option<&'a str>,
     #[serde(flatten)]
-    pub what: What<'a>,
+    pub what: EntryDetail<'a>,
 }
 
 #[derive(Serialize)]
 #[serde(untagged)]
-pub enum What<'a> {
+pub enum EntryDetail<'a> {
     /// No more than the type says.
     Itself {},
     /// `None`: the connection was lost, or closed without a code.
@@ -102,14 +102,14 @@ pub enum What<'a> {
     Subscribers {
         subscribers: u32,
     },
-    Call(Call<'a>),
+    Call(ApiCallDetail<'a>),
     Refused {
         code: RefusalCode,
         /// Id in the log, also sent to the client. `None` if the log had no room for it.
         #[serde(skip_serializing_if = "Option::is_none")]
         id: Option<RefusalId>,
     },
-    Event(Event<'a>),
+    Event(LiveEvent<'a>),
     Webhook {
         /// Host and port only: paths of webhooks may contain secrets.
         endpoint: &'a str,
@@ -124,7 +124,7 @@ pub enum What<'a> {
 
 /// An answered request to the HTTP API.
 #[derive(Serialize)]
-pub struct Call<'a> {
+pub struct ApiCallDetail<'a> {
     pub method: &'a str,
     /// Route template, with names for parameters.
     pub route: &'a str,
@@ -142,7 +142,7 @@ pub struct Call<'a> {
 }
 
 #[derive(Serialize)]
-pub struct Event<'a> {
+pub struct LiveEvent<'a> {
     pub name: &'a str,
     /// Size of the payload as sent.
     pub bytes: usize,
@@ -151,42 +151,42 @@ pub struct Event<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key: Option<Fingerprint>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub envelope: Option<Envelope>,
+    pub envelope: Option<LiveEnvelope>,
 }
 
 /// These two fields alone, even if a publisher added others.
 #[derive(Serialize, Deserialize)]
-pub struct Envelope {
+pub struct LiveEnvelope {
     nonce: String,
     ciphertext: String,
 }
 
-impl<'a> Event<'a> {
+impl<'a> LiveEvent<'a> {
     pub fn clear(name: &'a str, bytes: usize, subscribers: u32) -> Self {
         Self { name, bytes, subscribers, key: None, envelope: None }
     }
 }
 
-impl Envelope {
+impl LiveEnvelope {
     pub fn of(text: &str) -> Option<Self> {
         serde_json::from_str(text).ok()
     }
 }
 
-impl<'a> Entry<'a> {
-    pub fn new(r#type: Type) -> Self {
-        let what = What::Itself {};
+impl<'a> LiveEntry<'a> {
+    pub fn new(r#type: EntryType) -> Self {
+        let what = EntryDetail::Itself {};
         Self { r#type, app: None, socket_id: None, channel: None, user: None, what }
     }
 
-    pub fn of_app(r#type: Type, app: &'a str) -> Self {
+    pub fn of_app(r#type: EntryType, app: &'a str) -> Self {
         Self { app: Some(app), ..Self::new(r#type) }
     }
 
     /// All channels of the entry.
     pub(super) fn channels(&self) -> impl Iterator<Item = &str> {
         let more = match &self.what {
-            What::Call(call) => call.channels,
+            EntryDetail::Call(call) => call.channels,
             _ => &[],
         };
         self.channel.into_iter().chain(more.iter().map(|name| &**name))
@@ -194,17 +194,17 @@ impl<'a> Entry<'a> {
 
     pub(super) fn to_json(&self) -> ByteString {
         #[derive(Serialize)]
-        struct Line<'a> {
+        struct EntryLine<'a> {
             time: String,
             #[serde(flatten)]
-            entry: &'a Entry<'a>,
+            entry: &'a LiveEntry<'a>,
         }
         let time = humantime::format_rfc3339_millis(SystemTime::now()).to_string();
-        serde_json::to_string(&Line { time, entry: self }).unwrap_or_default().into()
+        serde_json::to_string(&EntryLine { time, entry: self }).unwrap_or_default().into()
     }
 }
 
-fn name<S: Serializer>(kind: &Type, serializer: S) -> Result<S::Ok, S::Error> {
+fn name<S: Serializer>(kind: &EntryType, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(kind.name())
 }
 

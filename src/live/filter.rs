@@ -2,14 +2,14 @@
 
 use form_urlencoded::parse;
 
-use super::entry::{Entry, Type};
+use super::entry::{EntryType, LiveEntry};
 use crate::{ids::SocketId, pattern::Pattern};
 
 #[derive(Default, Debug)]
-pub struct Filter {
+pub struct LiveFilter {
     app: Option<String>,
     channel: Option<Pattern>,
-    types: Option<Vec<Type>>,
+    types: Option<Vec<EntryType>>,
     socket: Option<SocketId>,
 }
 
@@ -29,7 +29,7 @@ pub enum UnknownFilter {
 fn advice(given: &str) -> String {
     let given = given.trim();
     let longest = |name: &str| name.len().max(given.len());
-    let names = Type::ALL.iter().map(|kind| kind.name());
+    let names = EntryType::ALL.iter().map(|kind| kind.name());
     let distance = |name: &&str| strsim::osa_distance(name, given);
     let near = names.filter(|name| distance(name) * 2 <= longest(name)).min_by_key(distance);
     let near = near.map(|name| format!("did you mean {name:?}? ")).unwrap_or_default();
@@ -38,7 +38,7 @@ fn advice(given: &str) -> String {
     )
 }
 
-impl Filter {
+impl LiveFilter {
     /// Parses the form in a URL: `app=ID&channel=PATTERN&type=A,B&socket=ID`.
     pub fn parse(query: &str) -> Result<Self, UnknownFilter> {
         let mut filter = Self::default();
@@ -58,7 +58,7 @@ impl Filter {
     }
 
     /// An entry without the filtered field does not match.
-    pub(super) fn wants(&self, entry: &Entry<'_>) -> bool {
+    pub(super) fn wants(&self, entry: &LiveEntry<'_>) -> bool {
         let is = |wanted: &Option<String>, found: Option<&str>| {
             wanted.as_deref().is_none_or(|wanted| found == Some(wanted))
         };
@@ -69,12 +69,12 @@ impl Filter {
     }
 }
 
-fn types(list: &str) -> Result<Vec<Type>, UnknownFilter> {
+fn types(list: &str) -> Result<Vec<EntryType>, UnknownFilter> {
     let mut wanted = Vec::new();
     for given in list.split(',') {
         let pattern = Pattern::new(given.trim());
         let before = wanted.len();
-        wanted.extend(Type::ALL.iter().copied().filter(|kind| pattern.matches(kind.name())));
+        wanted.extend(EntryType::ALL.iter().copied().filter(|kind| pattern.matches(kind.name())));
         if wanted.len() == before {
             return Err(UnknownFilter::Type { given: given.to_owned() });
         }

@@ -15,32 +15,32 @@ use std::sync::{
 
 use parking_lot::RwLock;
 
-pub use entry::{Call, Entry, Envelope, Event, Type, What};
-pub use filter::{Filter, UnknownFilter};
-pub use watcher::{End, Next, Watcher};
+pub use entry::{ApiCallDetail, EntryDetail, EntryType, LiveEntry, LiveEnvelope, LiveEvent};
+pub use filter::{LiveFilter, UnknownFilter};
+pub use watcher::{LiveWatcher, NextEntry, WatchEnd};
 
 /// Each watcher costs one filter evaluation per entry.
-pub const MOST_WATCHERS: usize = 16;
+pub const MAX_WATCHERS: usize = 16;
 
 /// Shared by all parts that note entries.
 #[derive(Default)]
-pub struct Feed {
+pub struct LiveBroadcaster {
     watching: AtomicUsize,
     /// Locked after all other locks, for as long as it takes to queue an entry.
-    watchers: RwLock<Vec<Arc<Watcher>>>,
+    watchers: RwLock<Vec<Arc<LiveWatcher>>>,
 }
 
 /// A registered watcher, removed on drop.
-pub struct Watching {
-    feed: Arc<Feed>,
-    watcher: Arc<Watcher>,
+pub struct WatchGuard {
+    feed: Arc<LiveBroadcaster>,
+    watcher: Arc<LiveWatcher>,
 }
 
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("{MOST_WATCHERS} are watching already, which is the limit: end one of them")]
-pub struct TooMany;
+#[error("{MAX_WATCHERS} are watching already, which is the limit: end one of them")]
+pub struct TooManyWatchers;
 
-impl Feed {
+impl LiveBroadcaster {
     #[inline]
     pub fn is_watched(&self) -> bool {
         self.watching.load(Ordering::Relaxed) > 0
@@ -48,59 +48,59 @@ impl Feed {
 
     /// Never waits for a watcher.
     #[inline]
-    pub fn note<'a>(&self, entry: impl FnOnce() -> Entry<'a>) {
+    pub fn note<'a>(&self, entry: impl FnOnce() -> LiveEntry<'a>) {
         if self.is_watched() {
-            self.tell(&entry());
+            self.deliver(&entry());
         }
     }
 
     #[cold]
-    fn tell(&self, entry: &Entry<'_>) {
+    fn deliver(&self, entry: &LiveEntry<'_>) {
         let (mut line, mut cut) = (None, false);
         for watcher in self.watchers.read().iter().filter(|watcher| watcher.wants(entry)) {
             let line = line.get_or_insert_with(|| entry.to_json());
-            cut |= !watcher.take(line);
+            cut |= !watcher.enqueue(line);
         }
         if cut {
-            self.leave(|watcher| watcher.is_over());
+            self.remove(|watcher| watcher.has_ended());
         }
     }
 
-    pub fn watch(self: &Arc<Self>, filter: Filter) -> Result<Watching, TooMany> {
+    pub fn watch(self: &Arc<Self>, filter: LiveFilter) -> Result<WatchGuard, TooManyWatchers> {
         let mut watchers = self.watchers.write();
-        if watchers.len() >= MOST_WATCHERS {
-            return Err(TooMany);
+        if watchers.len() >= MAX_WATCHERS {
+            return Err(TooManyWatchers);
         }
-        let watcher = Arc::new(Watcher::new(filter));
+        let watcher = Arc::new(LiveWatcher::new(filter));
         watchers.push(watcher.clone());
         self.watching.store(watchers.len(), Ordering::Relaxed);
-        Ok(Watching { feed: self.clone(), watcher })
+        Ok(WatchGuard { feed: self.clone(), watcher })
     }
 
     /// Shutdown: each watcher gets the rest of its queue, and no more.
     pub fn end(&self) {
-        self.watchers.read().iter().for_each(|watcher| watcher.end(End::Server));
-        self.leave(|_| true);
+        self.watchers.read().iter().for_each(|watcher| watcher.end(WatchEnd::Server));
+        self.remove(|_| true);
     }
 
-    fn leave(&self, who: impl Fn(&Arc<Watcher>) -> bool) {
+    fn remove(&self, who: impl Fn(&Arc<LiveWatcher>) -> bool) {
         let mut watchers = self.watchers.write();
         watchers.retain(|watcher| !who(watcher));
         self.watching.store(watchers.len(), Ordering::Relaxed);
     }
 }
 
-impl std::ops::Deref for Watching {
-    type Target = Watcher;
+impl std::ops::Deref for WatchGuard {
+    type Target = LiveWatcher;
 
-    fn deref(&self) -> &Watcher {
+    fn deref(&self) -> &LiveWatcher {
         &self.watcher
     }
 }
 
-impl Drop for Watching {
+impl Drop for WatchGuard {
     fn drop(&mut self) {
-        self.feed.leave(|watcher| Arc::ptr_eq(watcher, &self.watcher));
+        self.feed.remove(|watcher| Arc::ptr_eq(watcher, &self.watcher));
     }
 }
 

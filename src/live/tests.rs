@@ -1,22 +1,22 @@
 use super::*;
 
-fn entry(kind: Type, app: &str) -> Entry<'_> {
-    Entry::of_app(kind, app)
+fn entry(kind: EntryType, app: &str) -> LiveEntry<'_> {
+    LiveEntry::of_app(kind, app)
 }
 
-fn watch(feed: &Arc<Feed>, query: &str) -> Watching {
-    feed.watch(Filter::parse(query).unwrap()).unwrap()
+fn watch(feed: &Arc<LiveBroadcaster>, query: &str) -> WatchGuard {
+    feed.watch(LiveFilter::parse(query).unwrap()).unwrap()
 }
 
 /// The watcher's queued entries, without waiting for more.
-async fn waiting(watcher: &Watcher) -> Vec<serde_json::Value> {
+async fn waiting(watcher: &LiveWatcher) -> Vec<serde_json::Value> {
     let mut lines = Vec::new();
     loop {
         tokio::select! {
             biased;
             next = watcher.next() => match next {
-                Next::Entry(line) => lines.push(serde_json::from_str(&line).unwrap()),
-                Next::End(_) => return lines,
+                NextEntry::Entry(line) => lines.push(serde_json::from_str(&line).unwrap()),
+                NextEntry::End(_) => return lines,
             },
             () = std::future::ready(()) => return lines,
         }
@@ -24,8 +24,8 @@ async fn waiting(watcher: &Watcher) -> Vec<serde_json::Value> {
 }
 
 #[test]
-fn with_nobody_watching_nothing_is_made() {
-    let feed = Arc::new(Feed::default());
+fn without_watchers_no_entry_is_built() {
+    let feed = Arc::new(LiveBroadcaster::default());
     feed.note(|| unreachable!("nobody would see it"));
     let watching = watch(&feed, "");
     assert!(feed.is_watched());
@@ -34,8 +34,8 @@ fn with_nobody_watching_nothing_is_made() {
 }
 
 #[tokio::test]
-async fn each_watcher_gets_what_its_filter_lets_through() {
-    let feed = Arc::new(Feed::default());
+async fn each_watcher_gets_its_filtered_entries() {
+    let feed = Arc::new(LiveBroadcaster::default());
     let socket = "1.2".parse().unwrap();
     let rows = [
         ("", 3),
@@ -49,12 +49,12 @@ async fn each_watcher_gets_what_its_filter_lets_through() {
         ("app=a&type=subscribed&channel=*&socket=1.2", 1),
     ];
     let watchers = rows.map(|(query, wanted)| (query, wanted, watch(&feed, query)));
-    feed.note(|| entry(Type::ConnectionOpened, "b"));
-    let what = What::Subscribers { subscribers: 3 };
+    feed.note(|| entry(EntryType::ConnectionOpened, "b"));
+    let what = EntryDetail::Subscribers { subscribers: 3 };
     let channel = Some("private-x");
     let socket_id = Some(socket);
-    feed.note(|| Entry { channel, socket_id, what, ..entry(Type::Subscribed, "a") });
-    let call = Call {
+    feed.note(|| LiveEntry { channel, socket_id, what, ..entry(EntryType::Subscribed, "a") });
+    let call = ApiCallDetail {
         method: "POST",
         route: "/apps/{app}/events",
         status: 200,
@@ -64,7 +64,7 @@ async fn each_watcher_gets_what_its_filter_lets_through() {
         bytes: 7,
         microseconds: 12,
     };
-    feed.note(|| Entry { what: What::Call(call), ..entry(Type::ApiCall, "a") });
+    feed.note(|| LiveEntry { what: EntryDetail::Call(call), ..entry(EntryType::ApiCall, "a") });
     for (query, wanted, watcher) in watchers {
         let lines = waiting(&watcher).await;
         assert_eq!(lines.len(), wanted, "{query}: {lines:?}");
@@ -80,8 +80,8 @@ async fn each_watcher_gets_what_its_filter_lets_through() {
 }
 
 #[test]
-fn filters_that_are_none_are_told_which_there_are() {
-    let says = |query: &str| Filter::parse(query).unwrap_err().to_string();
+fn invalid_filters_list_the_valid_ones() {
+    let says = |query: &str| LiveFilter::parse(query).unwrap_err().to_string();
     assert!(says("apps=a").contains("app, channel, type and socket"));
     assert!(says("type=event,evnt").contains("did you mean \"event\"?"));
     for query in ["type=", "type=nope", "type=xyzzy"] {
@@ -91,63 +91,63 @@ fn filters_that_are_none_are_told_which_there_are() {
     assert!(says("socket=x").contains("123.456"));
     assert_eq!(says("app=a&app=b"), "the filter app is given twice");
     assert!(
-        Filter::parse("channel=a%2A")
+        LiveFilter::parse("channel=a%2A")
             .unwrap()
-            .wants(&Entry { channel: Some("ab"), ..Entry::new(Type::Event) })
+            .wants(&LiveEntry { channel: Some("ab"), ..LiveEntry::new(EntryType::Event) })
     );
 }
 
 #[tokio::test]
-async fn who_does_not_read_is_cut_and_nobody_else() {
-    let feed = Arc::new(Feed::default());
+async fn slow_watcher_is_closed_and_others_are_not() {
+    let feed = Arc::new(LiveBroadcaster::default());
     let (slow, fast) = (watch(&feed, ""), watch(&feed, "type=connection_opened"));
     for _ in 0..10_000 {
-        feed.note(|| entry(Type::ConnectionOpened, "a"));
-        assert!(matches!(fast.next().await, Next::Entry(_)));
+        feed.note(|| entry(EntryType::ConnectionOpened, "a"));
+        assert!(matches!(fast.next().await, NextEntry::Entry(_)));
     }
     slow.ended().await;
-    assert_eq!(slow.next().await, Next::End(End::TooSlow));
+    assert_eq!(slow.next().await, NextEntry::End(WatchEnd::TooSlow));
     assert!(feed.is_watched());
     drop(fast);
     assert!(!feed.is_watched());
 }
 
 #[tokio::test]
-async fn a_few_large_entries_are_as_much_as_many_small_ones() {
-    let feed = Arc::new(Feed::default());
+async fn few_large_entries_fill_the_queue_like_many_small_ones() {
+    let feed = Arc::new(LiveBroadcaster::default());
     let watcher = watch(&feed, "");
     let large = "x".repeat(300 * 1024);
     for wanted in [true, true, true, false] {
-        feed.note(|| Entry { channel: Some(&large), ..entry(Type::Event, "a") });
+        feed.note(|| LiveEntry { channel: Some(&large), ..entry(EntryType::Event, "a") });
         assert_eq!(feed.is_watched(), wanted);
     }
-    assert_eq!(watcher.next().await, Next::End(End::TooSlow));
+    assert_eq!(watcher.next().await, NextEntry::End(WatchEnd::TooSlow));
 }
 
 #[tokio::test]
-async fn the_end_of_the_server_comes_after_what_waits() {
-    let feed = Arc::new(Feed::default());
+async fn shutdown_message_follows_queued_entries() {
+    let feed = Arc::new(LiveBroadcaster::default());
     let watcher = watch(&feed, "");
-    feed.note(|| Entry::new(Type::ServerDraining));
+    feed.note(|| LiveEntry::new(EntryType::ServerDraining));
     feed.end();
-    feed.note(|| entry(Type::ConnectionOpened, "too late"));
-    assert!(matches!(watcher.next().await, Next::Entry(_)));
-    assert_eq!(watcher.next().await, Next::End(End::Server));
+    feed.note(|| entry(EntryType::ConnectionOpened, "too late"));
+    assert!(matches!(watcher.next().await, NextEntry::Entry(_)));
+    assert_eq!(watcher.next().await, NextEntry::End(WatchEnd::Server));
 }
 
 #[test]
-fn there_is_a_limit_to_those_who_watch() {
-    let feed = Arc::new(Feed::default());
-    let mut watching: Vec<_> = (0..MOST_WATCHERS).map(|_| watch(&feed, "")).collect();
-    assert_eq!(feed.watch(Filter::default()).err(), Some(TooMany));
+fn number_of_watchers_is_limited() {
+    let feed = Arc::new(LiveBroadcaster::default());
+    let mut watching: Vec<_> = (0..MAX_WATCHERS).map(|_| watch(&feed, "")).collect();
+    assert_eq!(feed.watch(LiveFilter::default()).err(), Some(TooManyWatchers));
     watching.pop();
-    assert!(feed.watch(Filter::default()).is_ok());
+    assert!(feed.watch(LiveFilter::default()).is_ok());
 }
 
 #[test]
-fn of_an_envelope_two_fields_are_told() {
+fn envelope_is_shown_by_two_fields() {
     let text = r#"{"nonce":"n","ciphertext":"c","plaintext":"canary"}"#;
-    let shown = serde_json::to_string(&Envelope::of(text)).unwrap();
+    let shown = serde_json::to_string(&LiveEnvelope::of(text)).unwrap();
     assert_eq!(shown, r#"{"nonce":"n","ciphertext":"c"}"#);
-    assert!(Envelope::of("canary").is_none());
+    assert!(LiveEnvelope::of("canary").is_none());
 }

@@ -6,61 +6,61 @@ use bytestring::ByteString;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use super::{entry::Entry, filter::Filter};
+use super::{entry::LiveEntry, filter::LiveFilter};
 
 /// Bounds of the queue, beside the kernel's buffers: some seconds of a busy server.
-const MOST_ENTRIES: usize = 4096;
-const MOST_BYTES: usize = 1024 * 1024;
+const MAX_ENTRIES: usize = 4096;
+const MAX_BYTES: usize = 1024 * 1024;
 
-pub struct Watcher {
-    filter: Filter,
-    queue: Mutex<Queue>,
+pub struct LiveWatcher {
+    filter: LiveFilter,
+    queue: Mutex<WatcherQueue>,
     /// Signals an entry or the end.
     wake: Notify,
     ended: Notify,
 }
 
 #[derive(Default)]
-struct Queue {
+struct WatcherQueue {
     entries: VecDeque<ByteString>,
     bytes: usize,
-    end: Option<End>,
+    end: Option<WatchEnd>,
 }
 
 /// The reason for the end of the feed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum End {
+pub enum WatchEnd {
     /// The watcher read too slowly; the rest is dropped.
     TooSlow,
     Server,
 }
 
 #[derive(PartialEq, Eq, Debug)]
-pub enum Next {
+pub enum NextEntry {
     Entry(ByteString),
-    End(End),
+    End(WatchEnd),
 }
 
-impl Watcher {
-    pub(super) fn new(filter: Filter) -> Self {
+impl LiveWatcher {
+    pub(super) fn new(filter: LiveFilter) -> Self {
         Self { filter, queue: Mutex::default(), wake: Notify::new(), ended: Notify::new() }
     }
 
-    pub(super) fn wants(&self, entry: &Entry<'_>) -> bool {
+    pub(super) fn wants(&self, entry: &LiveEntry<'_>) -> bool {
         self.filter.wants(entry)
     }
 
     /// False if the feed has ended for this watcher.
-    pub(super) fn take(&self, line: &ByteString) -> bool {
+    pub(super) fn enqueue(&self, line: &ByteString) -> bool {
         let mut queue = self.queue.lock();
         if queue.end.is_some() {
             return false;
         }
-        if queue.entries.len() >= MOST_ENTRIES || queue.bytes + line.len() > MOST_BYTES {
+        if queue.entries.len() >= MAX_ENTRIES || queue.bytes + line.len() > MAX_BYTES {
             // Ends at once and drops the queue: it shows a moment long past.
-            *queue = Queue::default();
+            *queue = WatcherQueue::default();
             drop(queue);
-            self.end(End::TooSlow);
+            self.end(WatchEnd::TooSlow);
             return false;
         }
         queue.bytes += line.len();
@@ -70,29 +70,29 @@ impl Watcher {
         true
     }
 
-    pub(super) fn end(&self, end: End) {
+    pub(super) fn end(&self, end: WatchEnd) {
         self.queue.lock().end.get_or_insert(end);
         self.wake.notify_one();
         self.ended.notify_one();
     }
 
-    pub(super) fn is_over(&self) -> bool {
+    pub(super) fn has_ended(&self) -> bool {
         self.queue.lock().end.is_some()
     }
 
-    fn pop(&self) -> Option<Next> {
+    fn pop(&self) -> Option<NextEntry> {
         let mut queue = self.queue.lock();
         match queue.entries.pop_front() {
             Some(line) => {
                 queue.bytes -= line.len();
-                Some(Next::Entry(line))
+                Some(NextEntry::Entry(line))
             }
-            None => queue.end.map(Next::End),
+            None => queue.end.map(NextEntry::End),
         }
     }
 
     /// For one task at a time.
-    pub async fn next(&self) -> Next {
+    pub async fn next(&self) -> NextEntry {
         loop {
             if let Some(next) = self.pop() {
                 return next;

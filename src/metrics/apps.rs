@@ -3,27 +3,30 @@
 use std::fmt;
 
 use super::page::{BYTES, Page, SECONDS};
-use crate::{channel::ChannelKind, counting::Distribution, engine::Tenant, hub::census::Census};
+use crate::{
+    channel::ChannelKind, counting::Distribution, engine::AppRuntime,
+    hub::channel_stats::ChannelStats,
+};
 
-pub fn write(page: &mut Page<'_>, tenants: &[&Tenant]) -> fmt::Result {
+pub fn write(page: &mut Page<'_>, runtimes: &[&AppRuntime]) -> fmt::Result {
     let mut open = page.gauge("connections", "Connections that are open")?;
-    for tenant in tenants {
-        open.add(&[("app", &tenant.id)], tenant.connections())?;
+    for runtime in runtimes {
+        open.add(&[("app", &runtime.id)], runtime.connections())?;
     }
     let mut opened = page.counter("connections_opened", "Connections that were let in")?;
-    for tenant in tenants {
-        opened.add(&[("app", &tenant.id)], tenant.counts.connections.get())?;
+    for runtime in runtimes {
+        opened.add(&[("app", &runtime.id)], runtime.counts.connections.get())?;
     }
-    channels(page, tenants)?;
-    events(page, tenants)?;
-    seals(page, tenants)
+    channels(page, runtimes)?;
+    events(page, runtimes)?;
+    seals(page, runtimes)
 }
 
-fn channels(page: &mut Page<'_>, tenants: &[&Tenant]) -> fmt::Result {
-    let counted: Vec<(&str, Census)> =
-        tenants.iter().map(|tenant| (&*tenant.id, tenant.directory.census())).collect();
+fn channels(page: &mut Page<'_>, runtimes: &[&AppRuntime]) -> fmt::Result {
+    let counted: Vec<(&str, ChannelStats)> =
+        runtimes.iter().map(|runtime| (&*runtime.id, runtime.directory.channel_stats())).collect();
     let by_kind =
-        || counted.iter().flat_map(|(app, census)| census.kinds.iter().map(move |of| (*app, of)));
+        || counted.iter().flat_map(|(app, stats)| stats.kinds.iter().map(move |of| (*app, of)));
     let labels =
         |app, kind: ChannelKind| [("app", app), ("kind", kind.access.name()), cached(kind.cached)];
     let mut channels = page.gauge("channels", "Channels that have subscribers")?;
@@ -35,21 +38,21 @@ fn channels(page: &mut Page<'_>, tenants: &[&Tenant]) -> fmt::Result {
         subscriptions.add(&labels(app, of.kind), of.subscriptions)?;
     }
     let mut members = page.gauge("members", "Members of presence channels")?;
-    for (app, census) in &counted {
-        members.add(&[("app", app)], census.members)?;
+    for (app, stats) in &counted {
+        members.add(&[("app", app)], stats.members)?;
     }
     let mut events = page.gauge("cached_events", "Events that are kept on cache channels")?;
-    for (app, census) in &counted {
-        events.add(&[("app", app)], census.cached_events)?;
+    for (app, stats) in &counted {
+        events.add(&[("app", app)], stats.cached_events)?;
     }
     let mut bytes = page.gauge_in(&BYTES, "cache", "What these events take")?;
-    for tenant in tenants {
-        bytes.add(&[("app", &tenant.id)], tenant.directory.ledger().bytes())?;
+    for runtime in runtimes {
+        bytes.add(&[("app", &runtime.id)], runtime.directory.ledger().bytes())?;
     }
     let mut dropped =
         page.counter("cached_events_dropped", "Events that were kept until there was no room")?;
-    for tenant in tenants {
-        dropped.add(&[("app", &tenant.id)], tenant.directory.ledger().dropped())?;
+    for runtime in runtimes {
+        dropped.add(&[("app", &runtime.id)], runtime.directory.ledger().dropped())?;
     }
     Ok(())
 }
@@ -58,31 +61,31 @@ fn cached(cached: bool) -> (&'static str, &'static str) {
     ("cached", if cached { "true" } else { "false" })
 }
 
-fn events(page: &mut Page<'_>, tenants: &[&Tenant]) -> fmt::Result {
+fn events(page: &mut Page<'_>, runtimes: &[&AppRuntime]) -> fmt::Result {
     let mut events =
         page.counter("events", "Events that were accepted, one for each channel that they name")?;
-    for Tenant { id, counts, .. } in tenants {
+    for AppRuntime { id, counts, .. } in runtimes {
         events.add(&[("app", id), ("source", "api")], counts.published.get())?;
         events.add(&[("app", id), ("source", "client")], counts.client_events.get())?;
     }
     Ok(())
 }
 
-fn seals(page: &mut Page<'_>, tenants: &[&Tenant]) -> fmt::Result {
+fn seals(page: &mut Page<'_>, runtimes: &[&AppRuntime]) -> fmt::Result {
     let mut seals = page.counter("seals", "Events of backends on encrypted channels")?;
-    for Tenant { id, counts, .. } in tenants {
+    for AppRuntime { id, counts, .. } in runtimes {
         seals.add(&[("app", id), ("mode", "sealed")], counts.sealed.get())?;
         seals.add(&[("app", id), ("mode", "relayed")], counts.relayed.get())?;
     }
     let mut refused =
         page.counter("plaintext_refused", "Plaintext on channels that are relayed blindly")?;
-    for Tenant { id, counts, .. } in tenants {
+    for AppRuntime { id, counts, .. } in runtimes {
         let plaintext = counts.not_sealed.iter().find(|(reason, _)| *reason == PLAINTEXT);
         refused.add(&[("app", id)], plaintext.map_or(0, |(_, count)| count))?;
     }
     let mut failures =
         page.counter("seal_failures", "Events on encrypted channels that were refused otherwise")?;
-    for Tenant { id, counts, .. } in tenants {
+    for AppRuntime { id, counts, .. } in runtimes {
         for (reason, count) in counts.not_sealed.iter().filter(|(reason, _)| *reason != PLAINTEXT) {
             failures.add(&[("app", id), ("reason", reason)], count)?;
         }
@@ -92,7 +95,7 @@ fn seals(page: &mut Page<'_>, tenants: &[&Tenant]) -> fmt::Result {
         "seal_duration",
         "How long it takes to seal an event, of which one in 64 is timed",
     )?;
-    for Tenant { id, counts, .. } in tenants {
+    for AppRuntime { id, counts, .. } in runtimes {
         let mut sum = Distribution::default();
         counts.seal_times.add_to(&mut sum);
         times.add(&[("app", id)], &sum)?;

@@ -4,16 +4,16 @@ use std::fmt;
 
 use super::page::Page;
 use crate::{
-    counting::Tally,
-    engine::{Engine, Tenant, counts::ALLOWED},
+    counting::LabelledCounter,
+    engine::{AppRuntime, Engine, counts::ALLOWED},
 };
 
-pub fn write(page: &mut Page<'_>, engine: &Engine, tenants: &[&Tenant]) -> fmt::Result {
+pub fn write(page: &mut Page<'_>, engine: &Engine, runtimes: &[&AppRuntime]) -> fmt::Result {
     let mut auth =
         page.counter("auth", "Answers of the auth endpoints, by the code of the refusal")?;
-    let known = tenants.iter().map(|tenant| {
-        let counts = &tenant.counts;
-        (&*tenant.id, &counts.channel_auth, &counts.user_auth)
+    let known = runtimes.iter().map(|runtime| {
+        let counts = &runtime.counts;
+        (&*runtime.id, &counts.channel_auth, &counts.user_auth)
     });
     let unknown = ("", &engine.counts.channel_auth, &engine.counts.user_auth);
     for (app, channel, user) in known.chain([unknown]) {
@@ -32,15 +32,15 @@ pub fn write(page: &mut Page<'_>, engine: &Engine, tenants: &[&Tenant]) -> fmt::
     }
     let mut subscriptions =
         page.counter("subscriptions_refused", "Subscriptions that were refused on the socket")?;
-    for Tenant { id, counts, .. } in tenants {
-        for (code, count) in happened(&counts.subscriptions_refused) {
+    for AppRuntime { id, counts, .. } in runtimes {
+        for (code, count) in nonzero(&counts.subscriptions_refused) {
             subscriptions.add(&[("app", id), ("code", code)], count)?;
         }
     }
     let mut sign_ins =
         page.counter("signins_refused", "Sign-ins that were refused on the socket")?;
-    for Tenant { id, counts, .. } in tenants {
-        for (code, count) in happened(&counts.sign_ins_refused) {
+    for AppRuntime { id, counts, .. } in runtimes {
+        for (code, count) in nonzero(&counts.sign_ins_refused) {
             sign_ins.add(&[("app", id), ("code", code)], count)?;
         }
     }
@@ -48,7 +48,7 @@ pub fn write(page: &mut Page<'_>, engine: &Engine, tenants: &[&Tenant]) -> fmt::
         "rate_limited",
         "What was refused because it came too often, by the setting that says how often it may",
     )?;
-    for Tenant { id, counts, .. } in tenants {
+    for AppRuntime { id, counts, .. } in runtimes {
         for (limit, count) in counts.limited.iter() {
             limited.add(&[("app", id), ("limit", limit)], count)?;
         }
@@ -58,6 +58,6 @@ pub fn write(page: &mut Page<'_>, engine: &Engine, tenants: &[&Tenant]) -> fmt::
 }
 
 /// There are many codes, of which few ever occur.
-fn happened(tally: &Tally) -> impl Iterator<Item = (&'static str, u64)> {
-    tally.iter().filter(|(_, count)| *count > 0)
+fn nonzero(counter: &LabelledCounter) -> impl Iterator<Item = (&'static str, u64)> {
+    counter.iter().filter(|(_, count)| *count > 0)
 }

@@ -38,7 +38,7 @@ pub enum Method {
 /// In the order of `Method`.
 const METHODS: [&str; 5] = ["GET", "HEAD", "POST", "OPTIONS", "other"];
 const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
-const BOUNDS: [Duration; 12] = [
+const DURATION_BUCKETS: [Duration; 12] = [
     Duration::from_micros(100),
     Duration::from_micros(250),
     Duration::from_micros(500),
@@ -77,7 +77,7 @@ impl HttpCounts {
 
 impl RouteCounts {
     fn new(route: &'static str) -> Self {
-        Self { route, answers: Default::default(), times: Histogram::new(&BOUNDS) }
+        Self { route, answers: Default::default(), times: Histogram::new(&DURATION_BUCKETS) }
     }
 
     pub fn add(&self, method: Method, status: u16, took: Duration) {
@@ -88,7 +88,7 @@ impl RouteCounts {
 }
 
 /// A route, summed over all workers.
-struct Sum {
+struct RouteTotals {
     route: &'static str,
     answers: [[u64; CLASSES.len()]; METHODS.len()],
     times: Distribution,
@@ -98,7 +98,7 @@ pub fn write(page: &mut Page<'_>, workers: &[HttpCounts]) -> fmt::Result {
     let sums = sums(workers);
     let mut requests =
         page.counter("http_requests", "Requests to the API that were answered, by their routes")?;
-    for Sum { route, answers, .. } in &sums {
+    for RouteTotals { route, answers, .. } in &sums {
         for (method, classes) in METHODS.iter().zip(answers) {
             for (class, count) in CLASSES.iter().zip(classes).filter(|(_, count)| **count > 0) {
                 let labels = [("route", *route), ("method", *method), ("status", *class)];
@@ -111,22 +111,22 @@ pub fn write(page: &mut Page<'_>, workers: &[HttpCounts]) -> fmt::Result {
         "http_request_duration",
         "From the head of a request to that of its answer",
     )?;
-    for Sum { route, times: took, .. } in sums.iter().filter(|sum| sum.times.count() > 0) {
+    for RouteTotals { route, times: took, .. } in sums.iter().filter(|sum| sum.times.count() > 0) {
         times.add(&[("route", route)], took)?;
     }
     Ok(())
 }
 
-fn sums(workers: &[HttpCounts]) -> Vec<Sum> {
-    let mut sums: Vec<Sum> = Vec::new();
+fn sums(workers: &[HttpCounts]) -> Vec<RouteTotals> {
+    let mut sums: Vec<RouteTotals> = Vec::new();
     for counts in workers {
         for counted in counts.routes.lock().iter() {
             let at = sums.iter().position(|sum| sum.route == counted.route).unwrap_or_else(|| {
                 let (route, times) = (counted.route, Distribution::default());
-                sums.push(Sum { route, answers: Default::default(), times });
+                sums.push(RouteTotals { route, answers: Default::default(), times });
                 sums.len() - 1
             });
-            let Sum { answers, times, .. } = &mut sums[at];
+            let RouteTotals { answers, times, .. } = &mut sums[at];
             for (sum, counts) in answers.iter_mut().flatten().zip(counted.answers.iter().flatten())
             {
                 *sum += counts.get();

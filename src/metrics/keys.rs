@@ -6,12 +6,12 @@ use super::page::{Page, SECONDS};
 use crate::{
     audit::RevocationList,
     crypto::keytable::{KeyState, unix_now},
-    engine::{Tenant, key_report::KeyReport},
+    engine::{AppRuntime, key_report::KeyReport},
 };
 
-pub fn write(page: &mut Page<'_>, tenants: &[&Tenant]) -> fmt::Result {
+pub fn write(page: &mut Page<'_>, runtimes: &[&AppRuntime]) -> fmt::Result {
     let mut reports: Vec<KeyReport> =
-        tenants.iter().filter_map(|tenant| tenant.key_report().ok()).collect();
+        runtimes.iter().filter_map(|runtime| runtime.key_report().ok()).collect();
     // Retired keys stay in the list for ever.
     reports.iter_mut().for_each(|report| report.keys.retain(|key| key.state != KeyState::Retired));
     let mut infos = page.info("key", "Keys that are known, by their ids, and what they are")?;
@@ -44,10 +44,10 @@ pub fn write(page: &mut Page<'_>, tenants: &[&Tenant]) -> fmt::Result {
         "revocations_unwritten",
         "1 while a revocation is in force that a restart would undo",
     )?;
-    for tenant in tenants {
+    for runtime in runtimes {
         for list in RevocationList::ALL {
-            let labels = [("app", &*tenant.id), ("list", list.name())];
-            unwritten.add(&labels, u32::from(tenant.waits(list)))?;
+            let labels = [("app", &*runtime.id), ("list", list.name())];
+            unwritten.add(&labels, u32::from(runtime.is_unwritten(list)))?;
         }
     }
     Ok(())

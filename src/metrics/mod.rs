@@ -20,7 +20,7 @@ use prometheus_client::{
     registry::Registry,
 };
 
-use crate::engine::{Engine, Tenant};
+use crate::engine::{AppRuntime, Engine};
 pub use http::{HttpCounts, Method, RouteCounts, UNKNOWN};
 use page::Page;
 
@@ -33,7 +33,7 @@ pub struct Metrics {
 }
 
 /// Reads all values for each page.
-struct Reader {
+struct EngineCollector {
     engine: Arc<Engine>,
     http: Arc<[HttpCounts]>,
     started: SystemTime,
@@ -44,7 +44,7 @@ impl Metrics {
         let mut registry = Registry::with_prefix("sealcast");
         let http: Arc<[HttpCounts]> =
             (0..engine.hub.workers()).map(|_| HttpCounts::default()).collect();
-        let reader = Reader { engine, http: http.clone(), started: SystemTime::now() };
+        let reader = EngineCollector { engine, http: http.clone(), started: SystemTime::now() };
         registry.register_collector(Box::new(reader));
         Self { registry, http }
     }
@@ -62,24 +62,24 @@ impl Metrics {
     }
 }
 
-impl Collector for Reader {
+impl Collector for EngineCollector {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let (page, engine) = (&mut Page(encoder), &*self.engine);
-        let registry = engine.tenants_kept();
-        let mut tenants: Vec<&Tenant> = registry.iter().map(|tenant| &**tenant).collect();
-        tenants.sort_by(|one, other| one.id.cmp(&other.id));
+        let registry = engine.runtimes_snapshot();
+        let mut runtimes: Vec<&AppRuntime> = registry.iter().map(|runtime| &**runtime).collect();
+        runtimes.sort_by(|one, other| one.id.cmp(&other.id));
         server::write(page, engine, self.started)?;
-        apps::write(page, &tenants)?;
-        auth::write(page, engine, &tenants)?;
-        keys::write(page, &tenants)?;
-        webhooks::write(page, &tenants)?;
+        apps::write(page, &runtimes)?;
+        auth::write(page, engine, &runtimes)?;
+        keys::write(page, &runtimes)?;
+        webhooks::write(page, &runtimes)?;
         http::write(page, &self.http)?;
         process::write(page, engine)
     }
 }
 
-impl fmt::Debug for Reader {
+impl fmt::Debug for EngineCollector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Reader").finish_non_exhaustive()
+        f.debug_struct("EngineCollector").finish_non_exhaustive()
     }
 }

@@ -20,18 +20,18 @@ pub type Labels<'a> = [(&'a str, &'a str)];
 /// Family names come without the common prefix and without their unit.
 pub struct Page<'a>(pub DescriptorEncoder<'a>);
 
-pub struct Counters<'a>(MetricEncoder<'a>);
-pub struct Gauges<'a>(MetricEncoder<'a>);
-pub struct Histograms<'a>(MetricEncoder<'a>);
-pub struct Infos<'a>(MetricEncoder<'a>);
+pub struct CounterFamily<'a>(MetricEncoder<'a>);
+pub struct GaugeFamily<'a>(MetricEncoder<'a>);
+pub struct HistogramFamily<'a>(MetricEncoder<'a>);
+pub struct InfoFamily<'a>(MetricEncoder<'a>);
 
 impl Page<'_> {
     pub fn counter<'a>(
         &'a mut self,
         name: &'a str,
         help: &str,
-    ) -> Result<Counters<'a>, fmt::Error> {
-        Ok(Counters(self.0.encode_descriptor(name, help, None, MetricType::Counter)?))
+    ) -> Result<CounterFamily<'a>, fmt::Error> {
+        Ok(CounterFamily(self.0.encode_descriptor(name, help, None, MetricType::Counter)?))
     }
 
     pub fn counter_in<'a>(
@@ -39,12 +39,16 @@ impl Page<'_> {
         unit: &'static Unit,
         name: &'a str,
         help: &str,
-    ) -> Result<Counters<'a>, fmt::Error> {
-        Ok(Counters(self.0.encode_descriptor(name, help, Some(unit), MetricType::Counter)?))
+    ) -> Result<CounterFamily<'a>, fmt::Error> {
+        Ok(CounterFamily(self.0.encode_descriptor(name, help, Some(unit), MetricType::Counter)?))
     }
 
-    pub fn gauge<'a>(&'a mut self, name: &'a str, help: &str) -> Result<Gauges<'a>, fmt::Error> {
-        Ok(Gauges(self.0.encode_descriptor(name, help, None, MetricType::Gauge)?))
+    pub fn gauge<'a>(
+        &'a mut self,
+        name: &'a str,
+        help: &str,
+    ) -> Result<GaugeFamily<'a>, fmt::Error> {
+        Ok(GaugeFamily(self.0.encode_descriptor(name, help, None, MetricType::Gauge)?))
     }
 
     pub fn gauge_in<'a>(
@@ -52,8 +56,8 @@ impl Page<'_> {
         unit: &'static Unit,
         name: &'a str,
         help: &str,
-    ) -> Result<Gauges<'a>, fmt::Error> {
-        Ok(Gauges(self.0.encode_descriptor(name, help, Some(unit), MetricType::Gauge)?))
+    ) -> Result<GaugeFamily<'a>, fmt::Error> {
+        Ok(GaugeFamily(self.0.encode_descriptor(name, help, Some(unit), MetricType::Gauge)?))
     }
 
     pub fn histogram_in<'a>(
@@ -61,16 +65,21 @@ impl Page<'_> {
         unit: &'static Unit,
         name: &'a str,
         help: &str,
-    ) -> Result<Histograms<'a>, fmt::Error> {
-        Ok(Histograms(self.0.encode_descriptor(name, help, Some(unit), MetricType::Histogram)?))
+    ) -> Result<HistogramFamily<'a>, fmt::Error> {
+        Ok(HistogramFamily(self.0.encode_descriptor(
+            name,
+            help,
+            Some(unit),
+            MetricType::Histogram,
+        )?))
     }
 
-    pub fn info<'a>(&'a mut self, name: &'a str, help: &str) -> Result<Infos<'a>, fmt::Error> {
-        Ok(Infos(self.0.encode_descriptor(name, help, None, MetricType::Info)?))
+    pub fn info<'a>(&'a mut self, name: &'a str, help: &str) -> Result<InfoFamily<'a>, fmt::Error> {
+        Ok(InfoFamily(self.0.encode_descriptor(name, help, None, MetricType::Info)?))
     }
 }
 
-impl Counters<'_> {
+impl CounterFamily<'_> {
     pub fn add(&mut self, labels: &Labels<'_>, value: impl EncodeCounterValue) -> fmt::Result {
         // No braces without labels.
         if labels.is_empty() {
@@ -80,7 +89,7 @@ impl Counters<'_> {
     }
 }
 
-impl Gauges<'_> {
+impl GaugeFamily<'_> {
     pub fn add(&mut self, labels: &Labels<'_>, value: impl EncodeGaugeValue) -> fmt::Result {
         if labels.is_empty() {
             return self.0.encode_gauge(&value);
@@ -89,13 +98,13 @@ impl Gauges<'_> {
     }
 }
 
-impl Infos<'_> {
+impl InfoFamily<'_> {
     pub fn add(&mut self, labels: &Labels<'_>) -> fmt::Result {
         self.0.encode_info(&labels)
     }
 }
 
-impl Histograms<'_> {
+impl HistogramFamily<'_> {
     pub fn add(&mut self, labels: &Labels<'_>, times: &Distribution) -> fmt::Result {
         let bound =
             |bound: Option<std::time::Duration>| bound.map_or(f64::INFINITY, |b| b.as_secs_f64());

@@ -8,17 +8,17 @@ use crate::engine::Engine;
 use crate::system;
 
 #[derive(Default)]
-struct Process {
+struct ProcessStats {
     resident_bytes: Option<u64>,
     machine_bytes: Option<u64>,
     threads: Option<u64>,
     open_descriptors: Option<u64>,
-    most_descriptors: Option<u64>,
+    descriptor_limit: Option<u64>,
     cpu_seconds: Option<f64>,
 }
 
 pub fn write(page: &mut Page<'_>, engine: &Engine) -> fmt::Result {
-    let process = Process::look();
+    let process = ProcessStats::read();
     let mut cpu = page.counter_in(&SECONDS, "process_cpu", "Time on a processor")?;
     process.cpu_seconds.map_or(Ok(()), |seconds| cpu.add(&[], seconds))?;
     let mut memory = page.gauge_in(&BYTES, "process_resident_memory", "Memory in use")?;
@@ -35,7 +35,7 @@ pub fn write(page: &mut Page<'_>, engine: &Engine) -> fmt::Result {
     let mut open = page.gauge("process_open_fds", "File descriptors in use")?;
     process.open_descriptors.map_or(Ok(()), |descriptors| open.add(&[], descriptors))?;
     let mut most = page.gauge("process_max_fds", "File descriptors that there may be")?;
-    process.most_descriptors.map_or(Ok(()), |descriptors| most.add(&[], descriptors))?;
+    process.descriptor_limit.map_or(Ok(()), |descriptors| most.add(&[], descriptors))?;
     capacity(page, engine)
 }
 
@@ -55,8 +55,8 @@ fn capacity(page: &mut Page<'_>, engine: &Engine) -> fmt::Result {
 }
 
 #[cfg(target_os = "linux")]
-impl Process {
-    fn look() -> Self {
+impl ProcessStats {
+    fn read() -> Self {
         use rustix::time::{ClockId, clock_gettime};
         let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
         let cpu = clock_gettime(ClockId::ProcessCPUTime);
@@ -65,15 +65,15 @@ impl Process {
             machine_bytes: memory_of_machine(),
             threads: field(&status, "Threads:"),
             open_descriptors: system::open_descriptors(),
-            most_descriptors: system::most_descriptors(),
+            descriptor_limit: system::descriptor_limit(),
             cpu_seconds: Some(cpu.tv_sec as f64 + cpu.tv_nsec as f64 / 1e9),
         }
     }
 }
 
 #[cfg(not(target_os = "linux"))]
-impl Process {
-    fn look() -> Self {
+impl ProcessStats {
+    fn read() -> Self {
         Self::default()
     }
 }

@@ -3,7 +3,7 @@
 use std::{fmt, time::SystemTime};
 
 use super::page::{BYTES, Page, SECONDS};
-use crate::{counting::Tally, engine::Engine, hub::Gauges, protocol::code::Close};
+use crate::{counting::LabelledCounter, engine::Engine, hub::WorkerGauges, protocol::code::Close};
 
 pub fn write(page: &mut Page<'_>, engine: &Engine, started: SystemTime) -> fmt::Result {
     page.info("build", "The version that runs")?.add(&[("version", env!("CARGO_PKG_VERSION"))])?;
@@ -32,7 +32,7 @@ fn reloads(page: &mut Page<'_>, engine: &Engine) -> fmt::Result {
 
 fn deliveries(page: &mut Page<'_>, engine: &Engine) -> fmt::Result {
     let hub = &engine.hub;
-    let sum = |of: fn(&Gauges) -> u64| hub.all_gauges().iter().map(of).sum::<u64>();
+    let sum = |of: fn(&WorkerGauges) -> u64| hub.all_gauges().iter().map(of).sum::<u64>();
     page.gauge_in(&BYTES, "outbox", "What sockets have not taken yet")?
         .add(&[], hub.outbox_bytes())?;
     page.gauge_in(&BYTES, "mailbox", "What workers have not delivered yet")?
@@ -64,14 +64,14 @@ fn closed(page: &mut Page<'_>, engine: &Engine) -> fmt::Result {
         "reauth",
         "Secrets of channels that are sealed here, asked for at the auth endpoint, by the reason",
     )?;
-    for (reason, count) in sums(engine, |gauges| &gauges.asked) {
+    for (reason, count) in sums(engine, |gauges| &gauges.secret_requests) {
         asked.add(&[("reason", reason)], count)?;
     }
     Ok(())
 }
 
 /// Sums over all workers.
-fn sums(engine: &Engine, of: fn(&Gauges) -> &Tally) -> Vec<(&'static str, u64)> {
+fn sums(engine: &Engine, of: fn(&WorkerGauges) -> &LabelledCounter) -> Vec<(&'static str, u64)> {
     let mut sums: Vec<(&'static str, u64)> = Vec::new();
     for (name, count) in engine.hub.all_gauges().iter().flat_map(|gauges| of(gauges).iter()) {
         match sums.iter_mut().find(|(known, _)| *known == name) {
@@ -84,7 +84,7 @@ fn sums(engine: &Engine, of: fn(&Gauges) -> &Tally) -> Vec<(&'static str, u64)> 
 
 fn drops(page: &mut Page<'_>, engine: &Engine) -> fmt::Result {
     let audit = engine.audit.stats().unwrap_or_default();
-    let (spilled, lost) = engine.tenants().iter().filter_map(|tenant| tenant.webhooks()).fold(
+    let (spilled, lost) = engine.runtimes().iter().filter_map(|runtime| runtime.webhooks()).fold(
         (0, 0),
         |(spilled, lost), hooks| {
             let now = std::time::Instant::now();
@@ -95,7 +95,7 @@ fn drops(page: &mut Page<'_>, engine: &Engine) -> fmt::Result {
     for (reason, count) in [
         ("slow_reader", engine.hub.slow_readers() as u64),
         ("mailbox_full", engine.counts.refused.overloaded.get()),
-        ("tripwire", engine.hub.trips()),
+        ("tripwire", engine.hub.trip_count()),
         ("webhook_queue_full", spilled),
         ("webhook_lost", lost),
         ("audit_queue_full", audit.lost),
@@ -103,7 +103,7 @@ fn drops(page: &mut Page<'_>, engine: &Engine) -> fmt::Result {
         drops.add(&[("reason", reason)], count)?;
     }
     page.counter("tripwire", "Events in clear that were kept off encrypted channels")?
-        .add(&[], engine.hub.trips())?;
+        .add(&[], engine.hub.trip_count())?;
     page.counter("log_lines_dropped", "Lines of the log that were not written")?
         .add(&[], engine.log_lines_dropped.get())?;
     page.counter("audit_lines", "Lines in the audit log")?.add(&[], audit.written)?;

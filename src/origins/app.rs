@@ -2,8 +2,8 @@
 
 use super::InvalidOrigin;
 
-/// For error messages; the schemes of `Kind::of`.
-pub const TAKEN: &str = "http and https, and of apps capacitor, ionic, tauri, app, chrome-extension, moz-extension and safari-web-extension";
+/// For error messages; the schemes of `AppScheme::of`.
+pub const ALLOWED_SCHEMES: &str = "http and https, and of apps capacitor, ionic, tauri, app, chrome-extension, moz-extension and safari-web-extension";
 
 /// One exact origin without wildcards.
 #[derive(Debug, PartialEq, Eq)]
@@ -13,14 +13,14 @@ pub struct AppOrigin {
 }
 
 #[derive(Clone, Copy)]
-enum Kind {
+enum AppScheme {
     /// The app or its tool chooses the host.
     App,
     Chromium,
     Uuid,
 }
 
-impl Kind {
+impl AppScheme {
     /// A closed list: any page could have an unlisted scheme.
     fn of(scheme: &str) -> Option<Self> {
         match scheme {
@@ -50,12 +50,12 @@ impl Kind {
 impl AppOrigin {
     /// Takes both in lower case.
     pub fn parse(scheme: &str, host: &str) -> Result<Self, InvalidOrigin> {
-        let kind = Kind::of(scheme).ok_or(InvalidOrigin::Scheme)?;
+        let kind = AppScheme::of(scheme).ok_or(InvalidOrigin::Scheme)?;
         match kind {
             _ if host.contains('*') => Err(InvalidOrigin::AppStar),
             kind if kind.takes(host) => Ok(Self { scheme: scheme.into(), host: host.into() }),
-            Kind::App => Err(InvalidOrigin::App),
-            Kind::Chromium | Kind::Uuid => Err(InvalidOrigin::Extension),
+            AppScheme::App => Err(InvalidOrigin::App),
+            AppScheme::Chromium | AppScheme::Uuid => Err(InvalidOrigin::Extension),
         }
     }
 

@@ -76,9 +76,9 @@ impl OriginPattern {
     }
 
     /// TLS, host and port of a pattern for a single web address.
-    pub fn place(&self) -> Option<(bool, &str, Option<u16>)> {
+    pub fn tls_host_port(&self) -> Option<(bool, &str, Option<u16>)> {
         match self {
-            Self::Web(pattern) => pattern.place(),
+            Self::Web(pattern) => pattern.tls_host_port(),
             Self::App(_) => None,
         }
     }
@@ -129,10 +129,10 @@ pub enum InvalidOrigin {
     TooWide,
     #[error(
         "cannot be listed: files on disk and sandboxed frames of any site send it; taken are {schemes}",
-        schemes = app::TAKEN
+        schemes = app::ALLOWED_SCHEMES
     )]
     Opaque,
-    #[error("has a scheme that cannot be listed; taken are {schemes}", schemes = app::TAKEN)]
+    #[error("has a scheme that cannot be listed; taken are {schemes}", schemes = app::ALLOWED_SCHEMES)]
     Scheme,
     #[error(
         "has a *, which stands for no part of an app's origin: list each exactly, such as \"capacitor://localhost\""

@@ -27,7 +27,7 @@ fn loopback_origins() {
 }
 
 #[test]
-fn what_each_pattern_matches() {
+fn patterns_match_their_origins() {
     for (text, matching, foreign) in [
         (
             "https://a.example",
@@ -95,7 +95,7 @@ fn what_each_pattern_matches() {
 }
 
 #[test]
-fn patterns_that_cannot_be_meant() {
+fn implausible_patterns_are_refused() {
     use InvalidOrigin::*;
     for (text, expected) in [
         ("*", Shape),
@@ -132,7 +132,7 @@ fn patterns_that_cannot_be_meant() {
 }
 
 #[test]
-fn who_may_connect_and_who_may_bring_cookies() {
+fn only_exact_origins_may_send_cookies() {
     let listed = ["https://a.example", "https://*.b.example", "http://c.example:*"];
     let origins = Origins::Listed(listed.map(pattern).into());
     assert!(origins.admits(None) && origins.admits(Some("https://x.b.example")));
@@ -147,7 +147,7 @@ fn who_may_connect_and_who_may_bring_cookies() {
 proptest! {
     /// Any text before or after a listed origin makes a foreign origin.
     #[test]
-    fn a_foreign_origin_never_matches(
+    fn foreign_origin_never_matches(
         text in prop::sample::select(vec![
             "https://a.example", "https://*.example.com", "https://*.example.com:*",
             "https://*.*.example.com", "http://localhost:*", "https://a.example:8443",
@@ -171,7 +171,7 @@ proptest! {
 
     /// A match is the pattern with labels and a port in place of its stars.
     #[test]
-    fn a_match_is_made_of_the_pattern(origin in "https?://[a-c.:@]{0,8}(\\.?example\\.com)?(:[0-9]{0,6})?") {
+    fn matches_fill_in_the_stars(origin in "https?://[a-c.:@]{0,8}(\\.?example\\.com)?(:[0-9]{0,6})?") {
         if pattern("https://*.example.com:*").matches(&origin) {
             let rest = origin.strip_prefix("https://").expect("the scheme");
             let (label, port) = rest.split_once(".example.com").expect("the host");
@@ -181,7 +181,7 @@ proptest! {
     }
 
     #[test]
-    fn the_bare_domain_and_deeper_ones_never_match(labels in prop::collection::vec("[a-z0-9-]{1,5}", 0..4)) {
+    fn apex_and_deeper_subdomains_never_match(labels in prop::collection::vec("[a-z0-9-]{1,5}", 0..4)) {
         let host: String = labels.iter().map(|label| format!("{label}.")).collect();
         let matched = pattern("https://*.example.com").matches(&format!("https://{host}example.com"));
         prop_assert_eq!(matched, labels.len() == 1);
@@ -189,7 +189,7 @@ proptest! {
 }
 
 #[test]
-fn an_app_is_admitted_by_its_exact_origin() {
+fn app_needs_its_exact_origin() {
     for (text, foreign) in [
         ("capacitor://localhost", "capacitor://other"),
         ("ionic://localhost", "capacitor://localhost"),
@@ -216,7 +216,7 @@ fn an_app_is_admitted_by_its_exact_origin() {
 }
 
 #[test]
-fn advice_names_the_entry_and_never_a_wide_one() {
+fn advice_suggests_only_exact_origins() {
     let of = |origin: &str| advice(origin, "shop");
     assert_eq!(
         of("https://a.example"),

@@ -63,7 +63,7 @@ impl WebOrigin {
     }
 
     /// TLS, host and port, if the pattern stands for a single address.
-    pub fn place(&self) -> Option<(bool, &str, Option<u16>)> {
+    pub fn tls_host_port(&self) -> Option<(bool, &str, Option<u16>)> {
         let port = match self.port {
             Port::Usual => None,
             Port::Number(port) => Some(port),

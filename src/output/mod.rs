@@ -22,17 +22,17 @@ use tracing_subscriber::fmt::MakeWriter;
 pub use panics::{PanicForm, report_panics};
 
 use crate::counting::Count;
-use writer::Writer;
+use writer::StreamWriter;
 
 /// Both bounds include the lines being written.
 const MAX_LINES: usize = 8192;
 const MAX_BYTES: usize = 4 * 1024 * 1024;
 
 #[derive(Clone)]
-pub struct OutputQueue(Arc<Shared>);
+pub struct OutputQueue(Arc<QueueShared>);
 
-struct Shared {
-    state: Mutex<State>,
+struct QueueShared {
+    state: Mutex<QueueState>,
     /// Wakes the writer.
     filled: Condvar,
     /// Wakes `finish`.
@@ -41,7 +41,7 @@ struct Shared {
 }
 
 #[derive(Default)]
-struct State {
+struct QueueState {
     /// Whole lines in one buffer, so that no line costs an allocation.
     waiting: Vec<u8>,
     waiting_lines: usize,
@@ -58,7 +58,7 @@ struct State {
 
 impl OutputQueue {
     /// Time for the last lines at the end of a process.
-    pub const END: Duration = Duration::from_secs(1);
+    pub const FINISH_TIMEOUT: Duration = Duration::from_secs(1);
 
     /// `report` is called on the writer's thread with the number of dropped lines, once lines can
     /// be written again. It may push a line.
@@ -67,13 +67,13 @@ impl OutputQueue {
         stream: impl io::Write + Send + 'static,
         report: fn(u64),
     ) -> io::Result<Self> {
-        let queue = Self(Arc::new(Shared {
+        let queue = Self(Arc::new(QueueShared {
             state: Mutex::default(),
             filled: Condvar::new(),
             emptied: Condvar::new(),
             dropped: Arc::default(),
         }));
-        let writer = Writer::new(queue.0.clone(), stream, report);
+        let writer = StreamWriter::new(queue.0.clone(), stream, report);
         thread::Builder::new().name(name.into()).spawn(|| writer.run())?;
         Ok(queue)
     }
@@ -128,7 +128,7 @@ impl OutputQueue {
     }
 }
 
-impl State {
+impl QueueState {
     fn has_room(&self, bytes: usize) -> bool {
         !self.ended
             && self.waiting_lines + self.writing_lines < MAX_LINES

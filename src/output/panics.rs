@@ -22,16 +22,16 @@ pub enum PanicForm {
 /// code that holds the queue's lock panics.
 pub fn report_panics(queue: OutputQueue, form: PanicForm) {
     panic::set_hook(Box::new(move |panic| {
-        let said = Said::of(panic);
+        let report = PanicReport::of(panic);
         let line = match form {
-            PanicForm::Text => said.text(),
-            PanicForm::Json => said.json(),
+            PanicForm::Text => report.text(),
+            PanicForm::Json => report.json(),
         };
         queue.push(line.as_bytes());
     }));
 }
 
-struct Said {
+struct PanicReport {
     thread: String,
     place: String,
     message: String,
@@ -39,7 +39,7 @@ struct Said {
     backtrace: Option<String>,
 }
 
-impl Said {
+impl PanicReport {
     fn of(panic: &PanicHookInfo<'_>) -> Self {
         let backtrace = Backtrace::capture();
         let captured = backtrace.status() == BacktraceStatus::Captured;
@@ -79,18 +79,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_panic_is_one_object_where_the_log_is_json() {
-        let said = Said {
+    fn panic_is_one_json_object_in_json_logs() {
+        let report = PanicReport {
             thread: "worker".into(),
             place: "a.rs:1:2".into(),
             message: "two\nlines".into(),
             backtrace: None,
         };
-        let json = said.json();
+        let json = report.json();
         assert_eq!(json.lines().count(), 1, "{json}");
         let line: serde_json::Value = serde_json::from_str(&json).expect("an object");
         assert_eq!(line["message"], "panicked at a.rs:1:2");
         assert_eq!(line["error"], "two\nlines");
-        assert_eq!(said.text(), "thread 'worker' panicked at a.rs:1:2:\ntwo\nlines\n");
+        assert_eq!(report.text(), "thread 'worker' panicked at a.rs:1:2:\ntwo\nlines\n");
     }
 }

@@ -12,7 +12,7 @@ use super::*;
 
 /// A stream that does what the test wants.
 #[derive(Clone, Default)]
-struct Stream(Arc<Mutex<Behaviour>>);
+struct TestStream(Arc<Mutex<Behaviour>>);
 
 #[derive(Default)]
 struct Behaviour {
@@ -26,7 +26,7 @@ struct Behaviour {
     stuck: Option<mpsc::Receiver<()>>,
 }
 
-impl Write for Stream {
+impl Write for TestStream {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let stuck = self.0.lock().stuck.take();
         if let Some(stuck) = stuck {
@@ -50,7 +50,7 @@ impl Write for Stream {
 
 const BOUND: Duration = Duration::from_secs(20);
 
-impl Stream {
+impl TestStream {
     fn queue(&self) -> OutputQueue {
         OutputQueue::start("test", self.clone(), |_| {}).expect("a thread")
     }
@@ -79,8 +79,8 @@ fn until(what: &str, mut probe: impl FnMut() -> bool) {
 }
 
 #[test]
-fn lines_are_written_in_order_before_the_end() {
-    let stream = Stream::default();
+fn lines_are_written_in_order_before_shutdown() {
+    let stream = TestStream::default();
     let queue = stream.queue();
     let lines: Vec<String> = (0..5000).map(|n| format!("line {n}\n")).collect();
     lines.iter().for_each(|line| queue.push(line.as_bytes()));
@@ -92,8 +92,8 @@ fn lines_are_written_in_order_before_the_end() {
 }
 
 #[test]
-fn lines_beyond_the_bound_are_dropped_and_what_is_being_written_counts() {
-    let stream = Stream::default();
+fn lines_beyond_the_bound_are_dropped_including_the_current_one() {
+    let stream = TestStream::default();
     let (queue, release) = stream.stuck();
     (0..MAX_LINES + 9).for_each(|_| queue.push(b"x\n"));
     assert_eq!(queue.dropped().get(), 10);
@@ -107,7 +107,7 @@ fn lines_beyond_the_bound_are_dropped_and_what_is_being_written_counts() {
 
 #[test]
 fn bytes_beyond_the_bound_are_dropped() {
-    let stream = Stream::default();
+    let stream = TestStream::default();
     let (queue, release) = stream.stuck();
     let line = [&[b'x'; 1024 * 1024 - 1][..], b"\n"].concat();
     (0..10).for_each(|_| queue.push(&line));
@@ -119,9 +119,9 @@ fn bytes_beyond_the_bound_are_dropped() {
 }
 
 #[test]
-fn dropped_lines_are_reported_once_when_lines_can_be_written_again() {
+fn dropped_lines_are_reported_once_after_recovery() {
     static REPORTS: Mutex<Vec<u64>> = Mutex::new(Vec::new());
-    let stream = Stream::default();
+    let stream = TestStream::default();
     stream.0.lock().error = Some(ErrorKind::StorageFull);
     let report = |count| REPORTS.lock().push(count);
     let queue = OutputQueue::start("test", stream.clone(), report).expect("a thread");
@@ -137,8 +137,8 @@ fn dropped_lines_are_reported_once_when_lines_can_be_written_again() {
 }
 
 #[test]
-fn a_stream_that_would_block_and_takes_parts_of_lines_gets_all_of_them() {
-    let stream = Stream::default();
+fn partial_writes_are_completed() {
+    let stream = TestStream::default();
     stream.0.lock().error = Some(ErrorKind::WouldBlock);
     stream.0.lock().most = Some(3);
     let queue = stream.queue();
@@ -151,8 +151,8 @@ fn a_stream_that_would_block_and_takes_parts_of_lines_gets_all_of_them() {
 }
 
 #[test]
-fn whole_lines_are_written_in_one_piece() {
-    let stream = Stream::default();
+fn whole_lines_are_written_in_one_call() {
+    let stream = TestStream::default();
     let (queue, release) = stream.stuck();
     let line = |bytes: usize| [&vec![b'x'; bytes - 1][..], b"\n"].concat();
     (0..5).for_each(|_| queue.push(&line(1500)));
@@ -164,8 +164,8 @@ fn whole_lines_are_written_in_one_piece() {
 }
 
 #[test]
-fn the_end_does_not_wait_for_a_stream_that_fails_or_blocks_for_ever() {
-    let failing = Stream::default();
+fn shutdown_does_not_wait_for_a_failing_or_blocked_stream() {
+    let failing = TestStream::default();
     failing.0.lock().error = Some(ErrorKind::BrokenPipe);
     let queue = failing.queue();
     queue.push(b"x\n");
@@ -173,7 +173,7 @@ fn the_end_does_not_wait_for_a_stream_that_fails_or_blocks_for_ever() {
     queue.finish(BOUND);
     assert!(queue.0.state.lock().ended, "it ends long before the bound");
 
-    let (queue, _release) = Stream::default().stuck();
+    let (queue, _release) = TestStream::default().stuck();
     queue.finish(Duration::from_millis(20));
     assert!(!queue.0.state.lock().ended);
 }

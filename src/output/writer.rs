@@ -7,10 +7,10 @@ use std::{
     time::Duration,
 };
 
-use super::Shared;
+use super::QueueShared;
 
-pub struct Writer<S> {
-    shared: Arc<Shared>,
+pub struct StreamWriter<S> {
+    shared: Arc<QueueShared>,
     stream: S,
     /// The lines being written, from `written` on.
     batch: Vec<u8>,
@@ -22,20 +22,20 @@ pub struct Writer<S> {
 /// writes of up to `PIPE_BUF` bytes in one piece. A longer line goes alone.
 const CHUNK_BYTES: usize = 4096;
 /// Buffer memory kept after a burst.
-const KEPT_BYTES: usize = 64 * 1024;
+const MAX_RETAINED_BYTES: usize = 64 * 1024;
 /// Retry interval of a full non-blocking pipe.
 const FULL_RETRY: Duration = Duration::from_millis(20);
 /// Retry interval of a failing stream.
 const FAILED_RETRY: Duration = Duration::from_secs(1);
 
-enum Progress {
+enum WriteProgress {
     Written(usize),
     Wait(Duration),
     Failed,
 }
 
-impl<S: Write> Writer<S> {
-    pub fn new(shared: Arc<Shared>, stream: S, report: fn(u64)) -> Self {
+impl<S: Write> StreamWriter<S> {
+    pub fn new(shared: Arc<QueueShared>, stream: S, report: fn(u64)) -> Self {
         Self { shared, stream, batch: Vec::new(), written: 0, report }
     }
 
@@ -43,10 +43,10 @@ impl<S: Write> Writer<S> {
         while self.take_batch() {
             while self.written < self.batch.len() {
                 match self.write_chunk() {
-                    Progress::Written(bytes) => self.advance(bytes),
-                    Progress::Wait(time) => self.wait(time),
-                    Progress::Failed if self.is_ending() => return self.end(),
-                    Progress::Failed => self.wait(FAILED_RETRY),
+                    WriteProgress::Written(bytes) => self.advance(bytes),
+                    WriteProgress::Wait(time) => self.wait(time),
+                    WriteProgress::Failed if self.is_ending() => return self.end(),
+                    WriteProgress::Failed => self.wait(FAILED_RETRY),
                 }
             }
             self.report_dropped();
@@ -57,7 +57,7 @@ impl<S: Write> Writer<S> {
     /// Waits for lines; false when there are none and none will come.
     fn take_batch(&mut self) -> bool {
         self.batch.clear();
-        self.batch.shrink_to(KEPT_BYTES);
+        self.batch.shrink_to(MAX_RETAINED_BYTES);
         self.written = 0;
         let mut state = self.shared.state.lock();
         while state.waiting.is_empty() {
@@ -74,15 +74,15 @@ impl<S: Write> Writer<S> {
         true
     }
 
-    fn write_chunk(&mut self) -> Progress {
+    fn write_chunk(&mut self) -> WriteProgress {
         let rest = &self.batch[self.written..];
         match self.stream.write(&rest[..chunk(rest)]) {
-            Ok(0) => Progress::Failed,
-            Ok(bytes) => Progress::Written(bytes),
+            Ok(0) => WriteProgress::Failed,
+            Ok(bytes) => WriteProgress::Written(bytes),
             Err(error) => match error.kind() {
-                ErrorKind::Interrupted => Progress::Written(0),
-                ErrorKind::WouldBlock => Progress::Wait(FULL_RETRY),
-                _ => Progress::Failed,
+                ErrorKind::Interrupted => WriteProgress::Written(0),
+                ErrorKind::WouldBlock => WriteProgress::Wait(FULL_RETRY),
+                _ => WriteProgress::Failed,
             },
         }
     }

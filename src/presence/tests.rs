@@ -2,11 +2,11 @@ use super::*;
 use proptest::prelude::*;
 use std::{collections::HashMap, time::Duration};
 
-const USUAL: Option<Steps> = Some(Steps::new(Duration::from_secs(60), 4));
+const USUAL: Option<GcraParams> = Some(GcraParams::new(Duration::from_secs(60), 4));
 const LIMITS: MemberLimits = MemberLimits { bytes: 1024, user_id_chars: 128 };
 
 #[test]
-fn ids_are_strings_whatever_they_came_as() {
+fn ids_of_any_type_become_strings() {
     for (data, id, info) in [
         (r#"{"user_id":"a"}"#, "a", None),
         (
@@ -43,7 +43,7 @@ fn ids_are_strings_whatever_they_came_as() {
 }
 
 #[test]
-fn the_roster_keeps_members_without_info() {
+fn roster_keeps_members_without_info() {
     let mut members = Members::default();
     for data in [r#"{"user_id":"1","user_info":{"name":"A"}}"#, r#"{"user_id":2}"#] {
         let member = Member::parse(data, LIMITS).unwrap();
@@ -59,7 +59,7 @@ fn the_roster_keeps_members_without_info() {
 
 proptest! {
     #[test]
-    fn the_roster_is_the_json_of_its_members(members in prop::collection::vec((any::<String>(), any::<Option<String>>()), 0..6)) {
+    fn roster_is_the_json_of_its_members(members in prop::collection::vec((any::<String>(), any::<Option<String>>()), 0..6)) {
         let (mut table, mut model) = (Members::default(), IndexMap::new());
         for (id, info) in members {
             let info = info.map(|info| serde_json::to_string(&info).unwrap());
@@ -74,7 +74,7 @@ proptest! {
     }
 
     #[test]
-    fn joins_and_leaves_count_like_a_plain_map(steps in prop::collection::vec((0u8..4, any::<bool>()), 0..60)) {
+    fn joins_and_leaves_match_a_plain_map(steps in prop::collection::vec((0u8..4, any::<bool>()), 0..60)) {
         let (mut members, mut model) = (Members::default(), HashMap::<u8, u32>::new());
         let now = Instant::now();
         for (user, joins) in steps {
@@ -104,9 +104,9 @@ fn flapping(pause: Duration, times: u32) -> (u32, u32) {
         let now = start + pause * n;
         if let Some(time) = due.filter(|time| *time <= now) {
             match members.end_hold("u", time) {
-                Hold::Gone => (went, due) = (went + 1, None),
-                Hold::Until(later) => due = Some(later),
-                Hold::Over => due = None,
+                HoldOutcome::Gone => (went, due) = (went + 1, None),
+                HoldOutcome::Until(later) => due = Some(later),
+                HoldOutcome::Over => due = None,
             }
         }
         match members.leave("u", USUAL, now) {
@@ -121,7 +121,7 @@ fn flapping(pause: Duration, times: u32) -> (u32, u32) {
 }
 
 #[test]
-fn f16_four_returns_a_minute_are_told_and_more_are_held() {
+fn f16_four_returns_a_minute_are_announced_and_more_are_held() {
     for (times, told) in [(3, 3), (4, 4), (5, 4), (6, 4)] {
         assert_eq!(flapping(Duration::from_millis(10), times), (told, told), "{times}");
     }
@@ -131,7 +131,7 @@ fn f16_four_returns_a_minute_are_told_and_more_are_held() {
 }
 
 #[test]
-fn f16_a_held_departure_is_told_when_its_time_is_over() {
+fn f16_held_departure_is_announced_when_its_time_is_over() {
     let (mut members, start) = (Members::default(), Instant::now());
     let member = |id: &str| Member { user_id: id.into(), info: None };
     let _ = members.join(member("u"), start);
@@ -139,15 +139,18 @@ fn f16_a_held_departure_is_told_when_its_time_is_over() {
         assert_eq!(members.leave("u", USUAL, start), Transition::Changed);
         assert_eq!(members.join(member("u"), start), Transition::Changed);
     }
-    let until = start + HELD;
+    let until = start + DEPARTURE_HOLD;
     assert_eq!(members.leave("u", USUAL, start), Transition::Held(until));
     assert!(members.contains("u"), "it is a member until the others are told");
     let later = start + Duration::from_secs(3);
     assert_eq!(members.join(member("u"), later), Transition::Unchanged);
     assert_eq!(members.leave("u", USUAL, later), Transition::Unchanged, "it is noted");
-    assert_eq!(members.end_hold("u", until), Hold::Until(later + HELD));
-    assert_eq!(members.end_hold("u", later + HELD), Hold::Gone);
-    assert_eq!((members.count(), members.end_hold("u", later + HELD)), (0, Hold::Over));
+    assert_eq!(members.end_hold("u", until), HoldOutcome::Until(later + DEPARTURE_HOLD));
+    assert_eq!(members.end_hold("u", later + DEPARTURE_HOLD), HoldOutcome::Gone);
+    assert_eq!(
+        (members.count(), members.end_hold("u", later + DEPARTURE_HOLD)),
+        (0, HoldOutcome::Over)
+    );
 
     // With two connections the user stays present when one of them leaves.
     let _ = members.join(member("v"), start);
@@ -159,7 +162,7 @@ fn f16_a_held_departure_is_told_when_its_time_is_over() {
 }
 
 #[test]
-fn f16_departures_for_good_are_not_held() {
+fn f16_final_departures_are_not_held() {
     let (mut members, now) = (Members::default(), Instant::now());
     let member = |id: &str| Member { user_id: id.into(), info: None };
     for id in ["u", "v"] {
@@ -176,7 +179,7 @@ fn f16_departures_for_good_are_not_held() {
 }
 
 #[test]
-fn f16_what_is_remembered_of_departures_is_bounded_and_ages() {
+fn f16_departure_history_is_bounded_and_expires() {
     let (mut members, start) = (Members::default(), Instant::now());
     for n in 0..5000 {
         let id = n.to_string();

@@ -31,7 +31,7 @@ pub struct Subscribe {
     pub auth: Option<String>,
     pub channel_data: Option<String>,
     /// Kept, so that the refusal can name the channel.
-    pub misshapen: Option<Misshapen>,
+    pub invalid_field: Option<InvalidField>,
 }
 
 #[derive(Deserialize)]
@@ -45,12 +45,12 @@ struct RawSubscribe {
 
 impl From<RawSubscribe> for Subscribe {
     fn from(raw: RawSubscribe) -> Self {
-        let mut misshapen = None;
+        let mut invalid_field = None;
         Self {
             channel: raw.channel,
-            auth: text(Field::Auth, raw.auth, &mut misshapen),
-            channel_data: text(Field::ChannelData, raw.channel_data, &mut misshapen),
-            misshapen,
+            auth: text(Field::Auth, raw.auth, &mut invalid_field),
+            channel_data: text(Field::ChannelData, raw.channel_data, &mut invalid_field),
+            invalid_field,
         }
     }
 }
@@ -60,7 +60,7 @@ impl From<RawSubscribe> for Subscribe {
 pub struct Signin {
     pub auth: String,
     pub user_data: String,
-    pub misshapen: Option<Misshapen>,
+    pub invalid_field: Option<InvalidField>,
 }
 
 #[derive(Deserialize)]
@@ -73,11 +73,11 @@ struct RawSignin {
 
 impl From<RawSignin> for Signin {
     fn from(raw: RawSignin) -> Self {
-        let mut misshapen = None;
+        let mut invalid_field = None;
         Self {
-            auth: text(Field::Auth, raw.auth, &mut misshapen).unwrap_or_default(),
-            user_data: text(Field::UserData, raw.user_data, &mut misshapen).unwrap_or_default(),
-            misshapen,
+            auth: text(Field::Auth, raw.auth, &mut invalid_field).unwrap_or_default(),
+            user_data: text(Field::UserData, raw.user_data, &mut invalid_field).unwrap_or_default(),
+            invalid_field,
         }
     }
 }
@@ -85,7 +85,7 @@ impl From<RawSignin> for Signin {
 /// A field with a value other than a string.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{} is {kind}, and must be a string: pass on the auth endpoint's response unchanged", field.name())]
-pub struct Misshapen {
+pub struct InvalidField {
     field: Field,
     kind: &'static str,
 }
@@ -107,7 +107,7 @@ impl Field {
     }
 }
 
-impl Misshapen {
+impl InvalidField {
     pub fn code(self) -> RefusalCode {
         match self.field {
             Field::Auth => RefusalCode::AuthNotAString,
@@ -118,7 +118,7 @@ impl Misshapen {
 }
 
 /// Records the first invalid field.
-fn text(field: Field, value: Value, misshapen: &mut Option<Misshapen>) -> Option<String> {
+fn text(field: Field, value: Value, invalid_field: &mut Option<InvalidField>) -> Option<String> {
     let kind = match value {
         Value::Null => return None,
         Value::String(text) => return Some(text),
@@ -127,7 +127,7 @@ fn text(field: Field, value: Value, misshapen: &mut Option<Misshapen>) -> Option
         Value::Array(_) => "a list",
         Value::Object(_) => "an object",
     };
-    misshapen.get_or_insert(Misshapen { field, kind });
+    invalid_field.get_or_insert(InvalidField { field, kind });
     None
 }
 
@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn wrong_shapes_are_errors() {
+    fn wrong_types_are_errors() {
         for text in [
             "",
             "x",
@@ -304,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn fields_that_are_no_strings_are_noted() {
+    fn non_string_fields_are_noted() {
         for (data, code) in [
             (r#"{"channel":"c","auth":{}}"#, RefusalCode::AuthNotAString),
             (r#"{"channel":"c","auth":5,"channel_data":[]}"#, RefusalCode::AuthNotAString),
@@ -312,16 +312,19 @@ mod tests {
         ] {
             let text = format!(r#"{{"event":"pusher:subscribe","data":{data}}}"#);
             let Ok(ClientFrame::Subscribe(subscribe)) = parse(&text) else { panic!("{text}") };
-            assert_eq!(subscribe.misshapen.map(Misshapen::code), Some(code), "{text}");
+            assert_eq!(subscribe.invalid_field.map(InvalidField::code), Some(code), "{text}");
             assert_eq!(subscribe.channel, "c");
         }
         let text = r#"{"event":"pusher:signin","data":{"auth":"x","user_data":{"id":"u"}}}"#;
         let Ok(ClientFrame::Signin(signin)) = parse(text) else { panic!("{text}") };
-        assert_eq!(signin.misshapen.map(Misshapen::code), Some(RefusalCode::UserDataNotAString));
+        assert_eq!(
+            signin.invalid_field.map(InvalidField::code),
+            Some(RefusalCode::UserDataNotAString)
+        );
     }
 
     #[test]
-    fn data_of_client_events_becomes_text() {
+    fn client_event_data_becomes_text() {
         for (data, text) in
             [(r#""a\nb""#, "a\nb"), (r#"{"a": 1}"#, r#"{"a": 1}"#), ("5", "5"), (r#""""#, "")]
         {
@@ -330,7 +333,7 @@ mod tests {
     }
 
     #[test]
-    fn f22_names_and_texts_of_client_events_are_well_formed_and_other_data_as_it_was_sent() {
+    fn f22_client_events_are_well_formed_and_other_data_is_unchanged() {
         let frame =
             r#"{"\ud83d":0,"event":"client-\ud83d","channel":"c\udead","data":{"a":"\ud83d"}}"#;
         let Ok(ClientFrame::Event(event)) = parse(frame) else { panic!("{frame}") };

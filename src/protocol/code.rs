@@ -257,7 +257,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_reason_stands_in_the_list_with_its_code() {
+    fn each_close_reason_is_listed_with_its_code() {
         let all = [
             Close::UnknownApp { key: String::new() },
             Close::AppDisabled,

@@ -51,7 +51,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_query_wins_over_the_client_and_the_client_over_the_app() {
+    fn query_wins_over_client_and_client_over_app() {
         use Dialect::*;
         for (query, client, app, expected) in [
             (None, Some("js"), Pusher, Pusher),

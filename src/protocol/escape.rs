@@ -7,7 +7,7 @@ pub struct Escaped(String);
 
 impl Escaped {
     pub fn new(text: &str) -> Self {
-        let mut bytes = Vec::with_capacity(room_for(text));
+        let mut bytes = Vec::with_capacity(escaped_capacity(text));
         escape(text, &mut bytes);
         Self::from_bytes(bytes)
     }
@@ -23,7 +23,7 @@ impl Escaped {
 }
 
 /// The usual size of the text once escaped.
-pub fn room_for(text: &str) -> usize {
+pub fn escaped_capacity(text: &str) -> usize {
     text.len() + text.len() / 4 + 16
 }
 
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn every_byte_in_every_place_of_a_word() {
+    fn each_byte_at_each_position_of_a_word() {
         for character in (0..=0xff).filter_map(char::from_u32) {
             for before in 0..=WORD {
                 for fill in ['a', '"', '\\', '\u{1f}', ' ', '\u{7f}', 'é'] {
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn of_any_length_and_in_any_place_of_a_block() {
+    fn any_length_and_position_in_a_block() {
         for fill in ["\"", "a", "\"a", "aaa\\aaaa\n", "\u{1}", "é\""] {
             for length in 0..700 {
                 let text = format!("{}{}", "b".repeat(length % 9), fill.repeat(length));
@@ -194,14 +194,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn as_serde_json_writes_it(text: String) {
+        fn matches_serde_json(text: String) {
             prop_assert_eq!(quoted(&text), serde_json::to_string(&text).unwrap());
             let escaped = Escaped::new(&text);
             prop_assert_eq!(format!("\"{}\"", escaped.as_str()), quoted(&text));
         }
 
         #[test]
-        fn also_where_much_is_escaped(text in "[\"\\\\\u{0}-\u{22}a-c€]{0,60}") {
+        fn matches_serde_json_with_many_escapes(text in "[\"\\\\\u{0}-\u{22}a-c€]{0,60}") {
             prop_assert_eq!(quoted(&text), serde_json::to_string(&text).unwrap());
         }
     }

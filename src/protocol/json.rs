@@ -83,9 +83,9 @@ pub fn value(text: &str) -> Result<serde_json::Value, serde_json::Error> {
 /// The text of a JSON string, borrowed where it has no escapes. `None` for any other value.
 pub fn string(json: &str) -> Option<Cow<'_, str>> {
     #[derive(Deserialize)]
-    struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+    struct JsonString<'a>(#[serde(borrow)] Cow<'a, str>);
     fn read(json: &str) -> Option<Cow<'_, str>> {
-        serde_json::from_str(json).map(|Text(text)| text).ok()
+        serde_json::from_str(json).map(|JsonString(text)| text).ok()
     }
     if !json.starts_with('"') {
         // Most values that may be a string are none; the parser would build an error message.
@@ -102,7 +102,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_array_is_no_object() {
+    fn array_is_not_an_object() {
         #[derive(Deserialize, Debug, PartialEq)]
         struct One {
             a: u8,
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn the_limit_is_exact_and_strings_do_not_count() {
+    fn depth_limit_is_exact_and_ignores_strings() {
         let nested = |n: usize| format!("{}{}", "[".repeat(n), "]".repeat(n));
         assert!(is_shallow(nested(MAX_DEPTH).as_bytes()));
         assert!(!is_shallow(nested(MAX_DEPTH + 1).as_bytes()));

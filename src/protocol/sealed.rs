@@ -99,29 +99,29 @@ impl SealedFrames {
         self.0.first().map_or(0, |sealed| sealed.frame.bytes())
     }
 
-    fn again(&self, resealer: &Resealer) -> Option<Self> {
-        let sealed_before = self.find(resealer.from())?;
-        let sealed = resealer.again(&sealed_before.envelope)?;
-        Some(Self([SealedFrame::new(&sealed_before.event, &sealed)].into()))
+    fn reseal(&self, resealer: &Resealer) -> Option<Self> {
+        let before = self.find(resealer.from())?;
+        let sealed = resealer.reseal(&before.envelope)?;
+        Some(Self([SealedFrame::new(&before.event, &sealed)].into()))
     }
 }
 
 /// Reseals events, each once, regardless of the number of gates that buffer it.
-pub struct Resealing<'a> {
+pub struct ResealCache<'a> {
     resealer: Option<&'a Resealer>,
     /// Keyed by the address of the original, which is kept alive so that the address stays unique.
     done: HashMap<usize, (SealedFrames, Option<SealedFrames>)>,
 }
 
-impl<'a> Resealing<'a> {
+impl<'a> ResealCache<'a> {
     pub fn new(resealer: Option<&'a Resealer>) -> Self {
         Self { resealer, done: HashMap::new() }
     }
 
-    pub fn again(&mut self, frames: &SealedFrames) -> Option<SealedFrames> {
+    pub fn reseal(&mut self, frames: &SealedFrames) -> Option<SealedFrames> {
         let address = frames.0.as_ptr().addr();
         let resealer = self.resealer?;
-        let again = || (frames.clone(), frames.again(resealer));
-        self.done.entry(address).or_insert_with(again).1.clone()
+        let reseal = || (frames.clone(), frames.reseal(resealer));
+        self.done.entry(address).or_insert_with(reseal).1.clone()
     }
 }

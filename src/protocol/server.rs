@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::{
     dialect::Dialect,
-    escape::{Escaped, escape, quote, room_for},
+    escape::{Escaped, escape, escaped_capacity, quote},
     websocket::{self, MAX_HEADER, opcode},
 };
 use crate::{
@@ -41,7 +41,7 @@ impl Frame {
     /// An event, identical in both dialects.
     fn event(event: &str, channel: &str, data: &str, user_id: Option<&str>) -> Self {
         let data = Data::Text(data);
-        let text = Text { event: ["", event], channel: Some(channel), data, user_id };
+        let text = TextFrame { event: ["", event], channel: Some(channel), data, user_id };
         let bytes = text.frame();
         Self { jetsocket: bytes.clone(), pusher: bytes }
     }
@@ -76,11 +76,11 @@ impl Frame {
 
     pub fn member_added(channel: &Channel, user_id: &str, info: Option<&str>) -> Self {
         let info = info.map_or(["", ""], |info| [r#","user_info":"#, info]);
-        Self::internal("_internal:member_added", Some(channel), &of_member(user_id, info))
+        Self::internal("_internal:member_added", Some(channel), &member_data(user_id, info))
     }
 
     pub fn member_removed(channel: &Channel, user_id: &str) -> Self {
-        let data = of_member(user_id, ["", ""]);
+        let data = member_data(user_id, ["", ""]);
         Self::internal("_internal:member_removed", Some(channel), &data)
     }
 
@@ -106,11 +106,11 @@ impl Frame {
     /// Dialects differ in the first word, so the rest is encoded once.
     fn internal(event: &str, channel: Option<&Channel>, data: &str) -> Self {
         let channel = channel.map(|c| &**c.name());
-        let text = Text { event: ["", event], channel, data: Data::Text(data), user_id: None };
+        let text = TextFrame { event: ["", event], channel, data: Data::Text(data), user_id: None };
         let mut rest = Vec::with_capacity(text.room());
         text.write_rest(&mut rest);
         let whole = |dialect: Dialect| {
-            framed(AROUND + rest.len(), opcode::TEXT, |out| {
+            framed(FRAME_OVERHEAD + rest.len(), opcode::TEXT, |out| {
                 out.extend_from_slice(OPEN);
                 out.extend_from_slice(dialect.prefix().as_bytes());
                 out.extend_from_slice(&rest);
@@ -121,7 +121,7 @@ impl Frame {
 }
 
 /// A member's id, followed by `more`.
-fn of_member(user_id: &str, more: [&str; 2]) -> String {
+fn member_data(user_id: &str, more: [&str; 2]) -> String {
     let mut data = String::from(r#"{"user_id":""#);
     data.push_str(Escaped::new(user_id).as_str());
     data.push('"');
@@ -145,7 +145,7 @@ pub struct SubscriptionError<'a> {
 }
 
 /// The fields of a text frame, in the order of the encoding.
-struct Text<'a> {
+struct TextFrame<'a> {
     /// Two parts: the prefix of the dialect for the protocol's own events, and the rest.
     event: [&'a str; 2],
     channel: Option<&'a str>,
@@ -165,7 +165,7 @@ enum Data<'a> {
 impl Data<'_> {
     fn room(&self) -> usize {
         match self {
-            Self::Text(text) => room_for(text),
+            Self::Text(text) => escaped_capacity(text),
             Self::Escaped(text) => text.as_str().len(),
             Self::Json(text) => text.len(),
         }
@@ -184,9 +184,9 @@ impl Data<'_> {
 
 const OPEN: &[u8] = br#"{"event":""#;
 /// Bytes for field names and the header, with some to spare.
-const AROUND: usize = 80;
+const FRAME_OVERHEAD: usize = 80;
 
-impl Text<'_> {
+impl TextFrame<'_> {
     fn frame(&self) -> Bytes {
         framed(self.room(), opcode::TEXT, |out| {
             out.extend_from_slice(OPEN);
@@ -197,7 +197,7 @@ impl Text<'_> {
 
     fn room(&self) -> usize {
         let names = self.event.iter().chain(&self.channel).chain(&self.user_id);
-        AROUND + names.map(|name| name.len()).sum::<usize>() + self.data.room()
+        FRAME_OVERHEAD + names.map(|name| name.len()).sum::<usize>() + self.data.room()
     }
 
     /// Writes the fields after the first part of the event's name.
@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn the_wire_of_each_frame() {
+    fn wire_format_of_each_frame() {
         let channel = Channel::parse("presence-x", 200).unwrap();
         let both = |frame: Frame| {
             [Dialect::Pusher, Dialect::Jetsocket].map(|d| payload(frame.in_dialect(d)).to_owned())
@@ -303,14 +303,14 @@ mod tests {
     }
 
     #[test]
-    fn an_encrypted_channel_has_no_clear_frame() {
+    fn encrypted_channel_has_no_plaintext_frame() {
         let channel = Channel::parse("private-encrypted-x", 200).unwrap();
         assert!(Frame::clear(&channel, "e", "secret").is_none());
         assert!(Frame::from_client(&channel, "client-e", "secret", None).is_none());
     }
 
     #[test]
-    fn a_close_frame_fits_its_limit() {
+    fn close_frame_fits_its_limit() {
         let close = Close::UnknownApp { key: "é".repeat(100) };
         let bytes = answer::close(&close);
         assert!(bytes.len() <= 2 + CONTROL_BYTES);

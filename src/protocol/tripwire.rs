@@ -15,7 +15,7 @@ const DATA: &[u8] = br#"","data":"#;
 
 /// True if the frame is plaintext on an encrypted channel. The protocol's own events (counts,
 /// success) are never sealed.
-pub fn is_clear_on_encrypted(frame: &[u8]) -> bool {
+pub fn is_plaintext_on_encrypted(frame: &[u8]) -> bool {
     let head = &frame[..frame.len().min(HEAD_BYTES)];
     let Some(channel) = memmem::find(head, CHANNEL) else { return false };
     if is_protocol(&frame[..channel]) {
@@ -67,8 +67,8 @@ fn is_relayed(data: &[u8]) -> bool {
 }
 
 /// The same check for a frame, in the dialect common to all.
-pub fn trips(frame: &Frame) -> bool {
-    is_clear_on_encrypted(frame.in_dialect(super::dialect::Dialect::Pusher))
+pub fn leaks_plaintext(frame: &Frame) -> bool {
+    is_plaintext_on_encrypted(frame.in_dialect(super::dialect::Dialect::Pusher))
 }
 
 #[cfg(test)]
@@ -101,7 +101,7 @@ mod tests {
             ("say \"pusher:x", "private-encrypted-a", r#""{}""#, true),
         ] {
             assert_eq!(
-                is_clear_on_encrypted(&frame(event, channel, data)),
+                is_plaintext_on_encrypted(&frame(event, channel, data)),
                 clear,
                 "{event} {channel} {data}"
             );
@@ -110,16 +110,16 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_name_hides_the_channel(event in "\\PC{0,200}", data in "\\PC{0,50}") {
+        fn event_name_cannot_hide_the_channel(event in "\\PC{0,200}", data in "\\PC{0,50}") {
             let data = serde_json::to_string(&data).unwrap();
             let event = format!("x{event}");
-            prop_assert!(is_clear_on_encrypted(&frame(&event, "private-encrypted-a", &data)));
-            prop_assert!(!is_clear_on_encrypted(&frame(&event, "private-a", &data)));
+            prop_assert!(is_plaintext_on_encrypted(&frame(&event, "private-encrypted-a", &data)));
+            prop_assert!(!is_plaintext_on_encrypted(&frame(&event, "private-a", &data)));
         }
 
         #[test]
         fn any_bytes_never_panic(bytes: Vec<u8>) {
-            let _ = is_clear_on_encrypted(&bytes);
+            let _ = is_plaintext_on_encrypted(&bytes);
         }
     }
 }

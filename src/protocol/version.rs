@@ -33,7 +33,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn versions() {
+    fn supported_versions() {
         for version in ["4", "5", "6", "7"] {
             assert_eq!(check(Some(version), true), Ok(()), "{version}");
         }

@@ -4,7 +4,7 @@ use super::code::Close;
 
 /// A complete message from a client.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Message<'a> {
+pub enum WsMessage<'a> {
     Text(&'a str),
     Binary,
     Ping(&'a [u8]),
@@ -66,7 +66,7 @@ impl Decoder {
     pub fn read(
         &mut self,
         bytes: &mut [u8],
-        mut take: impl FnMut(Message<'_>) -> bool,
+        mut take: impl FnMut(WsMessage<'_>) -> bool,
     ) -> Result<usize, Close> {
         let mut used = 0;
         while let Some(header) = self.header(&bytes[used..])? {
@@ -134,12 +134,12 @@ impl Decoder {
         &mut self,
         header: &Header,
         payload: &[u8],
-        take: &mut impl FnMut(Message<'_>) -> bool,
+        take: &mut impl FnMut(WsMessage<'_>) -> bool,
     ) -> Result<bool, Close> {
         match header.opcode {
-            opcode::PING => Ok(take(Message::Ping(payload))),
-            opcode::PONG => Ok(take(Message::Pong(payload))),
-            opcode::CLOSE => Ok(take(Message::Close(close_code(payload)?))),
+            opcode::PING => Ok(take(WsMessage::Ping(payload))),
+            opcode::PONG => Ok(take(WsMessage::Pong(payload))),
+            opcode::CLOSE => Ok(take(WsMessage::Close(close_code(payload)?))),
             opcode::CONTINUATION => {
                 let Some((text, mut message)) = self.fragments.take() else { return Ok(true) };
                 message.extend_from_slice(payload);
@@ -147,12 +147,12 @@ impl Decoder {
                     return deliver(text, &message, take);
                 }
                 self.fragments = Some((text, message));
-                Ok(take(Message::Fragment))
+                Ok(take(WsMessage::Fragment))
             }
             data if header.fin => deliver(data == opcode::TEXT, payload, take),
             data => {
                 self.fragments = Some((data == opcode::TEXT, payload.to_vec()));
-                Ok(take(Message::Fragment))
+                Ok(take(WsMessage::Fragment))
             }
         }
     }
@@ -161,12 +161,12 @@ impl Decoder {
 fn deliver(
     text: bool,
     payload: &[u8],
-    take: &mut impl FnMut(Message<'_>) -> bool,
+    take: &mut impl FnMut(WsMessage<'_>) -> bool,
 ) -> Result<bool, Close> {
     if !text {
-        return Ok(take(Message::Binary));
+        return Ok(take(WsMessage::Binary));
     }
-    std::str::from_utf8(payload).map(|text| take(Message::Text(text))).map_err(|_| Close::NotUtf8)
+    std::str::from_utf8(payload).map(|text| take(WsMessage::Text(text))).map_err(|_| Close::NotUtf8)
 }
 
 /// RFC 6455 sections 7.4 and 8.1: no payload, or a code that may be sent and a reason in UTF-8.
@@ -250,7 +250,7 @@ mod tests {
         for piece in bytes.chunks(piece) {
             buffer.extend_from_slice(piece);
             let used = decoder.read(&mut buffer, |message| {
-                if message != Message::Fragment {
+                if message != WsMessage::Fragment {
                     out.push(format!("{message:?}"));
                 }
                 true
@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn fragments_join_and_control_frames_may_stand_between() {
+    fn fragments_join_around_control_frames() {
         let bytes = [
             client_frame(0x01, b"hel"),
             client_frame(0x89, b"p"),
@@ -280,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn violations_are_refused_with_their_code() {
+    fn violations_have_their_close_code() {
         let unmasked = vec![0x81, 0x01, b'x'];
         for (name, bytes, code) in [
             ("unmasked", unmasked, 1002),
@@ -318,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn headers_at_the_steps_of_length() {
+    fn headers_at_each_length_boundary() {
         for length in [0, 125, 126, 65_535, 65_536] {
             let mut out = [0; MAX_HEADER];
             let at = header(opcode::TEXT, length, &mut out);
@@ -333,14 +333,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_bytes_in_any_pieces_never_panic(bytes: Vec<u8>, piece in 1usize..40) {
+        fn any_bytes_in_any_chunks_never_panic(bytes: Vec<u8>, piece in 1usize..40) {
             let _ = messages(&bytes, piece, 50);
         }
 
         #[test]
-        fn texts_survive_any_cutting(texts in prop::collection::vec("\\PC{0,300}", 0..5), piece in 1usize..500) {
+        fn text_survives_any_fragmentation(texts in prop::collection::vec("\\PC{0,300}", 0..5), piece in 1usize..500) {
             let bytes = texts.iter().map(|t| client_frame(0x81, t.as_bytes())).collect::<Vec<_>>().concat();
-            let expected: Vec<_> = texts.iter().map(|t| format!("{:?}", Message::Text(t))).collect();
+            let expected: Vec<_> = texts.iter().map(|t| format!("{:?}", WsMessage::Text(t))).collect();
             prop_assert_eq!(messages(&bytes, piece, 2000).unwrap(), expected);
         }
     }

@@ -159,7 +159,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn f22_strings_are_read_as_a_browser_encodes_them(units in units()) {
+        fn f22_strings_are_read_as_browsers_encode_them(units in units()) {
             let text = String::from_utf16_lossy(&units);
             for json in [stringified(&units), escaped(&units)] {
                 prop_assert_eq!(string(&json), Some(text.as_str().into()), "{}", json);
@@ -171,7 +171,7 @@ mod tests {
         }
 
         #[test]
-        fn f22_any_text_is_taken(text in r#"[\\ud8dDc"{}a]{0,30}"#) {
+        fn f22_any_text_is_accepted(text in r#"[\\ud8dDc"{}a]{0,30}"#) {
             let well_formed = WellFormed::new(&text);
             prop_assert_eq!(well_formed.as_str().len(), text.len());
             prop_assert_eq!(well_formed.as_sent(well_formed.as_str()), &text);

@@ -1,6 +1,6 @@
 //! The table of codes.
 
-use super::Details;
+use super::RefusalDetails;
 
 const UNKNOWN: &str = "The request does not show who is asking";
 const NOT_ALLOWED: &str = "This is not allowed";

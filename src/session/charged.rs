@@ -1,7 +1,7 @@
 //! Memory cost of a session in bytes, wherever it is held. Under memory pressure, the connections
 //! with the highest cost are closed.
 
-use super::{Session, Subscription, user::User};
+use super::{Session, Subscription, user::SessionUser};
 use crate::presence::Member;
 
 /// Cost of a subscription beside its channel name: entries in the tables of the session, the worker
@@ -36,7 +36,7 @@ impl Subscription {
     }
 }
 
-impl User {
+impl SessionUser {
     fn bytes(&self) -> usize {
         let watched = self.watched.len() * WATCHED_BYTES;
         SUBSCRIPTION_BYTES + self.identity.text_bytes() + watched

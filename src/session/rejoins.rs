@@ -3,26 +3,27 @@
 
 use std::time::{Duration, Instant};
 
-use crate::meter::{Allowance, Meter};
+use crate::rate_limit::{AtomicRateLimiter, RateQuota};
 
 /// Counts subscriptions that follow an ended or refused one. First subscriptions are free: a
 /// returning page joins all its channels at once, and `channels_per_connection` bounds them.
 #[derive(Default)]
-pub struct Rejoins(Option<Box<Counted>>);
+pub struct RejoinLimit(Option<Box<EndedSubscriptions>>);
 
-struct Counted {
+struct EndedSubscriptions {
     /// Closed or refused subscriptions without a successor yet.
     ended: u32,
-    meter: Meter,
+    meter: AtomicRateLimiter,
 }
 
 /// Burst in seconds of the rate, for a page that switches from many channels to many others.
 const BURST: u64 = 10;
 
-impl Rejoins {
+impl RejoinLimit {
     pub fn note_end(&mut self, now: Instant) {
-        let counted =
-            self.0.get_or_insert_with(|| Box::new(Counted { ended: 0, meter: Meter::new(now) }));
+        let counted = self.0.get_or_insert_with(|| {
+            Box::new(EndedSubscriptions { ended: 0, meter: AtomicRateLimiter::new(now) })
+        });
         counted.ended = counted.ended.saturating_add(1);
     }
 
@@ -31,7 +32,7 @@ impl Rejoins {
         let Some(counted) = self.0.as_mut().filter(|counted| counted.ended > 0) else {
             return Ok(());
         };
-        let allowed = Allowance { per_second, at_once: u64::from(per_second) * BURST };
+        let allowed = RateQuota { per_second, burst: u64::from(per_second) * BURST };
         counted.meter.take(1, allowed, now)?;
         counted.ended -= 1;
         Ok(())
@@ -43,10 +44,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn first_joins_are_free_and_each_that_follows_an_end_is_counted() {
-        let (mut rejoins, start) = (Rejoins::default(), Instant::now());
+    fn first_joins_are_free_and_rejoins_are_counted() {
+        let (mut rejoins, start) = (RejoinLimit::default(), Instant::now());
         assert!((0..20_000).all(|_| rejoins.take(1, start).is_ok()));
-        let flaps = |rejoins: &mut Rejoins, now: Instant| {
+        let flaps = |rejoins: &mut RejoinLimit, now: Instant| {
             (0..1000)
                 .filter(|_| {
                     rejoins.note_end(now);
@@ -62,8 +63,8 @@ mod tests {
     }
 
     #[test]
-    fn all_may_be_left_and_joined_again() {
-        let (mut rejoins, now) = (Rejoins::default(), Instant::now());
+    fn rejoining_every_channel_is_allowed() {
+        let (mut rejoins, now) = (RejoinLimit::default(), Instant::now());
         for _ in 0..1000 {
             rejoins.note_end(now);
         }

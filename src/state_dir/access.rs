@@ -18,7 +18,7 @@ use zeroize::Zeroizing;
 
 /// Reasons to refuse a file or the directory as it is.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Refused {
+pub enum FileRefusal {
     #[error("it is a symbolic link; move the file itself there")]
     Link,
     #[error("it is not a regular file; move it away")]
@@ -39,20 +39,20 @@ pub enum Refused {
     OpenToOthers { mode: u32, right: u32, path: PathBuf },
 }
 
-impl From<Refused> for io::Error {
-    fn from(refused: Refused) -> Self {
+impl From<FileRefusal> for io::Error {
+    fn from(refused: FileRefusal) -> Self {
         Self::new(io::ErrorKind::PermissionDenied, refused)
     }
 }
 
 /// A file that was open to its group until now.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Closed {
+pub struct ClosedToGroup {
     path: PathBuf,
     mode: u32,
 }
 
-impl fmt::Display for Closed {
+impl fmt::Display for ClosedToGroup {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { path, mode } = self;
         write!(
@@ -63,7 +63,7 @@ impl fmt::Display for Closed {
     }
 }
 
-impl Closed {
+impl ClosedToGroup {
     fn log(&self) {
         tracing::warn!(
             state.file = %self.path.display(),
@@ -80,7 +80,7 @@ pub fn open_to_read(path: &Path) -> io::Result<Option<File>> {
     let Some((file, closed)) = found(open(path, OpenOptions::new().read(true)))? else {
         return Ok(None);
     };
-    closed.iter().for_each(Closed::log);
+    closed.iter().for_each(ClosedToGroup::log);
     Ok(Some(file))
 }
 
@@ -88,19 +88,19 @@ pub fn open_to_read(path: &Path) -> io::Result<Option<File>> {
 pub fn open_to_append(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     let (file, closed) = open(path, options.read(true).append(true).create(true).mode(ONLY_OWNER))?;
-    closed.iter().for_each(Closed::log);
+    closed.iter().for_each(ClosedToGroup::log);
     Ok(file)
 }
 
 /// The content, which may be a secret; `None` if there is no file.
 pub fn read(path: &Path) -> io::Result<Option<Zeroizing<Vec<u8>>>> {
-    read_and_tell(path, |closed| closed.log())
+    read_reporting(path, |closed| closed.log())
 }
 
 /// `read` for callers that run before the log exists.
-pub fn read_and_tell(
+pub fn read_reporting(
     path: &Path,
-    tell: impl FnOnce(&Closed),
+    tell: impl FnOnce(&ClosedToGroup),
 ) -> io::Result<Option<Zeroizing<Vec<u8>>>> {
     let Some((file, closed)) = found(open(path, OpenOptions::new().read(true)))? else {
         return Ok(None);
@@ -155,7 +155,7 @@ fn found<T>(opened: io::Result<T>) -> io::Result<Option<T>> {
     }
 }
 
-fn open(path: &Path, options: &mut OpenOptions) -> io::Result<(File, Option<Closed>)> {
+fn open(path: &Path, options: &mut OpenOptions) -> io::Result<(File, Option<ClosedToGroup>)> {
     let file = open_as_it_is(path, options)?;
     let closed = close(&file, path)?;
     Ok((file, closed))
@@ -166,64 +166,64 @@ fn open_as_it_is(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
     let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
     let opened = options.custom_flags(flags.bits().cast_signed()).open(path);
     opened.map_err(|error| match error.raw_os_error() {
-        Some(code) if code == Errno::LOOP.raw_os_error() => Refused::Link.into(),
+        Some(code) if code == Errno::LOOP.raw_os_error() => FileRefusal::Link.into(),
         _ => error,
     })
 }
 
 /// For a file named by the operator; it may be reached through a link.
 pub fn check(file: &File, path: &Path) -> io::Result<()> {
-    close(file, path)?.iter().for_each(Closed::log);
+    close(file, path)?.iter().for_each(ClosedToGroup::log);
     Ok(())
 }
 
-fn close(file: &File, path: &Path) -> io::Result<Option<Closed>> {
+fn close(file: &File, path: &Path) -> io::Result<Option<ClosedToGroup>> {
     let mode = judge(file, path)?;
     if mode & 0o070 == 0 {
         return Ok(None);
     }
     file.set_permissions(Permissions::from_mode(mode & 0o700))?;
-    Ok(Some(Closed { path: path.to_owned(), mode }))
+    Ok(Some(ClosedToGroup { path: path.to_owned(), mode }))
 }
 
 /// Refuses it or returns its mode, in which its group may still have access.
 pub fn judge(file: &File, path: &Path) -> io::Result<u32> {
     let data = file.metadata()?;
     if !data.is_file() {
-        return Err(Refused::NotAFile.into());
+        return Err(FileRefusal::NotAFile.into());
     }
     if data.nlink() > 1 {
-        return Err(Refused::SeveralNames(data.nlink()).into());
+        return Err(FileRefusal::SeveralNames(data.nlink()).into());
     }
     refuse_foreign(data.uid(), path)?;
     let mode = data.mode() & 0o777;
     if mode & 0o007 != 0 {
-        let refused = Refused::OpenToOthers { mode, right: ONLY_OWNER, path: path.to_owned() };
+        let refused = FileRefusal::OpenToOthers { mode, right: ONLY_OWNER, path: path.to_owned() };
         return Err(refused.into());
     }
     Ok(mode)
 }
 
 /// Files of root are accepted: root could do anything in any case.
-fn refuse_foreign(owner: u32, path: &Path) -> Result<(), Refused> {
+fn refuse_foreign(owner: u32, path: &Path) -> Result<(), FileRefusal> {
     let us = geteuid().as_raw();
     if owner == us || owner == 0 {
         Ok(())
     } else {
-        Err(Refused::ForeignOwner { owner, us, path: path.to_owned() })
+        Err(FileRefusal::ForeignOwner { owner, us, path: path.to_owned() })
     }
 }
 
 /// The directory keeps its mode, since it may hold other things: its files are closed one by one.
 /// Write access is refused, because it allows to replace the files.
-pub fn check_directory(directory: &File, path: &Path) -> io::Result<Result<(), Refused>> {
+pub fn check_directory(directory: &File, path: &Path) -> io::Result<Result<(), FileRefusal>> {
     let data = directory.metadata()?;
     let mode = data.mode() & 0o777;
     if let Err(refused) = refuse_foreign(data.uid(), path) {
         return Ok(Err(refused));
     }
     if mode & 0o002 != 0 {
-        return Ok(Err(Refused::OpenToOthers { mode, right: 0o700, path: path.to_owned() }));
+        return Ok(Err(FileRefusal::OpenToOthers { mode, right: 0o700, path: path.to_owned() }));
     }
     // In root's directory, the group's access comes from an orchestrator.
     if mode & 0o020 != 0 && data.uid() == geteuid().as_raw() {

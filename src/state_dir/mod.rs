@@ -17,8 +17,8 @@ use std::{
 };
 
 pub use access::{
-    Closed, Refused, check, judge, look, look_at, open_to_append, open_to_read, read,
-    read_and_tell, writable,
+    ClosedToGroup, FileRefusal, check, judge, look, look_at, open_to_append, open_to_read, read,
+    read_reporting, writable,
 };
 pub use pending::{PendingWrite, UntilRestart};
 pub use staged::{Staged, stage, write_new, write_whole};
@@ -41,7 +41,7 @@ pub enum ClaimError {
     #[error("the state directory {} cannot be used: {reason}", path.display())]
     Unusable { path: PathBuf, reason: io::Error },
     #[error("the state directory {} is refused: {reason}", path.display())]
-    Refused { path: PathBuf, reason: Refused },
+    Refused { path: PathBuf, reason: FileRefusal },
 }
 
 /// Suffixes of state files, after the app's id.
@@ -116,7 +116,7 @@ mod tests {
     };
 
     #[test]
-    fn one_server_has_it_and_a_dead_ones_socket_is_replaced() {
+    fn one_server_holds_the_directory_and_stale_sockets_are_replaced() {
         let path = std::env::temp_dir().join(format!("sealcast-state-{}", std::process::id()));
         let mine = StateDir::claim(&path).unwrap();
         let (_listener, file) = mine.admin_socket().unwrap();
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn f6_a_directory_that_others_can_write_to_is_refused() {
+    fn f6_directories_writable_by_others_are_refused() {
         let path = std::env::temp_dir().join(format!("sealcast-open-dir-{}", std::process::id()));
         make(&path).unwrap();
         let mode = |mode| std::fs::set_permissions(&path, PermissionsExt::from_mode(mode)).unwrap();
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn f6_what_an_interrupted_write_left_is_removed() {
+    fn f6_leftovers_of_interrupted_writes_are_removed() {
         let path = std::env::temp_dir().join(format!("sealcast-leftovers-{}", std::process::id()));
         make(&path).unwrap();
         let ours = [

@@ -20,12 +20,12 @@ struct Retry {
     pause: Duration,
 }
 
-const FIRST_PAUSE: Duration = Duration::from_secs(1);
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+const MIN_PAUSE: Duration = Duration::from_secs(1);
+const MAX_PAUSE: Duration = Duration::from_secs(30);
 
 impl PendingWrite {
     pub fn none() -> Self {
-        let retry = Retry { at: Instant::now(), pause: FIRST_PAUSE };
+        let retry = Retry { at: Instant::now(), pause: MIN_PAUSE };
         Self { waits: AtomicBool::new(false), retry: Mutex::new(retry) }
     }
 
@@ -41,7 +41,7 @@ impl PendingWrite {
     pub fn failed(&self, now: Instant) -> bool {
         let mut retry = self.retry.lock();
         let is_first = !self.waits.swap(true, Ordering::AcqRel);
-        let pause = if is_first { FIRST_PAUSE } else { (retry.pause * 2).min(LONGEST_PAUSE) };
+        let pause = if is_first { MIN_PAUSE } else { (retry.pause * 2).min(MAX_PAUSE) };
         *retry = Retry { at: now + pause, pause };
         is_first
     }
@@ -64,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn f5_it_is_tried_again_ever_later_up_to_a_bound() {
+    fn f5_retries_back_off_up_to_a_bound() {
         let (pending, mut now) = (PendingWrite::none(), Instant::now());
         assert!(!pending.waits() && !pending.is_due(now));
         for (attempt, seconds) in [1, 2, 4, 8, 16, 30, 30].into_iter().enumerate() {
@@ -76,6 +76,6 @@ mod tests {
         }
         assert!(pending.written() && !pending.written() && !pending.is_due(now));
         // The next failure starts with the first pause again.
-        assert!(pending.failed(now) && pending.is_due(now + FIRST_PAUSE));
+        assert!(pending.failed(now) && pending.is_due(now + MIN_PAUSE));
     }
 }

@@ -64,7 +64,7 @@ impl Staged {
 
     /// `false` if the file exists already; it stays then.
     pub fn publish_first(self) -> io::Result<bool> {
-        match system::rename_new(&self.beside, &self.path) {
+        match system::rename_noreplace(&self.beside, &self.path) {
             Ok(()) => self.sync_directory().map(|()| true),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
             Err(error) => Err(error),
@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn f6_nothing_that_waits_there_gets_what_is_written() {
+    fn f6_planted_files_are_not_written_to() {
         let dir = directory("waits");
         make(&dir).unwrap();
         let (path, victim, old) = (dir.join("a.keys.json"), dir.join("victim"), dir.join("old"));
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn f6_what_is_not_published_leaves_nothing() {
+    fn f6_unpublished_files_are_removed() {
         let dir = directory("nothing");
         make(&dir).unwrap();
         let path = dir.join("a.keys.json");

@@ -17,7 +17,7 @@ pub fn raise_descriptors() -> io::Result<()> {
 }
 
 /// `None` without a limit.
-pub fn most_descriptors() -> Option<u64> {
+pub fn descriptor_limit() -> Option<u64> {
     getrlimit(Resource::Nofile).current
 }
 
@@ -25,8 +25,8 @@ pub fn most_descriptors() -> Option<u64> {
 /// counted.
 pub fn open_descriptors() -> Option<u64> {
     const PATH: &str = "/proc/self/fd";
-    let said = metadata(PATH).ok()?.len();
-    if said > 0 { Some(said) } else { Some(read_dir(PATH).ok()?.count() as u64) }
+    let reported = metadata(PATH).ok()?.len();
+    if reported > 0 { Some(reported) } else { Some(read_dir(PATH).ok()?.count() as u64) }
 }
 
 pub fn resident_bytes() -> Option<u64> {
@@ -36,10 +36,10 @@ pub fn resident_bytes() -> Option<u64> {
 }
 
 /// Fails with `AlreadyExists` if the target exists.
-pub fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
+pub fn rename_noreplace(from: &Path, to: &Path) -> io::Result<()> {
     match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
         // Not every file system supports it.
-        Err(Errno::INVAL | Errno::NOSYS) => super::rename_where_nothing_is(from, to),
+        Err(Errno::INVAL | Errno::NOSYS) => super::rename_if_absent(from, to),
         renamed => Ok(renamed?),
     }
 }
@@ -95,14 +95,14 @@ mod tests {
     use std::fs;
 
     #[test]
-    fn the_process_is_seen() {
+    fn process_figures_are_read() {
         assert!(resident_bytes().unwrap() > 1 << 20);
-        let (open, most) = (open_descriptors().unwrap(), most_descriptors());
+        let (open, most) = (open_descriptors().unwrap(), descriptor_limit());
         assert!(open >= 3 && most.is_none_or(|most| open <= most));
     }
 
     #[test]
-    fn a_file_system_that_does_not_last_is_named() {
+    fn volatile_file_systems_are_named() {
         // A container may have it elsewhere, or another one.
         let mounts = read_to_string("/proc/mounts").unwrap();
         if mounts.lines().any(|line| line.contains(" /dev/shm tmpfs ")) {
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn the_least_limit_of_all_groups_counts() {
+    fn the_lowest_limit_of_all_groups_counts() {
         let root = std::env::temp_dir().join(format!("sealcast-cgroup-{}", std::process::id()));
         let write = |path: &str, text: &str| {
             let file = root.join(path);

@@ -9,11 +9,11 @@ use rustls::{
     ServerConfig, crypto::aws_lc_rs, server::NoServerSessionStorage, version::TLS12, version::TLS13,
 };
 
-pub use identity::{Identity, Watch};
+pub use identity::{CertificateWatcher, TlsIdentity};
 pub use pair::{InvalidPair, PairFiles};
 
 /// The TLS configuration without ALPN: the caller knows the protocols above.
-pub fn server_config(identity: Arc<Identity>) -> Result<ServerConfig, rustls::Error> {
+pub fn server_config(identity: Arc<TlsIdentity>) -> Result<ServerConfig, rustls::Error> {
     let mut config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
         .with_protocol_versions(&[&TLS13, &TLS12])?
         .with_no_client_auth()

@@ -65,8 +65,8 @@ impl PairFiles {
         })
     }
 
-    pub fn stamp(&self) -> Stamp {
-        Stamp([FileStamp::of(&self.certificate), FileStamp::of(&self.key)])
+    pub fn stamp(&self) -> PairStamp {
+        PairStamp([FileStamp::of(&self.certificate), FileStamp::of(&self.key)])
     }
 }
 
@@ -93,4 +93,4 @@ fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, InvalidPair> {
 
 /// Detects changed content of the files without reading them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Stamp([Option<FileStamp>; 2]);
+pub struct PairStamp([Option<FileStamp>; 2]);

@@ -53,7 +53,7 @@ impl Exporter {
             return Ok(None);
         }
         let said = |e: &dyn fmt::Display| format!("traces cannot be sent: {e}");
-        let client = Courier::start().map_err(|e| said(&e))?;
+        let client = BackgroundClient::start().map_err(|e| said(&e))?;
         let exporter = SpanExporter::builder().with_http().with_http_client(client).build();
         let exporter = exporter.map_err(|e| said(&e))?;
         let mut resource = Resource::builder();
@@ -87,14 +87,14 @@ impl Drop for Exporter {
 }
 
 /// Sends batches on a separate thread, so that a collector never delays a connection.
-struct Courier {
+struct BackgroundClient {
     client: Arc<http::HttpClient>,
     runtime: Handle,
     _end: oneshot::Sender<()>,
     _thread: JoinHandle<()>,
 }
 
-impl Courier {
+impl BackgroundClient {
     fn start() -> Result<Self, String> {
         let client = Arc::new(http::HttpClient::new(None, DEADLINE)?);
         let runtime = Builder::new_current_thread().enable_all().build();
@@ -109,17 +109,17 @@ impl Courier {
     }
 }
 
-impl fmt::Debug for Courier {
+impl fmt::Debug for BackgroundClient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Courier")
+        f.write_str("BackgroundClient")
     }
 }
 
 #[async_trait]
-impl HttpClient for Courier {
+impl HttpClient for BackgroundClient {
     async fn send_bytes(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
         let client = self.client.clone();
-        let sent = async move { client.pass(request.map(Full::new), ANSWER_BYTES).await };
+        let sent = async move { client.send_foreign(request.map(Full::new), ANSWER_BYTES).await };
         let answer = self.runtime.spawn(sent).await??;
         Ok(Response::builder().status(answer.status).body(answer.body)?)
     }

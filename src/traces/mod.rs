@@ -14,6 +14,6 @@ mod on;
 #[cfg(feature = "otel")]
 pub use export::{Exporter, Traces};
 #[cfg(not(feature = "otel"))]
-pub use off::{Span, Traces, traceparent};
+pub use off::{DisabledSpan as Span, DisabledTraces as Traces, traceparent};
 #[cfg(feature = "otel")]
 pub use on::{Span, traceparent};

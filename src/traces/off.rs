@@ -1,12 +1,12 @@
 //! Empty spans, for a build without `otel`.
 
 #[derive(Clone, Copy)]
-pub struct Span;
+pub struct DisabledSpan;
 
 /// Must live as long as spans are created.
-pub struct Traces;
+pub struct DisabledTraces;
 
-impl Span {
+impl DisabledSpan {
     #[inline]
     pub fn request<'a>(_: &str, _: impl FnOnce() -> Option<&'a str>) -> Self {
         Self

@@ -1,7 +1,7 @@
 //! The admin API for keys and webhooks of a running server: on the Unix socket of the state
 //! directory, and with a token on the operations listener. Never on the public listener.
 
-mod door;
+mod auth;
 mod webhooks;
 
 use std::{future::Future, pin::Pin, rc::Rc, sync::Arc};
@@ -11,7 +11,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use zeroize::Zeroizing;
 
-pub use door::{AdminToken, Door};
+pub use auth::{AdminAuth, AdminToken};
 pub use webhooks::{Deliveries, Discard, TestResults};
 
 use super::{
@@ -22,23 +22,23 @@ use super::{
     worker::Worker,
 };
 use crate::{
-    audit::Fact,
+    audit::AuditFact,
     crypto::{
         key::{Fingerprint, MasterKey},
         keytable::{KeyState, UnixSeconds},
     },
     engine::{
-        Engine, Tenant,
-        rotation::{Rotate, RotationError},
+        AppRuntime, Engine,
+        rotation::{RotationError, RotationRequest},
     },
     limits::YEAR,
     protocol::json::object,
     refusal::RefusalCode,
 };
 
-pub fn routes(config: &mut web::ServiceConfig, door: Door) {
+pub fn routes(config: &mut web::ServiceConfig, auth: AdminAuth) {
     config
-        .app_data(door)
+        .app_data(auth)
         .configure(live::routes)
         .service(get(web::resource("/admin/apps/{app}/keys"), list))
         .service(post(web::resource("/admin/apps/{app}/keys/rotate"), rotate))
@@ -51,17 +51,17 @@ pub fn routes(config: &mut web::ServiceConfig, door: Door) {
 }
 
 /// An authenticated request about an existing app: handlers get at an app in no other way.
-struct Admin {
+struct AdminRequest {
     worker: Rc<Worker>,
-    tenant: Arc<Tenant>,
-    door: &'static str,
+    runtime: Arc<AppRuntime>,
+    auth: &'static str,
     body: Bytes,
 }
 
 /// Room for a key and two numbers.
 const BODY_BYTES: usize = 4096;
 
-impl FromRequest for Admin {
+impl FromRequest for AdminRequest {
     type Error = ApiError;
     type Future = Pin<Box<dyn Future<Output = Result<Self, ApiError>>>>;
 
@@ -69,52 +69,52 @@ impl FromRequest for Admin {
         let request = request.clone();
         let payload = web::Payload::from_request(&request, payload).into_inner();
         Box::pin(async move {
-            let door = request.app_data::<Door>().expect("every route has its door");
-            door.admit(&request)?;
-            let (door, worker) = (door.name(), worker(&request));
+            let auth = request.app_data::<AdminAuth>().expect("every route has its door");
+            auth.admit(&request)?;
+            let (auth, worker) = (auth.name(), worker(&request));
             let id = request.match_info().get("app").unwrap_or_default();
-            let tenant = worker.engine.tenants().by_id(id).cloned();
-            let tenant = tenant.ok_or_else(|| ApiError::unknown_app(id))?;
+            let runtime = worker.engine.runtimes().by_id(id).cloned();
+            let runtime = runtime.ok_or_else(|| ApiError::unknown_app(id))?;
             let body = read_body(&request, payload.map_err(unreadable)?, BODY_BYTES).await?;
-            Ok(Self { worker, tenant, door, body })
+            Ok(Self { worker, runtime, auth, body })
         })
     }
 }
 
-impl Admin {
+impl AdminRequest {
     /// Parses the body as a JSON object; an empty body is an empty object. Errors do not repeat the
     /// content, since a key may be in the wrong place.
-    fn asked<T: DeserializeOwned>(&self, expected: &str) -> Result<T, ApiError> {
+    fn parse_body<T: DeserializeOwned>(&self, expected: &str) -> Result<T, ApiError> {
         let text = if self.body.is_empty() { b"{}".as_slice() } else { &self.body };
-        let asked = std::str::from_utf8(text).ok().and_then(|text| object(text).ok());
-        asked.ok_or_else(|| {
+        let request = std::str::from_utf8(text).ok().and_then(|text| object(text).ok());
+        request.ok_or_else(|| {
             ApiError::new(RefusalCode::InvalidJson, format!("The body must be {expected}"))
         })
     }
 
     fn note(&self, action: &'static str) {
-        let (app, by) = (Some(self.tenant.id.clone()), Some(self.door.into()));
-        self.worker.engine.audit.note(Fact::AdminAction { action, app, by });
+        let (app, by) = (Some(self.runtime.id.clone()), Some(self.auth.into()));
+        self.worker.engine.audit.note(AuditFact::AdminAction { action, app, by });
     }
 
     /// Runs an action that writes files on a blocking thread.
     async fn run<T: Send + 'static>(
         &self,
-        action: impl FnOnce(&Engine, &Tenant) -> Result<T, ApiError> + Send + 'static,
+        action: impl FnOnce(&Engine, &AppRuntime) -> Result<T, ApiError> + Send + 'static,
     ) -> Result<T, ApiError> {
-        let (engine, tenant) = (self.worker.engine.clone(), self.tenant.clone());
-        blocking(move || action(&engine, &tenant)).await
+        let (engine, runtime) = (self.worker.engine.clone(), self.runtime.clone());
+        blocking(move || action(&engine, &runtime)).await
     }
 }
 
-async fn list(admin: Admin) -> Result<HttpResponse, ApiError> {
-    let report = admin.run(|_, tenant| Ok(tenant.key_report()?)).await?;
+async fn list(admin: AdminRequest) -> Result<HttpResponse, ApiError> {
+    let report = admin.run(|_, runtime| Ok(runtime.key_report()?)).await?;
     Ok(HttpResponse::Ok().json(report))
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Asked {
+struct RotateRequest {
     key: Option<Zeroizing<String>>,
     #[serde(default)]
     activate_in_seconds: u64,
@@ -125,7 +125,7 @@ struct Asked {
 
 /// The response to a rotation.
 #[derive(Serialize, Deserialize)]
-pub struct Rotated {
+pub struct RotateResponse {
     pub id: Fingerprint,
     pub state: KeyState,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -139,48 +139,57 @@ fn is_zero(number: &u32) -> bool {
     *number == 0
 }
 
-async fn rotate(admin: Admin) -> Result<HttpResponse, ApiError> {
-    let asked: Asked = admin.asked(
+async fn rotate(admin: AdminRequest) -> Result<HttpResponse, ApiError> {
+    let request: RotateRequest = admin.parse_body(
         "an object of key (text), activate_in_seconds and grace_seconds (whole numbers) and force (true or false), each of which may be left out",
     )?;
-    if asked.activate_in_seconds > YEAR || asked.grace_seconds.is_some_and(|grace| grace > YEAR) {
+    if request.activate_in_seconds > YEAR || request.grace_seconds.is_some_and(|grace| grace > YEAR)
+    {
         let message = format!("activate_in_seconds and grace_seconds are at most {YEAR}, a year");
         return Err(ApiError::new(RefusalCode::InvalidSeconds, message));
     }
     admin.note("keys_rotate");
-    let rotated = admin.run(move |engine, tenant| rotated(engine, tenant, &asked)).await?;
-    Ok(HttpResponse::Ok().json(rotated))
+    let apply_rotation =
+        admin.run(move |engine, runtime| apply_rotation(engine, runtime, &request)).await?;
+    Ok(HttpResponse::Ok().json(apply_rotation))
 }
 
-fn rotated(engine: &Engine, tenant: &Tenant, asked: &Asked) -> Result<Rotated, ApiError> {
-    let key = asked.key.as_ref().map(|text| MasterKey::parse(text)).transpose();
+fn apply_rotation(
+    engine: &Engine,
+    runtime: &AppRuntime,
+    request: &RotateRequest,
+) -> Result<RotateResponse, ApiError> {
+    let key = request.key.as_ref().map(|text| MasterKey::parse(text)).transpose();
     let (key, _) = key.map_err(|e| ApiError::new(RefusalCode::InvalidKey, e.to_string()))?.unzip();
-    let (activate_in, grace) = (asked.activate_in_seconds, asked.grace_seconds);
-    let rotate = Rotate { key, activate_in, grace, force: asked.force };
-    let done = engine.rotate(tenant, rotate)?;
-    let ring = tenant.keys().ok_or(RotationError::NoKeys)?;
+    let (activate_in, grace) = (request.activate_in_seconds, request.grace_seconds);
+    let rotate = RotationRequest { key, activate_in, grace, force: request.force };
+    let done = engine.rotate(runtime, rotate)?;
+    let ring = runtime.keys().ok_or(RotationError::NoKeys)?;
     let key = ring.table().by_id(done.id.as_str()).map(|key| (key.state, key.until));
     let (state, until) = key.unwrap_or((KeyState::Active, None));
-    Ok(Rotated { id: done.id, state, until, closed: done.closed })
+    Ok(RotateResponse { id: done.id, state, until, closed: done.closed })
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Nothing {}
+struct EmptyBody {}
 
 #[derive(Serialize, Deserialize)]
-pub struct Revoked {
+pub struct RevokeResponse {
     pub revoked: String,
     pub active: Fingerprint,
 }
 
-async fn revoke(admin: Admin, path: web::Path<(String, String)>) -> Result<HttpResponse, ApiError> {
-    let Nothing {} = admin.asked("empty, or an empty object")?;
+async fn revoke(
+    admin: AdminRequest,
+    path: web::Path<(String, String)>,
+) -> Result<HttpResponse, ApiError> {
+    let EmptyBody {} = admin.parse_body("empty, or an empty object")?;
     let (_, id) = path.into_inner();
     admin.note("keys_revoke");
-    let revoked = admin.run(move |engine, tenant| {
-        let active = engine.revoke_key(tenant, &id)?;
-        Ok(Revoked { revoked: id, active })
+    let revoked = admin.run(move |engine, runtime| {
+        let active = engine.revoke_key(runtime, &id)?;
+        Ok(RevokeResponse { revoked: id, active })
     });
     Ok(HttpResponse::Ok().json(revoked.await?))
 }

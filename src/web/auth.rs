@@ -11,15 +11,15 @@ use actix_web::{
 };
 
 use super::{
-    audited::{Answer, note_answer},
+    auth_audit::{AuthResponse, record_auth},
+    auth_body::AuthBody,
+    auth_error_response::auth_error_response,
     cors,
     credentials::credentials,
     error::ApiError,
     fields::{Fields, app_key},
-    measured::Routes,
     query::Query,
-    question::Question,
-    refusal::refuse,
+    request_metrics::Routes,
     verify::{read_body, worker},
     worker::Worker,
 };
@@ -28,7 +28,7 @@ use grants::{ChannelGrant, UserGrant, authorize_channel, authorize_user};
 use crate::{
     app::App,
     auth::Credentials,
-    engine::{Tenant, counts::ALLOWED},
+    engine::{AppRuntime, counts::ALLOWED},
     ids::SocketId,
     refusal::RefusalCode,
 };
@@ -38,7 +38,7 @@ pub fn routes(routes: &mut Routes<'_>) {
         ["/apps/{app}/auth/channel", "/pusher/auth", "/jetsocket/auth", "/broadcasting/auth"]
     {
         routes.resource_or_slash(path, |resource| {
-            asked_with(resource).route(web::post().to(channel))
+            with_preflight(resource).route(web::post().to(channel))
         });
     }
     for path in [
@@ -47,11 +47,13 @@ pub fn routes(routes: &mut Routes<'_>) {
         "/jetsocket/user-auth",
         "/broadcasting/user-auth",
     ] {
-        routes.resource_or_slash(path, |resource| asked_with(resource).route(web::post().to(user)));
+        routes.resource_or_slash(path, |resource| {
+            with_preflight(resource).route(web::post().to(user))
+        });
     }
 }
 
-fn asked_with(resource: actix_web::Resource) -> actix_web::Resource {
+fn with_preflight(resource: actix_web::Resource) -> actix_web::Resource {
     resource
         .route(web::route().guard(actix_web::guard::Options()).to(preflight))
         .default_service(web::to(method_not_allowed))
@@ -70,60 +72,64 @@ async fn method_not_allowed() -> HttpResponse {
 async fn preflight(request: HttpRequest) -> HttpResponse {
     let worker = worker(&request);
     let named = request.match_info().get("app");
-    let tenants = worker.engine.tenants();
-    let candidates = tenants.iter().filter(|tenant| named.is_none_or(|named| *tenant.id == *named));
-    let apps: Vec<_> = candidates.map(|tenant| tenant.app_kept()).collect();
+    let runtimes = worker.engine.runtimes();
+    let candidates =
+        runtimes.iter().filter(|runtime| named.is_none_or(|named| *runtime.id == *named));
+    let apps: Vec<_> = candidates.map(|runtime| runtime.app_snapshot()).collect();
     cors::preflight(&request, apps.iter().map(|app| &**app))
 }
 
 async fn channel(request: HttpRequest, payload: web::Payload) -> HttpResponse {
-    match Asked::read(&request, payload).await {
-        Ok(mut asked) => {
-            let answer = match asked.enter(&request) {
-                Ok(()) => authorize_channel(&asked).await,
+    match AuthRequest::read(&request, payload).await {
+        Ok(mut auth_request) => {
+            let answer = match auth_request.check_client(&request) {
+                Ok(()) => authorize_channel(&auth_request).await,
                 Err(error) => Err(error),
             };
             if answer.is_err() {
-                asked.note_refused();
+                auth_request.note_refused();
             }
-            asked.answer(&request, answer)
+            auth_request.answer(&request, answer)
         }
-        Err(error) => not_asked::<ChannelGrant>(&request, error),
+        Err(error) => unparsed_request_response::<ChannelGrant>(&request, error),
     }
 }
 
 async fn user(request: HttpRequest, payload: web::Payload) -> HttpResponse {
-    match Asked::read(&request, payload).await {
-        Ok(mut asked) => {
-            let answer = match asked.enter(&request) {
-                Ok(()) => authorize_user(&asked).await,
+    match AuthRequest::read(&request, payload).await {
+        Ok(mut auth_request) => {
+            let answer = match auth_request.check_client(&request) {
+                Ok(()) => authorize_user(&auth_request).await,
                 Err(error) => Err(error),
             };
-            asked.answer(&request, answer)
+            auth_request.answer(&request, answer)
         }
-        Err(error) => not_asked::<UserGrant>(&request, error),
+        Err(error) => unparsed_request_response::<UserGrant>(&request, error),
     }
 }
 
 /// Responds to a request that cannot be parsed; even its app may be unknown.
-fn not_asked<G: Answer>(request: &HttpRequest, error: ApiError) -> HttpResponse {
+fn unparsed_request_response<G: AuthResponse>(
+    request: &HttpRequest,
+    error: ApiError,
+) -> HttpResponse {
     let engine = &worker(request).engine;
     let counts = &engine.counts;
     let answers = if G::FOR_CHANNEL { &counts.channel_auth } else { &counts.user_auth };
     answers.add(error.code().name());
     let mut response = HttpResponse::build(error.status_code());
-    let apps: Vec<_> = engine.tenants().iter().map(|tenant| tenant.app_kept()).collect();
+    let apps: Vec<_> = engine.runtimes().iter().map(|runtime| runtime.app_snapshot()).collect();
     cors::allow(&mut response, request, apps.iter().map(|app| &**app));
-    refuse(response, engine, None, &HashMap::new(), &error, |_| ())
+    auth_error_response(response, engine, None, &HashMap::new(), &error, |_| ())
 }
 
 /// Far more than a request needs; strangers may send one.
 const BODY_BYTES: usize = 16 * 1024;
 
 /// A request to an auth endpoint, and its app.
-struct Asked {
+struct AuthRequest {
     worker: Rc<Worker>,
-    tenant: Arc<Tenant>,
+    runtime: Arc<AppRuntime>,
     /// A snapshot of its settings for the whole request.
     app: Arc<App>,
     fields: Fields,
@@ -133,21 +139,21 @@ struct Asked {
     address: Option<Result<(), ApiError>>,
 }
 
-impl Asked {
+impl AuthRequest {
     async fn read(request: &HttpRequest, payload: web::Payload) -> Result<Self, ApiError> {
         let worker = worker(request);
         let query = Query::of(request.uri())?;
         // If the app is known from the head, an address over its limit is refused before its body
         // is read.
         let mut address = None;
-        if let Some((tenant, app)) = app_by_head(&worker, request, &query) {
-            let entered = enter_from(&worker, request, &tenant, &app);
+        if let Some((runtime, app)) = app_from_head(&worker, request, &query) {
+            let entered = check_address_rate(&worker, request, &runtime, &app);
             if entered.is_err() {
                 let (fields, credentials) = (Fields::new(), Credentials::default());
                 let (takes_cookies, address) = (false, Some(entered));
                 return Ok(Self {
                     worker,
-                    tenant,
+                    runtime,
                     app,
                     fields,
                     takes_cookies,
@@ -158,15 +164,15 @@ impl Asked {
             address = Some(entered);
         }
         let body = read_body(request, payload, BODY_BYTES).await?;
-        let Question { mut fields, takes_cookies } = Question::read(request, &body)?;
-        let (tenant, app) = chosen_app(&worker, request, app_key(&fields, &query)?)?;
+        let AuthBody { mut fields, takes_cookies } = AuthBody::read(request, &body)?;
+        let (runtime, app) = resolve_app(&worker, request, app_key(&fields, &query)?)?;
         let mut claimed = |name| fields.remove(name).filter(|value| !value.is_empty());
         let credentials = Credentials {
             claimed_user_id: claimed("user_id"),
             claimed_user_info: claimed("user_info"),
             ..Credentials::default()
         };
-        Ok(Self { worker, tenant, app, fields, takes_cookies, credentials, address })
+        Ok(Self { worker, runtime, app, fields, takes_cookies, credentials, address })
     }
 
     fn field(&self, name: &str) -> Result<&str, ApiError> {
@@ -187,20 +193,20 @@ impl Asked {
 
     fn note_refused(&self) {
         if let (Ok(socket), Ok(channel)) = (self.socket_id(), self.field("channel_name")) {
-            self.worker.engine.note_refused_question(&self.tenant, socket, channel);
+            self.worker.engine.note_reauth_refused(&self.runtime, socket, channel);
         }
     }
 
     /// Checks that apply to every request: limits, origin, credentials.
-    fn enter(&mut self, request: &HttpRequest) -> Result<(), ApiError> {
+    fn check_client(&mut self, request: &HttpRequest) -> Result<(), ApiError> {
         let (worker, app) = (&self.worker, &self.app);
-        let limited = &self.tenant.counts.limited;
+        let limited = &self.runtime.counts.limited;
         let entered = self.address.take();
-        entered.unwrap_or_else(|| enter_from(worker, request, &self.tenant, app))?;
+        entered.unwrap_or_else(|| check_address_rate(worker, request, &self.runtime, app))?;
         cors::check(request, app)?;
         worker
-            .entrance
-            .socket(self.socket_id()?, app)
+            .client_rate_limits
+            .check_socket(self.socket_id()?, app)
             .inspect_err(|_| limited.add("auth_per_socket"))?;
         let claimed = std::mem::take(&mut self.credentials);
         self.credentials = credentials(request, app, claimed, self.takes_cookies)?;
@@ -208,12 +214,15 @@ impl Asked {
     }
 
     /// The rate limit of the user, once the user is known.
-    fn enter_as(&self, user: &str) -> Result<(), ApiError> {
-        let limited = &self.tenant.counts.limited;
-        self.worker.entrance.user(user, &self.app).inspect_err(|_| limited.add("auth_per_user"))
+    fn check_user_rate(&self, user: &str) -> Result<(), ApiError> {
+        let limited = &self.runtime.counts.limited;
+        self.worker
+            .client_rate_limits
+            .check_user(user, &self.app)
+            .inspect_err(|_| limited.add("auth_per_user"))
     }
 
-    fn answer<G: Answer>(
+    fn answer<G: AuthResponse>(
         &self,
         request: &HttpRequest,
         answer: Result<G, ApiError>,
@@ -222,10 +231,10 @@ impl Asked {
         let status = answer.as_ref().map_or_else(ApiError::status_code, |_| StatusCode::OK);
         let mut response = HttpResponse::build(status);
         cors::allow(&mut response, request, std::iter::once(app));
-        let counts = &self.tenant.counts;
+        let counts = &self.runtime.counts;
         let answers = if G::FOR_CHANNEL { &counts.channel_auth } else { &counts.user_auth };
         answers.add(answer.as_ref().err().map_or(ALLOWED, |error| error.code().name()));
-        let note = |refusal| note_answer(&engine.audit, app, &self.fields, &answer, refusal);
+        let note = |refusal| record_auth(&engine.audit, app, &self.fields, &answer, refusal);
         match &answer {
             Ok(grant) => {
                 note(None);
@@ -234,58 +243,60 @@ impl Asked {
                 // Keeps browsers from running the response as a script.
                 response.insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff")).json(grant)
             }
-            Err(error) => refuse(response, engine, Some(app), &self.fields, error, note),
+            Err(error) => {
+                auth_error_response(response, engine, Some(app), &self.fields, error, note)
+            }
         }
     }
 }
 
 /// Counts a request against the limit of the client's address.
-fn enter_from(
+fn check_address_rate(
     worker: &Worker,
     request: &HttpRequest,
-    tenant: &Tenant,
+    runtime: &AppRuntime,
     app: &App,
 ) -> Result<(), ApiError> {
-    let entered = worker.entrance.address(request, &worker.settings(), app);
-    entered.inspect_err(|_| tenant.counts.limited.add("auth_per_ip"))
+    let entered = worker.client_rate_limits.check_address(request, &worker.settings(), app);
+    entered.inspect_err(|_| runtime.counts.limited.add("auth_per_ip"))
 }
 
 /// The app, if path and query determine it and the body cannot say otherwise.
-fn app_by_head(
+fn app_from_head(
     worker: &Worker,
     request: &HttpRequest,
     query: &Query,
-) -> Option<(Arc<Tenant>, Arc<App>)> {
-    let tenants = worker.engine.tenants();
-    let tenant = match request.match_info().get("app") {
-        Some(id) => tenants.by_id(id),
-        None => query.first("app_key").map_or(tenants.only(), |key| tenants.by_key(key)),
+) -> Option<(Arc<AppRuntime>, Arc<App>)> {
+    let runtimes = worker.engine.runtimes();
+    let runtime = match request.match_info().get("app") {
+        Some(id) => runtimes.by_id(id),
+        None => query.first("app_key").map_or(runtimes.only(), |key| runtimes.by_key(key)),
     }?;
-    let app = tenant.app_kept();
-    app.enabled.then(|| (tenant.clone(), app))
+    let app = runtime.app_snapshot();
+    app.enabled.then(|| (runtime.clone(), app))
 }
 
 /// The app of the path or of `app_key`, or the only one.
-fn chosen_app(
+fn resolve_app(
     worker: &Worker,
     request: &HttpRequest,
     key: Option<&str>,
-) -> Result<(Arc<Tenant>, Arc<App>), ApiError> {
-    let tenants = worker.engine.tenants();
+) -> Result<(Arc<AppRuntime>, Arc<App>), ApiError> {
+    let runtimes = worker.engine.runtimes();
     let found = match (request.match_info().get("app"), key) {
-        (Some(id), _) => tenants.by_id(id).ok_or_else(|| format!("There is no app {id} here")),
+        (Some(id), _) => runtimes.by_id(id).ok_or_else(|| format!("There is no app {id} here")),
         (None, Some(key)) => {
-            tenants.by_key(key).ok_or_else(|| "There is no app with this app_key here".to_owned())
+            runtimes.by_key(key).ok_or_else(|| "There is no app with this app_key here".to_owned())
         }
-        (None, None) => tenants.only().ok_or_else(|| {
+        (None, None) => runtimes.only().ok_or_else(|| {
             "There are several apps here: add the parameter app_key, or use /apps/{id}/auth/..."
                 .to_owned()
         }),
     };
-    let tenant = found.map_err(|message| ApiError::new(RefusalCode::UnknownApp, message))?;
-    let app = tenant.app_kept();
+    let runtime = found.map_err(|message| ApiError::new(RefusalCode::UnknownApp, message))?;
+    let app = runtime.app_snapshot();
     if !app.enabled {
         return Err(ApiError::new(RefusalCode::AppDisabled, "The app is disabled"));
     }
-    Ok((tenant.clone(), app))
+    Ok((runtime.clone(), app))
 }

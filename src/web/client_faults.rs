@@ -14,7 +14,7 @@ use actix_tls::accept::TlsError;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 
 use super::{
-    entrance::neighbourhood,
+    client_rate_limits::anonymize,
     remote::{HasRemote, Remote},
     services::{HEAD_DEADLINE, LINGER},
 };
@@ -33,7 +33,7 @@ pub fn note(
     let Some(fault) = fault(error, first) else { return };
     engine.client_faults.note(fault, error);
     if fault == ClientFault::TlsOnPlain {
-        name(
+        log_once_per_network(
             engine,
             remote(),
             "a client speaks TLS to a listener without TLS: it must use http:// and ws://, or the server needs tls_cert_file and tls_key_file",
@@ -61,7 +61,7 @@ fn is_farewell(reason: Option<impl Into<u32>>) -> bool {
     reason.is_some_and(|reason| reason.into() == 0)
 }
 
-pub fn note_handshake<E>(engine: &Engine, error: &TlsError<io::Error, E>) {
+pub fn note_tls_handshake<E>(engine: &Engine, error: &TlsError<io::Error, E>) {
     match error {
         TlsError::Tls(error) => engine.client_faults.note(ClientFault::TlsHandshake, error),
         TlsError::Timeout => {
@@ -72,14 +72,14 @@ pub fn note_handshake<E>(engine: &Engine, error: &TlsError<io::Error, E>) {
 }
 
 /// Once per network, without the client's full address.
-fn name(engine: &Engine, remote: Option<Remote>, sentence: &str) {
+fn log_once_per_network(engine: &Engine, remote: Option<Remote>, sentence: &str) {
     let address = match remote {
         Some(Remote::Address(address) | Remote::Balancer(Some(address))) => address,
         Some(Remote::Local | Remote::Balancer(None)) => IpAddr::from([127, 0, 0, 1]),
         None => return,
     };
-    let network = neighbourhood(address);
-    if engine.client_faults.is_to_be_named(network, Instant::now()) {
+    let network = anonymize(address);
+    if engine.client_faults.should_log_network(network, Instant::now()) {
         tracing::info!(client.network = %network, "{sentence}");
     }
 }
@@ -110,7 +110,7 @@ where
         // No TLS record begins with a letter, and every HTTP method does.
         Some(b'A'..=b'Z') => {
             engine.client_faults.note(ClientFault::PlainOnTls, "it begins with a letter");
-            name(
+            log_once_per_network(
                 engine,
                 io.remote(),
                 "a client speaks HTTP in clear to a listener with TLS: it must use https:// and wss://",
@@ -125,13 +125,13 @@ where
     }
 }
 
-const ANSWER: &str = "HTTP/1.1 400 Bad Request\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: 76\r\n\r\n{\"error\":\"This port speaks TLS: use https:// and wss://\",\"code\":\"needs_tls\"}";
+const NEEDS_TLS_RESPONSE: &str = "HTTP/1.1 400 Bad Request\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: 76\r\n\r\n{\"error\":\"This port speaks TLS: use https:// and wss://\",\"code\":\"needs_tls\"}";
 
 /// Reads a bounded rest of the request: closing a socket with unread bytes resets the connection,
 /// and the response would be lost.
 async fn answer(io: &mut (impl AsyncRead + AsyncWrite + Unpin)) -> io::Result<()> {
     const MAX_READS: usize = 16;
-    io.write_all(ANSWER.as_bytes()).await?;
+    io.write_all(NEEDS_TLS_RESPONSE.as_bytes()).await?;
     io.shutdown().await?;
     let mut rest = [0; 4096];
     for _ in 0..MAX_READS {
@@ -147,14 +147,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_answer_has_the_length_that_it_says() {
-        let (head, body) = ANSWER.split_once("\r\n\r\n").expect("a head and a body");
+    fn the_response_has_its_announced_length() {
+        let (head, body) = NEEDS_TLS_RESPONSE.split_once("\r\n\r\n").expect("a head and a body");
         assert!(head.ends_with(&format!("Content-Length: {}", body.len())), "{}", body.len());
         serde_json::from_str::<serde_json::Value>(body).expect("JSON");
     }
 
     #[test]
-    fn faults_are_told_apart_and_lost_connections_are_none() {
+    fn faults_are_classified_and_lost_connections_ignored() {
         let of = |error: DispatchError, first| fault(&error, first);
         let parse = || DispatchError::Parse(ParseError::Header);
         assert_eq!(of(parse(), Some(TLS_HANDSHAKE)), Some(ClientFault::TlsOnPlain));

@@ -9,7 +9,7 @@ use actix_web::{
 
 use super::{
     error::ApiError,
-    headers::{Twice, single},
+    headers::{DuplicateHeader, single},
 };
 use crate::{
     app::App,
@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// An unreadable value counts as an origin that is on no list.
-fn origin(request: &HttpRequest) -> Result<Option<&str>, Twice> {
+fn origin(request: &HttpRequest) -> Result<Option<&str>, DuplicateHeader> {
     single(request.headers(), header::ORIGIN)
 }
 
@@ -92,8 +92,8 @@ pub fn preflight<'a>(
     if allow(&mut response, request, candidates) {
         response.insert_header((header::ACCESS_CONTROL_ALLOW_METHODS, "POST"));
         response.insert_header((header::ACCESS_CONTROL_MAX_AGE, PREFLIGHT_AGE));
-        if let Some(asked) = request.headers().get(header::ACCESS_CONTROL_REQUEST_HEADERS) {
-            response.insert_header((header::ACCESS_CONTROL_ALLOW_HEADERS, asked.clone()));
+        if let Some(requested) = request.headers().get(header::ACCESS_CONTROL_REQUEST_HEADERS) {
+            response.insert_header((header::ACCESS_CONTROL_ALLOW_HEADERS, requested.clone()));
         }
     }
     response.finish()

@@ -10,7 +10,7 @@ use crate::{app::App, auth::Credentials, refusal::RefusalCode};
 
 /// A header set by the page takes precedence over a cookie added by the browser.
 ///
-/// `claimed`: the client's own claims. `takes_cookies`: see `Question`.
+/// `claimed`: the client's own claims. `takes_cookies`: see `AuthBody`.
 pub fn credentials(
     request: &HttpRequest,
     app: &App,
@@ -93,7 +93,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_cookie_of_a_name() {
+    fn duplicate_cookies_are_refused() {
         let of = |header: &str| {
             cookie(&TestRequest::default().insert_header(("Cookie", header)).to_http_request(), "t")
         };
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn bearers() {
+    fn bearer_tokens_are_parsed() {
         assert_eq!(bearer("Bearer x").as_deref(), Some("x"));
         assert_eq!(bearer("bearer  x ").as_deref(), Some("x"));
         assert_eq!((bearer("Bearer"), bearer("Basic x")), (None, None));

@@ -10,25 +10,25 @@ use actix_server::ServerHandle;
 
 use crate::{
     engine::Engine,
-    live::{Entry, Type},
+    live::{EntryType, LiveEntry},
 };
 
 /// Time for the last sockets to read their close frame and to answer it.
-const FAREWELL: Duration = Duration::from_secs(1);
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 /// Time after that for requests under way.
 pub const REQUEST_DEADLINE: Duration = Duration::from_secs(1);
 
-const LOOK: Duration = Duration::from_millis(20);
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 /// `over`: the time over which connections are closed.
 pub async fn drain(server: ServerHandle, engine: Arc<Engine>, over: Duration) {
     let sockets = engine.hub.sockets();
     tracing::info!(sockets, drain.seconds = over.as_secs(), "shutting down");
-    engine.live.note(|| Entry::new(Type::ServerDraining));
+    engine.live.note(|| LiveEntry::new(EntryType::ServerDraining));
     engine.hub.drain(over);
-    let deadline = Instant::now() + over + FAREWELL;
+    let deadline = Instant::now() + over + CLOSE_TIMEOUT;
     while engine.hub.sockets() > 0 && Instant::now() < deadline {
-        actix_rt::time::sleep(LOOK).await;
+        actix_rt::time::sleep(POLL_INTERVAL).await;
     }
     match engine.hub.sockets() {
         0 => {}

@@ -12,7 +12,7 @@ use crate::{
     channel::InvalidChannel,
     engine::{
         grants::GrantError,
-        publish::Unprepared,
+        publish::PrepareError,
         rotation::{RevokeError, RotationError},
     },
     explain::RefusalId,
@@ -33,7 +33,7 @@ pub struct ApiError {
 }
 
 #[derive(serde::Serialize)]
-pub struct Body<'a> {
+pub struct ErrorBody<'a> {
     pub error: &'a str,
     pub code: RefusalCode,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -79,8 +79,8 @@ impl ApiError {
         }
     }
 
-    pub fn body(&self) -> Body<'_> {
-        Body {
+    pub fn body(&self) -> ErrorBody<'_> {
+        ErrorBody {
             error: &self.message,
             code: self.code,
             fix: None,
@@ -91,14 +91,14 @@ impl ApiError {
         }
     }
 
-    pub fn nothing_here(request: &HttpRequest) -> Self {
+    pub fn path_not_found(request: &HttpRequest) -> Self {
         let message =
             format!("There is nothing at {} {}", request.method(), clipped(request.path()));
         Self::new(RefusalCode::NotFound, message)
     }
 
     /// `mistake`: the correction of the path.
-    pub fn no_such_path(request: &HttpRequest, mistake: &str) -> Self {
+    pub fn path_not_found_because(request: &HttpRequest, mistake: &str) -> Self {
         let path = clipped(request.path());
         let message = format!("There is nothing at {} {path}: {mistake}", request.method());
         Self::new(RefusalCode::NotFound, message)
@@ -113,7 +113,7 @@ impl ApiError {
     /// A request to a WebSocket's path with any method but GET and HEAD.
     pub fn handshake_is_a_get(request: &HttpRequest) -> Self {
         let message = format!(
-            "{} opens WebSocket connections, whose handshake is a GET request: {} is not answered here",
+            "{} opens WebSocket connections, subject handshake is a GET request: {} is not answered here",
             clipped(request.path()),
             request.method()
         );
@@ -155,11 +155,11 @@ impl ApiError {
         Self::new(RefusalCode::TooManyRequests, message)
     }
 
-    /// `whose`: the subject of the limit.
-    pub fn rate_limited(whose: &str, wait: Duration) -> Self {
+    /// `subject`: the subject of the limit.
+    pub fn rate_limited(subject: &str, wait: Duration) -> Self {
         let seconds = wait.as_secs() + 1;
         let message =
-            format!("Too many requests from this {whose}: ask again in {seconds} seconds");
+            format!("Too many requests from this {subject}: ask again in {seconds} seconds");
         let error = Self::new(RefusalCode::RateLimited, message);
         Self { retry_after: Some(seconds), ..error }
     }
@@ -235,8 +235,8 @@ impl From<InvalidChannel> for ApiError {
 }
 
 /// For a single event. In a batch, `index` counts.
-impl From<Unprepared> for ApiError {
-    fn from(refused: Unprepared) -> Self {
+impl From<PrepareError> for ApiError {
+    fn from(refused: PrepareError) -> Self {
         Self::new(refused.error.code(), refused.error.to_string())
     }
 }
@@ -271,11 +271,11 @@ pub async fn blocking<T: Send + 'static>(
 }
 
 pub async fn not_found(request: HttpRequest) -> Result<HttpResponse, ApiError> {
-    Err(ApiError::nothing_here(&request))
+    Err(ApiError::path_not_found(&request))
 }
 
 /// Does not give away the address of the API.
-pub async fn no_api() -> Result<HttpResponse, ApiError> {
+pub async fn api_not_served_here() -> Result<HttpResponse, ApiError> {
     Err(ApiError::new(
         RefusalCode::NoApiHere,
         "The HTTP API is not served at this address: ask the operators of the server for the right one",

@@ -8,15 +8,15 @@ use serde_json::value::RawValue;
 
 use super::{
     error::ApiError,
-    verify::{Signed, item, json_text},
+    verify::{SignedRequest, item, json_text},
 };
 use crate::{
     app::App,
     channel::{Access, Channel},
     crypto::sealer::sealed_bytes,
     engine::{
-        Tenant,
-        publish::Event,
+        AppRuntime,
+        publish::PublishedEvent,
         queries::{Attributes, ChannelInfo},
     },
     ids::SocketId,
@@ -45,29 +45,29 @@ struct Trigger<'a> {
 }
 
 #[derive(Deserialize)]
-struct Batch<'a> {
+struct BatchBody<'a> {
     #[serde(borrow)]
     batch: Vec<&'a RawValue>,
 }
 
 /// A trigger with parsed names and checked sizes.
-struct Parsed<'a> {
+struct ParsedEvent<'a> {
     name: Cow<'a, str>,
     data: Cow<'a, str>,
     channels: Vec<Channel>,
-    targets: Vec<Target>,
+    targets: Vec<EventTarget>,
     except: Option<SocketId>,
     info: Attributes,
     allow_mixed: bool,
 }
 
 /// A channel, with the backend's name for it: its own name or an alias.
-struct Target {
+struct EventTarget {
     name: String,
     channel: Channel,
 }
 
-pub async fn trigger(signed: Signed) -> Result<HttpResponse, ApiError> {
+pub async fn trigger(signed: SignedRequest) -> Result<HttpResponse, ApiError> {
     let body = json_text(&signed.body)?;
     let mut trigger: Trigger<'_> = match body.as_str() {
         "" => Trigger::default(),
@@ -75,34 +75,34 @@ pub async fn trigger(signed: Signed) -> Result<HttpResponse, ApiError> {
     };
     let from_query = fill_from_query(&mut trigger, &signed);
     let parsed = parse(trigger, from_query, &signed.app)?;
-    learn(&signed, &parsed);
+    record_call(&signed, &parsed);
     within_rate(&signed, std::slice::from_ref(&parsed))?;
-    let prepared = signed.engine().prepare(&signed.tenant, &signed.app, vec![event(&parsed)])?;
-    signed.engine().publish(&signed.tenant, prepared);
+    let prepared = signed.engine().prepare(&signed.runtime, &signed.app, vec![event(&parsed)])?;
+    signed.engine().publish(&signed.runtime, prepared);
     if parsed.info.is_empty() {
         return Ok(empty());
     }
-    let info = |target: &Target| signed.tenant.attributes(&target.channel, parsed.info);
+    let info = |target: &EventTarget| signed.runtime.attributes(&target.channel, parsed.info);
     let channels: BTreeMap<&str, ChannelInfo> =
         parsed.targets.iter().map(|target| (&*target.name, info(target))).collect();
     Ok(HttpResponse::Ok().json(BTreeMap::from([("channels", channels)])))
 }
 
-pub async fn trigger_batch(signed: Signed) -> Result<HttpResponse, ApiError> {
+pub async fn trigger_batch(signed: SignedRequest) -> Result<HttpResponse, ApiError> {
     let limits = &signed.app.limits;
     let body = json_text(&signed.body)?;
-    let Batch { batch } = item(body.as_str(), "The body")?;
+    let BatchBody { batch } = item(body.as_str(), "The body")?;
     check_length(batch.len(), limits.batch_events)?;
     let parsed = batch
         .into_iter()
         .enumerate()
         .map(|(index, raw)| parse_item(raw, &signed.app).map_err(|error| error.in_batch(index)))
         .collect::<Result<Vec<_>, _>>()?;
-    parsed.iter().for_each(|item| learn(&signed, item));
+    parsed.iter().for_each(|item| record_call(&signed, item));
     within_rate(&signed, &parsed)?;
     let events = parsed.iter().map(event).collect();
     let prepared =
-        signed.engine().prepare(&signed.tenant, &signed.app, events).map_err(|refused| {
+        signed.engine().prepare(&signed.runtime, &signed.app, events).map_err(|refused| {
             let index = refused.index;
             let error = ApiError::from(refused);
             match index {
@@ -110,12 +110,12 @@ pub async fn trigger_batch(signed: Signed) -> Result<HttpResponse, ApiError> {
                 None => error,
             }
         })?;
-    signed.engine().publish(&signed.tenant, prepared);
+    signed.engine().publish(&signed.runtime, prepared);
     if parsed.iter().all(|item| item.info.is_empty()) {
         return Ok(empty());
     }
     let infos: Vec<ChannelInfo> =
-        parsed.iter().map(|item| first_info(&signed.tenant, item)).collect();
+        parsed.iter().map(|item| first_info(&signed.runtime, item)).collect();
     Ok(HttpResponse::Ok().json(BTreeMap::from([("batch", infos)])))
 }
 
@@ -133,7 +133,7 @@ fn check_length(length: usize, limit: usize) -> Result<(), ApiError> {
 
 /// The older form: the body is the data, everything else is in the URL.
 pub async fn trigger_raw(
-    signed: Signed,
+    signed: SignedRequest,
     path: web::Path<(String, String)>,
 ) -> Result<HttpResponse, ApiError> {
     let data = std::str::from_utf8(&signed.body)
@@ -146,19 +146,19 @@ pub async fn trigger_raw(
         ..Trigger::default()
     };
     let parsed = parse(trigger, Some(data.into()), &signed.app)?;
-    learn(&signed, &parsed);
+    record_call(&signed, &parsed);
     within_rate(&signed, std::slice::from_ref(&parsed))?;
-    let prepared = signed.engine().prepare(&signed.tenant, &signed.app, vec![event(&parsed)])?;
-    signed.engine().publish(&signed.tenant, prepared);
+    let prepared = signed.engine().prepare(&signed.runtime, &signed.app, vec![event(&parsed)])?;
+    signed.engine().publish(&signed.runtime, prepared);
     Ok(HttpResponse::Accepted().json(serde_json::Map::new()))
 }
 
 /// Checked before sealing. Every well-formed event counts, delivered or not.
-fn within_rate(signed: &Signed, parsed: &[Parsed<'_>]) -> Result<(), ApiError> {
+fn within_rate(signed: &SignedRequest, parsed: &[ParsedEvent<'_>]) -> Result<(), ApiError> {
     let count = parsed.iter().map(|event| event.channels.len() as u64).sum();
     let allowed = signed.app.limits.events();
-    signed.tenant.events.take(count, allowed, Instant::now()).map_err(|wait| {
-        signed.tenant.counts.limited.add("events_per_second");
+    signed.runtime.events.take(count, allowed, Instant::now()).map_err(|wait| {
+        signed.runtime.counts.limited.add("events_per_second");
         ApiError::over_rate(
             RefusalCode::TooManyEvents,
             "events",
@@ -169,22 +169,22 @@ fn within_rate(signed: &Signed, parsed: &[Parsed<'_>]) -> Result<(), ApiError> {
     })
 }
 
-fn learn(signed: &Signed, parsed: &Parsed<'_>) {
-    signed.learned.event(&parsed.name, &parsed.channels);
+fn record_call(signed: &SignedRequest, parsed: &ParsedEvent<'_>) {
+    signed.call_recorder.event(&parsed.name, &parsed.channels);
 }
 
 fn empty() -> HttpResponse {
     HttpResponse::Ok().content_type("application/json").body("{}")
 }
 
-fn first_info(tenant: &Tenant, item: &Parsed<'_>) -> ChannelInfo {
+fn first_info(runtime: &AppRuntime, item: &ParsedEvent<'_>) -> ChannelInfo {
     item.channels
         .first()
-        .map_or_else(ChannelInfo::default, |channel| tenant.attributes(channel, item.info))
+        .map_or_else(ChannelInfo::default, |channel| runtime.attributes(channel, item.info))
 }
 
-fn event<'a>(parsed: &'a Parsed<'a>) -> Event<'a> {
-    Event {
+fn event<'a>(parsed: &'a ParsedEvent<'a>) -> PublishedEvent<'a> {
+    PublishedEvent {
         name: &parsed.name,
         data: &parsed.data,
         channels: parsed.channels.clone(),
@@ -195,7 +195,10 @@ fn event<'a>(parsed: &'a Parsed<'a>) -> Event<'a> {
 
 /// Parameters in the URL instead of the body are deprecated, and legal. Returns the data, if the
 /// URL contains it.
-fn fill_from_query<'a>(trigger: &mut Trigger<'_>, signed: &'a Signed) -> Option<Cow<'a, str>> {
+fn fill_from_query<'a>(
+    trigger: &mut Trigger<'_>,
+    signed: &'a SignedRequest,
+) -> Option<Cow<'a, str>> {
     let owned = |name| signed.query.first(name).map(str::to_owned);
     trigger.name = trigger.name.take().or_else(|| owned("name").map(Cow::Owned));
     trigger.socket_id = trigger.socket_id.take().or_else(|| owned("socket_id"));
@@ -212,7 +215,7 @@ fn fill_from_query<'a>(trigger: &mut Trigger<'_>, signed: &'a Signed) -> Option<
     signed.query.first("data").filter(|_| trigger.data.is_none()).map(Cow::Borrowed)
 }
 
-fn parse_item<'a>(raw: &'a RawValue, app: &App) -> Result<Parsed<'a>, ApiError> {
+fn parse_item<'a>(raw: &'a RawValue, app: &App) -> Result<ParsedEvent<'a>, ApiError> {
     let trigger: Trigger<'a> = item(raw.get(), "The event")?;
     if trigger.channels.is_some() {
         let message = "The event has channels; in a batch each event has one channel";
@@ -226,7 +229,7 @@ fn parse<'a>(
     trigger: Trigger<'a>,
     data: Option<Cow<'a, str>>,
     app: &App,
-) -> Result<Parsed<'a>, ApiError> {
+) -> Result<ParsedEvent<'a>, ApiError> {
     let limits = &app.limits;
     let name = parse_name(trigger.name, limits)?;
     let data = data.map_or_else(|| parse_data(trigger.data), Ok)?;
@@ -234,7 +237,7 @@ fn parse<'a>(
     let channels = distinct(&targets);
     check_size(&data, &channels, limits)?;
     let except = trigger.socket_id.filter(|id| !id.is_empty()).map(|id| id.parse());
-    Ok(Parsed {
+    Ok(ParsedEvent {
         name,
         data,
         channels,
@@ -279,7 +282,7 @@ fn parse_channels(
     one: Option<String>,
     many: Option<Vec<String>>,
     app: &App,
-) -> Result<Vec<Target>, ApiError> {
+) -> Result<Vec<EventTarget>, ApiError> {
     let invalid = |message: String| ApiError::new(RefusalCode::InvalidChannels, message);
     let names: Vec<String> = match (one, many) {
         (Some(_), Some(_)) => return Err(invalid("Give channel or channels, not both".into())),
@@ -296,14 +299,14 @@ fn parse_channels(
     }
     names
         .into_iter()
-        .map(|name| Ok(Target { channel: app.published_channel(&name)?, name }))
+        .map(|name| Ok(EventTarget { channel: app.published_channel(&name)?, name }))
         .collect()
 }
 
 /// Each channel once: names may repeat, and a channel may be named by its alias as well.
-fn distinct(targets: &[Target]) -> Vec<Channel> {
+fn distinct(targets: &[EventTarget]) -> Vec<Channel> {
     let mut channels: Vec<Channel> = Vec::with_capacity(targets.len());
-    for Target { channel, .. } in targets {
+    for EventTarget { channel, .. } in targets {
         if !channels.contains(channel) {
             channels.push(channel.clone());
         }

@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 use super::{
     error::ApiError,
-    verify::{Signed, json},
+    verify::{SignedRequest, json},
 };
 use crate::{
     explain::{Explanation, Subject},
@@ -15,7 +15,7 @@ use crate::{
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Question {
+struct ExplainRequest {
     auth: String,
     socket_id: String,
     channel_name: Option<String>,
@@ -26,21 +26,21 @@ struct Question {
 }
 
 /// Bounds the work of one request.
-const OTHER_SOCKETS: usize = 100;
+const MAX_OTHER_SOCKETS: usize = 100;
 
-pub async fn explain(signed: Signed) -> Result<HttpResponse, ApiError> {
-    let question: Question = json(&signed.body)?;
-    if question.other_socket_ids.len() > OTHER_SOCKETS {
-        let message = format!("More than {OTHER_SOCKETS} other_socket_ids");
+pub async fn explain(signed: SignedRequest) -> Result<HttpResponse, ApiError> {
+    let request: ExplainRequest = json(&signed.body)?;
+    if request.other_socket_ids.len() > MAX_OTHER_SOCKETS {
+        let message = format!("More than {MAX_OTHER_SOCKETS} other_socket_ids");
         return Err(ApiError::new(RefusalCode::TooManyParameters, message));
     }
-    let socket = socket_id(&question.socket_id)?;
-    let others = question.other_socket_ids.iter().map(|id| socket_id(id));
+    let socket = socket_id(&request.socket_id)?;
+    let others = request.other_socket_ids.iter().map(|id| socket_id(id));
     let others = others.collect::<Result<Vec<_>, _>>()?;
-    let subject = subject(&question)?;
-    let (engine, tenant) = (signed.engine(), &signed.tenant);
-    let verdict = engine.explain(tenant, &question.auth, socket, &subject, &others);
-    let connected = engine.check_connection(tenant, socket).await.is_ok();
+    let subject = subject(&request)?;
+    let (engine, runtime) = (signed.engine(), &signed.runtime);
+    let verdict = engine.explain(runtime, &request.auth, socket, &subject, &others);
+    let connected = engine.check_connection(runtime, socket).await.is_ok();
     Ok(HttpResponse::Ok().json(Explanation::new(&verdict, socket, &subject, Some(connected))))
 }
 
@@ -50,9 +50,9 @@ fn socket_id(text: &str) -> Result<SocketId, ApiError> {
     })
 }
 
-fn subject(question: &Question) -> Result<Subject<'_>, ApiError> {
-    let data = question.channel_data.as_deref();
-    match (&question.channel_name, &question.user_data) {
+fn subject(request: &ExplainRequest) -> Result<Subject<'_>, ApiError> {
+    let data = request.channel_data.as_deref();
+    match (&request.channel_name, &request.user_data) {
         (Some(name), None) => Ok(Subject::Channel { name, data }),
         (None, Some(data)) => Ok(Subject::User { data }),
         _ => Err(ApiError::new(

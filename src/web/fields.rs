@@ -21,7 +21,7 @@ pub fn form_fields(body: &[u8]) -> Result<Fields, ApiError> {
         .map_err(|_| ApiError::new(RefusalCode::InvalidForm, "The form is not UTF-8"))?;
     let mut fields = HashMap::new();
     for (name, value) in Query::parse(text).iter() {
-        enter(&mut fields, name, value.to_owned())?;
+        insert_once(&mut fields, name, value.to_owned())?;
     }
     Ok(fields)
 }
@@ -29,7 +29,7 @@ pub fn form_fields(body: &[u8]) -> Result<Fields, ApiError> {
 /// String parameters are taken as they are. User data may be any JSON and becomes its text; other
 /// parameters must be strings: a number would lose digits of a socket id.
 pub fn json_fields(body: &[u8]) -> Result<Fields, ApiError> {
-    let Pairs(pairs) = json(body)?;
+    let JsonPairs(pairs) = json(body)?;
     let mut fields = HashMap::new();
     for (name, value) in pairs.into_iter().filter(|(name, _)| FIELDS.contains(&&**name)) {
         let text = match value {
@@ -41,23 +41,23 @@ pub fn json_fields(body: &[u8]) -> Result<Fields, ApiError> {
                 return Err(ApiError::new(RefusalCode::InvalidParameter, message));
             }
         };
-        enter(&mut fields, &name, text)?;
+        insert_once(&mut fields, &name, text)?;
     }
     Ok(fields)
 }
 
 /// Duplicates are refused: a proxy in front might choose the other one.
-pub fn enter(fields: &mut Fields, name: &str, value: String) -> Result<(), ApiError> {
+pub fn insert_once(fields: &mut Fields, name: &str, value: String) -> Result<(), ApiError> {
     if !FIELDS.contains(&name) {
         return Ok(());
     }
     match fields.insert(name.to_owned(), value) {
         None => Ok(()),
-        Some(_) => Err(twice(name)),
+        Some(_) => Err(duplicate_parameter(name)),
     }
 }
 
-pub fn twice(name: &str) -> ApiError {
+pub fn duplicate_parameter(name: &str) -> ApiError {
     ApiError::new(RefusalCode::DuplicateParameter, format!("The parameter {name} is given twice"))
 }
 
@@ -69,32 +69,32 @@ pub fn app_key<'a>(fields: &'a Fields, query: &'a Query) -> Result<Option<&'a st
     let first = given.next();
     match given.all(|other| Some(other) == first) {
         true => Ok(first),
-        false => Err(twice("app_key")),
+        false => Err(duplicate_parameter("app_key")),
     }
 }
 
 /// All members of an object in order; a map would keep only the last of each name.
-struct Pairs(Vec<(String, Value)>);
+struct JsonPairs(Vec<(String, Value)>);
 
-impl<'de> Deserialize<'de> for Pairs {
+impl<'de> Deserialize<'de> for JsonPairs {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Members;
-        impl<'de> Visitor<'de> for Members {
-            type Value = Pairs;
+        struct JsonPairsVisitor;
+        impl<'de> Visitor<'de> for JsonPairsVisitor {
+            type Value = JsonPairs;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("an object")
             }
 
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Pairs, A::Error> {
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<JsonPairs, A::Error> {
                 let mut pairs = Vec::new();
                 while let Some(pair) = map.next_entry()? {
                     pairs.push(pair);
                 }
-                Ok(Pairs(pairs))
+                Ok(JsonPairs(pairs))
             }
         }
-        deserializer.deserialize_map(Members)
+        deserializer.deserialize_map(JsonPairsVisitor)
     }
 }
 
@@ -103,7 +103,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_counts_twice() {
+    fn duplicate_fields_are_refused() {
         for body in [
             r#"{"socket_id":"1.1","socket_id":"2.2"}"#,
             r#"{"socket_id":"1.1","socket_\u0069d":"2.2"}"#,
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn one_app_key_wherever_it_stands() {
+    fn conflicting_app_keys_are_refused() {
         let fields = |form: &str| form_fields(form.as_bytes()).expect("a form");
         for (form, query, expected) in [
             ("", "", Ok(None)),

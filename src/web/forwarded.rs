@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn from_the_right_as_far_as_hops_are_trusted() {
+    fn addresses_are_read_from_the_right_through_trusted_hops() {
         for (peer, lines, expected) in [
             ("10.0.0.1", &["203.0.113.7"][..], "203.0.113.7"),
             ("10.0.0.1", &["198.51.100.1, 203.0.113.7, 10.9.9.9"], "203.0.113.7"),
@@ -150,7 +150,7 @@ mod tests {
     proptest! {
         /// Elements to the left of our proxy's own change nothing.
         #[test]
-        fn what_a_client_sends_is_not_believed(sent in "[ -~]{0,60}", header in prop::bool::ANY) {
+        fn headers_of_clients_are_not_believed(sent in "[ -~]{0,60}", header in prop::bool::ANY) {
             let (header, wrote) = match header {
                 true => (ForwardedHeader::XForwardedFor, "203.0.113.7"),
                 false => (ForwardedHeader::Forwarded, "for=203.0.113.7"),

@@ -9,19 +9,19 @@ use actix_web::{
 use super::{error::ApiError, socket_path, verify::worker};
 
 /// `GET /` on a listener for clients.
-pub async fn of_clients(request: HttpRequest) -> HttpResponse {
+pub async fn clients_index(request: HttpRequest) -> HttpResponse {
     let prefix = &worker(&request).settings().path_prefix;
     line(format!("This is Sealcast. WebSocket connections go to {prefix}/app/KEY."))
 }
 
 /// `GET /` on a listener for backends.
-pub async fn of_backends(request: HttpRequest) -> HttpResponse {
+pub async fn backends_index(request: HttpRequest) -> HttpResponse {
     let prefix = &worker(&request).settings().path_prefix;
     line(format!("This is Sealcast. The HTTP API is at {prefix}/apps/ID/."))
 }
 
 /// `GET /` on the operations listener.
-pub async fn of_operations() -> HttpResponse {
+pub async fn operations_index() -> HttpResponse {
     line("This is Sealcast, for operators: /metrics, /stats, /health, /ready and /capacity.".into())
 }
 
@@ -29,12 +29,12 @@ fn line(text: String) -> HttpResponse {
     HttpResponse::Ok().content_type(ContentType::plaintext()).body(text + "\n")
 }
 
-const LOST: &str = "The header Upgrade of this WebSocket handshake is missing: a proxy on the way has removed it. Let the proxy pass on Upgrade and Connection (docs/proxies.md)";
-const PLAIN: &str = "WebSocket connections go here: connect with a client. If a client sent this, a proxy on the way has removed the header Upgrade (docs/proxies.md)";
+const UPGRADE_REMOVED: &str = "The header Upgrade of this WebSocket handshake is missing: a proxy on the way has removed it. Let the proxy pass on Upgrade and Connection (docs/proxies.md)";
+const UPGRADE_MISSING: &str = "WebSocket connections go here: connect with a client. If a client sent this, a proxy on the way has removed the header Upgrade (docs/proxies.md)";
 
 /// An ordinary request for the path of WebSocket connections.
 pub async fn no_upgrade(request: HttpRequest) -> HttpResponse {
-    upgrade_required(if was_handshake(&request) { LOST } else { PLAIN })
+    upgrade_required(if was_handshake(&request) { UPGRADE_REMOVED } else { UPGRADE_MISSING })
 }
 
 /// Adds the header Upgrade, with the protocol to upgrade to. The HTTP library leaves it out over
@@ -54,22 +54,22 @@ fn was_handshake(request: &HttpRequest) -> bool {
 }
 
 /// An unknown path on a listener for clients.
-pub async fn nothing(request: HttpRequest) -> Result<HttpResponse, ApiError> {
+pub async fn clients_not_found(request: HttpRequest) -> Result<HttpResponse, ApiError> {
     let path = request.path();
     if path.contains("/app/") || path.ends_with("/app") {
         let mistake =
-            socket_path::mistake(path, &worker(&request).settings().path_prefix, |_, _| false);
-        return Err(ApiError::no_such_path(&request, &mistake));
+            socket_path::path_hint(path, &worker(&request).settings().path_prefix, |_, _| false);
+        return Err(ApiError::path_not_found_because(&request, &mistake));
     }
-    nothing_of_backends(request).await
+    backends_not_found(request).await
 }
 
 /// An unknown path on a listener for backends.
-pub async fn nothing_of_backends(request: HttpRequest) -> Result<HttpResponse, ApiError> {
+pub async fn backends_not_found(request: HttpRequest) -> Result<HttpResponse, ApiError> {
     let prefix = &worker(&request).settings().path_prefix;
     if request.path().starts_with(prefix.as_str()) {
-        return Err(ApiError::nothing_here(&request));
+        return Err(ApiError::path_not_found(&request));
     }
     let mistake = format!("every path begins with path_prefix, which is \"{prefix}\"");
-    Err(ApiError::no_such_path(&request, &mistake))
+    Err(ApiError::path_not_found_because(&request, &mistake))
 }

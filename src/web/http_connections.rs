@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{
-    http_usage::{LONG, Patience, Usage},
+    http_usage::{HttpUsage, LONG, Patience},
     services::HTTP_CONNECTIONS,
 };
 
@@ -23,7 +23,7 @@ const GRACE: Duration = Duration::from_secs(1);
 pub struct HttpConnections {
     most: usize,
     open: Rc<Cell<usize>>,
-    all: RefCell<Vec<Rc<Usage>>>,
+    all: RefCell<Vec<Rc<HttpUsage>>>,
     handshakes: Rc<Cell<usize>>,
 }
 
@@ -57,11 +57,11 @@ impl HttpConnections {
     }
 
     /// One more, or `None` where there are too many and each is of use.
-    pub fn admit(&self, is_multiplexed: bool) -> Option<Rc<Usage>> {
+    pub fn admit(&self, is_multiplexed: bool) -> Option<Rc<HttpUsage>> {
         if self.open.get() >= self.most && !self.make_room(1 + self.most / 32) {
             return None;
         }
-        let usage = Rc::new(Usage::new(self.open.clone(), is_multiplexed));
+        let usage = Rc::new(HttpUsage::new(self.open.clone(), is_multiplexed));
         let mut all = self.all.borrow_mut();
         if all.len() > 2 * self.open.get() + LEAST {
             all.retain(|usage| !usage.has_left());
@@ -136,7 +136,7 @@ mod tests {
     }
 
     /// Of a memory of 16 MiB: 64.
-    fn full() -> (HttpConnections, Vec<Rc<Usage>>) {
+    fn full() -> (HttpConnections, Vec<Rc<HttpUsage>>) {
         let http = HttpConnections::new(Some(16 << 20), 1);
         let all = (0..64).map(|_| http.admit(false).expect("room")).collect();
         (http, all)

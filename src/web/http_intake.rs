@@ -9,7 +9,7 @@ use std::{
 
 use tokio::io::{AsyncRead, ReadBuf};
 
-use super::http_usage::Usage;
+use super::http_usage::HttpUsage;
 
 /// Bytes and requests until answers have been written. So few, that a flood of requests on some
 /// connections leaves turns for the others.
@@ -17,7 +17,7 @@ const PASS_BYTES: usize = 8 * 1024;
 const PASS_REQUESTS: usize = 4;
 
 /// A head is never larger. Node.js allows as much by default.
-pub const HEAD_BYTES: usize = 16 * 1024;
+pub const MAX_HEAD_BYTES: usize = 16 * 1024;
 
 #[derive(Default)]
 pub struct Intake {
@@ -44,7 +44,7 @@ impl Intake {
     }
 
     /// Before each read: takes note of a request that has begun.
-    pub fn follow(&mut self, usage: &Usage) {
+    pub fn follow(&mut self, usage: &HttpUsage) {
         if self.begun != usage.begun() {
             (self.begun, self.behind, self.head) = (usage.begun(), 0, 0);
         }
@@ -55,11 +55,11 @@ impl Intake {
 
     /// Whether what was passed on is the beginning of a head alone, and too much of it.
     pub fn is_head_too_large(&self) -> bool {
-        self.pass_bytes == 0 && self.head > HEAD_BYTES
+        self.pass_bytes == 0 && self.head > MAX_HEAD_BYTES
     }
 
     /// Whether the next request comes too early.
-    pub fn waits_for_answer(&self, usage: &Usage) -> bool {
+    pub fn waits_for_answer(&self, usage: &HttpUsage) -> bool {
         self.behind >= PASS_BYTES as u64 && usage.waits_for_answer(self.behind - PASS_BYTES as u64)
     }
 

@@ -15,9 +15,9 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::{
     http_connections::HttpConnections,
-    http_intake::{HEAD_BYTES, Intake},
-    http_usage::Usage,
-    remote::{HasRemote, Known, Remote},
+    http_intake::{Intake, MAX_HEAD_BYTES},
+    http_usage::HttpUsage,
+    remote::{HasRemote, Remote, RemoteSource},
     transport::Transport,
     upgrade::plain_refusal,
 };
@@ -28,27 +28,27 @@ const SCRATCH_BYTES: usize = 4096;
 const SCRATCH_READS: usize = 16;
 
 pub struct HttpStream<IO> {
-    shared: Rc<Shared<IO>>,
-    usage: Rc<Usage>,
+    shared: Rc<SharedSocket<IO>>,
+    usage: Rc<HttpUsage>,
     intake: Intake,
 }
 
 /// The socket, until it is taken over. Requests of the connection share it, so that a handler can
 /// ask for the peer's address: looking it up for every connection would cost a system call, several
 /// times the cost of sharing.
-struct Shared<IO> {
+struct SharedSocket<IO> {
     io: RefCell<Option<IO>>,
     /// The first byte of the connection.
     first: Cell<Option<u8>>,
 }
 
-impl<IO: HasRemote> HasRemote for Shared<IO> {
+impl<IO: HasRemote> HasRemote for SharedSocket<IO> {
     fn remote(&self) -> Option<Remote> {
         self.io.borrow().as_ref()?.remote()
     }
 }
 
-/// A connection in the form of the HTTP service. Without the peer's address: see `Shared`.
+/// A connection in the form of the HTTP service. Without the peer's address: see `SharedSocket`.
 pub type Accepted<IO> = (HttpStream<IO>, Protocol, Option<SocketAddr>);
 
 pub fn accepted<IO>(
@@ -58,25 +58,25 @@ pub fn accepted<IO>(
 ) -> Result<Accepted<IO>, DispatchError> {
     let usage = connections.admit(protocol == Protocol::Http2);
     let usage = usage.ok_or(DispatchError::Io(io::ErrorKind::QuotaExceeded.into()))?;
-    let shared = Rc::new(Shared { io: RefCell::new(Some(io)), first: Cell::new(None) });
+    let shared = Rc::new(SharedSocket { io: RefCell::new(Some(io)), first: Cell::new(None) });
     Ok((HttpStream { shared, usage, intake: Intake::default() }, protocol, None))
 }
 
 /// What requests find of their connection.
-pub struct Watched(pub Rc<Usage>);
+pub struct Watched(pub Rc<HttpUsage>);
 
 pub fn share<IO: Transport>(stream: &HttpStream<IO>, connection: &mut Extensions) {
-    connection.insert(Known::Asked(stream.shared.clone()));
+    connection.insert(RemoteSource::OnDemand(stream.shared.clone()));
     connection.insert(Watched(stream.usage.clone()));
 }
 
 /// What is known of a connection when HTTP has failed on it.
-pub struct Beginning<IO> {
-    shared: Rc<Shared<IO>>,
-    usage: Rc<Usage>,
+pub struct ConnectionStart<IO> {
+    shared: Rc<SharedSocket<IO>>,
+    usage: Rc<HttpUsage>,
 }
 
-impl<IO: HasRemote> Beginning<IO> {
+impl<IO: HasRemote> ConnectionStart<IO> {
     pub fn first(&self) -> Option<u8> {
         self.shared.first.get()
     }
@@ -97,8 +97,8 @@ impl<IO> Drop for HttpStream<IO> {
 }
 
 impl<IO: Transport> HttpStream<IO> {
-    pub fn beginning(&self) -> Beginning<IO> {
-        Beginning { shared: self.shared.clone(), usage: self.usage.clone() }
+    pub fn connection_start(&self) -> ConnectionStart<IO> {
+        ConnectionStart { shared: self.shared.clone(), usage: self.usage.clone() }
     }
 
     /// And what was read of it and not yet passed on.
@@ -158,7 +158,7 @@ impl<IO: Transport> HttpStream<IO> {
     fn refuse(&self, cx: &mut Context<'_>) {
         self.usage.refuse();
         if self.usage.begun() == 0 {
-            let message = format!("The head of the request is larger than {HEAD_BYTES} bytes");
+            let message = format!("The head of the request is larger than {MAX_HEAD_BYTES} bytes");
             let status = "431 Request Header Fields Too Large";
             let code = RefusalCode::HeadTooLarge;
             let answer = plain_refusal(status, "Connection: close", &message, code);
@@ -169,7 +169,7 @@ impl<IO: Transport> HttpStream<IO> {
     }
 
     /// Reads what the client still sends, since closing at once would reset the connection and the
-    /// answer would be lost. See `Usage::is_overdue`.
+    /// answer would be lost. See `HttpUsage::is_overdue`.
     fn poll_discard(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut scratch = [0; SCRATCH_BYTES];
         for _ in 0..SCRATCH_READS {
@@ -238,7 +238,7 @@ impl<IO: Transport> AsyncWrite for HttpStream<IO> {
     /// HTTP shuts a stream down as the last thing before it drops it. Where closing the socket ends
     /// the transport by itself, there is nothing to do.
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if IO::SAYS_ITS_END {
+        if IO::HAS_CLOSE_NOTIFY {
             return self.poll(|io| io.poll_shutdown(cx));
         }
         Poll::Ready(Ok(()))

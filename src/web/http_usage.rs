@@ -21,7 +21,7 @@ pub const LONG: Duration = Duration::from_secs(5);
 const LARGE: usize = 64 * 1024;
 const LARGE_TOGETHER: usize = 1024 * 1024;
 
-pub struct Usage {
+pub struct HttpUsage {
     /// HTTP/2: requests run beside each other, and the protocol keeps its own connection alive.
     pub is_multiplexed: bool,
     /// Connections of the worker; this one counts until it has left.
@@ -56,7 +56,7 @@ pub struct Patience {
     pub waiting: Duration,
 }
 
-impl Usage {
+impl HttpUsage {
     pub fn new(open: Rc<Cell<usize>>, is_multiplexed: bool) -> Self {
         open.set(open.get() + 1);
         let now = Instant::now();

@@ -16,16 +16,16 @@ use crate::{
 pub struct Listeners {
     /// One listener for each address of the name, at least one; `api` and `operations` may be
     /// empty.
-    pub(super) public: Vec<Bound>,
-    pub(super) api: Vec<Bound>,
-    pub(super) operations: Vec<Bound>,
+    pub(super) public: Vec<BoundListener>,
+    pub(super) api: Vec<BoundListener>,
+    pub(super) operations: Vec<BoundListener>,
     /// The admin socket, for the server's own user.
     pub admin: Option<UnixListener>,
     /// Removed at the end of the server.
     pub(super) files: Vec<SocketFile>,
 }
 
-pub enum Bound {
+pub enum BoundListener {
     Tcp(TcpListener),
     Unix(UnixListener, PathBuf),
 }
@@ -53,13 +53,13 @@ impl Listeners {
     pub fn bind(addresses: &Addresses) -> io::Result<Self> {
         let mut files = Vec::new();
         let mut bind = |address: &Address, flag| match address {
-            Address::Tcp(address) => Ok(vec![Bound::Tcp(bind(*address, flag)?)]),
+            Address::Tcp(address) => Ok(vec![BoundListener::Tcp(bind(*address, flag)?)]),
             Address::Name(name) => bind_all(name, flag),
             Address::Unix(path) => {
                 let bound = unix_socket::bind(path, addresses.unix_mode, BACKLOG);
                 let (listener, file) = bound.map_err(io::Error::other)?;
                 files.push(file);
-                Ok(vec![Bound::Unix(listener, path.clone())])
+                Ok(vec![BoundListener::Unix(listener, path.clone())])
             }
         };
         let public = bind(&addresses.public, "--listen")?;
@@ -73,19 +73,19 @@ impl Listeners {
     }
 
     pub fn public(&self) -> io::Result<Vec<Address>> {
-        self.public.iter().map(Bound::address).collect()
+        self.public.iter().map(BoundListener::address).collect()
     }
 
     pub fn api(&self) -> io::Result<Vec<Address>> {
-        self.api.iter().map(Bound::address).collect()
+        self.api.iter().map(BoundListener::address).collect()
     }
 
     pub fn operations(&self) -> io::Result<Vec<Address>> {
-        self.operations.iter().map(Bound::address).collect()
+        self.operations.iter().map(BoundListener::address).collect()
     }
 }
 
-impl Bound {
+impl BoundListener {
     fn address(&self) -> io::Result<Address> {
         match self {
             Self::Tcp(listener) => listener.local_addr().map(Address::Tcp),
@@ -95,13 +95,13 @@ impl Bound {
 }
 
 /// Addresses that the system lacks, such as IPv6, are skipped; the others are bound.
-fn bind_all(name: &HostName, flag: &str) -> io::Result<Vec<Bound>> {
+fn bind_all(name: &HostName, flag: &str) -> io::Result<Vec<BoundListener>> {
     let explain = |error: io::Error| {
         let message =
             format!("cannot listen on {name}: {error} (choose another address with {flag})");
         io::Error::new(error.kind(), message)
     };
-    let mut bound: Vec<Bound> = Vec::new();
+    let mut bound: Vec<BoundListener> = Vec::new();
     let mut port = None;
     let mut missing = io::Error::from(io::ErrorKind::AddrNotAvailable);
     for mut address in name.resolve().map_err(explain)? {
@@ -110,7 +110,7 @@ fn bind_all(name: &HostName, flag: &str) -> io::Result<Vec<Bound>> {
         match bind(address, flag) {
             Ok(listener) => {
                 port = Some(listener.local_addr()?.port());
-                bound.push(Bound::Tcp(listener));
+                bound.push(BoundListener::Tcp(listener));
             }
             Err(error) if is_missing(&error) => missing = error,
             Err(error) => return Err(error),

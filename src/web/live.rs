@@ -1,18 +1,18 @@
 //! `GET /ops/live`: the live feed as a WebSocket, one JSON object in each message.
 
 mod guard;
-mod line;
 mod pump;
+mod socket_handle;
 
 use std::rc::Rc;
 
 use actix_web::{HttpRequest, HttpResponse, http::header, web};
 
-pub use guard::LiveFeed;
-pub use line::share;
+pub use guard::LiveFeedAccess;
+pub use socket_handle::share;
 
 use super::{
-    admin::Door,
+    admin::AdminAuth,
     error::ApiError,
     front::upgrade_required,
     headers::single,
@@ -22,8 +22,8 @@ use super::{
     worker::Worker,
 };
 use crate::{
-    audit::{Fact, Watcher},
-    live::{Filter, Watching},
+    audit::{AuditFact, WatchOrigin},
+    live::{LiveFilter, WatchGuard},
     refusal::RefusalCode,
 };
 
@@ -32,34 +32,34 @@ pub fn routes(config: &mut web::ServiceConfig) {
 }
 
 async fn watch(request: HttpRequest, payload: web::Payload) -> Result<HttpResponse, ApiError> {
-    let (worker, who) = admit(&request)?;
+    let (worker, watcher) = admit(&request)?;
     if !request.headers().contains_key(header::UPGRADE) {
         return Ok(upgrade_required(
             "The live feed is a WebSocket, and this request has no header Upgrade: use `sealcast tail`",
         ));
     }
-    let filter = Filter::parse(request.query_string())
+    let filter = LiveFilter::parse(request.query_string())
         .map_err(|error| ApiError::new(RefusalCode::UnknownFilter, error.to_string()))?;
     let (answer, session, messages) =
-        actix_ws::handle(&request, payload).map_err(|error| not_a_handshake(&error))?;
+        actix_ws::handle(&request, payload).map_err(|error| invalid_handshake(&error))?;
     let watching = begin(&worker, filter)?;
-    worker.engine.audit.note(Fact::WatchBegun { watcher: who.clone() });
-    let line = line::of(&request);
+    worker.engine.audit.note(AuditFact::WatchBegun { watcher: watcher.clone() });
+    let handle = socket_handle::of(&request);
     actix_rt::spawn(async move {
         let reason = pump::run(watching, session, messages).await;
         // Also ends the connection of a peer that reads nothing.
-        line.inspect(line::Line::hang_up);
-        worker.engine.audit.note(Fact::WatchEnded { watcher: who, reason });
+        handle.inspect(socket_handle::SocketHandle::shut_down);
+        worker.engine.audit.note(AuditFact::WatchEnded { watcher, reason });
     });
     Ok(answer)
 }
 
-fn admit(request: &HttpRequest) -> Result<(Rc<Worker>, Watcher), ApiError> {
-    let door = request.app_data::<Door>().expect("every route has its door");
-    door.admit(request)?;
+fn admit(request: &HttpRequest) -> Result<(Rc<Worker>, WatchOrigin), ApiError> {
+    let auth = request.app_data::<AdminAuth>().expect("every route has its door");
+    auth.admit(request)?;
     let worker = worker(request);
     let from = remote(request);
-    guard::check_place(worker.settings().live_feed, door, from)?;
+    guard::check_remote(worker.settings().live_feed, auth, from)?;
     let text = |name| single(request.headers(), name);
     guard::check_origin(text(header::ORIGIN)?, text(header::HOST)?)?;
     // A peer on a Unix socket has no address.
@@ -67,10 +67,10 @@ fn admit(request: &HttpRequest) -> Result<(Rc<Worker>, Watcher), ApiError> {
         Some(Remote::Address(peer)) => Some(peer),
         _ => None,
     };
-    Ok((worker, Watcher { by: door.name(), peer }))
+    Ok((worker, WatchOrigin { by: auth.name(), peer }))
 }
 
-fn begin(worker: &Worker, filter: Filter) -> Result<Watching, ApiError> {
+fn begin(worker: &Worker, filter: LiveFilter) -> Result<WatchGuard, ApiError> {
     if worker.engine.hub.is_draining() {
         return Err(ApiError::new(RefusalCode::ShuttingDown, "The server is shutting down"));
     }
@@ -79,7 +79,7 @@ fn begin(worker: &Worker, filter: Filter) -> Result<Watching, ApiError> {
         .map_err(|error| ApiError::new(RefusalCode::TooManyWatchers, error.to_string()))
 }
 
-fn not_a_handshake(error: &actix_web::Error) -> ApiError {
+fn invalid_handshake(error: &actix_web::Error) -> ApiError {
     let message = format!(
         "The live feed is a WebSocket, and this is no valid handshake ({error}): use `sealcast tail`"
     );

@@ -1,16 +1,18 @@
 //! The web layer: the only place that knows actix.
 
+mod accepted_stream;
 mod admin;
-mod arrival;
-mod audited;
 pub mod auth;
-mod calls;
+mod auth_audit;
+mod auth_body;
+mod auth_error_response;
+mod call_recorder;
 mod channels;
 mod client_faults;
+mod client_rate_limits;
 mod cors;
 mod credentials;
 mod drain;
-mod entrance;
 mod error;
 mod events;
 mod explain;
@@ -19,6 +21,7 @@ mod forwarded;
 mod front;
 #[cfg(fuzzing)]
 pub mod fuzzing;
+mod handshake_rejections;
 mod headers;
 mod http_connections;
 mod http_intake;
@@ -26,49 +29,46 @@ mod http_stream;
 mod http_usage;
 mod listeners;
 mod live;
-mod measured;
 mod methods;
 mod multipart;
 mod ops;
 mod ops_hosts;
-mod parts;
 mod probes;
+mod proxy_header_failures;
 mod proxy_protocol;
 mod public;
 mod query;
-mod question;
 mod rates;
-mod refusal;
 mod remote;
+mod request_metrics;
 mod server;
+mod server_context;
 mod services;
 mod socket;
 mod socket_path;
-mod strays;
 mod streams;
 mod timestamp;
 mod tokens;
 mod transport;
-mod turned_away;
 mod upgrade;
 mod users;
 mod verify;
 mod worker;
 
-pub use admin::{AdminToken, Deliveries, Discard, Revoked, Rotated, TestResults};
+pub use admin::{AdminToken, Deliveries, Discard, RevokeResponse, RotateResponse, TestResults};
 pub use forwarded::{ForwardedHeader, Proxies};
 pub use listeners::{Addresses, Listeners};
-pub use live::LiveFeed;
+pub use live::LiveFeedAccess;
 pub use ops_hosts::{OpsHosts, bare};
 pub use server::serve;
 
 use actix_web::{Resource, Route, web};
-use measured::Routes;
+use request_metrics::Routes;
 use worker::Worker;
 
 /// The settings of handlers and sockets.
 #[derive(Clone, Debug)]
-pub struct Settings {
+pub struct ServerSettings {
     /// Empty, or `/something`; the prefix of every path.
     pub path_prefix: String,
     pub strict_protocol: bool,
@@ -91,7 +91,7 @@ pub struct Settings {
     pub body_timeout: std::time::Duration,
     /// `None` switches the admin API of the operations listener off.
     pub admin_token: Option<AdminToken>,
-    pub live_feed: LiveFeed,
+    pub live_feed: LiveFeedAccess,
     pub ops_hosts: OpsHosts,
 }
 
@@ -104,7 +104,7 @@ pub struct Proxied {
 
 /// The kind of peers that a listener is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Serves {
+pub enum ListenerRole {
     Everybody,
     /// Browsers and other clients; the API is on another listener.
     Clients,
@@ -112,43 +112,45 @@ pub enum Serves {
     Backends,
 }
 
-fn routes(config: &mut web::ServiceConfig, worker: &Worker, serves: Serves) {
+fn routes(config: &mut web::ServiceConfig, worker: &Worker, role: ListenerRole) {
     let routes = &mut Routes::new(config, worker);
     probes::routes(routes);
-    probes::gate(routes);
-    routes.resource("/", |resource| front_line(resource, serves));
-    if serves != Serves::Clients {
+    probes::capacity_routes(routes);
+    routes.resource("/", |resource| index_route(resource, role));
+    if role != ListenerRole::Clients {
         api(routes);
     }
-    if serves != Serves::Backends {
+    if role != ListenerRole::Backends {
         auth::routes(routes);
         for path in ["/app/{key}", "/app/{key}/"] {
             routes.resource(path, |resource| methods::handshake(resource, front::no_upgrade));
         }
     }
-    if serves == Serves::Clients {
+    if role == ListenerRole::Clients {
         config
-            .route("/apps/{path:.*}", web::to(error::no_api))
-            .route("/users/{path:.*}", web::to(error::no_api));
+            .route("/apps/{path:.*}", web::to(error::api_not_served_here))
+            .route("/users/{path:.*}", web::to(error::api_not_served_here));
     }
     if !worker.settings().path_prefix.is_empty() {
         // The prefix itself, without a final slash.
-        config.service(front_line(web::resource(""), serves));
+        config.service(index_route(web::resource(""), role));
     }
-    config.default_service(nothing(serves));
+    config.default_service(not_found_route(role));
 }
 
-fn front_line(resource: Resource, serves: Serves) -> Resource {
-    match serves {
-        Serves::Everybody | Serves::Clients => methods::get(resource, front::of_clients),
-        Serves::Backends => methods::get(resource, front::of_backends),
+fn index_route(resource: Resource, role: ListenerRole) -> Resource {
+    match role {
+        ListenerRole::Everybody | ListenerRole::Clients => {
+            methods::get(resource, front::clients_index)
+        }
+        ListenerRole::Backends => methods::get(resource, front::backends_index),
     }
 }
 
-fn nothing(serves: Serves) -> Route {
-    match serves {
-        Serves::Everybody | Serves::Clients => web::to(front::nothing),
-        Serves::Backends => web::to(front::nothing_of_backends),
+fn not_found_route(role: ListenerRole) -> Route {
+    match role {
+        ListenerRole::Everybody | ListenerRole::Clients => web::to(front::clients_not_found),
+        ListenerRole::Backends => web::to(front::backends_not_found),
     }
 }
 

@@ -5,7 +5,7 @@
 
 use super::{
     error::ApiError,
-    fields::{Fields, enter},
+    fields::{Fields, insert_once},
 };
 use crate::refusal::RefusalCode;
 
@@ -45,7 +45,7 @@ pub fn multipart_fields(body: &[u8], boundary: &str) -> Result<Fields, ApiError>
             part.split_once(&*delimiter).ok_or_else(|| invalid("the last boundary is missing"))?;
         let (head, value) =
             part.split_once("\r\n\r\n").ok_or_else(|| invalid("the head of a part has no end"))?;
-        enter(&mut fields, name(head)?, value.to_owned())?;
+        insert_once(&mut fields, name(head)?, value.to_owned())?;
         rest = next;
     }
     Err(invalid("it has more than 100 parts"))
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn fields_as_browsers_and_tools_write_them() {
+    fn bodies_of_browsers_and_tools_are_read() {
         let file = part(
             "content-disposition: form-data; filename=\"a;b=c.txt\"; name=\"user_info\"\r\nContent-Type: application/json",
             "{\"a\":\r\n1}",
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_otherwise_is_refused() {
+    fn other_notations_are_refused() {
         let good = named("socket_id", "1.2");
         for body in [
             String::new(),
@@ -165,7 +165,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_body_is_read_or_refused(body in "(--b|\r\n|name=|;|\"|:|Content-Disposition|[a-z]){0,60}") {
+        fn arbitrary_bodies_do_not_panic(body in "(--b|\r\n|name=|;|\"|:|Content-Disposition|[a-z]){0,60}") {
             let _ = multipart_fields(body.as_bytes(), "b");
             let _ = boundary(&body);
         }

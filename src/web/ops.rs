@@ -11,11 +11,11 @@ use crate::{metrics::CONTENT_TYPE, refusal::RefusalCode};
 /// On the operations listener only. Runs on a blocking thread, since it walks all channels.
 pub async fn metrics(request: HttpRequest) -> Result<HttpResponse, ApiError> {
     let metrics = worker(&request).metrics.clone();
-    let page = blocking(move || metrics.page().map_err(|_| unwritten())).await?;
+    let page = blocking(move || metrics.page().map_err(|_| metrics_failed())).await?;
     Ok(HttpResponse::Ok().content_type(CONTENT_TYPE).body(page))
 }
 
-fn unwritten() -> ApiError {
+fn metrics_failed() -> ApiError {
     ApiError::new(RefusalCode::NoMetrics, "The metrics could not be written; ask again")
 }
 

@@ -74,7 +74,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn f26_addresses_and_names_that_are_listed_are_answered() {
+    fn f26_addresses_and_listed_names_are_answered() {
         let hosts = OpsHosts(vec!["ops.example.com".into(), "sealcast".into()]);
         for host in [
             "127.0.0.1",
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn f26_this_hosts_own_name_is_answered() {
+    fn f26_own_host_name_is_answered() {
         let own = Some("Web-1.example.com");
         assert!(is_own("web-1", own) && is_own("web-1.example.com", own));
         assert!(!is_own("web", own) && !is_own("example.com", own) && !is_own("", own));

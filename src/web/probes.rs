@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use actix_web::{HttpRequest, HttpResponse};
 
-use super::{measured::Routes, verify::worker};
-use crate::{capacity::Usage, engine::readiness::Unready};
+use super::{request_metrics::Routes, verify::worker};
+use crate::{capacity::ResourceUsage, engine::readiness::Unready};
 
 pub fn routes(routes: &mut Routes<'_>) {
     routes.get("/health", health).get("/live", health).get("/ready", ready);
@@ -19,12 +19,12 @@ pub fn routes_with_notices(routes: &mut Routes<'_>) {
 }
 
 /// Clients see open or closed, as a connection would show as well, without numbers.
-pub fn gate(routes: &mut Routes<'_>) {
-    routes.get("/capacity", open);
+pub fn capacity_routes(routes: &mut Routes<'_>) {
+    routes.get("/capacity", capacity_without_numbers);
 }
 
 /// For operators: with numbers.
-pub fn gate_with_numbers(routes: &mut Routes<'_>) {
+pub fn capacity_routes_with_numbers(routes: &mut Routes<'_>) {
     routes.get("/capacity", capacity);
 }
 
@@ -61,31 +61,31 @@ fn readiness(mut reasons: Vec<Unready>, notices: Vec<Unready>) -> HttpResponse {
 }
 
 #[derive(serde::Serialize)]
-struct Gate {
+struct CapacityStatus {
     status: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     threshold_percent: Option<u64>,
     #[serde(flatten)]
-    usage: Option<Usage>,
+    usage: Option<ResourceUsage>,
 }
 
-async fn open(request: HttpRequest) -> HttpResponse {
-    gate_of(&request, false)
+async fn capacity_without_numbers(request: HttpRequest) -> HttpResponse {
+    capacity_response(&request, false)
 }
 
 async fn capacity(request: HttpRequest) -> HttpResponse {
-    gate_of(&request, true)
+    capacity_response(&request, true)
 }
 
-fn gate_of(request: &HttpRequest, with_numbers: bool) -> HttpResponse {
+fn capacity_response(request: &HttpRequest, with_numbers: bool) -> HttpResponse {
     let worker = worker(request);
     let percent = worker.settings().capacity_percent;
     let usage = worker.engine.usage();
-    let (mut answer, status) = match worker.engine.welcomes(&usage, percent) {
+    let (mut answer, status) = match worker.engine.accepts_connections(&usage, percent) {
         true => (HttpResponse::Ok(), "open"),
         false => (HttpResponse::ServiceUnavailable(), "closed"),
     };
-    answer.json(Gate {
+    answer.json(CapacityStatus {
         status,
         threshold_percent: with_numbers.then_some(percent),
         usage: with_numbers.then_some(usage),

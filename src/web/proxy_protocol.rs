@@ -10,10 +10,10 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 
 /// The content of a PROXY header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Said {
+pub enum ProxyHeader {
     Client(IpAddr),
     /// The load balancer's own connection, such as a health check, or one of unknown origin.
-    Nobody,
+    Unspecified,
 }
 
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -25,7 +25,7 @@ pub enum Malformed {
     #[error("the PROXY header has an unknown version")]
     Version,
     #[error("the PROXY header cannot be read")]
-    Rubbish,
+    Unreadable,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -38,26 +38,26 @@ pub enum ReadError {
 
 /// The state of a header after some of its bytes.
 #[derive(Debug, PartialEq, Eq)]
-enum Progress {
+enum HeaderProgress {
     /// At least this many bytes of the header are missing.
     Read(usize),
-    Whole(Said),
+    Whole(ProxyHeader),
 }
 
 const SIGNATURE: &[u8; 12] = b"\r\n\r\n\0\r\nQUIT\n";
-const V1_BEGINS: &[u8] = b"PROXY ";
+const V1_PREFIX: &[u8] = b"PROXY ";
 /// A line with two IPv6 addresses, including its end.
-const V1_LONGEST: usize = 107;
-const V2_FIXED: usize = SIGNATURE.len() + 4;
+const V1_MAX_BYTES: usize = 107;
+const V2_HEADER_BYTES: usize = SIGNATURE.len() + 4;
 /// After the fixed part: addresses and extensions, with room beyond any known load balancer.
-const V2_LONGEST: usize = 2048;
+const V2_MAX_BYTES: usize = 2048;
 
-pub async fn read(io: &mut (impl AsyncRead + Unpin)) -> Result<Said, ReadError> {
+pub async fn read(io: &mut (impl AsyncRead + Unpin)) -> Result<ProxyHeader, ReadError> {
     let mut header = Vec::new();
     loop {
         match progress(&header)? {
-            Progress::Whole(said) => return Ok(said),
-            Progress::Read(count) => {
+            HeaderProgress::Whole(content) => return Ok(content),
+            HeaderProgress::Read(count) => {
                 let known = header.len();
                 header.resize(known + count, 0);
                 io.read_exact(&mut header[known..]).await?;
@@ -66,37 +66,37 @@ pub async fn read(io: &mut (impl AsyncRead + Unpin)) -> Result<Said, ReadError> 
     }
 }
 
-fn progress(header: &[u8]) -> Result<Progress, Malformed> {
+fn progress(header: &[u8]) -> Result<HeaderProgress, Malformed> {
     if header.len() < SIGNATURE.len() {
         // The shortest header of either version is longer.
-        Ok(Progress::Read(SIGNATURE.len() - header.len()))
+        Ok(HeaderProgress::Read(SIGNATURE.len() - header.len()))
     } else if header.starts_with(SIGNATURE) {
-        second(header)
-    } else if header.starts_with(V1_BEGINS) {
-        first(header)
+        parse_v2(header)
+    } else if header.starts_with(V1_PREFIX) {
+        parse_v1(header)
     } else {
         Err(Malformed::Missing)
     }
 }
 
 /// Version 1: one line of text.
-fn first(header: &[u8]) -> Result<Progress, Malformed> {
+fn parse_v1(header: &[u8]) -> Result<HeaderProgress, Malformed> {
     if let Some(line) = header.strip_suffix(b"\r\n") {
-        return said_by(line).map(Progress::Whole);
+        return parse_v1_line(line).map(HeaderProgress::Whole);
     }
     let ended = header.strip_suffix(b"\r").unwrap_or(header);
     if ended.iter().any(|byte| matches!(byte, b'\r' | b'\n')) {
-        return Err(Malformed::Rubbish);
+        return Err(Malformed::Unreadable);
     }
-    let least = if ended.len() < header.len() { 1 } else { least_left(header) };
-    if header.len() + least > V1_LONGEST {
+    let least = if ended.len() < header.len() { 1 } else { min_remaining(header) };
+    if header.len() + least > V1_MAX_BYTES {
         return Err(Malformed::TooLong);
     }
-    Ok(Progress::Read(least))
+    Ok(HeaderProgress::Read(least))
 }
 
 /// For a line without its end: the missing words, one byte each, and the end.
-fn least_left(line: &[u8]) -> usize {
+fn min_remaining(line: &[u8]) -> usize {
     if !line.starts_with(b"PROXY TCP") {
         return 2;
     }
@@ -105,70 +105,72 @@ fn least_left(line: &[u8]) -> usize {
     5usize.saturating_sub(spaces) * 2 + begun + 2
 }
 
-fn said_by(line: &[u8]) -> Result<Said, Malformed> {
-    let line = std::str::from_utf8(line).map_err(|_| Malformed::Rubbish)?;
+fn parse_v1_line(line: &[u8]) -> Result<ProxyHeader, Malformed> {
+    let line = std::str::from_utf8(line).map_err(|_| Malformed::Unreadable)?;
     let words: Vec<&str> = line.split(' ').collect();
     match words[..] {
-        ["PROXY", "UNKNOWN", ..] => Ok(Said::Nobody),
+        ["PROXY", "UNKNOWN", ..] => Ok(ProxyHeader::Unspecified),
         ["PROXY", "TCP4", from, to, from_port, to_port] => {
             client::<Ipv4Addr>([from, to], [from_port, to_port])
         }
         ["PROXY", "TCP6", from, to, from_port, to_port] => {
             client::<Ipv6Addr>([from, to], [from_port, to_port])
         }
-        _ => Err(Malformed::Rubbish),
+        _ => Err(Malformed::Unreadable),
     }
 }
 
 fn client<A: std::str::FromStr + Into<IpAddr>>(
     addresses: [&str; 2],
     ports: [&str; 2],
-) -> Result<Said, Malformed> {
-    let [Ok(from), Ok(_)] = addresses.map(str::parse::<A>) else { return Err(Malformed::Rubbish) };
+) -> Result<ProxyHeader, Malformed> {
+    let [Ok(from), Ok(_)] = addresses.map(str::parse::<A>) else {
+        return Err(Malformed::Unreadable);
+    };
     if ports.iter().any(|port| port.parse::<u16>().is_err()) {
-        return Err(Malformed::Rubbish);
+        return Err(Malformed::Unreadable);
     }
-    Ok(Said::Client(from.into().to_canonical()))
+    Ok(ProxyHeader::Client(from.into().to_canonical()))
 }
 
-fn second(header: &[u8]) -> Result<Progress, Malformed> {
-    let Some(fixed) = header.first_chunk::<V2_FIXED>() else {
-        return Ok(Progress::Read(V2_FIXED - header.len()));
+fn parse_v2(header: &[u8]) -> Result<HeaderProgress, Malformed> {
+    let Some(fixed) = header.first_chunk::<V2_HEADER_BYTES>() else {
+        return Ok(HeaderProgress::Read(V2_HEADER_BYTES - header.len()));
     };
     let [.., command, family, high, low] = *fixed;
     let length = usize::from(u16::from_be_bytes([high, low]));
     if command >> 4 != 2 {
         return Err(Malformed::Version);
     }
-    if length > V2_LONGEST {
+    if length > V2_MAX_BYTES {
         return Err(Malformed::TooLong);
     }
-    let body = &header[V2_FIXED..];
+    let body = &header[V2_HEADER_BYTES..];
     if body.len() < length {
-        return Ok(Progress::Read(length - body.len()));
+        return Ok(HeaderProgress::Read(length - body.len()));
     }
     let local = match command & 0xf {
         0 => true,
         1 => false,
-        _ => return Err(Malformed::Rubbish),
+        _ => return Err(Malformed::Unreadable),
     };
-    if local { Ok(Progress::Whole(Said::Nobody)) } else { address(family, body) }
+    if local { Ok(HeaderProgress::Whole(ProxyHeader::Unspecified)) } else { address(family, body) }
 }
 
 /// Addresses and ports come first, then extensions.
-fn address(family: u8, body: &[u8]) -> Result<Progress, Malformed> {
+fn address(family: u8, body: &[u8]) -> Result<HeaderProgress, Malformed> {
     let client = |address: Option<IpAddr>| match address {
-        Some(address) => Ok(Progress::Whole(Said::Client(address.to_canonical()))),
-        None => Err(Malformed::Rubbish),
+        Some(address) => Ok(HeaderProgress::Whole(ProxyHeader::Client(address.to_canonical()))),
+        None => Err(Malformed::Unreadable),
     };
     match family {
         // TCP over IPv4 or IPv6.
         0x11 => client(body.first_chunk::<12>().map(|body| v4(body).into())),
         0x21 => client(body.first_chunk::<36>().map(|body| v6(body).into())),
         // A Unix socket, or an unspecified address family.
-        0x31 if body.len() < 216 => Err(Malformed::Rubbish),
-        0x31 | 0x00 => Ok(Progress::Whole(Said::Nobody)),
-        _ => Err(Malformed::Rubbish),
+        0x31 if body.len() < 216 => Err(Malformed::Unreadable),
+        0x31 | 0x00 => Ok(HeaderProgress::Whole(ProxyHeader::Unspecified)),
+        _ => Err(Malformed::Unreadable),
     }
 }
 
@@ -185,9 +187,9 @@ mod tests;
 
 /// The result for these bytes, and the number of bytes read.
 #[cfg(fuzzing)]
-pub fn read_all(bytes: &[u8]) -> (Result<Said, String>, usize) {
+pub fn read_all(bytes: &[u8]) -> (Result<ProxyHeader, String>, usize) {
     let mut rest = bytes;
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
-    let said = runtime.block_on(read(&mut rest)).map_err(|error| error.to_string());
-    (said, bytes.len() - rest.len())
+    let content = runtime.block_on(read(&mut rest)).map_err(|error| error.to_string());
+    (content, bytes.len() - rest.len())
 }

@@ -26,17 +26,16 @@ use actix_web::{
 use rustls::ServerConfig;
 
 use super::{
-    Serves, calls,
+    ListenerRole, call_recorder,
     client_faults::{self, Peek, expect_tls},
-    front_line,
     http_stream::{self, Accepted, HttpStream},
-    measured::measured,
-    nothing,
-    parts::Draining,
+    index_route, not_found_route,
     remote::HasRemote,
+    request_metrics::with_request_metrics,
     routes,
+    server_context::Draining,
     services::{HEAD_DEADLINE, LINGER},
-    streams::Stream,
+    streams::StreamGuard,
     transport::Transport,
     upgrade::take_over,
     worker::Worker,
@@ -47,9 +46,9 @@ use crate::engine::ClientFault;
 pub fn plain<IO: Transport>(
     worker: Rc<Worker>,
     draining: impl Draining,
-    serves: Serves,
+    role: ListenerRole,
 ) -> impl ServiceFactory<IO, Config = (), Response = (), Error = DispatchError, InitError = ()> {
-    let served = served(worker.clone(), draining, serves);
+    let served = served(worker.clone(), draining, role);
     fn_service(move |io: IO| ready(http_stream::accepted(io, Protocol::Http1, &worker.http)))
         .and_then(served)
 }
@@ -58,7 +57,7 @@ pub fn plain<IO: Transport>(
 pub fn tls<IO: ActixStream + HasRemote + Peek + 'static>(
     worker: Rc<Worker>,
     draining: impl Draining,
-    serves: Serves,
+    role: ListenerRole,
     config: ServerConfig,
 ) -> impl ServiceFactory<
     IO,
@@ -69,42 +68,42 @@ pub fn tls<IO: ActixStream + HasRemote + Peek + 'static>(
 > {
     let [before, shaking] = [(); 2].map(|()| worker.engine.clone());
     let acceptor = acceptor(config).map_err(move |error| {
-        client_faults::note_handshake(&shaking, &error);
+        client_faults::note_tls_handshake(&shaking, &error);
         TlsError::into_service_error(error)
     });
     let counting = worker.clone();
     let acceptor = apply_fn_factory(acceptor, move |io: IO, acceptor: &_| {
         let handshake = counting.http.shake();
-        let shaken = acceptor.call(io);
+        let with_protocol = acceptor.call(io);
         async move {
             let _handshake = handshake.ok_or(TlsError::Timeout)?;
-            shaken.await
+            with_protocol.await
         }
     });
     let begun = move |io: IO| {
         let engine = before.clone();
         async move { expect_tls(io, &engine).await }
     };
-    let served = served(worker.clone(), draining, serves).map_err(TlsError::Service);
-    let shaken = move |io: TlsStream<IO>| {
+    let served = served(worker.clone(), draining, role).map_err(TlsError::Service);
+    let with_protocol = move |io: TlsStream<IO>| {
         let protocol = protocol(&io);
         ready(http_stream::accepted(io, protocol, &worker.http).map_err(TlsError::Service))
     };
-    fn_service(begun).and_then(acceptor).and_then(fn_service(shaken)).and_then(served)
+    fn_service(begun).and_then(acceptor).and_then(fn_service(with_protocol)).and_then(served)
 }
 
 /// What both have in common.
 fn served<IO: Transport>(
     worker: Rc<Worker>,
     draining: impl Draining,
-    serves: Serves,
+    role: ListenerRole,
 ) -> impl ServiceFactory<Accepted<IO>, Config = (), Response = (), Error = DispatchError, InitError = ()>
 {
-    let app = map_config(app(&worker, serves), |_| AppConfig::default());
+    let app = map_config(app(&worker, role), |_| AppConfig::default());
     let http = http(&worker, draining);
     let (engine, limits) = (worker.engine.clone(), worker.clone());
     let bounded = apply_fn_factory(app, move |request: Request, app: &_| {
-        let stream = Stream::open(&request);
+        let stream = StreamGuard::open(&request);
         let checked = stream.check(request.head(), limits.settings().http_body_bytes);
         let answer = checked.map(|()| app.call(request));
         async move {
@@ -126,16 +125,18 @@ fn served<IO: Transport>(
     };
     let http = http.on_connect_ext(http_stream::share).finish(bounded);
     // Without, a request that would open a WebSocket is answered as what it is without that.
-    let http = http.upgrade((serves != Serves::Backends).then(|| fn_service(upgrade)));
+    let http = http.upgrade((role != ListenerRole::Backends).then(|| fn_service(upgrade)));
     apply_fn_factory(http, move |accepted: Accepted<IO>, http: &_| {
-        let (engine, beginning) = (engine.clone(), accepted.0.beginning());
+        let (engine, connection_start) = (engine.clone(), accepted.0.connection_start());
         let served = http.call(accepted);
         async move {
             served.await.inspect_err(|error| {
-                if beginning.head_was_too_large() {
+                if connection_start.head_was_too_large() {
                     engine.client_faults.note(ClientFault::HeadTooLarge, error);
                 } else {
-                    client_faults::note(&engine, error, beginning.first(), || beginning.remote());
+                    client_faults::note(&engine, error, connection_start.first(), || {
+                        connection_start.remote()
+                    });
                 }
             })
         }
@@ -183,7 +184,7 @@ where
 
 fn app(
     worker: &Rc<Worker>,
-    serves: Serves,
+    role: ListenerRole,
 ) -> impl ServiceFactory<
     Request,
     Config = AppConfig,
@@ -196,27 +197,27 @@ fn app(
     let scope = web::scope(&worker.settings().path_prefix);
     let app = App::new()
         .app_data(worker.clone())
-        .service(scope.configure(|config| routes(config, worker, serves)))
-        .configure(|config| outside(config, &worker.settings().path_prefix, serves))
-        .default_service(nothing(serves))
-        .wrap_fn(calls::show)
-        .wrap_fn(decline)
+        .service(scope.configure(|config| routes(config, worker, role)))
+        .configure(|config| outside(config, &worker.settings().path_prefix, role))
+        .default_service(not_found_route(role))
+        .wrap_fn(call_recorder::record)
+        .wrap_fn(decline_upgrade)
         .into_factory()
         .map_err(|error: Error| error.error_response());
-    measured(app, worker)
+    with_request_metrics(app, worker)
 }
 
 /// A request without the prefix gets a line that names it.
-fn outside(config: &mut web::ServiceConfig, prefix: &str, serves: Serves) {
+fn outside(config: &mut web::ServiceConfig, prefix: &str, role: ListenerRole) {
     if !prefix.is_empty() {
-        config.service(front_line(web::resource("/"), serves));
+        config.service(index_route(web::resource("/"), role));
     }
 }
 
 /// A client that offers another protocol, as Java's does with HTTP/2, gets its response in this
 /// one. The HTTP library closes the connection afterwards without announcing it, and the next
 /// request would be lost.
-fn decline<S>(
+fn decline_upgrade<S>(
     request: ServiceRequest,
     routes: &S,
 ) -> impl Future<Output = Result<ServiceResponse, Error>> + use<S>

@@ -16,26 +16,26 @@ pub struct Query {
 
 /// For path and query together. No client writes a longer one, and a stranger could make the server
 /// hash it in vain.
-pub const MOST_BYTES: usize = 8 * 1024;
+pub const MAX_BYTES: usize = 8 * 1024;
 /// More parameters than any SDK sends.
-pub const MOST_PARAMETERS: usize = 100;
+pub const MAX_PARAMETERS: usize = 100;
 
 /// The query is larger than any real one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TooMuch {
+pub enum QueryTooLarge {
     Bytes,
     Parameters,
 }
 
 impl Query {
     /// Checks the size before it parses.
-    pub fn of(uri: &Uri) -> Result<Self, TooMuch> {
-        if uri.path_and_query().map_or(0, |whole| whole.as_str().len()) > MOST_BYTES {
-            return Err(TooMuch::Bytes);
+    pub fn of(uri: &Uri) -> Result<Self, QueryTooLarge> {
+        if uri.path_and_query().map_or(0, |whole| whole.as_str().len()) > MAX_BYTES {
+            return Err(QueryTooLarge::Bytes);
         }
         let text = uri.query().unwrap_or_default();
-        if text.bytes().filter(|byte| *byte == b'&').count() >= MOST_PARAMETERS {
-            return Err(TooMuch::Parameters);
+        if text.bytes().filter(|byte| *byte == b'&').count() >= MAX_PARAMETERS {
+            return Err(QueryTooLarge::Parameters);
         }
         Ok(Self::parse(text))
     }
@@ -47,12 +47,12 @@ impl Query {
         // Byte by byte: for such short texts a search for characters costs more than it saves.
         let mut rest = text;
         while !rest.is_empty() {
-            let (parameter, behind) = cut(rest, b'&');
+            let (parameter, behind) = split_at_byte(rest, b'&');
             rest = behind;
             if parameter.bytes().any(|byte| matches!(byte, b'%' | b'+')) {
                 parse(parameter.as_bytes()).for_each(|(name, value)| query.push(&name, &value));
             } else if !parameter.is_empty() {
-                let (name, value) = cut(parameter, b'=');
+                let (name, value) = split_at_byte(parameter, b'=');
                 query.push(name, value);
             }
         }
@@ -84,12 +84,12 @@ impl Query {
     }
 }
 
-impl From<TooMuch> for ApiError {
-    fn from(error: TooMuch) -> Self {
+impl From<QueryTooLarge> for ApiError {
+    fn from(error: QueryTooLarge) -> Self {
         match error {
-            TooMuch::Bytes => Self::uri_too_long(MOST_BYTES),
-            TooMuch::Parameters => {
-                let message = format!("More than {MOST_PARAMETERS} query parameters");
+            QueryTooLarge::Bytes => Self::uri_too_long(MAX_BYTES),
+            QueryTooLarge::Parameters => {
+                let message = format!("More than {MAX_PARAMETERS} query parameters");
                 Self::new(RefusalCode::TooManyParameters, message)
             }
         }
@@ -97,7 +97,7 @@ impl From<TooMuch> for ApiError {
 }
 
 /// The text before the first such byte and after it.
-fn cut(text: &str, at: u8) -> (&str, &str) {
+fn split_at_byte(text: &str, at: u8) -> (&str, &str) {
     match text.bytes().position(|byte| byte == at) {
         Some(index) => (&text[..index], &text[index + 1..]),
         None => (text, ""),
@@ -122,7 +122,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn lists_in_each_notation() {
+    fn lists_are_read_in_each_notation() {
         let query = Query::parse("a[]=1&a[]=2&b[0]=x&b[1]=y&c=z&d=%20+&a]=no&e[x]=no");
         assert_eq!(query.list("a"), ["1", "2"]);
         assert_eq!(query.list("b"), ["x", "y"]);
@@ -132,23 +132,23 @@ mod tests {
     }
 
     #[test]
-    fn what_is_too_much_is_not_read() {
+    fn oversized_queries_are_refused() {
         let of = |query: &str| {
             let uri = format!("/apps/it/channels?{query}").parse().expect("a URI");
             Query::of(&uri).map(|query| query.iter().count())
         };
         assert_eq!(of(&["a=1"; 100].join("&")), Ok(100));
-        assert_eq!(of(&["a=1"; 101].join("&")), Err(TooMuch::Parameters));
-        assert_eq!(of(&"&".repeat(5000)), Err(TooMuch::Parameters));
+        assert_eq!(of(&["a=1"; 101].join("&")), Err(QueryTooLarge::Parameters));
+        assert_eq!(of(&"&".repeat(5000)), Err(QueryTooLarge::Parameters));
         let head = "/apps/it/channels?".len();
-        assert_eq!(of(&"a".repeat(MOST_BYTES - head)), Ok(1));
-        assert_eq!(of(&"a".repeat(MOST_BYTES - head + 1)), Err(TooMuch::Bytes));
+        assert_eq!(of(&"a".repeat(MAX_BYTES - head)), Ok(1));
+        assert_eq!(of(&"a".repeat(MAX_BYTES - head + 1)), Err(QueryTooLarge::Bytes));
         assert_eq!(Query::of(&"/x".parse().expect("a URI")).map(|q| q.iter().count()), Ok(0));
     }
 
     proptest! {
         #[test]
-        fn as_forms_are_read(text in "[a-c&=+%é0-9]{0,40}") {
+        fn queries_are_parsed_like_forms(text in "[a-c&=+%é0-9]{0,40}") {
             let query = Query::parse(&text);
             let expected: Vec<_> = parse(text.as_bytes()).collect();
             let read: Vec<_> = query.iter().map(|(name, value)| (name.into(), value.into())).collect();

@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 
 /// The subject of a limit; each app counts for itself.
 #[derive(Clone, Copy, Hash, PartialEq, Eq, Debug)]
-pub enum Counted<T> {
+pub enum RateKey<T> {
     Address(T),
     Socket(T),
     User(T),
@@ -21,15 +21,15 @@ pub enum Counted<T> {
 
 /// GCRA theoretical arrival time, in nanoseconds since `start`; zero for a new key.
 #[derive(Clone, Copy, Default)]
-struct Entry {
-    who: u64,
-    paid: u64,
+struct RateEntry {
+    key: u64,
+    arrival: u64,
 }
 
 /// A set-associative table: keys with the same hash suffix share a few entries, and the entry that
 /// expires first is replaced. The table never grows, and crowding makes it lenient, never unjust.
-pub struct Rates {
-    sets: Box<[Mutex<[Entry; WAYS]>]>,
+pub struct RateTable {
+    sets: Box<[Mutex<[RateEntry; WAYS]>]>,
     /// Randomly keyed, so that clients cannot choose a set to crowd.
     hash: RandomState,
     start: Instant,
@@ -42,36 +42,36 @@ const SETS: usize = 4096;
 /// restart.
 const BURST: Duration = Duration::from_secs(10);
 
-impl Rates {
+impl RateTable {
     pub fn new(now: Instant) -> Self {
         let sets = (0..SETS).map(|_| Mutex::default()).collect();
         Self { sets, hash: RandomState::new(), start: now }
     }
 
     /// `per_second` 0 means no limit. The error is the time to wait.
-    pub fn take(&self, who: impl Hash, per_second: u32, now: Instant) -> Result<(), Duration> {
+    pub fn take(&self, key: impl Hash, per_second: u32, now: Instant) -> Result<(), Duration> {
         if per_second == 0 {
             return Ok(());
         }
         let interval = (Duration::from_secs(1) / per_second).as_nanos() as u64;
         // Not zero, which marks an empty entry.
         let now = now.saturating_duration_since(self.start).as_nanos() as u64 + 1;
-        let who = self.hash.hash_one(who);
-        let mut set = self.sets[who as usize % SETS].lock();
-        let entry = match set.iter().position(|entry| entry.who == who) {
+        let key = self.hash.hash_one(key);
+        let mut set = self.sets[key as usize % SETS].lock();
+        let entry = match set.iter().position(|entry| entry.key == key) {
             Some(at) => &mut set[at],
             None => {
-                let next = set.iter_mut().min_by_key(|entry| entry.paid).expect("it has ways");
-                *next = Entry { who, paid: 0 };
+                let next = set.iter_mut().min_by_key(|entry| entry.arrival).expect("it has ways");
+                *next = RateEntry { key, arrival: 0 };
                 next
             }
         };
-        let paid = entry.paid.max(now) + interval;
+        let arrival = entry.arrival.max(now) + interval;
         let latest = now + BURST.as_nanos() as u64;
-        if paid > latest {
-            return Err(Duration::from_nanos(paid - latest));
+        if arrival > latest {
+            return Err(Duration::from_nanos(arrival - latest));
         }
-        entry.paid = paid;
+        entry.arrival = arrival;
         Ok(())
     }
 }
@@ -81,12 +81,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ten_seconds_worth_and_then_the_rate() {
+    fn a_burst_of_ten_seconds_and_then_the_rate() {
         let start = Instant::now();
-        let rates = Rates::new(start);
+        let rates = RateTable::new(start);
         let at = |seconds: f64| start + Duration::from_secs_f64(seconds);
-        let taken = |who: &str, seconds: f64| {
-            (0..1000).filter(|_| rates.take(who, 5, at(seconds)).is_ok()).count()
+        let taken = |key: &str, seconds: f64| {
+            (0..1000).filter(|_| rates.take(key, 5, at(seconds)).is_ok()).count()
         };
         assert_eq!(taken("a", 0.0), 50);
         assert_eq!(taken("b", 0.0), 50, "each for itself");
@@ -100,18 +100,18 @@ mod tests {
     }
 
     #[test]
-    fn kinds_do_not_mix() {
-        let (rates, now) = (Rates::new(Instant::now()), Instant::now());
+    fn kinds_are_counted_separately() {
+        let (rates, now) = (RateTable::new(Instant::now()), Instant::now());
         let taken =
-            |who: Counted<u32>| (0..100).filter(|_| rates.take(who, 1, now).is_ok()).count();
-        assert_eq!(taken(Counted::Address(1)), 10);
-        assert_eq!(taken(Counted::Socket(1)), 10);
-        assert_eq!(taken(Counted::User(1)), 10);
+            |key: RateKey<u32>| (0..100).filter(|_| rates.take(key, 1, now).is_ok()).count();
+        assert_eq!(taken(RateKey::Address(1)), 10);
+        assert_eq!(taken(RateKey::Socket(1)), 10);
+        assert_eq!(taken(RateKey::User(1)), 10);
     }
 
     #[test]
-    fn a_crowd_makes_it_lenient_and_never_larger() {
-        let (rates, now) = (Rates::new(Instant::now()), Instant::now());
+    fn crowding_makes_the_table_lenient_and_not_larger() {
+        let (rates, now) = (RateTable::new(Instant::now()), Instant::now());
         let busy = |n: u32| (0..20).filter(|_| rates.take(n, 1, now).is_ok()).count();
         assert!((0..100_000).all(|n| busy(n) == 10), "each newcomer has its due");
         assert_eq!(size_of_val(&*rates.sets), SETS * (WAYS * 16 + 8));

@@ -35,14 +35,14 @@ impl HasRemote for UnixStream {
 }
 
 /// The peer's address, as connection data.
-pub enum Known {
-    Already(Option<Remote>),
-    Asked(std::rc::Rc<dyn HasRemote>),
+pub enum RemoteSource {
+    Known(Option<Remote>),
+    OnDemand(std::rc::Rc<dyn HasRemote>),
 }
 
 pub fn remote(request: &HttpRequest) -> Option<Remote> {
     match request.conn_data()? {
-        Known::Already(remote) => *remote,
-        Known::Asked(connection) => connection.remote(),
+        RemoteSource::Known(remote) => *remote,
+        RemoteSource::OnDemand(connection) => connection.remote(),
     }
 }

@@ -7,27 +7,29 @@ use arc_swap::ArcSwap;
 use tokio::sync::Notify;
 
 use super::{
-    Proxied, Serves, Settings,
+    ListenerRole, Proxied, ServerSettings,
     drain::{REQUEST_DEADLINE, drain},
     listeners::Listeners,
-    parts::Parts,
-    services::{HTTP_CONNECTIONS, Way, listen, listen_admin, listen_operations, listen_tls},
+    server_context::ServerContext,
+    services::{
+        HTTP_CONNECTIONS, ListenerMode, listen, listen_admin, listen_operations, listen_tls,
+    },
 };
 use crate::{
     engine::Engine,
     metrics::Metrics,
-    tls::{self, Identity, Watch},
+    tls::{self, CertificateWatcher, TlsIdentity},
 };
 
 /// Time between two checks of the certificate files.
-const IDENTITY_TICK: Duration = Duration::from_secs(1);
+const CERTIFICATE_CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Runs until `stop` is notified.
 pub async fn serve(
     listeners: Listeners,
     engine: Arc<Engine>,
-    settings: Arc<ArcSwap<Settings>>,
-    identity: Option<Arc<Identity>>,
+    settings: Arc<ArcSwap<ServerSettings>>,
+    identity: Option<Arc<TlsIdentity>>,
     stop: Arc<Notify>,
 ) -> io::Result<()> {
     let mut builder = Server::build()
@@ -35,43 +37,43 @@ pub async fn serve(
         .max_concurrent_connections(HTTP_CONNECTIONS)
         .shutdown_timeout(REQUEST_DEADLINE.as_secs())
         .disable_signals();
-    let parts = Parts {
+    let context = ServerContext {
         metrics: Arc::new(Metrics::new(engine.clone())),
         engine,
         settings,
-        entrance: Arc::default(),
+        client_rate_limits: Arc::default(),
         draining: builder.graceful_shutdown_signal(),
     };
     let Listeners { public, api, operations, admin, files } = listeners;
-    let Proxied { public: proxied, api: api_proxied } = parts.settings.load().proxied;
-    let serves = if !api.is_empty() { Serves::Clients } else { Serves::Everybody };
-    let way = Way { serves, proxied };
+    let Proxied { public: proxied, api: api_proxied } = context.settings.load().proxied;
+    let role = if !api.is_empty() { ListenerRole::Clients } else { ListenerRole::Everybody };
+    let mode = ListenerMode { role, proxied };
     let config = identity.clone().map(tls::server_config).transpose().map_err(io::Error::other)?;
     if let Some(identity) = identity {
-        actix_rt::spawn(keep_current(identity));
+        actix_rt::spawn(watch_certificate(identity));
     }
     for public in public {
         builder = match &config {
-            None => listen(builder, "public", public, parts.clone(), way)?,
-            Some(config) => listen_tls(builder, public, parts.clone(), way, config.clone())?,
+            None => listen(builder, "public", public, context.clone(), mode)?,
+            Some(config) => listen_tls(builder, public, context.clone(), mode, config.clone())?,
         };
     }
     for api in api {
-        let way = Way { serves: Serves::Backends, proxied: api_proxied };
-        builder = listen(builder, "api", api, parts.clone(), way)?;
+        let mode = ListenerMode { role: ListenerRole::Backends, proxied: api_proxied };
+        builder = listen(builder, "api", api, context.clone(), mode)?;
     }
     for operations in operations {
-        builder = listen_operations(builder, operations, parts.clone())?;
+        builder = listen_operations(builder, operations, context.clone())?;
     }
     if let Some(admin) = admin {
-        builder = listen_admin(builder, admin, parts.clone())?;
+        builder = listen_admin(builder, admin, context.clone())?;
     }
     let server = builder.run();
-    let (handle, engine) = (server.handle(), parts.engine.clone());
+    let (handle, engine) = (server.handle(), context.engine.clone());
     actix_rt::spawn(async move {
         stop.notified().await;
-        let over = parts.settings.load().drain;
-        drain(handle, parts.engine, over).await;
+        let over = context.settings.load().drain;
+        drain(handle, context.engine, over).await;
     });
     let ended = server.await;
     engine.client_faults.finish();
@@ -80,13 +82,13 @@ pub async fn serve(
 }
 
 /// Takes over a replaced certificate. Open connections keep the previous one.
-async fn keep_current(identity: Arc<Identity>) {
-    let mut watch = Watch::new(identity.clone());
+async fn watch_certificate(identity: Arc<TlsIdentity>) {
+    let mut watch = CertificateWatcher::new(identity.clone());
     loop {
-        actix_rt::time::sleep(IDENTITY_TICK).await;
+        actix_rt::time::sleep(CERTIFICATE_CHECK_INTERVAL).await;
         // A disk may hang, and the runtime has signals to obey.
         let look = actix_rt::task::spawn_blocking(move || {
-            let looked = watch.look();
+            let looked = watch.check();
             (watch, looked)
         });
         let Ok((back, looked)) = look.await else {

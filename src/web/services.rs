@@ -22,17 +22,15 @@ use futures_util::future::{Either, ready};
 use rustls::ServerConfig;
 
 use super::{
-    Serves,
-    admin::{self, Door},
-    arrival::{Arrival, Io},
+    ListenerRole,
+    accepted_stream::{AcceptedStream, Io},
+    admin::{self, AdminAuth},
     client_faults, error, front,
-    listeners::Bound,
-    live,
-    measured::Routes,
-    methods, ops, ops_hosts,
-    parts::Parts,
-    probes, public,
-    remote::{HasRemote, Known},
+    listeners::BoundListener,
+    live, methods, ops, ops_hosts, probes, public,
+    remote::{HasRemote, RemoteSource},
+    request_metrics::Routes,
+    server_context::ServerContext,
     worker::Worker,
 };
 use crate::capacity::{Listener, Room};
@@ -48,8 +46,8 @@ pub const LINGER: Duration = Duration::from_secs(1);
 
 /// The transport of connections to a listener, and the kind of their peers.
 #[derive(Clone, Copy)]
-pub struct Way {
-    pub serves: Serves,
+pub struct ListenerMode {
+    pub role: ListenerRole,
     /// True if each connection begins with a PROXY header.
     pub proxied: bool,
 }
@@ -59,37 +57,39 @@ pub struct Way {
 pub fn listen(
     builder: ServerBuilder,
     name: &str,
-    bound: Bound,
-    parts: Parts,
-    Way { serves, proxied }: Way,
+    bound: BoundListener,
+    context: ServerContext,
+    ListenerMode { role, proxied }: ListenerMode,
 ) -> io::Result<ServerBuilder> {
     match bound {
-        Bound::Tcp(listener) if proxied => builder.listen(name, listener, move || {
-            let worker = parts.worker();
-            kept::<TcpStream>(&worker, serves)
-                .and_then(proxied_by(&worker))
-                .and_then(public::plain(worker, parts.draining(), serves))
+        BoundListener::Tcp(listener) if proxied => builder.listen(name, listener, move || {
+            let worker = context.worker();
+            within_capacity::<TcpStream>(&worker, role)
+                .and_then(proxied_stream(&worker))
+                .and_then(public::plain(worker, context.draining(), role))
         }),
-        Bound::Tcp(listener) => builder.listen(name, listener, move || {
-            let worker = parts.worker();
-            kept::<TcpStream>(&worker, serves).and_then(public::plain(
+        BoundListener::Tcp(listener) => builder.listen(name, listener, move || {
+            let worker = context.worker();
+            within_capacity::<TcpStream>(&worker, role).and_then(public::plain(
                 worker,
-                parts.draining(),
-                serves,
+                context.draining(),
+                role,
             ))
         }),
-        Bound::Unix(listener, _) if proxied => builder.listen_uds(name, listener, move || {
-            let worker = parts.worker();
-            kept::<UnixStream>(&worker, serves)
-                .and_then(proxied_by(&worker))
-                .and_then(public::plain(worker, parts.draining(), serves))
-        }),
-        Bound::Unix(listener, _) => builder.listen_uds(name, listener, move || {
-            let worker = parts.worker();
-            let arrived = |io| async { Ok::<_, DispatchError>(Arrival::local(io)) };
-            kept::<UnixStream>(&worker, serves)
+        BoundListener::Unix(listener, _) if proxied => {
+            builder.listen_uds(name, listener, move || {
+                let worker = context.worker();
+                within_capacity::<UnixStream>(&worker, role)
+                    .and_then(proxied_stream(&worker))
+                    .and_then(public::plain(worker, context.draining(), role))
+            })
+        }
+        BoundListener::Unix(listener, _) => builder.listen_uds(name, listener, move || {
+            let worker = context.worker();
+            let arrived = |io| async { Ok::<_, DispatchError>(AcceptedStream::local(io)) };
+            within_capacity::<UnixStream>(&worker, role)
                 .and_then(fn_service(arrived))
-                .and_then(public::plain(worker, parts.draining(), serves))
+                .and_then(public::plain(worker, context.draining(), role))
         }),
     }
 }
@@ -97,12 +97,12 @@ pub fn listen(
 /// The same within TLS, for TCP only.
 pub fn listen_tls(
     builder: ServerBuilder,
-    bound: Bound,
-    parts: Parts,
-    Way { serves, proxied }: Way,
+    bound: BoundListener,
+    context: ServerContext,
+    ListenerMode { role, proxied }: ListenerMode,
     config: ServerConfig,
 ) -> io::Result<ServerBuilder> {
-    let Bound::Tcp(listener) = bound else {
+    let BoundListener::Tcp(listener) = bound else {
         return Err(io::Error::other("TLS is not spoken on a Unix socket"));
     };
     // By default a worker accepts nothing on any listener during 256 TLS handshakes: as many silent
@@ -110,32 +110,32 @@ pub fn listen_tls(
     max_concurrent_tls_connect(HTTP_CONNECTIONS);
     if proxied {
         return builder.listen("public", listener, move || {
-            let worker = parts.worker();
-            let tls = public::tls(worker.clone(), parts.draining(), serves, config.clone());
-            kept::<TcpStream>(&worker, serves)
-                .and_then(proxied_by(&worker))
+            let worker = context.worker();
+            let tls = public::tls(worker.clone(), context.draining(), role, config.clone());
+            within_capacity::<TcpStream>(&worker, role)
+                .and_then(proxied_stream(&worker))
                 .map_err(TlsError::Service)
                 .and_then(tls)
         });
     }
     builder.listen("public", listener, move || {
-        let worker = parts.worker();
-        let tls = public::tls(worker.clone(), parts.draining(), serves, config.clone());
-        kept::<TcpStream>(&worker, serves).map_err(TlsError::Service).and_then(tls)
+        let worker = context.worker();
+        let tls = public::tls(worker.clone(), context.draining(), role, config.clone());
+        within_capacity::<TcpStream>(&worker, role).map_err(TlsError::Service).and_then(tls)
     })
 }
 
 /// Closes a connection at once where it would take a descriptor that is kept for others, and makes
 /// room for the next where few are left.
-fn kept<S: AsRawFd>(
+fn within_capacity<S: AsRawFd>(
     worker: &Rc<Worker>,
-    serves: Serves,
+    role: ListenerRole,
 ) -> impl ServiceFactory<S, Config = (), Response = S, Error = DispatchError, InitError = ()> + use<S>
 {
     let worker = worker.clone();
-    let listener = match serves {
-        Serves::Everybody | Serves::Clients => Listener::Public,
-        Serves::Backends => Listener::Api,
+    let listener = match role {
+        ListenerRole::Everybody | ListenerRole::Clients => Listener::Public,
+        ListenerRole::Backends => Listener::Api,
     };
     fn_service(move |io: S| {
         let room = worker.engine.capacity.room(&io, listener);
@@ -149,38 +149,43 @@ fn kept<S: AsRawFd>(
     })
 }
 
-fn proxied_by<S: ActixStream + Into<Io>>(
+fn proxied_stream<S: ActixStream + Into<Io>>(
     worker: &Rc<Worker>,
-) -> impl ServiceFactory<S, Config = (), Response = Arrival, Error = DispatchError, InitError = ()>
-+ use<S> {
+) -> impl ServiceFactory<
+    S,
+    Config = (),
+    Response = AcceptedStream,
+    Error = DispatchError,
+    InitError = (),
+> + use<S> {
     let worker = worker.clone();
     fn_service(move |io: S| {
         let worker = worker.clone();
-        async move { Arrival::proxied(io, worker).await.map_err(DispatchError::Io) }
+        async move { AcceptedStream::proxied(io, worker).await.map_err(DispatchError::Io) }
     })
 }
 
 pub fn listen_operations(
     builder: ServerBuilder,
-    bound: Bound,
-    parts: Parts,
+    bound: BoundListener,
+    context: ServerContext,
 ) -> io::Result<ServerBuilder> {
     let routes = |config: &mut web::ServiceConfig, worker: &Worker| {
         let probes = &mut Routes::new(config, worker);
         probes::routes_with_notices(probes);
-        probes::gate_with_numbers(probes);
+        probes::capacity_routes_with_numbers(probes);
         config
-            .service(methods::get(web::resource("/"), front::of_operations))
+            .service(methods::get(web::resource("/"), front::operations_index))
             .service(methods::get(web::resource("/stats"), ops::stats))
             .service(methods::get(web::resource("/metrics"), ops::metrics));
-        admin::routes(config, Door::Token);
+        admin::routes(config, AdminAuth::Token);
     };
     match bound {
-        Bound::Tcp(listener) => builder.listen("operations", listener, move || {
-            internal::<TcpStream>(&parts, Names::Listed, routes)
+        BoundListener::Tcp(listener) => builder.listen("operations", listener, move || {
+            internal::<TcpStream>(&context, HostCheck::Listed, routes)
         }),
-        Bound::Unix(listener, _) => builder.listen_uds("operations", listener, move || {
-            internal::<UnixStream>(&parts, Names::Any, routes)
+        BoundListener::Unix(listener, _) => builder.listen_uds("operations", listener, move || {
+            internal::<UnixStream>(&context, HostCheck::Any, routes)
         }),
     }
 }
@@ -188,18 +193,19 @@ pub fn listen_operations(
 pub fn listen_admin(
     builder: ServerBuilder,
     listener: UnixListener,
-    parts: Parts,
+    context: ServerContext,
 ) -> io::Result<ServerBuilder> {
     let routes = |config: &mut web::ServiceConfig, _: &Worker| {
-        admin::routes(config, Door::Socket);
+        admin::routes(config, AdminAuth::Socket);
     };
-    builder
-        .listen_uds("admin", listener, move || internal::<UnixStream>(&parts, Names::Any, routes))
+    builder.listen_uds("admin", listener, move || {
+        internal::<UnixStream>(&context, HostCheck::Any, routes)
+    })
 }
 
 /// The host names answered on a listener.
 #[derive(Clone, Copy)]
-enum Names {
+enum HostCheck {
     /// Unix sockets: no page can reach them.
     Any,
     Listed,
@@ -207,20 +213,20 @@ enum Names {
 
 /// The HTTP service of listeners for operators.
 fn internal<S: ActixStream + HasRemote + AsFd + 'static>(
-    parts: &Parts,
-    names: Names,
+    context: &ServerContext,
+    names: HostCheck,
     routes: fn(&mut web::ServiceConfig, &Worker),
 ) -> impl ServiceFactory<S, Config = (), Response = (), Error = DispatchError, InitError = ()> + use<S>
 {
-    let worker = parts.worker();
+    let worker = context.worker();
     let app = App::new()
         .app_data(worker.clone())
         .configure(|config| routes(config, &worker))
         .default_service(web::to(error::not_found))
         .wrap_fn(move |request, routes| {
             let answered = match names {
-                Names::Any => Ok(()),
-                Names::Listed => ops_hosts::check(&request),
+                HostCheck::Any => Ok(()),
+                HostCheck::Listed => ops_hosts::check(&request),
             };
             match answered {
                 Ok(()) => Either::Left(routes.call(request)),
@@ -232,10 +238,10 @@ fn internal<S: ActixStream + HasRemote + AsFd + 'static>(
     let http = HttpService::build()
         .client_request_timeout(HEAD_DEADLINE)
         .on_connect_ext(|stream: &S, connection| {
-            connection.insert(Known::Already(stream.remote()));
+            connection.insert(RemoteSource::Known(stream.remote()));
             live::share(stream, connection);
         })
-        .graceful_shutdown_signal(parts.draining())
+        .graceful_shutdown_signal(context.draining())
         .finish(map_config(app, |_| AppConfig::default()));
     let http = http.map_err(move |error| {
         client_faults::note(&worker.engine, &error, None, || None);

@@ -22,28 +22,28 @@ use tokio::io::ReadBuf;
 
 use super::{transport::Transport, worker::Worker};
 use crate::{
-    engine::{ClientFault, Tenant},
+    engine::{AppRuntime, ClientFault},
     hub::{
-        LOST,
+        CONNECTION_LOST,
         outbox::Outbox,
         reauthorization::Reauthorization,
         shard::{Peer, Socket},
         topics::Slot,
     },
     ids::SocketId,
-    live::{Entry, Type, What},
-    meter::Pace,
+    live::{EntryDetail, EntryType, LiveEntry},
     protocol::{
         code::Close,
         dialect::Dialect,
         server::answer,
-        websocket::{Decoder, Message},
+        websocket::{Decoder, WsMessage},
     },
+    rate_limit::LocalRateLimiter,
     session::{Session, SessionContext},
 };
 
 /// The initial state of a connection.
-pub struct Opening {
+pub struct ConnectionSetup {
     /// The HTTP response that completes the upgrade.
     pub handshake: Bytes,
     /// Bytes that the client sent directly after its request.
@@ -53,8 +53,8 @@ pub struct Opening {
     pub legacy_java: bool,
     pub reauthorization: Reauthorization,
     /// See `Peer`.
-    pub dismissals: u32,
-    pub admission: Result<Arc<Tenant>, Close>,
+    pub app_closings: u32,
+    pub admission: Result<Arc<AppRuntime>, Close>,
 }
 
 /// Reads before other connections get their turn.
@@ -74,12 +74,12 @@ pub struct Connection<T: Transport> {
     /// Received frames are not parsed until the peer has read its responses.
     unread: bool,
     /// Limits the rate of frames from the client.
-    pace: Pace,
-    hearing: Hearing,
+    pace: LocalRateLimiter,
+    read_state: ReadState,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Hearing {
+enum ReadState {
     Listening,
     /// The peer sent its close frame; nothing follows it.
     Finished,
@@ -90,18 +90,18 @@ enum Hearing {
 }
 
 impl<T: Transport> Connection<T> {
-    pub fn start(worker: Rc<Worker>, io: T, opening: Opening) {
-        let settings = worker.settings_kept();
-        worker.make_room(settings.message_bytes);
+    pub fn start(worker: Rc<Worker>, io: T, setup: ConnectionSetup) {
+        let settings = worker.settings_snapshot();
+        worker.reserve_scratch(settings.message_bytes);
         let now = Instant::now();
-        let outbox = Outbox::new(opening.dialect, settings.outbox_bytes);
+        let outbox = Outbox::new(setup.dialect, settings.outbox_bytes);
         let link = Rc::new(Link::new(io, outbox, (worker.shard.clone(), settings), now));
-        let id = opening.id;
+        let id = setup.id;
         let peer = Peer {
-            tenant: opening.admission.as_ref().ok().map(|tenant| tenant.terms.tenant),
-            dismissals: opening.dismissals,
-            legacy_java: opening.legacy_java,
-            reauthorization: opening.reauthorization,
+            runtime: setup.admission.as_ref().ok().map(|runtime| runtime.rekey_policy.runtime),
+            app_closings: setup.app_closings,
+            legacy_java: setup.legacy_java,
+            reauthorization: setup.reauthorization,
         };
         let slot = worker.shard.add(id, peer, link.clone());
         let decoder = Decoder::new(link.settings.message_bytes);
@@ -114,32 +114,32 @@ impl<T: Transport> Connection<T> {
             decoder,
             partial: Vec::new(),
             unread: false,
-            pace: Pace::new(now),
-            hearing: Hearing::Listening,
+            pace: LocalRateLimiter::new(now),
+            read_state: ReadState::Listening,
         };
-        connection.open(opening, now);
+        connection.open(setup, now);
         actix_rt::spawn(connection);
     }
 
-    fn open(&mut self, opening: Opening, now: Instant) {
+    fn open(&mut self, setup: ConnectionSetup, now: Instant) {
         let Self { link, worker, .. } = self;
-        link.outbox.push(opening.handshake);
-        let admitted = opening.admission.and_then(|tenant| {
-            let guard = tenant.connect().ok_or(Close::OverConnectionQuota)?;
-            Ok((tenant, guard))
+        link.outbox.push(setup.handshake);
+        let admitted = setup.admission.and_then(|runtime| {
+            let guard = runtime.connect().ok_or(Close::OverConnectionQuota)?;
+            Ok((runtime, guard))
         });
         match admitted {
-            Ok((tenant, guard)) => {
+            Ok((runtime, guard)) => {
                 let timeout = link.settings.activity_timeout.as_secs();
-                link.outbox.push(answer::connection_established(opening.dialect, self.id, timeout));
-                link.authorize_until.set(tenant.app().authorization_timeout.map(|t| now + t));
+                link.outbox.push(answer::connection_established(setup.dialect, self.id, timeout));
+                link.authorize_until.set(runtime.app().authorization_timeout.map(|t| now + t));
                 let context = SessionContext {
                     engine: worker.engine.clone(),
                     shard: worker.shard.clone(),
                     socket: link.clone(),
                     slot: self.slot,
                     id: self.id,
-                    tenant,
+                    runtime,
                 };
                 self.session = Some(Session::new(context, guard));
             }
@@ -148,46 +148,46 @@ impl<T: Transport> Connection<T> {
                 link.outbox.close(reason);
             }
         }
-        let mut early = opening.early;
-        self.take_in(&mut early);
+        let mut early = setup.early;
+        self.read_frames(&mut early);
     }
 
     /// Parses the frames in `bytes` and keeps the beginning of an incomplete one.
-    fn take_in(&mut self, bytes: &mut [u8]) {
-        let Self { link, session, hearing, pace, .. } = self;
+    fn read_frames(&mut self, bytes: &mut [u8]) {
+        let Self { link, session, read_state, pace, .. } = self;
         let now = Instant::now();
         let steps = session.as_ref().and_then(Session::frames);
         let (mut heard, mut full) = (false, false);
         let used = self.decoder.read(bytes, |message| {
             // Only complete messages count as activity: a peer that sends single bytes of an
             // unfinished message is silent.
-            heard |= message != Message::Fragment;
-            if let Message::Close(_) = message {
-                *hearing = Hearing::Finished;
+            heard |= message != WsMessage::Fragment;
+            if let WsMessage::Close(_) = message {
+                *read_state = ReadState::Finished;
             }
             if steps.is_some_and(|steps| !pace.take(steps, now)) {
                 link.outbox.close(Close::TooManyFrames);
                 // Later frames are not parsed any more.
-                *hearing = Hearing::Discarding;
+                *read_state = ReadState::Discarding;
             }
             on_message(&message, link, session.as_mut());
             full = link.outbox.has_many_answers() && !link.outbox.is_closing();
-            *hearing == Hearing::Listening && !full
+            *read_state == ReadState::Listening && !full
         });
         if heard {
-            link.heard.set(now);
+            link.last_received.set(now);
             link.ping_sent.set(None);
         }
         self.unread = false;
         match used {
-            Ok(used) if self.hearing == Hearing::Listening => {
+            Ok(used) if self.read_state == ReadState::Listening => {
                 self.unread = full && used < bytes.len();
                 keep_rest(&mut self.partial, &bytes[used..]);
             }
             Ok(_) => self.partial = Vec::new(),
             Err(violation) => {
                 self.partial = Vec::new();
-                self.hearing = Hearing::Discarding;
+                self.read_state = ReadState::Discarding;
                 self.link.outbox.close(violation);
             }
         }
@@ -201,12 +201,12 @@ impl<T: Transport> Connection<T> {
         let worker = self.worker.clone();
         let mut scratch = worker.scratch.borrow_mut();
         for _ in 0..READS {
-            if self.link.waits(cx) {
+            if self.link.must_wait(cx) {
                 return Poll::Pending;
             }
             if self.unread {
                 let mut unread = std::mem::take(&mut self.partial);
-                self.take_in(&mut unread);
+                self.read_frames(&mut unread);
                 continue;
             }
             let kept = self.partial.len();
@@ -218,8 +218,8 @@ impl<T: Transport> Connection<T> {
                 Ok(()) if count > 0 => {}
                 Ok(()) | Err(_) => return Poll::Ready(true),
             }
-            if self.hearing == Hearing::Listening {
-                self.take_in(&mut scratch[..kept + count]);
+            if self.read_state == ReadState::Listening {
+                self.read_frames(&mut scratch[..kept + count]);
             }
         }
         // More bytes may be waiting, but pending writes and other connections come first.
@@ -227,24 +227,24 @@ impl<T: Transport> Connection<T> {
         Poll::Pending
     }
 
-    fn note_held(&self) {
+    fn update_held_bytes(&self) {
         let session = self.session.as_ref().map_or(0, Session::bytes);
         let begun = self.partial.capacity() + self.decoder.kept_bytes();
-        self.link.held.set(begun + session);
+        self.link.held_bytes.set(begun + session);
     }
 
     /// The steps after everything is sent.
     fn finish(&self, gone: bool, cx: &mut Context<'_>) -> Poll<()> {
-        match self.hearing {
-            _ if gone && T::SAYS_ITS_END => {
+        match self.read_state {
+            _ if gone && T::HAS_CLOSE_NOTIFY => {
                 let _ = self.shut_down(cx);
                 Poll::Ready(())
             }
             _ if gone => Poll::Ready(()),
-            Hearing::Listening => Poll::Pending,
-            Hearing::Finished if T::SAYS_ITS_END => self.shut_down(cx),
-            Hearing::Finished => Poll::Ready(()),
-            Hearing::Discarding => {
+            ReadState::Listening => Poll::Pending,
+            ReadState::Finished if T::HAS_CLOSE_NOTIFY => self.shut_down(cx),
+            ReadState::Finished => Poll::Ready(()),
+            ReadState::Discarding => {
                 let _ = self.shut_down(cx);
                 Poll::Pending
             }
@@ -258,9 +258,9 @@ impl<T: Transport> Connection<T> {
     }
 }
 
-fn refused(id: SocketId, reason: &Close) -> Entry<'static> {
-    let what = What::Closed { code: reason.code(), reason: reason.public_message() };
-    Entry { socket_id: Some(id), what, ..Entry::new(Type::ConnectionRefused) }
+fn refused(id: SocketId, reason: &Close) -> LiveEntry<'static> {
+    let what = EntryDetail::Closed { code: reason.code(), reason: reason.public_message() };
+    LiveEntry { socket_id: Some(id), what, ..LiveEntry::new(EntryType::ConnectionRefused) }
 }
 
 /// An idle connection holds no read buffer.
@@ -273,16 +273,22 @@ fn keep_rest(partial: &mut Vec<u8>, rest: &[u8]) {
     }
 }
 
-fn on_message<T: Transport>(message: &Message<'_>, link: &Link<T>, session: Option<&mut Session>) {
+fn on_message<T: Transport>(
+    message: &WsMessage<'_>,
+    link: &Link<T>,
+    session: Option<&mut Session>,
+) {
     match message {
-        Message::Close(code) => link.outbox.close(Close::ByClient(*code)),
-        Message::Fragment => {}
+        WsMessage::Close(code) => link.outbox.close(Close::ByClient(*code)),
+        WsMessage::Fragment => {}
         // Messages of a closing connection are ignored.
         _ if link.outbox.is_closing() => {}
-        Message::Text(text) => session.into_iter().for_each(|session| session.on_text(text)),
-        Message::Binary => link.outbox.close(Close::BinaryFrame),
-        Message::Ping(payload) => link.send(answer::websocket_pong(payload)),
-        Message::Pong(payload) => session.into_iter().for_each(|session| session.on_pong(payload)),
+        WsMessage::Text(text) => session.into_iter().for_each(|session| session.on_text(text)),
+        WsMessage::Binary => link.outbox.close(Close::BinaryFrame),
+        WsMessage::Ping(payload) => link.send(answer::websocket_pong(payload)),
+        WsMessage::Pong(payload) => {
+            session.into_iter().for_each(|session| session.on_pong(payload))
+        }
     }
 }
 
@@ -305,7 +311,7 @@ impl<T: Transport> Future for Connection<T> {
             // end.
             self.session = None;
         }
-        self.note_held();
+        self.update_held_bytes();
         match self.link.write(cx) {
             _ if self.link.broken.get() => Poll::Ready(()),
             Poll::Ready(Ok(())) => self.finish(gone, cx),
@@ -325,7 +331,7 @@ impl<T: Transport> Drop for Connection<T> {
         self.link.shard.gauges().outbox_bytes.fetch_sub(self.link.waiting.get(), Ordering::Relaxed);
         self.link.waiting.set(0);
         let closing = self.link.outbox.closing();
-        let reason = closing.as_ref().map_or(LOST, Close::reason);
+        let reason = closing.as_ref().map_or(CONNECTION_LOST, Close::reason);
         self.link.shard.gauges().closed.add(reason);
         if let Some(reason) = closing.as_ref().filter(|reason| reason.drops_what_waits()) {
             self.link.shard.gauges().slow_readers.fetch_add(1, Ordering::Relaxed);

@@ -11,7 +11,7 @@ pub fn key(path: &str, prefix: &str) -> Option<String> {
 
 /// Explains how to correct a path that has no key here. It repeats the part in front of `/app` if
 /// `may_show` takes that part and the key behind it, and no other part of the path.
-pub fn mistake(path: &str, prefix: &str, may_show: impl Fn(&str, &str) -> bool) -> String {
+pub fn path_hint(path: &str, prefix: &str, may_show: impl Fn(&str, &str) -> bool) -> String {
     let right = format!("WebSocket connections go to {prefix}/app/KEY");
     let configured = match prefix {
         "" => "path_prefix is not set".to_owned(),
@@ -66,7 +66,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn f23_near_misses_are_told_apart() {
+    fn f23_wrong_paths_get_specific_hints() {
         for (path, prefix, wanted) in [
             ("//app/k", "", "go to /app/KEY, and this path has two slashes"),
             ("/ws//app/k", "/ws", "go to /ws/app/KEY, and this path has two slashes"),
@@ -79,23 +79,23 @@ mod tests {
             ("/app/app/k", "", "this path has something else in front of /app"),
         ] {
             assert_eq!(key(path, prefix), None, "{path}");
-            let said = mistake(path, prefix, |_, _| false);
-            assert!(said.contains(wanted), "{path} with {prefix:?}: {said}");
+            let hint = path_hint(path, prefix, |_, _| false);
+            assert!(hint.contains(wanted), "{path} with {prefix:?}: {hint}");
         }
         for path in ["/", "/app/k/more", "/apps/k", "/app/%ff"] {
-            let said = mistake(path, "", |_, _| true);
-            assert_eq!(said, "WebSocket connections go to /app/KEY", "{path}");
+            let hint = path_hint(path, "", |_, _| true);
+            assert_eq!(hint, "WebSocket connections go to /app/KEY", "{path}");
         }
         assert_eq!(key("/ws/app/a%20b/", "/ws").as_deref(), Some("a b"));
     }
 
     #[test]
-    fn other_prefix_is_named_in_front_of_a_known_key_alone() {
-        let said = |path: &str| mistake(path, "/ws", |_, key| key == "k");
-        assert!(said("/old/app/k/").contains("this path has \"/old\" in front of /app"));
+    fn other_prefix_is_named_before_a_known_key_only() {
+        let hint = |path: &str| path_hint(path, "/ws", |_, key| key == "k");
+        assert!(hint("/old/app/k/").contains("this path has \"/old\" in front of /app"));
         let long = format!("/{}/app/k", "x".repeat(SHOWN_BYTES));
         for path in ["/secret/app/unknown", &long] {
-            assert!(said(path).contains("this path has something else"), "{path}: {}", said(path));
+            assert!(hint(path).contains("this path has something else"), "{path}: {}", hint(path));
         }
     }
 }

@@ -14,24 +14,24 @@ use actix_http::{
 use actix_web::http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use bytes::Bytes;
 
-use super::{error::ApiError, http_intake, http_stream::Watched, http_usage::Usage};
+use super::{error::ApiError, http_intake, http_stream::Watched, http_usage::HttpUsage};
 
 /// More than a backend has under way, and at least the default of other servers.
-const OPEN_REQUESTS: usize = 250;
+const MAX_OPEN_REQUESTS: usize = 250;
 
 /// What HTTP/1.1 allows as well.
-const HEAD_BYTES: usize = http_intake::HEAD_BYTES;
+const MAX_HEAD_BYTES: usize = http_intake::MAX_HEAD_BYTES;
 
 /// Bodies of the size that one may have, beside all that is under way.
 const BODIES: usize = 2;
 
 /// One request, until its answer has been sent.
-pub struct Stream {
-    usage: Option<Rc<Usage>>,
+pub struct StreamGuard {
+    usage: Option<Rc<HttpUsage>>,
     is_sending: bool,
 }
 
-impl Stream {
+impl StreamGuard {
     /// Requests of connections that are not watched go free.
     pub fn open(request: &Request) -> Self {
         let usage = request.conn_data::<Watched>().map(|watched| watched.0.clone());
@@ -48,14 +48,16 @@ impl Stream {
             return Ok(());
         };
         let open = usage.answering();
-        if open > 2 * OPEN_REQUESTS {
+        if open > 2 * MAX_OPEN_REQUESTS {
             usage.end();
         }
-        if open > OPEN_REQUESTS || usage.taken() > BODIES * most_body + OPEN_REQUESTS * HEAD_BYTES {
-            return Err(ApiError::too_many_requests(OPEN_REQUESTS));
+        if open > MAX_OPEN_REQUESTS
+            || usage.taken() > BODIES * most_body + MAX_OPEN_REQUESTS * MAX_HEAD_BYTES
+        {
+            return Err(ApiError::too_many_requests(MAX_OPEN_REQUESTS));
         }
-        if head_bytes(head) > HEAD_BYTES {
-            return Err(ApiError::head_too_large(HEAD_BYTES));
+        if head_bytes(head) > MAX_HEAD_BYTES {
+            return Err(ApiError::head_too_large(MAX_HEAD_BYTES));
         }
         Ok(())
     }
@@ -73,7 +75,7 @@ impl Stream {
     }
 }
 
-impl Drop for Stream {
+impl Drop for StreamGuard {
     fn drop(&mut self) {
         if let Some(usage) = &self.usage {
             usage.finish(self.is_sending);
@@ -98,7 +100,7 @@ fn body_bytes(head: &RequestHead) -> u64 {
 /// The body of an answer.
 pub struct Sending {
     body: BoxBody,
-    _stream: Stream,
+    _stream: StreamGuard,
 }
 
 impl MessageBody for Sending {

@@ -56,7 +56,7 @@ mod tests {
     const NOW: u64 = 1_794_135_752;
 
     #[test]
-    fn a_timestamp_is_refused_for_what_is_wrong_with_it() {
+    fn refused_timestamps_name_their_fault() {
         for (given, code, says) in [
             (None, RefusalCode::MissingTimestamp, "Timestamp required"),
             (Some(""), RefusalCode::MissingTimestamp, "Timestamp required"),

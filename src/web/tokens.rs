@@ -7,22 +7,22 @@ use serde::Deserialize;
 
 use super::{
     error::{ApiError, blocking},
-    verify::{Signed, json},
+    verify::{SignedRequest, json},
 };
 use crate::{
     app::App,
-    audit::Fact,
+    audit::AuditFact,
     auth::{
-        access::{NotMinted, USUAL, Wanted},
-        revoked::{NotRevoked, Revocation},
+        access::{DEFAULT_TTL, MintError, TokenRequest},
+        revoked::{TokenRevocation, TokenRevocationError},
     },
-    clock::{Now, ServerClock},
+    clock::{ClockReading, ServerClock},
     refusal::RefusalCode,
 };
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Mint {
+struct MintRequest {
     user_id: String,
     user_info: Option<serde_json::Value>,
     channels: Vec<String>,
@@ -32,13 +32,14 @@ struct Mint {
 }
 
 /// `POST /tokens`
-pub async fn mint(signed: Signed) -> Result<HttpResponse, ApiError> {
-    let Mint { user_id, user_info, channels, ttl, origin } = json(&signed.body)?;
+pub async fn mint(signed: SignedRequest) -> Result<HttpResponse, ApiError> {
+    let MintRequest { user_id, user_info, channels, ttl, origin } = json(&signed.body)?;
     let app = &signed.app;
-    let wanted = Wanted { user_id, user_info, channels, ttl: ttl.unwrap_or(USUAL), origin };
+    let wanted =
+        TokenRequest { user_id, user_info, channels, ttl: ttl.unwrap_or(DEFAULT_TTL), origin };
     let now = second_after_revocation(app, &wanted.user_id, &signed.engine().clock).await;
     let minted = app.mint(&wanted, now)?;
-    signed.engine().audit.note(Fact::TokenMade {
+    signed.engine().audit.note(AuditFact::TokenMade {
         app: app.id.clone(),
         jti: minted.jti.as_str().into(),
         user: wanted.user_id.into(),
@@ -51,9 +52,9 @@ pub async fn mint(signed: Signed) -> Result<HttpResponse, ApiError> {
 /// A token that is as old as a revocation counts as older, since its time is in whole seconds. So one
 /// for a user who has just been revoked waits for the next second.
 ///
-/// No revocation is later than `Now::latest`, so the wait ends within a second, whatever the system's
+/// No revocation is later than `ClockReading::latest`, so the wait ends within a second, whatever the system's
 /// clock does.
-async fn second_after_revocation(app: &App, user: &str, clock: &ServerClock) -> Now {
+async fn second_after_revocation(app: &App, user: &str, clock: &ServerClock) -> ClockReading {
     const LOOK: Duration = Duration::from_millis(20);
     let revoked = app.last_revocation_of(user);
     loop {
@@ -67,62 +68,62 @@ async fn second_after_revocation(app: &App, user: &str, clock: &ServerClock) -> 
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Revoke {
+struct RevokeTokensRequest {
     jti: Option<String>,
     user_id: Option<String>,
 }
 
 /// Longer ids are not worth remembering.
-const LONGEST_ID: usize = 200;
+const MAX_ID_BYTES: usize = 200;
 
 /// `POST /tokens/revoke`
-pub async fn revoke(signed: Signed) -> Result<HttpResponse, ApiError> {
+pub async fn revoke(signed: SignedRequest) -> Result<HttpResponse, ApiError> {
     let which = match json(&signed.body)? {
-        Revoke { jti: Some(jti), user_id: None } => Revocation::Token(jti),
-        Revoke { jti: None, user_id: Some(user) } => Revocation::User(user),
-        Revoke { .. } => {
+        RevokeTokensRequest { jti: Some(jti), user_id: None } => TokenRevocation::Token(jti),
+        RevokeTokensRequest { jti: None, user_id: Some(user) } => TokenRevocation::User(user),
+        RevokeTokensRequest { .. } => {
             let message = "The body must have jti, or user_id, and not both";
             return Err(ApiError::new(RefusalCode::InvalidRevocation, message));
         }
     };
-    let (Revocation::Token(id) | Revocation::User(id)) = &which;
-    if id.is_empty() || id.len() > LONGEST_ID {
-        let message = format!("The id must have 1 to {LONGEST_ID} bytes");
+    let (TokenRevocation::Token(id) | TokenRevocation::User(id)) = &which;
+    if id.is_empty() || id.len() > MAX_ID_BYTES {
+        let message = format!("The id must have 1 to {MAX_ID_BYTES} bytes");
         return Err(ApiError::new(RefusalCode::InvalidRevocation, message));
     }
-    let (engine, tenant) = (signed.worker.engine.clone(), signed.tenant.clone());
+    let (engine, runtime) = (signed.worker.engine.clone(), signed.runtime.clone());
     let (jti, user): (Option<Arc<str>>, Option<Arc<str>>) = match &which {
-        Revocation::Token(jti) => (Some(jti.as_str().into()), None),
-        Revocation::User(user) => (None, Some(user.as_str().into())),
+        TokenRevocation::Token(jti) => (Some(jti.as_str().into()), None),
+        TokenRevocation::User(user) => (None, Some(user.as_str().into())),
     };
-    signed.engine().audit.note(Fact::TokensRevoked { app: tenant.id.clone(), jti, user });
-    blocking(move || Ok(engine.revoke_tokens(&tenant, which)?)).await?;
+    signed.engine().audit.note(AuditFact::TokensRevoked { app: runtime.id.clone(), jti, user });
+    blocking(move || Ok(engine.revoke_tokens(&runtime, which)?)).await?;
     Ok(HttpResponse::Ok().json(serde_json::Map::new()))
 }
 
-impl From<NotMinted> for ApiError {
-    fn from(error: NotMinted) -> Self {
+impl From<MintError> for ApiError {
+    fn from(error: MintError) -> Self {
         let message = error.to_string();
         match error {
-            NotMinted::Ttl => Self::new(RefusalCode::InvalidTtl, message),
-            NotMinted::UserId(_) => Self::new(RefusalCode::InvalidUserId, message),
-            NotMinted::Channels | NotMinted::Alias { .. } => {
+            MintError::Ttl => Self::new(RefusalCode::InvalidTtl, message),
+            MintError::UserId(_) => Self::new(RefusalCode::InvalidUserId, message),
+            MintError::Channels | MintError::Alias { .. } => {
                 Self::new(RefusalCode::InvalidChannels, message)
             }
-            NotMinted::Origin { .. } | NotMinted::SeveralOrigins(_) => {
+            MintError::Origin { .. } | MintError::SeveralOrigins(_) => {
                 Self::new(RefusalCode::InvalidOrigin, message)
             }
-            NotMinted::TooLong => Self::new(RefusalCode::WantedTokenTooLong, message),
-            NotMinted::NoRandomness => Self::new(RefusalCode::NoRandomness, message),
+            MintError::TooLong => Self::new(RefusalCode::WantedTokenTooLong, message),
+            MintError::NoRandomness => Self::new(RefusalCode::NoRandomness, message),
         }
     }
 }
 
-impl From<NotRevoked> for ApiError {
-    fn from(error: NotRevoked) -> Self {
+impl From<TokenRevocationError> for ApiError {
+    fn from(error: TokenRevocationError) -> Self {
         let code = match error {
-            NotRevoked::TooMany => RefusalCode::TooManyRevocations,
-            NotRevoked::UntilRestart(_) => RefusalCode::RevokedUntilRestart,
+            TokenRevocationError::TooMany => RefusalCode::TooManyRevocations,
+            TokenRevocationError::UntilRestart(_) => RefusalCode::RevokedUntilRestart,
         };
         Self::new(code, error.to_string())
     }

@@ -8,15 +8,15 @@ use super::remote::{HasRemote, Remote};
 
 pub trait Transport: AsyncRead + AsyncWrite + HasRemote + Unpin + 'static {
     /// True if the stream itself marks its end, so that the peer can tell it from a cut.
-    const SAYS_ITS_END: bool;
+    const HAS_CLOSE_NOTIFY: bool;
 
     /// Called at the change from HTTP to WebSocket.
-    fn taken_over(&mut self) {}
+    fn begin_websocket(&mut self) {}
 }
 
 impl Transport for TcpStream {
     /// Closing the socket ends the stream; a shutdown before would be one more system call.
-    const SAYS_ITS_END: bool = false;
+    const HAS_CLOSE_NOTIFY: bool = false;
 }
 
 /// One full TLS record, so that a large event takes as few of them as possible. Waiting bytes
@@ -25,9 +25,9 @@ impl Transport for TcpStream {
 const UNSENT_BYTES: usize = 16 * 1024;
 
 impl<IO: ActixStream + HasRemote + 'static> Transport for TlsStream<IO> {
-    const SAYS_ITS_END: bool = true;
+    const HAS_CLOSE_NOTIFY: bool = true;
 
-    fn taken_over(&mut self) {
+    fn begin_websocket(&mut self) {
         self.get_mut().1.set_buffer_limit(Some(UNSENT_BYTES));
     }
 }

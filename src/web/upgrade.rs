@@ -12,17 +12,17 @@ use bytes::{Bytes, BytesMut};
 use tokio::io::AsyncWriteExt;
 
 use super::{
-    headers::{Twice, single},
-    query::{MOST_BYTES, Query},
-    socket::{Connection, Opening},
+    handshake_rejections::RejectedHandshake,
+    headers::{DuplicateHeader, single},
+    query::{MAX_BYTES, Query},
+    socket::{Connection, ConnectionSetup},
     socket_path,
     transport::Transport,
-    turned_away::Handshake,
     worker::Worker,
 };
 use crate::{
     app::App,
-    engine::Tenant,
+    engine::AppRuntime,
     hub::reauthorization::Reauthorization,
     protocol::{code::Close, dialect::Dialect, version},
     refusal::RefusalCode,
@@ -48,51 +48,56 @@ where
         parts.io.write_all(too_long().as_bytes()).await?;
         return Ok(parts.io.shutdown().await?);
     };
-    let asked = Asked::read(head, query);
-    let key = socket_path::key(&asked.path, &worker.settings().path_prefix);
-    let dismissals = worker.engine.hub.dismissals();
-    let tenant = key.as_deref().and_then(|key| worker.engine.tenants().by_key(key).cloned());
+    let requested = HandshakeRequest::read(head, query);
+    let key = socket_path::key(&requested.path, &worker.settings().path_prefix);
+    let app_closings = worker.engine.hub.app_closings();
+    let runtime = key.as_deref().and_then(|key| worker.engine.runtimes().by_key(key).cloned());
     // Before the decision: a refusal is sent in the client's own dialect as well.
-    let dialect = asked.dialect(tenant.as_deref());
+    let dialect = requested.dialect(runtime.as_deref());
     let from = || {
         let remote = || parts.io.remote();
-        let app = tenant.as_ref().map(|tenant| tenant.app());
+        let app = runtime.as_ref().map(|runtime| runtime.app());
         let app = app.as_ref().map(|app| (&app.id, app.limits.connects_per_ip));
-        worker.entrance.connect(app, remote, head.headers(), &worker.settings().proxies)
+        worker.client_rate_limits.check_connect(
+            app,
+            remote,
+            head.headers(),
+            &worker.settings().proxies,
+        )
     };
-    let admission = admit(&worker, &asked, key, tenant.clone(), from);
+    let admission = admit(&worker, &requested, key, runtime.clone(), from);
     if let Err(reason) = &admission {
-        let app = tenant.as_ref().map(|tenant| tenant.app());
+        let app = runtime.as_ref().map(|runtime| runtime.app());
         let prefix = &worker.settings().path_prefix;
-        let handshake = asked.handshake(app.as_deref().map(|app| &**app), prefix);
-        worker.entrance.turned_away.note(reason, &handshake, &worker.engine);
+        let handshake = requested.handshake(app.as_deref().map(|app| &**app), prefix);
+        worker.client_rate_limits.handshake_rejections.note(reason, &handshake, &worker.engine);
     }
     let id = worker.socket_ids.borrow_mut().next_id().map_err(std::io::Error::other)?;
-    let opening = Opening {
+    let setup = ConnectionSetup {
         handshake: handshake(head, parts.write_buf),
         early: parts.read_buf,
         id,
         dialect,
-        legacy_java: asked.is_legacy_java(),
-        reauthorization: Reauthorization::of_client(asked.query.first("client")),
-        dismissals,
+        legacy_java: requested.is_legacy_java(),
+        reauthorization: Reauthorization::of_client(requested.query.first("client")),
+        app_closings,
         admission,
     };
     drop(request);
-    parts.io.taken_over();
-    Connection::start(worker, parts.io, opening);
+    parts.io.begin_websocket();
+    Connection::start(worker, parts.io, setup);
     Ok(())
 }
 
 /// The relevant parts of the URL and the headers.
-struct Asked {
+struct HandshakeRequest {
     path: String,
-    origin: Result<Option<String>, Twice>,
+    origin: Result<Option<String>, DuplicateHeader>,
     host: Option<String>,
     query: Query,
 }
 
-impl Asked {
+impl HandshakeRequest {
     fn read(head: &RequestHead, query: Query) -> Self {
         // An unreadable value counts as an origin that is on no list.
         let origin = single(head.headers(), header::ORIGIN);
@@ -102,14 +107,18 @@ impl Asked {
         Self { path: head.uri.path().to_owned(), origin, host, query }
     }
 
-    fn handshake<'a>(&'a self, app: Option<&'a App>, path_prefix: &'a str) -> Handshake<'a> {
+    fn handshake<'a>(
+        &'a self,
+        app: Option<&'a App>,
+        path_prefix: &'a str,
+    ) -> RejectedHandshake<'a> {
         let (origin, host) =
             (self.origin.as_ref().ok().and_then(Option::as_deref), self.host.as_deref());
-        Handshake { path: &self.path, origin, host, app, path_prefix }
+        RejectedHandshake { path: &self.path, origin, host, app, path_prefix }
     }
 
-    fn dialect(&self, tenant: Option<&Tenant>) -> Dialect {
-        let app = tenant.map_or(Dialect::default(), |tenant| tenant.app().dialect);
+    fn dialect(&self, runtime: Option<&AppRuntime>) -> Dialect {
+        let app = runtime.map_or(Dialect::default(), |runtime| runtime.app().dialect);
         Dialect::choose(self.query.first("dialect"), self.query.first("client"), app)
     }
 
@@ -122,11 +131,11 @@ impl Asked {
 
 fn admit(
     worker: &Worker,
-    asked: &Asked,
+    requested: &HandshakeRequest,
     key: Option<String>,
-    tenant: Option<Arc<Tenant>>,
+    runtime: Option<Arc<AppRuntime>>,
     from: impl FnOnce() -> Result<(), Close>,
-) -> Result<Arc<Tenant>, Close> {
+) -> Result<Arc<AppRuntime>, Close> {
     if worker.engine.hub.is_draining() {
         return Err(Close::Draining);
     }
@@ -135,25 +144,25 @@ fn admit(
     }
     from().inspect_err(|_| worker.engine.counts.refused.connects.add())?;
     let prefix = &worker.settings().path_prefix;
-    let mistake = || socket_path::mistake(&asked.path, prefix, |_, _| false);
+    let mistake = || socket_path::path_hint(&requested.path, prefix, |_, _| false);
     let key = key.ok_or_else(|| Close::PathNotFound { mistake: mistake() })?;
-    let Some(tenant) = tenant else {
+    let Some(runtime) = runtime else {
         return Err(Close::UnknownApp { key: key.chars().take(100).collect() });
     };
-    version::check(asked.query.first("protocol"), worker.settings().strict_protocol)?;
-    let app = tenant.app();
+    version::check(requested.query.first("protocol"), worker.settings().strict_protocol)?;
+    let app = runtime.app();
     if !app.enabled {
         return Err(Close::AppDisabled);
     }
-    let admitted = matches!(&asked.origin, Ok(origin) if app.origins.admits(origin.as_deref()));
+    let admitted = matches!(&requested.origin, Ok(origin) if app.origins.admits(origin.as_deref()));
     if !admitted {
         let advice = app.explains.then(|| {
-            asked.handshake(Some(&app), &worker.settings().path_prefix).origin_advice(&app)
+            requested.handshake(Some(&app), &worker.settings().path_prefix).origin_advice(&app)
         });
         return Err(Close::OriginRefused { advice });
     }
     drop(app);
-    Ok(tenant)
+    Ok(runtime)
 }
 
 /// Written after the pending responses to earlier requests.
@@ -194,7 +203,7 @@ fn refusal(error: ws::HandshakeError) -> String {
 /// No client writes such a request, so a close code could not be read either.
 fn too_long() -> String {
     let message = format!(
-        "The path and the query are longer than {MOST_BYTES} bytes, or have too many parameters"
+        "The path and the query are longer than {MAX_BYTES} bytes, or have too many parameters"
     );
     plain_refusal("414 URI Too Long", "Connection: close", &message, RefusalCode::UriTooLong)
 }

@@ -9,38 +9,41 @@ use serde::Deserialize;
 
 use super::{
     error::{ApiError, blocking},
-    verify::{Signed, json},
+    verify::{SignedRequest, json},
 };
 use crate::{engine::users::check_user_id, refusal::RefusalCode};
 
 /// `POST /users/{id}/terminate_connections`
-pub async fn terminate(request: HttpRequest, signed: Signed) -> Result<HttpResponse, ApiError> {
+pub async fn terminate(
+    request: HttpRequest,
+    signed: SignedRequest,
+) -> Result<HttpResponse, ApiError> {
     let user = percent_decode_str(request.match_info().get("user").unwrap_or_default())
         .decode_utf8_lossy();
     check_user(&signed, &user)?;
-    signed.engine().terminate(&signed.tenant, &user);
+    signed.engine().terminate(&signed.runtime, &user);
     Ok(HttpResponse::Ok().json(serde_json::Map::new()))
 }
 
 #[derive(Deserialize)]
-struct Revoke {
+struct RevokeMemberRequest {
     user_id: String,
 }
 
 /// `POST /channels/{channel}/revoke`
 pub async fn revoke(
-    signed: Signed,
+    signed: SignedRequest,
     path: web::Path<(String, String)>,
 ) -> Result<HttpResponse, ApiError> {
     let channel = signed.app.channel(&path.into_inner().1)?;
-    let Revoke { user_id } = json(&signed.body)?;
+    let RevokeMemberRequest { user_id } = json(&signed.body)?;
     check_user(&signed, &user_id)?;
-    let (engine, tenant) = (signed.worker.engine.clone(), signed.tenant.clone());
-    let revoke = move || Ok(engine.revoke_member(&tenant, &channel, &user_id)?);
+    let (engine, runtime) = (signed.worker.engine.clone(), signed.runtime.clone());
+    let revoke = move || Ok(engine.revoke_member(&runtime, &channel, &user_id)?);
     Ok(HttpResponse::Ok().json(BTreeMap::from([("epoch", blocking(revoke).await?)])))
 }
 
-fn check_user(signed: &Signed, user: &str) -> Result<(), ApiError> {
+fn check_user(signed: &SignedRequest, user: &str) -> Result<(), ApiError> {
     check_user_id(user, signed.app.limits.user_id_chars).map_err(|e| {
         ApiError::new(RefusalCode::InvalidUserId, format!("The user id cannot be used: it {e}"))
     })

@@ -17,8 +17,8 @@ use md5::{Digest, Md5};
 use serde::{Deserialize, de::DeserializeOwned};
 
 use super::{
-    Settings, calls::Learned, error::ApiError, query::Query, timestamp::check_timestamp,
-    worker::Worker,
+    ServerSettings, call_recorder::CallRecorder, error::ApiError, query::Query,
+    timestamp::check_timestamp, worker::Worker,
 };
 use texts::texts;
 
@@ -29,30 +29,30 @@ use crate::{
         keytable::unix_now,
         signature::{AppSecret, Signature},
     },
-    engine::{Engine, Tenant},
-    meter::Allowance,
+    engine::{AppRuntime, Engine},
     protocol::{json::object_in, well_formed::WellFormed},
+    rate_limit::RateQuota,
     refusal::RefusalCode,
 };
 
 /// A request signed by the app's backend.
-pub struct Signed {
+pub struct SignedRequest {
     pub worker: Rc<Worker>,
-    pub tenant: Arc<Tenant>,
+    pub runtime: Arc<AppRuntime>,
     /// A snapshot of its settings for the whole request.
     pub app: Arc<App>,
     pub query: Query,
     pub body: Bytes,
-    pub learned: Learned,
+    pub call_recorder: CallRecorder,
 }
 
-impl Signed {
+impl SignedRequest {
     pub fn engine(&self) -> &Engine {
         &self.worker.engine
     }
 }
 
-impl FromRequest for Signed {
+impl FromRequest for SignedRequest {
     type Error = ApiError;
     type Future = Pin<Box<dyn Future<Output = Result<Self, ApiError>>>>;
 
@@ -64,10 +64,11 @@ impl FromRequest for Signed {
             let worker = worker(&request);
             // Before the body, which only the signer of its digest may send. Repeated guesses get
             // no explanation, and cost no formatting.
-            let (query, tenant, app, most) = {
+            let (query, runtime, app, most) = {
                 let settings = worker.settings();
-                let refused = |error: Unverified| {
-                    let often = worker.entrance.wrong_signature(&request, &settings);
+                let refused = |error: UnverifiedRequest| {
+                    let often =
+                        worker.client_rate_limits.check_wrong_signatures(&request, &settings);
                     often
                         .inspect_err(|_| worker.engine.counts.wrong_signatures.add())
                         .err()
@@ -75,26 +76,26 @@ impl FromRequest for Signed {
                 };
                 let query =
                     Query::of(request.uri()).map_err(|e| refused(ApiError::from(e).into()))?;
-                let (tenant, app) =
+                let (runtime, app) =
                     verify(&worker, &settings, &request, &query).map_err(refused)?;
-                (query, tenant, app, settings.http_body_bytes)
+                (query, runtime, app, settings.http_body_bytes)
             };
             if matches!(*request.method(), Method::GET | Method::HEAD) {
-                take_read(&tenant, app.limits.reads())?;
+                take_read(&runtime, app.limits.reads())?;
             }
             let body = read_body(&request, payload, most).await?;
-            let learned = Learned::of(&request);
-            learned.request(&tenant, body.len());
+            let call_recorder = CallRecorder::of(&request);
+            call_recorder.request(&runtime, body.len());
             check_body(&query, &body)?;
-            Ok(Self { worker, tenant, app, query, body, learned })
+            Ok(Self { worker, runtime, app, query, body, call_recorder })
         })
     }
 }
 
 /// After the signature, so that strangers cannot use up the backend's limit.
-fn take_read(tenant: &Tenant, allowed: Allowance) -> Result<(), ApiError> {
-    tenant.reads.take(1, allowed, Instant::now()).map_err(|wait| {
-        tenant.counts.limited.add("reads_per_second");
+fn take_read(runtime: &AppRuntime, allowed: RateQuota) -> Result<(), ApiError> {
+    runtime.reads.take(1, allowed, Instant::now()).map_err(|wait| {
+        runtime.counts.limited.add("reads_per_second");
         ApiError::over_rate(
             RefusalCode::TooManyReads,
             "read requests",
@@ -185,7 +186,7 @@ pub fn item<'a, T: Deserialize<'a>>(well_formed: &'a str, what: &str) -> Result<
 }
 
 /// The reason to reject a request as unsigned.
-enum Unverified {
+enum UnverifiedRequest {
     Other(ApiError),
     Signature {
         /// The text to sign, and the given signature.
@@ -194,17 +195,17 @@ enum Unverified {
     },
 }
 
-impl From<ApiError> for Unverified {
+impl From<ApiError> for UnverifiedRequest {
     fn from(error: ApiError) -> Self {
         Self::Other(error)
     }
 }
 
-impl From<Unverified> for ApiError {
-    fn from(error: Unverified) -> Self {
+impl From<UnverifiedRequest> for ApiError {
+    fn from(error: UnverifiedRequest) -> Self {
         let (text, given) = match error {
-            Unverified::Other(error) => return error,
-            Unverified::Signature { text, given } => (text.replace('\n', "\\n"), given),
+            UnverifiedRequest::Other(error) => return error,
+            UnverifiedRequest::Signature { text, given } => (text.replace('\n', "\\n"), given),
         };
         let message = format!(
             "Invalid signature: you should have sent HmacSHA256Hex(\"{text}\", your_secret_key), but you sent \"{given}\""
@@ -216,32 +217,32 @@ impl From<Unverified> for ApiError {
 /// Cheap checks come first: nothing is hashed for a malformed request.
 fn verify(
     worker: &Worker,
-    settings: &Settings,
+    settings: &ServerSettings,
     request: &HttpRequest,
     query: &Query,
-) -> Result<(Arc<Tenant>, Arc<App>), Unverified> {
-    let tenants = worker.engine.tenants();
+) -> Result<(Arc<AppRuntime>, Arc<App>), UnverifiedRequest> {
+    let runtimes = worker.engine.runtimes();
     let id = request.match_info().get("app");
-    let by_path = id.map(|id| tenants.by_id(id).ok_or_else(|| ApiError::unknown_app(id)));
+    let by_path = id.map(|id| runtimes.by_id(id).ok_or_else(|| ApiError::unknown_app(id)));
     let by_path = by_path.transpose()?;
     refuse_duplicates(query)?;
     let key = query.first("auth_key").ok_or_else(|| missing("auth_key"))?;
-    let by_key = tenants
+    let by_key = runtimes
         .by_key(key)
         .ok_or_else(|| ApiError::new(RefusalCode::UnknownAuthKey, "Unknown auth_key"))?;
-    let tenant = by_path.unwrap_or(by_key);
-    if !Arc::ptr_eq(tenant, by_key) {
-        let message = format!("The auth_key is that of another app than {}", tenant.id);
+    let runtime = by_path.unwrap_or(by_key);
+    if !Arc::ptr_eq(runtime, by_key) {
+        let message = format!("The auth_key is that of another app than {}", runtime.id);
         return Err(ApiError::new(RefusalCode::ForeignAuthKey, message).into());
     }
     check_version(query)?;
     check_timestamp(query.first("auth_timestamp"), unix_now())?;
-    let app = tenant.app_kept();
+    let app = runtime.app_snapshot();
     check_signature(&app.secret, &settings.path_prefix, request, query)?;
     if !app.enabled {
         return Err(ApiError::new(RefusalCode::AppDisabled, "The app is disabled").into());
     }
-    Ok((tenant.clone(), app))
+    Ok((runtime.clone(), app))
 }
 
 fn missing(parameter: &str) -> ApiError {
@@ -284,7 +285,7 @@ fn check_signature(
     prefix: &str,
     request: &HttpRequest,
     query: &Query,
-) -> Result<(), Unverified> {
+) -> Result<(), UnverifiedRequest> {
     let given = query.first("auth_signature").ok_or_else(|| missing("auth_signature"))?;
     let (method, path) = (request.method().as_str(), request.uri().path());
     let is_signed = |signature: &Signature| {
@@ -294,7 +295,7 @@ fn check_signature(
     if Signature::parse(given).is_some_and(|signature| is_signed(&signature)) {
         return Ok(());
     }
-    Err(Unverified::Signature {
+    Err(UnverifiedRequest::Signature {
         text: texts(method, path, prefix, query).next().unwrap_or_default(),
         given: given.chars().take(100).collect(),
     })

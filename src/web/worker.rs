@@ -11,8 +11,8 @@ use actix_rt::task::JoinHandle;
 use arc_swap::{ArcSwap, Guard};
 
 use super::{
-    Settings,
-    entrance::Entrance,
+    ServerSettings,
+    client_rate_limits::ClientRateLimits,
     http_connections::{Demand, HttpConnections},
     http_usage::Patience,
     services::HEAD_DEADLINE,
@@ -23,8 +23,8 @@ pub struct Worker {
     pub engine: Arc<Engine>,
     pub metrics: Arc<Metrics>,
     /// Shared by all workers; replaced as a whole by a reload.
-    settings: Arc<ArcSwap<Settings>>,
-    pub entrance: Arc<Entrance>,
+    settings: Arc<ArcSwap<ServerSettings>>,
+    pub client_rate_limits: Arc<ClientRateLimits>,
     pub shard: Rc<Shard>,
     pub http: HttpConnections,
     cut_at: Cell<Instant>,
@@ -52,8 +52,8 @@ impl Worker {
     pub fn start(
         engine: Arc<Engine>,
         metrics: Arc<Metrics>,
-        settings: Arc<ArcSwap<Settings>>,
-        entrance: Arc<Entrance>,
+        settings: Arc<ArcSwap<ServerSettings>>,
+        client_rate_limits: Arc<ClientRateLimits>,
     ) -> Rc<Self> {
         let shard = Shard::new(engine.hub.clone());
         let http = HttpConnections::new(engine.capacity.memory_limit(), engine.hub.workers());
@@ -63,7 +63,7 @@ impl Worker {
             engine,
             metrics,
             settings,
-            entrance,
+            client_rate_limits,
             socket_ids: RefCell::new(SocketIds::of_worker(shard.worker())),
             shard,
             scratch: RefCell::default(),
@@ -72,22 +72,22 @@ impl Worker {
         // socket that is not full. All these tasks yield by themselves.
         actix_rt::spawn(tokio::task::unconstrained(worker.shard.clone().run()));
         actix_rt::spawn(tokio::task::unconstrained(worker.shard.clone().run_turns()));
-        actix_rt::spawn(worker.shard.clone().run_leaving());
+        actix_rt::spawn(worker.shard.clone().run_drain());
         actix_rt::spawn(tokio::task::unconstrained(worker.clone().tick()));
         worker
     }
 
-    pub fn settings(&self) -> Guard<Arc<Settings>> {
+    pub fn settings(&self) -> Guard<Arc<ServerSettings>> {
         self.settings.load()
     }
 
     /// The same, to keep.
-    pub fn settings_kept(&self) -> Arc<Settings> {
+    pub fn settings_snapshot(&self) -> Arc<ServerSettings> {
         self.settings.load_full()
     }
 
     /// Grows the scratch buffer for messages of this size. Never called during a read.
-    pub fn make_room(&self, message_bytes: usize) {
+    pub fn reserve_scratch(&self, message_bytes: usize) {
         let (mut scratch, needed) =
             (self.scratch.borrow_mut(), message_bytes + HEADER_BYTES + READ_BYTES);
         if scratch.len() < needed {
@@ -107,7 +107,7 @@ impl Worker {
 
     /// On a thread that may wait for a disk: sockets do not. One at a time, since a disk that hangs
     /// would otherwise take one more thread each second.
-    fn change_keys(&self, now: Instant, running: &mut Option<JoinHandle<()>>) {
+    fn spawn_key_changes(&self, now: Instant, running: &mut Option<JoinHandle<()>>) {
         let ended = running.as_ref().is_none_or(JoinHandle::is_finished);
         if ended && self.engine.key_changes_are_due(now) {
             let engine = self.engine.clone();
@@ -139,7 +139,7 @@ impl Worker {
             self.shard.tick(now);
             if first {
                 self.engine.tick(now);
-                self.change_keys(now, &mut key_changes);
+                self.spawn_key_changes(now, &mut key_changes);
             }
             if ticks.is_multiple_of(SWEEP_TICKS) {
                 self.shard.give_back();

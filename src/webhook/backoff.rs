@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-const FIRST: Duration = Duration::from_secs(1);
-const LONGEST: Duration = Duration::from_secs(60);
+const FIRST_DELAY: Duration = Duration::from_secs(1);
+const MAX_DELAY: Duration = Duration::from_secs(60);
 
 /// Doubles each time, at random between half and all of it, so that a recovering receiver is not
 /// hit by all senders at once. `left`: the time until the batch is given up. The last attempt
@@ -12,7 +12,8 @@ pub fn before_next(attempts: u32, left: Duration, chance: u8) -> Option<Duration
     if left.is_zero() {
         return None;
     }
-    let doubled = FIRST.saturating_mul(1 << attempts.saturating_sub(1).min(16)).min(LONGEST);
+    let doubled =
+        FIRST_DELAY.saturating_mul(1 << attempts.saturating_sub(1).min(16)).min(MAX_DELAY);
     let wait = doubled / 2 + doubled / 2 * u32::from(chance) / u32::from(u8::MAX);
     Some(wait.min(left))
 }
@@ -29,13 +30,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn attempts_become_rarer_and_end_with_one_at_the_deadline() {
+    fn attempts_back_off_and_the_last_is_at_the_deadline() {
         let day = Duration::from_secs(86_400);
         let longest: Vec<u64> =
             (1..9).map(|n| before_next(n, day, 255).unwrap().as_secs()).collect();
         assert_eq!(longest, [1, 2, 4, 8, 16, 32, 60, 60]);
         assert_eq!(before_next(3, day, 0), Some(Duration::from_secs(2)));
-        assert_eq!(before_next(u32::MAX, day, 255), Some(LONGEST));
+        assert_eq!(before_next(u32::MAX, day, 255), Some(MAX_DELAY));
         let left = Duration::from_millis(10);
         assert_eq!(before_next(1, left, 0), Some(left));
         assert_eq!(before_next(1, Duration::ZERO, 0), None);

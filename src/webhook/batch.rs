@@ -10,7 +10,7 @@ use std::{
 use super::dead_letter::LetterId;
 
 #[derive(Clone, Debug)]
-pub struct Event {
+pub struct QueuedEvent {
     pub channel: Arc<str>,
     /// One element of `events`.
     pub json: Arc<str>,
@@ -20,20 +20,20 @@ pub struct Event {
 }
 
 /// Cost of an event in the tables, beside its text.
-const OVERHEAD: usize = 200;
+const EVENT_OVERHEAD_BYTES: usize = 200;
 /// Bound on events on their way to the dead-letter file, beside the queue limit.
-const SPILL_BYTES: usize = 1024 * 1024;
+const MAX_SPILL_BYTES: usize = 1024 * 1024;
 /// No event is added to a body beyond this size.
-const BODY_BYTES: usize = 1024 * 1024;
+const MAX_BODY_BYTES: usize = 1024 * 1024;
 
-impl Event {
+impl QueuedEvent {
     fn bytes(&self) -> usize {
-        self.json.len() + self.channel.len() + OVERHEAD
+        self.json.len() + self.channel.len() + EVENT_OVERHEAD_BYTES
     }
 }
 
 #[derive(Clone, Copy)]
-pub struct Limits {
+pub struct QueueLimits {
     pub bytes: usize,
     /// Events in one request.
     pub batch_events: usize,
@@ -42,14 +42,14 @@ pub struct Limits {
 }
 
 #[derive(Default)]
-struct Line {
-    events: VecDeque<Event>,
+struct ChannelQueue {
+    events: VecDeque<QueuedEvent>,
     under_way: bool,
 }
 
-pub struct Queue {
-    limits: Limits,
-    lines: HashMap<Arc<str>, Line>,
+pub struct DeliveryQueue {
+    limits: QueueLimits,
+    lines: HashMap<Arc<str>, ChannelQueue>,
     /// Channels with events and no batch under way.
     ready: VecDeque<Arc<str>>,
     ready_events: usize,
@@ -58,7 +58,7 @@ pub struct Queue {
     /// Events waiting or under way.
     events: usize,
     bytes: usize,
-    spilled: Vec<Event>,
+    spilled: Vec<QueuedEvent>,
     spilled_bytes: usize,
     /// Takes no further events.
     closed: bool,
@@ -67,8 +67,8 @@ pub struct Queue {
 /// Result of queueing an event.
 #[derive(PartialEq, Eq, Debug)]
 #[must_use]
-pub enum Place {
-    Waits,
+pub enum PushOutcome {
+    Queued,
     /// The queue is full: the event goes to the dead-letter file.
     Spilled,
     /// The way to the dead-letter file is full, too.
@@ -78,27 +78,27 @@ pub enum Place {
 }
 
 #[must_use]
-pub struct Batch {
-    pub events: Vec<Event>,
+pub struct DeliveryBatch {
+    pub events: Vec<QueuedEvent>,
 }
 
 #[must_use]
-pub enum Next {
-    Batch(Batch),
+pub enum NextBatch {
+    Ready(DeliveryBatch),
     /// The batch is not full yet.
-    At(Instant),
-    Nothing,
+    NotBefore(Instant),
+    Empty,
 }
 
-impl Batch {
+impl DeliveryBatch {
     /// Start of the wait of the youngest event.
     pub fn since(&self) -> Option<Instant> {
         self.events.iter().map(|event| event.since).max()
     }
 }
 
-impl Queue {
-    pub fn new(limits: Limits) -> Self {
+impl DeliveryQueue {
+    pub fn new(limits: QueueLimits) -> Self {
         Self {
             limits,
             lines: HashMap::new(),
@@ -126,7 +126,7 @@ impl Queue {
     }
 
     /// Applies to events from now on.
-    pub fn change(&mut self, limits: Limits) {
+    pub fn change(&mut self, limits: QueueLimits) {
         self.limits = limits;
     }
 
@@ -137,25 +137,25 @@ impl Queue {
         self.closed
     }
 
-    pub fn push(&mut self, event: Event) -> Place {
+    pub fn push(&mut self, event: QueuedEvent) -> PushOutcome {
         if self.closed {
-            return Place::Closed;
+            return PushOutcome::Closed;
         }
         let bytes = event.bytes();
         if self.bytes + bytes <= self.limits.bytes {
             self.enter(event, bytes);
-            return Place::Waits;
+            return PushOutcome::Queued;
         }
         // A replayed event is in the file already.
-        if event.letter.is_some() || self.spilled_bytes + bytes > SPILL_BYTES {
-            return Place::Lost;
+        if event.letter.is_some() || self.spilled_bytes + bytes > MAX_SPILL_BYTES {
+            return PushOutcome::Lost;
         }
         self.spilled_bytes += bytes;
         self.spilled.push(event);
-        Place::Spilled
+        PushOutcome::Spilled
     }
 
-    fn enter(&mut self, event: Event, bytes: usize) {
+    fn enter(&mut self, event: QueuedEvent, bytes: usize) {
         self.bytes += bytes;
         self.events += 1;
         let line = self.lines.entry(event.channel.clone()).or_default();
@@ -168,25 +168,25 @@ impl Queue {
         line.events.push_back(event);
     }
 
-    pub fn take_spilled(&mut self) -> Vec<Event> {
+    pub fn take_spilled(&mut self) -> Vec<QueuedEvent> {
         self.spilled_bytes = 0;
         std::mem::take(&mut self.spilled)
     }
 
     /// `hurry`: a partial batch will not get more events.
-    pub fn next(&mut self, now: Instant, hurry: bool) -> Next {
+    pub fn next(&mut self, now: Instant, hurry: bool) -> NextBatch {
         let Some(oldest) = self.ready.front().and_then(|name| self.lines.get(name)?.events.front())
         else {
-            return Next::Nothing;
+            return NextBatch::Empty;
         };
         let due = oldest.since + self.limits.batch_delay;
         if self.ready_events < self.limits.batch_events && now < due && !hurry {
-            return Next::At(due);
+            return NextBatch::NotBefore(due);
         }
-        Next::Batch(self.take())
+        NextBatch::Ready(self.take())
     }
 
-    fn take(&mut self) -> Batch {
+    fn take(&mut self) -> DeliveryBatch {
         let (mut events, mut bytes) = (Vec::new(), 0);
         while let Some(name) = self.ready.pop_front() {
             let Some(line) = self.lines.get_mut(&name) else { continue };
@@ -194,13 +194,13 @@ impl Queue {
             line.under_way = true;
             while events.len() < self.limits.batch_events
                 && let Some(next) = line.events.front()
-                && (events.is_empty() || bytes + next.json.len() <= BODY_BYTES)
+                && (events.is_empty() || bytes + next.json.len() <= MAX_BODY_BYTES)
             {
                 bytes += next.json.len();
                 events.extend(line.events.pop_front());
             }
             let full = events.len() >= self.limits.batch_events || !line.events.is_empty();
-            if events.last().is_none_or(|event: &Event| event.channel != name) {
+            if events.last().is_none_or(|event: &QueuedEvent| event.channel != name) {
                 // None of its events had room: it goes first into the next batch.
                 line.under_way = false;
                 self.ready_events += line.events.len();
@@ -210,7 +210,7 @@ impl Queue {
                 break;
             }
         }
-        let batch = Batch { events };
+        let batch = DeliveryBatch { events };
         self.under_way.extend(batch.since());
         batch
     }
@@ -222,7 +222,7 @@ impl Queue {
     }
 
     /// Ends a delivered or given-up batch: later events of its channels may go.
-    pub fn finish(&mut self, batch: &Batch) {
+    pub fn finish(&mut self, batch: &DeliveryBatch) {
         if let Some(at) = self.under_way.iter().position(|since| Some(*since) == batch.since()) {
             self.under_way.swap_remove(at);
         }
@@ -243,7 +243,7 @@ impl Queue {
     }
 
     /// Takes all events not under way, in channel order.
-    pub fn take_rest(&mut self) -> Vec<Event> {
+    pub fn take_rest(&mut self) -> Vec<QueuedEvent> {
         let mut rest = Vec::new();
         self.lines.retain(|_, line| {
             rest.extend(line.events.drain(..));
@@ -252,7 +252,7 @@ impl Queue {
         self.ready.clear();
         self.ready_events = 0;
         self.events -= rest.len();
-        self.bytes -= rest.iter().map(Event::bytes).sum::<usize>();
+        self.bytes -= rest.iter().map(QueuedEvent::bytes).sum::<usize>();
         rest
     }
 }

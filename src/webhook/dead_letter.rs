@@ -40,20 +40,20 @@ pub struct NewLetter<'a> {
     pub event: &'a str,
 }
 
-pub struct DeadLetters(Arc<Shared>);
+pub struct DeadLetters(Arc<DeadLetterStore>);
 
-struct Shared {
+struct DeadLetterStore {
     /// `None` without a state directory.
     path: Option<PathBuf>,
-    state: Mutex<State>,
+    state: Mutex<StoreState>,
     indexed: Condvar,
     /// Open letters in the file: neither delivered nor discarded.
     count: AtomicU64,
 }
 
 #[derive(Default)]
-struct State {
-    open: Option<Open>,
+struct StoreState {
+    open: Option<OpenLetterFile>,
     /// Counts the files opened so far: results for an older one are stale.
     generation: u64,
     bytes: u64,
@@ -69,12 +69,12 @@ struct State {
     indexing: bool,
 }
 
-struct Open {
+struct OpenLetterFile {
     file: File,
     id: FileId,
 }
 
-impl State {
+impl StoreState {
     fn is_done(&self, id: &LetterId) -> bool {
         id.0 <= self.done_up_to || self.done.contains(id)
     }
@@ -91,7 +91,7 @@ impl DeadLetters {
     }
 
     pub fn open(path: Option<PathBuf>) -> io::Result<Self> {
-        let shared = Shared {
+        let shared = DeadLetterStore {
             path,
             state: Mutex::default(),
             indexed: Condvar::new(),
@@ -150,7 +150,7 @@ impl DeadLetters {
     }
 
     /// Releases letters whose replay failed; they stay in the file.
-    pub fn kept(&self, ids: &[LetterId]) {
+    pub fn release(&self, ids: &[LetterId]) {
         let mut state = self.0.state.lock();
         ids.iter().for_each(|id| _ = state.under_way.remove(id));
     }
@@ -185,7 +185,7 @@ impl DeadLetters {
     }
 
     /// Offers every idle letter to `send`; those it accepts are under way.
-    pub fn send_again(&self, mut send: impl FnMut(&Letter) -> bool) -> io::Result<()> {
+    pub fn replay_each(&self, mut send: impl FnMut(&Letter) -> bool) -> io::Result<()> {
         let Some(text) = self.text()? else { return Ok(()) };
         each_letter(text, |letter| {
             // Held while it is queued: it may arrive before this returns.
@@ -218,7 +218,12 @@ impl DeadLetters {
         open.map(|open| snapshot(&open.file, state.bytes)).transpose()
     }
 
-    fn mark(&self, state: &mut State, gone: &[(LetterId, &str)], done: Done) -> io::Result<()> {
+    fn mark(
+        &self,
+        state: &mut StoreState,
+        gone: &[(LetterId, &str)],
+        done: Done,
+    ) -> io::Result<()> {
         if gone.is_empty() {
             return Ok(());
         }
@@ -244,11 +249,11 @@ impl DeadLetters {
         Ok(())
     }
 
-    fn append(&self, state: &mut State, text: &[u8]) -> io::Result<()> {
+    fn append(&self, state: &mut StoreState, text: &[u8]) -> io::Result<()> {
         let path = self.0.path.as_ref().ok_or_else(|| io::Error::other("no state directory"))?;
         let open = match &mut state.open {
             Some(open) => open,
-            None => state.open.insert(Open::at(path)?),
+            None => state.open.insert(OpenLetterFile::at(path)?),
         };
         let written = open.file.write_all(text);
         if written.is_err() {
@@ -262,7 +267,7 @@ impl DeadLetters {
 
     /// Ensures that the open file is the one with this name: other programs may delete, move or
     /// empty it.
-    fn follow(&self, state: &mut State) -> io::Result<()> {
+    fn follow(&self, state: &mut StoreState) -> io::Result<()> {
         let Some(path) = &self.0.path else { return Ok(()) };
         let there = match fs::symlink_metadata(path) {
             Ok(there) => Some(there),
@@ -284,17 +289,17 @@ impl DeadLetters {
         // Ids continue, so that no letter under way is taken for another.
         let (last_id, generation) = (state.last_id, state.generation + 1);
         let done_up_to = if there.is_some() { 0 } else { last_id };
-        *state = State { last_id, generation, done_up_to, ..State::default() };
+        *state = StoreState { last_id, generation, done_up_to, ..StoreState::default() };
         self.0.indexed.notify_all();
-        there.map_or(Ok(()), |_| self.take_up(state, path))
+        there.map_or(Ok(()), |_| self.load_file(state, path))
     }
 
-    fn take_up(&self, state: &mut State, path: &Path) -> io::Result<()> {
-        let mut open = Open::at(path)?;
+    fn load_file(&self, state: &mut StoreState, path: &Path) -> io::Result<()> {
+        let mut open = OpenLetterFile::at(path)?;
         let mut bytes = open.file.metadata()?.len();
         bytes += lines::end_line(&mut open.file, bytes)?;
         state.last_id = state.last_id.max(lines::last_id(&open.file, bytes)?);
-        let part = Part { file: open.file.try_clone()?, bytes, generation: state.generation };
+        let part = FilePart { file: open.file.try_clone()?, bytes, generation: state.generation };
         (state.open, state.bytes) = (Some(open), bytes);
         if bytes > 0 {
             let shared = self.0.clone();
@@ -314,7 +319,7 @@ pub struct Discarded {
     pub under_way: u64,
 }
 
-impl Open {
+impl OpenLetterFile {
     fn at(path: &Path) -> io::Result<Self> {
         let file = state_dir::open_to_append(path)?;
         let id = FileId::of(&file.metadata()?);
@@ -323,15 +328,15 @@ impl Open {
 }
 
 /// The part of a file that existed when it was opened.
-struct Part {
+struct FilePart {
     file: File,
     bytes: u64,
     generation: u64,
 }
 
-impl Shared {
+impl DeadLetterStore {
     /// Runs on a separate thread.
-    fn index(&self, part: &Part) {
+    fn index(&self, part: &FilePart) {
         let index = snapshot(&part.file, part.bytes).and_then(Index::of).unwrap_or_else(|error| {
             tracing::error!(%error, "the dead-letter file cannot be read: what is in it is not sent again");
             Index::default()
@@ -344,7 +349,9 @@ impl Shared {
         let letters = index.waiting.total();
         state.waiting += index.waiting;
         state.done = index.done;
-        if let Err(error) = compacted.and_then(|file| self.take_place(&mut state, part, file)) {
+        if let Err(error) =
+            compacted.and_then(|file| self.install_compacted(&mut state, part, file))
+        {
             tracing::warn!(%error, "the dead-letter file cannot be written anew: what is done with stays in it");
         }
         self.count.fetch_add(letters, Ordering::Relaxed);
@@ -353,7 +360,7 @@ impl Shared {
     }
 
     /// `None` if no letter is delivered or discarded.
-    fn compact(&self, part: &Part, index: &Index) -> io::Result<Option<Compacted>> {
+    fn compact(&self, part: &FilePart, index: &Index) -> io::Result<Option<Compacted>> {
         let Some(path) = self.path.as_ref().filter(|_| !index.done.is_empty()) else {
             return Ok(None);
         };
@@ -361,15 +368,15 @@ impl Shared {
         Compacted::write(path, text, &index.done).map(Some)
     }
 
-    fn take_place(
+    fn install_compacted(
         &self,
-        state: &mut MutexGuard<'_, State>,
-        part: &Part,
+        state: &mut MutexGuard<'_, StoreState>,
+        part: &FilePart,
         compacted: Option<Compacted>,
     ) -> io::Result<()> {
         let (Some(compacted), Some(path)) = (compacted, &self.path) else { return Ok(()) };
         compacted.replace(&part.file, part.bytes, state.bytes)?;
-        let open = Open::at(path)?;
+        let open = OpenLetterFile::at(path)?;
         state.bytes = open.file.metadata()?.len();
         state.open = Some(open);
         drop(mem::take(&mut state.done));

@@ -9,7 +9,7 @@ use std::{
 
 pub const DELAY: Duration = Duration::from_secs(3);
 /// Bound on pending departures; beyond it, the oldest are reported early.
-const MOST: usize = 65_536;
+const MAX_PENDING: usize = 65_536;
 
 /// A vacated channel, or a user who left one.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -35,7 +35,7 @@ impl Departures {
 
     /// Cancels a pending departure; true if there was one.
     #[must_use]
-    pub fn take_back(&mut self, departure: &Departure) -> bool {
+    pub fn cancel(&mut self, departure: &Departure) -> bool {
         self.due.remove(departure).is_some()
     }
 
@@ -48,7 +48,7 @@ impl Departures {
     pub fn next(&mut self, now: Instant) -> Option<(Departure, SystemTime)> {
         loop {
             let first = self.order.front()?;
-            if first.0 > now && self.order.len() <= MOST {
+            if first.0 > now && self.order.len() <= MAX_PENDING {
                 return None;
             }
             let (due, departure) = self.order.pop_front()?;
@@ -78,7 +78,7 @@ mod tests {
     const THEN: SystemTime = SystemTime::UNIX_EPOCH;
 
     #[test]
-    fn a_departure_is_told_after_the_delay_and_once() {
+    fn departure_is_reported_once_after_the_delay() {
         let (mut departures, start) = (Departures::default(), Instant::now());
         departures.leave(of("a"), start, THEN);
         departures.leave(of("b"), start + Duration::from_secs(1), THEN);
@@ -86,44 +86,44 @@ mod tests {
         assert_eq!(all(&mut departures, start + DELAY), ["a"]);
         assert_eq!(all(&mut departures, start + DELAY * 2), ["b"]);
         assert!(all(&mut departures, start + DELAY * 9).is_empty());
-        assert!(!departures.take_back(&of("a")));
+        assert!(!departures.cancel(&of("a")));
     }
 
     #[test]
-    fn f12_a_departure_is_of_the_time_at_which_it_was() {
+    fn f12_departure_keeps_its_original_time() {
         let (mut departures, start) = (Departures::default(), Instant::now());
         let later = THEN + Duration::from_secs(9);
         departures.leave(of("a"), start, THEN);
-        assert!(departures.take_back(&of("a")) && !departures.is_pending(&of("a")));
+        assert!(departures.cancel(&of("a")) && !departures.is_pending(&of("a")));
         departures.leave(of("a"), start + DELAY / 2, later);
         assert!(departures.is_pending(&of("a")));
         assert_eq!(departures.next(start + DELAY * 2), Some((of("a"), later)));
     }
 
     #[test]
-    fn who_comes_back_has_not_left_and_may_leave_again() {
+    fn returning_member_has_not_left_and_may_leave_again() {
         let (mut departures, start) = (Departures::default(), Instant::now());
         let later = start + Duration::from_secs(2);
         departures.leave(of("a"), start, THEN);
-        assert!(departures.take_back(&of("a")));
-        assert!(!departures.take_back(&of("a")));
+        assert!(departures.cancel(&of("a")));
+        assert!(!departures.cancel(&of("a")));
         departures.leave(of("a"), later, THEN);
         assert!(all(&mut departures, start + DELAY).is_empty());
         assert_eq!(all(&mut departures, later + DELAY), ["a"]);
         // A user's departure differs from the channel's.
         departures.leave(Departure { channel: "a".into(), user: Some("u".into()) }, start, THEN);
-        assert!(!departures.take_back(&of("a")));
+        assert!(!departures.cancel(&of("a")));
     }
 
     #[test]
-    fn too_many_are_told_early_and_none_is_forgotten() {
+    fn excess_departures_are_reported_early() {
         let (mut departures, now) = (Departures::default(), Instant::now());
         let mut told = Vec::new();
-        for n in 0..MOST + 10 {
+        for n in 0..MAX_PENDING + 10 {
             departures.leave(of(&n.to_string()), now, THEN);
             told.extend(all(&mut departures, now));
         }
         assert_eq!(told, (0..10).map(|n| n.to_string()).collect::<Vec<_>>());
-        assert_eq!(all(&mut departures, now + DELAY).len(), MOST);
+        assert_eq!(all(&mut departures, now + DELAY).len(), MAX_PENDING);
     }
 }

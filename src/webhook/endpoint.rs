@@ -12,49 +12,49 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{Notify, oneshot};
 
 use super::{
-    batch::{Event, Limits, Place, Queue},
-    filter::Filter,
+    batch::{DeliveryQueue, PushOutcome, QueueLimits, QueuedEvent},
+    filter::EndpointFilter,
     log::DeliveryLog,
 };
 use crate::{
     auth::http::{self, HttpClient},
-    counting::{Count, Tally},
+    counting::{Count, LabelledCounter},
 };
 
 /// Settings of an endpoint from the configuration.
-pub struct Settings {
+pub struct EndpointSettings {
     /// The URL without its query, which may contain a secret.
     pub label: Arc<str>,
-    pub url: http::Endpoint,
+    pub url: http::EndpointUrl,
     pub client: HttpClient,
     pub headers: HeaderMap,
-    pub filter: Filter,
-    pub queue: Limits,
+    pub filter: EndpointFilter,
+    pub queue: QueueLimits,
     /// Concurrent requests.
     pub concurrency: usize,
     pub retry: Duration,
 }
 
-pub struct Endpoint {
+pub struct WebhookEndpoint {
     label: Arc<str>,
-    settings: ArcSwap<Settings>,
-    pub queue: Mutex<Queue>,
+    settings: ArcSwap<EndpointSettings>,
+    pub queue: Mutex<DeliveryQueue>,
     pub wake: Notify,
     /// Pending test requests.
-    pub tests: Mutex<Vec<oneshot::Sender<Tested>>>,
-    pub counters: Counters,
+    pub tests: Mutex<Vec<oneshot::Sender<EndpointTestResult>>>,
+    pub counters: EndpointCounters,
     pub log: DeliveryLog,
     /// Error of the last attempt; `None` if it succeeded.
     failing: Mutex<Option<String>>,
 }
 
-pub struct Counters {
+pub struct EndpointCounters {
     delivered: Count,
     failed_attempts: Count,
     dead_lettered: Count,
     lost: Count,
     /// Requests, by `OUTCOMES`.
-    pub attempts: Tally,
+    pub attempts: LabelledCounter,
     /// Retries.
     pub retries: Count,
     /// Events that did not fit into the queue.
@@ -64,14 +64,14 @@ pub struct Counters {
 /// Status class of the response, or `none` without one.
 pub const OUTCOMES: [&str; 6] = ["1xx", "2xx", "3xx", "4xx", "5xx", "none"];
 
-impl Default for Counters {
+impl Default for EndpointCounters {
     fn default() -> Self {
         Self {
             delivered: Count::default(),
             failed_attempts: Count::default(),
             dead_lettered: Count::default(),
             lost: Count::default(),
-            attempts: Tally::new(OUTCOMES),
+            attempts: LabelledCounter::new(OUTCOMES),
             retries: Count::default(),
             spilled: Count::default(),
         }
@@ -106,7 +106,7 @@ pub struct EndpointReport {
 }
 
 #[derive(Serialize, Deserialize)]
-pub struct Tested {
+pub struct EndpointTestResult {
     pub endpoint: Arc<str>,
     pub milliseconds: u64,
     /// `None` on success.
@@ -114,7 +114,7 @@ pub struct Tested {
     pub error: Option<String>,
 }
 
-impl Counters {
+impl EndpointCounters {
     pub fn delivered(&self, events: usize) {
         self.delivered.add_many(events as u64);
     }
@@ -139,15 +139,15 @@ impl Counters {
     }
 }
 
-impl Endpoint {
-    pub fn new(settings: Settings) -> Self {
+impl WebhookEndpoint {
+    pub fn new(settings: EndpointSettings) -> Self {
         Self {
             label: settings.label.clone(),
-            queue: Mutex::new(Queue::new(settings.queue)),
+            queue: Mutex::new(DeliveryQueue::new(settings.queue)),
             settings: ArcSwap::from_pointee(settings),
             wake: Notify::new(),
             tests: Mutex::default(),
-            counters: Counters::default(),
+            counters: EndpointCounters::default(),
             log: DeliveryLog::default(),
             failing: Mutex::default(),
         }
@@ -157,17 +157,17 @@ impl Endpoint {
         &self.label
     }
 
-    pub fn settings(&self) -> Guard<Arc<Settings>> {
+    pub fn settings(&self) -> Guard<Arc<EndpointSettings>> {
         self.settings.load()
     }
 
     /// The same, for use across an await.
-    pub fn settings_kept(&self) -> Arc<Settings> {
+    pub fn settings_snapshot(&self) -> Arc<EndpointSettings> {
         self.settings.load_full()
     }
 
     /// Applies from the next attempt on.
-    pub fn change(&self, settings: Settings) {
+    pub fn change(&self, settings: EndpointSettings) {
         self.queue.lock().change(settings.queue);
         self.settings.store(Arc::new(settings));
         self.wake.notify_one();
@@ -176,12 +176,12 @@ impl Endpoint {
     /// Waits for nothing but the queue's lock.
     pub fn accept(&self, channel: &Arc<str>, json: &Arc<str>, now: Instant) {
         let event =
-            Event { channel: channel.clone(), json: json.clone(), since: now, letter: None };
+            QueuedEvent { channel: channel.clone(), json: json.clone(), since: now, letter: None };
         match self.queue.lock().push(event) {
             // A removed endpoint gets no new events.
-            Place::Waits | Place::Closed => {}
-            Place::Spilled => self.counters.spilled.add(),
-            Place::Lost => {
+            PushOutcome::Queued | PushOutcome::Closed => {}
+            PushOutcome::Spilled => self.counters.spilled.add(),
+            PushOutcome::Lost => {
                 self.counters.spilled.add();
                 self.counters.lost(1);
             }
@@ -190,10 +190,10 @@ impl Endpoint {
     }
 
     /// Queues a replayed event; false if there is no room.
-    pub fn accept_again(&self, event: Event) -> bool {
+    pub fn requeue(&self, event: QueuedEvent) -> bool {
         let place = self.queue.lock().push(event);
         self.wake.notify_one();
-        place == Place::Waits
+        place == PushOutcome::Queued
     }
 
     pub fn is_failing(&self) -> bool {
@@ -201,7 +201,7 @@ impl Endpoint {
     }
 
     /// Logs the first failure and the recovery, not each attempt.
-    pub fn went(&self, app: &str, failure: Option<&str>) {
+    pub fn record_outcome(&self, app: &str, failure: Option<&str>) {
         let endpoint = &**self.label();
         let before = std::mem::replace(&mut *self.failing.lock(), failure.map(str::to_owned));
         match (before, failure) {
@@ -223,7 +223,8 @@ impl Endpoint {
             let queue = self.queue.lock();
             (queue.len() as u64, queue.bytes() as u64)
         };
-        let Counters { delivered, failed_attempts, dead_lettered, lost, .. } = &self.counters;
+        let EndpointCounters { delivered, failed_attempts, dead_lettered, lost, .. } =
+            &self.counters;
         EndpointStats {
             queued,
             queued_bytes,

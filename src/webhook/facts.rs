@@ -17,7 +17,7 @@ use crate::ids::SocketId;
 /// channels never occur.
 #[derive(Debug, Serialize)]
 #[serde(tag = "name", rename_all = "snake_case")]
-pub enum Fact<'a> {
+pub enum ChannelFact<'a> {
     ChannelOccupied,
     ChannelVacated,
     MemberAdded {
@@ -42,7 +42,7 @@ pub enum Fact<'a> {
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Kind {
+pub enum ChannelFactKind {
     ChannelOccupied,
     ChannelVacated,
     MemberAdded,
@@ -52,37 +52,37 @@ pub enum Kind {
     SubscriptionCount,
 }
 
-impl Fact<'_> {
-    pub fn kind(&self) -> Kind {
+impl ChannelFact<'_> {
+    pub fn kind(&self) -> ChannelFactKind {
         match self {
-            Self::ChannelOccupied => Kind::ChannelOccupied,
-            Self::ChannelVacated => Kind::ChannelVacated,
-            Self::MemberAdded { .. } => Kind::MemberAdded,
-            Self::MemberRemoved { .. } => Kind::MemberRemoved,
-            Self::ClientEvent { .. } => Kind::ClientEvent,
-            Self::CacheMiss => Kind::CacheMiss,
-            Self::SubscriptionCount { .. } => Kind::SubscriptionCount,
+            Self::ChannelOccupied => ChannelFactKind::ChannelOccupied,
+            Self::ChannelVacated => ChannelFactKind::ChannelVacated,
+            Self::MemberAdded { .. } => ChannelFactKind::MemberAdded,
+            Self::MemberRemoved { .. } => ChannelFactKind::MemberRemoved,
+            Self::ClientEvent { .. } => ChannelFactKind::ClientEvent,
+            Self::CacheMiss => ChannelFactKind::CacheMiss,
+            Self::SubscriptionCount { .. } => ChannelFactKind::SubscriptionCount,
         }
     }
 
     /// One element of `events`, encoded once for all endpoints and attempts.
-    pub fn to_json(&self, channel: &str, stamp: &Stamp) -> Arc<str> {
+    pub fn to_json(&self, channel: &str, stamp: &EventStamp) -> Arc<str> {
         #[derive(Serialize)]
-        struct Told<'a> {
+        struct StampedFact<'a> {
             #[serde(flatten)]
-            fact: &'a Fact<'a>,
+            fact: &'a ChannelFact<'a>,
             channel: &'a str,
             #[serde(flatten)]
-            stamp: &'a Stamp,
+            stamp: &'a EventStamp,
         }
-        let told = Told { fact: self, channel, stamp };
-        serde_json::to_string(&told).expect("a fact is made of texts and numbers").into()
+        let stamped = StampedFact { fact: self, channel, stamp };
+        serde_json::to_string(&stamped).expect("a fact is made of texts and numbers").into()
     }
 }
 
 /// Fields of every event, beside its fact.
 #[derive(Serialize)]
-pub struct Stamp {
+pub struct EventStamp {
     /// Time of the fact, not of its delivery.
     occurred_ms: u64,
     /// Unique per event, and the same in every attempt and replay.
@@ -101,16 +101,16 @@ impl EventIds {
         Ok(Self { start: getrandom::u64().map_err(io::Error::other)?, next: AtomicU64::new(1) })
     }
 
-    pub fn stamp(&self, occurred: SystemTime) -> Stamp {
+    pub fn stamp(&self, occurred: SystemTime) -> EventStamp {
         let since_1970 = occurred.duration_since(UNIX_EPOCH).unwrap_or_default();
-        Stamp {
+        EventStamp {
             occurred_ms: u64::try_from(since_1970.as_millis()).unwrap_or(u64::MAX),
             id: format!("{:016x}-{}", self.start, self.next.fetch_add(1, Ordering::Relaxed)),
         }
     }
 }
 
-impl Kind {
+impl ChannelFactKind {
     /// The opposite fact, if there is one.
     pub fn opposite(self) -> Option<Self> {
         match self {
@@ -124,15 +124,15 @@ impl Kind {
 }
 
 /// An event without a fact, for endpoint tests.
-pub fn test_event(stamp: &Stamp) -> String {
+pub fn test_event(stamp: &EventStamp) -> String {
     #[derive(Serialize)]
-    struct Test<'a> {
+    struct TestEvent<'a> {
         name: &'static str,
         channel: &'static str,
         #[serde(flatten)]
-        stamp: &'a Stamp,
+        stamp: &'a EventStamp,
     }
-    let test = Test { name: "test", channel: "test", stamp };
+    let test = TestEvent { name: "test", channel: "test", stamp };
     serde_json::to_string(&test).expect("texts and a number become JSON")
 }
 
@@ -145,7 +145,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn f12_an_id_is_that_of_one_event() {
+    fn f12_each_event_has_its_own_id() {
         let (ids, other) = (EventIds::of_this_start().unwrap(), EventIds::of_this_start().unwrap());
         let time = UNIX_EPOCH + std::time::Duration::from_millis(1_327_078_148_132);
         let (first, second) = (ids.stamp(time), ids.stamp(time));
@@ -155,19 +155,23 @@ mod tests {
     }
 
     #[test]
-    fn facts_have_the_fields_of_the_protocol() {
+    fn facts_have_the_protocol_fields() {
         let socket_id = "12.34".parse().unwrap();
-        let said =
-            |user_id| Fact::ClientEvent { event: "client-x", data: "{}", socket_id, user_id };
+        let said = |user_id| ChannelFact::ClientEvent {
+            event: "client-x",
+            data: "{}",
+            socket_id,
+            user_id,
+        };
         for (fact, expected) in [
-            (Fact::ChannelOccupied, r#"{"name":"channel_occupied","channel":"c"}"#),
-            (Fact::ChannelVacated, r#"{"name":"channel_vacated","channel":"c"}"#),
+            (ChannelFact::ChannelOccupied, r#"{"name":"channel_occupied","channel":"c"}"#),
+            (ChannelFact::ChannelVacated, r#"{"name":"channel_vacated","channel":"c"}"#),
             (
-                Fact::MemberAdded { user_id: "7" },
+                ChannelFact::MemberAdded { user_id: "7" },
                 r#"{"name":"member_added","user_id":"7","channel":"c"}"#,
             ),
             (
-                Fact::MemberRemoved { user_id: "\"" },
+                ChannelFact::MemberRemoved { user_id: "\"" },
                 r#"{"name":"member_removed","user_id":"\"","channel":"c"}"#,
             ),
             (
@@ -178,19 +182,19 @@ mod tests {
                 said(Some("7")),
                 r#"{"name":"client_event","event":"client-x","data":"{}","socket_id":"12.34","user_id":"7","channel":"c"}"#,
             ),
-            (Fact::CacheMiss, r#"{"name":"cache_miss","channel":"c"}"#),
+            (ChannelFact::CacheMiss, r#"{"name":"cache_miss","channel":"c"}"#),
             (
-                Fact::SubscriptionCount { subscription_count: 3 },
+                ChannelFact::SubscriptionCount { subscription_count: 3 },
                 r#"{"name":"subscription_count","subscription_count":3,"channel":"c"}"#,
             ),
         ] {
-            let stamp = Stamp { occurred_ms: 5, id: "a-1".into() };
+            let stamp = EventStamp { occurred_ms: 5, id: "a-1".into() };
             let body = expected.strip_suffix('}').unwrap();
             let stamped = format!(r#"{body},"occurred_ms":5,"id":"a-1"}}"#);
             assert_eq!(&*fact.to_json("c", &stamp), stamped);
             // The name in the settings is the name on the wire.
             let name = serde_json::from_str::<serde_json::Value>(expected).unwrap()["name"].clone();
-            assert_eq!(serde_json::from_value::<Kind>(name).unwrap(), fact.kind());
+            assert_eq!(serde_json::from_value::<ChannelFactKind>(name).unwrap(), fact.kind());
         }
     }
 }

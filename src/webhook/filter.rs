@@ -1,22 +1,22 @@
 //! The facts an endpoint receives.
 
-use super::Kind;
+use super::ChannelFactKind;
 use crate::pattern::Pattern;
 
 /// An empty list is no restriction.
 #[derive(Default)]
-pub struct Filter {
-    pub kinds: Vec<Kind>,
+pub struct EndpointFilter {
+    pub kinds: Vec<ChannelFactKind>,
     pub channels: Vec<Pattern>,
 }
 
-impl Filter {
-    pub fn wants(&self, kind: Kind, channel: &str) -> bool {
+impl EndpointFilter {
+    pub fn wants(&self, kind: ChannelFactKind, channel: &str) -> bool {
         (self.kinds.is_empty() || self.kinds.contains(&kind)) && self.covers(channel)
     }
 
     /// An endpoint for one of two opposite facts must not get it after the other has cancelled it.
-    pub fn wants_either(&self, kind: Kind, channel: &str) -> bool {
+    pub fn wants_either(&self, kind: ChannelFactKind, channel: &str) -> bool {
         self.wants(kind, channel) || kind.opposite().is_some_and(|kind| self.wants(kind, channel))
     }
 
@@ -30,18 +30,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn both_lists_must_let_it_through_and_an_empty_one_does() {
-        let all = Filter::default();
-        assert!(all.wants(Kind::CacheMiss, "anything"));
-        let some = Filter {
-            kinds: vec![Kind::ChannelOccupied],
+    fn both_lists_must_match_and_an_empty_one_does() {
+        let all = EndpointFilter::default();
+        assert!(all.wants(ChannelFactKind::CacheMiss, "anything"));
+        let some = EndpointFilter {
+            kinds: vec![ChannelFactKind::ChannelOccupied],
             channels: vec![Pattern::new("room-*"), Pattern::new("lobby")],
         };
-        assert!(some.wants(Kind::ChannelOccupied, "room-1"));
-        assert!(some.wants(Kind::ChannelOccupied, "lobby"));
-        assert!(!some.wants(Kind::ChannelOccupied, "lobby-2"));
-        assert!(!some.wants(Kind::ChannelVacated, "room-1"));
-        assert!(some.wants_either(Kind::ChannelVacated, "room-1"));
-        assert!(!some.wants_either(Kind::MemberAdded, "room-1"));
+        assert!(some.wants(ChannelFactKind::ChannelOccupied, "room-1"));
+        assert!(some.wants(ChannelFactKind::ChannelOccupied, "lobby"));
+        assert!(!some.wants(ChannelFactKind::ChannelOccupied, "lobby-2"));
+        assert!(!some.wants(ChannelFactKind::ChannelVacated, "room-1"));
+        assert!(some.wants_either(ChannelFactKind::ChannelVacated, "room-1"));
+        assert!(!some.wants_either(ChannelFactKind::MemberAdded, "room-1"));
     }
 }

@@ -5,16 +5,16 @@ use std::{collections::VecDeque, sync::Arc};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
-use super::batch::Event;
+use super::batch::QueuedEvent;
 
 /// Requests remembered per endpoint.
-const MOST: usize = 200;
+const MAX_RECORDS: usize = 200;
 /// Events named per request; the others are counted.
-const NAMED: usize = 5;
+const MAX_NAMED_EVENTS: usize = 5;
 
 /// One request. It names events and channels and contains no client data.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Delivery {
+pub struct DeliveryRecord {
     pub time: String,
     /// Label; unique within an app.
     pub endpoint: Arc<str>,
@@ -30,34 +30,34 @@ pub struct Delivery {
 }
 
 #[derive(Default)]
-pub struct DeliveryLog(Mutex<VecDeque<Delivery>>);
+pub struct DeliveryLog(Mutex<VecDeque<DeliveryRecord>>);
 
 impl DeliveryLog {
-    pub fn note(&self, delivery: Delivery) {
+    pub fn note(&self, delivery: DeliveryRecord) {
         let mut latest = self.0.lock();
-        if latest.len() == MOST {
+        if latest.len() == MAX_RECORDS {
             latest.pop_front();
         }
         latest.push_back(delivery);
     }
 
     /// Oldest first.
-    pub fn latest(&self) -> Vec<Delivery> {
+    pub fn latest(&self) -> Vec<DeliveryRecord> {
         self.0.lock().iter().cloned().collect()
     }
 }
 
 /// Short names of the first events.
-pub fn named(events: &[Event]) -> Vec<String> {
+pub fn named(events: &[QueuedEvent]) -> Vec<String> {
     #[derive(Deserialize)]
     struct Name<'a> {
         name: &'a str,
     }
-    let name = |event: &Event| {
+    let name = |event: &QueuedEvent| {
         let name = serde_json::from_str::<Name<'_>>(&event.json).map_or("?", |event| event.name);
         format!("{name} {}", event.channel)
     };
-    events.iter().take(NAMED).map(name).collect()
+    events.iter().take(MAX_NAMED_EVENTS).map(name).collect()
 }
 
 #[cfg(test)]
@@ -66,9 +66,9 @@ mod tests {
 
     use super::*;
 
-    fn delivery(attempt: u32) -> Delivery {
+    fn delivery(attempt: u32) -> DeliveryRecord {
         let (time, endpoint) = (String::new(), "https://a.example/".into());
-        Delivery {
+        DeliveryRecord {
             time,
             endpoint,
             attempt,
@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn the_oldest_give_way() {
+    fn oldest_entries_are_evicted() {
         let log = DeliveryLog::default();
         (1..=205).for_each(|attempt| log.note(delivery(attempt)));
         let latest: Vec<u32> = log.latest().iter().map(|delivery| delivery.attempt).collect();
@@ -88,8 +88,8 @@ mod tests {
     }
 
     #[test]
-    fn events_are_named_by_what_they_are_and_where_but_not_by_what_was_said() {
-        let event = |json: &str| Event {
+    fn events_are_listed_by_name_and_channel_without_data() {
+        let event = |json: &str| QueuedEvent {
             channel: "private-x".into(),
             json: json.into(),
             since: Instant::now(),

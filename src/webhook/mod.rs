@@ -8,9 +8,9 @@ mod batch;
 mod dead_letter;
 mod departures;
 mod endpoint;
+mod endpoint_removal;
 mod facts;
 mod filter;
-mod leaving;
 mod log;
 mod replay;
 mod request;
@@ -31,42 +31,42 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
 use departures::{Departure, Departures};
-use endpoint::Endpoint;
+use endpoint::WebhookEndpoint;
+use endpoint_removal::EndpointRemoval;
 use facts::EventIds;
-use leaving::Leaving;
 
-pub use batch::Limits;
+pub use batch::QueueLimits;
 pub use dead_letter::{DeadLetters, Discarded, Letter, LetterId};
-pub use endpoint::{EndpointReport, EndpointStats, Settings, Tested};
-pub use facts::{Fact, Kind};
-pub use filter::Filter;
-pub use log::Delivery;
-pub use replay::{Channels, Replayed, Standing, Which};
-pub use request::is_ours;
+pub use endpoint::{EndpointReport, EndpointSettings, EndpointStats, EndpointTestResult};
+pub use facts::{ChannelFact, ChannelFactKind};
+pub use filter::EndpointFilter;
+pub use log::DeliveryRecord;
+pub use replay::{ChannelReader, ChannelSnapshot, LetterSelector, ReplayReport};
+pub use request::is_reserved_header;
 pub use runner::Runner;
 
-use crate::{channel::Channel, crypto::signature::AppSecret, live::Feed};
+use crate::{channel::Channel, crypto::signature::AppSecret, live::LiveBroadcaster};
 
 /// The webhooks of one app.
 pub struct Webhooks {
     app: Arc<str>,
-    signer: ArcSwap<Signer>,
-    endpoints: ArcSwap<Vec<Arc<Endpoint>>>,
-    leaving: Leaving,
+    signer: ArcSwap<WebhookSigner>,
+    endpoints: ArcSwap<Vec<Arc<WebhookEndpoint>>>,
+    removal: EndpointRemoval,
     departures: Mutex<Departures>,
     ids: EventIds,
     letters: DeadLetters,
-    live: Arc<Feed>,
+    live: Arc<LiveBroadcaster>,
 }
 
 /// Key and secret for signing requests.
-pub struct Signer {
+pub struct WebhookSigner {
     pub key: Arc<str>,
     pub secret: AppSecret,
 }
 
 #[derive(Default, Serialize)]
-pub struct Stats {
+pub struct WebhookStats {
     #[serde(flatten)]
     pub endpoints: EndpointStats,
     /// Open letters in the files.
@@ -74,7 +74,7 @@ pub struct Stats {
 }
 
 #[derive(Default)]
-pub struct Totals {
+pub struct WebhookTotals {
     /// Requests, by status class of the response.
     pub attempts: BTreeMap<&'static str, u64>,
     pub retries: u64,
@@ -85,7 +85,7 @@ pub struct Totals {
 }
 
 #[derive(Serialize, Deserialize)]
-pub struct Report {
+pub struct WebhookReport {
     pub endpoints: Vec<EndpointReport>,
     /// In the file now, for whatever endpoint.
     pub dead_letters: u64,
@@ -97,10 +97,10 @@ impl Webhooks {
     /// `None` without endpoints. `state_dir`: the directory for dead letters.
     pub fn of_app(
         app: &Arc<str>,
-        signer: Signer,
-        endpoints: Vec<Settings>,
+        signer: WebhookSigner,
+        endpoints: Vec<EndpointSettings>,
         state_dir: Option<&Path>,
-        live: Arc<Feed>,
+        live: Arc<LiveBroadcaster>,
     ) -> io::Result<Option<Arc<Self>>> {
         if endpoints.is_empty() {
             return Ok(None);
@@ -110,7 +110,7 @@ impl Webhooks {
             app: app.clone(),
             signer: ArcSwap::from_pointee(signer),
             endpoints: ArcSwap::default(),
-            leaving: Leaving::default(),
+            removal: EndpointRemoval::default(),
             departures: Mutex::default(),
             ids: EventIds::of_this_start()?,
             letters: DeadLetters::open(path)?,
@@ -121,20 +121,22 @@ impl Webhooks {
     }
 
     /// Must be called under the lock of the channel's record. Waits for nothing but short locks.
-    pub fn note(&self, channel: &Channel, fact: &Fact<'_>, now: Instant) {
+    pub fn note(&self, channel: &Channel, fact: &ChannelFact<'_>, now: Instant) {
         let kind = fact.kind();
-        let concerned = |endpoint: &Arc<Endpoint>| {
+        let concerned = |endpoint: &Arc<WebhookEndpoint>| {
             endpoint.settings().filter.wants_either(kind, channel.name())
         };
         if !channel.is_listed() || !self.endpoints.load().iter().any(concerned) {
             return;
         }
         let (user, leaves) = match fact {
-            Fact::ChannelOccupied => (None, false),
-            Fact::ChannelVacated => (None, true),
-            Fact::MemberAdded { user_id } => (Some(Arc::from(*user_id)), false),
-            Fact::MemberRemoved { user_id } => (Some(Arc::from(*user_id)), true),
-            Fact::ClientEvent { .. } | Fact::CacheMiss | Fact::SubscriptionCount { .. } => {
+            ChannelFact::ChannelOccupied => (None, false),
+            ChannelFact::ChannelVacated => (None, true),
+            ChannelFact::MemberAdded { user_id } => (Some(Arc::from(*user_id)), false),
+            ChannelFact::MemberRemoved { user_id } => (Some(Arc::from(*user_id)), true),
+            ChannelFact::ClientEvent { .. }
+            | ChannelFact::CacheMiss
+            | ChannelFact::SubscriptionCount { .. } => {
                 return self.push(channel.name(), fact, SystemTime::now(), now);
             }
         };
@@ -145,12 +147,12 @@ impl Webhooks {
         let mut departures = self.departures.lock();
         if leaves {
             departures.leave(departure, now, occurred);
-        } else if !departures.take_back(&departure) {
+        } else if !departures.cancel(&departure) {
             self.push(channel.name(), fact, occurred, now);
         }
     }
 
-    fn push(&self, channel: &Arc<str>, fact: &Fact<'_>, occurred: SystemTime, now: Instant) {
+    fn push(&self, channel: &Arc<str>, fact: &ChannelFact<'_>, occurred: SystemTime, now: Instant) {
         let kind = fact.kind();
         let mut json = None;
         for endpoint in &**self.endpoints.load() {
@@ -164,37 +166,37 @@ impl Webhooks {
 
     /// Reports due departures.
     fn tick(&self, now: Instant) {
-        self.tell_departures(now, now);
+        self.push_due_departures(now, now);
     }
 
     /// Reports all pending departures, at shutdown: nothing can cancel them any more.
-    fn tell_all_departures(&self, now: Instant) {
-        self.tell_departures(now + departures::DELAY, now);
+    fn flush_departures(&self, now: Instant) {
+        self.push_due_departures(now + departures::DELAY, now);
     }
 
-    fn tell_departures(&self, due: Instant, now: Instant) {
+    fn push_due_departures(&self, due: Instant, now: Instant) {
         loop {
             // Held for one departure at a time, as above; other facts get in between.
             let mut departures = self.departures.lock();
             let Some((departure, occurred)) = departures.next(due) else { return };
             let Departure { channel, user } = departure;
             let fact = match &user {
-                None => Fact::ChannelVacated,
-                Some(user_id) => Fact::MemberRemoved { user_id },
+                None => ChannelFact::ChannelVacated,
+                Some(user_id) => ChannelFact::MemberRemoved { user_id },
             };
             self.push(&channel, &fact, occurred, now);
         }
     }
 
-    pub fn stats(&self) -> Stats {
+    pub fn stats(&self) -> WebhookStats {
         let mut endpoints = EndpointStats::default();
         self.all_endpoints().iter().for_each(|endpoint| endpoints += endpoint.stats());
-        Stats { endpoints, dead_letters: self.letters.count() }
+        WebhookStats { endpoints, dead_letters: self.letters.count() }
     }
 
     /// Totals of all endpoints, for `/metrics`.
-    pub fn totals(&self, now: Instant) -> Totals {
-        let mut totals = Totals::default();
+    pub fn totals(&self, now: Instant) -> WebhookTotals {
+        let mut totals = WebhookTotals::default();
         for endpoint in &self.all_endpoints() {
             for (outcome, count) in endpoint.counters.attempts.iter() {
                 *totals.attempts.entry(outcome).or_default() += count;
@@ -208,7 +210,7 @@ impl Webhooks {
     }
 
     /// Reads a file.
-    pub fn report(&self, most: usize) -> io::Result<Report> {
+    pub fn report(&self, most: usize) -> io::Result<WebhookReport> {
         let mut letters = Vec::new();
         if most > 0 {
             self.letters.read(|letter| {
@@ -219,20 +221,25 @@ impl Webhooks {
         let waiting = self.letters.waiting();
         let endpoints = self.all_endpoints();
         let endpoints = endpoints.iter().map(|e| e.report(waiting.of(e.label()))).collect();
-        Ok(Report { endpoints, dead_letters: waiting.total(), letters })
+        Ok(WebhookReport { endpoints, dead_letters: waiting.total(), letters })
     }
 
     /// The latest requests to all endpoints, or to one, newest last.
-    pub fn log(&self, endpoint: Option<&str>) -> Vec<Delivery> {
+    pub fn log(&self, endpoint: Option<&str>) -> Vec<DeliveryRecord> {
         let endpoints = self.all_endpoints();
         let chosen = endpoints.iter().filter(|e| endpoint.is_none_or(|l| **e.label() == *l));
-        let mut log: Vec<Delivery> = chosen.flat_map(|endpoint| endpoint.log.latest()).collect();
+        let mut log: Vec<DeliveryRecord> =
+            chosen.flat_map(|endpoint| endpoint.log.latest()).collect();
         log.sort_by(|a, b| a.time.cmp(&b.time));
         log
     }
 
     /// Discards dead letters, except those being replayed. Reads a file.
-    pub fn discard(&self, which: &Which, before: Option<SystemTime>) -> io::Result<Discarded> {
+    pub fn discard(
+        &self,
+        which: &LetterSelector,
+        before: Option<SystemTime>,
+    ) -> io::Result<Discarded> {
         self.letters.discard(|letter| {
             let is_older = |before| {
                 humantime::parse_rfc3339_weak(&letter.time).is_ok_and(|time| time < before)
@@ -241,15 +248,15 @@ impl Webhooks {
         })
     }
 
-    fn endpoint(&self, label: &str) -> Option<Arc<Endpoint>> {
+    fn endpoint(&self, label: &str) -> Option<Arc<WebhookEndpoint>> {
         self.endpoints.load().iter().find(|endpoint| **endpoint.label() == *label).cloned()
     }
 
     /// Sends a test request to all endpoints, or to one; empty if there is no such endpoint.
-    pub async fn test(&self, endpoint: Option<&str>) -> Vec<Tested> {
+    pub async fn test(&self, endpoint: Option<&str>) -> Vec<EndpointTestResult> {
         let endpoints = self.endpoints.load_full();
         let chosen = endpoints.iter().filter(|e| endpoint.is_none_or(|l| **e.label() == *l));
-        let ask = |endpoint: &Arc<Endpoint>| {
+        let ask = |endpoint: &Arc<WebhookEndpoint>| {
             let (answer, tested) = oneshot::channel();
             endpoint.tests.lock().push(answer);
             endpoint.wake.notify_one();
@@ -266,7 +273,7 @@ impl Webhooks {
     }
 }
 
-impl std::ops::AddAssign for Stats {
+impl std::ops::AddAssign for WebhookStats {
     fn add_assign(&mut self, other: Self) {
         self.endpoints += other.endpoints;
         self.dead_letters += other.dead_letters;

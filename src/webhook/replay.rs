@@ -7,17 +7,17 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Webhooks,
-    batch::Event,
+    batch::QueuedEvent,
     dead_letter::{Letter, LetterId},
     departures::{Departure, Departures},
-    facts::Kind,
+    facts::ChannelFactKind,
 };
 use crate::presence::Members;
 
 /// Selects dead letters; all by default.
 #[derive(Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Which {
+pub struct LetterSelector {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<LetterId>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -25,7 +25,7 @@ pub struct Which {
 }
 
 #[derive(Default, Serialize, Deserialize, Debug, PartialEq, Eq)]
-pub struct Replayed {
+pub struct ReplayReport {
     /// Queued again.
     pub queued: u64,
     /// Left in the file because the queue was full.
@@ -37,7 +37,7 @@ pub struct Replayed {
 }
 
 /// The state of a channel at one moment.
-pub struct Standing<'a> {
+pub struct ChannelSnapshot<'a> {
     pub subscribers: u32,
     pub members: &'a Members,
     /// True if new subscribers get a cached event.
@@ -45,12 +45,12 @@ pub struct Standing<'a> {
 }
 
 /// The channels of an app.
-pub trait Channels {
+pub trait ChannelReader {
     /// Runs `look` while the channel cannot change: facts about it come before or after.
-    fn hold<T>(&self, channel: &str, look: impl FnOnce(&Standing<'_>) -> T) -> T;
+    fn with_channel<T>(&self, channel: &str, look: impl FnOnce(&ChannelSnapshot<'_>) -> T) -> T;
 }
 
-impl Which {
+impl LetterSelector {
     pub(super) fn is(&self, letter: &Letter) -> bool {
         self.id.is_none_or(|id| id == letter.id)
             && self.endpoint.as_ref().is_none_or(|endpoint| *endpoint == letter.endpoint)
@@ -59,8 +59,8 @@ impl Which {
 
 /// The event in a letter.
 #[derive(Deserialize)]
-struct Told {
-    name: Kind,
+struct LetterEvent {
+    name: ChannelFactKind,
     channel: Arc<str>,
     #[serde(default)]
     user_id: Option<Arc<str>>,
@@ -68,9 +68,9 @@ struct Told {
     subscription_count: u32,
 }
 
-impl Told {
+impl LetterEvent {
     /// For the backend, a pending departure has not happened yet.
-    fn holds(&self, now: &Standing<'_>, departures: &Departures) -> bool {
+    fn is_current(&self, now: &ChannelSnapshot<'_>, departures: &Departures) -> bool {
         let leaves = |user: Option<Arc<str>>| {
             departures.is_pending(&Departure { channel: self.channel.clone(), user })
         };
@@ -80,13 +80,13 @@ impl Told {
             now.members.contains(user) || leaves(self.user_id.clone())
         };
         match self.name {
-            Kind::ChannelOccupied => is_occupied(),
-            Kind::ChannelVacated => !is_occupied(),
-            Kind::MemberAdded => is_member(),
-            Kind::MemberRemoved => !is_member(),
-            Kind::SubscriptionCount => self.subscription_count == now.subscribers,
-            Kind::CacheMiss => now.subscribers > 0 && !now.cached,
-            Kind::ClientEvent => true,
+            ChannelFactKind::ChannelOccupied => is_occupied(),
+            ChannelFactKind::ChannelVacated => !is_occupied(),
+            ChannelFactKind::MemberAdded => is_member(),
+            ChannelFactKind::MemberRemoved => !is_member(),
+            ChannelFactKind::SubscriptionCount => self.subscription_count == now.subscribers,
+            ChannelFactKind::CacheMiss => now.subscribers > 0 && !now.cached,
+            ChannelFactKind::ClientEvent => true,
         }
     }
 }
@@ -96,12 +96,12 @@ impl Webhooks {
     /// file.
     pub fn replay(
         &self,
-        which: &Which,
-        channels: &impl Channels,
+        which: &LetterSelector,
+        channels: &impl ChannelReader,
         now: Instant,
-    ) -> io::Result<Replayed> {
-        let mut replayed = Replayed::default();
-        self.letters.send_again(|letter| {
+    ) -> io::Result<ReplayReport> {
+        let mut replayed = ReplayReport::default();
+        self.letters.replay_each(|letter| {
             if !which.is(letter) {
                 return false;
             }
@@ -110,7 +110,7 @@ impl Webhooks {
                 return false;
             };
             let sent =
-                self.if_it_holds(letter, channels, || endpoint.accept_again(event_of(letter, now)));
+                self.if_current(letter, channels, || endpoint.requeue(event_of(letter, now)));
             let count = match sent {
                 Some(true) => &mut replayed.queued,
                 Some(false) => &mut replayed.left,
@@ -129,33 +129,34 @@ impl Webhooks {
         Ok(replayed)
     }
 
-    fn if_it_holds(
+    fn if_current(
         &self,
         letter: &Letter,
-        channels: &impl Channels,
+        channels: &impl ChannelReader,
         send: impl FnOnce() -> bool,
     ) -> Option<bool> {
         // An unreadable event, or one without state, cannot be outdated.
-        let told = serde_json::from_str::<Told>(letter.event.get()).ok();
-        let Some(told) = told.filter(|told| told.name != Kind::ClientEvent) else {
+        let parsed = serde_json::from_str::<LetterEvent>(letter.event.get()).ok();
+        let Some(parsed) = parsed.filter(|parsed| parsed.name != ChannelFactKind::ClientEvent)
+        else {
             return Some(send());
         };
-        channels.hold(&told.channel, |standing| {
+        channels.with_channel(&parsed.channel, |snapshot| {
             // Held until the event is queued, as in `note`.
             let departures = self.departures.lock();
-            told.holds(standing, &departures).then(send)
+            parsed.is_current(snapshot, &departures).then(send)
         })
     }
 }
 
-fn event_of(letter: &Letter, now: Instant) -> Event {
+fn event_of(letter: &Letter, now: Instant) -> QueuedEvent {
     #[derive(Deserialize)]
-    struct Named {
+    struct EventChannel {
         channel: Arc<str>,
     }
     let json = letter.event.get();
-    let channel = serde_json::from_str::<Named>(json).map(|named| named.channel);
-    Event {
+    let channel = serde_json::from_str::<EventChannel>(json).map(|named| named.channel);
+    QueuedEvent {
         channel: channel.unwrap_or_default(),
         json: json.into(),
         since: now,
@@ -169,7 +170,7 @@ mod tests {
     use crate::presence::Member;
 
     #[test]
-    fn f12_only_what_holds_is_told_again() {
+    fn f12_only_current_facts_are_replayed() {
         let mut members = Members::default();
         let _ = members.join(Member { user_id: "here".into(), info: None }, Instant::now());
         let mut departures = Departures::default();
@@ -202,9 +203,13 @@ mod tests {
             (r#""name":"cache_miss","channel":"c""#, 1, true, false),
             (r#""name":"cache_miss","channel":"c""#, 0, false, false),
         ] {
-            let told: Told = serde_json::from_str(&format!("{{{event}}}")).unwrap();
-            let standing = Standing { subscribers, members: &members, cached };
-            assert_eq!(told.holds(&standing, &departures), holds, "{event} with {subscribers}");
+            let parsed: LetterEvent = serde_json::from_str(&format!("{{{event}}}")).unwrap();
+            let snapshot = ChannelSnapshot { subscribers, members: &members, cached };
+            assert_eq!(
+                parsed.is_current(&snapshot, &departures),
+                holds,
+                "{event} with {subscribers}"
+            );
         }
     }
 }

@@ -37,7 +37,7 @@ pub fn headers(own: &HeaderMap, key: &str, secret: &AppSecret, body: &[u8]) -> O
 }
 
 /// True for headers the operator may not set.
-pub fn is_ours(name: &HeaderName) -> bool {
+pub fn is_reserved_header(name: &HeaderName) -> bool {
     const HOP: [&str; 6] =
         ["host", "connection", "content-length", "transfer-encoding", "upgrade", "te"];
     *name == CONTENT_TYPE || name.as_str().starts_with("x-pusher-") || HOP.contains(&name.as_str())
@@ -49,7 +49,7 @@ mod tests {
     use std::time::Duration;
 
     #[test]
-    fn the_vector_of_protocol_section_13() {
+    fn vector_of_protocol_section_13() {
         let time = UNIX_EPOCH + Duration::from_millis(1_327_078_148_132);
         let event = r#"{"name":"channel_occupied","channel":"my-channel"}"#;
         let body = body(time, [event].into_iter());
@@ -74,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn several_events_stand_in_one_list() {
+    fn several_events_share_one_list() {
         let body = body(UNIX_EPOCH, [r#"{"a":1}"#, "{}"].into_iter());
         assert_eq!(body, r#"{"time_ms":0,"events":[{"a":1},{}]}"#);
     }

@@ -17,9 +17,9 @@ use tokio::{
 
 use super::{
     Webhooks,
-    sender::{Ending, Sender},
+    sender::{Sender, ShutdownDeadline},
 };
-use crate::threads::{Joined, join_within};
+use crate::threads::{JoinOutcome, join_within};
 
 /// Interval between checks for due departures and new endpoints.
 const TICK: Duration = Duration::from_millis(250);
@@ -39,7 +39,7 @@ pub struct Runner {
 
 impl Runner {
     /// Delivers the facts of these webhooks; no effect if it does already.
-    pub fn take_up(&self, webhooks: Arc<Webhooks>) {
+    pub fn adopt(&self, webhooks: Arc<Webhooks>) {
         let mut all = self.all.lock();
         if !all.iter().any(|other| Arc::ptr_eq(other, &webhooks)) {
             all.push(webhooks);
@@ -71,7 +71,7 @@ async fn run(all: &Mutex<Vec<Arc<Webhooks>>>, mut ended: oneshot::Receiver<()>) 
         tokio::select! {
             _ = tick.tick() => {
                 start_senders(all, &watched, &mut senders);
-                look(all, Instant::now());
+                tick_all(all, Instant::now());
             }
             // The sender of a removed endpoint has delivered everything.
             Some(_) = senders.join_next() => {}
@@ -81,7 +81,7 @@ async fn run(all: &Mutex<Vec<Arc<Webhooks>>>, mut ended: oneshot::Receiver<()>) 
     start_senders(all, &watched, &mut senders);
     let (all, now) = (std::mem::take(&mut *all.lock()), Instant::now());
     // Must come before the senders check their queues for the last time.
-    all.iter().for_each(|webhooks| webhooks.tell_all_departures(now));
+    all.iter().for_each(|webhooks| webhooks.flush_departures(now));
     ending.send_replace(Some(now + LAST_DELIVERIES));
     while senders.join_next().await.is_some() {}
     all.iter().for_each(|webhooks| sync(webhooks));
@@ -89,7 +89,7 @@ async fn run(all: &Mutex<Vec<Arc<Webhooks>>>, mut ended: oneshot::Receiver<()>) 
 
 fn start_senders(
     all: &Mutex<Vec<Arc<Webhooks>>>,
-    ending: &watch::Receiver<Ending>,
+    ending: &watch::Receiver<ShutdownDeadline>,
     senders: &mut JoinSet<()>,
 ) {
     for webhooks in &*all.lock() {
@@ -99,13 +99,13 @@ fn start_senders(
     }
 }
 
-fn look(all: &Mutex<Vec<Arc<Webhooks>>>, now: Instant) {
+fn tick_all(all: &Mutex<Vec<Arc<Webhooks>>>, now: Instant) {
     let mut over = Vec::new();
     all.lock().retain(|webhooks| {
         webhooks.tick(now);
-        let is_over = webhooks.is_over();
-        over.extend(is_over.then(|| webhooks.clone()));
-        !is_over
+        let is_finished = webhooks.is_finished();
+        over.extend(is_finished.then(|| webhooks.clone()));
+        !is_finished
     });
     over.iter().for_each(|webhooks| sync(webhooks));
 }
@@ -128,9 +128,9 @@ impl Runner {
         // If the thread is gone, joining reports it.
         let _ = end.send(());
         match join_within(thread, LAST_DELIVERIES + LAST_WRITES) {
-            Joined::Ended(()) => {}
-            Joined::Panicked => tracing::error!("the thread of the webhooks has failed"),
-            Joined::Running => {
+            JoinOutcome::Ended(()) => {}
+            JoinOutcome::Panicked => tracing::error!("the thread of the webhooks has failed"),
+            JoinOutcome::Running => {
                 tracing::error!("the dead-letter files take nothing: the last webhooks are lost")
             }
         }

@@ -16,40 +16,40 @@ use tokio::{
 
 use super::{
     Webhooks, backoff,
-    batch::{Batch, Event, Next},
+    batch::{DeliveryBatch, NextBatch, QueuedEvent},
     dead_letter::{LetterId, NewLetter},
-    endpoint::{Endpoint, Tested},
+    endpoint::{EndpointTestResult, WebhookEndpoint},
     facts::test_event,
-    log::{self, Delivery},
+    log::{self, DeliveryRecord},
     request,
 };
-use crate::live::{Entry, Type, What};
+use crate::live::{EntryDetail, EntryType, LiveEntry};
 
 use crate::traces::Span;
 
 /// End of deliveries, once the server is shutting down.
-pub type Ending = Option<Instant>;
+pub type ShutdownDeadline = Option<Instant>;
 
 pub struct Sender {
     webhooks: Arc<Webhooks>,
-    endpoint: Arc<Endpoint>,
+    endpoint: Arc<WebhookEndpoint>,
     requests: Arc<Semaphore>,
-    ending: watch::Receiver<Ending>,
+    ending: watch::Receiver<ShutdownDeadline>,
 }
 
 /// Batches under way or in retry; the rest stays in the queue.
-const MOST_BATCHES: usize = 256;
-const NO_ROOM: &str = "too much waits for this endpoint already";
-const ENDED: &str = "the server was shut down before it was delivered";
+const MAX_BATCHES: usize = 256;
+const QUEUE_FULL: &str = "too much waits for this endpoint already";
+const SHUT_DOWN: &str = "the server was shut down before it was delivered";
 
 /// One request of a batch.
-struct Attempt<'a> {
+struct DeliveryAttempt<'a> {
     number: u32,
     body: &'a Bytes,
-    events: &'a [Event],
+    events: &'a [QueuedEvent],
 }
 
-enum Outcome {
+enum DeliveryOutcome {
     Delivered,
     GivenUp { reason: String, attempts: u32 },
 }
@@ -57,8 +57,8 @@ enum Outcome {
 impl Sender {
     pub fn new(
         webhooks: Arc<Webhooks>,
-        endpoint: Arc<Endpoint>,
-        ending: watch::Receiver<Ending>,
+        endpoint: Arc<WebhookEndpoint>,
+        ending: watch::Receiver<ShutdownDeadline>,
     ) -> Arc<Self> {
         let requests = Arc::new(Semaphore::new(0));
         Arc::new(Self { webhooks, endpoint, requests, ending })
@@ -72,15 +72,15 @@ impl Sender {
         loop {
             self.adjust(&mut at_a_time);
             let end = *ending.borrow_and_update();
-            self.bury_spilled().await;
+            self.dead_letter_spilled().await;
             self.start_tests(end);
             if end.is_some_and(|end| Instant::now() >= end) {
-                self.bury_rest().await;
+                self.dead_letter_rest().await;
             }
-            let hurry = end.is_some() || self.webhooks.is_leaving(&self.endpoint);
+            let hurry = end.is_some() || self.webhooks.is_removed(&self.endpoint);
             let next = self.start(&mut deliveries, hurry);
             let idle = deliveries.is_empty() && self.endpoint.queue.lock().is_empty();
-            if idle && (end.is_some() || self.webhooks.lets_go(&self.endpoint)) {
+            if idle && (end.is_some() || self.webhooks.finish_removal(&self.endpoint)) {
                 return;
             }
             tokio::select! {
@@ -114,67 +114,68 @@ impl Sender {
     /// Starts due batches; returns the time of the next one.
     fn start(
         self: &Arc<Self>,
-        deliveries: &mut JoinSet<(Batch, Outcome)>,
+        deliveries: &mut JoinSet<(DeliveryBatch, DeliveryOutcome)>,
         hurry: bool,
     ) -> Option<Instant> {
-        while deliveries.len() < MOST_BATCHES {
+        while deliveries.len() < MAX_BATCHES {
             match self.endpoint.queue.lock().next(Instant::now(), hurry) {
-                Next::Batch(batch) => deliveries.spawn(self.clone().deliver(batch)),
-                Next::At(due) => return Some(due),
-                Next::Nothing => return None,
+                NextBatch::Ready(batch) => deliveries.spawn(self.clone().deliver(batch)),
+                NextBatch::NotBefore(due) => return Some(due),
+                NextBatch::Empty => return None,
             };
         }
         None
     }
 
-    async fn deliver(self: Arc<Self>, batch: Batch) -> (Batch, Outcome) {
+    async fn deliver(self: Arc<Self>, batch: DeliveryBatch) -> (DeliveryBatch, DeliveryOutcome) {
         let outcome = self.try_deliver(&batch).await;
         (batch, outcome)
     }
 
-    async fn try_deliver(&self, batch: &Batch) -> Outcome {
+    async fn try_deliver(&self, batch: &DeliveryBatch) -> DeliveryOutcome {
         let retry = self.endpoint.settings().retry;
         let deadline = batch.since().unwrap_or_else(Instant::now) + retry;
         // It waited for its whole retry time behind failing batches, and would fail like them.
         if Instant::now() > deadline && self.endpoint.is_failing() {
             let reason = "its time was over before there was an attempt, since earlier ones failed";
-            return Outcome::GivenUp { reason: reason.into(), attempts: 0 };
+            return DeliveryOutcome::GivenUp { reason: reason.into(), attempts: 0 };
         }
         let body = request::body(SystemTime::now(), batch.events.iter().map(|event| &*event.json));
         for attempts in 1.. {
             if attempts > 1 {
                 self.endpoint.counters.retries.add();
             }
-            let request = Attempt { number: attempts, body: &body, events: &batch.events };
+            let request = DeliveryAttempt { number: attempts, body: &body, events: &batch.events };
             let answer = self.attempt(&request).await;
             self.show(batch, attempts, answer.as_ref().err());
-            let Err(reason) = answer else { return Outcome::Delivered };
+            let Err(reason) = answer else { return DeliveryOutcome::Delivered };
             let left = deadline.saturating_duration_since(Instant::now());
             match backoff::before_next(attempts, left, backoff::chance()) {
                 Some(wait) if self.pause(wait).await => {}
-                _ => return Outcome::GivenUp { reason, attempts },
+                _ => return DeliveryOutcome::GivenUp { reason, attempts },
             }
         }
         unreachable!("an attempt ends it")
     }
 
     /// Records the attempt in the live feed.
-    fn show(&self, batch: &Batch, attempt: u32, failure: Option<&String>) {
-        let kind = if failure.is_some() { Type::WebhookFailed } else { Type::WebhookDelivered };
+    fn show(&self, batch: &DeliveryBatch, attempt: u32, failure: Option<&String>) {
+        let kind =
+            if failure.is_some() { EntryType::WebhookFailed } else { EntryType::WebhookDelivered };
         let settings = self.endpoint.settings();
         self.webhooks.live.note(|| {
-            let what = What::Webhook {
+            let what = EntryDetail::Webhook {
                 endpoint: settings.url.host(),
                 events: batch.events.len(),
                 attempt,
                 reason: failure.map(String::as_str),
             };
-            Entry { what, ..Entry::of_app(kind, &self.webhooks.app) }
+            LiveEntry { what, ..LiveEntry::of_app(kind, &self.webhooks.app) }
         });
     }
 
     /// Sends one attempt, within the concurrency limit and until the end of shutdown.
-    async fn attempt(&self, attempt: &Attempt<'_>) -> Result<(), String> {
+    async fn attempt(&self, attempt: &DeliveryAttempt<'_>) -> Result<(), String> {
         let mut ending = self.ending.clone();
         let ended = async {
             if let Ok(end) = ending.wait_for(Option::is_some).await.map(|end| *end) {
@@ -183,16 +184,16 @@ impl Sender {
         };
         tokio::select! {
             result = self.request(attempt) => result,
-            () = ended => Err(ENDED.to_owned()),
+            () = ended => Err(SHUT_DOWN.to_owned()),
         }
     }
 
-    async fn request(&self, attempt: &Attempt<'_>) -> Result<(), String> {
+    async fn request(&self, attempt: &DeliveryAttempt<'_>) -> Result<(), String> {
         let _permit = self.requests.acquire().await.map_err(|e| e.to_string())?;
         let (time, start) = (now(), Instant::now());
         let result = self.send(attempt.body).await;
         let failure = result.as_ref().err().map(String::as_str);
-        self.endpoint.log.note(Delivery {
+        self.endpoint.log.note(DeliveryRecord {
             time,
             endpoint: self.endpoint.label().clone(),
             attempt: attempt.number,
@@ -212,19 +213,19 @@ impl Sender {
             webhook.failure = failure,
             "webhook sent"
         );
-        self.endpoint.went(&self.webhooks.app, failure);
+        self.endpoint.record_outcome(&self.webhooks.app, failure);
         result
     }
 
     async fn send(&self, body: &Bytes) -> Result<(), String> {
-        let settings = self.endpoint.settings_kept();
+        let settings = self.endpoint.settings_snapshot();
         let headers = {
             let signer = self.webhooks.signer.load();
             request::headers(&settings.headers, &signer.key, &signer.secret, body)
                 .ok_or("the app's key cannot stand in a header")?
         };
         let span = Span::webhook(&self.webhooks.app, settings.url.host());
-        let tell = settings.client.tell(&settings.url, headers, body.clone());
+        let tell = settings.client.post_body(&settings.url, headers, body.clone());
         let answer = span.around(tell).await;
         span.outcome(matches!(answer, Ok(200..=299)));
         self.endpoint.counters.attempted(answer.as_ref().ok().copied());
@@ -250,17 +251,17 @@ impl Sender {
         true
     }
 
-    async fn done(&self, batch: Batch, outcome: Outcome) {
+    async fn done(&self, batch: DeliveryBatch, outcome: DeliveryOutcome) {
         match outcome {
-            Outcome::Delivered => self.delivered(&batch.events).await,
-            Outcome::GivenUp { reason, attempts } => {
-                self.bury(batch.events.clone(), &reason, attempts).await;
+            DeliveryOutcome::Delivered => self.delivered(&batch.events).await,
+            DeliveryOutcome::GivenUp { reason, attempts } => {
+                self.dead_letter(batch.events.clone(), &reason, attempts).await;
             }
         }
         self.endpoint.queue.lock().finish(&batch);
     }
 
-    async fn delivered(&self, events: &[Event]) {
+    async fn delivered(&self, events: &[QueuedEvent]) {
         self.endpoint.counters.delivered(events.len());
         let ids: Vec<LetterId> = events.iter().filter_map(|event| event.letter).collect();
         if ids.is_empty() {
@@ -274,28 +275,28 @@ impl Sender {
         }
     }
 
-    async fn bury_spilled(&self) {
+    async fn dead_letter_spilled(&self) {
         let spilled = self.endpoint.queue.lock().take_spilled();
-        self.bury(spilled, NO_ROOM, 0).await;
+        self.dead_letter(spilled, QUEUE_FULL, 0).await;
     }
 
-    async fn bury_rest(&self) {
+    async fn dead_letter_rest(&self) {
         let rest = self.endpoint.queue.lock().take_rest();
-        self.bury(rest, ENDED, 0).await;
+        self.dead_letter(rest, SHUT_DOWN, 0).await;
     }
 
     /// Writes events to the dead-letter file.
-    async fn bury(&self, events: Vec<Event>, reason: &str, attempts: u32) {
+    async fn dead_letter(&self, events: Vec<QueuedEvent>, reason: &str, attempts: u32) {
         if events.is_empty() {
             return;
         }
-        let (again, new): (Vec<Event>, Vec<Event>) =
+        let (again, new): (Vec<QueuedEvent>, Vec<QueuedEvent>) =
             events.into_iter().partition(|event| event.letter.is_some());
         let kept: Vec<LetterId> = again.iter().filter_map(|event| event.letter).collect();
         let (webhooks, endpoint) = (self.webhooks.clone(), self.endpoint.label().clone());
         let (count, text) = (new.len(), reason.to_owned());
         let written = spawn_blocking(move || {
-            webhooks.letters.kept(&kept);
+            webhooks.letters.release(&kept);
             let letter = |event| letter(event, &endpoint, &text, attempts);
             webhooks.letters.write(&now(), &new.iter().map(letter).collect::<Vec<_>>())
         });
@@ -325,7 +326,7 @@ impl Sender {
         }
     }
 
-    fn start_tests(self: &Arc<Self>, end: Ending) {
+    fn start_tests(self: &Arc<Self>, end: ShutdownDeadline) {
         for answer in std::mem::take(&mut *self.endpoint.tests.lock()) {
             if end.is_none() {
                 tokio::spawn(self.clone().test(answer));
@@ -334,14 +335,14 @@ impl Sender {
     }
 
     /// Bypasses the queue and the concurrency limit.
-    async fn test(self: Arc<Self>, answer: oneshot::Sender<Tested>) {
+    async fn test(self: Arc<Self>, answer: oneshot::Sender<EndpointTestResult>) {
         let start = Instant::now();
         let now = SystemTime::now();
         let event = test_event(&self.webhooks.ids.stamp(now));
         let body = request::body(now, [&*event].into_iter());
         let error = self.send(&body).await.err();
         // The requester may be gone.
-        let _ = answer.send(Tested {
+        let _ = answer.send(EndpointTestResult {
             endpoint: self.endpoint.label().clone(),
             milliseconds: milliseconds(start),
             error,
@@ -350,7 +351,7 @@ impl Sender {
 }
 
 fn letter<'a>(
-    event: &'a Event,
+    event: &'a QueuedEvent,
     endpoint: &'a str,
     reason: &'a str,
     attempts: u32,

@@ -17,7 +17,7 @@ async fn refused(server: &TestServer, headers: &[(&str, &str)]) -> String {
 }
 
 #[tokio::test]
-async fn f21_apps_connect_and_ask_by_their_exact_origins() {
+async fn f21_apps_connect_and_authorize_with_their_exact_origins() {
     let origins = format!(
         r#"origins = ["capacitor://localhost", "ionic://localhost", "tauri://localhost", "app://bundle", "{EXTENSION}"]"#
     );
@@ -53,7 +53,7 @@ async fn f21_apps_connect_and_ask_by_their_exact_origins() {
 }
 
 #[tokio::test]
-async fn f21_origins_that_any_page_can_have_are_refused_and_the_error_names_what_is_taken() {
+async fn f21_origins_of_any_page_are_rejected_with_alternatives() {
     for origin in ["null", "file://", "electron://app", "capacitor://*", "data://x"] {
         let text = config(&format!("origins = [\"{origin}\"]"));
         let output = Launch::new(&["config", "check"]).config(&text).output("").await;
@@ -63,7 +63,7 @@ async fn f21_origins_that_any_page_can_have_are_refused_and_the_error_names_what
 }
 
 #[tokio::test]
-async fn f21_self_is_the_configured_name_and_never_the_host_that_was_asked() {
+async fn f21_self_is_the_configured_name_and_never_the_requested_host() {
     let top = "public_url = \"http://ws.example.com\"";
     let text = config_of(top, &[(APP, "authorizer = \"open\"\norigins = [\"self\"]")]);
     let server = TestServer::start(&text).await;
@@ -109,7 +109,7 @@ async fn logged(server: &TestServer, reason: &str) -> String {
 }
 
 #[tokio::test]
-async fn f21_refused_origins_paths_and_keys_are_logged_with_the_line_to_add() {
+async fn f21_refusals_are_logged_with_the_setting_to_add() {
     let strict = "origins = [\"https://good.example\"]";
     let server = TestServer::start(&config_of("", &[(APP, strict), (OTHER, "")])).await;
     let message = refused(&server, &[("Origin", "https://shop.example")]).await;
@@ -148,7 +148,7 @@ async fn f21_refused_origins_paths_and_keys_are_logged_with_the_line_to_add() {
 }
 
 #[tokio::test]
-async fn f21_in_development_a_refused_client_is_told_the_line_to_add() {
+async fn f21_in_development_the_client_sees_the_setting_to_add() {
     let app = "explain = true\norigins = [\"https://good.example\"]";
     let server = TestServer::start(&config(app)).await;
     let message = refused(&server, &[("Origin", "https://shop.example")]).await;

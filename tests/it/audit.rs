@@ -76,7 +76,7 @@ impl Log {
 }
 
 #[tokio::test]
-async fn e5_who_was_let_in_and_who_was_not() {
+async fn e5_admitted_and_refused_access_is_logged() {
     let log = Log::new();
     let jwt = "jwt-secret-of-the-audit-test";
     let keys = format!(
@@ -141,7 +141,7 @@ async fn e5_who_was_let_in_and_who_was_not() {
 }
 
 #[tokio::test]
-async fn e5_keys_plaintext_and_the_server_itself() {
+async fn e5_key_plaintext_and_server_facts_are_logged() {
     let log = Log::new();
     let master = base64(&master_key("audit keys"));
     let text = config_of(
@@ -173,7 +173,7 @@ async fn e5_keys_plaintext_and_the_server_itself() {
 }
 
 #[tokio::test]
-async fn e5_a_restart_continues_the_chain() {
+async fn e5_restart_continues_the_chain() {
     let log = Log::new();
     log.run(3).await;
     let first = verify(&log.path, &[]).await;
@@ -201,7 +201,7 @@ async fn e5_a_restart_continues_the_chain() {
 }
 
 #[tokio::test]
-async fn e5_two_servers_do_not_write_one_file() {
+async fn e5_second_server_cannot_write_the_same_file() {
     let log = Log::new();
     let server = TestServer::start(&audited(&log.path, "")).await;
     let second = Launch::serve(&audited(&log.path, "")).output("").await;
@@ -256,7 +256,7 @@ async fn e5_verify_names_the_line_and_a_broken_end_is_not_continued() {
 }
 
 #[tokio::test]
-async fn e5_a_full_disk_does_not_stop_the_server() {
+async fn e5_full_disk_does_not_stop_the_server() {
     let server = TestServer::start(&audited(Path::new("/dev/full"), "authorizer = \"open\"")).await;
     until("a failed write", async || {
         (server.stats().await["audit"]["write_errors"].as_u64()? > 0).then_some(())
@@ -273,7 +273,7 @@ async fn e5_a_full_disk_does_not_stop_the_server() {
 }
 
 #[tokio::test]
-async fn f11_a_disk_that_fills_in_the_middle_of_a_line_tears_it_and_the_next_start_goes_on() {
+async fn f11_disk_full_in_mid_line_tears_it_and_the_next_start_continues() {
     use std::os::unix::fs::PermissionsExt as _;
     let log = Log::new();
     let config = audited(&log.path, "authorizer = \"open\"");

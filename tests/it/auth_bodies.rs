@@ -17,7 +17,7 @@ fn multipart(fields: &[(&str, &str)]) -> String {
 }
 
 #[tokio::test]
-async fn f24_a_question_is_read_whatever_its_content_type() {
+async fn f24_body_is_read_with_any_content_type() {
     let server = TestServer::start(&config("authorizer = \"open\"")).await;
     let client = server.connect().await;
     let id = client.socket_id.as_str();
@@ -77,7 +77,7 @@ fn multipart_of(length: usize) -> String {
 }
 
 #[tokio::test]
-async fn f24_a_cookie_does_not_count_with_types_that_any_site_can_send() {
+async fn f24_cookies_are_ignored_with_cross_site_content_types() {
     const JWT: &str = "jwt-secret-of-the-body-tests";
     let server = TestServer::start(&config(&format!(
         "authorizer = \"jwt\"\njwt_secret = \"{JWT}\"\njwt.cookie = \"session\"\norigins = [\"{PAGE}\"]"
@@ -119,7 +119,7 @@ async fn f24_a_cookie_does_not_count_with_types_that_any_site_can_send() {
 }
 
 #[tokio::test]
-async fn f24_a_trailing_slash_is_the_same_path() {
+async fn f24_trailing_slash_is_the_same_path() {
     let server = TestServer::start(&config("authorizer = \"open\"")).await;
     let client = server.connect().await;
     let form = client.auth_form("private-x") + "&user_id=u1";
@@ -146,7 +146,7 @@ async fn f24_a_trailing_slash_is_the_same_path() {
 }
 
 #[tokio::test]
-async fn f24_fields_that_are_no_strings_are_refused_on_their_channel() {
+async fn f24_non_string_fields_are_refused_for_their_channel() {
     for explain in ["", "explain = true"] {
         let server = TestServer::start(&config(explain)).await;
         let mut client = server.connect().await;

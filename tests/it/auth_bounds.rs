@@ -46,7 +46,7 @@ async fn expect_end(client: &mut Client, channel: &str, kind: &str) {
 const LEEWAY: &str = "[apps.it.jwt]\nleeway_seconds = 0";
 
 #[tokio::test]
-async fn e5_a_subscription_ends_with_its_token() {
+async fn e5_subscription_ends_with_its_token() {
     let server = TestServer::start(&configuration(LEEWAY)).await;
     for channel in ["private-a", "presence-a"] {
         let mut client = server.connect().await;
@@ -71,7 +71,7 @@ async fn e5_a_subscription_ends_with_its_token() {
 }
 
 #[tokio::test]
-async fn e5_leaving_and_coming_back_wins_no_time() {
+async fn e5_resubscribing_does_not_extend_the_time() {
     let server = TestServer::start(&configuration(LEEWAY)).await;
     let mut client = server.connect().await;
     let answer = authorize(&server, &client, "private-a", &bearer(2)).await;
@@ -87,7 +87,7 @@ async fn e5_leaving_and_coming_back_wins_no_time() {
 }
 
 #[tokio::test]
-async fn e5_a_newer_word_prolongs_a_subscription_that_runs() {
+async fn e5_newer_authorization_extends_a_running_subscription() {
     let server = TestServer::start(&configuration(LEEWAY)).await;
     let mut client = server.connect().await;
     let answer = authorize(&server, &client, "private-a", &bearer(2)).await;
@@ -105,7 +105,7 @@ async fn e5_a_newer_word_prolongs_a_subscription_that_runs() {
 
 /// An unreadable event makes clients re-authorize, and the new authorization extends the time.
 #[tokio::test]
-async fn e5_subscribers_of_sealed_channels_are_made_to_ask_before_the_end() {
+async fn e5_sealed_subscribers_are_nudged_before_their_authorization_ends() {
     let server = TestServer::start(&configuration(LEEWAY)).await;
     let channel = "private-encrypted-a";
     let (mut asks, mut silent) = (server.connect().await, server.connect().await);
@@ -137,7 +137,7 @@ async fn e5_subscribers_of_sealed_channels_are_made_to_ask_before_the_end() {
 }
 
 #[tokio::test]
-async fn e5_a_rule_bounds_time_and_client_events() {
+async fn e5_rule_limits_time_and_client_events() {
     let rules = r#"
         [[apps.it.rules]]
         channel = "private-talk"

@@ -53,7 +53,7 @@ async fn s10_forms_and_json_get_the_signature() {
 }
 
 #[tokio::test]
-async fn s10_what_the_endpoint_gives_is_what_the_socket_takes() {
+async fn s10_authorizations_of_the_endpoint_are_accepted_by_the_socket() {
     let server = TestServer::start(&config(&with_key())).await;
     let mut client = server.connect().await;
     let socket_id = client.socket_id.clone();
@@ -87,7 +87,7 @@ async fn s10_what_the_endpoint_gives_is_what_the_socket_takes() {
 }
 
 #[tokio::test]
-async fn s9_the_shared_secret_is_padded_standard_base64_of_the_derived_key() {
+async fn s9_shared_secret_is_padded_standard_base64_of_the_derived_key() {
     let server = TestServer::start(&config(&with_key())).await;
     let client = server.connect().await;
     for channel in [
@@ -121,7 +121,7 @@ async fn s9_the_shared_secret_is_padded_standard_base64_of_the_derived_key() {
 }
 
 #[tokio::test]
-async fn s10_members_and_users_of_the_open_authorizer() {
+async fn s10_open_authorizer_signs_members_and_users() {
     let server = TestServer::start(&config(OPEN)).await;
     let client = server.connect().await;
     let id = client.socket_id.as_str();
@@ -158,7 +158,7 @@ async fn s10_members_and_users_of_the_open_authorizer() {
 }
 
 #[tokio::test]
-async fn s10_requests_that_make_no_sense_get_no_signature() {
+async fn s10_invalid_requests_get_no_signature() {
     let server = TestServer::start(&config(&with_key())).await;
     let client = server.connect().await;
     let id = client.socket_id.as_str();
@@ -205,7 +205,7 @@ async fn s10_requests_that_make_no_sense_get_no_signature() {
 }
 
 #[tokio::test]
-async fn s10_a_body_is_short() {
+async fn s10_large_body_is_refused() {
     let server = TestServer::start(&config(OPEN)).await;
     let client = server.connect().await;
     for (length, status) in [(1000, 200), (16_384, 200), (16_385, 413), (200_000, 413)] {
@@ -218,7 +218,7 @@ async fn s10_a_body_is_short() {
 }
 
 #[tokio::test]
-async fn s10_every_alias_finds_the_only_app() {
+async fn s10_each_path_finds_the_only_app() {
     let server = TestServer::start(&config(OPEN)).await;
     let client = server.connect().await;
     let id = client.socket_id.as_str();
@@ -244,7 +244,7 @@ async fn s10_every_alias_finds_the_only_app() {
 }
 
 #[tokio::test]
-async fn s10_with_several_apps_the_key_chooses() {
+async fn s10_with_several_apps_the_key_selects_one() {
     let server = TestServer::start(&config_of("", &[(APP, OPEN), (OTHER, OPEN)])).await;
     for app in [APP, OTHER] {
         let client = server.connect_as(app).await;
@@ -275,7 +275,7 @@ async fn s10_with_several_apps_the_key_chooses() {
 }
 
 #[tokio::test]
-async fn s10_denied_by_default_and_before_any_secret() {
+async fn s10_denied_by_default_without_a_secret() {
     let denied = format!("master_key = \"{}\"", base64(&master_key("auth")));
     let server =
         TestServer::start(&config_of("", &[(APP, &denied), (OTHER, "authorizer = \"deny\"")]))
@@ -299,7 +299,7 @@ async fn s10_denied_by_default_and_before_any_secret() {
 }
 
 #[tokio::test]
-async fn e6_no_script_gets_a_secret_by_get() {
+async fn e6_get_request_never_returns_a_secret() {
     let server = TestServer::start(&config(&with_key())).await;
     let client = server.connect().await;
     for path in ["/pusher/auth", "/apps/it/auth/channel"] {

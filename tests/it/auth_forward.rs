@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::support::*;
 
-fn forwarding(target: &Target, more: &str) -> String {
+fn forwarding(target: &StubServer, more: &str) -> String {
     config(&format!(
         "authorizer = \"forward\"\nexplain = true\nclient_events = true\norigins = [\"https://a.example\"]\nmaster_key = \"{}\"\n[apps.it.forward]\nurl = \"{}\"\n{more}",
         base64(&master_key("forward")),
@@ -23,8 +23,8 @@ async fn ask(server: &TestServer, client: &Client, channel: &str, bearer: &str) 
 }
 
 #[tokio::test]
-async fn s10_the_application_says_who_may() {
-    let target = Target::start(Reply::new(200, "text/plain", "")).await;
+async fn s10_application_allows() {
+    let target = StubServer::start(Reply::new(200, "text/plain", "")).await;
     let server = TestServer::start(&forwarding(
         &target,
         "headers = [\"authorization\", \"X-CSRF-Token\"]\ncookies = [\"session\"]\ncache_seconds = 0",
@@ -41,7 +41,7 @@ async fn s10_the_application_says_who_may() {
         .header("Cookie", "other=1; session=s1");
     let answer = server.send(request).await.expect(200, "an empty yes");
     assert_eq!(answer["auth"], APP.channel_auth(&id, "private-a", None));
-    let asked = target.asked().remove(0);
+    let asked = target.requests().remove(0);
     let (head, body) = asked.split_once("\r\n\r\n").expect("a head and a body");
     assert!(head.starts_with("POST /decide?x=y HTTP/1.1\r\n"), "{head}");
     for line in [
@@ -56,7 +56,7 @@ async fn s10_the_application_says_who_may() {
     assert_eq!(body, format!("socket_id={id}&channel_name=private-a"));
 
     let user = json!({"user_id": "u1", "user_info": {"name": "é"}, "auth": "ignored"});
-    target.says(Reply::json(200, &user));
+    target.set_reply(Reply::json(200, &user));
     let answer = ask(&server, &client, "presence-a", "Bearer t1").await.expect(200, "presence");
     let data: Value =
         serde_json::from_str(answer["channel_data"].as_str().expect("a text")).expect("JSON");
@@ -69,7 +69,7 @@ async fn s10_the_application_says_who_may() {
     assert!(answer["user_data"].as_str().is_some_and(|data| data.contains("u1")), "{answer}");
     assert!(
         target
-            .asked()
+            .requests()
             .last()
             .is_some_and(|asked| asked.ends_with(&format!("\r\n\r\nsocket_id={id}")))
     );
@@ -81,10 +81,10 @@ async fn s10_the_application_says_who_may() {
             request = request.header("Origin", "https://a.example").header(name, value);
         }
         server.send(request).await;
-        assert!(!target.asked().last().expect("a question").contains("s1"), "{name}");
+        assert!(!target.requests().last().expect("a question").contains("s1"), "{name}");
     }
 
-    target.says(Reply::json(200, &json!({"allow": ["subscribe"]})));
+    target.set_reply(Reply::json(200, &json!({"allow": ["subscribe"]})));
     let answer = ask(&server, &client, "private-b", "Bearer t1").await.expect(200, "to listen");
     client.send(&json!({"event": "pusher:subscribe", "data": {"channel": "private-b", "auth": answer["auth"]}})).await;
     client.expect_subscribed("private-b").await;
@@ -94,8 +94,8 @@ async fn s10_the_application_says_who_may() {
 }
 
 #[tokio::test]
-async fn s10_the_application_says_no() {
-    let target = Target::start(Reply::json(403, &json!({"user_id": "u1"}))).await;
+async fn s10_application_denies() {
+    let target = StubServer::start(Reply::json(403, &json!({"user_id": "u1"}))).await;
     let server = TestServer::start(&forwarding(&target, "")).await;
     let client = server.connect().await;
     for (reply, status, code) in [
@@ -106,8 +106,8 @@ async fn s10_the_application_says_no() {
         (Reply::json(200, &json!({"allow": ["SUBSCRIBE"]})), 403, "forward_denies"),
         (Reply::json(200, &json!({})), 403, "no_user_id"),
     ] {
-        target.says(reply);
-        let bearer = format!("Bearer {status}-{code}-{}", target.asked().len());
+        target.set_reply(reply);
+        let bearer = format!("Bearer {status}-{code}-{}", target.requests().len());
         let response = ask(&server, &client, "presence-a", &bearer).await;
         assert_eq!(response.refused(status, code), code);
         assert!(!response.text().contains("\"auth\""), "{}", response.text());
@@ -116,14 +116,14 @@ async fn s10_the_application_says_no() {
 }
 
 #[tokio::test]
-async fn s10_an_application_that_misbehaves_lets_nobody_in() {
-    let elsewhere = Target::start(Reply::json(200, &json!({}))).await;
+async fn s10_misbehaving_application_allows_nothing() {
+    let elsewhere = StubServer::start(Reply::json(200, &json!({}))).await;
     for (reply, status, code) in [
         (Reply::Silence, 503, "forward_timeout"),
-        (Reply::HalfAnswer, 503, "forward_timeout"),
-        (Reply::HangUp, 503, "forward_unreachable"),
+        (Reply::PartialBody, 503, "forward_timeout"),
+        (Reply::Disconnect, 503, "forward_unreachable"),
         (Reply::Bytes(b"rubbish\r\n\r\n".to_vec()), 503, "forward_unreachable"),
-        (Reply::Endless, 502, "forward_too_large"),
+        (Reply::EndlessBody, 502, "forward_too_large"),
         (Reply::new(200, "text/html", "<html>Log in</html>"), 502, "forward_bad_answer"),
         (Reply::new(200, "text/html", "{}"), 502, "forward_bad_answer"),
         (Reply::new(200, "application/json", "true"), 502, "forward_bad_answer"),
@@ -135,7 +135,7 @@ async fn s10_an_application_that_misbehaves_lets_nobody_in() {
         (Reply::json(201, &json!({})), 502, "forward_status"),
         (Reply::redirect(&elsewhere.url("/")), 502, "forward_redirect"),
     ] {
-        let target = Target::start(reply).await;
+        let target = StubServer::start(reply).await;
         let server = TestServer::start(&forwarding(&target, "timeout_ms = 500")).await;
         let client = server.connect().await;
         for channel in ["private-a", "presence-a", "private-encrypted-a"] {
@@ -149,12 +149,12 @@ async fn s10_an_application_that_misbehaves_lets_nobody_in() {
         }
         server.stop().await;
     }
-    assert_eq!(elsewhere.asked().len(), 0, "a redirect was followed");
+    assert_eq!(elsewhere.requests().len(), 0, "a redirect was followed");
 }
 
 #[tokio::test]
-async fn s10_who_fails_again_and_again_is_left_alone_for_a_moment() {
-    let target = Target::start(Reply::HangUp).await;
+async fn s10_failing_application_is_paused_briefly() {
+    let target = StubServer::start(Reply::Disconnect).await;
     let server = TestServer::start(&forwarding(&target, "cache_seconds = 0")).await;
     let client = server.connect().await;
     let mut codes = Vec::new();
@@ -164,7 +164,7 @@ async fn s10_who_fails_again_and_again_is_left_alone_for_a_moment() {
     }
     assert_eq!(codes[..5], ["forward_unreachable"; 5].map(str::to_owned));
     assert_eq!(codes[5..], ["forward_resting"; 3].map(str::to_owned));
-    target.says(Reply::json(200, &json!({})));
+    target.set_reply(Reply::json(200, &json!({})));
     until("it is asked again", async || {
         (ask(&server, &client, "private-a", "Bearer t").await.status == 200).then_some(())
     })
@@ -173,38 +173,38 @@ async fn s10_who_fails_again_and_again_is_left_alone_for_a_moment() {
 }
 
 #[tokio::test]
-async fn s10_a_yes_is_remembered_for_its_own_user_and_channel() {
-    let target = Target::start(Reply::json(200, &json!({"user_id": "u1"}))).await;
+async fn s10_allowed_answer_is_cached_per_user_and_channel() {
+    let target = StubServer::start(Reply::json(200, &json!({"user_id": "u1"}))).await;
     let server = TestServer::start(&forwarding(&target, "cache_seconds = 60")).await;
     let (first, second) = (server.connect().await, server.connect().await);
     for client in [&first, &second, &first] {
         ask(&server, client, "private-a", "Bearer t1").await.expect(200, "one user");
     }
-    assert_eq!(target.asked().len(), 1);
-    target.says(Reply::json(403, &json!({})));
+    assert_eq!(target.requests().len(), 1);
+    target.set_reply(Reply::json(403, &json!({})));
     ask(&server, &first, "private-a", "Bearer t2").await.refused(403, "another user");
     ask(&server, &first, "private-b", "Bearer t1").await.refused(403, "another channel");
     server.send(question(&first, "private-a")).await.refused(403, "nobody");
     ask(&server, &first, "private-a", "Bearer t2").await.refused(403, "a no is not remembered");
-    assert_eq!(target.asked().len(), 5);
+    assert_eq!(target.requests().len(), 5);
     server.stop().await;
 }
 
 #[tokio::test]
-async fn s10_no_more_questions_at_once_than_there_may_be() {
-    let target = Target::start(Reply::Silence).await;
+async fn s10_concurrent_requests_are_limited() {
+    let target = StubServer::start(Reply::Silence).await;
     let server = TestServer::start(&forwarding(&target, "timeout_ms = 800\nconcurrency = 2")).await;
     let client = server.connect().await;
     let asking = (0..6).map(|_| ask(&server, &client, "private-a", "Bearer t"));
     let answers = futures_util::future::join_all(asking).await;
     let codes: Vec<String> = answers.iter().map(|answer| answer.refused(503, "silence")).collect();
     assert!(codes.iter().any(|code| code == "forward_busy"), "{codes:?}");
-    assert!(target.asked().len() <= 4, "{}", target.asked().len());
+    assert!(target.requests().len() <= 4, "{}", target.requests().len());
     server.stop().await;
 }
 
 #[tokio::test]
-async fn c_where_credentials_may_not_go_stops_the_start() {
+async fn c_unsafe_credential_targets_stop_the_start() {
     let forward =
         |text: &str| format!("authorizer = \"forward\"\nexplain = true\n[apps.it.forward]\n{text}");
     for (text, expected) in [

@@ -44,7 +44,7 @@ async fn f4_a_thousand_visits_neither_end_a_revocation_nor_lock_the_client_out()
     // The revocation holds, however the client comes.
     ask(&server, &client, ROOM, "").await.expect(403, "without a name");
     ask(&server, &client, ROOM, "&user_id=u1").await.expect(403, "with its name");
-    client.ask(ROOM).await;
+    client.send_subscribe(ROOM).await;
     let refused: Value = client.expect_refused(ROOM).await;
     assert_eq!(refused["type"], "Revoked", "{refused}");
     // All else works: channels that it had, others, and those that the backend signs.
@@ -54,7 +54,7 @@ async fn f4_a_thousand_visits_neither_end_a_revocation_nor_lock_the_client_out()
     client.subscribe("private-own").await;
     client.join("presence-own", &json!({"user_id": "7"})).await;
     // A channel that was sealed for it is not joined with what was signed long ago.
-    client.ask("private-encrypted-x1").await;
+    client.send_subscribe("private-encrypted-x1").await;
     let refused: Value = client.expect_refused("private-encrypted-x1").await;
     assert_eq!(refused["type"], "AuthExpired", "{refused}");
     server.stop().await;
@@ -75,7 +75,7 @@ async fn f4_a_user_is_found_by_a_revocation_after_a_thousand_other_channels() {
     // Its channel was evicted, and the question names nobody: no secret, and no subscription.
     let said = ask(&server, &client, ROOM, "").await.expect(403, ROOM);
     assert_eq!(said["code"], "revoked", "{said}");
-    client.ask(ROOM).await;
+    client.send_subscribe(ROOM).await;
     let refused: Value = client.expect_refused(ROOM).await;
     assert_eq!(refused["type"], "Revoked", "{refused}");
     server.stop().await;

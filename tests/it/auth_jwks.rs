@@ -13,7 +13,7 @@ fn claims() -> Value {
     json!({"sub": "u1", "exp": unix_now() + 600, "channels": ["private-*"]})
 }
 
-fn fetching(issuer: &Target, cooldown: u32) -> String {
+fn fetching(issuer: &StubServer, cooldown: u32) -> String {
     config(&format!(
         "authorizer = \"jwt\"\nexplain = true\n[apps.it.jwt]\nalgorithms = [\"RS256\", \"ES256\"]\njwks_url = \"{}\"\njwks_cooldown_seconds = {cooldown}",
         issuer.url("/keys")
@@ -32,16 +32,16 @@ async fn ask(server: &TestServer, client: &Client, token: &str) -> Response {
 }
 
 #[tokio::test]
-async fn s10_keys_are_fetched_once_and_unknown_ones_seldom() {
+async fn s10_keys_are_fetched_once_and_unknown_ids_are_throttled() {
     let (first, second) = (IssuerKey::new(Algorithm::RS256), IssuerKey::new(Algorithm::ES256));
-    let issuer = Target::start(keys(&[first.jwk("a")])).await;
+    let issuer = StubServer::start(keys(&[first.jwk("a")])).await;
     let server = TestServer::start(&fetching(&issuer, 3600)).await;
     let client = server.connect().await;
     for _ in 0..3 {
         ask(&server, &client, &first.token(Some("a"), &claims())).await.expect(200, "a known key");
         ask(&server, &client, &first.token(None, &claims())).await.expect(200, "the only key");
     }
-    issuer.says(keys(&[first.jwk("a"), second.jwk("b")]));
+    issuer.set_reply(keys(&[first.jwk("a"), second.jwk("b")]));
     for index in 0..20 {
         let token = second.token(Some(&format!("made-up-{index}")), &claims());
         let code = ask(&server, &client, &token).await.refused(401, index);
@@ -50,19 +50,19 @@ async fn s10_keys_are_fetched_once_and_unknown_ones_seldom() {
     // A key of another type under a known id.
     let token = second.token(Some("a"), &claims());
     ask(&server, &client, &token).await.refused(401, "another kind");
-    assert_eq!(issuer.asked().len(), 1, "{:?}", issuer.asked());
-    assert!(issuer.asked()[0].starts_with("GET /keys HTTP/1.1\r\n"), "{:?}", issuer.asked());
+    assert_eq!(issuer.requests().len(), 1, "{:?}", issuer.requests());
+    assert!(issuer.requests()[0].starts_with("GET /keys HTTP/1.1\r\n"), "{:?}", issuer.requests());
     server.stop().await;
 }
 
 #[tokio::test]
-async fn s10_a_new_key_is_found_when_a_token_names_it() {
+async fn s10_new_key_is_fetched_when_a_token_names_it() {
     let (first, second) = (IssuerKey::new(Algorithm::RS256), IssuerKey::new(Algorithm::ES256));
-    let issuer = Target::start(keys(&[first.jwk("a")])).await;
+    let issuer = StubServer::start(keys(&[first.jwk("a")])).await;
     let server = TestServer::start(&fetching(&issuer, 1)).await;
     let client = server.connect().await;
     ask(&server, &client, &first.token(Some("a"), &claims())).await.expect(200, "a known key");
-    issuer.says(keys(&[second.jwk("b")]));
+    issuer.set_reply(keys(&[second.jwk("b")]));
     let token = second.token(Some("b"), &claims());
     until("the new key", async || {
         (ask(&server, &client, &token).await.status == 200).then_some(())
@@ -74,9 +74,9 @@ async fn s10_a_new_key_is_found_when_a_token_names_it() {
 }
 
 #[tokio::test]
-async fn s10_many_ask_and_one_fetches() {
+async fn s10_concurrent_requests_share_one_fetch() {
     let key = IssuerKey::new(Algorithm::ES256);
-    let issuer = Target::start(keys(&[key.jwk("a")])).await;
+    let issuer = StubServer::start(keys(&[key.jwk("a")])).await;
     let server = TestServer::start(&fetching(&issuer, 3600)).await;
     let client = server.connect().await;
     let token = key.token(Some("a"), &claims());
@@ -84,23 +84,23 @@ async fn s10_many_ask_and_one_fetches() {
     for answer in futures_util::future::join_all(asking).await {
         answer.expect(200, "one of many");
     }
-    assert_eq!(issuer.asked().len(), 1);
+    assert_eq!(issuer.requests().len(), 1);
     server.stop().await;
 }
 
 #[tokio::test]
-async fn s10_issuers_that_misbehave() {
+async fn s10_misbehaving_issuers() {
     let key = IssuerKey::new(Algorithm::RS256);
-    let elsewhere = Target::start(keys(&[key.jwk("a")])).await;
+    let elsewhere = StubServer::start(keys(&[key.jwk("a")])).await;
     let token = key.token(Some("a"), &claims());
     let secret = json!({"kty": "oct", "kid": "s", "alg": "HS256", "k": "c2VjcmV0"});
     let of_secret =
         |alg: &str| crate::support::token(&json!({"alg": alg, "kid": "s"}), &claims(), "secret");
     for (name, reply, token) in [
         ("silence", Reply::Silence, token.clone()),
-        ("half an answer", Reply::HalfAnswer, token.clone()),
-        ("hangs up", Reply::HangUp, token.clone()),
-        ("ten megabytes", Reply::Endless, token.clone()),
+        ("half an answer", Reply::PartialBody, token.clone()),
+        ("hangs up", Reply::Disconnect, token.clone()),
+        ("ten megabytes", Reply::EndlessBody, token.clone()),
         ("HTML", Reply::new(200, "text/html", "<html>"), token.clone()),
         ("no keys", keys(&[]), token.clone()),
         ("an error", Reply::json(500, &json!({"keys": [key.jwk("a")]})), token.clone()),
@@ -108,7 +108,7 @@ async fn s10_issuers_that_misbehave() {
         ("a secret", keys(&[secret]), of_secret("RS256")),
         ("rubbish", Reply::Bytes(b"rubbish\r\n\r\n".to_vec()), token.clone()),
     ] {
-        let issuer = Target::start(reply).await;
+        let issuer = StubServer::start(reply).await;
         let server = TestServer::start(&fetching(&issuer, 1)).await;
         let client = server.connect().await;
         let began = Instant::now();
@@ -118,7 +118,7 @@ async fn s10_issuers_that_misbehave() {
         if name == "a secret" {
             ask(&server, &client, &of_secret("HS256")).await.refused(401, name);
         }
-        issuer.says(keys(&[key.jwk("a")]));
+        issuer.set_reply(keys(&[key.jwk("a")]));
         let good = key.token(Some("a"), &claims());
         until(format!("{name}: recovers"), async || {
             (ask(&server, &client, &good).await.status == 200).then_some(())
@@ -126,32 +126,32 @@ async fn s10_issuers_that_misbehave() {
         .await;
         server.stop().await;
     }
-    assert_eq!(elsewhere.asked().len(), 0, "a redirect was followed");
+    assert_eq!(elsewhere.requests().len(), 0, "a redirect was followed");
 }
 
 /// Fetched keys stay in use for a while.
 #[tokio::test]
-async fn s10_an_issuer_that_goes_away_takes_no_keys_with_it() {
+async fn s10_keys_outlive_an_unreachable_issuer() {
     let key = IssuerKey::new(Algorithm::RS256);
-    let issuer = Target::start(keys(&[key.jwk("a")])).await;
+    let issuer = StubServer::start(keys(&[key.jwk("a")])).await;
     let text = fetching(&issuer, 1) + "\njwks_refresh_seconds = 1\n";
     let server = TestServer::start(&text).await;
     let client = server.connect().await;
     let token = key.token(Some("a"), &claims());
     ask(&server, &client, &token).await.expect(200, "fetched");
-    issuer.says(Reply::HangUp);
+    issuer.set_reply(Reply::Disconnect);
     until("another fetch", async || {
         ask(&server, &client, &token).await.expect(200, "the key from before");
-        (issuer.asked().len() > 2).then_some(())
+        (issuer.requests().len() > 2).then_some(())
     })
     .await;
     server.stop().await;
 }
 
 #[tokio::test]
-async fn f1_keys_are_as_old_as_the_question_for_them() {
+async fn f1_age_of_keys_counts_from_their_request() {
     let (key, arrived) = (IssuerKey::new(Algorithm::ES256), Arc::new(Notify::new()));
-    let issuer = Target::start(Reply::held(&arrived, keys(&[key.jwk("a")]))).await;
+    let issuer = StubServer::start(Reply::held(&arrived, keys(&[key.jwk("a")]))).await;
     let configuration = fetching(&issuer, 1) + "\njwks_refresh_seconds = 2";
     let server = TestServer::start(&configuration).await;
     let client = server.connect().await;
@@ -163,7 +163,7 @@ async fn f1_keys_are_as_old_as_the_question_for_them() {
     let (response, ()) = tokio::join!(ask(&server, &client, &token), late);
     response.expect(200, "they came in time for this one");
     // Their request is older than the time for which keys are trusted without a new one.
-    issuer.says(keys(&[IssuerKey::new(Algorithm::ES256).jwk("b")]));
+    issuer.set_reply(keys(&[IssuerKey::new(Algorithm::ES256).jwk("b")]));
     let response = ask(&server, &client, &token).await;
     assert_eq!(response.refused(401, "a key that was withdrawn"), "token_unknown_key");
     server.stop().await;

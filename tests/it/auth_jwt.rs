@@ -38,7 +38,7 @@ async fn ask_channel(
 }
 
 #[tokio::test]
-async fn s10_a_token_covers_the_channels_it_names() {
+async fn s10_token_covers_the_channels_it_names() {
     let server = TestServer::start(&app()).await;
     let client = server.connect().await;
     let id = client.socket_id.as_str();
@@ -97,7 +97,7 @@ async fn s10_a_token_covers_the_channels_it_names() {
 }
 
 #[tokio::test]
-async fn s10_the_subject_is_the_member_and_the_user() {
+async fn s10_subject_is_the_member_and_the_user() {
     let server = TestServer::start(&app()).await;
     let mut claims = claims(&["presence-*"]);
     claims["user_info"] = json!({"name": "é"});
@@ -121,7 +121,7 @@ async fn s10_the_subject_is_the_member_and_the_user() {
 }
 
 #[tokio::test]
-async fn s10_bad_tokens() {
+async fn s10_bad_tokens_are_refused() {
     let server = TestServer::start(&app()).await;
     let client = server.connect().await;
     let id = client.socket_id.clone();
@@ -208,7 +208,7 @@ async fn s10_bad_tokens() {
 }
 
 #[tokio::test]
-async fn s10_without_a_secret_of_their_own_tokens_use_the_app_secret() {
+async fn s10_app_secret_verifies_tokens_by_default() {
     let server = TestServer::start(&config("authorizer = \"jwt\"")).await;
     let client = server.connect().await;
     let id = client.socket_id.as_str();
@@ -220,7 +220,7 @@ async fn s10_without_a_secret_of_their_own_tokens_use_the_app_secret() {
 }
 
 #[tokio::test]
-async fn s10_a_token_of_one_app_is_nothing_to_another() {
+async fn s10_token_of_another_app_is_refused() {
     let ours = format!("authorizer = \"jwt\"\njwt_secret = \"{SECRET}\"");
     let server =
         TestServer::start(&config_of("", &[(APP, &ours), (OTHER, "authorizer = \"jwt\"")])).await;

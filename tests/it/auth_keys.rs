@@ -23,7 +23,7 @@ async fn ask(server: &TestServer, client: &Client, token: &str) -> Response {
 }
 
 #[tokio::test]
-async fn s10_tokens_of_every_kind_of_key() {
+async fn s10_tokens_of_each_key_type() {
     use Algorithm::*;
     for algorithms in
         [&[RS256, RS384, RS512, PS256, PS384, PS512][..], &[ES256], &[ES384], &[EdDSA]]
@@ -49,7 +49,7 @@ async fn s10_tokens_of_every_kind_of_key() {
 }
 
 #[tokio::test]
-async fn s10_longer_hmacs() {
+async fn s10_longer_hmac_algorithms() {
     for (name, algorithm) in [("HS384", Algorithm::HS384), ("HS512", Algorithm::HS512)] {
         let server = TestServer::start(&config(&format!(
             "authorizer = \"jwt\"\nexplain = true\njwt_secret = \"own\"\n[apps.it.jwt]\nalgorithms = [\"{name}\"]"
@@ -70,7 +70,7 @@ async fn s10_longer_hmacs() {
 
 /// The public key is never used as an HMAC secret.
 #[tokio::test]
-async fn s10_a_public_key_verifies_no_hmac() {
+async fn s10_public_key_never_verifies_an_hmac() {
     let key = IssuerKey::new(Algorithm::RS256);
     let server = TestServer::start(&verifying("RS256", &key.public_pem)).await;
     let client = server.connect().await;
@@ -88,7 +88,7 @@ async fn s10_a_public_key_verifies_no_hmac() {
     }
     // Far above the limit for a header; the HTTP parser refuses it, with or without a response.
     let long = "x".repeat(100 * 1024);
-    let mut line = server.line().await;
+    let mut line = server.http_connection().await;
     let request = Request::new("POST", "/apps/it/auth/channel")
         .header("Authorization", &format!("Bearer {long}"))
         .form(&client.auth_form("private-a"));
@@ -99,7 +99,7 @@ async fn s10_a_public_key_verifies_no_hmac() {
 }
 
 #[tokio::test]
-async fn c_keys_that_do_not_fit_stop_the_start() {
+async fn c_mismatched_keys_stop_the_start() {
     let (rsa, ec) = (IssuerKey::new(Algorithm::RS256), IssuerKey::new(Algorithm::ES256));
     let jwt = |text: &str| format!("authorizer = \"jwt\"\nexplain = true\n[apps.it.jwt]\n{text}");
     let pem = |text: &str| format!("public_key = \"\"\"{text}\"\"\"");

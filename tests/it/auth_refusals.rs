@@ -28,7 +28,7 @@ fn question(form: &str, bearer: &str) -> Request {
 /// The median of many responses, all kinds in turn so that load affects them alike.
 async fn medians(server: &TestServer, kinds: &[Request], status: u16) -> Vec<Duration> {
     const ROUNDS: usize = 300;
-    let mut line = server.line().await;
+    let mut line = server.http_connection().await;
     let mut times = vec![Vec::with_capacity(ROUNDS); kinds.len()];
     for _ in 0..ROUNDS {
         for (request, times) in kinds.iter().zip(&mut times) {
@@ -53,7 +53,7 @@ fn same(times: &[Duration], kinds: &[&str]) {
 }
 
 #[tokio::test]
-async fn s10_whatever_is_not_ones_own_is_refused_alike() {
+async fn s10_channels_of_others_are_refused_alike() {
     let server = TestServer::start(&app()).await;
     let client = server.connect().await;
     let mut member = server.connect().await;
@@ -82,7 +82,7 @@ async fn s10_whatever_is_not_ones_own_is_refused_alike() {
 }
 
 #[tokio::test]
-async fn s10_who_is_not_known_is_refused_alike_wherever_it_knocks() {
+async fn s10_unauthenticated_requests_are_refused_alike() {
     let server = TestServer::start(&app()).await;
     let client = server.connect().await;
     let mut member = server.connect().await;
@@ -101,7 +101,7 @@ async fn s10_who_is_not_known_is_refused_alike_wherever_it_knocks() {
 }
 
 #[tokio::test]
-async fn s10_nothing_is_asked_twice() {
+async fn s10_duplicate_parameters_are_rejected() {
     let server = TestServer::start(&app()).await;
     let client = server.connect().await;
     let (id, other) = (client.socket_id.as_str(), server.connect().await);
@@ -129,7 +129,7 @@ async fn s10_nothing_is_asked_twice() {
 }
 
 #[tokio::test]
-async fn s10_no_answer_is_a_script() {
+async fn s10_responses_are_never_scripts() {
     let server = TestServer::start(&app()).await;
     let client = server.connect().await;
     let good = bearer(&["private-*"]);

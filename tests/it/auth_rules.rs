@@ -48,7 +48,7 @@ async fn ask(server: &TestServer, client: &Client, channel: &str, claims: &Value
 }
 
 #[tokio::test]
-async fn s10_the_first_rule_that_matches_decides() {
+async fn s10_first_matching_rule_decides() {
     let server = TestServer::start(&config(RULES)).await;
     let client = server.connect().await;
     let signed = {
@@ -91,7 +91,7 @@ async fn s10_the_first_rule_that_matches_decides() {
 }
 
 #[tokio::test]
-async fn s10_a_cookie_counts_for_pages_of_the_application_alone() {
+async fn s10_cookie_counts_for_listed_pages_only() {
     let server = TestServer::start(&config(RULES)).await;
     let client = server.connect().await;
     let cookie = |claims: &Value| format!("a=b; token={}", &bearer(claims)["Bearer ".len()..]);
@@ -123,7 +123,7 @@ async fn s10_a_cookie_counts_for_pages_of_the_application_alone() {
 }
 
 #[tokio::test]
-async fn c_auth_test_says_which_rule_decides() {
+async fn c_auth_test_names_the_deciding_rule() {
     let token = &bearer(&user())["Bearer ".len()..];
     let run = async |channel: &str| {
         let launch = Launch::new(&["auth", "test", "-", channel, "--app", "it"]);
@@ -149,7 +149,7 @@ async fn c_auth_test_says_which_rule_decides() {
 }
 
 #[tokio::test]
-async fn c_rules_that_cannot_be_meant_stop_the_start() {
+async fn c_ambiguous_rules_stop_the_start() {
     let rule =
         |text: &str| format!("authorizer = \"jwt\"\nexplain = true\n[[apps.it.rules]]\n{text}");
     for (text, expected) in [

@@ -25,7 +25,7 @@ fn bearer() -> String {
 }
 
 /// Tries every kind of request with this id; all are refused with the same answer.
-async fn refused_for_all(server: &TestServer, app: App, socket_id: &str, what: &str) {
+async fn expect_refused_on_all(server: &TestServer, app: App, socket_id: &str, what: &str) {
     let forms = CHANNELS
         .map(|name| ("channel", format!("socket_id={socket_id}&channel_name={name}&user_id=u1")));
     let user = [("user", format!("socket_id={socket_id}&user_id=u1"))];
@@ -40,7 +40,7 @@ async fn refused_for_all(server: &TestServer, app: App, socket_id: &str, what: &
     }
 }
 
-async fn granted_for_all(server: &TestServer, client: &Client) {
+async fn expect_granted_on_all(server: &TestServer, client: &Client) {
     for name in CHANNELS {
         let path = format!("/apps/{}/auth/channel", client.app.id);
         let form = format!("{}&user_id=u1", client.auth_form(name));
@@ -51,7 +51,7 @@ async fn granted_for_all(server: &TestServer, client: &Client) {
 }
 
 #[tokio::test]
-async fn e5_no_signature_for_an_id_that_was_made_up() {
+async fn e5_no_signature_for_an_invented_socket_id() {
     let server = TestServer::start(&configuration()).await;
     let client = server.connect().await;
     let (first, second) = client.socket_id.split_once('.').expect("two halves");
@@ -71,40 +71,40 @@ async fn e5_no_signature_for_an_id_that_was_made_up() {
         "99999999999999999999999.99999999999999999999999".to_owned(),
     ];
     for id in &made_up {
-        refused_for_all(&server, APP, id, "made up").await;
+        expect_refused_on_all(&server, APP, id, "made up").await;
     }
-    granted_for_all(&server, &client).await;
+    expect_granted_on_all(&server, &client).await;
     server.stop().await;
 }
 
 #[tokio::test]
-async fn e5_no_signature_for_a_connection_of_another_app() {
+async fn e5_no_signature_for_a_socket_of_another_app() {
     let server = TestServer::start(&configuration()).await;
     let (ours, theirs) = (server.connect().await, server.connect_as(OTHER).await);
-    refused_for_all(&server, APP, &theirs.socket_id, "of the other app").await;
-    refused_for_all(&server, OTHER, &ours.socket_id, "of the first app").await;
-    granted_for_all(&server, &ours).await;
-    granted_for_all(&server, &theirs).await;
+    expect_refused_on_all(&server, APP, &theirs.socket_id, "of the other app").await;
+    expect_refused_on_all(&server, OTHER, &ours.socket_id, "of the first app").await;
+    expect_granted_on_all(&server, &ours).await;
+    expect_granted_on_all(&server, &theirs).await;
     server.stop().await;
 }
 
 #[tokio::test]
-async fn e5_no_signature_for_a_connection_that_has_ended() {
+async fn e5_no_signature_for_a_closed_socket() {
     let server = TestServer::start(&configuration()).await;
     let (said_goodbye, hung_up) = (server.connect().await, server.connect().await);
-    granted_for_all(&server, &said_goodbye).await;
+    expect_granted_on_all(&server, &said_goodbye).await;
     let ids = [said_goodbye.socket_id.clone(), hung_up.socket_id.clone()];
     said_goodbye.close().await;
     drop(hung_up);
     server.until_stat("sockets", 0).await;
     for id in &ids {
-        refused_for_all(&server, APP, id, "ended").await;
+        expect_refused_on_all(&server, APP, id, "ended").await;
     }
     server.stop().await;
 }
 
 #[tokio::test]
-async fn e5_no_signature_for_a_connection_that_was_told_to_go() {
+async fn e5_no_signature_for_a_closing_socket() {
     let server = TestServer::start(&configuration()).await;
     let mut client = server.connect().await;
     client.sign_in(&json!({"id": "u1"})).await;
@@ -112,12 +112,12 @@ async fn e5_no_signature_for_a_connection_that_was_told_to_go() {
     client.expect_error(Some(4009)).await;
     // Its transport is still open: it has not answered the close frame.
     assert_eq!(server.stats().await["sockets"], 1);
-    refused_for_all(&server, APP, &client.socket_id, "told to go").await;
+    expect_refused_on_all(&server, APP, &client.socket_id, "told to go").await;
     server.stop().await;
 }
 
 #[tokio::test]
-async fn e5_who_may_not_does_not_learn_which_connections_there_are() {
+async fn e5_refused_requests_do_not_reveal_which_sockets_exist() {
     let server = TestServer::start(&configuration()).await;
     let client = server.connect().await;
     for id in [client.socket_id.as_str(), "1.2"] {

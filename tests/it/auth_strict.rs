@@ -12,7 +12,7 @@ fn question(client: &Client, channel: &str) -> Request {
 }
 
 #[tokio::test]
-async fn f7_a_socket_with_two_origins_is_refused() {
+async fn f7_socket_with_two_origins_is_refused() {
     // Also if all origins are allowed.
     for app in ["", "origins = [\"https://a.example\"]"] {
         let server = TestServer::start(&config(app)).await;
@@ -32,7 +32,7 @@ async fn f7_a_socket_with_two_origins_is_refused() {
 }
 
 #[tokio::test]
-async fn f7_the_endpoints_believe_none_of_two_headers() {
+async fn f7_endpoints_refuse_duplicate_headers() {
     let server = TestServer::start(&config(&format!(
         "authorizer = \"open\"\norigins = [\"{PAGE}\"]\nexplain = true"
     )))
@@ -60,8 +60,8 @@ async fn f7_the_endpoints_believe_none_of_two_headers() {
 }
 
 #[tokio::test]
-async fn f7_what_decides_beside_the_origin_comes_once_as_well() {
-    let target = Target::start(Reply::json(200, &json!({"user_id": "u1"}))).await;
+async fn f7_other_deciding_headers_must_be_single_too() {
+    let target = StubServer::start(Reply::json(200, &json!({"user_id": "u1"}))).await;
     let server = TestServer::start(&config(&format!(
         "authorizer = \"forward\"\norigins = [\"{PAGE}\"]\nexplain = true\n[apps.it.forward]\nurl = \"{}\"\nheaders = [\"authorization\", \"x-team\"]\ncookies = [\"session\"]",
         target.url("/decide")
@@ -86,13 +86,13 @@ async fn f7_what_decides_beside_the_origin_comes_once_as_well() {
     // Cookies have their own rule, across all headers.
     let response = server.send(cookie.clone().header("Cookie", "session=s2")).await;
     assert_eq!(response.refused(401, "two cookies"), "cookie_not_accepted");
-    assert_eq!(target.asked().len(), 0, "nobody was asked");
+    assert_eq!(target.requests().len(), 0, "nobody was asked");
     server.send(cookie.header("Sec-Fetch-Site", "same-site")).await.expect(200, "once each");
     server.stop().await;
 }
 
 #[tokio::test]
-async fn f7_operators_come_with_one_token_and_one_origin() {
+async fn f7_operators_send_one_token_and_one_origin() {
     const TOKEN: &str = "admin-token-of-the-strict-tests-31";
     let server =
         TestServer::start(&config_of(&format!("admin_token = \"{TOKEN}\""), &[(APP, "")])).await;
@@ -122,7 +122,7 @@ async fn f7_operators_come_with_one_token_and_one_origin() {
 }
 
 #[tokio::test]
-async fn f7_a_token_that_means_something_else_is_refused_with_its_own_sentence() {
+async fn f7_confused_token_is_refused_with_its_own_message() {
     let server = TestServer::start(&config(&format!(
         "authorizer = \"jwt\"\njwt_secret = \"{SECRET}\"\nexplain = true"
     )))

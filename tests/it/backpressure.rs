@@ -8,7 +8,7 @@ use crate::support::*;
 /// Large events fill the buffers of the kernel fastest.
 pub const LARGE: usize = 400_000;
 
-pub fn roomy(outbox: usize) -> String {
+pub fn with_outbox(outbox: usize) -> String {
     let top = format!("outbox_bytes = {outbox}\nhttp_body_bytes = 2000000");
     config_of(
         &top,
@@ -20,7 +20,7 @@ pub fn roomy(outbox: usize) -> String {
 }
 
 /// A subscriber of `channel` that never reads again, on a socket with a small buffer.
-pub async fn sleeper(server: &TestServer, channel: &str) -> (Wire, Hangup) {
+pub async fn sleeper(server: &TestServer, channel: &str) -> (BoxedStream, DisconnectGuard) {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     let socket = TcpSocket::new_v4().expect("a socket");
     socket.set_recv_buffer_size(4096).expect("a socket option");
@@ -43,8 +43,8 @@ pub async fn sleeper(server: &TestServer, channel: &str) -> (Wire, Hangup) {
 }
 
 #[tokio::test]
-async fn s1_6_a_reader_who_never_reads_is_cut_and_the_others_miss_nothing() {
-    let server = TestServer::start(&roomy(1_000_000)).await;
+async fn s1_6_slow_consumer_is_closed_and_others_miss_nothing() {
+    let server = TestServer::start(&with_outbox(1_000_000)).await;
     let mut reader = server.connect().await;
     reader.subscribe("firehose").await;
     let mut neighbour = server.connect().await;
@@ -68,9 +68,9 @@ async fn s1_6_a_reader_who_never_reads_is_cut_and_the_others_miss_nothing() {
 }
 
 #[tokio::test]
-async fn s1_6_the_one_who_was_cut_finds_the_end_of_the_connection() {
+async fn s1_6_closed_slow_consumer_sees_the_end_of_the_connection() {
     use tokio::io::AsyncReadExt as _;
-    let server = TestServer::start(&roomy(1_000_000)).await;
+    let server = TestServer::start(&with_outbox(1_000_000)).await;
     let (mut stream, line) = sleeper(&server, "firehose").await;
     let data = "x".repeat(LARGE);
     for _ in 0..40 {
@@ -87,7 +87,7 @@ async fn s1_6_the_one_who_was_cut_finds_the_end_of_the_connection() {
 /// One turn of the server may add more than a socket's budget while its peer reads all the time:
 /// only the remaining bytes count.
 #[tokio::test]
-async fn s1_6_a_burst_larger_than_the_budget_is_no_slow_reader() {
+async fn s1_6_burst_above_the_budget_is_not_a_slow_consumer() {
     let server = TestServer::start(&config_of("outbox_bytes = 16384", &[(APP, "")])).await;
     let mut reader = server.connect().await;
     reader.subscribe("burst").await;
@@ -102,8 +102,8 @@ async fn s1_6_a_burst_larger_than_the_budget_is_no_slow_reader() {
 }
 
 #[tokio::test]
-async fn s1_6_a_slow_reader_within_its_budget_gets_everything() {
-    let server = TestServer::start(&roomy(60_000_000)).await;
+async fn s1_6_slow_reader_within_its_budget_gets_everything() {
+    let server = TestServer::start(&with_outbox(60_000_000)).await;
     let mut slow = server.connect().await;
     slow.subscribe("firehose").await;
     let data = "x".repeat(LARGE);
@@ -122,9 +122,9 @@ async fn s1_6_a_slow_reader_within_its_budget_gets_everything() {
 }
 
 #[tokio::test]
-async fn s1_6_a_flood_of_pings_from_one_who_does_not_read_is_bounded() {
+async fn s1_6_ping_flood_without_reading_is_bounded() {
     use tokio::io::AsyncWriteExt as _;
-    let server = TestServer::start(&roomy(200_000)).await;
+    let server = TestServer::start(&with_outbox(200_000)).await;
     let mut bystander = server.bystander().await;
     let (mut stream, line) = sleeper(&server, "firehose").await;
     let mut flood = Vec::new();
@@ -149,7 +149,7 @@ async fn s1_6_a_flood_of_pings_from_one_who_does_not_read_is_bounded() {
 }
 
 #[tokio::test]
-async fn s7_3_a_busy_server_takes_a_request_whole_or_not_at_all() {
+async fn s7_3_busy_server_accepts_a_request_whole_or_not_at_all() {
     let top = "mailbox_bytes = 65536\noutbox_bytes = 60000000\nhttp_body_bytes = 2000000";
     let server = TestServer::start(&config_of(top, &[(APP, "limits.event_bytes = 1000000")])).await;
     let mut clients = [server.connect().await, server.connect().await, server.connect().await];

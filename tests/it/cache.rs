@@ -13,7 +13,7 @@ fn event(channel: &str, data: &str) -> Value {
 }
 
 #[tokio::test]
-async fn s4_a_miss_first_and_the_last_event_afterwards() {
+async fn s4_cache_miss_first_then_the_last_event() {
     let server = TestServer::start(&config("")).await;
     for channel in ["cache-x", "private-cache-x"] {
         let mut first = server.connect().await;
@@ -38,7 +38,7 @@ async fn s4_a_miss_first_and_the_last_event_afterwards() {
 }
 
 #[tokio::test]
-async fn s4_an_event_is_kept_when_nobody_is_there() {
+async fn s4_event_is_cached_without_subscribers() {
     let server = TestServer::start(&config("")).await;
     server.publish("cache-x", "e", "kept").await;
     for _ in 0..2 {
@@ -52,7 +52,7 @@ async fn s4_an_event_is_kept_when_nobody_is_there() {
 }
 
 #[tokio::test]
-async fn s4_an_event_that_excludes_a_socket_is_kept_for_it_too() {
+async fn s4_event_excluding_a_socket_is_cached_for_it_too() {
     let server = TestServer::start(&config("")).await;
     let mut client = server.connect().await;
     client.subscribe("cache-x").await;
@@ -68,7 +68,7 @@ async fn s4_an_event_that_excludes_a_socket_is_kept_for_it_too() {
 }
 
 #[tokio::test]
-async fn s4_only_events_published_over_http_are_kept() {
+async fn s4_only_events_published_over_http_are_cached() {
     let server = TestServer::start(&config("client_events = true")).await;
     let mut alice = server.connect().await;
     let mut bob = server.connect().await;
@@ -106,7 +106,7 @@ async fn s4_members_come_before_the_cached_event() {
 }
 
 #[tokio::test]
-async fn s4_names_that_only_contain_the_word_keep_nothing() {
+async fn s4_cache_prefix_elsewhere_in_the_name_caches_nothing() {
     let server = TestServer::start(&config("")).await;
     for channel in ["cacheline", "x-cache-y", "private-nocache-x", "Cache-x"] {
         server.publish(channel, "e", "1").await;
@@ -119,7 +119,7 @@ async fn s4_names_that_only_contain_the_word_keep_nothing() {
 }
 
 #[tokio::test]
-async fn s4_an_event_expires() {
+async fn s4_cached_event_expires() {
     let server = TestServer::start(&config("limits.cache_ttl_seconds = 1")).await;
     server.publish("cache-x", "e", "1").await;
     let client = tokio::sync::Mutex::new(server.connect().await);
@@ -142,7 +142,7 @@ async fn s4_an_event_expires() {
 }
 
 #[tokio::test]
-async fn s4_two_apps_remember_for_themselves() {
+async fn s4_caches_are_separate_per_app() {
     let server = TestServer::start(&config_of("", &[(APP, ""), (OTHER, "")])).await;
     server.publish("cache-x", "e", "ours").await;
     let mut theirs = server.connect_as(OTHER).await;
@@ -152,7 +152,7 @@ async fn s4_two_apps_remember_for_themselves() {
 }
 
 #[tokio::test]
-async fn s4_a_newcomer_in_the_middle_of_traffic_misses_and_repeats_nothing() {
+async fn s4_newcomer_during_traffic_gets_each_event_once() {
     let server = TestServer::start(&config("")).await;
     let server_ref = &server;
     let publishing = async {
@@ -187,7 +187,7 @@ async fn s4_a_newcomer_in_the_middle_of_traffic_misses_and_repeats_nothing() {
 }
 
 #[tokio::test]
-async fn s4_a_batch_keeps_its_last_event() {
+async fn s4_last_event_of_a_batch_is_cached() {
     let server = TestServer::start(&config("")).await;
     let item = |data: &str| json!({"name": "e", "channel": "cache-x", "data": data});
     let body = json!({"batch": [item("1"), item("2"), item("3")]});
@@ -200,7 +200,7 @@ async fn s4_a_batch_keeps_its_last_event() {
 }
 
 #[tokio::test]
-async fn f15_the_oldest_cached_events_go_when_there_is_no_room() {
+async fn f15_oldest_cached_events_are_evicted() {
     let server = TestServer::start(&config("limits.cache_bytes = 60000")).await;
     let data = "x".repeat(8000);
     for n in 0..6 {
@@ -229,19 +229,19 @@ async fn f15_the_oldest_cached_events_go_when_there_is_no_room() {
 
 /// Nothing is published after the reload: the budget itself drops what is beyond it.
 #[tokio::test]
-async fn f15_budget_that_a_reload_lowers_holds_at_once() {
+async fn f15_lowered_budget_applies_at_once() {
     for (before, lowered) in [
         (("", "limits.cache_bytes = 60000"), ("", "limits.cache_bytes = 25000")),
         (("cache_bytes = 60000", ""), ("cache_bytes = 25000", "")),
     ] {
         let text = |(top, app): (&str, &str)| config_of(top, &[(APP, app)]);
-        let it = Reloading::start(&text(before)).await;
+        let it = ReloadFixture::start(&text(before)).await;
         let data = "x".repeat(8000);
         for channel in ["cache-0", "cache-1"] {
             it.server.publish(channel, "e", &data).await;
         }
         assert_eq!(it.server.stats().await["cached_events"], 2, "{before:?}");
-        it.take(&text(lowered)).await;
+        it.apply(&text(lowered)).await;
         it.server.until_stat("cached_events", 1).await;
         let mut client = it.server.connect().await;
         client.subscribe("cache-0").await;
@@ -253,7 +253,7 @@ async fn f15_budget_that_a_reload_lowers_holds_at_once() {
 }
 
 #[tokio::test]
-async fn f15_the_server_s_budget_holds_over_all_apps() {
+async fn f15_server_budget_covers_all_apps() {
     let text = config_of("cache_bytes = 60000", &[(APP, ""), (OTHER, "")]);
     let server = TestServer::start(&text).await;
     let data = "x".repeat(8000);

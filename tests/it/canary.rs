@@ -25,7 +25,7 @@ fn configuration(top: &str, master: &[u8; 32]) -> String {
 /// All output of a run, by place, and all secrets that must not be in it.
 struct Run {
     server: TestServer,
-    admin: Admin,
+    admin: AdminClient,
     canaries: Canaries,
     /// Bodies of responses, without granted authorizations.
     bodies: String,
@@ -42,7 +42,7 @@ impl Run {
         canaries.plant("admin token", ADMIN_TOKEN);
         canaries.plant("payload", PAYLOAD);
         canaries.plant("what the payload says", r#"payload "93ab" é"#);
-        let admin = Admin::of(&server);
+        let admin = AdminClient::of(&server);
         let mut run = Self { server, admin, canaries, bodies: String::new() };
         run.plant_key("configured", master);
         run
@@ -53,7 +53,7 @@ impl Run {
     }
 
     /// A secret from the auth endpoint cannot be derived without the salt.
-    fn plant_secrets<'a>(&mut self, readers: impl IntoIterator<Item = &'a Reader>) {
+    fn plant_secrets<'a>(&mut self, readers: impl IntoIterator<Item = &'a SealedSubscriber>) {
         for reader in readers {
             self.canaries.plant(format!("a secret of {}", reader.channel), reader.secret);
         }
@@ -98,12 +98,13 @@ impl Run {
         self.note(&response);
     }
 
-    async fn reader(&mut self, user: &'static str, channel: &str) -> Reader {
+    async fn reader(&mut self, user: &'static str, channel: &str) -> SealedSubscriber {
         let bearer = Some(self.token(user, JWT_SECRET));
         let (client, channel) = (self.server.connect().await, channel.to_owned());
         let user = None;
-        let mut reader = Reader { client, channel, user, bearer, secret: [0; 32], asked: 0 };
-        reader.fetch(&self.server).await;
+        let mut reader =
+            SealedSubscriber { client, channel, user, bearer, secret: [0; 32], auth_requests: 0 };
+        reader.fetch_secret(&self.server).await;
         reader.client.subscribe(&reader.channel).await;
         if reader.channel.contains("cache") {
             reader.client.next().await;
@@ -112,7 +113,7 @@ impl Run {
     }
 
     /// Valid and invalid auth requests.
-    async fn ask_around(&mut self, client: &Client) {
+    async fn request_everything(&mut self, client: &Client) {
         let (good, bad) = (self.token("u1", JWT_SECRET), self.token("u1", "another secret"));
         for channel in CHANNELS {
             let form = client.auth_form(channel);
@@ -179,7 +180,7 @@ impl Run {
     }
 
     /// Requests with the token and with wrong ones, on the operations listener.
-    async fn knock(&mut self) {
+    async fn send_invalid_requests(&mut self) {
         for token in [ADMIN_TOKEN, APP.secret, &ADMIN_TOKEN[1..]] {
             let request = Request::new("GET", "/admin/apps/it/keys");
             let request = request.header("Authorization", &format!("Bearer {token}"));
@@ -206,7 +207,7 @@ async fn exercise(run: &mut Run, top: &str) {
     let mut leaving = run.reader("u3", CHANNELS[0]).await;
     let mut cached = run.reader("u2", CHANNELS[1]).await;
     run.plant_secrets([&reader, &leaving, &cached]);
-    run.ask_around(&reader.client).await;
+    run.request_everything(&reader.client).await;
     run.publish().await;
     for reader in [&mut reader, &mut leaving, &mut cached] {
         reader.expect(&run.server, "e", PAYLOAD).await;
@@ -231,8 +232,8 @@ async fn exercise(run: &mut Run, top: &str) {
     cached.expect(&run.server, "sealcast:rekey", "{}").await;
     run.admin.until_moved().await;
     run.plant_secrets([&reader, &leaving, &cached]);
-    run.ask_around(&reader.client).await;
-    run.knock().await;
+    run.request_everything(&reader.client).await;
+    run.send_invalid_requests().await;
 
     run.revoke_member("u3").await;
     reader.expect(&run.server, "sealcast:rekey", "{}").await;
@@ -240,7 +241,7 @@ async fn exercise(run: &mut Run, top: &str) {
     run.publish().await;
     reader.expect(&run.server, "e", PAYLOAD).await;
     run.plant_secrets([&reader]);
-    let refused = leaving.ask(&run.server).await;
+    let refused = leaving.request_auth(&run.server).await;
     assert_eq!(refused.status, 403, "{}", refused.text());
     run.note(&refused);
 
@@ -257,13 +258,13 @@ async fn exercise(run: &mut Run, top: &str) {
     run.admin.until_moved().await;
     run.reload(&configuration(top, &master_key("reloaded"))).await;
     run.plant_state();
-    run.ask_around(&reader.client).await;
+    run.request_everything(&reader.client).await;
     run.publish().await;
-    run.knock().await;
+    run.send_invalid_requests().await;
 }
 
 #[tokio::test]
-async fn e6_keys_and_what_is_derived_from_them_stay_where_they_belong() {
+async fn e6_keys_and_derived_secrets_do_not_leak() {
     for format in ["text", "json"] {
         let dir = TempDir::new();
         let audit = dir.path().join("audit.jsonl");

@@ -11,8 +11,8 @@ async fn gate(server: &TestServer) -> (u16, Value) {
 }
 
 /// Opens a socket; returns its close code if it was refused.
-async fn try_open(server: &TestServer) -> Result<Raw, u64> {
-    let mut raw = Raw::dial(server).await;
+async fn try_open(server: &TestServer) -> Result<RawSocket, u64> {
+    let mut raw = RawSocket::dial(server).await;
     raw.write(&upgrade_request(&server.socket_path(), "")).await;
     raw.read_head().await;
     let frame = raw.next_frame().await.json();
@@ -27,7 +27,7 @@ async fn try_open(server: &TestServer) -> Result<Raw, u64> {
 }
 
 #[tokio::test]
-async fn c_the_limit_of_descriptors_is_raised_and_told() {
+async fn c_descriptor_limit_is_raised_and_logged() {
     let server = Launch::serve(&config("")).descriptors(100, 300).start().await;
     let limits = std::fs::read_to_string(format!("/proc/{}/limits", server.pid()));
     let limits = limits.expect("limits");
@@ -111,7 +111,7 @@ async fn s1_6_sockets_are_refused_before_memory_runs_out() {
 }
 
 #[tokio::test]
-async fn s1_6_the_gate_closes_before_the_connections_of_the_apps_are_used_up() {
+async fn s1_6_new_sockets_are_refused_before_app_quotas_are_used_up() {
     let top = "capacity_percent = 50";
     let server =
         TestServer::start(&config_of(top, &[(APP, "[apps.it.limits]\nconnections = 4")])).await;

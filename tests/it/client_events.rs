@@ -7,7 +7,7 @@ use crate::support::*;
 const ON: &str = "client_events = true";
 
 #[tokio::test]
-async fn s6_others_get_the_event_and_the_sender_does_not() {
+async fn s6_event_reaches_others_and_not_the_sender() {
     let server = TestServer::start(&config(ON)).await;
     for channel in ["private-x", "private-cache-x"] {
         let mut clients = Vec::new();
@@ -31,7 +31,7 @@ async fn s6_others_get_the_event_and_the_sender_does_not() {
 }
 
 #[tokio::test]
-async fn s6_presence_adds_the_user_of_the_subscription() {
+async fn s6_presence_events_carry_the_user_id() {
     let server = TestServer::start(&config(ON)).await;
     let mut alice = server.connect().await;
     let mut bob = server.connect().await;
@@ -86,7 +86,7 @@ async fn s6_data_arrives_as_a_string() {
 }
 
 #[tokio::test]
-async fn s6_rejections() {
+async fn s6_rejected_client_events() {
     let keys = format!("{ON}\nmaster_key = \"{}\"", base64(&master_key("client events")));
     let server = TestServer::start(&config(&keys)).await;
     let mut watcher = server.connect().await;
@@ -170,7 +170,7 @@ async fn s6_disabled_by_default() {
 }
 
 #[tokio::test]
-async fn s6_after_unsubscribing_nothing_may_be_sent() {
+async fn s6_unsubscribed_client_may_not_send() {
     let server = TestServer::start(&config(ON)).await;
     let mut alice = server.connect().await;
     let mut bob = server.connect().await;
@@ -184,7 +184,7 @@ async fn s6_after_unsubscribing_nothing_may_be_sent() {
 }
 
 #[tokio::test]
-async fn s6_the_rate_is_limited_per_connection_with_4301() {
+async fn s6_rate_is_limited_per_connection_with_4301() {
     let server =
         TestServer::start(&config("client_events = true\nlimits.client_events_per_second = 5"))
             .await;
@@ -224,7 +224,7 @@ async fn s6_the_rate_is_limited_per_connection_with_4301() {
 }
 
 #[tokio::test]
-async fn s6_one_senders_events_keep_their_order() {
+async fn s6_order_per_sender_is_kept() {
     let server =
         TestServer::start(&config("client_events = true\nlimits.client_events_per_second = 1000"))
             .await;

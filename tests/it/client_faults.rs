@@ -9,12 +9,12 @@ use tokio_rustls::{TlsConnector, client::TlsStream};
 use crate::support::*;
 
 /// Sends these bytes and returns all that the server sends before the end.
-async fn said_to(server: &TestServer, bytes: &[u8]) -> String {
+async fn response_to(server: &TestServer, bytes: &[u8]) -> String {
     let (mut stream, _line) = server.dial_tcp();
     let _ = stream.write_all(bytes).await;
-    let mut said = Vec::new();
-    let _ = within("the end", stream.read_to_end(&mut said)).await;
-    String::from_utf8_lossy(&said).into_owned()
+    let mut response = Vec::new();
+    let _ = within("the end", stream.read_to_end(&mut response)).await;
+    String::from_utf8_lossy(&response).into_owned()
 }
 
 async fn until_fault(server: &TestServer, kind: &str, wanted: f64) {
@@ -24,7 +24,7 @@ async fn until_fault(server: &TestServer, kind: &str, wanted: f64) {
 const CLIENT_HELLO: &[u8] = b"\x16\x03\x01\x00\xf4\x01\x00\x00\xf0\x03\x03\x01\x02\x03\x04";
 
 #[tokio::test]
-async fn f13_strangers_that_speak_no_http_write_one_line_and_one_at_the_end() {
+async fn f13_non_http_traffic_logs_one_line_and_one_at_the_end() {
     const CONNECTIONS: usize = 300;
     let server = Launch::serve_plain(&config("")).start().await;
     for _ in 0..CONNECTIONS / 50 {
@@ -47,7 +47,7 @@ async fn f13_strangers_that_speak_no_http_write_one_line_and_one_at_the_end() {
     // Those since that line have one at the end.
     const MORE: usize = 5;
     for _ in 0..MORE {
-        said_to(&server, b"\0\x01rubbish\r\n\r\n").await;
+        response_to(&server, b"\0\x01rubbish\r\n\r\n").await;
     }
     until_fault(&server, "not_http", (CONNECTIONS + MORE) as f64).await;
     let output = server.stop().await;
@@ -63,10 +63,10 @@ async fn f13_strangers_that_speak_no_http_write_one_line_and_one_at_the_end() {
 }
 
 #[tokio::test]
-async fn f13_single_faults_are_lines_at_debug_and_bounded() {
+async fn f13_single_faults_are_logged_at_debug_and_bounded() {
     let server = Launch::serve_plain(&config_of("log = \"debug\"", &[(APP, "")])).start().await;
     for _ in 0..100 {
-        said_to(&server, b"\0\r\n\r\n").await;
+        response_to(&server, b"\0\r\n\r\n").await;
     }
     until_fault(&server, "not_http", 100.0).await;
     let output = server.stop().await;
@@ -84,7 +84,7 @@ async fn f13_single_faults_are_lines_at_debug_and_bounded() {
 async fn f13_tls_on_the_plain_port_is_recognised_and_named_once() {
     let server = Launch::serve_plain(&config("")).start().await;
     for _ in 0..5 {
-        said_to(&server, CLIENT_HELLO).await;
+        response_to(&server, CLIENT_HELLO).await;
     }
     until_fault(&server, "tls_on_plain", 5.0).await;
     let output = server.stop().await;
@@ -98,17 +98,23 @@ async fn f13_http_on_the_tls_port_is_told_to_use_https() {
     let request = Request::new("GET", "/health").bytes();
     let large = [&request[..], &[b'x'; 10_000]].concat();
     for top in ["", "proxy_protocol = true\ntrusted_proxies = [\"127.0.0.1\"]"] {
-        let launch = Launch::serve_plain(&config_of(top, &[(APP, "")])).tls(&Pair::new());
+        let launch =
+            Launch::serve_plain(&config_of(top, &[(APP, "")])).tls(&TestCertificate::new());
         let server = launch.start().await;
         let header = if top.is_empty() { Vec::new() } else { proxy_line("203.0.113.7") };
         for request in [&request[..], b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", &large] {
-            let said = said_to(&server, &[&header, request].concat()).await;
-            assert!(said.starts_with("HTTP/1.1 400 ") && said.contains("use https://"), "{said}");
+            let response = response_to(&server, &[&header, request].concat()).await;
+            assert!(
+                response.starts_with("HTTP/1.1 400 ") && response.contains("use https://"),
+                "{response}"
+            );
         }
         until_fault(&server, "plain_on_tls", 3.0).await;
         // Neither TLS nor answerable HTTP.
         assert!(
-            !said_to(&server, &[&header, &b"\0\0\0\0\0\0\0\0"[..]].concat()).await.contains("HTTP")
+            !response_to(&server, &[&header, &b"\0\0\0\0\0\0\0\0"[..]].concat())
+                .await
+                .contains("HTTP")
         );
         until_fault(&server, "tls_handshake", 1.0).await;
         // A health check that only connects is not a fault.
@@ -122,14 +128,18 @@ async fn f13_http_on_the_tls_port_is_told_to_use_https() {
 
 type Tls = TlsStream<tokio::net::TcpStream>;
 
-async fn tls(server: &TestServer, pair: &Pair, protocol: &str) -> (Tls, Hangup) {
+async fn tls(
+    server: &TestServer,
+    pair: &TestCertificate,
+    protocol: &str,
+) -> (Tls, DisconnectGuard) {
     let (stream, line) = server.dial_tcp();
     let connector = TlsConnector::from(Arc::new(pair.config(&[protocol])));
     (try_tls(&connector, stream).await.expect("a handshake"), line)
 }
 
 /// Asks once over HTTP/2 and closes after the answer: with GOAWAY, or without a word.
-async fn ask_over_http2(server: &TestServer, pair: &Pair, farewell: bool) {
+async fn ask_over_http2(server: &TestServer, pair: &TestCertificate, farewell: bool) {
     let (stream, _line) = tls(server, pair, "h2").await;
     let (client, connection) =
         within("HTTP/2", h2::client::handshake(stream)).await.expect("a connection");
@@ -147,8 +157,8 @@ async fn ask_over_http2(server: &TestServer, pair: &Pair, farewell: bool) {
 }
 
 #[tokio::test]
-async fn f13_a_client_that_closes_after_its_answer_is_no_fault() {
-    let pair = Pair::new();
+async fn f13_close_after_the_response_is_not_a_fault() {
+    let pair = TestCertificate::new();
     let server = Launch::serve_plain(&config("")).tls(&pair).start().await;
     let request = Request::new("GET", "/health").bytes();
     for round in 0..4 {
@@ -177,7 +187,7 @@ async fn f13_a_client_that_closes_after_its_answer_is_no_fault() {
 }
 
 #[tokio::test]
-async fn f13_a_client_of_the_plain_port_that_closes_early_is_no_fault() {
+async fn f13_early_close_on_the_plain_port_is_not_a_fault() {
     let server = Launch::serve_plain(&config("")).start().await;
     let request = Request::new("GET", "/health").bytes();
     for sent in [&request[..], &request[..request.len() / 2], b"G", b""] {
@@ -187,7 +197,7 @@ async fn f13_a_client_of_the_plain_port_that_closes_early_is_no_fault() {
             assert!(stream.read(&mut [0; 1024]).await.expect("an answer") > 0);
         }
     }
-    said_to(&server, b"\0\r\n\r\n").await;
+    response_to(&server, b"\0\r\n\r\n").await;
     until_fault(&server, "not_http", 1.0).await;
     let all = server.scrape().await.sum("sealcast_client_faults_total", &[]);
     let output = server.stop().await;

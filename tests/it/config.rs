@@ -14,7 +14,7 @@ async fn announced_timeout(server: &TestServer) -> u64 {
 }
 
 #[tokio::test]
-async fn c_file_then_environment_then_flags() {
+async fn c_flags_override_environment_and_environment_overrides_file() {
     let file = config_of("activity_timeout_seconds = 41\nlisten = \"127.0.0.1:1\"", &[(APP, "")]);
     // The flag for the listener wins over the file in every test; here over the environment too.
     let server = Launch::serve(&file).env("SEALCAST_LISTEN", "127.0.0.1:2").start().await;
@@ -37,7 +37,7 @@ async fn c_file_then_environment_then_flags() {
 }
 
 #[tokio::test]
-async fn c_the_file_may_be_named_by_the_environment() {
+async fn c_environment_can_name_the_file() {
     let launch = Launch::new(&["serve", "--listen", "127.0.0.1:0"]).ops();
     let path =
         launch.dir().write("named.toml", &config_of("activity_timeout_seconds = 43", &[(APP, "")]));
@@ -47,7 +47,7 @@ async fn c_the_file_may_be_named_by_the_environment() {
 }
 
 #[tokio::test]
-async fn c_one_app_from_the_environment_alone() {
+async fn c_one_app_from_the_environment() {
     let launch = Launch::new(&["serve", "--listen", "127.0.0.1:0"]).ops();
     let secret = launch.dir().write("secret", &format!("{}\n", APP.secret));
     let key = launch.dir().write("key", &format!("{}\n", base64(&master_key("environment"))));
@@ -78,7 +78,7 @@ async fn c_one_app_from_the_environment_alone() {
 }
 
 #[tokio::test]
-async fn c_secrets_from_the_environment_and_from_files_in_the_configuration() {
+async fn c_secrets_from_environment_and_files() {
     let launch = Launch::new(&["serve", "--listen", "127.0.0.1:0"]).ops();
     let server = launch
         .env("SEALCAST_APP_ID", APP.id)
@@ -110,7 +110,7 @@ async fn refused(text: &str) -> String {
 }
 
 #[tokio::test]
-async fn c_unknown_keys_are_errors_that_name_the_nearest() {
+async fn c_unknown_keys_are_errors_that_suggest_the_nearest() {
     let app = |line: &str| config(line);
     let rows = [
         (
@@ -142,7 +142,7 @@ async fn c_unknown_keys_are_errors_that_name_the_nearest() {
 }
 
 #[tokio::test]
-async fn c_values_that_make_no_sense_are_errors() {
+async fn c_invalid_values_are_errors() {
     let tops = [
         "listen = \"nowhere\"",
         "listen = 5",
@@ -191,7 +191,7 @@ async fn c_values_that_make_no_sense_are_errors() {
 }
 
 #[tokio::test]
-async fn c_a_missing_file_stops_the_start_and_is_named() {
+async fn c_missing_file_stops_the_start_and_is_named() {
     for command in [&["serve"][..], &["config", "check"], &["config", "show"]] {
         let launch = Launch::new(command).arg("--config").arg("no-such-file.toml");
         let output = launch.output("").await;
@@ -215,7 +215,7 @@ async fn c_a_missing_file_stops_the_start_and_is_named() {
 }
 
 #[tokio::test]
-async fn e3_secret_files_that_others_may_read_are_refused() {
+async fn e3_readable_secret_files_are_rejected() {
     for mode in [0o644, 0o604, 0o640] {
         let launch = Launch::new(&["config", "check"]);
         let path = launch.dir().write("secret", APP.secret);
@@ -230,7 +230,7 @@ async fn e3_secret_files_that_others_may_read_are_refused() {
 }
 
 #[tokio::test]
-async fn c_check_says_yes_and_show_masks_every_secret() {
+async fn c_check_passes_and_show_masks_secrets() {
     let master = master_key("shown");
     let text = config_of(
         "activity_timeout_seconds = 77",
@@ -261,7 +261,7 @@ async fn c_check_says_yes_and_show_masks_every_secret() {
 }
 
 #[tokio::test]
-async fn c_a_taken_port_is_an_error_and_not_a_hang() {
+async fn c_port_in_use_is_an_error() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let addr = taken.local_addr().expect("an address").to_string();
     let output =
@@ -271,7 +271,7 @@ async fn c_a_taken_port_is_an_error_and_not_a_hang() {
 }
 
 #[tokio::test]
-async fn c_healthcheck_tells_good_from_bad() {
+async fn c_healthcheck_reports_healthy_and_unhealthy_servers() {
     let server = Launch::serve_plain(&config("")).start().await;
     let url = format!("http://{}", server.addr);
     let output = Launch::new(&["healthcheck", "--url", &url]).output("").await;
@@ -289,7 +289,7 @@ async fn c_healthcheck_tells_good_from_bad() {
 }
 
 #[tokio::test]
-async fn c_dev_needs_nothing_and_seals() {
+async fn c_dev_needs_no_configuration_and_seals() {
     let dev = App { id: "1001", key: "app-key", secret: "app-secret" };
     let launch =
         Launch::new(&["serve", "--dev", "--listen", "127.0.0.1:0", "--state-dir", "state"]).ops();

@@ -33,7 +33,7 @@ const FROM_OUTSIDE: [(&str, &str); 3] = [
 ];
 
 #[tokio::test]
-async fn c_two_apps_with_one_key_are_told_apart_by_nobody() {
+async fn c_two_apps_cannot_have_one_key() {
     let twin = App { key: APP.key, ..OTHER };
     let says = ["the apps it and other have the same key", APP.key];
     refused(&config_of("", &[(APP, ""), (twin, "")]), &[], &says).await;
@@ -47,7 +47,7 @@ async fn c_two_apps_with_one_key_are_told_apart_by_nobody() {
 }
 
 #[tokio::test]
-async fn c_two_apps_with_one_master_key_must_both_want_it() {
+async fn c_apps_share_a_master_key_only_if_both_allow_it() {
     let key = master_key("shared between apps");
     // Any notation of a key counts as the same key.
     let (one, two) = (
@@ -70,7 +70,7 @@ async fn c_two_apps_with_one_master_key_must_both_want_it() {
 }
 
 #[tokio::test]
-async fn c_one_id_is_one_app() {
+async fn c_app_id_is_unique() {
     let twice = config_of("", &[(APP, ""), (APP, "")]);
     refused(&twice, &[], &["duplicate key", "it"]).await;
     // In the environment it is the same app: variables override the file, the rest stays.
@@ -92,7 +92,7 @@ async fn c_one_id_is_one_app() {
 }
 
 #[tokio::test]
-async fn c_settings_of_an_app_must_say_of_which() {
+async fn c_app_settings_must_name_their_app() {
     let two = config_of("", &[(APP, ""), (OTHER, "")]);
     refused(&two, &[("SEALCAST_APP_CLIENT_EVENTS", "true")], &["SEALCAST_APP_ID"]).await;
     accepted(&two, &[("SEALCAST_APP_CLIENT_EVENTS", "true"), ("SEALCAST_APP_ID", OTHER.id)]).await;
@@ -100,7 +100,7 @@ async fn c_settings_of_an_app_must_say_of_which() {
 }
 
 #[tokio::test]
-async fn f30_patterns_written_for_the_alias_are_warned_of() {
+async fn f30_patterns_written_for_the_alias_cause_a_warning() {
     let rules = "authorizer = \"jwt\"\n\
         channels = [ { pattern = \"private-sealed-x-*\", mode = \"blind\" } ]\n\
         [[apps.it.rules]]\nchannel = \"private-sealed-{claims.org}\"\nallow = [\"subscribe\"]\n\
@@ -122,7 +122,7 @@ async fn f30_patterns_written_for_the_alias_are_warned_of() {
 }
 
 #[tokio::test]
-async fn f30_alias_that_could_be_public_is_refused() {
+async fn f30_alias_that_could_be_public_is_rejected() {
     for (alias, says) in [
         ("sealed-", "private-sealed-"),
         ("private-", "private-sealed-"),

@@ -25,7 +25,7 @@ fn with_comments(text: &str) -> String {
 }
 
 #[tokio::test]
-async fn c_what_the_log_cannot_be_is_said_by_the_check() {
+async fn c_impossible_log_settings_fail_the_check() {
     for (log, status, says) in [
         ("warn,sealcast=debug", 0, ""),
         ("", 0, ""),
@@ -41,7 +41,7 @@ async fn c_what_the_log_cannot_be_is_said_by_the_check() {
 }
 
 #[tokio::test]
-async fn c_the_examples_are_good() {
+async fn c_example_files_are_valid() {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/config");
     let mut examples = 0;
     for file in std::fs::read_dir(folder).expect("the folder") {

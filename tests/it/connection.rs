@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use crate::support::*;
 
 #[tokio::test]
-async fn s1_1_every_official_client_is_let_in() {
+async fn s1_1_official_clients_are_accepted() {
     let server = TestServer::start(&config("")).await;
     let rows = [
         "protocol=7&client=js&version=8.6.0&flash=false",
@@ -26,7 +26,7 @@ async fn s1_1_every_official_client_is_let_in() {
 }
 
 #[tokio::test]
-async fn s1_1_the_sub_protocol_is_echoed_or_ignored_but_never_refused() {
+async fn s1_1_subprotocol_is_echoed_or_ignored_and_never_refused() {
     let server = TestServer::start(&config("")).await;
     let rows = [
         (None, None),
@@ -44,7 +44,7 @@ async fn s1_1_the_sub_protocol_is_echoed_or_ignored_but_never_refused() {
     }
     // A client library would reject some of these responses: check the bytes.
     for offered in ["chat", "pusher-channels-protocol-77", "pusher-channels-protocol-9", "", ",,"] {
-        let mut raw = Raw::dial(&server).await;
+        let mut raw = RawSocket::dial(&server).await;
         let header = format!("Sec-WebSocket-Protocol: {offered}\r\n");
         raw.write(&upgrade_request(&server.socket_path(), &header)).await;
         let head = raw.read_head().await;
@@ -63,11 +63,14 @@ async fn s1_1_the_sub_protocol_is_echoed_or_ignored_but_never_refused() {
 }
 
 #[tokio::test]
-async fn s1_1_a_path_prefix_stands_before_everything() {
+async fn s1_1_path_prefix_applies_to_all_routes() {
     let mut server = TestServer::start(&config_of("path_prefix = \"/ws/v1\"", &[(APP, "")])).await;
     let mut stray = Client::dial(&server, APP, &server.socket_path(), &[]).await;
     stray.expect_rejection(4005).await;
-    assert_eq!(server.line().await.send(&Request::new("GET", "/health")).await.status, 404);
+    assert_eq!(
+        server.http_connection().await.send(&Request::new("GET", "/health")).await.status,
+        404
+    );
 
     server.prefix = "/ws/v1";
     let mut client = server.connect().await;
@@ -80,9 +83,9 @@ async fn s1_1_a_path_prefix_stands_before_everything() {
 }
 
 #[tokio::test]
-async fn s1_1_compression_is_never_forced_on_a_client() {
+async fn s1_1_compression_is_never_forced() {
     let server = TestServer::start(&config("")).await;
-    let mut raw = Raw::dial(&server).await;
+    let mut raw = RawSocket::dial(&server).await;
     raw.write(&upgrade_request(&server.socket_path(), "")).await;
     let head = raw.read_head().await.to_lowercase();
     assert!(!head.contains("sec-websocket-extensions"), "{head}");
@@ -93,7 +96,7 @@ async fn s1_1_compression_is_never_forced_on_a_client() {
 }
 
 #[tokio::test]
-async fn s1_1_upgrades_that_are_none_get_an_http_error() {
+async fn s1_1_invalid_upgrades_get_an_http_error() {
     let server = TestServer::start(&config("")).await;
     let path = server.socket_path();
     let upgrade = |version: &str, key: &str| {
@@ -112,7 +115,7 @@ async fn s1_1_upgrades_that_are_none_get_an_http_error() {
         ("no key", upgrade("13", "")),
     ];
     for (name, request) in rows {
-        let response = server.line().await.send(&request).await;
+        let response = server.http_connection().await.send(&request).await;
         assert!((400..500).contains(&response.status), "{name}: {response:?}");
     }
     drop(server.connect().await);
@@ -145,7 +148,7 @@ async fn s1_2_protocol_versions() {
 }
 
 #[tokio::test]
-async fn s1_2_a_missing_version_is_refused_in_strict_mode_only() {
+async fn s1_2_missing_version_is_refused_in_strict_mode_only() {
     let server = TestServer::start(&config_of("strict_protocol = true", &[(APP, "")])).await;
     let path = format!("/app/{}", APP.key);
     Client::dial(&server, APP, &path, &[]).await.expect_rejection(4008).await;
@@ -158,7 +161,7 @@ async fn s1_2_a_missing_version_is_refused_in_strict_mode_only() {
 }
 
 #[tokio::test]
-async fn s1_3_the_handshake_frame() {
+async fn s1_3_handshake_frame() {
     let server = TestServer::start(&config("")).await;
     let mut seen = HashSet::new();
     let mut clients = Vec::new();
@@ -181,7 +184,7 @@ async fn s1_3_the_handshake_frame() {
 }
 
 #[tokio::test]
-async fn s1_3_the_configured_activity_timeout_is_announced() {
+async fn s1_3_configured_activity_timeout_is_announced() {
     let server = TestServer::start(&config_of("activity_timeout_seconds = 33", &[(APP, "")])).await;
     let mut client = Client::dial(&server, APP, &server.socket_path(), &[]).await;
     assert_eq!(client.handshake().await["activity_timeout"], 33);
@@ -189,7 +192,7 @@ async fn s1_3_the_configured_activity_timeout_is_announced() {
 }
 
 #[tokio::test]
-async fn s1_6_unknown_key_disabled_app_and_unknown_path() {
+async fn s1_6_unknown_key_disabled_app_and_unknown_path_are_refused() {
     let server = TestServer::start(&config_of("", &[(APP, ""), (OTHER, "enabled = false")])).await;
     let unknown_keys =
         ["nobody", "IT-KEY-51C0A7", "it", "it-key-51c0a7%20", "it-key-51c0a", "it-key-51c0a7x"];
@@ -258,9 +261,9 @@ async fn s1_6_origins_are_exact() {
 }
 
 #[tokio::test]
-async fn s1_6_a_refused_connection_leaves_nothing_behind_and_cannot_speak() {
+async fn s1_6_refused_connection_is_cleaned_up_and_cannot_send() {
     let server = TestServer::start(&config("")).await;
-    let mut raw = Raw::dial(&server).await;
+    let mut raw = RawSocket::dial(&server).await;
     let mut bytes = upgrade_request("/app/nobody?protocol=7", "");
     bytes.extend(text(r#"{"event":"pusher:subscribe","data":{"channel":"news"}}"#));
     raw.write(&bytes).await;

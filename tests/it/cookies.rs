@@ -19,7 +19,7 @@ fn session() -> String {
 }
 
 #[tokio::test]
-async fn s10_a_cookie_counts_for_listed_pages_of_the_same_site() {
+async fn s10_cookie_counts_for_listed_same_site_pages() {
     let server = TestServer::start(&app("jwt.cookie = \"session\"")).await;
     let client = server.connect().await;
     let form = client.auth_form("private-x");
@@ -67,7 +67,7 @@ async fn s10_a_cookie_counts_for_listed_pages_of_the_same_site() {
 }
 
 #[tokio::test]
-async fn s10_without_the_setting_a_cookie_is_nothing() {
+async fn s10_without_the_setting_cookies_are_ignored() {
     let server = TestServer::start(&app("")).await;
     let client = server.connect().await;
     let request = Request::new("POST", "/pusher/auth").form(&client.auth_form("private-x"));

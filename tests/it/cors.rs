@@ -37,7 +37,7 @@ fn preflight(path: &str, origin: &str) -> Request {
 }
 
 #[tokio::test]
-async fn s10_a_preflight_from_a_listed_origin_is_answered() {
+async fn s10_preflight_of_a_listed_origin_is_answered() {
     let server = TestServer::start(&app()).await;
     for path in PATHS {
         for origin in [GOOD, "http://localhost:3000"] {
@@ -61,7 +61,7 @@ async fn s10_a_preflight_from_a_listed_origin_is_answered() {
 }
 
 #[tokio::test]
-async fn s10_answers_and_refusals_are_readable_by_listed_origins_only() {
+async fn s10_responses_are_readable_by_listed_origins_only() {
     let server = TestServer::start(&app()).await;
     let client = server.connect().await;
     let form = client.auth_form("private-x") + "&user_id=u1";
@@ -91,7 +91,7 @@ async fn s10_answers_and_refusals_are_readable_by_listed_origins_only() {
 }
 
 #[tokio::test]
-async fn s10_no_origins_no_cors() {
+async fn s10_without_origins_there_are_no_cors_headers() {
     let server = TestServer::start(&config("authorizer = \"open\"")).await;
     let client = server.connect().await;
     let form = client.auth_form("private-x") + "&user_id=u1";
@@ -105,7 +105,7 @@ async fn s10_no_origins_no_cors() {
 }
 
 #[tokio::test]
-async fn s7_9_the_http_api_itself_has_no_cors() {
+async fn s7_9_http_api_has_no_cors_headers() {
     let server = TestServer::start(&app()).await;
     for path in ["/apps/it/events", "/apps/it/channels"] {
         let response = server.send(preflight(path, GOOD)).await;
@@ -118,7 +118,7 @@ async fn s7_9_the_http_api_itself_has_no_cors() {
 }
 
 #[tokio::test]
-async fn s10_a_star_stands_for_one_label_or_a_port_for_sockets_and_endpoints() {
+async fn s10_star_matches_one_label_or_a_port() {
     let origins = r#"["https://*.good.example", "http://localhost:*"]"#;
     let app = config(&format!("authorizer = \"open\"\norigins = {origins}"));
     let server = TestServer::start(&app).await;

@@ -11,20 +11,20 @@ use crate::support::*;
 /// The fixed deadlines for heads and handshakes, with a margin for a busy machine.
 const FIXED: std::ops::Range<Duration> = Duration::from_secs(4)..Duration::from_secs(9);
 
-async fn ended_after(mut stream: impl tokio::io::AsyncRead + Unpin, start: Instant) -> Duration {
+async fn time_until_end(mut stream: impl tokio::io::AsyncRead + Unpin, start: Instant) -> Duration {
     let mut said = Vec::new();
     let _ = within("the end", stream.read_to_end(&mut said)).await;
     start.elapsed()
 }
 
-async fn sent(server: &TestServer, bytes: &[u8]) -> (TcpStream, Hangup) {
+async fn sent(server: &TestServer, bytes: &[u8]) -> (TcpStream, DisconnectGuard) {
     let (mut stream, line) = server.dial_tcp();
     stream.write_all(bytes).await.expect("a write");
     (stream, line)
 }
 
 #[tokio::test]
-async fn c_a_request_must_have_its_head_within_five_seconds() {
+async fn c_request_head_must_arrive_within_five_seconds() {
     let server = Launch::serve_plain(&config("")).start().await;
     let start = Instant::now();
     let (silent, _a) = sent(&server, b"").await;
@@ -36,49 +36,50 @@ async fn c_a_request_must_have_its_head_within_five_seconds() {
         while start.elapsed() < FIXED.end && slow.write_all(b"X-A: b\r\n").await.is_ok() {
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
-        ended_after(slow, start).await
+        time_until_end(slow, start).await
     };
     let in_time = async {
         tokio::time::sleep(Duration::from_secs(3)).await;
         late.write_all(b"Host: localhost\r\n\r\n").await.expect("it is open yet");
-        let mut line = Line::over(Box::new(late));
+        let mut line = HttpConnection::over(Box::new(late));
         line.read("GET").await.expect(200, "in time");
     };
     let (a, b, c, ()) =
-        tokio::join!(ended_after(silent, start), ended_after(half, start), dripping, in_time);
+        tokio::join!(time_until_end(silent, start), time_until_end(half, start), dripping, in_time);
     assert!([a, b, c].iter().all(|after| FIXED.contains(after)), "{a:?} {b:?} {c:?}");
     server.stop().await;
 }
 
 #[tokio::test]
-async fn c_a_tls_handshake_must_end_within_five_seconds() {
-    let server = Launch::serve_plain(&config("")).tls(&Pair::new()).start().await;
+async fn c_tls_handshake_must_end_within_five_seconds() {
+    let server = Launch::serve_plain(&config("")).tls(&TestCertificate::new()).start().await;
     let start = Instant::now();
     let (silent, _a) = sent(&server, b"").await;
     let (half, _b) = sent(&server, b"\x16\x03\x01\x00\xf4\x01\x00").await;
     let (late, _c) = server.dial_tcp();
     let in_time = async {
         tokio::time::sleep(Duration::from_secs(3)).await;
-        let mut line = Line::over(server.wire(late).await);
+        let mut line = HttpConnection::over(server.wire(late).await);
         line.send(&Request::new("GET", "/health")).await.expect(200, "in time");
     };
-    let (a, b, ()) = tokio::join!(ended_after(silent, start), ended_after(half, start), in_time);
+    let (a, b, ()) =
+        tokio::join!(time_until_end(silent, start), time_until_end(half, start), in_time);
     assert!([a, b].iter().all(|after| FIXED.contains(after)), "{a:?} {b:?}");
     server.stop().await;
 }
 
 #[tokio::test]
-async fn c_a_connection_is_kept_for_the_next_request_so_long() {
+async fn c_idle_connection_is_kept_for_its_timeout() {
     let server = TestServer::start(&config_of("keep_alive_seconds = 3", &[(APP, "")])).await;
     let (wire, _line) = server.dial().await;
-    let mut line = Line::over(wire);
+    let mut line = HttpConnection::over(wire);
     for _ in 0..2 {
         line.send(&Request::new("GET", "/health")).await.expect(200, "kept");
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
     let (mut wire, _line) = server.dial().await;
     wire.write_all(&Request::new("GET", "/health").bytes()).await.expect("a request");
-    let after = ended_after(wire, Instant::now()).await;
+    let after = time_until_end(wire, Instant::now()).await;
     assert!(after > Duration::from_secs(2) && after < Duration::from_secs(8), "{after:?}");
     server.stop().await;
 }
@@ -95,7 +96,7 @@ fn trigger() -> (Vec<u8>, Vec<u8>) {
 }
 
 #[tokio::test]
-async fn c_a_body_must_be_whole_in_time() {
+async fn c_request_body_must_arrive_in_time() {
     let server = TestServer::start(&config_of("body_timeout_seconds = 2", &[(APP, "")])).await;
     let (head, body) = trigger();
     let slowly = async |pause: Duration| {
@@ -133,7 +134,7 @@ async fn c_a_body_must_be_whole_in_time() {
 const IMPATIENT: &str = "activity_timeout_seconds = 1\npong_timeout_seconds = 2";
 
 /// Sends `bytes` one by one; returns the close code if the connection is closed before their end.
-async fn drip(raw: &mut Raw, bytes: &[u8], pause: Duration) -> Option<u16> {
+async fn drip(raw: &mut RawSocket, bytes: &[u8], pause: Duration) -> Option<u16> {
     for byte in bytes {
         raw.write(&[*byte]).await;
         let frame = tokio::time::timeout(pause, raw.next_frame()).await;
@@ -145,11 +146,11 @@ async fn drip(raw: &mut Raw, bytes: &[u8], pause: Duration) -> Option<u16> {
 }
 
 #[tokio::test]
-async fn s1_7_a_frame_that_never_ends_is_silence() {
+async fn s1_7_endless_frame_counts_as_silence() {
     let server = TestServer::start(&config_of(IMPATIENT, &[(APP, "")])).await;
     let ping = text(r#"{"event":"pusher:ping","data":{}}"#);
     // Complete within the time, however slowly.
-    let mut raw = Raw::open(&server).await;
+    let mut raw = RawSocket::open(&server).await;
     assert_eq!(drip(&mut raw, &ping, Duration::from_millis(15)).await, None);
     raw.expect_alive("a slow frame").await;
     let endless = text("x".repeat(100));
@@ -163,9 +164,9 @@ async fn s1_7_a_frame_that_never_ends_is_silence() {
 
 /// Control frames between the fragments of a message count as activity.
 #[tokio::test]
-async fn s1_7_whoever_answers_pings_may_take_long_for_a_message() {
+async fn s1_7_client_answering_pings_may_send_slowly() {
     let server = TestServer::start(&config_of(IMPATIENT, &[(APP, "")])).await;
-    let mut raw = Raw::open(&server).await;
+    let mut raw = RawSocket::open(&server).await;
     let (start, mut first) = (Instant::now(), TEXT);
     while start.elapsed() < Duration::from_secs(5) {
         raw.write(&frame(first, b" ")).await;
@@ -186,9 +187,9 @@ async fn s1_7_whoever_answers_pings_may_take_long_for_a_message() {
 
 /// A client that does not answer a close frame is disconnected.
 #[tokio::test]
-async fn s1_4_a_close_frame_is_answered_within_five_seconds() {
+async fn s1_4_close_frame_is_answered_within_five_seconds() {
     let server = TestServer::start(&config("")).await;
-    let mut raw = Raw::open(&server).await;
+    let mut raw = RawSocket::open(&server).await;
     raw.write(&frame(FIN | 2, b"binary")).await;
     let closed = raw.next_frame().await;
     assert_eq!(closed.close_code(), Some(1003), "{closed:?}");

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::support::*;
 
 #[tokio::test]
-async fn s2_7_data_arrives_exactly_as_it_was_given() {
+async fn s2_7_data_arrives_unchanged() {
     let server = TestServer::start(&config("")).await;
     let mut client = server.connect().await;
     client.subscribe("news").await;
@@ -46,7 +46,7 @@ async fn s2_7_data_arrives_exactly_as_it_was_given() {
 }
 
 #[tokio::test]
-async fn s2_7_event_names_arrive_exactly_as_they_were_given() {
+async fn s2_7_event_names_arrive_unchanged() {
     let server = TestServer::start(&config("")).await;
     let mut client = server.connect().await;
     client.subscribe("news").await;
@@ -69,7 +69,7 @@ async fn s2_7_event_names_arrive_exactly_as_they_were_given() {
 }
 
 #[tokio::test]
-async fn s2_7_a_channel_named_twice_gets_an_event_once() {
+async fn s2_7_duplicate_channel_gets_the_event_once() {
     let server = TestServer::start(&config("")).await;
     let mut client = server.connect().await;
     client.subscribe("a").await;
@@ -86,7 +86,7 @@ async fn s2_7_a_channel_named_twice_gets_an_event_once() {
 }
 
 #[tokio::test]
-async fn s2_apps_do_not_hear_each_other() {
+async fn s2_apps_are_separate() {
     let server = TestServer::start(&config_of("", &[(APP, ""), (OTHER, "")])).await;
     let mut ours = server.connect().await;
     let mut theirs = server.connect_as(OTHER).await;
@@ -117,7 +117,7 @@ async fn s11_thousands_of_subscriptions_on_one_connection() {
     for round in 0..2 {
         for chunk in 0..20 {
             for i in 0..100 {
-                client.ask(&format!("c-{chunk}-{i}")).await;
+                client.send_subscribe(&format!("c-{chunk}-{i}")).await;
             }
             for i in 0..100 {
                 client.expect_subscribed(&format!("c-{chunk}-{i}")).await;
@@ -145,14 +145,14 @@ async fn s11_thousands_of_subscriptions_on_one_connection() {
 }
 
 #[tokio::test]
-async fn s11_the_limit_of_subscriptions_per_connection() {
+async fn s11_subscriptions_per_connection_are_limited() {
     let server = TestServer::start(&config("limits.channels_per_connection = 3")).await;
     let mut client = server.connect().await;
     for channel in ["a", "private-b", "c"] {
         client.subscribe(channel).await;
     }
     for channel in ["d", "private-d"] {
-        client.ask(channel).await;
+        client.send_subscribe(channel).await;
         let data: Value = client.expect_refused(channel).await;
         assert_eq!(data["type"], "LimitReached", "{data}");
     }

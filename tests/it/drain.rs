@@ -32,7 +32,7 @@ async fn closed(client: &mut Client, who: &str) -> Instant {
 }
 
 #[tokio::test]
-async fn s1_6_sigterm_and_sigint_close_with_4200_and_end_with_success() {
+async fn s1_6_sigterm_and_sigint_close_with_4200_and_exit_with_success() {
     for signal in ["TERM", "INT"] {
         let server = TestServer::start(&draining_in(0)).await;
         let mut clients = Vec::new();
@@ -54,7 +54,7 @@ async fn s1_6_sigterm_and_sigint_close_with_4200_and_end_with_success() {
 }
 
 #[tokio::test]
-async fn s1_6_members_of_both_dialects_are_told_too() {
+async fn s1_6_both_dialects_see_members_leave() {
     let server = TestServer::start(&draining_in(0)).await;
     let mut pusher = server.connect().await;
     let mut jetsocket = server.connect_with("protocol=7&dialect=jetsocket").await;
@@ -77,17 +77,17 @@ async fn s1_6_members_of_both_dialects_are_told_too() {
 }
 
 #[tokio::test]
-async fn s1_6_nobody_can_keep_a_stopping_server_alive() {
+async fn s1_6_clients_cannot_keep_a_stopping_server_alive() {
     let server = TestServer::start(&draining_in(1)).await;
     // A socket that answers nothing, half a handshake, half a request, and an idle connection.
-    let deaf = Raw::open(&server).await;
-    let mut half_upgrade = Raw::dial(&server).await;
+    let deaf = RawSocket::open(&server).await;
+    let mut half_upgrade = RawSocket::dial(&server).await;
     half_upgrade.write(&upgrade_request(&server.socket_path(), "")[..40]).await;
-    let mut half_post = Raw::dial(&server).await;
+    let mut half_post = RawSocket::dial(&server).await;
     half_post
         .write(b"POST /apps/it/events HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nhalf")
         .await;
-    let mut idle = server.line().await;
+    let mut idle = server.http_connection().await;
     idle.send(&Request::new("GET", "/health")).await.expect(200, "health");
     server.signal("TERM");
     server.exited().await;
@@ -95,7 +95,7 @@ async fn s1_6_nobody_can_keep_a_stopping_server_alive() {
 }
 
 #[tokio::test]
-async fn s1_6_a_server_without_sockets_stops_at_once() {
+async fn s1_6_server_without_sockets_stops_at_once() {
     let server = TestServer::start(&config("")).await;
     server.signal("TERM");
     server.exited().await;
@@ -138,7 +138,7 @@ async fn s1_6_sockets_are_closed_evenly_over_the_drain_time() {
 }
 
 #[tokio::test]
-async fn s1_6_a_draining_server_says_so_and_takes_no_new_sockets() {
+async fn s1_6_draining_server_reports_it_and_refuses_new_sockets() {
     let server = TestServer::start(&draining_in(2)).await;
     let ready = async || server.send(Request::new("GET", "/ready")).await;
     let before = ready().await.expect(200, "before");
@@ -167,7 +167,7 @@ async fn s1_6_a_draining_server_says_so_and_takes_no_new_sockets() {
     assert_eq!(check.status.code(), Some(0), "{check:?}");
     // `/live` stays 200: a restart would not end it sooner.
     server.send(Request::new("GET", "/live")).await.expect(200, "alive");
-    let mut late = Raw::dial(&server).await;
+    let mut late = RawSocket::dial(&server).await;
     late.write(&upgrade_request(&server.socket_path(), "")).await;
     late.read_head().await;
     let error = late.next_frame().await.json();
@@ -199,7 +199,7 @@ async fn numbers(client: &mut Client, accepted: &AtomicUsize) -> (Vec<usize>, us
     }
 }
 
-async fn publish_without_pause(mut line: Line, accepted: Arc<AtomicUsize>) {
+async fn publish_without_pause(mut line: HttpConnection, accepted: Arc<AtomicUsize>) {
     for number in 0.. {
         let body = json!({"name": "e", "channel": "news", "data": number.to_string()}).to_string();
         let target = signed_target(APP, "POST", "/apps/it/events", &[], body.as_bytes());
@@ -211,7 +211,7 @@ async fn publish_without_pause(mut line: Line, accepted: Arc<AtomicUsize>) {
 
 /// The API keeps accepting, and its events reach each socket up to its close frame, without a gap.
 #[tokio::test]
-async fn s1_6_what_is_accepted_while_draining_reaches_whoever_is_still_there() {
+async fn s1_6_events_accepted_while_draining_reach_remaining_clients() {
     const IN_FLIGHT: usize = 2;
     let server = TestServer::start(&draining_in(1)).await;
     let accepted = Arc::new(AtomicUsize::new(0));
@@ -222,7 +222,7 @@ async fn s1_6_what_is_accepted_while_draining_reaches_whoever_is_still_there() {
         reading.spawn(async move { numbers(&mut client, &accepted).await });
     }
     server.signal("TERM");
-    let publishing = tokio::spawn(publish_without_pause(server.line().await, accepted));
+    let publishing = tokio::spawn(publish_without_pause(server.http_connection().await, accepted));
     let mut most = 0;
     while let Some(result) = reading.join_next().await {
         let (numbers, accepted) = result.expect("a client that reads");
@@ -238,14 +238,14 @@ async fn s1_6_what_is_accepted_while_draining_reaches_whoever_is_still_there() {
 /// Neither a socket with unread frames nor a webhook receiver without an answer delays the end: one
 /// second for sockets, one for close frames, one for requests, two for webhooks.
 #[tokio::test]
-async fn s1_6_nobody_holds_up_the_end_beyond_its_bound() {
+async fn s1_6_shutdown_is_bounded() {
     const BOUND: Duration = Duration::from_secs(1 + 1 + 1 + 2);
-    let receiver = Receiver::start(Answer::Hang).await;
+    let receiver = WebhookReceiver::start(ReceiverReply::Hang).await;
     let app = with_webhooks("", &[&hooks_url(&receiver, "")]);
     let state = TempDir::new();
     let launch = Launch::serve(&format!("drain_seconds = 1\n{app}"));
     let server = launch.env("SEALCAST_STATE_DIR", state.path()).start().await;
-    let mut deaf = Raw::open(&server).await;
+    let mut deaf = RawSocket::open(&server).await;
     deaf.write(&text(r#"{"event":"pusher:subscribe","data":{"channel":"news"}}"#)).await;
     deaf.next_frame().await;
     for _ in 0..80 {

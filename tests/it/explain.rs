@@ -32,7 +32,7 @@ async fn logged(server: &TestServer, id: &Value) -> String {
 }
 
 #[tokio::test]
-async fn s2_4_in_production_a_refused_subscription_tells_code_and_id_and_the_log_tells_why() {
+async fn s2_4_in_production_the_cause_is_only_in_the_log() {
     let server = TestServer::start(&app("")).await;
     let mut client = server.connect().await;
     let secret = format!("{}\n", APP.secret);
@@ -60,7 +60,7 @@ async fn s2_4_in_production_a_refused_subscription_tells_code_and_id_and_the_log
 }
 
 #[tokio::test]
-async fn s2_4_with_explain_the_refusal_itself_says_why() {
+async fn s2_4_with_explain_the_refusal_names_its_cause() {
     let server = TestServer::start(&app("explain = true")).await;
     assert!(server.printed().contains("apps.it.explain is true"), "{}", server.printed());
     let mut client = server.connect().await;
@@ -124,7 +124,7 @@ async fn s2_4_with_explain_the_refusal_itself_says_why() {
 }
 
 #[tokio::test]
-async fn s5_1_a_refused_sign_in_is_explained_like_a_subscription() {
+async fn s5_1_refused_sign_in_is_explained_like_a_subscription() {
     for (explain, wanted) in [
         ("", "does not fit this sign-in"),
         ("explain = true", "that of a channel, not of a sign-in"),
@@ -157,7 +157,7 @@ async fn ask(server: &TestServer, form: &str, bearer: &str) -> Response {
 }
 
 #[tokio::test]
-async fn s10_refusals_of_the_endpoint_have_ids_and_say_why_only_where_that_is_wanted() {
+async fn s10_endpoint_refusals_name_their_cause_only_with_explain() {
     for explain in [false, true] {
         let server = TestServer::start(&app(if explain { "explain = true" } else { "" })).await;
         let client = server.connect().await;
@@ -198,7 +198,7 @@ async fn s10_refusals_of_the_endpoint_have_ids_and_say_why_only_where_that_is_wa
 }
 
 #[tokio::test]
-async fn s10_a_stranger_does_not_write_lines_into_the_log() {
+async fn s10_anonymous_requests_do_not_fill_the_log() {
     let server = TestServer::start(&app("")).await;
     let form = "socket_id=1.2&channel_name=private-a%0A2026-01-01T00:00:00Z%20%20INFO%20forged";
     ask(&server, form, "x").await.refused(400, form);
@@ -215,7 +215,7 @@ async fn s10_a_stranger_does_not_write_lines_into_the_log() {
 }
 
 #[tokio::test]
-async fn s7_1_the_api_explains_what_a_backend_asks_about() {
+async fn s7_1_explain_api_answers_the_backend() {
     let server = TestServer::start(&config_of("", &[(APP, ""), (OTHER, "")])).await;
     let client = server.connect().await;
     let id = client.socket_id.as_str();
@@ -260,7 +260,7 @@ async fn s7_1_the_api_explains_what_a_backend_asks_about() {
 }
 
 #[tokio::test]
-async fn the_command_explains_offline() {
+async fn explain_command_works_offline() {
     let auth = App { secret: "s\n", ..APP }.channel_auth("1.2", "private-x", None);
     let base =
         ["auth", "explain", "--socket-id", "1.2", "--key", APP.key, "--channel", "private-x"];

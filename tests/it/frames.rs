@@ -58,7 +58,7 @@ async fn s1_8_broken_frames_close_their_own_connection_only() {
     let mut bystander = server.bystander().await;
     for (name, bytes, code) in violations() {
         let input = format!("{name}: {:02x?}", &bytes[..bytes.len().min(12)]);
-        let mut raw = Raw::open(&server).await;
+        let mut raw = RawSocket::open(&server).await;
         raw.write(&bytes).await;
         raw.expect_close(code, &input).await;
         server.still_serves(&mut bystander, &input).await;
@@ -67,10 +67,10 @@ async fn s1_8_broken_frames_close_their_own_connection_only() {
 }
 
 #[tokio::test]
-async fn s1_8_a_length_with_the_top_bit_is_no_length() {
+async fn s1_8_length_with_the_top_bit_is_rejected() {
     let server = TestServer::start(&config("")).await;
     let mut bystander = server.bystander().await;
-    let mut raw = Raw::open(&server).await;
+    let mut raw = RawSocket::open(&server).await;
     raw.write(&head(FIN | TEXT, u64::MAX, true)).await;
     let code = loop {
         if let Some(code) = raw.next_frame().await.close_code() {
@@ -83,9 +83,9 @@ async fn s1_8_a_length_with_the_top_bit_is_no_length() {
 }
 
 #[tokio::test]
-async fn s1_8_a_message_of_exactly_the_limit_is_taken() {
+async fn s1_8_message_of_the_exact_limit_is_accepted() {
     let server = TestServer::start(&config("")).await;
-    let mut raw = Raw::open(&server).await;
+    let mut raw = RawSocket::open(&server).await;
     let mut message = br#"{"event":"pusher:subscribe","data":{"channel":"x"}}"#.to_vec();
     message.resize(65536, b' ');
     raw.write(&text(&message)).await;
@@ -97,7 +97,7 @@ async fn s1_8_a_message_of_exactly_the_limit_is_taken() {
 #[tokio::test]
 async fn s1_8_fragments_may_be_interleaved_with_control_frames() {
     let server = TestServer::start(&config("")).await;
-    let mut raw = Raw::open(&server).await;
+    let mut raw = RawSocket::open(&server).await;
     let message = br#"{"event":"pusher:subscribe","data":{"channel":"fragments"}}"#;
     let mut bytes = frame(TEXT, &message[..1]);
     for (i, byte) in message[1..message.len() - 1].iter().enumerate() {
@@ -120,12 +120,12 @@ async fn s1_8_fragments_may_be_interleaved_with_control_frames() {
 }
 
 #[tokio::test]
-async fn s1_8_a_character_may_be_split_between_fragments() {
+async fn s1_8_character_may_be_split_between_fragments() {
     let server = TestServer::start(&config("client_events = true")).await;
     let mut alice = server.connect().await;
     alice.subscribe("private-x").await;
 
-    let (mut raw, socket_id) = Raw::open_with_id(&server).await;
+    let (mut raw, socket_id) = RawSocket::open_with_id(&server).await;
     let auth = APP.channel_auth(&socket_id, "private-x", None);
     let subscribe = format!(
         r#"{{"event":"pusher:subscribe","data":{{"channel":"private-x","auth":"{auth}"}}}}"#
@@ -142,11 +142,11 @@ async fn s1_8_a_character_may_be_split_between_fragments() {
 }
 
 #[tokio::test]
-async fn s1_8_binary_is_ignored_or_refused_politely() {
+async fn s1_8_binary_frames_are_ignored_or_refused_politely() {
     let server = TestServer::start(&config("")).await;
     let mut bystander = server.bystander().await;
     for payload in [&b""[..], b"\x00\xff\xfe", br#"{"event":"pusher:ping"}"#] {
-        let mut raw = Raw::open(&server).await;
+        let mut raw = RawSocket::open(&server).await;
         raw.write(&frame(FIN | BINARY, payload)).await;
         raw.write(&text(r#"{"event":"pusher:ping"}"#)).await;
         loop {
@@ -167,12 +167,12 @@ async fn s1_8_binary_is_ignored_or_refused_politely() {
 }
 
 #[tokio::test]
-async fn s1_8_a_close_frame_is_answered_and_the_connection_ends() {
+async fn s1_8_close_frame_is_answered_and_the_connection_ends() {
     let server = TestServer::start(&config("")).await;
     for (payload, wanted) in
         [(vec![], 1005), (1000u16.to_be_bytes().to_vec(), 1000), (b"\x0f\xa0bye".to_vec(), 4000)]
     {
-        let mut raw = Raw::open(&server).await;
+        let mut raw = RawSocket::open(&server).await;
         raw.write(&frame(FIN | CLOSE, &payload)).await;
         let answer = raw.next_frame().await;
         let code = answer.close_code();
@@ -180,7 +180,7 @@ async fn s1_8_a_close_frame_is_answered_and_the_connection_ends() {
         raw.expect_end(format!("after close {payload:?}")).await;
     }
     for code in [0u16, 999, 1004, 1005, 1006, 1015, 2999, 5000, 65535] {
-        let mut raw = Raw::open(&server).await;
+        let mut raw = RawSocket::open(&server).await;
         raw.write(&frame(FIN | CLOSE, code.to_be_bytes())).await;
         let answer = raw.next_frame().await;
         // RFC 6455 7.4: such a code must not be sent, and so must not be echoed either.
@@ -194,10 +194,10 @@ async fn s1_8_a_close_frame_is_answered_and_the_connection_ends() {
 }
 
 #[tokio::test]
-async fn s1_8_nothing_is_taken_after_a_close_frame() {
+async fn s1_8_frames_after_a_close_frame_are_ignored() {
     let server = TestServer::start(&config("")).await;
     let mut bystander = server.bystander().await;
-    let mut raw = Raw::open(&server).await;
+    let mut raw = RawSocket::open(&server).await;
     let mut bytes = frame(FIN | CLOSE, 1000u16.to_be_bytes());
     bytes.extend(text(r#"{"event":"pusher:subscribe","data":{"channel":"late"}}"#));
     raw.write(&bytes).await;

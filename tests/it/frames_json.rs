@@ -38,7 +38,7 @@ async fn complain(client: &mut Client, message: &str, codes: &[Value]) -> usize 
 }
 
 #[tokio::test]
-async fn s1_8_malformed_messages() {
+async fn s1_8_malformed_messages_are_rejected() {
     let server = TestServer::start(&config("client_events = true")).await;
     let mut bystander = server.bystander().await;
     let mut client = server.connect().await;
@@ -155,7 +155,7 @@ fn wrong_values() -> Vec<Value> {
 }
 
 #[tokio::test]
-async fn s1_8_wrong_types_in_every_field() {
+async fn s1_8_wrong_types_in_each_field() {
     let server = TestServer::start(&config("client_events = true\nwatchlist = true")).await;
     let mut bystander = server.bystander().await;
     let mut client = server.connect().await;
@@ -253,7 +253,7 @@ async fn s1_8_deep_nesting_is_refused_without_a_crash() {
 }
 
 #[tokio::test]
-async fn s1_8_sensible_nesting_is_kept() {
+async fn s1_8_moderate_nesting_is_preserved() {
     let server = TestServer::start(&config("client_events = true")).await;
     let mut alice = server.connect().await;
     let mut bob = server.connect().await;
@@ -313,7 +313,7 @@ fn any_message() -> impl Strategy<Value = String> {
 }
 
 #[tokio::test]
-async fn s1_8_no_random_message_ends_a_connection() {
+async fn s1_8_random_messages_never_close_a_connection() {
     let server = TestServer::start(&config("client_events = true\nwatchlist = true")).await;
     let mut bystander = server.bystander().await;
     let mut client = server.connect().await;

@@ -43,7 +43,7 @@ fn waits_for_restart(response: &Response, says: &str) {
     }
 }
 
-async fn unwritten(server: &TestServer, list: &str) -> f64 {
+async fn unwritten_revocations(server: &TestServer, list: &str) -> f64 {
     let labels = [("app", APP.id), ("list", list)];
     server.scrape().await.sum("sealcast_revocations_unwritten", &labels)
 }
@@ -54,27 +54,27 @@ async fn key_file(server: &TestServer) -> String {
 }
 
 #[tokio::test]
-async fn f5_a_member_is_taken_off_whatever_the_disk_says_and_written_down_later() {
+async fn f5_member_is_revoked_in_memory_and_written_later() {
     let dir = TempDir::new();
     let audit = dir.path().join("audit.jsonl");
     let top = format!("audit_file = \"{}\"", audit.display());
     let server = TestServer::start(&config_of(&top, &[(APP, &app("first"))])).await;
-    let mut theirs = Reader::join_as(&server, CHANNEL, "u1").await;
-    let mut other = Reader::join_as(&server, CHANNEL, "u2").await;
+    let mut theirs = SealedSubscriber::join_as(&server, CHANNEL, "u1").await;
+    let mut other = SealedSubscriber::join_as(&server, CHANNEL, "u2").await;
     let old = theirs.secret;
     server.fill_disk();
     waits_for_restart(&revoke_member(&server, "u1").await, "the member is off the channel");
     // All of them are in force.
     let frame = theirs.client.next().await;
     assert_eq!(frame["data"]["type"], "Revoked", "{frame}");
-    assert_eq!(theirs.ask(&server).await.refused(403, "u1"), "revoked");
+    assert_eq!(theirs.request_auth(&server).await.refused(403, "u1"), "revoked");
     server.publish(CHANNEL, "e", "after").await;
     loop {
         let frame = other.client.next().await;
         let data = frame["data"].as_str().expect("an envelope");
         assert_eq!(try_open(&old, data), None, "{frame}");
         if try_open(&other.secret, data).is_none() {
-            other.fetch(&server).await;
+            other.fetch_secret(&server).await;
         }
         if frame["event"] == "e" {
             assert_eq!(open(&other.secret, data), "after");
@@ -87,8 +87,8 @@ async fn f5_a_member_is_taken_off_whatever_the_disk_says_and_written_down_later(
     assert_eq!(reasons[0]["code"], CODE);
     let public = server.send(Request::new("GET", "/ready")).await;
     assert_eq!(public.expect(200, "ready"), json!({"status": "ready"}));
-    assert_eq!(unwritten(&server, "keys").await, 1.0);
-    assert_eq!(unwritten(&server, "tokens").await, 0.0);
+    assert_eq!(unwritten_revocations(&server, "keys").await, 1.0);
+    assert_eq!(unwritten_revocations(&server, "tokens").await, 0.0);
     // A second failed write is not logged again.
     waits_for_restart(&revoke_member(&server, "u3").await, "the member is off the channel");
     assert_eq!(server.printed().matches("a restart would undo it; it is tried again").count(), 1);
@@ -97,7 +97,7 @@ async fn f5_a_member_is_taken_off_whatever_the_disk_says_and_written_down_later(
     until_written(&server).await;
     let file = key_file(&server).await;
     assert!(file.contains("\"u1\"") && file.contains("\"u3\""), "{file}");
-    assert_eq!(unwritten(&server, "keys").await, 0.0);
+    assert_eq!(unwritten_revocations(&server, "keys").await, 0.0);
     revoke_member(&server, "u4").await.expect(200, "there is room again");
     let state = TempDir::new();
     state.write("it.keys.json", &key_file(&server).await);
@@ -109,17 +109,17 @@ async fn f5_a_member_is_taken_off_whatever_the_disk_says_and_written_down_later(
     let launch = Launch::serve(&configuration()).arg("--state-dir").arg(state.path());
     let server = launch.start().await;
     let client = server.connect().await;
-    let mut reader = Reader::authorized(&server, client, CHANNEL).await;
+    let mut reader = SealedSubscriber::authorized(&server, client, CHANNEL).await;
     reader.user = Some("u1");
-    assert_eq!(reader.ask(&server).await.refused(403, "u1"), "revoked");
+    assert_eq!(reader.request_auth(&server).await.refused(403, "u1"), "revoked");
     server.stop().await;
 }
 
 #[tokio::test]
-async fn f5_a_key_is_revoked_whatever_the_disk_says_and_the_command_tells_it() {
+async fn f5_key_is_revoked_in_memory_and_the_command_reports_the_disk() {
     let server = TestServer::start(&configuration().replace("hkdf", "pusher")).await;
-    let admin = Admin::of(&server);
-    let mut reader = Reader::join(&server, server.connect().await, CHANNEL).await;
+    let admin = AdminClient::of(&server);
+    let mut reader = SealedSubscriber::join(&server, server.connect().await, CHANNEL).await;
     let first = id(&admin.report().await["keys"][0]);
     server.fill_disk();
     let state_dir = server.dir.path().join(".sealcast");
@@ -150,9 +150,9 @@ async fn f5_a_key_is_revoked_whatever_the_disk_says_and_the_command_tells_it() {
 }
 
 #[tokio::test]
-async fn f5_a_pending_key_and_one_in_grace_are_revoked_as_well() {
+async fn f5_pending_and_grace_keys_are_revoked_as_well() {
     let server = TestServer::start(&configuration()).await;
-    let admin = Admin::of(&server);
+    let admin = AdminClient::of(&server);
     let first = id(&admin.report().await["keys"][0]);
     admin.rotate_to(&master_key("second")).await;
     let pending = id(&admin.rotate(&json!({"activate_in_seconds": 3600})).await.expect(200, "in"));
@@ -166,7 +166,7 @@ async fn f5_a_pending_key_and_one_in_grace_are_revoked_as_well() {
 }
 
 #[tokio::test]
-async fn f5_tokens_are_revoked_whatever_the_disk_says() {
+async fn f5_tokens_are_revoked_in_memory() {
     let server = TestServer::start(&configuration()).await;
     let wanted = json!({"user_id": "u1", "channels": ["private-*"]});
     let minted = server.post("/tokens", &wanted).await.expect(200, "a token");
@@ -183,7 +183,7 @@ async fn f5_tokens_are_revoked_whatever_the_disk_says() {
     waits_for_restart(&response, "it is revoked");
     ask().await.refused(401, "after");
     assert_eq!(notices(&server).await[0]["code"], CODE);
-    assert_eq!(unwritten(&server, "tokens").await, 1.0);
+    assert_eq!(unwritten_revocations(&server, "tokens").await, 1.0);
     server.empty_disk();
     until_written(&server).await;
     let file = std::fs::read_to_string(server.dir.path().join(".sealcast/it.revoked.json"));
@@ -192,10 +192,10 @@ async fn f5_tokens_are_revoked_whatever_the_disk_says() {
 }
 
 #[tokio::test]
-async fn f5_neither_a_rotation_nor_a_reload_loses_what_waits() {
+async fn f5_rotation_and_reload_keep_pending_writes() {
     let both = config_of("", &[(APP, &app("first")), (OTHER, &app("other"))]);
     let server = TestServer::start(&both).await;
-    let admin = Admin::of(&server);
+    let admin = AdminClient::of(&server);
     server.fill_disk();
     waits_for_restart(&revoke_member(&server, "u1").await, "the member is off the channel");
     assert_eq!(admin.rotate(&json!({})).await.refused(503, "rotate"), "state_not_written");
@@ -217,9 +217,9 @@ async fn f5_neither_a_rotation_nor_a_reload_loses_what_waits() {
     assert_eq!(notices(&server).await.len(), 1, "and what waits is still known");
     reload(&both).await;
     let client = server.connect().await;
-    let mut reader = Reader::authorized(&server, client, CHANNEL).await;
+    let mut reader = SealedSubscriber::authorized(&server, client, CHANNEL).await;
     reader.user = Some("u1");
-    assert_eq!(reader.ask(&server).await.refused(403, "u1"), "revoked");
+    assert_eq!(reader.request_auth(&server).await.refused(403, "u1"), "revoked");
     server.empty_disk();
     admin.rotate(&json!({})).await.expect(200, "there is room again");
     assert!(notices(&server).await.is_empty(), "which has written all");
@@ -228,7 +228,7 @@ async fn f5_neither_a_rotation_nor_a_reload_loses_what_waits() {
 }
 
 #[tokio::test]
-async fn f5_an_end_before_it_is_written_says_what_is_lost() {
+async fn f5_shutdown_before_the_write_reports_the_loss() {
     let server = TestServer::start(&configuration()).await;
     server.fill_disk();
     waits_for_restart(&revoke_member(&server, "u1").await, "the member is off the channel");

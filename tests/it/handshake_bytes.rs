@@ -6,7 +6,7 @@ use crate::support::*;
 
 const SUBSCRIBE: &str = r#"{"event":"pusher:subscribe","data":{"channel":"news"}}"#;
 
-async fn expect_subscribed_after_handshake(raw: &mut Raw) {
+async fn expect_subscribed_after_handshake(raw: &mut RawSocket) {
     let head = raw.read_head().await;
     assert!(head.starts_with("HTTP/1.1 101"), "{head}");
     let hello = raw.next_frame().await.json();
@@ -16,9 +16,9 @@ async fn expect_subscribed_after_handshake(raw: &mut Raw) {
 }
 
 #[tokio::test]
-async fn s1_8_frames_may_come_in_the_segment_of_the_request() {
+async fn s1_8_frames_may_share_a_segment_with_the_request() {
     let server = TestServer::start(&config("")).await;
-    let mut raw = Raw::dial(&server).await;
+    let mut raw = RawSocket::dial(&server).await;
     let mut bytes = upgrade_request(&server.socket_path(), "");
     bytes.extend(text(SUBSCRIBE));
     bytes.extend(text(r#"{"event":"pusher:ping"}"#));
@@ -29,11 +29,11 @@ async fn s1_8_frames_may_come_in_the_segment_of_the_request() {
 }
 
 #[tokio::test]
-async fn s1_8_half_a_frame_may_come_in_the_segment_of_the_request() {
+async fn s1_8_half_a_frame_may_share_a_segment_with_the_request() {
     let server = TestServer::start(&config("")).await;
     let subscribe = text(SUBSCRIBE);
     for cut in [1, 2, 3, 5, 6, 7, 20, subscribe.len() - 1] {
-        let mut raw = Raw::dial(&server).await;
+        let mut raw = RawSocket::dial(&server).await;
         let mut bytes = upgrade_request(&server.socket_path(), "");
         bytes.extend_from_slice(&subscribe[..cut]);
         raw.write(&bytes).await;
@@ -46,9 +46,9 @@ async fn s1_8_half_a_frame_may_come_in_the_segment_of_the_request() {
 }
 
 #[tokio::test]
-async fn s1_8_bytes_may_be_dribbled_one_by_one() {
+async fn s1_8_bytes_may_arrive_one_by_one() {
     let server = TestServer::start(&config("")).await;
-    let mut raw = Raw::dial(&server).await;
+    let mut raw = RawSocket::dial(&server).await;
     let mut bytes = upgrade_request(&server.socket_path(), "");
     bytes.extend(text(SUBSCRIBE));
     bytes.extend(text(r#"{"event":"pusher:ping"}"#));
@@ -64,7 +64,7 @@ async fn s1_8_bytes_may_be_dribbled_one_by_one() {
 #[tokio::test]
 async fn s1_8_several_frames_in_one_write_are_answered_in_order() {
     let server = TestServer::start(&config("")).await;
-    let mut raw = Raw::open(&server).await;
+    let mut raw = RawSocket::open(&server).await;
     let mut bytes = Vec::new();
     for i in 0..200 {
         let data = json!({"channel": format!("news-{i}")});
@@ -82,14 +82,14 @@ async fn s1_8_several_frames_in_one_write_are_answered_in_order() {
 }
 
 #[tokio::test]
-async fn s1_8_half_open_handshakes_hurt_nobody() {
+async fn s1_8_half_open_handshakes_are_harmless() {
     let server = TestServer::start(&config("")).await;
     let mut bystander = server.bystander().await;
     let whole = upgrade_request(&server.socket_path(), "");
     let mut held = Vec::new();
     for cut in [0, 1, 3, 4, 20, whole.len() / 2, whole.len() - 2, whole.len() - 1] {
         for _ in 0..10 {
-            let mut raw = Raw::dial(&server).await;
+            let mut raw = RawSocket::dial(&server).await;
             raw.write(&whole[..cut]).await;
             held.push(raw);
         }
@@ -102,12 +102,12 @@ async fn s1_8_half_open_handshakes_hurt_nobody() {
 }
 
 #[tokio::test]
-async fn s1_8_who_leaves_in_the_middle_of_a_frame_is_cleaned_up() {
+async fn s1_8_disconnect_in_mid_frame_is_cleaned_up() {
     let server = TestServer::start(&config("")).await;
     let mut bystander = server.bystander().await;
     let subscribe = text(SUBSCRIBE);
     for cut in [1, 3, 7, subscribe.len() - 1] {
-        let mut raw = Raw::open(&server).await;
+        let mut raw = RawSocket::open(&server).await;
         raw.write(&subscribe).await;
         raw.write(&subscribe[..cut]).await;
         drop(raw);
@@ -117,7 +117,7 @@ async fn s1_8_who_leaves_in_the_middle_of_a_frame_is_cleaned_up() {
     }
     // Also a client that leaves before reading the response to the upgrade.
     for _ in 0..10 {
-        let mut raw = Raw::dial(&server).await;
+        let mut raw = RawSocket::dial(&server).await;
         raw.write(&upgrade_request(&server.socket_path(), "")).await;
         drop(raw);
     }
@@ -126,7 +126,7 @@ async fn s1_8_who_leaves_in_the_middle_of_a_frame_is_cleaned_up() {
 }
 
 #[tokio::test]
-async fn s1_8_rubbish_instead_of_http_hurts_nobody() {
+async fn s1_8_garbage_instead_of_http_is_harmless() {
     let server = TestServer::start(&config("")).await;
     let mut bystander = server.bystander().await;
     let long_path = format!("GET /app/{} HTTP/1.1\r\nHost: x\r\n\r\n", "k".repeat(100_000));
@@ -144,7 +144,7 @@ async fn s1_8_rubbish_instead_of_http_hurts_nobody() {
         many_headers.as_bytes(),
     ];
     for bytes in rows {
-        let mut raw = Raw::dial(&server).await;
+        let mut raw = RawSocket::dial(&server).await;
         raw.write(bytes).await;
         server
             .still_serves(

@@ -11,8 +11,8 @@ type Client = h2::client::SendRequest<bytes::Bytes>;
 /// A connection whose client takes no bodies, and its end.
 async fn closed_window(
     server: &TestServer,
-    pair: &Pair,
-) -> (Client, tokio::task::JoinHandle<()>, Hangup) {
+    pair: &TestCertificate,
+) -> (Client, tokio::task::JoinHandle<()>, DisconnectGuard) {
     let (stream, line) = server.dial_tcp();
     let connector = TlsConnector::from(Arc::new(pair.config(&["h2"])));
     let stream = try_tls(&connector, stream).await.expect("a handshake");
@@ -34,7 +34,7 @@ fn ask(client: &mut Client, count: usize) -> Vec<h2::client::ResponseFuture> {
 
 #[tokio::test]
 async fn f14_answers_that_are_not_taken_count_and_end_the_connection() {
-    let pair = Pair::new();
+    let pair = TestCertificate::new();
     let top = "stalled_seconds = 2";
     let server = Launch::serve_plain(&config_of(top, &[(APP, "")])).tls(&pair).start().await;
     let (mut client, end, _line) = closed_window(&server, &pair).await;

@@ -21,7 +21,7 @@ async fn post(
 }
 
 #[tokio::test]
-async fn s7_1_every_row_of_the_table_of_refusals() {
+async fn s7_1_each_row_of_the_refusal_table() {
     let server = TestServer::start(&config_of("", &[(APP, ""), (OTHER, "enabled = false")])).await;
     let mut client = server.connect().await;
     client.subscribe("news").await;
@@ -97,7 +97,7 @@ async fn s7_1_every_row_of_the_table_of_refusals() {
 }
 
 #[tokio::test]
-async fn s7_1_every_route_wants_a_signature() {
+async fn s7_1_each_route_needs_a_signature() {
     let server = TestServer::start(&config("")).await;
     let rows = [
         ("POST", "/apps/it/events"),
@@ -118,7 +118,7 @@ async fn s7_1_every_route_wants_a_signature() {
 }
 
 #[tokio::test]
-async fn s7_1_a_clock_may_be_wrong_by_less_than_ten_minutes() {
+async fn s7_1_clock_skew_below_ten_minutes_is_accepted() {
     let server = TestServer::start(&config("")).await;
     for offset in [-590, -60, 0, 60, 590] {
         let stamp = (unix_now() + offset).to_string();
@@ -129,7 +129,7 @@ async fn s7_1_a_clock_may_be_wrong_by_less_than_ten_minutes() {
 }
 
 #[tokio::test]
-async fn s7_1_the_refusal_explains_what_should_have_been_signed() {
+async fn s7_1_refusal_shows_the_string_to_sign() {
     let server = TestServer::start(&config("")).await;
     let list = unsigned_params(APP, body().as_bytes());
     let wanted = string_to_sign("POST", EVENTS, &list);

@@ -9,7 +9,7 @@ fn item(channel: &str, data: &str) -> Value {
 }
 
 #[tokio::test]
-async fn s7_3_items_are_delivered_in_their_order() {
+async fn s7_3_items_are_delivered_in_order() {
     let server = TestServer::start(&config("")).await;
     let mut alice = server.connect().await;
     let mut bob = server.connect().await;
@@ -33,7 +33,7 @@ async fn s7_3_items_are_delivered_in_their_order() {
 }
 
 #[tokio::test]
-async fn s7_3_one_bad_item_stops_them_all() {
+async fn s7_3_one_bad_item_rejects_the_batch() {
     let keys = format!("master_key = \"{}\"", base64(&master_key("batch")));
     let server = TestServer::start(&config(&keys)).await;
     let mut client = server.connect().await;
@@ -75,7 +75,7 @@ async fn s7_3_one_bad_item_stops_them_all() {
 }
 
 #[tokio::test]
-async fn s7_3_between_one_and_ten_items() {
+async fn s7_3_batch_has_one_to_ten_items() {
     let server = TestServer::start(&config("")).await;
     for (n, status) in [(0, 400), (1, 200), (9, 200), (10, 200), (11, 400)] {
         let batch = vec![item("a", "1"); n];
@@ -117,7 +117,7 @@ async fn s11_ten_full_events_fit_into_one_request() {
 }
 
 #[tokio::test]
-async fn s7_3_info_comes_back_in_order() {
+async fn s7_3_info_is_returned_in_order() {
     let server = TestServer::start(&config("subscription_count = true")).await;
     let mut client = server.connect().await;
     client.join("presence-a", &json!({"user_id": "u"})).await;
@@ -152,7 +152,7 @@ async fn s7_3_each_item_has_its_own_excluded_socket() {
 }
 
 #[tokio::test]
-async fn f25_the_event_that_is_wrong_is_named() {
+async fn f25_invalid_event_of_a_batch_is_named() {
     let keys = format!("master_key = \"{}\"", base64(&master_key("batch")));
     let server = TestServer::start(&config(&keys)).await;
     let foreign = seal(&[9; 32], [1; 24], b"1");
@@ -191,7 +191,7 @@ async fn f25_the_event_that_is_wrong_is_named() {
 }
 
 #[tokio::test]
-async fn f32_a_batch_of_too_many_events_is_called_too_large() {
+async fn f32_batch_with_too_many_events_is_called_too_large() {
     let server = TestServer::start(&config("")).await;
     let batch = json!({"batch": vec![item("a", "1"); 11]});
     let response = server.post("/batch_events", &batch).await;

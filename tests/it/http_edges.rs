@@ -13,7 +13,7 @@ async fn f23_head_is_answered_wherever_get_is() {
     let paths =
         ["/apps/it/channels", "/apps/it/channels/news", "/apps/it/channels/presence-x/users"];
     // On one connection: no bytes after the head that the next request would read.
-    let mut line = server.line().await;
+    let mut line = server.http_connection().await;
     for target in targets {
         let [get, head] = BOTH.map(|method| Request::new(method, target));
         let (get, head) = (line.send(&get).await, line.send(&head).await);
@@ -31,7 +31,7 @@ async fn f23_head_is_answered_wherever_get_is() {
     }
     let signed_for_get = signed_target(APP, "GET", paths[0], &[], b"");
     assert_eq!(line.send(&Request::new("HEAD", signed_for_get)).await.status, 401);
-    let mut operations = Line::dial(server.ops()).await;
+    let mut operations = HttpConnection::dial(server.ops()).await;
     for target in ["/", "/health", "/ready", "/capacity", "/stats", "/metrics"] {
         let head = operations.send(&Request::new("HEAD", target)).await;
         assert_eq!((head.status, head.body.len()), (200, 0), "{target}");
@@ -40,7 +40,7 @@ async fn f23_head_is_answered_wherever_get_is() {
 }
 
 #[tokio::test]
-async fn f23_a_known_path_says_which_methods_it_has() {
+async fn f23_wrong_method_lists_the_allowed_ones() {
     let server = TestServer::start(&config("")).await;
     for (method, target, allow) in [
         ("POST", "/health", "GET, HEAD"),
@@ -76,7 +76,7 @@ async fn f23_a_known_path_says_which_methods_it_has() {
 }
 
 #[tokio::test]
-async fn f23_a_websocket_address_asks_for_the_upgrade_that_a_proxy_removed() {
+async fn f23_missing_upgrade_header_is_explained() {
     let server = TestServer::start(&config("")).await;
     let key = ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ==");
     for (path, header, wanted) in [
@@ -102,7 +102,7 @@ async fn f23_a_websocket_address_asks_for_the_upgrade_that_a_proxy_removed() {
 }
 
 #[tokio::test]
-async fn f23_refusals_repeat_long_paths_in_part() {
+async fn f23_refusals_truncate_long_paths() {
     let server = TestServer::start(&config_of("path_prefix = \"/ws\"", &[(APP, "")])).await;
     let long = "x".repeat(4000);
     let ghost: &'static str = long.clone().leak();
@@ -122,7 +122,7 @@ async fn f23_refusals_repeat_long_paths_in_part() {
         ("POST", format!("/ws/apps/{long}/channels"), 405),
         ("GET", unknown, 404),
     ] {
-        let answer = server.line().await.send(&Request::new(method, &target)).await;
+        let answer = server.http_connection().await.send(&Request::new(method, &target)).await;
         assert_eq!(answer.status, status, "{method} {}", answer.text());
         assert!(answer.text().len() < 600, "{method}: {}", answer.text());
         assert!(target.contains("signature") || answer.text().contains("xxx"), "{}", answer.text());
@@ -131,7 +131,7 @@ async fn f23_refusals_repeat_long_paths_in_part() {
 }
 
 #[tokio::test]
-async fn f23_compressed_bodies_are_refused_by_their_name() {
+async fn f23_compressed_bodies_are_refused_by_name() {
     let server = TestServer::start(&config("authorizer = \"open\"")).await;
     let client = server.connect().await;
     let body = json!({"name": "e", "channel": "c", "data": "d"}).to_string();
@@ -154,7 +154,7 @@ async fn f23_compressed_bodies_are_refused_by_their_name() {
 }
 
 #[tokio::test]
-async fn f23_wrong_paths_are_told_apart_by_the_configured_one() {
+async fn f23_wrong_paths_hint_at_the_configured_one() {
     let server = TestServer::start(&config_of("path_prefix = \"/ws\"", &[(APP, "")])).await;
     for (path, wanted) in [
         ("/ws//app/it-key-51c0a7", "two slashes in a row"),
@@ -184,11 +184,11 @@ async fn f23_wrong_paths_are_told_apart_by_the_configured_one() {
 }
 
 #[tokio::test]
-async fn f23_every_request_that_the_server_makes_says_what_it_is() {
+async fn f23_outgoing_requests_have_a_user_agent() {
     let agent = concat!("sealcast/", env!("CARGO_PKG_VERSION"));
-    let target = Target::start(Reply::json(200, &json!({}))).await;
-    let receiver = Receiver::start(Answer::Status(200)).await;
-    let own = Receiver::start(Answer::Status(200)).await;
+    let target = StubServer::start(Reply::json(200, &json!({}))).await;
+    let receiver = WebhookReceiver::start(ReceiverReply::Status(200)).await;
+    let own = WebhookReceiver::start(ReceiverReply::Status(200)).await;
     let app = format!("authorizer = \"forward\"\n[apps.it.forward]\nurl = \"{}\"", target.url("/"));
     let named = hooks_url(&own, "headers = { User-Agent = \"mine\" }");
     let server =
@@ -199,18 +199,18 @@ async fn f23_every_request_that_the_server_makes_says_what_it_is() {
         .header("Authorization", "Bearer t")
         .form(&client.auth_form("private-x"));
     server.send(ask).await.expect(200, "forward");
-    let asked = target.asked().remove(0).to_ascii_lowercase();
+    let asked = target.requests().remove(0).to_ascii_lowercase();
     assert!(asked.contains(&format!("\r\nuser-agent: {agent}\r\n")), "{asked}");
     for (receiver, wanted) in [(&receiver, agent), (&own, "mine")] {
-        receiver.until_told("news", &["channel_occupied"]).await;
-        assert_eq!(receiver.hooks()[0].header("User-Agent"), Some(wanted));
+        receiver.until_events("news", &["channel_occupied"]).await;
+        assert_eq!(receiver.requests()[0].header("User-Agent"), Some(wanted));
     }
     client.close().await;
     server.stop().await;
 }
 
 #[tokio::test]
-async fn f23_a_listener_may_have_a_name() {
+async fn f23_listener_address_may_be_a_host_name() {
     let server = Launch::new(&["serve", "--listen", "localhost:0", "--ops-listen", "localhost:0"])
         .config(&config(""))
         .start()
@@ -234,9 +234,9 @@ async fn f23_a_listener_may_have_a_name() {
 }
 
 #[tokio::test]
-async fn f27_sub_protocols_may_be_offered_in_several_headers() {
+async fn f27_subprotocols_may_come_in_several_headers() {
     let server = TestServer::start(&config("")).await;
-    let mut raw = Raw::dial(&server).await;
+    let mut raw = RawSocket::dial(&server).await;
     let offered =
         "Sec-WebSocket-Protocol: chat\r\nSec-WebSocket-Protocol: x, pusher-channels-protocol-7\r\n";
     raw.write(&upgrade_request(&server.socket_path(), offered)).await;
@@ -247,7 +247,7 @@ async fn f27_sub_protocols_may_be_offered_in_several_headers() {
 }
 
 #[tokio::test]
-async fn f27_a_close_reason_is_text() {
+async fn f27_close_reason_is_text() {
     let server = TestServer::start(&config("")).await;
     for (payload, code) in [
         (b"\x03\xe8\xff\xfe".as_slice(), 1007),
@@ -255,7 +255,7 @@ async fn f27_a_close_reason_is_text() {
         (b"\x03\xed\xff", 1002),
         (b"\x03", 1002),
     ] {
-        let mut raw = Raw::open(&server).await;
+        let mut raw = RawSocket::open(&server).await;
         raw.write(&frame(FIN | CLOSE, payload)).await;
         raw.expect_close(code, format!("{payload:?}")).await;
     }

@@ -10,7 +10,7 @@ async fn post_raw(server: &TestServer, path: &str, body: &[u8]) -> Response {
 }
 
 #[tokio::test]
-async fn s7_2_bodies_that_are_no_event() {
+async fn s7_2_invalid_event_bodies() {
     let server = TestServer::start(&config("")).await;
     let mut client = server.connect().await;
     client.subscribe("news").await;
@@ -71,7 +71,7 @@ async fn s7_2_bodies_that_are_no_event() {
 }
 
 #[tokio::test]
-async fn s7_2_bodies_that_are_events() {
+async fn s7_2_valid_event_bodies() {
     let server = TestServer::start(&config("")).await;
     let mut client = server.connect().await;
     client.subscribe("news").await;
@@ -95,7 +95,7 @@ async fn s7_2_bodies_that_are_events() {
 }
 
 #[tokio::test]
-async fn s7_2_the_sending_socket_is_left_out_everywhere() {
+async fn s7_2_sending_socket_is_excluded_on_each_channel() {
     let server = TestServer::start(&config("")).await;
     let mut alice = server.connect().await;
     let mut bob = server.connect().await;
@@ -182,7 +182,7 @@ async fn s11_limits_of_an_event_are_configurable() {
 }
 
 #[tokio::test]
-async fn s11_bodies_over_the_limit_are_refused_before_they_are_read() {
+async fn s11_oversized_bodies_are_refused_before_they_are_read() {
     let server = TestServer::start(&config_of("http_body_bytes = 20000", &[(APP, "")])).await;
     let mut bystander = server.bystander().await;
     let padded = |length: usize| {
@@ -196,14 +196,14 @@ async fn s11_bodies_over_the_limit_are_refused_before_they_are_read() {
     assert_eq!(response.json()["limit"], 20000);
     // A declared length suffices for the refusal, and so do chunks without a length.
     let target = signed_target(APP, "POST", "/apps/it/events", &[], b"x");
-    let mut line = server.line().await;
+    let mut line = server.http_connection().await;
     line.write(
         format!("POST {target} HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999\r\n\r\n")
             .as_bytes(),
     )
     .await;
     line.read("POST").await.refused(413, "an announced length");
-    let mut line = server.line().await;
+    let mut line = server.http_connection().await;
     line.write(
         format!("POST {target} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
             .as_bytes(),
@@ -242,7 +242,7 @@ async fn s7_2_info_about_the_channels_of_an_event() {
 }
 
 #[tokio::test]
-async fn s7_8_the_old_way_to_publish() {
+async fn s7_8_legacy_publish_route() {
     let server = TestServer::start(&config("")).await;
     let mut alice = server.connect().await;
     let mut bob = server.connect().await;
@@ -265,7 +265,7 @@ async fn s7_8_the_old_way_to_publish() {
 }
 
 #[tokio::test]
-async fn s7_9_what_is_not_here_is_answered_quickly() {
+async fn s7_9_unsupported_routes_are_answered_quickly() {
     let server = TestServer::start(&config("")).await;
     for path in [
         "/pusher/app/it-key-51c0a7/info",

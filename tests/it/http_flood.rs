@@ -15,7 +15,7 @@ const HEAD: &[u8] = b"HEAD /health HTTP/1.1\r\nHost: localhost\r\n\r\n";
 const MIB: u64 = 1024 * 1024;
 
 /// Reads until the server ends the connection.
-async fn rest(stream: &mut Wire) -> String {
+async fn rest(stream: &mut BoxedStream) -> String {
     let mut said = Vec::new();
     let _ = tokio::time::timeout(3 * DEADLINE, stream.read_to_end(&mut said))
         .await
@@ -95,7 +95,7 @@ async fn f14_a_head_without_end_is_refused_at_16_kib() {
     let server = TestServer::start(&config("")).await;
     // Whole, and within the limit: on a connection that stays.
     let whole = [head_of(14_000), b"\r\n".to_vec()].concat();
-    let mut raw = Raw::dial(&server).await;
+    let mut raw = RawSocket::dial(&server).await;
     for _ in 0..3 {
         raw.write(&whole).await;
         // The body before it is in front.
@@ -132,7 +132,7 @@ async fn f14_large_bodies_pass_one_after_the_other() {
     let server = TestServer::start(&config_of("", &[(APP, app)])).await;
     let mut client = server.connect().await;
     client.subscribe("news").await;
-    let mut line = server.line().await;
+    let mut line = server.http_connection().await;
     for n in 0..3 {
         let data = format!("{n}{}", "\r\n\r\n".repeat(20_000));
         let body = json!({"name": "e", "channel": "news", "data": data}).to_string();

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::support::*;
 
 #[tokio::test]
-async fn s7_4_occupied_channels_only() {
+async fn s7_4_only_occupied_channels_are_listed() {
     let server = TestServer::start(&config("subscription_count = true")).await;
     let channels = async |params: &[(&str, &str)]| {
         server.get("/channels", params).await.expect(200, format!("{params:?}"))
@@ -56,7 +56,7 @@ async fn s7_4_occupied_channels_only() {
 }
 
 #[tokio::test]
-async fn s7_5_one_channel() {
+async fn s7_5_channel_query() {
     let server = TestServer::start(&config("subscription_count = true")).await;
     let channel = async |name: &str, info: &str| {
         let params = if info.is_empty() { vec![] } else { vec![("info", info)] };
@@ -114,7 +114,7 @@ async fn s7_5_one_channel() {
 }
 
 #[tokio::test]
-async fn s7_5_the_cached_event_of_a_channel() {
+async fn s7_5_cached_event_of_a_channel() {
     let server = TestServer::start(&config("limits.cache_ttl_seconds = 60")).await;
     let cache = async |name: &str| {
         let answer =

@@ -107,7 +107,7 @@ async fn s7_1_forms_of_the_query_string() {
 }
 
 #[tokio::test]
-async fn s7_1_the_array_form_of_php() {
+async fn s7_1_php_array_parameters() {
     let server = TestServer::start(&config("subscription_count = true")).await;
     let path = "/apps/it/channels/presence-x";
     let meant = [("info", "user_count,subscription_count")];
@@ -121,7 +121,7 @@ async fn s7_1_the_array_form_of_php() {
 }
 
 #[tokio::test]
-async fn s7_1_a_get_may_carry_the_md5_of_nothing_and_a_content_type() {
+async fn s7_1_get_may_carry_an_empty_body_md5_and_a_content_type() {
     let server = TestServer::start(&config("")).await;
     let empty = md5_hex(b"");
     assert_eq!(empty, "d41d8cd98f00b204e9800998ecf8427e");
@@ -146,9 +146,9 @@ async fn s7_1_a_get_may_carry_the_md5_of_nothing_and_a_content_type() {
 }
 
 #[tokio::test]
-async fn s7_connections_are_kept_alive_for_good_and_bad_requests() {
+async fn s7_keep_alive_for_valid_and_invalid_requests() {
     let server = TestServer::start(&config("")).await;
-    let mut line = server.line().await;
+    let mut line = server.http_connection().await;
     let good = || {
         let target = signed_target(APP, "POST", EVENTS, &[], body().as_bytes());
         Request::new("POST", target).body("application/json", body())
@@ -160,7 +160,7 @@ async fn s7_connections_are_kept_alive_for_good_and_bad_requests() {
         let refused = line.send(&Request::new("POST", EVENTS).json(&json!({}))).await;
         refused.refused(401, round);
         if refused.header("Connection").is_some_and(|value| value.eq_ignore_ascii_case("close")) {
-            line = server.line().await;
+            line = server.http_connection().await;
         }
         let response = line.send(&Request::new("GET", "/nowhere")).await;
         assert_eq!(response.status, 404, "{round}");
@@ -176,7 +176,7 @@ async fn s7_connections_are_kept_alive_for_good_and_bad_requests() {
 }
 
 #[tokio::test]
-async fn s7_1_the_body_is_what_came_however_it_came() {
+async fn s7_1_chunked_body_is_signed_as_received() {
     let server = TestServer::start(&config("")).await;
     let mut client = server.connect().await;
     client.subscribe("news").await;
@@ -184,7 +184,7 @@ async fn s7_1_the_body_is_what_came_however_it_came() {
     let target = signed_target(APP, "POST", EVENTS, &[], body.as_bytes());
     let head =
         format!("POST {target} HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n");
-    let mut line = server.line().await;
+    let mut line = server.http_connection().await;
     line.write(head.as_bytes()).await;
     for part in body.as_bytes().chunks(7) {
         line.write(format!("{:x}\r\n", part.len()).as_bytes()).await;
@@ -210,7 +210,7 @@ async fn s7_1_the_body_is_what_came_however_it_came() {
 }
 
 #[tokio::test]
-async fn s7_1_the_refusal_of_a_large_request_reaches_its_sender() {
+async fn s7_1_refusal_of_a_large_request_reaches_its_sender() {
     let server = TestServer::start(&config("authorizer = \"open\"")).await;
     for length in [10_000, 100_000, 900_000] {
         for (path, status) in

@@ -14,7 +14,7 @@ fn everything() -> String {
 }
 
 #[tokio::test]
-async fn s12_the_query_decides_then_the_app() {
+async fn s12_query_wins_over_the_app() {
     let server =
         TestServer::start(&config_of("", &[(APP, ""), (OTHER, "dialect = \"jetsocket\"")])).await;
     let rows = [
@@ -37,7 +37,7 @@ async fn s12_the_query_decides_then_the_app() {
 }
 
 #[tokio::test]
-async fn s12_refusals_speak_the_dialect_too() {
+async fn s12_refusals_use_the_dialect_too() {
     let server = TestServer::start(&config_of(
         "",
         &[(APP, "limits.connections = 0"), (OTHER, "enabled = false")],
@@ -60,7 +60,7 @@ async fn s12_refusals_speak_the_dialect_too() {
 }
 
 #[tokio::test]
-async fn s12_every_event_in_both_directions() {
+async fn s12_each_event_in_both_directions() {
     let server = TestServer::start(&everything()).await;
     let mut client = server.connect_with(QUERY).await;
     assert_eq!(client.dialect, "jetsocket");
@@ -84,7 +84,7 @@ async fn s12_every_event_in_both_directions() {
     let data = json!({"channel": "private-x", "auth": "x:y"});
     client.send(&json!({"event": "jetsocket:subscribe", "data": data})).await;
     client.expect_refused("private-x").await;
-    client.ask("news").await;
+    client.send_subscribe("news").await;
     client.expect_error(None).await;
     // Members.
     let presence = client.join("presence-x", &json!({"user_id": "a"})).await;
@@ -104,7 +104,7 @@ async fn s12_every_event_in_both_directions() {
     client.sign_in(&json!({"id": "u1", "watchlist": ["u2"]})).await;
     let data = client.expect_event("jetsocket_internal:watchlist_events").await;
     assert_eq!(data, json!({"events": [{"name": "offline", "user_ids": ["u2"]}]}));
-    client.ask_sign_in(r#"{"id":"u9"}"#).await;
+    client.send_sign_in(r#"{"id":"u9"}"#).await;
     client.expect_error(Some(4009)).await;
     client.subscribe("#server-to-user-u1").await;
     server.publish("#server-to-user-u1", "e", "1").await;
@@ -123,7 +123,7 @@ async fn s12_every_event_in_both_directions() {
 }
 
 #[tokio::test]
-async fn s12_a_mixed_audience_hears_the_same_events_in_its_own_dialect() {
+async fn s12_mixed_subscribers_get_events_in_their_own_dialect() {
     let server = TestServer::start(&everything()).await;
     let mut pusher = server.connect().await;
     let mut jetsocket = server.connect_with(QUERY).await;
@@ -169,7 +169,7 @@ async fn s12_a_mixed_audience_hears_the_same_events_in_its_own_dialect() {
 }
 
 #[tokio::test]
-async fn s12_the_names_of_both_dialects_are_reserved_or_harmless() {
+async fn s12_names_of_both_dialects_are_reserved_or_harmless() {
     let server = TestServer::start(&everything()).await;
     let mut client = server.connect_with(QUERY).await;
     client.subscribe("news").await;

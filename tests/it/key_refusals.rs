@@ -14,16 +14,16 @@ fn configuration() -> String {
 }
 
 /// The state that a refusal must not change.
-async fn state(admin: &Admin) -> (Value, Option<String>) {
+async fn state(admin: &AdminClient) -> (Value, Option<String>) {
     let keys = admin.report().await["keys"].clone();
     let file = admin.socket.with_file_name("it.keys.json");
     (keys, std::fs::read_to_string(file).ok())
 }
 
 #[tokio::test]
-async fn e3_keys_that_cannot_be_next_are_refused_and_never_shown() {
+async fn e3_unusable_keys_are_refused_and_never_echoed() {
     let server = TestServer::start(&configuration()).await;
-    let admin = Admin::of(&server);
+    let admin = AdminClient::of(&server);
     admin.rotate_to(&master_key("second")).await;
     let before = state(&admin).await;
     let rows = [
@@ -69,9 +69,9 @@ async fn e3_keys_that_cannot_be_next_are_refused_and_never_shown() {
 }
 
 #[tokio::test]
-async fn e3_bodies_that_are_not_understood_change_nothing() {
+async fn e3_invalid_bodies_change_nothing() {
     let server = TestServer::start(&configuration()).await;
-    let admin = Admin::of(&server);
+    let admin = AdminClient::of(&server);
     let before = state(&admin).await;
     let secret = "canary-in-the-wrong-place-4f1d";
     let bodies = [
@@ -107,15 +107,15 @@ async fn e3_bodies_that_are_not_understood_change_nothing() {
 }
 
 #[tokio::test]
-async fn e3_apps_and_keys_that_are_not_there() {
+async fn e3_unknown_apps_and_keys() {
     let server = TestServer::start(&configuration()).await;
-    let admin = Admin::of(&server);
-    let blind = Admin { app: OTHER, socket: admin.socket.clone() };
+    let admin = AdminClient::of(&server);
+    let blind = AdminClient { app: OTHER, socket: admin.socket.clone() };
     let get = blind.request("GET", "");
     assert_eq!(blind.send(&get).await.refused(409, "blind"), "no_keys");
     assert_eq!(blind.rotate(&json!({})).await.refused(409, "blind"), "no_keys");
     assert_eq!(blind.revoke("0123456789ab").await.refused(409, "blind"), "no_keys");
-    let unknown = Admin { app: App { id: "nobody", ..APP }, socket: admin.socket.clone() };
+    let unknown = AdminClient { app: App { id: "nobody", ..APP }, socket: admin.socket.clone() };
     for (method, path) in [("GET", ""), ("POST", "/rotate"), ("POST", "/0123456789ab/revoke")] {
         let response = unknown.send(&unknown.request(method, path)).await;
         assert_eq!(response.refused(404, path), "unknown_app", "{method} {path}");
@@ -131,18 +131,18 @@ async fn e3_apps_and_keys_that_are_not_there() {
 }
 
 #[tokio::test]
-async fn e3_two_apps_do_not_come_to_share_a_key() {
+async fn e3_apps_cannot_come_to_share_a_key() {
     let app = |label: &str| format!("master_key = \"{}\"", base64(&master_key(label)));
     let text = config_of("", &[(APP, &app("first")), (OTHER, &app("other"))]);
     let server = TestServer::start(&text).await;
-    let admin = Admin::of(&server);
+    let admin = AdminClient::of(&server);
     let body = json!({"key": base64(&master_key("other"))});
     let response = admin.rotate(&body).await;
     assert_eq!(response.refused(409, "of another app"), "shared_key");
     assert!(response.text().contains("the app other"), "{}", response.text());
     assert_eq!(admin.states().await, ["active"]);
     // The other app moves away from it, and still has it in its grace period.
-    let other = Admin { app: OTHER, socket: admin.socket.clone() };
+    let other = AdminClient { app: OTHER, socket: admin.socket.clone() };
     other.rotate(&json!({"grace_seconds": 1})).await.expect(200, "rotate");
     assert_eq!(admin.rotate(&body).await.refused(409, "in grace"), "shared_key");
     other.until_states(&["retired", "active"]).await;
@@ -152,15 +152,15 @@ async fn e3_two_apps_do_not_come_to_share_a_key() {
     let app = |label: &str| format!("{}\nallow_shared_master_key = true", app(label));
     let text = config_of("", &[(APP, &app("first")), (OTHER, &app("other"))]);
     let server = TestServer::start(&text).await;
-    Admin::of(&server).rotate(&body).await.expect(200, "both say so");
+    AdminClient::of(&server).rotate(&body).await.expect(200, "both say so");
     server.stop().await;
 }
 
 #[tokio::test]
 async fn e4_one_rotation_at_a_time() {
     let server = TestServer::start(&configuration()).await;
-    let admin = Admin::of(&server);
-    let mut slow = Reader::join(&server, server.connect().await, CHANNEL).await;
+    let admin = AdminClient::of(&server);
+    let mut slow = SealedSubscriber::join(&server, server.connect().await, CHANNEL).await;
     admin.rotate_to(&master_key("second")).await;
     let before = state(&admin).await;
     for body in [json!({}), json!({"activate_in_seconds": 5})] {
@@ -174,17 +174,20 @@ async fn e4_one_rotation_at_a_time() {
     admin.rotate_to(&master_key("third")).await;
     slow.expect(&server, "sealcast:rekey", "{}").await;
     admin.until_moved().await;
-    assert_eq!((slow.asked, slow.secret), (2, shared_secret(&master_key("third"), CHANNEL)));
+    assert_eq!(
+        (slow.auth_requests, slow.secret),
+        (2, shared_secret(&master_key("third"), CHANNEL))
+    );
     server.stop().await;
 }
 
 #[tokio::test]
-async fn e3_a_full_disk_changes_nothing() {
+async fn e3_full_disk_changes_nothing() {
     let config =
         configuration().replace("[apps.it.rotation]", "derivation = \"hkdf\"\n[apps.it.rotation]");
     let server = TestServer::start(&config).await;
-    let admin = Admin::of(&server);
-    let mut reader = Reader::join_as(&server, CHANNEL, "u1").await;
+    let admin = AdminClient::of(&server);
+    let mut reader = SealedSubscriber::join_as(&server, CHANNEL, "u1").await;
     let secret = reader.secret;
     server.fill_disk();
     let before = state(&admin).await;
@@ -194,7 +197,7 @@ async fn e3_a_full_disk_changes_nothing() {
     assert_eq!(state(&admin).await, before);
     server.publish(CHANNEL, "e", "still sealed with the old key").await;
     reader.expect(&server, "e", "still sealed with the old key").await;
-    assert_eq!((reader.secret, reader.asked), (secret, 0));
+    assert_eq!((reader.secret, reader.auth_requests), (secret, 0));
     // With room again, the refused change succeeds.
     server.empty_disk();
     admin.rotate(&json!({})).await.expect(200, "rotate");
@@ -203,11 +206,11 @@ async fn e3_a_full_disk_changes_nothing() {
 }
 
 #[tokio::test]
-async fn e3_a_change_that_is_due_waits_for_the_disk() {
+async fn e3_due_change_waits_for_the_disk() {
     let config =
         configuration().replace("[apps.it.rotation]", "[apps.it.rotation]\ngrace_seconds = 1");
     let server = TestServer::start(&config).await;
-    let admin = Admin::of(&server);
+    let admin = AdminClient::of(&server);
     admin.rotate(&json!({"activate_in_seconds": 1})).await.expect(200, "announce");
     server.fill_disk();
     until("the log says why", async || {

@@ -61,13 +61,13 @@ async fn sealed_event(client: &mut Client, name: &str) -> String {
 }
 
 #[tokio::test]
-async fn e4_a_key_in_its_grace_time_is_forgotten_at_once() {
+async fn e4_grace_key_is_revoked_at_once() {
     let server = TestServer::start(&configuration(OPEN)).await;
-    let admin = Admin::of(&server);
+    let admin = AdminClient::of(&server);
     let query = "protocol=7&client=pusher-dotnet-client";
     let dotnet = server.connect_with(query).await;
-    let mut dotnet = Reader::join(&server, dotnet, CHANNEL).await;
-    let mut moved = Reader::join(&server, server.connect().await, CHANNEL).await;
+    let mut dotnet = SealedSubscriber::join(&server, dotnet, CHANNEL).await;
+    let mut moved = SealedSubscriber::join(&server, server.connect().await, CHANNEL).await;
     let first = id(&admin.report().await["keys"][0]);
     let second = admin.rotate_to(&master_key("second")).await;
     moved.expect(&server, "sealcast:rekey", "{}").await;
@@ -88,10 +88,10 @@ async fn e4_a_key_in_its_grace_time_is_forgotten_at_once() {
 }
 
 #[tokio::test]
-async fn e4_a_pending_key_is_taken_back() {
+async fn e4_pending_key_is_withdrawn() {
     let server = TestServer::start(&configuration(OPEN)).await;
-    let admin = Admin::of(&server);
-    let mut reader = Reader::join(&server, server.connect().await, CHANNEL).await;
+    let admin = AdminClient::of(&server);
+    let mut reader = SealedSubscriber::join(&server, server.connect().await, CHANNEL).await;
     let announced = json!({"key": base64(&master_key("second")), "activate_in_seconds": 1});
     let pending = id(&admin.rotate(&announced).await.expect(200, "announce"));
     let active = id(&admin.report().await["keys"][0]);
@@ -101,25 +101,26 @@ async fn e4_a_pending_key_is_taken_back() {
     assert_eq!(admin.states().await, ["active", "retired"]);
     server.publish(CHANNEL, "e", "x").await;
     reader.expect(&server, "e", "x").await;
-    assert_eq!(reader.asked, 0);
+    assert_eq!(reader.auth_requests, 0);
     server.stop().await;
 }
 
 #[tokio::test]
-async fn e4_when_the_active_key_is_taken_back_nothing_more_opens_with_it() {
+async fn e4_nothing_new_opens_with_a_revoked_active_key() {
     // `turns_per_second` does not apply to a forced rekey.
     let slow = format!("{OPEN}\n\n[apps.it.rotation]\nturns_per_second = 1");
     let server = TestServer::start(&configuration(&slow)).await;
-    let admin = Admin::of(&server);
+    let admin = AdminClient::of(&server);
     let old = shared_secret(&master_key("first"), CHANNEL);
     let cached = "private-encrypted-cache-x";
     server.publish(cached, "kept", "value").await;
     let mut readers = Vec::new();
     for _ in 0..3 {
-        readers.push(Reader::join(&server, server.connect().await, CHANNEL).await);
+        readers.push(SealedSubscriber::join(&server, server.connect().await, CHANNEL).await);
     }
     let query = "protocol=7&client=pusher-dotnet-client";
-    let mut dotnet = Reader::join(&server, server.connect_with(query).await, CHANNEL).await;
+    let mut dotnet =
+        SealedSubscriber::join(&server, server.connect_with(query).await, CHANNEL).await;
     let first = id(&admin.report().await["keys"][0]);
     let answer = admin.revoke(&first).await.expect(200, "revoke");
     let report = admin.report().await;
@@ -133,7 +134,7 @@ async fn e4_when_the_active_key_is_taken_back_nothing_more_opens_with_it() {
             let data = sealed_event_or_first_nudge(reader, &server).await;
             assert_eq!(data, ("e".to_owned(), n.to_string()));
         }
-        assert_eq!(reader.asked, 1, "one authorization, however many events");
+        assert_eq!(reader.auth_requests, 1, "one authorization, however many events");
         assert_ne!(reader.secret, old);
     }
     dotnet.client.expect_rejection(4200).await;
@@ -141,9 +142,9 @@ async fn e4_when_the_active_key_is_taken_back_nothing_more_opens_with_it() {
     let envelope = seal(&old, [2; 24], b"x");
     let body = json!({"name": "e", "channels": [CHANNEL], "data": envelope});
     assert_eq!(server.post("/events", &body).await.refused(422, "old"), "envelope_does_not_open");
-    let mut late = Reader::join(&server, server.connect().await, cached).await;
+    let mut late = SealedSubscriber::join(&server, server.connect().await, cached).await;
     late.expect(&server, "kept", "value").await;
-    assert_eq!(late.asked, 0, "what was kept has been sealed anew");
+    assert_eq!(late.auth_requests, 0, "what was kept has been sealed anew");
     let file =
         std::fs::read_to_string(admin.socket.with_file_name("it.keys.json")).expect("a file");
     assert!(!file.contains(&base64(&master_key("first"))), "a key that is taken back is forgotten");
@@ -151,22 +152,25 @@ async fn e4_when_the_active_key_is_taken_back_nothing_more_opens_with_it() {
 }
 
 /// The nudge comes first, unless the first event served as the nudge.
-async fn sealed_event_or_first_nudge(reader: &mut Reader, server: &TestServer) -> (String, String) {
+async fn sealed_event_or_first_nudge(
+    reader: &mut SealedSubscriber,
+    server: &TestServer,
+) -> (String, String) {
     let read = reader.read(server).await;
     if read.0 == "sealcast:rekey" { reader.read(server).await } else { read }
 }
 
 #[tokio::test]
-async fn e5_a_member_that_is_taken_off_reads_nothing_more() {
+async fn e5_revoked_member_reads_nothing_more() {
     let server = TestServer::start(&hkdf()).await;
-    let admin = Admin::of(&server);
-    let mut theirs = Reader::join_as(&server, CHANNEL, "u1").await;
-    let mut again = Reader::join_as(&server, CHANNEL, "u1").await;
+    let admin = AdminClient::of(&server);
+    let mut theirs = SealedSubscriber::join_as(&server, CHANNEL, "u1").await;
+    let mut again = SealedSubscriber::join_as(&server, CHANNEL, "u1").await;
     let mut others = Vec::new();
     for user in ["u2", "u3", "u4"] {
-        others.push(Reader::join_as(&server, CHANNEL, user).await);
+        others.push(SealedSubscriber::join_as(&server, CHANNEL, user).await);
     }
-    let mut elsewhere = Reader::join_as(&server, "private-encrypted-y", "u1").await;
+    let mut elsewhere = SealedSubscriber::join_as(&server, "private-encrypted-y", "u1").await;
     server.publish(CHANNEL, "e", "before").await;
     for reader in others.iter_mut().chain([&mut theirs, &mut again]) {
         reader.expect(&server, "e", "before").await;
@@ -182,14 +186,14 @@ async fn e5_a_member_that_is_taken_off_reads_nothing_more() {
             let read = sealed_event_or_first_nudge(reader, &server).await;
             assert_eq!(read, ("e".to_owned(), n.to_string()));
         }
-        assert_eq!(reader.asked, 1);
+        assert_eq!(reader.auth_requests, 1);
         assert_ne!(reader.secret, old);
     }
     let moved = start.elapsed();
     assert!(moved < Duration::from_secs(5), "{moved:?}");
     for reader in [&mut theirs, &mut again] {
         expect_revoked(&mut reader.client, CHANNEL).await;
-        assert_eq!(reader.ask(&server).await.refused(403, "u1"), "revoked");
+        assert_eq!(reader.request_auth(&server).await.refused(403, "u1"), "revoked");
     }
     assert_eq!(admin.report().await["rotation"]["remaining"], 0);
     // Neither earlier nor later events open with the revoked member's secret.
@@ -211,7 +215,7 @@ async fn e5_a_member_that_is_taken_off_reads_nothing_more() {
 }
 
 #[tokio::test]
-async fn e5_who_is_signed_in_is_taken_off_however_it_was_authorized() {
+async fn e5_signed_in_user_is_removed_with_any_authorization() {
     let server = TestServer::start(&hkdf()).await;
     let mut client = server.connect().await;
     client.sign_in(&json!({"id": "u1"})).await;
@@ -229,20 +233,20 @@ async fn e5_who_is_signed_in_is_taken_off_however_it_was_authorized() {
 }
 
 #[tokio::test]
-async fn e5_a_token_that_is_newer_lets_them_in_again() {
+async fn e5_newer_token_readmits_the_user() {
     let state = TempDir::new();
     let launch = || Launch::serve(&with_jwt()).arg("--state-dir").arg(state.path());
     let server = launch().start().await;
     let now = unix_now();
-    let mut reader = Reader {
+    let mut reader = SealedSubscriber {
         client: server.connect().await,
         channel: CHANNEL.to_owned(),
         user: None,
         bearer: Some(bearer("u1", now - 5)),
         secret: [0; 32],
-        asked: 0,
+        auth_requests: 0,
     };
-    reader.fetch(&server).await;
+    reader.fetch_secret(&server).await;
     let old = reader.secret;
     reader.client.subscribe(CHANNEL).await;
     revoke_member(&server, CHANNEL, "u1").await;
@@ -254,25 +258,25 @@ async fn e5_a_token_that_is_newer_lets_them_in_again() {
     reader.client = server.connect().await;
     for issued in [now - 5, now - 100_000] {
         reader.bearer = Some(bearer("u1", issued));
-        let response = reader.ask(&server).await;
+        let response = reader.request_auth(&server).await;
         assert_eq!(response.refused(403, issued), "revoked");
         assert!(!response.text().contains("shared_secret"), "{}", response.text());
     }
     let unsigned = json!({"sub": "u1", "exp": now + 600, "channels": ["*"]});
     reader.bearer = Some(token(&json!({"alg": "HS256"}), &unsigned, JWT_SECRET));
-    assert_eq!(reader.ask(&server).await.refused(403, "no iat"), "revoked");
+    assert_eq!(reader.request_auth(&server).await.refused(403, "no iat"), "revoked");
     // Other users and other channels are not affected.
     reader.bearer = Some(bearer("u2", now - 5));
-    reader.fetch(&server).await;
+    reader.fetch_secret(&server).await;
     assert_ne!(reader.secret, old);
     reader.bearer = Some(bearer("u1", now - 5));
     reader.channel = "private-encrypted-y".to_owned();
-    reader.fetch(&server).await;
+    reader.fetch_secret(&server).await;
     reader.channel = CHANNEL.to_owned();
     // `iat` counts in seconds: only tokens of a later second are newer.
     tokio::time::sleep(Duration::from_millis(1100)).await;
     reader.bearer = Some(bearer("u1", unix_now()));
-    reader.fetch(&server).await;
+    reader.fetch_secret(&server).await;
     reader.client.subscribe(CHANNEL).await;
     server.publish(CHANNEL, "e", "back").await;
     reader.expect(&server, "e", "back").await;
@@ -281,22 +285,22 @@ async fn e5_a_token_that_is_newer_lets_them_in_again() {
 }
 
 #[tokio::test]
-async fn e5_a_secret_that_was_given_out_before_is_of_no_use() {
+async fn e5_earlier_secret_is_useless() {
     let server = TestServer::start(&hkdf()).await;
     // Authorized, but not subscribed yet.
     let client = server.connect().await;
-    let mut reader = Reader {
+    let mut reader = SealedSubscriber {
         client,
         channel: CHANNEL.to_owned(),
         user: Some("u1"),
         bearer: None,
         secret: [0; 32],
-        asked: 0,
+        auth_requests: 0,
     };
-    reader.fetch(&server).await;
+    reader.fetch_secret(&server).await;
     revoke_member(&server, CHANNEL, "u1").await;
-    assert_eq!(reader.ask(&server).await.refused(403, "u1"), "revoked");
-    reader.client.ask(CHANNEL).await;
+    assert_eq!(reader.request_auth(&server).await.refused(403, "u1"), "revoked");
+    reader.client.send_subscribe(CHANNEL).await;
     assert_eq!(reader.client.expect_refused(CHANNEL).await["type"], "Revoked");
     server.publish(CHANNEL, "e", "x").await;
     reader.client.expect_silence().await;
@@ -304,9 +308,9 @@ async fn e5_a_secret_that_was_given_out_before_is_of_no_use() {
 }
 
 #[tokio::test]
-async fn e5_revocations_that_cannot_be_are_refused() {
+async fn e5_invalid_revocations_are_refused() {
     let server = TestServer::start(&hkdf()).await;
-    let admin = Admin::of(&server);
+    let admin = AdminClient::of(&server);
     let rows = [
         ("/channels/private-x/revoke", json!({"user_id": "u1"}), 400, "not_an_encrypted_channel"),
         ("/channels/presence-x/revoke", json!({"user_id": "u1"}), 400, "not_an_encrypted_channel"),
@@ -345,11 +349,11 @@ async fn e5_revocations_that_cannot_be_are_refused() {
 }
 
 #[tokio::test]
-async fn e5_rotation_and_revocation_go_together() {
+async fn e5_rotation_and_revocation_work_together() {
     let server = TestServer::start(&hkdf()).await;
-    let admin = Admin::of(&server);
-    let mut stays = Reader::join_as(&server, CHANNEL, "u2").await;
-    let mut goes = Reader::join_as(&server, CHANNEL, "u1").await;
+    let admin = AdminClient::of(&server);
+    let mut stays = SealedSubscriber::join_as(&server, CHANNEL, "u2").await;
+    let mut goes = SealedSubscriber::join_as(&server, CHANNEL, "u1").await;
     admin.rotate(&json!({})).await.expect(200, "rotate");
     revoke_member(&server, CHANNEL, "u1").await;
     for n in 0..20 {

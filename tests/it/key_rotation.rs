@@ -20,9 +20,9 @@ async fn publish_all(server: &TestServer, from: usize, to: usize) {
 }
 
 #[tokio::test]
-async fn e4_keys_go_through_their_states() {
+async fn e4_keys_pass_through_their_states() {
     let server = TestServer::start(&configuration("grace_seconds = 1")).await;
-    let admin = Admin::of(&server);
+    let admin = AdminClient::of(&server);
     let first = admin.report().await;
     assert_eq!((&first["app"], &first["derivation"]), (&json!("it"), &json!("pusher")), "{first}");
     assert_eq!(admin.states().await, ["active"]);
@@ -47,12 +47,12 @@ async fn e4_keys_go_through_their_states() {
 }
 
 #[tokio::test]
-async fn e4_subscribers_move_in_the_midst_of_events() {
+async fn e4_subscribers_are_rekeyed_during_traffic() {
     let server = TestServer::start(&configuration("settle_ms = 50")).await;
-    let admin = Admin::of(&server);
+    let admin = AdminClient::of(&server);
     let mut readers = Vec::new();
     for _ in 0..4 {
-        readers.push(Reader::join(&server, server.connect().await, CHANNEL).await);
+        readers.push(SealedSubscriber::join(&server, server.connect().await, CHANNEL).await);
     }
     publish_all(&server, 0, 10).await;
     admin.rotate_to(&master_key("second")).await;
@@ -71,7 +71,7 @@ async fn e4_subscribers_move_in_the_midst_of_events() {
     tokio::join!(publish_all(&server, 10, 60), read_all);
     admin.until_moved().await;
     for reader in &readers {
-        assert_eq!(reader.asked, 1, "one authorization for one rotation");
+        assert_eq!(reader.auth_requests, 1, "one authorization for one rotation");
         assert_eq!(reader.secret, shared_secret(&master_key("second"), CHANNEL));
     }
     let rotation = admin.report().await["rotation"].clone();
@@ -89,17 +89,17 @@ async fn e4_subscribers_move_in_the_midst_of_events() {
 }
 
 #[tokio::test]
-async fn e4_who_asks_before_its_turn_is_given_the_secret_that_it_is_served_with() {
+async fn e4_early_question_gets_the_secret_in_use() {
     let server = TestServer::start(&configuration("turns_per_second = 1")).await;
-    let admin = Admin::of(&server);
+    let admin = AdminClient::of(&server);
     let mut readers = Vec::new();
     for _ in 0..6 {
-        readers.push(Reader::join(&server, server.connect().await, CHANNEL).await);
+        readers.push(SealedSubscriber::join(&server, server.connect().await, CHANNEL).await);
     }
     let old = readers[0].secret;
     admin.rotate_to(&master_key("second")).await;
     for reader in &mut readers {
-        reader.fetch(&server).await;
+        reader.fetch_secret(&server).await;
     }
     let behind = readers.iter().filter(|reader| reader.secret == old).count();
     assert!(behind > 0, "at one turn a second some are still to have theirs");
@@ -111,10 +111,10 @@ async fn e4_who_asks_before_its_turn_is_given_the_secret_that_it_is_served_with(
 }
 
 #[tokio::test]
-async fn e4_on_a_quiet_channel_an_empty_event_makes_them_move() {
+async fn e4_quiet_channel_is_rekeyed_by_an_empty_event() {
     let server = TestServer::start(&configuration("nudge_event = \"wake\"")).await;
-    let admin = Admin::of(&server);
-    let mut reader = Reader::join(&server, server.connect().await, CHANNEL).await;
+    let admin = AdminClient::of(&server);
+    let mut reader = SealedSubscriber::join(&server, server.connect().await, CHANNEL).await;
     admin.rotate_to(&master_key("second")).await;
     assert_eq!(admin.report().await["rotation"]["remaining"], 1);
     reader.expect(&server, "wake", "{}").await;
@@ -127,10 +127,10 @@ async fn e4_on_a_quiet_channel_an_empty_event_makes_them_move() {
 }
 
 #[tokio::test]
-async fn e4_an_announced_key_opens_at_once_and_seals_in_its_time() {
+async fn e4_pending_key_opens_at_once_and_seals_when_active() {
     let server = TestServer::start(&configuration("")).await;
-    let admin = Admin::of(&server);
-    let mut reader = Reader::join(&server, server.connect().await, CHANNEL).await;
+    let admin = AdminClient::of(&server);
+    let mut reader = SealedSubscriber::join(&server, server.connect().await, CHANNEL).await;
     let (first, second) = (reader.secret, shared_secret(&master_key("second"), CHANNEL));
     let now = unix_now() as u64;
     let body = json!({"key": base64(&master_key("second")), "activate_in_seconds": 3});
@@ -143,23 +143,23 @@ async fn e4_an_announced_key_opens_at_once_and_seals_in_its_time() {
     let early = seal(&second, [9; 24], b"early");
     server.publish(CHANNEL, "e", &early).await;
     reader.expect(&server, "e", "early").await;
-    reader.fetch(&server).await;
-    assert_eq!((reader.secret, reader.asked), (first, 0));
+    reader.fetch_secret(&server).await;
+    assert_eq!((reader.secret, reader.auth_requests), (first, 0));
     admin.until_states(&["grace", "active"]).await;
     assert!(unix_now() as u64 >= at, "not before its time");
     reader.expect(&server, "sealcast:rekey", "{}").await;
-    assert_eq!((reader.secret, reader.asked), (second, 1));
+    assert_eq!((reader.secret, reader.auth_requests), (second, 1));
     server.stop().await;
 }
 
 #[tokio::test]
-async fn e4_who_cannot_move_is_served_until_the_grace_time_ends() {
+async fn e4_incapable_client_is_served_until_the_grace_period_ends() {
     let server = TestServer::start(&configuration("grace_seconds = 3\nhold_ms = 500")).await;
-    let admin = Admin::of(&server);
+    let admin = AdminClient::of(&server);
     let query = "protocol=7&client=pusher-dotnet-client&version=6.0";
     let dotnet = server.connect_with(query).await;
-    let mut dotnet = Reader::join(&server, dotnet, CHANNEL).await;
-    let mut other = Reader::join(&server, server.connect().await, CHANNEL).await;
+    let mut dotnet = SealedSubscriber::join(&server, dotnet, CHANNEL).await;
+    let mut other = SealedSubscriber::join(&server, server.connect().await, CHANNEL).await;
     admin.rotate_to(&master_key("second")).await;
     other.expect(&server, "sealcast:rekey", "{}").await;
     // It has moved once its events are sealed with the next key.
@@ -172,11 +172,11 @@ async fn e4_who_cannot_move_is_served_until_the_grace_time_ends() {
         dotnet.expect(&server, "e", &n.to_string()).await;
         other.expect(&server, "e", &n.to_string()).await;
     }
-    assert_eq!((dotnet.asked, other.asked), (0, 1));
+    assert_eq!((dotnet.auth_requests, other.auth_requests), (0, 1));
     dotnet.client.expect_rejection(4200).await;
     admin.until_states(&["retired", "active"]).await;
     // It reconnects, and is served with the active key.
-    let again = Reader::join(&server, server.connect_with(query).await, CHANNEL).await;
+    let again = SealedSubscriber::join(&server, server.connect_with(query).await, CHANNEL).await;
     assert_eq!(again.secret, shared_secret(&master_key("second"), CHANNEL));
     server.publish(CHANNEL, "e", "last").await;
     other.expect(&server, "e", "last").await;
@@ -184,15 +184,15 @@ async fn e4_who_cannot_move_is_served_until_the_grace_time_ends() {
 }
 
 #[tokio::test]
-async fn e4_envelopes_of_the_previous_key_are_sealed_again_for_who_has_moved() {
+async fn e4_envelopes_of_the_previous_key_are_resealed() {
     let server = TestServer::start(&configuration("")).await;
-    let admin = Admin::of(&server);
-    let mut moved = Reader::join(&server, server.connect().await, CHANNEL).await;
+    let admin = AdminClient::of(&server);
+    let mut moved = SealedSubscriber::join(&server, server.connect().await, CHANNEL).await;
     admin.rotate_to(&master_key("second")).await;
     moved.expect(&server, "sealcast:rekey", "{}").await;
     admin.until_moved().await;
     let dotnet = server.connect_with("protocol=7&client=pusher-dotnet-client").await;
-    let mut late = Reader::join(&server, dotnet, CHANNEL).await;
+    let mut late = SealedSubscriber::join(&server, dotnet, CHANNEL).await;
     assert_eq!(late.secret, moved.secret, "newcomers are given the active key's");
     for (label, opens) in [("first", true), ("second", true), ("third", false)] {
         let envelope = seal(&shared_secret(&master_key(label), CHANNEL), [7; 24], label.as_bytes());
@@ -212,24 +212,24 @@ async fn e4_envelopes_of_the_previous_key_are_sealed_again_for_who_has_moved() {
             moved.client.expect_silence().await;
         }
     }
-    assert_eq!((moved.asked, late.asked), (1, 0));
+    assert_eq!((moved.auth_requests, late.auth_requests), (1, 0));
     server.stop().await;
 }
 
 #[tokio::test]
-async fn e4_a_cached_event_opens_with_the_subscribers_own_secret() {
+async fn e4_cached_event_opens_with_each_subscribers_secret() {
     let server = TestServer::start(&configuration("")).await;
-    let admin = Admin::of(&server);
+    let admin = AdminClient::of(&server);
     let channel = "private-encrypted-cache-x";
     server.publish(channel, "kept", "value").await;
-    let mut before = Reader::authorized(&server, server.connect().await, channel).await;
+    let mut before = SealedSubscriber::authorized(&server, server.connect().await, channel).await;
     admin.rotate_to(&master_key("second")).await;
-    let mut after = Reader::authorized(&server, server.connect().await, channel).await;
+    let mut after = SealedSubscriber::authorized(&server, server.connect().await, channel).await;
     assert_ne!(before.secret, after.secret);
     for reader in [&mut before, &mut after] {
         reader.client.subscribe(channel).await;
         reader.expect(&server, "kept", "value").await;
-        assert_eq!(reader.asked, 0, "what it gets first opens with what it was given");
+        assert_eq!(reader.auth_requests, 0, "what it gets first opens with what it was given");
     }
     before.expect(&server, "sealcast:rekey", "{}").await;
     admin.until_moved().await;
@@ -238,16 +238,16 @@ async fn e4_a_cached_event_opens_with_the_subscribers_own_secret() {
     for reader in [&mut before, &mut after] {
         reader.expect(&server, "kept", "newer").await;
     }
-    assert_eq!((before.asked, after.asked), (1, 0));
-    let mut third = Reader::join(&server, server.connect().await, channel).await;
+    assert_eq!((before.auth_requests, after.auth_requests), (1, 0));
+    let mut third = SealedSubscriber::join(&server, server.connect().await, channel).await;
     third.expect(&server, "kept", "newer").await;
     server.stop().await;
 }
 
 #[tokio::test]
-async fn e4_secrets_of_the_apps_own_backend_are_cut_over_after_a_fixed_hold() {
+async fn e4_subscribers_of_a_backend_endpoint_move_after_a_fixed_hold() {
     let server = TestServer::start(&configuration("hold_ms = 700")).await;
-    let admin = Admin::of(&server);
+    let admin = AdminClient::of(&server);
     let mut client = server.connect().await;
     client.subscribe(CHANNEL).await;
     let secrets = ["first", "second"].map(|label| shared_secret(&master_key(label), CHANNEL));

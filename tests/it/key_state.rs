@@ -24,7 +24,7 @@ fn launch(config: &str, state_dir: &Path) -> Launch {
 
 /// The secret that the auth endpoint returns now.
 async fn secret(server: &TestServer) -> [u8; 32] {
-    Reader::authorized(server, server.connect().await, CHANNEL).await.secret
+    SealedSubscriber::authorized(server, server.connect().await, CHANNEL).await.secret
 }
 
 fn of(label: &str) -> [u8; 32] {
@@ -46,12 +46,12 @@ async fn refused(config: &str, state_dir: &Path) -> String {
 }
 
 #[tokio::test]
-async fn e4_a_rotation_goes_on_after_a_restart() {
+async fn e4_rotation_continues_after_a_restart() {
     let state = TempDir::new();
     let config = with_key("first");
     let server = launch(&config, state.path()).start().await;
-    let admin = Admin::at(state.path());
-    let behind = Reader::join(&server, server.connect().await, CHANNEL).await;
+    let admin = AdminClient::at(state.path());
+    let behind = SealedSubscriber::join(&server, server.connect().await, CHANNEL).await;
     admin.rotate_to(&master_key("second")).await;
     assert_eq!(admin.report().await["rotation"]["remaining"], 1);
     let before = admin.report().await["keys"].clone();
@@ -82,11 +82,11 @@ async fn e4_a_rotation_goes_on_after_a_restart() {
 }
 
 #[tokio::test]
-async fn e4_what_was_due_while_nobody_ran_happens_at_the_start() {
+async fn e4_overdue_changes_happen_at_the_start() {
     let state = TempDir::new();
     let config = with_key("first");
     let server = launch(&config, state.path()).start().await;
-    let admin = Admin::at(state.path());
+    let admin = AdminClient::at(state.path());
     let announced =
         json!({"key": base64(&master_key("second")), "activate_in_seconds": 1, "grace_seconds": 1});
     admin.rotate(&announced).await.expect(200, "announce");
@@ -100,10 +100,10 @@ async fn e4_what_was_due_while_nobody_ran_happens_at_the_start() {
 }
 
 #[tokio::test]
-async fn e3_another_key_in_the_configuration_is_a_rotation_at_the_start() {
+async fn e3_new_configured_key_rotates_at_the_start() {
     let state = TempDir::new();
     let server = launch(&with_key("first"), state.path()).start().await;
-    let admin = Admin::at(state.path());
+    let admin = AdminClient::at(state.path());
     admin.rotate_to(&master_key("second")).await;
     server.stop().await;
 
@@ -124,11 +124,11 @@ async fn e3_another_key_in_the_configuration_is_a_rotation_at_the_start() {
 }
 
 #[tokio::test]
-async fn e3_a_state_file_that_cannot_be_trusted_stops_the_start() {
+async fn e3_untrusted_state_file_stops_the_start() {
     let state = TempDir::new();
     let config = with_key("first");
     let server = launch(&config, state.path()).start().await;
-    let admin = Admin::at(state.path());
+    let admin = AdminClient::at(state.path());
     admin.rotate_to(&master_key("second")).await;
     server.stop().await;
     let path = state.path().join("it.keys.json");
@@ -164,15 +164,15 @@ async fn e3_a_state_file_that_cannot_be_trusted_stops_the_start() {
     server.stop().await;
 }
 
-struct Reloading {
+struct ReloadFixture {
     server: TestServer,
-    admin: Admin,
+    admin: AdminClient,
 }
 
-impl Reloading {
+impl ReloadFixture {
     async fn start(config: &str) -> Self {
         let server = TestServer::start(config).await;
-        let admin = Admin::of(&server);
+        let admin = AdminClient::of(&server);
         Self { server, admin }
     }
 
@@ -189,28 +189,28 @@ impl Reloading {
 }
 
 #[tokio::test]
-async fn e3_another_key_in_the_configuration_and_sighup_rotate() {
-    let it = Reloading::start(&with_key("first")).await;
-    let mut reader = Reader::join(&it.server, it.server.connect().await, CHANNEL).await;
+async fn e3_new_configured_key_rotates_on_sighup() {
+    let it = ReloadFixture::start(&with_key("first")).await;
+    let mut reader = SealedSubscriber::join(&it.server, it.server.connect().await, CHANNEL).await;
     it.reload(&with_key("first"), "the configuration was read again").await;
     assert_eq!(it.admin.states().await, ["active"]);
     it.reload(&with_key("second"), "subscribers move to it").await;
     assert_eq!(it.admin.states().await, ["grace", "active"]);
     reader.expect(&it.server, "sealcast:rekey", "{}").await;
-    assert_eq!((reader.asked, reader.secret), (1, of("second")));
+    assert_eq!((reader.auth_requests, reader.secret), (1, of("second")));
     it.admin.until_moved().await;
     // A key file is read again, too.
     let path = it.server.dir.write("key", &base64(&master_key("third")));
     it.reload(&configured(&format!("file:{}", path.display())), "subscribers move to it").await;
     reader.expect(&it.server, "sealcast:rekey", "{}").await;
-    assert_eq!((reader.asked, reader.secret), (2, of("third")));
+    assert_eq!((reader.auth_requests, reader.secret), (2, of("third")));
     it.server.stop().await;
 }
 
 #[tokio::test]
-async fn e3_a_configuration_that_cannot_be_applied_changes_nothing() {
-    let it = Reloading::start(&with_key("first")).await;
-    let mut reader = Reader::join(&it.server, it.server.connect().await, CHANNEL).await;
+async fn e3_inapplicable_configuration_changes_nothing() {
+    let it = ReloadFixture::start(&with_key("first")).await;
+    let mut reader = SealedSubscriber::join(&it.server, it.server.connect().await, CHANNEL).await;
     it.admin.rotate_to(&master_key("second")).await;
     reader.expect(&it.server, "sealcast:rekey", "{}").await;
     it.admin.until_moved().await;
@@ -249,9 +249,9 @@ async fn e3_a_configuration_that_cannot_be_applied_changes_nothing() {
 }
 
 #[tokio::test]
-async fn e3_a_key_in_the_configuration_waits_for_the_rotation_before_it() {
-    let it = Reloading::start(&with_key("first")).await;
-    let mut behind = Reader::join(&it.server, it.server.connect().await, CHANNEL).await;
+async fn e3_configured_key_waits_for_the_running_rotation() {
+    let it = ReloadFixture::start(&with_key("first")).await;
+    let mut behind = SealedSubscriber::join(&it.server, it.server.connect().await, CHANNEL).await;
     it.reload(&with_key("second"), "subscribers move to it").await;
     it.reload(&with_key("third"), "have not moved from the previous key yet").await;
     assert_eq!(it.admin.states().await, ["grace", "active"]);
@@ -263,8 +263,8 @@ async fn e3_a_key_in_the_configuration_waits_for_the_rotation_before_it() {
 }
 
 #[tokio::test]
-async fn c_what_only_a_new_start_can_change_is_named() {
-    let it = Reloading::start(&with_key("first")).await;
+async fn c_settings_that_need_a_restart_are_named() {
+    let it = ReloadFixture::start(&with_key("first")).await;
     let changed = with_key("second").replace(
         "workers = 2",
         "workers = 3\npath_prefix = \"/canary-prefix\"\nmessage_bytes = 70000\nbody_timeout_seconds = 7\ncapacity_percent = 80",
@@ -294,7 +294,7 @@ async fn c_what_only_a_new_start_can_change_is_named() {
 }
 
 #[tokio::test]
-async fn e3_a_master_key_from_the_environment_is_there_for_sighup_too() {
+async fn e3_environment_master_key_is_kept_for_sighup() {
     let state = TempDir::new();
     let server = Launch::serve(&config("authorizer = \"open\""))
         .arg("--state-dir")
@@ -307,6 +307,6 @@ async fn e3_a_master_key_from_the_environment_is_there_for_sighup_too() {
         server.printed().contains("the configuration was read again").then_some(())
     })
     .await;
-    assert_eq!(Admin::at(state.path()).states().await, ["active"]);
+    assert_eq!(AdminClient::at(state.path()).states().await, ["active"]);
     server.stop().await;
 }

@@ -22,11 +22,11 @@ fn of(label: &str) -> [u8; 32] {
 }
 
 /// One subscriber with the second key, and one straggler.
-async fn one_behind(server: &TestServer) -> (Reader, Reader) {
+async fn straggler_and_moved(server: &TestServer) -> (SealedSubscriber, SealedSubscriber) {
     let straggler = server.connect_with(NEVER_ASKS).await;
-    let straggler = Reader::join(server, straggler, CHANNEL).await;
-    let mut moved = Reader::join(server, server.connect().await, CHANNEL).await;
-    Admin::of(server).rotate_to(&master_key("second")).await;
+    let straggler = SealedSubscriber::join(server, straggler, CHANNEL).await;
+    let mut moved = SealedSubscriber::join(server, server.connect().await, CHANNEL).await;
+    AdminClient::of(server).rotate_to(&master_key("second")).await;
     moved.expect(server, "sealcast:rekey", "{}").await;
     until_behind(server, 1).await;
     (straggler, moved)
@@ -40,18 +40,18 @@ async fn until_behind(server: &TestServer, wanted: u64) {
 }
 
 async fn rotation(server: &TestServer) -> Value {
-    Admin::of(server).report().await["rotation"].clone()
+    AdminClient::of(server).report().await["rotation"].clone()
 }
 
 #[tokio::test]
-async fn f18_a_rotation_by_force_closes_those_behind_and_goes_on() {
+async fn f18_forced_rotation_closes_stragglers_and_continues() {
     let dir = TempDir::new();
     let audit = dir.path().join("audit.jsonl");
     let key = format!("authorizer = \"open\"\nmaster_key = \"{}\"", base64(&master_key("first")));
     let top = format!("audit_file = \"{}\"", audit.display());
     let server = TestServer::start(&config_of(&top, &[(APP, &key)])).await;
-    let admin = Admin::of(&server);
-    let (mut straggler, mut moved) = one_behind(&server).await;
+    let admin = AdminClient::of(&server);
+    let (mut straggler, mut moved) = straggler_and_moved(&server).await;
 
     let refused = admin.rotate(&json!({})).await;
     assert_eq!(refused.refused(409, "a second rotation"), "rotation_in_progress");
@@ -75,7 +75,8 @@ async fn f18_a_rotation_by_force_closes_those_behind_and_goes_on() {
     moved.expect(&server, "sealcast:rekey", "{}").await;
     admin.until_moved().await;
     assert_eq!(moved.secret, of("third"));
-    let again = Reader::join(&server, server.connect_with(NEVER_ASKS).await, CHANNEL).await;
+    let again =
+        SealedSubscriber::join(&server, server.connect_with(NEVER_ASKS).await, CHANNEL).await;
     assert_eq!(again.secret, of("third"));
     // Without stragglers it is an ordinary rotation.
     let answer = admin.rotate(&json!({"force": true})).await.expect(200, "nobody is behind");
@@ -89,9 +90,9 @@ async fn f18_a_rotation_by_force_closes_those_behind_and_goes_on() {
 }
 
 #[tokio::test]
-async fn f18_the_command_takes_force() {
+async fn f18_command_has_a_force_flag() {
     let server = TestServer::start(&with_key("first", "")).await;
-    let (mut straggler, _moved) = one_behind(&server).await;
+    let (mut straggler, _moved) = straggler_and_moved(&server).await;
     let rotate = || {
         Launch::new(&["keys", "rotate", "--app", "it", "--no-wait", "--state-dir"])
             .arg(server.dir.path().join(".sealcast"))
@@ -111,10 +112,10 @@ const WAITS: &str = "is in force, but for keys that wait for a rotation to end";
 const MOVES: &str = "subscribers move to it";
 
 #[tokio::test]
-async fn f18_a_reload_takes_all_else_and_its_key_when_the_rotation_has_ended() {
-    let it = Reloading::start(&with_key("first", "")).await;
-    let admin = Admin::of(&it.server);
-    let (straggler, mut moved) = one_behind(&it.server).await;
+async fn f18_reload_applies_the_rest_and_the_key_after_the_rotation() {
+    let it = ReloadFixture::start(&with_key("first", "")).await;
+    let admin = AdminClient::of(&it.server);
+    let (straggler, mut moved) = straggler_and_moved(&it.server).await;
     it.reload(&with_key("third", "[apps.it.limits]\nevent_bytes = 30"), WAITS).await;
     let printed = it.server.printed();
     for part in
@@ -134,29 +135,29 @@ async fn f18_a_reload_takes_all_else_and_its_key_when_the_rotation_has_ended() {
     assert!(list.stdout.contains(&line), "{list:?}");
     // Each reload reports it again.
     it.reload(&with_key("third", "[apps.it.limits]\nevent_bytes = 30"), WAITS).await;
-    assert_eq!(it.said(MOVES), 0);
+    assert_eq!(it.log_count(MOVES), 0);
 
     straggler.client.close().await;
-    it.until_said(MOVES, 1).await;
+    it.until_logged(MOVES, 1).await;
     assert_eq!(admin.states().await, ["grace", "grace", "active"]);
     assert_eq!(admin.report().await["keys"][2]["id"], waiting);
     assert_eq!(rotation(&it.server).await.get("waiting"), None);
     moved.expect(&it.server, "sealcast:rekey", "{}").await;
     assert_eq!(moved.secret, of("third"));
     admin.until_moved().await;
-    it.take(&with_key("third", "[apps.it.limits]\nevent_bytes = 30")).await;
-    assert_eq!(it.said(MOVES), 1, "it is the one that is named");
+    it.apply(&with_key("third", "[apps.it.limits]\nevent_bytes = 30")).await;
+    assert_eq!(it.log_count(MOVES), 1, "it is the one that is named");
     it.stop().await;
 }
 
 #[tokio::test]
-async fn f18_a_key_that_waits_is_taken_by_force_and_given_up_with_the_configuration() {
-    let it = Reloading::start(&with_key("first", "")).await;
-    let admin = Admin::of(&it.server);
-    let (mut straggler, mut moved) = one_behind(&it.server).await;
+async fn f18_waiting_key_is_forced_or_dropped_with_the_configuration() {
+    let it = ReloadFixture::start(&with_key("first", "")).await;
+    let admin = AdminClient::of(&it.server);
+    let (mut straggler, mut moved) = straggler_and_moved(&it.server).await;
     it.reload(&with_key("third", ""), WAITS).await;
     // The configuration names the previous key again: no key waits any more.
-    it.take(&with_key("first", "")).await;
+    it.apply(&with_key("first", "")).await;
     assert_eq!(rotation(&it.server).await.get("waiting"), None);
     it.reload(&with_key("third", ""), WAITS).await;
     let waiting = rotation(&it.server).await["waiting"].clone();
@@ -178,25 +179,25 @@ fn bearer() -> String {
     token(&json!({"alg": "HS256"}), &claims, JWT_SECRET)
 }
 
-async fn join_with_token(server: &TestServer, query: &str) -> Reader {
+async fn join_with_token(server: &TestServer, query: &str) -> SealedSubscriber {
     let client = server.connect_with(query).await;
     let (channel, bearer) = (CHANNEL.to_owned(), Some(bearer()));
     let (user, secret) = (None, [0; 32]);
-    let mut reader = Reader { client, channel, user, bearer, secret, asked: 0 };
-    reader.fetch(server).await;
+    let mut reader = SealedSubscriber { client, channel, user, bearer, secret, auth_requests: 0 };
+    reader.fetch_secret(server).await;
     reader.client.subscribe(CHANNEL).await;
     reader
 }
 
 /// An event under the next key only, unreadable for a client whose auth requests fail.
-async fn expect_nudge(reader: &mut Reader) {
+async fn expect_nudge(reader: &mut SealedSubscriber) {
     let frame = reader.client.next().await;
     let data = frame["data"].as_str().expect("data");
     assert_eq!(try_open(&reader.secret, data), None, "{frame}");
 }
 
 #[tokio::test]
-async fn f31_a_refused_question_closes_a_client_that_loses_its_secret_and_no_other() {
+async fn f31_refused_question_closes_only_a_client_without_its_secret() {
     let key = base64(&master_key("first"));
     let text = config(&format!(
         "authorizer = \"jwt\"\njwt_secret = \"{JWT_SECRET}\"\nmaster_key = \"{key}\"\n[apps.it.rotation]\nhold_ms = 3000"
@@ -206,21 +207,21 @@ async fn f31_a_refused_question_closes_a_client_that_loses_its_secret_and_no_oth
     let mut js = join_with_token(&server, "protocol=7&client=js").await;
     // Without a nudge before it, a refusal closes nothing.
     java.bearer = None;
-    java.ask(&server).await.expect(401, "without a token");
+    java.request_auth(&server).await.expect(401, "without a token");
     server.publish(CHANNEL, "e", "1").await;
     java.expect(&server, "e", "1").await;
     js.expect(&server, "e", "1").await;
 
-    Admin::of(&server).rotate_to(&master_key("second")).await;
+    AdminClient::of(&server).rotate_to(&master_key("second")).await;
     js.bearer = None;
     for reader in [&mut java, &mut js] {
         expect_nudge(reader).await;
-        reader.ask(&server).await.expect(401, "in its turn");
+        reader.request_auth(&server).await.expect(401, "in its turn");
     }
     server.publish(CHANNEL, "e", "2").await;
     java.client.expect_rejection(4200).await;
     js.expect(&server, "e", "2").await;
-    assert_eq!((js.asked, js.secret), (0, of("first")), "it goes on with what it has");
+    assert_eq!((js.auth_requests, js.secret), (0, of("first")), "it goes on with what it has");
     let counts = rotation(&server).await;
     assert_eq!((&counts["closed"], &counts["reverted"]), (&json!(1), &json!(1)), "{counts}");
     let again = join_with_token(&server, JAVA).await;
@@ -229,31 +230,31 @@ async fn f31_a_refused_question_closes_a_client_that_loses_its_secret_and_no_oth
 }
 
 #[tokio::test]
-async fn f31_a_client_that_loses_its_secret_is_closed_if_it_does_not_ask() {
+async fn f31_client_without_its_secret_is_closed_if_it_does_not_ask() {
     let server = TestServer::start(&with_key("first", "[apps.it.rotation]\nhold_ms = 400")).await;
     let java = server.connect_with(JAVA).await;
-    let mut java = Reader::join(&server, java, CHANNEL).await;
-    Admin::of(&server).rotate_to(&master_key("second")).await;
+    let mut java = SealedSubscriber::join(&server, java, CHANNEL).await;
+    AdminClient::of(&server).rotate_to(&master_key("second")).await;
     expect_nudge(&mut java).await;
     for n in 0..5 {
         server.publish(CHANNEL, "e", &n.to_string()).await;
     }
     java.client.expect_rejection(4200).await;
-    let again = Reader::join(&server, server.connect_with(JAVA).await, CHANNEL).await;
+    let again = SealedSubscriber::join(&server, server.connect_with(JAVA).await, CHANNEL).await;
     assert_eq!(again.secret, of("second"));
     server.stop().await;
 }
 
 #[tokio::test]
-async fn f31_on_a_quiet_channel_a_late_question_is_answered_with_the_next_secret() {
+async fn f31_quiet_channel_answers_a_late_question_with_the_next_secret() {
     let server = TestServer::start(&with_key("first", "[apps.it.rotation]\nhold_ms = 300")).await;
-    let admin = Admin::of(&server);
-    let mut late = Reader::join(&server, server.connect().await, CHANNEL).await;
+    let admin = AdminClient::of(&server);
+    let mut late = SealedSubscriber::join(&server, server.connect().await, CHANNEL).await;
     admin.rotate_to(&master_key("second")).await;
     expect_nudge(&mut late).await;
     until("it is given up", async || (rotation(&server).await["reverted"] == 1).then_some(()))
         .await;
-    late.fetch(&server).await;
+    late.fetch_secret(&server).await;
     assert_eq!(late.secret, of("second"));
     // Pongs reach the server slowly, and the new secret applies from then on.
     let moved = admin.until_moved();
@@ -262,28 +263,28 @@ async fn f31_on_a_quiet_channel_a_late_question_is_answered_with_the_next_secret
         late.expect(&server, "e", "1").await;
     };
     tokio::join!(moved, read);
-    assert_eq!(late.asked, 0);
+    assert_eq!(late.auth_requests, 0);
     server.stop().await;
 }
 
 #[tokio::test]
-async fn f31_on_a_busy_channel_a_late_client_is_waited_for_longer_in_its_next_turn() {
+async fn f31_busy_channel_gives_a_late_client_a_longer_next_turn() {
     let server = TestServer::start(&with_key("first", "[apps.it.rotation]\nhold_ms = 300")).await;
-    let admin = Admin::of(&server);
-    let mut late = Reader::join(&server, server.connect().await, CHANNEL).await;
+    let admin = AdminClient::of(&server);
+    let mut late = SealedSubscriber::join(&server, server.connect().await, CHANNEL).await;
     admin.rotate_to(&master_key("second")).await;
     expect_nudge(&mut late).await;
     server.publish(CHANNEL, "e", "1").await;
     late.expect(&server, "e", "1").await;
-    assert_eq!(late.asked, 0, "it was given up, and reads on");
+    assert_eq!(late.auth_requests, 0, "it was given up, and reads on");
     tokio::time::sleep(Duration::from_secs(2)).await;
-    late.fetch(&server).await;
+    late.fetch_secret(&server).await;
     assert_eq!(late.secret, of("first"), "for what is on its way");
     // Its next turn comes soon. It takes longer than the first hold was long.
     expect_nudge(&mut late).await;
     server.publish(CHANNEL, "e", "2").await;
     tokio::time::sleep(Duration::from_millis(400)).await;
-    late.fetch(&server).await;
+    late.fetch_secret(&server).await;
     assert_eq!(late.secret, of("second"));
     late.expect(&server, "e", "2").await;
     admin.until_moved().await;

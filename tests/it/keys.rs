@@ -20,7 +20,7 @@ fn fingerprint(output: &Output) -> String {
 }
 
 #[tokio::test]
-async fn e3_one_key_has_one_fingerprint_however_it_is_written() {
+async fn e3_key_has_one_fingerprint_in_any_notation() {
     let master = master_key("inspect");
     let standard = base64(&master);
     let rows = [
@@ -56,7 +56,7 @@ async fn e3_one_key_has_one_fingerprint_however_it_is_written() {
 }
 
 #[tokio::test]
-async fn e3_generated_keys_are_fresh_and_good() {
+async fn e3_generated_keys_are_unique_and_valid() {
     let mut seen = Vec::new();
     for _ in 0..3 {
         let output = Launch::new(&["keys", "generate"]).output("").await;
@@ -71,7 +71,7 @@ async fn e3_generated_keys_are_fresh_and_good() {
 }
 
 #[tokio::test]
-async fn e3_bad_keys_are_refused_without_being_shown() {
+async fn e3_bad_keys_are_rejected_and_not_echoed() {
     let good = base64(&master_key("bad"));
     let rows = [
         "x".to_owned(),
@@ -124,7 +124,7 @@ async fn e3_bad_keys_are_refused_without_being_shown() {
 }
 
 #[tokio::test]
-async fn e3_two_apps_must_not_share_a_key_unless_told_so() {
+async fn e3_apps_must_not_share_a_key_unless_allowed() {
     let key = |extra: &str| format!("master_key = \"{}\"\n{extra}", base64(&master_key("shared")));
     let in_hex =
         |extra: &str| format!("master_key = \"hex:{}\"\n{extra}", hex(&master_key("shared")));
@@ -142,7 +142,7 @@ async fn e3_two_apps_must_not_share_a_key_unless_told_so() {
 }
 
 #[tokio::test]
-async fn e3_keys_may_come_from_files_and_variables() {
+async fn e3_keys_from_files_and_variables() {
     let master = base64(&master_key("indirect"));
     let launch = Launch::new(&["config", "check"]);
     let path = launch.dir().write("master", &format!("{master}\n"));
@@ -160,7 +160,7 @@ async fn e3_keys_may_come_from_files_and_variables() {
 }
 
 #[tokio::test]
-async fn e3_vectors_say_whose_they_are_and_never_repeat_a_key() {
+async fn e3_vectors_name_their_key_and_do_not_repeat_it() {
     let published = Launch::new(&["keys", "vector"]).output("").await;
     assert_eq!(published.status.code(), Some(0), "{published:?}");
     assert!(published.stderr.contains("published example key"), "{published:?}");

@@ -30,9 +30,9 @@ fn requests() -> Vec<Request> {
 }
 
 #[tokio::test]
-async fn c_the_operations_listener_wants_the_token() {
+async fn c_operations_listener_needs_the_token() {
     let server = TestServer::start(&with_token()).await;
-    let admin = Admin::of(&server);
+    let admin = AdminClient::of(&server);
     let rows = [
         (None, "admin_token_missing"),
         (Some(TOKEN.to_owned()), "admin_token_missing"),
@@ -75,19 +75,19 @@ async fn c_the_operations_listener_wants_the_token() {
 }
 
 #[tokio::test]
-async fn c_without_a_token_the_operations_listener_has_no_such_thing() {
+async fn c_without_a_token_there_is_no_admin_api_over_tcp() {
     let server = TestServer::start(&configuration("")).await;
     for request in requests() {
         let request = request.header("Authorization", "Bearer ");
         let response = exchange(server.ops(), &request).await;
         assert_eq!(response.refused(404, format!("{request:?}")), "not_found");
     }
-    assert_eq!(Admin::of(&server).states().await, ["active"]);
+    assert_eq!(AdminClient::of(&server).states().await, ["active"]);
     server.stop().await;
 }
 
 #[tokio::test]
-async fn c_tokens_that_are_none_are_refused() {
+async fn c_invalid_tokens_are_rejected() {
     let rows = [
         ("admin_token = \"canary-short\"", "at least 16"),
         ("admin_token = \"canary with blanks in it\"", "printable ASCII"),
@@ -108,9 +108,9 @@ async fn c_tokens_that_are_none_are_refused() {
 }
 
 #[tokio::test]
-async fn c_the_socket_is_the_servers_own_users_and_goes_with_the_server() {
+async fn c_admin_socket_is_private_and_removed_at_the_end() {
     let server = TestServer::start(&configuration("")).await;
-    let admin = Admin::of(&server);
+    let admin = AdminClient::of(&server);
     let metadata = std::fs::metadata(&admin.socket).expect("a socket");
     assert!(metadata.file_type().is_socket());
     assert_eq!(metadata.permissions().mode() & 0o777, 0o600);
@@ -123,11 +123,11 @@ async fn c_the_socket_is_the_servers_own_users_and_goes_with_the_server() {
 }
 
 #[tokio::test]
-async fn c_one_state_directory_has_one_server() {
+async fn c_state_directory_has_one_server() {
     let state = TempDir::new();
     let launch = || Launch::serve(&configuration("")).arg("--state-dir").arg(state.path());
     let server = launch().start().await;
-    let admin = Admin::at(state.path());
+    let admin = AdminClient::at(state.path());
     let output = launch().output("").await;
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     assert!(output.stderr.contains("another server has the state directory"), "{output:?}");
@@ -145,7 +145,7 @@ async fn c_one_state_directory_has_one_server() {
 }
 
 #[tokio::test]
-async fn c_without_a_state_directory_the_server_serves_all_the_same() {
+async fn c_server_runs_without_a_state_directory() {
     let dir = TempDir::new();
     let file = dir.write("file", "no directory");
     let long = dir.path().join("x".repeat(100));
@@ -162,12 +162,12 @@ async fn c_without_a_state_directory_the_server_serves_all_the_same() {
 }
 
 #[tokio::test]
-async fn c_what_is_done_to_keys_is_in_the_audit_log_by_the_way_in() {
+async fn c_audit_log_names_the_admin_interface_of_key_changes() {
     let dir = TempDir::new();
     let path = dir.path().join("audit.jsonl");
     let top = format!("admin_token = \"{TOKEN}\"\naudit_file = \"{}\"", path.display());
     let server = TestServer::start(&configuration(&top)).await;
-    let admin = Admin::of(&server);
+    let admin = AdminClient::of(&server);
     admin.rotate(&json!({})).await.expect(200, "rotate");
     admin.revoke("0123456789ab").await.refused(404, "revoke");
     let rotate = requests().remove(2).header("Authorization", &format!("Bearer {TOKEN}"));

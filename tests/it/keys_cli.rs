@@ -32,7 +32,7 @@ fn refused(output: &Output, says: &str) {
 #[tokio::test]
 async fn c_keys_are_listed_rotated_and_revoked() {
     let server = TestServer::start(&configuration()).await;
-    let admin = Admin::of(&server);
+    let admin = AdminClient::of(&server);
     let listed = good(&keys(&server, "list").output("").await);
     let first = id(&admin.report().await["keys"][0]);
     assert!(listed.contains(&first) && listed.contains("active"), "{listed}");
@@ -62,10 +62,10 @@ async fn c_keys_are_listed_rotated_and_revoked() {
 }
 
 #[tokio::test]
-async fn c_rotate_shows_subscribers_until_all_have_moved() {
+async fn c_rotate_shows_progress_until_all_have_moved() {
     let server = TestServer::start(&configuration()).await;
-    let admin = Admin::of(&server);
-    let mut reader = Reader::join(&server, server.connect().await, CHANNEL).await;
+    let admin = AdminClient::of(&server);
+    let mut reader = SealedSubscriber::join(&server, server.connect().await, CHANNEL).await;
     let key = base64(&master_key("second"));
     let launch = keys(&server, "rotate").arg("--key").arg(&key);
     let moves = async {
@@ -94,7 +94,7 @@ async fn c_rotate_shows_subscribers_until_all_have_moved() {
 }
 
 #[tokio::test]
-async fn c_keys_of_a_server_elsewhere_take_the_token() {
+async fn c_remote_server_takes_the_token() {
     let server = TestServer::start(&configuration()).await;
     let token = server.dir.write("token", &format!("{TOKEN}\n"));
     let wrong = server.dir.write("wrong", "not-the-token-of-this-server");
@@ -121,7 +121,7 @@ async fn c_keys_of_a_server_elsewhere_take_the_token() {
 }
 
 #[tokio::test]
-async fn c_what_is_wrong_is_said_in_a_sentence() {
+async fn c_errors_are_sentences() {
     let server = TestServer::start(&configuration()).await;
     let canary = "canary-key-that-is-none";
     refused(&keys(&server, "rotate").arg("--key").arg(canary).output("").await, "23 characters");
@@ -150,6 +150,6 @@ async fn c_what_is_wrong_is_said_in_a_sentence() {
         .arg("--config")
         .arg(server.dir.path().join("elsewhere.toml"));
     good(&launch.output("").await);
-    assert_eq!(Admin::of(&server).states().await, ["active"]);
+    assert_eq!(AdminClient::of(&server).states().await, ["active"]);
     server.stop().await;
 }

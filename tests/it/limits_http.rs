@@ -210,7 +210,7 @@ fn app(limits: &str) -> String {
 }
 
 #[tokio::test]
-async fn s11_requests_at_the_edge_of_the_default_limits() {
+async fn s11_requests_at_default_limits() {
     let server = TestServer::start(&app("")).await;
     for row in ROWS {
         check(&server, row, row.default).await;
@@ -219,7 +219,7 @@ async fn s11_requests_at_the_edge_of_the_default_limits() {
 }
 
 #[tokio::test]
-async fn s11_requests_at_the_edge_of_other_limits() {
+async fn s11_requests_at_configured_limits() {
     let mut settings = String::new();
     for row in ROWS {
         let line = format!("limits.{} = {}\n", row.setting, row.other);
@@ -236,7 +236,7 @@ async fn s11_requests_at_the_edge_of_other_limits() {
 
 /// A subscriber of the sealed channel gets the largest allowed event, longer after sealing.
 #[tokio::test]
-async fn s11_what_sealing_adds_does_not_count() {
+async fn s11_sealing_overhead_does_not_count() {
     let server = TestServer::start(&app("limits.event_bytes = 100")).await;
     let mut client = server.connect().await;
     client.subscribe(ENCRYPTED).await;
@@ -264,7 +264,7 @@ fn padded(length: usize) -> Request {
 }
 
 #[tokio::test]
-async fn s11_bodies_at_the_edge_of_the_limit() {
+async fn s11_bodies_at_the_limit() {
     for (top, limit) in [("", 1 << 20), ("http_body_bytes = 3000", 3000)] {
         let server = TestServer::start(&config_of(top, &[(APP, "")])).await;
         for size in [limit - 1, limit] {
@@ -279,7 +279,7 @@ async fn s11_bodies_at_the_edge_of_the_limit() {
 }
 
 #[tokio::test]
-async fn s11_questions_at_the_edge_of_16_kib() {
+async fn s11_auth_requests_at_16_kib() {
     let server = TestServer::start(&config("authorizer = \"open\"\nexplain = true")).await;
     let client = server.connect().await;
     let form = client.auth_form("private-x");
@@ -306,7 +306,7 @@ async fn signed_at(server: &TestServer, offset: i64) -> Response {
 /// A second may end between the signature and the check: repeat cases at the edge until they did
 /// not cross it.
 #[tokio::test]
-async fn s11_clocks_at_the_edge_of_ten_minutes() {
+async fn s11_clock_skew_at_ten_minutes() {
     let server = TestServer::start(&config("")).await;
     for offset in [598, 599, -598] {
         signed_at(&server, offset).await.expect(200, offset);

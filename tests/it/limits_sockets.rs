@@ -30,7 +30,7 @@ async fn expect_limit(client: &mut Client, channel: &str, code: &str, limit: usi
 }
 
 #[tokio::test]
-async fn s11_connections_of_an_app() {
+async fn s11_connections_per_app() {
     let limited = (APP, "limits.connections = 3");
     let server = TestServer::start(&config_of("", &[limited, (OTHER, "")])).await;
     let mut clients = Vec::new();
@@ -49,7 +49,7 @@ async fn s11_connections_of_an_app() {
 }
 
 #[tokio::test]
-async fn s11_bytes_of_a_message() {
+async fn s11_bytes_per_message() {
     for (top, limit) in [("", 65_536), ("message_bytes = 2000", 2000)] {
         let server = TestServer::start(&config_of(top, &[(APP, "")])).await;
         let mut bystander = server.bystander().await;
@@ -58,7 +58,7 @@ async fn s11_bytes_of_a_message() {
             text.extend(std::iter::repeat_n(' ', size - text.len()));
             text
         };
-        let mut raw = Raw::open(&server).await;
+        let mut raw = RawSocket::open(&server).await;
         for size in [limit - 1, limit] {
             raw.write(&text(message(size))).await;
             assert_eq!(raw.next_frame().await.json()["event"], "pusher:pong", "{size}");
@@ -66,7 +66,7 @@ async fn s11_bytes_of_a_message() {
         raw.write(&text(message(limit + 1))).await;
         raw.expect_close(1009, limit + 1).await;
         // The length counts across fragments.
-        let mut raw = Raw::open(&server).await;
+        let mut raw = RawSocket::open(&server).await;
         let (long, half) = (message(limit + 1), limit / 2);
         raw.write(&frame(TEXT, &long[..half])).await;
         raw.write(&frame(FIN | CONTINUATION, &long[half..])).await;
@@ -77,21 +77,21 @@ async fn s11_bytes_of_a_message() {
 }
 
 #[tokio::test]
-async fn s11_channels_of_a_connection() {
+async fn s11_channels_per_connection() {
     for (server, limit) in servers("channels_per_connection", 10_000, 3).await {
         let mut client = server.connect().await;
         let names: Vec<String> = (0..limit).map(|n| format!("c-{n}")).collect();
         // In groups, so that the answers fit into an outbox.
         for names in names.chunks(500) {
             for name in names {
-                client.ask(name).await;
+                client.send_subscribe(name).await;
             }
             for name in names {
                 client.expect_subscribed(name).await;
             }
         }
         for more in ["more", "private-more"] {
-            client.ask(more).await;
+            client.send_subscribe(more).await;
             expect_limit(&mut client, more, "too_many_channels", limit).await;
         }
         client.unsubscribe("c-0").await;
@@ -101,7 +101,7 @@ async fn s11_channels_of_a_connection() {
 }
 
 #[tokio::test]
-async fn s11_bytes_of_a_channel_name() {
+async fn s11_bytes_per_channel_name() {
     for (server, limit) in servers("channel_name_bytes", 200, 20).await {
         let mut client = server.connect().await;
         for prefix in ["", "private-", "presence-"] {
@@ -114,7 +114,7 @@ async fn s11_bytes_of_a_channel_name() {
                     _ => client.subscribe(&name(size)).await,
                 }
             }
-            client.ask(&name(limit + 1)).await;
+            client.send_subscribe(&name(limit + 1)).await;
             expect_limit(&mut client, &name(limit + 1), "invalid_channel", limit).await;
         }
         server.stop().await;
@@ -122,7 +122,7 @@ async fn s11_bytes_of_a_channel_name() {
 }
 
 #[tokio::test]
-async fn s11_members_of_a_presence_channel() {
+async fn s11_members_per_presence_channel() {
     for (server, limit) in servers("presence_members", 100, 3).await {
         let mut clients = Vec::new();
         for n in 1..=limit {
@@ -132,7 +132,7 @@ async fn s11_members_of_a_presence_channel() {
             clients.push(client);
         }
         let mut late = server.connect().await;
-        late.ask_presence("presence-x", r#"{"user_id":"late"}"#).await;
+        late.send_presence_subscribe("presence-x", r#"{"user_id":"late"}"#).await;
         expect_limit(&mut late, "presence-x", "channel_full", limit).await;
         // A member that is present may join with another connection.
         late.join("presence-x", &json!({"user_id": 1})).await;
@@ -141,7 +141,7 @@ async fn s11_members_of_a_presence_channel() {
 }
 
 #[tokio::test]
-async fn s11_bytes_of_a_member() {
+async fn s11_bytes_per_member() {
     for (server, limit) in servers("presence_member_bytes", 1024, 99).await {
         let mut client = server.connect().await;
         let data = |size: usize| {
@@ -150,18 +150,18 @@ async fn s11_bytes_of_a_member() {
         };
         for size in [limit - 1, limit] {
             assert_eq!(data(size).len(), size);
-            client.ask_presence("presence-x", &data(size)).await;
+            client.send_presence_subscribe("presence-x", &data(size)).await;
             client.expect_joined("presence-x").await;
             client.unsubscribe("presence-x").await;
         }
-        client.ask_presence("presence-x", &data(limit + 1)).await;
+        client.send_presence_subscribe("presence-x", &data(limit + 1)).await;
         expect_limit(&mut client, "presence-x", "invalid_member", limit).await;
         server.stop().await;
     }
 }
 
 #[tokio::test]
-async fn s11_characters_of_a_user_id() {
+async fn s11_characters_per_user_id() {
     for (server, limit) in servers("user_id_chars", 128, 5).await {
         for size in [limit - 1, limit] {
             let mut client = server.connect().await;
@@ -172,9 +172,9 @@ async fn s11_characters_of_a_user_id() {
         }
         let mut client = server.connect().await;
         let data = json!({"user_id": "é".repeat(limit + 1)}).to_string();
-        client.ask_presence("presence-x", &data).await;
+        client.send_presence_subscribe("presence-x", &data).await;
         expect_limit(&mut client, "presence-x", "invalid_member", limit).await;
-        client.ask_sign_in(&json!({"id": "u".repeat(limit + 1)}).to_string()).await;
+        client.send_sign_in(&json!({"id": "u".repeat(limit + 1)}).to_string()).await;
         let sentence = client.expect_error(Some(4009)).await;
         assert!(sentence.contains(&limit.to_string()), "{sentence}");
         server.stop().await;
@@ -182,7 +182,7 @@ async fn s11_characters_of_a_user_id() {
 }
 
 #[tokio::test]
-async fn s11_ids_of_a_watchlist() {
+async fn s11_ids_per_watchlist() {
     for (server, limit) in servers("watchlist_ids", 100, 3).await {
         for size in [limit - 1, limit, limit + 1] {
             let mut client = server.connect().await;
@@ -215,7 +215,7 @@ async fn refused_event(client: &mut Client, limit: usize) {
 }
 
 #[tokio::test]
-async fn s11_bytes_of_a_client_event() {
+async fn s11_bytes_per_client_event() {
     for (server, limit) in servers("client_event_bytes", 10_240, 50).await {
         let [mut sender, mut other] = pair(&server).await;
         for size in [limit - 1, limit] {
@@ -236,7 +236,7 @@ async fn s11_bytes_of_a_client_event() {
 }
 
 #[tokio::test]
-async fn s11_characters_of_a_client_event_s_name() {
+async fn s11_characters_per_client_event_name() {
     for (server, limit) in servers("event_name_chars", 200, 12).await {
         let [mut sender, mut other] = pair(&server).await;
         let name = |size: usize| format!("client-{}", "é".repeat(size - 7));
@@ -254,12 +254,12 @@ async fn s11_characters_of_a_client_event_s_name() {
 /// All in one write, so that no time passes between them: as many as the limit pass, and of as many
 /// again some are refused.
 #[tokio::test]
-async fn s11_client_events_of_a_second() {
+async fn s11_client_events_per_second() {
     for (server, limit) in servers("client_events_per_second", 10, 3).await {
         let mut other = server.connect().await;
         other.subscribe("private-x").await;
         for count in [limit - 1, limit, 3 * limit] {
-            let (mut raw, id) = Raw::open_with_id(&server).await;
+            let (mut raw, id) = RawSocket::open_with_id(&server).await;
             let auth = APP.channel_auth(&id, "private-x", None);
             let data = json!({"channel": "private-x", "auth": auth});
             let join = json!({"event": "pusher:subscribe", "data": data});
@@ -293,7 +293,7 @@ async fn s11_client_events_of_a_second() {
 }
 
 #[tokio::test]
-async fn s11_how_long_events_are_kept() {
+async fn s11_cached_events_expire_in_time() {
     for (server, limit) in servers("cache_ttl_seconds", 1800, 90).await {
         server.publish("cache-x", "e", "1").await;
         let answer = server.get("/channels/cache-x", &[("info", "cache")]).await.expect(200, limit);
@@ -312,7 +312,7 @@ async fn s11_how_long_events_are_kept() {
 
 /// An event longer than the outbox does not close a socket that reads.
 #[tokio::test]
-async fn s11_the_largest_of_everything_passes_at_once() {
+async fn s11_all_maxima_pass_together() {
     let server = TestServer::start(&app("")).await;
     let mut client = server.connect().await;
     let names: Vec<String> = (0..100).map(|n| format!("{n:03}{}", "n".repeat(197))).collect();

@@ -16,7 +16,7 @@ fn trigger(prefix: &str, data: &str) -> Request {
 }
 
 #[tokio::test]
-async fn c_the_api_is_where_it_listens_and_nowhere_else() {
+async fn c_api_listens_on_its_own_address_only() {
     let server = launch("").start().await;
     let mut client = server.connect().await;
     client.subscribe("news").await;
@@ -53,9 +53,9 @@ async fn c_the_api_is_where_it_listens_and_nowhere_else() {
 }
 
 #[tokio::test]
-async fn c_no_socket_is_opened_where_the_api_is() {
+async fn c_no_websockets_on_the_api_listener() {
     let server = launch("").start().await;
-    let mut line = Line::dial(server.api()).await;
+    let mut line = HttpConnection::dial(server.api()).await;
     line.write(&upgrade_request(&server.socket_path(), "")).await;
     let answer = line.read("GET").await;
     assert_eq!(answer.refused(404, "an upgrade"), "not_found");
@@ -72,10 +72,10 @@ fn offering_http2() -> Request {
 }
 
 #[tokio::test]
-async fn c_a_request_that_offers_another_protocol_is_a_request() {
+async fn c_protocol_upgrade_offers_are_ignored() {
     let server = TestServer::start(&config("")).await;
     for _ in 0..2 {
-        let mut line = server.line().await;
+        let mut line = server.http_connection().await;
         line.write(&offering_http2().bytes()).await;
         let answer = line.read("POST").await;
         answer.expect(200, "an offer of HTTP/2");
@@ -85,7 +85,7 @@ async fn c_a_request_that_offers_another_protocol_is_a_request() {
 }
 
 #[tokio::test]
-async fn c_the_prefix_stands_in_front_of_both() {
+async fn c_prefix_applies_to_both_listeners() {
     let mut server = launch("path_prefix = \"/ws\"").start().await;
     server.prefix = "/ws";
     let mut client = server.connect().await;
@@ -104,12 +104,12 @@ async fn c_the_prefix_stands_in_front_of_both() {
 
 /// Its header is required, independent of the other listener.
 #[tokio::test]
-async fn c_the_apis_listener_may_be_behind_a_balancer_of_its_own() {
+async fn c_api_listener_may_have_its_own_balancer() {
     let top = "api_proxy_protocol = true\ntrusted_proxies = [\"127.0.0.1\"]";
     let server = launch(top).start().await;
     let mut client = server.connect().await;
     client.subscribe("news").await;
-    let mut line = Line::dial(server.api()).await;
+    let mut line = HttpConnection::dial(server.api()).await;
     line.write(&proxy_v2("203.0.113.7")).await;
     line.send(&trigger("", "behind")).await.expect(200, "behind a header");
     assert_eq!(client.expect_event("e").await, "behind");
@@ -118,7 +118,7 @@ async fn c_the_apis_listener_may_be_behind_a_balancer_of_its_own() {
 }
 
 #[tokio::test]
-async fn c_two_listeners_with_one_address_are_refused() {
+async fn c_duplicate_listener_addresses_are_rejected() {
     let top = "listen = \"127.0.0.1:4567\"\napi_listen = \"127.0.0.1:4567\"";
     let launch = Launch::new(&["config", "check"]).config(&config_of(top, &[(APP, "")]));
     let output = launch.output("").await;

@@ -15,7 +15,7 @@ fn configuration() -> String {
 }
 
 /// The entry without its time, which must be present.
-fn timeless(mut entry: Value) -> Value {
+fn without_time(mut entry: Value) -> Value {
     let time = entry.as_object_mut().and_then(|entry| entry.remove("time"));
     let time = time.as_ref().and_then(Value::as_str).unwrap_or_default().to_owned();
     assert!(time.len() == 24 && time.contains('T') && time.ends_with('Z'), "{time}: {entry}");
@@ -23,7 +23,7 @@ fn timeless(mut entry: Value) -> Value {
 }
 
 #[tokio::test]
-async fn c_connections_and_subscriptions_come_and_go() {
+async fn c_connections_and_subscriptions_are_shown() {
     let server = TestServer::start(&configuration()).await;
     let mut watcher = Watcher::of(&server, "?type=connection_*,*subscribed,signed_in").await;
     let mut client = server.connect().await;
@@ -50,7 +50,7 @@ async fn c_connections_and_subscriptions_come_and_go() {
         of("connection_closed", json!({"code": 1000})),
     ];
     for wanted in wanted {
-        assert_eq!(timeless(watcher.next().await), wanted);
+        assert_eq!(without_time(watcher.next().await), wanted);
     }
     let _refused = Client::dial(&server, APP, "/app/nobody?protocol=7", &[]).await;
     let refused = watcher.next().await;
@@ -61,13 +61,13 @@ async fn c_connections_and_subscriptions_come_and_go() {
 }
 
 #[tokio::test]
-async fn c_calls_of_the_api_are_told_with_what_they_name() {
+async fn c_api_calls_are_shown_with_their_parameters() {
     let server = TestServer::start(&configuration()).await;
     let mut watcher = Watcher::of(&server, "?type=api_call").await;
     let event = |name: &str, channel: &str| json!({"name": name, "channel": channel, "data": "x"});
     let body = json!({"name": "e", "channels": ["a", "b"], "data": "payload"});
     server.post("/events", &body).await.expect(200, "events");
-    let mut call = timeless(watcher.next().await);
+    let mut call = without_time(watcher.next().await);
     let took = call.as_object_mut().expect("an object").remove("microseconds");
     assert!(took.is_some_and(|took| took.as_u64().is_some_and(|took| took > 0)), "{call}");
     let wanted = json!({
@@ -98,14 +98,14 @@ async fn c_calls_of_the_api_are_told_with_what_they_name() {
 }
 
 #[tokio::test]
-async fn c_a_refusal_has_the_id_that_the_client_and_the_log_have() {
+async fn c_refusal_has_the_same_id_for_client_log_and_feed() {
     let server = TestServer::start(&configuration()).await;
     let mut watcher = Watcher::of(&server, "?type=refused,auth_*").await;
     let mut client = server.connect().await;
     let data = json!({"channel": "private-x", "auth": client.auth("private-y", None)});
     client.send(&json!({"event": "pusher:subscribe", "data": data})).await;
     let told = client.expect_refused("private-x").await;
-    let entry = timeless(watcher.next().await);
+    let entry = without_time(watcher.next().await);
     let wanted = json!({
         "type": "refused", "app": "it", "socket_id": client.socket_id, "channel": "private-x",
         "code": "auth_signature", "id": told["id"],
@@ -124,7 +124,7 @@ async fn c_a_refusal_has_the_id_that_the_client_and_the_log_have() {
     assert_eq!((&denied["type"], &denied["refusal"]), (&json!("auth_denied"), &id), "{denied}");
     let form = client.auth_form("private-x") + "&user_id=u1";
     server.send(Request::new("POST", "/pusher/auth").form(&form)).await.expect(200, "open");
-    let granted = timeless(watcher.next().await);
+    let granted = without_time(watcher.next().await);
     let wanted = json!({
         "type": "auth_granted", "app": "it", "channel": "private-x", "user": "u1",
         "socket_id": client.socket_id, "by": "open",
@@ -134,14 +134,14 @@ async fn c_a_refusal_has_the_id_that_the_client_and_the_log_have() {
 }
 
 #[tokio::test]
-async fn c_events_are_told_as_envelopes_and_sizes() {
+async fn c_events_are_shown_as_envelopes_and_sizes() {
     let mut canaries = Canaries::default();
     canaries.plant("payload", "payload-canary-5b1d77aa02");
     canaries.plant("master key", master_key("live"));
     canaries.plant("shared secret", shared_secret(&master_key("live"), SEALED));
     let payload = "payload-canary-5b1d77aa02";
     let server = TestServer::start(&configuration()).await;
-    let key = id(&Admin::of(&server).report().await["keys"][0]);
+    let key = id(&AdminClient::of(&server).report().await["keys"][0]);
     let mut watcher = Watcher::of(&server, "").await;
     let mut client = server.connect().await;
     for channel in [SEALED, BLIND, "public", "private-x"] {
@@ -149,7 +149,7 @@ async fn c_events_are_told_as_envelopes_and_sizes() {
     }
     let mut lines = Vec::new();
     let mut find = async |kind: &str| loop {
-        let line = watcher.line().await;
+        let line = watcher.next_text().await;
         lines.push(line.clone());
         let entry: Value = serde_json::from_str(&line).expect("JSON");
         if entry["type"] == kind {
@@ -164,7 +164,7 @@ async fn c_events_are_told_as_envelopes_and_sizes() {
         "type": "event", "app": "it", "channel": SEALED, "name": "e", "subscribers": 1, "key": key,
         "bytes": frame["data"].as_str().expect("a string").len(), "envelope": envelope,
     });
-    assert_eq!(timeless(find("event").await), wanted, "the very envelope that was sent");
+    assert_eq!(without_time(find("event").await), wanted, "the very envelope that was sent");
 
     let sealed = seal(&[9; 32], [1; 24], payload.as_bytes());
     server.publish(BLIND, "e", &sealed).await;
@@ -179,7 +179,7 @@ async fn c_events_are_told_as_envelopes_and_sizes() {
         "type": "event", "app": "it", "channel": "public", "name": "e", "subscribers": 1,
         "bytes": payload.len(),
     });
-    assert_eq!(timeless(find("event").await), wanted);
+    assert_eq!(without_time(find("event").await), wanted);
     server.publish("nobody-there", "e", payload).await;
     assert_eq!(find("event").await["subscribers"], 0);
     server.publish("private-encrypted-nobody", "e", payload).await;
@@ -190,7 +190,7 @@ async fn c_events_are_told_as_envelopes_and_sizes() {
         "type": "client_event", "app": "it", "socket_id": client.socket_id, "channel": "private-x",
         "name": "client-e", "bytes": payload.len(), "subscribers": 1,
     });
-    assert_eq!(timeless(find("client_event").await), wanted);
+    assert_eq!(without_time(find("client_event").await), wanted);
     // Refused: plaintext for a channel in blind mode.
     let body = json!({"name": "e", "channel": BLIND, "data": payload});
     server.post("/events", &body).await.refused(422, "plaintext");
@@ -200,8 +200,8 @@ async fn c_events_are_told_as_envelopes_and_sizes() {
 }
 
 #[tokio::test]
-async fn c_keys_and_webhooks_are_told() {
-    let receiver = Receiver::start(Answer::Status(200)).await;
+async fn c_keys_and_webhooks_are_shown() {
+    let receiver = WebhookReceiver::start(ReceiverReply::Status(200)).await;
     let key = base64(&master_key("live"));
     let configuration = with_webhooks(
         &format!("master_key = \"{key}\""),
@@ -209,25 +209,25 @@ async fn c_keys_and_webhooks_are_told() {
     );
     let server = TestServer::start(&configuration).await;
     let mut watcher = Watcher::of(&server, "?type=key_*,rotation_*,webhook_*").await;
-    let admin = Admin::of(&server);
+    let admin = AdminClient::of(&server);
     let first = id(&admin.report().await["keys"][0]);
     let second = admin.rotate_to(&master_key("second")).await;
     let started = watcher.find("rotation_started").await;
     let wanted = json!({"type": "rotation_started", "app": "it", "from": first, "to": second});
-    assert_eq!(timeless(started), wanted);
+    assert_eq!(without_time(started), wanted);
     watcher.find("rotation_finished").await;
     admin.revoke(&first).await.expect(200, "revoke");
     assert_eq!(watcher.find("key_revoked").await["key"], first);
 
     let mut client = server.connect().await;
     client.subscribe("c").await;
-    let delivered = timeless(watcher.find("webhook_delivered").await);
+    let delivered = without_time(watcher.find("webhook_delivered").await);
     let wanted = json!({
         "type": "webhook_delivered", "app": "it", "endpoint": receiver.addr.to_string(),
         "events": 1, "attempt": 1,
     });
     assert_eq!(delivered, wanted, "of the URL its host alone");
-    receiver.answer(Answer::Status(500));
+    receiver.answer(ReceiverReply::Status(500));
     client.subscribe("d").await;
     let failed = watcher.find("webhook_failed").await;
     assert_eq!(failed["reason"], "it answered 500", "{failed}");

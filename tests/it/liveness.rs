@@ -13,7 +13,7 @@ const IMPATIENT: &str = "activity_timeout_seconds = 1\npong_timeout_seconds = 1"
 const PATIENT: &str = "activity_timeout_seconds = 1\npong_timeout_seconds = 2";
 
 #[tokio::test]
-async fn s1_7_every_shape_of_a_ping_event_is_answered() {
+async fn s1_7_each_form_of_ping_event_is_answered() {
     let server = TestServer::start(&config("")).await;
     let mut client = server.connect().await;
     let rows = [
@@ -34,7 +34,7 @@ async fn s1_7_every_shape_of_a_ping_event_is_answered() {
 }
 
 #[tokio::test]
-async fn s1_7_a_pong_event_is_accepted_silently() {
+async fn s1_7_pong_event_is_accepted_silently() {
     let server = TestServer::start(&config("")).await;
     let mut client = server.connect().await;
     for frame in [json!({"event": "pusher:pong", "data": {}}), json!({"event": "pusher:pong"})] {
@@ -45,9 +45,9 @@ async fn s1_7_a_pong_event_is_accepted_silently() {
 }
 
 #[tokio::test]
-async fn s1_7_a_ping_frame_gets_its_payload_back() {
+async fn s1_7_ping_frame_gets_its_payload_back() {
     let server = TestServer::start(&config("")).await;
-    let mut raw = Raw::open(&server).await;
+    let mut raw = RawSocket::open(&server).await;
     for payload in [&b""[..], b"swift", &[0xff; 125]] {
         raw.write(&frame(FIN | PING, payload)).await;
         let pong = raw.next_frame().await;
@@ -59,7 +59,7 @@ async fn s1_7_a_ping_frame_gets_its_payload_back() {
 }
 
 /// The next frame, without the additional ping event that a server may send.
-async fn next_control(raw: &mut Raw) -> Frame {
+async fn next_control(raw: &mut RawSocket) -> Frame {
     loop {
         let frame = raw.next_frame().await;
         if frame.opcode() == TEXT && frame.json()["event"] == "pusher:ping" {
@@ -70,9 +70,9 @@ async fn next_control(raw: &mut Raw) -> Frame {
 }
 
 #[tokio::test]
-async fn s1_7_silence_is_probed_with_a_control_frame_and_ends_with_4201() {
+async fn s1_7_silence_is_probed_by_a_ping_frame_and_closed_with_4201() {
     let server = TestServer::start(&config_of(IMPATIENT, &[(APP, "")])).await;
-    let mut raw = Raw::open(&server).await;
+    let mut raw = RawSocket::open(&server).await;
     let probe = next_control(&mut raw).await;
     assert_eq!(probe.first, FIN | PING, "{probe:?}");
     let mut last = next_control(&mut raw).await;
@@ -87,12 +87,12 @@ async fn s1_7_silence_is_probed_with_a_control_frame_and_ends_with_4201() {
 }
 
 #[tokio::test]
-async fn s1_7_a_member_who_falls_silent_leaves_the_channel() {
+async fn s1_7_silent_member_leaves_the_channel() {
     let server = TestServer::start(&config_of(IMPATIENT, &[(APP, "")])).await;
     let mut watcher = server.connect().await;
     watcher.join("presence-room", &json!({"user_id": "w"})).await;
 
-    let (mut raw, socket_id) = Raw::open_with_id(&server).await;
+    let (mut raw, socket_id) = RawSocket::open_with_id(&server).await;
     let channel_data = json!({"user_id": "silent"}).to_string();
     let auth = APP.channel_auth(&socket_id, "presence-room", Some(&channel_data));
     let data = json!({"channel": "presence-room", "auth": auth, "channel_data": channel_data});
@@ -106,7 +106,7 @@ async fn s1_7_a_member_who_falls_silent_leaves_the_channel() {
 }
 
 #[tokio::test]
-async fn s1_7_an_answer_of_any_kind_keeps_the_connection() {
+async fn s1_7_any_answer_keeps_the_connection() {
     let server = TestServer::start(&config_of(PATIENT, &[(APP, "")])).await;
     let answers: [(&str, Vec<u8>); 4] = [
         ("a pong frame", frame(FIN | PONG, b"")),
@@ -116,7 +116,7 @@ async fn s1_7_an_answer_of_any_kind_keeps_the_connection() {
     ];
     let mut sockets = Vec::new();
     for (name, answer) in answers {
-        sockets.push((name, answer, Raw::open(&server).await));
+        sockets.push((name, answer, RawSocket::open(&server).await));
     }
     // Four rounds are more than the silence and the grace time together.
     for round in 0..4 {
@@ -138,9 +138,9 @@ async fn s1_7_an_answer_of_any_kind_keeps_the_connection() {
 }
 
 #[tokio::test]
-async fn s1_7_events_to_a_client_do_not_count_as_its_activity() {
+async fn s1_7_outgoing_events_are_not_client_activity() {
     let server = TestServer::start(&config_of(IMPATIENT, &[(APP, "")])).await;
-    let mut raw = Raw::open(&server).await;
+    let mut raw = RawSocket::open(&server).await;
     raw.write(&text(r#"{"event":"pusher:subscribe","data":{"channel":"news"}}"#)).await;
     let end = tokio::time::Instant::now() + DEADLINE;
     let mut code = None;

@@ -37,13 +37,13 @@ fn find<'a>(lines: &'a [Value], message: &str) -> &'a Value {
 }
 
 #[tokio::test]
-async fn c_json_logs_are_one_object_per_line_with_fields_that_are_documented() {
-    let receiver = Receiver::start(Answer::Status(500)).await;
+async fn c_json_logs_have_one_object_per_line_with_documented_fields() {
+    let receiver = WebhookReceiver::start(ReceiverReply::Status(500)).await;
     let top = "log = \"debug\"\nlog_format = \"json\"\n";
     let hooks = with_webhooks("", &[&hooks_url(&receiver, "")]);
     let server = TestServer::start(&format!("{top}{hooks}")).await;
     let mut client = server.connect().await;
-    client.ask("private-encrypted").await;
+    client.send_subscribe("private-encrypted").await;
     client.expect_refused("private-encrypted").await;
     let nasty = json!({"channel": "a\nb\u{1b}[2J", "auth": ""});
     client.send(&json!({"event": "pusher:subscribe", "data": nasty})).await;
@@ -84,7 +84,7 @@ async fn c_json_logs_are_one_object_per_line_with_fields_that_are_documented() {
 }
 
 #[tokio::test]
-async fn c_what_a_stranger_sends_is_escaped_in_the_log() {
+async fn c_client_input_is_escaped_in_the_log() {
     let server = TestServer::start(&config("")).await;
     let mut client = server.connect().await;
     let nasty = json!({"channel": "a\n2026-01-31 ERROR forged\u{1b}[2J", "auth": ""});
@@ -107,7 +107,7 @@ async fn f13_secrets_in_the_place_of_keys_and_controls_do_not_reach_the_log() {
         format!("/{master}/app/{}?protocol=7", APP.key),
         "/app/%C2%9B31m%E2%80%AE?protocol=7".to_owned(),
     ] {
-        let mut raw = Raw::dial(&server).await;
+        let mut raw = RawSocket::dial(&server).await;
         raw.write(&upgrade_request(&path, "")).await;
         raw.read_head().await;
         raw.next_frame().await;

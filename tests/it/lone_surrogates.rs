@@ -26,7 +26,7 @@ fn channel_data(answer: &Value) -> Value {
 }
 
 #[tokio::test]
-async fn f22_triggers_and_batches_are_taken() {
+async fn f22_triggers_and_batches_are_accepted() {
     let server = TestServer::start(&config("")).await;
     let mut client = server.connect().await;
     client.subscribe("orders").await;
@@ -44,7 +44,7 @@ async fn f22_triggers_and_batches_are_taken() {
 }
 
 #[tokio::test]
-async fn f22_client_events_arrive_as_texts() {
+async fn f22_client_events_arrive_as_text() {
     let server = TestServer::start(&config("client_events = true")).await;
     let (mut alice, mut bob) = (server.connect().await, server.connect().await);
     alice.subscribe("private-x").await;
@@ -65,11 +65,11 @@ async fn f22_members_and_users_are_read() {
     let mut client = server.connect().await;
     // The signature covers the text as it was sent.
     let data = cut(&json!({"user_id": "u", "user_info": {"name": CUT}}));
-    client.ask_presence("presence-x", &data).await;
+    client.send_presence_subscribe("presence-x", &data).await;
     let roster = client.expect_joined("presence-x").await;
     assert_eq!(roster["hash"]["u"], json!({"name": TEXT}), "{roster}");
     let data = cut(&json!({"id": "u", "user_info": {"name": CUT}, "watchlist": [CUT]}));
-    client.ask_sign_in(&data).await;
+    client.send_sign_in(&data).await;
     let answer = client.expect_event("pusher:signin_success").await;
     assert_eq!(answer["user_data"], data, "{answer}");
     let mut other = server.connect().await;
@@ -78,7 +78,7 @@ async fn f22_members_and_users_are_read() {
 }
 
 #[tokio::test]
-async fn f22_the_open_auth_endpoint_reads_user_info() {
+async fn f22_open_auth_endpoint_reads_user_info() {
     let server = TestServer::start(&config("authorizer = \"open\"")).await;
     let client = server.connect().await;
     let ask = async |request: Request| {
@@ -98,7 +98,7 @@ async fn f22_the_open_auth_endpoint_reads_user_info() {
 }
 
 #[tokio::test]
-async fn f22_claims_of_tokens_are_read() {
+async fn f22_token_claims_are_read() {
     let app = format!("authorizer = \"jwt\"\njwt_secret = \"{SECRET}\"");
     let server = TestServer::start(&config(&app)).await;
     let client = server.connect().await;
@@ -123,9 +123,9 @@ async fn f22_claims_of_tokens_are_read() {
 }
 
 #[tokio::test]
-async fn f22_answers_of_the_application_and_keys_of_issuers_are_read() {
+async fn f22_forward_answers_and_issuer_keys_are_read() {
     let body = cut(&json!({"user_id": "u", "user_info": {"name": CUT}}));
-    let target = Target::start(Reply::new(200, "application/json", &body)).await;
+    let target = StubServer::start(Reply::new(200, "application/json", &body)).await;
     let app = format!("authorizer = \"forward\"\n[apps.it.forward]\nurl = \"{}\"", target.url("/"));
     let server = TestServer::start(&config(&app)).await;
     let client = server.connect().await;
@@ -139,7 +139,7 @@ async fn f22_answers_of_the_application_and_keys_of_issuers_are_read() {
 
     let key = IssuerKey::new(Algorithm::ES256);
     let keys = cut(&json!({"keys": [key.jwk("a"), {"kty": "other", "name": CUT}]}));
-    let issuer = Target::start(Reply::new(200, "application/json", &keys)).await;
+    let issuer = StubServer::start(Reply::new(200, "application/json", &keys)).await;
     let app = format!(
         "authorizer = \"jwt\"\n[apps.it.jwt]\nalgorithms = [\"ES256\"]\njwks_url = \"{}\"",
         issuer.url("/keys")

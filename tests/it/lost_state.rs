@@ -24,15 +24,15 @@ async fn revoke(server: &TestServer, user: &str) -> u64 {
 }
 
 async fn secret_of(server: &TestServer, user: &'static str) -> [u8; 32] {
-    let mut reader = Reader::authorized(server, server.connect().await, CHANNEL).await;
+    let mut reader = SealedSubscriber::authorized(server, server.connect().await, CHANNEL).await;
     reader.user = Some(user);
-    reader.fetch(server).await;
+    reader.fetch_secret(server).await;
     reader.secret
 }
 
 /// A new event opens with the new secret and with none of the old ones.
 async fn nothing_opens_with(server: &TestServer, old: &[[u8; 32]]) {
-    let mut reader = Reader::join_as(server, CHANNEL, "u9").await;
+    let mut reader = SealedSubscriber::join_as(server, CHANNEL, "u9").await;
     server.publish(CHANNEL, "e", "later").await;
     let frame = reader.client.next().await;
     let data = frame["data"].as_str().expect("an envelope");
@@ -43,7 +43,7 @@ async fn nothing_opens_with(server: &TestServer, old: &[[u8; 32]]) {
 }
 
 #[tokio::test]
-async fn f3_a_restored_key_file_lets_no_old_secret_open_anything() {
+async fn f3_after_a_restored_key_file_old_secrets_open_nothing() {
     let state = TempDir::new();
     let key_file = state.path().join("it.keys.json");
     let server = launch(state.path()).start().await;
@@ -71,7 +71,7 @@ async fn f3_a_restored_key_file_lets_no_old_secret_open_anything() {
 
 /// The file is lost while the server runs, and the app is removed and added again.
 #[tokio::test]
-async fn f3_an_app_that_comes_back_without_its_file_lets_no_old_secret_open_anything() {
+async fn f3_after_a_lost_key_file_old_secrets_open_nothing() {
     let other = format!("master_key = \"{}\"", base64(&master_key("other")));
     let both = config_of("", &[(APP, &app()), (OTHER, &other)]);
     let server = TestServer::start(&both).await;
@@ -96,7 +96,7 @@ async fn f3_an_app_that_comes_back_without_its_file_lets_no_old_secret_open_anyt
 }
 
 #[tokio::test]
-async fn f3_a_file_with_epochs_from_before_they_were_times_is_read() {
+async fn f3_file_with_small_epochs_is_read() {
     let state = TempDir::new();
     let key_file = state.path().join("it.keys.json");
     let server = launch(state.path()).start().await;
@@ -111,7 +111,7 @@ async fn f3_a_file_with_epochs_from_before_they_were_times_is_read() {
 }
 
 #[tokio::test]
-async fn f3_the_start_says_which_revocation_is_the_newest() {
+async fn f3_start_logs_the_newest_revocation() {
     let state = TempDir::new();
     let line = async |server: &TestServer| {
         until("the newest revocation", async || {
@@ -148,7 +148,7 @@ async fn f3_the_start_says_which_revocation_is_the_newest() {
 const WARNING: &str = "derivation hkdf";
 
 #[tokio::test]
-async fn f3_state_that_does_not_last_is_warned_of() {
+async fn f3_ephemeral_state_causes_a_warning() {
     let state = TempDir::new();
     let not_a_directory = state.write("file", "");
     let warned = async |config: &str, state: &Path| {
@@ -173,7 +173,7 @@ async fn f3_state_that_does_not_last_is_warned_of() {
 }
 
 #[tokio::test]
-async fn f3_vectors_take_the_salt() {
+async fn f3_vectors_accept_the_salt() {
     let vectors = async |args: &[&str]| {
         let output = Launch::new(&["keys", "vector"]);
         let output = args.iter().fold(output, |launch, arg| launch.arg(arg)).output("").await;

@@ -12,7 +12,7 @@ use crate::{
 
 const PING_EVENT: &str = r#"{"event":"pusher:ping"}"#;
 
-fn unhurried(app: &str) -> String {
+fn with_long_timeouts(app: &str) -> String {
     config(&format!("limits.frames_per_second = 0\n{app}"))
 }
 
@@ -23,7 +23,7 @@ pub fn resident(server: &TestServer) -> u64 {
 }
 
 /// Writes the frame again and again until the server takes no more; how often it was taken whole.
-pub async fn flood(stream: &mut Wire, frame: &[u8], most: usize) -> usize {
+pub async fn flood(stream: &mut BoxedStream, frame: &[u8], most: usize) -> usize {
     let many = frame.repeat(1 + 16 * 1024 / frame.len());
     let (mut written, most) = (0, most * frame.len());
     while written < most {
@@ -39,8 +39,8 @@ pub async fn flood(stream: &mut Wire, frame: &[u8], most: usize) -> usize {
 }
 
 #[tokio::test]
-async fn f14_a_socket_that_never_reads_is_not_read_from() {
-    let server = TestServer::start(&unhurried("")).await;
+async fn f14_socket_that_never_reads_is_not_read_from() {
+    let server = TestServer::start(&with_long_timeouts("")).await;
     let mut bystander = server.bystander().await;
     let rubbish = text("{");
     let floods = [text(""), text(PING_EVENT), frame(FIN | PING, ""), rubbish];
@@ -68,9 +68,10 @@ async fn f14_a_socket_that_never_reads_is_not_read_from() {
 
 /// Late reads in the middle of one segment lose and reorder nothing.
 #[tokio::test]
-async fn f14_who_reads_late_gets_every_answer_in_order() {
-    let server = TestServer::start(&unhurried("limits.channels_per_connection = 100000")).await;
-    let mut raw = Raw::open(&server).await;
+async fn f14_late_reader_gets_each_answer_in_order() {
+    let server =
+        TestServer::start(&with_long_timeouts("limits.channels_per_connection = 100000")).await;
+    let mut raw = RawSocket::open(&server).await;
     const MANY: usize = 3000;
     let mut bytes = Vec::new();
     for n in 0..MANY {
@@ -92,13 +93,13 @@ async fn f14_who_reads_late_gets_every_answer_in_order() {
 }
 
 #[tokio::test]
-async fn f14_two_clients_that_only_send_do_not_lock_each_other_up() {
+async fn f14_two_sending_clients_do_not_block_each_other() {
     let app = "client_events = true\nlimits.client_events_per_second = 1000000";
-    let server = TestServer::start(&unhurried(app)).await;
+    let server = TestServer::start(&with_long_timeouts(app)).await;
     let mut bystander = server.bystander().await;
     let mut raws = Vec::new();
     for _ in 0..2 {
-        let (mut raw, id) = Raw::open_with_id(&server).await;
+        let (mut raw, id) = RawSocket::open_with_id(&server).await;
         let data =
             json!({"channel": "private-x", "auth": APP.channel_auth(&id, "private-x", None)});
         raw.write(&text(json!({"event": "pusher:subscribe", "data": data}).to_string())).await;
@@ -123,7 +124,7 @@ async fn f14_two_clients_that_only_send_do_not_lock_each_other_up() {
 }
 
 #[tokio::test]
-async fn f14_a_socket_that_takes_nothing_is_closed_whatever_it_sends() {
+async fn f14_stalled_socket_is_closed_whatever_it_sends() {
     let top = "stalled_seconds = 2\noutbox_bytes = 60000000\nhttp_body_bytes = 2000000";
     let app = "limits.event_bytes = 1000000\nlimits.frames_per_second = 0";
     let server = TestServer::start(&config_of(top, &[(APP, app)])).await;
@@ -160,7 +161,7 @@ async fn f14_a_socket_that_takes_nothing_is_closed_whatever_it_sends() {
 
 /// The rate of one second, ten of them as a burst, and the allowed channels.
 #[tokio::test]
-async fn f14_frames_pass_up_to_the_limit_and_one_more_closes() {
+async fn f14_frames_up_to_the_limit_pass_and_one_more_closes() {
     let app = "limits.frames_per_second = 1\nlimits.channels_per_connection = 90";
     let server = TestServer::start(&config(app)).await;
     let kinds: [(&str, Vec<u8>, usize); 4] = [
@@ -171,7 +172,7 @@ async fn f14_frames_pass_up_to_the_limit_and_one_more_closes() {
     ];
     for (name, frame, answers) in kinds {
         for count in [99, 100, 101] {
-            let mut raw = Raw::open(&server).await;
+            let mut raw = RawSocket::open(&server).await;
             raw.write(&frame.repeat(count)).await;
             for n in 0..count.min(100) * answers {
                 assert_ne!(raw.next_frame().await.opcode(), CLOSE, "{name}: {n} of {count}");
@@ -185,7 +186,7 @@ async fn f14_frames_pass_up_to_the_limit_and_one_more_closes() {
         }
     }
     // Fragments are frames, too.
-    let mut raw = Raw::open(&server).await;
+    let mut raw = RawSocket::open(&server).await;
     let mut parts = frame(TEXT, "");
     parts.extend(frame(CONTINUATION, "").repeat(100));
     raw.write(&parts).await;
@@ -198,9 +199,9 @@ async fn f14_frames_pass_up_to_the_limit_and_one_more_closes() {
 }
 
 #[tokio::test]
-async fn f14_a_page_of_ten_thousand_channels_joins_them_all_at_once() {
+async fn f14_ten_thousand_channels_can_be_joined_at_once() {
     let server = TestServer::start(&config("")).await;
-    let mut raw = Raw::open(&server).await;
+    let mut raw = RawSocket::open(&server).await;
     for part in 0..20 {
         let mut bytes = Vec::new();
         for n in 0..500 {
@@ -220,8 +221,8 @@ async fn f14_a_page_of_ten_thousand_channels_joins_them_all_at_once() {
 
 /// The short form of `benches/load/attack`.
 #[tokio::test]
-async fn f14_memory_comes_back_after_an_attack_and_newcomers_are_let_in() {
-    let server = TestServer::start(&unhurried("")).await;
+async fn f14_memory_recovers_after_an_attack_and_newcomers_are_accepted() {
+    let server = TestServer::start(&with_long_timeouts("")).await;
     for _ in 0..20 {
         server.connect().await.close().await;
     }
@@ -250,7 +251,7 @@ async fn f14_memory_comes_back_after_an_attack_and_newcomers_are_let_in() {
 }
 
 #[tokio::test]
-async fn f14_short_of_memory_the_fullest_connections_are_closed_and_newcomers_let_in() {
+async fn f14_memory_shortage_closes_the_fullest_connections() {
     let probe = TestServer::start(&config("")).await;
     let used = resident(&probe);
     probe.stop().await;
@@ -277,7 +278,7 @@ async fn f14_short_of_memory_the_fullest_connections_are_closed_and_newcomers_le
     }
     server.still_serves(&mut bystander, "an overload").await;
     until("a newcomer to be let in", async || {
-        let mut raw = Raw::dial(&server).await;
+        let mut raw = RawSocket::dial(&server).await;
         raw.write(&upgrade_request(&server.socket_path(), "")).await;
         raw.read_head().await;
         (raw.next_frame().await.json()["event"] == "pusher:connection_established").then_some(())
@@ -304,7 +305,7 @@ async fn f14_a_connection_is_charged_for_the_members_that_it_brings() {
     let data = json!({"user_id": "u", "user_info": "x".repeat(1_000_000)}).to_string();
     let (most, mut joined) = (60, 0);
     let end = loop {
-        client.ask_presence(&format!("presence-{joined}"), &data).await;
+        client.send_presence_subscribe(&format!("presence-{joined}"), &data).await;
         match client.incoming().await {
             Incoming::Text(_) => joined += 1,
             Incoming::Closed(code, _) => break code,

@@ -14,7 +14,7 @@ fn sealing(app: &str) -> String {
 }
 
 #[tokio::test]
-async fn it_is_on_the_operations_listener_alone_and_read_only() {
+async fn metrics_are_read_only_and_on_the_operations_listener() {
     let server = TestServer::start(&config("")).await;
     server.scrape().await;
     let here = exchange(server.ops(), &Request::new("POST", "/metrics")).await;
@@ -24,7 +24,7 @@ async fn it_is_on_the_operations_listener_alone_and_read_only() {
 }
 
 #[tokio::test]
-async fn connections_come_and_go_by_their_reasons() {
+async fn connections_are_counted_by_close_reason() {
     let server = TestServer::start(&config("limits.connections = 3")).await;
     let clients = [server.connect().await, server.connect().await, server.connect().await];
     let mut refused = Client::dial(&server, APP, &server.socket_path(), &[]).await;
@@ -126,7 +126,7 @@ async fn deliveries_are_events_times_subscribers() {
 }
 
 #[tokio::test]
-async fn what_is_sealed_relayed_and_refused() {
+async fn sealed_relayed_and_refused_events_are_counted() {
     let server = TestServer::start(&sealing("")).await;
     let secret = shared_secret(&master_key("metrics"), SEALED);
     for n in 0..65 {
@@ -157,13 +157,13 @@ async fn what_is_sealed_relayed_and_refused() {
 }
 
 #[tokio::test]
-async fn a_rotation_shows_in_keys_and_in_the_reasons_of_questions() {
+async fn rotation_appears_in_keys_and_reauth_reasons() {
     let server = TestServer::start(&sealing("")).await;
-    let mut reader = Reader::join(&server, server.connect().await, SEALED).await;
+    let mut reader = SealedSubscriber::join(&server, server.connect().await, SEALED).await;
     let asked = |reason: &'static str| [("reason", reason)];
     let scrape = server.scrape().await;
     assert_eq!(scrape.sum("sealcast_reauth_total", &asked("join")), 1.0);
-    let admin = Admin::of(&server);
+    let admin = AdminClient::of(&server);
     let old = id(&admin.report().await["keys"][0]);
     let new = admin.rotate_to(&master_key("metrics, the next")).await;
     reader.expect(&server, "sealcast:rekey", "{}").await;

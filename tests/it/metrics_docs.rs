@@ -32,7 +32,7 @@ fn documented() -> BTreeMap<String, Row> {
 }
 
 /// The name of the series in a query.
-fn asked_as(name: &str, kind: &str) -> String {
+fn series_name(name: &str, kind: &str) -> String {
     match kind {
         "counter" => format!("{name}_total"),
         "info" => format!("{name}_info"),
@@ -41,21 +41,21 @@ fn asked_as(name: &str, kind: &str) -> String {
 }
 
 #[tokio::test]
-async fn every_family_stands_in_the_document_as_it_is() {
-    let receiver = Receiver::start(Answer::Status(200)).await;
+async fn each_family_is_documented() {
+    let receiver = WebhookReceiver::start(ReceiverReply::Status(200)).await;
     let key = base64(&master_key("documented"));
     let app = format!("authorizer = \"open\"\nmaster_key = \"{key}\"");
     let server = TestServer::start(&with_webhooks(&app, &[&hooks_url(&receiver, "")])).await;
     let mut client = server.connect().await;
     client.send(&json!({"event": "pusher:subscribe", "data": {"channel": "private-x"}})).await;
     client.expect_refused("private-x").await;
-    client.ask_sign_in("{}").await;
+    client.send_sign_in("{}").await;
     client.expect_error(Some(4009)).await;
     server.publish("news", "e", "d").await;
     let scrape = server.scrape().await;
     let mut documented = documented();
     for (name, family) in &scrape.families {
-        let name = asked_as(name, &family.kind);
+        let name = series_name(name, &family.kind);
         let row = documented.remove(&name);
         let row = row.unwrap_or_else(|| panic!("{name} is not in docs/metrics.md"));
         let sample = family.samples.first();
@@ -80,7 +80,7 @@ fn names_in(text: &str) -> BTreeSet<&str> {
 }
 
 #[test]
-fn dashboard_and_alerts_ask_for_families_that_there_are() {
+fn dashboard_and_alerts_use_existing_families() {
     let documented = documented();
     for file in ["deploy/grafana/sealcast.json", "deploy/prometheus/alerts.yml"] {
         let text = project_file(file);
@@ -98,7 +98,7 @@ fn dashboard_and_alerts_ask_for_families_that_there_are() {
 }
 
 #[test]
-fn each_alert_names_a_section_that_there_is() {
+fn each_alert_links_an_existing_section() {
     let text = project_file("docs/metrics.md");
     let headings = text.lines().filter(|line| line.starts_with('#'));
     let anchor = |line: &str| {

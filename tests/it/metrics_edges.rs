@@ -11,7 +11,7 @@ fn open(app: &str) -> String {
 }
 
 #[tokio::test]
-async fn requests_are_counted_by_the_templates_of_their_routes() {
+async fn requests_are_counted_by_route_template() {
     let server = TestServer::start(&open("limits.auth_per_socket = 1")).await;
     let mut client = server.connect().await;
     client.subscribe("news").await;
@@ -54,13 +54,13 @@ async fn requests_are_counted_by_the_templates_of_their_routes() {
 }
 
 #[tokio::test]
-async fn a_route_is_the_same_behind_a_prefix() {
+async fn prefix_does_not_change_the_route() {
     let launch = Launch::serve(&config_of("path_prefix = \"/sockets\"", &[(APP, "")]));
     let mut server = launch.start().await;
     server.prefix = "/sockets";
     server.send(Request::new("GET", "/health")).await.expect(200, "health");
     exchange(server.ops(), &Request::new("GET", "/health")).await.expect(200, "health");
-    let outside = server.line().await.send(&Request::new("GET", "/elsewhere")).await;
+    let outside = server.http_connection().await.send(&Request::new("GET", "/elsewhere")).await;
     assert_eq!(outside.status, 404);
     let scrape = server.scrape().await;
     let requests = "sealcast_http_requests_total";
@@ -74,7 +74,7 @@ async fn a_route_is_the_same_behind_a_prefix() {
 }
 
 #[tokio::test]
-async fn who_is_let_in_and_who_is_not_by_the_code() {
+async fn authorizations_are_counted_by_code() {
     let server =
         TestServer::start(&open("limits.auth_per_user = 1\nlimits.presence_members = 1")).await;
     let mut client = server.connect().await;
@@ -91,7 +91,7 @@ async fn who_is_let_in_and_who_is_not_by_the_code() {
     while ask("/pusher/user-auth", &user).await == 200 {}
     client.send(&json!({"event": "pusher:subscribe", "data": {"channel": "private-x", "auth": "canary:1"}})).await;
     client.expect_refused("private-x").await;
-    client.ask_sign_in("{\"id\":7}").await;
+    client.send_sign_in("{\"id\":7}").await;
     client.expect_error(Some(4009)).await;
 
     let scrape = server.scrape().await;
@@ -116,8 +116,8 @@ async fn who_is_let_in_and_who_is_not_by_the_code() {
 }
 
 #[tokio::test]
-async fn webhooks_are_counted_until_it_is_known_what_becomes_of_them() {
-    let receiver = Receiver::start(Answer::Status(200)).await;
+async fn webhooks_are_counted_once_their_outcome_is_known() {
+    let receiver = WebhookReceiver::start(ReceiverReply::Status(200)).await;
     let server =
         TestServer::start(&with_webhooks("", &[&hooks_url(&receiver, "retry_seconds = 1")])).await;
     let mut client = server.connect().await;
@@ -125,7 +125,7 @@ async fn webhooks_are_counted_until_it_is_known_what_becomes_of_them() {
     let (events, app) = ("sealcast_webhook_events_total", APP_LABEL);
     let scrape = server.until_metric(events, &[app, ("outcome", "delivered")], 1.0).await;
     assert_eq!(scrape.sum("sealcast_webhook_attempts_total", &[app, ("status", "2xx")]), 1.0);
-    receiver.answer(Answer::Status(500));
+    receiver.answer(ReceiverReply::Status(500));
     client.subscribe("two").await;
     let failed = server.until_metric("sealcast_webhook_queued_events", &[app], 1.0).await;
     assert!(failed.sum("sealcast_webhook_queued_bytes", &[app]) > 0.0);
@@ -143,8 +143,8 @@ const CHANNEL: &str = "private-encrypted-canary.channel";
 
 /// Names of clients and backends, and secrets, used in as many ways as possible.
 #[tokio::test]
-async fn nothing_that_a_client_or_a_backend_has_chosen_stands_in_it() {
-    let receiver = Receiver::start(Answer::Status(500)).await;
+async fn labels_never_come_from_clients_or_backends() {
+    let receiver = WebhookReceiver::start(ReceiverReply::Status(500)).await;
     let master = master_key("canary of the metrics");
     let text = with_webhooks(
         &format!("authorizer = \"open\"\nmaster_key = \"{}\"", base64(&master)),
@@ -172,7 +172,7 @@ async fn nothing_that_a_client_or_a_backend_has_chosen_stands_in_it() {
     canaries.plant("master key", master);
     canaries.plant("shared secret", shared_secret(&master, CHANNEL));
 
-    let mut reader = Reader::join_as(&server, CHANNEL, "canary.user.id").await;
+    let mut reader = SealedSubscriber::join_as(&server, CHANNEL, "canary.user.id").await;
     canaries.plant("socket id", &reader.client.socket_id);
     let member = json!({"user_id": "canary.user.id", "user_info": {"name": "canary.user.id"}});
     reader.client.join("presence-canary.room", &member).await;
@@ -202,12 +202,12 @@ async fn nothing_that_a_client_or_a_backend_has_chosen_stands_in_it() {
     );
     canaries.search("/metrics", &scrape.text);
     assert!(!scrape.text.to_lowercase().contains("canary"), "{}", scrape.text);
-    receiver.answer(Answer::Status(200));
+    receiver.answer(ReceiverReply::Status(200));
     server.stop().await;
 }
 
 #[tokio::test]
-async fn to_be_scraped_all_the_time_does_no_harm() {
+async fn frequent_scrapes_are_harmless() {
     let server = TestServer::start(&open("")).await;
     let mut client = server.connect().await;
     client.subscribe("news").await;

@@ -23,7 +23,7 @@ fn set_mode(path: &Path, mode: u32) {
 }
 
 #[tokio::test]
-async fn f28_a_configuration_that_others_can_read_warns_of_its_secrets() {
+async fn f28_world_readable_configuration_warns_of_its_secrets() {
     let warning = "and every user of this machine has access to it (mode 0644): `chmod 600 ";
     let elsewhere =
         "[apps.1001]\nkey = \"k\"\nsecret_file = \"secret\"\nmaster_key = \"env:KEY\"\n";
@@ -49,7 +49,7 @@ async fn f28_a_configuration_that_others_can_read_warns_of_its_secrets() {
 }
 
 #[tokio::test]
-async fn f28_a_token_for_no_origin_and_an_id_for_no_rule_are_refused() {
+async fn f28_token_without_a_valid_origin_and_id_without_a_rule_are_refused() {
     let token = ["token", "--user", "u", "--channel", "private-x", "--origin", "foo"];
     let output = Launch::new(&token).config(&config("")).output("").await;
     refused(&output, &["\"foo\" is no origin: write scheme, host"]);
@@ -76,7 +76,7 @@ async fn f28_a_token_for_no_origin_and_an_id_for_no_rule_are_refused() {
 }
 
 #[tokio::test]
-async fn f28_variables_that_are_nearly_settings_name_the_setting() {
+async fn f28_misspelt_variables_suggest_the_setting() {
     for (name, value, words) in [
         ("SEALCAST_APP_LIMITS_EVENT_BYTES", "9", "did you mean SEALCAST_APP_LIMITS__EVENT_BYTES?"),
         ("SEALCAST_DEV", "1", "it is the flag --dev of `sealcast serve`"),
@@ -100,7 +100,7 @@ async fn f28_variables_that_are_nearly_settings_name_the_setting() {
 }
 
 #[tokio::test]
-async fn f29_a_name_that_nothing_has_is_not_called_reachable() {
+async fn f29_unresolvable_name_is_not_called_reachable() {
     let nowhere = ["config", "check", "--dev", "--listen", "nosuch.invalid:6001"];
     let output = Launch::new(&nowhere).output("").await;
     refused(&output, &["nosuch.invalid:6001, and that name has no address"]);
@@ -108,7 +108,7 @@ async fn f29_a_name_that_nothing_has_is_not_called_reachable() {
 }
 
 #[tokio::test]
-async fn f28_what_is_no_configuration_is_told_a_way_out() {
+async fn f28_file_without_configuration_suggests_a_fix() {
     let launch = Launch::new(&["serve", "--config", "missing.toml"]);
     refused(
         &launch.output("").await,
@@ -121,7 +121,7 @@ async fn f28_what_is_no_configuration_is_told_a_way_out() {
 }
 
 #[tokio::test]
-async fn f28_a_health_check_over_tls_of_a_plain_port_is_told_so() {
+async fn f28_tls_healthcheck_of_a_plain_port_is_explained() {
     let server = Launch::serve_plain(&config("")).start().await;
     let url = format!("https://{}", server.addr);
     let output = Launch::new(&["healthcheck", "--url", &url]).output("").await;
@@ -130,7 +130,7 @@ async fn f28_a_health_check_over_tls_of_a_plain_port_is_told_so() {
 }
 
 #[tokio::test]
-async fn f28_a_public_channel_needs_no_rule() {
+async fn f28_public_channel_needs_no_rule() {
     let launch = Launch::new(&["auth", "test", "token", "news"]);
     let output = launch.config(&config("authorizer = \"jwt\"\n")).output("").await;
     assert_eq!(output.status.code(), Some(0), "{output:?}");
@@ -152,7 +152,7 @@ fn listed(path: &Path) -> Vec<(String, u32, Vec<u8>)> {
 }
 
 #[tokio::test]
-async fn f28_config_check_refuses_what_serve_refuses_and_changes_nothing() {
+async fn f28_config_check_refuses_like_serve_and_changes_nothing() {
     let sealing = format!("master_key = \"{}\"\n", base64(&master_key("check")));
     for (audit, file, text, mode, says) in [
         ("nowhere/audit", "", "", 0o700, "cannot open the audit file "),
@@ -182,7 +182,7 @@ async fn f28_config_check_refuses_what_serve_refuses_and_changes_nothing() {
 }
 
 #[tokio::test]
-async fn f28_config_check_makes_no_file_and_warns_where_serve_goes_on() {
+async fn f28_config_check_creates_no_file_and_warns_like_serve() {
     let bed = TempDir::new();
     let state = bed.path().join("a/state");
     let arguments = ["config", "check", "--dev", "--state-dir"];
@@ -203,7 +203,7 @@ async fn f28_config_check_makes_no_file_and_warns_where_serve_goes_on() {
 }
 
 #[tokio::test]
-async fn f29_what_dev_prints_fits_a_terminal_and_its_key_stays_out_of_git() {
+async fn f29_development_banner_fits_a_terminal_and_its_key_stays_out_of_git() {
     let serve = || Launch::new(&["serve", "--dev", "--listen", "127.0.0.1:0"]);
     let server = serve().start().await;
     let printed = until("the banner", async || {
@@ -230,7 +230,7 @@ async fn f29_what_dev_prints_fits_a_terminal_and_its_key_stays_out_of_git() {
 }
 
 #[tokio::test]
-async fn f29_a_key_is_printed_as_sdks_take_it() {
+async fn f29_key_is_printed_in_the_notation_of_sdks() {
     let key = base64(&master_key("bare"));
     let inspect = Launch::new(&["keys", "inspect", "--bare", "-"]);
     let output = inspect.output(&format!("base64:{key}\n")).await;

@@ -9,13 +9,13 @@ const TOKEN: &str = "canary-admin-token-of-these-tests";
 async fn ask(server: &TestServer, target: &str, host: &str) -> Response {
     let request = Request::new("GET", target).header("Connection", "close");
     let bytes = String::from_utf8(request.bytes()).expect("text");
-    let mut line = Line::dial(server.ops()).await;
+    let mut line = HttpConnection::dial(server.ops()).await;
     line.write(bytes.replace("Host: localhost\r\n", host).as_bytes()).await;
     line.read("GET").await
 }
 
 #[tokio::test]
-async fn f26_names_that_are_not_listed_get_nothing_of_the_operations_listener() {
+async fn f26_unlisted_host_names_get_nothing() {
     let top = format!("admin_token = \"{TOKEN}\"\nops_hosts = [\"Ops.example.com\", \"sealcast\"]");
     let server = TestServer::start(&config_of(&top, &[(APP, "")])).await;
     let paths =
@@ -50,14 +50,14 @@ async fn f26_names_that_are_not_listed_get_nothing_of_the_operations_listener() 
         ask(&server, "/stats", &host).await.expect(200, host);
     }
     // HAProxy's plain check.
-    let mut line = Line::dial(server.ops()).await;
+    let mut line = HttpConnection::dial(server.ops()).await;
     line.write(b"GET /health HTTP/1.0\r\n\r\n").await;
     assert_eq!(line.read("GET").await.status, 200, "no host at all");
     // The public listener answers under any host name, as it always does.
     let public = Request::new("GET", "/health");
     let bytes =
         String::from_utf8(public.bytes()).expect("text").replace("localhost", "any.example");
-    let mut line = server.line().await;
+    let mut line = server.http_connection().await;
     line.write(bytes.as_bytes()).await;
     line.read("GET").await.expect(200, "the public listener");
     server.stop().await;
@@ -69,7 +69,7 @@ fn kernel_host_name() -> String {
 }
 
 #[tokio::test]
-async fn f26_the_list_is_one_of_names() {
+async fn f26_list_accepts_host_names_only() {
     for (listed, says) in [
         ("[\"http://ops.example\"]", "without scheme and port"),
         ("[\"ops.example:6002\"]", "without scheme and port"),
@@ -84,7 +84,7 @@ async fn f26_the_list_is_one_of_names() {
 }
 
 #[tokio::test]
-async fn f26_operators_are_answered_when_strangers_hold_all_descriptors() {
+async fn f26_operators_are_answered_when_clients_hold_all_descriptors() {
     let server = Launch::serve(&config("")).descriptors(120, 120).start().await;
     // Idle connections stay for a minute and more.
     let mut held = Vec::new();
@@ -101,7 +101,8 @@ async fn f26_operators_are_answered_when_strangers_hold_all_descriptors() {
         let answer = exchange(server.ops(), &Request::new("GET", path)).await;
         assert_eq!(answer.status, if path == "/capacity" { 503 } else { 200 }, "{path}");
     }
-    let report = Admin::of(&server).send(&Request::new("GET", "/admin/apps/it/webhooks")).await;
+    let report =
+        AdminClient::of(&server).send(&Request::new("GET", "/admin/apps/it/webhooks")).await;
     assert_eq!(report.refused(404, "the socket of the state directory"), "no_webhooks");
     assert_eq!(server.printed().matches("descriptors run short").count(), 1);
     drop(held);
@@ -110,9 +111,9 @@ async fn f26_operators_are_answered_when_strangers_hold_all_descriptors() {
 }
 
 /// A connection on which a request was answered. `None` if the server closes it at once.
-async fn answered(server: &TestServer) -> Option<Raw> {
+async fn answered(server: &TestServer) -> Option<RawSocket> {
     let (wire, line) = server.try_dial().await?;
-    let mut raw = Raw::over(wire, line);
+    let mut raw = RawSocket::over(wire, line);
     raw.write(&Request::new("GET", "/health").bytes()).await;
     let head = raw.try_head().await?;
     assert!(head.starts_with("HTTP/1.1 200"), "{head}");

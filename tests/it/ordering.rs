@@ -11,7 +11,7 @@ const EVENTS: usize = 100;
 
 /// Publishes numbered events over one kept-alive connection.
 async fn publisher(server: &TestServer, name: usize, channels: &[&str]) {
-    let mut line = server.line().await;
+    let mut line = server.http_connection().await;
     for n in 0..EVENTS {
         let body =
             json!({"name": "e", "channels": channels, "data": format!("{name}:{n}")}).to_string();
@@ -35,7 +35,7 @@ async fn record(client: &mut Client, total: usize) -> HashMap<String, Vec<String
 }
 
 #[tokio::test]
-async fn s2_7_all_subscribers_see_one_order_per_channel() {
+async fn s2_7_subscribers_of_a_channel_see_the_same_order() {
     let server = TestServer::start(&config("")).await;
     let channels = ["news", "private-news", "cache-news"];
     let mut clients = Vec::new();
@@ -74,7 +74,7 @@ async fn s2_7_all_subscribers_see_one_order_per_channel() {
 }
 
 #[tokio::test]
-async fn s2_7_one_publisher_keeps_its_order_across_channels() {
+async fn s2_7_publisher_order_is_kept_across_channels() {
     let server = TestServer::start(&config("")).await;
     let mut client = server.connect().await;
     client.subscribe("a").await;
@@ -89,7 +89,7 @@ async fn s2_7_one_publisher_keeps_its_order_across_channels() {
 }
 
 #[tokio::test]
-async fn s2_7_after_the_answer_to_unsubscribing_and_subscribing_nothing_is_lost_or_stale() {
+async fn s2_7_resubscribing_loses_nothing_and_repeats_nothing() {
     let server = TestServer::start(&config("")).await;
     let mut client = server.connect().await;
     let publishing = publisher(&server, 0, &["news"]);
@@ -97,7 +97,7 @@ async fn s2_7_after_the_answer_to_unsubscribing_and_subscribing_nothing_is_lost_
         for _ in 0..50 {
             // Between an unsubscribe and the next success frame no event may come, except events
             // already on their way before the answer to a ping.
-            client.ask("news").await;
+            client.send_subscribe("news").await;
             client.expect_subscribed("news").await;
             client.unsubscribe("news").await;
             client.send(&json!({"event": "pusher:ping"})).await;

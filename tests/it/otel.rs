@@ -63,7 +63,7 @@ fn within_field(messages: Vec<Vec<u8>>, number: u64) -> Vec<Vec<u8>> {
 }
 
 /// `resource_spans`, in each `scope_spans`, in each `spans`.
-fn spans(hook: &Hook) -> Vec<Span> {
+fn spans(hook: &WebhookRequest) -> Vec<Span> {
     let resources = within_field(vec![hook.body.clone()], 1);
     let all = within_field(within_field(resources, 2), 2);
     all.iter().map(|message| span(message)).collect()
@@ -100,17 +100,17 @@ fn one<'a>(spans: &'a [Span], name: &str) -> &'a Span {
     found[0]
 }
 
-fn traced(collector: &Receiver, text: &str) -> Launch {
+fn traced(collector: &WebhookReceiver, text: &str) -> Launch {
     Launch::serve(text)
         .env("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url(""))
         .env("OTEL_SERVICE_NAME", "sealcast-under-test")
 }
 
 #[tokio::test]
-async fn c_a_trace_goes_from_the_request_to_whoever_is_asked_and_told() {
-    let collector = Receiver::start(Answer::Status(200)).await;
-    let backend = Receiver::start(Answer::Status(200)).await;
-    let decides = Target::start(Reply::json(200, &json!({"user_id": "user-canary-77"}))).await;
+async fn c_trace_spans_request_authorizer_and_webhook() {
+    let collector = WebhookReceiver::start(ReceiverReply::Status(200)).await;
+    let backend = WebhookReceiver::start(ReceiverReply::Status(200)).await;
+    let decides = StubServer::start(Reply::json(200, &json!({"user_id": "user-canary-77"}))).await;
     let master = master_key("traced");
     let app = format!(
         "authorizer = \"forward\"\nmaster_key = \"{}\"\n[apps.it.forward]\nurl = \"{}\"\nheaders = [\"authorization\"]",
@@ -130,10 +130,10 @@ async fn c_a_trace_goes_from_the_request_to_whoever_is_asked_and_told() {
     let target = signed_target(APP, "POST", "/apps/it/events", &[], body.as_bytes());
     let publish = Request::new("POST", target).body("application/json", body);
     server.send(publish.header("traceparent", &parent)).await.expect(200, "published");
-    backend.until_told(CHANNEL, &["channel_occupied"]).await;
+    backend.until_events(CHANNEL, &["channel_occupied"]).await;
     let output = server.stop().await;
 
-    let hooks = collector.hooks();
+    let hooks = collector.requests();
     assert!(hooks.iter().all(|hook| hook.path == "/v1/traces"), "{hooks:?}");
     let spans: Vec<Span> = hooks.iter().flat_map(spans).collect();
     let requests = named(&spans, "http request");
@@ -158,10 +158,10 @@ async fn c_a_trace_goes_from_the_request_to_whoever_is_asked_and_told() {
     let forward = one(&spans, "forward");
     assert_eq!(forward.parent, authorize.id);
     let passed_on = format!("traceparent: 00-{TRACE}-{}-01", forward.id);
-    assert!(decides.asked()[0].to_lowercase().contains(&passed_on), "{:?}", decides.asked());
+    assert!(decides.requests()[0].to_lowercase().contains(&passed_on), "{:?}", decides.requests());
     let webhook = one(&spans, "webhook");
     let passed_on = format!("traceparent: 00-{}-{}-01", webhook.trace, webhook.id);
-    let head = backend.hooks()[0].head.to_lowercase();
+    let head = backend.requests()[0].head.to_lowercase();
     assert!(head.contains(&passed_on), "{head}");
 
     let mut canaries = Canaries::default();
@@ -180,8 +180,8 @@ async fn c_a_trace_goes_from_the_request_to_whoever_is_asked_and_told() {
 }
 
 #[tokio::test]
-async fn c_a_collector_that_hangs_delays_nobody() {
-    let collector = Receiver::start(Answer::Hang).await;
+async fn c_hanging_collector_delays_nothing() {
+    let collector = WebhookReceiver::start(ReceiverReply::Hang).await;
     let server = traced(&collector, &config("")).env("OTEL_BSP_SCHEDULE_DELAY", "50").start().await;
     let mut client = server.connect().await;
     client.subscribe("c").await;
@@ -194,8 +194,8 @@ async fn c_a_collector_that_hangs_delays_nobody() {
 }
 
 #[tokio::test]
-async fn c_without_a_collector_nothing_is_sent_and_nothing_is_passed_on() {
-    let decides = Target::start(Reply::json(200, &json!({}))).await;
+async fn c_without_a_collector_no_spans_or_headers_are_sent() {
+    let decides = StubServer::start(Reply::json(200, &json!({}))).await;
     let app = format!(
         "authorizer = \"forward\"\n[apps.it.forward]\nurl = \"{}\"",
         decides.url("/decide")
@@ -205,6 +205,6 @@ async fn c_without_a_collector_nothing_is_sent_and_nothing_is_passed_on() {
     let ask = Request::new("POST", "/apps/it/auth/channel").form(&client.auth_form("private-x"));
     let parent = format!("00-{TRACE}-{PARENT}-01");
     server.send(ask.header("traceparent", &parent)).await.expect(200, "authorized");
-    assert!(!decides.asked()[0].contains("traceparent"), "{:?}", decides.asked());
+    assert!(!decides.requests()[0].contains("traceparent"), "{:?}", decides.requests());
     server.stop().await;
 }

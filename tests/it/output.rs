@@ -31,7 +31,7 @@ async fn serves_all_the_same(server: &TestServer) {
 
 /// Logs so much at `trace` that lines are dropped.
 async fn overflow(server: &TestServer) {
-    let mut line = server.line().await;
+    let mut line = server.http_connection().await;
     for _ in 0..200 {
         for _ in 0..50 {
             line.send(&Request::new("GET", "/health")).await.expect(200, "health");
@@ -48,9 +48,9 @@ async fn dropped(server: &TestServer) -> f64 {
 }
 
 #[tokio::test]
-async fn f8_standard_error_without_a_reader_stops_nothing() {
+async fn f8_closed_standard_error_stops_nothing() {
     let (reader, writer) = a_pipe();
-    let receiver = Receiver::start(Answer::Status(500)).await;
+    let receiver = WebhookReceiver::start(ReceiverReply::Status(500)).await;
     let hooks = with_webhooks("", &[&hooks_url(&receiver, "events = [\"client_event\"]")]);
     let server = Launch::serve(&hooks).stderr(writer).start().await;
     drop(reader);
@@ -58,16 +58,16 @@ async fn f8_standard_error_without_a_reader_stops_nothing() {
     let mut client = server.connect().await;
     client.subscribe("private-x").await;
     client.client_event("private-x", "client-n", json!("1")).await;
-    until("an attempt that fails", async || (!receiver.hooks().is_empty()).then_some(())).await;
-    receiver.answer(Answer::Status(200));
+    until("an attempt that fails", async || (!receiver.requests().is_empty()).then_some(())).await;
+    receiver.answer(ReceiverReply::Status(200));
     // The writer thread has logged the failure and continues.
-    until("a webhook that arrives", async || (receiver.hooks().len() > 1).then_some(())).await;
+    until("a webhook that arrives", async || (receiver.requests().len() > 1).then_some(())).await;
     client.close().await;
     server.stop().await;
 }
 
 #[tokio::test]
-async fn f8_a_full_log_disk_stops_nothing() {
+async fn f8_full_log_disk_stops_nothing() {
     let server = Launch::serve(&config("")).stderr(full_disk()).start().await;
     serves_all_the_same(&server).await;
     server.stop().await;
@@ -77,13 +77,13 @@ async fn f8_a_full_log_disk_stops_nothing() {
 }
 
 #[tokio::test]
-async fn f8_a_full_disk_for_standard_output_does_not_keep_a_server_from_starting() {
-    let addr = Receiver::nowhere().await;
+async fn f8_full_disk_for_standard_output_does_not_prevent_the_start() {
+    let addr = WebhookReceiver::unused_address().await;
     let launch = Launch::new(&["serve", "--dev", "--listen", &addr.to_string()]);
     let server = launch.stdout(full_disk()).spawn();
     until("an answer", async || {
         let stream = tokio::net::TcpStream::connect(addr).await.ok()?;
-        let mut line = Line::over(Box::new(stream));
+        let mut line = HttpConnection::over(Box::new(stream));
         line.send(&Request::new("GET", "/health")).await.expect(200, "health");
         Some(())
     })
@@ -95,7 +95,7 @@ async fn f8_a_full_disk_for_standard_output_does_not_keep_a_server_from_starting
 }
 
 #[tokio::test]
-async fn f9_standard_error_that_nobody_reads_holds_up_nothing() {
+async fn f9_blocked_standard_error_delays_nothing() {
     for flags in [OFlags::empty(), OFlags::NONBLOCK] {
         let (_reader, writer) = a_pipe();
         fcntl_setfl(&writer, flags).expect("flags of a pipe");
@@ -108,7 +108,7 @@ async fn f9_standard_error_that_nobody_reads_holds_up_nothing() {
 }
 
 #[tokio::test]
-async fn f9_dropped_lines_are_counted_and_said_when_lines_are_read_again() {
+async fn f9_dropped_lines_are_counted_and_reported_after_recovery() {
     let (reader, writer) = a_pipe();
     let config = config_of("log = \"trace\"\nlog_format = \"json\"", &[(APP, "")]);
     let server = Launch::serve(&config).stderr(writer).start().await;
@@ -149,7 +149,7 @@ fn read_on(mut reader: PipeReader) -> Arc<Mutex<String>> {
 }
 
 #[tokio::test]
-async fn f9_a_start_that_cannot_say_why_it_ends_ends_all_the_same() {
+async fn f9_failing_start_ends_with_a_blocked_standard_error() {
     let (_reader, mut writer) = a_pipe();
     fcntl_setfl(&writer, OFlags::NONBLOCK).expect("flags of a pipe");
     while writer.write(&[b'x'; 4096]).is_ok() {}
@@ -159,7 +159,7 @@ async fn f9_a_start_that_cannot_say_why_it_ends_ends_all_the_same() {
 }
 
 #[tokio::test]
-async fn f8_commands_whose_reader_has_gone_end_quietly() {
+async fn f8_commands_end_quietly_on_a_broken_pipe() {
     for args in [
         &["selftest"][..],
         &["keys", "generate"],

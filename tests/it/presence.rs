@@ -15,7 +15,7 @@ fn removed(channel: &str, id: &str) -> Value {
 }
 
 #[tokio::test]
-async fn s3_the_success_frame_lists_everybody_the_newcomer_included() {
+async fn s3_success_frame_lists_all_members_and_the_newcomer() {
     let server = TestServer::start(&config("")).await;
     let mut alice = server.connect().await;
     let presence =
@@ -73,7 +73,7 @@ async fn s3_user_info_reaches_the_others() {
 }
 
 #[tokio::test]
-async fn s3_numbers_are_ids_and_become_strings_everywhere() {
+async fn s3_numeric_ids_become_strings() {
     let server = TestServer::start(&config("")).await;
     let mut alice = server.connect().await;
     alice.join("presence-x", &json!({"user_id": "a"})).await;
@@ -86,7 +86,7 @@ async fn s3_numbers_are_ids_and_become_strings_everywhere() {
     ];
     for (channel_data, id) in rows {
         let mut bob = server.connect().await;
-        bob.ask_presence("presence-x", channel_data).await;
+        bob.send_presence_subscribe("presence-x", channel_data).await;
         let presence = bob.expect_joined("presence-x").await;
         let ids = presence["ids"].as_array().expect("a list");
         assert!(ids.contains(&json!(id)) && ids.len() == 2, "{channel_data}: {presence}");
@@ -108,7 +108,7 @@ async fn s3_numbers_are_ids_and_become_strings_everywhere() {
 }
 
 #[tokio::test]
-async fn s3_the_number_and_the_string_are_one_user() {
+async fn s3_number_and_string_are_one_user() {
     let server = TestServer::start(&config("")).await;
     let mut first = server.connect().await;
     first.join("presence-x", &json!({"user_id": 7})).await;
@@ -120,7 +120,7 @@ async fn s3_the_number_and_the_string_are_one_user() {
 }
 
 #[tokio::test]
-async fn s3_only_the_first_and_the_last_connection_of_a_user_are_told() {
+async fn s3_only_first_and_last_connection_of_a_user_are_announced() {
     let server = TestServer::start(&config("")).await;
     let mut watcher = server.connect().await;
     watcher.join("presence-x", &json!({"user_id": "w"})).await;
@@ -153,11 +153,11 @@ async fn s3_only_the_first_and_the_last_connection_of_a_user_are_told() {
 }
 
 #[tokio::test]
-async fn s3_every_way_of_leaving_is_told() {
+async fn s3_each_way_of_leaving_is_announced() {
     let server = TestServer::start(&config("")).await;
     let mut watcher = server.connect().await;
     for channel in ["presence-x", "presence-cache-x"] {
-        watcher.ask_presence(channel, r#"{"user_id":"w"}"#).await;
+        watcher.send_presence_subscribe(channel, r#"{"user_id":"w"}"#).await;
         watcher.expect_joined(channel).await;
         if channel.contains("cache") {
             watcher.expect_event("pusher:cache_miss").await;
@@ -180,7 +180,7 @@ async fn s3_every_way_of_leaving_is_told() {
 }
 
 #[tokio::test]
-async fn s3_leaving_one_channel_is_not_leaving_another() {
+async fn s3_leaving_one_channel_keeps_the_others() {
     let server = TestServer::start(&config("")).await;
     let mut watcher = server.connect().await;
     let mut client = server.connect().await;
@@ -215,7 +215,7 @@ fn apply(known: &mut BTreeSet<String>, frame: &Value, me: &str) {
 }
 
 #[tokio::test]
-async fn s3_a_crowd_that_comes_and_goes_at_once_agrees_about_itself() {
+async fn s3_concurrent_joins_and_leaves_converge() {
     let running = TestServer::start(&config("")).await;
     let server = &running;
     let crowd = (0..24).map(async |i| {

@@ -7,7 +7,7 @@ use crate::support::*;
 const ROOM: &str = "presence-x";
 
 /// Joins and leaves of members seen by the client so far.
-async fn heard(client: &mut Client) -> (usize, usize) {
+async fn presence_events(client: &mut Client) -> (usize, usize) {
     let (mut came, mut went, mut pongs) = (0, 0, 0);
     while pongs < 3 {
         // Give the other workers time to deliver.
@@ -39,11 +39,11 @@ async fn joined(server: &TestServer, user: &str) -> (Client, Value) {
 }
 
 #[tokio::test]
-async fn f16_a_member_that_flaps_costs_the_others_a_bounded_number_of_messages() {
+async fn f16_flapping_member_causes_a_bounded_number_of_messages() {
     let server = TestServer::start(&config("limits.subscribes_per_second = 0")).await;
     let (mut watcher, _) = joined(&server, "watcher").await;
     let (mut tab, _) = joined(&server, "flapper").await;
-    assert_eq!(heard(&mut watcher).await, (1, 0));
+    assert_eq!(presence_events(&mut watcher).await, (1, 0));
     for _ in 0..100 {
         tab.unsubscribe(ROOM).await;
         tab.join(ROOM, &json!({"user_id": "flapper"})).await;
@@ -53,26 +53,26 @@ async fn f16_a_member_that_flaps_costs_the_others_a_bounded_number_of_messages()
         tab.close().await;
         tab = joined(&server, "flapper").await.0;
     }
-    let (came, went) = heard(&mut watcher).await;
+    let (came, went) = presence_events(&mut watcher).await;
     // A burst of four, then one per quarter of a minute.
     assert!((4..=8).contains(&came) && went == came, "{came} came, {went} went");
     let (other, presence) = joined(&server, "other").await;
     assert_eq!(presence["count"], 3, "all lists say the same: {presence}");
-    assert_eq!(heard(&mut watcher).await, (1, 0));
+    assert_eq!(presence_events(&mut watcher).await, (1, 0));
     let (mut second, _) = joined(&server, "flapper").await;
     tab.close().await;
     second.expect_silence().await;
-    assert_eq!(heard(&mut watcher).await, (0, 0), "another tab is there");
+    assert_eq!(presence_events(&mut watcher).await, (0, 0), "another tab is there");
     drop((other, second));
     server.stop().await;
 }
 
 #[tokio::test]
-async fn f16_a_page_that_is_reloaded_four_times_is_seen_to_go_and_come() {
+async fn f16_four_page_reloads_are_announced() {
     let server = TestServer::start(&config("")).await;
     let (mut watcher, _) = joined(&server, "watcher").await;
     let (mut tab, _) = joined(&server, "reader").await;
-    assert_eq!(heard(&mut watcher).await, (1, 0));
+    assert_eq!(presence_events(&mut watcher).await, (1, 0));
     for reload in 0..4 {
         tab.close().await;
         watcher.expect_event("pusher_internal:member_removed").await;
@@ -85,7 +85,7 @@ async fn f16_a_page_that_is_reloaded_four_times_is_seen_to_go_and_come() {
     // The next departure is held, and announced in the end.
     tab.close().await;
     server.until_stat("sockets", 1).await;
-    assert_eq!((heard(&mut watcher).await, members(&server).await), ((0, 0), 2));
+    assert_eq!((presence_events(&mut watcher).await, members(&server).await), ((0, 0), 2));
     let end = tokio::time::Instant::now() + 3 * DEADLINE;
     while members(&server).await == 2 {
         assert!(tokio::time::Instant::now() < end, "a held departure is never told");
@@ -96,7 +96,7 @@ async fn f16_a_page_that_is_reloaded_four_times_is_seen_to_go_and_come() {
 }
 
 #[tokio::test]
-async fn f16_a_full_channel_has_room_for_newcomers_where_members_only_seem_to_be_there() {
+async fn f16_full_channel_admits_newcomers_in_place_of_held_departures() {
     let server = TestServer::start(&config("limits.presence_members = 2")).await;
     let (mut watcher, _) = joined(&server, "watcher").await;
     for _ in 0..5 {
@@ -108,13 +108,13 @@ async fn f16_a_full_channel_has_room_for_newcomers_where_members_only_seem_to_be
     let mut ids = presence["ids"].as_array().cloned().unwrap_or_default();
     ids.sort_by_key(Value::to_string);
     assert_eq!(ids, ["newcomer", "watcher"], "{presence}");
-    assert_eq!(heard(&mut watcher).await, (6, 5));
+    assert_eq!(presence_events(&mut watcher).await, (6, 5));
     drop(newcomer);
     server.stop().await;
 }
 
 #[tokio::test]
-async fn f16_a_channel_that_is_left_by_all_has_nobody() {
+async fn f16_abandoned_channel_has_no_members() {
     let server = TestServer::start(&config("")).await;
     let (mut watcher, _) = joined(&server, "watcher").await;
     for _ in 0..5 {

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::support::*;
 
 #[tokio::test]
-async fn s3_channel_data_that_is_no_member_is_refused() {
+async fn s3_invalid_channel_data_is_refused() {
     let server = TestServer::start(&config("")).await;
     let mut client = server.connect().await;
     let too_long = json!({"user_id": "u".repeat(129)}).to_string();
@@ -31,7 +31,7 @@ async fn s3_channel_data_that_is_no_member_is_refused() {
     ];
     for channel_data in rows {
         println!("{channel_data}");
-        client.ask_presence("presence-x", channel_data).await;
+        client.send_presence_subscribe("presence-x", channel_data).await;
         client.expect_refused("presence-x").await;
     }
     let state = server.get("/channels/presence-x", &[]).await.expect(200, "the channel");
@@ -57,7 +57,7 @@ async fn s3_presence_without_channel_data_needs_a_sign_in() {
 }
 
 #[tokio::test]
-async fn s3_a_signed_in_connection_joins_as_its_user() {
+async fn s3_signed_in_connection_joins_as_its_user() {
     let server = TestServer::start(&config("")).await;
     let mut watcher = server.connect().await;
     watcher.join("presence-x", &json!({"user_id": "w"})).await;
@@ -99,7 +99,7 @@ async fn s3_a_signed_in_connection_joins_as_its_user() {
 }
 
 #[tokio::test]
-async fn s3_the_number_of_members_is_limited_by_users_not_connections() {
+async fn s3_members_are_limited_by_users_and_not_connections() {
     let server = TestServer::start(&config("limits.presence_members = 2")).await;
     let mut clients = Vec::new();
     for user in ["a", "b", "b", "a"] {
@@ -108,7 +108,7 @@ async fn s3_the_number_of_members_is_limited_by_users_not_connections() {
         clients.push(client);
     }
     let mut third = server.connect().await;
-    third.ask_presence("presence-x", r#"{"user_id":"c"}"#).await;
+    third.send_presence_subscribe("presence-x", r#"{"user_id":"c"}"#).await;
     let refusal = third.expect_refused("presence-x").await;
     assert_eq!(refusal["type"], "LimitReached", "{refusal}");
     // Other channels have room, and so has this one after a departure.
@@ -122,7 +122,7 @@ async fn s3_the_number_of_members_is_limited_by_users_not_connections() {
 }
 
 #[tokio::test]
-async fn s3_a_hundred_members_by_default() {
+async fn s3_hundred_members_by_default() {
     let server = TestServer::start(&config("")).await;
     let mut clients = Vec::new();
     for i in 0..100 {
@@ -131,13 +131,13 @@ async fn s3_a_hundred_members_by_default() {
         clients.push(client);
     }
     let mut one_more = server.connect().await;
-    one_more.ask_presence("presence-x", r#"{"user_id":"x"}"#).await;
+    one_more.send_presence_subscribe("presence-x", r#"{"user_id":"x"}"#).await;
     one_more.expect_refused("presence-x").await;
     server.stop().await;
 }
 
 #[tokio::test]
-async fn s3_the_size_of_a_member_is_limited() {
+async fn s3_member_size_is_limited() {
     let server =
         TestServer::start(&config("limits.presence_member_bytes = 300\nlimits.user_id_chars = 10"))
             .await;
@@ -147,14 +147,16 @@ async fn s3_the_size_of_a_member_is_limited() {
         .await;
     client.unsubscribe("presence-x").await;
     client
-        .ask_presence(
+        .send_presence_subscribe(
             "presence-x",
             &json!({"user_id": "u", "user_info": {"bio": "b".repeat(301)}}).to_string(),
         )
         .await;
     let refusal = client.expect_refused("presence-x").await;
     assert_ne!(refusal["type"], "AuthError", "{refusal}");
-    client.ask_presence("presence-x", &json!({"user_id": "u".repeat(11)}).to_string()).await;
+    client
+        .send_presence_subscribe("presence-x", &json!({"user_id": "u".repeat(11)}).to_string())
+        .await;
     client.expect_refused("presence-x").await;
     // Characters, not bytes.
     client.join("presence-x", &json!({"user_id": "é".repeat(10)})).await;
@@ -162,7 +164,7 @@ async fn s3_the_size_of_a_member_is_limited() {
 }
 
 #[tokio::test]
-async fn s3_a_kilobyte_per_member_by_default() {
+async fn s3_one_kilobyte_per_member_by_default() {
     let server = TestServer::start(&config("")).await;
     let mut client = server.connect().await;
     client
@@ -170,7 +172,7 @@ async fn s3_a_kilobyte_per_member_by_default() {
         .await;
     client.unsubscribe("presence-x").await;
     client
-        .ask_presence(
+        .send_presence_subscribe(
             "presence-x",
             &json!({"user_id": "u", "user_info": {"bio": "b".repeat(1025)}}).to_string(),
         )

@@ -37,7 +37,7 @@ async fn seals_and_authorizes(server: &TestServer, master: &[u8; 32]) {
 }
 
 #[tokio::test]
-async fn e5_settings_do_not_stay_in_the_environment() {
+async fn e5_settings_are_removed_from_the_environment() {
     let master = master_key("environment of a process");
     let by_name = [
         ("SEALCAST_MASTER_KEY", "env:KEY_OF_THE_APP".to_owned()),
@@ -95,7 +95,7 @@ async fn e5_settings_do_not_stay_in_the_environment() {
 }
 
 #[tokio::test]
-async fn e5_a_server_without_settings_in_the_environment_is_left_as_it_is() {
+async fn e5_server_without_environment_settings_is_not_reexecuted() {
     let master = master_key("a file");
     let keys = format!("authorizer = \"open\"\nmaster_key = \"{}\"", base64(&master));
     // Inherited from a parent server: this one must not wait for a handover.
@@ -108,7 +108,7 @@ async fn e5_a_server_without_settings_in_the_environment_is_left_as_it_is() {
 }
 
 #[tokio::test]
-async fn e5_no_core_is_dumped_and_nobody_else_reads_the_memory() {
+async fn e5_no_core_dump_and_no_access_to_memory() {
     for launch in [
         Launch::serve(&config("")),
         Launch::serve(&config("")).env("SEALCAST_ACTIVITY_TIMEOUT_SECONDS", "50"),

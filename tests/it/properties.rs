@@ -16,7 +16,7 @@ fn values<T>(count: usize, strategy: impl Strategy<Value = T>) -> impl Iterator<
 }
 
 #[tokio::test]
-async fn s2_7_any_text_arrives_as_it_was_in_the_clear_and_sealed() {
+async fn s2_7_any_text_arrives_unchanged_in_clear_and_sealed() {
     let master = master_key("properties");
     let server = TestServer::start(&config(&format!("master_key = \"{}\"", base64(&master)))).await;
     let mut client = server.connect().await;
@@ -35,7 +35,7 @@ async fn s2_7_any_text_arrives_as_it_was_in_the_clear_and_sealed() {
 }
 
 #[tokio::test]
-async fn s7_1_any_parameters_may_be_signed() {
+async fn s7_1_any_parameters_can_be_signed() {
     let server = TestServer::start(&config("")).await;
     let path = "/apps/it/channels";
     let extra = prop::collection::vec(("[a-zA-Z0-9_.~\\[\\]-]{1,8}", any::<String>()), 0..6);
@@ -53,7 +53,7 @@ async fn s7_1_any_parameters_may_be_signed() {
 }
 
 #[tokio::test]
-async fn s7_1_any_change_of_a_signed_target_is_noticed() {
+async fn s7_1_any_change_of_a_signed_target_is_detected() {
     let server = TestServer::start(&config("")).await;
     let (place, bit) = (any::<prop::sample::Index>(), 0..7u8);
     for (place, bit) in values(300, (place, bit)) {
@@ -118,9 +118,11 @@ impl Model {
                 held.insert(*channel);
                 let name = CHANNELS[*channel];
                 if name.starts_with("presence-") {
-                    client.ask_presence(name, &json!({"user_id": user}).to_string()).await;
+                    client
+                        .send_presence_subscribe(name, &json!({"user_id": user}).to_string())
+                        .await;
                 } else {
-                    client.ask(name).await;
+                    client.send_subscribe(name).await;
                 }
             }
             Step::Unsubscribe(index, channel) => {
@@ -155,7 +157,7 @@ impl Model {
 }
 
 #[tokio::test]
-async fn s2_random_coming_and_going_leaves_what_a_plain_model_says() {
+async fn s2_random_joins_and_leaves_match_a_plain_model() {
     let key = base64(&master_key("model"));
     let settings = format!("master_key = \"{key}\"\nlimits.member_returns_per_minute = 0");
     let server = TestServer::start(&config(&settings)).await;

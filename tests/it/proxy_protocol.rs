@@ -14,7 +14,7 @@ const FEW: &str = "[apps.it.limits]\nconnects_per_ip = 1";
 
 fn launches(top: &str, app: &str) -> [Launch; 2] {
     let config = config_of(top, &[(APP, app)]);
-    [Launch::serve_plain(&config), Launch::serve_plain(&config).tls(&Pair::new())]
+    [Launch::serve_plain(&config), Launch::serve_plain(&config).tls(&TestCertificate::new())]
 }
 
 /// Opens a socket behind this header; returns its close code, if it is closed.
@@ -43,7 +43,7 @@ async fn use_up(server: &TestServer, header: &[u8], headers: &str) {
 }
 
 #[tokio::test]
-async fn c_the_address_in_the_header_is_the_clients() {
+async fn c_header_address_is_the_client_address() {
     for launch in launches(TRUSTED, FEW) {
         let server = launch.start().await;
         use_up(&server, &proxy_line("203.0.113.7"), "").await;
@@ -65,7 +65,7 @@ async fn c_the_address_in_the_header_is_the_clients() {
 }
 
 #[tokio::test]
-async fn c_forwarded_headers_are_believed_of_clients_that_are_proxies_themselves() {
+async fn c_forwarded_headers_are_trusted_behind_listed_proxies() {
     let top = "proxy_protocol = true\ntrusted_proxies = [\"127.0.0.1\", \"198.51.100.0/24\"]";
     let server = Launch::serve_plain(&config_of(top, &[(APP, FEW)])).start().await;
     let (cdn, stranger) = (proxy_v2("198.51.100.1"), proxy_v2("203.0.113.1"));
@@ -82,7 +82,7 @@ async fn c_forwarded_headers_are_believed_of_clients_that_are_proxies_themselves
 }
 
 #[tokio::test]
-async fn c_http_and_sockets_share_the_port_behind_a_header() {
+async fn c_http_and_websockets_share_the_port_behind_a_header() {
     for launch in launches(TRUSTED, "authorizer = \"open\"") {
         let server = launch.start().await;
         let mut raw = raw_behind(&server, &proxy_v2("203.0.113.7")).await;
@@ -104,8 +104,8 @@ async fn c_http_and_sockets_share_the_port_behind_a_header() {
 }
 
 #[tokio::test]
-async fn c_http_2_is_spoken_behind_a_header() {
-    let pair = Pair::new();
+async fn c_http_2_works_behind_a_header() {
+    let pair = TestCertificate::new();
     let server = Launch::serve_plain(&config_of(TRUSTED, &[(APP, "")])).tls(&pair).start().await;
     let (mut stream, _line) = server.dial_tcp();
     stream.write_all(&proxy_v2("203.0.113.7")).await.expect("a header");
@@ -132,7 +132,7 @@ async fn until_the_end(mut stream: tokio::net::TcpStream) -> (Vec<u8>, Duration)
 }
 
 #[tokio::test]
-async fn c_strangers_are_closed_at_once_and_told_of_once() {
+async fn c_untrusted_peers_are_closed_at_once_and_logged_once() {
     let top = "proxy_protocol = true\ntrusted_proxies = [\"192.0.2.1\"]";
     for launch in launches(top, "") {
         let server = launch.start().await;
@@ -151,7 +151,7 @@ async fn c_strangers_are_closed_at_once_and_told_of_once() {
 }
 
 #[tokio::test]
-async fn c_what_is_no_header_gets_no_answer() {
+async fn c_malformed_header_gets_no_response() {
     for launch in launches(TRUSTED, "") {
         let server = launch.start().await;
         let long = [b"PROXY UNKNOWN ", &[b'x'; 200][..]].concat();
@@ -175,7 +175,7 @@ async fn c_what_is_no_header_gets_no_answer() {
 }
 
 #[tokio::test]
-async fn c_a_header_may_come_in_pieces_and_must_come_in_time() {
+async fn c_header_may_arrive_in_pieces_within_its_deadline() {
     let server = Launch::serve_plain(&config_of(TRUSTED, &[(APP, "")])).start().await;
     for header in [proxy_line("203.0.113.7"), proxy_v2("203.0.113.7")] {
         let (mut stream, _line) = server.dial_tcp();
@@ -183,7 +183,7 @@ async fn c_a_header_may_come_in_pieces_and_must_come_in_time() {
             stream.write_all(&[*byte]).await.expect("a byte");
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        let mut line = Line::over(Box::new(stream));
+        let mut line = HttpConnection::over(Box::new(stream));
         line.send(&Request::new("GET", "/health")).await.expect(200, "in pieces");
     }
     let mut halves = tokio::task::JoinSet::new();
@@ -203,7 +203,7 @@ async fn c_a_header_may_come_in_pieces_and_must_come_in_time() {
 }
 
 #[tokio::test]
-async fn c_the_health_check_introduces_itself() {
+async fn c_healthcheck_sends_a_header() {
     for launch in launches(TRUSTED, "") {
         let server = launch.start().await;
         let mut check = Launch::new(&["healthcheck"])

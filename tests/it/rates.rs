@@ -23,7 +23,7 @@ fn question(client: &Client, user: &str) -> Request {
 
 /// The number of accepted requests before the first one refused for the rate.
 async fn granted(server: &TestServer, request: &Request, most: usize) -> usize {
-    let mut line = server.line().await;
+    let mut line = server.http_connection().await;
     for n in 0..most {
         let response = line.send(request).await;
         if response.status != 200 {
@@ -44,7 +44,7 @@ fn is_about(count: usize, wanted: usize) -> bool {
 }
 
 #[tokio::test]
-async fn each_address_socket_and_user_has_a_rate_of_its_own() {
+async fn each_address_socket_and_user_has_its_own_rate() {
     for limit in ["auth_per_ip", "auth_per_socket", "auth_per_user"] {
         let server = TestServer::start(&app("", &format!("{limit} = 1"))).await;
         let (client, other) = (server.connect().await, server.connect().await);
@@ -62,7 +62,7 @@ async fn each_address_socket_and_user_has_a_rate_of_its_own() {
 }
 
 #[tokio::test]
-async fn a_refusal_counts_as_well_and_users_are_limited_like_channels() {
+async fn refusals_count_and_users_are_limited_like_channels() {
     let server = TestServer::start(&app("", "auth_per_ip = 1")).await;
     let client = server.connect().await;
     let bad = Request::new("POST", "/pusher/auth").form(&client.auth_form("private-x"));
@@ -80,7 +80,7 @@ async fn a_refusal_counts_as_well_and_users_are_limited_like_channels() {
 }
 
 #[tokio::test]
-async fn behind_a_trusted_proxy_each_client_has_its_own() {
+async fn behind_a_trusted_proxy_each_client_has_its_own_rate() {
     let top = "trusted_proxies = [\"127.0.0.0/8\", \"10.0.0.0/8\"]";
     let server = TestServer::start(&app(top, "auth_per_ip = 1")).await;
     let client = server.connect().await;
@@ -99,7 +99,7 @@ async fn behind_a_trusted_proxy_each_client_has_its_own() {
 }
 
 #[tokio::test]
-async fn without_trust_the_header_is_not_believed_and_a_crowd_is_reported() {
+async fn untrusted_header_is_ignored_and_the_crowd_is_reported() {
     let server = TestServer::start(&app("", "auth_per_ip = 20")).await;
     let client = server.connect().await;
     let mut granted = 0;
@@ -118,12 +118,12 @@ async fn without_trust_the_header_is_not_believed_and_a_crowd_is_reported() {
 }
 
 #[tokio::test]
-async fn who_guesses_at_signatures_is_told_less_and_a_right_one_still_passes() {
+async fn signature_guessing_gets_fewer_details_and_valid_ones_still_pass() {
     let server = TestServer::start(&app("", "")).await;
     let target = signed_target(APP, "GET", "/apps/it/channels", &[], b"");
     let wrong = Request::new("GET", target.replace("auth_signature=", "auth_signature=0"));
     let mut statuses = Vec::new();
-    let mut line = server.line().await;
+    let mut line = server.http_connection().await;
     for _ in 0..200 {
         statuses.push(line.send(&wrong).await.status);
     }

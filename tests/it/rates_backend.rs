@@ -26,7 +26,7 @@ fn refused(response: &Response, code: &str, setting: &str, limit: u32) -> u64 {
 }
 
 #[tokio::test]
-async fn s11_a_backend_publishes_at_its_rate_and_a_batch_is_refused_whole() {
+async fn s11_publish_rate_applies_and_a_batch_is_refused_whole() {
     let app = "limits.events_per_second = 5\nlimits.channels_per_event = 20";
     let server = TestServer::start(&config_of("", &[(APP, app), (OTHER, "")])).await;
     let mut client = server.connect().await;
@@ -70,7 +70,7 @@ async fn s11_a_backend_publishes_at_its_rate_and_a_batch_is_refused_whole() {
 }
 
 #[tokio::test]
-async fn s11_what_is_refused_for_another_reason_does_not_count() {
+async fn s11_otherwise_refused_requests_do_not_count() {
     let app =
         "limits.events_per_second = 1\nlimits.channels_per_event = 3\nlimits.batch_events = 3";
     let server = TestServer::start(&config(app)).await;
@@ -86,7 +86,7 @@ async fn s11_what_is_refused_for_another_reason_does_not_count() {
 }
 
 #[tokio::test]
-async fn s11_a_backend_reads_at_its_rate() {
+async fn s11_read_rate_applies() {
     let server = TestServer::start(&config("limits.reads_per_second = 10")).await;
     let paths = ["/channels", "/channels/c", "/channels/presence-c/users"];
     let (start, mut granted) = (Instant::now(), 0);
@@ -125,7 +125,7 @@ async fn s11_without_a_setting_there_is_no_rate() {
 /// Joins and leaves until the first refusal; returns the number of joins.
 async fn flap(client: &mut Client, channel: &str, most: usize) -> usize {
     for n in 0..most {
-        client.ask_presence(channel, r#"{"user_id":"flaps"}"#).await;
+        client.send_presence_subscribe(channel, r#"{"user_id":"flaps"}"#).await;
         let frame = client.next().await;
         if frame["event"] == "pusher:subscription_error" {
             let data = &frame["data"];
@@ -145,7 +145,7 @@ async fn flap(client: &mut Client, channel: &str, most: usize) -> usize {
 }
 
 #[tokio::test]
-async fn s11_who_joins_and_leaves_without_pause_is_slowed_down() {
+async fn s11_rapid_joins_and_leaves_are_slowed_down() {
     let settings = "limits.subscribes_per_second = 3\nlimits.member_returns_per_minute = 0";
     let server = TestServer::start(&config(settings)).await;
     let mut watcher = server.connect().await;
@@ -182,7 +182,7 @@ async fn s11_refused_subscriptions_count_and_first_ones_do_not() {
     let refusals = async |client: &mut Client| {
         let mut codes = Vec::new();
         for _ in 0..30 {
-            client.ask("a b").await;
+            client.send_subscribe("a b").await;
             codes.push(client.expect_refused("a b").await["code"].clone());
         }
         codes
@@ -194,7 +194,7 @@ async fn s11_refused_subscriptions_count_and_first_ones_do_not() {
 }
 
 #[tokio::test]
-async fn s11_by_default_a_page_of_a_thousand_channels_may_show_another_thousand() {
+async fn s11_thousand_channels_can_be_swapped_by_default() {
     let server = TestServer::start(&config("")).await;
     let mut client = server.connect().await;
     for page in 0..2 {

@@ -14,7 +14,7 @@ async fn at(server: &TestServer, timestamp: &str) -> Response {
 }
 
 #[tokio::test]
-async fn f28_a_timestamp_of_another_form_or_unit_is_called_that() {
+async fn f28_timestamp_in_a_wrong_format_or_unit_is_named() {
     let server = TestServer::start(&config("")).await;
     let now = unix_now();
     for (given, code, says) in [
@@ -32,7 +32,7 @@ async fn f28_a_timestamp_of_another_form_or_unit_is_called_that() {
 }
 
 #[tokio::test]
-async fn f28_a_failed_sign_in_does_not_speak_of_a_subscription() {
+async fn f28_failed_sign_in_does_not_mention_a_subscription() {
     let server = TestServer::start(&config("")).await;
     let mut client = server.connect().await;
     let key = APP.key;
@@ -46,10 +46,10 @@ async fn f28_a_failed_sign_in_does_not_speak_of_a_subscription() {
 }
 
 #[tokio::test]
-async fn f28_a_user_id_is_not_called_a_channel() {
+async fn f28_user_id_is_not_called_a_channel() {
     let server = TestServer::start(&config("authorizer = \"open\"")).await;
     let mut client = server.connect().await;
-    client.ask_sign_in(r#"{"id":"a|b"}"#).await;
+    client.send_sign_in(r#"{"id":"a|b"}"#).await;
     let mut said = vec![client.expect_error(Some(4009)).await];
     let form = format!("socket_id={}&user_id=a%7Cb", client.socket_id);
     let answers = [
@@ -69,8 +69,8 @@ async fn f28_a_user_id_is_not_called_a_channel() {
 }
 
 #[tokio::test]
-async fn f28_keys_that_cannot_be_fetched_are_not_called_a_denial() {
-    let issuer = Target::start(Reply::json(500, &json!({}))).await;
+async fn f28_unfetchable_keys_are_not_called_a_denial() {
+    let issuer = StubServer::start(Reply::json(500, &json!({}))).await;
     let server = TestServer::start(&config(&format!(
         "authorizer = \"jwt\"\n[apps.it.jwt]\nalgorithms = [\"RS256\"]\njwks_url = \"{}\"",
         issuer.url("/keys")
@@ -92,7 +92,7 @@ fn utf16(text: &str) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn f28_a_file_in_utf16_is_called_that() {
+async fn f28_utf16_file_is_named() {
     use std::os::unix::fs::PermissionsExt as _;
     let write = |launch: &Launch, name: &str, bytes: &[u8]| {
         let path = launch.dir().write(name, "");

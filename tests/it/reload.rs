@@ -12,14 +12,14 @@ async fn refused_handshake(server: &TestServer, app: App, code: u16) {
 }
 
 #[tokio::test]
-async fn c_limits_and_switches_of_an_app_change_for_open_sockets() {
-    let mut it = Reloading::start(&config("client_events = false")).await;
+async fn c_app_limits_and_switches_change_for_open_sockets() {
+    let mut it = ReloadFixture::start(&config("client_events = false")).await;
     let mut second = it.server.connect().await;
     second.subscribe("private-a").await;
     second.client_event("private-a", "client-x", json!("1")).await;
     assert!(second.expect_error(None).await.contains("client_events = true"));
 
-    it.take(&config(
+    it.apply(&config(
         "client_events = true\n[apps.it.limits]\nconnections = 1\nevent_bytes = 20\nclient_events_per_second = 2",
     ))
     .await;
@@ -34,7 +34,7 @@ async fn c_limits_and_switches_of_an_app_change_for_open_sockets() {
     second.expect_silence().await;
     it.still_delivers("short").await;
 
-    it.take(&config("client_events = true\n[apps.it.limits]\nconnections = 3")).await;
+    it.apply(&config("client_events = true\n[apps.it.limits]\nconnections = 3")).await;
     // The new rate applies at once: one second makes room for more than two.
     tokio::time::sleep(Duration::from_secs(1)).await;
     for n in 0..5 {
@@ -49,30 +49,30 @@ async fn c_limits_and_switches_of_an_app_change_for_open_sockets() {
 
 #[tokio::test]
 async fn c_key_secret_and_origins_change() {
-    let mut it = Reloading::start(&config("authorizer = \"open\"")).await;
+    let mut it = ReloadFixture::start(&config("authorizer = \"open\"")).await;
     let new = App { key: "new-key-3c5d", secret: "new-secret-77aa01", ..APP };
-    it.take(&config_of("", &[(new, "authorizer = \"open\"\norigins = [\"https://a.example\"]")]))
+    it.apply(&config_of("", &[(new, "authorizer = \"open\"\norigins = [\"https://a.example\"]")]))
         .await;
     let body = json!({"name": "e", "channel": "news", "data": "1"});
     it.server.post("/events", &body).await.expect(401, "the key of before");
     let half = App { secret: APP.secret, ..new };
     it.server.post_as(half, "/events", &body).await.expect(401, "the secret of before");
     it.server.post_as(new, "/events", &body).await.expect(200, "the new ones");
-    it.stays.expect_event("e").await;
+    it.open_client.expect_event("e").await;
     refused_handshake(&it.server, APP, 4001).await;
     refused_handshake_from(&it.server, new, "https://b.example").await;
 
     // An open socket needs signatures of the new secret, and our endpoint makes them.
-    let refused = it.stays.auth("private-a", None);
-    it.stays
+    let refused = it.open_client.auth("private-a", None);
+    it.open_client
         .send(&json!({"event": "pusher:subscribe", "data": {"channel": "private-a", "auth": refused}}))
         .await;
-    it.stays.expect_refused("private-a").await;
-    it.stays.app = new;
-    it.stays.subscribe("private-a").await;
-    let asked = Request::new("POST", "/pusher/auth").form(&it.stays.auth_form("private-b"));
+    it.open_client.expect_refused("private-a").await;
+    it.open_client.app = new;
+    it.open_client.subscribe("private-a").await;
+    let asked = Request::new("POST", "/pusher/auth").form(&it.open_client.auth_form("private-b"));
     let answer = it.server.send(asked).await.expect(200, "the auth endpoint");
-    assert_eq!(answer["auth"], it.stays.auth("private-b", None));
+    assert_eq!(answer["auth"], it.open_client.auth("private-b", None));
     it.server.stop().await;
 }
 
@@ -83,31 +83,31 @@ async fn refused_handshake_from(server: &TestServer, app: App, origin: &str) {
 }
 
 #[tokio::test]
-async fn c_apps_come_and_go() {
-    let it = Reloading::start(&config("")).await;
+async fn c_apps_are_added_and_removed() {
+    let it = ReloadFixture::start(&config("")).await;
     refused_handshake(&it.server, OTHER, 4001).await;
     let both = config_of("", &[(APP, ""), (OTHER, "")]);
-    it.take(&both).await;
+    it.apply(&both).await;
     let mut theirs = it.server.connect_as(OTHER).await;
     theirs.subscribe("news").await;
     let body = json!({"name": "e", "channel": "news", "data": "1"});
     it.server.post_as(OTHER, "/events", &body).await.expect(200, "an app that has come");
     theirs.expect_event("e").await;
 
-    it.take(&config_of("", &[(APP, ""), (OTHER, "enabled = false")])).await;
+    it.apply(&config_of("", &[(APP, ""), (OTHER, "enabled = false")])).await;
     theirs.expect_rejection(4003).await;
     refused_handshake(&it.server, OTHER, 4003).await;
     it.server.post_as(OTHER, "/events", &body).await.expect(403, "a disabled app");
-    it.take(&both).await;
+    it.apply(&both).await;
     let mut theirs = it.server.connect_as(OTHER).await;
 
-    it.take(&config("")).await;
+    it.apply(&config("")).await;
     theirs.expect_rejection(4001).await;
     refused_handshake(&it.server, OTHER, 4001).await;
     let answer = it.server.post_as(OTHER, "/events", &body).await.expect(404, "a removed app");
     assert_eq!(answer["code"], "unknown_app");
     // The app can return at once.
-    it.take(&both).await;
+    it.apply(&both).await;
     let mut theirs = it.server.connect_as(OTHER).await;
     theirs.subscribe("news").await;
     it.server.post_as(OTHER, "/events", &body).await.expect(200, "an app that is back");
@@ -116,11 +116,11 @@ async fn c_apps_come_and_go() {
 }
 
 #[tokio::test]
-async fn c_a_renamed_app_is_another() {
-    let mut it = Reloading::start(&config("")).await;
+async fn c_renamed_app_is_a_new_app() {
+    let mut it = ReloadFixture::start(&config("")).await;
     let renamed = App { id: "renamed", ..APP };
-    it.take(&config_of("", &[(renamed, "")])).await;
-    it.stays.expect_rejection(4001).await;
+    it.apply(&config_of("", &[(renamed, "")])).await;
+    it.open_client.expect_rejection(4001).await;
     let mut again = it.server.connect_as(renamed).await;
     again.subscribe("news").await;
     let body = json!({"name": "e", "channel": "news", "data": "1"});
@@ -130,8 +130,8 @@ async fn c_a_renamed_app_is_another() {
 }
 
 #[tokio::test]
-async fn c_a_broken_configuration_is_refused_as_a_whole() {
-    let mut it = Reloading::start(&config("")).await;
+async fn c_broken_configuration_is_rejected_as_a_whole() {
+    let mut it = ReloadFixture::start(&config("")).await;
     it.server.dir.write("secret", "a-secret-in-a-file");
     let secret = it.server.dir.path().join("secret");
     let missing = it.server.dir.path().join("missing");
@@ -157,30 +157,30 @@ async fn c_a_broken_configuration_is_refused_as_a_whole() {
         (config_of("message_bytes = 1", &[(APP, good)]), "message_bytes is 1"),
     ];
     for (text, says) in &rows {
-        it.refuse(text, says).await;
+        it.reject(text, says).await;
         it.still_delivers("longer than five bytes").await;
     }
     assert!(!it.server.printed().contains(APP.secret));
-    it.take(&file(&secret)).await;
+    it.apply(&file(&secret)).await;
     let new = App { secret: "a-secret-in-a-file", ..APP };
     let event = |data: &str| json!({"name": "e", "channel": "news", "data": data});
     it.server.post_as(new, "/events", &event("123456")).await.expect(413, "the limit is taken");
     it.server.post_as(new, "/events", &event("12345")).await.expect(200, "and the secret");
-    it.stays.expect_event("e").await;
+    it.open_client.expect_event("e").await;
     it.server.stop().await;
 }
 
 #[tokio::test]
-async fn c_what_concerns_keys_is_refused_with_all_else() {
+async fn c_key_errors_reject_the_whole_configuration() {
     let with = |label: &str, more: &str| {
         config(&format!("master_key = \"{}\"\n{more}", base64(&master_key(label))))
     };
-    let mut it = Reloading::start(&with("first", "")).await;
-    let admin = Admin::of(&it.server);
-    it.take(&with("second", "")).await;
+    let mut it = ReloadFixture::start(&with("first", "")).await;
+    let admin = AdminClient::of(&it.server);
+    it.apply(&with("second", "")).await;
     assert_eq!(admin.states().await, ["grace", "active"]);
     // A used key cannot return, and the limit beside it is not applied.
-    it.refuse(&with("first", "[apps.it.limits]\nevent_bytes = 5"), "has been in use before").await;
+    it.reject(&with("first", "[apps.it.limits]\nevent_bytes = 5"), "has been in use before").await;
     it.still_delivers("longer than five bytes").await;
     // A key once used by another app is refused as well.
     let key = base64(&master_key("first"));
@@ -190,19 +190,19 @@ async fn c_what_concerns_keys_is_refused_with_all_else() {
         OTHER.key,
         OTHER.secret
     );
-    it.refuse(&both, "the app it has that key").await;
+    it.reject(&both, "the app it has that key").await;
     refused_handshake(&it.server, OTHER, 4001).await;
     it.still_delivers("longer than five bytes").await;
     // Padding may change, with the same keys.
-    it.take(&with("second", "padding = \"buckets\"")).await;
+    it.apply(&with("second", "padding = \"buckets\"")).await;
     assert_eq!(admin.states().await, ["grace", "active"]);
     it.stop().await;
 }
 
 #[tokio::test]
-async fn c_settings_of_the_server_hold_for_what_is_new() {
+async fn c_server_settings_apply_to_new_connections() {
     let token = "admin-token-0c5d71a2";
-    let mut it = Reloading::start(&config("")).await;
+    let mut it = ReloadFixture::start(&config("")).await;
     let admin = |token: &str| {
         Request::new("GET", "/admin/apps/it/webhooks")
             .header("Authorization", &format!("Bearer {token}"))
@@ -212,7 +212,7 @@ async fn c_settings_of_the_server_hold_for_what_is_new() {
     let top = format!(
         "admin_token = \"{token}\"\nhttp_body_bytes = 2000\nmessage_bytes = 200000\nactivity_timeout_seconds = 77\nstrict_protocol = true\nlog = \"warn,sealcast=debug\""
     );
-    it.take(&config_of(&top, &[(APP, "")])).await;
+    it.apply(&config_of(&top, &[(APP, "")])).await;
     let answer = exchange(ops, &admin(token)).await;
     assert_eq!((answer.status, answer.text().contains("no_webhooks")), (404, true), "let in");
     exchange(ops, &admin("another")).await.expect(401, "another token");
@@ -231,7 +231,7 @@ async fn c_settings_of_the_server_hold_for_what_is_new() {
     let path = format!("/app/{}", APP.key);
     Client::dial(&it.server, APP, &path, &[]).await.expect_rejection(4008).await;
     new.close().await;
-    it.until_said("connection closed", 1).await;
+    it.until_logged("connection closed", 1).await;
 
     // The log does not mention it, since the log level has changed with it.
     it.server.dir.write("sealcast.toml", &config_of("log = \"error\"", &[(APP, "")]));
@@ -246,13 +246,13 @@ async fn c_settings_of_the_server_hold_for_what_is_new() {
     let id = quiet.socket_id.clone();
     quiet.close().await;
     it.still_delivers("quietly").await;
-    assert_eq!(it.said(&id), 0, "the log says less");
+    assert_eq!(it.log_count(&id), 0, "the log says less");
     it.stop().await;
 }
 
 #[tokio::test]
 async fn c_certificates_may_move_to_other_files() {
-    let (first, second) = (Pair::new(), Pair::new());
+    let (first, second) = (TestCertificate::new(), TestCertificate::new());
     let at = |name: &str, more: &str| {
         config_of(
             &format!("tls_cert_file = \"{name}.pem\"\ntls_key_file = \"{name}.key\"\n{more}"),
@@ -264,22 +264,22 @@ async fn c_certificates_may_move_to_other_files() {
         launch.dir().write(&format!("{name}.pem"), &pair.certificate);
         launch.dir().write(&format!("{name}.key"), &pair.key);
     }
-    launch = launch.believing(&first);
+    launch = launch.trusting(&first);
     launch.dir().write("c.pem", &first.certificate);
     launch.dir().write("c.key", &second.key);
-    let mut it = Reloading::of(launch.start().await).await;
-    it.refuse(&at("c", "http_body_bytes = 2000"), "is not that of the first certificate").await;
-    let shows = async |it: &Reloading, pair: &Pair| {
+    let mut it = ReloadFixture::of(launch.start().await).await;
+    it.reject(&at("c", "http_body_bytes = 2000"), "is not that of the first certificate").await;
+    let shows = async |it: &ReloadFixture, pair: &TestCertificate| {
         let stream = tokio::net::TcpStream::connect(it.server.addr).await.expect("a connection");
         try_tls(&pair.connector(), stream).await.is_ok()
     };
     assert!(shows(&it, &first).await);
-    it.take(&at("b", "")).await;
+    it.apply(&at("b", "")).await;
     assert!(shows(&it, &second).await && !shows(&it, &first).await);
     it.server.tls = Some(second.connector());
     it.still_delivers("over the connection of before").await;
     // The new files are watched.
-    let third = Pair::new();
+    let third = TestCertificate::new();
     it.server.dir.write("b.pem", &third.certificate);
     it.server.dir.write("b.key", &third.key);
     until("the third certificate", async || shows(&it, &third).await.then_some(())).await;
@@ -290,16 +290,16 @@ async fn c_certificates_may_move_to_other_files() {
 }
 
 #[tokio::test]
-async fn c_a_burst_of_signals_under_traffic_loses_nothing() {
+async fn c_signal_burst_under_traffic_loses_nothing() {
     let texts = [
         config("client_events = true"),
         config_of("outbox_bytes = 2000000", &[(APP, "watchlist = true"), (OTHER, "")]),
     ];
-    let mut it = Reloading::start(&texts[0]).await;
+    let mut it = ReloadFixture::start(&texts[0]).await;
     const EVENTS: usize = 400;
-    let Reloading { server, stays } = &mut it;
+    let ReloadFixture { server, open_client } = &mut it;
     let publish = async {
-        let mut line = server.line().await;
+        let mut line = server.http_connection().await;
         for n in 0..EVENTS {
             let body = json!({"name": "n", "channel": "news", "data": n.to_string()}).to_string();
             let target = signed_target(APP, "POST", "/apps/it/events", &[], body.as_bytes());
@@ -319,12 +319,12 @@ async fn c_a_burst_of_signals_under_traffic_loses_nothing() {
     };
     let read = async {
         for n in 0..EVENTS {
-            assert_eq!(stays.expect_event("n").await, json!(n));
+            assert_eq!(open_client.expect_event("n").await, json!(n));
         }
     };
     tokio::join!(publish, hang_up, read);
-    assert_eq!(it.said("is refused"), 0, "{}", it.server.printed());
-    assert!(it.said("and is in force") > 1);
+    assert_eq!(it.log_count("is refused"), 0, "{}", it.server.printed());
+    assert!(it.log_count("and is in force") > 1);
     // The last one counts.
     until("the other app", async || {
         let answer = it.server.get_as(OTHER, "/channels", &[]).await;
@@ -335,12 +335,12 @@ async fn c_a_burst_of_signals_under_traffic_loses_nothing() {
 }
 
 #[tokio::test]
-async fn c_the_audit_log_names_settings_and_no_values() {
-    let it = Reloading::start(&config_of("audit_file = \"audit.log\"", &[(APP, "")])).await;
+async fn c_audit_log_names_settings_without_values() {
+    let it = ReloadFixture::start(&config_of("audit_file = \"audit.log\"", &[(APP, "")])).await;
     let new = App { secret: "canary-secret-5a5a", ..APP };
     let top = "audit_file = \"audit.log\"\nworkers = 3";
-    it.take(&config_of(top, &[(new, "[apps.it.limits]\nevent_bytes = 77777")])).await;
-    it.refuse("apps = 5", "must be").await;
+    it.apply(&config_of(top, &[(new, "[apps.it.limits]\nevent_bytes = 77777")])).await;
+    it.reject("apps = 5", "must be").await;
     let path = it.server.dir.path().join("audit.log");
     let lines = || -> Vec<Value> {
         let text = std::fs::read_to_string(&path).expect("a file");

@@ -5,9 +5,9 @@ use serde_json::json;
 use crate::support::*;
 
 #[tokio::test]
-async fn c_who_comes_after_an_app_is_back_is_not_sent_away_with_those_of_before() {
+async fn c_clients_of_a_restored_app_survive_the_earlier_removal() {
     let (one, both) = (config(""), config_of("", &[(APP, ""), (OTHER, "")]));
-    let mut it = Reloading::start(&both).await;
+    let mut it = ReloadFixture::start(&both).await;
     let mut theirs = Vec::new();
     for _ in 0..8 {
         let mut client = it.server.connect_as(OTHER).await;
@@ -15,8 +15,8 @@ async fn c_who_comes_after_an_app_is_back_is_not_sent_away_with_those_of_before(
         theirs.push(client);
     }
     for _ in 0..3 {
-        it.take(&one).await;
-        it.take(&both).await;
+        it.apply(&one).await;
+        it.apply(&both).await;
         let mut after = Vec::new();
         for _ in 0..8 {
             after.push(it.server.connect_as(OTHER).await);
@@ -43,9 +43,9 @@ async fn c_who_comes_after_an_app_is_back_is_not_sent_away_with_those_of_before(
 }
 
 #[tokio::test]
-async fn c_reloads_are_counted_and_the_last_that_was_taken_has_a_time() {
+async fn c_reloads_are_counted_and_the_last_success_has_a_time() {
     let of = |app: &str| config_of("watch_config = false", &[(APP, app)]);
-    let it = Reloading::start(&of("")).await;
+    let it = ReloadFixture::start(&of("")).await;
     let read = async || {
         let scrape = it.server.scrape().await;
         let outcome = |name| scrape.sum("sealcast_reloads_total", &[("outcome", name)]);
@@ -53,18 +53,18 @@ async fn c_reloads_are_counted_and_the_last_that_was_taken_has_a_time() {
         (outcome("taken"), outcome("refused"), time)
     };
     assert_eq!(read().await, (0.0, 0.0, 0.0));
-    it.refuse("nonsense = 1", "unknown setting \"nonsense\"").await;
+    it.reject("nonsense = 1", "unknown setting \"nonsense\"").await;
     assert_eq!(read().await, (0.0, 1.0, 0.0));
     let before = unix_now() as f64;
-    it.take(&of("client_events = true")).await;
+    it.apply(&of("client_events = true")).await;
     let (taken, refused, first) = read().await;
     assert_eq!((taken, refused), (1.0, 1.0));
     assert!((before..=unix_now() as f64).contains(&first), "{before} {first}");
     // A reload without changes counts as a success; a refused one keeps the time.
     tokio::time::sleep(std::time::Duration::from_millis(1100)).await;
-    it.refuse("nonsense = 1", "unknown setting \"nonsense\"").await;
+    it.reject("nonsense = 1", "unknown setting \"nonsense\"").await;
     assert_eq!(read().await, (1.0, 2.0, first));
-    it.take(&of("client_events = true")).await;
+    it.apply(&of("client_events = true")).await;
     let (taken, refused, second) = read().await;
     assert_eq!((taken, refused), (2.0, 2.0));
     assert!(second > first, "{first} {second}");

@@ -31,8 +31,8 @@ fn replace(server: &TestServer, name: &str, text: &str) {
 }
 
 #[tokio::test]
-async fn c_the_file_is_read_again_when_it_has_changed() {
-    let mut it = Reloading::start(&config("")).await;
+async fn c_changed_file_is_reloaded() {
+    let mut it = ReloadFixture::start(&config("")).await;
     // Written in place, in two parts: the first part alone must not be applied.
     let text = limited(5000);
     it.server.dir.write("sealcast.toml", &text[..text.len() / 2]);
@@ -45,7 +45,7 @@ async fn c_the_file_is_read_again_when_it_has_changed() {
 
     // The error is logged once, and the next version is applied.
     replace(&it.server, "sealcast.toml", "nonsense = 1");
-    it.until_said("unknown setting \"nonsense\"", 1).await;
+    it.until_logged("unknown setting \"nonsense\"", 1).await;
     until_limited(&it.server, 6000).await;
     replace(&it.server, "sealcast.toml", &limited(7000));
     until_limited(&it.server, 7000).await;
@@ -53,28 +53,28 @@ async fn c_the_file_is_read_again_when_it_has_changed() {
     // A file missing for longer than a replacement takes is logged, too.
     let path = it.server.dir.path().join("sealcast.toml");
     std::fs::remove_file(&path).expect("a file");
-    it.until_said("cannot read the configuration file", 1).await;
+    it.until_logged("cannot read the configuration file", 1).await;
     until_limited(&it.server, 7000).await;
-    assert_eq!(it.said(REFUSED), 2);
+    assert_eq!(it.log_count(RELOAD_REJECTED), 2);
     replace(&it.server, "sealcast.toml", &limited(8000));
     until_limited(&it.server, 8000).await;
     it.stop().await;
 }
 
 #[tokio::test]
-async fn c_files_that_are_named_are_looked_at() {
+async fn c_referenced_files_are_watched() {
     let secret = TempDir::new();
     let path = secret.write("secret", APP.secret);
     let text = config("").replace(
         &format!("secret = \"{}\"", APP.secret),
         &format!("secret_file = \"{}\"", path.display()),
     );
-    let mut it = Reloading::start(&text).await;
+    let mut it = ReloadFixture::start(&text).await;
     it.still_delivers("one").await;
     let new = App { secret: "another-secret-0d1f", ..APP };
     secret.write("secret", new.secret);
     // Waits for the log: repeated requests with a wrong signature would lower the rate.
-    it.until_said(TAKEN, 1).await;
+    it.until_logged(RELOAD_APPLIED, 1).await;
     it.server.post_as(new, "/events", &event("1")).await.expect(200, "the secret in the file");
     it.server.post("/events", &event("1")).await.expect(401, "the secret of before");
 
@@ -85,19 +85,19 @@ async fn c_files_that_are_named_are_looked_at() {
     };
     std::fs::write(&path, "a-third-secret").expect("a file");
     mode(0o644);
-    it.until_said("chmod 600", 1).await;
+    it.until_logged("chmod 600", 1).await;
     it.server.post_as(new, "/events", &event("1")).await.expect(200, "the second secret");
     mode(0o600);
     it.server.signal("HUP");
-    it.until_said(TAKEN, 2).await;
+    it.until_logged(RELOAD_APPLIED, 2).await;
     it.server.post_as(new, "/events", &event("1")).await.expect(401, "the second secret");
-    assert_eq!(it.said("config.changed=\"apps.it.secret_file\""), 2);
+    assert_eq!(it.log_count("config.changed=\"apps.it.secret_file\""), 2);
     it.server.stop().await;
 }
 
 /// As Kubernetes mounts a ConfigMap: names lead through one symlink, which is replaced.
 #[tokio::test]
-async fn c_a_link_that_points_elsewhere_is_a_change() {
+async fn c_retargeted_symlink_is_a_change() {
     let launch = Launch::new(&["serve"]).arg("--listen").arg("127.0.0.1:0").ops();
     let mount = launch.dir().path().join("mount");
     let version = |name: &str, text: &str| {
@@ -111,7 +111,7 @@ async fn c_a_link_that_points_elsewhere_is_a_change() {
     version("..v1", &limited(3000));
     symlink("..data/sealcast.toml", mount.join("sealcast.toml")).expect("a link");
     let launch = launch.arg("--config").arg(mount.join("sealcast.toml"));
-    let mut it = Reloading::of(launch.start().await).await;
+    let mut it = ReloadFixture::of(launch.start().await).await;
     until_limited(&it.server, 3000).await;
     for (name, bytes) in [("..v2", 4000), ("..v3", 5000)] {
         version(name, &limited(bytes));
@@ -122,19 +122,19 @@ async fn c_a_link_that_points_elsewhere_is_a_change() {
 }
 
 #[tokio::test]
-async fn c_files_are_left_alone_where_that_is_wanted() {
+async fn c_files_are_not_watched_if_disabled() {
     let off = |more: &str| config_of("watch_config = false", &[(APP, more)]);
-    let it = Reloading::start(&off("")).await;
+    let it = ReloadFixture::start(&off("")).await;
     let later = off("[apps.it.limits]\nevent_bytes = 9");
     replace(&it.server, "sealcast.toml", &later);
     tokio::time::sleep(Duration::from_secs(4)).await;
     it.server.post("/events", &event("0123456789")).await.expect(200, "not read yet");
     it.server.signal("HUP");
-    it.until_said(TAKEN, 1).await;
+    it.until_logged(RELOAD_APPLIED, 1).await;
     it.server.post("/events", &event("0123456789")).await.expect(413, "read by the signal");
-    assert_eq!(it.said(TAKEN), 1);
+    assert_eq!(it.log_count(RELOAD_APPLIED), 1);
     // The watch setting can be changed by a reload.
-    it.take(&limited(11)).await;
+    it.apply(&limited(11)).await;
     replace(&it.server, "sealcast.toml", &limited(12000));
     until_limited(&it.server, 12000).await;
     it.stop().await;

@@ -22,19 +22,19 @@ async fn exhaust(most: usize, what: &str, mut ask: impl AsyncFnMut() -> Response
 }
 
 #[tokio::test]
-async fn s11_another_rate_of_events_counts_from_the_next_one_on() {
+async fn s11_new_event_rate_applies_to_the_next_event() {
     let of = |rate: u32| config(&format!("limits.events_per_second = {rate}"));
-    let it = Reloading::start(&of(1)).await;
+    let it = ReloadFixture::start(&of(1)).await;
     let post = async || it.server.post("/events", &event(100)).await;
     exhaust(3, "100 channels at one a second", post).await;
     // At the previous rate, this debt would last for more than a minute.
-    it.take(&of(1_000_000)).await;
+    it.apply(&of(1_000_000)).await;
     for n in 0..20 {
         it.server.post("/events", &event(100)).await.expect(200, n);
     }
-    it.take(&of(1)).await;
+    it.apply(&of(1)).await;
     exhaust(3, "100 channels at one a second, again", post).await;
-    it.take(&of(0)).await;
+    it.apply(&of(0)).await;
     for n in 0..20 {
         it.server.post("/events", &event(100)).await.expect(200, n);
     }
@@ -42,19 +42,19 @@ async fn s11_another_rate_of_events_counts_from_the_next_one_on() {
 }
 
 #[tokio::test]
-async fn s11_another_rate_of_questions_counts_from_the_next_one_on() {
+async fn s11_new_read_rate_applies_to_the_next_request() {
     let of = |rate: u32| config(&format!("limits.reads_per_second = {rate}"));
-    let it = Reloading::start(&of(1)).await;
+    let it = ReloadFixture::start(&of(1)).await;
     let get = async || it.server.get("/channels", &[]).await;
     exhaust(10, "questions, one a second", get).await;
-    it.take(&of(1000)).await;
+    it.apply(&of(1000)).await;
     until("another second", async || (get().await.status == 200).then_some(())).await;
     for n in 0..20 {
         get().await.expect(200, n);
     }
-    it.take(&of(1)).await;
+    it.apply(&of(1)).await;
     exhaust(10, "questions, one a second again", get).await;
-    it.take(&of(0)).await;
+    it.apply(&of(0)).await;
     for n in 0..20 {
         get().await.expect(200, n);
     }

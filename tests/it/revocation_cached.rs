@@ -10,7 +10,7 @@ use crate::support::*;
 
 const CHANNEL: &str = "private-encrypted-x";
 
-fn forwarding(target: &Target, more: &str) -> String {
+fn forwarding(target: &StubServer, more: &str) -> String {
     config(&format!(
         "authorizer = \"forward\"\nexplain = true\nmaster_key = \"{}\"\nderivation = \"hkdf\"\n[apps.it.forward]\nurl = \"{}\"\n{more}",
         base64(&master_key("first")),
@@ -26,10 +26,10 @@ fn no() -> Reply {
     Reply::json(403, &json!({}))
 }
 
-async fn reader(server: &TestServer, bearer: &str) -> Reader {
+async fn reader(server: &TestServer, bearer: &str) -> SealedSubscriber {
     let (client, channel) = (server.connect().await, CHANNEL.to_owned());
     let (bearer, secret) = (Some(bearer.to_owned()), [0; 32]);
-    Reader { client, channel, user: None, bearer, secret, asked: 0 }
+    SealedSubscriber { client, channel, user: None, bearer, secret, auth_requests: 0 }
 }
 
 async fn revoke(server: &TestServer, user: &str) {
@@ -46,8 +46,8 @@ fn expect_nothing(response: &Response, status: u16, code: &str) {
 }
 
 /// Waits until the target has this many requests.
-async fn until_asked(target: &Target, count: usize) {
-    until("a question", async || (target.asked().len() >= count).then_some(())).await;
+async fn until_requests(target: &StubServer, count: usize) {
+    until("a question", async || (target.requests().len() >= count).then_some(())).await;
 }
 
 /// Waits for the next second, so that the next event is later.
@@ -56,104 +56,104 @@ async fn next_second() {
 }
 
 #[tokio::test]
-async fn f1_a_yes_that_is_kept_is_asked_for_anew_after_a_revocation() {
-    let target = Target::start(is("u1")).await;
+async fn f1_cached_answer_is_refetched_after_a_revocation() {
+    let target = StubServer::start(is("u1")).await;
     // With the default time for cached answers.
     let server = TestServer::start(&forwarding(&target, "")).await;
     let mut theirs = reader(&server, "t1").await;
-    theirs.fetch(&server).await;
+    theirs.fetch_secret(&server).await;
     theirs.client.subscribe(CHANNEL).await;
-    target.says(no());
+    target.set_reply(no());
     revoke(&server, "u1").await;
     let frame = theirs.client.next().await;
     assert_eq!(frame["data"]["type"], "Revoked", "{frame}");
-    expect_nothing(&theirs.ask(&server).await, 403, "forward_denies");
-    assert_eq!(target.asked().len(), 2);
+    expect_nothing(&theirs.request_auth(&server).await, 403, "forward_denies");
+    assert_eq!(target.requests().len(), 2);
     // It is not valid for another connection of the user either.
-    expect_nothing(&reader(&server, "t1").await.ask(&server).await, 403, "forward_denies");
+    expect_nothing(&reader(&server, "t1").await.request_auth(&server).await, 403, "forward_denies");
     server.stop().await;
 }
 
 #[tokio::test]
-async fn f1_an_answer_that_was_under_way_is_no_newer_than_the_revocation() {
-    let target = Target::start(is("u1")).await;
+async fn f1_answer_in_flight_is_not_newer_than_the_revocation() {
+    let target = StubServer::start(is("u1")).await;
     let server = TestServer::start(&forwarding(&target, "cache_seconds = 60")).await;
     let (theirs, arrived) = (reader(&server, "t1").await, Arc::new(Notify::new()));
-    target.says(Reply::held(&arrived, is("u1")));
-    let asking = theirs.ask(&server);
+    target.set_reply(Reply::held(&arrived, is("u1")));
+    let asking = theirs.request_auth(&server);
     let meanwhile = async {
-        until_asked(&target, 1).await;
+        until_requests(&target, 1).await;
         revoke(&server, "u1").await;
         // The answer arrives after the second of the revocation: its lateness makes it no newer.
         next_second().await;
-        target.says(no());
+        target.set_reply(no());
         arrived.notify_one();
     };
     let (response, ()) = tokio::join!(asking, meanwhile);
     expect_nothing(&response, 403, "revoked");
     // It was not cached either, or the next request would see the revocation.
-    expect_nothing(&theirs.ask(&server).await, 403, "forward_denies");
-    assert_eq!(target.asked().len(), 2);
+    expect_nothing(&theirs.request_auth(&server).await, 403, "forward_denies");
+    assert_eq!(target.requests().len(), 2);
     // The application now allows again, and its answer is newer than the revocation.
-    target.says(is("u1"));
-    theirs.ask(&server).await.expect(200, "a newer word");
+    target.set_reply(is("u1"));
+    theirs.request_auth(&server).await.expect(200, "a newer word");
     server.stop().await;
 }
 
 #[tokio::test]
-async fn f1_an_answer_that_names_nobody_may_be_about_who_was_taken_off() {
-    let target = Target::start(Reply::json(200, &json!({}))).await;
+async fn f1_answer_without_a_user_may_be_about_the_revoked_one() {
+    let target = StubServer::start(Reply::json(200, &json!({}))).await;
     let server = TestServer::start(&forwarding(&target, "cache_seconds = 60")).await;
     let mut theirs = reader(&server, "t1").await;
-    theirs.fetch(&server).await;
+    theirs.fetch_secret(&server).await;
     theirs.client.sign_in(&json!({"id": "u1"})).await;
     theirs.client.subscribe(CHANNEL).await;
-    target.says(no());
+    target.set_reply(no());
     revoke(&server, "u1").await;
     assert_eq!(theirs.client.next().await["data"]["type"], "Revoked");
-    expect_nothing(&theirs.ask(&server).await, 403, "forward_denies");
-    theirs.client.ask(CHANNEL).await;
+    expect_nothing(&theirs.request_auth(&server).await, 403, "forward_denies");
+    theirs.client.send_subscribe(CHANNEL).await;
     assert_eq!(theirs.client.expect_refused(CHANNEL).await["type"], "Revoked");
     server.stop().await;
 
     // An answer in flight during the revocation grants nothing afterwards.
-    let target = Target::start(Reply::json(200, &json!({}))).await;
+    let target = StubServer::start(Reply::json(200, &json!({}))).await;
     let server = TestServer::start(&forwarding(&target, "")).await;
     let (nobody, arrived) = (reader(&server, "t1").await, Arc::new(Notify::new()));
-    target.says(Reply::held(&arrived, Reply::json(200, &json!({}))));
+    target.set_reply(Reply::held(&arrived, Reply::json(200, &json!({}))));
     let meanwhile = async {
-        until_asked(&target, 1).await;
+        until_requests(&target, 1).await;
         revoke(&server, "u1").await;
         arrived.notify_one();
     };
-    let (response, ()) = tokio::join!(nobody.ask(&server), meanwhile);
+    let (response, ()) = tokio::join!(nobody.request_auth(&server), meanwhile);
     expect_nothing(&response, 503, "secret_replaced");
-    target.says(Reply::json(200, &json!({})));
-    nobody.ask(&server).await.expect(200, "asked after it");
+    target.set_reply(Reply::json(200, &json!({})));
+    nobody.request_auth(&server).await.expect(200, "asked after it");
     server.stop().await;
 }
 
 #[tokio::test]
-async fn f1_what_is_kept_for_others_stays() {
-    let target = Target::start(is("u1")).await;
+async fn f1_cached_answers_about_others_stay() {
+    let target = StubServer::start(is("u1")).await;
     let server = TestServer::start(&forwarding(&target, "cache_seconds = 60")).await;
-    reader(&server, "t1").await.fetch(&server).await;
-    target.says(is("u2"));
+    reader(&server, "t1").await.fetch_secret(&server).await;
+    target.set_reply(is("u2"));
     let mut other = reader(&server, "t2").await;
-    other.fetch(&server).await;
+    other.fetch_secret(&server).await;
     let before = other.secret;
-    target.says(Reply::HangUp);
+    target.set_reply(Reply::Disconnect);
     revoke(&server, "u1").await;
     // They need the new secret at once, and the cache spares the application their requests.
-    other.fetch(&server).await;
+    other.fetch_secret(&server).await;
     assert_ne!(other.secret, before);
-    assert_eq!(target.asked().len(), 2);
+    assert_eq!(target.requests().len(), 2);
     server.stop().await;
 }
 
 #[tokio::test]
-async fn f1_revoking_a_users_tokens_drops_what_is_kept_for_them() {
-    let target = Target::start(is("u1")).await;
+async fn f1_token_revocation_drops_cached_answers_about_the_user() {
+    let target = StubServer::start(is("u1")).await;
     let server = TestServer::start(&forwarding(&target, "cache_seconds = 60")).await;
     let client = server.connect().await;
     let sign_in = Request::new("POST", "/apps/it/auth/user")
@@ -166,8 +166,8 @@ async fn f1_revoking_a_users_tokens_drops_what_is_kept_for_them() {
         server.send(sign_in.clone()).await.expect(200, "a user");
         server.send(join.clone()).await.expect(200, "a member");
     }
-    assert_eq!(target.asked().len(), 2, "each once");
-    target.says(no());
+    assert_eq!(target.requests().len(), 2, "each once");
+    target.set_reply(no());
     server.post("/tokens/revoke", &json!({"user_id": "u2"})).await.expect(200, "another user");
     server.send(sign_in.clone()).await.expect(200, "still kept");
     server.post("/tokens/revoke", &json!({"user_id": "u1"})).await.expect(200, "the user");
@@ -178,7 +178,7 @@ async fn f1_revoking_a_users_tokens_drops_what_is_kept_for_them() {
 }
 
 #[tokio::test]
-async fn f1_a_token_that_is_revoked_while_it_is_looked_at_gets_nothing() {
+async fn f1_token_revoked_during_verification_gets_nothing() {
     let server = TestServer::start(&config("explain = true")).await;
     let minted = |user: &str| json!({"user_id": user, "channels": ["private-*"]});
     let client = server.connect().await;
@@ -199,7 +199,7 @@ async fn f1_a_token_that_is_revoked_while_it_is_looked_at_gets_nothing() {
     }
     // Earlier authorizations are refused on the socket.
     let mut client = client;
-    client.ask("private-a").await;
+    client.send_subscribe("private-a").await;
     let data: Value = client.expect_refused("private-a").await;
     assert_eq!(data["type"], "AuthExpired", "{data}");
     server.stop().await;

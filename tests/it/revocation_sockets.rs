@@ -30,11 +30,12 @@ fn bearer(user: &str, issued: i64) -> String {
     token(&json!({"alg": "HS256"}), &claims, JWT_SECRET)
 }
 
-async fn with_token(server: &TestServer, bearer: String) -> Reader {
+async fn with_token(server: &TestServer, bearer: String) -> SealedSubscriber {
     let (client, channel) = (server.connect().await, CHANNEL.to_owned());
     let (bearer, secret) = (Some(bearer), [0; 32]);
-    let mut reader = Reader { client, channel, user: None, bearer, secret, asked: 0 };
-    reader.fetch(server).await;
+    let mut reader =
+        SealedSubscriber { client, channel, user: None, bearer, secret, auth_requests: 0 };
+    reader.fetch_secret(server).await;
     reader
 }
 
@@ -51,7 +52,7 @@ async fn expect_taken_off(client: &mut Client) {
 /// Every attempt is refused, and no published event arrives.
 async fn expect_shut_out(server: &TestServer, client: &mut Client) {
     for attempt in 0..3 {
-        client.ask(CHANNEL).await;
+        client.send_subscribe(CHANNEL).await;
         let data: Value = client.expect_refused(CHANNEL).await;
         let said = (&data["type"], &data["status"], &data["code"]);
         assert_eq!(said, (&json!("Revoked"), &json!(403), &json!("revoked")), "{attempt}: {data}");
@@ -75,12 +76,12 @@ async fn next_second() {
 }
 
 #[tokio::test]
-async fn f4_what_our_endpoint_gave_is_good_no_longer() {
+async fn f4_endpoint_authorization_is_void_after_a_revocation() {
     // Unlimited, and limited by the token.
     for configuration in [open(), jwt()] {
         let server = TestServer::start(&configuration).await;
         let mut theirs = if configuration == open() {
-            Reader::join_as(&server, CHANNEL, "u1").await
+            SealedSubscriber::join_as(&server, CHANNEL, "u1").await
         } else {
             let mut theirs = with_token(&server, bearer("u1", unix_now() - 60)).await;
             theirs.client.subscribe(CHANNEL).await;
@@ -94,7 +95,7 @@ async fn f4_what_our_endpoint_gave_is_good_no_longer() {
 }
 
 #[tokio::test]
-async fn f4_nor_is_what_the_backend_signed_for_who_is_signed_in() {
+async fn f4_backend_signature_for_a_signed_in_user_is_void() {
     let server = TestServer::start(&hkdf("")).await;
     let mut client = server.connect().await;
     client.sign_in(&json!({"id": "u1"})).await;
@@ -111,9 +112,9 @@ async fn f4_nor_is_what_the_backend_signed_for_who_is_signed_in() {
 }
 
 #[tokio::test]
-async fn f4_leaving_before_the_revocation_does_not_help() {
+async fn f4_unsubscribing_before_the_revocation_does_not_help() {
     let server = TestServer::start(&open()).await;
-    let mut theirs = Reader::join_as(&server, CHANNEL, "u1").await;
+    let mut theirs = SealedSubscriber::join_as(&server, CHANNEL, "u1").await;
     theirs.client.unsubscribe(CHANNEL).await;
     until_empty(&server, CHANNEL).await;
     revoke(&server, "u1").await;
@@ -130,7 +131,7 @@ async fn f4_leaving_before_the_revocation_does_not_help() {
 }
 
 #[tokio::test]
-async fn f4_nor_does_joining_for_the_first_time_after_it() {
+async fn f4_first_subscription_after_the_revocation_is_refused() {
     let server = TestServer::start(&open()).await;
     let mut theirs = server.connect().await;
     let form = theirs.auth_form(CHANNEL) + "&user_id=u1";
@@ -147,11 +148,11 @@ async fn f4_nor_does_joining_for_the_first_time_after_it() {
 }
 
 #[tokio::test]
-async fn f4_asking_again_without_a_name_hides_nobody() {
+async fn f4_asking_again_without_a_user_does_not_hide_it() {
     let server = TestServer::start(&open()).await;
-    let mut theirs = Reader::join_as(&server, CHANNEL, "u1").await;
+    let mut theirs = SealedSubscriber::join_as(&server, CHANNEL, "u1").await;
     theirs.user = None;
-    theirs.fetch(&server).await;
+    theirs.fetch_secret(&server).await;
     revoke(&server, "u1").await;
     expect_taken_off(&mut theirs.client).await;
     expect_shut_out(&server, &mut theirs.client).await;
@@ -159,7 +160,7 @@ async fn f4_asking_again_without_a_name_hides_nobody() {
 }
 
 #[tokio::test]
-async fn f4_a_new_authorization_lets_them_in_again_and_no_other_user_is_meant() {
+async fn f4_new_authorization_readmits_and_other_users_are_unaffected() {
     let server = TestServer::start(&jwt()).await;
     let mut theirs = with_token(&server, bearer("u1", unix_now() - 60)).await;
     theirs.client.subscribe(CHANNEL).await;
@@ -171,12 +172,12 @@ async fn f4_a_new_authorization_lets_them_in_again_and_no_other_user_is_meant() 
     other.expect(&server, "sealcast:rekey", "{}").await;
     other.expect(&server, "e", "x").await;
     // The earlier token changes nothing, on this channel or for the socket.
-    assert_eq!(theirs.ask(&server).await.refused(403, "the same token"), "revoked");
-    theirs.client.ask(CHANNEL).await;
+    assert_eq!(theirs.request_auth(&server).await.refused(403, "the same token"), "revoked");
+    theirs.client.send_subscribe(CHANNEL).await;
     assert_eq!(theirs.client.expect_refused(CHANNEL).await["type"], "Revoked");
     next_second().await;
     theirs.bearer = Some(bearer("u1", unix_now()));
-    theirs.fetch(&server).await;
+    theirs.fetch_secret(&server).await;
     theirs.client.subscribe(CHANNEL).await;
     server.publish(CHANNEL, "e", "y").await;
     theirs.expect(&server, "e", "y").await;
@@ -184,7 +185,7 @@ async fn f4_a_new_authorization_lets_them_in_again_and_no_other_user_is_meant() 
 }
 
 #[tokio::test]
-async fn f4_what_a_revoked_token_was_given_is_gone_also_if_it_was_left_before() {
+async fn f4_authorizations_of_a_revoked_token_end_even_after_leaving() {
     let server = TestServer::start(&config("")).await;
     let body = json!({"user_id": "u1", "channels": ["presence-*"]});
     let minted = server.post("/tokens", &body).await.expect(200, "a token");
@@ -210,7 +211,7 @@ async fn f4_what_a_revoked_token_was_given_is_gone_also_if_it_was_left_before() 
 /// A token without `sub` names no user, so no revocation is found for it. The connection is
 /// remembered.
 #[tokio::test]
-async fn f4_asking_without_a_name_after_the_revocation_gives_no_secret() {
+async fn f4_asking_without_a_user_after_the_revocation_gets_no_secret() {
     let server = TestServer::start(&jwt()).await;
     let mut theirs = with_token(&server, bearer("u1", unix_now() - 60)).await;
     theirs.client.subscribe(CHANNEL).await;
@@ -218,9 +219,9 @@ async fn f4_asking_without_a_name_after_the_revocation_gives_no_secret() {
     expect_taken_off(&mut theirs.client).await;
     let claims = json!({"iat": unix_now() - 60, "exp": unix_now() + 600, "channels": ["*"]});
     theirs.bearer = Some(token(&json!({"alg": "HS256"}), &claims, JWT_SECRET));
-    assert_eq!(theirs.ask(&server).await.refused(403, "without a name"), "revoked");
+    assert_eq!(theirs.request_auth(&server).await.refused(403, "without a name"), "revoked");
     theirs.bearer = Some(bearer("u1", unix_now() - 60));
-    assert_eq!(theirs.ask(&server).await.refused(403, "with the old one"), "revoked");
+    assert_eq!(theirs.request_auth(&server).await.refused(403, "with the old one"), "revoked");
     expect_shut_out(&server, &mut theirs.client).await;
     server.stop().await;
 }

@@ -80,7 +80,7 @@ async fn s9_plaintext_arrives_sealed_and_opens_with_the_derived_key() {
 }
 
 #[tokio::test]
-async fn e1_a_key_never_opens_another_channel_even_if_the_names_share_a_prefix() {
+async fn e1_key_never_opens_another_channel_with_a_common_prefix() {
     let (server, master) = start().await;
     let mut client = server.connect().await;
     let names = [
@@ -111,7 +111,7 @@ async fn e1_a_key_never_opens_another_channel_even_if_the_names_share_a_prefix()
 }
 
 #[tokio::test]
-async fn e2_an_event_is_sealed_once_for_all_its_subscribers() {
+async fn e2_event_is_sealed_once_for_all_subscribers() {
     let (server, _) = start().await;
     let mut clients = Vec::new();
     for _ in 0..6 {
@@ -134,7 +134,7 @@ async fn e2_an_event_is_sealed_once_for_all_its_subscribers() {
 }
 
 #[tokio::test]
-async fn e1_two_apps_with_the_same_channel_have_two_keys() {
+async fn e1_same_channel_of_two_apps_has_two_keys() {
     let apps = config_of("", &[(APP, &keys("one")), (OTHER, &keys("two"))]);
     let server = TestServer::start(&apps).await;
     let rows = [
@@ -154,7 +154,7 @@ async fn e1_two_apps_with_the_same_channel_have_two_keys() {
 }
 
 #[tokio::test]
-async fn s9_a_shared_secret_in_a_subscribe_frame_is_tolerated() {
+async fn s9_shared_secret_in_a_subscribe_frame_is_tolerated() {
     let (server, master) = start().await;
     let mut client = server.connect().await;
     let data = json!({"channel": CHANNEL, "auth": client.auth(CHANNEL, None), "shared_secret": base64(&[1; 32])});
@@ -170,7 +170,7 @@ async fn s9_a_shared_secret_in_a_subscribe_frame_is_tolerated() {
 }
 
 #[tokio::test]
-async fn e1_the_size_limit_is_about_the_plaintext() {
+async fn e1_size_limit_applies_to_the_plaintext() {
     let (server, master) = start().await;
     let mut client = server.connect().await;
     client.subscribe(CHANNEL).await;
@@ -184,7 +184,7 @@ async fn e1_the_size_limit_is_about_the_plaintext() {
 }
 
 #[tokio::test]
-async fn s9_what_is_cached_is_sealed() {
+async fn s9_cached_event_is_sealed() {
     let (server, master) = start().await;
     let channel = "private-encrypted-cache-x";
     let secret = shared_secret(&master, channel);
@@ -216,7 +216,7 @@ async fn s9_what_is_cached_is_sealed() {
 }
 
 #[tokio::test]
-async fn s7_3_a_batch_seals_every_item_by_itself() {
+async fn s7_3_each_item_of_a_batch_is_sealed() {
     let (server, master) = start().await;
     let mut client = server.connect().await;
     for channel in [CHANNEL, "private-encrypted-y", "news"] {
@@ -241,7 +241,7 @@ async fn s7_3_a_batch_seals_every_item_by_itself() {
 }
 
 #[tokio::test]
-async fn s7_8_the_old_way_to_publish_seals_too() {
+async fn s7_8_legacy_publish_route_seals_too() {
     let (server, master) = start().await;
     let mut client = server.connect().await;
     client.subscribe(CHANNEL).await;
@@ -255,7 +255,7 @@ async fn s7_8_the_old_way_to_publish_seals_too() {
 }
 
 #[tokio::test]
-async fn e1_the_dotnet_derivation() {
+async fn e1_dotnet_derivation() {
     let server =
         TestServer::start(&config(&format!("{}\nderivation = \"dotnet\"", keys("dotnet")))).await;
     let master = master_key("dotnet");
@@ -272,7 +272,7 @@ async fn e1_the_dotnet_derivation() {
 }
 
 #[tokio::test]
-async fn e3_every_way_to_write_a_key_gives_the_same_key() {
+async fn e3_all_notations_of_a_key_are_equal() {
     let master = master_key("formats");
     let standard = base64(&master);
     let rows = [

@@ -23,7 +23,7 @@ fn event(channels: &[&str], data: &str) -> Value {
 
 /// Bodies as each SDK writes them (order of fields, escapes), from its source.
 #[tokio::test]
-async fn f30_every_sdk_publishes_on_the_alias_without_a_key() {
+async fn f30_each_sdk_publishes_on_the_alias_without_a_key() {
     let server = TestServer::start(&sealing("")).await;
     let mut client = server.connect().await;
     client.subscribe(ORDERS).await;
@@ -56,7 +56,7 @@ async fn f30_every_sdk_publishes_on_the_alias_without_a_key() {
 }
 
 #[tokio::test]
-async fn f30_batches_several_aliases_and_the_older_form_are_sealed() {
+async fn f30_batches_several_aliases_and_the_legacy_form_are_sealed() {
     let server = TestServer::start(&sealing("")).await;
     let mut client = server.connect().await;
     let cached = "private-encrypted-cache-x";
@@ -98,7 +98,7 @@ async fn f30_batches_several_aliases_and_the_older_form_are_sealed() {
 }
 
 #[tokio::test]
-async fn f30_info_is_under_the_name_that_was_sent() {
+async fn f30_info_uses_the_requested_name() {
     let server = TestServer::start(&sealing("")).await;
     let mut client = server.connect().await;
     client.subscribe(ORDERS).await;
@@ -157,10 +157,10 @@ async fn f30_without_a_key_the_alias_is_refused_and_nothing_is_delivered() {
 }
 
 #[tokio::test]
-async fn f30_only_triggers_take_the_alias() {
+async fn f30_only_publishing_accepts_the_alias() {
     let server = TestServer::start(&sealing("authorizer = \"open\"")).await;
     let mut client = server.connect().await;
-    client.ask("private-sealed-orders").await;
+    client.send_subscribe("private-sealed-orders").await;
     let refusal = client.expect_refused("private-sealed-orders").await;
     assert_eq!(refusal["code"], "sealing_alias", "{refusal}");
     assert!(refusal["error"].as_str().is_some_and(|text| text.contains(ORDERS)), "{refusal}");
@@ -184,7 +184,7 @@ async fn f30_only_triggers_take_the_alias() {
 }
 
 #[tokio::test]
-async fn f30_mapped_name_that_becomes_too_long_says_so() {
+async fn f30_too_long_mapped_name_is_explained() {
     let server = TestServer::start(&sealing("")).await;
     let name = |length: usize| format!("private-sealed-{}", "x".repeat(length - 15));
     let fits = event(&[&name(197)], "x");
@@ -213,9 +213,9 @@ async fn f30_alias_can_be_renamed_and_turned_off() {
 }
 
 #[tokio::test]
-async fn f30_subscriptions_to_names_that_a_reload_makes_aliases_are_ended() {
+async fn f30_new_alias_ends_subscriptions_to_its_names() {
     let off = sealing("sealing_alias = \"\"");
-    let it = Reloading::start(&off).await;
+    let it = ReloadFixture::start(&off).await;
     let mut early = it.server.connect().await;
     for channel in ["private-sealed-orders", "private-closed-orders", ORDERS] {
         early.subscribe(channel).await;
@@ -224,7 +224,7 @@ async fn f30_subscriptions_to_names_that_a_reload_makes_aliases_are_ended() {
         ("", "private-sealed-orders"),
         ("sealing_alias = \"private-closed-\"", "private-closed-orders"),
     ] {
-        it.take(&sealing(alias)).await;
+        it.apply(&sealing(alias)).await;
         let ended = early.next().await;
         assert_eq!(
             (&ended["event"], &ended["channel"]),
@@ -240,21 +240,21 @@ async fn f30_subscriptions_to_names_that_a_reload_makes_aliases_are_ended() {
         );
         it.server.publish(channel, "e", "sealed").await;
         assert_eq!(opened(ORDERS, &early.next().await), "sealed");
-        early.ask(channel).await;
+        early.send_subscribe(channel).await;
         assert_eq!(early.expect_refused(channel).await["code"], "sealing_alias");
     }
-    assert_eq!(it.said("app.id=\"it\" subscriptions=1"), 2, "{}", it.server.printed());
+    assert_eq!(it.log_count("app.id=\"it\" subscriptions=1"), 2, "{}", it.server.printed());
     // Names under an alias of before are channels like any other.
     early.subscribe("private-sealed-orders").await;
-    it.take(&sealing("sealing_alias = \"private-closed-\"\nclient_events = true")).await;
+    it.apply(&sealing("sealing_alias = \"private-closed-\"\nclient_events = true")).await;
     it.server.publish("private-sealed-orders", "e", "clear").await;
     early.expect(json!({"event": "e", "channel": "private-sealed-orders", "data": "clear"})).await;
     it.stop().await;
 }
 
 #[tokio::test]
-async fn f30_webhooks_name_the_channel_itself() {
-    let receiver = Receiver::start(Answer::Status(200)).await;
+async fn f30_webhooks_name_the_real_channel() {
+    let receiver = WebhookReceiver::start(ReceiverReply::Status(200)).await;
     let key = format!("master_key = \"{}\"", base64(&master_key("alias")));
     let server = TestServer::start(&with_webhooks(&key, &[&hooks_url(&receiver, "")])).await;
     let mut client = server.connect().await;
@@ -262,13 +262,13 @@ async fn f30_webhooks_name_the_channel_itself() {
     server.publish("private-sealed-orders", "e", "x").await;
     assert_eq!(opened(ORDERS, &client.next().await), "x");
     client.close().await;
-    receiver.until_told(ORDERS, &["channel_occupied", "channel_vacated"]).await;
-    assert_eq!(receiver.told("private-sealed-orders"), Vec::<String>::new());
+    receiver.until_events(ORDERS, &["channel_occupied", "channel_vacated"]).await;
+    assert_eq!(receiver.events_on("private-sealed-orders"), Vec::<String>::new());
     server.stop().await;
 }
 
 #[tokio::test]
-async fn f30_misspelt_alias_is_refused_before_anything_is_in_clear() {
+async fn f30_misspelt_alias_is_refused_before_delivery_in_clear() {
     let server = TestServer::start(&sealing("")).await;
     let mut client = server.connect().await;
     client.subscribe("Private-sealed-x").await;

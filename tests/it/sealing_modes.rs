@@ -19,7 +19,7 @@ fn event(channels: Value, data: &str) -> Value {
 }
 
 #[tokio::test]
-async fn e1_an_envelope_that_opens_is_relayed_byte_for_byte() {
+async fn e1_valid_envelope_is_relayed_byte_for_byte() {
     let server = TestServer::start(&auto()).await;
     let mut client = server.connect().await;
     client.subscribe(CHANNEL).await;
@@ -40,7 +40,7 @@ async fn e1_an_envelope_that_opens_is_relayed_byte_for_byte() {
 }
 
 #[tokio::test]
-async fn e1_an_envelope_that_does_not_open_is_refused_and_nothing_is_delivered() {
+async fn e1_invalid_envelope_is_refused_and_not_delivered() {
     let server = TestServer::start(&auto()).await;
     let mut client = server.connect().await;
     client.subscribe(CHANNEL).await;
@@ -87,7 +87,7 @@ async fn e1_an_envelope_that_does_not_open_is_refused_and_nothing_is_delivered()
 }
 
 #[tokio::test]
-async fn e1_whatever_is_accepted_opens_for_subscribers() {
+async fn e1_accepted_events_open_for_subscribers() {
     let server = TestServer::start(&auto()).await;
     let mut client = server.connect().await;
     client.subscribe(CHANNEL).await;
@@ -145,7 +145,7 @@ async fn e1_one_envelope_for_several_channels_is_refused() {
 }
 
 #[tokio::test]
-async fn e1_mixing_encrypted_and_other_channels_must_be_meant() {
+async fn e1_mixing_encrypted_and_other_channels_needs_allow_mixed() {
     let server = TestServer::start(&auto()).await;
     let mut client = server.connect().await;
     client.subscribe(CHANNEL).await;
@@ -187,7 +187,7 @@ async fn e1_look_alike_names_are_refused_with_the_right_spelling() {
         let answer = response.json();
         let sentence = answer["error"].as_str().unwrap_or_default();
         assert!(sentence.contains("private-encrypted-"), "{name}: {sentence}");
-        client.ask(name).await;
+        client.send_subscribe(name).await;
         let refusal = client.expect_refused(name).await;
         let sentence = refusal["error"].as_str().unwrap_or_default();
         assert!(sentence.contains("private-encrypted-"), "{name}: {sentence}");
@@ -262,7 +262,7 @@ async fn e1_in_blind_mode_only_envelopes_pass() {
 }
 
 #[tokio::test]
-async fn e1_a_channel_rule_overrides_the_mode_of_the_app() {
+async fn e1_channel_rule_overrides_the_mode_of_the_app() {
     let rule = "channels = [ { pattern = \"private-encrypted-blind-*\", mode = \"blind\" } ]";
     let keys = format!("master_key = \"{}\"\n{rule}", base64(&master_key("modes")));
     let server = TestServer::start(&config(&keys)).await;

@@ -89,7 +89,7 @@ async fn exercise(server: &TestServer) -> String {
 }
 
 #[tokio::test]
-async fn e6_neither_logs_nor_answers_contain_a_secret_or_a_payload() {
+async fn e6_logs_and_responses_contain_no_secrets_or_payloads() {
     let master = master_key("canary");
     let mut canaries = Canaries::default();
     canaries.plant("app secret", APP.secret);

@@ -3,7 +3,7 @@
 use crate::support::*;
 
 #[tokio::test]
-async fn e5_every_check_is_printed_and_holds() {
+async fn e5_each_check_is_printed_and_passes() {
     let output = Launch::new(&["selftest"]).output("").await;
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     for name in [

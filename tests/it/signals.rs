@@ -38,7 +38,7 @@ fn by_environment() -> Launch {
 /// Waits until the process handles signals itself. Before that, no program is running yet. All
 /// signals are blocked for a moment at its beginning, while the allocator starts its thread;
 /// therefore this looks for a state that stays unblocked.
-async fn takes_signals(server: &Starting) {
+async fn takes_signals(server: &StartingServer) {
     let status = format!("/proc/{}/status", server.pid());
     until("signals to be blocked", async || {
         let text = std::fs::read_to_string(&status).ok()?;
@@ -59,7 +59,7 @@ fn is_clean(dir: &Path) {
 }
 
 #[tokio::test]
-async fn c_a_signal_ends_a_start_that_waits_for_its_configuration() {
+async fn c_signal_ends_a_start_waiting_for_its_configuration() {
     for signal in ["TERM", "INT"] {
         // With settings in the environment, this is read before the re-execution.
         for launch in [Launch::new(&SERVE), by_environment()] {
@@ -77,7 +77,7 @@ async fn c_a_signal_ends_a_start_that_waits_for_its_configuration() {
 }
 
 #[tokio::test]
-async fn c_a_signal_ends_a_start_that_waits_for_a_key_after_it_has_started_again() {
+async fn c_signal_ends_a_restarted_start_waiting_for_a_key() {
     let launch = by_environment();
     let key = pipe(launch.dir(), "key");
     let server = launch.env("SEALCAST_MASTER_KEY_FILE", &key).spawn();
@@ -91,7 +91,7 @@ async fn c_a_signal_ends_a_start_that_waits_for_a_key_after_it_has_started_again
 }
 
 #[tokio::test]
-async fn c_a_hangup_during_the_start_is_remembered() {
+async fn c_sighup_during_the_start_is_remembered() {
     let launch = by_environment();
     let key = pipe(launch.dir(), "key");
     let server = launch.env("SEALCAST_MASTER_KEY_FILE", &key).spawn();
@@ -113,7 +113,7 @@ async fn c_a_hangup_during_the_start_is_remembered() {
 
 /// At any moment: before the re-execution, during it, and while the server binds.
 #[tokio::test]
-async fn c_a_signal_at_any_moment_of_the_start_ends_it_in_good_order() {
+async fn c_signal_at_any_moment_ends_the_start_in_order() {
     for step in 0..40 {
         let server = by_environment().spawn();
         takes_signals(&server).await;
@@ -129,7 +129,7 @@ async fn c_a_signal_at_any_moment_of_the_start_ends_it_in_good_order() {
 }
 
 #[tokio::test]
-async fn c_hangups_do_not_end_a_start() {
+async fn c_sighup_does_not_end_a_start() {
     for _ in 0..5 {
         let server = by_environment().spawn();
         takes_signals(&server).await;
@@ -152,7 +152,7 @@ async fn stopping(first: &str) -> (TestServer, Client) {
 }
 
 #[tokio::test]
-async fn c_a_second_signal_ends_a_stopping_server_at_once() {
+async fn c_second_signal_ends_a_stopping_server_at_once() {
     // A different signal at once, the same one a little later.
     let later = Duration::from_millis(1100);
     for (first, pause, second, status) in [
@@ -170,7 +170,7 @@ async fn c_a_second_signal_ends_a_stopping_server_at_once() {
 }
 
 #[tokio::test]
-async fn f27_the_same_signal_twice_within_a_second_stops_in_good_order() {
+async fn f27_repeated_signal_within_a_second_stops_in_order() {
     // On a slow machine the second signal may come after a second: then it ends the server.
     for _ in 0..5 {
         let (server, client) = stopping("TERM").await;

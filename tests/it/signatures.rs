@@ -13,7 +13,7 @@ async fn ask(client: &mut Client, channel: &str, auth: Value, channel_data: Opti
 }
 
 #[tokio::test]
-async fn s2_3_signatures_that_are_good() {
+async fn s2_3_valid_signatures_are_accepted() {
     let server = TestServer::start(&config("")).await;
     let data = r#"{"user_id":"u","user_info":{"name":"ü"}}"#;
     for channel in ["private-x", "private-cache-x", "private-a=@,.;b"] {
@@ -52,7 +52,7 @@ async fn s2_3_presence_signatures_cover_channel_data_byte_for_byte() {
         r#" { "user_id" : "u" , "user_info":null } "#,
         r#"{"user_info":{"é":"\u00e9"},"user_id":"u"}"#,
     ] {
-        client.ask_presence("presence-x", data).await;
+        client.send_presence_subscribe("presence-x", data).await;
         client.expect_joined("presence-x").await;
         client.unsubscribe("presence-x").await;
     }
@@ -133,7 +133,7 @@ async fn s2_4_bad_signatures_get_both_frames_in_order() {
 }
 
 #[tokio::test]
-async fn s2_4_a_missing_signature_is_refused_like_a_bad_one() {
+async fn s2_4_missing_signature_is_refused_like_a_bad_one() {
     let server = TestServer::start(&config("")).await;
     let mut client = server.connect().await;
     for channel in [
@@ -156,7 +156,7 @@ async fn s2_4_a_missing_signature_is_refused_like_a_bad_one() {
 }
 
 #[tokio::test]
-async fn s2_3_a_signature_does_not_survive_a_reconnect() {
+async fn s2_3_signature_does_not_survive_a_reconnect() {
     let server = TestServer::start(&config("")).await;
     let mut first = server.connect().await;
     first.subscribe("private-x").await;

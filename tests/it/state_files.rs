@@ -38,7 +38,7 @@ async fn revoke_member(server: &TestServer, user: &str) {
 }
 
 /// A state directory with each of the server's files.
-async fn lived_in() -> TempDir {
+async fn populated_state_dir() -> TempDir {
     let state = TempDir::new();
     let server = launch(state.path()).start().await;
     revoke_member(&server, "u1").await;
@@ -60,8 +60,8 @@ async fn refused(state: &Path) -> String {
 }
 
 #[tokio::test]
-async fn f6_a_state_file_that_others_can_use_stops_the_start() {
-    let state = lived_in().await;
+async fn f6_state_file_accessible_to_others_stops_the_start() {
+    let state = populated_state_dir().await;
     for name in FILES {
         let path = state.path().join(name);
         assert_eq!(mode(&path), 0o600, "{name}");
@@ -77,8 +77,8 @@ async fn f6_a_state_file_that_others_can_use_stops_the_start() {
 }
 
 #[tokio::test]
-async fn f6_a_state_file_that_its_group_can_use_is_closed_to_it_with_a_warning() {
-    let state = lived_in().await;
+async fn f6_group_access_to_a_state_file_is_removed_with_a_warning() {
+    let state = populated_state_dir().await;
     for name in FILES {
         set_mode(&state.path().join(name), 0o660);
     }
@@ -98,8 +98,8 @@ async fn f6_a_state_file_that_its_group_can_use_is_closed_to_it_with_a_warning()
 }
 
 #[tokio::test]
-async fn f6_links_in_the_state_directory_are_not_followed() {
-    let state = lived_in().await;
+async fn f6_symlinks_in_the_state_directory_are_not_followed() {
+    let state = populated_state_dir().await;
     for name in &FILES[..3] {
         let (path, elsewhere) = (state.path().join(name), state.path().join("elsewhere"));
         fs::rename(&path, &elsewhere).expect("a file");
@@ -116,7 +116,7 @@ async fn f6_links_in_the_state_directory_are_not_followed() {
 }
 
 #[tokio::test]
-async fn f6_what_waits_beside_a_key_file_neither_opens_nor_gets_it() {
+async fn f6_planted_file_beside_a_key_file_is_harmless() {
     let state = TempDir::new();
     let plant = |victim: &Path| {
         fs::write(victim, "not ours").expect("a file");
@@ -153,7 +153,7 @@ async fn f6_what_waits_beside_a_key_file_neither_opens_nor_gets_it() {
 }
 
 #[tokio::test]
-async fn f6_the_umask_decides_nothing() {
+async fn f6_umask_has_no_effect() {
     for umask in ["0000", "0277"] {
         let state = TempDir::new();
         let server = launch(state.path()).umask(umask).start().await;
@@ -171,7 +171,7 @@ fn dev(state: &Path) -> Launch {
 }
 
 #[tokio::test]
-async fn f6_the_key_of_dev_is_held_to_the_same() {
+async fn f6_dev_master_key_file_follows_the_same_rules() {
     let state = TempDir::new();
     dev(state.path()).start().await.stop().await;
     let path = state.path().join("dev-master-key");
@@ -196,7 +196,7 @@ async fn f6_the_key_of_dev_is_held_to_the_same() {
 }
 
 #[tokio::test]
-async fn f6_a_state_directory_that_others_can_write_to_stops_the_start() {
+async fn f6_state_directory_writable_by_others_stops_the_start() {
     let state = TempDir::new();
     set_mode(state.path(), 0o777);
     let stderr = refused(state.path()).await;

@@ -25,7 +25,7 @@ async fn open_to_all(client: &mut Client, channel: &str) -> bool {
 }
 
 #[tokio::test]
-async fn s2_1_a_prefix_counts_with_its_dash_and_at_the_start_only() {
+async fn s2_1_prefix_counts_with_its_dash_and_at_the_start_only() {
     let server = TestServer::start(&config("")).await;
     let mut client = server.connect().await;
     // name, public, with members, with a cached event
@@ -73,7 +73,7 @@ async fn s2_1_a_prefix_counts_with_its_dash_and_at_the_start_only() {
 }
 
 #[tokio::test]
-async fn s2_1_names() {
+async fn s2_1_channel_names() {
     let server = TestServer::start(&config("")).await;
     let mut client = server.connect().await;
     let longest = "n".repeat(200);
@@ -113,7 +113,7 @@ async fn s2_1_names() {
         &too_long,
     ];
     for name in bad {
-        client.ask(name).await;
+        client.send_subscribe(name).await;
         let data = client.expect_refused(name).await;
         assert!(data["status"] == 400 || data["status"] == 413, "{name:?}: {data}");
         assert_ne!(data["type"], "AuthError", "{name:?}: {data}");
@@ -125,18 +125,18 @@ async fn s2_1_names() {
 }
 
 #[tokio::test]
-async fn s2_1_the_longest_name_is_configurable() {
+async fn s2_1_longest_name_is_configurable() {
     let server = TestServer::start(&config("limits.channel_name_bytes = 164")).await;
     let mut client = server.connect().await;
     let (fits, too_long) = ("n".repeat(164), "n".repeat(165));
     client.subscribe(&fits).await;
-    client.ask(&too_long).await;
+    client.send_subscribe(&too_long).await;
     client.expect_refused(&too_long).await;
     server.stop().await;
 }
 
 #[tokio::test]
-async fn s2_2_shapes_of_a_subscribe_frame() {
+async fn s2_2_forms_of_a_subscribe_frame() {
     let server = TestServer::start(&config("")).await;
     let rows = [
         json!({"channel": "c"}),
@@ -192,7 +192,7 @@ async fn s2_5_second_subscribe_is_an_error_and_does_not_double_delivery() {
     for channel in ["news", "private-news"] {
         client.subscribe(channel).await;
         for _ in 0..2 {
-            client.ask(channel).await;
+            client.send_subscribe(channel).await;
             let message = client.expect_error(None).await;
             assert!(message.contains(channel), "{message}");
         }
@@ -208,9 +208,9 @@ async fn s2_5_second_subscribe_is_an_error_and_does_not_double_delivery() {
     client.expect_silence().await;
 
     client.join("presence-x", &json!({"user_id": "u"})).await;
-    client.ask_presence("presence-x", r#"{"user_id":"u"}"#).await;
+    client.send_presence_subscribe("presence-x", r#"{"user_id":"u"}"#).await;
     client.expect_error(None).await;
-    client.ask_presence("presence-x", r#"{"user_id":"v"}"#).await;
+    client.send_presence_subscribe("presence-x", r#"{"user_id":"v"}"#).await;
     client.expect_error(None).await;
     let users = server.get("/channels/presence-x/users", &[]).await.expect(200, "users");
     assert_eq!(users, json!({"users": [{"id": "u"}]}));

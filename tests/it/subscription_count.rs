@@ -20,7 +20,7 @@ async fn s2_6_counts_follow_every_change_when_enabled() {
         second.expect(count(channel, 2)).await;
         first.expect(count(channel, 2)).await;
         // protocol.md 2.5: a repeated subscribe counts nothing.
-        second.ask(channel).await;
+        second.send_subscribe(channel).await;
         second.expect_error(None).await;
         first.expect_silence().await;
         second.unsubscribe(channel).await;
@@ -36,7 +36,7 @@ async fn s2_6_counts_follow_every_change_when_enabled() {
 }
 
 #[tokio::test]
-async fn s2_6_never_on_presence_channels() {
+async fn s2_6_no_counts_on_presence_channels() {
     let server = TestServer::start(&config("subscription_count = true")).await;
     let mut first = server.connect().await;
     let mut second = server.connect().await;
@@ -64,7 +64,7 @@ async fn s2_6_off_by_default() {
 }
 
 #[tokio::test]
-async fn s2_6_a_java_client_gets_none_on_encrypted_channels() {
+async fn s2_6_java_client_gets_no_counts_on_encrypted_channels() {
     let keys =
         format!("subscription_count = true\nmaster_key = \"{}\"", base64(&master_key("counts")));
     let server = TestServer::start(&config(&keys)).await;
@@ -97,7 +97,7 @@ async fn s2_6_cached_and_counted_frames_follow_the_success_frame() {
 }
 
 #[tokio::test]
-async fn s2_6_large_channels_are_counted_seldom_but_end_right() {
+async fn s2_6_counts_of_large_channels_are_throttled_and_end_exact() {
     let server = TestServer::start(&config("subscription_count = true")).await;
     let mut observer = server.connect().await;
     observer.subscribe("crowd").await;

@@ -17,7 +17,7 @@ fn tail(server: &TestServer, args: &[&str]) -> Launch {
 }
 
 /// Waits for a watcher: earlier entries are not kept.
-async fn watching(server: &TestServer, launch: Launch) -> Running {
+async fn watching(server: &TestServer, launch: Launch) -> RunningCommand {
     let mut watcher = Watcher::of(server, "?type=watch_begun").await;
     watcher.next().await;
     let running = launch.keep_running();
@@ -25,7 +25,7 @@ async fn watching(server: &TestServer, launch: Launch) -> Running {
     running
 }
 
-async fn until_printed(tail: &Running, wanted: &str) -> String {
+async fn until_printed(tail: &RunningCommand, wanted: &str) -> String {
     until(format!("{wanted} in what is printed"), async || {
         let text = tail.stdout();
         text.lines().find(|line| line.contains(wanted)).map(str::to_owned)
@@ -40,7 +40,7 @@ fn refused(output: &Output, says: &str) {
 }
 
 #[tokio::test]
-async fn c_what_happens_is_printed_as_it_happens() {
+async fn c_entries_are_printed_as_they_happen() {
     let server = TestServer::start(&configuration("")).await;
     let all = watching(&server, tail(&server, &[])).await;
     let some = watching(
@@ -89,7 +89,7 @@ async fn c_what_happens_is_printed_as_it_happens() {
 }
 
 #[tokio::test]
-async fn c_a_tail_that_follows_waits_for_the_server_to_come_back() {
+async fn c_following_tail_waits_for_the_server_to_return() {
     let state = TempDir::new();
     let launch =
         || Launch::serve(&configuration("")).arg("--state-dir").arg(state.path().join("state"));
@@ -114,7 +114,7 @@ async fn c_a_tail_that_follows_waits_for_the_server_to_come_back() {
 }
 
 #[tokio::test]
-async fn c_a_server_elsewhere_takes_the_token() {
+async fn c_remote_server_takes_the_token() {
     let server = TestServer::start(&configuration("")).await;
     let token = server.dir.write("token", &format!("{TOKEN}\n"));
     let wrong = server.dir.write("wrong", "not-the-token-of-this-server");
@@ -139,7 +139,7 @@ async fn c_a_server_elsewhere_takes_the_token() {
 }
 
 #[tokio::test]
-async fn c_what_is_wrong_with_a_tail_is_said_in_a_sentence() {
+async fn c_errors_are_sentences() {
     // In a directory without any server so far.
     refused(&Launch::new(&["tail"]).output("").await, "no server answers at");
     refused(&Launch::new(&["tail", "--follow"]).output("").await, "no server answers at");
@@ -150,7 +150,7 @@ async fn c_what_is_wrong_with_a_tail_is_said_in_a_sentence() {
     let server = TestServer::start(&configuration("live_feed = \"off\"")).await;
     refused(&tail(&server, &[]).output("").await, "live_feed = \"loopback\"");
     server.stop().await;
-    let other = Target::start(Reply::Bytes(b"SSH-2.0-something\r\n".to_vec())).await;
+    let other = StubServer::start(Reply::Bytes(b"SSH-2.0-something\r\n".to_vec())).await;
     let dir = TempDir::new();
     let token = dir.write("token", TOKEN);
     let launch = Launch::new(&["tail", "--url", &other.url("")]);

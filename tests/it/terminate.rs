@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::support::*;
 
 #[tokio::test]
-async fn s5_4_every_connection_signed_in_as_the_user_ends_and_no_other() {
+async fn s5_4_only_connections_of_the_user_are_terminated() {
     let server = TestServer::start(&config("")).await;
     let mut targets = Vec::new();
     for _ in 0..3 {
@@ -40,7 +40,7 @@ async fn s5_4_every_connection_signed_in_as_the_user_ends_and_no_other() {
 }
 
 #[tokio::test]
-async fn s7_7_the_path_of_the_python_sdk_finds_the_app_by_its_key() {
+async fn s7_7_python_sdk_path_finds_the_app_by_its_key() {
     let server = TestServer::start(&config_of("", &[(APP, ""), (OTHER, "")])).await;
     let mut ours = server.connect().await;
     let mut theirs = server.connect_as(OTHER).await;
@@ -63,7 +63,7 @@ async fn s7_7_the_path_of_the_python_sdk_finds_the_app_by_its_key() {
 }
 
 #[tokio::test]
-async fn s5_4_users_are_terminated_per_app_and_only_when_signed() {
+async fn s5_4_termination_is_per_app_and_needs_a_signature() {
     let server = TestServer::start(&config_of("", &[(APP, ""), (OTHER, "")])).await;
     let mut ours = server.connect().await;
     ours.sign_in(&json!({"id": "u1"})).await;
@@ -84,7 +84,7 @@ async fn s5_4_users_are_terminated_per_app_and_only_when_signed() {
 }
 
 #[tokio::test]
-async fn s5_4_an_id_may_be_percent_encoded_in_the_path() {
+async fn s5_4_id_may_be_percent_encoded_in_the_path() {
     let server = TestServer::start(&config("")).await;
     for path in ["/users/a@b,c/terminate_connections", "/users/a%40b%2Cc/terminate_connections"] {
         let mut client = server.connect().await;
@@ -96,7 +96,7 @@ async fn s5_4_an_id_may_be_percent_encoded_in_the_path() {
 }
 
 /// Reads frames up to the close frame, which must have this code.
-async fn read_close(raw: &mut Raw, code: u16) {
+async fn read_close(raw: &mut RawSocket, code: u16) {
     loop {
         if let Some(found) = raw.next_frame().await.close_code() {
             assert_eq!(found, code);
@@ -106,13 +106,13 @@ async fn read_close(raw: &mut Raw, code: u16) {
 }
 
 #[tokio::test]
-async fn s5_4_who_was_told_to_go_can_do_nothing_more_even_if_the_line_stays_open() {
+async fn s5_4_terminated_client_can_do_nothing_on_an_open_connection() {
     let server = TestServer::start(&config("client_events = true")).await;
     let mut watcher = server.connect().await;
     watcher.subscribe("private-x").await;
     watcher.join("presence-x", &json!({"user_id": "w"})).await;
 
-    let (mut raw, socket_id) = Raw::open_with_id(&server).await;
+    let (mut raw, socket_id) = RawSocket::open_with_id(&server).await;
     let user_data = r#"{"id":"u1"}"#;
     let member = r#"{"user_id":"u1"}"#;
     let private =
@@ -152,7 +152,7 @@ async fn s5_4_who_was_told_to_go_can_do_nothing_more_even_if_the_line_stays_open
 }
 
 #[tokio::test]
-async fn s5_1_authorized_connections_cut_who_never_proves_anything() {
+async fn s5_1_authorized_connections_closes_unproven_sockets() {
     let keys = "authorized_connections = true\nauthorization_timeout_seconds = 1";
     let server = TestServer::start(&config(keys)).await;
     let mut signed_in = server.connect().await;

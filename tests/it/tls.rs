@@ -11,8 +11,8 @@ use tokio_rustls::rustls::{HandshakeKind, ProtocolVersion};
 
 use crate::support::*;
 
-fn launch(config: &str) -> (Launch, Pair) {
-    let pair = Pair::new();
+fn launch(config: &str) -> (Launch, TestCertificate) {
+    let pair = TestCertificate::new();
     (Launch::serve_plain(config).tls(&pair), pair)
 }
 
@@ -21,14 +21,14 @@ async fn start(config: &str) -> TestServer {
 }
 
 #[tokio::test]
-async fn c_sockets_and_api_share_the_port_over_tls() {
+async fn c_websockets_and_api_share_the_port_over_tls() {
     let server = start(&config("")).await;
     let mut client = server.connect().await;
     client.subscribe("news").await;
     client.subscribe("private-x").await;
     server.publish("news", "hello", "over TLS").await;
     client.expect(json!({"event": "hello", "channel": "news", "data": "over TLS"})).await;
-    let mut line = server.line().await;
+    let mut line = server.http_connection().await;
     for _ in 0..2 {
         line.send(&Request::new("GET", "/health")).await.expect(200, "kept alive");
     }
@@ -37,7 +37,7 @@ async fn c_sockets_and_api_share_the_port_over_tls() {
 }
 
 #[tokio::test]
-async fn c_tls_1_2_is_spoken_and_sessions_are_resumed() {
+async fn c_tls_1_2_works_and_sessions_are_resumed() {
     let (launch, pair) = launch(&config(""));
     let server = launch.start().await;
     for (config, version) in [
@@ -64,8 +64,8 @@ async fn c_tls_1_2_is_spoken_and_sessions_are_resumed() {
 
 async fn http2(
     server: &TestServer,
-    pair: &Pair,
-) -> (h2::client::SendRequest<bytes::Bytes>, Hangup) {
+    pair: &TestCertificate,
+) -> (h2::client::SendRequest<bytes::Bytes>, DisconnectGuard) {
     let (stream, line) = server.dial_tcp();
     let connector = TlsConnector::from(Arc::new(pair.config(&["h2", "http/1.1"])));
     let stream = try_tls(&connector, stream).await.expect("a handshake");
@@ -103,7 +103,7 @@ async fn answer(response: h2::client::ResponseFuture) -> (u16, Value) {
 }
 
 #[tokio::test]
-async fn s7_1_the_api_is_served_over_http_2() {
+async fn s7_1_api_is_served_over_http_2() {
     let (launch, pair) = launch(&config(""));
     let server = launch.start().await;
     let mut client = server.connect().await;
@@ -125,7 +125,7 @@ async fn s7_1_the_api_is_served_over_http_2() {
 }
 
 #[tokio::test]
-async fn s7_1_one_http_2_connection_cannot_hold_requests_without_end() {
+async fn s7_1_requests_of_one_http_2_connection_are_bounded() {
     let (launch, pair) = launch(&config(""));
     let server = launch.start().await;
     let (mut http, _line) = http2(&server, &pair).await;
@@ -151,12 +151,12 @@ async fn s7_1_one_http_2_connection_cannot_hold_requests_without_end() {
 }
 
 /// A subscriber of `channel` on a socket with a small buffer.
-async fn slow_reader(server: &TestServer, channel: &str) -> Raw {
+async fn slow_reader(server: &TestServer, channel: &str) -> RawSocket {
     let socket = TcpSocket::new_v4().expect("a socket");
     socket.set_recv_buffer_size(4096).expect("a socket option");
     let stream = within("connecting", socket.connect(server.addr)).await.expect("a connection");
     let (stream, line) = server.adopt(stream.into_std().expect("a plain socket"));
-    let mut slow = Raw::over(server.wire(stream).await, line);
+    let mut slow = RawSocket::over(server.wire(stream).await, line);
     slow.upgrade(server).await;
     let subscribe = json!({"event": "pusher:subscribe", "data": {"channel": channel}});
     slow.write(&text(subscribe.to_string())).await;
@@ -165,25 +165,25 @@ async fn slow_reader(server: &TestServer, channel: &str) -> Raw {
 }
 
 /// Publishes ten events of 10 KB, numbered from `first`, to `firehose`.
-async fn pour(server: &TestServer, first: usize) {
-    let item = |n| json!({"name": "e", "channel": "firehose", "data": drop_of(n)});
+async fn publish_batch(server: &TestServer, first: usize) {
+    let item = |n| json!({"name": "e", "channel": "firehose", "data": payload(n)});
     let batch: Vec<Value> = (first..first + 10).map(item).collect();
     server.post("/batch_events", &json!({ "batch": batch })).await.expect(200, first);
 }
 
-fn drop_of(n: usize) -> String {
+fn payload(n: usize) -> String {
     format!("{n}:{}", "x".repeat(10_000))
 }
 
 #[tokio::test]
-async fn s1_6_a_slow_reader_over_tls_can_read_why_it_was_closed() {
+async fn s1_6_slow_consumer_over_tls_can_read_the_close_reason() {
     let server = start(&config_of("outbox_bytes = 50000", &[(APP, "")])).await;
     let mut slow = slow_reader(&server, "firehose").await;
     let mut sent = 0;
     // The kernel takes some, then the outbox; a closing client is no subscriber any more.
     while server.stats().await["subscriptions"] != 0 {
         assert!(sent < 5_000, "50 MB, and nobody noticed");
-        pour(&server, sent).await;
+        publish_batch(&server, sent).await;
         sent += 10;
     }
     let mut read = 0;
@@ -192,20 +192,20 @@ async fn s1_6_a_slow_reader_over_tls_can_read_why_it_was_closed() {
         if frame["event"] != "e" {
             break frame;
         }
-        assert_eq!(frame["data"], drop_of(read), "in order and whole");
+        assert_eq!(frame["data"], payload(read), "in order and whole");
         read += 1;
     };
     assert!(read < sent, "everything arrived, and still it was closed");
     assert_eq!((&error["event"], &error["data"]["code"]), (&json!("pusher:error"), &json!(4100)));
     assert_eq!(slow.next_frame().await.close_code(), Some(4100));
     slow.write(&frame(FIN | CLOSE, 4100u16.to_be_bytes())).await;
-    slow.expect_said_end().await;
+    slow.expect_close_notify().await;
     server.until_stat("slow_readers", 1).await;
     server.stop().await;
 }
 
 #[tokio::test]
-async fn s1_6_many_events_of_many_sizes_arrive_in_order_over_tls() {
+async fn s1_6_events_of_all_sizes_arrive_in_order_over_tls() {
     let server = start(&config("")).await;
     let mut clients = [server.connect().await, server.connect().await, server.connect().await];
     for client in &mut clients {
@@ -226,12 +226,12 @@ async fn s1_6_many_events_of_many_sizes_arrive_in_order_over_tls() {
 }
 
 #[tokio::test]
-async fn s1_6_shutdown_says_4200_and_the_end_over_tls() {
+async fn s1_6_shutdown_sends_4200_and_close_notify_over_tls() {
     for signal in ["TERM", "INT"] {
         let server = start(&config("")).await;
         let mut raws = Vec::new();
         for _ in 0..5 {
-            raws.push(Raw::open(&server).await);
+            raws.push(RawSocket::open(&server).await);
         }
         server.signal(signal);
         for raw in &mut raws {
@@ -242,7 +242,7 @@ async fn s1_6_shutdown_says_4200_and_the_end_over_tls() {
             };
             assert_eq!(code, 4200, "{signal}");
             raw.write(&frame(FIN | CLOSE, 4200u16.to_be_bytes())).await;
-            raw.expect_said_end().await;
+            raw.expect_close_notify().await;
         }
         drop(raws);
         server.exited().await;
@@ -250,26 +250,26 @@ async fn s1_6_shutdown_says_4200_and_the_end_over_tls() {
 }
 
 #[tokio::test]
-async fn s1_4_a_violation_and_a_goodbye_end_with_the_end_said() {
+async fn s1_4_protocol_error_and_close_end_with_close_notify() {
     let server = start(&config("")).await;
-    let mut rude = Raw::open(&server).await;
+    let mut rude = RawSocket::open(&server).await;
     rude.write(&frame(FIN | 0x3, "a reserved opcode")).await;
     assert_eq!(rude.next_frame().await.close_code(), Some(1002));
     // The server has sent close_notify, and reads until the peer does the same.
-    rude.expect_said_end().await;
+    rude.expect_close_notify().await;
     drop(rude);
-    let mut polite = Raw::open(&server).await;
+    let mut polite = RawSocket::open(&server).await;
     polite.write(&frame(FIN | CLOSE, 1000u16.to_be_bytes())).await;
     assert_eq!(polite.next_frame().await.close_code(), Some(1000));
-    polite.expect_said_end().await;
-    let mut confused = Raw::dial(&server).await;
+    polite.expect_close_notify().await;
+    let mut confused = RawSocket::dial(&server).await;
     confused.write(b"GET /app/x HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 8\r\n\r\n").await;
     assert!(confused.read_head().await.starts_with("HTTP/1.1 426 "));
     server.stop().await;
 }
 
 #[tokio::test]
-async fn c_who_speaks_no_tls_and_who_says_nothing_are_not_waited_for() {
+async fn c_plaintext_and_silent_clients_are_not_waited_for() {
     let server = start(&config("")).await;
     let (mut plain, _line) = server.dial_tcp();
     plain.write_all(&Request::new("GET", "/health").bytes()).await.expect("a request");
@@ -287,7 +287,7 @@ async fn c_who_speaks_no_tls_and_who_says_nothing_are_not_waited_for() {
 
 /// More concurrent handshakes than the TLS library allows by default.
 #[tokio::test]
-async fn c_silent_connections_do_not_shut_others_out() {
+async fn c_silent_connections_do_not_block_others() {
     let server = start(&config_of("workers = 1", &[(APP, "")])).await;
     let silent: Vec<_> = (0..600).map(|_| server.dial_tcp()).collect();
     let mut client = server.bystander().await;

@@ -4,12 +4,12 @@
 use crate::support::*;
 
 #[tokio::test]
-async fn c_a_certificate_is_replaced_while_sockets_stay_open() {
-    let first = Pair::new();
+async fn c_certificate_is_replaced_while_sockets_stay_open() {
+    let first = TestCertificate::new();
     let mut server = Launch::serve_plain(&config("")).tls(&first).start().await;
     let mut old_socket = server.connect().await;
     old_socket.subscribe("news").await;
-    let show = async |pair: &Pair, addr| {
+    let show = async |pair: &TestCertificate, addr| {
         let stream = tokio::net::TcpStream::connect(addr).await.expect("a connection");
         try_tls(&pair.connector(), stream).await.is_ok()
     };
@@ -18,7 +18,7 @@ async fn c_a_certificate_is_replaced_while_sockets_stay_open() {
         server.dir.write("key.pem", key);
     };
 
-    let second = Pair::new();
+    let second = TestCertificate::new();
     install(&server, &second.certificate, &second.key);
     until("the second certificate", async || show(&second, server.addr).await.then_some(())).await;
     assert!(!show(&first, server.addr).await, "the first certificate is still shown");
@@ -27,7 +27,7 @@ async fn c_a_certificate_is_replaced_while_sockets_stay_open() {
     old_socket.expect_event("e").await;
 
     // Unusable files change nothing and are logged.
-    let third = Pair::new();
+    let third = TestCertificate::new();
     for (certificate, key, told) in [
         (&third.certificate, &second.key, "is not that of the first certificate"),
         (&third.certificate, &"no key".to_owned(), "holds no private key"),
@@ -58,13 +58,14 @@ async fn refusal(launch: Launch) -> String {
 }
 
 #[tokio::test]
-async fn c_what_cannot_be_used_is_refused_at_the_start() {
+async fn c_unusable_files_are_rejected_at_the_start() {
     use std::os::unix::fs::PermissionsExt as _;
-    let (pair, other) = (Pair::new(), Pair::new());
+    let (pair, other) = (TestCertificate::new(), TestCertificate::new());
     for args in [&["serve"][..], &["config", "check"]] {
         let launch =
             || Launch::new(args).config(&config_of("listen = '127.0.0.1:0'", &[(APP, "")]));
-        let mixed = Pair { certificate: pair.certificate.clone(), key: other.key.clone() };
+        let mixed =
+            TestCertificate { certificate: pair.certificate.clone(), key: other.key.clone() };
         let said = refusal(launch().tls(&mixed)).await;
         assert!(said.contains("is not that of the first certificate"), "{said}");
         assert!(said.contains("cert.pem") && said.contains("key.pem"), "{said}");
@@ -89,8 +90,8 @@ async fn c_what_cannot_be_used_is_refused_at_the_start() {
 }
 
 #[tokio::test]
-async fn c_healthcheck_asks_over_tls() {
-    let pair = Pair::new();
+async fn c_healthcheck_works_over_tls() {
+    let pair = TestCertificate::new();
     let server = Launch::serve_plain(&config("")).tls(&pair).start().await;
     let listen = server.addr.to_string();
     let configured =
@@ -110,10 +111,10 @@ async fn c_healthcheck_asks_over_tls() {
 }
 
 #[tokio::test]
-async fn c_the_banner_of_dev_says_tls() {
+async fn c_dev_banner_mentions_tls() {
     let launch =
         Launch::new(&["serve", "--dev", "--listen", "127.0.0.1:0", "--state-dir", "state"]);
-    let server = launch.ops().tls(&Pair::new()).start().await;
+    let server = launch.ops().tls(&TestCertificate::new()).start().await;
     let port = server.addr.port();
     until("the banner", async || {
         let printed = server.printed();
@@ -133,7 +134,7 @@ async fn c_the_banner_of_dev_says_tls() {
 
 #[tokio::test]
 async fn f10_key_file_that_is_a_pipe_stops_neither_the_server_nor_its_end() {
-    let first = Pair::new();
+    let first = TestCertificate::new();
     let mut server = Launch::serve_plain(&config("")).tls(&first).start().await;
     let key = server.dir.path().join("key.pem");
     std::fs::remove_file(&key).expect("a file");
@@ -143,7 +144,7 @@ async fn f10_key_file_that_is_a_pipe_stops_neither_the_server_nor_its_end() {
         server.printed().contains("it is a pipe that gave nothing").then_some(())
     })
     .await;
-    let second = Pair::new();
+    let second = TestCertificate::new();
     std::fs::remove_file(&key).expect("a pipe");
     server.dir.write("key.pem", &second.key);
     server.dir.write("cert.pem", &second.certificate);

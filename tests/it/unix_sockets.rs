@@ -23,7 +23,7 @@ fn mode(path: &Path) -> u32 {
 }
 
 #[tokio::test]
-async fn c_sockets_and_http_over_a_unix_socket() {
+async fn c_websockets_and_http_work_over_a_unix_socket() {
     let (launch, path) = launch("", "authorizer = \"open\"");
     let server = launch.start().await;
     assert_eq!(mode(&path), 0o660);
@@ -49,7 +49,7 @@ async fn c_sockets_and_http_over_a_unix_socket() {
 }
 
 #[tokio::test]
-async fn c_the_health_check_asks_a_unix_socket() {
+async fn c_healthcheck_works_over_a_unix_socket() {
     let (launch, path) = launch("unix_socket_mode = \"0600\"", "");
     let server = launch.start().await;
     assert_eq!(mode(&path), 0o600);
@@ -65,7 +65,7 @@ async fn c_the_health_check_asks_a_unix_socket() {
 }
 
 #[tokio::test]
-async fn c_local_processes_are_believed_whose_client_it_is() {
+async fn c_local_proxies_may_name_the_client_address() {
     let (launch, path) = launch("", "[apps.it.limits]\nconnects_per_ip = 1");
     let server = launch.start().await;
     let from = async |address: &str| {
@@ -87,13 +87,13 @@ async fn c_local_processes_are_believed_whose_client_it_is() {
 }
 
 #[tokio::test]
-async fn c_the_proxy_protocol_over_a_unix_socket() {
+async fn c_proxy_protocol_works_over_a_unix_socket() {
     let (launch, path) = launch("proxy_protocol = true", "[apps.it.limits]\nconnects_per_ip = 1");
     let server = launch.start().await;
     let opens = async |header: &[u8]| {
         let mut wire = file_wire(&path).await;
         wire.write_all(header).await.expect("a header");
-        let mut raw = Raw::over(wire, Hangup::none());
+        let mut raw = RawSocket::over(wire, DisconnectGuard::none());
         raw.write(&upgrade_request(&server.socket_path(), "")).await;
         raw.read_head().await;
         raw.next_frame().await.json()["event"] == "pusher:connection_established"
@@ -108,7 +108,7 @@ async fn c_the_proxy_protocol_over_a_unix_socket() {
 }
 
 #[tokio::test]
-async fn c_a_dead_servers_file_gives_way() {
+async fn c_stale_socket_is_replaced() {
     let (launch, path) = launch("", "");
     drop(UnixListener::bind(&path).expect("a socket"));
     assert!(path.exists());
@@ -119,7 +119,7 @@ async fn c_a_dead_servers_file_gives_way() {
 }
 
 #[tokio::test]
-async fn c_what_is_not_a_dead_servers_file_stays() {
+async fn c_other_files_are_left_in_place() {
     let (refused, path) = launch("", "");
     let living = UnixListener::bind(&path).expect("a socket");
     let output = refused.output("").await;
@@ -139,7 +139,7 @@ async fn c_what_is_not_a_dead_servers_file_stays() {
 }
 
 #[tokio::test]
-async fn c_every_listener_may_be_a_file() {
+async fn c_each_listener_may_be_a_unix_socket() {
     let launch = Launch::serve_plain(&config(""));
     let directory = launch.dir().path().to_owned();
     let (api, ops) = (directory.join("api.sock"), directory.join("ops.sock"));

@@ -14,14 +14,14 @@ async fn s5_1_user_data_comes_back_byte_for_byte() {
     ];
     for user_data in rows {
         let mut client = server.connect().await;
-        client.ask_sign_in(user_data).await;
+        client.send_sign_in(user_data).await;
         let frame = client.next().await;
         assert_eq!(frame["event"], "pusher:signin_success", "{frame}");
         // The string rule of protocol.md 1.5 holds here too.
         assert_eq!(inner(&frame), json!({"user_data": user_data}), "{frame}");
         client.expect_silence().await;
         // Signing in again as the same user succeeds.
-        client.ask_sign_in(user_data).await;
+        client.send_sign_in(user_data).await;
         client.expect_event("pusher:signin_success").await;
     }
     server.stop().await;
@@ -39,7 +39,7 @@ async fn s5_1_data_may_be_a_string() {
 }
 
 #[tokio::test]
-async fn s5_1_a_bad_sign_in_is_an_error_and_leaves_the_socket_open() {
+async fn s5_1_bad_sign_in_is_an_error_and_keeps_the_socket_open() {
     let server = TestServer::start(&config("")).await;
     let mut client = server.connect().await;
     let stranger = server.connect().await;
@@ -77,7 +77,7 @@ async fn s5_1_a_bad_sign_in_is_an_error_and_leaves_the_socket_open() {
             .await;
         let message = client.expect_error(Some(4009)).await;
         assert!(!message.contains(APP.secret), "{message}");
-        client.ask("#server-to-user-u1").await;
+        client.send_subscribe("#server-to-user-u1").await;
         client.expect_refused("#server-to-user-u1").await;
     }
     assert_eq!(server.stats().await["users"], 0);
@@ -87,14 +87,14 @@ async fn s5_1_a_bad_sign_in_is_an_error_and_leaves_the_socket_open() {
 }
 
 #[tokio::test]
-async fn s5_1_nobody_becomes_somebody_else() {
+async fn s5_1_signed_in_connection_cannot_change_its_user() {
     let server = TestServer::start(&config("")).await;
     let mut client = server.connect().await;
     client.sign_in(&json!({"id": "u1"})).await;
-    client.ask_sign_in(r#"{"id":"u2"}"#).await;
+    client.send_sign_in(r#"{"id":"u2"}"#).await;
     client.expect_error(Some(4009)).await;
     client.subscribe("#server-to-user-u1").await;
-    client.ask("#server-to-user-u2").await;
+    client.send_subscribe("#server-to-user-u2").await;
     client.expect_refused("#server-to-user-u2").await;
     server.publish("#server-to-user-u2", "e", "1").await;
     client.expect_silence().await;
@@ -102,7 +102,7 @@ async fn s5_1_nobody_becomes_somebody_else() {
 }
 
 #[tokio::test]
-async fn s5_2_only_the_user_may_subscribe_to_the_users_channel() {
+async fn s5_2_only_the_user_may_subscribe_to_the_user_channel() {
     let server = TestServer::start(&config("")).await;
     let mut anonymous = server.connect().await;
     let mut other = server.connect().await;
@@ -132,7 +132,7 @@ async fn s5_2_only_the_user_may_subscribe_to_the_users_channel() {
 }
 
 #[tokio::test]
-async fn s5_2_an_event_reaches_every_connection_of_the_user_once() {
+async fn s5_2_event_reaches_each_connection_of_the_user_once() {
     let server = TestServer::start(&config("")).await;
     let mut clients = Vec::new();
     for subscribed in [true, false, true, false] {
@@ -192,7 +192,7 @@ async fn s5_2_users_are_separate_per_app() {
 }
 
 #[tokio::test]
-async fn s5_2_the_users_channel_is_not_listed_and_takes_no_client_events() {
+async fn s5_2_user_channel_is_not_listed_and_takes_no_client_events() {
     let server = TestServer::start(&config("client_events = true")).await;
     let mut first = server.connect().await;
     let mut second = server.connect().await;
@@ -210,7 +210,7 @@ async fn s5_2_the_users_channel_is_not_listed_and_takes_no_client_events() {
 }
 
 #[tokio::test]
-async fn s5_2_ids_follow_the_rule_of_channel_names() {
+async fn s5_2_user_ids_follow_the_rule_of_channel_names() {
     let server = TestServer::start(&config("")).await;
     for id in ["u1", "a_-=@,.;Z9"] {
         server.publish(&format!("#server-to-user-{id}"), "e", "1").await;
@@ -223,7 +223,7 @@ async fn s5_2_ids_follow_the_rule_of_channel_names() {
 }
 
 #[tokio::test]
-async fn s5_1_a_user_who_leaves_is_gone() {
+async fn s5_1_departed_user_is_gone() {
     let server = TestServer::start(&config("")).await;
     let mut first = server.connect().await;
     let mut second = server.connect().await;
@@ -241,7 +241,7 @@ async fn s5_1_a_user_who_leaves_is_gone() {
 }
 
 #[tokio::test]
-async fn s5_1_signing_in_again_as_the_same_user_changes_nothing() {
+async fn s5_1_repeated_sign_in_of_the_same_user_changes_nothing() {
     let server = TestServer::start(&config("watchlist = true")).await;
     let mut client = server.connect().await;
     let mut watcher = server.connect().await;
@@ -258,13 +258,13 @@ async fn s5_1_signing_in_again_as_the_same_user_changes_nothing() {
 }
 
 #[tokio::test]
-async fn s5_2_leaving_the_users_channel_is_not_signing_out() {
+async fn s5_2_unsubscribing_the_user_channel_does_not_sign_out() {
     let server = TestServer::start(&config("")).await;
     let mut client = server.connect().await;
     client.sign_in(&json!({"id": "u1"})).await;
     client.subscribe("#server-to-user-u1").await;
     // protocol.md 2.5: a second subscription is an error.
-    client.ask("#server-to-user-u1").await;
+    client.send_subscribe("#server-to-user-u1").await;
     client.expect_error(None).await;
     client.unsubscribe("#server-to-user-u1").await;
     server.publish("#server-to-user-u1", "e", "1").await;
@@ -275,7 +275,7 @@ async fn s5_2_leaving_the_users_channel_is_not_signing_out() {
 }
 
 #[tokio::test]
-async fn s5_1_the_endpoint_of_users_feeds_sign_in_watchlist_and_presence() {
+async fn s5_1_user_auth_endpoint_feeds_sign_in_watchlist_and_presence() {
     let secret = "jwt-secret-of-the-user-tests";
     let keys = format!("authorizer = \"jwt\"\njwt_secret = \"{secret}\"\nwatchlist = true");
     let server = TestServer::start(&config(&keys)).await;

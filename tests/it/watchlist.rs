@@ -17,7 +17,7 @@ fn offline(ids: &[&str]) -> Value {
 }
 
 #[tokio::test]
-async fn s5_3_the_state_at_sign_in_and_every_change() {
+async fn s5_3_state_at_sign_in_and_each_change_are_sent() {
     let server = TestServer::start(&config("watchlist = true")).await;
     let mut bob = server.connect().await;
     bob.sign_in(&json!({"id": "bob"})).await;
@@ -45,7 +45,7 @@ async fn s5_3_the_state_at_sign_in_and_every_change() {
 }
 
 #[tokio::test]
-async fn s5_3_empty_groups_are_left_out() {
+async fn s5_3_empty_groups_are_omitted() {
     let server = TestServer::start(&config("watchlist = true")).await;
     let mut bob = server.connect().await;
     bob.sign_in(&json!({"id": "bob", "watchlist": ["alice"]})).await;
@@ -72,7 +72,7 @@ async fn s5_3_off_by_default() {
 }
 
 #[tokio::test]
-async fn s5_3_too_long_a_watchlist_is_cut_and_reported() {
+async fn s5_3_too_long_watchlist_is_truncated_and_reported() {
     let server = TestServer::start(&config("watchlist = true\nlimits.watchlist_ids = 3")).await;
     let mut alice = server.connect().await;
     alice.sign_in(&json!({"id": "alice", "watchlist": ["a", "b", "c", "d"]})).await;
@@ -93,7 +93,7 @@ async fn s5_3_too_long_a_watchlist_is_cut_and_reported() {
 }
 
 #[tokio::test]
-async fn s5_3_who_watches_is_forgotten_when_gone() {
+async fn s5_3_watcher_is_forgotten_after_its_departure() {
     let server = TestServer::start(&config("watchlist = true")).await;
     for _ in 0..3 {
         let mut alice = server.connect().await;
@@ -109,7 +109,7 @@ async fn s5_3_who_watches_is_forgotten_when_gone() {
 }
 
 #[tokio::test]
-async fn s5_3_a_watchlist_of_rubbish_never_costs_the_connection() {
+async fn s5_3_invalid_watchlist_never_closes_the_connection() {
     let server = TestServer::start(&config("watchlist = true")).await;
     let rows = [
         json!(null),
@@ -123,7 +123,7 @@ async fn s5_3_a_watchlist_of_rubbish_never_costs_the_connection() {
     for row in rows {
         let mut client = server.connect().await;
         let user_data = json!({"id": "u", "watchlist": row}).to_string();
-        client.ask_sign_in(&user_data).await;
+        client.send_sign_in(&user_data).await;
         client.send(&json!({"event": "pusher:ping"})).await;
         // Signed in or refused, the connection is answered and alive.
         let mut names = Vec::new();
@@ -139,7 +139,7 @@ async fn s5_3_a_watchlist_of_rubbish_never_costs_the_connection() {
 }
 
 #[tokio::test]
-async fn s5_3_going_from_page_to_page_is_no_departure() {
+async fn s5_3_page_change_is_not_a_departure() {
     let server = TestServer::start(&config("watchlist = true")).await;
     let mut bob = server.connect().await;
     bob.sign_in(&json!({"id": "bob"})).await;

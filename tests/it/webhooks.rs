@@ -7,8 +7,8 @@ use serde_json::json;
 use crate::support::*;
 
 #[tokio::test]
-async fn s8_every_event_comes_with_its_fields_headers_and_signature() {
-    let receiver = Receiver::start(Answer::Status(200)).await;
+async fn s8_each_event_has_its_fields_headers_and_signature() {
+    let receiver = WebhookReceiver::start(ReceiverReply::Status(200)).await;
     let more = "headers = { X-Tenant = \"seven\" }";
     let server = TestServer::start(&with_webhooks(
         "subscription_count = true",
@@ -23,7 +23,7 @@ async fn s8_every_event_comes_with_its_fields_headers_and_signature() {
     again.join("presence-room", &json!({"user_id": "b"})).await;
     a.expect_event("pusher_internal:member_added").await;
     receiver
-        .until_told("presence-room", &["channel_occupied", "member_added 7", "member_added b"])
+        .until_events("presence-room", &["channel_occupied", "member_added 7", "member_added b"])
         .await;
     a.client_event("presence-room", "client-hi", json!({"x": 1})).await;
     for client in [&mut b, &mut again] {
@@ -48,10 +48,13 @@ async fn s8_every_event_comes_with_its_fields_headers_and_signature() {
     // User channels are not reported.
     b.sign_in(&json!({"id": "b"})).await;
     receiver
-        .until_told("private-x", &["channel_occupied", "subscription_count 1", "client_event text"])
+        .until_events(
+            "private-x",
+            &["channel_occupied", "subscription_count 1", "client_event text"],
+        )
         .await;
     receiver
-        .until_told("cache-c", &["channel_occupied", "subscription_count 1", "cache_miss"])
+        .until_events("cache-c", &["channel_occupied", "subscription_count 1", "cache_miss"])
         .await;
     let private = receiver.events().into_iter().find(|event| event["data"] == "text").unwrap();
     assert_eq!(private.get("user_id"), None, "{private}");
@@ -63,7 +66,7 @@ async fn s8_every_event_comes_with_its_fields_headers_and_signature() {
     b.close().await;
     again.close().await;
     receiver
-        .until_told(
+        .until_events(
             "private-x",
             &[
                 "channel_occupied",
@@ -76,16 +79,19 @@ async fn s8_every_event_comes_with_its_fields_headers_and_signature() {
         .await;
     assert!(left.elapsed() >= Duration::from_millis(2900), "vacated after {:?}", left.elapsed());
     until("the end of all", async || {
-        let told = receiver.told("presence-room");
+        let told = receiver.events_on("presence-room");
         let count = |name: &str| told.iter().filter(|event| event.starts_with(name)).count();
         (count("member_removed") == 2 && told.last()? == "channel_vacated").then_some(())
     })
     .await;
-    assert_eq!(receiver.told("cache-c").iter().filter(|event| *event == "cache_miss").count(), 1);
+    assert_eq!(
+        receiver.events_on("cache-c").iter().filter(|event| *event == "cache_miss").count(),
+        1
+    );
     assert!(
         !receiver.events().iter().any(|event| event["channel"].as_str().unwrap().starts_with('#'))
     );
-    for hook in receiver.hooks() {
+    for hook in receiver.requests() {
         hook.assert_signed(APP);
         assert_eq!(hook.header("X-Tenant"), Some("seven"), "{hook:?}");
         assert_eq!(hook.events().len(), 1, "one event in a request: {hook:?}");
@@ -97,8 +103,8 @@ async fn s8_every_event_comes_with_its_fields_headers_and_signature() {
 }
 
 #[tokio::test]
-async fn s8_who_comes_back_in_time_has_not_left() {
-    let receiver = Receiver::start(Answer::Status(204)).await;
+async fn s8_user_returning_in_time_has_not_left() {
+    let receiver = WebhookReceiver::start(ReceiverReply::Status(204)).await;
     let server = TestServer::start(&with_webhooks("", &[&hooks_url(&receiver, "")])).await;
     let user = json!({"user_id": "u"});
     let mut stays = server.connect().await;
@@ -114,11 +120,11 @@ async fn s8_who_comes_back_in_time_has_not_left() {
     // Longer than the delay, followed by an event as a marker.
     tokio::time::sleep(Duration::from_millis(3600)).await;
     stays.client_event("private-marker", "client-m", json!("m")).await;
-    receiver.until_told("private-marker", &["channel_occupied", "client_event m"]).await;
-    assert_eq!(receiver.told("presence-a"), ["channel_occupied", "member_added u"]);
+    receiver.until_events("private-marker", &["channel_occupied", "client_event m"]).await;
+    assert_eq!(receiver.events_on("presence-a"), ["channel_occupied", "member_added u"]);
     client.close().await;
     receiver
-        .until_told(
+        .until_events(
             "presence-a",
             &["channel_occupied", "member_added u", "member_removed u", "channel_vacated"],
         )
@@ -128,9 +134,11 @@ async fn s8_who_comes_back_in_time_has_not_left() {
 }
 
 #[tokio::test]
-async fn s8_endpoints_have_filters_and_batches_of_their_own() {
-    let (some, all) =
-        (Receiver::start(Answer::Status(200)).await, Receiver::start(Answer::Status(201)).await);
+async fn s8_endpoints_have_their_own_filters_and_batches() {
+    let (some, all) = (
+        WebhookReceiver::start(ReceiverReply::Status(200)).await,
+        WebhookReceiver::start(ReceiverReply::Status(201)).await,
+    );
     let filtered = hooks_url(&some, "events = [\"client_event\"]\nchannels = [\"private-a-*\"]");
     let batched = hooks_url(&all, "batch_events = 50\nbatch_delay_ms = 500");
     let server = TestServer::start(&with_webhooks("", &[&filtered, &batched])).await;
@@ -140,27 +148,29 @@ async fn s8_endpoints_have_filters_and_batches_of_their_own() {
         client.client_event(channel, "client-n", json!("x")).await;
     }
     for channel in ["private-a-1", "private-b-1"] {
-        all.until_told(channel, &["channel_occupied", "client_event x"]).await;
+        all.until_events(channel, &["channel_occupied", "client_event x"]).await;
     }
-    some.until_told("private-a-1", &["client_event x"]).await;
+    some.until_events("private-a-1", &["client_event x"]).await;
     assert_eq!(some.events().len(), 1);
-    let sizes: Vec<usize> = all.hooks().iter().map(|hook| hook.events().len()).collect();
+    let sizes: Vec<usize> = all.requests().iter().map(|hook| hook.events().len()).collect();
     assert_eq!(sizes, [4], "what comes together goes together");
-    all.hooks()[0].assert_signed(APP);
+    all.requests()[0].assert_signed(APP);
     drop(client);
     server.stop().await;
 }
 
 #[tokio::test]
-async fn s8_an_endpoint_can_be_tried() {
-    let (good, bad) =
-        (Receiver::start(Answer::Status(200)).await, Receiver::start(Answer::Status(404)).await);
+async fn s8_endpoint_can_be_tested() {
+    let (good, bad) = (
+        WebhookReceiver::start(ReceiverReply::Status(200)).await,
+        WebhookReceiver::start(ReceiverReply::Status(404)).await,
+    );
     let webhooks = [hooks_url(&good, ""), hooks_url(&bad, "")];
     let server = TestServer::start(&with_webhooks("", &[&webhooks[0], &webhooks[1]])).await;
     let one = webhooks_command(&server, &["test", "--endpoint", &good.url("/hooks")]).await;
     assert_eq!(one.status.code(), Some(0), "{one:?}");
     assert!(one.stdout.contains("/hooks: taken ("), "{one:?}");
-    good.hooks()[0].assert_signed(APP);
+    good.requests()[0].assert_signed(APP);
     assert_eq!(good.events(), [json!({"name": "test", "channel": "test"})]);
     let both = webhooks_command(&server, &["test"]).await;
     assert_eq!(both.status.code(), Some(1), "{both:?}");

@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::support::*;
 
 /// A server with failing endpoints, and this many letters for each.
-async fn with_letters(receivers: [&Receiver; 2], letters: u64) -> (TestServer, Client) {
+async fn with_letters(receivers: [&WebhookReceiver; 2], letters: u64) -> (TestServer, Client) {
     let rules = "retry_seconds = 1\ntimeout_seconds = 1\nevents = [\"client_event\"]";
     let hooks = receivers.map(|receiver| hooks_url(receiver, rules));
     let token = "admin_token = \"a-token-of-the-discard-tests\"\n";
@@ -22,8 +22,10 @@ async fn with_letters(receivers: [&Receiver; 2], letters: u64) -> (TestServer, C
 
 #[tokio::test]
 async fn f10_letters_are_discarded_all_or_by_endpoint_id_and_age() {
-    let (one, two) =
-        (Receiver::start(Answer::Status(500)).await, Receiver::start(Answer::Status(500)).await);
+    let (one, two) = (
+        WebhookReceiver::start(ReceiverReply::Status(500)).await,
+        WebhookReceiver::start(ReceiverReply::Status(500)).await,
+    );
     let (server, client) = with_letters([&one, &two], 3).await;
     let path = state_dir(&server).join("it.webhooks.jsonl");
     let discard = async |args: &[&str]| {
@@ -71,7 +73,7 @@ async fn f10_letters_are_discarded_all_or_by_endpoint_id_and_age() {
 }
 
 /// The column of `webhooks list`.
-fn in_file(list: &Output, receiver: &Receiver) -> u64 {
+fn in_file(list: &Output, receiver: &WebhookReceiver) -> u64 {
     let (head, url) = (list.stdout.lines().next().expect("a head"), receiver.url("/hooks"));
     assert_eq!(head.find("IN FILE").map(|at| at + 7), Some(16), "{head}");
     // Letters come behind.
@@ -80,13 +82,15 @@ fn in_file(list: &Output, receiver: &Receiver) -> u64 {
 }
 
 #[tokio::test]
-async fn f10_list_and_its_json_show_what_stands_in_the_file_now() {
-    let (one, two) =
-        (Receiver::start(Answer::Status(500)).await, Receiver::start(Answer::Status(500)).await);
+async fn f10_list_and_json_show_the_current_file() {
+    let (one, two) = (
+        WebhookReceiver::start(ReceiverReply::Status(500)).await,
+        WebhookReceiver::start(ReceiverReply::Status(500)).await,
+    );
     let (server, client) = with_letters([&one, &two], 2).await;
     let list = webhooks_command(&server, &["list", "--limit", "1"]).await;
     assert_eq!([&one, &two].map(|receiver| in_file(&list, receiver)), [2, 2], "{list:?}");
-    one.answer(Answer::Status(200));
+    one.answer(ReceiverReply::Status(200));
     let replayed = webhooks_command(&server, &["replay", "--endpoint", &one.url("/hooks")]).await;
     assert!(replayed.stdout.contains("2 on their way again"), "{replayed:?}");
     until_webhook_stat(&server, "dead_letters", 2).await;
@@ -116,8 +120,10 @@ async fn f10_list_and_its_json_show_what_stands_in_the_file_now() {
 
 #[tokio::test]
 async fn f10_letters_after_the_file_was_deleted_are_in_a_new_one() {
-    let (one, two) =
-        (Receiver::start(Answer::Status(500)).await, Receiver::start(Answer::Status(500)).await);
+    let (one, two) = (
+        WebhookReceiver::start(ReceiverReply::Status(500)).await,
+        WebhookReceiver::start(ReceiverReply::Status(500)).await,
+    );
     let (server, mut client) = with_letters([&one, &two], 1).await;
     let path = state_dir(&server).join("it.webhooks.jsonl");
     std::fs::remove_file(&path).expect("a file");

@@ -16,19 +16,19 @@ async fn ten_events(client: &mut Client, channel: &str) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn s8_a_bad_receiver_delays_nobody_and_what_it_misses_is_kept_and_sent_again() {
+async fn s8_failing_receiver_delays_no_other_and_gets_missed_events_later() {
     let rows = [
-        (Answer::Hang, "no whole answer within"),
-        (Answer::Status(500), "it answered 500"),
-        (Answer::Redirect, "it answered 302, and redirects are not followed"),
-        (Answer::CloseEarly, "there was no answer"),
-        (Answer::Drip, "no whole answer within"),
+        (ReceiverReply::Hang, "no whole answer within"),
+        (ReceiverReply::Status(500), "it answered 500"),
+        (ReceiverReply::Redirect, "it answered 302, and redirects are not followed"),
+        (ReceiverReply::CloseEarly, "there was no answer"),
+        (ReceiverReply::Drip, "no whole answer within"),
     ];
     let mut bad = Vec::new();
     for (answer, _) in rows {
-        bad.push(Receiver::start(answer).await);
+        bad.push(WebhookReceiver::start(answer).await);
     }
-    let good = Receiver::start(Answer::DripBody).await;
+    let good = WebhookReceiver::start(ReceiverReply::DripBody).await;
     let rules = "timeout_seconds = 1\nretry_seconds = 2\nevents = [\"client_event\"]";
     let mut webhooks: Vec<String> = bad.iter().map(|receiver| hooks_url(receiver, rules)).collect();
     webhooks.push(hooks_url(&good, "events = [\"client_event\"]"));
@@ -39,7 +39,7 @@ async fn s8_a_bad_receiver_delays_nobody_and_what_it_misses_is_kept_and_sent_aga
     client.client_event("private-x", "client-n", json!("1")).await;
     client.client_event("private-x", "client-n", json!("2")).await;
     let start = Instant::now();
-    good.until_told("private-x", &["client_event 1", "client_event 2"]).await;
+    good.until_events("private-x", &["client_event 1", "client_event 2"]).await;
     assert!(start.elapsed() < Duration::from_millis(1900), "{:?}", start.elapsed());
     until_webhook_stat(&server, "dead_letters", 10).await;
     let path = state_dir(&server).join("it.webhooks.jsonl");
@@ -55,7 +55,7 @@ async fn s8_a_bad_receiver_delays_nobody_and_what_it_misses_is_kept_and_sent_aga
         assert_eq!(letters[0]["event"]["data"], "1", "{answer:?}");
         assert!(letters[0]["attempts"].as_u64() >= Some(2), "{answer:?}: {letters:?}");
         // The same bytes and the same signature each time.
-        let hooks = receiver.hooks();
+        let hooks = receiver.requests();
         for hook in &hooks {
             assert_eq!(hook.path, "/hooks", "a redirect is not followed");
             hook.assert_signed(APP);
@@ -68,8 +68,8 @@ async fn s8_a_bad_receiver_delays_nobody_and_what_it_misses_is_kept_and_sent_aga
     assert!(listed.stdout.contains("10 in the dead-letter file"), "{listed:?}");
     assert!(listed.stdout.contains("(failing: it answered 500)"), "{listed:?}");
 
-    let seen: Vec<usize> = bad.iter().map(|receiver| receiver.hooks().len()).collect();
-    bad.iter().for_each(|receiver| receiver.answer(Answer::Status(200)));
+    let seen: Vec<usize> = bad.iter().map(|receiver| receiver.requests().len()).collect();
+    bad.iter().for_each(|receiver| receiver.answer(ReceiverReply::Status(200)));
     let one = webhooks_command(&server, &["replay", "--endpoint", &bad[1].url("/hooks")]).await;
     assert_eq!((one.status.code(), &*one.stdout), (Some(0), "2 on their way again\n"), "{one:?}");
     until_webhook_stat(&server, "dead_letters", 8).await;
@@ -77,7 +77,7 @@ async fn s8_a_bad_receiver_delays_nobody_and_what_it_misses_is_kept_and_sent_aga
     assert_eq!(&*rest.stdout, "8 on their way again\n", "{rest:?}");
     until_webhook_stat(&server, "dead_letters", 0).await;
     for (receiver, seen) in bad.iter().zip(seen) {
-        let hooks = receiver.hooks();
+        let hooks = receiver.requests();
         let data: Vec<_> =
             hooks[seen..].iter().map(|hook| hook.events()[0]["data"].clone()).collect();
         assert_eq!(data, ["1", "2"], "once, and in order");
@@ -91,8 +91,8 @@ async fn s8_a_bad_receiver_delays_nobody_and_what_it_misses_is_kept_and_sent_aga
 }
 
 #[tokio::test]
-async fn s8_a_receiver_that_was_down_gets_everything_in_order() {
-    let addr = Receiver::nowhere().await;
+async fn s8_recovered_receiver_gets_everything_in_order() {
+    let addr = WebhookReceiver::unused_address().await;
     let webhook = format!("url = \"http://{addr}/hooks\"\nevents = [\"client_event\"]");
     let server = TestServer::start(&with_webhooks(
         "[apps.it.limits]\nclient_events_per_second = 100",
@@ -110,10 +110,10 @@ async fn s8_a_receiver_that_was_down_gets_everything_in_order() {
         (stats["webhooks"]["failed_attempts"].as_u64()? >= 2).then_some(())
     })
     .await;
-    let receiver = Receiver::at(addr, Answer::Status(200)).await;
+    let receiver = WebhookReceiver::at(addr, ReceiverReply::Status(200)).await;
     let wanted: Vec<&str> = wanted.iter().map(String::as_str).collect();
-    receiver.until_told("private-a", &wanted).await;
-    receiver.until_told("private-b", &wanted).await;
+    receiver.until_events("private-a", &wanted).await;
+    receiver.until_events("private-b", &wanted).await;
     until_webhook_stat(&server, "delivered", 20).await;
     assert_eq!(server.stats().await["webhooks"]["queued"], 0);
     drop(client);
@@ -123,24 +123,24 @@ async fn s8_a_receiver_that_was_down_gets_everything_in_order() {
 }
 
 #[tokio::test]
-async fn s8_requests_at_a_time_are_bounded() {
-    let receiver = Receiver::start(Answer::Hang).await;
+async fn s8_concurrent_requests_are_limited() {
+    let receiver = WebhookReceiver::start(ReceiverReply::Hang).await;
     let rules = "concurrency = 3\ntimeout_seconds = 1\nevents = [\"channel_occupied\"]";
     let server = TestServer::start(&with_webhooks("", &[&hooks_url(&receiver, rules)])).await;
     let mut client = server.connect().await;
     for n in 0..20 {
         client.subscribe(&format!("c-{n}")).await;
     }
-    until("several attempts", async || (receiver.hooks().len() >= 7).then_some(())).await;
-    assert_eq!(receiver.most_at_once(), 3);
-    receiver.answer(Answer::Status(200));
+    until("several attempts", async || (receiver.requests().len() >= 7).then_some(())).await;
+    assert_eq!(receiver.max_in_flight(), 3);
+    receiver.answer(ReceiverReply::Status(200));
     drop(client);
     server.stop().await;
 }
 
 #[tokio::test]
-async fn s8_what_finds_no_room_goes_to_the_dead_letter_file() {
-    let receiver = Receiver::start(Answer::Hang).await;
+async fn s8_overflow_goes_to_the_dead_letter_file() {
+    let receiver = WebhookReceiver::start(ReceiverReply::Hang).await;
     let rules = "queue_bytes = 65536\nevents = [\"client_event\"]";
     let limits = "[apps.it.limits]\nclient_events_per_second = 1000";
     let server = TestServer::start(&with_webhooks(limits, &[&hooks_url(&receiver, rules)])).await;
@@ -159,9 +159,11 @@ async fn s8_what_finds_no_room_goes_to_the_dead_letter_file() {
 }
 
 #[tokio::test]
-async fn s8_a_server_that_stops_delivers_what_it_can_and_keeps_the_rest() {
-    let (good, bad) =
-        (Receiver::start(Answer::Status(200)).await, Receiver::start(Answer::Status(503)).await);
+async fn s8_stopping_server_delivers_what_it_can_and_keeps_the_rest() {
+    let (good, bad) = (
+        WebhookReceiver::start(ReceiverReply::Status(200)).await,
+        WebhookReceiver::start(ReceiverReply::Status(503)).await,
+    );
     let webhooks = [hooks_url(&good, ""), hooks_url(&bad, "")];
     let server = TestServer::start(&with_webhooks("", &[&webhooks[0], &webhooks[1]])).await;
     let path = state_dir(&server).join("it.webhooks.jsonl");
@@ -177,7 +179,7 @@ async fn s8_a_server_that_stops_delivers_what_it_can_and_keeps_the_rest() {
         "member_removed u",
         "channel_vacated",
     ];
-    good.until_told("presence-x", &wanted).await;
+    good.until_events("presence-x", &wanted).await;
     let kept = until("five letters", async || {
         let letters = dead_letters(&path);
         (letters.len() == 5).then_some(letters)
@@ -192,8 +194,8 @@ async fn s8_a_server_that_stops_delivers_what_it_can_and_keeps_the_rest() {
 }
 
 #[tokio::test]
-async fn s8_dead_letters_outlive_the_server() {
-    let receiver = Receiver::start(Answer::Status(200)).await;
+async fn s8_dead_letters_survive_a_restart() {
+    let receiver = WebhookReceiver::start(ReceiverReply::Status(200)).await;
     let dir = TempDir::new();
     let state = dir.path().join("state");
     std::fs::create_dir(&state).expect("a directory");
@@ -217,10 +219,10 @@ async fn s8_dead_letters_outlive_the_server() {
     let output = replay.output("").await;
     let wanted = "1 on their way again\n1 are for an endpoint that is no longer configured\n";
     assert_eq!((output.status.code(), &*output.stdout), (Some(0), wanted), "{output:?}");
-    receiver.until_told("c-1", &["channel_vacated"]).await;
+    receiver.until_events("c-1", &["channel_vacated"]).await;
     until_webhook_stat(&server, "dead_letters", 1).await;
     // The timestamp is that of sending: receivers refuse old ones.
-    let time = receiver.hooks()[0].json()["time_ms"].as_i64().expect("an integer");
+    let time = receiver.requests()[0].json()["time_ms"].as_i64().expect("an integer");
     assert!((time / 1000 - unix_now()).abs() < 60, "{time}");
     assert_eq!(receiver.events().len(), 1);
     server.stop().await;

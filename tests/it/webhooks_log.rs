@@ -22,9 +22,11 @@ fn outcome(line: &str) -> String {
 }
 
 #[tokio::test]
-async fn s8_each_request_stands_in_the_log_with_its_outcome() {
-    let (good, bad) =
-        (Receiver::start(Answer::Status(200)).await, Receiver::start(Answer::Status(500)).await);
+async fn s8_each_request_is_logged_with_its_outcome() {
+    let (good, bad) = (
+        WebhookReceiver::start(ReceiverReply::Status(200)).await,
+        WebhookReceiver::start(ReceiverReply::Status(500)).await,
+    );
     let client_events = "events = [\"client_event\"]";
     let failing = format!("{client_events}\nretry_seconds = 60");
     let webhooks = [hooks_url(&good, client_events), hooks_url(&bad, &failing)];
@@ -34,8 +36,8 @@ async fn s8_each_request_stands_in_the_log_with_its_outcome() {
     client.subscribe("private-x").await;
     client.client_event("private-x", "client-n", json!("canary-of-what-was-said")).await;
     until_webhook_stat(&server, "delivered", 1).await;
-    until("two attempts", async || (bad.hooks().len() >= 2).then_some(())).await;
-    bad.answer(Answer::Status(204));
+    until("two attempts", async || (bad.requests().len() >= 2).then_some(())).await;
+    bad.answer(ReceiverReply::Status(204));
     until_webhook_stat(&server, "delivered", 2).await;
 
     let all = lines(&server, &[]).await;
@@ -60,8 +62,8 @@ async fn s8_each_request_stands_in_the_log_with_its_outcome() {
 }
 
 #[tokio::test]
-async fn s8_of_a_large_batch_the_first_are_named() {
-    let receiver = Receiver::start(Answer::Status(200)).await;
+async fn s8_first_events_of_a_large_batch_are_named() {
+    let receiver = WebhookReceiver::start(ReceiverReply::Status(200)).await;
     let rules = "events = [\"channel_occupied\"]\nbatch_events = 50\nbatch_delay_ms = 500";
     let server = TestServer::start(&with_webhooks("", &[&hooks_url(&receiver, rules)])).await;
     let mut client = server.connect().await;
@@ -78,8 +80,8 @@ async fn s8_of_a_large_batch_the_first_are_named() {
 }
 
 #[tokio::test]
-async fn s8_a_receiver_that_fails_now_and_then_gets_each_channel_in_its_order() {
-    let receiver = Receiver::start(Answer::Status(200)).await;
+async fn s8_flaky_receiver_gets_each_channel_in_order() {
+    let receiver = WebhookReceiver::start(ReceiverReply::Status(200)).await;
     let rules = "events = [\"client_event\"]\nheaders = { X-Tenant = \"seven\" }";
     let limits = "[apps.it.limits]\nclient_events_per_second = 1000";
     let server = TestServer::start(&with_webhooks(limits, &[&hooks_url(&receiver, rules)])).await;
@@ -88,16 +90,21 @@ async fn s8_a_receiver_that_fails_now_and_then_gets_each_channel_in_its_order() 
     for channel in channels {
         client.subscribe(channel).await;
     }
-    let bad = [Answer::Status(500), Answer::CloseEarly, Answer::Redirect, Answer::Status(429)];
+    let bad = [
+        ReceiverReply::Status(500),
+        ReceiverReply::CloseEarly,
+        ReceiverReply::Redirect,
+        ReceiverReply::Status(429),
+    ];
     for n in 0..12 {
-        receiver.answer(if n % 3 == 0 { bad[n / 3] } else { Answer::Status(200) });
+        receiver.answer(if n % 3 == 0 { bad[n / 3] } else { ReceiverReply::Status(200) });
         for channel in channels {
             client.client_event(channel, "client-n", json!(n.to_string())).await;
         }
         client.expect_silence().await;
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     }
-    receiver.answer(Answer::Status(200));
+    receiver.answer(ReceiverReply::Status(200));
     until_webhook_stat(&server, "delivered", 36).await;
     let stats = server.stats().await["webhooks"].clone();
     assert!(stats["failed_attempts"].as_u64() >= Some(1), "{stats}");
@@ -114,15 +121,16 @@ async fn s8_a_receiver_that_fails_now_and_then_gets_each_channel_in_its_order() 
         }
         assert_eq!(seen, wanted, "{channel}");
     }
-    let headers_are_sent = |hook: &Hook| hook.head.to_lowercase().contains("x-tenant: seven");
-    assert!(receiver.hooks().iter().all(headers_are_sent));
+    let headers_are_sent =
+        |hook: &WebhookRequest| hook.head.to_lowercase().contains("x-tenant: seven");
+    assert!(receiver.requests().iter().all(headers_are_sent));
     drop(client);
     server.stop().await;
 }
 
 #[tokio::test]
-async fn c_the_log_is_asked_for_over_the_admin_api() {
-    let receiver = Receiver::start(Answer::Status(200)).await;
+async fn c_log_is_available_over_the_admin_api() {
+    let receiver = WebhookReceiver::start(ReceiverReply::Status(200)).await;
     let rules = "events = [\"channel_occupied\"]";
     let token = "a-token-of-the-log-tests";
     let text = with_webhooks("", &[&hooks_url(&receiver, rules)]);

@@ -10,26 +10,28 @@ fn number(event: &Value, name: &str) -> u64 {
 }
 
 #[tokio::test]
-async fn f12_an_event_has_one_id_and_the_time_at_which_it_happened() {
-    let (good, slow) =
-        (Receiver::start(Answer::Status(200)).await, Receiver::start(Answer::Status(500)).await);
+async fn f12_event_keeps_its_id_and_time() {
+    let (good, slow) = (
+        WebhookReceiver::start(ReceiverReply::Status(200)).await,
+        WebhookReceiver::start(ReceiverReply::Status(500)).await,
+    );
     let webhooks = [hooks_url(&good, ""), hooks_url(&slow, "batch_events = 10")];
     let server = TestServer::start(&with_webhooks("", &[&webhooks[0], &webhooks[1]])).await;
     let mut client = server.connect().await;
     client.subscribe("news").await;
     client.unsubscribe("news").await;
-    good.until_told("news", &["channel_occupied", "channel_vacated"]).await;
-    slow.answer(Answer::Status(200));
+    good.until_events("news", &["channel_occupied", "channel_vacated"]).await;
+    slow.answer(ReceiverReply::Status(200));
     until("both receivers to have both", async || {
         let delivered = server.stats().await["webhooks"]["delivered"].as_u64();
         (delivered == Some(4)).then_some(())
     })
     .await;
-    let stamped = |receiver: &Receiver| -> Vec<(Value, u64)> {
+    let stamped = |receiver: &WebhookReceiver| -> Vec<(Value, u64)> {
         receiver
-            .hooks()
+            .requests()
             .iter()
-            .flat_map(Hook::stamped)
+            .flat_map(WebhookRequest::events_with_ids)
             .map(|e| (e["id"].clone(), number(&e, "occurred_ms")))
             .collect()
     };
@@ -39,7 +41,7 @@ async fn f12_an_event_has_one_id_and_the_time_at_which_it_happened() {
         assert!(once.contains(&again), "{again:?} is none of {once:?}");
     }
     // The departure was held back, and has the time before that.
-    let vacated = good.hooks().pop().expect("a webhook");
+    let vacated = good.requests().pop().expect("a webhook");
     let (sent, occurred) = (number(&vacated.json(), "time_ms"), once[1].1);
     assert!(sent - occurred > 2500, "sent at {sent}, of {occurred}");
     assert!(once[0].1 <= once[1].1);
@@ -48,8 +50,8 @@ async fn f12_an_event_has_one_id_and_the_time_at_which_it_happened() {
 }
 
 #[tokio::test]
-async fn f12_what_no_longer_holds_is_not_replayed() {
-    let receiver = Receiver::start(Answer::Status(503)).await;
+async fn f12_outdated_facts_are_not_replayed() {
+    let receiver = WebhookReceiver::start(ReceiverReply::Status(503)).await;
     let rules = "retry_seconds = 1\nevents = [\"channel_occupied\", \"channel_vacated\", \"member_added\", \"member_removed\"]";
     let server = TestServer::start(&with_webhooks("", &[&hooks_url(&receiver, rules)])).await;
     let mut client = server.connect().await;
@@ -59,8 +61,8 @@ async fn f12_what_no_longer_holds_is_not_replayed() {
     client.unsubscribe("presence-x").await;
     until_webhook_stat(&server, "dead_letters", 6).await;
     let letters = dead_letters(&state_dir(&server).join("it.webhooks.jsonl"));
-    receiver.answer(Answer::Status(200));
-    let seen = receiver.hooks().len();
+    receiver.answer(ReceiverReply::Status(200));
+    let seen = receiver.requests().len();
     // The member is back, and the backend gets that webhook.
     client.join("presence-x", &json!({"user_id": "u"})).await;
     until_webhook_stat(&server, "delivered", 2).await;
@@ -69,8 +71,11 @@ async fn f12_what_no_longer_holds_is_not_replayed() {
     assert_eq!((output.status.code(), &*output.stdout), (Some(0), wanted), "{output:?}");
     until_webhook_stat(&server, "dead_letters", 3).await;
     assert!(server.printed().contains("no longer holds"), "{}", server.printed());
-    let replayed: Vec<Value> =
-        receiver.hooks()[seen..].iter().flat_map(Hook::stamped).skip(2).collect();
+    let replayed: Vec<Value> = receiver.requests()[seen..]
+        .iter()
+        .flat_map(WebhookRequest::events_with_ids)
+        .skip(2)
+        .collect();
     let named = |event: &Value| format!("{} {}", event["name"], event["channel"]);
     let mut names: Vec<String> = replayed.iter().map(named).collect();
     names.sort();

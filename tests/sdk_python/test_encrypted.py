@@ -46,7 +46,7 @@ class SealedByTheServer(ServerTest):
         sdk.trigger_batch([{"channel": "private-sealed-room", "name": "note", "data": "from a batch"}])
         self.assertEqual(opened(raw.next("note")["data"], MASTER_KEY, ROOM), "from a batch")
 
-    def test_another_master_key_does_not_open_it(self):
+    def test_other_master_key_does_not_open_the_event(self):
         raw = self.raw(SEALING)
         raw.subscribe(ROOM)
         publish_plaintext(self.sdk(SEALING), [ROOM], "note", "hello")
@@ -54,14 +54,14 @@ class SealedByTheServer(ServerTest):
         with self.assertRaises(nacl.exceptions.CryptoError):
             opened(data, a_master_key(), ROOM)
 
-    def test_a_batch_that_the_sdk_did_not_encode_is_sealed(self):
+    def test_plain_batch_is_sealed(self):
         raw = self.raw(SEALING)
         raw.subscribe(ROOM)
         batch = [{"channel": ROOM, "name": "note", "data": "hello"}]
         self.sdk(SEALING).trigger_batch(batch, already_encoded=True)
         self.assertEqual(opened(raw.next("note")["data"], MASTER_KEY, ROOM), "hello")
 
-    def test_the_endpoint_gives_out_the_secret_that_the_sdk_gives_out(self):
+    def test_endpoint_and_sdk_return_the_same_secret(self):
         raw = self.raw(SEALING)
         form = urllib.parse.urlencode({"socket_id": raw.socket_id, "channel_name": ROOM}).encode()
         with urllib.request.urlopen(self.server.url("/pusher/auth"), form, timeout=5) as response:
@@ -83,13 +83,13 @@ class SealedByTheSdk(ServerTest):
         sdk.trigger_batch([{"channel": ROOM, "name": "note", "data": "from a batch"}])
         self.assertEqual(opened(raw.next("note")["data"], MASTER_KEY, ROOM), "from a batch")
 
-    def test_it_is_relayed_by_a_server_with_the_same_key(self):
+    def test_event_is_relayed_by_a_server_with_the_same_key(self):
         self.check_relayed(SEALING)
 
-    def test_it_is_relayed_by_a_server_without_a_key(self):
+    def test_event_is_relayed_by_a_server_without_a_key(self):
         self.check_relayed(BLIND)
 
-    def test_an_event_of_another_key_is_refused_by_a_server_with_a_key(self):
+    def test_event_under_another_key_is_refused(self):
         with self.assertRaisesRegex(PusherBadStatus, "422.*envelope_does_not_open"):
             self.sdk(SEALING, encryption_master_key_base64=a_master_key()).trigger(ROOM, "note", "hello")
 

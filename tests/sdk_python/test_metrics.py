@@ -57,7 +57,7 @@ class Metrics(ServerTest):
             form = f"socket_id={socket.socket_id}&channel_name=private-x".encode()
             urllib.request.urlopen(self.server.url("/pusher/auth"), form, timeout=DEADLINE)
 
-    def test_the_parser_of_prometheus_takes_it(self):
+    def test_prometheus_parser_accepts_the_page(self):
         families = {family.name: family for family in self.scrape()}
         self.assertGreater(len(families), 40)
         for family in families.values():
@@ -95,7 +95,7 @@ class Metrics(ServerTest):
                 name = family.name + suffix
                 self.samples[name] = [sample for sample in family.samples if sample.name == name]
 
-    def test_the_alerts_ask_for_what_there_is_and_say_what_to_do(self):
+    def test_alerts_use_existing_metrics_and_link_runbooks(self):
         self.look()
         there = anchors("docs/metrics.md")
         rules = [rule for group in yaml.safe_load((ROOT / "deploy/prometheus/alerts.yml").read_text())["groups"]
@@ -111,7 +111,7 @@ class Metrics(ServerTest):
             self.assertEqual(document, "docs/metrics.md", rule["alert"])
             self.assertIn(section, there, rule["alert"])
 
-    def test_the_dashboard_asks_for_what_there_is(self):
+    def test_dashboard_uses_existing_metrics(self):
         self.look()
         dashboard = json.loads((ROOT / "deploy/grafana/sealcast.json").read_text())
         self.assertEqual(len({panel["id"] for panel in dashboard["panels"]}), len(dashboard["panels"]))
@@ -128,7 +128,7 @@ class Metrics(ServerTest):
                 name, label = re.fullmatch(r"label_values\((\w+), (\w+)\)", variable["query"]["query"]).groups()
                 self.check(name, variable["name"], [label])
 
-    def test_the_example_for_prometheus_reads_the_rules_that_are_there(self):
+    def test_prometheus_example_reads_existing_rules(self):
         folder = ROOT / "deploy/prometheus"
         config = yaml.safe_load((folder / "prometheus.yml").read_text())
         for name in config["rule_files"]:

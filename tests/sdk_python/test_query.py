@@ -26,10 +26,10 @@ class Query(ServerTest):
             sdk.channels_info("presence-", ["user_count"]), {"channels": {"presence-room": {"user_count": 2}}}
         )
 
-    def test_no_channels_are_an_object(self):
+    def test_empty_channel_list_is_an_object(self):
         self.assertEqual(self.sdk(APP).channels_info(), {"channels": {}})
 
-    def test_one_channel(self):
+    def test_channel(self):
         self.inhabit()
         sdk = self.sdk(APP)
         self.assertEqual(sdk.channel_info("empty"), {"occupied": False})
@@ -43,7 +43,7 @@ class Query(ServerTest):
         users = self.sdk(APP).users_info("presence-room")["users"]
         self.assertEqual(sorted(user["id"] for user in users), ["user-1", "user-2"])
 
-    def test_users_of_a_channel_that_has_none(self):
+    def test_users_of_an_empty_channel(self):
         self.assertEqual(self.sdk(APP).users_info("presence-empty"), {"users": []})
         with self.assertRaises(PusherBadRequest):
             self.sdk(APP).users_info("news")

@@ -13,7 +13,7 @@ CHANNEL = "private-encrypted-demo"
 class Snippet(ServerTest):
     apps = [APP]
 
-    def test_the_snippet_publishes_to_the_app_of_the_configuration(self):
+    def test_snippet_publishes_to_the_configured_app(self):
         raw = self.raw(APP)
         raw.subscribe(CHANNEL)
         text = subprocess.run(

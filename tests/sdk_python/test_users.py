@@ -9,7 +9,7 @@ OTHER = App("1002")
 class Terminate(ServerTest):
     apps = [APP, OTHER]
 
-    def test_connections_are_terminated_although_the_sdk_leaves_the_app_out_of_the_path(self):
+    def test_terminate_without_the_app_in_the_path(self):
         raw, bystander = self.raw(APP), self.raw(OTHER)
         sdk = self.sdk(APP)
         raw.sign_in(sdk, {"id": "user-1"})

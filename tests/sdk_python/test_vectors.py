@@ -47,12 +47,12 @@ class Vectors(unittest.TestCase):
             self.assertEqual(box.decrypt(ciphertext, nonce).decode(), vector["plaintext"])
             self.assertEqual(box.encrypt(vector["plaintext"].encode(), nonce).ciphertext, ciphertext)
 
-    def test_the_published_vectors_open(self):
+    def test_published_vectors_open(self):
         found = vectors()
         self.assertEqual(len(found["encrypted"]), 6)
         self.check(found, bytes(range(32)))
 
-    def test_those_of_ones_own_key_open(self):
+    def test_vectors_of_a_given_key_open(self):
         key = secrets.token_bytes(32)
         salt = b64encode(secrets.token_bytes(32)).decode()
         found = vectors("--key", "-", "--salt", salt, "--channel", "private-encrypted-mine", stdin=b64encode(key).decode())
@@ -60,7 +60,7 @@ class Vectors(unittest.TestCase):
         self.assertEqual([vector["channel"] for vector in found["encrypted"]], ["private-encrypted-mine"] * 3)
         self.check(found, key)
 
-    def test_the_official_sdk_signs_the_same(self):
+    def test_official_sdk_computes_the_same_signatures(self):
         found = vectors()
         app = found["app"]
         sdk = pusher.Pusher(app["id"], app["key"], app["secret"], encryption_master_key_base64=b64encode(bytes(range(32))).decode())

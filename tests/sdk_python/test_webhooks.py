@@ -52,7 +52,7 @@ class Webhooks(ServerTest):
     def tearDownClass(cls):
         cls.addClassCleanup(RECEIVER.stop)
 
-    def test_the_official_sdk_takes_them(self):
+    def test_official_sdk_accepts_webhooks(self):
         raw = self.raw(APP)
         raw.subscribe("presence-room", '{"user_id":7}')
         events = []

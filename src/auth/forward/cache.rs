@@ -8,32 +8,32 @@ use std::{
 use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
 
-use super::Decided;
+use super::TimedDecision;
 use crate::crypto::keytable::UnixSeconds;
 
 /// A hash, so that neither cookies nor tokens are kept.
 #[derive(PartialEq, Eq, Hash, Clone, Copy, Debug)]
-pub struct Key([u8; 32]);
+pub struct CacheKey([u8; 32]);
 
 #[derive(Default)]
-pub struct Cache(Mutex<State>);
+pub struct Cache(Mutex<CacheState>);
 
 #[derive(Default)]
-struct State {
-    kept: HashMap<Key, Kept>,
+struct CacheState {
+    kept: HashMap<CacheKey, CacheEntry>,
     /// Time of the latest revocation. Decisions requested earlier are not cached: one in flight at
     /// that moment would restore revoked access.
     last_revocation: UnixSeconds,
 }
 
-struct Kept {
-    decided: Decided,
+struct CacheEntry {
+    decided: TimedDecision,
     dropped: Instant,
 }
 
-const MOST: usize = 4096;
+const MAX_ENTRIES: usize = 4096;
 
-impl Key {
+impl CacheKey {
     /// `None` without credentials: the app may distinguish such clients by something the server
     /// does not see.
     pub fn of(credentials: &[(String, String)], channel: Option<&str>) -> Option<Self> {
@@ -55,13 +55,13 @@ impl Key {
 }
 
 impl Cache {
-    pub fn get(&self, key: &Key) -> Option<Decided> {
+    pub fn get(&self, key: &CacheKey) -> Option<TimedDecision> {
         let state = self.0.lock();
         let kept = state.kept.get(key).filter(|kept| Instant::now() < kept.dropped)?;
         Some(kept.decided.clone())
     }
 
-    pub fn put(&self, key: Key, decided: &Decided, life: Duration) {
+    pub fn put(&self, key: CacheKey, decided: &TimedDecision, life: Duration) {
         if life.is_zero() {
             return;
         }
@@ -70,11 +70,11 @@ impl Cache {
         if !decided.as_of.is_after(state.last_revocation) {
             return;
         }
-        if state.kept.len() >= MOST {
+        if state.kept.len() >= MAX_ENTRIES {
             state.kept.retain(|_, kept| now < kept.dropped);
         }
-        if state.kept.len() < MOST {
-            state.kept.insert(key, Kept { decided: decided.clone(), dropped: now + life });
+        if state.kept.len() < MAX_ENTRIES {
+            state.kept.insert(key, CacheEntry { decided: decided.clone(), dropped: now + life });
         }
     }
 
@@ -82,7 +82,7 @@ impl Cache {
     pub fn forget(&self, user: &str, revoked_at: UnixSeconds) {
         let mut state = self.0.lock();
         state.last_revocation = state.last_revocation.max(revoked_at);
-        let is_other = |kept: &Kept| {
+        let is_other = |kept: &CacheEntry| {
             kept.decided.decision.user_id.as_deref().is_some_and(|other| other != user)
         };
         state.kept.retain(|_, kept| is_other(kept));
@@ -92,16 +92,16 @@ impl Cache {
 #[cfg(test)]
 mod tests {
     use super::{super::Decision, *};
-    use crate::clock::{KnownAsOf, Now};
+    use crate::clock::{ClockReading, KnownAsOf};
 
-    fn key(credentials: &[(&str, &str)], channel: Option<&str>) -> Option<Key> {
+    fn key(credentials: &[(&str, &str)], channel: Option<&str>) -> Option<CacheKey> {
         let owned: Vec<_> =
             credentials.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
-        Key::of(&owned, channel)
+        CacheKey::of(&owned, channel)
     }
 
     #[test]
-    fn keys_tell_users_and_channels_apart() {
+    fn cache_keys_separate_users_and_channels() {
         let keys = [
             key(&[("cookie", "a=1")], Some("c")),
             key(&[("cookie", "a=2")], Some("c")),
@@ -116,16 +116,16 @@ mod tests {
         assert_eq!(key(&[], Some("c")), None);
     }
 
-    fn decided(user: Option<&str>, asked: UnixSeconds) -> Decided {
+    fn decided(user: Option<&str>, asked: UnixSeconds) -> TimedDecision {
         let user_id = user.map(str::to_owned);
         let decision = Decision { user_id, ..Decision::default() };
-        Decided { decision, as_of: KnownAsOf::now(Now::at(asked)), until: Some(5) }
+        TimedDecision { decision, as_of: KnownAsOf::now(ClockReading::at(asked)), until: Some(5) }
     }
 
     const LIFE: Duration = Duration::from_secs(60);
 
     #[test]
-    fn what_is_old_is_not_given() {
+    fn expired_answers_are_not_returned() {
         let (cache, key) = (Cache::default(), key(&[("a", "b")], None).unwrap());
         let decided = decided(None, 100);
         cache.put(key, &decided, Duration::ZERO);
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_is_as_old_as_its_question_however_often_it_is_given() {
+    fn age_of_an_answer_counts_from_its_request() {
         let (cache, key) = (Cache::default(), key(&[("a", "b")], None).unwrap());
         cache.put(key, &decided(Some("u"), 100), LIFE);
         for _ in 0..3 {
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn a_revocation_drops_what_is_kept_for_the_user_and_for_nobody_by_name() {
+    fn revocation_drops_answers_about_the_user_or_without_one() {
         let cache = Cache::default();
         let keys = ["u", "v", "nobody"].map(|name| key(&[("a", name)], Some("c")).unwrap());
         for (key, user) in keys.iter().zip([Some("u"), Some("v"), None]) {
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_that_was_under_way_at_a_revocation_is_not_kept() {
+    fn answer_in_flight_during_a_revocation_is_not_cached() {
         let (cache, key) = (Cache::default(), key(&[("a", "b")], None).unwrap());
         cache.forget("u", 100);
         cache.forget("u", 90);

@@ -10,7 +10,7 @@ use crate::{
 
 const SECRET: &[u8] = b"a secret of the backend";
 
-fn now() -> Now {
+fn now() -> ClockReading {
     ServerClock::default().now()
 }
 
@@ -22,16 +22,19 @@ fn token(header: &str, claims: &str, secret: &[u8]) -> String {
 
 fn jwt(issuer: Option<&str>, audience: Option<&str>, leeway: u64) -> JwtAuthorizer {
     let key = VerifyingKey::secret(SECRET, &[Algorithm::HS256]).unwrap();
-    let checks =
-        Checks { issuer: issuer.map(str::to_owned), audience: audience.map(str::to_owned), leeway };
-    JwtAuthorizer { keys: Keys::One(key), checks, rules: None, cookie: None }
+    let checks = TokenChecks {
+        issuer: issuer.map(str::to_owned),
+        audience: audience.map(str::to_owned),
+        leeway,
+    };
+    JwtAuthorizer { keys: TokenKeys::One(key), checks, rules: None, cookie: None }
 }
 
 const HS256: &str = r#"{"alg":"HS256","typ":"JWT"}"#;
 const FAR: &str = r#"{"sub":"u","exp":99999999999,"channels":["private-a-*"]}"#;
 
 #[actix_web::test]
-async fn a_good_token_covers_its_channels() {
+async fn valid_token_covers_its_channels() {
     let bearer = Some(token(HS256, FAR, SECRET));
     let credentials = Credentials { bearer, ..Credentials::default() };
     let grant = async |name: &str| {
@@ -45,7 +48,7 @@ async fn a_good_token_covers_its_channels() {
 }
 
 #[actix_web::test]
-async fn bad_tokens_are_refused_by_name() {
+async fn bad_tokens_have_a_named_code() {
     let none =
         format!("{}.{}.", URL_SAFE_NO_PAD.encode(r#"{"alg":"none"}"#), URL_SAFE_NO_PAD.encode(FAR));
     let (clock, now) = (now(), crate::crypto::keytable::unix_now());
@@ -103,7 +106,7 @@ async fn bad_tokens_are_refused_by_name() {
 }
 
 #[test]
-fn keys_are_used_for_their_own_algorithms() {
+fn keys_verify_their_own_algorithms_only() {
     use super::super::keys::UnusableKey;
     use Algorithm::*;
     const PEM: &str = "-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=\n-----END PUBLIC KEY-----\n";

@@ -122,7 +122,7 @@ const CASES: &[(&str, &str, bool)] = &[
 ];
 
 #[test]
-fn what_matches() {
+fn pattern_matching() {
     assert!(CASES.len() >= 60, "{}", CASES.len());
     for (pattern, channel, expected) in CASES {
         let matches = rules(&[pattern]).decide(&user(), channel).is_some();
@@ -131,7 +131,7 @@ fn what_matches() {
 }
 
 #[test]
-fn the_first_rule_decides_and_none_is_a_no() {
+fn first_matching_rule_decides_and_no_match_denies() {
     let rules = Rules::new(
         vec![
             Rule::new("private-secret-*", false, None, None, presence("x", None)).unwrap(),
@@ -151,7 +151,7 @@ fn the_first_rule_decides_and_none_is_a_no() {
 }
 
 #[test]
-fn ids_need_their_signature() {
+fn signed_ids_need_their_signature() {
     let rules = rules(&["private-list-{id}", "private-org-{claims.org}-{id}-*"]);
     let named = |prefix: &str, id: &str| ids().name(prefix, id);
     let decided = |channel: &str| rules.decide(&user(), channel).is_some();
@@ -177,7 +177,7 @@ fn ids_need_their_signature() {
 }
 
 #[test]
-fn rules_that_say_more_than_was_meant_are_refused() {
+fn ambiguous_rules_are_rejected() {
     for (channel, expected) in [
         ("", InvalidRule::Empty),
         ("*", InvalidRule::Unauthorized),
@@ -201,7 +201,7 @@ fn rules_that_say_more_than_was_meant_are_refused() {
 }
 
 #[test]
-fn members_are_made_of_claims() {
+fn members_are_built_from_claims() {
     let fields = [
         ("name", "{claims.sub} of {claims.org}"),
         ("team", "{claims.team}"),
@@ -226,7 +226,7 @@ fn members_are_made_of_claims() {
 proptest! {
     /// Whatever a claim holds, what its rule lets in has it between the rule's own texts, whole.
     #[test]
-    fn a_claim_never_widens_a_match(value in "\\PC{0,12}|[*{}/a-c\\x00-]{0,12}", name in "[a-c*-]{0,16}") {
+    fn claim_values_never_widen_a_match(value in "\\PC{0,12}|[*{}/a-c\\x00-]{0,12}", name in "[a-c*-]{0,16}") {
         let rules = rules(&["private-org-{claims.org}-*"]);
         let channel = format!("private-org-{name}");
         let claims = claims(json!({"org": value}));
@@ -237,7 +237,7 @@ proptest! {
     }
 
     #[test]
-    fn stars_do_what_patterns_do(pattern in "[ab*]{0,6}", name in "[ab]{0,8}") {
+    fn stars_match_as_in_patterns(pattern in "[ab*]{0,6}", name in "[ab]{0,8}") {
         let rules = rules(&[&format!("private-{pattern}")]);
         let expected = crate::pattern::Pattern::new(pattern).matches(&name);
         let channel = format!("private-{name}");

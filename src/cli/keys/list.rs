@@ -3,13 +3,13 @@
 use std::time::{Duration, UNIX_EPOCH};
 
 use crate::{
-    cli::{Result, print, server::Whose},
+    cli::{CliResult, print, server::AppArgs},
     crypto::keytable::UnixSeconds,
     engine::key_report::KeyReport,
 };
 
-pub fn run(whose: &Whose) -> Result<()> {
-    Ok(print(&table(&whose.server()?.report()?))?)
+pub fn run(target: &AppArgs) -> CliResult<()> {
+    Ok(print(&table(&target.server()?.report()?))?)
 }
 
 fn table(report: &KeyReport) -> String {

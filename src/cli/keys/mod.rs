@@ -10,14 +10,14 @@ use std::io::IsTerminal;
 use clap::Subcommand;
 use zeroize::Zeroizing;
 
-use super::{Result, complain, print, say, server};
+use super::{CliResult, print, print_error, say, server};
 use crate::{
     crypto::key::{KeyFormat, MasterKey},
     text_file,
 };
 
 #[derive(Subcommand)]
-pub enum Keys {
+pub enum KeysCommand {
     /// Print a new master key, on a terminal also in the form for official SDKs
     Generate {
         /// Print the form for official SDKs: base64 without the prefix
@@ -33,42 +33,42 @@ pub enum Keys {
         key: String,
     },
     /// Show the keys of an app on a running server, with their subscriptions
-    List(server::Whose),
+    List(server::AppArgs),
     /// Rotate the key of an app on a running server; subscribers move and lose nothing
-    Rotate(rotate::Rotate),
+    Rotate(rotate::RotateArgs),
     /// Make a running server forget a key at once; another replaces an active key
-    Revoke(rotate::Revoke),
+    Revoke(rotate::RevokeArgs),
     /// Print test vectors for SDKs as JSON: shared secrets, a sealed payload, signatures
-    Vector(vectors::Vector),
+    Vector(vectors::VectorArgs),
 }
 
-pub fn run(command: &Keys) -> Result<()> {
+pub fn run(command: &KeysCommand) -> CliResult<()> {
     match command {
-        Keys::Generate { bare } => {
+        KeysCommand::Generate { bare } => {
             let terminal = std::io::stdout().is_terminal();
-            print(&generated(&MasterKey::generate()?, *bare, terminal))?;
+            print(&format_new_key(&MasterKey::generate()?, *bare, terminal))?;
         }
-        Keys::Inspect { key, bare: true } => {
-            print(&generated(&read_key(key)?, true, false))?;
+        KeysCommand::Inspect { key, bare: true } => {
+            print(&format_new_key(&read_key(key)?, true, false))?;
         }
-        Keys::Inspect { key, bare: false } => {
-            let (key, format) = parsed(key)?;
+        KeysCommand::Inspect { key, bare: false } => {
+            let (key, format) = parse_key(key)?;
             say!(
                 "format: {}\nfingerprint: {}",
                 format!("{format:?}").to_lowercase(),
                 key.fingerprint()
             )?;
         }
-        Keys::List(whose) => list::run(whose)?,
-        Keys::Rotate(command) => rotate::rotate(command)?,
-        Keys::Revoke(command) => rotate::revoke(command)?,
-        Keys::Vector(command) => vectors::run(command)?,
+        KeysCommand::List(target) => list::run(target)?,
+        KeysCommand::Rotate(command) => rotate::rotate(command)?,
+        KeysCommand::Revoke(command) => rotate::revoke(command)?,
+        KeysCommand::Vector(command) => vectors::run(command)?,
     }
     Ok(())
 }
 
 /// One line for programs. A terminal shows both forms, since SDKs do not take the prefix.
-fn generated(key: &MasterKey, bare: bool, terminal: bool) -> Zeroizing<String> {
+fn format_new_key(key: &MasterKey, bare: bool, terminal: bool) -> Zeroizing<String> {
     let text = key.to_text();
     let plain = text.trim_start_matches("base64:");
     Zeroizing::new(match (bare, terminal) {
@@ -84,16 +84,16 @@ fn generated(key: &MasterKey, bare: bool, terminal: bool) -> Zeroizing<String> {
     })
 }
 
-fn read_key(given: &str) -> Result<MasterKey> {
-    parsed(given).map(|(key, _)| key)
+fn read_key(given: &str) -> CliResult<MasterKey> {
+    parse_key(given).map(|(key, _)| key)
 }
 
-fn parsed(given: &str) -> Result<(MasterKey, KeyFormat)> {
+fn parse_key(given: &str) -> CliResult<(MasterKey, KeyFormat)> {
     let text = if given == "-" { standard_input()? } else { Zeroizing::new(given.to_owned()) };
     Ok(MasterKey::parse(&text)?)
 }
 
-fn standard_input() -> Result<Zeroizing<String>> {
+fn standard_input() -> CliResult<Zeroizing<String>> {
     Ok(text_file::read_from(std::io::stdin().lock(), 4096)?)
 }
 
@@ -102,13 +102,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_new_key_is_shown_in_the_forms_of_server_and_sdk() {
+    fn a_new_key_is_printed_in_both_forms() {
         let key = MasterKey::generate().unwrap();
-        let bare = generated(&key, true, false);
+        let bare = format_new_key(&key, true, false);
         let (key_of, plain) = (|text: &str| read_key(text).unwrap().fingerprint(), bare.trim());
         assert_eq!((plain.len(), key_of(plain)), (44, key.fingerprint()));
-        assert_eq!(*generated(&key, false, false), format!("base64:{plain}\n"));
-        let shown = generated(&key, false, true);
+        assert_eq!(*format_new_key(&key, false, false), format!("base64:{plain}\n"));
+        let shown = format_new_key(&key, false, true);
         let lines: Vec<&str> = shown.lines().take(2).map(str::trim).collect();
         assert_eq!(lines, [&format!("base64:{plain}"), plain]);
         assert!(shown.lines().all(|line| line.chars().count() <= 100));

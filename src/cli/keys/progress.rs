@@ -9,34 +9,34 @@ use std::{
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::{
-    cli::{Result, complain, server::Server},
+    cli::{CliResult, print_error, server::Server},
     crypto::keytable::KeyState,
     engine::key_report::{KeyLine, KeyReport},
 };
 
-const LOOK: Duration = Duration::from_millis(200);
+const POLL_INTERVAL: Duration = Duration::from_millis(200);
 
 /// Follows a rotation to its end. An interrupt stops only the display.
-pub fn follow(server: &Server) -> Result<()> {
-    let mut shown = Shown::new();
+pub fn follow(server: &Server) -> CliResult<()> {
+    let mut display = ProgressDisplay::new();
     loop {
         let report = server.report()?;
-        shown.update(&report);
+        display.update(&report);
         if !report.rotation.in_progress {
-            shown.finish();
+            display.finish();
             return Ok(());
         }
-        sleep(LOOK);
+        sleep(POLL_INTERVAL);
     }
 }
 
-enum Shown {
+enum ProgressDisplay {
     Bar(ProgressBar),
     /// The line printed last: without a terminal only changes are printed.
     Lines(String),
 }
 
-impl Shown {
+impl ProgressDisplay {
     fn new() -> Self {
         if !stderr().is_terminal() {
             return Self::Lines(String::new());
@@ -57,7 +57,7 @@ impl Shown {
             Self::Lines(last) => {
                 let line = format!("{moved}/{total} moved  {}", by_key(report));
                 if line != *last {
-                    complain(&line);
+                    print_error(&line);
                     *last = line;
                 }
             }

@@ -5,15 +5,15 @@ use zeroize::Zeroizing;
 
 use super::{list::time, progress, read_key};
 use crate::{
-    cli::{Result, print, server::Whose, usage::number},
+    cli::{CliResult, print, server::AppArgs, usage::number},
     crypto::keytable::KeyState,
-    web::{Revoked, Rotated},
+    web::{RevokeResponse, RotateResponse},
 };
 
 #[derive(clap::Args)]
-pub struct Rotate {
+pub struct RotateArgs {
     #[command(flatten)]
-    whose: Whose,
+    target: AppArgs,
     /// Next key, or - for standard input; by default the server makes one
     #[arg(long)]
     key: Option<String>,
@@ -32,7 +32,7 @@ pub struct Rotate {
 }
 
 #[derive(Serialize)]
-struct Asked<'a> {
+struct RotateRequestBody<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     key: Option<&'a str>,
     activate_in_seconds: u64,
@@ -42,18 +42,18 @@ struct Asked<'a> {
     force: bool,
 }
 
-pub fn rotate(command: &Rotate) -> Result<()> {
-    let server = command.whose.server()?;
+pub fn rotate(command: &RotateArgs) -> CliResult<()> {
+    let server = command.target.server()?;
     // Parsed here: a file or a variable in the text is one of this machine.
     let key = command.key.as_deref().map(read_key).transpose()?.map(|key| key.to_text());
-    let asked = Asked {
+    let request = RotateRequestBody {
         key: key.as_ref().map(|text| text.as_str()),
         activate_in_seconds: command.activate_in.unwrap_or(0),
         grace_seconds: command.grace,
         force: command.force,
     };
-    let body = Zeroizing::new(serde_json::to_string(&asked)?);
-    let Rotated { id, state, until, closed } = server.post("/keys/rotate", &body)?;
+    let body = Zeroizing::new(serde_json::to_string(&request)?);
+    let RotateResponse { id, state, until, closed } = server.post("/keys/rotate", &body)?;
     if closed > 0 {
         print(&format!("{closed} subscriptions that had not moved were closed\n"))?;
     }
@@ -66,9 +66,9 @@ pub fn rotate(command: &Rotate) -> Result<()> {
 }
 
 #[derive(clap::Args)]
-pub struct Revoke {
+pub struct RevokeArgs {
     #[command(flatten)]
-    whose: Whose,
+    target: AppArgs,
     /// Key id, as in `keys list`
     #[arg(value_name = "KEY")]
     id: String,
@@ -77,7 +77,7 @@ pub struct Revoke {
     now: bool,
 }
 
-pub fn revoke(command: &Revoke) -> Result<()> {
+pub fn revoke(command: &RevokeArgs) -> CliResult<()> {
     if !command.now {
         return Err("a key is revoked at once, and subscribers with only this key are disconnected or moved at once: add --now to confirm".into());
     }
@@ -86,7 +86,8 @@ pub fn revoke(command: &Revoke) -> Result<()> {
             "a key id is 12 hex digits, as `sealcast keys list --app APP` shows them".into()
         );
     }
-    let server = command.whose.server()?;
-    let Revoked { revoked, active } = server.post(&format!("/keys/{}/revoke", command.id), "{}")?;
+    let server = command.target.server()?;
+    let RevokeResponse { revoked, active } =
+        server.post(&format!("/keys/{}/revoke", command.id), "{}")?;
     Ok(print(&format!("{revoked} is forgotten, {active} is active\n"))?)
 }

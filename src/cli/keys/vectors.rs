@@ -3,10 +3,10 @@
 use md5::{Digest, Md5};
 use serde::Serialize;
 
-use super::{complain, read_key, say};
+use super::{print_error, read_key, say};
 use crate::{
     channel::{Access, Channel},
-    cli::Result,
+    cli::CliResult,
     crypto::{
         encoding::hex,
         secret::Salt,
@@ -18,7 +18,7 @@ use crate::{
 };
 
 #[derive(clap::Args)]
-pub struct Vector {
+pub struct VectorArgs {
     /// Test key, or - for standard input; by default the published example
     ///
     /// The output opens everything sealed with this key on these channels.
@@ -55,10 +55,10 @@ struct Vectors {
     encrypted: Vec<SealedVector>,
     app: AppVector,
     socket_id: &'static str,
-    channel_auth: Vec<ChannelAuth>,
-    user_auth: UserAuth,
-    request: SignedRequest,
-    webhook: Webhook,
+    channel_auth: Vec<ChannelAuthVector>,
+    user_auth: UserAuthVector,
+    request: RequestVector,
+    webhook: WebhookVector,
 }
 
 #[derive(Serialize)]
@@ -77,7 +77,7 @@ struct AppVector {
 }
 
 #[derive(Serialize)]
-struct ChannelAuth {
+struct ChannelAuthVector {
     channel: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     channel_data: Option<&'static str>,
@@ -86,14 +86,14 @@ struct ChannelAuth {
 }
 
 #[derive(Serialize)]
-struct UserAuth {
+struct UserAuthVector {
     user_data: &'static str,
     string_to_sign: String,
     auth: String,
 }
 
 #[derive(Serialize)]
-struct SignedRequest {
+struct RequestVector {
     body: &'static str,
     body_md5: String,
     string_to_sign: String,
@@ -101,19 +101,19 @@ struct SignedRequest {
 }
 
 #[derive(Serialize)]
-struct Webhook {
+struct WebhookVector {
     body: &'static str,
     signature: String,
 }
 
-pub fn run(command: &Vector) -> Result<()> {
+pub fn run(command: &VectorArgs) -> CliResult<()> {
     if command.key.is_none() {
-        complain("no --key: these are of the published example key, which no server takes");
+        print_error("no --key: these are of the published example key, which no server takes");
     }
     Ok(say!("{}", serde_json::to_string_pretty(&vectors(command)?)?)?)
 }
 
-fn vectors(command: &Vector) -> Result<Vectors> {
+fn vectors(command: &VectorArgs) -> CliResult<Vectors> {
     if !is_app_id(&command.app) {
         return Err(format!("{:?} is no app id", command.app).into());
     }
@@ -125,8 +125,8 @@ fn vectors(command: &Vector) -> Result<Vectors> {
         None => example_salt(),
     };
     let channels =
-        command.channel.iter().map(|name| encrypted(name)).collect::<Result<Vec<_>>>()?;
-    let signer = Signer::new();
+        command.channel.iter().map(|name| encrypted(name)).collect::<CliResult<Vec<_>>>()?;
+    let signer = VectorSigner::new();
     Ok(Vectors {
         master_key: KeyVector { fingerprint: key.fingerprint().to_string(), example },
         salt: salt.to_base64(),
@@ -139,11 +139,11 @@ fn vectors(command: &Vector) -> Result<Vectors> {
         channel_auth: signer.channels(channels)?,
         user_auth: signer.user()?,
         request: signer.request(&command.app),
-        webhook: Webhook { body: HOOK, signature: signer.sign(HOOK) },
+        webhook: WebhookVector { body: HOOK, signature: signer.sign(HOOK) },
     })
 }
 
-fn encrypted(name: &str) -> Result<Channel> {
+fn encrypted(name: &str) -> CliResult<Channel> {
     let channel = Channel::parse(name, 200)?;
     if channel.access() == Access::Encrypted {
         Ok(channel)
@@ -153,9 +153,9 @@ fn encrypted(name: &str) -> Result<Channel> {
     }
 }
 
-struct Signer(AppSecret);
+struct VectorSigner(AppSecret);
 
-impl Signer {
+impl VectorSigner {
     fn new() -> Self {
         Self(AppSecret::new(APP_SECRET.as_bytes()))
     }
@@ -168,34 +168,34 @@ impl Signer {
         format!("{APP_KEY}:{}", self.sign(text))
     }
 
-    fn channels(&self, encrypted: Vec<Channel>) -> Result<Vec<ChannelAuth>> {
+    fn channels(&self, encrypted: Vec<Channel>) -> CliResult<Vec<ChannelAuthVector>> {
         let socket_id: SocketId = SOCKET_ID.parse()?;
         let plain = [("private-foobar", None), ("presence-foobar", Some(MEMBER))];
-        let mut asked = Vec::new();
+        let mut entries = Vec::new();
         for (name, data) in plain {
-            asked.push((Channel::parse(name, 200)?, data));
+            entries.push((Channel::parse(name, 200)?, data));
         }
-        asked.extend(encrypted.into_iter().map(|channel| (channel, None)));
-        let signed = asked.into_iter().map(|(channel, channel_data)| {
+        entries.extend(encrypted.into_iter().map(|channel| (channel, None)));
+        let signed = entries.into_iter().map(|(channel, channel_data)| {
             let string_to_sign = signed_for_channel(socket_id, &channel, channel_data);
             let auth = self.auth(&string_to_sign);
-            ChannelAuth { channel: channel.to_string(), channel_data, string_to_sign, auth }
+            ChannelAuthVector { channel: channel.to_string(), channel_data, string_to_sign, auth }
         });
         Ok(signed.collect())
     }
 
-    fn user(&self) -> Result<UserAuth> {
+    fn user(&self) -> CliResult<UserAuthVector> {
         let string_to_sign = signed_for_user(SOCKET_ID.parse()?, USER);
-        Ok(UserAuth { user_data: USER, auth: self.auth(&string_to_sign), string_to_sign })
+        Ok(UserAuthVector { user_data: USER, auth: self.auth(&string_to_sign), string_to_sign })
     }
 
-    fn request(&self, app: &str) -> SignedRequest {
+    fn request(&self, app: &str) -> RequestVector {
         let body_md5 = hex(&Md5::digest(BODY));
         let string_to_sign = format!(
             "POST\n/apps/{app}/events\nauth_key={APP_KEY}&auth_timestamp=1353088179&auth_version=1.0&body_md5={body_md5}"
         );
         let auth_signature = self.sign(&string_to_sign);
-        SignedRequest { body: BODY, body_md5, string_to_sign, auth_signature }
+        RequestVector { body: BODY, body_md5, string_to_sign, auth_signature }
     }
 }
 
@@ -204,8 +204,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_signatures_are_those_of_protocol_section_13() {
-        let signer = Signer::new();
+    fn signatures_of_protocol_section_13() {
+        let signer = VectorSigner::new();
         let request = signer.request("3");
         assert_eq!(request.body_md5, "ec365a775a4cd0599faeb73354201b6f");
         for (signature, expected) in [

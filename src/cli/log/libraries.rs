@@ -91,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_module_holds_its_own_modules_and_no_namesakes() {
+    fn targets_are_matched_by_whole_modules() {
         assert!(is_within("h2", "h2") && is_within("h2::proto", "h2"));
         assert!(!is_within("h2o", "h2") && !is_within("h", "h2"));
         assert!(is_ours("sealcast::web") && is_ours("sealcast"));

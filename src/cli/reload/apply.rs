@@ -8,32 +8,32 @@ use std::{
 
 use arc_swap::ArcSwap;
 
-use super::{Cause, Read, Stamps, read};
+use super::{FileStamps, LoadedConfig, ReloadCause, read};
 use crate::{
     app::App,
-    audit::Fact,
+    audit::AuditFact,
     cli::{
-        Result,
+        CliResult,
         log::{self, LogFilter},
     },
-    config::{Config, Effect, Environment, Flags, Written},
+    config::{Config, ConfigHashes, Environment, Flags, TakesEffect},
     crypto::secret::Salt,
     engine::{
         Engine,
         opening::StateFiles,
-        reconfigure::{Reconfigured, Wanted},
+        reconfigure::{AppUpdate, Reconfigured},
         waiting_keys::WaitingKey,
     },
-    tls::Identity,
-    web::Settings,
+    tls::TlsIdentity,
+    web::ServerSettings,
     webhook::Runner,
 };
 
 /// The parts of a running server that a reload changes.
-pub struct Live {
+pub struct RunningServer {
     pub engine: Arc<Engine>,
-    pub settings: Arc<ArcSwap<Settings>>,
-    pub identity: Option<Arc<Identity>>,
+    pub settings: Arc<ArcSwap<ServerSettings>>,
+    pub identity: Option<Arc<TlsIdentity>>,
     pub webhooks: Arc<Runner>,
     pub log: LogFilter,
     pub state_dir: PathBuf,
@@ -45,27 +45,27 @@ pub struct Live {
 }
 
 /// The sources of the configuration, and its content at the start.
-pub struct Start {
+pub struct StartupConfig {
     pub flags: Flags,
     pub environment: Environment,
     /// One per start, used for apps of a reload as well.
     pub salt: Salt,
-    pub written: Written,
-    pub files: Stamps,
+    pub hashes: ConfigHashes,
+    pub files: FileStamps,
 }
 
 /// The sources of the configuration, and the content in force.
-pub struct Reload {
+pub struct Reloader {
     flags: Flags,
     environment: Environment,
     salt: Salt,
-    in_force: Written,
+    in_force: ConfigHashes,
     /// File stamps of the last reading, applied or refused.
-    files: Stamps,
-    live: Live,
+    files: FileStamps,
+    server: RunningServer,
 }
 
-type Changes = BTreeMap<Vec<String>, Effect>;
+type Changes = BTreeMap<Vec<String>, TakesEffect>;
 
 /// An app's settings that make up its authorizer.
 const AUTHORIZER: [&str; 8] = [
@@ -79,26 +79,26 @@ const AUTHORIZER: [&str; 8] = [
     "secret_file",
 ];
 
-impl Reload {
-    pub fn new(start: Start, live: Live) -> Self {
-        let Start { flags, environment, salt, written, files } = start;
-        Self { flags, environment, salt, in_force: written, files, live }
+impl Reloader {
+    pub fn new(start: StartupConfig, server: RunningServer) -> Self {
+        let StartupConfig { flags, environment, salt, hashes, files } = start;
+        Self { flags, environment, salt, in_force: hashes, files, server }
     }
 
     pub fn engine(&self) -> &Arc<Engine> {
-        &self.live.engine
+        &self.server.engine
     }
 
     pub fn watches(&self) -> bool {
-        self.live.watch
+        self.server.watch
     }
 
-    pub fn files(&self) -> &Stamps {
+    pub fn files(&self) -> &FileStamps {
         &self.files
     }
 
-    pub fn apply(&mut self, cause: Cause) {
-        let engine = self.live.engine.clone();
+    pub fn apply(&mut self, cause: ReloadCause) {
+        let engine = self.server.engine.clone();
         if engine.hub.is_draining() {
             return tracing::info!(
                 "the configuration is not read again: the server is shutting down"
@@ -107,15 +107,20 @@ impl Reload {
         match self.load().and_then(|read| self.take(read)) {
             Ok((changes, waiting)) => {
                 engine.reloads.note_taken();
-                let named = Named::of(changes, &waiting);
+                let report = ReloadReport::of(changes, &waiting);
                 waiting.iter().for_each(WaitingKey::warn);
-                named.tell(cause);
-                let Named { taken, later, waits } = named;
-                engine.audit.note(Fact::ConfigReloaded { by: cause.name(), taken, later, waits });
+                report.log(cause);
+                let ReloadReport { taken, later, waits } = report;
+                engine.audit.note(AuditFact::ConfigReloaded {
+                    by: cause.name(),
+                    taken,
+                    later,
+                    waits,
+                });
             }
             Err(error) => {
                 engine.reloads.refused.add();
-                engine.audit.note(Fact::ConfigRefused { by: cause.name() });
+                engine.audit.note(AuditFact::ConfigRefused { by: cause.name() });
                 tracing::error!(
                     config.by = cause.name(),
                     %error,
@@ -125,14 +130,14 @@ impl Reload {
         }
     }
 
-    fn load(&mut self) -> Result<Read> {
-        let Self { flags, environment, salt, files, live, .. } = self;
-        read(flags, environment, Some(&live.state_dir), *salt, files)
+    fn load(&mut self) -> CliResult<LoadedConfig> {
+        let Self { flags, environment, salt, files, server, .. } = self;
+        read(flags, environment, Some(&server.state_dir), *salt, files)
     }
 
     /// Returns the changed settings, and the keys among them that are not in force yet.
-    fn take(&mut self, read: Read) -> Result<(Changes, Vec<WaitingKey>)> {
-        let Read { config, written } = read;
+    fn take(&mut self, read: LoadedConfig) -> CliResult<(Changes, Vec<WaitingKey>)> {
+        let LoadedConfig { config, hashes } = read;
         let filter = log::filter(&config.log)?;
         let Config {
             apps,
@@ -145,62 +150,67 @@ impl Reload {
             warnings,
             ..
         } = config;
-        let mut changes = self.in_force.differing(&written);
-        self.put_off(&mut changes, &apps, tls.is_some());
-        let live = &mut self.live;
+        let mut changes = self.in_force.changes(&hashes);
+        self.defer(&mut changes, &apps, tls.is_some());
+        let server = &mut self.server;
         if apps.iter().any(|app| !app.webhooks.is_empty()) {
-            live.webhooks.start()?;
+            server.webhooks.start()?;
         }
-        let files =
-            StateFiles { dir: &live.state_dir, claimed: live.claimed, volatile: live.volatile };
-        let wanted = apps.into_iter().map(|app| wanted(app, &changes)).collect();
+        let files = StateFiles {
+            dir: &server.state_dir,
+            claimed: server.claimed,
+            volatile: server.volatile,
+        };
+        let wanted = apps.into_iter().map(|app| app_change(app, &changes)).collect();
         let Reconfigured { undelivered, waiting } =
-            live.engine.reconfigure(wanted, files, || {
-                live.log.change(filter);
-                let path_prefix = live.settings.load().path_prefix.clone();
-                live.settings.store(Arc::new(Settings { path_prefix, ..settings }));
-                if let (Some(shown), Some(next)) = (&live.identity, tls) {
-                    shown.become_like(&next);
+            server.engine.reconfigure(wanted, files, || {
+                server.log.change(filter);
+                let path_prefix = server.settings.load().path_prefix.clone();
+                server.settings.store(Arc::new(ServerSettings { path_prefix, ..settings }));
+                if let (Some(shown), Some(next)) = (&server.identity, tls) {
+                    shown.replace_with(&next);
                 }
-                live.engine.hub.turns.change(turns_per_second);
-                live.engine.hub.set_mailbox_bytes(mailbox_bytes);
-                live.engine.hub.cache.set_limit(cache_bytes);
+                server.engine.hub.turns.change(turns_per_second);
+                server.engine.hub.set_mailbox_bytes(mailbox_bytes);
+                server.engine.hub.cache.set_limit(cache_bytes);
             })?;
-        undelivered.into_iter().for_each(|webhooks| live.webhooks.take_up(webhooks));
-        live.watch = watch;
+        undelivered.into_iter().for_each(|webhooks| server.webhooks.adopt(webhooks));
+        server.watch = watch;
         warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
-        let later = changes.iter().filter(|(_, effect)| **effect == Effect::AtNextStart);
+        let later = changes.iter().filter(|(_, effect)| **effect == TakesEffect::AtNextStart);
         let later: BTreeSet<_> = later.map(|(path, _)| path.clone()).collect();
-        self.in_force.take(written, &later);
+        self.in_force.take(hashes, &later);
         Ok((changes, waiting))
     }
 
     /// Marks changes as waiting for the next start if the running server cannot make them, although
     /// others of their kind take effect at once.
-    fn put_off(&self, changes: &mut Changes, apps: &[App], tls: bool) {
-        let engine = &self.live.engine;
+    fn defer(&self, changes: &mut Changes, apps: &[App], tls: bool) {
+        let engine = &self.server.engine;
         let changes_mode = |id: &str| {
-            let tenants = engine.tenants();
-            let before = tenants.by_id(id).map(|tenant| tenant.keys().is_some());
+            let runtimes = engine.runtimes();
+            let before = runtimes.by_id(id).map(|runtime| runtime.keys().is_some());
             let after =
                 apps.iter().find(|app| *app.id == *id).map(|app| app.sealing.keys().is_some());
             before.is_some_and(|before| after.is_some_and(|after| before != after))
         };
-        let changes_tls = tls != self.live.identity.is_some();
+        let changes_tls = tls != self.server.identity.is_some();
         for (path, effect) in changes {
             let path: Vec<&str> = path.iter().map(String::as_str).collect();
             match *path {
                 ["apps", id, "master_key" | "master_key_file"] if changes_mode(id) => {
-                    *effect = Effect::AtNextStart;
+                    *effect = TakesEffect::AtNextStart;
                 }
-                ["tls_cert_file" | "tls_key_file"] if changes_tls => *effect = Effect::AtNextStart,
+                ["tls_cert_file" | "tls_key_file"] if changes_tls => {
+                    *effect = TakesEffect::AtNextStart
+                }
                 _ => {}
             }
         }
     }
 }
 
-fn wanted(app: App, changes: &Changes) -> Wanted {
+fn app_change(app: App, changes: &Changes) -> AppUpdate {
     let same = |concerns: &dyn Fn(&str) -> bool| {
         !changes.keys().any(|path| match &**path {
             [apps, id, rest @ ..] => {
@@ -213,11 +223,11 @@ fn wanted(app: App, changes: &Changes) -> Wanted {
     };
     let same_authorizer = same(&|name| AUTHORIZER.contains(&name));
     let same_webhooks = same(&|name| name == "webhooks");
-    Wanted { app, same_authorizer, same_webhooks }
+    AppUpdate { app, same_authorizer, same_webhooks }
 }
 
 /// Names of changed settings, by the time when they take effect.
-struct Named {
+struct ReloadReport {
     taken: Vec<String>,
     /// At the next start.
     later: Vec<String>,
@@ -225,7 +235,7 @@ struct Named {
     waits: Vec<String>,
 }
 
-impl Named {
+impl ReloadReport {
     fn of(changes: Changes, waiting: &[WaitingKey]) -> Self {
         let waits = |path: &[String]| match path {
             [apps, id, name] => {
@@ -234,19 +244,19 @@ impl Named {
             }
             _ => false,
         };
-        let mut named = Self { taken: Vec::new(), later: Vec::new(), waits: Vec::new() };
+        let mut report = Self { taken: Vec::new(), later: Vec::new(), waits: Vec::new() };
         for (path, effect) in changes.into_iter().filter(|(path, _)| !waits(path)) {
             let name = path.join(".");
             match effect {
-                Effect::Now => named.taken.push(name),
-                Effect::AtNextStart => named.later.push(name),
+                TakesEffect::Now => report.taken.push(name),
+                TakesEffect::AtNextStart => report.later.push(name),
             }
         }
-        named.waits = waiting.iter().map(|key| format!("apps.{}.master_key", key.app)).collect();
-        named
+        report.waits = waiting.iter().map(|key| format!("apps.{}.master_key", key.app)).collect();
+        report
     }
 
-    fn tell(&self, cause: Cause) {
+    fn log(&self, cause: ReloadCause) {
         let listed = |names: &[String]| (!names.is_empty()).then(|| names.join(", "));
         let (by, changed) = (cause.name(), listed(&self.taken));
         let (later, waits) = (listed(&self.later), listed(&self.waits));

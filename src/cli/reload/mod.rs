@@ -13,24 +13,24 @@ use tokio::{
     time::{MissedTickBehavior, interval},
 };
 
-pub use apply::{Live, Reload, Start};
-pub use read::{Read, read};
-pub use watch::Stamps;
-use watch::Watch;
+pub use apply::{Reloader, RunningServer, StartupConfig};
+pub use read::{LoadedConfig, read};
+use watch::ConfigWatcher;
+pub use watch::FileStamps;
 
-use crate::{audit::Fact, engine::Engine};
+use crate::{audit::AuditFact, engine::Engine};
 
 /// Time between two checks of the files.
-const TICK: Duration = Duration::from_secs(1);
+const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The cause of a reload.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Cause {
+pub enum ReloadCause {
     Signal,
     File,
 }
 
-impl Cause {
+impl ReloadCause {
     pub fn name(self) -> &'static str {
         match self {
             Self::Signal => "signal",
@@ -40,26 +40,26 @@ impl Cause {
 }
 
 /// Runs as long as the server. Signals during a reload cause one more reload.
-pub async fn keep_current(hangup: Arc<Notify>, mut reload: Reload) {
-    let mut watch = Watch::new(reload.files().clone());
-    let mut ticks = interval(TICK);
+pub async fn watch_config(hangup: Arc<Notify>, mut reload: Reloader) {
+    let mut watch = ConfigWatcher::new(reload.files().clone());
+    let mut ticks = interval(CHECK_INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         let cause = tokio::select! {
-            () = hangup.notified() => Cause::Signal,
+            () = hangup.notified() => ReloadCause::Signal,
             _ = ticks.tick() => {
                 if !reload.watches() {
                     continue;
                 }
                 // A disk may hang, and the runtime has signals to obey.
                 let look = actix_rt::task::spawn_blocking(move || {
-                    let changed = watch.look();
+                    let changed = watch.check();
                     (watch, changed)
                 });
                 match look.await {
-                    Ok((back, true)) => { watch = back; Cause::File }
+                    Ok((back, true)) => { watch = back; ReloadCause::File }
                     Ok((back, false)) => { watch = back; continue }
-                    Err(_) => return give_up(reload.engine(), Cause::File),
+                    Err(_) => return give_up(reload.engine(), ReloadCause::File),
                 }
             }
         };
@@ -73,13 +73,13 @@ pub async fn keep_current(hangup: Arc<Notify>, mut reload: Reload) {
             Ok(back) => reload = back,
             Err(_) => return give_up(&engine, cause),
         }
-        watch.has_read(reload.files().clone());
+        watch.note_read(reload.files().clone());
     }
 }
 
-fn give_up(engine: &Engine, cause: Cause) {
+fn give_up(engine: &Engine, cause: ReloadCause) {
     engine.reloads.refused.add();
-    engine.audit.note(Fact::ConfigRefused { by: cause.name() });
+    engine.audit.note(AuditFact::ConfigRefused { by: cause.name() });
     tracing::error!(
         "reading the configuration again has failed, and is not tried any more: please report this as a fault of the server"
     );

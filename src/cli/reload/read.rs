@@ -2,16 +2,16 @@
 
 use std::path::Path;
 
-use super::watch::{Stamps, stamps};
+use super::watch::{FileStamps, stamps};
 use crate::{
-    cli::Result,
-    config::{Config, Environment, Flags, Source, Written},
+    cli::CliResult,
+    config::{Config, ConfigHashes, Environment, Flags, Source},
     crypto::secret::Salt,
 };
 
-pub struct Read {
+pub struct LoadedConfig {
     pub config: Config,
-    pub written: Written,
+    pub hashes: ConfigHashes,
 }
 
 /// Attempts to read files that change meanwhile.
@@ -24,24 +24,24 @@ pub fn read(
     environment: &Environment,
     state_dir: Option<&Path>,
     salt: Salt,
-    seen: &mut Stamps,
-) -> Result<Read> {
+    seen: &mut FileStamps,
+) -> CliResult<LoadedConfig> {
     // The files named last, as long as the current names cannot be read.
     *seen = stamps(flags.config_file().into_iter().chain(seen.keys()));
     let source = Source::new(flags, environment.clone())?;
     for _ in 0..ATTEMPTS {
-        let written = Written::of(&source)?;
+        let hashes = ConfigHashes::of(&source)?;
         let itself = seen.iter().filter(|(path, _)| Some(*path) == flags.config_file());
         let itself: Vec<_> = itself.map(|(path, stamp)| (path.clone(), *stamp)).collect();
-        *seen = stamps(written.files());
+        *seen = stamps(hashes.files());
         seen.extend(itself);
         let config = match state_dir {
             Some(state_dir) => Config::load_in(&source, state_dir, salt)?,
             None => Config::load(&source, salt)?,
         };
         // The hashes describe the configuration only if no file changed in between.
-        if Written::of(&source)? == written {
-            return Ok(Read { config, written });
+        if ConfigHashes::of(&source)? == hashes {
+            return Ok(LoadedConfig { config, hashes });
         }
     }
     Err("files that the configuration names change while they are read: try it again".into())

@@ -7,11 +7,11 @@ use super::{
     clients::{before_options, channel_endpoint, options},
     quoting::{dotenv, double, shell, single},
 };
-use crate::config::{Asks, Described, PublicUrl};
+use crate::config::{AuthEndpoint, PublicUrl, SnippetContext};
 
 /// An app, and the address of its API.
 pub struct Backend<'a> {
-    pub app: &'a Described,
+    pub app: &'a SnippetContext,
     pub api: &'a PublicUrl,
 }
 
@@ -156,19 +156,21 @@ VITE_REVERB_SCHEME={page_scheme}
 }
 
 /// What encrypted channels need besides.
-fn laravel_sealing(app: &Described) -> String {
+fn laravel_sealing(app: &SnippetContext) -> String {
     if app.subscribed == app.published {
         return String::new();
     }
     // Laravel puts "private-" in front itself.
     let name = app.published.strip_prefix("private-").unwrap_or(&app.published);
-    let bearer = match app.asks {
-        Asks::ServerWithToken => ", bearerToken: YOUR_TOKEN",
-        Asks::Server | Asks::Backend => "",
+    let bearer = match app.auth_endpoint {
+        AuthEndpoint::ServerWithToken => ", bearerToken: YOUR_TOKEN",
+        AuthEndpoint::Server | AuthEndpoint::Backend => "",
     };
-    let without_key = match app.asks {
-        Asks::Backend => "# Laravel answers for encrypted channels with the key alone:".into(),
-        Asks::Server | Asks::ServerWithToken => format!(
+    let without_key = match app.auth_endpoint {
+        AuthEndpoint::Backend => {
+            "# Laravel answers for encrypted channels with the key alone:".into()
+        }
+        AuthEndpoint::Server | AuthEndpoint::ServerWithToken => format!(
             "# Without a key in Laravel, Echo asks this server for encrypted channels:\n\
              #   authEndpoint: {}{bearer}\n\
              # Or Laravel answers for them itself, with the key:",

@@ -1,11 +1,11 @@
 //! Snippets for pages and other clients.
 
 use super::{EVENT, quoting::double};
-use crate::config::{Asks, Described};
+use crate::config::{AuthEndpoint, SnippetContext};
 
 /// The options of pusher-js, as lines of an object. `backend`: address of the application's own
 /// auth endpoint.
-pub fn options(app: &Described, protocol: &str, backend: &str) -> String {
+pub fn options(app: &SnippetContext, protocol: &str, backend: &str) -> String {
     let url = &app.clients;
     let (port, transports) = match url.tls {
         true => ("wssPort", r#"["ws", "wss"]"#),
@@ -20,17 +20,19 @@ pub fn options(app: &Described, protocol: &str, backend: &str) -> String {
     if !app.path_prefix.is_empty() {
         lines += &format!("  wsPath: {},\n", double(&app.path_prefix));
     }
-    let (channel, user) = match app.asks {
-        Asks::Backend => {
+    let (channel, user) = match app.auth_endpoint {
+        AuthEndpoint::Backend => {
             lines +=
                 "  // Endpoints of your own backend, since this app's authorizer is \"deny\":\n";
             (format!("{backend}/{protocol}/auth"), format!("{backend}/{protocol}/user-auth"))
         }
-        Asks::Server | Asks::ServerWithToken => (channel_endpoint(app), endpoint(app, "user")),
+        AuthEndpoint::Server | AuthEndpoint::ServerWithToken => {
+            (channel_endpoint(app), endpoint(app, "user"))
+        }
     };
-    let token = match app.asks {
-        Asks::ServerWithToken => ", headersProvider: bearer",
-        Asks::Server | Asks::Backend => "",
+    let token = match app.auth_endpoint {
+        AuthEndpoint::ServerWithToken => ", headersProvider: bearer",
+        AuthEndpoint::Server | AuthEndpoint::Backend => "",
     };
     lines += &object("channelAuthorization", &format!("endpoint: {}{token}", double(&channel)));
     lines + &object("userAuthentication", &format!("endpoint: {}{token}", double(&user)))
@@ -47,25 +49,25 @@ fn object(name: &str, fields: &str) -> String {
 }
 
 /// Where this server decides on channels.
-pub fn channel_endpoint(app: &Described) -> String {
+pub fn channel_endpoint(app: &SnippetContext) -> String {
     endpoint(app, "channel")
 }
 
-fn endpoint(app: &Described, of: &str) -> String {
+fn endpoint(app: &SnippetContext, of: &str) -> String {
     format!("{}{}/apps/{}/auth/{of}", app.clients.origin(), app.path_prefix, app.id)
 }
 
 /// Declarations that the options refer to.
-pub fn before_options(app: &Described) -> &'static str {
-    match app.asks {
-        Asks::ServerWithToken => {
+pub fn before_options(app: &SnippetContext) -> &'static str {
+    match app.auth_endpoint {
+        AuthEndpoint::ServerWithToken => {
             "const bearer = () => ({ Authorization: `Bearer ${YOUR_TOKEN}` });  // of the user\n\n"
         }
-        Asks::Server | Asks::Backend => "",
+        AuthEndpoint::Server | AuthEndpoint::Backend => "",
     }
 }
 
-pub fn pusher_js(app: &Described) -> String {
+pub fn pusher_js(app: &SnippetContext) -> String {
     format!(
         r#"// npm install pusher-js
 import Pusher from "pusher-js/with-encryption";
@@ -82,7 +84,7 @@ pusher.subscribe({channel}).bind({event}, (data) => console.log(data));
     )
 }
 
-pub fn next(app: &Described) -> String {
+pub fn next(app: &SnippetContext) -> String {
     let indented: String =
         options(app, "pusher", "").lines().map(|l| format!("    {l}\n")).collect();
     format!(
@@ -109,7 +111,7 @@ import Pusher from "pusher-js/cjs/with-encryption";
     )
 }
 
-pub fn jetsocket(app: &Described) -> String {
+pub fn jetsocket(app: &SnippetContext) -> String {
     format!(
         r#"{before}const jetsocket = new Jetsocket({key}, {{
 {options}}});

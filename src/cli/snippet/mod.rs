@@ -11,17 +11,17 @@ use backends::Backend;
 use clap::ValueEnum;
 use quoting::shell;
 
-use super::{Result, print, source};
+use super::{CliResult, print, source};
 use crate::{
     address::Address,
-    config::{Described, Flags},
+    config::{Flags, SnippetContext},
 };
 
 #[derive(clap::Args)]
-pub struct Snippet {
+pub struct SnippetArgs {
     /// Language, framework or client
     #[arg(value_enum)]
-    name: Name,
+    name: SnippetName,
     /// App id, if there are several apps
     #[arg(long, value_name = "ID")]
     app: Option<String>,
@@ -31,7 +31,7 @@ pub struct Snippet {
 
 /// In the order of the help text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Name {
+pub enum SnippetName {
     PusherJs,
     Node,
     Next,
@@ -48,37 +48,37 @@ pub enum Name {
 const EVENT: &str = "hello";
 
 /// Prints the app's secret: the caller can read the configuration anyway.
-pub fn run(command: &Snippet) -> Result<()> {
+pub fn run(command: &SnippetArgs) -> CliResult<()> {
     let source = source(&command.flags)?;
-    let app = Described::of(&source, command.app.as_deref(), None)?;
-    Ok(print(&rendered(command.name, &app)?)?)
+    let app = SnippetContext::of(&source, command.app.as_deref(), None)?;
+    Ok(print(&render(command.name, &app)?)?)
 }
 
-pub fn rendered(name: Name, app: &Described) -> Result<String> {
-    let backend = || -> Result<Backend<'_>> {
+pub fn render(name: SnippetName, app: &SnippetContext) -> CliResult<String> {
+    let backend = || -> CliResult<Backend<'_>> {
         let api = app.api.as_ref().ok_or(
             "api_listen is a Unix socket, to which the official SDKs do not connect: give it ADDRESS:PORT",
         )?;
         Ok(Backend { app, api })
     };
     Ok(match name {
-        Name::PusherJs => clients::pusher_js(app),
-        Name::Next => clients::next(app),
-        Name::Jetsocket => clients::jetsocket(app),
-        Name::Node => backends::node(&backend()?),
-        Name::Laravel => backends::laravel(&backend()?),
-        Name::Python => backends::python(&backend()?),
-        Name::Ruby => backends::ruby(&backend()?),
-        Name::Go => backends::go(&backend()?),
-        Name::Java => backends::java(&backend()?),
-        Name::Php => backends::php(&backend()?),
-        Name::Curl => backends::curl(&backend()?),
+        SnippetName::PusherJs => clients::pusher_js(app),
+        SnippetName::Next => clients::next(app),
+        SnippetName::Jetsocket => clients::jetsocket(app),
+        SnippetName::Node => backends::node(&backend()?),
+        SnippetName::Laravel => backends::laravel(&backend()?),
+        SnippetName::Python => backends::python(&backend()?),
+        SnippetName::Ruby => backends::ruby(&backend()?),
+        SnippetName::Go => backends::go(&backend()?),
+        SnippetName::Java => backends::java(&backend()?),
+        SnippetName::Php => backends::php(&backend()?),
+        SnippetName::Curl => backends::curl(&backend()?),
     })
 }
 
 /// The other names, for a list.
-pub fn names_but(shown: &[Name]) -> String {
-    let others = Name::value_variants().iter().filter(|name| !shown.contains(name));
+pub fn names_except(excluded: &[SnippetName]) -> String {
+    let others = SnippetName::value_variants().iter().filter(|name| !excluded.contains(name));
     let names = others.filter_map(|name| Some(name.to_possible_value()?.get_name().to_owned()));
     names.collect::<Vec<_>>().join(", ")
 }

@@ -35,7 +35,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_value_ends_its_literal() {
+    fn quoted_values_stay_within_their_literals() {
         assert_eq!(double(r#"a"b\"#), r#""a\"b\\""#);
         assert_eq!(single(r"a'b\#{x}$y"), r"'a\'b\\#{x}$y'");
         assert_eq!(shell("a'b $(x)"), r"'a'\''b $(x)'");

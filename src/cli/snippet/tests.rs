@@ -3,7 +3,7 @@ use crate::config::{Environment, Source};
 
 const APP: &str = "[apps.1001]\nkey = 'app-key'\nsecret = 'app-secret'\nauthorizer = 'open'\nmaster_key_file = '/nowhere'\n";
 
-fn described(text: &str, flags: &[&str]) -> Described {
+fn described(text: &str, flags: &[&str]) -> SnippetContext {
     #[derive(clap::Parser)]
     struct Parsed {
         #[command(flatten)]
@@ -20,19 +20,19 @@ fn described(text: &str, flags: &[&str]) -> Described {
     let Parsed { flags } = clap::Parser::parse_from(args);
     let source = Source::new(&flags, Environment::default());
     std::fs::remove_file(&path).unwrap();
-    Described::of(&source.unwrap(), None, None).unwrap()
+    SnippetContext::of(&source.unwrap(), None, None).unwrap()
 }
 
-fn text(name: Name, app: &Described) -> String {
-    rendered(name, app).unwrap_or_else(|e| panic!("{name:?}: {e}"))
+fn text(name: SnippetName, app: &SnippetContext) -> String {
+    render(name, app).unwrap_or_else(|e| panic!("{name:?}: {e}"))
 }
 
 #[test]
-fn each_snippet_says_what_the_quick_start_of_its_framework_says() {
+fn snippets_follow_the_quick_starts_of_their_frameworks() {
     let app = described(&format!("listen = '127.0.0.1:6001'\n{APP}"), &[]);
     for (name, lines) in [
         (
-            Name::PusherJs,
+            SnippetName::PusherJs,
             &[
                 "import Pusher from \"pusher-js/with-encryption\";",
                 "  cluster: \"\", wsHost: \"127.0.0.1\", wsPort: 6001,",
@@ -43,7 +43,7 @@ fn each_snippet_says_what_the_quick_start_of_its_framework_says() {
             ][..],
         ),
         (
-            Name::Node,
+            SnippetName::Node,
             &[
                 "import PusherServer from \"pusher\";",
                 "import Pusher from \"pusher-js\";  // in a page: \"pusher-js/with-encryption\"",
@@ -53,7 +53,7 @@ fn each_snippet_says_what_the_quick_start_of_its_framework_says() {
             ],
         ),
         (
-            Name::Next,
+            SnippetName::Next,
             &[
                 "\"use client\";",
                 "import Pusher from \"pusher-js/cjs/with-encryption\";",
@@ -61,7 +61,7 @@ fn each_snippet_says_what_the_quick_start_of_its_framework_says() {
             ],
         ),
         (
-            Name::Laravel,
+            SnippetName::Laravel,
             &[
                 "BROADCAST_CONNECTION=reverb",
                 "REVERB_APP_ID=1001",
@@ -82,7 +82,7 @@ fn each_snippet_says_what_the_quick_start_of_its_framework_says() {
             ],
         ),
         (
-            Name::Python,
+            SnippetName::Python,
             &[
                 "client = pusher.Pusher(app_id=\"1001\", key=\"app-key\", secret=\"app-secret\",",
                 "                       host=\"127.0.0.1\", port=6001, ssl=False)",
@@ -90,21 +90,21 @@ fn each_snippet_says_what_the_quick_start_of_its_framework_says() {
             ],
         ),
         (
-            Name::Ruby,
+            SnippetName::Ruby,
             &[
                 "client = Pusher::Client.new(app_id: '1001', key: 'app-key', secret: 'app-secret',",
                 "                            host: '127.0.0.1', port: 6001, use_tls: false)",
             ],
         ),
         (
-            Name::Go,
+            SnippetName::Go,
             &[
                 "client := pusher.Client{AppID: \"1001\", Key: \"app-key\", Secret: \"app-secret\",",
                 "\tHost: \"127.0.0.1:6001\", Secure: false}",
             ],
         ),
         (
-            Name::Java,
+            SnippetName::Java,
             &[
                 "Pusher pusher = new Pusher(\"1001\", \"app-key\", \"app-secret\");",
                 "pusher.setHost(\"127.0.0.1:6001\");",
@@ -112,15 +112,15 @@ fn each_snippet_says_what_the_quick_start_of_its_framework_says() {
             ],
         ),
         (
-            Name::Php,
+            SnippetName::Php,
             &[
                 "$pusher = new Pusher\\Pusher('app-key', 'app-secret', '1001',",
                 "    ['host' => '127.0.0.1', 'port' => 6001, 'scheme' => 'http']);",
             ],
         ),
-        (Name::Jetsocket, &["const jetsocket = new Jetsocket(\"app-key\", {"]),
+        (SnippetName::Jetsocket, &["const jetsocket = new Jetsocket(\"app-key\", {"]),
         (
-            Name::Curl,
+            SnippetName::Curl,
             &[
                 "data='{\\\"text\\\":\\\"from curl\\\"}'",
                 "body='{\"name\":\"hello\",\"channels\":[\"private-sealed-demo\"],\"data\":\"'$data'\"}'",
@@ -137,10 +137,10 @@ fn each_snippet_says_what_the_quick_start_of_its_framework_says() {
 }
 
 #[test]
-fn a_public_url_is_what_clients_and_backends_are_told() {
+fn snippets_use_the_public_url() {
     let top = "public_url = 'https://ws.example.com'\npath_prefix = '/live'\nlisten = 'unix:/run/a.sock'\n";
     let app = described(&format!("{top}{APP}"), &[]);
-    let page = text(Name::PusherJs, &app);
+    let page = text(SnippetName::PusherJs, &app);
     for line in [
         "wsHost: \"ws.example.com\", wssPort: 443,\n  forceTLS: true, enabledTransports: [\"ws\", \"wss\"],",
         "wsPath: \"/live\"",
@@ -148,10 +148,10 @@ fn a_public_url_is_what_clients_and_backends_are_told() {
     ] {
         assert!(page.contains(line), "{line}\n{page}");
     }
-    assert!(text(Name::Go, &app).contains("Host: \"ws.example.com\", Secure: true"));
-    let env = text(Name::Laravel, &app);
+    assert!(text(SnippetName::Go, &app).contains("Host: \"ws.example.com\", Secure: true"));
+    let env = text(SnippetName::Laravel, &app);
     assert!(env.contains("REVERB_PORT=443\nREVERB_SCHEME=https\n"), "{env}");
-    let curl = text(Name::Curl, &app);
+    let curl = text(SnippetName::Curl, &app);
     assert!(
         curl.contains("path=/live/apps/1001/events\n")
             && curl.contains("\"https://ws.example.com$path?")
@@ -159,16 +159,16 @@ fn a_public_url_is_what_clients_and_backends_are_told() {
     // With a separate API listener, pages still get the address of the public listener.
     let app =
         described(&format!("listen = '0.0.0.0:6001'\napi_listen = '127.0.0.1:7001'\n{APP}"), &[]);
-    let env = text(Name::Laravel, &app);
+    let env = text(SnippetName::Laravel, &app);
     assert!(env.contains("REVERB_PORT=7001\n") && env.contains("VITE_REVERB_PORT=6001\n"), "{env}");
-    assert!(text(Name::PusherJs, &app).contains("wsHost: \"127.0.0.1\", wsPort: 6001"));
+    assert!(text(SnippetName::PusherJs, &app).contains("wsHost: \"127.0.0.1\", wsPort: 6001"));
 }
 
 #[test]
-fn f29_laravel_is_told_where_echo_asks_and_what_else_works() {
+fn f29_laravel_snippet_names_the_auth_endpoint_and_alternatives() {
     let of = |authorizer: &str| {
         let config = format!("listen = '127.0.0.1:1'\n{APP}").replace("'open'", authorizer);
-        text(Name::Laravel, &described(&config, &[]))
+        text(SnippetName::Laravel, &described(&config, &[]))
     };
     let key = "encryption_master_key_base64";
     let (open, jwt, deny) = (of("'open'"), of("'jwt'"), of("'deny'"));
@@ -181,17 +181,17 @@ fn f29_laravel_is_told_where_echo_asks_and_what_else_works() {
     // Where nothing is sealed, nothing is said of it.
     let blind = format!("listen = '127.0.0.1:1'\n{APP}")
         .replace("master_key_file = '/nowhere'", "mode = 'blind'");
-    assert!(!text(Name::Laravel, &described(&blind, &[])).contains(key));
+    assert!(!text(SnippetName::Laravel, &described(&blind, &[])).contains(key));
 }
 
 #[test]
-fn who_authorizes_decides_where_the_client_asks() {
+fn the_authorizer_decides_the_auth_endpoint() {
     let of = |authorizer: &str| {
         let text = format!("listen = '127.0.0.1:1'\n{APP}").replace("'open'", authorizer);
         text_of(&described(&text, &[]))
     };
-    fn text_of(app: &Described) -> String {
-        text(Name::PusherJs, app)
+    fn text_of(app: &SnippetContext) -> String {
+        text(SnippetName::PusherJs, app)
     }
     assert!(of("'deny'").contains("endpoint: \"/pusher/auth\" }"));
     assert!(of("'jwt'").contains("auth/channel\", headersProvider: bearer,"));
@@ -199,7 +199,7 @@ fn who_authorizes_decides_where_the_client_asks() {
 }
 
 #[test]
-fn the_command_for_more_leads_to_the_same_server() {
+fn the_banner_command_reaches_the_same_server() {
     let flags = Flags { dev: true, ..Flags::default() };
     let at = |text: &str| command(&flags, &text.parse().unwrap());
     assert_eq!(at("127.0.0.1:6001"), "sealcast snippet NAME --dev");
@@ -207,16 +207,16 @@ fn the_command_for_more_leads_to_the_same_server() {
 }
 
 #[test]
-fn an_app_that_does_not_seal_is_shown_a_channel_that_works_there() {
+fn blind_apps_get_a_private_channel() {
     for without in ["mode = 'blind'", "sealing_alias = ''\nmaster_key_file = '/nowhere'"] {
         let text_of = |name| {
             let app = APP.replace("master_key_file = '/nowhere'", without);
             text(name, &described(&format!("listen = '127.0.0.1:1'\n{app}"), &[]))
         };
-        for name in [Name::Node, Name::Python, Name::Curl] {
+        for name in [SnippetName::Node, SnippetName::Python, SnippetName::Curl] {
             let text = text_of(name);
             assert!(text.contains("private-demo") && !text.contains("seal"), "{name:?}\n{text}");
         }
-        assert!(text_of(Name::PusherJs).contains("subscribe(\"private-demo\")"));
+        assert!(text_of(SnippetName::PusherJs).contains("subscribe(\"private-demo\")"));
     }
 }

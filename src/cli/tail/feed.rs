@@ -14,36 +14,36 @@ use tokio::{
 use zeroize::Zeroizing;
 
 use crate::{
-    auth::http::SEALCAST,
+    auth::http::USER_AGENT_NAME,
     cli::{
-        Result,
-        http::{self, Answer},
-        server::{CONNECT_DEADLINE, Way, nobody_at, refused},
+        CliResult,
+        http::{self, CliResponse},
+        server::{AdminEndpoint, CONNECT_DEADLINE, error_message, no_server_at},
     },
 };
 
-trait Stream: AsyncRead + AsyncWrite + Unpin {}
+trait FeedStream: AsyncRead + AsyncWrite + Unpin {}
 
-impl<T: AsyncRead + AsyncWrite + Unpin> Stream for T {}
+impl<T: AsyncRead + AsyncWrite + Unpin> FeedStream for T {}
 
-pub struct Feed {
-    stream: Box<dyn Stream>,
+pub struct FeedClient {
+    stream: Box<dyn FeedStream>,
     codec: Codec,
     read: BytesMut,
 }
 
-pub enum Said {
+pub enum FeedMessage {
     Entry(String),
-    End(End),
+    End(TailEnd),
 }
 
-pub enum End {
+pub enum TailEnd {
     Lost,
     Closed { code: u16, reason: String },
 }
 
 #[derive(Debug, thiserror::Error)]
-pub enum NoFeed {
+pub enum FeedError {
     /// The server may be there later.
     #[error("{0}")]
     Unreachable(String),
@@ -60,8 +60,8 @@ const SHUTTING_DOWN: &str = "shutting_down";
 const SERVER_ENDS: u16 = 1001;
 const NO_SUCH_PATH: u16 = 4005;
 
-impl End {
-    pub fn may_come_back(&self) -> bool {
+impl TailEnd {
+    pub fn may_reconnect(&self) -> bool {
         matches!(self, Self::Lost | Self::Closed { code: SERVER_ENDS, .. })
     }
 
@@ -82,20 +82,23 @@ impl End {
     }
 }
 
-impl Feed {
-    pub async fn open(way: &Way, path: &str) -> std::result::Result<Self, NoFeed> {
-        let (stream, request) = reach(way, path).await?;
-        let shaken = timeout(DEADLINE, shake_hands(stream, &request)).await;
-        shaken.map_err(|_| NoFeed::Unreachable("the server does not answer in time".into()))?
+impl FeedClient {
+    pub async fn open(
+        endpoint: &AdminEndpoint,
+        path: &str,
+    ) -> std::result::Result<Self, FeedError> {
+        let (stream, request) = connect_any(endpoint, path).await?;
+        let shaken = timeout(DEADLINE, handshake(stream, &request)).await;
+        shaken.map_err(|_| FeedError::Unreachable("the server does not answer in time".into()))?
     }
 
-    pub async fn next(&mut self) -> Result<Said> {
+    pub async fn next(&mut self) -> CliResult<FeedMessage> {
         loop {
             match self.codec.decode(&mut self.read)? {
                 // The public listener sends other messages; its close frame gives the reason.
                 Some(Frame::Text(text)) if !text.starts_with(b"{\"time\":") => {}
                 Some(Frame::Text(text)) => {
-                    return Ok(Said::Entry(String::from_utf8(text.into())?));
+                    return Ok(FeedMessage::Entry(String::from_utf8(text.into())?));
                 }
                 Some(Frame::Ping(payload)) => self.answer(Message::Pong(payload)).await?,
                 Some(Frame::Close(reason)) => {
@@ -103,35 +106,35 @@ impl Feed {
                     let (code, reason) = reason.map_or((1005, String::new()), |reason| {
                         (reason.code.into(), reason.description.unwrap_or_default())
                     });
-                    return Ok(Said::End(End::Closed { code, reason }));
+                    return Ok(FeedMessage::End(TailEnd::Closed { code, reason }));
                 }
                 Some(Frame::Pong(_) | Frame::Binary(_) | Frame::Continuation(_)) => {}
                 None => match self.stream.read_buf(&mut self.read).await {
                     Ok(1..) => {}
-                    Ok(0) | Err(_) => return Ok(Said::End(End::Lost)),
+                    Ok(0) | Err(_) => return Ok(FeedMessage::End(TailEnd::Lost)),
                 },
             }
         }
     }
 
-    async fn answer(&mut self, message: Message) -> Result<()> {
+    async fn answer(&mut self, message: Message) -> CliResult<()> {
         let mut bytes = BytesMut::new();
         self.codec.encode(message, &mut bytes)?;
         Ok(self.stream.write_all(&bytes).await?)
     }
 }
 
-async fn reach(
-    way: &Way,
+async fn connect_any(
+    endpoint: &AdminEndpoint,
     path: &str,
-) -> std::result::Result<(Box<dyn Stream>, Zeroizing<String>), NoFeed> {
-    match way {
-        Way::Socket(file) => {
+) -> std::result::Result<(Box<dyn FeedStream>, Zeroizing<String>), FeedError> {
+    match endpoint {
+        AdminEndpoint::Socket(file) => {
             let stream = UnixStream::connect(file).await;
-            let stream = stream.map_err(|e| NoFeed::Unreachable(nobody_at(file, &e)))?;
+            let stream = stream.map_err(|e| FeedError::Unreachable(no_server_at(file, &e)))?;
             Ok((Box::new(stream), request(path, "localhost", None)))
         }
-        Way::Token { addresses, prefix, token } => {
+        AdminEndpoint::Token { addresses, prefix, token } => {
             let mut failure = String::from("the host has no address");
             for address in addresses {
                 match timeout(CONNECT_DEADLINE, TcpStream::connect(address)).await {
@@ -144,7 +147,7 @@ async fn reach(
                     Err(_) => failure = format!("{address} does not answer"),
                 }
             }
-            Err(NoFeed::Unreachable(failure))
+            Err(FeedError::Unreachable(failure))
         }
     }
 }
@@ -156,38 +159,40 @@ fn request(path: &str, host: &str, token: Option<&Zeroizing<String>>) -> Zeroizi
         Zeroizing::new(format!("Authorization: Bearer {}\r\n", token.as_str()))
     });
     Zeroizing::new(format!(
-        "GET {path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: {SEALCAST}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\n{}\r\n",
+        "GET {path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: {USER_AGENT_NAME}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\n{}\r\n",
         *token
     ))
 }
 
-async fn shake_hands(
-    mut stream: Box<dyn Stream>,
+async fn handshake(
+    mut stream: Box<dyn FeedStream>,
     request: &str,
-) -> std::result::Result<Feed, NoFeed> {
+) -> std::result::Result<FeedClient, FeedError> {
     let lost =
-        |error: io::Error| NoFeed::Unreachable(format!("the server does not answer: {error}"));
+        |error: io::Error| FeedError::Unreachable(format!("the server does not answer: {error}"));
     stream.write_all(request.as_bytes()).await.map_err(lost)?;
     let mut read = BytesMut::new();
     let (answer, head_bytes) = loop {
-        if let Some(answer) = http::answered(&read) {
+        if let Some(answer) = http::parse_partial(&read) {
             break answer;
         }
         let is_http = b"HTTP/1.1 ".starts_with(&read[..read.len().min(9)]);
         if read.len() > HEAD_BYTES || !is_http {
-            return Err(NoFeed::Refused(http::NOT_HTTP.into()));
+            return Err(FeedError::Refused(http::NOT_HTTP.into()));
         }
         if stream.read_buf(&mut read).await.map_err(lost)? == 0 {
-            return Err(NoFeed::Unreachable(http::NOT_HTTP.into()));
+            return Err(FeedError::Unreachable(http::NOT_HTTP.into()));
         }
     };
     match answer {
-        Answer { status: 101, .. } => {
+        CliResponse { status: 101, .. } => {
             let _ = read.split_to(head_bytes);
             let codec = Codec::new().client_mode().max_size(ENTRY_BYTES);
-            Ok(Feed { stream, codec, read })
+            Ok(FeedClient { stream, codec, read })
         }
-        answer if answer.body.contains(SHUTTING_DOWN) => Err(NoFeed::Unreachable(refused(&answer))),
-        answer => Err(NoFeed::Refused(refused(&answer))),
+        answer if answer.body.contains(SHUTTING_DOWN) => {
+            Err(FeedError::Unreachable(error_message(&answer)))
+        }
+        answer => Err(FeedError::Refused(error_message(&answer))),
     }
 }

@@ -14,7 +14,7 @@ fn rotated(table: &KeyTable, with: u8, now: u64) -> KeyTable {
 }
 
 #[test]
-fn a_key_goes_through_its_states() {
+fn key_passes_through_its_states() {
     use KeyState::*;
     let first = KeyTable::new(key(1), 10);
     let announced = first.announced(key(2), 20, 30, 60).unwrap();
@@ -31,7 +31,7 @@ fn a_key_goes_through_its_states() {
 }
 
 #[test]
-fn no_key_comes_back() {
+fn used_keys_cannot_return() {
     let table = rotated(&KeyTable::new(key(1), 10), 2, 20);
     let refused = |table: &KeyTable, with| table.announced(key(with), 30, 30, 9).err();
     assert_eq!(refused(&table, 2), Some(KeyError::Same(key(2).fingerprint())));
@@ -49,7 +49,7 @@ fn no_key_comes_back() {
 }
 
 #[test]
-fn a_revocation_is_a_new_epoch_of_one_channel() {
+fn revocation_raises_the_epoch_of_one_channel() {
     let table = KeyTable::new(key(1), 10).revoked("a", "u", 20).revoked("a", "v", 21);
     assert_eq!(table.target("a"), Version { key: 1, epoch: 21 });
     assert_eq!(table.target("b"), Version { key: 1, epoch: 0 });
@@ -58,7 +58,7 @@ fn a_revocation_is_a_new_epoch_of_one_channel() {
 }
 
 #[test]
-fn revocations_are_forgotten_by_the_earliest_time_and_not_by_their_own() {
+fn revocations_expire_by_the_earliest_possible_time() {
     let table = KeyTable::new(key(1), 10).revoked("a", "u", 20).revoked("a", "v", 21);
     // The clock that stamped it ran ahead.
     let later = table.revoked("b", "w", 22 + REVOCATION_SECONDS);
@@ -77,7 +77,7 @@ fn last_revocation_of_a_user_is_the_latest_of_any_channel() {
 }
 
 #[test]
-fn epochs_rise_with_the_clock_and_never_fall() {
+fn epochs_follow_the_clock_and_never_fall() {
     let now = 1_800_000_000;
     let table = KeyTable::new(key(1), 10).revoked("a", "u", now);
     assert_eq!(table.epoch("a"), now);
@@ -90,7 +90,7 @@ fn epochs_rise_with_the_clock_and_never_fall() {
 }
 
 #[test]
-fn an_epoch_from_which_no_other_follows_is_refused() {
+fn last_possible_epoch_is_rejected() {
     let table = KeyTable::new(key(1), 10).revoked("a", "u", 20);
     let restored = |epoch| {
         let epochs = HashMap::from([("a".into(), epoch)]);
@@ -101,7 +101,7 @@ fn an_epoch_from_which_no_other_follows_is_refused() {
 }
 
 #[test]
-fn another_key_in_the_configuration_is_a_rotation() {
+fn new_configured_key_is_a_rotation() {
     let table = KeyTable::new(key(1), 10);
     let with = |table: &KeyTable, k| table.reconciled(&Arc::new(key(k)), 20, 90);
     assert!(with(&table, 1).unwrap().is_none());
@@ -124,7 +124,7 @@ fn another_key_in_the_configuration_is_a_rotation() {
 
 proptest! {
     #[test]
-    fn one_key_is_active_whatever_happens(steps in prop::collection::vec((0u8..4, 0u8..12), 0..60)) {
+    fn exactly_one_key_is_active(steps in prop::collection::vec((0u8..4, 0u8..12), 0..60)) {
         let mut table = KeyTable::new(key(0), 0);
         for (now, (step, which)) in steps.into_iter().enumerate() {
             let now = now as u64;

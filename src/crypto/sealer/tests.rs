@@ -48,7 +48,7 @@ fn vectors_of_protocol_section_13() {
 }
 
 #[test]
-fn the_length_of_what_is_sealed_is_known_without_the_key() {
+fn sealed_length_is_known_without_the_key() {
     let auto = Sealing::Auto(ring(9).into());
     for length in [0, 1, 2, 3, 100, 10_240] {
         let envelope = sealed(&auto, &"x".repeat(length)).envelope;
@@ -60,7 +60,7 @@ fn the_length_of_what_is_sealed_is_known_without_the_key() {
 }
 
 #[test]
-fn nonces_do_not_repeat() {
+fn nonces_are_unique() {
     let auto = Sealing::Auto(ring(9).into());
     let nonces: std::collections::HashSet<_> =
         (0..20_000).map(|_| decode(&sealed(&auto, "").envelope).unwrap().0).collect();
@@ -68,7 +68,7 @@ fn nonces_do_not_repeat() {
 }
 
 #[test]
-fn auto_seals_plaintext_and_relays_what_opens() {
+fn auto_mode_seals_plaintext_and_relays_valid_envelopes() {
     let channel = channel("private-encrypted-a");
     let auto = Sealing::Auto(ring(1).into());
     let first = sealed(&auto, "hello");
@@ -87,7 +87,7 @@ fn auto_seals_plaintext_and_relays_what_opens() {
 }
 
 #[test]
-fn what_an_old_key_sealed_is_sealed_anew_for_the_others() {
+fn envelope_of_an_old_key_is_resealed_for_others() {
     let channel = channel("private-encrypted-a");
     let ring = ring(1);
     let old = ring.seal(&channel, NOW, b"hello").unwrap();
@@ -109,7 +109,7 @@ fn what_an_old_key_sealed_is_sealed_anew_for_the_others() {
 }
 
 #[test]
-fn a_revoked_epoch_opens_nothing_new() {
+fn revoked_epoch_opens_nothing_new() {
     let channel = channel("private-encrypted-a");
     let table = KeyTable::new(key(1), 0);
     let ring = KeyRing::new("app", table, Derivation::Hkdf, example_salt(), Padding::Buckets);
@@ -122,7 +122,7 @@ fn a_revoked_epoch_opens_nothing_new() {
 }
 
 #[test]
-fn blind_passes_well_formed_envelopes_only() {
+fn blind_mode_accepts_well_formed_envelopes_only() {
     let channel = channel("private-encrypted-a");
     let first = sealed(&Sealing::Auto(ring(1).into()), "hello");
     let relayed = sealed(&Sealing::Blind, first.envelope());
@@ -142,7 +142,7 @@ fn blind_passes_well_formed_envelopes_only() {
 
 proptest! {
     #[test]
-    fn what_is_sealed_opens_with_its_own_channel_only(data in "\\PC{0,200}", name in "[a-z]{1,8}", more in "[a-z]{1,3}") {
+    fn envelope_opens_on_its_own_channel_only(data in "\\PC{0,200}", name in "[a-z]{1,8}", more in "[a-z]{1,3}") {
         let ring = ring(5);
         let own = channel(&format!("private-encrypted-{name}"));
         let other = channel(&format!("private-encrypted-{name}{more}"));
@@ -153,7 +153,7 @@ proptest! {
     }
 
     #[test]
-    fn admitting_never_panics(data in "\\PC{0,200}") {
+    fn admission_never_panics(data in "\\PC{0,200}") {
         let channel = channel("private-encrypted-a");
         let _ = (Sealing::Blind.admit(&channel, &data, false), Sealing::Auto(ring(1).into()).admit(&channel, &data, false));
     }

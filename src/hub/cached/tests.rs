@@ -5,12 +5,12 @@ use crate::{
     protocol::server::Frame,
 };
 
-struct App {
+struct TestApp {
     directory: Directory,
     limit: usize,
 }
 
-impl App {
+impl TestApp {
     fn new(hub: &Arc<Hub>, limit: usize) -> Self {
         Self { directory: Directory::new(hub.clone()), limit }
     }
@@ -24,9 +24,9 @@ impl App {
     fn publish(&self, name: &str, data: &str) {
         let channel = Channel::parse(name, 200).unwrap();
         self.directory.with(&channel, |record, mut locked| {
-            self.directory.keep_last(record, &mut locked, Self::event(name, data));
+            self.directory.set_last_event(record, &mut locked, Self::event(name, data));
         });
-        self.directory.drop_beyond(self.limit, Instant::now());
+        self.directory.enforce_limit(self.limit, Instant::now());
     }
 
     fn has(&self, name: &str) -> bool {
@@ -36,11 +36,11 @@ impl App {
 }
 
 #[test]
-fn f15_the_oldest_event_goes_when_the_next_is_one_byte_too_much() {
-    let one = App::event("cache-a", "x").cost();
+fn f15_oldest_event_is_evicted_one_byte_over_budget() {
+    let one = TestApp::event("cache-a", "x").cost();
     assert!(one > LastEvent::OVERHEAD, "a small event costs a record");
     for (limit, kept) in [(2 * one - 1, 1), (2 * one, 2), (2 * one + 1, 2), (one - 1, 0)] {
-        let app = App::new(&Hub::new(1, 1000, 1000), limit);
+        let app = TestApp::new(&Hub::new(1, 1000, 1000), limit);
         ["cache-a", "cache-b"].iter().for_each(|name| app.publish(name, "x"));
         let has = ["cache-a", "cache-b"].map(|name| app.has(name));
         assert_eq!(has, [kept == 2, kept > 0], "{limit}");
@@ -52,23 +52,23 @@ fn f15_the_oldest_event_goes_when_the_next_is_one_byte_too_much() {
 }
 
 #[test]
-fn f15_an_event_takes_the_place_of_its_channel_s_last_one() {
-    let app = App::new(&Hub::new(1, 1000, 1000), 100_000);
+fn f15_event_replaces_the_previous_one_of_its_channel() {
+    let app = TestApp::new(&Hub::new(1, 1000, 1000), 100_000);
     for n in 0..100 {
         app.publish("cache-a", &"x".repeat(n * 10));
     }
-    let last = App::event("cache-a", &"x".repeat(990)).cost();
+    let last = TestApp::event("cache-a", &"x".repeat(990)).cost();
     assert_eq!((app.directory.ledger().bytes(), app.directory.ledger().dropped()), (last, 0));
     app.directory.sweep(Instant::now() + Duration::from_secs(61));
     assert_eq!(app.directory.ledger().bytes(), 0, "what has expired is charged no longer");
 }
 
 #[test]
-fn f15_the_server_s_budget_drops_the_oldest_event_of_all_apps() {
+fn f15_server_budget_evicts_the_oldest_event_of_all_apps() {
     let hub = Hub::new(1, 1000, 1000);
-    let one = App::event("cache-a", "x").cost();
+    let one = TestApp::event("cache-a", "x").cost();
     hub.cache.set_limit(3 * one);
-    let apps = [App::new(&hub, usize::MAX), App::new(&hub, usize::MAX)];
+    let apps = [TestApp::new(&hub, usize::MAX), TestApp::new(&hub, usize::MAX)];
     apps[0].publish("cache-a", "x");
     apps[1].publish("cache-b", "x");
     apps[0].publish("cache-c", "x");
@@ -82,10 +82,10 @@ fn f15_the_server_s_budget_drops_the_oldest_event_of_all_apps() {
 }
 
 #[test]
-fn f15_many_publishers_leave_no_more_than_the_budget() {
+fn f15_concurrent_publishers_stay_within_the_budget() {
     let hub = Hub::new(1, 1000, 1000);
-    let one = App::event("cache-000", "x").cost();
-    let app = App::new(&hub, 20 * one);
+    let one = TestApp::event("cache-000", "x").cost();
+    let app = TestApp::new(&hub, 20 * one);
     std::thread::scope(|scope| {
         for thread in 0..4 {
             let app = &app;

@@ -18,13 +18,13 @@ use crate::{
     },
     hub::{
         Hub,
+        authorization_cache::AuthorizationScope,
         directory::{Directory, Record},
-        granted::Bounds,
+        gate::Issuer,
         outbox::Outbox,
-        place::Issuer,
         reauthorization::Reauthorization,
+        rekey_policy::RekeyPolicy,
         shard::{Peer, Socket},
-        terms::Terms,
     },
     ids::SocketIds,
     limits::Rotation,
@@ -36,13 +36,13 @@ use Reauthorization::{Never, Retries};
 const OLD: Version = Version { key: 1, epoch: 0 };
 const NEW: Version = Version { key: 1, epoch: 1 };
 
-struct Kept {
+struct RecordingSocket {
     outbox: Outbox,
     revoked: RefCell<Vec<Arc<str>>>,
     charged: Cell<usize>,
 }
 
-impl Socket for Kept {
+impl Socket for RecordingSocket {
     fn outbox(&self) -> &Outbox {
         &self.outbox
     }
@@ -55,20 +55,20 @@ impl Socket for Kept {
         self.charged.set(bytes);
     }
 
-    fn revoke(&self, channel: Arc<str>, _: Ended) {
+    fn revoke(&self, channel: Arc<str>, _: EndReason) {
         self.revoked.borrow_mut().push(channel);
     }
 }
 
-struct Bed {
+struct ShardFixture {
     shard: Rc<Shard>,
     ids: SocketIds,
-    terms: Arc<Terms>,
+    policy: Arc<RekeyPolicy>,
     record: Arc<Record>,
     nudge: SealedFrames,
 }
 
-impl Bed {
+impl ShardFixture {
     /// A channel in its second epoch, with subscribers from the first.
     fn new() -> Self {
         let hub = Hub::new(1, 1000, 1000);
@@ -84,7 +84,7 @@ impl Bed {
         Self {
             shard: Shard::new(hub),
             ids: SocketIds::of_worker(0),
-            terms: Arc::new(Terms::new(TenantId(0), &Rotation::default())),
+            policy: Arc::new(RekeyPolicy::new(AppRuntimeId(0), &Rotation::default())),
             record,
             nudge: SealedFrames::new("n", [&sealed]),
         }
@@ -95,215 +95,231 @@ impl Bed {
         version: Version,
         user: Option<&str>,
         reauthorization: Reauthorization,
-    ) -> (Slot, Rc<Kept>) {
-        let socket = Rc::new(Kept {
+    ) -> (Slot, Rc<RecordingSocket>) {
+        let socket = Rc::new(RecordingSocket {
             outbox: Outbox::new(Dialect::Pusher, 10_000),
             revoked: RefCell::default(),
             charged: Cell::default(),
         });
-        let tenant = Some(self.terms.tenant);
-        let peer = Peer { tenant, dismissals: 0, legacy_java: false, reauthorization };
+        let runtime = Some(self.policy.runtime);
+        let peer = Peer { runtime, app_closings: 0, legacy_java: false, reauthorization };
         let slot = self.shard.add(self.ids.next_id().unwrap(), peer, socket.clone());
-        let (record, terms) = (self.record.clone(), self.terms.clone());
+        let (record, policy) = (self.record.clone(), self.policy.clone());
         record.enter().unwrap().sealed(|| NEW).join(version);
         let user = user.map(Arc::from);
-        let place = Place::new(record, terms, version, Issuer::Server, user, None);
-        assert!(self.shard.subscribe_sealed(place, slot, 0));
+        let gate = Gate::new(record, policy, version, Issuer::Server, user, None);
+        assert!(self.shard.subscribe_sealed(gate, slot, 0));
         (slot, socket)
     }
 
-    fn cut(&self, revoked: Option<&str>) {
+    fn force_rekey(&self, revoked: Option<&str>) {
         let revoked = revoked.map(|user| (user.into(), None));
         let (topic, nudge) = (self.record.topic(), self.nudge.clone());
-        let cut = Some(Cut { revoked });
-        let rekey = Rekey { topic, nudge, target: NEW, since: 0, cut, resealer: None };
+        let forced = Some(ForcedRekey { revoked });
+        let rekey = Rekey { topic, nudge, target: NEW, since: 0, forced, resealer: None };
         self.shard.rekey(&rekey, &mut Vec::new());
     }
 
-    fn is_held(&self, slot: Slot) -> bool {
-        self.shard.moves.borrow().places[&(slot, self.record.topic())].is_held()
+    fn is_rekeying(&self, slot: Slot) -> bool {
+        self.shard.scheduler.borrow().gates[&(slot, self.record.topic())].is_rekeying()
     }
 }
 
 #[test]
-fn who_came_with_the_next_secret_need_not_move() {
-    let mut bed = Bed::new();
+fn subscriber_with_the_next_secret_is_not_rekeyed() {
+    let mut bed = ShardFixture::new();
     let (old, new) = (bed.join(OLD, None, Retries), bed.join(NEW, None, Retries));
     let (old_dotnet, new_dotnet) = (bed.join(OLD, None, Never), bed.join(NEW, None, Never));
-    bed.cut(None);
-    assert!(bed.is_held(old.0) && !bed.is_held(new.0));
+    bed.force_rekey(None);
+    assert!(bed.is_rekeying(old.0) && !bed.is_rekeying(new.0));
     assert!(old_dotnet.1.outbox.is_closing() && !new_dotnet.1.outbox.is_closing());
 }
 
 #[test]
-fn who_is_revoked_is_told_that_and_nothing_else() {
-    let mut bed = Bed::new();
+fn revoked_user_gets_the_revocation_only() {
+    let mut bed = ShardFixture::new();
     let (theirs, other) = (bed.join(OLD, Some("u"), Retries), bed.join(OLD, Some("v"), Retries));
     let dotnet = bed.join(OLD, Some("u"), Never);
-    bed.cut(Some("u"));
+    bed.force_rekey(Some("u"));
     for (slot, socket) in [&theirs, &dotnet] {
         assert_eq!(socket.revoked.borrow().len(), 1);
-        assert!(!bed.is_held(*slot) && !socket.outbox.is_closing());
+        assert!(!bed.is_rekeying(*slot) && !socket.outbox.is_closing());
     }
-    assert!(bed.is_held(other.0) && other.1.revoked.borrow().is_empty());
+    assert!(bed.is_rekeying(other.0) && other.1.revoked.borrow().is_empty());
 }
 
 /// The client asks the auth endpoint and gets an answer.
-fn ask(bed: &Bed, socket: SocketId) -> Version {
+fn ask(bed: &ShardFixture, socket: SocketId) -> Version {
     let (answer, mut answered) = tokio::sync::oneshot::channel();
     let topic = bed.record.topic();
-    let about = AskedChannel {
+    let requested = RequestedChannel {
         name: bed.record.channel().name().clone(),
         topic: Some(topic),
         target: Some(NEW),
         user: None,
         as_of: KnownAsOf::NEVER,
-        bounds: Bounds::NONE,
+        scope: AuthorizationScope::UNRESTRICTED,
         revoked: Arc::new(RevokedTokens::of_app(Path::new("/nowhere"), "a")),
     };
-    let tenant = bed.terms.tenant;
-    bed.shard.answer(Ask { tenant, socket, about: Some(about), answer });
-    bed.shard.told(socket, topic);
+    let runtime = bed.policy.runtime;
+    bed.shard.resolve_key(KeyRequest { runtime, socket, channel: Some(requested), answer });
+    bed.shard.auth_answered(socket, topic);
     answered.try_recv().unwrap().unwrap().version
 }
 
 /// Looks at deadlines every ten milliseconds for `ms` milliseconds, which begin at `from`.
-fn look(bed: &Bed, from: Instant, ms: u64) {
+fn look(bed: &ShardFixture, from: Instant, ms: u64) {
     for at in (0..=ms).step_by(10) {
         while bed.shard.take_turns(from + Duration::from_millis(at), &mut Vec::new()) {}
     }
 }
 
 /// All pings are answered.
-fn pong(bed: &Bed) {
-    let pings: Vec<_> = bed.shard.moves.borrow().pings.clone().into_iter().collect();
-    pings.into_iter().for_each(|(number, id)| bed.shard.has_read(id.0, number));
+fn pong(bed: &ShardFixture) {
+    let pings: Vec<_> = bed.shard.scheduler.borrow().pings.clone().into_iter().collect();
+    pings.into_iter().for_each(|(number, id)| bed.shard.pong_received(id.0, number));
 }
 
 #[test]
-fn f19_a_revocation_costs_each_subscriber_a_few_steps_however_many_there_are() {
+fn f19_revocation_takes_a_few_steps_per_subscriber() {
     for subscribers in [20, 500] {
-        let mut bed = Bed::new();
+        let mut bed = ShardFixture::new();
         (0..subscribers).for_each(|_| drop(bed.join(OLD, None, Retries)));
         let sockets: Vec<SocketId> = bed.shard.table.borrow().by_id.keys().copied().collect();
         let start = Instant::now();
-        bed.cut(None);
+        bed.force_rekey(None);
         look(&bed, start, 500);
         for socket in sockets {
             assert_eq!(ask(&bed, socket), NEW);
         }
         // The settle time begins with the last auth answer.
         look(&bed, Instant::now(), 500);
-        assert_eq!(bed.shard.moves.borrow().pings.len(), subscribers);
+        assert_eq!(bed.shard.scheduler.borrow().pings.len(), subscribers);
         // Numbers of other sockets.
-        (0..100).for_each(|number| bed.shard.has_read(u32::MAX, number));
+        (0..100).for_each(|number| bed.shard.pong_received(u32::MAX, number));
         pong(&bed);
         pong(&bed);
-        let moves = bed.shard.moves.borrow();
-        assert!(moves.is_idle() && moves.pings.is_empty());
-        assert!(moves.places.values().all(|place| place.version() == NEW));
+        let scheduler = bed.shard.scheduler.borrow();
+        assert!(scheduler.is_idle() && scheduler.pings.is_empty());
+        assert!(scheduler.gates.values().all(|gate| gate.version() == NEW));
         // Forced rekey, nudge, auth request, auth answer, ping, two pongs.
-        assert_eq!(moves.steps, 7 * subscribers);
+        assert_eq!(scheduler.steps, 7 * subscribers);
         // Five deadlines each: every entry comes up once, and is passed over a few times before that.
-        assert!(moves.held.examined <= 10 * subscribers + 128, "{}", moves.held.examined);
+        assert!(
+            scheduler.deadlines.examined <= 10 * subscribers + 128,
+            "{}",
+            scheduler.deadlines.examined
+        );
     }
 }
 
 #[test]
-fn f19_what_leaves_takes_its_deadline_and_its_ping_with_it() {
-    let mut bed = Bed::new();
+fn f19_unsubscribing_removes_deadline_and_ping() {
+    let mut bed = ShardFixture::new();
     let (slot, _) = bed.join(OLD, None, Retries);
     let socket = *bed.shard.table.borrow().by_id.keys().next().unwrap();
-    bed.cut(None);
+    bed.force_rekey(None);
     assert_eq!(ask(&bed, socket), NEW);
     look(&bed, Instant::now(), 200);
-    assert_eq!(bed.shard.moves.borrow().pings.len(), 1);
-    assert!(bed.shard.moves.borrow().held.has_socket(slot));
+    assert_eq!(bed.shard.scheduler.borrow().pings.len(), 1);
+    assert!(bed.shard.scheduler.borrow().deadlines.has_socket(slot));
     assert_eq!(bed.shard.unsubscribe(bed.record.topic(), slot), Some(NEW));
-    let moves = bed.shard.moves.borrow();
-    assert!(moves.is_idle() && moves.pings.is_empty() && !moves.held.has_socket(slot));
+    let scheduler = bed.shard.scheduler.borrow();
+    assert!(
+        scheduler.is_idle() && scheduler.pings.is_empty() && !scheduler.deadlines.has_socket(slot)
+    );
 }
 
 #[test]
-fn f18_stragglers_are_closed_and_nobody_else() {
-    let mut bed = Bed::new();
+fn f18_only_stragglers_are_closed() {
+    let mut bed = ShardFixture::new();
     let (behind, there) = (bed.join(OLD, None, Retries), bed.join(NEW, None, Retries));
     let dotnet = bed.join(OLD, None, Never);
     let (topic, nudge) = (bed.record.topic(), bed.nudge.clone());
-    let rekey = Rekey { topic, nudge, target: NEW, since: 0, cut: None, resealer: None };
+    let rekey = Rekey { topic, nudge, target: NEW, since: 0, forced: None, resealer: None };
     bed.shard.rekey(&rekey, &mut Vec::new());
-    bed.shard.close_stragglers(TenantId(7), &mut Vec::new());
+    bed.shard.close_stragglers(AppRuntimeId(7), &mut Vec::new());
     assert!(!behind.1.outbox.is_closing(), "those of another app are meant");
-    bed.shard.close_stragglers(bed.terms.tenant, &mut Vec::new());
+    bed.shard.close_stragglers(bed.policy.runtime, &mut Vec::new());
     assert!(behind.1.outbox.is_closing() && dotnet.1.outbox.is_closing());
     assert!(!there.1.outbox.is_closing());
-    assert_eq!(bed.terms.moves.closed.get(), 2);
+    assert_eq!(bed.policy.counts.closed.get(), 2);
     // Later events of the channel begin no rekey for connections that are closing.
     look(&bed, Instant::now(), 200);
-    assert!(!bed.is_held(behind.0) && !bed.is_held(dotnet.0));
+    assert!(!bed.is_rekeying(behind.0) && !bed.is_rekeying(dotnet.0));
 }
 
 /// The socket's answer to a question for some channel, and what it is charged with after that.
-fn ask_for(bed: &Bed, socket: SocketId, channel: &str, user: Option<&str>) -> Result<(), AskError> {
+fn ask_for(
+    bed: &ShardFixture,
+    socket: SocketId,
+    channel: &str,
+    user: Option<&str>,
+) -> Result<(), KeyRequestError> {
     let (answer, mut answered) = tokio::sync::oneshot::channel();
-    let about = AskedChannel {
+    let requested = RequestedChannel {
         name: channel.into(),
         topic: None,
         target: Some(NEW),
         user: user.map(Arc::from),
         as_of: KnownAsOf::NEVER,
-        bounds: Bounds::NONE,
+        scope: AuthorizationScope::UNRESTRICTED,
         revoked: Arc::new(RevokedTokens::of_app(Path::new("/nowhere"), "a")),
     };
-    bed.shard.answer(Ask { tenant: bed.terms.tenant, socket, about: Some(about), answer });
+    bed.shard.resolve_key(KeyRequest {
+        runtime: bed.policy.runtime,
+        socket,
+        channel: Some(requested),
+        answer,
+    });
     answered.try_recv().expect("it is answered at once").map(drop)
 }
 
 #[test]
 fn f14_an_authorization_is_charged_when_it_is_given_and_no_longer_when_it_ends() {
-    let mut bed = Bed::new();
+    let mut bed = ShardFixture::new();
     let (slot, socket) = bed.join(OLD, None, Retries);
     let id = *bed.shard.table.borrow().by_id.keys().next().unwrap();
     let channel = format!("private-encrypted-{}", "y".repeat(100));
     assert_eq!(ask_for(&bed, id, &channel, Some("u")), Ok(()));
     let unused = socket.charged.get();
     assert!(unused > 500, "{unused}");
-    bed.shard.grant_left(slot, &channel);
+    bed.shard.authorization_left(slot, &channel);
     assert_eq!(socket.charged.get(), unused);
     (0..200).for_each(|n| {
         assert_eq!(ask_for(&bed, id, &n.to_string(), None), Ok(()));
-        bed.shard.grant_left(slot, &n.to_string());
+        bed.shard.authorization_left(slot, &n.to_string());
     });
     assert!(socket.charged.get() < 100 * unused, "{}", socket.charged.get());
 }
 
 #[test]
 fn f4_a_connection_is_closed_before_a_revocation_is_forgotten() {
-    let mut bed = Bed::new();
+    let mut bed = ShardFixture::new();
     let (slot, socket) = bed.join(OLD, Some("u"), Retries);
     {
         let entry = &mut bed.shard.table.borrow_mut().sockets[slot as usize];
-        entry.change_grants(|grants| {
-            (0..1000).for_each(|n| assert!(grants.revoke(&n.to_string().into()), "{n}"));
+        entry.change_grants(|authorizations| {
+            (0..1000).for_each(|n| assert!(authorizations.revoke(&n.to_string().into()), "{n}"));
         });
     }
     assert!(!socket.outbox.is_closing());
-    bed.cut(Some("u"));
+    bed.force_rekey(Some("u"));
     assert_eq!(socket.outbox.closing(), Some(Close::TooManyAuthorizations));
 }
 
 #[test]
 fn f4_a_connection_is_closed_before_an_authorization_is_forgotten() {
-    let mut bed = Bed::new();
+    let mut bed = ShardFixture::new();
     let (slot, socket) = bed.join(OLD, None, Retries);
     let id = *bed.shard.table.borrow().by_id.keys().next().unwrap();
     let visit = |n: usize| {
         ask_for(&bed, id, &n.to_string(), None)?;
-        bed.shard.grant_left(slot, &n.to_string());
+        bed.shard.authorization_left(slot, &n.to_string());
         Ok(())
     };
     let refused = (0..20_000).map(visit).position(|answer| answer.is_err());
     assert_eq!(refused, Some(10_100));
     assert_eq!(socket.outbox.closing(), Some(Close::TooManyAuthorizations));
-    assert_eq!(visit(0), Err(AskError::UnknownSocket));
+    assert_eq!(visit(0), Err(KeyRequestError::UnknownSocket));
 }

@@ -24,14 +24,20 @@ impl Socket for Counting {
 
     fn charge_authorizations(&self, _: usize) {}
 
-    fn revoke(&self, _: Arc<str>, _: crate::hub::granted::Ended) {}
+    fn revoke(&self, _: Arc<str>, _: crate::hub::authorization_cache::EndReason) {}
 }
 
-fn delivery(sequence: u64) -> Post {
+fn delivery(sequence: u64) -> WorkerCommand {
     let channel = Channel::parse("c", 200).unwrap();
     let content = Content::Same(Frame::clear(&channel, "e", "").unwrap());
     let audience = Audience::All;
-    Post::Deliver(Delivery { topic: TOPIC, content, sequence, except: None, audience })
+    WorkerCommand::Deliver(TopicDelivery {
+        topic: TOPIC,
+        content,
+        sequence,
+        except: None,
+        audience,
+    })
 }
 
 fn enter(shard: &Shard, ids: &mut SocketIds, peer: Peer) -> (Slot, Rc<Counting>) {
@@ -42,8 +48,8 @@ fn enter(shard: &Shard, ids: &mut SocketIds, peer: Peer) -> (Slot, Rc<Counting>)
 fn crowd(shard: &Shard, size: usize) -> Vec<(Slot, Rc<Counting>)> {
     let mut ids = SocketIds::of_worker(0);
     let peer = Peer {
-        tenant: None,
-        dismissals: 0,
+        runtime: None,
+        app_closings: 0,
         legacy_java: false,
         reauthorization: Reauthorization::Retries,
     };
@@ -56,22 +62,22 @@ fn crowd(shard: &Shard, size: usize) -> Vec<(Slot, Rc<Counting>)> {
 }
 
 #[tokio::test]
-async fn a_dismissal_that_is_read_late_leaves_those_that_have_come_since() {
+async fn late_close_command_spares_newer_subscriptions() {
     let hub = Hub::new(1, 1 << 20, 1000);
     let (shard, mut ids) = (Shard::new(hub.clone()), SocketIds::of_worker(0));
-    let mut enter = |tenant| {
-        let tenant = Some(TenantId(tenant));
-        let dismissals = hub.dismissals();
+    let mut enter = |runtime| {
+        let runtime = Some(AppRuntimeId(runtime));
+        let app_closings = hub.app_closings();
         let peer = Peer {
-            tenant,
-            dismissals,
+            runtime,
+            app_closings,
             legacy_java: false,
             reauthorization: Reauthorization::Retries,
         };
         enter(&shard, &mut ids, peer).1
     };
     let (before, other) = (enter(1), enter(2));
-    hub.dismiss(TenantId(1), &Close::AppDisabled);
+    hub.close_app(AppRuntimeId(1), &Close::AppDisabled);
     let since = enter(1);
     let read = async {
         spawn_local(shard.clone().run());
@@ -83,7 +89,7 @@ async fn a_dismissal_that_is_read_late_leaves_those_that_have_come_since() {
 }
 
 #[tokio::test]
-async fn who_leaves_while_a_frame_is_written_does_not_get_it_and_nobody_gets_it_twice() {
+async fn frame_in_progress_skips_leavers_and_reaches_others_once() {
     let (posts, size) = ([vec![1], vec![1, 2]], WRITES_PER_SLICE + 40);
     for sequences in posts {
         let hub = Hub::new(1, 1 << 20, 1000);
@@ -104,7 +110,7 @@ async fn who_leaves_while_a_frame_is_written_does_not_get_it_and_nobody_gets_it_
                 }
             })
             .await;
-        let Post::Deliver(delivery) = delivery(1) else { unreachable!() };
+        let WorkerCommand::Deliver(delivery) = delivery(1) else { unreachable!() };
         let bytes = delivery.content.bytes() * sequences.len();
         for (slot, socket) in &sockets[..size - 2] {
             assert_eq!(socket.0.queued_bytes(), bytes, "slot {slot}");

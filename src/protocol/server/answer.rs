@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use serde::Serialize;
 
-use super::{Data, SubscriptionError, Text, clipped, framed, json};
+use super::{Data, SubscriptionError, TextFrame, clipped, framed, json};
 use crate::{
     channel::Channel,
     ids::SocketId,
@@ -41,7 +41,7 @@ pub fn subscription_succeeded(
 ) -> Bytes {
     let event = [dialect.prefix(), "_internal:subscription_succeeded"];
     let data = roster.map_or(Data::Text("{}"), Data::Escaped);
-    Text { event, channel: Some(channel.name()), data, user_id: None }.frame()
+    TextFrame { event, channel: Some(channel.name()), data, user_id: None }.frame()
 }
 
 pub fn cache_miss(dialect: Dialect, channel: &Channel) -> Bytes {
@@ -61,7 +61,7 @@ pub fn signin_success(dialect: Dialect, user_data: &str) -> Bytes {
 pub fn subscription_error(dialect: Dialect, channel: &str, error: &SubscriptionError<'_>) -> Bytes {
     let event = [dialect.prefix(), ":subscription_error"];
     let data = json(error);
-    Text { event, channel: Some(channel), data: Data::Json(&data), user_id: None }.frame()
+    TextFrame { event, channel: Some(channel), data: Data::Json(&data), user_id: None }.frame()
 }
 
 pub fn error(dialect: Dialect, code: ErrorCode, message: &str) -> Bytes {
@@ -102,18 +102,18 @@ pub fn websocket_pong(payload: &[u8]) -> Bytes {
 
 fn plain(dialect: Dialect, event: &str, channel: Option<&Channel>, data: &str) -> Bytes {
     let (event, channel) = ([dialect.prefix(), event], channel.map(|c| &**c.name()));
-    Text { event, channel, data: Data::Text(data), user_id: None }.frame()
+    TextFrame { event, channel, data: Data::Text(data), user_id: None }.frame()
 }
 
 fn error_frame(dialect: Dialect, code: Option<u16>, message: &str) -> Bytes {
     #[derive(Serialize)]
-    struct Error<'a> {
+    struct ErrorData<'a> {
         code: Option<u16>,
         message: &'a str,
     }
     let event = [dialect.prefix(), ":error"];
-    let data = json(&Error { code, message });
-    Text { event, channel: None, data: Data::Json(&data), user_id: None }.frame()
+    let data = json(&ErrorData { code, message });
+    TextFrame { event, channel: None, data: Data::Json(&data), user_id: None }.frame()
 }
 
 fn control(opcode: u8, payload: &[u8]) -> Bytes {
@@ -125,7 +125,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn f14_shared_answers_say_what_built_ones_would() {
+    fn f14_shared_answers_equal_built_ones() {
         for dialect in [Dialect::Pusher, Dialect::Jetsocket] {
             assert_eq!(pong(dialect), plain(dialect, ":pong", None, "{}"));
             let shared = [pong(dialect).as_ptr(), pong(dialect).as_ptr()];
@@ -137,8 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn f14_too_many_frames_are_told_with_the_code_for_rates_and_closed_with_one_that_lets_reconnect()
-     {
+    fn f14_frame_rate_error_is_4301_and_its_close_allows_reconnect() {
         let close = Close::TooManyFrames;
         let error = error_before_close(Dialect::Pusher, &close).expect("an error frame");
         assert!(String::from_utf8_lossy(&error).contains(r#""code":4301"#), "{error:?}");

@@ -7,30 +7,30 @@ use form_urlencoded::parse;
 use humantime::parse_rfc3339_weak;
 use serde::{Deserialize, Serialize};
 
-use super::Admin;
+use super::AdminRequest;
 use crate::{
     refusal::RefusalCode,
     web::error::{ApiError, blocking},
-    webhook::{Delivery, LetterId, Tested, Webhooks, Which},
+    webhook::{DeliveryRecord, EndpointTestResult, LetterId, LetterSelector, Webhooks},
 };
 
 /// Entries in one response.
-const USUAL: usize = 100;
-const MOST: usize = 500;
+const DEFAULT_LIMIT: usize = 100;
+const MAX_LIMIT: usize = 500;
 
-impl Admin {
+impl AdminRequest {
     fn webhooks(&self) -> Result<Arc<Webhooks>, ApiError> {
-        self.tenant.webhooks().ok_or_else(|| {
+        self.runtime.webhooks().ok_or_else(|| {
             let message = format!(
                 "The app {} has no webhooks: add [[apps.{0}.webhooks]] with a url to its configuration",
-                self.tenant.id
+                self.runtime.id
             );
             ApiError::new(RefusalCode::NoWebhooks, message)
         })
     }
 }
 
-pub async fn list(admin: Admin, request: HttpRequest) -> Result<HttpResponse, ApiError> {
+pub async fn list(admin: AdminRequest, request: HttpRequest) -> Result<HttpResponse, ApiError> {
     let webhooks = admin.webhooks()?;
     let limit = limit(&request)?;
     let report = blocking(move || webhooks.report(limit).map_err(unreadable)).await?;
@@ -39,9 +39,10 @@ pub async fn list(admin: Admin, request: HttpRequest) -> Result<HttpResponse, Ap
 
 fn limit(request: &HttpRequest) -> Result<usize, ApiError> {
     let limit = parse(request.query_string().as_bytes()).find(|(name, _)| name == "limit");
-    let limit = limit.map_or(Some(USUAL), |(_, value)| value.parse().ok().filter(|n| *n <= MOST));
+    let limit = limit
+        .map_or(Some(DEFAULT_LIMIT), |(_, value)| value.parse().ok().filter(|n| *n <= MAX_LIMIT));
     limit.ok_or_else(|| {
-        let message = format!("limit must be a whole number of at most {MOST}");
+        let message = format!("limit must be a whole number of at most {MAX_LIMIT}");
         ApiError::new(RefusalCode::InvalidLimit, message)
     })
 }
@@ -49,10 +50,10 @@ fn limit(request: &HttpRequest) -> Result<usize, ApiError> {
 #[derive(Serialize, Deserialize)]
 pub struct Deliveries {
     /// Newest last.
-    pub deliveries: Vec<Delivery>,
+    pub deliveries: Vec<DeliveryRecord>,
 }
 
-pub async fn log(admin: Admin, request: HttpRequest) -> Result<HttpResponse, ApiError> {
+pub async fn log(admin: AdminRequest, request: HttpRequest) -> Result<HttpResponse, ApiError> {
     let webhooks = admin.webhooks()?;
     let limit = limit(&request)?;
     let endpoint = parse(request.query_string().as_bytes()).find(|(name, _)| name == "endpoint");
@@ -61,14 +62,14 @@ pub async fn log(admin: Admin, request: HttpRequest) -> Result<HttpResponse, Api
     Ok(HttpResponse::Ok().json(Deliveries { deliveries }))
 }
 
-pub async fn replay(admin: Admin) -> Result<HttpResponse, ApiError> {
-    let which: Which = admin.asked(
+pub async fn replay(admin: AdminRequest) -> Result<HttpResponse, ApiError> {
+    let which: LetterSelector = admin.parse_body(
         "an object of id (a whole number) and endpoint (text), each of which may be left out",
     )?;
     let webhooks = admin.webhooks()?;
     admin.note("webhooks_replay");
-    let tenant = admin.tenant.clone();
-    let replay = move || webhooks.replay(&which, &*tenant, Instant::now()).map_err(unreadable);
+    let runtime = admin.runtime.clone();
+    let replay = move || webhooks.replay(&which, &*runtime, Instant::now()).map_err(unreadable);
     Ok(HttpResponse::Ok().json(blocking(replay).await?))
 }
 
@@ -88,8 +89,8 @@ pub struct Discard {
 
 const DISCARD: &str = "an object of all (true), or of id (a whole number), endpoint (text) and before (a time as 2026-01-31T12:00:00Z), of which some may be left out";
 
-pub async fn discard(admin: Admin) -> Result<HttpResponse, ApiError> {
-    let Discard { all, id, endpoint, before } = admin.asked(DISCARD)?;
+pub async fn discard(admin: AdminRequest) -> Result<HttpResponse, ApiError> {
+    let Discard { all, id, endpoint, before } = admin.parse_body(DISCARD)?;
     let wrong = || ApiError::new(RefusalCode::InvalidJson, format!("The body must be {DISCARD}"));
     let before = before.map(|time| parse_rfc3339_weak(&time)).transpose().map_err(|_| wrong())?;
     let names_some = id.is_some() || endpoint.is_some() || before.is_some();
@@ -98,28 +99,29 @@ pub async fn discard(admin: Admin) -> Result<HttpResponse, ApiError> {
     }
     let webhooks = admin.webhooks()?;
     admin.note("webhooks_discard");
-    let which = Which { id, endpoint };
+    let which = LetterSelector { id, endpoint };
     let discard = move || webhooks.discard(&which, before).map_err(unreadable);
     Ok(HttpResponse::Ok().json(blocking(discard).await?))
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Asked {
+struct TestRequest {
     endpoint: Option<String>,
 }
 
 #[derive(Serialize, Deserialize)]
 pub struct TestResults {
-    pub results: Vec<Tested>,
+    pub results: Vec<EndpointTestResult>,
 }
 
-pub async fn test(admin: Admin) -> Result<HttpResponse, ApiError> {
-    let asked: Asked = admin.asked("an object of endpoint (text), which may be left out")?;
+pub async fn test(admin: AdminRequest) -> Result<HttpResponse, ApiError> {
+    let request: TestRequest =
+        admin.parse_body("an object of endpoint (text), which may be left out")?;
     let webhooks = admin.webhooks()?;
     admin.note("webhooks_test");
-    let results = webhooks.test(asked.endpoint.as_deref()).await;
-    match asked.endpoint {
+    let results = webhooks.test(request.endpoint.as_deref()).await;
+    match request.endpoint {
         Some(endpoint) if results.is_empty() => {
             let message = format!(
                 "The app has no webhook to {endpoint:?}: name its URL without the part after ?"

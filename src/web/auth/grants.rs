@@ -4,19 +4,19 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::Asked;
+use super::AuthRequest;
 use crate::{
     app::App,
-    auth::{Denied, Grant, Identity, SignIn, jwt::InvalidToken},
+    auth::{Denied, Grant, SignIn, UserIdentity, jwt::InvalidToken},
     channel::{Access, Channel},
     clock::KnownAsOf,
-    engine::grants::{GrantError, Told},
-    hub::granted::Bounds,
+    engine::grants::{AnswerSentGuard, GrantError},
+    hub::authorization_cache::AuthorizationScope,
     presence::Member,
     protocol::signed::{signed_for_channel, signed_for_user},
     refusal::RefusalCode,
     traces::Span,
-    web::{audited::Answer, error::ApiError},
+    web::{auth_audit::AuthResponse, error::ApiError},
 };
 
 #[derive(Serialize)]
@@ -31,12 +31,12 @@ pub struct ChannelGrant {
     user: Option<Arc<str>>,
     /// Held until the response is written.
     #[serde(skip)]
-    _told: Option<Told>,
+    _answer_guard: Option<AnswerSentGuard>,
     #[serde(skip)]
     rule: Option<Arc<str>>,
 }
 
-impl Answer for ChannelGrant {
+impl AuthResponse for ChannelGrant {
     const FOR_CHANNEL: bool = true;
 
     fn rule(&self) -> Option<Arc<str>> {
@@ -56,7 +56,7 @@ pub struct UserGrant {
     user: Arc<str>,
 }
 
-impl Answer for UserGrant {
+impl AuthResponse for UserGrant {
     const FOR_CHANNEL: bool = false;
 
     fn user(&self) -> Option<Arc<str>> {
@@ -65,18 +65,18 @@ impl Answer for UserGrant {
 }
 
 /// The decision comes first, the secret after it.
-pub async fn authorize_channel(asked: &Asked) -> Result<ChannelGrant, ApiError> {
-    let app = &*asked.app;
-    let socket_id = asked.socket_id()?;
-    let channel = app.channel(asked.field("channel_name")?)?;
+pub async fn authorize_channel(request: &AuthRequest) -> Result<ChannelGrant, ApiError> {
+    let app = &*request.app;
+    let socket_id = request.socket_id()?;
+    let channel = app.channel(request.field("channel_name")?)?;
     if matches!(channel.access(), Access::Public | Access::User | Access::Watch) {
         let message = format!("{channel} is joined without authorization");
         return Err(ApiError::new(RefusalCode::NoAuthorizationNeeded, message));
     }
-    let (span, engine) = (Span::authorize(&app.id, app.authorizer.name()), &asked.worker.engine);
+    let (span, engine) = (Span::authorize(&app.id, app.authorizer.name()), &request.worker.engine);
     let epoch = || app.ring(&channel).map(|ring| ring.table().epoch(channel.name()));
     let epoch_before = epoch();
-    let decision = app.decide_channel(&asked.credentials, socket_id, &channel, &engine.clock);
+    let decision = app.decide_channel(&request.credentials, socket_id, &channel, &engine.clock);
     let grant = span.around(decision).await;
     span.outcome(grant.is_ok());
     let grant = grant?;
@@ -91,24 +91,24 @@ pub async fn authorize_channel(asked: &Asked) -> Result<ChannelGrant, ApiError> 
     let Grant { member, user_id, as_of, expires, abilities, token, rule } = grant;
     refuse_revoked(app, &channel, user_id.as_deref(), as_of)?;
     if let Some(user) = &user_id {
-        asked.enter_as(user)?;
+        request.check_user_rate(user)?;
     }
     let channel_data = member.map(|member| channel_data(app, &member)).transpose()?;
     let user: Option<Arc<str>> = user_id.map(Arc::from);
-    let bounds = Bounds { expires, abilities, token };
-    let granted = engine.grant(&asked.tenant, socket_id, &channel, user.clone(), as_of, bounds);
+    let scope = AuthorizationScope { expires, abilities, token };
+    let granted = engine.grant(&request.runtime, socket_id, &channel, user.clone(), as_of, scope);
     let granted = granted.await?;
     // Once more: if they were taken off meanwhile, the secret may be the one of after. And for the
     // user of an earlier question, where this one names nobody.
     refuse_revoked(app, &channel, granted.user.as_deref(), as_of)?;
-    // An answer that names nobody may be about whoever was taken off since it was asked for.
+    // An answer that names nobody may be about whoever was taken off since it was request for.
     if user.is_none() && epoch() != epoch_before {
         return Err(GrantError::Replaced.into());
     }
     let signed = signed_for_channel(socket_id, &channel, channel_data.as_deref());
     let shared_secret = granted.secret.map(|secret| secret.to_base64().to_string());
-    let (auth, _told) = (app.auth(&signed), granted.told);
-    Ok(ChannelGrant { auth, channel_data, shared_secret, user, rule, _told })
+    let (auth, _answer_guard) = (app.auth(&signed), granted.answer_guard);
+    Ok(ChannelGrant { auth, channel_data, shared_secret, user, rule, _answer_guard })
 }
 
 /// A revoked member needs a decision newer than the revocation.
@@ -129,14 +129,14 @@ fn refuse_revoked(
     }
 }
 
-fn channel_data(app: &App, identity: &Identity) -> Result<String, ApiError> {
+fn channel_data(app: &App, identity: &UserIdentity) -> Result<String, ApiError> {
     #[derive(Serialize)]
-    struct ChannelData<'a> {
+    struct ChannelDataJson<'a> {
         user_id: &'a str,
         #[serde(skip_serializing_if = "Option::is_none")]
         user_info: &'a Option<serde_json::Value>,
     }
-    let data = ChannelData { user_id: &identity.user_id, user_info: &identity.user_info };
+    let data = ChannelDataJson { user_id: &identity.user_id, user_info: &identity.user_info };
     let data = serde_json::to_string(&data).map_err(unwritable)?;
     // Refused here, with a reason for the page, and not later on the socket.
     Member::parse(&data, app.member_limits())
@@ -144,16 +144,16 @@ fn channel_data(app: &App, identity: &Identity) -> Result<String, ApiError> {
     Ok(data)
 }
 
-pub async fn authorize_user(asked: &Asked) -> Result<UserGrant, ApiError> {
-    let app = &*asked.app;
-    let socket_id = asked.socket_id()?;
-    let (span, engine) = (Span::authorize(&app.id, app.authorizer.name()), &asked.worker.engine);
-    let decision = app.decide_user(&asked.credentials, socket_id, &engine.clock);
+pub async fn authorize_user(request: &AuthRequest) -> Result<UserGrant, ApiError> {
+    let app = &*request.app;
+    let socket_id = request.socket_id()?;
+    let (span, engine) = (Span::authorize(&app.id, app.authorizer.name()), &request.worker.engine);
+    let decision = app.decide_user(&request.credentials, socket_id, &engine.clock);
     let decision = span.around(decision).await;
     span.outcome(decision.is_ok());
     let SignIn { identity, token } = decision?;
-    asked.enter_as(&identity.user_id)?;
-    engine.check_connection(&asked.tenant, socket_id).await?;
+    request.check_user_rate(&identity.user_id)?;
+    engine.check_connection(&request.runtime, socket_id).await?;
     if token.is_some_and(|token| app.access.revoked.contains(&token)) {
         return Err(Denied::from(InvalidToken::Revoked).into());
     }
@@ -163,14 +163,14 @@ pub async fn authorize_user(asked: &Asked) -> Result<UserGrant, ApiError> {
         },
     )?;
     #[derive(Serialize)]
-    struct UserData<'a> {
+    struct UserDataJson<'a> {
         id: &'a str,
         #[serde(skip_serializing_if = "Option::is_none")]
         user_info: &'a Option<serde_json::Value>,
         #[serde(skip_serializing_if = "<[String]>::is_empty")]
         watchlist: &'a [String],
     }
-    let data = UserData {
+    let data = UserDataJson {
         id: &identity.user_id,
         user_info: &identity.user_info,
         watchlist: &identity.watchlist,

@@ -16,15 +16,15 @@ use crate::{
     clock::KnownAsOf,
     config::{Config, Flags, Source},
     crypto::secret::Salt,
-    engine::{Engine, Tenant, publish::Event},
-    hub::{Hub, granted::Bounds, reauthorization::Reauthorization},
+    engine::{AppRuntime, Engine, publish::PublishedEvent},
+    hub::{Hub, authorization_cache::AuthorizationScope, reauthorization::Reauthorization},
     ids::SocketId,
     keyfile::KeyFile,
     metrics::Metrics,
     protocol::{dialect::Dialect, signed::signed_for_channel},
     web::{
-        entrance::Entrance,
-        socket::{Connection, Opening},
+        client_rate_limits::ClientRateLimits,
+        socket::{Connection, ConnectionSetup},
         worker::Worker,
     },
 };
@@ -45,15 +45,15 @@ pub fn session(bytes: &[u8]) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.expect("a runtime");
     LocalSet::new().block_on(&runtime, async {
-        let mut bed = Bed::new();
+        let mut server = FuzzServer::new();
         let mut commands = Commands(bytes);
         while let Some(command) = commands.byte() {
-            bed.step(command, &mut commands).await;
+            server.step(command, &mut commands).await;
             for _ in 0..3 {
                 yield_now().await;
             }
         }
-        bed.finish().await;
+        server.finish().await;
     });
 }
 
@@ -82,15 +82,15 @@ impl Commands<'_> {
     }
 }
 
-struct Client {
+struct FuzzClient {
     wire: Wire,
     id: SocketId,
 }
 
-struct Bed {
+struct FuzzServer {
     engine: Arc<Engine>,
-    tenant: Arc<Tenant>,
-    clients: Vec<Client>,
+    runtime: Arc<AppRuntime>,
+    clients: Vec<FuzzClient>,
     worker: Rc<Worker>,
 }
 
@@ -114,7 +114,7 @@ fn config() -> Config {
     Config::load(&source.expect("a source"), salt).expect("a configuration")
 }
 
-impl Bed {
+impl FuzzServer {
     fn new() -> Self {
         let mut config = config();
         let hub = Hub::new(1, 1 << 20, 1000);
@@ -122,39 +122,39 @@ impl Bed {
         let (id, key) = (app.id.clone(), app.key.clone());
         // The path is not writable: key changes take effect in memory alone.
         let keys = KeyFile::of_app(std::path::Path::new("/dev/null"), "a");
-        let tenant = Arc::new(Tenant::new(app, keys, hub.clone()));
-        let mut tenants = AppRegistry::new();
-        tenants.insert(id, key, tenant.clone());
-        let engine = Arc::new(Engine::new(hub, tenants));
+        let runtime = Arc::new(AppRuntime::new(app, keys, hub.clone()));
+        let mut runtimes = AppRegistry::new();
+        runtimes.insert(id, key, runtime.clone());
+        let engine = Arc::new(Engine::new(hub, runtimes));
         let metrics = Arc::new(Metrics::new(engine.clone()));
         let settings = Arc::new(ArcSwap::from_pointee(config.settings));
         let worker =
-            Worker::start(engine.clone(), metrics, settings, Arc::new(Entrance::default()));
-        let mut bed = Self { engine, tenant, clients: Vec::new(), worker };
-        bed.connect();
-        bed.connect();
-        bed
+            Worker::start(engine.clone(), metrics, settings, Arc::new(ClientRateLimits::default()));
+        let mut server = Self { engine, runtime, clients: Vec::new(), worker };
+        server.connect();
+        server.connect();
+        server
     }
 
     fn app(&self) -> Arc<App> {
-        self.tenant.app_kept()
+        self.runtime.app_snapshot()
     }
 
     fn connect(&mut self) {
         let wire = Wire::default();
         let id = self.worker.socket_ids.borrow_mut().next_id().expect("random bytes");
-        let opening = Opening {
+        let setup = ConnectionSetup {
             handshake: Bytes::from_static(b"101\r\n\r\n"),
             early: BytesMut::new(),
             id,
             dialect: Dialect::Pusher,
             legacy_java: false,
             reauthorization: Reauthorization::Retries,
-            dismissals: self.engine.hub.dismissals(),
-            admission: Ok(self.tenant.clone()),
+            app_closings: self.engine.hub.app_closings(),
+            admission: Ok(self.runtime.clone()),
         };
-        Connection::start(self.worker.clone(), wire.clone(), opening);
-        self.clients.push(Client { wire, id });
+        Connection::start(self.worker.clone(), wire.clone(), setup);
+        self.clients.push(FuzzClient { wire, id });
     }
 
     async fn step(&mut self, command: u8, commands: &mut Commands<'_>) {
@@ -183,7 +183,7 @@ impl Bed {
                 .wire
                 .send(&frame([0x89, 0x8a, 0x88, 0x01][commands.number(4)], commands.bytes())),
             14 => client.wire.hang_up(),
-            _ => self.engine.terminate(&self.tenant, "u1"),
+            _ => self.engine.terminate(&self.runtime, "u1"),
         }
     }
 
@@ -203,30 +203,30 @@ impl Bed {
     fn publish(&self, channel: &str) {
         let app = self.app();
         let channel = Channel::parse(channel, 200).expect("a channel");
-        let event = Event {
+        let event = PublishedEvent {
             name: "note",
             data: PLAINTEXT,
             channels: vec![channel],
             except: None,
             allow_mixed: false,
         };
-        if let Ok(prepared) = self.engine.prepare(&self.tenant, &app, vec![event]) {
-            self.engine.publish(&self.tenant, prepared);
+        if let Ok(prepared) = self.engine.prepare(&self.runtime, &app, vec![event]) {
+            self.engine.publish(&self.runtime, prepared);
         }
     }
 
     async fn authorize(&self, id: SocketId, name: &str) {
         let channel = Channel::parse(name, 200).expect("a channel");
-        let bounds = Bounds { expires: None, abilities: Abilities::ALL, token: None };
+        let scope = AuthorizationScope { expires: None, abilities: Abilities::ALL, token: None };
         let as_of = KnownAsOf::now(self.engine.clock.now());
-        let grant = self.engine.grant(&self.tenant, id, &channel, Some("u1".into()), as_of, bounds);
+        let grant = self.engine.grant(&self.runtime, id, &channel, Some("u1".into()), as_of, scope);
         // The worker answers from its mailbox, for a closed connection as well.
         let _ = tokio::time::timeout(Duration::from_secs(5), grant).await;
     }
 
     fn revoke(&self, name: &str) {
         let channel = Channel::parse(name, 200).expect("a channel");
-        let _ = self.engine.revoke_member(&self.tenant, &channel, "u1");
+        let _ = self.engine.revoke_member(&self.runtime, &channel, "u1");
     }
 
     /// Both clients read the rest and leave: nothing of them may remain.
@@ -248,7 +248,7 @@ impl Bed {
     }
 }
 
-impl Client {
+impl FuzzClient {
     fn say(&self, event: &str, data: Value) {
         let text = json!({"event": event, "data": data}).to_string();
         self.wire.send(&frame(0x81, text.as_bytes()));

@@ -17,7 +17,7 @@ use crate::web::{
 };
 
 #[derive(Default)]
-struct State {
+struct WireState {
     /// Bytes sent by the client and not yet read by the server.
     sent: VecDeque<u8>,
     hung_up: bool,
@@ -28,7 +28,7 @@ struct State {
 }
 
 #[derive(Clone, Default)]
-pub struct Wire(Rc<RefCell<State>>);
+pub struct Wire(Rc<RefCell<WireState>>);
 
 impl Wire {
     pub fn send(&self, bytes: &[u8]) {
@@ -47,7 +47,7 @@ impl Wire {
         self.0.borrow().received.clone()
     }
 
-    fn change(&self, change: impl FnOnce(&mut State)) {
+    fn change(&self, change: impl FnOnce(&mut WireState)) {
         let mut state = self.0.borrow_mut();
         change(&mut state);
         state.waker.take().into_iter().for_each(Waker::wake);
@@ -105,5 +105,5 @@ impl HasRemote for Wire {
 }
 
 impl Transport for Wire {
-    const SAYS_ITS_END: bool = false;
+    const HAS_CLOSE_NOTIFY: bool = false;
 }

@@ -4,31 +4,39 @@ use serde::Deserialize;
 
 use crate::{
     refusal::RefusalCode,
-    web::{admin::Door, error::ApiError, remote::Remote},
+    web::{admin::AdminAuth, error::ApiError, remote::Remote},
 };
 
 /// Addresses from which the feed may be watched with the admin token. The admin socket is local
 /// anyway.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum LiveFeed {
+pub enum LiveFeedAccess {
     #[default]
     Loopback,
     Anywhere,
     Off,
 }
 
-pub fn check_place(allowed: LiveFeed, door: &Door, from: Option<Remote>) -> Result<(), ApiError> {
+pub fn check_remote(
+    allowed: LiveFeedAccess,
+    auth: &AdminAuth,
+    from: Option<Remote>,
+) -> Result<(), ApiError> {
     let here = match from {
         Some(Remote::Address(peer)) => peer.is_loopback(),
         Some(Remote::Local) => true,
         Some(Remote::Balancer(_)) | None => false,
     };
-    let refusal = match (allowed, door) {
-        (LiveFeed::Off, _) => "The live feed is off: set live_feed = \"loopback\" to watch it",
-        (LiveFeed::Anywhere, _) | (LiveFeed::Loopback, Door::Socket) => return Ok(()),
-        (LiveFeed::Loopback, Door::Token) if here => return Ok(()),
-        (LiveFeed::Loopback, Door::Token) => {
+    let refusal = match (allowed, auth) {
+        (LiveFeedAccess::Off, _) => {
+            "The live feed is off: set live_feed = \"loopback\" to watch it"
+        }
+        (LiveFeedAccess::Anywhere, _) | (LiveFeedAccess::Loopback, AdminAuth::Socket) => {
+            return Ok(());
+        }
+        (LiveFeedAccess::Loopback, AdminAuth::Token) if here => return Ok(()),
+        (LiveFeedAccess::Loopback, AdminAuth::Token) => {
             "The live feed is shown to this machine alone: come through a tunnel (ssh -L), or set live_feed = \"anywhere\""
         }
     };
@@ -53,29 +61,32 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_machine_itself_by_default() {
-        let token = Door::Token;
+    fn loopback_only_by_default() {
+        let token = AdminAuth::Token;
         let rows = [
-            (LiveFeed::Loopback, "127.0.0.1", true),
-            (LiveFeed::Loopback, "127.3.2.1", true),
-            (LiveFeed::Loopback, "::1", true),
-            (LiveFeed::Loopback, "10.0.0.1", false),
-            (LiveFeed::Loopback, "2001:db8::1", false),
-            (LiveFeed::Anywhere, "10.0.0.1", true),
-            (LiveFeed::Off, "127.0.0.1", false),
+            (LiveFeedAccess::Loopback, "127.0.0.1", true),
+            (LiveFeedAccess::Loopback, "127.3.2.1", true),
+            (LiveFeedAccess::Loopback, "::1", true),
+            (LiveFeedAccess::Loopback, "10.0.0.1", false),
+            (LiveFeedAccess::Loopback, "2001:db8::1", false),
+            (LiveFeedAccess::Anywhere, "10.0.0.1", true),
+            (LiveFeedAccess::Off, "127.0.0.1", false),
         ];
         for (allowed, peer, wanted) in rows {
             let peer = Some(Remote::Address(peer.parse().unwrap()));
-            assert_eq!(check_place(allowed, &token, peer).is_ok(), wanted, "{allowed:?} {peer:?}");
+            assert_eq!(check_remote(allowed, &token, peer).is_ok(), wanted, "{allowed:?} {peer:?}");
         }
-        assert!(check_place(LiveFeed::Loopback, &token, Some(Remote::Local)).is_ok());
-        assert!(check_place(LiveFeed::Loopback, &token, None).is_err(), "nobody knows from where");
-        assert!(check_place(LiveFeed::Loopback, &Door::Socket, None).is_ok());
-        assert!(check_place(LiveFeed::Off, &Door::Socket, None).is_err());
+        assert!(check_remote(LiveFeedAccess::Loopback, &token, Some(Remote::Local)).is_ok());
+        assert!(
+            check_remote(LiveFeedAccess::Loopback, &token, None).is_err(),
+            "nobody knows from where"
+        );
+        assert!(check_remote(LiveFeedAccess::Loopback, &AdminAuth::Socket, None).is_ok());
+        assert!(check_remote(LiveFeedAccess::Off, &AdminAuth::Socket, None).is_err());
     }
 
     #[test]
-    fn pages_of_this_host_alone() {
+    fn only_pages_of_this_host_may_watch() {
         for (origin, wanted) in [
             (None, true),
             (Some("http://localhost:9000"), true),

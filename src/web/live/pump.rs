@@ -5,23 +5,23 @@ use std::{cell::Cell, time::Duration};
 use actix_rt::time::{interval, sleep, timeout};
 use actix_ws::{CloseCode, CloseReason, Closed, Message, MessageStream, Session};
 
-use crate::live::{End, Next, Watching};
+use crate::live::{NextEntry, WatchEnd, WatchGuard};
 
-const PING: Duration = Duration::from_secs(20);
+const PING_INTERVAL: Duration = Duration::from_secs(20);
 /// Unanswered pings after which the watcher counts as gone.
-const UNANSWERED: u32 = 2;
+const MAX_UNANSWERED_PINGS: u32 = 2;
 /// Time limit for the rest of the queue, and again for the peer's close frame.
 const CLOSE_DEADLINE: Duration = Duration::from_secs(2);
 
-enum Over {
-    Ended(End),
+enum WatchOutcome {
+    Ended(WatchEnd),
     /// The peer has left, or was silent for too long.
     Gone(&'static str),
 }
 
 /// Runs until the watcher is gone; returns the reason.
 pub async fn run(
-    watching: Watching,
+    watching: WatchGuard,
     session: Session,
     mut messages: MessageStream,
 ) -> &'static str {
@@ -32,20 +32,24 @@ pub async fn run(
     };
     let over = tokio::select! {
         over = send(&watching, session.clone(), &unanswered) => over,
-        () = hear(&mut messages, session.clone(), &unanswered) => Over::Gone("left"),
-        () = patience => Over::Ended(End::TooSlow),
+        () = receive(&mut messages, session.clone(), &unanswered) => WatchOutcome::Gone("left"),
+        () = patience => WatchOutcome::Ended(WatchEnd::TooSlow),
     };
     // Later facts are not queued for this watcher.
     drop(watching);
     let (reason, close) = match over {
-        Over::Ended(End::TooSlow) => ("too_slow", close_frame(CloseCode::Other(4100), TOO_SLOW)),
-        Over::Ended(End::Server) => ("server", close_frame(CloseCode::Away, SERVER_ENDS)),
-        Over::Gone(reason) => (reason, close_frame(CloseCode::Normal, "")),
+        WatchOutcome::Ended(WatchEnd::TooSlow) => {
+            ("too_slow", close_frame(CloseCode::Other(4100), TOO_SLOW))
+        }
+        WatchOutcome::Ended(WatchEnd::Server) => {
+            ("server", close_frame(CloseCode::Away, SERVER_ENDS))
+        }
+        WatchOutcome::Gone(reason) => (reason, close_frame(CloseCode::Normal, "")),
     };
-    let said = timeout(CLOSE_DEADLINE, session.clone().close(Some(close))).await;
-    if said.is_ok() {
+    let closed = timeout(CLOSE_DEADLINE, session.clone().close(Some(close))).await;
+    if closed.is_ok() {
         let unanswered = Cell::new(0);
-        let _ = timeout(CLOSE_DEADLINE, hear(&mut messages, session, &unanswered)).await;
+        let _ = timeout(CLOSE_DEADLINE, receive(&mut messages, session, &unanswered)).await;
     }
     reason
 }
@@ -58,31 +62,31 @@ fn close_frame(code: CloseCode, says: &str) -> CloseReason {
     CloseReason { code, description: (!says.is_empty()).then(|| says.to_owned()) }
 }
 
-async fn send(watching: &Watching, mut session: Session, unanswered: &Cell<u32>) -> Over {
-    let mut ticks = interval(PING);
+async fn send(watching: &WatchGuard, mut session: Session, unanswered: &Cell<u32>) -> WatchOutcome {
+    let mut ticks = interval(PING_INTERVAL);
     // The first tick is immediate.
     ticks.tick().await;
     loop {
         let sent: Result<(), Closed> = tokio::select! {
             next = watching.next() => match next {
-                Next::Entry(line) => session.text(line).await,
-                Next::End(end) => return Over::Ended(end),
+                NextEntry::Entry(line) => session.text(line).await,
+                NextEntry::End(end) => return WatchOutcome::Ended(end),
             },
             _ = ticks.tick() => {
-                if unanswered.replace(unanswered.get() + 1) >= UNANSWERED {
-                    return Over::Gone("silent");
+                if unanswered.replace(unanswered.get() + 1) >= MAX_UNANSWERED_PINGS {
+                    return WatchOutcome::Gone("silent");
                 }
                 session.ping(b"").await
             }
         };
         if sent.is_err() {
-            return Over::Gone("left");
+            return WatchOutcome::Gone("left");
         }
     }
 }
 
 /// Reads until the peer closes, and ignores other messages.
-async fn hear(messages: &mut MessageStream, mut session: Session, unanswered: &Cell<u32>) {
+async fn receive(messages: &mut MessageStream, mut session: Session, unanswered: &Cell<u32>) {
     while let Some(Ok(message)) = messages.recv().await {
         unanswered.set(0);
         match message {

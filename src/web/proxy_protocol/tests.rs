@@ -3,11 +3,11 @@ use proptest::prelude::*;
 use super::*;
 
 /// The result for these bytes, and the number of bytes left.
-fn read_of(bytes: &[u8]) -> (Result<Said, String>, usize) {
+fn read_of(bytes: &[u8]) -> (Result<ProxyHeader, String>, usize) {
     let mut rest = bytes;
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
-    let said = runtime.block_on(read(&mut rest));
-    (said.map_err(|error| error.to_string()), rest.len())
+    let content = runtime.block_on(read(&mut rest));
+    (content.map_err(|error| error.to_string()), rest.len())
 }
 
 fn v2(command: u8, family: u8, body: &[u8]) -> Vec<u8> {
@@ -18,8 +18,8 @@ fn v2(command: u8, family: u8, body: &[u8]) -> Vec<u8> {
     header
 }
 
-fn client(address: &str) -> Said {
-    Said::Client(address.parse().expect("an address"))
+fn client(address: &str) -> ProxyHeader {
+    ProxyHeader::Client(address.parse().expect("an address"))
 }
 
 fn inet(address: &str) -> Vec<u8> {
@@ -32,33 +32,33 @@ fn inet(address: &str) -> Vec<u8> {
 }
 
 #[test]
-fn every_form_of_a_header() {
+fn every_header_form_is_read() {
     let (v4, v6) = (inet("203.0.113.7"), inet("2001:db8::7"));
     let with_more = [&v4[..], &[0x04, 0, 3, 1, 2, 3, 0x20, 0, 1, 9]].concat();
-    for (header, said) in [
+    for (header, content) in [
         (b"PROXY TCP4 203.0.113.7 10.0.0.1 56324 443\r\n".to_vec(), client("203.0.113.7")),
         (b"PROXY TCP4 1.1.1.1 1.1.1.1 1 1\r\n".to_vec(), client("1.1.1.1")),
         (b"PROXY TCP6 2001:db8::7 2001:db8::1 56324 443\r\n".to_vec(), client("2001:db8::7")),
         (b"PROXY TCP6 ::ffff:203.0.113.7 ::1 56324 443\r\n".to_vec(), client("203.0.113.7")),
-        (b"PROXY UNKNOWN\r\n".to_vec(), Said::Nobody),
-        (b"PROXY UNKNOWN ffff::1 ffff::2 65535 65535\r\n".to_vec(), Said::Nobody),
+        (b"PROXY UNKNOWN\r\n".to_vec(), ProxyHeader::Unspecified),
+        (b"PROXY UNKNOWN ffff::1 ffff::2 65535 65535\r\n".to_vec(), ProxyHeader::Unspecified),
         (v2(1, 0x11, &v4), client("203.0.113.7")),
         (v2(1, 0x11, &with_more), client("203.0.113.7")),
         (v2(1, 0x21, &v6), client("2001:db8::7")),
-        (v2(0, 0x00, b""), Said::Nobody),
-        (v2(0, 0x11, &v4), Said::Nobody),
-        (v2(1, 0x00, b""), Said::Nobody),
-        (v2(1, 0x00, b"\x04\0\x01x"), Said::Nobody),
-        (v2(1, 0x31, &[b'/'; 216]), Said::Nobody),
-        (v2(1, 0x11, &[&v4[..], &[0; V2_LONGEST - 12]].concat()), client("203.0.113.7")),
+        (v2(0, 0x00, b""), ProxyHeader::Unspecified),
+        (v2(0, 0x11, &v4), ProxyHeader::Unspecified),
+        (v2(1, 0x00, b""), ProxyHeader::Unspecified),
+        (v2(1, 0x00, b"\x04\0\x01x"), ProxyHeader::Unspecified),
+        (v2(1, 0x31, &[b'/'; 216]), ProxyHeader::Unspecified),
+        (v2(1, 0x11, &[&v4[..], &[0; V2_MAX_BYTES - 12]].concat()), client("203.0.113.7")),
     ] {
         let behind = [&header[..], b"GET / HTTP/1.1\r\n"].concat();
-        assert_eq!(read_of(&behind), (Ok(said), 16), "{:?}", String::from_utf8_lossy(&header));
+        assert_eq!(read_of(&behind), (Ok(content), 16), "{:?}", String::from_utf8_lossy(&header));
     }
 }
 
 #[test]
-fn what_is_no_header_is_refused() {
+fn invalid_headers_are_refused() {
     let v4 = inet("203.0.113.7");
     let mut version_3 = v2(1, 0x11, &v4);
     version_3[12] = 0x31;
@@ -66,38 +66,38 @@ fn what_is_no_header_is_refused() {
         (b"GET /app/key HTTP/1.1\r\n\r\n".to_vec(), Malformed::Missing),
         (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\xd3".to_vec(), Malformed::Missing),
         (b"proxy tcp4 1.1.1.1 1.1.1.1 1 1\r\n".to_vec(), Malformed::Missing),
-        (b"PROXY TCP4 203.0.113.7 10.0.0.1 56324\r\nG".to_vec(), Malformed::Rubbish),
-        (b"PROXY TCP4 203.0.113.7 10.0.0.1 99999 443\r\n".to_vec(), Malformed::Rubbish),
-        (b"PROXY TCP4 203.0.113.7 10.0.0.1 1 1 1\r\n".to_vec(), Malformed::Rubbish),
-        (b"PROXY TCP4 2001:db8::7 2001:db8::1 1 1\r\n".to_vec(), Malformed::Rubbish),
-        (b"PROXY TCP6 203.0.113.7 10.0.0.1 1 1 \r\n".to_vec(), Malformed::Rubbish),
-        (b"PROXY TCP4 a.example 10.0.0.1 1 1\r\n".to_vec(), Malformed::Rubbish),
-        (b"PROXY UDP4 1.1.1.1 1.1.1.1 1 1\r\n".to_vec(), Malformed::Rubbish),
-        (b"PROXY TCP4\nGET /".to_vec(), Malformed::Rubbish),
+        (b"PROXY TCP4 203.0.113.7 10.0.0.1 56324\r\nG".to_vec(), Malformed::Unreadable),
+        (b"PROXY TCP4 203.0.113.7 10.0.0.1 99999 443\r\n".to_vec(), Malformed::Unreadable),
+        (b"PROXY TCP4 203.0.113.7 10.0.0.1 1 1 1\r\n".to_vec(), Malformed::Unreadable),
+        (b"PROXY TCP4 2001:db8::7 2001:db8::1 1 1\r\n".to_vec(), Malformed::Unreadable),
+        (b"PROXY TCP6 203.0.113.7 10.0.0.1 1 1 \r\n".to_vec(), Malformed::Unreadable),
+        (b"PROXY TCP4 a.example 10.0.0.1 1 1\r\n".to_vec(), Malformed::Unreadable),
+        (b"PROXY UDP4 1.1.1.1 1.1.1.1 1 1\r\n".to_vec(), Malformed::Unreadable),
+        (b"PROXY TCP4\nGET /".to_vec(), Malformed::Unreadable),
         ([b"PROXY UNKNOWN ", &[b'x'; 200][..]].concat(), Malformed::TooLong),
         ([b"PROXY TCP4 ", &[b' '; 200][..]].concat(), Malformed::TooLong),
         (version_3, Malformed::Version),
-        (v2(2, 0x11, &v4), Malformed::Rubbish),
-        (v2(1, 0x12, &v4), Malformed::Rubbish),
-        (v2(1, 0x41, &v4), Malformed::Rubbish),
-        (v2(1, 0x11, &v4[1..]), Malformed::Rubbish),
-        (v2(1, 0x21, &v4), Malformed::Rubbish),
-        (v2(1, 0x31, &[0; 215]), Malformed::Rubbish),
-        (v2(1, 0x11, &[0; V2_LONGEST + 1]), Malformed::TooLong),
+        (v2(2, 0x11, &v4), Malformed::Unreadable),
+        (v2(1, 0x12, &v4), Malformed::Unreadable),
+        (v2(1, 0x41, &v4), Malformed::Unreadable),
+        (v2(1, 0x11, &v4[1..]), Malformed::Unreadable),
+        (v2(1, 0x21, &v4), Malformed::Unreadable),
+        (v2(1, 0x31, &[0; 215]), Malformed::Unreadable),
+        (v2(1, 0x11, &[0; V2_MAX_BYTES + 1]), Malformed::TooLong),
     ] {
-        let (said, _) = read_of(&bytes);
-        assert_eq!(said, Err(expected.to_string()), "{:?}", String::from_utf8_lossy(&bytes));
+        let (content, _) = read_of(&bytes);
+        assert_eq!(content, Err(expected.to_string()), "{:?}", String::from_utf8_lossy(&bytes));
     }
 }
 
 #[test]
-fn a_line_may_be_as_long_as_the_longest_address_makes_it() {
+fn the_longest_line_is_accepted() {
     let address = "ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255";
     let fill = |n| format!("PROXY UNKNOWN {}\r\n", "x".repeat(n)).into_bytes();
-    let longest = fill(V1_LONGEST - 16);
-    assert_eq!(longest.len(), V1_LONGEST);
-    assert_eq!(read_of(&longest), (Ok(Said::Nobody), 0));
-    assert_eq!(read_of(&fill(V1_LONGEST - 15)).0, Err(Malformed::TooLong.to_string()));
+    let longest = fill(V1_MAX_BYTES - 16);
+    assert_eq!(longest.len(), V1_MAX_BYTES);
+    assert_eq!(read_of(&longest), (Ok(ProxyHeader::Unspecified), 0));
+    assert_eq!(read_of(&fill(V1_MAX_BYTES - 15)).0, Err(Malformed::TooLong.to_string()));
     let line = format!("PROXY TCP6 {address} ::1 65535 65535\r\n");
     assert_eq!(read_of(line.as_bytes()).1, 0);
 }
@@ -121,14 +121,14 @@ fn nearly() -> impl Strategy<Value = Vec<u8>> {
 
 proptest! {
     #[test]
-    fn no_bytes_are_too_much_for_it(bytes in nearly()) {
-        let (said, left) = read_of(&bytes);
+    fn reading_is_bounded_for_arbitrary_bytes(bytes in nearly()) {
+        let (content, left) = read_of(&bytes);
         let taken = bytes.len() - left;
-        prop_assert!(taken <= V2_FIXED + V2_LONGEST);
+        prop_assert!(taken <= V2_HEADER_BYTES + V2_MAX_BYTES);
         if !bytes.starts_with(SIGNATURE) {
-            prop_assert!(taken <= V1_LONGEST);
+            prop_assert!(taken <= V1_MAX_BYTES);
         }
-        if let (Ok(_), true) = (said, bytes.starts_with(V1_BEGINS)) {
+        if let (Ok(_), true) = (content, bytes.starts_with(V1_PREFIX)) {
             // The line alone, without the bytes after it.
             prop_assert!(bytes[..taken].ends_with(b"\r\n"));
             prop_assert!(!bytes[..taken - 2].contains(&b'\n'));
@@ -136,7 +136,7 @@ proptest! {
     }
 
     #[test]
-    fn what_stands_behind_a_header_is_left(
+    fn bytes_after_a_header_are_left_unread(
         from: std::net::IpAddr, to: [u8; 16], ports: [u16; 2], text: bool,
         more in prop::collection::vec(any::<u8>(), 0..200),
         behind in prop::collection::vec(any::<u8>(), 0..50),
@@ -158,8 +158,8 @@ proptest! {
                 v2(1, if kind == 4 { 0x11 } else { 0x21 }, &body)
             }
         };
-        let (said, left) = read_of(&[&header[..], &behind].concat());
-        prop_assert_eq!(said, Ok(Said::Client(from.to_canonical())));
+        let (content, left) = read_of(&[&header[..], &behind].concat());
+        prop_assert_eq!(content, Ok(ProxyHeader::Client(from.to_canonical())));
         prop_assert_eq!(left, behind.len());
     }
 }

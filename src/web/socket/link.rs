@@ -14,12 +14,12 @@ use bytes::Bytes;
 
 use crate::{
     hub::{
-        granted::Ended,
+        authorization_cache::EndReason,
         outbox::{CLOSE_DEADLINE, Outbox},
         shard::{Shard, Socket},
     },
     protocol::{code::Close, server::answer},
-    web::{Settings, transport::Transport},
+    web::{ServerSettings, transport::Transport},
 };
 
 /// The reason for not reading.
@@ -37,7 +37,7 @@ pub(super) struct Link<T> {
     pub(super) outbox: Outbox,
     pub(super) shard: Rc<Shard>,
     /// The settings at the start of the connection: the client knows some of them.
-    pub(super) settings: Arc<Settings>,
+    pub(super) settings: Arc<ServerSettings>,
     /// The waker of the connection's task.
     pub(super) waker: RefCell<Option<Waker>>,
     /// This socket's part of the shard's gauge of outbox bytes.
@@ -49,22 +49,22 @@ pub(super) struct Link<T> {
     /// Start of the time in which the peer took none of its waiting bytes.
     stalled_since: Cell<Option<Instant>>,
     /// What its task holds, in bytes: frames that have begun, and its session.
-    pub(super) held: Cell<usize>,
+    pub(super) held_bytes: Cell<usize>,
     /// What the shard remembers of its authorizations, in bytes.
     authorizations: Cell<usize>,
-    pub(super) heard: Cell<Instant>,
+    pub(super) last_received: Cell<Instant>,
     pub(super) ping_sent: Cell<Option<Instant>>,
     close_since: Cell<Option<Instant>>,
     pub(super) authorize_until: Cell<Option<Instant>>,
     /// Channels to leave, because access to them was revoked.
-    pub(super) revoked: RefCell<Vec<(Arc<str>, Ended)>>,
+    pub(super) revoked: RefCell<Vec<(Arc<str>, EndReason)>>,
 }
 
 impl<T: Transport> Link<T> {
     pub(super) fn new(
         io: T,
         outbox: Outbox,
-        worker: (Rc<Shard>, Arc<Settings>),
+        worker: (Rc<Shard>, Arc<ServerSettings>),
         now: Instant,
     ) -> Self {
         let (shard, settings) = worker;
@@ -79,9 +79,9 @@ impl<T: Transport> Link<T> {
             blocked: Cell::new(false),
             pause: Cell::new(Pause::No),
             stalled_since: Cell::new(None),
-            held: Cell::new(0),
+            held_bytes: Cell::new(0),
             authorizations: Cell::new(0),
-            heard: Cell::new(now),
+            last_received: Cell::new(now),
             ping_sent: Cell::new(None),
             close_since: Cell::new(None),
             authorize_until: Cell::new(None),
@@ -96,7 +96,7 @@ impl<T: Transport> Link<T> {
             [frame] => Pin::new(&mut *io).poll_write(cx, frame),
             frames => Pin::new(&mut *io).poll_write_vectored(cx, frames),
         });
-        self.note_waiting();
+        self.update_outbox_gauge();
         // TLS may still hold written bytes: only a flush sends all of them.
         let sent = match written {
             Poll::Ready(Ok(())) => Pin::new(&mut *io).poll_flush(cx),
@@ -112,7 +112,7 @@ impl<T: Transport> Link<T> {
 
     /// True if reading must wait for the peer to read first. A closing connection is always read,
     /// for the peer's close frame.
-    pub(super) fn waits(&self, cx: &mut Context<'_>) -> bool {
+    pub(super) fn must_wait(&self, cx: &mut Context<'_>) -> bool {
         self.pause.set(Pause::No);
         if self.outbox.is_closing() {
             return false;
@@ -142,7 +142,7 @@ impl<T: Transport> Link<T> {
         now.duration_since(since) >= self.settings.stalled
     }
 
-    fn note_waiting(&self) {
+    fn update_outbox_gauge(&self) {
         let waiting = self.outbox.queued_bytes();
         let before = self.waiting.replace(waiting);
         if waiting != before {
@@ -182,7 +182,7 @@ impl<T: Transport> Socket for Link<T> {
         let Some(waker) = &*waker else { return };
         self.outbox.clear_dirty();
         if self.blocked.get() {
-            self.note_waiting();
+            self.update_outbox_gauge();
         } else if let Poll::Ready(Err(_)) = self.write(&mut Context::from_waker(waker)) {
             self.broken.set(true);
         }
@@ -213,7 +213,7 @@ impl<T: Transport> Socket for Link<T> {
             Poll::Pending => {
                 self.blocked.set(true);
                 self.outbox.push(frame.clone());
-                self.note_waiting();
+                self.update_outbox_gauge();
             }
             Poll::Ready(Err(_)) => {
                 self.broken.set(true);
@@ -251,7 +251,9 @@ impl<T: Transport> Socket for Link<T> {
                 self.close(Close::PongNotReceived);
             }
             Some(_) => {}
-            None if now.duration_since(self.heard.get()) >= self.settings.activity_timeout => {
+            None if now.duration_since(self.last_received.get())
+                >= self.settings.activity_timeout =>
+            {
                 self.outbox.push(answer::ping());
                 self.ping_sent.set(Some(now));
                 self.flush();
@@ -261,7 +263,7 @@ impl<T: Transport> Socket for Link<T> {
     }
 
     fn weight(&self) -> usize {
-        self.outbox.charged() + self.held.get() + self.authorizations.get()
+        self.outbox.charged() + self.held_bytes.get() + self.authorizations.get()
     }
 
     fn charge_authorizations(&self, bytes: usize) {
@@ -275,7 +277,7 @@ impl<T: Transport> Socket for Link<T> {
         }
     }
 
-    fn revoke(&self, channel: Arc<str>, why: Ended) {
+    fn revoke(&self, channel: Arc<str>, why: EndReason) {
         self.revoked.borrow_mut().push((channel, why));
         self.wake();
     }

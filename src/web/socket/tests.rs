@@ -6,7 +6,7 @@ use super::*;
 use crate::{
     hub::{Hub, shard::Shard},
     web::{
-        Settings,
+        ServerSettings,
         remote::{HasRemote, Remote},
     },
 };
@@ -70,11 +70,11 @@ impl HasRemote for Holding {
 }
 
 impl Transport for Holding {
-    const SAYS_ITS_END: bool = true;
+    const HAS_CLOSE_NOTIFY: bool = true;
 }
 
 fn link() -> Link<Holding> {
-    let settings = Settings {
+    let settings = ServerSettings {
         path_prefix: String::new(),
         strict_protocol: false,
         activity_timeout: Duration::from_secs(1),
@@ -90,7 +90,7 @@ fn link() -> Link<Holding> {
         keep_alive: Duration::from_secs(1),
         body_timeout: Duration::from_secs(1),
         admin_token: None,
-        live_feed: crate::web::LiveFeed::default(),
+        live_feed: crate::web::LiveFeedAccess::default(),
         ops_hosts: Default::default(),
     };
     let shard = Shard::new(Hub::new(1, 1000, 1000));
@@ -101,7 +101,7 @@ fn link() -> Link<Holding> {
 }
 
 #[test]
-fn what_the_transport_holds_is_not_sent_and_holds_back_what_follows() {
+fn bytes_held_by_the_transport_count_as_unsent() {
     let link = link();
     let mut cx = Context::from_waker(Waker::noop());
     link.send(Bytes::from_static(b"abcdef"));

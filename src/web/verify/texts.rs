@@ -79,7 +79,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn parameters_as_they_are_signed() {
+    fn parameters_are_normalized_for_signing() {
         for (query, plain, joined) in [
             ("b=2&a=1&auth_signature=x", "a=1&b=2", "a=1&b=2"),
             ("Name=Something%20else&a=+", "a= &name=Something else", "a= &name=Something else"),
@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn no_text_is_tried_twice() {
+    fn each_text_is_tried_once() {
         for (path, prefix, query, count) in [
             ("/apps/it/events", "", "auth_key=k", 1),
             ("/apps/it/events", "/pusher", "auth_key=k&b=%2F", 1),

@@ -32,12 +32,12 @@ fn send(letters: &DeadLetters, wanted: fn(u64) -> bool) -> Vec<u64> {
         sent.extend(send.then_some(letter.id.0));
         send
     };
-    letters.send_again(each).unwrap();
+    letters.replay_each(each).unwrap();
     sent
 }
 
 #[test]
-fn letters_stay_until_they_are_delivered() {
+fn letters_stay_until_delivered() {
     let path = path("stay");
     let letters = DeadLetters::open(Some(path.clone())).unwrap();
     assert!(!path.exists());
@@ -68,20 +68,20 @@ fn letters_stay_until_they_are_delivered() {
 }
 
 #[test]
-fn a_letter_is_under_way_once() {
+fn letter_is_sent_once_at_a_time() {
     let path = path("once");
     let letters = DeadLetters::open(Some(path.clone())).unwrap();
     letters.write("then", &[new("{}"), new("{}")]).unwrap();
     assert_eq!(send(&letters, |id| id == 1), [1]);
     assert_eq!(send(&letters, |_| true), [2]);
     assert!(send(&letters, |_| true).is_empty());
-    letters.kept(&[LetterId(1)]);
+    letters.release(&[LetterId(1)]);
     assert_eq!(send(&letters, |_| true), [1]);
     std::fs::remove_file(&path).unwrap();
 }
 
 #[test]
-fn a_full_disk_is_an_error_and_counts_nothing() {
+fn full_disk_is_an_error_and_not_counted() {
     let path = path("full");
     let letters = DeadLetters::open(Some(path.clone())).unwrap();
     symlink("/dev/full", &path).unwrap();
@@ -94,7 +94,7 @@ fn a_full_disk_is_an_error_and_counts_nothing() {
 }
 
 #[test]
-fn a_file_that_is_deleted_or_replaced_is_noticed() {
+fn deleted_or_replaced_file_is_noticed() {
     let path = path("deleted");
     let letters = DeadLetters::open(Some(path.clone())).unwrap();
     letters.write("then", &[new("1"), new("2"), new("3")]).unwrap();
@@ -121,7 +121,7 @@ fn a_file_that_is_deleted_or_replaced_is_noticed() {
 }
 
 #[test]
-fn discarded_letters_go_and_those_under_way_stay() {
+fn discard_removes_letters_and_keeps_those_in_flight() {
     let path = path("discard");
     let letters = DeadLetters::open(Some(path.clone())).unwrap();
     letters.write("then", &["1", "2", "3", "4"].map(new)).unwrap();
@@ -154,7 +154,7 @@ fn bytes_read() -> u64 {
 
 #[test]
 #[cfg(target_os = "linux")]
-fn a_large_file_is_read_in_the_background_and_listed_without_the_writers_lock() {
+fn large_file_is_read_in_the_background_and_listed_without_the_lock() {
     const LETTERS: u64 = 20_000;
     let path = path("large");
     let event = format!("\"{}\"", "x".repeat(900));
@@ -200,7 +200,7 @@ fn a_large_file_is_read_in_the_background_and_listed_without_the_writers_lock() 
 }
 
 #[test]
-fn letters_are_counted_by_endpoint_and_again_after_a_restart() {
+fn letters_are_counted_by_endpoint_and_recounted_after_a_restart() {
     let path = path("waiting");
     let letters = DeadLetters::open(Some(path.clone())).unwrap();
     let other = |event| NewLetter { endpoint: "https://b.example/", ..new(event) };

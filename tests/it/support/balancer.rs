@@ -8,7 +8,9 @@ use tokio::net::UnixStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::http::HeaderValue;
 
-use super::{APP, Client, Hangup, Line, Raw, TestServer, Wire, within};
+use super::{
+    APP, BoxedStream, Client, DisconnectGuard, HttpConnection, RawSocket, TestServer, within,
+};
 
 /// A header of version 1.
 pub fn proxy_line(client: &str) -> Vec<u8> {
@@ -37,29 +39,29 @@ pub fn proxy_v2_of(command: u8, family: u8, body: &[u8]) -> Vec<u8> {
 }
 
 /// A connection that starts with these bytes, followed by TLS if the server uses it.
-pub async fn behind(server: &TestServer, header: &[u8]) -> (Wire, Hangup) {
+pub async fn behind(server: &TestServer, header: &[u8]) -> (BoxedStream, DisconnectGuard) {
     let (mut stream, line) = server.dial_tcp();
     within("a header", stream.write_all(header)).await.expect("the server reads");
     (server.wire(stream).await, line)
 }
 
-pub async fn raw_behind(server: &TestServer, header: &[u8]) -> Raw {
+pub async fn raw_behind(server: &TestServer, header: &[u8]) -> RawSocket {
     let (wire, line) = behind(server, header).await;
-    Raw::over(wire, line)
+    RawSocket::over(wire, line)
 }
 
-pub async fn line_behind(server: &TestServer, header: &[u8]) -> (Line, Hangup) {
+pub async fn line_behind(server: &TestServer, header: &[u8]) -> (HttpConnection, DisconnectGuard) {
     let (wire, line) = behind(server, header).await;
-    (Line::over(wire), line)
+    (HttpConnection::over(wire), line)
 }
 
-pub async fn file_wire(path: &Path) -> Wire {
+pub async fn file_wire(path: &Path) -> BoxedStream {
     let stream = within("connecting", UnixStream::connect(path)).await;
     Box::new(stream.unwrap_or_else(|err| panic!("{}: {err}", path.display())))
 }
 
-pub async fn file_line(path: &Path) -> Line {
-    Line::over(file_wire(path).await)
+pub async fn file_line(path: &Path) -> HttpConnection {
+    HttpConnection::over(file_wire(path).await)
 }
 
 /// A client of [`APP`] on the Unix socket at this path, with its handshake done.
@@ -75,5 +77,5 @@ pub async fn file_dial(path: &Path, headers: &[(&'static str, &str)]) -> Client 
     for (name, value) in headers {
         request.headers_mut().append(*name, HeaderValue::from_str(value).expect("a value"));
     }
-    Client::over(file_wire(path).await, Hangup::none(), APP, request).await
+    Client::over(file_wire(path).await, DisconnectGuard::none(), APP, request).await
 }

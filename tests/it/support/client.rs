@@ -13,7 +13,7 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 /// A request for a WebSocket.
 pub type Upgrade = tokio_tungstenite::tungstenite::http::Request<()>;
 
-use super::{App, Hangup, TestServer, Wire, percent, within};
+use super::{App, BoxedStream, DisconnectGuard, TestServer, percent, within};
 
 /// A text frame from the server, or the end with code and reason.
 #[derive(Debug)]
@@ -23,8 +23,8 @@ pub enum Incoming {
 }
 
 pub struct Client {
-    socket: WebSocketStream<Wire>,
-    _line: Hangup,
+    socket: WebSocketStream<BoxedStream>,
+    _line: DisconnectGuard,
     pub app: App,
     /// `pusher` or `jetsocket`: the prefix of protocol events.
     pub dialect: &'static str,
@@ -61,7 +61,12 @@ impl Client {
     }
 
     /// Upgrades an open connection.
-    pub async fn over(stream: Wire, line: Hangup, app: App, request: Upgrade) -> Self {
+    pub async fn over(
+        stream: BoxedStream,
+        line: DisconnectGuard,
+        app: App,
+        request: Upgrade,
+    ) -> Self {
         let path = request.uri().path().to_owned();
         let upgrade =
             within(format!("upgrade of {path}"), tokio_tungstenite::client_async(request, stream))
@@ -214,7 +219,7 @@ impl Client {
     }
 
     /// Sends a subscribe frame with the signature the channel needs.
-    pub async fn ask(&mut self, channel: &str) {
+    pub async fn send_subscribe(&mut self, channel: &str) {
         let auth =
             if channel.starts_with("private-") { self.auth(channel, None) } else { String::new() };
         self.send(
@@ -234,7 +239,7 @@ impl Client {
     }
 
     pub async fn subscribe(&mut self, channel: &str) {
-        self.ask(channel).await;
+        self.send_subscribe(channel).await;
         self.expect_subscribed(channel).await;
     }
 
@@ -243,7 +248,7 @@ impl Client {
     }
 
     /// Sends a signed presence subscribe frame with this channel data.
-    pub async fn ask_presence(&mut self, channel: &str, channel_data: &str) {
+    pub async fn send_presence_subscribe(&mut self, channel: &str, channel_data: &str) {
         let auth = self.auth(channel, Some(channel_data));
         let data = json!({"channel": channel, "auth": auth, "channel_data": channel_data});
         self.send(&json!({"event": self.event("subscribe"), "data": data})).await;
@@ -251,7 +256,7 @@ impl Client {
 
     /// Joins a presence channel and returns the `presence` object of the answer.
     pub async fn join(&mut self, channel: &str, channel_data: &Value) -> Value {
-        self.ask_presence(channel, &channel_data.to_string()).await;
+        self.send_presence_subscribe(channel, &channel_data.to_string()).await;
         self.expect_joined(channel).await
     }
 
@@ -284,12 +289,12 @@ impl Client {
     /// Signs in with this user data; the server echoes it byte for byte.
     pub async fn sign_in(&mut self, user_data: &Value) {
         let text = user_data.to_string();
-        self.ask_sign_in(&text).await;
+        self.send_sign_in(&text).await;
         let data = json!({"user_data": text});
         self.expect(json!({"event": self.event("signin_success"), "data": data})).await;
     }
 
-    pub async fn ask_sign_in(&mut self, user_data: &str) {
+    pub async fn send_sign_in(&mut self, user_data: &str) {
         let auth = self.app.user_auth(&self.socket_id, user_data);
         let data = json!({"auth": auth, "user_data": user_data});
         self.send(&json!({"event": self.event("signin"), "data": data})).await;

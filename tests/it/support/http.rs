@@ -6,7 +6,7 @@ use serde_json::Value;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpStream;
 
-use super::{Wire, within};
+use super::{BoxedStream, within};
 
 #[derive(Clone, Debug)]
 pub struct Request {
@@ -108,17 +108,17 @@ impl Response {
 }
 
 /// A connection for several requests.
-pub struct Line {
-    stream: BufReader<Wire>,
+pub struct HttpConnection {
+    stream: BufReader<BoxedStream>,
 }
 
-impl Line {
+impl HttpConnection {
     pub async fn dial(addr: SocketAddr) -> Self {
         let stream = within("connecting", TcpStream::connect(addr)).await;
         Self::over(Box::new(stream.unwrap_or_else(|err| panic!("{addr}: {err}"))))
     }
 
-    pub fn over(wire: Wire) -> Self {
+    pub fn over(wire: BoxedStream) -> Self {
         Self { stream: BufReader::new(wire) }
     }
 
@@ -136,7 +136,7 @@ impl Line {
         within("an HTTP response", self.read_response(method)).await
     }
 
-    async fn line(&mut self) -> String {
+    async fn read_line(&mut self) -> String {
         let mut line = String::new();
         self.stream.read_line(&mut line).await.expect("a header line");
         assert!(line.ends_with('\n'), "the connection ended inside a response head: {line:?}");
@@ -144,12 +144,12 @@ impl Line {
     }
 
     async fn read_response(&mut self, method: &str) -> Response {
-        let status_line = self.line().await;
+        let status_line = self.read_line().await;
         let status = status_line.split(' ').nth(1).and_then(|code| code.parse().ok());
         let status = status.unwrap_or_else(|| panic!("not a status line: {status_line:?}"));
         let mut headers = Vec::new();
         loop {
-            let line = self.line().await;
+            let line = self.read_line().await;
             if line.is_empty() {
                 break;
             }
@@ -163,12 +163,12 @@ impl Line {
         }
         if response.header("Transfer-Encoding").is_some_and(|v| v.eq_ignore_ascii_case("chunked")) {
             loop {
-                let size = self.line().await;
+                let size = self.read_line().await;
                 let size = usize::from_str_radix(&size, 16).expect("a chunk size");
                 let mut chunk = vec![0; size];
                 self.stream.read_exact(&mut chunk).await.expect("a chunk");
                 response.body.extend_from_slice(&chunk);
-                assert_eq!(self.line().await, "", "a chunk ends with an empty line");
+                assert_eq!(self.read_line().await, "", "a chunk ends with an empty line");
                 if size == 0 {
                     break;
                 }
@@ -185,5 +185,5 @@ impl Line {
 
 /// One request on a connection of its own.
 pub async fn exchange(addr: SocketAddr, request: &Request) -> Response {
-    Line::dial(addr).await.send(request).await
+    HttpConnection::dial(addr).await.send(request).await
 }

@@ -6,16 +6,17 @@ use serde_json::{Value, json};
 use tokio::net::UnixStream;
 
 use super::{
-    APP, App, Client, Line, Request, Response, TestServer, try_open, unbase64, until, within,
+    APP, App, Client, HttpConnection, Request, Response, TestServer, try_open, unbase64, until,
+    within,
 };
 
 /// The admin API on the socket of a state directory, for one app.
-pub struct Admin {
+pub struct AdminClient {
     pub socket: PathBuf,
     pub app: App,
 }
 
-impl Admin {
+impl AdminClient {
     pub fn at(state_dir: &Path) -> Self {
         Self { socket: state_dir.join("admin.sock"), app: APP }
     }
@@ -28,7 +29,7 @@ impl Admin {
     pub async fn send(&self, request: &Request) -> Response {
         let stream = within("connecting", UnixStream::connect(&self.socket)).await;
         let stream = stream.unwrap_or_else(|err| panic!("{}: {err}", self.socket.display()));
-        Line::over(Box::new(stream)).send(request).await
+        HttpConnection::over(Box::new(stream)).send(request).await
     }
 
     pub fn request(&self, method: &str, path: &str) -> Request {
@@ -82,7 +83,7 @@ pub fn id(key: &Value) -> String {
 
 /// A subscriber of one encrypted channel. For an unreadable event it fetches a new authorization
 /// and tries once more.
-pub struct Reader {
+pub struct SealedSubscriber {
     pub client: Client,
     pub channel: String,
     pub user: Option<&'static str>,
@@ -90,15 +91,16 @@ pub struct Reader {
     pub bearer: Option<String>,
     pub secret: [u8; 32],
     /// Authorizations after the first.
-    pub asked: usize,
+    pub auth_requests: usize,
 }
 
-impl Reader {
+impl SealedSubscriber {
     /// Connected and authorized, but not subscribed.
     pub async fn authorized(server: &TestServer, client: Client, channel: &str) -> Self {
         let (channel, secret) = (channel.to_owned(), [0; 32]);
-        let mut reader = Self { client, channel, user: None, bearer: None, secret, asked: 0 };
-        reader.fetch(server).await;
+        let mut reader =
+            Self { client, channel, user: None, bearer: None, secret, auth_requests: 0 };
+        reader.fetch_secret(server).await;
         reader
     }
 
@@ -111,13 +113,13 @@ impl Reader {
     pub async fn join_as(server: &TestServer, channel: &str, user: &'static str) -> Self {
         let (client, secret) = (server.connect().await, [0; 32]);
         let (channel, user) = (channel.to_owned(), Some(user));
-        let mut reader = Self { client, channel, user, bearer: None, secret, asked: 0 };
-        reader.fetch(server).await;
+        let mut reader = Self { client, channel, user, bearer: None, secret, auth_requests: 0 };
+        reader.fetch_secret(server).await;
         reader.client.subscribe(&reader.channel).await;
         reader
     }
 
-    pub async fn ask(&self, server: &TestServer) -> Response {
+    pub async fn request_auth(&self, server: &TestServer) -> Response {
         let user = self.user.map(|user| format!("&user_id={user}")).unwrap_or_default();
         let path = format!("/apps/{}/auth/channel", self.client.app.id);
         let request = Request::new("POST", path);
@@ -131,8 +133,8 @@ impl Reader {
     }
 
     /// Fetches the current secret from the auth endpoint.
-    pub async fn fetch(&mut self, server: &TestServer) {
-        let answer = self.ask(server).await.expect(200, &self.channel);
+    pub async fn fetch_secret(&mut self, server: &TestServer) {
+        let answer = self.request_auth(server).await.expect(200, &self.channel);
         let secret = unbase64(answer["shared_secret"].as_str().expect("a shared secret"));
         self.secret = secret.try_into().expect("32 bytes");
     }
@@ -147,8 +149,8 @@ impl Reader {
             let text = match try_open(&self.secret, data) {
                 Some(text) => text,
                 None => {
-                    self.asked += 1;
-                    self.fetch(server).await;
+                    self.auth_requests += 1;
+                    self.fetch_secret(server).await;
                     match try_open(&self.secret, data) {
                         Some(text) => text,
                         // The channel has a later secret by now: losing an empty event is harmless.

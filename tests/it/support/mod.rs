@@ -34,7 +34,7 @@ pub use self::clock::*;
 pub use self::http::*;
 pub use self::issuer::*;
 pub use self::keys::*;
-pub use self::process::{Launch, Output, Running, Starting, TempDir};
+pub use self::process::{Launch, Output, RunningCommand, StartingServer, TempDir};
 pub use self::raw::*;
 pub use self::receiver::*;
 pub use self::reloading::*;

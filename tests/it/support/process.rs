@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use tokio_rustls::TlsConnector;
 
-use super::{DEADLINE, Pair, TestServer};
+use super::{DEADLINE, TestCertificate, TestServer};
 
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -84,7 +84,7 @@ impl Launch {
         let launch = Self::serve_plain(config);
         // With this variable the whole suite runs over TLS.
         match std::env::var_os("IT_OVER_TLS") {
-            Some(_) => launch.tls(&Pair::new()),
+            Some(_) => launch.tls(&TestCertificate::new()),
             None => launch,
         }
     }
@@ -95,7 +95,7 @@ impl Launch {
     }
 
     /// Adds this certificate and key as the files `cert.pem` and `key.pem`.
-    pub fn tls(mut self, pair: &Pair) -> Self {
+    pub fn tls(mut self, pair: &TestCertificate) -> Self {
         let certificate = self.dir.write("cert.pem", &pair.certificate);
         let key = self.dir.write("key.pem", &pair.key);
         self.tls = Some(pair.connector());
@@ -103,7 +103,7 @@ impl Launch {
     }
 
     /// Trusts this certificate, which the configuration names.
-    pub fn believing(mut self, pair: &Pair) -> Self {
+    pub fn trusting(mut self, pair: &TestCertificate) -> Self {
         self.tls = Some(pair.connector());
         self
     }
@@ -186,10 +186,10 @@ impl Launch {
     }
 
     /// Starts a command that runs until a signal.
-    pub fn keep_running(mut self) -> Running {
+    pub fn keep_running(mut self) -> RunningCommand {
         let mut child = self.command.spawn().expect("the binary starts");
         let (stdout, stderr) = (collect(child.stdout.take()), collect(child.stderr.take()));
-        Running { child, stdout, stderr, _dir: self.dir }
+        RunningCommand { child, stdout, stderr, _dir: self.dir }
     }
 
     /// Starts a server and waits until it prints its addresses.
@@ -198,24 +198,24 @@ impl Launch {
     }
 
     /// Starts a server without waiting.
-    pub fn spawn(mut self) -> Starting {
+    pub fn spawn(mut self) -> StartingServer {
         let mut child = self.command.spawn().expect("the binary starts");
         let output = [collect(child.stdout.take()), collect(child.stderr.take())];
         let wants_ops = self.command.get_args().any(|arg| arg == "--ops-listen");
-        Starting { child, output, wants_ops, dir: self.dir, tls: self.tls }
+        StartingServer { child, output, wants_ops, dir: self.dir, tls: self.tls }
     }
 }
 
 /// A server that does not listen yet.
-pub struct Starting {
+pub struct StartingServer {
     child: Child,
-    output: [Collected; 2],
+    output: [CapturedOutput; 2],
     wants_ops: bool,
     pub dir: TempDir,
     tls: Option<TlsConnector>,
 }
 
-impl Starting {
+impl StartingServer {
     pub fn pid(&self) -> u32 {
         self.child.id()
     }
@@ -258,14 +258,14 @@ impl Starting {
 }
 
 /// A running command other than a server; killed on drop.
-pub struct Running {
+pub struct RunningCommand {
     child: Child,
-    stdout: Collected,
-    stderr: Collected,
+    stdout: CapturedOutput,
+    stderr: CapturedOutput,
     _dir: TempDir,
 }
 
-impl Running {
+impl RunningCommand {
     pub fn stdout(&self) -> String {
         self.stdout.text()
     }
@@ -292,7 +292,7 @@ impl Running {
     }
 }
 
-impl Drop for Running {
+impl Drop for RunningCommand {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
@@ -326,12 +326,12 @@ pub(super) async fn wait(child: &mut Child) -> ExitStatus {
 
 /// All output of a pipe, read by a thread so that the child never blocks; empty if the test reads
 /// the stream itself.
-pub(super) struct Collected {
+pub(super) struct CapturedOutput {
     bytes: Arc<Mutex<Vec<u8>>>,
     pub(super) thread: std::thread::JoinHandle<()>,
 }
 
-fn collect(pipe: Option<impl Read + Send + 'static>) -> Collected {
+fn collect(pipe: Option<impl Read + Send + 'static>) -> CapturedOutput {
     let bytes = Arc::new(Mutex::new(Vec::new()));
     let shared = Arc::clone(&bytes);
     let thread = std::thread::spawn(move || {
@@ -341,10 +341,10 @@ fn collect(pipe: Option<impl Read + Send + 'static>) -> Collected {
             lock(&shared).extend_from_slice(&chunk[..n]);
         }
     });
-    Collected { bytes, thread }
+    CapturedOutput { bytes, thread }
 }
 
-impl Collected {
+impl CapturedOutput {
     pub(super) fn text(&self) -> String {
         String::from_utf8_lossy(&lock(&self.bytes)).into_owned()
     }

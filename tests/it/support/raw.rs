@@ -3,7 +3,7 @@
 use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use super::{TestServer, Wire, inner, within};
+use super::{BoxedStream, TestServer, inner, within};
 
 pub const FIN: u8 = 0x80;
 pub const CONTINUATION: u8 = 0x0;
@@ -80,19 +80,19 @@ pub fn upgrade_request(path: &str, headers: &str) -> Vec<u8> {
 }
 
 /// A TCP connection for arbitrary bytes.
-pub struct Raw {
-    stream: Wire,
+pub struct RawSocket {
+    stream: BoxedStream,
     buffer: Vec<u8>,
-    _line: super::Hangup,
+    _line: super::DisconnectGuard,
 }
 
-impl Raw {
+impl RawSocket {
     pub async fn dial(server: &TestServer) -> Self {
         let (stream, line) = server.dial().await;
         Self::over(stream, line)
     }
 
-    pub fn over(stream: Wire, line: super::Hangup) -> Self {
+    pub fn over(stream: BoxedStream, line: super::DisconnectGuard) -> Self {
         Self { stream, buffer: Vec::new(), _line: line }
     }
 
@@ -209,7 +209,7 @@ impl Raw {
     }
 
     /// Expects an orderly end: with TLS, a connection without close_notify is an error.
-    pub async fn expect_said_end(&mut self) {
+    pub async fn expect_close_notify(&mut self) {
         assert_eq!(self.buffer, b"", "nothing follows a close frame");
         let end = within("the end", self.stream.read(&mut [0; 16])).await;
         assert!(matches!(end, Ok(0)), "{end:?}");

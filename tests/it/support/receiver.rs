@@ -13,7 +13,7 @@ use super::process::lock;
 use super::{App, DEADLINE, hex, hmac_sha256};
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Answer {
+pub enum ReceiverReply {
     Status(u16),
     /// Redirects to another path of the same receiver.
     Redirect,
@@ -28,40 +28,40 @@ pub enum Answer {
 }
 
 #[derive(Clone, Debug)]
-pub struct Hook {
+pub struct WebhookRequest {
     pub path: String,
     pub head: String,
     pub body: Vec<u8>,
 }
 
 struct State {
-    answer: Answer,
-    hooks: Vec<Hook>,
-    at_once: usize,
-    most_at_once: usize,
+    answer: ReceiverReply,
+    requests: Vec<WebhookRequest>,
+    in_flight: usize,
+    max_in_flight: usize,
 }
 
-pub struct Receiver {
+pub struct WebhookReceiver {
     pub addr: SocketAddr,
     state: Arc<Mutex<State>>,
     accepting: JoinHandle<()>,
 }
 
-impl Receiver {
-    pub async fn start(answer: Answer) -> Self {
+impl WebhookReceiver {
+    pub async fn start(answer: ReceiverReply) -> Self {
         Self::at("127.0.0.1:0".parse().expect("an address"), answer).await
     }
 
     /// A free port, for a receiver that starts later.
-    pub async fn nowhere() -> SocketAddr {
+    pub async fn unused_address() -> SocketAddr {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         listener.local_addr().expect("an address")
     }
 
-    pub async fn at(addr: SocketAddr, answer: Answer) -> Self {
+    pub async fn at(addr: SocketAddr, answer: ReceiverReply) -> Self {
         let listener = TcpListener::bind(addr).await.expect("a free port");
         let addr = listener.local_addr().expect("an address");
-        let state = State { answer, hooks: Vec::new(), at_once: 0, most_at_once: 0 };
+        let state = State { answer, requests: Vec::new(), in_flight: 0, max_in_flight: 0 };
         let state = Arc::new(Mutex::new(state));
         let shared = state.clone();
         let accepting = tokio::spawn(async move {
@@ -76,47 +76,48 @@ impl Receiver {
         format!("http://{}{path}", self.addr)
     }
 
-    pub fn answer(&self, answer: Answer) {
+    pub fn answer(&self, answer: ReceiverReply) {
         lock(&self.state).answer = answer;
     }
 
-    pub fn hooks(&self) -> Vec<Hook> {
-        lock(&self.state).hooks.clone()
+    pub fn requests(&self) -> Vec<WebhookRequest> {
+        lock(&self.state).requests.clone()
     }
 
-    pub fn most_at_once(&self) -> usize {
-        lock(&self.state).most_at_once
+    pub fn max_in_flight(&self) -> usize {
+        lock(&self.state).max_in_flight
     }
 
     /// The events of all requests, in the order of arrival.
     pub fn events(&self) -> Vec<Value> {
-        self.hooks().iter().flat_map(Hook::events).collect()
+        self.requests().iter().flat_map(WebhookRequest::events).collect()
     }
 
     /// The events of one channel as `name` or `name value` with a distinguishing value.
-    pub fn told(&self, channel: &str) -> Vec<String> {
+    pub fn events_on(&self, channel: &str) -> Vec<String> {
         let of_channel = |event: &Value| event["channel"] == channel;
-        self.events().iter().filter(|event| of_channel(event)).map(shown).collect()
+        self.events().iter().filter(|event| of_channel(event)).map(summary).collect()
     }
 
-    pub async fn until_told(&self, channel: &str, wanted: &[&str]) {
+    pub async fn until_events(&self, channel: &str, wanted: &[&str]) {
         let end = Instant::now() + DEADLINE;
         loop {
-            let told = self.told(channel);
-            if told == wanted {
+            let events = self.events_on(channel);
+            if events == wanted {
                 return;
             }
-            let may_come = wanted.starts_with(&told.iter().map(String::as_str).collect::<Vec<_>>());
+            let may_come =
+                wanted.starts_with(&events.iter().map(String::as_str).collect::<Vec<_>>());
             assert!(
                 may_come && Instant::now() < end,
-                "{channel}:\n   got {told:?}\nwanted {wanted:?}"
+                "{channel}:\n   got {events:?}\nwanted {wanted:?}"
             );
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }
 }
 
-fn shown(event: &Value) -> String {
+fn summary(event: &Value) -> String {
     let name = event["name"].as_str().expect("a name");
     let value = ["data", "user_id", "subscription_count"].into_iter().find_map(|n| event.get(n));
     match value {
@@ -126,20 +127,20 @@ fn shown(event: &Value) -> String {
     }
 }
 
-impl Drop for Receiver {
+impl Drop for WebhookReceiver {
     fn drop(&mut self) {
         self.accepting.abort();
     }
 }
 
-impl Hook {
+impl WebhookRequest {
     pub fn json(&self) -> Value {
         serde_json::from_slice(&self.body).expect("JSON")
     }
 
     /// The events without id and time, which must be present.
     pub fn events(&self) -> Vec<Value> {
-        let mut events = self.stamped();
+        let mut events = self.events_with_ids();
         for event in events.iter_mut().filter_map(Value::as_object_mut) {
             let (id, time) = (event.remove("id"), event.remove("occurred_ms"));
             assert!(id.is_some_and(|id| id.is_string()), "{event:?} has no id");
@@ -148,7 +149,7 @@ impl Hook {
         events
     }
 
-    pub fn stamped(&self) -> Vec<Value> {
+    pub fn events_with_ids(&self) -> Vec<Value> {
         self.json()["events"].as_array().expect("a list").clone()
     }
 
@@ -175,7 +176,7 @@ async fn serve(stream: TcpStream, state: Arc<Mutex<State>>) {
             }
         }
         let answer = lock(&state).answer;
-        if answer == Answer::CloseEarly {
+        if answer == ReceiverReply::CloseEarly {
             return;
         }
         let length = head.lines().find_map(|line| line.strip_prefix("Content-Length: "));
@@ -186,34 +187,36 @@ async fn serve(stream: TcpStream, state: Arc<Mutex<State>>) {
         let path = head.split(' ').nth(1).unwrap_or_default().to_owned();
         {
             let mut state = lock(&state);
-            state.hooks.push(Hook { path, head, body });
-            state.at_once += 1;
-            state.most_at_once = state.most_at_once.max(state.at_once);
+            state.requests.push(WebhookRequest { path, head, body });
+            state.in_flight += 1;
+            state.max_in_flight = state.max_in_flight.max(state.in_flight);
         }
         let goes_on = reply(&mut stream, answer).await;
-        lock(&state).at_once -= 1;
+        lock(&state).in_flight -= 1;
         if !goes_on {
             return;
         }
     }
 }
 
-async fn reply(stream: &mut BufReader<TcpStream>, answer: Answer) -> bool {
+async fn reply(stream: &mut BufReader<TcpStream>, answer: ReceiverReply) -> bool {
     let text = match answer {
-        Answer::Status(status) => format!("HTTP/1.1 {status} X\r\nContent-Length: 2\r\n\r\nOK"),
-        Answer::Redirect => {
+        ReceiverReply::Status(status) => {
+            format!("HTTP/1.1 {status} X\r\nContent-Length: 2\r\n\r\nOK")
+        }
+        ReceiverReply::Redirect => {
             "HTTP/1.1 302 Found\r\nLocation: /elsewhere\r\nContent-Length: 0\r\n\r\n".to_owned()
         }
-        Answer::DripBody => "HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n".to_owned(),
-        Answer::Drip | Answer::Hang | Answer::CloseEarly => String::new(),
+        ReceiverReply::DripBody => "HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n".to_owned(),
+        ReceiverReply::Drip | ReceiverReply::Hang | ReceiverReply::CloseEarly => String::new(),
     };
     if stream.write_all(text.as_bytes()).await.is_err() {
         return false;
     }
     let dripped = match answer {
-        Answer::Status(_) | Answer::Redirect => return true,
-        Answer::Drip => "HTTP/1.1 200 OK\r\nX: ",
-        Answer::DripBody | Answer::Hang | Answer::CloseEarly => "",
+        ReceiverReply::Status(_) | ReceiverReply::Redirect => return true,
+        ReceiverReply::Drip => "HTTP/1.1 200 OK\r\nX: ",
+        ReceiverReply::DripBody | ReceiverReply::Hang | ReceiverReply::CloseEarly => "",
     };
     let mut bytes = dripped.bytes().chain(std::iter::repeat(b'x'));
     let mut ignored = [0];
@@ -223,7 +226,7 @@ async fn reply(stream: &mut BufReader<TcpStream>, answer: Answer) -> bool {
             read = stream.read(&mut ignored) => if !matches!(read, Ok(1..)) { return false },
             () = tokio::time::sleep(Duration::from_millis(50)) => {}
         }
-        if answer != Answer::Hang {
+        if answer != ReceiverReply::Hang {
             let byte = bytes.next().expect("endless");
             if stream.write_all(&[byte]).await.is_err() {
                 return false;

@@ -85,7 +85,7 @@ pub fn token_of(header: &str, claims: &str, secret: &str) -> String {
 
 /// The vectors of protocol.md 13: if this fails, the tests are wrong and not the server.
 #[test]
-fn s13_vectors_hold_for_the_sealing_of_these_tests() {
+fn s13_vectors_hold_for_the_sealing_of_the_tests() {
     let key: [u8; 32] = std::array::from_fn(|i| i as u8);
     let rotated: [u8; 32] = std::array::from_fn(|i| 255 - i as u8);
     let nonce: [u8; 24] = std::array::from_fn(|i| 100 + i as u8);

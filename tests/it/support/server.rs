@@ -10,23 +10,23 @@ use serde_json::Value;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-use super::process::{Collected, address, lock, signal, wait};
+use super::process::{CapturedOutput, address, lock, signal, wait};
 use super::{
-    APP, App, Client, DEADLINE, Launch, Line, Output, Request, Response, TempDir, Wire, exchange,
-    signed_target, try_tls, until,
+    APP, App, BoxedStream, Client, DEADLINE, HttpConnection, Launch, Output, Request, Response,
+    TempDir, exchange, signed_target, try_tls, until,
 };
 
 /// Closes a connection on drop, also if another handle to the socket exists.
-pub struct Hangup(Option<Arc<std::net::TcpStream>>);
+pub struct DisconnectGuard(Option<Arc<std::net::TcpStream>>);
 
-impl Hangup {
+impl DisconnectGuard {
     /// For a connection that ends with its own drop.
     pub fn none() -> Self {
         Self(None)
     }
 }
 
-impl Drop for Hangup {
+impl Drop for DisconnectGuard {
     fn drop(&mut self) {
         if let Some(line) = &self.0 {
             let _ = line.shutdown(Shutdown::Both);
@@ -39,8 +39,8 @@ pub struct TestServer {
     child: Option<Child>,
     pub addr: SocketAddr,
     ops: Option<SocketAddr>,
-    stdout: Collected,
-    stderr: Collected,
+    stdout: CapturedOutput,
+    stderr: CapturedOutput,
     lines: Mutex<Vec<Weak<std::net::TcpStream>>>,
     pub prefix: &'static str,
     pub dir: TempDir,
@@ -53,7 +53,7 @@ impl TestServer {
         child: Child,
         addr: SocketAddr,
         ops: Option<SocketAddr>,
-        [stdout, stderr]: [Collected; 2],
+        [stdout, stderr]: [CapturedOutput; 2],
         dir: TempDir,
         tls: Option<TlsConnector>,
     ) -> Self {
@@ -66,19 +66,19 @@ impl TestServer {
     }
 
     /// A connection that [`TestServer::stop`] can close.
-    pub async fn dial(&self) -> (Wire, Hangup) {
+    pub async fn dial(&self) -> (BoxedStream, DisconnectGuard) {
         let (stream, line) = self.dial_tcp();
         (self.wire(stream).await, line)
     }
 
-    pub fn dial_tcp(&self) -> (TcpStream, Hangup) {
+    pub fn dial_tcp(&self) -> (TcpStream, DisconnectGuard) {
         let stream =
             std::net::TcpStream::connect(self.addr).expect("the server accepts connections");
         self.adopt(stream)
     }
 
     /// TLS over this connection if the server uses TLS.
-    pub async fn wire(&self, stream: TcpStream) -> Wire {
+    pub async fn wire(&self, stream: TcpStream) -> BoxedStream {
         match &self.tls {
             None => Box::new(stream),
             Some(connector) => Box::new(try_tls(connector, stream).await.expect("a TLS handshake")),
@@ -86,9 +86,9 @@ impl TestServer {
     }
 
     /// The same. `None` where the server ends it before the end of the TLS handshake.
-    pub async fn try_dial(&self) -> Option<(Wire, Hangup)> {
+    pub async fn try_dial(&self) -> Option<(BoxedStream, DisconnectGuard)> {
         let (stream, line) = self.dial_tcp();
-        let wire: Wire = match &self.tls {
+        let wire: BoxedStream = match &self.tls {
             None => Box::new(stream),
             Some(connector) => Box::new(try_tls(connector, stream).await.ok()?),
         };
@@ -96,17 +96,17 @@ impl TestServer {
     }
 
     /// A connection for several HTTP requests.
-    pub async fn line(&self) -> Line {
+    pub async fn http_connection(&self) -> HttpConnection {
         let stream = TcpStream::connect(self.addr).await.expect("the server accepts connections");
-        Line::over(self.wire(stream).await)
+        HttpConnection::over(self.wire(stream).await)
     }
 
-    pub fn adopt(&self, stream: std::net::TcpStream) -> (TcpStream, Hangup) {
+    pub fn adopt(&self, stream: std::net::TcpStream) -> (TcpStream, DisconnectGuard) {
         stream.set_nonblocking(true).expect("a socket option");
         stream.set_nodelay(true).expect("a socket option");
         let copy = Arc::new(stream.try_clone().expect("another handle"));
         lock(&self.lines).push(Arc::downgrade(&copy));
-        (TcpStream::from_std(stream).expect("a socket of the runtime"), Hangup(Some(copy)))
+        (TcpStream::from_std(stream).expect("a socket of the runtime"), DisconnectGuard(Some(copy)))
     }
 
     pub fn socket_path(&self) -> String {
@@ -153,7 +153,7 @@ impl TestServer {
     /// Sends a request as it is, under the path prefix.
     pub async fn send(&self, mut request: Request) -> Response {
         request.target.insert_str(0, self.prefix);
-        self.line().await.send(&request).await
+        self.http_connection().await.send(&request).await
     }
 
     /// Publishes one event to one channel and expects success.

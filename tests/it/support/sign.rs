@@ -98,7 +98,7 @@ pub fn signed_target(
 
 /// The vectors of protocol.md 13: if this fails, the tests are wrong and not the server.
 #[test]
-fn s13_vectors_hold_for_the_signatures_of_these_tests() {
+fn s13_vectors_hold_for_the_signatures_of_the_tests() {
     let app = App { id: "3", key: "278d425bdf160c739803", secret: "7ad3773142a6692b25b8" };
     let tail =
         |auth: String| auth.split_once(':').map(|(_, sig)| sig.to_owned()).unwrap_or_default();

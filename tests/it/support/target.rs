@@ -17,11 +17,11 @@ pub enum Reply {
     /// Reads the request and sends nothing.
     Silence,
     /// Sends the head without the body.
-    HalfAnswer,
+    PartialBody,
     /// Closes the connection in place of a reply.
-    HangUp,
+    Disconnect,
     /// Sends a body without an end.
-    Endless,
+    EndlessBody,
     /// Sends this reply after the notification of the test.
     Held(Arc<Notify>, Vec<u8>),
 }
@@ -50,51 +50,51 @@ impl Reply {
     }
 }
 
-pub struct Target {
+pub struct StubServer {
     pub addr: SocketAddr,
     reply: Arc<Mutex<Reply>>,
-    asked: Arc<Mutex<Vec<String>>>,
+    requests: Arc<Mutex<Vec<String>>>,
     task: tokio::task::JoinHandle<()>,
 }
 
-impl Target {
+impl StubServer {
     pub async fn start(reply: Reply) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let addr = listener.local_addr().expect("an address");
-        let (reply, asked) = (Arc::new(Mutex::new(reply)), Arc::<Mutex<Vec<_>>>::default());
-        let (replies, questions) = (Arc::clone(&reply), Arc::clone(&asked));
+        let (reply, requests) = (Arc::new(Mutex::new(reply)), Arc::<Mutex<Vec<_>>>::default());
+        let (replies, recorded) = (Arc::clone(&reply), Arc::clone(&requests));
         let task = tokio::spawn(async move {
             let mut connections = tokio::task::JoinSet::new();
             while let Ok((stream, _)) = listener.accept().await {
-                connections.spawn(serve(stream, Arc::clone(&replies), Arc::clone(&questions)));
+                connections.spawn(serve(stream, Arc::clone(&replies), Arc::clone(&recorded)));
             }
         });
-        Self { addr, reply, asked, task }
+        Self { addr, reply, requests, task }
     }
 
     pub fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.addr)
     }
 
-    pub fn says(&self, reply: Reply) {
+    pub fn set_reply(&self, reply: Reply) {
         *lock(&self.reply) = reply;
     }
 
     /// Head and body of each request so far.
-    pub fn asked(&self) -> Vec<String> {
-        lock(&self.asked).clone()
+    pub fn requests(&self) -> Vec<String> {
+        lock(&self.requests).clone()
     }
 }
 
-impl Drop for Target {
+impl Drop for StubServer {
     fn drop(&mut self) {
         self.task.abort();
     }
 }
 
-async fn serve(mut stream: TcpStream, reply: Arc<Mutex<Reply>>, asked: Arc<Mutex<Vec<String>>>) {
-    while let Some(question) = read_question(&mut stream).await {
-        lock(&asked).push(question);
+async fn serve(mut stream: TcpStream, reply: Arc<Mutex<Reply>>, requests: Arc<Mutex<Vec<String>>>) {
+    while let Some(request) = read_request(&mut stream).await {
+        lock(&requests).push(request);
         let reply = lock(&reply).clone();
         let head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n";
         match reply {
@@ -109,14 +109,14 @@ async fn serve(mut stream: TcpStream, reply: Arc<Mutex<Reply>>, asked: Arc<Mutex
                     return;
                 }
             }
-            Reply::HangUp => return,
+            Reply::Disconnect => return,
             Reply::Silence => std::future::pending().await,
-            Reply::HalfAnswer => {
+            Reply::PartialBody => {
                 let _ = stream.write_all(head).await;
                 let _ = stream.write_all(b"Content-Length: 100\r\n\r\n{").await;
                 std::future::pending::<()>().await;
             }
-            Reply::Endless => {
+            Reply::EndlessBody => {
                 let _ = stream.write_all(head).await;
                 let _ = stream.write_all(b"Content-Length: 10485760\r\n\r\n").await;
                 while stream.write_all(&[b' '; 65536]).await.is_ok() {}
@@ -126,7 +126,7 @@ async fn serve(mut stream: TcpStream, reply: Arc<Mutex<Reply>>, asked: Arc<Mutex
     }
 }
 
-async fn read_question(stream: &mut TcpStream) -> Option<String> {
+async fn read_request(stream: &mut TcpStream) -> Option<String> {
     let mut bytes = Vec::new();
     loop {
         let text = String::from_utf8_lossy(&bytes).to_lowercase();

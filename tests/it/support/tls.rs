@@ -14,12 +14,12 @@ use tokio_rustls::rustls::{ALL_VERSIONS, ClientConfig, RootCertStore, SupportedP
 use super::within;
 
 /// A certificate of `localhost` and its key, as PEM.
-pub struct Pair {
+pub struct TestCertificate {
     pub certificate: String,
     pub key: String,
 }
 
-impl Pair {
+impl TestCertificate {
     pub fn new() -> Self {
         let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a pair");
         Self { certificate: made.cert.pem(), key: made.signing_key.serialize_pem() }
@@ -66,4 +66,4 @@ pub trait Duplex: AsyncRead + AsyncWrite + Unpin + Send {}
 
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> Duplex for T {}
 
-pub type Wire = Box<dyn Duplex>;
+pub type BoxedStream = Box<dyn Duplex>;

@@ -8,10 +8,10 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 
-use super::{Line, Request, Response, TestServer, Wire, state_dir, within};
+use super::{BoxedStream, HttpConnection, Request, Response, TestServer, state_dir, within};
 
 pub struct Watcher {
-    socket: WebSocketStream<Wire>,
+    socket: WebSocketStream<BoxedStream>,
 }
 
 impl Watcher {
@@ -27,7 +27,7 @@ impl Watcher {
         Self::over(Box::new(stream), query, Some(token)).await
     }
 
-    pub async fn over(stream: Wire, query: &str, token: Option<&str>) -> Self {
+    pub async fn over(stream: BoxedStream, query: &str, token: Option<&str>) -> Self {
         let mut request = tokio_tungstenite::tungstenite::http::Request::get(format!(
             "ws://localhost/ops/live{query}"
         ))
@@ -56,7 +56,7 @@ impl Watcher {
     }
 
     /// The next entry as its text.
-    pub async fn line(&mut self) -> String {
+    pub async fn next_text(&mut self) -> String {
         match self.incoming().await {
             Message::Text(text) => text.to_string(),
             other => panic!("wanted an entry: {other:?}"),
@@ -64,7 +64,7 @@ impl Watcher {
     }
 
     pub async fn next(&mut self) -> Value {
-        let line = self.line().await;
+        let line = self.next_text().await;
         serde_json::from_str(&line).unwrap_or_else(|err| panic!("{err}: {line}"))
     }
 
@@ -111,8 +111,12 @@ pub fn watch_request(query: &str, headers: &[(&str, &str)]) -> Request {
 }
 
 /// Sends the request over the socket of the state directory.
-pub async fn ask_to_watch(server: &TestServer, query: &str, headers: &[(&str, &str)]) -> Response {
+pub async fn send_watch_request(
+    server: &TestServer,
+    query: &str,
+    headers: &[(&str, &str)],
+) -> Response {
     let stream = UnixStream::connect(state_dir(server).join("admin.sock")).await;
     let stream = stream.expect("a socket");
-    Line::over(Box::new(stream)).send(&watch_request(query, headers)).await
+    HttpConnection::over(Box::new(stream)).send(&watch_request(query, headers)).await
 }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::{Launch, Output, Receiver, TestServer, config, until};
+use super::{Launch, Output, TestServer, WebhookReceiver, config, until};
 
 /// An app with these webhooks, each a list of settings.
 pub fn with_webhooks(app: &str, webhooks: &[&str]) -> String {
@@ -15,7 +15,7 @@ pub fn with_webhooks(app: &str, webhooks: &[&str]) -> String {
     config(&text)
 }
 
-pub fn hooks_url(receiver: &Receiver, more: &str) -> String {
+pub fn hooks_url(receiver: &WebhookReceiver, more: &str) -> String {
     format!("url = \"{}\"\n{more}", receiver.url("/hooks"))
 }
 

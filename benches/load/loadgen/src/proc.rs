@@ -137,7 +137,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reads_its_own_use() {
+    fn reads_its_own_cpu_and_memory() {
         let server = Server::find(std::process::id() as libc::pid_t).unwrap();
         let before = server.cpu().unwrap();
         let mut x = 1u64;

@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_sent_before_the_handshake_arrives_and_so_does_a_long_answer() {
+    fn early_data_and_a_long_response_arrive_over_tls() {
         let question = b"GET / HTTP/1.1\r\n\r\n";
         let answer: Vec<u8> = (0..300_000u32).map(|i| (i % 251) as u8).collect();
         let (address, thread) = server(question.len(), answer.clone());
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_that_the_buffer_cannot_hold_is_refused() {
+    fn oversized_message_is_refused() {
         let mut plain = [0; RECORD + 4095];
         let mut cipher = [0; 8192];
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();

@@ -1,0 +1,237 @@
+//! An app at run time: its settings, channels, keys and counters.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    time::Instant,
+};
+
+use arc_swap::{ArcSwap, ArcSwapOption, Guard};
+use parking_lot::Mutex;
+
+use super::{
+    counts::AppCounters, held_departures::HeldDepartures, key_store::KeyStore,
+    reconfigure::AppUpdate,
+};
+use crate::{
+    app::App,
+    channel::{Access, Channel},
+    crypto::{
+        key::{Fingerprint, MasterKey},
+        keyring::KeyRing,
+    },
+    hub::{
+        Hub,
+        directory::{Directory, LockedRecord, Record},
+        mailbox::{Audience, Content},
+        rekey_policy::RekeyPolicy,
+    },
+    keyfile::KeyFile,
+    protocol::server::Frame,
+    rate_limit::AtomicRateLimiter,
+    webhook::{ChannelFact, Webhooks},
+};
+
+pub struct AppRuntime {
+    pub id: Arc<str>,
+    /// Swapped as a whole by a reload.
+    app: ArcSwap<App>,
+    pub directory: Directory,
+    pub rekey_policy: Arc<RekeyPolicy>,
+    /// `None` if the app has no endpoints.
+    webhooks: ArcSwapOption<Webhooks>,
+    /// Rate limits of the backend's events and reads.
+    pub events: AtomicRateLimiter,
+    pub reads: AtomicRateLimiter,
+    /// Serializes key changes.
+    pub(super) key_changes: Mutex<()>,
+    pub(super) key_change_failed: AtomicBool,
+    pub(super) key_store: KeyStore,
+    /// The keys of the running rotation, from and to.
+    pub(super) rotating: Mutex<Option<(Fingerprint, Fingerprint)>>,
+    /// A configured key that waits for the running rotation to end.
+    pub(super) waiting_key: Mutex<Option<Arc<MasterKey>>>,
+    /// Keys past their grace period, by number, with the time at which they are forgotten.
+    pub(super) retiring: Mutex<HashMap<u32, Instant>>,
+    pub counts: AppCounters,
+    connections: AtomicUsize,
+    /// Channels whose subscription count changed after it was last sent.
+    pending_counts: Mutex<Vec<Arc<Record>>>,
+    /// Users whose last connection ended, and when their watchers are told.
+    pub(super) departures: Mutex<HashMap<Arc<str>, Instant>>,
+    /// Held departures of presence members.
+    pub(super) held: Mutex<HeldDepartures>,
+}
+
+/// One of an app's allowed connections, released on drop.
+pub struct ConnectionGuard(Arc<AppRuntime>);
+
+impl AppRuntime {
+    pub fn new(app: App, key_file: KeyFile, hub: Arc<Hub>) -> Self {
+        let now = Instant::now();
+        Self {
+            rekey_policy: Arc::new(RekeyPolicy::new(hub.new_app_runtime_id(), &app.rotation)),
+            key_changes: Mutex::default(),
+            key_change_failed: AtomicBool::new(false),
+            key_store: KeyStore::new(key_file),
+            rotating: Mutex::default(),
+            waiting_key: Mutex::default(),
+            retiring: Mutex::default(),
+            id: app.id.clone(),
+            app: ArcSwap::from_pointee(app),
+            webhooks: ArcSwapOption::empty(),
+            events: AtomicRateLimiter::new(now),
+            reads: AtomicRateLimiter::new(now),
+            directory: Directory::new(hub),
+            counts: AppCounters::default(),
+            connections: AtomicUsize::new(0),
+            pending_counts: Mutex::default(),
+            departures: Mutex::default(),
+            held: Mutex::default(),
+        }
+    }
+
+    /// The current settings. A cheap guard, for a short time: holding it makes later loads slower.
+    pub fn app(&self) -> Guard<Arc<App>> {
+        self.app.load()
+    }
+
+    /// The same, for use across an await.
+    pub fn app_snapshot(&self) -> Arc<App> {
+        self.app.load_full()
+    }
+
+    /// The key ring of a sealing app. It lives as long as the app.
+    pub fn keys(&self) -> Option<Arc<KeyRing>> {
+        self.app().sealing.keys().cloned()
+    }
+
+    pub(super) fn ring(&self, channel: &Channel) -> Option<Arc<KeyRing>> {
+        self.app().ring(channel).cloned()
+    }
+
+    pub fn webhooks(&self) -> Option<Arc<Webhooks>> {
+        self.webhooks.load_full()
+    }
+
+    pub fn set_webhooks(&self, webhooks: Option<Arc<Webhooks>>) {
+        self.webhooks.store(webhooks);
+    }
+
+    /// Records a fact for webhooks. Must be called under the lock of the channel's record, so that
+    /// facts about a channel keep their order.
+    pub(super) fn note(&self, channel: &Channel, fact: &ChannelFact<'_>) {
+        if let Some(webhooks) = &*self.webhooks.load() {
+            webhooks.note(channel, fact, Instant::now());
+        }
+    }
+
+    /// Applies new settings for all connections at once, except those fixed while channels are
+    /// open. Returns true if the app has just been disabled.
+    pub(super) fn change(&self, wanted: AppUpdate) -> bool {
+        let AppUpdate { mut app, same_authorizer, same_webhooks } = wanted;
+        let before = self.app_snapshot();
+        app.sealing = before.sealing.padded_as(&app.sealing);
+        app.channel_rules = before.channel_rules.clone();
+        app.access.revoked = before.access.revoked.clone();
+        if same_authorizer {
+            app.authorizer = before.authorizer.clone();
+        }
+        let endpoints = std::mem::take(&mut app.webhooks);
+        if let Some(webhooks) = self.webhooks() {
+            webhooks.change(app.signer(), (!same_webhooks).then_some(endpoints));
+        }
+        self.rekey_policy.change(&app.rotation);
+        let disabled = before.enabled && !app.enabled;
+        let (events, reads) = (app.limits.events(), app.limits.reads());
+        self.app.store(Arc::new(app));
+        // After the settings, so that no allowance is given on the old terms.
+        let now = Instant::now();
+        self.events.change(events, now);
+        self.reads.change(reads, now);
+        disabled
+    }
+
+    /// `None` if the app has reached its connection limit.
+    pub fn connect(self: &Arc<Self>) -> Option<ConnectionGuard> {
+        let limit = self.app().limits.connections.unwrap_or(usize::MAX);
+        let taken = self.connections.fetch_add(1, Ordering::Relaxed);
+        // Created before the check, so that it releases the slot either way.
+        let guard = ConnectionGuard(self.clone());
+        if taken >= limit {
+            return None;
+        }
+        self.counts.connections.add();
+        Some(guard)
+    }
+
+    /// Open connections.
+    pub fn connections(&self) -> usize {
+        self.connections.load(Ordering::Relaxed)
+    }
+
+    /// Sends the subscription count to a channel's subscribers, now or later.
+    pub(super) fn count_changed(
+        &self,
+        hub: &Hub,
+        record: &Arc<Record>,
+        locked: &mut LockedRecord<'_>,
+        now: Instant,
+    ) {
+        let counted =
+            !matches!(record.channel().access(), Access::Presence | Access::User | Access::Watch);
+        if !self.app().subscription_count || !counted {
+            return;
+        }
+        let count = locked.subscription_count();
+        if count == 0 {
+            // There is no subscriber to tell, and the record may be gone before the time has come.
+            self.note(record.channel(), &ChannelFact::SubscriptionCount { subscription_count: 0 });
+        } else if locked.count_throttle.may_send(count, now) {
+            self.send_count(hub, record.channel(), locked);
+        } else if !locked.count_throttle.pending {
+            locked.count_throttle.pending = true;
+            self.pending_counts.lock().push(record.clone());
+        }
+    }
+
+    pub(super) fn send_pending_counts(&self, hub: &Hub, now: Instant) {
+        // Taken out first: never wait for a record's lock while holding this one.
+        let pending = std::mem::take(&mut *self.pending_counts.lock());
+        let mut still = Vec::new();
+        for record in pending {
+            let Some(mut locked) = record.enter() else { continue };
+            let count = locked.subscription_count();
+            if count > 0 && !locked.count_throttle.may_send(count, now) {
+                drop(locked);
+                still.push(record);
+                continue;
+            }
+            locked.count_throttle.pending = false;
+            if count > 0 {
+                self.send_count(hub, record.channel(), &mut locked);
+            }
+        }
+        self.pending_counts.lock().extend(still);
+    }
+
+    fn send_count(&self, hub: &Hub, channel: &Channel, locked: &mut LockedRecord<'_>) {
+        let count = locked.subscription_count();
+        let audience = match channel.access() {
+            Access::Encrypted => Audience::NotLegacyJava,
+            _ => Audience::All,
+        };
+        let frame = Frame::subscription_count(channel, count);
+        locked.post(hub, Content::Same(frame), None, audience);
+        self.note(channel, &ChannelFact::SubscriptionCount { subscription_count: count });
+    }
+}
+
+impl Drop for ConnectionGuard {
+    fn drop(&mut self) {
+        self.0.connections.fetch_sub(1, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,68 @@
+//! Refusal counters, for operators.
+
+use super::{AppRuntime, Engine, publish::PublishError};
+use crate::{audit::AuditFact, counting::Count, crypto::sealer::SealError};
+
+#[derive(Default)]
+pub struct RefusalCounters {
+    /// Plaintext on encrypted channels in blind mode.
+    plaintext: Count,
+    /// Payloads in the shape of an envelope that do not open.
+    envelopes: Count,
+    /// Triggers refused because the mailboxes were full.
+    pub overloaded: Count,
+    /// Connections refused by the limit of their address.
+    pub connects: Count,
+    /// Connections without the required PROXY header.
+    pub strays: Count,
+}
+
+/// The counters at one moment.
+#[derive(serde::Serialize)]
+pub struct RefusalStats {
+    pub plaintext: u64,
+    pub envelopes: u64,
+    pub overloaded: u64,
+    pub connects: u64,
+    pub strays: u64,
+}
+
+impl Engine {
+    pub(super) fn note_refused(&self, runtime: &AppRuntime, error: &PublishError) {
+        self.counts.refused.note(error);
+        if let PublishError::Seal { error, .. } = error {
+            runtime.counts.not_sealed.add(error.reason());
+        }
+        if let PublishError::Seal { channel, error: SealError::Plaintext } = error {
+            let (app, channel) = (runtime.id.clone(), channel.clone());
+            self.audit.note(AuditFact::PlaintextRefused { app, channel });
+        }
+    }
+}
+
+impl RefusalCounters {
+    fn note(&self, error: &PublishError) {
+        let count = match error {
+            PublishError::Seal { error: SealError::Plaintext, .. } => &self.plaintext,
+            PublishError::Seal { error: SealError::DoesNotOpen, .. } => &self.envelopes,
+            PublishError::Overloaded => &self.overloaded,
+            PublishError::Seal {
+                error: SealError::NoRandomness | SealError::KeyRetired, ..
+            }
+            | PublishError::EnvelopeForSeveral
+            | PublishError::Mixed => return,
+        };
+        count.add();
+    }
+
+    pub fn stats(&self) -> RefusalStats {
+        let Self { plaintext, envelopes, overloaded, connects, strays } = self;
+        RefusalStats {
+            plaintext: plaintext.get(),
+            envelopes: envelopes.get(),
+            overloaded: overloaded.get(),
+            connects: connects.get(),
+            strays: strays.get(),
+        }
+    }
+}
