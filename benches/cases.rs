@@ -9,7 +9,6 @@ mod topics;
 use std::{array, hint::black_box};
 
 use sealcast::{
-    channel::Channel,
     crypto::{
         key::MasterKey,
         keyring::KeyRing,
@@ -20,6 +19,7 @@ use sealcast::{
         signature::{AppSecret, Signature},
         vectors::example_salt,
     },
+    domain::channel::Channel,
     protocol::{
         client::{ClientFrame, data_as_text},
         dialect::Dialect,

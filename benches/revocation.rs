@@ -12,14 +12,17 @@ use std::{cell::RefCell, collections::VecDeque, path::Path, rc::Rc, sync::Arc, t
 use bytes::Bytes;
 use sealcast::{
     auth::revoked::RevokedTokens,
-    channel::Channel,
-    clock::KnownAsOf,
     crypto::{
         key::MasterKey,
         keyring::KeyRing,
         keytable::{KeyTable, Version},
         padding::Padding,
         secret::{Derivation, Salt},
+    },
+    domain::{
+        channel::Channel,
+        ids::{SocketId, SocketIds},
+        limits::Rotation,
     },
     hub::{
         Hub,
@@ -33,8 +36,7 @@ use sealcast::{
         shard::{Peer, Shard, Socket},
         topics::Slot,
     },
-    ids::{SocketId, SocketIds},
-    limits::Rotation,
+    platform::clock::KnownAsOf,
     protocol::{dialect::Dialect, sealed::SealedFrames},
 };
 use tokio::{sync::oneshot, task::LocalSet};

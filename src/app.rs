@@ -7,26 +7,27 @@ use crate::{
         Authorizer, Credentials, Denied, Grant, SignIn,
         access::{AccessTokens, MintError, Minted, TokenRequest},
     },
-    channel::{Access, Channel, InvalidChannel, InvalidName},
-    clock::{ClockReading, KnownAsOf, ServerClock},
     crypto::{
         keyring::KeyRing,
         keytable::{UnixSeconds, Version},
         sealer::{Payload, SealError, Sealed, Sealing},
         signature::AppSecret,
     },
-    explain::SimilarSecrets,
-    ids::SocketId,
-    limits::{Limits, Rotation},
-    origins::Origins,
-    pattern::Pattern,
+    domain::{
+        channel::{Access, Channel, InvalidChannel, InvalidName},
+        ids::SocketId,
+        limits::{Limits, Rotation},
+        origins::Origins,
+        pattern::Pattern,
+        sealing_alias::SealingAlias,
+    },
+    observe::{explain::SimilarSecrets, webhook},
+    platform::clock::{ClockReading, KnownAsOf, ServerClock},
     presence::MemberLimits,
     protocol::{
         dialect::Dialect,
         signed::{AuthError, verify_auth},
     },
-    sealing_alias::SealingAlias,
-    webhook,
 };
 
 pub struct App {

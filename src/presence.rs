@@ -12,12 +12,12 @@ use serde_json::value::RawValue;
 use recent_departures::{DEPARTURE_HOLD, RecentDepartures};
 
 use crate::{
+    domain::rate_limit::{GcraParams, LocalRateLimiter},
     protocol::{
         escape::{Escaped, escape, escaped_capacity, quote},
         json::object_in,
         well_formed::WellFormed,
     },
-    rate_limit::{GcraParams, LocalRateLimiter},
 };
 
 /// A user as described by its first connection.

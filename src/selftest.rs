@@ -15,8 +15,6 @@ use crate::{
         jwt::InvalidToken,
         keys::{TokenChecks, VerifyingKey},
     },
-    channel::Channel,
-    clock::ServerClock,
     crypto::{
         encoding::{from_any_base64, from_hex, hex},
         keyring::KeyRing,
@@ -27,6 +25,8 @@ use crate::{
         signature::AppSecret,
         vectors::{example_key, example_salt},
     },
+    domain::channel::Channel,
+    platform::clock::ServerClock,
 };
 
 /// A computation and its expected result.

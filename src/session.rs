@@ -15,15 +15,16 @@ use truncate::truncated;
 use user::SessionUser;
 
 use crate::{
-    channel::Access,
-    clock::KnownAsOf,
+    domain::{
+        channel::Access, ids::SocketId, limits::TokenBucket, rate_limit::GcraParams,
+        refusal::RefusalCode,
+    },
     engine::{
         AppRuntime, ConnectionGuard, Engine,
         client_event::{self, ClientEventError},
         refusal_message::{RefusalCause, RefusedRequest},
         subscribe::{self, EndedSubscription, SubscribeError, Subscriber},
     },
-    explain::Subject,
     hub::{
         authorization_cache::{EndReason, NotGranted},
         directory::Record,
@@ -31,8 +32,8 @@ use crate::{
         shard::{Shard, Socket},
         topics::Slot,
     },
-    ids::SocketId,
-    limits::TokenBucket,
+    observe::explain::Subject,
+    platform::clock::KnownAsOf,
     presence::LeaveMode,
     protocol::{
         client::{ClientEvent, ClientFrame, Subscribe, data_as_text},
@@ -41,8 +42,6 @@ use crate::{
         server::{SubscriptionError, answer},
         well_formed::WellFormed,
     },
-    rate_limit::GcraParams,
-    refusal::RefusalCode,
 };
 
 /// The parts of a session, supplied by the transport.

@@ -16,10 +16,12 @@ use super::{
     revoked::RevokedTokens,
 };
 use crate::{
-    channel::{Access, Channel, InvalidName, check_characters},
-    clock::{ClockReading, KnownAsOf},
     crypto::encoding::hex,
-    origins::{InvalidOrigin, OriginPattern},
+    domain::{
+        channel::{Access, Channel, InvalidName, check_characters},
+        origins::{InvalidOrigin, OriginPattern},
+    },
+    platform::clock::{ClockReading, KnownAsOf},
 };
 
 pub struct AccessTokens {
@@ -241,7 +243,7 @@ fn derive_key(app: &str, secret: &[u8]) -> Zeroizing<[u8; 32]> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{clock::ServerClock, crypto::keytable::unix_now};
+    use crate::{crypto::keytable::unix_now, platform::clock::ServerClock};
 
     fn now() -> ClockReading {
         ServerClock::default().now()

@@ -9,17 +9,19 @@ use std::time::Duration;
 use serde::Deserialize;
 use tokio::sync::Semaphore;
 
-use super::{
-    Abilities, Credentials, Denied, Grant, UserIdentity,
-    http::{EndpointUrl, HttpClient, HttpResponse, RequestError},
-};
+use super::{Abilities, Credentials, Denied, Grant, UserIdentity};
 use crate::{
-    channel::{Access, Channel},
-    clock::{KnownAsOf, ServerClock},
     crypto::keytable::UnixSeconds,
-    ids::SocketId,
-    refusal::RefusalCode,
-    traces::Span,
+    domain::{
+        channel::{Access, Channel},
+        ids::SocketId,
+        refusal::RefusalCode,
+    },
+    platform::{
+        clock::{KnownAsOf, ServerClock},
+        http::{EndpointUrl, HttpClient, HttpResponse, RequestError},
+        traces::Span,
+    },
 };
 use breaker::Breaker;
 use cache::{Cache, CacheKey};

@@ -12,11 +12,11 @@ use jsonwebtoken::{Algorithm, jwk::Jwk};
 use parking_lot::Mutex;
 use serde::Deserialize;
 
-use super::{
-    http::{EndpointUrl, HttpClient},
-    keys::VerifyingKey,
+use super::keys::VerifyingKey;
+use crate::{
+    platform::http::{EndpointUrl, HttpClient},
+    protocol::json::object,
 };
-use crate::protocol::json::object;
 
 pub struct Jwks {
     pub client: HttpClient,

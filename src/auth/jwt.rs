@@ -10,10 +10,12 @@ use super::{
     rules::{Mismatch, Rule, Rules},
 };
 use crate::{
-    channel::{Access, Channel},
-    clock::ClockReading,
-    pattern::Pattern,
-    refusal::RefusalCode,
+    domain::{
+        channel::{Access, Channel},
+        pattern::Pattern,
+        refusal::RefusalCode,
+    },
+    platform::clock::ClockReading,
 };
 
 pub struct JwtAuthorizer {

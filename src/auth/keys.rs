@@ -11,8 +11,8 @@ use serde_json::value::RawValue;
 
 use super::{claims::Claims, jwt::InvalidToken, times::TokenTimes};
 use crate::{
-    clock::{ClockReading, KnownAsOf},
     crypto::keytable::UnixSeconds,
+    platform::clock::{ClockReading, KnownAsOf},
     protocol::json::object,
 };
 

@@ -4,7 +4,6 @@
 pub mod access;
 pub mod claims;
 pub mod forward;
-pub mod http;
 pub mod jwks;
 pub mod jwt;
 pub mod keys;
@@ -23,12 +22,14 @@ use access::TokenId;
 use forward::ForwardAuthorizer;
 
 use crate::{
-    channel::{Access, Channel},
-    clock::{KnownAsOf, ServerClock},
     crypto::keytable::UnixSeconds,
-    ids::SocketId,
+    domain::{
+        channel::{Access, Channel},
+        ids::SocketId,
+        refusal::RefusalCode,
+    },
+    platform::clock::{KnownAsOf, ServerClock},
     protocol::json,
-    refusal::RefusalCode,
 };
 
 /// A closed set, so an enum: authorizers are a matter of configuration, not of extension.

@@ -13,9 +13,11 @@ use zeroize::Zeroizing;
 
 use super::access::{MAX_TTL, TokenId};
 use crate::{
-    clock::ClockReading,
     crypto::keytable::UnixSeconds,
-    state_dir::{self, PendingWrite, UntilRestart},
+    platform::{
+        clock::ClockReading,
+        state_dir::{self, PendingWrite, UntilRestart},
+    },
 };
 
 pub struct RevokedTokens {
@@ -166,7 +168,7 @@ impl RevokedList {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock::KnownAsOf;
+    use crate::platform::clock::KnownAsOf;
 
     fn token(jti: &str, user: &str, issued: u64) -> TokenId {
         let issued = KnownAsOf::now(ClockReading::at(issued));

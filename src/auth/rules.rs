@@ -10,7 +10,7 @@ use super::{
     signed_id::SignedIds,
     template::{InvalidTemplate, Template, TemplatePart, parse},
 };
-use crate::{channel::check_characters, pattern::Pattern};
+use crate::domain::{channel::check_characters, pattern::Pattern};
 
 pub struct Rules {
     rules: Vec<Rule>,

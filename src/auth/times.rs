@@ -4,8 +4,8 @@ use serde_json::Value;
 
 use super::{claims::Claims, jwt::InvalidToken};
 use crate::{
-    clock::{ClockReading, KnownAsOf},
     crypto::keytable::UnixSeconds,
+    platform::clock::{ClockReading, KnownAsOf},
 };
 
 pub struct TokenTimes {

@@ -5,7 +5,7 @@ use std::{fs::File, io::BufReader, path::PathBuf};
 use clap::Subcommand;
 
 use super::{CliResult, say};
-use crate::audit::verify;
+use crate::observe::audit::verify;
 
 #[derive(Subcommand)]
 pub enum AuditCommand {

@@ -9,9 +9,9 @@ use crate::{
     app::App,
     config::Flags,
     crypto::signature::AppSecret,
-    explain::{AppKnowledge, Explanation, SimilarSecrets, Subject, Verdict, explain},
-    ids::SocketId,
-    text_file,
+    domain::ids::SocketId,
+    observe::explain::{AppKnowledge, Explanation, SimilarSecrets, Subject, Verdict, explain},
+    platform::text_file,
 };
 
 #[derive(Args)]

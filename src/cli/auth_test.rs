@@ -9,10 +9,9 @@ use crate::{
         claims::Claims,
         rules::{Mismatch, Rule},
     },
-    channel::{Access, Channel},
-    clock::ServerClock,
     config::Flags,
-    text_file,
+    domain::channel::{Access, Channel},
+    platform::{clock::ServerClock, text_file},
 };
 
 #[derive(clap::Args)]

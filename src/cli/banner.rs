@@ -2,8 +2,8 @@
 
 use super::snippet::{self, SnippetName, names_except, render};
 use crate::{
-    address::Address,
     config::{BoundAddresses, Config, Flags, SnippetContext, Source},
+    platform::address::Address,
 };
 
 /// Characters of a line.

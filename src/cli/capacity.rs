@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::CliResult;
-use crate::{capacity::Capacity, system};
+use crate::platform::{capacity::Capacity, system};
 
 const CGROUPS: &str = "/sys/fs/cgroup";
 

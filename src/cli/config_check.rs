@@ -2,10 +2,10 @@
 
 use super::{CliResult, load_config, log, print_error, say};
 use crate::{
-    audit,
     config::{Config, Flags},
     engine::opening,
-    state_dir::{ClaimError, FileRefusal, StateDir},
+    observe::audit,
+    platform::state_dir::{ClaimError, FileRefusal, StateDir},
 };
 
 pub fn run(flags: &Flags) -> CliResult<()> {

@@ -14,8 +14,8 @@ use super::{
     source, unverified,
 };
 use crate::{
-    address::Address,
     config::{Flags, PublicEndpoint},
+    platform::address::Address,
 };
 
 #[derive(clap::Args)]

@@ -8,7 +8,7 @@ use std::{
 use zeroize::Zeroizing;
 
 use super::CliResult;
-use crate::auth::http::USER_AGENT_NAME;
+use crate::platform::http::USER_AGENT_NAME;
 
 pub struct CliRequest<'a> {
     pub method: &'a str,

@@ -16,7 +16,10 @@ use tracing_subscriber::{
 };
 
 use super::CliResult;
-use crate::{config::LogConfig, output::OutputQueue, traces::Traces};
+use crate::{
+    config::LogConfig,
+    platform::{output::OutputQueue, traces::Traces},
+};
 use json_lines::JsonLines;
 use libraries::LibraryLines;
 
@@ -68,7 +71,7 @@ pub fn begin(log: &LogConfig, queue: &OutputQueue) -> CliResult<(LogFilter, Trac
 /// Spans are for the collector alone: the log does not change.
 #[cfg(feature = "otel")]
 pub fn begin(log: &LogConfig, queue: &OutputQueue) -> CliResult<(LogFilter, Traces)> {
-    use crate::traces::Exporter;
+    use crate::platform::traces::Exporter;
     use tracing_subscriber::filter::filter_fn;
 
     let exporter = Exporter::start()?;

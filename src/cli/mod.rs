@@ -38,7 +38,7 @@ use clap::{Parser, Subcommand};
 use crate::{
     config::{Config, Environment, Flags, Source, render_settings},
     crypto::secret::Salt,
-    output::OutputQueue,
+    platform::output::OutputQueue,
 };
 
 #[derive(Parser)]

@@ -13,22 +13,26 @@ use super::{
     signals::{self, Signals},
 };
 use crate::{
-    address::Address,
     app::AppRegistry,
-    audit::{Audit, AuditFact},
     config::{Config, Environment, Flags, Source},
-    counting::Count,
     crypto::secret::Salt,
     engine::{Engine, opening::StateFiles},
     hub::Hub,
-    live::LiveBroadcaster,
-    output::{OutputQueue, PanicForm, report_panics},
+    observe::{
+        audit::{Audit, AuditFact},
+        live::LiveBroadcaster,
+        webhook::Runner,
+    },
+    platform::{
+        address::Address,
+        counting::Count,
+        output::{OutputQueue, PanicForm, report_panics},
+        state_dir::{ClaimError, StateDir},
+        system,
+        unix_socket::SocketFile,
+    },
     selftest,
-    state_dir::{ClaimError, StateDir},
-    system,
-    unix_socket::SocketFile,
     web::{Listeners, serve as serve_web},
-    webhook::Runner,
 };
 
 /// Output goes through queues: nothing here blocks on standard output or error.

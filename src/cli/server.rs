@@ -20,7 +20,7 @@ use crate::{
     config::{Flags, path},
     crypto::key::read_secret_file,
     engine::key_report::KeyReport,
-    state_dir::admin_socket_path,
+    platform::state_dir::admin_socket_path,
 };
 
 #[derive(clap::Args)]

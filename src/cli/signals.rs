@@ -25,7 +25,7 @@ use tokio::{
 };
 
 use super::report;
-use crate::output::OutputQueue;
+use crate::platform::output::OutputQueue;
 
 pub struct Signals {
     shared: Arc<SignalState>,

@@ -8,9 +8,9 @@ use crate::{
         access::{DEFAULT_TTL, TokenRequest},
         signed_id::SignedIds,
     },
-    channel::{Access, check_characters},
-    clock::{ClockReading, ServerClock},
     config::{Config, Flags},
+    domain::channel::{Access, check_characters},
+    platform::clock::{ClockReading, ServerClock},
     protocol::json,
 };
 

@@ -9,11 +9,11 @@ use super::{
     usage::number,
 };
 use crate::{
-    web::{Deliveries, Discard, TestResults},
-    webhook::{
+    observe::webhook::{
         DeliveryRecord, Discarded, EndpointReport, Letter, LetterId, LetterSelector, ReplayReport,
         WebhookReport,
     },
+    web::{Deliveries, Discard, TestResults},
 };
 
 #[derive(Subcommand)]

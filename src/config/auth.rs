@@ -16,7 +16,6 @@ use crate::{
     auth::{
         Abilities, Authorizer, JwtAuthorizer,
         forward::{ForwardAuthorizer, ForwardSettings},
-        http::{EndpointUrl, HttpClient},
         jwks::Jwks,
         jwt::TokenKeys,
         keys::{TokenChecks, VerifyingKey},
@@ -25,7 +24,10 @@ use crate::{
         template::Template,
     },
     crypto::signature::AppSecret,
-    text_file,
+    platform::{
+        http::{EndpointUrl, HttpClient},
+        text_file,
+    },
 };
 
 /// Verification of tokens.

@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use super::{ConfigError, Source};
-use crate::text_file;
+use crate::platform::text_file;
 
 /// Hashes and not values: secrets are among them. A named file counts with its content. The key is
 /// a path of names, since an app's id may contain dots.

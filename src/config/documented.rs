@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::raw::RawConfig;
-use crate::limits::Limits;
+use crate::domain::limits::Limits;
 
 /// The default in the row of a setting, and the number of its rows.
 fn documented(text: &str, setting: &str) -> (Option<Value>, usize) {

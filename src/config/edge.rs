@@ -10,7 +10,7 @@ use super::{
     raw::RawConfig,
     resolve::{ConfigResult, error},
 };
-use crate::{auth::Authorizer, origins::Origins, web::Proxies};
+use crate::{auth::Authorizer, domain::origins::Origins, web::Proxies};
 
 /// Stands for the server's own address in a list of origins.
 const SELF: &str = "self";

@@ -7,8 +7,7 @@ use super::{
     resolve::{ConfigResult, error},
 };
 use crate::{
-    address::Address,
-    state_dir::admin_socket_path,
+    platform::{address::Address, state_dir::admin_socket_path},
     web::{Addresses, OpsHosts, Proxied, Proxies, bare},
 };
 

@@ -31,8 +31,7 @@ use std::{
 use crate::{
     app::App,
     crypto::secret::Salt,
-    tls::TlsIdentity,
-    web::{Addresses, ServerSettings},
+    web::{Addresses, ServerSettings, tls::TlsIdentity},
 };
 
 pub use config_hashes::{ConfigHashes, TakesEffect};

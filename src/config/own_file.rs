@@ -11,7 +11,7 @@ use figment::value::{Dict, Value};
 use zeroize::Zeroizing;
 
 use super::{ConfigError, show::SECRETS};
-use crate::text_file;
+use crate::platform::text_file;
 
 pub struct OwnFile {
     pub path: PathBuf,

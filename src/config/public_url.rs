@@ -5,7 +5,7 @@ use super::{
     raw::RawConfig,
     resolve::{ConfigResult, error},
 };
-use crate::origins::OriginPattern;
+use crate::domain::origins::OriginPattern;
 
 /// Scheme, host and port; the path is `path_prefix`.
 #[derive(Clone, Debug, PartialEq, Eq)]

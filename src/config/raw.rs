@@ -11,11 +11,13 @@ use super::{
     webhooks::RawWebhook,
 };
 use crate::{
-    address::Address,
     crypto::padding::Padding,
-    limits::{Limits, Rotation},
+    domain::{
+        limits::{Limits, Rotation},
+        sealing_alias::SealingAlias,
+    },
+    platform::address::Address,
     protocol::dialect::Dialect,
-    sealing_alias::SealingAlias,
     web::{ForwardedHeader, LiveFeedAccess},
 };
 

@@ -19,16 +19,20 @@ use super::{
     webhooks::webhooks,
 };
 use crate::{
-    address::Address,
     app::{App, ChannelRule},
     auth::{access::AccessTokens, revoked::RevokedTokens},
     crypto::{secret::Salt, signature::AppSecret},
-    explain::SimilarSecrets,
-    ids::{MAX_WORKER_COUNT, is_app_id},
-    limits::YEAR,
-    pattern::Pattern,
-    tls::{PairFiles, TlsIdentity},
-    web::ServerSettings,
+    domain::{
+        ids::{MAX_WORKER_COUNT, is_app_id},
+        limits::YEAR,
+        pattern::Pattern,
+    },
+    observe::explain::SimilarSecrets,
+    platform::address::Address,
+    web::{
+        ServerSettings,
+        tls::{PairFiles, TlsIdentity},
+    },
 };
 
 pub(super) type ConfigResult<T> = std::result::Result<T, ConfigError>;

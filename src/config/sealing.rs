@@ -19,9 +19,9 @@ use crate::{
         sealer::Sealing,
         secret::{Derivation, Salt},
     },
-    limits::Rotation,
+    domain::limits::Rotation,
+    platform::state_dir::{self, Staged},
     protocol::dialect::is_reserved,
-    state_dir::{self, Staged},
 };
 
 pub fn rotation(at: &impl Fn(&str) -> String, raw: &Rotation) -> ConfigResult<Rotation> {

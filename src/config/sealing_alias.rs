@@ -1,7 +1,7 @@
 //! The sealing alias, and patterns written for it by mistake.
 
 use super::{ConfigError, raw::RawApp, resolve::ConfigResult};
-use crate::sealing_alias::SealingAlias;
+use crate::domain::sealing_alias::SealingAlias;
 
 pub fn sealing_alias(
     at: &impl Fn(&str) -> String,

@@ -15,7 +15,7 @@ use super::{
     secrets::secret,
     source::{DEV_APP, DEV_SECRET, Development},
 };
-use crate::address::{Address, HostName};
+use crate::platform::address::{Address, HostName};
 
 pub struct SnippetContext {
     pub id: String,

@@ -17,7 +17,7 @@ use super::{
     raw::RawConfig,
     values,
 };
-use crate::address::{Address, InvalidAddress};
+use crate::platform::address::{Address, InvalidAddress};
 
 /// The common options of `serve` and other commands.
 #[derive(Clone, Debug, Default, clap::Args)]

@@ -92,7 +92,7 @@ mod tests {
         include_str!("raw.rs"),
         include_str!("auth.rs"),
         include_str!("webhooks.rs"),
-        include_str!("../limits.rs"),
+        include_str!("../domain/limits.rs"),
     ];
 
     /// The fields of the written form, with their types.

@@ -12,9 +12,11 @@ use super::{
     secrets::warn_of_stray,
 };
 use crate::{
-    auth::http::{EndpointUrl, HttpClient},
-    pattern::Pattern,
-    webhook::{ChannelFactKind, EndpointFilter, EndpointSettings, QueueLimits, is_reserved_header},
+    domain::pattern::Pattern,
+    observe::webhook::{
+        ChannelFactKind, EndpointFilter, EndpointSettings, QueueLimits, is_reserved_header,
+    },
+    platform::http::{EndpointUrl, HttpClient},
 };
 
 #[derive(Deserialize)]

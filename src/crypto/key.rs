@@ -7,7 +7,7 @@ use sha2::Sha256;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use super::encoding::{base64, from_any_base64, from_hex, hex};
-use crate::text_file;
+use crate::platform::text_file;
 
 /// Has no `Clone`, `Debug`, `Display` or `Serialize`: there is one copy, and it cannot be printed.
 #[derive(Zeroize, ZeroizeOnDrop)]

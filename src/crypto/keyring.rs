@@ -12,7 +12,7 @@ use super::{
     sealer::{SealError, Sealed, open, seal},
     secret::{Context, Derivation, Salt, SharedSecret},
 };
-use crate::channel::Channel;
+use crate::domain::channel::Channel;
 
 pub struct KeyRing {
     app: Arc<str>,

@@ -5,7 +5,7 @@ use super::{
     sealer::{Sealed, open, seal},
     secret::SharedSecret,
 };
-use crate::channel::Channel;
+use crate::domain::channel::Channel;
 
 /// From one secret of a channel to the next, for subscribers that never had the first.
 pub struct Resealer {

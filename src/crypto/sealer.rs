@@ -16,7 +16,7 @@ use super::{
     keytable::Version,
     secret::SharedSecret,
 };
-use crate::channel::{Access, Channel};
+use crate::domain::channel::{Access, Channel};
 
 const NONCE_BYTES: usize = 24;
 const TAG_BYTES: usize = 16;

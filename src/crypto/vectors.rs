@@ -12,7 +12,7 @@ use super::{
     key::MasterKey,
     secret::{Context, Derivation, Salt, SharedSecret},
 };
-use crate::channel::Channel;
+use crate::domain::channel::Channel;
 
 /// The published example: bytes 0 to 31, which `MasterKey::parse` refuses.
 pub fn example_key() -> MasterKey {

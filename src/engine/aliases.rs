@@ -36,14 +36,18 @@ mod tests {
     use super::*;
     use crate::{
         app::AppRegistry,
-        channel::{Channel, InvalidChannel},
-        clock::KnownAsOf,
         config::{Config, Environment, Flags, Source},
         crypto::vectors::example_salt,
-        engine::subscribe::{SubscribeError, Subscriber},
+        domain::{
+            channel::{Channel, InvalidChannel},
+            ids::SocketIds,
+        },
+        engine::{
+            keyfile::KeyFile,
+            subscribe::{SubscribeError, Subscriber},
+        },
         hub::Hub,
-        ids::SocketIds,
-        keyfile::KeyFile,
+        platform::clock::KnownAsOf,
     };
 
     /// A reload between the session's look at the name and this call has ended what it found before.

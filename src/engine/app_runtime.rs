@@ -18,21 +18,23 @@ use super::{
 };
 use crate::{
     app::App,
-    channel::{Access, Channel},
     crypto::{
         key::{Fingerprint, MasterKey},
         keyring::KeyRing,
     },
+    domain::{
+        channel::{Access, Channel},
+        rate_limit::AtomicRateLimiter,
+    },
+    engine::keyfile::KeyFile,
     hub::{
         Hub,
         directory::{Directory, LockedRecord, Record},
         mailbox::{Audience, Content},
         rekey_policy::RekeyPolicy,
     },
-    keyfile::KeyFile,
+    observe::webhook::{ChannelFact, Webhooks},
     protocol::server::Frame,
-    rate_limit::AtomicRateLimiter,
-    webhook::{ChannelFact, Webhooks},
 };
 
 pub struct AppRuntime {

@@ -4,9 +4,9 @@ use std::time::Instant;
 
 use super::AppRuntime;
 use crate::{
-    channel::Channel,
+    domain::channel::Channel,
+    observe::webhook::{ChannelReader, ChannelSnapshot},
     presence::Members,
-    webhook::{ChannelReader, ChannelSnapshot},
 };
 
 impl ChannelReader for AppRuntime {

@@ -2,16 +2,20 @@
 
 use super::{AppRuntime, Engine};
 use crate::{
-    channel::{Access, Channel},
+    domain::{
+        channel::{Access, Channel},
+        ids::SocketId,
+        limits::Limits,
+    },
     hub::{
         directory::Record,
         mailbox::{Audience, Content},
     },
-    ids::SocketId,
-    limits::Limits,
-    live::{self, EntryDetail, EntryType, LiveEntry},
+    observe::{
+        live::{self, EntryDetail, EntryType, LiveEntry},
+        webhook::ChannelFact,
+    },
     protocol::{code::ErrorCode, json, server::Frame},
-    webhook::ChannelFact,
 };
 
 #[derive(Debug, thiserror::Error)]

@@ -11,7 +11,7 @@ use std::{
 
 use parking_lot::Mutex;
 
-use crate::{counting::Count, limits::TokenBucket};
+use crate::{domain::limits::TokenBucket, platform::counting::Count};
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ClientFault {

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use super::refusal_counters::RefusalCounters;
 use crate::{
-    counting::{Count, Histogram, LabelledCounter},
     crypto::sealer::SealError,
-    refusal::RefusalCode,
+    domain::refusal::RefusalCode,
+    platform::counting::{Count, Histogram, LabelledCounter},
 };
 
 pub struct AppCounters {

@@ -8,9 +8,8 @@ use tokio::sync::oneshot;
 use super::{AppRuntime, Engine};
 use crate::{
     auth::revoked::{TokenRevocation, TokenRevocationError},
-    channel::Channel,
-    clock::KnownAsOf,
     crypto::secret::SharedSecret,
+    domain::{channel::Channel, ids::SocketId, refusal::RefusalCode},
     hub::{
         Hub,
         authorization_cache::AuthorizationScope,
@@ -19,8 +18,7 @@ use crate::{
             KeyRequest, KeyRequestError, RequestedChannel, ResolvedKey, RevokeTokens, WorkerCommand,
         },
     },
-    ids::SocketId,
-    refusal::RefusalCode,
+    platform::clock::KnownAsOf,
 };
 
 #[derive(Debug, thiserror::Error)]

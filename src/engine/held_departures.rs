@@ -10,9 +10,9 @@ use crate::{
         directory::{LockedRecord, Record},
         mailbox::{Audience, Content},
     },
+    observe::webhook::ChannelFact,
     presence::HoldOutcome,
     protocol::server::Frame,
-    webhook::ChannelFact,
 };
 
 /// Ordered by time, nearly: all are held for the same duration.

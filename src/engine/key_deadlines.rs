@@ -7,12 +7,12 @@ use std::{
 
 use super::{AppRuntime, Engine, key_errors::RotationError};
 use crate::{
-    audit::AuditFact,
     crypto::{
         key::Fingerprint,
         keyring::KeyRing,
         keytable::{KeyState, KeyTable, UnixSeconds, unix_now},
     },
+    observe::audit::AuditFact,
 };
 
 /// After the grace period, the connections still served with a key are closed over this time, so

@@ -7,10 +7,9 @@ use std::{
 };
 
 use crate::{
-    channel::Channel,
     crypto::keytable::{KeyError, UnixSeconds},
-    refusal::RefusalCode,
-    state_dir::UntilRestart,
+    domain::{channel::Channel, refusal::RefusalCode},
+    platform::state_dir::UntilRestart,
 };
 
 #[derive(Debug, thiserror::Error)]

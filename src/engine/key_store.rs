@@ -7,8 +7,8 @@ use parking_lot::{Mutex, MutexGuard};
 
 use crate::{
     crypto::{keyring::KeyRing, keytable::KeyTable},
-    keyfile::KeyFile,
-    state_dir::{PendingWrite, Staged},
+    engine::keyfile::KeyFile,
+    platform::state_dir::{PendingWrite, Staged},
 };
 
 pub struct KeyStore {

@@ -8,7 +8,7 @@ use crate::{
     app::App,
     crypto::key::Fingerprint,
     hub::{directory::LockedRecord, mailbox::Content},
-    live::{EntryDetail, EntryType, LiveEntry, LiveEnvelope, LiveEvent},
+    observe::live::{EntryDetail, EntryType, LiveEntry, LiveEnvelope, LiveEvent},
     protocol::sealed::SealedFrames,
 };
 

@@ -13,6 +13,7 @@ mod key_deadlines;
 mod key_errors;
 pub mod key_report;
 mod key_store;
+pub mod keyfile;
 mod live_feed;
 pub mod opening;
 pub mod pending_revocations;
@@ -52,14 +53,14 @@ pub use reloads::Reloads;
 
 use crate::{
     app::AppRegistry,
-    audit::{Audit, AuditFact, AuditStats},
-    capacity::Capacity,
-    clock::ServerClock,
-    counting::Count,
-    explain::RefusalLog,
     hub::{Hub, directory::Occupancy},
-    live::LiveBroadcaster,
-    webhook,
+    observe::{
+        audit::{Audit, AuditFact, AuditStats},
+        explain::RefusalLog,
+        live::LiveBroadcaster,
+        webhook,
+    },
+    platform::{capacity::Capacity, clock::ServerClock, counting::Count},
 };
 
 pub struct Engine {

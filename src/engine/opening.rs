@@ -14,10 +14,12 @@ use crate::{
         keytable::{KeyError, KeyTable, unix_now},
         secret::Derivation,
     },
-    keyfile::{KeyFile, KeyFileError},
-    live::LiveBroadcaster,
-    state_dir::{self, Staged},
-    webhook::{DeadLetters, Webhooks},
+    engine::keyfile::{KeyFile, KeyFileError},
+    observe::{
+        live::LiveBroadcaster,
+        webhook::{DeadLetters, Webhooks},
+    },
+    platform::state_dir::{self, Staged},
 };
 
 /// Location of the state that outlives the server.

@@ -4,10 +4,10 @@ use std::{io, sync::Arc, time::Instant};
 
 use super::{AppRuntime, Engine, readiness::Unready};
 use crate::{
-    audit::{AuditFact, RevocationList},
     crypto::keyring::KeyRing,
-    refusal::RefusalCode,
-    state_dir::UntilRestart,
+    domain::refusal::RefusalCode,
+    observe::audit::{AuditFact, RevocationList},
+    platform::state_dir::UntilRestart,
 };
 
 const UNTIL_RESTART: Unready = Unready {

@@ -5,17 +5,19 @@ use std::{sync::Arc, time::Instant};
 use super::{AppRuntime, Engine, counts::AppCounters};
 use crate::{
     app::App,
-    channel::{Access, Channel},
     crypto::sealer::{Payload, SealError, has_envelope_shape},
+    domain::{
+        channel::{Access, Channel},
+        ids::SocketId,
+        refusal::RefusalCode,
+    },
     hub::{
         cached::LastEvent,
         directory::LockedRecord,
         mailbox::{Audience, Content},
     },
-    ids::SocketId,
+    platform::traces::Span,
     protocol::{sealed::SealedFrames, server::Frame},
-    refusal::RefusalCode,
-    traces::Span,
 };
 
 /// An event triggered by a backend, with parsed channel names.

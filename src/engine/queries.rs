@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::AppRuntime;
-use crate::channel::{Access, Channel};
+use crate::domain::channel::{Access, Channel};
 
 /// The attributes requested by a query.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]

@@ -1,7 +1,7 @@
 //! Readiness: is traffic welcome, and is there room for more connections?
 
 use super::Engine;
-use crate::capacity::ResourceUsage;
+use crate::platform::capacity::ResourceUsage;
 
 /// One reason for not being ready.
 #[derive(Clone, PartialEq, Eq, Debug, serde::Serialize)]

@@ -1,7 +1,7 @@
 //! Effect of a refused auth request on an existing subscription.
 
 use super::{AppRuntime, Engine};
-use crate::{hub::mailbox::WorkerCommand, ids::SocketId};
+use crate::{domain::ids::SocketId, hub::mailbox::WorkerCommand};
 
 impl Engine {
     /// Called after the auth endpoint has refused the client. Clients left without a valid secret

@@ -9,12 +9,12 @@ use super::{
     AppRuntime, Engine, key_store::StagedKeys, rotation::RotationError, waiting_keys::WaitingKey,
 };
 use crate::{
-    audit::RevocationList,
     crypto::{
         key::MasterKey,
         keyring::KeyRing,
         keytable::{KeyTable, unix_now},
     },
+    observe::audit::RevocationList,
 };
 
 /// Effect of the configured key on a running app.

@@ -16,11 +16,9 @@ use super::{
 };
 use crate::{
     app::{App, AppRegistry},
-    audit::AuditFact,
     crypto::{key::MasterKey, keytable::KeyState, secret::Derivation},
-    live::LiveBroadcaster,
+    observe::{audit::AuditFact, live::LiveBroadcaster, webhook::Webhooks},
     protocol::code::Close,
-    webhook::Webhooks,
 };
 
 /// The new configuration of one app.

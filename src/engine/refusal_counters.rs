@@ -1,7 +1,7 @@
 //! Refusal counters, for operators.
 
 use super::{AppRuntime, Engine, publish::PublishError};
-use crate::{audit::AuditFact, counting::Count, crypto::sealer::SealError};
+use crate::{crypto::sealer::SealError, observe::audit::AuditFact, platform::counting::Count};
 
 #[derive(Default)]
 pub struct RefusalCounters {

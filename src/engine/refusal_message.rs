@@ -5,11 +5,12 @@ use std::cell::LazyCell;
 use super::{AppRuntime, Engine};
 use crate::{
     app::App,
-    explain::{AppKnowledge, RefusalId, RefusalLine, Subject, Verdict, explain},
-    ids::SocketId,
-    live::{EntryDetail, EntryType, LiveEntry},
+    domain::{ids::SocketId, refusal::RefusalCode},
+    observe::{
+        explain::{AppKnowledge, RefusalId, RefusalLine, Subject, Verdict, explain},
+        live::{EntryDetail, EntryType, LiveEntry},
+    },
     protocol::signed::AuthError,
-    refusal::RefusalCode,
 };
 
 /// Larger data is not searched for signing mistakes: each refusal hashes some twenty variants of

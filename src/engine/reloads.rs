@@ -5,7 +5,7 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use crate::counting::Count;
+use crate::platform::counting::Count;
 
 #[derive(Default)]
 pub struct Reloads {

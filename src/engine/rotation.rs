@@ -5,19 +5,19 @@ use std::{collections::HashMap, sync::Arc, time::Instant};
 pub use super::key_errors::{RevokeError, RotationError};
 use super::{AppRuntime, Engine, sealed_channels::renew_last_event};
 use crate::{
-    audit::{Audit, AuditFact, RevocationList},
-    channel::{Access, Channel},
-    clock::ClockReading,
     crypto::{
         key::{Fingerprint, MasterKey},
         keyring::KeyRing,
         keytable::{KeyError, KeyState, KeyTable, UnixSeconds, Version, unix_now},
         secret::Derivation,
     },
+    domain::channel::{Access, Channel},
     hub::{
         directory::LockedRecord,
         mailbox::{ForcedRekey, Rekey, WorkerCommand},
     },
+    observe::audit::{Audit, AuditFact, RevocationList},
+    platform::clock::ClockReading,
 };
 
 /// Parameters of a rotation.

@@ -5,12 +5,12 @@ use std::time::Instant;
 use super::{AppRuntime, subscribe::CachedReply};
 use crate::{
     app::App,
-    channel::Channel,
     crypto::{
         keyring::KeyRing,
         keytable::Version,
         sealer::{SealError, Sealed},
     },
+    domain::channel::Channel,
     hub::{Hub, cached::LastEvent, directory::LockedRecord, gate::PendingRekey, mailbox::Content},
     protocol::{sealed::SealedFrames, tripwire},
 };
@@ -137,7 +137,7 @@ mod tests {
     use crate::{
         config::{Config, Environment, Flags, Source},
         crypto::{key::MasterKey, vectors::example_salt},
-        keyfile::KeyFile,
+        engine::keyfile::KeyFile,
     };
 
     fn runtime(hub: &Arc<Hub>) -> AppRuntime {

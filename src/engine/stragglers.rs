@@ -2,9 +2,9 @@
 
 use super::{AppRuntime, Engine, key_errors::RotationError};
 use crate::{
-    audit::AuditFact,
     crypto::keytable::{KeyState, UnixSeconds},
     hub::mailbox::WorkerCommand,
+    observe::audit::AuditFact,
 };
 
 impl AppRuntime {

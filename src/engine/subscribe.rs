@@ -8,16 +8,20 @@ use bytes::Bytes;
 use super::{AppRuntime, Engine, users::SignedIn};
 use crate::{
     app::App,
-    channel::{Access, Channel, InvalidChannel},
-    clock::KnownAsOf,
     crypto::keytable::Version,
+    domain::{
+        channel::{Access, Channel, InvalidChannel},
+        ids::SocketId,
+        refusal::RefusalCode,
+    },
     hub::{
         authorization_cache::CachedAuthorization,
         directory::{LockedRecord, Record},
         gate::PendingRekey,
         mailbox::{Audience, Content},
     },
-    ids::SocketId,
+    observe::webhook::ChannelFact,
+    platform::clock::KnownAsOf,
     presence::{InvalidMember, LeaveMode, Member, Transition},
     protocol::{
         client::{InvalidField, Subscribe},
@@ -26,8 +30,6 @@ use crate::{
         server::Frame,
         signed::{AuthError, signed_for_channel},
     },
-    refusal::RefusalCode,
-    webhook::ChannelFact,
 };
 
 #[derive(Debug, thiserror::Error)]

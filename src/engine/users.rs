@@ -11,14 +11,17 @@ use serde_json::value::RawValue;
 use super::{AppRuntime, Engine};
 use crate::{
     app::App,
-    channel::{Channel, InvalidName, check_characters},
+    domain::{
+        channel::{Channel, InvalidName, check_characters},
+        ids::SocketId,
+        limits::Limits,
+        refusal::RefusalCode,
+    },
     hub::{
         Hub,
         directory::Record,
         mailbox::{Audience, Content},
     },
-    ids::SocketId,
-    limits::Limits,
     presence::{InvalidMember, Member, MemberLimits},
     protocol::{
         client::{InvalidField, Signin},
@@ -27,7 +30,6 @@ use crate::{
         signed::{AuthError, signed_for_user},
         well_formed::WellFormed,
     },
-    refusal::RefusalCode,
 };
 
 /// Navigation between pages makes a user leave and return; watchers are not told about that.

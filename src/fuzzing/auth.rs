@@ -12,9 +12,9 @@ use crate::{
         signed_id::SignedIds,
         template::Template,
     },
-    clock::ServerClock,
     crypto::{encoding::from_hex, signature::AppSecret},
-    origins::{OriginPattern, Origins},
+    domain::origins::{OriginPattern, Origins},
+    platform::clock::ServerClock,
 };
 
 const SECRET: &[u8] = b"a secret of the backend";

@@ -1,7 +1,6 @@
 //! Frames and envelopes.
 
 use crate::{
-    channel::Channel,
     crypto::{
         key::MasterKey,
         keyring::KeyRing,
@@ -11,6 +10,7 @@ use crate::{
         secret::Derivation,
         vectors::example_salt,
     },
+    domain::channel::Channel,
     protocol::{
         client::{ClientFrame, data_as_text},
         dialect::Dialect,

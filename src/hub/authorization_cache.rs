@@ -25,8 +25,8 @@ use record::{AuthorizationEntry, AuthorizationUsage, MAX_LEAD, lead};
 use super::directory::TopicId;
 use crate::{
     auth::{Abilities, access::TokenId, revoked::TokenRevocation},
-    clock::KnownAsOf,
     crypto::keytable::{UnixSeconds, Version},
+    platform::clock::KnownAsOf,
 };
 
 /// The limits of an authorization.

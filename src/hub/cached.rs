@@ -20,7 +20,7 @@ use super::{
     mailbox::Content,
     outbox,
 };
-use crate::counting::Count;
+use crate::platform::counting::Count;
 
 /// The last event published on a cache channel.
 #[derive(Clone)]

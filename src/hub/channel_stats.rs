@@ -2,7 +2,7 @@
 //! is locked for a moment, one after the other.
 
 use super::directory::Directory;
-use crate::channel::ChannelKind;
+use crate::domain::channel::ChannelKind;
 
 /// The figures of one app.
 pub struct ChannelStats {

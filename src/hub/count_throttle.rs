@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::limits::TokenBucket;
+use crate::domain::limits::TokenBucket;
 
 /// Up to this many subscribers each change is sent; above, at most one in each `INTERVAL`.
 const EACH_CHANGE: u32 = 100;

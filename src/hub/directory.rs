@@ -14,9 +14,11 @@ use super::{
     mailbox::{Audience, Content, Rekey, TopicDelivery, WorkerCommand},
 };
 use crate::{
-    channel::{Access, Channel},
     crypto::keytable::Version,
-    ids::SocketId,
+    domain::{
+        channel::{Access, Channel},
+        ids::SocketId,
+    },
     presence::Members,
 };
 

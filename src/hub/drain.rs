@@ -14,7 +14,7 @@ use super::{
     rekey_scheduler::Rng,
     shard::{Shard, Socket},
 };
-use crate::{ids::SocketId, protocol::code::Close};
+use crate::{domain::ids::SocketId, protocol::code::Close};
 
 /// The interval between two checks of sockets with frames in a gate buffer.
 const DEFERRED_CHECK_INTERVAL: Duration = Duration::from_millis(20);

@@ -18,12 +18,12 @@ use super::{
 };
 use crate::{
     auth::revoked::{RevokedTokens, TokenRevocation},
-    clock::KnownAsOf,
     crypto::{
         keytable::{UnixSeconds, Version},
         resealer::Resealer,
     },
-    ids::SocketId,
+    domain::ids::SocketId,
+    platform::clock::KnownAsOf,
     protocol::{code::Close, sealed::SealedFrames, server::Frame, tripwire},
 };
 

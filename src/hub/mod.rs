@@ -48,8 +48,8 @@ use pressure::Pressure;
 use rekey_policy::{AppRuntimeId, RateLimiter};
 
 use crate::{
-    counting::{Count, LabelledCounter},
-    ids::SocketId,
+    domain::ids::SocketId,
+    platform::counting::{Count, LabelledCounter},
     protocol::code::Close,
 };
 

@@ -10,7 +10,7 @@ use super::{
     shard::{Shard, Socket},
     topics::shrink,
 };
-use crate::{capacity::MemoryPressure, protocol::code::Close};
+use crate::{platform::capacity::MemoryPressure, protocol::code::Close};
 
 /// A connection below this many bytes is never closed or paused.
 const LEAST_SHARE: usize = 64 * 1024;

@@ -8,7 +8,7 @@ use std::{
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 
-use crate::{counting::Count, limits::Rotation};
+use crate::{domain::limits::Rotation, platform::counting::Count};
 
 /// Identifies the runtime of an app by a number. A number is never used twice.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]

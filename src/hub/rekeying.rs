@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     crypto::keytable::{Version, unix_now},
-    ids::SocketId,
+    domain::ids::SocketId,
     protocol::{code::Close, sealed::ResealCache},
 };
 

@@ -28,7 +28,7 @@ use super::{
     rekey_scheduler::RekeyScheduler,
     topics::{Slot, TopicSubscription, TopicTable},
 };
-use crate::{crypto::keytable::Version, ids::SocketId, protocol::code::Close};
+use crate::{crypto::keytable::Version, domain::ids::SocketId, protocol::code::Close};
 
 /// A connection as the shard sees it, independent of its transport.
 pub trait Socket {

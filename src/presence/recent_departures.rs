@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::rate_limit::LocalRateLimiter;
+use crate::domain::rate_limit::LocalRateLimiter;
 
 /// The time for which an excess departure is held. A member that returns meanwhile was never absent
 /// for the others.

@@ -12,7 +12,7 @@ use super::{
     json::{InvalidJson, object, object_in, string},
     well_formed::WellFormed,
 };
-use crate::refusal::RefusalCode;
+use crate::domain::refusal::RefusalCode;
 
 #[derive(Debug)]
 pub enum ClientFrame<'a> {

@@ -14,8 +14,8 @@ use super::{
     websocket::{self, MAX_HEADER, opcode},
 };
 use crate::{
-    channel::{Access, Channel},
     crypto::sealer::Sealed,
+    domain::channel::{Access, Channel},
 };
 
 /// One message with its WebSocket header, in both dialects. Cloning copies no payload.

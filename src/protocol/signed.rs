@@ -1,10 +1,8 @@
 //! Signatures of the app's backend for its clients, and their verification.
 
 use crate::{
-    channel::Channel,
     crypto::signature::{AppSecret, Signature},
-    ids::SocketId,
-    refusal::RefusalCode,
+    domain::{channel::Channel, ids::SocketId, refusal::RefusalCode},
 };
 
 pub fn verify_auth(

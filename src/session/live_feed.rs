@@ -3,7 +3,7 @@
 use super::SessionContext;
 use crate::{
     hub::directory::Record,
-    live::{EntryDetail, EntryType, LiveEntry},
+    observe::live::{EntryDetail, EntryType, LiveEntry},
     protocol::code::Close,
 };
 

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::rate_limit::{AtomicRateLimiter, RateQuota};
+use crate::domain::rate_limit::{AtomicRateLimiter, RateQuota};
 
 /// Counts subscriptions that follow an ended or refused one. First subscriptions are free: a
 /// returning page joins all its channels at once, and `channels_per_connection` bounds them.

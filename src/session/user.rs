@@ -8,8 +8,8 @@ use crate::{
         refusal_message::{RefusalCause, RefusedRequest},
         users::{SignedIn, SigninError},
     },
-    explain::Subject,
     hub::directory::Record,
+    observe::explain::Subject,
     protocol::{
         client::Signin,
         code::ErrorCode,

@@ -22,18 +22,17 @@ use super::{
     worker::Worker,
 };
 use crate::{
-    audit::AuditFact,
     crypto::{
         key::{Fingerprint, MasterKey},
         keytable::{KeyState, UnixSeconds},
     },
+    domain::{limits::YEAR, refusal::RefusalCode},
     engine::{
         AppRuntime, Engine,
         rotation::{RotationError, RotationRequest},
     },
-    limits::YEAR,
+    observe::audit::AuditFact,
     protocol::json::object,
-    refusal::RefusalCode,
 };
 
 pub fn routes(config: &mut web::ServiceConfig, auth: AdminAuth) {

@@ -28,9 +28,8 @@ use grants::{ChannelGrant, UserGrant, authorize_channel, authorize_user};
 use crate::{
     app::App,
     auth::Credentials,
+    domain::{ids::SocketId, refusal::RefusalCode},
     engine::{AppRuntime, counts::ALLOWED},
-    ids::SocketId,
-    refusal::RefusalCode,
 };
 
 pub fn routes(routes: &mut Routes<'_>) {
@@ -186,7 +185,7 @@ impl AuthRequest {
     }
 
     fn socket_id(&self) -> Result<SocketId, ApiError> {
-        self.field("socket_id")?.parse().map_err(|e: crate::ids::InvalidSocketId| {
+        self.field("socket_id")?.parse().map_err(|e: crate::domain::ids::InvalidSocketId| {
             ApiError::new(RefusalCode::InvalidSocketId, e.to_string())
         })
     }

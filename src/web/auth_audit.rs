@@ -5,9 +5,11 @@ use std::{collections::HashMap, sync::Arc};
 use super::error::ApiError;
 use crate::{
     app::App,
-    audit::{Audit, AuditFact, AuthRequestFields},
-    explain::RefusalId,
-    refusal::RefusalCode,
+    domain::refusal::RefusalCode,
+    observe::{
+        audit::{Audit, AuditFact, AuthRequestFields},
+        explain::RefusalId,
+    },
 };
 
 /// A response that grants an authorization.

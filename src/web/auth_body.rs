@@ -7,7 +7,7 @@ use super::{
     fields::{Fields, duplicate_parameter, form_fields, json_fields},
     multipart::{boundary, multipart_fields},
 };
-use crate::refusal::RefusalCode;
+use crate::domain::refusal::RefusalCode;
 
 pub struct AuthBody {
     pub fields: Fields,

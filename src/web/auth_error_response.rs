@@ -11,7 +11,7 @@ use crate::{
         Engine,
         refusal_message::{RefusalCause, RefusedRequest},
     },
-    explain::RefusalId,
+    observe::explain::RefusalId,
 };
 
 /// `fields`: the parameters sent by the client. `note`: receives the id for the audit log.

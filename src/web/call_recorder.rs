@@ -14,10 +14,10 @@ use actix_web::{
 
 use super::{error::ApiError, verify::worker};
 use crate::{
-    channel::Channel,
+    domain::channel::Channel,
     engine::AppRuntime,
-    live::{ApiCallDetail, EntryDetail, EntryType, LiveEntry},
-    traces::Span,
+    observe::live::{ApiCallDetail, EntryDetail, EntryType, LiveEntry},
+    platform::traces::Span,
 };
 
 /// Collects facts about a request for the live feed. Empty if no one watches.

@@ -6,9 +6,11 @@ use actix_web::{HttpResponse, web};
 
 use super::{error::ApiError, verify::SignedRequest};
 use crate::{
-    channel::{Access, Channel},
+    domain::{
+        channel::{Access, Channel},
+        refusal::RefusalCode,
+    },
     engine::queries::{Attributes, ChannelInfo},
-    refusal::RefusalCode,
 };
 
 fn requested_attributes(signed: &SignedRequest) -> Attributes {

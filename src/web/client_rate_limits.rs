@@ -22,7 +22,11 @@ use super::{
     rates::{RateKey, RateTable},
     remote::{Remote, remote},
 };
-use crate::{app::App, ids::SocketId, limits::Limits, protocol::code::Close};
+use crate::{
+    app::App,
+    domain::{ids::SocketId, limits::Limits},
+    protocol::code::Close,
+};
 
 /// Shared by all workers.
 pub struct ClientRateLimits {

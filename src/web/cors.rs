@@ -13,8 +13,10 @@ use super::{
 };
 use crate::{
     app::App,
-    origins::{Origins, advice},
-    refusal::RefusalCode,
+    domain::{
+        origins::{Origins, advice},
+        refusal::RefusalCode,
+    },
 };
 
 /// An unreadable value counts as an origin that is on no list.

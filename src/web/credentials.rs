@@ -6,7 +6,7 @@ use actix_web::{
 };
 
 use super::{cors::trusts_cookies, error::ApiError, headers::single};
-use crate::{app::App, auth::Credentials, refusal::RefusalCode};
+use crate::{app::App, auth::Credentials, domain::refusal::RefusalCode};
 
 /// A header set by the page takes precedence over a cookie added by the browser.
 ///

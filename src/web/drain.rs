@@ -10,7 +10,7 @@ use actix_server::ServerHandle;
 
 use crate::{
     engine::Engine,
-    live::{EntryType, LiveEntry},
+    observe::live::{EntryType, LiveEntry},
 };
 
 /// Time for the last sockets to read their close frame and to answer it.

@@ -9,14 +9,13 @@ use actix_web::{
 };
 
 use crate::{
-    channel::InvalidChannel,
+    domain::{channel::InvalidChannel, refusal::RefusalCode},
     engine::{
         grants::GrantError,
         publish::PrepareError,
         rotation::{RevokeError, RotationError},
     },
-    explain::RefusalId,
-    refusal::RefusalCode,
+    observe::explain::RefusalId,
 };
 
 #[derive(Debug)]

@@ -12,17 +12,19 @@ use super::{
 };
 use crate::{
     app::App,
-    channel::{Access, Channel},
     crypto::sealer::sealed_bytes,
+    domain::{
+        channel::{Access, Channel},
+        ids::SocketId,
+        limits::Limits,
+        refusal::RefusalCode,
+    },
     engine::{
         AppRuntime,
         publish::PublishedEvent,
         queries::{Attributes, ChannelInfo},
     },
-    ids::SocketId,
-    limits::Limits,
     protocol::{dialect::is_reserved, json::string},
-    refusal::RefusalCode,
 };
 
 #[derive(Deserialize, Default)]
@@ -242,7 +244,7 @@ fn parse<'a>(
         data,
         channels,
         targets,
-        except: except.transpose().map_err(|e: crate::ids::InvalidSocketId| {
+        except: except.transpose().map_err(|e: crate::domain::ids::InvalidSocketId| {
             ApiError::new(RefusalCode::InvalidSocketId, e.to_string())
         })?,
         info: Attributes::parse(trigger.info.as_deref().unwrap_or_default()),

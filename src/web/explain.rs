@@ -8,9 +8,8 @@ use super::{
     verify::{SignedRequest, json},
 };
 use crate::{
-    explain::{Explanation, Subject},
-    ids::SocketId,
-    refusal::RefusalCode,
+    domain::{ids::SocketId, refusal::RefusalCode},
+    observe::explain::{Explanation, Subject},
 };
 
 #[derive(Deserialize)]
@@ -45,7 +44,7 @@ pub async fn explain(signed: SignedRequest) -> Result<HttpResponse, ApiError> {
 }
 
 fn socket_id(text: &str) -> Result<SocketId, ApiError> {
-    text.parse().map_err(|e: crate::ids::InvalidSocketId| {
+    text.parse().map_err(|e: crate::domain::ids::InvalidSocketId| {
         ApiError::new(RefusalCode::InvalidSocketId, e.to_string())
     })
 }

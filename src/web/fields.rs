@@ -9,7 +9,7 @@ use serde::{
 use serde_json::Value;
 
 use super::{error::ApiError, query::Query, verify::json};
-use crate::refusal::RefusalCode;
+use crate::domain::refusal::RefusalCode;
 
 /// The parameters with a meaning for the server; others are ignored.
 const FIELDS: [&str; 5] = ["socket_id", "channel_name", "app_key", "user_id", "user_info"];

@@ -14,8 +14,8 @@ use crate::{
         encoding::{from_any_base64, from_hex},
         signature::AppSecret,
     },
+    domain::origins::advice,
     engine::Engine,
-    origins::advice,
     protocol::code::Close,
     web::socket_path,
 };

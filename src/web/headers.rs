@@ -4,7 +4,7 @@
 use actix_web::http::header::{HeaderMap, HeaderName};
 
 use super::error::ApiError;
-use crate::refusal::RefusalCode;
+use crate::domain::refusal::RefusalCode;
 
 #[derive(Debug, PartialEq, Eq)]
 pub struct DuplicateHeader(HeaderName);

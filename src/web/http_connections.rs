@@ -166,7 +166,8 @@ mod tests {
         let http = HttpConnections::new(None, 1);
         let [idle, small, large] = [0; 3].map(|_| http.admit(false).expect("room"));
         [&small, &large].iter().for_each(|usage| usage.begin(0));
-        (small.read(1000), large.read(1 << 20));
+        small.read(1000);
+        large.read(1 << 20);
         http.tick(after(2), PATIENCE, Demand::Nothing);
         assert!(!idle.has_left());
         http.tick(after(2), PATIENCE, Demand::Idle);

@@ -21,7 +21,7 @@ use super::{
     transport::Transport,
     upgrade::plain_refusal,
 };
-use crate::refusal::RefusalCode;
+use crate::domain::refusal::RefusalCode;
 
 /// Bytes of a refused request that are read at a time, and how often before others have a turn.
 const SCRATCH_BYTES: usize = 4096;

@@ -7,7 +7,7 @@ use std::{
     path::PathBuf,
 };
 
-use crate::{
+use crate::platform::{
     address::{Address, HostName},
     unix_socket::{self, SocketFile},
 };

@@ -22,9 +22,11 @@ use super::{
     worker::Worker,
 };
 use crate::{
-    audit::{AuditFact, WatchOrigin},
-    live::{LiveFilter, WatchGuard},
-    refusal::RefusalCode,
+    domain::refusal::RefusalCode,
+    observe::{
+        audit::{AuditFact, WatchOrigin},
+        live::{LiveFilter, WatchGuard},
+    },
 };
 
 pub fn routes(config: &mut web::ServiceConfig) {

@@ -7,7 +7,7 @@ use super::{
     error::ApiError,
     fields::{Fields, insert_once},
 };
-use crate::refusal::RefusalCode;
+use crate::domain::refusal::RefusalCode;
 
 /// More than a request has, with room for files of the page.
 const MAX_PARTS: usize = 100;

@@ -6,7 +6,7 @@ use super::{
     error::{ApiError, blocking},
     verify::worker,
 };
-use crate::{metrics::CONTENT_TYPE, refusal::RefusalCode};
+use crate::{domain::refusal::RefusalCode, web::metrics::CONTENT_TYPE};
 
 /// On the operations listener only. Runs on a blocking thread, since it walks all channels.
 pub async fn metrics(request: HttpRequest) -> Result<HttpResponse, ApiError> {

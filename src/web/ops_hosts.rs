@@ -6,7 +6,7 @@ use actix_web::{dev::ServiceRequest, http::header::HOST};
 use std::net::IpAddr;
 
 use super::{error::ApiError, verify::worker};
-use crate::system::host_name;
+use crate::platform::system::host_name;
 
 /// `ops_hosts`, in lower case.
 #[derive(Clone, Debug, Default)]

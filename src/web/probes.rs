@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use actix_web::{HttpRequest, HttpResponse};
 
 use super::{request_metrics::Routes, verify::worker};
-use crate::{capacity::ResourceUsage, engine::readiness::Unready};
+use crate::{engine::readiness::Unready, platform::capacity::ResourceUsage};
 
 pub fn routes(routes: &mut Routes<'_>) {
     routes.get("/health", health).get("/live", health).get("/ready", ready);

@@ -4,7 +4,7 @@ use actix_web::http::Uri;
 use form_urlencoded::parse;
 
 use super::error::ApiError;
-use crate::refusal::RefusalCode;
+use crate::domain::refusal::RefusalCode;
 
 /// All names and values in one text, and the end of each name and value: two allocations for any
 /// number of parameters.

@@ -15,7 +15,7 @@ use actix_web::{
 };
 
 use super::{methods, worker::Worker};
-use crate::metrics::{HttpCounts, Method, RouteCounts, UNKNOWN};
+use crate::web::metrics::{HttpCounts, Method, RouteCounts, UNKNOWN};
 
 /// Registers routes with their counters.
 pub struct Routes<'a> {

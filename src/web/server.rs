@@ -17,8 +17,10 @@ use super::{
 };
 use crate::{
     engine::Engine,
-    metrics::Metrics,
-    tls::{self, CertificateWatcher, TlsIdentity},
+    web::{
+        metrics::Metrics,
+        tls::{self, CertificateWatcher, TlsIdentity},
+    },
 };
 
 /// Time between two checks of the certificate files.

@@ -6,7 +6,7 @@ use actix_server::GracefulShutdownSignal;
 use arc_swap::ArcSwap;
 
 use super::{ServerSettings, client_rate_limits::ClientRateLimits, worker::Worker};
-use crate::{engine::Engine, metrics::Metrics};
+use crate::{engine::Engine, web::metrics::Metrics};
 
 thread_local! {
     /// actix calls a factory on each worker's thread, once per listener; all listeners of a thread

@@ -33,7 +33,7 @@ use super::{
     server_context::ServerContext,
     worker::Worker,
 };
-use crate::capacity::{Listener, Room};
+use crate::platform::capacity::{Listener, Room};
 
 /// Time limit for the head of a request, and for the TLS handshake before it.
 pub const HEAD_DEADLINE: Duration = Duration::from_secs(5);

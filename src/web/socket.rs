@@ -22,6 +22,7 @@ use tokio::io::ReadBuf;
 
 use super::{transport::Transport, worker::Worker};
 use crate::{
+    domain::{ids::SocketId, rate_limit::LocalRateLimiter},
     engine::{AppRuntime, ClientFault},
     hub::{
         CONNECTION_LOST,
@@ -30,15 +31,13 @@ use crate::{
         shard::{Peer, Socket},
         topics::Slot,
     },
-    ids::SocketId,
-    live::{EntryDetail, EntryType, LiveEntry},
+    observe::live::{EntryDetail, EntryType, LiveEntry},
     protocol::{
         code::Close,
         dialect::Dialect,
         server::answer,
         websocket::{Decoder, WsMessage},
     },
-    rate_limit::LocalRateLimiter,
     session::{Session, SessionContext},
 };
 

@@ -11,13 +11,13 @@ use super::{
 };
 use crate::{
     app::App,
-    audit::AuditFact,
     auth::{
         access::{DEFAULT_TTL, MintError, TokenRequest},
         revoked::{TokenRevocation, TokenRevocationError},
     },
-    clock::{ClockReading, ServerClock},
-    refusal::RefusalCode,
+    domain::refusal::RefusalCode,
+    observe::audit::AuditFact,
+    platform::clock::{ClockReading, ServerClock},
 };
 
 #[derive(Deserialize)]

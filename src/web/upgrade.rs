@@ -22,10 +22,10 @@ use super::{
 };
 use crate::{
     app::App,
+    domain::refusal::RefusalCode,
     engine::AppRuntime,
     hub::reauthorization::Reauthorization,
     protocol::{code::Close, dialect::Dialect, version},
-    refusal::RefusalCode,
 };
 
 /// Takes the socket over. The HTTP dispatcher ends here, together with all its state for the

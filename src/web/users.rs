@@ -11,7 +11,7 @@ use super::{
     error::{ApiError, blocking},
     verify::{SignedRequest, json},
 };
-use crate::{engine::users::check_user_id, refusal::RefusalCode};
+use crate::{domain::refusal::RefusalCode, engine::users::check_user_id};
 
 /// `POST /users/{id}/terminate_connections`
 pub async fn terminate(

@@ -29,10 +29,9 @@ use crate::{
         keytable::unix_now,
         signature::{AppSecret, Signature},
     },
+    domain::{rate_limit::RateQuota, refusal::RefusalCode},
     engine::{AppRuntime, Engine},
     protocol::{json::object_in, well_formed::WellFormed},
-    rate_limit::RateQuota,
-    refusal::RefusalCode,
 };
 
 /// A request signed by the app's backend.

@@ -17,7 +17,7 @@ use super::{
     http_usage::Patience,
     services::HEAD_DEADLINE,
 };
-use crate::{engine::Engine, hub::shard::Shard, ids::SocketIds, metrics::Metrics};
+use crate::{domain::ids::SocketIds, engine::Engine, hub::shard::Shard, web::metrics::Metrics};
 
 pub struct Worker {
     pub engine: Arc<Engine>,

@@ -92,7 +92,7 @@ impl Cache {
 #[cfg(test)]
 mod tests {
     use super::{super::Decision, *};
-    use crate::clock::{ClockReading, KnownAsOf};
+    use crate::platform::clock::{ClockReading, KnownAsOf};
 
     fn key(credentials: &[(&str, &str)], channel: Option<&str>) -> Option<CacheKey> {
         let owned: Vec<_> =

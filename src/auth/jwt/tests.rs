@@ -4,8 +4,8 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 
 use super::*;
 use crate::{
-    clock::ServerClock,
     crypto::{encoding::from_hex, signature::AppSecret},
+    platform::clock::ServerClock,
 };
 
 const SECRET: &[u8] = b"a secret of the backend";

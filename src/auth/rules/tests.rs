@@ -239,7 +239,7 @@ proptest! {
     #[test]
     fn stars_match_as_in_patterns(pattern in "[ab*]{0,6}", name in "[ab]{0,8}") {
         let rules = rules(&[&format!("private-{pattern}")]);
-        let expected = crate::pattern::Pattern::new(pattern).matches(&name);
+        let expected = crate::domain::pattern::Pattern::new(pattern).matches(&name);
         let channel = format!("private-{name}");
         prop_assert_eq!(rules.decide(&user(), &channel).is_some(), expected);
     }

@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 use super::{CliResult, print, print_error, say, server};
 use crate::{
     crypto::key::{KeyFormat, MasterKey},
-    text_file,
+    platform::text_file,
 };
 
 #[derive(Subcommand)]

@@ -5,7 +5,6 @@ use serde::Serialize;
 
 use super::{print_error, read_key, say};
 use crate::{
-    channel::{Access, Channel},
     cli::CliResult,
     crypto::{
         encoding::hex,
@@ -13,7 +12,10 @@ use crate::{
         signature::AppSecret,
         vectors::{SealedVector, example_key, example_salt},
     },
-    ids::{SocketId, is_app_id},
+    domain::{
+        channel::{Access, Channel},
+        ids::{SocketId, is_app_id},
+    },
     protocol::signed::{signed_for_channel, signed_for_user},
 };
 

@@ -5,7 +5,7 @@ use std::io;
 
 use tracing_subscriber::fmt::MakeWriter;
 
-use crate::{cli::terminal::is_visible, output::OutputQueue};
+use crate::{cli::terminal::is_visible, platform::output::OutputQueue};
 
 pub struct JsonLines(pub OutputQueue);
 

@@ -10,7 +10,7 @@ use tracing_subscriber::{
     layer::{Context, Filter},
 };
 
-use crate::{limits::TokenBucket, output::OutputQueue};
+use crate::{domain::limits::TokenBucket, platform::output::OutputQueue};
 
 /// Modules whose warnings and errors are about the peer of a connection, or come back as the
 /// connection's result, counted by `web::client_faults`. They are not written at any level.

@@ -11,7 +11,6 @@ use arc_swap::ArcSwap;
 use super::{FileStamps, LoadedConfig, ReloadCause, read};
 use crate::{
     app::App,
-    audit::AuditFact,
     cli::{
         CliResult,
         log::{self, LogFilter},
@@ -24,9 +23,8 @@ use crate::{
         reconfigure::{AppUpdate, Reconfigured},
         waiting_keys::WaitingKey,
     },
-    tls::TlsIdentity,
-    web::ServerSettings,
-    webhook::Runner,
+    observe::{audit::AuditFact, webhook::Runner},
+    web::{ServerSettings, tls::TlsIdentity},
 };
 
 /// The parts of a running server that a reload changes.

@@ -18,7 +18,7 @@ pub use read::{LoadedConfig, read};
 use watch::ConfigWatcher;
 pub use watch::FileStamps;
 
-use crate::{audit::AuditFact, engine::Engine};
+use crate::{engine::Engine, observe::audit::AuditFact};
 
 /// Time between two checks of the files.
 const CHECK_INTERVAL: Duration = Duration::from_secs(1);

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::file_stamp::FileStamp;
+use crate::platform::file_stamp::FileStamp;
 
 /// The stamps of the watched files; `None` for a missing file.
 pub type FileStamps = BTreeMap<PathBuf, Option<FileStamp>>;

@@ -13,8 +13,8 @@ use quoting::shell;
 
 use super::{CliResult, print, source};
 use crate::{
-    address::Address,
     config::{Flags, SnippetContext},
+    platform::address::Address,
 };
 
 #[derive(clap::Args)]

@@ -14,12 +14,12 @@ use tokio::{
 use zeroize::Zeroizing;
 
 use crate::{
-    auth::http::USER_AGENT_NAME,
     cli::{
         CliResult,
         http::{self, CliResponse},
         server::{AdminEndpoint, CONNECT_DEADLINE, error_message, no_server_at},
     },
+    platform::http::USER_AGENT_NAME,
 };
 
 trait FeedStream: AsyncRead + AsyncWrite + Unpin {}

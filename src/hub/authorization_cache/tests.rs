@@ -1,5 +1,5 @@
 use super::*;
-use crate::clock::ClockReading;
+use crate::platform::clock::ClockReading;
 
 const TOPIC: TopicId = TopicId(7);
 const SEALED: Option<Version> = Some(Version { key: 1, epoch: 0 });

@@ -1,6 +1,6 @@
 use super::*;
 use crate::{
-    channel::Channel,
+    domain::channel::Channel,
     hub::{Hub, directory::Directory},
     protocol::server::Frame,
 };

@@ -33,7 +33,7 @@ impl HoldTime {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{hub::rekey_policy::AppRuntimeId, limits::Rotation};
+    use crate::{domain::limits::Rotation, hub::rekey_policy::AppRuntimeId};
 
     #[test]
     fn hold_doubles_up_to_its_bound() {

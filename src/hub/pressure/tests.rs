@@ -4,11 +4,11 @@ use bytes::Bytes;
 
 use super::*;
 use crate::{
+    domain::ids::SocketIds,
     hub::{
         Hub, authorization_cache::EndReason, outbox::Outbox, reauthorization::Reauthorization,
         shard::Peer,
     },
-    ids::SocketIds,
     protocol::dialect::Dialect,
 };
 

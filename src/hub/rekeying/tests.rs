@@ -10,12 +10,11 @@ use std::{
 use super::*;
 use crate::{
     auth::revoked::RevokedTokens,
-    channel::Channel,
-    clock::KnownAsOf,
     crypto::{
         key::MasterKey, keyring::KeyRing, keytable::KeyTable, padding::Padding, secret::Derivation,
         vectors::example_salt,
     },
+    domain::{channel::Channel, ids::SocketIds, limits::Rotation},
     hub::{
         Hub,
         authorization_cache::AuthorizationScope,
@@ -26,8 +25,7 @@ use crate::{
         rekey_policy::RekeyPolicy,
         shard::{Peer, Socket},
     },
-    ids::SocketIds,
-    limits::Rotation,
+    platform::clock::KnownAsOf,
     protocol::{dialect::Dialect, sealed::SealedFrames},
 };
 

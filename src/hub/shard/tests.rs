@@ -1,8 +1,7 @@
 use super::*;
 use crate::{
-    channel::Channel,
+    domain::{channel::Channel, ids::SocketIds},
     hub::mailbox::Content,
-    ids::SocketIds,
     protocol::{dialect::Dialect, server::Frame},
 };
 use tokio::task::{LocalSet, spawn_local, yield_now};

@@ -5,8 +5,7 @@ use serde::Serialize;
 
 use super::{Data, SubscriptionError, TextFrame, clipped, framed, json};
 use crate::{
-    channel::Channel,
-    ids::SocketId,
+    domain::{channel::Channel, ids::SocketId},
     protocol::{
         code::{Close, ErrorCode},
         dialect::Dialect,

@@ -4,7 +4,7 @@ use actix_web::{HttpRequest, http::header};
 
 use crate::{
     crypto::signature::AppSecret,
-    refusal::RefusalCode,
+    domain::refusal::RefusalCode,
     web::{error::ApiError, headers::single, verify::worker},
 };
 

@@ -9,9 +9,9 @@ use serde::{Deserialize, Serialize};
 
 use super::AdminRequest;
 use crate::{
-    refusal::RefusalCode,
+    domain::refusal::RefusalCode,
+    observe::webhook::{DeliveryRecord, EndpointTestResult, LetterId, LetterSelector, Webhooks},
     web::error::{ApiError, blocking},
-    webhook::{DeliveryRecord, EndpointTestResult, LetterId, LetterSelector, Webhooks},
 };
 
 /// Entries in one response.

@@ -8,14 +8,15 @@ use super::AuthRequest;
 use crate::{
     app::App,
     auth::{Denied, Grant, SignIn, UserIdentity, jwt::InvalidToken},
-    channel::{Access, Channel},
-    clock::KnownAsOf,
+    domain::{
+        channel::{Access, Channel},
+        refusal::RefusalCode,
+    },
     engine::grants::{AnswerSentGuard, GrantError},
     hub::authorization_cache::AuthorizationScope,
+    platform::{clock::KnownAsOf, traces::Span},
     presence::Member,
     protocol::signed::{signed_for_channel, signed_for_user},
-    refusal::RefusalCode,
-    traces::Span,
     web::{auth_audit::AuthResponse, error::ApiError},
 };
 

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use crate::{
-    refusal::RefusalCode,
+    domain::refusal::RefusalCode,
     web::{admin::AdminAuth, error::ApiError, remote::Remote},
 };
 

@@ -5,7 +5,7 @@ use std::{cell::Cell, time::Duration};
 use actix_rt::time::{interval, sleep, timeout};
 use actix_ws::{CloseCode, CloseReason, Closed, Message, MessageStream, Session};
 
-use crate::live::{NextEntry, WatchEnd, WatchGuard};
+use crate::observe::live::{NextEntry, WatchEnd, WatchGuard};
 
 const PING_INTERVAL: Duration = Duration::from_secs(20);
 /// Unanswered pings after which the watcher counts as gone.

@@ -7,7 +7,6 @@ pub(super) mod sleeper;
 
 use super::{reauth::LATE_REAUTH_TIMEOUT, *};
 use crate::{
-    channel::Channel,
     crypto::{
         key::MasterKey,
         keyring::KeyRing,
@@ -16,13 +15,13 @@ use crate::{
         secret::Derivation,
         vectors::example_salt,
     },
+    domain::{channel::Channel, limits::Rotation},
     hub::{
         Hub,
         directory::Directory,
         mailbox::{Audience, Content},
         rekey_policy::AppRuntimeId,
     },
-    limits::Rotation,
     protocol::{dialect::Dialect, sealed::ResealCache},
 };
 

@@ -1,0 +1,200 @@
+//! Facts about channels, as webhooks report them (protocol.md 8).
+
+use std::{
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use serde::{Deserialize, Serialize, Serializer};
+
+use crate::domain::ids::SocketId;
+
+/// Holds names of channels and users, and client events, which are plaintext. Payloads of encrypted
+/// channels never occur.
+#[derive(Debug, Serialize)]
+#[serde(tag = "name", rename_all = "snake_case")]
+pub enum ChannelFact<'a> {
+    ChannelOccupied,
+    ChannelVacated,
+    MemberAdded {
+        user_id: &'a str,
+    },
+    MemberRemoved {
+        user_id: &'a str,
+    },
+    ClientEvent {
+        event: &'a str,
+        data: &'a str,
+        #[serde(serialize_with = "text")]
+        socket_id: SocketId,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        user_id: Option<&'a str>,
+    },
+    CacheMiss,
+    SubscriptionCount {
+        subscription_count: u32,
+    },
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ChannelFactKind {
+    ChannelOccupied,
+    ChannelVacated,
+    MemberAdded,
+    MemberRemoved,
+    ClientEvent,
+    CacheMiss,
+    SubscriptionCount,
+}
+
+impl ChannelFact<'_> {
+    pub fn kind(&self) -> ChannelFactKind {
+        match self {
+            Self::ChannelOccupied => ChannelFactKind::ChannelOccupied,
+            Self::ChannelVacated => ChannelFactKind::ChannelVacated,
+            Self::MemberAdded { .. } => ChannelFactKind::MemberAdded,
+            Self::MemberRemoved { .. } => ChannelFactKind::MemberRemoved,
+            Self::ClientEvent { .. } => ChannelFactKind::ClientEvent,
+            Self::CacheMiss => ChannelFactKind::CacheMiss,
+            Self::SubscriptionCount { .. } => ChannelFactKind::SubscriptionCount,
+        }
+    }
+
+    /// One element of `events`, encoded once for all endpoints and attempts.
+    pub fn to_json(&self, channel: &str, stamp: &EventStamp) -> Arc<str> {
+        #[derive(Serialize)]
+        struct StampedFact<'a> {
+            #[serde(flatten)]
+            fact: &'a ChannelFact<'a>,
+            channel: &'a str,
+            #[serde(flatten)]
+            stamp: &'a EventStamp,
+        }
+        let stamped = StampedFact { fact: self, channel, stamp };
+        serde_json::to_string(&stamped).expect("a fact is made of texts and numbers").into()
+    }
+}
+
+/// Fields of every event, beside its fact.
+#[derive(Serialize)]
+pub struct EventStamp {
+    /// Time of the fact, not of its delivery.
+    occurred_ms: u64,
+    /// Unique per event, and the same in every attempt and replay.
+    id: String,
+}
+
+/// Event ids of an app.
+pub struct EventIds {
+    /// Random, so that ids differ between starts.
+    start: u64,
+    next: AtomicU64,
+}
+
+impl EventIds {
+    pub fn of_this_start() -> io::Result<Self> {
+        Ok(Self { start: getrandom::u64().map_err(io::Error::other)?, next: AtomicU64::new(1) })
+    }
+
+    pub fn stamp(&self, occurred: SystemTime) -> EventStamp {
+        let since_1970 = occurred.duration_since(UNIX_EPOCH).unwrap_or_default();
+        EventStamp {
+            occurred_ms: u64::try_from(since_1970.as_millis()).unwrap_or(u64::MAX),
+            id: format!("{:016x}-{}", self.start, self.next.fetch_add(1, Ordering::Relaxed)),
+        }
+    }
+}
+
+impl ChannelFactKind {
+    /// The opposite fact, if there is one.
+    pub fn opposite(self) -> Option<Self> {
+        match self {
+            Self::ChannelOccupied => Some(Self::ChannelVacated),
+            Self::ChannelVacated => Some(Self::ChannelOccupied),
+            Self::MemberAdded => Some(Self::MemberRemoved),
+            Self::MemberRemoved => Some(Self::MemberAdded),
+            Self::ClientEvent | Self::CacheMiss | Self::SubscriptionCount => None,
+        }
+    }
+}
+
+/// An event without a fact, for endpoint tests.
+pub fn test_event(stamp: &EventStamp) -> String {
+    #[derive(Serialize)]
+    struct TestEvent<'a> {
+        name: &'static str,
+        channel: &'static str,
+        #[serde(flatten)]
+        stamp: &'a EventStamp,
+    }
+    let test = TestEvent { name: "test", channel: "test", stamp };
+    serde_json::to_string(&test).expect("texts and a number become JSON")
+}
+
+fn text<S: Serializer>(id: &SocketId, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn f12_each_event_has_its_own_id() {
+        let (ids, other) = (EventIds::of_this_start().unwrap(), EventIds::of_this_start().unwrap());
+        let time = UNIX_EPOCH + std::time::Duration::from_millis(1_327_078_148_132);
+        let (first, second) = (ids.stamp(time), ids.stamp(time));
+        assert_eq!(first.occurred_ms, 1_327_078_148_132);
+        assert!(first.id != second.id && first.id != other.stamp(time).id);
+        assert_eq!(ids.stamp(UNIX_EPOCH - std::time::Duration::from_secs(1)).occurred_ms, 0);
+    }
+
+    #[test]
+    fn facts_have_the_protocol_fields() {
+        let socket_id = "12.34".parse().unwrap();
+        let said = |user_id| ChannelFact::ClientEvent {
+            event: "client-x",
+            data: "{}",
+            socket_id,
+            user_id,
+        };
+        for (fact, expected) in [
+            (ChannelFact::ChannelOccupied, r#"{"name":"channel_occupied","channel":"c"}"#),
+            (ChannelFact::ChannelVacated, r#"{"name":"channel_vacated","channel":"c"}"#),
+            (
+                ChannelFact::MemberAdded { user_id: "7" },
+                r#"{"name":"member_added","user_id":"7","channel":"c"}"#,
+            ),
+            (
+                ChannelFact::MemberRemoved { user_id: "\"" },
+                r#"{"name":"member_removed","user_id":"\"","channel":"c"}"#,
+            ),
+            (
+                said(None),
+                r#"{"name":"client_event","event":"client-x","data":"{}","socket_id":"12.34","channel":"c"}"#,
+            ),
+            (
+                said(Some("7")),
+                r#"{"name":"client_event","event":"client-x","data":"{}","socket_id":"12.34","user_id":"7","channel":"c"}"#,
+            ),
+            (ChannelFact::CacheMiss, r#"{"name":"cache_miss","channel":"c"}"#),
+            (
+                ChannelFact::SubscriptionCount { subscription_count: 3 },
+                r#"{"name":"subscription_count","subscription_count":3,"channel":"c"}"#,
+            ),
+        ] {
+            let stamp = EventStamp { occurred_ms: 5, id: "a-1".into() };
+            let body = expected.strip_suffix('}').unwrap();
+            let stamped = format!(r#"{body},"occurred_ms":5,"id":"a-1"}}"#);
+            assert_eq!(&*fact.to_json("c", &stamp), stamped);
+            // The name in the settings is the name on the wire.
+            let name = serde_json::from_str::<serde_json::Value>(expected).unwrap()["name"].clone();
+            assert_eq!(serde_json::from_value::<ChannelFactKind>(name).unwrap(), fact.kind());
+        }
+    }
+}

@@ -1,0 +1,283 @@
+//! Webhooks: facts about channels, sent to an app's backend (protocol.md 8).
+//!
+//! The engine notes facts under the lock of a channel's record, so that each channel has one order.
+//! The queue to a receiver is bounded, and a separate thread (`runner`) sends.
+
+mod backoff;
+mod batch;
+mod dead_letter;
+mod departures;
+mod endpoint;
+mod endpoint_removal;
+mod facts;
+mod filter;
+mod log;
+mod replay;
+mod request;
+mod runner;
+mod sender;
+
+use std::{
+    collections::BTreeMap,
+    io,
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant, SystemTime},
+};
+
+use arc_swap::ArcSwap;
+use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
+use tokio::sync::oneshot;
+
+use departures::{Departure, Departures};
+use endpoint::WebhookEndpoint;
+use endpoint_removal::EndpointRemoval;
+use facts::EventIds;
+
+pub use batch::QueueLimits;
+pub use dead_letter::{DeadLetters, Discarded, Letter, LetterId};
+pub use endpoint::{EndpointReport, EndpointSettings, EndpointStats, EndpointTestResult};
+pub use facts::{ChannelFact, ChannelFactKind};
+pub use filter::EndpointFilter;
+pub use log::DeliveryRecord;
+pub use replay::{ChannelReader, ChannelSnapshot, LetterSelector, ReplayReport};
+pub use request::is_reserved_header;
+pub use runner::Runner;
+
+use crate::{
+    crypto::signature::AppSecret, domain::channel::Channel, observe::live::LiveBroadcaster,
+};
+
+/// The webhooks of one app.
+pub struct Webhooks {
+    app: Arc<str>,
+    signer: ArcSwap<WebhookSigner>,
+    endpoints: ArcSwap<Vec<Arc<WebhookEndpoint>>>,
+    removal: EndpointRemoval,
+    departures: Mutex<Departures>,
+    ids: EventIds,
+    letters: DeadLetters,
+    live: Arc<LiveBroadcaster>,
+}
+
+/// Key and secret for signing requests.
+pub struct WebhookSigner {
+    pub key: Arc<str>,
+    pub secret: AppSecret,
+}
+
+#[derive(Default, Serialize)]
+pub struct WebhookStats {
+    #[serde(flatten)]
+    pub endpoints: EndpointStats,
+    /// Open letters in the files.
+    pub dead_letters: u64,
+}
+
+#[derive(Default)]
+pub struct WebhookTotals {
+    /// Requests, by status class of the response.
+    pub attempts: BTreeMap<&'static str, u64>,
+    pub retries: u64,
+    /// Events that did not fit into a queue.
+    pub spilled: u64,
+    /// Longest wait so far.
+    pub oldest: Option<Duration>,
+}
+
+#[derive(Serialize, Deserialize)]
+pub struct WebhookReport {
+    pub endpoints: Vec<EndpointReport>,
+    /// In the file now, for whatever endpoint.
+    pub dead_letters: u64,
+    /// The oldest letters.
+    pub letters: Vec<Letter>,
+}
+
+impl Webhooks {
+    /// `None` without endpoints. `state_dir`: the directory for dead letters.
+    pub fn of_app(
+        app: &Arc<str>,
+        signer: WebhookSigner,
+        endpoints: Vec<EndpointSettings>,
+        state_dir: Option<&Path>,
+        live: Arc<LiveBroadcaster>,
+    ) -> io::Result<Option<Arc<Self>>> {
+        if endpoints.is_empty() {
+            return Ok(None);
+        }
+        let path = state_dir.map(|dir| DeadLetters::path_of(dir, app));
+        let webhooks = Self {
+            app: app.clone(),
+            signer: ArcSwap::from_pointee(signer),
+            endpoints: ArcSwap::default(),
+            removal: EndpointRemoval::default(),
+            departures: Mutex::default(),
+            ids: EventIds::of_this_start()?,
+            letters: DeadLetters::open(path)?,
+            live,
+        };
+        webhooks.replace(endpoints);
+        Ok(Some(Arc::new(webhooks)))
+    }
+
+    /// Must be called under the lock of the channel's record. Waits for nothing but short locks.
+    pub fn note(&self, channel: &Channel, fact: &ChannelFact<'_>, now: Instant) {
+        let kind = fact.kind();
+        let concerned = |endpoint: &Arc<WebhookEndpoint>| {
+            endpoint.settings().filter.wants_either(kind, channel.name())
+        };
+        if !channel.is_listed() || !self.endpoints.load().iter().any(concerned) {
+            return;
+        }
+        let (user, leaves) = match fact {
+            ChannelFact::ChannelOccupied => (None, false),
+            ChannelFact::ChannelVacated => (None, true),
+            ChannelFact::MemberAdded { user_id } => (Some(Arc::from(*user_id)), false),
+            ChannelFact::MemberRemoved { user_id } => (Some(Arc::from(*user_id)), true),
+            ChannelFact::ClientEvent { .. }
+            | ChannelFact::CacheMiss
+            | ChannelFact::SubscriptionCount { .. } => {
+                return self.push(channel.name(), fact, SystemTime::now(), now);
+            }
+        };
+        let occurred = SystemTime::now();
+        let departure = Departure { channel: channel.name().clone(), user };
+        // Held until the fact is queued, so that a departure due now is queued before or after it,
+        // never in between.
+        let mut departures = self.departures.lock();
+        if leaves {
+            departures.leave(departure, now, occurred);
+        } else if !departures.cancel(&departure) {
+            self.push(channel.name(), fact, occurred, now);
+        }
+    }
+
+    fn push(&self, channel: &Arc<str>, fact: &ChannelFact<'_>, occurred: SystemTime, now: Instant) {
+        let kind = fact.kind();
+        let mut json = None;
+        for endpoint in &**self.endpoints.load() {
+            if endpoint.settings().filter.wants(kind, channel) {
+                let json =
+                    json.get_or_insert_with(|| fact.to_json(channel, &self.ids.stamp(occurred)));
+                endpoint.accept(channel, json, now);
+            }
+        }
+    }
+
+    /// Reports due departures.
+    fn tick(&self, now: Instant) {
+        self.push_due_departures(now, now);
+    }
+
+    /// Reports all pending departures, at shutdown: nothing can cancel them any more.
+    fn flush_departures(&self, now: Instant) {
+        self.push_due_departures(now + departures::DELAY, now);
+    }
+
+    fn push_due_departures(&self, due: Instant, now: Instant) {
+        loop {
+            // Held for one departure at a time, as above; other facts get in between.
+            let mut departures = self.departures.lock();
+            let Some((departure, occurred)) = departures.next(due) else { return };
+            let Departure { channel, user } = departure;
+            let fact = match &user {
+                None => ChannelFact::ChannelVacated,
+                Some(user_id) => ChannelFact::MemberRemoved { user_id },
+            };
+            self.push(&channel, &fact, occurred, now);
+        }
+    }
+
+    pub fn stats(&self) -> WebhookStats {
+        let mut endpoints = EndpointStats::default();
+        self.all_endpoints().iter().for_each(|endpoint| endpoints += endpoint.stats());
+        WebhookStats { endpoints, dead_letters: self.letters.count() }
+    }
+
+    /// Totals of all endpoints, for `/metrics`.
+    pub fn totals(&self, now: Instant) -> WebhookTotals {
+        let mut totals = WebhookTotals::default();
+        for endpoint in &self.all_endpoints() {
+            for (outcome, count) in endpoint.counters.attempts.iter() {
+                *totals.attempts.entry(outcome).or_default() += count;
+            }
+            totals.retries += endpoint.counters.retries.get();
+            totals.spilled += endpoint.counters.spilled.get();
+            let oldest = endpoint.queue.lock().oldest().map(|since| now - since);
+            totals.oldest = totals.oldest.max(oldest);
+        }
+        totals
+    }
+
+    /// Reads a file.
+    pub fn report(&self, most: usize) -> io::Result<WebhookReport> {
+        let mut letters = Vec::new();
+        if most > 0 {
+            self.letters.read(|letter| {
+                letters.push(letter);
+                letters.len() < most
+            })?;
+        }
+        let waiting = self.letters.waiting();
+        let endpoints = self.all_endpoints();
+        let endpoints = endpoints.iter().map(|e| e.report(waiting.of(e.label()))).collect();
+        Ok(WebhookReport { endpoints, dead_letters: waiting.total(), letters })
+    }
+
+    /// The latest requests to all endpoints, or to one, newest last.
+    pub fn log(&self, endpoint: Option<&str>) -> Vec<DeliveryRecord> {
+        let endpoints = self.all_endpoints();
+        let chosen = endpoints.iter().filter(|e| endpoint.is_none_or(|l| **e.label() == *l));
+        let mut log: Vec<DeliveryRecord> =
+            chosen.flat_map(|endpoint| endpoint.log.latest()).collect();
+        log.sort_by(|a, b| a.time.cmp(&b.time));
+        log
+    }
+
+    /// Discards dead letters, except those being replayed. Reads a file.
+    pub fn discard(
+        &self,
+        which: &LetterSelector,
+        before: Option<SystemTime>,
+    ) -> io::Result<Discarded> {
+        self.letters.discard(|letter| {
+            let is_older = |before| {
+                humantime::parse_rfc3339_weak(&letter.time).is_ok_and(|time| time < before)
+            };
+            which.is(letter) && before.is_none_or(is_older)
+        })
+    }
+
+    fn endpoint(&self, label: &str) -> Option<Arc<WebhookEndpoint>> {
+        self.endpoints.load().iter().find(|endpoint| **endpoint.label() == *label).cloned()
+    }
+
+    /// Sends a test request to all endpoints, or to one; empty if there is no such endpoint.
+    pub async fn test(&self, endpoint: Option<&str>) -> Vec<EndpointTestResult> {
+        let endpoints = self.endpoints.load_full();
+        let chosen = endpoints.iter().filter(|e| endpoint.is_none_or(|l| **e.label() == *l));
+        let ask = |endpoint: &Arc<WebhookEndpoint>| {
+            let (answer, tested) = oneshot::channel();
+            endpoint.tests.lock().push(answer);
+            endpoint.wake.notify_one();
+            tested
+        };
+        // All tests start before the first result is awaited.
+        let asked: Vec<_> = chosen.map(ask).collect();
+        let mut tested = Vec::with_capacity(asked.len());
+        for answer in asked {
+            // A missing result means shutdown.
+            tested.extend(answer.await);
+        }
+        tested
+    }
+}
+
+impl std::ops::AddAssign for WebhookStats {
+    fn add_assign(&mut self, other: Self) {
+        self.endpoints += other.endpoints;
+        self.dead_letters += other.dead_letters;
+    }
+}
