@@ -178,6 +178,7 @@ mod tests {
     #[test]
     fn revocations_survive_a_restart_and_expire() {
         let dir = std::env::temp_dir().join(format!("sealcast-revoked-{}", std::process::id()));
+        std::fs::create_dir_all(&dir).unwrap();
         let revoked = RevokedTokens::of_app(&dir, "shop");
         revoked.load().unwrap();
         assert_eq!(revoked.newest(), None);

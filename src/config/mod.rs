@@ -292,7 +292,7 @@ mod tests {
                 other(
                     "webhooks = [{ url = 'https://a.example/?b=1' }, { url = 'https://a.example/' }]\n",
                 ),
-                "two have the URL https://a.example/ ",
+                "two webhooks have the URL https://a.example/ ",
             ),
             (
                 other(

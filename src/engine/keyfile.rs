@@ -144,7 +144,10 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     fn directory(name: &str) -> PathBuf {
-        std::env::temp_dir().join(format!("sealcast-keyfile-{name}-{}", std::process::id()))
+        let path =
+            std::env::temp_dir().join(format!("sealcast-keyfile-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&path).unwrap();
+        path
     }
 
     #[test]

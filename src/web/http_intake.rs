@@ -10,6 +10,7 @@ use std::{
 use tokio::io::{AsyncRead, ReadBuf};
 
 use super::http_usage::HttpUsage;
+use crate::domain::refusal::RefusalCode;
 
 /// Bytes and requests until answers have been written. So few, that a flood of requests on some
 /// connections leaves turns for the others.
@@ -31,6 +32,8 @@ pub struct Intake {
     /// Bytes passed on since; `head` while no request was being answered.
     behind: u64,
     head: usize,
+    /// Whether the first line of the head has ended.
+    has_line: bool,
 }
 
 impl Intake {
@@ -46,16 +49,24 @@ impl Intake {
     /// Before each read: takes note of a request that has begun.
     pub fn follow(&mut self, usage: &HttpUsage) {
         if self.begun != usage.begun() {
-            (self.begun, self.behind, self.head) = (usage.begun(), 0, 0);
+            (self.begun, self.behind) = (usage.begun(), 0);
+            self.begin_head();
         }
         if usage.answering() > 0 {
-            self.head = 0;
+            self.begin_head();
         }
     }
 
-    /// Whether what was passed on is the beginning of a head alone, and too much of it.
-    pub fn is_head_too_large(&self) -> bool {
-        self.pass_bytes == 0 && self.head > MAX_HEAD_BYTES
+    fn begin_head(&mut self) {
+        (self.head, self.has_line) = (0, false);
+    }
+
+    /// What is too long, if all that was passed on is the beginning of one head.
+    pub fn refusal(&self) -> Option<RefusalCode> {
+        if self.pass_bytes > 0 || self.head <= MAX_HEAD_BYTES {
+            return None;
+        }
+        Some(if self.has_line { RefusalCode::HeadTooLarge } else { RefusalCode::UriTooLong })
     }
 
     /// Whether the next request comes too early.
@@ -92,6 +103,7 @@ impl Intake {
         self.pass_bytes += passed;
         self.pass_requests += requests;
         self.head += passed;
+        self.has_line |= buffer.filled()[before..].contains(&b'\n');
         self.behind += passed as u64;
         Poll::Ready(Ok(()))
     }
@@ -185,7 +197,7 @@ mod tests {
         loop {
             intake.next_pass();
             intake.follow(&usage);
-            if intake.is_head_too_large() {
+            if intake.refusal().is_some() {
                 break;
             }
             pass(&mut intake, &mut from);
@@ -194,7 +206,7 @@ mod tests {
         assert_eq!(passes, 3, "16 KiB are not too many");
         usage.begin(64);
         intake.follow(&usage);
-        assert!(!intake.is_head_too_large(), "it is a body");
+        assert_eq!(intake.refusal(), None, "it is a body");
         pass(&mut intake, &mut from);
         assert!(!intake.waits_for_answer(&usage), "or may be");
         pass(&mut intake, &mut from);

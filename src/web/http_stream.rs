@@ -140,8 +140,8 @@ impl<IO: Transport> HttpStream<IO> {
         if self.usage.is_refused() {
             return self.poll_discard(cx);
         }
-        if self.intake.is_head_too_large() {
-            self.refuse(cx);
+        if let Some(code) = self.intake.refusal() {
+            self.refuse(code, cx);
             return self.poll_discard(cx);
         }
         if self.intake.waits_for_answer(&self.usage) {
@@ -155,12 +155,16 @@ impl<IO: Transport> HttpStream<IO> {
 
     /// Says why, where nothing else has been answered on the connection: behind an answer given
     /// before the body was read, this may still be that body.
-    fn refuse(&self, cx: &mut Context<'_>) {
+    fn refuse(&self, code: RefusalCode, cx: &mut Context<'_>) {
         self.usage.refuse();
         if self.usage.begun() == 0 {
-            let message = format!("The head of the request is larger than {MAX_HEAD_BYTES} bytes");
-            let status = "431 Request Header Fields Too Large";
-            let code = RefusalCode::HeadTooLarge;
+            let (status, message) = match code {
+                RefusalCode::UriTooLong => ("414 URI Too Long", code.text().to_owned()),
+                _ => (
+                    "431 Request Header Fields Too Large",
+                    format!("The head of the request is larger than {MAX_HEAD_BYTES} bytes"),
+                ),
+            };
             let answer = plain_refusal(status, "Connection: close", &message, code);
             // So little has room, and nobody else writes: no answer is due.
             let _ = self.poll(|io| io.poll_write(cx, answer.as_bytes()));
