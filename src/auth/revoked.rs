@@ -210,6 +210,7 @@ mod tests {
         assert!(again.write_down().is_err() && again.contains(&token("j4", "", 9)));
         again.pending.failed(std::time::Instant::now());
         std::fs::remove_file(&dir).unwrap();
+        std::fs::create_dir(&dir).unwrap();
         assert!(again.write_down().unwrap(), "it had waited");
         std::fs::remove_dir_all(&dir).unwrap();
     }

@@ -200,6 +200,7 @@ mod tests {
     fn unreadable_file_is_not_treated_as_missing() {
         let dir = directory("unseen");
         assert!(KeyFile::of_app(&dir, "shop").load().unwrap().is_none());
+        std::fs::remove_dir(&dir).unwrap();
         std::os::unix::fs::symlink(&dir, &dir).unwrap();
         assert!(KeyFile::of_app(&dir, "shop").load().is_err());
         std::fs::remove_file(&dir).unwrap();

@@ -1,7 +1,7 @@
 //! The configuration.
 
 use crate::{
-    config::{Config, Flags, Source, shown},
+    config::{Config, Flags, Source, render_settings},
     crypto::vectors::example_salt,
 };
 
@@ -25,7 +25,7 @@ pub fn config(bytes: &[u8]) {
     let loaded = Source::new(&flags, std::iter::empty().collect())
         .map_err(|error| error.to_string())
         .and_then(|source| {
-            let show = shown(&source).map_err(|error| error.to_string())?;
+            let show = render_settings(&source).map_err(|error| error.to_string())?;
             assert!(public || !show.contains(SECRET), "a secret is shown: {show}");
             Config::load(&source, example_salt()).map_err(|error| error.to_string())
         });

@@ -7,6 +7,7 @@
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
+use percent_encoding::percent_decode_str;
 
 use crate::{
     app::App,
@@ -122,7 +123,8 @@ fn has_secret(path: &str, engine: &Engine) -> bool {
         looks_secret(part)
             || runtimes.iter().any(|runtime| is_secret_of(part, &runtime.app().secret))
     };
-    path.split('/').filter(|part| !part.is_empty()).any(is_secret)
+    let decoded = |part: &str| percent_decode_str(part).decode_utf8_lossy().into_owned();
+    path.split('/').filter(|part| !part.is_empty()).any(|part| is_secret(&decoded(part)))
 }
 
 fn is_secret_of(text: &str, secret: &AppSecret) -> bool {

@@ -128,7 +128,7 @@ async fn c_errors_are_sentences() {
     let first = base64(&master_key("first"));
     refused(
         &keys(&server, "rotate").arg("--key").arg(&first).output("").await,
-        "is the active one",
+        "is active already",
     );
     refused(&keys(&server, "revoke").arg("../x").arg("--now").output("").await, "12 hex digits");
     let revoke = keys(&server, "revoke").arg("0123456789ab").arg("--now");

@@ -56,7 +56,8 @@ async fn c_connections_and_subscriptions_are_shown() {
     let refused = watcher.next().await;
     assert_eq!(refused["type"], "connection_refused");
     assert_eq!(refused["code"], 4001, "{refused}");
-    assert!(refused["reason"].as_str().is_some_and(|text| text.contains("nobody")), "{refused}");
+    // Without the key: a secret may stand in its place.
+    assert_eq!(refused["reason"], "App key not in this cluster", "{refused}");
     server.stop().await;
 }
 

@@ -214,6 +214,7 @@ async fn f6_state_directory_writable_by_others_stops_the_start() {
 async fn f6_state_directory_that_was_removed_is_not_made_again_without_its_lock() {
     let root = TempDir::new();
     let state = root.path().join("state");
+    fs::create_dir(&state).expect("a directory");
     let server = launch(&state).start().await;
     revoke_member(&server, "u1").await;
     fs::remove_dir_all(&state).expect("a directory");

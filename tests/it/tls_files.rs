@@ -119,8 +119,9 @@ async fn c_dev_banner_mentions_tls() {
     until("the banner", async || {
         let printed = server.printed();
         let said = [
-            &format!("wssPort: {port}, forceTLS: true"),
-            &format!("https://127.0.0.1:{port}/apps/1001/auth/channel"),
+            &*format!("wssPort: {port}"),
+            "forceTLS: true",
+            &*format!("https://127.0.0.1:{port}/apps/1001/auth/channel"),
             "REVERB_SCHEME=https",
             "useTLS: true",
         ]
