@@ -1,6 +1,7 @@
 //! Sealcast: a Pusher-compatible WebSocket server that seals encrypted channels itself.
 //!
-//! Modules, from the inside out; each knows those above it:
+//! Modules, from the inside out. Each knows those above it; `platform` knows nothing of channels, and
+//! `crypto` knows it:
 //!
 //! * [`domain`]: names, kinds, limits, rates and refusals as plain data.
 //! * [`crypto`]: keys, signatures, sealing.
@@ -13,7 +14,7 @@
 //! * [`hub`]: delivery: directory, mailboxes, and one shard of sockets for each worker thread.
 //! * [`engine`]: the verbs: subscribe, publish, sign in, rotate, revoke.
 //! * [`session`]: one connection's conversation.
-//! * [`web`]: the edge, the only place that knows actix.
+//! * [`web`]: the edge, the only place that knows `actix_web`.
 //! * [`selftest`]: known answers of all cryptography.
 //! * [`config`], [`cli`]: settings and commands.
 //!

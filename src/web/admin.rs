@@ -68,7 +68,7 @@ impl FromRequest for AdminRequest {
         let request = request.clone();
         let payload = web::Payload::from_request(&request, payload).into_inner();
         Box::pin(async move {
-            let auth = request.app_data::<AdminAuth>().expect("every route has its door");
+            let auth = request.app_data::<AdminAuth>().expect("each route has its authorization");
             auth.admit(&request)?;
             let (auth, worker) = (auth.name(), worker(&request));
             let id = request.match_info().get("app").unwrap_or_default();

@@ -102,7 +102,7 @@ pub async fn authorize_channel(request: &AuthRequest) -> Result<ChannelGrant, Ap
     // Once more: if they were taken off meanwhile, the secret may be the one of after. And for the
     // user of an earlier question, where this one names nobody.
     refuse_revoked(app, &channel, granted.user.as_deref(), as_of)?;
-    // An answer that names nobody may be about whoever was taken off since it was request for.
+    // An answer without a user may be about a member that was revoked while it was fetched.
     if user.is_none() && epoch() != epoch_before {
         return Err(GrantError::Replaced.into());
     }
