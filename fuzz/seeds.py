@@ -114,6 +114,8 @@ SEEDS["session"] = [
     bytes(byte for channel in range(7) for byte in (10, 0, 255, 2, channel, 8, channel, 10, 0, 255)),
     bytes([10, 0, 255, 11, 3, 2, 3, 8, 3, 10, 0, 255, 12, 3, 8, 3, 10, 0, 255, 2, 3]),
     bytes([7, 0, 1, 2, 6, 2, 5, 130, 5, 6, 2, 3, 97, 98, 99, 5, 5, 15, 0, 14, 0]),
+    # An event for a user that has signed in and has not subscribed.
+    bytes([10, 0, 255, 7, 0, 1, 8, 6, 10, 0, 255]),
     bytes([1, 0, len(CLIENT_FRAMES[2])]) + CLIENT_FRAMES[2] + bytes([13, 0, 0, 1, 112, 10, 0, 255]),
 ]
 

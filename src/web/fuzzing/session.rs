@@ -290,6 +290,9 @@ fn check_event(payload: &[u8], joined: &mut HashSet<String>) {
     let text = std::str::from_utf8(payload).expect("UTF-8");
     let frame: Value = serde_json::from_str(text).expect("JSON");
     let event = frame["event"].as_str().expect("an event");
+    if event == "pusher:signin_success" {
+        joined.insert(format!("#server-to-user-{}", signed_in(&frame)));
+    }
     let Some(channel) = frame["channel"].as_str() else { return };
     if channel.starts_with("private-encrypted-") {
         assert!(!text.contains(PLAINTEXT), "plaintext on an encrypted channel: {text}");
@@ -299,6 +302,15 @@ fn check_event(payload: &[u8], joined: &mut HashSet<String>) {
     } else if !event.starts_with("pusher") {
         assert!(joined.contains(channel), "an event of a channel that was never joined: {text}");
     }
+}
+
+/// The user's id, which needs no subscription to its channel.
+fn signed_in(frame: &Value) -> String {
+    let inner = |value: &Value| -> Value {
+        serde_json::from_str(value.as_str().expect("a string")).expect("JSON")
+    };
+    let user = inner(&inner(&frame["data"])["user_data"]);
+    user["id"].as_str().expect("an id").to_owned()
 }
 
 /// Opcode and payload of the first frame, and the rest; `None` if the frame is incomplete.
