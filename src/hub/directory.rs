@@ -368,45 +368,4 @@ impl std::ops::AddAssign for Occupancy {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use super::*;
-    use crate::protocol::server::Frame;
-
-    #[test]
-    fn record_lives_while_it_is_in_use() {
-        let directory = Directory::new(Hub::new(1, 1024, 1000));
-        let channel = Channel::parse("cache-a", 200).unwrap();
-        let now = Instant::now();
-        let record = directory.with(&channel, |record, mut locked| {
-            locked.subscribe(0);
-            record.clone()
-        });
-        directory.remove_if_unused(&record, now);
-        assert!(directory.find("cache-a").is_some());
-        record.enter().unwrap().unsubscribe(0, None);
-        directory.remove_if_unused(&record, now);
-        assert!(directory.find("cache-a").is_none());
-        assert!(record.enter().is_none());
-        let again = directory.with(&channel, |record, _| record.topic());
-        assert_ne!(again, record.topic());
-    }
-
-    #[test]
-    fn cached_event_keeps_its_record_until_it_expires() {
-        let directory = Directory::new(Hub::new(1, 1024, 1000));
-        let channel = Channel::parse("cache-a", 200).unwrap();
-        let now = Instant::now();
-        let expires = now + Duration::from_secs(5);
-        let content = Content::Same(Frame::clear(&channel, "e", "d").unwrap());
-        directory.with(&channel, |record, mut locked| {
-            let last = LastEvent::new("e".into(), content, "d".into(), expires);
-            directory.set_last_event(record, &mut locked, last);
-        });
-        directory.sweep(now);
-        assert_eq!(directory.occupancy().cached_events, 1);
-        directory.sweep(expires);
-        assert!(directory.find("cache-a").is_none());
-    }
-}
+mod tests;
