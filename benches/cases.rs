@@ -91,8 +91,8 @@ pub const ALL: &[Case] = &[
     case("topics/1000-topics-of-one", 0, || {
         topics::subscribe_many(topics::topics_of_one, topics::Then::Leave)
     }),
-    case("topics/topics::walk-1000", 0, topics::walk),
-    case("topics/topics::find-one-of-1000", 0, topics::find),
+    case("topics/walk-1000", 0, topics::walk),
+    case("topics/find-one-of-1000", 0, topics::find),
     case("presence/parse-member", 0, presence::parse_member),
     case("presence/join-and-leave-100", 0, presence::join_and_leave),
     case("presence/roster-of-100", 0, presence::roster),
