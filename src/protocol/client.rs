@@ -201,7 +201,8 @@ fn data<T: DeserializeOwned>(event: &'static str, raw: Option<&RawValue>) -> Res
     let raw = raw.ok_or_else(|| invalid("it is missing".into()))?.get();
     let parsed = match string(raw) {
         Some(text) => object(&text),
-        None => object(raw),
+        // A part of the frame, which is well-formed already.
+        None => object_in(raw),
     };
     parsed.map_err(|e| invalid(e.to_string()))
 }

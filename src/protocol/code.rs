@@ -87,7 +87,7 @@ impl Close {
         })
     }
 
-    /// Of all, with its code: where the client chooses that, there is none.
+    /// All close reasons with their codes; empty where the client supplies the code.
     pub const REASONS: [(&str, &str); 26] = [
         ("unknown_app", "4001"),
         ("app_disabled", "4003"),
