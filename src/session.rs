@@ -58,7 +58,7 @@ pub struct SessionContext {
 pub struct Session {
     context: SessionContext,
     subscriptions: HashMap<Arc<str>, Subscription>,
-    /// What the subscriptions cost, in bytes of memory.
+    /// Bytes of memory held by the subscriptions.
     subscription_bytes: usize,
     user: Option<Box<SessionUser>>,
     client_events: Option<TokenBucket>,
@@ -72,7 +72,7 @@ enum Subscription {
     Channel {
         record: Arc<Record>,
         member: Option<Arc<str>>,
-        /// What the member costs.
+        /// Bytes of memory held by the member.
         member_bytes: usize,
     },
     /// The user channel of the signed-in user. Its events already arrive since the sign-in.

@@ -52,7 +52,7 @@ fn sources(directory: &Path) -> Vec<PathBuf> {
     files
 }
 
-/// What stands between backticks, or is what a container runs, outside comments.
+/// Commands between backticks and in container lines, outside comments.
 fn commands(source: &str) -> Vec<String> {
     let lines = source.lines().map(str::trim).filter(|line| !line.starts_with("//"));
     let text = lines.map(|line| line.trim_end_matches('\\')).collect::<Vec<_>>().join(" ");
@@ -79,7 +79,7 @@ fn values_filled_in(command: &str) -> String {
 }
 
 fn parse(command: &str) -> Result<(), String> {
-    // What a shell takes for itself.
+    // Redirections and operators of the shell.
     let words = command.split_whitespace().take_while(|word| !["<", ">", "|"].contains(word));
     match Cli::command().try_get_matches_from(words) {
         Ok(_) => Ok(()),

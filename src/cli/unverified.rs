@@ -23,7 +23,7 @@ pub fn connect(stream: TcpStream) -> Result<StreamOwned<ClientConnection, TcpStr
     Ok(StreamOwned::new(ClientConnection::new(Arc::new(config), name)?, stream))
 }
 
-/// Whether the other side has answered in another protocol.
+/// True if the peer answered in another protocol than TLS.
 pub fn is_no_tls(error: &(dyn std::error::Error + 'static)) -> bool {
     let inner = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
     let error = inner.and_then(|inner| inner.downcast_ref::<Error>());

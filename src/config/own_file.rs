@@ -16,7 +16,7 @@ use crate::platform::text_file;
 pub struct OwnFile {
     pub path: PathBuf,
     pub text: Zeroizing<String>,
-    /// Of the file that was read: the path may name another one by now.
+    /// The mode of the file that was read; the path may name another one by now.
     mode: u32,
 }
 

@@ -100,7 +100,7 @@ pub fn sealing(
     Ok(Sealing::Auto(ring.into()))
 }
 
-/// What a command may do in the state directory.
+/// The access of a command to the state directory.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum StateUse {
     /// A server keeps there what its next start needs.

@@ -43,7 +43,7 @@ impl StrayKind {
         }
     }
 
-    /// Whether a parser that trims its text leaves it out.
+    /// True for characters that a trimming parser removes.
     fn is_trimmed(self) -> bool {
         match self {
             Self::LineBreak | Self::Blank => true,
@@ -75,7 +75,7 @@ impl Stray {
         }
     }
 
-    /// Whether a parser that trims its text leaves all of it out.
+    /// True if a trimming parser removes all stray characters.
     pub fn is_trimmed(self) -> bool {
         match self {
             Self::Begin(kind) | Self::End(kind) => kind.is_trimmed(),

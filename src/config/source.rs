@@ -74,7 +74,7 @@ pub struct Source {
     figment: Figment,
     environment: Environment,
     development: Development,
-    /// Of the file: what its values do not show.
+    /// A warning about the file itself, such as its mode.
     warning: Option<String>,
 }
 

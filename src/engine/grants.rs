@@ -49,7 +49,7 @@ pub struct ConnectionGrant {
     /// The shared secret, if this server seals the channel.
     pub secret: Option<SharedSecret>,
     pub answer_guard: Option<AnswerSentGuard>,
-    /// For whom it counts: asking once more without a name makes nobody somebody else.
+    /// The user of the grant. A later request without a user keeps it.
     pub user: Option<Arc<str>>,
 }
 

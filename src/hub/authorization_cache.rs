@@ -83,10 +83,10 @@ const MAX_EVICTED: usize = 10_000;
 /// Channels that its user was taken off.
 const MAX_REVOKED: usize = 1000;
 
-/// Room for records that is kept although few are left: it is charged to nobody.
+/// Capacity kept when few records are left. Not charged to the connection.
 const KEPT_RECORDS: usize = 64;
 
-/// What a place in the tables costs beside its text, in bytes.
+/// Bytes of a table slot, without its text.
 const EVICTED_BYTES: usize = 64;
 const REVOKED_BYTES: usize = 100;
 
@@ -167,7 +167,7 @@ impl AuthorizationCache {
         self.end_revocation(&name);
         let evicted = self.take_evicted(&name);
         let before = self.remove(&name);
-        // Asking once more without a name makes nobody somebody else.
+        // A request without a user keeps the user of the earlier one.
         let known = before.as_ref().map(|before| before.grantee.user.clone()).or(evicted);
         grantee.user = grantee.user.or(known.flatten());
         let user = grantee.user.clone();
@@ -191,8 +191,8 @@ impl AuthorizationCache {
         user
     }
 
-    /// What the client was given for a channel that it is about to join. `None` if our endpoint gave
-    /// it nothing limited: the application's backend signed, or the channel is not sealed here and
+    /// The authorization for a channel that the client is about to join. `None` if our endpoint gave
+    /// no limited one: the application's backend signed, or the channel is not sealed here and
     /// the authorization was unlimited.
     pub fn lookup(
         &self,
@@ -229,9 +229,8 @@ impl AuthorizationCache {
         }
     }
 
-    /// What was given for the channel before is worth nothing from here on, whoever gave it: that there
-    /// is no record of it does not make it good. False if the connection must be closed, since the
-    /// book has no room for more revocations.
+    /// Revokes all earlier authorizations for the channel, including those without a record. False if
+    /// the connection must be closed, because the cache has no room for another revocation.
     #[must_use]
     pub fn revoke(&mut self, name: &Arc<str>) -> bool {
         self.remove(name);

@@ -56,7 +56,7 @@ impl Pressure {
         (self.share() != usize::MAX).then(|| self.excess.load(Ordering::Relaxed))
     }
 
-    /// What one connection may hold and still be read from.
+    /// Bytes that one connection may hold before the server stops reading from it.
     pub fn share(&self) -> usize {
         self.share.load(Ordering::Relaxed)
     }

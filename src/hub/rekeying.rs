@@ -194,7 +194,7 @@ impl Shard {
         let Some(RequestedChannel { name, topic, target, user, as_of, scope, .. }) = channel else {
             return Ok(ResolvedKey { version: Version::BLIND, held_topic: None, user: None });
         };
-        // Asking once more without a name makes nobody somebody else.
+        // A request without a user keeps the user of the earlier one.
         if user.is_none() && entry.authorizations().is_revoked(&name) {
             return Err(KeyRequestError::Revoked);
         }
@@ -227,7 +227,7 @@ impl Shard {
         }
         let mut table = self.table.borrow_mut();
         let entry = &mut table.sockets[slot as usize];
-        // Of subscribers, too: they may leave and join with this.
+        // Recorded for subscribers as well: they may leave and join with this authorization.
         let (grantee, now) = (Grantee { user, as_of }, unix_now());
         let user = entry
             .change_grants(|authorizations| authorizations.add(name, grantee, version, scope, now));

@@ -45,7 +45,7 @@ pub trait Socket {
     /// Ends a connection that has been sent its close frame, without waiting for an answer to it.
     fn cut(&self) {}
 
-    /// What is remembered of its authorizations takes so many bytes of memory now.
+    /// Sets the bytes of memory held for the connection's authorizations.
     fn charge_authorizations(&self, bytes: usize);
 
     /// The connection is no longer to be subscribed to the channel.

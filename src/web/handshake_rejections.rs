@@ -116,7 +116,7 @@ fn key_advice(key: &str, engine: &Engine) -> String {
     }
 }
 
-/// Whether a part of this path may be a secret that was taken for a path.
+/// True if a segment of this path may be a secret.
 fn has_secret(path: &str, engine: &Engine) -> bool {
     let runtimes = engine.runtimes();
     let is_secret = |part: &str| {

@@ -1,4 +1,4 @@
-//! The HTTP connections of one worker: how many there may be, and which of them are closed first.
+//! The HTTP connections of one worker: their maximum number, and the order in which they are closed.
 
 use std::{
     cell::{Cell, RefCell},
@@ -7,18 +7,18 @@ use std::{
 };
 
 use super::{
-    http_usage::{HttpUsage, LONG, Patience},
+    http_usage::{HttpUsage, LONG_REQUEST_AGE, Patience},
     services::HTTP_CONNECTIONS,
 };
 
-/// The part of the memory limit that HTTP connections may take, and what one of them costs with its
-/// buffers and a large head.
-const SHARE: u64 = 4;
-const COST: u64 = 64 * 1024;
-/// So many are possible whatever the memory.
-const LEAST: usize = 64;
-/// Not closed before that, however short the server is: its next request may be on the way.
-const GRACE: Duration = Duration::from_secs(1);
+/// HTTP connections may take one part in this many of the memory limit.
+const MEMORY_DIVISOR: u64 = 4;
+/// Memory of one connection with its buffers and a large head.
+const CONNECTION_BYTES: u64 = 64 * 1024;
+/// Allowed per worker with any memory limit.
+const MIN_CONNECTIONS: usize = 64;
+/// An idle connection is never closed sooner: its next request may be on the way.
+const IDLE_GRACE: Duration = Duration::from_secs(1);
 
 pub struct HttpConnections {
     most: usize,
@@ -27,13 +27,13 @@ pub struct HttpConnections {
     handshakes: Rc<Cell<usize>>,
 }
 
-/// What memory asks of them.
+/// The connections to close when memory is short.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Demand {
     Nothing,
-    /// The idle ones are closed.
+    /// Idle connections.
     Idle,
-    /// So are the largest, until so many bytes are free.
+    /// Idle connections, and the largest others until this many bytes are free.
     Bytes(usize),
 }
 
@@ -47,30 +47,30 @@ impl Drop for Handshake {
 }
 
 impl HttpConnections {
-    /// For one of so many workers.
+    /// For one of `workers` workers, under a memory limit in bytes.
     pub fn new(memory: Option<u64>, workers: usize) -> Self {
         let most = memory.map_or(HTTP_CONNECTIONS, |bytes| {
-            usize::try_from(bytes / SHARE / COST).unwrap_or(HTTP_CONNECTIONS)
+            usize::try_from(bytes / MEMORY_DIVISOR / CONNECTION_BYTES).unwrap_or(HTTP_CONNECTIONS)
         });
-        let most = (most / workers.max(1)).clamp(LEAST, HTTP_CONNECTIONS);
+        let most = (most / workers.max(1)).clamp(MIN_CONNECTIONS, HTTP_CONNECTIONS);
         Self { most, open: Rc::default(), all: RefCell::default(), handshakes: Rc::default() }
     }
 
-    /// One more, or `None` where there are too many and each is of use.
+    /// Admits one more connection. `None` if the maximum is reached and none is idle.
     pub fn admit(&self, is_multiplexed: bool) -> Option<Rc<HttpUsage>> {
         if self.open.get() >= self.most && !self.make_room(1 + self.most / 32) {
             return None;
         }
         let usage = Rc::new(HttpUsage::new(self.open.clone(), is_multiplexed));
         let mut all = self.all.borrow_mut();
-        if all.len() > 2 * self.open.get() + LEAST {
+        if all.len() > 2 * self.open.get() + MIN_CONNECTIONS {
             all.retain(|usage| !usage.has_left());
         }
         all.push(usage.clone());
         Some(usage)
     }
 
-    /// `None` while too many peers shake hands.
+    /// Admits a TLS handshake. `None` while too many are under way.
     pub fn shake(&self) -> Option<Handshake> {
         (self.handshakes.get() < self.most).then(|| {
             self.handshakes.set(self.handshakes.get() + 1);
@@ -78,8 +78,8 @@ impl HttpConnections {
         })
     }
 
-    /// Closes those that have been idle longest, several at once, so that a crowd does not make
-    /// each newcomer look at all of them; whether there were any.
+    /// Closes the connections idle for the longest time. Several at once, so that not each newcomer
+    /// scans all of them. Returns false if none is idle.
     pub fn make_room(&self, count: usize) -> bool {
         let now = Instant::now();
         let mut idle: Vec<_> = self
@@ -88,7 +88,7 @@ impl HttpConnections {
             .iter()
             .filter(|usage| !usage.has_left())
             .filter_map(|usage| {
-                let long = now.saturating_duration_since(usage.since()) >= LONG;
+                let long = now.saturating_duration_since(usage.since()) >= LONG_REQUEST_AGE;
                 let since = usage.idle_since().or_else(|| long.then(|| usage.since()))?;
                 Some((since, usage.clone()))
             })
@@ -98,13 +98,13 @@ impl HttpConnections {
         !idle.is_empty()
     }
 
-    /// Once a second.
+    /// Called once a second.
     pub fn tick(&self, now: Instant, patience: Patience, demand: Demand) {
         self.all.borrow_mut().retain(|usage| !usage.has_left());
         let all = self.all.borrow();
         for usage in all.iter() {
             let idle = usage.idle_since().filter(|_| demand != Demand::Nothing);
-            let is_idle = idle.is_some_and(|s| now.saturating_duration_since(s) >= GRACE);
+            let is_idle = idle.is_some_and(|s| now.saturating_duration_since(s) >= IDLE_GRACE);
             if is_idle || usage.is_overdue(now, patience) {
                 usage.end();
             }
@@ -135,7 +135,7 @@ mod tests {
         Instant::now() + Duration::from_secs(seconds)
     }
 
-    /// Of a memory of 16 MiB: 64.
+    /// 64 connections, the maximum with 16 MiB.
     fn full() -> (HttpConnections, Vec<Rc<HttpUsage>>) {
         let http = HttpConnections::new(Some(16 << 20), 1);
         let all = (0..64).map(|_| http.admit(false).expect("room")).collect();
@@ -186,7 +186,7 @@ mod tests {
             [false, false, true, false, true].map(|is| http.admit(is).expect("room"));
         [&stalled, &unsent, &answering].iter().for_each(|usage| usage.begin(0));
         stalled.wrote(&cx, true);
-        // Of 40 KiB, which may take ten seconds more.
+        // A response of 40 KiB may take ten seconds more.
         unsent.send(40 * 1024);
         let left = || [&waiting, &stalled, &unsent, &answering, &multiplexed].map(|u| u.has_left());
         for (seconds, wanted) in [

@@ -25,14 +25,14 @@ pub struct Intake {
     pass_bytes: usize,
     pass_requests: usize,
     lines: Lines,
-    /// What was read and is for a later pass.
+    /// Bytes read ahead, for a later pass.
     surplus: Vec<u8>,
     /// Requests that had begun when the last byte was passed on.
     begun: usize,
     /// Bytes passed on since; `head` while no request was being answered.
     behind: u64,
     head: usize,
-    /// Whether the first line of the head has ended.
+    /// True once the first line of the head has ended.
     has_line: bool,
 }
 
@@ -61,7 +61,7 @@ impl Intake {
         (self.head, self.has_line) = (0, false);
     }
 
-    /// What is too long, if all that was passed on is the beginning of one head.
+    /// The refusal of a head that has not ended within its limit.
     pub fn refusal(&self) -> Option<RefusalCode> {
         if self.pass_bytes > 0 || self.head <= MAX_HEAD_BYTES {
             return None;
@@ -69,7 +69,7 @@ impl Intake {
         Some(if self.has_line { RefusalCode::HeadTooLarge } else { RefusalCode::UriTooLong })
     }
 
-    /// Whether the next request comes too early.
+    /// True if the next request must wait for the current response.
     pub fn waits_for_answer(&self, usage: &HttpUsage) -> bool {
         self.behind >= PASS_BYTES as u64 && usage.waits_for_answer(self.behind - PASS_BYTES as u64)
     }

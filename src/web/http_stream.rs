@@ -62,7 +62,7 @@ pub fn accepted<IO>(
     Ok((HttpStream { shared, usage, intake: Intake::default() }, protocol, None))
 }
 
-/// What requests find of their connection.
+/// The connection's usage, for request handlers.
 pub struct Watched(pub Rc<HttpUsage>);
 
 pub fn share<IO: Transport>(stream: &HttpStream<IO>, connection: &mut Extensions) {
@@ -70,7 +70,7 @@ pub fn share<IO: Transport>(stream: &HttpStream<IO>, connection: &mut Extensions
     connection.insert(Watched(stream.usage.clone()));
 }
 
-/// What is known of a connection when HTTP has failed on it.
+/// The connection as the HTTP service began it, to explain a later HTTP error.
 pub struct ConnectionStart<IO> {
     shared: Rc<SharedSocket<IO>>,
     usage: Rc<HttpUsage>,
@@ -166,7 +166,7 @@ impl<IO: Transport> HttpStream<IO> {
                 ),
             };
             let answer = plain_refusal(status, "Connection: close", &message, code);
-            // So little has room, and nobody else writes: no answer is due.
+            // No other response is due, and so few bytes fit into the socket's buffer.
             let _ = self.poll(|io| io.poll_write(cx, answer.as_bytes()));
             let _ = self.poll(|io| io.poll_flush(cx));
         }

@@ -1,5 +1,5 @@
-//! What one HTTP connection is doing: its stream and its requests say it, and its worker closes the
-//! connection when that has taken too long or costs too much.
+//! The state of one HTTP connection. Its stream and its requests record it; its worker closes the
+//! connection when it takes too long or holds too much.
 
 use std::{
     cell::{Cell, RefCell},
@@ -11,48 +11,48 @@ use std::{
 
 use super::services::LINGER;
 
-/// Bytes a second. A client that takes a large answer more slowly counts as stalled.
-const SLOWEST: u64 = 4096;
+/// A client that reads a large response more slowly counts as stalled.
+const MIN_BYTES_PER_SECOND: u64 = 4096;
 
-/// An honest request is answered sooner.
-pub const LONG: Duration = Duration::from_secs(5);
+/// Under memory pressure, large requests of this age are closed. An honest request ends sooner.
+pub const LONG_REQUEST_AGE: Duration = Duration::from_secs(5);
 
-/// Bytes of a large request, and of all requests of a connection that has many.
-const LARGE: usize = 64 * 1024;
-const LARGE_TOGETHER: usize = 1024 * 1024;
+/// The size of a large request on HTTP/1, and of all requests together on HTTP/2.
+const LARGE_REQUEST_BYTES: usize = 64 * 1024;
+const LARGE_CONNECTION_BYTES: usize = 1024 * 1024;
 
 pub struct HttpUsage {
     /// HTTP/2: requests run beside each other, and the protocol keeps its own connection alive.
     pub is_multiplexed: bool,
-    /// Connections of the worker; this one counts until it has left.
+    /// Open connections of the worker, this one included until `leave`.
     open: Rc<Cell<usize>>,
     has_left: Cell<bool>,
     is_ended: Cell<bool>,
     waker: RefCell<Option<Waker>>,
-    /// The client takes nothing.
+    /// Since when a write to the client has been pending.
     blocked: Cell<Option<Instant>>,
     is_read_denied: Cell<bool>,
-    /// The head was too large: what still comes is thrown away.
+    /// Since when the request has been refused for its head; later bytes are discarded.
     refused: Cell<Option<Instant>>,
     begun: Cell<usize>,
-    /// How long the body of the request that began last can be.
+    /// The maximum body of the latest request, in bytes.
     body: Cell<u64>,
     answering: Cell<usize>,
     unsent: Cell<usize>,
-    /// When an answer was last sent, and how long the next may take beyond the usual time.
+    /// When a response was last sent, and the extra time for the next one.
     sent: Cell<Instant>,
     longer: Cell<Duration>,
-    /// When it was accepted, or a request last began or ended.
+    /// When the connection was accepted, or a request last began or ended.
     since: Cell<Instant>,
-    /// Bytes read for the requests being answered, at most.
+    /// An upper bound on the bytes read for requests in progress.
     taken: Cell<usize>,
 }
 
-/// How long a connection may wait.
+/// Time limits of a connection.
 #[derive(Clone, Copy)]
 pub struct Patience {
     pub stalled: Duration,
-    /// Between two requests, the head of the second included.
+    /// Between two requests, including the head of the second.
     pub waiting: Duration,
 }
 
@@ -80,7 +80,7 @@ impl HttpUsage {
         }
     }
 
-    /// The connection is closed, or no HTTP any more.
+    /// Called when the connection closes or becomes a WebSocket.
     pub fn leave(&self) {
         if !self.has_left.replace(true) {
             self.open.set(self.open.get() - 1);
@@ -100,7 +100,7 @@ impl HttpUsage {
         }
     }
 
-    /// For the stream, before it reads and writes.
+    /// Called by the stream before each read and write.
     pub fn check(&self, cx: &Context<'_>) -> io::Result<()> {
         if self.is_ended.get() {
             return Err(io::ErrorKind::TimedOut.into());
@@ -112,7 +112,7 @@ impl HttpUsage {
         Ok(())
     }
 
-    /// What the last write or flush has shown.
+    /// Records the result of a write or flush.
     pub fn wrote(&self, cx: &Context<'_>, is_pending: bool) {
         if is_pending {
             self.blocked.set(self.blocked.get().or_else(|| Some(Instant::now())));
@@ -122,7 +122,7 @@ impl HttpUsage {
         }
     }
 
-    /// A client that does not take its answers is not read from.
+    /// True while the client does not read its responses.
     pub fn denies_reading(&self) -> bool {
         let denies = self.blocked.get().is_some();
         self.is_read_denied.set(denies);
@@ -141,7 +141,7 @@ impl HttpUsage {
         self.refused.get().is_some()
     }
 
-    /// Requests so far.
+    /// The number of requests so far.
     pub fn begun(&self) -> usize {
         self.begun.get()
     }
@@ -154,15 +154,15 @@ impl HttpUsage {
         self.taken.get()
     }
 
-    /// Whether as much has come behind the request being answered. The library would read the next
-    /// ones without a bound while a handler waits.
+    /// True if `behind` bytes exceed the body of the request in progress. While a handler waits, the
+    /// HTTP library would read further requests without a bound.
     pub fn waits_for_answer(&self, behind: u64) -> bool {
         let waits = self.answering.get() > 0 && behind >= self.body.get();
         self.is_read_denied.set(self.is_read_denied.get() || waits);
         waits
     }
 
-    /// A request begins, with a body of at most so many bytes.
+    /// Begins a request with a body of at most `body` bytes.
     pub fn begin(&self, body: u64) {
         self.body.set(body);
         self.begun.set(self.begun.get().wrapping_add(1));
@@ -170,9 +170,9 @@ impl HttpUsage {
         self.since.set(Instant::now());
     }
 
-    /// Its answer has been built, and is to be sent.
+    /// Records that a response of `bytes` has been built and is to be sent.
     pub fn send(&self, bytes: u64) {
-        let longer = Duration::from_secs(bytes / SLOWEST);
+        let longer = Duration::from_secs(bytes / MIN_BYTES_PER_SECOND);
         if self.unsent.replace(self.unsent.get() + 1) == 0 {
             self.sent.set(Instant::now());
             self.longer.set(longer);
@@ -180,7 +180,7 @@ impl HttpUsage {
         self.longer.set(self.longer.get().max(longer));
     }
 
-    /// It is over: sent, or given up.
+    /// Ends a request: its response was sent, or the request was abandoned.
     pub fn finish(&self, was_sending: bool) {
         let (now, answering) = (Instant::now(), self.answering.get());
         if was_sending {
@@ -195,20 +195,19 @@ impl HttpUsage {
         }
     }
 
-    /// Since when it has been of no use: no request is being answered, or the client does not take
-    /// the answer.
+    /// Since when the connection has been idle or stalled.
     pub fn idle_since(&self) -> Option<Instant> {
         self.blocked.get().or_else(|| (self.answering.get() == 0).then(|| self.since.get()))
     }
 
-    /// Whether its requests are worth closing it for. Those of HTTP/2 come and go, so that none tells
-    /// how long the others have been there.
+    /// True if closing the connection frees enough memory. HTTP/2 requests come and go, so their age
+    /// is not known.
     pub fn is_large(&self, now: Instant) -> bool {
         if self.is_multiplexed {
-            return self.taken.get() > LARGE_TOGETHER;
+            return self.taken.get() > LARGE_CONNECTION_BYTES;
         }
-        let is_long = now.saturating_duration_since(self.since.get()) >= LONG;
-        is_long && self.taken.get() > LARGE
+        let is_long = now.saturating_duration_since(self.since.get()) >= LONG_REQUEST_AGE;
+        is_long && self.taken.get() > LARGE_REQUEST_BYTES
     }
 
     /// When a request last began or ended.

@@ -92,7 +92,7 @@ pub fn tls<IO: ActixStream + HasRemote + Peek + 'static>(
     fn_service(begun).and_then(acceptor).and_then(fn_service(with_protocol)).and_then(served)
 }
 
-/// What both have in common.
+/// Shared by the plain and the TLS service.
 fn served<IO: Transport>(
     worker: Rc<Worker>,
     draining: impl Draining,

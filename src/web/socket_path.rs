@@ -45,7 +45,7 @@ pub fn path_hint(path: &str, prefix: &str, may_show: impl Fn(&str, &str) -> bool
 
 const SHOWN_BYTES: usize = 100;
 
-/// What stands in front of `/app/{key}`, and the key.
+/// The path in front of `/app/{key}`, and the key.
 fn other_prefix(path: &str) -> Option<(&str, String)> {
     let at = path.rfind("/app/").filter(|at| *at > 0)?;
     Some((&path[..at], key(&path[at..], "")?))

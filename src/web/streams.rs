@@ -19,7 +19,7 @@ use super::{error::ApiError, http_intake, http_stream::Watched, http_usage::Http
 /// More than a backend has under way, and at least the default of other servers.
 const MAX_OPEN_REQUESTS: usize = 250;
 
-/// What HTTP/1.1 allows as well.
+/// The same limit as for HTTP/1.1.
 const MAX_HEAD_BYTES: usize = http_intake::MAX_HEAD_BYTES;
 
 /// Bodies of the size that one may have, beside all that is under way.

@@ -155,7 +155,7 @@ VITE_REVERB_SCHEME={page_scheme}
     )
 }
 
-/// What encrypted channels need besides.
+/// Further steps for encrypted channels.
 fn laravel_sealing(app: &SnippetContext) -> String {
     if app.subscribed == app.published {
         return String::new();

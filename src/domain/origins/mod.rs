@@ -83,7 +83,7 @@ impl OriginPattern {
         }
     }
 
-    /// Whether it stands for one origin alone.
+    /// True if the entry matches exactly one origin.
     pub fn is_exact(&self) -> bool {
         match self {
             Self::Web(pattern) => pattern.is_exact(),

@@ -18,7 +18,7 @@ pub(super) enum AuthorizationUsage {
 
 pub(super) struct AuthorizationEntry {
     pub(super) grantee: Grantee,
-    /// Of the secret that was given out with it.
+    /// The version of the secret given out with the authorization.
     pub(super) version: Option<Version>,
     pub(super) scope: AuthorizationScope,
     pub(super) usage: AuthorizationUsage,
@@ -39,7 +39,7 @@ pub(super) fn lead(jitter: u64) -> u64 {
     RENEWAL_LEAD + jitter % RENEWAL_LEAD_SPREAD
 }
 
-/// What a record costs beside its texts, in bytes: its place in the tables, its deadline, and the
+/// Bytes of a record without its texts: its place in the tables, its deadline, and the
 /// headers of the texts. Measured with 1,000 records.
 const RECORD_BYTES: usize = 400;
 

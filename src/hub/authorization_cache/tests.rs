@@ -140,7 +140,7 @@ fn f4_a_full_book_evicts_what_was_left_first_and_nothing_else() {
         assert_eq!(taken(&cache, evicted), Err(NotGranted::Reauthorize), "{evicted}");
     }
     assert_eq!(taken(&cache, "signed by others, or unlimited"), Ok(None));
-    // Asking again helps, and makes nobody somebody else.
+    // Asking again helps, and keeps the user.
     cache.add(name("0"), grantee("", 9), SEALED, AuthorizationScope::UNRESTRICTED, 1);
     assert_eq!(taken(&cache, "0"), Ok(Some(grantee("u", 9))));
     cache.add(name("1"), nobody(), None, AuthorizationScope::UNRESTRICTED, 1);

@@ -144,8 +144,8 @@ pub fn open(path: &Path) -> Result<OpenedLog, AuditError> {
     Ok(OpenedLog { file, chain, torn })
 }
 
-/// What `open` would refuse, without creating, locking or changing anything: another server may be
-/// writing the file.
+/// Returns the error of `open`, without creating, locking or changing anything: another server may
+/// be writing the file.
 pub fn check(path: &Path) -> Result<(), AuditError> {
     let unusable = |reason| AuditError::Unusable { path: path.display().to_string(), reason };
     let mut file = match OpenOptions::new().read(true).append(true).open(path) {

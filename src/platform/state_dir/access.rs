@@ -125,7 +125,7 @@ pub fn look_at(path: &Path) -> io::Result<Option<File>> {
     Ok(Some(file))
 }
 
-/// Whether files can be made in this directory.
+/// An error if files cannot be created in this directory.
 pub fn writable(directory: &Path) -> io::Result<()> {
     let directory = match directory.as_os_str().is_empty() {
         true => Path::new("."),

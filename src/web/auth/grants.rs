@@ -99,8 +99,8 @@ pub async fn authorize_channel(request: &AuthRequest) -> Result<ChannelGrant, Ap
     let scope = AuthorizationScope { expires, abilities, token };
     let granted = engine.grant(&request.runtime, socket_id, &channel, user.clone(), as_of, scope);
     let granted = granted.await?;
-    // Once more: if they were taken off meanwhile, the secret may be the one of after. And for the
-    // user of an earlier question, where this one names nobody.
+    // Checked again: after a revocation in the meantime, the secret may be the new one. If this
+    // request has no user, the user of the earlier request counts.
     refuse_revoked(app, &channel, granted.user.as_deref(), as_of)?;
     // An answer without a user may be about a member that was revoked while it was fetched.
     if user.is_none() && epoch() != epoch_before {

@@ -48,9 +48,9 @@ pub(super) struct Link<T> {
     pub(super) pause: Cell<Pause>,
     /// Start of the time in which the peer took none of its waiting bytes.
     stalled_since: Cell<Option<Instant>>,
-    /// What its task holds, in bytes: frames that have begun, and its session.
+    /// Bytes held by the connection's task: incomplete frames, and the session.
     pub(super) held_bytes: Cell<usize>,
-    /// What the shard remembers of its authorizations, in bytes.
+    /// Bytes held by the shard for the connection's authorizations.
     authorizations: Cell<usize>,
     pub(super) last_received: Cell<Instant>,
     pub(super) ping_sent: Cell<Option<Instant>>,

@@ -42,7 +42,7 @@ pub enum Done {
 pub struct Marker {
     #[serde(skip_serializing_if = "Option::is_none")]
     id: Option<LetterId>,
-    /// Of a letter.
+    /// Set on letters only.
     #[serde(skip_serializing_if = "Option::is_none")]
     endpoint: Option<Box<str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
