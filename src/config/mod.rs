@@ -31,7 +31,7 @@ use std::{
 use crate::{
     app::App,
     crypto::secret::Salt,
-    web::{Addresses, ServerSettings, tls::TlsIdentity},
+    web::{Addresses, ServerSettings, TlsIdentity},
 };
 
 pub use config_hashes::{ConfigHashes, TakesEffect};

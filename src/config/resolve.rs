@@ -29,10 +29,7 @@ use crate::{
     },
     observe::explain::SimilarSecrets,
     platform::address::Address,
-    web::{
-        ServerSettings,
-        tls::{PairFiles, TlsIdentity},
-    },
+    web::{PairFiles, ServerSettings, TlsIdentity},
 };
 
 pub(super) type ConfigResult<T> = std::result::Result<T, ConfigError>;

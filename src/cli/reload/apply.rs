@@ -24,7 +24,7 @@ use crate::{
         waiting_keys::WaitingKey,
     },
     observe::{audit::AuditFact, webhook::Runner},
-    web::{ServerSettings, tls::TlsIdentity},
+    web::{ServerSettings, TlsIdentity},
 };
 
 /// The parts of a running server that a reload changes.

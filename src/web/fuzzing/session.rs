@@ -20,10 +20,9 @@ use crate::{
     platform::clock::KnownAsOf,
     protocol::{dialect::Dialect, signed::signed_for_channel},
     web::{
-        client_rate_limits::ClientRateLimits,
-        metrics::Metrics,
-        socket::{Connection, ConnectionSetup},
-        worker::Worker,
+        context::{client_rate_limits::ClientRateLimits, worker::Worker},
+        ops::metrics::Metrics,
+        ws::socket::{Connection, ConnectionSetup},
     },
 };
 

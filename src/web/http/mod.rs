@@ -1,0 +1,7 @@
+//! Parts of HTTP that all handlers share: bodies, errors, headers, methods, queries.
+
+pub mod error;
+pub mod headers;
+pub mod methods;
+pub mod query;
+pub mod remote;

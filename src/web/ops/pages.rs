@@ -1,0 +1,28 @@
+//! Handlers for operators.
+
+use actix_web::{HttpRequest, HttpResponse};
+
+use crate::{
+    domain::refusal::RefusalCode,
+    web::{
+        api::verify::worker,
+        http::error::{ApiError, blocking},
+        ops::metrics::CONTENT_TYPE,
+    },
+};
+
+/// On the operations listener only. Runs on a blocking thread, since it walks all channels.
+pub async fn metrics(request: HttpRequest) -> Result<HttpResponse, ApiError> {
+    let metrics = worker(&request).metrics.clone();
+    let page = blocking(move || metrics.page().map_err(|_| metrics_failed())).await?;
+    Ok(HttpResponse::Ok().content_type(CONTENT_TYPE).body(page))
+}
+
+fn metrics_failed() -> ApiError {
+    ApiError::new(RefusalCode::NoMetrics, "The metrics could not be written; ask again")
+}
+
+/// On the operations listener only: totals without names.
+pub async fn stats(request: HttpRequest) -> HttpResponse {
+    HttpResponse::Ok().json(worker(&request).engine.stats())
+}

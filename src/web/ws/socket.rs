@@ -1,0 +1,350 @@
+//! A WebSocket connection after its handshake: reads frames for the session, writes its outbox,
+//! keeps its deadlines.
+//!
+//! It has two parts. The `Link` is shared with the worker's shard, which writes to the socket
+//! directly while it delivers. The `Connection` is the task that reads; it is woken when a full
+//! socket takes bytes again.
+
+mod link;
+
+use std::{
+    future::Future,
+    pin::Pin,
+    rc::Rc,
+    sync::{Arc, atomic::Ordering},
+    task::{Context, Poll, ready},
+    time::Instant,
+};
+
+use bytes::{Bytes, BytesMut};
+use link::Link;
+use tokio::io::ReadBuf;
+
+use super::transport::Transport;
+use crate::{
+    domain::{ids::SocketId, rate_limit::LocalRateLimiter},
+    engine::{AppRuntime, ClientFault},
+    hub::{
+        CONNECTION_LOST,
+        outbox::Outbox,
+        reauthorization::Reauthorization,
+        shard::{Peer, Socket},
+        topics::Slot,
+    },
+    observe::live::{EntryDetail, EntryType, LiveEntry},
+    protocol::{
+        code::Close,
+        dialect::Dialect,
+        server::answer,
+        websocket::{Decoder, WsMessage},
+    },
+    session::{Session, SessionContext},
+    web::context::worker::Worker,
+};
+
+/// The initial state of a connection.
+pub struct ConnectionSetup {
+    /// The HTTP response that completes the upgrade.
+    pub handshake: Bytes,
+    /// Bytes that the client sent directly after its request.
+    pub early: BytesMut,
+    pub id: SocketId,
+    pub dialect: Dialect,
+    pub legacy_java: bool,
+    pub reauthorization: Reauthorization,
+    /// See `Peer`.
+    pub app_closings: u32,
+    pub admission: Result<Arc<AppRuntime>, Close>,
+}
+
+/// Reads before other connections get their turn.
+const READS: usize = 4;
+
+/// The task of one connection.
+pub struct Connection<T: Transport> {
+    link: Rc<Link<T>>,
+    worker: Rc<Worker>,
+    slot: Slot,
+    id: SocketId,
+    /// `None` if the connection was refused.
+    session: Option<Session>,
+    decoder: Decoder,
+    /// The beginning of an incomplete frame; preceded by complete frames if `unread`.
+    partial: Vec<u8>,
+    /// Received frames are not parsed until the peer has read its responses.
+    unread: bool,
+    /// Limits the rate of frames from the client.
+    pace: LocalRateLimiter,
+    read_state: ReadState,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum ReadState {
+    Listening,
+    /// The peer sent its close frame; nothing follows it.
+    Finished,
+    /// The peer broke the framing, so the rest has no meaning, or sends too many frames. Its bytes
+    /// are read and discarded until it is gone: closing a socket with unread bytes resets the
+    /// connection, and the peer might lose the close frame with the reason.
+    Discarding,
+}
+
+impl<T: Transport> Connection<T> {
+    pub fn start(worker: Rc<Worker>, io: T, setup: ConnectionSetup) {
+        let settings = worker.settings_snapshot();
+        worker.reserve_scratch(settings.message_bytes);
+        let now = Instant::now();
+        let outbox = Outbox::new(setup.dialect, settings.outbox_bytes);
+        let link = Rc::new(Link::new(io, outbox, (worker.shard.clone(), settings), now));
+        let id = setup.id;
+        let peer = Peer {
+            runtime: setup.admission.as_ref().ok().map(|runtime| runtime.rekey_policy.runtime),
+            app_closings: setup.app_closings,
+            legacy_java: setup.legacy_java,
+            reauthorization: setup.reauthorization,
+        };
+        let slot = worker.shard.add(id, peer, link.clone());
+        let decoder = Decoder::new(link.settings.message_bytes);
+        let mut connection = Self {
+            link,
+            worker,
+            slot,
+            id,
+            session: None,
+            decoder,
+            partial: Vec::new(),
+            unread: false,
+            pace: LocalRateLimiter::new(now),
+            read_state: ReadState::Listening,
+        };
+        connection.open(setup, now);
+        actix_rt::spawn(connection);
+    }
+
+    fn open(&mut self, setup: ConnectionSetup, now: Instant) {
+        let Self { link, worker, .. } = self;
+        link.outbox.push(setup.handshake);
+        let admitted = setup.admission.and_then(|runtime| {
+            let guard = runtime.connect().ok_or(Close::OverConnectionQuota)?;
+            Ok((runtime, guard))
+        });
+        match admitted {
+            Ok((runtime, guard)) => {
+                let timeout = link.settings.activity_timeout.as_secs();
+                link.outbox.push(answer::connection_established(setup.dialect, self.id, timeout));
+                link.authorize_until.set(runtime.app().authorization_timeout.map(|t| now + t));
+                let context = SessionContext {
+                    engine: worker.engine.clone(),
+                    shard: worker.shard.clone(),
+                    socket: link.clone(),
+                    slot: self.slot,
+                    id: self.id,
+                    runtime,
+                };
+                self.session = Some(Session::new(context, guard));
+            }
+            Err(reason) => {
+                worker.engine.live.note(|| refused(self.id, &reason));
+                link.outbox.close(reason);
+            }
+        }
+        let mut early = setup.early;
+        self.read_frames(&mut early);
+    }
+
+    /// Parses the frames in `bytes` and keeps the beginning of an incomplete one.
+    fn read_frames(&mut self, bytes: &mut [u8]) {
+        let Self { link, session, read_state, pace, .. } = self;
+        let now = Instant::now();
+        let steps = session.as_ref().and_then(Session::frames);
+        let (mut heard, mut full) = (false, false);
+        let used = self.decoder.read(bytes, |message| {
+            // Only complete messages count as activity: a peer that sends single bytes of an
+            // unfinished message is silent.
+            heard |= message != WsMessage::Fragment;
+            if let WsMessage::Close(_) = message {
+                *read_state = ReadState::Finished;
+            }
+            if steps.is_some_and(|steps| !pace.take(steps, now)) {
+                link.outbox.close(Close::TooManyFrames);
+                // Later frames are not parsed any more.
+                *read_state = ReadState::Discarding;
+            }
+            on_message(&message, link, session.as_mut());
+            full = link.outbox.has_many_answers() && !link.outbox.is_closing();
+            *read_state == ReadState::Listening && !full
+        });
+        if heard {
+            link.last_received.set(now);
+            link.ping_sent.set(None);
+        }
+        self.unread = false;
+        match used {
+            Ok(used) if self.read_state == ReadState::Listening => {
+                self.unread = full && used < bytes.len();
+                keep_rest(&mut self.partial, &bytes[used..]);
+            }
+            Ok(_) => self.partial = Vec::new(),
+            Err(violation) => {
+                self.partial = Vec::new();
+                self.read_state = ReadState::Discarding;
+                self.link.outbox.close(violation);
+            }
+        }
+        if self.session.as_ref().is_some_and(Session::is_authorized) {
+            self.link.authorize_until.set(None);
+        }
+    }
+
+    /// Ready with true if the peer is gone.
+    fn read(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
+        let worker = self.worker.clone();
+        let mut scratch = worker.scratch.borrow_mut();
+        for _ in 0..READS {
+            if self.link.must_wait(cx) {
+                return Poll::Pending;
+            }
+            if self.unread {
+                let mut unread = std::mem::take(&mut self.partial);
+                self.read_frames(&mut unread);
+                continue;
+            }
+            let kept = self.partial.len();
+            scratch[..kept].copy_from_slice(&self.partial);
+            let mut buffer = ReadBuf::new(&mut scratch[kept..]);
+            let read = Pin::new(&mut *self.link.io.borrow_mut()).poll_read(cx, &mut buffer);
+            let count = buffer.filled().len();
+            match ready!(read) {
+                Ok(()) if count > 0 => {}
+                Ok(()) | Err(_) => return Poll::Ready(true),
+            }
+            if self.read_state == ReadState::Listening {
+                self.read_frames(&mut scratch[..kept + count]);
+            }
+        }
+        // More bytes may be waiting, but pending writes and other connections come first.
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    fn update_held_bytes(&self) {
+        let session = self.session.as_ref().map_or(0, Session::bytes);
+        let begun = self.partial.capacity() + self.decoder.kept_bytes();
+        self.link.held_bytes.set(begun + session);
+    }
+
+    /// The steps after everything is sent.
+    fn finish(&self, gone: bool, cx: &mut Context<'_>) -> Poll<()> {
+        match self.read_state {
+            _ if gone && T::HAS_CLOSE_NOTIFY => {
+                let _ = self.shut_down(cx);
+                Poll::Ready(())
+            }
+            _ if gone => Poll::Ready(()),
+            ReadState::Listening => Poll::Pending,
+            ReadState::Finished if T::HAS_CLOSE_NOTIFY => self.shut_down(cx),
+            ReadState::Finished => Poll::Ready(()),
+            ReadState::Discarding => {
+                let _ = self.shut_down(cx);
+                Poll::Pending
+            }
+        }
+    }
+
+    /// Ends our half of the transport.
+    fn shut_down(&self, cx: &mut Context<'_>) -> Poll<()> {
+        // A failure means that the peer is gone; the next read reports it as well.
+        Pin::new(&mut *self.link.io.borrow_mut()).poll_shutdown(cx).map(|_| ())
+    }
+}
+
+fn refused(id: SocketId, reason: &Close) -> LiveEntry<'static> {
+    let what = EntryDetail::Closed { code: reason.code(), reason: reason.public_message() };
+    LiveEntry { socket_id: Some(id), what, ..LiveEntry::new(EntryType::ConnectionRefused) }
+}
+
+/// An idle connection holds no read buffer.
+fn keep_rest(partial: &mut Vec<u8>, rest: &[u8]) {
+    if rest.is_empty() {
+        *partial = Vec::new();
+    } else {
+        partial.clear();
+        partial.extend_from_slice(rest);
+    }
+}
+
+fn on_message<T: Transport>(
+    message: &WsMessage<'_>,
+    link: &Link<T>,
+    session: Option<&mut Session>,
+) {
+    match message {
+        WsMessage::Close(code) => link.outbox.close(Close::ByClient(*code)),
+        WsMessage::Fragment => {}
+        // Messages of a closing connection are ignored.
+        _ if link.outbox.is_closing() => {}
+        WsMessage::Text(text) => session.into_iter().for_each(|session| session.on_text(text)),
+        WsMessage::Binary => link.outbox.close(Close::BinaryFrame),
+        WsMessage::Ping(payload) => link.send(answer::websocket_pong(payload)),
+        WsMessage::Pong(payload) => {
+            session.into_iter().for_each(|session| session.on_pong(payload))
+        }
+    }
+}
+
+impl<T: Transport> Future for Connection<T> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let same =
+            self.link.waker.borrow().as_ref().is_some_and(|waker| waker.will_wake(cx.waker()));
+        if !same {
+            *self.link.waker.borrow_mut() = Some(cx.waker().clone());
+        }
+        let revoked = std::mem::take(&mut *self.link.revoked.borrow_mut());
+        if let Some(session) = &mut self.session {
+            revoked.iter().for_each(|(channel, why)| session.revoke(channel, *why));
+        }
+        let gone = matches!(self.read(cx), Poll::Ready(true));
+        if self.link.outbox.is_closing() {
+            // A closing connection leaves its channels at once, however long the transport takes to
+            // end.
+            self.session = None;
+        }
+        self.update_held_bytes();
+        match self.link.write(cx) {
+            _ if self.link.broken.get() => Poll::Ready(()),
+            Poll::Ready(Ok(())) => self.finish(gone, cx),
+            Poll::Pending if !gone => Poll::Pending,
+            _ => Poll::Ready(()),
+        }
+    }
+}
+
+impl<T: Transport> Drop for Connection<T> {
+    fn drop(&mut self) {
+        // The session first: it leaves its channels while it still owns the slot.
+        self.session = None;
+        self.worker.shard.remove(self.slot);
+        // A delivery under way may still hold the link; without a waker it writes nothing more.
+        self.link.waker.take();
+        self.link.shard.gauges().outbox_bytes.fetch_sub(self.link.waiting.get(), Ordering::Relaxed);
+        self.link.waiting.set(0);
+        let closing = self.link.outbox.closing();
+        let reason = closing.as_ref().map_or(CONNECTION_LOST, Close::reason);
+        self.link.shard.gauges().closed.add(reason);
+        if let Some(reason) = closing.as_ref().filter(|reason| reason.drops_what_waits()) {
+            self.link.shard.gauges().slow_readers.fetch_add(1, Ordering::Relaxed);
+            self.worker.engine.client_faults.note(ClientFault::SlowReader, reason.message());
+        }
+        match closing {
+            Some(reason) => {
+                tracing::debug!(socket.id = %self.id, close.code = reason.code(), close.reason = reason.public_message(), "connection closed");
+            }
+            None => tracing::debug!(socket.id = %self.id, "connection lost"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
