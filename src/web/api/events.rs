@@ -6,7 +6,7 @@ use actix_web::{HttpResponse, web};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::verify::{SignedRequest, item, json_text};
+use super::verify::SignedRequest;
 use crate::{
     app::App,
     crypto::sealer::sealed_bytes,
@@ -22,7 +22,10 @@ use crate::{
         queries::{Attributes, ChannelInfo},
     },
     protocol::{dialect::is_reserved, json::string},
-    web::http::error::ApiError,
+    web::http::{
+        body::{item, json_text},
+        error::ApiError,
+    },
 };
 
 #[derive(Deserialize, Default)]

@@ -3,11 +3,11 @@
 use actix_web::HttpResponse;
 use serde::Deserialize;
 
-use super::verify::{SignedRequest, json};
+use super::verify::SignedRequest;
 use crate::{
     domain::{ids::SocketId, refusal::RefusalCode},
     observe::explain::{Explanation, Subject},
-    web::http::error::ApiError,
+    web::http::{body::json, error::ApiError},
 };
 
 #[derive(Deserialize)]

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use actix_web::HttpResponse;
 use serde::Deserialize;
 
-use super::verify::{SignedRequest, json};
+use super::verify::SignedRequest;
 use crate::{
     app::App,
     auth::{
@@ -15,7 +15,10 @@ use crate::{
     domain::refusal::RefusalCode,
     observe::audit::AuditFact,
     platform::clock::{ClockReading, ServerClock},
-    web::http::error::{ApiError, blocking},
+    web::http::{
+        body::json,
+        error::{ApiError, blocking},
+    },
 };
 
 #[derive(Deserialize)]

@@ -7,11 +7,14 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use percent_encoding::percent_decode_str;
 use serde::Deserialize;
 
-use super::verify::{SignedRequest, json};
+use super::verify::SignedRequest;
 use crate::{
     domain::refusal::RefusalCode,
     engine::users::check_user_id,
-    web::http::error::{ApiError, blocking},
+    web::http::{
+        body::json,
+        error::{ApiError, blocking},
+    },
 };
 
 /// `POST /users/{id}/terminate_connections`

@@ -5,16 +5,9 @@ mod texts;
 
 use std::{future::Future, pin::Pin, rc::Rc, sync::Arc, time::Instant};
 
-use actix_web::{
-    FromRequest, HttpRequest,
-    dev::Payload,
-    http::{Method, header::HeaderValue},
-    web,
-};
-use bytes::{Bytes, BytesMut};
-use futures_util::StreamExt;
+use actix_web::{FromRequest, HttpRequest, dev::Payload, http::Method, web};
+use bytes::Bytes;
 use md5::{Digest, Md5};
-use serde::{Deserialize, de::DeserializeOwned};
 
 use super::timestamp::check_timestamp;
 use texts::texts;
@@ -28,10 +21,16 @@ use crate::{
     },
     domain::{rate_limit::RateQuota, refusal::RefusalCode},
     engine::{AppRuntime, Engine},
-    protocol::{json::object_in, well_formed::WellFormed},
     web::{
-        context::{call_recorder::CallRecorder, worker::Worker},
-        http::{error::ApiError, query::Query},
+        context::{
+            call_recorder::CallRecorder,
+            worker::{Worker, worker},
+        },
+        http::{
+            body::{read_body, unreadable},
+            error::ApiError,
+            query::Query,
+        },
         settings::ServerSettings,
     },
 };
@@ -65,7 +64,7 @@ impl FromRequest for SignedRequest {
             let worker = worker(&request);
             // Before the body, which only the signer of its digest may send. Repeated guesses get
             // no explanation, and cost no formatting.
-            let (query, runtime, app, most) = {
+            let (query, runtime, app, limits) = {
                 let settings = worker.settings();
                 let refused = |error: UnverifiedRequest| {
                     let often =
@@ -79,12 +78,13 @@ impl FromRequest for SignedRequest {
                     Query::of(request.uri()).map_err(|e| refused(ApiError::from(e).into()))?;
                 let (runtime, app) =
                     verify(&worker, &settings, &request, &query).map_err(refused)?;
-                (query, runtime, app, settings.http_body_bytes)
+                let limits = worker.body_limits(settings.http_body_bytes);
+                (query, runtime, app, limits)
             };
             if matches!(*request.method(), Method::GET | Method::HEAD) {
                 take_read(&runtime, app.limits.reads())?;
             }
-            let body = read_body(&request, payload, most).await?;
+            let body = read_body(&request, payload, limits).await?;
             let call_recorder = CallRecorder::of(&request);
             call_recorder.request(&runtime, body.len());
             check_body(&query, &body)?;
@@ -104,85 +104,6 @@ fn take_read(runtime: &AppRuntime, allowed: RateQuota) -> Result<(), ApiError> {
             allowed.per_second,
             wait,
         )
-    })
-}
-
-pub fn worker(request: &HttpRequest) -> Rc<Worker> {
-    request.app_data::<Rc<Worker>>().expect("every route has its worker").clone()
-}
-
-/// At most `limit` bytes; a larger announced length is refused before the body is read.
-pub async fn read_body(
-    request: &HttpRequest,
-    mut payload: web::Payload,
-    limit: usize,
-) -> Result<Bytes, ApiError> {
-    refuse_encoded(request)?;
-    let announced = request.headers().get(actix_web::http::header::CONTENT_LENGTH);
-    let announced = announced.and_then(|n| n.to_str().ok()?.parse::<usize>().ok());
-    let check = |size: usize, more: &str| {
-        if size <= limit {
-            return Ok(());
-        }
-        let message = format!("The request body is {more}{size} bytes, the limit is {limit}");
-        Err(ApiError::too_large(RefusalCode::BodyTooLarge, message, size, limit))
-    };
-    check(announced.unwrap_or(0), "")?;
-    let read = async {
-        let mut chunk = async || payload.next().await.transpose().map_err(unreadable);
-        let first = chunk().await?.unwrap_or_default();
-        check(first.len(), "at least ")?;
-        // The usual case: a single chunk, which need not be copied.
-        let Some(mut next) = chunk().await? else { return Ok(first) };
-        let mut body = BytesMut::from(first);
-        loop {
-            check(body.len() + next.len(), "at least ")?;
-            body.extend_from_slice(&next);
-            match chunk().await? {
-                Some(chunk) => next = chunk,
-                None => return Ok(body.freeze()),
-            }
-        }
-    };
-    let deadline = worker(request).settings().body_timeout;
-    actix_rt::time::timeout(deadline, read).await.map_err(|_| ApiError::timeout(deadline))?
-}
-
-/// Encoded bodies are refused: signature and limits apply to the bytes as sent.
-fn refuse_encoded(request: &HttpRequest) -> Result<(), ApiError> {
-    let mut encodings = request.headers().get_all(actix_web::http::header::CONTENT_ENCODING);
-    let is_identity = |encoding: &HeaderValue| {
-        encoding.is_empty() || encoding.as_bytes().eq_ignore_ascii_case(b"identity")
-    };
-    match encodings.find(|encoding| !is_identity(encoding)) {
-        None => Ok(()),
-        Some(encoding) => Err(ApiError::encoded(encoding.to_str().unwrap_or("?"))),
-    }
-}
-
-pub fn unreadable(error: impl std::fmt::Display) -> ApiError {
-    ApiError::new(
-        RefusalCode::UnreadableBody,
-        format!("The request body could not be read: {error}"),
-    )
-}
-
-/// The body as a JSON object.
-pub fn json<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
-    item(json_text(body)?.as_str(), "The body")
-}
-
-/// The body as JSON text, for deserialization that borrows from it.
-pub fn json_text(body: &[u8]) -> Result<WellFormed<'_>, ApiError> {
-    std::str::from_utf8(body)
-        .map(WellFormed::new)
-        .map_err(|_| ApiError::new(RefusalCode::InvalidJson, "The body is not UTF-8"))
-}
-
-/// Parses a JSON object; `what` names it in errors.
-pub fn item<'a, T: Deserialize<'a>>(well_formed: &'a str, what: &str) -> Result<T, ApiError> {
-    object_in(well_formed).map_err(|error| {
-        ApiError::new(RefusalCode::InvalidJson, format!("{what} is not what was expected: {error}"))
     })
 }
 

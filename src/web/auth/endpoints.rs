@@ -26,9 +26,11 @@ use crate::{
     domain::{ids::SocketId, refusal::RefusalCode},
     engine::{AppRuntime, counts::ALLOWED},
     web::{
-        api::verify::{read_body, worker},
-        context::{request_metrics::Routes, worker::Worker},
-        http::{error::ApiError, query::Query},
+        context::{
+            request_metrics::Routes,
+            worker::{Worker, worker},
+        },
+        http::{body::read_body, error::ApiError, query::Query},
     },
 };
 
@@ -162,7 +164,7 @@ impl AuthRequest {
             }
             address = Some(entered);
         }
-        let body = read_body(request, payload, BODY_BYTES).await?;
+        let body = read_body(request, payload, worker.body_limits(BODY_BYTES)).await?;
         let AuthBody { mut fields, takes_cookies } = AuthBody::read(request, &body)?;
         let (runtime, app) = resolve_app(&worker, request, app_key(&fields, &query)?)?;
         let mut claimed = |name| fields.remove(name).filter(|value| !value.is_empty());

@@ -10,10 +10,7 @@ use serde_json::Value;
 
 use crate::{
     domain::refusal::RefusalCode,
-    web::{
-        api::verify::json,
-        http::{error::ApiError, query::Query},
-    },
+    web::http::{body::json, error::ApiError, query::Query},
 };
 
 /// The parameters with a meaning for the server; others are ignored.

@@ -17,7 +17,7 @@ use crate::{
     engine::AppRuntime,
     observe::live::{ApiCallDetail, EntryDetail, EntryType, LiveEntry},
     platform::traces::Span,
-    web::{api::verify::worker, http::error::ApiError},
+    web::{context::worker::worker, http::error::ApiError},
 };
 
 /// Collects facts about a request for the live feed. Empty if no one watches.

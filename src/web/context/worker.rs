@@ -8,6 +8,7 @@ use std::{
 };
 
 use actix_rt::task::JoinHandle;
+use actix_web::HttpRequest;
 use arc_swap::{ArcSwap, Guard};
 
 use super::client_rate_limits::ClientRateLimits;
@@ -16,15 +17,21 @@ use crate::{
     engine::Engine,
     hub::shard::Shard,
     web::{
+        http::body::BodyLimits,
         ops::metrics::Metrics,
         server::{
+            deadlines::HEAD_DEADLINE,
             http_connections::{Demand, HttpConnections},
             http_usage::Patience,
-            services::HEAD_DEADLINE,
         },
         settings::ServerSettings,
     },
 };
+
+/// The worker that runs the request.
+pub fn worker(request: &HttpRequest) -> Rc<Worker> {
+    request.app_data::<Rc<Worker>>().expect("every route has its worker").clone()
+}
 
 pub struct Worker {
     pub engine: Arc<Engine>,
@@ -91,6 +98,11 @@ impl Worker {
     /// The same, to keep.
     pub fn settings_snapshot(&self) -> Arc<ServerSettings> {
         self.settings.load_full()
+    }
+
+    /// For a body of at most `bytes`.
+    pub fn body_limits(&self, bytes: usize) -> BodyLimits {
+        BodyLimits { bytes, timeout: self.settings().body_timeout }
     }
 
     /// Grows the scratch buffer for messages of this size. Never called during a read.

@@ -4,7 +4,10 @@ use std::{fmt, time::Duration};
 
 use actix_web::{
     HttpRequest, HttpResponse, ResponseError,
-    http::{StatusCode, header},
+    http::{
+        StatusCode,
+        header::{self, HeaderValue},
+    },
     web,
 };
 
@@ -256,6 +259,14 @@ impl From<RevokeError> for ApiError {
     fn from(error: RevokeError) -> Self {
         Self::new(error.code(), error.to_string())
     }
+}
+
+/// Adds the header Upgrade, with the protocol to upgrade to. The HTTP library leaves it out over
+/// HTTP/2, which has no upgrades.
+pub fn upgrade_required(message: &str) -> HttpResponse {
+    let mut answer = ApiError::upgrade_required(message).error_response();
+    answer.headers_mut().insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+    answer
 }
 
 /// Runs an action that waits for a disk on a blocking thread.

@@ -46,3 +46,38 @@ pub fn remote(request: &HttpRequest) -> Option<Remote> {
         RemoteSource::OnDemand(connection) => connection.remote(),
     }
 }
+
+/// The network part of an address, for the log.
+pub fn anonymize(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(v4) => IpAddr::V4((v4.to_bits() >> 8 << 8).into()),
+        IpAddr::V6(v6) => IpAddr::V6((v6.to_bits() >> 80 << 80).into()),
+    }
+}
+
+/// A client with one IPv6 address has a whole /64.
+pub fn network(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(_) => address,
+        IpAddr::V6(v6) => IpAddr::V6((v6.to_bits() >> 64 << 64).into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn logged_addresses_are_anonymized() {
+        let of = |text: &str| anonymize(text.parse().expect("an address")).to_string();
+        assert_eq!(of("203.0.113.7"), "203.0.113.0");
+        assert_eq!(of("2001:db8:1:2:3:4:5:6"), "2001:db8:1::");
+    }
+
+    #[test]
+    fn ipv6_clients_are_counted_by_network() {
+        let of = |text: &str| network(text.parse().expect("an address")).to_string();
+        assert_eq!(of("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::");
+        assert_eq!(of("203.0.113.7"), "203.0.113.7");
+    }
+}

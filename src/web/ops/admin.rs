@@ -28,9 +28,9 @@ use crate::{
     observe::audit::AuditFact,
     protocol::json::object,
     web::{
-        api::verify::{read_body, unreadable, worker},
-        context::worker::Worker,
+        context::worker::{Worker, worker},
         http::{
+            body::{read_body, unreadable},
             error::{ApiError, blocking},
             methods::{get, post},
         },
@@ -76,7 +76,8 @@ impl FromRequest for AdminRequest {
             let id = request.match_info().get("app").unwrap_or_default();
             let runtime = worker.engine.runtimes().by_id(id).cloned();
             let runtime = runtime.ok_or_else(|| ApiError::unknown_app(id))?;
-            let body = read_body(&request, payload.map_err(unreadable)?, BODY_BYTES).await?;
+            let limits = worker.body_limits(BODY_BYTES);
+            let body = read_body(&request, payload.map_err(unreadable)?, limits).await?;
             Ok(Self { worker, runtime, auth, body })
         })
     }

@@ -19,15 +19,13 @@ use crate::{
         live::{LiveFilter, WatchGuard},
     },
     web::{
-        api::verify::worker,
-        context::worker::Worker,
+        context::worker::{Worker, worker},
         http::{
-            error::ApiError,
+            error::{ApiError, upgrade_required},
             headers::single,
             methods,
             remote::{Remote, remote},
         },
-        server::front::upgrade_required,
     },
 };
 

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 
 use crate::{
     platform::system::host_name,
-    web::{api::verify::worker, http::error::ApiError},
+    web::{context::worker::worker, http::error::ApiError},
 };
 
 /// `ops_hosts`, in lower case.

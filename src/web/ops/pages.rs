@@ -5,7 +5,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use crate::{
     domain::refusal::RefusalCode,
     web::{
-        api::verify::worker,
+        context::worker::worker,
         http::error::{ApiError, blocking},
         ops::metrics::CONTENT_TYPE,
     },

@@ -8,7 +8,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use crate::{
     engine::readiness::Unready,
     platform::capacity::ResourceUsage,
-    web::{api::verify::worker, context::request_metrics::Routes},
+    web::{context::request_metrics::Routes, context::worker::worker},
 };
 
 pub fn routes(routes: &mut Routes<'_>) {

@@ -13,8 +13,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::{
     client_faults::Peek,
+    deadlines::HEAD_DEADLINE,
     proxy_protocol::{self, ProxyHeader, ReadError},
-    services::HEAD_DEADLINE,
 };
 use crate::{
     engine::ClientFault,

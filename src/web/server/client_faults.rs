@@ -13,13 +13,10 @@ use actix_rt::{net::TcpStream, time::timeout};
 use actix_tls::accept::TlsError;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 
-use super::services::{HEAD_DEADLINE, LINGER};
+use super::deadlines::{HEAD_DEADLINE, LINGER};
 use crate::{
     engine::{ClientFault, Engine},
-    web::{
-        context::client_rate_limits::anonymize,
-        http::remote::{HasRemote, Remote},
-    },
+    web::http::remote::{HasRemote, Remote, anonymize},
 };
 
 /// The type of a TLS record with a handshake message.

@@ -2,11 +2,15 @@
 //! that turned a WebSocket handshake into an ordinary request.
 
 use actix_web::{
-    HttpRequest, HttpResponse, ResponseError as _,
-    http::header::{self, ContentType, HeaderValue},
+    HttpRequest, HttpResponse,
+    http::header::{self, ContentType},
 };
 
-use crate::web::{api::verify::worker, http::error::ApiError, ws::socket_path};
+use crate::web::{
+    context::worker::worker,
+    http::error::{ApiError, upgrade_required},
+    ws::socket_path,
+};
 
 /// `GET /` on a listener for clients.
 pub async fn clients_index(request: HttpRequest) -> HttpResponse {
@@ -35,14 +39,6 @@ const UPGRADE_MISSING: &str = "WebSocket connections go here: connect with a cli
 /// An ordinary request for the path of WebSocket connections.
 pub async fn no_upgrade(request: HttpRequest) -> HttpResponse {
     upgrade_required(if was_handshake(&request) { UPGRADE_REMOVED } else { UPGRADE_MISSING })
-}
-
-/// Adds the header Upgrade, with the protocol to upgrade to. The HTTP library leaves it out over
-/// HTTP/2, which has no upgrades.
-pub fn upgrade_required(message: &str) -> HttpResponse {
-    let mut answer = ApiError::upgrade_required(message).error_response();
-    answer.headers_mut().insert(header::UPGRADE, HeaderValue::from_static("websocket"));
-    answer
 }
 
 /// Proxies without WebSocket support remove the hop-by-hop header and pass on the others.

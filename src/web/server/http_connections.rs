@@ -6,11 +6,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{
-    http_usage::{HttpUsage, LONG_REQUEST_AGE, Patience},
-    services::HTTP_CONNECTIONS,
-};
+use super::http_usage::{HttpUsage, LONG_REQUEST_AGE, Patience};
 
+/// Where the memory has no limit: see `HttpConnections`. Sockets leave the count when they are taken
+/// over.
+pub const HTTP_CONNECTIONS: usize = 200_000;
 /// HTTP connections may take one part in this many of the memory limit.
 const MEMORY_DIVISOR: u64 = 4;
 /// Memory of one connection with its buffers and a large head.

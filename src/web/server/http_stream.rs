@@ -21,8 +21,11 @@ use super::{
 use crate::{
     domain::refusal::RefusalCode,
     web::{
-        http::remote::{HasRemote, Remote, RemoteSource},
-        ws::{transport::Transport, upgrade::plain_refusal},
+        http::{
+            plain_refusal::plain_refusal,
+            remote::{HasRemote, Remote, RemoteSource},
+        },
+        ws::transport::Transport,
     },
 };
 

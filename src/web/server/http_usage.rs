@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::services::LINGER;
+use super::deadlines::LINGER;
 
 /// A client that reads a large response more slowly counts as stalled.
 const MIN_BYTES_PER_SECOND: u64 = 4096;

@@ -2,6 +2,7 @@
 
 pub mod accepted_stream;
 pub mod client_faults;
+pub mod deadlines;
 pub mod drain;
 pub mod front;
 pub mod http_connections;

@@ -27,11 +27,11 @@ use rustls::ServerConfig;
 
 use super::{
     client_faults::{self, Peek, expect_tls},
+    deadlines::{HEAD_DEADLINE, LINGER},
     http_stream::{self, Accepted, HttpStream},
     listeners::ListenerRole,
     routes::{index_route, not_found_route, routes},
     server_context::Draining,
-    services::{HEAD_DEADLINE, LINGER},
     streams::StreamGuard,
 };
 use crate::{

@@ -8,11 +8,10 @@ use tokio::sync::Notify;
 
 use super::{
     drain::{REQUEST_DEADLINE, drain},
+    http_connections::HTTP_CONNECTIONS,
     listeners::{ListenerRole, Listeners},
     server_context::ServerContext,
-    services::{
-        HTTP_CONNECTIONS, ListenerMode, listen, listen_admin, listen_operations, listen_tls,
-    },
+    services::{ListenerMode, listen, listen_admin, listen_operations, listen_tls},
     tls::{self, CertificateWatcher, TlsIdentity},
 };
 use crate::{

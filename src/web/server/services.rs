@@ -7,7 +7,6 @@ use std::{
         unix::net::UnixListener,
     },
     rc::Rc,
-    time::Duration,
 };
 
 use actix_http::{HttpService, Protocol, error::DispatchError};
@@ -23,7 +22,10 @@ use rustls::ServerConfig;
 
 use super::{
     accepted_stream::{AcceptedStream, Io},
-    client_faults, front,
+    client_faults,
+    deadlines::HEAD_DEADLINE,
+    front,
+    http_connections::HTTP_CONNECTIONS,
     listeners::{BoundListener, ListenerRole},
     public,
     server_context::ServerContext,
@@ -42,15 +44,6 @@ use crate::{
         },
     },
 };
-
-/// Time limit for the head of a request, and for the TLS handshake before it.
-pub const HEAD_DEADLINE: Duration = Duration::from_secs(5);
-/// Where the memory has no limit: see `HttpConnections`. Sockets leave the count when they are taken
-/// over.
-pub const HTTP_CONNECTIONS: usize = 200_000;
-/// Time to keep a connection after an early response: closing at once would reset it, and the
-/// client might lose the response.
-pub const LINGER: Duration = Duration::from_secs(1);
 
 /// The transport of connections to a listener, and the kind of their peers.
 #[derive(Clone, Copy)]

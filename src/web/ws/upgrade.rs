@@ -27,6 +27,7 @@ use crate::{
         context::worker::Worker,
         http::{
             headers::{DuplicateHeader, single},
+            plain_refusal::plain_refusal,
             query::{MAX_BYTES, Query},
         },
     },
@@ -210,14 +211,4 @@ fn too_long() -> String {
         "The path and the query are longer than {MAX_BYTES} bytes, or have too many parameters"
     );
     plain_refusal("414 URI Too Long", "Connection: close", &message, RefusalCode::UriTooLong)
-}
-
-/// Where there is no handler that could answer.
-pub fn plain_refusal(status: &str, more: &str, message: &str, code: RefusalCode) -> String {
-    let code = code.name();
-    let body = format!(r#"{{"error":"{message}","code":"{code}"}}"#);
-    format!(
-        "HTTP/1.1 {status}\r\nContent-Type: application/json\r\n{more}\r\nContent-Length: {}\r\n\r\n{body}",
-        body.len()
-    )
 }

@@ -6,7 +6,7 @@ use crate::{
     crypto::signature::AppSecret,
     domain::refusal::RefusalCode,
     web::{
-        api::verify::worker,
+        context::worker::worker,
         http::{error::ApiError, headers::single},
     },
 };
