@@ -31,7 +31,7 @@ use std::{
 use crate::{
     app::App,
     crypto::secret::Salt,
-    web::{Addresses, ServerSettings, TlsIdentity},
+    web::{Addresses, Settings, TlsIdentity},
 };
 
 pub use config_hashes::{ConfigHashes, TakesEffect};
@@ -56,7 +56,7 @@ pub struct Config {
     pub turns_per_second: u32,
     /// Bytes; `None` for the system's limit.
     pub memory_limit: Option<u64>,
-    pub settings: ServerSettings,
+    pub settings: Settings,
     pub log: LogConfig,
     /// True if changed files are read again.
     pub watch: bool,

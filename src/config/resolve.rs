@@ -29,7 +29,7 @@ use crate::{
     },
     observe::explain::SimilarSecrets,
     platform::address::Address,
-    web::{PairFiles, ServerSettings, TlsIdentity},
+    web::{PairFiles, ReloadableSettings, Settings, StartSettings, TlsIdentity},
 };
 
 pub(super) type ConfigResult<T> = std::result::Result<T, ConfigError>;
@@ -169,7 +169,7 @@ pub(super) fn seconds(name: &str, value: u64) -> ConfigResult<Duration> {
     }
 }
 
-fn settings(raw: &RawConfig, warnings: &mut Vec<String>) -> ConfigResult<ServerSettings> {
+fn settings(raw: &RawConfig, warnings: &mut Vec<String>) -> ConfigResult<Settings> {
     let proxies = proxies(raw)?;
     let prefix = raw.path_prefix.trim_end_matches('/');
     if !prefix.is_empty() && !prefix.starts_with('/') {
@@ -178,8 +178,12 @@ fn settings(raw: &RawConfig, warnings: &mut Vec<String>) -> ConfigResult<ServerS
     if prefix.contains(['{', '}', '?', '#', ' ']) {
         return error("path_prefix must be a plain path, such as \"/ws\"");
     }
-    Ok(ServerSettings {
+    let start = StartSettings {
         path_prefix: prefix.to_owned(),
+        proxied: proxied(raw, &proxies, warnings)?,
+        keep_alive: seconds("keep_alive_seconds", raw.keep_alive_seconds)?,
+    };
+    let reloadable = ReloadableSettings {
         strict_protocol: raw.strict_protocol,
         activity_timeout: seconds("activity_timeout_seconds", raw.activity_timeout_seconds)?,
         pong_timeout: seconds("pong_timeout_seconds", raw.pong_timeout_seconds)?,
@@ -189,14 +193,13 @@ fn settings(raw: &RawConfig, warnings: &mut Vec<String>) -> ConfigResult<ServerS
         message_bytes: at_least("message_bytes", raw.message_bytes, 1024)?,
         outbox_bytes: at_least("outbox_bytes", raw.outbox_bytes, 16 * 1024)?,
         http_body_bytes: at_least("http_body_bytes", raw.http_body_bytes, 1024)?,
-        proxied: proxied(raw, &proxies, warnings)?,
         proxies,
-        keep_alive: seconds("keep_alive_seconds", raw.keep_alive_seconds)?,
         body_timeout: seconds("body_timeout_seconds", raw.body_timeout_seconds)?,
         admin_token: admin_token(raw, warnings)?,
         live_feed: raw.live_feed,
         ops_hosts: ops_hosts(&raw.ops_hosts)?,
-    })
+    };
+    Ok(Settings { start, reloadable })
 }
 
 fn capacity_percent(percent: u64) -> ConfigResult<u64> {

@@ -13,17 +13,15 @@ mod settings;
 mod ws;
 
 pub use ops::admin::{Deliveries, Discard, RevokeResponse, RotateResponse, TestResults};
-pub use ops::{
-    admin::AdminToken,
-    live::LiveFeedAccess,
-    ops_hosts::{OpsHosts, bare},
-};
 pub use server::{
     listeners::{Addresses, Listeners},
     serve::serve,
     tls::{PairFiles, TlsIdentity},
 };
 pub use settings::{
-    Proxied, ServerSettings,
+    Proxied, ReloadableSettings, Settings, StartSettings,
+    admin_token::AdminToken,
     forwarded::{ForwardedHeader, Proxies},
+    live_feed_access::LiveFeedAccess,
+    ops_hosts::{OpsHosts, bare},
 };

@@ -31,7 +31,6 @@ use crate::{
             error::ApiError,
             query::Query,
         },
-        settings::ServerSettings,
     },
 };
 
@@ -67,8 +66,9 @@ impl FromRequest for SignedRequest {
             let (query, runtime, app, limits) = {
                 let settings = worker.settings();
                 let refused = |error: UnverifiedRequest| {
-                    let often =
-                        worker.client_rate_limits.check_wrong_signatures(&request, &settings);
+                    let often = worker
+                        .client_rate_limits
+                        .check_wrong_signatures(&request, &settings.proxies);
                     often
                         .inspect_err(|_| worker.engine.counts.wrong_signatures.add())
                         .err()
@@ -76,8 +76,7 @@ impl FromRequest for SignedRequest {
                 };
                 let query =
                     Query::of(request.uri()).map_err(|e| refused(ApiError::from(e).into()))?;
-                let (runtime, app) =
-                    verify(&worker, &settings, &request, &query).map_err(refused)?;
+                let (runtime, app) = verify(&worker, &request, &query).map_err(refused)?;
                 let limits = worker.body_limits(settings.http_body_bytes);
                 (query, runtime, app, limits)
             };
@@ -139,7 +138,6 @@ impl From<UnverifiedRequest> for ApiError {
 /// Cheap checks come first: nothing is hashed for a malformed request.
 fn verify(
     worker: &Worker,
-    settings: &ServerSettings,
     request: &HttpRequest,
     query: &Query,
 ) -> Result<(Arc<AppRuntime>, Arc<App>), UnverifiedRequest> {
@@ -160,7 +158,7 @@ fn verify(
     check_version(query)?;
     check_timestamp(query.first("auth_timestamp"), unix_now())?;
     let app = runtime.app_snapshot();
-    check_signature(&app.secret, &settings.path_prefix, request, query)?;
+    check_signature(&app.secret, &worker.start_settings.path_prefix, request, query)?;
     if !app.enabled {
         return Err(ApiError::new(RefusalCode::AppDisabled, "The app is disabled").into());
     }

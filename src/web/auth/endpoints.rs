@@ -258,7 +258,7 @@ fn check_address_rate(
     runtime: &AppRuntime,
     app: &App,
 ) -> Result<(), ApiError> {
-    let entered = worker.client_rate_limits.check_address(request, &worker.settings(), app);
+    let entered = worker.client_rate_limits.check_address(request, &worker.settings().proxies, app);
     entered.inspect_err(|_| runtime.counts.limited.add("auth_per_ip"))
 }
 

@@ -24,7 +24,7 @@ use crate::{
             remote::{Remote, anonymize, network, remote},
         },
         server::proxy_header_failures::ProxyHeaderFailures,
-        settings::{ServerSettings, forwarded::Proxies},
+        settings::forwarded::Proxies,
         ws::handshake_rejections::HandshakeRejections,
     },
 };
@@ -53,10 +53,10 @@ impl ClientRateLimits {
     pub fn check_address(
         &self,
         request: &HttpRequest,
-        settings: &ServerSettings,
+        proxies: &Proxies,
         app: &App,
     ) -> Result<(), ApiError> {
-        let Some(client) = self.client(request, settings) else { return Ok(()) };
+        let Some(client) = self.client(request, proxies) else { return Ok(()) };
         let key = (&app.id, RateKey::Address(network(client)));
         self.table
             .take(key, app.limits.auth_per_ip, Instant::now())
@@ -83,10 +83,10 @@ impl ClientRateLimits {
     pub fn check_wrong_signatures(
         &self,
         request: &HttpRequest,
-        settings: &ServerSettings,
+        proxies: &Proxies,
     ) -> Result<(), ApiError> {
         const PER_SECOND: u32 = 10;
-        let Some(client) = self.client(request, settings) else { return Ok(()) };
+        let Some(client) = self.client(request, proxies) else { return Ok(()) };
         self.table
             .take(RateKey::Signatures(network(client)), PER_SECOND, Instant::now())
             .map_err(|wait| ApiError::rate_limited("address with wrong signatures", wait))
@@ -117,8 +117,8 @@ impl ClientRateLimits {
         })
     }
 
-    fn client(&self, request: &HttpRequest, settings: &ServerSettings) -> Option<IpAddr> {
-        self.client_of(remote(request)?, request.headers(), &settings.proxies)
+    fn client(&self, request: &HttpRequest, proxies: &Proxies) -> Option<IpAddr> {
+        self.client_of(remote(request)?, request.headers(), proxies)
     }
 
     fn client_of(&self, remote: Remote, headers: &HeaderMap, proxies: &Proxies) -> Option<IpAddr> {

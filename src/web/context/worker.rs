@@ -24,7 +24,7 @@ use crate::{
             http_connections::{Demand, HttpConnections},
             http_usage::Patience,
         },
-        settings::ServerSettings,
+        settings::{ReloadableSettings, StartSettings},
     },
 };
 
@@ -36,8 +36,9 @@ pub fn worker(request: &HttpRequest) -> Rc<Worker> {
 pub struct Worker {
     pub engine: Arc<Engine>,
     pub metrics: Arc<Metrics>,
+    pub start_settings: Arc<StartSettings>,
     /// Shared by all workers; replaced as a whole by a reload.
-    settings: Arc<ArcSwap<ServerSettings>>,
+    settings: Arc<ArcSwap<ReloadableSettings>>,
     pub client_rate_limits: Arc<ClientRateLimits>,
     pub shard: Rc<Shard>,
     pub http: HttpConnections,
@@ -66,7 +67,7 @@ impl Worker {
     pub fn start(
         engine: Arc<Engine>,
         metrics: Arc<Metrics>,
-        settings: Arc<ArcSwap<ServerSettings>>,
+        (start_settings, settings): (Arc<StartSettings>, Arc<ArcSwap<ReloadableSettings>>),
         client_rate_limits: Arc<ClientRateLimits>,
     ) -> Rc<Self> {
         let shard = Shard::new(engine.hub.clone());
@@ -76,6 +77,7 @@ impl Worker {
             cut_at: Cell::new(Instant::now()),
             engine,
             metrics,
+            start_settings,
             settings,
             client_rate_limits,
             socket_ids: RefCell::new(SocketIds::of_worker(shard.worker())),
@@ -91,12 +93,12 @@ impl Worker {
         worker
     }
 
-    pub fn settings(&self) -> Guard<Arc<ServerSettings>> {
+    pub fn settings(&self) -> Guard<Arc<ReloadableSettings>> {
         self.settings.load()
     }
 
     /// The same, to keep.
-    pub fn settings_snapshot(&self) -> Arc<ServerSettings> {
+    pub fn settings_snapshot(&self) -> Arc<ReloadableSettings> {
         self.settings.load_full()
     }
 
@@ -138,7 +140,10 @@ impl Worker {
     fn tick_http(&self, now: Instant) {
         let patience = {
             let settings = self.settings();
-            Patience { stalled: settings.stalled, waiting: settings.keep_alive + HEAD_DEADLINE }
+            Patience {
+                stalled: settings.stalled,
+                waiting: self.start_settings.keep_alive + HEAD_DEADLINE,
+            }
         };
         let demand = match self.engine.hub.pressure.excess() {
             None => Demand::Nothing,

@@ -22,6 +22,7 @@ use crate::{
     web::{
         context::{client_rate_limits::ClientRateLimits, worker::Worker},
         ops::metrics::Metrics,
+        settings::Settings,
         ws::socket::{Connection, ConnectionSetup},
     },
 };
@@ -124,7 +125,8 @@ impl FuzzServer {
         runtimes.insert(id, key, runtime.clone());
         let engine = Arc::new(Engine::new(hub, runtimes));
         let metrics = Arc::new(Metrics::new(engine.clone()));
-        let settings = Arc::new(ArcSwap::from_pointee(config.settings));
+        let Settings { start, reloadable } = config.settings;
+        let settings = (Arc::new(start), Arc::new(ArcSwap::from_pointee(reloadable)));
         let worker =
             Worker::start(engine.clone(), metrics, settings, Arc::new(ClientRateLimits::default()));
         let mut server = Self { engine, runtime, clients: Vec::new(), worker };

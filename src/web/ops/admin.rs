@@ -1,7 +1,7 @@
 //! The admin API for keys and webhooks of a running server: on the Unix socket of the state
 //! directory, and with a token on the operations listener. Never on the public listener.
 
-mod auth;
+pub mod auth;
 mod webhooks;
 
 use std::{future::Future, pin::Pin, rc::Rc, sync::Arc};
@@ -11,7 +11,6 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use zeroize::Zeroizing;
 
-pub use auth::{AdminAuth, AdminToken};
 pub use webhooks::{Deliveries, Discard, TestResults};
 
 use super::live;
@@ -36,6 +35,7 @@ use crate::{
         },
     },
 };
+use auth::AdminAuth;
 
 pub fn routes(config: &mut web::ServiceConfig, auth: AdminAuth) {
     config

@@ -8,10 +8,9 @@ use std::rc::Rc;
 
 use actix_web::{HttpRequest, HttpResponse, http::header, web};
 
-pub use guard::LiveFeedAccess;
 pub use socket_handle::share;
 
-use super::admin::AdminAuth;
+use super::admin::auth::AdminAuth;
 use crate::{
     domain::refusal::RefusalCode,
     observe::{

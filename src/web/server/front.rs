@@ -14,13 +14,13 @@ use crate::web::{
 
 /// `GET /` on a listener for clients.
 pub async fn clients_index(request: HttpRequest) -> HttpResponse {
-    let prefix = &worker(&request).settings().path_prefix;
+    let prefix = &worker(&request).start_settings.path_prefix;
     line(format!("This is Sealcast. WebSocket connections go to {prefix}/app/KEY."))
 }
 
 /// `GET /` on a listener for backends.
 pub async fn backends_index(request: HttpRequest) -> HttpResponse {
-    let prefix = &worker(&request).settings().path_prefix;
+    let prefix = &worker(&request).start_settings.path_prefix;
     line(format!("This is Sealcast. The HTTP API is at {prefix}/apps/ID/."))
 }
 
@@ -54,7 +54,9 @@ pub async fn clients_not_found(request: HttpRequest) -> Result<HttpResponse, Api
     let path = request.path();
     if path.contains("/app/") || path.ends_with("/app") {
         let mistake =
-            socket_path::path_hint(path, &worker(&request).settings().path_prefix, |_, _| false);
+            socket_path::path_hint(path, &worker(&request).start_settings.path_prefix, |_, _| {
+                false
+            });
         return Err(ApiError::path_not_found_because(&request, &mistake));
     }
     backends_not_found(request).await
@@ -62,7 +64,7 @@ pub async fn clients_not_found(request: HttpRequest) -> Result<HttpResponse, Api
 
 /// An unknown path on a listener for backends.
 pub async fn backends_not_found(request: HttpRequest) -> Result<HttpResponse, ApiError> {
-    let prefix = &worker(&request).settings().path_prefix;
+    let prefix = &worker(&request).start_settings.path_prefix;
     if request.path().starts_with(prefix.as_str()) {
         return Err(ApiError::path_not_found(&request));
     }

@@ -177,7 +177,7 @@ where
     <S::Service as Service<Request>>::Future: 'static,
 {
     HttpServiceBuilder::default()
-        .keep_alive(worker.settings().keep_alive)
+        .keep_alive(worker.start_settings.keep_alive)
         .client_request_timeout(HEAD_DEADLINE)
         .client_disconnect_timeout(LINGER)
         .graceful_shutdown_signal(draining)
@@ -195,11 +195,11 @@ fn app(
     Service: Service<Request, Future: 'static>,
     Future: 'static,
 > + use<> {
-    let scope = web::scope(&worker.settings().path_prefix);
+    let scope = web::scope(&worker.start_settings.path_prefix);
     let app = App::new()
         .app_data(worker.clone())
         .service(scope.configure(|config| routes(config, worker, role)))
-        .configure(|config| outside(config, &worker.settings().path_prefix, role))
+        .configure(|config| outside(config, &worker.start_settings.path_prefix, role))
         .default_service(not_found_route(role))
         .wrap_fn(call_recorder::record)
         .wrap_fn(decline_upgrade)

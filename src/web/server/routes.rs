@@ -29,7 +29,7 @@ pub fn routes(config: &mut web::ServiceConfig, worker: &Worker, role: ListenerRo
             .route("/apps/{path:.*}", web::to(error::api_not_served_here))
             .route("/users/{path:.*}", web::to(error::api_not_served_here));
     }
-    if !worker.settings().path_prefix.is_empty() {
+    if !worker.start_settings.path_prefix.is_empty() {
         // The prefix itself, without a final slash.
         config.service(index_route(web::resource(""), role));
     }

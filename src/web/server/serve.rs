@@ -18,7 +18,7 @@ use crate::{
     engine::Engine,
     web::{
         ops::metrics::Metrics,
-        settings::{Proxied, ServerSettings},
+        settings::{Proxied, ReloadableSettings, StartSettings},
     },
 };
 
@@ -29,7 +29,7 @@ const CERTIFICATE_CHECK_INTERVAL: Duration = Duration::from_secs(1);
 pub async fn serve(
     listeners: Listeners,
     engine: Arc<Engine>,
-    settings: Arc<ArcSwap<ServerSettings>>,
+    (start_settings, settings): (StartSettings, Arc<ArcSwap<ReloadableSettings>>),
     identity: Option<Arc<TlsIdentity>>,
     stop: Arc<Notify>,
 ) -> io::Result<()> {
@@ -41,12 +41,13 @@ pub async fn serve(
     let context = ServerContext {
         metrics: Arc::new(Metrics::new(engine.clone())),
         engine,
+        start_settings: Arc::new(start_settings),
         settings,
         client_rate_limits: Arc::default(),
         draining: builder.graceful_shutdown_signal(),
     };
     let Listeners { public, api, operations, admin, files } = listeners;
-    let Proxied { public: proxied, api: api_proxied } = context.settings.load().proxied;
+    let Proxied { public: proxied, api: api_proxied } = context.start_settings.proxied;
     let role = if !api.is_empty() { ListenerRole::Clients } else { ListenerRole::Everybody };
     let mode = ListenerMode { role, proxied };
     let config = identity.clone().map(tls::server_config).transpose().map_err(io::Error::other)?;

@@ -10,7 +10,7 @@ use crate::{
     web::{
         context::{client_rate_limits::ClientRateLimits, worker::Worker},
         ops::metrics::Metrics,
-        settings::ServerSettings,
+        settings::{ReloadableSettings, StartSettings},
     },
 };
 
@@ -25,7 +25,8 @@ thread_local! {
 pub struct ServerContext {
     pub engine: Arc<Engine>,
     pub metrics: Arc<Metrics>,
-    pub settings: Arc<ArcSwap<ServerSettings>>,
+    pub start_settings: Arc<StartSettings>,
+    pub settings: Arc<ArcSwap<ReloadableSettings>>,
     pub client_rate_limits: Arc<ClientRateLimits>,
     /// Ends idle HTTP connections at shutdown.
     pub draining: GracefulShutdownSignal,
@@ -35,8 +36,9 @@ impl ServerContext {
     pub fn worker(&self) -> Rc<Worker> {
         WORKER.with_borrow_mut(|worker| {
             let start = || {
-                let Self { engine, metrics, settings, client_rate_limits, .. } = self.clone();
-                Worker::start(engine, metrics, settings, client_rate_limits)
+                let Self { engine, metrics, start_settings, settings, client_rate_limits, .. } =
+                    self.clone();
+                Worker::start(engine, metrics, (start_settings, settings), client_rate_limits)
             };
             worker.get_or_insert_with(start).clone()
         })

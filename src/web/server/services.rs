@@ -39,8 +39,8 @@ use crate::{
             remote::{HasRemote, RemoteSource},
         },
         ops::{
-            admin::{self, AdminAuth},
-            live, ops_hosts, pages, probes,
+            admin::{self, auth::AdminAuth},
+            host_check, live, pages, probes,
         },
     },
 };
@@ -227,7 +227,7 @@ fn internal<S: ActixStream + HasRemote + AsFd + 'static>(
         .wrap_fn(move |request, routes| {
             let answered = match names {
                 HostCheck::Any => Ok(()),
-                HostCheck::Listed => ops_hosts::check(&request),
+                HostCheck::Listed => host_check::check(&request),
             };
             match answered {
                 Ok(()) => Either::Left(routes.call(request)),

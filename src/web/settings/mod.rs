@@ -1,17 +1,37 @@
 //! The settings of the web layer, as plain data: the configuration builds them.
 
+pub mod admin_token;
 pub mod forwarded;
+pub mod live_feed_access;
+pub mod ops_hosts;
 
 use std::time::Duration;
 
-use super::ops::{admin::AdminToken, live::LiveFeedAccess, ops_hosts::OpsHosts};
+use admin_token::AdminToken;
 use forwarded::Proxies;
+use live_feed_access::LiveFeedAccess;
+use ops_hosts::OpsHosts;
 
-/// The settings of handlers and sockets.
+/// The two halves of the settings, by the time when a change takes effect.
 #[derive(Clone, Debug)]
-pub struct ServerSettings {
+pub struct Settings {
+    pub start: StartSettings,
+    pub reloadable: ReloadableSettings,
+}
+
+/// Settings in force until the end of the server.
+#[derive(Clone, Debug)]
+pub struct StartSettings {
     /// Empty, or `/something`; the prefix of every path.
     pub path_prefix: String,
+    pub proxied: Proxied,
+    /// Time limit between two requests of an HTTP connection.
+    pub keep_alive: Duration,
+}
+
+/// Settings that a reload replaces.
+#[derive(Clone, Debug)]
+pub struct ReloadableSettings {
     pub strict_protocol: bool,
     pub activity_timeout: Duration,
     pub pong_timeout: Duration,
@@ -25,9 +45,6 @@ pub struct ServerSettings {
     pub outbox_bytes: usize,
     pub http_body_bytes: usize,
     pub proxies: Proxies,
-    pub proxied: Proxied,
-    /// Time limit between two requests of an HTTP connection.
-    pub keep_alive: Duration,
     /// Time limit for the whole body of a request.
     pub body_timeout: Duration,
     /// `None` switches the admin API of the operations listener off.

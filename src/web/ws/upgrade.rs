@@ -54,7 +54,7 @@ where
         return Ok(parts.io.shutdown().await?);
     };
     let requested = HandshakeRequest::read(head, query);
-    let key = socket_path::key(&requested.path, &worker.settings().path_prefix);
+    let key = socket_path::key(&requested.path, &worker.start_settings.path_prefix);
     let app_closings = worker.engine.hub.app_closings();
     let runtime = key.as_deref().and_then(|key| worker.engine.runtimes().by_key(key).cloned());
     // Before the decision: a refusal is sent in the client's own dialect as well.
@@ -73,7 +73,7 @@ where
     let admission = admit(&worker, &requested, key, runtime.clone(), from);
     if let Err(reason) = &admission {
         let app = runtime.as_ref().map(|runtime| runtime.app());
-        let prefix = &worker.settings().path_prefix;
+        let prefix = &worker.start_settings.path_prefix;
         let handshake = requested.handshake(app.as_deref().map(|app| &**app), prefix);
         worker.client_rate_limits.handshake_rejections.note(reason, &handshake, &worker.engine);
     }
@@ -148,7 +148,7 @@ fn admit(
         return Err(Close::OverCapacity);
     }
     from().inspect_err(|_| worker.engine.counts.refused.connects.add())?;
-    let prefix = &worker.settings().path_prefix;
+    let prefix = &worker.start_settings.path_prefix;
     let mistake = || socket_path::path_hint(&requested.path, prefix, |_, _| false);
     let key = key.ok_or_else(|| Close::PathNotFound { mistake: mistake() })?;
     let Some(runtime) = runtime else {
@@ -162,7 +162,7 @@ fn admit(
     let admitted = matches!(&requested.origin, Ok(origin) if app.origins.admits(origin.as_deref()));
     if !admitted {
         let advice = app.explains.then(|| {
-            requested.handshake(Some(&app), &worker.settings().path_prefix).origin_advice(&app)
+            requested.handshake(Some(&app), &worker.start_settings.path_prefix).origin_advice(&app)
         });
         return Err(Close::OriginRefused { advice });
     }

@@ -1,25 +1,13 @@
 //! Access to the live feed, after authentication.
 
-use serde::Deserialize;
-
 use crate::{
     domain::refusal::RefusalCode,
     web::{
         http::{error::ApiError, remote::Remote},
-        ops::admin::AdminAuth,
+        ops::admin::auth::AdminAuth,
+        settings::live_feed_access::LiveFeedAccess,
     },
 };
-
-/// Addresses from which the feed may be watched with the admin token. The admin socket is local
-/// anyway.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum LiveFeedAccess {
-    #[default]
-    Loopback,
-    Anywhere,
-    Off,
-}
 
 pub fn check_remote(
     allowed: LiveFeedAccess,

@@ -19,7 +19,7 @@ use crate::{
         shard::{Shard, Socket},
     },
     protocol::{code::Close, server::answer},
-    web::{settings::ServerSettings, ws::transport::Transport},
+    web::{settings::ReloadableSettings, ws::transport::Transport},
 };
 
 /// The reason for not reading.
@@ -37,7 +37,7 @@ pub(super) struct Link<T> {
     pub(super) outbox: Outbox,
     pub(super) shard: Rc<Shard>,
     /// The settings at the start of the connection: the client knows some of them.
-    pub(super) settings: Arc<ServerSettings>,
+    pub(super) settings: Arc<ReloadableSettings>,
     /// The waker of the connection's task.
     pub(super) waker: RefCell<Option<Waker>>,
     /// This socket's part of the shard's gauge of outbox bytes.
@@ -64,7 +64,7 @@ impl<T: Transport> Link<T> {
     pub(super) fn new(
         io: T,
         outbox: Outbox,
-        worker: (Rc<Shard>, Arc<ServerSettings>),
+        worker: (Rc<Shard>, Arc<ReloadableSettings>),
         now: Instant,
     ) -> Self {
         let (shard, settings) = worker;

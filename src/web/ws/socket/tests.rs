@@ -7,7 +7,7 @@ use crate::{
     hub::{Hub, shard::Shard},
     web::{
         http::remote::{HasRemote, Remote},
-        settings::ServerSettings,
+        settings::ReloadableSettings,
     },
 };
 
@@ -74,8 +74,7 @@ impl Transport for Holding {
 }
 
 fn link() -> Link<Holding> {
-    let settings = ServerSettings {
-        path_prefix: String::new(),
+    let settings = ReloadableSettings {
         strict_protocol: false,
         activity_timeout: Duration::from_secs(1),
         pong_timeout: Duration::from_secs(1),
@@ -86,8 +85,6 @@ fn link() -> Link<Holding> {
         outbox_bytes: 1000,
         http_body_bytes: 1000,
         proxies: Default::default(),
-        proxied: Default::default(),
-        keep_alive: Duration::from_secs(1),
         body_timeout: Duration::from_secs(1),
         admin_token: None,
         live_feed: crate::web::LiveFeedAccess::default(),

@@ -2,38 +2,17 @@
 //! this machine (DNS rebinding): its browser then treats our response as the page's own, and only
 //! the host in the request gives the page away.
 
-use actix_web::{dev::ServiceRequest, http::header::HOST};
 use std::net::IpAddr;
 
-use crate::{
-    platform::system::host_name,
-    web::{context::worker::worker, http::error::ApiError},
-};
+use crate::platform::system::host_name;
 
 /// `ops_hosts`, in lower case.
 #[derive(Clone, Debug, Default)]
 pub struct OpsHosts(pub Vec<String>);
 
-pub fn check(request: &ServiceRequest) -> Result<(), ApiError> {
-    let listed = &worker(request.request()).settings().ops_hosts;
-    // An absolute request target overrides the header; both must be allowed.
-    let of_target = request.uri().authority().map(|authority| authority.as_str());
-    let of_header = request.headers().get_all(HOST).map(|host| host.to_str().unwrap_or("?"));
-    // Browsers always send a host; HTTP/1.0 probes send none.
-    let mut hosts = of_target.into_iter().chain(of_header).filter(|host| !host.is_empty());
-    match hosts.find(|host| !listed.admit(host)) {
-        None => Ok(()),
-        Some(host) => {
-            let refusal = ApiError::misdirected(host);
-            tracing::debug!(error = %refusal, "request to the operations listener refused");
-            Err(refusal)
-        }
-    }
-}
-
 impl OpsHosts {
     /// `authority`: a host with an optional port.
-    fn admit(&self, authority: &str) -> bool {
+    pub fn admit(&self, authority: &str) -> bool {
         let Some(host) = host(authority) else { return false };
         host.parse::<IpAddr>().is_ok()
             || host == "localhost"
