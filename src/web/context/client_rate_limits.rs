@@ -23,9 +23,7 @@ use crate::{
             error::ApiError,
             remote::{Remote, anonymize, network, remote},
         },
-        server::proxy_header_failures::ProxyHeaderFailures,
         settings::forwarded::Proxies,
-        ws::handshake_rejections::HandshakeRejections,
     },
 };
 
@@ -33,8 +31,6 @@ use crate::{
 pub struct ClientRateLimits {
     table: RateTable,
     untrusted_proxies: UntrustedProxyDetector,
-    pub proxy_header_failures: ProxyHeaderFailures,
-    pub handshake_rejections: HandshakeRejections,
 }
 
 impl Default for ClientRateLimits {
@@ -42,8 +38,6 @@ impl Default for ClientRateLimits {
         Self {
             table: RateTable::new(Instant::now()),
             untrusted_proxies: UntrustedProxyDetector::default(),
-            proxy_header_failures: ProxyHeaderFailures::default(),
-            handshake_rejections: HandshakeRejections::default(),
         }
     }
 }

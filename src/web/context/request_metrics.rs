@@ -14,11 +14,11 @@ use actix_web::{
     web::{self, ServiceConfig},
 };
 
-use super::worker::Worker;
-use crate::web::{
-    http::methods,
-    ops::metrics::{HttpCounts, Method, RouteCounts, UNKNOWN},
+use super::{
+    http_counts::{HttpCounts, Method, RouteCounts, UNKNOWN},
+    worker::Worker,
 };
+use crate::web::http::methods;
 
 /// Registers routes with their counters.
 pub struct Routes<'a> {
@@ -28,7 +28,7 @@ pub struct Routes<'a> {
 
 impl<'a> Routes<'a> {
     pub fn new(config: &'a mut ServiceConfig, worker: &'a Worker) -> Self {
-        Self { config, counts: worker.metrics.http(worker.shard.worker()) }
+        Self { config, counts: worker.http_counts() }
     }
 
     pub fn get<F, Args>(&mut self, path: &'static str, handler: F) -> &mut Self
@@ -89,7 +89,7 @@ where
     A: ServiceFactory<Request, Response = ServiceResponse, Error = HttpResponse>,
     A: 'static,
 {
-    let unknown = Rc::new(worker.metrics.http(worker.shard.worker()).route(UNKNOWN));
+    let unknown = Rc::new(worker.http_counts().route(UNKNOWN));
     apply_fn_factory(app, move |request: Request, app: &A::Service| {
         let (start, method) = (Instant::now(), known(request.method()));
         let (answer, unknown) = (app.call(request), unknown.clone());

@@ -1,29 +1,17 @@
-//! The state of one worker thread.
+//! The state of one worker, for handlers and sockets.
 
-use std::{
-    cell::{Cell, RefCell},
-    rc::Rc,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{cell::RefCell, rc::Rc, sync::Arc};
 
-use actix_rt::task::JoinHandle;
 use actix_web::HttpRequest;
 use arc_swap::{ArcSwap, Guard};
 
-use super::client_rate_limits::ClientRateLimits;
+use super::{client_rate_limits::ClientRateLimits, http_counts::HttpCounts};
 use crate::{
     domain::ids::SocketIds,
     engine::Engine,
     hub::shard::Shard,
     web::{
         http::body::BodyLimits,
-        ops::metrics::Metrics,
-        server::{
-            deadlines::HEAD_DEADLINE,
-            http_connections::{Demand, HttpConnections},
-            http_usage::Patience,
-        },
         settings::{ReloadableSettings, StartSettings},
     },
 };
@@ -33,16 +21,25 @@ pub fn worker(request: &HttpRequest) -> Rc<Worker> {
     request.app_data::<Rc<Worker>>().expect("every route has its worker").clone()
 }
 
+/// State of all workers.
+#[derive(Clone)]
+pub struct SharedState {
+    pub engine: Arc<Engine>,
+    pub start_settings: Arc<StartSettings>,
+    /// Replaced as a whole by a reload.
+    pub settings: Arc<ArcSwap<ReloadableSettings>>,
+    pub client_rate_limits: Arc<ClientRateLimits>,
+    /// By worker.
+    pub http_counts: Arc<[HttpCounts]>,
+}
+
 pub struct Worker {
     pub engine: Arc<Engine>,
-    pub metrics: Arc<Metrics>,
     pub start_settings: Arc<StartSettings>,
-    /// Shared by all workers; replaced as a whole by a reload.
     settings: Arc<ArcSwap<ReloadableSettings>>,
     pub client_rate_limits: Arc<ClientRateLimits>,
+    http_counts: Arc<[HttpCounts]>,
     pub shard: Rc<Shard>,
-    pub http: HttpConnections,
-    cut_at: Cell<Instant>,
     /// Every socket of the worker reads into this one buffer: an idle socket has none of its own.
     pub scratch: RefCell<Vec<u8>>,
     pub socket_ids: RefCell<SocketIds>,
@@ -53,44 +50,33 @@ const READ_BYTES: usize = 16 * 1024;
 /// The longest header of a client's frame.
 const HEADER_BYTES: usize = 14;
 
-/// HTTP connections closed for each new one while descriptors are short.
-const FREED_AT_ONCE: usize = 4;
-/// All sockets are looked at no more often.
-const BETWEEN_CUTS: Duration = Duration::from_millis(50);
-
-const TICK: Duration = Duration::from_secs(1);
-/// Ticks between sweeps of unused memory.
-const SWEEP_TICKS: u32 = 30;
+impl SharedState {
+    pub fn new(
+        engine: Arc<Engine>,
+        start: StartSettings,
+        settings: Arc<ArcSwap<ReloadableSettings>>,
+    ) -> Self {
+        let http_counts = HttpCounts::of_workers(engine.hub.workers());
+        let client_rate_limits = Arc::default();
+        Self { engine, start_settings: Arc::new(start), settings, client_rate_limits, http_counts }
+    }
+}
 
 impl Worker {
-    /// Starts the delivery and timer tasks of this thread.
-    pub fn start(
-        engine: Arc<Engine>,
-        metrics: Arc<Metrics>,
-        (start_settings, settings): (Arc<StartSettings>, Arc<ArcSwap<ReloadableSettings>>),
-        client_rate_limits: Arc<ClientRateLimits>,
-    ) -> Rc<Self> {
+    pub fn new(shared: SharedState) -> Self {
+        let SharedState { engine, start_settings, settings, client_rate_limits, http_counts } =
+            shared;
         let shard = Shard::new(engine.hub.clone());
-        let http = HttpConnections::new(engine.capacity.memory_limit(), engine.hub.workers());
-        let worker = Rc::new(Self {
-            http,
-            cut_at: Cell::new(Instant::now()),
+        Self {
             engine,
-            metrics,
             start_settings,
             settings,
             client_rate_limits,
+            http_counts,
             socket_ids: RefCell::new(SocketIds::of_worker(shard.worker())),
             shard,
             scratch: RefCell::default(),
-        });
-        // Unconstrained: the runtime's operation budget per task would make writes report a full
-        // socket that is not full. All these tasks yield by themselves.
-        actix_rt::spawn(tokio::task::unconstrained(worker.shard.clone().run()));
-        actix_rt::spawn(tokio::task::unconstrained(worker.shard.clone().run_turns()));
-        actix_rt::spawn(worker.shard.clone().run_drain());
-        actix_rt::spawn(tokio::task::unconstrained(worker.clone().tick()));
-        worker
+        }
     }
 
     pub fn settings(&self) -> Guard<Arc<ReloadableSettings>> {
@@ -100,6 +86,10 @@ impl Worker {
     /// The same, to keep.
     pub fn settings_snapshot(&self) -> Arc<ReloadableSettings> {
         self.settings.load_full()
+    }
+
+    pub fn http_counts(&self) -> &HttpCounts {
+        &self.http_counts[self.shard.worker()]
     }
 
     /// For a body of at most `bytes`.
@@ -113,64 +103,6 @@ impl Worker {
             (self.scratch.borrow_mut(), message_bytes + HEADER_BYTES + READ_BYTES);
         if scratch.len() < needed {
             *scratch = vec![0; needed];
-        }
-    }
-
-    /// Closes idle HTTP connections, and sockets after their close frame.
-    pub fn free_descriptors(&self) {
-        self.http.make_room(FREED_AT_ONCE);
-        let now = Instant::now();
-        if now.duration_since(self.cut_at.get()) >= BETWEEN_CUTS {
-            self.cut_at.set(now);
-            self.shard.cut_closing();
-        }
-    }
-
-    /// On a thread that may wait for a disk: sockets do not. One at a time, since a disk that hangs
-    /// would otherwise take one more thread each second.
-    fn spawn_key_changes(&self, now: Instant, running: &mut Option<JoinHandle<()>>) {
-        let ended = running.as_ref().is_none_or(JoinHandle::is_finished);
-        if ended && self.engine.key_changes_are_due(now) {
-            let engine = self.engine.clone();
-            *running = Some(actix_rt::task::spawn_blocking(move || engine.tick_keys(now)));
-        }
-    }
-
-    /// Before sockets are closed, whose clients would all come back.
-    fn tick_http(&self, now: Instant) {
-        let patience = {
-            let settings = self.settings();
-            Patience {
-                stalled: settings.stalled,
-                waiting: self.start_settings.keep_alive + HEAD_DEADLINE,
-            }
-        };
-        let demand = match self.engine.hub.pressure.excess() {
-            None => Demand::Nothing,
-            Some(0) => Demand::Idle,
-            Some(bytes) => Demand::Bytes(bytes / self.engine.hub.workers().max(1)),
-        };
-        self.http.tick(now, patience, demand);
-    }
-
-    async fn tick(self: Rc<Self>) {
-        let first = self.shard.worker() == 0;
-        let mut key_changes = None;
-        for ticks in 1u32.. {
-            actix_rt::time::sleep(TICK).await;
-            let now = Instant::now();
-            self.tick_http(now);
-            self.shard.tick(now);
-            if first {
-                self.engine.tick(now);
-                self.spawn_key_changes(now, &mut key_changes);
-            }
-            if ticks.is_multiple_of(SWEEP_TICKS) {
-                self.shard.give_back();
-                if first {
-                    self.engine.sweep(now);
-                }
-            }
         }
     }
 }

@@ -1,4 +1,6 @@
-//! Handlers for operators.
+//! `/metrics` and `/stats`.
+
+use std::sync::Arc;
 
 use actix_web::{HttpRequest, HttpResponse};
 
@@ -7,13 +9,13 @@ use crate::{
     web::{
         context::worker::worker,
         http::error::{ApiError, blocking},
-        ops::metrics::CONTENT_TYPE,
+        ops::metrics::{CONTENT_TYPE, Metrics},
     },
 };
 
 /// On the operations listener only. Runs on a blocking thread, since it walks all channels.
 pub async fn metrics(request: HttpRequest) -> Result<HttpResponse, ApiError> {
-    let metrics = worker(&request).metrics.clone();
+    let metrics = request.app_data::<Arc<Metrics>>().expect("the listener has its metrics").clone();
     let page = blocking(move || metrics.page().map_err(|_| metrics_failed())).await?;
     Ok(HttpResponse::Ok().content_type(CONTENT_TYPE).body(page))
 }

@@ -4,7 +4,6 @@
 use std::{
     io::{self, IoSlice},
     pin::Pin,
-    rc::Rc,
     task::{Context, Poll},
 };
 
@@ -16,13 +15,10 @@ use super::{
     deadlines::HEAD_DEADLINE,
     proxy_protocol::{self, ProxyHeader, ReadError},
 };
-use crate::{
-    engine::ClientFault,
-    web::{
-        context::worker::Worker,
-        http::remote::{HasRemote, Remote},
-        ws::transport::Transport,
-    },
+use crate::web::{
+    context::worker::Worker,
+    http::remote::{HasRemote, Remote},
+    ws::transport::Transport,
 };
 
 pub struct AcceptedStream {
@@ -65,17 +61,10 @@ impl AcceptedStream {
     }
 
     /// Reads the PROXY header, which comes before TLS and HTTP.
-    pub async fn proxied(io: impl Into<Io>, worker: Rc<Worker>) -> io::Result<Self> {
+    pub async fn proxied(io: impl Into<Io>, worker: &Worker) -> Result<Self, ProxyRejection> {
         let mut io = io.into();
-        match io.read_proxy_header(&worker).await {
-            Ok(remote) => Ok(Self { io, remote }),
-            Err(reason) => {
-                worker.engine.counts.refused.strays.add();
-                worker.engine.client_faults.note(ClientFault::ProxyHeader, &reason);
-                worker.client_rate_limits.proxy_header_failures.note(&reason);
-                Err(io::Error::other(reason))
-            }
-        }
+        let remote = io.read_proxy_header(worker).await?;
+        Ok(Self { io, remote })
     }
 }
 

@@ -19,3 +19,4 @@ pub mod server_context;
 pub mod services;
 pub mod streams;
 pub mod tls;
+pub mod worker_thread;

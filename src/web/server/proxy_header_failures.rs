@@ -1,10 +1,11 @@
-//! Warnings about connections without a valid PROXY header from a trusted load balancer.
+//! Counts and warnings of connections without a valid PROXY header from a trusted load balancer.
 
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
 use super::accepted_stream::ProxyRejection;
+use crate::engine::{ClientFault, Engine};
 
 /// Connections without a valid header may come at any rate: a warning is due after this long
 /// without one.
@@ -16,7 +17,9 @@ pub struct ProxyHeaderFailures {
 }
 
 impl ProxyHeaderFailures {
-    pub fn note(&self, reason: &ProxyRejection) {
+    pub fn note(&self, reason: &ProxyRejection, engine: &Engine) {
+        engine.counts.refused.strays.add();
+        engine.client_faults.note(ClientFault::ProxyHeader, reason);
         if self.is_due(Instant::now()) {
             tracing::warn!(
                 close.reason = %reason,

@@ -1,6 +1,6 @@
 //! The service of the public listener: optional TLS, HTTP, and the takeover of WebSockets.
 
-use std::{fmt, future::ready, io, pin::Pin, rc::Rc};
+use std::{fmt, future::ready, io, pin::Pin, rc::Rc, sync::Arc};
 
 use actix_codec::{Framed, FramedParts};
 use actix_http::{
@@ -31,7 +31,7 @@ use super::{
     http_stream::{self, Accepted, HttpStream},
     listeners::ListenerRole,
     routes::{index_route, not_found_route, routes},
-    server_context::Draining,
+    server_context::{Draining, ServerContext},
     streams::StreamGuard,
 };
 use crate::{
@@ -39,25 +39,24 @@ use crate::{
     web::{
         context::{call_recorder, request_metrics::with_request_metrics, worker::Worker},
         http::remote::HasRemote,
-        ws::{transport::Transport, upgrade::take_over},
+        ws::{handshake_rejections::HandshakeRejections, transport::Transport, upgrade::take_over},
     },
 };
 
 /// HTTP/1.1 and WebSockets without TLS.
 pub fn plain<IO: Transport>(
-    worker: Rc<Worker>,
-    draining: impl Draining,
+    context: &ServerContext,
     role: ListenerRole,
-) -> impl ServiceFactory<IO, Config = (), Response = (), Error = DispatchError, InitError = ()> {
-    let served = served(worker.clone(), draining, role);
-    fn_service(move |io: IO| ready(http_stream::accepted(io, Protocol::Http1, &worker.http)))
+) -> impl ServiceFactory<IO, Config = (), Response = (), Error = DispatchError, InitError = ()> + use<IO>
+{
+    let (served, thread) = (served(context, role), context.thread());
+    fn_service(move |io: IO| ready(http_stream::accepted(io, Protocol::Http1, &thread.http)))
         .and_then(served)
 }
 
 /// The same within TLS, and HTTP/2.
 pub fn tls<IO: ActixStream + HasRemote + Peek + 'static>(
-    worker: Rc<Worker>,
-    draining: impl Draining,
+    context: &ServerContext,
     role: ListenerRole,
     config: ServerConfig,
 ) -> impl ServiceFactory<
@@ -66,13 +65,14 @@ pub fn tls<IO: ActixStream + HasRemote + Peek + 'static>(
     Response = (),
     Error = TlsError<io::Error, DispatchError>,
     InitError = (),
-> {
-    let [before, shaking] = [(); 2].map(|()| worker.engine.clone());
+> + use<IO> {
+    let thread = context.thread();
+    let [before, shaking] = [(); 2].map(|()| thread.worker.engine.clone());
     let acceptor = acceptor(config).map_err(move |error| {
         client_faults::note_tls_handshake(&shaking, &error);
         TlsError::into_service_error(error)
     });
-    let counting = worker.clone();
+    let counting = thread.clone();
     let acceptor = apply_fn_factory(acceptor, move |io: IO, acceptor: &_| {
         let handshake = counting.http.shake();
         let with_protocol = acceptor.call(io);
@@ -85,23 +85,23 @@ pub fn tls<IO: ActixStream + HasRemote + Peek + 'static>(
         let engine = before.clone();
         async move { expect_tls(io, &engine).await }
     };
-    let served = served(worker.clone(), draining, role).map_err(TlsError::Service);
+    let served = served(context, role).map_err(TlsError::Service);
     let with_protocol = move |io: TlsStream<IO>| {
         let protocol = protocol(&io);
-        ready(http_stream::accepted(io, protocol, &worker.http).map_err(TlsError::Service))
+        ready(http_stream::accepted(io, protocol, &thread.http).map_err(TlsError::Service))
     };
     fn_service(begun).and_then(acceptor).and_then(fn_service(with_protocol)).and_then(served)
 }
 
 /// Shared by the plain and the TLS service.
 fn served<IO: Transport>(
-    worker: Rc<Worker>,
-    draining: impl Draining,
+    context: &ServerContext,
     role: ListenerRole,
 ) -> impl ServiceFactory<Accepted<IO>, Config = (), Response = (), Error = DispatchError, InitError = ()>
-{
++ use<IO> {
+    let worker = context.thread().worker.clone();
     let app = map_config(app(&worker, role), |_| AppConfig::default());
-    let http = http(&worker, draining);
+    let http = http(&worker, context.draining());
     let (engine, limits) = (worker.engine.clone(), worker.clone());
     let bounded = apply_fn_factory(app, move |request: Request, app: &_| {
         let stream = StreamGuard::open(&request);
@@ -120,7 +120,7 @@ fn served<IO: Transport>(
             }
         }
     });
-    let hand_over = hand_over(worker);
+    let hand_over = hand_over(worker, context.handshake_rejections.clone());
     let upgrade = move |(request, framed): (Request, Framed<HttpStream<IO>, h1::Codec>)| {
         hand_over((request, bare(framed)))
     };
@@ -240,9 +240,10 @@ type HandOver = Pin<Box<dyn Future<Output = Result<(), Error>>>>;
 
 fn hand_over<T: Transport>(
     worker: Rc<Worker>,
+    rejections: Arc<HandshakeRejections>,
 ) -> impl Fn((Request, Framed<T, h1::Codec>)) -> HandOver + Clone {
     move |(request, framed)| {
         // Boxed, so that the dispatcher of every HTTP connection stays small.
-        Box::pin(take_over(worker.clone(), request, framed))
+        Box::pin(take_over(worker.clone(), rejections.clone(), request, framed))
     }
 }

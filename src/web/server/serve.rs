@@ -17,7 +17,7 @@ use super::{
 use crate::{
     engine::Engine,
     web::{
-        ops::metrics::Metrics,
+        context::worker::SharedState,
         settings::{Proxied, ReloadableSettings, StartSettings},
     },
 };
@@ -38,16 +38,10 @@ pub async fn serve(
         .max_concurrent_connections(HTTP_CONNECTIONS)
         .shutdown_timeout(REQUEST_DEADLINE.as_secs())
         .disable_signals();
-    let context = ServerContext {
-        metrics: Arc::new(Metrics::new(engine.clone())),
-        engine,
-        start_settings: Arc::new(start_settings),
-        settings,
-        client_rate_limits: Arc::default(),
-        draining: builder.graceful_shutdown_signal(),
-    };
+    let shared = SharedState::new(engine, start_settings, settings);
+    let context = ServerContext::new(shared, builder.graceful_shutdown_signal());
     let Listeners { public, api, operations, admin, files } = listeners;
-    let Proxied { public: proxied, api: api_proxied } = context.start_settings.proxied;
+    let Proxied { public: proxied, api: api_proxied } = context.shared.start_settings.proxied;
     let role = if !api.is_empty() { ListenerRole::Clients } else { ListenerRole::Everybody };
     let mode = ListenerMode { role, proxied };
     let config = identity.clone().map(tls::server_config).transpose().map_err(io::Error::other)?;
@@ -71,11 +65,11 @@ pub async fn serve(
         builder = listen_admin(builder, admin, context.clone())?;
     }
     let server = builder.run();
-    let (handle, engine) = (server.handle(), context.engine.clone());
+    let (handle, engine) = (server.handle(), context.shared.engine.clone());
     actix_rt::spawn(async move {
         stop.notified().await;
-        let over = context.settings.load().drain;
-        drain(handle, context.engine, over).await;
+        let over = context.shared.settings.load().drain;
+        drain(handle, context.shared.engine, over).await;
     });
     let ended = server.await;
     engine.client_faults.finish();

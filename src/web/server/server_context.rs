@@ -3,44 +3,45 @@
 use std::{cell::RefCell, pin::Pin, rc::Rc, sync::Arc};
 
 use actix_server::GracefulShutdownSignal;
-use arc_swap::ArcSwap;
 
-use crate::{
-    engine::Engine,
-    web::{
-        context::{client_rate_limits::ClientRateLimits, worker::Worker},
-        ops::metrics::Metrics,
-        settings::{ReloadableSettings, StartSettings},
-    },
+use super::{proxy_header_failures::ProxyHeaderFailures, worker_thread::WorkerThread};
+use crate::web::{
+    context::worker::SharedState, ops::metrics::Metrics,
+    ws::handshake_rejections::HandshakeRejections,
 };
 
 thread_local! {
     /// actix calls a factory on each worker's thread, once per listener; all listeners of a thread
     /// share one shard.
-    static WORKER: RefCell<Option<Rc<Worker>>> = const { RefCell::new(None) };
+    static THREAD: RefCell<Option<Rc<WorkerThread>>> = const { RefCell::new(None) };
 }
 
 /// The shared state from which each thread makes its worker.
 #[derive(Clone)]
 pub struct ServerContext {
-    pub engine: Arc<Engine>,
+    pub shared: SharedState,
     pub metrics: Arc<Metrics>,
-    pub start_settings: Arc<StartSettings>,
-    pub settings: Arc<ArcSwap<ReloadableSettings>>,
-    pub client_rate_limits: Arc<ClientRateLimits>,
+    pub proxy_header_failures: Arc<ProxyHeaderFailures>,
+    pub handshake_rejections: Arc<HandshakeRejections>,
     /// Ends idle HTTP connections at shutdown.
     pub draining: GracefulShutdownSignal,
 }
 
 impl ServerContext {
-    pub fn worker(&self) -> Rc<Worker> {
-        WORKER.with_borrow_mut(|worker| {
-            let start = || {
-                let Self { engine, metrics, start_settings, settings, client_rate_limits, .. } =
-                    self.clone();
-                Worker::start(engine, metrics, (start_settings, settings), client_rate_limits)
-            };
-            worker.get_or_insert_with(start).clone()
+    pub fn new(shared: SharedState, draining: GracefulShutdownSignal) -> Self {
+        let metrics = Metrics::new(shared.engine.clone(), shared.http_counts.clone());
+        Self {
+            shared,
+            metrics: Arc::new(metrics),
+            proxy_header_failures: Arc::default(),
+            handshake_rejections: Arc::default(),
+            draining,
+        }
+    }
+
+    pub fn thread(&self) -> Rc<WorkerThread> {
+        THREAD.with_borrow_mut(|thread| {
+            thread.get_or_insert_with(|| WorkerThread::start(self.shared.clone())).clone()
         })
     }
 

@@ -6,7 +6,6 @@ use std::{
         fd::{AsFd, AsRawFd},
         unix::net::UnixListener,
     },
-    rc::Rc,
 };
 
 use actix_http::{HttpService, Protocol, error::DispatchError};
@@ -33,7 +32,7 @@ use super::{
 use crate::{
     platform::capacity::{Listener, Room},
     web::{
-        context::{request_metrics::Routes, worker::Worker},
+        context::request_metrics::Routes,
         http::{
             error, methods,
             remote::{HasRemote, RemoteSource},
@@ -64,33 +63,25 @@ pub fn listen(
 ) -> io::Result<ServerBuilder> {
     match bound {
         BoundListener::Tcp(listener) if proxied => builder.listen(name, listener, move || {
-            let worker = context.worker();
-            within_capacity::<TcpStream>(&worker, role)
-                .and_then(proxied_stream(&worker))
-                .and_then(public::plain(worker, context.draining(), role))
+            within_capacity::<TcpStream>(&context, role)
+                .and_then(proxied_stream(&context))
+                .and_then(public::plain(&context, role))
         }),
         BoundListener::Tcp(listener) => builder.listen(name, listener, move || {
-            let worker = context.worker();
-            within_capacity::<TcpStream>(&worker, role).and_then(public::plain(
-                worker,
-                context.draining(),
-                role,
-            ))
+            within_capacity::<TcpStream>(&context, role).and_then(public::plain(&context, role))
         }),
         BoundListener::Unix(listener, _) if proxied => {
             builder.listen_uds(name, listener, move || {
-                let worker = context.worker();
-                within_capacity::<UnixStream>(&worker, role)
-                    .and_then(proxied_stream(&worker))
-                    .and_then(public::plain(worker, context.draining(), role))
+                within_capacity::<UnixStream>(&context, role)
+                    .and_then(proxied_stream(&context))
+                    .and_then(public::plain(&context, role))
             })
         }
         BoundListener::Unix(listener, _) => builder.listen_uds(name, listener, move || {
-            let worker = context.worker();
             let arrived = |io| async { Ok::<_, DispatchError>(AcceptedStream::local(io)) };
-            within_capacity::<UnixStream>(&worker, role)
+            within_capacity::<UnixStream>(&context, role)
                 .and_then(fn_service(arrived))
-                .and_then(public::plain(worker, context.draining(), role))
+                .and_then(public::plain(&context, role))
         }),
     }
 }
@@ -111,37 +102,35 @@ pub fn listen_tls(
     max_concurrent_tls_connect(HTTP_CONNECTIONS);
     if proxied {
         return builder.listen("public", listener, move || {
-            let worker = context.worker();
-            let tls = public::tls(worker.clone(), context.draining(), role, config.clone());
-            within_capacity::<TcpStream>(&worker, role)
-                .and_then(proxied_stream(&worker))
+            let tls = public::tls(&context, role, config.clone());
+            within_capacity::<TcpStream>(&context, role)
+                .and_then(proxied_stream(&context))
                 .map_err(TlsError::Service)
                 .and_then(tls)
         });
     }
     builder.listen("public", listener, move || {
-        let worker = context.worker();
-        let tls = public::tls(worker.clone(), context.draining(), role, config.clone());
-        within_capacity::<TcpStream>(&worker, role).map_err(TlsError::Service).and_then(tls)
+        let tls = public::tls(&context, role, config.clone());
+        within_capacity::<TcpStream>(&context, role).map_err(TlsError::Service).and_then(tls)
     })
 }
 
 /// Closes a connection at once where it would take a descriptor that is kept for others, and makes
 /// room for the next where few are left.
 fn within_capacity<S: AsRawFd>(
-    worker: &Rc<Worker>,
+    context: &ServerContext,
     role: ListenerRole,
 ) -> impl ServiceFactory<S, Config = (), Response = S, Error = DispatchError, InitError = ()> + use<S>
 {
-    let worker = worker.clone();
+    let thread = context.thread();
     let listener = match role {
         ListenerRole::Everybody | ListenerRole::Clients => Listener::Public,
         ListenerRole::Backends => Listener::Api,
     };
     fn_service(move |io: S| {
-        let room = worker.engine.capacity.room(&io, listener);
+        let room = thread.worker.engine.capacity.room(&io, listener);
         if room != Room::Enough {
-            worker.free_descriptors();
+            thread.free_descriptors();
         }
         ready(match room {
             Room::Enough | Room::Short => Ok(io),
@@ -151,7 +140,7 @@ fn within_capacity<S: AsRawFd>(
 }
 
 fn proxied_stream<S: ActixStream + Into<Io>>(
-    worker: &Rc<Worker>,
+    context: &ServerContext,
 ) -> impl ServiceFactory<
     S,
     Config = (),
@@ -159,10 +148,15 @@ fn proxied_stream<S: ActixStream + Into<Io>>(
     Error = DispatchError,
     InitError = (),
 > + use<S> {
-    let worker = worker.clone();
+    let (thread, failures) = (context.thread(), context.proxy_header_failures.clone());
     fn_service(move |io: S| {
-        let worker = worker.clone();
-        async move { AcceptedStream::proxied(io, worker).await.map_err(DispatchError::Io) }
+        let (thread, failures) = (thread.clone(), failures.clone());
+        async move {
+            AcceptedStream::proxied(io, &thread.worker).await.map_err(|reason| {
+                failures.note(&reason, &thread.worker.engine);
+                DispatchError::Io(io::Error::other(reason))
+            })
+        }
     })
 }
 
@@ -171,8 +165,10 @@ pub fn listen_operations(
     bound: BoundListener,
     context: ServerContext,
 ) -> io::Result<ServerBuilder> {
-    let routes = |config: &mut web::ServiceConfig, worker: &Worker| {
-        let probes = &mut Routes::new(config, worker);
+    let routes = |config: &mut web::ServiceConfig, context: &ServerContext| {
+        config.app_data(context.metrics.clone());
+        let thread = context.thread();
+        let probes = &mut Routes::new(config, &thread.worker);
         probes::routes_with_notices(probes);
         probes::capacity_routes_with_numbers(probes);
         config
@@ -196,7 +192,7 @@ pub fn listen_admin(
     listener: UnixListener,
     context: ServerContext,
 ) -> io::Result<ServerBuilder> {
-    let routes = |config: &mut web::ServiceConfig, _: &Worker| {
+    let routes = |config: &mut web::ServiceConfig, _: &ServerContext| {
         admin::routes(config, AdminAuth::Socket);
     };
     builder.listen_uds("admin", listener, move || {
@@ -216,13 +212,13 @@ enum HostCheck {
 fn internal<S: ActixStream + HasRemote + AsFd + 'static>(
     context: &ServerContext,
     names: HostCheck,
-    routes: fn(&mut web::ServiceConfig, &Worker),
+    routes: fn(&mut web::ServiceConfig, &ServerContext),
 ) -> impl ServiceFactory<S, Config = (), Response = (), Error = DispatchError, InitError = ()> + use<S>
 {
-    let worker = context.worker();
+    let worker = context.thread().worker.clone();
     let app = App::new()
         .app_data(worker.clone())
-        .configure(|config| routes(config, &worker))
+        .configure(|config| routes(config, context))
         .default_service(web::to(error::not_found))
         .wrap_fn(move |request, routes| {
             let answered = match names {

@@ -12,7 +12,7 @@ use bytes::{Bytes, BytesMut};
 use tokio::io::AsyncWriteExt;
 
 use super::{
-    handshake_rejections::RejectedHandshake,
+    handshake_rejections::{HandshakeRejections, RejectedHandshake},
     socket::{Connection, ConnectionSetup},
     socket_path,
     transport::Transport,
@@ -37,6 +37,7 @@ use crate::{
 /// connection.
 pub async fn take_over<T>(
     worker: Rc<Worker>,
+    rejections: Arc<HandshakeRejections>,
     request: Request,
     framed: Framed<T, h1::Codec>,
 ) -> Result<(), actix_web::Error>
@@ -75,7 +76,7 @@ where
         let app = runtime.as_ref().map(|runtime| runtime.app());
         let prefix = &worker.start_settings.path_prefix;
         let handshake = requested.handshake(app.as_deref().map(|app| &**app), prefix);
-        worker.client_rate_limits.handshake_rejections.note(reason, &handshake, &worker.engine);
+        rejections.note(reason, &handshake, &worker.engine);
     }
     let id = worker.socket_ids.borrow_mut().next_id().map_err(std::io::Error::other)?;
     let setup = ConnectionSetup {

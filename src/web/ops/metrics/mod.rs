@@ -20,16 +20,16 @@ use prometheus_client::{
     registry::Registry,
 };
 
-use crate::engine::{AppRuntime, Engine};
-pub use http::{HttpCounts, Method, RouteCounts, UNKNOWN};
+use crate::{
+    engine::{AppRuntime, Engine},
+    web::context::http_counts::HttpCounts,
+};
 use page::Page;
 
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 pub struct Metrics {
     registry: Registry,
-    /// By worker.
-    http: Arc<[HttpCounts]>,
 }
 
 /// Reads all values for each page.
@@ -40,18 +40,12 @@ struct EngineCollector {
 }
 
 impl Metrics {
-    pub fn new(engine: Arc<Engine>) -> Self {
+    /// `http`: by worker.
+    pub fn new(engine: Arc<Engine>, http: Arc<[HttpCounts]>) -> Self {
         let mut registry = Registry::with_prefix("sealcast");
-        let http: Arc<[HttpCounts]> =
-            (0..engine.hub.workers()).map(|_| HttpCounts::default()).collect();
-        let reader = EngineCollector { engine, http: http.clone(), started: SystemTime::now() };
+        let reader = EngineCollector { engine, http, started: SystemTime::now() };
         registry.register_collector(Box::new(reader));
-        Self { registry, http }
-    }
-
-    /// The HTTP counters of a worker.
-    pub fn http(&self, worker: usize) -> &HttpCounts {
-        &self.http[worker]
+        Self { registry }
     }
 
     /// Walks all channels: not for a worker thread.
