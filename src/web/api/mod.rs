@@ -1,12 +1,12 @@
 //! The signed HTTP API for backends (protocol.md 7).
 
-pub mod channels;
-pub mod events;
-pub mod explain;
-pub mod timestamp;
-pub mod tokens;
-pub mod users;
-pub mod verify;
+mod channels;
+mod events;
+mod explain;
+mod timestamp;
+mod tokens;
+mod users;
+mod verify;
 
 use super::context::request_metrics::Routes;
 

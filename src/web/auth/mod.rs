@@ -1,10 +1,14 @@
 //! The server's own auth endpoints for clients (protocol.md 10).
 
-pub mod auth_audit;
-pub mod auth_body;
-pub mod auth_error_response;
-pub mod cors;
-pub mod credentials;
-pub mod endpoints;
+mod audit;
+mod body;
+mod cors;
+mod credentials;
+mod endpoints;
+mod error_response;
 pub mod fields;
-pub mod multipart;
+mod grants;
+mod multipart;
+mod request;
+
+pub use endpoints::routes;

@@ -1,22 +1,22 @@
 //! Listeners, transports and services: they assemble the other shelves.
 
-pub mod accepted_stream;
-pub mod client_faults;
-pub mod deadlines;
-pub mod drain;
-pub mod front;
-pub mod http_connections;
-pub mod http_intake;
-pub mod http_stream;
-pub mod http_usage;
+mod accepted_stream;
+mod client_faults;
+mod deadlines;
+mod drain;
+mod front;
+mod http_connections;
+mod http_intake;
+mod http_stream;
+mod http_usage;
 pub mod listeners;
-pub mod proxy_header_failures;
+mod proxy_header_failures;
 pub mod proxy_protocol;
-pub mod public;
-pub mod routes;
+mod public;
+mod routes;
 pub mod serve;
-pub mod server_context;
-pub mod services;
-pub mod streams;
+mod server_context;
+mod services;
+mod streams;
 pub mod tls;
 pub mod worker_thread;

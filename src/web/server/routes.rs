@@ -19,7 +19,7 @@ pub fn routes(config: &mut web::ServiceConfig, worker: &Worker, role: ListenerRo
         api::routes(routes);
     }
     if role != ListenerRole::Backends {
-        auth::endpoints::routes(routes);
+        auth::routes(routes);
         for path in ["/app/{key}", "/app/{key}/"] {
             routes.resource(path, |resource| methods::handshake(resource, front::no_upgrade));
         }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::AuthRequest;
+use super::{audit::AuthResponse, request::AuthRequest};
 use crate::{
     app::App,
     auth::{Denied, Grant, SignIn, UserIdentity, jwt::InvalidToken},
@@ -17,7 +17,7 @@ use crate::{
     platform::{clock::KnownAsOf, traces::Span},
     presence::Member,
     protocol::signed::{signed_for_channel, signed_for_user},
-    web::{auth::auth_audit::AuthResponse, http::error::ApiError},
+    web::http::error::ApiError,
 };
 
 #[derive(Serialize)]
