@@ -3,6 +3,7 @@
 
 mod api;
 mod auth;
+mod carrier;
 mod context;
 #[cfg(fuzzing)]
 pub mod fuzzing;

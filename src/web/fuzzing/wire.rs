@@ -12,8 +12,8 @@ use std::{
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::web::{
+    carrier::transport::Transport,
     http::remote::{HasRemote, Remote},
-    ws::transport::Transport,
 };
 
 #[derive(Default)]

@@ -16,9 +16,9 @@ use super::{
     proxy_protocol::{self, ProxyHeader, ReadError},
 };
 use crate::web::{
+    carrier::transport::Transport,
     context::worker::Worker,
     http::remote::{HasRemote, Remote},
-    ws::transport::Transport,
 };
 
 pub struct AcceptedStream {

@@ -21,11 +21,11 @@ use super::{
 use crate::{
     domain::refusal::RefusalCode,
     web::{
+        carrier::transport::Transport,
         http::{
             plain_refusal::plain_refusal,
             remote::{HasRemote, Remote, RemoteSource},
         },
-        ws::transport::Transport,
     },
 };
 

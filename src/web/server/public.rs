@@ -37,9 +37,10 @@ use super::{
 use crate::{
     engine::ClientFault,
     web::{
+        carrier::transport::Transport,
         context::{call_recorder, request_metrics::with_request_metrics, worker::Worker},
         http::remote::HasRemote,
-        ws::{handshake_rejections::HandshakeRejections, transport::Transport, upgrade::take_over},
+        ws::{handshake_rejections::HandshakeRejections, upgrade::take_over},
     },
 };
 

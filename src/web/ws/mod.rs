@@ -3,5 +3,4 @@
 pub mod handshake_rejections;
 pub mod socket;
 pub mod socket_path;
-pub mod transport;
 pub mod upgrade;

@@ -20,7 +20,6 @@ use bytes::{Bytes, BytesMut};
 use link::Link;
 use tokio::io::ReadBuf;
 
-use super::transport::Transport;
 use crate::{
     domain::{ids::SocketId, rate_limit::LocalRateLimiter},
     engine::{AppRuntime, ClientFault},
@@ -39,7 +38,7 @@ use crate::{
         websocket::{Decoder, WsMessage},
     },
     session::{Session, SessionContext},
-    web::context::worker::Worker,
+    web::{carrier::transport::Transport, context::worker::Worker},
 };
 
 /// The initial state of a connection.

@@ -15,7 +15,6 @@ use super::{
     handshake_rejections::{HandshakeRejections, RejectedHandshake},
     socket::{Connection, ConnectionSetup},
     socket_path,
-    transport::Transport,
 };
 use crate::{
     app::App,
@@ -24,6 +23,7 @@ use crate::{
     hub::reauthorization::Reauthorization,
     protocol::{code::Close, dialect::Dialect, version},
     web::{
+        carrier::transport::Transport,
         context::worker::Worker,
         http::{
             headers::{DuplicateHeader, single},

@@ -19,7 +19,7 @@ use crate::{
         shard::{Shard, Socket},
     },
     protocol::{code::Close, server::answer},
-    web::{settings::ReloadableSettings, ws::transport::Transport},
+    web::{carrier::transport::Transport, settings::ReloadableSettings},
 };
 
 /// The reason for not reading.
