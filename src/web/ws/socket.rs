@@ -11,7 +11,7 @@ use std::{
     future::Future,
     pin::Pin,
     rc::Rc,
-    sync::{Arc, atomic::Ordering},
+    sync::Arc,
     task::{Context, Poll, ready},
     time::Instant,
 };
@@ -24,7 +24,6 @@ use crate::{
     domain::{ids::SocketId, rate_limit::LocalRateLimiter},
     engine::{AppRuntime, ClientFault},
     hub::{
-        CONNECTION_LOST,
         outbox::Outbox,
         reauthorization::Reauthorization,
         shard::{Peer, Socket},
@@ -38,7 +37,10 @@ use crate::{
         websocket::{Decoder, WsMessage},
     },
     session::{Session, SessionContext},
-    web::{carrier::transport::Transport, context::worker::Worker},
+    web::{
+        carrier::{frame_writer::FrameWriter, transport::Transport},
+        context::worker::Worker,
+    },
 };
 
 /// The initial state of a connection.
@@ -94,7 +96,8 @@ impl<T: Transport> Connection<T> {
         worker.reserve_scratch(settings.message_bytes);
         let now = Instant::now();
         let outbox = Outbox::new(setup.dialect, settings.outbox_bytes);
-        let link = Rc::new(Link::new(io, outbox, (worker.shard.clone(), settings), now));
+        let writer = FrameWriter::new(io, outbox, worker.shard.clone());
+        let link = Rc::new(Link::new(writer, settings, now));
         let id = setup.id;
         let peer = Peer {
             runtime: setup.admission.as_ref().ok().map(|runtime| runtime.rekey_policy.runtime),
@@ -122,7 +125,7 @@ impl<T: Transport> Connection<T> {
 
     fn open(&mut self, setup: ConnectionSetup, now: Instant) {
         let Self { link, worker, .. } = self;
-        link.outbox.push(setup.handshake);
+        link.outbox().push(setup.handshake);
         let admitted = setup.admission.and_then(|runtime| {
             let guard = runtime.connect().ok_or(Close::OverConnectionQuota)?;
             Ok((runtime, guard))
@@ -130,7 +133,7 @@ impl<T: Transport> Connection<T> {
         match admitted {
             Ok((runtime, guard)) => {
                 let timeout = link.settings.activity_timeout.as_secs();
-                link.outbox.push(answer::connection_established(setup.dialect, self.id, timeout));
+                link.outbox().push(answer::connection_established(setup.dialect, self.id, timeout));
                 link.authorize_until.set(runtime.app().authorization_timeout.map(|t| now + t));
                 let context = SessionContext {
                     engine: worker.engine.clone(),
@@ -144,7 +147,7 @@ impl<T: Transport> Connection<T> {
             }
             Err(reason) => {
                 worker.engine.live.note(|| refused(self.id, &reason));
-                link.outbox.close(reason);
+                link.outbox().close(reason);
             }
         }
         let mut early = setup.early;
@@ -165,17 +168,16 @@ impl<T: Transport> Connection<T> {
                 *read_state = ReadState::Finished;
             }
             if steps.is_some_and(|steps| !pace.take(steps, now)) {
-                link.outbox.close(Close::TooManyFrames);
+                link.outbox().close(Close::TooManyFrames);
                 // Later frames are not parsed any more.
                 *read_state = ReadState::Discarding;
             }
             on_message(&message, link, session.as_mut());
-            full = link.outbox.has_many_answers() && !link.outbox.is_closing();
+            full = link.outbox().has_many_answers() && !link.outbox().is_closing();
             *read_state == ReadState::Listening && !full
         });
         if heard {
-            link.last_received.set(now);
-            link.ping_sent.set(None);
+            link.note_received(now);
         }
         self.unread = false;
         match used {
@@ -187,7 +189,7 @@ impl<T: Transport> Connection<T> {
             Err(violation) => {
                 self.partial = Vec::new();
                 self.read_state = ReadState::Discarding;
-                self.link.outbox.close(violation);
+                self.link.outbox().close(violation);
             }
         }
         if self.session.as_ref().is_some_and(Session::is_authorized) {
@@ -200,7 +202,7 @@ impl<T: Transport> Connection<T> {
         let worker = self.worker.clone();
         let mut scratch = worker.scratch.borrow_mut();
         for _ in 0..READS {
-            if self.link.must_wait(cx) {
+            if self.link.writer.must_wait(cx) {
                 return Poll::Pending;
             }
             if self.unread {
@@ -211,7 +213,7 @@ impl<T: Transport> Connection<T> {
             let kept = self.partial.len();
             scratch[..kept].copy_from_slice(&self.partial);
             let mut buffer = ReadBuf::new(&mut scratch[kept..]);
-            let read = Pin::new(&mut *self.link.io.borrow_mut()).poll_read(cx, &mut buffer);
+            let read = Pin::new(&mut *self.link.writer.io()).poll_read(cx, &mut buffer);
             let count = buffer.filled().len();
             match ready!(read) {
                 Ok(()) if count > 0 => {}
@@ -229,31 +231,25 @@ impl<T: Transport> Connection<T> {
     fn update_held_bytes(&self) {
         let session = self.session.as_ref().map_or(0, Session::bytes);
         let begun = self.partial.capacity() + self.decoder.kept_bytes();
-        self.link.held_bytes.set(begun + session);
+        self.link.writer.charge_held_bytes(begun + session);
     }
 
     /// The steps after everything is sent.
     fn finish(&self, gone: bool, cx: &mut Context<'_>) -> Poll<()> {
         match self.read_state {
             _ if gone && T::HAS_CLOSE_NOTIFY => {
-                let _ = self.shut_down(cx);
+                let _ = self.link.writer.shut_down(cx);
                 Poll::Ready(())
             }
             _ if gone => Poll::Ready(()),
             ReadState::Listening => Poll::Pending,
-            ReadState::Finished if T::HAS_CLOSE_NOTIFY => self.shut_down(cx),
+            ReadState::Finished if T::HAS_CLOSE_NOTIFY => self.link.writer.shut_down(cx),
             ReadState::Finished => Poll::Ready(()),
             ReadState::Discarding => {
-                let _ = self.shut_down(cx);
+                let _ = self.link.writer.shut_down(cx);
                 Poll::Pending
             }
         }
-    }
-
-    /// Ends our half of the transport.
-    fn shut_down(&self, cx: &mut Context<'_>) -> Poll<()> {
-        // A failure means that the peer is gone; the next read reports it as well.
-        Pin::new(&mut *self.link.io.borrow_mut()).poll_shutdown(cx).map(|_| ())
     }
 }
 
@@ -278,12 +274,12 @@ fn on_message<T: Transport>(
     session: Option<&mut Session>,
 ) {
     match message {
-        WsMessage::Close(code) => link.outbox.close(Close::ByClient(*code)),
+        WsMessage::Close(code) => link.outbox().close(Close::ByClient(*code)),
         WsMessage::Fragment => {}
         // Messages of a closing connection are ignored.
-        _ if link.outbox.is_closing() => {}
+        _ if link.outbox().is_closing() => {}
         WsMessage::Text(text) => session.into_iter().for_each(|session| session.on_text(text)),
-        WsMessage::Binary => link.outbox.close(Close::BinaryFrame),
+        WsMessage::Binary => link.outbox().close(Close::BinaryFrame),
         WsMessage::Ping(payload) => link.send(answer::websocket_pong(payload)),
         WsMessage::Pong(payload) => {
             session.into_iter().for_each(|session| session.on_pong(payload))
@@ -295,24 +291,20 @@ impl<T: Transport> Future for Connection<T> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let same =
-            self.link.waker.borrow().as_ref().is_some_and(|waker| waker.will_wake(cx.waker()));
-        if !same {
-            *self.link.waker.borrow_mut() = Some(cx.waker().clone());
-        }
-        let revoked = std::mem::take(&mut *self.link.revoked.borrow_mut());
+        self.link.writer.register(cx.waker());
+        let revoked = self.link.take_revoked();
         if let Some(session) = &mut self.session {
             revoked.iter().for_each(|(channel, why)| session.revoke(channel, *why));
         }
         let gone = matches!(self.read(cx), Poll::Ready(true));
-        if self.link.outbox.is_closing() {
+        if self.link.outbox().is_closing() {
             // A closing connection leaves its channels at once, however long the transport takes to
             // end.
             self.session = None;
         }
         self.update_held_bytes();
-        match self.link.write(cx) {
-            _ if self.link.broken.get() => Poll::Ready(()),
+        match self.link.writer.write(cx) {
+            _ if self.link.writer.is_broken() => Poll::Ready(()),
             Poll::Ready(Ok(())) => self.finish(gone, cx),
             Poll::Pending if !gone => Poll::Pending,
             _ => Poll::Ready(()),
@@ -325,15 +317,8 @@ impl<T: Transport> Drop for Connection<T> {
         // The session first: it leaves its channels while it still owns the slot.
         self.session = None;
         self.worker.shard.remove(self.slot);
-        // A delivery under way may still hold the link; without a waker it writes nothing more.
-        self.link.waker.take();
-        self.link.shard.gauges().outbox_bytes.fetch_sub(self.link.waiting.get(), Ordering::Relaxed);
-        self.link.waiting.set(0);
-        let closing = self.link.outbox.closing();
-        let reason = closing.as_ref().map_or(CONNECTION_LOST, Close::reason);
-        self.link.shard.gauges().closed.add(reason);
+        let closing = self.link.writer.finish();
         if let Some(reason) = closing.as_ref().filter(|reason| reason.drops_what_waits()) {
-            self.link.shard.gauges().slow_readers.fetch_add(1, Ordering::Relaxed);
             self.worker.engine.client_faults.note(ClientFault::SlowReader, reason.message());
         }
         match closing {
@@ -344,6 +329,3 @@ impl<T: Transport> Drop for Connection<T> {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;
