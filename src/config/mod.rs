@@ -2,6 +2,7 @@
 
 mod admin;
 mod auth;
+mod checks;
 mod config_hashes;
 #[cfg(test)]
 mod documented;
@@ -34,6 +35,7 @@ use crate::{
     web::{Addresses, Settings, TlsIdentity},
 };
 
+pub use checks::ConfigError;
 pub use config_hashes::{ConfigHashes, TakesEffect};
 pub use environment::Environment;
 pub use public_url::PublicUrl;
@@ -74,11 +76,6 @@ pub struct LogConfig {
     pub filter: String,
     pub json: bool,
 }
-
-/// Says what is wrong, where, and what to do, in this order.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct ConfigError(pub String);
 
 impl Config {
     pub fn load(source: &Source, salt: Salt) -> Result<Self, ConfigError> {

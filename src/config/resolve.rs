@@ -5,9 +5,10 @@ use std::{collections::HashMap, path::Path, sync::Arc, time::Duration};
 use secrecy::ExposeSecret;
 
 use super::{
-    Config, ConfigError, LogConfig,
+    Config, LogConfig,
     admin::{admin_token, warn_of_unused_token},
     auth::authorizer,
+    checks::{ConfigResult, at_least, error, seconds},
     edge::{explains, origins, proxies, refuse_unguarded_cookie},
     listen::{addresses, ops_hosts, proxied},
     public_url::{PublicUrl, public_url},
@@ -24,19 +25,12 @@ use crate::{
     crypto::{secret::Salt, signature::AppSecret},
     domain::{
         ids::{MAX_WORKER_COUNT, is_app_id},
-        limits::YEAR,
         pattern::Pattern,
     },
     observe::explain::SimilarSecrets,
     platform::address::Address,
     web::{PairFiles, ReloadableSettings, Settings, StartSettings, TlsIdentity},
 };
-
-pub(super) type ConfigResult<T> = std::result::Result<T, ConfigError>;
-
-pub(super) fn error<T>(message: impl Into<String>) -> ConfigResult<T> {
-    Err(ConfigError(message.into()))
-}
 
 pub fn resolve(
     raw: RawConfig,
@@ -149,23 +143,6 @@ fn workers(given: usize) -> ConfigResult<usize> {
         0 => Ok(std::thread::available_parallelism().map_or(1, usize::from).min(MAX)),
         1..=MAX => Ok(given),
         _ => error(format!("workers must be at most {MAX}")),
-    }
-}
-
-pub(super) fn at_least(name: &str, value: usize, least: usize) -> ConfigResult<usize> {
-    if value < least {
-        error(format!("{name} is {value}, and must be at least {least}"))
-    } else {
-        Ok(value)
-    }
-}
-
-pub(super) fn seconds(name: &str, value: u64) -> ConfigResult<Duration> {
-    // A client takes an activity_timeout of 0 for a missing one and refuses the handshake.
-    match value {
-        0 => error(format!("{name} must be at least 1")),
-        1..=YEAR => Ok(Duration::from_secs(value)),
-        _ => error(format!("{name} must be at most {YEAR}, which is a year")),
     }
 }
 
