@@ -13,7 +13,7 @@ use tracing_subscriber::{
 use crate::{domain::limits::TokenBucket, platform::output::OutputQueue};
 
 /// Modules whose warnings and errors are about the peer of a connection, or come back as the
-/// connection's result, counted by `web::client_faults`. They are not written at any level.
+/// connection's result, counted by `web::server::client_faults`. They are not written at any level.
 const ABOUT_PEERS: [&str; 5] = [
     "actix_http::h1::decoder",
     "actix_http::h1::dispatcher",
