@@ -11,7 +11,7 @@ use super::{
     cached::{LastEvent, Ledger},
     channel_keys::ChannelKeys,
     count_throttle::CountThrottle,
-    mailbox::{Audience, Content, Rekey, TopicDelivery, WorkerCommand},
+    mailbox::{Audience, Rekey, TopicDelivery, WorkerCommand},
 };
 use crate::{
     crypto::keytable::Version,
@@ -20,6 +20,7 @@ use crate::{
         ids::SocketId,
     },
     presence::Members,
+    protocol::content::Content,
 };
 
 /// Identifies a record by a number, so that the workers' tables need no strings. A number is never
