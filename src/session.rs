@@ -15,6 +15,7 @@ use truncate::truncated;
 use user::SessionUser;
 
 use crate::{
+    channels::members::LeaveMode,
     domain::{
         channel::Access, ids::SocketId, limits::TokenBucket, rate_limit::GcraParams,
         refusal::RefusalCode,
@@ -34,7 +35,6 @@ use crate::{
     },
     observe::explain::Subject,
     platform::clock::KnownAsOf,
-    presence::LeaveMode,
     protocol::{
         client::{ClientEvent, ClientFrame, Subscribe, data_as_text},
         code::ErrorCode,

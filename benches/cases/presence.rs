@@ -3,7 +3,7 @@
 use std::{hint::black_box, time::Instant};
 
 use sealcast::{
-    presence::{Member, MemberLimits, Members},
+    channels::members::{Member, MemberLimits, Members},
     protocol::{form::Form, message::Message},
 };
 

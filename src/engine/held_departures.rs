@@ -5,13 +5,13 @@ use std::{collections::VecDeque, sync::Arc, time::Instant};
 
 use super::AppRuntime;
 use crate::{
+    channels::members::HoldOutcome,
     hub::{
         Hub,
         directory::{LockedRecord, Record},
         mailbox::Audience,
     },
     observe::webhook::ChannelFact,
-    presence::HoldOutcome,
     protocol::{content::Content, frame::Frame, message::Message},
 };
 

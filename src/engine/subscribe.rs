@@ -8,6 +8,7 @@ use bytes::Bytes;
 use super::{AppRuntime, Engine, users::SignedIn};
 use crate::{
     app::App,
+    channels::members::{InvalidMember, LeaveMode, Member, Transition},
     crypto::keytable::Version,
     domain::{
         channel::{Access, Channel, InvalidChannel},
@@ -22,7 +23,6 @@ use crate::{
     },
     observe::webhook::ChannelFact,
     platform::clock::KnownAsOf,
-    presence::{InvalidMember, LeaveMode, Member, Transition},
     protocol::{
         client::{InvalidField, Subscribe},
         content::Content,

@@ -11,6 +11,7 @@ use serde_json::value::RawValue;
 use super::{AppRuntime, Engine};
 use crate::{
     app::App,
+    channels::members::{InvalidMember, Member, MemberLimits},
     domain::{
         channel::{Channel, InvalidName, check_characters},
         ids::SocketId,
@@ -18,7 +19,6 @@ use crate::{
         refusal::RefusalCode,
     },
     hub::{Hub, directory::Record, mailbox::Audience},
-    presence::{InvalidMember, Member, MemberLimits},
     protocol::{
         client::{InvalidField, Signin},
         content::Content,

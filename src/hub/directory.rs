@@ -10,16 +10,15 @@ use super::{
     authorization_cache::EndReason,
     cached::{LastEvent, Ledger},
     channel_keys::ChannelKeys,
-    count_throttle::CountThrottle,
     mailbox::{Audience, Rekey, TopicDelivery, WorkerCommand},
 };
 use crate::{
+    channels::{count_throttle::CountThrottle, members::Members},
     crypto::keytable::Version,
     domain::{
         channel::{Access, Channel},
         ids::SocketId,
     },
-    presence::Members,
     protocol::content::Content,
 };
 
