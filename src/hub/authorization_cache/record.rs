@@ -3,7 +3,7 @@
 use super::{AuthorizationScope, Grantee, deadlines::DeadlineId};
 use crate::{
     crypto::keytable::{UnixSeconds, Version},
-    hub::directory::TopicId,
+    hub::record::TopicId,
 };
 
 /// How the client uses it.
