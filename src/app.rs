@@ -9,7 +9,7 @@ use crate::{
     },
     crypto::{
         keyring::KeyRing,
-        keytable::{UnixSeconds, Version},
+        keytable::Version,
         sealer::{Payload, SealError, Sealed, Sealing},
         signature::AppSecret,
     },
@@ -20,6 +20,7 @@ use crate::{
         origins::Origins,
         pattern::Pattern,
         sealing_alias::SealingAlias,
+        time::UnixSeconds,
     },
     observe::{explain::SimilarSecrets, webhook},
     platform::clock::{ClockReading, KnownAsOf, ServerClock},

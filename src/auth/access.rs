@@ -243,7 +243,7 @@ fn derive_key(app: &str, secret: &[u8]) -> Zeroizing<[u8; 32]> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{crypto::keytable::unix_now, platform::clock::ServerClock};
+    use crate::platform::clock::{ServerClock, unix_now};
 
     fn now() -> ClockReading {
         ServerClock::default().now()

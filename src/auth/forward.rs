@@ -11,11 +11,11 @@ use tokio::sync::Semaphore;
 
 use super::{Abilities, Credentials, Denied, Grant, UserIdentity};
 use crate::{
-    crypto::keytable::UnixSeconds,
     domain::{
         channel::{Access, Channel},
         ids::SocketId,
         refusal::RefusalCode,
+        time::UnixSeconds,
     },
     platform::{
         clock::{KnownAsOf, ServerClock},

@@ -22,11 +22,11 @@ use access::TokenId;
 use forward::ForwardAuthorizer;
 
 use crate::{
-    crypto::keytable::UnixSeconds,
     domain::{
         channel::{Access, Channel},
         ids::SocketId,
         refusal::RefusalCode,
+        time::UnixSeconds,
     },
     platform::clock::{KnownAsOf, ServerClock},
     protocol::json,

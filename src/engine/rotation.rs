@@ -8,16 +8,19 @@ use crate::{
     crypto::{
         key::{Fingerprint, MasterKey},
         keyring::KeyRing,
-        keytable::{KeyError, KeyState, KeyTable, UnixSeconds, Version, unix_now},
+        keytable::{KeyError, KeyState, KeyTable, Version},
         secret::Derivation,
     },
-    domain::channel::{Access, Channel},
+    domain::{
+        channel::{Access, Channel},
+        time::UnixSeconds,
+    },
     hub::{
         directory::LockedRecord,
         mailbox::{ForcedRekey, Rekey, WorkerCommand},
     },
     observe::audit::{Audit, AuditFact, RevocationList},
-    platform::clock::ClockReading,
+    platform::clock::{ClockReading, unix_now},
 };
 
 /// Parameters of a rotation.

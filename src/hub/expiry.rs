@@ -11,12 +11,8 @@ use super::{
     topics::Slot,
 };
 use crate::{
-    auth::Abilities,
-    crypto::{
-        keytable::{UnixSeconds, unix_now},
-        sealer::unopenable,
-    },
-    protocol::server::Frame,
+    auth::Abilities, crypto::sealer::unopenable, domain::time::UnixSeconds,
+    platform::clock::unix_now, protocol::server::Frame,
 };
 
 impl Shard {
