@@ -1,29 +1,11 @@
 //! Channel names. The only place that knows the meaning of prefixes (protocol.md 2.1).
 
+mod kind;
+
 use std::{fmt, sync::Arc};
 
 use crate::domain::refusal::RefusalCode;
-
-/// The authorization a channel requires, and the treatment of its payloads.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Access {
-    Public,
-    Private,
-    /// Private, with ciphertext payloads.
-    Encrypted,
-    Presence,
-    /// `#server-to-user-<id>`: the connections signed in as that user.
-    User,
-    /// Internal: the watchers of a user. Clients cannot name it.
-    Watch,
-}
-
-/// Two dimensions, because a private channel may be cached as well.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct ChannelKind {
-    pub access: Access,
-    pub cached: bool,
-}
+pub use kind::{Access, ChannelKind, ENCRYPTED_PREFIX, PREFIXES};
 
 /// A valid channel name with its kind.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -84,60 +66,12 @@ pub enum InvalidName {
 
 const USER_PREFIX: &str = "#server-to-user-";
 const WATCH_PREFIX: &str = "#watch-";
-pub const ENCRYPTED_PREFIX: &str = "private-encrypted-";
-
-impl Access {
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Public => "public",
-            Self::Private => "private",
-            Self::Encrypted => "encrypted",
-            Self::Presence => "presence",
-            Self::User => "user",
-            Self::Watch => "watch",
-        }
-    }
-}
-
-impl ChannelKind {
-    pub const ALL: [Self; 10] = {
-        const fn kind(access: Access, cached: bool) -> ChannelKind {
-            ChannelKind { access, cached }
-        }
-        [
-            kind(Access::Public, false),
-            kind(Access::Public, true),
-            kind(Access::Private, false),
-            kind(Access::Private, true),
-            kind(Access::Encrypted, false),
-            kind(Access::Encrypted, true),
-            kind(Access::Presence, false),
-            kind(Access::Presence, true),
-            kind(Access::User, false),
-            kind(Access::Watch, false),
-        ]
-    };
-
-    /// Longest prefix first; a prefix only counts with its dash ("privateer" is public).
-    pub fn of(name: &str) -> Self {
-        let (access, rest) = if let Some(rest) = name.strip_prefix(ENCRYPTED_PREFIX) {
-            (Access::Encrypted, rest)
-        } else if let Some(rest) = name.strip_prefix("private-") {
-            (Access::Private, rest)
-        } else if let Some(rest) = name.strip_prefix("presence-") {
-            (Access::Presence, rest)
-        } else {
-            (Access::Public, name)
-        };
-        Self { access, cached: rest.starts_with("cache-") }
-    }
-}
 
 impl Channel {
     pub fn parse(name: &str, limit: usize) -> Result<Self, InvalidChannel> {
         if let Some(user) = name.strip_prefix(USER_PREFIX) {
             check_characters(user, limit)?;
-            return Ok(Self::internal(Arc::from(name), Access::User));
+            return Ok(Self { name: Arc::from(name), kind: ChannelKind::USER });
         }
         check_characters(name, limit)?;
         refuse_look_alike(name)?;
@@ -146,16 +80,12 @@ impl Channel {
 
     /// The channel that reaches every connection signed in as `user`.
     pub fn of_user(user: &str) -> Self {
-        Self::internal(format!("{USER_PREFIX}{user}").into(), Access::User)
+        Self { name: format!("{USER_PREFIX}{user}").into(), kind: ChannelKind::USER }
     }
 
     /// The internal topic of the watchers of `user`.
     pub fn of_watchers(user: &str) -> Self {
-        Self::internal(format!("{WATCH_PREFIX}{user}").into(), Access::Watch)
-    }
-
-    fn internal(name: Arc<str>, access: Access) -> Self {
-        Self { name, kind: ChannelKind { access, cached: false } }
+        Self { name: format!("{WATCH_PREFIX}{user}").into(), kind: ChannelKind::WATCH }
     }
 
     pub fn name(&self) -> &Arc<str> {
