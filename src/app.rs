@@ -14,7 +14,7 @@ use crate::{
         signature::AppSecret,
     },
     domain::{
-        channel::{Access, Channel, InvalidChannel, InvalidName},
+        channel::{Channel, InvalidChannel, InvalidName},
         ids::SocketId,
         limits::{Limits, Rotation},
         origins::Origins,
@@ -188,7 +188,7 @@ impl App {
 
     /// The keys that seal for the channel. `None` if it is not encrypted, or is in blind mode.
     pub fn ring(&self, channel: &Channel) -> Option<&Arc<KeyRing>> {
-        let encrypted = channel.access() == Access::Encrypted;
+        let encrypted = channel.kind().is_encrypted();
         self.sealing.keys().filter(|_| encrypted && !self.is_blind(channel))
     }
 

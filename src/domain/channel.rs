@@ -5,7 +5,8 @@ mod kind;
 use std::{fmt, sync::Arc};
 
 use crate::domain::refusal::RefusalCode;
-pub use kind::{Access, ChannelKind, ENCRYPTED_PREFIX, PREFIXES};
+use kind::Access;
+pub use kind::{ChannelKind, ENCRYPTED_PREFIX, PREFIXES};
 
 /// A valid channel name with its kind.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -96,22 +97,16 @@ impl Channel {
         self.kind
     }
 
-    pub fn access(&self) -> Access {
-        self.kind.access
-    }
-
     /// The user of a `#server-to-user-` channel.
     pub fn user(&self) -> Option<&str> {
         match self.kind.access {
             Access::User => self.name.strip_prefix(USER_PREFIX),
-            _ => None,
+            Access::Public
+            | Access::Private
+            | Access::Encrypted
+            | Access::Presence
+            | Access::Watch => None,
         }
-    }
-
-    /// True if the API lists the channel: user channels and internal topics are reserved
-    /// (protocol.md 5.2).
-    pub fn is_listed(&self) -> bool {
-        !matches!(self.kind.access, Access::User | Access::Watch)
     }
 }
 
@@ -192,7 +187,7 @@ mod tests {
             ("#server-to-user-u1", User, false),
         ] {
             let kind = Channel::parse(name, 200).expect(name).kind();
-            assert_eq!((kind.access, kind.cached), (access, cached), "{name}");
+            assert_eq!((kind.access, kind.is_cached()), (access, cached), "{name}");
         }
     }
 
@@ -249,7 +244,7 @@ mod tests {
         #[test]
         fn only_exact_prefixes_need_authorization(name in "[a-z_\\-=@,.;]{1,30}") {
             if let Ok(channel) = Channel::parse(&name, 200) {
-                let open = channel.access() == Access::Public;
+                let open = channel.kind().is_public();
                 prop_assert_eq!(open, !name.starts_with("private-") && !name.starts_with("presence-"));
             }
         }

@@ -22,10 +22,7 @@ use crate::{
         key::{Fingerprint, MasterKey},
         keyring::KeyRing,
     },
-    domain::{
-        channel::{Access, Channel},
-        rate_limit::AtomicRateLimiter,
-    },
+    domain::{channel::Channel, rate_limit::AtomicRateLimiter},
     engine::keyfile::KeyFile,
     hub::{
         Hub,
@@ -183,9 +180,7 @@ impl AppRuntime {
         locked: &mut LockedRecord<'_>,
         now: Instant,
     ) {
-        let counted =
-            !matches!(record.channel().access(), Access::Presence | Access::User | Access::Watch);
-        if !self.app().subscription_count || !counted {
+        if !self.app().subscription_count || !record.channel().kind().sends_counts() {
             return;
         }
         let count = locked.subscription_count();
@@ -222,10 +217,8 @@ impl AppRuntime {
 
     fn send_count(&self, hub: &Hub, channel: &Channel, locked: &mut LockedRecord<'_>) {
         let count = locked.subscription_count();
-        let audience = match channel.access() {
-            Access::Encrypted => Audience::NotLegacyJava,
-            _ => Audience::All,
-        };
+        let encrypted = channel.kind().is_encrypted();
+        let audience = if encrypted { Audience::NotLegacyJava } else { Audience::All };
         let frame = Frame::subscription_count(channel, count);
         locked.post(hub, Content::Same(frame), None, audience);
         self.note(channel, &ChannelFact::SubscriptionCount { subscription_count: count });

@@ -6,11 +6,7 @@ use super::{AppRuntime, Engine, counts::AppCounters};
 use crate::{
     app::App,
     crypto::sealer::{Payload, SealError, has_envelope_shape},
-    domain::{
-        channel::{Access, Channel},
-        ids::SocketId,
-        refusal::RefusalCode,
-    },
+    domain::{channel::Channel, ids::SocketId, refusal::RefusalCode},
     hub::{
         cached::LastEvent,
         directory::LockedRecord,
@@ -162,7 +158,7 @@ impl Engine {
         prepared.count(&runtime.counts);
         let (PreparedEvents { app, events }, now) = (prepared, Instant::now());
         events.into_iter().for_each(|event| {
-            let span = Span::publish(event.channel.access().name());
+            let span = Span::publish(event.channel.kind().label());
             span.within(|| self.send((runtime, app), event, now));
         });
     }
@@ -170,7 +166,7 @@ impl Engine {
     fn send(&self, context: PublishContext<'_>, event: EncodedEvent<'_>, now: Instant) {
         let EncodedEvent { channel, name, body, .. } = &event;
         let (runtime, app) = context;
-        if channel.kind().cached {
+        if channel.kind().is_cached() {
             runtime.directory.with(channel, |record, mut locked| {
                 let Some(content) = content(app, &mut locked, name, body) else { return };
                 let data = match (body, &content) {
@@ -236,7 +232,7 @@ fn content(
 }
 
 fn check_mixture(app: &App, event: &PublishedEvent<'_>) -> Result<(), PublishError> {
-    let encrypted = event.channels.iter().filter(|c| c.access() == Access::Encrypted).count();
+    let encrypted = event.channels.iter().filter(|c| c.kind().is_encrypted()).count();
     if encrypted == 0 || event.channels.len() == 1 {
         return Ok(());
     }

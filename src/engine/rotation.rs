@@ -11,10 +11,7 @@ use crate::{
         keytable::{KeyError, KeyState, KeyTable, Version},
         secret::Derivation,
     },
-    domain::{
-        channel::{Access, Channel},
-        time::UnixSeconds,
-    },
+    domain::{channel::Channel, time::UnixSeconds},
     hub::{
         directory::LockedRecord,
         mailbox::{ForcedRekey, Rekey, WorkerCommand},
@@ -195,7 +192,7 @@ impl Engine {
         channel: &Channel,
         user: &str,
     ) -> Result<u64, RevokeError> {
-        if channel.access() != Access::Encrypted {
+        if !channel.kind().is_encrypted() {
             return Err(RevokeError::NotEncrypted(channel.clone()));
         }
         let ring = runtime.ring(channel).ok_or_else(|| RevokeError::Blind(channel.clone()))?;

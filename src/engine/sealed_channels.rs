@@ -70,7 +70,7 @@ impl AppRuntime {
         hub: &Hub,
     ) -> CachedReply {
         let channel = locked.channel();
-        if !channel.kind().cached {
+        if !channel.kind().is_cached() {
             return CachedReply::No;
         }
         let last = locked.last_event.as_ref().filter(|event| event.expires > now);

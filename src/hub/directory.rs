@@ -15,10 +15,7 @@ use super::{
 };
 use crate::{
     crypto::keytable::Version,
-    domain::{
-        channel::{Access, Channel},
-        ids::SocketId,
-    },
+    domain::{channel::Channel, ids::SocketId},
     presence::Members,
 };
 
@@ -326,7 +323,7 @@ impl Directory {
     pub fn sweep(&self, now: Instant) {
         for record in self.records() {
             let kind = record.channel.kind();
-            if !kind.cached && kind.access != Access::Presence {
+            if !kind.is_cached() && !kind.has_members() {
                 continue;
             }
             if let Some(mut locked) = record.enter() {
@@ -350,7 +347,7 @@ impl Directory {
             sum.subscriptions += subscriptions;
             sum.members += locked.members.count();
             sum.cached_events += usize::from(locked.last_event.is_some());
-            sum.channels += usize::from(record.channel.is_listed() && subscriptions > 0);
+            sum.channels += usize::from(record.channel.kind().is_listed() && subscriptions > 0);
             sum.users += usize::from(record.channel.user().is_some() && subscriptions > 0);
         }
         sum

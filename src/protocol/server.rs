@@ -13,10 +13,7 @@ use super::{
     escape::{Escaped, escape, escaped_capacity, quote},
     websocket::{self, MAX_HEADER, opcode},
 };
-use crate::{
-    crypto::sealer::Sealed,
-    domain::channel::{Access, Channel},
-};
+use crate::{crypto::sealer::Sealed, domain::channel::Channel};
 
 /// One message with its WebSocket header, in both dialects. Cloning copies no payload.
 #[derive(Clone)]
@@ -49,8 +46,7 @@ impl Frame {
     /// A publisher's event on a channel that is not encrypted. `None` on an encrypted one: its
     /// frames come from `Frame::sealed` alone.
     pub fn clear(channel: &Channel, event: &str, data: &str) -> Option<Self> {
-        (channel.access() != Access::Encrypted)
-            .then(|| Self::event(event, channel.name(), data, None))
+        (!channel.kind().is_encrypted()).then(|| Self::event(event, channel.name(), data, None))
     }
 
     /// A publisher's event on the encrypted channel for which it was sealed.
@@ -65,8 +61,7 @@ impl Frame {
         data: &str,
         user_id: Option<&str>,
     ) -> Option<Self> {
-        (channel.access() != Access::Encrypted)
-            .then(|| Self::event(event, channel.name(), data, user_id))
+        (!channel.kind().is_encrypted()).then(|| Self::event(event, channel.name(), data, user_id))
     }
 
     pub fn subscription_count(channel: &Channel, count: u32) -> Self {

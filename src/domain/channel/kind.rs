@@ -3,7 +3,7 @@
 
 /// The authorization a channel requires, and the treatment of its payloads.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Access {
+pub(super) enum Access {
     Public,
     Private,
     /// Private, with ciphertext payloads.
@@ -18,8 +18,8 @@ pub enum Access {
 /// Two dimensions, because a private channel may be cached as well.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct ChannelKind {
-    pub access: Access,
-    pub cached: bool,
+    pub(super) access: Access,
+    cached: bool,
 }
 
 pub const ENCRYPTED_PREFIX: &str = "private-encrypted-";
@@ -28,12 +28,6 @@ const PRESENCE_PREFIX: &str = "presence-";
 
 /// All prefixes of channels with authorization.
 pub const PREFIXES: [&str; 3] = [ENCRYPTED_PREFIX, PRIVATE_PREFIX, PRESENCE_PREFIX];
-
-impl Access {
-    pub fn name(self) -> &'static str {
-        ChannelKind::new(self, false).label()
-    }
-}
 
 impl ChannelKind {
     pub const ALL: [Self; 10] = [
