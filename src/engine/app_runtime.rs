@@ -27,11 +27,11 @@ use crate::{
     hub::{
         Hub,
         directory::{Directory, LockedRecord, Record},
-        mailbox::{Audience, Content},
+        mailbox::Audience,
         rekey_policy::RekeyPolicy,
     },
     observe::webhook::{ChannelFact, Webhooks},
-    protocol::server::Frame,
+    protocol::{content::Content, frame::Frame, message::Message},
 };
 
 pub struct AppRuntime {
@@ -219,7 +219,7 @@ impl AppRuntime {
         let count = locked.subscription_count();
         let encrypted = channel.kind().is_encrypted();
         let audience = if encrypted { Audience::NotLegacyJava } else { Audience::All };
-        let frame = Frame::subscription_count(channel, count);
+        let frame = Frame::new(&Message::subscription_count(channel, count));
         locked.post(hub, Content::Same(frame), None, audience);
         self.note(channel, &ChannelFact::SubscriptionCount { subscription_count: count });
     }

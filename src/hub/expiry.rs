@@ -11,8 +11,11 @@ use super::{
     topics::Slot,
 };
 use crate::{
-    auth::Abilities, crypto::sealer::unopenable, domain::time::UnixSeconds,
-    platform::clock::unix_now, protocol::server::Frame,
+    auth::Abilities,
+    crypto::sealer::unopenable,
+    domain::time::UnixSeconds,
+    platform::clock::unix_now,
+    protocol::{frame::Frame, message::Message},
 };
 
 impl Shard {
@@ -79,9 +82,9 @@ impl Shard {
         // Without random bytes there is no nudge, and the subscription expires.
         let Ok(sealed) = unopenable(gate.record.channel(), gate.version()) else { return };
         gate.renewing = true;
-        let frame = Frame::sealed(&gate.policy.nudge_event(), &sealed);
+        let frame = Frame::new(&Message::sealed(&gate.policy.nudge_event(), &sealed));
         drop(scheduler);
-        entry.socket.deliver(frame.in_dialect(entry.socket.outbox().dialect()));
+        entry.socket.deliver(frame.in_form(entry.socket.outbox().form()));
     }
 
     pub(super) fn revoke_tokens(&self, revoke: &RevokeTokens) {
