@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Instant};
 use super::AppRuntime;
 use crate::{
     channels::change::{Change, ChannelMessage, CountEffect, Effects, HeldMember},
-    domain::channel::{Access, Channel},
+    domain::channel::Channel,
     hub::{
         Hub,
         mailbox::Audience,
@@ -17,8 +17,7 @@ use crate::{
 impl AppRuntime {
     /// True if the channel's subscribers are told their number.
     pub(super) fn tells_count(&self, channel: &Channel) -> bool {
-        let counted = !matches!(channel.access(), Access::Presence | Access::User | Access::Watch);
-        counted && self.app().subscription_count
+        channel.kind().sends_counts() && self.app().subscription_count
     }
 
     pub(super) fn carry_out(
@@ -74,10 +73,8 @@ pub(super) fn announce(hub: &Hub, locked: &mut LockedRecord<'_>, messages: Vec<C
 }
 
 fn tell_count(hub: &Hub, locked: &mut LockedRecord<'_>, count: u32) {
-    let audience = match locked.channel().access() {
-        Access::Encrypted => Audience::NotLegacyJava,
-        _ => Audience::All,
-    };
+    let encrypted = locked.channel().kind().is_encrypted();
+    let audience = if encrypted { Audience::NotLegacyJava } else { Audience::All };
     let frame = Frame::new(&Message::subscription_count(locked.channel(), count));
     locked.post(hub, Content::Same(frame), None, audience);
 }

@@ -7,11 +7,7 @@ use crate::{
     app::App,
     channels::last_event::LastEvent,
     crypto::sealer::{Payload, SealError, has_envelope_shape},
-    domain::{
-        channel::{Access, Channel},
-        ids::SocketId,
-        refusal::RefusalCode,
-    },
+    domain::{channel::Channel, ids::SocketId, refusal::RefusalCode},
     hub::{mailbox::Audience, record::LockedRecord},
     platform::traces::Span,
     protocol::{content::Content, frame::Frame, message::Message, sealed::SealedFrames},
@@ -159,7 +155,7 @@ impl Engine {
         prepared.count(&runtime.counts);
         let (PreparedEvents { app, events }, now) = (prepared, Instant::now());
         events.into_iter().for_each(|event| {
-            let span = Span::publish(event.channel.access().name());
+            let span = Span::publish(event.channel.kind().label());
             span.within(|| self.send((runtime, app), event, now));
         });
     }
@@ -167,7 +163,7 @@ impl Engine {
     fn send(&self, context: PublishContext<'_>, event: EncodedEvent<'_>, now: Instant) {
         let EncodedEvent { channel, name, body, .. } = &event;
         let (runtime, app) = context;
-        if channel.kind().cached {
+        if channel.kind().is_cached() {
             runtime.directory.with(channel, |record, mut locked| {
                 let Some(content) = content(app, &mut locked, name, body) else { return };
                 let data = match (body, &content) {
@@ -233,7 +229,7 @@ fn content(
 }
 
 fn check_mixture(app: &App, event: &PublishedEvent<'_>) -> Result<(), PublishError> {
-    let encrypted = event.channels.iter().filter(|c| c.access() == Access::Encrypted).count();
+    let encrypted = event.channels.iter().filter(|c| c.kind().is_encrypted()).count();
     if encrypted == 0 || event.channels.len() == 1 {
         return Ok(());
     }

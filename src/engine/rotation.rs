@@ -8,16 +8,16 @@ use crate::{
     crypto::{
         key::{Fingerprint, MasterKey},
         keyring::KeyRing,
-        keytable::{KeyError, KeyState, KeyTable, UnixSeconds, Version, unix_now},
+        keytable::{KeyError, KeyState, KeyTable, Version},
         secret::Derivation,
     },
-    domain::channel::{Access, Channel},
+    domain::{channel::Channel, time::UnixSeconds},
     hub::{
         mailbox::{ForcedRekey, Rekey, WorkerCommand},
         record::LockedRecord,
     },
     observe::audit::{Audit, AuditFact, RevocationList},
-    platform::clock::ClockReading,
+    platform::clock::{ClockReading, unix_now},
 };
 
 /// Parameters of a rotation.
@@ -192,7 +192,7 @@ impl Engine {
         channel: &Channel,
         user: &str,
     ) -> Result<u64, RevokeError> {
-        if channel.access() != Access::Encrypted {
+        if !channel.kind().is_encrypted() {
             return Err(RevokeError::NotEncrypted(channel.clone()));
         }
         let ring = runtime.ring(channel).ok_or_else(|| RevokeError::Blind(channel.clone()))?;

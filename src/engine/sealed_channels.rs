@@ -71,7 +71,7 @@ impl AppRuntime {
         hub: &Hub,
     ) -> CachedReply {
         let channel = locked.channel();
-        if !channel.kind().cached {
+        if !channel.kind().is_cached() {
             return CachedReply::No;
         }
         let Some(last) = locked.last_event(now) else { return CachedReply::Miss };

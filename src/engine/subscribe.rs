@@ -14,7 +14,7 @@ use crate::{
     },
     crypto::keytable::Version,
     domain::{
-        channel::{Access, Channel, InvalidChannel},
+        channel::{Channel, InvalidChannel},
         ids::SocketId,
         refusal::RefusalCode,
     },
@@ -161,28 +161,26 @@ pub fn authorize(
     channel: &Channel,
     request: &Subscribe,
 ) -> Result<Option<Member>, SubscribeError> {
-    match channel.access() {
-        Access::Public => Ok(None),
-        Access::User if subscriber.user.is_some_and(|user| channel.user() == Some(&user.id)) => {
-            Ok(None)
-        }
-        Access::User | Access::Watch => Err(SubscribeError::NotThatUser(channel.clone())),
-        Access::Private | Access::Encrypted => {
-            // Some custom authorizers sign channel_data on private channels, some send it unsigned.
-            let data = channel_data(request);
-            let verdict = verify(app, subscriber, channel, request, data);
-            let unsigned = |refusal| match data {
-                Some(_) => verify(app, subscriber, channel, request, None).map_err(|_| refusal),
-                None => Err(refusal),
-            };
-            verdict.or_else(unsigned).map(|()| None)
-        }
-        Access::Presence => {
-            let member = member(app, subscriber, request)?;
-            verify(app, subscriber, channel, request, channel_data(request))?;
-            Ok(Some(member))
-        }
+    let kind = channel.kind();
+    if kind.is_public() {
+        return Ok(None);
     }
+    if !kind.needs_authorization() {
+        let is_own = subscriber.user.is_some_and(|user| channel.user() == Some(&user.id));
+        return if is_own { Ok(None) } else { Err(SubscribeError::NotThatUser(channel.clone())) };
+    }
+    let data = channel_data(request);
+    if kind.has_members() {
+        let member = member(app, subscriber, request)?;
+        verify(app, subscriber, channel, request, data)?;
+        return Ok(Some(member));
+    }
+    // Some custom authorizers sign channel_data on channels without members, some send it unsigned.
+    let unsigned = |refusal| match data {
+        Some(_) => verify(app, subscriber, channel, request, None).map_err(|_| refusal),
+        None => Err(refusal),
+    };
+    verify(app, subscriber, channel, request, data).or_else(unsigned).map(|()| None)
 }
 
 fn channel_data(request: &Subscribe) -> Option<&str> {

@@ -25,7 +25,8 @@ use record::{AuthorizationEntry, AuthorizationUsage, MAX_LEAD, lead};
 use super::record::TopicId;
 use crate::{
     auth::{Abilities, access::TokenId, revoked::TokenRevocation},
-    crypto::keytable::{UnixSeconds, Version},
+    crypto::keytable::Version,
+    domain::time::UnixSeconds,
     platform::clock::KnownAsOf,
 };
 

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     channels::{change::Change, last_event::LastEvent},
-    domain::channel::{Access, Channel},
+    domain::channel::Channel,
 };
 
 /// Capacity for records that is never given back.
@@ -128,7 +128,7 @@ impl Directory {
     pub fn sweep(&self, now: Instant) {
         for record in self.records() {
             let kind = record.channel().kind();
-            if !kind.cached && kind.access != Access::Presence {
+            if !kind.is_cached() && !kind.has_members() {
                 continue;
             }
             if let Some(mut locked) = record.enter()
@@ -151,7 +151,7 @@ impl Directory {
             sum.subscriptions += subscriptions;
             sum.members += locked.members().count();
             sum.cached_events += usize::from(locked.kept_event().is_some());
-            sum.channels += usize::from(record.channel().is_listed() && subscriptions > 0);
+            sum.channels += usize::from(record.channel().kind().is_listed() && subscriptions > 0);
             sum.users += usize::from(record.channel().user().is_some() && subscriptions > 0);
         }
         sum

@@ -12,10 +12,9 @@ use super::{
 };
 use crate::{
     auth::Abilities,
-    crypto::{
-        keytable::{UnixSeconds, unix_now},
-        sealer::unopenable,
-    },
+    crypto::sealer::unopenable,
+    domain::time::UnixSeconds,
+    platform::clock::unix_now,
     protocol::{frame::Frame, message::Message},
 };
 

@@ -18,11 +18,8 @@ use super::{
 };
 use crate::{
     auth::revoked::{RevokedTokens, TokenRevocation},
-    crypto::{
-        keytable::{UnixSeconds, Version},
-        resealer::Resealer,
-    },
-    domain::ids::SocketId,
+    crypto::{keytable::Version, resealer::Resealer},
+    domain::{ids::SocketId, time::UnixSeconds},
     platform::clock::KnownAsOf,
     protocol::{code::Close, content::Content, sealed::SealedFrames},
 };

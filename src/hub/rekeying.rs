@@ -17,8 +17,9 @@ use super::{
     turns::Dirty,
 };
 use crate::{
-    crypto::keytable::{Version, unix_now},
+    crypto::keytable::Version,
     domain::ids::SocketId,
+    platform::clock::unix_now,
     protocol::{code::Close, content::Content, sealed::ResealCache},
 };
 

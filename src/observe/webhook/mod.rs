@@ -140,7 +140,7 @@ impl Webhooks {
         let concerned = |endpoint: &Arc<WebhookEndpoint>| {
             endpoint.settings().filter.wants_either(kind, channel.name())
         };
-        if !channel.is_listed() || !self.endpoints.load().iter().any(concerned) {
+        if !channel.kind().is_listed() || !self.endpoints.load().iter().any(concerned) {
             return;
         }
         let (user, leaves) = match fact {
