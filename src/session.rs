@@ -15,10 +15,8 @@ use truncate::truncated;
 use user::SessionUser;
 
 use crate::{
-    domain::{
-        channel::Access, ids::SocketId, limits::TokenBucket, rate_limit::GcraParams,
-        refusal::RefusalCode,
-    },
+    channels::members::LeaveMode,
+    domain::{ids::SocketId, limits::TokenBucket, rate_limit::GcraParams, refusal::RefusalCode},
     engine::{
         AppRuntime, ConnectionGuard, Engine,
         client_event::{self, ClientEventError},
@@ -27,19 +25,18 @@ use crate::{
     },
     hub::{
         authorization_cache::{EndReason, NotGranted},
-        directory::Record,
         gate::{Gate, Issuer},
+        record::Record,
         shard::{Shard, Socket},
         topics::Slot,
     },
     observe::explain::Subject,
     platform::clock::KnownAsOf,
-    presence::LeaveMode,
     protocol::{
         client::{ClientEvent, ClientFrame, Subscribe, data_as_text},
         code::ErrorCode,
-        dialect::Dialect,
-        server::{SubscriptionError, answer},
+        form::Form,
+        message::{Message, SubscriptionError},
         well_formed::WellFormed,
     },
 };
@@ -106,8 +103,8 @@ impl Session {
     }
 
     pub fn on_text(&mut self, text: &str) {
-        match ClientFrame::parse(&WellFormed::new(text), self.dialect()) {
-            Ok(ClientFrame::Ping) => self.send(answer::pong(self.dialect())),
+        match ClientFrame::parse(&WellFormed::new(text), self.form().dialect()) {
+            Ok(ClientFrame::Ping) => self.send(self.form().pong()),
             Ok(ClientFrame::Pong) => {}
             Ok(ClientFrame::Subscribe(request)) => self.subscribe(&request),
             Ok(ClientFrame::Unsubscribe { channel }) => self.unsubscribe(&channel),
@@ -127,16 +124,20 @@ impl Session {
         }
     }
 
-    fn dialect(&self) -> Dialect {
-        self.context.socket.outbox().dialect()
+    fn form(&self) -> Form {
+        self.context.socket.outbox().form()
     }
 
     fn send(&self, frame: Bytes) {
         self.context.socket.send(frame);
     }
 
+    fn answer(&self, message: &Message<'_>) {
+        self.send(self.form().encode(message));
+    }
+
     fn error(&self, code: ErrorCode, message: &str) {
-        self.send(answer::error(self.dialect(), code, message));
+        self.answer(&Message::error(code, message));
     }
 
     fn subscribe(&mut self, request: &Subscribe) {
@@ -187,7 +188,7 @@ impl Session {
             fix: reply.fix,
             id: reply.id.map(|id| id.to_string()),
         };
-        self.send(answer::subscription_error(self.dialect(), channel, &error));
+        self.answer(&Message::subscription_error(channel, &error));
         self.error(ErrorCode::None, &message);
     }
 
@@ -206,19 +207,19 @@ impl Session {
         let subscriber =
             Subscriber { socket_id: *id, worker: shard.worker(), user, opened: self.opened };
         let member = subscribe::authorize(&app, &subscriber, &channel, request)?;
-        if channel.access() == Access::User {
+        if channel.user().is_some() {
             self.keep_subscription(channel.name().clone(), Subscription::OwnUser);
-            self.send(answer::subscription_succeeded(self.dialect(), &channel, None));
+            self.answer(&Message::subscription_succeeded(&channel, None));
             return Ok(());
         }
-        let grant = match channel.access() {
-            Access::Public => None,
-            _ => shard.cached_authorization(*slot, channel.name()).map_err(
-                |reason| match reason {
-                    NotGranted::Reauthorize => SubscribeError::AuthExpired(channel.clone()),
-                    NotGranted::Revoked => SubscribeError::Revoked(channel.clone()),
-                },
-            )?,
+        let needs_authorization = channel.kind().needs_authorization();
+        let grant = if needs_authorization {
+            shard.cached_authorization(*slot, channel.name()).map_err(|reason| match reason {
+                NotGranted::Reauthorize => SubscribeError::AuthExpired(channel.clone()),
+                NotGranted::Revoked => SubscribeError::Revoked(channel.clone()),
+            })?
+        } else {
+            None
         };
         // A revocation of the token may still be on its way to this worker.
         let token = grant.as_ref().and_then(|grant| grant.token.as_ref());
@@ -228,12 +229,8 @@ impl Session {
         let member_bytes = member.as_ref().map_or(0, charged::member);
         let joined = engine.subscribe(runtime, &subscriber, &channel, member, grant.as_ref())?;
         let roster = joined.roster.as_ref();
-        self.send(answer::subscription_succeeded(self.dialect(), &channel, roster));
-        joined
-            .cached
-            .answer(self.dialect(), &channel)
-            .into_iter()
-            .for_each(|frame| self.send(frame));
+        self.answer(&Message::subscription_succeeded(&channel, roster));
+        joined.cached.encode(self.form(), &channel).into_iter().for_each(|frame| self.send(frame));
         let new = match joined.key {
             Some((version, next)) => {
                 let by_us = grant.as_ref().is_some_and(|grant| grant.version.is_some());
@@ -247,7 +244,7 @@ impl Session {
         };
         debug_assert!(new, "the session knows its subscriptions");
         shard.authorization_joined(*slot, channel.name(), joined.record.topic());
-        self.authorized |= channel.access() != Access::Public;
+        self.authorized |= needs_authorization;
         self.context.note_subscribed(&joined.record, joined.member.as_deref());
         let (record, member) = (joined.record, joined.member);
         let subscription = Subscription::Channel { record, member, member_bytes };
@@ -326,7 +323,7 @@ impl Session {
                 fix: None,
                 id: None,
             };
-            self.send(answer::subscription_error(self.dialect(), channel, &error));
+            self.answer(&Message::subscription_error(channel, &error));
         }
     }
 

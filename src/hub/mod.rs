@@ -15,7 +15,6 @@ pub mod authorization_cache;
 pub mod cached;
 pub mod channel_keys;
 pub mod channel_stats;
-pub mod count_throttle;
 pub mod directory;
 mod drain;
 mod expiry;
@@ -26,6 +25,7 @@ pub mod mailbox;
 pub mod outbox;
 pub mod pressure;
 pub mod reauthorization;
+pub mod record;
 pub mod rekey_policy;
 pub mod rekey_scheduler;
 mod rekeying;
@@ -42,9 +42,9 @@ use std::{
 };
 
 use cached::CacheBudget;
-use directory::TopicId;
 use mailbox::{Mailbox, WorkerCommand};
 use pressure::Pressure;
+use record::TopicId;
 use rekey_policy::{AppRuntimeId, RateLimiter};
 
 use crate::{

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 use secrecy::SecretString;
 use serde::Deserialize;
 
-use crate::observe::webhook::ChannelFactKind;
+use crate::channels::fact::ChannelFactKind;
 
 #[derive(Deserialize)]
 #[serde(default, deny_unknown_fields)]

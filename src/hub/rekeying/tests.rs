@@ -18,15 +18,16 @@ use crate::{
     hub::{
         Hub,
         authorization_cache::AuthorizationScope,
-        directory::{Directory, Record},
+        directory::Directory,
         gate::Issuer,
         outbox::Outbox,
         reauthorization::Reauthorization,
+        record::Record,
         rekey_policy::RekeyPolicy,
         shard::{Peer, Socket},
     },
     platform::clock::KnownAsOf,
-    protocol::{dialect::Dialect, sealed::SealedFrames},
+    protocol::{form::Form, sealed::SealedFrames},
 };
 
 use Reauthorization::{Never, Retries};
@@ -95,7 +96,7 @@ impl ShardFixture {
         reauthorization: Reauthorization,
     ) -> (Slot, Rc<RecordingSocket>) {
         let socket = Rc::new(RecordingSocket {
-            outbox: Outbox::new(Dialect::Pusher, 10_000),
+            outbox: Outbox::new(Form::Pusher, 10_000),
             revoked: RefCell::default(),
             charged: Cell::default(),
         });
@@ -103,7 +104,7 @@ impl ShardFixture {
         let peer = Peer { runtime, app_closings: 0, legacy_java: false, reauthorization };
         let slot = self.shard.add(self.ids.next_id().unwrap(), peer, socket.clone());
         let (record, policy) = (self.record.clone(), self.policy.clone());
-        record.enter().unwrap().sealed(|| NEW).join(version);
+        record.enter().unwrap().join_key(version);
         let user = user.map(Arc::from);
         let gate = Gate::new(record, policy, version, Issuer::Server, user, None);
         assert!(self.shard.subscribe_sealed(gate, slot, 0));

@@ -1,7 +1,8 @@
 //! `auth_timestamp` of signed requests (protocol.md 7.1).
 
 use crate::{
-    crypto::keytable::UnixSeconds, domain::refusal::RefusalCode, web::http::error::ApiError,
+    domain::{refusal::RefusalCode, time::UnixSeconds},
+    web::http::error::ApiError,
 };
 
 /// Allowed clock difference between a backend and this server, in seconds.

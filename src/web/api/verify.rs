@@ -16,11 +16,11 @@ use crate::{
     app::App,
     crypto::{
         encoding::{from_hex, hex},
-        keytable::unix_now,
         signature::{AppSecret, Signature},
     },
     domain::{rate_limit::RateQuota, refusal::RefusalCode},
     engine::{AppRuntime, Engine},
+    platform::clock::unix_now,
     web::{
         context::{
             call_recorder::CallRecorder,

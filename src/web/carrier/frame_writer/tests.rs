@@ -5,7 +5,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use super::*;
 use crate::{
     hub::Hub,
-    protocol::dialect::Dialect,
+    protocol::form::Form,
     web::http::remote::{HasRemote, Remote},
 };
 
@@ -72,7 +72,7 @@ impl Transport for Holding {
 }
 
 fn writer() -> FrameWriter<Holding> {
-    let outbox = Outbox::new(Dialect::Pusher, 1000);
+    let outbox = Outbox::new(Form::Pusher, 1000);
     let shard = Shard::new(Hub::new(1, 1000, 1000));
     let writer = FrameWriter::new(Holding::default(), outbox, shard);
     writer.register(Waker::noop());

@@ -11,7 +11,7 @@ use bytes::Bytes;
 
 use crate::{
     hub::{authorization_cache::EndReason, outbox::Outbox, shard::Socket},
-    protocol::{code::Close, server::answer},
+    protocol::code::Close,
     web::{
         carrier::{frame_writer::FrameWriter, transport::Transport},
         settings::ReloadableSettings,
@@ -69,7 +69,7 @@ impl<T: Transport> Link<T> {
                 self.writer.close(Close::PongNotReceived);
             }
             None if silence >= self.settings.activity_timeout => {
-                self.writer.outbox.push(answer::ping());
+                self.writer.outbox.push(self.writer.outbox.form().ping());
                 self.ping_sent.set(Some(now));
                 self.writer.flush();
             }

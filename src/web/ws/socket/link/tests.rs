@@ -9,7 +9,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use super::*;
 use crate::{
     hub::{Hub, shard::Shard},
-    protocol::dialect::Dialect,
+    protocol::form::Form,
     web::{
         http::remote::{HasRemote, Remote},
         settings::live_feed_access::LiveFeedAccess,
@@ -82,7 +82,7 @@ fn link(now: Instant) -> Link<Sink> {
         live_feed: LiveFeedAccess::default(),
         ops_hosts: Default::default(),
     };
-    let outbox = Outbox::new(Dialect::Pusher, 1000);
+    let outbox = Outbox::new(Form::Pusher, 1000);
     let writer = FrameWriter::new(Sink::default(), outbox, Shard::new(Hub::new(1, 1000, 1000)));
     writer.register(Waker::noop());
     Link::new(writer, Arc::new(settings), now)
