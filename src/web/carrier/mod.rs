@@ -1,4 +1,4 @@
-//! What all carriers of frames share: the transport, and the half that writes to it.
+//! Shared by all carriers of frames: the transport, and the half of a connection that writes to it.
 
 pub mod frame_writer;
 pub mod transport;

@@ -12,12 +12,13 @@ use actix_web::{
     dev::{Service, ServiceRequest, ServiceResponse},
 };
 
+use super::worker::worker;
 use crate::{
     domain::channel::Channel,
     engine::AppRuntime,
     observe::live::{ApiCallDetail, EntryDetail, EntryType, LiveEntry},
     platform::traces::Span,
-    web::{context::worker::worker, http::error::ApiError},
+    web::http::error::ApiError,
 };
 
 /// Collects facts about a request for the live feed. Empty if no one watches.

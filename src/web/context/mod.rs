@@ -1,4 +1,4 @@
-//! What a handler finds with its request: the worker, and the limits and counters of its client.
+//! The state behind a request: its worker, the limits of its client, and its counters.
 
 pub mod call_recorder;
 pub mod client_rate_limits;

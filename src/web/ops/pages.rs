@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use actix_web::{HttpRequest, HttpResponse};
 
+use super::metrics::{CONTENT_TYPE, Metrics};
 use crate::{
     domain::refusal::RefusalCode,
     web::{
         context::worker::worker,
         http::error::{ApiError, blocking},
-        ops::metrics::{CONTENT_TYPE, Metrics},
     },
 };
 

@@ -1,4 +1,4 @@
-//! Listeners, transports and services: they assemble the other shelves.
+//! Listeners, TLS, HTTP connections and worker threads; assembles the services of all shelves.
 
 mod accepted_stream;
 mod client_faults;

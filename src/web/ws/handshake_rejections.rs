@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use percent_encoding::percent_decode_str;
 
+use super::socket_path;
 use crate::{
     app::App,
     crypto::{
@@ -18,7 +19,6 @@ use crate::{
     domain::origins::advice,
     engine::Engine,
     protocol::code::Close,
-    web::ws::socket_path,
 };
 
 /// Lines per minute and reason.

@@ -16,14 +16,14 @@ use crate::{
     },
 };
 
-/// Takes everything while it is open.
+/// Takes everything while it is not shut.
 #[derive(Default)]
-struct Sink {
-    is_full: bool,
+struct Valve {
+    is_shut: bool,
     written: usize,
 }
 
-impl AsyncRead for Sink {
+impl AsyncRead for Valve {
     fn poll_read(
         self: Pin<&mut Self>,
         _: &mut Context<'_>,
@@ -33,13 +33,13 @@ impl AsyncRead for Sink {
     }
 }
 
-impl AsyncWrite for Sink {
+impl AsyncWrite for Valve {
     fn poll_write(
         mut self: Pin<&mut Self>,
         _: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<std::io::Result<usize>> {
-        if self.is_full {
+        if self.is_shut {
             return Poll::Pending;
         }
         self.written += bytes.len();
@@ -55,17 +55,17 @@ impl AsyncWrite for Sink {
     }
 }
 
-impl HasRemote for Sink {
+impl HasRemote for Valve {
     fn remote(&self) -> Option<Remote> {
         None
     }
 }
 
-impl Transport for Sink {
+impl Transport for Valve {
     const HAS_CLOSE_NOTIFY: bool = false;
 }
 
-fn link(now: Instant) -> Link<Sink> {
+fn link(now: Instant) -> Link<Valve> {
     let settings = ReloadableSettings {
         strict_protocol: false,
         activity_timeout: Duration::from_secs(10),
@@ -83,12 +83,12 @@ fn link(now: Instant) -> Link<Sink> {
         ops_hosts: Default::default(),
     };
     let outbox = Outbox::new(Form::Pusher, 1000);
-    let writer = FrameWriter::new(Sink::default(), outbox, Shard::new(Hub::new(1, 1000, 1000)));
+    let writer = FrameWriter::new(Valve::default(), outbox, Shard::new(Hub::new(1, 1000, 1000)));
     writer.register(Waker::noop());
     Link::new(writer, Arc::new(settings), now)
 }
 
-fn close_reason(link: &Link<Sink>) -> Option<&'static str> {
+fn close_reason(link: &Link<Valve>) -> Option<&'static str> {
     link.outbox().closing().as_ref().map(Close::reason)
 }
 
@@ -117,13 +117,13 @@ fn the_pong_timeout_starts_when_reading_does() {
     let link = link(start);
     let tick = |seconds| link.tick(start + Duration::from_secs(seconds));
     tick(10);
-    link.writer.io().is_full = true;
+    link.writer.io().is_shut = true;
     link.send(Bytes::from_static(b"abc"));
     let mut cx = Context::from_waker(Waker::noop());
     assert!(link.writer.must_wait(&mut cx), "the peer must read first");
     tick(14);
     assert_eq!(close_reason(&link), None);
-    link.writer.io().is_full = false;
+    link.writer.io().is_shut = false;
     assert!(link.writer.write(&mut cx).is_ready());
     assert!(!link.writer.must_wait(&mut cx));
     tick(15);
