@@ -1,10 +1,14 @@
 //! Rate limits by GCRA: one shared by threads, in one atomic word without a lock, and one for a
 //! single owner.
 
+mod table;
+
 use std::{
     sync::atomic::{AtomicU64, Ordering},
     time::{Duration, Instant},
 };
+
+pub use table::{RateKey, RateTable};
 
 /// A rate limiter shared by all workers. The quota is passed with each call, so that a new one
 /// takes effect at once and permits taken before still count.

@@ -19,12 +19,15 @@ use super::{
     forwarded::Proxies,
     handshake_rejections::HandshakeRejections,
     proxy_header_failures::ProxyHeaderFailures,
-    rates::{RateKey, RateTable},
     remote::{Remote, remote},
 };
 use crate::{
     app::App,
-    domain::{ids::SocketId, limits::Limits},
+    domain::{
+        ids::SocketId,
+        limits::Limits,
+        rate_limit::{RateKey, RateTable},
+    },
     protocol::code::Close,
 };
 
