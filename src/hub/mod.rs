@@ -30,6 +30,7 @@ pub mod rekey_scheduler;
 mod rekeying;
 pub mod shard;
 pub mod topics;
+pub mod turn_limiter;
 mod turns;
 
 use std::{
@@ -37,14 +38,15 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use cached::CacheBudget;
 use directory::TopicId;
 use mailbox::{Mailbox, WorkerCommand};
 use pressure::Pressure;
-use rekey_policy::{AppRuntimeId, RateLimiter};
+use rekey_policy::AppRuntimeId;
+use turn_limiter::TurnLimiter;
 
 use crate::{
     domain::ids::SocketId,
@@ -66,7 +68,7 @@ pub struct Hub {
     /// The memory budget for last events on cache channels.
     pub cache: Arc<CacheBudget>,
     /// The rate of re-authorizations that this node asks of clients.
-    pub turns: RateLimiter,
+    pub turns: TurnLimiter,
 }
 
 /// One worker's counters and gauges, read by other threads. Aligned to avoid false sharing.
@@ -135,7 +137,7 @@ impl Hub {
             trips: AtomicU64::new(0),
             pressure: Pressure::default(),
             cache: Arc::default(),
-            turns: RateLimiter::new(turns_per_second),
+            turns: TurnLimiter::new(turns_per_second, Instant::now()),
         })
     }
 

@@ -1,4 +1,4 @@
-//! Rate limits by address, socket and user: one lookup in a table of fixed size (GCRA).
+//! Limiters by key: one lookup in a table of fixed size.
 
 use std::{
     hash::{BuildHasher, Hash, RandomState},
@@ -7,17 +7,7 @@ use std::{
 
 use parking_lot::Mutex;
 
-/// The subject of a limit; each app counts for itself.
-#[derive(Clone, Copy, Hash, PartialEq, Eq, Debug)]
-pub enum RateKey<T> {
-    Address(T),
-    Socket(T),
-    User(T),
-    /// Wrong signatures of API requests, by address.
-    Signatures(T),
-    /// New connections, by address.
-    Connects(T),
-}
+use super::{RateQuota, charge, nanos};
 
 /// GCRA theoretical arrival time, in nanoseconds since `start`; zero for a new key.
 #[derive(Clone, Copy, Default)]
@@ -38,24 +28,17 @@ pub struct RateTable {
 const WAYS: usize = 8;
 const SETS: usize = 4096;
 
-/// The burst after a pause: a page that joins all its channels, an office that reconnects after a
-/// restart.
-const BURST: Duration = Duration::from_secs(10);
-
 impl RateTable {
-    pub fn new(now: Instant) -> Self {
+    pub fn new(hash: RandomState, now: Instant) -> Self {
         let sets = (0..SETS).map(|_| Mutex::default()).collect();
-        Self { sets, hash: RandomState::new(), start: now }
+        Self { sets, hash, start: now }
     }
 
-    /// `per_second` 0 means no limit. The error is the time to wait.
-    pub fn take(&self, key: impl Hash, per_second: u32, now: Instant) -> Result<(), Duration> {
-        if per_second == 0 {
-            return Ok(());
-        }
-        let interval = (Duration::from_secs(1) / per_second).as_nanos() as u64;
+    /// The error is the time to wait.
+    pub fn take(&self, key: impl Hash, allowed: RateQuota, now: Instant) -> Result<(), Duration> {
+        let Some(params) = allowed.gcra() else { return Ok(()) };
         // Not zero, which marks an empty entry.
-        let now = now.saturating_duration_since(self.start).as_nanos() as u64 + 1;
+        let now = nanos(now.saturating_duration_since(self.start)) + 1;
         let key = self.hash.hash_one(key);
         let mut set = self.sets[key as usize % SETS].lock();
         let entry = match set.iter().position(|entry| entry.key == key) {
@@ -66,12 +49,8 @@ impl RateTable {
                 next
             }
         };
-        let arrival = entry.arrival.max(now) + interval;
-        let latest = now + BURST.as_nanos() as u64;
-        if arrival > latest {
-            return Err(Duration::from_nanos(arrival - latest));
-        }
-        entry.arrival = arrival;
+        let debt = entry.arrival.saturating_sub(now);
+        entry.arrival = now + charge(debt, params.emission_interval, params.tolerance)?;
         Ok(())
     }
 }
@@ -80,39 +59,41 @@ impl RateTable {
 mod tests {
     use super::*;
 
+    fn table(now: Instant) -> RateTable {
+        RateTable::new(RandomState::new(), now)
+    }
+
+    fn allowed(per_second: u32) -> RateQuota {
+        RateQuota::with_burst_of(10, per_second)
+    }
+
     #[test]
     fn a_burst_of_ten_seconds_and_then_the_rate() {
         let start = Instant::now();
-        let rates = RateTable::new(start);
+        let rates = table(start);
         let at = |seconds: f64| start + Duration::from_secs_f64(seconds);
         let taken = |key: &str, seconds: f64| {
-            (0..1000).filter(|_| rates.take(key, 5, at(seconds)).is_ok()).count()
+            (0..1000).filter(|_| rates.take(key, allowed(5), at(seconds)).is_ok()).count()
         };
         assert_eq!(taken("a", 0.0), 50);
         assert_eq!(taken("b", 0.0), 50, "each for itself");
         assert_eq!(taken("a", 1.0), 5);
         assert_eq!(taken("a", 3.0), 10);
         assert_eq!(taken("a", 1000.0), 50, "a pause saves no more up");
-        let wait = rates.take("a", 5, at(1000.0)).expect_err("there is nothing left");
+        let wait = rates.take("a", allowed(5), at(1000.0)).expect_err("there is nothing left");
         assert!(wait > Duration::ZERO && wait <= Duration::from_millis(200), "{wait:?}");
-        assert!(rates.take("a", 5, at(1000.0) + wait).is_ok(), "it is told how long to wait");
-        assert!((0..1000).all(|_| rates.take("c", 0, at(0.0)).is_ok()), "0 is no limit");
-    }
-
-    #[test]
-    fn kinds_are_counted_separately() {
-        let (rates, now) = (RateTable::new(Instant::now()), Instant::now());
-        let taken =
-            |key: RateKey<u32>| (0..100).filter(|_| rates.take(key, 1, now).is_ok()).count();
-        assert_eq!(taken(RateKey::Address(1)), 10);
-        assert_eq!(taken(RateKey::Socket(1)), 10);
-        assert_eq!(taken(RateKey::User(1)), 10);
+        assert!(
+            rates.take("a", allowed(5), at(1000.0) + wait).is_ok(),
+            "it is told how long to wait"
+        );
+        assert!((0..1000).all(|_| rates.take("c", allowed(0), at(0.0)).is_ok()), "0 is no limit");
     }
 
     #[test]
     fn crowding_makes_the_table_lenient_and_not_larger() {
-        let (rates, now) = (RateTable::new(Instant::now()), Instant::now());
-        let busy = |n: u32| (0..20).filter(|_| rates.take(n, 1, now).is_ok()).count();
+        let now = Instant::now();
+        let rates = table(now);
+        let busy = |n: u32| (0..20).filter(|_| rates.take(n, allowed(1), now).is_ok()).count();
         assert!((0..100_000).all(|n| busy(n) == 10), "each newcomer has its due");
         assert_eq!(size_of_val(&*rates.sets), SETS * (WAYS * 16 + 8));
     }
