@@ -29,6 +29,7 @@ pub mod rekey_policy;
 pub mod rekey_scheduler;
 mod rekeying;
 pub mod shard;
+pub mod socket_ids;
 pub mod topics;
 pub mod turn_limiter;
 mod turns;

@@ -14,7 +14,7 @@ use crate::{
         key::MasterKey, keyring::KeyRing, keytable::KeyTable, padding::Padding, secret::Derivation,
         vectors::example_salt,
     },
-    domain::{channel::Channel, ids::SocketIds, limits::Rotation},
+    domain::{channel::Channel, limits::Rotation},
     hub::{
         Hub,
         authorization_cache::AuthorizationScope,
@@ -24,6 +24,7 @@ use crate::{
         reauthorization::Reauthorization,
         rekey_policy::RekeyPolicy,
         shard::{Peer, Socket},
+        socket_ids::SocketIds,
     },
     platform::clock::KnownAsOf,
     protocol::{form::Form, sealed::SealedFrames},
