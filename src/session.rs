@@ -29,8 +29,8 @@ use crate::{
     },
     hub::{
         authorization_cache::{EndReason, NotGranted},
-        directory::Record,
         gate::{Gate, Issuer},
+        record::Record,
         shard::{Shard, Socket},
         topics::Slot,
     },

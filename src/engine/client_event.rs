@@ -2,12 +2,10 @@
 
 use super::{AppRuntime, Engine};
 use crate::{
+    channels::fact::ChannelFact,
     domain::{channel::Channel, ids::SocketId, limits::Limits},
-    hub::{directory::Record, mailbox::Audience},
-    observe::{
-        live::{self, EntryDetail, EntryType, LiveEntry},
-        webhook::ChannelFact,
-    },
+    hub::{mailbox::Audience, record::Record},
+    observe::live::{self, EntryDetail, EntryType, LiveEntry},
     protocol::{code::ErrorCode, content::Content, frame::Frame, json, message::Message},
 };
 

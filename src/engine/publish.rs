@@ -5,9 +5,10 @@ use std::{sync::Arc, time::Instant};
 use super::{AppRuntime, Engine, counts::AppCounters};
 use crate::{
     app::App,
+    channels::last_event::LastEvent,
     crypto::sealer::{Payload, SealError, has_envelope_shape},
     domain::{channel::Channel, ids::SocketId, refusal::RefusalCode},
-    hub::{cached::LastEvent, directory::LockedRecord, mailbox::Audience},
+    hub::{mailbox::Audience, record::LockedRecord},
     platform::traces::Span,
     protocol::{content::Content, frame::Frame, message::Message, sealed::SealedFrames},
 };
@@ -171,9 +172,9 @@ impl Engine {
                     (_, Content::Same(_)) => None,
                 };
                 let (data, expires) = (data.unwrap_or_default(), now + app.limits.cache_ttl());
-                let last = LastEvent::new((*name).into(), content.clone(), data, expires);
-                runtime.directory.set_last_event(record, &mut locked, last);
-                locked.miss_reported = false;
+                let (name, content_kept) = ((*name).into(), content.clone());
+                let last = LastEvent { name, content: content_kept, data, expires, number: 0 };
+                runtime.directory.set_last_event(record, &mut locked, last, now);
                 self.post(context, &event, &mut locked, content);
             });
             runtime.directory.enforce_limit(app.limits.cache_bytes, now);

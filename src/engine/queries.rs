@@ -59,13 +59,13 @@ impl AppRuntime {
         let kind = channel.kind();
         let now = Instant::now();
         let cached = || {
-            let event = state?.last_event.as_ref().filter(|event| event.expires > now)?;
+            let event = state?.last_event(now)?;
             Some(CachedData { data: event.data.to_string(), ttl: event.ttl(now) })
         };
         ChannelInfo {
             occupied: None,
             user_count: (asked.user_count && kind.has_members())
-                .then(|| state.map_or(0, |s| s.members.count())),
+                .then(|| state.map_or(0, |s| s.members().count())),
             subscription_count: asked
                 .subscription_count
                 .then(|| state.map_or(0, |s| s.subscription_count())),
@@ -94,6 +94,6 @@ impl AppRuntime {
     pub fn users(&self, channel: &Channel) -> Vec<String> {
         let record = self.directory.find(channel.name());
         let locked = record.as_ref().and_then(|record| record.enter());
-        locked.map_or(Vec::new(), |locked| locked.members.ids().map(str::to_owned).collect())
+        locked.map_or(Vec::new(), |locked| locked.members().ids().map(str::to_owned).collect())
     }
 }

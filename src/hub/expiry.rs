@@ -4,8 +4,8 @@ use std::{rc::Rc, sync::Arc, time::Instant};
 
 use super::{
     authorization_cache::{CachedAuthorization, EndReason, NotGranted},
-    directory::TopicId,
     mailbox::RevokeTokens,
+    record::TopicId,
     rekeying::SUPPRESS_ALL,
     shard::{Shard, Socket, Table},
     topics::Slot,

@@ -13,7 +13,7 @@ use tokio::sync::{Notify, oneshot};
 
 use super::{
     authorization_cache::{AuthorizationScope, EndReason},
-    directory::TopicId,
+    record::TopicId,
     rekey_policy::AppRuntimeId,
 };
 use crate::{

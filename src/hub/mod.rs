@@ -25,6 +25,7 @@ pub mod mailbox;
 pub mod outbox;
 pub mod pressure;
 pub mod reauthorization;
+pub mod record;
 pub mod rekey_policy;
 pub mod rekey_scheduler;
 mod rekeying;
@@ -43,9 +44,9 @@ use std::{
 };
 
 use cached::CacheBudget;
-use directory::TopicId;
 use mailbox::{Mailbox, WorkerCommand};
 use pressure::Pressure;
+use record::TopicId;
 use rekey_policy::AppRuntimeId;
 use turn_limiter::TurnLimiter;
 

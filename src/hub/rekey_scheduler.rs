@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{
-    directory::TopicId, gate::Gate, gate_deadlines::GateDeadlines, int_hasher::BuildIntHasher,
+    gate::Gate, gate_deadlines::GateDeadlines, int_hasher::BuildIntHasher, record::TopicId,
     rekey_policy::AppRuntimeId, topics::Slot, turn_limiter::TurnLimiter,
 };
 

@@ -92,15 +92,15 @@ impl<'a> Message<'a> {
     }
 
     /// `online` and `offline` users of a watchlist, empty groups omitted (protocol.md 5.3).
-    pub fn watchlist(online: &[&str], offline: &[&str]) -> Self {
+    pub fn watchlist<T: Serialize>(online: &[T], offline: &[T]) -> Self {
         #[derive(Serialize)]
-        struct Group<'a> {
+        struct Group<'a, T> {
             name: &'a str,
-            user_ids: &'a [&'a str],
+            user_ids: &'a [T],
         }
         #[derive(Serialize)]
-        struct Groups<'a> {
-            events: Vec<Group<'a>>,
+        struct Groups<'a, T> {
+            events: Vec<Group<'a, T>>,
         }
         let events = [("online", online), ("offline", offline)]
             .into_iter()
