@@ -16,7 +16,11 @@ use user::SessionUser;
 
 use crate::{
     channels::members::LeaveMode,
-    domain::{ids::SocketId, limits::TokenBucket, rate_limit::GcraParams, refusal::RefusalCode},
+    domain::{
+        ids::SocketId,
+        rate_limit::{GcraParams, LocalRateLimiter},
+        refusal::RefusalCode,
+    },
     engine::{
         AppRuntime, ConnectionGuard, Engine,
         client_event::{self, ClientEventError},
@@ -59,7 +63,7 @@ pub struct Session {
     /// Bytes of memory held by the subscriptions.
     subscription_bytes: usize,
     user: Option<Box<SessionUser>>,
-    client_events: Option<TokenBucket>,
+    client_events: Option<LocalRateLimiter>,
     rejoins: RejoinLimit,
     authorized: bool,
     opened: KnownAsOf,
@@ -350,10 +354,8 @@ impl Session {
             return Err(ClientEventError::NotAllowed(channel));
         }
         let now = Instant::now();
-        let rate = limits.client_events_per_second;
-        let bucket = self.client_events.get_or_insert_with(|| TokenBucket::new(rate, now));
-        bucket.change(rate);
-        if !bucket.take(now) {
+        let limiter = self.client_events.get_or_insert_with(|| LocalRateLimiter::new(now));
+        if limiter.take(limits.client_events(), now).is_err() {
             runtime.counts.limited.add("client_events_per_second");
             return Err(ClientEventError::Rate);
         }

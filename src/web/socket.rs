@@ -165,7 +165,7 @@ impl<T: Transport> Connection<T> {
             if let WsMessage::Close(_) = message {
                 *read_state = ReadState::Finished;
             }
-            if steps.is_some_and(|steps| !pace.take(steps, now)) {
+            if steps.is_some_and(|steps| pace.take(steps, now).is_err()) {
                 link.outbox.close(Close::TooManyFrames);
                 // Later frames are not parsed any more.
                 *read_state = ReadState::Discarding;

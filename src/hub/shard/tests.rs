@@ -1,6 +1,7 @@
 use super::*;
 use crate::{
-    domain::{channel::Channel, ids::SocketIds},
+    domain::channel::Channel,
+    hub::socket_ids::SocketIds,
     protocol::{content::Content, form::Form, frame::Frame, message::Message},
 };
 use tokio::task::{LocalSet, spawn_local, yield_now};
