@@ -2,7 +2,7 @@
 //! engine are called, and answers go to the connection's outbox.
 
 mod charged;
-mod live_feed;
+mod facts;
 mod rejoins;
 mod truncate;
 mod user;
@@ -24,6 +24,7 @@ use crate::{
     engine::{
         AppRuntime, ConnectionGuard, Engine,
         client_event::{self, ClientEventError},
+        facts::{ConnectionFact, Fact},
         refusal_message::{RefusalCause, RefusedRequest},
         subscribe::{self, EndedSubscription, SubscribeError, Subscriber},
     },
@@ -82,7 +83,7 @@ enum Subscription {
 
 impl Session {
     pub fn new(context: SessionContext, guard: ConnectionGuard) -> Self {
-        context.note_opened();
+        context.note(ConnectionFact::Opened);
         Self {
             opened: KnownAsOf::now(context.engine.clock.now()),
             context,
@@ -182,7 +183,7 @@ impl Session {
             }
             _ => RefusalCause::of(refusal),
         });
-        runtime.counts.subscriptions_refused.add(refusal.code().name());
+        engine.note(Fact::SubscriptionRefused(runtime, refusal.code()));
         let message = reply.sentence();
         let error = SubscriptionError {
             r#type: refusal.kind(),
