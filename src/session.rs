@@ -240,9 +240,9 @@ impl Session {
             Some((version, next)) => {
                 let by_us = grant.as_ref().is_some_and(|grant| grant.version.is_some());
                 let issuer = if by_us { Issuer::Server } else { Issuer::Backend };
-                let (record, terms) = (joined.record.clone(), runtime.rekey_policy.clone());
+                let (record, policy) = (joined.record.clone(), runtime.rekey_policy.clone());
                 let grantee = grant.and_then(|grant| grant.grantee.user);
-                let gate = Gate::new(record, terms, version, issuer, grantee, next);
+                let gate = Gate::new(record, policy, version, issuer, grantee, next);
                 shard.subscribe_sealed(gate, *slot, joined.since)
             }
             None => shard.subscribe(joined.record.topic(), *slot, joined.since),
@@ -286,8 +286,8 @@ impl Session {
         let SessionContext { engine, runtime, shard, slot, .. } = &self.context;
         let version = shard.unsubscribe(record.topic(), *slot);
         shard.authorization_left(*slot, record.channel().name());
-        let place = EndedSubscription { member: member.as_deref(), version, leaving };
-        engine.unsubscribe(runtime, shard.worker(), record, &place);
+        let ended = EndedSubscription { member: member.as_deref(), version, leaving };
+        engine.unsubscribe(runtime, shard.worker(), record, &ended);
         self.context.note_unsubscribed(record, member.as_deref());
     }
 

@@ -58,7 +58,7 @@ async fn watch(request: HttpRequest, payload: web::Payload) -> Result<HttpRespon
 }
 
 fn admit(request: &HttpRequest) -> Result<(Rc<Worker>, WatchOrigin), ApiError> {
-    let auth = request.app_data::<AdminAuth>().expect("every route has its door");
+    let auth = request.app_data::<AdminAuth>().expect("each route has its admin auth");
     auth.admit(request)?;
     let worker = worker(request);
     let from = remote(request);

@@ -56,14 +56,14 @@ pub async fn mint(signed: SignedRequest) -> Result<HttpResponse, ApiError> {
 /// No revocation is later than `ClockReading::latest`, so the wait ends within a second, whatever the system's
 /// clock does.
 async fn second_after_revocation(app: &App, user: &str, clock: &ServerClock) -> ClockReading {
-    const LOOK: Duration = Duration::from_millis(20);
+    const CHECK_INTERVAL: Duration = Duration::from_millis(20);
     let revoked = app.last_revocation_of(user);
     loop {
         let now = clock.now();
         if revoked.is_none_or(|at| now.latest > at) {
             return now;
         }
-        actix_rt::time::sleep(LOOK).await;
+        actix_rt::time::sleep(CHECK_INTERVAL).await;
     }
 }
 
