@@ -3,6 +3,5 @@
 pub mod call_recorder;
 pub mod client_rate_limits;
 pub mod http_counts;
-pub mod rates;
 pub mod request_metrics;
 pub mod worker;

@@ -7,9 +7,8 @@ use arc_swap::{ArcSwap, Guard};
 
 use super::{client_rate_limits::ClientRateLimits, http_counts::HttpCounts};
 use crate::{
-    domain::ids::SocketIds,
     engine::Engine,
-    hub::shard::Shard,
+    hub::{shard::Shard, socket_ids::SocketIds},
     web::{
         http::body::BodyLimits,
         settings::{ReloadableSettings, StartSettings},
