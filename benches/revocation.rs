@@ -26,14 +26,15 @@ use sealcast::{
     },
     hub::{
         Hub,
-        authorization_cache::{AuthorizationScope, EndReason},
+        authorization_cache::AuthorizationScope,
         directory::{Directory, Record},
         gate::{Gate, Issuer},
         mailbox::{ForcedRekey, KeyRequest, Rekey, RequestedChannel, WorkerCommand},
         outbox::Outbox,
         reauthorization::Reauthorization,
         rekey_policy::{AppRuntimeId, RekeyPolicy},
-        shard::{Peer, Shard, Socket},
+        shard::Shard,
+        socket::{Peer, SessionCommand, Socket},
         topics::Slot,
     },
     platform::clock::KnownAsOf,
@@ -73,7 +74,7 @@ impl Socket for Client {
 
     fn charge_authorizations(&self, _: usize) {}
 
-    fn revoke(&self, _: Arc<str>, _: EndReason) {}
+    fn command(&self, _: SessionCommand) {}
 
     fn send(&self, frame: Bytes) {
         let received = match frame[0] {

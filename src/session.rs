@@ -25,7 +25,8 @@ use crate::{
         client_event::{self, ClientEventError},
     },
     hub::{
-        shard::{Shard, Socket},
+        shard::Shard,
+        socket::{SessionCommand, Socket},
         topics::Slot,
     },
     platform::clock::KnownAsOf,
@@ -105,6 +106,12 @@ impl Session {
     pub fn on_pong(&self, payload: &[u8]) {
         if let Ok(number) = payload.try_into() {
             self.context.shard.pong_received(self.context.slot, u64::from_be_bytes(number));
+        }
+    }
+
+    pub fn on_command(&mut self, command: &SessionCommand) {
+        match command {
+            SessionCommand::End { channel, why } => self.end(channel, *why),
         }
     }
 

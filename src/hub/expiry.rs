@@ -7,7 +7,8 @@ use super::{
     directory::TopicId,
     mailbox::RevokeTokens,
     rekeying::SUPPRESS_ALL,
-    shard::{Shard, Socket, Table},
+    shard::{Shard, Table},
+    socket::{SessionCommand, Socket},
     topics::Slot,
 };
 use crate::{
@@ -119,7 +120,7 @@ impl Table {
                 subscription.since = SUPPRESS_ALL;
             }
             let socket: &Rc<dyn Socket> = &self.sockets[slot as usize].socket;
-            socket.revoke(name, why);
+            socket.command(SessionCommand::End { channel: name, why });
         }
     }
 }

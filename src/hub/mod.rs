@@ -30,6 +30,7 @@ pub mod rekey_policy;
 pub mod rekey_scheduler;
 mod rekeying;
 pub mod shard;
+pub mod socket;
 pub mod topics;
 mod turns;
 

@@ -54,7 +54,7 @@ impl Session {
     }
 
     /// Ends the subscription and tells the client how to get another.
-    pub fn revoke(&mut self, channel: &str, why: EndReason) {
+    pub(super) fn end(&mut self, channel: &str, why: EndReason) {
         if let Some(subscription) = self.subscriptions.remove(channel) {
             // An expired authorization is no departure: the client may renew it at once.
             let leaving = match why {

@@ -28,7 +28,7 @@ use crate::{
         CONNECTION_LOST,
         outbox::Outbox,
         reauthorization::Reauthorization,
-        shard::{Peer, Socket},
+        socket::{Peer, Socket},
         topics::Slot,
     },
     observe::live::{EntryDetail, EntryType, LiveEntry},
@@ -300,9 +300,9 @@ impl<T: Transport> Future for Connection<T> {
         if !same {
             *self.link.waker.borrow_mut() = Some(cx.waker().clone());
         }
-        let revoked = std::mem::take(&mut *self.link.revoked.borrow_mut());
+        let commands = self.link.commands.take();
         if let Some(session) = &mut self.session {
-            revoked.iter().for_each(|(channel, why)| session.revoke(channel, *why));
+            commands.iter().for_each(|command| session.on_command(command));
         }
         let gone = matches!(self.read(cx), Poll::Ready(true));
         if self.link.outbox.is_closing() {

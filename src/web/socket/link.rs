@@ -14,9 +14,9 @@ use bytes::Bytes;
 
 use crate::{
     hub::{
-        authorization_cache::EndReason,
         outbox::{CLOSE_DEADLINE, Outbox},
-        shard::{Shard, Socket},
+        shard::Shard,
+        socket::{SessionCommand, Socket},
     },
     protocol::{code::Close, server::answer},
     web::{ServerSettings, transport::Transport},
@@ -56,8 +56,8 @@ pub(super) struct Link<T> {
     pub(super) ping_sent: Cell<Option<Instant>>,
     close_since: Cell<Option<Instant>>,
     pub(super) authorize_until: Cell<Option<Instant>>,
-    /// Channels to leave, because access to them was revoked.
-    pub(super) revoked: RefCell<Vec<(Arc<str>, EndReason)>>,
+    /// Commands for the session.
+    pub(super) commands: RefCell<Vec<SessionCommand>>,
 }
 
 impl<T: Transport> Link<T> {
@@ -85,7 +85,7 @@ impl<T: Transport> Link<T> {
             ping_sent: Cell::new(None),
             close_since: Cell::new(None),
             authorize_until: Cell::new(None),
-            revoked: RefCell::default(),
+            commands: RefCell::default(),
         }
     }
 
@@ -277,8 +277,8 @@ impl<T: Transport> Socket for Link<T> {
         }
     }
 
-    fn revoke(&self, channel: Arc<str>, why: EndReason) {
-        self.revoked.borrow_mut().push((channel, why));
+    fn command(&self, command: SessionCommand) {
+        self.commands.borrow_mut().push(command);
         self.wake();
     }
 }
