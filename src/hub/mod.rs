@@ -19,6 +19,8 @@ pub mod count_throttle;
 pub mod directory;
 mod drain;
 mod expiry;
+#[cfg(test)]
+pub mod fake_socket;
 pub mod gate;
 mod gate_deadlines;
 pub mod int_hasher;
