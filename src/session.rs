@@ -3,6 +3,7 @@
 
 mod charged;
 mod live_feed;
+mod opening;
 mod refusals;
 mod rejoins;
 mod subscription_table;
@@ -54,6 +55,8 @@ pub struct SessionContext {
 pub struct Session {
     context: SessionContext,
     subscriptions: SubscriptionTable,
+    /// The number of the next subscription that waits for its channel.
+    attempts: u32,
     user: Option<Box<SessionUser>>,
     client_events: Option<TokenBucket>,
     rejoins: RejoinLimit,
@@ -69,6 +72,7 @@ impl Session {
             opened: KnownAsOf::now(context.engine.clock.now()),
             context,
             subscriptions: SubscriptionTable::default(),
+            attempts: 0,
             user: None,
             client_events: None,
             rejoins: RejoinLimit::default(),
@@ -112,6 +116,7 @@ impl Session {
     pub fn on_command(&mut self, command: &SessionCommand) {
         match command {
             SessionCommand::End { channel, why } => self.end(channel, *why),
+            SessionCommand::Opened { channel, attempt } => self.opened(channel, *attempt),
         }
     }
 

@@ -95,6 +95,8 @@ struct OpenLog {
     dropped: Arc<Count>,
 }
 
+#[cfg(debug_assertions)]
+use super::late_answers;
 #[cfg(target_os = "linux")]
 use super::process::{environment, forbid_dumps};
 
@@ -148,6 +150,8 @@ async fn run(
     engine.capacity = capacity;
     (engine.audit, engine.live) = (audit.clone(), live);
     engine.log_lines_dropped = log.dropped;
+    #[cfg(debug_assertions)]
+    late_answers::begin(&start.environment, &mut engine)?;
     let engine = Arc::new(engine);
     let volatile = system::volatile_filesystem(&config.state_dir);
     let files = StateFiles { dir: &config.state_dir, claimed: state_dir.is_some(), volatile };

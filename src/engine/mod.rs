@@ -53,7 +53,7 @@ pub use reloads::Reloads;
 
 use crate::{
     app::AppRegistry,
-    hub::{Hub, directory::Occupancy},
+    hub::{Hub, channel_opener::ChannelOpener, directory::Occupancy},
     observe::{
         audit::{Audit, AuditFact, AuditStats},
         explain::RefusalLog,
@@ -65,6 +65,7 @@ use crate::{
 
 pub struct Engine {
     pub hub: Arc<Hub>,
+    pub opener: ChannelOpener,
     /// Swapped as a whole by a reload.
     runtimes: ArcSwap<AppRegistry<AppRuntime>>,
     /// Apps removed by a reload that still drain.
@@ -110,6 +111,7 @@ impl Engine {
     pub fn new(hub: Arc<Hub>, runtimes: AppRegistry<AppRuntime>) -> Self {
         Self {
             hub,
+            opener: ChannelOpener::Local,
             runtimes: ArcSwap::from_pointee(runtimes),
             removed: Mutex::default(),
             reloads: Reloads::default(),

@@ -35,6 +35,12 @@ impl Shard {
         entry.change_grants(|authorizations| authorizations.joined(channel, topic));
     }
 
+    /// The client is about to join.
+    pub fn authorization_opening(&self, slot: Slot, channel: &str) {
+        let entry = &mut self.table.borrow_mut().sockets[slot as usize];
+        entry.change_grants(|authorizations| authorizations.opening(channel));
+    }
+
     pub fn authorization_left(&self, slot: Slot, channel: &str) {
         let entry = &mut self.table.borrow_mut().sockets[slot as usize];
         entry.change_grants(|authorizations| authorizations.left(channel));
@@ -45,6 +51,7 @@ impl Shard {
     }
 
     pub fn tick(&self, now: Instant) {
+        self.end_overdue_openings(now);
         let today = unix_now();
         let mut due = Vec::new();
         for (slot, entry) in &self.table.borrow().sockets {

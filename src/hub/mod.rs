@@ -14,6 +14,7 @@
 pub mod authorization_cache;
 pub mod cached;
 pub mod channel_keys;
+pub mod channel_opener;
 pub mod channel_stats;
 pub mod count_throttle;
 pub mod directory;
@@ -24,6 +25,8 @@ pub mod fake_socket;
 pub mod gate;
 mod gate_deadlines;
 pub mod int_hasher;
+#[cfg(debug_assertions)]
+pub mod late_answers;
 pub mod mailbox;
 pub mod outbox;
 pub mod pressure;

@@ -17,6 +17,7 @@ use tokio::sync::Notify;
 use super::{
     Hub, WorkerGauges,
     authorization_cache::AuthorizationCache,
+    channel_opener::OpeningDeadlines,
     directory::TopicId,
     drain::DrainState,
     int_hasher::BuildIntHasher,
@@ -52,13 +53,14 @@ pub struct Shard {
     /// Notified when a rekey is scheduled.
     pub(super) moving: Notify,
     pub(super) drain: DrainState,
+    pub(super) opening_deadlines: OpeningDeadlines,
     /// The number of the last memory check for which sockets were closed.
     pub(super) shed_at: Cell<u64>,
 }
 
 /// The amount queued in one batch, and its limits.
 #[derive(Default)]
-struct BatchBudget {
+pub(super) struct BatchBudget {
     /// The maximum of bytes queued for one socket.
     bytes: usize,
     frames: usize,
@@ -100,6 +102,7 @@ impl Shard {
             scheduler: RefCell::default(),
             moving: Notify::new(),
             drain: DrainState::default(),
+            opening_deadlines: OpeningDeadlines::default(),
             shed_at: Cell::new(0),
         })
     }
@@ -177,7 +180,12 @@ impl Shard {
         }
     }
 
-    fn queue(&self, post: WorkerCommand, dirty: &mut Vec<Rc<dyn Socket>>, batch: &mut BatchBudget) {
+    pub(super) fn queue(
+        &self,
+        post: WorkerCommand,
+        dirty: &mut Vec<Rc<dyn Socket>>,
+        batch: &mut BatchBudget,
+    ) {
         match post {
             WorkerCommand::Deliver(delivery) => self.queue_delivery(&delivery, dirty, batch),
             WorkerCommand::Rekey(rekey) => self.rekey(&rekey, dirty),
@@ -188,6 +196,7 @@ impl Shard {
             WorkerCommand::CloseKeyUsers { runtime, key, by } => {
                 self.close_key_users(runtime, key, by)
             }
+            WorkerCommand::Opened(waiting) => self.opened(waiting),
             WorkerCommand::RevokeTokens(revoke) => self.revoke_tokens(&revoke),
             WorkerCommand::End { topic, channel, why } => self.end_topic(topic, &channel, why),
             WorkerCommand::CloseTopic { topic } => {

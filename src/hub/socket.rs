@@ -63,4 +63,16 @@ pub struct Peer {
 pub enum SessionCommand {
     /// The subscription is over.
     End { channel: Arc<str>, why: EndReason },
+    /// The channel is open, for the subscription with this number.
+    Opened { channel: Arc<str>, attempt: u32 },
+}
+
+impl SessionCommand {
+    /// True if the session answers with the state of a channel, which may be large.
+    pub fn has_answer(&self) -> bool {
+        match self {
+            Self::End { .. } => false,
+            Self::Opened { .. } => true,
+        }
+    }
 }

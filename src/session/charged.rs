@@ -34,6 +34,7 @@ impl Subscription {
     pub(super) fn bytes(&self, channel: &str) -> usize {
         let member = match self {
             Self::Joined(JoinedSubscription { member_bytes, .. }) => *member_bytes,
+            Self::Opening(opening) => opening.authorized.member_bytes(),
             Self::OwnUser => 0,
         };
         SUBSCRIPTION_BYTES + channel.len() + member

@@ -19,16 +19,21 @@ use crate::{
 
 impl Session {
     /// Sends two frames. pusher-js reports the first on the channel, by the name as sent; the
-    /// second is the one the Pusher service sends (protocol.md 2.4).
-    pub(super) fn refuse(&self, request: &Subscribe, refusal: &SubscribeError) {
+    /// second is the one the Pusher service sends (protocol.md 2.4). `request` explains a wrong
+    /// signature.
+    pub(super) fn refuse(
+        &self,
+        channel: &str,
+        request: Option<&Subscribe>,
+        refusal: &SubscribeError,
+    ) {
         let SessionContext { engine, runtime, id, .. } = &self.context;
-        let channel = request.channel.as_str();
         let refused =
             RefusedRequest { code: refusal.code(), channel: Some(channel), socket: Some(*id) };
         let reply = engine.refuse(Some(&runtime.app()), &refused, || match refusal {
             SubscribeError::Auth(reason) => {
-                let auth = request.auth.as_deref().unwrap_or_default();
-                let data = request.channel_data.as_deref();
+                let auth = request.and_then(|request| request.auth.as_deref()).unwrap_or_default();
+                let data = request.and_then(|request| request.channel_data.as_deref());
                 engine.signature_cause(
                     runtime,
                     reason,

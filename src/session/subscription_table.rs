@@ -2,9 +2,12 @@
 
 use std::{collections::HashMap, sync::Arc};
 
+use super::opening::OpeningSubscription;
 use crate::hub::directory::Record;
 
 pub(super) enum Subscription {
+    /// Waits until the channel is open. Boxed, since it is rare.
+    Opening(Box<OpeningSubscription>),
     Joined(JoinedSubscription),
     /// The user channel of the signed-in user. Its events already arrive since the sign-in.
     OwnUser,
@@ -44,7 +47,15 @@ impl SubscriptionTable {
     pub(super) fn joined(&self, channel: &str) -> Option<&JoinedSubscription> {
         match self.by_channel.get(channel)? {
             Subscription::Joined(joined) => Some(joined),
-            Subscription::OwnUser => None,
+            Subscription::Opening(_) | Subscription::OwnUser => None,
+        }
+    }
+
+    /// The subscription, if it waits for its channel.
+    pub(super) fn opening(&self, channel: &str) -> Option<&OpeningSubscription> {
+        match self.by_channel.get(channel)? {
+            Subscription::Opening(opening) => Some(opening),
+            Subscription::Joined(_) | Subscription::OwnUser => None,
         }
     }
 

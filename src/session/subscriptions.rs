@@ -12,6 +12,7 @@ use crate::{
     engine::subscribe::{self, EndedSubscription, JoinedChannel, SubscribeError, Subscriber},
     hub::{
         authorization_cache::{CachedAuthorization, NotGranted},
+        channel_opener::Opened,
         gate::{Gate, Issuer},
     },
     presence::{LeaveMode, Member},
@@ -28,6 +29,12 @@ pub(super) struct AuthorizedSubscription {
     pub(super) grant: Option<CachedAuthorization>,
 }
 
+impl AuthorizedSubscription {
+    pub(super) fn member_bytes(&self) -> usize {
+        self.member.as_ref().map_or(0, charged::member)
+    }
+}
+
 impl Session {
     pub(super) fn subscribe(&mut self, request: &Subscribe) {
         if self.subscriptions.contains(&request.channel) {
@@ -38,12 +45,13 @@ impl Session {
         let per_second = self.context.runtime.app().limits.subscribes_per_second;
         if self.rejoins.take(per_second, now).is_err() {
             self.context.runtime.counts.limited.add("subscribes_per_second");
-            return self.refuse(request, &SubscribeError::TooOften { per_second });
+            let refusal = SubscribeError::TooOften { per_second };
+            return self.refuse(&request.channel, Some(request), &refusal);
         }
-        let joined = self.authorize(request).and_then(|authorized| self.join(authorized));
-        if let Err(refusal) = joined {
+        let begun = self.authorize(request).and_then(|authorized| self.begin(authorized));
+        if let Err(refusal) = begun {
             self.rejoins.note_end(now);
-            self.refuse(request, &refusal);
+            self.refuse(&request.channel, Some(request), &refusal);
         }
     }
 
@@ -63,6 +71,26 @@ impl Session {
         Ok(AuthorizedSubscription { channel, member, grant })
     }
 
+    /// Joins the channel, now or once it is open.
+    fn begin(&mut self, authorized: AuthorizedSubscription) -> Result<(), SubscribeError> {
+        if authorized.channel.access() == Access::User {
+            self.join_own_user(&authorized.channel);
+            return Ok(());
+        }
+        match self.context.engine.opener.open(|| self.waiting(&authorized)) {
+            Opened::Now => self.join(authorized),
+            Opened::Later => {
+                self.wait(authorized);
+                Ok(())
+            }
+        }
+    }
+
+    fn join_own_user(&mut self, channel: &Channel) {
+        self.subscriptions.insert(channel.name().clone(), Subscription::OwnUser);
+        self.send(answer::subscription_succeeded(self.dialect(), channel, None));
+    }
+
     fn subscriber(&self) -> Subscriber<'_> {
         Subscriber {
             socket_id: self.context.id,
@@ -72,7 +100,7 @@ impl Session {
         }
     }
 
-    fn current_grant(
+    pub(super) fn current_grant(
         &self,
         app: &App,
         channel: &Channel,
@@ -97,15 +125,13 @@ impl Session {
 
     /// Enters the channel and answers with its state. There is no await between the lock of the
     /// channel's record and the topic table.
-    fn join(&mut self, authorized: AuthorizedSubscription) -> Result<(), SubscribeError> {
+    pub(super) fn join(
+        &mut self,
+        authorized: AuthorizedSubscription,
+    ) -> Result<(), SubscribeError> {
+        let member_bytes = authorized.member_bytes();
         let AuthorizedSubscription { channel, member, grant } = authorized;
-        if channel.access() == Access::User {
-            self.subscriptions.insert(channel.name().clone(), Subscription::OwnUser);
-            self.send(answer::subscription_succeeded(self.dialect(), &channel, None));
-            return Ok(());
-        }
         let SessionContext { engine, runtime, .. } = &self.context;
-        let member_bytes = member.as_ref().map_or(0, charged::member);
         let joined =
             engine.subscribe(runtime, &self.subscriber(), &channel, member, grant.as_ref())?;
         self.answer(&channel, &joined);
@@ -153,9 +179,18 @@ impl Session {
     }
 
     pub(super) fn leave(&self, subscription: &Subscription, leaving: LeaveMode) {
-        let Subscription::Joined(JoinedSubscription { record, member, .. }) = subscription else {
-            return;
-        };
+        match subscription {
+            Subscription::Joined(joined) => self.leave_channel(joined, leaving),
+            Subscription::Opening(opening) => {
+                let SessionContext { shard, slot, .. } = &self.context;
+                shard.authorization_left(*slot, opening.authorized.channel.name());
+            }
+            Subscription::OwnUser => {}
+        }
+    }
+
+    fn leave_channel(&self, joined: &JoinedSubscription, leaving: LeaveMode) {
+        let JoinedSubscription { record, member, .. } = joined;
         let SessionContext { engine, runtime, shard, slot, .. } = &self.context;
         let version = shard.unsubscribe(record.topic(), *slot);
         shard.authorization_left(*slot, record.channel().name());

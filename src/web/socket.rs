@@ -226,6 +226,23 @@ impl<T: Transport> Connection<T> {
         Poll::Pending
     }
 
+    /// An opened channel waits while the peer has to read earlier answers. An end never waits.
+    fn handle_commands(&mut self) {
+        let mut commands = self.link.commands.take();
+        let Some(session) = &mut self.session else { return };
+        commands.retain(|command| {
+            let waits = command.has_answer() && self.link.outbox.has_many_answers();
+            if !waits {
+                session.on_command(command);
+            }
+            waits
+        });
+        if !commands.is_empty() {
+            commands.append(&mut self.link.commands.borrow_mut());
+            self.link.commands.replace(commands);
+        }
+    }
+
     fn update_held_bytes(&self) {
         let session = self.session.as_ref().map_or(0, Session::bytes);
         let begun = self.partial.capacity() + self.decoder.kept_bytes();
@@ -300,10 +317,7 @@ impl<T: Transport> Future for Connection<T> {
         if !same {
             *self.link.waker.borrow_mut() = Some(cx.waker().clone());
         }
-        let commands = self.link.commands.take();
-        if let Some(session) = &mut self.session {
-            commands.iter().for_each(|command| session.on_command(command));
-        }
+        self.handle_commands();
         let gone = matches!(self.read(cx), Poll::Ready(true));
         if self.link.outbox.is_closing() {
             // A closing connection leaves its channels at once, however long the transport takes to
@@ -313,7 +327,12 @@ impl<T: Transport> Future for Connection<T> {
         self.update_held_bytes();
         match self.link.write(cx) {
             _ if self.link.broken.get() => Poll::Ready(()),
-            Poll::Ready(Ok(())) => self.finish(gone, cx),
+            Poll::Ready(Ok(())) => {
+                if !self.link.commands.borrow().is_empty() {
+                    cx.waker().wake_by_ref();
+                }
+                self.finish(gone, cx)
+            }
             Poll::Pending if !gone => Poll::Pending,
             _ => Poll::Ready(()),
         }
