@@ -172,3 +172,6 @@ impl Drop for Session {
         self.sign_out();
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -186,3 +186,6 @@ impl Engine {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

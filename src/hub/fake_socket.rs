@@ -7,11 +7,13 @@ use std::{
     time::Instant,
 };
 
+use futures_util::FutureExt as _;
 use serde_json::Value;
 
 use super::{
     outbox::Outbox,
     reauthorization::Reauthorization,
+    shard::{BatchBudget, Shard},
     socket::{Peer, SessionCommand, Socket},
 };
 use crate::protocol::dialect::Dialect;
@@ -88,5 +90,16 @@ impl Socket for FakeSocket {
 
     fn command(&self, command: SessionCommand) {
         self.commands.borrow_mut().push(command);
+    }
+}
+
+impl Shard {
+    /// Handles the commands of the worker's mailbox, without its task.
+    pub fn handle_posted(&self) {
+        let (mut dirty, mut batch) = (Vec::new(), BatchBudget::default());
+        while let Some(posts) = self.hub.mailbox(self.worker()).take(Vec::new()).now_or_never() {
+            posts.into_iter().for_each(|post| self.queue(post, &mut dirty, &mut batch));
+        }
+        dirty.iter().for_each(|socket| socket.flush());
     }
 }
