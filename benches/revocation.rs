@@ -27,18 +27,19 @@ use sealcast::{
     hub::{
         Hub,
         authorization_cache::AuthorizationScope,
-        directory::{Directory, Record},
+        directory::Directory,
         gate::{Gate, Issuer},
         mailbox::{ForcedRekey, KeyRequest, Rekey, RequestedChannel, WorkerCommand},
         outbox::Outbox,
         reauthorization::Reauthorization,
+        record::Record,
         rekey_policy::{AppRuntimeId, RekeyPolicy},
         shard::Shard,
         socket::{Peer, SessionCommand, Socket},
         topics::Slot,
     },
     platform::clock::KnownAsOf,
-    protocol::{dialect::Dialect, sealed::SealedFrames},
+    protocol::{form::Form, sealed::SealedFrames},
 };
 use tokio::{sync::oneshot, task::LocalSet};
 
@@ -128,7 +129,7 @@ impl Bed {
     }
 
     fn join(&mut self, id: SocketId) {
-        let outbox = Outbox::new(Dialect::Pusher, 1 << 20);
+        let outbox = Outbox::new(Form::Pusher, 1 << 20);
         let client =
             Rc::new(Client { outbox, slot: RefCell::default(), inbox: self.inbox.clone() });
         let runtime = Some(self.policy.runtime);
@@ -139,7 +140,7 @@ impl Bed {
         *client.slot.borrow_mut() = slot;
         self.ids.push(id);
         let (record, policy) = (self.record.clone(), self.policy.clone());
-        record.enter().expect("a record").sealed(|| AFTER).join(BEFORE);
+        record.enter().expect("a record").join_key(BEFORE);
         let gate = Gate::new(record, policy, BEFORE, Issuer::Server, None, None);
         assert!(self.shard.subscribe_sealed(gate, slot, 0));
     }

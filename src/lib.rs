@@ -1,13 +1,13 @@
 //! Sealcast: a Pusher-compatible WebSocket server that seals encrypted channels itself.
 //!
-//! Modules, from the inside out. Each knows those above it; `platform` knows nothing of channels, and
-//! `crypto` knows it:
+//! Modules, from the inside out. Each knows those above it; `platform` knows nothing of channels:
 //!
 //! * [`domain`]: names, kinds, limits, rates and refusals as plain data.
-//! * [`crypto`]: keys, signatures, sealing.
 //! * [`platform`]: the process and the system around it: files, sockets, memory, time, output,
 //!   requests to other servers, traces.
-//! * [`protocol`], [`presence`]: the wire without I/O, and the members of a channel.
+//! * [`crypto`]: keys, signatures, sealing.
+//! * [`protocol`]: the wire without I/O.
+//! * [`channels`]: the state of a channel, apart from delivery.
 //! * [`auth`]: who may join a channel: rules, tokens, the application's own answer.
 //! * [`observe`]: audit log, live feed, webhooks, and the reasons of refusals.
 //! * [`app`]: one application with all its settings.
@@ -22,6 +22,7 @@
 
 pub mod app;
 pub mod auth;
+pub mod channels;
 pub mod cli;
 pub mod config;
 pub mod crypto;
@@ -32,7 +33,6 @@ pub mod fuzzing;
 pub mod hub;
 pub mod observe;
 pub mod platform;
-pub mod presence;
 pub mod protocol;
 pub mod selftest;
 pub mod session;

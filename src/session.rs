@@ -20,6 +20,7 @@ use truncate::truncated;
 use user::SessionUser;
 
 use crate::{
+    channels::members::LeaveMode,
     domain::{ids::SocketId, limits::TokenBucket, rate_limit::GcraParams},
     engine::{
         AppRuntime, ConnectionGuard, Engine,
@@ -31,12 +32,11 @@ use crate::{
         topics::Slot,
     },
     platform::clock::KnownAsOf,
-    presence::LeaveMode,
     protocol::{
         client::{ClientEvent, ClientFrame, data_as_text},
         code::ErrorCode,
-        dialect::Dialect,
-        server::answer,
+        form::Form,
+        message::Message,
         well_formed::WellFormed,
     },
 };
@@ -92,8 +92,8 @@ impl Session {
     }
 
     pub fn on_text(&mut self, text: &str) {
-        match ClientFrame::parse(&WellFormed::new(text), self.dialect()) {
-            Ok(ClientFrame::Ping) => self.send(answer::pong(self.dialect())),
+        match ClientFrame::parse(&WellFormed::new(text), self.form().dialect()) {
+            Ok(ClientFrame::Ping) => self.send(self.form().pong()),
             Ok(ClientFrame::Pong) => {}
             Ok(ClientFrame::Subscribe(request)) => self.subscribe(&request),
             Ok(ClientFrame::Unsubscribe { channel }) => self.unsubscribe(&channel),
@@ -120,16 +120,20 @@ impl Session {
         }
     }
 
-    fn dialect(&self) -> Dialect {
-        self.context.socket.outbox().dialect()
+    fn form(&self) -> Form {
+        self.context.socket.outbox().form()
     }
 
     fn send(&self, frame: Bytes) {
         self.context.socket.send(frame);
     }
 
+    fn answer(&self, message: &Message<'_>) {
+        self.send(self.form().encode(message));
+    }
+
     fn error(&self, code: ErrorCode, message: &str) {
-        self.send(answer::error(self.dialect(), code, message));
+        self.answer(&Message::error(code, message));
     }
 
     fn client_event(&mut self, event: &ClientEvent<'_>) -> Result<(), ClientEventError> {

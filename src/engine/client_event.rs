@@ -2,20 +2,11 @@
 
 use super::{AppRuntime, Engine};
 use crate::{
-    domain::{
-        channel::{Access, Channel},
-        ids::SocketId,
-        limits::Limits,
-    },
-    hub::{
-        directory::Record,
-        mailbox::{Audience, Content},
-    },
-    observe::{
-        live::{self, EntryDetail, EntryType, LiveEntry},
-        webhook::ChannelFact,
-    },
-    protocol::{code::ErrorCode, json, server::Frame},
+    channels::fact::ChannelFact,
+    domain::{channel::Channel, ids::SocketId, limits::Limits},
+    hub::{mailbox::Audience, record::Record},
+    observe::live::{self, EntryDetail, EntryType, LiveEntry},
+    protocol::{code::ErrorCode, content::Content, frame::Frame, json, message::Message},
 };
 
 #[derive(Debug, thiserror::Error)]
@@ -76,12 +67,11 @@ pub fn check(
     event: &str,
     data: &str,
 ) -> Result<(), ClientEventError> {
-    match channel.access() {
-        Access::Private | Access::Presence => {}
-        Access::Encrypted => return Err(ClientEventError::Encrypted),
-        Access::Public | Access::User | Access::Watch => {
-            return Err(ClientEventError::WrongChannel);
-        }
+    if channel.kind().is_encrypted() {
+        return Err(ClientEventError::Encrypted);
+    }
+    if !channel.kind().takes_client_events() {
+        return Err(ClientEventError::WrongChannel);
     }
     let length = event.chars().count();
     if length > limits.event_name_chars {
@@ -114,8 +104,9 @@ impl Engine {
         if !self.hub.has_room() {
             return Err(ClientEventError::Overloaded);
         }
-        let frame = Frame::from_client(record.channel(), event, data, user_id)
+        let message = Message::from_client(record.channel(), event, data, user_id)
             .ok_or(ClientEventError::Encrypted)?;
+        let frame = Frame::new(&message);
         if let Some(mut locked) = record.enter() {
             locked.post(&self.hub, Content::Same(frame), Some(sender), Audience::All);
             runtime.counts.client_events.add();

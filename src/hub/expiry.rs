@@ -4,8 +4,8 @@ use std::{rc::Rc, sync::Arc, time::Instant};
 
 use super::{
     authorization_cache::{CachedAuthorization, EndReason, NotGranted},
-    directory::TopicId,
     mailbox::RevokeTokens,
+    record::TopicId,
     rekeying::SUPPRESS_ALL,
     shard::{Shard, Table},
     socket::{SessionCommand, Socket},
@@ -13,11 +13,10 @@ use super::{
 };
 use crate::{
     auth::Abilities,
-    crypto::{
-        keytable::{UnixSeconds, unix_now},
-        sealer::unopenable,
-    },
-    protocol::server::Frame,
+    crypto::sealer::unopenable,
+    domain::time::UnixSeconds,
+    platform::clock::unix_now,
+    protocol::{frame::Frame, message::Message},
 };
 
 impl Shard {
@@ -91,9 +90,9 @@ impl Shard {
         // Without random bytes there is no nudge, and the subscription expires.
         let Ok(sealed) = unopenable(gate.record.channel(), gate.version()) else { return };
         gate.renewing = true;
-        let frame = Frame::sealed(&gate.policy.nudge_event(), &sealed);
+        let frame = Frame::new(&Message::sealed(&gate.policy.nudge_event(), &sealed));
         drop(scheduler);
-        entry.socket.deliver(frame.in_dialect(entry.socket.outbox().dialect()));
+        entry.socket.deliver(frame.in_form(entry.socket.outbox().form()));
     }
 
     pub(super) fn revoke_tokens(&self, revoke: &RevokeTokens) {

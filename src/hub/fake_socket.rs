@@ -16,7 +16,7 @@ use super::{
     shard::{BatchBudget, Shard},
     socket::{Peer, SessionCommand, Socket},
 };
-use crate::protocol::dialect::Dialect;
+use crate::protocol::form::Form;
 
 pub struct FakeSocket {
     pub outbox: Outbox,
@@ -38,7 +38,7 @@ impl FakeSocket {
 
     pub fn new(outbox_bytes: usize) -> Rc<Self> {
         Rc::new(Self {
-            outbox: Outbox::new(Dialect::Pusher, outbox_bytes),
+            outbox: Outbox::new(Form::Pusher, outbox_bytes),
             held: Cell::default(),
             charged: Cell::default(),
             commands: RefCell::default(),

@@ -34,10 +34,10 @@ use std::{
 use buffer::GateBuffer;
 use hold::HoldTime;
 
-use super::{directory::Record, reauthorization::Reauthorization, rekey_policy::RekeyPolicy};
+use super::{reauthorization::Reauthorization, record::Record, rekey_policy::RekeyPolicy};
 use crate::{
     crypto::keytable::Version,
-    protocol::{sealed::SealedFrames, server::Frame},
+    protocol::{frame::Frame, sealed::SealedFrames},
 };
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -16,7 +16,6 @@ pub mod cached;
 pub mod channel_keys;
 pub mod channel_opener;
 pub mod channel_stats;
-pub mod count_throttle;
 pub mod directory;
 mod drain;
 mod expiry;
@@ -31,6 +30,7 @@ pub mod mailbox;
 pub mod outbox;
 pub mod pressure;
 pub mod reauthorization;
+pub mod record;
 pub mod rekey_policy;
 pub mod rekey_scheduler;
 mod rekeying;
@@ -48,9 +48,9 @@ use std::{
 };
 
 use cached::CacheBudget;
-use directory::TopicId;
 use mailbox::{Mailbox, WorkerCommand};
 use pressure::Pressure;
+use record::TopicId;
 use rekey_policy::{AppRuntimeId, RateLimiter};
 
 use crate::{

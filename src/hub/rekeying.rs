@@ -4,12 +4,12 @@ use std::{collections::HashSet, sync::Arc, time::Instant};
 
 use super::{
     authorization_cache::{EndReason, Grantee, NoRoom},
-    directory::TopicId,
     gate::{Gate, GateOutcome, PendingRekey},
     mailbox::{
-        Content, ForcedRekey, KeyRequest, KeyRequestError, Rekey, RequestedChannel, ResolvedKey,
+        ForcedRekey, KeyRequest, KeyRequestError, Rekey, RequestedChannel, ResolvedKey,
         TopicDelivery,
     },
+    record::TopicId,
     rekey_policy::AppRuntimeId,
     rekey_scheduler::{FORCED_REKEY_SPREAD, GateId, TurnKind},
     shard::{Shard, Table},
@@ -18,9 +18,10 @@ use super::{
     turns::Dirty,
 };
 use crate::{
-    crypto::keytable::{Version, unix_now},
+    crypto::keytable::Version,
     domain::ids::SocketId,
-    protocol::{code::Close, sealed::ResealCache},
+    platform::clock::unix_now,
+    protocol::{code::Close, content::Content, sealed::ResealCache},
 };
 
 /// Reasons of requests for a channel's secret: to join, because of a rotation, or unknown.

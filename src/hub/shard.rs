@@ -18,10 +18,10 @@ use super::{
     Hub, WorkerGauges,
     authorization_cache::AuthorizationCache,
     channel_opener::OpeningDeadlines,
-    directory::TopicId,
     drain::DrainState,
     int_hasher::BuildIntHasher,
     mailbox::{Audience, TopicDelivery, WorkerCommand},
+    record::TopicId,
     rekey_scheduler::RekeyScheduler,
     socket::{Peer, Socket},
     topics::{Slot, TopicSubscription, TopicTable},
@@ -236,8 +236,7 @@ impl Shard {
         for (subscription, entry) in table.recipients(delivery) {
             match delivery.content.of(subscription.version) {
                 Some(frame) => {
-                    let dialect = entry.socket.outbox().dialect();
-                    let frame = frame.in_dialect(dialect);
+                    let frame = frame.in_form(entry.socket.outbox().form());
                     (frames, bytes) = (frames + 1, bytes + frame.len());
                     entry.socket.send(frame.clone());
                     entry.mark(dirty);
@@ -283,7 +282,7 @@ impl Shard {
             match delivery.content.of(version) {
                 Some(frame) => {
                     let socket = &table.sockets[slot as usize].socket;
-                    let frame = frame.in_dialect(socket.outbox().dialect());
+                    let frame = frame.in_form(socket.outbox().form());
                     (frames, bytes) = (frames + 1, bytes + frame.len());
                     socket.deliver(frame);
                 }

@@ -6,10 +6,7 @@ use super::{
     Session, SessionContext, subscription_table::Subscription,
     subscriptions::AuthorizedSubscription,
 };
-use crate::{
-    domain::channel::Access, engine::subscribe::SubscribeError,
-    hub::channel_opener::WaitingSubscription,
-};
+use crate::{engine::subscribe::SubscribeError, hub::channel_opener::WaitingSubscription};
 
 pub(super) struct OpeningSubscription {
     pub(super) authorized: AuthorizedSubscription,
@@ -30,7 +27,7 @@ impl Session {
         shard.await_opening(self.waiting(&authorized), Instant::now());
         shard.authorization_opening(*slot, authorized.channel.name());
         // The client has done its part: the time to authorize must not run out meanwhile.
-        self.authorized |= authorized.channel.access() != Access::Public;
+        self.authorized |= authorized.channel.kind().needs_authorization();
         let channel = authorized.channel.name().clone();
         let opening = OpeningSubscription { authorized, attempt: self.attempts };
         self.subscriptions.insert(channel, Subscription::Opening(Box::new(opening)));

@@ -2,6 +2,7 @@
 
 use super::{Session, SessionContext};
 use crate::{
+    channels::members::LeaveMode,
     domain::refusal::RefusalCode,
     engine::{
         refusal_message::{RefusalCause, RefusedRequest},
@@ -9,11 +10,10 @@ use crate::{
     },
     hub::authorization_cache::EndReason,
     observe::explain::Subject,
-    presence::LeaveMode,
     protocol::{
         client::Subscribe,
         code::ErrorCode,
-        server::{SubscriptionError, answer},
+        message::{Message, SubscriptionError},
     },
 };
 
@@ -54,7 +54,7 @@ impl Session {
             fix: reply.fix,
             id: reply.id.map(|id| id.to_string()),
         };
-        self.send(answer::subscription_error(self.dialect(), channel, &error));
+        self.answer(&Message::subscription_error(channel, &error));
         self.error(ErrorCode::None, &message);
     }
 
@@ -95,7 +95,7 @@ impl Session {
                 fix: None,
                 id: None,
             };
-            self.send(answer::subscription_error(self.dialect(), channel, &error));
+            self.answer(&Message::subscription_error(channel, &error));
         }
     }
 }

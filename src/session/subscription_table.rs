@@ -3,7 +3,7 @@
 use std::{collections::HashMap, sync::Arc};
 
 use super::opening::OpeningSubscription;
-use crate::hub::directory::Record;
+use crate::hub::record::Record;
 
 pub(super) enum Subscription {
     /// Waits until the channel is open. Boxed, since it is rare.

@@ -8,15 +8,15 @@ use super::{
 };
 use crate::{
     app::App,
-    domain::channel::{Access, Channel},
+    channels::members::{LeaveMode, Member},
+    domain::channel::Channel,
     engine::subscribe::{self, EndedSubscription, JoinedChannel, SubscribeError, Subscriber},
     hub::{
         authorization_cache::{CachedAuthorization, NotGranted},
         channel_opener::Opened,
         gate::{Gate, Issuer},
     },
-    presence::{LeaveMode, Member},
-    protocol::{client::Subscribe, code::ErrorCode, server::answer},
+    protocol::{client::Subscribe, code::ErrorCode, message::Message},
 };
 
 /// A subscription that may join its channel.
@@ -73,7 +73,7 @@ impl Session {
 
     /// Joins the channel, now or once it is open.
     fn begin(&mut self, authorized: AuthorizedSubscription) -> Result<(), SubscribeError> {
-        if authorized.channel.access() == Access::User {
+        if authorized.channel.user().is_some() {
             self.join_own_user(&authorized.channel);
             return Ok(());
         }
@@ -88,7 +88,7 @@ impl Session {
 
     fn join_own_user(&mut self, channel: &Channel) {
         self.subscriptions.insert(channel.name().clone(), Subscription::OwnUser);
-        self.send(answer::subscription_succeeded(self.dialect(), channel, None));
+        self.answer(&Message::subscription_succeeded(channel, None));
     }
 
     fn subscriber(&self) -> Subscriber<'_> {
@@ -106,15 +106,14 @@ impl Session {
         channel: &Channel,
     ) -> Result<Option<CachedAuthorization>, SubscribeError> {
         let SessionContext { shard, slot, .. } = &self.context;
-        let grant = match channel.access() {
-            Access::Public | Access::User => None,
-            _ => shard.cached_authorization(*slot, channel.name()).map_err(
-                |reason| match reason {
-                    NotGranted::Reauthorize => SubscribeError::AuthExpired(channel.clone()),
-                    NotGranted::Revoked => SubscribeError::Revoked(channel.clone()),
-                },
-            )?,
-        };
+        if !channel.kind().needs_authorization() {
+            return Ok(None);
+        }
+        let grant =
+            shard.cached_authorization(*slot, channel.name()).map_err(|reason| match reason {
+                NotGranted::Reauthorize => SubscribeError::AuthExpired(channel.clone()),
+                NotGranted::Revoked => SubscribeError::Revoked(channel.clone()),
+            })?;
         // A revocation of the token may still be on its way to this worker.
         let token = grant.as_ref().and_then(|grant| grant.token.as_ref());
         if token.is_some_and(|token| app.access.revoked.contains(token)) {
@@ -134,9 +133,9 @@ impl Session {
         let SessionContext { engine, runtime, .. } = &self.context;
         let joined =
             engine.subscribe(runtime, &self.subscriber(), &channel, member, grant.as_ref())?;
-        self.answer(&channel, &joined);
+        self.answer_joined(&channel, &joined);
         self.enter_topic(&joined, grant);
-        self.authorized |= channel.access() != Access::Public;
+        self.authorized |= channel.kind().needs_authorization();
         self.context.note_subscribed(&joined.record, joined.member.as_deref());
         let (record, member) = (joined.record, joined.member);
         let joined = JoinedSubscription { record, member, member_bytes };
@@ -145,10 +144,10 @@ impl Session {
     }
 
     /// Sends the success frame, then the cached event or the cache miss.
-    fn answer(&self, channel: &Channel, joined: &JoinedChannel) {
+    fn answer_joined(&self, channel: &Channel, joined: &JoinedChannel) {
         let roster = joined.roster.as_ref();
-        self.send(answer::subscription_succeeded(self.dialect(), channel, roster));
-        let cached = joined.cached.answer(self.dialect(), channel);
+        self.answer(&Message::subscription_succeeded(channel, roster));
+        let cached = joined.cached.encode(self.form(), channel);
         cached.into_iter().for_each(|frame| self.send(frame));
     }
 

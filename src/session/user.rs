@@ -8,13 +8,9 @@ use crate::{
         refusal_message::{RefusalCause, RefusedRequest},
         users::{SignedIn, SigninError},
     },
-    hub::directory::Record,
+    hub::record::Record,
     observe::explain::Subject,
-    protocol::{
-        client::Signin,
-        code::ErrorCode,
-        server::{Frame, answer},
-    },
+    protocol::{client::Signin, code::ErrorCode, message::Message},
 };
 
 /// The signed-in user of a connection.
@@ -35,9 +31,9 @@ impl Session {
             Some(user) if user.identity.id != identity.id => {
                 self.refuse_user(request, &SigninError::OtherUser);
             }
-            Some(_) => self.send(answer::signin_success(self.dialect(), &request.user_data)),
+            Some(_) => self.answer(&Message::signin_success(&request.user_data)),
             None => {
-                self.send(answer::signin_success(self.dialect(), &request.user_data));
+                self.answer(&Message::signin_success(&request.user_data));
                 self.become_user(identity);
             }
         }
@@ -82,10 +78,10 @@ impl Session {
             let _ = shard.subscribe(record.topic(), *slot, since);
             watched.push(record);
         }
-        let (online, offline): (Vec<&str>, Vec<&str>) =
-            identity.watchlist.iter().map(|user| &**user).partition(|user| runtime.is_online(user));
+        let (online, offline): (Vec<&Arc<str>>, Vec<&Arc<str>>) =
+            identity.watchlist.iter().partition(|user| runtime.is_online(user));
         if !identity.watchlist.is_empty() {
-            self.send(Frame::watchlist(&online, &offline).in_dialect(self.dialect()).clone());
+            self.answer(&Message::watchlist(&online, &offline));
         }
         watched
     }

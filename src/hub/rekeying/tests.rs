@@ -11,14 +11,9 @@ use crate::{
     },
     domain::{channel::Channel, ids::SocketIds, limits::Rotation},
     hub::{
-        Hub,
-        authorization_cache::AuthorizationScope,
-        directory::{Directory, Record},
-        fake_socket::FakeSocket,
-        gate::Issuer,
-        reauthorization::Reauthorization,
-        rekey_policy::RekeyPolicy,
-        socket::Peer,
+        Hub, authorization_cache::AuthorizationScope, directory::Directory,
+        fake_socket::FakeSocket, gate::Issuer, reauthorization::Reauthorization, record::Record,
+        rekey_policy::RekeyPolicy, socket::Peer,
     },
     platform::clock::KnownAsOf,
     protocol::sealed::SealedFrames,
@@ -70,7 +65,7 @@ impl ShardFixture {
         let peer = Peer { runtime, reauthorization, ..FakeSocket::PEER };
         let slot = self.shard.add(self.ids.next_id().unwrap(), peer, socket.clone());
         let (record, policy) = (self.record.clone(), self.policy.clone());
-        record.enter().unwrap().sealed(|| NEW).join(version);
+        record.enter().unwrap().join_key(version);
         let user = user.map(Arc::from);
         let gate = Gate::new(record, policy, version, Issuer::Server, user, None);
         assert!(self.shard.subscribe_sealed(gate, slot, 0));

@@ -1,8 +1,8 @@
 use super::*;
 use crate::{
     domain::{channel::Channel, ids::SocketIds},
-    hub::{fake_socket::FakeSocket, mailbox::Content, rekey_policy::AppRuntimeId},
-    protocol::server::Frame,
+    hub::{fake_socket::FakeSocket, rekey_policy::AppRuntimeId},
+    protocol::{content::Content, frame::Frame, message::Message},
 };
 use tokio::task::{LocalSet, spawn_local, yield_now};
 
@@ -10,7 +10,7 @@ const TOPIC: TopicId = TopicId(7);
 
 fn delivery(sequence: u64) -> WorkerCommand {
     let channel = Channel::parse("c", 200).unwrap();
-    let content = Content::Same(Frame::clear(&channel, "e", "").unwrap());
+    let content = Content::Same(Frame::new(&Message::event(&channel, "e", "").unwrap()));
     let audience = Audience::All;
     WorkerCommand::Deliver(TopicDelivery {
         topic: TOPIC,
