@@ -58,7 +58,7 @@ impl Session {
         &self,
         authorized: AuthorizedSubscription,
     ) -> Result<AuthorizedSubscription, SubscribeError> {
-        let grant = self.current_grant(&self.context.runtime.app(), &authorized.channel)?;
+        let grant = self.current_grant(&authorized.channel)?;
         Ok(AuthorizedSubscription { grant, ..authorized })
     }
 }

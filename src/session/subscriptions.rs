@@ -7,7 +7,6 @@ use super::{
     subscription_table::{JoinedSubscription, Subscription},
 };
 use crate::{
-    app::App,
     channels::members::{LeaveMode, Member},
     domain::channel::Channel,
     engine::subscribe::{self, EndedSubscription, JoinedChannel, SubscribeError, Subscriber},
@@ -67,7 +66,7 @@ impl Session {
             return Err(SubscribeError::TooManyChannels { limit });
         }
         let member = subscribe::authorize(&app, &self.subscriber(), &channel, request)?;
-        let grant = self.current_grant(&app, &channel)?;
+        let grant = self.current_grant(&channel)?;
         Ok(AuthorizedSubscription { channel, member, grant })
     }
 
@@ -102,10 +101,9 @@ impl Session {
 
     pub(super) fn current_grant(
         &self,
-        app: &App,
         channel: &Channel,
     ) -> Result<Option<CachedAuthorization>, SubscribeError> {
-        let SessionContext { shard, slot, .. } = &self.context;
+        let SessionContext { runtime, shard, slot, .. } = &self.context;
         if !channel.kind().needs_authorization() {
             return Ok(None);
         }
@@ -116,7 +114,7 @@ impl Session {
             })?;
         // A revocation of the token may still be on its way to this worker.
         let token = grant.as_ref().and_then(|grant| grant.token.as_ref());
-        if token.is_some_and(|token| app.access.revoked.contains(token)) {
+        if token.is_some_and(|token| runtime.app().access.revoked.contains(token)) {
             return Err(SubscribeError::AuthExpired(channel.clone()));
         }
         Ok(grant)
