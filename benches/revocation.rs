@@ -19,11 +19,7 @@ use sealcast::{
         padding::Padding,
         secret::{Derivation, Salt},
     },
-    domain::{
-        channel::Channel,
-        ids::{SocketId, SocketIds},
-        limits::Rotation,
-    },
+    domain::{channel::Channel, ids::SocketId, limits::Rotation},
     hub::{
         Hub,
         authorization_cache::AuthorizationScope,
@@ -36,6 +32,7 @@ use sealcast::{
         rekey_policy::{AppRuntimeId, RekeyPolicy},
         shard::Shard,
         socket::{Peer, SessionCommand, Socket},
+        socket_ids::SocketIds,
         topics::Slot,
     },
     platform::clock::KnownAsOf,

@@ -2,7 +2,7 @@
 //! engine are called, and answers go to the connection's outbox.
 
 mod charged;
-mod live_feed;
+mod facts;
 mod opening;
 mod refusals;
 mod rejoins;
@@ -21,10 +21,14 @@ use user::SessionUser;
 
 use crate::{
     channels::members::LeaveMode,
-    domain::{ids::SocketId, limits::TokenBucket, rate_limit::GcraParams},
+    domain::{
+        ids::SocketId,
+        rate_limit::{GcraParams, LocalRateLimiter},
+    },
     engine::{
         AppRuntime, ConnectionGuard, Engine,
         client_event::{self, ClientEventError},
+        facts::ConnectionFact,
     },
     hub::{
         shard::Shard,
@@ -58,7 +62,7 @@ pub struct Session {
     /// The number of the next subscription that waits for its channel.
     attempts: u32,
     user: Option<Box<SessionUser>>,
-    client_events: Option<TokenBucket>,
+    client_events: Option<LocalRateLimiter>,
     rejoins: RejoinLimit,
     authorized: bool,
     opened: KnownAsOf,
@@ -67,7 +71,7 @@ pub struct Session {
 
 impl Session {
     pub fn new(context: SessionContext, guard: ConnectionGuard) -> Self {
-        context.note_opened();
+        context.note(ConnectionFact::Opened);
         Self {
             opened: KnownAsOf::now(context.engine.clock.now()),
             context,
@@ -155,10 +159,8 @@ impl Session {
             return Err(ClientEventError::NotAllowed(channel));
         }
         let now = Instant::now();
-        let rate = limits.client_events_per_second;
-        let bucket = self.client_events.get_or_insert_with(|| TokenBucket::new(rate, now));
-        bucket.change(rate);
-        if !bucket.take(now) {
+        let limiter = self.client_events.get_or_insert_with(|| LocalRateLimiter::new(now));
+        if limiter.take(limits.client_events(), now).is_err() {
             runtime.counts.limited.add("client_events_per_second");
             return Err(ClientEventError::Rate);
         }

@@ -17,10 +17,7 @@ use serde_json::{Value, json};
 
 use crate::{
     app::{App, AppRegistry},
-    domain::{
-        channel::Channel,
-        ids::{SocketId, SocketIds},
-    },
+    domain::{channel::Channel, ids::SocketId},
     engine::{AppRuntime, Engine, keyfile::KeyFile, publish::PublishedEvent},
     hub::{
         Hub,
@@ -29,6 +26,7 @@ use crate::{
         mailbox::WorkerCommand,
         shard::Shard,
         socket::Peer,
+        socket_ids::SocketIds,
         topics::Slot,
     },
     protocol::signed::signed_for_channel,

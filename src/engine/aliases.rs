@@ -36,15 +36,12 @@ mod tests {
     use super::*;
     use crate::{
         app::{App, AppRegistry},
-        domain::{
-            channel::{Channel, InvalidChannel},
-            ids::SocketIds,
-        },
+        domain::channel::{Channel, InvalidChannel},
         engine::{
             keyfile::KeyFile,
             subscribe::{SubscribeError, Subscriber},
         },
-        hub::Hub,
+        hub::{Hub, socket_ids::SocketIds},
         platform::clock::KnownAsOf,
     };
 

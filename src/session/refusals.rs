@@ -5,6 +5,7 @@ use crate::{
     channels::members::LeaveMode,
     domain::refusal::RefusalCode,
     engine::{
+        facts::Fact,
         refusal_message::{RefusalCause, RefusedRequest},
         subscribe::SubscribeError,
     },
@@ -44,7 +45,7 @@ impl Session {
             }
             _ => RefusalCause::of(refusal),
         });
-        runtime.counts.subscriptions_refused.add(refusal.code().name());
+        engine.note(Fact::SubscriptionRefused(runtime, refusal.code()));
         let message = reply.sentence();
         let error = SubscriptionError {
             r#type: refusal.kind(),

@@ -23,7 +23,7 @@ use tokio::io::ReadBuf;
 use super::{transport::Transport, worker::Worker};
 use crate::{
     domain::{ids::SocketId, rate_limit::LocalRateLimiter},
-    engine::{AppRuntime, ClientFault},
+    engine::{AppRuntime, ClientFault, facts::Fact},
     hub::{
         CONNECTION_LOST,
         outbox::Outbox,
@@ -31,7 +31,6 @@ use crate::{
         socket::{Peer, Socket},
         topics::Slot,
     },
-    observe::live::{EntryDetail, EntryType, LiveEntry},
     protocol::{
         code::Close,
         dialect::Dialect,
@@ -145,7 +144,7 @@ impl<T: Transport> Connection<T> {
                 self.session = Some(Session::new(context, guard));
             }
             Err(reason) => {
-                worker.engine.live.note(|| refused(self.id, &reason));
+                worker.engine.note(Fact::ConnectionRefused(self.id, &reason));
                 link.outbox.close(reason);
             }
         }
@@ -166,7 +165,7 @@ impl<T: Transport> Connection<T> {
             if let WsMessage::Close(_) = message {
                 *read_state = ReadState::Finished;
             }
-            if steps.is_some_and(|steps| !pace.take(steps, now)) {
+            if steps.is_some_and(|steps| pace.take(steps, now).is_err()) {
                 link.outbox.close(Close::TooManyFrames);
                 // Later frames are not parsed any more.
                 *read_state = ReadState::Discarding;
@@ -274,11 +273,6 @@ impl<T: Transport> Connection<T> {
         // A failure means that the peer is gone; the next read reports it as well.
         Pin::new(&mut *self.link.io.borrow_mut()).poll_shutdown(cx).map(|_| ())
     }
-}
-
-fn refused(id: SocketId, reason: &Close) -> LiveEntry<'static> {
-    let what = EntryDetail::Closed { code: reason.code(), reason: reason.public_message() };
-    LiveEntry { socket_id: Some(id), what, ..LiveEntry::new(EntryType::ConnectionRefused) }
 }
 
 /// An idle connection holds no read buffer.

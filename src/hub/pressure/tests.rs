@@ -1,10 +1,7 @@
 use bytes::Bytes;
 
 use super::*;
-use crate::{
-    domain::ids::SocketIds,
-    hub::{Hub, fake_socket::FakeSocket},
-};
+use crate::hub::{Hub, fake_socket::FakeSocket, socket_ids::SocketIds};
 
 const KIB: usize = 1024;
 

@@ -9,11 +9,11 @@ use crate::{
         key::MasterKey, keyring::KeyRing, keytable::KeyTable, padding::Padding, secret::Derivation,
         vectors::example_salt,
     },
-    domain::{channel::Channel, ids::SocketIds, limits::Rotation},
+    domain::{channel::Channel, limits::Rotation},
     hub::{
         Hub, authorization_cache::AuthorizationScope, directory::Directory,
         fake_socket::FakeSocket, gate::Issuer, reauthorization::Reauthorization, record::Record,
-        rekey_policy::RekeyPolicy, socket::Peer,
+        rekey_policy::RekeyPolicy, socket::Peer, socket_ids::SocketIds,
     },
     platform::clock::KnownAsOf,
     protocol::sealed::SealedFrames,
