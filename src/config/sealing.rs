@@ -1,13 +1,12 @@
-//! The keys of an app, and the terms of its rotation.
+//! The keys of an app, and the settings of its rotation.
 
 use std::{collections::HashMap, path::Path};
 
 use secrecy::ExposeSecret;
 
 use super::{
-    ConfigError,
+    checks::{ConfigError, ConfigResult, at_least, error, seconds},
     raw::{RawApp, RawDerivation, RawMode},
-    resolve::{ConfigResult, at_least, error, seconds},
     secrets::{Stray, secret, stray_hint, warn_of_stray},
 };
 use crate::{

@@ -14,7 +14,7 @@ use crate::{
         mailbox::Audience,
         record::{LockedRecord, Record},
     },
-    protocol::{content::Content, frame::Frame, message::Message},
+    protocol::message::Message,
 };
 
 impl AppRuntime {
@@ -43,8 +43,8 @@ impl Engine {
         messages: Vec<ChannelMessage>,
     ) {
         for message in messages {
-            let frame = Frame::new(&message.on(locked.channel()));
-            locked.post(&self.hub, Content::Same(frame), None, Audience::All);
+            let message = message.on(locked.channel());
+            locked.post_message(&self.hub, &message, Audience::All);
         }
     }
 
@@ -85,6 +85,6 @@ impl Engine {
 fn tell_count(hub: &Hub, locked: &mut LockedRecord<'_>, count: u32) {
     let encrypted = locked.channel().kind().is_encrypted();
     let audience = if encrypted { Audience::NotLegacyJava } else { Audience::All };
-    let frame = Frame::new(&Message::subscription_count(locked.channel(), count));
-    locked.post(hub, Content::Same(frame), None, audience);
+    let message = Message::subscription_count(locked.channel(), count);
+    locked.post_message(hub, &message, audience);
 }

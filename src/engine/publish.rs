@@ -216,10 +216,10 @@ fn content(
         EventBody::Clear { frame, .. } => return Some(Content::Same(frame.clone())),
         EventBody::Sealed { payload, frames } => (payload, frames),
     };
-    let channel = locked.channel().clone();
+    let channel = locked.channel();
     let wanted = AppRuntime::needed_versions(app, locked);
     let frames = frames.adapted(name, &wanted, |version| {
-        Span::seal().within(|| app.seal(&channel, payload, version))
+        Span::seal().within(|| app.seal(channel, payload, version))
     });
     // The source of randomness has failed since the event was accepted. Send nothing, least of all
     // plaintext.

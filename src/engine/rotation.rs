@@ -298,19 +298,19 @@ impl Engine {
         last: Option<&[u8]>,
         forced: Option<&ForcedRekey>,
     ) {
-        let channel = locked.channel().clone();
-        let target = ring.target(&channel);
+        let channel = locked.channel();
+        let target = ring.target(channel);
         let keys = locked.sealed(|| target);
         let resealer =
-            forced.and_then(|_| ring.resealer(&channel, keys.target, target)).map(Arc::new);
-        let before = keys.wanted(|version| ring.serves(&channel, version));
+            forced.and_then(|_| ring.resealer(channel, keys.target, target)).map(Arc::new);
+        let before = keys.wanted(|version| ring.serves(channel, version));
         let keep: Vec<Version> =
             before.into_iter().filter(|v| *v != target && forced.is_none()).collect();
         let renewed = last.map_or(Ok(()), |text| {
             renew_last_event(ring, locked, target, text, &keep, Instant::now())
         });
         runtime.directory.ledger().recharge(locked);
-        let nudge = renewed.and_then(|()| runtime.nudge(ring, &channel, target));
+        let nudge = renewed.and_then(|()| runtime.nudge(ring, channel, target));
         match nudge {
             Ok(nudge) => {
                 let (topic, since, forced) = (locked.topic(), locked.sequence(), forced.cloned());

@@ -289,17 +289,17 @@ impl Engine {
         runtime: &AppRuntime,
         worker: usize,
         record: &Arc<Record>,
-        place: &EndedSubscription<'_>,
+        ended: &EndedSubscription<'_>,
     ) {
         let now = Instant::now();
         if let Some(mut locked) = record.enter() {
-            let returns = match place.leaving {
+            let returns = match ended.leaving {
                 LeaveMode::MayReturn => runtime.app().limits.member_returns(),
                 LeaveMode::Final => None,
             };
             let tell_count = runtime.tells_count(record.channel());
-            let leaver = Leaver { user_id: place.member, returns, tell_count };
-            let effects = locked.unsubscribe(worker, place.version, leaver, now);
+            let leaver = Leaver { user_id: ended.member, returns, tell_count };
+            let effects = locked.unsubscribe(worker, ended.version, leaver, now);
             self.carry_out(runtime, record, &mut locked, effects);
         }
         runtime.directory.remove_if_unused(record, now);

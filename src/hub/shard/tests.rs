@@ -26,7 +26,7 @@ fn enter(shard: &Shard, ids: &mut SocketIds, peer: Peer) -> (Slot, Rc<FakeSocket
     (shard.add(ids.next_id().unwrap(), peer, socket.clone()), socket)
 }
 
-fn crowd(shard: &Shard, size: usize) -> Vec<(Slot, Rc<FakeSocket>)> {
+fn subscribers(shard: &Shard, size: usize) -> Vec<(Slot, Rc<FakeSocket>)> {
     let mut ids = SocketIds::of_worker(0);
     let mut join = || {
         let (slot, socket) = enter(shard, &mut ids, FakeSocket::PEER);
@@ -64,7 +64,7 @@ async fn frame_in_progress_skips_leavers_and_reaches_others_once() {
     for sequences in posts {
         let hub = Hub::new(1, 1 << 20, 1000);
         let shard = Shard::new(hub.clone());
-        let sockets = crowd(&shard, size);
+        let sockets = subscribers(&shard, size);
         let (returning, left) = (sockets[size - 1].0, sockets[size - 2].0);
         LocalSet::new()
             .run_until(async {

@@ -34,10 +34,10 @@ use crate::{
     platform::clock::KnownAsOf,
     protocol::{dialect::Dialect, signed::signed_for_channel},
     web::{
-        client_rate_limits::ClientRateLimits,
-        metrics::Metrics,
-        socket::{Connection, ConnectionSetup},
-        worker::Worker,
+        context::worker::{SharedState, Worker},
+        server::worker_thread::WorkerThread,
+        settings::Settings,
+        ws::socket::{Connection, ConnectionSetup},
     },
 };
 
@@ -146,10 +146,10 @@ impl FuzzServer {
             engine.opener = ChannelOpener::Late(sender);
         }
         let engine = Arc::new(engine);
-        let metrics = Arc::new(Metrics::new(engine.clone()));
-        let settings = Arc::new(ArcSwap::from_pointee(config.settings));
-        let worker =
-            Worker::start(engine.clone(), metrics, settings, Arc::new(ClientRateLimits::default()));
+        let Settings { start, reloadable } = config.settings;
+        let settings = Arc::new(ArcSwap::from_pointee(reloadable));
+        let shared = SharedState::new(engine.clone(), start, settings);
+        let worker = WorkerThread::start(shared).worker.clone();
         let (clients, unanswered) = (Vec::new(), VecDeque::new());
         let mut server = Self { engine, runtime, clients, worker, opening, unanswered };
         server.connect();
