@@ -95,6 +95,8 @@ struct OpenLog {
     dropped: Arc<Count>,
 }
 
+#[cfg(debug_assertions)]
+use super::late_answers;
 #[cfg(target_os = "linux")]
 use super::process::{environment, forbid_dumps};
 
@@ -147,6 +149,8 @@ async fn run(
     let mut engine = Engine::new(hub, AppRegistry::new()).with_receivers(audit.clone(), live);
     engine.capacity = capacity;
     engine.log_lines_dropped = log.dropped;
+    #[cfg(debug_assertions)]
+    late_answers::begin(&start.environment, &mut engine)?;
     let engine = Arc::new(engine);
     let volatile = system::volatile_filesystem(&config.state_dir);
     let files = StateFiles { dir: &config.state_dir, claimed: state_dir.is_some(), volatile };

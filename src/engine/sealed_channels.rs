@@ -137,26 +137,13 @@ mod tests {
 
     use super::*;
     use crate::{
-        config::{Config, Environment, Flags, Source},
-        crypto::{key::MasterKey, vectors::example_salt},
+        crypto::{key::MasterKey, secret::Derivation},
         engine::keyfile::KeyFile,
         hub::mailbox::Rekey,
     };
 
     fn runtime(hub: &Arc<Hub>) -> AppRuntime {
-        let key = MasterKey::generate().unwrap().to_text().to_string();
-        let variables = [
-            ("SEALCAST_APP_ID", "a"),
-            ("SEALCAST_APP_KEY", "k"),
-            ("SEALCAST_APP_SECRET", "s"),
-            ("SEALCAST_MASTER_KEY", &key),
-        ];
-        let environment: Environment = variables
-            .map(|(name, value)| (name.to_owned(), value.to_owned()))
-            .into_iter()
-            .collect();
-        let source = Source::new(&Flags::default(), environment).unwrap();
-        let app = Config::load(&source, example_salt()).unwrap().apps.remove(0);
+        let app = App::for_tests("a").sealed(Derivation::Pusher);
         AppRuntime::new(app, KeyFile::of_app(Path::new("/nowhere"), "a"), hub.clone())
     }
 

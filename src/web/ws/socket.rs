@@ -26,7 +26,7 @@ use crate::{
     hub::{
         outbox::Outbox,
         reauthorization::Reauthorization,
-        shard::{Peer, Socket},
+        socket::{Peer, Socket},
         topics::Slot,
     },
     protocol::{
@@ -229,6 +229,20 @@ impl<T: Transport> Connection<T> {
         Poll::Pending
     }
 
+    /// An opened channel waits while the peer has to read earlier answers. An end never waits.
+    fn handle_commands(&mut self) {
+        let mut commands = self.link.take_commands();
+        let Some(session) = &mut self.session else { return };
+        commands.retain(|command| {
+            let waits = command.has_answer() && self.link.outbox().has_many_answers();
+            if !waits {
+                session.on_command(command);
+            }
+            waits
+        });
+        self.link.put_back(commands);
+    }
+
     fn update_held_bytes(&self) {
         let session = self.session.as_ref().map_or(0, Session::bytes);
         let begun = self.partial.capacity() + self.decoder.kept_bytes();
@@ -288,10 +302,7 @@ impl<T: Transport> Future for Connection<T> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         self.link.writer.register(cx.waker());
-        let revoked = self.link.take_revoked();
-        if let Some(session) = &mut self.session {
-            revoked.iter().for_each(|(channel, why)| session.revoke(channel, *why));
-        }
+        self.handle_commands();
         let gone = matches!(self.read(cx), Poll::Ready(true));
         if self.link.outbox().is_closing() {
             // A closing connection leaves its channels at once, however long the transport takes to
@@ -301,7 +312,12 @@ impl<T: Transport> Future for Connection<T> {
         self.update_held_bytes();
         match self.link.writer.write(cx) {
             _ if self.link.writer.is_broken() => Poll::Ready(()),
-            Poll::Ready(Ok(())) => self.finish(gone, cx),
+            Poll::Ready(Ok(())) => {
+                if self.link.has_commands() {
+                    cx.waker().wake_by_ref();
+                }
+                self.finish(gone, cx)
+            }
             Poll::Pending if !gone => Poll::Pending,
             _ => Poll::Ready(()),
         }

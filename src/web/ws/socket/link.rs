@@ -10,7 +10,10 @@ use std::{
 use bytes::Bytes;
 
 use crate::{
-    hub::{authorization_cache::EndReason, outbox::Outbox, shard::Socket},
+    hub::{
+        outbox::Outbox,
+        socket::{SessionCommand, Socket},
+    },
     protocol::code::Close,
     web::{
         carrier::{frame_writer::FrameWriter, transport::Transport},
@@ -25,8 +28,8 @@ pub(super) struct Link<T> {
     last_received: Cell<Instant>,
     ping_sent: Cell<Option<Instant>>,
     pub(super) authorize_until: Cell<Option<Instant>>,
-    /// Channels to leave, because access to them was revoked.
-    revoked: RefCell<Vec<(Arc<str>, EndReason)>>,
+    /// Commands for the session.
+    commands: RefCell<Vec<SessionCommand>>,
 }
 
 impl<T: Transport> Link<T> {
@@ -41,7 +44,7 @@ impl<T: Transport> Link<T> {
             last_received: Cell::new(now),
             ping_sent: Cell::new(None),
             authorize_until: Cell::new(None),
-            revoked: RefCell::default(),
+            commands: RefCell::default(),
         }
     }
 
@@ -51,8 +54,20 @@ impl<T: Transport> Link<T> {
         self.ping_sent.set(None);
     }
 
-    pub(super) fn take_revoked(&self) -> Vec<(Arc<str>, EndReason)> {
-        self.revoked.take()
+    pub(super) fn take_commands(&self) -> Vec<SessionCommand> {
+        self.commands.take()
+    }
+
+    /// Puts commands in front of newer ones.
+    pub(super) fn put_back(&self, mut commands: Vec<SessionCommand>) {
+        if !commands.is_empty() {
+            commands.append(&mut self.commands.borrow_mut());
+            self.commands.replace(commands);
+        }
+    }
+
+    pub(super) fn has_commands(&self) -> bool {
+        !self.commands.borrow().is_empty()
     }
 
     /// Pings a silent peer, and closes the connection if it does not answer.
@@ -116,8 +131,8 @@ impl<T: Transport> Socket for Link<T> {
         self.writer.cut();
     }
 
-    fn revoke(&self, channel: Arc<str>, why: EndReason) {
-        self.revoked.borrow_mut().push((channel, why));
+    fn command(&self, command: SessionCommand) {
+        self.commands.borrow_mut().push(command);
         self.writer.wake();
     }
 }
