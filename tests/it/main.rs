@@ -81,6 +81,7 @@ mod ordering;
 #[cfg(feature = "otel")]
 mod otel;
 mod output;
+mod overload;
 mod presence;
 mod presence_flapping;
 mod presence_members;

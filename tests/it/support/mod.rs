@@ -6,6 +6,7 @@ mod balancer;
 mod canary;
 mod client;
 mod clock;
+mod freeze;
 mod http;
 mod issuer;
 mod keys;
