@@ -17,6 +17,7 @@ mod auth_jwks;
 mod auth_jwt;
 mod auth_keys;
 mod auth_refusals;
+mod auth_revoked_list;
 mod auth_rules;
 mod auth_sockets;
 mod auth_strict;
