@@ -24,7 +24,9 @@ use sealcast::{
         client::{ClientFrame, data_as_text},
         dialect::Dialect,
         escape::Escaped,
-        server::{Frame, answer},
+        form::Form,
+        frame::Frame,
+        message::Message,
         websocket::{Decoder, WsMessage},
         well_formed::WellFormed,
     },
@@ -53,7 +55,7 @@ pub const ALL: &[Case] = &[
     case("encode/member-added", 0, encode_member_added),
     case("encode/subscription-succeeded", 0, encode_subscription_succeeded),
     case("encode/connection-established", 0, encode_connection_established),
-    case("encode/pong", 0, || run(|| answer::pong(black_box(Dialect::Pusher)))),
+    case("encode/pong", 0, || run(|| black_box(Form::Pusher).pong())),
     case("escape/text-1024", 1024, || escape_text("t".repeat(1024))),
     case("escape/json-1024", 1024, || escape_text(payload(1024))),
     case("parse/ping", 0, || parse(r#"{"event":"pusher:ping","data":{}}"#.into())),
@@ -134,36 +136,44 @@ fn json(text: &str) -> String {
 
 fn encode_event(bytes: usize) -> Run {
     let (channel, data) = (channel("orders-4711"), payload(bytes));
-    run(move || Frame::clear(black_box(&channel), "order-updated", black_box(&data)))
+    run(move || {
+        Message::event(black_box(&channel), "order-updated", black_box(&data))
+            .map(|event| Frame::new(&event))
+    })
 }
 
 fn encode_sealed(bytes: usize) -> Run {
     let sealed = sealed(&encrypted(), &payload(bytes), &sealing());
-    run(move || Frame::sealed("order-updated", black_box(&sealed)))
+    run(move || Frame::new(&Message::sealed("order-updated", black_box(&sealed))))
 }
 
 fn encode_client_event(bytes: usize) -> Run {
     let (channel, data) = (channel("presence-room-7"), payload(bytes));
     run(move || {
-        Frame::from_client(black_box(&channel), "client-typing", black_box(&data), Some("u-4711"))
+        Message::from_client(black_box(&channel), "client-typing", black_box(&data), Some("u-4711"))
+            .map(|event| Frame::new(&event))
     })
 }
 
 fn encode_member_added() -> Run {
     let channel = channel("presence-room-7");
     run(move || {
-        Frame::member_added(black_box(&channel), "u-4711", black_box(Some(r#"{"name":"Ada"}"#)))
+        Frame::new(&Message::member_added(
+            black_box(&channel),
+            "u-4711",
+            black_box(Some(r#"{"name":"Ada"}"#)),
+        ))
     })
 }
 
 fn encode_subscription_succeeded() -> Run {
     let channel = channel("orders-4711");
-    run(move || answer::subscription_succeeded(Dialect::Pusher, black_box(&channel), None))
+    run(move || Form::Pusher.encode(&Message::subscription_succeeded(black_box(&channel), None)))
 }
 
 fn encode_connection_established() -> Run {
     let id = SOCKET_ID.parse().expect("two numbers with a dot between them");
-    run(move || answer::connection_established(Dialect::Pusher, black_box(id), 120))
+    run(move || Form::Pusher.encode(&Message::connection_established(black_box(id), 120)))
 }
 
 fn escape_text(text: String) -> Run {

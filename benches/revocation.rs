@@ -37,7 +37,7 @@ use sealcast::{
         topics::Slot,
     },
     platform::clock::KnownAsOf,
-    protocol::{dialect::Dialect, sealed::SealedFrames},
+    protocol::{form::Form, sealed::SealedFrames},
 };
 use tokio::{sync::oneshot, task::LocalSet};
 
@@ -127,7 +127,7 @@ impl Bed {
     }
 
     fn join(&mut self, id: SocketId) {
-        let outbox = Outbox::new(Dialect::Pusher, 1 << 20);
+        let outbox = Outbox::new(Form::Pusher, 1 << 20);
         let client =
             Rc::new(Client { outbox, slot: RefCell::default(), inbox: self.inbox.clone() });
         let runtime = Some(self.policy.runtime);

@@ -7,6 +7,7 @@ use crate::{
         Authorizer, Credentials, Denied, Grant, SignIn,
         access::{AccessTokens, MintError, Minted, TokenRequest},
     },
+    channels::members::MemberLimits,
     crypto::{
         keyring::KeyRing,
         keytable::{UnixSeconds, Version},
@@ -23,7 +24,6 @@ use crate::{
     },
     observe::{explain::SimilarSecrets, webhook},
     platform::clock::{ClockReading, KnownAsOf, ServerClock},
-    presence::MemberLimits,
     protocol::{
         dialect::Dialect,
         signed::{AuthError, verify_auth},

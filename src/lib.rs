@@ -7,7 +7,8 @@
 //! * [`crypto`]: keys, signatures, sealing.
 //! * [`platform`]: the process and the system around it: files, sockets, memory, time, output,
 //!   requests to other servers, traces.
-//! * [`protocol`], [`presence`]: the wire without I/O, and the members of a channel.
+//! * [`protocol`]: the wire without I/O.
+//! * [`channels`]: the state of a channel, apart from delivery.
 //! * [`auth`]: who may join a channel: rules, tokens, the application's own answer.
 //! * [`observe`]: audit log, live feed, webhooks, and the reasons of refusals.
 //! * [`app`]: one application with all its settings.
@@ -22,6 +23,7 @@
 
 pub mod app;
 pub mod auth;
+pub mod channels;
 pub mod cli;
 pub mod config;
 pub mod crypto;
@@ -32,7 +34,6 @@ pub mod fuzzing;
 pub mod hub;
 pub mod observe;
 pub mod platform;
-pub mod presence;
 pub mod protocol;
 pub mod selftest;
 pub mod session;

@@ -15,6 +15,7 @@ use truncate::truncated;
 use user::SessionUser;
 
 use crate::{
+    channels::members::LeaveMode,
     domain::{
         channel::Access, ids::SocketId, limits::TokenBucket, rate_limit::GcraParams,
         refusal::RefusalCode,
@@ -34,12 +35,11 @@ use crate::{
     },
     observe::explain::Subject,
     platform::clock::KnownAsOf,
-    presence::LeaveMode,
     protocol::{
         client::{ClientEvent, ClientFrame, Subscribe, data_as_text},
         code::ErrorCode,
-        dialect::Dialect,
-        server::{SubscriptionError, answer},
+        form::Form,
+        message::{Message, SubscriptionError},
         well_formed::WellFormed,
     },
 };
@@ -106,8 +106,8 @@ impl Session {
     }
 
     pub fn on_text(&mut self, text: &str) {
-        match ClientFrame::parse(&WellFormed::new(text), self.dialect()) {
-            Ok(ClientFrame::Ping) => self.send(answer::pong(self.dialect())),
+        match ClientFrame::parse(&WellFormed::new(text), self.form().dialect()) {
+            Ok(ClientFrame::Ping) => self.send(self.form().pong()),
             Ok(ClientFrame::Pong) => {}
             Ok(ClientFrame::Subscribe(request)) => self.subscribe(&request),
             Ok(ClientFrame::Unsubscribe { channel }) => self.unsubscribe(&channel),
@@ -127,16 +127,20 @@ impl Session {
         }
     }
 
-    fn dialect(&self) -> Dialect {
-        self.context.socket.outbox().dialect()
+    fn form(&self) -> Form {
+        self.context.socket.outbox().form()
     }
 
     fn send(&self, frame: Bytes) {
         self.context.socket.send(frame);
     }
 
+    fn answer(&self, message: &Message<'_>) {
+        self.send(self.form().encode(message));
+    }
+
     fn error(&self, code: ErrorCode, message: &str) {
-        self.send(answer::error(self.dialect(), code, message));
+        self.answer(&Message::error(code, message));
     }
 
     fn subscribe(&mut self, request: &Subscribe) {
@@ -187,7 +191,7 @@ impl Session {
             fix: reply.fix,
             id: reply.id.map(|id| id.to_string()),
         };
-        self.send(answer::subscription_error(self.dialect(), channel, &error));
+        self.answer(&Message::subscription_error(channel, &error));
         self.error(ErrorCode::None, &message);
     }
 
@@ -208,7 +212,7 @@ impl Session {
         let member = subscribe::authorize(&app, &subscriber, &channel, request)?;
         if channel.access() == Access::User {
             self.keep_subscription(channel.name().clone(), Subscription::OwnUser);
-            self.send(answer::subscription_succeeded(self.dialect(), &channel, None));
+            self.answer(&Message::subscription_succeeded(&channel, None));
             return Ok(());
         }
         let grant = match channel.access() {
@@ -228,12 +232,8 @@ impl Session {
         let member_bytes = member.as_ref().map_or(0, charged::member);
         let joined = engine.subscribe(runtime, &subscriber, &channel, member, grant.as_ref())?;
         let roster = joined.roster.as_ref();
-        self.send(answer::subscription_succeeded(self.dialect(), &channel, roster));
-        joined
-            .cached
-            .answer(self.dialect(), &channel)
-            .into_iter()
-            .for_each(|frame| self.send(frame));
+        self.answer(&Message::subscription_succeeded(&channel, roster));
+        joined.cached.encode(self.form(), &channel).into_iter().for_each(|frame| self.send(frame));
         let new = match joined.key {
             Some((version, next)) => {
                 let by_us = grant.as_ref().is_some_and(|grant| grant.version.is_some());
@@ -326,7 +326,7 @@ impl Session {
                 fix: None,
                 id: None,
             };
-            self.send(answer::subscription_error(self.dialect(), channel, &error));
+            self.answer(&Message::subscription_error(channel, &error));
         }
     }
 

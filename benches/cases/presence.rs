@@ -3,8 +3,8 @@
 use std::{hint::black_box, time::Instant};
 
 use sealcast::{
-    presence::{Member, MemberLimits, Members},
-    protocol::{dialect::Dialect, server::answer},
+    channels::members::{Member, MemberLimits, Members},
+    protocol::{form::Form, message::Message},
 };
 
 use super::{MEMBER, Run, channel, run};
@@ -55,6 +55,6 @@ pub(super) fn success_frame() -> Run {
     let (members, channel) = (members(), channel("presence-room-7"));
     run(move || {
         let roster = black_box(&members).roster();
-        answer::subscription_succeeded(Dialect::Pusher, &channel, Some(&roster))
+        Form::Pusher.encode(&Message::subscription_succeeded(&channel, Some(&roster)))
     })
 }

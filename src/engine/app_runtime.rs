@@ -30,11 +30,11 @@ use crate::{
     hub::{
         Hub,
         directory::{Directory, LockedRecord, Record},
-        mailbox::{Audience, Content},
+        mailbox::Audience,
         rekey_policy::RekeyPolicy,
     },
     observe::webhook::{ChannelFact, Webhooks},
-    protocol::server::Frame,
+    protocol::{content::Content, frame::Frame, message::Message},
 };
 
 pub struct AppRuntime {
@@ -226,7 +226,7 @@ impl AppRuntime {
             Access::Encrypted => Audience::NotLegacyJava,
             _ => Audience::All,
         };
-        let frame = Frame::subscription_count(channel, count);
+        let frame = Frame::new(&Message::subscription_count(channel, count));
         locked.post(hub, Content::Same(frame), None, audience);
         self.note(channel, &ChannelFact::SubscriptionCount { subscription_count: count });
     }

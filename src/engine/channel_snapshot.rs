@@ -4,9 +4,9 @@ use std::time::Instant;
 
 use super::AppRuntime;
 use crate::{
+    channels::members::Members,
     domain::channel::Channel,
     observe::webhook::{ChannelReader, ChannelSnapshot},
-    presence::Members,
 };
 
 impl ChannelReader for AppRuntime {

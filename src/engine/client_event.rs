@@ -7,15 +7,12 @@ use crate::{
         ids::SocketId,
         limits::Limits,
     },
-    hub::{
-        directory::Record,
-        mailbox::{Audience, Content},
-    },
+    hub::{directory::Record, mailbox::Audience},
     observe::{
         live::{self, EntryDetail, EntryType, LiveEntry},
         webhook::ChannelFact,
     },
-    protocol::{code::ErrorCode, json, server::Frame},
+    protocol::{code::ErrorCode, content::Content, frame::Frame, json, message::Message},
 };
 
 #[derive(Debug, thiserror::Error)]
@@ -114,8 +111,9 @@ impl Engine {
         if !self.hub.has_room() {
             return Err(ClientEventError::Overloaded);
         }
-        let frame = Frame::from_client(record.channel(), event, data, user_id)
+        let message = Message::from_client(record.channel(), event, data, user_id)
             .ok_or(ClientEventError::Encrypted)?;
+        let frame = Frame::new(&message);
         if let Some(mut locked) = record.enter() {
             locked.post(&self.hub, Content::Same(frame), Some(sender), Audience::All);
             runtime.counts.client_events.add();

@@ -5,14 +5,14 @@ use std::{collections::VecDeque, sync::Arc, time::Instant};
 
 use super::AppRuntime;
 use crate::{
+    channels::members::HoldOutcome,
     hub::{
         Hub,
         directory::{LockedRecord, Record},
-        mailbox::{Audience, Content},
+        mailbox::Audience,
     },
     observe::webhook::ChannelFact,
-    presence::HoldOutcome,
-    protocol::server::Frame,
+    protocol::{content::Content, frame::Frame, message::Message},
 };
 
 /// Ordered by time, nearly: all are held for the same duration.
@@ -33,7 +33,7 @@ impl HeldDepartures {
 
 impl AppRuntime {
     pub(super) fn announce_removed(&self, hub: &Hub, locked: &mut LockedRecord<'_>, user_id: &str) {
-        let removed = Frame::member_removed(locked.channel(), user_id);
+        let removed = Frame::new(&Message::member_removed(locked.channel(), user_id));
         locked.post(hub, Content::Same(removed), None, Audience::All);
         self.note(locked.channel(), &ChannelFact::MemberRemoved { user_id });
     }

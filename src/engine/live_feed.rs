@@ -7,9 +7,9 @@ use super::{
 use crate::{
     app::App,
     crypto::key::Fingerprint,
-    hub::{directory::LockedRecord, mailbox::Content},
+    hub::directory::LockedRecord,
     observe::live::{EntryDetail, EntryType, LiveEntry, LiveEnvelope, LiveEvent},
-    protocol::sealed::SealedFrames,
+    protocol::{content::Content, sealed::SealedFrames},
 };
 
 impl Engine {

@@ -11,13 +11,9 @@ use crate::{
         ids::SocketId,
         refusal::RefusalCode,
     },
-    hub::{
-        cached::LastEvent,
-        directory::LockedRecord,
-        mailbox::{Audience, Content},
-    },
+    hub::{cached::LastEvent, directory::LockedRecord, mailbox::Audience},
     platform::traces::Span,
-    protocol::{sealed::SealedFrames, server::Frame},
+    protocol::{content::Content, frame::Frame, message::Message, sealed::SealedFrames},
 };
 
 /// An event triggered by a backend, with parsed channel names.
@@ -256,8 +252,8 @@ fn encode<'a>(
     channel: Channel,
     except: Option<SocketId>,
 ) -> Result<EncodedEvent<'a>, PublishError> {
-    let body = match Frame::clear(&channel, name, data) {
-        Some(frame) => EventBody::Clear { frame, data },
+    let body = match Message::event(&channel, name, data) {
+        Some(message) => EventBody::Clear { frame: Frame::new(&message), data },
         None => seal(context, name, data, &channel)
             .map_err(|error| PublishError::Seal { channel: channel.clone(), error })?,
     };

@@ -11,8 +11,8 @@ use crate::{
         sealer::{SealError, Sealed},
     },
     domain::channel::Channel,
-    hub::{Hub, cached::LastEvent, directory::LockedRecord, gate::PendingRekey, mailbox::Content},
-    protocol::{sealed::SealedFrames, tripwire},
+    hub::{Hub, cached::LastEvent, directory::LockedRecord, gate::PendingRekey},
+    protocol::{content::Content, sealed::SealedFrames, tripwire},
 };
 
 impl AppRuntime {

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use super::{AppRuntime, Engine, users::SignedIn};
 use crate::{
     app::App,
+    channels::members::{InvalidMember, LeaveMode, Member, Transition},
     crypto::keytable::Version,
     domain::{
         channel::{Access, Channel, InvalidChannel},
@@ -18,16 +19,17 @@ use crate::{
         authorization_cache::CachedAuthorization,
         directory::{LockedRecord, Record},
         gate::PendingRekey,
-        mailbox::{Audience, Content},
+        mailbox::Audience,
     },
     observe::webhook::ChannelFact,
     platform::clock::KnownAsOf,
-    presence::{InvalidMember, LeaveMode, Member, Transition},
     protocol::{
         client::{InvalidField, Subscribe},
-        dialect::Dialect,
+        content::Content,
         escape::Escaped,
-        server::Frame,
+        form::Form,
+        frame::Frame,
+        message::Message,
         signed::{AuthError, signed_for_channel},
     },
 };
@@ -147,11 +149,11 @@ pub enum CachedReply {
 }
 
 impl CachedReply {
-    pub fn answer(&self, dialect: Dialect, channel: &Channel) -> Option<Bytes> {
+    pub fn encode(&self, form: Form, channel: &Channel) -> Option<Bytes> {
         match self {
             Self::No => None,
-            Self::Hit(frame) => Some(frame.in_dialect(dialect).clone()),
-            Self::Miss => Some(crate::protocol::server::answer::cache_miss(dialect, channel)),
+            Self::Hit(frame) => Some(frame.in_form(form).clone()),
+            Self::Miss => Some(form.encode(&Message::cache_miss(channel))),
         }
     }
 }
@@ -263,7 +265,8 @@ impl Engine {
                 if full(&locked) {
                     return Err(SubscribeError::ChannelFull { channel: channel.clone(), limit });
                 }
-                let added = Frame::member_added(channel, &member.user_id, member.info.as_deref());
+                let info = member.info.as_deref();
+                let added = Frame::new(&Message::member_added(channel, &member.user_id, info));
                 changed = locked.members.join(member, now) == Transition::Changed;
                 if changed {
                     locked.post(&self.hub, Content::Same(added), None, Audience::All);

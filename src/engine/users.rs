@@ -11,22 +11,20 @@ use serde_json::value::RawValue;
 use super::{AppRuntime, Engine};
 use crate::{
     app::App,
+    channels::members::{InvalidMember, Member, MemberLimits},
     domain::{
         channel::{Channel, InvalidName, check_characters},
         ids::SocketId,
         limits::Limits,
         refusal::RefusalCode,
     },
-    hub::{
-        Hub,
-        directory::Record,
-        mailbox::{Audience, Content},
-    },
-    presence::{InvalidMember, Member, MemberLimits},
+    hub::{Hub, directory::Record, mailbox::Audience},
     protocol::{
         client::{InvalidField, Signin},
+        content::Content,
+        frame::Frame,
         json::object_in,
-        server::Frame,
+        message::Message,
         signed::{AuthError, signed_for_user},
         well_formed::WellFormed,
     },
@@ -205,12 +203,12 @@ impl AppRuntime {
     fn notify_watchers(&self, hub: &Hub, user: &str, online: bool) {
         let channel = Channel::of_watchers(user);
         let _ = self.directory.with_existing(channel.name(), |_, mut locked| {
-            let frame = if online {
-                Frame::watchlist(&[user], &[])
+            let message = if online {
+                Message::watchlist(&[user], &[])
             } else {
-                Frame::watchlist(&[], &[user])
+                Message::watchlist(&[], &[user])
             };
-            locked.post(hub, Content::Same(frame), None, Audience::All);
+            locked.post(hub, Content::Same(Frame::new(&message)), None, Audience::All);
         });
     }
 

@@ -17,10 +17,9 @@ use parking_lot::Mutex;
 
 use super::{
     directory::{LockedRecord, Record},
-    mailbox::Content,
     outbox,
 };
-use crate::platform::counting::Count;
+use crate::{platform::counting::Count, protocol::content::Content};
 
 /// The last event published on a cache channel.
 #[derive(Clone)]

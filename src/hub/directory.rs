@@ -10,16 +10,16 @@ use super::{
     authorization_cache::EndReason,
     cached::{LastEvent, Ledger},
     channel_keys::ChannelKeys,
-    count_throttle::CountThrottle,
-    mailbox::{Audience, Content, Rekey, TopicDelivery, WorkerCommand},
+    mailbox::{Audience, Rekey, TopicDelivery, WorkerCommand},
 };
 use crate::{
+    channels::{count_throttle::CountThrottle, members::Members},
     crypto::keytable::Version,
     domain::{
         channel::{Access, Channel},
         ids::SocketId,
     },
-    presence::Members,
+    protocol::content::Content,
 };
 
 /// Identifies a record by a number, so that the workers' tables need no strings. A number is never

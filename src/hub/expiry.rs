@@ -16,7 +16,7 @@ use crate::{
         keytable::{UnixSeconds, unix_now},
         sealer::unopenable,
     },
-    protocol::server::Frame,
+    protocol::{frame::Frame, message::Message},
 };
 
 impl Shard {
@@ -83,9 +83,9 @@ impl Shard {
         // Without random bytes there is no nudge, and the subscription expires.
         let Ok(sealed) = unopenable(gate.record.channel(), gate.version()) else { return };
         gate.renewing = true;
-        let frame = Frame::sealed(&gate.policy.nudge_event(), &sealed);
+        let frame = Frame::new(&Message::sealed(&gate.policy.nudge_event(), &sealed));
         drop(scheduler);
-        entry.socket.deliver(frame.in_dialect(entry.socket.outbox().dialect()));
+        entry.socket.deliver(frame.in_form(entry.socket.outbox().form()));
     }
 
     pub(super) fn revoke_tokens(&self, revoke: &RevokeTokens) {

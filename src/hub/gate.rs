@@ -37,7 +37,7 @@ use hold::HoldTime;
 use super::{directory::Record, reauthorization::Reauthorization, rekey_policy::RekeyPolicy};
 use crate::{
     crypto::keytable::Version,
-    protocol::{sealed::SealedFrames, server::Frame},
+    protocol::{frame::Frame, sealed::SealedFrames},
 };
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -24,7 +24,7 @@ use crate::{
     },
     domain::ids::SocketId,
     platform::clock::KnownAsOf,
-    protocol::{code::Close, sealed::SealedFrames, server::Frame, tripwire},
+    protocol::{code::Close, content::Content, sealed::SealedFrames},
 };
 
 pub enum WorkerCommand {
@@ -94,14 +94,6 @@ pub struct TopicDelivery {
     pub sequence: u64,
     pub except: Option<SocketId>,
     pub audience: Audience,
-}
-
-#[derive(Clone)]
-pub enum Content {
-    /// One frame for all subscribers.
-    Same(Frame),
-    /// One frame for each secret in use.
-    Sealed(SealedFrames),
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -191,31 +183,6 @@ pub enum KeyRequestError {
         "the user of this connection was removed from the channel, and this request names no user: ask with a newer token, or a newer decision of the auth endpoint, that names the user"
     )]
     Revoked,
-}
-
-impl Content {
-    /// True if the tripwire finds plaintext on an encrypted channel.
-    pub fn leaks_plaintext(&self) -> bool {
-        match self {
-            Self::Same(frame) => tripwire::leaks_plaintext(frame),
-            Self::Sealed(frames) => frames.iter().any(tripwire::leaks_plaintext),
-        }
-    }
-
-    /// The frame for a subscriber with this version. `None` while the subscriber is rekeying.
-    pub fn of(&self, version: Version) -> Option<&Frame> {
-        match self {
-            Self::Same(frame) => Some(frame),
-            Self::Sealed(frames) => frames.of(version),
-        }
-    }
-
-    pub fn bytes(&self) -> usize {
-        match self {
-            Self::Same(frame) => frame.bytes(),
-            Self::Sealed(frames) => frames.bytes(),
-        }
-    }
 }
 
 impl WorkerCommand {

@@ -15,7 +15,6 @@ pub mod authorization_cache;
 pub mod cached;
 pub mod channel_keys;
 pub mod channel_stats;
-pub mod count_throttle;
 pub mod directory;
 mod drain;
 mod expiry;

@@ -20,7 +20,7 @@ use std::{
 
 use bytes::{Buf, Bytes};
 
-use crate::protocol::{code::Close, dialect::Dialect, server::answer};
+use crate::protocol::{code::Close, form::Form};
 
 /// The time in which a peer has to read the close frame and answer it.
 pub const CLOSE_DEADLINE: Duration = Duration::from_secs(5);
@@ -45,7 +45,7 @@ pub const fn cost(length: usize) -> usize {
 const ANSWERS: usize = 16 * 1024;
 
 pub struct Outbox {
-    dialect: Dialect,
+    form: Form,
     budget: usize,
     queue: RefCell<VecDeque<Bytes>>,
     bytes: Cell<usize>,
@@ -60,9 +60,9 @@ pub struct Outbox {
 }
 
 impl Outbox {
-    pub fn new(dialect: Dialect, budget: usize) -> Self {
+    pub fn new(form: Form, budget: usize) -> Self {
         Self {
-            dialect,
+            form,
             budget,
             queue: RefCell::default(),
             bytes: Cell::new(0),
@@ -74,8 +74,8 @@ impl Outbox {
         }
     }
 
-    pub fn dialect(&self) -> Dialect {
-        self.dialect
+    pub fn form(&self) -> Form {
+        self.form
     }
 
     pub fn budget(&self) -> usize {
@@ -162,10 +162,7 @@ impl Outbox {
         if reason.drops_what_waits() {
             self.drop_unwritten();
         }
-        if let Some(error) = answer::error_before_close(self.dialect, &reason) {
-            self.enqueue(error);
-        }
-        self.enqueue(answer::close(&reason));
+        self.form.close(&reason).for_each(|frame| self.enqueue(frame));
         *self.closing.borrow_mut() = Some(reason);
     }
 
@@ -237,7 +234,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn outbox(budget: usize) -> Outbox {
-        Outbox::new(Dialect::Pusher, budget)
+        Outbox::new(Form::Pusher, budget)
     }
 
     fn drain(outbox: &Outbox, mut room: usize) -> Vec<u8> {
@@ -266,7 +263,8 @@ mod tests {
         outbox.push(Bytes::from_static(b"never"));
         let rest = drain(&outbox, usize::MAX);
         assert!(rest.starts_with(b"cd\x81"), "{rest:?}");
-        assert!(rest.ends_with(&answer::close(&Close::TooSlow)));
+        let close = Form::Pusher.close(&Close::TooSlow).last().expect("a close frame");
+        assert!(rest.ends_with(&close));
         assert!(!rest.windows(4).any(|w| w == b"efgh"));
         assert!(outbox.is_empty());
     }

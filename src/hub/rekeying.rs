@@ -7,7 +7,7 @@ use super::{
     directory::TopicId,
     gate::{Gate, GateOutcome, PendingRekey},
     mailbox::{
-        Content, ForcedRekey, KeyRequest, KeyRequestError, Rekey, RequestedChannel, ResolvedKey,
+        ForcedRekey, KeyRequest, KeyRequestError, Rekey, RequestedChannel, ResolvedKey,
         TopicDelivery,
     },
     rekey_policy::AppRuntimeId,
@@ -19,7 +19,7 @@ use super::{
 use crate::{
     crypto::keytable::{Version, unix_now},
     domain::ids::SocketId,
-    protocol::{code::Close, sealed::ResealCache},
+    protocol::{code::Close, content::Content, sealed::ResealCache},
 };
 
 /// Reasons of requests for a channel's secret: to join, because of a rotation, or unknown.

@@ -279,8 +279,7 @@ impl Shard {
         for (subscription, entry) in table.recipients(delivery) {
             match delivery.content.of(subscription.version) {
                 Some(frame) => {
-                    let dialect = entry.socket.outbox().dialect();
-                    let frame = frame.in_dialect(dialect);
+                    let frame = frame.in_form(entry.socket.outbox().form());
                     (frames, bytes) = (frames + 1, bytes + frame.len());
                     entry.socket.send(frame.clone());
                     entry.mark(dirty);
@@ -326,7 +325,7 @@ impl Shard {
             match delivery.content.of(version) {
                 Some(frame) => {
                     let socket = &table.sockets[slot as usize].socket;
-                    let frame = frame.in_dialect(socket.outbox().dialect());
+                    let frame = frame.in_form(socket.outbox().form());
                     (frames, bytes) = (frames + 1, bytes + frame.len());
                     socket.deliver(frame);
                 }

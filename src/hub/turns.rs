@@ -8,10 +8,7 @@ use super::{
     shard::{Shard, Socket, Table},
     topics::Slot,
 };
-use crate::protocol::{
-    code::Close,
-    server::{Frame, answer},
-};
+use crate::protocol::{code::Close, frame::Frame};
 
 pub(super) type Dirty = Vec<Rc<dyn Socket>>;
 
@@ -102,7 +99,7 @@ impl Shard {
         let (was_rekeying, awaited) = (gate.is_rekeying(), gate.ping());
         let (mut frames, mut bytes) = (0, 0);
         let outcome = action(gate, &context, &mut |frame| {
-            let frame = frame.in_dialect(outbox.dialect());
+            let frame = frame.in_form(outbox.form());
             (frames, bytes) = (frames + 1, bytes + frame.len());
             entry.socket.send(frame.clone());
             entry.mark(dirty);
@@ -117,7 +114,7 @@ impl Shard {
                 *last_ping += 1;
                 gate.ping_sent(*last_ping);
                 pings.insert(*last_ping, id);
-                entry.socket.send(answer::numbered_ping(*last_ping));
+                entry.socket.send(outbox.form().numbered_ping(*last_ping));
                 entry.mark(dirty);
             }
             GateOutcome::Unchanged

@@ -1,12 +1,15 @@
-//! The wire (protocol.md 1 to 6 and 12): frames in, frames out, codes, dialects.
+//! The wire (protocol.md 1 to 6 and 12): frames in, messages and their forms out, codes, dialects.
 
 pub mod client;
 pub mod code;
+pub mod content;
 pub mod dialect;
 pub mod escape;
+pub mod form;
+pub mod frame;
 pub mod json;
+pub mod message;
 pub mod sealed;
-pub mod server;
 pub mod signed;
 pub mod tripwire;
 pub mod version;

@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use super::server::Frame;
+use super::{frame::Frame, message::Message};
 use crate::crypto::{keytable::Version, resealer::Resealer, sealer::Sealed};
 
 /// At most two frames, usually one: a channel rekeys to one target at a time. Cloning copies a
@@ -23,7 +23,7 @@ impl SealedFrame {
         Self {
             version: sealed.version(),
             event: event.clone(),
-            frame: Frame::sealed(event, sealed),
+            frame: Frame::new(&Message::sealed(event, sealed)),
             envelope: sealed.envelope().clone(),
         }
     }

@@ -2,7 +2,7 @@
 //! with the highest cost are closed.
 
 use super::{Session, Subscription, user::SessionUser};
-use crate::presence::Member;
+use crate::channels::members::Member;
 
 /// Cost of a subscription beside its channel name: entries in the tables of the session, the worker
 /// and the directory, and the channel's record.
@@ -46,7 +46,7 @@ impl SessionUser {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::presence::MemberLimits;
+    use crate::channels::members::MemberLimits;
 
     fn member_of(id: &str, info: &str) -> usize {
         let data = format!(r#"{{"user_id":"{id}","user_info":"{info}"}}"#);

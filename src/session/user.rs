@@ -10,11 +10,7 @@ use crate::{
     },
     hub::directory::Record,
     observe::explain::Subject,
-    protocol::{
-        client::Signin,
-        code::ErrorCode,
-        server::{Frame, answer},
-    },
+    protocol::{client::Signin, code::ErrorCode, message::Message},
 };
 
 /// The signed-in user of a connection.
@@ -35,9 +31,9 @@ impl Session {
             Some(user) if user.identity.id != identity.id => {
                 self.refuse_user(request, &SigninError::OtherUser);
             }
-            Some(_) => self.send(answer::signin_success(self.dialect(), &request.user_data)),
+            Some(_) => self.answer(&Message::signin_success(&request.user_data)),
             None => {
-                self.send(answer::signin_success(self.dialect(), &request.user_data));
+                self.answer(&Message::signin_success(&request.user_data));
                 self.become_user(identity);
             }
         }
@@ -85,7 +81,7 @@ impl Session {
         let (online, offline): (Vec<&str>, Vec<&str>) =
             identity.watchlist.iter().map(|user| &**user).partition(|user| runtime.is_online(user));
         if !identity.watchlist.is_empty() {
-            self.send(Frame::watchlist(&online, &offline).in_dialect(self.dialect()).clone());
+            self.answer(&Message::watchlist(&online, &offline));
         }
         watched
     }

@@ -35,7 +35,8 @@ use crate::{
     protocol::{
         code::Close,
         dialect::Dialect,
-        server::answer,
+        form::{Form, websocket_pong},
+        message::Message,
         websocket::{Decoder, WsMessage},
     },
     session::{Session, SessionContext},
@@ -93,7 +94,7 @@ impl<T: Transport> Connection<T> {
         let settings = worker.settings_snapshot();
         worker.reserve_scratch(settings.message_bytes);
         let now = Instant::now();
-        let outbox = Outbox::new(setup.dialect, settings.outbox_bytes);
+        let outbox = Outbox::new(Form::from(setup.dialect), settings.outbox_bytes);
         let link = Rc::new(Link::new(io, outbox, (worker.shard.clone(), settings), now));
         let id = setup.id;
         let peer = Peer {
@@ -130,7 +131,8 @@ impl<T: Transport> Connection<T> {
         match admitted {
             Ok((runtime, guard)) => {
                 let timeout = link.settings.activity_timeout.as_secs();
-                link.outbox.push(answer::connection_established(setup.dialect, self.id, timeout));
+                let established = Message::connection_established(self.id, timeout);
+                link.outbox.push(link.outbox.form().encode(&established));
                 link.authorize_until.set(runtime.app().authorization_timeout.map(|t| now + t));
                 let context = SessionContext {
                     engine: worker.engine.clone(),
@@ -284,7 +286,7 @@ fn on_message<T: Transport>(
         _ if link.outbox.is_closing() => {}
         WsMessage::Text(text) => session.into_iter().for_each(|session| session.on_text(text)),
         WsMessage::Binary => link.outbox.close(Close::BinaryFrame),
-        WsMessage::Ping(payload) => link.send(answer::websocket_pong(payload)),
+        WsMessage::Ping(payload) => link.send(websocket_pong(payload)),
         WsMessage::Pong(payload) => {
             session.into_iter().for_each(|session| session.on_pong(payload))
         }

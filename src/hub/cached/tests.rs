@@ -2,7 +2,7 @@ use super::*;
 use crate::{
     domain::channel::Channel,
     hub::{Hub, directory::Directory},
-    protocol::server::Frame,
+    protocol::{frame::Frame, message::Message},
 };
 
 struct TestApp {
@@ -17,7 +17,7 @@ impl TestApp {
 
     fn event(name: &str, data: &str) -> LastEvent {
         let channel = Channel::parse(name, 200).unwrap();
-        let content = Content::Same(Frame::clear(&channel, "e", data).unwrap());
+        let content = Content::Same(Frame::new(&Message::event(&channel, "e", data).unwrap()));
         LastEvent::new("e".into(), content, data.into(), Instant::now() + Duration::from_secs(60))
     }
 

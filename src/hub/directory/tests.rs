@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::protocol::server::Frame;
+use crate::protocol::{frame::Frame, message::Message};
 
 #[test]
 fn record_lives_while_it_is_in_use() {
@@ -28,7 +28,7 @@ fn cached_event_keeps_its_record_until_it_expires() {
     let channel = Channel::parse("cache-a", 200).unwrap();
     let now = Instant::now();
     let expires = now + Duration::from_secs(5);
-    let content = Content::Same(Frame::clear(&channel, "e", "d").unwrap());
+    let content = Content::Same(Frame::new(&Message::event(&channel, "e", "d").unwrap()));
     directory.with(&channel, |record, mut locked| {
         let last = LastEvent::new("e".into(), content, "d".into(), expires);
         directory.set_last_event(record, &mut locked, last);

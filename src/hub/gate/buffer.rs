@@ -4,8 +4,8 @@ use crate::{
     crypto::keytable::Version,
     hub::outbox,
     protocol::{
+        frame::Frame,
         sealed::{ResealCache, SealedFrames},
-        server::Frame,
     },
 };
 

@@ -6,7 +6,7 @@ use std::time::Instant;
 use super::{Gate, GateOutcome, GateState, PendingRekey, buffer::GateBuffer};
 use crate::{
     hub::reauthorization::Reauthorization,
-    protocol::{sealed::ResealCache, server::Frame},
+    protocol::{frame::Frame, sealed::ResealCache},
 };
 
 impl Gate {

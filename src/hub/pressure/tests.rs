@@ -9,7 +9,7 @@ use crate::{
         Hub, authorization_cache::EndReason, outbox::Outbox, reauthorization::Reauthorization,
         shard::Peer,
     },
-    protocol::dialect::Dialect,
+    protocol::form::Form,
 };
 
 struct Heavy {
@@ -46,7 +46,7 @@ fn sockets(shard: &Shard, ids: &mut SocketIds, held: &[usize]) -> Vec<Rc<Heavy>>
         reauthorization: Reauthorization::Retries,
     };
     let mut add = |held: &usize| {
-        let outbox = Outbox::new(Dialect::Pusher, usize::MAX);
+        let outbox = Outbox::new(Form::Pusher, usize::MAX);
         let socket = Rc::new(Heavy { outbox, held: Cell::new(held * KIB) });
         shard.add(ids.next_id().unwrap(), peer, socket.clone());
         socket

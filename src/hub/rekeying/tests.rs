@@ -26,7 +26,7 @@ use crate::{
         shard::{Peer, Socket},
     },
     platform::clock::KnownAsOf,
-    protocol::{dialect::Dialect, sealed::SealedFrames},
+    protocol::{form::Form, sealed::SealedFrames},
 };
 
 use Reauthorization::{Never, Retries};
@@ -95,7 +95,7 @@ impl ShardFixture {
         reauthorization: Reauthorization,
     ) -> (Slot, Rc<RecordingSocket>) {
         let socket = Rc::new(RecordingSocket {
-            outbox: Outbox::new(Dialect::Pusher, 10_000),
+            outbox: Outbox::new(Form::Pusher, 10_000),
             revoked: RefCell::default(),
             charged: Cell::default(),
         });

@@ -1,8 +1,7 @@
 use super::*;
 use crate::{
     domain::{channel::Channel, ids::SocketIds},
-    hub::mailbox::Content,
-    protocol::{dialect::Dialect, server::Frame},
+    protocol::{content::Content, form::Form, frame::Frame, message::Message},
 };
 use tokio::task::{LocalSet, spawn_local, yield_now};
 
@@ -28,7 +27,7 @@ impl Socket for Counting {
 
 fn delivery(sequence: u64) -> WorkerCommand {
     let channel = Channel::parse("c", 200).unwrap();
-    let content = Content::Same(Frame::clear(&channel, "e", "").unwrap());
+    let content = Content::Same(Frame::new(&Message::event(&channel, "e", "").unwrap()));
     let audience = Audience::All;
     WorkerCommand::Deliver(TopicDelivery {
         topic: TOPIC,
@@ -40,7 +39,7 @@ fn delivery(sequence: u64) -> WorkerCommand {
 }
 
 fn enter(shard: &Shard, ids: &mut SocketIds, peer: Peer) -> (Slot, Rc<Counting>) {
-    let socket = Rc::new(Counting(Outbox::new(Dialect::Pusher, 1 << 20)));
+    let socket = Rc::new(Counting(Outbox::new(Form::Pusher, 1 << 20)));
     (shard.add(ids.next_id().unwrap(), peer, socket.clone()), socket)
 }
 

@@ -12,7 +12,7 @@ use super::{
     departures::{Departure, Departures},
     facts::ChannelFactKind,
 };
-use crate::presence::Members;
+use crate::channels::members::Members;
 
 /// Selects dead letters; all by default.
 #[derive(Default, Serialize, Deserialize)]
@@ -167,7 +167,7 @@ fn event_of(letter: &Letter, now: Instant) -> QueuedEvent {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::presence::Member;
+    use crate::channels::members::Member;
 
     #[test]
     fn f12_only_current_facts_are_replayed() {

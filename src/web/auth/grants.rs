@@ -8,6 +8,7 @@ use super::AuthRequest;
 use crate::{
     app::App,
     auth::{Denied, Grant, SignIn, UserIdentity, jwt::InvalidToken},
+    channels::members::Member,
     domain::{
         channel::{Access, Channel},
         refusal::RefusalCode,
@@ -15,7 +16,6 @@ use crate::{
     engine::grants::{AnswerSentGuard, GrantError},
     hub::authorization_cache::AuthorizationScope,
     platform::{clock::KnownAsOf, traces::Span},
-    presence::Member,
     protocol::signed::{signed_for_channel, signed_for_user},
     web::{auth_audit::AuthResponse, error::ApiError},
 };

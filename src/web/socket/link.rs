@@ -18,7 +18,7 @@ use crate::{
         outbox::{CLOSE_DEADLINE, Outbox},
         shard::{Shard, Socket},
     },
-    protocol::{code::Close, server::answer},
+    protocol::code::Close,
     web::{ServerSettings, transport::Transport},
 };
 
@@ -254,7 +254,7 @@ impl<T: Transport> Socket for Link<T> {
             None if now.duration_since(self.last_received.get())
                 >= self.settings.activity_timeout =>
             {
-                self.outbox.push(answer::ping());
+                self.outbox.push(self.outbox.form().ping());
                 self.ping_sent.set(Some(now));
                 self.flush();
             }

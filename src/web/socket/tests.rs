@@ -94,7 +94,7 @@ fn link() -> Link<Holding> {
         ops_hosts: Default::default(),
     };
     let shard = Shard::new(Hub::new(1, 1000, 1000));
-    let outbox = Outbox::new(Dialect::Pusher, 1000);
+    let outbox = Outbox::new(Form::Pusher, 1000);
     let link = Link::new(Holding::default(), outbox, (shard, Arc::new(settings)), Instant::now());
     link.waker.replace(Some(Waker::noop().clone()));
     link

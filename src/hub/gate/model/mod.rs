@@ -16,13 +16,8 @@ use crate::{
         vectors::example_salt,
     },
     domain::{channel::Channel, limits::Rotation},
-    hub::{
-        Hub,
-        directory::Directory,
-        mailbox::{Audience, Content},
-        rekey_policy::AppRuntimeId,
-    },
-    protocol::{dialect::Dialect, sealed::ResealCache},
+    hub::{Hub, directory::Directory, mailbox::Audience, rekey_policy::AppRuntimeId},
+    protocol::{content::Content, form::Form, sealed::ResealCache},
 };
 
 pub(super) const OLD: Version = Version { key: 1, epoch: 0 };
@@ -123,7 +118,7 @@ impl<'a> ModelClient<'a> {
     }
 
     pub(super) fn open(&self, frame: &Frame) -> (Version, String) {
-        let bytes = frame.in_dialect(Dialect::Pusher);
+        let bytes = frame.in_form(Form::Pusher);
         let start = bytes.iter().position(|b| *b == b'{').unwrap();
         let event: serde_json::Value = serde_json::from_slice(&bytes[start..]).unwrap();
         let envelope = event["data"].as_str().unwrap();

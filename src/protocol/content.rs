@@ -1,0 +1,37 @@
+//! The content of one delivery.
+
+use super::{frame::Frame, sealed::SealedFrames, tripwire};
+use crate::crypto::keytable::Version;
+
+#[derive(Clone)]
+pub enum Content {
+    /// One frame for all subscribers.
+    Same(Frame),
+    /// One frame for each secret in use.
+    Sealed(SealedFrames),
+}
+
+impl Content {
+    /// True if the tripwire finds plaintext on an encrypted channel.
+    pub fn leaks_plaintext(&self) -> bool {
+        match self {
+            Self::Same(frame) => tripwire::leaks_plaintext(frame),
+            Self::Sealed(frames) => frames.iter().any(tripwire::leaks_plaintext),
+        }
+    }
+
+    /// The frame for a subscriber with this version. `None` while the subscriber is rekeying.
+    pub fn of(&self, version: Version) -> Option<&Frame> {
+        match self {
+            Self::Same(frame) => Some(frame),
+            Self::Sealed(frames) => frames.of(version),
+        }
+    }
+
+    pub fn bytes(&self) -> usize {
+        match self {
+            Self::Same(frame) => frame.bytes(),
+            Self::Sealed(frames) => frames.bytes(),
+        }
+    }
+}

@@ -1,0 +1,280 @@
+//! Messages to clients, independent of their encoding.
+//!
+//! `data` is a string of JSON in every message but errors: the double encoding that clients expect
+//! (protocol.md 1.5). Types keep plaintext off encrypted channels: see `Message::event`.
+
+use std::borrow::Cow;
+
+use serde::Serialize;
+
+use super::{
+    code::{Close, ErrorCode},
+    dialect::Dialect,
+    escape::{Escaped, escape, escaped_capacity, quote},
+};
+use crate::{
+    crypto::sealer::Sealed,
+    domain::{
+        channel::{Access, Channel},
+        ids::SocketId,
+    },
+};
+
+pub struct Message<'a> {
+    kind: MessageKind,
+    channel: Option<&'a str>,
+    event: &'a str,
+    data: MessageData<'a>,
+    user_id: Option<&'a str>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum MessageKind {
+    /// An event of a backend or a client: its name is the same in every dialect.
+    Event,
+    /// The protocol's own: its name begins with the prefix of the dialect.
+    Protocol,
+}
+
+pub enum MessageData<'a> {
+    Clear(Cow<'a, str>),
+    Sealed(&'a Sealed),
+    /// The escaped content of a JSON string.
+    Escaped(&'a Escaped),
+    /// JSON text inserted as it is: errors have no double encoding.
+    Json(String),
+}
+
+impl<'a> Message<'a> {
+    /// A publisher's event on a channel that is not encrypted. `None` on an encrypted one: its
+    /// messages come from `Message::sealed` alone.
+    pub fn event(channel: &'a Channel, event: &'a str, data: &'a str) -> Option<Self> {
+        (channel.access() != Access::Encrypted).then(|| Self {
+            kind: MessageKind::Event,
+            channel: Some(channel.name()),
+            event,
+            data: MessageData::Clear(data.into()),
+            user_id: None,
+        })
+    }
+
+    /// A publisher's event on the encrypted channel for which it was sealed.
+    pub fn sealed(event: &'a str, sealed: &'a Sealed) -> Self {
+        Self {
+            kind: MessageKind::Event,
+            channel: Some(sealed.channel().name()),
+            event,
+            data: MessageData::Sealed(sealed),
+            user_id: None,
+        }
+    }
+
+    /// A client's event. `None` on an encrypted channel: clients send none there (protocol.md 6).
+    pub fn from_client(
+        channel: &'a Channel,
+        event: &'a str,
+        data: &'a str,
+        user_id: Option<&'a str>,
+    ) -> Option<Self> {
+        Self::event(channel, event, data).map(|message| Self { user_id, ..message })
+    }
+
+    pub fn subscription_count(channel: &'a Channel, count: u32) -> Self {
+        let data = format!(r#"{{"subscription_count":{count}}}"#);
+        Self::protocol("_internal:subscription_count").on(channel).with(data)
+    }
+
+    pub fn member_added(channel: &'a Channel, user_id: &str, info: Option<&str>) -> Self {
+        let info = info.map_or(["", ""], |info| [r#","user_info":"#, info]);
+        Self::protocol("_internal:member_added").on(channel).with(member_data(user_id, info))
+    }
+
+    pub fn member_removed(channel: &'a Channel, user_id: &str) -> Self {
+        let data = member_data(user_id, ["", ""]);
+        Self::protocol("_internal:member_removed").on(channel).with(data)
+    }
+
+    /// `online` and `offline` users of a watchlist, empty groups omitted (protocol.md 5.3).
+    pub fn watchlist(online: &[&str], offline: &[&str]) -> Self {
+        #[derive(Serialize)]
+        struct Group<'a> {
+            name: &'a str,
+            user_ids: &'a [&'a str],
+        }
+        #[derive(Serialize)]
+        struct Groups<'a> {
+            events: Vec<Group<'a>>,
+        }
+        let events = [("online", online), ("offline", offline)]
+            .into_iter()
+            .filter(|(_, user_ids)| !user_ids.is_empty())
+            .map(|(name, user_ids)| Group { name, user_ids })
+            .collect();
+        Self::protocol("_internal:watchlist_events").with(json(&Groups { events }))
+    }
+
+    /// Times in seconds.
+    pub fn connection_established(socket_id: SocketId, activity_timeout: u64) -> Self {
+        let data =
+            format!(r#"{{"socket_id":"{socket_id}","activity_timeout":{activity_timeout}}}"#);
+        Self::protocol(":connection_established").with(data)
+    }
+
+    /// `roster` on presence channels. On all others `data` is `{}`: a Java client tries to decrypt
+    /// any other value on an encrypted channel (protocol.md 2.2).
+    pub fn subscription_succeeded(channel: &'a Channel, roster: Option<&'a Escaped>) -> Self {
+        let message = Self::protocol("_internal:subscription_succeeded").on(channel);
+        match roster {
+            Some(roster) => Self { data: MessageData::Escaped(roster), ..message },
+            None => message,
+        }
+    }
+
+    pub fn cache_miss(channel: &'a Channel) -> Self {
+        Self::protocol(":cache_miss").on(channel)
+    }
+
+    pub fn signin_success(user_data: &str) -> Self {
+        #[derive(Serialize)]
+        struct Success<'a> {
+            user_data: &'a str,
+        }
+        Self::protocol(":signin_success").with(json(&Success { user_data }))
+    }
+
+    /// Names the channel as it was sent, so that pusher-js reports the error there like a refusal
+    /// by the app's auth endpoint (protocol.md 2.4).
+    pub fn subscription_error(channel: &'a str, error: &SubscriptionError<'_>) -> Self {
+        let data = MessageData::Json(json(error));
+        Self { channel: Some(channel), data, ..Self::protocol(":subscription_error") }
+    }
+
+    pub fn error(code: ErrorCode, message: &str) -> Self {
+        Self::numbered_error(code.number(), message)
+    }
+
+    /// The `pusher:error` before a close frame, if there is one (protocol.md 1.4).
+    pub fn error_before_close(close: &Close) -> Option<Self> {
+        close.has_error_frame().then(|| Self::numbered_error(close.error_code(), &close.message()))
+    }
+
+    fn numbered_error(code: Option<u16>, message: &str) -> Self {
+        #[derive(Serialize)]
+        struct ErrorData<'a> {
+            code: Option<u16>,
+            message: &'a str,
+        }
+        let data = MessageData::Json(json(&ErrorData { code, message }));
+        Self { data, ..Self::protocol(":error") }
+    }
+
+    fn protocol(event: &'a str) -> Self {
+        let data = MessageData::Clear("{}".into());
+        Self { kind: MessageKind::Protocol, channel: None, event, data, user_id: None }
+    }
+
+    fn on(self, channel: &'a Channel) -> Self {
+        Self { channel: Some(channel.name()), ..self }
+    }
+
+    fn with(self, data: String) -> Self {
+        Self { data: MessageData::Clear(data.into()), ..self }
+    }
+}
+
+impl Message<'_> {
+    pub fn kind(&self) -> MessageKind {
+        self.kind
+    }
+
+    /// The message as JSON, in a dialect.
+    pub(super) fn write(&self, dialect: Dialect, out: &mut Vec<u8>) {
+        self.write_start(dialect, out);
+        self.write_rest(out);
+    }
+
+    /// The part that differs between dialects.
+    pub(super) fn write_start(&self, dialect: Dialect, out: &mut Vec<u8>) {
+        out.extend_from_slice(br#"{"event":""#);
+        if self.kind == MessageKind::Protocol {
+            out.extend_from_slice(dialect.prefix().as_bytes());
+        }
+    }
+
+    pub(super) fn write_rest(&self, out: &mut Vec<u8>) {
+        escape(self.event, out);
+        out.push(b'"');
+        if let Some(channel) = self.channel {
+            out.extend_from_slice(br#","channel":"#);
+            quote(channel, out);
+        }
+        out.extend_from_slice(br#","data":"#);
+        self.data.write(out);
+        if let Some(user_id) = self.user_id {
+            out.extend_from_slice(br#","user_id":"#);
+            quote(user_id, out);
+        }
+        out.push(b'}');
+    }
+
+    /// Room for the text, with some to spare.
+    pub(super) fn capacity(&self) -> usize {
+        /// Bytes for field names and the prefix.
+        const OVERHEAD: usize = 80;
+        let names = self.channel.iter().chain(&self.user_id).map(|name| name.len());
+        OVERHEAD + self.event.len() + names.sum::<usize>() + self.data.capacity()
+    }
+}
+
+impl MessageData<'_> {
+    fn capacity(&self) -> usize {
+        match self {
+            Self::Clear(text) => escaped_capacity(text),
+            Self::Sealed(sealed) => escaped_capacity(sealed.envelope()),
+            Self::Escaped(text) => text.as_str().len(),
+            Self::Json(text) => text.len(),
+        }
+    }
+
+    fn write(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::Clear(text) => quote(text, out),
+            Self::Sealed(sealed) => quote(sealed.envelope(), out),
+            Self::Escaped(text) => [r#"""#, text.as_str(), r#"""#]
+                .iter()
+                .for_each(|part| out.extend_from_slice(part.as_bytes())),
+            Self::Json(text) => out.extend_from_slice(text.as_bytes()),
+        }
+    }
+}
+
+/// The `data` of a refused subscription.
+#[derive(Serialize)]
+pub struct SubscriptionError<'a> {
+    pub r#type: &'a str,
+    pub error: &'a str,
+    pub status: u16,
+    pub code: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fix: Option<&'a str>,
+    /// The refusal id, as in the log.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+}
+
+/// A member's id, followed by `more`.
+fn member_data(user_id: &str, more: [&str; 2]) -> String {
+    let mut data = String::from(r#"{"user_id":""#);
+    data.push_str(Escaped::new(user_id).as_str());
+    data.push('"');
+    more.iter().for_each(|more| data.push_str(more));
+    data.push('}');
+    data
+}
+
+fn json(value: &(impl Serialize + ?Sized)) -> String {
+    serde_json::to_string(value).expect("structures of strings and numbers become JSON")
+}
+
+#[cfg(test)]
+mod tests;
