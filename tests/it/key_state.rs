@@ -91,6 +91,7 @@ async fn e4_overdue_changes_happen_at_the_start() {
         json!({"key": base64(&master_key("second")), "activate_in_seconds": 1, "grace_seconds": 1});
     admin.rotate(&announced).await.expect(200, "announce");
     server.stop().await;
+    // Both times pass while no server runs.
     tokio::time::sleep(std::time::Duration::from_secs(2)).await;
     let server = launch(&config, state.path()).start().await;
     admin.until_states(&["retired", "active"]).await;

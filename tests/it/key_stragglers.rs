@@ -275,6 +275,7 @@ async fn f31_busy_channel_gives_a_late_client_a_longer_next_turn() {
     server.publish(CHANNEL, "e", "1").await;
     late.expect(&server, "e", "1").await;
     assert_eq!(late.auth_requests, 0, "it was given up, and reads on");
+    // Its lateness is the subject, here and below.
     tokio::time::sleep(Duration::from_secs(2)).await;
     late.fetch_secret(&server).await;
     assert_eq!(late.secret, of("first"), "for what is on its way");

@@ -80,7 +80,7 @@ async fn f3_after_a_lost_key_file_old_secrets_open_nothing() {
     nothing_opens_with(&server, &old).await;
     server.reload(&config_of("", &[(OTHER, &other)])).await;
     server.until_stat("sockets", 0).await;
-    // The server drops the app within a second.
+    // The server drops the app within a second. Nothing shows that.
     tokio::time::sleep(std::time::Duration::from_millis(2500)).await;
     fs::remove_file(server.dir.path().join(".sealcast/it.keys.json")).expect("a key file");
     server.reload(&both).await;

@@ -127,7 +127,8 @@ async fn c_files_are_not_watched_if_disabled() {
     let it = ReloadFixture::start(&off("")).await;
     let later = off("[apps.it.limits]\nevent_bytes = 9");
     replace(&it.server, "sealcast.toml", &later);
-    tokio::time::sleep(Duration::from_secs(4)).await;
+    // Longer than the two looks after which a changed file is read.
+    tokio::time::sleep(Duration::from_secs(3)).await;
     it.server.post("/events", &event("0123456789")).await.expect(200, "not read yet");
     it.server.hang_up(Reload::Taken).await;
     it.server.post("/events", &event("0123456789")).await.expect(413, "read by the signal");
