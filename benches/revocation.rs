@@ -27,11 +27,12 @@ use sealcast::{
     hub::{
         Hub,
         authorization_cache::{AuthorizationScope, EndReason},
-        directory::{Directory, Record},
+        directory::Directory,
         gate::{Gate, Issuer},
         mailbox::{ForcedRekey, KeyRequest, Rekey, RequestedChannel, WorkerCommand},
         outbox::Outbox,
         reauthorization::Reauthorization,
+        record::Record,
         rekey_policy::{AppRuntimeId, RekeyPolicy},
         shard::{Peer, Shard, Socket},
         topics::Slot,
@@ -138,7 +139,7 @@ impl Bed {
         *client.slot.borrow_mut() = slot;
         self.ids.push(id);
         let (record, policy) = (self.record.clone(), self.policy.clone());
-        record.enter().expect("a record").sealed(|| AFTER).join(BEFORE);
+        record.enter().expect("a record").join_key(BEFORE);
         let gate = Gate::new(record, policy, BEFORE, Issuer::Server, None, None);
         assert!(self.shard.subscribe_sealed(gate, slot, 0));
     }

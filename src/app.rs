@@ -10,17 +10,18 @@ use crate::{
     channels::members::MemberLimits,
     crypto::{
         keyring::KeyRing,
-        keytable::{UnixSeconds, Version},
+        keytable::Version,
         sealer::{Payload, SealError, Sealed, Sealing},
         signature::AppSecret,
     },
     domain::{
-        channel::{Access, Channel, InvalidChannel, InvalidName},
+        channel::{Channel, InvalidChannel, InvalidName},
         ids::SocketId,
         limits::{Limits, Rotation},
         origins::Origins,
         pattern::Pattern,
         sealing_alias::SealingAlias,
+        time::UnixSeconds,
     },
     observe::{explain::SimilarSecrets, webhook},
     platform::clock::{ClockReading, KnownAsOf, ServerClock},
@@ -187,7 +188,7 @@ impl App {
 
     /// The keys that seal for the channel. `None` if it is not encrypted, or is in blind mode.
     pub fn ring(&self, channel: &Channel) -> Option<&Arc<KeyRing>> {
-        let encrypted = channel.access() == Access::Encrypted;
+        let encrypted = channel.kind().is_encrypted();
         self.sealing.keys().filter(|_| encrypted && !self.is_blind(channel))
     }
 

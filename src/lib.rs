@@ -1,12 +1,11 @@
 //! Sealcast: a Pusher-compatible WebSocket server that seals encrypted channels itself.
 //!
-//! Modules, from the inside out. Each knows those above it; `platform` knows nothing of channels, and
-//! `crypto` knows it:
+//! Modules, from the inside out. Each knows those above it; `platform` knows nothing of channels:
 //!
 //! * [`domain`]: names, kinds, limits, rates and refusals as plain data.
-//! * [`crypto`]: keys, signatures, sealing.
 //! * [`platform`]: the process and the system around it: files, sockets, memory, time, output,
 //!   requests to other servers, traces.
+//! * [`crypto`]: keys, signatures, sealing.
 //! * [`protocol`]: the wire without I/O.
 //! * [`channels`]: the state of a channel, apart from delivery.
 //! * [`auth`]: who may join a channel: rules, tokens, the application's own answer.

@@ -16,10 +16,7 @@ use user::SessionUser;
 
 use crate::{
     channels::members::LeaveMode,
-    domain::{
-        channel::Access, ids::SocketId, limits::TokenBucket, rate_limit::GcraParams,
-        refusal::RefusalCode,
-    },
+    domain::{ids::SocketId, limits::TokenBucket, rate_limit::GcraParams, refusal::RefusalCode},
     engine::{
         AppRuntime, ConnectionGuard, Engine,
         client_event::{self, ClientEventError},
@@ -28,8 +25,8 @@ use crate::{
     },
     hub::{
         authorization_cache::{EndReason, NotGranted},
-        directory::Record,
         gate::{Gate, Issuer},
+        record::Record,
         shard::{Shard, Socket},
         topics::Slot,
     },
@@ -210,19 +207,19 @@ impl Session {
         let subscriber =
             Subscriber { socket_id: *id, worker: shard.worker(), user, opened: self.opened };
         let member = subscribe::authorize(&app, &subscriber, &channel, request)?;
-        if channel.access() == Access::User {
+        if channel.user().is_some() {
             self.keep_subscription(channel.name().clone(), Subscription::OwnUser);
             self.answer(&Message::subscription_succeeded(&channel, None));
             return Ok(());
         }
-        let grant = match channel.access() {
-            Access::Public => None,
-            _ => shard.cached_authorization(*slot, channel.name()).map_err(
-                |reason| match reason {
-                    NotGranted::Reauthorize => SubscribeError::AuthExpired(channel.clone()),
-                    NotGranted::Revoked => SubscribeError::Revoked(channel.clone()),
-                },
-            )?,
+        let needs_authorization = channel.kind().needs_authorization();
+        let grant = if needs_authorization {
+            shard.cached_authorization(*slot, channel.name()).map_err(|reason| match reason {
+                NotGranted::Reauthorize => SubscribeError::AuthExpired(channel.clone()),
+                NotGranted::Revoked => SubscribeError::Revoked(channel.clone()),
+            })?
+        } else {
+            None
         };
         // A revocation of the token may still be on its way to this worker.
         let token = grant.as_ref().and_then(|grant| grant.token.as_ref());
@@ -247,7 +244,7 @@ impl Session {
         };
         debug_assert!(new, "the session knows its subscriptions");
         shard.authorization_joined(*slot, channel.name(), joined.record.topic());
-        self.authorized |= channel.access() != Access::Public;
+        self.authorized |= needs_authorization;
         self.context.note_subscribed(&joined.record, joined.member.as_deref());
         let (record, member) = (joined.record, joined.member);
         let subscription = Subscription::Channel { record, member, member_bytes };

@@ -5,7 +5,7 @@ use std::hint::black_box;
 use sealcast::{
     crypto::keytable::Version,
     hub::{
-        directory::TopicId,
+        record::TopicId,
         topics::{TopicSubscription, TopicTable},
     },
 };

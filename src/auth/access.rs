@@ -18,7 +18,7 @@ use super::{
 use crate::{
     crypto::encoding::hex,
     domain::{
-        channel::{Access, Channel, InvalidName, check_characters},
+        channel::{Channel, InvalidName, check_characters},
         origins::{InvalidOrigin, OriginPattern},
     },
     platform::clock::{ClockReading, KnownAsOf},
@@ -181,9 +181,8 @@ impl AccessTokens {
         if !covers(&patterns, channel) {
             return Err(not_covered(channel));
         }
-        let presence = channel.access() == Access::Presence;
         Ok(Grant {
-            member: presence.then(|| identity(&claims)).transpose()?,
+            member: channel.kind().has_members().then(|| identity(&claims)).transpose()?,
             expires: Some(expires),
             abilities: Abilities::ALL,
             token: Some(id.clone()),
@@ -243,7 +242,7 @@ fn derive_key(app: &str, secret: &[u8]) -> Zeroizing<[u8; 32]> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{crypto::keytable::unix_now, platform::clock::ServerClock};
+    use crate::platform::clock::{ServerClock, unix_now};
 
     fn now() -> ClockReading {
         ServerClock::default().now()

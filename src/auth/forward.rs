@@ -11,12 +11,7 @@ use tokio::sync::Semaphore;
 
 use super::{Abilities, Credentials, Denied, Grant, UserIdentity};
 use crate::{
-    crypto::keytable::UnixSeconds,
-    domain::{
-        channel::{Access, Channel},
-        ids::SocketId,
-        refusal::RefusalCode,
-    },
+    domain::{channel::Channel, ids::SocketId, refusal::RefusalCode, time::UnixSeconds},
     platform::{
         clock::{KnownAsOf, ServerClock},
         http::{EndpointUrl, HttpClient, HttpResponse, RequestError},
@@ -106,9 +101,10 @@ impl ForwardAuthorizer {
             user_info: user_info.clone(),
             watchlist: Vec::new(),
         };
-        let member = match channel.access() {
-            Access::Presence => Some(member(user_id.as_ref().ok_or_else(no_user_id)?)),
-            _ => None,
+        let member = if channel.kind().has_members() {
+            Some(member(user_id.as_ref().ok_or_else(no_user_id)?))
+        } else {
+            None
         };
         Ok(Grant { member, expires: until, abilities, ..Grant::of_user(user_id, as_of) })
     }

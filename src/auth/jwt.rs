@@ -10,11 +10,7 @@ use super::{
     rules::{Mismatch, Rule, Rules},
 };
 use crate::{
-    domain::{
-        channel::{Access, Channel},
-        pattern::Pattern,
-        refusal::RefusalCode,
-    },
+    domain::{channel::Channel, pattern::Pattern, refusal::RefusalCode},
     platform::clock::ClockReading,
 };
 
@@ -171,7 +167,7 @@ impl JwtAuthorizer {
             let user_info = rule.member_info(claims);
             Ok::<_, Denied>(UserIdentity { user_id, user_info, watchlist: Vec::new() })
         };
-        let member = (channel.access() == Access::Presence).then(member).transpose()?;
+        let member = channel.kind().has_members().then(member).transpose()?;
         let ends = rule.max_ttl.map(|ttl| now.wall.saturating_add(ttl));
         Ok(Grant {
             member,
@@ -207,9 +203,8 @@ fn by_channels(verified: &Verified, channel: &Channel) -> Result<Grant, Denied> 
     if !covers(&patterns, channel) {
         return Err(not_covered(channel));
     }
-    let presence = channel.access() == Access::Presence;
     Ok(Grant {
-        member: presence.then(|| identity(claims)).transpose()?,
+        member: channel.kind().has_members().then(|| identity(claims)).transpose()?,
         expires: Some(*expires),
         abilities: Abilities::ALL,
         ..Grant::of_user(claims.subject(), *as_of)

@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 
 use super::{claims::Claims, jwt::InvalidToken, times::TokenTimes};
 use crate::{
-    crypto::keytable::UnixSeconds,
+    domain::time::UnixSeconds,
     platform::clock::{ClockReading, KnownAsOf},
     protocol::json::object,
 };

@@ -22,12 +22,7 @@ use access::TokenId;
 use forward::ForwardAuthorizer;
 
 use crate::{
-    crypto::keytable::UnixSeconds,
-    domain::{
-        channel::{Access, Channel},
-        ids::SocketId,
-        refusal::RefusalCode,
-    },
+    domain::{channel::Channel, ids::SocketId, refusal::RefusalCode, time::UnixSeconds},
     platform::clock::{KnownAsOf, ServerClock},
     protocol::json,
 };
@@ -189,9 +184,9 @@ impl Authorizer {
         match self {
             Self::Deny => Err(denied_by_default()),
             Self::Open => {
-                let presence = channel.access() == Access::Presence;
                 let guest = || format!("guest-{socket_id}");
-                let member = presence.then(|| claimed_identity(credentials, guest)).transpose()?;
+                let named = channel.kind().has_members();
+                let member = named.then(|| claimed_identity(credentials, guest)).transpose()?;
                 Ok(Grant {
                     member,
                     ..Grant::of_user(credentials.claimed_user_id.clone(), KnownAsOf::NEVER)

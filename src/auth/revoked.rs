@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 
 use super::access::{MAX_TTL, TokenId};
 use crate::{
-    crypto::keytable::UnixSeconds,
+    domain::time::UnixSeconds,
     platform::{
         clock::ClockReading,
         state_dir::{self, PendingWrite, UntilRestart},

@@ -10,7 +10,10 @@ use super::{
     signed_id::SignedIds,
     template::{InvalidTemplate, Template, TemplatePart, parse},
 };
-use crate::domain::{channel::check_characters, pattern::Pattern};
+use crate::domain::{
+    channel::{ChannelKind, check_characters},
+    pattern::Pattern,
+};
 
 pub struct Rules {
     rules: Vec<Rule>,
@@ -167,7 +170,7 @@ fn check(parts: &[TemplatePart]) -> Result<(), InvalidRule> {
         Some(TemplatePart::Text(text)) => text.as_str(),
         Some(_) => "",
     };
-    if !stem.starts_with("private-") && !stem.starts_with("presence-") {
+    if !ChannelKind::of(stem).needs_authorization() {
         return Err(InvalidRule::Unauthorized);
     }
     for part in parts {

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::{claims::Claims, jwt::InvalidToken};
 use crate::{
-    crypto::keytable::UnixSeconds,
+    domain::time::UnixSeconds,
     platform::clock::{ClockReading, KnownAsOf},
 };
 

@@ -95,7 +95,7 @@ impl Member {
 /// The effect of a join or leave on the other members.
 #[must_use]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Transition {
+pub enum MemberTransition {
     /// The user's first connection came, or its last one went.
     Changed,
     /// The user has other connections, or is within a held departure: no message is sent.
@@ -198,17 +198,17 @@ impl Members {
 
     /// Keeps the info of the user's first connection: the other members would not learn of a
     /// change.
-    pub fn join(&mut self, member: Member, now: Instant) -> Transition {
+    pub fn join(&mut self, member: Member, now: Instant) -> MemberTransition {
         if let Some(entry) = self.present.get_mut(&member.user_id) {
             entry.connections += 1;
-            return Transition::Unchanged;
+            return MemberTransition::Unchanged;
         }
         let mut entry = MemberEntry::new(&member.user_id, member.info.as_deref());
         entry.connections = 1;
         let limiter = self.left.as_mut().and_then(|left| left.take(&member.user_id));
         entry.hold = limiter.map(|limiter| DepartureHold::new(limiter, now));
         self.present.insert(member.user_id, entry);
-        Transition::Changed
+        MemberTransition::Changed
     }
 
     /// `returns`: the rate of announced returns; `None`: announce the departure at once.
@@ -217,30 +217,30 @@ impl Members {
         user_id: &str,
         returns: Option<GcraParams>,
         now: Instant,
-    ) -> Transition {
-        let Some(entry) = self.present.get_mut(user_id) else { return Transition::Unchanged };
+    ) -> MemberTransition {
+        let Some(entry) = self.present.get_mut(user_id) else { return MemberTransition::Unchanged };
         entry.connections = entry.connections.saturating_sub(1);
         if entry.connections > 0 {
-            return Transition::Unchanged;
+            return MemberTransition::Unchanged;
         }
         let Some(returns) = returns else {
             self.remove(user_id, now);
-            return Transition::Changed;
+            return MemberTransition::Changed;
         };
         let hold =
             entry.hold.get_or_insert_with(|| DepartureHold::new(LocalRateLimiter::new(now), now));
         if hold.limiter.take(returns, now) {
             self.remove(user_id, now);
-            return Transition::Changed;
+            return MemberTransition::Changed;
         }
         hold.until = now + DEPARTURE_HOLD;
         match std::mem::replace(&mut hold.noted, true) {
-            true => Transition::Unchanged,
-            false => Transition::Held(hold.until),
+            true => MemberTransition::Unchanged,
+            false => MemberTransition::Held(hold.until),
         }
     }
 
-    /// Called at the time of `Transition::Held`.
+    /// Called at the time of `MemberTransition::Held`.
     pub fn end_hold(&mut self, user_id: &str, now: Instant) -> HoldOutcome {
         let Some(entry) = self.present.get_mut(user_id) else { return HoldOutcome::Over };
         let Some(hold) = entry.hold.as_mut().filter(|hold| hold.noted) else {

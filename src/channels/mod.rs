@@ -1,4 +1,9 @@
 //! The state of a channel, without delivery: members, counts, the last event.
 
-pub mod count_throttle;
+pub mod change;
+mod count_throttle;
+pub mod departures;
+pub mod fact;
+pub mod last_event;
 pub mod members;
+pub mod state;

@@ -10,7 +10,7 @@ use crate::{
         rules::{Mismatch, Rule},
     },
     config::Flags,
-    domain::channel::{Access, Channel},
+    domain::channel::Channel,
     platform::{clock::ServerClock, text_file},
 };
 
@@ -30,7 +30,7 @@ pub fn run(command: &AuthTestArgs) -> CliResult<()> {
     let config = load_config(&command.flags)?;
     let app = app(&config, command.app.as_deref())?;
     let channel = app.channel(&command.channel)?;
-    if channel.access() == Access::Public {
+    if channel.kind().is_public() {
         return Ok(say!("{channel}: a public channel needs no authorization, so no rule decides")?);
     }
     let token = match &*command.token {

@@ -9,7 +9,7 @@ use crate::{
         signed_id::SignedIds,
     },
     config::{Config, Flags},
-    domain::channel::{Access, check_characters},
+    domain::channel::check_characters,
     platform::clock::{ClockReading, ServerClock},
     protocol::json,
 };
@@ -80,7 +80,7 @@ pub fn signed_id(command: &SignedIdArgs) -> CliResult<()> {
     let checked = check_characters(id, app.limits.channel_name_bytes);
     checked.map_err(|e| format!("the id {id:?} {e}"))?;
     let name = SignedIds::new(app.secret.clone()).name(prefix, id);
-    if app.channel(&name)?.access() == Access::Public {
+    if app.channel(&name)?.kind().is_public() {
         return Err(format!(
             "{name} is a public channel, which everybody joins without a rule: begin the prefix with private-, private-encrypted- or presence-, such as private-{prefix}"
         )

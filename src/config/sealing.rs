@@ -15,12 +15,15 @@ use crate::{
     crypto::{
         key::{Fingerprint, KeyFormat, MasterKey},
         keyring::KeyRing,
-        keytable::{KeyTable, unix_now},
+        keytable::KeyTable,
         sealer::Sealing,
         secret::{Derivation, Salt},
     },
     domain::limits::Rotation,
-    platform::state_dir::{self, Staged},
+    platform::{
+        clock::unix_now,
+        state_dir::{self, Staged},
+    },
     protocol::dialect::is_reserved,
 };
 

@@ -12,10 +12,9 @@ use super::{
     secrets::warn_of_stray,
 };
 use crate::{
+    channels::fact::ChannelFactKind,
     domain::pattern::Pattern,
-    observe::webhook::{
-        ChannelFactKind, EndpointFilter, EndpointSettings, QueueLimits, is_reserved_header,
-    },
+    observe::webhook::{EndpointFilter, EndpointSettings, QueueLimits, is_reserved_header},
     platform::http::{EndpointUrl, HttpClient},
 };
 

@@ -1,17 +1,10 @@
 //! The master keys of one app and their states, as a value: a change makes a new table, which can
 //! be written to disk before it takes effect (encryption.md 3 to 5).
 
-use std::{collections::HashMap, fmt, sync::Arc, time::SystemTime};
+use std::{collections::HashMap, fmt, sync::Arc};
 
 use super::key::{Fingerprint, MasterKey};
-
-/// Seconds since 1970; persisted times must keep their meaning after a restart.
-pub type UnixSeconds = u64;
-
-pub fn unix_now() -> UnixSeconds {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    since.map_or(0, |time| time.as_secs())
-}
+use crate::domain::time::UnixSeconds;
 
 /// The version of a channel's secret: a key of the table, and an epoch that grows with each
 /// revocation of a member.

@@ -16,7 +16,7 @@ use super::{
     keytable::Version,
     secret::SharedSecret,
 };
-use crate::domain::channel::{Access, Channel};
+use crate::domain::channel::Channel;
 
 const NONCE_BYTES: usize = 24;
 const TAG_BYTES: usize = 16;
@@ -104,7 +104,7 @@ impl Sealing {
         data: &'a str,
         blind: bool,
     ) -> Result<Payload<'a>, SealError> {
-        debug_assert_eq!(channel.access(), Access::Encrypted);
+        debug_assert!(channel.kind().is_encrypted());
         let envelope =
             |version| Sealed { channel: channel.clone(), version, envelope: Arc::from(data) };
         match (self.keys().filter(|_| !blind), has_envelope_shape(data)) {

@@ -1,29 +1,12 @@
 //! Channel names. The only place that knows the meaning of prefixes (protocol.md 2.1).
 
+mod kind;
+
 use std::{fmt, sync::Arc};
 
 use crate::domain::refusal::RefusalCode;
-
-/// The authorization a channel requires, and the treatment of its payloads.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Access {
-    Public,
-    Private,
-    /// Private, with ciphertext payloads.
-    Encrypted,
-    Presence,
-    /// `#server-to-user-<id>`: the connections signed in as that user.
-    User,
-    /// Internal: the watchers of a user. Clients cannot name it.
-    Watch,
-}
-
-/// Two dimensions, because a private channel may be cached as well.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct ChannelKind {
-    pub access: Access,
-    pub cached: bool,
-}
+use kind::Access;
+pub use kind::{ChannelKind, ENCRYPTED_PREFIX, PREFIXES};
 
 /// A valid channel name with its kind.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -84,60 +67,12 @@ pub enum InvalidName {
 
 const USER_PREFIX: &str = "#server-to-user-";
 const WATCH_PREFIX: &str = "#watch-";
-pub const ENCRYPTED_PREFIX: &str = "private-encrypted-";
-
-impl Access {
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Public => "public",
-            Self::Private => "private",
-            Self::Encrypted => "encrypted",
-            Self::Presence => "presence",
-            Self::User => "user",
-            Self::Watch => "watch",
-        }
-    }
-}
-
-impl ChannelKind {
-    pub const ALL: [Self; 10] = {
-        const fn kind(access: Access, cached: bool) -> ChannelKind {
-            ChannelKind { access, cached }
-        }
-        [
-            kind(Access::Public, false),
-            kind(Access::Public, true),
-            kind(Access::Private, false),
-            kind(Access::Private, true),
-            kind(Access::Encrypted, false),
-            kind(Access::Encrypted, true),
-            kind(Access::Presence, false),
-            kind(Access::Presence, true),
-            kind(Access::User, false),
-            kind(Access::Watch, false),
-        ]
-    };
-
-    /// Longest prefix first; a prefix only counts with its dash ("privateer" is public).
-    pub fn of(name: &str) -> Self {
-        let (access, rest) = if let Some(rest) = name.strip_prefix(ENCRYPTED_PREFIX) {
-            (Access::Encrypted, rest)
-        } else if let Some(rest) = name.strip_prefix("private-") {
-            (Access::Private, rest)
-        } else if let Some(rest) = name.strip_prefix("presence-") {
-            (Access::Presence, rest)
-        } else {
-            (Access::Public, name)
-        };
-        Self { access, cached: rest.starts_with("cache-") }
-    }
-}
 
 impl Channel {
     pub fn parse(name: &str, limit: usize) -> Result<Self, InvalidChannel> {
         if let Some(user) = name.strip_prefix(USER_PREFIX) {
             check_characters(user, limit)?;
-            return Ok(Self::internal(Arc::from(name), Access::User));
+            return Ok(Self { name: Arc::from(name), kind: ChannelKind::USER });
         }
         check_characters(name, limit)?;
         refuse_look_alike(name)?;
@@ -146,16 +81,12 @@ impl Channel {
 
     /// The channel that reaches every connection signed in as `user`.
     pub fn of_user(user: &str) -> Self {
-        Self::internal(format!("{USER_PREFIX}{user}").into(), Access::User)
+        Self { name: format!("{USER_PREFIX}{user}").into(), kind: ChannelKind::USER }
     }
 
     /// The internal topic of the watchers of `user`.
     pub fn of_watchers(user: &str) -> Self {
-        Self::internal(format!("{WATCH_PREFIX}{user}").into(), Access::Watch)
-    }
-
-    fn internal(name: Arc<str>, access: Access) -> Self {
-        Self { name, kind: ChannelKind { access, cached: false } }
+        Self { name: format!("{WATCH_PREFIX}{user}").into(), kind: ChannelKind::WATCH }
     }
 
     pub fn name(&self) -> &Arc<str> {
@@ -166,22 +97,16 @@ impl Channel {
         self.kind
     }
 
-    pub fn access(&self) -> Access {
-        self.kind.access
-    }
-
     /// The user of a `#server-to-user-` channel.
     pub fn user(&self) -> Option<&str> {
         match self.kind.access {
             Access::User => self.name.strip_prefix(USER_PREFIX),
-            _ => None,
+            Access::Public
+            | Access::Private
+            | Access::Encrypted
+            | Access::Presence
+            | Access::Watch => None,
         }
-    }
-
-    /// True if the API lists the channel: user channels and internal topics are reserved
-    /// (protocol.md 5.2).
-    pub fn is_listed(&self) -> bool {
-        !matches!(self.kind.access, Access::User | Access::Watch)
     }
 }
 
@@ -262,7 +187,7 @@ mod tests {
             ("#server-to-user-u1", User, false),
         ] {
             let kind = Channel::parse(name, 200).expect(name).kind();
-            assert_eq!((kind.access, kind.cached), (access, cached), "{name}");
+            assert_eq!((kind.access, kind.is_cached()), (access, cached), "{name}");
         }
     }
 
@@ -319,7 +244,7 @@ mod tests {
         #[test]
         fn only_exact_prefixes_need_authorization(name in "[a-z_\\-=@,.;]{1,30}") {
             if let Ok(channel) = Channel::parse(&name, 200) {
-                let open = channel.access() == Access::Public;
+                let open = channel.kind().is_public();
                 prop_assert_eq!(open, !name.starts_with("private-") && !name.starts_with("presence-"));
             }
         }

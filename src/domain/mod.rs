@@ -8,3 +8,4 @@ pub mod pattern;
 pub mod rate_limit;
 pub mod refusal;
 pub mod sealing_alias;
+pub mod time;

@@ -13,28 +13,19 @@ use arc_swap::{ArcSwap, ArcSwapOption, Guard};
 use parking_lot::Mutex;
 
 use super::{
-    counts::AppCounters, held_departures::HeldDepartures, key_store::KeyStore,
-    reconfigure::AppUpdate,
+    counts::AppCounters, departures::Departures, key_store::KeyStore, reconfigure::AppUpdate,
 };
 use crate::{
     app::App,
+    channels::fact::ChannelFact,
     crypto::{
         key::{Fingerprint, MasterKey},
         keyring::KeyRing,
     },
-    domain::{
-        channel::{Access, Channel},
-        rate_limit::AtomicRateLimiter,
-    },
+    domain::{channel::Channel, rate_limit::AtomicRateLimiter},
     engine::keyfile::KeyFile,
-    hub::{
-        Hub,
-        directory::{Directory, LockedRecord, Record},
-        mailbox::Audience,
-        rekey_policy::RekeyPolicy,
-    },
-    observe::webhook::{ChannelFact, Webhooks},
-    protocol::{content::Content, frame::Frame, message::Message},
+    hub::{Hub, directory::Directory, record::Record, rekey_policy::RekeyPolicy},
+    observe::webhook::Webhooks,
 };
 
 pub struct AppRuntime {
@@ -61,11 +52,8 @@ pub struct AppRuntime {
     pub counts: AppCounters,
     connections: AtomicUsize,
     /// Channels whose subscription count changed after it was last sent.
-    pending_counts: Mutex<Vec<Arc<Record>>>,
-    /// Users whose last connection ended, and when their watchers are told.
-    pub(super) departures: Mutex<HashMap<Arc<str>, Instant>>,
-    /// Held departures of presence members.
-    pub(super) held: Mutex<HeldDepartures>,
+    pub(super) pending_counts: Mutex<Vec<Arc<Record>>>,
+    pub(super) departures: Mutex<Departures>,
 }
 
 /// One of an app's allowed connections, released on drop.
@@ -92,7 +80,6 @@ impl AppRuntime {
             connections: AtomicUsize::new(0),
             pending_counts: Mutex::default(),
             departures: Mutex::default(),
-            held: Mutex::default(),
         }
     }
 
@@ -173,62 +160,6 @@ impl AppRuntime {
     /// Open connections.
     pub fn connections(&self) -> usize {
         self.connections.load(Ordering::Relaxed)
-    }
-
-    /// Sends the subscription count to a channel's subscribers, now or later.
-    pub(super) fn count_changed(
-        &self,
-        hub: &Hub,
-        record: &Arc<Record>,
-        locked: &mut LockedRecord<'_>,
-        now: Instant,
-    ) {
-        let counted =
-            !matches!(record.channel().access(), Access::Presence | Access::User | Access::Watch);
-        if !self.app().subscription_count || !counted {
-            return;
-        }
-        let count = locked.subscription_count();
-        if count == 0 {
-            // There is no subscriber to tell, and the record may be gone before the time has come.
-            self.note(record.channel(), &ChannelFact::SubscriptionCount { subscription_count: 0 });
-        } else if locked.count_throttle.may_send(count, now) {
-            self.send_count(hub, record.channel(), locked);
-        } else if !locked.count_throttle.pending {
-            locked.count_throttle.pending = true;
-            self.pending_counts.lock().push(record.clone());
-        }
-    }
-
-    pub(super) fn send_pending_counts(&self, hub: &Hub, now: Instant) {
-        // Taken out first: never wait for a record's lock while holding this one.
-        let pending = std::mem::take(&mut *self.pending_counts.lock());
-        let mut still = Vec::new();
-        for record in pending {
-            let Some(mut locked) = record.enter() else { continue };
-            let count = locked.subscription_count();
-            if count > 0 && !locked.count_throttle.may_send(count, now) {
-                drop(locked);
-                still.push(record);
-                continue;
-            }
-            locked.count_throttle.pending = false;
-            if count > 0 {
-                self.send_count(hub, record.channel(), &mut locked);
-            }
-        }
-        self.pending_counts.lock().extend(still);
-    }
-
-    fn send_count(&self, hub: &Hub, channel: &Channel, locked: &mut LockedRecord<'_>) {
-        let count = locked.subscription_count();
-        let audience = match channel.access() {
-            Access::Encrypted => Audience::NotLegacyJava,
-            _ => Audience::All,
-        };
-        let frame = Frame::new(&Message::subscription_count(channel, count));
-        locked.post(hub, Content::Same(frame), None, audience);
-        self.note(channel, &ChannelFact::SubscriptionCount { subscription_count: count });
     }
 }
 

@@ -2,16 +2,10 @@
 
 use super::{AppRuntime, Engine};
 use crate::{
-    domain::{
-        channel::{Access, Channel},
-        ids::SocketId,
-        limits::Limits,
-    },
-    hub::{directory::Record, mailbox::Audience},
-    observe::{
-        live::{self, EntryDetail, EntryType, LiveEntry},
-        webhook::ChannelFact,
-    },
+    channels::fact::ChannelFact,
+    domain::{channel::Channel, ids::SocketId, limits::Limits},
+    hub::{mailbox::Audience, record::Record},
+    observe::live::{self, EntryDetail, EntryType, LiveEntry},
     protocol::{code::ErrorCode, content::Content, frame::Frame, json, message::Message},
 };
 
@@ -73,12 +67,11 @@ pub fn check(
     event: &str,
     data: &str,
 ) -> Result<(), ClientEventError> {
-    match channel.access() {
-        Access::Private | Access::Presence => {}
-        Access::Encrypted => return Err(ClientEventError::Encrypted),
-        Access::Public | Access::User | Access::Watch => {
-            return Err(ClientEventError::WrongChannel);
-        }
+    if channel.kind().is_encrypted() {
+        return Err(ClientEventError::Encrypted);
+    }
+    if !channel.kind().takes_client_events() {
+        return Err(ClientEventError::WrongChannel);
     }
     let length = event.chars().count();
     if length > limits.event_name_chars {

@@ -13,10 +13,10 @@ use crate::{
     hub::{
         Hub,
         authorization_cache::AuthorizationScope,
-        directory::TopicId,
         mailbox::{
             KeyRequest, KeyRequestError, RequestedChannel, ResolvedKey, RevokeTokens, WorkerCommand,
         },
+        record::TopicId,
     },
     platform::clock::KnownAsOf,
 };

@@ -10,9 +10,11 @@ use crate::{
     crypto::{
         key::Fingerprint,
         keyring::KeyRing,
-        keytable::{KeyState, KeyTable, UnixSeconds, unix_now},
+        keytable::{KeyState, KeyTable},
     },
+    domain::time::UnixSeconds,
     observe::audit::AuditFact,
+    platform::clock::unix_now,
 };
 
 /// After the grace period, the connections still served with a key are closed over this time, so

@@ -7,8 +7,8 @@ use std::{
 };
 
 use crate::{
-    crypto::keytable::{KeyError, UnixSeconds},
-    domain::{channel::Channel, refusal::RefusalCode},
+    crypto::keytable::KeyError,
+    domain::{channel::Channel, refusal::RefusalCode, time::UnixSeconds},
     platform::state_dir::UntilRestart,
 };
 

@@ -8,9 +8,10 @@ use super::{AppRuntime, Engine, rotation::RotationError};
 use crate::{
     crypto::{
         key::Fingerprint,
-        keytable::{KeyEntry, KeyState, UnixSeconds},
+        keytable::{KeyEntry, KeyState},
         secret::Derivation,
     },
+    domain::time::UnixSeconds,
     hub::rekey_policy::RekeyCounts,
 };
 

@@ -15,8 +15,9 @@ use zeroize::Zeroizing;
 use crate::{
     crypto::{
         key::{Fingerprint, MasterKey},
-        keytable::{KeyEntry, KeyState, KeyTable, MemberRevocation, UnixSeconds},
+        keytable::{KeyEntry, KeyState, KeyTable, MemberRevocation},
     },
+    domain::time::UnixSeconds,
     platform::state_dir::{self, Staged},
 };
 

@@ -7,7 +7,7 @@ use super::{
 use crate::{
     app::App,
     crypto::key::Fingerprint,
-    hub::directory::LockedRecord,
+    hub::record::LockedRecord,
     observe::live::{EntryDetail, EntryType, LiveEntry, LiveEnvelope, LiveEvent},
     protocol::{content::Content, sealed::SealedFrames},
 };

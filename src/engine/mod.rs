@@ -7,8 +7,9 @@ mod channel_snapshot;
 pub mod client_event;
 mod client_faults;
 pub mod counts;
+mod departures;
+mod effects;
 pub mod grants;
-mod held_departures;
 mod key_deadlines;
 mod key_errors;
 pub mod key_report;
@@ -147,7 +148,6 @@ impl Engine {
         for runtime in self.runtimes().iter() {
             runtime.send_pending_counts(&self.hub, now);
             runtime.announce_departures(&self.hub, now);
-            runtime.announce_held(&self.hub, now);
             // Applies a budget lowered by a reload now, not at the next event.
             runtime.directory.enforce_limit(runtime.app().limits.cache_bytes, now);
             self.note_finished(runtime);

@@ -11,7 +11,7 @@ use crate::{
     app::App,
     auth::revoked,
     crypto::{
-        keytable::{KeyError, KeyTable, unix_now},
+        keytable::{KeyError, KeyTable},
         secret::Derivation,
     },
     engine::keyfile::{KeyFile, KeyFileError},
@@ -19,7 +19,10 @@ use crate::{
         live::LiveBroadcaster,
         webhook::{DeadLetters, Webhooks},
     },
-    platform::state_dir::{self, Staged},
+    platform::{
+        clock::unix_now,
+        state_dir::{self, Staged},
+    },
 };
 
 /// Location of the state that outlives the server.

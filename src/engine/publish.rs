@@ -5,13 +5,10 @@ use std::{sync::Arc, time::Instant};
 use super::{AppRuntime, Engine, counts::AppCounters};
 use crate::{
     app::App,
+    channels::last_event::LastEvent,
     crypto::sealer::{Payload, SealError, has_envelope_shape},
-    domain::{
-        channel::{Access, Channel},
-        ids::SocketId,
-        refusal::RefusalCode,
-    },
-    hub::{cached::LastEvent, directory::LockedRecord, mailbox::Audience},
+    domain::{channel::Channel, ids::SocketId, refusal::RefusalCode},
+    hub::{mailbox::Audience, record::LockedRecord},
     platform::traces::Span,
     protocol::{content::Content, frame::Frame, message::Message, sealed::SealedFrames},
 };
@@ -158,7 +155,7 @@ impl Engine {
         prepared.count(&runtime.counts);
         let (PreparedEvents { app, events }, now) = (prepared, Instant::now());
         events.into_iter().for_each(|event| {
-            let span = Span::publish(event.channel.access().name());
+            let span = Span::publish(event.channel.kind().label());
             span.within(|| self.send((runtime, app), event, now));
         });
     }
@@ -166,7 +163,7 @@ impl Engine {
     fn send(&self, context: PublishContext<'_>, event: EncodedEvent<'_>, now: Instant) {
         let EncodedEvent { channel, name, body, .. } = &event;
         let (runtime, app) = context;
-        if channel.kind().cached {
+        if channel.kind().is_cached() {
             runtime.directory.with(channel, |record, mut locked| {
                 let Some(content) = content(app, &mut locked, name, body) else { return };
                 let data = match (body, &content) {
@@ -175,9 +172,9 @@ impl Engine {
                     (_, Content::Same(_)) => None,
                 };
                 let (data, expires) = (data.unwrap_or_default(), now + app.limits.cache_ttl());
-                let last = LastEvent::new((*name).into(), content.clone(), data, expires);
-                runtime.directory.set_last_event(record, &mut locked, last);
-                locked.miss_reported = false;
+                let (name, content_kept) = ((*name).into(), content.clone());
+                let last = LastEvent { name, content: content_kept, data, expires, number: 0 };
+                runtime.directory.set_last_event(record, &mut locked, last, now);
                 self.post(context, &event, &mut locked, content);
             });
             runtime.directory.enforce_limit(app.limits.cache_bytes, now);
@@ -232,7 +229,7 @@ fn content(
 }
 
 fn check_mixture(app: &App, event: &PublishedEvent<'_>) -> Result<(), PublishError> {
-    let encrypted = event.channels.iter().filter(|c| c.access() == Access::Encrypted).count();
+    let encrypted = event.channels.iter().filter(|c| c.kind().is_encrypted()).count();
     if encrypted == 0 || event.channels.len() == 1 {
         return Ok(());
     }

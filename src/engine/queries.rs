@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::AppRuntime;
-use crate::domain::channel::{Access, Channel};
+use crate::domain::channel::Channel;
 
 /// The attributes requested by a query.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
@@ -56,20 +56,20 @@ impl AppRuntime {
         let record = self.directory.find(channel.name());
         let locked = record.as_ref().and_then(|record| record.enter());
         let state = locked.as_deref();
-        let presence = channel.access() == Access::Presence;
+        let kind = channel.kind();
         let now = Instant::now();
         let cached = || {
-            let event = state?.last_event.as_ref().filter(|event| event.expires > now)?;
+            let event = state?.last_event(now)?;
             Some(CachedData { data: event.data.to_string(), ttl: event.ttl(now) })
         };
         ChannelInfo {
             occupied: None,
-            user_count: (asked.user_count && presence)
-                .then(|| state.map_or(0, |s| s.members.count())),
+            user_count: (asked.user_count && kind.has_members())
+                .then(|| state.map_or(0, |s| s.members().count())),
             subscription_count: asked
                 .subscription_count
                 .then(|| state.map_or(0, |s| s.subscription_count())),
-            cache: (asked.cache && channel.kind().cached).then(cached),
+            cache: (asked.cache && kind.is_cached()).then(cached),
         }
     }
 
@@ -79,7 +79,7 @@ impl AppRuntime {
             .records()
             .into_iter()
             .filter(|record| {
-                record.channel().is_listed() && record.channel().name().starts_with(prefix)
+                record.channel().kind().is_listed() && record.channel().name().starts_with(prefix)
             })
             .filter(|record| record.subscription_count() > 0)
             .map(|record| (record.channel().clone(), self.attributes(record.channel(), asked)))
@@ -94,6 +94,6 @@ impl AppRuntime {
     pub fn users(&self, channel: &Channel) -> Vec<String> {
         let record = self.directory.find(channel.name());
         let locked = record.as_ref().and_then(|record| record.enter());
-        locked.map_or(Vec::new(), |locked| locked.members.ids().map(str::to_owned).collect())
+        locked.map_or(Vec::new(), |locked| locked.members().ids().map(str::to_owned).collect())
     }
 }

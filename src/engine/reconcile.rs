@@ -9,12 +9,9 @@ use super::{
     AppRuntime, Engine, key_store::StagedKeys, rotation::RotationError, waiting_keys::WaitingKey,
 };
 use crate::{
-    crypto::{
-        key::MasterKey,
-        keyring::KeyRing,
-        keytable::{KeyTable, unix_now},
-    },
+    crypto::{key::MasterKey, keyring::KeyRing, keytable::KeyTable},
     observe::audit::RevocationList,
+    platform::clock::unix_now,
 };
 
 /// Effect of the configured key on a running app.

@@ -8,16 +8,16 @@ use crate::{
     crypto::{
         key::{Fingerprint, MasterKey},
         keyring::KeyRing,
-        keytable::{KeyError, KeyState, KeyTable, UnixSeconds, Version, unix_now},
+        keytable::{KeyError, KeyState, KeyTable, Version},
         secret::Derivation,
     },
-    domain::channel::{Access, Channel},
+    domain::{channel::Channel, time::UnixSeconds},
     hub::{
-        directory::LockedRecord,
         mailbox::{ForcedRekey, Rekey, WorkerCommand},
+        record::LockedRecord,
     },
     observe::audit::{Audit, AuditFact, RevocationList},
-    platform::clock::ClockReading,
+    platform::clock::{ClockReading, unix_now},
 };
 
 /// Parameters of a rotation.
@@ -192,7 +192,7 @@ impl Engine {
         channel: &Channel,
         user: &str,
     ) -> Result<u64, RevokeError> {
-        if channel.access() != Access::Encrypted {
+        if !channel.kind().is_encrypted() {
             return Err(RevokeError::NotEncrypted(channel.clone()));
         }
         let ring = runtime.ring(channel).ok_or_else(|| RevokeError::Blind(channel.clone()))?;
@@ -302,8 +302,9 @@ impl Engine {
         let before = keys.wanted(|version| ring.serves(&channel, version));
         let keep: Vec<Version> =
             before.into_iter().filter(|v| *v != target && forced.is_none()).collect();
-        let renewed =
-            last.map_or(Ok(()), |text| renew_last_event(ring, locked, target, text, &keep));
+        let renewed = last.map_or(Ok(()), |text| {
+            renew_last_event(ring, locked, target, text, &keep, Instant::now())
+        });
         runtime.directory.ledger().recharge(locked);
         let nudge = renewed.and_then(|()| runtime.nudge(ring, &channel, target));
         match nudge {
@@ -347,7 +348,7 @@ fn last_plaintext(
     ring: &KeyRing,
     locked: &LockedRecord<'_>,
 ) -> Option<zeroize::Zeroizing<Vec<u8>>> {
-    let last = locked.last_event.as_ref()?;
+    let last = locked.kept_event()?;
     ring.open(locked.channel(), &last.data).map(|(_, plaintext)| plaintext)
 }
 

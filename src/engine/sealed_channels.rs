@@ -5,13 +5,14 @@ use std::time::Instant;
 use super::{AppRuntime, subscribe::CachedReply};
 use crate::{
     app::App,
+    channels::{change::Change, last_event::LastEvent},
     crypto::{
         keyring::KeyRing,
         keytable::Version,
         sealer::{SealError, Sealed},
     },
     domain::channel::Channel,
-    hub::{Hub, cached::LastEvent, directory::LockedRecord, gate::PendingRekey},
+    hub::{Hub, gate::PendingRekey, record::LockedRecord},
     protocol::{content::Content, sealed::SealedFrames, tripwire},
 };
 
@@ -38,14 +39,14 @@ impl AppRuntime {
         granted: Option<Version>,
     ) -> (Version, Option<PendingRekey>) {
         let (channel, since) = (locked.channel().clone(), locked.sequence());
-        let keys = locked.sealed(|| ring.target(&channel));
-        let target = keys.target;
+        let target = locked.sealed(|| ring.target(&channel)).target;
         let version = granted.unwrap_or(target);
-        keys.join(version);
+        locked.join_key(version);
         if !version.is_behind(target) {
             return (version, None);
         }
-        let nudge = keys.nudge.clone().or_else(|| self.nudge(ring, &channel, target).ok());
+        let nudge = locked.keys().and_then(|keys| keys.nudge.clone());
+        let nudge = nudge.or_else(|| self.nudge(ring, &channel, target).ok());
         let forced = !ring.serves(&channel, version);
         (version, nudge.map(|nudge| PendingRekey { target, nudge, forced, since }))
     }
@@ -70,11 +71,10 @@ impl AppRuntime {
         hub: &Hub,
     ) -> CachedReply {
         let channel = locked.channel();
-        if !channel.kind().cached {
+        if !channel.kind().is_cached() {
             return CachedReply::No;
         }
-        let last = locked.last_event.as_ref().filter(|event| event.expires > now);
-        let Some(last) = last else { return CachedReply::Miss };
+        let Some(last) = locked.last_event(now) else { return CachedReply::Miss };
         let frame = match &last.content {
             Content::Same(frame) => Some(frame.clone()),
             Content::Sealed(frames) => frames
@@ -117,15 +117,17 @@ pub(super) fn renew_last_event(
     target: Version,
     plaintext: &[u8],
     keep: &[Version],
+    now: Instant,
 ) -> Result<(), SealError> {
     let channel = locked.channel().clone();
-    let Some(last) = &mut locked.last_event else { return Ok(()) };
+    let Some(last) = locked.kept_event() else { return Ok(()) };
     let Content::Sealed(frames) = &last.content else { return Ok(()) };
     let wanted: Vec<Version> = std::iter::once(target).chain(keep.iter().copied()).collect();
     let frames =
         frames.adapted(&last.name, &wanted, |version| ring.seal(&channel, version, plaintext))?;
-    last.data = frames.envelope().cloned().unwrap_or_default();
-    last.content = Content::Sealed(frames);
+    let data = frames.envelope().cloned().unwrap_or_default();
+    let resealed = Change::ResealEvent { content: Content::Sealed(frames), data };
+    let _nobody_is_told = locked.apply(resealed, now);
     Ok(())
 }
 
@@ -138,6 +140,7 @@ mod tests {
         config::{Config, Environment, Flags, Source},
         crypto::{key::MasterKey, vectors::example_salt},
         engine::keyfile::KeyFile,
+        hub::mailbox::Rekey,
     };
 
     fn runtime(hub: &Arc<Hub>) -> AppRuntime {
@@ -172,7 +175,10 @@ mod tests {
             let new = ring.target(&channel);
             let (version, next) = runtime.join_key(ring, &mut locked, Some(new));
             assert!(version == new && next.is_none());
-            locked.sealed(|| new).target = new;
+            let (topic, since) = (locked.topic(), locked.sequence());
+            let nudge = runtime.nudge(ring, &channel, new).unwrap();
+            let (forced, resealer) = (None, None);
+            locked.rekey(&hub, Rekey { topic, nudge, target: new, since, forced, resealer });
             let (version, next) = runtime.join_key(ring, &mut locked, Some(old));
             assert!(version == old && next.is_some_and(|next| next.target == new && !next.forced));
         });

@@ -2,8 +2,7 @@
 
 use super::{AppRuntime, Engine, key_errors::RotationError};
 use crate::{
-    crypto::keytable::{KeyState, UnixSeconds},
-    hub::mailbox::WorkerCommand,
+    crypto::keytable::KeyState, domain::time::UnixSeconds, hub::mailbox::WorkerCommand,
     observe::audit::AuditFact,
 };
 

@@ -5,27 +5,23 @@ use std::{sync::Arc, time::Instant};
 
 use bytes::Bytes;
 
-use super::{AppRuntime, Engine, users::SignedIn};
+use super::{AppRuntime, Engine, effects::announce, users::SignedIn};
 use crate::{
     app::App,
-    channels::members::{InvalidMember, LeaveMode, Member, Transition},
+    channels::{
+        change::{Change, Leaver, Newcomer, Transition},
+        members::{InvalidMember, LeaveMode, Member},
+    },
     crypto::keytable::Version,
     domain::{
-        channel::{Access, Channel, InvalidChannel},
+        channel::{Channel, InvalidChannel},
         ids::SocketId,
         refusal::RefusalCode,
     },
-    hub::{
-        authorization_cache::CachedAuthorization,
-        directory::{LockedRecord, Record},
-        gate::PendingRekey,
-        mailbox::Audience,
-    },
-    observe::webhook::ChannelFact,
+    hub::{authorization_cache::CachedAuthorization, gate::PendingRekey, record::Record},
     platform::clock::KnownAsOf,
     protocol::{
         client::{InvalidField, Subscribe},
-        content::Content,
         escape::Escaped,
         form::Form,
         frame::Frame,
@@ -165,28 +161,26 @@ pub fn authorize(
     channel: &Channel,
     request: &Subscribe,
 ) -> Result<Option<Member>, SubscribeError> {
-    match channel.access() {
-        Access::Public => Ok(None),
-        Access::User if subscriber.user.is_some_and(|user| channel.user() == Some(&user.id)) => {
-            Ok(None)
-        }
-        Access::User | Access::Watch => Err(SubscribeError::NotThatUser(channel.clone())),
-        Access::Private | Access::Encrypted => {
-            // Some custom authorizers sign channel_data on private channels, some send it unsigned.
-            let data = channel_data(request);
-            let verdict = verify(app, subscriber, channel, request, data);
-            let unsigned = |refusal| match data {
-                Some(_) => verify(app, subscriber, channel, request, None).map_err(|_| refusal),
-                None => Err(refusal),
-            };
-            verdict.or_else(unsigned).map(|()| None)
-        }
-        Access::Presence => {
-            let member = member(app, subscriber, request)?;
-            verify(app, subscriber, channel, request, channel_data(request))?;
-            Ok(Some(member))
-        }
+    let kind = channel.kind();
+    if kind.is_public() {
+        return Ok(None);
     }
+    if !kind.needs_authorization() {
+        let is_own = subscriber.user.is_some_and(|user| channel.user() == Some(&user.id));
+        return if is_own { Ok(None) } else { Err(SubscribeError::NotThatUser(channel.clone())) };
+    }
+    let data = channel_data(request);
+    if kind.has_members() {
+        let member = member(app, subscriber, request)?;
+        verify(app, subscriber, channel, request, data)?;
+        return Ok(Some(member));
+    }
+    // Some custom authorizers sign channel_data on channels without members, some send it unsigned.
+    let unsigned = |refusal| match data {
+        Some(_) => verify(app, subscriber, channel, request, None).map_err(|_| refusal),
+        None => Err(refusal),
+    };
+    verify(app, subscriber, channel, request, data).or_else(unsigned).map(|()| None)
 }
 
 fn channel_data(request: &Subscribe) -> Option<&str> {
@@ -253,45 +247,28 @@ impl Engine {
             // Likewise: a reload may have made the name an alias since the session looked.
             runtime.app().refuse_alias(channel.name())?;
             let user_id = member.as_ref().map(|member| member.user_id.clone());
-            let (first, mut changed) = (!locked.is_occupied(), false);
-            if let Some(member) = member {
-                let limit = app.limits.presence_members;
-                let full = |locked: &LockedRecord<'_>| {
-                    locked.members.count() >= limit && !locked.members.contains(&member.user_id)
-                };
-                if full(&locked) {
-                    runtime.end_holds(&self.hub, &mut locked, 1, now);
-                }
-                if full(&locked) {
-                    return Err(SubscribeError::ChannelFull { channel: channel.clone(), limit });
-                }
-                let info = member.info.as_deref();
-                let added = Frame::new(&Message::member_added(channel, &member.user_id, info));
-                changed = locked.members.join(member, now) == Transition::Changed;
-                if changed {
-                    locked.post(&self.hub, Content::Same(added), None, Audience::All);
-                }
+            let limit = app.limits.presence_members;
+            let newcomer =
+                Newcomer { member, member_limit: limit, tell_count: runtime.tells_count(channel) };
+            let mut effects = locked.subscribe(subscriber.worker, newcomer, now);
+            let is_full = effects.transition == Transition::Full;
+            announce(&self.hub, &mut locked, std::mem::take(&mut effects.messages));
+            let since = locked.sequence();
+            runtime.settle(&self.hub, record, &mut locked, effects);
+            if is_full {
+                return Err(SubscribeError::ChannelFull { channel: channel.clone(), limit });
             }
-            if first {
-                runtime.note(channel, &ChannelFact::ChannelOccupied);
-            }
-            if let Some(user_id) = user_id.as_ref().filter(|_| changed) {
-                runtime.note(channel, &ChannelFact::MemberAdded { user_id });
-            }
-            let since = locked.subscribe(subscriber.worker);
-            runtime.count_changed(&self.hub, record, &mut locked, now);
             let key = app.ring(channel).map(|ring| {
                 runtime.join_key(ring, &mut locked, granted.and_then(|granted| granted.version))
             });
             let version = key.as_ref().map_or(Version::BLIND, |(version, _)| *version);
             let cached = AppRuntime::cached(&app, &locked, version, now, &self.hub);
-            if matches!(cached, CachedReply::Miss)
-                && !std::mem::replace(&mut locked.miss_reported, true)
-            {
-                runtime.note(channel, &ChannelFact::CacheMiss);
+            if matches!(cached, CachedReply::Miss) {
+                let effects = locked.apply(Change::MissCache, now);
+                runtime.carry_out(&self.hub, record, &mut locked, effects);
             }
             Ok(JoinedChannel {
-                roster: user_id.is_some().then(|| locked.members.roster()),
+                roster: user_id.is_some().then(|| locked.members().roster()),
                 cached,
                 record: record.clone(),
                 member: user_id,
@@ -316,29 +293,14 @@ impl Engine {
     ) {
         let now = Instant::now();
         if let Some(mut locked) = record.enter() {
-            locked.unsubscribe(worker, place.version);
-            let empty = !locked.is_occupied();
-            if let Some(user_id) = place.member {
-                // On an empty channel no departure is held.
-                let returns = match place.leaving {
-                    LeaveMode::MayReturn if !empty => runtime.app().limits.member_returns(),
-                    LeaveMode::MayReturn | LeaveMode::Final => None,
-                };
-                match locked.members.leave(user_id, returns, now) {
-                    Transition::Changed => {
-                        runtime.announce_removed(&self.hub, &mut locked, user_id)
-                    }
-                    Transition::Held(until) => runtime.hold(record, user_id, until),
-                    Transition::Unchanged => {}
-                }
-            }
-            if empty {
-                runtime.end_holds(&self.hub, &mut locked, usize::MAX, now);
-            }
-            runtime.count_changed(&self.hub, record, &mut locked, now);
-            if empty {
-                runtime.note(record.channel(), &ChannelFact::ChannelVacated);
-            }
+            let returns = match place.leaving {
+                LeaveMode::MayReturn => runtime.app().limits.member_returns(),
+                LeaveMode::Final => None,
+            };
+            let tell_count = runtime.tells_count(record.channel());
+            let leaver = Leaver { user_id: place.member, returns, tell_count };
+            let effects = locked.unsubscribe(worker, place.version, leaver, now);
+            runtime.carry_out(&self.hub, record, &mut locked, effects);
         }
         runtime.directory.remove_if_unused(record, now);
     }

@@ -1,9 +1,6 @@
 //! Users: sign-in, watchlists and termination (protocol.md 5).
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Instant};
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -11,14 +8,17 @@ use serde_json::value::RawValue;
 use super::{AppRuntime, Engine};
 use crate::{
     app::App,
-    channels::members::{InvalidMember, Member, MemberLimits},
+    channels::{
+        change::{Leaver, Newcomer, Transition},
+        members::{InvalidMember, Member, MemberLimits},
+    },
     domain::{
         channel::{Channel, InvalidName, check_characters},
         ids::SocketId,
         limits::Limits,
         refusal::RefusalCode,
     },
-    hub::{Hub, directory::Record, mailbox::Audience},
+    hub::{Hub, mailbox::Audience, record::Record},
     protocol::{
         client::{InvalidField, Signin},
         content::Content,
@@ -29,9 +29,6 @@ use crate::{
         well_formed::WellFormed,
     },
 };
-
-/// Navigation between pages makes a user leave and return; watchers are not told about that.
-const DEPARTURE_DELAY: Duration = Duration::from_secs(3);
 
 /// The user a connection has signed in as.
 pub struct SignedIn {
@@ -142,12 +139,13 @@ impl Engine {
         worker: usize,
         user: &SignedIn,
     ) -> (Arc<Record>, u64) {
+        let now = Instant::now();
         // Watchers are told under the record's lock, so that they see changes in order.
         runtime.directory.with(&Channel::of_user(&user.id), |record, mut locked| {
-            let first = !locked.is_occupied();
-            let since = locked.subscribe(worker);
-            let returned = runtime.departures.lock().remove(&user.id).is_some();
-            if first && !returned {
+            let since = locked.sequence();
+            let effects = locked.subscribe(worker, Newcomer::default(), now);
+            let returned = runtime.cancel_departure(&user.id);
+            if effects.transition == Transition::Occupied && !returned {
                 runtime.notify_watchers(&self.hub, &user.id, true);
             }
             (record.clone(), since)
@@ -157,10 +155,12 @@ impl Engine {
     pub fn sign_out(&self, runtime: &AppRuntime, worker: usize, record: &Arc<Record>) {
         let now = Instant::now();
         if let Some(mut locked) = record.enter() {
-            locked.unsubscribe(worker, None);
-            let gone = record.channel().user().filter(|_| !locked.is_occupied());
-            if let Some(user) = gone.filter(|_| runtime.app().watchlist) {
-                runtime.departures.lock().insert(user.into(), now + DEPARTURE_DELAY);
+            let effects = locked.unsubscribe(worker, None, Leaver::default(), now);
+            let gone = effects.transition == Transition::Vacated;
+            if let Some(user) = record.channel().user().filter(|_| gone)
+                && runtime.app().watchlist
+            {
+                runtime.hold_user(user.into(), now);
             }
         }
         runtime.directory.remove_if_unused(record, now);
@@ -168,16 +168,20 @@ impl Engine {
 
     /// Subscribes to notices about `user` coming online and going offline.
     pub fn watch(&self, runtime: &AppRuntime, worker: usize, user: &str) -> (Arc<Record>, u64) {
+        let now = Instant::now();
         runtime.directory.with(&Channel::of_watchers(user), |record, mut locked| {
-            (record.clone(), locked.subscribe(worker))
+            let since = locked.sequence();
+            let _nobody_is_told = locked.subscribe(worker, Newcomer::default(), now);
+            (record.clone(), since)
         })
     }
 
     pub fn unwatch(&self, runtime: &AppRuntime, worker: usize, record: &Record) {
+        let now = Instant::now();
         if let Some(mut locked) = record.enter() {
-            locked.unsubscribe(worker, None);
+            let _nobody_is_told = locked.unsubscribe(worker, None, Leaver::default(), now);
         }
-        runtime.directory.remove_if_unused(record, Instant::now());
+        runtime.directory.remove_if_unused(record, now);
     }
 
     /// Closes every connection signed in as the user.
@@ -191,8 +195,8 @@ impl Engine {
 
 impl AppRuntime {
     /// True if the user has a connection, or had one a moment ago.
-    pub fn is_online(&self, user: &str) -> bool {
-        self.is_connected(user) || self.departures.lock().contains_key(user)
+    pub fn is_online(&self, user: &Arc<str>) -> bool {
+        self.is_connected(user) || self.is_leaving(user)
     }
 
     fn is_connected(&self, user: &str) -> bool {
@@ -200,7 +204,7 @@ impl AppRuntime {
         record.is_some_and(|record| record.subscription_count() > 0)
     }
 
-    fn notify_watchers(&self, hub: &Hub, user: &str, online: bool) {
+    pub(super) fn notify_watchers(&self, hub: &Hub, user: &str, online: bool) {
         let channel = Channel::of_watchers(user);
         let _ = self.directory.with_existing(channel.name(), |_, mut locked| {
             let message = if online {
@@ -210,20 +214,5 @@ impl AppRuntime {
             };
             locked.post(hub, Content::Same(Frame::new(&message)), None, Audience::All);
         });
-    }
-
-    pub(super) fn announce_departures(&self, hub: &Hub, now: Instant) {
-        let gone: Vec<_> = self.departures.lock().extract_if(|_, due| *due <= now).collect();
-        for (user, _) in gone {
-            let channel = Channel::of_user(&user);
-            let record = self.directory.with(&channel, |record, locked| {
-                // The user may have signed in again meanwhile.
-                if !locked.is_occupied() {
-                    self.notify_watchers(hub, &user, false);
-                }
-                record.clone()
-            });
-            self.directory.remove_if_unused(&record, now);
-        }
     }
 }

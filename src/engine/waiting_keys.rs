@@ -7,9 +7,9 @@ use super::{
     key_errors::{RotationError, in_progress},
     reconcile::ConfiguredKey,
 };
-use crate::crypto::{
-    key::{Fingerprint, MasterKey},
-    keytable::UnixSeconds,
+use crate::{
+    crypto::key::{Fingerprint, MasterKey},
+    domain::time::UnixSeconds,
 };
 
 /// The reason why a configured key is not in force yet.

@@ -22,10 +22,11 @@ use std::{
 use deadlines::Deadlines;
 use record::{AuthorizationEntry, AuthorizationUsage, MAX_LEAD, lead};
 
-use super::directory::TopicId;
+use super::record::TopicId;
 use crate::{
     auth::{Abilities, access::TokenId, revoked::TokenRevocation},
-    crypto::keytable::{UnixSeconds, Version},
+    crypto::keytable::Version,
+    domain::time::UnixSeconds,
     platform::clock::KnownAsOf,
 };
 

@@ -10,53 +10,35 @@ use std::{
         Arc, Weak,
         atomic::{AtomicU64, AtomicUsize, Ordering},
     },
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use parking_lot::Mutex;
 
 use super::{
-    directory::{LockedRecord, Record},
     outbox,
+    record::{LockedRecord, Record},
 };
-use crate::{platform::counting::Count, protocol::content::Content};
+use crate::{
+    channels::{change::Change, last_event::LastEvent},
+    platform::counting::Count,
+    protocol::content::Content,
+};
 
-/// The last event published on a cache channel.
-#[derive(Clone)]
-pub struct LastEvent {
-    pub name: Arc<str>,
-    pub content: Content,
-    pub data: Arc<str>,
-    pub expires: Instant,
-    /// Its number in the ledger.
-    number: u64,
-}
+/// The bytes of a channel's record and of its entries in directory and ledger.
+const OVERHEAD: usize = 1024;
 
-impl LastEvent {
-    /// The bytes of a channel's record and of its entries in directory and ledger.
-    const OVERHEAD: usize = 1024;
-
-    pub fn new(name: Arc<str>, content: Content, data: Arc<str>, expires: Instant) -> Self {
-        Self { name, content, data, expires, number: 0 }
-    }
-
-    /// Seconds until expiry, at least one while the event is valid.
-    pub fn ttl(&self, now: Instant) -> u64 {
-        self.expires.saturating_duration_since(now).max(Duration::from_secs(1)).as_secs()
-    }
-
-    /// Bytes used by all stored forms.
-    pub fn cost(&self) -> usize {
-        let content = match &self.content {
-            Content::Same(frame) => outbox::cost(frame.bytes()) + self.data.len(),
-            // The data is one of the envelopes.
-            Content::Sealed(frames) => frames
-                .envelopes()
-                .map(|(frame, envelope)| outbox::cost(frame.bytes()) + envelope.len())
-                .sum(),
-        };
-        Self::OVERHEAD + self.name.len() + content
-    }
+/// Bytes used by all stored forms of an event.
+fn cost(event: &LastEvent) -> usize {
+    let content = match &event.content {
+        Content::Same(frame) => outbox::cost(frame.bytes()) + event.data.len(),
+        // The data is one of the envelopes.
+        Content::Sealed(frames) => frames
+            .envelopes()
+            .map(|(frame, envelope)| outbox::cost(frame.bytes()) + envelope.len())
+            .sum(),
+    };
+    OVERHEAD + event.name.len() + content
 }
 
 /// The server's budget for all apps.
@@ -124,24 +106,29 @@ impl CacheBudget {
 
 impl Ledger {
     /// Replaces the channel's last event.
-    pub fn put(&self, record: &Arc<Record>, locked: &mut LockedRecord<'_>, mut event: LastEvent) {
-        event.number = self.server.clock.fetch_add(1, Ordering::Relaxed);
-        let cost = event.cost();
-        let before = locked.last_event.as_ref().map(|last| last.number);
+    pub fn put(
+        &self,
+        record: &Arc<Record>,
+        locked: &mut LockedRecord<'_>,
+        event: LastEvent,
+        now: Instant,
+    ) {
+        let number = self.server.clock.fetch_add(1, Ordering::Relaxed);
+        let cost = cost(&event);
+        let kept = Change::KeepEvent(LastEvent { number, ..event });
+        let before = locked.apply(kept, now).dropped;
         let mut entries = self.entries.lock();
         if let Some(before) = before {
             self.remove(&mut entries, before);
         }
-        entries.events.insert(event.number, (record.clone(), cost));
+        entries.events.insert(number, (record.clone(), cost));
         self.add(&mut entries, cost);
-        drop(entries);
-        locked.last_event = Some(event);
     }
 
     /// Charges the event anew, after its forms have changed.
     pub fn recharge(&self, locked: &LockedRecord<'_>) {
-        let Some(last) = &locked.last_event else { return };
-        let cost = last.cost();
+        let Some(last) = locked.kept_event() else { return };
+        let cost = cost(last);
         let mut entries = self.entries.lock();
         if let Some((record, _)) = self.remove(&mut entries, last.number) {
             entries.events.insert(last.number, (record, cost));
@@ -150,21 +137,21 @@ impl Ledger {
     }
 
     /// Removes an event from the ledger.
-    pub fn forget(&self, event: &LastEvent) {
-        self.remove(&mut self.entries.lock(), event.number);
+    pub fn forget(&self, number: u64) {
+        self.remove(&mut self.entries.lock(), number);
     }
 
     /// Drops the oldest events until the app is within `limit` bytes and the server within its own.
     /// The caller holds no record. Returns the app's records that lost their event.
-    pub fn enforce_limit(&self, limit: usize) -> Vec<Arc<Record>> {
+    pub fn enforce_limit(&self, limit: usize, now: Instant) -> Vec<Arc<Record>> {
         let mut dropped = Vec::new();
         while let Some(oldest) = self.oldest_beyond(limit) {
-            dropped.extend(self.drop_event(oldest));
+            dropped.extend(self.drop_event(oldest, now));
         }
         while self.server.is_exceeded() {
             let Some(ledger) = self.server.oldest() else { break };
             let oldest = ledger.oldest_beyond(0);
-            let record = oldest.and_then(|oldest| ledger.drop_event(oldest));
+            let record = oldest.and_then(|oldest| ledger.drop_event(oldest, now));
             dropped.extend(record.filter(|_| std::ptr::eq(self, &*ledger)));
         }
         dropped
@@ -185,8 +172,12 @@ impl Ledger {
     }
 
     /// Does nothing if the channel has had another event meanwhile.
-    fn drop_event(&self, (number, record): (u64, Arc<Record>)) -> Option<Arc<Record>> {
-        record.enter()?.last_event.take_if(|event| event.number == number)?;
+    fn drop_event(
+        &self,
+        (number, record): (u64, Arc<Record>),
+        now: Instant,
+    ) -> Option<Arc<Record>> {
+        record.enter()?.apply(Change::DropEvent { number }, now).dropped?;
         self.dropped.add();
         Some(record)
     }

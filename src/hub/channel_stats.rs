@@ -32,8 +32,8 @@ impl Directory {
             let kind = record.channel().kind();
             let Some(locked) = record.enter() else { continue };
             let subscriptions = locked.subscription_count() as usize;
-            stats.members += locked.members.count();
-            stats.cached_events += usize::from(locked.last_event.is_some());
+            stats.members += locked.members().count();
+            stats.cached_events += usize::from(locked.kept_event().is_some());
             if let Some(counted) = stats.kinds.iter_mut().find(|counted| counted.kind == kind) {
                 counted.channels += usize::from(subscriptions > 0);
                 counted.subscriptions += subscriptions;

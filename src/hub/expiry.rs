@@ -4,18 +4,17 @@ use std::{rc::Rc, sync::Arc, time::Instant};
 
 use super::{
     authorization_cache::{CachedAuthorization, EndReason, NotGranted},
-    directory::TopicId,
     mailbox::RevokeTokens,
+    record::TopicId,
     rekeying::SUPPRESS_ALL,
     shard::{Shard, Socket, Table},
     topics::Slot,
 };
 use crate::{
     auth::Abilities,
-    crypto::{
-        keytable::{UnixSeconds, unix_now},
-        sealer::unopenable,
-    },
+    crypto::sealer::unopenable,
+    domain::time::UnixSeconds,
+    platform::clock::unix_now,
     protocol::{frame::Frame, message::Message},
 };
 

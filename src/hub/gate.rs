@@ -34,7 +34,7 @@ use std::{
 use buffer::GateBuffer;
 use hold::HoldTime;
 
-use super::{directory::Record, reauthorization::Reauthorization, rekey_policy::RekeyPolicy};
+use super::{reauthorization::Reauthorization, record::Record, rekey_policy::RekeyPolicy};
 use crate::{
     crypto::keytable::Version,
     protocol::{frame::Frame, sealed::SealedFrames},

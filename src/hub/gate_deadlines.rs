@@ -10,7 +10,7 @@ use std::{
     time::Instant,
 };
 
-use super::{directory::TopicId, rekey_scheduler::GateId, topics::Slot};
+use super::{record::TopicId, rekey_scheduler::GateId, topics::Slot};
 
 #[derive(Default)]
 pub struct GateDeadlines {

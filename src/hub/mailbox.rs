@@ -13,16 +13,13 @@ use tokio::sync::{Notify, oneshot};
 
 use super::{
     authorization_cache::{AuthorizationScope, EndReason},
-    directory::TopicId,
+    record::TopicId,
     rekey_policy::AppRuntimeId,
 };
 use crate::{
     auth::revoked::{RevokedTokens, TokenRevocation},
-    crypto::{
-        keytable::{UnixSeconds, Version},
-        resealer::Resealer,
-    },
-    domain::ids::SocketId,
+    crypto::{keytable::Version, resealer::Resealer},
+    domain::{ids::SocketId, time::UnixSeconds},
     platform::clock::KnownAsOf,
     protocol::{code::Close, content::Content, sealed::SealedFrames},
 };

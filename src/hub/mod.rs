@@ -25,6 +25,7 @@ pub mod mailbox;
 pub mod outbox;
 pub mod pressure;
 pub mod reauthorization;
+pub mod record;
 pub mod rekey_policy;
 pub mod rekey_scheduler;
 mod rekeying;
@@ -41,9 +42,9 @@ use std::{
 };
 
 use cached::CacheBudget;
-use directory::TopicId;
 use mailbox::{Mailbox, WorkerCommand};
 use pressure::Pressure;
+use record::TopicId;
 use rekey_policy::{AppRuntimeId, RateLimiter};
 
 use crate::{

@@ -7,10 +7,10 @@ use std::{
 };
 
 use super::{
-    directory::TopicId,
     gate::Gate,
     gate_deadlines::GateDeadlines,
     int_hasher::BuildIntHasher,
+    record::TopicId,
     rekey_policy::{AppRuntimeId, RateLimiter},
     topics::Slot,
 };

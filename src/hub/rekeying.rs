@@ -4,12 +4,12 @@ use std::{collections::HashSet, sync::Arc, time::Instant};
 
 use super::{
     authorization_cache::{EndReason, Grantee, NoRoom},
-    directory::TopicId,
     gate::{Gate, GateOutcome, PendingRekey},
     mailbox::{
         ForcedRekey, KeyRequest, KeyRequestError, Rekey, RequestedChannel, ResolvedKey,
         TopicDelivery,
     },
+    record::TopicId,
     rekey_policy::AppRuntimeId,
     rekey_scheduler::{FORCED_REKEY_SPREAD, GateId, TurnKind},
     shard::{Shard, Table},
@@ -17,8 +17,9 @@ use super::{
     turns::Dirty,
 };
 use crate::{
-    crypto::keytable::{Version, unix_now},
+    crypto::keytable::Version,
     domain::ids::SocketId,
+    platform::clock::unix_now,
     protocol::{code::Close, content::Content, sealed::ResealCache},
 };
 

@@ -18,12 +18,12 @@ use tokio::sync::Notify;
 use super::{
     Hub, WorkerGauges,
     authorization_cache::{AuthorizationCache, EndReason},
-    directory::TopicId,
     drain::DrainState,
     int_hasher::BuildIntHasher,
     mailbox::{Audience, TopicDelivery, WorkerCommand},
     outbox::Outbox,
     reauthorization::Reauthorization,
+    record::TopicId,
     rekey_policy::AppRuntimeId,
     rekey_scheduler::RekeyScheduler,
     topics::{Slot, TopicSubscription, TopicTable},

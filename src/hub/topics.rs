@@ -5,7 +5,7 @@ use std::{
     hash::{BuildHasher, Hash},
 };
 
-use super::{directory::TopicId, int_hasher::BuildIntHasher};
+use super::{int_hasher::BuildIntHasher, record::TopicId};
 use crate::crypto::keytable::Version;
 
 /// The index of a socket in its worker's table.

@@ -1,12 +1,17 @@
-//! The time for comparisons with revocations. The system clock may be set back, and earlier
-//! revocations must stay valid.
+//! The system clock, and a clock for comparisons with revocations: the system clock may be set back,
+//! and earlier revocations must stay valid.
 
 use std::{
     sync::atomic::{AtomicU64, Ordering},
     time::{Duration, Instant, SystemTime},
 };
 
-use crate::crypto::keytable::UnixSeconds;
+use crate::domain::time::UnixSeconds;
+
+/// The system clock.
+pub fn unix_now() -> UnixSeconds {
+    system_millis() / 1000
+}
 
 /// Wall time that never goes back: after the system clock was set back, it continues from the
 /// latest time shown, at the rate of the monotonic clock.

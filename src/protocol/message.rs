@@ -14,10 +14,7 @@ use super::{
 };
 use crate::{
     crypto::sealer::Sealed,
-    domain::{
-        channel::{Access, Channel},
-        ids::SocketId,
-    },
+    domain::{channel::Channel, ids::SocketId},
 };
 
 pub struct Message<'a> {
@@ -49,7 +46,7 @@ impl<'a> Message<'a> {
     /// A publisher's event on a channel that is not encrypted. `None` on an encrypted one: its
     /// messages come from `Message::sealed` alone.
     pub fn event(channel: &'a Channel, event: &'a str, data: &'a str) -> Option<Self> {
-        (channel.access() != Access::Encrypted).then(|| Self {
+        (!channel.kind().is_encrypted()).then(|| Self {
             kind: MessageKind::Event,
             channel: Some(channel.name()),
             event,
@@ -95,15 +92,15 @@ impl<'a> Message<'a> {
     }
 
     /// `online` and `offline` users of a watchlist, empty groups omitted (protocol.md 5.3).
-    pub fn watchlist(online: &[&str], offline: &[&str]) -> Self {
+    pub fn watchlist<T: Serialize>(online: &[T], offline: &[T]) -> Self {
         #[derive(Serialize)]
-        struct Group<'a> {
+        struct Group<'a, T> {
             name: &'a str,
-            user_ids: &'a [&'a str],
+            user_ids: &'a [T],
         }
         #[derive(Serialize)]
-        struct Groups<'a> {
-            events: Vec<Group<'a>>,
+        struct Groups<'a, T> {
+            events: Vec<Group<'a, T>>,
         }
         let events = [("online", online), ("offline", offline)]
             .into_iter()

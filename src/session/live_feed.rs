@@ -2,7 +2,7 @@
 
 use super::SessionContext;
 use crate::{
-    hub::directory::Record,
+    hub::record::Record,
     observe::live::{EntryDetail, EntryType, LiveEntry},
     protocol::code::Close,
 };

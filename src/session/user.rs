@@ -8,7 +8,7 @@ use crate::{
         refusal_message::{RefusalCause, RefusedRequest},
         users::{SignedIn, SigninError},
     },
-    hub::directory::Record,
+    hub::record::Record,
     observe::explain::Subject,
     protocol::{client::Signin, code::ErrorCode, message::Message},
 };
@@ -78,8 +78,8 @@ impl Session {
             let _ = shard.subscribe(record.topic(), *slot, since);
             watched.push(record);
         }
-        let (online, offline): (Vec<&str>, Vec<&str>) =
-            identity.watchlist.iter().map(|user| &**user).partition(|user| runtime.is_online(user));
+        let (online, offline): (Vec<&Arc<str>>, Vec<&Arc<str>>) =
+            identity.watchlist.iter().partition(|user| runtime.is_online(user));
         if !identity.watchlist.is_empty() {
             self.answer(&Message::watchlist(&online, &offline));
         }

@@ -24,9 +24,9 @@ use super::{
 use crate::{
     crypto::{
         key::{Fingerprint, MasterKey},
-        keytable::{KeyState, UnixSeconds},
+        keytable::KeyState,
     },
-    domain::{limits::YEAR, refusal::RefusalCode},
+    domain::{limits::YEAR, refusal::RefusalCode, time::UnixSeconds},
     engine::{
         AppRuntime, Engine,
         rotation::{RotationError, RotationRequest},

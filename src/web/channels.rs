@@ -7,7 +7,7 @@ use actix_web::{HttpResponse, web};
 use super::{error::ApiError, verify::SignedRequest};
 use crate::{
     domain::{
-        channel::{Access, Channel},
+        channel::{Channel, ChannelKind},
         refusal::RefusalCode,
     },
     engine::queries::{Attributes, ChannelInfo},
@@ -21,7 +21,7 @@ pub async fn list(signed: SignedRequest) -> Result<HttpResponse, ApiError> {
     let prefix = signed.query.first("filter_by_prefix").unwrap_or_default();
     // The `cache` attribute is for single channels only.
     let requested_attributes = Attributes { cache: false, ..requested_attributes(&signed) };
-    if requested_attributes.user_count && !prefix.starts_with("presence-") {
+    if requested_attributes.user_count && !ChannelKind::of(prefix).has_members() {
         return Err(ApiError::new(
             RefusalCode::InvalidInfo,
             "user_count is an attribute of presence channels: add filter_by_prefix=presence-",
@@ -49,13 +49,13 @@ pub async fn show(
 ) -> Result<HttpResponse, ApiError> {
     let channel = channel_of_path(&signed, path)?;
     let requested_attributes = requested_attributes(&signed);
-    if requested_attributes.user_count && channel.access() != Access::Presence {
+    if requested_attributes.user_count && !channel.kind().has_members() {
         return Err(ApiError::new(
             RefusalCode::InvalidInfo,
             "user_count is an attribute of presence channels",
         ));
     }
-    if !channel.is_listed() {
+    if !channel.kind().is_listed() {
         return Err(ApiError::new(RefusalCode::ReservedChannel, "Channels of users are not shown"));
     }
     let occupied = signed.runtime.is_occupied(&channel);
@@ -73,7 +73,7 @@ pub async fn users(
     path: web::Path<(String, String)>,
 ) -> Result<HttpResponse, ApiError> {
     let channel = channel_of_path(&signed, path)?;
-    if channel.access() != Access::Presence {
+    if !channel.kind().has_members() {
         return Err(ApiError::new(
             RefusalCode::NotAPresenceChannel,
             "Only presence channels have users",

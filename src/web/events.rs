@@ -13,12 +13,7 @@ use super::{
 use crate::{
     app::App,
     crypto::sealer::sealed_bytes,
-    domain::{
-        channel::{Access, Channel},
-        ids::SocketId,
-        limits::Limits,
-        refusal::RefusalCode,
-    },
+    domain::{channel::Channel, ids::SocketId, limits::Limits, refusal::RefusalCode},
     engine::{
         AppRuntime,
         publish::PublishedEvent,
@@ -319,7 +314,7 @@ fn distinct(targets: &[EventTarget]) -> Vec<Channel> {
 /// The limit is for plaintext: an envelope is measured by its content.
 fn check_size(data: &str, channels: &[Channel], limits: &Limits) -> Result<(), ApiError> {
     let limit = limits.event_bytes;
-    let encrypted = channels.iter().any(|c| c.access() == Access::Encrypted);
+    let encrypted = channels.iter().any(|c| c.kind().is_encrypted());
     let sealed = if data.len() > limit && encrypted { sealed_bytes(data) } else { None };
     let size = sealed.unwrap_or(data.len());
     if size <= limit {

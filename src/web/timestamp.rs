@@ -1,7 +1,7 @@
 //! `auth_timestamp` of signed requests (protocol.md 7.1).
 
 use super::error::ApiError;
-use crate::{crypto::keytable::UnixSeconds, domain::refusal::RefusalCode};
+use crate::domain::{refusal::RefusalCode, time::UnixSeconds};
 
 /// Allowed clock difference between a backend and this server, in seconds.
 const CLOCK_WINDOW: u64 = 600;

@@ -26,11 +26,11 @@ use crate::{
     app::App,
     crypto::{
         encoding::{from_hex, hex},
-        keytable::unix_now,
         signature::{AppSecret, Signature},
     },
     domain::{rate_limit::RateQuota, refusal::RefusalCode},
     engine::{AppRuntime, Engine},
+    platform::clock::unix_now,
     protocol::{json::object_in, well_formed::WellFormed},
 };
 

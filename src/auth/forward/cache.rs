@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
 
 use super::TimedDecision;
-use crate::crypto::keytable::UnixSeconds;
+use crate::domain::time::UnixSeconds;
 
 /// A hash, so that neither cookies nor tokens are kept.
 #[derive(PartialEq, Eq, Hash, Clone, Copy, Debug)]

@@ -51,7 +51,7 @@ async fn valid_token_covers_its_channels() {
 async fn bad_tokens_have_a_named_code() {
     let none =
         format!("{}.{}.", URL_SAFE_NO_PAD.encode(r#"{"alg":"none"}"#), URL_SAFE_NO_PAD.encode(FAR));
-    let (clock, now) = (now(), crate::crypto::keytable::unix_now());
+    let (clock, now) = (now(), crate::platform::clock::unix_now());
     let exp = |exp: u64| token(HS256, &format!(r#"{{"sub":"u","exp":{exp}}}"#), SECRET);
     let with = |more: &str| token(HS256, &format!(r#"{{"exp":99999999999,{more}}}"#), SECRET);
     let headed = |more: &str| token(&format!(r#"{{"alg":"HS256",{more}}}"#), FAR, SECRET);

@@ -47,7 +47,7 @@ fn roster_keeps_members_without_info() {
     let mut members = Members::default();
     for data in [r#"{"user_id":"1","user_info":{"name":"A"}}"#, r#"{"user_id":2}"#] {
         let member = Member::parse(data, LIMITS).unwrap();
-        assert_eq!(members.join(member, Instant::now()), Transition::Changed);
+        assert_eq!(members.join(member, Instant::now()), MemberTransition::Changed);
     }
     assert_eq!(
         members.roster(),
@@ -83,10 +83,10 @@ proptest! {
             if joins {
                 *count += 1;
                 let transition = members.join(Member { user_id: id.into(), info: None }, now);
-                prop_assert_eq!(transition == Transition::Changed, *count == 1);
+                prop_assert_eq!(transition == MemberTransition::Changed, *count == 1);
             } else if *count > 0 {
                 *count -= 1;
-                prop_assert_eq!(members.leave(&id, None, now) == Transition::Changed, *count == 0);
+                prop_assert_eq!(members.leave(&id, None, now) == MemberTransition::Changed, *count == 0);
             }
             prop_assert_eq!(members.count(), model.values().filter(|n| **n > 0).count());
         }
@@ -110,11 +110,11 @@ fn flapping(pause: Duration, times: u32) -> (u32, u32) {
             }
         }
         match members.leave("u", USUAL, now) {
-            Transition::Changed => went += 1,
-            Transition::Held(until) => due = Some(until),
-            Transition::Unchanged => {}
+            MemberTransition::Changed => went += 1,
+            MemberTransition::Held(until) => due = Some(until),
+            MemberTransition::Unchanged => {}
         }
-        came += u32::from(members.join(member(), now) == Transition::Changed);
+        came += u32::from(members.join(member(), now) == MemberTransition::Changed);
     }
     assert_eq!(members.count(), 1);
     (went, came)
@@ -136,15 +136,15 @@ fn f16_held_departure_is_announced_when_its_time_is_over() {
     let member = |id: &str| Member { user_id: id.into(), info: None };
     let _ = members.join(member("u"), start);
     for _ in 0..4 {
-        assert_eq!(members.leave("u", USUAL, start), Transition::Changed);
-        assert_eq!(members.join(member("u"), start), Transition::Changed);
+        assert_eq!(members.leave("u", USUAL, start), MemberTransition::Changed);
+        assert_eq!(members.join(member("u"), start), MemberTransition::Changed);
     }
     let until = start + DEPARTURE_HOLD;
-    assert_eq!(members.leave("u", USUAL, start), Transition::Held(until));
+    assert_eq!(members.leave("u", USUAL, start), MemberTransition::Held(until));
     assert!(members.contains("u"), "it is a member until the others are told");
     let later = start + Duration::from_secs(3);
-    assert_eq!(members.join(member("u"), later), Transition::Unchanged);
-    assert_eq!(members.leave("u", USUAL, later), Transition::Unchanged, "it is noted");
+    assert_eq!(members.join(member("u"), later), MemberTransition::Unchanged);
+    assert_eq!(members.leave("u", USUAL, later), MemberTransition::Unchanged, "it is noted");
     assert_eq!(members.end_hold("u", until), HoldOutcome::Until(later + DEPARTURE_HOLD));
     assert_eq!(members.end_hold("u", later + DEPARTURE_HOLD), HoldOutcome::Gone);
     assert_eq!(
@@ -155,10 +155,10 @@ fn f16_held_departure_is_announced_when_its_time_is_over() {
     // With two connections the user stays present when one of them leaves.
     let _ = members.join(member("v"), start);
     for _ in 0..100 {
-        assert_eq!(members.join(member("v"), start), Transition::Unchanged);
-        assert_eq!(members.leave("v", USUAL, start), Transition::Unchanged);
+        assert_eq!(members.join(member("v"), start), MemberTransition::Unchanged);
+        assert_eq!(members.leave("v", USUAL, start), MemberTransition::Unchanged);
     }
-    assert_eq!(members.leave("v", USUAL, start), Transition::Changed);
+    assert_eq!(members.leave("v", USUAL, start), MemberTransition::Changed);
 }
 
 #[test]
@@ -172,8 +172,8 @@ fn f16_final_departures_are_not_held() {
         }
         let _ = members.join(member(id), now);
     }
-    assert_eq!(members.leave("u", None, now), Transition::Changed);
-    assert!(matches!(members.leave("v", USUAL, now), Transition::Held(_)));
+    assert_eq!(members.leave("u", None, now), MemberTransition::Changed);
+    assert!(matches!(members.leave("v", USUAL, now), MemberTransition::Held(_)));
     assert_eq!(members.end_holds(usize::MAX, now), ["v".into()]);
     assert_eq!(members.count(), 0);
 }
@@ -184,7 +184,7 @@ fn f16_departure_history_is_bounded_and_expires() {
     for n in 0..5000 {
         let id = n.to_string();
         let _ = members.join(Member { user_id: id.as_str().into(), info: None }, start);
-        assert_eq!(members.leave(&id, USUAL, start), Transition::Changed);
+        assert_eq!(members.leave(&id, USUAL, start), MemberTransition::Changed);
     }
     assert_eq!(members.left.as_ref().map(|left| left.len()), Some(1024));
     members.forget_left(start + Duration::from_secs(14));

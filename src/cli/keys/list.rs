@@ -4,7 +4,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use crate::{
     cli::{CliResult, print, server::AppArgs},
-    crypto::keytable::UnixSeconds,
+    domain::time::UnixSeconds,
     engine::key_report::KeyReport,
 };
 

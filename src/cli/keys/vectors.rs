@@ -13,7 +13,7 @@ use crate::{
         vectors::{SealedVector, example_key, example_salt},
     },
     domain::{
-        channel::{Access, Channel},
+        channel::Channel,
         ids::{SocketId, is_app_id},
     },
     protocol::signed::{signed_for_channel, signed_for_user},
@@ -147,7 +147,7 @@ fn vectors(command: &VectorArgs) -> CliResult<Vectors> {
 
 fn encrypted(name: &str) -> CliResult<Channel> {
     let channel = Channel::parse(name, 200)?;
-    if channel.access() == Access::Encrypted {
+    if channel.kind().is_encrypted() {
         Ok(channel)
     } else {
         Err(format!("{name} is no encrypted channel: its name must begin with private-encrypted-")

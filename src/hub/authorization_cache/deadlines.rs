@@ -9,7 +9,7 @@ use std::{
     sync::Arc,
 };
 
-use crate::crypto::keytable::UnixSeconds;
+use crate::domain::time::UnixSeconds;
 
 /// Names an entry; the record keeps it.
 pub type DeadlineId = u64;

@@ -1,10 +1,7 @@
 //! One authorization, as the book keeps it.
 
 use super::{AuthorizationScope, Grantee, deadlines::DeadlineId};
-use crate::{
-    crypto::keytable::{UnixSeconds, Version},
-    hub::directory::TopicId,
-};
+use crate::{crypto::keytable::Version, domain::time::UnixSeconds, hub::record::TopicId};
 
 /// How the client uses it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

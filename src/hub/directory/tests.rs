@@ -1,7 +1,10 @@
 use std::time::Duration;
 
 use super::*;
-use crate::protocol::{frame::Frame, message::Message};
+use crate::{
+    channels::change::{Leaver, Newcomer},
+    protocol::{content::Content, frame::Frame, message::Message},
+};
 
 #[test]
 fn record_lives_while_it_is_in_use() {
@@ -9,12 +12,12 @@ fn record_lives_while_it_is_in_use() {
     let channel = Channel::parse("cache-a", 200).unwrap();
     let now = Instant::now();
     let record = directory.with(&channel, |record, mut locked| {
-        locked.subscribe(0);
+        let _ = locked.subscribe(0, Newcomer::default(), now);
         record.clone()
     });
     directory.remove_if_unused(&record, now);
     assert!(directory.find("cache-a").is_some());
-    record.enter().unwrap().unsubscribe(0, None);
+    let _ = record.enter().unwrap().unsubscribe(0, None, Leaver::default(), now);
     directory.remove_if_unused(&record, now);
     assert!(directory.find("cache-a").is_none());
     assert!(record.enter().is_none());
@@ -30,8 +33,8 @@ fn cached_event_keeps_its_record_until_it_expires() {
     let expires = now + Duration::from_secs(5);
     let content = Content::Same(Frame::new(&Message::event(&channel, "e", "d").unwrap()));
     directory.with(&channel, |record, mut locked| {
-        let last = LastEvent::new("e".into(), content, "d".into(), expires);
-        directory.set_last_event(record, &mut locked, last);
+        let last = LastEvent { name: "e".into(), content, data: "d".into(), expires, number: 0 };
+        directory.set_last_event(record, &mut locked, last, now);
     });
     directory.sweep(now);
     assert_eq!(directory.occupancy().cached_events, 1);

@@ -18,10 +18,11 @@ use crate::{
     hub::{
         Hub,
         authorization_cache::AuthorizationScope,
-        directory::{Directory, Record},
+        directory::Directory,
         gate::Issuer,
         outbox::Outbox,
         reauthorization::Reauthorization,
+        record::Record,
         rekey_policy::RekeyPolicy,
         shard::{Peer, Socket},
     },
@@ -103,7 +104,7 @@ impl ShardFixture {
         let peer = Peer { runtime, app_closings: 0, legacy_java: false, reauthorization };
         let slot = self.shard.add(self.ids.next_id().unwrap(), peer, socket.clone());
         let (record, policy) = (self.record.clone(), self.policy.clone());
-        record.enter().unwrap().sealed(|| NEW).join(version);
+        record.enter().unwrap().join_key(version);
         let user = user.map(Arc::from);
         let gate = Gate::new(record, policy, version, Issuer::Server, user, None);
         assert!(self.shard.subscribe_sealed(gate, slot, 0));

@@ -19,10 +19,7 @@ use crate::{
         encoding::from_any_base64,
         signature::{AppSecret, Signature},
     },
-    domain::{
-        channel::{Access, ChannelKind},
-        ids::SocketId,
-    },
+    domain::{channel::ChannelKind, ids::SocketId},
     protocol::signed::{signed_for_user, verify_auth},
 };
 
@@ -49,11 +46,8 @@ impl Subject<'_> {
             Self::Channel { name, data: Some(data) } if !data.is_empty() => {
                 let (with, without) =
                     (format!("{socket}:{name}:{data}"), format!("{socket}:{name}"));
-                match ChannelKind::of(name).access {
-                    // Presence data identifies a user, so it must be signed.
-                    Access::Presence => vec![with],
-                    _ => vec![with, without],
-                }
+                // The data of a member identifies a user, so it must be signed.
+                if ChannelKind::of(name).has_members() { vec![with] } else { vec![with, without] }
             }
             Self::Channel { name, .. } => vec![format!("{socket}:{name}")],
         }

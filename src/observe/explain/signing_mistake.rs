@@ -8,7 +8,10 @@ use super::{
     Subject,
     json_forms::{Style, forms},
 };
-use crate::{domain::ids::SocketId, protocol::json};
+use crate::{
+    domain::{channel::PREFIXES, ids::SocketId},
+    protocol::json,
+};
 
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum SigningMistake {
@@ -176,8 +179,6 @@ fn other_data(data: &str) -> impl Iterator<Item = (SigningMistake, String)> {
     let quoted = serde_json::Value::from(data).to_string();
     rewritten.chain([(SigningMistake::DataQuoted, quoted), (SigningMistake::DataEncoded, encoded)])
 }
-
-const PREFIXES: [&str; 3] = ["private-encrypted-", "private-", "presence-"];
 
 fn other_names(name: &str) -> Vec<(SigningMistake, Cow<'_, str>)> {
     let mut names = vec![

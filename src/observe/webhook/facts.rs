@@ -1,4 +1,4 @@
-//! Facts about channels, as webhooks report them (protocol.md 8).
+//! The JSON of facts about channels, as webhooks report them (protocol.md 8).
 
 use std::{
     io,
@@ -9,62 +9,11 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use serde::{Deserialize, Serialize, Serializer};
+use serde::Serialize;
 
-use crate::domain::ids::SocketId;
-
-/// Holds names of channels and users, and client events, which are plaintext. Payloads of encrypted
-/// channels never occur.
-#[derive(Debug, Serialize)]
-#[serde(tag = "name", rename_all = "snake_case")]
-pub enum ChannelFact<'a> {
-    ChannelOccupied,
-    ChannelVacated,
-    MemberAdded {
-        user_id: &'a str,
-    },
-    MemberRemoved {
-        user_id: &'a str,
-    },
-    ClientEvent {
-        event: &'a str,
-        data: &'a str,
-        #[serde(serialize_with = "text")]
-        socket_id: SocketId,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        user_id: Option<&'a str>,
-    },
-    CacheMiss,
-    SubscriptionCount {
-        subscription_count: u32,
-    },
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ChannelFactKind {
-    ChannelOccupied,
-    ChannelVacated,
-    MemberAdded,
-    MemberRemoved,
-    ClientEvent,
-    CacheMiss,
-    SubscriptionCount,
-}
+use crate::channels::fact::ChannelFact;
 
 impl ChannelFact<'_> {
-    pub fn kind(&self) -> ChannelFactKind {
-        match self {
-            Self::ChannelOccupied => ChannelFactKind::ChannelOccupied,
-            Self::ChannelVacated => ChannelFactKind::ChannelVacated,
-            Self::MemberAdded { .. } => ChannelFactKind::MemberAdded,
-            Self::MemberRemoved { .. } => ChannelFactKind::MemberRemoved,
-            Self::ClientEvent { .. } => ChannelFactKind::ClientEvent,
-            Self::CacheMiss => ChannelFactKind::CacheMiss,
-            Self::SubscriptionCount { .. } => ChannelFactKind::SubscriptionCount,
-        }
-    }
-
     /// One element of `events`, encoded once for all endpoints and attempts.
     pub fn to_json(&self, channel: &str, stamp: &EventStamp) -> Arc<str> {
         #[derive(Serialize)]
@@ -110,19 +59,6 @@ impl EventIds {
     }
 }
 
-impl ChannelFactKind {
-    /// The opposite fact, if there is one.
-    pub fn opposite(self) -> Option<Self> {
-        match self {
-            Self::ChannelOccupied => Some(Self::ChannelVacated),
-            Self::ChannelVacated => Some(Self::ChannelOccupied),
-            Self::MemberAdded => Some(Self::MemberRemoved),
-            Self::MemberRemoved => Some(Self::MemberAdded),
-            Self::ClientEvent | Self::CacheMiss | Self::SubscriptionCount => None,
-        }
-    }
-}
-
 /// An event without a fact, for endpoint tests.
 pub fn test_event(stamp: &EventStamp) -> String {
     #[derive(Serialize)]
@@ -136,13 +72,10 @@ pub fn test_event(stamp: &EventStamp) -> String {
     serde_json::to_string(&test).expect("texts and a number become JSON")
 }
 
-fn text<S: Serializer>(id: &SocketId, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(id)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::channels::fact::ChannelFactKind;
 
     #[test]
     fn f12_each_event_has_its_own_id() {
@@ -167,11 +100,11 @@ mod tests {
             (ChannelFact::ChannelOccupied, r#"{"name":"channel_occupied","channel":"c"}"#),
             (ChannelFact::ChannelVacated, r#"{"name":"channel_vacated","channel":"c"}"#),
             (
-                ChannelFact::MemberAdded { user_id: "7" },
+                ChannelFact::MemberAdded { user_id: "7".into() },
                 r#"{"name":"member_added","user_id":"7","channel":"c"}"#,
             ),
             (
-                ChannelFact::MemberRemoved { user_id: "\"" },
+                ChannelFact::MemberRemoved { user_id: "\"".into() },
                 r#"{"name":"member_removed","user_id":"\"","channel":"c"}"#,
             ),
             (

@@ -1,6 +1,6 @@
 //! The facts an endpoint receives.
 
-use super::ChannelFactKind;
+use crate::channels::fact::ChannelFactKind;
 use crate::domain::pattern::Pattern;
 
 /// An empty list is no restriction.

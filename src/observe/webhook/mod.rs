@@ -6,7 +6,6 @@
 mod backoff;
 mod batch;
 mod dead_letter;
-mod departures;
 mod endpoint;
 mod endpoint_removal;
 mod facts;
@@ -30,7 +29,6 @@ use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
-use departures::{Departure, Departures};
 use endpoint::WebhookEndpoint;
 use endpoint_removal::EndpointRemoval;
 use facts::EventIds;
@@ -38,16 +36,29 @@ use facts::EventIds;
 pub use batch::QueueLimits;
 pub use dead_letter::{DeadLetters, Discarded, Letter, LetterId};
 pub use endpoint::{EndpointReport, EndpointSettings, EndpointStats, EndpointTestResult};
-pub use facts::{ChannelFact, ChannelFactKind};
 pub use filter::EndpointFilter;
 pub use log::DeliveryRecord;
-pub use replay::{ChannelReader, ChannelSnapshot, LetterSelector, ReplayReport};
+pub use replay::{ChannelReader, LetterSelector, ReplayReport};
 pub use request::is_reserved_header;
 pub use runner::Runner;
 
 use crate::{
-    crypto::signature::AppSecret, domain::channel::Channel, observe::live::LiveBroadcaster,
+    channels::{departures::HeldDepartures, fact::ChannelFact},
+    crypto::signature::AppSecret,
+    domain::channel::Channel,
+    observe::live::LiveBroadcaster,
 };
+
+/// Navigating between pages makes a user leave and return, and a backend need not hear of it.
+const DEPARTURE_DELAY: Duration = Duration::from_secs(3);
+const MAX_DEPARTURES: usize = 65_536;
+
+/// A vacated channel, or a user who left one.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+struct Departure {
+    channel: Arc<str>,
+    user: Option<Arc<str>>,
+}
 
 /// The webhooks of one app.
 pub struct Webhooks {
@@ -55,7 +66,8 @@ pub struct Webhooks {
     signer: ArcSwap<WebhookSigner>,
     endpoints: ArcSwap<Vec<Arc<WebhookEndpoint>>>,
     removal: EndpointRemoval,
-    departures: Mutex<Departures>,
+    /// Held back for `DEPARTURE_DELAY`, with the time at which they occurred.
+    departures: Mutex<HeldDepartures<Departure, SystemTime>>,
     ids: EventIds,
     letters: DeadLetters,
     live: Arc<LiveBroadcaster>,
@@ -113,7 +125,7 @@ impl Webhooks {
             signer: ArcSwap::from_pointee(signer),
             endpoints: ArcSwap::default(),
             removal: EndpointRemoval::default(),
-            departures: Mutex::default(),
+            departures: Mutex::new(HeldDepartures::bounded(MAX_DEPARTURES)),
             ids: EventIds::of_this_start()?,
             letters: DeadLetters::open(path)?,
             live,
@@ -128,14 +140,14 @@ impl Webhooks {
         let concerned = |endpoint: &Arc<WebhookEndpoint>| {
             endpoint.settings().filter.wants_either(kind, channel.name())
         };
-        if !channel.is_listed() || !self.endpoints.load().iter().any(concerned) {
+        if !channel.kind().is_listed() || !self.endpoints.load().iter().any(concerned) {
             return;
         }
         let (user, leaves) = match fact {
             ChannelFact::ChannelOccupied => (None, false),
             ChannelFact::ChannelVacated => (None, true),
-            ChannelFact::MemberAdded { user_id } => (Some(Arc::from(*user_id)), false),
-            ChannelFact::MemberRemoved { user_id } => (Some(Arc::from(*user_id)), true),
+            ChannelFact::MemberAdded { user_id } => (Some(user_id.clone()), false),
+            ChannelFact::MemberRemoved { user_id } => (Some(user_id.clone()), true),
             ChannelFact::ClientEvent { .. }
             | ChannelFact::CacheMiss
             | ChannelFact::SubscriptionCount { .. } => {
@@ -148,7 +160,7 @@ impl Webhooks {
         // never in between.
         let mut departures = self.departures.lock();
         if leaves {
-            departures.leave(departure, now, occurred);
+            departures.hold(departure, now + DEPARTURE_DELAY, occurred);
         } else if !departures.cancel(&departure) {
             self.push(channel.name(), fact, occurred, now);
         }
@@ -173,7 +185,7 @@ impl Webhooks {
 
     /// Reports all pending departures, at shutdown: nothing can cancel them any more.
     fn flush_departures(&self, now: Instant) {
-        self.push_due_departures(now + departures::DELAY, now);
+        self.push_due_departures(now + DEPARTURE_DELAY, now);
     }
 
     fn push_due_departures(&self, due: Instant, now: Instant) {
@@ -182,7 +194,7 @@ impl Webhooks {
             let mut departures = self.departures.lock();
             let Some((departure, occurred)) = departures.next(due) else { return };
             let Departure { channel, user } = departure;
-            let fact = match &user {
+            let fact = match user {
                 None => ChannelFact::ChannelVacated,
                 Some(user_id) => ChannelFact::MemberRemoved { user_id },
             };

@@ -1,18 +1,20 @@
 //! Replays dead letters, except those contradicted by the present: a channel with subscribers is
 //! not reported as vacated.
 
-use std::{io, sync::Arc, time::Instant};
+use std::{
+    io,
+    sync::Arc,
+    time::{Instant, SystemTime},
+};
 
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Webhooks,
+    Departure, Webhooks,
     batch::QueuedEvent,
     dead_letter::{Letter, LetterId},
-    departures::{Departure, Departures},
-    facts::ChannelFactKind,
 };
-use crate::channels::members::Members;
+use crate::channels::{departures::HeldDepartures, fact::ChannelFactKind, state::ChannelState};
 
 /// Selects dead letters; all by default.
 #[derive(Default, Serialize, Deserialize)]
@@ -36,18 +38,10 @@ pub struct ReplayReport {
     pub outdated: u64,
 }
 
-/// The state of a channel at one moment.
-pub struct ChannelSnapshot<'a> {
-    pub subscribers: u32,
-    pub members: &'a Members,
-    /// True if new subscribers get a cached event.
-    pub cached: bool,
-}
-
 /// The channels of an app.
 pub trait ChannelReader {
     /// Runs `look` while the channel cannot change: facts about it come before or after.
-    fn with_channel<T>(&self, channel: &str, look: impl FnOnce(&ChannelSnapshot<'_>) -> T) -> T;
+    fn with_channel<T>(&self, channel: &str, look: impl FnOnce(&ChannelState) -> T) -> T;
 }
 
 impl LetterSelector {
@@ -70,22 +64,29 @@ struct LetterEvent {
 
 impl LetterEvent {
     /// For the backend, a pending departure has not happened yet.
-    fn is_current(&self, now: &ChannelSnapshot<'_>, departures: &Departures) -> bool {
+    fn is_current(
+        &self,
+        state: &ChannelState,
+        departures: &HeldDepartures<Departure, SystemTime>,
+        now: Instant,
+    ) -> bool {
         let leaves = |user: Option<Arc<str>>| {
-            departures.is_pending(&Departure { channel: self.channel.clone(), user })
+            departures.is_held(&Departure { channel: self.channel.clone(), user })
         };
-        let is_occupied = || now.subscribers > 0 || leaves(None);
+        let is_occupied = || state.is_occupied() || leaves(None);
         let is_member = || {
             let user = self.user_id.as_deref().unwrap_or_default();
-            now.members.contains(user) || leaves(self.user_id.clone())
+            state.members().contains(user) || leaves(self.user_id.clone())
         };
         match self.name {
             ChannelFactKind::ChannelOccupied => is_occupied(),
             ChannelFactKind::ChannelVacated => !is_occupied(),
             ChannelFactKind::MemberAdded => is_member(),
             ChannelFactKind::MemberRemoved => !is_member(),
-            ChannelFactKind::SubscriptionCount => self.subscription_count == now.subscribers,
-            ChannelFactKind::CacheMiss => now.subscribers > 0 && !now.cached,
+            ChannelFactKind::SubscriptionCount => {
+                self.subscription_count == state.subscription_count()
+            }
+            ChannelFactKind::CacheMiss => state.is_occupied() && state.last_event(now).is_none(),
             ChannelFactKind::ClientEvent => true,
         }
     }
@@ -110,7 +111,7 @@ impl Webhooks {
                 return false;
             };
             let sent =
-                self.if_current(letter, channels, || endpoint.requeue(event_of(letter, now)));
+                self.if_current(letter, channels, now, || endpoint.requeue(event_of(letter, now)));
             let count = match sent {
                 Some(true) => &mut replayed.queued,
                 Some(false) => &mut replayed.left,
@@ -133,6 +134,7 @@ impl Webhooks {
         &self,
         letter: &Letter,
         channels: &impl ChannelReader,
+        now: Instant,
         send: impl FnOnce() -> bool,
     ) -> Option<bool> {
         // An unreadable event, or one without state, cannot be outdated.
@@ -141,10 +143,10 @@ impl Webhooks {
         else {
             return Some(send());
         };
-        channels.with_channel(&parsed.channel, |snapshot| {
+        channels.with_channel(&parsed.channel, |state| {
             // Held until the event is queued, as in `note`.
             let departures = self.departures.lock();
-            parsed.is_current(snapshot, &departures).then(send)
+            parsed.is_current(state, &departures, now).then(send)
         })
     }
 }
@@ -166,19 +168,44 @@ fn event_of(letter: &Letter, now: Instant) -> QueuedEvent {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
-    use crate::channels::members::Member;
+    use crate::{
+        channels::{
+            change::{Change, Newcomer},
+            last_event::LastEvent,
+            members::Member,
+        },
+        domain::channel::Channel,
+        protocol::{content::Content, frame::Frame, message::Message},
+    };
 
     #[test]
     fn f12_only_current_facts_are_replayed() {
-        let mut members = Members::default();
-        let _ = members.join(Member { user_id: "here".into(), info: None }, Instant::now());
-        let mut departures = Departures::default();
         let now = Instant::now();
+        let state = |subscribers: u32, cached: bool| {
+            let mut state = ChannelState::default();
+            let here = Member { user_id: "here".into(), info: None };
+            for _ in 0..subscribers {
+                let newcomer =
+                    Newcomer { member: Some(here.clone()), member_limit: 9, tell_count: false };
+                let _ = state.apply(Change::Subscribe(newcomer), now);
+            }
+            let channel = Channel::parse("cache-c", 200).unwrap();
+            let content = Content::Same(Frame::new(&Message::event(&channel, "e", "").unwrap()));
+            let expires = now + Duration::from_secs(1);
+            let last = LastEvent { name: "e".into(), content, data: "".into(), expires, number: 1 };
+            if cached {
+                let _ = state.apply(Change::KeepEvent(last), now);
+            }
+            state
+        };
+        let mut departures = HeldDepartures::default();
         let leaving = Departure { channel: "c".into(), user: Some("leaving".into()) };
-        departures.leave(leaving, now, std::time::SystemTime::now());
+        departures.hold(leaving, now, SystemTime::now());
         let left = Departure { channel: "left".into(), user: None };
-        departures.leave(left, now, std::time::SystemTime::now());
+        departures.hold(left, now, SystemTime::now());
         for (event, subscribers, cached, holds) in [
             (r#""name":"channel_occupied","channel":"c""#, 1, false, true),
             (r#""name":"channel_occupied","channel":"c""#, 0, false, false),
@@ -204,9 +231,8 @@ mod tests {
             (r#""name":"cache_miss","channel":"c""#, 0, false, false),
         ] {
             let parsed: LetterEvent = serde_json::from_str(&format!("{{{event}}}")).unwrap();
-            let snapshot = ChannelSnapshot { subscribers, members: &members, cached };
             assert_eq!(
-                parsed.is_current(&snapshot, &departures),
+                parsed.is_current(&state(subscribers, cached), &departures, now),
                 holds,
                 "{event} with {subscribers}"
             );

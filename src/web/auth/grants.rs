@@ -9,10 +9,7 @@ use crate::{
     app::App,
     auth::{Denied, Grant, SignIn, UserIdentity, jwt::InvalidToken},
     channels::members::Member,
-    domain::{
-        channel::{Access, Channel},
-        refusal::RefusalCode,
-    },
+    domain::{channel::Channel, refusal::RefusalCode},
     engine::grants::{AnswerSentGuard, GrantError},
     hub::authorization_cache::AuthorizationScope,
     platform::{clock::KnownAsOf, traces::Span},
@@ -70,7 +67,7 @@ pub async fn authorize_channel(request: &AuthRequest) -> Result<ChannelGrant, Ap
     let app = &*request.app;
     let socket_id = request.socket_id()?;
     let channel = app.channel(request.field("channel_name")?)?;
-    if matches!(channel.access(), Access::Public | Access::User | Access::Watch) {
+    if !channel.kind().needs_authorization() {
         let message = format!("{channel} is joined without authorization");
         return Err(ApiError::new(RefusalCode::NoAuthorizationNeeded, message));
     }
@@ -81,7 +78,7 @@ pub async fn authorize_channel(request: &AuthRequest) -> Result<ChannelGrant, Ap
     let grant = span.around(decision).await;
     span.outcome(grant.is_ok());
     let grant = grant?;
-    if channel.access() == Access::Encrypted && app.ring(&channel).is_none() {
+    if channel.kind().is_encrypted() && app.ring(&channel).is_none() {
         return Err(ApiError::new(
             RefusalCode::BlindChannel,
             format!(

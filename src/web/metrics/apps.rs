@@ -28,7 +28,7 @@ fn channels(page: &mut Page<'_>, runtimes: &[&AppRuntime]) -> fmt::Result {
     let by_kind =
         || counted.iter().flat_map(|(app, stats)| stats.kinds.iter().map(move |of| (*app, of)));
     let labels =
-        |app, kind: ChannelKind| [("app", app), ("kind", kind.access.name()), cached(kind.cached)];
+        |app, kind: ChannelKind| [("app", app), ("kind", kind.label()), cached(kind.is_cached())];
     let mut channels = page.gauge("channels", "Channels that have subscribers")?;
     for (app, of) in by_kind() {
         channels.add(&labels(app, of.kind), of.channels)?;

@@ -4,9 +4,10 @@ use std::fmt;
 
 use super::page::{Page, SECONDS};
 use crate::{
-    crypto::keytable::{KeyState, unix_now},
+    crypto::keytable::KeyState,
     engine::{AppRuntime, key_report::KeyReport},
     observe::audit::RevocationList,
+    platform::clock::unix_now,
 };
 
 pub fn write(page: &mut Page<'_>, runtimes: &[&AppRuntime]) -> fmt::Result {

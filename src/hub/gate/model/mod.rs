@@ -45,7 +45,7 @@ impl GateFixture {
         let hub = Hub::new(1, 1000, 1000);
         let directory = Directory::new(hub.clone());
         let record = directory.with(&channel, |record, mut locked| {
-            locked.sealed(|| OLD).join(OLD);
+            locked.join_key(OLD);
             record.clone()
         });
         let policy = Arc::new(RekeyPolicy::new(AppRuntimeId(0), &Rotation::default()));

@@ -1,0 +1,115 @@
+//! The changes of a channel's state, and what each asks of its caller.
+
+use std::{sync::Arc, time::Instant};
+
+use super::{fact::ChannelFact, last_event::LastEvent, members::Member};
+use crate::{
+    domain::{channel::Channel, rate_limit::GcraParams},
+    protocol::{content::Content, message::Message},
+};
+
+pub enum Change<'a> {
+    Subscribe(Newcomer),
+    Unsubscribe(Leaver<'a>),
+    /// The time of a held departure has come.
+    EndHold {
+        user_id: &'a str,
+    },
+    /// A count that was held back may be due.
+    TellCount,
+    /// A new subscriber found no last event.
+    MissCache,
+    /// An event was published on a cache channel.
+    KeepEvent(LastEvent),
+    /// The last event is sealed with other keys.
+    ResealEvent {
+        content: Content,
+        data: Arc<str>,
+    },
+    /// The memory of the last event is needed. Without effect on a later event.
+    DropEvent {
+        number: u64,
+    },
+    /// Time has passed: drops what has expired.
+    Expire,
+}
+
+#[derive(Default)]
+pub struct Newcomer {
+    /// On a presence channel.
+    pub member: Option<Member>,
+    pub member_limit: usize,
+    /// True if subscribers are told their number.
+    pub tell_count: bool,
+}
+
+#[derive(Default)]
+pub struct Leaver<'a> {
+    /// On a presence channel.
+    pub user_id: Option<&'a str>,
+    /// The rate of departures that are announced at once; beyond it they are held. `None`: announce
+    /// at once.
+    pub returns: Option<GcraParams>,
+    /// True if subscribers are told their number.
+    pub tell_count: bool,
+}
+
+/// What a change asks of its caller, in this order: messages, count, facts.
+#[must_use]
+#[derive(Default)]
+pub struct Effects {
+    /// For all subscribers. A newcomer's own state contains them.
+    pub messages: Vec<ChannelMessage>,
+    /// For all subscribers, a newcomer included.
+    pub count: CountEffect,
+    pub facts: Vec<ChannelFact<'static>>,
+    pub transition: Transition,
+    /// To be announced later with `Change::EndHold`, unless the user returns.
+    pub held: Option<HeldMember>,
+    /// The number of a last event that is no longer kept.
+    pub dropped: Option<u64>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ChannelMessage {
+    MemberAdded { user_id: Arc<str>, info: Option<Arc<str>> },
+    MemberRemoved { user_id: Arc<str> },
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum CountEffect {
+    #[default]
+    None,
+    Tell(u32),
+    /// To be told later with `Change::TellCount`.
+    Later,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Transition {
+    #[default]
+    None,
+    /// The first subscriber came.
+    Occupied,
+    /// The last subscriber left.
+    Vacated,
+    /// The newcomer was refused: the channel has as many members as it may.
+    Full,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeldMember {
+    pub user_id: Arc<str>,
+    pub until: Instant,
+}
+
+impl ChannelMessage {
+    pub fn on<'a>(&self, channel: &'a Channel) -> Message<'a> {
+        match self {
+            Self::MemberAdded { user_id, info } => {
+                Message::member_added(channel, user_id, info.as_deref())
+            }
+            Self::MemberRemoved { user_id } => Message::member_removed(channel, user_id),
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! Departures that are told after a while, unless whoever left returns: navigating between pages
+//! makes a user leave and return.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    hash::Hash,
+    time::Instant,
+};
+
+/// `K`: who left. `V`: what is told with the departure.
+pub struct HeldDepartures<K, V> {
+    held: HashMap<K, (HoldTicket, V)>,
+    order: BTreeMap<HoldTicket, K>,
+    next: u64,
+    limit: usize,
+}
+
+/// The time of a departure, then its place among those of the same time.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct HoldTicket(Instant, u64);
+
+impl<K, V> Default for HeldDepartures<K, V> {
+    fn default() -> Self {
+        Self::bounded(usize::MAX)
+    }
+}
+
+impl<K, V> HeldDepartures<K, V> {
+    /// Beyond `limit` departures, the oldest are told early.
+    pub fn bounded(limit: usize) -> Self {
+        Self { held: HashMap::new(), order: BTreeMap::new(), next: 0, limit }
+    }
+}
+
+impl<K: Clone + Eq + Hash, V> HeldDepartures<K, V> {
+    /// Replaces a held departure of the same.
+    pub fn hold(&mut self, who: K, until: Instant, told: V) {
+        let ticket = HoldTicket(until, self.next);
+        self.next += 1;
+        if let Some((before, _)) = self.held.insert(who.clone(), (ticket, told)) {
+            self.order.remove(&before);
+        }
+        self.order.insert(ticket, who);
+    }
+
+    /// Who left has returned; true if its departure was held.
+    #[must_use]
+    pub fn cancel(&mut self, who: &K) -> bool {
+        let Some((ticket, _)) = self.held.remove(who) else { return false };
+        self.order.remove(&ticket);
+        true
+    }
+
+    pub fn is_held(&self, who: &K) -> bool {
+        self.held.contains_key(who)
+    }
+
+    /// The next departure whose time has come.
+    pub fn next(&mut self, now: Instant) -> Option<(K, V)> {
+        let first = self.order.first_entry()?;
+        if first.key().0 > now && self.held.len() <= self.limit {
+            return None;
+        }
+        let who = first.remove();
+        let (_, told) = self.held.remove(&who)?;
+        Some((who, told))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    const DELAY: Duration = Duration::from_secs(3);
+
+    fn due(departures: &mut HeldDepartures<String, u8>, now: Instant) -> Vec<(String, u8)> {
+        std::iter::from_fn(|| departures.next(now)).collect()
+    }
+
+    fn of(name: &str) -> String {
+        name.to_owned()
+    }
+
+    #[test]
+    fn departure_is_told_once_after_the_delay() {
+        let (mut departures, start) = (HeldDepartures::default(), Instant::now());
+        departures.hold(of("b"), start + DELAY + Duration::from_secs(1), 2);
+        departures.hold(of("a"), start + DELAY, 1);
+        assert!(due(&mut departures, start + DELAY - Duration::from_millis(1)).is_empty());
+        assert_eq!(due(&mut departures, start + DELAY), [(of("a"), 1)]);
+        assert_eq!(due(&mut departures, start + DELAY * 2), [(of("b"), 2)]);
+        assert!(due(&mut departures, start + DELAY * 9).is_empty());
+        assert!(!departures.cancel(&of("a")));
+    }
+
+    #[test]
+    fn f12_departure_keeps_its_original_time() {
+        let (mut departures, start) = (HeldDepartures::default(), Instant::now());
+        departures.hold(of("a"), start + DELAY, 1);
+        assert!(departures.cancel(&of("a")) && !departures.is_held(&of("a")));
+        departures.hold(of("a"), start + DELAY, 9);
+        assert!(departures.is_held(&of("a")));
+        assert_eq!(due(&mut departures, start + DELAY * 2), [(of("a"), 9)]);
+    }
+
+    #[test]
+    fn whoever_returns_has_not_left_and_may_leave_again() {
+        let (mut departures, start) = (HeldDepartures::default(), Instant::now());
+        let later = start + Duration::from_secs(2);
+        departures.hold(of("a"), start + DELAY, 1);
+        assert!(departures.cancel(&of("a")));
+        assert!(!departures.cancel(&of("a")));
+        departures.hold(of("a"), later + DELAY, 2);
+        assert!(due(&mut departures, start + DELAY).is_empty());
+        assert_eq!(due(&mut departures, later + DELAY), [(of("a"), 2)]);
+    }
+
+    #[test]
+    fn departure_held_anew_is_told_once_at_the_later_time() {
+        let (mut departures, start) = (HeldDepartures::default(), Instant::now());
+        departures.hold(of("a"), start + DELAY, 1);
+        departures.hold(of("a"), start + DELAY * 2, 2);
+        assert!(due(&mut departures, start + DELAY).is_empty());
+        assert_eq!(due(&mut departures, start + DELAY * 2), [(of("a"), 2)]);
+    }
+
+    #[test]
+    fn excess_departures_are_told_early() {
+        const LIMIT: usize = 50;
+        let (mut departures, now) = (HeldDepartures::bounded(LIMIT), Instant::now());
+        let mut told = Vec::new();
+        for n in 0..LIMIT + 10 {
+            departures.hold(n.to_string(), now + DELAY, 0);
+            told.extend(due(&mut departures, now));
+        }
+        assert_eq!(told, (0..10).map(|n| (n.to_string(), 0)).collect::<Vec<_>>());
+        assert_eq!(due(&mut departures, now + DELAY).len(), LIMIT);
+    }
+}

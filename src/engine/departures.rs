@@ -1,0 +1,78 @@
+//! Departures that are told later, unless the user returns: to the watchers of a user who went
+//! offline, and to a presence channel with a member that leaves and returns very often.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use super::AppRuntime;
+use crate::{
+    channels::{change::Change, departures::HeldDepartures},
+    domain::channel::Channel,
+    hub::{
+        Hub,
+        record::{Record, TopicId},
+    },
+};
+
+/// Navigation between pages makes a user leave and return; watchers are not told about that.
+const OFFLINE_DELAY: Duration = Duration::from_secs(3);
+
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(super) enum Departing {
+    User(Arc<str>),
+    Member(TopicId, Arc<str>),
+}
+
+/// A member is held with its channel's record.
+pub(super) type Departures = HeldDepartures<Departing, Option<Arc<Record>>>;
+
+impl AppRuntime {
+    /// Must be called under the record's lock.
+    pub(super) fn hold_member(&self, record: &Arc<Record>, user_id: Arc<str>, until: Instant) {
+        let who = Departing::Member(record.topic(), user_id);
+        self.departures.lock().hold(who, until, Some(record.clone()));
+    }
+
+    /// Must be called under the lock of the user's record.
+    pub(super) fn hold_user(&self, user: Arc<str>, now: Instant) {
+        self.departures.lock().hold(Departing::User(user), now + OFFLINE_DELAY, None);
+    }
+
+    /// True if the user went offline a moment ago, and watchers have not been told.
+    pub(super) fn is_leaving(&self, user: &Arc<str>) -> bool {
+        self.departures.lock().is_held(&Departing::User(user.clone()))
+    }
+
+    /// The user is back; true if watchers have not been told of the departure.
+    pub(super) fn cancel_departure(&self, user: &Arc<str>) -> bool {
+        self.departures.lock().cancel(&Departing::User(user.clone()))
+    }
+
+    pub(super) fn announce_departures(&self, hub: &Hub, now: Instant) {
+        // The lock is released for each departure: never wait for a record's lock while holding it.
+        while let Some((who, record)) = { self.departures.lock().next(now) } {
+            match who {
+                Departing::User(user) => self.announce_offline(hub, &user, now),
+                Departing::Member(_, user_id) => {
+                    let Some(record) = record else { continue };
+                    let Some(mut locked) = record.enter() else { continue };
+                    let effects = locked.apply(Change::EndHold { user_id: &user_id }, now);
+                    self.carry_out(hub, &record, &mut locked, effects);
+                }
+            }
+        }
+    }
+
+    fn announce_offline(&self, hub: &Hub, user: &str, now: Instant) {
+        let record = self.directory.with(&Channel::of_user(user), |record, locked| {
+            // The user may have signed in again meanwhile.
+            if !locked.is_occupied() {
+                self.notify_watchers(hub, user, false);
+            }
+            record.clone()
+        });
+        self.directory.remove_if_unused(&record, now);
+    }
+}

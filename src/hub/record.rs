@@ -1,0 +1,225 @@
+//! The directory's record of one channel: the state that all holders of it share, and the routing
+//! that this node alone has.
+
+use std::time::Instant;
+
+use parking_lot::{Mutex, MutexGuard};
+
+use super::{
+    Hub,
+    authorization_cache::EndReason,
+    channel_keys::ChannelKeys,
+    mailbox::{Audience, Rekey, TopicDelivery, WorkerCommand},
+};
+use crate::{
+    channels::{
+        change::{Change, Effects, Leaver, Newcomer, Transition},
+        state::ChannelState,
+    },
+    crypto::keytable::Version,
+    domain::{channel::Channel, ids::SocketId},
+    protocol::content::Content,
+};
+
+/// Identifies a record by a number, so that the workers' tables need no strings. A number is never
+/// used twice.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
+pub struct TopicId(pub u64);
+
+pub struct Record {
+    topic: TopicId,
+    channel: Channel,
+    guarded: Mutex<Guarded>,
+}
+
+struct Guarded {
+    /// The record is no longer in the directory; a holder must look the channel up again.
+    removed: bool,
+    state: ChannelState,
+    routing: LocalRouting,
+}
+
+/// Who on this node gets the channel's frames, in which order and with which key.
+struct LocalRouting {
+    sequence: u64,
+    /// By worker.
+    subscribers: Box<[u32]>,
+    /// Set for sealed channels, from the first subscriber or event on.
+    keys: Option<Box<ChannelKeys>>,
+}
+
+/// A locked record: the channel's state does not change meanwhile.
+pub struct LockedRecord<'a> {
+    record: &'a Record,
+    guarded: MutexGuard<'a, Guarded>,
+}
+
+impl Record {
+    pub(super) fn new(topic: TopicId, channel: Channel, workers: usize) -> Self {
+        let subscribers = vec![0; workers].into();
+        let routing = LocalRouting { sequence: 0, subscribers, keys: None };
+        let guarded = Guarded { removed: false, state: ChannelState::default(), routing };
+        Self { topic, channel, guarded: Mutex::new(guarded) }
+    }
+
+    pub fn topic(&self) -> TopicId {
+        self.topic
+    }
+
+    pub fn channel(&self) -> &Channel {
+        &self.channel
+    }
+
+    /// `None` if the record is no longer in the directory.
+    pub fn enter(&self) -> Option<LockedRecord<'_>> {
+        let guarded = self.guarded.lock();
+        (!guarded.removed).then_some(LockedRecord { record: self, guarded })
+    }
+
+    pub fn subscription_count(&self) -> u32 {
+        self.guarded.lock().state.subscription_count()
+    }
+
+    /// The number of the last frame that was posted.
+    pub fn sequence(&self) -> u64 {
+        self.guarded.lock().routing.sequence
+    }
+
+    /// Counts a subscriber's change from one version to another.
+    pub fn key_changed(&self, before: Version, after: Version) {
+        if let Some(keys) = &mut self.guarded.lock().routing.keys {
+            keys.leave(before);
+            keys.join(after);
+        }
+    }
+
+    /// False if the channel is in use, or the record was removed before.
+    pub(super) fn remove_if_unused(&self, now: Instant) -> bool {
+        let mut guarded = self.guarded.lock();
+        let remove = !guarded.removed && guarded.state.is_unused(now);
+        guarded.removed |= remove;
+        remove
+    }
+}
+
+impl std::ops::Deref for LockedRecord<'_> {
+    type Target = ChannelState;
+
+    fn deref(&self) -> &ChannelState {
+        &self.guarded.state
+    }
+}
+
+impl LockedRecord<'_> {
+    /// Changes the channel's state. Subscribers come and go by `subscribe` and `unsubscribe`.
+    pub fn apply(&mut self, change: Change<'_>, now: Instant) -> Effects {
+        self.guarded.state.apply(change, now)
+    }
+
+    /// Counts a subscriber of `worker`, unless the channel is full.
+    pub fn subscribe(&mut self, worker: usize, newcomer: Newcomer, now: Instant) -> Effects {
+        let effects = self.apply(Change::Subscribe(newcomer), now);
+        if effects.transition != Transition::Full {
+            self.guarded.routing.subscribers[worker] += 1;
+        }
+        effects
+    }
+
+    /// `version`: the version of its secret, for a sealed channel.
+    pub fn unsubscribe(
+        &mut self,
+        worker: usize,
+        version: Option<Version>,
+        leaver: Leaver<'_>,
+        now: Instant,
+    ) -> Effects {
+        let routing = &mut self.guarded.routing;
+        routing.subscribers[worker] -= 1;
+        if let (Some(keys), Some(version)) = (&mut routing.keys, version) {
+            keys.leave(version);
+        }
+        self.apply(Change::Unsubscribe(leaver), now)
+    }
+
+    pub fn channel(&self) -> &Channel {
+        &self.record.channel
+    }
+
+    pub fn topic(&self) -> TopicId {
+        self.record.topic
+    }
+
+    /// The number of the last frame that was posted.
+    pub fn sequence(&self) -> u64 {
+        self.guarded.routing.sequence
+    }
+
+    /// `None` on a channel without a sealed event or subscriber so far.
+    pub fn keys(&self) -> Option<&ChannelKeys> {
+        self.guarded.routing.keys.as_deref()
+    }
+
+    /// The channel's keys; `target` gives the version for a channel without keys so far.
+    pub fn sealed(&mut self, target: impl FnOnce() -> Version) -> &ChannelKeys {
+        let keys = &mut self.guarded.routing.keys;
+        keys.get_or_insert_with(|| Box::new(ChannelKeys::new(target())))
+    }
+
+    /// Counts a subscriber with the secret of this version.
+    pub fn join_key(&mut self, version: Version) {
+        let keys = &mut self.guarded.routing.keys;
+        keys.get_or_insert_with(|| Box::new(ChannelKeys::new(version))).join(version);
+    }
+
+    /// Posts to all workers with subscribers, under the record's lock: every worker sees the events
+    /// of a channel in the same order.
+    pub fn post(
+        &mut self,
+        hub: &Hub,
+        content: Content,
+        except: Option<SocketId>,
+        audience: Audience,
+    ) {
+        let topic = self.record.topic;
+        let routing = &mut self.guarded.routing;
+        routing.sequence += 1;
+        let sequence = routing.sequence;
+        let delivery = TopicDelivery { topic, content, sequence, except, audience };
+        hub.post(&routing.subscribers, || WorkerCommand::Deliver(delivery.clone()));
+    }
+
+    /// Sets the channel's target and starts the rekey of its subscribers.
+    pub fn rekey(&mut self, hub: &Hub, rekey: Rekey) {
+        let routing = &mut self.guarded.routing;
+        if let Some(keys) = &mut routing.keys {
+            (keys.target, keys.nudge) = (rekey.target, Some(rekey.nudge.clone()));
+        }
+        hub.post(&routing.subscribers, || WorkerCommand::Rekey(rekey.clone()));
+    }
+
+    /// Ends all subscriptions to the channel.
+    pub fn end(&self, hub: &Hub, why: EndReason) {
+        let (topic, channel) = (self.record.topic, self.record.channel.name());
+        hub.post(&self.guarded.routing.subscribers, || WorkerCommand::End {
+            topic,
+            channel: channel.clone(),
+            why,
+        });
+    }
+
+    pub fn close_topic(&self, hub: &Hub) {
+        let topic = self.record.topic;
+        hub.post(&self.guarded.routing.subscribers, || WorkerCommand::CloseTopic { topic });
+    }
+}
+
+impl Drop for LockedRecord<'_> {
+    fn drop(&mut self) {
+        let Guarded { state, routing, .. } = &*self.guarded;
+        debug_assert_eq!(
+            state.subscription_count(),
+            routing.subscribers.iter().sum::<u32>(),
+            "the subscribers of a channel are those of this node's workers"
+        );
+    }
+}
