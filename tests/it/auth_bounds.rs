@@ -187,7 +187,7 @@ async fn e5_3_authorizations_without_a_subscription_are_limited() {
     }
     let response = ask(&client, MOST).await;
     assert_eq!(response.refused(403, "one more"), "too_many_authorizations");
-    // The same channel again is no further one, and a joined channel makes room.
+    // A repeated request takes no room, and a joined channel makes room.
     let again = ask(&client, 0).await.expect(200, "the first again");
     subscribe(&mut client, "private-encrypted-0", &again).await;
     client.expect_subscribed("private-encrypted-0").await;

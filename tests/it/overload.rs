@@ -1,6 +1,6 @@
-//! protocol.md 6 and 7.3: full mailboxes. A server with the smallest `mailbox_bytes` is stopped,
-//! gets its requests, and goes on: each worker then accepts events until its mailbox is full,
-//! before it delivers the first.
+//! protocol.md 6 and 7.3: full mailboxes. A server with the smallest `mailbox_bytes` is stopped
+//! while its requests are written. When it goes on, each worker accepts events until its mailbox
+//! is full, and delivers the first of them afterwards.
 
 use std::collections::HashMap;
 
@@ -27,7 +27,7 @@ fn batch(data: &str) -> (&'static str, Value) {
     ("/batch_events", json!({"batch": channels().into_iter().map(item).collect::<Vec<_>>()}))
 }
 
-/// Connections of which the server knows already.
+/// Connections that the server has accepted.
 async fn http_connections(server: &TestServer) -> Vec<HttpConnection> {
     let mut lines = Vec::new();
     for n in 0..REQUESTS {
@@ -54,7 +54,7 @@ async fn received(client: &mut Client, events: usize) -> HashMap<String, usize> 
 async fn s7_3_busy_server_accepts_a_request_whole_or_not_at_all() {
     let top = "mailbox_bytes = 65536\noutbox_bytes = 60000000";
     let server = TestServer::start(&config_of(top, &[(APP, "")])).await;
-    // Of both workers: a request is refused if one of the mailboxes is full.
+    // On both workers: one full mailbox is enough to refuse a request.
     let mut clients = [server.connect().await, server.connect().await, server.connect().await];
     for client in &mut clients {
         for channel in channels() {
@@ -115,7 +115,7 @@ async fn s6_client_event_to_a_full_mailbox_is_an_error_without_a_code() {
     let event = |n: usize| json!({"event": "client-e", "channel": CHANNEL, "data": n.to_string()});
     let burst: Vec<u8> = (0..EVENTS).flat_map(|n| text(event(n).to_string())).collect();
     server.while_frozen(sender.write(&burst)).await;
-    // A ping behind the events: what comes before its answer are refusals.
+    // The ping follows the events, so all frames before its answer are refusals.
     sender.write(&text(r#"{"event":"pusher:ping","data":{}}"#)).await;
     let mut refused = 0;
     loop {
