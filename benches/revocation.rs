@@ -19,11 +19,7 @@ use sealcast::{
         padding::Padding,
         secret::{Derivation, Salt},
     },
-    domain::{
-        channel::Channel,
-        ids::{SocketId, SocketIds},
-        limits::Rotation,
-    },
+    domain::{channel::Channel, ids::SocketId, limits::Rotation},
     hub::{
         Hub,
         authorization_cache::{AuthorizationScope, EndReason},
@@ -35,6 +31,7 @@ use sealcast::{
         record::Record,
         rekey_policy::{AppRuntimeId, RekeyPolicy},
         shard::{Peer, Shard, Socket},
+        socket_ids::SocketIds,
         topics::Slot,
     },
     platform::clock::KnownAsOf,

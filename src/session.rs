@@ -2,7 +2,7 @@
 //! engine are called, and answers go to the connection's outbox.
 
 mod charged;
-mod live_feed;
+mod facts;
 mod rejoins;
 mod truncate;
 mod user;
@@ -16,10 +16,15 @@ use user::SessionUser;
 
 use crate::{
     channels::members::LeaveMode,
-    domain::{ids::SocketId, limits::TokenBucket, rate_limit::GcraParams, refusal::RefusalCode},
+    domain::{
+        ids::SocketId,
+        rate_limit::{GcraParams, LocalRateLimiter},
+        refusal::RefusalCode,
+    },
     engine::{
         AppRuntime, ConnectionGuard, Engine,
         client_event::{self, ClientEventError},
+        facts::{ConnectionFact, Fact},
         refusal_message::{RefusalCause, RefusedRequest},
         subscribe::{self, EndedSubscription, SubscribeError, Subscriber},
     },
@@ -58,7 +63,7 @@ pub struct Session {
     /// Bytes of memory held by the subscriptions.
     subscription_bytes: usize,
     user: Option<Box<SessionUser>>,
-    client_events: Option<TokenBucket>,
+    client_events: Option<LocalRateLimiter>,
     rejoins: RejoinLimit,
     authorized: bool,
     opened: KnownAsOf,
@@ -78,7 +83,7 @@ enum Subscription {
 
 impl Session {
     pub fn new(context: SessionContext, guard: ConnectionGuard) -> Self {
-        context.note_opened();
+        context.note(ConnectionFact::Opened);
         Self {
             opened: KnownAsOf::now(context.engine.clock.now()),
             context,
@@ -178,7 +183,7 @@ impl Session {
             }
             _ => RefusalCause::of(refusal),
         });
-        runtime.counts.subscriptions_refused.add(refusal.code().name());
+        engine.note(Fact::SubscriptionRefused(runtime, refusal.code()));
         let message = reply.sentence();
         let error = SubscriptionError {
             r#type: refusal.kind(),
@@ -235,9 +240,9 @@ impl Session {
             Some((version, next)) => {
                 let by_us = grant.as_ref().is_some_and(|grant| grant.version.is_some());
                 let issuer = if by_us { Issuer::Server } else { Issuer::Backend };
-                let (record, terms) = (joined.record.clone(), runtime.rekey_policy.clone());
+                let (record, policy) = (joined.record.clone(), runtime.rekey_policy.clone());
                 let grantee = grant.and_then(|grant| grant.grantee.user);
-                let gate = Gate::new(record, terms, version, issuer, grantee, next);
+                let gate = Gate::new(record, policy, version, issuer, grantee, next);
                 shard.subscribe_sealed(gate, *slot, joined.since)
             }
             None => shard.subscribe(joined.record.topic(), *slot, joined.since),
@@ -281,8 +286,8 @@ impl Session {
         let SessionContext { engine, runtime, shard, slot, .. } = &self.context;
         let version = shard.unsubscribe(record.topic(), *slot);
         shard.authorization_left(*slot, record.channel().name());
-        let place = EndedSubscription { member: member.as_deref(), version, leaving };
-        engine.unsubscribe(runtime, shard.worker(), record, &place);
+        let ended = EndedSubscription { member: member.as_deref(), version, leaving };
+        engine.unsubscribe(runtime, shard.worker(), record, &ended);
         self.context.note_unsubscribed(record, member.as_deref());
     }
 
@@ -349,10 +354,8 @@ impl Session {
             return Err(ClientEventError::NotAllowed(channel));
         }
         let now = Instant::now();
-        let rate = limits.client_events_per_second;
-        let bucket = self.client_events.get_or_insert_with(|| TokenBucket::new(rate, now));
-        bucket.change(rate);
-        if !bucket.take(now) {
+        let limiter = self.client_events.get_or_insert_with(|| LocalRateLimiter::new(now));
+        if limiter.take(limits.client_events(), now).is_err() {
             runtime.counts.limited.add("client_events_per_second");
             return Err(ClientEventError::Rate);
         }

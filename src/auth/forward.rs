@@ -156,8 +156,8 @@ impl ForwardAuthorizer {
                 "the application has not answered several times and is not asked for a moment; ask again",
             )
         })?;
-        let place = tokio::time::timeout(self.settings.deadline, self.permits.acquire()).await;
-        let Ok(Ok(_place)) = place else {
+        let permit = tokio::time::timeout(self.settings.deadline, self.permits.acquire()).await;
+        let Ok(Ok(_permit)) = permit else {
             // Our own limit was reached; the app has not failed.
             attempt.forget();
             return Err(Denied::new(

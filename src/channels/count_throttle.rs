@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::domain::limits::TokenBucket;
+use crate::domain::rate_limit::{GcraParams, LocalRateLimiter};
 
 /// Up to this many subscribers each change is sent; above, at most one in each `INTERVAL`.
 const EACH_CHANGE: u32 = 100;
@@ -10,11 +10,11 @@ const INTERVAL: Duration = Duration::from_secs(5);
 
 /// The maximum of counts per second on a small channel. Otherwise one socket that joins and leaves
 /// in a loop would cause a frame to all subscribers each time.
-const PER_SECOND: u32 = 20;
+const SMALL_CHANNEL: GcraParams = GcraParams::new(Duration::from_secs(1), 20);
 
 #[derive(Default)]
 pub struct CountThrottle {
-    sent: Option<(Instant, TokenBucket)>,
+    sent: Option<(Instant, LocalRateLimiter)>,
     /// A change was not sent, and the channel is in the app's list of pending counts.
     pub pending: bool,
 }
@@ -22,12 +22,13 @@ pub struct CountThrottle {
 impl CountThrottle {
     #[must_use]
     pub fn may_send(&mut self, count: u32, now: Instant) -> bool {
-        let (last, bucket) = match &mut self.sent {
+        let (last, limiter) = match &mut self.sent {
             Some(sent) => (Some(sent.0), &mut sent.1),
-            None => (None, &mut self.sent.insert((now, TokenBucket::new(PER_SECOND, now))).1),
+            None => (None, &mut self.sent.insert((now, LocalRateLimiter::new(now))).1),
         };
         let due = last.is_none_or(|last| now.duration_since(last) >= INTERVAL);
-        let granted = if count <= EACH_CHANGE { bucket.take(now) } else { due };
+        let granted =
+            if count <= EACH_CHANGE { limiter.take(SMALL_CHANNEL, now).is_ok() } else { due };
         if let Some(sent) = self.sent.as_mut().filter(|_| granted) {
             sent.0 = now;
         }

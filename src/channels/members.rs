@@ -229,7 +229,7 @@ impl Members {
         };
         let hold =
             entry.hold.get_or_insert_with(|| DepartureHold::new(LocalRateLimiter::new(now), now));
-        if hold.limiter.take(returns, now) {
+        if hold.limiter.take(returns, now).is_ok() {
             self.remove(user_id, now);
             return MemberTransition::Changed;
         }

@@ -144,9 +144,8 @@ async fn run(
     let announcement = announcement(&listeners, &config, (&source, &start.flags))?;
     let hub = Hub::new(config.workers, config.mailbox_bytes, config.turns_per_second);
     hub.cache.set_limit(config.cache_bytes);
-    let mut engine = Engine::new(hub, AppRegistry::new());
+    let mut engine = Engine::new(hub, AppRegistry::new()).with_receivers(audit.clone(), live);
     engine.capacity = capacity;
-    (engine.audit, engine.live) = (audit.clone(), live);
     engine.log_lines_dropped = log.dropped;
     let engine = Arc::new(engine);
     let volatile = system::volatile_filesystem(&config.state_dir);

@@ -1,4 +1,4 @@
-//! The keys of an app, and the terms of its rotation.
+//! The keys of an app, and the settings of its rotation.
 
 use std::{collections::HashMap, path::Path};
 

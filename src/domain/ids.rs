@@ -23,40 +23,20 @@ const WORKER_BITS: u32 = 9;
 pub const MAX_WORKER_COUNT: usize = 1 << WORKER_BITS;
 
 impl SocketId {
+    pub const RANDOM_BYTES: usize = 16;
+
+    /// The id of a socket of `worker`, which is below `MAX_WORKER_COUNT`.
+    pub fn of_random(worker: usize, random: &[u8; Self::RANDOM_BYTES]) -> Self {
+        let (first, second) = random.split_at(8);
+        let half =
+            |bytes: &[u8]| bytes.iter().fold(0u64, |n, b| n << 8 | u64::from(*b)) & HALF_BITS;
+        let first = half(first) >> WORKER_BITS << WORKER_BITS | worker as u64;
+        Self { first, second: half(second) }
+    }
+
     /// The worker of the socket. Arbitrary for forged ids; bounds-check.
     pub fn worker(self) -> usize {
         self.first as usize % MAX_WORKER_COUNT
-    }
-}
-
-/// Generates ids from random bytes of the operating system, fetched for many ids at a time.
-pub struct SocketIds {
-    worker: u64,
-    bytes: [u8; Self::BYTES],
-    used: usize,
-}
-
-impl SocketIds {
-    const BYTES: usize = 1024;
-    const EACH: usize = 16;
-
-    pub fn of_worker(worker: usize) -> Self {
-        assert!(worker < MAX_WORKER_COUNT, "the configuration allows no more workers");
-        Self { worker: worker as u64, bytes: [0; Self::BYTES], used: Self::BYTES }
-    }
-
-    pub fn next_id(&mut self) -> Result<SocketId, getrandom::Error> {
-        if self.used == Self::BYTES {
-            getrandom::fill(&mut self.bytes)?;
-            self.used = 0;
-        }
-        let (first, second) = self.bytes[self.used..self.used + Self::EACH].split_at(8);
-        let half =
-            |bytes: &[u8]| bytes.iter().fold(0u64, |n, b| n << 8 | u64::from(*b)) & HALF_BITS;
-        let first = half(first) >> WORKER_BITS << WORKER_BITS | self.worker;
-        let id = SocketId { first, second: half(second) };
-        self.used += Self::EACH;
-        Ok(id)
     }
 }
 
@@ -94,18 +74,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn random_ids_differ_and_round_trip() {
-        let mut drawn = std::collections::HashSet::new();
-        for worker in [0, 1, MAX_WORKER_COUNT - 1] {
-            let mut ids = SocketIds::of_worker(worker);
-            for _ in 0..1000 {
-                let id = ids.next_id().unwrap();
-                assert_eq!(id.to_string().parse(), Ok(id));
-                assert_eq!(id.worker(), worker);
-                drawn.insert(id);
-            }
-        }
-        assert_eq!(drawn.len(), 3000);
+    fn ids_keep_the_worker_and_all_other_random_bits() {
+        let id = |worker, byte| SocketId::of_random(worker, &[byte; SocketId::RANDOM_BYTES]);
+        assert_eq!(id(0, 0).to_string(), "0.0");
+        assert_eq!(id(5, 0).to_string(), "5.0");
+        assert_eq!(id(5, 255).to_string(), format!("{}.{HALF_BITS}", HALF_BITS - 511 + 5));
+        assert_eq!(id(511, 255).worker(), 511);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The limits of an app; the defaults are those of protocol.md 11.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -93,9 +93,14 @@ impl Limits {
     /// The burst is enough to join all channels of a connection, plus ten seconds' worth.
     pub fn frames(&self) -> RateQuota {
         let per_second = self.frames_per_second;
-        let burst = u64::from(per_second) * 10;
+        let RateQuota { burst, .. } = RateQuota::with_burst_of(10, per_second);
         let burst = burst.saturating_add(self.channels_per_connection as u64);
         RateQuota { per_second, burst }
+    }
+
+    /// 0: none, unlike the other rates.
+    pub fn client_events(&self) -> GcraParams {
+        GcraParams::new(Duration::from_secs(1), self.client_events_per_second)
     }
 
     pub fn member_returns(&self) -> Option<GcraParams> {
@@ -135,60 +140,5 @@ impl Default for Rotation {
             hold_ms: 2000,
             nudge_event: "sealcast:rekey".into(),
         }
-    }
-}
-
-/// A token bucket: `rate` permits per second, and a burst of up to `rate` after an idle time.
-#[derive(Debug)]
-pub struct TokenBucket {
-    rate: f64,
-    tokens: f64,
-    filled: Instant,
-}
-
-impl TokenBucket {
-    pub fn new(rate: u32, now: Instant) -> Self {
-        Self { rate: f64::from(rate), tokens: f64::from(rate), filled: now }
-    }
-
-    /// Takes effect now; permits taken before still count.
-    pub fn change(&mut self, rate: u32) {
-        self.rate = f64::from(rate);
-    }
-
-    #[must_use]
-    pub fn take(&mut self, now: Instant) -> bool {
-        let passed = now.saturating_duration_since(self.filled).as_secs_f64();
-        self.tokens = (self.tokens + passed * self.rate).min(self.rate);
-        self.filled = now;
-        let granted = self.tokens >= 1.0;
-        if granted {
-            self.tokens -= 1.0;
-        }
-        granted
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn bucket_grants_its_rate_and_no_more() {
-        let start = Instant::now();
-        let mut bucket = TokenBucket::new(10, start);
-        let granted = |bucket: &mut TokenBucket, ms, tries| {
-            (0..tries).filter(|_| bucket.take(start + Duration::from_millis(ms))).count()
-        };
-        assert_eq!(granted(&mut bucket, 0, 100), 10);
-        assert_eq!(granted(&mut bucket, 99, 100), 0);
-        assert_eq!(granted(&mut bucket, 1099, 100), 10);
-        assert_eq!(granted(&mut bucket, 99_000, 100), 10);
-        bucket.change(2);
-        assert_eq!(granted(&mut bucket, 109_000, 100), 2);
-        bucket.change(20);
-        assert_eq!(granted(&mut bucket, 109_000, 100), 0);
-        assert_eq!(granted(&mut bucket, 110_000, 100), 20);
-        assert!(!TokenBucket::new(0, start).take(start));
     }
 }

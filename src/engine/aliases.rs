@@ -38,15 +38,12 @@ mod tests {
         app::AppRegistry,
         config::{Config, Environment, Flags, Source},
         crypto::vectors::example_salt,
-        domain::{
-            channel::{Channel, InvalidChannel},
-            ids::SocketIds,
-        },
+        domain::channel::{Channel, InvalidChannel},
         engine::{
             keyfile::KeyFile,
             subscribe::{SubscribeError, Subscriber},
         },
-        hub::Hub,
+        hub::{Hub, socket_ids::SocketIds},
         platform::clock::KnownAsOf,
     };
 

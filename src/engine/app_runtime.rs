@@ -110,9 +110,9 @@ impl AppRuntime {
         self.webhooks.store(webhooks);
     }
 
-    /// Records a fact for webhooks. Must be called under the lock of the channel's record, so that
-    /// facts about a channel keep their order.
-    pub(super) fn note(&self, channel: &Channel, fact: &ChannelFact<'_>) {
+    /// Must be called under the lock of the channel's record, so that facts about a channel keep
+    /// their order.
+    pub(super) fn note_webhooks(&self, channel: &Channel, fact: &ChannelFact<'_>) {
         if let Some(webhooks) = &*self.webhooks.load() {
             webhooks.note(channel, fact, Instant::now());
         }

@@ -1,11 +1,13 @@
 //! Events that clients send to each other (protocol.md 6).
 
-use super::{AppRuntime, Engine};
+use super::{
+    AppRuntime, Engine,
+    facts::{ChannelContext, Fact},
+};
 use crate::{
     channels::fact::ChannelFact,
     domain::{channel::Channel, ids::SocketId, limits::Limits},
     hub::{mailbox::Audience, record::Record},
-    observe::live::{self, EntryDetail, EntryType, LiveEntry},
     protocol::{code::ErrorCode, content::Content, frame::Frame, json, message::Message},
 };
 
@@ -109,20 +111,9 @@ impl Engine {
         let frame = Frame::new(&message);
         if let Some(mut locked) = record.enter() {
             locked.post(&self.hub, Content::Same(frame), Some(sender), Audience::All);
-            runtime.counts.client_events.add();
+            let (channel, subscribers) = (record.channel(), locked.subscription_count());
             let fact = ChannelFact::ClientEvent { event, data, socket_id: sender, user_id };
-            runtime.note(record.channel(), &fact);
-            self.live.note(|| LiveEntry {
-                channel: Some(record.channel().name()),
-                socket_id: Some(sender),
-                user: user_id,
-                what: EntryDetail::Event(live::LiveEvent::clear(
-                    event,
-                    data.len(),
-                    locked.subscription_count(),
-                )),
-                ..LiveEntry::of_app(EntryType::ClientEvent, &runtime.id)
-            });
+            self.note(Fact::Channel(ChannelContext { runtime, channel, subscribers }, &fact));
         }
         Ok(())
     }

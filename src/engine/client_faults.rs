@@ -11,7 +11,10 @@ use std::{
 
 use parking_lot::Mutex;
 
-use crate::{domain::limits::TokenBucket, platform::counting::Count};
+use crate::{
+    domain::rate_limit::{GcraParams, LocalRateLimiter},
+    platform::counting::Count,
+};
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ClientFault {
@@ -31,7 +34,7 @@ pub enum ClientFault {
 
 const FAULTS: usize = 9;
 /// Lines at `DEBUG` each second.
-const MAX_LINES_PER_SECOND: u32 = 10;
+const LINES: GcraParams = GcraParams::new(Duration::from_secs(1), 10);
 /// Time between two summary lines.
 const SUMMARY_INTERVAL: Duration = Duration::from_secs(60);
 /// Networks remembered as already logged, and how long they are remembered.
@@ -69,7 +72,7 @@ impl ClientFault {
 pub struct ClientFaults {
     /// Indexed like `ClientFault::ALL`.
     counts: [Count; FAULTS],
-    room: Mutex<TokenBucket>,
+    room: Mutex<LocalRateLimiter>,
     reported: Mutex<Reported>,
     named: Mutex<LoggedNetworks>,
 }
@@ -91,7 +94,7 @@ impl Default for ClientFaults {
     fn default() -> Self {
         Self {
             counts: Default::default(),
-            room: Mutex::new(TokenBucket::new(MAX_LINES_PER_SECOND, Instant::now())),
+            room: Mutex::new(LocalRateLimiter::new(Instant::now())),
             reported: Mutex::default(),
             named: Mutex::default(),
         }
@@ -101,7 +104,9 @@ impl Default for ClientFaults {
 impl ClientFaults {
     pub fn note(&self, fault: ClientFault, cause: impl Display) {
         self.counts[fault as usize].add();
-        if tracing::enabled!(tracing::Level::DEBUG) && self.room.lock().take(Instant::now()) {
+        if tracing::enabled!(tracing::Level::DEBUG)
+            && self.room.lock().take(LINES, Instant::now()).is_ok()
+        {
             tracing::debug!(client.fault = fault.name(), error = %cause, "connection failed");
         }
     }

@@ -6,14 +6,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::AppRuntime;
+use super::{AppRuntime, Engine};
 use crate::{
     channels::{change::Change, departures::HeldDepartures},
     domain::channel::Channel,
-    hub::{
-        Hub,
-        record::{Record, TopicId},
-    },
+    hub::record::{Record, TopicId},
 };
 
 /// Navigation between pages makes a user leave and return; watchers are not told about that.
@@ -49,30 +46,32 @@ impl AppRuntime {
     pub(super) fn cancel_departure(&self, user: &Arc<str>) -> bool {
         self.departures.lock().cancel(&Departing::User(user.clone()))
     }
+}
 
-    pub(super) fn announce_departures(&self, hub: &Hub, now: Instant) {
+impl Engine {
+    pub(super) fn announce_departures(&self, runtime: &AppRuntime, now: Instant) {
         // The lock is released for each departure: never wait for a record's lock while holding it.
-        while let Some((who, record)) = { self.departures.lock().next(now) } {
+        while let Some((who, record)) = { runtime.departures.lock().next(now) } {
             match who {
-                Departing::User(user) => self.announce_offline(hub, &user, now),
+                Departing::User(user) => self.announce_offline(runtime, &user, now),
                 Departing::Member(_, user_id) => {
                     let Some(record) = record else { continue };
                     let Some(mut locked) = record.enter() else { continue };
                     let effects = locked.apply(Change::EndHold { user_id: &user_id }, now);
-                    self.carry_out(hub, &record, &mut locked, effects);
+                    self.carry_out(runtime, &record, &mut locked, effects);
                 }
             }
         }
     }
 
-    fn announce_offline(&self, hub: &Hub, user: &str, now: Instant) {
-        let record = self.directory.with(&Channel::of_user(user), |record, locked| {
+    fn announce_offline(&self, runtime: &AppRuntime, user: &str, now: Instant) {
+        let record = runtime.directory.with(&Channel::of_user(user), |record, locked| {
             // The user may have signed in again meanwhile.
             if !locked.is_occupied() {
-                self.notify_watchers(hub, user, false);
+                runtime.notify_watchers(&self.hub, user, false);
             }
             record.clone()
         });
-        self.directory.remove_if_unused(&record, now);
+        runtime.directory.remove_if_unused(&record, now);
     }
 }

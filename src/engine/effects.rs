@@ -2,7 +2,10 @@
 
 use std::{sync::Arc, time::Instant};
 
-use super::AppRuntime;
+use super::{
+    AppRuntime, Engine,
+    facts::{ChannelContext, Fact},
+};
 use crate::{
     channels::change::{Change, ChannelMessage, CountEffect, Effects, HeldMember},
     domain::channel::Channel,
@@ -11,7 +14,7 @@ use crate::{
         mailbox::Audience,
         record::{LockedRecord, Record},
     },
-    protocol::{content::Content, frame::Frame, message::Message},
+    protocol::message::Message,
 };
 
 impl AppRuntime {
@@ -19,62 +22,69 @@ impl AppRuntime {
     pub(super) fn tells_count(&self, channel: &Channel) -> bool {
         channel.kind().sends_counts() && self.app().subscription_count
     }
+}
 
+impl Engine {
     pub(super) fn carry_out(
         &self,
-        hub: &Hub,
+        runtime: &AppRuntime,
         record: &Arc<Record>,
         locked: &mut LockedRecord<'_>,
         mut effects: Effects,
     ) {
-        announce(hub, locked, std::mem::take(&mut effects.messages));
-        self.settle(hub, record, locked, effects);
+        self.post_messages(locked, std::mem::take(&mut effects.messages));
+        self.settle(runtime, record, locked, effects);
+    }
+
+    /// Posts messages that are part of what a newcomer is answered with.
+    pub(super) fn post_messages(
+        &self,
+        locked: &mut LockedRecord<'_>,
+        messages: Vec<ChannelMessage>,
+    ) {
+        for message in messages {
+            let message = message.on(locked.channel());
+            locked.post_message(&self.hub, &message, Audience::All);
+        }
     }
 
     /// All effects but the messages.
     pub(super) fn settle(
         &self,
-        hub: &Hub,
+        runtime: &AppRuntime,
         record: &Arc<Record>,
         locked: &mut LockedRecord<'_>,
         effects: Effects,
     ) {
         match effects.count {
             CountEffect::None => {}
-            CountEffect::Tell(count) => tell_count(hub, locked, count),
-            CountEffect::Later => self.pending_counts.lock().push(record.clone()),
+            CountEffect::Tell(count) => tell_count(&self.hub, locked, count),
+            CountEffect::Later => runtime.pending_counts.lock().push(record.clone()),
         }
+        let (channel, subscribers) = (record.channel(), locked.subscription_count());
         for fact in &effects.facts {
-            self.note(record.channel(), fact);
+            self.note(Fact::Channel(ChannelContext { runtime, channel, subscribers }, fact));
         }
         if let Some(HeldMember { user_id, until }) = effects.held {
-            self.hold_member(record, user_id, until);
+            runtime.hold_member(record, user_id, until);
         }
     }
 
-    pub(super) fn send_pending_counts(&self, hub: &Hub, now: Instant) {
+    pub(super) fn send_pending_counts(&self, runtime: &AppRuntime, now: Instant) {
         // Taken out first: never wait for a record's lock while holding this one.
-        let pending = std::mem::take(&mut *self.pending_counts.lock());
+        let pending = std::mem::take(&mut *runtime.pending_counts.lock());
         for record in pending {
             if let Some(mut locked) = record.enter() {
                 let effects = locked.apply(Change::TellCount, now);
-                self.carry_out(hub, &record, &mut locked, effects);
+                self.carry_out(runtime, &record, &mut locked, effects);
             }
         }
-    }
-}
-
-/// Posts messages that are part of what a newcomer is answered with.
-pub(super) fn announce(hub: &Hub, locked: &mut LockedRecord<'_>, messages: Vec<ChannelMessage>) {
-    for message in messages {
-        let frame = Frame::new(&message.on(locked.channel()));
-        locked.post(hub, Content::Same(frame), None, Audience::All);
     }
 }
 
 fn tell_count(hub: &Hub, locked: &mut LockedRecord<'_>, count: u32) {
     let encrypted = locked.channel().kind().is_encrypted();
     let audience = if encrypted { Audience::NotLegacyJava } else { Audience::All };
-    let frame = Frame::new(&Message::subscription_count(locked.channel(), count));
-    locked.post(hub, Content::Same(frame), None, audience);
+    let message = Message::subscription_count(locked.channel(), count);
+    locked.post_message(hub, &message, audience);
 }

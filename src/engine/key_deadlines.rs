@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{AppRuntime, Engine, key_errors::RotationError};
+use super::{AppRuntime, Engine, facts::Fact, key_errors::RotationError};
 use crate::{
     crypto::{
         key::Fingerprint,
@@ -60,7 +60,11 @@ impl Engine {
             return;
         }
         if let Some((from, to)) = runtime.rotating.lock().take() {
-            self.audit.note(AuditFact::RotationFinished { app: runtime.id.clone(), from, to });
+            self.note(Fact::Audited(AuditFact::RotationFinished {
+                app: runtime.id.clone(),
+                from,
+                to,
+            }));
         }
     }
 

@@ -9,13 +9,13 @@ mod client_faults;
 pub mod counts;
 mod departures;
 mod effects;
+pub mod facts;
 pub mod grants;
 mod key_deadlines;
 mod key_errors;
 pub mod key_report;
 mod key_store;
 pub mod keyfile;
-mod live_feed;
 pub mod opening;
 pub mod pending_revocations;
 pub mod publish;
@@ -46,6 +46,7 @@ pub use app_runtime::{AppRuntime, ConnectionGuard};
 use arc_swap::{ArcSwap, Guard};
 pub use client_faults::{ClientFault, ClientFaults};
 use counts::EngineCounters;
+use facts::Fact;
 use key_report::{AppKey, AppRekeyTotals};
 use parking_lot::Mutex;
 use reconfigure::RemovedApp;
@@ -71,8 +72,8 @@ pub struct Engine {
     /// Apps removed by a reload that still drain.
     removed: Mutex<Vec<RemovedApp>>,
     pub reloads: Reloads,
-    pub audit: Audit,
-    pub live: Arc<LiveBroadcaster>,
+    audit: Audit,
+    live: Arc<LiveBroadcaster>,
     pub refusals: RefusalLog,
     pub counts: EngineCounters,
     pub client_faults: ClientFaults,
@@ -126,6 +127,26 @@ impl Engine {
         }
     }
 
+    /// The receivers of facts, before the server begins.
+    pub fn with_receivers(self, audit: Audit, live: Arc<LiveBroadcaster>) -> Self {
+        Self { audit, live, ..self }
+    }
+
+    /// False if facts about access go nowhere: callers then skip building expensive ones.
+    pub fn is_audited(&self) -> bool {
+        self.audit.is_on()
+    }
+
+    /// `None` without a file.
+    pub fn audit_stats(&self) -> Option<AuditStats> {
+        self.audit.stats()
+    }
+
+    /// The feed for watchers.
+    pub fn live(&self) -> &Arc<LiveBroadcaster> {
+        &self.live
+    }
+
     /// The apps at this moment.
     pub fn runtimes(&self) -> Guard<Arc<AppRegistry<AppRuntime>>> {
         self.runtimes.load()
@@ -143,11 +164,11 @@ impl Engine {
         let trips = self.hub.trip_count();
         let dropped = trips - self.trips_noted.swap(trips, Ordering::Relaxed);
         if dropped > 0 {
-            self.audit.note(AuditFact::Tripwire { dropped });
+            self.note(Fact::Audited(AuditFact::Tripwire { dropped }));
         }
         for runtime in self.runtimes().iter() {
-            runtime.send_pending_counts(&self.hub, now);
-            runtime.announce_departures(&self.hub, now);
+            self.send_pending_counts(runtime, now);
+            self.announce_departures(runtime, now);
             // Applies a budget lowered by a reload now, not at the next event.
             runtime.directory.enforce_limit(runtime.app().limits.cache_bytes, now);
             self.note_finished(runtime);

@@ -2,7 +2,7 @@
 
 use std::{io, sync::Arc, time::Instant};
 
-use super::{AppRuntime, Engine, readiness::Unready};
+use super::{AppRuntime, Engine, facts::Fact, readiness::Unready};
 use crate::{
     crypto::keyring::KeyRing,
     domain::refusal::RefusalCode,
@@ -52,7 +52,10 @@ impl Engine {
                         "a revocation is in force and cannot be written to the state directory: a restart would undo it; it is tried again"
                     );
                 }
-                self.audit.note(AuditFact::RevocationNotWritten { app: runtime.id.clone(), list });
+                self.note(Fact::Audited(AuditFact::RevocationNotWritten {
+                    app: runtime.id.clone(),
+                    list,
+                }));
                 Err(UntilRestart(error))
             }
         }
@@ -70,7 +73,10 @@ impl Engine {
                 revocation.list = list.name(),
                 "pending revocations have been written to the state directory"
             );
-            self.audit.note(AuditFact::RevocationWritten { app: runtime.id.clone(), list });
+            self.note(Fact::Audited(AuditFact::RevocationWritten {
+                app: runtime.id.clone(),
+                list,
+            }));
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Instant};
 
-use super::{AppRuntime, Engine, counts::AppCounters};
+use super::{AppRuntime, Engine, counts::AppCounters, facts::Fact};
 use crate::{
     app::App,
     channels::last_event::LastEvent,
@@ -67,14 +67,14 @@ impl PublishError {
 type PublishContext<'a> = (&'a AppRuntime, &'a App);
 
 /// An event encoded for one channel.
-pub(super) struct EncodedEvent<'a> {
+pub struct EncodedEvent<'a> {
     pub(super) channel: Channel,
     pub(super) name: &'a str,
     pub(super) body: EventBody<'a>,
     except: Option<SocketId>,
 }
 
-pub(super) enum EventBody<'a> {
+pub enum EventBody<'a> {
     Clear {
         frame: Frame,
         data: &'a str,
@@ -126,7 +126,7 @@ impl Engine {
         events: Vec<PublishedEvent<'a>>,
     ) -> Result<PreparedEvents<'a>, PrepareError> {
         self.try_prepare(runtime, app, events)
-            .inspect_err(|refused| self.note_refused(runtime, &refused.error))
+            .inspect_err(|refused| self.note(Fact::PublishRefused(runtime, &refused.error)))
     }
 
     fn try_prepare<'a>(
@@ -186,20 +186,21 @@ impl Engine {
                 }
             });
             if found.is_none() {
-                self.note_live_event(app, &event, None);
+                self.note(Fact::Published(runtime, &event, None, 0));
             }
         }
     }
 
     fn post(
         &self,
-        (_, app): PublishContext<'_>,
+        (runtime, _): PublishContext<'_>,
         event: &EncodedEvent<'_>,
         locked: &mut LockedRecord<'_>,
         content: Content,
     ) {
-        self.note_live_event(app, event, Some((&content, locked)));
-        Span::receivers(|| locked.subscription_count());
+        let subscribers = locked.subscription_count();
+        self.note(Fact::Published(runtime, event, Some(&content), subscribers));
+        Span::receivers(|| subscribers);
         locked.post(&self.hub, content, event.except, Audience::All);
     }
 }
@@ -215,10 +216,10 @@ fn content(
         EventBody::Clear { frame, .. } => return Some(Content::Same(frame.clone())),
         EventBody::Sealed { payload, frames } => (payload, frames),
     };
-    let channel = locked.channel().clone();
+    let channel = locked.channel();
     let wanted = AppRuntime::needed_versions(app, locked);
     let frames = frames.adapted(name, &wanted, |version| {
-        Span::seal().within(|| app.seal(&channel, payload, version))
+        Span::seal().within(|| app.seal(channel, payload, version))
     });
     // The source of randomness has failed since the event was accepted. Send nothing, least of all
     // plaintext.

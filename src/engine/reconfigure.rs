@@ -9,6 +9,7 @@ use std::{
 
 use super::{
     AppRuntime, Engine,
+    facts::Fact,
     opening::{OpenAppError, PreparedApp, StateFiles, open, open_webhooks},
     reconcile::{ConfiguredKey, KeyChange},
     rotation::RotationError,
@@ -239,7 +240,7 @@ impl Engine {
             "app ready"
         );
         if let Some(key) = key {
-            self.audit.note(AuditFact::KeyUsed { app: runtime.id.clone(), key });
+            self.note(Fact::Audited(AuditFact::KeyUsed { app: runtime.id.clone(), key }));
         }
         note_newest_revocation(runtime);
     }

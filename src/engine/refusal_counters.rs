@@ -1,7 +1,7 @@
 //! Refusal counters, for operators.
 
-use super::{AppRuntime, Engine, publish::PublishError};
-use crate::{crypto::sealer::SealError, observe::audit::AuditFact, platform::counting::Count};
+use super::publish::PublishError;
+use crate::{crypto::sealer::SealError, platform::counting::Count};
 
 #[derive(Default)]
 pub struct RefusalCounters {
@@ -27,21 +27,8 @@ pub struct RefusalStats {
     pub strays: u64,
 }
 
-impl Engine {
-    pub(super) fn note_refused(&self, runtime: &AppRuntime, error: &PublishError) {
-        self.counts.refused.note(error);
-        if let PublishError::Seal { error, .. } = error {
-            runtime.counts.not_sealed.add(error.reason());
-        }
-        if let PublishError::Seal { channel, error: SealError::Plaintext } = error {
-            let (app, channel) = (runtime.id.clone(), channel.clone());
-            self.audit.note(AuditFact::PlaintextRefused { app, channel });
-        }
-    }
-}
-
 impl RefusalCounters {
-    fn note(&self, error: &PublishError) {
+    pub(super) fn note(&self, error: &PublishError) {
         let count = match error {
             PublishError::Seal { error: SealError::Plaintext, .. } => &self.plaintext,
             PublishError::Seal { error: SealError::DoesNotOpen, .. } => &self.envelopes,

@@ -2,14 +2,14 @@
 
 use std::cell::LazyCell;
 
-use super::{AppRuntime, Engine};
+use super::{
+    AppRuntime, Engine,
+    facts::{Fact, RefusedContext},
+};
 use crate::{
     app::App,
     domain::{ids::SocketId, refusal::RefusalCode},
-    observe::{
-        explain::{AppKnowledge, RefusalId, RefusalLine, Subject, Verdict, explain},
-        live::{EntryDetail, EntryType, LiveEntry},
-    },
+    observe::explain::{AppKnowledge, RefusalId, RefusalLine, Subject, Verdict, explain},
     protocol::signed::AuthError,
 };
 
@@ -73,13 +73,13 @@ impl Engine {
             socket: refused.socket,
         };
         let id = self.refusals.note(&line, || why.cause.clone());
-        self.live.note(|| LiveEntry {
+        let context = RefusedContext {
+            code: refused.code,
             app: app.map(|app| &*app.id),
             channel: refused.channel,
-            socket_id: refused.socket,
-            what: EntryDetail::Refused { code: refused.code, id },
-            ..LiveEntry::new(EntryType::Refused)
-        });
+            socket: refused.socket,
+        };
+        self.note(Fact::Refused(context, id));
         let explains = match app {
             Some(app) => app.explains,
             None => self.runtimes().iter().all(|runtime| runtime.app().explains),

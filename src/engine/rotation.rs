@@ -3,7 +3,7 @@
 use std::{collections::HashMap, sync::Arc, time::Instant};
 
 pub use super::key_errors::{RevokeError, RotationError};
-use super::{AppRuntime, Engine, sealed_channels::renew_last_event};
+use super::{AppRuntime, Engine, facts::Fact, sealed_channels::renew_last_event};
 use crate::{
     crypto::{
         key::{Fingerprint, MasterKey},
@@ -16,7 +16,7 @@ use crate::{
         mailbox::{ForcedRekey, Rekey, WorkerCommand},
         record::LockedRecord,
     },
-    observe::audit::{Audit, AuditFact, RevocationList},
+    observe::audit::{AuditFact, RevocationList},
     platform::clock::{ClockReading, unix_now},
 };
 
@@ -53,7 +53,7 @@ impl Engine {
 
     pub(super) fn note_refusal(&self, runtime: &AppRuntime, error: &RotationError) {
         let (app, reason) = (runtime.id.clone(), error.code().name());
-        self.audit.note(AuditFact::RotationRefused { app, reason });
+        self.note(Fact::Audited(AuditFact::RotationRefused { app, reason }));
     }
 
     fn try_rotate(
@@ -133,11 +133,15 @@ impl Engine {
     /// Does not write: the table is on disk already, or the change must not wait for it.
     pub(super) fn install(&self, runtime: &AppRuntime, ring: &KeyRing, next: KeyTable) {
         let before = ring.table();
-        note_changes(&self.audit, &runtime.id, &before, &next);
+        note_changes(self, &runtime.id, &before, &next);
         if before.active().number != next.active().number {
             let (from, to) = (before.active().id.clone(), next.active().id.clone());
             let app = runtime.id.clone();
-            self.audit.note(AuditFact::RotationStarted { app, from: from.clone(), to: to.clone() });
+            self.note(Fact::Audited(AuditFact::RotationStarted {
+                app,
+                from: from.clone(),
+                to: to.clone(),
+            }));
             *runtime.rotating.lock() = Some((from, to));
         }
         ring.install(next);
@@ -151,7 +155,7 @@ impl Engine {
         if let Some(key) =
             runtime.keys().and_then(|ring| ring.table().by_id(id).map(|key| key.id.clone()))
         {
-            self.audit.note(AuditFact::KeyRevoked { app: runtime.id.clone(), key });
+            self.note(Fact::Audited(AuditFact::KeyRevoked { app: runtime.id.clone(), key }));
         }
         self.write_keys(runtime, &ring)?;
         Ok(active)
@@ -176,7 +180,7 @@ impl Engine {
         let announced = table.announced(successor, now, now, 0).map_err(refused)?;
         let activated = announced.activated(now).unwrap_or(announced);
         let without = activated.retired(id, now).map_err(refused)?;
-        note_changes(&self.audit, &runtime.id, &table, &without);
+        note_changes(self, &runtime.id, &table, &without);
         ring.install(activated);
         self.announce(runtime, &ring, Some(&ForcedRekey { revoked: None }));
         let active = without.active().id.clone();
@@ -200,12 +204,12 @@ impl Engine {
             return Err(RevokeError::Derivation);
         }
         let epoch = self.apply_revocation(runtime, &ring, channel, user);
-        self.audit.note(AuditFact::ChannelRevoked {
+        self.note(Fact::Audited(AuditFact::ChannelRevoked {
             app: runtime.id.clone(),
             channel: channel.clone(),
             epoch,
             user: Some(user.into()),
-        });
+        }));
         self.write_keys(runtime, &ring)?;
         Ok(epoch)
     }
@@ -294,19 +298,19 @@ impl Engine {
         last: Option<&[u8]>,
         forced: Option<&ForcedRekey>,
     ) {
-        let channel = locked.channel().clone();
-        let target = ring.target(&channel);
+        let channel = locked.channel();
+        let target = ring.target(channel);
         let keys = locked.sealed(|| target);
         let resealer =
-            forced.and_then(|_| ring.resealer(&channel, keys.target, target)).map(Arc::new);
-        let before = keys.wanted(|version| ring.serves(&channel, version));
+            forced.and_then(|_| ring.resealer(channel, keys.target, target)).map(Arc::new);
+        let before = keys.wanted(|version| ring.serves(channel, version));
         let keep: Vec<Version> =
             before.into_iter().filter(|v| *v != target && forced.is_none()).collect();
         let renewed = last.map_or(Ok(()), |text| {
             renew_last_event(ring, locked, target, text, &keep, Instant::now())
         });
         runtime.directory.ledger().recharge(locked);
-        let nudge = renewed.and_then(|()| runtime.nudge(ring, &channel, target));
+        let nudge = renewed.and_then(|()| runtime.nudge(ring, channel, target));
         match nudge {
             Ok(nudge) => {
                 let (topic, since, forced) = (locked.topic(), locked.sequence(), forced.cloned());
@@ -325,21 +329,23 @@ impl Engine {
 }
 
 /// Records the differences between two tables in the audit log.
-fn note_changes(audit: &Audit, app: &Arc<str>, before: &KeyTable, after: &KeyTable) {
+fn note_changes(engine: &Engine, app: &Arc<str>, before: &KeyTable, after: &KeyTable) {
     for key in after.keys() {
         let known = before.by_number(key.number);
         let (app, id) = (app.clone(), key.id.clone());
         if known.is_none() {
-            audit.note(AuditFact::KeyCreated { app: app.clone(), key: id.clone() });
+            engine.note(Fact::Audited(AuditFact::KeyCreated { app: app.clone(), key: id.clone() }));
         }
         if known.is_some_and(|known| known.state == key.state) {
             continue;
         }
         match key.state {
             KeyState::Pending => {}
-            KeyState::Active => audit.note(AuditFact::KeyActivated { app, key: id }),
-            KeyState::Grace => audit.note(AuditFact::KeyGrace { app, key: id }),
-            KeyState::Retired => audit.note(AuditFact::KeyRetired { app, key: id }),
+            KeyState::Active => {
+                engine.note(Fact::Audited(AuditFact::KeyActivated { app, key: id }))
+            }
+            KeyState::Grace => engine.note(Fact::Audited(AuditFact::KeyGrace { app, key: id })),
+            KeyState::Retired => engine.note(Fact::Audited(AuditFact::KeyRetired { app, key: id })),
         }
     }
 }

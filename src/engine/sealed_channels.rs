@@ -24,10 +24,10 @@ impl AppRuntime {
 
     /// All versions an event must be sealed with, so that each subscriber can open it.
     pub(super) fn needed_versions(app: &App, locked: &mut LockedRecord<'_>) -> Vec<Version> {
-        let channel = locked.channel().clone();
-        let Some(ring) = app.ring(&channel) else { return vec![Version::BLIND] };
-        let keys = locked.sealed(|| ring.target(&channel));
-        keys.wanted(|version| ring.serves(&channel, version))
+        let channel = locked.channel();
+        let Some(ring) = app.ring(channel) else { return vec![Version::BLIND] };
+        let keys = locked.sealed(|| ring.target(channel));
+        keys.wanted(|version| ring.serves(channel, version))
     }
 
     /// Counts a subscriber with the secret of `granted`, or of the target if another auth endpoint
@@ -38,16 +38,16 @@ impl AppRuntime {
         locked: &mut LockedRecord<'_>,
         granted: Option<Version>,
     ) -> (Version, Option<PendingRekey>) {
-        let (channel, since) = (locked.channel().clone(), locked.sequence());
-        let target = locked.sealed(|| ring.target(&channel)).target;
+        let (channel, since) = (locked.channel(), locked.sequence());
+        let target = locked.sealed(|| ring.target(channel)).target;
         let version = granted.unwrap_or(target);
         locked.join_key(version);
         if !version.is_behind(target) {
             return (version, None);
         }
         let nudge = locked.keys().and_then(|keys| keys.nudge.clone());
-        let nudge = nudge.or_else(|| self.nudge(ring, &channel, target).ok());
-        let forced = !ring.serves(&channel, version);
+        let nudge = nudge.or_else(|| self.nudge(ring, channel, target).ok());
+        let forced = !ring.serves(channel, version);
         (version, nudge.map(|nudge| PendingRekey { target, nudge, forced, since }))
     }
 
@@ -119,12 +119,12 @@ pub(super) fn renew_last_event(
     keep: &[Version],
     now: Instant,
 ) -> Result<(), SealError> {
-    let channel = locked.channel().clone();
+    let channel = locked.channel();
     let Some(last) = locked.kept_event() else { return Ok(()) };
     let Content::Sealed(frames) = &last.content else { return Ok(()) };
     let wanted: Vec<Version> = std::iter::once(target).chain(keep.iter().copied()).collect();
     let frames =
-        frames.adapted(&last.name, &wanted, |version| ring.seal(&channel, version, plaintext))?;
+        frames.adapted(&last.name, &wanted, |version| ring.seal(channel, version, plaintext))?;
     let data = frames.envelope().cloned().unwrap_or_default();
     let resealed = Change::ResealEvent { content: Content::Sealed(frames), data };
     let _nobody_is_told = locked.apply(resealed, now);

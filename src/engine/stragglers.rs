@@ -1,6 +1,6 @@
 //! Stragglers: subscriptions still at an earlier key version, which block the next rotation.
 
-use super::{AppRuntime, Engine, key_errors::RotationError};
+use super::{AppRuntime, Engine, facts::Fact, key_errors::RotationError};
 use crate::{
     crypto::keytable::KeyState, domain::time::UnixSeconds, hub::mailbox::WorkerCommand,
     observe::audit::AuditFact,
@@ -35,6 +35,9 @@ impl Engine {
         }
         let runtime = app.rekey_policy.runtime;
         self.hub.post_to_all(|| WorkerCommand::CloseStragglers { runtime });
-        self.audit.note(AuditFact::RotationForced { app: app.id.clone(), closed: stragglers });
+        self.note(Fact::Audited(AuditFact::RotationForced {
+            app: app.id.clone(),
+            closed: stragglers,
+        }));
     }
 }

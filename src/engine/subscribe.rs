@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Instant};
 
 use bytes::Bytes;
 
-use super::{AppRuntime, Engine, effects::announce, users::SignedIn};
+use super::{AppRuntime, Engine, users::SignedIn};
 use crate::{
     app::App,
     channels::{
@@ -252,9 +252,9 @@ impl Engine {
                 Newcomer { member, member_limit: limit, tell_count: runtime.tells_count(channel) };
             let mut effects = locked.subscribe(subscriber.worker, newcomer, now);
             let is_full = effects.transition == Transition::Full;
-            announce(&self.hub, &mut locked, std::mem::take(&mut effects.messages));
+            self.post_messages(&mut locked, std::mem::take(&mut effects.messages));
             let since = locked.sequence();
-            runtime.settle(&self.hub, record, &mut locked, effects);
+            self.settle(runtime, record, &mut locked, effects);
             if is_full {
                 return Err(SubscribeError::ChannelFull { channel: channel.clone(), limit });
             }
@@ -265,7 +265,7 @@ impl Engine {
             let cached = AppRuntime::cached(&app, &locked, version, now, &self.hub);
             if matches!(cached, CachedReply::Miss) {
                 let effects = locked.apply(Change::MissCache, now);
-                runtime.carry_out(&self.hub, record, &mut locked, effects);
+                self.carry_out(runtime, record, &mut locked, effects);
             }
             Ok(JoinedChannel {
                 roster: user_id.is_some().then(|| locked.members().roster()),
@@ -289,18 +289,18 @@ impl Engine {
         runtime: &AppRuntime,
         worker: usize,
         record: &Arc<Record>,
-        place: &EndedSubscription<'_>,
+        ended: &EndedSubscription<'_>,
     ) {
         let now = Instant::now();
         if let Some(mut locked) = record.enter() {
-            let returns = match place.leaving {
+            let returns = match ended.leaving {
                 LeaveMode::MayReturn => runtime.app().limits.member_returns(),
                 LeaveMode::Final => None,
             };
             let tell_count = runtime.tells_count(record.channel());
-            let leaver = Leaver { user_id: place.member, returns, tell_count };
-            let effects = locked.unsubscribe(worker, place.version, leaver, now);
-            runtime.carry_out(&self.hub, record, &mut locked, effects);
+            let leaver = Leaver { user_id: ended.member, returns, tell_count };
+            let effects = locked.unsubscribe(worker, ended.version, leaver, now);
+            self.carry_out(runtime, record, &mut locked, effects);
         }
         runtime.directory.remove_if_unused(record, now);
     }

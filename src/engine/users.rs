@@ -21,8 +21,6 @@ use crate::{
     hub::{Hub, mailbox::Audience, record::Record},
     protocol::{
         client::{InvalidField, Signin},
-        content::Content,
-        frame::Frame,
         json::object_in,
         message::Message,
         signed::{AuthError, signed_for_user},
@@ -212,7 +210,7 @@ impl AppRuntime {
             } else {
                 Message::watchlist(&[], &[user])
             };
-            locked.post(hub, Content::Same(Frame::new(&message)), None, Audience::All);
+            locked.post_message(hub, &message, Audience::All);
         });
     }
 }

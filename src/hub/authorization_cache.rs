@@ -7,8 +7,7 @@
 //!   is new or subscribed, and otherwise as the hash of its channel with the user.
 //!
 //! A channel without any of these has been given no limited authorization on this connection. A
-//! book that is full is no reason to forget: the connection is closed, and all its signatures are
-//! void with it.
+//! full cache never forgets: the connection is closed, and all its signatures are void with it.
 
 mod deadlines;
 mod record;
@@ -146,7 +145,7 @@ impl AuthorizationCache {
         }
     }
 
-    /// Bytes of memory that the book holds, beside the empty tables.
+    /// Bytes of memory of the cache, beside the empty tables.
     pub fn bytes(&self) -> usize {
         self.bytes
     }

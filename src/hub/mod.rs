@@ -30,7 +30,9 @@ pub mod rekey_policy;
 pub mod rekey_scheduler;
 mod rekeying;
 pub mod shard;
+pub mod socket_ids;
 pub mod topics;
+pub mod turn_limiter;
 mod turns;
 
 use std::{
@@ -38,14 +40,15 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use cached::CacheBudget;
 use mailbox::{Mailbox, WorkerCommand};
 use pressure::Pressure;
 use record::TopicId;
-use rekey_policy::{AppRuntimeId, RateLimiter};
+use rekey_policy::AppRuntimeId;
+use turn_limiter::TurnLimiter;
 
 use crate::{
     domain::ids::SocketId,
@@ -67,7 +70,7 @@ pub struct Hub {
     /// The memory budget for last events on cache channels.
     pub cache: Arc<CacheBudget>,
     /// The rate of re-authorizations that this node asks of clients.
-    pub turns: RateLimiter,
+    pub turns: TurnLimiter,
 }
 
 /// One worker's counters and gauges, read by other threads. Aligned to avoid false sharing.
@@ -136,7 +139,7 @@ impl Hub {
             trips: AtomicU64::new(0),
             pressure: Pressure::default(),
             cache: Arc::default(),
-            turns: RateLimiter::new(turns_per_second),
+            turns: TurnLimiter::new(turns_per_second, Instant::now()),
         })
     }
 

@@ -110,7 +110,7 @@ impl Shard {
         table.sockets.iter().for_each(|(_, entry)| entry.socket.cut());
     }
 
-    /// Now and then: what a crowd of sockets has left in the tables.
+    /// Frees table memory that closed sockets have left unused. Call it now and then.
     pub fn give_back(&self) {
         let mut table = self.table.borrow_mut();
         table.topics.give_back();

@@ -18,7 +18,7 @@ use crate::{
     },
     crypto::keytable::Version,
     domain::{channel::Channel, ids::SocketId},
-    protocol::content::Content,
+    protocol::{content::Content, frame::Frame, message::Message},
 };
 
 /// Identifies a record by a number, so that the workers' tables need no strings. A number is never
@@ -110,7 +110,7 @@ impl std::ops::Deref for LockedRecord<'_> {
     }
 }
 
-impl LockedRecord<'_> {
+impl<'a> LockedRecord<'a> {
     /// Changes the channel's state. Subscribers come and go by `subscribe` and `unsubscribe`.
     pub fn apply(&mut self, change: Change<'_>, now: Instant) -> Effects {
         self.guarded.state.apply(change, now)
@@ -141,7 +141,7 @@ impl LockedRecord<'_> {
         self.apply(Change::Unsubscribe(leaver), now)
     }
 
-    pub fn channel(&self) -> &Channel {
+    pub fn channel(&self) -> &'a Channel {
         &self.record.channel
     }
 
@@ -186,6 +186,11 @@ impl LockedRecord<'_> {
         let sequence = routing.sequence;
         let delivery = TopicDelivery { topic, content, sequence, except, audience };
         hub.post(&routing.subscribers, || WorkerCommand::Deliver(delivery.clone()));
+    }
+
+    /// Posts a message of the protocol to all subscribers. Events are encoded before the lock.
+    pub fn post_message(&mut self, hub: &Hub, message: &Message<'_>, audience: Audience) {
+        self.post(hub, Content::Same(Frame::new(message)), None, audience);
     }
 
     /// Sets the channel's target and starts the rekey of its subscribers.

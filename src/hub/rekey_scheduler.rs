@@ -7,12 +7,8 @@ use std::{
 };
 
 use super::{
-    gate::Gate,
-    gate_deadlines::GateDeadlines,
-    int_hasher::BuildIntHasher,
-    record::TopicId,
-    rekey_policy::{AppRuntimeId, RateLimiter},
-    topics::Slot,
+    gate::Gate, gate_deadlines::GateDeadlines, int_hasher::BuildIntHasher, record::TopicId,
+    rekey_policy::AppRuntimeId, topics::Slot, turn_limiter::TurnLimiter,
 };
 
 pub type GateId = (Slot, TopicId);
@@ -101,7 +97,7 @@ impl RekeyScheduler {
 
     /// A turn that is due, if the rates of node and app permit one. It is drawn at random, so that
     /// the clients of one channel do not all ask at once.
-    pub fn next_turn(&mut self, node: &RateLimiter, now: Instant) -> Option<ScheduledRekey> {
+    pub fn next_turn(&mut self, node: &TurnLimiter, now: Instant) -> Option<ScheduledRekey> {
         while let Some(Reverse(turn)) = self.later.peek().filter(|turn| turn.0.not_before <= now) {
             self.turns.push(*turn);
             self.later.pop();

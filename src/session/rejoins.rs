@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::domain::rate_limit::{AtomicRateLimiter, RateQuota};
+use crate::domain::rate_limit::{LocalRateLimiter, RateQuota};
 
 /// Counts subscriptions that follow an ended or refused one. First subscriptions are free: a
 /// returning page joins all its channels at once, and `channels_per_connection` bounds them.
@@ -13,16 +13,16 @@ pub struct RejoinLimit(Option<Box<EndedSubscriptions>>);
 struct EndedSubscriptions {
     /// Closed or refused subscriptions without a successor yet.
     ended: u32,
-    meter: AtomicRateLimiter,
+    limiter: LocalRateLimiter,
 }
 
 /// Burst in seconds of the rate, for a page that switches from many channels to many others.
-const BURST: u64 = 10;
+const BURST_SECONDS: u32 = 10;
 
 impl RejoinLimit {
     pub fn note_end(&mut self, now: Instant) {
         let counted = self.0.get_or_insert_with(|| {
-            Box::new(EndedSubscriptions { ended: 0, meter: AtomicRateLimiter::new(now) })
+            Box::new(EndedSubscriptions { ended: 0, limiter: LocalRateLimiter::new(now) })
         });
         counted.ended = counted.ended.saturating_add(1);
     }
@@ -32,8 +32,9 @@ impl RejoinLimit {
         let Some(counted) = self.0.as_mut().filter(|counted| counted.ended > 0) else {
             return Ok(());
         };
-        let allowed = RateQuota { per_second, burst: u64::from(per_second) * BURST };
-        counted.meter.take(1, allowed, now)?;
+        if let Some(params) = RateQuota::with_burst_of(BURST_SECONDS, per_second).gcra() {
+            counted.limiter.take(params, now)?;
+        }
         counted.ended -= 1;
         Ok(())
     }

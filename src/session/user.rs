@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::{Session, SessionContext};
 use crate::{
     engine::{
+        facts::{ConnectionFact, Fact},
         refusal_message::{RefusalCause, RefusedRequest},
         users::{SignedIn, SigninError},
     },
@@ -49,14 +50,14 @@ impl Session {
             }
             _ => RefusalCause::of(error),
         });
-        runtime.counts.sign_ins_refused.add(error.code().name());
+        engine.note(Fact::SigninRefused(runtime, error.code()));
         self.error(ErrorCode::Unauthorized, &reply.sentence());
     }
 
     fn become_user(&mut self, identity: SignedIn) {
         let SessionContext { engine, runtime, shard, slot, .. } = &self.context;
         let (record, since) = engine.sign_in(runtime, shard.worker(), &identity);
-        self.context.note_signed_in(&identity.id);
+        self.context.note(ConnectionFact::SignedIn { user: &identity.id });
         let _ = shard.subscribe(record.topic(), *slot, since);
         let watched = if runtime.app().watchlist { self.watch(&identity) } else { Vec::new() };
         self.authorized = true;

@@ -29,6 +29,7 @@ use crate::{
     domain::{limits::YEAR, refusal::RefusalCode, time::UnixSeconds},
     engine::{
         AppRuntime, Engine,
+        facts::Fact,
         rotation::{RotationError, RotationRequest},
     },
     observe::audit::AuditFact,
@@ -93,7 +94,7 @@ impl AdminRequest {
 
     fn note(&self, action: &'static str) {
         let (app, by) = (Some(self.runtime.id.clone()), Some(self.auth.into()));
-        self.worker.engine.audit.note(AuditFact::AdminAction { action, app, by });
+        self.worker.engine.note(Fact::Audited(AuditFact::AdminAction { action, app, by }));
     }
 
     /// Runs an action that writes files on a blocking thread.

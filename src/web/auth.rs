@@ -233,7 +233,7 @@ impl AuthRequest {
         let counts = &self.runtime.counts;
         let answers = if G::FOR_CHANNEL { &counts.channel_auth } else { &counts.user_auth };
         answers.add(answer.as_ref().err().map_or(ALLOWED, |error| error.code().name()));
-        let note = |refusal| record_auth(&engine.audit, app, &self.fields, &answer, refusal);
+        let note = |refusal| record_auth(engine, app, &self.fields, &answer, refusal);
         match &answer {
             Ok(grant) => {
                 note(None);

@@ -6,8 +6,9 @@ use super::error::ApiError;
 use crate::{
     app::App,
     domain::refusal::RefusalCode,
+    engine::{Engine, facts::Fact},
     observe::{
-        audit::{Audit, AuditFact, AuthRequestFields},
+        audit::{AuditFact, AuthRequestFields},
         explain::RefusalId,
     },
 };
@@ -28,13 +29,13 @@ pub trait AuthResponse: serde::Serialize {
 
 /// `fields`: the parameters sent by the client.
 pub fn record_auth<G: AuthResponse>(
-    audit: &Audit,
+    engine: &Engine,
     app: &App,
     fields: &HashMap<String, String>,
     answer: &Result<G, ApiError>,
     refusal: Option<RefusalId>,
 ) {
-    if !audit.is_on() {
+    if !engine.is_audited() {
         return;
     }
     let channel = fields
@@ -47,7 +48,7 @@ pub fn record_auth<G: AuthResponse>(
         socket_id: fields.get("socket_id").and_then(|id| id.parse().ok()),
     };
     let (app, by) = (app.id.clone(), app.authorizer.name());
-    audit.note(match answer {
+    engine.note(Fact::Audited(match answer {
         Ok(granted) => AuditFact::AuthGranted { app, asked, by, rule: granted.rule() },
         Err(error) => match error.code() {
             code @ RefusalCode::UnknownSocket => {
@@ -58,5 +59,5 @@ pub fn record_auth<G: AuthResponse>(
                 AuditFact::AuthDenied { app, asked, by, status, code, refusal }
             }
         },
-    });
+    }));
 }

@@ -15,8 +15,8 @@ use actix_web::{
 use super::{error::ApiError, verify::worker};
 use crate::{
     domain::channel::Channel,
-    engine::AppRuntime,
-    observe::live::{ApiCallDetail, EntryDetail, EntryType, LiveEntry},
+    engine::{AppRuntime, facts::Fact},
+    observe::live::ApiCallDetail,
     platform::traces::Span,
 };
 
@@ -61,7 +61,7 @@ pub fn record<S>(
 where
     S: Service<ServiceRequest, Response = ServiceResponse, Error = Error>,
 {
-    let watched = worker(request.request()).engine.live.is_watched().then(|| {
+    let watched = worker(request.request()).engine.live().is_watched().then(|| {
         let call_recorder = CallRecorder(Some(Rc::default()));
         request.extensions_mut().insert(call_recorder.clone());
         (Instant::now(), call_recorder)
@@ -82,18 +82,15 @@ where
 fn emit(request: &HttpRequest, answer: &HttpResponse, facts: &CallFacts, took: Duration) {
     let Some(route) = request.match_pattern() else { return };
     let code = answer.error().and_then(|error| error.as_error::<ApiError>()).map(ApiError::code);
-    worker(request).engine.live.note(|| LiveEntry {
-        app: facts.app.as_deref(),
-        what: EntryDetail::Call(ApiCallDetail {
-            method: request.method().as_str(),
-            route: &route,
-            status: answer.status().as_u16(),
-            code,
-            events: &facts.events,
-            channels: &facts.channels,
-            bytes: facts.bytes,
-            microseconds: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
-        }),
-        ..LiveEntry::new(EntryType::ApiCall)
-    });
+    let call = ApiCallDetail {
+        method: request.method().as_str(),
+        route: &route,
+        status: answer.status().as_u16(),
+        code,
+        events: &facts.events,
+        channels: &facts.channels,
+        bytes: facts.bytes,
+        microseconds: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
+    };
+    worker(request).engine.note(Fact::ApiCall(facts.app.as_deref(), call));
 }

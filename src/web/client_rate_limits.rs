@@ -2,6 +2,7 @@
 //! decision.
 
 use std::{
+    hash::RandomState,
     net::IpAddr,
     sync::{
         Arc,
@@ -19,14 +20,29 @@ use super::{
     forwarded::Proxies,
     handshake_rejections::HandshakeRejections,
     proxy_header_failures::ProxyHeaderFailures,
-    rates::{RateKey, RateTable},
     remote::{Remote, remote},
 };
 use crate::{
     app::App,
-    domain::{ids::SocketId, limits::Limits},
+    domain::{
+        ids::SocketId,
+        limits::Limits,
+        rate_limit::{RateQuota, RateTable},
+    },
     protocol::code::Close,
 };
+
+/// The subject of a limit; each app counts for itself.
+#[derive(Clone, Copy, Hash, PartialEq, Eq, Debug)]
+pub enum RateKey<T> {
+    Address(T),
+    Socket(T),
+    User(T),
+    /// Wrong signatures of API requests, by address.
+    Signatures(T),
+    /// New connections, by address.
+    Connects(T),
+}
 
 /// Shared by all workers.
 pub struct ClientRateLimits {
@@ -39,7 +55,7 @@ pub struct ClientRateLimits {
 impl Default for ClientRateLimits {
     fn default() -> Self {
         Self {
-            table: RateTable::new(Instant::now()),
+            table: RateTable::new(RandomState::new(), Instant::now()),
             untrusted_proxies: UntrustedProxyDetector::default(),
             proxy_header_failures: ProxyHeaderFailures::default(),
             handshake_rejections: HandshakeRejections::default(),
@@ -58,14 +74,14 @@ impl ClientRateLimits {
         let Some(client) = self.client(request, settings) else { return Ok(()) };
         let key = (&app.id, RateKey::Address(network(client)));
         self.table
-            .take(key, app.limits.auth_per_ip, Instant::now())
+            .take(key, allowed(app.limits.auth_per_ip), Instant::now())
             .map_err(|wait| ApiError::rate_limited("address", wait))
     }
 
     pub fn check_socket(&self, socket: SocketId, app: &App) -> Result<(), ApiError> {
         let key = (&app.id, RateKey::Socket(socket));
         self.table
-            .take(key, app.limits.auth_per_socket, Instant::now())
+            .take(key, allowed(app.limits.auth_per_socket), Instant::now())
             .map_err(|wait| ApiError::rate_limited("socket", wait))
     }
 
@@ -73,7 +89,7 @@ impl ClientRateLimits {
     pub fn check_user(&self, user: &str, app: &App) -> Result<(), ApiError> {
         let key = (&app.id, RateKey::User(user));
         self.table
-            .take(key, app.limits.auth_per_user, Instant::now())
+            .take(key, allowed(app.limits.auth_per_user), Instant::now())
             .map_err(|wait| ApiError::rate_limited("user", wait))
     }
 
@@ -87,7 +103,7 @@ impl ClientRateLimits {
         const PER_SECOND: u32 = 10;
         let Some(client) = self.client(request, settings) else { return Ok(()) };
         self.table
-            .take(RateKey::Signatures(network(client)), PER_SECOND, Instant::now())
+            .take(RateKey::Signatures(network(client)), allowed(PER_SECOND), Instant::now())
             .map_err(|wait| ApiError::rate_limited("address with wrong signatures", wait))
     }
 
@@ -109,7 +125,7 @@ impl ClientRateLimits {
         let Some(client) = client else { return Ok(()) };
         let app = app.map(|(id, _)| id);
         let key = (app, RateKey::Connects(network(client)));
-        self.table.take(key, limit, Instant::now()).map_err(|_| {
+        self.table.take(key, allowed(limit), Instant::now()).map_err(|_| {
             let app = app.map_or("unknown", |id| id);
             tracing::debug!(app.id = app, client.network = %anonymize(client), "opens sockets too often");
             Close::ConnectsTooOften
@@ -129,6 +145,15 @@ impl ClientRateLimits {
         }
         proxies.client(remote, headers)
     }
+}
+
+/// The burst after a pause, in seconds of the rate: a page that joins all its channels, an office
+/// that reconnects after a restart.
+const BURST_SECONDS: u32 = 10;
+
+/// `per_second` 0 means no limit.
+fn allowed(per_second: u32) -> RateQuota {
+    RateQuota::with_burst_of(BURST_SECONDS, per_second)
 }
 
 /// The network part of an address, for the log.
@@ -231,6 +256,18 @@ mod tests {
             "whatever they asked for"
         );
         assert_eq!(opened(&client_rate_limits, Some((&one, 0)), "203.0.113.7"), 20_000);
+    }
+
+    #[test]
+    fn kinds_are_counted_separately() {
+        let now = Instant::now();
+        let table = RateTable::new(RandomState::new(), now);
+        let taken = |key: RateKey<u32>| {
+            (0..100).filter(|_| table.take(key, allowed(1), now).is_ok()).count()
+        };
+        assert_eq!(taken(RateKey::Address(1)), 10);
+        assert_eq!(taken(RateKey::Socket(1)), 10);
+        assert_eq!(taken(RateKey::User(1)), 10);
     }
 
     #[test]

@@ -8,10 +8,7 @@ use std::{
 
 use actix_server::ServerHandle;
 
-use crate::{
-    engine::Engine,
-    observe::live::{EntryType, LiveEntry},
-};
+use crate::engine::{Engine, facts::Fact};
 
 /// Time for the last sockets to read their close frame and to answer it.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
@@ -24,7 +21,7 @@ const POLL_INTERVAL: Duration = Duration::from_millis(20);
 pub async fn drain(server: ServerHandle, engine: Arc<Engine>, over: Duration) {
     let sockets = engine.hub.sockets();
     tracing::info!(sockets, drain.seconds = over.as_secs(), "shutting down");
-    engine.live.note(|| LiveEntry::new(EntryType::ServerDraining));
+    engine.note(Fact::Draining);
     engine.hub.drain(over);
     let deadline = Instant::now() + over + CLOSE_TIMEOUT;
     while engine.hub.sockets() > 0 && Instant::now() < deadline {
@@ -35,6 +32,6 @@ pub async fn drain(server: ServerHandle, engine: Arc<Engine>, over: Duration) {
         left => tracing::info!(sockets = left, "some sockets have not answered their close frame"),
     }
     // Watchers of the live feed see all connections close first.
-    engine.live.end();
+    engine.live().end();
     server.stop(true).await;
 }

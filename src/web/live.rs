@@ -23,6 +23,7 @@ use super::{
 };
 use crate::{
     domain::refusal::RefusalCode,
+    engine::facts::Fact,
     observe::{
         audit::{AuditFact, WatchOrigin},
         live::{LiveFilter, WatchGuard},
@@ -45,19 +46,19 @@ async fn watch(request: HttpRequest, payload: web::Payload) -> Result<HttpRespon
     let (answer, session, messages) =
         actix_ws::handle(&request, payload).map_err(|error| invalid_handshake(&error))?;
     let watching = begin(&worker, filter)?;
-    worker.engine.audit.note(AuditFact::WatchBegun { watcher: watcher.clone() });
+    worker.engine.note(Fact::Audited(AuditFact::WatchBegun { watcher: watcher.clone() }));
     let handle = socket_handle::of(&request);
     actix_rt::spawn(async move {
         let reason = pump::run(watching, session, messages).await;
         // Also ends the connection of a peer that reads nothing.
         handle.inspect(socket_handle::SocketHandle::shut_down);
-        worker.engine.audit.note(AuditFact::WatchEnded { watcher, reason });
+        worker.engine.note(Fact::Audited(AuditFact::WatchEnded { watcher, reason }));
     });
     Ok(answer)
 }
 
 fn admit(request: &HttpRequest) -> Result<(Rc<Worker>, WatchOrigin), ApiError> {
-    let auth = request.app_data::<AdminAuth>().expect("every route has its door");
+    let auth = request.app_data::<AdminAuth>().expect("each route has its admin auth");
     auth.admit(request)?;
     let worker = worker(request);
     let from = remote(request);
@@ -76,7 +77,7 @@ fn begin(worker: &Worker, filter: LiveFilter) -> Result<WatchGuard, ApiError> {
     if worker.engine.hub.is_draining() {
         return Err(ApiError::new(RefusalCode::ShuttingDown, "The server is shutting down"));
     }
-    let feed = &worker.engine.live;
+    let feed = worker.engine.live();
     feed.watch(filter)
         .map_err(|error| ApiError::new(RefusalCode::TooManyWatchers, error.to_string()))
 }

@@ -39,7 +39,6 @@ mod proxy_header_failures;
 mod proxy_protocol;
 mod public;
 mod query;
-mod rates;
 mod remote;
 mod request_metrics;
 mod server;

@@ -37,10 +37,10 @@ mod tests {
 
     #[test]
     fn one_warning_per_quiet_interval() {
-        let (strays, start) = (ProxyHeaderFailures::default(), Instant::now());
+        let (failures, start) = (ProxyHeaderFailures::default(), Instant::now());
         let at = |seconds| start + Duration::from_secs(seconds);
-        assert!(strays.is_due(at(0)));
-        assert!((1..100).all(|n| !strays.is_due(at(n * 599))));
-        assert!(strays.is_due(at(99 * 599 + 600)));
+        assert!(failures.is_due(at(0)));
+        assert!((1..100).all(|n| !failures.is_due(at(n * 599))));
+        assert!(failures.is_due(at(99 * 599 + 600)));
     }
 }

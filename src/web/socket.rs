@@ -23,7 +23,7 @@ use tokio::io::ReadBuf;
 use super::{transport::Transport, worker::Worker};
 use crate::{
     domain::{ids::SocketId, rate_limit::LocalRateLimiter},
-    engine::{AppRuntime, ClientFault},
+    engine::{AppRuntime, ClientFault, facts::Fact},
     hub::{
         CONNECTION_LOST,
         outbox::Outbox,
@@ -31,7 +31,6 @@ use crate::{
         shard::{Peer, Socket},
         topics::Slot,
     },
-    observe::live::{EntryDetail, EntryType, LiveEntry},
     protocol::{
         code::Close,
         dialect::Dialect,
@@ -74,7 +73,7 @@ pub struct Connection<T: Transport> {
     /// Received frames are not parsed until the peer has read its responses.
     unread: bool,
     /// Limits the rate of frames from the client.
-    pace: LocalRateLimiter,
+    frame_limiter: LocalRateLimiter,
     read_state: ReadState,
 }
 
@@ -114,7 +113,7 @@ impl<T: Transport> Connection<T> {
             decoder,
             partial: Vec::new(),
             unread: false,
-            pace: LocalRateLimiter::new(now),
+            frame_limiter: LocalRateLimiter::new(now),
             read_state: ReadState::Listening,
         };
         connection.open(setup, now);
@@ -145,7 +144,7 @@ impl<T: Transport> Connection<T> {
                 self.session = Some(Session::new(context, guard));
             }
             Err(reason) => {
-                worker.engine.live.note(|| refused(self.id, &reason));
+                worker.engine.note(Fact::ConnectionRefused(self.id, &reason));
                 link.outbox.close(reason);
             }
         }
@@ -155,9 +154,9 @@ impl<T: Transport> Connection<T> {
 
     /// Parses the frames in `bytes` and keeps the beginning of an incomplete one.
     fn read_frames(&mut self, bytes: &mut [u8]) {
-        let Self { link, session, read_state, pace, .. } = self;
+        let Self { link, session, read_state, frame_limiter, .. } = self;
         let now = Instant::now();
-        let steps = session.as_ref().and_then(Session::frames);
+        let frame_rate = session.as_ref().and_then(Session::frames);
         let (mut heard, mut full) = (false, false);
         let used = self.decoder.read(bytes, |message| {
             // Only complete messages count as activity: a peer that sends single bytes of an
@@ -166,7 +165,7 @@ impl<T: Transport> Connection<T> {
             if let WsMessage::Close(_) = message {
                 *read_state = ReadState::Finished;
             }
-            if steps.is_some_and(|steps| !pace.take(steps, now)) {
+            if frame_rate.is_some_and(|rate| frame_limiter.take(rate, now).is_err()) {
                 link.outbox.close(Close::TooManyFrames);
                 // Later frames are not parsed any more.
                 *read_state = ReadState::Discarding;
@@ -257,11 +256,6 @@ impl<T: Transport> Connection<T> {
         // A failure means that the peer is gone; the next read reports it as well.
         Pin::new(&mut *self.link.io.borrow_mut()).poll_shutdown(cx).map(|_| ())
     }
-}
-
-fn refused(id: SocketId, reason: &Close) -> LiveEntry<'static> {
-    let what = EntryDetail::Closed { code: reason.code(), reason: reason.public_message() };
-    LiveEntry { socket_id: Some(id), what, ..LiveEntry::new(EntryType::ConnectionRefused) }
 }
 
 /// An idle connection holds no read buffer.

@@ -16,6 +16,7 @@ use crate::{
         revoked::{TokenRevocation, TokenRevocationError},
     },
     domain::refusal::RefusalCode,
+    engine::facts::Fact,
     observe::audit::AuditFact,
     platform::clock::{ClockReading, ServerClock},
 };
@@ -39,11 +40,11 @@ pub async fn mint(signed: SignedRequest) -> Result<HttpResponse, ApiError> {
         TokenRequest { user_id, user_info, channels, ttl: ttl.unwrap_or(DEFAULT_TTL), origin };
     let now = second_after_revocation(app, &wanted.user_id, &signed.engine().clock).await;
     let minted = app.mint(&wanted, now)?;
-    signed.engine().audit.note(AuditFact::TokenMade {
+    signed.engine().note(Fact::Audited(AuditFact::TokenMade {
         app: app.id.clone(),
         jti: minted.jti.as_str().into(),
         user: wanted.user_id.into(),
-    });
+    }));
     let mut answer = HttpResponse::Ok();
     answer.insert_header((actix_web::http::header::CACHE_CONTROL, "no-store"));
     Ok(answer.json(minted))
@@ -55,14 +56,14 @@ pub async fn mint(signed: SignedRequest) -> Result<HttpResponse, ApiError> {
 /// No revocation is later than `ClockReading::latest`, so the wait ends within a second, whatever the system's
 /// clock does.
 async fn second_after_revocation(app: &App, user: &str, clock: &ServerClock) -> ClockReading {
-    const LOOK: Duration = Duration::from_millis(20);
+    const CHECK_INTERVAL: Duration = Duration::from_millis(20);
     let revoked = app.last_revocation_of(user);
     loop {
         let now = clock.now();
         if revoked.is_none_or(|at| now.latest > at) {
             return now;
         }
-        actix_rt::time::sleep(LOOK).await;
+        actix_rt::time::sleep(CHECK_INTERVAL).await;
     }
 }
 
@@ -96,7 +97,11 @@ pub async fn revoke(signed: SignedRequest) -> Result<HttpResponse, ApiError> {
         TokenRevocation::Token(jti) => (Some(jti.as_str().into()), None),
         TokenRevocation::User(user) => (None, Some(user.as_str().into())),
     };
-    signed.engine().audit.note(AuditFact::TokensRevoked { app: runtime.id.clone(), jti, user });
+    signed.engine().note(Fact::Audited(AuditFact::TokensRevoked {
+        app: runtime.id.clone(),
+        jti,
+        user,
+    }));
     blocking(move || Ok(engine.revoke_tokens(&runtime, which)?)).await?;
     Ok(HttpResponse::Ok().json(serde_json::Map::new()))
 }

@@ -17,7 +17,11 @@ use super::{
     http_usage::Patience,
     services::HEAD_DEADLINE,
 };
-use crate::{domain::ids::SocketIds, engine::Engine, hub::shard::Shard, web::metrics::Metrics};
+use crate::{
+    engine::Engine,
+    hub::{shard::Shard, socket_ids::SocketIds},
+    web::metrics::Metrics,
+};
 
 pub struct Worker {
     pub engine: Arc<Engine>,

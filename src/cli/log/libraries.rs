@@ -1,7 +1,7 @@
 //! Limits on the log lines of libraries. Their levels are made for programs with trusted peers: at
 //! `ERROR` the HTTP library reports each stranger that does not speak HTTP.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use tracing::{Event, Level, Metadata, subscriber::Interest};
@@ -10,7 +10,10 @@ use tracing_subscriber::{
     layer::{Context, Filter},
 };
 
-use crate::{domain::limits::TokenBucket, platform::output::OutputQueue};
+use crate::{
+    domain::rate_limit::{GcraParams, LocalRateLimiter},
+    platform::output::OutputQueue,
+};
 
 /// Modules whose warnings and errors are about the peer of a connection, or come back as the
 /// connection's result, counted by `web::client_faults`. They are not written at any level.
@@ -23,16 +26,16 @@ const ABOUT_PEERS: [&str; 5] = [
 ];
 
 /// Warnings and errors per second, all libraries together.
-const PER_SECOND: u32 = 2;
+const FAILURES: GcraParams = GcraParams::new(Duration::from_secs(1), 2);
 
 pub struct LibraryLines {
-    room: Mutex<TokenBucket>,
+    room: Mutex<LocalRateLimiter>,
     queue: OutputQueue,
 }
 
 impl LibraryLines {
     pub fn new(queue: OutputQueue) -> Self {
-        Self { room: Mutex::new(TokenBucket::new(PER_SECOND, Instant::now())), queue }
+        Self { room: Mutex::new(LocalRateLimiter::new(Instant::now())), queue }
     }
 
     /// A line over the limit is counted as dropped by the queue.
@@ -40,7 +43,7 @@ impl LibraryLines {
         if !is_failure(data) || is_ours(data.target()) {
             return true;
         }
-        let admitted = self.room.lock().take(Instant::now());
+        let admitted = self.room.lock().take(FAILURES, Instant::now()).is_ok();
         if !admitted {
             self.queue.drop_line();
         }

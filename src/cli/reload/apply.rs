@@ -19,6 +19,7 @@ use crate::{
     crypto::secret::Salt,
     engine::{
         Engine,
+        facts::Fact,
         opening::StateFiles,
         reconfigure::{AppUpdate, Reconfigured},
         waiting_keys::WaitingKey,
@@ -109,16 +110,16 @@ impl Reloader {
                 waiting.iter().for_each(WaitingKey::warn);
                 report.log(cause);
                 let ReloadReport { taken, later, waits } = report;
-                engine.audit.note(AuditFact::ConfigReloaded {
+                engine.note(Fact::Audited(AuditFact::ConfigReloaded {
                     by: cause.name(),
                     taken,
                     later,
                     waits,
-                });
+                }));
             }
             Err(error) => {
                 engine.reloads.refused.add();
-                engine.audit.note(AuditFact::ConfigRefused { by: cause.name() });
+                engine.note(Fact::Audited(AuditFact::ConfigRefused { by: cause.name() }));
                 tracing::error!(
                     config.by = cause.name(),
                     %error,

@@ -18,7 +18,10 @@ pub use read::{LoadedConfig, read};
 use watch::ConfigWatcher;
 pub use watch::FileStamps;
 
-use crate::{engine::Engine, observe::audit::AuditFact};
+use crate::{
+    engine::{Engine, facts::Fact},
+    observe::audit::AuditFact,
+};
 
 /// Time between two checks of the files.
 const CHECK_INTERVAL: Duration = Duration::from_secs(1);
@@ -79,7 +82,7 @@ pub async fn watch_config(hangup: Arc<Notify>, mut reload: Reloader) {
 
 fn give_up(engine: &Engine, cause: ReloadCause) {
     engine.reloads.refused.add();
-    engine.audit.note(AuditFact::ConfigRefused { by: cause.name() });
+    engine.note(Fact::Audited(AuditFact::ConfigRefused { by: cause.name() }));
     tracing::error!(
         "reading the configuration again has failed, and is not tried any more: please report this as a fault of the server"
     );

@@ -1,4 +1,4 @@
-//! One authorization, as the book keeps it.
+//! One authorization, as the cache keeps it.
 
 use super::{AuthorizationScope, Grantee, deadlines::DeadlineId};
 use crate::{crypto::keytable::Version, domain::time::UnixSeconds, hub::record::TopicId};

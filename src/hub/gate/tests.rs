@@ -74,10 +74,10 @@ fn settle_time_starts_when_the_answer_is_sent() {
     gate.begin_turn(bed.at(0));
     let _ = gate.deliver(&bed.frames("1", BOTH), bed.at(1), BUDGET, &mut |_| {});
     assert_eq!((gate.auth_requested(bed.at(2), None).0, gate.is_auth_answered()), (NEW, true));
-    let told = settle.as_millis() as u64 * 5;
-    assert_eq!(gate.tick(bed.at(told), None, &mut |_| {}), GateOutcome::Unchanged);
-    gate.auth_answered(bed.at(told));
-    assert_eq!(gate.tick(bed.at(told) + settle, None, &mut |_| {}), GateOutcome::SendPing);
+    let answered = settle.as_millis() as u64 * 5;
+    assert_eq!(gate.tick(bed.at(answered), None, &mut |_| {}), GateOutcome::Unchanged);
+    gate.auth_answered(bed.at(answered));
+    assert_eq!(gate.tick(bed.at(answered) + settle, None, &mut |_| {}), GateOutcome::SendPing);
     let mut never_answered = bed.gate(Issuer::Server, false);
     never_answered.begin_turn(bed.at(0));
     let _ = never_answered.deliver(&bed.frames("1", BOTH), bed.at(1), BUDGET, &mut |_| {});

@@ -4,10 +4,9 @@ use bytes::Bytes;
 
 use super::*;
 use crate::{
-    domain::ids::SocketIds,
     hub::{
         Hub, authorization_cache::EndReason, outbox::Outbox, reauthorization::Reauthorization,
-        shard::Peer,
+        shard::Peer, socket_ids::SocketIds,
     },
     protocol::form::Form,
 };

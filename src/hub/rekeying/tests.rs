@@ -14,7 +14,7 @@ use crate::{
         key::MasterKey, keyring::KeyRing, keytable::KeyTable, padding::Padding, secret::Derivation,
         vectors::example_salt,
     },
-    domain::{channel::Channel, ids::SocketIds, limits::Rotation},
+    domain::{channel::Channel, limits::Rotation},
     hub::{
         Hub,
         authorization_cache::AuthorizationScope,
@@ -25,6 +25,7 @@ use crate::{
         record::Record,
         rekey_policy::RekeyPolicy,
         shard::{Peer, Socket},
+        socket_ids::SocketIds,
     },
     platform::clock::KnownAsOf,
     protocol::{form::Form, sealed::SealedFrames},

@@ -2,7 +2,8 @@ mod tripwire;
 
 use super::*;
 use crate::{
-    domain::{channel::Channel, ids::SocketIds},
+    domain::channel::Channel,
+    hub::socket_ids::SocketIds,
     protocol::{content::Content, form::Form, frame::Frame, message::Message},
 };
 use tokio::task::{LocalSet, spawn_local, yield_now};
@@ -45,7 +46,7 @@ fn enter(shard: &Shard, ids: &mut SocketIds, peer: Peer) -> (Slot, Rc<Counting>)
     (shard.add(ids.next_id().unwrap(), peer, socket.clone()), socket)
 }
 
-fn crowd(shard: &Shard, size: usize) -> Vec<(Slot, Rc<Counting>)> {
+fn subscribers(shard: &Shard, size: usize) -> Vec<(Slot, Rc<Counting>)> {
     let mut ids = SocketIds::of_worker(0);
     let peer = Peer {
         runtime: None,
@@ -94,7 +95,7 @@ async fn frame_in_progress_skips_leavers_and_reaches_others_once() {
     for sequences in posts {
         let hub = Hub::new(1, 1 << 20, 1000);
         let shard = Shard::new(hub.clone());
-        let sockets = crowd(&shard, size);
+        let sockets = subscribers(&shard, size);
         let (returning, left) = (sockets[size - 1].0, sockets[size - 2].0);
         LocalSet::new()
             .run_until(async {

@@ -3,13 +3,17 @@
 use std::{
     fmt,
     sync::atomic::{AtomicU64, Ordering},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use parking_lot::Mutex;
 use serde::{Serialize, Serializer};
 
-use crate::domain::{ids::SocketId, limits::TokenBucket, refusal::RefusalCode};
+use crate::domain::{
+    ids::SocketId,
+    rate_limit::{GcraParams, LocalRateLimiter},
+    refusal::RefusalCode,
+};
 
 /// Eight characters, hard to confuse. The id finds a log line and grants nothing.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -32,11 +36,11 @@ impl Serialize for RefusalId {
 }
 
 /// Log lines per second: deliberate refusals must not fill the disk.
-const MAX_LINES_PER_SECOND: u32 = 200;
+const LINES: GcraParams = GcraParams::new(Duration::from_secs(1), 200);
 
 /// Assigns ids, and counts refusals left out of the log.
 pub struct RefusalLog {
-    room: Mutex<TokenBucket>,
+    room: Mutex<LocalRateLimiter>,
     left_out: AtomicU64,
 }
 
@@ -52,7 +56,7 @@ pub struct RefusalLine<'a> {
 impl Default for RefusalLog {
     fn default() -> Self {
         Self {
-            room: Mutex::new(TokenBucket::new(MAX_LINES_PER_SECOND, Instant::now())),
+            room: Mutex::new(LocalRateLimiter::new(Instant::now())),
             left_out: AtomicU64::new(0),
         }
     }
@@ -65,7 +69,7 @@ impl RefusalLog {
         line: &RefusalLine<'_>,
         cause: impl FnOnce() -> String,
     ) -> Option<RefusalId> {
-        if !self.room.lock().take(Instant::now()) {
+        if self.room.lock().take(LINES, Instant::now()).is_err() {
             self.left_out.fetch_add(1, Ordering::Relaxed);
             return None;
         }

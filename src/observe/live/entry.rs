@@ -127,7 +127,7 @@ pub enum EntryDetail<'a> {
 }
 
 /// An answered request to the HTTP API.
-#[derive(Serialize)]
+#[derive(Clone, Copy, Serialize)]
 pub struct ApiCallDetail<'a> {
     pub method: &'a str,
     /// Route template, with names for parameters.

@@ -85,7 +85,7 @@ fn sums(engine: &Engine, of: fn(&WorkerGauges) -> &LabelledCounter) -> Vec<(&'st
 }
 
 fn drops(page: &mut Page<'_>, engine: &Engine) -> fmt::Result {
-    let audit = engine.audit.stats().unwrap_or_default();
+    let audit = engine.audit_stats().unwrap_or_default();
     let (spilled, lost) = engine.runtimes().iter().filter_map(|runtime| runtime.webhooks()).fold(
         (0, 0),
         |(spilled, lost), hooks| {

@@ -1,0 +1,135 @@
+//! The one outlet of the server's facts.
+//!
+//! Whatever happens is told once, to `Engine::note`. Webhooks, audit log, live feed and counters each
+//! take what concerns them. A further receiver is a further line there, and no verb changes.
+
+mod live;
+
+use super::{
+    AppRuntime, Engine,
+    publish::{EncodedEvent, PublishError},
+};
+use crate::{
+    channels::fact::ChannelFact,
+    crypto::sealer::SealError,
+    domain::{channel::Channel, ids::SocketId, refusal::RefusalCode},
+    hub::record::Record,
+    observe::{audit::AuditFact, explain::RefusalId, live::ApiCallDetail},
+    protocol::{code::Close, content::Content},
+};
+
+pub enum Fact<'a> {
+    /// A channel's state has changed, or a client has sent an event on it. Told under the lock of
+    /// the channel's record, so that facts about a channel keep their order.
+    Channel(ChannelContext<'a>, &'a ChannelFact<'a>),
+    /// A backend's event was accepted; with its content, unless the channel has no record.
+    Published(&'a AppRuntime, &'a EncodedEvent<'a>, Option<&'a Content>, u32),
+    PublishRefused(&'a AppRuntime, &'a PublishError),
+    Connection(ConnectionContext<'a>, ConnectionFact<'a>),
+    ConnectionRefused(SocketId, &'a Close),
+    SubscriptionRefused(&'a AppRuntime, RefusalCode),
+    SigninRefused(&'a AppRuntime, RefusalCode),
+    /// A request or frame was refused. `None`: the log had no room for it.
+    Refused(RefusedContext<'a>, Option<RefusalId>),
+    ApiCall(Option<&'a str>, ApiCallDetail<'a>),
+    Draining,
+    /// About access, keys and the server itself.
+    Audited(AuditFact),
+}
+
+#[derive(Clone, Copy)]
+pub struct ChannelContext<'a> {
+    pub runtime: &'a AppRuntime,
+    pub channel: &'a Channel,
+    pub subscribers: u32,
+}
+
+#[derive(Clone, Copy)]
+pub struct ConnectionContext<'a> {
+    pub runtime: &'a AppRuntime,
+    pub socket: SocketId,
+}
+
+pub enum ConnectionFact<'a> {
+    Opened,
+    SignedIn {
+        user: &'a str,
+    },
+    Subscribed(SubscriptionContext<'a>),
+    Unsubscribed(SubscriptionContext<'a>),
+    /// `None`: the connection was lost.
+    Closed(Option<Close>),
+}
+
+#[derive(Clone, Copy)]
+pub struct SubscriptionContext<'a> {
+    /// Not locked by the teller.
+    pub record: &'a Record,
+    pub user: Option<&'a str>,
+}
+
+pub struct RefusedContext<'a> {
+    pub code: RefusalCode,
+    pub app: Option<&'a str>,
+    pub channel: Option<&'a str>,
+    pub socket: Option<SocketId>,
+}
+
+impl Engine {
+    pub fn note(&self, fact: Fact<'_>) {
+        self.count(&fact);
+        if let Fact::Channel(ChannelContext { runtime, channel, .. }, fact) = &fact {
+            runtime.note_webhooks(channel, fact);
+        }
+        if self.live.is_watched() {
+            self.note_live(&fact);
+        }
+        match fact {
+            Fact::Audited(fact) => self.audit.note(fact),
+            Fact::PublishRefused(runtime, error) => self.audit_refused(runtime, error),
+            Fact::Channel(..)
+            | Fact::Published(..)
+            | Fact::Connection(..)
+            | Fact::ConnectionRefused(..)
+            | Fact::SubscriptionRefused(..)
+            | Fact::SigninRefused(..)
+            | Fact::Refused(..)
+            | Fact::ApiCall(..)
+            | Fact::Draining => {}
+        }
+    }
+
+    fn audit_refused(&self, runtime: &AppRuntime, error: &PublishError) {
+        if let PublishError::Seal { channel, error: SealError::Plaintext } = error {
+            let (app, channel) = (runtime.id.clone(), channel.clone());
+            self.audit.note(AuditFact::PlaintextRefused { app, channel });
+        }
+    }
+
+    /// Counts for each event and each byte are made where they arise, on the path of an event.
+    fn count(&self, fact: &Fact<'_>) {
+        match fact {
+            Fact::Channel(context, ChannelFact::ClientEvent { .. }) => {
+                context.runtime.counts.client_events.add();
+            }
+            Fact::PublishRefused(runtime, error) => {
+                self.counts.refused.note(error);
+                if let PublishError::Seal { error, .. } = error {
+                    runtime.counts.not_sealed.add(error.reason());
+                }
+            }
+            Fact::SubscriptionRefused(runtime, code) => {
+                runtime.counts.subscriptions_refused.add(code.name());
+            }
+            Fact::SigninRefused(runtime, code) => runtime.counts.sign_ins_refused.add(code.name()),
+            Fact::Channel(..)
+            | Fact::Published(..)
+            | Fact::Connection(..)
+            | Fact::ConnectionRefused(..)
+            | Fact::Refused(..)
+            | Fact::ApiCall(..)
+            | Fact::Draining
+            | Fact::Audited(_) => {}
+        }
+    }
+}
