@@ -22,7 +22,7 @@ use sealcast::{
     domain::{channel::Channel, ids::SocketId, limits::Rotation},
     hub::{
         Hub,
-        authorization_cache::{AuthorizationScope, EndReason},
+        authorization_cache::AuthorizationScope,
         directory::Directory,
         gate::{Gate, Issuer},
         mailbox::{ForcedRekey, KeyRequest, Rekey, RequestedChannel, WorkerCommand},
@@ -30,7 +30,8 @@ use sealcast::{
         reauthorization::Reauthorization,
         record::Record,
         rekey_policy::{AppRuntimeId, RekeyPolicy},
-        shard::{Peer, Shard, Socket},
+        shard::Shard,
+        socket::{Peer, SessionCommand, Socket},
         socket_ids::SocketIds,
         topics::Slot,
     },
@@ -71,7 +72,7 @@ impl Socket for Client {
 
     fn charge_authorizations(&self, _: usize) {}
 
-    fn revoke(&self, _: Arc<str>, _: EndReason) {}
+    fn command(&self, _: SessionCommand) {}
 
     fn send(&self, frame: Bytes) {
         let received = match frame[0] {

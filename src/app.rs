@@ -1,5 +1,8 @@
 //! The settings of one app, resolved and validated.
 
+#[cfg(test)]
+mod for_tests;
+
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use crate::{

@@ -36,4 +36,6 @@ pub mod platform;
 pub mod protocol;
 pub mod selftest;
 pub mod session;
+#[cfg(test)]
+mod test_node;
 pub mod web;

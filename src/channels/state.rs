@@ -175,7 +175,7 @@ impl ChannelState {
             // There is no subscriber to tell, and the state may be gone before the time has come.
             effects.facts.push(ChannelFact::SubscriptionCount { subscription_count: 0 });
         } else if self.count_throttle.may_send(self.subscriptions, now) {
-            self.told(effects);
+            self.report_count(effects);
         } else if !std::mem::replace(&mut self.count_throttle.pending, true) {
             effects.count = CountEffect::Later;
         }
@@ -188,11 +188,11 @@ impl ChannelState {
         }
         self.count_throttle.pending = false;
         if self.is_occupied() {
-            self.told(effects);
+            self.report_count(effects);
         }
     }
 
-    fn told(&self, effects: &mut Effects) {
+    fn report_count(&self, effects: &mut Effects) {
         let subscription_count = self.subscriptions;
         effects.count = CountEffect::Tell(subscription_count);
         effects.facts.push(ChannelFact::SubscriptionCount { subscription_count });

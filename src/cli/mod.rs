@@ -9,6 +9,8 @@ mod config_check;
 mod healthcheck;
 mod http;
 mod keys;
+#[cfg(debug_assertions)]
+mod late_answers;
 mod log;
 #[cfg(test)]
 mod named_commands;

@@ -32,7 +32,7 @@ use crate::{
         unix_socket::SocketFile,
     },
     selftest,
-    web::{Listeners, serve as serve_web},
+    web::{Listeners, Settings, serve as serve_web},
 };
 
 /// Output goes through queues: nothing here blocks on standard output or error.
@@ -95,6 +95,8 @@ struct OpenLog {
     dropped: Arc<Count>,
 }
 
+#[cfg(debug_assertions)]
+use super::late_answers;
 #[cfg(target_os = "linux")]
 use super::process::{environment, forbid_dumps};
 
@@ -147,6 +149,8 @@ async fn run(
     let mut engine = Engine::new(hub, AppRegistry::new()).with_receivers(audit.clone(), live);
     engine.capacity = capacity;
     engine.log_lines_dropped = log.dropped;
+    #[cfg(debug_assertions)]
+    late_answers::begin(&start.environment, &mut engine)?;
     let engine = Arc::new(engine);
     let volatile = system::volatile_filesystem(&config.state_dir);
     let files = StateFiles { dir: &config.state_dir, claimed: state_dir.is_some(), volatile };
@@ -158,7 +162,8 @@ async fn run(
         webhooks.start()?;
     }
     undelivered.into_iter().for_each(|told| webhooks.adopt(told));
-    let settings = Arc::new(ArcSwap::from_pointee(config.settings));
+    let Settings { start: start_settings, reloadable } = config.settings;
+    let settings = Arc::new(ArcSwap::from_pointee(reloadable));
     let live = RunningServer {
         engine: engine.clone(),
         settings: settings.clone(),
@@ -172,7 +177,8 @@ async fn run(
     };
     actix_rt::spawn(reload::watch_config(signals.hangup(), Reloader::new(start, live)));
     let ending = engine.clone();
-    let served = serve_web(listeners, engine, settings, config.tls, signals.stop()).await;
+    let served =
+        serve_web(listeners, engine, (start_settings, settings), config.tls, signals.stop()).await;
     // All connections are closed, and their webhooks are queued.
     webhooks.finish();
     ending.write_pending_at_shutdown();

@@ -3,8 +3,8 @@
 use secrecy::ExposeSecret;
 
 use super::{
+    checks::{ConfigResult, error},
     raw::RawConfig,
-    resolve::{ConfigResult, error},
     secrets::{secret, stray_hint, warn_of_stray},
 };
 use crate::web::AdminToken;

@@ -1,15 +1,16 @@
-//! The settings of the auth endpoints: their written form, and the authorizer made of them.
+//! The authorizer of an app, made of its written form.
 
-use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
 
 use jsonwebtoken::Algorithm;
 use secrecy::{ExposeSecret, SecretString};
-use serde::Deserialize;
 
 use super::{
-    ConfigError,
-    raw::{RawApp, RawAuthorizer},
-    resolve::{ConfigResult, at_least, error, seconds},
+    checks::{ConfigError, ConfigResult, at_least, error, seconds},
+    raw::{
+        RawApp, RawAuthorizer,
+        auth::{RawAbility, RawForward, RawJwt, RawRule},
+    },
     secrets::checked_secret,
 };
 use crate::{
@@ -29,108 +30,6 @@ use crate::{
         text_file,
     },
 };
-
-/// Verification of tokens.
-#[derive(Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct RawJwt {
-    /// The default is HS256; a public key or a URL has no default.
-    pub algorithms: Vec<Algorithm>,
-    /// PEM.
-    pub public_key: Option<String>,
-    pub public_key_file: Option<PathBuf>,
-    pub jwks_url: Option<String>,
-    pub jwks_refresh_seconds: u64,
-    pub jwks_cooldown_seconds: u64,
-    /// PEM certificates trusted for `jwks_url`.
-    pub ca_file: Option<PathBuf>,
-    pub issuer: Option<String>,
-    pub audience: Option<String>,
-    pub leeway_seconds: u64,
-    pub cookie: Option<String>,
-}
-
-impl Default for RawJwt {
-    fn default() -> Self {
-        Self {
-            algorithms: Vec::new(),
-            public_key: None,
-            public_key_file: None,
-            jwks_url: None,
-            jwks_refresh_seconds: 600,
-            jwks_cooldown_seconds: 30,
-            ca_file: None,
-            issuer: None,
-            audience: None,
-            leeway_seconds: 10,
-            cookie: None,
-        }
-    }
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RawRule {
-    pub channel: String,
-    #[serde(default)]
-    pub idsig: bool,
-    pub allow: Vec<RawAbility>,
-    pub max_ttl_seconds: Option<u64>,
-    #[serde(default = "subject")]
-    pub user_id: String,
-    pub user_info: Option<BTreeMap<String, String>>,
-}
-
-fn subject() -> String {
-    "{claims.sub}".to_owned()
-}
-
-#[derive(Deserialize, Clone, Copy, PartialEq, Eq)]
-#[serde(rename_all = "snake_case")]
-pub enum RawAbility {
-    Subscribe,
-    ClientEvents,
-    History,
-    Trigger,
-}
-
-/// The application's own endpoint.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RawForward {
-    pub url: String,
-    #[serde(default = "authorization")]
-    pub headers: Vec<String>,
-    #[serde(default)]
-    pub cookies: Vec<String>,
-    #[serde(default = "three_seconds")]
-    pub timeout_ms: u64,
-    #[serde(default = "sixty_four")]
-    pub concurrency: usize,
-    #[serde(default = "five")]
-    pub cache_seconds: u64,
-    pub max_ttl_seconds: Option<u64>,
-    pub ca_file: Option<PathBuf>,
-    /// Permits http to another host.
-    #[serde(default)]
-    pub allow_http: bool,
-}
-
-fn authorization() -> Vec<String> {
-    vec!["authorization".to_owned()]
-}
-
-fn three_seconds() -> u64 {
-    3000
-}
-
-fn sixty_four() -> usize {
-    64
-}
-
-fn five() -> u64 {
-    5
-}
 
 /// Time limit of a request for the issuer's keys.
 const JWKS_DEADLINE: Duration = Duration::from_secs(5);

@@ -9,7 +9,7 @@ use figment::{Provider, value::Value};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
-use super::{ConfigError, Source};
+use super::{checks::ConfigError, source::Source};
 use crate::platform::text_file;
 
 /// Hashes and not values: secrets are among them. A named file counts with its content. The key is

@@ -5,10 +5,9 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use super::{
-    ConfigError,
+    checks::{ConfigError, ConfigResult, error},
     public_url::{PublicUrl, own_origin},
     raw::RawConfig,
-    resolve::{ConfigResult, error},
 };
 use crate::{auth::Authorizer, domain::origins::Origins, web::Proxies};
 

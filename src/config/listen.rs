@@ -3,8 +3,8 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::{
+    checks::{ConfigResult, error},
     raw::RawConfig,
-    resolve::{ConfigResult, error},
 };
 use crate::{
     platform::{address::Address, state_dir::admin_socket_path},

@@ -2,6 +2,7 @@
 
 mod admin;
 mod auth;
+mod checks;
 mod config_hashes;
 #[cfg(test)]
 mod documented;
@@ -31,9 +32,10 @@ use std::{
 use crate::{
     app::App,
     crypto::secret::Salt,
-    web::{Addresses, ServerSettings, tls::TlsIdentity},
+    web::{Addresses, Settings, TlsIdentity},
 };
 
+pub use checks::ConfigError;
 pub use config_hashes::{ConfigHashes, TakesEffect};
 pub use environment::Environment;
 pub use public_url::PublicUrl;
@@ -56,7 +58,7 @@ pub struct Config {
     pub turns_per_second: u32,
     /// Bytes; `None` for the system's limit.
     pub memory_limit: Option<u64>,
-    pub settings: ServerSettings,
+    pub settings: Settings,
     pub log: LogConfig,
     /// True if changed files are read again.
     pub watch: bool,
@@ -74,11 +76,6 @@ pub struct LogConfig {
     pub filter: String,
     pub json: bool,
 }
-
-/// Says what is wrong, where, and what to do, in this order.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct ConfigError(pub String);
 
 impl Config {
     pub fn load(source: &Source, salt: Salt) -> Result<Self, ConfigError> {

@@ -10,7 +10,7 @@ use std::{
 use figment::value::{Dict, Value};
 use zeroize::Zeroizing;
 
-use super::{ConfigError, show::SECRETS};
+use super::{checks::ConfigError, secrets::SECRETS};
 use crate::platform::text_file;
 
 pub struct OwnFile {

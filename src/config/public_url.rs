@@ -1,9 +1,8 @@
 //! The address that clients use. A server behind a proxy cannot know it by itself.
 
 use super::{
-    ConfigError,
+    checks::{ConfigError, ConfigResult, error},
     raw::RawConfig,
-    resolve::{ConfigResult, error},
 };
 use crate::domain::origins::OriginPattern;
 

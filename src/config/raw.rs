@@ -1,15 +1,14 @@
 //! The written form of the configuration: names, units and defaults. Unknown names are errors.
 
+pub mod auth;
+pub mod webhooks;
+
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
 
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
-use super::{
-    Environment,
-    auth::{RawForward, RawJwt, RawRule},
-    webhooks::RawWebhook,
-};
+use super::environment::Environment;
 use crate::{
     crypto::padding::Padding,
     domain::{
@@ -20,6 +19,8 @@ use crate::{
     protocol::dialect::Dialect,
     web::{ForwardedHeader, LiveFeedAccess},
 };
+use auth::{RawForward, RawJwt, RawRule};
+use webhooks::RawWebhook;
 
 #[derive(Deserialize)]
 #[serde(default, deny_unknown_fields)]

@@ -5,9 +5,10 @@ use std::{collections::HashMap, path::Path, sync::Arc, time::Duration};
 use secrecy::ExposeSecret;
 
 use super::{
-    Config, ConfigError, LogConfig,
+    Config, LogConfig,
     admin::{admin_token, warn_of_unused_token},
     auth::authorizer,
+    checks::{ConfigResult, at_least, error, seconds},
     edge::{explains, origins, proxies, refuse_unguarded_cookie},
     listen::{addresses, ops_hosts, proxied},
     public_url::{PublicUrl, public_url},
@@ -24,22 +25,12 @@ use crate::{
     crypto::{secret::Salt, signature::AppSecret},
     domain::{
         ids::{MAX_WORKER_COUNT, is_app_id},
-        limits::YEAR,
         pattern::Pattern,
     },
     observe::explain::SimilarSecrets,
     platform::address::Address,
-    web::{
-        ServerSettings,
-        tls::{PairFiles, TlsIdentity},
-    },
+    web::{PairFiles, ReloadableSettings, Settings, StartSettings, TlsIdentity},
 };
-
-pub(super) type ConfigResult<T> = std::result::Result<T, ConfigError>;
-
-pub(super) fn error<T>(message: impl Into<String>) -> ConfigResult<T> {
-    Err(ConfigError(message.into()))
-}
 
 pub fn resolve(
     raw: RawConfig,
@@ -155,24 +146,7 @@ fn workers(given: usize) -> ConfigResult<usize> {
     }
 }
 
-pub(super) fn at_least(name: &str, value: usize, least: usize) -> ConfigResult<usize> {
-    if value < least {
-        error(format!("{name} is {value}, and must be at least {least}"))
-    } else {
-        Ok(value)
-    }
-}
-
-pub(super) fn seconds(name: &str, value: u64) -> ConfigResult<Duration> {
-    // A client takes an activity_timeout of 0 for a missing one and refuses the handshake.
-    match value {
-        0 => error(format!("{name} must be at least 1")),
-        1..=YEAR => Ok(Duration::from_secs(value)),
-        _ => error(format!("{name} must be at most {YEAR}, which is a year")),
-    }
-}
-
-fn settings(raw: &RawConfig, warnings: &mut Vec<String>) -> ConfigResult<ServerSettings> {
+fn settings(raw: &RawConfig, warnings: &mut Vec<String>) -> ConfigResult<Settings> {
     let proxies = proxies(raw)?;
     let prefix = raw.path_prefix.trim_end_matches('/');
     if !prefix.is_empty() && !prefix.starts_with('/') {
@@ -181,8 +155,12 @@ fn settings(raw: &RawConfig, warnings: &mut Vec<String>) -> ConfigResult<ServerS
     if prefix.contains(['{', '}', '?', '#', ' ']) {
         return error("path_prefix must be a plain path, such as \"/ws\"");
     }
-    Ok(ServerSettings {
+    let start = StartSettings {
         path_prefix: prefix.to_owned(),
+        proxied: proxied(raw, &proxies, warnings)?,
+        keep_alive: seconds("keep_alive_seconds", raw.keep_alive_seconds)?,
+    };
+    let reloadable = ReloadableSettings {
         strict_protocol: raw.strict_protocol,
         activity_timeout: seconds("activity_timeout_seconds", raw.activity_timeout_seconds)?,
         pong_timeout: seconds("pong_timeout_seconds", raw.pong_timeout_seconds)?,
@@ -192,14 +170,13 @@ fn settings(raw: &RawConfig, warnings: &mut Vec<String>) -> ConfigResult<ServerS
         message_bytes: at_least("message_bytes", raw.message_bytes, 1024)?,
         outbox_bytes: at_least("outbox_bytes", raw.outbox_bytes, 16 * 1024)?,
         http_body_bytes: at_least("http_body_bytes", raw.http_body_bytes, 1024)?,
-        proxied: proxied(raw, &proxies, warnings)?,
         proxies,
-        keep_alive: seconds("keep_alive_seconds", raw.keep_alive_seconds)?,
         body_timeout: seconds("body_timeout_seconds", raw.body_timeout_seconds)?,
         admin_token: admin_token(raw, warnings)?,
         live_feed: raw.live_feed,
         ops_hosts: ops_hosts(&raw.ops_hosts)?,
-    })
+    };
+    Ok(Settings { start, reloadable })
 }
 
 fn capacity_percent(percent: u64) -> ConfigResult<u64> {

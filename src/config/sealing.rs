@@ -5,9 +5,8 @@ use std::{collections::HashMap, path::Path};
 use secrecy::ExposeSecret;
 
 use super::{
-    ConfigError,
+    checks::{ConfigError, ConfigResult, at_least, error, seconds},
     raw::{RawApp, RawDerivation, RawMode},
-    resolve::{ConfigResult, at_least, error, seconds},
     secrets::{Stray, secret, stray_hint, warn_of_stray},
 };
 use crate::{

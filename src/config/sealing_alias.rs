@@ -1,6 +1,9 @@
 //! The sealing alias, and patterns written for it by mistake.
 
-use super::{ConfigError, raw::RawApp, resolve::ConfigResult};
+use super::{
+    checks::{ConfigError, ConfigResult},
+    raw::RawApp,
+};
 use crate::domain::sealing_alias::SealingAlias;
 
 pub fn sealing_alias(

@@ -8,8 +8,11 @@ use std::{fmt, path::PathBuf};
 
 use secrecy::{ExposeSecret, SecretString};
 
-use super::resolve::{ConfigResult, error};
+use super::checks::{ConfigResult, error};
 use crate::crypto::key::read_secret_file;
+
+/// Names of settings with a secret as their text.
+pub const SECRETS: [&str; 4] = ["secret", "master_key", "jwt_secret", "admin_token"];
 
 /// Characters that are hardly ever meant, at one end of a value or at both.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,9 +4,7 @@ use std::fmt::Write as _;
 
 use figment::{Provider, value::Value};
 
-use super::{ConfigError, Source};
-
-pub(super) const SECRETS: [&str; 4] = ["secret", "master_key", "jwt_secret", "admin_token"];
+use super::{checks::ConfigError, secrets::SECRETS, source::Source};
 
 /// One line per value, ordered by name. Fails on an unknown name: a secret under a misspelt name
 /// would not be masked.

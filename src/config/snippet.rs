@@ -8,12 +8,11 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::{
-    PublicUrl, Source,
-    public_url::public_url,
+    checks::{ConfigResult, error},
+    public_url::{PublicUrl, public_url},
     raw::{RawApp, RawAuthorizer, RawConfig, RawMode},
-    resolve::{ConfigResult, error},
     secrets::secret,
-    source::{DEV_APP, DEV_SECRET, Development},
+    source::{DEV_APP, DEV_SECRET, Development, Source},
 };
 use crate::platform::address::{Address, HostName};
 

@@ -10,8 +10,8 @@ use figment::{
 };
 
 use super::{
-    ConfigError, Environment,
-    environment::PREFIX,
+    checks::ConfigError,
+    environment::{Environment, PREFIX},
     faults::{describe, without_source},
     own_file::OwnFile,
     raw::RawConfig,

@@ -1,14 +1,13 @@
 //! The receivers of an app's webhooks.
 
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
-use serde::Deserialize;
 
 use super::{
-    raw::RawApp,
-    resolve::{ConfigResult, at_least, error},
+    checks::{ConfigResult, at_least, error},
+    raw::{RawApp, webhooks::RawWebhook},
     secrets::warn_of_stray,
 };
 use crate::{
@@ -17,46 +16,6 @@ use crate::{
     observe::webhook::{EndpointFilter, EndpointSettings, QueueLimits, is_reserved_header},
     platform::http::{EndpointUrl, HttpClient},
 };
-
-#[derive(Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct RawWebhook {
-    pub url: String,
-    /// Empty for all events.
-    pub events: Vec<ChannelFactKind>,
-    /// Patterns; empty for all channels.
-    pub channels: Vec<String>,
-    pub headers: BTreeMap<String, SecretString>,
-    /// Permits http to another machine.
-    pub allow_http: bool,
-    /// PEM certificates to trust instead of the usual roots.
-    pub ca_file: Option<PathBuf>,
-    pub batch_events: usize,
-    pub batch_delay_ms: u64,
-    pub concurrency: usize,
-    pub timeout_seconds: u64,
-    pub retry_seconds: u64,
-    pub queue_bytes: usize,
-}
-
-impl Default for RawWebhook {
-    fn default() -> Self {
-        Self {
-            url: String::new(),
-            events: Vec::new(),
-            channels: Vec::new(),
-            headers: BTreeMap::new(),
-            allow_http: false,
-            ca_file: None,
-            batch_events: 1,
-            batch_delay_ms: 0,
-            concurrency: 4,
-            timeout_seconds: 5,
-            retry_seconds: 300,
-            queue_bytes: 4 * 1024 * 1024,
-        }
-    }
-}
 
 const MAX_BATCH_EVENTS: usize = 1000;
 const MAX_CONCURRENCY: usize = 64;

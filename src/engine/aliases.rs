@@ -35,9 +35,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        app::AppRegistry,
-        config::{Config, Environment, Flags, Source},
-        crypto::vectors::example_salt,
+        app::{App, AppRegistry},
         domain::channel::{Channel, InvalidChannel},
         engine::{
             keyfile::KeyFile,
@@ -51,13 +49,7 @@ mod tests {
     #[test]
     fn subscription_overtaken_by_a_reload_is_refused() {
         let hub = Hub::new(1, 1000, 1000);
-        let variables = [("ID", "a"), ("KEY", "k"), ("SECRET", "s")];
-        let environment: Environment = variables
-            .map(|(name, value)| (format!("SEALCAST_APP_{name}"), value.to_owned()))
-            .into_iter()
-            .collect();
-        let source = Source::new(&Flags::default(), environment).unwrap();
-        let app = Config::load(&source, example_salt()).unwrap().apps.remove(0);
+        let app = App::for_tests("a");
         let runtime =
             AppRuntime::new(app, KeyFile::of_app(Path::new("/nowhere"), "a"), hub.clone());
         let engine = Engine::new(hub, AppRegistry::new());

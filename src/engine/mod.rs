@@ -55,7 +55,7 @@ pub use reloads::Reloads;
 
 use crate::{
     app::AppRegistry,
-    hub::{Hub, directory::Occupancy},
+    hub::{Hub, channel_opener::ChannelOpener, directory::Occupancy},
     observe::{
         audit::{Audit, AuditFact, AuditStats},
         explain::RefusalLog,
@@ -67,6 +67,7 @@ use crate::{
 
 pub struct Engine {
     pub hub: Arc<Hub>,
+    pub opener: ChannelOpener,
     /// Swapped as a whole by a reload.
     runtimes: ArcSwap<AppRegistry<AppRuntime>>,
     /// Apps removed by a reload that still drain.
@@ -112,6 +113,7 @@ impl Engine {
     pub fn new(hub: Arc<Hub>, runtimes: AppRegistry<AppRuntime>) -> Self {
         Self {
             hub,
+            opener: ChannelOpener::Local,
             runtimes: ArcSwap::from_pointee(runtimes),
             removed: Mutex::default(),
             reloads: Reloads::default(),
@@ -205,3 +207,6 @@ impl Engine {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

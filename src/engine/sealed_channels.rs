@@ -138,8 +138,7 @@ mod tests {
     use super::*;
     use crate::{
         app::AppRegistry,
-        config::{Config, Environment, Flags, Source},
-        crypto::{key::MasterKey, vectors::example_salt},
+        crypto::{key::MasterKey, secret::Derivation},
         engine::{Engine, keyfile::KeyFile},
         hub::mailbox::Rekey,
         observe::audit::Audit,
@@ -147,19 +146,7 @@ mod tests {
     };
 
     fn runtime(hub: &Arc<Hub>) -> AppRuntime {
-        let key = MasterKey::generate().unwrap().to_text().to_string();
-        let variables = [
-            ("SEALCAST_APP_ID", "a"),
-            ("SEALCAST_APP_KEY", "k"),
-            ("SEALCAST_APP_SECRET", "s"),
-            ("SEALCAST_MASTER_KEY", &key),
-        ];
-        let environment: Environment = variables
-            .map(|(name, value)| (name.to_owned(), value.to_owned()))
-            .into_iter()
-            .collect();
-        let source = Source::new(&Flags::default(), environment).unwrap();
-        let app = Config::load(&source, example_salt()).unwrap().apps.remove(0);
+        let app = App::for_tests("a").sealed(Derivation::Pusher);
         AppRuntime::new(app, KeyFile::of_app(Path::new("/nowhere"), "a"), hub.clone())
     }
 
@@ -204,7 +191,7 @@ mod tests {
         });
         let path = std::env::temp_dir().join(format!("sealcast-trip-{}", std::process::id()));
         let (audit, recorder) = Audit::begin(Some(&path)).unwrap();
-        let engine = Engine { audit, ..Engine::new(hub, AppRegistry::new()) };
+        let engine = Engine::new(hub, AppRegistry::new()).with_receivers(audit, Arc::default());
         engine.tick(now);
         engine.tick(now);
         drop(recorder);

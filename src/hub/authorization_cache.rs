@@ -214,6 +214,12 @@ impl AuthorizationCache {
         }
     }
 
+    /// Its channel opens for a subscription: the record is no longer one of those left, which may
+    /// be evicted.
+    pub fn opening(&mut self, name: &str) {
+        self.use_as(name, AuthorizationUsage::Unused);
+    }
+
     pub fn joined(&mut self, name: &str, topic: TopicId) {
         self.use_as(name, AuthorizationUsage::Subscribed(topic));
         self.update_due(name, MAX_LEAD);

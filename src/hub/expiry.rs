@@ -7,7 +7,8 @@ use super::{
     mailbox::RevokeTokens,
     record::TopicId,
     rekeying::SUPPRESS_ALL,
-    shard::{Shard, Socket, Table},
+    shard::{Shard, Table},
+    socket::{SessionCommand, Socket},
     topics::Slot,
 };
 use crate::{
@@ -33,6 +34,12 @@ impl Shard {
         entry.change_grants(|authorizations| authorizations.joined(channel, topic));
     }
 
+    /// The client is about to join.
+    pub fn authorization_opening(&self, slot: Slot, channel: &str) {
+        let entry = &mut self.table.borrow_mut().sockets[slot as usize];
+        entry.change_grants(|authorizations| authorizations.opening(channel));
+    }
+
     pub fn authorization_left(&self, slot: Slot, channel: &str) {
         let entry = &mut self.table.borrow_mut().sockets[slot as usize];
         entry.change_grants(|authorizations| authorizations.left(channel));
@@ -43,6 +50,7 @@ impl Shard {
     }
 
     pub fn tick(&self, now: Instant) {
+        self.end_overdue_openings(now);
         let today = unix_now();
         let mut due = Vec::new();
         for (slot, entry) in &self.table.borrow().sockets {
@@ -118,7 +126,7 @@ impl Table {
                 subscription.since = SUPPRESS_ALL;
             }
             let socket: &Rc<dyn Socket> = &self.sockets[slot as usize].socket;
-            socket.revoke(name, why);
+            socket.command(SessionCommand::End { channel: name, why });
         }
     }
 }

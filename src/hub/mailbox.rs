@@ -13,6 +13,7 @@ use tokio::sync::{Notify, oneshot};
 
 use super::{
     authorization_cache::{AuthorizationScope, EndReason},
+    channel_opener::WaitingSubscription,
     record::TopicId,
     rekey_policy::AppRuntimeId,
 };
@@ -51,6 +52,8 @@ pub enum WorkerCommand {
         key: u32,
         by: Instant,
     },
+    /// The channel of a waiting subscription is open.
+    Opened(WaitingSubscription),
     /// Ends the authorizations of revoked access tokens.
     RevokeTokens(RevokeTokens),
     /// Ends every subscription to the topic.
@@ -192,6 +195,7 @@ impl WorkerCommand {
             | Self::AuthRefused { .. }
             | Self::CloseStragglers { .. }
             | Self::CloseKeyUsers { .. }
+            | Self::Opened(_)
             | Self::RevokeTokens(_)
             | Self::End { .. }
             | Self::CloseTopic { .. }

@@ -14,13 +14,18 @@
 pub mod authorization_cache;
 pub mod cached;
 pub mod channel_keys;
+pub mod channel_opener;
 pub mod channel_stats;
 pub mod directory;
 mod drain;
 mod expiry;
+#[cfg(test)]
+pub mod fake_socket;
 pub mod gate;
 mod gate_deadlines;
 pub mod int_hasher;
+#[cfg(debug_assertions)]
+pub mod late_answers;
 pub mod mailbox;
 pub mod outbox;
 pub mod pressure;
@@ -30,6 +35,7 @@ pub mod rekey_policy;
 pub mod rekey_scheduler;
 mod rekeying;
 pub mod shard;
+pub mod socket;
 pub mod socket_ids;
 pub mod topics;
 pub mod turn_limiter;

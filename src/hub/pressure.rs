@@ -6,10 +6,7 @@ use std::{
     sync::atomic::{AtomicU64, AtomicUsize, Ordering},
 };
 
-use super::{
-    shard::{Shard, Socket},
-    topics::shrink,
-};
+use super::{shard::Shard, socket::Socket, topics::shrink};
 use crate::{platform::capacity::MemoryPressure, protocol::code::Close};
 
 /// A connection below this many bytes is never closed or paused.

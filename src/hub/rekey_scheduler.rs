@@ -153,6 +153,12 @@ impl Default for Rng {
 }
 
 impl Rng {
+    /// The same seed gives the same numbers.
+    #[cfg(debug_assertions)]
+    pub(super) fn seeded(seed: u64) -> Self {
+        Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
+    }
+
     /// xorshift64*
     fn next(&mut self) -> u64 {
         self.0 ^= self.0 >> 12;

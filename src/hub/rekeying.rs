@@ -13,6 +13,7 @@ use super::{
     rekey_policy::AppRuntimeId,
     rekey_scheduler::{FORCED_REKEY_SPREAD, GateId, TurnKind},
     shard::{Shard, Table},
+    socket::SessionCommand,
     topics::{Slot, TopicSubscription},
     turns::Dirty,
 };
@@ -164,7 +165,8 @@ impl Shard {
             }
             let entry = &mut sockets[slot as usize];
             let name = gate.record.channel().name();
-            entry.socket.revoke(name.clone(), EndReason::Removed);
+            let end = SessionCommand::End { channel: name.clone(), why: EndReason::Removed };
+            entry.socket.command(end);
             if !entry.change_grants(|authorizations| authorizations.revoke(name)) {
                 entry.close(Close::TooManyAuthorizations, dirty);
             }

@@ -11,73 +11,22 @@ use std::{
     time::Instant,
 };
 
-use bytes::Bytes;
 use slab::Slab;
 use tokio::sync::Notify;
 
 use super::{
     Hub, WorkerGauges,
-    authorization_cache::{AuthorizationCache, EndReason},
+    authorization_cache::AuthorizationCache,
+    channel_opener::OpeningDeadlines,
     drain::DrainState,
     int_hasher::BuildIntHasher,
     mailbox::{Audience, TopicDelivery, WorkerCommand},
-    outbox::Outbox,
-    reauthorization::Reauthorization,
     record::TopicId,
-    rekey_policy::AppRuntimeId,
     rekey_scheduler::RekeyScheduler,
+    socket::{Peer, Socket},
     topics::{Slot, TopicSubscription, TopicTable},
 };
 use crate::{crypto::keytable::Version, domain::ids::SocketId, protocol::code::Close};
-
-/// A connection as the shard sees it, independent of its transport.
-pub trait Socket {
-    fn outbox(&self) -> &Outbox;
-    /// Writes as much as the peer takes now; the rest follows when the peer has read.
-    fn flush(&self);
-    /// Called about once a second, for pings and deadlines.
-    fn tick(&self, now: Instant);
-    /// Bytes of memory beyond those of an idle connection.
-    fn weight(&self) -> usize {
-        self.outbox().charged()
-    }
-
-    /// Ends a connection that has been sent its close frame, without waiting for an answer to it.
-    fn cut(&self) {}
-
-    /// Sets the bytes of memory held for the connection's authorizations.
-    fn charge_authorizations(&self, bytes: usize);
-
-    /// The connection is no longer to be subscribed to the channel.
-    fn revoke(&self, channel: Arc<str>, why: EndReason);
-
-    /// Sends one frame and flushes.
-    fn deliver(&self, frame: &Bytes) {
-        self.send(frame.clone());
-        self.flush();
-    }
-
-    /// Queues a frame. One batch may exceed the budget although the peer reads, so earlier frames
-    /// are written before the outbox is judged full.
-    fn send(&self, frame: Bytes) {
-        if !self.outbox().has_room(frame.len()) {
-            self.flush();
-        }
-        self.outbox().push(frame);
-    }
-}
-
-/// Properties of the client.
-#[derive(Clone, Copy)]
-pub struct Peer {
-    /// `None` if the connection was refused.
-    pub runtime: Option<AppRuntimeId>,
-    /// The hub's count at the time of the app's lookup.
-    pub app_closings: u32,
-    /// See `Audience::NotLegacyJava`.
-    pub legacy_java: bool,
-    pub reauthorization: Reauthorization,
-}
 
 /// The shard's data on each socket.
 pub(super) struct SocketEntry {
@@ -104,13 +53,14 @@ pub struct Shard {
     /// Notified when a rekey is scheduled.
     pub(super) moving: Notify,
     pub(super) drain: DrainState,
+    pub(super) opening_deadlines: OpeningDeadlines,
     /// The number of the last memory check for which sockets were closed.
     pub(super) shed_at: Cell<u64>,
 }
 
 /// The amount queued in one batch, and its limits.
 #[derive(Default)]
-struct BatchBudget {
+pub(super) struct BatchBudget {
     /// The maximum of bytes queued for one socket.
     bytes: usize,
     frames: usize,
@@ -152,6 +102,7 @@ impl Shard {
             scheduler: RefCell::default(),
             moving: Notify::new(),
             drain: DrainState::default(),
+            opening_deadlines: OpeningDeadlines::default(),
             shed_at: Cell::new(0),
         })
     }
@@ -229,7 +180,12 @@ impl Shard {
         }
     }
 
-    fn queue(&self, post: WorkerCommand, dirty: &mut Vec<Rc<dyn Socket>>, batch: &mut BatchBudget) {
+    pub(super) fn queue(
+        &self,
+        post: WorkerCommand,
+        dirty: &mut Vec<Rc<dyn Socket>>,
+        batch: &mut BatchBudget,
+    ) {
         match post {
             WorkerCommand::Deliver(delivery) => self.queue_delivery(&delivery, dirty, batch),
             WorkerCommand::Rekey(rekey) => self.rekey(&rekey, dirty),
@@ -240,6 +196,7 @@ impl Shard {
             WorkerCommand::CloseKeyUsers { runtime, key, by } => {
                 self.close_key_users(runtime, key, by)
             }
+            WorkerCommand::Opened(waiting) => self.opened(waiting),
             WorkerCommand::RevokeTokens(revoke) => self.revoke_tokens(&revoke),
             WorkerCommand::End { topic, channel, why } => self.end_topic(topic, &channel, why),
             WorkerCommand::CloseTopic { topic } => {

@@ -5,7 +5,8 @@ use std::{rc::Rc, time::Instant};
 use super::{
     gate::{Gate, GateOutcome},
     rekey_scheduler::{GateId, RekeyScheduler, ScheduledRekey, TURN_INTERVAL, TurnKind},
-    shard::{Shard, Socket, Table},
+    shard::{Shard, Table},
+    socket::Socket,
     topics::Slot,
 };
 use crate::protocol::{code::Close, frame::Frame};

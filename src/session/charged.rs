@@ -1,7 +1,11 @@
 //! Memory cost of a session in bytes, wherever it is held. Under memory pressure, the connections
 //! with the highest cost are closed.
 
-use super::{Session, Subscription, user::SessionUser};
+use super::{
+    Session,
+    subscription_table::{JoinedSubscription, Subscription},
+    user::SessionUser,
+};
 use crate::channels::members::Member;
 
 /// Cost of a subscription beside its channel name: entries in the tables of the session, the worker
@@ -22,14 +26,15 @@ pub(super) fn member(member: &Member) -> usize {
 
 impl Session {
     pub fn bytes(&self) -> usize {
-        self.subscription_bytes + self.user.as_ref().map_or(0, |user| user.bytes())
+        self.subscriptions.bytes() + self.user.as_ref().map_or(0, |user| user.bytes())
     }
 }
 
 impl Subscription {
     pub(super) fn bytes(&self, channel: &str) -> usize {
         let member = match self {
-            Self::Channel { member_bytes, .. } => *member_bytes,
+            Self::Joined(JoinedSubscription { member_bytes, .. }) => *member_bytes,
+            Self::Opening(opening) => opening.authorized.member_bytes(),
             Self::OwnUser => 0,
         };
         SUBSCRIPTION_BYTES + channel.len() + member

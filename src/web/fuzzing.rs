@@ -8,9 +8,9 @@ use form_urlencoded::parse;
 pub use session::session;
 
 use super::{
-    fields::{form_fields, json_fields},
-    proxy_protocol::read_all,
-    query::Query,
+    auth::fields::{form_fields, json_fields},
+    http::query::Query,
+    server::proxy_protocol::read_all,
 };
 
 /// A header is read to its end and not a byte further, whatever follows.

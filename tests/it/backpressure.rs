@@ -121,6 +121,45 @@ async fn s1_6_slow_reader_within_its_budget_gets_everything() {
     server.stop().await;
 }
 
+/// The answers of channels that open at one moment may be more than an outbox holds.
+#[tokio::test]
+async fn s1_6_answers_to_many_joins_wait_for_a_late_reader() {
+    let server = TestServer::start(&with_outbox(100_000)).await;
+    // 6 MB: more than the kernel and the budget hold together.
+    let names: Vec<String> = (0..300).map(|n| format!("cache-{n}")).collect();
+    let data = "x".repeat(20_000);
+    for channels in names.chunks(100) {
+        let body = json!({"name": "e", "channels": channels, "data": data});
+        server.post("/events", &body).await.expect(200, "an event");
+    }
+    let (stream, line) = sleeper(&server, "firehose").await;
+    let mut raw = RawSocket::over(stream, line);
+    for name in &names {
+        let join = json!({"event": "pusher:subscribe", "data": {"channel": name}});
+        raw.write(&text(join.to_string())).await;
+    }
+    until("the first joins", async || {
+        (server.stats().await["subscriptions"].as_u64() >= Some(10)).then_some(())
+    })
+    .await;
+    let mut joined = Vec::new();
+    for _ in &names {
+        let answer = raw.next_frame().await.json();
+        assert_eq!(answer["event"], "pusher_internal:subscription_succeeded", "{answer}");
+        let event = raw.next_frame().await.json();
+        assert_eq!((&event["event"], &event["channel"]), (&json!("e"), &answer["channel"]));
+        joined.push(answer["channel"].as_str().unwrap_or_default().to_owned());
+    }
+    let mut expected = names;
+    if answers_are_late() {
+        [&mut joined, &mut expected].into_iter().for_each(|names| names.sort());
+    }
+    assert_eq!(joined, expected);
+    raw.expect_alive("late").await;
+    assert_eq!(server.stats().await["slow_readers"], 0);
+    server.stop().await;
+}
+
 #[tokio::test]
 async fn s1_6_ping_flood_without_reading_is_bounded() {
     use tokio::io::AsyncWriteExt as _;

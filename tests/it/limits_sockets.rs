@@ -86,9 +86,7 @@ async fn s11_channels_per_connection() {
             for name in names {
                 client.send_subscribe(name).await;
             }
-            for name in names {
-                client.expect_subscribed(name).await;
-            }
+            client.expect_all_subscribed(names).await;
         }
         for more in ["more", "private-more"] {
             client.send_subscribe(more).await;
@@ -263,14 +261,15 @@ async fn s11_client_events_per_second() {
             let auth = APP.channel_auth(&id, "private-x", None);
             let data = json!({"channel": "private-x", "auth": auth});
             let join = json!({"event": "pusher:subscribe", "data": data});
-            let mut bytes = text(join.to_string());
+            raw.write(&text(join.to_string())).await;
+            raw.next_frame().await;
+            let mut bytes = Vec::new();
             for n in 0..count {
                 let event = json!({"event": "client-n", "channel": "private-x", "data": n});
                 bytes.extend(text(event.to_string()));
             }
             bytes.extend(text(json!({"event": "pusher:ping"}).to_string()));
             raw.write(&bytes).await;
-            raw.next_frame().await;
             let mut refused = 0;
             loop {
                 let frame = raw.next_frame().await.json();

@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// Modules whose warnings and errors are about the peer of a connection, or come back as the
-/// connection's result, counted by `web::client_faults`. They are not written at any level.
+/// connection's result, counted by `web::server::client_faults`. They are not written at any level.
 const ABOUT_PEERS: [&str; 5] = [
     "actix_http::h1::decoder",
     "actix_http::h1::dispatcher",

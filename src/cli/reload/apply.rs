@@ -25,13 +25,13 @@ use crate::{
         waiting_keys::WaitingKey,
     },
     observe::{audit::AuditFact, webhook::Runner},
-    web::{ServerSettings, tls::TlsIdentity},
+    web::{ReloadableSettings, TlsIdentity},
 };
 
 /// The parts of a running server that a reload changes.
 pub struct RunningServer {
     pub engine: Arc<Engine>,
-    pub settings: Arc<ArcSwap<ServerSettings>>,
+    pub settings: Arc<ArcSwap<ReloadableSettings>>,
     pub identity: Option<Arc<TlsIdentity>>,
     pub webhooks: Arc<Runner>,
     pub log: LogFilter,
@@ -164,8 +164,7 @@ impl Reloader {
         let Reconfigured { undelivered, waiting } =
             server.engine.reconfigure(wanted, files, || {
                 server.log.change(filter);
-                let path_prefix = server.settings.load().path_prefix.clone();
-                server.settings.store(Arc::new(ServerSettings { path_prefix, ..settings }));
+                server.settings.store(Arc::new(settings.reloadable));
                 if let (Some(shown), Some(next)) = (&server.identity, tls) {
                     shown.replace_with(&next);
                 }

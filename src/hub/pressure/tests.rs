@@ -1,59 +1,22 @@
-use std::{cell::Cell, sync::Arc, time::Instant};
-
 use bytes::Bytes;
 
 use super::*;
-use crate::{
-    hub::{
-        Hub, authorization_cache::EndReason, outbox::Outbox, reauthorization::Reauthorization,
-        shard::Peer, socket_ids::SocketIds,
-    },
-    protocol::form::Form,
-};
-
-struct Heavy {
-    outbox: Outbox,
-    held: Cell<usize>,
-}
-
-impl Socket for Heavy {
-    fn outbox(&self) -> &Outbox {
-        &self.outbox
-    }
-
-    fn flush(&self) {}
-
-    fn tick(&self, _: Instant) {}
-
-    fn weight(&self) -> usize {
-        self.outbox.charged() + self.held.get()
-    }
-
-    fn charge_authorizations(&self, _: usize) {}
-
-    fn revoke(&self, _: Arc<str>, _: EndReason) {}
-}
+use crate::hub::{Hub, fake_socket::FakeSocket, socket_ids::SocketIds};
 
 const KIB: usize = 1024;
 
 /// Sockets of one worker that hold so many KiB.
-fn sockets(shard: &Shard, ids: &mut SocketIds, held: &[usize]) -> Vec<Rc<Heavy>> {
-    let peer = Peer {
-        runtime: None,
-        app_closings: 0,
-        legacy_java: false,
-        reauthorization: Reauthorization::Retries,
-    };
+fn sockets(shard: &Shard, ids: &mut SocketIds, held: &[usize]) -> Vec<Rc<FakeSocket>> {
     let mut add = |held: &usize| {
-        let outbox = Outbox::new(Form::Pusher, usize::MAX);
-        let socket = Rc::new(Heavy { outbox, held: Cell::new(held * KIB) });
-        shard.add(ids.next_id().unwrap(), peer, socket.clone());
+        let socket = FakeSocket::new(usize::MAX);
+        socket.held.set(held * KIB);
+        shard.add(ids.next_id().unwrap(), FakeSocket::PEER, socket.clone());
         socket
     };
     held.iter().map(&mut add).collect()
 }
 
-fn closed(sockets: &[Rc<Heavy>]) -> Vec<bool> {
+fn closed(sockets: &[Rc<FakeSocket>]) -> Vec<bool> {
     sockets.iter().map(|socket| socket.outbox.closing() == Some(Close::Shed)).collect()
 }
 

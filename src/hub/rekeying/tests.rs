@@ -1,11 +1,6 @@
 //! A shard with sockets that record their frames.
 
-use std::{
-    cell::{Cell, RefCell},
-    path::Path,
-    rc::Rc,
-    time::Duration,
-};
+use std::{path::Path, rc::Rc, time::Duration};
 
 use super::*;
 use crate::{
@@ -16,49 +11,18 @@ use crate::{
     },
     domain::{channel::Channel, limits::Rotation},
     hub::{
-        Hub,
-        authorization_cache::AuthorizationScope,
-        directory::Directory,
-        gate::Issuer,
-        outbox::Outbox,
-        reauthorization::Reauthorization,
-        record::Record,
-        rekey_policy::RekeyPolicy,
-        shard::{Peer, Socket},
-        socket_ids::SocketIds,
+        Hub, authorization_cache::AuthorizationScope, directory::Directory,
+        fake_socket::FakeSocket, gate::Issuer, reauthorization::Reauthorization, record::Record,
+        rekey_policy::RekeyPolicy, socket::Peer, socket_ids::SocketIds,
     },
     platform::clock::KnownAsOf,
-    protocol::{form::Form, sealed::SealedFrames},
+    protocol::sealed::SealedFrames,
 };
 
 use Reauthorization::{Never, Retries};
 
 const OLD: Version = Version { key: 1, epoch: 0 };
 const NEW: Version = Version { key: 1, epoch: 1 };
-
-struct RecordingSocket {
-    outbox: Outbox,
-    revoked: RefCell<Vec<Arc<str>>>,
-    charged: Cell<usize>,
-}
-
-impl Socket for RecordingSocket {
-    fn outbox(&self) -> &Outbox {
-        &self.outbox
-    }
-
-    fn flush(&self) {}
-
-    fn tick(&self, _: Instant) {}
-
-    fn charge_authorizations(&self, bytes: usize) {
-        self.charged.set(bytes);
-    }
-
-    fn revoke(&self, channel: Arc<str>, _: EndReason) {
-        self.revoked.borrow_mut().push(channel);
-    }
-}
 
 struct ShardFixture {
     shard: Rc<Shard>,
@@ -95,14 +59,10 @@ impl ShardFixture {
         version: Version,
         user: Option<&str>,
         reauthorization: Reauthorization,
-    ) -> (Slot, Rc<RecordingSocket>) {
-        let socket = Rc::new(RecordingSocket {
-            outbox: Outbox::new(Form::Pusher, 10_000),
-            revoked: RefCell::default(),
-            charged: Cell::default(),
-        });
+    ) -> (Slot, Rc<FakeSocket>) {
+        let socket = FakeSocket::new(10_000);
         let runtime = Some(self.policy.runtime);
-        let peer = Peer { runtime, app_closings: 0, legacy_java: false, reauthorization };
+        let peer = Peer { runtime, reauthorization, ..FakeSocket::PEER };
         let slot = self.shard.add(self.ids.next_id().unwrap(), peer, socket.clone());
         let (record, policy) = (self.record.clone(), self.policy.clone());
         record.enter().unwrap().join_key(version);
@@ -142,10 +102,10 @@ fn revoked_user_gets_the_revocation_only() {
     let dotnet = bed.join(OLD, Some("u"), Never);
     bed.force_rekey(Some("u"));
     for (slot, socket) in [&theirs, &dotnet] {
-        assert_eq!(socket.revoked.borrow().len(), 1);
+        assert_eq!(socket.commands.borrow().len(), 1);
         assert!(!bed.is_rekeying(*slot) && !socket.outbox.is_closing());
     }
-    assert!(bed.is_rekeying(other.0) && other.1.revoked.borrow().is_empty());
+    assert!(bed.is_rekeying(other.0) && other.1.commands.borrow().is_empty());
 }
 
 /// The client asks the auth endpoint and gets an answer.

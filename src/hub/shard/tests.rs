@@ -3,30 +3,12 @@ mod tripwire;
 use super::*;
 use crate::{
     domain::channel::Channel,
-    hub::socket_ids::SocketIds,
-    protocol::{content::Content, form::Form, frame::Frame, message::Message},
+    hub::{fake_socket::FakeSocket, rekey_policy::AppRuntimeId, socket_ids::SocketIds},
+    protocol::{content::Content, frame::Frame, message::Message},
 };
 use tokio::task::{LocalSet, spawn_local, yield_now};
 
 const TOPIC: TopicId = TopicId(7);
-
-struct Counting(Outbox);
-
-impl Socket for Counting {
-    fn outbox(&self) -> &Outbox {
-        &self.0
-    }
-
-    fn flush(&self) {
-        self.0.clear_dirty();
-    }
-
-    fn tick(&self, _: Instant) {}
-
-    fn charge_authorizations(&self, _: usize) {}
-
-    fn revoke(&self, _: Arc<str>, _: crate::hub::authorization_cache::EndReason) {}
-}
 
 fn delivery(sequence: u64) -> WorkerCommand {
     let channel = Channel::parse("c", 200).unwrap();
@@ -41,21 +23,15 @@ fn delivery(sequence: u64) -> WorkerCommand {
     })
 }
 
-fn enter(shard: &Shard, ids: &mut SocketIds, peer: Peer) -> (Slot, Rc<Counting>) {
-    let socket = Rc::new(Counting(Outbox::new(Form::Pusher, 1 << 20)));
+fn enter(shard: &Shard, ids: &mut SocketIds, peer: Peer) -> (Slot, Rc<FakeSocket>) {
+    let socket = FakeSocket::new(1 << 20);
     (shard.add(ids.next_id().unwrap(), peer, socket.clone()), socket)
 }
 
-fn subscribers(shard: &Shard, size: usize) -> Vec<(Slot, Rc<Counting>)> {
+fn subscribers(shard: &Shard, size: usize) -> Vec<(Slot, Rc<FakeSocket>)> {
     let mut ids = SocketIds::of_worker(0);
-    let peer = Peer {
-        runtime: None,
-        app_closings: 0,
-        legacy_java: false,
-        reauthorization: Reauthorization::Retries,
-    };
     let mut join = || {
-        let (slot, socket) = enter(shard, &mut ids, peer);
+        let (slot, socket) = enter(shard, &mut ids, FakeSocket::PEER);
         assert!(shard.subscribe(TOPIC, slot, 0));
         (slot, socket)
     };
@@ -69,12 +45,7 @@ async fn late_close_command_spares_newer_subscriptions() {
     let mut enter = |runtime| {
         let runtime = Some(AppRuntimeId(runtime));
         let app_closings = hub.app_closings();
-        let peer = Peer {
-            runtime,
-            app_closings,
-            legacy_java: false,
-            reauthorization: Reauthorization::Retries,
-        };
+        let peer = Peer { runtime, app_closings, ..FakeSocket::PEER };
         enter(&shard, &mut ids, peer).1
     };
     let (before, other) = (enter(1), enter(2));
@@ -85,7 +56,7 @@ async fn late_close_command_spares_newer_subscriptions() {
         yield_now().await;
     };
     LocalSet::new().run_until(read).await;
-    let closing = [before, other, since].map(|socket| socket.0.is_closing());
+    let closing = [before, other, since].map(|socket| socket.outbox.is_closing());
     assert_eq!(closing, [true, false, false]);
 }
 
@@ -114,11 +85,11 @@ async fn frame_in_progress_skips_leavers_and_reaches_others_once() {
         let WorkerCommand::Deliver(delivery) = delivery(1) else { unreachable!() };
         let bytes = delivery.content.bytes() * sequences.len();
         for (slot, socket) in &sockets[..size - 2] {
-            assert_eq!(socket.0.queued_bytes(), bytes, "slot {slot}");
+            assert_eq!(socket.outbox.queued_bytes(), bytes, "slot {slot}");
         }
         // Those of several frames were queued before anybody could leave.
         let late = if sequences.len() == 1 { 0 } else { bytes };
-        assert_eq!(sockets[size - 1].1.0.queued_bytes(), late);
-        assert_eq!(sockets[size - 2].1.0.queued_bytes(), late);
+        assert_eq!(sockets[size - 1].1.outbox.queued_bytes(), late);
+        assert_eq!(sockets[size - 2].1.outbox.queued_bytes(), late);
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::AuthRequest;
+use super::{audit::AuthResponse, request::AuthRequest};
 use crate::{
     app::App,
     auth::{Denied, Grant, SignIn, UserIdentity, jwt::InvalidToken},
@@ -14,7 +14,7 @@ use crate::{
     hub::authorization_cache::AuthorizationScope,
     platform::{clock::KnownAsOf, traces::Span},
     protocol::signed::{signed_for_channel, signed_for_user},
-    web::{auth_audit::AuthResponse, error::ApiError},
+    web::http::error::ApiError,
 };
 
 #[derive(Serialize)]

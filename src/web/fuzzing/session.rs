@@ -1,7 +1,15 @@
 //! Two conversations with one app, driven by bytes as commands, and the invariants of the server's
 //! output.
 
-use std::{collections::HashSet, rc::Rc, sync::Arc, time::Duration};
+use std::{
+    collections::{HashSet, VecDeque},
+    rc::Rc,
+    sync::{
+        Arc,
+        mpsc::{Receiver, channel},
+    },
+    time::Duration,
+};
 
 use arc_swap::ArcSwap;
 use bytes::{Bytes, BytesMut};
@@ -16,14 +24,20 @@ use crate::{
     crypto::secret::Salt,
     domain::{channel::Channel, ids::SocketId},
     engine::{AppRuntime, Engine, keyfile::KeyFile, publish::PublishedEvent},
-    hub::{Hub, authorization_cache::AuthorizationScope, reauthorization::Reauthorization},
+    hub::{
+        Hub,
+        authorization_cache::AuthorizationScope,
+        channel_opener::{ChannelOpener, WaitingSubscription},
+        mailbox::WorkerCommand,
+        reauthorization::Reauthorization,
+    },
     platform::clock::KnownAsOf,
     protocol::{dialect::Dialect, signed::signed_for_channel},
     web::{
-        client_rate_limits::ClientRateLimits,
-        metrics::Metrics,
-        socket::{Connection, ConnectionSetup},
-        worker::Worker,
+        context::worker::{SharedState, Worker},
+        server::worker_thread::WorkerThread,
+        settings::Settings,
+        ws::socket::{Connection, ConnectionSetup},
     },
 };
 
@@ -43,7 +57,7 @@ pub fn session(bytes: &[u8]) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.expect("a runtime");
     LocalSet::new().block_on(&runtime, async {
-        let mut server = FuzzServer::new();
+        let mut server = FuzzServer::new(bytes.first().is_some_and(|first| first & 0x10 != 0));
         let mut commands = Commands(bytes);
         while let Some(command) = commands.byte() {
             server.step(command, &mut commands).await;
@@ -90,6 +104,9 @@ struct FuzzServer {
     runtime: Arc<AppRuntime>,
     clients: Vec<FuzzClient>,
     worker: Rc<Worker>,
+    /// Subscriptions that wait for their channel, if channels open late.
+    opening: Receiver<WaitingSubscription>,
+    unanswered: VecDeque<WaitingSubscription>,
 }
 
 fn config() -> Config {
@@ -113,7 +130,8 @@ fn config() -> Config {
 }
 
 impl FuzzServer {
-    fn new() -> Self {
+    fn new(late: bool) -> Self {
+        let (sender, opening) = channel();
         let mut config = config();
         let hub = Hub::new(1, 1 << 20, 1000);
         let app = config.apps.remove(0);
@@ -123,12 +141,17 @@ impl FuzzServer {
         let runtime = Arc::new(AppRuntime::new(app, keys, hub.clone()));
         let mut runtimes = AppRegistry::new();
         runtimes.insert(id, key, runtime.clone());
-        let engine = Arc::new(Engine::new(hub, runtimes));
-        let metrics = Arc::new(Metrics::new(engine.clone()));
-        let settings = Arc::new(ArcSwap::from_pointee(config.settings));
-        let worker =
-            Worker::start(engine.clone(), metrics, settings, Arc::new(ClientRateLimits::default()));
-        let mut server = Self { engine, runtime, clients: Vec::new(), worker };
+        let mut engine = Engine::new(hub, runtimes);
+        if late {
+            engine.opener = ChannelOpener::Late(sender);
+        }
+        let engine = Arc::new(engine);
+        let Settings { start, reloadable } = config.settings;
+        let settings = Arc::new(ArcSwap::from_pointee(reloadable));
+        let shared = SharedState::new(engine.clone(), start, settings);
+        let worker = WorkerThread::start(shared).worker.clone();
+        let (clients, unanswered) = (Vec::new(), VecDeque::new());
+        let mut server = Self { engine, runtime, clients, worker, opening, unanswered };
         server.connect();
         server.connect();
         server
@@ -155,7 +178,18 @@ impl FuzzServer {
         self.clients.push(FuzzClient { wire, id });
     }
 
+    /// Answers the oldest waiting subscription, the newest, or both.
+    fn open(&mut self, command: u8) {
+        self.unanswered.extend(self.opening.try_iter());
+        let oldest = (command & 0x20 != 0).then(|| self.unanswered.pop_front()).flatten();
+        let newest = (command & 0x40 != 0).then(|| self.unanswered.pop_back()).flatten();
+        for waiting in oldest.into_iter().chain(newest) {
+            self.engine.hub.post_to(waiting.socket, WorkerCommand::Opened(waiting));
+        }
+    }
+
     async fn step(&mut self, command: u8, commands: &mut Commands<'_>) {
+        self.open(command);
         let who = usize::from(command >> 7);
         let client = &self.clients[who];
         let channel = CHANNELS[commands.number(CHANNELS.len())];

@@ -12,8 +12,8 @@ use std::{
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::web::{
-    remote::{HasRemote, Remote},
-    transport::Transport,
+    carrier::transport::Transport,
+    http::remote::{HasRemote, Remote},
 };
 
 #[derive(Default)]

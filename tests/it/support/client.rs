@@ -1,5 +1,7 @@
 //! A client as an application has it: a WebSocket with the verbs of the protocol.
 
+use std::collections::HashSet;
+
 use futures_util::{SinkExt as _, StreamExt as _};
 use serde_json::{Value, json};
 use tokio_tungstenite::WebSocketStream;
@@ -236,6 +238,17 @@ impl Client {
             json!({"event": event, "channel": channel, "data": "{}"}),
             "2.2: {channel}"
         );
+    }
+
+    /// Expects one answer for each of these channels. The order is that in which they open.
+    pub async fn expect_all_subscribed(&mut self, channels: &[String]) {
+        let mut left: HashSet<&str> = channels.iter().map(String::as_str).collect();
+        while !left.is_empty() {
+            let frame = self.next().await;
+            assert_eq!(frame["event"], self.internal("subscription_succeeded"), "{frame}");
+            let channel = frame["channel"].as_str().unwrap_or_default();
+            assert!(left.remove(channel), "not awaited, or answered twice: {frame}");
+        }
     }
 
     pub async fn subscribe(&mut self, channel: &str) {

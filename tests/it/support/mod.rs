@@ -50,6 +50,12 @@ pub use self::webhooks::*;
 /// Longest wait for anything before a test fails. Generous: only failures wait this long.
 pub const DEADLINE: Duration = Duration::from_secs(10);
 
+/// True if all servers open channels late. Subscriptions are then answered in any order, and after
+/// frames that follow them.
+pub fn answers_are_late() -> bool {
+    std::env::var_os("IT_LATE_ANSWERS").is_some()
+}
+
 /// Waits for `future`, but never longer than [`DEADLINE`].
 pub async fn within<T>(what: impl Display, future: impl Future<Output = T>) -> T {
     match tokio::time::timeout(DEADLINE, future).await {

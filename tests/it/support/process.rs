@@ -75,6 +75,10 @@ impl Launch {
                 command.env_remove(name);
             }
         }
+        // With this variable, a number, all servers of the suite open channels late.
+        if let Some(seed) = std::env::var_os("IT_LATE_ANSWERS") {
+            command.env("LATE_ANSWERS_SEED", seed);
+        }
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         Self { command, dir, tls: None }
     }

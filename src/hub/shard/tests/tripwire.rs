@@ -46,7 +46,7 @@ async fn plaintext_is_dropped_counted_and_logged() {
     for (posts, arrive) in [(vec![leak(1)], 0), (vec![leak(1), delivery(2), leak(3)], 1)] {
         let (hub, before) = (Hub::new(1, 1 << 20, 1000), log.lines());
         let shard = Shard::new(hub.clone());
-        let sockets = crowd(&shard, 3);
+        let sockets = subscribers(&shard, 3);
         let leaks = posts.len() - arrive;
         posts.into_iter().for_each(|post| hub.mailbox(0).put(post));
         LocalSet::new()

@@ -1,0 +1,59 @@
+//! Apps for unit tests, made without a configuration.
+
+use std::sync::Arc;
+
+use super::App;
+use crate::{
+    auth::{Authorizer, access::AccessTokens, revoked::RevokedTokens},
+    crypto::{
+        key::MasterKey, keyring::KeyRing, keytable::KeyTable, padding::Padding, sealer::Sealing,
+        secret::Derivation, signature::AppSecret, vectors::example_salt,
+    },
+    domain::{
+        limits::{Limits, Rotation},
+        origins::Origins,
+        sealing_alias::SealingAlias,
+    },
+    observe::explain::SimilarSecrets,
+    protocol::dialect::Dialect,
+};
+
+impl App {
+    /// An app with the defaults of the configuration, and without a master key. Its key is its id.
+    pub fn for_tests(id: &str) -> Self {
+        let secret = format!("{id}-secret");
+        Self {
+            id: id.into(),
+            key: id.into(),
+            access: AccessTokens::new(id, secret.as_bytes(), RevokedTokens::in_memory().into()),
+            secret: AppSecret::new(secret.as_bytes()),
+            near_secrets: SimilarSecrets::of(&secret),
+            enabled: true,
+            dialect: Dialect::default(),
+            sealing: Sealing::Blind,
+            shares_master_key: false,
+            rotation: Rotation::default(),
+            channel_rules: Arc::new([]),
+            sealing_alias: SealingAlias::parse(SealingAlias::DEFAULT)
+                .expect("the default is valid"),
+            allow_mixed: false,
+            client_events: false,
+            subscription_count: false,
+            watchlist: false,
+            origins: Origins::Any,
+            authorization_timeout: None,
+            authorizer: Arc::new(Authorizer::Deny),
+            webhooks: Vec::new(),
+            explains: false,
+            limits: Limits::default(),
+        }
+    }
+
+    /// The same with a new master key.
+    pub fn sealed(self, derivation: Derivation) -> Self {
+        let key = MasterKey::generate().expect("random bytes");
+        let table = KeyTable::new(key, 0);
+        let ring = KeyRing::new(&self.id, table, derivation, example_salt(), Padding::None);
+        Self { sealing: Sealing::Auto(ring.into()), ..self }
+    }
+}

@@ -1,0 +1,78 @@
+//! A connection as its worker's shard sees it, and the commands for its session.
+
+use std::{sync::Arc, time::Instant};
+
+use bytes::Bytes;
+
+use super::{
+    authorization_cache::EndReason, outbox::Outbox, reauthorization::Reauthorization,
+    rekey_policy::AppRuntimeId,
+};
+
+/// Independent of its transport.
+pub trait Socket {
+    fn outbox(&self) -> &Outbox;
+    /// Writes as much as the peer takes now; the rest follows when the peer has read.
+    fn flush(&self);
+    /// Called about once a second, for pings and deadlines.
+    fn tick(&self, now: Instant);
+    /// Bytes of memory beyond those of an idle connection.
+    fn weight(&self) -> usize {
+        self.outbox().charged()
+    }
+
+    /// Ends a connection that has been sent its close frame, without waiting for an answer to it.
+    fn cut(&self) {}
+
+    /// Sets the bytes of memory held for the connection's authorizations.
+    fn charge_authorizations(&self, bytes: usize);
+
+    /// Passes the command to the connection's session, which handles it soon.
+    fn command(&self, command: SessionCommand);
+
+    /// Sends one frame and flushes.
+    fn deliver(&self, frame: &Bytes) {
+        self.send(frame.clone());
+        self.flush();
+    }
+
+    /// Queues a frame. One batch may exceed the budget although the peer reads, so earlier frames
+    /// are written before the outbox is judged full.
+    fn send(&self, frame: Bytes) {
+        if !self.outbox().has_room(frame.len()) {
+            self.flush();
+        }
+        self.outbox().push(frame);
+    }
+}
+
+/// Properties of the client.
+#[derive(Clone, Copy)]
+pub struct Peer {
+    /// `None` if the connection was refused.
+    pub runtime: Option<AppRuntimeId>,
+    /// The hub's count at the time of the app's lookup.
+    pub app_closings: u32,
+    /// See `Audience::NotLegacyJava`.
+    pub legacy_java: bool,
+    pub reauthorization: Reauthorization,
+}
+
+/// Handled by a connection's session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SessionCommand {
+    /// The subscription is over.
+    End { channel: Arc<str>, why: EndReason },
+    /// The channel is open, for the subscription with this number.
+    Opened { channel: Arc<str>, attempt: u32 },
+}
+
+impl SessionCommand {
+    /// True if the session answers with the state of a channel, which may be large.
+    pub fn has_answer(&self) -> bool {
+        match self {
+            Self::End { .. } => false,
+            Self::Opened { .. } => true,
+        }
+    }
+}

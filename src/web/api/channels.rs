@@ -1,0 +1,86 @@
+//! Channel queries of the API (protocol.md 7.4 to 7.6).
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use actix_web::{HttpResponse, web};
+
+use super::verify::SignedRequest;
+use crate::{
+    domain::{
+        channel::{Channel, ChannelKind},
+        refusal::RefusalCode,
+    },
+    engine::queries::{Attributes, ChannelInfo},
+    web::http::error::ApiError,
+};
+
+fn requested_attributes(signed: &SignedRequest) -> Attributes {
+    Attributes::parse(&signed.query.list("info").join(","))
+}
+
+pub async fn list(signed: SignedRequest) -> Result<HttpResponse, ApiError> {
+    let prefix = signed.query.first("filter_by_prefix").unwrap_or_default();
+    // The `cache` attribute is for single channels only.
+    let requested_attributes = Attributes { cache: false, ..requested_attributes(&signed) };
+    if requested_attributes.user_count && !ChannelKind::of(prefix).has_members() {
+        return Err(ApiError::new(
+            RefusalCode::InvalidInfo,
+            "user_count is an attribute of presence channels: add filter_by_prefix=presence-",
+        ));
+    }
+    let channels: BTreeMap<Arc<str>, ChannelInfo> = signed
+        .runtime
+        .channels(prefix, requested_attributes)
+        .into_iter()
+        .map(|(channel, info)| (channel.name().clone(), info))
+        .collect();
+    Ok(HttpResponse::Ok().json(BTreeMap::from([("channels", channels)])))
+}
+
+fn channel_of_path(
+    signed: &SignedRequest,
+    path: web::Path<(String, String)>,
+) -> Result<Channel, ApiError> {
+    Ok(signed.app.channel(&path.into_inner().1)?)
+}
+
+pub async fn show(
+    signed: SignedRequest,
+    path: web::Path<(String, String)>,
+) -> Result<HttpResponse, ApiError> {
+    let channel = channel_of_path(&signed, path)?;
+    let requested_attributes = requested_attributes(&signed);
+    if requested_attributes.user_count && !channel.kind().has_members() {
+        return Err(ApiError::new(
+            RefusalCode::InvalidInfo,
+            "user_count is an attribute of presence channels",
+        ));
+    }
+    if !channel.kind().is_listed() {
+        return Err(ApiError::new(RefusalCode::ReservedChannel, "Channels of users are not shown"));
+    }
+    let occupied = signed.runtime.is_occupied(&channel);
+    let info = signed.runtime.attributes(&channel, requested_attributes);
+    Ok(HttpResponse::Ok().json(ChannelInfo { occupied: Some(occupied), ..info }))
+}
+
+#[derive(serde::Serialize)]
+struct UserEntry {
+    id: String,
+}
+
+pub async fn users(
+    signed: SignedRequest,
+    path: web::Path<(String, String)>,
+) -> Result<HttpResponse, ApiError> {
+    let channel = channel_of_path(&signed, path)?;
+    if !channel.kind().has_members() {
+        return Err(ApiError::new(
+            RefusalCode::NotAPresenceChannel,
+            "Only presence channels have users",
+        ));
+    }
+    let users: Vec<UserEntry> =
+        signed.runtime.users(&channel).into_iter().map(|id| UserEntry { id }).collect();
+    Ok(HttpResponse::Ok().json(BTreeMap::from([("users", users)])))
+}

@@ -1,0 +1,198 @@
+//! The admin API for keys and webhooks of a running server: on the Unix socket of the state
+//! directory, and with a token on the operations listener. Never on the public listener.
+
+pub mod auth;
+mod webhooks;
+
+use std::{future::Future, pin::Pin, rc::Rc, sync::Arc};
+
+use actix_web::{FromRequest, HttpRequest, HttpResponse, dev::Payload, web};
+use bytes::Bytes;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use zeroize::Zeroizing;
+
+pub use webhooks::{Deliveries, Discard, TestResults};
+
+use super::live;
+use crate::{
+    crypto::{
+        key::{Fingerprint, MasterKey},
+        keytable::KeyState,
+    },
+    domain::{limits::YEAR, refusal::RefusalCode, time::UnixSeconds},
+    engine::{
+        AppRuntime, Engine,
+        facts::Fact,
+        rotation::{RotationError, RotationRequest},
+    },
+    observe::audit::AuditFact,
+    protocol::json::object,
+    web::{
+        context::worker::{Worker, worker},
+        http::{
+            body::{read_body, unreadable},
+            error::{ApiError, blocking},
+            methods::{get, post},
+        },
+    },
+};
+use auth::AdminAuth;
+
+pub fn routes(config: &mut web::ServiceConfig, auth: AdminAuth) {
+    config
+        .app_data(auth)
+        .configure(live::routes)
+        .service(get(web::resource("/admin/apps/{app}/keys"), list))
+        .service(post(web::resource("/admin/apps/{app}/keys/rotate"), rotate))
+        .service(post(web::resource("/admin/apps/{app}/keys/{id}/revoke"), revoke))
+        .service(get(web::resource("/admin/apps/{app}/webhooks"), webhooks::list))
+        .service(get(web::resource("/admin/apps/{app}/webhooks/log"), webhooks::log))
+        .service(post(web::resource("/admin/apps/{app}/webhooks/replay"), webhooks::replay))
+        .service(post(web::resource("/admin/apps/{app}/webhooks/discard"), webhooks::discard))
+        .service(post(web::resource("/admin/apps/{app}/webhooks/test"), webhooks::test));
+}
+
+/// An authenticated request about an existing app: handlers get at an app in no other way.
+struct AdminRequest {
+    worker: Rc<Worker>,
+    runtime: Arc<AppRuntime>,
+    auth: &'static str,
+    body: Bytes,
+}
+
+/// Room for a key and two numbers.
+const BODY_BYTES: usize = 4096;
+
+impl FromRequest for AdminRequest {
+    type Error = ApiError;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, ApiError>>>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let request = request.clone();
+        let payload = web::Payload::from_request(&request, payload).into_inner();
+        Box::pin(async move {
+            let auth = request.app_data::<AdminAuth>().expect("each route has its authorization");
+            auth.admit(&request)?;
+            let (auth, worker) = (auth.name(), worker(&request));
+            let id = request.match_info().get("app").unwrap_or_default();
+            let runtime = worker.engine.runtimes().by_id(id).cloned();
+            let runtime = runtime.ok_or_else(|| ApiError::unknown_app(id))?;
+            let limits = worker.body_limits(BODY_BYTES);
+            let body = read_body(&request, payload.map_err(unreadable)?, limits).await?;
+            Ok(Self { worker, runtime, auth, body })
+        })
+    }
+}
+
+impl AdminRequest {
+    /// Parses the body as a JSON object; an empty body is an empty object. Errors do not repeat the
+    /// content, since a key may be in the wrong place.
+    fn parse_body<T: DeserializeOwned>(&self, expected: &str) -> Result<T, ApiError> {
+        let text = if self.body.is_empty() { b"{}".as_slice() } else { &self.body };
+        let request = std::str::from_utf8(text).ok().and_then(|text| object(text).ok());
+        request.ok_or_else(|| {
+            ApiError::new(RefusalCode::InvalidJson, format!("The body must be {expected}"))
+        })
+    }
+
+    fn note(&self, action: &'static str) {
+        let (app, by) = (Some(self.runtime.id.clone()), Some(self.auth.into()));
+        self.worker.engine.note(Fact::Audited(AuditFact::AdminAction { action, app, by }));
+    }
+
+    /// Runs an action that writes files on a blocking thread.
+    async fn run<T: Send + 'static>(
+        &self,
+        action: impl FnOnce(&Engine, &AppRuntime) -> Result<T, ApiError> + Send + 'static,
+    ) -> Result<T, ApiError> {
+        let (engine, runtime) = (self.worker.engine.clone(), self.runtime.clone());
+        blocking(move || action(&engine, &runtime)).await
+    }
+}
+
+async fn list(admin: AdminRequest) -> Result<HttpResponse, ApiError> {
+    let report = admin.run(|_, runtime| Ok(runtime.key_report()?)).await?;
+    Ok(HttpResponse::Ok().json(report))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RotateRequest {
+    key: Option<Zeroizing<String>>,
+    #[serde(default)]
+    activate_in_seconds: u64,
+    grace_seconds: Option<u64>,
+    #[serde(default)]
+    force: bool,
+}
+
+/// The response to a rotation.
+#[derive(Serialize, Deserialize)]
+pub struct RotateResponse {
+    pub id: Fingerprint,
+    pub state: KeyState,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub until: Option<UnixSeconds>,
+    /// Stragglers of the previous rotation that were closed.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub closed: u32,
+}
+
+fn is_zero(number: &u32) -> bool {
+    *number == 0
+}
+
+async fn rotate(admin: AdminRequest) -> Result<HttpResponse, ApiError> {
+    let request: RotateRequest = admin.parse_body(
+        "an object of key (text), activate_in_seconds and grace_seconds (whole numbers) and force (true or false), each of which may be left out",
+    )?;
+    if request.activate_in_seconds > YEAR || request.grace_seconds.is_some_and(|grace| grace > YEAR)
+    {
+        let message = format!("activate_in_seconds and grace_seconds are at most {YEAR}, a year");
+        return Err(ApiError::new(RefusalCode::InvalidSeconds, message));
+    }
+    admin.note("keys_rotate");
+    let apply_rotation =
+        admin.run(move |engine, runtime| apply_rotation(engine, runtime, &request)).await?;
+    Ok(HttpResponse::Ok().json(apply_rotation))
+}
+
+fn apply_rotation(
+    engine: &Engine,
+    runtime: &AppRuntime,
+    request: &RotateRequest,
+) -> Result<RotateResponse, ApiError> {
+    let key = request.key.as_ref().map(|text| MasterKey::parse(text)).transpose();
+    let (key, _) = key.map_err(|e| ApiError::new(RefusalCode::InvalidKey, e.to_string()))?.unzip();
+    let (activate_in, grace) = (request.activate_in_seconds, request.grace_seconds);
+    let rotate = RotationRequest { key, activate_in, grace, force: request.force };
+    let done = engine.rotate(runtime, rotate)?;
+    let ring = runtime.keys().ok_or(RotationError::NoKeys)?;
+    let key = ring.table().by_id(done.id.as_str()).map(|key| (key.state, key.until));
+    let (state, until) = key.unwrap_or((KeyState::Active, None));
+    Ok(RotateResponse { id: done.id, state, until, closed: done.closed })
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct EmptyBody {}
+
+#[derive(Serialize, Deserialize)]
+pub struct RevokeResponse {
+    pub revoked: String,
+    pub active: Fingerprint,
+}
+
+async fn revoke(
+    admin: AdminRequest,
+    path: web::Path<(String, String)>,
+) -> Result<HttpResponse, ApiError> {
+    let EmptyBody {} = admin.parse_body("empty, or an empty object")?;
+    let (_, id) = path.into_inner();
+    admin.note("keys_revoke");
+    let revoked = admin.run(move |engine, runtime| {
+        let active = engine.revoke_key(runtime, &id)?;
+        Ok(RevokeResponse { revoked: id, active })
+    });
+    Ok(HttpResponse::Ok().json(revoked.await?))
+}

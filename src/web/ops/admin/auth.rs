@@ -1,0 +1,60 @@
+//! Authentication for the admin API.
+
+use actix_web::{HttpRequest, http::header};
+
+use crate::{
+    domain::refusal::RefusalCode,
+    web::{
+        context::worker::worker,
+        http::{error::ApiError, headers::single},
+        settings::admin_token::AdminToken,
+    },
+};
+
+/// The authentication that a listener requires.
+#[derive(Clone, Copy)]
+pub enum AdminAuth {
+    /// None: the mode of the socket's file admits only the server's own user.
+    Socket,
+    /// The admin token of the current configuration; without one every request is refused.
+    Token,
+}
+
+impl AdminAuth {
+    /// The name in the audit log: it tells the means of access, since the person is unknown.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Socket => "socket",
+            Self::Token => "token",
+        }
+    }
+
+    pub fn admit(&self, request: &HttpRequest) -> Result<(), ApiError> {
+        match self {
+            Self::Socket => Ok(()),
+            Self::Token => match &worker(request).settings().admin_token {
+                Some(token) => check_token(token, request),
+                None => Err(ApiError::path_not_found(request)),
+            },
+        }
+    }
+}
+
+fn check_token(token: &AdminToken, request: &HttpRequest) -> Result<(), ApiError> {
+    let given = single(request.headers(), header::AUTHORIZATION)?;
+    let given = given.and_then(|value| {
+        let (scheme, given) = value.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then(|| given.trim())
+    });
+    match given {
+        None => Err(ApiError::new(
+            RefusalCode::AdminTokenMissing,
+            "Send the admin token: Authorization: Bearer TOKEN",
+        )),
+        Some(given) if token.matches(given) => Ok(()),
+        Some(_) => Err(ApiError::new(
+            RefusalCode::AdminTokenWrong,
+            "That is not the admin token of this server",
+        )),
+    }
+}

@@ -1,0 +1,141 @@
+//! The shared part of a WebSocket, used by its task and by its worker's shard: the writing half,
+//! and the deadlines of a peer that is read from.
+
+use std::{
+    cell::{Cell, RefCell},
+    sync::Arc,
+    time::Instant,
+};
+
+use bytes::Bytes;
+
+use crate::{
+    hub::{
+        outbox::Outbox,
+        socket::{SessionCommand, Socket},
+    },
+    protocol::code::Close,
+    web::{
+        carrier::{frame_writer::FrameWriter, transport::Transport},
+        settings::ReloadableSettings,
+    },
+};
+
+pub(super) struct Link<T> {
+    pub(super) writer: FrameWriter<T>,
+    /// The settings at the start of the connection: the client knows some of them.
+    pub(super) settings: Arc<ReloadableSettings>,
+    last_received: Cell<Instant>,
+    ping_sent: Cell<Option<Instant>>,
+    pub(super) authorize_until: Cell<Option<Instant>>,
+    /// Commands for the session.
+    commands: RefCell<Vec<SessionCommand>>,
+}
+
+impl<T: Transport> Link<T> {
+    pub(super) fn new(
+        writer: FrameWriter<T>,
+        settings: Arc<ReloadableSettings>,
+        now: Instant,
+    ) -> Self {
+        Self {
+            writer,
+            settings,
+            last_received: Cell::new(now),
+            ping_sent: Cell::new(None),
+            authorize_until: Cell::new(None),
+            commands: RefCell::default(),
+        }
+    }
+
+    /// The peer has sent a whole message.
+    pub(super) fn note_received(&self, now: Instant) {
+        self.last_received.set(now);
+        self.ping_sent.set(None);
+    }
+
+    pub(super) fn take_commands(&self) -> Vec<SessionCommand> {
+        self.commands.take()
+    }
+
+    /// Puts commands in front of newer ones.
+    pub(super) fn put_back(&self, mut commands: Vec<SessionCommand>) {
+        if !commands.is_empty() {
+            commands.append(&mut self.commands.borrow_mut());
+            self.commands.replace(commands);
+        }
+    }
+
+    pub(super) fn has_commands(&self) -> bool {
+        !self.commands.borrow().is_empty()
+    }
+
+    /// Pings a silent peer, and closes the connection if it does not answer.
+    fn check_liveness(&self, now: Instant) {
+        if !self.writer.is_up_to_date() {
+            // The connection is not read from, so a pong may be waiting: the timeout starts when
+            // reading does.
+            self.ping_sent.set(self.ping_sent.get().map(|_| now));
+            return;
+        }
+        let silence = now.duration_since(self.last_received.get());
+        match self.ping_sent.get() {
+            Some(sent) if now.duration_since(sent) >= self.settings.pong_timeout => {
+                self.writer.close(Close::PongNotReceived);
+            }
+            None if silence >= self.settings.activity_timeout => {
+                self.writer.outbox.push(self.writer.outbox.form().ping());
+                self.ping_sent.set(Some(now));
+                self.writer.flush();
+            }
+            Some(_) | None => {}
+        }
+    }
+}
+
+impl<T: Transport> Socket for Link<T> {
+    fn outbox(&self) -> &Outbox {
+        &self.writer.outbox
+    }
+
+    fn flush(&self) {
+        self.writer.flush();
+    }
+
+    fn deliver(&self, frame: &Bytes) {
+        if !self.writer.try_deliver(frame) {
+            self.send(frame.clone());
+            self.flush();
+        }
+    }
+
+    fn tick(&self, now: Instant) {
+        if !self.writer.tick(now, self.settings.stalled) {
+            return;
+        }
+        if self.authorize_until.get().is_some_and(|deadline| now >= deadline) {
+            return self.writer.close(Close::NotAuthorizedInTime);
+        }
+        self.check_liveness(now);
+    }
+
+    fn weight(&self) -> usize {
+        self.writer.weight()
+    }
+
+    fn charge_authorizations(&self, bytes: usize) {
+        self.writer.charge_authorizations(bytes);
+    }
+
+    fn cut(&self) {
+        self.writer.cut();
+    }
+
+    fn command(&self, command: SessionCommand) {
+        self.commands.borrow_mut().push(command);
+        self.writer.wake();
+    }
+}
+
+#[cfg(test)]
+mod tests;
