@@ -90,8 +90,8 @@ mod tests {
 
     const WRITTEN: [&str; 4] = [
         include_str!("raw.rs"),
-        include_str!("auth.rs"),
-        include_str!("webhooks.rs"),
+        include_str!("raw/auth.rs"),
+        include_str!("raw/webhooks.rs"),
         include_str!("../domain/limits.rs"),
     ];
 

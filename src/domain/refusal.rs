@@ -118,6 +118,8 @@ impl Serialize for RefusalCode {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
     #[test]
@@ -127,6 +129,52 @@ mod tests {
         let missing: Vec<_> =
             RefusalCode::names().filter(|name| !text.contains(&format!("`{name}`"))).collect();
         assert!(missing.is_empty(), "docs/troubleshooting.md has no word of {missing:?}");
+    }
+
+    /// Codes that no test reaches, each with the reason.
+    const UNREACHED: [(&str, &str); 2] = [
+        ("no_randomness", "the operating system's random bytes do not fail on demand"),
+        ("no_metrics", "text is written to memory, which does not fail"),
+    ];
+
+    #[test]
+    fn every_code_is_named_by_a_test() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let mut tests = String::new();
+        read_tests(&root.join("src"), false, &mut tests);
+        read_tests(&root.join("tests"), true, &mut tests);
+        let named = |code: &RefusalCode| {
+            let name = code.name();
+            let forms = [
+                format!("\"{name}\""),
+                format!("'{name}'"),
+                // In a sentence, where the id of the refusal follows.
+                format!("[{name}"),
+                format!("RefusalCode::{code:?}"),
+            ];
+            forms.iter().any(|form| tests.contains(form))
+        };
+        let unnamed: Vec<_> =
+            RefusalCode::ALL.iter().filter(|code| !named(code)).map(|code| code.name()).collect();
+        assert_eq!(unnamed, UNREACHED.map(|(name, _)| name), "reach each code, or say why not");
+    }
+
+    /// Appends the sources of all tests below this folder, without this file. With `whole`, every
+    /// file is a test; otherwise a test module begins at its attribute.
+    fn read_tests(folder: &Path, whole: bool, tests: &mut String) {
+        for entry in std::fs::read_dir(folder).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+            let extension = path.extension().and_then(|extension| extension.to_str());
+            if path.is_dir() && name != "node_modules" && !name.starts_with('.') {
+                read_tests(&path, whole || name == "tests", tests);
+            } else if matches!(extension, Some("rs" | "mjs" | "py")) && name != "refusal.rs" {
+                let text = std::fs::read_to_string(&path).expect("a source");
+                let whole = whole || name == "tests.rs";
+                let start = if whole { Some(0) } else { text.find("#[cfg(test)]") };
+                tests.push_str(start.map_or("", |start| &text[start..]));
+            }
+        }
     }
 
     #[test]

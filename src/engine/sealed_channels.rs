@@ -133,13 +133,16 @@ pub(super) fn renew_last_event(
 
 #[cfg(test)]
 mod tests {
-    use std::{path::Path, sync::Arc};
+    use std::{path::Path, sync::Arc, time::Duration};
 
     use super::*;
     use crate::{
+        app::AppRegistry,
         crypto::{key::MasterKey, secret::Derivation},
-        engine::keyfile::KeyFile,
+        engine::{Engine, keyfile::KeyFile},
         hub::mailbox::Rekey,
+        observe::audit::Audit,
+        protocol::{frame::Frame, message::Message},
     };
 
     fn runtime(hub: &Arc<Hub>) -> AppRuntime {
@@ -169,5 +172,32 @@ mod tests {
             let (version, next) = runtime.join_key(ring, &mut locked, Some(old));
             assert!(version == old && next.is_some_and(|next| next.target == new && !next.forced));
         });
+    }
+
+    #[test]
+    fn cached_plaintext_is_withheld_and_recorded_once() {
+        let (hub, now) = (Hub::new(1, 1000, 1000), Instant::now());
+        let runtime = runtime(&hub);
+        let channel = Channel::parse("private-encrypted-cache-x", 200).unwrap();
+        let leak = Frame::new(&Message::plaintext(&channel, "e", "secret"));
+        runtime.directory.with(&channel, |record, mut locked| {
+            let (content, expires) = (Content::Same(leak), now + Duration::from_secs(9));
+            let (name, data) = ("e".into(), "secret".into());
+            let last = LastEvent { name, content, data, expires, number: 0 };
+            runtime.directory.set_last_event(record, &mut locked, last, now);
+            let app = runtime.app();
+            let reply = AppRuntime::cached(&app, &locked, Version::BLIND, now, &hub);
+            assert!(matches!(reply, CachedReply::Miss));
+        });
+        let path = std::env::temp_dir().join(format!("sealcast-trip-{}", std::process::id()));
+        let (audit, recorder) = Audit::begin(Some(&path)).unwrap();
+        let engine = Engine::new(hub, AppRegistry::new()).with_receivers(audit, Arc::default());
+        engine.tick(now);
+        engine.tick(now);
+        drop(recorder);
+        let text = std::fs::read_to_string(&path).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        assert!(text.contains(r#""event":"tripwire","dropped":1"#), "{text}");
+        assert_eq!(text.matches("tripwire").count(), 1, "{text}");
     }
 }

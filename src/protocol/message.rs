@@ -66,6 +66,14 @@ impl<'a> Message<'a> {
         }
     }
 
+    /// Plaintext on any channel: what no other constructor makes, to test the tripwire.
+    #[cfg(test)]
+    pub fn plaintext(channel: &'a Channel, event: &'a str, data: &'a str) -> Self {
+        let data = MessageData::Clear(data.into());
+        let (kind, channel) = (MessageKind::Event, Some(&**channel.name()));
+        Self { kind, channel, event, data, user_id: None }
+    }
+
     /// A client's event. `None` on an encrypted channel: clients send none there (protocol.md 6).
     pub fn from_client(
         channel: &'a Channel,

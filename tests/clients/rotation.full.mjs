@@ -7,7 +7,7 @@
 
 import { parseArgs } from 'node:util';
 import { aMasterKey, aSealingApp } from './support/app.mjs';
-import { isKept, promises } from './support/rotation.mjs';
+import { isKept, pace, promises } from './support/rotation.mjs';
 import { Traffic } from './support/traffic.mjs';
 import { Workers } from './support/workers.mjs';
 
@@ -149,7 +149,8 @@ function print(result) {
     ['turns_per_second', plan.turns],
     ['as the server counts: nudges, re-authorized, reverted, closed', ['nudges', 'reauthorized', 'reverted', 'closed'].map((name) => rotation[name]).join(', ')],
   ];
-  const rows = promises(reports, { places, rotations: plan.rotations, turnsPerSecond: plan.turns, outcome, lateMs: lateInRotation });
+  const rows = promises(reports, { places, rotations: plan.rotations, outcome });
+  rows.push(pace(reports, { turnsPerSecond: plan.turns, lateMs: lateInRotation }));
   console.log('\n| what was run | |\n|---|---|');
   for (const [name, value] of context) console.log(`| ${name} | ${value} |`);
   console.log('\n| what was promised | measured | least | most | |\n|---|---|---|---|---|');

@@ -4,6 +4,7 @@ import { aMasterKey, aSealingApp, channelKey } from './support/app.mjs';
 import { authorizer, endpointOf } from './support/authorizer.mjs';
 import { opened } from './support/envelope.mjs';
 import { publishPlaintext, serve } from './support/rig.mjs';
+import { eventually } from './support/wait.mjs';
 
 const room = 'private-encrypted-cache-prices';
 // One turn a second, so that the rotation takes a while.
@@ -53,7 +54,7 @@ test('a client authorized before and joining after the rotation reads the cached
   const after = () => ((answers += 1) === 1 ? held : undefined);
   const client = await counting(app, { after });
   const subscription = client.subscribe(room);
-  while (answers === 0) await new Promise((resolve) => setTimeout(resolve, 20));
+  await eventually(() => answers > 0, 'an auth request');
   await rig.server.admin.rotate(app, { key: aMasterKey() });
   letGo();
   await subscription.succeeded();
@@ -99,7 +100,7 @@ test('a client joining with a retired secret reads the cached event and later on
   const after = () => ((answers += 1) === 1 ? held : undefined);
   const client = await counting(app, { after });
   const subscription = client.subscribe(room);
-  while (answers === 0) await new Promise((resolve) => setTimeout(resolve, 20));
+  await eventually(() => answers > 0, 'an auth request');
   const { keys } = await rig.server.admin.keys(app);
   await rig.server.admin.rotate(app, { key: aMasterKey() });
   await rig.server.admin.revoke(app, keys[0].id);

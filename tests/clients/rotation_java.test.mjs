@@ -42,7 +42,7 @@ async function rotated(app, fails) {
   await rig.server.admin.rotate(app, { key: aMasterKey() });
   await eventually(() => traffic.sent >= before.sent + EVENTS, 'all events', { ms: 90_000 });
   await traffic.stop();
-  await sleep(200);
+  await eventually(() => JSON.parse(java.read.at(-1)).n === traffic.sent - 1, 'the last event');
   const opened = java.read.length - before.read;
   return { java, opened, sent: traffic.sent - before.sent, missing: traffic.sent - java.read.length };
 }

@@ -6,6 +6,7 @@ import { opened } from './support/envelope.mjs';
 import { publishPlaintext, refusal, serve } from './support/rig.mjs';
 import { EVENT } from './support/swarm.mjs';
 import { Traffic } from './support/traffic.mjs';
+import { eventually } from './support/wait.mjs';
 
 const rotation = { hold_ms: 4_000 };
 const anApp = (settings = {}) => aSealingApp({ authorizer: 'jwt', derivation: 'hkdf', rotation, ...settings });
@@ -100,7 +101,8 @@ test('a revoked member returns with a newer token only (encryption.md 5)', async
   const other = await clientOf(app, 'bob', { iat: now() - 60 });
   assert.match((await other.refused(room)).error, /403 revoked/);
   // `iat` counts in seconds: only tokens of a later second are newer.
-  await new Promise((resolve) => setTimeout(resolve, 1_100));
+  const second = now();
+  await eventually(() => now() > second, 'the next second');
   const newer = await clientOf(app, 'bob');
   const back = await newer.subscribed(room);
   await end(app, room, 'hello again');
@@ -123,7 +125,7 @@ test('several members are revoked in turn under traffic: the others lose nothing
     const { epoch } = await revoke(app, room, user);
     assert.ok(epoch > last, `${epoch} after ${last}`);
     last = epoch;
-    await new Promise((resolve) => setTimeout(resolve, 60));
+    await traffic.more(3);
   }
   await rig.server.admin.moved(app);
   await traffic.stop();

@@ -47,6 +47,7 @@ async function nothingIsMissing(swarm, traffic) {
 
 test('a client with a late auth response keeps the old key and has another turn later (encryption.md 4)', async () => {
   const app = apps.slow;
+  // Longer than hold_ms.
   let slow = true;
   const { swarm, traffic } = await underTraffic(app, () => (slow ? sleep(3_000) : undefined));
   const key = aMasterKey();

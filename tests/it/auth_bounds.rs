@@ -41,6 +41,9 @@ async fn expect_end(client: &mut Client, channel: &str, kind: &str) {
         "{frame}"
     );
     assert_eq!(frame["data"]["status"], 401, "{frame}");
+    if kind == "AuthExpired" {
+        assert_eq!(frame["data"]["code"], "authorization_expired", "{frame}");
+    }
 }
 
 const LEEWAY: &str = "[apps.it.jwt]\nleeway_seconds = 0";
@@ -163,5 +166,33 @@ async fn e5_rule_limits_time_and_client_events() {
     other.client_event("private-listen", "client-b", json!({})).await;
     assert_eq!(client.next().await["event"], "client-b");
     expect_end(&mut client, "private-talk", "AuthExpired").await;
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn e5_3_authorizations_without_a_subscription_are_limited() {
+    const MOST: usize = 500;
+    let keys = format!("authorizer = \"open\"\nmaster_key = \"{}\"", base64(&master_key("bounds")));
+    let limits = "limits.auth_per_ip = 0\nlimits.auth_per_socket = 0\nlimits.auth_per_user = 0";
+    let server = TestServer::start(&config(&format!("{keys}\n{limits}"))).await;
+    let mut client = server.connect().await;
+    let mut line = server.http_connection().await;
+    let mut ask = async |client: &Client, n: usize| {
+        let request = Request::new("POST", "/apps/it/auth/channel");
+        let form = client.auth_form(&format!("private-encrypted-{n}"));
+        line.send(&request.form(&form)).await
+    };
+    for n in 0..MOST {
+        ask(&client, n).await.expect(200, n);
+    }
+    let response = ask(&client, MOST).await;
+    assert_eq!(response.refused(403, "one more"), "too_many_authorizations");
+    // A repeated request takes no room, and a joined channel makes room.
+    let again = ask(&client, 0).await.expect(200, "the first again");
+    subscribe(&mut client, "private-encrypted-0", &again).await;
+    client.expect_subscribed("private-encrypted-0").await;
+    ask(&client, MOST).await.expect(200, "there is room");
+    let other = server.connect().await;
+    ask(&other, MOST).await.expect(200, "another connection");
     server.stop().await;
 }

@@ -164,43 +164,84 @@ async fn s10_invalid_requests_get_no_signature() {
     let id = client.socket_id.as_str();
     let (colon, newline) = (format!("{id}:"), format!("{id}\n"));
     let (third, with_channel) = (format!("{id}.3"), format!("{id}:private-x"));
-    let rows: [&[(&str, &str)]; 17] = [
-        &[],
-        &[("socket_id", id)],
-        &[("channel_name", "private-x")],
-        &[("socket_id", ""), ("channel_name", "private-x")],
-        &[("socket_id", "1"), ("channel_name", "private-x")],
-        &[("socket_id", "1."), ("channel_name", "private-x")],
-        &[("socket_id", "a.b"), ("channel_name", "private-x")],
-        &[("socket_id", &third), ("channel_name", "private-x")],
-        &[("socket_id", &with_channel), ("channel_name", "private-y")],
-        &[("socket_id", &newline), ("channel_name", "private-x")],
+    let rows: [(&str, &[(&str, &str)]); 17] = [
+        ("missing_parameter", &[]),
+        ("missing_parameter", &[("socket_id", id)]),
+        ("missing_parameter", &[("channel_name", "private-x")]),
+        ("missing_parameter", &[("socket_id", ""), ("channel_name", "private-x")]),
+        ("invalid_socket_id", &[("socket_id", "1"), ("channel_name", "private-x")]),
+        ("invalid_socket_id", &[("socket_id", "1."), ("channel_name", "private-x")]),
+        ("invalid_socket_id", &[("socket_id", "a.b"), ("channel_name", "private-x")]),
+        ("invalid_socket_id", &[("socket_id", &third), ("channel_name", "private-x")]),
+        ("invalid_socket_id", &[("socket_id", &with_channel), ("channel_name", "private-y")]),
+        ("invalid_socket_id", &[("socket_id", &newline), ("channel_name", "private-x")]),
         // A sign-in string disguised as a channel name: the id + "::user::" + data.
-        &[("socket_id", id), ("channel_name", ":user:{\"id\":\"admin\"}")],
-        &[("socket_id", &colon), ("channel_name", "user::{\"id\":\"admin\"}")],
-        &[("socket_id", id), ("channel_name", "")],
-        &[("socket_id", id), ("channel_name", "private-a b")],
-        &[("socket_id", id), ("channel_name", "private-x:presence")],
-        &[("socket_id", id), ("channel_name", "private-encrypted")],
-        &[
-            ("socket_id", id),
-            ("channel_name", "presence-x"),
-            ("user_id", "u"),
-            ("user_info", "{broken"),
-        ],
+        ("invalid_channel", &[("socket_id", id), ("channel_name", ":user:{\"id\":\"admin\"}")]),
+        (
+            "invalid_socket_id",
+            &[("socket_id", &colon), ("channel_name", "user::{\"id\":\"admin\"}")],
+        ),
+        ("missing_parameter", &[("socket_id", id), ("channel_name", "")]),
+        ("invalid_channel", &[("socket_id", id), ("channel_name", "private-a b")]),
+        ("invalid_channel", &[("socket_id", id), ("channel_name", "private-x:presence")]),
+        ("invalid_channel", &[("socket_id", id), ("channel_name", "private-encrypted")]),
+        (
+            "invalid_user_info",
+            &[
+                ("socket_id", id),
+                ("channel_name", "presence-x"),
+                ("user_id", "u"),
+                ("user_info", "{broken"),
+            ],
+        ),
     ];
-    for fields in rows {
+    for (code, fields) in rows {
         let response = ask(&server, "/apps/it/auth/channel", fields).await;
-        response.refused(400, format!("{fields:?}"));
+        assert_eq!(response.refused(400, format!("{fields:?}")), code, "{fields:?}");
         assert!(!response.text().contains("\"auth\""), "{fields:?}: {}", response.text());
     }
     let number = format!("{{\"socket_id\":{id},\"channel_name\":\"private-x\"}}");
     let list = format!("{{\"socket_id\":\"{id}\",\"channel_name\":[\"x\"]}}");
     let array = format!("[\"{id}\",\"private-x\"]");
-    for body in ["", "{", "[]", "null", "5", "\"x\"", &number, &list, &array] {
+    for (code, body) in [
+        ("invalid_json", ""),
+        ("invalid_json", "{"),
+        ("invalid_json", "[]"),
+        ("invalid_json", "null"),
+        ("invalid_json", "5"),
+        ("invalid_json", "\"x\""),
+        ("invalid_parameter", &number),
+        ("invalid_parameter", &list),
+        ("invalid_json", &array),
+    ] {
         let request = Request::new("POST", "/apps/it/auth/channel").body("application/json", body);
-        server.send(request).await.refused(400, body);
+        assert_eq!(server.send(request).await.refused(400, body), code, "{body}");
     }
+    let form = Request::new("POST", "/apps/it/auth/channel")
+        .body("application/x-www-form-urlencoded", *b"socket_id=1.2&channel_name=\xff");
+    assert_eq!(server.send(form).await.refused(400, "not UTF-8"), "invalid_form");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn s10_user_without_an_id_is_refused() {
+    let open = "authorizer = \"open\"\nexplain = true";
+    let server = TestServer::start(&config(open)).await;
+    let client = server.connect().await;
+    let response = ask(&server, "/pusher/user-auth", &[("socket_id", &client.socket_id)]).await;
+    assert_eq!(response.refused(401, "without an id"), "missing_user_id");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn s10_unreadable_body_is_refused() {
+    let server = TestServer::start(&config(&with_key())).await;
+    let mut line = server.http_connection().await;
+    let head =
+        "POST /pusher/auth HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n";
+    line.write(format!("{head}5\r\nsocke\r\nnot a size\r\n").as_bytes()).await;
+    let response = line.read("POST").await;
+    assert_eq!(response.refused(400, "broken chunks"), "unreadable_body");
     server.stop().await;
 }
 

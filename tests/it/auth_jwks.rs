@@ -157,6 +157,7 @@ async fn f1_age_of_keys_counts_from_their_request() {
     let client = server.connect().await;
     let token = key.token(Some("a"), &claims());
     let late = async {
+        // The age of an answer is the subject.
         tokio::time::sleep(Duration::from_millis(2200)).await;
         arrived.notify_one();
     };

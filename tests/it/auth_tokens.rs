@@ -100,6 +100,10 @@ async fn s10_invalid_token_requests_are_refused() {
         (json!({"user_id": "u1", "channels": ["a"], "ttl": 86401}), "invalid_ttl"),
         (json!({"user_id": "u1", "channels": ["a"], "ttl": -1}), "invalid_json"),
         (json!({"user_id": 5, "channels": ["a"]}), "invalid_json"),
+        (
+            json!({"user_id": "u1", "channels": ["a"], "origin": "https://a.example/path"}),
+            "invalid_origin",
+        ),
         (json!({"channels": ["a"]}), "invalid_json"),
         (json!({"user_id": "u1", "channels": ["a"], "admin": true}), "invalid_json"),
         (
@@ -110,7 +114,8 @@ async fn s10_invalid_token_requests_are_refused() {
         assert_eq!(server.post("/tokens", &body).await.refused(400, &body), code, "{body}");
     }
     for body in [json!({}), json!({"jti": "a", "user_id": "b"}), json!({"jti": ""})] {
-        server.post("/tokens/revoke", &body).await.refused(400, &body);
+        let response = server.post("/tokens/revoke", &body).await;
+        assert_eq!(response.refused(400, &body), "invalid_revocation");
     }
     let unsigned =
         Request::new("POST", "/apps/it/tokens").json(&json!({"user_id": "u1", "channels": ["*"]}));

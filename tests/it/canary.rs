@@ -191,15 +191,6 @@ impl Run {
         let report = self.admin.report().await;
         self.bodies += &format!("{stats}\n{report}\n");
     }
-
-    async fn reload(&mut self, config: &str) {
-        let said = "the configuration was read again";
-        let before = self.server.printed().matches(said).count();
-        self.server.dir.write("sealcast.toml", config);
-        self.server.signal("HUP");
-        until(said, async || (self.server.printed().matches(said).count() > before).then_some(()))
-            .await;
-    }
 }
 
 async fn exercise(run: &mut Run, top: &str) {
@@ -256,7 +247,7 @@ async fn exercise(run: &mut Run, top: &str) {
 
     run.plant_key("reloaded", master_key("reloaded"));
     run.admin.until_moved().await;
-    run.reload(&configuration(top, &master_key("reloaded"))).await;
+    run.server.reload(&configuration(top, &master_key("reloaded"))).await;
     run.plant_state();
     run.request_everything(&reader.client).await;
     run.publish().await;

@@ -1,7 +1,5 @@
 //! Wrong or stepping clocks revive nothing revoked.
 
-use std::time::Duration;
-
 use serde_json::{Value, json};
 
 use crate::support::*;
@@ -46,10 +44,6 @@ async fn revoke(server: &TestServer, offset: i64, user: &str) {
 fn expect_no_secret(response: &Response, code: &str) {
     assert_eq!(response.refused(403, code), code);
     assert!(!response.text().contains("shared_secret"), "{}", response.text());
-}
-
-async fn next_second() {
-    tokio::time::sleep(Duration::from_millis(1100)).await;
 }
 
 #[tokio::test]

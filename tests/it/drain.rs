@@ -165,6 +165,8 @@ async fn s1_6_draining_server_reports_it_and_refuses_new_sockets() {
     assert!(check.stderr.contains("503") && check.stderr.contains("draining"), "{check:?}");
     let check = Launch::new(&["healthcheck", "--url", &url]).output("").await;
     assert_eq!(check.status.code(), Some(0), "{check:?}");
+    let refused = send_watch_request(&server, "", &[]).await;
+    assert_eq!(refused.refused(503, "a new watcher"), "shutting_down");
     // `/live` stays 200: a restart would not end it sooner.
     server.send(Request::new("GET", "/live")).await.expect(200, "alive");
     let mut late = RawSocket::dial(&server).await;

@@ -199,23 +199,16 @@ async fn f5_rotation_and_reload_keep_pending_writes() {
     server.fill_disk();
     waits_for_restart(&revoke_member(&server, "u1").await, "the member is off the channel");
     assert_eq!(admin.rotate(&json!({})).await.refused(503, "rotate"), "state_not_written");
-    let said = "the configuration was read again";
-    let reload = async |text: &str| {
-        let before = server.printed().matches(said).count();
-        server.dir.write("sealcast.toml", text);
-        server.signal("HUP");
-        until(said, async || (server.printed().matches(said).count() > before).then_some(())).await;
-    };
-    reload(&both.replace(&base64(&master_key("first")), &base64(&master_key("next")))).await;
-    assert!(server.printed().contains("is refused; everything stays"), "{}", server.printed());
+    let next = both.replace(&base64(&master_key("first")), &base64(&master_key("next")));
+    server.reload_refused(&next).await;
     assert_eq!(admin.states().await, ["active"]);
     // The app is removed and added again.
-    reload(&config_of("", &[(OTHER, &app("other"))])).await;
+    server.reload(&config_of("", &[(OTHER, &app("other"))])).await;
     revoke_member(&server, "u2").await.refused(404, "it is gone");
     // By then, the server would have dropped an app without sockets.
     tokio::time::sleep(std::time::Duration::from_millis(2500)).await;
     assert_eq!(notices(&server).await.len(), 1, "and what waits is still known");
-    reload(&both).await;
+    server.reload(&both).await;
     let client = server.connect().await;
     let mut reader = SealedSubscriber::authorized(&server, client, CHANNEL).await;
     reader.user = Some("u1");

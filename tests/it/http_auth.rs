@@ -29,56 +29,89 @@ async fn s7_1_each_row_of_the_refusal_table() {
     let base = || unsigned_params(APP, body.as_bytes());
     let at = |offset: i64| Some((unix_now() + offset).to_string());
     let signed = |list: Params| sign(APP, "POST", EVENTS, list);
-    let rows: Vec<(&str, Params)> = vec![
-        ("nothing at all", vec![]),
-        ("no key", signed(with(base(), "auth_key", None))),
-        ("an unknown key", signed(with(base(), "auth_key", Some("nobody")))),
-        ("the key of another app", signed(with(base(), "auth_key", Some(OTHER.key)))),
-        ("an empty key", signed(with(base(), "auth_key", Some("")))),
-        ("no version", signed(with(base(), "auth_version", None))),
-        ("version 2.0", signed(with(base(), "auth_version", Some("2.0")))),
-        ("version 1", signed(with(base(), "auth_version", Some("1")))),
-        ("no timestamp", signed(with(base(), "auth_timestamp", None))),
-        ("a timestamp in words", signed(with(base(), "auth_timestamp", Some("now")))),
-        ("an empty timestamp", signed(with(base(), "auth_timestamp", Some("")))),
-        ("a negative timestamp", signed(with(base(), "auth_timestamp", Some("-1")))),
+    let rows: Vec<(&str, &str, Params)> = vec![
+        ("nothing at all", "missing_parameter", vec![]),
+        ("no key", "missing_parameter", signed(with(base(), "auth_key", None))),
+        ("an unknown key", "unknown_auth_key", signed(with(base(), "auth_key", Some("nobody")))),
+        (
+            "the key of another app",
+            "foreign_auth_key",
+            signed(with(base(), "auth_key", Some(OTHER.key))),
+        ),
+        ("an empty key", "unknown_auth_key", signed(with(base(), "auth_key", Some("")))),
+        ("no version", "missing_version", signed(with(base(), "auth_version", None))),
+        ("version 2.0", "unsupported_version", signed(with(base(), "auth_version", Some("2.0")))),
+        ("version 1", "unsupported_version", signed(with(base(), "auth_version", Some("1")))),
+        ("no timestamp", "missing_timestamp", signed(with(base(), "auth_timestamp", None))),
+        (
+            "a timestamp in words",
+            "invalid_timestamp",
+            signed(with(base(), "auth_timestamp", Some("now"))),
+        ),
+        (
+            "an empty timestamp",
+            "missing_timestamp",
+            signed(with(base(), "auth_timestamp", Some(""))),
+        ),
+        (
+            "a negative timestamp",
+            "invalid_timestamp",
+            signed(with(base(), "auth_timestamp", Some("-1"))),
+        ),
         (
             "a timestamp beyond 64 bits",
+            "invalid_timestamp",
             signed(with(base(), "auth_timestamp", Some("99999999999999999999999"))),
         ),
         (
             "a timestamp in milliseconds",
+            "invalid_timestamp",
             signed(with(base(), "auth_timestamp", Some(&format!("{}000", unix_now())))),
         ),
-        ("ten minutes late", signed(with(base(), "auth_timestamp", at(-600).as_deref()))),
-        ("ten minutes early", signed(with(base(), "auth_timestamp", at(610).as_deref()))),
-        ("2012", signed(with(base(), "auth_timestamp", Some("1353088179")))),
-        ("no signature", base()),
-        ("an empty signature", with(base(), "auth_signature", Some(""))),
-        ("zeros", with(base(), "auth_signature", Some(&"0".repeat(64)))),
-        ("not hex", with(base(), "auth_signature", Some("signature"))),
+        (
+            "ten minutes late",
+            "timestamp_expired",
+            signed(with(base(), "auth_timestamp", at(-600).as_deref())),
+        ),
+        (
+            "ten minutes early",
+            "timestamp_expired",
+            signed(with(base(), "auth_timestamp", at(610).as_deref())),
+        ),
+        ("2012", "timestamp_expired", signed(with(base(), "auth_timestamp", Some("1353088179")))),
+        ("no signature", "missing_parameter", base()),
+        ("an empty signature", "invalid_signature", with(base(), "auth_signature", Some(""))),
+        ("zeros", "invalid_signature", with(base(), "auth_signature", Some(&"0".repeat(64)))),
+        ("not hex", "invalid_signature", with(base(), "auth_signature", Some("signature"))),
         (
             "a short signature",
+            "invalid_signature",
             with(base(), "auth_signature", signed(base()).last().map(|(_, s)| &s[..63])),
         ),
-        ("another secret", sign(OTHER, "POST", EVENTS, base())),
-        ("another method", sign(APP, "GET", EVENTS, base())),
-        ("another path", sign(APP, "POST", "/apps/it/batch_events", base())),
+        ("another secret", "invalid_signature", sign(OTHER, "POST", EVENTS, base())),
+        ("another method", "invalid_signature", sign(APP, "GET", EVENTS, base())),
+        ("another path", "invalid_signature", sign(APP, "POST", "/apps/it/batch_events", base())),
         (
             "a parameter added after signing",
+            "invalid_signature",
             [signed(base()), params(&[("info", "user_count")])].concat(),
         ),
         (
             "a parameter changed after signing",
+            "invalid_signature",
             with(signed(base()), "auth_timestamp", at(1).as_deref()),
         ),
-        ("no body_md5", signed(with(base(), "body_md5", None))),
-        ("an empty body_md5", signed(with(base(), "body_md5", Some("")))),
-        ("the md5 of another body", signed(with(base(), "body_md5", Some(&md5_hex(b"{}"))))),
+        ("no body_md5", "missing_parameter", signed(with(base(), "body_md5", None))),
+        ("an empty body_md5", "body_md5_mismatch", signed(with(base(), "body_md5", Some("")))),
+        (
+            "the md5 of another body",
+            "body_md5_mismatch",
+            signed(with(base(), "body_md5", Some(&md5_hex(b"{}")))),
+        ),
     ];
-    for (name, list) in rows {
+    for (name, code, list) in rows {
         let response = post(&server, EVENTS, &list, &body).await;
-        response.refused(401, name);
+        assert_eq!(response.refused(401, name), code, "{name}");
         let text = response.text();
         assert!(!text.contains(APP.secret) && !text.contains(OTHER.secret), "{name}: {text}");
     }
@@ -87,7 +120,8 @@ async fn s7_1_each_row_of_the_refusal_table() {
     assert_eq!(response.refused(404, "an unknown app"), "unknown_app");
     let path = "/apps/other/events";
     let theirs = sign(OTHER, "POST", path, unsigned_params(OTHER, body.as_bytes()));
-    post(&server, path, &theirs, &body).await.refused(403, "a disabled app");
+    let response = post(&server, path, &theirs, &body).await;
+    assert_eq!(response.refused(403, "a disabled app"), "app_disabled");
 
     client.expect_silence().await;
     // The unmodified request is accepted.

@@ -66,6 +66,7 @@ async fn f14_who_reads_late_gets_every_answer_and_the_socket_behind_them() {
         write.write_all(&bytes).await.expect("the server reads on");
         write
     });
+    // The late reader is the subject: the answers fill all buffers first.
     tokio::time::sleep(Duration::from_millis(500)).await;
     let mut said = Vec::new();
     let mut chunk = [0; 16 * 1024];

@@ -96,10 +96,10 @@ async fn s7_5_channel_query() {
         json!({"occupied": true}),
         "unknown attributes are ignored"
     );
-    server
-        .get("/channels/news", &[("info", "user_count")])
-        .await
-        .refused(400, "user_count of a public channel");
+    let users_of_public = server.get("/channels/news", &[("info", "user_count")]).await;
+    assert_eq!(users_of_public.refused(400, "users of a public channel"), "invalid_info");
+    let channel_of_a_user = server.get("/channels/%23server-to-user-u1", &[]).await;
+    assert_eq!(channel_of_a_user.refused(400, "a channel of a user"), "reserved_channel");
     server.get("/channels/a%20b", &[]).await.refused(400, "a name with a blank");
 
     for client in clients {
@@ -147,7 +147,7 @@ async fn s7_6_users_of_a_presence_channel() {
     list.sort_by_key(Value::to_string);
     assert_eq!(list, [json!({"id": "10"}), json!({"id": "a"}), json!({"id": "é"})], "{answer}");
     for name in ["news", "private-x", "presence", "cache-x"] {
-        users(name).await.refused(400, name);
+        assert_eq!(users(name).await.refused(400, name), "not_a_presence_channel");
     }
     server.stop().await;
 }

@@ -97,6 +97,7 @@ async fn e4_pending_key_is_withdrawn() {
     let active = id(&admin.report().await["keys"][0]);
     let answer = admin.revoke(&pending).await.expect(200, "revoke");
     assert_eq!(answer, json!({"revoked": pending, "active": active}));
+    // Beyond the announced time: nothing must happen then.
     tokio::time::sleep(Duration::from_secs(2)).await;
     assert_eq!(admin.states().await, ["active", "retired"]);
     server.publish(CHANNEL, "e", "x").await;
@@ -274,7 +275,7 @@ async fn e5_newer_token_readmits_the_user() {
     reader.fetch_secret(&server).await;
     reader.channel = CHANNEL.to_owned();
     // `iat` counts in seconds: only tokens of a later second are newer.
-    tokio::time::sleep(Duration::from_millis(1100)).await;
+    next_second().await;
     reader.bearer = Some(bearer("u1", unix_now()));
     reader.fetch_secret(&server).await;
     reader.client.subscribe(CHANNEL).await;

@@ -91,6 +91,7 @@ async fn e4_overdue_changes_happen_at_the_start() {
         json!({"key": base64(&master_key("second")), "activate_in_seconds": 1, "grace_seconds": 1});
     admin.rotate(&announced).await.expect(200, "announce");
     server.stop().await;
+    // Both times pass while no server runs.
     tokio::time::sleep(std::time::Duration::from_secs(2)).await;
     let server = launch(&config, state.path()).start().await;
     admin.until_states(&["retired", "active"]).await;
@@ -164,44 +165,21 @@ async fn e3_untrusted_state_file_stops_the_start() {
     server.stop().await;
 }
 
-struct ReloadFixture {
-    server: TestServer,
-    admin: AdminClient,
-}
-
-impl ReloadFixture {
-    async fn start(config: &str) -> Self {
-        let server = TestServer::start(config).await;
-        let admin = AdminClient::of(&server);
-        Self { server, admin }
-    }
-
-    /// Writes the configuration, sends SIGHUP, and waits for this text in the log.
-    async fn reload(&self, config: &str, says: &str) {
-        let before = self.server.printed().matches(says).count();
-        self.server.dir.write("sealcast.toml", config);
-        self.server.signal("HUP");
-        until(format!("{says:?} in the log"), async || {
-            (self.server.printed().matches(says).count() > before).then_some(())
-        })
-        .await;
-    }
-}
-
 #[tokio::test]
 async fn e3_new_configured_key_rotates_on_sighup() {
     let it = ReloadFixture::start(&with_key("first")).await;
     let mut reader = SealedSubscriber::join(&it.server, it.server.connect().await, CHANNEL).await;
-    it.reload(&with_key("first"), "the configuration was read again").await;
-    assert_eq!(it.admin.states().await, ["active"]);
-    it.reload(&with_key("second"), "subscribers move to it").await;
-    assert_eq!(it.admin.states().await, ["grace", "active"]);
+    let admin = AdminClient::of(&it.server);
+    it.apply(&with_key("first")).await;
+    assert_eq!(admin.states().await, ["active"]);
+    it.apply(&with_key("second")).await;
+    assert_eq!(admin.states().await, ["grace", "active"]);
     reader.expect(&it.server, "sealcast:rekey", "{}").await;
     assert_eq!((reader.auth_requests, reader.secret), (1, of("second")));
-    it.admin.until_moved().await;
+    admin.until_moved().await;
     // A key file is read again, too.
     let path = it.server.dir.write("key", &base64(&master_key("third")));
-    it.reload(&configured(&format!("file:{}", path.display())), "subscribers move to it").await;
+    it.apply(&configured(&format!("file:{}", path.display()))).await;
     reader.expect(&it.server, "sealcast:rekey", "{}").await;
     assert_eq!((reader.auth_requests, reader.secret), (2, of("third")));
     it.server.stop().await;
@@ -211,16 +189,17 @@ async fn e3_new_configured_key_rotates_on_sighup() {
 async fn e3_inapplicable_configuration_changes_nothing() {
     let it = ReloadFixture::start(&with_key("first")).await;
     let mut reader = SealedSubscriber::join(&it.server, it.server.connect().await, CHANNEL).await;
-    it.admin.rotate_to(&master_key("second")).await;
+    let admin = AdminClient::of(&it.server);
+    admin.rotate_to(&master_key("second")).await;
     reader.expect(&it.server, "sealcast:rekey", "{}").await;
-    it.admin.until_moved().await;
-    let keys = it.admin.report().await["keys"].clone();
+    admin.until_moved().await;
+    let keys = admin.report().await["keys"].clone();
     let canary = "canary-that-is-no-key-at-all";
     let weak = base64(&[9; 32]);
     let rows = [
         (configured(canary), "is no known form of 32 bytes"),
         (configured(&weak), "one repeated byte"),
-        ("workers = [".to_owned(), "is refused; everything stays as it is"),
+        ("workers = [".to_owned(), "TOML parse error"),
         (
             with_key("third").replace("[apps.it]", "[apps.it]\nno_such_setting = 1"),
             "unknown setting",
@@ -229,17 +208,16 @@ async fn e3_inapplicable_configuration_changes_nothing() {
         (configured("file:/no/such/file"), "cannot read the secret file"),
     ];
     for (text, says) in &rows {
-        it.reload(text, says).await;
-        assert_eq!(it.admin.report().await["keys"], keys, "{text}");
+        it.reject(text, says).await;
+        assert_eq!(admin.report().await["keys"], keys, "{text}");
     }
     // A used key cannot return.
-    it.server.dir.write("sealcast.toml", &with_key("third"));
-    it.reload(&with_key("third"), "subscribers move to it").await;
+    it.apply(&with_key("third")).await;
     reader.expect(&it.server, "sealcast:rekey", "{}").await;
-    it.admin.until_moved().await;
+    admin.until_moved().await;
     for label in ["first", "second"] {
-        it.reload(&with_key(label), "has been in use before (grace)").await;
-        assert_eq!(it.admin.states().await, ["grace", "grace", "active"]);
+        it.reject(&with_key(label), "has been in use before (grace)").await;
+        assert_eq!(admin.states().await, ["grace", "grace", "active"]);
     }
     let printed = it.server.printed();
     assert!(!printed.contains(canary) && !printed.contains(&weak), "{printed}");
@@ -252,11 +230,12 @@ async fn e3_inapplicable_configuration_changes_nothing() {
 async fn e3_configured_key_waits_for_the_running_rotation() {
     let it = ReloadFixture::start(&with_key("first")).await;
     let mut behind = SealedSubscriber::join(&it.server, it.server.connect().await, CHANNEL).await;
-    it.reload(&with_key("second"), "subscribers move to it").await;
-    it.reload(&with_key("third"), "have not moved from the previous key yet").await;
-    assert_eq!(it.admin.states().await, ["grace", "active"]);
+    let admin = AdminClient::of(&it.server);
+    it.apply(&with_key("second")).await;
+    it.apply_and_log(&with_key("third"), "have not moved from the previous key yet").await;
+    assert_eq!(admin.states().await, ["grace", "active"]);
     behind.expect(&it.server, "sealcast:rekey", "{}").await;
-    it.admin.until_states(&["grace", "grace", "active"]).await;
+    admin.until_states(&["grace", "grace", "active"]).await;
     behind.expect(&it.server, "sealcast:rekey", "{}").await;
     assert_eq!(behind.secret, of("third"));
     it.server.stop().await;
@@ -270,24 +249,22 @@ async fn c_settings_that_need_a_restart_are_named() {
         "workers = 3\npath_prefix = \"/canary-prefix\"\nmessage_bytes = 70000\nbody_timeout_seconds = 7\ncapacity_percent = 80",
     );
     let says = "config.changed=\"apps.it.master_key, body_timeout_seconds, capacity_percent, message_bytes\" config.later=\"path_prefix, workers\"";
-    it.reload(&changed, says).await;
+    let admin = AdminClient::of(&it.server);
+    it.apply_and_log(&changed, says).await;
     let capacity = exchange(it.server.ops(), &Request::new("GET", "/capacity")).await;
     assert_eq!(capacity.expect(200, "the gate")["threshold_percent"], 80);
-    assert_eq!(it.admin.states().await, ["grace", "active"]);
+    assert_eq!(admin.states().await, ["grace", "active"]);
     // Each reload reports it again, even without a change.
-    it.reload(&changed, "config.by=\"signal\" config.later=\"path_prefix, workers\"").await;
+    it.apply_and_log(&changed, "config.by=\"signal\" config.later=\"path_prefix, workers\"").await;
     let derived = with_key("second").replace("[apps.it]", "[apps.it]\nderivation = \"hkdf\"");
-    it.reload(&derived, "config.later=\"apps.it.derivation\"").await;
+    it.apply_and_log(&derived, "config.later=\"apps.it.derivation\"").await;
     let no_key = with_key("first").replace("master_key", "mode = \"blind\"\n#");
-    it.reload(&no_key, "config.later=\"apps.it.master_key, apps.it.mode\"").await;
-    assert_eq!(it.admin.states().await, ["grace", "active"]);
-    it.reload(&with_key("second"), "the configuration was read again").await;
+    it.apply_and_log(&no_key, "config.later=\"apps.it.master_key, apps.it.mode\"").await;
+    assert_eq!(admin.states().await, ["grace", "active"]);
+    it.apply(&with_key("second")).await;
     std::fs::remove_file(it.server.dir.path().join("sealcast.toml")).expect("a file");
-    it.server.signal("HUP");
-    until("the log says so", async || {
-        it.server.printed().contains("cannot read the configuration file").then_some(())
-    })
-    .await;
+    it.server.hang_up(Reload::Refused).await;
+    it.until_logged("cannot read the configuration file", 1).await;
     assert!(!it.server.printed().contains("canary-prefix"));
     it.server.publish(CHANNEL, "e", "still here").await;
     it.server.stop().await;
@@ -302,11 +279,7 @@ async fn e3_environment_master_key_is_kept_for_sighup() {
         .env("SEALCAST_MASTER_KEY", base64(&master_key("first")))
         .start()
         .await;
-    server.signal("HUP");
-    until("the log says so", async || {
-        server.printed().contains("the configuration was read again").then_some(())
-    })
-    .await;
+    server.hang_up(Reload::Taken).await;
     assert_eq!(AdminClient::at(state.path()).states().await, ["active"]);
     server.stop().await;
 }

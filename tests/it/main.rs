@@ -17,6 +17,7 @@ mod auth_jwks;
 mod auth_jwt;
 mod auth_keys;
 mod auth_refusals;
+mod auth_revoked_list;
 mod auth_rules;
 mod auth_sockets;
 mod auth_strict;
@@ -81,6 +82,7 @@ mod ordering;
 #[cfg(feature = "otel")]
 mod otel;
 mod output;
+mod overload;
 mod presence;
 mod presence_flapping;
 mod presence_members;

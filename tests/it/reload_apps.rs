@@ -61,7 +61,7 @@ async fn c_reloads_are_counted_and_the_last_success_has_a_time() {
     assert_eq!((taken, refused), (1.0, 1.0));
     assert!((before..=unix_now() as f64).contains(&first), "{before} {first}");
     // A reload without changes counts as a success; a refused one keeps the time.
-    tokio::time::sleep(std::time::Duration::from_millis(1100)).await;
+    next_second().await;
     it.reject("nonsense = 1", "unknown setting \"nonsense\"").await;
     assert_eq!(read().await, (1.0, 2.0, first));
     it.apply(&of("client_events = true")).await;

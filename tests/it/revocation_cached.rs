@@ -1,7 +1,7 @@
 //! A revocation outweighs any earlier request, however late or often its answer is used
 //! (encryption.md 5.1, the authorizer `forward`).
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 use tokio::sync::Notify;
@@ -48,11 +48,6 @@ fn expect_nothing(response: &Response, status: u16, code: &str) {
 /// Waits until the target has this many requests.
 async fn until_requests(target: &StubServer, count: usize) {
     until("a question", async || (target.requests().len() >= count).then_some(())).await;
-}
-
-/// Waits for the next second, so that the next event is later.
-async fn next_second() {
-    tokio::time::sleep(Duration::from_millis(1100)).await;
 }
 
 #[tokio::test]

@@ -1,8 +1,6 @@
 //! A revoked member cannot return with earlier authorizations for the life of its connection: a
 //! missing record never means permission.
 
-use std::time::Duration;
-
 use serde_json::{Value, json};
 
 use crate::support::*;
@@ -69,10 +67,6 @@ async fn until_empty(server: &TestServer, channel: &str) {
         (state["occupied"] == false).then_some(())
     })
     .await;
-}
-
-async fn next_second() {
-    tokio::time::sleep(Duration::from_millis(1100)).await;
 }
 
 #[tokio::test]

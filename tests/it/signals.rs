@@ -104,10 +104,7 @@ async fn c_sighup_during_the_start_is_remembered() {
     server.dir.write("key", &text);
     drop(held);
     let server = server.listening().await;
-    until("the configuration to be read again", async || {
-        server.printed().contains("configuration was read again").then_some(())
-    })
-    .await;
+    server.until_reloads(Reload::Taken, 1).await;
     server.stop().await;
 }
 

@@ -87,15 +87,34 @@ async fn s5_1_bad_sign_in_is_an_error_and_keeps_the_socket_open() {
 }
 
 #[tokio::test]
+async fn s5_1_signed_data_without_a_user_is_refused_by_name() {
+    let server = TestServer::start(&config("")).await;
+    let mut client = server.connect().await;
+    for (user_data, code) in [
+        ("{}", "[invalid_user_data"),
+        ("[]", "[invalid_user_data"),
+        ("{", "[invalid_user_data"),
+        (r#"{"id":null}"#, "[invalid_user_data"),
+        (r#"{"id":""}"#, "[invalid_user_id"),
+    ] {
+        client.send_sign_in(user_data).await;
+        let message = client.expect_error(Some(4009)).await;
+        assert!(message.contains(code), "{user_data}: {message}");
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn s5_1_signed_in_connection_cannot_change_its_user() {
     let server = TestServer::start(&config("")).await;
     let mut client = server.connect().await;
     client.sign_in(&json!({"id": "u1"})).await;
     client.send_sign_in(r#"{"id":"u2"}"#).await;
-    client.expect_error(Some(4009)).await;
+    let message = client.expect_error(Some(4009)).await;
+    assert!(message.contains("[other_user"), "{message}");
     client.subscribe("#server-to-user-u1").await;
     client.send_subscribe("#server-to-user-u2").await;
-    client.expect_refused("#server-to-user-u2").await;
+    assert_eq!(client.expect_refused("#server-to-user-u2").await["code"], "not_that_user");
     server.publish("#server-to-user-u2", "e", "1").await;
     client.expect_silence().await;
     server.stop().await;

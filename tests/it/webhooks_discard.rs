@@ -66,6 +66,11 @@ async fn f10_letters_are_discarded_all_or_by_endpoint_id_and_age() {
     for body in [json!({}), json!({"all": true, "id": 1}), json!({"before": "yesterday"})] {
         assert_eq!(ask(body.clone()).await.refused(400, &body), "invalid_json");
     }
+    let test = Request::new("POST", "/admin/apps/it/webhooks/test")
+        .header("Authorization", "Bearer a-token-of-the-discard-tests")
+        .json(&json!({"endpoint": one.url("/elsewhere")}));
+    let response = exchange(server.ops(), &test).await;
+    assert_eq!(response.refused(404, "another URL"), "unknown_endpoint");
     let answer = ask(json!({"all": true})).await.expect(200, "nothing left");
     assert_eq!(answer, json!({"discarded": 0, "under_way": 0}));
     drop(client);

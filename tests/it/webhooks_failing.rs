@@ -159,6 +159,30 @@ async fn s8_overflow_goes_to_the_dead_letter_file() {
 }
 
 #[tokio::test]
+async fn s8_overflow_onto_a_full_disk_is_lost_and_counted() {
+    let receiver = WebhookReceiver::start(ReceiverReply::Hang).await;
+    let rules = "queue_bytes = 65536\nevents = [\"client_event\"]";
+    let limits = "[apps.it.limits]\nclient_events_per_second = 1000";
+    let server = TestServer::start(&with_webhooks(limits, &[&hooks_url(&receiver, rules)])).await;
+    let mut client = server.connect().await;
+    client.subscribe("private-x").await;
+    server.fill_disk();
+    for n in 0..20 {
+        let data = format!("{n} {}", "x".repeat(8900));
+        client.client_event("private-x", "client-n", json!(data)).await;
+    }
+    until_webhook_stat(&server, "lost", 13).await;
+    let stats = server.stats().await["webhooks"].clone();
+    assert_eq!((&stats["queued"], &stats["dead_letters"]), (&json!(7), &json!(0)), "{stats}");
+    let scrape = server.scrape().await;
+    assert_eq!(scrape.sum("sealcast_drops_total", &[("reason", "webhook_lost")]), 13.0);
+    assert_eq!(scrape.sum("sealcast_drops_total", &[("reason", "webhook_queue_full")]), 13.0);
+    server.empty_disk();
+    drop(client);
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn s8_stopping_server_delivers_what_it_can_and_keeps_the_rest() {
     let (good, bad) = (
         WebhookReceiver::start(ReceiverReply::Status(200)).await,

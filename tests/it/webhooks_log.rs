@@ -102,6 +102,7 @@ async fn s8_flaky_receiver_gets_each_channel_in_order() {
             client.client_event(channel, "client-n", json!(n.to_string())).await;
         }
         client.expect_silence().await;
+        // Some of the requests meet this reply, others a later one.
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     }
     receiver.answer(ReceiverReply::Status(200));

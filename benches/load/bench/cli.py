@@ -15,7 +15,7 @@ from .build import build
 from .measure import measure, say
 from .report import complete, report
 from .runner import Bench
-from .scenarios import scenarios
+from .scenarios import scenarios, smoke
 from .targets import Rival
 
 SOCKETS = 50_000
@@ -38,6 +38,12 @@ def parser(description, names):
     parser = argparse.ArgumentParser(description=description, epilog="Scenarios: " + ", ".join(names) + ".")
     parser.add_argument("--server", metavar="PATH", help="use this server and do not build one")
     parser.add_argument("--only", metavar="NAME,...", help="run these scenarios only")
+    parser.add_argument(
+        "--smoke",
+        action="store_true",
+        help="run everything once with a tiny load, without optimization: shows that it works, and measures"
+        " nothing (needs --server)",
+    )
     parser.add_argument("--runs", metavar="N", type=int, default=3, help="pairs of each scenario (3)")
     parser.add_argument("--json", metavar="FILE", type=Path, help="write all figures to a file, too")
     parser.add_argument(
@@ -60,6 +66,10 @@ def parse(description, every):
     names = [s.name for s in every]
     command = parser(description, names)
     options = command.parse_args()
+    if options.smoke:
+        if options.server is None or options.only is not None:
+            command.error("--smoke takes --server, and not --only")
+        options.runs, every = 1, smoke()
     if not 1 <= options.runs <= 99:
         command.error("--runs takes 1 to 99")
     if not 1 <= options.sockets <= 200_000:
@@ -104,8 +114,7 @@ def about(bench):
 def main(description):
     options, wanted = parse(description, scenarios())
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("run: ended by a signal"))
-    build(options)
-    bench = Bench(options)
+    bench = Bench(options, *build(options))
     facts = about(bench)
     results = []
     try:

@@ -11,7 +11,6 @@ import time
 from .certificate import self_signed
 from .errors import Failed
 from .machine import adopt_orphans, busy_seconds, own_seconds, pinned, raise_open_files
-from .paths import LOADGEN
 from .process import Process
 
 RUN_SECONDS = 90  # for one run of the load generator
@@ -19,12 +18,12 @@ SPARE_FILES = 300  # descriptors beside those of the measured sockets
 
 
 class Bench:
-    def __init__(self, options):
+    def __init__(self, options, floor, loadgen):
         cpus = sorted(os.sched_getaffinity(0))
         if len(cpus) < 2:
             sys.exit("run: needs two processors, one for the server and one for the load generator")
         self.load_cpu, self.server_cpus = cpus[-1], cpus[:-1]
-        self.server = options.server
+        self.floor, self.loadgen, self.server = floor, loadgen, options.server
         self.rivals = options.against
         self.sockets = options.sockets
         self.master_key = base64.b64encode(os.urandom(32)).decode()
@@ -53,7 +52,7 @@ class Bench:
 
     def load_once(self, target, arguments, seconds):
         with Process(self, target) as process:
-            command = [LOADGEN, "--port", str(process.port), "--pid", str(process.process.pid)]
+            command = [self.loadgen, "--port", str(process.port), "--pid", str(process.process.pid)]
             command += ["--tls"] if target.tls else []
             command += ["--label", target.label, *map(str, arguments)]
             child = subprocess.Popen(

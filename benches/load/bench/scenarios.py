@@ -194,3 +194,23 @@ def scenarios():
             closed_loop=True,
         ),
     ]
+
+
+def smoke():
+    """Every kind of load, tiny."""
+
+    def tiny(name, *arguments, base=Floor()):
+        return Scenario(name, (name, *arguments), [Row(f"{name}: CPU", "us", CPU)], base=base)
+
+    return [
+        tiny("fanout", "--subscribers", 10, "--rate", 50, "--events", 20),
+        tiny("saturate", "--subscribers", 10, "--seconds", 0.3, base=Floor("coalesce")),
+        tiny("trigger", "--seconds", 0.3, "--warm-up", 0.1),
+        tiny("client-event", "--pairs", 3, "--seconds", 0.3, "--warm-up", 0.1),
+        tiny("idle", "--connections", 20, "--settle", 0.1),
+        tiny("churn", "--concurrency", 4, "--seconds", 0.3),
+        tiny("presence", "--members", 5, "--joins", 5),
+        tiny("storm", "--clients", 20, "--channels", 10),
+        tiny("channels", "--sockets", 10, "--each", 5, "--events", 50),
+        tiny("crowd", "--connections", 20),
+    ]

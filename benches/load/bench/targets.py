@@ -3,8 +3,6 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from .paths import FLOOR
-
 # The defaults of the load generator.
 APP_ID, APP_KEY, APP_SECRET = "app1", "key1", "secret1"
 
@@ -39,7 +37,7 @@ class Floor:
     tls: bool = False
 
     def command(self, bench, directory):
-        return [FLOOR, "0", "1", *self.mode.split()]
+        return [bench.floor, "0", "1", *self.mode.split()]
 
     def cpus(self, bench):
         return bench.server_cpus[:1]

@@ -1,3 +1,5 @@
+mod tripwire;
+
 use super::*;
 use crate::{
     domain::channel::Channel,

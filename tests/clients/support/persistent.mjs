@@ -34,6 +34,7 @@ export class PersistentPublisher {
         await this.sdk.post({ path: '/batch_events', body: { batch: this.channels.map((channel) => ({ channel, name: EVENT, data })) } });
         this.accepted.push({ sent, answered: this.clock.next() });
         n += 1;
+        // A rate that the clients can follow.
         await sleep(2);
       } catch (error) {
         const what = error.status ?? error.error?.code ?? String(error);

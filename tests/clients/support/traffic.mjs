@@ -1,6 +1,7 @@
 import { Agent } from 'node:http';
 import PusherSdk from 'pusher';
 import { EVENT } from './swarm.mjs';
+import { eventually } from './wait.mjs';
 
 /** The default limit of events in a batch. */
 const BATCH = 10;
@@ -46,6 +47,12 @@ export class Traffic {
       await this.sdk.post({ path: '/batch_events', body: { batch } });
     }
     this.sent += 1;
+  }
+
+  /** Waits until this many further messages have been sent on each channel. */
+  async more(count, ms = 30_000) {
+    const wanted = this.sent + count;
+    await eventually(() => this.sent >= wanted, `${count} messages`, { ms });
   }
 
   async stop() {

@@ -6,6 +6,7 @@ mod balancer;
 mod canary;
 mod client;
 mod clock;
+mod freeze;
 mod http;
 mod issuer;
 mod keys;
@@ -64,13 +65,28 @@ pub async fn within<T>(what: impl Display, future: impl Future<Output = T>) -> T
 }
 
 /// Polls `probe` until it returns `Some`, but never longer than [`DEADLINE`].
-pub async fn until<T>(what: impl Display, mut probe: impl AsyncFnMut() -> Option<T>) -> T {
-    let end = tokio::time::Instant::now() + DEADLINE;
+pub async fn until<T>(what: impl Display, probe: impl AsyncFnMut() -> Option<T>) -> T {
+    until_within(DEADLINE, what, probe).await
+}
+
+/// The same with another deadline, for what takes its time.
+pub async fn until_within<T>(
+    deadline: Duration,
+    what: impl Display,
+    mut probe: impl AsyncFnMut() -> Option<T>,
+) -> T {
+    let end = tokio::time::Instant::now() + deadline;
     loop {
         if let Some(value) = probe().await {
             return value;
         }
-        assert!(tokio::time::Instant::now() < end, "{what}: not within {DEADLINE:?}");
+        assert!(tokio::time::Instant::now() < end, "{what}: not within {deadline:?}");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
+}
+
+/// Waits for the next second of the clock: `iat` and revocations count in seconds.
+pub async fn next_second() {
+    let now = unix_now();
+    until("the next second", async || (unix_now() > now).then_some(())).await;
 }

@@ -252,9 +252,7 @@ impl StartingServer {
             let ended = child.try_wait().expect("the child can be asked");
             if ended.is_some() || Instant::now() > end {
                 let _ = child.kill();
-                // Its last output may still be in the pipe.
-                tokio::time::sleep(Duration::from_millis(100)).await;
-                panic!("no server ({ended:?}):\n{text}\n{}", stderr.text());
+                panic!("no server ({ended:?}):\n{}\n{}", stdout.finish(), stderr.finish());
             }
             tokio::time::sleep(Duration::from_millis(2)).await;
         }

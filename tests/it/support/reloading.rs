@@ -4,9 +4,57 @@ use serde_json::json;
 
 use super::{Client, TestServer, until};
 
-/// Log messages of an applied and of a rejected reload.
-pub const RELOAD_APPLIED: &str = "the configuration was read again and is in force";
-pub const RELOAD_REJECTED: &str = "is refused; everything stays as it is";
+/// The outcome of a reload, as `sealcast_reloads_total` counts it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Reload {
+    Taken,
+    Refused,
+}
+
+impl Reload {
+    fn label(self) -> &'static str {
+        match self {
+            Self::Taken => "taken",
+            Self::Refused => "refused",
+        }
+    }
+}
+
+impl TestServer {
+    /// Number of reloads with this outcome since the start.
+    pub async fn reloads(&self, outcome: Reload) -> u64 {
+        let labels = [("outcome", outcome.label())];
+        self.scrape().await.sum("sealcast_reloads_total", &labels) as u64
+    }
+
+    pub async fn until_reloads(&self, outcome: Reload, wanted: u64) {
+        until(format!("{wanted} reloads {}", outcome.label()), async || {
+            (self.reloads(outcome).await >= wanted).then_some(())
+        })
+        .await;
+    }
+
+    /// Sends SIGHUP and waits until a reload has had this outcome.
+    pub async fn hang_up(&self, outcome: Reload) {
+        let before = self.reloads(outcome).await;
+        self.signal("HUP");
+        self.until_reloads(outcome, before + 1).await;
+    }
+
+    /// Writes the configuration and has it applied.
+    pub async fn reload(&self, text: &str) {
+        self.dir.write("sealcast.toml", text);
+        self.hang_up(Reload::Taken).await;
+    }
+
+    /// Writes the configuration and has it refused as a whole.
+    pub async fn reload_refused(&self, text: &str) {
+        let taken = self.reloads(Reload::Taken).await;
+        self.dir.write("sealcast.toml", text);
+        self.hang_up(Reload::Refused).await;
+        assert_eq!(self.reloads(Reload::Taken).await, taken, "nothing of it is applied");
+    }
+}
 
 /// A server, and a socket that is open throughout.
 pub struct ReloadFixture {
@@ -30,6 +78,8 @@ impl ReloadFixture {
         self.server.printed().matches(what).count()
     }
 
+    /// Waits for what the log has to say about an event. Where something else shows the event, wait
+    /// for that.
     pub async fn until_logged(&self, what: &str, times: usize) {
         until(format!("{what:?} in the log"), async || {
             (self.log_count(what) >= times).then_some(())
@@ -37,26 +87,22 @@ impl ReloadFixture {
         .await;
     }
 
-    /// Writes the configuration, sends SIGHUP, and waits for this text in the log.
-    pub async fn reload(&self, text: &str, says: &str) {
+    pub async fn apply(&self, text: &str) {
+        self.server.reload(text).await;
+    }
+
+    /// Expects a refusal of the configuration; the log says why.
+    pub async fn reject(&self, text: &str, says: &str) {
         let before = self.log_count(says);
-        self.server.dir.write("sealcast.toml", text);
-        self.server.signal("HUP");
+        self.server.reload_refused(text).await;
         self.until_logged(says, before + 1).await;
     }
 
-    pub async fn apply(&self, text: &str) {
-        self.reload(text, RELOAD_APPLIED).await;
-    }
-
-    pub async fn reject(&self, text: &str, says: &str) {
-        let (refused, taken) = (self.log_count(RELOAD_REJECTED), self.log_count(RELOAD_APPLIED));
-        self.reload(text, says).await;
-        assert_eq!(
-            (self.log_count(RELOAD_REJECTED), self.log_count(RELOAD_APPLIED)),
-            (refused + 1, taken),
-            "{says}"
-        );
+    /// Applies the configuration; the log says this about it.
+    pub async fn apply_and_log(&self, text: &str, says: &str) {
+        let before = self.log_count(says);
+        self.apply(text).await;
+        self.until_logged(says, before + 1).await;
     }
 
     /// Expects that the open socket still gets events.
