@@ -97,9 +97,14 @@ async fn f26_operators_are_answered_when_clients_hold_all_descriptors() {
         }
     }
     assert!(held.len() > 30, "{}", held.len());
-    for path in ["/health", "/metrics", "/stats", "/capacity"] {
+    for path in ["/health", "/metrics", "/stats"] {
         let answer = exchange(server.ops(), &Request::new("GET", path)).await;
-        assert_eq!(answer.status, if path == "/capacity" { 503 } else { 200 }, "{path}");
+        assert_eq!(answer.status, 200, "{path}");
+    }
+    // A refused socket holds its descriptor for a moment, so that another may be refused early.
+    while exchange(server.ops(), &Request::new("GET", "/capacity")).await.status != 503 {
+        assert!(held.len() < 120, "more connections than descriptors");
+        held.extend(opened(&server).await);
     }
     let report =
         AdminClient::of(&server).send(&Request::new("GET", "/admin/apps/it/webhooks")).await;
