@@ -19,7 +19,7 @@ use super::{
 use crate::{
     config::{Flags, path},
     crypto::key::read_secret_file,
-    engine::key_report::KeyReport,
+    engine::keys::key_report::KeyReport,
     platform::state_dir::admin_socket_path,
 };
 

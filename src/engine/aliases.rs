@@ -38,7 +38,7 @@ mod tests {
         app::{App, AppRegistry},
         domain::channel::{Channel, InvalidChannel},
         engine::{
-            keyfile::KeyFile,
+            keys::keyfile::KeyFile,
             subscribe::{SubscribeError, Subscriber},
         },
         hub::{Hub, socket_ids::SocketIds},

@@ -13,7 +13,7 @@ use arc_swap::{ArcSwap, ArcSwapOption, Guard};
 use parking_lot::Mutex;
 
 use super::{
-    counts::AppCounters, departures::Departures, key_store::KeyStore, reconfigure::AppUpdate,
+    counts::AppCounters, departures::Departures, keys::key_store::KeyStore, reconfigure::AppUpdate,
 };
 use crate::{
     app::App,
@@ -23,8 +23,8 @@ use crate::{
         keyring::KeyRing,
     },
     domain::{channel::Channel, rate_limit::AtomicRateLimiter},
-    engine::keyfile::KeyFile,
-    hub::{Hub, directory::Directory, record::Record, rekey_policy::RekeyPolicy},
+    engine::keys::keyfile::KeyFile,
+    hub::{Hub, directory::Directory, record::Record, rekey::rekey_policy::RekeyPolicy},
     observe::webhook::Webhooks,
 };
 

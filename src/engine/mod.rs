@@ -11,28 +11,17 @@ mod departures;
 mod effects;
 pub mod facts;
 pub mod grants;
-mod key_deadlines;
-mod key_errors;
-pub mod key_report;
-mod key_store;
-pub mod keyfile;
 pub mod opening;
-pub mod pending_revocations;
 pub mod publish;
 pub mod queries;
 pub mod readiness;
 mod reauth_refusal;
-mod reconcile;
 pub mod reconfigure;
 mod refusal_counters;
 pub mod refusal_message;
 mod reloads;
-pub mod rotation;
-mod sealed_channels;
-mod stragglers;
 pub mod subscribe;
 pub mod users;
-pub mod waiting_keys;
 
 use std::{
     sync::{
@@ -47,7 +36,6 @@ use arc_swap::{ArcSwap, Guard};
 pub use client_faults::{ClientFault, ClientFaults};
 use counts::EngineCounters;
 use facts::Fact;
-use key_report::{AppKey, AppRekeyTotals};
 use parking_lot::Mutex;
 use reconfigure::RemovedApp;
 use refusal_counters::RefusalStats;
@@ -55,6 +43,7 @@ pub use reloads::Reloads;
 
 use crate::{
     app::AppRegistry,
+    engine::keys::key_report::{AppKey, AppRekeyTotals},
     hub::{Hub, channel_opener::ChannelOpener, directory::Occupancy},
     observe::{
         audit::{Audit, AuditFact, AuditStats},
@@ -208,5 +197,6 @@ impl Engine {
     }
 }
 
+pub mod keys;
 #[cfg(test)]
 mod tests;

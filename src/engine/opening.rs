@@ -14,7 +14,7 @@ use crate::{
         keytable::{KeyError, KeyTable},
         secret::Derivation,
     },
-    engine::keyfile::{KeyFile, KeyFileError},
+    engine::keys::keyfile::{KeyFile, KeyFileError},
     observe::{
         live::LiveBroadcaster,
         webhook::{DeadLetters, Webhooks},

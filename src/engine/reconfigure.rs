@@ -10,10 +10,12 @@ use std::{
 use super::{
     AppRuntime, Engine,
     facts::Fact,
+    keys::{
+        reconcile::{ConfiguredKey, KeyChange},
+        rotation::RotationError,
+        waiting_keys::WaitingKey,
+    },
     opening::{OpenAppError, PreparedApp, StateFiles, open, open_webhooks},
-    reconcile::{ConfiguredKey, KeyChange},
-    rotation::RotationError,
-    waiting_keys::WaitingKey,
 };
 use crate::{
     app::{App, AppRegistry},

@@ -18,7 +18,7 @@ use crate::{
         ids::SocketId,
         refusal::RefusalCode,
     },
-    hub::{authorization_cache::CachedAuthorization, gate::PendingRekey, record::Record},
+    hub::{authorization_cache::CachedAuthorization, record::Record, rekey::gate::PendingRekey},
     platform::clock::KnownAsOf,
     protocol::{
         client::{InvalidField, Subscribe},

@@ -9,7 +9,7 @@ use std::{
 
 use tokio::{sync::Notify, time::sleep_until};
 
-use super::{mailbox::WorkerCommand, rekey_scheduler::Rng, shard::Shard, socket::Socket};
+use super::{mailbox::WorkerCommand, rekey::rekey_scheduler::Rng, shard::Shard, socket::Socket};
 use crate::{domain::ids::SocketId, protocol::code::Close};
 
 /// The interval between two checks of sockets with frames in a gate buffer.

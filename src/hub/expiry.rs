@@ -6,7 +6,7 @@ use super::{
     authorization_cache::{CachedAuthorization, EndReason, NotGranted},
     mailbox::RevokeTokens,
     record::TopicId,
-    rekeying::SUPPRESS_ALL,
+    rekey::rekeying::SUPPRESS_ALL,
     shard::{Shard, Table},
     socket::{SessionCommand, Socket},
     topics::Slot,

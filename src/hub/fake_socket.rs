@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use super::{
     outbox::Outbox,
-    reauthorization::Reauthorization,
+    rekey::reauthorization::Reauthorization,
     shard::{BatchBudget, Shard},
     socket::{Peer, SessionCommand, Socket},
 };

@@ -16,7 +16,7 @@ use super::{
     Hub,
     channel_opener::{ChannelOpener, WaitingSubscription},
     mailbox::WorkerCommand,
-    rekey_scheduler::Rng,
+    rekey::rekey_scheduler::Rng,
 };
 
 /// The longest delay of an answer.

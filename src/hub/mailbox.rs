@@ -15,7 +15,7 @@ use super::{
     authorization_cache::{AuthorizationScope, EndReason},
     channel_opener::WaitingSubscription,
     record::TopicId,
-    rekey_policy::AppRuntimeId,
+    rekey::rekey_policy::AppRuntimeId,
 };
 use crate::{
     auth::revoked::{RevokedTokens, TokenRevocation},

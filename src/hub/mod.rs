@@ -13,7 +13,6 @@
 
 pub mod authorization_cache;
 pub mod cached;
-pub mod channel_keys;
 pub mod channel_opener;
 pub mod channel_stats;
 pub mod directory;
@@ -21,25 +20,18 @@ mod drain;
 mod expiry;
 #[cfg(test)]
 pub mod fake_socket;
-pub mod gate;
-mod gate_deadlines;
 pub mod int_hasher;
 #[cfg(debug_assertions)]
 pub mod late_answers;
 pub mod mailbox;
 pub mod outbox;
 pub mod pressure;
-pub mod reauthorization;
 pub mod record;
-pub mod rekey_policy;
-pub mod rekey_scheduler;
-mod rekeying;
+pub mod rekey;
 pub mod shard;
 pub mod socket;
 pub mod socket_ids;
 pub mod topics;
-pub mod turn_limiter;
-mod turns;
 
 use std::{
     sync::{
@@ -53,11 +45,10 @@ use cached::CacheBudget;
 use mailbox::{Mailbox, WorkerCommand};
 use pressure::Pressure;
 use record::TopicId;
-use rekey_policy::AppRuntimeId;
-use turn_limiter::TurnLimiter;
 
 use crate::{
     domain::ids::SocketId,
+    hub::rekey::{rekey_policy::AppRuntimeId, turn_limiter::TurnLimiter},
     platform::counting::{Count, LabelledCounter},
     protocol::code::Close,
 };
@@ -116,7 +107,7 @@ impl Default for WorkerGauges {
             closed: LabelledCounter::new(
                 Close::REASONS.map(|(reason, _)| reason).into_iter().chain([CONNECTION_LOST]),
             ),
-            secret_requests: LabelledCounter::new(rekeying::SECRET_REQUEST_REASONS),
+            secret_requests: LabelledCounter::new(rekey::rekeying::SECRET_REQUEST_REASONS),
         }
     }
 }

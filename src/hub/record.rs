@@ -8,8 +8,8 @@ use parking_lot::{Mutex, MutexGuard};
 use super::{
     Hub,
     authorization_cache::EndReason,
-    channel_keys::ChannelKeys,
     mailbox::{Audience, Rekey, TopicDelivery, WorkerCommand},
+    rekey::channel_keys::ChannelKeys,
 };
 use crate::{
     channels::{

@@ -22,7 +22,7 @@ use super::{
     int_hasher::BuildIntHasher,
     mailbox::{Audience, TopicDelivery, WorkerCommand},
     record::TopicId,
-    rekey_scheduler::RekeyScheduler,
+    rekey::rekey_scheduler::RekeyScheduler,
     socket::{Peer, Socket},
     topics::{Slot, TopicSubscription, TopicTable},
 };

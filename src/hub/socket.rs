@@ -5,8 +5,9 @@ use std::{sync::Arc, time::Instant};
 use bytes::Bytes;
 
 use super::{
-    authorization_cache::EndReason, outbox::Outbox, reauthorization::Reauthorization,
-    rekey_policy::AppRuntimeId,
+    authorization_cache::EndReason,
+    outbox::Outbox,
+    rekey::{reauthorization::Reauthorization, rekey_policy::AppRuntimeId},
 };
 
 /// Independent of its transport.

@@ -13,7 +13,7 @@ use crate::{
     hub::{
         authorization_cache::{CachedAuthorization, NotGranted},
         channel_opener::Opened,
-        gate::{Gate, Issuer},
+        rekey::gate::{Gate, Issuer},
     },
     protocol::{client::Subscribe, code::ErrorCode, message::Message},
 };

@@ -5,7 +5,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use crate::{
     cli::{CliResult, print, server::AppArgs},
     domain::time::UnixSeconds,
-    engine::key_report::KeyReport,
+    engine::keys::key_report::KeyReport,
 };
 
 pub fn run(target: &AppArgs) -> CliResult<()> {

@@ -11,7 +11,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use crate::{
     cli::{CliResult, print_error, server::Server},
     crypto::keytable::KeyState,
-    engine::key_report::{KeyLine, KeyReport},
+    engine::keys::key_report::{KeyLine, KeyReport},
 };
 
 const POLL_INTERVAL: Duration = Duration::from_millis(200);

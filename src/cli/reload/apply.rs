@@ -20,9 +20,9 @@ use crate::{
     engine::{
         Engine,
         facts::Fact,
+        keys::waiting_keys::WaitingKey,
         opening::StateFiles,
         reconfigure::{AppUpdate, Reconfigured},
-        waiting_keys::WaitingKey,
     },
     observe::{audit::AuditFact, webhook::Runner},
     web::{ReloadableSettings, TlsIdentity},

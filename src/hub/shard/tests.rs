@@ -3,7 +3,7 @@ mod tripwire;
 use super::*;
 use crate::{
     domain::channel::Channel,
-    hub::{fake_socket::FakeSocket, rekey_policy::AppRuntimeId, socket_ids::SocketIds},
+    hub::{fake_socket::FakeSocket, rekey::rekey_policy::AppRuntimeId, socket_ids::SocketIds},
     protocol::{content::Content, frame::Frame, message::Message},
 };
 use tokio::task::{LocalSet, spawn_local, yield_now};

@@ -15,8 +15,8 @@ use crate::{
     domain::{channel::InvalidChannel, refusal::RefusalCode},
     engine::{
         grants::GrantError,
+        keys::rotation::{RevokeError, RotationError},
         publish::PrepareError,
-        rotation::{RevokeError, RotationError},
     },
     observe::explain::RefusalId,
 };

@@ -23,7 +23,7 @@ use crate::{
     engine::{
         AppRuntime, Engine,
         facts::Fact,
-        rotation::{RotationError, RotationRequest},
+        keys::rotation::{RotationError, RotationRequest},
     },
     observe::audit::AuditFact,
     protocol::json::object,

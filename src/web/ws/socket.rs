@@ -25,7 +25,7 @@ use crate::{
     engine::{AppRuntime, ClientFault, facts::Fact},
     hub::{
         outbox::Outbox,
-        reauthorization::Reauthorization,
+        rekey::reauthorization::Reauthorization,
         socket::{Peer, Socket},
         topics::Slot,
     },

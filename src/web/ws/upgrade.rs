@@ -20,7 +20,7 @@ use crate::{
     app::App,
     domain::refusal::RefusalCode,
     engine::AppRuntime,
-    hub::reauthorization::Reauthorization,
+    hub::rekey::reauthorization::Reauthorization,
     protocol::{code::Close, dialect::Dialect, version},
     web::{
         carrier::transport::Transport,

@@ -5,7 +5,7 @@ use std::fmt;
 use super::page::{Page, SECONDS};
 use crate::{
     crypto::keytable::KeyState,
-    engine::{AppRuntime, key_report::KeyReport},
+    engine::{AppRuntime, keys::key_report::KeyReport},
     observe::audit::RevocationList,
     platform::clock::unix_now,
 };

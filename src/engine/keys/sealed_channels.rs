@@ -2,7 +2,6 @@
 
 use std::time::Instant;
 
-use super::{AppRuntime, subscribe::CachedReply};
 use crate::{
     app::App,
     channels::{change::Change, last_event::LastEvent},
@@ -12,18 +11,22 @@ use crate::{
         sealer::{SealError, Sealed},
     },
     domain::channel::Channel,
-    hub::{Hub, gate::PendingRekey, record::LockedRecord},
+    engine::{AppRuntime, subscribe::CachedReply},
+    hub::{Hub, record::LockedRecord, rekey::gate::PendingRekey},
     protocol::{content::Content, sealed::SealedFrames, tripwire},
 };
 
 impl AppRuntime {
     /// The version new events are sealed with.
-    pub(super) fn target(app: &App, channel: &Channel) -> Version {
+    pub(in crate::engine) fn target(app: &App, channel: &Channel) -> Version {
         app.ring(channel).map_or(Version::BLIND, |ring| ring.target(channel))
     }
 
     /// All versions an event must be sealed with, so that each subscriber can open it.
-    pub(super) fn needed_versions(app: &App, locked: &mut LockedRecord<'_>) -> Vec<Version> {
+    pub(in crate::engine) fn needed_versions(
+        app: &App,
+        locked: &mut LockedRecord<'_>,
+    ) -> Vec<Version> {
         let channel = locked.channel();
         let Some(ring) = app.ring(channel) else { return vec![Version::BLIND] };
         let keys = locked.sealed(|| ring.target(channel));
@@ -32,7 +35,7 @@ impl AppRuntime {
 
     /// Counts a subscriber with the secret of `granted`, or of the target if another auth endpoint
     /// issued it. Also returns the next step if that version is behind.
-    pub(super) fn join_key(
+    pub(in crate::engine) fn join_key(
         &self,
         ring: &KeyRing,
         locked: &mut LockedRecord<'_>,
@@ -52,7 +55,7 @@ impl AppRuntime {
     }
 
     /// An empty event. It makes a client on a quiet channel notice the new secret.
-    pub(super) fn nudge(
+    pub(in crate::engine) fn nudge(
         &self,
         ring: &KeyRing,
         channel: &Channel,
@@ -63,7 +66,7 @@ impl AppRuntime {
     }
 
     /// The channel's last event, sealed with the subscriber's secret.
-    pub(super) fn cached(
+    pub(in crate::engine) fn cached(
         app: &App,
         locked: &LockedRecord<'_>,
         version: Version,
@@ -111,7 +114,7 @@ fn reseal_last_event(
 }
 
 /// Reseals the last event for the target version: the key it was sealed with may soon be forgotten.
-pub(super) fn renew_last_event(
+pub(in crate::engine) fn renew_last_event(
     ring: &KeyRing,
     locked: &mut LockedRecord<'_>,
     target: Version,
@@ -139,7 +142,7 @@ mod tests {
     use crate::{
         app::AppRegistry,
         crypto::{key::MasterKey, secret::Derivation},
-        engine::{Engine, keyfile::KeyFile},
+        engine::{Engine, keys::keyfile::KeyFile},
         hub::mailbox::Rekey,
         observe::audit::Audit,
         protocol::{frame::Frame, message::Message},

@@ -1,14 +1,17 @@
 //! Stragglers: subscriptions still at an earlier key version, which block the next rotation.
 
-use super::{AppRuntime, Engine, facts::Fact, key_errors::RotationError};
+use super::key_errors::RotationError;
 use crate::{
-    crypto::keytable::KeyState, domain::time::UnixSeconds, hub::mailbox::WorkerCommand,
+    crypto::keytable::KeyState,
+    domain::time::UnixSeconds,
+    engine::{AppRuntime, Engine, facts::Fact},
+    hub::mailbox::WorkerCommand,
     observe::audit::AuditFact,
 };
 
 impl AppRuntime {
     /// The number of stragglers; an error if there are any and they may not be closed.
-    pub(super) fn stragglers(&self, may_close: bool) -> Result<u32, RotationError> {
+    pub(in crate::engine) fn stragglers(&self, may_close: bool) -> Result<u32, RotationError> {
         match self.behind() {
             behind if behind > 0 && !may_close => {
                 let (app, until) = (self.id.clone(), self.grace_ends());
@@ -29,7 +32,7 @@ impl AppRuntime {
 impl Engine {
     /// Their clients reconnect and get the active key. Must be called before the next key is
     /// announced: no subscription may have two rekeys ahead.
-    pub(super) fn close_stragglers(&self, app: &AppRuntime, stragglers: u32) {
+    pub(in crate::engine) fn close_stragglers(&self, app: &AppRuntime, stragglers: u32) {
         if stragglers == 0 {
             return;
         }

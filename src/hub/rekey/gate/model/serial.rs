@@ -91,7 +91,7 @@ impl<'a> Serial<'a> {
 }
 
 #[derive(Clone, Debug)]
-pub(in crate::hub::gate) enum SerialStep {
+pub(in crate::hub::rekey::gate) enum SerialStep {
     Publish,
     Look(u64),
     Handle,
@@ -105,7 +105,7 @@ pub(in crate::hub::gate) enum SerialStep {
 
 /// The client never receives a frame that it cannot open. It reads every event once and in order,
 /// until it is closed.
-pub(in crate::hub::gate) fn run(steps: Vec<SerialStep>) {
+pub(in crate::hub::rekey::gate) fn run(steps: Vec<SerialStep>) {
     let bed = GateFixture::new();
     let (mut gate, mut client) = (bed.java_gate(), Serial::new(&bed));
     let (mut now, mut published, mut forced) = (0, 0, false);

@@ -97,10 +97,10 @@ impl Sleeper<'_> {
 }
 
 /// The longest pause of the client that a gate tolerates, in milliseconds.
-pub(in crate::hub::gate) const MAX_ROUND_MS: u64 = 500;
+pub(in crate::hub::rekey::gate) const MAX_ROUND_MS: u64 = 500;
 
 #[derive(Clone, Debug)]
-pub(in crate::hub::gate) enum SleeperStep {
+pub(in crate::hub::rekey::gate) enum SleeperStep {
     Publish,
     /// The worker looks at deadlines, so many milliseconds later.
     Look(u64),
@@ -119,7 +119,7 @@ const WAIT_STEP_MS: u64 = 400;
 
 /// The client reads every event once and in order, except empty nudges, and asks at most once for
 /// each nudge. This holds for late and refused requests, if the client reads within the hold.
-pub(in crate::hub::gate) fn run(steps: Vec<SleeperStep>) {
+pub(in crate::hub::rekey::gate) fn run(steps: Vec<SleeperStep>) {
     let bed = GateFixture::new();
     let mut gate = bed.gate(Issuer::Server, false);
     let mut sleeper = Sleeper {

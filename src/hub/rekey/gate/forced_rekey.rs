@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::{Gate, GateOutcome, GateState, PendingRekey, buffer::GateBuffer};
 use crate::{
-    hub::reauthorization::Reauthorization,
+    hub::rekey::reauthorization::Reauthorization,
     protocol::{frame::Frame, sealed::ResealCache},
 };
 

@@ -2,10 +2,10 @@
 
 use std::{io, sync::Arc, time::Instant};
 
-use super::{AppRuntime, Engine, facts::Fact, readiness::Unready};
 use crate::{
     crypto::keyring::KeyRing,
     domain::refusal::RefusalCode,
+    engine::{AppRuntime, Engine, facts::Fact, readiness::Unready},
     observe::audit::{AuditFact, RevocationList},
     platform::state_dir::UntilRestart,
 };
@@ -17,7 +17,7 @@ const UNTIL_RESTART: Unready = Unready {
 
 impl Engine {
     /// Writes the current keys after a revocation.
-    pub(super) fn write_keys(
+    pub(in crate::engine) fn write_keys(
         &self,
         runtime: &AppRuntime,
         ring: &KeyRing,
@@ -27,7 +27,7 @@ impl Engine {
     }
 
     /// Writes the revoked access tokens.
-    pub(super) fn write_tokens(&self, runtime: &AppRuntime) -> Result<(), UntilRestart> {
+    pub(in crate::engine) fn write_tokens(&self, runtime: &AppRuntime) -> Result<(), UntilRestart> {
         let written = runtime.app_snapshot().access.revoked.write_down();
         self.note_revocation(runtime, RevocationList::Tokens, written)
     }
@@ -61,7 +61,7 @@ impl Engine {
         }
     }
 
-    pub(super) fn note_written(
+    pub(in crate::engine) fn note_written(
         &self,
         runtime: &AppRuntime,
         list: RevocationList,
@@ -81,14 +81,14 @@ impl Engine {
     }
 
     /// True if an unwritten revocation is due for its next attempt.
-    pub(super) fn writes_are_due(&self, now: Instant) -> bool {
+    pub(in crate::engine) fn writes_are_due(&self, now: Instant) -> bool {
         self.runtimes_and_removed()
             .iter()
             .any(|runtime| RevocationList::ALL.iter().any(|list| runtime.is_due(*list, now)))
     }
 
     /// Retries due writes.
-    pub(super) fn write_pending(&self, now: Instant) {
+    pub(in crate::engine) fn write_pending(&self, now: Instant) {
         for runtime in self.runtimes_and_removed() {
             for list in RevocationList::ALL.into_iter().filter(|list| runtime.is_due(*list, now)) {
                 self.retry_write(&runtime, list);
@@ -146,7 +146,7 @@ impl AppRuntime {
         }
     }
 
-    pub(super) fn has_unwritten(&self) -> bool {
+    pub(in crate::engine) fn has_unwritten(&self) -> bool {
         RevocationList::ALL.iter().any(|list| self.is_unwritten(*list))
     }
 

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use crate::hub::gate::model::sleeper::{MAX_ROUND_MS, SleeperStep, run};
+use crate::hub::rekey::gate::model::sleeper::{MAX_ROUND_MS, SleeperStep, run};
 
 fn steps() -> impl Strategy<Value = Vec<SleeperStep>> {
     let step = prop_oneof![

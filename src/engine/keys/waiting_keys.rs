@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use super::{
-    AppRuntime, Engine,
     key_errors::{RotationError, in_progress},
     reconcile::ConfiguredKey,
 };
 use crate::{
     crypto::key::{Fingerprint, MasterKey},
     domain::time::UnixSeconds,
+    engine::{AppRuntime, Engine},
 };
 
 /// The reason why a configured key is not in force yet.
@@ -36,15 +36,15 @@ impl WaitingKey {
 }
 
 impl AppRuntime {
-    pub(super) fn waiting_key(&self) -> Option<Arc<MasterKey>> {
+    pub(in crate::engine) fn waiting_key(&self) -> Option<Arc<MasterKey>> {
         self.waiting_key.lock().clone()
     }
 
-    pub(super) fn set_waiting_key(&self, key: Option<Arc<MasterKey>>) {
+    pub(in crate::engine) fn set_waiting_key(&self, key: Option<Arc<MasterKey>>) {
         *self.waiting_key.lock() = key;
     }
 
-    pub(super) fn waiting_key_is_due(&self) -> bool {
+    pub(in crate::engine) fn waiting_key_is_due(&self) -> bool {
         self.waiting_key.lock().is_some() && self.behind() == 0
     }
 
@@ -59,7 +59,7 @@ impl AppRuntime {
 
 impl Engine {
     /// Called about once a second while a key is due. Writes a file.
-    pub(super) fn tick_waiting_key(&self, runtime: &AppRuntime) {
+    pub(in crate::engine) fn tick_waiting_key(&self, runtime: &AppRuntime) {
         let Some(key) = runtime.waiting_key() else { return };
         match self.take_waiting_key(runtime, &key) {
             Ok(true) => runtime.forget_waiting_key(&key),

@@ -10,7 +10,8 @@ use std::{
     time::Instant,
 };
 
-use super::{record::TopicId, rekey_scheduler::GateId, topics::Slot};
+use super::rekey_scheduler::GateId;
+use crate::hub::{record::TopicId, topics::Slot};
 
 #[derive(Default)]
 pub struct GateDeadlines {

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{AppRuntime, Engine, facts::Fact, key_errors::RotationError};
+use super::key_errors::RotationError;
 use crate::{
     crypto::{
         key::Fingerprint,
@@ -13,6 +13,7 @@ use crate::{
         keytable::{KeyState, KeyTable},
     },
     domain::time::UnixSeconds,
+    engine::{AppRuntime, Engine, facts::Fact},
     observe::audit::AuditFact,
     platform::clock::unix_now,
 };
@@ -55,7 +56,7 @@ impl Engine {
         }
     }
 
-    pub(super) fn note_finished(&self, runtime: &AppRuntime) {
+    pub(in crate::engine) fn note_finished(&self, runtime: &AppRuntime) {
         if runtime.rotating.lock().is_none() || runtime.behind() > 0 {
             return;
         }
@@ -102,7 +103,7 @@ impl AppRuntime {
     }
 
     /// Logs a failure once, not every second.
-    pub(super) fn note_key_change(&self, error: Option<&RotationError>) {
+    pub(in crate::engine) fn note_key_change(&self, error: Option<&RotationError>) {
         let failed_before = self.key_change_failed.swap(error.is_some(), Ordering::Relaxed);
         if let Some(error) = error.filter(|_| !failed_before) {
             tracing::error!(app.id = &*self.id, %error, "a change of keys that is due waits; it is tried again every second");

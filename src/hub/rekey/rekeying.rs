@@ -3,23 +3,25 @@
 use std::{collections::HashSet, sync::Arc, time::Instant};
 
 use super::{
-    authorization_cache::{EndReason, Grantee, NoRoom},
     gate::{Gate, GateOutcome, PendingRekey},
-    mailbox::{
-        ForcedRekey, KeyRequest, KeyRequestError, Rekey, RequestedChannel, ResolvedKey,
-        TopicDelivery,
-    },
-    record::TopicId,
     rekey_policy::AppRuntimeId,
     rekey_scheduler::{FORCED_REKEY_SPREAD, GateId, TurnKind},
-    shard::{Shard, Table},
-    socket::SessionCommand,
-    topics::{Slot, TopicSubscription},
     turns::Dirty,
 };
 use crate::{
     crypto::keytable::Version,
     domain::ids::SocketId,
+    hub::{
+        authorization_cache::{EndReason, Grantee, NoRoom},
+        mailbox::{
+            ForcedRekey, KeyRequest, KeyRequestError, Rekey, RequestedChannel, ResolvedKey,
+            TopicDelivery,
+        },
+        record::TopicId,
+        shard::{Shard, Table},
+        socket::SessionCommand,
+        topics::{Slot, TopicSubscription},
+    },
     platform::clock::unix_now,
     protocol::{code::Close, content::Content, sealed::ResealCache},
 };
@@ -28,7 +30,7 @@ use crate::{
 pub const SECRET_REQUEST_REASONS: [&str; 3] = ["join", "rotation", "again"];
 
 /// A sequence number above all others: the subscriber is sent nothing more.
-pub(super) const SUPPRESS_ALL: u64 = u64::MAX;
+pub(in crate::hub) const SUPPRESS_ALL: u64 = u64::MAX;
 
 impl Shard {
     /// Like `subscribe`, for a sealed channel.
@@ -59,7 +61,7 @@ impl Shard {
         self.table.borrow().sockets[slot as usize].peer.reauthorization.asks()
     }
 
-    pub(super) fn remove_gate(&self, topic: TopicId, slot: Slot) -> Option<Version> {
+    pub(in crate::hub) fn remove_gate(&self, topic: TopicId, slot: Slot) -> Option<Version> {
         self.scheduler.borrow_mut().remove((slot, topic)).map(|gate| gate.version())
     }
 
@@ -72,7 +74,12 @@ impl Shard {
     }
 
     /// Passes an event to the gates of subscribers that are rekeying.
-    pub(super) fn enqueue(&self, delivery: &TopicDelivery, slots: &[Slot], dirty: &mut Dirty) {
+    pub(in crate::hub) fn enqueue(
+        &self,
+        delivery: &TopicDelivery,
+        slots: &[Slot],
+        dirty: &mut Dirty,
+    ) {
         let Content::Sealed(frames) = &delivery.content else { return };
         let now = Instant::now();
         for slot in slots {
@@ -82,7 +89,7 @@ impl Shard {
         }
     }
 
-    pub(super) fn rekey(&self, rekey: &Rekey, dirty: &mut Dirty) {
+    pub(in crate::hub) fn rekey(&self, rekey: &Rekey, dirty: &mut Dirty) {
         let now = Instant::now();
         let Rekey { topic, nudge, target, since, forced, resealer } = rekey;
         let mut reseal_cache = ResealCache::new(resealer.as_deref());
@@ -173,7 +180,7 @@ impl Shard {
         }
     }
 
-    pub(super) fn resolve_key(&self, ask: KeyRequest) {
+    pub(in crate::hub) fn resolve_key(&self, ask: KeyRequest) {
         let KeyRequest { runtime, socket, channel, answer } = ask;
         // The requester may have gone meanwhile.
         let _ = answer.send(self.resolve_for(runtime, socket, channel));
@@ -260,7 +267,7 @@ impl Shard {
         resolved
     }
 
-    pub(super) fn auth_answered(&self, socket: SocketId, topic: TopicId) {
+    pub(in crate::hub) fn auth_answered(&self, socket: SocketId, topic: TopicId) {
         if let Some(id) = self.gate_id(socket, topic) {
             self.drive(id, &mut Vec::new(), |gate, _, _| {
                 gate.auth_answered(Instant::now());
@@ -269,7 +276,7 @@ impl Shard {
         }
     }
 
-    pub(super) fn auth_refused(&self, socket: SocketId, topic: TopicId, dirty: &mut Dirty) {
+    pub(in crate::hub) fn auth_refused(&self, socket: SocketId, topic: TopicId, dirty: &mut Dirty) {
         if let Some(id) = self.gate_id(socket, topic) {
             self.drive(id, dirty, |gate, _, _| gate.auth_refused());
         }
@@ -280,14 +287,14 @@ impl Shard {
     }
 
     /// Closes the stragglers of the last rotation before the next one begins.
-    pub(super) fn close_stragglers(&self, runtime: AppRuntimeId, dirty: &mut Dirty) {
+    pub(in crate::hub) fn close_stragglers(&self, runtime: AppRuntimeId, dirty: &mut Dirty) {
         let stragglers = self.scheduler.borrow().stragglers(runtime);
         for id in stragglers {
             self.drive(id, dirty, |gate, _, _| gate.close());
         }
     }
 
-    pub(super) fn close_key_users(&self, runtime: AppRuntimeId, key: u32, by: Instant) {
+    pub(in crate::hub) fn close_key_users(&self, runtime: AppRuntimeId, key: u32, by: Instant) {
         self.scheduler.borrow_mut().close_key_users(runtime, key, by, Instant::now());
         self.moving.notify_one();
     }

@@ -59,7 +59,7 @@ fn command(app: &str, reason: &KeyError) -> String {
 }
 
 /// `until`: when the stragglers are closed.
-pub(super) fn in_progress(app: &str, behind: u32, until: Option<UnixSeconds>) -> String {
+pub(in crate::engine) fn in_progress(app: &str, behind: u32, until: Option<UnixSeconds>) -> String {
     let until = until.map_or_else(String::new, |until| {
         let at = humantime::format_rfc3339_seconds(UNIX_EPOCH + Duration::from_secs(until));
         format!(", or until its grace time ends at {at}")

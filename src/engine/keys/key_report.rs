@@ -4,7 +4,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
-use super::{AppRuntime, Engine, rotation::RotationError};
+use super::rotation::RotationError;
 use crate::{
     crypto::{
         key::Fingerprint,
@@ -12,7 +12,8 @@ use crate::{
         secret::Derivation,
     },
     domain::time::UnixSeconds,
-    hub::rekey_policy::RekeyCounts,
+    engine::{AppRuntime, Engine},
+    hub::rekey::rekey_policy::RekeyCounts,
 };
 
 #[derive(Serialize, Deserialize)]
@@ -114,7 +115,7 @@ impl AppRuntime {
 }
 
 impl Engine {
-    pub(super) fn key_stats(&self) -> (Vec<AppKey>, Vec<AppRekeyTotals>) {
+    pub(in crate::engine) fn key_stats(&self) -> (Vec<AppKey>, Vec<AppRekeyTotals>) {
         let (mut keys, mut moves) = (Vec::new(), Vec::new());
         for KeyReport { app, keys: lines, rotation, .. } in
             self.runtimes().iter().filter_map(|runtime| runtime.key_report().ok())

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use crate::hub::gate::model::serial::{SerialStep, run};
+use crate::hub::rekey::gate::model::serial::{SerialStep, run};
 
 fn steps() -> impl Strategy<Value = Vec<SerialStep>> {
     let step = prop_oneof![

@@ -7,7 +7,7 @@ use parking_lot::{Mutex, MutexGuard};
 
 use crate::{
     crypto::{keyring::KeyRing, keytable::KeyTable},
-    engine::keyfile::KeyFile,
+    engine::keys::keyfile::KeyFile,
     platform::state_dir::{PendingWrite, Staged},
 };
 

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::hub::rekey_policy::RekeyPolicy;
+use crate::hub::rekey::rekey_policy::RekeyPolicy;
 
 /// The longest learned hold. A longer `hold_ms` takes precedence.
 pub(super) const MAX_LEARNED_HOLD: Duration = Duration::from_secs(15);
@@ -33,7 +33,7 @@ impl HoldTime {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{domain::limits::Rotation, hub::rekey_policy::AppRuntimeId};
+    use crate::{domain::limits::Rotation, hub::rekey::rekey_policy::AppRuntimeId};
 
     #[test]
     fn hold_doubles_up_to_its_bound() {

@@ -16,7 +16,7 @@ use crate::{
         vectors::example_salt,
     },
     domain::{channel::Channel, limits::Rotation},
-    hub::{Hub, directory::Directory, mailbox::Audience, rekey_policy::AppRuntimeId},
+    hub::{Hub, directory::Directory, mailbox::Audience, rekey::rekey_policy::AppRuntimeId},
     protocol::{content::Content, form::Form, sealed::ResealCache},
 };
 

@@ -34,9 +34,10 @@ use std::{
 use buffer::GateBuffer;
 use hold::HoldTime;
 
-use super::{reauthorization::Reauthorization, record::Record, rekey_policy::RekeyPolicy};
+use super::{reauthorization::Reauthorization, rekey_policy::RekeyPolicy};
 use crate::{
     crypto::keytable::Version,
+    hub::record::Record,
     protocol::{frame::Frame, sealed::SealedFrames},
 };
 

@@ -5,17 +5,16 @@ use std::{io, sync::Arc};
 
 use parking_lot::MutexGuard;
 
-use super::{
-    AppRuntime, Engine, key_store::StagedKeys, rotation::RotationError, waiting_keys::WaitingKey,
-};
+use super::{key_store::StagedKeys, rotation::RotationError, waiting_keys::WaitingKey};
 use crate::{
     crypto::{key::MasterKey, keyring::KeyRing, keytable::KeyTable},
+    engine::{AppRuntime, Engine},
     observe::audit::RevocationList,
     platform::clock::unix_now,
 };
 
 /// Effect of the configured key on a running app.
-pub(super) enum ConfiguredKey<'a> {
+pub(in crate::engine) enum ConfiguredKey<'a> {
     /// The same key as before.
     Unchanged,
     Change(Box<KeyChange<'a>>),
@@ -38,13 +37,13 @@ pub struct KeyChange<'a> {
 }
 
 impl KeyChange<'_> {
-    pub(super) fn app(&self) -> &Arc<str> {
+    pub(in crate::engine) fn app(&self) -> &Arc<str> {
         &self.runtime.id
     }
 }
 
 impl Engine {
-    pub(super) fn prepare_key<'a>(
+    pub(in crate::engine) fn prepare_key<'a>(
         &self,
         runtime: &'a AppRuntime,
         configured: &Arc<MasterKey>,
@@ -71,7 +70,7 @@ impl Engine {
     }
 
     /// Activates the key and starts the rotation.
-    pub(super) fn take_key(&self, change: KeyChange<'_>) -> io::Result<()> {
+    pub(in crate::engine) fn take_key(&self, change: KeyChange<'_>) -> io::Result<()> {
         let KeyChange { runtime, ring, next, staged, rotates, _one_at_a_time } = change;
         let key = next.active().id.clone();
         let had_waited = staged.publish(|| self.install(runtime, &ring, next))?;

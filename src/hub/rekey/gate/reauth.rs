@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{Gate, GateOutcome, GateState, Issuer, buffer::GateBuffer, hold::MAX_LEARNED_HOLD};
-use crate::{crypto::keytable::Version, hub::reauthorization::Reauthorization};
+use crate::{crypto::keytable::Version, hub::rekey::reauthorization::Reauthorization};
 
 /// The delay from a late request to the next turn. The response must have arrived by then, or the
 /// response to the next request may overtake it.

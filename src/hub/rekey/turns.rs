@@ -5,16 +5,20 @@ use std::{rc::Rc, time::Instant};
 use super::{
     gate::{Gate, GateOutcome},
     rekey_scheduler::{GateId, RekeyScheduler, ScheduledRekey, TURN_INTERVAL, TurnKind},
-    shard::{Shard, Table},
-    socket::Socket,
-    topics::Slot,
 };
-use crate::protocol::{code::Close, frame::Frame};
+use crate::{
+    hub::{
+        shard::{Shard, Table},
+        socket::Socket,
+        topics::Slot,
+    },
+    protocol::{code::Close, frame::Frame},
+};
 
-pub(super) type Dirty = Vec<Rc<dyn Socket>>;
+pub(in crate::hub) type Dirty = Vec<Rc<dyn Socket>>;
 
 /// Facts about the socket that a gate needs.
-pub(super) struct SocketContext {
+pub(in crate::hub) struct SocketContext {
     /// The outbox budget in bytes; it also bounds the gate buffer.
     pub budget: usize,
     /// See `Gate::tick`.
@@ -43,7 +47,7 @@ impl Shard {
     }
 
     /// Returns true if more may be due at this time.
-    pub(super) fn take_turns(&self, now: Instant, dirty: &mut Dirty) -> bool {
+    pub(in crate::hub) fn take_turns(&self, now: Instant, dirty: &mut Dirty) -> bool {
         let mut steps = 0..STEPS;
         while steps.next().is_some() {
             let turn = self.scheduler.borrow_mut().next_turn(&self.hub.turns, now);
@@ -78,7 +82,7 @@ impl Shard {
 
     /// Runs one step of a gate and applies its outcome to the topic's list, the deadlines and the
     /// socket.
-    pub(super) fn drive(
+    pub(in crate::hub) fn drive(
         &self,
         id: GateId,
         dirty: &mut Dirty,

@@ -3,7 +3,7 @@
 use std::{collections::HashMap, sync::Arc, time::Instant};
 
 pub use super::key_errors::{RevokeError, RotationError};
-use super::{AppRuntime, Engine, facts::Fact, sealed_channels::renew_last_event};
+use super::sealed_channels::renew_last_event;
 use crate::{
     crypto::{
         key::{Fingerprint, MasterKey},
@@ -12,6 +12,7 @@ use crate::{
         secret::Derivation,
     },
     domain::{channel::Channel, time::UnixSeconds},
+    engine::{AppRuntime, Engine, facts::Fact},
     hub::{
         mailbox::{ForcedRekey, Rekey, WorkerCommand},
         record::LockedRecord,
@@ -51,7 +52,7 @@ impl Engine {
         self.try_rotate(runtime, asked).inspect_err(|error| self.note_refusal(runtime, error))
     }
 
-    pub(super) fn note_refusal(&self, runtime: &AppRuntime, error: &RotationError) {
+    pub(in crate::engine) fn note_refusal(&self, runtime: &AppRuntime, error: &RotationError) {
         let (app, reason) = (runtime.id.clone(), error.code().name());
         self.note(Fact::Audited(AuditFact::RotationRefused { app, reason }));
     }
@@ -85,7 +86,7 @@ impl Engine {
     }
 
     /// Two applications with one master key could read each other's channels.
-    pub(super) fn refuse_shared(
+    pub(in crate::engine) fn refuse_shared(
         &self,
         runtime: &AppRuntime,
         id: &Fingerprint,
@@ -105,7 +106,7 @@ impl Engine {
         }
     }
 
-    pub(super) fn activate(
+    pub(in crate::engine) fn activate(
         &self,
         runtime: &AppRuntime,
         ring: &KeyRing,
@@ -118,7 +119,7 @@ impl Engine {
         Ok(())
     }
 
-    pub(super) fn change(
+    pub(in crate::engine) fn change(
         &self,
         runtime: &AppRuntime,
         ring: &KeyRing,
@@ -131,7 +132,7 @@ impl Engine {
     }
 
     /// Does not write: the table is on disk already, or the change must not wait for it.
-    pub(super) fn install(&self, runtime: &AppRuntime, ring: &KeyRing, next: KeyTable) {
+    pub(in crate::engine) fn install(&self, runtime: &AppRuntime, ring: &KeyRing, next: KeyTable) {
         let before = ring.table();
         note_changes(self, &runtime.id, &before, &next);
         if before.active().number != next.active().number {
@@ -267,7 +268,7 @@ impl Engine {
     }
 
     /// Tells every sealed channel its new target version.
-    pub(super) fn announce(
+    pub(in crate::engine) fn announce(
         &self,
         runtime: &AppRuntime,
         ring: &KeyRing,
@@ -322,7 +323,7 @@ impl Engine {
         }
     }
 
-    pub(super) fn close_subscribers(&self, runtime: &AppRuntime, key: u32, by: Instant) {
+    pub(in crate::engine) fn close_subscribers(&self, runtime: &AppRuntime, key: u32, by: Instant) {
         let runtime = runtime.rekey_policy.runtime;
         self.hub.post_to_all(|| WorkerCommand::CloseKeyUsers { runtime, key, by });
     }
@@ -359,7 +360,7 @@ fn last_plaintext(
 }
 
 impl AppRuntime {
-    pub(super) fn refused_key(&self, reason: KeyError) -> RotationError {
+    pub(in crate::engine) fn refused_key(&self, reason: KeyError) -> RotationError {
         RotationError::Key { app: self.id.clone(), reason }
     }
 
@@ -380,9 +381,9 @@ impl AppRuntime {
         sum
     }
 
-    pub(super) fn for_each_sealed(
+    pub(in crate::engine) fn for_each_sealed(
         &self,
-        mut action: impl FnMut(&crate::hub::channel_keys::ChannelKeys),
+        mut action: impl FnMut(&crate::hub::rekey::channel_keys::ChannelKeys),
     ) {
         for record in self.directory.records() {
             if self.ring(record.channel()).is_some()

@@ -7,9 +7,10 @@ use std::{
 };
 
 use super::{
-    gate::Gate, gate_deadlines::GateDeadlines, int_hasher::BuildIntHasher, record::TopicId,
-    rekey_policy::AppRuntimeId, topics::Slot, turn_limiter::TurnLimiter,
+    gate::Gate, gate_deadlines::GateDeadlines, rekey_policy::AppRuntimeId,
+    turn_limiter::TurnLimiter,
 };
+use crate::hub::{int_hasher::BuildIntHasher, record::TopicId, topics::Slot};
 
 pub type GateId = (Slot, TopicId);
 
@@ -49,7 +50,7 @@ pub enum TurnKind {
 }
 
 /// The interval between two checks of turns and deadlines.
-pub(super) const TURN_INTERVAL: Duration = Duration::from_millis(10);
+pub(in crate::hub) const TURN_INTERVAL: Duration = Duration::from_millis(10);
 
 /// Nudges of a forced rekey are spread over this time, regardless of their number.
 pub const FORCED_REKEY_SPREAD: Duration = Duration::from_millis(300);
@@ -141,7 +142,7 @@ impl ScheduledRekey {
 }
 
 /// A small random number generator; the order it decides is no secret.
-pub(super) struct Rng(u64);
+pub(in crate::hub) struct Rng(u64);
 
 impl Default for Rng {
     fn default() -> Self {
@@ -155,7 +156,7 @@ impl Default for Rng {
 impl Rng {
     /// The same seed gives the same numbers.
     #[cfg(debug_assertions)]
-    pub(super) fn seeded(seed: u64) -> Self {
+    pub(in crate::hub) fn seeded(seed: u64) -> Self {
         Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
     }
 
@@ -167,11 +168,11 @@ impl Rng {
         self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
     }
 
-    pub(super) fn below(&mut self, bound: usize) -> usize {
+    pub(in crate::hub) fn below(&mut self, bound: usize) -> usize {
         ((u128::from(self.next()) * bound as u128) >> 64) as usize
     }
 
-    pub(super) fn fraction(&mut self) -> f64 {
+    pub(in crate::hub) fn fraction(&mut self) -> f64 {
         (self.next() >> 11) as f64 / (1u64 << 53) as f64
     }
 }
