@@ -1,4 +1,4 @@
-//! Sessions on a node within the test, whose channels open when the test says so.
+//! Sessions on a `TestNode`: the test decides when channels open.
 
 use std::time::Instant;
 
