@@ -314,6 +314,8 @@ enum EventStep {
     Publish,
     /// The worker handles its commands.
     Deliver,
+    /// The connection's task handles the commands that the worker passed on.
+    Turn,
     Subscribe,
     Unsubscribe,
     /// The oldest waiting subscription gets its answer, or the newest.
@@ -326,6 +328,7 @@ fn event_steps() -> impl Strategy<Value = Vec<EventStep>> {
     let step = prop_oneof![
         4 => Just(EventStep::Publish),
         2 => Just(EventStep::Deliver),
+        3 => Just(EventStep::Turn),
         2 => Just(EventStep::Subscribe),
         1 => Just(EventStep::Unsubscribe),
         3 => any::<bool>().prop_map(|oldest| EventStep::Open { oldest }),
@@ -338,6 +341,10 @@ proptest! {
     #[test]
     fn events_before_during_and_after_the_wait_arrive_once(steps in event_steps()) {
         let node = late();
+        // Another subscriber: what is published is on its way to the worker during each join.
+        let mut other = node.connect();
+        other.subscribe("cache-room");
+        open(&node, &mut other, waiting(&node));
         let mut client = node.connect();
         let (mut published, mut unanswered) = (0, Vec::new());
         // The events that the client must have received since its last join.
@@ -353,6 +360,7 @@ proptest! {
                     }
                 }
                 EventStep::Deliver => node.shard.handle_posted(),
+                EventStep::Turn => client.handle_commands(),
                 EventStep::Subscribe => client.subscribe("cache-room"),
                 EventStep::Unsubscribe => {
                     client.unsubscribe("cache-room");
@@ -367,7 +375,6 @@ proptest! {
                     node.shard.handle_posted();
                 }
             }
-            client.handle_commands();
             for frame in client.received() {
                 match frame.as_str() {
                     SUCCEEDED => {
@@ -376,7 +383,10 @@ proptest! {
                         (expected, seen) = (Some(vec![before]), Vec::new());
                     }
                     "pusher:error" => {}
-                    _ => seen.push(frame),
+                    _ => {
+                        prop_assert!(expected.is_some(), "it is not joined: {frame}");
+                        seen.push(frame);
+                    }
                 }
             }
             if let Some(expected) = &expected {

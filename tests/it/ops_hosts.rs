@@ -97,10 +97,17 @@ async fn f26_operators_are_answered_when_clients_hold_all_descriptors() {
         }
     }
     assert!(held.len() > 30, "{}", held.len());
-    for path in ["/health", "/metrics", "/stats", "/capacity"] {
+    for path in ["/health", "/metrics", "/stats"] {
         let answer = exchange(server.ops(), &Request::new("GET", path)).await;
-        assert_eq!(answer.status, if path == "/capacity" { 503 } else { 200 }, "{path}");
+        assert_eq!(answer.status, 200, "{path}");
     }
+    // A refused socket holds its descriptor for a moment, so that another may be refused early.
+    until("a server without room", async || {
+        held.extend(opened(&server).await);
+        let answer = exchange(server.ops(), &Request::new("GET", "/capacity")).await;
+        (answer.status == 503).then_some(())
+    })
+    .await;
     let report =
         AdminClient::of(&server).send(&Request::new("GET", "/admin/apps/it/webhooks")).await;
     assert_eq!(report.refused(404, "the socket of the state directory"), "no_webhooks");

@@ -60,11 +60,21 @@ impl AcceptedStream {
         Self { io: Io::Unix(io), remote: Remote::Local }
     }
 
-    /// Reads the PROXY header, which comes before TLS and HTTP.
-    pub async fn proxied(io: impl Into<Io>, worker: &Worker) -> Result<Self, ProxyRejection> {
+    /// Reads the PROXY header, which comes before TLS and HTTP. `rejected` is called before the
+    /// connection closes, so that a peer that sees the end finds itself counted.
+    pub async fn proxied(
+        io: impl Into<Io>,
+        worker: &Worker,
+        rejected: impl FnOnce(&ProxyRejection),
+    ) -> io::Result<Self> {
         let mut io = io.into();
-        let remote = io.read_proxy_header(worker).await?;
-        Ok(Self { io, remote })
+        match io.read_proxy_header(worker).await {
+            Ok(remote) => Ok(Self { io, remote }),
+            Err(reason) => {
+                rejected(&reason);
+                Err(io::Error::other(reason))
+            }
+        }
     }
 }
 

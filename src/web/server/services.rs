@@ -152,10 +152,9 @@ fn proxied_stream<S: ActixStream + Into<Io>>(
     fn_service(move |io: S| {
         let (thread, failures) = (thread.clone(), failures.clone());
         async move {
-            AcceptedStream::proxied(io, &thread.worker).await.map_err(|reason| {
-                failures.note(&reason, &thread.worker.engine);
-                DispatchError::Io(io::Error::other(reason))
-            })
+            let worker = &thread.worker;
+            let rejected = |reason: &_| failures.note(reason, &worker.engine);
+            AcceptedStream::proxied(io, worker, rejected).await.map_err(DispatchError::Io)
         }
     })
 }
