@@ -129,7 +129,7 @@ impl App {
         members.max(self.access.revoked.last_of_user(user))
     }
 
-    /// With what its webhooks are signed.
+    /// The key and secret that sign its webhooks.
     pub fn signer(&self) -> webhook::WebhookSigner {
         webhook::WebhookSigner { key: self.key.clone(), secret: self.secret.clone() }
     }

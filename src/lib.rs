@@ -18,7 +18,7 @@
 //! * [`selftest`]: known answers of all cryptography.
 //! * [`config`], [`cli`]: settings and commands.
 //!
-//! `ARCHITECTURE.md` follows one event and one subscription through them.
+//! `ARCHITECTURE.md` follows one event, one subscription and one rotation through them.
 
 pub mod app;
 pub mod auth;

@@ -1,7 +1,7 @@
 //! A node within a unit test: an engine with one app, one worker's shard, and clients with a
 //! session each. Several nodes fit into one process.
 //!
-//! Nothing happens by itself: a test delivers what is posted, and answers waiting subscriptions.
+//! Nothing happens by itself: the test delivers posted commands, and answers waiting subscriptions.
 
 use std::{
     cell::RefCell,

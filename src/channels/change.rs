@@ -1,4 +1,4 @@
-//! The changes of a channel's state, and what each asks of its caller.
+//! The changes of a channel's state, and their effects.
 
 use std::{sync::Arc, time::Instant};
 
@@ -54,7 +54,7 @@ pub struct Leaver<'a> {
     pub tell_count: bool,
 }
 
-/// What a change asks of its caller, in this order: messages, count, facts.
+/// The tasks of the caller after a change, in this order: messages, count, facts.
 #[must_use]
 #[derive(Default)]
 pub struct Effects {
@@ -66,7 +66,7 @@ pub struct Effects {
     pub transition: Transition,
     /// To be announced later with `Change::EndHold`, unless the user returns.
     pub held: Option<HeldMember>,
-    /// The number of a last event that is no longer kept.
+    /// The number of the last event that the change has dropped.
     pub dropped: Option<u64>,
 }
 

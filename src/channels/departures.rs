@@ -1,5 +1,5 @@
-//! Departures that are told after a while, unless whoever left returns: navigating between pages
-//! makes a user leave and return.
+//! Departures held for a while: navigation between pages makes a user leave and return, and a
+//! return in time cancels the departure.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -7,7 +7,7 @@ use std::{
     time::Instant,
 };
 
-/// `K`: who left. `V`: what is told with the departure.
+/// `K`: the departed user, member or channel. `V`: data kept with the departure.
 pub struct HeldDepartures<K, V> {
     held: HashMap<K, (HoldTicket, V)>,
     order: BTreeMap<HoldTicket, K>,
@@ -26,14 +26,14 @@ impl<K, V> Default for HeldDepartures<K, V> {
 }
 
 impl<K, V> HeldDepartures<K, V> {
-    /// Beyond `limit` departures, the oldest are told early.
+    /// Beyond `limit` departures, the earliest are due at once.
     pub fn bounded(limit: usize) -> Self {
         Self { held: HashMap::new(), order: BTreeMap::new(), next: 0, limit }
     }
 }
 
 impl<K: Clone + Eq + Hash, V> HeldDepartures<K, V> {
-    /// Replaces a held departure of the same.
+    /// Replaces a held departure of the same key.
     pub fn hold(&mut self, who: K, until: Instant, told: V) {
         let ticket = HoldTicket(until, self.next);
         self.next += 1;
@@ -43,7 +43,7 @@ impl<K: Clone + Eq + Hash, V> HeldDepartures<K, V> {
         self.order.insert(ticket, who);
     }
 
-    /// Who left has returned; true if its departure was held.
+    /// Called on a return; true if a departure was held.
     #[must_use]
     pub fn cancel(&mut self, who: &K) -> bool {
         let Some((ticket, _)) = self.held.remove(who) else { return false };
@@ -55,7 +55,7 @@ impl<K: Clone + Eq + Hash, V> HeldDepartures<K, V> {
         self.held.contains_key(who)
     }
 
-    /// The next departure whose time has come.
+    /// Takes the next due departure.
     pub fn next(&mut self, now: Instant) -> Option<(K, V)> {
         let first = self.order.first_entry()?;
         if first.key().0 > now && self.held.len() <= self.limit {

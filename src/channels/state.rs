@@ -1,7 +1,7 @@
 //! The state of one channel.
 //!
 //! `ChannelState::apply` alone changes it. It has no clock and no lock, and delivers nothing: its
-//! effects say what is to be done. So a test can compare it with any other keeper of the state.
+//! effects name all that follows. So tests compare it with a model.
 
 use std::{sync::Arc, time::Instant};
 

@@ -1,5 +1,5 @@
-//! Departures that are told later, unless the user returns: to the watchers of a user who went
-//! offline, and to a presence channel with a member that leaves and returns very often.
+//! Held departures: of users, for their watchers, and of members that leave and return very often,
+//! for their presence channel.
 
 use std::{
     sync::Arc,
@@ -13,7 +13,7 @@ use crate::{
     hub::record::{Record, TopicId},
 };
 
-/// Navigation between pages makes a user leave and return; watchers are not told about that.
+/// Navigation between pages makes a user leave and return within this time.
 const OFFLINE_DELAY: Duration = Duration::from_secs(3);
 
 #[derive(Clone, PartialEq, Eq, Hash)]

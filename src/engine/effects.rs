@@ -36,7 +36,8 @@ impl Engine {
         self.settle(runtime, record, locked, effects);
     }
 
-    /// Posts messages that are part of what a newcomer is answered with.
+    /// Must be called before the newcomer's sequence number is read: its answer contains the
+    /// messages already.
     pub(super) fn post_messages(
         &self,
         locked: &mut LockedRecord<'_>,

@@ -1,7 +1,7 @@
-//! The one outlet of the server's facts.
+//! The one outlet of facts.
 //!
-//! Whatever happens is told once, to `Engine::note`. Webhooks, audit log, live feed and counters each
-//! take what concerns them. A further receiver is a further line there, and no verb changes.
+//! Each fact is noted once, with `Engine::note`, which passes it to webhooks, audit log, live feed
+//! and counters. A new receiver changes `Engine::note` and no verb.
 
 mod live;
 

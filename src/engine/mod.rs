@@ -1,5 +1,5 @@
-//! The verbs: one function for each operation on an app's channels and users. Transports call them;
-//! the engine knows the hub and the domain, and no socket.
+//! The verbs: one function for each operation on an app's channels and users. Sessions and request
+//! handlers call them; the engine knows no transport.
 
 mod aliases;
 mod app_runtime;

@@ -62,7 +62,7 @@ fn decide(claims: &Claims, pattern: &str, channel: &str) {
     }
 }
 
-/// An entry of `allowed_origins` on the first line, an `Origin` header on the second.
+/// An entry of `origins` on the first line, an `Origin` header on the second.
 pub fn origins(bytes: &[u8]) {
     let (entry, origin) = super::two_texts(bytes);
     assert!(!Origins::Loopback.lists("null"));

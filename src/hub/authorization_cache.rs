@@ -61,7 +61,8 @@ pub enum EndReason {
     Removed,
     Expired,
     TokenRevoked,
-    /// The configuration has made its name one to publish on, and no channel (sealing_alias).
+    /// A reload has made its name an alias (`sealing_alias`): backends publish on it, and no client
+    /// subscribes to it.
     BecameAlias,
 }
 
@@ -155,7 +156,8 @@ impl AuthorizationCache {
         self.deadlines.earliest()
     }
 
-    /// The newest word counts, also for a subscription that runs. Returns for whom it counts.
+    /// The newest authorization replaces an earlier one, during a subscription as well. Returns its
+    /// user.
     pub fn add(
         &mut self,
         name: Arc<str>,
@@ -214,8 +216,8 @@ impl AuthorizationCache {
         }
     }
 
-    /// Its channel opens for a subscription: the record is no longer one of those left, which may
-    /// be evicted.
+    /// The channel opens for a subscription: until the join its record must not be evicted, as
+    /// those of left channels may be.
     pub fn opening(&mut self, name: &str) {
         self.use_as(name, AuthorizationUsage::Unused);
     }

@@ -1,8 +1,8 @@
 //! Opens channels for subscriptions. A channel is open while this node knows its state.
 //!
-//! The state of every channel is on this node so far, so that each subscription is answered in the
-//! call. A session may wait all the same: its worker then gets a `WorkerCommand::Opened`, or joins
-//! without one after `OPENING_TIMEOUT`.
+//! With one node, every channel is open, and each subscription is answered in the call. If a
+//! channel opens later, the worker gets a `WorkerCommand::Opened`; without one the session joins
+//! after `OPENING_TIMEOUT`.
 
 #[cfg(debug_assertions)]
 use std::sync::mpsc::Sender;
@@ -16,7 +16,7 @@ use std::{
 use super::{shard::Shard, socket::SessionCommand};
 use crate::domain::ids::SocketId;
 
-/// A channel that does not open in this time is joined with the state that this node has.
+/// The longest wait for a channel; then the session joins with the state on this node.
 pub const OPENING_TIMEOUT: Duration = Duration::from_secs(3);
 
 pub enum ChannelOpener {
@@ -61,8 +61,8 @@ impl ChannelOpener {
     }
 }
 
-/// The waiting subscriptions of a worker with their deadlines, the earliest first. Answered ones
-/// stay until then: their second answer is ignored.
+/// The waiting subscriptions of a worker with their deadlines, the earliest first. An answered one
+/// stays until its deadline; its session ignores the second answer.
 #[derive(Default)]
 pub(super) struct OpeningDeadlines(RefCell<VecDeque<(Instant, WaitingSubscription)>>);
 

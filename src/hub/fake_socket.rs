@@ -1,4 +1,4 @@
-//! A socket without a peer, for tests: it keeps all that it is given.
+//! A socket without a peer, for tests: it keeps its frames and commands.
 
 use std::{
     cell::{Cell, RefCell},

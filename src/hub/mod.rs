@@ -6,10 +6,7 @@
 //! workers with subscribers. It posts to its own worker as well: a direct call would overtake the
 //! commands queued there.
 //!
-//! Lock order: a user's record, the record of its watchers, a mailbox; or any one record, a
-//! mailbox. The small lists of an app are locked last, for one operation. No thread touches the
-//! directory's map while it holds a record, except to look up the watchers of a user. No lock is
-//! held across an await.
+//! ARCHITECTURE.md has the order of the locks. No lock is held across an await.
 
 pub mod authorization_cache;
 pub mod cached;

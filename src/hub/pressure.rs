@@ -101,13 +101,13 @@ impl Shard {
         }
     }
 
-    /// While descriptors are short: those that are only waited for.
+    /// Ends sockets after their close frame, while descriptors are short.
     pub fn cut_closing(&self) {
         let table = self.table.borrow();
         table.sockets.iter().for_each(|(_, entry)| entry.socket.cut());
     }
 
-    /// Frees table memory that closed sockets have left unused. Call it now and then.
+    /// Frees table memory that closed sockets have left unused.
     pub fn give_back(&self) {
         let mut table = self.table.borrow_mut();
         table.topics.give_back();
@@ -117,7 +117,7 @@ impl Shard {
         }
     }
 
-    /// And what all sockets of the worker hold.
+    /// The sockets heavier than `share`, and the bytes held by all sockets of the worker.
     fn heavier_than(&self, share: usize) -> (Vec<Weighed>, usize) {
         let table = self.table.borrow();
         let open = table.sockets.iter().filter(|(_, entry)| !entry.socket.outbox().is_closing());

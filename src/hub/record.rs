@@ -1,5 +1,4 @@
-//! The directory's record of one channel: the state that all holders of it share, and the routing
-//! that this node alone has.
+//! The directory's record of one channel: the channel's state, and the routing on this node.
 
 use std::time::Instant;
 
@@ -39,7 +38,7 @@ struct Guarded {
     routing: LocalRouting,
 }
 
-/// Who on this node gets the channel's frames, in which order and with which key.
+/// Delivery on this node: the order of frames, the subscribers and their keys.
 struct LocalRouting {
     sequence: u64,
     /// By worker.

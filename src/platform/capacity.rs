@@ -49,7 +49,7 @@ pub enum Shortage {
 /// The two kinds of listeners that are not for operators.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Listener {
-    /// Anybody.
+    /// Clients, and backends without an address of their own.
     Public,
     /// Backends that have an address of their own (`api_listen`).
     Api,

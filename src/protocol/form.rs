@@ -1,5 +1,4 @@
-//! The forms in which clients receive messages: all that differs between kinds of connections is
-//! here, pings, errors and the close included.
+//! The encodings of messages for each kind of connection, with pings, errors and the close.
 
 use bytes::Bytes;
 

@@ -66,7 +66,7 @@ impl<'a> Message<'a> {
         }
     }
 
-    /// Plaintext on any channel: what no other constructor makes, to test the tripwire.
+    /// Plaintext on any channel, to test the tripwire: no other constructor permits it.
     #[cfg(test)]
     pub fn plaintext(channel: &'a Channel, event: &'a str, data: &'a str) -> Self {
         let data = MessageData::Clear(data.into());

@@ -1,4 +1,4 @@
-//! What a connection tells of itself.
+//! Facts about a connection.
 
 use super::SessionContext;
 use crate::{

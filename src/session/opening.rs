@@ -52,8 +52,8 @@ impl Session {
         }
     }
 
-    /// The authorization may have ended during the wait, or a newer one may have come. What the
-    /// lock of the channel's record protects is checked by `join`.
+    /// The authorization may have ended during the wait, or a newer one may have come. `join` makes
+    /// the checks under the lock of the channel's record.
     fn renew(
         &self,
         authorized: AuthorizedSubscription,

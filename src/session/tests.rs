@@ -1,4 +1,4 @@
-//! Sessions on a node within the test, whose channels open when the test says so.
+//! Sessions on a `TestNode`: the test decides when channels open.
 
 use std::time::Instant;
 
@@ -195,7 +195,7 @@ fn end_of_the_channel_cancels_an_opening_subscription() {
     assert_eq!((client.received().len(), node.subscriptions()), (0, 0));
 }
 
-/// A node with an authorization of our auth endpoint for the client, by an access token of `u`.
+/// Gives the client an authorization of our auth endpoint, for an access token of `u`.
 fn granted(node: &TestNode, client: &TestClient, channel: &str, jti: &str) {
     let token = TokenId { jti: jti.into(), user: "u".into(), issued: KnownAsOf::NEVER };
     let scope = AuthorizationScope { expires: None, abilities: Abilities::ALL, token: Some(token) };
@@ -337,7 +337,7 @@ fn event_steps() -> impl Strategy<Value = Vec<EventStep>> {
 }
 
 proptest! {
-    /// Of a cache channel a subscriber knows the last event before the join, and each one after it.
+    /// A subscriber of a cache channel gets the last event before the join, and each one after it.
     #[test]
     fn events_before_during_and_after_the_wait_arrive_once(steps in event_steps()) {
         let node = late();
@@ -347,7 +347,7 @@ proptest! {
         open(&node, &mut other, waiting(&node));
         let mut client = node.connect();
         let (mut published, mut unanswered) = (0, Vec::new());
-        // What the client must have received since its last join.
+        // The events that the client must have received since its last join.
         let mut expected: Option<Vec<String>> = None;
         let mut seen: Vec<String> = Vec::new();
         for step in steps {

@@ -1,5 +1,5 @@
-//! The web layer, the only place that knows actix. `server` assembles the shelves `ws`, `api`, `auth`
-//! and `ops`; they know `context`, `settings` and `http`, and not each other.
+//! The web layer, the only place that knows `actix_web`. `server` assembles the shelves `ws`,
+//! `api`, `auth` and `ops`, which do not know each other (ARCHITECTURE.md, shelves of `web`).
 
 mod api;
 mod auth;

@@ -1,4 +1,4 @@
-//! What one HTTP/2 connection can make the server keep.
+//! Bounds of the memory that one HTTP/2 connection can take.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! What a stranger can make the server keep over plain HTTP, without a key and a WebSocket.
+//! Bounds of the memory that a stranger can take over plain HTTP, without a key and a WebSocket.
 
 use std::time::Duration;
 

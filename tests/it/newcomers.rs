@@ -1,4 +1,4 @@
-//! What somebody meets who tries the program for the first time, and how it helps.
+//! The first run of the program: its errors, and its help.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -137,7 +137,7 @@ async fn f28_public_channel_needs_no_rule() {
     assert!(output.stdout.contains("a public channel needs no authorization"), "{output:?}");
 }
 
-/// What a directory holds, with modes and contents.
+/// The entries of a directory, with modes and contents.
 fn listed(path: &Path) -> Vec<(String, u32, Vec<u8>)> {
     let entries = fs::read_dir(path).expect("a directory").map(|entry| entry.expect("an entry"));
     let mut listed: Vec<_> = entries

@@ -119,7 +119,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(step, 0..150)
 }
 
-/// What somebody knows who hears messages and facts alone.
+/// The state of a channel as told by messages and facts.
 #[derive(Default)]
 struct Story {
     occupied: bool,

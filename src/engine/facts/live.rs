@@ -58,7 +58,7 @@ impl Engine {
     }
 }
 
-/// Watchers learn of all other changes by the connections that cause them.
+/// `None` for all other facts about channels: the feed shows them as facts about connections.
 fn client_event<'a>(
     context: &ChannelContext<'a>,
     fact: &'a ChannelFact<'_>,

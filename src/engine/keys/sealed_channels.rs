@@ -86,9 +86,9 @@ impl AppRuntime {
                 .or_else(|| {
                     let sealed = reseal_last_event(app, channel, last, version)?;
                     SealedFrames::new(&last.name, [&sealed]).of(version).cloned()
-                    // Its secret is no longer served. The client cannot open this form, so it asks
-                    // for the next secret.
                 })
+                // The key of its secret is retired. The client cannot open this frame, so it asks
+                // for the next secret.
                 .or_else(|| frames.newest().cloned()),
         };
         match frame {

@@ -21,7 +21,7 @@ fn name(text: &str) -> Arc<str> {
     text.into()
 }
 
-/// What ends, and what is nudged, with the longest lead.
+/// Channels that end, and topics that are nudged, with the longest lead.
 fn review(
     cache: &mut AuthorizationCache,
     now: UnixSeconds,

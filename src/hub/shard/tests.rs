@@ -87,7 +87,7 @@ async fn frame_in_progress_skips_leavers_and_reaches_others_once() {
         for (slot, socket) in &sockets[..size - 2] {
             assert_eq!(socket.outbox.queued_bytes(), bytes, "slot {slot}");
         }
-        // Those of several frames were queued before anybody could leave.
+        // Several frames are queued at once, before a subscriber can leave.
         let late = if sequences.len() == 1 { 0 } else { bytes };
         assert_eq!(sockets[size - 1].1.outbox.queued_bytes(), late);
         assert_eq!(sockets[size - 2].1.outbox.queued_bytes(), late);

@@ -49,11 +49,11 @@ use crate::{
     observe::live::LiveBroadcaster,
 };
 
-/// Navigating between pages makes a user leave and return, and a backend need not hear of it.
+/// Navigation between pages makes a user leave and return within this time.
 const DEPARTURE_DELAY: Duration = Duration::from_secs(3);
 const MAX_DEPARTURES: usize = 65_536;
 
-/// A vacated channel, or a user who left one.
+/// A vacated channel, or a member that left one.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 struct Departure {
     channel: Arc<str>,
@@ -94,14 +94,14 @@ pub struct WebhookTotals {
     pub retries: u64,
     /// Events that did not fit into a queue.
     pub spilled: u64,
-    /// Longest wait so far.
+    /// The age of the oldest waiting event.
     pub oldest: Option<Duration>,
 }
 
 #[derive(Serialize, Deserialize)]
 pub struct WebhookReport {
     pub endpoints: Vec<EndpointReport>,
-    /// In the file now, for whatever endpoint.
+    /// In the file, for all endpoints.
     pub dead_letters: u64,
     /// The oldest letters.
     pub letters: Vec<Letter>,

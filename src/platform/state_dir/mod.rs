@@ -102,7 +102,7 @@ pub fn admin_socket_path(state_dir: &Path) -> PathBuf {
     state_dir.join("admin.sock")
 }
 
-/// For its owner alone, where it is not there yet.
+/// Creates a missing directory, for its owner alone.
 pub fn make(path: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(path)
 }

@@ -221,7 +221,7 @@ fn check_signature(
     })
 }
 
-/// After the signature, which covers the digest.
+/// Compares the body with its digest, which the signature covers.
 fn check_body(query: &Query, body: &[u8]) -> Result<(), ApiError> {
     let given = match query.first("body_md5") {
         None if body.is_empty() => return Ok(()),

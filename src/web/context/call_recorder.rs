@@ -1,4 +1,4 @@
-//! Records API calls for the live feed.
+//! Records API calls for the live feed, and makes a span of each request.
 
 use std::{
     cell::RefCell,

@@ -46,7 +46,7 @@ impl Intake {
         std::mem::take(&mut self.surplus)
     }
 
-    /// Before each read: takes note of a request that has begun.
+    /// Must be called before each read: notes a request that has begun.
     pub fn follow(&mut self, usage: &HttpUsage) {
         if self.begun != usage.begun() {
             (self.begun, self.behind) = (usage.begun(), 0);

@@ -107,7 +107,7 @@ impl<IO: Transport> HttpStream<IO> {
         ConnectionStart { shared: self.shared.clone(), usage: self.usage.clone() }
     }
 
-    /// And what was read of it and not yet passed on.
+    /// The transport, and the bytes read from it and not yet passed on.
     pub fn into_inner(mut self) -> (IO, Vec<u8>) {
         let io = self.shared.io.take();
         let io = io.expect("it is taken over once, and is no HttpStream any longer then");
@@ -159,8 +159,8 @@ impl<IO: Transport> HttpStream<IO> {
         }
     }
 
-    /// Says why, where nothing else has been answered on the connection: behind an answer given
-    /// before the body was read, this may still be that body.
+    /// Answers with the reason on a connection without an earlier request. After an answer given
+    /// before its body was read, these bytes may still be that body.
     fn refuse(&self, code: RefusalCode, cx: &mut Context<'_>) {
         self.usage.refuse();
         if self.usage.begun() == 0 {

@@ -67,7 +67,7 @@ impl WorkerThread {
         }
     }
 
-    /// Before sockets are closed, whose clients would all come back.
+    /// Must be called before the shard closes sockets, whose clients would all come back.
     fn tick_http(&self, now: Instant) {
         let patience = {
             let settings = self.worker.settings();
