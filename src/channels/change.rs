@@ -18,7 +18,7 @@ pub enum Change<'a> {
     /// A count that was held back may be due.
     TellCount,
     /// A new subscriber found no last event.
-    MissCache,
+    ReportMiss,
     /// An event was published on a cache channel.
     KeepEvent(LastEvent),
     /// The last event is sealed with other keys.

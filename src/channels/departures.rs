@@ -34,10 +34,10 @@ impl<K, V> HeldDepartures<K, V> {
 
 impl<K: Clone + Eq + Hash, V> HeldDepartures<K, V> {
     /// Replaces a held departure of the same key.
-    pub fn hold(&mut self, who: K, until: Instant, told: V) {
+    pub fn hold(&mut self, who: K, until: Instant, value: V) {
         let ticket = HoldTicket(until, self.next);
         self.next += 1;
-        if let Some((before, _)) = self.held.insert(who.clone(), (ticket, told)) {
+        if let Some((before, _)) = self.held.insert(who.clone(), (ticket, value)) {
             self.order.remove(&before);
         }
         self.order.insert(ticket, who);
@@ -62,8 +62,8 @@ impl<K: Clone + Eq + Hash, V> HeldDepartures<K, V> {
             return None;
         }
         let who = first.remove();
-        let (_, told) = self.held.remove(&who)?;
-        Some((who, told))
+        let (_, value) = self.held.remove(&who)?;
+        Some((who, value))
     }
 }
 
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_returns_has_not_left_and_may_leave_again() {
+    fn return_cancels_the_departure() {
         let (mut departures, start) = (HeldDepartures::default(), Instant::now());
         let later = start + Duration::from_secs(2);
         departures.hold(of("a"), start + DELAY, 1);

@@ -61,7 +61,7 @@ impl ChannelState {
             Change::Unsubscribe(leaver) => self.unsubscribe(&leaver, now, &mut effects),
             Change::EndHold { user_id } => self.end_hold(user_id, now, &mut effects),
             Change::TellCount => self.tell_count(now, &mut effects),
-            Change::MissCache => {
+            Change::ReportMiss => {
                 if !std::mem::replace(&mut self.miss_reported, true) {
                     effects.facts.push(ChannelFact::CacheMiss);
                 }

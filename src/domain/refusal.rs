@@ -171,7 +171,7 @@ mod tests {
             } else if matches!(extension, Some("rs" | "mjs" | "py")) && name != "refusal.rs" {
                 let text = std::fs::read_to_string(&path).expect("a source");
                 let whole = whole || name == "tests.rs";
-                let start = if whole { Some(0) } else { text.find("#[cfg(test)]") };
+                let start = if whole { Some(0) } else { text.find("#[cfg(test)]\nmod tests") };
                 tests.push_str(start.map_or("", |start| &text[start..]));
             }
         }

@@ -57,16 +57,18 @@ impl Engine {
         locked: &mut LockedRecord<'_>,
         effects: Effects,
     ) {
-        match effects.count {
+        let Effects { messages: _, count, facts, transition: _, held, dropped } = effects;
+        debug_assert!(dropped.is_none(), "the ledger alone drops events");
+        match count {
             CountEffect::None => {}
             CountEffect::Tell(count) => tell_count(&self.hub, locked, count),
             CountEffect::Later => runtime.pending_counts.lock().push(record.clone()),
         }
         let (channel, subscribers) = (record.channel(), locked.subscription_count());
-        for fact in &effects.facts {
+        for fact in &facts {
             self.note(Fact::Channel(ChannelContext { runtime, channel, subscribers }, fact));
         }
-        if let Some(HeldMember { user_id, until }) = effects.held {
+        if let Some(HeldMember { user_id, until }) = held {
             runtime.hold_member(record, user_id, until);
         }
     }

@@ -22,8 +22,8 @@ pub enum Fact<'a> {
     /// A channel's state has changed, or a client has sent an event on it. Told under the lock of
     /// the channel's record, so that facts about a channel keep their order.
     Channel(ChannelContext<'a>, &'a ChannelFact<'a>),
-    /// A backend's event was accepted; with its content, unless the channel has no record.
-    Published(&'a AppRuntime, &'a EncodedEvent<'a>, Option<&'a Content>, u32),
+    /// A backend's event was accepted.
+    Published(PublishedContext<'a>),
     PublishRefused(&'a AppRuntime, &'a PublishError),
     Connection(ConnectionContext<'a>, ConnectionFact<'a>),
     ConnectionRefused(SocketId, &'a Close),
@@ -41,6 +41,15 @@ pub enum Fact<'a> {
 pub struct ChannelContext<'a> {
     pub runtime: &'a AppRuntime,
     pub channel: &'a Channel,
+    pub subscribers: u32,
+}
+
+#[derive(Clone, Copy)]
+pub struct PublishedContext<'a> {
+    pub runtime: &'a AppRuntime,
+    pub event: &'a EncodedEvent<'a>,
+    /// `None` if the channel has no record.
+    pub content: Option<&'a Content>,
     pub subscribers: u32,
 }
 

@@ -2,7 +2,11 @@
 
 use std::{sync::Arc, time::Instant};
 
-use super::{AppRuntime, Engine, counts::AppCounters, facts::Fact};
+use super::{
+    AppRuntime, Engine,
+    counts::AppCounters,
+    facts::{Fact, PublishedContext},
+};
 use crate::{
     app::App,
     channels::last_event::LastEvent,
@@ -186,7 +190,9 @@ impl Engine {
                 }
             });
             if found.is_none() {
-                self.note(Fact::Published(runtime, &event, None, 0));
+                let context =
+                    PublishedContext { runtime, event: &event, content: None, subscribers: 0 };
+                self.note(Fact::Published(context));
             }
         }
     }
@@ -199,7 +205,9 @@ impl Engine {
         content: Content,
     ) {
         let subscribers = locked.subscription_count();
-        self.note(Fact::Published(runtime, event, Some(&content), subscribers));
+        let content_noted = Some(&content);
+        let context = PublishedContext { runtime, event, content: content_noted, subscribers };
+        self.note(Fact::Published(context));
         Span::receivers(|| subscribers);
         locked.post(&self.hub, content, event.except, Audience::All);
     }

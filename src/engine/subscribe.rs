@@ -264,7 +264,7 @@ impl Engine {
             let version = key.as_ref().map_or(Version::BLIND, |(version, _)| *version);
             let cached = AppRuntime::cached(&app, &locked, version, now, &self.hub);
             if matches!(cached, CachedReply::Miss) {
-                let effects = locked.apply(Change::MissCache, now);
+                let effects = locked.apply(Change::ReportMiss, now);
                 self.carry_out(runtime, record, &mut locked, effects);
             }
             Ok(JoinedChannel {

@@ -4,7 +4,7 @@
 //! channel opens later, the worker gets a `WorkerCommand::Opened`; without one the session joins
 //! after `OPENING_TIMEOUT`.
 
-#[cfg(debug_assertions)]
+#[cfg(any(debug_assertions, test, fuzzing))]
 use std::sync::mpsc::Sender;
 use std::{
     cell::RefCell,
@@ -23,7 +23,7 @@ pub enum ChannelOpener {
     /// Every channel is open.
     Local,
     /// Answers late, through the mailbox: a test mode (`hub::late_answers`).
-    #[cfg(debug_assertions)]
+    #[cfg(any(debug_assertions, test, fuzzing))]
     Late(Sender<WaitingSubscription>),
 }
 
@@ -47,11 +47,14 @@ pub struct WaitingSubscription {
 
 impl ChannelOpener {
     /// `waiting` is called if the subscription has to wait.
-    #[cfg_attr(not(debug_assertions), expect(unused_variables, reason = "the test mode alone"))]
+    #[cfg_attr(
+        not(any(debug_assertions, test, fuzzing)),
+        expect(unused_variables, reason = "the test mode alone")
+    )]
     pub fn open(&self, waiting: impl FnOnce() -> WaitingSubscription) -> Opened {
         match self {
             Self::Local => Opened::Now,
-            #[cfg(debug_assertions)]
+            #[cfg(any(debug_assertions, test, fuzzing))]
             Self::Late(late) => {
                 // Without a receiver, the subscription joins after `OPENING_TIMEOUT`.
                 let _ = late.send(waiting());

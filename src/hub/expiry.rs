@@ -31,18 +31,18 @@ impl Shard {
 
     pub fn authorization_joined(&self, slot: Slot, channel: &str, topic: TopicId) {
         let entry = &mut self.table.borrow_mut().sockets[slot as usize];
-        entry.change_grants(|authorizations| authorizations.joined(channel, topic));
+        entry.change_authorizations(|authorizations| authorizations.joined(channel, topic));
     }
 
     /// The client is about to join.
     pub fn authorization_opening(&self, slot: Slot, channel: &str) {
         let entry = &mut self.table.borrow_mut().sockets[slot as usize];
-        entry.change_grants(|authorizations| authorizations.opening(channel));
+        entry.change_authorizations(|authorizations| authorizations.opening(channel));
     }
 
     pub fn authorization_left(&self, slot: Slot, channel: &str) {
         let entry = &mut self.table.borrow_mut().sockets[slot as usize];
-        entry.change_grants(|authorizations| authorizations.left(channel));
+        entry.change_authorizations(|authorizations| authorizations.left(channel));
     }
 
     pub fn abilities(&self, slot: Slot, channel: &str) -> Abilities {
@@ -68,8 +68,8 @@ impl Shard {
     fn review(&self, slot: Slot, today: UnixSeconds) {
         let mut table = self.table.borrow_mut();
         let entry = &mut table.sockets[slot as usize];
-        let reviewed =
-            entry.change_grants(|authorizations| authorizations.review(today, u64::from(slot)));
+        let reviewed = entry
+            .change_authorizations(|authorizations| authorizations.review(today, u64::from(slot)));
         table.end(slot, reviewed.ended, EndReason::Expired);
         drop(table);
         for topic in reviewed.nudged {
@@ -101,7 +101,7 @@ impl Shard {
         let slots: Vec<usize> =
             table.sockets.iter().filter(|(_, e)| theirs(e)).map(|(slot, _)| slot).collect();
         for slot in slots {
-            let ended = table.sockets[slot].change_grants(|authorizations| {
+            let ended = table.sockets[slot].change_authorizations(|authorizations| {
                 authorizations.revoke_tokens(&revoke.which, revoke.at)
             });
             table.end(slot as Slot, ended, EndReason::TokenRevoked);

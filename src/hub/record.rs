@@ -132,12 +132,13 @@ impl<'a> LockedRecord<'a> {
         leaver: Leaver<'_>,
         now: Instant,
     ) -> Effects {
+        let effects = self.apply(Change::Unsubscribe(leaver), now);
         let routing = &mut self.guarded.routing;
         routing.subscribers[worker] -= 1;
         if let (Some(keys), Some(version)) = (&mut routing.keys, version) {
             keys.leave(version);
         }
-        self.apply(Change::Unsubscribe(leaver), now)
+        effects
     }
 
     pub fn channel(&self) -> &'a Channel {
@@ -219,6 +220,9 @@ impl<'a> LockedRecord<'a> {
 
 impl Drop for LockedRecord<'_> {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            return;
+        }
         let Guarded { state, routing, .. } = &*self.guarded;
         debug_assert_eq!(
             state.subscription_count(),

@@ -327,7 +327,7 @@ impl SocketEntry {
     }
 
     /// The socket is charged with what the change costs.
-    pub(super) fn change_grants<T>(
+    pub(super) fn change_authorizations<T>(
         &mut self,
         change: impl FnOnce(&mut AuthorizationCache) -> T,
     ) -> T {

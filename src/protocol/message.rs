@@ -86,17 +86,21 @@ impl<'a> Message<'a> {
 
     pub fn subscription_count(channel: &'a Channel, count: u32) -> Self {
         let data = format!(r#"{{"subscription_count":{count}}}"#);
-        Self::protocol("_internal:subscription_count").on(channel).with(data)
+        Self::protocol("_internal:subscription_count", Some(channel.name()), text(data))
     }
 
     pub fn member_added(channel: &'a Channel, user_id: &str, info: Option<&str>) -> Self {
         let info = info.map_or(["", ""], |info| [r#","user_info":"#, info]);
-        Self::protocol("_internal:member_added").on(channel).with(member_data(user_id, info))
+        Self::protocol(
+            "_internal:member_added",
+            Some(channel.name()),
+            text(member_data(user_id, info)),
+        )
     }
 
     pub fn member_removed(channel: &'a Channel, user_id: &str) -> Self {
         let data = member_data(user_id, ["", ""]);
-        Self::protocol("_internal:member_removed").on(channel).with(data)
+        Self::protocol("_internal:member_removed", Some(channel.name()), text(data))
     }
 
     /// `online` and `offline` users of a watchlist, empty groups omitted (protocol.md 5.3).
@@ -115,28 +119,25 @@ impl<'a> Message<'a> {
             .filter(|(_, user_ids)| !user_ids.is_empty())
             .map(|(name, user_ids)| Group { name, user_ids })
             .collect();
-        Self::protocol("_internal:watchlist_events").with(json(&Groups { events }))
+        Self::protocol("_internal:watchlist_events", None, text(json(&Groups { events })))
     }
 
     /// Times in seconds.
     pub fn connection_established(socket_id: SocketId, activity_timeout: u64) -> Self {
         let data =
             format!(r#"{{"socket_id":"{socket_id}","activity_timeout":{activity_timeout}}}"#);
-        Self::protocol(":connection_established").with(data)
+        Self::protocol(":connection_established", None, text(data))
     }
 
     /// `roster` on presence channels. On all others `data` is `{}`: a Java client tries to decrypt
     /// any other value on an encrypted channel (protocol.md 2.2).
     pub fn subscription_succeeded(channel: &'a Channel, roster: Option<&'a Escaped>) -> Self {
-        let message = Self::protocol("_internal:subscription_succeeded").on(channel);
-        match roster {
-            Some(roster) => Self { data: MessageData::Escaped(roster), ..message },
-            None => message,
-        }
+        let data = roster.map_or(NOTHING, MessageData::Escaped);
+        Self::protocol("_internal:subscription_succeeded", Some(channel.name()), data)
     }
 
     pub fn cache_miss(channel: &'a Channel) -> Self {
-        Self::protocol(":cache_miss").on(channel)
+        Self::protocol(":cache_miss", Some(channel.name()), NOTHING)
     }
 
     pub fn signin_success(user_data: &str) -> Self {
@@ -144,14 +145,14 @@ impl<'a> Message<'a> {
         struct Success<'a> {
             user_data: &'a str,
         }
-        Self::protocol(":signin_success").with(json(&Success { user_data }))
+        Self::protocol(":signin_success", None, text(json(&Success { user_data })))
     }
 
     /// Names the channel as it was sent, so that pusher-js reports the error there like a refusal
     /// by the app's auth endpoint (protocol.md 2.4).
     pub fn subscription_error(channel: &'a str, error: &SubscriptionError<'_>) -> Self {
         let data = MessageData::Json(json(error));
-        Self { channel: Some(channel), data, ..Self::protocol(":subscription_error") }
+        Self::protocol(":subscription_error", Some(channel), data)
     }
 
     pub fn error(code: ErrorCode, message: &str) -> Self {
@@ -170,20 +171,11 @@ impl<'a> Message<'a> {
             message: &'a str,
         }
         let data = MessageData::Json(json(&ErrorData { code, message }));
-        Self { data, ..Self::protocol(":error") }
+        Self::protocol(":error", None, data)
     }
 
-    fn protocol(event: &'a str) -> Self {
-        let data = MessageData::Clear("{}".into());
-        Self { kind: MessageKind::Protocol, channel: None, event, data, user_id: None }
-    }
-
-    fn on(self, channel: &'a Channel) -> Self {
-        Self { channel: Some(channel.name()), ..self }
-    }
-
-    fn with(self, data: String) -> Self {
-        Self { data: MessageData::Clear(data.into()), ..self }
+    fn protocol(event: &'a str, channel: Option<&'a str>, data: MessageData<'a>) -> Self {
+        Self { kind: MessageKind::Protocol, channel, event, data, user_id: None }
     }
 }
 
@@ -251,6 +243,13 @@ impl MessageData<'_> {
             Self::Json(text) => out.extend_from_slice(text.as_bytes()),
         }
     }
+}
+
+/// The `data` of messages that say all by their name.
+const NOTHING: MessageData<'static> = MessageData::Clear(Cow::Borrowed("{}"));
+
+fn text(data: String) -> MessageData<'static> {
+    MessageData::Clear(data.into())
 }
 
 /// The `data` of a refused subscription.

@@ -36,15 +36,10 @@ impl Session {
 
     /// Joins if the subscription still waits.
     pub(super) fn opened(&mut self, channel: &str, attempt: u32) {
-        let waits = |opening: &OpeningSubscription| opening.attempt == attempt;
-        if self.context.socket.outbox().is_closing()
-            || !self.subscriptions.opening(channel).is_some_and(waits)
-        {
+        if self.context.socket.outbox().is_closing() {
             return;
         }
-        let Some(Subscription::Opening(opening)) = self.subscriptions.remove(channel) else {
-            unreachable!("it was found as opening");
-        };
+        let Some(opening) = self.subscriptions.take_opening(channel, attempt) else { return };
         let joined = self.renew(opening.authorized).and_then(|authorized| self.join(authorized));
         if let Err(refusal) = joined {
             self.rejoins.note_end(Instant::now());

@@ -59,6 +59,19 @@ impl SubscriptionTable {
         }
     }
 
+    /// Takes the subscription out, if it waits with this attempt.
+    pub(super) fn take_opening(
+        &mut self,
+        channel: &str,
+        attempt: u32,
+    ) -> Option<Box<OpeningSubscription>> {
+        self.opening(channel).filter(|opening| opening.attempt == attempt)?;
+        match self.remove(channel)? {
+            Subscription::Opening(opening) => Some(opening),
+            Subscription::Joined(_) | Subscription::OwnUser => None,
+        }
+    }
+
     pub(super) fn insert(&mut self, channel: Arc<str>, subscription: Subscription) {
         self.bytes += subscription.bytes(&channel);
         self.by_channel.insert(channel, subscription);

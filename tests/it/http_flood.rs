@@ -54,7 +54,7 @@ async fn f14_a_client_that_takes_no_answers_is_not_read_from() {
 }
 
 #[tokio::test]
-async fn f14_who_reads_late_gets_every_answer_and_the_socket_behind_them() {
+async fn f14_late_reader_gets_every_answer() {
     const MANY: usize = 5000;
     let server = TestServer::start(&config("")).await;
     let (stream, _line) = server.dial().await;

@@ -107,7 +107,7 @@ async fn e4_pending_key_is_withdrawn() {
 }
 
 #[tokio::test]
-async fn e4_nothing_new_opens_with_a_revoked_active_key() {
+async fn e4_revoked_active_key_opens_no_new_event() {
     // `turns_per_second` does not apply to a forced rekey.
     let slow = format!("{OPEN}\n\n[apps.it.rotation]\nturns_per_second = 1");
     let server = TestServer::start(&configuration(&slow)).await;

@@ -88,8 +88,8 @@ fn count_is_told_with_each_change_or_once_later() {
 fn last_event_is_replaced_dropped_by_number_and_expires() {
     let (mut state, now) = (ChannelState::default(), Instant::now());
     let expires = now + Duration::from_secs(5);
-    assert_eq!(state.apply(Change::MissCache, now).facts, [ChannelFact::CacheMiss]);
-    assert!(state.apply(Change::MissCache, now).facts.is_empty(), "reported once");
+    assert_eq!(state.apply(Change::ReportMiss, now).facts, [ChannelFact::CacheMiss]);
+    assert!(state.apply(Change::ReportMiss, now).facts.is_empty(), "reported once");
     assert_eq!(state.apply(Change::KeepEvent(last(1, expires)), now).dropped, None);
     assert_eq!(state.apply(Change::KeepEvent(last(2, expires)), now).dropped, Some(1));
     assert_eq!(state.apply(Change::DropEvent { number: 1 }, now).dropped, None);
@@ -98,7 +98,7 @@ fn last_event_is_replaced_dropped_by_number_and_expires() {
     assert_eq!(state.apply(Change::Expire, now).dropped, None);
     assert_eq!(state.apply(Change::Expire, expires).dropped, Some(2));
     assert_eq!(state.apply(Change::KeepEvent(last(3, expires)), now).dropped, None);
-    assert_eq!(state.apply(Change::MissCache, now).facts, [ChannelFact::CacheMiss], "a new miss");
+    assert_eq!(state.apply(Change::ReportMiss, now).facts, [ChannelFact::CacheMiss], "a new miss");
     assert_eq!(state.apply(Change::DropEvent { number: 3 }, now).dropped, Some(3));
 }
 
@@ -167,7 +167,7 @@ impl Story {
 
 proptest! {
     #[test]
-    fn story_is_that_of_the_present_subscribers(steps in steps()) {
+    fn messages_and_facts_match_the_present_subscribers(steps in steps()) {
         let (mut state, mut story, mut now) = (ChannelState::default(), Story::default(), Instant::now());
         let mut present: Vec<Option<String>> = Vec::new();
         for step in steps {

@@ -2,7 +2,8 @@
 //! size of all others.
 
 use super::{
-    ChannelContext, ConnectionContext, ConnectionFact, Fact, RefusedContext, SubscriptionContext,
+    ChannelContext, ConnectionContext, ConnectionFact, Fact, PublishedContext, RefusedContext,
+    SubscriptionContext,
 };
 use crate::{
     app::App,
@@ -25,7 +26,7 @@ impl Engine {
     pub(super) fn note_live(&self, fact: &Fact<'_>) {
         match fact {
             Fact::Channel(context, fact) => self.show(client_event(context, fact)),
-            Fact::Published(runtime, event, content, subscribers) => {
+            Fact::Published(PublishedContext { runtime, event, content, subscribers }) => {
                 let app = runtime.app();
                 let shown = published(&app, event, *content, *subscribers);
                 self.show(Some(LiveEntry {

@@ -161,7 +161,7 @@ fn f4_neither_a_full_book_nor_an_end_lets_in_what_is_over() {
 }
 
 #[test]
-fn f4_who_joins_nothing_is_refused_and_who_cannot_be_remembered_is_told_apart() {
+fn f4_unused_and_evicted_authorizations_are_refused_differently() {
     let mut cache = AuthorizationCache::default();
     for index in 0..MAX_UNUSED {
         assert_eq!(cache.has_room_for(&index.to_string()), Ok(()));

@@ -174,7 +174,7 @@ impl Shard {
             let name = gate.record.channel().name();
             let end = SessionCommand::End { channel: name.clone(), why: EndReason::Removed };
             entry.socket.command(end);
-            if !entry.change_grants(|authorizations| authorizations.revoke(name)) {
+            if !entry.change_authorizations(|authorizations| authorizations.revoke(name)) {
                 entry.close(Close::TooManyAuthorizations, dirty);
             }
         }
@@ -239,8 +239,9 @@ impl Shard {
         let entry = &mut table.sockets[slot as usize];
         // Recorded for subscribers as well: they may leave and join with this authorization.
         let (grantee, now) = (Grantee { user, as_of }, unix_now());
-        let user = entry
-            .change_grants(|authorizations| authorizations.add(name, grantee, version, scope, now));
+        let user = entry.change_authorizations(|authorizations| {
+            authorizations.add(name, grantee, version, scope, now)
+        });
         Ok(ResolvedKey { version: version.unwrap_or(Version::BLIND), held_topic, user })
     }
 

@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn f14_who_takes_something_is_read_from_again() {
+    fn f14_partial_reader_is_read_from_again() {
         let http = HttpConnections::new(None, 1);
         let cx = std::task::Context::from_waker(std::task::Waker::noop());
         let usage = http.admit(false).expect("room");

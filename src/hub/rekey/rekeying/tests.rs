@@ -264,7 +264,7 @@ fn f4_a_connection_is_closed_before_a_revocation_is_forgotten() {
     let (slot, socket) = bed.join(OLD, Some("u"), Retries);
     {
         let entry = &mut bed.shard.table.borrow_mut().sockets[slot as usize];
-        entry.change_grants(|authorizations| {
+        entry.change_authorizations(|authorizations| {
             (0..1000).for_each(|n| assert!(authorizations.revoke(&n.to_string().into()), "{n}"));
         });
     }
