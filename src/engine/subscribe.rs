@@ -18,7 +18,11 @@ use crate::{
         ids::SocketId,
         refusal::RefusalCode,
     },
-    hub::{authorization_cache::CachedAuthorization, record::Record, rekey::gate::PendingRekey},
+    hub::{
+        authorization_cache::CachedAuthorization,
+        record::{LockedRecord, Record},
+        rekey::gate::PendingRekey,
+    },
     platform::clock::KnownAsOf,
     protocol::{
         client::{InvalidField, Subscribe},
@@ -226,6 +230,26 @@ fn is_revoked(
     grantee.into_iter().chain(signed_in).any(|user| app.is_revoked(channel, user, as_of))
 }
 
+/// A subscriber that joins with the settings of one moment.
+struct Joining<'a> {
+    runtime: &'a AppRuntime,
+    app: &'a App,
+    subscriber: &'a Subscriber<'a>,
+    granted: Option<&'a CachedAuthorization>,
+    now: Instant,
+}
+
+impl Joining<'_> {
+    /// Called under the record's lock, like revocations: one that is not in the table yet will find
+    /// this subscriber. A reload may have made the name an alias since the session looked.
+    fn refuse_outdated(&self, channel: &Channel) -> Result<(), SubscribeError> {
+        if is_revoked(self.app, self.subscriber, channel, self.granted) {
+            return Err(SubscribeError::Revoked(channel.clone()));
+        }
+        Ok(self.runtime.app().refuse_alias(channel.name())?)
+    }
+}
+
 impl Engine {
     /// Takes one short lock on the channel's record: the member joins, the others are told, the
     /// subscriber is counted, and its answer shows the state of that moment.
@@ -237,44 +261,13 @@ impl Engine {
         member: Option<Member>,
         granted: Option<&CachedAuthorization>,
     ) -> Result<JoinedChannel, SubscribeError> {
-        let (app, now) = (runtime.app(), Instant::now());
+        let (app, now) = (&*runtime.app(), Instant::now());
+        let joining = Joining { runtime, app, subscriber, granted, now };
         let joined = runtime.directory.with(channel, |record, mut locked| {
-            // Checked under the lock, like revocations: a revocation that is not in the table yet
-            // will find this subscriber.
-            if is_revoked(&app, subscriber, channel, granted) {
-                return Err(SubscribeError::Revoked(channel.clone()));
-            }
-            // Likewise: a reload may have made the name an alias since the session looked.
-            runtime.app().refuse_alias(channel.name())?;
+            joining.refuse_outdated(channel)?;
             let user_id = member.as_ref().map(|member| member.user_id.clone());
-            let limit = app.limits.presence_members;
-            let newcomer =
-                Newcomer { member, member_limit: limit, tell_count: runtime.tells_count(channel) };
-            let mut effects = locked.subscribe(subscriber.worker, newcomer, now);
-            let is_full = effects.transition == Transition::Full;
-            self.post_messages(&mut locked, std::mem::take(&mut effects.messages));
-            let since = locked.sequence();
-            self.settle(runtime, record, &mut locked, effects);
-            if is_full {
-                return Err(SubscribeError::ChannelFull { channel: channel.clone(), limit });
-            }
-            let key = app.ring(channel).map(|ring| {
-                runtime.join_key(ring, &mut locked, granted.and_then(|granted| granted.version))
-            });
-            let version = key.as_ref().map_or(Version::BLIND, |(version, _)| *version);
-            let cached = AppRuntime::cached(&app, &locked, version, now, &self.hub);
-            if matches!(cached, CachedReply::Miss) {
-                let effects = locked.apply(Change::ReportMiss, now);
-                self.carry_out(runtime, record, &mut locked, effects);
-            }
-            Ok(JoinedChannel {
-                roster: user_id.is_some().then(|| locked.members().roster()),
-                cached,
-                record: record.clone(),
-                member: user_id,
-                since,
-                key,
-            })
+            let since = self.enter_channel(&joining, record, &mut locked, member)?;
+            Ok(self.answer_joined(&joining, record, locked, user_id, since))
         });
         if joined.is_err()
             && let Some(record) = runtime.directory.find(channel.name())
@@ -282,6 +275,51 @@ impl Engine {
             runtime.directory.remove_if_unused(&record, now);
         }
         joined
+    }
+
+    /// Returns the sequence number of the state that the newcomer is answered with.
+    fn enter_channel(
+        &self,
+        joining: &Joining<'_>,
+        record: &Arc<Record>,
+        locked: &mut LockedRecord<'_>,
+        member: Option<Member>,
+    ) -> Result<u64, SubscribeError> {
+        let &Joining { runtime, app, subscriber, now, .. } = joining;
+        let (channel, member_limit) = (record.channel(), app.limits.presence_members);
+        let newcomer = Newcomer { member, member_limit, tell_count: runtime.tells_count(channel) };
+        let mut effects = locked.subscribe(subscriber.worker, newcomer, now);
+        let is_full = effects.transition == Transition::Full;
+        self.post_messages(locked, std::mem::take(&mut effects.messages));
+        let since = locked.sequence();
+        self.settle(runtime, record, locked, effects);
+        if is_full {
+            let channel = channel.clone();
+            return Err(SubscribeError::ChannelFull { channel, limit: member_limit });
+        }
+        Ok(since)
+    }
+
+    fn answer_joined(
+        &self,
+        joining: &Joining<'_>,
+        record: &Arc<Record>,
+        mut locked: LockedRecord<'_>,
+        member: Option<Arc<str>>,
+        since: u64,
+    ) -> JoinedChannel {
+        let &Joining { runtime, app, granted, now, .. } = joining;
+        let key = app.ring(record.channel()).map(|ring| {
+            runtime.join_key(ring, &mut locked, granted.and_then(|granted| granted.version))
+        });
+        let version = key.as_ref().map_or(Version::BLIND, |(version, _)| *version);
+        let cached = AppRuntime::cached(app, &locked, version, now, &self.hub);
+        if matches!(cached, CachedReply::Miss) {
+            let effects = locked.apply(Change::ReportMiss, now);
+            self.carry_out(runtime, record, &mut locked, effects);
+        }
+        let roster = member.is_some().then(|| locked.members().roster());
+        JoinedChannel { record: record.clone(), member, since, roster, cached, key }
     }
 
     pub fn unsubscribe(
