@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use crate::{
     app::{App, AppRegistry},
     domain::{channel::Channel, ids::SocketId},
-    engine::{AppRuntime, Engine, keys::keyfile::KeyFile, publish::PublishedEvent},
+    engine::{AppRuntime, Engine, event::PublishedEvent, keys::keyfile::KeyFile},
     hub::{
         Hub,
         channel_opener::{ChannelOpener, WaitingSubscription},

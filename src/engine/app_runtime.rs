@@ -13,7 +13,7 @@ use arc_swap::{ArcSwap, ArcSwapOption, Guard};
 use parking_lot::Mutex;
 
 use super::{
-    counts::AppCounters, departures::Departures, keys::key_store::KeyStore, reconfigure::AppUpdate,
+    app_update::AppUpdate, counts::AppCounters, departing::Departures, keys::key_store::KeyStore,
 };
 use crate::{
     app::App,

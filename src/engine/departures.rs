@@ -6,24 +6,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{AppRuntime, Engine};
-use crate::{
-    channels::{change::Change, departures::HeldDepartures},
-    domain::channel::Channel,
-    hub::record::{Record, TopicId},
-};
+use super::{AppRuntime, Engine, departing::Departing};
+use crate::{channels::change::Change, domain::channel::Channel, hub::record::Record};
 
 /// Navigation between pages makes a user leave and return within this time.
 const OFFLINE_DELAY: Duration = Duration::from_secs(3);
-
-#[derive(Clone, PartialEq, Eq, Hash)]
-pub(super) enum Departing {
-    User(Arc<str>),
-    Member(TopicId, Arc<str>),
-}
-
-/// A member is held with its channel's record.
-pub(super) type Departures = HeldDepartures<Departing, Option<Arc<Record>>>;
 
 impl AppRuntime {
     /// Must be called under the record's lock.

@@ -7,7 +7,7 @@ mod live;
 
 use super::{
     AppRuntime, Engine,
-    publish::{EncodedEvent, PublishError},
+    event::{EncodedEvent, PublishError},
 };
 use crate::{
     channels::fact::ChannelFact,

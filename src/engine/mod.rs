@@ -3,14 +3,18 @@
 
 mod aliases;
 mod app_runtime;
+pub mod app_update;
 mod channel_snapshot;
 pub mod client_event;
 mod client_faults;
 pub mod counts;
+mod departing;
 mod departures;
 mod effects;
+pub mod event;
 pub mod facts;
 pub mod grants;
+pub mod keys;
 pub mod opening;
 pub mod publish;
 pub mod queries;
@@ -20,36 +24,29 @@ pub mod reconfigure;
 mod refusal_counters;
 pub mod refusal_message;
 mod reloads;
+mod removed_app;
+pub mod stats;
 pub mod subscribe;
+mod tick;
 pub mod users;
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Instant,
-};
+use std::sync::{Arc, atomic::AtomicU64};
 
 pub use app_runtime::{AppRuntime, ConnectionGuard};
 use arc_swap::{ArcSwap, Guard};
 pub use client_faults::{ClientFault, ClientFaults};
 use counts::EngineCounters;
-use facts::Fact;
 use parking_lot::Mutex;
-use reconfigure::RemovedApp;
-use refusal_counters::RefusalStats;
 pub use reloads::Reloads;
+use removed_app::RemovedApp;
 
 use crate::{
     app::AppRegistry,
-    engine::keys::key_report::{AppKey, AppRekeyTotals},
-    hub::{Hub, channel_opener::ChannelOpener, directory::Occupancy},
+    hub::{Hub, channel_opener::ChannelOpener},
     observe::{
-        audit::{Audit, AuditFact, AuditStats},
+        audit::{Audit, AuditStats},
         explain::RefusalLog,
         live::LiveBroadcaster,
-        webhook,
     },
     platform::{capacity::Capacity, clock::ServerClock, counting::Count},
 };
@@ -73,29 +70,6 @@ pub struct Engine {
     pub log_lines_dropped: Arc<Count>,
     /// Tripwire count already recorded in the audit log.
     trips_noted: AtomicU64,
-}
-
-/// The body of `/stats`.
-#[derive(serde::Serialize)]
-pub struct EngineStats {
-    pub sockets: usize,
-    #[serde(flatten)]
-    pub occupancy: Occupancy,
-    pub outbox_bytes: usize,
-    pub mailbox_bytes: usize,
-    /// Connections closed because they read too slowly.
-    pub slow_readers: usize,
-    pub refused: RefusalStats,
-    /// Plaintext events stopped on encrypted channels. More than zero is a bug in the server.
-    pub tripwire: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub audit: Option<AuditStats>,
-    /// `None` if no app has webhooks.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub webhooks: Option<webhook::WebhookStats>,
-    /// Keys of sealing apps, without retired keys.
-    pub keys: Vec<AppKey>,
-    pub moves: Vec<AppRekeyTotals>,
 }
 
 impl Engine {
@@ -147,56 +121,7 @@ impl Engine {
     pub fn runtimes_snapshot(&self) -> Arc<AppRegistry<AppRuntime>> {
         self.runtimes.load_full()
     }
-
-    /// Called about once a second, by one thread.
-    pub fn tick(&self, now: Instant) {
-        self.hub.pressure.set(self.capacity.look(), self.hub.sockets());
-        self.client_faults.tick(now);
-        let trips = self.hub.trip_count();
-        let dropped = trips - self.trips_noted.swap(trips, Ordering::Relaxed);
-        if dropped > 0 {
-            self.note(Fact::Audited(AuditFact::Tripwire { dropped }));
-        }
-        for runtime in self.runtimes().iter() {
-            self.send_pending_counts(runtime, now);
-            self.announce_departures(runtime, now);
-            // Applies a budget lowered by a reload now, not at the next event.
-            runtime.directory.enforce_limit(runtime.app().limits.cache_bytes, now);
-            self.note_finished(runtime);
-        }
-        self.tick_removed(now);
-    }
-
-    /// Called from time to time, by one thread: it walks all records.
-    pub fn sweep(&self, now: Instant) {
-        self.runtimes().iter().for_each(|runtime| runtime.directory.sweep(now));
-    }
-
-    pub fn stats(&self) -> EngineStats {
-        let (mut occupancy, mut webhooks) = (Occupancy::default(), None::<webhook::WebhookStats>);
-        for runtime in self.runtimes().iter() {
-            occupancy += runtime.directory.occupancy();
-            if let Some(hooks) = runtime.webhooks() {
-                *webhooks.get_or_insert_default() += hooks.stats();
-            }
-        }
-        let (keys, moves) = self.key_stats();
-        EngineStats {
-            sockets: self.hub.sockets(),
-            occupancy,
-            outbox_bytes: self.hub.outbox_bytes(),
-            mailbox_bytes: self.hub.mailbox_bytes(),
-            slow_readers: self.hub.slow_readers(),
-            refused: self.counts.refused.stats(),
-            tripwire: self.hub.trip_count(),
-            audit: self.audit.stats(),
-            webhooks,
-            keys,
-            moves,
-        }
-    }
 }
 
-pub mod keys;
 #[cfg(test)]
 mod tests;

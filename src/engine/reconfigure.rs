@@ -9,6 +9,7 @@ use std::{
 
 use super::{
     AppRuntime, Engine,
+    app_update::AppUpdate,
     facts::Fact,
     keys::{
         reconcile::{ConfiguredKey, KeyChange},
@@ -16,6 +17,7 @@ use super::{
         waiting_keys::WaitingKey,
     },
     opening::{OpenAppError, PreparedApp, StateFiles, open, open_webhooks},
+    removed_app::RemovedApp,
 };
 use crate::{
     app::{App, AppRegistry},
@@ -23,14 +25,6 @@ use crate::{
     observe::{audit::AuditFact, live::LiveBroadcaster, webhook::Webhooks},
     protocol::code::Close,
 };
-
-/// The new configuration of one app.
-pub struct AppUpdate {
-    pub app: App,
-    /// The authorizer is unchanged: its cached decisions are kept.
-    pub same_authorizer: bool,
-    pub same_webhooks: bool,
-}
 
 /// Result of a reconfiguration.
 pub struct Reconfigured {
@@ -46,13 +40,6 @@ pub enum ReconfigureError {
     Key { app: Arc<str>, reason: RotationError },
     #[error(transparent)]
     Opening(#[from] OpenAppError),
-}
-
-/// An app removed from the configuration. It drains until its connections are closed and its
-/// webhooks delivered.
-pub(super) struct RemovedApp {
-    runtime: Arc<AppRuntime>,
-    since: Instant,
 }
 
 /// Time for connections to close, so that webhooks still tell backends about the departures.

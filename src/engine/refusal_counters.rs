@@ -1,6 +1,6 @@
 //! Refusal counters, for operators.
 
-use super::publish::PublishError;
+use super::event::PublishError;
 use crate::{crypto::sealer::SealError, platform::counting::Count};
 
 #[derive(Default)]

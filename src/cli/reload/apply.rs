@@ -18,11 +18,8 @@ use crate::{
     config::{Config, ConfigHashes, Environment, Flags, TakesEffect},
     crypto::secret::Salt,
     engine::{
-        Engine,
-        facts::Fact,
-        keys::waiting_keys::WaitingKey,
-        opening::StateFiles,
-        reconfigure::{AppUpdate, Reconfigured},
+        Engine, app_update::AppUpdate, facts::Fact, keys::waiting_keys::WaitingKey,
+        opening::StateFiles, reconfigure::Reconfigured,
     },
     observe::{audit::AuditFact, webhook::Runner},
     web::{ReloadableSettings, TlsIdentity},

@@ -12,7 +12,7 @@ use crate::{
     domain::ids::SocketId,
     engine::{
         Engine,
-        publish::{EncodedEvent, EventBody},
+        event::{EncodedEvent, EventBody},
     },
     observe::{
         explain::RefusalId,

@@ -13,7 +13,7 @@ use crate::{
     domain::{channel::Channel, ids::SocketId, limits::Limits, refusal::RefusalCode},
     engine::{
         AppRuntime,
-        publish::PublishedEvent,
+        event::PublishedEvent,
         queries::{Attributes, ChannelInfo},
     },
     protocol::{dialect::is_reserved, json::string},

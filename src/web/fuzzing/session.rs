@@ -23,7 +23,7 @@ use crate::{
     config::{Config, Flags, Source},
     crypto::secret::Salt,
     domain::{channel::Channel, ids::SocketId},
-    engine::{AppRuntime, Engine, keys::keyfile::KeyFile, publish::PublishedEvent},
+    engine::{AppRuntime, Engine, event::PublishedEvent, keys::keyfile::KeyFile},
     hub::{
         Hub,
         authorization_cache::AuthorizationScope,

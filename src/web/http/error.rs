@@ -14,9 +14,9 @@ use actix_web::{
 use crate::{
     domain::{channel::InvalidChannel, refusal::RefusalCode},
     engine::{
+        event::PrepareError,
         grants::GrantError,
         keys::rotation::{RevokeError, RotationError},
-        publish::PrepareError,
     },
     observe::explain::RefusalId,
 };

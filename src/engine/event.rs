@@ -1,0 +1,78 @@
+//! An event on its way from a backend to the hub.
+
+use crate::{
+    crypto::sealer::{Payload, SealError},
+    domain::{channel::Channel, ids::SocketId, refusal::RefusalCode},
+    protocol::{frame::Frame, sealed::SealedFrames},
+};
+
+/// An event triggered by a backend, with parsed channel names.
+pub struct PublishedEvent<'a> {
+    pub name: &'a str,
+    pub data: &'a str,
+    pub channels: Vec<Channel>,
+    pub except: Option<SocketId>,
+    /// True if the event may name encrypted and other channels at once.
+    pub allow_mixed: bool,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum PublishError {
+    #[error("{error} (channel {channel})")]
+    Seal { channel: Channel, error: SealError },
+    #[error(
+        "an encrypted payload is for one channel: it would open on none of the others. Send it to each channel by itself, or send plaintext and let the server seal it for each"
+    )]
+    EnvelopeForSeveral,
+    #[error(
+        "encrypted and other channels in one event: the others would get the payload in clear. Send two events, or add \"allow_mixed\": true if that is meant (or set it for the app)"
+    )]
+    Mixed,
+    #[error("the server has too much to deliver; try again in a second")]
+    Overloaded,
+}
+
+/// The reason why no event of a request was prepared.
+#[derive(Debug)]
+pub struct PrepareError {
+    pub error: PublishError,
+    /// Position of the refused event; `None` if the server is overloaded and takes no event.
+    pub index: Option<usize>,
+}
+
+impl PublishError {
+    pub fn code(&self) -> RefusalCode {
+        match self {
+            Self::Seal { error: SealError::Plaintext, .. } => {
+                RefusalCode::PlaintextOnEncryptedChannel
+            }
+            Self::Seal { error: SealError::DoesNotOpen, .. } => RefusalCode::EnvelopeDoesNotOpen,
+            Self::Seal { error: SealError::NoRandomness, .. } => RefusalCode::NoRandomness,
+            Self::Seal { error: SealError::KeyRetired, .. } => RefusalCode::SealingKeyRetired,
+            Self::EnvelopeForSeveral => RefusalCode::EnvelopeForSeveralChannels,
+            Self::Mixed => RefusalCode::MixedChannels,
+            Self::Overloaded => RefusalCode::Overloaded,
+        }
+    }
+}
+
+/// An event encoded for one channel.
+pub struct EncodedEvent<'a> {
+    pub(super) channel: Channel,
+    pub(super) name: &'a str,
+    pub(super) body: EventBody<'a>,
+    pub(super) except: Option<SocketId>,
+}
+
+pub enum EventBody<'a> {
+    Clear {
+        frame: Frame,
+        data: &'a str,
+    },
+    /// Keeps the payload: by the time the event is sent, subscribers may have moved to other
+    /// secrets.
+    Sealed {
+        payload: Payload<'a>,
+        frames: SealedFrames,
+    },
+}
