@@ -90,6 +90,11 @@ impl Session {
         self.authorized
     }
 
+    /// True if an authorized subscription waits for its channel: the time to authorize rests.
+    pub fn awaits_authorized_channel(&self) -> bool {
+        self.subscriptions.awaits_authorized_channel()
+    }
+
     /// The frame rate limit, if there is one.
     pub fn frames(&self) -> Option<GcraParams> {
         self.context.runtime.app().limits.frames().gcra()
@@ -121,6 +126,7 @@ impl Session {
         match command {
             SessionCommand::End { channel, why } => self.end(channel, *why),
             SessionCommand::Opened { channel, attempt } => self.opened(channel, *attempt),
+            SessionCommand::OpeningsDue { at } => self.join_overdue(*at),
         }
     }
 

@@ -180,6 +180,12 @@ impl TestClient {
         self.socket.received().into_iter().map(text).collect()
     }
 
+    /// The channels of the frames since the last call.
+    pub fn channels(&self) -> Vec<String> {
+        let channel = |frame: Value| frame["channel"].as_str().expect("a channel").to_owned();
+        self.socket.received().into_iter().map(channel).collect()
+    }
+
     /// Ends the session, as the connection's task does.
     pub fn close(&mut self) {
         self.session = None;

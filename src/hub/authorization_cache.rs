@@ -136,7 +136,11 @@ impl AuthorizationCache {
     pub fn has_room_for(&self, name: &str) -> Result<(), NoRoom> {
         let counted = self.records.get(name).map(|entry| entry.usage);
         match counted {
-            Some(AuthorizationUsage::Unused | AuthorizationUsage::Subscribed(_)) => Ok(()),
+            Some(
+                AuthorizationUsage::Unused
+                | AuthorizationUsage::Opening
+                | AuthorizationUsage::Subscribed(_),
+            ) => Ok(()),
             Some(AuthorizationUsage::Left(_)) | None if self.unused >= MAX_UNUSED => {
                 Err(NoRoom::Unused)
             }
@@ -178,7 +182,9 @@ impl AuthorizationCache {
         }
         let half_life = scope.expires.map_or(0, |expires| expires.saturating_sub(now) / 2);
         let usage = match before.map(|before| before.usage) {
-            Some(AuthorizationUsage::Subscribed(topic)) => AuthorizationUsage::Subscribed(topic),
+            Some(usage @ (AuthorizationUsage::Opening | AuthorizationUsage::Subscribed(_))) => {
+                usage
+            }
             Some(AuthorizationUsage::Unused | AuthorizationUsage::Left(_)) | None => {
                 AuthorizationUsage::Unused
             }
@@ -219,7 +225,7 @@ impl AuthorizationCache {
     /// The channel opens for a subscription: until the join its record must not be evicted, as
     /// those of left channels may be.
     pub fn opening(&mut self, name: &str) {
-        self.use_as(name, AuthorizationUsage::Unused);
+        self.use_as(name, AuthorizationUsage::Opening);
     }
 
     pub fn joined(&mut self, name: &str, topic: TopicId) {
@@ -352,7 +358,7 @@ impl AuthorizationCache {
     fn count(&mut self, name: &Arc<str>, usage: AuthorizationUsage) {
         match usage {
             AuthorizationUsage::Unused => self.unused += 1,
-            AuthorizationUsage::Subscribed(_) => {}
+            AuthorizationUsage::Opening | AuthorizationUsage::Subscribed(_) => {}
             AuthorizationUsage::Left(place) => drop(self.left.insert(place, name.clone())),
         }
     }
@@ -360,7 +366,7 @@ impl AuthorizationCache {
     fn discount(&mut self, usage: AuthorizationUsage) {
         match usage {
             AuthorizationUsage::Unused => self.unused -= 1,
-            AuthorizationUsage::Subscribed(_) => {}
+            AuthorizationUsage::Opening | AuthorizationUsage::Subscribed(_) => {}
             AuthorizationUsage::Left(place) => drop(self.left.remove(&place)),
         }
     }

@@ -8,12 +8,17 @@
 use std::sync::mpsc::Sender;
 use std::{
     cell::RefCell,
-    collections::VecDeque,
+    collections::HashMap,
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use super::{shard::Shard, socket::SessionCommand};
+use super::{
+    int_hasher::BuildIntHasher,
+    shard::Shard,
+    socket::SessionCommand,
+    topics::{Slot, shrink},
+};
 use crate::domain::ids::SocketId;
 
 /// The longest wait for a channel; then the session joins with the state on this node.
@@ -64,35 +69,33 @@ impl ChannelOpener {
     }
 }
 
-/// The waiting subscriptions of a worker with their deadlines, the earliest first. An answered one
-/// stays until its deadline; its session ignores the second answer.
-#[derive(Default)]
-pub(super) struct OpeningDeadlines(RefCell<VecDeque<(Instant, WaitingSubscription)>>);
-
-impl OpeningDeadlines {
-    fn add(&self, by: Instant, waiting: WaitingSubscription) {
-        self.0.borrow_mut().push_back((by, waiting));
-    }
-
-    fn take_due(&self, now: Instant) -> Option<WaitingSubscription> {
-        let mut deadlines = self.0.borrow_mut();
-        if deadlines.is_empty() {
-            deadlines.shrink_to_fit();
-        }
-        deadlines.pop_front_if(|(by, _)| *by <= now).map(|(_, waiting)| waiting)
-    }
-}
+/// The connections of a worker with waiting subscriptions, each with its earliest deadline.
+pub(super) type OpeningDeadlines = RefCell<HashMap<Slot, Instant, BuildIntHasher>>;
 
 impl Shard {
-    /// Bounds the wait of a subscription.
-    pub fn await_opening(&self, waiting: WaitingSubscription, now: Instant) {
-        self.opening_deadlines.add(now + OPENING_TIMEOUT, waiting);
+    /// Bounds the wait of a connection's subscriptions: at `by` its session gets a command.
+    pub fn await_opening(&self, slot: Slot, by: Instant) {
+        let mut deadlines = self.opening_deadlines.borrow_mut();
+        let earliest = deadlines.entry(slot).or_insert(by);
+        *earliest = by.min(*earliest);
     }
 
     pub(super) fn end_overdue_openings(&self, now: Instant) {
-        while let Some(waiting) = self.opening_deadlines.take_due(now) {
-            self.opened(waiting);
-        }
+        let mut deadlines = self.opening_deadlines.borrow_mut();
+        let table = self.table.borrow();
+        deadlines.retain(|slot, by| {
+            if *by <= now {
+                let due = SessionCommand::OpeningsDue { at: now };
+                table.sockets[*slot as usize].socket.command(due);
+            }
+            *by > now
+        });
+        shrink(&mut deadlines);
+    }
+
+    #[cfg(test)]
+    pub fn opening_deadlines(&self) -> usize {
+        self.opening_deadlines.borrow().len()
     }
 
     /// The connection may be gone meanwhile.

@@ -135,6 +135,7 @@ impl Shard {
         let mut table = self.table.borrow_mut();
         let entry = table.sockets.remove(slot as usize);
         table.by_id.remove(&entry.id);
+        self.opening_deadlines.borrow_mut().remove(&slot);
         self.gauges().sockets.fetch_sub(1, Ordering::Relaxed);
     }
 

@@ -66,6 +66,8 @@ pub enum SessionCommand {
     End { channel: Arc<str>, why: EndReason },
     /// The channel is open, for the subscription with this number.
     Opened { channel: Arc<str>, attempt: u32 },
+    /// A channel has not opened by this time.
+    OpeningsDue { at: Instant },
 }
 
 impl SessionCommand {
@@ -73,7 +75,7 @@ impl SessionCommand {
     pub fn has_answer(&self) -> bool {
         match self {
             Self::End { .. } => false,
-            Self::Opened { .. } => true,
+            Self::Opened { .. } | Self::OpeningsDue { .. } => true,
         }
     }
 }

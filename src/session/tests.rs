@@ -77,13 +77,15 @@ fn opening_channel_is_joined_when_it_is_open() {
     let mut client = node.connect();
     client.subscribe("private-room");
     assert_eq!((client.received().len(), node.subscriptions()), (0, 0));
-    assert!(client.session().is_authorized(), "the client has done its part");
+    assert!(client.session().awaits_authorized_channel(), "the client has done its part");
+    assert!(!client.session().is_authorized(), "it may yet be refused");
     let charged = client.session().bytes();
     assert!(charged > 0, "it is charged while it waits");
     let waiting = waiting(&node);
     open(&node, &mut client, waiting.clone());
     assert_eq!(client.received(), [SUCCEEDED]);
     assert_eq!((node.subscriptions(), client.session().bytes()), (1, charged));
+    assert!(client.session().is_authorized() && !client.session().awaits_authorized_channel());
     open(&node, &mut client, waiting);
     assert_eq!(client.received(), NOTHING, "it is joined once");
 }
@@ -307,4 +309,47 @@ fn channel_that_does_not_open_in_time_is_joined_all_the_same() {
     assert_eq!(client.received(), [SUCCEEDED]);
     open(&node, &mut client, waiting(&node));
     assert_eq!((client.received().len(), node.subscriptions()), (0, 1));
+}
+
+#[test]
+fn time_to_authorize_goes_on_after_a_refused_wait() {
+    let mut app = App::for_tests("a");
+    app.limits.presence_members = 1;
+    let node = TestNode::late(app);
+    let (mut first, mut second) = (node.connect(), node.connect());
+    first.subscribe_as("presence-room", "u1");
+    open(&node, &mut first, waiting(&node));
+    second.subscribe_as("presence-room", "u2");
+    assert!(second.session().awaits_authorized_channel());
+    open(&node, &mut second, waiting(&node));
+    assert_eq!(second.received(), REFUSED);
+    assert!(!second.session().awaits_authorized_channel() && !second.session().is_authorized());
+}
+
+#[test]
+fn deadlines_of_openings_are_one_for_each_connection() {
+    let node = late();
+    let mut client = node.connect();
+    for _ in 0..1000 {
+        client.subscribe("room");
+        client.unsubscribe("room");
+    }
+    client.subscribe("room");
+    assert_eq!(node.shard.opening_deadlines(), 1);
+    assert!(client.session().bytes() < 2000, "cancelled ones are charged no longer");
+    drop(client);
+    assert_eq!(node.shard.opening_deadlines(), 0);
+    node.shard.tick(Instant::now() + OPENING_TIMEOUT);
+}
+
+#[test]
+fn overdue_channels_are_joined_in_order_each_at_its_time() {
+    let node = late();
+    let mut client = node.connect();
+    let names = ["b", "a", "c"];
+    names.iter().for_each(|name| client.subscribe(name));
+    node.shard.tick(Instant::now() + OPENING_TIMEOUT);
+    client.handle_commands();
+    assert_eq!(client.channels(), names);
+    assert_eq!((node.subscriptions(), node.shard.opening_deadlines()), (3, 0));
 }

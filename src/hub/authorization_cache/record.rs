@@ -8,6 +8,8 @@ use crate::{crypto::keytable::Version, domain::time::UnixSeconds, hub::record::T
 pub(super) enum AuthorizationUsage {
     /// It has not been subscribed since it was given.
     Unused,
+    /// A subscription waits for its channel.
+    Opening,
     Subscribed(TopicId),
     /// With its place in the order of leaving.
     Left(u64),
@@ -44,7 +46,9 @@ impl AuthorizationEntry {
     pub(super) fn topic(&self) -> Option<TopicId> {
         match self.usage {
             AuthorizationUsage::Subscribed(topic) => Some(topic),
-            AuthorizationUsage::Unused | AuthorizationUsage::Left(_) => None,
+            AuthorizationUsage::Unused
+            | AuthorizationUsage::Opening
+            | AuthorizationUsage::Left(_) => None,
         }
     }
 

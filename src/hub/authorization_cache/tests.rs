@@ -267,3 +267,19 @@ fn f19_a_join_costs_the_same_however_many_came_before() {
     assert_eq!(cache.review(u64::MAX, 0).ended.len(), MANY);
     assert!(cache.deadlines.examined <= before + 2 * MANY + 64, "{}", cache.deadlines.examined);
 }
+
+#[test]
+fn authorizations_of_opening_channels_are_no_unused_ones() {
+    let mut cache = AuthorizationCache::default();
+    for index in 0..2 * MAX_UNUSED {
+        let channel = index.to_string();
+        assert_eq!(cache.has_room_for(&channel), Ok(()), "{index}");
+        cache.add(name(&channel), nobody(), None, until(100), 1);
+        cache.opening(&channel);
+    }
+    cache.add(name("0"), nobody(), None, until(100), 1);
+    assert_eq!(cache.has_room_for("more"), Ok(()), "a newer one for an opening channel as well");
+    cache.joined("0", TOPIC);
+    cache.left("1");
+    assert!(matches!(cache.lookup("1", 1), Ok(Some(_))));
+}

@@ -193,7 +193,13 @@ impl<T: Transport> Connection<T> {
                 self.link.outbox().close(violation);
             }
         }
-        if self.session.as_ref().is_some_and(Session::is_authorized) {
+        self.update_authorization_deadline();
+    }
+
+    fn update_authorization_deadline(&self) {
+        let Some(session) = &self.session else { return };
+        self.link.awaits_authorized_channel.set(session.awaits_authorized_channel());
+        if session.is_authorized() {
             self.link.authorize_until.set(None);
         }
     }
@@ -241,6 +247,7 @@ impl<T: Transport> Connection<T> {
             waits
         });
         self.link.put_back(commands);
+        self.update_authorization_deadline();
     }
 
     fn update_held_bytes(&self) {

@@ -28,6 +28,8 @@ pub(super) struct Link<T> {
     last_received: Cell<Instant>,
     ping_sent: Cell<Option<Instant>>,
     pub(super) authorize_until: Cell<Option<Instant>>,
+    /// An authorized subscription waits for its channel: that time rests.
+    pub(super) awaits_authorized_channel: Cell<bool>,
     /// Commands for the session.
     commands: RefCell<Vec<SessionCommand>>,
 }
@@ -44,6 +46,7 @@ impl<T: Transport> Link<T> {
             last_received: Cell::new(now),
             ping_sent: Cell::new(None),
             authorize_until: Cell::new(None),
+            awaits_authorized_channel: Cell::new(false),
             commands: RefCell::default(),
         }
     }
@@ -113,7 +116,8 @@ impl<T: Transport> Socket for Link<T> {
         if !self.writer.tick(now, self.settings.stalled) {
             return;
         }
-        if self.authorize_until.get().is_some_and(|deadline| now >= deadline) {
+        let rests = self.awaits_authorized_channel.get();
+        if !rests && self.authorize_until.get().is_some_and(|deadline| now >= deadline) {
             return self.writer.close(Close::NotAuthorizedInTime);
         }
         self.check_liveness(now);
