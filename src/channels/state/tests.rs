@@ -204,6 +204,7 @@ proptest! {
             prop_assert_eq!(&story.told_members, &story.reported_members);
             prop_assert_eq!(story.told_members.len(), state.members().count());
             prop_assert!(state.members().count() <= MEMBER_LIMIT);
+            prop_assert!(!present.is_empty() || story.told_members.is_empty(), "nobody is held");
             for user in present.iter().flatten() {
                 prop_assert!(story.told_members.contains_key(user.as_str()), "{user} is here");
             }
