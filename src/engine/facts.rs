@@ -19,7 +19,7 @@ use crate::{
 };
 
 pub enum Fact<'a> {
-    /// A channel's state has changed, or a client has sent an event on it. Told under the lock of
+    /// A channel's state has changed, or a client has sent an event on it. Noted under the lock of
     /// the channel's record, so that facts about a channel keep their order.
     Channel(ChannelContext<'a>, &'a ChannelFact<'a>),
     /// A backend's event was accepted.
@@ -72,7 +72,7 @@ pub enum ConnectionFact<'a> {
 
 #[derive(Clone, Copy)]
 pub struct SubscriptionContext<'a> {
-    /// Not locked by the teller.
+    /// The caller does not hold its lock.
     pub record: &'a Record,
     pub user: Option<&'a str>,
 }

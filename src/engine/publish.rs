@@ -106,8 +106,13 @@ impl Engine {
                     (_, Content::Same(_)) => None,
                 };
                 let (data, expires) = (data.unwrap_or_default(), now + app.limits.cache_ttl());
-                let (name, content_kept) = ((*name).into(), content.clone());
-                let last = LastEvent { name, content: content_kept, data, expires, number: 0 };
+                let last = LastEvent {
+                    name: (*name).into(),
+                    content: content.clone(),
+                    data,
+                    expires,
+                    number: 0,
+                };
                 runtime.directory.set_last_event(record, &mut locked, last, now);
                 self.post(context, &event, &mut locked, content);
             });
@@ -135,8 +140,8 @@ impl Engine {
         content: Content,
     ) {
         let subscribers = locked.subscription_count();
-        let content_noted = Some(&content);
-        let context = PublishedContext { runtime, event, content: content_noted, subscribers };
+        let sent = Some(&content);
+        let context = PublishedContext { runtime, event, content: sent, subscribers };
         self.note(Fact::Published(context));
         Span::receivers(|| subscribers);
         locked.post(&self.hub, content, event.except, Audience::All);

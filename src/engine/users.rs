@@ -169,7 +169,7 @@ impl Engine {
         let now = Instant::now();
         runtime.directory.with(&Channel::of_watchers(user), |record, mut locked| {
             let since = locked.sequence();
-            let _nobody_is_told = locked.subscribe(worker, Newcomer::default(), now);
+            let _no_effects = locked.subscribe(worker, Newcomer::default(), now);
             (record.clone(), since)
         })
     }
@@ -177,7 +177,7 @@ impl Engine {
     pub fn unwatch(&self, runtime: &AppRuntime, worker: usize, record: &Record) {
         let now = Instant::now();
         if let Some(mut locked) = record.enter() {
-            let _nobody_is_told = locked.unsubscribe(worker, None, Leaver::default(), now);
+            let _no_effects = locked.unsubscribe(worker, None, Leaver::default(), now);
         }
         runtime.directory.remove_if_unused(record, now);
     }

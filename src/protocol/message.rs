@@ -33,7 +33,7 @@ pub enum MessageKind {
     Protocol,
 }
 
-pub enum MessageData<'a> {
+enum MessageData<'a> {
     Clear(Cow<'a, str>),
     Sealed(&'a Sealed),
     /// The escaped content of a JSON string.

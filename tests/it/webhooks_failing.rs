@@ -138,18 +138,28 @@ async fn s8_concurrent_requests_are_limited() {
     server.stop().await;
 }
 
-#[tokio::test]
-async fn s8_overflow_goes_to_the_dead_letter_file() {
+/// A receiver that never answers, behind a queue with room for seven events of `overflow`.
+async fn small_queue() -> (WebhookReceiver, TestServer, Client) {
     let receiver = WebhookReceiver::start(ReceiverReply::Hang).await;
     let rules = "queue_bytes = 65536\nevents = [\"client_event\"]";
     let limits = "[apps.it.limits]\nclient_events_per_second = 1000";
     let server = TestServer::start(&with_webhooks(limits, &[&hooks_url(&receiver, rules)])).await;
     let mut client = server.connect().await;
     client.subscribe("private-x").await;
+    (receiver, server, client)
+}
+
+async fn overflow(client: &mut Client) {
     for n in 0..20 {
         let data = format!("{n} {}", "x".repeat(8900));
         client.client_event("private-x", "client-n", json!(data)).await;
     }
+}
+
+#[tokio::test]
+async fn s8_overflow_goes_to_the_dead_letter_file() {
+    let (_receiver, server, mut client) = small_queue().await;
+    overflow(&mut client).await;
     client.expect_silence().await;
     until_webhook_stat(&server, "dead_letters", 13).await;
     let stats = server.stats().await["webhooks"].clone();
@@ -160,17 +170,9 @@ async fn s8_overflow_goes_to_the_dead_letter_file() {
 
 #[tokio::test]
 async fn s8_overflow_onto_a_full_disk_is_lost_and_counted() {
-    let receiver = WebhookReceiver::start(ReceiverReply::Hang).await;
-    let rules = "queue_bytes = 65536\nevents = [\"client_event\"]";
-    let limits = "[apps.it.limits]\nclient_events_per_second = 1000";
-    let server = TestServer::start(&with_webhooks(limits, &[&hooks_url(&receiver, rules)])).await;
-    let mut client = server.connect().await;
-    client.subscribe("private-x").await;
+    let (_receiver, server, mut client) = small_queue().await;
     server.fill_disk();
-    for n in 0..20 {
-        let data = format!("{n} {}", "x".repeat(8900));
-        client.client_event("private-x", "client-n", json!(data)).await;
-    }
+    overflow(&mut client).await;
     until_webhook_stat(&server, "lost", 13).await;
     let stats = server.stats().await["webhooks"].clone();
     assert_eq!((&stats["queued"], &stats["dead_letters"]), (&json!(7), &json!(0)), "{stats}");

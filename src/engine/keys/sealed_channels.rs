@@ -130,7 +130,7 @@ pub(in crate::engine) fn renew_last_event(
         frames.adapted(&last.name, &wanted, |version| ring.seal(channel, version, plaintext))?;
     let data = frames.envelope().cloned().unwrap_or_default();
     let resealed = Change::ResealEvent { content: Content::Sealed(frames), data };
-    let _nobody_is_told = locked.apply(resealed, now);
+    let _no_effects = locked.apply(resealed, now);
     Ok(())
 }
 
