@@ -75,6 +75,15 @@ impl SealedFrames {
         self.0.first().map(|sealed| &sealed.frame)
     }
 
+    /// The same event as an entry of its channel's log.
+    pub fn logged(&self, number: u64, position: Option<&str>) -> Self {
+        let logged = |sealed: &SealedFrame| SealedFrame {
+            frame: sealed.frame.logged(number, position),
+            ..sealed.clone()
+        };
+        Self(self.0.iter().map(logged).collect())
+    }
+
     /// The envelope of the newest version.
     pub fn envelope(&self) -> Option<&Arc<str>> {
         self.0.first().map(|sealed| &sealed.envelope)
@@ -102,7 +111,11 @@ impl SealedFrames {
     fn reseal(&self, resealer: &Resealer) -> Option<Self> {
         let before = self.find(resealer.from())?;
         let sealed = resealer.reseal(&before.envelope)?;
-        Some(Self([SealedFrame::new(&before.event, &sealed)].into()))
+        let resealed = Self([SealedFrame::new(&before.event, &sealed)].into());
+        Some(match before.frame.place() {
+            Some(place) => resealed.logged(place.number(), place.position()),
+            None => resealed,
+        })
     }
 }
 
