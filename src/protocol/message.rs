@@ -56,13 +56,13 @@ impl<'a> Message<'a> {
     }
 
     /// A publisher's event on the encrypted channel for which it was sealed.
-    pub fn sealed(event: &'a str, sealed: &'a Sealed) -> Self {
+    pub fn sealed(event: &'a str, user_id: Option<&'a str>, sealed: &'a Sealed) -> Self {
         Self {
             kind: MessageKind::Event,
             channel: Some(sealed.channel().name()),
             event,
             data: MessageData::Sealed(sealed),
-            user_id: None,
+            user_id,
         }
     }
 
