@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::{audit::AuthResponse, request::AuthRequest};
 use crate::{
     app::App,
-    auth::{Denied, Grant, SignIn, UserIdentity, jwt::InvalidToken},
+    auth::{Ability, Denied, Grant, SignIn, UserIdentity, jwt::InvalidToken},
     channels::members::Member,
     domain::{channel::Channel, refusal::RefusalCode},
     engine::grants::{AnswerSentGuard, GrantError},
@@ -74,8 +74,10 @@ pub async fn authorize_channel(request: &AuthRequest) -> Result<ChannelGrant, Ap
     let (span, engine) = (Span::authorize(&app.id, app.authorizer.name()), &request.worker.engine);
     let epoch = || app.ring(&channel).map(|ring| ring.table().epoch(channel.name()));
     let epoch_before = epoch();
-    let decision = app.decide_channel(&request.credentials, socket_id, &channel, &engine.clock);
+    let decision =
+        app.decide_channel(&request.credentials, Some(socket_id), &channel, &engine.clock);
     let grant = span.around(decision).await;
+    let grant = grant.and_then(|grant| grant.with(Ability::Subscribe, &channel));
     span.outcome(grant.is_ok());
     let grant = grant?;
     if channel.kind().is_encrypted() && app.ring(&channel).is_none() {
