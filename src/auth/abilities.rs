@@ -70,6 +70,10 @@ impl Abilities {
         Self(ability.bit())
     }
 
+    pub const fn and(self, ability: Ability) -> Self {
+        Self(self.0 | ability.bit())
+    }
+
     pub fn allows(self, ability: Ability) -> bool {
         self.0 & ability.bit() != 0
     }

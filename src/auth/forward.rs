@@ -117,6 +117,11 @@ impl ForwardAuthorizer {
         Ok(UserIdentity { user_id: user_id.ok_or_else(no_user_id)?, user_info, watchlist })
     }
 
+    /// True if the application is shown the client's token.
+    pub fn passes_bearer(&self) -> bool {
+        self.settings.headers.iter().any(|name| name == "authorization")
+    }
+
     /// Drops cached decisions about this user, and those that name no user.
     pub fn forget(&self, user: &str, revoked_at: UnixSeconds) {
         self.cache.forget(user, revoked_at);

@@ -110,6 +110,11 @@ impl Grant {
         rule: None,
     };
 
+    /// The same, on a channel that all clients may join.
+    pub fn with_public(self) -> Self {
+        Self { abilities: self.abilities.and(Ability::Subscribe), ..self }
+    }
+
     /// The same grant, if it has the ability.
     pub fn with(self, ability: Ability, channel: &Channel) -> Result<Self, Denied> {
         if self.abilities.allows(ability) {

@@ -119,12 +119,7 @@ fn refuse_revoked(
     as_of: KnownAsOf,
 ) -> Result<(), ApiError> {
     match user.filter(|user| app.is_revoked(channel, user, as_of)) {
-        Some(user) => Err(ApiError::new(
-            RefusalCode::Revoked,
-            format!(
-                "{user} has been taken off {channel}: only a newer decision admits them again, a token with a later \"iat\" (less the leeway) or a new answer of the application"
-            ),
-        )),
+        Some(user) => Err(ApiError::revoked(user, channel)),
         None => Ok(()),
     }
 }
@@ -182,10 +177,4 @@ pub async fn authorize_user(request: &AuthRequest) -> Result<UserGrant, ApiError
 
 fn unwritable(error: serde_json::Error) -> ApiError {
     ApiError::new(RefusalCode::InvalidUserInfo, error.to_string())
-}
-
-impl From<Denied> for ApiError {
-    fn from(denied: Denied) -> Self {
-        Self::new(denied.code, denied.message)
-    }
 }
