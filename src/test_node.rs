@@ -113,7 +113,7 @@ impl TestNode {
     pub fn publish(&self, channel: &str, data: &str) {
         let app = self.runtime.app_snapshot();
         let channels = vec![app.channel(channel).expect("a channel")];
-        let event = PublishedEvent { name: "e", data, channels, except: None, allow_mixed: false };
+        let event = PublishedEvent::of_backend("e", data, channels);
         let prepared = self.engine.prepare(&self.runtime, &app, vec![event]);
         let Ok(prepared) = prepared else { panic!("the event is refused") };
         self.engine.publish(&self.runtime, prepared);

@@ -1,12 +1,13 @@
 //! An event on its way from a backend to the hub.
 
 use crate::{
+    channels::log::LogNumber,
     crypto::sealer::{Payload, SealError},
     domain::{channel::Channel, ids::SocketId, refusal::RefusalCode},
     protocol::{frame::Frame, sealed::SealedFrames},
 };
 
-/// An event triggered by a backend, with parsed channel names.
+/// An event triggered over HTTP, with parsed channel names.
 pub struct PublishedEvent<'a> {
     pub name: &'a str,
     pub data: &'a str,
@@ -14,6 +15,33 @@ pub struct PublishedEvent<'a> {
     pub except: Option<SocketId>,
     /// True if the event may name encrypted and other channels at once.
     pub allow_mixed: bool,
+    pub publisher: Publisher<'a>,
+    pub condition: Option<Condition>,
+}
+
+/// Who has triggered an event.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Publisher<'a> {
+    Backend,
+    Client { user_id: Option<&'a str> },
+}
+
+impl<'a> Publisher<'a> {
+    pub fn user_id(self) -> Option<&'a str> {
+        match self {
+            Self::Backend => None,
+            Self::Client { user_id } => user_id,
+        }
+    }
+}
+
+/// What a channel's log must be like for an event to be published.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Condition {
+    /// This is the number of its newest event. `None`: no number of this log, so it is not.
+    Newest(Option<LogNumber>),
+    /// It has no event.
+    Empty,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -62,6 +90,8 @@ pub struct EncodedEvent<'a> {
     pub(super) name: &'a str,
     pub(super) body: EventBody<'a>,
     pub(super) except: Option<SocketId>,
+    pub(super) publisher: Publisher<'a>,
+    pub(super) condition: Option<Condition>,
 }
 
 pub enum EventBody<'a> {

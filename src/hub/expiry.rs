@@ -92,7 +92,7 @@ impl Shard {
         // Without random bytes there is no nudge, and the subscription expires.
         let Ok(sealed) = unopenable(gate.record.channel(), gate.version()) else { return };
         gate.renewing = true;
-        let frame = Frame::new(&Message::sealed(&gate.policy.nudge_event(), &sealed));
+        let frame = Frame::new(&Message::sealed(&gate.policy.nudge_event(), None, &sealed));
         drop(scheduler);
         entry.socket.deliver(frame.in_form(entry.socket.outbox().form()));
     }

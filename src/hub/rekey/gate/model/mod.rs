@@ -60,7 +60,7 @@ impl GateFixture {
     pub(super) fn frames(&self, text: &str, versions: &[Version]) -> SealedFrames {
         let seal = |v: &Version| self.ring.seal(&self.channel, *v, text.as_bytes()).unwrap();
         let sealed: Vec<_> = versions.iter().map(seal).collect();
-        let frames = SealedFrames::new("e", &sealed);
+        let frames = SealedFrames::new(&EventSource::backend("e"), &sealed);
         if text != EMPTY {
             let content = Content::Sealed(frames.clone());
             self.record.enter().unwrap().post(&self.hub, content, None, Audience::All);
