@@ -12,6 +12,7 @@ pub mod revoked;
 pub mod rules;
 pub mod signed_id;
 pub mod template;
+pub mod tickets;
 mod times;
 
 use std::sync::Arc;
@@ -79,6 +80,13 @@ pub struct UserIdentity {
     pub watchlist: Vec<String>,
 }
 
+impl UserIdentity {
+    fn text_bytes(&self) -> usize {
+        let info = self.user_info.as_ref().map_or(0, |info| info.to_string().len());
+        self.user_id.len() + info + self.watchlist.iter().map(String::len).sum::<usize>()
+    }
+}
+
 /// Permission to use a channel, as far as its abilities go.
 #[must_use]
 #[derive(Debug, PartialEq, Eq)]
@@ -109,6 +117,13 @@ impl Grant {
         token: None,
         rule: None,
     };
+
+    /// Bytes of its texts.
+    pub fn text_bytes(&self) -> usize {
+        let token = self.token.as_ref().map_or(0, |token| token.jti.len() + token.user.len());
+        let member = self.member.as_ref().map_or(0, UserIdentity::text_bytes);
+        token + member + self.user_id.as_ref().map_or(0, String::len)
+    }
 
     /// The same, on a channel that all clients may join.
     pub fn with_public(self) -> Self {

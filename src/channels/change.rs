@@ -43,12 +43,22 @@ pub enum Change<'a> {
 
 pub enum LogChange {
     /// An event is about to be logged: reserves its number.
-    Reserve { micros: u64 },
-    Append { event: LogEvent, number: LogNumber },
+    Reserve {
+        micros: u64,
+    },
+    Append {
+        event: LogEvent,
+        number: LogNumber,
+    },
     /// The log and the last event are to be forgotten.
-    Clear { number: LogNumber },
+    Clear {
+        number: LogNumber,
+    },
     /// A replay has sealed an entry anew.
-    Warm { number: LogNumber, hot: HotFrames },
+    Warm {
+        number: LogNumber,
+        hot: HotFrames,
+    },
     /// Memory is needed: half of the log.
     Shrink,
     /// Memory is needed: all of the log.

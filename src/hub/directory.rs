@@ -117,8 +117,7 @@ impl Directory {
 
     fn record(&self, channel: &Channel) -> Record {
         let history = self.settings.load().of(channel).history;
-        let log =
-            history.map(|kept| Log::new(kept, self.hub.log_numbers.origin(), Instant::now()));
+        let log = history.map(|kept| Log::new(kept, self.hub.log_numbers.origin(), Instant::now()));
         Record::new(self.hub.new_topic(), channel.clone(), self.hub.workers(), log)
     }
 

@@ -60,12 +60,7 @@ pub struct LockedRecord<'a> {
 }
 
 impl Record {
-    pub(super) fn new(
-        topic: TopicId,
-        channel: Channel,
-        workers: usize,
-        log: Option<Log>,
-    ) -> Self {
+    pub(super) fn new(topic: TopicId, channel: Channel, workers: usize, log: Option<Log>) -> Self {
         let subscribers = vec![0; workers].into();
         let routing = LocalRouting {
             sequence: 0,

@@ -291,8 +291,7 @@ impl Shard {
         let unchanged = table.topics.changes() == changes;
         for recipient in recipients {
             let slot = recipient.slot;
-            let subscription =
-                if unchanged { Some(*recipient) } else { table.due(delivery, slot) };
+            let subscription = if unchanged { Some(*recipient) } else { table.due(delivery, slot) };
             let Some(subscription) = subscription else { continue };
             match delivery.content.of(subscription.version) {
                 Some(frame) => {
