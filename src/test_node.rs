@@ -116,7 +116,7 @@ impl TestNode {
         let event = PublishedEvent::of_backend("e", data, channels);
         let prepared = self.engine.prepare(&self.runtime, &app, vec![event]);
         let Ok(prepared) = prepared else { panic!("the event is refused") };
-        self.engine.publish(&self.runtime, prepared);
+        let _all_sent = self.engine.publish(&self.runtime, prepared);
     }
 
     pub fn subscriptions(&self) -> usize {
@@ -144,11 +144,23 @@ impl TestClient {
         self.subscribe_with(channel, Some(&data));
     }
 
+    /// Subscribes, and asks to be told positions: with `true`, or a position.
+    pub fn subscribe_recovering(&mut self, channel: &str, recover: &Value) {
+        self.subscribe_and(channel, None, recover);
+    }
+
     fn subscribe_with(&mut self, name: &str, channel_data: Option<&str>) {
+        self.subscribe_and(name, channel_data, &Value::Null);
+    }
+
+    fn subscribe_and(&mut self, name: &str, channel_data: Option<&str>, recover: &Value) {
         let channel = Channel::parse(name, 200).expect("a channel");
         let signed = signed_for_channel(self.id, &channel, channel_data);
         let auth = self.runtime.app().auth(&signed);
-        let data = json!({"channel": name, "auth": auth, "channel_data": channel_data});
+        let mut data = json!({"channel": name, "auth": auth, "channel_data": channel_data});
+        if !recover.is_null() {
+            data["recover"] = recover.clone();
+        }
         self.say("pusher:subscribe", &data);
     }
 

@@ -1,7 +1,7 @@
 //! An event on its way from a backend to the hub.
 
+use super::history::condition::Condition;
 use crate::{
-    channels::log::LogNumber,
     crypto::sealer::{Payload, SealError},
     domain::{channel::Channel, ids::SocketId, refusal::RefusalCode},
     protocol::{frame::Frame, sealed::SealedFrames},
@@ -35,13 +35,19 @@ impl<'a> Publisher<'a> {
     }
 }
 
-/// What a channel's log must be like for an event to be published.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Condition {
-    /// This is the number of its newest event. `None`: no number of this log, so it is not.
-    Newest(Option<LogNumber>),
-    /// It has no event.
-    Empty,
+impl<'a> PublishedEvent<'a> {
+    /// An event without special wishes.
+    pub fn of_backend(name: &'a str, data: &'a str, channels: Vec<Channel>) -> Self {
+        Self {
+            name,
+            data,
+            channels,
+            except: None,
+            allow_mixed: false,
+            publisher: Publisher::Backend,
+            condition: None,
+        }
+    }
 }
 
 #[derive(Debug, thiserror::Error)]

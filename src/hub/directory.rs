@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Instant};
 
-use arc_swap::ArcSwap;
+use arc_swap::ArcSwapOption;
 use dashmap::DashMap;
 
 use super::{
@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     channels::{change::Change, last_event::LastEvent, log::Log},
-    domain::{channel::Channel, channel_settings::ChannelSettingsList},
+    domain::{channel::Channel, channel_settings::HistorySettings},
 };
 
 /// Capacity for records that is never given back.
@@ -24,9 +24,12 @@ pub struct Directory {
     /// The app's last events on cache channels.
     ledger: Arc<Ledger>,
     /// For channels that come into use from now on.
-    settings: ArcSwap<ChannelSettingsList>,
+    history: ArcSwapOption<HistoryOf>,
     hub: Arc<Hub>,
 }
+
+/// The log settings of a channel, if it has a log.
+pub type HistoryOf = Box<dyn Fn(&Channel) -> Option<Arc<HistorySettings>> + Send + Sync>;
 
 /// The figures of an app in `/stats`.
 #[derive(Default, Clone, Copy, Debug, serde::Serialize)]
@@ -41,15 +44,11 @@ pub struct Occupancy {
 impl Directory {
     pub fn new(hub: Arc<Hub>) -> Self {
         let (records, ledger) = (DashMap::new(), hub.cache.open_ledger());
-        Self { records, ledger, settings: ArcSwap::default(), hub }
+        Self { records, ledger, history: ArcSwapOption::empty(), hub }
     }
 
-    pub fn set_settings(&self, settings: ChannelSettingsList) {
-        self.settings.store(Arc::new(settings));
-    }
-
-    pub fn has_history(&self, channel: &Channel) -> bool {
-        self.settings.load().of(channel).history.is_some()
+    pub fn set_history(&self, history: HistoryOf) {
+        self.history.store(Some(Arc::new(history)));
     }
 
     pub fn ledger(&self) -> &Ledger {
@@ -116,8 +115,9 @@ impl Directory {
     }
 
     fn record(&self, channel: &Channel) -> Record {
-        let history = self.settings.load().of(channel).history;
-        let log = history.map(|kept| Log::new(kept, self.hub.log_numbers.origin(), Instant::now()));
+        let history = self.history.load().as_ref().and_then(|history_of| history_of(channel));
+        let log = history
+            .map(|settings| Log::new(settings, self.hub.log_numbers.origin(), Instant::now()));
         Record::new(self.hub.new_topic(), channel.clone(), self.hub.workers(), log)
     }
 

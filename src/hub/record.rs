@@ -188,6 +188,11 @@ impl<'a> LockedRecord<'a> {
         Some(if uncommitted { log.reserved() } else { log.last() })
     }
 
+    /// True if a reader could be given an event.
+    pub fn has_events(&self, now: Instant) -> bool {
+        self.log().is_some_and(|log| log.has_events(now)) || self.last_event(now).is_some()
+    }
+
     pub fn channel(&self) -> &'a Channel {
         &self.record.channel
     }
@@ -238,6 +243,13 @@ impl<'a> LockedRecord<'a> {
     /// Posts a message of the protocol to all subscribers. Events are encoded before the lock.
     pub fn post_message(&mut self, hub: &Hub, message: &Message<'_>, audience: Audience) {
         self.post(hub, Content::Same(Frame::new(message)), None, audience);
+    }
+
+    /// Tells subscribers that are told positions that events are gone.
+    pub fn tell_gap(&mut self, hub: &Hub, frame: Frame) {
+        let topic = self.record.topic;
+        let subscribers = &self.guarded.routing.subscribers;
+        hub.post(subscribers, || WorkerCommand::Gap { topic, frame: frame.clone() });
     }
 
     /// Sets the channel's target and starts the rekey of its subscribers.

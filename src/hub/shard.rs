@@ -26,7 +26,11 @@ use super::{
     socket::{Peer, Socket},
     topics::{Slot, TopicSubscription, TopicTable},
 };
-use crate::{crypto::keytable::Version, domain::ids::SocketId, protocol::code::Close};
+use crate::{
+    crypto::keytable::Version,
+    domain::ids::SocketId,
+    protocol::{code::Close, frame::Frame},
+};
 
 /// The shard's data on each socket.
 pub(super) struct SocketEntry {
@@ -196,6 +200,7 @@ impl Shard {
     ) {
         match post {
             WorkerCommand::Deliver(delivery) => self.queue_delivery(&delivery, dirty, batch),
+            WorkerCommand::Gap { topic, frame } => self.tell_gap(topic, &frame, dirty),
             WorkerCommand::Rekey(rekey) => self.rekey(&rekey, dirty),
             WorkerCommand::ResolveKey(ask) => self.resolve_key(ask),
             WorkerCommand::AuthAnswered { socket, topic } => self.auth_answered(socket, topic),
@@ -255,6 +260,17 @@ impl Shard {
         drop(table);
         self.gauges().delivered(frames, bytes);
         self.enqueue(delivery, &gated, dirty);
+    }
+
+    /// Not an event: the tripwire, which knows events alone, does not read it.
+    fn tell_gap(&self, topic: TopicId, frame: &Frame, dirty: &mut Vec<Rc<dyn Socket>>) {
+        let table = self.table.borrow();
+        let subscribers = table.topics.subscribers(topic).iter();
+        for subscription in subscribers.filter(|subscription| subscription.tells_positions) {
+            let entry = &table.sockets[subscription.slot as usize];
+            entry.socket.send(frame.in_form(entry.socket.outbox().form()).clone());
+            entry.mark(dirty);
+        }
     }
 
     /// Writes a single frame directly, past the outboxes.

@@ -106,6 +106,11 @@ impl KnownAsOf {
     pub fn is_after(self, revoked_at: UnixSeconds) -> bool {
         self.0 > revoked_at
     }
+
+    /// Microseconds since 1970.
+    pub fn micros(self) -> u64 {
+        self.0.saturating_mul(1_000_000)
+    }
 }
 
 #[cfg(test)]

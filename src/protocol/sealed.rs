@@ -110,6 +110,11 @@ impl SealedFrames {
         self.0.first().map(|sealed| &sealed.envelope)
     }
 
+    /// The envelope for this version.
+    pub fn envelope_of(&self, version: Version) -> Option<&Arc<str>> {
+        self.find(version).map(|sealed| &sealed.envelope)
+    }
+
     /// The newest version.
     pub fn version(&self) -> Option<Version> {
         self.0.first().map(|sealed| sealed.version)

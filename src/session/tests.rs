@@ -1,6 +1,7 @@
 //! Sessions on a `TestNode`: the test decides when channels open.
 
 mod event_model;
+mod recovery;
 
 use std::time::Instant;
 

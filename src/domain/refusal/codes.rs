@@ -250,6 +250,10 @@ refusal_codes! {
     MixedChannels "mixed_channels" 400:
         "One event names encrypted and other channels" =>
         "send two events, or set allow_mixed in the event";
+    PositionChanged "position_changed" 412: "The channel has another newest event" =>
+        "read the channel again, and send the event with the position of its newest event in If-Match";
+    NotLogged "not_logged" 409: "The channel does not log this event" =>
+        "give the channel a history in the configuration, or send no If-Match and no If-None-Match";
     NoRandomness "no_randomness" 503: AGAIN => RANDOM;
     SealingKeyRetired "key_retired" 503: AGAIN => "send again; the key has just been replaced";
     InvalidInfo "invalid_info" 400: "The attribute does not exist there" =>

@@ -235,15 +235,9 @@ impl FuzzServer {
     fn publish(&self, channel: &str) {
         let app = self.app();
         let channel = Channel::parse(channel, 200).expect("a channel");
-        let event = PublishedEvent {
-            name: "note",
-            data: PLAINTEXT,
-            channels: vec![channel],
-            except: None,
-            allow_mixed: false,
-        };
+        let event = PublishedEvent::of_backend("note", PLAINTEXT, vec![channel]);
         if let Ok(prepared) = self.engine.prepare(&self.runtime, &app, vec![event]) {
-            self.engine.publish(&self.runtime, prepared);
+            let _all_sent = self.engine.publish(&self.runtime, prepared);
         }
     }
 

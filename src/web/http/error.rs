@@ -20,6 +20,7 @@ use crate::{
     engine::{
         event::PrepareError,
         grants::GrantError,
+        history::outcome::NotPublished,
         keys::rotation::{RevokeError, RotationError},
     },
     observe::explain::RefusalId,
@@ -257,6 +258,12 @@ impl From<Denied> for ApiError {
 impl From<PrepareError> for ApiError {
     fn from(refused: PrepareError) -> Self {
         Self::new(refused.error.code(), refused.error.to_string())
+    }
+}
+
+impl From<NotPublished> for ApiError {
+    fn from(reason: NotPublished) -> Self {
+        Self::new(reason.code(), reason.to_string())
     }
 }
 

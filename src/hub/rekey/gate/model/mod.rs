@@ -17,7 +17,11 @@ use crate::{
     },
     domain::{channel::Channel, limits::Rotation},
     hub::{Hub, directory::Directory, mailbox::Audience, rekey::rekey_policy::AppRuntimeId},
-    protocol::{content::Content, form::Form, sealed::ResealCache},
+    protocol::{
+        content::Content,
+        form::Form,
+        sealed::{EventSource, ResealCache},
+    },
 };
 
 pub(super) const OLD: Version = Version { key: 1, epoch: 0 };
