@@ -139,11 +139,13 @@ impl App {
         webhook::WebhookSigner { key: self.key.clone(), secret: self.secret.clone() }
     }
 
-    /// Decides on a client's request to join: by its access token, or else by the authorizer.
+    /// Decides on a client's request for a channel: by its access token, or else by the authorizer.
+    /// The caller asks the grant for the ability that the request needs. `socket_id` is `None` for
+    /// requests without a connection.
     pub async fn decide_channel(
         &self,
         credentials: &Credentials,
-        socket_id: SocketId,
+        socket_id: Option<SocketId>,
         channel: &Channel,
         clock: &ServerClock,
     ) -> Result<Grant, Denied> {

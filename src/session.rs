@@ -165,7 +165,7 @@ impl Session {
         let data = data_as_text(data);
         client_event::check(limits, &channel, &event.event, &data)?;
         let joined = self.subscriptions.joined(name).ok_or_else(not_subscribed)?;
-        if !shard.abilities(*slot, channel.name()).client_events {
+        if !shard.may_send_client_events(*slot, channel.name()) {
             return Err(ClientEventError::NotAllowed(channel));
         }
         let now = Instant::now();

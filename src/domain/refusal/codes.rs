@@ -74,6 +74,8 @@ refusal_codes! {
         "name the channel in the token's \"channels\"";
     NoRule "no_rule" 403 (Forbidden): NOT_ALLOWED =>
         "ask `sealcast auth test TOKEN CHANNEL` which rules there are and why none matches";
+    AbilityMissing "ability_missing" 403 (Forbidden): NOT_ALLOWED =>
+        "name the ability in \"allow\" of the token, of the rule, or of the application's answer";
     RuleDenies "rule_denies" 403 (Forbidden): NOT_ALLOWED =>
         "ask `sealcast auth test TOKEN CHANNEL` which rule decides";
     NoUserId "no_user_id" 403 (Forbidden): NOT_ALLOWED =>
@@ -264,6 +266,8 @@ refusal_codes! {
         "send ttl in seconds, at most a day";
     InvalidOrigin "invalid_origin" 400: "The token's origin cannot be used" =>
         "send the one origin whose pages use the token, as browsers send it";
+    InvalidAllow "invalid_allow" 400: "The token's abilities cannot be used" =>
+        "name some of subscribe, client_events, history, trigger and clear, or leave allow out";
     WantedTokenTooLong "token_too_long" 400: "The token would be too long" =>
         "give it less user_info, or fewer channels";
     InvalidRevocation "invalid_revocation" 400: "The revocation request is invalid" =>

@@ -12,7 +12,11 @@ use actix_web::{
 };
 
 use crate::{
-    domain::{channel::InvalidChannel, refusal::RefusalCode},
+    auth::Denied,
+    domain::{
+        channel::{Channel, InvalidChannel},
+        refusal::RefusalCode,
+    },
     engine::{
         event::PrepareError,
         grants::GrantError,
@@ -183,6 +187,13 @@ impl ApiError {
         Self { limit: Some(per_second as usize), retry_after: Some(seconds), ..error }
     }
 
+    pub fn revoked(user: &str, channel: &Channel) -> Self {
+        let message = format!(
+            "{user} has been taken off {channel}: only a newer decision admits them again, a token with a later \"iat\" (less the leeway) or a new answer of the application"
+        );
+        Self::new(RefusalCode::Revoked, message)
+    }
+
     pub fn uri_too_long(limit: usize) -> Self {
         let message =
             format!("The path and the query of the request are longer than {limit} bytes");
@@ -234,6 +245,12 @@ impl ResponseError for ApiError {
 impl From<InvalidChannel> for ApiError {
     fn from(error: InvalidChannel) -> Self {
         Self::new(error.code(), error.to_string())
+    }
+}
+
+impl From<Denied> for ApiError {
+    fn from(denied: Denied) -> Self {
+        Self::new(denied.code, denied.message)
     }
 }
 
