@@ -19,6 +19,7 @@ use crate::{
     },
     domain::{
         channel::{Channel, InvalidChannel, InvalidName},
+        channel_settings::{ChannelSettings, ChannelSettingsList},
         ids::SocketId,
         limits::{Limits, Rotation},
         origins::Origins,
@@ -26,6 +27,7 @@ use crate::{
         sealing_alias::SealingAlias,
         time::UnixSeconds,
     },
+    history::position::PositionKey,
     observe::{explain::SimilarSecrets, webhook},
     platform::clock::{ClockReading, KnownAsOf, ServerClock},
     protocol::{
@@ -47,6 +49,7 @@ pub struct App {
     pub rotation: Rotation,
     /// Rules for encrypted channels in blind mode, although the app has a master key.
     pub channel_rules: Arc<[ChannelRule]>,
+    pub channel_settings: ChannelSettingsList,
     pub sealing_alias: SealingAlias,
     /// True if every event may name encrypted and other channels together, without a flag of its
     /// own.
@@ -65,6 +68,8 @@ pub struct App {
     /// Access tokens issued by this server, accepted in addition to the authorizer.
     pub access: AccessTokens,
     pub limits: Limits,
+    /// Encodes the positions of its readers.
+    pub positions: PositionKey,
 }
 
 /// The first rule with a matching pattern decides.
@@ -134,11 +139,13 @@ impl App {
         webhook::WebhookSigner { key: self.key.clone(), secret: self.secret.clone() }
     }
 
-    /// Decides on a client's request to join: by its access token, or else by the authorizer.
+    /// Decides on a client's request for a channel: by its access token, or else by the authorizer.
+    /// The caller asks the grant for the ability that the request needs. `socket_id` is `None` for
+    /// requests without a connection.
     pub async fn decide_channel(
         &self,
         credentials: &Credentials,
-        socket_id: SocketId,
+        socket_id: Option<SocketId>,
         channel: &Channel,
         clock: &ServerClock,
     ) -> Result<Grant, Denied> {
@@ -170,6 +177,13 @@ impl App {
         table.is_revoked(channel.name(), user).is_some_and(|at| !as_of.is_after(at))
     }
 
+    /// True if a revocation of the user is on record, for this channel or for all access tokens.
+    pub fn was_barred(&self, channel: &Channel, user: &str) -> bool {
+        let table = self.ring(channel).map(|ring| ring.table());
+        let taken_off = table.is_some_and(|table| table.is_revoked(channel.name(), user).is_some());
+        taken_off || self.access.revoked.last_of_user(user).is_some()
+    }
+
     /// Verifies that `auth` is this app's signature over the text.
     pub fn verify_auth(&self, auth: &str, signed: &str) -> Result<(), AuthError> {
         verify_auth(&self.key, &self.secret, auth, signed)
@@ -198,6 +212,15 @@ impl App {
     fn is_blind(&self, channel: &Channel) -> bool {
         let rule = self.channel_rules.iter().find(|rule| rule.pattern.matches(channel.name()));
         rule.is_some_and(|rule| rule.blind)
+    }
+
+    /// The settings of the channel. A blindly relayed channel has a log only if its settings say
+    /// so: checked here as well, since a reload brings new settings and keeps the mode.
+    pub fn channel_settings(&self, channel: &Channel) -> ChannelSettings {
+        let mut settings = self.channel_settings.of(channel);
+        let is_relayed = channel.kind().is_encrypted() && self.ring(channel).is_none();
+        settings.history = settings.history.filter(|history| history.blind || !is_relayed);
+        settings
     }
 
     pub fn member_limits(&self) -> MemberLimits {

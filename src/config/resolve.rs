@@ -27,6 +27,7 @@ use crate::{
         ids::{MAX_WORKER_COUNT, is_app_id},
         pattern::Pattern,
     },
+    history::position::PositionKey,
     observe::explain::SimilarSecrets,
     platform::address::Address,
     web::{PairFiles, ReloadableSettings, Settings, StartSettings, TlsIdentity},
@@ -258,6 +259,7 @@ fn resolve_app(
             secret.expose_secret().as_bytes(),
             RevokedTokens::of_app(state_dir, id).into(),
         ),
+        positions: PositionKey::derive(secret.expose_secret().as_bytes(), id),
         secret: AppSecret::new(secret.expose_secret().as_bytes()),
         near_secrets: SimilarSecrets::of(secret.expose_secret()),
         enabled: raw.enabled,
@@ -270,6 +272,7 @@ fn resolve_app(
                 blind: rule.mode == RawMode::Blind,
             })
             .collect(),
+        channel_settings: Default::default(),
         sealing_alias: sealing_alias(&at, raw, warnings)?,
         allow_mixed: raw.allow_mixed,
         client_events: raw.client_events,
