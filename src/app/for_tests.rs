@@ -10,6 +10,7 @@ use crate::{
         secret::Derivation, signature::AppSecret, vectors::example_salt,
     },
     domain::{
+        channel_settings::ChannelSettingsList,
         limits::{Limits, Rotation},
         origins::Origins,
         sealing_alias::SealingAlias,
@@ -34,6 +35,7 @@ impl App {
             shares_master_key: false,
             rotation: Rotation::default(),
             channel_rules: Arc::new([]),
+            channel_settings: ChannelSettingsList::default(),
             sealing_alias: SealingAlias::parse(SealingAlias::DEFAULT)
                 .expect("the default is valid"),
             allow_mixed: false,
