@@ -105,7 +105,7 @@ impl Engine {
                     (_, Content::Sealed(frames)) => frames.envelope().cloned(),
                     (_, Content::Same(_)) => None,
                 };
-                let (data, expires) = (data.unwrap_or_default(), now + app.limits.cache_ttl());
+                let (data, expires) = (data.unwrap_or_default(), now + app.cache_ttl(channel));
                 let last = LastEvent {
                     name: (*name).into(),
                     content: content.clone(),
