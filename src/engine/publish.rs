@@ -159,7 +159,7 @@ impl Engine {
             return None;
         };
         if event.channel.kind().is_cached() {
-            let last = last_event(event, &content, now + app.limits.cache_ttl());
+            let last = last_event(event, &content, now + app.cache_ttl(&event.channel));
             runtime.directory.set_last_event(record, locked, last, now);
         }
         self.post(context, event, locked, content);
