@@ -121,6 +121,7 @@ impl Engine {
                 self.send_kept(context, event, record, &mut locked, now)
             });
             runtime.directory.enforce_limit(app.limits.cache_bytes, now);
+            runtime.directory.enforce_log_limit(app.limits.history_bytes, now);
             return outcome;
         }
         if event.condition.is_some() {
@@ -163,6 +164,9 @@ impl Engine {
             runtime.directory.set_last_event(record, locked, last, now);
         }
         self.post(context, event, locked, content);
+        if logged.is_some() {
+            runtime.directory.logs().charge(record, locked, app.limits.history_bytes, now);
+        }
         logged.map(EventOutcome::Logged)
     }
 

@@ -8,6 +8,7 @@ use dashmap::DashMap;
 use super::{
     Hub,
     cached::Ledger,
+    log_budget::LogLedger,
     record::{LockedRecord, Record},
 };
 use crate::{
@@ -23,6 +24,8 @@ pub struct Directory {
     records: DashMap<Arc<str>, Arc<Record>>,
     /// The app's last events on cache channels.
     ledger: Arc<Ledger>,
+    /// The app's logs.
+    logs: Arc<LogLedger>,
     /// For channels that come into use from now on.
     history: ArcSwapOption<HistoryOf>,
     hub: Arc<Hub>,
@@ -43,8 +46,8 @@ pub struct Occupancy {
 
 impl Directory {
     pub fn new(hub: Arc<Hub>) -> Self {
-        let (records, ledger) = (DashMap::new(), hub.cache.open_ledger());
-        Self { records, ledger, history: ArcSwapOption::empty(), hub }
+        let (ledger, logs) = (hub.cache.open_ledger(), hub.history.open_ledger());
+        Self { records: DashMap::new(), ledger, logs, history: ArcSwapOption::empty(), hub }
     }
 
     pub fn set_history(&self, history: HistoryOf) {
@@ -53,6 +56,10 @@ impl Directory {
 
     pub fn ledger(&self) -> &Ledger {
         &self.ledger
+    }
+
+    pub fn logs(&self) -> &LogLedger {
+        &self.logs
     }
 
     /// Sets the last event of a cache channel.
@@ -69,6 +76,15 @@ impl Directory {
     /// Drops the oldest last events until all are within `limit` bytes. The caller holds no record.
     pub fn enforce_limit(&self, limit: usize, now: Instant) {
         self.ledger
+            .enforce_limit(limit, now)
+            .iter()
+            .for_each(|record| self.remove_if_unused(record, now));
+    }
+
+    /// Ends the logs that were silent for longest, until all are within `limit` bytes. The caller
+    /// holds no record.
+    pub fn enforce_log_limit(&self, limit: usize, now: Instant) {
+        self.logs
             .enforce_limit(limit, now)
             .iter()
             .for_each(|record| self.remove_if_unused(record, now));
@@ -123,7 +139,7 @@ impl Directory {
 
     /// Removes the record from the directory if it is unused.
     pub fn remove_if_unused(&self, record: &Record, now: Instant) {
-        if record.remove_if_unused(now, &self.hub.log_numbers) {
+        if record.remove_if_unused(now, &self.hub.log_numbers, &self.logs) {
             self.forget(record);
         }
     }
@@ -149,6 +165,7 @@ impl Directory {
             if let Some(number) = locked.apply(Change::Expire, now).dropped {
                 self.ledger.forget(number);
             }
+            self.logs.recharge(&record, &locked, now);
             drop(locked);
             self.remove_if_unused(&record, now);
         }

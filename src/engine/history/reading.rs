@@ -108,7 +108,7 @@ impl Engine {
     pub fn clear_history(&self, runtime: &AppRuntime, channel: &Channel) -> Option<LoggedEvent> {
         let now = Instant::now();
         let micros = unix_micros();
-        runtime.directory.with(channel, |_, mut locked| {
+        runtime.directory.with(channel, |record, mut locked| {
             let store = locked.log()?.settings().store;
             let reserve = Change::InLog(LogChange::Reserve { micros });
             let number = locked.apply(reserve, now).reserved?;
@@ -116,6 +116,7 @@ impl Engine {
             dropped.into_iter().for_each(|number| runtime.directory.ledger().forget(number));
             let cleared = LoggedEvent { number, store };
             self.tell_cleared(runtime, &mut locked, cleared);
+            runtime.directory.logs().recharge(record, &locked, now);
             Some(cleared)
         })
     }
