@@ -99,18 +99,16 @@ impl ChannelState {
         let Some(log) = &mut self.log else { return };
         match change {
             LogChange::Reserve { micros } => effects.reserved = Some(log.next_number(micros)),
-            LogChange::Append { event, number } => log.append(event, number, now),
+            LogChange::Append { event, number } => {
+                effects.evicted = log.append(event, number, now);
+            }
             LogChange::Clear { number } => {
                 log.clear(number, now);
                 effects.dropped = self.drop_event(|_| true);
             }
             LogChange::Warm { number, hot } => log.warm(number, hot),
-            LogChange::Shrink => {
-                log.give_older_half();
-            }
-            LogChange::GiveUp => {
-                log.give_up();
-            }
+            LogChange::Shrink => effects.evicted = log.give_older_half(),
+            LogChange::GiveUp => effects.evicted = log.give_up(),
         }
     }
 

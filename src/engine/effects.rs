@@ -57,8 +57,7 @@ impl Engine {
         locked: &mut LockedRecord<'_>,
         effects: Effects,
     ) {
-        let Effects { messages: _, count, facts, transition: _, held, dropped, reserved: _ } =
-            effects;
+        let Effects { count, facts, held, dropped, .. } = effects;
         debug_assert!(dropped.is_none(), "the ledger alone drops events");
         match count {
             CountEffect::None => {}

@@ -53,7 +53,7 @@ impl Engine {
             .has_position_readers()
             .then(|| self.history.position(runtime, &event.channel, store, number));
         let content = content.logged(number.0, position.as_deref());
-        let body = self.entry_body(app, event, &settings, number, &content, now)?;
+        let body = self.entry_body(app, event, number, &content, now)?;
         let event = LogEvent {
             at_micros: micros,
             name: event.name.into(),
@@ -68,7 +68,6 @@ impl Engine {
         &self,
         app: &App,
         event: &EncodedEvent<'_>,
-        settings: &HistorySettings,
         number: LogNumber,
         content: &Content,
         now: Instant,
@@ -87,12 +86,7 @@ impl Engine {
                 return Some(EntryBody::Blind { frames });
             }
         };
-        let context = EntryContext {
-            app: &app.id,
-            channel: event.channel.name(),
-            epoch: self.history.epochs.of(settings.store),
-            number,
-        };
+        let context = EntryContext { app: &app.id, channel: event.channel.name(), number };
         let at_rest = self.history.keys.seal(&context, plaintext).ok()?;
         Some(EntryBody::Sealed { at_rest, hot: Some(HotFrames::new(frames, now)) })
     }

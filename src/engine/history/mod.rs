@@ -13,7 +13,7 @@ use crate::{
     channels::log::LogNumber,
     domain::{channel::Channel, channel_settings::HistoryStore},
     history::{
-        at_rest::HistoryKeys,
+        at_rest::AtRestKeys,
         position::{Epoch, Epochs, PositionLookup},
     },
 };
@@ -22,15 +22,16 @@ use crate::{
 pub struct HistoryStores {
     pub epochs: Epochs,
     /// The keys of events of channels that are sealed here.
-    pub keys: Arc<HistoryKeys>,
+    pub keys: Arc<AtRestKeys>,
 }
 
 impl HistoryStores {
     /// Without a store on disk.
     pub fn in_memory() -> Self {
         let epoch = || Epoch::random().expect("the operating system gives random bytes");
+        let keys = AtRestKeys::ephemeral().expect("the operating system gives random bytes");
         let epochs = Epochs { memory: epoch(), disk_behind: epoch(), disk_before: epoch() };
-        Self { epochs, keys: Arc::new(HistoryKeys::generate()) }
+        Self { epochs, keys: Arc::new(keys) }
     }
 
     /// The position of a reader of this channel alone.

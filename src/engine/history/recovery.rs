@@ -178,10 +178,10 @@ impl Reader<'_> {
         let context = EntryContext {
             app: &self.app.id,
             channel: self.channel().name(),
-            epoch: self.engine.history.epochs.of(self.store),
             number: entry.number,
         };
-        self.engine.history.keys.open(&context, at_rest)
+        let opened = self.engine.history.keys.open(&context, at_rest);
+        opened.inspect_err(|error| tracing::error!(app.id = &*self.app.id, %error)).ok()
     }
 
     fn warm(&self, number: LogNumber, frames: &SealedFrames) {
