@@ -49,7 +49,7 @@ impl ChannelState {
 
     /// The last event, as long as it is valid.
     pub fn last_event(&self, now: Instant) -> Option<&LastEvent> {
-        let log_ended = self.log().is_some_and(|log| !log.is_live(now));
+        let log_ended = self.log().is_some_and(|log| log.has_run_out(now));
         self.last_event.as_ref().filter(|event| !log_ended && event.expires > now)
     }
 
@@ -118,7 +118,7 @@ impl ChannelState {
         let mut log_ended = false;
         if let Some(log) = &mut self.log {
             log.expire(now);
-            log_ended = !log.is_live(now);
+            log_ended = log.has_run_out(now);
         }
         effects.dropped = self.drop_event(|event| log_ended || event.expires <= now);
     }

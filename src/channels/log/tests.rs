@@ -10,7 +10,11 @@ use crate::{
         vectors::example_salt,
     },
     domain::channel::Channel,
-    protocol::{frame::Frame, message::Message, sealed::{EventSource, SealedFrames}},
+    protocol::{
+        frame::Frame,
+        message::Message,
+        sealed::{EventSource, SealedFrames},
+    },
 };
 
 mod bounds;

@@ -175,13 +175,10 @@ impl Reader<'_> {
     }
 
     fn open(&self, entry: &Entry, at_rest: &AtRest) -> Option<Zeroizing<Vec<u8>>> {
-        let context = EntryContext {
-            app: &self.app.id,
-            channel: self.channel().name(),
-            number: entry.number,
-        };
+        let (app, channel) = (&*self.app.id, self.channel().name());
+        let context = EntryContext { app, channel, number: entry.number };
         let opened = self.engine.history.keys.open(&context, at_rest);
-        opened.inspect_err(|error| tracing::error!(app.id = &*self.app.id, %error)).ok()
+        opened.inspect_err(|error| tracing::error!(app.id = app, %error)).ok()
     }
 
     fn warm(&self, number: LogNumber, frames: &SealedFrames) {
