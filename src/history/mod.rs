@@ -3,4 +3,5 @@
 
 pub mod disk;
 pub mod journal;
+pub mod keys;
 pub mod position;

@@ -179,6 +179,16 @@ impl Queue {
         self.changed.notify_one();
     }
 
+    /// For a writer that has failed: nobody is to wait for it.
+    pub fn abandon(&self) {
+        let mut state = self.state.lock();
+        state.ending = true;
+        let mut ops = std::mem::take(&mut state.ops);
+        drop(state);
+        let told = ops.iter_mut().filter_map(Op::take_committed);
+        told.for_each(|told| told(Err(JournalError::Unwritable)));
+    }
+
     pub fn is_ending(&self) -> bool {
         self.state.lock().ending
     }
