@@ -11,8 +11,8 @@ use crate::protocol::{frame::Frame, sealed::SealedFrames};
 /// The time in which replays of a sealed event are references to its delivered frames.
 pub const HOT_FOR: Duration = Duration::from_secs(30);
 
-/// An entry's slot in a queue that doubles, and the slot of its hot frames.
-const SLOTS: usize = 2 * (size_of::<Entry>() + size_of::<(Instant, LogNumber)>());
+/// An entry's slot in a queue that doubles, and two for its hot frames.
+const SLOTS: usize = 2 * size_of::<Entry>() + 4 * size_of::<(Instant, LogNumber)>();
 
 /// The reference counts of a shared text and its allocator's header.
 const TEXT_OVERHEAD: usize = 32;
