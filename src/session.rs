@@ -4,6 +4,7 @@
 mod charged;
 mod facts;
 mod opening;
+mod recovery;
 mod refusals;
 mod rejoins;
 mod subscription_table;
@@ -14,6 +15,7 @@ mod user;
 use std::{rc::Rc, sync::Arc, time::Instant};
 
 use bytes::Bytes;
+use recovery::ReplayAllowance;
 use rejoins::RejoinLimit;
 use subscription_table::SubscriptionTable;
 use truncate::truncated;
@@ -64,6 +66,7 @@ pub struct Session {
     user: Option<Box<SessionUser>>,
     client_events: Option<LocalRateLimiter>,
     rejoins: RejoinLimit,
+    replays: ReplayAllowance,
     authorized: bool,
     opened: KnownAsOf,
     _guard: ConnectionGuard,
@@ -80,6 +83,7 @@ impl Session {
             user: None,
             client_events: None,
             rejoins: RejoinLimit::default(),
+            replays: ReplayAllowance::default(),
             authorized: false,
             _guard: guard,
         }
@@ -161,7 +165,7 @@ impl Session {
         let data = data_as_text(data);
         client_event::check(limits, &channel, &event.event, &data)?;
         let joined = self.subscriptions.joined(name).ok_or_else(not_subscribed)?;
-        if !shard.abilities(*slot, channel.name()).client_events {
+        if !shard.may_send_client_events(*slot, channel.name()) {
             return Err(ClientEventError::NotAllowed(channel));
         }
         let now = Instant::now();

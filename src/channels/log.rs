@@ -239,7 +239,12 @@ impl Log {
 
     /// False when nothing is lost without the log.
     pub fn is_live(&self, now: Instant) -> bool {
-        !self.ended && self.expires().is_none_or(|end| now < end)
+        !self.ended && !self.has_run_out(now)
+    }
+
+    /// True if the log's time is over. What is given up for lack of memory may have time left.
+    pub fn has_run_out(&self, now: Instant) -> bool {
+        self.expires().is_some_and(|end| end <= now)
     }
 
     /// Before an event: an ended log begins anew, with the numbers of its former life.

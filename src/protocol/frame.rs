@@ -1,10 +1,13 @@
 //! A message encoded for every form, once, regardless of the number of receivers.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use super::{
     dialect::Dialect,
     form::{Form, text_frame},
+    logged::LoggedFrame,
     message::{Message, MessageKind},
 };
 
@@ -15,6 +18,8 @@ use super::{
 pub struct Frame {
     pusher: Bytes,
     jetsocket: Bytes,
+    /// `None` outside of a log.
+    logged: Option<Arc<LoggedFrame>>,
 }
 
 impl Frame {
@@ -22,7 +27,7 @@ impl Frame {
         match message.kind() {
             MessageKind::Event => {
                 let shared = Form::Pusher.encode(message);
-                Self { jetsocket: shared.clone(), pusher: shared }
+                Self { jetsocket: shared.clone(), pusher: shared, logged: None }
             }
             MessageKind::Protocol => Self::of_protocol(message),
         }
@@ -39,7 +44,32 @@ impl Frame {
                 out.extend_from_slice(&rest);
             })
         };
-        Self { pusher: whole(Dialect::Pusher), jetsocket: whole(Dialect::Jetsocket) }
+        let (pusher, jetsocket) = (whole(Dialect::Pusher), whole(Dialect::Jetsocket));
+        Self { pusher, jetsocket, logged: None }
+    }
+
+    /// The same frame as an entry of its channel's log. `position`: see `LoggedFrame::position`.
+    pub fn logged(&self, number: u64, position: Option<&str>) -> Self {
+        let logged = LoggedFrame::new(number);
+        if let Some(position) = position {
+            logged.position_or(|| position.to_owned());
+        }
+        Self { logged: Some(Arc::new(logged)), ..self.clone() }
+    }
+
+    pub fn place(&self) -> Option<&LoggedFrame> {
+        self.logged.as_deref()
+    }
+
+    /// The number in the channel's log.
+    pub fn number(&self) -> Option<u64> {
+        self.place().map(LoggedFrame::number)
+    }
+
+    /// For a receiver that is told positions. Without a position, the plain frame.
+    pub fn with_position(&self, form: Form) -> &Bytes {
+        let plain = self.in_form(form);
+        self.place().and_then(|logged| logged.with_position(plain)).unwrap_or(plain)
     }
 
     pub fn in_form(&self, form: Form) -> &Bytes {

@@ -1,9 +1,12 @@
 //! The web layer, the only place that knows `actix_web`. `server` assembles the shelves `ws`,
-//! `api`, `auth` and `ops`, which do not know each other (ARCHITECTURE.md, shelves of `web`).
+//! `api`, `auth`, `client_api` and `ops`, which do not know each other (ARCHITECTURE.md, shelves of `web`).
 
 mod api;
 mod auth;
+mod browser;
 mod carrier;
+mod client;
+mod client_api;
 mod context;
 #[cfg(fuzzing)]
 pub mod fuzzing;

@@ -70,6 +70,16 @@ impl Log {
         LogPage { entries, more, gap }
     }
 
+    /// The position from which readers get all that the log has.
+    pub fn start(&self, now: Instant) -> LogNumber {
+        self.entries.get(self.live_start(now)).map_or(self.last, |oldest| oldest.previous)
+    }
+
+    /// True if readers get an entry.
+    pub fn has_events(&self, now: Instant) -> bool {
+        self.live_start(now) < self.entries.len()
+    }
+
     /// The index of the oldest entry that readers get.
     fn live_start(&self, now: Instant) -> usize {
         if self.is_live(now) { self.first_live(now) } else { self.entries.len() }

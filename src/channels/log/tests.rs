@@ -10,7 +10,11 @@ use crate::{
         vectors::example_salt,
     },
     domain::channel::Channel,
-    protocol::{frame::Frame, message::Message, sealed::SealedFrames},
+    protocol::{
+        frame::Frame,
+        message::Message,
+        sealed::{EventSource, SealedFrames},
+    },
 };
 
 mod bounds;
@@ -42,7 +46,7 @@ fn frames(data: &str) -> SealedFrames {
     let sealing = Sealing::Auto(ring);
     let payload = sealing.admit(&channel, data, false).unwrap();
     let sealed = sealing.seal(&channel, &payload, Version { key: 1, epoch: 0 }).unwrap();
-    SealedFrames::new("e", [&sealed])
+    SealedFrames::new(&EventSource::backend("e"), [&sealed])
 }
 
 fn sealed_event(data: &str, hot: Option<Instant>) -> LogEvent {

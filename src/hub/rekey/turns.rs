@@ -103,8 +103,13 @@ impl Shard {
             SocketContext { budget: outbox.budget(), last_auth_request: entry.last_auth_request };
         let (was_rekeying, awaited) = (gate.is_rekeying(), gate.ping());
         let (mut frames, mut bytes) = (0, 0);
+        let tells_positions = topics
+            .subscription(id.1, id.0)
+            .is_some_and(|subscription| subscription.tells_positions);
         let outcome = action(gate, &context, &mut |frame| {
-            let frame = frame.in_form(outbox.form());
+            let form = outbox.form();
+            let frame =
+                if tells_positions { frame.with_position(form) } else { frame.in_form(form) };
             (frames, bytes) = (frames + 1, bytes + frame.len());
             entry.socket.send(frame.clone());
             entry.mark(dirty);

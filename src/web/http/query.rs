@@ -30,11 +30,16 @@ pub enum QueryTooLarge {
 impl Query {
     /// Checks the size before it parses.
     pub fn of(uri: &Uri) -> Result<Self, QueryTooLarge> {
+        Self::within(uri, MAX_PARAMETERS)
+    }
+
+    /// The same with another limit of parameters.
+    pub fn within(uri: &Uri, most: usize) -> Result<Self, QueryTooLarge> {
         if uri.path_and_query().map_or(0, |whole| whole.as_str().len()) > MAX_BYTES {
             return Err(QueryTooLarge::Bytes);
         }
         let text = uri.query().unwrap_or_default();
-        if text.bytes().filter(|byte| *byte == b'&').count() >= MAX_PARAMETERS {
+        if text.bytes().filter(|byte| *byte == b'&').count() >= most {
             return Err(QueryTooLarge::Parameters);
         }
         Ok(Self::parse(text))

@@ -149,8 +149,8 @@ fn cost_covers_all_texts() {
     assert_eq!(cost(named), base + 100);
     let of_user = LogEvent { user_id: Some("u".repeat(100).into()), ..clear_event("x") };
     assert!(cost(of_user) >= base + 100);
-    // The frame is a copy, allocated with room to escape.
-    assert!(cost(clear_event(&"x".repeat(1001))) >= base + 2250);
+    // The frame is a copy, allocated with room to escape, and another has the position.
+    assert!(cost(clear_event(&"x".repeat(1001))) >= base + 3250);
     let blind = LogEvent { body: EntryBody::Blind { frames: frames("x") }, ..clear_event("x") };
     assert!(cost(blind) > base);
 }
