@@ -114,7 +114,7 @@ impl Tickets {
         check: impl FnOnce(&TicketContent) -> Result<(), TicketRefusal>,
     ) -> Result<OpenedTicket, TicketRefusal> {
         let bytes = read(ticket).ok_or(TicketRefusal::Unknown)?;
-        let (hash, ids) = (hash(&*bytes), EventIds::new(&bytes));
+        let (hash, ids) = (hash(&*bytes), EventIds::new(&*bytes));
         let shown = last_event_id.and_then(EventIds::split);
         let own_id = shown.is_some_and(|(position, tag)| ids.verify(position, tag));
         let mut table = self.0.lock();
