@@ -18,7 +18,10 @@ use serde_json::{Value, json};
 use crate::{
     app::{App, AppRegistry},
     domain::{channel::Channel, ids::SocketId},
-    engine::{AppRuntime, Engine, event::PublishedEvent, keys::keyfile::KeyFile},
+    engine::{
+        AppRuntime, Engine, event::PublishedEvent, history::outcome::Publishing,
+        keys::keyfile::KeyFile,
+    },
     hub::{
         Hub,
         channel_opener::{ChannelOpener, WaitingSubscription},
@@ -111,12 +114,15 @@ impl TestNode {
     }
 
     pub fn publish(&self, channel: &str, data: &str) {
+        let channels = vec![self.runtime.app().channel(channel).expect("a channel")];
+        let _all_sent = self.publish_event(PublishedEvent::of_backend("e", data, channels));
+    }
+
+    pub fn publish_event(&self, event: PublishedEvent<'_>) -> Publishing {
         let app = self.runtime.app_snapshot();
-        let channels = vec![app.channel(channel).expect("a channel")];
-        let event = PublishedEvent::of_backend("e", data, channels);
         let prepared = self.engine.prepare(&self.runtime, &app, vec![event]);
         let Ok(prepared) = prepared else { panic!("the event is refused") };
-        let _all_sent = self.engine.publish(&self.runtime, prepared);
+        self.engine.publish(&self.runtime, prepared)
     }
 
     pub fn subscriptions(&self) -> usize {
