@@ -8,7 +8,7 @@ use std::{
     collections::HashMap,
     rc::Rc,
     sync::{Arc, atomic::Ordering},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use slab::Slab;
@@ -26,7 +26,11 @@ use super::{
     socket::{Peer, Socket},
     topics::{Slot, TopicSubscription, TopicTable},
 };
-use crate::{crypto::keytable::Version, domain::ids::SocketId, protocol::code::Close};
+use crate::{
+    crypto::keytable::Version,
+    domain::ids::SocketId,
+    protocol::{code::Close, frame::LazyForms},
+};
 
 /// The shard's data on each socket.
 pub(super) struct SocketEntry {
@@ -109,6 +113,10 @@ impl Shard {
 
     pub fn worker(&self) -> usize {
         self.worker
+    }
+
+    pub fn random_within(&self, span: Duration) -> Duration {
+        self.scheduler.borrow_mut().random_within(span)
     }
 
     pub fn gauges(&self) -> &WorkerGauges {
@@ -231,13 +239,15 @@ impl Shard {
         }
         let mut gated = Vec::new();
         let (mut frames, mut bytes) = (0, 0);
+        let mut forms = LazyForms::default();
         let table = self.table.borrow();
         let subscribers = table.topics.subscribers(delivery.topic).len();
         batch.add(delivery.content.bytes(), subscribers);
         for (subscription, entry) in table.recipients(delivery) {
             match delivery.content.of(subscription.version) {
                 Some(frame) => {
-                    let frame = frame.in_form(entry.socket.outbox().form());
+                    let form = entry.socket.outbox().form();
+                    let frame = forms.of(frame, subscription.version, form);
                     (frames, bytes) = (frames + 1, bytes + frame.len());
                     entry.socket.send(frame.clone());
                     entry.mark(dirty);
@@ -264,15 +274,22 @@ impl Shard {
             recipients.extend(table.recipients(delivery).map(|(s, _)| (s.slot, s.version)));
             table.topics.changes()
         };
+        let mut forms = LazyForms::default();
         for slice in recipients.chunks(WRITES_PER_SLICE) {
-            self.write_slice(delivery, slice, changes);
+            self.write_slice(delivery, slice, changes, &mut forms);
             if slice.len() == WRITES_PER_SLICE {
                 tokio::task::yield_now().await;
             }
         }
     }
 
-    fn write_slice(&self, delivery: &TopicDelivery, recipients: &[(Slot, Version)], changes: u64) {
+    fn write_slice(
+        &self,
+        delivery: &TopicDelivery,
+        recipients: &[(Slot, Version)],
+        changes: u64,
+        forms: &mut LazyForms,
+    ) {
         let mut gated = Vec::new();
         let (mut frames, mut bytes) = (0, 0);
         let table = self.table.borrow();
@@ -283,7 +300,7 @@ impl Shard {
             match delivery.content.of(version) {
                 Some(frame) => {
                     let socket = &table.sockets[slot as usize].socket;
-                    let frame = frame.in_form(socket.outbox().form());
+                    let frame = forms.of(frame, version, socket.outbox().form());
                     (frames, bytes) = (frames + 1, bytes + frame.len());
                     socket.deliver(frame);
                 }

@@ -4,9 +4,10 @@ use bytes::Bytes;
 
 use super::{
     dialect::Dialect,
-    form::{Form, text_frame},
+    form::{Form, as_stream_event, text_frame},
     message::{Message, MessageKind},
 };
+use crate::crypto::keytable::Version;
 
 /// One message in all forms. Cloning copies no payload.
 ///
@@ -42,15 +43,67 @@ impl Frame {
         Self { pusher: whole(Dialect::Pusher), jetsocket: whole(Dialect::Jetsocket) }
     }
 
-    pub fn in_form(&self, form: Form) -> &Bytes {
+    /// For one connection. A delivery to many uses `LazyForms`.
+    pub fn in_form(&self, form: Form) -> Bytes {
         match form {
-            Form::Pusher => &self.pusher,
-            Form::Jetsocket => &self.jetsocket,
+            Form::Pusher => self.pusher.clone(),
+            Form::Jetsocket => self.jetsocket.clone(),
+            Form::Stream => as_stream_event(&self.pusher),
         }
+    }
+
+    /// The bytes of the tripwire's check: all forms have the same content.
+    pub(super) fn text(&self) -> &[u8] {
+        &self.pusher
     }
 
     /// Bytes charged to one socket's queue.
     pub fn bytes(&self) -> usize {
         self.pusher.len()
+    }
+}
+
+/// The forms of one delivery that few deliveries need. Each is made for its first receiver, so that
+/// a delivery without such receivers costs nothing.
+#[derive(Default)]
+pub struct LazyForms(Vec<(Version, Bytes)>);
+
+impl LazyForms {
+    /// The frame in this form. `version`: that of the frame's secret, which tells the frames of one
+    /// delivery apart.
+    pub fn of<'a>(&'a mut self, frame: &'a Frame, version: Version, form: Form) -> &'a Bytes {
+        match form {
+            Form::Pusher => &frame.pusher,
+            Form::Jetsocket => &frame.jetsocket,
+            Form::Stream => self.stream(frame, version),
+        }
+    }
+
+    fn stream(&mut self, frame: &Frame, version: Version) -> &Bytes {
+        let index = self.0.iter().position(|(of, _)| *of == version).unwrap_or_else(|| {
+            self.0.push((version, as_stream_event(&frame.pusher)));
+            self.0.len() - 1
+        });
+        &self.0[index].1
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::channel::Channel;
+
+    #[test]
+    fn stream_text_is_made_once_for_each_version() {
+        let channel = Channel::parse("c", 200).unwrap();
+        let frame = Frame::new(&Message::event(&channel, "e", "x").unwrap());
+        let mut forms = LazyForms::default();
+        let version = |key| Version { key, epoch: 0 };
+        assert!(std::ptr::eq(forms.of(&frame, version(1), Form::Pusher), &frame.pusher));
+        assert!(forms.0.is_empty(), "no stream is among the receivers");
+        let first = forms.of(&frame, version(1), Form::Stream).clone();
+        assert_eq!(first, frame.in_form(Form::Stream));
+        assert_eq!(forms.of(&frame, version(1), Form::Stream).as_ptr(), first.as_ptr());
+        assert_ne!(forms.of(&frame, version(2), Form::Stream).as_ptr(), first.as_ptr());
     }
 }

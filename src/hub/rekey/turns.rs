@@ -53,10 +53,7 @@ impl Shard {
             let turn = self.scheduler.borrow_mut().next_turn(&self.hub.turns, now);
             let Some(ScheduledRekey { gate, kind, .. }) = turn else { break };
             self.drive(gate, dirty, |gate, _, _| match kind {
-                TurnKind::Rekey => {
-                    gate.begin_turn(now);
-                    GateOutcome::Unchanged
-                }
+                TurnKind::Rekey => gate.take_turn(now),
                 TurnKind::Close { .. } => gate.close(),
             });
         }
@@ -106,7 +103,7 @@ impl Shard {
         let outcome = action(gate, &context, &mut |frame| {
             let frame = frame.in_form(outbox.form());
             (frames, bytes) = (frames + 1, bytes + frame.len());
-            entry.socket.send(frame.clone());
+            entry.socket.send(frame);
             entry.mark(dirty);
         });
         self.gauges().delivered(frames, bytes);
