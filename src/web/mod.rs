@@ -1,10 +1,12 @@
 //! The web layer, the only place that knows `actix_web`. `server` assembles the shelves `ws`,
-//! `api`, `auth` and `ops`, which do not know each other (ARCHITECTURE.md, shelves of `web`).
+//! `event_stream`, `api`, `auth` and `ops`, which do not know each other (ARCHITECTURE.md, shelves of
+//! `web`).
 
 mod api;
 mod auth;
 mod carrier;
 mod context;
+mod event_stream;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod http;
