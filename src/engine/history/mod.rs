@@ -29,8 +29,8 @@ impl HistoryStores {
     /// Without a store on disk.
     pub fn in_memory() -> Self {
         let epoch = || Epoch::random().expect("the operating system gives random bytes");
-        let epochs = Epochs { memory: epoch(), disk_behind: epoch(), disk_before: epoch() };
         let keys = AtRestKeys::ephemeral().expect("the operating system gives random bytes");
+        let epochs = Epochs { memory: epoch(), disk_behind: epoch(), disk_before: epoch() };
         Self { epochs, keys: Arc::new(keys) }
     }
 

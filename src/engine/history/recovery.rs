@@ -177,7 +177,8 @@ impl Reader<'_> {
     fn open(&self, entry: &Entry, at_rest: &AtRest) -> Option<Zeroizing<Vec<u8>>> {
         let (app, channel) = (&*self.app.id, self.channel().name());
         let context = EntryContext { app, channel, number: entry.number };
-        self.engine.history.keys.open(&context, at_rest).ok()
+        let opened = self.engine.history.keys.open(&context, at_rest);
+        opened.inspect_err(|error| tracing::error!(app.id = app, %error)).ok()
     }
 
     fn warm(&self, number: LogNumber, frames: &SealedFrames) {
