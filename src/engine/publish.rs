@@ -12,10 +12,13 @@ use crate::{
     app::App,
     channels::last_event::LastEvent,
     crypto::sealer::{Payload, SealError, has_envelope_shape},
-    domain::{channel::Channel, ids::SocketId},
+    domain::{channel::Channel, channel_settings::PayloadRule, ids::SocketId},
     hub::{mailbox::Audience, record::LockedRecord},
     platform::traces::Span,
-    protocol::{content::Content, frame::Frame, message::Message, sealed::SealedFrames},
+    protocol::{
+        ciphertext::is_ciphertext, content::Content, frame::Frame, message::Message,
+        sealed::SealedFrames,
+    },
 };
 
 /// The app, and the settings the event was accepted with.
@@ -186,6 +189,15 @@ fn check_mixture(app: &App, event: &PublishedEvent<'_>) -> Result<(), PublishErr
     Ok(())
 }
 
+/// The rule for payloads of the channel. Every event passes here before it is encoded.
+pub(super) fn check_payload(app: &App, channel: &Channel, data: &str) -> Result<(), PublishError> {
+    match app.channel_settings(channel).payload {
+        PayloadRule::Any => Ok(()),
+        PayloadRule::Ciphertext if is_ciphertext(data) => Ok(()),
+        PayloadRule::Ciphertext => Err(PublishError::NotCiphertext { channel: channel.clone() }),
+    }
+}
+
 fn encode<'a>(
     context: PublishContext<'_>,
     name: &'a str,
@@ -193,6 +205,7 @@ fn encode<'a>(
     channel: Channel,
     except: Option<SocketId>,
 ) -> Result<EncodedEvent<'a>, PublishError> {
+    check_payload(context.1, &channel, data)?;
     let body = match Message::event(&channel, name, data) {
         Some(message) => EventBody::Clear { frame: Frame::new(&message), data },
         None => seal(context, name, data, &channel)
