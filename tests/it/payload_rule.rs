@@ -1,4 +1,4 @@
-//! Channels that take ciphertext only (`payload = "ciphertext"`).
+//! Channels that take ciphertext only (`payload = "ciphertext"`), and reserved names of events.
 
 use serde_json::{Value, json};
 
@@ -132,4 +132,26 @@ async fn h_payload_rule_is_reloaded_for_open_channels() {
     it.server.publish("news", "e", "plaintext").await;
     it.open_client.expect_event("e").await;
     it.stop().await;
+}
+
+#[tokio::test]
+async fn h22_events_of_the_server_cannot_be_forged() {
+    let server = TestServer::start(&config("client_events = true")).await;
+    let (mut alice, mut bob) = (server.connect().await, server.connect().await);
+    for client in [&mut alice, &mut bob] {
+        client.subscribe("private-x").await;
+    }
+    for name in ["sealcast:gap", "sealcast:end", "sealcast:rekey", "sealcast_internal:x"] {
+        let event = json!({"name": name, "channel": "private-x", "data": "{}"});
+        let response = server.post("/events", &event).await;
+        assert_eq!(response.refused(400, name), "invalid_event_name");
+        let response = server.post("/batch_events", &json!({"batch": [event]})).await;
+        assert_eq!(response.refused(400, name), "invalid_event_name");
+        alice.client_event("private-x", name, json!("{}")).await;
+        alice.expect_error(None).await;
+    }
+    bob.expect_silence().await;
+    server.publish("private-x", "sealcast-like", "1").await;
+    bob.expect_event("sealcast-like").await;
+    server.stop().await;
 }
