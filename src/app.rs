@@ -27,6 +27,7 @@ use crate::{
         sealing_alias::SealingAlias,
         time::UnixSeconds,
     },
+    history::position::PositionKey,
     observe::{explain::SimilarSecrets, webhook},
     platform::clock::{ClockReading, KnownAsOf, ServerClock},
     protocol::{
@@ -68,6 +69,8 @@ pub struct App {
     /// Access tokens issued by this server, accepted in addition to the authorizer.
     pub access: AccessTokens,
     pub limits: Limits,
+    /// Encodes the positions of its readers.
+    pub positions: PositionKey,
 }
 
 /// The first rule with a matching pattern decides.
@@ -137,11 +140,13 @@ impl App {
         webhook::WebhookSigner { key: self.key.clone(), secret: self.secret.clone() }
     }
 
-    /// Decides on a client's request to join: by its access token, or else by the authorizer.
+    /// Decides on a client's request for a channel: by its access token, or else by the authorizer.
+    /// The caller asks the grant for the ability that the request needs. `socket_id` is `None` for
+    /// requests without a connection.
     pub async fn decide_channel(
         &self,
         credentials: &Credentials,
-        socket_id: SocketId,
+        socket_id: Option<SocketId>,
         channel: &Channel,
         clock: &ServerClock,
     ) -> Result<Grant, Denied> {
@@ -171,6 +176,13 @@ impl App {
             return false;
         }
         table.is_revoked(channel.name(), user).is_some_and(|at| !as_of.is_after(at))
+    }
+
+    /// True if a revocation of the user is on record, for this channel or for all access tokens.
+    pub fn was_barred(&self, channel: &Channel, user: &str) -> bool {
+        let table = self.ring(channel).map(|ring| ring.table());
+        let taken_off = table.is_some_and(|table| table.is_revoked(channel.name(), user).is_some());
+        taken_off || self.access.revoked.last_of_user(user).is_some()
     }
 
     /// Verifies that `auth` is this app's signature over the text.

@@ -4,8 +4,10 @@
 mod charged;
 mod facts;
 mod opening;
+mod recovery;
 mod refusals;
 mod rejoins;
+pub mod streams;
 mod subscription_table;
 mod subscriptions;
 mod truncate;
@@ -14,13 +16,13 @@ mod user;
 use std::{rc::Rc, sync::Arc, time::Instant};
 
 use bytes::Bytes;
+use recovery::ReplayAllowance;
 use rejoins::RejoinLimit;
 use subscription_table::SubscriptionTable;
 use truncate::truncated;
 use user::SessionUser;
 
 use crate::{
-    channels::members::LeaveMode,
     domain::{
         ids::SocketId,
         rate_limit::{GcraParams, LocalRateLimiter},
@@ -64,6 +66,7 @@ pub struct Session {
     user: Option<Box<SessionUser>>,
     client_events: Option<LocalRateLimiter>,
     rejoins: RejoinLimit,
+    replays: ReplayAllowance,
     authorized: bool,
     opened: KnownAsOf,
     _guard: ConnectionGuard,
@@ -80,6 +83,7 @@ impl Session {
             user: None,
             client_events: None,
             rejoins: RejoinLimit::default(),
+            replays: ReplayAllowance::default(),
             authorized: false,
             _guard: guard,
         }
@@ -161,7 +165,7 @@ impl Session {
         let data = data_as_text(data);
         client_event::check(limits, &channel, &event.event, &data)?;
         let joined = self.subscriptions.joined(name).ok_or_else(not_subscribed)?;
-        if !shard.abilities(*slot, channel.name()).client_events {
+        if !shard.may_send_client_events(*slot, channel.name()) {
             return Err(ClientEventError::NotAllowed(channel));
         }
         let now = Instant::now();
@@ -178,7 +182,7 @@ impl Session {
 impl Drop for Session {
     fn drop(&mut self) {
         for subscription in self.subscriptions.remove_all() {
-            self.leave(&subscription, LeaveMode::MayReturn);
+            self.leave(&subscription, self.leave_mode());
         }
         self.context.note_closed();
         self.sign_out();

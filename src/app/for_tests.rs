@@ -15,6 +15,7 @@ use crate::{
         origins::Origins,
         sealing_alias::SealingAlias,
     },
+    history::position::PositionKey,
     observe::explain::SimilarSecrets,
     protocol::dialect::Dialect,
 };
@@ -48,6 +49,7 @@ impl App {
             webhooks: Vec::new(),
             explains: false,
             limits: Limits::default(),
+            positions: PositionKey::derive(secret.as_bytes(), id),
         }
     }
 

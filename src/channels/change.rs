@@ -1,8 +1,16 @@
 //! The changes of a channel's state, and their effects.
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
-use super::{fact::ChannelFact, last_event::LastEvent, members::Member};
+use super::{
+    fact::ChannelFact,
+    last_event::LastEvent,
+    log::{HotFrames, LogEvent, LogNumber},
+    members::Member,
+};
 use crate::{
     domain::{channel::Channel, rate_limit::GcraParams},
     protocol::{content::Content, message::Message},
@@ -30,8 +38,34 @@ pub enum Change<'a> {
     DropEvent {
         number: u64,
     },
+    /// Without effect on a channel without a log.
+    InLog(LogChange),
     /// Time has passed: drops what has expired.
     Expire,
+}
+
+pub enum LogChange {
+    /// An event is about to be logged: reserves its number.
+    Reserve {
+        micros: u64,
+    },
+    Append {
+        event: LogEvent,
+        number: LogNumber,
+    },
+    /// The log and the last event are to be forgotten.
+    Clear {
+        number: LogNumber,
+    },
+    /// A replay has sealed an entry anew.
+    Warm {
+        number: LogNumber,
+        hot: HotFrames,
+    },
+    /// Memory is needed: half of the log.
+    Shrink,
+    /// Memory is needed: all of the log.
+    GiveUp,
 }
 
 #[derive(Default)]
@@ -43,13 +77,15 @@ pub struct Newcomer {
     pub tell_count: bool,
 }
 
-#[derive(Default)]
+#[derive(Clone, Copy, Default)]
 pub struct Leaver<'a> {
     /// On a presence channel.
     pub user_id: Option<&'a str>,
     /// The rate of departures that are announced at once; beyond it they are held. `None`: announce
     /// at once.
     pub returns: Option<GcraParams>,
+    /// The time for which the departure is held although the rate permits it.
+    pub linger: Option<Duration>,
     /// True if subscribers are told their number.
     pub tell_count: bool,
 }
@@ -68,6 +104,10 @@ pub struct Effects {
     pub held: Option<HeldMember>,
     /// The number of the last event that the change has dropped.
     pub dropped: Option<u64>,
+    /// The number that the change has reserved in the log.
+    pub reserved: Option<LogNumber>,
+    /// Events that the log has evicted, or kept out for lack of room.
+    pub evicted: usize,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -17,6 +17,7 @@ use super::{
 };
 use crate::{
     app::App,
+    auth::tickets::Tickets,
     channels::fact::ChannelFact,
     crypto::{
         key::{Fingerprint, MasterKey},
@@ -24,7 +25,12 @@ use crate::{
     },
     domain::{channel::Channel, rate_limit::AtomicRateLimiter},
     engine::keys::keyfile::KeyFile,
-    hub::{Hub, directory::Directory, record::Record, rekey::rekey_policy::RekeyPolicy},
+    hub::{
+        Hub,
+        directory::{Directory, HistoryOf},
+        record::Record,
+        rekey::rekey_policy::RekeyPolicy,
+    },
     observe::webhook::Webhooks,
 };
 
@@ -50,6 +56,8 @@ pub struct AppRuntime {
     /// Keys past their grace period, by number, with the time at which they are forgotten.
     pub(super) retiring: Mutex<HashMap<u32, Instant>>,
     pub counts: AppCounters,
+    /// Of event streams.
+    pub tickets: Arc<Tickets>,
     connections: AtomicUsize,
     /// Channels whose subscription count changed after it was last sent.
     pub(super) pending_counts: Mutex<Vec<Arc<Record>>>,
@@ -62,6 +70,9 @@ pub struct ConnectionGuard(Arc<AppRuntime>);
 impl AppRuntime {
     pub fn new(app: App, key_file: KeyFile, hub: Arc<Hub>) -> Self {
         let now = Instant::now();
+        let app = Arc::new(app);
+        let directory = Directory::new(hub.clone());
+        directory.set_history(history_of(&app));
         Self {
             rekey_policy: Arc::new(RekeyPolicy::new(hub.new_app_runtime_id(), &app.rotation)),
             key_changes: Mutex::default(),
@@ -71,12 +82,13 @@ impl AppRuntime {
             waiting_key: Mutex::default(),
             retiring: Mutex::default(),
             id: app.id.clone(),
-            app: ArcSwap::from_pointee(app),
+            app: ArcSwap::new(app),
             webhooks: ArcSwapOption::empty(),
             events: AtomicRateLimiter::new(now),
             reads: AtomicRateLimiter::new(now),
-            directory: Directory::new(hub),
+            directory,
             counts: AppCounters::default(),
+            tickets: Arc::default(),
             connections: AtomicUsize::new(0),
             pending_counts: Mutex::default(),
             departures: Mutex::default(),
@@ -136,7 +148,9 @@ impl AppRuntime {
         self.rekey_policy.change(&app.rotation);
         let disabled = before.enabled && !app.enabled;
         let (events, reads) = (app.limits.events(), app.limits.reads());
-        self.app.store(Arc::new(app));
+        let app = Arc::new(app);
+        self.directory.set_history(history_of(&app));
+        self.app.store(app);
         // After the settings, so that no allowance is given on the old terms.
         let now = Instant::now();
         self.events.change(events, now);
@@ -161,6 +175,11 @@ impl AppRuntime {
     pub fn connections(&self) -> usize {
         self.connections.load(Ordering::Relaxed)
     }
+}
+
+fn history_of(app: &Arc<App>) -> HistoryOf {
+    let app = app.clone();
+    Box::new(move |channel| app.channel_settings(channel).history)
 }
 
 impl Drop for ConnectionGuard {

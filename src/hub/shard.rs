@@ -8,7 +8,7 @@ use std::{
     collections::HashMap,
     rc::Rc,
     sync::{Arc, atomic::Ordering},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use slab::Slab;
@@ -26,7 +26,14 @@ use super::{
     socket::{Peer, Socket},
     topics::{Slot, TopicSubscription, TopicTable},
 };
-use crate::{crypto::keytable::Version, domain::ids::SocketId, protocol::code::Close};
+use crate::{
+    crypto::keytable::Version,
+    domain::ids::SocketId,
+    protocol::{
+        code::Close,
+        frame::{Frame, LazyForms},
+    },
+};
 
 /// The shard's data on each socket.
 pub(super) struct SocketEntry {
@@ -111,6 +118,10 @@ impl Shard {
         self.worker
     }
 
+    pub fn random_within(&self, span: Duration) -> Duration {
+        self.scheduler.borrow_mut().random_within(span)
+    }
+
     pub fn gauges(&self) -> &WorkerGauges {
         self.hub.gauges(self.worker)
     }
@@ -141,8 +152,15 @@ impl Shard {
 
     #[must_use]
     pub fn subscribe(&self, topic: TopicId, slot: Slot, since: u64) -> bool {
-        let subscription = TopicSubscription { slot, since, version: Version::BLIND };
+        let subscription = TopicSubscription::new(slot, since, Version::BLIND);
         self.table.borrow_mut().topics.subscribe(topic, subscription)
+    }
+
+    /// Sends the subscriber the position with each logged event.
+    pub fn tell_positions(&self, topic: TopicId, slot: Slot) {
+        if let Some(subscription) = self.table.borrow_mut().topics.get_mut(topic, slot) {
+            subscription.tells_positions = true;
+        }
     }
 
     /// Returns the version of the subscriber's secret, for a sealed channel.
@@ -189,6 +207,7 @@ impl Shard {
     ) {
         match post {
             WorkerCommand::Deliver(delivery) => self.queue_delivery(&delivery, dirty, batch),
+            WorkerCommand::Gap { topic, frame } => self.tell_gap(topic, &frame, dirty),
             WorkerCommand::Rekey(rekey) => self.rekey(&rekey, dirty),
             WorkerCommand::ResolveKey(ask) => self.resolve_key(ask),
             WorkerCommand::AuthAnswered { socket, topic } => self.auth_answered(socket, topic),
@@ -231,13 +250,16 @@ impl Shard {
         }
         let mut gated = Vec::new();
         let (mut frames, mut bytes) = (0, 0);
+        let mut forms = LazyForms::default();
         let table = self.table.borrow();
         let subscribers = table.topics.subscribers(delivery.topic).len();
         batch.add(delivery.content.bytes(), subscribers);
         for (subscription, entry) in table.recipients(delivery) {
             match delivery.content.of(subscription.version) {
                 Some(frame) => {
-                    let frame = frame.in_form(entry.socket.outbox().form());
+                    let form = entry.socket.outbox().form();
+                    let tells_positions = subscription.tells_positions;
+                    let frame = forms.of(frame, subscription.version, form, tells_positions);
                     (frames, bytes) = (frames + 1, bytes + frame.len());
                     entry.socket.send(frame.clone());
                     entry.mark(dirty);
@@ -250,40 +272,61 @@ impl Shard {
         self.enqueue(delivery, &gated, dirty);
     }
 
+    /// Not an event: the tripwire, which knows events alone, does not read it.
+    fn tell_gap(&self, topic: TopicId, frame: &Frame, dirty: &mut Vec<Rc<dyn Socket>>) {
+        let table = self.table.borrow();
+        let subscribers = table.topics.subscribers(topic).iter();
+        for subscription in subscribers.filter(|subscription| subscription.tells_positions) {
+            let entry = &table.sockets[subscription.slot as usize];
+            entry.socket.send(frame.in_form(entry.socket.outbox().form()));
+            entry.mark(dirty);
+        }
+    }
+
     /// Writes a single frame directly, past the outboxes.
     ///
     /// The table may change between two slices. A subscriber that has left is skipped; one that has
     /// come back was answered with the state of this frame.
-    async fn deliver(&self, delivery: &TopicDelivery, recipients: &mut Vec<(Slot, Version)>) {
+    async fn deliver(&self, delivery: &TopicDelivery, recipients: &mut Vec<TopicSubscription>) {
         if delivery.content.leaks_plaintext() {
             return self.hub.record_trip();
         }
         let changes = {
             let table = self.table.borrow();
             recipients.clear();
-            recipients.extend(table.recipients(delivery).map(|(s, _)| (s.slot, s.version)));
+            recipients.extend(table.recipients(delivery).map(|(subscription, _)| *subscription));
             table.topics.changes()
         };
+        let mut forms = LazyForms::default();
         for slice in recipients.chunks(WRITES_PER_SLICE) {
-            self.write_slice(delivery, slice, changes);
+            self.write_slice(delivery, slice, changes, &mut forms);
             if slice.len() == WRITES_PER_SLICE {
                 tokio::task::yield_now().await;
             }
         }
     }
 
-    fn write_slice(&self, delivery: &TopicDelivery, recipients: &[(Slot, Version)], changes: u64) {
+    fn write_slice(
+        &self,
+        delivery: &TopicDelivery,
+        recipients: &[TopicSubscription],
+        changes: u64,
+        forms: &mut LazyForms,
+    ) {
         let mut gated = Vec::new();
         let (mut frames, mut bytes) = (0, 0);
         let table = self.table.borrow();
         let unchanged = table.topics.changes() == changes;
-        for &(slot, version) in recipients {
-            let version = if unchanged { Some(version) } else { table.due(delivery, slot) };
-            let Some(version) = version else { continue };
-            match delivery.content.of(version) {
+        for recipient in recipients {
+            let slot = recipient.slot;
+            let subscription = if unchanged { Some(*recipient) } else { table.due(delivery, slot) };
+            let Some(subscription) = subscription else { continue };
+            match delivery.content.of(subscription.version) {
                 Some(frame) => {
                     let socket = &table.sockets[slot as usize].socket;
-                    let frame = frame.in_form(socket.outbox().form());
+                    let form = socket.outbox().form();
+                    let tells_positions = subscription.tells_positions;
+                    let frame = forms.of(frame, subscription.version, form, tells_positions);
                     (frames, bytes) = (frames + 1, bytes + frame.len());
                     socket.deliver(frame);
                 }
@@ -315,10 +358,10 @@ impl Table {
         })
     }
 
-    /// The version to deliver with, if the subscription still exists.
-    fn due(&self, delivery: &TopicDelivery, slot: Slot) -> Option<Version> {
+    /// The subscription as it is now, if the delivery is still for it.
+    fn due(&self, delivery: &TopicDelivery, slot: Slot) -> Option<TopicSubscription> {
         let subscription = self.topics.subscription(delivery.topic, slot)?;
-        (subscription.since < delivery.sequence).then_some(subscription.version)
+        (subscription.since < delivery.sequence).then_some(*subscription)
     }
 }
 

@@ -56,13 +56,13 @@ impl<'a> Message<'a> {
     }
 
     /// A publisher's event on the encrypted channel for which it was sealed.
-    pub fn sealed(event: &'a str, sealed: &'a Sealed) -> Self {
+    pub fn sealed(event: &'a str, user_id: Option<&'a str>, sealed: &'a Sealed) -> Self {
         Self {
             kind: MessageKind::Event,
             channel: Some(sealed.channel().name()),
             event,
             data: MessageData::Sealed(sealed),
-            user_id: None,
+            user_id,
         }
     }
 
@@ -129,11 +129,49 @@ impl<'a> Message<'a> {
         Self::protocol(":connection_established", None, text(data))
     }
 
+    /// The handshake of an event stream, which has no activity timeout.
+    pub fn stream_established(socket_id: SocketId) -> Self {
+        let data = format!(r#"{{"socket_id":"{socket_id}"}}"#);
+        Self::protocol(":connection_established", None, text(data))
+    }
+
     /// `roster` on presence channels. On all others `data` is `{}`: a Java client tries to decrypt
     /// any other value on an encrypted channel (protocol.md 2.2).
     pub fn subscription_succeeded(channel: &'a Channel, roster: Option<&'a Escaped>) -> Self {
         let data = roster.map_or(NOTHING, MessageData::Escaped);
         Self::protocol("_internal:subscription_succeeded", Some(channel.name()), data)
+    }
+
+    /// The same for a client that recovers: `data` has a member `recover`.
+    pub fn subscription_recovered(
+        channel: &'a Channel,
+        roster: Option<&Escaped>,
+        recovery: &RecoveryAnswer<'_>,
+    ) -> Self {
+        let roster = roster.map_or("{}", Escaped::as_str);
+        let start = roster.strip_suffix('}').unwrap_or(roster);
+        let comma = if start == "{" { "" } else { "," };
+        let recover = json(recovery);
+        let recover = Escaped::new(&recover);
+        let data = format!(r#""{start}{comma}\"recover\":{}}}""#, recover.as_str());
+        let data = MessageData::Json(data);
+        Self::protocol("_internal:subscription_succeeded", Some(channel.name()), data)
+    }
+
+    /// Events after the reader's position are gone. Written to one reader, never posted.
+    pub fn gap(channel: &'a Channel, reason: &str, position: &str) -> Self {
+        #[derive(Serialize)]
+        struct Gap<'a> {
+            reason: &'a str,
+            position: &'a str,
+        }
+        Self {
+            kind: MessageKind::Event,
+            channel: Some(channel.name()),
+            event: "sealcast:gap",
+            data: text(json(&Gap { reason, position })),
+            user_id: None,
+        }
     }
 
     pub fn cache_miss(channel: &'a Channel) -> Self {
@@ -162,6 +200,18 @@ impl<'a> Message<'a> {
     /// The `pusher:error` before a close frame, if there is one (protocol.md 1.4).
     pub fn error_before_close(close: &Close) -> Option<Self> {
         close.has_error_frame().then(|| Self::numbered_error(close.error_code(), &close.message()))
+    }
+
+    /// The last message of an event stream.
+    pub fn stream_end(code: Option<u16>, message: &str) -> Self {
+        #[derive(Serialize)]
+        struct StreamEnd<'a> {
+            code: Option<u16>,
+            message: &'a str,
+        }
+        let data = text(json(&StreamEnd { code, message }));
+        let kind = MessageKind::Event;
+        Self { kind, channel: None, event: "sealcast:end", data, user_id: None }
     }
 
     fn numbered_error(code: Option<u16>, message: &str) -> Self {
@@ -250,6 +300,15 @@ const NOTHING: MessageData<'static> = MessageData::Clear(Cow::Borrowed("{}"));
 
 fn text(data: String) -> MessageData<'static> {
     MessageData::Clear(data.into())
+}
+
+/// The member `recover` of a success frame.
+#[derive(Serialize)]
+pub struct RecoveryAnswer<'a> {
+    /// Where the channel's log stands: the client is told all later events.
+    pub position: &'a str,
+    /// True if the events since the client's position follow.
+    pub recovered: bool,
 }
 
 /// The `data` of a refused subscription.

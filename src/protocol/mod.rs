@@ -9,6 +9,7 @@ pub mod escape;
 pub mod form;
 pub mod frame;
 pub mod json;
+pub mod logged;
 pub mod message;
 pub mod sealed;
 pub mod signed;

@@ -58,6 +58,14 @@ refusal_codes! {
         "leave \"crit\" out of the token: extensions are not supported";
     TokenUnencoded "token_unencoded" 401 (Unauthenticated): UNKNOWN =>
         "leave \"b64\" out of the token: only encoded payloads are supported";
+    TicketUnknown "ticket_unknown" 401 (Unauthenticated): UNKNOWN =>
+        "get another ticket: POST /app/KEY/tickets";
+    TicketSpent "ticket_spent" 401 (Unauthenticated): UNKNOWN =>
+        "get another ticket, and give the last id as last_event_id";
+    TicketOrigin "ticket_origin" 401 (Unauthenticated): UNKNOWN =>
+        "use the ticket on the page that it was made for";
+    TicketEnded "ticket_ended" 401 (Unauthenticated): UNKNOWN =>
+        "get a new token, and another ticket with it";
     MissingUserId "missing_user_id" 401 (Unauthenticated): UNKNOWN =>
         "send a user_id; the open authorizer accepts any";
     ForwardUnauthenticated "forward_unauthenticated" 401 (Unauthenticated): UNKNOWN =>
@@ -74,6 +82,8 @@ refusal_codes! {
         "name the channel in the token's \"channels\"";
     NoRule "no_rule" 403 (Forbidden): NOT_ALLOWED =>
         "ask `sealcast auth test TOKEN CHANNEL` which rules there are and why none matches";
+    AbilityMissing "ability_missing" 403 (Forbidden): NOT_ALLOWED =>
+        "name the ability in \"allow\" of the token, of the rule, or of the application's answer";
     RuleDenies "rule_denies" 403 (Forbidden): NOT_ALLOWED =>
         "ask `sealcast auth test TOKEN CHANNEL` which rule decides";
     NoUserId "no_user_id" 403 (Forbidden): NOT_ALLOWED =>
@@ -96,6 +106,12 @@ refusal_codes! {
         "check the app id in the path, or the parameter app_key; with several apps one of them is needed";
     RateLimited "rate_limited" 429: "Too many requests" =>
         "ask again after Retry-After; if many users share one address, set trusted_proxies, or raise apps.ID.limits.auth_per_ip, auth_per_socket or auth_per_user";
+
+    TooManyTickets "too_many_tickets" 429: "There are too many tickets" =>
+        "use a ticket again as long as its stream goes on, and close streams that nobody reads";
+    TooManyRecoverable "too_many_recoverable" 400:
+        "Too many of the channels have a history" =>
+        "open several streams, each of at most 64 channels with a history";
 
     // Client: the request.
     MissingParameter "missing_parameter" 400: "A parameter is missing" =>
@@ -209,6 +225,8 @@ refusal_codes! {
         "compare the text in the error with the one that was signed, and the secret with the app's";
     BodyMd5Mismatch "body_md5_mismatch" 401: UNSIGNED =>
         "look for a proxy that changes bodies, or sign the body as it is sent";
+    TooManyStreamChannels "too_many_stream_channels" 400: "The stream names too many channels" =>
+        "name at most 100 channels in one stream, and open another for the rest";
     TooManyParameters "too_many_parameters" 400: "There are too many parameters" =>
         "send fewer parameters";
 
@@ -250,6 +268,10 @@ refusal_codes! {
     MixedChannels "mixed_channels" 400:
         "One event names encrypted and other channels" =>
         "send two events, or set allow_mixed in the event";
+    PositionChanged "position_changed" 412: "The channel has another newest event" =>
+        "read the channel again, and send the event with the position of its newest event in If-Match";
+    NotLogged "not_logged" 409: "The channel does not log this event" =>
+        "give the channel a history in the configuration, or send no If-Match and no If-None-Match";
     NoRandomness "no_randomness" 503: AGAIN => RANDOM;
     SealingKeyRetired "key_retired" 503: AGAIN => "send again; the key has just been replaced";
     InvalidInfo "invalid_info" 400: "The attribute does not exist there" =>
@@ -262,6 +284,8 @@ refusal_codes! {
         "send ttl in seconds, at most a day";
     InvalidOrigin "invalid_origin" 400: "The token's origin cannot be used" =>
         "send the one origin whose pages use the token, as browsers send it";
+    InvalidAllow "invalid_allow" 400: "The token's abilities cannot be used" =>
+        "name some of subscribe, client_events, history, trigger and clear, or leave allow out";
     WantedTokenTooLong "token_too_long" 400: "The token would be too long" =>
         "give it less user_info, or fewer channels";
     InvalidRevocation "invalid_revocation" 400: "The revocation request is invalid" =>

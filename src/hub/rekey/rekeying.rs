@@ -38,7 +38,7 @@ impl Shard {
     pub fn subscribe_sealed(&self, mut gate: Gate, slot: Slot, since: u64) -> bool {
         let (id, now) = ((slot, gate.record.topic()), Instant::now());
         gate.client = self.table.borrow().sockets[slot as usize].peer.reauthorization;
-        let subscription = TopicSubscription { slot, since, version: gate.version() };
+        let subscription = TopicSubscription::new(slot, since, gate.version());
         if !self.table.borrow_mut().topics.subscribe(id.1, subscription) {
             return false;
         }
@@ -184,6 +184,16 @@ impl Shard {
         let KeyRequest { runtime, socket, channel, answer } = ask;
         // The requester may have gone meanwhile.
         let _ = answer.send(self.resolve_for(runtime, socket, channel));
+    }
+
+    /// Records what the request of an event stream was granted, before it joins its channels.
+    pub fn authorize(
+        &self,
+        runtime: AppRuntimeId,
+        socket: SocketId,
+        channel: RequestedChannel,
+    ) -> Result<ResolvedKey, KeyRequestError> {
+        self.resolve_for(runtime, socket, Some(channel))
     }
 
     fn resolve_for(

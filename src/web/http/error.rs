@@ -12,10 +12,15 @@ use actix_web::{
 };
 
 use crate::{
-    domain::{channel::InvalidChannel, refusal::RefusalCode},
+    auth::Denied,
+    domain::{
+        channel::{Channel, InvalidChannel},
+        refusal::RefusalCode,
+    },
     engine::{
         event::PrepareError,
         grants::GrantError,
+        history::outcome::NotPublished,
         keys::rotation::{RevokeError, RotationError},
     },
     observe::explain::RefusalId,
@@ -32,6 +37,10 @@ pub struct ApiError {
     index: Option<usize>,
     /// Seconds to wait before the next attempt.
     retry_after: Option<u64>,
+    /// The refused one of several channels, as the client named it.
+    channel: Option<String>,
+    /// The position of a channel's newest event.
+    position: Option<String>,
 }
 
 #[derive(serde::Serialize)]
@@ -49,12 +58,25 @@ pub struct ErrorBody<'a> {
     limit: Option<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
     index: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    channel: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    position: Option<&'a str>,
 }
 
 impl ApiError {
     pub fn new(code: RefusalCode, message: impl Into<String>) -> Self {
         let message = message.into();
-        Self { code, message, size: None, limit: None, index: None, retry_after: None }
+        let (size, limit, index, retry_after) = (None, None, None, None);
+        Self { code, message, size, limit, index, retry_after, channel: None, position: None }
+    }
+
+    pub fn on_channel(self, channel: &str) -> Self {
+        Self { channel: Some(clipped(channel).to_owned()), ..self }
+    }
+
+    pub fn with_position(self, position: String) -> Self {
+        Self { position: Some(position), ..self }
     }
 
     /// Names the event of a batch that caused the error.
@@ -90,6 +112,8 @@ impl ApiError {
             size: self.size,
             limit: self.limit,
             index: self.index,
+            channel: self.channel.as_deref(),
+            position: self.position.as_deref(),
         }
     }
 
@@ -182,6 +206,13 @@ impl ApiError {
         Self { limit: Some(per_second as usize), retry_after: Some(seconds), ..error }
     }
 
+    pub fn revoked(user: &str, channel: &Channel) -> Self {
+        let message = format!(
+            "{user} has been taken off {channel}: only a newer decision admits them again, a token with a later \"iat\" (less the leeway) or a new answer of the application"
+        );
+        Self::new(RefusalCode::Revoked, message)
+    }
+
     pub fn uri_too_long(limit: usize) -> Self {
         let message =
             format!("The path and the query of the request are longer than {limit} bytes");
@@ -236,10 +267,22 @@ impl From<InvalidChannel> for ApiError {
     }
 }
 
+impl From<Denied> for ApiError {
+    fn from(denied: Denied) -> Self {
+        Self::new(denied.code, denied.message)
+    }
+}
+
 /// For a single event. In a batch, `index` counts.
 impl From<PrepareError> for ApiError {
     fn from(refused: PrepareError) -> Self {
         Self::new(refused.error.code(), refused.error.to_string())
+    }
+}
+
+impl From<NotPublished> for ApiError {
+    fn from(reason: NotPublished) -> Self {
+        Self::new(reason.code(), reason.to_string())
     }
 }
 
