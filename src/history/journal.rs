@@ -3,7 +3,7 @@
 //! The log in memory is the log. A journal repeats it, and is read once, at the start. So no reader
 //! ever waits for a disk.
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use super::{
     disk::DiskJournal,
@@ -73,6 +73,8 @@ pub struct JournalContents {
     /// The greatest number that was written. New logs begin above it.
     pub floor: LogNumber,
     pub logs: Vec<JournalLog>,
+    /// Of the history keys that some record needs.
+    pub keys_in_use: HashSet<[u8; 6]>,
 }
 
 /// A log in a journal. Entries may be missing anywhere, which shows in their predecessors.
@@ -108,7 +110,12 @@ impl JournalContents {
             disk_behind: Epoch::random()?,
             disk_before: Epoch::random()?,
         };
-        Ok(Self { epochs, floor: LogNumber::default(), logs: Vec::new() })
+        Ok(Self {
+            epochs,
+            floor: LogNumber::default(),
+            logs: Vec::new(),
+            keys_in_use: HashSet::new(),
+        })
     }
 }
 

@@ -14,6 +14,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
+use super::at_rest::AtRestKeys;
 use crate::{
     crypto::key::{Fingerprint, MasterKey},
     domain::time::UnixSeconds,
@@ -71,11 +72,6 @@ struct SavedHistoryKey {
 const FORMAT: u32 = 1;
 
 impl HistoryKeys {
-    /// A key for this process alone, for logs that end with it.
-    pub fn ephemeral() -> Result<Self, getrandom::Error> {
-        Ok(Self::of([HistoryKeyEntry { key: MasterKey::generate()?, number: None, since: None }]))
-    }
-
     fn of(keys: impl IntoIterator<Item = HistoryKeyEntry>) -> Self {
         Self { keys: keys.into_iter().map(Arc::new).collect() }
     }
@@ -86,6 +82,11 @@ impl HistoryKeys {
 
     pub fn newest_first(&self) -> impl Iterator<Item = &MasterKey> {
         self.keys.iter().map(|entry| &entry.key)
+    }
+
+    /// For what the logs in memory have under a history key.
+    pub fn at_rest(&self) -> AtRestKeys {
+        AtRestKeys::new(self.newest(), self.newest_first().skip(1))
     }
 
     pub fn entries(&self) -> impl Iterator<Item = &HistoryKeyEntry> {
@@ -111,7 +112,8 @@ impl HistoryKeyFile {
         configured: Option<MasterKey>,
         now: UnixSeconds,
     ) -> Result<HistoryKeys, HistoryKeyError> {
-        let found = self.read()?;
+        // A file that cannot be seen must not pass for none: a new key would hide the old history.
+        let found = self.parse(state_dir::read(&self.path))?;
         let configured = configured.map(|key| HistoryKeyEntry { key, number: None, since: None });
         if configured.is_none() && found.is_empty() {
             return self.make(now);
@@ -145,6 +147,16 @@ impl HistoryKeyFile {
         Ok(rotated)
     }
 
+    /// An older key, for a file sealed with a configured key that has changed. Stays until its last
+    /// record has expired.
+    pub fn keep(&self, key: MasterKey, now: UnixSeconds) -> Result<(), HistoryKeyError> {
+        let mut keys = self.parse(state_dir::look(&self.path))?;
+        let number = keys.iter().filter_map(|entry| entry.number).max().unwrap_or(0) + 1;
+        keys.retain(|entry| entry.key.fingerprint() != key.fingerprint());
+        keys.push(HistoryKeyEntry { key, number: Some(number), since: Some(now) });
+        self.save(&HistoryKeys::of(keys))
+    }
+
     /// Drops the older keys that no record needs.
     pub fn retire(
         &self,
@@ -171,9 +183,17 @@ impl HistoryKeyFile {
         );
     }
 
-    fn read(&self) -> Result<Vec<HistoryKeyEntry>, HistoryKeyError> {
-        // A file that cannot be seen must not pass for none: a new key would hide the old history.
-        let text = state_dir::read(&self.path).map_err(|e| self.unusable(e.to_string()))?;
+    /// For commands that change nothing. `None` without keys.
+    pub fn look(&self) -> Result<Option<HistoryKeys>, HistoryKeyError> {
+        let found = self.parse(state_dir::look(&self.path))?;
+        Ok((!found.is_empty()).then(|| HistoryKeys::of(found)))
+    }
+
+    fn parse(
+        &self,
+        read: io::Result<Option<Zeroizing<Vec<u8>>>>,
+    ) -> Result<Vec<HistoryKeyEntry>, HistoryKeyError> {
+        let text = read.map_err(|e| self.unusable(e.to_string()))?;
         let Some(text) = text else { return Ok(Vec::new()) };
         let saved: SavedHistoryKeys = serde_json::from_slice(&text)
             .map_err(|e| self.unusable(format!("line {} is not what was written", e.line())))?;
@@ -255,6 +275,13 @@ mod tests {
         let keys = file.load(Some(own), 7).unwrap();
         assert_eq!(ids(&keys), std::slice::from_ref(&id));
         assert!(!dir.join("history-keys.json").exists());
+        // So does one that was configured before.
+        let earlier = MasterKey::generate().unwrap();
+        let earlier_id = earlier.fingerprint();
+        file.keep(earlier, 7).unwrap();
+        let keys = file.load(Some(MasterKey::parse(&text).unwrap().0), 7).unwrap();
+        assert_eq!(ids(&keys), [id.clone(), earlier_id]);
+        assert!(file.retire(&keys, &HashSet::new()).unwrap().keys.len() == 1);
         // A key made earlier still opens.
         let made = ids(&file.load(None, 7).unwrap());
         let own = MasterKey::parse(&text).unwrap().0;

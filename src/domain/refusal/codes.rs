@@ -270,6 +270,12 @@ refusal_codes! {
         "send two events, or set allow_mixed in the event";
     PositionChanged "position_changed" 412: "The channel has another newest event" =>
         "read the channel again, and send the event with the position of its newest event in If-Match";
+    NoHistory "no_history" 404: "The channel has no history" =>
+        "give the channel a history in the configuration ([[apps.ID.channels]])";
+    InvalidPage "invalid_page" 400: "The page cannot be read" =>
+        "send after, before, order (oldest or newest) and limit (1 to 1000), each once at most";
+    InvalidCondition "invalid_condition" 400: "The event's condition cannot be used" =>
+        "send If-Match with one position in quotes, or If-None-Match: *, for an event on one channel";
     NotLogged "not_logged" 409: "The channel does not log this event" =>
         "give the channel a history in the configuration, or send no If-Match and no If-None-Match";
     NoRandomness "no_randomness" 503: AGAIN => RANDOM;

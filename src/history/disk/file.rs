@@ -23,7 +23,7 @@ pub type LogId = [u8; 16];
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct EntryKey([u8; 24]);
 
-type Bytes = Vec<u8>;
+type RecordBytes = Vec<u8>;
 
 const META: TableDefinition<&str, &[u8]> = TableDefinition::new("sealcast history");
 const LOGS: TableDefinition<&[u8; 16], &[u8]> = TableDefinition::new("logs");
@@ -34,10 +34,10 @@ const CACHE_BYTES: usize = 8 << 20;
 
 /// Changes for one commit, in order. `None` removes.
 #[derive(Default)]
-pub struct Changes {
-    pub entries: Vec<(EntryKey, Option<Bytes>)>,
-    pub logs: Vec<(LogId, Option<Bytes>)>,
-    pub meta: Vec<(&'static str, Option<Bytes>)>,
+pub struct FileChanges {
+    pub entries: Vec<(EntryKey, Option<RecordBytes>)>,
+    pub logs: Vec<(LogId, Option<RecordBytes>)>,
+    pub meta: Vec<(&'static str, Option<RecordBytes>)>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -121,7 +121,7 @@ impl HistoryFile {
 
     /// All or nothing. Outlives a loss of power when it returns. After an error it is unknown
     /// whether the changes are in the file, and the file has to be opened again.
-    pub fn commit(&self, changes: &Changes) -> Result<(), FileError> {
+    pub fn commit(&self, changes: &FileChanges) -> Result<(), FileError> {
         let write = self.database.begin_write()?;
         put_all(&write, changes)?;
         Ok(write.commit()?)
@@ -134,7 +134,7 @@ fn open_database(file: File, checked: bool) -> Result<Database, FileError> {
     Ok(builder.create_with_backend(FileBackend::new(file)?)?)
 }
 
-fn put_all(write: &WriteTransaction, changes: &Changes) -> Result<(), FileError> {
+fn put_all(write: &WriteTransaction, changes: &FileChanges) -> Result<(), FileError> {
     let mut entries = write.open_table(ENTRIES)?;
     for (EntryKey(key), value) in &changes.entries {
         match value {
@@ -163,7 +163,7 @@ fn put_all(write: &WriteTransaction, changes: &Changes) -> Result<(), FileError>
 pub struct HistoryRead(ReadTransaction);
 
 impl HistoryRead {
-    pub fn meta(&self, key: &str) -> Result<Option<Bytes>, FileError> {
+    pub fn meta(&self, key: &str) -> Result<Option<RecordBytes>, FileError> {
         let Some(table) = existing(self.0.open_table(META))? else { return Ok(None) };
         Ok(table.get(key)?.map(|value| value.value().to_vec()))
     }

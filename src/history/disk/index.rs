@@ -3,7 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 
 use super::{
-    file::{Changes, EntryKey, LogId},
+    file::{EntryKey, FileChanges, LogId},
     meta,
     queue::Op,
     record::{LogRecord, encode_entry, encode_log},
@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// Eight bytes for each entry of the file.
-pub struct Index {
+pub struct LogIndex {
     names: NameKey,
     logs: HashMap<LogAddress, IndexedLog>,
     /// Not less than any number that the file has had.
@@ -35,7 +35,7 @@ impl IndexedLog {
     }
 }
 
-impl Index {
+impl LogIndex {
     pub fn new(names: NameKey, floor: LogNumber, logs: HashMap<LogAddress, IndexedLog>) -> Self {
         let floor = logs.values().map(IndexedLog::last).fold(floor, LogNumber::max);
         Self { names, logs, floor }
@@ -61,7 +61,7 @@ impl Index {
         &mut self,
         op: &Op,
         keys: &FileKeys,
-        changes: &mut Changes,
+        changes: &mut FileChanges,
     ) -> Result<(), getrandom::Error> {
         match op {
             Op::Begin { log, origin } => self.begin(log, *origin, keys, changes),
@@ -80,7 +80,7 @@ impl Index {
         log: &LogAddress,
         origin: LogNumber,
         keys: &FileKeys,
-        changes: &mut Changes,
+        changes: &mut FileChanges,
     ) -> Result<(), getrandom::Error> {
         self.note(origin);
         if self.logs.contains_key(log) {
@@ -98,7 +98,7 @@ impl Index {
         log: &LogAddress,
         entry: &JournalEntry,
         keys: &FileKeys,
-        changes: &mut Changes,
+        changes: &mut FileChanges,
     ) -> Result<(), getrandom::Error> {
         self.begin(log, entry.previous, keys, changes)?;
         self.note(entry.number);
@@ -118,7 +118,7 @@ impl Index {
         log: &LogAddress,
         up_to: LogNumber,
         keys: &FileKeys,
-        changes: &mut Changes,
+        changes: &mut FileChanges,
     ) -> Result<(), getrandom::Error> {
         let Some(indexed) = self.logs.get_mut(log) else { return Ok(()) };
         let Some(dropped) = drop_up_to(indexed, up_to, changes) else { return Ok(()) };
@@ -134,7 +134,7 @@ impl Index {
         log: &LogAddress,
         number: LogNumber,
         keys: &FileKeys,
-        changes: &mut Changes,
+        changes: &mut FileChanges,
     ) -> Result<(), getrandom::Error> {
         self.begin(log, number, keys, changes)?;
         self.note(number);
@@ -144,7 +144,7 @@ impl Index {
         put_log(log, indexed.id, &indexed.record, keys, changes)
     }
 
-    fn forget(&mut self, log: &LogAddress, changes: &mut Changes) {
+    fn forget(&mut self, log: &LogAddress, changes: &mut FileChanges) {
         let Some(mut indexed) = self.logs.remove(log) else { return };
         self.note(indexed.last());
         drop_up_to(&mut indexed, LogNumber(u64::MAX), changes);
@@ -161,7 +161,7 @@ impl Index {
 fn drop_up_to(
     indexed: &mut IndexedLog,
     up_to: LogNumber,
-    changes: &mut Changes,
+    changes: &mut FileChanges,
 ) -> Option<LogNumber> {
     let mut dropped = None;
     while let Some(number) = indexed.numbers.pop_front_if(|number| *number <= up_to) {
@@ -176,7 +176,7 @@ fn put_log(
     id: LogId,
     record: &LogRecord,
     keys: &FileKeys,
-    changes: &mut Changes,
+    changes: &mut FileChanges,
 ) -> Result<(), getrandom::Error> {
     changes.logs.push((id, Some(keys.seal(&id, encode_log(log, record))?)));
     Ok(())

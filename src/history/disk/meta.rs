@@ -1,7 +1,7 @@
 //! What the file says of itself.
 
 use super::{
-    file::{Changes, FileError, HistoryRead},
+    file::{FileChanges, FileError, HistoryRead},
     sealing::{FileKeys, NameKey, Unopened},
 };
 use crate::{channels::log::LogNumber, history::position::Epoch};
@@ -48,7 +48,7 @@ impl Meta {
         read: &HistoryRead,
         inode: u64,
         keys: &FileKeys,
-        changes: &mut Changes,
+        changes: &mut FileChanges,
     ) -> Result<Self, MetaError> {
         match read.meta(FORMAT)? {
             None => changes.meta.push((FORMAT, Some(CURRENT.to_be_bytes().to_vec()))),
@@ -75,7 +75,7 @@ impl Meta {
 fn names(
     sealed: Option<Vec<u8>>,
     keys: &FileKeys,
-    changes: &mut Changes,
+    changes: &mut FileChanges,
 ) -> Result<NameKey, MetaError> {
     let secret = match &sealed {
         Some(sealed) => keys.open(NAMES.as_bytes(), sealed).map_err(MetaError::Unopened)?.to_vec(),

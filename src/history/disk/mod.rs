@@ -31,11 +31,12 @@ use writer::{OpenFile, Writer};
 
 use super::{
     journal::{Committed, JournalContents, JournalEntry, JournalError, JournalStats, LogAddress},
-    keys::HistoryKeys,
+    keys::{HistoryKeyError, HistoryKeyFile, HistoryKeys},
     position::{Epoch, Epochs},
 };
 use crate::{
     channels::log::LogNumber,
+    crypto::key::MasterKey,
     domain::time::UnixSeconds,
     platform::{
         state_dir, system,
@@ -53,6 +54,36 @@ struct DiskThread {
     thread: Mutex<Option<JoinHandle<usize>>>,
 }
 
+/// A history on disk at the start of a server.
+pub struct DiskHistory {
+    pub keys: HistoryKeys,
+    pub journal: DiskJournal,
+    pub contents: JournalContents,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum HistoryError {
+    #[error(transparent)]
+    Keys(#[from] HistoryKeyError),
+    #[error(transparent)]
+    File(#[from] HistoryFileError),
+}
+
+impl DiskHistory {
+    /// Loads or makes the history key, opens the file, and drops older keys without records.
+    pub fn open(
+        directory: &Path,
+        configured: Option<MasterKey>,
+        now: UnixSeconds,
+    ) -> Result<Self, HistoryError> {
+        let key_file = HistoryKeyFile::of(directory);
+        let keys = key_file.load(configured, now)?;
+        let (journal, contents) = DiskJournal::open(directory, &keys, now)?;
+        let keys = key_file.retire(&keys, &contents.keys_in_use)?;
+        Ok(Self { keys, journal, contents })
+    }
+}
+
 /// The most bytes of events that wait for the disk.
 const QUEUE_BYTES: usize = 16 << 20;
 /// Bound on shutdown while the disk hangs. A disk that refuses is given up earlier.
@@ -60,7 +91,7 @@ const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
 
 impl DiskJournal {
     /// Opens `history.db` in the state directory, which this server has claimed, and reads all of
-    /// it. Changes nothing in a file that it cannot read.
+    /// it. FileChanges nothing in a file that it cannot read.
     pub fn open(
         directory: &Path,
         keys: &HistoryKeys,
@@ -78,7 +109,7 @@ impl DiskJournal {
         let path = directory.join(state_dir::HISTORY);
         let failed = |fault| HistoryFileError { path: path.clone(), fault };
         let file_keys = FileKeys::new(keys);
-        let Restored { file, index, epochs, logs } =
+        let Restored { file, index, epochs, logs, keys_in_use } =
             read_file(&path, &file_keys, now).map_err(failed)?;
         warn_if_volatile(directory);
         let epochs = Epochs {
@@ -86,7 +117,7 @@ impl DiskJournal {
             disk_behind: epochs.behind,
             disk_before: epochs.before,
         };
-        let contents = JournalContents { epochs, floor: index.floor(), logs };
+        let contents = JournalContents { epochs, floor: index.floor(), logs, keys_in_use };
         let queue = Arc::new(Queue::new(bound));
         queue.change_stats(|stats| stats.file_bytes = file.bytes());
         let open = OpenFile { file, index };

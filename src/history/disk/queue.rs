@@ -32,7 +32,7 @@ impl Op {
         }
     }
 
-    /// Bytes of memory.
+    /// RecordBytes of memory.
     pub fn cost(&self) -> usize {
         match self {
             Self::Append { entry, .. } => size_of::<Self>() + payload(entry),
@@ -64,14 +64,14 @@ const URGENT_WAIT: Duration = Duration::from_millis(2);
 const BEHIND_WAIT: Duration = Duration::from_millis(50);
 
 pub struct Queue {
-    state: Mutex<QueueState>,
+    state: Mutex<PendingOps>,
     changed: Condvar,
     /// The most bytes of changes that wait.
     bound: usize,
 }
 
 #[derive(Default)]
-struct QueueState {
+struct PendingOps {
     ops: VecDeque<Op>,
     /// Of `ops`, and of those that the writer has taken and not written.
     bytes: usize,
@@ -132,7 +132,7 @@ impl Queue {
         Ok(())
     }
 
-    fn push(&self, state: &mut QueueState, op: Op) {
+    fn push(&self, state: &mut PendingOps, op: Op) {
         let wait = if op.is_urgent() { URGENT_WAIT } else { BEHIND_WAIT };
         let due = Instant::now() + wait;
         let is_sooner = state.due.is_none_or(|earlier| due < earlier);
@@ -208,7 +208,7 @@ impl Queue {
     }
 }
 
-impl QueueState {
+impl PendingOps {
     fn is_over(&self, bound: usize, op: &Op) -> bool {
         self.bytes + op.cost() > bound
     }

@@ -50,7 +50,7 @@ pub fn encode_log(log: &LogAddress, record: &LogRecord) -> Vec<u8> {
 }
 
 pub fn decode_log(bytes: &[u8]) -> Option<(LogAddress, LogRecord)> {
-    let mut rest = Fields(bytes);
+    let mut rest = RecordFields(bytes);
     let store = store_of(rest.byte()?)?;
     let record = LogRecord { last: LogNumber(rest.number()?), cleared: LogNumber(rest.number()?) };
     let (app, channel) = (rest.text()??, rest.text()??);
@@ -82,7 +82,7 @@ pub fn encode_entry(entry: &JournalEntry) -> Vec<u8> {
 }
 
 pub fn decode_entry(number: LogNumber, bytes: &[u8]) -> Option<JournalEntry> {
-    let mut rest = Fields(bytes);
+    let mut rest = RecordFields(bytes);
     Some(JournalEntry {
         number,
         previous: LogNumber(rest.number()?),
@@ -101,9 +101,9 @@ fn put_text(out: &mut Vec<u8>, text: Option<&str>) {
     out.extend(text.unwrap_or_default().as_bytes());
 }
 
-struct Fields<'a>(&'a [u8]);
+struct RecordFields<'a>(&'a [u8]);
 
-impl Fields<'_> {
+impl RecordFields<'_> {
     fn take<const N: usize>(&mut self) -> Option<[u8; N]> {
         let (taken, rest) = self.0.split_first_chunk::<N>()?;
         self.0 = rest;

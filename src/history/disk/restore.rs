@@ -1,10 +1,10 @@
 //! Reading the file: wholly at the start, and its keys alone after a write error.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 
 use super::{
-    file::{Changes, EntryKey, HistoryFile, HistoryRead, LogId},
-    index::{Index, IndexedLog},
+    file::{EntryKey, FileChanges, HistoryFile, HistoryRead, LogId},
+    index::{IndexedLog, LogIndex},
     meta::{DiskEpochs, Meta, MetaError},
     record::{LogRecord, decode_entry, decode_log, encode_log},
     sealing::{FileKeys, NameKey, Unopened},
@@ -12,15 +12,16 @@ use super::{
 use crate::{
     channels::log::LogNumber,
     domain::time::UnixSeconds,
-    history::journal::{JournalLog, LogAddress},
+    history::journal::{JournalBody, JournalLog, LogAddress},
 };
 
 /// An open file with all that was in it.
 pub struct Restored {
     pub file: HistoryFile,
-    pub index: Index,
+    pub index: LogIndex,
     pub epochs: DiskEpochs,
     pub logs: Vec<JournalLog>,
+    pub keys_in_use: HashSet<[u8; 6]>,
 }
 
 /// Opens the file, reads it, drops what has expired, and takes the mark of a clean end off. Until
@@ -30,22 +31,22 @@ pub fn restore(
     keys: &FileKeys,
     now: UnixSeconds,
 ) -> Result<Restored, MetaError> {
-    let (read, mut changes) = (file.read()?, Changes::default());
+    let (read, mut changes) = (file.read()?, FileChanges::default());
     let Meta { names, epochs, floor } = Meta::begin(&read, file.inode(), keys, &mut changes)?;
-    let mut logs = read_logs(&read, keys)?;
-    read_entries(&read, keys, now, &mut logs, &mut changes)?;
+    let (mut logs, mut in_use) = (read_logs(&read, keys)?, HashSet::new());
+    read_entries(&read, keys, now, &mut logs, &mut changes, &mut in_use)?;
     drop(read);
     let (index, logs) = index(names, floor, logs, keys, &mut changes)?;
     file.commit(&changes)?;
-    Ok(Restored { file, index, epochs, logs })
+    Ok(Restored { file, index, epochs, logs, keys_in_use: in_use })
 }
 
 /// The index of a file whose last commit may have failed.
-pub fn reindex(file: &HistoryFile, keys: &FileKeys) -> Result<Index, MetaError> {
+pub fn reindex(file: &HistoryFile, keys: &FileKeys) -> Result<LogIndex, MetaError> {
     let read = file.read()?;
     // Made anew; nothing of it is written.
     let Meta { names, floor, .. } =
-        Meta::begin(&read, file.inode(), keys, &mut Changes::default())?;
+        Meta::begin(&read, file.inode(), keys, &mut FileChanges::default())?;
     let mut logs = read_logs(&read, keys)?;
     read.each_entry::<MetaError>(|key, _| {
         if let Some(log) = logs.get_mut(&key.log()) {
@@ -53,14 +54,14 @@ pub fn reindex(file: &HistoryFile, keys: &FileKeys) -> Result<Index, MetaError> 
         }
         Ok(())
     })?;
-    let (index, _) = index(names, floor, logs, keys, &mut Changes::default())?;
+    let (index, _) = index(names, floor, logs, keys, &mut FileChanges::default())?;
     Ok(index)
 }
 
 struct FoundLog {
     found: JournalLog,
     numbers: VecDeque<LogNumber>,
-    /// An entry was dropped.
+    /// The record of the log has to be written.
     has_changed: bool,
 }
 
@@ -68,12 +69,14 @@ type FoundLogs = HashMap<LogId, FoundLog>;
 
 fn read_logs(read: &HistoryRead, keys: &FileKeys) -> Result<FoundLogs, MetaError> {
     let mut logs = FoundLogs::new();
-    read.each_log::<MetaError>(|id, record| {
-        let text = keys.open(&id, record).map_err(MetaError::Unopened)?;
+    read.each_log::<MetaError>(|id, sealed| {
+        let text = keys.open(&id, sealed).map_err(MetaError::Unopened)?;
         let (address, record) = decode_log(&text).ok_or_else(altered)?;
         let LogRecord { last, cleared } = record;
         let found = JournalLog { address, last, cleared, entries: Vec::new() };
-        logs.insert(id, FoundLog { found, numbers: VecDeque::new(), has_changed: false });
+        // Sealed again after a rotation: the record has no end of its own.
+        let has_changed = !keys.is_newest(sealed);
+        logs.insert(id, FoundLog { found, numbers: VecDeque::new(), has_changed });
         Ok(())
     })?;
     Ok(logs)
@@ -84,13 +87,18 @@ fn read_entries(
     keys: &FileKeys,
     now: UnixSeconds,
     logs: &mut FoundLogs,
-    changes: &mut Changes,
+    changes: &mut FileChanges,
+    in_use: &mut HashSet<[u8; 6]>,
 ) -> Result<(), MetaError> {
     read.each_entry(|key, record| {
         let text = keys.open(key.as_bytes(), record).map_err(MetaError::Unopened)?;
         let entry = decode_entry(key.number(), &text).ok_or_else(altered)?;
         match logs.get_mut(&key.log()) {
             Some(log) if entry.expires > now => {
+                in_use.extend(FileKeys::key_of(record));
+                if let JournalBody::Sealed(at_rest) = &entry.body {
+                    in_use.insert(at_rest.key);
+                }
                 log.numbers.push_back(entry.number);
                 log.found.entries.push(entry);
             }
@@ -111,8 +119,8 @@ fn index(
     floor: LogNumber,
     logs: FoundLogs,
     keys: &FileKeys,
-    changes: &mut Changes,
-) -> Result<(Index, Vec<JournalLog>), MetaError> {
+    changes: &mut FileChanges,
+) -> Result<(LogIndex, Vec<JournalLog>), MetaError> {
     let (mut indexed, mut contents) = (HashMap::with_capacity(logs.len()), Vec::new());
     for (id, FoundLog { found, numbers, has_changed }) in logs {
         let record = LogRecord { last: found.last, cleared: found.cleared };
@@ -123,7 +131,7 @@ fn index(
         indexed.insert(address, IndexedLog { id, record, numbers });
         contents.push(found);
     }
-    Ok((Index::new(names, floor, indexed), contents))
+    Ok((LogIndex::new(names, floor, indexed), contents))
 }
 
 fn altered() -> MetaError {
@@ -131,7 +139,7 @@ fn altered() -> MetaError {
 }
 
 /// Removes entries of which nobody was told, though they may have been written.
-pub fn undo(entries: &BTreeSet<EntryKey>, index: &mut Index, changes: &mut Changes) {
+pub fn undo(entries: &BTreeSet<EntryKey>, index: &mut LogIndex, changes: &mut FileChanges) {
     for key in entries {
         changes.entries.push((*key, None));
         index.remove(*key);

@@ -71,6 +71,11 @@ impl FileKeys {
         Ok(text)
     }
 
+    /// The fingerprint of the record's key.
+    pub fn key_of(record: &[u8]) -> Option<[u8; KEY_ID]> {
+        record.first_chunk().copied()
+    }
+
     /// True if the newest key has sealed it.
     pub fn is_newest(&self, record: &[u8]) -> bool {
         self.0.first().is_some_and(|key| record.starts_with(&key.id))

@@ -1,28 +1,25 @@
-//! Tests of the disk journal. Full disks and killed servers are in `tests/failing` and
-//! `tests/killed`.
+//! Tests of the disk journal.
 
 use std::{
     path::{Path, PathBuf},
+    process::{Command, Stdio},
     sync::mpsc,
+    time::Instant,
 };
 
 use super::*;
 use crate::{
-    crypto::key::MasterKey,
     domain::channel_settings::HistoryStore,
-    history::{
-        journal::{Journal, JournalBody, JournalLog},
-        keys::HistoryKeyFile,
-    },
+    history::journal::{Journal, JournalBody, JournalLog},
 };
 
 mod failing;
 mod files;
 mod killed;
 
-struct TestDir(PathBuf);
+struct HistoryDir(PathBuf);
 
-impl TestDir {
+impl HistoryDir {
     fn new(name: &str) -> Self {
         let path =
             std::env::temp_dir().join(format!("sealcast-history-{name}-{}", std::process::id()));
@@ -47,7 +44,7 @@ impl TestDir {
     }
 }
 
-impl Drop for TestDir {
+impl Drop for HistoryDir {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(&self.0);
     }
@@ -77,6 +74,37 @@ fn entry(number: u64, previous: u64) -> JournalEntry {
         name: format!("event-{number}").into(),
         user_id: Some("user".into()),
         body: JournalBody::Clear(format!("data-{number}").into()),
+    }
+}
+
+/// Runs a test of this binary in a process of its own, which alone knows the directory.
+fn child(test: &str, dir: &Path) -> Command {
+    let mut child = Command::new(std::env::current_exe().unwrap());
+    child.args(["--exact", &format!("history::disk::tests::{test}")]);
+    child.env(CHILD_DIR, dir).stdout(Stdio::null());
+    child
+}
+
+const CHILD_DIR: &str = "SEALCAST_TEST_HISTORY";
+
+/// `None` when the test runs with all others.
+fn dir_of_child() -> Option<PathBuf> {
+    std::env::var_os(CHILD_DIR).map(PathBuf::from)
+}
+
+/// Waits until it is true.
+fn until(what: &str, mut is_true: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !is_true() {
+        assert!(Instant::now() < deadline, "{what}");
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Each entry names the one before.
+fn assert_chain(log: &JournalLog) {
+    for pair in log.entries.windows(2) {
+        assert_eq!(pair[0].number, pair[1].previous, "nothing is missing between");
     }
 }
 
@@ -140,7 +168,7 @@ fn memory_takes_every_call_and_keeps_nothing() {
 
 #[test]
 fn disk_gives_back_what_every_call_left() {
-    let dir = TestDir::new("suite");
+    let dir = HistoryDir::new("suite");
     let (disk, contents) = dir.open();
     assert!(contents.logs.is_empty() && contents.floor == LogNumber(0));
     suite(&Journal::Disk(disk.clone()));
@@ -161,7 +189,7 @@ fn disk_gives_back_what_every_call_left() {
 
 #[test]
 fn ended_journal_refuses() {
-    let dir = TestDir::new("ended");
+    let dir = HistoryDir::new("ended");
     let journal = Journal::Disk(dir.open().0);
     journal.finish();
     let log = log("a", HistoryStore::DiskBefore);
@@ -171,7 +199,7 @@ fn ended_journal_refuses() {
 
 #[test]
 fn emptied_log_keeps_its_last_number() {
-    let dir = TestDir::new("emptied");
+    let dir = HistoryDir::new("emptied");
     let (log, expired) = (log("a", HistoryStore::DiskBefore), log("e", HistoryStore::DiskBefore));
     let journal = Journal::Disk(dir.open().0);
     for number in 2..5 {
@@ -195,7 +223,7 @@ fn emptied_log_keeps_its_last_number() {
 
 #[test]
 fn epochs_last_as_long_as_nothing_can_be_lost() {
-    let dir = TestDir::new("epochs");
+    let dir = HistoryDir::new("epochs");
     let epochs = |end: fn(&DiskJournal)| {
         let (disk, contents) = dir.open();
         disk.append_behind(&log("a", HistoryStore::DiskBehind), entry(2, 1)).unwrap();
@@ -240,7 +268,7 @@ fn queue_is_bounded_while_the_disk_is_slow() {
 
 #[test]
 fn outcomes_come_in_order_and_all_at_the_end() {
-    let dir = TestDir::new("order");
+    let dir = HistoryDir::new("order");
     let (disk, _) = dir.open();
     let (tell, told) = mpsc::channel();
     for number in 1..1000 {
@@ -261,7 +289,7 @@ fn outcomes_come_in_order_and_all_at_the_end() {
 #[test]
 fn names_users_and_data_are_not_in_the_file() {
     const CANARY: &str = "canary-7d1f";
-    let dir = TestDir::new("canary");
+    let dir = HistoryDir::new("canary");
     let (disk, _) = dir.open();
     for store in [HistoryStore::DiskBehind, HistoryStore::DiskBefore] {
         let log = LogAddress {

@@ -8,8 +8,8 @@ use std::{
 };
 
 use super::{
-    file::{Changes, EntryKey, HistoryFile},
-    index::Index,
+    file::{EntryKey, FileChanges, HistoryFile},
+    index::LogIndex,
     meta::{self, MetaError},
     queue::{Op, Queue, Work},
     restore::{reindex, undo},
@@ -32,7 +32,7 @@ pub struct Writer {
 
 pub struct OpenFile {
     pub file: HistoryFile,
-    pub index: Index,
+    pub index: LogIndex,
 }
 
 /// Refuses what waits if the thread panics.
@@ -93,7 +93,7 @@ impl Writer {
 
     fn commit(&mut self, ops: &[Op]) -> Result<(), MetaError> {
         let open = self.open.as_mut().expect("reopening comes first after a failure");
-        let mut changes = Changes::default();
+        let mut changes = FileChanges::default();
         undo(&self.refused, &mut open.index, &mut changes);
         for op in ops {
             open.index.apply(op, &self.keys, &mut changes)?;
@@ -218,7 +218,7 @@ impl Writer {
         let Some(OpenFile { file, index }) = &self.open else { return };
         let floor = index.floor().0.to_be_bytes().to_vec();
         let marks = vec![(meta::FLOOR, Some(floor)), (meta::CLEAN, Some(vec![1]))];
-        if let Err(error) = file.commit(&Changes { meta: marks, ..Changes::default() }) {
+        if let Err(error) = file.commit(&FileChanges { meta: marks, ..FileChanges::default() }) {
             tracing::error!(%error, "the history is written, but not its end: clients of channels with sync = \"behind\" will be told of a gap");
         }
     }

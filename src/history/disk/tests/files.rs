@@ -1,11 +1,11 @@
 //! Files that cannot be used: a sentence with a way out, and the file as it was.
 
-use std::{fs, os::unix::fs::PermissionsExt};
+use std::{fs, io, os::unix::fs::PermissionsExt};
 
 use super::*;
 
-fn filled(name: &str) -> TestDir {
-    let dir = TestDir::new(name);
+fn filled(name: &str) -> HistoryDir {
+    let dir = HistoryDir::new(name);
     let (disk, _) = dir.open();
     for number in 2..2000 {
         let log = log(["a", "b"][number % 2], HistoryStore::DiskBefore);
@@ -16,7 +16,7 @@ fn filled(name: &str) -> TestDir {
 }
 
 /// Opening fails with these words, and changes nothing.
-fn refused(dir: &TestDir, says: &[&str]) {
+fn refused(dir: &HistoryDir, says: &[&str]) {
     let before = fs::read(dir.file()).unwrap();
     let error = dir.open_at(NOW).err().expect("it is refused").to_string();
     let path = dir.file().display().to_string();
@@ -91,7 +91,7 @@ fn file_of_a_newer_version_is_refused() {
     let dir = filled("newer");
     let file = HistoryFile::open(&dir.file(), false).unwrap();
     let newer = vec![(meta::FORMAT, Some(2_u32.to_be_bytes().to_vec()))];
-    file.commit(&file::Changes { meta: newer, ..file::Changes::default() }).unwrap();
+    file.commit(&file::FileChanges { meta: newer, ..file::FileChanges::default() }).unwrap();
     drop(file);
     let error = dir.open_at(NOW).err().unwrap().to_string();
     assert!(error.contains("format 2") && error.contains("Run the version"), "{error}");
@@ -100,29 +100,76 @@ fn file_of_a_newer_version_is_refused() {
 #[test]
 fn other_history_key_is_named_and_changes_nothing() {
     let dir = filled("other-key");
+    let epochs = {
+        let (disk, contents) = dir.open();
+        disk.finish();
+        contents.epochs
+    };
     let keys = dir.0.join(state_dir::HISTORY_KEYS);
     let text = fs::read(&keys).unwrap();
     let id = HistoryKeyFile::of(&dir.0).load(None, NOW).unwrap().newest().fingerprint();
     fs::remove_file(&keys).unwrap();
-    refused(&dir, &[id.as_str(), "history.key", "history-keys.json", "mv "]);
+    let error = dir.open_at(NOW).err().unwrap().to_string();
+    for part in [id.as_str(), "history.key", "history-keys.json", "mv "] {
+        assert!(error.contains(part), "{part}: {error}");
+    }
     fs::write(&keys, text).unwrap();
-    assert_eq!(dir.open().1.logs.len(), 2);
+    let (_disk, contents) = dir.open();
+    assert_eq!(contents.logs.iter().map(|log| log.entries.len()).sum::<usize>(), 1998);
+    assert_eq!(contents.epochs.disk_behind, epochs.disk_behind, "its end is still clean");
 }
 
 #[test]
-fn rotated_key_opens_what_the_old_one_sealed() {
+fn rotated_key_stays_until_its_last_record_has_expired() {
     let dir = filled("rotated");
     let key_file = HistoryKeyFile::of(&dir.0);
-    let rotated = key_file.rotate(&key_file.load(None, NOW).unwrap(), NOW).unwrap();
-    let (disk, contents) = DiskJournal::open(&dir.0, &rotated, NOW).unwrap();
-    assert_eq!(contents.logs.len(), 2);
-    disk.finish();
-    // The old one has records left.
-    let newest = MasterKey::parse(&rotated.newest().to_text()).unwrap().0;
-    fs::remove_file(dir.0.join(state_dir::HISTORY_KEYS)).unwrap();
-    let alone = key_file.load(Some(newest), NOW).unwrap();
-    let error = DiskJournal::open(&dir.0, &alone, NOW).err().unwrap().to_string();
-    assert!(error.contains("history key"), "{error}");
+    let first = key_file.load(None, NOW).unwrap();
+    let both = key_file.rotate(&first, NOW).unwrap();
+    let ids = |keys: &HistoryKeys| {
+        keys.newest_first().map(MasterKey::fingerprint_bytes).collect::<Vec<_>>()
+    };
+    let opened = DiskHistory::open(&dir.0, None, NOW).unwrap();
+    assert_eq!((opened.contents.logs.len(), ids(&opened.keys)), (2, ids(&both)));
+    opened.journal.finish();
+    drop(opened);
+    // All has expired.
+    let opened = DiskHistory::open(&dir.0, None, LATER).unwrap();
+    assert_eq!(ids(&opened.keys), ids(&both)[..1]);
+    opened.journal.finish();
+    drop(opened);
+    let (_disk, contents) = dir.open();
+    assert_eq!(contents.logs.iter().map(|log| log.last.0).max(), Some(1999));
+}
+
+#[test]
+fn changed_configured_key_opens_with_the_earlier_one_kept() {
+    let dir = HistoryDir::new("changed-key");
+    let (first, second) = (MasterKey::generate().unwrap(), MasterKey::generate().unwrap());
+    let text = first.to_text();
+    let copy = || MasterKey::parse(&text).unwrap().0;
+    let opened = DiskHistory::open(&dir.0, Some(first), NOW).unwrap();
+    opened.journal.append_behind(&log("a", HistoryStore::DiskBehind), entry(2, 1)).unwrap();
+    opened.journal.finish();
+    drop(opened);
+    let second_text = second.to_text();
+    let error = DiskHistory::open(&dir.0, Some(second), NOW).err().unwrap().to_string();
+    assert!(error.contains(copy().fingerprint().as_str()), "{error}");
+    HistoryKeyFile::of(&dir.0).keep(copy(), NOW).unwrap();
+    let second = || Some(MasterKey::parse(&second_text).unwrap().0);
+    let opened = DiskHistory::open(&dir.0, second(), NOW).unwrap();
+    assert_eq!(opened.contents.logs[0].entries.len(), 1);
+    opened.journal.finish();
+    drop(opened);
+    // Its last record has expired, and it goes.
+    DiskHistory::open(&dir.0, second(), LATER).unwrap().journal.finish();
+    assert!(HistoryKeyFile::of(&dir.0).look().unwrap().is_none());
+    let (journal, _) = DiskJournal::open(
+        &dir.0,
+        &HistoryKeyFile::of(&dir.0).load(second(), LATER).unwrap(),
+        LATER,
+    )
+    .unwrap();
+    journal.finish();
 }
 
 #[test]
@@ -137,7 +184,7 @@ fn open_file_is_refused_to_a_second_server() {
 
 #[test]
 fn directory_or_link_in_its_place_is_refused() {
-    let dir = TestDir::new("place");
+    let dir = HistoryDir::new("place");
     fs::create_dir(dir.file()).unwrap();
     assert!(dir.open_at(NOW).err().unwrap().to_string().contains("cannot be used"));
     fs::remove_dir(dir.file()).unwrap();
@@ -153,4 +200,19 @@ fn file_is_for_its_owner_alone() {
     assert_eq!(mode(dir.file()), 0o600);
     fs::set_permissions(dir.file(), PermissionsExt::from_mode(0o644)).unwrap();
     refused(&dir, &["others have access", "chmod 600"]);
+}
+
+#[test]
+fn every_fault_has_a_way_out() {
+    for (kind, way_out) in [
+        (io::ErrorKind::StorageFull, "Make room"),
+        (io::ErrorKind::FileTooLarge, "Make room"),
+        (io::ErrorKind::ReadOnlyFilesystem, "read and write it"),
+        (io::ErrorKind::PermissionDenied, "read and write it"),
+        (io::ErrorKind::UnexpectedEof, "Restore it"),
+    ] {
+        let fault = FileFault::from(file::FileError::Io(kind.into()));
+        let text = HistoryFileError { path: "/state/history.db".into(), fault }.to_string();
+        assert!(text.contains(way_out) && text.contains("/state/history.db"), "{text}");
+    }
 }
