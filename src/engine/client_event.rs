@@ -7,6 +7,7 @@ use super::{
     event::{EncodedEvent, EventBody, Publisher},
     facts::{ChannelContext, Fact},
     history::{logging::logs, outcome::EventOutcome},
+    publish::check_payload,
 };
 use crate::{
     channels::fact::ChannelFact,
@@ -44,6 +45,10 @@ pub enum ClientEventError {
     TooLarge { size: usize, limit: usize },
     #[error("Client event rejected - the data is nested deeper than {} levels", json::MAX_DEPTH)]
     TooDeep,
+    #[error(
+        "Client event rejected - channel {0} takes ciphertext only: encrypt the data, and send iv.ct in base64url"
+    )]
+    NotCiphertext(Channel),
     #[error("Client event rejected due to rate limit")]
     Rate,
     #[error("Client event rejected - the server has too much to deliver")]
@@ -63,6 +68,7 @@ impl ClientEventError {
             | Self::NotSubscribed(_)
             | Self::TooLarge { .. }
             | Self::TooDeep
+            | Self::NotCiphertext(_)
             | Self::Overloaded => ErrorCode::None,
         }
     }
@@ -113,6 +119,10 @@ impl Engine {
         if !self.hub.has_room() {
             return Err(ClientEventError::Overloaded);
         }
+        check_payload(&runtime.app(), record.channel(), data).map_err(|refused| {
+            self.note(Fact::PublishRefused(runtime, &refused));
+            ClientEventError::NotCiphertext(record.channel().clone())
+        })?;
         let message = Message::from_client(record.channel(), event, data, user_id)
             .ok_or(ClientEventError::Encrypted)?;
         let frame = Frame::new(&message);

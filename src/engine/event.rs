@@ -58,6 +58,10 @@ pub enum PublishError {
     #[error("{error} (channel {channel})")]
     Seal { channel: Channel, error: SealError },
     #[error(
+        "channel {channel} takes ciphertext only (payload = \"ciphertext\"), and this payload is none: encrypt it, and send iv.ct in base64url or an envelope {{\"nonce\",\"ciphertext\"}}"
+    )]
+    NotCiphertext { channel: Channel },
+    #[error(
         "an encrypted payload is for one channel: it would open on none of the others. Send it to each channel by itself, or send plaintext and let the server seal it for each"
     )]
     EnvelopeForSeveral,
@@ -86,6 +90,7 @@ impl PublishError {
             Self::Seal { error: SealError::DoesNotOpen, .. } => RefusalCode::EnvelopeDoesNotOpen,
             Self::Seal { error: SealError::NoRandomness, .. } => RefusalCode::NoRandomness,
             Self::Seal { error: SealError::KeyRetired, .. } => RefusalCode::SealingKeyRetired,
+            Self::NotCiphertext { .. } => RefusalCode::PlaintextRefused,
             Self::EnvelopeForSeveral => RefusalCode::EnvelopeForSeveralChannels,
             Self::Mixed => RefusalCode::MixedChannels,
             Self::Overloaded => RefusalCode::Overloaded,

@@ -16,13 +16,17 @@ use crate::{
     app::App,
     channels::last_event::LastEvent,
     crypto::sealer::{Payload, SealError, has_envelope_shape},
-    domain::{channel::Channel, channel_settings::HistoryStore},
+    domain::{
+        channel::Channel,
+        channel_settings::{HistoryStore, PayloadRule},
+    },
     hub::{
         mailbox::Audience,
         record::{LockedRecord, Record},
     },
     platform::traces::Span,
     protocol::{
+        ciphertext::is_ciphertext,
         content::Content,
         frame::Frame,
         message::Message,
@@ -300,12 +304,22 @@ fn check_mixture(app: &App, event: &PublishedEvent<'_>) -> Result<(), PublishErr
     Ok(())
 }
 
+/// The rule for payloads of the channel. Every event passes here before it is encoded.
+pub(super) fn check_payload(app: &App, channel: &Channel, data: &str) -> Result<(), PublishError> {
+    match app.channel_settings(channel).payload {
+        PayloadRule::Any => Ok(()),
+        PayloadRule::Ciphertext if is_ciphertext(data) => Ok(()),
+        PayloadRule::Ciphertext => Err(PublishError::NotCiphertext { channel: channel.clone() }),
+    }
+}
+
 fn encode<'a>(
     context: PrepareContext<'_>,
     event: &PublishedEvent<'a>,
     channel: &Channel,
 ) -> Result<EncodedEvent<'a>, PublishError> {
     let &PublishedEvent { name, data, except, publisher, condition, .. } = event;
+    check_payload(context.1, channel, data)?;
     let body = match Message::from_client(channel, name, data, publisher.user_id()) {
         Some(message) => EventBody::Clear { frame: Frame::new(&message), data },
         None => seal(context, event, channel)
