@@ -174,8 +174,9 @@ impl ChannelState {
         self.subscriptions = self.subscriptions.saturating_sub(1);
         if let Some(user_id) = leaver.user_id {
             // On an empty channel no departure is held.
-            let returns = leaver.returns.filter(|_| self.is_occupied());
-            match self.members.leave(user_id, returns, now) {
+            let Leaver { returns, linger, .. } =
+                if self.is_occupied() { *leaver } else { Leaver::default() };
+            match self.members.leave(user_id, returns, linger, now) {
                 MemberTransition::Changed => removed(user_id.into(), effects),
                 MemberTransition::Held(until) => {
                     effects.held = Some(HeldMember { user_id: user_id.into(), until });

@@ -132,7 +132,7 @@ impl Engine {
             };
             locked.post(&self.hub, content, Some(sender), Audience::All);
             let (channel, subscribers) = (record.channel(), locked.subscription_count());
-            let fact = ChannelFact::ClientEvent { event, data, socket_id: sender, user_id };
+            let fact = ChannelFact::ClientEvent { event, data, socket_id: Some(sender), user_id };
             self.note(Fact::Channel(ChannelContext { runtime, channel, subscribers }, &fact));
         }
         Ok(())

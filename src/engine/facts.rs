@@ -7,7 +7,7 @@ mod live;
 
 use super::{
     AppRuntime, Engine,
-    event::{EncodedEvent, PublishError},
+    event::{EncodedEvent, EventBody, PublishError, Publisher},
 };
 use crate::{
     channels::fact::ChannelFact,
@@ -53,6 +53,19 @@ pub struct PublishedContext<'a> {
     pub subscribers: u32,
 }
 
+impl<'a> PublishedContext<'a> {
+    /// The fact for webhooks, if a client has published in clear.
+    fn client_event(&self) -> Option<ChannelFact<'a>> {
+        match (self.event.publisher, &self.event.body) {
+            (Publisher::Client { user_id }, EventBody::Clear { data, .. }) => {
+                let (event, socket_id) = (self.event.name, self.event.except);
+                Some(ChannelFact::ClientEvent { event, data, socket_id, user_id })
+            }
+            (Publisher::Client { .. }, EventBody::Sealed { .. }) | (Publisher::Backend, _) => None,
+        }
+    }
+}
+
 #[derive(Clone, Copy)]
 pub struct ConnectionContext<'a> {
     pub runtime: &'a AppRuntime,
@@ -90,6 +103,11 @@ impl Engine {
         if let Fact::Channel(ChannelContext { runtime, channel, .. }, fact) = &fact {
             runtime.note_webhooks(channel, fact);
         }
+        if let Fact::Published(context) = &fact
+            && let Some(client_event) = context.client_event()
+        {
+            context.runtime.note_webhooks(&context.event.channel, &client_event);
+        }
         if self.live.is_watched() {
             self.note_live(&fact);
         }
@@ -119,6 +137,9 @@ impl Engine {
     fn count(&self, fact: &Fact<'_>) {
         match fact {
             Fact::Channel(context, ChannelFact::ClientEvent { .. }) => {
+                context.runtime.counts.client_events.add();
+            }
+            Fact::Published(context) if context.event.publisher != Publisher::Backend => {
                 context.runtime.counts.client_events.add();
             }
             Fact::PublishRefused(runtime, error) => {

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Instant};
 use super::{
     AppRuntime, Engine,
     counts::AppCounters,
-    event::{EncodedEvent, EventBody, PrepareError, PublishError, PublishedEvent},
+    event::{EncodedEvent, EventBody, PrepareError, PublishError, PublishedEvent, Publisher},
     facts::{Fact, PublishedContext},
     history::{
         logging::logs,
@@ -55,7 +55,8 @@ impl PreparedEvents<'_> {
                 }
             }
         }
-        counts.published.add_many(self.events.len() as u64);
+        let backend = |event: &&EncodedEvent<'_>| event.publisher == Publisher::Backend;
+        counts.published.add_many(self.events.iter().filter(backend).count() as u64);
         if sealed + relayed > 0 {
             counts.sealed.add_many(sealed);
             counts.relayed.add_many(relayed);

@@ -74,6 +74,8 @@ pub struct Hub {
 #[repr(align(128))]
 pub struct WorkerGauges {
     pub sockets: AtomicUsize,
+    /// Those of the sockets that are event streams.
+    pub event_streams: AtomicUsize,
     /// Bytes queued in outboxes and not yet taken by peers.
     pub outbox_bytes: AtomicUsize,
     /// Bytes held by sockets over their share while memory is short.
@@ -98,6 +100,7 @@ impl Default for WorkerGauges {
     fn default() -> Self {
         Self {
             sockets: AtomicUsize::default(),
+            event_streams: AtomicUsize::default(),
             outbox_bytes: AtomicUsize::default(),
             heavy_bytes: AtomicUsize::default(),
             held_bytes: AtomicUsize::default(),
@@ -113,6 +116,14 @@ impl Default for WorkerGauges {
 }
 
 impl WorkerGauges {
+    pub fn event_stream_opened(&self) {
+        self.event_streams.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub fn event_stream_closed(&self) {
+        self.event_streams.fetch_sub(1, Ordering::Relaxed);
+    }
+
     /// Called once for each event, not for each subscriber.
     fn delivered(&self, frames: usize, bytes: usize) {
         if frames > 0 {

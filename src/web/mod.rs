@@ -1,13 +1,16 @@
 //! The web layer, the only place that knows `actix_web`. `server` assembles the shelves `ws`,
-//! `api`, `auth`, `client_api` and `ops`, which do not know each other (ARCHITECTURE.md, shelves of `web`).
+//! `event_stream`, `api`, `auth`, `client_api` and `ops`, which do not know each other
+//! (ARCHITECTURE.md, shelves of `web`).
 
 mod api;
 mod auth;
 mod browser;
 mod carrier;
+mod channel_log;
 mod client;
 mod client_api;
 mod context;
+mod event_stream;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod http;

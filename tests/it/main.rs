@@ -109,6 +109,8 @@ mod selftest;
 mod signals;
 mod signatures;
 mod state_files;
+mod streams;
+mod streams_http2;
 mod subscribe;
 mod subscription_count;
 mod tail;

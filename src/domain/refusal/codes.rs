@@ -225,6 +225,8 @@ refusal_codes! {
         "compare the text in the error with the one that was signed, and the secret with the app's";
     BodyMd5Mismatch "body_md5_mismatch" 401: UNSIGNED =>
         "look for a proxy that changes bodies, or sign the body as it is sent";
+    TooManyStreamChannels "too_many_stream_channels" 400: "The stream names too many channels" =>
+        "name at most 100 channels in one stream, and open another for the rest";
     TooManyParameters "too_many_parameters" 400: "There are too many parameters" =>
         "send fewer parameters";
 
@@ -266,6 +268,12 @@ refusal_codes! {
         "send two events, or set allow_mixed in the event";
     PositionChanged "position_changed" 412: "The channel has another newest event" =>
         "read the channel again, and send the event with the position of its newest event in If-Match";
+    NoHistory "no_history" 404: "The channel has no history" =>
+        "give the channel a history in the configuration ([[apps.ID.channels]])";
+    InvalidPage "invalid_page" 400: "The page cannot be read" =>
+        "send after, before, order (oldest or newest) and limit (1 to 1000), each once at most";
+    InvalidCondition "invalid_condition" 400: "The event's condition cannot be used" =>
+        "send If-Match with one position in quotes, or If-None-Match: *, for an event on one channel";
     NotLogged "not_logged" 409: "The channel does not log this event" =>
         "give the channel a history in the configuration, or send no If-Match and no If-None-Match";
     NoRandomness "no_randomness" 503: AGAIN => RANDOM;

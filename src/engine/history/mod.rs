@@ -1,6 +1,7 @@
 //! Logs of channels: accepted events come in, readers page through them and resume.
 
 pub mod condition;
+pub mod last;
 pub(super) mod logging;
 pub mod outcome;
 pub mod reading;
