@@ -47,7 +47,8 @@ pub struct App {
     /// True if another app with the same flag may have the same key.
     pub shares_master_key: bool,
     pub rotation: Rotation,
-    /// Rules for encrypted channels in blind mode, although the app has a master key.
+    /// Rules for encrypted channels in blind mode, although the app has a master key. Fixed while
+    /// the app is served, unlike the settings of channels.
     pub channel_rules: Arc<[ChannelRule]>,
     pub channel_settings: ChannelSettingsList,
     pub sealing_alias: SealingAlias,
@@ -223,6 +224,12 @@ impl App {
         settings
     }
 
+    /// The life of the channel's remembered event.
+    pub fn cache_ttl(&self, channel: &Channel) -> Duration {
+        let own = self.channel_settings.of(channel).cache_ttl;
+        own.unwrap_or_else(|| self.limits.cache_ttl())
+    }
+
     pub fn member_limits(&self) -> MemberLimits {
         MemberLimits {
             bytes: self.limits.presence_member_bytes,
@@ -263,5 +270,50 @@ impl<T> AppRegistry<T> {
     /// The app, if there is only one.
     pub fn only(&self) -> Option<&Arc<T>> {
         self.by_id.values().next().filter(|_| self.by_id.len() == 1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        crypto::secret::Derivation,
+        domain::channel_settings::{ChannelEntry, HistoryChoice, HistorySettings},
+    };
+
+    fn logging(pattern: &str, blind: bool) -> ChannelSettingsList {
+        let history = HistorySettings { blind, ..HistorySettings::default() };
+        ChannelSettingsList::new([ChannelEntry {
+            pattern: Pattern::new(pattern),
+            history: HistoryChoice::On(Arc::new(history)),
+            cache_ttl: Some(Duration::from_secs(7)),
+            payload: None,
+        }])
+    }
+
+    #[test]
+    fn blindly_relayed_channel_has_a_log_only_if_its_settings_say_so() {
+        for (seals, name, logged) in [
+            (true, "private-encrypted-a", true),
+            (true, "private-encrypted-b", false),
+            (true, "private-b", true),
+            (false, "private-encrypted-a", false),
+            (false, "presence-a", true),
+        ] {
+            let channel = Channel::parse(name, 200).unwrap();
+            for blind in [false, true] {
+                let app = App::for_tests("a");
+                let app = if seals { app.sealed(Derivation::Pusher) } else { app };
+                let rule = ChannelRule { pattern: Pattern::new("*-b"), blind: true };
+                let app = App {
+                    channel_rules: Arc::new([rule]),
+                    channel_settings: logging("*", blind),
+                    ..app
+                };
+                let settings = app.channel_settings(&channel);
+                assert_eq!(settings.history.is_some(), logged || blind, "{name} {blind}");
+                assert_eq!(app.cache_ttl(&channel), Duration::from_secs(7));
+            }
+        }
     }
 }

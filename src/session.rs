@@ -7,6 +7,7 @@ mod opening;
 mod recovery;
 mod refusals;
 mod rejoins;
+pub mod streams;
 mod subscription_table;
 mod subscriptions;
 mod truncate;
@@ -22,7 +23,6 @@ use truncate::truncated;
 use user::SessionUser;
 
 use crate::{
-    channels::members::LeaveMode,
     domain::{
         ids::SocketId,
         rate_limit::{GcraParams, LocalRateLimiter},
@@ -182,7 +182,7 @@ impl Session {
 impl Drop for Session {
     fn drop(&mut self) {
         for subscription in self.subscriptions.remove_all() {
-            self.leave(&subscription, LeaveMode::MayReturn);
+            self.leave(&subscription, self.leave_mode());
         }
         self.context.note_closed();
         self.sign_out();

@@ -39,7 +39,7 @@ pub(super) fn join_and_leave() -> Run {
             let _ = members.join(black_box(newcomer).clone(), now);
         }
         for newcomer in &newcomers {
-            let _ = members.leave(black_box(&newcomer.user_id), None, now);
+            let _ = members.leave(black_box(&newcomer.user_id), None, None, now);
         }
         members
     })

@@ -1,6 +1,9 @@
 //! The changes of a channel's state, and their effects.
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use super::{
     fact::ChannelFact,
@@ -74,13 +77,15 @@ pub struct Newcomer {
     pub tell_count: bool,
 }
 
-#[derive(Default)]
+#[derive(Clone, Copy, Default)]
 pub struct Leaver<'a> {
     /// On a presence channel.
     pub user_id: Option<&'a str>,
     /// The rate of departures that are announced at once; beyond it they are held. `None`: announce
     /// at once.
     pub returns: Option<GcraParams>,
+    /// The time for which the departure is held although the rate permits it.
+    pub linger: Option<Duration>,
     /// True if subscribers are told their number.
     pub tell_count: bool,
 }
@@ -101,6 +106,8 @@ pub struct Effects {
     pub dropped: Option<u64>,
     /// The number that the change has reserved in the log.
     pub reserved: Option<LogNumber>,
+    /// Events that the log has evicted, or kept out for lack of room.
+    pub evicted: usize,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

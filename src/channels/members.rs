@@ -3,7 +3,10 @@
 
 mod recent_departures;
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use indexmap::IndexMap;
 use serde::{Deserialize, Deserializer};
@@ -121,6 +124,9 @@ pub enum HoldOutcome {
 pub enum LeaveMode {
     /// The user may return, so the departure may be held.
     MayReturn,
+    /// An event stream was cut, and its client opens it again within seconds: the departure is
+    /// held.
+    Resumes,
     /// The departure is announced at once.
     Final,
 }
@@ -211,11 +217,13 @@ impl Members {
         MemberTransition::Changed
     }
 
-    /// `returns`: the rate of announced returns; `None`: announce the departure at once.
+    /// `returns`: the rate of announced returns; `None`: it has no limit. `linger`: the time for
+    /// which any departure is held; `None`: announce it at once.
     pub fn leave(
         &mut self,
         user_id: &str,
         returns: Option<GcraParams>,
+        linger: Option<Duration>,
         now: Instant,
     ) -> MemberTransition {
         let Some(entry) = self.present.get_mut(user_id) else { return MemberTransition::Unchanged };
@@ -223,17 +231,18 @@ impl Members {
         if entry.connections > 0 {
             return MemberTransition::Unchanged;
         }
-        let Some(returns) = returns else {
-            self.remove(user_id, now);
-            return MemberTransition::Changed;
-        };
-        let hold =
-            entry.hold.get_or_insert_with(|| DepartureHold::new(LocalRateLimiter::new(now), now));
-        if hold.limiter.take(returns, now).is_ok() {
+        if returns.is_none() && linger.is_none() {
             self.remove(user_id, now);
             return MemberTransition::Changed;
         }
-        hold.until = now + DEPARTURE_HOLD;
+        let hold =
+            entry.hold.get_or_insert_with(|| DepartureHold::new(LocalRateLimiter::new(now), now));
+        let too_often = returns.is_some_and(|returns| hold.limiter.take(returns, now).is_err());
+        let Some(held_for) = too_often.then_some(DEPARTURE_HOLD).or(linger) else {
+            self.remove(user_id, now);
+            return MemberTransition::Changed;
+        };
+        hold.until = now + held_for;
         match std::mem::replace(&mut hold.noted, true) {
             true => MemberTransition::Unchanged,
             false => MemberTransition::Held(hold.until),

@@ -146,6 +146,7 @@ async fn run(
     let announcement = announcement(&listeners, &config, (&source, &start.flags))?;
     let hub = Hub::new(config.workers, config.mailbox_bytes, config.turns_per_second);
     hub.cache.set_limit(config.cache_bytes);
+    hub.history.set_limit(config.history.bytes);
     let mut engine = Engine::new(hub, AppRegistry::new()).with_receivers(audit.clone(), live);
     engine.capacity = capacity;
     engine.log_lines_dropped = log.dropped;

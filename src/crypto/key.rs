@@ -29,16 +29,16 @@ pub enum KeyFormat {
 #[derive(Debug, thiserror::Error)]
 pub enum InvalidKey {
     #[error(
-        "the master key is {length} characters long and is no known form of 32 bytes: expected 44 characters of base64, 64 hex digits, or exactly 32 printable characters (`sealcast keys generate` makes one)"
+        "the key is {length} characters long and is no known form of 32 bytes: expected 44 characters of base64, 64 hex digits, or exactly 32 printable characters (`sealcast keys generate` makes one)"
     )]
     Unrecognized { length: usize },
-    #[error("the master key after `{prefix}` is not 32 bytes ({length} characters were given)")]
+    #[error("the key after `{prefix}` is not 32 bytes ({length} characters were given)")]
     Prefixed { prefix: &'static str, length: usize },
     #[error(
-        "the master key is a published example or one repeated byte, so it protects nothing: make a new one (`sealcast keys generate`)"
+        "the key is a published example or one repeated byte, so it protects nothing: make a new one (`sealcast keys generate`)"
     )]
     Weak,
-    #[error("the environment variable {0} for the master key is not set")]
+    #[error("the environment variable {0} for the key is not set")]
     Environment(String),
     #[error(transparent)]
     File(#[from] SecretFileError),
@@ -80,18 +80,35 @@ impl MasterKey {
         Zeroizing::new(format!("base64:{}", base64(&self.0)))
     }
 
+    /// A key for one purpose, named by the label.
+    pub fn derive(&self, label: &str) -> Zeroizing<[u8; 32]> {
+        let mut key = Zeroizing::new([0; 32]);
+        Hkdf::<Sha256>::new(None, &self.0)
+            .expand(label.as_bytes(), &mut *key)
+            .expect("HKDF gives up to 8160 bytes");
+        key
+    }
+
     pub fn fingerprint(&self) -> Fingerprint {
+        Fingerprint::from_bytes(self.fingerprint_bytes())
+    }
+
+    pub fn fingerprint_bytes(&self) -> [u8; 6] {
         let mut short = [0; 6];
         Hkdf::<Sha256>::new(None, &self.0)
             .expand(b"fingerprint", &mut short)
             .expect("HKDF gives up to 8160 bytes");
-        Fingerprint(hex(&short))
+        short
     }
 }
 
 impl Fingerprint {
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    pub fn from_bytes(bytes: [u8; 6]) -> Self {
+        Self(hex(&bytes))
     }
 }
 

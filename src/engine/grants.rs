@@ -87,15 +87,7 @@ impl Engine {
         scope: AuthorizationScope,
     ) -> Result<ConnectionGrant, GrantError> {
         let ring = runtime.ring(channel);
-        let requested = RequestedChannel {
-            name: channel.name().clone(),
-            topic: runtime.directory.find(channel.name()).map(|record| record.topic()),
-            target: ring.as_ref().map(|ring| ring.target(channel)),
-            user,
-            as_of,
-            scope,
-            revoked: runtime.app().access.revoked.clone(),
-        };
+        let requested = self.requested_channel(runtime, channel, user, as_of, scope);
         let ResolvedKey { version, held_topic, user } =
             self.ask(runtime, socket, Some(requested)).await?;
         let answer_guard =
@@ -109,6 +101,26 @@ impl Engine {
             answer_guard,
             user,
         })
+    }
+
+    /// The authorization as its worker records it.
+    pub fn requested_channel(
+        &self,
+        runtime: &AppRuntime,
+        channel: &Channel,
+        user: Option<Arc<str>>,
+        as_of: KnownAsOf,
+        scope: AuthorizationScope,
+    ) -> RequestedChannel {
+        RequestedChannel {
+            name: channel.name().clone(),
+            topic: runtime.directory.find(channel.name()).map(|record| record.topic()),
+            target: runtime.ring(channel).map(|ring| ring.target(channel)),
+            user,
+            as_of,
+            scope,
+            revoked: runtime.app().access.revoked.clone(),
+        }
     }
 
     pub async fn check_connection(

@@ -1,7 +1,10 @@
 //! Joining and leaving channels. Nothing here waits: authorizers run at the HTTP auth endpoints,
 //! and a socket only presents the signature from there.
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
 
@@ -113,6 +116,10 @@ impl SubscribeError {
     }
 }
 
+/// The time for which the member of a cut event stream stays: more than the client's wait before
+/// it returns, or each cut would be a departure and a return for everybody.
+const STREAM_LINGER: Duration = Duration::from_secs(5);
+
 /// The connection that subscribes.
 pub struct Subscriber<'a> {
     pub socket_id: SocketId,
@@ -171,7 +178,7 @@ impl CachedReply {
     pub fn encode(&self, form: Form, channel: &Channel) -> Option<Bytes> {
         match self {
             Self::No => None,
-            Self::Hit(frame) => Some(frame.in_form(form).clone()),
+            Self::Hit(frame) => Some(frame.in_form(form)),
             Self::Miss => Some(form.encode(&Message::cache_miss(channel))),
         }
     }
@@ -378,17 +385,19 @@ impl Engine {
     ) {
         let now = Instant::now();
         if let Some(mut locked) = record.enter() {
-            let returns = match ended.leaving {
-                LeaveMode::MayReturn => runtime.app().limits.member_returns(),
-                LeaveMode::Final => None,
+            let (returns, linger) = match ended.leaving {
+                LeaveMode::MayReturn => (runtime.app().limits.member_returns(), None),
+                LeaveMode::Resumes => (runtime.app().limits.member_returns(), Some(STREAM_LINGER)),
+                LeaveMode::Final => (None, None),
             };
             let tell_count = runtime.tells_count(record.channel());
-            let leaver = Leaver { user_id: ended.member, returns, tell_count };
+            let leaver = Leaver { user_id: ended.member, returns, linger, tell_count };
             if ended.tells_positions {
                 locked.leave_position_readers();
             }
             let effects = locked.unsubscribe(worker, ended.version, leaver, now);
             self.carry_out(runtime, record, &mut locked, effects);
+            runtime.directory.logs().recharge(record, &locked, now);
         }
         runtime.directory.remove_if_unused(record, now);
     }

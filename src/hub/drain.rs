@@ -9,7 +9,12 @@ use std::{
 
 use tokio::{sync::Notify, time::sleep_until};
 
-use super::{mailbox::WorkerCommand, rekey::rekey_scheduler::Rng, shard::Shard, socket::Socket};
+use super::{
+    mailbox::WorkerCommand,
+    rekey::rekey_scheduler::Rng,
+    shard::Shard,
+    socket::{MAX_RETRY, MIN_RETRY, Socket},
+};
 use crate::{domain::ids::SocketId, protocol::code::Close};
 
 /// The interval between two checks of sockets with frames in a gate buffer.
@@ -73,6 +78,15 @@ impl Shard {
         self.hub.mailbox(self.worker()).put(WorkerCommand::CloseSocket { socket, at_once });
     }
 
+    /// A client that can be told when to return does so within the drain time, since another server
+    /// may be taken out of service meanwhile.
+    fn spread_return(&self, socket: &dyn Socket) {
+        let over = self.drain.over.get().unwrap_or_default();
+        let after = MIN_RETRY + self.random_within(over.max(MAX_RETRY) - MIN_RETRY);
+        let retry = socket.outbox().form().retry(after);
+        retry.into_iter().for_each(|line| socket.outbox().push(line));
+    }
+
     async fn close_deferred(&self, until: Instant) {
         loop {
             let at_once = Instant::now() >= until;
@@ -97,7 +111,9 @@ impl Shard {
         if !at_once && self.scheduler.borrow().deadlines.has_socket(slot) {
             self.drain.deferred.borrow_mut().push(id);
         } else {
-            table.sockets[slot as usize].close(Close::ShuttingDown, dirty);
+            let entry = &table.sockets[slot as usize];
+            self.spread_return(&*entry.socket);
+            entry.close(Close::ShuttingDown, dirty);
         }
     }
 }

@@ -107,6 +107,7 @@ impl Shard {
 
     /// Asks the client to renew its authorization during the subscription: it is sent an event that
     /// no secret opens, and asks the auth endpoint. The client drops the event. The secret stays.
+    /// A client that keeps events would wait for a secret that opens it.
     fn nudge(&self, slot: Slot, topic: TopicId) {
         let table = self.table.borrow();
         let mut scheduler = self.scheduler.borrow_mut();
@@ -114,13 +115,14 @@ impl Shard {
         // A gate that is rekeying makes the client ask anyway, and frames for it must stay in
         // order.
         let gate = scheduler.gates.get_mut(&(slot, topic)).filter(|gate| !gate.is_rekeying());
-        let Some(gate) = gate.filter(|_| entry.peer.reauthorization.asks()) else { return };
+        let client = entry.peer.reauthorization;
+        let Some(gate) = gate.filter(|_| client.asks() && !client.keeps_events()) else { return };
         // Without random bytes there is no nudge, and the subscription expires.
         let Ok(sealed) = unopenable(gate.record.channel(), gate.version()) else { return };
         gate.renewing = true;
         let frame = Frame::new(&Message::sealed(&gate.policy.nudge_event(), None, &sealed));
         drop(scheduler);
-        entry.socket.deliver(frame.in_form(entry.socket.outbox().form()));
+        entry.socket.deliver(&frame.in_form(entry.socket.outbox().form()));
     }
 
     pub(super) fn revoke_tokens(&self, revoke: &RevokeTokens) {

@@ -20,6 +20,7 @@ pub mod fake_socket;
 pub mod int_hasher;
 #[cfg(debug_assertions)]
 pub mod late_answers;
+pub mod log_budget;
 pub mod log_numbers;
 pub mod mailbox;
 pub mod outbox;
@@ -40,6 +41,7 @@ use std::{
 };
 
 use cached::CacheBudget;
+use log_budget::HistoryBudget;
 use log_numbers::LogNumbers;
 use mailbox::{Mailbox, WorkerCommand};
 use pressure::Pressure;
@@ -65,6 +67,8 @@ pub struct Hub {
     pub pressure: Pressure,
     /// The memory budget for last events on cache channels.
     pub cache: Arc<CacheBudget>,
+    /// The memory budget for logs.
+    pub history: Arc<HistoryBudget>,
     pub log_numbers: LogNumbers,
     /// The rate of re-authorizations that this node asks of clients.
     pub turns: TurnLimiter,
@@ -74,6 +78,8 @@ pub struct Hub {
 #[repr(align(128))]
 pub struct WorkerGauges {
     pub sockets: AtomicUsize,
+    /// Those of the sockets that are event streams.
+    pub event_streams: AtomicUsize,
     /// Bytes queued in outboxes and not yet taken by peers.
     pub outbox_bytes: AtomicUsize,
     /// Bytes held by sockets over their share while memory is short.
@@ -98,6 +104,7 @@ impl Default for WorkerGauges {
     fn default() -> Self {
         Self {
             sockets: AtomicUsize::default(),
+            event_streams: AtomicUsize::default(),
             outbox_bytes: AtomicUsize::default(),
             heavy_bytes: AtomicUsize::default(),
             held_bytes: AtomicUsize::default(),
@@ -113,6 +120,14 @@ impl Default for WorkerGauges {
 }
 
 impl WorkerGauges {
+    pub fn event_stream_opened(&self) {
+        self.event_streams.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub fn event_stream_closed(&self) {
+        self.event_streams.fetch_sub(1, Ordering::Relaxed);
+    }
+
     /// Called once for each event, not for each subscriber.
     fn delivered(&self, frames: usize, bytes: usize) {
         if frames > 0 {
@@ -136,6 +151,7 @@ impl Hub {
             trips: AtomicU64::new(0),
             pressure: Pressure::default(),
             cache: Arc::default(),
+            history: Arc::default(),
             log_numbers: LogNumbers::default(),
             turns: TurnLimiter::new(turns_per_second, Instant::now()),
         })

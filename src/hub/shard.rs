@@ -8,7 +8,7 @@ use std::{
     collections::HashMap,
     rc::Rc,
     sync::{Arc, atomic::Ordering},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use slab::Slab;
@@ -29,7 +29,10 @@ use super::{
 use crate::{
     crypto::keytable::Version,
     domain::ids::SocketId,
-    protocol::{code::Close, frame::Frame},
+    protocol::{
+        code::Close,
+        frame::{Frame, LazyForms},
+    },
 };
 
 /// The shard's data on each socket.
@@ -113,6 +116,10 @@ impl Shard {
 
     pub fn worker(&self) -> usize {
         self.worker
+    }
+
+    pub fn random_within(&self, span: Duration) -> Duration {
+        self.scheduler.borrow_mut().random_within(span)
     }
 
     pub fn gauges(&self) -> &WorkerGauges {
@@ -244,13 +251,16 @@ impl Shard {
         }
         let mut gated = Vec::new();
         let (mut frames, mut bytes) = (0, 0);
+        let mut forms = LazyForms::default();
         let table = self.table.borrow();
         let subscribers = table.topics.subscribers(delivery.topic).len();
         batch.add(delivery.content.bytes(), subscribers);
         for (subscription, entry) in table.recipients(delivery) {
             match delivery.content.of(subscription.version) {
                 Some(frame) => {
-                    let frame = subscription.encoded(frame, entry.socket.outbox().form());
+                    let form = entry.socket.outbox().form();
+                    let tells_positions = subscription.tells_positions;
+                    let frame = forms.of(frame, subscription.version, form, tells_positions);
                     (frames, bytes) = (frames + 1, bytes + frame.len());
                     entry.socket.send(frame.clone());
                     entry.mark(dirty);
@@ -269,7 +279,7 @@ impl Shard {
         let subscribers = table.topics.subscribers(topic).iter();
         for subscription in subscribers.filter(|subscription| subscription.tells_positions) {
             let entry = &table.sockets[subscription.slot as usize];
-            entry.socket.send(frame.in_form(entry.socket.outbox().form()).clone());
+            entry.socket.send(frame.in_form(entry.socket.outbox().form()));
             entry.mark(dirty);
         }
     }
@@ -288,8 +298,9 @@ impl Shard {
             recipients.extend(table.recipients(delivery).map(|(subscription, _)| *subscription));
             table.topics.changes()
         };
+        let mut forms = LazyForms::default();
         for slice in recipients.chunks(WRITES_PER_SLICE) {
-            self.write_slice(delivery, slice, changes);
+            self.write_slice(delivery, slice, changes, &mut forms);
             if slice.len() == WRITES_PER_SLICE {
                 tokio::task::yield_now().await;
             }
@@ -301,6 +312,7 @@ impl Shard {
         delivery: &TopicDelivery,
         recipients: &[TopicSubscription],
         changes: u64,
+        forms: &mut LazyForms,
     ) {
         let mut gated = Vec::new();
         let (mut frames, mut bytes) = (0, 0);
@@ -313,7 +325,9 @@ impl Shard {
             match delivery.content.of(subscription.version) {
                 Some(frame) => {
                     let socket = &table.sockets[slot as usize].socket;
-                    let frame = subscription.encoded(frame, socket.outbox().form());
+                    let form = socket.outbox().form();
+                    let tells_positions = subscription.tells_positions;
+                    let frame = forms.of(frame, subscription.version, form, tells_positions);
                     (frames, bytes) = (frames + 1, bytes + frame.len());
                     socket.deliver(frame);
                 }

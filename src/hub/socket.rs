@@ -1,6 +1,9 @@
 //! A connection as its worker's shard sees it, and the commands for its session.
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
 
@@ -46,6 +49,11 @@ pub trait Socket {
         self.outbox().push(frame);
     }
 }
+
+/// The bounds of the time after which the client of an event stream reconnects. It is drawn for each
+/// stream, so that clients cut at once do not return at once.
+pub const MIN_RETRY: Duration = Duration::from_millis(500);
+pub const MAX_RETRY: Duration = Duration::from_secs(3);
 
 /// Properties of the client.
 #[derive(Clone, Copy)]

@@ -5,13 +5,8 @@ use std::{
     hash::{BuildHasher, Hash},
 };
 
-use bytes::Bytes;
-
 use super::{int_hasher::BuildIntHasher, record::TopicId};
-use crate::{
-    crypto::keytable::Version,
-    protocol::{form::Form, frame::Frame},
-};
+use crate::crypto::keytable::Version;
 
 /// The index of a socket in its worker's table.
 pub type Slot = u32;
@@ -31,11 +26,6 @@ pub struct TopicSubscription {
 impl TopicSubscription {
     pub fn new(slot: Slot, since: u64, version: Version) -> Self {
         Self { slot, since, version, tells_positions: false }
-    }
-
-    /// The bytes of a frame for this subscriber, shared with all others of its kind.
-    pub fn encoded(self, frame: &Frame, form: Form) -> &Bytes {
-        if self.tells_positions { frame.with_position(form) } else { frame.in_form(form) }
     }
 }
 

@@ -48,6 +48,8 @@ pub enum Close {
     SecretRetired,
     /// No more of its ended authorizations can be remembered, and none may be forgotten.
     TooManyAuthorizations,
+    /// One of the subscriptions of an event stream is over, and with it the stream.
+    SubscriptionEnded,
     PongNotReceived,
     ProtocolViolation(&'static str),
     BinaryFrame,
@@ -77,7 +79,10 @@ impl Close {
             | Self::Draining
             | Self::OverCapacity
             | Self::ConnectsTooOften => 4100,
-            Self::ShuttingDown | Self::SecretRetired | Self::TooManyAuthorizations => 4200,
+            Self::ShuttingDown
+            | Self::SecretRetired
+            | Self::TooManyAuthorizations
+            | Self::SubscriptionEnded => 4200,
             Self::PongNotReceived => 4201,
             Self::ProtocolViolation(_) => 1002,
             Self::BinaryFrame => 1003,
@@ -88,7 +93,7 @@ impl Close {
     }
 
     /// All close reasons with their codes; empty where the client supplies the code.
-    pub const REASONS: [(&str, &str); 26] = [
+    pub const REASONS: [(&str, &str); 27] = [
         ("unknown_app", "4001"),
         ("app_disabled", "4003"),
         ("over_connection_quota", "4004"),
@@ -109,6 +114,7 @@ impl Close {
         ("over_capacity", "4100"),
         ("secret_retired", "4200"),
         ("too_many_authorizations", "4200"),
+        ("subscription_ended", "4200"),
         ("pong_not_received", "4201"),
         ("protocol_violation", "1002"),
         ("binary_frame", "1003"),
@@ -140,6 +146,7 @@ impl Close {
             Self::OverCapacity => "over_capacity",
             Self::SecretRetired => "secret_retired",
             Self::TooManyAuthorizations => "too_many_authorizations",
+            Self::SubscriptionEnded => "subscription_ended",
             Self::PongNotReceived => "pong_not_received",
             Self::ProtocolViolation(_) => "protocol_violation",
             Self::BinaryFrame => "binary_frame",
@@ -200,6 +207,9 @@ impl Close {
             }
             Self::TooManyAuthorizations => {
                 "This connection has been authorized for more channels than the server remembers, please reconnect".into()
+            }
+            Self::SubscriptionEnded => {
+                "One of the subscriptions of this stream has ended, please reconnect".into()
             }
             Self::PongNotReceived => "Pong reply not received in time".into(),
             Self::ProtocolViolation(what) => format!("WebSocket protocol error: {what}"),
@@ -279,6 +289,7 @@ mod tests {
             Close::OverCapacity,
             Close::SecretRetired,
             Close::TooManyAuthorizations,
+            Close::SubscriptionEnded,
             Close::PongNotReceived,
             Close::ProtocolViolation(""),
             Close::BinaryFrame,

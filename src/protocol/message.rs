@@ -129,6 +129,12 @@ impl<'a> Message<'a> {
         Self::protocol(":connection_established", None, text(data))
     }
 
+    /// The handshake of an event stream, which has no activity timeout.
+    pub fn stream_established(socket_id: SocketId) -> Self {
+        let data = format!(r#"{{"socket_id":"{socket_id}"}}"#);
+        Self::protocol(":connection_established", None, text(data))
+    }
+
     /// `roster` on presence channels. On all others `data` is `{}`: a Java client tries to decrypt
     /// any other value on an encrypted channel (protocol.md 2.2).
     pub fn subscription_succeeded(channel: &'a Channel, roster: Option<&'a Escaped>) -> Self {
@@ -194,6 +200,18 @@ impl<'a> Message<'a> {
     /// The `pusher:error` before a close frame, if there is one (protocol.md 1.4).
     pub fn error_before_close(close: &Close) -> Option<Self> {
         close.has_error_frame().then(|| Self::numbered_error(close.error_code(), &close.message()))
+    }
+
+    /// The last message of an event stream.
+    pub fn stream_end(code: Option<u16>, message: &str) -> Self {
+        #[derive(Serialize)]
+        struct StreamEnd<'a> {
+            code: Option<u16>,
+            message: &'a str,
+        }
+        let data = text(json(&StreamEnd { code, message }));
+        let kind = MessageKind::Event;
+        Self { kind, channel: None, event: "sealcast:end", data, user_id: None }
     }
 
     fn numbered_error(code: Option<u16>, message: &str) -> Self {

@@ -4,7 +4,7 @@
 
 use memchr::memmem;
 
-use super::{form::Form, frame::Frame};
+use super::frame::Frame;
 use crate::crypto::sealer::is_envelope;
 
 /// The longest text before the channel, with any event name fully escaped.
@@ -66,9 +66,9 @@ fn is_relayed(data: &[u8]) -> bool {
     text.is_some_and(|text| is_envelope(&text))
 }
 
-/// The same check for a frame, in one form: all have the same content.
+/// The same check for a frame.
 pub fn leaks_plaintext(frame: &Frame) -> bool {
-    is_plaintext_on_encrypted(frame.in_form(Form::Pusher))
+    is_plaintext_on_encrypted(frame.text())
 }
 
 #[cfg(test)]

@@ -50,6 +50,7 @@ impl Session {
             shard.authorization_left(*slot, channel);
             self.rejoins.note_end(Instant::now());
             self.refuse(channel, None, &refusal);
+            self.end_stream();
         }
     }
 

@@ -95,7 +95,7 @@ impl Session {
                 let frames = engine.replay(runtime, &joined.record, store, entries, version);
                 for frame in frames {
                     self.replays.take(frame.bytes());
-                    self.send(frame.with_position(self.form()).clone());
+                    self.send(frame.encoded(self.form(), true));
                 }
             }
         }

@@ -97,6 +97,7 @@ impl Session {
                 id: None,
             };
             self.answer(&Message::subscription_error(channel, &error));
+            self.end_stream();
         }
     }
 }

@@ -35,6 +35,15 @@ pub(super) struct AuthorizedSubscription {
     pub(super) recover: Option<ReaderStart>,
 }
 
+/// A channel whose record has been told of the subscription.
+#[must_use]
+pub(super) struct EnteredChannel {
+    pub(super) channel: Channel,
+    pub(super) joined: JoinedChannel,
+    grant: Option<CachedAuthorization>,
+    member_bytes: usize,
+}
+
 impl AuthorizedSubscription {
     pub(super) fn member_bytes(&self) -> usize {
         self.member.as_ref().map_or(0, charged::member)
@@ -128,18 +137,33 @@ impl Session {
         Ok(grant)
     }
 
-    /// Enters the channel and answers with its state. There is no await between the lock of the
-    /// channel's record and the topic table.
+    /// Enters the channel and answers with its state.
     pub(super) fn join(
         &mut self,
         authorized: AuthorizedSubscription,
     ) -> Result<(), SubscribeError> {
+        let entered = self.enter(authorized)?;
+        self.complete(entered);
+        Ok(())
+    }
+
+    /// Must be followed by `complete` without an await, or undone: between the lock of the
+    /// channel's record and the topic table no frame may be delivered.
+    pub(super) fn enter(
+        &mut self,
+        authorized: AuthorizedSubscription,
+    ) -> Result<EnteredChannel, SubscribeError> {
         let member_bytes = authorized.member_bytes();
         let recover = self.recover_within(&authorized);
         let AuthorizedSubscription { channel, member, grant, .. } = authorized;
         let SessionContext { engine, runtime, .. } = &self.context;
         let admission = Admission { member, granted: grant.as_ref(), recover };
         let joined = engine.subscribe(runtime, &self.subscriber(), &channel, admission)?;
+        Ok(EnteredChannel { channel, joined, grant, member_bytes })
+    }
+
+    pub(super) fn complete(&mut self, entered: EnteredChannel) {
+        let EnteredChannel { channel, joined, grant, member_bytes } = entered;
         self.answer_joined(&channel, &joined);
         self.enter_topic(&joined, grant);
         self.authorized |= channel.kind().needs_authorization();
@@ -148,7 +172,6 @@ impl Session {
         let (record, member) = (joined.record, joined.member);
         let joined = JoinedSubscription { record, member, member_bytes, tells_positions };
         self.subscriptions.insert(channel.name().clone(), Subscription::Joined(joined));
-        Ok(())
     }
 
     /// Sends the success frame, then the cached event or the cache miss.

@@ -1,5 +1,6 @@
 //! The web layer, the only place that knows `actix_web`. `server` assembles the shelves `ws`,
-//! `api`, `auth`, `client_api` and `ops`, which do not know each other (ARCHITECTURE.md, shelves of `web`).
+//! `event_stream`, `api`, `auth`, `client_api` and `ops`, which do not know each other
+//! (ARCHITECTURE.md, shelves of `web`).
 
 mod api;
 mod auth;
@@ -9,6 +10,7 @@ mod channel_log;
 mod client;
 mod client_api;
 mod context;
+mod event_stream;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod http;

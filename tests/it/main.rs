@@ -1,6 +1,7 @@
 //! Tests of the `sealcast` binary from outside, point by point from the protocol description.
 //! Names begin with the section they check: `s2_5_...` is protocol.md 2.5 and `e1_...`
-//! encryption.md 1, both in docs/internals. `c_...` is the command line and configuration.
+//! encryption.md 1, both in docs/internals. `c_...` is the command line and configuration, `h_...`
+//! history and the settings of channels.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "the output of a test that fails")]
 
@@ -26,6 +27,7 @@ mod backpressure;
 mod cache;
 mod canary;
 mod capacity;
+mod channel_settings;
 mod cheap_refusals;
 mod client_api;
 mod client_api_abilities;
@@ -87,6 +89,7 @@ mod ordering;
 mod otel;
 mod output;
 mod overload;
+mod payload_rule;
 mod presence;
 mod presence_flapping;
 mod presence_members;
@@ -112,6 +115,8 @@ mod selftest;
 mod signals;
 mod signatures;
 mod state_files;
+mod streams;
+mod streams_http2;
 mod subscribe;
 mod subscription_count;
 mod tail;

@@ -86,7 +86,7 @@ proptest! {
                 prop_assert_eq!(transition == MemberTransition::Changed, *count == 1);
             } else if *count > 0 {
                 *count -= 1;
-                prop_assert_eq!(members.leave(&id, None, now) == MemberTransition::Changed, *count == 0);
+                prop_assert_eq!(members.leave(&id, None, None, now) == MemberTransition::Changed, *count == 0);
             }
             prop_assert_eq!(members.count(), model.values().filter(|n| **n > 0).count());
         }
@@ -109,7 +109,7 @@ fn flapping(pause: Duration, times: u32) -> (u32, u32) {
                 HoldOutcome::Over => due = None,
             }
         }
-        match members.leave("u", USUAL, now) {
+        match members.leave("u", USUAL, None, now) {
             MemberTransition::Changed => went += 1,
             MemberTransition::Held(until) => due = Some(until),
             MemberTransition::Unchanged => {}
@@ -136,15 +136,15 @@ fn f16_held_departure_is_announced_when_its_time_is_over() {
     let member = |id: &str| Member { user_id: id.into(), info: None };
     let _ = members.join(member("u"), start);
     for _ in 0..4 {
-        assert_eq!(members.leave("u", USUAL, start), MemberTransition::Changed);
+        assert_eq!(members.leave("u", USUAL, None, start), MemberTransition::Changed);
         assert_eq!(members.join(member("u"), start), MemberTransition::Changed);
     }
     let until = start + DEPARTURE_HOLD;
-    assert_eq!(members.leave("u", USUAL, start), MemberTransition::Held(until));
+    assert_eq!(members.leave("u", USUAL, None, start), MemberTransition::Held(until));
     assert!(members.contains("u"), "it is a member until the others are told");
     let later = start + Duration::from_secs(3);
     assert_eq!(members.join(member("u"), later), MemberTransition::Unchanged);
-    assert_eq!(members.leave("u", USUAL, later), MemberTransition::Unchanged, "it is noted");
+    assert_eq!(members.leave("u", USUAL, None, later), MemberTransition::Unchanged, "it is noted");
     assert_eq!(members.end_hold("u", until), HoldOutcome::Until(later + DEPARTURE_HOLD));
     assert_eq!(members.end_hold("u", later + DEPARTURE_HOLD), HoldOutcome::Gone);
     assert_eq!(
@@ -156,9 +156,9 @@ fn f16_held_departure_is_announced_when_its_time_is_over() {
     let _ = members.join(member("v"), start);
     for _ in 0..100 {
         assert_eq!(members.join(member("v"), start), MemberTransition::Unchanged);
-        assert_eq!(members.leave("v", USUAL, start), MemberTransition::Unchanged);
+        assert_eq!(members.leave("v", USUAL, None, start), MemberTransition::Unchanged);
     }
-    assert_eq!(members.leave("v", USUAL, start), MemberTransition::Changed);
+    assert_eq!(members.leave("v", USUAL, None, start), MemberTransition::Changed);
 }
 
 #[test]
@@ -168,12 +168,12 @@ fn f16_final_departures_are_not_held() {
     for id in ["u", "v"] {
         for _ in 0..4 {
             let _ = members.join(member(id), now);
-            let _ = members.leave(id, USUAL, now);
+            let _ = members.leave(id, USUAL, None, now);
         }
         let _ = members.join(member(id), now);
     }
-    assert_eq!(members.leave("u", None, now), MemberTransition::Changed);
-    assert!(matches!(members.leave("v", USUAL, now), MemberTransition::Held(_)));
+    assert_eq!(members.leave("u", None, None, now), MemberTransition::Changed);
+    assert!(matches!(members.leave("v", USUAL, None, now), MemberTransition::Held(_)));
     assert_eq!(members.end_holds(usize::MAX, now), ["v".into()]);
     assert_eq!(members.count(), 0);
 }
@@ -184,11 +184,39 @@ fn f16_departure_history_is_bounded_and_expires() {
     for n in 0..5000 {
         let id = n.to_string();
         let _ = members.join(Member { user_id: id.as_str().into(), info: None }, start);
-        assert_eq!(members.leave(&id, USUAL, start), MemberTransition::Changed);
+        assert_eq!(members.leave(&id, USUAL, None, start), MemberTransition::Changed);
     }
     assert_eq!(members.left.as_ref().map(|left| left.len()), Some(1024));
     members.forget_left(start + Duration::from_secs(14));
     assert!(members.left.is_some());
     members.forget_left(start + Duration::from_secs(15));
     assert!(members.left.is_none());
+}
+
+#[test]
+fn stream_in_between_is_no_absence() {
+    let (mut members, start) = (Members::default(), Instant::now());
+    let linger = Some(Duration::from_secs(5));
+    let member = || Member { user_id: "u".into(), info: None };
+    for returns in [None, USUAL] {
+        let (mut members, until) = (Members::default(), start + Duration::from_secs(5));
+        let _ = members.join(member(), start);
+        assert_eq!(members.leave("u", returns, linger, start), MemberTransition::Held(until));
+        assert_eq!(members.join(member(), start), MemberTransition::Unchanged, "{returns:?}");
+        assert_eq!(members.end_hold("u", until), HoldOutcome::Over);
+        let later = MemberTransition::Held(until + Duration::from_secs(5));
+        assert_eq!(members.leave("u", returns, linger, until), later);
+        assert_eq!(members.end_hold("u", until + Duration::from_secs(5)), HoldOutcome::Gone);
+    }
+    // Leaving very often is held for longer.
+    let _ = members.join(member(), start);
+    let held: Vec<_> = (0..5)
+        .map(|_| {
+            let held = members.leave("u", USUAL, linger, start);
+            let _ = (members.join(member(), start), members.end_hold("u", start));
+            held
+        })
+        .collect();
+    assert_eq!(held[0], MemberTransition::Held(start + Duration::from_secs(5)));
+    assert_eq!(held[4], MemberTransition::Held(start + DEPARTURE_HOLD));
 }

@@ -17,7 +17,7 @@ fn newcomer(user: Option<&str>) -> Newcomer {
 }
 
 fn leaver(user: Option<&str>) -> Leaver<'_> {
-    Leaver { user_id: user, returns: None, tell_count: false }
+    Leaver { user_id: user, returns: None, linger: None, tell_count: false }
 }
 
 fn last(number: u64, expires: Instant) -> LastEvent {

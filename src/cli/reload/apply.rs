@@ -142,6 +142,7 @@ impl Reloader {
             turns_per_second,
             mailbox_bytes,
             cache_bytes,
+            history,
             watch,
             warnings,
             ..
@@ -168,6 +169,7 @@ impl Reloader {
                 server.engine.hub.turns.change(turns_per_second);
                 server.engine.hub.set_mailbox_bytes(mailbox_bytes);
                 server.engine.hub.cache.set_limit(cache_bytes);
+                server.engine.hub.history.set_limit(history.bytes);
             })?;
         undelivered.into_iter().for_each(|webhooks| server.webhooks.adopt(webhooks));
         server.watch = watch;

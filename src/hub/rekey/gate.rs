@@ -25,6 +25,7 @@ mod hold;
 #[cfg(any(test, fuzzing))]
 mod model;
 mod reauth;
+mod without_hold;
 
 use std::{
     sync::Arc,
@@ -202,7 +203,7 @@ impl Gate {
     }
 
     /// Begins a turn: the next event is the nudge.
-    pub fn begin_turn(&mut self, now: Instant) {
+    fn begin_turn(&mut self, now: Instant) {
         self.state = GateState::Scheduled { until: now + NUDGE_DELAY };
     }
 
@@ -325,9 +326,10 @@ impl Gate {
         match (self.issuer, self.client) {
             // The auth request may have failed, and then the client has no secret.
             (Issuer::Server, Reauthorization::LosesSecret) => self.close(),
-            (Issuer::Server, Reauthorization::Never | Reauthorization::Retries) => {
-                self.revert(buffer, out)
-            }
+            (
+                Issuer::Server,
+                Reauthorization::Never | Reauthorization::Retries | Reauthorization::Once,
+            ) => self.revert(buffer, out),
             // The client is assumed to have asked its backend.
             (Issuer::Backend, _) => {
                 self.adopt_pending();

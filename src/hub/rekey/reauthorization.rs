@@ -11,6 +11,8 @@ pub enum Reauthorization {
     LosesSecret,
     /// Asks, and asks again on a later event if the request fails: pusher-js, Swift and others.
     Retries,
+    /// Keeps the events that it cannot open, asks once, and opens them in order: event streams.
+    Once,
 }
 
 impl Reauthorization {
@@ -25,7 +27,16 @@ impl Reauthorization {
     pub fn asks(self) -> bool {
         match self {
             Self::Never => false,
-            Self::LosesSecret | Self::Retries => true,
+            Self::LosesSecret | Self::Retries | Self::Once => true,
+        }
+    }
+
+    /// True if the client can take the next secret's events at any time: its gate needs no nudge,
+    /// buffer or ping.
+    pub fn keeps_events(self) -> bool {
+        match self {
+            Self::Never | Self::LosesSecret | Self::Retries => false,
+            Self::Once => true,
         }
     }
 }

@@ -186,6 +186,16 @@ impl Shard {
         let _ = answer.send(self.resolve_for(runtime, socket, channel));
     }
 
+    /// Records what the request of an event stream was granted, before it joins its channels.
+    pub fn authorize(
+        &self,
+        runtime: AppRuntimeId,
+        socket: SocketId,
+        channel: RequestedChannel,
+    ) -> Result<ResolvedKey, KeyRequestError> {
+        self.resolve_for(runtime, socket, Some(channel))
+    }
+
     fn resolve_for(
         &self,
         runtime: AppRuntimeId,

@@ -53,10 +53,7 @@ impl Shard {
             let turn = self.scheduler.borrow_mut().next_turn(&self.hub.turns, now);
             let Some(ScheduledRekey { gate, kind, .. }) = turn else { break };
             self.drive(gate, dirty, |gate, _, _| match kind {
-                TurnKind::Rekey => {
-                    gate.begin_turn(now);
-                    GateOutcome::Unchanged
-                }
+                TurnKind::Rekey => gate.take_turn(now),
                 TurnKind::Close { .. } => gate.close(),
             });
         }
@@ -107,11 +104,9 @@ impl Shard {
             .subscription(id.1, id.0)
             .is_some_and(|subscription| subscription.tells_positions);
         let outcome = action(gate, &context, &mut |frame| {
-            let form = outbox.form();
-            let frame =
-                if tells_positions { frame.with_position(form) } else { frame.in_form(form) };
+            let frame = frame.encoded(outbox.form(), tells_positions);
             (frames, bytes) = (frames + 1, bytes + frame.len());
-            entry.socket.send(frame.clone());
+            entry.socket.send(frame);
             entry.mark(dirty);
         });
         self.gauges().delivered(frames, bytes);

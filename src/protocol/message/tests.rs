@@ -85,7 +85,7 @@ fn frame_has_each_form_of_its_message() {
     ] {
         let frame = Frame::new(&message);
         for form in [Form::Pusher, Form::Jetsocket] {
-            assert_eq!(*frame.in_form(form), form.encode(&message));
+            assert_eq!(frame.in_form(form), form.encode(&message));
         }
     }
 }

@@ -79,6 +79,11 @@ impl<T: Transport> FrameWriter<T> {
         self.io.borrow_mut()
     }
 
+    /// Gives the transport back, before anything was written to it.
+    pub fn into_io(self) -> T {
+        self.io.into_inner()
+    }
+
     /// Called at each turn of the connection's task.
     pub fn register(&self, waker: &Waker) {
         let same = self.waker.borrow().as_ref().is_some_and(|known| known.will_wake(waker));

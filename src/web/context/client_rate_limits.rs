@@ -41,6 +41,8 @@ pub enum RateKey<T> {
     Signatures(T),
     /// New connections, by address.
     Connects(T),
+    /// Refused event streams that come back, by address.
+    RefusedStreams(T),
     /// Events of the client API, by user or address.
     Events(T),
     /// Kibibytes of history, by user or address.
@@ -135,6 +137,15 @@ impl ClientRateLimits {
         self.table
             .take(RateKey::Signatures(network(client)), allowed(PER_SECOND), Instant::now())
             .map_err(|wait| ApiError::rate_limited("address with wrong signatures", wait))
+    }
+
+    /// Counts a refusal of an event stream after which the browser comes back. False if the address
+    /// has so many of them that it deserves no answer.
+    pub fn answers_refused_stream(&self, request: &HttpRequest, proxies: &Proxies) -> bool {
+        const PER_SECOND: u32 = 10;
+        let Some(client) = self.client(request, proxies) else { return true };
+        let key = RateKey::RefusedStreams(network(client));
+        self.table.take(key, allowed(PER_SECOND), Instant::now()).is_ok()
     }
 
     /// Counts one new connection, with the app and its limit, or for an unknown app. `remote` is

@@ -16,7 +16,7 @@ use super::{
     proxy_protocol::{self, ProxyHeader, ReadError},
 };
 use crate::web::{
-    carrier::transport::Transport,
+    carrier::transport::{Transport, limit_unacknowledged},
     context::worker::Worker,
     http::remote::{HasRemote, Remote},
 };
@@ -119,6 +119,14 @@ impl Peek for AcceptedStream {
 
 impl Transport for AcceptedStream {
     const HAS_CLOSE_NOTIFY: bool = false;
+
+    fn begin_stream(&mut self) {
+        match &self.io {
+            Io::Tcp(io) => limit_unacknowledged(io),
+            // The other end is a process of this machine.
+            Io::Unix(_) => {}
+        }
+    }
 }
 
 impl AsyncRead for Io {

@@ -22,6 +22,11 @@ use crate::{
     domain::refusal::RefusalCode,
     web::{
         carrier::transport::Transport,
+        context::worker::Worker,
+        event_stream::{
+            connection::{NotStarted, StreamConnection, StreamSetup},
+            handover::{Handover, StreamCarrier},
+        },
         http::{
             plain_refusal::plain_refusal,
             remote::{HasRemote, Remote, RemoteSource},
@@ -40,10 +45,11 @@ pub struct HttpStream<IO> {
 }
 
 /// The socket, until it is taken over. Requests of the connection share it, so that a handler can
-/// ask for the peer's address: looking it up for every connection would cost a system call, several
-/// times the cost of sharing.
+/// take it over for an event stream, or ask for the peer's address: looking it up for every
+/// connection would cost a system call, several times the cost of sharing.
 struct SharedSocket<IO> {
     io: RefCell<Option<IO>>,
+    usage: Rc<HttpUsage>,
     /// The first byte of the connection.
     first: Cell<Option<u8>>,
 }
@@ -58,6 +64,31 @@ impl<IO: HasRemote> HasRemote for SharedSocket<IO> {
     }
 }
 
+impl<IO: Transport> Handover for SharedSocket<IO> {
+    fn is_ready(&self) -> bool {
+        !self.usage.is_blocked()
+    }
+
+    fn start(&self, worker: &Rc<Worker>, setup: StreamSetup) -> Result<(), NotStarted> {
+        let Some(io) = self.io.take() else { return Err(NotStarted::Gone) };
+        match StreamConnection::start(worker, io, setup) {
+            Ok(()) => {
+                self.usage.leave();
+                Ok(())
+            }
+            Err((io, refusal)) => {
+                self.io.replace(Some(io));
+                Err(refusal)
+            }
+        }
+    }
+
+    fn cut(&self) {
+        self.usage.leave();
+        self.io.take();
+    }
+}
+
 /// A connection in the form of the HTTP service. Without the peer's address: see `SharedSocket`.
 pub type Accepted<IO> = (HttpStream<IO>, Protocol, Option<SocketAddr>);
 
@@ -68,7 +99,8 @@ pub fn accepted<IO>(
 ) -> Result<Accepted<IO>, DispatchError> {
     let usage = connections.admit(protocol == Protocol::Http2);
     let usage = usage.ok_or(DispatchError::Io(io::ErrorKind::QuotaExceeded.into()))?;
-    let shared = Rc::new(SharedSocket { io: RefCell::new(Some(io)), first: Cell::new(None) });
+    let io = RefCell::new(Some(io));
+    let shared = Rc::new(SharedSocket { io, usage: usage.clone(), first: Cell::new(None) });
     Ok((HttpStream { shared, usage, intake: Intake::default() }, protocol, None))
 }
 
@@ -78,6 +110,10 @@ pub struct Watched(pub Rc<HttpUsage>);
 pub fn share<IO: Transport>(stream: &HttpStream<IO>, connection: &mut Extensions) {
     connection.insert(RemoteSource::OnDemand(stream.shared.clone()));
     connection.insert(Watched(stream.usage.clone()));
+    connection.insert(match &stream.usage.event_streams {
+        Some(streams) => StreamCarrier::Body(streams.clone()),
+        None => StreamCarrier::Connection(stream.shared.clone()),
+    });
 }
 
 /// The connection as the HTTP service began it, to explain a later HTTP error.
@@ -111,20 +147,23 @@ impl<IO: Transport> HttpStream<IO> {
         ConnectionStart { shared: self.shared.clone(), usage: self.usage.clone() }
     }
 
-    /// The transport, and the bytes read from it and not yet passed on.
-    pub fn into_inner(mut self) -> (IO, Vec<u8>) {
-        let io = self.shared.io.take();
-        let io = io.expect("it is taken over once, and is no HttpStream any longer then");
-        (io, self.intake.surplus())
+    /// The transport, and the bytes read from it and not yet passed on. `None` if it has become an
+    /// event stream.
+    pub fn into_inner(mut self) -> Option<(IO, Vec<u8>)> {
+        let io = self.shared.io.take()?;
+        Some((io, self.intake.surplus()))
     }
 
+    /// Once the socket is taken over, reading finds the end, and writing swallows the answer of the
+    /// handler that took it: the result is `taken`.
     fn poll<T>(
         &self,
+        taken: T,
         poll: impl FnOnce(Pin<&mut IO>) -> Poll<io::Result<T>>,
     ) -> Poll<io::Result<T>> {
         match &mut *self.shared.io.borrow_mut() {
             Some(io) => poll(Pin::new(io)),
-            None => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
+            None => Poll::Ready(Ok(taken)),
         }
     }
 
@@ -132,11 +171,12 @@ impl<IO: Transport> HttpStream<IO> {
     fn poll_out<T>(
         &mut self,
         cx: &mut Context<'_>,
+        taken: T,
         poll: impl FnOnce(Pin<&mut IO>, &mut Context<'_>) -> Poll<io::Result<T>>,
     ) -> Poll<io::Result<T>> {
         self.usage.check(cx)?;
         self.intake.next_pass();
-        let written = self.poll(|io| poll(io, cx));
+        let written = self.poll(taken, |io| poll(io, cx));
         self.usage.wrote(cx, written.is_pending());
         written
     }
@@ -159,7 +199,7 @@ impl<IO: Transport> HttpStream<IO> {
         }
         match &mut *self.shared.io.borrow_mut() {
             Some(io) => self.intake.poll_read(Pin::new(io), cx, buffer),
-            None => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
+            None => Poll::Ready(Ok(())),
         }
     }
 
@@ -177,8 +217,8 @@ impl<IO: Transport> HttpStream<IO> {
             };
             let answer = plain_refusal(status, "Connection: close", &message, code);
             // No other response is due, and so few bytes fit into the socket's buffer.
-            let _ = self.poll(|io| io.poll_write(cx, answer.as_bytes()));
-            let _ = self.poll(|io| io.poll_flush(cx));
+            let _ = self.poll(0, |io| io.poll_write(cx, answer.as_bytes()));
+            let _ = self.poll((), |io| io.poll_flush(cx));
         }
     }
 
@@ -188,7 +228,7 @@ impl<IO: Transport> HttpStream<IO> {
         let mut scratch = [0; SCRATCH_BYTES];
         for _ in 0..SCRATCH_READS {
             let mut buffer = ReadBuf::new(&mut scratch);
-            let read = ready!(self.poll(|io| io.poll_read(cx, &mut buffer)));
+            let read = ready!(self.poll((), |io| io.poll_read(cx, &mut buffer)));
             if read.is_err() || buffer.filled().is_empty() {
                 return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
             }
@@ -211,7 +251,7 @@ impl<IO: Transport> AsyncRead for HttpStream<IO> {
         }
         let before = buffer.filled().len();
         let read = if this.usage.is_multiplexed {
-            this.poll(|io| io.poll_read(cx, buffer))
+            this.poll((), |io| io.poll_read(cx, buffer))
         } else {
             this.poll_requests(cx, buffer)
         };
@@ -230,7 +270,7 @@ impl<IO: Transport> AsyncWrite for HttpStream<IO> {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.get_mut().poll_out(cx, |io, cx| io.poll_write(cx, bytes))
+        self.get_mut().poll_out(cx, bytes.len(), |io, cx| io.poll_write(cx, bytes))
     }
 
     fn poll_write_vectored(
@@ -238,7 +278,8 @@ impl<IO: Transport> AsyncWrite for HttpStream<IO> {
         cx: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.get_mut().poll_out(cx, |io, cx| io.poll_write_vectored(cx, slices))
+        let bytes = slices.iter().map(|slice| slice.len()).sum();
+        self.get_mut().poll_out(cx, bytes, |io, cx| io.poll_write_vectored(cx, slices))
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -246,14 +287,14 @@ impl<IO: Transport> AsyncWrite for HttpStream<IO> {
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.get_mut().poll_out(cx, |io, cx| io.poll_flush(cx))
+        self.get_mut().poll_out(cx, (), |io, cx| io.poll_flush(cx))
     }
 
     /// HTTP shuts a stream down as the last thing before it drops it. Where closing the socket ends
     /// the transport by itself, there is nothing to do.
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if IO::HAS_CLOSE_NOTIFY {
-            return self.poll(|io| io.poll_shutdown(cx));
+            return self.poll((), |io| io.poll_shutdown(cx));
         }
         Poll::Ready(Ok(()))
     }

@@ -10,6 +10,7 @@ use std::{
 };
 
 use super::deadlines::LINGER;
+use crate::web::event_stream::handover::CarriedStreams;
 
 /// A client that reads a large response more slowly counts as stalled.
 const MIN_BYTES_PER_SECOND: u64 = 4096;
@@ -46,6 +47,8 @@ pub struct HttpUsage {
     since: Cell<Instant>,
     /// An upper bound on the bytes read for requests in progress.
     taken: Cell<usize>,
+    /// HTTP/2: open event streams, which are no requests under way.
+    pub event_streams: Option<Rc<CarriedStreams>>,
 }
 
 /// Time limits of a connection.
@@ -77,13 +80,15 @@ impl HttpUsage {
             longer: Cell::default(),
             since: Cell::new(now),
             taken: Cell::default(),
+            event_streams: is_multiplexed.then(Rc::default),
         }
     }
 
-    /// Called when the connection closes or becomes a WebSocket.
+    /// Called when the connection closes, or becomes a WebSocket or an event stream.
     pub fn leave(&self) {
         if !self.has_left.replace(true) {
             self.open.set(self.open.get() - 1);
+            self.event_streams.iter().for_each(|streams| streams.end());
         }
     }
 
@@ -120,6 +125,11 @@ impl HttpUsage {
             // Only the write has woken the task, and its read came before it.
             cx.waker().wake_by_ref();
         }
+    }
+
+    /// True while earlier responses wait for the client to read.
+    pub fn is_blocked(&self) -> bool {
+        self.blocked.get().is_some()
     }
 
     /// True while the client does not read its responses.
@@ -197,7 +207,9 @@ impl HttpUsage {
 
     /// Since when the connection has been idle or stalled.
     pub fn idle_since(&self) -> Option<Instant> {
-        self.blocked.get().or_else(|| (self.answering.get() == 0).then(|| self.since.get()))
+        let carries = self.event_streams.as_ref().is_some_and(|streams| !streams.is_empty());
+        let is_unused = self.answering.get() == 0 && !carries;
+        self.blocked.get().or_else(|| is_unused.then(|| self.since.get()))
     }
 
     /// True if closing the connection frees enough memory. HTTP/2 requests come and go, so their age

@@ -39,7 +39,6 @@ use crate::{
     web::{
         carrier::transport::Transport,
         context::{call_recorder, request_metrics::with_request_metrics, worker::Worker},
-        http::remote::HasRemote,
         ws::{handshake_rejections::HandshakeRejections, upgrade::take_over},
     },
 };
@@ -56,7 +55,7 @@ pub fn plain<IO: Transport>(
 }
 
 /// The same within TLS, and HTTP/2.
-pub fn tls<IO: ActixStream + HasRemote + Peek + 'static>(
+pub fn tls<IO: ActixStream + Transport + Peek>(
     context: &ServerContext,
     role: ListenerRole,
     config: ServerConfig,
@@ -106,11 +105,17 @@ fn served<IO: Transport>(
     let (engine, limits) = (worker.engine.clone(), worker.clone());
     let bounded = apply_fn_factory(app, move |request: Request, app: &_| {
         let stream = StreamGuard::open(&request);
+        // A request behind the one that opened an event stream is not carried out.
+        let is_late = stream.is_taken_over();
         let checked = stream.check(request.head(), limits.settings().http_body_bytes);
-        let answer = checked.map(|()| app.call(request));
+        let answer = checked.map(|()| (!is_late).then(|| app.call(request)));
         async move {
             match answer {
-                Ok(answer) => match answer.await {
+                Ok(None) => {
+                    let ignored = HttpResponse::NoContent().force_close().finish();
+                    Err(ignored.map_body(|_, body| stream.send(body).boxed()))
+                }
+                Ok(Some(answer)) => match answer.await {
                     Ok(answer) => Ok(answer.map_body(|_, body| stream.send(body))),
                     Err(answer) => Err(answer),
                 },
@@ -123,7 +128,14 @@ fn served<IO: Transport>(
     });
     let hand_over = hand_over(worker, context.handshake_rejections.clone());
     let upgrade = move |(request, framed): (Request, Framed<HttpStream<IO>, h1::Codec>)| {
-        hand_over((request, bare(framed)))
+        let taken = bare(framed).map(|framed| hand_over((request, framed)));
+        async move {
+            match taken {
+                Some(taken) => taken.await,
+                // A request behind the one that opened an event stream.
+                None => Ok(()),
+            }
+        }
     };
     let http = http.on_connect_ext(http_stream::share).finish(bounded);
     // Without, a request that would open a WebSocket is answered as what it is without that.
@@ -145,15 +157,15 @@ fn served<IO: Transport>(
     })
 }
 
-/// The transport itself, with all that was read of it.
-fn bare<IO: Transport>(framed: Framed<HttpStream<IO>, h1::Codec>) -> Framed<IO, h1::Codec> {
+/// The transport itself, with all that was read of it; `None` if it was taken over before.
+fn bare<IO: Transport>(framed: Framed<HttpStream<IO>, h1::Codec>) -> Option<Framed<IO, h1::Codec>> {
     let parts = framed.into_parts();
-    let (io, surplus) = parts.io.into_inner();
+    let (io, surplus) = parts.io.into_inner()?;
     let mut read = parts.read_buf;
     read.extend_from_slice(&surplus);
     let mut bare = FramedParts::with_read_buf(io, parts.codec, read);
     bare.write_buf = parts.write_buf;
-    Framed::from_parts(bare)
+    Some(Framed::from_parts(bare))
 }
 
 fn acceptor(mut config: ServerConfig) -> Acceptor {

@@ -6,6 +6,7 @@ use super::{front, listeners::ListenerRole};
 use crate::web::{
     api, auth, client_api,
     context::{request_metrics::Routes, worker::Worker},
+    event_stream,
     http::{error, methods},
     ops::probes,
 };
@@ -21,6 +22,7 @@ pub fn routes(config: &mut web::ServiceConfig, worker: &Worker, role: ListenerRo
     if role != ListenerRole::Backends {
         auth::routes(routes);
         client_api::routes(routes);
+        event_stream::routes(routes);
         for path in ["/app/{key}", "/app/{key}/"] {
             routes.resource(path, |resource| methods::handshake(resource, front::no_upgrade));
         }

@@ -63,16 +63,24 @@ impl StreamGuard {
         Ok(())
     }
 
+    /// True if the connection has become an event stream.
+    pub fn is_taken_over(&self) -> bool {
+        self.usage.as_ref().is_some_and(|usage| !usage.is_multiplexed && usage.has_left())
+    }
+
+    /// A body without a size is an event stream's. It counts by itself, and is no request under
+    /// way.
     pub fn send(mut self, body: BoxBody) -> Sending {
+        let bytes = match body.size() {
+            BodySize::Sized(bytes) => bytes,
+            BodySize::None => 0,
+            BodySize::Stream => return Sending { body, _stream: None },
+        };
         if let Some(usage) = &self.usage {
-            let bytes = match body.size() {
-                BodySize::Sized(bytes) => bytes,
-                BodySize::None | BodySize::Stream => 0,
-            };
             usage.send(bytes);
         }
         self.is_sending = true;
-        Sending { body, _stream: self }
+        Sending { body, _stream: Some(self) }
     }
 }
 
@@ -101,7 +109,7 @@ fn body_bytes(head: &RequestHead) -> u64 {
 /// The body of an answer.
 pub struct Sending {
     body: BoxBody,
-    _stream: StreamGuard,
+    _stream: Option<StreamGuard>,
 }
 
 impl MessageBody for Sending {

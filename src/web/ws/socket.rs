@@ -235,18 +235,8 @@ impl<T: Transport> Connection<T> {
         Poll::Pending
     }
 
-    /// An opened channel waits while the peer has to read earlier answers. An end never waits.
     fn handle_commands(&mut self) {
-        let mut commands = self.link.take_commands();
-        let Some(session) = &mut self.session else { return };
-        commands.retain(|command| {
-            let waits = command.has_answer() && self.link.outbox().has_many_answers();
-            if !waits {
-                session.on_command(command);
-            }
-            waits
-        });
-        self.link.put_back(commands);
+        self.link.commands.run(self.session.as_mut(), self.link.outbox());
         self.update_authorization_deadline();
     }
 
@@ -320,7 +310,7 @@ impl<T: Transport> Future for Connection<T> {
         match self.link.writer.write(cx) {
             _ if self.link.writer.is_broken() => Poll::Ready(()),
             Poll::Ready(Ok(())) => {
-                if self.link.has_commands() {
+                if !self.link.commands.is_empty() {
                     cx.waker().wake_by_ref();
                 }
                 self.finish(gone, cx)

@@ -20,6 +20,9 @@ impl Gate {
         reseal_cache: &mut ResealCache<'_>,
         out: &mut dyn FnMut(&Frame),
     ) -> GateOutcome {
+        if self.client.keeps_events() {
+            return self.rekey_at_once(next);
+        }
         let buffer = match std::mem::replace(&mut self.state, GateState::Idle) {
             GateState::Idle | GateState::Scheduled { .. } => Some(GateBuffer::default()),
             // This client has no secret while it asks: it opens nothing sealed with the old one,

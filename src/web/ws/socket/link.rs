@@ -1,11 +1,7 @@
 //! The shared part of a WebSocket, used by its task and by its worker's shard: the writing half,
 //! and the deadlines of a peer that is read from.
 
-use std::{
-    cell::{Cell, RefCell},
-    sync::Arc,
-    time::Instant,
-};
+use std::{cell::Cell, sync::Arc, time::Instant};
 
 use bytes::Bytes;
 
@@ -16,7 +12,7 @@ use crate::{
     },
     protocol::code::Close,
     web::{
-        carrier::{frame_writer::FrameWriter, transport::Transport},
+        carrier::{command_queue::CommandQueue, frame_writer::FrameWriter, transport::Transport},
         settings::ReloadableSettings,
     },
 };
@@ -30,8 +26,7 @@ pub(super) struct Link<T> {
     pub(super) authorize_until: Cell<Option<Instant>>,
     /// An authorized subscription waits for its channel: that time rests.
     pub(super) awaits_authorized_channel: Cell<bool>,
-    /// Commands for the session.
-    commands: RefCell<Vec<SessionCommand>>,
+    pub(super) commands: CommandQueue,
 }
 
 impl<T: Transport> Link<T> {
@@ -47,7 +42,7 @@ impl<T: Transport> Link<T> {
             ping_sent: Cell::new(None),
             authorize_until: Cell::new(None),
             awaits_authorized_channel: Cell::new(false),
-            commands: RefCell::default(),
+            commands: CommandQueue::default(),
         }
     }
 
@@ -55,22 +50,6 @@ impl<T: Transport> Link<T> {
     pub(super) fn note_received(&self, now: Instant) {
         self.last_received.set(now);
         self.ping_sent.set(None);
-    }
-
-    pub(super) fn take_commands(&self) -> Vec<SessionCommand> {
-        self.commands.take()
-    }
-
-    /// Puts commands in front of newer ones.
-    pub(super) fn put_back(&self, mut commands: Vec<SessionCommand>) {
-        if !commands.is_empty() {
-            commands.append(&mut self.commands.borrow_mut());
-            self.commands.replace(commands);
-        }
-    }
-
-    pub(super) fn has_commands(&self) -> bool {
-        !self.commands.borrow().is_empty()
     }
 
     /// Pings a silent peer, and closes the connection if it does not answer.
@@ -136,7 +115,7 @@ impl<T: Transport> Socket for Link<T> {
     }
 
     fn command(&self, command: SessionCommand) {
-        self.commands.borrow_mut().push(command);
+        self.commands.push(command);
         self.writer.wake();
     }
 }

@@ -122,7 +122,7 @@ impl<'a> ModelClient<'a> {
     }
 
     pub(super) fn open(&self, frame: &Frame) -> (Version, String) {
-        let bytes = frame.in_form(Form::Pusher);
+        let bytes = &frame.in_form(Form::Pusher);
         let start = bytes.iter().position(|b| *b == b'{').unwrap();
         let event: serde_json::Value = serde_json::from_slice(&bytes[start..]).unwrap();
         let envelope = event["data"].as_str().unwrap();

@@ -1,0 +1,80 @@
+//! The shared part of an event stream, used by its task and by its worker's shard.
+
+use std::{
+    cell::Cell,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+
+use crate::{
+    hub::{
+        outbox::Outbox,
+        socket::{SessionCommand, Socket},
+    },
+    web::{
+        carrier::{command_queue::CommandQueue, frame_writer::FrameWriter, transport::Transport},
+        settings::ReloadableSettings,
+    },
+};
+
+/// Keeps proxies from closing an idle stream, and finds a dead connection.
+const COMMENT_INTERVAL: Duration = Duration::from_secs(20);
+
+pub(super) struct StreamLink<T> {
+    pub(super) writer: FrameWriter<T>,
+    settings: Arc<ReloadableSettings>,
+    last_comment: Cell<Instant>,
+    pub(super) commands: CommandQueue,
+}
+
+impl<T: Transport> StreamLink<T> {
+    pub(super) fn new(writer: FrameWriter<T>, settings: Arc<ReloadableSettings>) -> Self {
+        let (last_comment, commands) = (Cell::new(Instant::now()), CommandQueue::default());
+        Self { writer, settings, last_comment, commands }
+    }
+}
+
+impl<T: Transport> Socket for StreamLink<T> {
+    fn outbox(&self) -> &Outbox {
+        &self.writer.outbox
+    }
+
+    fn flush(&self) {
+        self.writer.flush();
+    }
+
+    fn deliver(&self, frame: &Bytes) {
+        if !self.writer.try_deliver(frame) {
+            self.send(frame.clone());
+            self.flush();
+        }
+    }
+
+    fn tick(&self, now: Instant) {
+        if self.writer.tick(now, self.settings.stalled)
+            && now.duration_since(self.last_comment.get()) >= COMMENT_INTERVAL
+        {
+            self.last_comment.set(now);
+            self.deliver(&self.outbox().form().ping());
+        }
+    }
+
+    fn weight(&self) -> usize {
+        self.writer.weight()
+    }
+
+    fn charge_authorizations(&self, bytes: usize) {
+        self.writer.charge_authorizations(bytes);
+    }
+
+    fn cut(&self) {
+        self.writer.cut();
+    }
+
+    fn command(&self, command: SessionCommand) {
+        self.commands.push(command);
+        self.writer.wake();
+    }
+}
