@@ -7,7 +7,7 @@ mod protocol;
 
 pub use auth::{jwt_rules, origins};
 pub use config::config;
-pub use protocol::{client_frame, envelope, websocket};
+pub use protocol::{ciphertext, client_frame, envelope, websocket};
 
 pub use crate::{
     history::position::fuzzing::position,

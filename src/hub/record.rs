@@ -7,8 +7,6 @@ use parking_lot::{Mutex, MutexGuard};
 use super::{
     Hub,
     authorization_cache::EndReason,
-    log_budget::LogLedger,
-    log_numbers::LogNumbers,
     mailbox::{Audience, Rekey, TopicDelivery, WorkerCommand},
     rekey::channel_keys::ChannelKeys,
 };
@@ -106,19 +104,13 @@ impl Record {
     }
 
     /// False if the channel is in use, or the record was removed before.
-    pub(super) fn remove_if_unused(
-        &self,
-        now: Instant,
-        numbers: &LogNumbers,
-        ledger: &LogLedger,
-    ) -> bool {
+    pub(super) fn remove_if_unused(&self, now: Instant, log_ended: impl FnOnce(&Log)) -> bool {
         let mut guarded = self.guarded.lock();
         let is_used = guarded.routing.uncommitted > 0 || !guarded.state.is_unused(now);
         let remove = !guarded.removed && !is_used;
         guarded.removed |= remove;
         if remove && let Some(log) = guarded.state.log() {
-            numbers.ended(log);
-            ledger.forget(self.topic);
+            log_ended(log);
         }
         remove
     }

@@ -188,6 +188,14 @@ fn disk_gives_back_what_every_call_left() {
 }
 
 #[test]
+fn lone_event_is_written_without_another() {
+    let dir = HistoryDir::new("lone");
+    let (disk, _) = dir.open();
+    disk.append_behind(&log("b", HistoryStore::DiskBehind), entry(2, 1)).unwrap();
+    until("it is written", || disk.stats().written == 1);
+}
+
+#[test]
 fn ended_journal_refuses() {
     let dir = HistoryDir::new("ended");
     let journal = Journal::Disk(dir.open().0);
