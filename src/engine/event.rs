@@ -23,14 +23,17 @@ pub struct PublishedEvent<'a> {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Publisher<'a> {
     Backend,
+    /// A client, over HTTP.
     Client { user_id: Option<&'a str> },
+    /// A client, on its connection: cache channels do not keep the event.
+    Socket { user_id: Option<&'a str> },
 }
 
 impl<'a> Publisher<'a> {
     pub fn user_id(self) -> Option<&'a str> {
         match self {
             Self::Backend => None,
-            Self::Client { user_id } => user_id,
+            Self::Client { user_id } | Self::Socket { user_id } => user_id,
         }
     }
 }

@@ -58,11 +58,15 @@ impl<'a> PublishedContext<'a> {
     /// The fact for webhooks, if a client has published in clear.
     fn client_event(&self) -> Option<ChannelFact<'a>> {
         match (self.event.publisher, &self.event.body) {
-            (Publisher::Client { user_id }, EventBody::Clear { data, .. }) => {
+            (
+                Publisher::Client { user_id } | Publisher::Socket { user_id },
+                EventBody::Clear { data, .. },
+            ) => {
                 let (event, socket_id) = (self.event.name, self.event.except);
                 Some(ChannelFact::ClientEvent { event, data, socket_id, user_id })
             }
-            (Publisher::Client { .. }, EventBody::Sealed { .. }) | (Publisher::Backend, _) => None,
+            (Publisher::Client { .. } | Publisher::Socket { .. }, EventBody::Sealed { .. })
+            | (Publisher::Backend, _) => None,
         }
     }
 }

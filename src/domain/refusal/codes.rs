@@ -276,6 +276,8 @@ refusal_codes! {
         "send after, before, order (oldest or newest) and limit (1 to 1000), each once at most";
     InvalidCondition "invalid_condition" 400: "The event's condition cannot be used" =>
         "send If-Match with one position in quotes, or If-None-Match: *, for an event on one channel";
+    HistoryUnavailable "history_unavailable" 503: "The history cannot be written" =>
+        "try again; if it lasts, look at the server's log: the disk is full, or refuses";
     NotLogged "not_logged" 409: "The channel does not log this event" =>
         "give the channel a history in the configuration, or send no If-Match and no If-None-Match";
     NoRandomness "no_randomness" 503: AGAIN => RANDOM;
