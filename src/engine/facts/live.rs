@@ -31,7 +31,9 @@ impl Engine {
                 let shown = published(&app, event, *content, *subscribers);
                 let (r#type, socket_id) = match event.publisher {
                     Publisher::Backend => (EntryType::Event, None),
-                    Publisher::Client { .. } => (EntryType::ClientEvent, event.except),
+                    Publisher::Client { .. } | Publisher::Socket { .. } => {
+                        (EntryType::ClientEvent, event.except)
+                    }
                 };
                 self.show(Some(LiveEntry {
                     channel: Some(event.channel.name()),

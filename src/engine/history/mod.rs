@@ -1,11 +1,14 @@
 //! Logs of channels: accepted events come in, readers page through them and resume.
 
+mod awaited;
 pub mod condition;
+pub mod keeper;
 pub mod last;
 pub(super) mod logging;
 pub mod outcome;
 pub mod reading;
 pub mod recovery;
+mod restore;
 
 use std::sync::Arc;
 
@@ -15,6 +18,7 @@ use crate::{
     domain::{channel::Channel, channel_settings::HistoryStore},
     history::{
         at_rest::AtRestKeys,
+        journal::Journal,
         position::{Epoch, Epochs, PositionLookup},
     },
 };
@@ -24,6 +28,7 @@ pub struct HistoryStores {
     pub epochs: Epochs,
     /// The keys of events of channels that are sealed here.
     pub keys: Arc<AtRestKeys>,
+    pub journal: Journal,
 }
 
 impl HistoryStores {
@@ -32,7 +37,12 @@ impl HistoryStores {
         let epoch = || Epoch::random().expect("the operating system gives random bytes");
         let keys = AtRestKeys::ephemeral().expect("the operating system gives random bytes");
         let epochs = Epochs { memory: epoch(), disk_behind: epoch(), disk_before: epoch() };
-        Self { epochs, keys: Arc::new(keys) }
+        Self { epochs, keys: Arc::new(keys), journal: Journal::Memory }
+    }
+
+    /// With a journal, and the keys of its events.
+    pub fn with_journal(journal: Journal, epochs: Epochs, keys: AtRestKeys) -> Self {
+        Self { epochs, keys: Arc::new(keys), journal }
     }
 
     /// The position of a reader of this channel alone.

@@ -309,7 +309,7 @@ fn parse_name<'a>(name: Option<Cow<'a, str>>, limits: &Limits) -> Result<Cow<'a,
     }
     if is_reserved(&name) {
         return Err(invalid(
-            "Event names that begin with pusher: or pusher_internal: belong to the protocol".into(),
+            "Event names that begin with pusher:, sealcast: or their _internal: forms belong to the protocol".into(),
         ));
     }
     Ok(name)

@@ -28,6 +28,9 @@ pub async fn clear(
     path: web::Path<(String, String)>,
 ) -> Result<HttpResponse, ApiError> {
     let channel = signed.app.channel(&path.into_inner().1)?;
-    let cleared = signed.engine().clear_history(&signed.runtime, &channel);
-    cleared.map(|_| HttpResponse::NoContent().finish()).ok_or_else(no_history)
+    let cleared = signed.engine().clear_history(&signed.runtime, &channel).settled().await?;
+    match cleared.is_empty() {
+        true => Err(no_history()),
+        false => Ok(HttpResponse::NoContent().finish()),
+    }
 }

@@ -66,7 +66,7 @@ const MIN_BODY_BYTES: usize = 32 * 1024;
 const ESCAPED_BYTES: usize = 6;
 
 impl Client {
-    pub fn engine(&self) -> &Engine {
+    pub fn engine(&self) -> &Arc<Engine> {
         &self.worker.engine
     }
 

@@ -47,8 +47,11 @@ pub async fn clear(client: Client) -> HttpResponse {
 async fn clear_history(client: &Client) -> Result<HttpResponse, ApiError> {
     let channel = client.path_channel()?;
     let _may_clear = client.decide(&channel, Ability::Clear).await?;
-    let cleared = client.engine().clear_history(&client.runtime, &channel);
-    cleared.map(|_| HttpResponse::NoContent().finish()).ok_or_else(no_history)
+    let cleared = client.engine().clear_history(&client.runtime, &channel).settled().await?;
+    match cleared.is_empty() {
+        true => Err(no_history()),
+        false => Ok(HttpResponse::NoContent().finish()),
+    }
 }
 
 pub async fn last(client: Client, request: HttpRequest) -> HttpResponse {
