@@ -2,9 +2,15 @@ use std::time::Duration;
 
 use super::*;
 use crate::{
-    channels::log::{EntryBody, GapReason, LogEvent, LogNumber},
+    channels::{
+        change::{Leaver, Newcomer},
+        log::{EntryBody, GapReason, LogEvent, LogNumber},
+    },
     domain::{channel::Channel, channel_settings::HistorySettings},
-    hub::{Hub, directory::Directory},
+    hub::{
+        Hub,
+        directory::{Directory, LogKeeper},
+    },
     protocol::{frame::Frame, message::Message},
 };
 
@@ -13,11 +19,22 @@ struct LoggingApp {
     limit: usize,
 }
 
+struct AllChannels;
+
+impl LogKeeper for AllChannels {
+    fn settings(&self, _: &Channel) -> Option<Arc<HistorySettings>> {
+        Some(Arc::default())
+    }
+
+    fn begun(&self, _: &Channel, _: &Log) {}
+
+    fn ended(&self, _: &Channel, _: &Log) {}
+}
+
 impl LoggingApp {
     fn new(hub: &Arc<Hub>, limit: usize) -> Self {
         let directory = Directory::new(hub.clone());
-        let settings = Arc::new(HistorySettings::default());
-        directory.set_history(Box::new(move |_| Some(settings.clone())));
+        directory.set_keeper(Box::new(AllChannels));
         Self { directory, limit }
     }
 
@@ -179,10 +196,10 @@ fn visit(app: &LoggingApp, name: &str) {
     let channel = Channel::parse(name, 200).unwrap();
     let now = Instant::now();
     app.directory.with(&channel, |record, mut locked| {
-        let _ = locked.subscribe(0, crate::channels::change::Newcomer::default(), now);
+        let _ = locked.subscribe(0, Newcomer::default(), now);
         app.directory.logs().recharge(record, &locked, now);
         assert!(app.directory.logs().count() < 100, "an empty log in use costs its reader only");
-        let _ = locked.unsubscribe(0, None, crate::channels::change::Leaver::default(), now);
+        let _ = locked.unsubscribe(0, None, Leaver::default(), now);
         app.directory.logs().recharge(record, &locked, now);
     });
     app.directory.enforce_log_limit(app.limit, now);
