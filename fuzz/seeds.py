@@ -46,7 +46,14 @@ ENVELOPE = {
     "ciphertext": base64.b64encode(bytes(20)).decode(),
 }
 
+POSITIONS = [
+    bytes([0, 0]),
+    bytes([1]) + bytes(5) + bytes([9]) + bytes(5) + bytes([0, 0]),
+    bytes([5]) + bytes(10) + b"\x80\x90\x01" + bytes(5) + bytes([0, 0]) + b"\x01" * 5 + bytes([2, 7]),
+]
+
 SEEDS = {
+    "position": POSITIONS,
     "websocket": [
         bytes([piece]) + b"".join(frames)
         for piece in (1, 7, 255)

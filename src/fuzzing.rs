@@ -10,6 +10,7 @@ pub use config::config;
 pub use protocol::{ciphertext, client_frame, envelope, websocket};
 
 pub use crate::{
+    history::position::fuzzing::position,
     hub::rekey::gate::fuzzing::rekey,
     web::fuzzing::{fields, proxy_header, session},
 };

@@ -129,6 +129,7 @@ impl Engine {
                 self.send_kept(context, event, record, &mut locked, now)
             });
             runtime.directory.enforce_limit(app.limits.cache_bytes, now);
+            runtime.directory.enforce_log_limit(app.limits.history_bytes, now);
             return outcome;
         }
         if event.condition.is_some() {
@@ -204,6 +205,7 @@ impl Engine {
         let content = content(app, locked, &event.body)?;
         let content = self.append(runtime, locked, numbered, &content, now);
         self.keep_and_post(context, event, record, locked, content, now);
+        runtime.directory.logs().charge(record, locked, app.limits.history_bytes, now);
         Some(())
     }
 

@@ -8,6 +8,7 @@ use dashmap::{DashMap, Entry};
 use super::{
     Hub,
     cached::Ledger,
+    log_budget::LogLedger,
     record::{LockedRecord, Record},
 };
 use crate::{
@@ -23,6 +24,8 @@ pub struct Directory {
     records: DashMap<Arc<str>, Arc<Record>>,
     /// The app's last events on cache channels.
     ledger: Arc<Ledger>,
+    /// The app's logs.
+    logs: Arc<LogLedger>,
     /// For channels that come into use from now on.
     keeper: ArcSwapOption<Box<dyn LogKeeper>>,
     hub: Arc<Hub>,
@@ -48,8 +51,9 @@ pub struct Occupancy {
 
 impl Directory {
     pub fn new(hub: Arc<Hub>) -> Self {
-        let (records, ledger) = (DashMap::new(), hub.cache.open_ledger());
-        Self { records, ledger, keeper: ArcSwapOption::empty(), hub }
+        let (ledger, logs) = (hub.cache.open_ledger(), hub.history.open_ledger());
+        let (records, keeper) = (DashMap::new(), ArcSwapOption::empty());
+        Self { records, ledger, logs, keeper, hub }
     }
 
     /// For channels that come into use from now on.
@@ -59,6 +63,10 @@ impl Directory {
 
     pub fn ledger(&self) -> &Ledger {
         &self.ledger
+    }
+
+    pub fn logs(&self) -> &LogLedger {
+        &self.logs
     }
 
     /// Sets the last event of a cache channel.
@@ -75,6 +83,15 @@ impl Directory {
     /// Drops the oldest last events until all are within `limit` bytes. The caller holds no record.
     pub fn enforce_limit(&self, limit: usize, now: Instant) {
         self.ledger
+            .enforce_limit(limit, now)
+            .iter()
+            .for_each(|record| self.remove_if_unused(record, now));
+    }
+
+    /// Ends the logs that were silent for longest, until all are within `limit` bytes. The caller
+    /// holds no record.
+    pub fn enforce_log_limit(&self, limit: usize, now: Instant) {
+        self.logs
             .enforce_limit(limit, now)
             .iter()
             .for_each(|record| self.remove_if_unused(record, now));
@@ -141,18 +158,20 @@ impl Directory {
     pub fn restore(&self, channel: &Channel, log: Log) -> bool {
         let record = Arc::new(self.record_with(channel, Some(log)));
         match self.records.entry(channel.name().clone()) {
-            Entry::Occupied(_) => false,
-            Entry::Vacant(vacant) => {
-                vacant.insert(record);
-                true
-            }
+            Entry::Occupied(_) => return false,
+            Entry::Vacant(vacant) => drop(vacant.insert(record.clone())),
         }
+        if let Some(locked) = record.enter() {
+            self.logs.recharge(&record, &locked, Instant::now());
+        }
+        true
     }
 
     /// Removes the record from the directory if it is unused.
     pub fn remove_if_unused(&self, record: &Record, now: Instant) {
         let ended = |log: &Log| {
             self.hub.log_numbers.ended(log);
+            self.logs.forget(record.topic());
             if let Some(keeper) = &*self.keeper.load() {
                 keeper.ended(record.channel(), log);
             }
@@ -183,6 +202,7 @@ impl Directory {
             if let Some(number) = locked.apply(Change::Expire, now).dropped {
                 self.ledger.forget(number);
             }
+            self.logs.recharge(&record, &locked, now);
             drop(locked);
             self.remove_if_unused(&record, now);
         }

@@ -153,8 +153,9 @@ impl AwaitedEvent {
                 written.map_err(NotPublished::from).and_then(|()| self.send(&mut locked))
             }
         };
-        let limit = self.runtime.app().limits.cache_bytes;
-        self.runtime.directory.enforce_limit(limit, Instant::now());
+        let (app, now) = (self.runtime.app_snapshot(), Instant::now());
+        self.runtime.directory.enforce_limit(app.limits.cache_bytes, now);
+        self.runtime.directory.enforce_log_limit(app.limits.history_bytes, now);
         // The publisher may have gone meanwhile.
         let _ = self.settled.send(outcome);
     }
@@ -198,7 +199,7 @@ impl Engine {
                 Some(mut locked) => {
                     locked.end_commit();
                     written.map_err(NotPublished::from).map(|()| {
-                        engine.clear_log(&runtime, &mut locked, cleared);
+                        engine.clear_log(&runtime, &record, &mut locked, cleared);
                         cleared
                     })
                 }

@@ -14,7 +14,7 @@ use crate::{
         AppRuntime, Engine,
         history::outcome::{EventOutcome, LoggedEvent, Publishing},
     },
-    hub::record::LockedRecord,
+    hub::record::{LockedRecord, Record},
     platform::clock::unix_micros,
     protocol::{frame::Frame, message::Message},
 };
@@ -132,7 +132,7 @@ impl Engine {
                 }
                 HistoryStore::Memory => {}
             }
-            self.clear_log(runtime, &mut locked, cleared);
+            self.clear_log(runtime, record, &mut locked, cleared);
             Some(EventOutcome::Logged(cleared))
         });
         Publishing { outcomes: outcome.into_iter().collect() }
@@ -141,13 +141,16 @@ impl Engine {
     pub(super) fn clear_log(
         &self,
         runtime: &AppRuntime,
+        record: &Arc<Record>,
         locked: &mut LockedRecord<'_>,
         cleared: LoggedEvent,
     ) {
+        let now = Instant::now();
         let clear = Change::InLog(LogChange::Clear { number: cleared.number });
-        let dropped = locked.apply(clear, Instant::now()).dropped;
+        let dropped = locked.apply(clear, now).dropped;
         dropped.into_iter().for_each(|number| runtime.directory.ledger().forget(number));
         self.tell_cleared(runtime, locked, cleared);
+        runtime.directory.logs().recharge(record, locked, now);
     }
 
     /// Only to subscribers that are told positions.

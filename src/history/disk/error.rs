@@ -3,6 +3,7 @@
 use std::{fmt, io, path::PathBuf};
 
 use super::{file::FileError, meta::MetaError, sealing::Unopened};
+use crate::platform::state_dir::FileRefusal;
 
 #[derive(Debug)]
 pub struct HistoryFileError {
@@ -56,6 +57,8 @@ fn fix_of(error: &io::Error) -> Fix {
         }
         // A file cut short inside a page.
         io::ErrorKind::UnexpectedEof => Fix::Restore,
+        // It has its own way out.
+        _ if error.get_ref().is_some_and(|inner| inner.is::<FileRefusal>()) => Fix::Said,
         _ => Fix::Access,
     }
 }
@@ -69,6 +72,7 @@ enum Fix {
     Key,
     Room,
     Access,
+    Said,
     System,
 }
 
@@ -76,20 +80,21 @@ impl fmt::Display for HistoryFileError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { path, fault } = self;
         let path = path.display();
-        write!(f, "the history file {path} cannot be used: {fault}. ")?;
+        write!(f, "the history file {path} cannot be used: {fault}")?;
         let begin = format_args!("to begin a new history, `mv {path} {path}.old`");
         match fault.fix() {
-            Fix::OwnDirectory => write!(f, "Give each server a state directory of its own"),
-            Fix::MoveAway => write!(f, "Look what it is; {begin}"),
-            Fix::OtherVersion => write!(f, "Run the version that wrote it; {begin}"),
-            Fix::Restore => write!(f, "Restore it from a backup; {begin}"),
+            Fix::OwnDirectory => write!(f, ". Give each server a state directory of its own"),
+            Fix::MoveAway => write!(f, ". Look what it is; {begin}"),
+            Fix::OtherVersion => write!(f, ". Run the version that wrote it; {begin}"),
+            Fix::Restore => write!(f, ". Restore it from a backup; {begin}"),
             Fix::Key => write!(
                 f,
-                "Configure that key (history.key), or restore history-keys.json from a backup; {begin}"
+                ". Configure that key (history.key), or restore history-keys.json from a backup; {begin}"
             ),
-            Fix::Room => write!(f, "Make room on the disk"),
-            Fix::Access => write!(f, "Let the server's user read and write it and its directory"),
-            Fix::System => write!(f, "This is no fault of the file"),
+            Fix::Room => write!(f, ". Make room on the disk"),
+            Fix::Access => write!(f, ". Let the server's user read and write it and its directory"),
+            Fix::Said => Ok(()),
+            Fix::System => write!(f, ". This is no fault of the file"),
         }
     }
 }

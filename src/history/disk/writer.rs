@@ -69,8 +69,7 @@ impl Writer {
     pub fn run(mut self) -> usize {
         let _abandoned = AbandonGuard(self.queue.clone());
         while let Work::Write(ops) = self.queue.next() {
-            if let Err(error) = self.write(ops) {
-                self.note_failure(&error);
+            if !self.write(ops) {
                 self.retry();
             }
         }
@@ -81,14 +80,20 @@ impl Writer {
         lost
     }
 
-    /// On an error the operations are settled: refused, or kept for another attempt.
-    fn write(&mut self, mut ops: Vec<Op>) -> Result<(), MetaError> {
-        let outcome = self.commit(&ops);
-        match &outcome {
-            Ok(()) => self.settle(&mut ops),
-            Err(_) => self.keep(ops),
+    /// After a failure the operations are refused, or kept for another attempt.
+    fn write(&mut self, mut ops: Vec<Op>) -> bool {
+        match self.commit(&ops) {
+            Ok(()) => {
+                self.settle(&mut ops);
+                true
+            }
+            Err(error) => {
+                // First, so that nobody who is told tries again at once.
+                self.note_failure(&error);
+                self.keep(ops);
+                false
+            }
         }
-        outcome
     }
 
     fn commit(&mut self, ops: &[Op]) -> Result<(), MetaError> {
@@ -148,6 +153,9 @@ impl Writer {
 
     /// Returns when all is written, or at the end of the server.
     fn retry(&mut self) {
+        // Nobody who waits already is to wait for the pause.
+        let waiting = self.queue.pause(Duration::ZERO);
+        self.keep(waiting);
         let mut pause = FIRST_PAUSE;
         while !self.queue.is_ending() {
             let came = self.queue.pause(pause);

@@ -52,7 +52,7 @@ fn operation() -> impl Strategy<Value = Operation> {
         4 => Just(AppendSealed),
         1 => Just(Reserve),
         1 => Just(Clear),
-        4 => (0..4000_u64).prop_map(Wait),
+        8 => (0..4000_u64).prop_map(Wait),
         1 => (0..100_u64).prop_map(SetBack),
         1 => Just(Expire),
         1 => Just(GiveOlderHalf),
@@ -80,7 +80,7 @@ struct HappenedEvent {
     expires: Instant,
 }
 
-struct Model {
+struct LogModel {
     log: Log,
     settings: Arc<HistorySettings>,
     /// All that happened in the present epoch, or was restored in it.
@@ -96,7 +96,7 @@ struct Model {
     set_back: Duration,
 }
 
-impl Model {
+impl LogModel {
     fn new(settings: HistorySettings) -> Self {
         let (settings, base) = (Arc::new(settings), Instant::now());
         Self {
@@ -299,12 +299,12 @@ proptest! {
         events in 0..8_u32,
         bytes in prop_oneof![Just(2500_usize), Just(20_000)],
     ) {
-        let mut model = Model::new(HistorySettings {
+        let mut model = LogModel::new(HistorySettings {
             events,
             bytes,
-            ttl: 10 * SECOND,
+            ttl: 4 * SECOND,
             idle: 8 * SECOND,
-            vacant: 5 * SECOND,
+            vacant: 6 * SECOND,
             ..HistorySettings::default()
         });
         for operation in &operations {
@@ -315,7 +315,7 @@ proptest! {
 
     #[test]
     fn log_keeps_as_many_events_as_it_may(count in 1..30_usize, events in 1..10_u32) {
-        let mut model = Model::new(HistorySettings { events, ..HistorySettings::default() });
+        let mut model = LogModel::new(HistorySettings { events, ..HistorySettings::default() });
         for _ in 0..count {
             model.apply(&Operation::Append { bytes: 10 });
         }

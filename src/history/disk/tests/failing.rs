@@ -40,7 +40,7 @@ fn child_fills_the_disk() {
     let error = DiskJournal::open(&dir, &keys, NOW).err().unwrap().to_string();
     assert!(error.contains("Make room"), "{error}");
     limit_files(Some(512 << 10));
-    let (disk, first) = DiskJournal::open_bounded(&dir, &keys, NOW, 64 << 10).unwrap();
+    let (disk, first) = DiskJournal::open_bounded(&dir, &keys, NOW, 256 << 10).unwrap();
     let journal = Journal::Disk(disk.clone());
     let (before, behind) = (log("a", HistoryStore::DiskBefore), log("b", HistoryStore::DiskBehind));
     let mut written = fill(&journal, &before);
@@ -58,7 +58,7 @@ fn child_fills_the_disk() {
         assert_eq!(journal.append_behind(&behind, large(number, number - 1)), Ok(()));
     }
     let kept = number - 5;
-    assert!(kept > 20);
+    assert!(kept > 80);
     // Every attempt fails until there is room.
     until("it is tried again", || disk.stats().write_errors > 2);
     limit_files(None);
