@@ -144,7 +144,7 @@ fn encode_event(bytes: usize) -> Run {
 
 fn encode_sealed(bytes: usize) -> Run {
     let sealed = sealed(&encrypted(), &payload(bytes), &sealing());
-    run(move || Frame::new(&Message::sealed("order-updated", black_box(&sealed))))
+    run(move || Frame::new(&Message::sealed("order-updated", None, black_box(&sealed))))
 }
 
 fn encode_client_event(bytes: usize) -> Run {

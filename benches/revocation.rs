@@ -38,7 +38,10 @@ use sealcast::{
         topics::Slot,
     },
     platform::clock::KnownAsOf,
-    protocol::{form::Form, sealed::SealedFrames},
+    protocol::{
+        form::Form,
+        sealed::{EventSource, SealedFrames},
+    },
 };
 use tokio::{sync::oneshot, task::LocalSet};
 
@@ -113,7 +116,8 @@ impl Bed {
             record.clone()
         });
         let sealed = ring.seal(&channel, AFTER, b"{}").expect("a nudge");
-        let (topic, nudge) = (record.topic(), SealedFrames::new("nudge", [&sealed]));
+        let (topic, nudge) =
+            (record.topic(), SealedFrames::new(&EventSource::backend("nudge"), [&sealed]));
         let forced = Some(ForcedRekey { revoked: None });
         let rekey = Rekey { topic, nudge, target: AFTER, since: 0, forced, resealer: None };
         // No client is closed, however long it takes.

@@ -19,6 +19,7 @@ use crate::{
     },
     domain::{
         channel::{Channel, InvalidChannel, InvalidName},
+        channel_settings::{ChannelSettings, ChannelSettingsList},
         ids::SocketId,
         limits::{Limits, Rotation},
         origins::Origins,
@@ -26,6 +27,7 @@ use crate::{
         sealing_alias::SealingAlias,
         time::UnixSeconds,
     },
+    history::position::PositionKey,
     observe::{explain::SimilarSecrets, webhook},
     platform::clock::{ClockReading, KnownAsOf, ServerClock},
     protocol::{
@@ -45,8 +47,10 @@ pub struct App {
     /// True if another app with the same flag may have the same key.
     pub shares_master_key: bool,
     pub rotation: Rotation,
-    /// Rules for encrypted channels in blind mode, although the app has a master key.
+    /// Rules for encrypted channels in blind mode, although the app has a master key. Fixed while
+    /// the app is served, unlike the settings of channels.
     pub channel_rules: Arc<[ChannelRule]>,
+    pub channel_settings: ChannelSettingsList,
     pub sealing_alias: SealingAlias,
     /// True if every event may name encrypted and other channels together, without a flag of its
     /// own.
@@ -65,6 +69,8 @@ pub struct App {
     /// Access tokens issued by this server, accepted in addition to the authorizer.
     pub access: AccessTokens,
     pub limits: Limits,
+    /// Encodes the positions of its readers.
+    pub positions: PositionKey,
 }
 
 /// The first rule with a matching pattern decides.
@@ -134,11 +140,13 @@ impl App {
         webhook::WebhookSigner { key: self.key.clone(), secret: self.secret.clone() }
     }
 
-    /// Decides on a client's request to join: by its access token, or else by the authorizer.
+    /// Decides on a client's request for a channel: by its access token, or else by the authorizer.
+    /// The caller asks the grant for the ability that the request needs. `socket_id` is `None` for
+    /// requests without a connection.
     pub async fn decide_channel(
         &self,
         credentials: &Credentials,
-        socket_id: SocketId,
+        socket_id: Option<SocketId>,
         channel: &Channel,
         clock: &ServerClock,
     ) -> Result<Grant, Denied> {
@@ -170,6 +178,13 @@ impl App {
         table.is_revoked(channel.name(), user).is_some_and(|at| !as_of.is_after(at))
     }
 
+    /// True if a revocation of the user is on record, for this channel or for all access tokens.
+    pub fn was_barred(&self, channel: &Channel, user: &str) -> bool {
+        let table = self.ring(channel).map(|ring| ring.table());
+        let taken_off = table.is_some_and(|table| table.is_revoked(channel.name(), user).is_some());
+        taken_off || self.access.revoked.last_of_user(user).is_some()
+    }
+
     /// Verifies that `auth` is this app's signature over the text.
     pub fn verify_auth(&self, auth: &str, signed: &str) -> Result<(), AuthError> {
         verify_auth(&self.key, &self.secret, auth, signed)
@@ -198,6 +213,21 @@ impl App {
     fn is_blind(&self, channel: &Channel) -> bool {
         let rule = self.channel_rules.iter().find(|rule| rule.pattern.matches(channel.name()));
         rule.is_some_and(|rule| rule.blind)
+    }
+
+    /// The settings of the channel. A blindly relayed channel has a log only if its settings say
+    /// so: checked here as well, since a reload brings new settings and keeps the mode.
+    pub fn channel_settings(&self, channel: &Channel) -> ChannelSettings {
+        let mut settings = self.channel_settings.of(channel);
+        let is_relayed = channel.kind().is_encrypted() && self.ring(channel).is_none();
+        settings.history = settings.history.filter(|history| history.blind || !is_relayed);
+        settings
+    }
+
+    /// The life of the channel's remembered event.
+    pub fn cache_ttl(&self, channel: &Channel) -> Duration {
+        let own = self.channel_settings.of(channel).cache_ttl;
+        own.unwrap_or_else(|| self.limits.cache_ttl())
     }
 
     pub fn member_limits(&self) -> MemberLimits {
@@ -240,5 +270,50 @@ impl<T> AppRegistry<T> {
     /// The app, if there is only one.
     pub fn only(&self) -> Option<&Arc<T>> {
         self.by_id.values().next().filter(|_| self.by_id.len() == 1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        crypto::secret::Derivation,
+        domain::channel_settings::{ChannelEntry, HistoryChoice, HistorySettings},
+    };
+
+    fn logging(pattern: &str, blind: bool) -> ChannelSettingsList {
+        let history = HistorySettings { blind, ..HistorySettings::default() };
+        ChannelSettingsList::new([ChannelEntry {
+            pattern: Pattern::new(pattern),
+            history: HistoryChoice::On(Arc::new(history)),
+            cache_ttl: Some(Duration::from_secs(7)),
+            payload: None,
+        }])
+    }
+
+    #[test]
+    fn blindly_relayed_channel_has_a_log_only_if_its_settings_say_so() {
+        for (seals, name, logged) in [
+            (true, "private-encrypted-a", true),
+            (true, "private-encrypted-b", false),
+            (true, "private-b", true),
+            (false, "private-encrypted-a", false),
+            (false, "presence-a", true),
+        ] {
+            let channel = Channel::parse(name, 200).unwrap();
+            for blind in [false, true] {
+                let app = App::for_tests("a");
+                let app = if seals { app.sealed(Derivation::Pusher) } else { app };
+                let rule = ChannelRule { pattern: Pattern::new("*-b"), blind: true };
+                let app = App {
+                    channel_rules: Arc::new([rule]),
+                    channel_settings: logging("*", blind),
+                    ..app
+                };
+                let settings = app.channel_settings(&channel);
+                assert_eq!(settings.history.is_some(), logged || blind, "{name} {blind}");
+                assert_eq!(app.cache_ttl(&channel), Duration::from_secs(7));
+            }
+        }
     }
 }

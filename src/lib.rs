@@ -11,6 +11,7 @@
 //! * [`auth`]: who may join a channel: rules, tokens, the application's own answer.
 //! * [`observe`]: audit log, live feed, webhooks, and the reasons of refusals.
 //! * [`app`]: one application with all its settings.
+//! * [`history`]: positions of readers, and logged events under keys of their own.
 //! * [`hub`]: delivery: directory, mailboxes, and one shard of sockets for each worker thread.
 //! * [`engine`]: the verbs: subscribe, publish, sign in, rotate, revoke.
 //! * [`session`]: one connection's conversation.
@@ -30,6 +31,7 @@ pub mod domain;
 pub mod engine;
 #[cfg(fuzzing)]
 pub mod fuzzing;
+pub mod history;
 pub mod hub;
 pub mod observe;
 pub mod platform;

@@ -4,8 +4,10 @@
 mod charged;
 mod facts;
 mod opening;
+mod recovery;
 mod refusals;
 mod rejoins;
+pub mod stream_positions;
 pub mod streams;
 mod subscription_table;
 mod subscriptions;
@@ -15,7 +17,9 @@ mod user;
 use std::{rc::Rc, sync::Arc, time::Instant};
 
 use bytes::Bytes;
+use recovery::ReplayAllowance;
 use rejoins::RejoinLimit;
+use stream_positions::StreamPositions;
 use subscription_table::SubscriptionTable;
 use truncate::truncated;
 use user::SessionUser;
@@ -64,6 +68,9 @@ pub struct Session {
     user: Option<Box<SessionUser>>,
     client_events: Option<LocalRateLimiter>,
     rejoins: RejoinLimit,
+    /// Of an event stream.
+    positions: Option<Rc<StreamPositions>>,
+    replays: ReplayAllowance,
     authorized: bool,
     opened: KnownAsOf,
     _guard: ConnectionGuard,
@@ -80,6 +87,8 @@ impl Session {
             user: None,
             client_events: None,
             rejoins: RejoinLimit::default(),
+            positions: None,
+            replays: ReplayAllowance::default(),
             authorized: false,
             _guard: guard,
         }
@@ -161,7 +170,7 @@ impl Session {
         let data = data_as_text(data);
         client_event::check(limits, &channel, &event.event, &data)?;
         let joined = self.subscriptions.joined(name).ok_or_else(not_subscribed)?;
-        if !shard.abilities(*slot, channel.name()).client_events {
+        if !shard.may_send_client_events(*slot, channel.name()) {
             return Err(ClientEventError::NotAllowed(channel));
         }
         let now = Instant::now();

@@ -18,7 +18,10 @@ use serde_json::{Value, json};
 use crate::{
     app::{App, AppRegistry},
     domain::{channel::Channel, ids::SocketId},
-    engine::{AppRuntime, Engine, event::PublishedEvent, keys::keyfile::KeyFile},
+    engine::{
+        AppRuntime, Engine, event::PublishedEvent, history::outcome::Publishing,
+        keys::keyfile::KeyFile,
+    },
     hub::{
         Hub,
         channel_opener::{ChannelOpener, WaitingSubscription},
@@ -111,12 +114,15 @@ impl TestNode {
     }
 
     pub fn publish(&self, channel: &str, data: &str) {
+        let channels = vec![self.runtime.app().channel(channel).expect("a channel")];
+        let _all_sent = self.publish_event(PublishedEvent::of_backend("e", data, channels));
+    }
+
+    pub fn publish_event(&self, event: PublishedEvent<'_>) -> Publishing {
         let app = self.runtime.app_snapshot();
-        let channels = vec![app.channel(channel).expect("a channel")];
-        let event = PublishedEvent { name: "e", data, channels, except: None, allow_mixed: false };
         let prepared = self.engine.prepare(&self.runtime, &app, vec![event]);
         let Ok(prepared) = prepared else { panic!("the event is refused") };
-        self.engine.publish(&self.runtime, prepared);
+        self.engine.publish(&self.runtime, prepared)
     }
 
     pub fn subscriptions(&self) -> usize {
@@ -144,11 +150,23 @@ impl TestClient {
         self.subscribe_with(channel, Some(&data));
     }
 
+    /// Subscribes, and asks to be told positions: with `true`, or a position.
+    pub fn subscribe_recovering(&mut self, channel: &str, recover: &Value) {
+        self.subscribe_and(channel, None, recover);
+    }
+
     fn subscribe_with(&mut self, name: &str, channel_data: Option<&str>) {
+        self.subscribe_and(name, channel_data, &Value::Null);
+    }
+
+    fn subscribe_and(&mut self, name: &str, channel_data: Option<&str>, recover: &Value) {
         let channel = Channel::parse(name, 200).expect("a channel");
         let signed = signed_for_channel(self.id, &channel, channel_data);
         let auth = self.runtime.app().auth(&signed);
-        let data = json!({"channel": name, "auth": auth, "channel_data": channel_data});
+        let mut data = json!({"channel": name, "auth": auth, "channel_data": channel_data});
+        if !recover.is_null() {
+            data["recover"] = recover.clone();
+        }
         self.say("pusher:subscribe", &data);
     }
 

@@ -13,7 +13,7 @@ use sealcast::{
 use super::{Run, run};
 
 fn subscription(slot: u32) -> TopicSubscription {
-    TopicSubscription { slot, since: 0, version: Version::BLIND }
+    TopicSubscription::new(slot, 0, Version::BLIND)
 }
 
 fn topic_of_1000() -> TopicTable {

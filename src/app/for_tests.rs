@@ -10,10 +10,12 @@ use crate::{
         secret::Derivation, signature::AppSecret, vectors::example_salt,
     },
     domain::{
+        channel_settings::ChannelSettingsList,
         limits::{Limits, Rotation},
         origins::Origins,
         sealing_alias::SealingAlias,
     },
+    history::position::PositionKey,
     observe::explain::SimilarSecrets,
     protocol::dialect::Dialect,
 };
@@ -34,6 +36,7 @@ impl App {
             shares_master_key: false,
             rotation: Rotation::default(),
             channel_rules: Arc::new([]),
+            channel_settings: ChannelSettingsList::default(),
             sealing_alias: SealingAlias::parse(SealingAlias::DEFAULT)
                 .expect("the default is valid"),
             allow_mixed: false,
@@ -46,6 +49,7 @@ impl App {
             webhooks: Vec::new(),
             explains: false,
             limits: Limits::default(),
+            positions: PositionKey::derive(secret.as_bytes(), id),
         }
     }
 

@@ -10,8 +10,9 @@ use std::sync::Arc;
 use zeroize::Zeroizing;
 
 use super::{
-    Abilities, Credentials, Denied, Grant, SignIn,
-    jwt::{InvalidToken, MAX_TOKEN, check_length, covers, identity, not_covered},
+    Credentials, Denied, Grant, SignIn,
+    abilities::{Abilities, Ability, InvalidAbilities},
+    jwt::{InvalidToken, MAX_TOKEN, abilities, check_length, covers, identity, not_covered},
     keys::{TokenChecks, Verified, VerifyingKey},
     revoked::RevokedTokens,
 };
@@ -48,6 +49,8 @@ pub struct TokenRequest {
     pub channels: Vec<String>,
     pub ttl: u64,
     pub origin: Option<String>,
+    /// `None` gives `Abilities::LEGACY`, and a token as before there were others.
+    pub allow: Option<Abilities>,
 }
 
 #[derive(Serialize)]
@@ -90,6 +93,8 @@ pub enum MintError {
         "origin: {0:?} has a *, and a token is for one origin: write it as the browser sends it, such as \"https://app.example.com\""
     )]
     SeveralOrigins(String),
+    #[error("allow: {0}")]
+    Abilities(#[from] InvalidAbilities),
     #[error("the operating system gave no random bytes; try again")]
     NoRandomness,
 }
@@ -128,6 +133,7 @@ impl AccessTokens {
             channels: &wanted.channels,
             user_info: wanted.user_info.as_ref(),
             origin: wanted.origin.as_deref(),
+            allow: wanted.allow.map(|allow| allow.iter().collect()),
         };
         let header = Header { typ: Some(TOKEN_TYPE.into()), ..Header::new(Algorithm::HS256) };
         // Cannot fail for plain JSON and a matching key.
@@ -184,7 +190,7 @@ impl AccessTokens {
         Ok(Grant {
             member: channel.kind().has_members().then(|| identity(&claims)).transpose()?,
             expires: Some(expires),
-            abilities: Abilities::ALL,
+            abilities: abilities(&claims)?,
             token: Some(id.clone()),
             ..Grant::of_user(Some(id.user.to_string()), as_of)
         })
@@ -222,6 +228,8 @@ struct AccessTokenClaims<'a> {
     user_info: Option<&'a serde_json::Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
     origin: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    allow: Option<Vec<Ability>>,
 }
 
 /// Derives a separate key: the app secret signs much else, and a signature for one purpose must be
@@ -261,6 +269,7 @@ mod tests {
             channels: vec!["private-a-*".into(), "presence-x".into()],
             ttl: 60,
             origin: None,
+            allow: None,
         }
     }
 
@@ -292,6 +301,20 @@ mod tests {
         assert_eq!(grant("presence-x").unwrap().member.unwrap().user_id, "u1");
         assert_eq!(grant("private-b").unwrap_err().code.name(), "channel_not_covered");
         assert_eq!(tokens.user(&minted.token, &credentials, now).unwrap().identity.user_id, "u1");
+    }
+
+    #[test]
+    fn token_without_abilities_gives_those_of_before() {
+        let (tokens, now) = (tokens("shop"), now());
+        let granted = |allow| {
+            let minted = tokens.mint(&TokenRequest { allow, ..wanted() }, now).unwrap();
+            let credentials = credentials_with(&minted.token, None);
+            tokens.channel(&minted.token, &credentials, &channel("private-a-1"), now).unwrap()
+        };
+        assert_eq!(granted(None).abilities, Abilities::LEGACY);
+        for allow in [Abilities::ALL, Abilities::SUBSCRIBE, Abilities::of(Ability::Trigger)] {
+            assert_eq!(granted(Some(allow)).abilities, allow);
+        }
     }
 
     #[test]

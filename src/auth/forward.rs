@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use tokio::sync::Semaphore;
 
-use super::{Abilities, Credentials, Denied, Grant, UserIdentity};
+use super::{Abilities, Ability, Credentials, Denied, Grant, UserIdentity};
 use crate::{
     domain::{channel::Channel, ids::SocketId, refusal::RefusalCode, time::UnixSeconds},
     platform::{
@@ -80,22 +80,19 @@ impl ForwardAuthorizer {
     pub async fn channel(
         &self,
         credentials: &Credentials,
-        socket_id: SocketId,
+        socket_id: Option<SocketId>,
         channel: &Channel,
         clock: &ServerClock,
     ) -> Result<Grant, Denied> {
         let decided = self.ask(credentials, socket_id, Some(channel), clock).await?;
         let TimedDecision { decision: Decision { allow, user_id, user_info, .. }, as_of, until } =
             decided;
-        let allows = |ability: &str| {
-            allow.as_ref().is_none_or(|allow| allow.iter().any(|name| name == ability))
-        };
-        if !allows("subscribe") {
+        let abilities = abilities(allow.as_deref());
+        if abilities.is_within(CLIENT_EVENTS) {
             let message =
                 format!("the application's \"allow\" does not name \"subscribe\" for {channel}");
             return Err(Denied::new(RefusalCode::ForwardDenies, message));
         }
-        let abilities = Abilities { client_events: allows("client_events") };
         let member = |user_id: &String| UserIdentity {
             user_id: user_id.clone(),
             user_info: user_info.clone(),
@@ -115,9 +112,14 @@ impl ForwardAuthorizer {
         socket_id: SocketId,
         clock: &ServerClock,
     ) -> Result<UserIdentity, Denied> {
-        let decided = self.ask(credentials, socket_id, None, clock).await?;
+        let decided = self.ask(credentials, Some(socket_id), None, clock).await?;
         let Decision { user_id, user_info, watchlist, .. } = decided.decision;
         Ok(UserIdentity { user_id: user_id.ok_or_else(no_user_id)?, user_info, watchlist })
+    }
+
+    /// True if the application is shown the client's token.
+    pub fn passes_bearer(&self) -> bool {
+        self.settings.headers.iter().any(|name| name == "authorization")
     }
 
     /// Drops cached decisions about this user, and those that name no user.
@@ -128,7 +130,7 @@ impl ForwardAuthorizer {
     async fn ask(
         &self,
         credentials: &Credentials,
-        socket_id: SocketId,
+        socket_id: Option<SocketId>,
         channel: Option<&Channel>,
         clock: &ServerClock,
     ) -> Result<TimedDecision, Denied> {
@@ -147,7 +149,7 @@ impl ForwardAuthorizer {
     async fn fetch(
         &self,
         credentials: &Credentials,
-        socket_id: SocketId,
+        socket_id: Option<SocketId>,
         channel: Option<&str>,
         clock: &ServerClock,
     ) -> Result<TimedDecision, Denied> {
@@ -166,7 +168,9 @@ impl ForwardAuthorizer {
             ));
         };
         let mut form = form_urlencoded::Serializer::new(String::new());
-        form.append_pair("socket_id", &socket_id.to_string());
+        socket_id.into_iter().for_each(|id| {
+            form.append_pair("socket_id", &id.to_string());
+        });
         channel.into_iter().for_each(|name| {
             form.append_pair("channel_name", name);
         });
@@ -193,6 +197,15 @@ impl ForwardAuthorizer {
             }
         }
     }
+}
+
+/// Useful with `subscribe` alone.
+const CLIENT_EVENTS: Abilities = Abilities::of(Ability::ClientEvents);
+
+/// An unknown name allows nothing: the application may be newer than this server.
+fn abilities(allow: Option<&[String]>) -> Abilities {
+    let known = |names: &[String]| names.iter().filter_map(|name| Ability::of_name(name)).collect();
+    allow.map_or(Abilities::LEGACY, known)
 }
 
 fn no_user_id() -> Denied {

@@ -4,6 +4,7 @@ use jsonwebtoken::decode_header;
 
 use super::{
     Abilities, Credentials, Denied, Grant, UserIdentity,
+    abilities::InvalidAbilities,
     claims::Claims,
     jwks::{Jwks, KeyLookupError},
     keys::{TokenChecks, Verified, VerifyingKey},
@@ -52,6 +53,8 @@ pub enum InvalidToken {
     UnknownKey,
     #[error("the token cannot be read")]
     Malformed,
+    #[error("the token's \"allow\" cannot be used: {0}")]
+    Abilities(InvalidAbilities),
     #[error("the token has been revoked")]
     Revoked,
     #[error("the token is for pages of another origin")]
@@ -86,7 +89,7 @@ impl InvalidToken {
             Self::Issuer => RefusalCode::TokenIssuer,
             Self::Audience => RefusalCode::TokenAudience,
             Self::UnknownKey => RefusalCode::TokenUnknownKey,
-            Self::Malformed => RefusalCode::TokenMalformed,
+            Self::Malformed | Self::Abilities(_) => RefusalCode::TokenMalformed,
             Self::Revoked => RefusalCode::TokenRevoked,
             Self::Origin => RefusalCode::TokenOrigin,
             Self::Milliseconds(_) => RefusalCode::TokenMilliseconds,
@@ -158,10 +161,10 @@ impl JwtAuthorizer {
         channel: &Channel,
         now: ClockReading,
     ) -> Result<Grant, Denied> {
-        let Some(abilities) = rule.abilities else {
+        if rule.abilities.is_empty() {
             let message = format!("a rule denies access to {channel}");
             return Err(Denied::new(RefusalCode::RuleDenies, message));
-        };
+        }
         let member = || {
             let user_id = rule.member_id(claims).ok_or_else(no_member)?;
             let user_info = rule.member_info(claims);
@@ -172,7 +175,7 @@ impl JwtAuthorizer {
         Ok(Grant {
             member,
             expires: ends.into_iter().chain([*expires]).min(),
-            abilities,
+            abilities: rule.abilities,
             rule: Some(rule.channel.clone()),
             ..Grant::of_user(claims.subject(), *as_of)
         })
@@ -206,7 +209,7 @@ fn by_channels(verified: &Verified, channel: &Channel) -> Result<Grant, Denied> 
     Ok(Grant {
         member: channel.kind().has_members().then(|| identity(claims)).transpose()?,
         expires: Some(*expires),
-        abilities: Abilities::ALL,
+        abilities: abilities(claims)?,
         ..Grant::of_user(claims.subject(), *as_of)
     })
 }
@@ -224,6 +227,15 @@ fn no_member() -> Denied {
 pub fn not_covered(channel: &Channel) -> Denied {
     let message = format!("the token's \"channels\" do not cover {channel}");
     Denied::new(RefusalCode::ChannelNotCovered, message)
+}
+
+/// A token that names no abilities gives those of before there were any to name.
+pub fn abilities(claims: &Claims) -> Result<Abilities, InvalidToken> {
+    if claims.get("allow").is_none() {
+        return Ok(Abilities::LEGACY);
+    }
+    let names = claims.list("allow").ok_or(InvalidToken::Malformed)?;
+    Abilities::named(&names).map_err(InvalidToken::Abilities)
 }
 
 pub fn covers(patterns: &[String], channel: &Channel) -> bool {

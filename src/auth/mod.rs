@@ -1,6 +1,7 @@
 //! Authorization decisions for the auth endpoints, where grants are then signed. Nothing here runs
 //! on the path of a socket.
 
+pub mod abilities;
 pub mod access;
 pub mod claims;
 pub mod forward;
@@ -11,12 +12,13 @@ pub mod revoked;
 pub mod rules;
 pub mod signed_id;
 pub mod template;
+pub mod tickets;
 mod times;
 
 use std::sync::Arc;
 
+pub use abilities::{Abilities, Ability};
 pub use jwt::JwtAuthorizer;
-pub use rules::Abilities;
 
 use access::TokenId;
 use forward::ForwardAuthorizer;
@@ -78,7 +80,15 @@ pub struct UserIdentity {
     pub watchlist: Vec<String>,
 }
 
-/// Permission to join a channel.
+impl UserIdentity {
+    fn text_bytes(&self) -> usize {
+        let info = self.user_info.as_ref().map_or(0, |info| info.to_string().len());
+        self.user_id.len() + info + self.watchlist.iter().map(String::len).sum::<usize>()
+    }
+}
+
+/// Permission to use a channel, as far as its abilities go.
+#[must_use]
 #[derive(Debug, PartialEq, Eq)]
 pub struct Grant {
     /// The member, on presence channels.
@@ -97,13 +107,45 @@ pub struct Grant {
 }
 
 impl Grant {
+    /// For a public channel, which all clients may join.
+    pub const PUBLIC: Self = Self {
+        member: None,
+        user_id: None,
+        as_of: KnownAsOf::NEVER,
+        expires: None,
+        abilities: Abilities::SUBSCRIBE,
+        token: None,
+        rule: None,
+    };
+
+    /// Bytes of its texts.
+    pub fn text_bytes(&self) -> usize {
+        let token = self.token.as_ref().map_or(0, |token| token.jti.len() + token.user.len());
+        let member = self.member.as_ref().map_or(0, UserIdentity::text_bytes);
+        token + member + self.user_id.as_ref().map_or(0, String::len)
+    }
+
+    /// The same, on a channel that all clients may join.
+    pub fn with_public(self) -> Self {
+        Self { abilities: self.abilities.and(Ability::Subscribe), ..self }
+    }
+
+    /// The same grant, if it has the ability.
+    pub fn with(self, ability: Ability, channel: &Channel) -> Result<Self, Denied> {
+        if self.abilities.allows(ability) {
+            return Ok(self);
+        }
+        let message = format!("the authorization for {channel} does not include {ability:?}");
+        Err(Denied::new(RefusalCode::AbilityMissing, message))
+    }
+
     fn of_user(user_id: Option<String>, as_of: KnownAsOf) -> Self {
         Self {
             member: None,
             user_id,
             as_of,
             expires: None,
-            abilities: Abilities::ALL,
+            abilities: Abilities::LEGACY,
             token: None,
             rule: None,
         }
@@ -173,18 +215,19 @@ impl Authorizer {
         }
     }
 
-    /// `async` because the decision may need another server.
+    /// `async` because the decision may need another server. Requests of the client API have no
+    /// socket id.
     pub async fn channel(
         &self,
         credentials: &Credentials,
-        socket_id: SocketId,
+        socket_id: Option<SocketId>,
         channel: &Channel,
         clock: &ServerClock,
     ) -> Result<Grant, Denied> {
         match self {
             Self::Deny => Err(denied_by_default()),
             Self::Open => {
-                let guest = || format!("guest-{socket_id}");
+                let guest = || socket_id.map_or_else(|| "guest".into(), |id| format!("guest-{id}"));
                 let named = channel.kind().has_members();
                 let member = named.then(|| claimed_identity(credentials, guest)).transpose()?;
                 Ok(Grant {
@@ -257,7 +300,7 @@ mod tests {
         let (credentials, id) = (Credentials::default(), "1.2".parse().unwrap());
         let clock = ServerClock::default();
         let denied =
-            Authorizer::Deny.channel(&credentials, id, &channel("private-a"), &clock).await;
+            Authorizer::Deny.channel(&credentials, Some(id), &channel("private-a"), &clock).await;
         assert_eq!(denied.unwrap_err().code, RefusalCode::NotAuthorizedHere);
         let denied = Authorizer::Deny.user(&credentials, id, &clock).await;
         assert_eq!(denied.unwrap_err().code, RefusalCode::NotAuthorizedHere);
@@ -267,12 +310,14 @@ mod tests {
     async fn open_accepts_the_given_user() {
         let (id, clock) = ("1.2".parse().unwrap(), ServerClock::default());
         let nobody = Credentials::default();
-        let grant =
-            Authorizer::Open.channel(&nobody, id, &channel("presence-a"), &clock).await.unwrap();
-        assert_eq!(grant.member.unwrap().user_id, "guest-1.2");
-        let grant =
-            Authorizer::Open.channel(&nobody, id, &channel("private-a"), &clock).await.unwrap();
+        let granted = async |id, name| {
+            Authorizer::Open.channel(&nobody, id, &channel(name), &clock).await.unwrap()
+        };
+        assert_eq!(granted(Some(id), "presence-a").await.member.unwrap().user_id, "guest-1.2");
+        assert_eq!(granted(None, "presence-a").await.member.unwrap().user_id, "guest");
+        let grant = granted(Some(id), "private-a").await;
         assert_eq!((grant.member, grant.user_id), (None, None));
+        assert_eq!(grant.abilities, Abilities::LEGACY, "open or not");
         assert!(Authorizer::Open.user(&nobody, id, &clock).await.is_err());
         let somebody = Credentials { claimed_user_id: Some("7".into()), ..Credentials::default() };
         assert_eq!(Authorizer::Open.user(&somebody, id, &clock).await.unwrap().user_id, "7");

@@ -6,6 +6,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use serde_json::{Map, Value};
 
 use super::{
+    abilities::Abilities,
     claims::Claims,
     signed_id::SignedIds,
     template::{InvalidTemplate, Template, TemplatePart, parse},
@@ -24,20 +25,10 @@ pub struct Rule {
     /// The pattern as configured.
     pub channel: Arc<str>,
     parts: Vec<TemplatePart>,
-    pub abilities: Option<Abilities>,
+    /// Empty: the rule denies access.
+    pub abilities: Abilities,
     pub max_ttl: Option<u64>,
     presence: PresenceData,
-}
-
-/// The abilities of a subscription beside receiving events.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Abilities {
-    pub client_events: bool,
-}
-
-impl Abilities {
-    /// Everything the app's settings allow.
-    pub const ALL: Self = Self { client_events: true };
 }
 
 pub struct PresenceData {
@@ -89,7 +80,7 @@ impl Rule {
     pub fn new(
         channel: &str,
         idsig: bool,
-        abilities: Option<Abilities>,
+        abilities: Abilities,
         max_ttl: Option<u64>,
         presence: PresenceData,
     ) -> Result<Self, InvalidRule> {

@@ -5,7 +5,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{fact::ChannelFact, last_event::LastEvent, members::Member};
+use super::{
+    fact::ChannelFact,
+    last_event::LastEvent,
+    log::{HotFrames, LogEvent, LogNumber},
+    members::Member,
+};
 use crate::{
     domain::{channel::Channel, rate_limit::GcraParams},
     protocol::{content::Content, message::Message},
@@ -33,8 +38,34 @@ pub enum Change<'a> {
     DropEvent {
         number: u64,
     },
+    /// Without effect on a channel without a log.
+    InLog(LogChange),
     /// Time has passed: drops what has expired.
     Expire,
+}
+
+pub enum LogChange {
+    /// An event is about to be logged: reserves its number.
+    Reserve {
+        micros: u64,
+    },
+    Append {
+        event: LogEvent,
+        number: LogNumber,
+    },
+    /// The log and the last event are to be forgotten.
+    Clear {
+        number: LogNumber,
+    },
+    /// A replay has sealed an entry anew.
+    Warm {
+        number: LogNumber,
+        hot: HotFrames,
+    },
+    /// Memory is needed: half of the log.
+    Shrink,
+    /// Memory is needed: all of the log.
+    GiveUp,
 }
 
 #[derive(Default)]
@@ -73,6 +104,8 @@ pub struct Effects {
     pub held: Option<HeldMember>,
     /// The number of the last event that the change has dropped.
     pub dropped: Option<u64>,
+    /// The number that the change has reserved in the log.
+    pub reserved: Option<LogNumber>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

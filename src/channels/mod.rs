@@ -5,5 +5,6 @@ mod count_throttle;
 pub mod departures;
 pub mod fact;
 pub mod last_event;
+pub mod log;
 pub mod members;
 pub mod state;

@@ -7,11 +7,13 @@ use std::{sync::Arc, time::Instant};
 
 use super::{
     change::{
-        Change, ChannelMessage, CountEffect, Effects, HeldMember, Leaver, Newcomer, Transition,
+        Change, ChannelMessage, CountEffect, Effects, HeldMember, Leaver, LogChange, Newcomer,
+        Transition,
     },
     count_throttle::CountThrottle,
     fact::ChannelFact,
     last_event::LastEvent,
+    log::Log,
     members::{HoldOutcome, Member, MemberTransition, Members},
 };
 use crate::protocol::content::Content;
@@ -24,9 +26,15 @@ pub struct ChannelState {
     /// The cache miss was reported to the app's backend.
     miss_reported: bool,
     count_throttle: CountThrottle,
+    /// On a channel with history.
+    log: Option<Box<Log>>,
 }
 
 impl ChannelState {
+    pub fn with_log(log: Option<Log>) -> Self {
+        Self { log: log.map(Box::new), ..Self::default() }
+    }
+
     pub fn subscription_count(&self) -> u32 {
         self.subscriptions
     }
@@ -41,7 +49,8 @@ impl ChannelState {
 
     /// The last event, as long as it is valid.
     pub fn last_event(&self, now: Instant) -> Option<&LastEvent> {
-        self.last_event.as_ref().filter(|event| event.expires > now)
+        let log_ended = self.log().is_some_and(|log| !log.is_live(now));
+        self.last_event.as_ref().filter(|event| !log_ended && event.expires > now)
     }
 
     /// The last event, even if it has expired since the last `Change::Expire`.
@@ -49,9 +58,15 @@ impl ChannelState {
         self.last_event.as_ref()
     }
 
+    pub fn log(&self) -> Option<&Log> {
+        self.log.as_deref()
+    }
+
     /// True if nothing is lost without this state.
     pub fn is_unused(&self, now: Instant) -> bool {
-        !self.is_occupied() && self.last_event(now).is_none()
+        !self.is_occupied()
+            && self.last_event(now).is_none()
+            && !self.log().is_some_and(|log| log.is_live(now))
     }
 
     pub fn apply(&mut self, change: Change<'_>, now: Instant) -> Effects {
@@ -74,12 +89,40 @@ impl ChannelState {
             Change::DropEvent { number } => {
                 effects.dropped = self.drop_event(|event| event.number == number);
             }
-            Change::Expire => {
-                self.members.forget_left(now);
-                effects.dropped = self.drop_event(|event| event.expires <= now);
-            }
+            Change::Expire => self.expire(now, &mut effects),
+            Change::InLog(change) => self.change_log(change, now, &mut effects),
         }
         effects
+    }
+
+    fn change_log(&mut self, change: LogChange, now: Instant, effects: &mut Effects) {
+        let Some(log) = &mut self.log else { return };
+        match change {
+            LogChange::Reserve { micros } => effects.reserved = Some(log.next_number(micros)),
+            LogChange::Append { event, number } => log.append(event, number, now),
+            LogChange::Clear { number } => {
+                log.clear(number, now);
+                effects.dropped = self.drop_event(|_| true);
+            }
+            LogChange::Warm { number, hot } => log.warm(number, hot),
+            LogChange::Shrink => {
+                log.give_older_half();
+            }
+            LogChange::GiveUp => {
+                log.give_up();
+            }
+        }
+    }
+
+    /// What ends a log, ends the last event with it.
+    fn expire(&mut self, now: Instant, effects: &mut Effects) {
+        self.members.forget_left(now);
+        let mut log_ended = false;
+        if let Some(log) = &mut self.log {
+            log.expire(now);
+            log_ended = !log.is_live(now);
+        }
+        effects.dropped = self.drop_event(|event| log_ended || event.expires <= now);
     }
 
     fn subscribe(&mut self, newcomer: Newcomer, now: Instant, effects: &mut Effects) {
@@ -95,6 +138,7 @@ impl ChannelState {
             effects.facts.push(ChannelFact::ChannelOccupied);
         }
         self.subscriptions += 1;
+        self.log.iter_mut().for_each(|log| log.occupied());
         if let Some(member) = member {
             self.join(member, now, effects);
         }
@@ -149,6 +193,7 @@ impl ChannelState {
             self.count_changed(now, effects);
         }
         if !self.is_occupied() {
+            self.log.iter_mut().for_each(|log| log.vacated(now));
             effects.transition = Transition::Vacated;
             effects.facts.push(ChannelFact::ChannelVacated);
         }

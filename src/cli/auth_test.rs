@@ -5,7 +5,7 @@ use super::{CliResult, load_config, say, token::app};
 use crate::{
     app::App,
     auth::{
-        Abilities, Authorizer, Credentials, JwtAuthorizer,
+        Abilities, Ability, Authorizer, Credentials, JwtAuthorizer,
         claims::Claims,
         rules::{Mismatch, Rule},
     },
@@ -64,19 +64,28 @@ async fn test(app: &App, credentials: &Credentials, channel: &Channel) -> CliRes
             .into());
         }
     }
-    // There is no connection here; none of these authorizers looks at the socket id.
-    let socket_id = "0.0".parse()?;
-    let grant = app.decide_channel(credentials, socket_id, channel, &clock).await?;
+    let grant = app.decide_channel(credentials, None, channel, &clock).await?;
     say!("{channel}: granted")?;
     if let Some(member) = &grant.member {
         let info = member.user_info.as_ref().map(|info| format!(" {info}")).unwrap_or_default();
         say!("  member: {}{info}", member.user_id)?;
     }
-    if !grant.abilities.client_events {
-        say!("  client events: no")?;
-    }
+    print_abilities(grant.abilities)?;
     if let Some(expires) = grant.expires {
         say!("  for: {} seconds", expires.saturating_sub(clock.now().wall))?;
+    }
+    Ok(())
+}
+
+fn print_abilities(abilities: Abilities) -> CliResult<()> {
+    if !abilities.allows(Ability::Subscribe) {
+        say!("  subscriptions: no")?;
+    }
+    if !abilities.allows(Ability::ClientEvents) {
+        say!("  client events: no")?;
+    }
+    if !abilities.is_within(Abilities::LEGACY) {
+        say!("  allowed: {abilities}")?;
     }
     Ok(())
 }
@@ -102,11 +111,8 @@ async fn explain(
 fn describe(rule: &Rule, verdict: &std::result::Result<(), Mismatch>) -> String {
     match (verdict, rule.abilities) {
         (Err(mismatch), _) => format!("no, {mismatch}"),
-        (Ok(()), None) => "decides: nobody joins".to_owned(),
-        (Ok(()), Some(Abilities { client_events: true })) => {
-            "decides: subscribe, client_events".to_owned()
-        }
-        (Ok(()), Some(_)) => "decides: subscribe".to_owned(),
+        (Ok(()), Abilities::NONE) => "decides: nobody joins".to_owned(),
+        (Ok(()), abilities) => format!("decides: {abilities}"),
     }
 }
 

@@ -4,7 +4,7 @@ use super::{CliResult, load_config, print_error, say, usage::number};
 use crate::{
     app::App,
     auth::{
-        Authorizer,
+        Abilities, Authorizer,
         access::{DEFAULT_TTL, TokenRequest},
         signed_id::SignedIds,
     },
@@ -31,6 +31,9 @@ pub struct TokenArgs {
     /// Origin of the only pages allowed to use it
     #[arg(long)]
     origin: Option<String>,
+    /// Abilities: subscribe, client_events, history, trigger, clear; default: the first two
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    allow: Vec<String>,
     /// App id, if there are several apps
     #[arg(long, value_name = "ID")]
     app: Option<String>,
@@ -63,6 +66,10 @@ pub fn run(command: &TokenArgs) -> CliResult<()> {
         channels: command.channel.clone(),
         ttl: command.ttl,
         origin: command.origin.clone(),
+        allow: (!command.allow.is_empty())
+            .then(|| Abilities::named(&command.allow))
+            .transpose()
+            .map_err(|e| format!("--allow: {e}"))?,
     };
     let now = ServerClock::default().now();
     // Backdated for servers with a slow clock; a revocation in the next moment is still newer.

@@ -9,7 +9,7 @@ use super::{
     checks::{ConfigError, ConfigResult, at_least, error, seconds},
     raw::{
         RawApp, RawAuthorizer,
-        auth::{RawAbility, RawForward, RawJwt, RawRule},
+        auth::{RawForward, RawJwt, RawRule},
     },
     secrets::checked_secret,
 };
@@ -197,17 +197,10 @@ fn rules(at: At<'_>, written: &[RawRule], app_secret: &SecretString) -> ConfigRe
 }
 
 fn resolve_rule(name: &str, raw: &RawRule) -> ConfigResult<Rule> {
-    if raw.allow.iter().any(|a| matches!(a, RawAbility::History | RawAbility::Trigger)) {
-        return error(format!(
-            "{name}.allow: \"history\" and \"trigger\" are not available yet: \"subscribe\" and \"client_events\" are"
-        ));
-    }
-    let allows = |ability| raw.allow.contains(&ability);
-    if allows(RawAbility::ClientEvents) && !allows(RawAbility::Subscribe) {
-        return error(format!(
-            "{name}.allow: \"client_events\" is for subscribers: add \"subscribe\", or leave the list empty to refuse all clients"
-        ));
-    }
+    let allowed = raw.allow.as_ref().map(|allow| allow.iter().copied().collect());
+    let abilities = allowed.unwrap_or(Abilities::LEGACY).check().map_err(|e| {
+        ConfigError(format!("{name}.allow: {e}, or leave the list empty to refuse all clients"))
+    })?;
     if let Some(ttl) = raw.max_ttl_seconds {
         seconds(&format!("{name}.max_ttl_seconds"), ttl)?;
     }
@@ -224,8 +217,6 @@ fn resolve_rule(name: &str, raw: &RawRule) -> ConfigResult<Rule> {
         user_id: template("user_id", &raw.user_id)?,
         user_info: raw.user_info.as_ref().map(info).transpose()?,
     };
-    let abilities = allows(RawAbility::Subscribe)
-        .then(|| Abilities { client_events: allows(RawAbility::ClientEvents) });
     Rule::new(&raw.channel, raw.idsig, abilities, raw.max_ttl_seconds, presence)
         .map_err(|e| ConfigError(format!("{name}.channel {:?}: {e}", raw.channel)))
 }

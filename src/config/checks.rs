@@ -1,6 +1,6 @@
 //! Checks of single values, and the error of all checks.
 
-use std::time::Duration;
+use std::{fmt::Display, time::Duration};
 
 use crate::domain::limits::YEAR;
 
@@ -20,6 +20,18 @@ pub fn at_least(name: &str, value: usize, least: usize) -> ConfigResult<usize> {
         error(format!("{name} is {value}, and must be at least {least}"))
     } else {
         Ok(value)
+    }
+}
+
+pub fn between<T: PartialOrd + Display>(
+    name: &str,
+    value: T,
+    (least, most): (T, T),
+) -> ConfigResult<T> {
+    if least <= value && value <= most {
+        Ok(value)
+    } else {
+        error(format!("{name} is {value}, and must be between {least} and {most}"))
     }
 }
 

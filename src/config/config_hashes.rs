@@ -5,11 +5,14 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use figment::{Provider, value::Value};
+use figment::{
+    Provider,
+    value::{Dict, Value},
+};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
-use super::{checks::ConfigError, source::Source};
+use super::{checks::ConfigError, secrets::is_history_key, source::Source};
 use crate::platform::text_file;
 
 /// Hashes and not values: secrets are among them. A named file counts with its content. The key is
@@ -56,7 +59,7 @@ const APPLIED_AT_ONCE: [&str; 24] = [
 ];
 
 /// Settings of an app that wait for the next start: open channels stay sealed or blind.
-const AT_NEXT_START: [&str; 3] = ["channels", "derivation", "mode"];
+const AT_NEXT_START: [&str; 2] = ["derivation", "mode"];
 
 /// Files that the server writes and does not read.
 const NOT_READ: [&str; 1] = ["audit_file"];
@@ -115,11 +118,37 @@ impl ConfigHashes {
             }
             return;
         }
+        if let Some(entries) = value.as_array().filter(|_| is_channels(path)) {
+            return self.note_channels(path, entries);
+        }
+        self.note_hash(path, value);
+    }
+
+    /// The modes of channels count as a setting of their own, since they alone wait for the next
+    /// start.
+    fn note_channels(&mut self, path: &mut Vec<String>, entries: &[Value]) {
+        let (modes, rest): (Vec<_>, Vec<_>) = entries.iter().map(without_mode).unzip();
+        let (modes, rest): (Vec<_>, Vec<_>) =
+            (modes.into_iter().flatten().collect(), rest.into_iter().flatten().collect());
+        if !rest.is_empty() {
+            self.note_hash(path, &Value::from(rest));
+        }
+        if !modes.is_empty() {
+            path.push("mode".into());
+            self.note_hash(path, &Value::from(modes));
+            path.pop();
+        }
+    }
+
+    fn note_hash(&mut self, path: &[String], value: &Value) {
         let text = Zeroizing::new(serde_json::to_vec(value).unwrap_or_default());
         let mut hash = Sha256::new_with_prefix(text.as_slice());
-        let name = path.last().map(String::as_str).unwrap_or_default();
+        let name = match path {
+            path if is_history_key(path) => "master_key",
+            path => path.last().map(String::as_str).unwrap_or_default(),
+        };
         self.read_files(name, value, &mut hash);
-        self.hashes.insert(path.clone(), hash.finalize().into());
+        self.hashes.insert(path.to_vec(), hash.finalize().into());
     }
 
     /// Reads the files that the value names, directly or within a list.
@@ -153,10 +182,27 @@ fn named_file<'a>(name: &str, value: &'a Value) -> Option<&'a Path> {
     }
 }
 
+fn is_channels(path: &[String]) -> bool {
+    matches!(path, [apps, _, name] if apps == "apps" && name == "channels")
+}
+
+/// An entry's mode with its pattern, and the entry without it; each if something is left of it.
+fn without_mode(entry: &Value) -> (Option<Value>, Option<Value>) {
+    let Some(entry) = entry.as_dict() else { return (None, Some(entry.clone())) };
+    let part = |wanted: &dyn Fn(&str) -> bool| {
+        let named = entry.iter().filter(|(name, _)| *name == "pattern" || wanted(name));
+        let part: Dict = named.map(|(name, value)| (name.clone(), value.clone())).collect();
+        (part.len() > 1).then(|| Value::from(part))
+    };
+    (part(&|name| name == "mode"), part(&|name| name != "mode"))
+}
+
 fn effect(path: &[String]) -> TakesEffect {
     let path: Vec<&str> = path.iter().map(String::as_str).collect();
     let now = match *path {
+        ["apps", _, "channels", name] => name != "mode",
         ["apps", _, name, ..] => !AT_NEXT_START.contains(&name),
+        ["history", name] => name == "bytes",
         [name, ..] => APPLIED_AT_ONCE.contains(&name),
         [] => true,
     };
@@ -215,6 +261,35 @@ mod tests {
     }
 
     #[test]
+    fn modes_of_channels_wait_and_their_other_settings_do_not() {
+        use TakesEffect::{AtNextStart, Now};
+        let of = |text: &str| {
+            let mut written = written(&[]);
+            let entries: Vec<Dict> = serde_json::from_str(text).unwrap();
+            let app = [("channels", Value::from(entries)), ("key", Value::from("k"))];
+            let app: Dict = app.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+            written.note(&mut path("apps/a"), &Value::from(app));
+            written
+        };
+        let before = of(r#"[{"pattern":"a","mode":"blind"},{"pattern":"b","cache_ttl":"1h"}]"#);
+        for (after, expected) in [
+            (r#"[{"pattern":"a","mode":"blind"},{"pattern":"b","cache_ttl":"2h"}]"#, vec![Now]),
+            (
+                r#"[{"pattern":"a","mode":"auto"},{"pattern":"b","cache_ttl":"1h"}]"#,
+                vec![AtNextStart],
+            ),
+            (r#"[{"pattern":"b","cache_ttl":"1h"}]"#, vec![AtNextStart]),
+            (r#"[{"pattern":"a","mode":"blind"}]"#, vec![Now]),
+            (r#"[{"pattern":"b","cache_ttl":"1h"},{"pattern":"a","mode":"blind"}]"#, vec![]),
+            ("[]", vec![Now, AtNextStart]),
+        ] {
+            let names = names(&before, &of(after));
+            let effects: Vec<_> = names.iter().map(|(_, effect)| *effect).collect();
+            assert_eq!(effects, expected, "{after}: {names:?}");
+        }
+    }
+
+    #[test]
     fn the_content_of_a_file_is_hashed() {
         let file = std::env::temp_dir().join(format!("sealcast-written-{}", std::process::id()));
         let of = |name: &str, value: Value| {
@@ -243,6 +318,14 @@ mod tests {
             std::fs::remove_file(&file).unwrap();
         }
         assert_eq!(of("audit_file", Value::from(text)).files().count(), 0);
+    }
+
+    #[test]
+    fn history_key_from_a_file_is_watched() {
+        let mut written = written(&[]);
+        written.note(&mut path("history/key"), &Value::from("file:/nowhere"));
+        written.note(&mut path("apps/history/key"), &Value::from("file:/elsewhere"));
+        assert_eq!(written.files().collect::<Vec<_>>(), [Path::new("/nowhere")]);
     }
 
     #[test]

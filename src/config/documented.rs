@@ -13,6 +13,7 @@ fn documented(text: &str, setting: &str) -> (Option<Value>, usize) {
         .filter(|cells: &Vec<&str>| cells.get(2) == Some(&&*format!("`{setting}`")))
         .collect();
     let default = rows.first().and_then(|cells| match cells.get(3)?.split('`').nth(1) {
+        Some(text) if text.starts_with('"') => Some(Value::from(text.trim_matches('"'))),
         Some(number) => number.parse::<u64>().ok().map(Value::from),
         None => (cells[3] == "unlimited").then_some(Value::Null),
     });
@@ -31,6 +32,7 @@ fn every_limit_is_documented_with_its_default() {
         "outbox_bytes": server.outbox_bytes,
         "mailbox_bytes": server.mailbox_bytes,
         "cache_bytes": server.cache_bytes,
+        "history.bytes": server.history.bytes.to_string(),
     });
     // The name occurs twice: for an app, and for all apps of the server.
     let (of_app, of_server) = text.split_once("\n## Server limits").expect("two parts");

@@ -47,8 +47,8 @@ fn flag(name: &str) -> Option<String> {
     Some(format!(": it is the flag --{flag} of `sealcast serve`"))
 }
 
-/// Sections of an app, whose settings have two underscores in front as variables.
-const SECTIONS: [&str; 4] = ["forward", "jwt", "limits", "rotation"];
+/// Sections of an app and of the server, whose settings have two underscores in front as variables.
+const SECTIONS: [&str; 5] = ["forward", "history", "jwt", "limits", "rotation"];
 
 fn in_section(name: &str, known: &[&str], variable: &str) -> Option<String> {
     let sections = SECTIONS.iter().filter(|section| known.contains(*section));

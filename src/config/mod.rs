@@ -2,6 +2,7 @@
 
 mod admin;
 mod auth;
+mod channels;
 mod checks;
 mod config_hashes;
 #[cfg(test)]
@@ -9,6 +10,7 @@ mod documented;
 mod edge;
 mod environment;
 mod faults;
+mod history;
 mod listen;
 mod own_file;
 mod public_url;
@@ -38,6 +40,7 @@ use crate::{
 pub use checks::ConfigError;
 pub use config_hashes::{ConfigHashes, TakesEffect};
 pub use environment::Environment;
+pub use history::HistoryConfig;
 pub use public_url::PublicUrl;
 pub use show::render as render_settings;
 pub use snippet::{AuthEndpoint, BoundAddresses, SnippetContext};
@@ -56,6 +59,7 @@ pub struct Config {
     pub cache_bytes: usize,
     /// Re-authorizations per second that this node asks of clients during rotations.
     pub turns_per_second: u32,
+    pub history: HistoryConfig,
     /// Bytes; `None` for the system's limit.
     pub memory_limit: Option<u64>,
     pub settings: Settings,

@@ -10,7 +10,10 @@ use std::{
 use figment::value::{Dict, Value};
 use zeroize::Zeroizing;
 
-use super::{checks::ConfigError, secrets::SECRETS};
+use super::{
+    checks::ConfigError,
+    secrets::{SECRETS, is_history_key},
+};
 use crate::platform::text_file;
 
 pub struct OwnFile {
@@ -41,7 +44,7 @@ impl OwnFile {
     /// choose.
     pub fn warning(&self, values: &Dict) -> Option<String> {
         let (path, mode) = (self.path.display(), self.mode);
-        (mode & 0o007 != 0 && has_secret(values)).then(|| {
+        (mode & 0o007 != 0 && has_secret(&[], values)).then(|| {
             format!(
                 "the configuration file {path} holds secrets, and every user of this machine has access to it (mode {mode:04o}): `chmod 600 {path}`"
             )
@@ -59,12 +62,18 @@ fn why_unread(path: &Path, reason: &io::Error) -> String {
     format!("cannot read the configuration file {}: {reason}{hint}", path.display())
 }
 
-fn has_secret(values: &Dict) -> bool {
-    values.iter().any(|(name, value)| match value {
-        Value::Dict(_, inner) => name == "headers" && !inner.is_empty() || has_secret(inner),
-        Value::Array(_, list) => list.iter().any(|value| value.as_dict().is_some_and(has_secret)),
-        Value::String(_, text) => SECRETS.contains(&&**name) && !stands_elsewhere(text),
-        _ => false,
+fn has_secret(path: &[&str], values: &Dict) -> bool {
+    values.iter().any(|(name, value)| {
+        let path = [path, &[name.as_str()]].concat();
+        let inside = |value: &Value| value.as_dict().is_some_and(|inner| has_secret(&path, inner));
+        match value {
+            Value::Dict(_, inner) => name == "headers" && !inner.is_empty() || inside(value),
+            Value::Array(_, list) => list.iter().any(inside),
+            Value::String(_, text) => {
+                (SECRETS.contains(&&**name) || is_history_key(&path)) && !stands_elsewhere(text)
+            }
+            _ => false,
+        }
     })
 }
 

@@ -1,6 +1,8 @@
 //! The written form of the configuration: names, units and defaults. Unknown names are errors.
 
 pub mod auth;
+pub mod channels;
+pub mod units;
 pub mod webhooks;
 
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
@@ -20,6 +22,7 @@ use crate::{
     web::{ForwardedHeader, LiveFeedAccess},
 };
 use auth::{RawForward, RawJwt, RawRule};
+use channels::{RawChannelEntry, RawServerHistory};
 use webhooks::RawWebhook;
 
 #[derive(Deserialize)]
@@ -63,6 +66,7 @@ pub struct RawConfig {
     /// For the last events of the cache channels of all apps.
     pub cache_bytes: usize,
     pub turns_per_second: u32,
+    pub history: RawServerHistory,
     pub log: String,
     pub log_format: LogFormat,
     /// Changed configuration files are read again.
@@ -109,6 +113,7 @@ impl Default for RawConfig {
             mailbox_bytes: 64 * 1024 * 1024,
             cache_bytes: 256 * 1024 * 1024,
             turns_per_second: 1000,
+            history: RawServerHistory::default(),
             log: "info".into(),
             log_format: LogFormat::Text,
             watch_config: true,
@@ -124,18 +129,23 @@ impl Default for RawConfig {
 }
 
 impl RawConfig {
-    /// Names of the variables that hold master keys (`env:NAME`).
+    /// Names of the variables that hold keys (`env:NAME`).
     pub fn named_variables(&self) -> impl Iterator<Item = &str> {
-        self.apps.values().filter_map(|app| named_variable(app.master_key.as_ref()?))
+        self.keys().filter_map(|key| named_variable(key.as_ref()?))
+    }
+
+    fn keys(&self) -> impl Iterator<Item = &Option<SecretString>> {
+        self.apps.values().map(|app| &app.master_key).chain([&self.history.key])
     }
 
     /// Replaces `env:NAME` by the variable's value. Done here because the variables are no longer
     /// in the process's own environment. A missing one is reported where the key is parsed.
     pub fn read_variables(&mut self, environment: &Environment) {
-        for app in self.apps.values_mut() {
-            let name = app.master_key.as_ref().and_then(named_variable);
+        let keys = self.apps.values_mut().map(|app| &mut app.master_key);
+        for key in keys.chain([&mut self.history.key]) {
+            let name = key.as_ref().and_then(named_variable);
             if let Some(value) = name.and_then(|name| environment.get(name)) {
-                app.master_key = Some(SecretString::from(value));
+                *key = Some(SecretString::from(value));
             }
         }
     }
@@ -194,7 +204,7 @@ pub struct RawApp {
     pub derivation: RawDerivation,
     pub padding: Padding,
     pub rotation: Rotation,
-    pub channels: Vec<RawChannelRule>,
+    pub channels: Vec<RawChannelEntry>,
     /// A prefix that stands for `private-encrypted-` in triggers; empty for none.
     pub sealing_alias: String,
     pub allow_mixed: bool,
@@ -252,11 +262,4 @@ impl Default for RawApp {
             limits: Limits::default(),
         }
     }
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RawChannelRule {
-    pub pattern: String,
-    pub mode: RawMode,
 }

@@ -8,11 +8,13 @@ use super::{
     Config, LogConfig,
     admin::{admin_token, warn_of_unused_token},
     auth::authorizer,
+    channels::{channel_rules, channel_settings},
     checks::{ConfigResult, at_least, error, seconds},
     edge::{explains, origins, proxies, refuse_unguarded_cookie},
+    history::history,
     listen::{addresses, ops_hosts, proxied},
     public_url::{PublicUrl, public_url},
-    raw::{LogFormat, RawApp, RawConfig, RawMode},
+    raw::{LogFormat, RawApp, RawConfig},
     sealing::{DevKey, StateUse, refuse_shared_key, rotation, sealing},
     sealing_alias::sealing_alias,
     secrets::{checked_secret, stray_hint, warn_of_stray},
@@ -20,13 +22,11 @@ use super::{
     webhooks::webhooks,
 };
 use crate::{
-    app::{App, ChannelRule},
+    app::App,
     auth::{access::AccessTokens, revoked::RevokedTokens},
     crypto::{secret::Salt, signature::AppSecret},
-    domain::{
-        ids::{MAX_WORKER_COUNT, is_app_id},
-        pattern::Pattern,
-    },
+    domain::ids::{MAX_WORKER_COUNT, is_app_id},
+    history::position::PositionKey,
     observe::explain::SimilarSecrets,
     platform::address::Address,
     web::{PairFiles, ReloadableSettings, Settings, StartSettings, TlsIdentity},
@@ -72,6 +72,7 @@ pub fn resolve(
         workers: workers(raw.workers)?,
         mailbox_bytes: at_least("mailbox_bytes", raw.mailbox_bytes, 64 * 1024)?,
         cache_bytes: raw.cache_bytes,
+        history: history(&raw.history, &apps, &mut warnings)?,
         turns_per_second: at_least("turns_per_second", raw.turns_per_second as usize, 1)? as u32,
         memory_limit: memory_limit(raw.memory_limit_bytes)?,
         settings: settings(&raw, &mut warnings)?,
@@ -246,10 +247,13 @@ fn resolve_app(
     let authorizer = authorizer(&at, raw, &secret, warnings)?;
     let origins = origins(&at("origins"), &raw.origins, context.pages, context.public_url)?;
     refuse_unguarded_cookie(&at, &authorizer, &origins)?;
+    let sealing = sealing(id, raw, context.key, salt, warnings)?;
     Ok(App {
         id: id.into(),
         key: key.into(),
-        sealing: sealing(id, raw, context.key, salt, warnings)?,
+        channel_rules: channel_rules(raw),
+        channel_settings: channel_settings(id, raw, sealing.keys().is_some(), warnings)?,
+        sealing,
         shares_master_key: raw.allow_shared_master_key,
         rotation: rotation(&at, &raw.rotation)?,
         authorizer: Arc::new(authorizer),
@@ -258,18 +262,11 @@ fn resolve_app(
             secret.expose_secret().as_bytes(),
             RevokedTokens::of_app(state_dir, id).into(),
         ),
+        positions: PositionKey::derive(secret.expose_secret().as_bytes(), id),
         secret: AppSecret::new(secret.expose_secret().as_bytes()),
         near_secrets: SimilarSecrets::of(secret.expose_secret()),
         enabled: raw.enabled,
         dialect: raw.dialect,
-        channel_rules: raw
-            .channels
-            .iter()
-            .map(|rule| ChannelRule {
-                pattern: Pattern::new(rule.pattern.clone()),
-                blind: rule.mode == RawMode::Blind,
-            })
-            .collect(),
         sealing_alias: sealing_alias(&at, raw, warnings)?,
         allow_mixed: raw.allow_mixed,
         client_events: raw.client_events,
@@ -286,6 +283,7 @@ fn resolve_app(
         explains: explains(&at("explain"), raw.explain, context.pages, warnings),
         limits: {
             seconds(&at("limits.cache_ttl_seconds"), raw.limits.cache_ttl_seconds)?;
+            at_least(&at("limits.history_bytes"), raw.limits.history_bytes, 64 * 1024)?;
             raw.limits.clone()
         },
     })

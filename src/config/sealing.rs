@@ -70,21 +70,7 @@ pub fn sealing(
         RawDerivation::Hkdf => Derivation::Hkdf,
     };
     let key = match (given, dev_key) {
-        (Some(text), _) => {
-            let text = text.expose_secret();
-            let (key, format) = MasterKey::parse(text)
-                .map_err(|e| ConfigError(format!("{name}: {e}{}", stray_hint(text))))?;
-            match Stray::of(text) {
-                Some(stray) if stray.is_trimmed() => {
-                    warnings.push(format!("{name} {stray}, which is left out"));
-                }
-                _ => warn_of_stray(&name, text, warnings),
-            }
-            if format == KeyFormat::Raw {
-                warnings.push(format!("{name} is 32 printable characters, taken as they are; a random key is stronger (`sealcast keys generate`)"));
-            }
-            key
-        }
+        (Some(text), _) => parse_key(&name, text.expose_secret(), warnings)?,
         (None, Some(dev_key)) => load_or_create_dev_key(dev_key, warnings)?,
         (None, None) if raw.mode == Some(RawMode::Auto) => {
             return error(format!(
@@ -100,6 +86,22 @@ pub fn sealing(
     };
     let ring = KeyRing::new(id, KeyTable::new(key, unix_now()), derivation, salt, raw.padding);
     Ok(Sealing::Auto(ring.into()))
+}
+
+/// A key in one of the forms of master keys.
+pub fn parse_key(name: &str, text: &str, warnings: &mut Vec<String>) -> ConfigResult<MasterKey> {
+    let (key, format) = MasterKey::parse(text)
+        .map_err(|e| ConfigError(format!("{name}: {e}{}", stray_hint(text))))?;
+    match Stray::of(text) {
+        Some(stray) if stray.is_trimmed() => {
+            warnings.push(format!("{name} {stray}, which is left out"));
+        }
+        _ => warn_of_stray(name, text, warnings),
+    }
+    if format == KeyFormat::Raw {
+        warnings.push(format!("{name} is 32 printable characters, taken as they are; a random key is stronger (`sealcast keys generate`)"));
+    }
+    Ok(key)
 }
 
 /// The access of a command to the state directory.

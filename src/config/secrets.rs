@@ -14,6 +14,11 @@ use crate::crypto::key::read_secret_file;
 /// Names of settings with a secret as their text.
 pub const SECRETS: [&str; 4] = ["secret", "master_key", "jwt_secret", "admin_token"];
 
+/// An app's `key` is public, so that a name alone does not tell.
+pub fn is_history_key<S: AsRef<str>>(path: &[S]) -> bool {
+    matches!(path, [section, name] if section.as_ref() == "history" && name.as_ref() == "key")
+}
+
 /// Characters that are hardly ever meant, at one end of a value or at both.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stray {

@@ -4,7 +4,11 @@ use std::fmt::Write as _;
 
 use figment::{Provider, value::Value};
 
-use super::{checks::ConfigError, secrets::SECRETS, source::Source};
+use super::{
+    checks::ConfigError,
+    secrets::{SECRETS, is_history_key},
+    source::Source,
+};
 
 /// One line per value, ordered by name. Fails on an unknown name: a secret under a misspelt name
 /// would not be masked.
@@ -47,7 +51,9 @@ fn write_value(source: &Source, path: &mut Vec<String>, value: &Value, out: &mut
 fn is_secret(path: &[String]) -> bool {
     let in_webhook = path.iter().any(|name| name == "webhooks");
     let ends = |names: &[&str]| path.last().is_some_and(|name| names.contains(&name.as_str()));
-    ends(&SECRETS) || in_webhook && (ends(&["url"]) || path.iter().any(|name| name == "headers"))
+    ends(&SECRETS)
+        || is_history_key(path)
+        || in_webhook && (ends(&["url"]) || path.iter().any(|name| name == "headers"))
 }
 
 fn text(value: &Value) -> String {

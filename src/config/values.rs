@@ -7,8 +7,9 @@ use figment::{
 };
 
 /// Settings that are texts even if they look like numbers, so that a secret of digits stays a text.
-const TEXTS: [&str; 25] = [
+const TEXTS: [&str; 26] = [
     "key",
+    "key_file",
     "secret",
     "master_key",
     "jwt_secret",
@@ -36,7 +37,7 @@ const TEXTS: [&str; 25] = [
 ];
 
 /// The settings that are true or false.
-const BOOLEANS: [&str; 14] = [
+const BOOLEANS: [&str; 15] = [
     "proxy_protocol",
     "api_proxy_protocol",
     "strict_protocol",
@@ -51,6 +52,7 @@ const BOOLEANS: [&str; 14] = [
     "authorized_connections",
     "allow_http",
     "idsig",
+    "blind",
 ];
 
 /// The words that `boolean` takes, for error messages.
@@ -88,9 +90,10 @@ mod tests {
     use super::*;
     use crate::config::service_variables::is_service_variable;
 
-    const WRITTEN: [&str; 4] = [
+    const WRITTEN: [&str; 5] = [
         include_str!("raw.rs"),
         include_str!("raw/auth.rs"),
+        include_str!("raw/channels.rs"),
         include_str!("raw/webhooks.rs"),
         include_str!("../domain/limits.rs"),
     ];

@@ -29,16 +29,16 @@ pub enum KeyFormat {
 #[derive(Debug, thiserror::Error)]
 pub enum InvalidKey {
     #[error(
-        "the master key is {length} characters long and is no known form of 32 bytes: expected 44 characters of base64, 64 hex digits, or exactly 32 printable characters (`sealcast keys generate` makes one)"
+        "the key is {length} characters long and is no known form of 32 bytes: expected 44 characters of base64, 64 hex digits, or exactly 32 printable characters (`sealcast keys generate` makes one)"
     )]
     Unrecognized { length: usize },
-    #[error("the master key after `{prefix}` is not 32 bytes ({length} characters were given)")]
+    #[error("the key after `{prefix}` is not 32 bytes ({length} characters were given)")]
     Prefixed { prefix: &'static str, length: usize },
     #[error(
-        "the master key is a published example or one repeated byte, so it protects nothing: make a new one (`sealcast keys generate`)"
+        "the key is a published example or one repeated byte, so it protects nothing: make a new one (`sealcast keys generate`)"
     )]
     Weak,
-    #[error("the environment variable {0} for the master key is not set")]
+    #[error("the environment variable {0} for the key is not set")]
     Environment(String),
     #[error(transparent)]
     File(#[from] SecretFileError),

@@ -6,6 +6,7 @@ pub mod keyring;
 pub mod keytable;
 pub mod padding;
 pub mod resealer;
+pub mod salt;
 pub mod sealer;
 pub mod secret;
 pub mod signature;

@@ -51,6 +51,11 @@ impl Signature {
         from_hex(text).map(Self)
     }
 
+    /// For keys derived from the secret.
+    pub fn into_bytes(self) -> [u8; 32] {
+        self.0
+    }
+
     pub fn to_hex(&self) -> String {
         hex(&self.0)
     }

@@ -30,6 +30,8 @@ pub struct Limits {
     pub cache_ttl_seconds: u64,
     /// Bytes of all last events on cache channels together.
     pub cache_bytes: usize,
+    /// Bytes of all logs together.
+    pub history_bytes: usize,
     pub channels_per_connection: usize,
     /// Frames of one connection per second, control frames and fragments included; 0: no limit.
     pub frames_per_second: u32,
@@ -66,6 +68,7 @@ impl Default for Limits {
             watchlist_ids: 100,
             cache_ttl_seconds: 30 * 60,
             cache_bytes: 16 * 1024 * 1024,
+            history_bytes: 64 * 1024 * 1024,
             channels_per_connection: 10_000,
             frames_per_second: 200,
             subscribes_per_second: 100,

@@ -1,6 +1,7 @@
 //! Names, kinds, limits and refusals as plain data: no clock, no environment, no files.
 
 pub mod channel;
+pub mod channel_settings;
 pub mod ids;
 pub mod limits;
 pub mod origins;

@@ -39,7 +39,7 @@ mod tests {
         domain::channel::{Channel, InvalidChannel},
         engine::{
             keys::keyfile::KeyFile,
-            subscribe::{SubscribeError, Subscriber},
+            subscribe::{Admission, SubscribeError, Subscriber},
         },
         hub::{Hub, socket_ids::SocketIds},
         platform::clock::KnownAsOf,
@@ -61,7 +61,8 @@ mod tests {
         };
         let subscribe = |name: &str| {
             let channel = Channel::parse(name, 200).unwrap();
-            engine.subscribe(&runtime, &subscriber, &channel, None, None).map(drop)
+            let admission = Admission { member: None, granted: None, recover: None };
+            engine.subscribe(&runtime, &subscriber, &channel, admission).map(drop)
         };
         assert!(subscribe("private-orders").is_ok());
         let refused = subscribe("private-sealed-orders");

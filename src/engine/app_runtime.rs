@@ -24,7 +24,12 @@ use crate::{
     },
     domain::{channel::Channel, rate_limit::AtomicRateLimiter},
     engine::keys::keyfile::KeyFile,
-    hub::{Hub, directory::Directory, record::Record, rekey::rekey_policy::RekeyPolicy},
+    hub::{
+        Hub,
+        directory::{Directory, HistoryOf},
+        record::Record,
+        rekey::rekey_policy::RekeyPolicy,
+    },
     observe::webhook::Webhooks,
 };
 
@@ -62,6 +67,9 @@ pub struct ConnectionGuard(Arc<AppRuntime>);
 impl AppRuntime {
     pub fn new(app: App, key_file: KeyFile, hub: Arc<Hub>) -> Self {
         let now = Instant::now();
+        let app = Arc::new(app);
+        let directory = Directory::new(hub.clone());
+        directory.set_history(history_of(&app));
         Self {
             rekey_policy: Arc::new(RekeyPolicy::new(hub.new_app_runtime_id(), &app.rotation)),
             key_changes: Mutex::default(),
@@ -71,11 +79,11 @@ impl AppRuntime {
             waiting_key: Mutex::default(),
             retiring: Mutex::default(),
             id: app.id.clone(),
-            app: ArcSwap::from_pointee(app),
+            app: ArcSwap::new(app),
             webhooks: ArcSwapOption::empty(),
             events: AtomicRateLimiter::new(now),
             reads: AtomicRateLimiter::new(now),
-            directory: Directory::new(hub),
+            directory,
             counts: AppCounters::default(),
             connections: AtomicUsize::new(0),
             pending_counts: Mutex::default(),
@@ -136,7 +144,9 @@ impl AppRuntime {
         self.rekey_policy.change(&app.rotation);
         let disabled = before.enabled && !app.enabled;
         let (events, reads) = (app.limits.events(), app.limits.reads());
-        self.app.store(Arc::new(app));
+        let app = Arc::new(app);
+        self.directory.set_history(history_of(&app));
+        self.app.store(app);
         // After the settings, so that no allowance is given on the old terms.
         let now = Instant::now();
         self.events.change(events, now);
@@ -161,6 +171,11 @@ impl AppRuntime {
     pub fn connections(&self) -> usize {
         self.connections.load(Ordering::Relaxed)
     }
+}
+
+fn history_of(app: &Arc<App>) -> HistoryOf {
+    let app = app.clone();
+    Box::new(move |channel| app.channel_settings(channel).history)
 }
 
 impl Drop for ConnectionGuard {

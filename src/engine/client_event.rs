@@ -1,13 +1,19 @@
 //! Events that clients send to each other (protocol.md 6).
 
+use std::time::Instant;
+
 use super::{
     AppRuntime, Engine,
+    event::{EncodedEvent, EventBody, Publisher},
     facts::{ChannelContext, Fact},
 };
 use crate::{
     channels::fact::ChannelFact,
     domain::{channel::Channel, ids::SocketId, limits::Limits},
-    hub::{mailbox::Audience, record::Record},
+    hub::{
+        mailbox::Audience,
+        record::{LockedRecord, Record},
+    },
     protocol::{code::ErrorCode, content::Content, frame::Frame, json, message::Message},
 };
 
@@ -110,11 +116,40 @@ impl Engine {
             .ok_or(ClientEventError::Encrypted)?;
         let frame = Frame::new(&message);
         if let Some(mut locked) = record.enter() {
-            locked.post(&self.hub, Content::Same(frame), Some(sender), Audience::All);
+            let content = match locked.log() {
+                None => Content::Same(frame),
+                Some(_) => {
+                    let event = EncodedEvent {
+                        channel: record.channel().clone(),
+                        name: event,
+                        body: EventBody::Clear { frame, data },
+                        except: Some(sender),
+                        publisher: Publisher::Client { user_id },
+                        condition: None,
+                    };
+                    self.log_client_event(runtime, &mut locked, &event)?
+                }
+            };
+            locked.post(&self.hub, content, Some(sender), Audience::All);
             let (channel, subscribers) = (record.channel(), locked.subscription_count());
             let fact = ChannelFact::ClientEvent { event, data, socket_id: sender, user_id };
             self.note(Fact::Channel(ChannelContext { runtime, channel, subscribers }, &fact));
         }
         Ok(())
+    }
+
+    fn log_client_event(
+        &self,
+        runtime: &AppRuntime,
+        locked: &mut LockedRecord<'_>,
+        event: &EncodedEvent<'_>,
+    ) -> Result<Content, ClientEventError> {
+        let EventBody::Clear { frame, .. } = &event.body else {
+            return Err(ClientEventError::Encrypted);
+        };
+        let content = Content::Same(frame.clone());
+        let logged =
+            self.log_event((runtime, &runtime.app()), locked, event, content, Instant::now());
+        logged.map(|(content, _)| content).ok_or(ClientEventError::Overloaded)
     }
 }

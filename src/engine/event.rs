@@ -1,12 +1,13 @@
 //! An event on its way from a backend to the hub.
 
+use super::history::condition::Condition;
 use crate::{
     crypto::sealer::{Payload, SealError},
     domain::{channel::Channel, ids::SocketId, refusal::RefusalCode},
     protocol::{frame::Frame, sealed::SealedFrames},
 };
 
-/// An event triggered by a backend, with parsed channel names.
+/// An event triggered over HTTP, with parsed channel names.
 pub struct PublishedEvent<'a> {
     pub name: &'a str,
     pub data: &'a str,
@@ -14,6 +15,39 @@ pub struct PublishedEvent<'a> {
     pub except: Option<SocketId>,
     /// True if the event may name encrypted and other channels at once.
     pub allow_mixed: bool,
+    pub publisher: Publisher<'a>,
+    pub condition: Option<Condition>,
+}
+
+/// Who has triggered an event.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Publisher<'a> {
+    Backend,
+    Client { user_id: Option<&'a str> },
+}
+
+impl<'a> Publisher<'a> {
+    pub fn user_id(self) -> Option<&'a str> {
+        match self {
+            Self::Backend => None,
+            Self::Client { user_id } => user_id,
+        }
+    }
+}
+
+impl<'a> PublishedEvent<'a> {
+    /// An event without special wishes.
+    pub fn of_backend(name: &'a str, data: &'a str, channels: Vec<Channel>) -> Self {
+        Self {
+            name,
+            data,
+            channels,
+            except: None,
+            allow_mixed: false,
+            publisher: Publisher::Backend,
+            condition: None,
+        }
+    }
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -62,6 +96,8 @@ pub struct EncodedEvent<'a> {
     pub(super) name: &'a str,
     pub(super) body: EventBody<'a>,
     pub(super) except: Option<SocketId>,
+    pub(super) publisher: Publisher<'a>,
+    pub(super) condition: Option<Condition>,
 }
 
 pub enum EventBody<'a> {

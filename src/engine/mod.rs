@@ -14,6 +14,7 @@ mod effects;
 pub mod event;
 pub mod facts;
 pub mod grants;
+pub mod history;
 pub mod keys;
 pub mod opening;
 pub mod publish;
@@ -36,6 +37,7 @@ pub use app_runtime::{AppRuntime, ConnectionGuard};
 use arc_swap::{ArcSwap, Guard};
 pub use client_faults::{ClientFault, ClientFaults};
 use counts::EngineCounters;
+use history::HistoryStores;
 use parking_lot::Mutex;
 pub use reloads::Reloads;
 use removed_app::RemovedApp;
@@ -66,6 +68,7 @@ pub struct Engine {
     pub client_faults: ClientFaults,
     pub capacity: Capacity,
     pub clock: ServerClock,
+    pub history: HistoryStores,
     /// Log lines dropped because standard error was too slow.
     pub log_lines_dropped: Arc<Count>,
     /// Tripwire count already recorded in the audit log.
@@ -88,6 +91,7 @@ impl Engine {
             trips_noted: AtomicU64::new(0),
             capacity: Capacity::unlimited(),
             clock: ServerClock::default(),
+            history: HistoryStores::in_memory(),
             log_lines_dropped: Arc::default(),
         }
     }

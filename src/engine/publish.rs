@@ -7,15 +7,27 @@ use super::{
     counts::AppCounters,
     event::{EncodedEvent, EventBody, PrepareError, PublishError, PublishedEvent},
     facts::{Fact, PublishedContext},
+    history::{
+        logging::logs,
+        outcome::{EventOutcome, NotPublished, Publishing},
+    },
 };
 use crate::{
     app::App,
     channels::last_event::LastEvent,
     crypto::sealer::{Payload, SealError, has_envelope_shape},
-    domain::{channel::Channel, ids::SocketId},
-    hub::{mailbox::Audience, record::LockedRecord},
+    domain::channel::Channel,
+    hub::{
+        mailbox::Audience,
+        record::{LockedRecord, Record},
+    },
     platform::traces::Span,
-    protocol::{content::Content, frame::Frame, message::Message, sealed::SealedFrames},
+    protocol::{
+        content::Content,
+        frame::Frame,
+        message::Message,
+        sealed::{EventSource, SealedFrames},
+    },
 };
 
 /// The app, and the settings the event was accepted with.
@@ -76,60 +88,82 @@ impl Engine {
         for (index, event) in events.into_iter().enumerate() {
             let refused = |error| PrepareError { error, index: Some(index) };
             check_mixture(app, &event).map_err(refused)?;
-            for channel in event.channels {
-                let context = (runtime, app);
-                let event = encode(context, event.name, event.data, channel, event.except);
-                encoded.push(event.map_err(refused)?);
+            for channel in &event.channels {
+                encoded.push(encode((runtime, app), &event, channel).map_err(refused)?);
             }
         }
         Ok(PreparedEvents { app, events: encoded })
     }
 
-    pub fn publish(&self, runtime: &AppRuntime, prepared: PreparedEvents<'_>) {
+    pub fn publish(&self, runtime: &AppRuntime, prepared: PreparedEvents<'_>) -> Publishing {
         prepared.count(&runtime.counts);
         let (PreparedEvents { app, events }, now) = (prepared, Instant::now());
+        let mut publishing = Publishing::default();
         events.into_iter().for_each(|event| {
             let span = Span::publish(event.channel.kind().label());
-            span.within(|| self.send((runtime, app), event, now));
+            let outcome = span.within(|| self.send((runtime, app), &event, now));
+            publishing.outcomes.extend(outcome);
         });
+        publishing
     }
 
-    fn send(&self, context: PublishContext<'_>, event: EncodedEvent<'_>, now: Instant) {
-        let EncodedEvent { channel, name, body, .. } = &event;
+    /// `None`: sent, and not logged.
+    fn send(
+        &self,
+        context: PublishContext<'_>,
+        event: &EncodedEvent<'_>,
+        now: Instant,
+    ) -> Option<EventOutcome> {
         let (runtime, app) = context;
-        if channel.kind().is_cached() {
-            runtime.directory.with(channel, |record, mut locked| {
-                let Some(content) = content(app, &mut locked, name, body) else { return };
-                let data = match (body, &content) {
-                    (EventBody::Clear { data, .. }, _) => Some(Arc::from(*data)),
-                    (_, Content::Sealed(frames)) => frames.envelope().cloned(),
-                    (_, Content::Same(_)) => None,
-                };
-                let (data, expires) = (data.unwrap_or_default(), now + app.limits.cache_ttl());
-                let last = LastEvent {
-                    name: (*name).into(),
-                    content: content.clone(),
-                    data,
-                    expires,
-                    number: 0,
-                };
-                runtime.directory.set_last_event(record, &mut locked, last, now);
-                self.post(context, &event, &mut locked, content);
+        let channel = &event.channel;
+        if channel.kind().is_cached() || app.channel_settings(channel).history.is_some() {
+            let outcome = runtime.directory.with(channel, |record, mut locked| {
+                self.send_kept(context, event, record, &mut locked, now)
             });
             runtime.directory.enforce_limit(app.limits.cache_bytes, now);
-        } else {
-            // No subscribers is not an error: the event has reached all of them.
-            let found = runtime.directory.with_existing(channel.name(), |_, mut locked| {
-                if let Some(content) = content(app, &mut locked, name, body) {
-                    self.post(context, &event, &mut locked, content);
-                }
-            });
-            if found.is_none() {
-                let context =
-                    PublishedContext { runtime, event: &event, content: None, subscribers: 0 };
-                self.note(Fact::Published(context));
-            }
+            return outcome;
         }
+        if event.condition.is_some() {
+            return Some(EventOutcome::NotPublished(NotPublished::NotLogged));
+        }
+        // No subscribers is not an error: the event has reached all of them.
+        let found = runtime.directory.with_existing(channel.name(), |_, mut locked| {
+            if let Some(content) = content(app, &mut locked, &event.body) {
+                self.post(context, event, &mut locked, content);
+            }
+        });
+        if found.is_none() {
+            let context = PublishedContext { runtime, event, content: None, subscribers: 0 };
+            self.note(Fact::Published(context));
+        }
+        None
+    }
+
+    /// On a channel with a log or a last event.
+    fn send_kept(
+        &self,
+        context: PublishContext<'_>,
+        event: &EncodedEvent<'_>,
+        record: &Arc<Record>,
+        locked: &mut LockedRecord<'_>,
+        now: Instant,
+    ) -> Option<EventOutcome> {
+        let (runtime, app) = context;
+        if let Some(reason) = refuse_condition(event, locked, now) {
+            return Some(EventOutcome::NotPublished(reason));
+        }
+        let content = content(app, locked, &event.body)?;
+        let logged = self.log_event(context, locked, event, content, now);
+        let Some((content, logged)) = logged else {
+            report_unsealed(app, &SealError::NoRandomness);
+            return None;
+        };
+        if event.channel.kind().is_cached() {
+            let last = last_event(event, &content, now + app.cache_ttl(&event.channel));
+            runtime.directory.set_last_event(record, locked, last, now);
+        }
+        self.post(context, event, locked, content);
+        logged.map(EventOutcome::Logged)
     }
 
     fn post(
@@ -148,28 +182,48 @@ impl Engine {
     }
 }
 
+/// The reason not to send the event, if its condition does not hold.
+fn refuse_condition(
+    event: &EncodedEvent<'_>,
+    locked: &LockedRecord<'_>,
+    now: Instant,
+) -> Option<NotPublished> {
+    let condition = event.condition?;
+    let (Some(settings), Some(newest)) = (logs(locked, event.publisher), locked.newest_number())
+    else {
+        return Some(NotPublished::NotLogged);
+    };
+    let changed = NotPublished::PositionChanged { newest, store: settings.store };
+    (!condition.holds(locked, now)).then_some(changed)
+}
+
+fn last_event(event: &EncodedEvent<'_>, content: &Content, expires: Instant) -> LastEvent {
+    let data = match (&event.body, content) {
+        (EventBody::Clear { data, .. }, _) => Some(Arc::from(*data)),
+        (_, Content::Sealed(frames)) => frames.envelope().cloned(),
+        (_, Content::Same(_)) => None,
+    };
+    let (name, content) = (event.name.into(), content.clone());
+    LastEvent { name, content, data: data.unwrap_or_default(), expires, number: 0 }
+}
+
 /// The content for the current subscribers. The record is locked.
-fn content(
-    app: &App,
-    locked: &mut LockedRecord<'_>,
-    name: &str,
-    body: &EventBody<'_>,
-) -> Option<Content> {
+fn content(app: &App, locked: &mut LockedRecord<'_>, body: &EventBody<'_>) -> Option<Content> {
     let (payload, frames) = match body {
         EventBody::Clear { frame, .. } => return Some(Content::Same(frame.clone())),
         EventBody::Sealed { payload, frames } => (payload, frames),
     };
     let channel = locked.channel();
     let wanted = AppRuntime::needed_versions(app, locked);
-    let frames = frames.adapted(name, &wanted, |version| {
-        Span::seal().within(|| app.seal(channel, payload, version))
-    });
-    // The source of randomness has failed since the event was accepted. Send nothing, least of all
-    // plaintext.
-    let report = |error: &SealError| {
-        tracing::error!(app.id = &*app.id, %error, "an accepted event could not be sealed");
-    };
-    frames.inspect_err(report).ok().map(Content::Sealed)
+    let frames = frames
+        .adapted(&wanted, |version| Span::seal().within(|| app.seal(channel, payload, version)));
+    frames.inspect_err(|error| report_unsealed(app, error)).ok().map(Content::Sealed)
+}
+
+/// The source of randomness has failed since the event was accepted. Nothing is sent, least of all
+/// plaintext.
+fn report_unsealed(app: &App, error: &SealError) {
+    tracing::error!(app.id = &*app.id, %error, "an accepted event could not be sealed");
 }
 
 fn check_mixture(app: &App, event: &PublishedEvent<'_>) -> Result<(), PublishError> {
@@ -188,26 +242,24 @@ fn check_mixture(app: &App, event: &PublishedEvent<'_>) -> Result<(), PublishErr
 
 fn encode<'a>(
     context: PublishContext<'_>,
-    name: &'a str,
-    data: &'a str,
-    channel: Channel,
-    except: Option<SocketId>,
+    event: &PublishedEvent<'a>,
+    channel: &Channel,
 ) -> Result<EncodedEvent<'a>, PublishError> {
-    let body = match Message::event(&channel, name, data) {
+    let &PublishedEvent { name, data, except, publisher, condition, .. } = event;
+    let body = match Message::from_client(channel, name, data, publisher.user_id()) {
         Some(message) => EventBody::Clear { frame: Frame::new(&message), data },
-        None => seal(context, name, data, &channel)
+        None => seal(context, event, channel)
             .map_err(|error| PublishError::Seal { channel: channel.clone(), error })?,
     };
-    Ok(EncodedEvent { channel, name, body, except })
+    Ok(EncodedEvent { channel: channel.clone(), name, body, except, publisher, condition })
 }
 
 fn seal<'a>(
     (runtime, app): PublishContext<'_>,
-    name: &str,
-    data: &'a str,
+    event: &PublishedEvent<'a>,
     channel: &Channel,
 ) -> Result<EventBody<'a>, SealError> {
-    let payload = app.admit(channel, data)?;
+    let payload = app.admit(channel, event.data)?;
     let record = runtime.directory.find(channel.name());
     let locked = record.as_ref().and_then(|record| record.enter());
     let wanted = match locked {
@@ -222,5 +274,7 @@ fn seal<'a>(
     if let Some(start) = start {
         runtime.counts.seal_times.add(start.elapsed());
     }
-    Ok(EventBody::Sealed { payload, frames: SealedFrames::new(name, &sealed) })
+    let user_id = event.publisher.user_id().map(Arc::from);
+    let source = EventSource { event: event.name.into(), user_id };
+    Ok(EventBody::Sealed { payload, frames: SealedFrames::new(&source, &sealed) })
 }

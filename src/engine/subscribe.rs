@@ -8,7 +8,11 @@ use std::{
 
 use bytes::Bytes;
 
-use super::{AppRuntime, Engine, users::SignedIn};
+use super::{
+    AppRuntime, Engine,
+    history::recovery::{ReaderLimits, ReaderStart, Recovery, recover},
+    users::SignedIn,
+};
 use crate::{
     app::App,
     channels::{
@@ -131,6 +135,8 @@ pub struct EndedSubscription<'a> {
     /// Version of its secret, if the channel is sealed here.
     pub version: Option<Version>,
     pub leaving: LeaveMode,
+    /// True if it was told positions.
+    pub tells_positions: bool,
 }
 
 /// A subscription on a channel's record. The holder must end it with `unsubscribe`.
@@ -145,6 +151,19 @@ pub struct JoinedChannel {
     pub cached: CachedReply,
     /// For sealed channels: the version of the client's secret, and the next one if it is behind.
     pub key: Option<(Version, Option<PendingRekey>)>,
+    /// If the subscriber is told positions.
+    pub recovery: Option<Recovery>,
+}
+
+/// A subscription that may join.
+pub struct Admission<'a> {
+    /// On presence channels.
+    pub member: Option<Member>,
+    /// The authorization of our auth endpoint, if it recorded one.
+    pub granted: Option<&'a CachedAuthorization>,
+    /// Where the subscriber begins, and the bytes that it may be given at once. `None`: it is not
+    /// told positions.
+    pub recover: Option<(ReaderStart, usize)>,
 }
 
 /// The cached event, sent after the success frame.
@@ -243,6 +262,7 @@ struct Joining<'a> {
     app: &'a App,
     subscriber: &'a Subscriber<'a>,
     granted: Option<&'a CachedAuthorization>,
+    recover: Option<(ReaderStart, usize)>,
     now: Instant,
 }
 
@@ -255,6 +275,27 @@ impl Joining<'_> {
         }
         Ok(self.runtime.app().refuse_alias(channel.name())?)
     }
+
+    /// The beginning of a subscriber that is told positions, on a channel with a log.
+    fn recovery(&self, locked: &mut LockedRecord<'_>) -> Option<Recovery> {
+        let (start, bytes) = self.recover?;
+        let not_before = self.not_before(locked.channel());
+        let recovery = recover(locked.log()?, start, ReaderLimits { bytes, not_before }, self.now);
+        locked.join_position_readers();
+        Some(recovery)
+    }
+
+    /// Who was barred gets no event from before the time of the authorization that let him in
+    /// again.
+    fn not_before(&self, channel: &Channel) -> u64 {
+        let grantee = self.granted.map(|granted| &granted.grantee);
+        let user = grantee.and_then(|grantee| grantee.user.as_deref());
+        let signed_in = self.subscriber.user.map(|user| &*user.id);
+        let was_barred =
+            user.into_iter().chain(signed_in).any(|user| self.app.was_barred(channel, user));
+        let as_of = grantee.map_or(self.subscriber.opened, |grantee| grantee.as_of);
+        if was_barred { as_of.micros() } else { 0 }
+    }
 }
 
 impl Engine {
@@ -265,11 +306,11 @@ impl Engine {
         runtime: &AppRuntime,
         subscriber: &Subscriber<'_>,
         channel: &Channel,
-        member: Option<Member>,
-        granted: Option<&CachedAuthorization>,
+        admission: Admission<'_>,
     ) -> Result<JoinedChannel, SubscribeError> {
         let (app, now) = (&*runtime.app(), Instant::now());
-        let joining = Joining { runtime, app, subscriber, granted, now };
+        let Admission { member, granted, recover } = admission;
+        let joining = Joining { runtime, app, subscriber, granted, recover, now };
         let joined = runtime.directory.with(channel, |record, mut locked| {
             joining.refuse_outdated(channel)?;
             let user_id = member.as_ref().map(|member| member.user_id.clone());
@@ -320,13 +361,19 @@ impl Engine {
             runtime.join_key(ring, &mut locked, granted.and_then(|granted| granted.version))
         });
         let version = key.as_ref().map_or(Version::BLIND, |(version, _)| *version);
-        let cached = AppRuntime::cached(app, &locked, version, now, &self.hub);
+        let recovery = joining.recovery(&mut locked);
+        // Who has recovered knows the last event.
+        let recovered = recovery.as_ref().is_some_and(|recovery| recovery.missed.is_recovered());
+        let cached = match recovered {
+            true => CachedReply::No,
+            false => AppRuntime::cached(app, &locked, version, now, &self.hub),
+        };
         if matches!(cached, CachedReply::Miss) {
             let effects = locked.apply(Change::ReportMiss, now);
             self.carry_out(runtime, record, &mut locked, effects);
         }
         let roster = member.is_some().then(|| locked.members().roster());
-        JoinedChannel { record: record.clone(), member, since, roster, cached, key }
+        JoinedChannel { record: record.clone(), member, since, roster, cached, key, recovery }
     }
 
     pub fn unsubscribe(
@@ -345,6 +392,9 @@ impl Engine {
             };
             let tell_count = runtime.tells_count(record.channel());
             let leaver = Leaver { user_id: ended.member, returns, linger, tell_count };
+            if ended.tells_positions {
+                locked.leave_position_readers();
+            }
             let effects = locked.unsubscribe(worker, ended.version, leaver, now);
             self.carry_out(runtime, record, &mut locked, effects);
         }

@@ -52,7 +52,7 @@ fn decide(claims: &Claims, pattern: &str, channel: &str) {
         user_id: Template::parse("{claims.sub}").expect("a template"),
         user_info: None,
     };
-    let Ok(rule) = Rule::new(pattern, false, Some(Abilities::ALL), None, presence) else { return };
+    let Ok(rule) = Rule::new(pattern, false, Abilities::LEGACY, None, presence) else { return };
     let rules = Rules::new(vec![rule], SignedIds::new(AppSecret::new(SECRET)));
     let literal = pattern.split(['*', '{']).next().unwrap_or_default();
     if rules.decide(claims, channel).is_some() {

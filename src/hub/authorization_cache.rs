@@ -39,7 +39,9 @@ pub struct AuthorizationScope {
 }
 
 impl AuthorizationScope {
-    pub const UNRESTRICTED: Self = Self { expires: None, abilities: Abilities::ALL, token: None };
+    /// What a signature of the application's own backend gives.
+    pub const UNRESTRICTED: Self =
+        Self { expires: None, abilities: Abilities::LEGACY, token: None };
 
     pub fn is_unrestricted(&self) -> bool {
         *self == Self::UNRESTRICTED
@@ -261,7 +263,7 @@ impl AuthorizationCache {
     }
 
     pub fn abilities(&self, name: &str) -> Abilities {
-        self.records.get(name).map_or(Abilities::ALL, |entry| entry.scope.abilities)
+        self.records.get(name).map_or(Abilities::LEGACY, |entry| entry.scope.abilities)
     }
 
     /// `jitter` spreads the nudges of connections that came together.

@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Instant};
 
+use arc_swap::ArcSwapOption;
 use dashmap::DashMap;
 
 use super::{
@@ -10,8 +11,8 @@ use super::{
     record::{LockedRecord, Record},
 };
 use crate::{
-    channels::{change::Change, last_event::LastEvent},
-    domain::channel::Channel,
+    channels::{change::Change, last_event::LastEvent, log::Log},
+    domain::{channel::Channel, channel_settings::HistorySettings},
 };
 
 /// Capacity for records that is never given back.
@@ -22,8 +23,13 @@ pub struct Directory {
     records: DashMap<Arc<str>, Arc<Record>>,
     /// The app's last events on cache channels.
     ledger: Arc<Ledger>,
+    /// For channels that come into use from now on.
+    history: ArcSwapOption<HistoryOf>,
     hub: Arc<Hub>,
 }
+
+/// The log settings of a channel, if it has a log.
+pub type HistoryOf = Box<dyn Fn(&Channel) -> Option<Arc<HistorySettings>> + Send + Sync>;
 
 /// The figures of an app in `/stats`.
 #[derive(Default, Clone, Copy, Debug, serde::Serialize)]
@@ -37,7 +43,12 @@ pub struct Occupancy {
 
 impl Directory {
     pub fn new(hub: Arc<Hub>) -> Self {
-        Self { records: DashMap::new(), ledger: hub.cache.open_ledger(), hub }
+        let (records, ledger) = (DashMap::new(), hub.cache.open_ledger());
+        Self { records, ledger, history: ArcSwapOption::empty(), hub }
+    }
+
+    pub fn set_history(&self, history: HistoryOf) {
+        self.history.store(Some(Arc::new(history)));
     }
 
     pub fn ledger(&self) -> &Ledger {
@@ -104,12 +115,15 @@ impl Directory {
     }
 
     fn record(&self, channel: &Channel) -> Record {
-        Record::new(self.hub.new_topic(), channel.clone(), self.hub.workers())
+        let history = self.history.load().as_ref().and_then(|history_of| history_of(channel));
+        let log = history
+            .map(|settings| Log::new(settings, self.hub.log_numbers.origin(), Instant::now()));
+        Record::new(self.hub.new_topic(), channel.clone(), self.hub.workers(), log)
     }
 
     /// Removes the record from the directory if it is unused.
     pub fn remove_if_unused(&self, record: &Record, now: Instant) {
-        if record.remove_if_unused(now) {
+        if record.remove_if_unused(now, &self.hub.log_numbers) {
             self.forget(record);
         }
     }
@@ -123,19 +137,19 @@ impl Directory {
         self.records.iter().map(|record| record.clone()).collect()
     }
 
-    /// Drops expired last events with the records that only they kept, and forgets members that
-    /// left long ago.
+    /// Drops expired events with the records that only they kept, and forgets members that left
+    /// long ago.
     pub fn sweep(&self, now: Instant) {
         for record in self.records() {
             let kind = record.channel().kind();
-            if !kind.is_cached() && !kind.has_members() {
+            let Some(mut locked) = record.enter() else { continue };
+            if !kind.is_cached() && !kind.has_members() && locked.log().is_none() {
                 continue;
             }
-            if let Some(mut locked) = record.enter()
-                && let Some(number) = locked.apply(Change::Expire, now).dropped
-            {
+            if let Some(number) = locked.apply(Change::Expire, now).dropped {
                 self.ledger.forget(number);
             }
+            drop(locked);
             self.remove_if_unused(&record, now);
         }
         if self.records.capacity() > KEPT_RECORDS.max(4 * self.records.len()) {

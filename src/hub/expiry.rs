@@ -12,7 +12,7 @@ use super::{
     topics::Slot,
 };
 use crate::{
-    auth::Abilities,
+    auth::Ability,
     crypto::sealer::unopenable,
     domain::time::UnixSeconds,
     platform::clock::unix_now,
@@ -45,8 +45,10 @@ impl Shard {
         entry.change_authorizations(|authorizations| authorizations.left(channel));
     }
 
-    pub fn abilities(&self, slot: Slot, channel: &str) -> Abilities {
-        self.table.borrow().sockets[slot as usize].authorizations().abilities(channel)
+    pub fn may_send_client_events(&self, slot: Slot, channel: &str) -> bool {
+        let table = self.table.borrow();
+        let abilities = table.sockets[slot as usize].authorizations().abilities(channel);
+        abilities.allows(Ability::ClientEvents)
     }
 
     pub fn tick(&self, now: Instant) {
@@ -92,7 +94,7 @@ impl Shard {
         // Without random bytes there is no nudge, and the subscription expires.
         let Ok(sealed) = unopenable(gate.record.channel(), gate.version()) else { return };
         gate.renewing = true;
-        let frame = Frame::new(&Message::sealed(&gate.policy.nudge_event(), &sealed));
+        let frame = Frame::new(&Message::sealed(&gate.policy.nudge_event(), None, &sealed));
         drop(scheduler);
         entry.socket.deliver(&frame.in_form(entry.socket.outbox().form()));
     }

@@ -22,11 +22,16 @@ use crate::{
     crypto::{keytable::Version, resealer::Resealer},
     domain::{ids::SocketId, time::UnixSeconds},
     platform::clock::KnownAsOf,
-    protocol::{code::Close, content::Content, sealed::SealedFrames},
+    protocol::{code::Close, content::Content, frame::Frame, sealed::SealedFrames},
 };
 
 pub enum WorkerCommand {
     Deliver(TopicDelivery),
+    /// Events of the topic's log are gone: for subscribers that are told positions.
+    Gap {
+        topic: TopicId,
+        frame: Frame,
+    },
     /// The channel has another target version.
     Rekey(Rekey),
     /// The auth endpoint asks which secret a client needs.
@@ -190,6 +195,7 @@ impl WorkerCommand {
         let frame = match self {
             Self::Deliver(delivery) => delivery.content.bytes(),
             Self::Rekey(rekey) => rekey.nudge.bytes(),
+            Self::Gap { frame, .. } => frame.bytes(),
             Self::ResolveKey(_)
             | Self::AuthAnswered { .. }
             | Self::AuthRefused { .. }

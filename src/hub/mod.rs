@@ -20,6 +20,7 @@ pub mod fake_socket;
 pub mod int_hasher;
 #[cfg(debug_assertions)]
 pub mod late_answers;
+pub mod log_numbers;
 pub mod mailbox;
 pub mod outbox;
 pub mod pressure;
@@ -28,6 +29,7 @@ pub mod rekey;
 pub mod shard;
 pub mod socket;
 pub mod socket_ids;
+mod stream_delivery;
 pub mod topics;
 
 use std::{
@@ -39,6 +41,7 @@ use std::{
 };
 
 use cached::CacheBudget;
+use log_numbers::LogNumbers;
 use mailbox::{Mailbox, WorkerCommand};
 use pressure::Pressure;
 use record::TopicId;
@@ -63,6 +66,7 @@ pub struct Hub {
     pub pressure: Pressure,
     /// The memory budget for last events on cache channels.
     pub cache: Arc<CacheBudget>,
+    pub log_numbers: LogNumbers,
     /// The rate of re-authorizations that this node asks of clients.
     pub turns: TurnLimiter,
 }
@@ -144,6 +148,7 @@ impl Hub {
             trips: AtomicU64::new(0),
             pressure: Pressure::default(),
             cache: Arc::default(),
+            log_numbers: LogNumbers::default(),
             turns: TurnLimiter::new(turns_per_second, Instant::now()),
         })
     }

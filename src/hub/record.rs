@@ -7,12 +7,14 @@ use parking_lot::{Mutex, MutexGuard};
 use super::{
     Hub,
     authorization_cache::EndReason,
+    log_numbers::LogNumbers,
     mailbox::{Audience, Rekey, TopicDelivery, WorkerCommand},
     rekey::channel_keys::ChannelKeys,
 };
 use crate::{
     channels::{
         change::{Change, Effects, Leaver, Newcomer, Transition},
+        log::{Log, LogNumber},
         state::ChannelState,
     },
     crypto::keytable::Version,
@@ -45,6 +47,10 @@ struct LocalRouting {
     subscribers: Box<[u32]>,
     /// Set for sealed channels, from the first subscriber or event on.
     keys: Option<Box<ChannelKeys>>,
+    /// Subscribers that are told positions.
+    position_readers: u32,
+    /// Events that a journal has not written yet. They are posted once it has.
+    uncommitted: u32,
 }
 
 /// A locked record: the channel's state does not change meanwhile.
@@ -54,10 +60,16 @@ pub struct LockedRecord<'a> {
 }
 
 impl Record {
-    pub(super) fn new(topic: TopicId, channel: Channel, workers: usize) -> Self {
+    pub(super) fn new(topic: TopicId, channel: Channel, workers: usize, log: Option<Log>) -> Self {
         let subscribers = vec![0; workers].into();
-        let routing = LocalRouting { sequence: 0, subscribers, keys: None };
-        let guarded = Guarded { removed: false, state: ChannelState::default(), routing };
+        let routing = LocalRouting {
+            sequence: 0,
+            subscribers,
+            keys: None,
+            position_readers: 0,
+            uncommitted: 0,
+        };
+        let guarded = Guarded { removed: false, state: ChannelState::with_log(log), routing };
         Self { topic, channel, guarded: Mutex::new(guarded) }
     }
 
@@ -93,10 +105,14 @@ impl Record {
     }
 
     /// False if the channel is in use, or the record was removed before.
-    pub(super) fn remove_if_unused(&self, now: Instant) -> bool {
+    pub(super) fn remove_if_unused(&self, now: Instant, numbers: &LogNumbers) -> bool {
         let mut guarded = self.guarded.lock();
-        let remove = !guarded.removed && guarded.state.is_unused(now);
+        let is_used = guarded.routing.uncommitted > 0 || !guarded.state.is_unused(now);
+        let remove = !guarded.removed && !is_used;
         guarded.removed |= remove;
+        if remove {
+            guarded.state.log().into_iter().for_each(|log| numbers.ended(log));
+        }
         remove
     }
 }
@@ -139,6 +155,42 @@ impl<'a> LockedRecord<'a> {
             keys.leave(version);
         }
         effects
+    }
+
+    /// Counts a subscriber that is told positions.
+    pub fn join_position_readers(&mut self) {
+        self.guarded.routing.position_readers += 1;
+    }
+
+    pub fn leave_position_readers(&mut self) {
+        self.guarded.routing.position_readers -= 1;
+    }
+
+    /// True if an event on its way needs its position.
+    pub fn has_position_readers(&self) -> bool {
+        self.guarded.routing.position_readers > 0
+    }
+
+    /// A journal writes an event of this channel before it is posted.
+    pub fn begin_commit(&mut self) {
+        self.guarded.routing.uncommitted += 1;
+    }
+
+    pub fn end_commit(&mut self) {
+        self.guarded.routing.uncommitted -= 1;
+    }
+
+    /// The number of the newest event, whether the log still has it or not. Events that a journal
+    /// is about to write count: they come before the next one.
+    pub fn newest_number(&self) -> Option<LogNumber> {
+        let log = self.log()?;
+        let uncommitted = self.guarded.routing.uncommitted > 0;
+        Some(if uncommitted { log.reserved() } else { log.last() })
+    }
+
+    /// True if a reader could be given an event.
+    pub fn has_events(&self, now: Instant) -> bool {
+        self.log().is_some_and(|log| log.has_events(now)) || self.last_event(now).is_some()
     }
 
     pub fn channel(&self) -> &'a Channel {
@@ -191,6 +243,13 @@ impl<'a> LockedRecord<'a> {
     /// Posts a message of the protocol to all subscribers. Events are encoded before the lock.
     pub fn post_message(&mut self, hub: &Hub, message: &Message<'_>, audience: Audience) {
         self.post(hub, Content::Same(Frame::new(message)), None, audience);
+    }
+
+    /// Tells subscribers that are told positions that events are gone.
+    pub fn tell_gap(&mut self, hub: &Hub, frame: Frame) {
+        let topic = self.record.topic;
+        let subscribers = &self.guarded.routing.subscribers;
+        hub.post(subscribers, || WorkerCommand::Gap { topic, frame: frame.clone() });
     }
 
     /// Sets the channel's target and starts the rekey of its subscribers.

@@ -29,7 +29,7 @@ use super::{
 use crate::{
     crypto::keytable::Version,
     domain::ids::SocketId,
-    protocol::{code::Close, frame::LazyForms},
+    protocol::{code::Close, form::Form, frame::Frame, stream_text::StreamTexts},
 };
 
 /// The shard's data on each socket.
@@ -149,8 +149,15 @@ impl Shard {
 
     #[must_use]
     pub fn subscribe(&self, topic: TopicId, slot: Slot, since: u64) -> bool {
-        let subscription = TopicSubscription { slot, since, version: Version::BLIND };
+        let subscription = TopicSubscription::new(slot, since, Version::BLIND);
         self.table.borrow_mut().topics.subscribe(topic, subscription)
+    }
+
+    /// Sends the subscriber the position with each logged event.
+    pub fn tell_positions(&self, topic: TopicId, slot: Slot) {
+        if let Some(subscription) = self.table.borrow_mut().topics.get_mut(topic, slot) {
+            subscription.tells_positions = true;
+        }
     }
 
     /// Returns the version of the subscriber's secret, for a sealed channel.
@@ -197,6 +204,7 @@ impl Shard {
     ) {
         match post {
             WorkerCommand::Deliver(delivery) => self.queue_delivery(&delivery, dirty, batch),
+            WorkerCommand::Gap { topic, frame } => self.tell_gap(topic, &frame, dirty),
             WorkerCommand::Rekey(rekey) => self.rekey(&rekey, dirty),
             WorkerCommand::ResolveKey(ask) => self.resolve_key(ask),
             WorkerCommand::AuthAnswered { socket, topic } => self.auth_answered(socket, topic),
@@ -239,7 +247,7 @@ impl Shard {
         }
         let mut gated = Vec::new();
         let (mut frames, mut bytes) = (0, 0);
-        let mut forms = LazyForms::default();
+        let mut texts = StreamTexts::default();
         let table = self.table.borrow();
         let subscribers = table.topics.subscribers(delivery.topic).len();
         batch.add(delivery.content.bytes(), subscribers);
@@ -247,9 +255,18 @@ impl Shard {
             match delivery.content.of(subscription.version) {
                 Some(frame) => {
                     let form = entry.socket.outbox().form();
-                    let frame = forms.of(frame, subscription.version, form);
-                    (frames, bytes) = (frames + 1, bytes + frame.len());
-                    entry.socket.send(frame.clone());
+                    let sent = match form {
+                        Form::Pusher | Form::Jetsocket => {
+                            let frame = subscription.encoded(frame, form.dialect());
+                            entry.socket.send(frame.clone());
+                            frame.len()
+                        }
+                        Form::Stream => {
+                            let event = texts.of(frame, subscription.version);
+                            event.queue(delivery.topic, &*entry.socket)
+                        }
+                    };
+                    (frames, bytes) = (frames + 1, bytes + sent);
                     entry.mark(dirty);
                 }
                 None => gated.push(subscription.slot),
@@ -260,23 +277,34 @@ impl Shard {
         self.enqueue(delivery, &gated, dirty);
     }
 
+    /// Not an event: the tripwire, which knows events alone, does not read it.
+    fn tell_gap(&self, topic: TopicId, frame: &Frame, dirty: &mut Vec<Rc<dyn Socket>>) {
+        let table = self.table.borrow();
+        let subscribers = table.topics.subscribers(topic).iter();
+        for subscription in subscribers.filter(|subscription| subscription.tells_positions) {
+            let entry = &table.sockets[subscription.slot as usize];
+            entry.socket.send(frame.in_form(entry.socket.outbox().form()));
+            entry.mark(dirty);
+        }
+    }
+
     /// Writes a single frame directly, past the outboxes.
     ///
     /// The table may change between two slices. A subscriber that has left is skipped; one that has
     /// come back was answered with the state of this frame.
-    async fn deliver(&self, delivery: &TopicDelivery, recipients: &mut Vec<(Slot, Version)>) {
+    async fn deliver(&self, delivery: &TopicDelivery, recipients: &mut Vec<TopicSubscription>) {
         if delivery.content.leaks_plaintext() {
             return self.hub.record_trip();
         }
         let changes = {
             let table = self.table.borrow();
             recipients.clear();
-            recipients.extend(table.recipients(delivery).map(|(s, _)| (s.slot, s.version)));
+            recipients.extend(table.recipients(delivery).map(|(subscription, _)| *subscription));
             table.topics.changes()
         };
-        let mut forms = LazyForms::default();
+        let mut texts = StreamTexts::default();
         for slice in recipients.chunks(WRITES_PER_SLICE) {
-            self.write_slice(delivery, slice, changes, &mut forms);
+            self.write_slice(delivery, slice, changes, &mut texts);
             if slice.len() == WRITES_PER_SLICE {
                 tokio::task::yield_now().await;
             }
@@ -286,23 +314,34 @@ impl Shard {
     fn write_slice(
         &self,
         delivery: &TopicDelivery,
-        recipients: &[(Slot, Version)],
+        recipients: &[TopicSubscription],
         changes: u64,
-        forms: &mut LazyForms,
+        texts: &mut StreamTexts,
     ) {
         let mut gated = Vec::new();
         let (mut frames, mut bytes) = (0, 0);
         let table = self.table.borrow();
         let unchanged = table.topics.changes() == changes;
-        for &(slot, version) in recipients {
-            let version = if unchanged { Some(version) } else { table.due(delivery, slot) };
-            let Some(version) = version else { continue };
-            match delivery.content.of(version) {
+        for recipient in recipients {
+            let slot = recipient.slot;
+            let subscription = if unchanged { Some(*recipient) } else { table.due(delivery, slot) };
+            let Some(subscription) = subscription else { continue };
+            match delivery.content.of(subscription.version) {
                 Some(frame) => {
                     let socket = &table.sockets[slot as usize].socket;
-                    let frame = forms.of(frame, version, socket.outbox().form());
-                    (frames, bytes) = (frames + 1, bytes + frame.len());
-                    socket.deliver(frame);
+                    let form = socket.outbox().form();
+                    let sent = match form {
+                        Form::Pusher | Form::Jetsocket => {
+                            let frame = subscription.encoded(frame, form.dialect());
+                            socket.deliver(frame);
+                            frame.len()
+                        }
+                        Form::Stream => {
+                            let event = texts.of(frame, subscription.version);
+                            event.deliver(delivery.topic, &**socket)
+                        }
+                    };
+                    (frames, bytes) = (frames + 1, bytes + sent);
                 }
                 None => gated.push(slot),
             }
@@ -332,10 +371,10 @@ impl Table {
         })
     }
 
-    /// The version to deliver with, if the subscription still exists.
-    fn due(&self, delivery: &TopicDelivery, slot: Slot) -> Option<Version> {
+    /// The subscription as it is now, if the delivery is still for it.
+    fn due(&self, delivery: &TopicDelivery, slot: Slot) -> Option<TopicSubscription> {
         let subscription = self.topics.subscription(delivery.topic, slot)?;
-        (subscription.since < delivery.sequence).then_some(subscription.version)
+        (subscription.since < delivery.sequence).then_some(*subscription)
     }
 }
 

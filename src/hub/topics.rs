@@ -5,8 +5,13 @@ use std::{
     hash::{BuildHasher, Hash},
 };
 
+use bytes::Bytes;
+
 use super::{int_hasher::BuildIntHasher, record::TopicId};
-use crate::crypto::keytable::Version;
+use crate::{
+    crypto::keytable::Version,
+    protocol::{dialect::Dialect, frame::Frame},
+};
 
 /// The index of a socket in its worker's table.
 pub type Slot = u32;
@@ -19,6 +24,19 @@ pub struct TopicSubscription {
     pub since: u64,
     /// The version of the subscriber's secret; without meaning on channels that are not encrypted.
     pub version: Version,
+    /// Logged events reach the subscriber with their position.
+    pub tells_positions: bool,
+}
+
+impl TopicSubscription {
+    pub fn new(slot: Slot, since: u64, version: Version) -> Self {
+        Self { slot, since, version, tells_positions: false }
+    }
+
+    /// The bytes of a frame for this subscriber, shared with all others of its kind.
+    pub fn encoded(self, frame: &Frame, dialect: Dialect) -> &Bytes {
+        if self.tells_positions { frame.with_position(dialect) } else { frame.in_dialect(dialect) }
+    }
 }
 
 #[derive(Default)]
@@ -138,7 +156,7 @@ mod tests {
     #[test]
     fn f14_large_crowd_frees_its_memory_on_leaving() {
         let mut table = TopicTable::default();
-        let subscription = |slot| TopicSubscription { slot, since: 0, version: Version::BLIND };
+        let subscription = |slot| TopicSubscription::new(slot, 0, Version::BLIND);
         for slot in 0..100_000 {
             assert!(table.subscribe(TopicId(0), subscription(slot)));
         }
@@ -161,7 +179,7 @@ mod tests {
                     TopicStep::Subscribe(topic, slot) => {
                         let new = !model.contains_key(&(topic, slot));
                         let version = Version { key: topic as u32, epoch: slot.into() };
-                        let subscription = TopicSubscription { slot, since: time as u64, version };
+                        let subscription = TopicSubscription::new(slot, time as u64, version);
                         prop_assert_eq!(table.subscribe(TopicId(topic), subscription), new);
                         let found = table.subscription(TopicId(topic), slot).map(|s| (s.slot, s.version));
                         prop_assert_eq!(found, Some((slot, version)));

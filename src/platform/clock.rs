@@ -13,6 +13,12 @@ pub fn unix_now() -> UnixSeconds {
     system_millis() / 1000
 }
 
+/// The system clock in microseconds since 1970.
+pub fn unix_micros() -> u64 {
+    let micros = |since: Duration| u64::try_from(since.as_micros()).unwrap_or(u64::MAX);
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, micros)
+}
+
 /// Wall time that never goes back: after the system clock was set back, it continues from the
 /// latest time shown, at the rate of the monotonic clock.
 pub struct ServerClock {
@@ -99,6 +105,11 @@ impl KnownAsOf {
 
     pub fn is_after(self, revoked_at: UnixSeconds) -> bool {
         self.0 > revoked_at
+    }
+
+    /// Microseconds since 1970.
+    pub fn micros(self) -> u64 {
+        self.0.saturating_mul(1_000_000)
     }
 }
 

@@ -30,8 +30,32 @@ pub struct Subscribe {
     pub channel: String,
     pub auth: Option<String>,
     pub channel_data: Option<String>,
+    pub recover: Option<Recover>,
     /// Kept, so that the refusal can name the channel.
     pub invalid_field: Option<InvalidField>,
+}
+
+/// The wish to be told positions in the channel's log.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Recover {
+    FromNow,
+    /// With the events since this position, as far as the log has them.
+    From(String),
+}
+
+impl Recover {
+    /// Other values than `true` and a text are no wish.
+    fn of(value: Value) -> Option<Self> {
+        match value {
+            Value::Bool(true) => Some(Self::FromNow),
+            Value::String(position) => Some(Self::From(position)),
+            Value::Null
+            | Value::Bool(false)
+            | Value::Number(_)
+            | Value::Array(_)
+            | Value::Object(_) => None,
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -41,6 +65,8 @@ struct RawSubscribe {
     auth: Value,
     #[serde(default)]
     channel_data: Value,
+    #[serde(default)]
+    recover: Value,
 }
 
 impl From<RawSubscribe> for Subscribe {
@@ -50,6 +76,7 @@ impl From<RawSubscribe> for Subscribe {
             channel: raw.channel,
             auth: text(Field::Auth, raw.auth, &mut invalid_field),
             channel_data: text(Field::ChannelData, raw.channel_data, &mut invalid_field),
+            recover: Recover::of(raw.recover),
             invalid_field,
         }
     }

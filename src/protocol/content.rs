@@ -28,6 +28,15 @@ impl Content {
         }
     }
 
+    /// The same content as an entry of its channel's log. `position`: see
+    /// `LoggedFrame::position`.
+    pub fn logged(&self, number: u64, position: Option<&str>) -> Self {
+        match self {
+            Self::Same(frame) => Self::Same(frame.logged(number, position)),
+            Self::Sealed(frames) => Self::Sealed(frames.logged(number, position)),
+        }
+    }
+
     pub fn bytes(&self) -> usize {
         match self {
             Self::Same(frame) => frame.bytes(),

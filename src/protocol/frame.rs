@@ -1,13 +1,15 @@
 //! A message encoded for every form, once, regardless of the number of receivers.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use super::{
     dialect::Dialect,
     form::{Form, as_stream_event, text_frame},
+    logged::LoggedFrame,
     message::{Message, MessageKind},
 };
-use crate::crypto::keytable::Version;
 
 /// One message in all forms. Cloning copies no payload.
 ///
@@ -16,6 +18,8 @@ use crate::crypto::keytable::Version;
 pub struct Frame {
     pusher: Bytes,
     jetsocket: Bytes,
+    /// `None` outside of a log.
+    logged: Option<Arc<LoggedFrame>>,
 }
 
 impl Frame {
@@ -23,7 +27,7 @@ impl Frame {
         match message.kind() {
             MessageKind::Event => {
                 let shared = Form::Pusher.encode(message);
-                Self { jetsocket: shared.clone(), pusher: shared }
+                Self { jetsocket: shared.clone(), pusher: shared, logged: None }
             }
             MessageKind::Protocol => Self::of_protocol(message),
         }
@@ -40,70 +44,52 @@ impl Frame {
                 out.extend_from_slice(&rest);
             })
         };
-        Self { pusher: whole(Dialect::Pusher), jetsocket: whole(Dialect::Jetsocket) }
+        let (pusher, jetsocket) = (whole(Dialect::Pusher), whole(Dialect::Jetsocket));
+        Self { pusher, jetsocket, logged: None }
     }
 
-    /// For one connection. A delivery to many uses `LazyForms`.
-    pub fn in_form(&self, form: Form) -> Bytes {
-        match form {
-            Form::Pusher => self.pusher.clone(),
-            Form::Jetsocket => self.jetsocket.clone(),
-            Form::Stream => as_stream_event(&self.pusher),
+    /// The same frame as an entry of its channel's log. `position`: see `LoggedFrame::position`.
+    pub fn logged(&self, number: u64, position: Option<&str>) -> Self {
+        let logged = LoggedFrame::new(number);
+        if let Some(position) = position {
+            logged.position_or(|| position.to_owned());
+        }
+        Self { logged: Some(Arc::new(logged)), ..self.clone() }
+    }
+
+    pub fn place(&self) -> Option<&LoggedFrame> {
+        self.logged.as_deref()
+    }
+
+    /// The number in the channel's log.
+    pub fn number(&self) -> Option<u64> {
+        self.place().map(LoggedFrame::number)
+    }
+
+    /// For a receiver that is told positions. Without a position, the plain frame.
+    pub fn with_position(&self, dialect: Dialect) -> &Bytes {
+        let plain = self.in_dialect(dialect);
+        self.place().and_then(|logged| logged.with_position(plain)).unwrap_or(plain)
+    }
+
+    /// For WebSockets, shared by all of them.
+    pub fn in_dialect(&self, dialect: Dialect) -> &Bytes {
+        match dialect {
+            Dialect::Pusher => &self.pusher,
+            Dialect::Jetsocket => &self.jetsocket,
         }
     }
 
-    /// The bytes of the tripwire's check: all forms have the same content.
-    pub(super) fn text(&self) -> &[u8] {
-        &self.pusher
+    /// For one connection. A delivery to many event streams uses `StreamTexts`.
+    pub fn in_form(&self, form: Form) -> Bytes {
+        match form {
+            Form::Pusher | Form::Jetsocket => self.in_dialect(form.dialect()).clone(),
+            Form::Stream => as_stream_event(&self.pusher, None),
+        }
     }
 
     /// Bytes charged to one socket's queue.
     pub fn bytes(&self) -> usize {
         self.pusher.len()
-    }
-}
-
-/// The forms of one delivery that few deliveries need. Each is made for its first receiver, so that
-/// a delivery without such receivers costs nothing.
-#[derive(Default)]
-pub struct LazyForms(Vec<(Version, Bytes)>);
-
-impl LazyForms {
-    /// The frame in this form. `version`: that of the frame's secret, which tells the frames of one
-    /// delivery apart.
-    pub fn of<'a>(&'a mut self, frame: &'a Frame, version: Version, form: Form) -> &'a Bytes {
-        match form {
-            Form::Pusher => &frame.pusher,
-            Form::Jetsocket => &frame.jetsocket,
-            Form::Stream => self.stream(frame, version),
-        }
-    }
-
-    fn stream(&mut self, frame: &Frame, version: Version) -> &Bytes {
-        let index = self.0.iter().position(|(of, _)| *of == version).unwrap_or_else(|| {
-            self.0.push((version, as_stream_event(&frame.pusher)));
-            self.0.len() - 1
-        });
-        &self.0[index].1
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::domain::channel::Channel;
-
-    #[test]
-    fn stream_text_is_made_once_for_each_version() {
-        let channel = Channel::parse("c", 200).unwrap();
-        let frame = Frame::new(&Message::event(&channel, "e", "x").unwrap());
-        let mut forms = LazyForms::default();
-        let version = |key| Version { key, epoch: 0 };
-        assert!(std::ptr::eq(forms.of(&frame, version(1), Form::Pusher), &frame.pusher));
-        assert!(forms.0.is_empty(), "no stream is among the receivers");
-        let first = forms.of(&frame, version(1), Form::Stream).clone();
-        assert_eq!(first, frame.in_form(Form::Stream));
-        assert_eq!(forms.of(&frame, version(1), Form::Stream).as_ptr(), first.as_ptr());
-        assert_ne!(forms.of(&frame, version(2), Form::Stream).as_ptr(), first.as_ptr());
     }
 }

@@ -56,13 +56,13 @@ impl<'a> Message<'a> {
     }
 
     /// A publisher's event on the encrypted channel for which it was sealed.
-    pub fn sealed(event: &'a str, sealed: &'a Sealed) -> Self {
+    pub fn sealed(event: &'a str, user_id: Option<&'a str>, sealed: &'a Sealed) -> Self {
         Self {
             kind: MessageKind::Event,
             channel: Some(sealed.channel().name()),
             event,
             data: MessageData::Sealed(sealed),
-            user_id: None,
+            user_id,
         }
     }
 
@@ -140,6 +140,38 @@ impl<'a> Message<'a> {
     pub fn subscription_succeeded(channel: &'a Channel, roster: Option<&'a Escaped>) -> Self {
         let data = roster.map_or(NOTHING, MessageData::Escaped);
         Self::protocol("_internal:subscription_succeeded", Some(channel.name()), data)
+    }
+
+    /// The same for a client that recovers: `data` has a member `recover`.
+    pub fn subscription_recovered(
+        channel: &'a Channel,
+        roster: Option<&Escaped>,
+        recovery: &RecoveryAnswer<'_>,
+    ) -> Self {
+        let roster = roster.map_or("{}", Escaped::as_str);
+        let start = roster.strip_suffix('}').unwrap_or(roster);
+        let comma = if start == "{" { "" } else { "," };
+        let recover = json(recovery);
+        let recover = Escaped::new(&recover);
+        let data = format!(r#""{start}{comma}\"recover\":{}}}""#, recover.as_str());
+        let data = MessageData::Json(data);
+        Self::protocol("_internal:subscription_succeeded", Some(channel.name()), data)
+    }
+
+    /// Events after the reader's position are gone. Written to one reader, never posted.
+    pub fn gap(channel: &'a Channel, reason: &str, position: &str) -> Self {
+        #[derive(Serialize)]
+        struct Gap<'a> {
+            reason: &'a str,
+            position: &'a str,
+        }
+        Self {
+            kind: MessageKind::Event,
+            channel: Some(channel.name()),
+            event: "sealcast:gap",
+            data: text(json(&Gap { reason, position })),
+            user_id: None,
+        }
     }
 
     pub fn cache_miss(channel: &'a Channel) -> Self {
@@ -268,6 +300,15 @@ const NOTHING: MessageData<'static> = MessageData::Clear(Cow::Borrowed("{}"));
 
 fn text(data: String) -> MessageData<'static> {
     MessageData::Clear(data.into())
+}
+
+/// The member `recover` of a success frame.
+#[derive(Serialize)]
+pub struct RecoveryAnswer<'a> {
+    /// Where the channel's log stands: the client is told all later events.
+    pub position: &'a str,
+    /// True if the events since the client's position follow.
+    pub recovered: bool,
 }
 
 /// The `data` of a refused subscription.

@@ -13,26 +13,47 @@ pub struct SealedFrames(Arc<[SealedFrame]>);
 #[derive(Clone)]
 struct SealedFrame {
     version: Version,
-    event: Arc<str>,
+    source: EventSource,
     frame: Frame,
     envelope: Arc<str>,
 }
 
+/// The parts of a sealed event in clear.
+#[derive(Clone)]
+pub struct EventSource {
+    pub event: Arc<str>,
+    /// The user behind a client's event.
+    pub user_id: Option<Arc<str>>,
+}
+
+impl EventSource {
+    /// An event of a backend.
+    pub fn backend(event: &str) -> Self {
+        Self { event: event.into(), user_id: None }
+    }
+}
+
 impl SealedFrame {
-    fn new(event: &Arc<str>, sealed: &Sealed) -> Self {
+    fn new(source: &EventSource, sealed: &Sealed) -> Self {
+        let message = Message::sealed(&source.event, source.user_id.as_deref(), sealed);
         Self {
             version: sealed.version(),
-            event: event.clone(),
-            frame: Frame::new(&Message::sealed(event, sealed)),
+            source: source.clone(),
+            frame: Frame::new(&message),
             envelope: sealed.envelope().clone(),
         }
     }
 }
 
 impl SealedFrames {
-    pub fn new<'a>(event: &str, sealed: impl IntoIterator<Item = &'a Sealed>) -> Self {
-        let event = event.into();
-        Self(sealed.into_iter().map(|sealed| SealedFrame::new(&event, sealed)).collect())
+    pub fn new<'a>(source: &EventSource, sealed: impl IntoIterator<Item = &'a Sealed>) -> Self {
+        Self(sealed.into_iter().map(|sealed| SealedFrame::new(source, sealed)).collect())
+    }
+
+    /// The same event, sealed for another version alone.
+    pub fn with(&self, sealed: &Sealed) -> Self {
+        let frames = self.0.first().map(|first| SealedFrame::new(&first.source, sealed));
+        Self(frames.into_iter().collect())
     }
 
     /// The frame for this version.
@@ -48,20 +69,20 @@ impl SealedFrames {
     /// fail for an older version whose key was just retired.
     pub fn adapted<E>(
         &self,
-        event: &str,
         wanted: &[Version],
         mut seal: impl FnMut(Version) -> Result<Sealed, E>,
     ) -> Result<Self, E> {
         if self.0.iter().map(|sealed| sealed.version).eq(wanted.iter().copied()) {
             return Ok(self.clone());
         }
-        let event = event.into();
+        // There is always a first one: an event is sealed before it is known where it goes.
+        let Some(first) = self.0.first() else { return Ok(self.clone()) };
         let mut frames = Vec::with_capacity(wanted.len());
         for version in wanted {
             match self.find(*version) {
                 Some(sealed) => frames.push(sealed.clone()),
                 None => match seal(*version) {
-                    Ok(sealed) => frames.push(SealedFrame::new(&event, &sealed)),
+                    Ok(sealed) => frames.push(SealedFrame::new(&first.source, &sealed)),
                     Err(error) if frames.is_empty() => return Err(error),
                     Err(_) => {}
                 },
@@ -75,9 +96,23 @@ impl SealedFrames {
         self.0.first().map(|sealed| &sealed.frame)
     }
 
+    /// The same event as an entry of its channel's log.
+    pub fn logged(&self, number: u64, position: Option<&str>) -> Self {
+        let logged = |sealed: &SealedFrame| SealedFrame {
+            frame: sealed.frame.logged(number, position),
+            ..sealed.clone()
+        };
+        Self(self.0.iter().map(logged).collect())
+    }
+
     /// The envelope of the newest version.
     pub fn envelope(&self) -> Option<&Arc<str>> {
         self.0.first().map(|sealed| &sealed.envelope)
+    }
+
+    /// The envelope for this version.
+    pub fn envelope_of(&self, version: Version) -> Option<&Arc<str>> {
+        self.find(version).map(|sealed| &sealed.envelope)
     }
 
     /// The newest version.
@@ -102,7 +137,11 @@ impl SealedFrames {
     fn reseal(&self, resealer: &Resealer) -> Option<Self> {
         let before = self.find(resealer.from())?;
         let sealed = resealer.reseal(&before.envelope)?;
-        Some(Self([SealedFrame::new(&before.event, &sealed)].into()))
+        let resealed = Self([SealedFrame::new(&before.source, &sealed)].into());
+        Some(match before.frame.place() {
+            Some(place) => resealed.logged(place.number(), place.position()),
+            None => resealed,
+        })
     }
 }
 

@@ -18,6 +18,7 @@ pub(super) struct JoinedSubscription {
     pub(super) member: Option<Arc<str>>,
     /// Bytes of memory held by the member.
     pub(super) member_bytes: usize,
+    pub(super) tells_positions: bool,
 }
 
 impl Subscription {

@@ -9,7 +9,12 @@ use super::{
 use crate::{
     channels::members::{LeaveMode, Member},
     domain::channel::Channel,
-    engine::subscribe::{self, EndedSubscription, JoinedChannel, SubscribeError, Subscriber},
+    engine::{
+        history::recovery::ReaderStart,
+        subscribe::{
+            self, Admission, EndedSubscription, JoinedChannel, SubscribeError, Subscriber,
+        },
+    },
     hub::{
         authorization_cache::{CachedAuthorization, NotGranted},
         channel_opener::Opened,
@@ -26,6 +31,8 @@ pub(super) struct AuthorizedSubscription {
     pub(super) member: Option<Member>,
     /// The authorization of our auth endpoint, if it recorded one.
     pub(super) grant: Option<CachedAuthorization>,
+    /// If the client is to be told positions.
+    pub(super) recover: Option<ReaderStart>,
 }
 
 /// A channel whose record has been told of the subscription.
@@ -76,7 +83,8 @@ impl Session {
         }
         let member = subscribe::authorize(&app, &self.subscriber(), &channel, request)?;
         let grant = self.current_grant(&channel)?;
-        Ok(AuthorizedSubscription { channel, member, grant })
+        let recover = self.reader_start(&channel, request.recover.as_ref());
+        Ok(AuthorizedSubscription { channel, member, grant, recover })
     }
 
     /// Joins the channel, now or once it is open.
@@ -134,7 +142,9 @@ impl Session {
         &mut self,
         authorized: AuthorizedSubscription,
     ) -> Result<(), SubscribeError> {
-        let entered = self.enter(authorized)?;
+        let recover = self.recover_within(&authorized);
+        let entered = self.enter(authorized, recover)?;
+        self.answer_late_stream(&entered.joined);
         self.complete(entered);
         Ok(())
     }
@@ -144,12 +154,13 @@ impl Session {
     pub(super) fn enter(
         &self,
         authorized: AuthorizedSubscription,
+        recover: Option<(ReaderStart, usize)>,
     ) -> Result<EnteredChannel, SubscribeError> {
         let member_bytes = authorized.member_bytes();
-        let AuthorizedSubscription { channel, member, grant } = authorized;
+        let AuthorizedSubscription { channel, member, grant, .. } = authorized;
         let SessionContext { engine, runtime, .. } = &self.context;
-        let joined =
-            engine.subscribe(runtime, &self.subscriber(), &channel, member, grant.as_ref())?;
+        let admission = Admission { member, granted: grant.as_ref(), recover };
+        let joined = engine.subscribe(runtime, &self.subscriber(), &channel, admission)?;
         Ok(EnteredChannel { channel, joined, grant, member_bytes })
     }
 
@@ -159,15 +170,24 @@ impl Session {
         self.enter_topic(&joined, grant);
         self.authorized |= channel.kind().needs_authorization();
         self.context.note_subscribed(&joined.record, joined.member.as_deref());
+        let tells_positions = joined.recovery.is_some();
         let (record, member) = (joined.record, joined.member);
-        let joined = JoinedSubscription { record, member, member_bytes };
+        let joined = JoinedSubscription { record, member, member_bytes, tells_positions };
         self.subscriptions.insert(channel.name().clone(), Subscription::Joined(joined));
     }
 
     /// Sends the success frame, then the cached event or the cache miss.
-    fn answer_joined(&self, channel: &Channel, joined: &JoinedChannel) {
-        let roster = joined.roster.as_ref();
-        self.answer(&Message::subscription_succeeded(channel, roster));
+    fn answer_joined(&mut self, channel: &Channel, joined: &JoinedChannel) {
+        if self.is_stream() {
+            return self.answer_stream(joined);
+        }
+        match &joined.recovery {
+            Some(recovery) => self.answer_recovery(joined, recovery),
+            None => {
+                let roster = joined.roster.as_ref();
+                self.answer(&Message::subscription_succeeded(channel, roster));
+            }
+        }
         let cached = joined.cached.encode(self.form(), channel);
         cached.into_iter().for_each(|frame| self.send(frame));
     }
@@ -187,6 +207,9 @@ impl Session {
             None => shard.subscribe(record.topic(), *slot, joined.since),
         };
         debug_assert!(new, "the session knows its subscriptions");
+        if joined.recovery.is_some() {
+            shard.tell_positions(record.topic(), *slot);
+        }
         shard.authorization_joined(*slot, record.channel().name(), record.topic());
     }
 
@@ -210,12 +233,13 @@ impl Session {
     }
 
     fn leave_channel(&self, joined: &JoinedSubscription, leaving: LeaveMode) {
-        let JoinedSubscription { record, member, .. } = joined;
+        let JoinedSubscription { record, member, tells_positions, .. } = joined;
         let SessionContext { engine, runtime, shard, slot, .. } = &self.context;
         let version = shard.unsubscribe(record.topic(), *slot);
         shard.authorization_left(*slot, record.channel().name());
-        let ended = EndedSubscription { member: member.as_deref(), version, leaving };
+        let (member, tells_positions) = (member.as_deref(), *tells_positions);
+        let ended = EndedSubscription { member, version, leaving, tells_positions };
         engine.unsubscribe(runtime, shard.worker(), record, &ended);
-        self.context.note_unsubscribed(record, member.as_deref());
+        self.context.note_unsubscribed(record, member);
     }
 }

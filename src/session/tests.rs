@@ -1,6 +1,7 @@
 //! Sessions on a `TestNode`: the test decides when channels open.
 
 mod event_model;
+mod recovery;
 
 use std::time::Instant;
 
@@ -200,7 +201,8 @@ fn end_of_the_channel_cancels_an_opening_subscription() {
 /// Gives the client an authorization of our auth endpoint, for an access token of `u`.
 fn granted(node: &TestNode, client: &TestClient, channel: &str, jti: &str) {
     let token = TokenId { jti: jti.into(), user: "u".into(), issued: KnownAsOf::NEVER };
-    let scope = AuthorizationScope { expires: None, abilities: Abilities::ALL, token: Some(token) };
+    let scope =
+        AuthorizationScope { expires: None, abilities: Abilities::LEGACY, token: Some(token) };
     let channel = node.runtime.app().channel(channel).expect("a channel");
     let as_of = KnownAsOf::now(node.engine.clock.now());
     let grant =

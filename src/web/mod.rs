@@ -1,10 +1,13 @@
 //! The web layer, the only place that knows `actix_web`. `server` assembles the shelves `ws`,
-//! `event_stream`, `api`, `auth` and `ops`, which do not know each other (ARCHITECTURE.md, shelves of
-//! `web`).
+//! `event_stream`, `api`, `auth`, `client_api` and `ops`, which do not know each other
+//! (ARCHITECTURE.md, shelves of `web`).
 
 mod api;
 mod auth;
+mod browser;
 mod carrier;
+mod client;
+mod client_api;
 mod context;
 mod event_stream;
 #[cfg(fuzzing)]

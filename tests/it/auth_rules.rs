@@ -149,19 +149,38 @@ async fn c_auth_test_names_the_deciding_rule() {
 }
 
 #[tokio::test]
+async fn c_auth_test_names_the_abilities() {
+    let rules = "authorizer = \"jwt\"\n[[apps.it.rules]]\nchannel = \"private-old\"\n\
+        [[apps.it.rules]]\nchannel = \"private-write\"\nallow = [\"trigger\", \"history\"]\n";
+    let token = &bearer(&user())["Bearer ".len()..];
+    for (channel, expected, absent) in [
+        ("private-old", "decides: subscribe, client_events\n", "allowed:"),
+        (
+            "private-write",
+            "subscriptions: no\n  client events: no\n  allowed: history, trigger",
+            "?",
+        ),
+    ] {
+        let launch = Launch::new(&["auth", "test", "-", channel, "--app", "it"]);
+        let output = launch.config(&config(rules)).output(token).await;
+        assert!(output.status.success(), "{output:?}");
+        assert!(output.stdout.contains(expected), "{output:?}");
+        assert!(!output.stdout.contains(absent), "{output:?}");
+    }
+}
+
+#[tokio::test]
 async fn c_ambiguous_rules_stop_the_start() {
     let rule =
         |text: &str| format!("authorizer = \"jwt\"\nexplain = true\n[[apps.it.rules]]\n{text}");
     for (text, expected) in [
-        (rule("channel = \"private-x\""), "allow"),
         (rule("channel = \"private-{claims.org}*\"\nallow = []"), "followed by *"),
         (rule("channel = \"private-{org}\"\nallow = []"), "is no placeholder"),
         (rule("channel = \"orders-*\"\nallow = []"), "private- or presence-"),
         (rule("channel = \"private-{id}\"\nallow = []"), "belong together"),
-        (rule("channel = \"private-x\"\nallow = [\"history\"]"), "not available yet"),
         (
-            rule("channel = \"private-x\"\nallow = [\"subscribe\", \"trigger\"]"),
-            "not available yet",
+            rule("channel = \"private-x\"\nallow = [\"subscribe\", \"read\"]"),
+            "must be one of subscribe, client_events, history, trigger, clear",
         ),
         (rule("channel = \"private-x\"\nallow = [\"client_events\"]"), "add \"subscribe\""),
         (rule("channel = \"private-x\"\nallow = []\nuser_id = \"{claims.}\""), "is no placeholder"),

@@ -64,6 +64,34 @@ async fn s10_access_tokens_work_with_any_authorizer() {
 }
 
 #[tokio::test]
+async fn s10_tokens_give_the_abilities_they_name() {
+    let server = TestServer::start(&config("client_events = true\nexplain = true")).await;
+    let mut client = server.connect().await;
+    let wanted = |allow: Value| json!({"user_id": "u1", "channels": ["private-*"], "allow": allow});
+    for (channel, allow, sends) in [
+        ("private-a", json!(["subscribe", "client_events", "history"]), true),
+        ("private-b", json!(["subscribe", "clear"]), false),
+        ("private-c", Value::Null, true),
+    ] {
+        let minted = mint(&server, &wanted(allow)).await;
+        join(&server, &mut client, channel, text(&minted["token"])).await;
+        client.client_event(channel, "client-x", json!({})).await;
+        if !sends {
+            assert!(client.expect_error(None).await.contains("does not include them"));
+        }
+    }
+    client.expect_silence().await;
+    let minted = mint(&server, &wanted(json!(["trigger"]))).await;
+    let response = ask(&server, &client, "private-d", text(&minted["token"])).await;
+    assert_eq!(response.refused(403, "no subscribe"), "ability_missing");
+    for allow in [json!([]), json!(["read"]), json!(["Subscribe"]), json!(["client_events"])] {
+        let response = server.post("/tokens", &wanted(allow.clone())).await;
+        assert_eq!(response.refused(400, allow), "invalid_allow");
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn s10_token_of_another_app_or_origin_is_refused() {
     let server = TestServer::start(&config_of("", &[(APP, ""), (OTHER, "")])).await;
     let (client, theirs) = (server.connect().await, server.connect_as(OTHER).await);

@@ -26,6 +26,7 @@ mod backpressure;
 mod cache;
 mod canary;
 mod capacity;
+mod channel_settings;
 mod cheap_refusals;
 mod client_events;
 mod client_faults;

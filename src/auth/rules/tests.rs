@@ -17,7 +17,7 @@ fn presence(user_id: &str, info: Option<&[(&str, &str)]>) -> PresenceData {
 
 fn try_rule(channel: &str) -> Result<Rule, InvalidRule> {
     let idsig = channel.contains("{id}");
-    Rule::new(channel, idsig, Some(Abilities::ALL), None, presence("{claims.sub}", None))
+    Rule::new(channel, idsig, Abilities::LEGACY, None, presence("{claims.sub}", None))
 }
 
 fn rules(channels: &[&str]) -> Rules {
@@ -134,7 +134,8 @@ fn pattern_matching() {
 fn first_matching_rule_decides_and_no_match_denies() {
     let rules = Rules::new(
         vec![
-            Rule::new("private-secret-*", false, None, None, presence("x", None)).unwrap(),
+            Rule::new("private-secret-*", false, Abilities::NONE, None, presence("x", None))
+                .unwrap(),
             try_rule("private-org-{claims.org}-*").unwrap(),
             try_rule("private-*").unwrap(),
         ],
@@ -142,7 +143,7 @@ fn first_matching_rule_decides_and_no_match_denies() {
     );
     let decided = |channel| rules.decide(&user(), channel).map(|rule| &*rule.channel);
     assert_eq!(decided("private-secret-1"), Some("private-secret-*"));
-    assert!(rules.decide(&user(), "private-secret-1").unwrap().abilities.is_none());
+    assert!(rules.decide(&user(), "private-secret-1").unwrap().abilities.is_empty());
     assert_eq!(decided("private-org-o1-x"), Some("private-org-{claims.org}-*"));
     assert_eq!(decided("private-org-o2-x"), Some("private-*"));
     assert_eq!(decided("presence-x"), None);
@@ -195,7 +196,9 @@ fn ambiguous_rules_are_rejected() {
     ] {
         assert_eq!(try_rule(channel).err(), Some(expected), "{channel}");
     }
-    let sig = |channel, idsig| Rule::new(channel, idsig, None, None, presence("x", None)).err();
+    let sig = |channel, idsig| {
+        Rule::new(channel, idsig, Abilities::NONE, None, presence("x", None)).err()
+    };
     assert_eq!(sig("private-x", true), Some(InvalidRule::IdSig));
     assert_eq!(sig("private-{id}", false), Some(InvalidRule::IdSig));
 }
@@ -208,7 +211,7 @@ fn members_are_built_from_claims() {
         ("x", "{claims.none}"),
     ];
     let rule = |user_id, info| {
-        Rule::new("presence-x", false, Some(Abilities::ALL), None, presence(user_id, info)).unwrap()
+        Rule::new("presence-x", false, Abilities::LEGACY, None, presence(user_id, info)).unwrap()
     };
     let named = rule("org.{claims.org}.{claims.n}", Some(&fields[..]));
     assert_eq!(named.member_id(&user()).as_deref(), Some("org.o1.42"));

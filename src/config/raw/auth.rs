@@ -5,6 +5,8 @@ use std::{collections::BTreeMap, path::PathBuf};
 use jsonwebtoken::Algorithm;
 use serde::Deserialize;
 
+use crate::auth::Ability;
+
 /// Verification of tokens.
 #[derive(Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -49,7 +51,8 @@ pub struct RawRule {
     pub channel: String,
     #[serde(default)]
     pub idsig: bool,
-    pub allow: Vec<RawAbility>,
+    /// Absent: `Abilities::LEGACY`. Empty: nothing.
+    pub allow: Option<Vec<Ability>>,
     pub max_ttl_seconds: Option<u64>,
     #[serde(default = "subject")]
     pub user_id: String,
@@ -58,15 +61,6 @@ pub struct RawRule {
 
 fn subject() -> String {
     "{claims.sub}".to_owned()
-}
-
-#[derive(Deserialize, Clone, Copy, PartialEq, Eq)]
-#[serde(rename_all = "snake_case")]
-pub enum RawAbility {
-    Subscribe,
-    ClientEvents,
-    History,
-    Trigger,
 }
 
 /// The application's own endpoint.

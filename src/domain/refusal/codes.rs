@@ -74,6 +74,8 @@ refusal_codes! {
         "name the channel in the token's \"channels\"";
     NoRule "no_rule" 403 (Forbidden): NOT_ALLOWED =>
         "ask `sealcast auth test TOKEN CHANNEL` which rules there are and why none matches";
+    AbilityMissing "ability_missing" 403 (Forbidden): NOT_ALLOWED =>
+        "name the ability in \"allow\" of the token, of the rule, or of the application's answer";
     RuleDenies "rule_denies" 403 (Forbidden): NOT_ALLOWED =>
         "ask `sealcast auth test TOKEN CHANNEL` which rule decides";
     NoUserId "no_user_id" 403 (Forbidden): NOT_ALLOWED =>
@@ -250,6 +252,10 @@ refusal_codes! {
     MixedChannels "mixed_channels" 400:
         "One event names encrypted and other channels" =>
         "send two events, or set allow_mixed in the event";
+    PositionChanged "position_changed" 412: "The channel has another newest event" =>
+        "read the channel again, and send the event with the position of its newest event in If-Match";
+    NotLogged "not_logged" 409: "The channel does not log this event" =>
+        "give the channel a history in the configuration, or send no If-Match and no If-None-Match";
     NoRandomness "no_randomness" 503: AGAIN => RANDOM;
     SealingKeyRetired "key_retired" 503: AGAIN => "send again; the key has just been replaced";
     InvalidInfo "invalid_info" 400: "The attribute does not exist there" =>
@@ -262,6 +268,8 @@ refusal_codes! {
         "send ttl in seconds, at most a day";
     InvalidOrigin "invalid_origin" 400: "The token's origin cannot be used" =>
         "send the one origin whose pages use the token, as browsers send it";
+    InvalidAllow "invalid_allow" 400: "The token's abilities cannot be used" =>
+        "name some of subscribe, client_events, history, trigger and clear, or leave allow out";
     WantedTokenTooLong "token_too_long" 400: "The token would be too long" =>
         "give it less user_info, or fewer channels";
     InvalidRevocation "invalid_revocation" 400: "The revocation request is invalid" =>

@@ -13,7 +13,11 @@ use crate::{
     domain::channel::Channel,
     engine::{AppRuntime, subscribe::CachedReply},
     hub::{Hub, record::LockedRecord, rekey::gate::PendingRekey},
-    protocol::{content::Content, sealed::SealedFrames, tripwire},
+    protocol::{
+        content::Content,
+        sealed::{EventSource, SealedFrames},
+        tripwire,
+    },
 };
 
 impl AppRuntime {
@@ -62,7 +66,7 @@ impl AppRuntime {
         target: Version,
     ) -> Result<SealedFrames, SealError> {
         let sealed = ring.seal(channel, target, b"{}")?;
-        Ok(SealedFrames::new(&self.rekey_policy.nudge_event(), [&sealed]))
+        Ok(SealedFrames::new(&EventSource::backend(&self.rekey_policy.nudge_event()), [&sealed]))
     }
 
     /// The channel's last event, sealed with the subscriber's secret.
@@ -85,7 +89,7 @@ impl AppRuntime {
                 .cloned()
                 .or_else(|| {
                     let sealed = reseal_last_event(app, channel, last, version)?;
-                    SealedFrames::new(&last.name, [&sealed]).of(version).cloned()
+                    frames.with(&sealed).of(version).cloned()
                 })
                 // The key of its secret is retired. The client cannot open this frame, so it asks
                 // for the next secret.
@@ -126,8 +130,7 @@ pub(in crate::engine) fn renew_last_event(
     let Some(last) = locked.kept_event() else { return Ok(()) };
     let Content::Sealed(frames) = &last.content else { return Ok(()) };
     let wanted: Vec<Version> = std::iter::once(target).chain(keep.iter().copied()).collect();
-    let frames =
-        frames.adapted(&last.name, &wanted, |version| ring.seal(channel, version, plaintext))?;
+    let frames = frames.adapted(&wanted, |version| ring.seal(channel, version, plaintext))?;
     let data = frames.envelope().cloned().unwrap_or_default();
     let resealed = Change::ResealEvent { content: Content::Sealed(frames), data };
     let _no_effects = locked.apply(resealed, now);

@@ -38,7 +38,7 @@ impl Shard {
     pub fn subscribe_sealed(&self, mut gate: Gate, slot: Slot, since: u64) -> bool {
         let (id, now) = ((slot, gate.record.topic()), Instant::now());
         gate.client = self.table.borrow().sockets[slot as usize].peer.reauthorization;
-        let subscription = TopicSubscription { slot, since, version: gate.version() };
+        let subscription = TopicSubscription::new(slot, since, gate.version());
         if !self.table.borrow_mut().topics.subscribe(id.1, subscription) {
             return false;
         }

@@ -12,7 +12,7 @@ use crate::{
         socket::Socket,
         topics::Slot,
     },
-    protocol::{code::Close, frame::Frame},
+    protocol::{code::Close, form::Form, frame::Frame},
 };
 
 pub(in crate::hub) type Dirty = Vec<Rc<dyn Socket>>;
@@ -100,8 +100,18 @@ impl Shard {
             SocketContext { budget: outbox.budget(), last_auth_request: entry.last_auth_request };
         let (was_rekeying, awaited) = (gate.is_rekeying(), gate.ping());
         let (mut frames, mut bytes) = (0, 0);
+        let tells_positions = topics
+            .subscription(id.1, id.0)
+            .is_some_and(|subscription| subscription.tells_positions);
         let outcome = action(gate, &context, &mut |frame| {
-            let frame = frame.in_form(outbox.form());
+            let form = outbox.form();
+            let frame = match form {
+                Form::Pusher | Form::Jetsocket if tells_positions => {
+                    frame.with_position(form.dialect()).clone()
+                }
+                // The gates of streams hold no frames, and are sent no nudges.
+                Form::Pusher | Form::Jetsocket | Form::Stream => frame.in_form(form),
+            };
             (frames, bytes) = (frames + 1, bytes + frame.len());
             entry.socket.send(frame);
             entry.mark(dirty);

@@ -52,6 +52,20 @@ fn wire_format_of_each_message() {
         pusher(&Message::watchlist(&["a"], &[])),
         r#"{"event":"pusher_internal:watchlist_events","data":"{\"events\":[{\"name\":\"online\",\"user_ids\":[\"a\"]}]}"}"#
     );
+    let recovery = RecoveryAnswer { position: "AQ3x", recovered: true };
+    assert_eq!(
+        pusher(&Message::subscription_recovered(&channel, None, &recovery)),
+        r#"{"event":"pusher_internal:subscription_succeeded","channel":"presence-x","data":"{\"recover\":{\"position\":\"AQ3x\",\"recovered\":true}}"}"#
+    );
+    let roster = Escaped::new(r#"{"presence":{"count":0}}"#);
+    assert_eq!(
+        jetsocket(&Message::subscription_recovered(&channel, Some(&roster), &recovery)),
+        r#"{"event":"jetsocket_internal:subscription_succeeded","channel":"presence-x","data":"{\"presence\":{\"count\":0},\"recover\":{\"position\":\"AQ3x\",\"recovered\":true}}"}"#
+    );
+    assert_eq!(
+        jetsocket(&Message::gap(&channel, "evicted", "AQ3x")),
+        r#"{"event":"sealcast:gap","channel":"presence-x","data":"{\"reason\":\"evicted\",\"position\":\"AQ3x\"}"}"#
+    );
     let event = Message::from_client(&channel, "client-x", r#"{"é":1}"#, Some("7")).unwrap();
     assert_eq!(
         pusher(&event),

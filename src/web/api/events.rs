@@ -76,7 +76,7 @@ pub async fn trigger(signed: SignedRequest) -> Result<HttpResponse, ApiError> {
     record_call(&signed, &parsed);
     within_rate(&signed, std::slice::from_ref(&parsed))?;
     let prepared = signed.engine().prepare(&signed.runtime, &signed.app, vec![event(&parsed)])?;
-    signed.engine().publish(&signed.runtime, prepared);
+    signed.engine().publish(&signed.runtime, prepared).settled().await?;
     if parsed.info.is_empty() {
         return Ok(empty());
     }
@@ -108,7 +108,7 @@ pub async fn trigger_batch(signed: SignedRequest) -> Result<HttpResponse, ApiErr
                 None => error,
             }
         })?;
-    signed.engine().publish(&signed.runtime, prepared);
+    signed.engine().publish(&signed.runtime, prepared).settled().await?;
     if parsed.iter().all(|item| item.info.is_empty()) {
         return Ok(empty());
     }
@@ -147,7 +147,7 @@ pub async fn trigger_raw(
     record_call(&signed, &parsed);
     within_rate(&signed, std::slice::from_ref(&parsed))?;
     let prepared = signed.engine().prepare(&signed.runtime, &signed.app, vec![event(&parsed)])?;
-    signed.engine().publish(&signed.runtime, prepared);
+    signed.engine().publish(&signed.runtime, prepared).settled().await?;
     Ok(HttpResponse::Accepted().json(serde_json::Map::new()))
 }
 
@@ -182,12 +182,11 @@ fn first_info(runtime: &AppRuntime, item: &ParsedEvent<'_>) -> ChannelInfo {
 }
 
 fn event<'a>(parsed: &'a ParsedEvent<'a>) -> PublishedEvent<'a> {
+    let channels = parsed.channels.clone();
     PublishedEvent {
-        name: &parsed.name,
-        data: &parsed.data,
-        channels: parsed.channels.clone(),
         except: parsed.except,
         allow_mixed: parsed.allow_mixed,
+        ..PublishedEvent::of_backend(&parsed.name, &parsed.data, channels)
     }
 }
 

@@ -9,6 +9,7 @@ use super::verify::SignedRequest;
 use crate::{
     app::App,
     auth::{
+        Abilities,
         access::{DEFAULT_TTL, MintError, TokenRequest},
         revoked::{TokenRevocation, TokenRevocationError},
     },
@@ -31,14 +32,16 @@ struct MintRequest {
     /// Seconds.
     ttl: Option<u64>,
     origin: Option<String>,
+    allow: Option<Vec<String>>,
 }
 
 /// `POST /tokens`
 pub async fn mint(signed: SignedRequest) -> Result<HttpResponse, ApiError> {
-    let MintRequest { user_id, user_info, channels, ttl, origin } = json(&signed.body)?;
-    let app = &signed.app;
-    let wanted =
-        TokenRequest { user_id, user_info, channels, ttl: ttl.unwrap_or(DEFAULT_TTL), origin };
+    let MintRequest { user_id, user_info, channels, ttl, origin, allow } = json(&signed.body)?;
+    let allow = allow.map(|names| Abilities::named(&names)).transpose();
+    let allow = allow.map_err(MintError::from)?;
+    let (app, ttl) = (&signed.app, ttl.unwrap_or(DEFAULT_TTL));
+    let wanted = TokenRequest { user_id, user_info, channels, ttl, origin, allow };
     let now = second_after_revocation(app, &wanted.user_id, &signed.engine().clock).await;
     let minted = app.mint(&wanted, now)?;
     signed.engine().note(Fact::Audited(AuditFact::TokenMade {
@@ -119,6 +122,7 @@ impl From<MintError> for ApiError {
             MintError::Origin { .. } | MintError::SeveralOrigins(_) => {
                 Self::new(RefusalCode::InvalidOrigin, message)
             }
+            MintError::Abilities(_) => Self::new(RefusalCode::InvalidAllow, message),
             MintError::TooLong => Self::new(RefusalCode::WantedTokenTooLong, message),
             MintError::NoRandomness => Self::new(RefusalCode::NoRandomness, message),
         }

@@ -6,14 +6,16 @@ use actix_web::{HttpRequest, HttpResponse, Resource, guard, http::header, web};
 
 use super::{
     audit::AuthResponse,
-    cors,
-    error_response::auth_error_response,
     grants::{ChannelGrant, UserGrant, authorize_channel, authorize_user},
     request::AuthRequest,
 };
 use crate::{
     domain::refusal::RefusalCode,
     web::{
+        browser::{
+            cors::{self, AllowedHeaders, CorsRoute},
+            refusal::{RefusedSubject, client_error_response},
+        },
         context::{request_metrics::Routes, worker::worker},
         http::error::ApiError,
     },
@@ -62,7 +64,8 @@ async fn preflight(request: HttpRequest) -> HttpResponse {
     let candidates =
         runtimes.iter().filter(|runtime| named.is_none_or(|named| *runtime.id == *named));
     let apps: Vec<_> = candidates.map(|runtime| runtime.app_snapshot()).collect();
-    cors::preflight(&request, apps.iter().map(|app| &**app))
+    let route = CorsRoute { methods: "POST", headers: AllowedHeaders::AsRequested };
+    cors::preflight(&request, apps.iter().map(|app| &**app), route)
 }
 
 async fn channel(request: HttpRequest, payload: web::Payload) -> HttpResponse {
@@ -106,5 +109,5 @@ fn unparsed_request_response<G: AuthResponse>(
     let mut response = HttpResponse::build(error.status_code());
     let apps: Vec<_> = engine.runtimes().iter().map(|runtime| runtime.app_snapshot()).collect();
     cors::allow(&mut response, request, apps.iter().map(|app| &**app));
-    auth_error_response(response, engine, None, &HashMap::new(), &error, |_| ())
+    client_error_response(response, engine, None, RefusedSubject::default(), &error, |_| ())
 }

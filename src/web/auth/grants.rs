@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::{audit::AuthResponse, request::AuthRequest};
 use crate::{
     app::App,
-    auth::{Denied, Grant, SignIn, UserIdentity, jwt::InvalidToken},
+    auth::{Ability, Denied, Grant, SignIn, UserIdentity, jwt::InvalidToken},
     channels::members::Member,
     domain::{channel::Channel, refusal::RefusalCode},
     engine::grants::{AnswerSentGuard, GrantError},
@@ -74,8 +74,10 @@ pub async fn authorize_channel(request: &AuthRequest) -> Result<ChannelGrant, Ap
     let (span, engine) = (Span::authorize(&app.id, app.authorizer.name()), &request.worker.engine);
     let epoch = || app.ring(&channel).map(|ring| ring.table().epoch(channel.name()));
     let epoch_before = epoch();
-    let decision = app.decide_channel(&request.credentials, socket_id, &channel, &engine.clock);
+    let decision =
+        app.decide_channel(&request.credentials, Some(socket_id), &channel, &engine.clock);
     let grant = span.around(decision).await;
+    let grant = grant.and_then(|grant| grant.with(Ability::Subscribe, &channel));
     span.outcome(grant.is_ok());
     let grant = grant?;
     if channel.kind().is_encrypted() && app.ring(&channel).is_none() {
@@ -117,12 +119,7 @@ fn refuse_revoked(
     as_of: KnownAsOf,
 ) -> Result<(), ApiError> {
     match user.filter(|user| app.is_revoked(channel, user, as_of)) {
-        Some(user) => Err(ApiError::new(
-            RefusalCode::Revoked,
-            format!(
-                "{user} has been taken off {channel}: only a newer decision admits them again, a token with a later \"iat\" (less the leeway) or a new answer of the application"
-            ),
-        )),
+        Some(user) => Err(ApiError::revoked(user, channel)),
         None => Ok(()),
     }
 }
@@ -180,10 +177,4 @@ pub async fn authorize_user(request: &AuthRequest) -> Result<UserGrant, ApiError
 
 fn unwritable(error: serde_json::Error) -> ApiError {
     ApiError::new(RefusalCode::InvalidUserInfo, error.to_string())
-}
-
-impl From<Denied> for ApiError {
-    fn from(denied: Denied) -> Self {
-        Self::new(denied.code, denied.message)
-    }
 }

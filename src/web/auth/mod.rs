@@ -2,10 +2,7 @@
 
 mod audit;
 mod body;
-mod cors;
-mod credentials;
 mod endpoints;
-mod error_response;
 pub mod fields;
 mod grants;
 mod multipart;

@@ -11,9 +11,6 @@ use actix_web::{
 use super::{
     audit::{AuthResponse, record_auth},
     body::AuthBody,
-    cors,
-    credentials::credentials,
-    error_response::auth_error_response,
     fields::{Fields, app_key},
 };
 use crate::{
@@ -22,6 +19,12 @@ use crate::{
     domain::{ids::SocketId, refusal::RefusalCode},
     engine::{AppRuntime, counts::ALLOWED},
     web::{
+        browser::{
+            cors,
+            credentials::credentials,
+            page::Page,
+            refusal::{RefusedSubject, client_error_response},
+        },
         context::worker::{Worker, worker},
         http::{body::read_body, error::ApiError, query::Query},
     },
@@ -107,13 +110,14 @@ impl AuthRequest {
         let limited = &self.runtime.counts.limited;
         let entered = self.address.take();
         entered.unwrap_or_else(|| check_address_rate(worker, request, &self.runtime, app))?;
-        cors::check(request, app)?;
+        let page = Page::named(request)?;
+        page.check_named(app)?;
         worker
             .client_rate_limits
             .check_socket(self.socket_id()?, app)
             .inspect_err(|_| limited.add("auth_per_socket"))?;
         let claimed = std::mem::take(&mut self.credentials);
-        self.credentials = credentials(request, app, claimed, self.takes_cookies)?;
+        self.credentials = credentials(request, app, &page, claimed, self.takes_cookies)?;
         Ok(())
     }
 
@@ -124,6 +128,13 @@ impl AuthRequest {
             .client_rate_limits
             .check_user(user, &self.app)
             .inspect_err(|_| limited.add("auth_per_user"))
+    }
+
+    fn subject(&self) -> RefusedSubject<'_> {
+        RefusedSubject {
+            channel: self.fields.get("channel_name").map(String::as_str),
+            socket: self.fields.get("socket_id").and_then(|id| id.parse().ok()),
+        }
     }
 
     pub fn answer<G: AuthResponse>(
@@ -148,7 +159,7 @@ impl AuthRequest {
                 response.insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff")).json(grant)
             }
             Err(error) => {
-                auth_error_response(response, engine, Some(app), &self.fields, error, note)
+                client_error_response(response, engine, Some(app), self.subject(), error, note)
             }
         }
     }

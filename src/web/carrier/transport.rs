@@ -60,4 +60,8 @@ impl<IO: HasRemote> HasRemote for TlsStream<IO> {
     fn remote(&self) -> Option<Remote> {
         self.get_ref().0.remote()
     }
+
+    fn is_over_tls(&self) -> bool {
+        true
+    }
 }

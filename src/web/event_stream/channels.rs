@@ -15,7 +15,7 @@ const MAX_PARAMETERS: usize = MAX_CHANNELS + 20;
 
 /// The channels of the query, each once. If one of them is refused, all are.
 pub fn channels(app: &App, request: &HttpRequest) -> Result<Vec<StreamChannel>, ApiError> {
-    let query = Query::with_at_most(MAX_PARAMETERS, request.uri())?;
+    let query = Query::within(request.uri(), MAX_PARAMETERS)?;
     let mut names: Vec<&str> = Vec::new();
     for (_, name) in query.iter().filter(|(parameter, _)| *parameter == "channel") {
         if !names.contains(&name) {

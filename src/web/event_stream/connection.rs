@@ -7,7 +7,6 @@ use std::{
     rc::Rc,
     sync::Arc,
     task::{Context, Poll},
-    time::Duration,
 };
 
 use bytes::Bytes;
@@ -26,7 +25,8 @@ use crate::{
     protocol::form::Form,
     session::{
         Session, SessionContext,
-        streams::{RefusedChannel, StreamChannel},
+        stream_positions::StreamPositions,
+        streams::{RefusedChannel, StreamRequest},
     },
     web::{
         carrier::{frame_writer::FrameWriter, transport::Transport},
@@ -43,9 +43,7 @@ pub struct StreamSetup {
     pub app_closings: u32,
     pub runtime: Arc<AppRuntime>,
     pub guard: ConnectionGuard,
-    pub channels: Vec<StreamChannel>,
-    /// The client's wait before it reconnects.
-    pub retry: Duration,
+    pub request: StreamRequest,
 }
 
 /// The reason for which no stream was started.
@@ -74,14 +72,15 @@ pub struct StreamConnection<T: Transport> {
 impl<T: Transport> StreamConnection<T> {
     /// Joins all channels, or none: then the transport is given back unused.
     pub fn start(worker: &Rc<Worker>, io: T, setup: StreamSetup) -> Result<(), (T, NotStarted)> {
-        let StreamSetup { head, id, app_closings, runtime, guard, channels, retry } = setup;
+        let StreamSetup { head, id, app_closings, runtime, guard, request } = setup;
         let settings = worker.settings_snapshot();
         let outbox = Outbox::new(Form::Stream, settings.outbox_bytes);
         if !head.is_empty() {
             outbox.push(head);
         }
         let writer = FrameWriter::new(io, outbox, worker.shard.clone());
-        let link = Rc::new(StreamLink::new(writer, settings));
+        let positions = Rc::new(StreamPositions::new(worker.engine.clone(), runtime.clone()));
+        let link = Rc::new(StreamLink::new(writer, settings, positions.clone()));
         let peer = Peer {
             runtime: Some(runtime.rekey_policy.runtime),
             app_closings,
@@ -92,7 +91,7 @@ impl<T: Transport> StreamConnection<T> {
         let (engine, shard) = (worker.engine.clone(), worker.shard.clone());
         let context = SessionContext { engine, shard, socket: link.clone(), slot, id, runtime };
         let mut session = Session::new(context, guard);
-        if let Err(refused) = session.open_stream(channels, retry) {
+        if let Err(refused) = session.open_stream(request, positions) {
             drop(session);
             worker.shard.remove(slot);
             let link = Rc::into_inner(link).expect("the session and the shard have let go of it");

@@ -2,6 +2,7 @@
 
 use std::{
     cell::Cell,
+    rc::Rc,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -9,10 +10,13 @@ use std::{
 use bytes::Bytes;
 
 use crate::{
+    channels::log::LogNumber,
     hub::{
         outbox::Outbox,
+        record::TopicId,
         socket::{SessionCommand, Socket},
     },
+    session::stream_positions::StreamPositions,
     web::{
         carrier::{command_queue::CommandQueue, frame_writer::FrameWriter, transport::Transport},
         settings::ReloadableSettings,
@@ -27,12 +31,17 @@ pub(super) struct StreamLink<T> {
     settings: Arc<ReloadableSettings>,
     last_comment: Cell<Instant>,
     pub(super) commands: CommandQueue,
+    positions: Rc<StreamPositions>,
 }
 
 impl<T: Transport> StreamLink<T> {
-    pub(super) fn new(writer: FrameWriter<T>, settings: Arc<ReloadableSettings>) -> Self {
+    pub(super) fn new(
+        writer: FrameWriter<T>,
+        settings: Arc<ReloadableSettings>,
+        positions: Rc<StreamPositions>,
+    ) -> Self {
         let (last_comment, commands) = (Cell::new(Instant::now()), CommandQueue::default());
-        Self { writer, settings, last_comment, commands }
+        Self { writer, settings, last_comment, commands, positions }
     }
 }
 
@@ -71,6 +80,10 @@ impl<T: Transport> Socket for StreamLink<T> {
 
     fn cut(&self) {
         self.writer.cut();
+    }
+
+    fn own_id(&self, topic: TopicId, number: LogNumber) -> Option<Bytes> {
+        self.positions.own_id(topic, number)
     }
 
     fn command(&self, command: SessionCommand) {

@@ -24,7 +24,7 @@ use crate::{
     },
     hub::socket::{MAX_RETRY, MIN_RETRY},
     protocol::code::Close,
-    session::streams::RefusedChannel,
+    session::streams::{RefusedChannel, StreamRequest},
     web::{
         context::{
             request_metrics::Routes,
@@ -83,8 +83,7 @@ impl Opening<'_> {
             app_closings,
             runtime: runtime.clone(),
             guard,
-            channels,
-            retry: self.retry(),
+            request: StreamRequest { channels, position: None, retry: self.retry() },
         };
         let started = match self.request.conn_data() {
             Some(StreamCarrier::Connection(connection)) => {

@@ -235,21 +235,15 @@ impl FuzzServer {
     fn publish(&self, channel: &str) {
         let app = self.app();
         let channel = Channel::parse(channel, 200).expect("a channel");
-        let event = PublishedEvent {
-            name: "note",
-            data: PLAINTEXT,
-            channels: vec![channel],
-            except: None,
-            allow_mixed: false,
-        };
+        let event = PublishedEvent::of_backend("note", PLAINTEXT, vec![channel]);
         if let Ok(prepared) = self.engine.prepare(&self.runtime, &app, vec![event]) {
-            self.engine.publish(&self.runtime, prepared);
+            let _all_sent = self.engine.publish(&self.runtime, prepared);
         }
     }
 
     async fn authorize(&self, id: SocketId, name: &str) {
         let channel = Channel::parse(name, 200).expect("a channel");
-        let scope = AuthorizationScope { expires: None, abilities: Abilities::ALL, token: None };
+        let scope = AuthorizationScope { expires: None, abilities: Abilities::LEGACY, token: None };
         let as_of = KnownAsOf::now(self.engine.clock.now());
         let grant = self.engine.grant(&self.runtime, id, &channel, Some("u1".into()), as_of, scope);
         // The worker answers from its mailbox, for a closed connection as well.

@@ -12,10 +12,15 @@ use actix_web::{
 };
 
 use crate::{
-    domain::{channel::InvalidChannel, refusal::RefusalCode},
+    auth::Denied,
+    domain::{
+        channel::{Channel, InvalidChannel},
+        refusal::RefusalCode,
+    },
     engine::{
         event::PrepareError,
         grants::GrantError,
+        history::outcome::NotPublished,
         keys::rotation::{RevokeError, RotationError},
     },
     observe::explain::RefusalId,
@@ -182,6 +187,13 @@ impl ApiError {
         Self { limit: Some(per_second as usize), retry_after: Some(seconds), ..error }
     }
 
+    pub fn revoked(user: &str, channel: &Channel) -> Self {
+        let message = format!(
+            "{user} has been taken off {channel}: only a newer decision admits them again, a token with a later \"iat\" (less the leeway) or a new answer of the application"
+        );
+        Self::new(RefusalCode::Revoked, message)
+    }
+
     pub fn uri_too_long(limit: usize) -> Self {
         let message =
             format!("The path and the query of the request are longer than {limit} bytes");
@@ -236,10 +248,22 @@ impl From<InvalidChannel> for ApiError {
     }
 }
 
+impl From<Denied> for ApiError {
+    fn from(denied: Denied) -> Self {
+        Self::new(denied.code, denied.message)
+    }
+}
+
 /// For a single event. In a batch, `index` counts.
 impl From<PrepareError> for ApiError {
     fn from(refused: PrepareError) -> Self {
         Self::new(refused.error.code(), refused.error.to_string())
+    }
+}
+
+impl From<NotPublished> for ApiError {
+    fn from(reason: NotPublished) -> Self {
+        Self::new(reason.code(), reason.to_string())
     }
 }
 

@@ -24,22 +24,23 @@ pub const MAX_PARAMETERS: usize = 100;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum QueryTooLarge {
     Bytes,
-    Parameters { limit: usize },
+    Parameters,
 }
 
 impl Query {
     /// Checks the size before it parses.
     pub fn of(uri: &Uri) -> Result<Self, QueryTooLarge> {
-        Self::with_at_most(MAX_PARAMETERS, uri)
+        Self::within(uri, MAX_PARAMETERS)
     }
 
-    pub fn with_at_most(parameters: usize, uri: &Uri) -> Result<Self, QueryTooLarge> {
+    /// The same with another limit of parameters.
+    pub fn within(uri: &Uri, most: usize) -> Result<Self, QueryTooLarge> {
         if uri.path_and_query().map_or(0, |whole| whole.as_str().len()) > MAX_BYTES {
             return Err(QueryTooLarge::Bytes);
         }
         let text = uri.query().unwrap_or_default();
-        if text.bytes().filter(|byte| *byte == b'&').count() >= parameters {
-            return Err(QueryTooLarge::Parameters { limit: parameters });
+        if text.bytes().filter(|byte| *byte == b'&').count() >= most {
+            return Err(QueryTooLarge::Parameters);
         }
         Ok(Self::parse(text))
     }
@@ -92,8 +93,8 @@ impl From<QueryTooLarge> for ApiError {
     fn from(error: QueryTooLarge) -> Self {
         match error {
             QueryTooLarge::Bytes => Self::uri_too_long(MAX_BYTES),
-            QueryTooLarge::Parameters { limit } => {
-                let message = format!("More than {limit} query parameters");
+            QueryTooLarge::Parameters => {
+                let message = format!("More than {MAX_PARAMETERS} query parameters");
                 Self::new(RefusalCode::TooManyParameters, message)
             }
         }
@@ -142,8 +143,8 @@ mod tests {
             Query::of(&uri).map(|query| query.iter().count())
         };
         assert_eq!(of(&["a=1"; 100].join("&")), Ok(100));
-        assert_eq!(of(&["a=1"; 101].join("&")), Err(QueryTooLarge::Parameters { limit: 100 }));
-        assert_eq!(of(&"&".repeat(5000)), Err(QueryTooLarge::Parameters { limit: 100 }));
+        assert_eq!(of(&["a=1"; 101].join("&")), Err(QueryTooLarge::Parameters));
+        assert_eq!(of(&"&".repeat(5000)), Err(QueryTooLarge::Parameters));
         let head = "/apps/it/channels?".len();
         assert_eq!(of(&"a".repeat(MAX_BYTES - head)), Ok(1));
         assert_eq!(of(&"a".repeat(MAX_BYTES - head + 1)), Err(QueryTooLarge::Bytes));

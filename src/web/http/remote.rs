@@ -20,6 +20,11 @@ pub enum Remote {
 pub trait HasRemote {
     /// `None` if the peer is gone.
     fn remote(&self) -> Option<Remote>;
+
+    /// True if this server itself speaks TLS with the peer.
+    fn is_over_tls(&self) -> bool {
+        false
+    }
 }
 
 impl HasRemote for TcpStream {
@@ -44,6 +49,14 @@ pub fn remote(request: &HttpRequest) -> Option<Remote> {
     match request.conn_data()? {
         RemoteSource::Known(remote) => *remote,
         RemoteSource::OnDemand(connection) => connection.remote(),
+    }
+}
+
+/// True if the connection itself is within TLS; false behind a proxy that ends it.
+pub fn is_over_tls(request: &HttpRequest) -> bool {
+    match request.conn_data() {
+        Some(RemoteSource::OnDemand(connection)) => connection.is_over_tls(),
+        Some(RemoteSource::Known(_)) | None => false,
     }
 }
 

@@ -58,6 +58,10 @@ impl<IO: HasRemote> HasRemote for SharedSocket<IO> {
     fn remote(&self) -> Option<Remote> {
         self.io.borrow().as_ref()?.remote()
     }
+
+    fn is_over_tls(&self) -> bool {
+        self.io.borrow().as_ref().is_some_and(IO::is_over_tls)
+    }
 }
 
 impl<IO: Transport> Handover for SharedSocket<IO> {

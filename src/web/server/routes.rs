@@ -4,7 +4,7 @@ use actix_web::{Resource, Route, web};
 
 use super::{front, listeners::ListenerRole};
 use crate::web::{
-    api, auth,
+    api, auth, client_api,
     context::{request_metrics::Routes, worker::Worker},
     event_stream,
     http::{error, methods},
@@ -22,6 +22,7 @@ pub fn routes(config: &mut web::ServiceConfig, worker: &Worker, role: ListenerRo
     if role != ListenerRole::Backends {
         auth::routes(routes);
         event_stream::routes(routes);
+        client_api::routes(routes);
         for path in ["/app/{key}", "/app/{key}/"] {
             routes.resource(path, |resource| methods::handshake(resource, front::no_upgrade));
         }

@@ -21,7 +21,7 @@ use crate::{
         socket_ids::SocketIds,
     },
     platform::clock::KnownAsOf,
-    protocol::sealed::SealedFrames,
+    protocol::sealed::{EventSource, SealedFrames},
 };
 
 use Reauthorization::{Never, Retries};
@@ -55,7 +55,7 @@ impl ShardFixture {
             ids: SocketIds::of_worker(0),
             policy: Arc::new(RekeyPolicy::new(AppRuntimeId(0), &Rotation::default())),
             record,
-            nudge: SealedFrames::new("n", [&sealed]),
+            nudge: SealedFrames::new(&EventSource::backend("n"), [&sealed]),
         }
     }
 

@@ -17,7 +17,11 @@ use crate::{
     },
     domain::{channel::Channel, limits::Rotation},
     hub::{Hub, directory::Directory, mailbox::Audience, rekey::rekey_policy::AppRuntimeId},
-    protocol::{content::Content, form::Form, sealed::ResealCache},
+    protocol::{
+        content::Content,
+        form::Form,
+        sealed::{EventSource, ResealCache},
+    },
 };
 
 pub(super) const OLD: Version = Version { key: 1, epoch: 0 };
@@ -60,7 +64,7 @@ impl GateFixture {
     pub(super) fn frames(&self, text: &str, versions: &[Version]) -> SealedFrames {
         let seal = |v: &Version| self.ring.seal(&self.channel, *v, text.as_bytes()).unwrap();
         let sealed: Vec<_> = versions.iter().map(seal).collect();
-        let frames = SealedFrames::new("e", &sealed);
+        let frames = SealedFrames::new(&EventSource::backend("e"), &sealed);
         if text != EMPTY {
             let content = Content::Sealed(frames.clone());
             self.record.enter().unwrap().post(&self.hub, content, None, Audience::All);

@@ -5,7 +5,7 @@ use actix_web::{
     http::header::{self, HeaderName},
 };
 
-use super::cors::trusts_cookies;
+use super::page::Page;
 use crate::{
     app::App,
     auth::Credentials,
@@ -15,10 +15,12 @@ use crate::{
 
 /// A header set by the page takes precedence over a cookie added by the browser.
 ///
-/// `claimed`: the client's own claims. `takes_cookies`: see `AuthBody`.
+/// `claimed`: the client's own claims. `takes_cookies`: see `AuthBody`; a request without a body takes
+/// them.
 pub fn credentials(
     request: &HttpRequest,
     app: &App,
+    page: &Page,
     claimed: Credentials,
     takes_cookies: bool,
 ) -> Result<Credentials, ApiError> {
@@ -37,11 +39,10 @@ pub fn credentials(
                 "a cookie counts only in a request of type application/x-www-form-urlencoded or application/json",
             ));
         }
-        trusts_cookies(request, &app.origins)?;
+        page.check_cookies(&app.origins)?;
     }
     passed.extend(cookies.map(|cookies| ("cookie".to_owned(), cookies)));
-    let origin = single(request.headers(), header::ORIGIN)?.map(str::to_owned);
-    Ok(Credentials { bearer, cookie: token, origin, passed, ..claimed })
+    Ok(Credentials { bearer, cookie: token, origin: page.origin(), passed, ..claimed })
 }
 
 /// The headers that the forward authorizer passes on.

@@ -1,11 +1,10 @@
-//! Error responses of the auth endpoints.
-
-use std::collections::HashMap;
+//! Refusals of clients: the cause stays in the log, unless the app explains.
 
 use actix_web::{HttpResponse, HttpResponseBuilder, http::header};
 
 use crate::{
     app::App,
+    domain::ids::SocketId,
     engine::{
         Engine,
         refusal_message::{RefusalCause, RefusedRequest},
@@ -14,20 +13,24 @@ use crate::{
     web::http::error::ApiError,
 };
 
-/// `fields`: the parameters sent by the client. `note`: receives the id for the audit log.
-pub fn auth_error_response(
+/// What the client named.
+#[derive(Clone, Copy, Default)]
+pub struct RefusedSubject<'a> {
+    pub channel: Option<&'a str>,
+    pub socket: Option<SocketId>,
+}
+
+/// `note`: receives the id for the audit log.
+pub fn client_error_response(
     mut response: HttpResponseBuilder,
     engine: &Engine,
     app: Option<&App>,
-    fields: &HashMap<String, String>,
+    subject: RefusedSubject<'_>,
     error: &ApiError,
     note: impl FnOnce(Option<RefusalId>),
 ) -> HttpResponse {
-    let refused = RefusedRequest {
-        code: error.code(),
-        channel: fields.get("channel_name").map(String::as_str),
-        socket: fields.get("socket_id").and_then(|id| id.parse().ok()),
-    };
+    let RefusedSubject { channel, socket } = subject;
+    let refused = RefusedRequest { code: error.code(), channel, socket };
     let explained = engine.refuse(app, &refused, || RefusalCause::of(error));
     note(explained.id);
     response.insert_header((header::CACHE_CONTROL, "no-store"));

@@ -1,0 +1,58 @@
+//! Logs of channels: accepted events come in, readers page through them and resume.
+
+pub mod condition;
+pub(super) mod logging;
+pub mod outcome;
+pub mod reading;
+pub mod recovery;
+
+use std::sync::Arc;
+
+use super::AppRuntime;
+use crate::{
+    channels::log::LogNumber,
+    domain::{channel::Channel, channel_settings::HistoryStore},
+    history::{
+        at_rest::HistoryKeys,
+        position::{Epoch, Epochs, PositionLookup},
+    },
+};
+
+/// The stores of all logs.
+pub struct HistoryStores {
+    pub epochs: Epochs,
+    /// The keys of events of channels that are sealed here.
+    pub keys: Arc<HistoryKeys>,
+}
+
+impl HistoryStores {
+    /// Without a store on disk.
+    pub fn in_memory() -> Self {
+        let epoch = || Epoch::random().expect("the operating system gives random bytes");
+        let epochs = Epochs { memory: epoch(), disk_behind: epoch(), disk_before: epoch() };
+        Self { epochs, keys: Arc::new(HistoryKeys::generate()) }
+    }
+
+    /// The position of a reader of this channel alone.
+    pub fn position(
+        &self,
+        runtime: &AppRuntime,
+        channel: &Channel,
+        store: HistoryStore,
+        number: LogNumber,
+    ) -> String {
+        runtime.app().positions.encode(&self.epochs, &[(channel.name(), store, number)])
+    }
+
+    pub fn look_up(
+        &self,
+        runtime: &AppRuntime,
+        channel: &Channel,
+        store: HistoryStore,
+        position: &str,
+    ) -> Option<PositionLookup> {
+        let app = runtime.app();
+        let position = app.positions.decode(position)?;
+        Some(position.of(&app.positions, channel.name(), store, &self.epochs))
+    }
+}

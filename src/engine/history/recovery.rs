@@ -1,0 +1,194 @@
+//! A returning reader: what it missed comes from the log, or it is told once that it is gone.
+
+use std::time::Instant;
+
+use zeroize::Zeroizing;
+
+use crate::{
+    app::App,
+    channels::{
+        change::{Change, LogChange},
+        log::{AtRest, Entry, EntryBody, GapReason, HotFrames, Log, LogNumber},
+    },
+    crypto::keytable::Version,
+    domain::{channel::Channel, channel_settings::HistoryStore},
+    engine::{AppRuntime, Engine},
+    history::{at_rest::EntryContext, position::PositionLookup},
+    hub::{outbox, record::Record},
+    protocol::{
+        frame::Frame,
+        sealed::{EventSource, SealedFrames},
+    },
+};
+
+/// Where a reader of one channel begins.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ReaderStart {
+    FromNow,
+    At(PositionLookup),
+    /// With a position that this app has not given out.
+    Unknown,
+}
+
+/// The limits of one reader.
+#[derive(Clone, Copy)]
+pub struct ReaderLimits {
+    /// Bytes of the replay.
+    pub bytes: usize,
+    /// Events from before this time are not for the reader, who was barred until then:
+    /// microseconds since 1970.
+    pub not_before: u64,
+}
+
+/// How a reader begins, at the moment of the subscription.
+pub struct Recovery {
+    pub store: HistoryStore,
+    /// The newest number: later events reach the reader live.
+    pub number: LogNumber,
+    pub missed: Missed,
+}
+
+pub enum Missed {
+    /// The reader has not asked.
+    NotAsked,
+    /// The oldest first.
+    Events(Vec<Entry>),
+    /// What the log still has can be paged from this number.
+    Gap { reason: GapReason, from: LogNumber },
+}
+
+impl Missed {
+    pub fn is_recovered(&self) -> bool {
+        matches!(self, Self::Events(_))
+    }
+}
+
+/// Reads the log under the lock of the channel's record; cloned entries are references.
+pub(in crate::engine) fn recover(
+    log: &Log,
+    start: ReaderStart,
+    limits: ReaderLimits,
+    now: Instant,
+) -> Recovery {
+    let (store, number) = (log.settings().store, log.last());
+    let missed = match start {
+        ReaderStart::FromNow => Missed::NotAsked,
+        ReaderStart::At(PositionLookup::NotNamed) => Missed::NotAsked,
+        ReaderStart::At(PositionLookup::Named(from)) => missed(log, from, limits, now),
+        ReaderStart::At(PositionLookup::Restarted) => gap(log, GapReason::Restarted, now),
+        ReaderStart::At(PositionLookup::Ambiguous) | ReaderStart::Unknown => {
+            gap(log, GapReason::UnknownPosition, now)
+        }
+    };
+    Recovery { store, number, missed }
+}
+
+fn missed(log: &Log, from: LogNumber, limits: ReaderLimits, now: Instant) -> Missed {
+    let entries = match log.resume(from, now) {
+        Ok(entries) => entries,
+        Err(reason) => return gap(log, reason, now),
+    };
+    if entries.len() > 0 && from.0 < limits.not_before {
+        return gap(log, GapReason::UnknownPosition, now);
+    }
+    let bytes: usize = entries.clone().map(|entry| outbox::cost(entry.payload_bytes())).sum();
+    if bytes > limits.bytes {
+        return Missed::Gap { reason: GapReason::TooMany, from };
+    }
+    Missed::Events(entries.cloned().collect())
+}
+
+fn gap(log: &Log, reason: GapReason, now: Instant) -> Missed {
+    Missed::Gap { reason, from: log.start(now) }
+}
+
+impl Engine {
+    /// The frames of logged events for a reader with this version of the channel's secret. Sealed
+    /// where needed, without a lock. An event that cannot be sealed any more is left out; its key
+    /// was retired, and the reader has to ask for the next secret first.
+    pub fn replay(
+        &self,
+        runtime: &AppRuntime,
+        record: &Record,
+        store: HistoryStore,
+        entries: &[Entry],
+        version: Version,
+    ) -> Vec<Frame> {
+        let app = runtime.app_snapshot();
+        let reader = Reader { engine: self, runtime, app: &app, record, store, version };
+        entries.iter().filter_map(|entry| reader.frame(entry)).collect()
+    }
+}
+
+/// A reader of one channel.
+pub(super) struct Reader<'a> {
+    pub(super) engine: &'a Engine,
+    pub(super) runtime: &'a AppRuntime,
+    pub(super) app: &'a App,
+    pub(super) record: &'a Record,
+    pub(super) store: HistoryStore,
+    pub(super) version: Version,
+}
+
+impl Reader<'_> {
+    fn channel(&self) -> &Channel {
+        self.record.channel()
+    }
+
+    fn frame(&self, entry: &Entry) -> Option<Frame> {
+        let frame = match &entry.body {
+            EntryBody::Clear { frame, .. } => frame.clone(),
+            EntryBody::Blind { frames } => frames.newest()?.clone(),
+            EntryBody::Sealed { at_rest, hot } => {
+                let frames = self.sealed(entry, at_rest, hot.as_ref())?;
+                frames.of(self.version).or(frames.newest())?.clone()
+            }
+        };
+        let place = frame.place()?;
+        place.position_or(|| {
+            let history = &self.engine.history;
+            history.position(self.runtime, self.channel(), self.store, entry.number)
+        });
+        Some(frame)
+    }
+
+    /// The frames for the reader's version. They stay with the entry for other readers.
+    pub(super) fn sealed(
+        &self,
+        entry: &Entry,
+        at_rest: &AtRest,
+        hot: Option<&HotFrames>,
+    ) -> Option<SealedFrames> {
+        if let Some(hot) = hot
+            && hot.frames().of(self.version).is_some()
+        {
+            return Some(hot.frames().clone());
+        }
+        let plaintext = self.open(entry, at_rest)?;
+        let ring = self.app.ring(self.channel())?;
+        let sealed = ring.seal(self.channel(), self.version, &plaintext).ok()?;
+        let (event, user_id) = (entry.name.clone(), entry.user_id.clone());
+        let source = EventSource { event, user_id };
+        let frames = SealedFrames::new(&source, [&sealed]).logged(entry.number.0, None);
+        self.warm(entry.number, &frames);
+        Some(frames)
+    }
+
+    fn open(&self, entry: &Entry, at_rest: &AtRest) -> Option<Zeroizing<Vec<u8>>> {
+        let context = EntryContext {
+            app: &self.app.id,
+            channel: self.channel().name(),
+            epoch: self.engine.history.epochs.of(self.store),
+            number: entry.number,
+        };
+        self.engine.history.keys.open(&context, at_rest)
+    }
+
+    fn warm(&self, number: LogNumber, frames: &SealedFrames) {
+        if let Some(mut locked) = self.record.enter() {
+            let now = Instant::now();
+            let hot = HotFrames::new(frames.clone(), now);
+            let _no_effects = locked.apply(Change::InLog(LogChange::Warm { number, hot }), now);
+        }
+    }
+}

@@ -1,0 +1,271 @@
+//! Positions in the hands of clients: how far a reader has come in one or several logs.
+//!
+//! A position is encrypted, so it tells nothing of other channels or of the server's load, and
+//! authenticated, so a reader resumes only where some reader has been. Equal positions are equal
+//! texts, since they serve as entity tags.
+//!
+//! Plaintext: a byte with the stores in use; the epoch of each; the newest number; for each channel
+//! its hash, its store, and how far its number lies behind the newest. Numbers are variable-length.
+
+use std::fmt;
+
+use aws_lc_rs::aead::{AES_256_GCM_SIV, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use hkdf::Hkdf;
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
+use zeroize::Zeroizing;
+
+use crate::{channels::log::LogNumber, domain::channel_settings::HistoryStore};
+
+mod fields;
+
+use fields::{Reader, write_number};
+
+/// The most channels of one position.
+pub const MAX_CHANNELS: usize = 64;
+
+/// The longest text that is decoded.
+pub const MAX_TEXT: usize = 1300;
+
+/// Names the format. It is part of the key and of each text's authentication.
+const LABEL: &str = "sealcast position 1";
+
+const STORES: usize = 3;
+
+/// The life of a store, as a random number: new whenever the store may have lost what it
+/// acknowledged.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Epoch([u8; 5]);
+
+impl Epoch {
+    pub fn random() -> Result<Self, getrandom::Error> {
+        let mut bytes = [0; 5];
+        getrandom::fill(&mut bytes)?;
+        Ok(Self(bytes))
+    }
+
+    pub const fn from_bytes(bytes: [u8; 5]) -> Self {
+        Self(bytes)
+    }
+
+    pub const fn to_bytes(self) -> [u8; 5] {
+        self.0
+    }
+}
+
+/// The epochs of all stores.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Epochs {
+    pub memory: Epoch,
+    pub disk_behind: Epoch,
+    pub disk_before: Epoch,
+}
+
+impl Epochs {
+    pub fn of(&self, store: HistoryStore) -> Epoch {
+        match store {
+            HistoryStore::Memory => self.memory,
+            HistoryStore::DiskBehind => self.disk_behind,
+            HistoryStore::DiskBefore => self.disk_before,
+        }
+    }
+}
+
+/// Encodes the positions of one app. Changing the app's secret makes all of them unknown.
+pub struct PositionKey {
+    app: Box<str>,
+    texts: LessSafeKey,
+    names: Hmac<Sha256>,
+}
+
+/// A decoded position. Has no `Debug`: it tells of channels.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Position {
+    /// By store. `None`: no channel of this store.
+    epochs: [Option<Epoch>; STORES],
+    /// In ascending order.
+    entries: Vec<PositionEntry>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct PositionEntry {
+    /// A keyed hash of the name.
+    channel: [u8; 5],
+    /// The number of `index`.
+    store: usize,
+    number: LogNumber,
+}
+
+/// The place of one channel in a position.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum PositionLookup {
+    Named(LogNumber),
+    /// Of another epoch, or of a store that the channel has left.
+    Restarted,
+    /// Two channels of the position have the same hash.
+    Ambiguous,
+    NotNamed,
+}
+
+impl PositionKey {
+    pub fn derive(app_secret: &[u8], app: &str) -> Self {
+        let mut keys = Zeroizing::new([0; 64]);
+        // The label has no NUL, so that label and app cannot be taken for others.
+        Hkdf::<Sha256>::new(None, app_secret)
+            .expand_multi_info(&[LABEL.as_bytes(), &[0], app.as_bytes()], &mut *keys)
+            .expect("HKDF gives up to 8160 bytes");
+        let (texts, names) = keys.split_at(32);
+        let texts = UnboundKey::new(&AES_256_GCM_SIV, texts).expect("the key has 32 bytes");
+        Self {
+            app: app.into(),
+            texts: LessSafeKey::new(texts),
+            names: Hmac::new_from_slice(names).expect("HMAC takes a key of any length"),
+        }
+    }
+
+    /// The position of a reader of these channels, each named once, `MAX_CHANNELS` at most.
+    pub fn encode(&self, epochs: &Epochs, channels: &[(&str, HistoryStore, LogNumber)]) -> String {
+        debug_assert!(channels.len() <= MAX_CHANNELS);
+        let mut position = Position { epochs: [None; _], entries: Vec::new() };
+        position.entries.reserve_exact(channels.len());
+        for (channel, store, number) in channels {
+            let at = index(*store);
+            position.epochs[at] = Some(epochs.of(*store));
+            let channel = self.hash(channel);
+            position.entries.push(PositionEntry { channel, store: at, number: *number });
+        }
+        position.entries.sort_unstable();
+        self.seal(position.to_bytes())
+    }
+
+    /// `None` for all but an exact text of `encode` for this app.
+    pub fn decode(&self, text: &str) -> Option<Position> {
+        if text.len() > MAX_TEXT {
+            return None;
+        }
+        let mut bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
+        let bytes = self.texts.open_in_place(nonce(), self.bound(), &mut bytes).ok()?;
+        Position::from_bytes(bytes)
+    }
+
+    fn seal(&self, mut bytes: Vec<u8>) -> String {
+        self.texts
+            .seal_in_place_append_tag(nonce(), self.bound(), &mut bytes)
+            .expect("a position is far shorter than the cipher's limit");
+        URL_SAFE_NO_PAD.encode(bytes)
+    }
+
+    fn bound(&self) -> Aad<Vec<u8>> {
+        Aad::from([LABEL.as_bytes(), &[0], self.app.as_bytes()].concat())
+    }
+
+    fn hash(&self, channel: &str) -> [u8; 5] {
+        let mut mac = self.names.clone();
+        mac.update(channel.as_bytes());
+        let code = mac.finalize().into_bytes();
+        std::array::from_fn(|at| code[at])
+    }
+}
+
+impl fmt::Debug for PositionKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PositionKey(..)")
+    }
+}
+
+impl Position {
+    /// The place of a channel whose log is in this store now.
+    pub fn of(
+        &self,
+        key: &PositionKey,
+        channel: &str,
+        store: HistoryStore,
+        epochs: &Epochs,
+    ) -> PositionLookup {
+        let (hash, store_at) = (key.hash(channel), index(store));
+        let start = self.entries.partition_point(|entry| entry.channel < hash);
+        let mut named = self.entries[start..].iter().take_while(|entry| entry.channel == hash);
+        match (named.next(), named.next()) {
+            (None, _) => PositionLookup::NotNamed,
+            (Some(_), Some(_)) => PositionLookup::Ambiguous,
+            (Some(entry), None) => {
+                let epoch = self.epochs[entry.store].filter(|_| entry.store == store_at);
+                if epoch == Some(epochs.of(store)) {
+                    PositionLookup::Named(entry.number)
+                } else {
+                    PositionLookup::Restarted
+                }
+            }
+        }
+    }
+
+    fn newest(&self) -> u64 {
+        self.entries.iter().map(|entry| entry.number.0).max().unwrap_or_default()
+    }
+
+    fn to_bytes(&self) -> Vec<u8> {
+        // Room for the tag, so that sealing does not move it.
+        let mut bytes = Vec::with_capacity(48 + self.entries.len() * 15);
+        bytes.push(self.stores());
+        self.epochs.iter().flatten().for_each(|epoch| bytes.extend(epoch.0));
+        let newest = self.newest();
+        write_number(newest, &mut bytes);
+        for entry in &self.entries {
+            bytes.extend(entry.channel);
+            bytes.push(entry.store as u8);
+            write_number(newest - entry.number.0, &mut bytes);
+        }
+        bytes
+    }
+
+    /// One bit for each store with an epoch.
+    fn stores(&self) -> u8 {
+        self.epochs.iter().rev().fold(0, |bits, epoch| bits << 1 | u8::from(epoch.is_some()))
+    }
+
+    /// `None` for all but the exact result of `to_bytes`.
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let position = Self::read(Reader(bytes))?;
+        (position.to_bytes() == bytes).then_some(position)
+    }
+
+    fn read(mut bytes: Reader<'_>) -> Option<Self> {
+        let [stores] = bytes.take()?;
+        let mut epochs = [None; _];
+        for (at, epoch) in epochs.iter_mut().enumerate() {
+            if stores >> at & 1 == 1 {
+                *epoch = Some(Epoch(bytes.take()?));
+            }
+        }
+        let (newest, mut entries) = (bytes.number()?, Vec::new());
+        while !bytes.is_empty() {
+            let channel = bytes.take()?;
+            let store = usize::from(bytes.take::<1>()?[0]);
+            epochs.get(store)?.as_ref()?;
+            let number = LogNumber(newest.checked_sub(bytes.number()?)?);
+            entries.push(PositionEntry { channel, store, number });
+        }
+        let used = |at| entries.iter().any(|entry: &PositionEntry| entry.store == at);
+        let exact = epochs.iter().enumerate().all(|(at, epoch)| epoch.is_some() == used(at));
+        let fits = entries.len() <= MAX_CHANNELS;
+        (exact && fits && entries.is_sorted()).then_some(Self { epochs, entries })
+    }
+}
+
+fn index(store: HistoryStore) -> usize {
+    match store {
+        HistoryStore::Memory => 0,
+        HistoryStore::DiskBehind => 1,
+        HistoryStore::DiskBefore => 2,
+    }
+}
+
+/// Without a changing nonce equal texts are sealed equally, which is all that this cipher then
+/// gives away.
+fn nonce() -> Nonce {
+    Nonce::assume_unique_for_key([0; NONCE_LEN])
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,113 @@
+//! Telling a subscriber positions, and giving a returning one what it missed.
+
+use std::time::Instant;
+
+use super::{Session, subscriptions::AuthorizedSubscription};
+use crate::{
+    channels::log::LogNumber,
+    crypto::keytable::Version,
+    domain::{channel::Channel, channel_settings::HistoryStore},
+    engine::{
+        history::recovery::{Missed, ReaderStart, Recovery},
+        subscribe::JoinedChannel,
+    },
+    protocol::{
+        client::Recover,
+        message::{Message, RecoveryAnswer},
+    },
+};
+
+/// Bytes that one connection may be given again in a minute. A short frame asks for many.
+const REPLAYED_PER_MINUTE: usize = 2 * 1024 * 1024;
+
+/// The bytes that may be replayed, which grow with time.
+pub(super) struct ReplayAllowance {
+    left: usize,
+    since: Option<Instant>,
+}
+
+impl Default for ReplayAllowance {
+    fn default() -> Self {
+        Self { left: REPLAYED_PER_MINUTE, since: None }
+    }
+}
+
+impl ReplayAllowance {
+    pub(super) fn left(&mut self, now: Instant) -> usize {
+        let before = self.since.replace(now).unwrap_or(now);
+        let millis = now.duration_since(before).as_millis().min(60_000) as usize;
+        let earned = REPLAYED_PER_MINUTE / 60_000 * millis;
+        self.left = REPLAYED_PER_MINUTE.min(self.left + earned);
+        self.left
+    }
+
+    pub(super) fn take(&mut self, bytes: usize) {
+        self.left = self.left.saturating_sub(bytes);
+    }
+}
+
+impl Session {
+    /// `None` if the client has not asked, or the channel has no log.
+    pub(super) fn reader_start(
+        &self,
+        channel: &Channel,
+        wish: Option<&Recover>,
+    ) -> Option<ReaderStart> {
+        let wish = wish?;
+        let runtime = &self.context.runtime;
+        let store = runtime.app().channel_settings(channel).history?.store;
+        Some(match wish {
+            Recover::FromNow => ReaderStart::FromNow,
+            Recover::From(position) => {
+                let history = &self.context.engine.history;
+                let found = history.look_up(runtime, channel, store, position);
+                found.map_or(ReaderStart::Unknown, ReaderStart::At)
+            }
+        })
+    }
+
+    /// With the bytes that the subscriber may be given at once: half of what may wait for it.
+    pub(super) fn recover_within(
+        &mut self,
+        authorized: &AuthorizedSubscription,
+    ) -> Option<(ReaderStart, usize)> {
+        let start = authorized.recover?;
+        let room = self.context.socket.outbox().budget() / 2;
+        Some((start, room.min(self.replays.left(Instant::now()))))
+    }
+
+    /// The success frame for a subscriber that is told positions, then what it missed or a gap.
+    pub(super) fn answer_recovery(&mut self, joined: &JoinedChannel, recovery: &Recovery) {
+        let channel = joined.record.channel();
+        let &Recovery { store, number, ref missed } = recovery;
+        let position = self.position(channel, store, number);
+        let answer = RecoveryAnswer { position: &position, recovered: missed.is_recovered() };
+        self.answer(&Message::subscription_recovered(channel, joined.roster.as_ref(), &answer));
+        match missed {
+            Missed::NotAsked => {}
+            Missed::Gap { reason, from } => {
+                let position = self.position(channel, store, *from);
+                self.answer(&Message::gap(channel, reason.name(), &position));
+            }
+            Missed::Events(entries) => {
+                let version = joined.key.as_ref().map_or(Version::BLIND, |(version, _)| *version);
+                let (engine, runtime) = (&self.context.engine, &self.context.runtime);
+                let frames = engine.replay(runtime, &joined.record, store, entries, version);
+                for frame in frames {
+                    self.replays.take(frame.bytes());
+                    self.send(frame.with_position(self.form().dialect()).clone());
+                }
+            }
+        }
+    }
+
+    pub(super) fn position(
+        &self,
+        channel: &Channel,
+        store: HistoryStore,
+        number: LogNumber,
+    ) -> String {
+        let (engine, runtime) = (&self.context.engine, &self.context.runtime);
+        engine.history.position(runtime, channel, store, number)
+    }
+}

@@ -1,0 +1,305 @@
+//! Readers that come back.
+
+use std::{sync::Arc, time::Duration};
+
+use futures_util::FutureExt as _;
+use serde_json::{Value, json};
+
+use crate::{
+    app::App,
+    channels::log::{LogNumber, PageQuery},
+    crypto::{key::MasterKey, secret::Derivation},
+    domain::{
+        channel::Channel,
+        channel_settings::{ChannelEntry, ChannelSettingsList, HistoryChoice, HistorySettings},
+        pattern::Pattern,
+    },
+    engine::{
+        event::{PublishedEvent, Publisher},
+        history::{condition::Condition, outcome::LoggedEvent, reading::ReaderView},
+    },
+    history::position::PositionKey,
+    test_node::{TestClient, TestNode},
+};
+
+fn logged(settings: HistorySettings) -> App {
+    let entry = ChannelEntry {
+        pattern: Pattern::new("*"),
+        history: HistoryChoice::On(Arc::new(settings)),
+        cache_ttl: None,
+        payload: None,
+    };
+    App { channel_settings: ChannelSettingsList::new([entry]), ..App::for_tests("a") }
+}
+
+fn node() -> TestNode {
+    TestNode::new(logged(HistorySettings::default()))
+}
+
+/// The frames since the last call.
+fn frames(node: &TestNode, client: &TestClient) -> Vec<Value> {
+    node.shard.handle_posted();
+    client.socket.received()
+}
+
+fn data(frame: &Value) -> Value {
+    serde_json::from_str(frame["data"].as_str().expect("a text")).expect("JSON")
+}
+
+fn text(frame: &Value) -> (&str, &str) {
+    (frame["event"].as_str().expect("an event"), frame["data"].as_str().expect("a text"))
+}
+
+/// The answer to the wish, without the frames behind it.
+fn answer(frames: &[Value]) -> Value {
+    assert_eq!(frames[0]["event"], "pusher_internal:subscription_succeeded");
+    data(&frames[0])["recover"].clone()
+}
+
+#[test]
+fn returning_reader_gets_what_it_missed_and_then_live_events() {
+    let node = node();
+    let mut reader = node.connect();
+    reader.subscribe_recovering("room", &json!(true));
+    let begun = answer(&frames(&node, &reader));
+    assert_eq!(begun["recovered"], false);
+    node.publish("room", "1");
+    let seen = frames(&node, &reader);
+    assert_eq!(text(&seen[0]), ("e", "1"));
+    let position = seen[0]["position"].clone();
+    assert!(position.is_string() && position != begun["position"]);
+    drop(reader);
+    ["2", "3"].iter().for_each(|data| node.publish("room", data));
+
+    let mut back = node.connect();
+    back.subscribe_recovering("room", &position);
+    node.publish("room", "4");
+    let got = frames(&node, &back);
+    let answered = answer(&got);
+    assert_eq!(answered["recovered"], true);
+    let events: Vec<_> = got[1..].iter().map(|frame| text(frame).1).collect();
+    assert_eq!(events, ["2", "3", "4"]);
+    assert_eq!(got[2]["position"], answered["position"], "the last one missed is the end");
+
+    let mut from_the_start = node.connect();
+    from_the_start.subscribe_recovering("room", &begun["position"]);
+    let got = frames(&node, &from_the_start);
+    assert_eq!(
+        got[1..].iter().map(|frame| text(frame).1).collect::<Vec<_>>(),
+        ["1", "2", "3", "4"]
+    );
+}
+
+#[test]
+fn reader_that_does_not_ask_sees_nothing_of_it() {
+    let (with, without) = (node(), TestNode::new(App::for_tests("a")));
+    let seen = [&with, &without].map(|node| {
+        let mut reader = node.connect();
+        let mut other = node.connect();
+        other.subscribe_recovering("room", &json!(true));
+        reader.subscribe("room");
+        node.publish("room", "1");
+        frames(node, &reader)
+    });
+    assert_eq!(seen[0], seen[1]);
+    let mut reader = without.connect();
+    reader.subscribe_recovering("room", &json!("AQ3x"));
+    assert_eq!(frames(&without, &reader)[0]["data"], "{}", "the channel has no log");
+}
+
+#[test]
+fn what_is_gone_is_told_once_with_its_reason() {
+    let node = TestNode::new(logged(HistorySettings { events: 2, ..HistorySettings::default() }));
+    let mut reader = node.connect();
+    reader.subscribe_recovering("room", &json!(true));
+    let start = answer(&frames(&node, &reader))["position"].clone();
+    ["1", "2", "3"].iter().for_each(|data| node.publish("room", data));
+    let newest = frames(&node, &reader)[2]["position"].clone();
+    let positions = PositionKey::derive(b"a-secret", "b");
+    let other_app = TestNode::new(App { positions, ..logged(HistorySettings::default()) });
+    let mut stranger = other_app.connect();
+    stranger.subscribe_recovering("room", &json!(true));
+    let foreign = answer(&frames(&other_app, &stranger))["position"].clone();
+    let restarted = {
+        let mut before = TestNode::new(logged(HistorySettings::default())).connect();
+        before.subscribe_recovering("room", &json!(true));
+        data(&before.socket.received()[0])["recover"]["position"].clone()
+    };
+    for (position, reason) in [
+        (start, "evicted"),
+        (foreign, "unknown_position"),
+        (json!("x".repeat(100_000)), "unknown_position"),
+        (json!(""), "unknown_position"),
+        (restarted, "restarted"),
+    ] {
+        let mut back = node.connect();
+        back.subscribe_recovering("room", &position);
+        let got = frames(&node, &back);
+        assert_eq!(answer(&got)["recovered"], false);
+        assert_eq!(
+            (&got[1]["event"], &got[1]["channel"]),
+            (&json!("sealcast:gap"), &json!("room"))
+        );
+        assert_eq!(data(&got[1])["reason"], reason);
+        assert_eq!(got.len(), 2);
+        let mut pager = node.connect();
+        pager.subscribe_recovering("room", &data(&got[1])["position"]);
+        let rest = frames(&node, &pager);
+        assert_eq!(rest[1..].iter().map(|f| text(f).1).collect::<Vec<_>>(), ["2", "3"], "{reason}");
+    }
+    let mut at_the_end = node.connect();
+    at_the_end.subscribe_recovering("room", &newest);
+    let got = frames(&node, &at_the_end);
+    assert_eq!((answer(&got)["recovered"].clone(), got.len()), (json!(true), 1));
+}
+
+#[test]
+fn clearing_is_told_to_readers_and_to_those_who_return() {
+    let node = node();
+    let mut reader = node.connect();
+    reader.subscribe_recovering("cache-room", &json!(true));
+    let mut plain = node.connect();
+    plain.subscribe("cache-room");
+    node.publish("cache-room", "1");
+    let before = frames(&node, &reader)[2]["position"].clone();
+    frames(&node, &plain);
+    let channel = Channel::parse("cache-room", 200).unwrap();
+    assert!(node.engine.clear_history(&node.runtime, &channel).is_some());
+    let told = frames(&node, &reader);
+    assert_eq!((told.len(), data(&told[0])["reason"].clone()), (1, json!("cleared")));
+    assert!(frames(&node, &plain).is_empty());
+    for (position, frame) in [(&before, "sealcast:gap"), (&data(&told[0])["position"], "")] {
+        let mut back = node.connect();
+        back.subscribe_recovering("cache-room", position);
+        let got = frames(&node, &back);
+        assert_eq!(got.get(1).map_or("", |f| f["event"].as_str().unwrap()), frame);
+    }
+    let mut new = node.connect();
+    new.subscribe("cache-room");
+    assert_eq!(frames(&node, &new)[1]["event"], "pusher:cache_miss");
+}
+
+#[test]
+fn sealed_events_are_replayed_under_the_secret_of_the_reader() {
+    let app = logged(HistorySettings::default()).sealed(Derivation::Pusher);
+    let node = TestNode::new(app);
+    let name = "private-encrypted-room";
+    let mut reader = node.connect();
+    reader.subscribe_recovering(name, &json!(true));
+    let start = answer(&frames(&node, &reader))["position"].clone();
+    node.publish(name, "before");
+    let ring = node.runtime.keys().expect("keys");
+    let next = ring.table().announced(MasterKey::generate().unwrap(), 0, 0, 9).unwrap();
+    ring.install(next.activated(0).unwrap());
+    drop(reader);
+    node.publish(name, "after");
+    let channel = Channel::parse(name, 200).unwrap();
+    for _ in 0..2 {
+        let mut back = node.connect();
+        back.subscribe_recovering(name, &start);
+        let got = frames(&node, &back);
+        let opened: Vec<_> = got[1..]
+            .iter()
+            .map(|frame| ring.open(&channel, frame["data"].as_str().unwrap()).expect("it opens"))
+            .map(|(version, plain)| (version, String::from_utf8(plain.to_vec()).unwrap()))
+            .collect();
+        let texts: Vec<_> = opened.iter().map(|(_, text)| text.as_str()).collect();
+        assert_eq!(texts, ["before", "after"]);
+        assert_eq!(opened[0].0, opened[1].0, "one secret opens all");
+    }
+    let view = ReaderView { version: None, not_before: 0 };
+    let query = PageQuery { limit: 9, bytes: 1000, ..PageQuery::default() };
+    let page = node.engine.history_page(&node.runtime, &channel, &query, view).unwrap();
+    assert_eq!(page.events.len(), 2);
+    assert!(page.events.iter().all(|event| ring.open(&channel, &event.data).is_some()));
+}
+
+#[test]
+fn long_replays_are_refused_and_bounded_by_the_minute() {
+    let settings = HistorySettings { bytes: 8 << 20, events: 10_000, ..HistorySettings::default() };
+    let node = TestNode::new(logged(settings));
+    let mut reader = node.connect();
+    reader.subscribe_recovering("room", &json!(true));
+    let start = answer(&frames(&node, &reader))["position"].clone();
+    let event = "x".repeat(1000);
+    (0..300).for_each(|_| node.publish("room", &event));
+    drop(reader);
+    let mut back = node.connect();
+    let mut outcomes = Vec::new();
+    for _ in 0..10 {
+        back.subscribe_recovering("room", &start);
+        let got = frames(&node, &back);
+        outcomes.push(got.get(1).map_or(Value::Null, |frame| frame["event"].clone()));
+        back.unsubscribe("room");
+    }
+    assert_eq!((&outcomes[0], &outcomes[9]), (&json!("e"), &json!("sealcast:gap")), "{outcomes:?}");
+    (0..300).for_each(|_| node.publish("room", &event));
+    let mut late = node.connect();
+    late.subscribe_recovering("room", &start);
+    let got = frames(&node, &late);
+    assert_eq!(data(&got[1]), json!({"reason": "too_many", "position": start}));
+}
+
+#[test]
+fn quiet_channel_keeps_its_place_until_it_is_long_vacant() {
+    let settings = HistorySettings { vacant: Duration::ZERO, ..HistorySettings::default() };
+    for (node, recovered) in [(node(), true), (TestNode::new(logged(settings)), false)] {
+        let mut reader = node.connect();
+        reader.subscribe_recovering("room", &json!(true));
+        let start = answer(&frames(&node, &reader))["position"].clone();
+        drop(reader);
+        let mut back = node.connect();
+        back.subscribe_recovering("room", &start);
+        assert_eq!(answer(&frames(&node, &back))["recovered"], recovered);
+    }
+}
+
+/// The number of the logged event, or the code of the refusal.
+fn publish(
+    node: &TestNode,
+    publisher: Publisher<'_>,
+    condition: Option<Condition>,
+) -> Result<Vec<LoggedEvent>, &'static str> {
+    let channels = vec![Channel::parse("private-room", 200).unwrap()];
+    let event = PublishedEvent {
+        publisher,
+        condition,
+        ..PublishedEvent::of_backend("client-x", "{}", channels)
+    };
+    let settled = node.publish_event(event).settled().now_or_never().expect("nothing waits");
+    settled.map_err(|refused| refused.code().name())
+}
+
+#[test]
+fn writers_of_one_snapshot_do_not_overwrite_each_other() {
+    let node = node();
+    let backend = |condition| publish(&node, Publisher::Backend, condition);
+    let first = backend(Some(Condition::Empty)).unwrap()[0].number;
+    assert_eq!(backend(Some(Condition::Empty)), Err("position_changed"));
+    let second = backend(Some(Condition::Newest(Some(first)))).unwrap()[0].number;
+    assert!(second > first);
+    for stale in [Some(first), None, Some(LogNumber(second.0 + 1))] {
+        assert_eq!(backend(Some(Condition::Newest(stale))), Err("position_changed"));
+    }
+    let channel = Channel::parse("private-room", 200).unwrap();
+    let cleared = node.engine.clear_history(&node.runtime, &channel).unwrap().number;
+    assert_eq!(backend(Some(Condition::Newest(Some(second)))), Err("position_changed"));
+    assert!(backend(Some(Condition::Newest(Some(cleared)))).is_ok());
+}
+
+#[test]
+fn condition_on_a_channel_that_does_not_log_the_event_is_refused() {
+    let client = Publisher::Client { user_id: Some("u") };
+    let without = TestNode::new(App::for_tests("a"));
+    for (node, publisher) in [(&node(), client), (&without, Publisher::Backend)] {
+        assert_eq!(publish(node, publisher, Some(Condition::Empty)), Err("not_logged"));
+        assert_eq!(publish(node, publisher, None), Ok(vec![]));
+    }
+    let settings = HistorySettings { client_events: true, ..HistorySettings::default() };
+    let node = TestNode::new(logged(settings));
+    assert_eq!(publish(&node, client, Some(Condition::Empty)).map(|logged| logged.len()), Ok(1));
+    let mut reader = node.connect();
+    reader.subscribe("private-room");
+    let _sent = publish(&node, client, None);
+    assert_eq!(frames(&node, &reader)[1]["user_id"], "u");
+}
