@@ -17,6 +17,7 @@ use super::{
 };
 use crate::{
     app::App,
+    auth::tickets::Tickets,
     channels::fact::ChannelFact,
     crypto::{
         key::{Fingerprint, MasterKey},
@@ -55,6 +56,8 @@ pub struct AppRuntime {
     /// Keys past their grace period, by number, with the time at which they are forgotten.
     pub(super) retiring: Mutex<HashMap<u32, Instant>>,
     pub counts: AppCounters,
+    /// Of event streams.
+    pub tickets: Arc<Tickets>,
     connections: AtomicUsize,
     /// Channels whose subscription count changed after it was last sent.
     pub(super) pending_counts: Mutex<Vec<Arc<Record>>>,
@@ -85,6 +88,7 @@ impl AppRuntime {
             reads: AtomicRateLimiter::new(now),
             directory,
             counts: AppCounters::default(),
+            tickets: Arc::default(),
             connections: AtomicUsize::new(0),
             pending_counts: Mutex::default(),
             departures: Mutex::default(),

@@ -241,9 +241,9 @@ impl<T> TicketTable<T> {
     }
 
     fn owner_has_room(&self, owner: &str, bytes: usize) -> bool {
-        self.owners.get(owner).is_none_or(|owner| {
-            owner.tickets.len() < MAX_OF_OWNER && owner.bytes + bytes <= MAX_BYTES_OF_OWNER
-        })
+        let (count, held) =
+            self.owners.get(owner).map_or((0, 0), |owner| (owner.tickets.len(), owner.bytes));
+        count < MAX_OF_OWNER && held + bytes <= MAX_BYTES_OF_OWNER
     }
 
     fn oldest_idle_of(&self, owner: &str) -> Option<TicketHash> {

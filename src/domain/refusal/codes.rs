@@ -58,6 +58,14 @@ refusal_codes! {
         "leave \"crit\" out of the token: extensions are not supported";
     TokenUnencoded "token_unencoded" 401 (Unauthenticated): UNKNOWN =>
         "leave \"b64\" out of the token: only encoded payloads are supported";
+    TicketUnknown "ticket_unknown" 401 (Unauthenticated): UNKNOWN =>
+        "get another ticket: POST /app/KEY/tickets";
+    TicketSpent "ticket_spent" 401 (Unauthenticated): UNKNOWN =>
+        "get another ticket, and give the last id as last_event_id";
+    TicketOrigin "ticket_origin" 401 (Unauthenticated): UNKNOWN =>
+        "use the ticket on the page that it was made for";
+    TicketEnded "ticket_ended" 401 (Unauthenticated): UNKNOWN =>
+        "get a new token, and another ticket with it";
     MissingUserId "missing_user_id" 401 (Unauthenticated): UNKNOWN =>
         "send a user_id; the open authorizer accepts any";
     ForwardUnauthenticated "forward_unauthenticated" 401 (Unauthenticated): UNKNOWN =>
@@ -98,6 +106,12 @@ refusal_codes! {
         "check the app id in the path, or the parameter app_key; with several apps one of them is needed";
     RateLimited "rate_limited" 429: "Too many requests" =>
         "ask again after Retry-After; if many users share one address, set trusted_proxies, or raise apps.ID.limits.auth_per_ip, auth_per_socket or auth_per_user";
+
+    TooManyTickets "too_many_tickets" 429: "There are too many tickets" =>
+        "use a ticket again as long as its stream goes on, and close streams that nobody reads";
+    TooManyRecoverable "too_many_recoverable" 400:
+        "Too many of the channels have a history" =>
+        "open several streams, each of at most 64 channels with a history";
 
     // Client: the request.
     MissingParameter "missing_parameter" 400: "A parameter is missing" =>

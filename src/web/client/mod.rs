@@ -1,9 +1,11 @@
 //! A request of the client API, `/app/{key}/...`: to clients what a `SignedRequest` is to backends.
 //! Handlers get the app only with the page, the address and the credentials looked at.
 
+mod channels;
 mod headers;
 mod public_channels;
 mod request;
+mod tickets;
 
 pub use headers::ClientHeaders;
 pub use request::Client;

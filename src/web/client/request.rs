@@ -10,11 +10,13 @@ use actix_web::{
     web,
 };
 use bytes::Bytes;
+use sha2::{Digest, Sha256};
 
 use super::{app_key, headers::ClientHeaders, path_part, public_channels};
 use crate::{
     app::App,
     auth::{Ability, Authorizer, Credentials, Denied, Grant, jwt::InvalidToken},
+    crypto::encoding::hex,
     domain::{channel::Channel, refusal::RefusalCode},
     engine::{AppRuntime, Engine},
     platform::traces::Span,
@@ -76,21 +78,6 @@ impl Client {
         &self.headers
     }
 
-    /// True if a request without a token counts: its page, or its host, is on the app's list.
-    pub fn is_listed(&self) -> bool {
-        self.is_listed
-    }
-
-    /// A channel of the app's own: nobody reads or writes the channels of users over HTTP.
-    pub fn channel(&self, name: &str) -> Result<Channel, ApiError> {
-        let channel = self.app.channel(name)?;
-        if !channel.kind().is_listed() {
-            let message = "Channels of users are joined by signing in";
-            return Err(ApiError::new(RefusalCode::ReservedChannel, message));
-        }
-        Ok(channel)
-    }
-
     pub fn path_channel(&self) -> Result<Channel, ApiError> {
         self.channel(self.path_channel.as_deref().unwrap_or_default())
     }
@@ -98,7 +85,7 @@ impl Client {
     /// Decides whether the client may use the channel in this way.
     pub async fn decide(&self, channel: &Channel, ability: Ability) -> Result<Grant, ApiError> {
         let grant = self.grant(channel).await?;
-        if !self.is_listed && !self.has_verified() {
+        if !self.is_listed && !self.has_verified(channel) {
             return Err(self.page.unproven(&self.app));
         }
         self.refuse_revoked(channel, &grant)?;
@@ -122,7 +109,7 @@ impl Client {
 
     /// Asked after a grant: true if a token that a page has to know was looked at. A cookie is none,
     /// since a browser adds it.
-    fn has_verified(&self) -> bool {
+    pub fn has_verified(&self, channel: &Channel) -> bool {
         if self.credentials.bearer.is_none() {
             return false;
         }
@@ -130,8 +117,15 @@ impl Client {
             || match &*self.app.authorizer {
                 Authorizer::Deny | Authorizer::Open => false,
                 Authorizer::Jwt(_) => true,
-                Authorizer::Forward(forward) => forward.passes_bearer(),
+                Authorizer::Forward(forward) => {
+                    forward.passes_bearer() && channel.kind().needs_authorization()
+                }
             }
+    }
+
+    /// A name for a client without a user. No user id begins with a zero byte.
+    pub fn owner_of(&self, bearer: &str) -> String {
+        format!("\0{}", hex(&Sha256::digest(bearer)))
     }
 
     /// To be asked once more after an await, and before the answer.

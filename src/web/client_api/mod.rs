@@ -1,6 +1,9 @@
 //! The client API, `/app/{key}/...`: what a page may do on a channel without a WebSocket.
 
 mod encryption_settings;
+mod tickets;
+
+use actix_web::web;
 
 use super::{
     client::{get, resource},
@@ -10,5 +13,8 @@ use super::{
 pub fn routes(routes: &mut Routes<'_>) {
     routes.resource("/app/{key}/channels/{channel}/encryption-settings", |route| {
         resource(route, "GET, HEAD").route(get().to(encryption_settings::show))
+    });
+    routes.resource("/app/{key}/tickets", |route| {
+        resource(route, "POST").route(web::post().to(tickets::make))
     });
 }

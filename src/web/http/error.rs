@@ -37,6 +37,10 @@ pub struct ApiError {
     index: Option<usize>,
     /// Seconds to wait before the next attempt.
     retry_after: Option<u64>,
+    /// The refused one of several channels, as the client named it.
+    channel: Option<String>,
+    /// The position of a channel's newest event.
+    position: Option<String>,
 }
 
 #[derive(serde::Serialize)]
@@ -54,12 +58,25 @@ pub struct ErrorBody<'a> {
     limit: Option<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
     index: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    channel: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    position: Option<&'a str>,
 }
 
 impl ApiError {
     pub fn new(code: RefusalCode, message: impl Into<String>) -> Self {
         let message = message.into();
-        Self { code, message, size: None, limit: None, index: None, retry_after: None }
+        let (size, limit, index, retry_after) = (None, None, None, None);
+        Self { code, message, size, limit, index, retry_after, channel: None, position: None }
+    }
+
+    pub fn on_channel(self, channel: &str) -> Self {
+        Self { channel: Some(clipped(channel).to_owned()), ..self }
+    }
+
+    pub fn with_position(self, position: String) -> Self {
+        Self { position: Some(position), ..self }
     }
 
     /// Names the event of a batch that caused the error.
@@ -95,6 +112,8 @@ impl ApiError {
             size: self.size,
             limit: self.limit,
             index: self.index,
+            channel: self.channel.as_deref(),
+            position: self.position.as_deref(),
         }
     }
 

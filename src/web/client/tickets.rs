@@ -1,0 +1,67 @@
+//! Opening a ticket: what it was made for has to hold still.
+
+use std::time::Instant;
+
+use actix_web::{HttpRequest, http::header::HeaderName};
+
+use super::Client;
+use crate::{
+    auth::tickets::{OpenedTicket, TicketContent, TicketError, TicketRefusal},
+    domain::refusal::RefusalCode,
+    platform::clock::unix_now,
+    web::http::{error::ApiError, headers::single},
+};
+
+const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+
+impl Client {
+    /// Opens the ticket in the query. `None` if there is none. Its grants take the place of a
+    /// decision.
+    pub fn open_ticket(&self, request: &HttpRequest) -> Result<Option<OpenedTicket>, ApiError> {
+        let Some(ticket) = self.query_once("ticket")? else { return Ok(None) };
+        let last_event_id = single(request.headers(), LAST_EVENT_ID)?;
+        let check = |content: &TicketContent| self.check_ticket(content);
+        let opened = self.runtime.tickets.open(ticket, last_event_id, Instant::now(), check)?;
+        Ok(Some(opened))
+    }
+
+    fn check_ticket(&self, content: &TicketContent) -> Result<(), TicketRefusal> {
+        let page = self.page().origin();
+        let is_its_page = match (&content.page, &page) {
+            (None, None) => true,
+            (Some(made_for), Some(page)) => made_for.eq_ignore_ascii_case(page),
+            (Some(_), None) | (None, Some(_)) => false,
+        };
+        if !is_its_page {
+            return Err(TicketRefusal::Page);
+        }
+        if content.expires().is_some_and(|expires| expires <= unix_now()) {
+            return Err(TicketRefusal::Ended);
+        }
+        let holds = |(channel, grant)| self.refuse_revoked(channel, grant).is_ok();
+        let all_hold = content.channels.iter().all(|(channel, grant)| holds((channel, grant)));
+        if all_hold { Ok(()) } else { Err(TicketRefusal::Revoked) }
+    }
+}
+
+impl From<TicketRefusal> for ApiError {
+    fn from(refusal: TicketRefusal) -> Self {
+        let code = match refusal {
+            TicketRefusal::Unknown => RefusalCode::TicketUnknown,
+            TicketRefusal::Spent => RefusalCode::TicketSpent,
+            TicketRefusal::Page => RefusalCode::TicketOrigin,
+            TicketRefusal::Ended | TicketRefusal::Revoked => RefusalCode::TicketEnded,
+        };
+        Self::new(code, refusal.to_string())
+    }
+}
+
+impl From<TicketError> for ApiError {
+    fn from(error: TicketError) -> Self {
+        let code = match error {
+            TicketError::Full => RefusalCode::TooManyTickets,
+            TicketError::NoRandomness => RefusalCode::NoRandomness,
+        };
+        Self::new(code, error.to_string())
+    }
+}
