@@ -24,12 +24,12 @@ pub mod log_numbers;
 pub mod mailbox;
 pub mod outbox;
 pub mod pressure;
+mod receivers;
 pub mod record;
 pub mod rekey;
 pub mod shard;
 pub mod socket;
 pub mod socket_ids;
-mod stream_delivery;
 pub mod topics;
 
 use std::{

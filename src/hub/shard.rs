@@ -21,6 +21,7 @@ use super::{
     drain::DrainState,
     int_hasher::BuildIntHasher,
     mailbox::{Audience, TopicDelivery, WorkerCommand},
+    receivers::Received,
     record::TopicId,
     rekey::rekey_scheduler::RekeyScheduler,
     socket::{Peer, Socket},
@@ -29,7 +30,7 @@ use super::{
 use crate::{
     crypto::keytable::Version,
     domain::ids::SocketId,
-    protocol::{code::Close, form::Form, frame::Frame, stream_text::StreamTexts},
+    protocol::{code::Close, frame::Frame, stream_text::StreamTexts},
 };
 
 /// The shard's data on each socket.
@@ -230,6 +231,7 @@ impl Shard {
                 theirs.for_each(|(_, entry)| entry.close(reason.clone(), dirty));
             }
             WorkerCommand::Drain { over } => self.drain.begin(over),
+            WorkerCommand::ReplaceStream { socket } => self.replace_stream(socket, dirty),
             WorkerCommand::CloseSocket { socket, at_once } => {
                 self.close_socket(socket, at_once, dirty)
             }
@@ -254,19 +256,10 @@ impl Shard {
         for (subscription, entry) in table.recipients(delivery) {
             match delivery.content.of(subscription.version) {
                 Some(frame) => {
-                    let form = entry.socket.outbox().form();
-                    let sent = match form {
-                        Form::Pusher | Form::Jetsocket => {
-                            let frame = subscription.encoded(frame, form.dialect());
-                            entry.socket.send(frame.clone());
-                            frame.len()
-                        }
-                        Form::Stream => {
-                            let event = texts.of(frame, subscription.version);
-                            event.queue(delivery.topic, &*entry.socket)
-                        }
-                    };
-                    (frames, bytes) = (frames + 1, bytes + sent);
+                    let (topic, subscription) = (delivery.topic, *subscription);
+                    let received = Received { topic, subscription, frame };
+                    bytes += received.queue(&*entry.socket, &mut texts);
+                    frames += 1;
                     entry.mark(dirty);
                 }
                 None => gated.push(subscription.slot),
@@ -329,19 +322,9 @@ impl Shard {
             match delivery.content.of(subscription.version) {
                 Some(frame) => {
                     let socket = &table.sockets[slot as usize].socket;
-                    let form = socket.outbox().form();
-                    let sent = match form {
-                        Form::Pusher | Form::Jetsocket => {
-                            let frame = subscription.encoded(frame, form.dialect());
-                            socket.deliver(frame);
-                            frame.len()
-                        }
-                        Form::Stream => {
-                            let event = texts.of(frame, subscription.version);
-                            event.deliver(delivery.topic, &**socket)
-                        }
-                    };
-                    (frames, bytes) = (frames + 1, bytes + sent);
+                    let received = Received { topic: delivery.topic, subscription, frame };
+                    bytes += received.deliver(&**socket, texts);
+                    frames += 1;
                 }
                 None => gated.push(slot),
             }

@@ -5,6 +5,7 @@ use std::{cell::RefCell, sync::Arc};
 use bytes::Bytes;
 
 use crate::{
+    auth::tickets::TicketStream,
     channels::log::LogNumber,
     domain::{channel::Channel, channel_settings::HistoryStore},
     engine::{AppRuntime, Engine},
@@ -18,6 +19,7 @@ pub struct StreamPositions {
     engine: Arc<Engine>,
     runtime: Arc<AppRuntime>,
     places: RefCell<Vec<StreamPlace>>,
+    ticket: Option<TicketStream>,
 }
 
 /// One channel with a log.
@@ -30,8 +32,16 @@ pub(super) struct StreamPlace {
 }
 
 impl StreamPositions {
-    pub fn new(engine: Arc<Engine>, runtime: Arc<AppRuntime>) -> Self {
-        Self { engine, runtime, places: RefCell::default() }
+    pub fn new(
+        engine: Arc<Engine>,
+        runtime: Arc<AppRuntime>,
+        ticket: Option<TicketStream>,
+    ) -> Self {
+        Self { engine, runtime, places: RefCell::default(), ticket }
+    }
+
+    pub fn ticket(&self) -> Option<&TicketStream> {
+        self.ticket.as_ref()
     }
 
     /// Replaces the place of the same channel.
@@ -55,7 +65,7 @@ impl StreamPositions {
         let place = places.iter_mut().find(|place| place.topic == Some(topic));
         if let Some(place) = place {
             place.number = number;
-            if places.len() == 1 {
+            if places.len() == 1 && self.ticket.is_none() {
                 return None;
             }
         }
@@ -67,6 +77,10 @@ impl StreamPositions {
             .iter()
             .map(|place| (&**place.channel.name(), place.store, place.number))
             .collect();
-        self.runtime.app().positions.encode(&self.engine.history.epochs, &channels)
+        let position = self.runtime.app().positions.encode(&self.engine.history.epochs, &channels);
+        match &self.ticket {
+            Some(ticket) => ticket.id_of(&position),
+            None => position,
+        }
     }
 }

@@ -10,6 +10,7 @@ use std::{
 use bytes::Bytes;
 
 use crate::{
+    auth::tickets::SPENT_AFTER,
     channels::log::LogNumber,
     hub::{
         outbox::Outbox,
@@ -29,7 +30,10 @@ const COMMENT_INTERVAL: Duration = Duration::from_secs(20);
 pub(super) struct StreamLink<T> {
     pub(super) writer: FrameWriter<T>,
     settings: Arc<ReloadableSettings>,
+    begun: Instant,
     last_comment: Cell<Instant>,
+    /// The ticket has been told that its stream has lived.
+    is_lived: Cell<bool>,
     pub(super) commands: CommandQueue,
     positions: Rc<StreamPositions>,
 }
@@ -40,8 +44,22 @@ impl<T: Transport> StreamLink<T> {
         settings: Arc<ReloadableSettings>,
         positions: Rc<StreamPositions>,
     ) -> Self {
-        let (last_comment, commands) = (Cell::new(Instant::now()), CommandQueue::default());
-        Self { writer, settings, last_comment, commands, positions }
+        let begun = Instant::now();
+        Self {
+            writer,
+            settings,
+            begun,
+            last_comment: Cell::new(begun),
+            is_lived: Cell::new(false),
+            commands: CommandQueue::default(),
+            positions,
+        }
+    }
+}
+
+impl<T: Transport> StreamLink<T> {
+    pub(super) fn into_io(self) -> T {
+        self.writer.into_io()
     }
 }
 
@@ -62,9 +80,17 @@ impl<T: Transport> Socket for StreamLink<T> {
     }
 
     fn tick(&self, now: Instant) {
-        if self.writer.tick(now, self.settings.stalled)
-            && now.duration_since(self.last_comment.get()) >= COMMENT_INTERVAL
+        if !self.writer.tick(now, self.settings.stalled) {
+            return;
+        }
+        if let Some(ticket) = self.positions.ticket()
+            && !self.is_lived.get()
+            && now.duration_since(self.begun) >= SPENT_AFTER
         {
+            self.is_lived.set(true);
+            ticket.lived();
+        }
+        if now.duration_since(self.last_comment.get()) >= COMMENT_INTERVAL {
             self.last_comment.set(now);
             self.deliver(&self.outbox().form().ping());
         }
