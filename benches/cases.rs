@@ -3,6 +3,7 @@
 //! The cases call the public modules as the server does. The result of a call is
 //! dropped within the measurement, since the server pays for that too.
 
+mod history;
 mod presence;
 mod topics;
 
@@ -83,6 +84,15 @@ pub const ALL: &[Case] = &[
     case("open/128", 128, || open(128)),
     case("open/1024", 1024, || open(1024)),
     case("open/8192", 8192, || open(8192)),
+    case("log/append-128", 128, || history::append(128)),
+    case("log/append-1024", 1024, || history::append(1024)),
+    case("log/append-sealed-128", 128, || history::append_sealed(128)),
+    case("log/append-sealed-1024", 1024, || history::append_sealed(1024)),
+    case("log/resume-100", 0, history::resume),
+    case("position/encode-1", 0, || history::encode_position(1)),
+    case("position/encode-8", 0, || history::encode_position(8)),
+    case("position/encode-64", 0, || history::encode_position(64)),
+    case("position/decode-64", 0, || history::decode_position(64)),
     case("topics/join-and-leave-one-of-1000", 0, topics::join_and_leave),
     case("topics/subscribe-1000", 0, || {
         topics::subscribe_many(topics::one_topic, topics::Then::Drop)

@@ -46,7 +46,14 @@ ENVELOPE = {
     "ciphertext": base64.b64encode(bytes(20)).decode(),
 }
 
+POSITIONS = [
+    bytes([0, 0]),
+    bytes([1]) + bytes(5) + bytes([9]) + bytes(5) + bytes([0, 0]),
+    bytes([5]) + bytes(10) + b"\x80\x90\x01" + bytes(5) + bytes([0, 0]) + b"\x01" * 5 + bytes([2, 7]),
+]
+
 SEEDS = {
+    "position": POSITIONS,
     "websocket": [
         bytes([piece]) + b"".join(frames)
         for piece in (1, 7, 255)
@@ -68,6 +75,13 @@ SEEDS = {
         b"\r\n\r\n\0\r\nQUIT\n\x20\x00\x00\x00",
     ],
     "envelope": [json.dumps(ENVELOPE).encode(), b"hello", b'{"a":1}', b"null", b'{"nonce":"","ciphertext":""}'],
+    "ciphertext": [
+        json.dumps(ENVELOPE).encode(),
+        base64.urlsafe_b64encode(bytes(12)) + b"." + base64.urlsafe_b64encode(bytes(18)),
+        b'"' + base64.urlsafe_b64encode(b"\xff" * 12) + b"." + base64.urlsafe_b64encode(b"\xfe" * 30) + b'"',
+        base64.urlsafe_b64encode(b'{"text":"hel') + b"." + base64.urlsafe_b64encode(b'lo everybody"}    '),
+        b"hello.world",
+    ],
     "fields": [
         b"socket_id=1.2&channel_name=private-a&app_key=key",
         b"auth_key=k&auth_timestamp=1&auth_version=1.0&body_md5=x&auth_signature=y&info=a%2Cb&channels[]=a",
@@ -90,6 +104,9 @@ SEEDS = {
         b"self\nhttps://app.example.com",
     ],
     "config": [
+        b'[history]\nkey = "hex:SECRET"\nbytes = "64MiB"\n[apps.a]\nkey = "k"\nsecret = "SECRET"\n'
+        b'[[apps.a.channels]]\npattern = "presence-*"\ncache_ttl = "1h"\npayload = "ciphertext"\n'
+        b'history = { events = 5, bytes = "64KiB", ttl = "1h 30m", store = "disk", sync = "before" }\n',
         b'[apps.a]\nkey = "k"\nsecret = "SECRET"\n',
         b'listen = "127.0.0.1:0"\nlog = "warn,sealcast=debug"\n[apps.a]\nkey = "k"\nsecret = "SECRET"\n'
         b'origins = ["https://*.example.com"]\nauthorizer = "jwt"\n'

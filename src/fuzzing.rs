@@ -7,9 +7,10 @@ mod protocol;
 
 pub use auth::{jwt_rules, origins};
 pub use config::config;
-pub use protocol::{client_frame, envelope, websocket};
+pub use protocol::{ciphertext, client_frame, envelope, websocket};
 
 pub use crate::{
+    history::position::fuzzing::position,
     hub::rekey::gate::fuzzing::rekey,
     web::fuzzing::{fields, proxy_header, session},
 };

@@ -106,6 +106,8 @@ pub struct Effects {
     pub dropped: Option<u64>,
     /// The number that the change has reserved in the log.
     pub reserved: Option<LogNumber>,
+    /// Events that the log has evicted, or kept out for lack of room.
+    pub evicted: usize,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

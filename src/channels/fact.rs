@@ -22,8 +22,9 @@ pub enum ChannelFact<'a> {
     ClientEvent {
         event: &'a str,
         data: &'a str,
-        #[serde(serialize_with = "text")]
-        socket_id: SocketId,
+        /// `None`: it came over HTTP, and named no connection.
+        #[serde(serialize_with = "text", skip_serializing_if = "Option::is_none")]
+        socket_id: Option<SocketId>,
         #[serde(skip_serializing_if = "Option::is_none")]
         user_id: Option<&'a str>,
     },
@@ -72,6 +73,9 @@ impl ChannelFactKind {
     }
 }
 
-fn text<S: Serializer>(id: &SocketId, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(id)
+fn text<S: Serializer>(id: &Option<SocketId>, serializer: S) -> Result<S::Ok, S::Error> {
+    match id {
+        Some(id) => serializer.collect_str(id),
+        None => serializer.serialize_none(),
+    }
 }

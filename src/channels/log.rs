@@ -149,8 +149,9 @@ impl Log {
         self.bytes
     }
 
-    /// An event above the log's bound takes its number and is kept out, with all before it.
-    pub fn append(&mut self, event: LogEvent, number: LogNumber, now: Instant) {
+    /// An event above the log's bound takes its number and is kept out, with all before it. Returns
+    /// the number of events that were evicted or kept out.
+    pub fn append(&mut self, event: LogEvent, number: LogNumber, now: Instant) -> usize {
         self.begin(now);
         let (previous, in_order) = (self.last, number > self.last);
         debug_assert!(in_order, "numbers are appended in order");
@@ -160,11 +161,11 @@ impl Log {
         let (bound, cost) = (self.settings.bytes, entry.cost());
         // An event out of order would leave readers behind it without a gap.
         if !in_order || cost > bound || self.settings.events == 0 {
-            self.evict_all();
-            return;
+            return self.evict_all() + 1;
         }
-        self.make_room(cost);
+        let evicted = self.make_room(cost);
         self.push(entry);
+        evicted
     }
 
     /// Forgets all events. Readers before the number are told.
@@ -177,13 +178,13 @@ impl Log {
 
     /// Keeps frames as they were delivered, for replays of the next moments.
     pub fn warm(&mut self, number: LogNumber, hot: HotFrames) {
-        let Ok(at) = self.entries.binary_search_by_key(&number, |entry| entry.number) else {
-            return;
-        };
-        let until = hot.until();
+        let Some(at) = find(&self.entries, number) else { return };
+        let (until, noted) = (hot.until(), self.entries[at].hot_until());
         let (before, after) = self.entries[at].replace_hot(Some(hot));
         self.bytes = self.bytes - before + after;
-        self.hot.push_back((until, number));
+        if noted != Some(until) {
+            self.note_hot(until, number);
+        }
         self.cool_over(self.settings.bytes);
     }
 
@@ -196,24 +197,20 @@ impl Log {
         }
     }
 
-    /// Evicts the oldest entries until half the bytes are left. Returns the number of them.
+    /// Drops hot frames, then the oldest entries, until half the bytes are left. Returns the number
+    /// of entries.
     pub fn give_older_half(&mut self) -> usize {
-        let (half, before) = (self.bytes / 2, self.entries.len());
+        let half = self.bytes / 2;
         self.cool_over(half);
-        while self.bytes > half {
-            self.evict_oldest();
-        }
-        before - self.entries.len()
+        let evicted = self.evict_while(|log| log.bytes > half);
+        self.shrink();
+        evicted
     }
 
-    /// Gives up all entries and the log's claim to memory. Returns the number of entries.
+    /// Drops all entries and ends the log. Returns the number of entries.
     pub fn give_up(&mut self) -> usize {
-        let before = self.entries.len();
-        if before > 0 {
-            self.evict_all();
-        }
         self.ended = true;
-        before
+        if self.is_empty() { 0 } else { self.evict_all() }
     }
 
     /// The last subscriber left.
@@ -242,7 +239,12 @@ impl Log {
 
     /// False when nothing is lost without the log.
     pub fn is_live(&self, now: Instant) -> bool {
-        !self.ended && self.expires().is_none_or(|end| now < end)
+        !self.ended && !self.has_run_out(now)
+    }
+
+    /// True if the log's time is over. What is given up for lack of memory may have time left.
+    pub fn has_run_out(&self, now: Instant) -> bool {
+        self.expires().is_some_and(|end| end <= now)
     }
 
     /// Before an event: an ended log begins anew, with the numbers of its former life.
@@ -277,40 +279,70 @@ impl Log {
         self.entries.partition_point(|entry| entry.expires().is_some_and(|end| end <= now))
     }
 
-    fn make_room(&mut self, cost: usize) {
-        let left = self.settings.bytes - cost;
+    fn make_room(&mut self, cost: usize) -> usize {
+        let (events, left) = (self.settings.events as usize, self.settings.bytes - cost);
         self.cool_over(left);
-        while self.entries.len() >= self.settings.events as usize || self.bytes > left {
-            self.evict_oldest();
-        }
+        self.evict_while(|log| log.entries.len() >= events || log.bytes > left)
     }
 
     fn push(&mut self, entry: Entry) {
         self.bytes += entry.cost();
         if let Some(until) = entry.hot_until() {
-            self.hot.push_back((until, entry.number));
+            self.note_hot(until, entry.number);
         }
         self.entries.push_back(entry);
     }
 
-    fn evict_oldest(&mut self) {
-        if let Some(oldest) = self.entries.front() {
-            self.evicted = oldest.number;
+    fn note_hot(&mut self, until: Instant, number: LogNumber) {
+        if self.hot.len() >= 2 * self.entries.len() + 8 {
+            self.forget_stale_notes();
         }
-        self.drop_front(1);
+        self.hot.push_back((until, number));
     }
 
-    /// Everything up to the last number.
-    fn evict_all(&mut self) {
+    /// Of entries that are gone or were warmed again.
+    fn forget_stale_notes(&mut self) {
+        let entries = &self.entries;
+        self.hot.retain(|(until, number)| {
+            find(entries, *number).is_some_and(|at| entries[at].hot_until() == Some(*until))
+        });
+    }
+
+    /// Evicts the oldest entries. Returns the number of them.
+    fn evict_while(&mut self, is_over: impl Fn(&Self) -> bool) -> usize {
+        let mut evicted = 0;
+        while is_over(self)
+            && let Some(oldest) = self.entries.pop_front()
+        {
+            self.bytes -= oldest.cost();
+            self.evicted = oldest.number;
+            evicted += 1;
+        }
+        evicted
+    }
+
+    /// Everything up to the last number. Returns the number of entries.
+    fn evict_all(&mut self) -> usize {
         self.evicted = self.last;
-        self.drop_front(usize::MAX);
+        let evicted = self.entries.len();
+        self.drop_front(evicted);
+        evicted
     }
 
     fn drop_front(&mut self, count: usize) {
         let count = count.min(self.entries.len());
         self.bytes -= self.entries.drain(..count).map(|entry| entry.cost()).sum::<usize>();
+        if count > 0 {
+            self.shrink();
+        }
+    }
+
+    /// Gives room for entries back to the allocator.
+    fn shrink(&mut self) {
         if self.entries.is_empty() {
             (self.entries, self.hot) = (VecDeque::new(), VecDeque::new());
+        } else if self.entries.capacity() / 4 > self.entries.len() {
+            self.entries.shrink_to(2 * self.entries.len());
         }
     }
 
@@ -323,15 +355,17 @@ impl Log {
 
     fn cool_oldest(&mut self) {
         let Some((until, number)) = self.hot.pop_front() else { return };
-        let Ok(at) = self.entries.binary_search_by_key(&number, |entry| entry.number) else {
-            return;
-        };
+        let Some(at) = find(&self.entries, number) else { return };
         let entry = &mut self.entries[at];
         if entry.hot_until() == Some(until) {
             let (before, after) = entry.replace_hot(None);
             self.bytes = self.bytes - before + after;
         }
     }
+}
+
+fn find(entries: &VecDeque<Entry>, number: LogNumber) -> Option<usize> {
+    entries.binary_search_by_key(&number, |entry| entry.number).ok()
 }
 
 /// The time since the given moment of the wall clock, for entries from before this process.

@@ -49,7 +49,7 @@ impl ChannelState {
 
     /// The last event, as long as it is valid.
     pub fn last_event(&self, now: Instant) -> Option<&LastEvent> {
-        let log_ended = self.log().is_some_and(|log| !log.is_live(now));
+        let log_ended = self.log().is_some_and(|log| log.has_run_out(now));
         self.last_event.as_ref().filter(|event| !log_ended && event.expires > now)
     }
 
@@ -99,18 +99,16 @@ impl ChannelState {
         let Some(log) = &mut self.log else { return };
         match change {
             LogChange::Reserve { micros } => effects.reserved = Some(log.next_number(micros)),
-            LogChange::Append { event, number } => log.append(event, number, now),
+            LogChange::Append { event, number } => {
+                effects.evicted = log.append(event, number, now);
+            }
             LogChange::Clear { number } => {
                 log.clear(number, now);
                 effects.dropped = self.drop_event(|_| true);
             }
             LogChange::Warm { number, hot } => log.warm(number, hot),
-            LogChange::Shrink => {
-                log.give_older_half();
-            }
-            LogChange::GiveUp => {
-                log.give_up();
-            }
+            LogChange::Shrink => effects.evicted = log.give_older_half(),
+            LogChange::GiveUp => effects.evicted = log.give_up(),
         }
     }
 
@@ -120,7 +118,7 @@ impl ChannelState {
         let mut log_ended = false;
         if let Some(log) = &mut self.log {
             log.expire(now);
-            log_ended = !log.is_live(now);
+            log_ended = log.has_run_out(now);
         }
         effects.dropped = self.drop_event(|event| log_ended || event.expires <= now);
     }

@@ -279,6 +279,7 @@ mod tests {
             (format!("activity_timeout_seconds = 0\n{APP}"), "at least 1"),
             (format!("path_prefix = 'ws'\n{APP}"), "begin with a slash"),
             (format!("workers = 'many'\n{APP}"), "\"workers\" must be"),
+            (other("rotation.nudge_event = 'sealcast:gap'\n"), "must not begin with pusher:"),
             (other("[[apps.a.webhooks]]\n"), "webhooks.0.url is missing"),
             (other("webhooks = [{ url = 'http://a.example/' }]\n"), "must be https"),
             (

@@ -38,9 +38,10 @@ pub fn rotation(at: &impl Fn(&str) -> String, raw: &Rotation) -> ConfigResult<Ro
         ));
     }
     let name = &raw.nudge_event;
-    if name.is_empty() || name.len() > 200 || is_reserved(name) {
+    let reserved = is_reserved(name) && *name != Rotation::default().nudge_event;
+    if name.is_empty() || name.len() > 200 || reserved {
         return error(format!(
-            "{} must be 1 to 200 bytes and must not begin with pusher: or jetsocket:, which belong to the protocol",
+            "{} must be 1 to 200 bytes and must not begin with pusher:, jetsocket: or sealcast:, which belong to the protocol",
             at("nudge_event")
         ));
     }

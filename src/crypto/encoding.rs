@@ -1,4 +1,5 @@
-//! Hex and base64 as the protocol writes them: lower-case hex; standard, padded base64.
+//! Hex and base64 as the protocol writes them: lower-case hex; standard, padded base64. Pages write
+//! base64url without padding.
 
 use base64::{Engine, engine::general_purpose};
 
@@ -35,6 +36,15 @@ pub fn from_base64(text: &str) -> Option<Vec<u8>> {
     general_purpose::STANDARD.decode(text).ok()
 }
 
+pub fn base64url(bytes: &[u8]) -> String {
+    general_purpose::URL_SAFE_NO_PAD.encode(bytes)
+}
+
+/// Accepts the canonical form alone: no padding, and no bits that count for nothing.
+pub fn from_base64url(text: &str) -> Option<Vec<u8>> {
+    general_purpose::URL_SAFE_NO_PAD.decode(text).ok()
+}
+
 /// Accepts keys as people paste them: either alphabet, padded or not.
 pub fn from_any_base64(text: &str) -> Option<Vec<u8>> {
     let standard: String = text
@@ -64,6 +74,13 @@ mod tests {
         #[test]
         fn decoding_never_panics(text in "\\PC{0,80}") {
             let _ = (from_hex::<32>(&text), from_base64(&text), from_any_base64(&text));
+        }
+
+        #[test]
+        fn base64url_has_one_text_for_bytes(text in "[A-Za-z0-9_=-]{0,12}") {
+            if let Some(bytes) = from_base64url(&text) {
+                prop_assert_eq!(base64url(&bytes), text);
+            }
         }
     }
 }

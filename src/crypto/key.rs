@@ -80,18 +80,35 @@ impl MasterKey {
         Zeroizing::new(format!("base64:{}", base64(&self.0)))
     }
 
+    /// A key for one purpose, named by the label.
+    pub fn derive(&self, label: &str) -> Zeroizing<[u8; 32]> {
+        let mut key = Zeroizing::new([0; 32]);
+        Hkdf::<Sha256>::new(None, &self.0)
+            .expand(label.as_bytes(), &mut *key)
+            .expect("HKDF gives up to 8160 bytes");
+        key
+    }
+
     pub fn fingerprint(&self) -> Fingerprint {
+        Fingerprint::from_bytes(self.fingerprint_bytes())
+    }
+
+    pub fn fingerprint_bytes(&self) -> [u8; 6] {
         let mut short = [0; 6];
         Hkdf::<Sha256>::new(None, &self.0)
             .expand(b"fingerprint", &mut short)
             .expect("HKDF gives up to 8160 bytes");
-        Fingerprint(hex(&short))
+        short
     }
 }
 
 impl Fingerprint {
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    pub fn from_bytes(bytes: [u8; 6]) -> Self {
+        Self(hex(&bytes))
     }
 }
 

@@ -46,6 +46,8 @@ pub struct Limits {
     pub auth_per_ip: u32,
     pub auth_per_socket: u32,
     pub auth_per_user: u32,
+    /// Bytes of history that one user is given per second, in the client API.
+    pub history_bytes_per_second: u32,
     /// Connections per second from one address; 0: no limit.
     pub connects_per_ip: u32,
 }
@@ -77,6 +79,7 @@ impl Default for Limits {
             auth_per_ip: 1000,
             auth_per_socket: 100,
             auth_per_user: 200,
+            history_bytes_per_second: 512 * 1024,
             connects_per_ip: 1000,
         }
     }

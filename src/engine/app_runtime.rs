@@ -23,14 +23,10 @@ use crate::{
         key::{Fingerprint, MasterKey},
         keyring::KeyRing,
     },
-    domain::{channel::Channel, rate_limit::AtomicRateLimiter},
-    engine::keys::keyfile::KeyFile,
-    hub::{
-        Hub,
-        directory::{Directory, HistoryOf},
-        record::Record,
-        rekey::rekey_policy::RekeyPolicy,
-    },
+    domain::{channel::Channel, channel_settings::HistoryStore, rate_limit::AtomicRateLimiter},
+    engine::{history::keeper::AppLogKeeper, keys::keyfile::KeyFile},
+    history::journal::{Journal, LogAddress},
+    hub::{Hub, directory::Directory, record::Record, rekey::rekey_policy::RekeyPolicy},
     observe::webhook::Webhooks,
 };
 
@@ -39,6 +35,7 @@ pub struct AppRuntime {
     /// Swapped as a whole by a reload.
     app: ArcSwap<App>,
     pub directory: Directory,
+    journal: Journal,
     pub rekey_policy: Arc<RekeyPolicy>,
     /// `None` if the app has no endpoints.
     webhooks: ArcSwapOption<Webhooks>,
@@ -72,7 +69,7 @@ impl AppRuntime {
         let now = Instant::now();
         let app = Arc::new(app);
         let directory = Directory::new(hub.clone());
-        directory.set_history(history_of(&app));
+        directory.set_keeper(Box::new(AppLogKeeper { app: app.clone(), journal: Journal::Memory }));
         Self {
             rekey_policy: Arc::new(RekeyPolicy::new(hub.new_app_runtime_id(), &app.rotation)),
             key_changes: Mutex::default(),
@@ -87,12 +84,29 @@ impl AppRuntime {
             events: AtomicRateLimiter::new(now),
             reads: AtomicRateLimiter::new(now),
             directory,
+            journal: Journal::Memory,
             counts: AppCounters::default(),
             tickets: Arc::default(),
             connections: AtomicUsize::new(0),
             pending_counts: Mutex::default(),
             departures: Mutex::default(),
         }
+    }
+
+    /// The same, with logs that outlive the server.
+    pub fn with_journal(self, journal: Journal) -> Self {
+        let runtime = Self { journal, ..self };
+        runtime.keep_logs(&runtime.app_snapshot());
+        runtime
+    }
+
+    fn keep_logs(&self, app: &Arc<App>) {
+        let keeper = AppLogKeeper { app: app.clone(), journal: self.journal.clone() };
+        self.directory.set_keeper(Box::new(keeper));
+    }
+
+    pub(super) fn log_address(&self, channel: &Channel, store: HistoryStore) -> LogAddress {
+        LogAddress { app: self.id.clone(), channel: channel.name().clone(), store }
     }
 
     /// The current settings. A cheap guard, for a short time: holding it makes later loads slower.
@@ -149,7 +163,7 @@ impl AppRuntime {
         let disabled = before.enabled && !app.enabled;
         let (events, reads) = (app.limits.events(), app.limits.reads());
         let app = Arc::new(app);
-        self.directory.set_history(history_of(&app));
+        self.keep_logs(&app);
         self.app.store(app);
         // After the settings, so that no allowance is given on the old terms.
         let now = Instant::now();
@@ -175,11 +189,6 @@ impl AppRuntime {
     pub fn connections(&self) -> usize {
         self.connections.load(Ordering::Relaxed)
     }
-}
-
-fn history_of(app: &Arc<App>) -> HistoryOf {
-    let app = app.clone();
-    Box::new(move |channel| app.channel_settings(channel).history)
 }
 
 impl Drop for ConnectionGuard {

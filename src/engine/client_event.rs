@@ -1,11 +1,13 @@
 //! Events that clients send to each other (protocol.md 6).
 
-use std::time::Instant;
+use std::{sync::Arc, time::Instant};
 
 use super::{
     AppRuntime, Engine,
     event::{EncodedEvent, EventBody, Publisher},
     facts::{ChannelContext, Fact},
+    history::{logging::logs, outcome::EventOutcome},
+    publish::check_payload,
 };
 use crate::{
     channels::fact::ChannelFact,
@@ -43,6 +45,10 @@ pub enum ClientEventError {
     TooLarge { size: usize, limit: usize },
     #[error("Client event rejected - the data is nested deeper than {} levels", json::MAX_DEPTH)]
     TooDeep,
+    #[error(
+        "Client event rejected - channel {0} takes ciphertext only: encrypt the data, and send iv.ct in base64url"
+    )]
+    NotCiphertext(Channel),
     #[error("Client event rejected due to rate limit")]
     Rate,
     #[error("Client event rejected - the server has too much to deliver")]
@@ -62,6 +68,7 @@ impl ClientEventError {
             | Self::NotSubscribed(_)
             | Self::TooLarge { .. }
             | Self::TooDeep
+            | Self::NotCiphertext(_)
             | Self::Overloaded => ErrorCode::None,
         }
     }
@@ -101,9 +108,9 @@ pub fn check(
 impl Engine {
     /// Delivers to all subscribers but the sender. `user_id` comes from the sender's subscription.
     pub fn client_event(
-        &self,
-        runtime: &AppRuntime,
-        record: &Record,
+        self: &Arc<Self>,
+        runtime: &Arc<AppRuntime>,
+        record: &Arc<Record>,
         sender: SocketId,
         event: &str,
         data: &str,
@@ -112,44 +119,46 @@ impl Engine {
         if !self.hub.has_room() {
             return Err(ClientEventError::Overloaded);
         }
+        check_payload(&runtime.app(), record.channel(), data).map_err(|refused| {
+            self.note(Fact::PublishRefused(runtime, &refused));
+            ClientEventError::NotCiphertext(record.channel().clone())
+        })?;
         let message = Message::from_client(record.channel(), event, data, user_id)
             .ok_or(ClientEventError::Encrypted)?;
         let frame = Frame::new(&message);
         if let Some(mut locked) = record.enter() {
-            let content = match locked.log() {
-                None => Content::Same(frame),
-                Some(_) => {
-                    let event = EncodedEvent {
-                        channel: record.channel().clone(),
-                        name: event,
-                        body: EventBody::Clear { frame, data },
-                        except: Some(sender),
-                        publisher: Publisher::Client { user_id },
-                        condition: None,
-                    };
-                    self.log_client_event(runtime, &mut locked, &event)?
-                }
-            };
-            locked.post(&self.hub, content, Some(sender), Audience::All);
+            let publisher = Publisher::Socket { user_id };
+            if logs(&locked, publisher).is_some() {
+                let event = EncodedEvent {
+                    channel: record.channel().clone(),
+                    name: event,
+                    body: EventBody::Clear { frame, data },
+                    except: Some(sender),
+                    publisher,
+                    condition: None,
+                };
+                return self.log_client_event(runtime, record, &mut locked, &event);
+            }
+            locked.post(&self.hub, Content::Same(frame), Some(sender), Audience::All);
             let (channel, subscribers) = (record.channel(), locked.subscription_count());
-            let fact = ChannelFact::ClientEvent { event, data, socket_id: sender, user_id };
+            let fact = ChannelFact::ClientEvent { event, data, socket_id: Some(sender), user_id };
             self.note(Fact::Channel(ChannelContext { runtime, channel, subscribers }, &fact));
         }
         Ok(())
     }
 
+    /// Nobody waits for the answer of a store that writes first.
     fn log_client_event(
-        &self,
-        runtime: &AppRuntime,
+        self: &Arc<Self>,
+        runtime: &Arc<AppRuntime>,
+        record: &Arc<Record>,
         locked: &mut LockedRecord<'_>,
         event: &EncodedEvent<'_>,
-    ) -> Result<Content, ClientEventError> {
-        let EventBody::Clear { frame, .. } = &event.body else {
-            return Err(ClientEventError::Encrypted);
-        };
-        let content = Content::Same(frame.clone());
-        let logged =
-            self.log_event((runtime, &runtime.app()), locked, event, content, Instant::now());
-        logged.map(|(content, _)| content).ok_or(ClientEventError::Overloaded)
+    ) -> Result<(), ClientEventError> {
+        let app = runtime.app_snapshot();
+        match self.send_kept((runtime, &app), event, record, locked, Instant::now()) {
+            Some(EventOutcome::NotPublished(_)) => Err(ClientEventError::Overloaded),
+            Some(EventOutcome::Logged(_) | EventOutcome::Awaited(_)) | None => Ok(()),
+        }
     }
 }

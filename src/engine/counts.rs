@@ -31,7 +31,7 @@ pub struct AppCounters {
 }
 
 /// Rate limits an app can configure.
-const RATES: [&str; 7] = [
+const RATES: [&str; 8] = [
     "events_per_second",
     "reads_per_second",
     "client_events_per_second",
@@ -39,6 +39,7 @@ const RATES: [&str; 7] = [
     "auth_per_ip",
     "auth_per_socket",
     "auth_per_user",
+    "history_bytes_per_second",
 ];
 
 /// Counters for requests whose app is unknown or not yet known.

@@ -57,8 +57,16 @@ impl Engine {
         locked: &mut LockedRecord<'_>,
         effects: Effects,
     ) {
-        let Effects { messages: _, count, facts, transition: _, held, dropped, reserved: _ } =
-            effects;
+        let Effects {
+            messages: _,
+            count,
+            facts,
+            transition: _,
+            held,
+            dropped,
+            reserved: _,
+            evicted: _,
+        } = effects;
         debug_assert!(dropped.is_none(), "the ledger alone drops events");
         match count {
             CountEffect::None => {}

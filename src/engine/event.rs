@@ -23,14 +23,21 @@ pub struct PublishedEvent<'a> {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Publisher<'a> {
     Backend,
-    Client { user_id: Option<&'a str> },
+    /// A client, over HTTP.
+    Client {
+        user_id: Option<&'a str>,
+    },
+    /// A client, on its connection: cache channels do not keep the event.
+    Socket {
+        user_id: Option<&'a str>,
+    },
 }
 
 impl<'a> Publisher<'a> {
     pub fn user_id(self) -> Option<&'a str> {
         match self {
             Self::Backend => None,
-            Self::Client { user_id } => user_id,
+            Self::Client { user_id } | Self::Socket { user_id } => user_id,
         }
     }
 }
@@ -54,6 +61,10 @@ impl<'a> PublishedEvent<'a> {
 pub enum PublishError {
     #[error("{error} (channel {channel})")]
     Seal { channel: Channel, error: SealError },
+    #[error(
+        "channel {channel} takes ciphertext only (payload = \"ciphertext\"), and this payload is none: encrypt it, and send iv.ct in base64url or an envelope {{\"nonce\",\"ciphertext\"}}"
+    )]
+    NotCiphertext { channel: Channel },
     #[error(
         "an encrypted payload is for one channel: it would open on none of the others. Send it to each channel by itself, or send plaintext and let the server seal it for each"
     )]
@@ -83,6 +94,7 @@ impl PublishError {
             Self::Seal { error: SealError::DoesNotOpen, .. } => RefusalCode::EnvelopeDoesNotOpen,
             Self::Seal { error: SealError::NoRandomness, .. } => RefusalCode::NoRandomness,
             Self::Seal { error: SealError::KeyRetired, .. } => RefusalCode::SealingKeyRetired,
+            Self::NotCiphertext { .. } => RefusalCode::PlaintextRefused,
             Self::EnvelopeForSeveral => RefusalCode::EnvelopeForSeveralChannels,
             Self::Mixed => RefusalCode::MixedChannels,
             Self::Overloaded => RefusalCode::Overloaded,

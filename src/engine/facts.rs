@@ -7,7 +7,7 @@ mod live;
 
 use super::{
     AppRuntime, Engine,
-    event::{EncodedEvent, PublishError},
+    event::{EncodedEvent, EventBody, PublishError, Publisher},
 };
 use crate::{
     channels::fact::ChannelFact,
@@ -24,6 +24,7 @@ pub enum Fact<'a> {
     Channel(ChannelContext<'a>, &'a ChannelFact<'a>),
     /// A backend's event was accepted.
     Published(PublishedContext<'a>),
+    /// The event of a backend, or of a client for its payload.
     PublishRefused(&'a AppRuntime, &'a PublishError),
     Connection(ConnectionContext<'a>, ConnectionFact<'a>),
     ConnectionRefused(SocketId, &'a Close),
@@ -51,6 +52,23 @@ pub struct PublishedContext<'a> {
     /// `None` if the channel has no record.
     pub content: Option<&'a Content>,
     pub subscribers: u32,
+}
+
+impl<'a> PublishedContext<'a> {
+    /// The fact for webhooks, if a client has published in clear.
+    fn client_event(&self) -> Option<ChannelFact<'a>> {
+        match (self.event.publisher, &self.event.body) {
+            (
+                Publisher::Client { user_id } | Publisher::Socket { user_id },
+                EventBody::Clear { data, .. },
+            ) => {
+                let (event, socket_id) = (self.event.name, self.event.except);
+                Some(ChannelFact::ClientEvent { event, data, socket_id, user_id })
+            }
+            (Publisher::Client { .. } | Publisher::Socket { .. }, EventBody::Sealed { .. })
+            | (Publisher::Backend, _) => None,
+        }
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -90,6 +108,11 @@ impl Engine {
         if let Fact::Channel(ChannelContext { runtime, channel, .. }, fact) = &fact {
             runtime.note_webhooks(channel, fact);
         }
+        if let Fact::Published(context) = &fact
+            && let Some(client_event) = context.client_event()
+        {
+            context.runtime.note_webhooks(&context.event.channel, &client_event);
+        }
         if self.live.is_watched() {
             self.note_live(&fact);
         }
@@ -109,7 +132,9 @@ impl Engine {
     }
 
     fn audit_refused(&self, runtime: &AppRuntime, error: &PublishError) {
-        if let PublishError::Seal { channel, error: SealError::Plaintext } = error {
+        if let PublishError::Seal { channel, error: SealError::Plaintext }
+        | PublishError::NotCiphertext { channel } = error
+        {
             let (app, channel) = (runtime.id.clone(), channel.clone());
             self.audit.note(AuditFact::PlaintextRefused { app, channel });
         }
@@ -121,10 +146,20 @@ impl Engine {
             Fact::Channel(context, ChannelFact::ClientEvent { .. }) => {
                 context.runtime.counts.client_events.add();
             }
+            Fact::Published(context) if context.event.publisher != Publisher::Backend => {
+                context.runtime.counts.client_events.add();
+            }
             Fact::PublishRefused(runtime, error) => {
                 self.counts.refused.note(error);
-                if let PublishError::Seal { error, .. } = error {
-                    runtime.counts.not_sealed.add(error.reason());
+                let reason = match error {
+                    PublishError::Seal { error, .. } => Some(error.reason()),
+                    PublishError::NotCiphertext { .. } => Some(SealError::Plaintext.reason()),
+                    PublishError::EnvelopeForSeveral
+                    | PublishError::Mixed
+                    | PublishError::Overloaded => None,
+                };
+                if let Some(reason) = reason {
+                    runtime.counts.not_sealed.add(reason);
                 }
             }
             Fact::SubscriptionRefused(runtime, code) => {

@@ -14,7 +14,8 @@ use crate::{
         Hub,
         authorization_cache::AuthorizationScope,
         mailbox::{
-            KeyRequest, KeyRequestError, RequestedChannel, ResolvedKey, RevokeTokens, WorkerCommand,
+            FoundReader, KeyRequest, KeyRequestError, ReaderRequest, RequestedChannel, ResolvedKey,
+            RevokeTokens, WorkerCommand,
         },
         record::TopicId,
     },
@@ -130,6 +131,20 @@ impl Engine {
         self.ask(runtime, socket, None).await.map(|_| ())
     }
 
+    /// A live connection of the app, as far as it is authorized for the channel.
+    pub async fn find_reader(
+        &self,
+        runtime: &AppRuntime,
+        socket: SocketId,
+        channel: &Channel,
+    ) -> Result<FoundReader, GrantError> {
+        let (answer, answered) = oneshot::channel();
+        let (channel, runtime) = (channel.name().clone(), runtime.rekey_policy.runtime);
+        let ask = ReaderRequest { runtime, socket, channel, answer };
+        self.hub.post_to(socket, WorkerCommand::FindReader(ask));
+        received(answered).await
+    }
+
     /// Ends every subscription granted to these access tokens and refuses the tokens from now on,
     /// then writes the revocation to disk.
     pub fn revoke_tokens(
@@ -158,9 +173,15 @@ impl Engine {
         let (answer, answered) = oneshot::channel();
         let ask = KeyRequest { runtime: runtime.rekey_policy.runtime, socket, channel, answer };
         self.hub.post_to(socket, WorkerCommand::ResolveKey(ask));
-        let answer =
-            tokio::time::timeout(WORKER_TIMEOUT, answered).await.map_err(|_| GrantError::Busy)?;
-        // A worker that does not exist drops the sender: the socket id is forged.
-        Ok(answer.unwrap_or(Err(KeyRequestError::UnknownSocket))?)
+        received(answered).await
     }
+}
+
+async fn received<T>(
+    answered: oneshot::Receiver<Result<T, KeyRequestError>>,
+) -> Result<T, GrantError> {
+    let answer =
+        tokio::time::timeout(WORKER_TIMEOUT, answered).await.map_err(|_| GrantError::Busy)?;
+    // A worker that does not exist drops the sender: the socket id is forged.
+    Ok(answer.unwrap_or(Err(KeyRequestError::UnknownSocket))?)
 }

@@ -87,7 +87,8 @@ pub fn open(
     warn_volatile_state(&app, files);
     begin_epochs(&app, engine);
     let webhooks = open_webhooks(&mut app, files, &engine.live)?;
-    let runtime = AppRuntime::new(app, key_file, engine.hub.clone());
+    let runtime = AppRuntime::new(app, key_file, engine.hub.clone())
+        .with_journal(engine.history.journal.clone());
     runtime.set_webhooks(webhooks);
     Ok(PreparedApp { runtime, keys })
 }

@@ -5,10 +5,10 @@ use std::{sync::Arc, time::Instant};
 use super::{
     AppRuntime, Engine,
     counts::AppCounters,
-    event::{EncodedEvent, EventBody, PrepareError, PublishError, PublishedEvent},
+    event::{EncodedEvent, EventBody, PrepareError, PublishError, PublishedEvent, Publisher},
     facts::{Fact, PublishedContext},
     history::{
-        logging::logs,
+        logging::{NumberedEvent, logs},
         outcome::{EventOutcome, NotPublished, Publishing},
     },
 };
@@ -16,13 +16,17 @@ use crate::{
     app::App,
     channels::last_event::LastEvent,
     crypto::sealer::{Payload, SealError, has_envelope_shape},
-    domain::channel::Channel,
+    domain::{
+        channel::Channel,
+        channel_settings::{HistoryStore, PayloadRule},
+    },
     hub::{
         mailbox::Audience,
         record::{LockedRecord, Record},
     },
     platform::traces::Span,
     protocol::{
+        ciphertext::is_ciphertext,
         content::Content,
         frame::Frame,
         message::Message,
@@ -31,7 +35,9 @@ use crate::{
 };
 
 /// The app, and the settings the event was accepted with.
-type PublishContext<'a> = (&'a AppRuntime, &'a App);
+type PublishContext<'a> = (&'a Arc<AppRuntime>, &'a App);
+/// The same, for events that are not sent yet.
+type PrepareContext<'a> = (&'a AppRuntime, &'a App);
 
 /// Events accepted, but not yet sent.
 #[must_use]
@@ -55,7 +61,8 @@ impl PreparedEvents<'_> {
                 }
             }
         }
-        counts.published.add_many(self.events.len() as u64);
+        let backend = |event: &&EncodedEvent<'_>| event.publisher == Publisher::Backend;
+        counts.published.add_many(self.events.iter().filter(backend).count() as u64);
         if sealed + relayed > 0 {
             counts.sealed.add_many(sealed);
             counts.relayed.add_many(relayed);
@@ -95,7 +102,11 @@ impl Engine {
         Ok(PreparedEvents { app, events: encoded })
     }
 
-    pub fn publish(&self, runtime: &AppRuntime, prepared: PreparedEvents<'_>) -> Publishing {
+    pub fn publish(
+        self: &Arc<Self>,
+        runtime: &Arc<AppRuntime>,
+        prepared: PreparedEvents<'_>,
+    ) -> Publishing {
         prepared.count(&runtime.counts);
         let (PreparedEvents { app, events }, now) = (prepared, Instant::now());
         let mut publishing = Publishing::default();
@@ -109,7 +120,7 @@ impl Engine {
 
     /// `None`: sent, and not logged.
     fn send(
-        &self,
+        self: &Arc<Self>,
         context: PublishContext<'_>,
         event: &EncodedEvent<'_>,
         now: Instant,
@@ -121,6 +132,7 @@ impl Engine {
                 self.send_kept(context, event, record, &mut locked, now)
             });
             runtime.directory.enforce_limit(app.limits.cache_bytes, now);
+            runtime.directory.enforce_log_limit(app.limits.history_bytes, now);
             return outcome;
         }
         if event.condition.is_some() {
@@ -140,8 +152,8 @@ impl Engine {
     }
 
     /// On a channel with a log or a last event.
-    fn send_kept(
-        &self,
+    pub(super) fn send_kept(
+        self: &Arc<Self>,
         context: PublishContext<'_>,
         event: &EncodedEvent<'_>,
         record: &Arc<Record>,
@@ -152,18 +164,70 @@ impl Engine {
         if let Some(reason) = refuse_condition(event, locked, now) {
             return Some(EventOutcome::NotPublished(reason));
         }
-        let content = content(app, locked, &event.body)?;
-        let logged = self.log_event(context, locked, event, content, now);
-        let Some((content, logged)) = logged else {
-            report_unsealed(app, &SealError::NoRandomness);
+        let Some(settings) = logs(locked, event.publisher) else {
+            let content = content(app, locked, &event.body)?;
+            self.keep_and_post(context, event, record, locked, content, now);
             return None;
         };
-        if event.channel.kind().is_cached() {
+        let numbered = match self.number(app, locked, event, &settings, now) {
+            Ok(numbered) => numbered,
+            Err(error) => {
+                tracing::error!(app.id = &*app.id, %error, "an accepted event could not be logged");
+                return Some(EventOutcome::NotPublished(NotPublished::NotSealed));
+            }
+        };
+        match settings.store {
+            HistoryStore::DiskBefore => {
+                return Some(self.await_journal(runtime, record, locked, event, numbered));
+            }
+            HistoryStore::DiskBehind => {
+                let written =
+                    self.history.journal.append_behind(&numbered.address, numbered.entry.clone());
+                if let Err(error) = written {
+                    return Some(EventOutcome::NotPublished(error.into()));
+                }
+            }
+            HistoryStore::Memory => {}
+        }
+        let logged = numbered.logged();
+        self.send_logged(context, event, record, locked, numbered, now)?;
+        Some(EventOutcome::Logged(logged))
+    }
+
+    /// `None`: the event could not be sealed, and is not sent.
+    pub(super) fn send_logged(
+        &self,
+        context: PublishContext<'_>,
+        event: &EncodedEvent<'_>,
+        record: &Arc<Record>,
+        locked: &mut LockedRecord<'_>,
+        numbered: NumberedEvent,
+        now: Instant,
+    ) -> Option<()> {
+        let (runtime, app) = context;
+        let content = content(app, locked, &event.body)?;
+        let content = self.append(runtime, locked, numbered, &content, now);
+        self.keep_and_post(context, event, record, locked, content, now);
+        runtime.directory.logs().charge(record, locked, app.limits.history_bytes, now);
+        Some(())
+    }
+
+    fn keep_and_post(
+        &self,
+        context: PublishContext<'_>,
+        event: &EncodedEvent<'_>,
+        record: &Arc<Record>,
+        locked: &mut LockedRecord<'_>,
+        content: Content,
+        now: Instant,
+    ) {
+        let (runtime, app) = context;
+        let is_kept = !matches!(event.publisher, Publisher::Socket { .. });
+        if is_kept && event.channel.kind().is_cached() {
             let last = last_event(event, &content, now + app.cache_ttl(&event.channel));
             runtime.directory.set_last_event(record, locked, last, now);
         }
         self.post(context, event, locked, content);
-        logged.map(EventOutcome::Logged)
     }
 
     fn post(
@@ -240,12 +304,22 @@ fn check_mixture(app: &App, event: &PublishedEvent<'_>) -> Result<(), PublishErr
     Ok(())
 }
 
+/// The rule for payloads of the channel. Every event passes here before it is encoded.
+pub(super) fn check_payload(app: &App, channel: &Channel, data: &str) -> Result<(), PublishError> {
+    match app.channel_settings(channel).payload {
+        PayloadRule::Any => Ok(()),
+        PayloadRule::Ciphertext if is_ciphertext(data) => Ok(()),
+        PayloadRule::Ciphertext => Err(PublishError::NotCiphertext { channel: channel.clone() }),
+    }
+}
+
 fn encode<'a>(
-    context: PublishContext<'_>,
+    context: PrepareContext<'_>,
     event: &PublishedEvent<'a>,
     channel: &Channel,
 ) -> Result<EncodedEvent<'a>, PublishError> {
     let &PublishedEvent { name, data, except, publisher, condition, .. } = event;
+    check_payload(context.1, channel, data)?;
     let body = match Message::from_client(channel, name, data, publisher.user_id()) {
         Some(message) => EventBody::Clear { frame: Frame::new(&message), data },
         None => seal(context, event, channel)
@@ -255,7 +329,7 @@ fn encode<'a>(
 }
 
 fn seal<'a>(
-    (runtime, app): PublishContext<'_>,
+    (runtime, app): PrepareContext<'_>,
     event: &PublishedEvent<'a>,
     channel: &Channel,
 ) -> Result<EventBody<'a>, SealError> {

@@ -5,7 +5,7 @@ use crate::{crypto::sealer::SealError, platform::counting::Count};
 
 #[derive(Default)]
 pub struct RefusalCounters {
-    /// Plaintext on encrypted channels in blind mode.
+    /// Plaintext on encrypted channels in blind mode, and on channels for ciphertext.
     plaintext: Count,
     /// Payloads in the shape of an envelope that do not open.
     envelopes: Count,
@@ -30,7 +30,8 @@ pub struct RefusalStats {
 impl RefusalCounters {
     pub(super) fn note(&self, error: &PublishError) {
         let count = match error {
-            PublishError::Seal { error: SealError::Plaintext, .. } => &self.plaintext,
+            PublishError::Seal { error: SealError::Plaintext, .. }
+            | PublishError::NotCiphertext { .. } => &self.plaintext,
             PublishError::Seal { error: SealError::DoesNotOpen, .. } => &self.envelopes,
             PublishError::Overloaded => &self.overloaded,
             PublishError::Seal {

@@ -397,6 +397,7 @@ impl Engine {
             }
             let effects = locked.unsubscribe(worker, ended.version, leaver, now);
             self.carry_out(runtime, record, &mut locked, effects);
+            runtime.directory.logs().recharge(record, &locked, now);
         }
         runtime.directory.remove_if_unused(record, now);
     }

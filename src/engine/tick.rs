@@ -19,7 +19,9 @@ impl Engine {
             self.send_pending_counts(runtime, now);
             self.announce_departures(runtime, now);
             // Applies a budget lowered by a reload now, not at the next event.
-            runtime.directory.enforce_limit(runtime.app().limits.cache_bytes, now);
+            let app = runtime.app();
+            runtime.directory.enforce_limit(app.limits.cache_bytes, now);
+            runtime.directory.enforce_log_limit(app.limits.history_bytes, now);
             self.note_finished(runtime);
         }
         self.tick_removed(now);

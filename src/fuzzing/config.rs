@@ -17,7 +17,8 @@ pub fn config(bytes: &[u8]) {
     }
     let path = std::env::temp_dir().join(format!("sealcast-fuzz-{}.toml", std::process::id()));
     // Values of settings other than secrets may be shown.
-    let of_secret = |line: &str| line.starts_with("secret = \"") || line.starts_with("headers = ");
+    let of_secret =
+        |line: &str| ["secret = \"", "headers = "].iter().any(|start| line.starts_with(start));
     let public = text.lines().any(|line| line.contains("SECRET") && !of_secret(line));
     let text = text.replace("SECRET", SECRET);
     std::fs::write(&path, &text).expect("a temporary file");

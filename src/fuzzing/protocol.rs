@@ -2,6 +2,7 @@
 
 use crate::{
     crypto::{
+        encoding::{base64url, from_base64url},
         key::MasterKey,
         keyring::KeyRing,
         keytable::KeyTable,
@@ -12,6 +13,7 @@ use crate::{
     },
     domain::channel::Channel,
     protocol::{
+        ciphertext::is_ciphertext,
         client::{ClientFrame, data_as_text},
         dialect::Dialect,
         json::is_shallow,
@@ -66,6 +68,22 @@ pub fn client_frame(bytes: &[u8]) {
             Err(error) => assert!(error.to_string().len() < 1000, "a stranger's text at length"),
         }
     }
+}
+
+/// A payload that passes for ciphertext is an envelope, or has one text for its bytes, which are not
+/// text themselves.
+pub fn ciphertext(bytes: &[u8]) {
+    let text = super::text(bytes);
+    if !is_ciphertext(text) || is_envelope(text) {
+        return;
+    }
+    let text = text.trim_matches('"');
+    let parts: Vec<&str> = text.split('.').collect();
+    let [iv, rest] = parts[..] else { panic!("one dot") };
+    let bytes = [iv, rest].map(|part| from_base64url(part).expect("base64url"));
+    assert!(bytes[0].len() == 12 && bytes[1].len() >= 17, "the lengths of a real one");
+    assert_eq!(bytes.clone().map(|part| base64url(&part)), [iv, rest], "the canonical text");
+    assert!(bytes.concat().iter().any(|byte| !(b' '..=b'~').contains(byte)), "encoded text");
 }
 
 /// An accepted payload opens for subscribers, to the same text.

@@ -20,7 +20,7 @@ use crate::{channels::log::LogNumber, domain::channel_settings::HistoryStore};
 
 mod fields;
 
-use fields::{Reader, write_number};
+use fields::{FieldReader, write_number};
 
 /// The most channels of one position.
 pub const MAX_CHANNELS: usize = 64;
@@ -226,11 +226,11 @@ impl Position {
 
     /// `None` for all but the exact result of `to_bytes`.
     fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        let position = Self::read(Reader(bytes))?;
+        let position = Self::read(FieldReader(bytes))?;
         (position.to_bytes() == bytes).then_some(position)
     }
 
-    fn read(mut bytes: Reader<'_>) -> Option<Self> {
+    fn read(mut bytes: FieldReader<'_>) -> Option<Self> {
         let [stores] = bytes.take()?;
         let mut epochs = [None; _];
         for (at, epoch) in epochs.iter_mut().enumerate() {
@@ -267,5 +267,7 @@ fn nonce() -> Nonce {
     Nonce::assume_unique_for_key([0; NONCE_LEN])
 }
 
+#[cfg(fuzzing)]
+pub mod fuzzing;
 #[cfg(test)]
 mod tests;

@@ -3,11 +3,12 @@
 use std::{sync::Arc, time::Instant};
 
 use arc_swap::ArcSwapOption;
-use dashmap::DashMap;
+use dashmap::{DashMap, Entry};
 
 use super::{
     Hub,
     cached::Ledger,
+    log_budget::LogLedger,
     record::{LockedRecord, Record},
 };
 use crate::{
@@ -23,13 +24,20 @@ pub struct Directory {
     records: DashMap<Arc<str>, Arc<Record>>,
     /// The app's last events on cache channels.
     ledger: Arc<Ledger>,
+    /// The app's logs.
+    logs: Arc<LogLedger>,
     /// For channels that come into use from now on.
-    history: ArcSwapOption<HistoryOf>,
+    keeper: ArcSwapOption<Box<dyn LogKeeper>>,
     hub: Arc<Hub>,
 }
 
-/// The log settings of a channel, if it has a log.
-pub type HistoryOf = Box<dyn Fn(&Channel) -> Option<Arc<HistorySettings>> + Send + Sync>;
+/// Decides which channels have logs, and hears when they begin and end.
+pub trait LogKeeper: Send + Sync {
+    fn settings(&self, channel: &Channel) -> Option<Arc<HistorySettings>>;
+    fn begun(&self, channel: &Channel, log: &Log);
+    /// Called under the lock of the channel's record: a next log begins later.
+    fn ended(&self, channel: &Channel, log: &Log);
+}
 
 /// The figures of an app in `/stats`.
 #[derive(Default, Clone, Copy, Debug, serde::Serialize)]
@@ -43,16 +51,22 @@ pub struct Occupancy {
 
 impl Directory {
     pub fn new(hub: Arc<Hub>) -> Self {
-        let (records, ledger) = (DashMap::new(), hub.cache.open_ledger());
-        Self { records, ledger, history: ArcSwapOption::empty(), hub }
+        let (ledger, logs) = (hub.cache.open_ledger(), hub.history.open_ledger());
+        let (records, keeper) = (DashMap::new(), ArcSwapOption::empty());
+        Self { records, ledger, logs, keeper, hub }
     }
 
-    pub fn set_history(&self, history: HistoryOf) {
-        self.history.store(Some(Arc::new(history)));
+    /// For channels that come into use from now on.
+    pub fn set_keeper(&self, keeper: Box<dyn LogKeeper>) {
+        self.keeper.store(Some(Arc::new(keeper)));
     }
 
     pub fn ledger(&self) -> &Ledger {
         &self.ledger
+    }
+
+    pub fn logs(&self) -> &LogLedger {
+        &self.logs
     }
 
     /// Sets the last event of a cache channel.
@@ -69,6 +83,15 @@ impl Directory {
     /// Drops the oldest last events until all are within `limit` bytes. The caller holds no record.
     pub fn enforce_limit(&self, limit: usize, now: Instant) {
         self.ledger
+            .enforce_limit(limit, now)
+            .iter()
+            .for_each(|record| self.remove_if_unused(record, now));
+    }
+
+    /// Ends the logs that were silent for longest, until all are within `limit` bytes. The caller
+    /// holds no record.
+    pub fn enforce_log_limit(&self, limit: usize, now: Instant) {
+        self.logs
             .enforce_limit(limit, now)
             .iter()
             .for_each(|record| self.remove_if_unused(record, now));
@@ -115,15 +138,45 @@ impl Directory {
     }
 
     fn record(&self, channel: &Channel) -> Record {
-        let history = self.history.load().as_ref().and_then(|history_of| history_of(channel));
-        let log = history
-            .map(|settings| Log::new(settings, self.hub.log_numbers.origin(), Instant::now()));
+        self.record_with(channel, self.new_log(channel))
+    }
+
+    fn record_with(&self, channel: &Channel, log: Option<Log>) -> Record {
         Record::new(self.hub.new_topic(), channel.clone(), self.hub.workers(), log)
+    }
+
+    fn new_log(&self, channel: &Channel) -> Option<Log> {
+        let keeper = self.keeper.load();
+        let keeper = keeper.as_ref()?;
+        let settings = keeper.settings(channel)?;
+        let log = Log::new(settings, self.hub.log_numbers.origin(), Instant::now());
+        keeper.begun(channel, &log);
+        Some(log)
+    }
+
+    /// Takes over a log from a journal. False if the channel is in use already.
+    pub fn restore(&self, channel: &Channel, log: Log) -> bool {
+        let record = Arc::new(self.record_with(channel, Some(log)));
+        match self.records.entry(channel.name().clone()) {
+            Entry::Occupied(_) => return false,
+            Entry::Vacant(vacant) => drop(vacant.insert(record.clone())),
+        }
+        if let Some(locked) = record.enter() {
+            self.logs.recharge(&record, &locked, Instant::now());
+        }
+        true
     }
 
     /// Removes the record from the directory if it is unused.
     pub fn remove_if_unused(&self, record: &Record, now: Instant) {
-        if record.remove_if_unused(now, &self.hub.log_numbers) {
+        let ended = |log: &Log| {
+            self.hub.log_numbers.ended(log);
+            self.logs.forget(record.topic());
+            if let Some(keeper) = &*self.keeper.load() {
+                keeper.ended(record.channel(), log);
+            }
+        };
+        if record.remove_if_unused(now, ended) {
             self.forget(record);
         }
     }
@@ -149,6 +202,7 @@ impl Directory {
             if let Some(number) = locked.apply(Change::Expire, now).dropped {
                 self.ledger.forget(number);
             }
+            self.logs.recharge(&record, &locked, now);
             drop(locked);
             self.remove_if_unused(&record, now);
         }

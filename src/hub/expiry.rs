@@ -4,17 +4,17 @@ use std::{rc::Rc, sync::Arc, time::Instant};
 
 use super::{
     authorization_cache::{CachedAuthorization, EndReason, NotGranted},
-    mailbox::RevokeTokens,
+    mailbox::{FoundReader, KeyRequestError, ReaderRequest, RevokeTokens},
     record::TopicId,
-    rekey::rekeying::SUPPRESS_ALL,
-    shard::{Shard, Table},
+    rekey::{rekey_policy::AppRuntimeId, rekeying::SUPPRESS_ALL},
+    shard::{Shard, SocketEntry, Table},
     socket::{SessionCommand, Socket},
     topics::Slot,
 };
 use crate::{
     auth::Ability,
     crypto::sealer::unopenable,
-    domain::time::UnixSeconds,
+    domain::{ids::SocketId, time::UnixSeconds},
     platform::clock::unix_now,
     protocol::{frame::Frame, message::Message},
 };
@@ -27,6 +27,32 @@ impl Shard {
         channel: &str,
     ) -> Result<Option<CachedAuthorization>, NotGranted> {
         self.table.borrow().sockets[slot as usize].authorizations().lookup(channel, unix_now())
+    }
+
+    pub(super) fn find_reader(&self, ask: ReaderRequest) {
+        let ReaderRequest { runtime, socket, channel, answer } = ask;
+        let found = self.reader(runtime, socket, &channel);
+        // The requester may have gone meanwhile.
+        let _ = answer.send(found);
+    }
+
+    fn reader(
+        &self,
+        runtime: AppRuntimeId,
+        socket: SocketId,
+        channel: &str,
+    ) -> Result<FoundReader, KeyRequestError> {
+        let table = self.table.borrow();
+        let entry = table.live(socket, runtime).ok_or(KeyRequestError::UnknownSocket)?;
+        match entry.authorizations().lookup(channel, unix_now()) {
+            Ok(Some(CachedAuthorization { version, grantee, .. })) => {
+                Ok(FoundReader { version, user: grantee.user })
+            }
+            Ok(None) => Ok(FoundReader::default()),
+            Err(NotGranted::Reauthorize | NotGranted::Revoked) => {
+                Err(KeyRequestError::UnknownSocket)
+            }
+        }
     }
 
     pub fn authorization_joined(&self, slot: Slot, channel: &str, topic: TopicId) {
@@ -101,7 +127,7 @@ impl Shard {
 
     pub(super) fn revoke_tokens(&self, revoke: &RevokeTokens) {
         let mut table = self.table.borrow_mut();
-        let theirs = |entry: &super::shard::SocketEntry| entry.peer.runtime == Some(revoke.runtime);
+        let theirs = |entry: &SocketEntry| entry.peer.runtime == Some(revoke.runtime);
         let slots: Vec<usize> =
             table.sockets.iter().filter(|(_, e)| theirs(e)).map(|(slot, _)| slot).collect();
         for slot in slots {
@@ -123,6 +149,13 @@ impl Shard {
 }
 
 impl Table {
+    /// The open connection of this app.
+    pub(super) fn live(&self, socket: SocketId, runtime: AppRuntimeId) -> Option<&SocketEntry> {
+        let entry = &self.sockets[*self.by_id.get(&socket)? as usize];
+        let is_theirs = entry.peer.runtime == Some(runtime) && !entry.socket.outbox().is_closing();
+        is_theirs.then_some(entry)
+    }
+
     /// Stops delivery of these topics to the socket; its session then leaves them.
     fn end(&mut self, slot: Slot, ended: Vec<(Arc<str>, TopicId)>, why: EndReason) {
         for (name, topic) in ended {

@@ -36,6 +36,8 @@ pub enum WorkerCommand {
     Rekey(Rekey),
     /// The auth endpoint asks which secret a client needs.
     ResolveKey(KeyRequest),
+    /// A request of the client API names a connection of its user.
+    FindReader(ReaderRequest),
     /// The auth response has been built.
     AuthAnswered {
         socket: SocketId,
@@ -142,6 +144,22 @@ pub struct KeyRequest {
     pub answer: oneshot::Sender<Result<ResolvedKey, KeyRequestError>>,
 }
 
+/// Asks for the authorization of a connection for a channel, and changes nothing.
+pub struct ReaderRequest {
+    pub runtime: AppRuntimeId,
+    pub socket: SocketId,
+    pub channel: Arc<str>,
+    pub answer: oneshot::Sender<Result<FoundReader, KeyRequestError>>,
+}
+
+/// A live connection. Both are `None` if our auth endpoint recorded no authorization.
+#[derive(Default)]
+pub struct FoundReader {
+    /// The version of its secret, on a channel that is sealed here.
+    pub version: Option<Version>,
+    pub user: Option<Arc<str>>,
+}
+
 pub struct ResolvedKey {
     /// The version of the secret to issue.
     pub version: Version,
@@ -201,6 +219,7 @@ impl WorkerCommand {
             Self::Rekey(rekey) => rekey.nudge.bytes(),
             Self::Gap { frame, .. } => frame.bytes(),
             Self::ResolveKey(_)
+            | Self::FindReader(_)
             | Self::AuthAnswered { .. }
             | Self::AuthRefused { .. }
             | Self::CloseStragglers { .. }

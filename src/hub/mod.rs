@@ -20,6 +20,7 @@ pub mod fake_socket;
 pub mod int_hasher;
 #[cfg(debug_assertions)]
 pub mod late_answers;
+pub mod log_budget;
 pub mod log_numbers;
 pub mod mailbox;
 pub mod outbox;
@@ -41,6 +42,7 @@ use std::{
 };
 
 use cached::CacheBudget;
+use log_budget::HistoryBudget;
 use log_numbers::LogNumbers;
 use mailbox::{Mailbox, WorkerCommand};
 use pressure::Pressure;
@@ -66,6 +68,8 @@ pub struct Hub {
     pub pressure: Pressure,
     /// The memory budget for last events on cache channels.
     pub cache: Arc<CacheBudget>,
+    /// The memory budget for logs.
+    pub history: Arc<HistoryBudget>,
     pub log_numbers: LogNumbers,
     /// The rate of re-authorizations that this node asks of clients.
     pub turns: TurnLimiter,
@@ -148,6 +152,7 @@ impl Hub {
             trips: AtomicU64::new(0),
             pressure: Pressure::default(),
             cache: Arc::default(),
+            history: Arc::default(),
             log_numbers: LogNumbers::default(),
             turns: TurnLimiter::new(turns_per_second, Instant::now()),
         })

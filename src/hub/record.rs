@@ -7,7 +7,6 @@ use parking_lot::{Mutex, MutexGuard};
 use super::{
     Hub,
     authorization_cache::EndReason,
-    log_numbers::LogNumbers,
     mailbox::{Audience, Rekey, TopicDelivery, WorkerCommand},
     rekey::channel_keys::ChannelKeys,
 };
@@ -105,13 +104,13 @@ impl Record {
     }
 
     /// False if the channel is in use, or the record was removed before.
-    pub(super) fn remove_if_unused(&self, now: Instant, numbers: &LogNumbers) -> bool {
+    pub(super) fn remove_if_unused(&self, now: Instant, log_ended: impl FnOnce(&Log)) -> bool {
         let mut guarded = self.guarded.lock();
         let is_used = guarded.routing.uncommitted > 0 || !guarded.state.is_unused(now);
         let remove = !guarded.removed && !is_used;
         guarded.removed |= remove;
-        if remove {
-            guarded.state.log().into_iter().for_each(|log| numbers.ended(log));
+        if remove && let Some(log) = guarded.state.log() {
+            log_ended(log);
         }
         remove
     }

@@ -208,6 +208,7 @@ impl Shard {
             WorkerCommand::Gap { topic, frame } => self.tell_gap(topic, &frame, dirty),
             WorkerCommand::Rekey(rekey) => self.rekey(&rekey, dirty),
             WorkerCommand::ResolveKey(ask) => self.resolve_key(ask),
+            WorkerCommand::FindReader(ask) => self.find_reader(ask),
             WorkerCommand::AuthAnswered { socket, topic } => self.auth_answered(socket, topic),
             WorkerCommand::AuthRefused { socket, topic } => self.auth_refused(socket, topic, dirty),
             WorkerCommand::CloseStragglers { runtime } => self.close_stragglers(runtime, dirty),

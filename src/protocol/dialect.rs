@@ -37,13 +37,16 @@ impl Dialect {
     }
 }
 
-/// True if the name is reserved for the protocol.
+/// The prefix of this server's own events, such as `sealcast:gap`.
+const OWN_PREFIX: &str = "sealcast";
+
+/// True if the name is reserved for the protocol, or for this server: nobody else may forge its
+/// events.
 pub fn is_reserved(event: &str) -> bool {
-    Dialect::ALL.into_iter().any(|dialect| {
-        event
-            .strip_prefix(dialect.prefix())
-            .is_some_and(|rest| rest.starts_with(':') || rest.starts_with("_internal:"))
-    })
+    let prefixes = Dialect::ALL.into_iter().map(Dialect::prefix).chain([OWN_PREFIX]);
+    prefixes
+        .filter_map(|prefix| event.strip_prefix(prefix))
+        .any(|rest| rest.starts_with(':') || rest.starts_with("_internal:"))
 }
 
 #[cfg(test)]
@@ -71,11 +74,15 @@ mod tests {
 
     #[test]
     fn reserved_names() {
-        for name in ["pusher:x", "pusher_internal:x", "jetsocket:x", "jetsocket_internal:"] {
-            assert!(is_reserved(name), "{name}");
+        for prefix in ["pusher", "jetsocket", "sealcast"] {
+            for name in [":x", "_internal:x", "_internal:", ":"] {
+                assert!(is_reserved(&format!("{prefix}{name}")), "{prefix}{name}");
+            }
+            for name in ["", "s:x", "_x:y", "-x", "_internal"] {
+                assert!(!is_reserved(&format!("{prefix}{name}")), "{prefix}{name}");
+            }
+            assert!(!is_reserved(&format!("client-{prefix}:x")), "{prefix}");
         }
-        for name in ["pusher", "pushers:x", "client-pusher:x", "my:event", "pusher_x:y"] {
-            assert!(!is_reserved(name), "{name}");
-        }
+        assert!(!is_reserved("my:event"));
     }
 }

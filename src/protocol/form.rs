@@ -140,7 +140,7 @@ fn id_field(id: Option<&str>) -> Vec<u8> {
 /// A WebSocket's text frame as an event of a stream.
 pub(super) fn as_stream_event(frame: &Bytes, id: Option<&str>) -> Bytes {
     let json = websocket::payload(frame);
-    stream_event(json.len(), |out| out.extend_from_slice(&json), &id_field(id))
+    stream_event(json.len(), |out| out.extend_from_slice(json), &id_field(id))
 }
 
 /// The answer to a WebSocket ping. Without a payload, the usual case, the frame is shared by all

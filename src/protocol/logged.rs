@@ -55,7 +55,7 @@ impl LoggedFrame {
 fn insert(plain: &Bytes, position: &str) -> Bytes {
     let json = websocket::payload(plain);
     // Logged events have a channel. Without one the frame stays as it is.
-    let Some(quote) = memmem::find(&json, CHANNEL) else { return plain.clone() };
+    let Some(quote) = memmem::find(json, CHANNEL) else { return plain.clone() };
     let (start, rest) = json.split_at(quote + 1);
     text_frame(json.len() + position.len() + 16, |out| {
         out.extend_from_slice(start);

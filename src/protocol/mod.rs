@@ -1,5 +1,6 @@
 //! The wire (protocol.md 1 to 6 and 12): frames in, messages and their forms out, codes, dialects.
 
+pub mod ciphertext;
 pub mod client;
 pub mod code;
 pub mod content;

@@ -1,7 +1,5 @@
 //! WebSocket framing (RFC 6455 section 5), without I/O: bytes in, messages out.
 
-use bytes::Bytes;
-
 use super::code::Close;
 
 /// A complete message from a client.
@@ -204,6 +202,16 @@ fn unmask(payload: &mut [u8], mask: [u8; 4]) {
     }
 }
 
+/// The payload of a whole frame of the server, which is not masked.
+pub fn payload(frame: &[u8]) -> &[u8] {
+    let start = match frame.get(1) {
+        Some(126) => 4,
+        Some(127) => 10,
+        Some(_) | None => 2,
+    };
+    frame.get(start..).unwrap_or_default()
+}
+
 /// Writes the header of an unfragmented server frame, right-aligned before its payload: the bytes
 /// from the returned index on are the header.
 pub fn header(opcode: u8, length: usize, out: &mut [u8; MAX_HEADER]) -> usize {
@@ -220,16 +228,6 @@ pub fn header(opcode: u8, length: usize, out: &mut [u8; MAX_HEADER]) -> usize {
         _ => out[at + 2..].copy_from_slice(&(length as u64).to_be_bytes()),
     }
     at
-}
-
-/// The payload of one of our frames, which are whole and not masked.
-pub fn payload(frame: &Bytes) -> Bytes {
-    let start = match frame.get(1) {
-        Some(126) => 4,
-        Some(127) => MAX_HEADER,
-        Some(_) | None => 2,
-    };
-    frame.slice(start.min(frame.len())..)
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ mod api;
 mod auth;
 mod browser;
 mod carrier;
+mod channel_log;
 mod client;
 mod client_api;
 mod context;

@@ -1,6 +1,7 @@
 //! Tests of the `sealcast` binary from outside, point by point from the protocol description.
 //! Names begin with the section they check: `s2_5_...` is protocol.md 2.5 and `e1_...`
-//! encryption.md 1, both in docs/internals. `c_...` is the command line and configuration.
+//! encryption.md 1, both in docs/internals. `c_...` is the command line and configuration, `h_...`
+//! history and the settings of channels.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "the output of a test that fails")]
 
@@ -28,6 +29,10 @@ mod canary;
 mod capacity;
 mod channel_settings;
 mod cheap_refusals;
+mod client_api;
+mod client_api_abilities;
+mod client_api_input;
+mod client_api_origins;
 mod client_events;
 mod client_faults;
 mod clocks;
@@ -84,6 +89,7 @@ mod ordering;
 mod otel;
 mod output;
 mod overload;
+mod payload_rule;
 mod presence;
 mod presence_flapping;
 mod presence_members;

@@ -6,19 +6,22 @@ use std::{
 };
 
 use super::LogNumber;
-use crate::protocol::{frame::Frame, sealed::SealedFrames};
+use crate::protocol::{frame::Frame, logged::LoggedFrame, sealed::SealedFrames};
 
 /// The time in which replays of a sealed event are references to its delivered frames.
 pub const HOT_FOR: Duration = Duration::from_secs(30);
 
-/// An entry's slot in a queue that doubles, and the slot of its hot frames.
-const SLOTS: usize = 2 * (size_of::<Entry>() + size_of::<(Instant, LogNumber)>());
+/// An entry's slot in a queue that doubles, and two for its hot frames.
+const SLOTS: usize = 2 * size_of::<Entry>() + 4 * size_of::<(Instant, LogNumber)>();
 
 /// The reference counts of a shared text and its allocator's header.
 const TEXT_OVERHEAD: usize = 32;
 
 /// The reference count of a frame (32), allocator and frame header (32).
 const FRAME_OVERHEAD: usize = 64;
+
+/// A position of one channel as text, twice, and its place in the log.
+const POSITION_OVERHEAD: usize = FRAME_OVERHEAD + 2 * 64 + size_of::<LoggedFrame>();
 
 /// An event to be logged.
 #[derive(Clone)]
@@ -167,9 +170,11 @@ fn text(text: &str) -> usize {
 }
 
 /// The buffer is a quarter larger than its text, because it is allocated before the text is
-/// escaped.
+/// escaped. The same frame with its position is made later, on first need, without a word to the
+/// log.
 fn frame_cost(frame: &Frame) -> usize {
-    frame.bytes() + frame.bytes() / 4 + FRAME_OVERHEAD
+    let with_position = frame.bytes() + POSITION_OVERHEAD;
+    frame.bytes() + frame.bytes() / 4 + FRAME_OVERHEAD + with_position
 }
 
 fn frames_cost(frames: &SealedFrames) -> usize {

@@ -52,10 +52,12 @@ impl Log {
         if previous != self.last {
             self.drop_front(usize::MAX);
         }
+        // Two histories in one journal: neither is to be continued.
+        let conflicts = previous < self.last || number <= previous;
         let left = self.settings.ttl.saturating_sub(age(event.at_micros, micros));
         let expires = self.later_than_newest(now.checked_add(left));
         let entry = Entry::new(event, number, previous, expires);
-        if number <= previous || entry.cost() > self.settings.bytes || self.settings.events == 0 {
+        if conflicts || entry.cost() > self.settings.bytes || self.settings.events == 0 {
             self.drop_front(usize::MAX);
             self.advance(number);
             return;

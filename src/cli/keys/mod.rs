@@ -1,5 +1,6 @@
 //! `sealcast keys`: local keys here, keys of a running server in `server`.
 
+mod history;
 mod list;
 mod progress;
 mod rotate;
@@ -38,6 +39,9 @@ pub enum KeysCommand {
     Rotate(rotate::RotateArgs),
     /// Make a running server forget a key at once; another replaces an active key
     Revoke(rotate::RevokeArgs),
+    /// List, rotate and back up the keys of the history on disk
+    #[command(subcommand)]
+    History(history::HistoryKeysCommand),
     /// Print test vectors for SDKs as JSON: shared secrets, a sealed payload, signatures
     Vector(vectors::VectorArgs),
 }
@@ -62,6 +66,7 @@ pub fn run(command: &KeysCommand) -> CliResult<()> {
         KeysCommand::List(target) => list::run(target)?,
         KeysCommand::Rotate(command) => rotate::rotate(command)?,
         KeysCommand::Revoke(command) => rotate::revoke(command)?,
+        KeysCommand::History(command) => history::run(command)?,
         KeysCommand::Vector(command) => vectors::run(command)?,
     }
     Ok(())

@@ -37,6 +37,24 @@ impl RateTable {
     /// The error is the time to wait.
     pub fn take(&self, key: impl Hash, allowed: RateQuota, now: Instant) -> Result<(), Duration> {
         let Some(params) = allowed.gcra() else { return Ok(()) };
+        self.with_entry(key, now, |debt| charge(debt, params.emission_interval, params.tolerance))
+    }
+
+    /// Takes what has been used already, even beyond the burst: the next one waits for longer.
+    pub fn charge(&self, key: impl Hash, count: u64, allowed: RateQuota, now: Instant) {
+        if allowed.gcra().is_some() {
+            let used =
+                self.with_entry(key, now, |debt| Ok(debt.saturating_add(allowed.cost(count))));
+            debug_assert!(used.is_ok(), "nothing is refused");
+        }
+    }
+
+    fn with_entry(
+        &self,
+        key: impl Hash,
+        now: Instant,
+        next: impl FnOnce(u64) -> Result<u64, Duration>,
+    ) -> Result<(), Duration> {
         // Not zero, which marks an empty entry.
         let now = nanos(now.saturating_duration_since(self.start)) + 1;
         let key = self.hash.hash_one(key);
@@ -50,7 +68,7 @@ impl RateTable {
             }
         };
         let debt = entry.arrival.saturating_sub(now);
-        entry.arrival = now + charge(debt, params.emission_interval, params.tolerance)?;
+        entry.arrival = now.saturating_add(next(debt)?);
         Ok(())
     }
 }
@@ -87,6 +105,21 @@ mod tests {
             "it is told how long to wait"
         );
         assert!((0..1000).all(|_| rates.take("c", allowed(0), at(0.0)).is_ok()), "0 is no limit");
+    }
+
+    #[test]
+    fn charges_beyond_the_burst_delay_the_next_one() {
+        let start = Instant::now();
+        let (rates, at) = (table(start), |seconds| start + Duration::from_secs(seconds));
+        assert!(rates.take("a", allowed(5), at(0)).is_ok());
+        rates.charge("a", 99, allowed(5), at(0));
+        assert_eq!(rates.take("a", allowed(5), at(0)), Err(Duration::from_millis(10_200)));
+        assert!(rates.take("a", allowed(5), at(10)).is_err());
+        assert!(rates.take("a", allowed(5), at(11)).is_ok());
+        rates.charge("b", u64::MAX, allowed(0), at(0));
+        rates.charge("c", u64::MAX, allowed(1), at(0));
+        assert!(rates.take("b", allowed(0), at(0)).is_ok(), "0 is no limit");
+        assert!(rates.take("c", allowed(1), at(1_000_000)).is_err());
     }
 
     #[test]

@@ -243,7 +243,7 @@ refusal_codes! {
     TooManyReads "too_many_reads" 429: "Too many read requests" =>
         "ask again after Retry-After, or raise apps.ID.limits.reads_per_second";
     InvalidEventName "invalid_event_name" 400: "The event's name cannot be used" =>
-        "send a name that is not empty, not too long, and does not begin with pusher:";
+        "send a name that is not empty, not too long, and does not begin with pusher: or sealcast:";
     InvalidData "invalid_data" 400: "The event's data cannot be used" =>
         "send data as a string; structures as JSON text in a string";
     InvalidChannels "invalid_channels" 400: "The list of channels cannot be used" =>
@@ -255,6 +255,8 @@ refusal_codes! {
     PlaintextOnEncryptedChannel "plaintext_on_encrypted_channel" 422:
         "The channel takes envelopes only" =>
         "give the SDK the app's master key, or give this server the key";
+    PlaintextRefused "plaintext_refused" 422: "The channel takes ciphertext only" =>
+        "encrypt the payload before you send it, or change apps.ID.channels.payload";
     EnvelopeDoesNotOpen "envelope_does_not_open" 422: "The envelope does not open" =>
         "use one master key in the SDK and here";
     EnvelopeForSeveralChannels "envelope_for_several_channels" 400:
@@ -266,6 +268,14 @@ refusal_codes! {
         "send two events, or set allow_mixed in the event";
     PositionChanged "position_changed" 412: "The channel has another newest event" =>
         "read the channel again, and send the event with the position of its newest event in If-Match";
+    NoHistory "no_history" 404: "The channel has no history" =>
+        "give the channel a history in the configuration ([[apps.ID.channels]])";
+    InvalidPage "invalid_page" 400: "The page cannot be read" =>
+        "send after, before, order (oldest or newest) and limit (1 to 1000), each once at most";
+    InvalidCondition "invalid_condition" 400: "The event's condition cannot be used" =>
+        "send If-Match with one position in quotes, or If-None-Match: *, for an event on one channel";
+    HistoryUnavailable "history_unavailable" 503: "The history cannot be written" =>
+        "try again; if it lasts, look at the server's log: the disk is full, or refuses";
     NotLogged "not_logged" 409: "The channel does not log this event" =>
         "give the channel a history in the configuration, or send no If-Match and no If-None-Match";
     NoRandomness "no_randomness" 503: AGAIN => RANDOM;

@@ -12,7 +12,7 @@ use crate::{
     domain::ids::SocketId,
     engine::{
         Engine,
-        event::{EncodedEvent, EventBody},
+        event::{EncodedEvent, EventBody, Publisher},
     },
     observe::{
         explain::RefusalId,
@@ -29,10 +29,18 @@ impl Engine {
             Fact::Published(PublishedContext { runtime, event, content, subscribers }) => {
                 let app = runtime.app();
                 let shown = published(&app, event, *content, *subscribers);
+                let (r#type, socket_id) = match event.publisher {
+                    Publisher::Backend => (EntryType::Event, None),
+                    Publisher::Client { .. } | Publisher::Socket { .. } => {
+                        (EntryType::ClientEvent, event.except)
+                    }
+                };
                 self.show(Some(LiveEntry {
                     channel: Some(event.channel.name()),
+                    socket_id,
+                    user: event.publisher.user_id(),
                     what: EntryDetail::Event(shown),
-                    ..LiveEntry::of_app(EntryType::Event, &runtime.id)
+                    ..LiveEntry::of_app(r#type, &runtime.id)
                 }));
             }
             Fact::Connection(context, fact) => self.show(Some(connection(context, fact))),
@@ -68,7 +76,7 @@ fn client_event<'a>(
     let shown = LiveEvent::clear(event, data.len(), context.subscribers);
     Some(LiveEntry {
         channel: Some(context.channel.name()),
-        socket_id: Some(*socket_id),
+        socket_id: *socket_id,
         user: *user_id,
         what: EntryDetail::Event(shown),
         ..LiveEntry::of_app(EntryType::ClientEvent, &context.runtime.id)

@@ -9,13 +9,16 @@ use crate::{
         log::{EntryBody, HotFrames, LogEvent, LogNumber},
     },
     crypto::sealer::Payload,
-    domain::channel_settings::HistorySettings,
+    domain::channel_settings::{HistorySettings, HistoryStore},
     engine::{
         AppRuntime, Engine,
         event::{EncodedEvent, EventBody, Publisher},
         history::outcome::LoggedEvent,
     },
-    history::at_rest::EntryContext,
+    history::{
+        at_rest::{AtRestError, EntryContext},
+        journal::{JournalBody, JournalEntry, LogAddress},
+    },
     hub::record::LockedRecord,
     platform::clock::unix_micros,
     protocol::content::Content,
@@ -29,71 +32,113 @@ pub(in crate::engine) fn logs(
     let settings = locked.log()?.settings();
     let wanted = match publisher {
         Publisher::Backend => true,
-        Publisher::Client { .. } => settings.client_events,
+        Publisher::Client { .. } | Publisher::Socket { .. } => settings.client_events,
     };
     wanted.then(|| settings.clone())
 }
 
+/// An event with its place in the log, in the form that outlives the channel's keys.
+#[derive(Clone)]
+pub(in crate::engine) struct NumberedEvent {
+    pub(in crate::engine) address: LogAddress,
+    pub(in crate::engine) entry: JournalEntry,
+}
+
+impl NumberedEvent {
+    pub(in crate::engine) fn logged(&self) -> LoggedEvent {
+        LoggedEvent { number: self.entry.number, store: self.address.store }
+    }
+}
+
 impl Engine {
-    /// Logs the event. Returns the content to deliver, which has its place in the log. `None` if
-    /// the event could not be sealed for the log, for lack of random bytes: then it is not sent.
-    pub(in crate::engine) fn log_event(
+    /// Reserves the event's number. Fails without random bytes.
+    pub(in crate::engine) fn number(
         &self,
-        (runtime, app): (&AppRuntime, &App),
+        app: &App,
         locked: &mut LockedRecord<'_>,
         event: &EncodedEvent<'_>,
-        content: Content,
+        settings: &HistorySettings,
         now: Instant,
-    ) -> Option<(Content, Option<LoggedEvent>)> {
-        let Some(settings) = logs(locked, event.publisher) else { return Some((content, None)) };
-        let (store, micros) = (settings.store, unix_micros());
-        let reserve = Change::InLog(LogChange::Reserve { micros });
-        let number = locked.apply(reserve, now).reserved?;
-        let position = locked
-            .has_position_readers()
-            .then(|| self.history.position(runtime, &event.channel, store, number));
-        let content = content.logged(number.0, position.as_deref());
-        let body = self.entry_body(app, event, &settings, number, &content, now)?;
-        let event = LogEvent {
+    ) -> Result<NumberedEvent, AtRestError> {
+        let micros = unix_micros();
+        let previous = locked.newest_number().unwrap_or_default();
+        let reserved = locked.apply(Change::InLog(LogChange::Reserve { micros }), now).reserved;
+        let number = reserved.unwrap_or_else(|| previous.next(micros));
+        let channel = event.channel.name().clone();
+        let address = LogAddress { app: app.id.clone(), channel, store: settings.store };
+        let entry = JournalEntry {
+            number,
+            previous,
             at_micros: micros,
+            expires: (micros / 1_000_000).saturating_add(settings.ttl.as_secs()),
             name: event.name.into(),
             user_id: event.publisher.user_id().map(Arc::from),
-            body,
+            body: self.body(app, event, number)?,
         };
-        let _no_effects = locked.apply(Change::InLog(LogChange::Append { event, number }), now);
-        Some((content, Some(LoggedEvent { number, store })))
+        Ok(NumberedEvent { address, entry })
     }
 
-    fn entry_body(
+    fn body(
         &self,
         app: &App,
         event: &EncodedEvent<'_>,
-        settings: &HistorySettings,
         number: LogNumber,
-        content: &Content,
-        now: Instant,
-    ) -> Option<EntryBody> {
-        let frames = match (content, &event.body) {
-            (Content::Same(frame), EventBody::Clear { data, .. }) => {
-                return Some(EntryBody::Clear { data: (*data).into(), frame: frame.clone() });
-            }
-            (Content::Sealed(frames), _) => frames.clone(),
-            (Content::Same(_), EventBody::Sealed { .. }) => return None,
-        };
+    ) -> Result<JournalBody, AtRestError> {
         let plaintext: &[u8] = match &event.body {
+            EventBody::Clear { data, .. } => return Ok(JournalBody::Clear((*data).into())),
+            EventBody::Sealed { payload: Payload::Blind(sealed), .. } => {
+                return Ok(JournalBody::Blind(sealed.envelope().clone()));
+            }
             EventBody::Sealed { payload: Payload::Plain(text), .. } => text.as_bytes(),
             EventBody::Sealed { payload: Payload::Opened { plaintext, .. }, .. } => plaintext,
-            EventBody::Sealed { payload: Payload::Blind(_), .. } | EventBody::Clear { .. } => {
-                return Some(EntryBody::Blind { frames });
-            }
         };
-        let context = EntryContext {
-            app: &app.id,
-            channel: event.channel.name(),
-            epoch: self.history.epochs.of(settings.store),
-            number,
-        };
-        let at_rest = self.history.keys.seal(&context, plaintext).ok()?;
-        Some(EntryBody::Sealed { at_rest, hot: Some(HotFrames::new(frames, now)) })
+        let context = EntryContext { app: &app.id, channel: event.channel.name(), number };
+        Ok(JournalBody::Sealed(self.history.keys.seal(&context, plaintext)?))
+    }
+
+    /// Appends the event. Returns the content to deliver, with its place in the log.
+    pub(in crate::engine) fn append(
+        &self,
+        runtime: &AppRuntime,
+        locked: &mut LockedRecord<'_>,
+        numbered: NumberedEvent,
+        content: &Content,
+        now: Instant,
+    ) -> Content {
+        let NumberedEvent { address, entry } = numbered;
+        let JournalEntry { number, at_micros, name, user_id, body, .. } = entry;
+        let channel = locked.channel();
+        let position = locked
+            .has_position_readers()
+            .then(|| self.history.position(runtime, channel, address.store, number));
+        let content = content.logged(number.0, position.as_deref());
+        let body = entry_body(body, &content, now);
+        let event = LogEvent { at_micros, name, user_id, body };
+        let appended = locked.apply(Change::InLog(LogChange::Append { event, number }), now);
+        if appended.evicted > 0 && address.store != HistoryStore::Memory {
+            let kept_after = locked.log().map(|log| log.start(now));
+            kept_after.into_iter().for_each(|number| self.history.journal.trim(&address, number));
+        }
+        content
+    }
+}
+
+fn entry_body(body: JournalBody, content: &Content, now: Instant) -> EntryBody {
+    match (body, content) {
+        (JournalBody::Clear(data), Content::Same(frame)) => {
+            EntryBody::Clear { data, frame: frame.clone() }
+        }
+        (JournalBody::Sealed(at_rest), Content::Sealed(frames)) => {
+            EntryBody::Sealed { at_rest, hot: Some(HotFrames::new(frames.clone(), now)) }
+        }
+        (JournalBody::Blind(_), Content::Sealed(frames)) => {
+            EntryBody::Blind { frames: frames.clone() }
+        }
+        (JournalBody::Sealed(at_rest), Content::Same(_)) => {
+            EntryBody::Sealed { at_rest, hot: None }
+        }
+        (JournalBody::Clear(_) | JournalBody::Blind(_), _) => {
+            unreachable!("the content is made of the same event")
+        }
     }
 }

@@ -1,10 +1,14 @@
 //! Logs of channels: accepted events come in, readers page through them and resume.
 
+mod awaited;
 pub mod condition;
+pub mod keeper;
+pub mod last;
 pub(super) mod logging;
 pub mod outcome;
 pub mod reading;
 pub mod recovery;
+mod restore;
 
 use std::sync::Arc;
 
@@ -13,7 +17,8 @@ use crate::{
     channels::log::LogNumber,
     domain::{channel::Channel, channel_settings::HistoryStore},
     history::{
-        at_rest::HistoryKeys,
+        at_rest::AtRestKeys,
+        journal::Journal,
         position::{Epoch, Epochs, PositionLookup},
     },
 };
@@ -22,15 +27,22 @@ use crate::{
 pub struct HistoryStores {
     pub epochs: Epochs,
     /// The keys of events of channels that are sealed here.
-    pub keys: Arc<HistoryKeys>,
+    pub keys: Arc<AtRestKeys>,
+    pub journal: Journal,
 }
 
 impl HistoryStores {
     /// Without a store on disk.
     pub fn in_memory() -> Self {
         let epoch = || Epoch::random().expect("the operating system gives random bytes");
+        let keys = AtRestKeys::ephemeral().expect("the operating system gives random bytes");
         let epochs = Epochs { memory: epoch(), disk_behind: epoch(), disk_before: epoch() };
-        Self { epochs, keys: Arc::new(HistoryKeys::generate()) }
+        Self { epochs, keys: Arc::new(keys), journal: Journal::Memory }
+    }
+
+    /// With a journal, and the keys of its events.
+    pub fn with_journal(journal: Journal, epochs: Epochs, keys: AtRestKeys) -> Self {
+        Self { epochs, keys: Arc::new(keys), journal }
     }
 
     /// The position of a reader of this channel alone.

@@ -1,8 +1,12 @@
 //! What became of accepted events.
 
+use tokio::sync::oneshot;
+
+use super::awaited::Settled;
 use crate::{
     channels::log::LogNumber,
     domain::{channel_settings::HistoryStore, refusal::RefusalCode},
+    history::journal::JournalError,
 };
 
 /// The events of one request on their way. Those without a log are left out: they are sent.
@@ -15,6 +19,8 @@ pub struct Publishing {
 pub(in crate::engine) enum EventOutcome {
     Logged(LoggedEvent),
     NotPublished(NotPublished),
+    /// A journal writes the event first.
+    Awaited(oneshot::Receiver<Settled>),
 }
 
 /// One event in a channel's log.
@@ -32,6 +38,9 @@ impl Publishing {
             match outcome {
                 EventOutcome::Logged(event) => logged.push(event),
                 EventOutcome::NotPublished(reason) => return Err(reason),
+                EventOutcome::Awaited(settled) => {
+                    logged.push(settled.await.unwrap_or(Err(JournalError::Ended.into()))?);
+                }
             }
         }
         Ok(logged)
@@ -48,6 +57,12 @@ pub enum NotPublished {
         "the event has a condition, and this channel does not log it: give the channel a history (for client events with client_events = true), or send the event without If-Match and If-None-Match"
     )]
     NotLogged,
+    #[error("{0}; the event was not sent")]
+    NotKept(#[from] JournalError),
+    #[error("the payload of the envelope is not UTF-8, so its history cannot be kept")]
+    NotText,
+    #[error("the operating system gave no random bytes; try again")]
+    NotSealed,
 }
 
 impl NotPublished {
@@ -55,6 +70,9 @@ impl NotPublished {
         match self {
             Self::PositionChanged { .. } => RefusalCode::PositionChanged,
             Self::NotLogged => RefusalCode::NotLogged,
+            Self::NotKept(_) => RefusalCode::HistoryUnavailable,
+            Self::NotText => RefusalCode::InvalidData,
+            Self::NotSealed => RefusalCode::NoRandomness,
         }
     }
 }

@@ -10,8 +10,11 @@ use crate::{
     },
     crypto::keytable::Version,
     domain::{channel::Channel, channel_settings::HistoryStore},
-    engine::{AppRuntime, Engine, history::outcome::LoggedEvent},
-    hub::record::LockedRecord,
+    engine::{
+        AppRuntime, Engine,
+        history::outcome::{EventOutcome, LoggedEvent, Publishing},
+    },
+    hub::record::{LockedRecord, Record},
     platform::clock::unix_micros,
     protocol::{frame::Frame, message::Message},
 };
@@ -103,21 +106,51 @@ impl Engine {
         Some(HistoryPage { store, events: Vec::new(), more: false, gap: None, last })
     }
 
-    /// Forgets the log's events and the last event, and tells readers so. Returns the clearing;
-    /// `None`: the channel has no log.
-    pub fn clear_history(&self, runtime: &AppRuntime, channel: &Channel) -> Option<LoggedEvent> {
-        let now = Instant::now();
-        let micros = unix_micros();
-        runtime.directory.with(channel, |_, mut locked| {
+    /// Forgets the log's events and the last event, and tells readers so. The outcome is the
+    /// clearing; there is none on a channel without a log.
+    pub fn clear_history(
+        self: &Arc<Self>,
+        runtime: &Arc<AppRuntime>,
+        channel: &Channel,
+    ) -> Publishing {
+        let (now, micros) = (Instant::now(), unix_micros());
+        let outcome = runtime.directory.with(channel, |record, mut locked| {
             let store = locked.log()?.settings().store;
             let reserve = Change::InLog(LogChange::Reserve { micros });
             let number = locked.apply(reserve, now).reserved?;
-            let dropped = locked.apply(Change::InLog(LogChange::Clear { number }), now).dropped;
-            dropped.into_iter().for_each(|number| runtime.directory.ledger().forget(number));
             let cleared = LoggedEvent { number, store };
-            self.tell_cleared(runtime, &mut locked, cleared);
-            Some(cleared)
-        })
+            match store {
+                HistoryStore::DiskBefore => {
+                    return Some(self.await_clearing(runtime, record, &mut locked, cleared));
+                }
+                HistoryStore::DiskBehind => {
+                    let address = runtime.log_address(channel, store);
+                    let written = self.history.journal.clear(&address, number, Box::new(|_| ()));
+                    if let Err(error) = written {
+                        return Some(EventOutcome::NotPublished(error.into()));
+                    }
+                }
+                HistoryStore::Memory => {}
+            }
+            self.clear_log(runtime, record, &mut locked, cleared);
+            Some(EventOutcome::Logged(cleared))
+        });
+        Publishing { outcomes: outcome.into_iter().collect() }
+    }
+
+    pub(super) fn clear_log(
+        &self,
+        runtime: &AppRuntime,
+        record: &Arc<Record>,
+        locked: &mut LockedRecord<'_>,
+        cleared: LoggedEvent,
+    ) {
+        let now = Instant::now();
+        let clear = Change::InLog(LogChange::Clear { number: cleared.number });
+        let dropped = locked.apply(clear, now).dropped;
+        dropped.into_iter().for_each(|number| runtime.directory.ledger().forget(number));
+        self.tell_cleared(runtime, locked, cleared);
+        runtime.directory.logs().recharge(record, locked, now);
     }
 
     /// Only to subscribers that are told positions.

@@ -1,6 +1,6 @@
 //! A returning reader: what it missed comes from the log, or it is told once that it is gone.
 
-use std::time::Instant;
+use std::{sync::Arc, time::Instant};
 
 use zeroize::Zeroizing;
 
@@ -109,7 +109,7 @@ impl Engine {
     pub fn replay(
         &self,
         runtime: &AppRuntime,
-        record: &Record,
+        record: &Arc<Record>,
         store: HistoryStore,
         entries: &[Entry],
         version: Version,
@@ -125,7 +125,7 @@ pub(super) struct Reader<'a> {
     pub(super) engine: &'a Engine,
     pub(super) runtime: &'a AppRuntime,
     pub(super) app: &'a App,
-    pub(super) record: &'a Record,
+    pub(super) record: &'a Arc<Record>,
     pub(super) store: HistoryStore,
     pub(super) version: Version,
 }
@@ -175,13 +175,10 @@ impl Reader<'_> {
     }
 
     fn open(&self, entry: &Entry, at_rest: &AtRest) -> Option<Zeroizing<Vec<u8>>> {
-        let context = EntryContext {
-            app: &self.app.id,
-            channel: self.channel().name(),
-            epoch: self.engine.history.epochs.of(self.store),
-            number: entry.number,
-        };
-        self.engine.history.keys.open(&context, at_rest)
+        let (app, channel) = (&*self.app.id, self.channel().name());
+        let context = EntryContext { app, channel, number: entry.number };
+        let opened = self.engine.history.keys.open(&context, at_rest);
+        opened.inspect_err(|error| tracing::error!(app.id = app, %error)).ok()
     }
 
     fn warm(&self, number: LogNumber, frames: &SealedFrames) {
@@ -189,6 +186,7 @@ impl Reader<'_> {
             let now = Instant::now();
             let hot = HotFrames::new(frames.clone(), now);
             let _no_effects = locked.apply(Change::InLog(LogChange::Warm { number, hot }), now);
+            self.runtime.directory.logs().recharge(self.record, &locked, now);
         }
     }
 }

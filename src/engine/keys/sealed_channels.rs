@@ -106,7 +106,7 @@ impl AppRuntime {
     }
 }
 
-fn reseal_last_event(
+pub(in crate::engine) fn reseal_last_event(
     app: &App,
     channel: &Channel,
     last: &LastEvent,

@@ -9,9 +9,9 @@ pub fn write_number(mut number: u64, out: &mut Vec<u8>) {
     out.push(number as u8);
 }
 
-pub struct Reader<'a>(pub &'a [u8]);
+pub struct FieldReader<'a>(pub &'a [u8]);
 
-impl Reader<'_> {
+impl FieldReader<'_> {
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

@@ -89,7 +89,7 @@ mod tests {
 
     #[test]
     fn facts_have_the_protocol_fields() {
-        let socket_id = "12.34".parse().unwrap();
+        let socket_id = Some("12.34".parse().unwrap());
         let said = |user_id| ChannelFact::ClientEvent {
             event: "client-x",
             data: "{}",

@@ -92,6 +92,14 @@ pub fn open_to_append(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
+/// Creates a missing file. Reads and writes anywhere in it.
+pub fn open_to_change(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    let (file, closed) = open(path, options.read(true).write(true).create(true).mode(ONLY_OWNER))?;
+    closed.iter().for_each(ClosedToGroup::log);
+    Ok(file)
+}
+
 /// The content, which may be a secret; `None` if there is no file.
 pub fn read(path: &Path) -> io::Result<Option<Zeroizing<Vec<u8>>>> {
     read_reporting(path, |closed| closed.log())

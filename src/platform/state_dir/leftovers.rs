@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path};
 
-use super::{DEAD_LETTERS, DEV_KEY, KEYS, REVOKED_TOKENS};
+use super::{DEAD_LETTERS, DEV_KEY, HISTORY_KEYS, KEYS, REVOKED_TOKENS};
 
 /// Call this with the directory claimed, so that none of the files is being written. They may hold
 /// master keys, and a file with a predictable name may have been planted.
@@ -35,5 +35,6 @@ fn is_leftover(name: &str) -> bool {
         Some((whole, random)) if is_random(random) => whole,
         _ => name,
     };
-    whole == DEV_KEY || [KEYS, REVOKED_TOKENS, DEAD_LETTERS].iter().any(|end| whole.ends_with(end))
+    [DEV_KEY, HISTORY_KEYS].contains(&whole)
+        || [KEYS, REVOKED_TOKENS, DEAD_LETTERS].iter().any(|end| whole.ends_with(end))
 }

@@ -17,8 +17,8 @@ use std::{
 };
 
 pub use access::{
-    ClosedToGroup, FileRefusal, check, judge, look, look_at, open_to_append, open_to_read, read,
-    read_reporting, writable,
+    ClosedToGroup, FileRefusal, check, judge, look, look_at, open_to_append, open_to_change,
+    open_to_read, read, read_reporting, writable,
 };
 pub use pending::{PendingWrite, UntilRestart};
 pub use staged::{Staged, stage, write_new, write_whole};
@@ -50,6 +50,9 @@ pub const REVOKED_TOKENS: &str = ".revoked.json";
 pub const DEAD_LETTERS: &str = ".webhooks.jsonl";
 /// The key file of `--dev`.
 pub const DEV_KEY: &str = "dev-master-key";
+/// The history of all apps. No app's file has these names: theirs have a dot behind the id.
+pub const HISTORY: &str = "history.db";
+pub const HISTORY_KEYS: &str = "history-keys.json";
 
 impl StateDir {
     pub fn claim(path: &Path) -> Result<Self, ClaimError> {

@@ -153,6 +153,11 @@ fn what_is_gone_is_told_once_with_its_reason() {
     assert_eq!((answer(&got)["recovered"].clone(), got.len()), (json!(true), 1));
 }
 
+fn clear(node: &TestNode, channel: &Channel) -> Vec<LoggedEvent> {
+    let cleared = node.engine.clear_history(&node.runtime, channel);
+    cleared.settled().now_or_never().expect("nothing waits").expect("it is cleared")
+}
+
 #[test]
 fn clearing_is_told_to_readers_and_to_those_who_return() {
     let node = node();
@@ -164,7 +169,7 @@ fn clearing_is_told_to_readers_and_to_those_who_return() {
     let before = frames(&node, &reader)[2]["position"].clone();
     frames(&node, &plain);
     let channel = Channel::parse("cache-room", 200).unwrap();
-    assert!(node.engine.clear_history(&node.runtime, &channel).is_some());
+    assert_eq!(clear(&node, &channel).len(), 1);
     let told = frames(&node, &reader);
     assert_eq!((told.len(), data(&told[0])["reason"].clone()), (1, json!("cleared")));
     assert!(frames(&node, &plain).is_empty());
@@ -282,7 +287,7 @@ fn writers_of_one_snapshot_do_not_overwrite_each_other() {
         assert_eq!(backend(Some(Condition::Newest(stale))), Err("position_changed"));
     }
     let channel = Channel::parse("private-room", 200).unwrap();
-    let cleared = node.engine.clear_history(&node.runtime, &channel).unwrap().number;
+    let cleared = clear(&node, &channel)[0].number;
     assert_eq!(backend(Some(Condition::Newest(Some(second)))), Err("position_changed"));
     assert!(backend(Some(Condition::Newest(Some(cleared)))).is_ok());
 }

@@ -2,8 +2,8 @@
 
 use std::{borrow::Cow, collections::BTreeMap, time::Instant};
 
-use actix_web::{HttpResponse, web};
-use serde::Deserialize;
+use actix_web::{HttpRequest, HttpResponse, web};
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::verify::SignedRequest;
@@ -17,9 +17,12 @@ use crate::{
         queries::{Attributes, ChannelInfo},
     },
     protocol::{dialect::is_reserved, json::string},
-    web::http::{
-        body::{item, json_text},
-        error::ApiError,
+    web::{
+        channel_log::condition::{RequestedCondition, not_published},
+        http::{
+            body::{item, json_text},
+            error::ApiError,
+        },
     },
 };
 
@@ -65,7 +68,10 @@ struct EventTarget {
     channel: Channel,
 }
 
-pub async fn trigger(signed: SignedRequest) -> Result<HttpResponse, ApiError> {
+pub async fn trigger(
+    signed: SignedRequest,
+    request: HttpRequest,
+) -> Result<HttpResponse, ApiError> {
     let body = json_text(&signed.body)?;
     let mut trigger: Trigger<'_> = match body.as_str() {
         "" => Trigger::default(),
@@ -75,15 +81,57 @@ pub async fn trigger(signed: SignedRequest) -> Result<HttpResponse, ApiError> {
     let parsed = parse(trigger, from_query, &signed.app)?;
     record_call(&signed, &parsed);
     within_rate(&signed, std::slice::from_ref(&parsed))?;
-    let prepared = signed.engine().prepare(&signed.runtime, &signed.app, vec![event(&parsed)])?;
-    signed.engine().publish(&signed.runtime, prepared).settled().await?;
-    if parsed.info.is_empty() {
-        return Ok(empty());
+    let event = event(&parsed);
+    let Some(condition) = RequestedCondition::read(request.headers())? else {
+        let prepared = signed.engine().prepare(&signed.runtime, &signed.app, vec![event])?;
+        signed.engine().publish(&signed.runtime, prepared).settled().await?;
+        return Ok(answer(&signed, &parsed, None));
+    };
+    let position = publish_if(&signed, event, &condition).await?;
+    Ok(answer(&signed, &parsed, position))
+}
+
+/// Publishes an event on one channel, if the condition holds. Returns its position.
+async fn publish_if(
+    signed: &SignedRequest,
+    event: PublishedEvent<'_>,
+    condition: &RequestedCondition,
+) -> Result<Option<String>, ApiError> {
+    let (engine, runtime) = (signed.engine(), &signed.runtime);
+    let [channel] = &*event.channels else {
+        let message = "An event with a condition is for one channel";
+        return Err(ApiError::new(RefusalCode::InvalidCondition, message));
+    };
+    let channel = channel.clone();
+    let condition = Some(condition.resolve(engine, runtime, &channel));
+    let event = PublishedEvent { condition, ..event };
+    let prepared = engine.prepare(runtime, &signed.app, vec![event])?;
+    let logged = engine.publish(runtime, prepared).settled().await;
+    let logged = logged.map_err(|reason| not_published(engine, runtime, &channel, reason))?;
+    let place = logged.first();
+    Ok(place.map(|place| engine.history.position(runtime, &channel, place.store, place.number)))
+}
+
+/// `position`: of an event with a condition.
+fn answer(
+    signed: &SignedRequest,
+    parsed: &ParsedEvent<'_>,
+    position: Option<String>,
+) -> HttpResponse {
+    #[derive(Serialize)]
+    struct TriggerAnswer<'a> {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        channels: Option<BTreeMap<&'a str, ChannelInfo>>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        position: Option<String>,
+    }
+    if parsed.info.is_empty() && position.is_none() {
+        return empty();
     }
     let info = |target: &EventTarget| signed.runtime.attributes(&target.channel, parsed.info);
-    let channels: BTreeMap<&str, ChannelInfo> =
-        parsed.targets.iter().map(|target| (&*target.name, info(target))).collect();
-    Ok(HttpResponse::Ok().json(BTreeMap::from([("channels", channels)])))
+    let channels = (!parsed.info.is_empty())
+        .then(|| parsed.targets.iter().map(|target| (&*target.name, info(target))).collect());
+    HttpResponse::Ok().json(TriggerAnswer { channels, position })
 }
 
 pub async fn trigger_batch(signed: SignedRequest) -> Result<HttpResponse, ApiError> {
@@ -261,7 +309,7 @@ fn parse_name<'a>(name: Option<Cow<'a, str>>, limits: &Limits) -> Result<Cow<'a,
     }
     if is_reserved(&name) {
         return Err(invalid(
-            "Event names that begin with pusher: or pusher_internal: belong to the protocol".into(),
+            "Event names that begin with pusher:, sealcast: or their _internal: forms belong to the protocol".into(),
         ));
     }
     Ok(name)

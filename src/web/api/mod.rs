@@ -3,12 +3,13 @@
 mod channels;
 mod events;
 mod explain;
+mod history;
 mod timestamp;
 mod tokens;
 mod users;
 mod verify;
 
-use super::context::request_metrics::Routes;
+use super::{context::request_metrics::Routes, http::methods};
 
 pub fn routes(routes: &mut Routes<'_>) {
     routes
@@ -18,6 +19,9 @@ pub fn routes(routes: &mut Routes<'_>) {
         .get("/apps/{app}/channels/{channel}", channels::show)
         .get("/apps/{app}/channels/{channel}/users", channels::users)
         .post("/apps/{app}/channels/{channel}/events", events::trigger_raw)
+        .resource("/apps/{app}/channels/{channel}/history", |resource| {
+            methods::get_or_delete(resource, history::show, history::clear)
+        })
         .post("/apps/{app}/channels/{channel}/revoke", users::revoke)
         .post("/apps/{app}/tokens", tokens::mint)
         .post("/apps/{app}/tokens/revoke", tokens::revoke)

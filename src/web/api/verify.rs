@@ -46,7 +46,7 @@ pub struct SignedRequest {
 }
 
 impl SignedRequest {
-    pub fn engine(&self) -> &Engine {
+    pub fn engine(&self) -> &Arc<Engine> {
         &self.worker.engine
     }
 }

@@ -4,6 +4,7 @@
 mod channels;
 mod headers;
 mod public_channels;
+mod rates;
 mod request;
 mod tickets;
 

@@ -1,6 +1,6 @@
 //! The extractor.
 
-use std::{cell::Cell, future::Future, pin::Pin, rc::Rc, sync::Arc};
+use std::{cell::Cell, future::Future, net::IpAddr, pin::Pin, rc::Rc, sync::Arc};
 
 use actix_web::{
     FromRequest, HttpRequest, HttpResponse,
@@ -52,6 +52,8 @@ pub struct Client {
     /// True if the request's origin is known; otherwise its credentials have to verify.
     is_listed: bool,
     headers: ClientHeaders,
+    /// `None` if it is unknown.
+    pub(super) address: Option<IpAddr>,
     /// The user's rate counts a request once, however many channels it names.
     user_counted: Cell<bool>,
 }
@@ -64,7 +66,7 @@ const MIN_BODY_BYTES: usize = 32 * 1024;
 const ESCAPED_BYTES: usize = 6;
 
 impl Client {
-    pub fn engine(&self) -> &Engine {
+    pub fn engine(&self) -> &Arc<Engine> {
         &self.worker.engine
     }
 
@@ -175,8 +177,8 @@ impl Client {
     async fn read(request: &HttpRequest, payload: web::Payload) -> Result<Self, ApiError> {
         let worker = worker(request);
         let (runtime, app) = resolve_app(&worker, request)?;
-        let entered =
-            worker.client_rate_limits.check_address(request, &worker.settings().proxies, &app);
+        let (limits, proxies) = (&worker.client_rate_limits, worker.settings().proxies.clone());
+        let entered = limits.check_address(request, &proxies, &app);
         entered.inspect_err(|_| runtime.counts.limited.add("auth_per_ip"))?;
         let query = Query::within(request.uri(), MAX_PARAMETERS)?;
         let has_body = !matches!(*request.method(), Method::GET | Method::HEAD | Method::DELETE);
@@ -196,6 +198,7 @@ impl Client {
             Bytes::new()
         };
         let headers = ClientHeaders::of(request, Some(&app));
+        let address = limits.network_of(request, &proxies);
         let is_listed = page.is_listed(&app.origins);
         let user_counted = Cell::new(false);
         Ok(Self {
@@ -209,6 +212,7 @@ impl Client {
             page,
             is_listed,
             headers,
+            address,
             user_counted,
         })
     }

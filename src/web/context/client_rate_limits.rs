@@ -2,13 +2,13 @@
 //! decision.
 
 use std::{
-    hash::RandomState,
+    hash::{Hash, RandomState},
     net::IpAddr,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use actix_web::{HttpRequest, http::header::HeaderMap};
@@ -43,6 +43,10 @@ pub enum RateKey<T> {
     Connects(T),
     /// Refused event streams that come back, by address.
     RefusedStreams(T),
+    /// Events of the client API, by user or address.
+    Events(T),
+    /// Kibibytes of history, by user or address.
+    History(T),
 }
 
 /// Shared by all workers.
@@ -88,6 +92,37 @@ impl ClientRateLimits {
         self.table
             .take(key, allowed(app.limits.auth_per_user), Instant::now())
             .map_err(|wait| ApiError::rate_limited("user", wait))
+    }
+
+    /// Counts an event of the client API. 0 means none, as for client events.
+    pub fn take_event(&self, owner: impl Hash, app: &App) -> Result<(), ApiError> {
+        let per_second = app.limits.client_events_per_second;
+        if per_second == 0 {
+            return Err(ApiError::rate_limited("user", NEVER));
+        }
+        let allowed = RateQuota { per_second, burst: 0 };
+        self.table
+            .take((&app.id, RateKey::Events(owner)), allowed, Instant::now())
+            .map_err(|wait| ApiError::rate_limited("user", wait))
+    }
+
+    /// To be asked before a page of history is read: its size is not known yet.
+    pub fn take_history(&self, owner: impl Hash, app: &App) -> Result<(), ApiError> {
+        self.table
+            .take((&app.id, RateKey::History(owner)), history_quota(app), Instant::now())
+            .map_err(|wait| ApiError::rate_limited("user", wait))
+    }
+
+    /// Charges a page, even beyond the burst.
+    pub fn charge_history(&self, owner: impl Hash, bytes: usize, app: &App) {
+        let kibibytes = bytes as u64 / KIBIBYTE;
+        let key = (&app.id, RateKey::History(owner));
+        self.table.charge(key, kibibytes, history_quota(app), Instant::now());
+    }
+
+    /// The client's address, or its network.
+    pub fn network_of(&self, request: &HttpRequest, proxies: &Proxies) -> Option<IpAddr> {
+        self.client(request, proxies).map(network)
     }
 
     /// Counts a request with a wrong signature. Correct ones are not counted, so that a stranger
@@ -156,6 +191,16 @@ impl ClientRateLimits {
 /// The burst after a pause, in seconds of the rate: a page that joins all its channels, an office
 /// that reconnects after a restart.
 const BURST_SECONDS: u32 = 10;
+
+const KIBIBYTE: u64 = 1024;
+/// The wait that is told where nothing is allowed.
+const NEVER: Duration = Duration::from_secs(60 * 60);
+
+/// In kibibytes: the arithmetic is made for counts.
+fn history_quota(app: &App) -> RateQuota {
+    let bytes = app.limits.history_bytes_per_second;
+    allowed(bytes.div_ceil(KIBIBYTE as u32))
+}
 
 /// `per_second` 0 means no limit.
 fn allowed(per_second: u32) -> RateQuota {

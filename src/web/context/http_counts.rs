@@ -30,12 +30,13 @@ pub enum Method {
     Get,
     Head,
     Post,
+    Delete,
     Options,
     Other,
 }
 
 /// In the order of `Method`.
-pub const METHODS: [&str; 5] = ["GET", "HEAD", "POST", "OPTIONS", "other"];
+pub const METHODS: [&str; 6] = ["GET", "HEAD", "POST", "DELETE", "OPTIONS", "other"];
 pub const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
 const DURATION_BUCKETS: [Duration; 12] = [
     Duration::from_micros(100),

@@ -110,6 +110,7 @@ fn known(method: &http::Method) -> Method {
         http::Method::GET => Method::Get,
         http::Method::HEAD => Method::Head,
         http::Method::POST => Method::Post,
+        http::Method::DELETE => Method::Delete,
         http::Method::OPTIONS => Method::Options,
         _ => Method::Other,
     }

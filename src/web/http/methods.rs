@@ -19,6 +19,19 @@ where
     resource.route(reads().to(handler)).default_service(others("GET, HEAD"))
 }
 
+pub fn get_or_delete<F, A, G, B>(resource: Resource, get: F, delete: G) -> Resource
+where
+    F: Handler<A>,
+    A: FromRequest + 'static,
+    F::Output: Responder + 'static,
+    G: Handler<B>,
+    B: FromRequest + 'static,
+    G::Output: Responder + 'static,
+{
+    let resource = resource.route(reads().to(get)).route(web::delete().to(delete));
+    resource.default_service(others("GET, HEAD, DELETE"))
+}
+
 /// The path of WebSocket connections, whose handshake is a GET request.
 pub fn handshake<F, Args>(resource: Resource, handler: F) -> Resource
 where

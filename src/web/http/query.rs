@@ -24,7 +24,7 @@ pub const MAX_PARAMETERS: usize = 100;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum QueryTooLarge {
     Bytes,
-    Parameters,
+    Parameters { limit: usize },
 }
 
 impl Query {
@@ -40,7 +40,7 @@ impl Query {
         }
         let text = uri.query().unwrap_or_default();
         if text.bytes().filter(|byte| *byte == b'&').count() >= most {
-            return Err(QueryTooLarge::Parameters);
+            return Err(QueryTooLarge::Parameters { limit: most });
         }
         Ok(Self::parse(text))
     }
@@ -93,8 +93,8 @@ impl From<QueryTooLarge> for ApiError {
     fn from(error: QueryTooLarge) -> Self {
         match error {
             QueryTooLarge::Bytes => Self::uri_too_long(MAX_BYTES),
-            QueryTooLarge::Parameters => {
-                let message = format!("More than {MAX_PARAMETERS} query parameters");
+            QueryTooLarge::Parameters { limit } => {
+                let message = format!("More than {limit} query parameters");
                 Self::new(RefusalCode::TooManyParameters, message)
             }
         }
@@ -143,8 +143,8 @@ mod tests {
             Query::of(&uri).map(|query| query.iter().count())
         };
         assert_eq!(of(&["a=1"; 100].join("&")), Ok(100));
-        assert_eq!(of(&["a=1"; 101].join("&")), Err(QueryTooLarge::Parameters));
-        assert_eq!(of(&"&".repeat(5000)), Err(QueryTooLarge::Parameters));
+        assert_eq!(of(&["a=1"; 101].join("&")), Err(QueryTooLarge::Parameters { limit: 100 }));
+        assert_eq!(of(&"&".repeat(5000)), Err(QueryTooLarge::Parameters { limit: 100 }));
         let head = "/apps/it/channels?".len();
         assert_eq!(of(&"a".repeat(MAX_BYTES - head)), Ok(1));
         assert_eq!(of(&"a".repeat(MAX_BYTES - head + 1)), Err(QueryTooLarge::Bytes));

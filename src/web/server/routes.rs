@@ -21,8 +21,8 @@ pub fn routes(config: &mut web::ServiceConfig, worker: &Worker, role: ListenerRo
     }
     if role != ListenerRole::Backends {
         auth::routes(routes);
-        event_stream::routes(routes);
         client_api::routes(routes);
+        event_stream::routes(routes);
         for path in ["/app/{key}", "/app/{key}/"] {
             routes.resource(path, |resource| methods::handshake(resource, front::no_upgrade));
         }

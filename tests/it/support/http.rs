@@ -12,6 +12,7 @@ use super::{BoxedStream, within};
 pub struct Request {
     pub method: String,
     pub target: String,
+    pub host: String,
     pub headers: Vec<(String, String)>,
     pub body: Vec<u8>,
 }
@@ -21,9 +22,14 @@ impl Request {
         Self {
             method: method.to_owned(),
             target: target.into(),
+            host: "localhost".to_owned(),
             headers: Vec::new(),
             body: Vec::new(),
         }
+    }
+
+    pub fn host(self, host: &str) -> Self {
+        Self { host: host.to_owned(), ..self }
     }
 
     pub fn header(mut self, name: &str, value: &str) -> Self {
@@ -46,7 +52,8 @@ impl Request {
 
     /// The bytes on the wire, `Content-Length` included where a body or a POST needs it.
     pub fn bytes(&self) -> Vec<u8> {
-        let mut head = format!("{} {} HTTP/1.1\r\nHost: localhost\r\n", self.method, self.target);
+        let mut head = format!("{} {} HTTP/1.1\r\n", self.method, self.target);
+        head += &format!("Host: {}\r\n", self.host);
         for (name, value) in &self.headers {
             head += &format!("{name}: {value}\r\n");
         }

@@ -1,0 +1,71 @@
+//! Logs from the journal, at the start of the server.
+
+use std::{sync::Arc, time::Instant};
+
+use crate::{
+    app::App,
+    channels::log::{EntryBody, Log, LogEvent, RestoredEntry, RestoredLog},
+    crypto::sealer::Payload,
+    domain::channel::Channel,
+    engine::{AppRuntime, Engine},
+    history::journal::{JournalBody, JournalEntry, JournalLog},
+    platform::clock::unix_micros,
+    protocol::{
+        frame::Frame,
+        message::Message,
+        sealed::{EventSource, SealedFrames},
+    },
+};
+
+impl Engine {
+    /// Takes over all logs of apps that are served, as the present settings allow. The journal
+    /// forgets the others of these apps.
+    pub fn restore_logs(&self, logs: Vec<JournalLog>) {
+        for log in logs {
+            let Some(runtime) = self.runtimes().by_id(&log.address.app).cloned() else { continue };
+            let address = log.address.clone();
+            if restore(&runtime, log).is_none() {
+                self.history.journal.forget(&address);
+            }
+        }
+    }
+}
+
+fn restore(runtime: &Arc<AppRuntime>, log: JournalLog) -> Option<()> {
+    let app = runtime.app_snapshot();
+    let JournalLog { address, last, cleared, entries } = log;
+    let channel = app.channel(&address.channel).ok()?;
+    let settings = app.channel_settings(&channel).history?;
+    if settings.store != address.store {
+        return None;
+    }
+    // A missing entry breaks the chain: only what follows it is taken.
+    let entries = entries.into_iter().filter_map(|entry| restored(&app, &channel, entry)).collect();
+    let restored = RestoredLog { entries, last, cleared };
+    let mut log = Log::restored(settings, restored, unix_micros(), Instant::now())?;
+    log.vacated(Instant::now());
+    runtime.directory.restore(&channel, log).then_some(())
+}
+
+/// `None` if the entry does not fit the channel any more.
+fn restored(app: &App, channel: &Channel, entry: JournalEntry) -> Option<RestoredEntry> {
+    let JournalEntry { number, previous, at_micros, name, user_id, body, .. } = entry;
+    let body = match body {
+        JournalBody::Clear(data) => {
+            let message = Message::from_client(channel, &name, &data, user_id.as_deref())?;
+            EntryBody::Clear { frame: Frame::new(&message).logged(number.0, None), data }
+        }
+        JournalBody::Blind(envelope) => {
+            let Ok(Payload::Blind(sealed)) = app.admit(channel, &envelope) else { return None };
+            let source = EventSource { event: name.clone(), user_id: user_id.clone() };
+            let frames = SealedFrames::new(&source, [&sealed]).logged(number.0, None);
+            EntryBody::Blind { frames }
+        }
+        JournalBody::Sealed(at_rest) => {
+            app.ring(channel)?;
+            EntryBody::Sealed { at_rest, hot: None }
+        }
+    };
+    let event = LogEvent { at_micros, name, user_id, body };
+    Some(RestoredEntry { number, previous, event })
+}

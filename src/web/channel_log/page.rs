@@ -1,0 +1,154 @@
+//! Answers: events of a log, at most a mebibyte of them.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+use serde_json::value::{RawValue, to_raw_value};
+
+use super::{
+    no_history,
+    paging::{MAX_BYTES, Paging},
+    store,
+};
+use crate::{
+    channels::log::LogNumber,
+    domain::{channel::Channel, channel_settings::HistoryStore, refusal::RefusalCode},
+    engine::{
+        AppRuntime, Engine,
+        history::{
+            last::LastForReader,
+            reading::{HistoryEvent, HistoryPage, ReaderView},
+        },
+    },
+    web::http::error::{ApiError, blocking},
+};
+
+#[derive(Serialize)]
+pub struct HistoryAnswer {
+    events: Vec<Box<RawValue>>,
+    more: bool,
+    /// Why events next to the page's bounds are missing.
+    gap: Option<&'static str>,
+    /// The end of the log: who has read all of it goes on from here.
+    position: String,
+    /// Bytes of the events.
+    #[serde(skip)]
+    pub bytes: usize,
+}
+
+#[derive(Serialize)]
+struct EventAnswer<'a> {
+    name: &'a str,
+    data: &'a str,
+    position: Option<&'a str>,
+    /// Milliseconds since 1970.
+    time: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user_id: Option<&'a str>,
+}
+
+/// One event, and its position.
+pub struct LastAnswer {
+    pub event: Box<RawValue>,
+    pub position: Option<String>,
+}
+
+/// A page of the channel's log.
+pub async fn read(
+    engine: &Arc<Engine>,
+    runtime: &Arc<AppRuntime>,
+    channel: &Channel,
+    paging: Paging,
+    view: ReaderView,
+) -> Result<HistoryAnswer, ApiError> {
+    let store = store(runtime, channel)?;
+    let read = {
+        let (engine, runtime, channel) = (engine.clone(), runtime.clone(), channel.clone());
+        move || {
+            let (query, gap) = paging.resolve(&engine, &runtime, &channel, store);
+            let page = engine.history_page(&runtime, &channel, &query, view);
+            let page = page.ok_or_else(no_history)?;
+            let gap = gap.or(page.gap).map(|gap| gap.name());
+            answer(&engine, &runtime, &channel, &page, gap)
+        }
+    };
+    // Events of a sealed channel are opened and sealed again, which other requests need not wait
+    // for.
+    if runtime.app().ring(channel).is_some() { blocking(read).await } else { read() }
+}
+
+fn answer(
+    engine: &Engine,
+    runtime: &AppRuntime,
+    channel: &Channel,
+    page: &HistoryPage,
+    gap: Option<&'static str>,
+) -> Result<HistoryAnswer, ApiError> {
+    let place = |number| engine.history.position(runtime, channel, page.store, number);
+    let (mut events, mut bytes) = (Vec::with_capacity(page.events.len()), 0);
+    let mut more = page.more;
+    for event in &page.events {
+        let written = write(event, &place(event.number))?;
+        bytes += written.get().len();
+        if bytes > MAX_BYTES && !events.is_empty() {
+            more = true;
+            break;
+        }
+        events.push(written);
+    }
+    Ok(HistoryAnswer { events, more, gap, position: place(page.last), bytes })
+}
+
+fn write(event: &HistoryEvent, position: &str) -> Result<Box<RawValue>, ApiError> {
+    let answer = EventAnswer {
+        name: &event.name,
+        data: &event.data,
+        position: Some(position),
+        time: Some(event.at_micros / 1000),
+        user_id: event.user_id.as_deref(),
+    };
+    to_raw_value(&answer).map_err(unwritable)
+}
+
+/// The newest event of the channel's log.
+pub async fn newest(
+    engine: &Arc<Engine>,
+    runtime: &Arc<AppRuntime>,
+    channel: &Channel,
+    view: ReaderView,
+) -> Result<Option<LastAnswer>, ApiError> {
+    let store = store(runtime, channel)?;
+    let (query, _) = Paging::NEWEST.resolve(engine, runtime, channel, store);
+    let page = engine.history_page(runtime, channel, &query, view).ok_or_else(no_history)?;
+    let Some(event) = page.events.first() else { return Ok(None) };
+    let position = engine.history.position(runtime, channel, page.store, event.number);
+    Ok(Some(LastAnswer { event: write(event, &position)?, position: Some(position) }))
+}
+
+/// The last event of a cache channel, as a new subscriber is given it.
+pub fn cached(
+    engine: &Engine,
+    runtime: &AppRuntime,
+    channel: &Channel,
+    view: ReaderView,
+) -> Result<Option<LastAnswer>, ApiError> {
+    let Some(last) = runtime.last_for_reader(channel, view.version) else { return Ok(None) };
+    let LastForReader { name, data, logged } = &last;
+    let logged = logged.as_ref();
+    let place = |number: LogNumber, store: HistoryStore| {
+        engine.history.position(runtime, channel, store, number)
+    };
+    let position = logged.map(|logged| place(logged.number, logged.store));
+    let answer = EventAnswer {
+        name,
+        data,
+        position: position.as_deref(),
+        time: logged.map(|logged| logged.at_micros / 1000),
+        user_id: logged.and_then(|logged| logged.user_id.as_deref()),
+    };
+    Ok(Some(LastAnswer { event: to_raw_value(&answer).map_err(unwritable)?, position }))
+}
+
+fn unwritable(error: serde_json::Error) -> ApiError {
+    ApiError::new(RefusalCode::InvalidData, error.to_string())
+}

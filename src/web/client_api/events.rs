@@ -1,0 +1,136 @@
+//! `POST /app/{key}/events`: one event of a page, on one channel.
+
+use std::borrow::Cow;
+
+use actix_web::{HttpRequest, HttpResponse};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use super::reader::own_socket;
+use crate::{
+    auth::Ability,
+    crypto::sealer::sealed_bytes,
+    domain::{channel::Channel, refusal::RefusalCode},
+    engine::event::{PublishedEvent, Publisher},
+    protocol::json::{self, string},
+    web::{
+        channel_log::condition::{RequestedCondition, not_published},
+        client::Client,
+        http::{
+            body::{item, json_text},
+            error::ApiError,
+        },
+    },
+};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct EventRequest<'a> {
+    #[serde(borrow)]
+    name: Cow<'a, str>,
+    #[serde(borrow)]
+    channel: Cow<'a, str>,
+    /// Kept raw, so that "not a string" gets its own error.
+    #[serde(borrow)]
+    data: &'a RawValue,
+    socket_id: Option<String>,
+}
+
+#[derive(Serialize)]
+struct EventResponse {
+    /// `None`: the channel does not log the event.
+    position: Option<String>,
+}
+
+/// Other names are those of the backend: pages would take an event for its.
+const PREFIX: &str = "client-";
+
+pub async fn publish(client: Client, request: HttpRequest) -> HttpResponse {
+    let body = match json_text(&client.body) {
+        Ok(body) => body,
+        Err(error) => return client.answer(Err(error)),
+    };
+    match item::<EventRequest<'_>>(body.as_str(), "The body") {
+        Ok(event) => {
+            let published = publish_event(&client, &request, &event).await;
+            let published = published.map(|response| HttpResponse::Ok().json(response));
+            client.answer_about(Some(&event.channel), published)
+        }
+        Err(error) => client.answer(Err(error)),
+    }
+}
+
+async fn publish_event(
+    client: &Client,
+    request: &HttpRequest,
+    event: &EventRequest<'_>,
+) -> Result<EventResponse, ApiError> {
+    let condition = RequestedCondition::read(request.headers())?;
+    let channel = client.channel(&event.channel)?;
+    let grant = client.decide(&channel, Ability::Trigger).await?;
+    client.check_event_rate(&grant)?;
+    check_name(client, &event.name)?;
+    let data = string(event.data.get()).ok_or_else(|| {
+        let message = "The event's data must be a string: send structures as JSON text in a string";
+        ApiError::new(RefusalCode::InvalidData, message)
+    })?;
+    check_data(client, &channel, &data)?;
+    let except = match event.socket_id.as_deref().filter(|id| !id.is_empty()) {
+        Some(socket) => Some(own_socket(client, socket, &channel, &grant).await?.0),
+        None => None,
+    };
+    // The user may have been taken off while the connection was looked up.
+    client.refuse_revoked(&channel, &grant)?;
+    let (engine, runtime, app) = (client.engine(), &client.runtime, &client.app);
+    let condition = condition.map(|condition| condition.resolve(engine, runtime, &channel));
+    let published = PublishedEvent {
+        name: &event.name,
+        data: &data,
+        channels: vec![channel.clone()],
+        except,
+        allow_mixed: false,
+        publisher: Publisher::Client { user_id: grant.user_id.as_deref() },
+        condition,
+    };
+    let prepared = engine.prepare(runtime, app, vec![published])?;
+    let logged = engine.publish(runtime, prepared).settled().await;
+    let logged = logged.map_err(|reason| not_published(engine, runtime, &channel, reason))?;
+    let place = logged.first();
+    let position =
+        place.map(|place| engine.history.position(runtime, &channel, place.store, place.number));
+    Ok(EventResponse { position })
+}
+
+fn check_name(client: &Client, name: &str) -> Result<(), ApiError> {
+    let invalid = |message: String| Err(ApiError::new(RefusalCode::InvalidEventName, message));
+    if !name.starts_with(PREFIX) {
+        return invalid(format!("The name of a client's event begins with {PREFIX}"));
+    }
+    let (length, limit) = (name.chars().count(), client.app.limits.event_name_chars);
+    if length > limit {
+        return invalid(format!(
+            "The event's name is {length} characters long, the limit is {limit} (limits.event_name_chars)"
+        ));
+    }
+    Ok(())
+}
+
+/// The limit is for plaintext: an envelope is measured by its content.
+fn check_data(client: &Client, channel: &Channel, data: &str) -> Result<(), ApiError> {
+    let limit = client.app.limits.client_event_bytes;
+    let encrypted = channel.kind().is_encrypted();
+    let sealed = if data.len() > limit && encrypted { sealed_bytes(data) } else { None };
+    let size = sealed.unwrap_or(data.len());
+    if size > limit {
+        let message = format!(
+            "The event's data is {size} bytes long, the limit is {limit} (limits.client_event_bytes)"
+        );
+        return Err(ApiError::too_large(RefusalCode::EventTooLarge, message, size, limit));
+    }
+    // A string usually holds JSON, which the receivers parse.
+    if !json::is_shallow(data.as_bytes()) {
+        let message = format!("The event's data is nested deeper than {} levels", json::MAX_DEPTH);
+        return Err(ApiError::new(RefusalCode::InvalidData, message));
+    }
+    Ok(())
+}
