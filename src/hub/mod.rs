@@ -25,6 +25,7 @@ pub mod log_numbers;
 pub mod mailbox;
 pub mod outbox;
 pub mod pressure;
+mod receivers;
 pub mod record;
 pub mod rekey;
 pub mod shard;
