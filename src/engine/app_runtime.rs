@@ -26,12 +26,7 @@ use crate::{
     domain::{channel::Channel, channel_settings::HistoryStore, rate_limit::AtomicRateLimiter},
     engine::{history::keeper::AppLogKeeper, keys::keyfile::KeyFile},
     history::journal::{Journal, LogAddress},
-    hub::{
-        Hub,
-        directory::Directory,
-        record::Record,
-        rekey::rekey_policy::RekeyPolicy,
-    },
+    hub::{Hub, directory::Directory, record::Record, rekey::rekey_policy::RekeyPolicy},
     observe::webhook::Webhooks,
 };
 

@@ -24,9 +24,13 @@ pub struct PublishedEvent<'a> {
 pub enum Publisher<'a> {
     Backend,
     /// A client, over HTTP.
-    Client { user_id: Option<&'a str> },
+    Client {
+        user_id: Option<&'a str>,
+    },
     /// A client, on its connection: cache channels do not keep the event.
-    Socket { user_id: Option<&'a str> },
+    Socket {
+        user_id: Option<&'a str>,
+    },
 }
 
 impl<'a> Publisher<'a> {

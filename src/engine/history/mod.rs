@@ -17,8 +17,8 @@ use crate::{
     channels::log::LogNumber,
     domain::{channel::Channel, channel_settings::HistoryStore},
     history::{
-        journal::Journal,
         at_rest::AtRestKeys,
+        journal::Journal,
         position::{Epoch, Epochs, PositionLookup},
     },
 };
