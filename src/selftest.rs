@@ -2,6 +2,7 @@
 //! before any socket is opened, because a wrong cipher or a broken random source shows in no other
 //! way.
 
+use aws_lc_rs::aead::{AES_256_GCM_SIV, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use crypto_secretbox::{
     XSalsa20Poly1305,
     aead::{Aead, KeyInit},
@@ -55,7 +56,7 @@ pub fn run(checks: &[Check]) -> Result<(), SelfTestError> {
     }
 }
 
-pub const CHECKS: [Check; 12] = [
+pub const CHECKS: [Check; 13] = [
     Check {
         name: "SHA-256, two blocks (FIPS 180)",
         actual: || hex(&Sha256::digest("abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq")),
@@ -80,6 +81,11 @@ pub const CHECKS: [Check; 12] = [
         name: "secretbox: XSalsa20-Poly1305 (NaCl)",
         actual: secretbox,
         expected: "f3ffc7703f9400e52a7dfb4b3d3305d98e993b9f48681273c29650ba32fc76ce48332ea7164d96a4476fb8c531a1186ac0dfc17c98dce87b4da7f011ec48c97271d2c20f9b928fe2270d6fb863d51738b48eeee314a7cc8ab932164548e526ae90224368517acfeabd6bb3732bc0e9da99832b61ca01b6de56244a9e88d5f9b37973f622a43d14a6599b1f654cb45a74e355a5",
+    },
+    Check {
+        name: "AES-256-GCM-SIV (RFC 8452, C.2)",
+        actual: aes_gcm_siv,
+        expected: "c2ef328e5c71c83b843122130f7364b761e0b97427e3df28",
     },
     Check {
         name: "shared secret, derivation pusher",
@@ -148,6 +154,24 @@ fn secretbox() -> String {
     let sealed = cipher.encrypt(&nonce.into(), message.as_slice()).unwrap_or_default();
     match cipher.decrypt(&nonce.into(), sealed.as_slice()) {
         Ok(opened) if opened == message => hex(&sealed),
+        _ => String::new(),
+    }
+}
+
+/// For positions and logged events.
+fn aes_gcm_siv() -> String {
+    let (mut key, mut nonce) = ([0; 32], [0; NONCE_LEN]);
+    (key[0], nonce[0]) = (1, 3);
+    let message = [1, 0, 0, 0, 0, 0, 0, 0];
+    let Ok(key) = UnboundKey::new(&AES_256_GCM_SIV, &key) else { return String::new() };
+    let (key, nonce) = (LessSafeKey::new(key), || Nonce::assume_unique_for_key(nonce));
+    let mut sealed = message.to_vec();
+    if key.seal_in_place_append_tag(nonce(), Aad::empty(), &mut sealed).is_err() {
+        return String::new();
+    }
+    let text = hex(&sealed);
+    match key.open_in_place(nonce(), Aad::empty(), &mut sealed) {
+        Ok(opened) if *opened == message => text,
         _ => String::new(),
     }
 }

@@ -7,6 +7,7 @@ mod banner;
 mod capacity;
 mod config_check;
 mod healthcheck;
+mod history;
 mod http;
 mod keys;
 #[cfg(debug_assertions)]

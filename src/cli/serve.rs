@@ -5,7 +5,7 @@ use std::{io, path::Path, process::ExitCode, sync::Arc};
 use arc_swap::ArcSwap;
 
 use super::{
-    CliResult, banner, capacity,
+    CliResult, banner, capacity, history,
     log::{self, LogFilter},
     print_error,
     reload::{self, FileStamps, LoadedConfig, Reloader, RunningServer, StartupConfig, read},
@@ -147,7 +147,10 @@ async fn run(
     let hub = Hub::new(config.workers, config.mailbox_bytes, config.turns_per_second);
     hub.cache.set_limit(config.cache_bytes);
     hub.history.set_limit(config.history.bytes);
+    let claimed = state_dir.is_some().then_some(&*config.state_dir);
+    let (stores, logs) = history::open(&config.apps, config.history, claimed, &hub.log_numbers)?;
     let mut engine = Engine::new(hub, AppRegistry::new()).with_receivers(audit.clone(), live);
+    engine.history = stores;
     engine.capacity = capacity;
     engine.log_lines_dropped = log.dropped;
     #[cfg(debug_assertions)]
@@ -156,6 +159,7 @@ async fn run(
     let volatile = system::volatile_filesystem(&config.state_dir);
     let files = StateFiles { dir: &config.state_dir, claimed: state_dir.is_some(), volatile };
     let undelivered = engine.begin(config.apps, files)?;
+    engine.restore_logs(logs);
     // The announcement comes after everything that can fail: a reader may connect at once.
     announce(&announcement)?;
     let webhooks = Arc::new(Runner::default());
@@ -183,6 +187,7 @@ async fn run(
     // All connections are closed, and their webhooks are queued.
     webhooks.finish();
     ending.write_pending_at_shutdown();
+    ending.history.journal.finish();
     let reason = if served.is_ok() { "signal" } else { "error" };
     audit.note(AuditFact::ServerStopped { reason });
     Ok(served?)

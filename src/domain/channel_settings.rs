@@ -104,6 +104,14 @@ impl ChannelSettingsList {
         Self(entries.into_iter().filter(|entry| !entry.is_empty()).collect())
     }
 
+    /// True if a channel may have a log on disk.
+    pub fn has_disk_store(&self) -> bool {
+        self.0.iter().any(|entry| match &entry.history {
+            HistoryChoice::On(settings) => settings.store != HistoryStore::Memory,
+            HistoryChoice::Unnamed | HistoryChoice::Off => false,
+        })
+    }
+
     /// Channels that clients cannot name or publish on have no settings.
     pub fn of(&self, channel: &Channel) -> ChannelSettings {
         if self.0.is_empty() || !channel.kind().is_listed() {

@@ -191,6 +191,13 @@ impl Journal {
         }
     }
 
+    pub fn is_on_disk(&self) -> bool {
+        match self {
+            Self::Memory => false,
+            Self::Disk(_) => true,
+        }
+    }
+
     /// `None` if nothing is written.
     pub fn stats(&self) -> Option<JournalStats> {
         match self {

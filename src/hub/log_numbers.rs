@@ -19,6 +19,11 @@ impl LogNumbers {
     }
 
     pub fn ended(&self, log: &Log) {
-        self.0.fetch_max(log.reserved().0, Ordering::AcqRel);
+        self.raise(log.reserved());
+    }
+
+    /// All logs begin above this number from now on.
+    pub fn raise(&self, number: LogNumber) {
+        self.0.fetch_max(number.0, Ordering::AcqRel);
     }
 }

@@ -12,7 +12,7 @@ use super::{FileStamps, LoadedConfig, ReloadCause, read};
 use crate::{
     app::App,
     cli::{
-        CliResult,
+        CliResult, history,
         log::{self, LogFilter},
     },
     config::{Config, ConfigHashes, Environment, Flags, TakesEffect},
@@ -142,7 +142,7 @@ impl Reloader {
             turns_per_second,
             mailbox_bytes,
             cache_bytes,
-            history,
+            history: history_settings,
             watch,
             warnings,
             ..
@@ -150,6 +150,9 @@ impl Reloader {
         let mut changes = self.in_force.changes(&hashes);
         self.defer(&mut changes, &apps, tls.is_some());
         let server = &mut self.server;
+        if history::needs_disk(&apps) && !server.engine.history.journal.is_on_disk() {
+            return Err("a channel now has a history with store = \"disk\", which the running server has not opened: restart the server, or use store = \"memory\"".into());
+        }
         if apps.iter().any(|app| !app.webhooks.is_empty()) {
             server.webhooks.start()?;
         }
@@ -169,7 +172,7 @@ impl Reloader {
                 server.engine.hub.turns.change(turns_per_second);
                 server.engine.hub.set_mailbox_bytes(mailbox_bytes);
                 server.engine.hub.cache.set_limit(cache_bytes);
-                server.engine.hub.history.set_limit(history.bytes);
+                server.engine.hub.history.set_limit(history_settings.bytes);
             })?;
         undelivered.into_iter().for_each(|webhooks| server.webhooks.adopt(webhooks));
         server.watch = watch;

@@ -2,11 +2,27 @@ use std::time::Duration;
 
 use super::*;
 use crate::{
-    channels::log::{EntryBody, GapReason, LogEvent, LogNumber},
+    channels::log::{EntryBody, GapReason, Log, LogEvent, LogNumber},
     domain::{channel::Channel, channel_settings::HistorySettings},
-    hub::{Hub, directory::Directory},
+    hub::{
+        Hub,
+        directory::{Directory, LogKeeper},
+    },
     protocol::{frame::Frame, message::Message},
 };
+
+/// Every channel has a log with these settings.
+struct EveryChannel(Arc<HistorySettings>);
+
+impl LogKeeper for EveryChannel {
+    fn settings(&self, _: &Channel) -> Option<Arc<HistorySettings>> {
+        Some(self.0.clone())
+    }
+
+    fn begun(&self, _: &Channel, _: &Log) {}
+
+    fn ended(&self, _: &Channel, _: &Log) {}
+}
 
 struct LoggingApp {
     directory: Directory,
@@ -17,7 +33,7 @@ impl LoggingApp {
     fn new(hub: &Arc<Hub>, limit: usize) -> Self {
         let directory = Directory::new(hub.clone());
         let settings = Arc::new(HistorySettings::default());
-        directory.set_history(Box::new(move |_| Some(settings.clone())));
+        directory.set_keeper(Box::new(EveryChannel(settings)));
         Self { directory, limit }
     }
 
