@@ -70,3 +70,23 @@ impl From<TicketError> for ApiError {
         Self::new(code, error.to_string())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refused_tickets_have_codes_that_ask_for_another() {
+        for (refusal, code) in [
+            (TicketRefusal::Unknown, "ticket_unknown"),
+            (TicketRefusal::Spent, "ticket_spent"),
+            (TicketRefusal::Page, "ticket_origin"),
+            (TicketRefusal::Ended, "ticket_ended"),
+            (TicketRefusal::Revoked, "ticket_ended"),
+        ] {
+            let error = ApiError::from(refusal);
+            assert_eq!((error.code().name(), error.code().status()), (code, 401));
+        }
+        assert_eq!(ApiError::from(TicketError::Full).code().name(), "too_many_tickets");
+    }
+}
