@@ -257,6 +257,10 @@ impl Hub {
         self.gauges.iter().map(|g| g.sockets.load(Ordering::Relaxed)).sum()
     }
 
+    pub fn event_streams(&self) -> usize {
+        self.gauges.iter().map(|g| g.event_streams.load(Ordering::Relaxed)).sum()
+    }
+
     pub fn slow_readers(&self) -> usize {
         self.gauges.iter().map(|g| g.slow_readers.load(Ordering::Relaxed)).sum()
     }
