@@ -78,7 +78,7 @@ mod tests {
     };
 
     fn json(frame: &Bytes) -> Value {
-        serde_json::from_slice(&websocket::payload(frame)).expect("JSON")
+        serde_json::from_slice(websocket::payload(frame)).expect("JSON")
     }
 
     #[test]
@@ -87,7 +87,7 @@ mod tests {
         let message = Message::event(&channel, "e", "x").expect("not encrypted");
         let frame = Frame::new(&message).logged(7, Some("AQ3x"));
         let text = websocket::payload(frame.with_position(Dialect::Pusher));
-        assert_eq!(&*text, br#"{"event":"e","position":"AQ3x","channel":"private-a","data":"x"}"#);
+        assert_eq!(text, br#"{"event":"e","position":"AQ3x","channel":"private-a","data":"x"}"#);
         let unset = Frame::new(&message).logged(7, None);
         assert_eq!(unset.with_position(Dialect::Pusher), unset.in_dialect(Dialect::Pusher));
         assert_eq!((unset.number(), Frame::new(&message).number()), (Some(7), None));

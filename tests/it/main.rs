@@ -52,6 +52,7 @@ mod frames;
 mod frames_json;
 mod full_disk;
 mod handshake_bytes;
+mod history;
 mod http2_bounds;
 mod http_auth;
 mod http_batch;

@@ -127,7 +127,7 @@ impl Tickets {
         Ok(OpenedTicket { content, position, stream })
     }
 
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.0.lock().len()
     }
 }

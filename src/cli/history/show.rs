@@ -49,6 +49,7 @@ struct ShownEvent {
     /// Milliseconds since 1970.
     time: u64,
     user_id: Option<String>,
+    position: String,
 }
 
 pub fn run(command: &HistoryArgs) -> CliResult<()> {
@@ -60,21 +61,22 @@ pub fn run(command: &HistoryArgs) -> CliResult<()> {
         print("no events\n")?;
     }
     show(command, &page.events)?;
-    let mut position = page.position;
-    while command.follow {
+    if command.follow { follow(&server, command, page.position) } else { Ok(()) }
+}
+
+/// Until the command is interrupted, or the server ends.
+fn follow(server: &Server, command: &HistoryArgs, mut position: String) -> CliResult<()> {
+    loop {
         thread::sleep(PAUSE);
-        let page = read(&server, command, &[("after", &position), ("limit", "1000")])?;
+        let page = read(server, command, &[("after", &position), ("limit", "1000")])?;
         if let Some(reason) = page.gap {
             print(&format!("-- events are missing here: {reason}\n"))?;
         }
         show(command, &page.events)?;
-        // A full page ends before the log does: what is left is shown as a gap, and not skipped.
-        position = page.position;
-        if page.more {
-            print("-- more events than can be shown\n")?;
-        }
+        // A full page ends before the log does.
+        let last = page.events.last().map(|event| event.position.clone());
+        position = last.filter(|_| page.more).unwrap_or(page.position);
     }
-    Ok(())
 }
 
 fn read(
@@ -92,7 +94,7 @@ fn show(command: &HistoryArgs, events: &[ShownEvent]) -> CliResult<()> {
 }
 
 fn line(event: &ShownEvent, with_data: bool) -> String {
-    let ShownEvent { name, data, time, user_id } = event;
+    let ShownEvent { name, data, time, user_id, .. } = event;
     let time = SystemTime::UNIX_EPOCH + Duration::from_millis(*time);
     let time = humantime::format_rfc3339_millis(time);
     let user = user_id.as_ref().map_or_else(String::new, |user| format!("  by {user}"));
@@ -114,6 +116,7 @@ mod tests {
             data: "{\"a\":1}".into(),
             time: 1_700_000_000_123,
             user_id: Some("u1".into()),
+            position: String::new(),
         };
         let plain = line(&event, false);
         assert!(plain.starts_with("2023-11-14T22:13:20.123Z  order"), "{plain}");

@@ -29,7 +29,7 @@ use crate::{
 #[derive(Debug)]
 pub struct ApiError {
     code: RefusalCode,
-    message: String,
+    message: Box<str>,
     /// The size of the refused input, and the limit of size or rate.
     size: Option<usize>,
     limit: Option<usize>,
@@ -38,9 +38,9 @@ pub struct ApiError {
     /// Seconds to wait before the next attempt.
     retry_after: Option<u64>,
     /// The refused one of several channels, as the client named it.
-    channel: Option<String>,
+    channel: Option<Box<str>>,
     /// The position of a channel's newest event.
-    position: Option<String>,
+    position: Option<Box<str>>,
 }
 
 #[derive(serde::Serialize)]
@@ -66,22 +66,22 @@ pub struct ErrorBody<'a> {
 
 impl ApiError {
     pub fn new(code: RefusalCode, message: impl Into<String>) -> Self {
-        let message = message.into();
+        let message = message.into().into();
         let (size, limit, index, retry_after) = (None, None, None, None);
         Self { code, message, size, limit, index, retry_after, channel: None, position: None }
     }
 
     pub fn on_channel(self, channel: &str) -> Self {
-        Self { channel: Some(clipped(channel).to_owned()), ..self }
+        Self { channel: Some(clipped(channel).into()), ..self }
     }
 
     pub fn with_position(self, position: String) -> Self {
-        Self { position: Some(position), ..self }
+        Self { position: Some(position.into()), ..self }
     }
 
     /// Names the event of a batch that caused the error.
     pub fn in_batch(self, index: usize) -> Self {
-        let message = format!("batch[{index}]: {}", self.message);
+        let message = format!("batch[{index}]: {}", self.message).into();
         Self { message, index: Some(index), ..self }
     }
 
@@ -139,7 +139,7 @@ impl ApiError {
     /// A request to a WebSocket's path with any method but GET and HEAD.
     pub fn handshake_is_a_get(request: &HttpRequest) -> Self {
         let message = format!(
-            "{} opens WebSocket connections, subject handshake is a GET request: {} is not answered here",
+            "{} opens WebSocket connections with a GET request: {} is not answered here",
             clipped(request.path()),
             request.method()
         );

@@ -10,7 +10,7 @@ use crate::{
 
 pub fn write(page: &mut Page<'_>, engine: &Engine, runtimes: &[&AppRuntime]) -> fmt::Result {
     logs(page, runtimes)?;
-    readers(page, engine, runtimes)?;
+    readers(page, runtimes)?;
     engine.history.journal.stats().map_or(Ok(()), |stats| journal(page, stats))
 }
 
@@ -35,7 +35,7 @@ fn logs(page: &mut Page<'_>, runtimes: &[&AppRuntime]) -> fmt::Result {
     Ok(())
 }
 
-fn readers(page: &mut Page<'_>, engine: &Engine, runtimes: &[&AppRuntime]) -> fmt::Result {
+fn readers(page: &mut Page<'_>, runtimes: &[&AppRuntime]) -> fmt::Result {
     let mut replayed =
         page.counter("replayed_events", "Events that returning subscribers were given again")?;
     for AppRuntime { id, counts, .. } in runtimes {
@@ -47,8 +47,7 @@ fn readers(page: &mut Page<'_>, engine: &Engine, runtimes: &[&AppRuntime]) -> fm
             gaps.add(&[("app", id), ("reason", reason)], count)?;
         }
     }
-    let mut streams = page.gauge("event_streams", "Event streams that are open")?;
-    streams.add(&[], engine.hub.event_streams())
+    Ok(())
 }
 
 fn journal(page: &mut Page<'_>, stats: JournalStats) -> fmt::Result {
