@@ -4,7 +4,7 @@
 
 use memchr::memmem;
 
-use super::frame::Frame;
+use super::{dialect::Dialect, frame::Frame};
 use crate::crypto::sealer::is_envelope;
 
 /// The longest text before the channel, with any event name fully escaped.
@@ -77,7 +77,7 @@ fn is_relayed(data: &[u8]) -> bool {
 
 /// The same check for a frame.
 pub fn leaks_plaintext(frame: &Frame) -> bool {
-    is_plaintext_on_encrypted(frame.text())
+    is_plaintext_on_encrypted(frame.in_dialect(Dialect::Pusher))
 }
 
 #[cfg(test)]

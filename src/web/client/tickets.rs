@@ -14,12 +14,17 @@ use crate::{
 
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
+/// The `id` that a browser shows when it returns.
+pub fn last_event_id(request: &HttpRequest) -> Result<Option<&str>, ApiError> {
+    Ok(single(request.headers(), LAST_EVENT_ID)?.filter(|id| !id.is_empty()))
+}
+
 impl Client {
     /// Opens the ticket in the query. `None` if there is none. Its grants take the place of a
     /// decision.
     pub fn open_ticket(&self, request: &HttpRequest) -> Result<Option<OpenedTicket>, ApiError> {
         let Some(ticket) = self.query_once("ticket")? else { return Ok(None) };
-        let last_event_id = single(request.headers(), LAST_EVENT_ID)?;
+        let last_event_id = last_event_id(request)?;
         let check = |content: &TicketContent| self.check_ticket(content);
         let opened = self.runtime.tickets.open(ticket, last_event_id, Instant::now(), check)?;
         Ok(Some(opened))
