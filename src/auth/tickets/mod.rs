@@ -127,7 +127,8 @@ impl Tickets {
         Ok(OpenedTicket { content, position, stream })
     }
 
-    pub fn count(&self) -> usize {
+    #[cfg(test)]
+    fn len(&self) -> usize {
         self.0.lock().len()
     }
 }

@@ -29,7 +29,7 @@ use crate::{
 #[derive(Debug)]
 pub struct ApiError {
     code: RefusalCode,
-    message: Box<str>,
+    message: String,
     /// The size of the refused input, and the limit of size or rate.
     size: Option<usize>,
     limit: Option<usize>,
@@ -37,10 +37,17 @@ pub struct ApiError {
     index: Option<usize>,
     /// Seconds to wait before the next attempt.
     retry_after: Option<u64>,
+    /// Boxed, since most errors have none.
+    subject: Option<Box<ErrorSubject>>,
+}
+
+/// What the error is about.
+#[derive(Debug, Default)]
+struct ErrorSubject {
     /// The refused one of several channels, as the client named it.
-    channel: Option<Box<str>>,
+    channel: Option<String>,
     /// The position of a channel's newest event.
-    position: Option<Box<str>>,
+    position: Option<String>,
 }
 
 #[derive(serde::Serialize)]
@@ -66,22 +73,24 @@ pub struct ErrorBody<'a> {
 
 impl ApiError {
     pub fn new(code: RefusalCode, message: impl Into<String>) -> Self {
-        let message = message.into().into();
+        let message = message.into();
         let (size, limit, index, retry_after) = (None, None, None, None);
-        Self { code, message, size, limit, index, retry_after, channel: None, position: None }
+        Self { code, message, size, limit, index, retry_after, subject: None }
     }
 
-    pub fn on_channel(self, channel: &str) -> Self {
-        Self { channel: Some(clipped(channel).into()), ..self }
+    pub fn on_channel(mut self, channel: &str) -> Self {
+        self.subject.get_or_insert_default().channel = Some(clipped(channel).to_owned());
+        self
     }
 
-    pub fn with_position(self, position: String) -> Self {
-        Self { position: Some(position.into()), ..self }
+    pub fn with_position(mut self, position: String) -> Self {
+        self.subject.get_or_insert_default().position = Some(position);
+        self
     }
 
     /// Names the event of a batch that caused the error.
     pub fn in_batch(self, index: usize) -> Self {
-        let message = format!("batch[{index}]: {}", self.message).into();
+        let message = format!("batch[{index}]: {}", self.message);
         Self { message, index: Some(index), ..self }
     }
 
@@ -112,8 +121,8 @@ impl ApiError {
             size: self.size,
             limit: self.limit,
             index: self.index,
-            channel: self.channel.as_deref(),
-            position: self.position.as_deref(),
+            channel: self.subject.as_ref().and_then(|subject| subject.channel.as_deref()),
+            position: self.subject.as_ref().and_then(|subject| subject.position.as_deref()),
         }
     }
 
