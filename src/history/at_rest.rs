@@ -31,7 +31,6 @@ pub struct AtRestKeys {
 
 /// The one place at which a record opens. The epoch of the store is no part of it: a number is
 /// never given out twice, and records outlive the epoch of a store that was not ended cleanly.
-#[derive(Clone, Copy)]
 pub struct EntryContext<'a> {
     pub app: &'a str,
     pub channel: &'a str,

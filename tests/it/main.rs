@@ -117,6 +117,7 @@ mod signatures;
 mod state_files;
 mod streams;
 mod streams_http2;
+mod streams_resume;
 mod subscribe;
 mod subscription_count;
 mod tail;

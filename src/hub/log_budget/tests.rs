@@ -2,7 +2,10 @@ use std::time::Duration;
 
 use super::*;
 use crate::{
-    channels::log::{EntryBody, GapReason, Log, LogEvent, LogNumber},
+    channels::{
+        change::{Leaver, Newcomer},
+        log::{EntryBody, GapReason, LogEvent, LogNumber},
+    },
     domain::{channel::Channel, channel_settings::HistorySettings},
     hub::{
         Hub,
@@ -11,12 +14,16 @@ use crate::{
     protocol::{frame::Frame, message::Message},
 };
 
-/// Every channel has a log with these settings.
-struct EveryChannel(Arc<HistorySettings>);
+struct LoggingApp {
+    directory: Directory,
+    limit: usize,
+}
 
-impl LogKeeper for EveryChannel {
+struct AllChannels;
+
+impl LogKeeper for AllChannels {
     fn settings(&self, _: &Channel) -> Option<Arc<HistorySettings>> {
-        Some(self.0.clone())
+        Some(Arc::default())
     }
 
     fn begun(&self, _: &Channel, _: &Log) {}
@@ -24,16 +31,10 @@ impl LogKeeper for EveryChannel {
     fn ended(&self, _: &Channel, _: &Log) {}
 }
 
-struct LoggingApp {
-    directory: Directory,
-    limit: usize,
-}
-
 impl LoggingApp {
     fn new(hub: &Arc<Hub>, limit: usize) -> Self {
         let directory = Directory::new(hub.clone());
-        let settings = Arc::new(HistorySettings::default());
-        directory.set_keeper(Box::new(EveryChannel(settings)));
+        directory.set_keeper(Box::new(AllChannels));
         Self { directory, limit }
     }
 
@@ -195,10 +196,10 @@ fn visit(app: &LoggingApp, name: &str) {
     let channel = Channel::parse(name, 200).unwrap();
     let now = Instant::now();
     app.directory.with(&channel, |record, mut locked| {
-        let _ = locked.subscribe(0, crate::channels::change::Newcomer::default(), now);
+        let _ = locked.subscribe(0, Newcomer::default(), now);
         app.directory.logs().recharge(record, &locked, now);
         assert!(app.directory.logs().count() < 100, "an empty log in use costs its reader only");
-        let _ = locked.unsubscribe(0, None, crate::channels::change::Leaver::default(), now);
+        let _ = locked.unsubscribe(0, None, Leaver::default(), now);
         app.directory.logs().recharge(record, &locked, now);
     });
     app.directory.enforce_log_limit(app.limit, now);
