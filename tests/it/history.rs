@@ -49,7 +49,7 @@ async fn history(server: &TestServer, channel: &str) -> Vec<String> {
     }
 }
 
-/// `HISTORY_ROUNDS`: see tests/it/README.md.
+/// `HISTORY_ROUNDS`: see CONTRIBUTING.md.
 fn rounds() -> u32 {
     std::env::var("HISTORY_ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(3)
 }
@@ -215,7 +215,7 @@ async fn h_file_that_cannot_be_read_is_left_alone() {
         let failed = launch(&config, state.path()).output("").await;
         assert!(!failed.status.success(), "{failed:?}");
         assert!(
-            failed.stderr.contains("history.db") && failed.stderr.contains("move"),
+            failed.stderr.contains("history.db") && failed.stderr.contains("`mv "),
             "{failed:?}"
         );
         assert_eq!(std::fs::read(&file).expect("the file"), bad, "it is left as it is");

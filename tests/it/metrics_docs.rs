@@ -44,7 +44,8 @@ fn series_name(name: &str, kind: &str) -> String {
 async fn each_family_is_documented() {
     let receiver = WebhookReceiver::start(ReceiverReply::Status(200)).await;
     let key = base64(&master_key("documented"));
-    let app = format!("authorizer = \"open\"\nmaster_key = \"{key}\"");
+    let on_disk = "channels = [{ pattern = \"logged\", history = { store = \"disk\" } }]";
+    let app = format!("authorizer = \"open\"\nmaster_key = \"{key}\"\n{on_disk}");
     let server = TestServer::start(&with_webhooks(&app, &[&hooks_url(&receiver, "")])).await;
     let mut client = server.connect().await;
     client.send(&json!({"event": "pusher:subscribe", "data": {"channel": "private-x"}})).await;
