@@ -7,6 +7,7 @@ mod opening;
 mod recovery;
 mod refusals;
 mod rejoins;
+pub mod stream_positions;
 pub mod streams;
 mod subscription_table;
 mod subscriptions;
@@ -18,6 +19,7 @@ use std::{rc::Rc, sync::Arc, time::Instant};
 use bytes::Bytes;
 use recovery::ReplayAllowance;
 use rejoins::RejoinLimit;
+use stream_positions::StreamPositions;
 use subscription_table::SubscriptionTable;
 use truncate::truncated;
 use user::SessionUser;
@@ -66,6 +68,8 @@ pub struct Session {
     user: Option<Box<SessionUser>>,
     client_events: Option<LocalRateLimiter>,
     rejoins: RejoinLimit,
+    /// Of an event stream.
+    positions: Option<Rc<StreamPositions>>,
     replays: ReplayAllowance,
     authorized: bool,
     opened: KnownAsOf,
@@ -83,6 +87,7 @@ impl Session {
             user: None,
             client_events: None,
             rejoins: RejoinLimit::default(),
+            positions: None,
             replays: ReplayAllowance::default(),
             authorized: false,
             _guard: guard,

@@ -80,6 +80,8 @@ enum Command {
     /// List, replay, discard and test webhooks of a running server
     #[command(subcommand)]
     Webhooks(webhooks::WebhooksCommand),
+    /// Show the logged events of a channel
+    History(history::show::HistoryArgs),
     /// Watch a running server: connections, subscriptions, calls, refusals, events
     Tail(tail::TailArgs),
     /// Check ciphers, signatures and random numbers against published values
@@ -118,6 +120,7 @@ pub fn run() -> ExitCode {
         Command::Snippet(command) => snippet::run(&command),
         Command::Audit(command) => audit::run(&command),
         Command::Webhooks(command) => webhooks::run(&command),
+        Command::History(command) => history::show::run(&command),
         Command::Tail(command) => tail::run(&command),
         Command::Selftest => selftest::run(),
         Command::Healthcheck(command) => healthcheck::run(&command),

@@ -5,7 +5,8 @@ use std::{io, path::Path, process::ExitCode, sync::Arc};
 use arc_swap::ArcSwap;
 
 use super::{
-    CliResult, banner, capacity, history,
+    CliResult, banner, capacity,
+    history::stores,
     log::{self, LogFilter},
     print_error,
     reload::{self, FileStamps, LoadedConfig, Reloader, RunningServer, StartupConfig, read},
@@ -148,7 +149,7 @@ async fn run(
     hub.cache.set_limit(config.cache_bytes);
     hub.history.set_limit(config.history.bytes);
     let claimed = state_dir.is_some().then_some(&*config.state_dir);
-    let (stores, logs) = history::open(&config.apps, config.history, claimed, &hub.log_numbers)?;
+    let (stores, logs) = stores::open(&config.apps, config.history, claimed, &hub.log_numbers)?;
     let mut engine = Engine::new(hub, AppRegistry::new()).with_receivers(audit.clone(), live);
     engine.history = stores;
     engine.capacity = capacity;

@@ -3,14 +3,14 @@
 
 use super::signature::AppSecret;
 
-pub type Salt = [u8; 16];
+pub type PassphraseSalt = [u8; 16];
 
 /// No text that anybody signs with an app's secret begins with a zero byte.
 const LABEL: &[u8] = b"\0sealcast encryption salt 1\0";
 
 /// The salt key is the app secret's HMAC of the label and the app; the salt is its HMAC of the
 /// channel's name.
-pub fn encryption_salt(secret: &AppSecret, app: &str, channel: &str) -> Salt {
+pub fn encryption_salt(secret: &AppSecret, app: &str, channel: &str) -> PassphraseSalt {
     let salt_key = AppSecret::new(&secret.sign(&[LABEL, app.as_bytes()]).into_bytes());
     let whole = salt_key.sign(&[channel.as_bytes()]).into_bytes();
     *whole.first_chunk().expect("a signature has 32 bytes")

@@ -7,7 +7,7 @@ use super::{
     event::{EncodedEvent, EventBody, Publisher},
     facts::{ChannelContext, Fact},
     history::{logging::logs, outcome::EventOutcome},
-    publish::check_payload,
+    payload_rule::check_payload,
 };
 use crate::{
     channels::fact::ChannelFact,

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use super::refusal_counters::RefusalCounters;
+use super::{history::recovery::Missed, refusal_counters::RefusalCounters};
 use crate::{
+    channels::log::GapReason,
     crypto::sealer::SealError,
     domain::refusal::RefusalCode,
     platform::counting::{Count, Histogram, LabelledCounter},
@@ -28,6 +29,38 @@ pub struct AppCounters {
     pub sign_ins_refused: LabelledCounter,
     /// Rate limit violations by the name of the limit.
     pub limited: LabelledCounter,
+    pub history: HistoryCounters,
+}
+
+/// About logs and their readers.
+pub struct HistoryCounters {
+    pub logged: Count,
+    /// Given up by the log's own bounds, not by the budgets.
+    pub evicted: Count,
+    pub replayed: Count,
+    /// By reason.
+    pub gaps: LabelledCounter,
+}
+
+impl Default for HistoryCounters {
+    fn default() -> Self {
+        Self {
+            logged: Count::default(),
+            evicted: Count::default(),
+            replayed: Count::default(),
+            gaps: LabelledCounter::new(GapReason::ALL.map(GapReason::name)),
+        }
+    }
+}
+
+impl HistoryCounters {
+    pub(super) fn note(&self, missed: &Missed) {
+        match missed {
+            Missed::NotAsked => {}
+            Missed::Events(events) => self.replayed.add_many(events.len() as u64),
+            Missed::Gap { reason, .. } => self.gaps.add(reason.name()),
+        }
+    }
 }
 
 /// Rate limits an app can configure.
@@ -98,6 +131,7 @@ impl Default for AppCounters {
             subscriptions_refused: LabelledCounter::new(RefusalCode::names()),
             sign_ins_refused: LabelledCounter::new(RefusalCode::names()),
             limited: LabelledCounter::new(RATES),
+            history: HistoryCounters::default(),
         }
     }
 }

@@ -17,6 +17,7 @@ pub mod grants;
 pub mod history;
 pub mod keys;
 pub mod opening;
+mod payload_rule;
 pub mod publish;
 pub mod queries;
 pub mod readiness;

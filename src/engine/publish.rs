@@ -11,22 +11,19 @@ use super::{
         logging::{NumberedEvent, logs},
         outcome::{EventOutcome, NotPublished, Publishing},
     },
+    payload_rule::check_payload,
 };
 use crate::{
     app::App,
     channels::last_event::LastEvent,
     crypto::sealer::{Payload, SealError, has_envelope_shape},
-    domain::{
-        channel::Channel,
-        channel_settings::{HistoryStore, PayloadRule},
-    },
+    domain::{channel::Channel, channel_settings::HistoryStore},
     hub::{
         mailbox::Audience,
         record::{LockedRecord, Record},
     },
     platform::traces::Span,
     protocol::{
-        ciphertext::is_ciphertext,
         content::Content,
         frame::Frame,
         message::Message,
@@ -302,15 +299,6 @@ fn check_mixture(app: &App, event: &PublishedEvent<'_>) -> Result<(), PublishErr
         return Err(PublishError::Mixed);
     }
     Ok(())
-}
-
-/// The rule for payloads of the channel. Every event passes here before it is encoded.
-pub(super) fn check_payload(app: &App, channel: &Channel, data: &str) -> Result<(), PublishError> {
-    match app.channel_settings(channel).payload {
-        PayloadRule::Any => Ok(()),
-        PayloadRule::Ciphertext if is_ciphertext(data) => Ok(()),
-        PayloadRule::Ciphertext => Err(PublishError::NotCiphertext { channel: channel.clone() }),
-    }
 }
 
 fn encode<'a>(

@@ -6,6 +6,7 @@ use super::{
     refusal_counters::RefusalStats,
 };
 use crate::{
+    history::journal::JournalStats,
     hub::directory::Occupancy,
     observe::{audit::AuditStats, webhook},
 };
@@ -16,6 +17,9 @@ pub struct EngineStats {
     pub sockets: usize,
     #[serde(flatten)]
     pub occupancy: Occupancy,
+    /// Bytes of all logs in memory.
+    pub log_bytes: usize,
+    pub event_streams: usize,
     pub outbox_bytes: usize,
     pub mailbox_bytes: usize,
     /// Connections closed because they read too slowly.
@@ -25,6 +29,9 @@ pub struct EngineStats {
     pub tripwire: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub audit: Option<AuditStats>,
+    /// `None` without a history on disk.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub journal: Option<JournalStats>,
     /// `None` if no app has webhooks.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub webhooks: Option<webhook::WebhookStats>,
@@ -46,12 +53,15 @@ impl Engine {
         EngineStats {
             sockets: self.hub.sockets(),
             occupancy,
+            log_bytes: self.hub.history.bytes(),
+            event_streams: self.hub.event_streams(),
             outbox_bytes: self.hub.outbox_bytes(),
             mailbox_bytes: self.hub.mailbox_bytes(),
             slow_readers: self.hub.slow_readers(),
             refused: self.counts.refused.stats(),
             tripwire: self.hub.trip_count(),
             audit: self.audit.stats(),
+            journal: self.history.journal.stats(),
             webhooks,
             keys,
             moves,

@@ -282,6 +282,7 @@ impl Joining<'_> {
         let not_before = self.not_before(locked.channel());
         let recovery = recover(locked.log()?, start, ReaderLimits { bytes, not_before }, self.now);
         locked.join_position_readers();
+        self.runtime.counts.history.note(&recovery.missed);
         Some(recovery)
     }
 

@@ -90,7 +90,7 @@ pub struct JournalLog {
 }
 
 /// Counts since the start, and present sizes.
-#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug, serde::Serialize)]
 pub struct JournalStats {
     pub queued_bytes: usize,
     pub file_bytes: u64,

@@ -14,7 +14,6 @@ use std::{
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use super::at_rest::AtRestKeys;
 use crate::{
     crypto::key::{Fingerprint, MasterKey},
     domain::time::UnixSeconds,
@@ -82,11 +81,6 @@ impl HistoryKeys {
 
     pub fn newest_first(&self) -> impl Iterator<Item = &MasterKey> {
         self.keys.iter().map(|entry| &entry.key)
-    }
-
-    /// For what the logs in memory have under a history key.
-    pub fn at_rest(&self) -> AtRestKeys {
-        AtRestKeys::new(self.newest(), self.newest_first().skip(1))
     }
 
     pub fn entries(&self) -> impl Iterator<Item = &HistoryKeyEntry> {

@@ -99,6 +99,13 @@ impl Shard {
         }
     }
 
+    pub(super) fn replace_stream(&self, id: SocketId, dirty: &mut Vec<Rc<dyn Socket>>) {
+        let table = self.table.borrow();
+        if let Some(&slot) = table.by_id.get(&id) {
+            table.sockets[slot as usize].close(Close::StreamReplaced, dirty);
+        }
+    }
+
     /// `at_once`: even with frames in a gate buffer.
     pub(super) fn close_socket(
         &self,

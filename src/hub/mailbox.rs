@@ -84,6 +84,10 @@ pub enum WorkerCommand {
     Drain {
         over: Duration,
     },
+    /// Ends an event stream: another one of its ticket was opened.
+    ReplaceStream {
+        socket: SocketId,
+    },
     /// Closes one connection, during a drain.
     CloseSocket {
         socket: SocketId,
@@ -226,6 +230,7 @@ impl WorkerCommand {
             | Self::CloseTopic { .. }
             | Self::CloseApp { .. }
             | Self::Drain { .. }
+            | Self::ReplaceStream { .. }
             | Self::CloseSocket { .. } => 0,
         };
         size_of::<Self>() + frame

@@ -25,6 +25,7 @@ pub mod log_numbers;
 pub mod mailbox;
 pub mod outbox;
 pub mod pressure;
+mod receivers;
 pub mod record;
 pub mod rekey;
 pub mod shard;
@@ -254,6 +255,10 @@ impl Hub {
 
     pub fn sockets(&self) -> usize {
         self.gauges.iter().map(|g| g.sockets.load(Ordering::Relaxed)).sum()
+    }
+
+    pub fn event_streams(&self) -> usize {
+        self.gauges.iter().map(|g| g.event_streams.load(Ordering::Relaxed)).sum()
     }
 
     pub fn slow_readers(&self) -> usize {

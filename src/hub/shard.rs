@@ -21,6 +21,7 @@ use super::{
     drain::DrainState,
     int_hasher::BuildIntHasher,
     mailbox::{Audience, TopicDelivery, WorkerCommand},
+    receivers::Received,
     record::TopicId,
     rekey::rekey_scheduler::RekeyScheduler,
     socket::{Peer, Socket},
@@ -29,10 +30,7 @@ use super::{
 use crate::{
     crypto::keytable::Version,
     domain::ids::SocketId,
-    protocol::{
-        code::Close,
-        frame::{Frame, LazyForms},
-    },
+    protocol::{code::Close, frame::Frame, stream_text::StreamTexts},
 };
 
 /// The shard's data on each socket.
@@ -234,6 +232,7 @@ impl Shard {
                 theirs.for_each(|(_, entry)| entry.close(reason.clone(), dirty));
             }
             WorkerCommand::Drain { over } => self.drain.begin(over),
+            WorkerCommand::ReplaceStream { socket } => self.replace_stream(socket, dirty),
             WorkerCommand::CloseSocket { socket, at_once } => {
                 self.close_socket(socket, at_once, dirty)
             }
@@ -251,18 +250,17 @@ impl Shard {
         }
         let mut gated = Vec::new();
         let (mut frames, mut bytes) = (0, 0);
-        let mut forms = LazyForms::default();
+        let mut texts = StreamTexts::default();
         let table = self.table.borrow();
         let subscribers = table.topics.subscribers(delivery.topic).len();
         batch.add(delivery.content.bytes(), subscribers);
         for (subscription, entry) in table.recipients(delivery) {
             match delivery.content.of(subscription.version) {
                 Some(frame) => {
-                    let form = entry.socket.outbox().form();
-                    let tells_positions = subscription.tells_positions;
-                    let frame = forms.of(frame, subscription.version, form, tells_positions);
-                    (frames, bytes) = (frames + 1, bytes + frame.len());
-                    entry.socket.send(frame.clone());
+                    let (topic, subscription) = (delivery.topic, *subscription);
+                    let received = Received { topic, subscription, frame };
+                    bytes += received.queue(&*entry.socket, &mut texts);
+                    frames += 1;
                     entry.mark(dirty);
                 }
                 None => gated.push(subscription.slot),
@@ -298,9 +296,9 @@ impl Shard {
             recipients.extend(table.recipients(delivery).map(|(subscription, _)| *subscription));
             table.topics.changes()
         };
-        let mut forms = LazyForms::default();
+        let mut texts = StreamTexts::default();
         for slice in recipients.chunks(WRITES_PER_SLICE) {
-            self.write_slice(delivery, slice, changes, &mut forms);
+            self.write_slice(delivery, slice, changes, &mut texts);
             if slice.len() == WRITES_PER_SLICE {
                 tokio::task::yield_now().await;
             }
@@ -312,7 +310,7 @@ impl Shard {
         delivery: &TopicDelivery,
         recipients: &[TopicSubscription],
         changes: u64,
-        forms: &mut LazyForms,
+        texts: &mut StreamTexts,
     ) {
         let mut gated = Vec::new();
         let (mut frames, mut bytes) = (0, 0);
@@ -325,11 +323,9 @@ impl Shard {
             match delivery.content.of(subscription.version) {
                 Some(frame) => {
                     let socket = &table.sockets[slot as usize].socket;
-                    let form = socket.outbox().form();
-                    let tells_positions = subscription.tells_positions;
-                    let frame = forms.of(frame, subscription.version, form, tells_positions);
-                    (frames, bytes) = (frames + 1, bytes + frame.len());
-                    socket.deliver(frame);
+                    let received = Received { topic: delivery.topic, subscription, frame };
+                    bytes += received.deliver(&**socket, texts);
+                    frames += 1;
                 }
                 None => gated.push(slot),
             }

@@ -7,9 +7,12 @@ use std::{
 
 use bytes::Bytes;
 
+use crate::channels::log::LogNumber;
+
 use super::{
     authorization_cache::EndReason,
     outbox::Outbox,
+    record::TopicId,
     rekey::{reauthorization::Reauthorization, rekey_policy::AppRuntimeId},
 };
 
@@ -30,6 +33,13 @@ pub trait Socket {
 
     /// Sets the bytes of memory held for the connection's authorizations.
     fn charge_authorizations(&self, bytes: usize);
+
+    /// The end of an event of this number in the log of the topic's channel, for an event stream
+    /// with an id of its own. `None`: the channel's own position is the id.
+    fn own_id(&self, topic: TopicId, number: LogNumber) -> Option<Bytes> {
+        let _ = (topic, number);
+        None
+    }
 
     /// Passes the command to the connection's session, which handles it soon.
     fn command(&self, command: SessionCommand);

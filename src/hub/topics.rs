@@ -5,8 +5,13 @@ use std::{
     hash::{BuildHasher, Hash},
 };
 
+use bytes::Bytes;
+
 use super::{int_hasher::BuildIntHasher, record::TopicId};
-use crate::crypto::keytable::Version;
+use crate::{
+    crypto::keytable::Version,
+    protocol::{dialect::Dialect, frame::Frame},
+};
 
 /// The index of a socket in its worker's table.
 pub type Slot = u32;
@@ -26,6 +31,11 @@ pub struct TopicSubscription {
 impl TopicSubscription {
     pub fn new(slot: Slot, since: u64, version: Version) -> Self {
         Self { slot, since, version, tells_positions: false }
+    }
+
+    /// The bytes of a frame for this subscriber, shared with all others of its kind.
+    pub fn encoded(self, frame: &Frame, dialect: Dialect) -> &Bytes {
+        if self.tells_positions { frame.with_position(dialect) } else { frame.in_dialect(dialect) }
     }
 }
 

@@ -50,6 +50,8 @@ pub enum Close {
     TooManyAuthorizations,
     /// One of the subscriptions of an event stream is over, and with it the stream.
     SubscriptionEnded,
+    /// Another stream of the same ticket was opened.
+    StreamReplaced,
     PongNotReceived,
     ProtocolViolation(&'static str),
     BinaryFrame,
@@ -82,7 +84,8 @@ impl Close {
             Self::ShuttingDown
             | Self::SecretRetired
             | Self::TooManyAuthorizations
-            | Self::SubscriptionEnded => 4200,
+            | Self::SubscriptionEnded
+            | Self::StreamReplaced => 4200,
             Self::PongNotReceived => 4201,
             Self::ProtocolViolation(_) => 1002,
             Self::BinaryFrame => 1003,
@@ -93,7 +96,7 @@ impl Close {
     }
 
     /// All close reasons with their codes; empty where the client supplies the code.
-    pub const REASONS: [(&str, &str); 27] = [
+    pub const REASONS: [(&str, &str); 28] = [
         ("unknown_app", "4001"),
         ("app_disabled", "4003"),
         ("over_connection_quota", "4004"),
@@ -115,6 +118,7 @@ impl Close {
         ("secret_retired", "4200"),
         ("too_many_authorizations", "4200"),
         ("subscription_ended", "4200"),
+        ("stream_replaced", "4200"),
         ("pong_not_received", "4201"),
         ("protocol_violation", "1002"),
         ("binary_frame", "1003"),
@@ -147,6 +151,7 @@ impl Close {
             Self::SecretRetired => "secret_retired",
             Self::TooManyAuthorizations => "too_many_authorizations",
             Self::SubscriptionEnded => "subscription_ended",
+            Self::StreamReplaced => "stream_replaced",
             Self::PongNotReceived => "pong_not_received",
             Self::ProtocolViolation(_) => "protocol_violation",
             Self::BinaryFrame => "binary_frame",
@@ -211,6 +216,7 @@ impl Close {
             Self::SubscriptionEnded => {
                 "One of the subscriptions of this stream has ended, please reconnect".into()
             }
+            Self::StreamReplaced => "Another stream has been opened with this ticket".into(),
             Self::PongNotReceived => "Pong reply not received in time".into(),
             Self::ProtocolViolation(what) => format!("WebSocket protocol error: {what}"),
             Self::BinaryFrame => "Binary frames are not supported".into(),
@@ -290,6 +296,7 @@ mod tests {
             Close::SecretRetired,
             Close::TooManyAuthorizations,
             Close::SubscriptionEnded,
+            Close::StreamReplaced,
             Close::PongNotReceived,
             Close::ProtocolViolation(""),
             Close::BinaryFrame,

@@ -127,17 +127,20 @@ fn stream_event(capacity: usize, json: impl FnOnce(&mut Vec<u8>), more: &[u8]) -
     out.into()
 }
 
-/// A WebSocket's text frame as an event of a stream.
-pub(super) fn as_stream_event(frame: &[u8]) -> Bytes {
-    let json = websocket::payload(frame);
-    stream_event(json.len(), |out| out.extend_from_slice(json), b"")
+/// A message for one stream, with the `id` from which it resumes.
+pub fn stream_message(message: &Message<'_>, id: Option<&str>) -> Bytes {
+    let write = |out: &mut Vec<u8>| message.write(Form::Stream.dialect(), out);
+    stream_event(message.capacity(), write, &id_field(id))
 }
 
-/// The same with an id, from which its client resumes.
-pub(super) fn stream_event_with_id(frame: &[u8], id: &str) -> Bytes {
+fn id_field(id: Option<&str>) -> Vec<u8> {
+    id.map_or_else(Vec::new, |id| format!("id: {id}\n").into())
+}
+
+/// A WebSocket's text frame as an event of a stream.
+pub(super) fn as_stream_event(frame: &Bytes, id: Option<&str>) -> Bytes {
     let json = websocket::payload(frame);
-    let id = format!("id: {id}\n");
-    stream_event(json.len(), |out| out.extend_from_slice(json), id.as_bytes())
+    stream_event(json.len(), |out| out.extend_from_slice(json), &id_field(id))
 }
 
 /// The answer to a WebSocket ping. Without a payload, the usual case, the frame is shared by all
@@ -232,7 +235,7 @@ mod tests {
         for length in [0, 1, 125, 126, 65_535, 65_536] {
             let json = vec![b'x'; length];
             let frame = text_frame(length, |out| out.extend_from_slice(&json));
-            let event = as_stream_event(&frame);
+            let event = as_stream_event(&frame, None);
             assert!(event.starts_with(b"data: ") && event.ends_with(b"\n\n"));
             assert!(event[6..event.len() - 2] == json, "{length}");
         }

@@ -10,7 +10,6 @@ use super::{
     logged::LoggedFrame,
     message::{Message, MessageKind},
 };
-use crate::crypto::keytable::Version;
 
 /// One message in all forms. Cloning copies no payload.
 ///
@@ -67,93 +66,30 @@ impl Frame {
         self.place().map(LoggedFrame::number)
     }
 
-    /// For a receiver that is told positions. `None` without a position.
-    fn with_position(&self, form: Form) -> Option<&Bytes> {
-        let logged = self.place()?;
-        match form {
-            Form::Pusher => logged.with_position(&self.pusher),
-            Form::Jetsocket => logged.with_position(&self.jetsocket),
-            Form::Stream => logged.as_stream_event(&self.pusher),
+    /// For a receiver that is told positions. Without a position, the plain frame.
+    pub fn with_position(&self, dialect: Dialect) -> &Bytes {
+        let plain = self.in_dialect(dialect);
+        self.place().and_then(|logged| logged.with_position(plain)).unwrap_or(plain)
+    }
+
+    /// For WebSockets, shared by all of them.
+    pub fn in_dialect(&self, dialect: Dialect) -> &Bytes {
+        match dialect {
+            Dialect::Pusher => &self.pusher,
+            Dialect::Jetsocket => &self.jetsocket,
         }
     }
 
-    /// For one connection, which may be told positions.
-    pub fn encoded(&self, form: Form, tells_positions: bool) -> Bytes {
-        let special = if tells_positions { self.with_position(form) } else { None };
-        special.cloned().unwrap_or_else(|| self.in_form(form))
-    }
-
-    /// For one connection. A delivery to many uses `LazyForms`.
+    /// For one connection. A delivery to many event streams uses `StreamTexts`.
     pub fn in_form(&self, form: Form) -> Bytes {
         match form {
-            Form::Pusher => self.pusher.clone(),
-            Form::Jetsocket => self.jetsocket.clone(),
-            Form::Stream => as_stream_event(&self.pusher),
+            Form::Pusher | Form::Jetsocket => self.in_dialect(form.dialect()).clone(),
+            Form::Stream => as_stream_event(&self.pusher, None),
         }
-    }
-
-    /// The bytes of the tripwire's check: all forms have the same content.
-    pub(super) fn text(&self) -> &[u8] {
-        &self.pusher
     }
 
     /// Bytes charged to one socket's queue.
     pub fn bytes(&self) -> usize {
         self.pusher.len()
-    }
-}
-
-/// The forms of one delivery that few deliveries need. Each is made for its first receiver, so that
-/// a delivery without such receivers costs nothing.
-#[derive(Default)]
-pub struct LazyForms(Vec<(Version, Bytes)>);
-
-impl LazyForms {
-    /// The frame in this form. `version`: that of the frame's secret, which tells the frames of one
-    /// delivery apart.
-    pub fn of<'a>(
-        &'a mut self,
-        frame: &'a Frame,
-        version: Version,
-        form: Form,
-        tells_positions: bool,
-    ) -> &'a Bytes {
-        let special = if tells_positions { frame.with_position(form) } else { None };
-        if let Some(bytes) = special {
-            return bytes;
-        }
-        match form {
-            Form::Pusher => &frame.pusher,
-            Form::Jetsocket => &frame.jetsocket,
-            Form::Stream => self.stream(frame, version),
-        }
-    }
-
-    fn stream(&mut self, frame: &Frame, version: Version) -> &Bytes {
-        let index = self.0.iter().position(|(of, _)| *of == version).unwrap_or_else(|| {
-            self.0.push((version, as_stream_event(&frame.pusher)));
-            self.0.len() - 1
-        });
-        &self.0[index].1
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::domain::channel::Channel;
-
-    #[test]
-    fn stream_text_is_made_once_for_each_version() {
-        let channel = Channel::parse("c", 200).unwrap();
-        let frame = Frame::new(&Message::event(&channel, "e", "x").unwrap());
-        let mut forms = LazyForms::default();
-        let version = |key| Version { key, epoch: 0 };
-        assert!(std::ptr::eq(forms.of(&frame, version(1), Form::Pusher, false), &frame.pusher));
-        assert!(forms.0.is_empty(), "no stream is among the receivers");
-        let first = forms.of(&frame, version(1), Form::Stream, false).clone();
-        assert_eq!(first, frame.in_form(Form::Stream));
-        assert_eq!(forms.of(&frame, version(1), Form::Stream, false).as_ptr(), first.as_ptr());
-        assert_ne!(forms.of(&frame, version(2), Form::Stream, false).as_ptr(), first.as_ptr());
     }
 }

@@ -6,10 +6,7 @@ use std::sync::OnceLock;
 use bytes::Bytes;
 use memchr::memmem;
 
-use super::{
-    form::{stream_event_with_id, text_frame},
-    websocket,
-};
+use super::{form::text_frame, websocket};
 
 /// Follows the event's name, which has every quote escaped.
 const CHANNEL: &[u8] = br#"","channel":"#;
@@ -19,17 +16,11 @@ pub struct LoggedFrame {
     number: u64,
     position: OnceLock<Box<str>>,
     with_position: OnceLock<Bytes>,
-    as_stream_event: OnceLock<Bytes>,
 }
 
 impl LoggedFrame {
     pub fn new(number: u64) -> Self {
-        Self {
-            number,
-            position: OnceLock::new(),
-            with_position: OnceLock::new(),
-            as_stream_event: OnceLock::new(),
-        }
+        Self { number, position: OnceLock::new(), with_position: OnceLock::new() }
     }
 
     pub fn number(&self) -> u64 {
@@ -52,18 +43,11 @@ impl LoggedFrame {
         Some(self.with_position.get_or_init(|| insert(plain, position)))
     }
 
-    /// The event of a stream with the position as its id, once the position is set.
-    pub fn as_stream_event(&self, plain: &Bytes) -> Option<&Bytes> {
-        let position = self.position()?;
-        Some(self.as_stream_event.get_or_init(|| stream_event_with_id(plain, position)))
-    }
-
     /// Bytes of memory beyond those of the frame.
     pub fn bytes(&self) -> usize {
         size_of::<Self>()
             + self.position().map_or(0, str::len)
             + self.with_position.get().map_or(0, Bytes::len)
-            + self.as_stream_event.get().map_or(0, Bytes::len)
     }
 }
 
@@ -90,7 +74,7 @@ mod tests {
     use super::*;
     use crate::{
         domain::channel::Channel,
-        protocol::{form::Form, frame::Frame, message::Message},
+        protocol::{dialect::Dialect, frame::Frame, message::Message},
     };
 
     fn json(frame: &Bytes) -> Value {
@@ -102,11 +86,10 @@ mod tests {
         let channel = Channel::parse("private-a", 200).expect("a name");
         let message = Message::event(&channel, "e", "x").expect("not encrypted");
         let frame = Frame::new(&message).logged(7, Some("AQ3x"));
-        let with_position = frame.encoded(Form::Pusher, true);
-        let text = websocket::payload(&with_position);
+        let text = websocket::payload(frame.with_position(Dialect::Pusher));
         assert_eq!(text, br#"{"event":"e","position":"AQ3x","channel":"private-a","data":"x"}"#);
         let unset = Frame::new(&message).logged(7, None);
-        assert_eq!(unset.encoded(Form::Pusher, true), unset.in_form(Form::Pusher));
+        assert_eq!(unset.with_position(Dialect::Pusher), unset.in_dialect(Dialect::Pusher));
         assert_eq!((unset.number(), Frame::new(&message).number()), (Some(7), None));
     }
 
@@ -117,10 +100,10 @@ mod tests {
             for event in [event, r#"","channel":"#.to_owned(), r#"\","channel":""#.to_owned()] {
                 let message = Message::event(&channel, &event, &data).expect("not encrypted");
                 let frame = Frame::new(&message);
-                let mut plain = json(&frame.in_form(Form::Pusher));
+                let mut plain = json(frame.in_dialect(Dialect::Pusher));
                 let logged = frame.logged(1, Some("AQ3x_-"));
                 plain["position"] = "AQ3x_-".into();
-                prop_assert_eq!(json(&logged.encoded(Form::Jetsocket, true)), plain);
+                prop_assert_eq!(json(logged.with_position(Dialect::Jetsocket)), plain);
             }
         }
     }

@@ -13,6 +13,7 @@ pub mod logged;
 pub mod message;
 pub mod sealed;
 pub mod signed;
+pub mod stream_text;
 pub mod tripwire;
 pub mod version;
 pub mod websocket;

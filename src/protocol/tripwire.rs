@@ -4,7 +4,7 @@
 
 use memchr::memmem;
 
-use super::frame::Frame;
+use super::{dialect::Dialect, frame::Frame};
 use crate::crypto::sealer::is_envelope;
 
 /// The longest text before the channel, with any event name fully escaped.
@@ -12,6 +12,7 @@ const HEAD_BYTES: usize = 2048;
 /// Quotes in values are escaped, so that only the key itself matches.
 const CHANNEL: &[u8] = br#""channel":"private-encrypted-"#;
 const DATA: &[u8] = br#"","data":"#;
+const USER: &[u8] = br#","user_id":"#;
 
 /// True if the frame is plaintext on an encrypted channel. The protocol's own events (counts,
 /// success) are never sealed.
@@ -23,7 +24,17 @@ pub fn is_plaintext_on_encrypted(frame: &[u8]) -> bool {
     }
     let Some(data) = memmem::find(&frame[channel..], DATA) else { return true };
     let data = &frame[channel + data + DATA.len()..];
-    !(is_sealed_here(data) || is_relayed(data))
+    let Some(data) = data.strip_suffix(b"}") else { return true };
+    let is_sealed = |data: &[u8]| is_sealed_here(data) || is_relayed(data);
+    !(is_sealed(data) || without_user(data).is_some_and(is_sealed))
+}
+
+/// The data in front of the user behind a client's event. Quotes in both are escaped, so that the
+/// key itself is found.
+fn without_user(data: &[u8]) -> Option<&[u8]> {
+    let at = memmem::find(data, USER)?;
+    let user = &data[at + USER.len()..];
+    serde_json::from_slice::<String>(user).ok().map(|_| &data[..at])
 }
 
 fn is_protocol(before_channel: &[u8]) -> bool {
@@ -42,7 +53,7 @@ fn is_sealed_here(data: &[u8]) -> bool {
         let rest = data.strip_prefix(br#""{\"nonce\":\""#)?;
         let (nonce, rest) = rest.split_at_checked(32)?;
         let rest = rest.strip_prefix(br#"\",\"ciphertext\":\""#)?;
-        let ciphertext = rest.strip_suffix(br#"\"}"}"#)?;
+        let ciphertext = rest.strip_suffix(br#"\"}""#)?;
         Some(is_base64(nonce) && is_base64(ciphertext))
     };
     sealed().unwrap_or(false)
@@ -61,14 +72,12 @@ fn is_base64(bytes: &[u8]) -> bool {
 
 /// The forms of the SDKs.
 fn is_relayed(data: &[u8]) -> bool {
-    let text =
-        data.strip_suffix(b"}").and_then(|value| serde_json::from_slice::<String>(value).ok());
-    text.is_some_and(|text| is_envelope(&text))
+    serde_json::from_slice::<String>(data).is_ok_and(|text| is_envelope(&text))
 }
 
 /// The same check for a frame.
 pub fn leaks_plaintext(frame: &Frame) -> bool {
-    is_plaintext_on_encrypted(frame.text())
+    is_plaintext_on_encrypted(frame.in_dialect(Dialect::Pusher))
 }
 
 #[cfg(test)]
@@ -94,6 +103,12 @@ mod tests {
             ("e", "private-encrypted-a", &SEALED.replace("N9+d", "N9 d"), true),
             ("e", "private-encrypted-a", &SEALED.replace("==", "==\\\",\\\"more\\\":\\\"x"), true),
             ("e", "private-encrypted-a", "{}", true),
+            ("e", "private-encrypted-a", &format!(r#"{SEALED},"user_id":"7\"é""#), false),
+            ("e", "private-encrypted-a", &format!(r#"{RELAYED},"user_id":"7""#), false),
+            ("e", "private-encrypted-a", r#""hello","user_id":"7""#, true),
+            ("e", "private-encrypted-a", &format!(r#"{SEALED},"user_id":"7","more":"x""#), true),
+            ("e", "private-encrypted-a", &format!(r#"{SEALED},"user_id":7"#), true),
+            ("e", "private-encrypted-a", &format!(r#"{SEALED},"more":"x","user_id":"7""#), true),
             ("e", "private-a", r#""hello""#, false),
             ("pusher_internal:subscription_count", "private-encrypted-a", r#""{}""#, false),
             ("jetsocket:cache_miss", "private-encrypted-a", r#""{}""#, false),

@@ -33,7 +33,7 @@ impl Default for ReplayAllowance {
 }
 
 impl ReplayAllowance {
-    fn left(&mut self, now: Instant) -> usize {
+    pub(super) fn left(&mut self, now: Instant) -> usize {
         let before = self.since.replace(now).unwrap_or(now);
         let millis = now.duration_since(before).as_millis().min(60_000) as usize;
         let earned = REPLAYED_PER_MINUTE / 60_000 * millis;
@@ -41,7 +41,7 @@ impl ReplayAllowance {
         self.left
     }
 
-    fn take(&mut self, bytes: usize) {
+    pub(super) fn take(&mut self, bytes: usize) {
         self.left = self.left.saturating_sub(bytes);
     }
 }
@@ -95,13 +95,18 @@ impl Session {
                 let frames = engine.replay(runtime, &joined.record, store, entries, version);
                 for frame in frames {
                     self.replays.take(frame.bytes());
-                    self.send(frame.encoded(self.form(), true));
+                    self.send(frame.with_position(self.form().dialect()).clone());
                 }
             }
         }
     }
 
-    fn position(&self, channel: &Channel, store: HistoryStore, number: LogNumber) -> String {
+    pub(super) fn position(
+        &self,
+        channel: &Channel,
+        store: HistoryStore,
+        number: LogNumber,
+    ) -> String {
         let (engine, runtime) = (&self.context.engine, &self.context.runtime);
         engine.history.position(runtime, channel, store, number)
     }

@@ -1,20 +1,36 @@
 //! Event streams: all channels are named by the request, and all are joined, or none.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    rc::Rc,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use super::{
     Session,
+    stream_positions::{StreamPlace, StreamPositions},
     subscriptions::{AuthorizedSubscription, EnteredChannel},
 };
 use crate::{
     channels::members::{LeaveMode, Member},
-    domain::channel::Channel,
-    engine::subscribe::{EndedSubscription, SubscribeError},
+    crypto::keytable::Version,
+    domain::{channel::Channel, channel_settings::HistoryStore},
+    engine::{
+        history::recovery::{Missed, ReaderStart, Recovery},
+        subscribe::{EndedSubscription, JoinedChannel, SubscribeError},
+    },
+    history::position::PositionLookup,
     hub::{
         authorization_cache::AuthorizationScope, channel_opener::Opened, mailbox::KeyRequestError,
+        outbox,
     },
     platform::clock::KnownAsOf,
-    protocol::{code::Close, form::Form, message::Message},
+    protocol::{
+        code::Close,
+        form::{Form, stream_message},
+        message::Message,
+        stream_text::StreamText,
+    },
 };
 
 /// A channel of a stream, as its request was authorized.
@@ -32,23 +48,40 @@ pub struct StreamGrant {
     pub scope: AuthorizationScope,
 }
 
+/// The request of a stream.
+pub struct StreamRequest {
+    pub channels: Vec<StreamChannel>,
+    /// The position that the client has shown.
+    pub position: Option<String>,
+    /// The client's wait before it reconnects.
+    pub retry: Duration,
+}
+
 /// The channel for which a stream is refused.
 pub struct RefusedChannel {
     pub channel: Channel,
     pub error: SubscribeError,
 }
 
+enum EnteredForStream {
+    Now(EnteredChannel),
+    Later(AuthorizedSubscription),
+}
+
 impl Session {
-    /// Joins all channels and sends the handshake, then the state of each channel.
+    /// Joins all channels and sends the handshake, then what was missed and the state of each
+    /// channel.
     pub fn open_stream(
         &mut self,
-        channels: Vec<StreamChannel>,
-        retry: Duration,
+        request: StreamRequest,
+        positions: Rc<StreamPositions>,
     ) -> Result<(), RefusedChannel> {
-        let mut entered = Vec::with_capacity(channels.len());
-        let mut waiting = Vec::new();
+        let StreamRequest { channels, position, retry } = request;
+        let (mut entered, mut waiting) = (Vec::with_capacity(channels.len()), Vec::new());
+        let budget = self.context.socket.outbox().budget();
+        let mut room = self.replays.left(Instant::now()).min(budget / 2);
         for channel in channels {
-            match self.enter_for_stream(channel) {
+            match self.enter_for_stream(channel, position.as_deref(), &mut room) {
                 Ok(EnteredForStream::Now(channel)) => entered.push(channel),
                 Ok(EnteredForStream::Later(authorized)) => waiting.push(authorized),
                 Err(refused) => {
@@ -57,20 +90,51 @@ impl Session {
                 }
             }
         }
-        self.shake_hands(retry);
+        entered.iter().for_each(|entered| note_place(&positions, &entered.joined));
+        waiting.iter().for_each(|waiting| self.note_wish(&positions, waiting));
+        self.shake_hands(retry, &positions, &entered);
+        self.positions = Some(positions);
         entered.into_iter().for_each(|entered| self.complete(entered));
         waiting.into_iter().for_each(|authorized| self.wait(authorized));
         Ok(())
     }
 
-    fn shake_hands(&self, retry: Duration) {
+    /// The handshake, and the gaps: the last of these blocks has the `id`. A client that is cut
+    /// before it returns as it came, and is told of the gaps again.
+    fn shake_hands(
+        &self,
+        retry: Duration,
+        positions: &StreamPositions,
+        entered: &[EnteredChannel],
+    ) {
         self.form().retry(retry).into_iter().for_each(|line| self.send(line));
-        self.answer(&Message::stream_established(self.context.id));
+        let id = positions.id();
+        let gaps: Vec<_> = entered.iter().filter_map(|entered| self.gap(&entered.joined)).collect();
+        let established = Message::stream_established(self.context.id);
+        let first_id = id.as_deref().filter(|_| gaps.is_empty());
+        self.send(stream_message(&established, first_id));
+        for (index, (joined, reason, position)) in gaps.iter().enumerate() {
+            let id = id.as_deref().filter(|_| index + 1 == gaps.len());
+            let gap = Message::gap(joined.record.channel(), reason, position);
+            self.send(stream_message(&gap, id));
+        }
+    }
+
+    fn gap<'a>(
+        &self,
+        joined: &'a JoinedChannel,
+    ) -> Option<(&'a JoinedChannel, &'static str, String)> {
+        let Recovery { store, missed, .. } = joined.recovery.as_ref()?;
+        let Missed::Gap { reason, from } = missed else { return None };
+        let position = self.position(joined.record.channel(), *store, *from);
+        Some((joined, reason.name(), position))
     }
 
     fn enter_for_stream(
-        &mut self,
+        &self,
         wanted: StreamChannel,
+        position: Option<&str>,
+        room: &mut usize,
     ) -> Result<EnteredForStream, RefusedChannel> {
         let StreamChannel { channel, member, grant } = wanted;
         let refused = |error| RefusedChannel { channel: channel.clone(), error };
@@ -81,11 +145,42 @@ impl Session {
             self.record_grant(&channel, grant).map_err(refused)?;
         }
         let grant = self.current_grant(&channel).map_err(refused)?;
+        let recover = self.stream_start(&channel, position);
         let authorized =
-            AuthorizedSubscription { channel: channel.clone(), member, grant, recover: None };
+            AuthorizedSubscription { channel: channel.clone(), member, grant, recover };
         match self.context.engine.opener.open(|| self.waiting(&authorized)) {
-            Opened::Now => self.enter(authorized).map(EnteredForStream::Now).map_err(refused),
+            Opened::Now => {
+                let recover = recover.map(|start| (start, *room));
+                let entered = self.enter(authorized, recover).map_err(refused)?;
+                *room = room.saturating_sub(replayed_bytes(&entered.joined));
+                Ok(EnteredForStream::Now(entered))
+            }
             Opened::Later => Ok(EnteredForStream::Later(authorized)),
+        }
+    }
+
+    /// `None` on a channel without a log.
+    fn stream_start(&self, channel: &Channel, position: Option<&str>) -> Option<ReaderStart> {
+        let (engine, runtime) = (&self.context.engine, &self.context.runtime);
+        let store = runtime.app().channel_settings(channel).history?.store;
+        Some(match position {
+            None => ReaderStart::FromNow,
+            Some(position) => {
+                let found = engine.history.look_up(runtime, channel, store, position);
+                found.map_or(ReaderStart::Unknown, ReaderStart::At)
+            }
+        })
+    }
+
+    /// A waiting channel keeps the place from which it is to resume.
+    fn note_wish(&self, positions: &StreamPositions, waiting: &AuthorizedSubscription) {
+        let settings = self.context.runtime.app().channel_settings(&waiting.channel);
+        let store = settings.history.as_ref().map(|history| history.store);
+        if let (Some(store), Some(ReaderStart::At(PositionLookup::Named(number)))) =
+            (store, waiting.recover)
+        {
+            let channel = waiting.channel.clone();
+            positions.set(StreamPlace { channel, store, topic: None, number });
         }
     }
 
@@ -111,11 +206,42 @@ impl Session {
         let joined = &entered.joined;
         let member = joined.member.as_deref();
         let version = joined.key.as_ref().map(|(version, _)| *version);
-        let tells_positions = joined.recovery.is_some();
-        let leaving = LeaveMode::Final;
+        let (leaving, tells_positions) = (LeaveMode::Final, joined.recovery.is_some());
         let ended = EndedSubscription { member, version, leaving, tells_positions };
         let (engine, runtime) = (&self.context.engine, &self.context.runtime);
         engine.unsubscribe(runtime, self.context.shard.worker(), &joined.record, &ended);
+    }
+
+    /// The success frame of one channel, then what its reader missed, or else the last event.
+    pub(super) fn answer_stream(&mut self, joined: &JoinedChannel) {
+        let channel = joined.record.channel();
+        self.answer(&Message::subscription_succeeded(channel, joined.roster.as_ref()));
+        if let Some(Recovery { store, missed: Missed::Events(_), .. }) = joined.recovery {
+            return self.send_missed(joined, store);
+        }
+        let cached = joined.cached.encode(self.form(), channel);
+        cached.into_iter().for_each(|frame| self.send(frame));
+    }
+
+    fn send_missed(&mut self, joined: &JoinedChannel, store: HistoryStore) {
+        let Some(Recovery { missed: Missed::Events(entries), .. }) = &joined.recovery else {
+            return;
+        };
+        let version = joined.key.as_ref().map_or(Version::BLIND, |(version, _)| *version);
+        let (engine, runtime) = (&self.context.engine, &self.context.runtime);
+        for frame in engine.replay(runtime, &joined.record, store, entries, version) {
+            self.replays.take(frame.bytes());
+            StreamText::new(&frame).queue(joined.record.topic(), &*self.context.socket);
+        }
+    }
+
+    /// A channel that opened late: its place is known, and its gap.
+    pub(super) fn answer_late_stream(&self, joined: &JoinedChannel) {
+        let Some(positions) = &self.positions else { return };
+        note_place(positions, joined);
+        if let Some((joined, reason, position)) = self.gap(joined) {
+            self.answer(&Message::gap(joined.record.channel(), reason, &position));
+        }
     }
 
     pub(super) fn is_stream(&self) -> bool {
@@ -135,7 +261,22 @@ impl Session {
     }
 }
 
-enum EnteredForStream {
-    Now(EnteredChannel),
-    Later(AuthorizedSubscription),
+/// The place before what the reader is given again.
+fn note_place(positions: &StreamPositions, joined: &JoinedChannel) {
+    let Some(Recovery { store, number, missed }) = &joined.recovery else { return };
+    let number = match missed {
+        Missed::Events(entries) => entries.first().map_or(*number, |entry| entry.previous),
+        Missed::NotAsked | Missed::Gap { .. } => *number,
+    };
+    let (channel, topic) = (joined.record.channel().clone(), Some(joined.record.topic()));
+    positions.set(StreamPlace { channel, store: *store, topic, number });
+}
+
+fn replayed_bytes(joined: &JoinedChannel) -> usize {
+    match joined.recovery.as_ref().map(|recovery| &recovery.missed) {
+        Some(Missed::Events(entries)) => {
+            entries.iter().map(|entry| outbox::cost(entry.payload_bytes())).sum()
+        }
+        Some(Missed::NotAsked | Missed::Gap { .. }) | None => 0,
+    }
 }

@@ -142,7 +142,9 @@ impl Session {
         &mut self,
         authorized: AuthorizedSubscription,
     ) -> Result<(), SubscribeError> {
-        let entered = self.enter(authorized)?;
+        let recover = self.recover_within(&authorized);
+        let entered = self.enter(authorized, recover)?;
+        self.answer_late_stream(&entered.joined);
         self.complete(entered);
         Ok(())
     }
@@ -150,11 +152,11 @@ impl Session {
     /// Must be followed by `complete` without an await, or undone: between the lock of the
     /// channel's record and the topic table no frame may be delivered.
     pub(super) fn enter(
-        &mut self,
+        &self,
         authorized: AuthorizedSubscription,
+        recover: Option<(ReaderStart, usize)>,
     ) -> Result<EnteredChannel, SubscribeError> {
         let member_bytes = authorized.member_bytes();
-        let recover = self.recover_within(&authorized);
         let AuthorizedSubscription { channel, member, grant, .. } = authorized;
         let SessionContext { engine, runtime, .. } = &self.context;
         let admission = Admission { member, granted: grant.as_ref(), recover };
@@ -176,6 +178,9 @@ impl Session {
 
     /// Sends the success frame, then the cached event or the cache miss.
     fn answer_joined(&mut self, channel: &Channel, joined: &JoinedChannel) {
+        if self.is_stream() {
+            return self.answer_stream(joined);
+        }
         match &joined.recovery {
             Some(recovery) => self.answer_recovery(joined, recovery),
             None => {

@@ -28,7 +28,7 @@ process.on("exit", () => {
 });
 
 /** Starts a program and resolves with what `announced` matched in its standard output. */
-async function start(command, args, options, announced) {
+export async function start(command, args, options, announced) {
   const child = spawn(command, args, { ...options, stdio: ["ignore", "pipe", "pipe"] });
   running.add(child);
   const ended = new Promise((resolve) => child.once("close", resolve));
@@ -72,6 +72,12 @@ async function start(command, args, options, announced) {
 export async function startSealcast(stateDir, listen = "127.0.0.1:0") {
   const args = ["serve", "--dev", "--listen", listen, "--state-dir", stateDir];
   const { match, stop } = await start(SEALCAST, args, { cwd: stateDir, env: cleanEnv }, /listening on (http:\/\/\S+)/);
+  return { url: match[1], stop };
+}
+
+export async function startServer(config, stateDir) {
+  const args = ["serve", "--config", config, "--state-dir", stateDir];
+  const { match, stop } = await start(SEALCAST, args, { env: cleanEnv }, /listening on (https?:\/\/\S+)/);
   return { url: match[1], stop };
 }
 

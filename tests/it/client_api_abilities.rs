@@ -10,7 +10,7 @@ const CHANNEL: &str = "private-log";
 const CACHE: &str = "private-cache-log";
 const ALL: [&str; 5] = ["subscribe", "client_events", "history", "trigger", "clear"];
 
-const CHANNELS: &str = "[[apps.it.channels]]\npattern = \"*\"\nhistory = {}\n";
+const CHANNELS: &str = "[[apps.it.channels]]\npattern = \"*\"\nhistory = { blind = true }\n";
 
 /// Each request, and the ability that it needs.
 fn requests() -> Vec<(&'static str, Request)> {

@@ -4,7 +4,8 @@ use serde_json::json;
 
 use crate::support::*;
 
-const CHANNELS: &str = "explain = true\n[[apps.it.channels]]\npattern = \"*-log*\"\nhistory = {}\n";
+const CHANNELS: &str =
+    "explain = true\n[[apps.it.channels]]\npattern = \"*-log*\"\nhistory = { blind = true }\n";
 
 #[tokio::test]
 async fn names_that_no_channel_has_are_refused() {

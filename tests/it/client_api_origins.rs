@@ -10,7 +10,7 @@ const JWT: &str = "jwt-secret-of-the-origin-tests";
 fn app(authorizer: &str) -> String {
     config(&format!(
         "explain = true\nauthorizer = \"{authorizer}\"\norigins = [\"{PAGE}\", \"http://*.example.org\"]\n\
-         [[apps.it.channels]]\npattern = \"*\"\nhistory = {{}}\n"
+         [[apps.it.channels]]\npattern = \"*\"\nhistory = {{ blind = true }}\n"
     ))
 }
 

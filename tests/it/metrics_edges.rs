@@ -27,7 +27,9 @@ async fn requests_are_counted_by_route_template() {
     for path in ["/", "/apps", "/apps/it/nothing/here", "/canary-of-a-path?query=canary"] {
         server.send(Request::new("GET", path)).await;
     }
-    server.send(Request::new("DELETE", "/apps/it/events")).await.refused(405, "DELETE");
+    for method in ["DELETE", "PUT"] {
+        server.send(Request::new(method, "/apps/it/events")).await.refused(405, method);
+    }
     server.send(Request::new("GET", "/pusher/auth")).await.refused(405, "GET");
     server.send(Request::new("OPTIONS", "/pusher/auth")).await;
     let scrape = server.scrape().await;
@@ -39,15 +41,16 @@ async fn requests_are_counted_by_route_template() {
         ("/pusher/auth", "GET", "4xx", 1.0),
         ("/", "GET", "2xx", 1.0),
         ("unknown", "GET", "4xx", 3.0),
+        ("/apps/{app}/events", "DELETE", "4xx", 1.0),
         ("/apps/{app}/events", "other", "4xx", 1.0),
     ] {
         let labels = [("route", route), ("method", method), ("status", status)];
         assert_eq!(scrape.sum(requests, &labels), count, "{labels:?} in {}", scrape.text);
     }
     assert_eq!(scrape.sum(requests, &[("route", "/pusher/auth"), ("method", "OPTIONS")]), 1.0);
-    assert_eq!(scrape.sum(requests, &[]), 14.0, "and no other: {}", scrape.text);
+    assert_eq!(scrape.sum(requests, &[]), 15.0, "and no other: {}", scrape.text);
     let times = "sealcast_http_request_duration_seconds_count";
-    assert_eq!(scrape.sum(times, &[("route", "/apps/{app}/events")]), 6.0);
+    assert_eq!(scrape.sum(times, &[("route", "/apps/{app}/events")]), 7.0);
     assert_eq!(scrape.sum(times, &[("route", "unknown")]), 3.0);
     assert!(!scrape.text.contains("canary"), "{}", scrape.text);
     server.stop().await;

@@ -120,6 +120,35 @@ async fn h_client_events_in_plaintext_are_refused() {
     server.stop().await;
 }
 
+/// An event of a page, with an access token.
+async fn publish_as_page(server: &TestServer, token: &str, data: &str) -> Response {
+    let body = json!({"name": "client-x", "channel": "private-x", "data": data});
+    let request = Request::new("POST", format!("/app/{}/events", APP.key))
+        .header("Authorization", &format!("Bearer {token}"))
+        .body("application/json", body.to_string());
+    server.send(request).await
+}
+
+#[tokio::test]
+async fn h_plaintext_of_pages_over_http_is_refused() {
+    let server = TestServer::start(&config(RULE)).await;
+    let wanted =
+        json!({"user_id": "u1", "channels": ["private-x"], "ttl": 60, "allow": ["trigger"]});
+    let minted = server.post("/tokens", &wanted).await.expect(200, &wanted);
+    let token = minted["token"].as_str().expect("a token");
+    let mut client = server.connect().await;
+    client.subscribe("private-x").await;
+    // A user may publish ten events a second.
+    for data in mistakes().into_iter().take(5) {
+        let response = publish_as_page(&server, token, &data).await;
+        assert_eq!(response.refused(422, &data), "plaintext_refused");
+    }
+    client.expect_silence().await;
+    publish_as_page(&server, token, &encrypted()).await.expect(200, "ciphertext");
+    client.expect_event("client-x").await;
+    server.stop().await;
+}
+
 #[tokio::test]
 async fn h_payload_rule_is_reloaded_for_open_channels() {
     let mut it = ReloadFixture::start(&config("")).await;

@@ -118,14 +118,14 @@ async fn h_lasting_refusal_is_a_status_with_the_channel_and_passing_one_an_end()
     let many: Vec<&str> = many.iter().map(String::as_str).collect();
     let path = |app: &str, query: &str| format!("/app/{app}/sse?{query}");
     for (target, status, code) in [
-        (path(APP.key, ""), 400, "missing_parameter"),
+        (path(APP.key, ""), 400, "invalid_channels"),
         (path(APP.key, "channel="), 400, "invalid_channel"),
         (path(APP.key, "channel=a&channel=b%00c"), 400, "invalid_channel"),
         (path(APP.key, "channel=a&channel=b%0Ac"), 400, "invalid_channel"),
         (path(APP.key, "channel=a&channel=b%22c"), 400, "invalid_channel"),
-        (path(APP.key, "channel=a&channel=private-b"), 401, "unauthenticated"),
-        (path(APP.key, "channel=%23server-to-user-1"), 401, "not_that_user"),
-        (stream_target(&server, &many), 400, "too_many_stream_channels"),
+        (path(APP.key, "channel=a&channel=private-b"), 403, "forbidden"),
+        (path(APP.key, "channel=%23server-to-user-1"), 400, "reserved_channel"),
+        (stream_target(&server, &many), 400, "invalid_channels"),
         (path(APP.key, &"a&".repeat(200)), 400, "too_many_parameters"),
         (path(APP.key, &"a".repeat(9000)), 414, "uri_too_long"),
         (path("nobody", "channel=a"), 404, "unknown_app"),

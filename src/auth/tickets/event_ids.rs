@@ -12,9 +12,9 @@ const TAG_CHARS: usize = 11;
 const MAX_POSITION_CHARS: usize = 1400;
 
 /// The ticket as a keyed HMAC state.
-pub struct EventIds(Hmac<Sha256>);
+pub struct TicketEventIds(Hmac<Sha256>);
 
-impl EventIds {
+impl TicketEventIds {
     pub fn new(ticket: &[u8]) -> Self {
         Self(Hmac::new_from_slice(ticket).expect("HMAC takes a key of any length"))
     }
@@ -54,17 +54,17 @@ mod tests {
 
     use super::*;
 
-    fn verifies(ids: &EventIds, id: &str) -> bool {
-        EventIds::split(id).is_some_and(|(position, tag)| ids.verify(position, tag))
+    fn verifies(ids: &TicketEventIds, id: &str) -> bool {
+        TicketEventIds::split(id).is_some_and(|(position, tag)| ids.verify(position, tag))
     }
 
     proptest! {
         #[test]
         fn altered_ids_do_not_verify(position in "[A-Za-z0-9_-]{1,80}", at in any::<prop::sample::Index>(), new in "[A-Za-z0-9_.-]") {
-            let (own, other) = (EventIds::new(&[1; 32]), EventIds::new(&[2; 32]));
+            let (own, other) = (TicketEventIds::new(&[1; 32]), TicketEventIds::new(&[2; 32]));
             let id = own.of(&position);
             prop_assert!(verifies(&own, &id) && !verifies(&other, &id));
-            prop_assert_eq!(EventIds::split(&id).map(|(position, _)| position), Some(&*position));
+            prop_assert_eq!(TicketEventIds::split(&id).map(|(position, _)| position), Some(&*position));
             let at = at.index(id.len());
             let altered = format!("{}{new}{}", &id[..at], &id[at + 1..]);
             prop_assert_eq!(verifies(&own, &altered), altered == id, "{}", altered);
@@ -72,14 +72,14 @@ mod tests {
 
         #[test]
         fn no_text_panics(id in "\\PC{0,40}") {
-            prop_assert!(!verifies(&EventIds::new(&[1; 32]), &id));
+            prop_assert!(!verifies(&TicketEventIds::new(&[1; 32]), &id));
         }
     }
 
     #[test]
     fn long_ids_are_none() {
-        assert!(EventIds::split(&format!("{}.AAAAAAAAAAA", "a".repeat(100_000))).is_none());
-        assert!(EventIds::split(&format!("{}.AAAAAAAAAAA", "a".repeat(1400))).is_some());
-        assert!(EventIds::split(".AAAAAAAAAAA").is_none());
+        assert!(TicketEventIds::split(&format!("{}.AAAAAAAAAAA", "a".repeat(100_000))).is_none());
+        assert!(TicketEventIds::split(&format!("{}.AAAAAAAAAAA", "a".repeat(1400))).is_some());
+        assert!(TicketEventIds::split(".AAAAAAAAAAA").is_none());
     }
 }

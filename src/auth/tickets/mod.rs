@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use self::{
-    event_ids::EventIds,
+    event_ids::TicketEventIds,
     table::{NotOpened, TicketHash, TicketTable},
 };
 use super::Grant;
@@ -70,7 +70,7 @@ pub struct TicketStream {
     tickets: Arc<Tickets>,
     hash: TicketHash,
     number: u64,
-    ids: EventIds,
+    ids: TicketEventIds,
 }
 
 impl TicketContent {
@@ -114,8 +114,8 @@ impl Tickets {
         check: impl FnOnce(&TicketContent) -> Result<(), TicketRefusal>,
     ) -> Result<OpenedTicket, TicketRefusal> {
         let bytes = read(ticket).ok_or(TicketRefusal::Unknown)?;
-        let (hash, ids) = (hash(&*bytes), EventIds::new(&*bytes));
-        let shown = last_event_id.and_then(EventIds::split);
+        let (hash, ids) = (hash(&*bytes), TicketEventIds::new(&*bytes));
+        let shown = last_event_id.and_then(TicketEventIds::split);
         let own_id = shown.is_some_and(|(position, tag)| ids.verify(position, tag));
         let mut table = self.0.lock();
         let content = table.content(&hash).ok_or(TicketRefusal::Unknown)?.clone();
@@ -127,7 +127,8 @@ impl Tickets {
         Ok(OpenedTicket { content, position, stream })
     }
 
-    pub fn len(&self) -> usize {
+    #[cfg(test)]
+    fn len(&self) -> usize {
         self.0.lock().len()
     }
 }

@@ -108,6 +108,7 @@ impl<T> Default for TicketTable<T> {
 }
 
 impl<T> TicketTable<T> {
+    #[cfg(test)]
     pub fn len(&self) -> usize {
         self.tickets.len()
     }

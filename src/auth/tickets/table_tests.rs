@@ -2,7 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-type Table = TicketTable<u32>;
+type TestTable = TicketTable<u32>;
 
 fn hash(number: u32) -> TicketHash {
     let mut hash = [0; 32];
@@ -19,14 +19,14 @@ fn seconds(seconds: u64) -> Duration {
 }
 
 struct OneTicket {
-    table: Table,
+    table: TestTable,
     start: Instant,
 }
 
 /// Times are seconds since the ticket was made.
 impl OneTicket {
     fn new() -> Self {
-        let (mut table, start) = (Table::default(), Instant::now());
+        let (mut table, start) = (TestTable::default(), Instant::now());
         table.add(hash(1), &"u".into(), 7, 10, start).unwrap();
         Self { table, start }
     }
@@ -104,7 +104,7 @@ fn stream_that_never_starts_leaves_the_one_before() {
 
 #[test]
 fn owners_lose_their_own_idle_tickets_and_nobody_elses() {
-    let (mut table, now) = (Table::default(), Instant::now());
+    let (mut table, now) = (TestTable::default(), Instant::now());
     let (greedy, other): (Arc<str>, Arc<str>) = ("greedy".into(), "other".into());
     table.add(hash(0), &other, 0, 10, now).unwrap();
     for number in 1..=1000 {
@@ -123,8 +123,8 @@ fn owners_lose_their_own_idle_tickets_and_nobody_elses() {
 
 #[test]
 fn full_table_takes_no_more_until_tickets_are_forgotten() {
-    let (mut table, now) = (Table::default(), Instant::now());
-    let add = |table: &mut Table, number: u32, now| {
+    let (mut table, now) = (TestTable::default(), Instant::now());
+    let add = |table: &mut TestTable, number: u32, now| {
         table.add(hash(number), &format!("u{}", number / 20).into(), 0, 10, now)
     };
     for number in 0..MAX_TICKETS as u32 {
@@ -136,7 +136,7 @@ fn full_table_takes_no_more_until_tickets_are_forgotten() {
 }
 
 #[derive(Clone, Debug)]
-enum Step {
+enum TicketStep {
     Add(u32, u8),
     Open(u32, bool),
     Start(u32, u64),
@@ -145,15 +145,15 @@ enum Step {
     Wait(u64),
 }
 
-fn step() -> impl Strategy<Value = Step> {
+fn step() -> impl Strategy<Value = TicketStep> {
     let (ticket, stream) = (0..30u32, 1..6u64);
     prop_oneof![
-        3 => (ticket.clone(), 0..2u8).prop_map(|(t, owner)| Step::Add(t, owner)),
-        4 => (ticket.clone(), any::<bool>()).prop_map(|(t, own)| Step::Open(t, own)),
-        3 => (ticket.clone(), stream.clone()).prop_map(|(t, s)| Step::Start(t, s)),
-        1 => ticket.clone().prop_map(Step::Live),
-        3 => (ticket, stream).prop_map(|(t, s)| Step::Close(t, s)),
-        2 => prop_oneof![0..5u64, 50..70u64, 590..610u64].prop_map(Step::Wait),
+        3 => (ticket.clone(), 0..2u8).prop_map(|(t, owner)| TicketStep::Add(t, owner)),
+        4 => (ticket.clone(), any::<bool>()).prop_map(|(t, own)| TicketStep::Open(t, own)),
+        3 => (ticket.clone(), stream.clone()).prop_map(|(t, s)| TicketStep::Start(t, s)),
+        1 => ticket.clone().prop_map(TicketStep::Live),
+        3 => (ticket, stream).prop_map(|(t, s)| TicketStep::Close(t, s)),
+        2 => prop_oneof![0..5u64, 50..70u64, 590..610u64].prop_map(TicketStep::Wait),
     ]
 }
 
@@ -193,13 +193,13 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(512))]
     #[test]
     fn table_agrees_with_the_model(steps in prop::collection::vec(step(), 0..200)) {
-        let (mut table, start) = (Table::default(), Instant::now());
+        let (mut table, start) = (TestTable::default(), Instant::now());
         let (mut models, mut now) = (HashMap::<u32, Model>::new(), 0);
         for step in steps {
             let at = start + seconds(now);
             match step {
-                Step::Wait(time) => now += time,
-                Step::Add(ticket, owner) if !models.contains_key(&ticket) => {
+                TicketStep::Wait(time) => now += time,
+                TicketStep::Add(ticket, owner) if !models.contains_key(&ticket) => {
                     let before: Vec<u32> = models.keys().copied().collect();
                     if table.add(hash(ticket), &format!("u{owner}").into(), ticket, 9, at).is_ok() {
                         models.insert(ticket, Model { made: now, lived: false, streams: vec![], idle_since: None });
@@ -212,8 +212,8 @@ proptest! {
                         }
                     }
                 }
-                Step::Add(..) => {}
-                Step::Open(ticket, own) => {
+                TicketStep::Add(..) => {}
+                TicketStep::Open(ticket, own) => {
                     models.retain(|_, model| !model.is_forgotten(now));
                     let expected = match models.get_mut(&ticket) {
                         None => Err(NotOpened::Unknown),
@@ -227,7 +227,7 @@ proptest! {
                     };
                     prop_assert_eq!(table.open(&hash(ticket), own, at), expected);
                 }
-                Step::Start(ticket, number) => {
+                TicketStep::Start(ticket, number) => {
                     let started = table.started(&hash(ticket), number, socket(number));
                     let model = models.get_mut(&ticket).filter(|m| m.streams.len() as u64 == number);
                     match model.filter(|m| m.streams[number as usize - 1] == (false, false)) {
@@ -239,11 +239,11 @@ proptest! {
                         None => prop_assert_eq!(started, Started::Superseded),
                     }
                 }
-                Step::Live(ticket) => {
+                TicketStep::Live(ticket) => {
                     table.lived(&hash(ticket));
                     if let Some(model) = models.get_mut(&ticket) { model.lived = true; }
                 }
-                Step::Close(ticket, number) => {
+                TicketStep::Close(ticket, number) => {
                     table.closed(&hash(ticket), number, at);
                     let model = models.get_mut(&ticket).filter(|m| m.streams.len() as u64 >= number);
                     if let Some(model) = model {

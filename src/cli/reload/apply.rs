@@ -12,7 +12,8 @@ use super::{FileStamps, LoadedConfig, ReloadCause, read};
 use crate::{
     app::App,
     cli::{
-        CliResult, history,
+        CliResult,
+        history::stores,
         log::{self, LogFilter},
     },
     config::{Config, ConfigHashes, Environment, Flags, TakesEffect},
@@ -150,7 +151,7 @@ impl Reloader {
         let mut changes = self.in_force.changes(&hashes);
         self.defer(&mut changes, &apps, tls.is_some());
         let server = &mut self.server;
-        if history::needs_disk(&apps) && !server.engine.history.journal.is_on_disk() {
+        if stores::needs_disk(&apps) && !server.engine.history.journal.is_on_disk() {
             return Err("a channel now has a history with store = \"disk\", which the running server has not opened: restart the server, or use store = \"memory\"".into());
         }
         if apps.iter().any(|app| !app.webhooks.is_empty()) {

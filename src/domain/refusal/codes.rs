@@ -225,8 +225,6 @@ refusal_codes! {
         "compare the text in the error with the one that was signed, and the secret with the app's";
     BodyMd5Mismatch "body_md5_mismatch" 401: UNSIGNED =>
         "look for a proxy that changes bodies, or sign the body as it is sent";
-    TooManyStreamChannels "too_many_stream_channels" 400: "The stream names too many channels" =>
-        "name at most 100 channels in one stream, and open another for the rest";
     TooManyParameters "too_many_parameters" 400: "There are too many parameters" =>
         "send fewer parameters";
 

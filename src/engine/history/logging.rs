@@ -115,6 +115,8 @@ impl Engine {
         let body = entry_body(body, &content, now);
         let event = LogEvent { at_micros, name, user_id, body };
         let appended = locked.apply(Change::InLog(LogChange::Append { event, number }), now);
+        runtime.counts.history.logged.add();
+        runtime.counts.history.evicted.add_many(appended.evicted as u64);
         if appended.evicted > 0 && address.store != HistoryStore::Memory {
             let kept_after = locked.log().map(|log| log.start(now));
             kept_after.into_iter().for_each(|number| self.history.journal.trim(&address, number));

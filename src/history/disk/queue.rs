@@ -96,7 +96,8 @@ impl Queue {
     /// A change that nobody waits for, and that later ones make up for.
     pub fn push_optional(&self, op: Op) {
         let mut state = self.state.lock();
-        if !state.ending && !(state.stats.is_failing && state.is_over(self.bound, &op)) {
+        let has_room = !state.stats.is_failing || !state.is_over(self.bound, &op);
+        if has_room && !state.ending {
             self.push(&mut state, op);
         }
     }

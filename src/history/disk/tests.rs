@@ -7,7 +7,11 @@ use std::{
     time::Instant,
 };
 
-use super::*;
+use super::{
+    file::FileChanges,
+    restore::{reindex, undo},
+    *,
+};
 use crate::{
     domain::channel_settings::HistoryStore,
     history::journal::{Journal, JournalBody, JournalLog},
@@ -249,6 +253,31 @@ fn epochs_last_as_long_as_nothing_can_be_lost() {
     assert!(copied.disk_behind != second.disk_behind && copied.disk_before != second.disk_before);
     let again = epochs(DiskJournal::finish);
     assert_eq!((again.disk_behind, again.disk_before), (copied.disk_behind, copied.disk_before));
+}
+
+/// The disk may report an error for what it has written all the same.
+#[test]
+fn refused_entry_that_was_written_is_removed() {
+    let dir = HistoryDir::new("undo");
+    let keys = FileKeys::new(&HistoryKeyFile::of(&dir.0).load(None, NOW).unwrap());
+    let file = HistoryFile::open(&dir.file(), false).unwrap();
+    let Restored { file, mut index, .. } = restore(file, &keys, NOW).unwrap();
+    let address = log("a", HistoryStore::DiskBefore);
+    let mut written = FileChanges::default();
+    for number in [2, 3] {
+        let entry = entry(number, number - 1);
+        let op = Op::Append { log: address.clone(), entry, committed: None };
+        index.apply(&op, &keys, &mut written).unwrap();
+    }
+    file.commit(&written).unwrap();
+    let mut index = reindex(&file, &keys).unwrap();
+    let mut removed = FileChanges::default();
+    let refused = [index.key_of(&address, LogNumber(3))].into();
+    undo(&refused, &mut index, &mut removed);
+    file.commit(&removed).unwrap();
+    drop(file);
+    let (_disk, contents) = dir.open();
+    assert_eq!(numbers(find(&contents, &address)), [2]);
 }
 
 #[test]

@@ -12,7 +12,7 @@ use crate::{
         socket::Socket,
         topics::Slot,
     },
-    protocol::{code::Close, frame::Frame},
+    protocol::{code::Close, form::Form, frame::Frame},
 };
 
 pub(in crate::hub) type Dirty = Vec<Rc<dyn Socket>>;
@@ -104,7 +104,14 @@ impl Shard {
             .subscription(id.1, id.0)
             .is_some_and(|subscription| subscription.tells_positions);
         let outcome = action(gate, &context, &mut |frame| {
-            let frame = frame.encoded(outbox.form(), tells_positions);
+            let form = outbox.form();
+            let frame = match form {
+                Form::Pusher | Form::Jetsocket if tells_positions => {
+                    frame.with_position(form.dialect()).clone()
+                }
+                // The gates of streams hold no frames, and are sent no nudges.
+                Form::Pusher | Form::Jetsocket | Form::Stream => frame.in_form(form),
+            };
             (frames, bytes) = (frames + 1, bytes + frame.len());
             entry.socket.send(frame);
             entry.mark(dirty);

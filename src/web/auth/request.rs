@@ -22,7 +22,7 @@ use crate::{
         browser::{
             cors,
             credentials::credentials,
-            page::Page,
+            page::ClientPage,
             refusal::{RefusedSubject, client_error_response},
         },
         context::worker::{Worker, worker},
@@ -110,7 +110,7 @@ impl AuthRequest {
         let limited = &self.runtime.counts.limited;
         let entered = self.address.take();
         entered.unwrap_or_else(|| check_address_rate(worker, request, &self.runtime, app))?;
-        let page = Page::named(request)?;
+        let page = ClientPage::named(request)?;
         page.check_named(app)?;
         worker
             .client_rate_limits

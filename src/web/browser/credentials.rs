@@ -5,7 +5,7 @@ use actix_web::{
     http::header::{self, HeaderName},
 };
 
-use super::page::Page;
+use super::page::ClientPage;
 use crate::{
     app::App,
     auth::Credentials,
@@ -20,7 +20,7 @@ use crate::{
 pub fn credentials(
     request: &HttpRequest,
     app: &App,
-    page: &Page,
+    page: &ClientPage,
     claimed: Credentials,
     takes_cookies: bool,
 ) -> Result<Credentials, ApiError> {

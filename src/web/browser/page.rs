@@ -25,7 +25,7 @@ use crate::{
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
-pub struct Page {
+pub struct ClientPage {
     from: PageOrigin,
     site: Option<FetchSite>,
 }
@@ -49,7 +49,7 @@ enum FetchSite {
     CrossSite,
 }
 
-impl Page {
+impl ClientPage {
     /// For requests with a method other than GET and HEAD: browsers send the header with them.
     pub fn named(request: &HttpRequest) -> Result<Self, DuplicateHeader> {
         let unnamed = || PageOrigin::Unnamed { host: String::new(), over_tls: true };
@@ -177,12 +177,12 @@ mod tests {
 
     use super::*;
 
-    fn page(headers: &[(&'static str, &str)]) -> Page {
+    fn page(headers: &[(&'static str, &str)]) -> ClientPage {
         let request =
             headers.iter().fold(TestRequest::get().uri("/app/k/sse"), |request, header| {
                 request.insert_header(*header)
             });
-        Page::of(&request.to_http_request()).expect("no header twice")
+        ClientPage::of(&request.to_http_request()).expect("no header twice")
     }
 
     fn listed(origins: &[&str]) -> Origins {
@@ -259,9 +259,9 @@ mod tests {
             .insert_header(("host", "a.example"))
             .insert_header(("sec-fetch-site", "same-origin"))
             .to_http_request();
-        assert_eq!(Page::named(&request).expect("one header").origin(), None);
+        assert_eq!(ClientPage::named(&request).expect("one header").origin(), None);
         assert_eq!(
-            Page::of(&request).expect("one header").origin().as_deref(),
+            ClientPage::of(&request).expect("one header").origin().as_deref(),
             Some("https://a.example")
         );
     }

@@ -10,6 +10,7 @@ mod tickets;
 
 pub use headers::ClientHeaders;
 pub use request::Client;
+pub use tickets::last_event_id;
 
 use actix_web::{
     HttpRequest, HttpResponse, Resource, ResponseError as _, Route, guard, http::header, web,

@@ -6,7 +6,7 @@ use actix_web::{
     FromRequest, HttpRequest, HttpResponse,
     dev::Payload,
     error::InternalError,
-    http::{Method, StatusCode, header},
+    http::{Method, header},
     web,
 };
 use bytes::Bytes;
@@ -23,7 +23,7 @@ use crate::{
     web::{
         browser::{
             credentials::credentials,
-            page::Page,
+            page::ClientPage,
             refusal::{RefusedSubject, client_error_response},
         },
         context::worker::{Worker, worker},
@@ -48,7 +48,7 @@ pub struct Client {
     /// Empty for GET, HEAD and DELETE.
     pub body: Bytes,
     pub credentials: Credentials,
-    page: Page,
+    page: ClientPage,
     /// True if the request's origin is known; otherwise its credentials have to verify.
     is_listed: bool,
     headers: ClientHeaders,
@@ -71,7 +71,7 @@ impl Client {
     }
 
     /// The page that asks, as far as it is known.
-    pub fn page(&self) -> &Page {
+    pub fn page(&self) -> &ClientPage {
         &self.page
     }
 
@@ -181,21 +181,15 @@ impl Client {
         let entered = limits.check_address(request, &proxies, &app);
         entered.inspect_err(|_| runtime.counts.limited.add("auth_per_ip"))?;
         let query = Query::within(request.uri(), MAX_PARAMETERS)?;
-        let has_body = !matches!(*request.method(), Method::GET | Method::HEAD | Method::DELETE);
         let page = match *request.method() {
-            Method::GET | Method::HEAD => Page::of(request)?,
-            _ => Page::named(request)?,
+            Method::GET | Method::HEAD => ClientPage::of(request)?,
+            _ => ClientPage::named(request)?,
         };
         page.check_named(&app)?;
         let credentials = credentials(request, &app, &page, Credentials::default(), true)?;
-        let body = if has_body {
-            require_json(request)?;
-            let escaped = app.limits.client_event_bytes.saturating_mul(ESCAPED_BYTES);
-            let limit = MIN_BODY_BYTES.saturating_add(escaped);
-            let limit = limit.min(worker.settings().http_body_bytes);
-            read_body(request, payload, worker.body_limits(limit)).await?
-        } else {
-            Bytes::new()
+        let body = match *request.method() {
+            Method::GET | Method::HEAD | Method::DELETE => Bytes::new(),
+            _ => read_json(&worker, &app, request, payload).await?,
         };
         let headers = ClientHeaders::of(request, Some(&app));
         let address = limits.network_of(request, &proxies);
@@ -249,10 +243,7 @@ fn refused(request: &HttpRequest, error: &ApiError) -> actix_web::Error {
 }
 
 fn finish(response: &mut HttpResponse, headers: &ClientHeaders) {
-    // A 304 confirms what the client has.
-    let keeps = response.status() == StatusCode::NOT_MODIFIED;
-    for (name, value) in headers.iter().filter(|(name, _)| !keeps || *name != header::CACHE_CONTROL)
-    {
+    for (name, value) in headers.iter() {
         response.headers_mut().insert(name, value);
     }
 }
@@ -270,6 +261,18 @@ fn resolve_app(
         return Err(ApiError::new(RefusalCode::AppDisabled, "The app is disabled"));
     }
     Ok((runtime.clone(), app))
+}
+
+async fn read_json(
+    worker: &Worker,
+    app: &App,
+    request: &HttpRequest,
+    payload: web::Payload,
+) -> Result<Bytes, ApiError> {
+    require_json(request)?;
+    let escaped = app.limits.client_event_bytes.saturating_mul(ESCAPED_BYTES);
+    let limit = MIN_BODY_BYTES.saturating_add(escaped).min(worker.settings().http_body_bytes);
+    read_body(request, payload, worker.body_limits(limit)).await
 }
 
 /// A type that no form sends: a browser asks with a preflight first.

@@ -14,12 +14,17 @@ use crate::{
 
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
+/// The `id` that a browser shows when it returns.
+pub fn last_event_id(request: &HttpRequest) -> Result<Option<&str>, ApiError> {
+    Ok(single(request.headers(), LAST_EVENT_ID)?.filter(|id| !id.is_empty()))
+}
+
 impl Client {
     /// Opens the ticket in the query. `None` if there is none. Its grants take the place of a
     /// decision.
     pub fn open_ticket(&self, request: &HttpRequest) -> Result<Option<OpenedTicket>, ApiError> {
         let Some(ticket) = self.query_once("ticket")? else { return Ok(None) };
-        let last_event_id = single(request.headers(), LAST_EVENT_ID)?;
+        let last_event_id = last_event_id(request)?;
         let check = |content: &TicketContent| self.check_ticket(content);
         let opened = self.runtime.tickets.open(ticket, last_event_id, Instant::now(), check)?;
         Ok(Some(opened))
@@ -63,5 +68,25 @@ impl From<TicketError> for ApiError {
             TicketError::NoRandomness => RefusalCode::NoRandomness,
         };
         Self::new(code, error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refused_tickets_have_codes_that_ask_for_another() {
+        for (refusal, code) in [
+            (TicketRefusal::Unknown, "ticket_unknown"),
+            (TicketRefusal::Spent, "ticket_spent"),
+            (TicketRefusal::Page, "ticket_origin"),
+            (TicketRefusal::Ended, "ticket_ended"),
+            (TicketRefusal::Revoked, "ticket_ended"),
+        ] {
+            let error = ApiError::from(refusal);
+            assert_eq!((error.code().name(), error.code().status()), (code, 401));
+        }
+        assert_eq!(ApiError::from(TicketError::Full).code().name(), "too_many_tickets");
     }
 }

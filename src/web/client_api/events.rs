@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 
 use super::reader::own_socket;
 use crate::{
-    auth::Ability,
+    auth::{Ability, Grant},
     crypto::sealer::sealed_bytes,
     domain::{channel::Channel, refusal::RefusalCode},
     engine::event::{PublishedEvent, Publisher},
@@ -69,12 +69,9 @@ async fn publish_event(
     let channel = client.channel(&event.channel)?;
     let grant = client.decide(&channel, Ability::Trigger).await?;
     client.check_event_rate(&grant)?;
+    check_user(client, &grant)?;
     check_name(client, &event.name)?;
-    let data = string(event.data.get()).ok_or_else(|| {
-        let message = "The event's data must be a string: send structures as JSON text in a string";
-        ApiError::new(RefusalCode::InvalidData, message)
-    })?;
-    check_data(client, &channel, &data)?;
+    let data = data(client, &channel, event.data)?;
     let except = match event.socket_id.as_deref().filter(|id| !id.is_empty()) {
         Some(socket) => Some(own_socket(client, socket, &channel, &grant).await?.0),
         None => None,
@@ -101,6 +98,19 @@ async fn publish_event(
     Ok(EventResponse { position })
 }
 
+/// Every receiver gets the user id, as on presence channels.
+fn check_user(client: &Client, grant: &Grant) -> Result<(), ApiError> {
+    let limit = client.app.limits.user_id_chars;
+    let length = grant.user_id.as_ref().map_or(0, |user| user.chars().count());
+    if length > limit {
+        let message = format!(
+            "The user id is {length} characters long, the limit is {limit} (limits.user_id_chars)"
+        );
+        return Err(ApiError::new(RefusalCode::InvalidUserId, message));
+    }
+    Ok(())
+}
+
 fn check_name(client: &Client, name: &str) -> Result<(), ApiError> {
     let invalid = |message: String| Err(ApiError::new(RefusalCode::InvalidEventName, message));
     if !name.starts_with(PREFIX) {
@@ -116,10 +126,18 @@ fn check_name(client: &Client, name: &str) -> Result<(), ApiError> {
 }
 
 /// The limit is for plaintext: an envelope is measured by its content.
-fn check_data(client: &Client, channel: &Channel, data: &str) -> Result<(), ApiError> {
+fn data<'a>(
+    client: &Client,
+    channel: &Channel,
+    raw: &'a RawValue,
+) -> Result<Cow<'a, str>, ApiError> {
+    let data = string(raw.get()).ok_or_else(|| {
+        let message = "The event's data must be a string: send structures as JSON text in a string";
+        ApiError::new(RefusalCode::InvalidData, message)
+    })?;
     let limit = client.app.limits.client_event_bytes;
     let encrypted = channel.kind().is_encrypted();
-    let sealed = if data.len() > limit && encrypted { sealed_bytes(data) } else { None };
+    let sealed = if data.len() > limit && encrypted { sealed_bytes(&data) } else { None };
     let size = sealed.unwrap_or(data.len());
     if size > limit {
         let message = format!(
@@ -132,5 +150,5 @@ fn check_data(client: &Client, channel: &Channel, data: &str) -> Result<(), ApiE
         let message = format!("The event's data is nested deeper than {} levels", json::MAX_DEPTH);
         return Err(ApiError::new(RefusalCode::InvalidData, message));
     }
-    Ok(())
+    Ok(data)
 }

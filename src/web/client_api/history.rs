@@ -2,8 +2,10 @@
 
 use actix_web::{
     HttpRequest, HttpResponse,
-    http::header::{self, ContentType},
+    http::header::{self, ContentType, HeaderValue},
 };
+
+use serde_json::value::RawValue;
 
 use super::reader::view;
 use crate::{
@@ -54,6 +56,11 @@ async fn clear_history(client: &Client) -> Result<HttpResponse, ApiError> {
     }
 }
 
+fn json_text(text: Box<RawValue>) -> HttpResponse {
+    let text = String::from(Box::<str>::from(text));
+    HttpResponse::Ok().content_type(ContentType::json()).body(text)
+}
+
 pub async fn last(client: Client, request: HttpRequest) -> HttpResponse {
     let last = last_event(&client, &request).await;
     client.answer(last)
@@ -77,15 +84,13 @@ async fn last_event(client: &Client, request: &HttpRequest) -> Result<HttpRespon
         return Ok(HttpResponse::NoContent().finish());
     };
     let known = single(request.headers(), header::IF_NONE_MATCH)?;
-    let mut answer = match (&position, known) {
-        (Some(position), Some(known)) if tag::matches(known, position) => {
-            HttpResponse::NotModified()
-        }
-        _ => HttpResponse::Ok(),
+    let Some(position) = position else { return Ok(json_text(event)) };
+    let is_known = known.is_some_and(|known| tag::matches(known, &position));
+    let mut answer = match is_known {
+        true => HttpResponse::NotModified().finish(),
+        false => json_text(event),
     };
-    if let Some(position) = &position {
-        answer.insert_header((header::ETAG, tag::of_position(position)));
-    }
-    answer.insert_header(ContentType::json());
-    Ok(answer.body(String::from(Box::<str>::from(event))))
+    let tag = HeaderValue::try_from(tag::of_position(&position));
+    answer.headers_mut().insert(header::ETAG, tag.expect("a position is base64url"));
+    Ok(answer)
 }

@@ -7,7 +7,6 @@ use std::{
     rc::Rc,
     sync::Arc,
     task::{Context, Poll},
-    time::Duration,
 };
 
 use bytes::Bytes;
@@ -15,9 +14,11 @@ use tokio::io::ReadBuf;
 
 use super::link::StreamLink;
 use crate::{
+    auth::tickets::{Started, TicketStream},
     domain::ids::SocketId,
     engine::{AppRuntime, ClientFault, ConnectionGuard},
     hub::{
+        mailbox::WorkerCommand,
         outbox::Outbox,
         rekey::reauthorization::Reauthorization,
         socket::{Peer, Socket},
@@ -26,7 +27,8 @@ use crate::{
     protocol::form::Form,
     session::{
         Session, SessionContext,
-        streams::{RefusedChannel, StreamChannel},
+        stream_positions::StreamPositions,
+        streams::{RefusedChannel, StreamRequest},
     },
     web::{
         carrier::{frame_writer::FrameWriter, transport::Transport},
@@ -43,18 +45,35 @@ pub struct StreamSetup {
     pub app_closings: u32,
     pub runtime: Arc<AppRuntime>,
     pub guard: ConnectionGuard,
-    pub channels: Vec<StreamChannel>,
-    /// The client's wait before it reconnects.
-    pub retry: Duration,
+    pub request: StreamRequest,
+    pub ticket: Option<TicketStream>,
 }
 
 /// The reason for which no stream was started.
 pub enum NotStarted {
     /// The connection has been taken over, or is gone.
     Gone,
+    /// A later request with the same ticket has opened its stream already.
+    Superseded,
     /// HTTP/2: the connection carries as many streams as it may.
     TooManyOnConnection,
     Channel(RefusedChannel),
+}
+
+/// Ends the former stream of the ticket, after this one has joined: otherwise its members would leave
+/// and return, or count twice until TCP gives up on a dead connection.
+fn replace(positions: &StreamPositions, worker: &Worker, id: SocketId) -> Result<(), NotStarted> {
+    let Some(ticket) = positions.ticket() else { return Ok(()) };
+    match ticket.started(id) {
+        Started::Newest { former } => {
+            let hub = &worker.engine.hub;
+            let replaced = former.into_iter();
+            replaced
+                .for_each(|socket| hub.post_to(socket, WorkerCommand::ReplaceStream { socket }));
+            Ok(())
+        }
+        Started::Superseded => Err(NotStarted::Superseded),
+    }
 }
 
 /// Reads before other connections get their turn, and the size of each.
@@ -74,14 +93,17 @@ pub struct StreamConnection<T: Transport> {
 impl<T: Transport> StreamConnection<T> {
     /// Joins all channels, or none: then the transport is given back unused.
     pub fn start(worker: &Rc<Worker>, io: T, setup: StreamSetup) -> Result<(), (T, NotStarted)> {
-        let StreamSetup { head, id, app_closings, runtime, guard, channels, retry } = setup;
+        let StreamSetup { head, id, app_closings, runtime, guard, request, ticket } = setup;
         let settings = worker.settings_snapshot();
         let outbox = Outbox::new(Form::Stream, settings.outbox_bytes);
         if !head.is_empty() {
             outbox.push(head);
         }
         let writer = FrameWriter::new(io, outbox, worker.shard.clone());
-        let link = Rc::new(StreamLink::new(writer, settings));
+        let (engine, shard) = (worker.engine.clone(), worker.shard.clone());
+        let positions = StreamPositions::new(engine.clone(), runtime.clone(), ticket);
+        let positions = Rc::new(positions);
+        let link = Rc::new(StreamLink::new(writer, settings, positions.clone()));
         let peer = Peer {
             runtime: Some(runtime.rekey_policy.runtime),
             app_closings,
@@ -89,14 +111,16 @@ impl<T: Transport> StreamConnection<T> {
             reauthorization: Reauthorization::Once,
         };
         let slot = worker.shard.add(id, peer, link.clone());
-        let (engine, shard) = (worker.engine.clone(), worker.shard.clone());
         let context = SessionContext { engine, shard, socket: link.clone(), slot, id, runtime };
         let mut session = Session::new(context, guard);
-        if let Err(refused) = session.open_stream(channels, retry) {
+        let opened = session.open_stream(request, positions.clone());
+        if let Err(reason) =
+            opened.map_err(NotStarted::Channel).and_then(|()| replace(&positions, worker, id))
+        {
             drop(session);
             worker.shard.remove(slot);
             let link = Rc::into_inner(link).expect("the session and the shard have let go of it");
-            return Err((link.writer.into_io(), NotStarted::Channel(refused)));
+            return Err((link.into_io(), reason));
         }
         link.writer.io().begin_stream();
         worker.shard.gauges().event_stream_opened();

@@ -2,6 +2,7 @@
 
 use std::{
     cell::Cell,
+    rc::Rc,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -9,10 +10,14 @@ use std::{
 use bytes::Bytes;
 
 use crate::{
+    auth::tickets::SPENT_AFTER,
+    channels::log::LogNumber,
     hub::{
         outbox::Outbox,
+        record::TopicId,
         socket::{SessionCommand, Socket},
     },
+    session::stream_positions::StreamPositions,
     web::{
         carrier::{command_queue::CommandQueue, frame_writer::FrameWriter, transport::Transport},
         settings::ReloadableSettings,
@@ -25,14 +30,36 @@ const COMMENT_INTERVAL: Duration = Duration::from_secs(20);
 pub(super) struct StreamLink<T> {
     pub(super) writer: FrameWriter<T>,
     settings: Arc<ReloadableSettings>,
+    begun: Instant,
     last_comment: Cell<Instant>,
+    /// The ticket has been told that its stream has lived.
+    is_lived: Cell<bool>,
     pub(super) commands: CommandQueue,
+    positions: Rc<StreamPositions>,
 }
 
 impl<T: Transport> StreamLink<T> {
-    pub(super) fn new(writer: FrameWriter<T>, settings: Arc<ReloadableSettings>) -> Self {
-        let (last_comment, commands) = (Cell::new(Instant::now()), CommandQueue::default());
-        Self { writer, settings, last_comment, commands }
+    pub(super) fn new(
+        writer: FrameWriter<T>,
+        settings: Arc<ReloadableSettings>,
+        positions: Rc<StreamPositions>,
+    ) -> Self {
+        let begun = Instant::now();
+        Self {
+            writer,
+            settings,
+            begun,
+            last_comment: Cell::new(begun),
+            is_lived: Cell::new(false),
+            commands: CommandQueue::default(),
+            positions,
+        }
+    }
+}
+
+impl<T: Transport> StreamLink<T> {
+    pub(super) fn into_io(self) -> T {
+        self.writer.into_io()
     }
 }
 
@@ -53,9 +80,17 @@ impl<T: Transport> Socket for StreamLink<T> {
     }
 
     fn tick(&self, now: Instant) {
-        if self.writer.tick(now, self.settings.stalled)
-            && now.duration_since(self.last_comment.get()) >= COMMENT_INTERVAL
+        if !self.writer.tick(now, self.settings.stalled) {
+            return;
+        }
+        if let Some(ticket) = self.positions.ticket()
+            && !self.is_lived.get()
+            && now.duration_since(self.begun) >= SPENT_AFTER
         {
+            self.is_lived.set(true);
+            ticket.lived();
+        }
+        if now.duration_since(self.last_comment.get()) >= COMMENT_INTERVAL {
             self.last_comment.set(now);
             self.deliver(&self.outbox().form().ping());
         }
@@ -71,6 +106,10 @@ impl<T: Transport> Socket for StreamLink<T> {
 
     fn cut(&self) {
         self.writer.cut();
+    }
+
+    fn own_id(&self, topic: TopicId, number: LogNumber) -> Option<Bytes> {
+        self.positions.own_id(topic, number)
     }
 
     fn command(&self, command: SessionCommand) {

@@ -1,38 +1,31 @@
 //! The request that opens an event stream.
 
-use std::{rc::Rc, sync::Arc, time::Duration};
+use std::{rc::Rc, time::Duration};
 
-use actix_web::{
-    HttpRequest, HttpResponse,
-    http::{Method, header},
-};
+use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, http::Method};
 use bytes::Bytes;
 
 use super::{
-    channels::channels,
+    channels::{AdmittedStream, admit},
     connection::{NotStarted, StreamConnection, StreamSetup},
     handover::{CarriedStreams, Handover, StreamCarrier, StreamSlot},
     pipe::pipe,
-    response::{CutBody, StreamRefusal, head, head_bytes, lasting, passing},
+    response::{CutBody, StreamRefusal, head, head_bytes, passing},
 };
 use crate::{
-    domain::{ids::SocketId, refusal::RefusalCode},
-    engine::{
-        AppRuntime,
-        facts::Fact,
-        refusal_message::{RefusalCause, RefusedRequest},
-    },
+    domain::refusal::RefusalCode,
+    engine::facts::Fact,
     hub::socket::{MAX_RETRY, MIN_RETRY},
     protocol::code::Close,
-    session::streams::RefusedChannel,
+    session::streams::{RefusedChannel, StreamRequest},
     web::{
+        client::{self, Client, ClientHeaders},
         context::{
             request_metrics::Routes,
             worker::{Worker, worker},
         },
         http::{
             error::ApiError,
-            headers::single,
             remote::{Remote, remote},
         },
     },
@@ -47,44 +40,61 @@ const STREAMS_PER_PROXY: usize = 10_000;
 const READY_INTERVAL: Duration = Duration::from_millis(20);
 
 pub fn routes(routes: &mut Routes<'_>) {
-    routes.get("/app/{key}/sse", open);
+    routes.resource("/app/{key}/sse", |resource| {
+        client::resource(resource, "GET, HEAD").route(client::get().to(open))
+    });
 }
 
-async fn open(request: HttpRequest) -> HttpResponse {
+async fn open(request: HttpRequest, client: Result<Client, actix_web::Error>) -> HttpResponse {
     let worker = worker(&request);
-    let opening = Opening { worker: &worker, request: &request };
-    match opening.open().await {
+    let client = match client {
+        Ok(client) => client,
+        Err(refused) => {
+            let refused = refused.as_response_error().error_response();
+            let edge =
+                Edge { worker: &worker, request: &request, headers: ClientHeaders::default() };
+            return match StreamRefusal::of_status(refused.status()) {
+                Some((code, message)) => edge.refuse_for_now(code, message),
+                None => refused,
+            };
+        }
+    };
+    let headers = client.headers().clone();
+    let edge = Edge { worker: &worker, request: &request, headers };
+    match edge.open(&client).await {
         Ok(response) => response,
-        Err(StreamRefusal::Lasting(error)) => lasting(&error),
-        Err(StreamRefusal::Passing(code, message)) => opening.refuse_for_now(code, &message),
+        Err(StreamRefusal::Lasting(error)) => client.answer(Err(error)),
+        Err(StreamRefusal::Passing(code, message)) => edge.refuse_for_now(code, &message),
     }
 }
 
-struct Opening<'a> {
+/// The HTTP side of one request.
+struct Edge<'a> {
     worker: &'a Rc<Worker>,
     request: &'a HttpRequest,
+    headers: ClientHeaders,
 }
 
-impl Opening<'_> {
-    async fn open(&self) -> Result<HttpResponse, StreamRefusal> {
-        // Before the lookup: a removed app closes the connections accepted before its removal.
+impl Edge<'_> {
+    async fn open(&self, client: &Client) -> Result<HttpResponse, StreamRefusal> {
+        // Before the quota: a removed app closes the connections accepted before its removal.
         let app_closings = self.worker.engine.hub.app_closings();
-        let runtime = self.admit()?;
-        let channels = channels(&runtime.app_snapshot(), self.request)?;
+        self.check_capacity(client)?;
         if self.request.method() == Method::HEAD {
-            return Ok(head().finish());
+            return Ok(self.head().finish());
         }
-        let guard = runtime.connect().ok_or(Close::OverConnectionQuota)?;
+        let AdmittedStream { channels, position, ticket } = admit(client, self.request).await?;
+        let guard = client.runtime.connect().ok_or(Close::OverConnectionQuota)?;
         let id = self.worker.socket_ids.borrow_mut().next_id();
         let id = id.map_err(|error| ApiError::new(RefusalCode::NoRandomness, error.to_string()))?;
         let setup = StreamSetup {
             head: Bytes::new(),
             id,
             app_closings,
-            runtime: runtime.clone(),
+            runtime: client.runtime.clone(),
             guard,
-            channels,
-            retry: self.retry(),
+            request: StreamRequest { channels, position, retry: self.retry() },
+            ticket,
         };
         let started = match self.request.conn_data() {
             Some(StreamCarrier::Connection(connection)) => {
@@ -93,48 +103,27 @@ impl Opening<'_> {
             Some(StreamCarrier::Body(open)) => self.start_body(open, setup),
             None => Err(NotStarted::Gone),
         };
-        started.map_err(|refused| self.explain(&runtime, id, refused))
+        started.map_err(|reason| explain(client, reason))
     }
 
-    /// The checks of every connection.
-    fn admit(&self) -> Result<Arc<AppRuntime>, StreamRefusal> {
+    fn check_capacity(&self, client: &Client) -> Result<(), Close> {
         let engine = &self.worker.engine;
         if engine.hub.is_draining() {
-            return Err(Close::Draining.into());
+            return Err(Close::Draining);
         }
         if engine.capacity.short().is_some() {
-            return Err(Close::OverCapacity.into());
+            return Err(Close::OverCapacity);
         }
-        let key = self.request.match_info().get("key").unwrap_or_default();
-        let runtime = engine.runtimes().by_key(key).cloned();
-        self.check_rate(runtime.as_deref())?;
-        let Some(runtime) = runtime else {
-            let message = "There is no app with this key here";
-            return Err(ApiError::new(RefusalCode::UnknownApp, message).into());
-        };
-        let app = runtime.app();
-        if !app.enabled {
-            return Err(ApiError::new(RefusalCode::AppDisabled, "The app is disabled").into());
-        }
-        let origin = single(self.request.headers(), header::ORIGIN).map_err(ApiError::from)?;
-        if !app.origins.admits(origin) {
-            let message = "The page's origin is not among the app's origins (apps.ID.origins)";
-            return Err(ApiError::new(RefusalCode::OriginNotAllowed, message).into());
-        }
-        drop(app);
-        Ok(runtime)
-    }
-
-    fn check_rate(&self, runtime: Option<&AppRuntime>) -> Result<(), Close> {
-        let app = runtime.map(AppRuntime::app);
-        let limit = app.as_ref().map(|app| (&app.id, app.limits.connects_per_ip));
-        let from = || remote(self.request);
+        let limit = Some((&client.app.id, client.app.limits.connects_per_ip));
         let (headers, settings) = (self.request.headers(), self.worker.settings());
         let limits = &self.worker.client_rate_limits;
-        let refused = &self.worker.engine.counts.refused;
         limits
-            .check_connect(limit, from, headers, &settings.proxies)
-            .inspect_err(|_| refused.connects.add())
+            .check_connect(limit, || remote(self.request), headers, &settings.proxies)
+            .inspect_err(|_| engine.counts.refused.connects.add())
+    }
+
+    fn head(&self) -> HttpResponseBuilder {
+        head(&self.headers)
     }
 
     /// Waits until earlier responses are written, then takes the connection. Its own response is
@@ -150,7 +139,7 @@ impl Opening<'_> {
             // The worker closes the connection if its client reads nothing.
             tokio::time::sleep(READY_INTERVAL).await;
         }
-        let head = head_bytes(head().finish().headers());
+        let head = head_bytes(self.head().finish().headers());
         connection.start(self.worker, StreamSetup { head, ..setup })?;
         Ok(HttpResponse::Ok().force_close().finish())
     }
@@ -164,8 +153,8 @@ impl Opening<'_> {
         let slot = StreamSlot::take(open, limit).ok_or(NotStarted::TooManyOnConnection)?;
         let (io, body) = pipe(slot);
         match StreamConnection::start(self.worker, io, setup) {
-            Ok(()) => Ok(head().body(body)),
-            Err((_, refused)) => Err(refused),
+            Ok(()) => Ok(self.head().body(body)),
+            Err((_, reason)) => Err(reason),
         }
     }
 
@@ -177,29 +166,6 @@ impl Opening<'_> {
         }
     }
 
-    fn explain(
-        &self,
-        runtime: &AppRuntime,
-        socket: SocketId,
-        refused: NotStarted,
-    ) -> StreamRefusal {
-        let RefusedChannel { channel, error } = match refused {
-            NotStarted::Channel(refused) => refused,
-            NotStarted::Gone => {
-                return StreamRefusal::for_now("The connection is gone");
-            }
-            NotStarted::TooManyOnConnection => {
-                return StreamRefusal::for_now("This connection carries as many streams as it may");
-            }
-        };
-        let (engine, code) = (&self.worker.engine, error.code());
-        let request = RefusedRequest { code, channel: Some(channel.name()), socket: Some(socket) };
-        let reply = engine.refuse(Some(&runtime.app()), &request, || RefusalCause::of(&error));
-        engine.note(Fact::SubscriptionRefused(runtime, code));
-        let message = format!("{}: {}", channel.name(), reply.sentence());
-        ApiError::new(reply.code, message).into()
-    }
-
     fn retry(&self) -> Duration {
         MIN_RETRY + self.worker.shard.random_within(MAX_RETRY - MIN_RETRY)
     }
@@ -209,12 +175,29 @@ impl Opening<'_> {
     fn refuse_for_now(&self, code: u16, message: &str) -> HttpResponse {
         let (limits, settings) = (&self.worker.client_rate_limits, self.worker.settings());
         if limits.answers_refused_stream(self.request, &settings.proxies) {
-            return passing(head(), code, message, self.retry());
+            return passing(self.head(), code, message, self.retry());
         }
         if let Some(StreamCarrier::Connection(connection)) = self.request.conn_data() {
             connection.cut();
             return HttpResponse::Ok().force_close().finish();
         }
         HttpResponse::Ok().body(CutBody)
+    }
+}
+
+fn explain(client: &Client, reason: NotStarted) -> StreamRefusal {
+    match reason {
+        NotStarted::Channel(RefusedChannel { channel, error }) => {
+            let code = error.code();
+            client.engine().note(Fact::SubscriptionRefused(&client.runtime, code));
+            ApiError::new(code, error.to_string()).on_channel(channel.name()).into()
+        }
+        NotStarted::Gone => StreamRefusal::for_now("The connection is gone"),
+        NotStarted::Superseded => {
+            StreamRefusal::for_now("A later stream has been opened with this ticket")
+        }
+        NotStarted::TooManyOnConnection => {
+            StreamRefusal::for_now("This connection carries as many streams as it may")
+        }
     }
 }

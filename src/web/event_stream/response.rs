@@ -11,16 +11,19 @@ use std::{
 };
 
 use actix_web::{
-    HttpResponse, HttpResponseBuilder, ResponseError as _,
+    HttpResponse, HttpResponseBuilder,
     body::{BodySize, MessageBody},
-    http::header::{self, HeaderMap},
+    http::{
+        StatusCode,
+        header::{self, HeaderMap},
+    },
 };
 use bytes::{Bytes, BytesMut};
 
 use crate::{
     domain::refusal::RefusalCode,
     protocol::{code::Close, form::Form, message::Message},
-    web::http::error::ApiError,
+    web::{client::ClientHeaders, http::error::ApiError},
 };
 
 /// The reason for which no stream is opened.
@@ -32,6 +35,16 @@ pub enum StreamRefusal {
 }
 
 impl StreamRefusal {
+    /// The code and the message of a refusal that passes, told by its status alone.
+    pub fn of_status(status: StatusCode) -> Option<(u16, &'static str)> {
+        let text = match status.as_u16() {
+            429 => RefusalCode::RateLimited.text(),
+            408 | 500.. => RefusalCode::Overloaded.text(),
+            _ => return None,
+        };
+        Some((BACK_OFF, text))
+    }
+
     pub fn for_now(message: &str) -> Self {
         Self::Passing(BACK_OFF, message.to_owned())
     }
@@ -59,12 +72,14 @@ impl From<Close> for StreamRefusal {
 }
 
 /// The status and the headers of every stream, to be completed.
-pub fn head() -> HttpResponseBuilder {
+pub fn head(headers: &ClientHeaders) -> HttpResponseBuilder {
     let mut head = HttpResponse::Ok();
+    for header in headers.iter() {
+        head.append_header(header);
+    }
     head.insert_header((header::CONTENT_TYPE, "text/event-stream"))
         .insert_header((header::CACHE_CONTROL, "no-store, no-transform"))
-        .insert_header(("X-Accel-Buffering", "no"))
-        .insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"));
+        .insert_header(("X-Accel-Buffering", "no"));
     head
 }
 
@@ -79,14 +94,6 @@ pub fn head_bytes(headers: &HeaderMap) -> Bytes {
     }
     bytes.extend_from_slice(b"connection: close\r\n\r\n");
     bytes.freeze()
-}
-
-pub fn lasting(error: &ApiError) -> HttpResponse {
-    let mut response = error.error_response();
-    let headers = response.headers_mut();
-    headers.insert(header::CACHE_CONTROL, header::HeaderValue::from_static("no-store"));
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, header::HeaderValue::from_static("nosniff"));
-    response
 }
 
 pub fn passing(

@@ -37,6 +37,13 @@ pub struct ApiError {
     index: Option<usize>,
     /// Seconds to wait before the next attempt.
     retry_after: Option<u64>,
+    /// Boxed, since most errors have none.
+    subject: Option<Box<ErrorSubject>>,
+}
+
+/// What the error is about.
+#[derive(Debug, Default)]
+struct ErrorSubject {
     /// The refused one of several channels, as the client named it.
     channel: Option<String>,
     /// The position of a channel's newest event.
@@ -68,15 +75,17 @@ impl ApiError {
     pub fn new(code: RefusalCode, message: impl Into<String>) -> Self {
         let message = message.into();
         let (size, limit, index, retry_after) = (None, None, None, None);
-        Self { code, message, size, limit, index, retry_after, channel: None, position: None }
+        Self { code, message, size, limit, index, retry_after, subject: None }
     }
 
-    pub fn on_channel(self, channel: &str) -> Self {
-        Self { channel: Some(clipped(channel).to_owned()), ..self }
+    pub fn on_channel(mut self, channel: &str) -> Self {
+        self.subject.get_or_insert_default().channel = Some(clipped(channel).to_owned());
+        self
     }
 
-    pub fn with_position(self, position: String) -> Self {
-        Self { position: Some(position), ..self }
+    pub fn with_position(mut self, position: String) -> Self {
+        self.subject.get_or_insert_default().position = Some(position);
+        self
     }
 
     /// Names the event of a batch that caused the error.
@@ -112,8 +121,8 @@ impl ApiError {
             size: self.size,
             limit: self.limit,
             index: self.index,
-            channel: self.channel.as_deref(),
-            position: self.position.as_deref(),
+            channel: self.subject.as_ref().and_then(|subject| subject.channel.as_deref()),
+            position: self.subject.as_ref().and_then(|subject| subject.position.as_deref()),
         }
     }
 
@@ -139,7 +148,7 @@ impl ApiError {
     /// A request to a WebSocket's path with any method but GET and HEAD.
     pub fn handshake_is_a_get(request: &HttpRequest) -> Self {
         let message = format!(
-            "{} opens WebSocket connections, subject handshake is a GET request: {} is not answered here",
+            "{} opens WebSocket connections with a GET request: {} is not answered here",
             clipped(request.path()),
             request.method()
         );

@@ -2,6 +2,7 @@
 //! directory, and with a token on the operations listener. Never on the public listener.
 
 pub mod auth;
+mod history;
 mod webhooks;
 
 use std::{future::Future, pin::Pin, rc::Rc, sync::Arc};
@@ -45,6 +46,7 @@ pub fn routes(config: &mut web::ServiceConfig, auth: AdminAuth) {
         .service(get(web::resource("/admin/apps/{app}/keys"), list))
         .service(post(web::resource("/admin/apps/{app}/keys/rotate"), rotate))
         .service(post(web::resource("/admin/apps/{app}/keys/{id}/revoke"), revoke))
+        .service(get(web::resource("/admin/apps/{app}/history"), history::show))
         .service(get(web::resource("/admin/apps/{app}/webhooks"), webhooks::list))
         .service(get(web::resource("/admin/apps/{app}/webhooks/log"), webhooks::log))
         .service(post(web::resource("/admin/apps/{app}/webhooks/replay"), webhooks::replay))

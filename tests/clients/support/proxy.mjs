@@ -5,10 +5,13 @@ import { connect, createServer } from 'node:net';
 export class Proxy {
   #listener;
   #sockets = new Set();
+  #gate = Promise.resolve();
+  #open = () => {};
 
   static async start(target) {
     const proxy = new Proxy();
-    proxy.#listener = createServer((client) => {
+    proxy.#listener = createServer(async (client) => {
+      await proxy.#gate;
       const server = connect(target.port, target.hostname);
       for (const [from, to] of [[client, server], [server, client]]) {
         proxy.#sockets.add(from);
@@ -29,6 +32,18 @@ export class Proxy {
   /** Ends all connections without a close frame. */
   cut() {
     for (const socket of this.#sockets) socket.destroy();
+  }
+
+  /** Cuts all connections; new ones wait until `up`. */
+  down() {
+    this.#gate = new Promise((resolve) => {
+      this.#open = resolve;
+    });
+    this.cut();
+  }
+
+  up() {
+    this.#open();
   }
 
   async stop() {

@@ -165,7 +165,7 @@ impl HttpConnection {
             headers.push((name.trim().to_owned(), value.trim().to_owned()));
         }
         let mut response = Response { status, headers, body: Vec::new() };
-        if status == 101 || status == 204 || method == "HEAD" {
+        if matches!(status, 101 | 204 | 304) || method == "HEAD" {
             return response;
         }
         if response.header("Transfer-Encoding").is_some_and(|v| v.eq_ignore_ascii_case("chunked")) {

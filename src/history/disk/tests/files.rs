@@ -91,7 +91,7 @@ fn file_of_a_newer_version_is_refused() {
     let dir = filled("newer");
     let file = HistoryFile::open(&dir.file(), false).unwrap();
     let newer = vec![(meta::FORMAT, Some(2_u32.to_be_bytes().to_vec()))];
-    file.commit(&file::FileChanges { meta: newer, ..file::FileChanges::default() }).unwrap();
+    file.commit(&FileChanges { meta: newer, ..FileChanges::default() }).unwrap();
     drop(file);
     let error = dir.open_at(NOW).err().unwrap().to_string();
     assert!(error.contains("format 2") && error.contains("Run the version"), "{error}");

@@ -5,6 +5,7 @@
 
 mod apps;
 mod auth;
+mod history;
 mod http;
 mod keys;
 mod page;
@@ -64,6 +65,7 @@ impl Collector for EngineCollector {
         runtimes.sort_by(|one, other| one.id.cmp(&other.id));
         server::write(page, engine, self.started)?;
         apps::write(page, &runtimes)?;
+        history::write(page, engine, &runtimes)?;
         auth::write(page, engine, &runtimes)?;
         keys::write(page, &runtimes)?;
         webhooks::write(page, &runtimes)?;

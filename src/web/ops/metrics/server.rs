@@ -35,6 +35,8 @@ fn reloads(page: &mut Page<'_>, engine: &Engine) -> fmt::Result {
 fn deliveries(page: &mut Page<'_>, engine: &Engine) -> fmt::Result {
     let hub = &engine.hub;
     let sum = |of: fn(&WorkerGauges) -> u64| hub.all_gauges().iter().map(of).sum::<u64>();
+    page.gauge("event_streams", "Those of the connections that are event streams")?
+        .add(&[], hub.event_streams())?;
     page.gauge_in(&BYTES, "outbox", "What sockets have not taken yet")?
         .add(&[], hub.outbox_bytes())?;
     page.gauge_in(&BYTES, "mailbox", "What workers have not delivered yet")?

@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use super::CliResult;
 use crate::{
     app::App,
+    cli::CliResult,
     config::HistoryConfig,
     engine::history::HistoryStores,
     history::{
