@@ -61,7 +61,7 @@ pub const MAX_GROUP: usize = 256;
 /// The wait for others to join the commit, while somebody waits for it.
 const URGENT_WAIT: Duration = Duration::from_millis(2);
 /// The same while nobody waits. Each commit costs as much as dozens of events.
-const BEHIND_WAIT: Duration = Duration::from_millis(50);
+const BEHIND_WAIT: Duration = Duration::from_millis(100);
 
 pub struct Queue {
     state: Mutex<PendingOps>,
