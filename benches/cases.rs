@@ -92,6 +92,8 @@ pub const ALL: &[Case] = &[
     case("position/encode-1", 0, || history::encode_position(1)),
     case("position/encode-8", 0, || history::encode_position(8)),
     case("position/encode-64", 0, || history::encode_position(64)),
+    case("position/encode-next-8", 0, || history::encode_next_position(8)),
+    case("position/encode-next-64", 0, || history::encode_next_position(64)),
     case("position/decode-64", 0, || history::decode_position(64)),
     case("topics/join-and-leave-one-of-1000", 0, topics::join_and_leave),
     case("topics/subscribe-1000", 0, || {

@@ -8,7 +8,7 @@ use sealcast::{
     domain::channel_settings::{HistorySettings, HistoryStore},
     history::{
         at_rest::{AtRestKeys, EntryContext},
-        position::{Epoch, Epochs, PositionKey},
+        position::{Epoch, Epochs, HashedChannel, PositionKey},
     },
     protocol::{
         frame::Frame,
@@ -103,6 +103,20 @@ fn encode(key: &PositionKey, epochs: &Epochs, names: &[String]) -> String {
 pub fn encode_position(channels: usize) -> Run {
     let (key, epochs, names) = position(channels);
     run(move || encode(&key, &epochs, black_box(&names)))
+}
+
+/// By a stream, with the next event of one of its channels.
+pub fn encode_next_position(channels: usize) -> Run {
+    let (key, epochs, names) = position(channels);
+    let channels: Vec<_> =
+        names.iter().map(|name| HashedChannel::new(name.as_str().into())).collect();
+    let mut next = NOW;
+    run(move || {
+        next += 1;
+        let places =
+            channels.iter().map(|channel| (channel, HistoryStore::Memory, LogNumber(next)));
+        key.encode_hashed(&epochs, places)
+    })
 }
 
 pub fn decode_position(channels: usize) -> Run {

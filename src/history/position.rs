@@ -7,7 +7,7 @@
 //! Plaintext: a byte with the stores in use; the epoch of each; the newest number; for each channel
 //! its hash, its store, and how far its number lies behind the newest. Numbers are variable-length.
 
-use std::fmt;
+use std::{cell::Cell, fmt, sync::Arc};
 
 use aws_lc_rs::aead::{AES_256_GCM_SIV, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -74,9 +74,18 @@ impl Epochs {
 
 /// Encodes the positions of one app. Changing the app's secret makes all of them unknown.
 pub struct PositionKey {
+    /// Tells keys apart.
+    id: [u8; 8],
     app: Box<str>,
     texts: LessSafeKey,
     names: Hmac<Sha256>,
+}
+
+/// A channel of a reader that needs many positions. Its hash is made once, and again when the app's
+/// secret has been replaced.
+pub struct HashedChannel {
+    name: Arc<str>,
+    hash: Cell<Option<([u8; 8], [u8; 5])>>,
 }
 
 /// A decoded position. Has no `Debug`: it tells of channels.
@@ -110,14 +119,15 @@ pub enum PositionLookup {
 
 impl PositionKey {
     pub fn derive(app_secret: &[u8], app: &str) -> Self {
-        let mut keys = Zeroizing::new([0; 64]);
+        let mut keys = Zeroizing::new([0; 72]);
         // The label has no NUL, so that label and app cannot be taken for others.
         Hkdf::<Sha256>::new(None, app_secret)
             .expand_multi_info(&[LABEL.as_bytes(), &[0], app.as_bytes()], &mut *keys)
             .expect("HKDF gives up to 8160 bytes");
-        let (texts, names) = keys.split_at(32);
+        let (texts, names, id) = (&keys[..32], &keys[32..64], &keys[64..]);
         let texts = UnboundKey::new(&AES_256_GCM_SIV, texts).expect("the key has 32 bytes");
         Self {
+            id: id.try_into().expect("72 bytes less 64 are eight"),
             app: app.into(),
             texts: LessSafeKey::new(texts),
             names: Hmac::new_from_slice(names).expect("HMAC takes a key of any length"),
@@ -126,14 +136,33 @@ impl PositionKey {
 
     /// The position of a reader of these channels, each named once, `MAX_CHANNELS` at most.
     pub fn encode(&self, epochs: &Epochs, channels: &[(&str, HistoryStore, LogNumber)]) -> String {
+        let hashed =
+            channels.iter().map(|(name, store, number)| (self.hash(name), *store, *number));
+        self.encode_entries(epochs, hashed)
+    }
+
+    /// The same for a reader that keeps the hashes of its channels.
+    pub fn encode_hashed<'a>(
+        &self,
+        epochs: &Epochs,
+        channels: impl ExactSizeIterator<Item = (&'a HashedChannel, HistoryStore, LogNumber)>,
+    ) -> String {
+        let hashed = channels.map(|(channel, store, number)| (channel.hash(self), store, number));
+        self.encode_entries(epochs, hashed)
+    }
+
+    fn encode_entries(
+        &self,
+        epochs: &Epochs,
+        channels: impl ExactSizeIterator<Item = ([u8; 5], HistoryStore, LogNumber)>,
+    ) -> String {
         debug_assert!(channels.len() <= MAX_CHANNELS);
-        let mut position = Position { epochs: [None; _], entries: Vec::new() };
-        position.entries.reserve_exact(channels.len());
+        let mut position =
+            Position { epochs: [None; _], entries: Vec::with_capacity(channels.len()) };
         for (channel, store, number) in channels {
-            let at = index(*store);
-            position.epochs[at] = Some(epochs.of(*store));
-            let channel = self.hash(channel);
-            position.entries.push(PositionEntry { channel, store: at, number: *number });
+            let at = index(store);
+            position.epochs[at] = Some(epochs.of(store));
+            position.entries.push(PositionEntry { channel, store: at, number });
         }
         position.entries.sort_unstable();
         self.seal(position.to_bytes())
@@ -165,6 +194,23 @@ impl PositionKey {
         mac.update(channel.as_bytes());
         let code = mac.finalize().into_bytes();
         std::array::from_fn(|at| code[at])
+    }
+}
+
+impl HashedChannel {
+    pub fn new(name: Arc<str>) -> Self {
+        Self { name, hash: Cell::new(None) }
+    }
+
+    fn hash(&self, key: &PositionKey) -> [u8; 5] {
+        match self.hash.get() {
+            Some((id, hash)) if id == key.id => hash,
+            _ => {
+                let hash = key.hash(&self.name);
+                self.hash.set(Some((key.id, hash)));
+                hash
+            }
+        }
     }
 }
 

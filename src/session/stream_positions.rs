@@ -9,6 +9,7 @@ use crate::{
     channels::log::LogNumber,
     domain::{channel::Channel, channel_settings::HistoryStore},
     engine::{AppRuntime, Engine},
+    history::position::HashedChannel,
     hub::record::TopicId,
     protocol::stream_text::id_line,
 };
@@ -18,7 +19,7 @@ use crate::{
 pub struct StreamPositions {
     engine: Arc<Engine>,
     runtime: Arc<AppRuntime>,
-    places: RefCell<Vec<StreamPlace>>,
+    places: RefCell<Vec<(HashedChannel, StreamPlace)>>,
     ticket: Option<TicketStream>,
 }
 
@@ -47,9 +48,9 @@ impl StreamPositions {
     /// Replaces the place of the same channel.
     pub(super) fn set(&self, place: StreamPlace) {
         let mut places = self.places.borrow_mut();
-        match places.iter_mut().find(|known| known.channel == place.channel) {
-            Some(known) => *known = place,
-            None => places.push(place),
+        match places.iter_mut().find(|(_, known)| known.channel == place.channel) {
+            Some((_, known)) => *known = place,
+            None => places.push((HashedChannel::new(place.channel.name().clone()), place)),
         }
     }
 
@@ -62,8 +63,8 @@ impl StreamPositions {
     /// See `Socket::own_id`.
     pub fn own_id(&self, topic: TopicId, number: LogNumber) -> Option<Bytes> {
         let mut places = self.places.borrow_mut();
-        let place = places.iter_mut().find(|place| place.topic == Some(topic));
-        if let Some(place) = place {
+        let place = places.iter_mut().find(|(_, place)| place.topic == Some(topic));
+        if let Some((_, place)) = place {
             place.number = number;
             if places.len() == 1 && self.ticket.is_none() {
                 return None;
@@ -72,12 +73,10 @@ impl StreamPositions {
         Some(id_line(&self.encode(&places)))
     }
 
-    fn encode(&self, places: &[StreamPlace]) -> String {
-        let channels: Vec<_> = places
-            .iter()
-            .map(|place| (&**place.channel.name(), place.store, place.number))
-            .collect();
-        let position = self.runtime.app().positions.encode(&self.engine.history.epochs, &channels);
+    fn encode(&self, places: &[(HashedChannel, StreamPlace)]) -> String {
+        let channels = places.iter().map(|(channel, place)| (channel, place.store, place.number));
+        let (app, epochs) = (self.runtime.app(), &self.engine.history.epochs);
+        let position = app.positions.encode_hashed(epochs, channels);
         match &self.ticket {
             Some(ticket) => ticket.id_of(&position),
             None => position,

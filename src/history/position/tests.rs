@@ -57,6 +57,17 @@ fn texts_stay_the_same() {
 }
 
 #[test]
+fn hashes_of_channels_are_kept_for_their_key_alone() {
+    let other = PositionKey::derive(b"another-secret-1234", "shop");
+    let channel = HashedChannel::new("a".into());
+    for key in [&key(), &key(), &other, &key()] {
+        let kept = [(&channel, Memory, LogNumber(NOW))].into_iter();
+        let made = key.encode(&EPOCHS, &[("a", Memory, LogNumber(NOW))]);
+        assert_eq!(key.encode_hashed(&EPOCHS, kept), made);
+    }
+}
+
+#[test]
 fn positions_are_short() {
     assert!(one("orders").len() <= 52, "{}", one("orders").len());
     assert!(many(&names(8), &[Memory]).len() <= 180);
