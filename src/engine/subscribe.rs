@@ -6,10 +6,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bytes::Bytes;
-
 use super::{
     AppRuntime, Engine,
+    cached_reply::CachedReply,
     history::recovery::{ReaderLimits, ReaderStart, Recovery, recover},
     users::SignedIn,
 };
@@ -34,9 +33,6 @@ use crate::{
     protocol::{
         client::{InvalidField, Subscribe},
         escape::Escaped,
-        form::Form,
-        frame::Frame,
-        message::Message,
         signed::{AuthError, signed_for_channel},
     },
 };
@@ -164,24 +160,6 @@ pub struct Admission<'a> {
     /// Where the subscriber begins, and the bytes that it may be given at once. `None`: it is not
     /// told positions.
     pub recover: Option<(ReaderStart, usize)>,
-}
-
-/// The cached event, sent after the success frame.
-pub enum CachedReply {
-    /// Not a cache channel.
-    No,
-    Hit(Frame),
-    Miss,
-}
-
-impl CachedReply {
-    pub fn encode(&self, form: Form, channel: &Channel) -> Option<Bytes> {
-        match self {
-            Self::No => None,
-            Self::Hit(frame) => Some(frame.in_form(form)),
-            Self::Miss => Some(form.encode(&Message::cache_miss(channel))),
-        }
-    }
 }
 
 /// Checks the authorization; returns the member on presence channels.

@@ -11,7 +11,7 @@ use crate::{
         sealer::{SealError, Sealed},
     },
     domain::channel::Channel,
-    engine::{AppRuntime, subscribe::CachedReply},
+    engine::{AppRuntime, cached_reply::CachedReply},
     hub::{Hub, record::LockedRecord, rekey::gate::PendingRekey},
     protocol::{
         content::Content,
