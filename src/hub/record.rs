@@ -187,9 +187,11 @@ impl<'a> LockedRecord<'a> {
         Some(if uncommitted { log.reserved() } else { log.last() })
     }
 
-    /// True if a reader could be given an event.
+    /// True if a reader could be given an event, now or once a journal has written it.
     pub fn has_events(&self, now: Instant) -> bool {
-        self.log().is_some_and(|log| log.has_events(now)) || self.last_event(now).is_some()
+        self.guarded.routing.uncommitted > 0
+            || self.log().is_some_and(|log| log.has_events(now))
+            || self.last_event(now).is_some()
     }
 
     pub fn channel(&self) -> &'a Channel {

@@ -23,14 +23,14 @@ use super::{
     mailbox::{Audience, TopicDelivery, WorkerCommand},
     receivers::Received,
     record::TopicId,
-    rekey::rekey_scheduler::RekeyScheduler,
+    rekey::{rekey_scheduler::RekeyScheduler, rekeying::SUPPRESS_ALL},
     socket::{Peer, Socket},
     topics::{Slot, TopicSubscription, TopicTable},
 };
 use crate::{
     crypto::keytable::Version,
     domain::ids::SocketId,
-    protocol::{code::Close, frame::Frame, stream_text::StreamTexts},
+    protocol::{code::Close, form::Form, frame::Frame, stream_text::StreamTexts},
 };
 
 /// The shard's data on each socket.
@@ -274,10 +274,20 @@ impl Shard {
     /// Not an event: the tripwire, which knows events alone, does not read it.
     fn tell_gap(&self, topic: TopicId, frame: &Frame, dirty: &mut Vec<Rc<dyn Socket>>) {
         let table = self.table.borrow();
-        let subscribers = table.topics.subscribers(topic).iter();
-        for subscription in subscribers.filter(|subscription| subscription.tells_positions) {
+        let mut texts = StreamTexts::default();
+        let is_told = |subscription: &&TopicSubscription| {
+            subscription.tells_positions && subscription.since != SUPPRESS_ALL
+        };
+        for subscription in table.topics.subscribers(topic).iter().filter(is_told) {
             let entry = &table.sockets[subscription.slot as usize];
-            entry.socket.send(frame.in_form(entry.socket.outbox().form()));
+            match entry.socket.outbox().form() {
+                form @ (Form::Pusher | Form::Jetsocket) => entry.socket.send(frame.in_form(form)),
+                // With an id, so that it is told once.
+                Form::Stream => {
+                    let subscription = *subscription;
+                    Received { topic, subscription, frame }.queue(&*entry.socket, &mut texts);
+                }
+            }
             entry.mark(dirty);
         }
     }

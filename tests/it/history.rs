@@ -172,6 +172,32 @@ async fn h_kill_9_with_sync_behind_never_resumes_over_a_loss() {
     }
 }
 
+/// The first event of the channel, if the condition holds.
+async fn publish_first(server: &TestServer, data: &str) -> Response {
+    let body = json!({"name": "e", "channel": "room", "data": data}).to_string();
+    let target = signed_target(APP, "POST", "/apps/it/events", &[], body.as_bytes());
+    let request = Request::new("POST", target).header("If-None-Match", "*");
+    server.send(request.body("application/json", body)).await
+}
+
+/// The second writer comes while the first one's event is on its way to the disk.
+#[tokio::test]
+async fn h_one_of_several_writers_at_once_is_first() {
+    for store in ["", ", store = \"disk\"", ", store = \"disk\", sync = \"before\""] {
+        let state = TempDir::new();
+        let server = launch(&logged(store), state.path()).start().await;
+        let writers = (0..8).map(|n| {
+            let server = &server;
+            async move { publish_first(server, &n.to_string()).await.status }
+        });
+        let mut statuses = futures_util::future::join_all(writers).await;
+        statuses.sort_unstable();
+        assert_eq!(statuses, [200, 412, 412, 412, 412, 412, 412, 412], "{store}");
+        assert_eq!(history(&server, "room").await.len(), 1);
+        server.stop().await;
+    }
+}
+
 #[tokio::test]
 async fn h_full_disk_refuses_what_is_to_be_written_first() {
     for (sync, is_sent) in [("before", false), ("behind", true)] {
