@@ -319,7 +319,7 @@ fn replays_fit_the_queue_whatever_their_events_are_like() {
     reader.subscribe_recovering(&name, &json!(true));
     let start = answer(&frames(&node, &reader))["position"].clone();
     drop(reader);
-    for count in [500, 1000, 5000] {
+    for count in [500, 2500, 5000] {
         (0..count).for_each(|_| node.publish(&name, "1"));
         let mut back = node.connect();
         back.subscribe_recovering(&name, &start);
