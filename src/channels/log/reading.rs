@@ -75,6 +75,11 @@ impl Log {
         self.entries.get(self.live_start(now)).map_or(self.last, |oldest| oldest.previous)
     }
 
+    /// The newest number before all entries, whether expired or not.
+    pub fn kept_after(&self) -> LogNumber {
+        self.entries.front().map_or(self.last, |oldest| oldest.previous)
+    }
+
     /// True if readers get an entry.
     pub fn has_events(&self, now: Instant) -> bool {
         self.live_start(now) < self.entries.len()
