@@ -119,6 +119,11 @@ impl Log {
         &self.settings
     }
 
+    /// The position of readers from before the first event.
+    pub fn origin(&self) -> LogNumber {
+        self.origin
+    }
+
     /// The position of readers at the end.
     pub fn last(&self) -> LogNumber {
         self.last

@@ -157,8 +157,8 @@ impl Journal {
         }
     }
 
-    /// Drops the entries up to and with this number. Calls may be lost while the disk refuses; a
-    /// later one makes up for them.
+    /// Drops the entries up to and with this number. Calls may be lost while the disk is slow or
+    /// refuses; a later one makes up for them.
     pub fn trim(&self, log: &LogAddress, up_to: LogNumber) {
         match self {
             Self::Memory => {}
@@ -183,7 +183,17 @@ impl Journal {
         }
     }
 
-    /// Drops the log, because it has ended.
+    /// The same without waiting. While the disk refuses, the clearing is kept as events of behind
+    /// are, but never lost for lack of room: beyond it this returns an error.
+    pub fn clear_behind(&self, log: &LogAddress, number: LogNumber) -> Result<(), JournalError> {
+        match self {
+            Self::Memory => Ok(()),
+            Self::Disk(disk) => disk.clear_behind(log, number),
+        }
+    }
+
+    /// Drops the log, because it has ended. One that is lost, because too many wait for a slow
+    /// disk, comes back with the next start, and ends then.
     pub fn forget(&self, log: &LogAddress) {
         match self {
             Self::Memory => {}

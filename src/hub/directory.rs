@@ -2,18 +2,18 @@
 
 use std::{sync::Arc, time::Instant};
 
-use arc_swap::ArcSwapOption;
 use dashmap::{DashMap, Entry};
 
 use super::{
     Hub,
     cached::Ledger,
     log_budget::LogLedger,
+    log_keeper::LogKeeper,
     record::{LockedRecord, Record},
 };
 use crate::{
     channels::{change::Change, last_event::LastEvent, log::Log},
-    domain::{channel::Channel, channel_settings::HistorySettings},
+    domain::channel::Channel,
 };
 
 /// Capacity for records that is never given back.
@@ -26,17 +26,7 @@ pub struct Directory {
     ledger: Arc<Ledger>,
     /// The app's logs.
     logs: Arc<LogLedger>,
-    /// For channels that come into use from now on.
-    keeper: ArcSwapOption<Box<dyn LogKeeper>>,
     hub: Arc<Hub>,
-}
-
-/// Decides which channels have logs, and hears when they begin and end.
-pub trait LogKeeper: Send + Sync {
-    fn settings(&self, channel: &Channel) -> Option<Arc<HistorySettings>>;
-    fn begun(&self, channel: &Channel, log: &Log);
-    /// Called under the lock of the channel's record: a next log begins later.
-    fn ended(&self, channel: &Channel, log: &Log);
 }
 
 /// The figures of an app in `/stats`.
@@ -52,13 +42,12 @@ pub struct Occupancy {
 impl Directory {
     pub fn new(hub: Arc<Hub>) -> Self {
         let (ledger, logs) = (hub.cache.open_ledger(), hub.history.open_ledger());
-        let (records, keeper) = (DashMap::new(), ArcSwapOption::empty());
-        Self { records, ledger, logs, keeper, hub }
+        Self { records: DashMap::new(), ledger, logs, hub }
     }
 
     /// For channels that come into use from now on.
     pub fn set_keeper(&self, keeper: Box<dyn LogKeeper>) {
-        self.keeper.store(Some(Arc::new(keeper)));
+        self.logs.set_keeper(keeper);
     }
 
     pub fn ledger(&self) -> &Ledger {
@@ -146,7 +135,7 @@ impl Directory {
     }
 
     fn new_log(&self, channel: &Channel) -> Option<Log> {
-        let keeper = self.keeper.load();
+        let keeper = self.logs.keeper();
         let keeper = keeper.as_ref()?;
         let settings = keeper.settings(channel)?;
         let log = Log::new(settings, self.hub.log_numbers.origin(), Instant::now());
@@ -154,15 +143,18 @@ impl Directory {
         Some(log)
     }
 
-    /// Takes over a log from a journal. False if the channel is in use already.
-    pub fn restore(&self, channel: &Channel, log: Log) -> bool {
+    /// Takes over a log from a journal, as an event would be; `limit` as there. False if the channel
+    /// is in use already.
+    pub fn restore(&self, channel: &Channel, log: Log, limit: usize) -> bool {
         let record = Arc::new(self.record_with(channel, Some(log)));
         match self.records.entry(channel.name().clone()) {
             Entry::Occupied(_) => return false,
             Entry::Vacant(vacant) => drop(vacant.insert(record.clone())),
         }
-        if let Some(locked) = record.enter() {
-            self.logs.recharge(&record, &locked, Instant::now());
+        if let Some(mut locked) = record.enter() {
+            // The journal may have more, from before the log's beginning.
+            locked.log().into_iter().for_each(|log| self.logs.tell_trimmed(&record, log));
+            self.logs.charge(&record, &mut locked, limit, Instant::now());
         }
         true
     }
@@ -172,7 +164,7 @@ impl Directory {
         let ended = |log: &Log| {
             self.hub.log_numbers.ended(log);
             self.logs.forget(record.topic());
-            if let Some(keeper) = &*self.keeper.load() {
+            if let Some(keeper) = &*self.logs.keeper() {
                 keeper.ended(record.channel(), log);
             }
         };

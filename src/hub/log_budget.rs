@@ -2,6 +2,9 @@
 //! growing log above the average gives its older half, then the logs go that were silent for
 //! longest. Last events of cache channels have a budget of their own (`hub::cached`).
 //!
+//! All changes of logs are charged, so the ledger also sees which have lost events, and tells the
+//! log's keeper.
+//!
 //! A ledger is locked for one operation, by changes of logs alone. A thread may wait for a ledger
 //! while it holds a record, never the other way round.
 
@@ -14,16 +17,18 @@ use std::{
     time::Instant,
 };
 
+use arc_swap::{ArcSwapOption, Guard};
 use parking_lot::Mutex;
 
 use super::{
     int_hasher::BuildIntHasher,
+    log_keeper::LogKeeper,
     record::{LockedRecord, Record, TopicId},
 };
 use crate::{
     channels::{
         change::{Change, LogChange},
-        log::Log,
+        log::{Log, LogNumber},
     },
     platform::counting::Count,
 };
@@ -51,6 +56,7 @@ pub struct LogLedger {
     server: Arc<HistoryBudget>,
     logs: Mutex<ChargedLogs>,
     evicted: Count,
+    keeper: ArcSwapOption<Box<dyn LogKeeper>>,
 }
 
 /// The order in which logs go. First those without events, so that visits to many channels take no
@@ -61,26 +67,33 @@ struct Turn {
     moment: u64,
 }
 
+#[derive(Clone, Copy)]
+struct Charge {
+    turn: Turn,
+    cost: usize,
+    /// `Log::kept_after`, as the keeper knows it.
+    kept_after: LogNumber,
+}
+
 #[derive(Default)]
 struct ChargedLogs {
-    by_topic: HashMap<TopicId, (Turn, usize), BuildIntHasher>,
+    by_topic: HashMap<TopicId, Charge, BuildIntHasher>,
     by_turn: BTreeMap<Turn, Arc<Record>>,
     bytes: usize,
 }
 
 impl ChargedLogs {
-    /// The cost that was charged.
-    fn remove(&mut self, topic: TopicId) -> Option<(Turn, usize)> {
-        let (turn, cost) = self.by_topic.remove(&topic)?;
-        self.by_turn.remove(&turn);
-        self.bytes -= cost;
-        Some((turn, cost))
+    fn remove(&mut self, topic: TopicId) -> Option<Charge> {
+        let charge = self.by_topic.remove(&topic)?;
+        self.by_turn.remove(&charge.turn);
+        self.bytes -= charge.cost;
+        Some(charge)
     }
 
-    fn insert(&mut self, record: &Arc<Record>, turn: Turn, cost: usize) {
-        self.by_topic.insert(record.topic(), (turn, cost));
-        self.by_turn.insert(turn, record.clone());
-        self.bytes += cost;
+    fn insert(&mut self, record: &Arc<Record>, charge: Charge) {
+        self.by_topic.insert(record.topic(), charge);
+        self.by_turn.insert(charge.turn, record.clone());
+        self.bytes += charge.cost;
     }
 }
 
@@ -114,6 +127,7 @@ impl HistoryBudget {
             server: self.clone(),
             logs: Mutex::default(),
             evicted: Count::default(),
+            keeper: ArcSwapOption::empty(),
         });
         let mut ledgers = self.ledgers.lock();
         ledgers.retain(|ledger| ledger.strong_count() > 0);
@@ -130,6 +144,14 @@ impl HistoryBudget {
 }
 
 impl LogLedger {
+    pub fn set_keeper(&self, keeper: Box<dyn LogKeeper>) {
+        self.keeper.store(Some(Arc::new(keeper)));
+    }
+
+    pub fn keeper(&self) -> Guard<Option<Arc<Box<dyn LogKeeper>>>> {
+        self.keeper.load()
+    }
+
     /// Charges the channel's log after an event. If the app is over `limit` bytes or the server over
     /// its own, a log above the average gives its older half; `enforce_limit` does the rest.
     pub fn charge(
@@ -152,8 +174,8 @@ impl LogLedger {
 
     /// Removes a log from the ledger.
     pub fn forget(&self, topic: TopicId) {
-        if let Some((_, cost)) = self.logs.lock().remove(topic) {
-            self.server.bytes.fetch_sub(cost, Ordering::Relaxed);
+        if let Some(charge) = self.logs.lock().remove(topic) {
+            self.server.bytes.fetch_sub(charge.cost, Ordering::Relaxed);
         }
     }
 
@@ -177,8 +199,8 @@ impl LogLedger {
         ended
     }
 
-    /// Charges the log's cost of this moment. Without a moment of its own it keeps the last one.
-    /// Returns the app's bytes.
+    /// Charges the log's cost of this moment, and tells the keeper what it has lost. Without a moment
+    /// of its own the log keeps the last one. Returns the app's bytes.
     fn note(
         &self,
         record: &Arc<Record>,
@@ -188,19 +210,33 @@ impl LogLedger {
     ) -> usize {
         let Some(log) = locked.log() else { return 0 };
         let (cost, has_events) = (cost(locked, log, now), !log.is_empty());
+        let kept_after = log.kept_after();
         let mut logs = self.logs.lock();
         let before = logs.remove(record.topic());
-        if let Some((_, before)) = before {
-            self.server.bytes.fetch_sub(before, Ordering::Relaxed);
+        if let Some(before) = before {
+            self.server.bytes.fetch_sub(before.cost, Ordering::Relaxed);
         }
         if let Some(cost) = cost {
-            let last = before.map(|(turn, _)| turn.moment);
+            let last = before.map(|before| before.turn.moment);
             let next = || self.server.clock.fetch_add(1, Ordering::Relaxed);
-            let moment = moment.or(last).unwrap_or_else(next);
-            logs.insert(record, Turn { has_events, moment }, cost);
+            let turn = Turn { has_events, moment: moment.or(last).unwrap_or_else(next) };
+            logs.insert(record, Charge { turn, cost, kept_after });
             self.server.bytes.fetch_add(cost, Ordering::Relaxed);
         }
-        logs.bytes
+        let bytes = logs.bytes;
+        drop(logs);
+        // Without events the ledger may not know what it has told: it tells it again.
+        if kept_after != before.map_or(log.origin(), |before| before.kept_after) {
+            self.tell_trimmed(record, log);
+        }
+        bytes
+    }
+
+    /// Tells the keeper what the log has lost.
+    pub fn tell_trimmed(&self, record: &Record, log: &Log) {
+        if let Some(keeper) = &*self.keeper() {
+            keeper.trimmed(record.channel(), log);
+        }
     }
 
     fn take_half(&self, record: &Arc<Record>, locked: &mut LockedRecord<'_>, now: Instant) {
@@ -215,7 +251,7 @@ impl LogLedger {
     fn is_above_average(&self, topic: TopicId) -> bool {
         let logs = self.logs.lock();
         let count = logs.by_topic.len();
-        let cost = logs.by_topic.get(&topic).map_or(0, |(_, cost)| *cost);
+        let cost = logs.by_topic.get(&topic).map_or(0, |charge| charge.cost);
         count == 1 || cost.saturating_mul(count) > logs.bytes
     }
 
@@ -238,8 +274,8 @@ impl LogLedger {
             return None;
         }
         let record = logs.by_turn.first_key_value()?.1.clone();
-        let (_, cost) = logs.remove(record.topic())?;
-        self.server.bytes.fetch_sub(cost, Ordering::Relaxed);
+        let charge = logs.remove(record.topic())?;
+        self.server.bytes.fetch_sub(charge.cost, Ordering::Relaxed);
         Some(record)
     }
 

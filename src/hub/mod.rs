@@ -22,6 +22,7 @@ pub mod int_hasher;
 #[cfg(debug_assertions)]
 pub mod late_answers;
 pub mod log_budget;
+pub mod log_keeper;
 pub mod log_numbers;
 pub mod mailbox;
 pub mod outbox;

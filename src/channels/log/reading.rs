@@ -82,6 +82,11 @@ impl Log {
         first.map_or(self.last, |entry| entry.previous)
     }
 
+    /// The newest number before all entries, whether expired or not.
+    pub fn kept_after(&self) -> LogNumber {
+        self.entries.front().map_or(self.last, |oldest| oldest.previous)
+    }
+
     /// True if readers get an entry.
     pub fn has_events(&self, now: Instant) -> bool {
         self.live_start(now) < self.entries.len()

@@ -1,4 +1,4 @@
-//! Which channels of an app have logs; the journal hears when they begin and end.
+//! Which channels of an app have logs; the journal hears when they begin, lose events and end.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use crate::{
         channel_settings::{HistorySettings, HistoryStore},
     },
     history::journal::{Journal, LogAddress},
-    hub::directory::LogKeeper,
+    hub::log_keeper::LogKeeper,
 };
 
 /// With the app's settings of one moment.
@@ -39,9 +39,18 @@ impl LogKeeper for AppLogKeeper {
         }
     }
 
+    fn trimmed(&self, channel: &Channel, log: &Log) {
+        if let Some(address) = self.address(channel, log) {
+            self.journal.trim(&address, log.kept_after());
+        }
+    }
+
     fn ended(&self, channel: &Channel, log: &Log) {
         if let Some(address) = self.address(channel, log) {
             self.journal.forget(&address);
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

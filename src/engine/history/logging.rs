@@ -9,7 +9,7 @@ use crate::{
         log::{EntryBody, HotFrames, LogEvent, LogNumber},
     },
     crypto::sealer::Payload,
-    domain::channel_settings::{HistorySettings, HistoryStore},
+    domain::channel_settings::HistorySettings,
     engine::{
         AppRuntime, Engine,
         event::{EncodedEvent, EventBody, Publisher},
@@ -117,10 +117,6 @@ impl Engine {
         let appended = locked.apply(Change::InLog(LogChange::Append { event, number }), now);
         runtime.counts.history.logged.add();
         runtime.counts.history.evicted.add_many(appended.evicted as u64);
-        if appended.evicted > 0 && address.store != HistoryStore::Memory {
-            let kept_after = locked.log().map(|log| log.start(now));
-            kept_after.into_iter().for_each(|number| self.history.journal.trim(&address, number));
-        }
         content
     }
 }

@@ -127,7 +127,7 @@ impl Engine {
                 }
                 HistoryStore::DiskBehind => {
                     let address = runtime.log_address(channel, store);
-                    let written = self.history.journal.clear(&address, number, Box::new(|_| ()));
+                    let written = self.history.journal.clear_behind(&address, number);
                     if let Err(error) = written {
                         return Some(EventOutcome::NotPublished(error.into()));
                     }

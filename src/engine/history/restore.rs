@@ -18,9 +18,11 @@ use crate::{
 };
 
 impl Engine {
-    /// Takes over all logs of apps that are served, as the present settings allow. The journal
-    /// forgets the others of these apps.
-    pub fn restore_logs(&self, logs: Vec<JournalLog>) {
+    /// Takes over all logs of apps that are served, as the present settings and budgets allow. The
+    /// journal forgets the others of these apps.
+    pub fn restore_logs(&self, mut logs: Vec<JournalLog>) {
+        // Those that were silent for longest first: they are the first to go.
+        logs.sort_by_key(|log| log.entries.last().map_or(log.last, |newest| newest.number));
         for log in logs {
             let Some(runtime) = self.runtimes().by_id(&log.address.app).cloned() else { continue };
             let address = log.address.clone();
@@ -44,7 +46,10 @@ fn restore(runtime: &Arc<AppRuntime>, log: JournalLog) -> Option<()> {
     let restored = RestoredLog { entries, last, cleared };
     let mut log = Log::restored(settings, restored, unix_micros(), Instant::now())?;
     log.vacated(Instant::now());
-    runtime.directory.restore(&channel, log).then_some(())
+    let limit = app.limits.history_bytes;
+    let restored = runtime.directory.restore(&channel, log, limit);
+    runtime.directory.enforce_log_limit(limit, Instant::now());
+    restored.then_some(())
 }
 
 /// `None` if the entry does not fit the channel any more.
@@ -69,3 +74,6 @@ fn restored(app: &App, channel: &Channel, entry: JournalEntry) -> Option<Restore
     let event = LogEvent { at_micros, name, user_id, body };
     Some(RestoredEntry { number, previous, event })
 }
+
+#[cfg(test)]
+mod tests;

@@ -40,6 +40,12 @@ pub struct FileChanges {
     pub meta: Vec<(&'static str, Option<RecordBytes>)>,
 }
 
+impl FileChanges {
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty() && self.logs.is_empty() && self.meta.is_empty()
+    }
+}
+
 #[derive(Debug, thiserror::Error)]
 pub enum FileError {
     #[error("another server has it open")]

@@ -8,6 +8,7 @@ mod queue;
 mod record;
 mod restore;
 mod sealing;
+mod trims;
 mod writer;
 
 use std::{
@@ -91,7 +92,7 @@ const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
 
 impl DiskJournal {
     /// Opens `history.db` in the state directory, which this server has claimed, and reads all of
-    /// it. FileChanges nothing in a file that it cannot read.
+    /// it. Changes nothing in a file that it cannot read.
     pub fn open(
         directory: &Path,
         keys: &HistoryKeys,
@@ -131,7 +132,7 @@ impl DiskJournal {
     }
 
     pub fn begin(&self, log: &LogAddress, origin: LogNumber) {
-        self.0.queue.push_optional(Op::Begin { log: log.clone(), origin });
+        self.0.queue.begin(log, origin);
     }
 
     pub fn append_behind(&self, log: &LogAddress, entry: JournalEntry) -> Result<(), JournalError> {
@@ -149,7 +150,7 @@ impl DiskJournal {
     }
 
     pub fn trim(&self, log: &LogAddress, up_to: LogNumber) {
-        self.0.queue.push_optional(Op::Trim { log: log.clone(), up_to });
+        self.0.queue.trim(log, up_to);
     }
 
     pub fn clear(
@@ -162,8 +163,12 @@ impl DiskJournal {
         self.0.queue.push_before(Op::Clear { log: log.clone(), number, committed })
     }
 
+    pub fn clear_behind(&self, log: &LogAddress, number: LogNumber) -> Result<(), JournalError> {
+        self.0.queue.push_kept(Op::Clear { log: log.clone(), number, committed: None })
+    }
+
     pub fn forget(&self, log: &LogAddress) {
-        self.0.queue.push_optional(Op::Forget { log: log.clone() });
+        self.0.queue.forget(log);
     }
 
     pub fn stats(&self) -> JournalStats {

@@ -1,12 +1,13 @@
 //! What waits to be written, bounded by bytes.
 
 use std::{
-    collections::VecDeque,
+    collections::{HashSet, VecDeque},
     time::{Duration, Instant},
 };
 
 use parking_lot::{Condvar, Mutex};
 
+use super::trims::{PendingTrim, PendingTrims};
 use crate::{
     channels::log::LogNumber,
     history::journal::{
@@ -32,11 +33,26 @@ impl Op {
         }
     }
 
-    /// RecordBytes of memory.
+    /// Bytes of memory.
     pub fn cost(&self) -> usize {
         match self {
             Self::Append { entry, .. } => size_of::<Self>() + payload(entry),
-            _ => size_of::<Self>(),
+            Self::Begin { log, .. } | Self::Clear { log, .. } => {
+                size_of::<Self>() + log.channel.len()
+            }
+            Self::Trim { log, .. } | Self::Forget { log } => {
+                size_of::<Self>() + log.channel.len() + NOTE
+            }
+        }
+    }
+
+    fn log(&self) -> &LogAddress {
+        match self {
+            Self::Begin { log, .. }
+            | Self::Append { log, .. }
+            | Self::Trim { log, .. }
+            | Self::Clear { log, .. }
+            | Self::Forget { log } => log,
         }
     }
 
@@ -56,7 +72,9 @@ fn payload(entry: &JournalEntry) -> usize {
     entry.name.len() + entry.user_id.as_ref().map_or(0, |user| user.len()) + body
 }
 
-/// Changes in one commit.
+/// The bytes by which a trim or an end is found again.
+const NOTE: usize = 2 * size_of::<LogAddress>();
+/// Changes in one commit, and as many trims.
 pub const MAX_GROUP: usize = 256;
 /// The wait for others to join the commit, while somebody waits for it.
 const URGENT_WAIT: Duration = Duration::from_millis(2);
@@ -73,7 +91,12 @@ pub struct Queue {
 #[derive(Default)]
 struct PendingOps {
     ops: VecDeque<Op>,
-    /// Of `ops`, and of those that the writer has taken and not written.
+    /// That were taken out of `ops` so far.
+    taken: u64,
+    trims: PendingTrims,
+    /// Logs whose last change that waits is their end.
+    forgotten: HashSet<LogAddress>,
+    /// Of `ops` and `trims`, and of those that the writer has taken and not written.
     bytes: usize,
     /// The time by which the next commit begins.
     due: Option<Instant>,
@@ -93,12 +116,41 @@ impl Queue {
         Self { state: Mutex::default(), changed: Condvar::new(), bound }
     }
 
-    /// A change that nobody waits for, and that later ones make up for.
-    pub fn push_optional(&self, op: Op) {
-        let mut state = self.state.lock();
-        let has_room = !state.stats.is_failing || !state.is_over(self.bound, &op);
-        if has_room && !state.ending {
+    /// The log's first event makes up for a beginning for which there was no room.
+    pub fn begin(&self, log: &LogAddress, origin: LogNumber) {
+        let (mut state, op) = (self.state.lock(), Op::Begin { log: log.clone(), origin });
+        if !state.ending && !state.is_over(self.bound, &op) {
             self.push(&mut state, op);
+        }
+    }
+
+    /// Trims and ends make room in the file: they have as much room again as all else.
+    fn has_no_room_for_less(&self, state: &PendingOps, op: &Op) -> bool {
+        state.ending || state.is_over(2 * self.bound, op)
+    }
+
+    pub fn trim(&self, log: &LogAddress, up_to: LogNumber) {
+        let mut state = self.state.lock();
+        let trim = PendingTrim { up_to, accepted: state.taken + state.ops.len() as u64 };
+        if state.trims.renew(log, trim) {
+            return;
+        }
+        let op = Op::Trim { log: log.clone(), up_to };
+        if !self.has_no_room_for_less(&state, &op) {
+            state.bytes += op.cost();
+            state.trims.push(log.clone(), trim);
+            if self.is_due_sooner(&mut state, BEHIND_WAIT) {
+                self.changed.notify_one();
+            }
+        }
+    }
+
+    /// A log ends once, however often it is said.
+    pub fn forget(&self, log: &LogAddress) {
+        let (mut state, op) = (self.state.lock(), Op::Forget { log: log.clone() });
+        if !state.forgotten.contains(log) && !self.has_no_room_for_less(&state, &op) {
+            self.push(&mut state, op);
+            state.forgotten.insert(log.clone());
         }
     }
 
@@ -120,25 +172,43 @@ impl Queue {
 
     pub fn push_before(&self, op: Op) -> Result<(), JournalError> {
         let mut state = self.state.lock();
+        if !state.ending && state.stats.is_failing {
+            return Err(JournalError::Unwritable);
+        }
+        self.push_or_refuse(&mut state, op)
+    }
+
+    /// A change that nobody waits for, and that is not lost while the server runs.
+    pub fn push_kept(&self, op: Op) -> Result<(), JournalError> {
+        self.push_or_refuse(&mut self.state.lock(), op)
+    }
+
+    fn push_or_refuse(&self, state: &mut PendingOps, op: Op) -> Result<(), JournalError> {
         if state.ending {
             return Err(JournalError::Ended);
         }
-        if state.stats.is_failing {
-            return Err(JournalError::Unwritable);
-        }
         if state.is_over(self.bound, &op) {
-            return Err(JournalError::Busy);
+            let is_failing = state.stats.is_failing;
+            return Err(if is_failing { JournalError::Unwritable } else { JournalError::Busy });
         }
-        self.push(&mut state, op);
+        self.push(state, op);
         Ok(())
     }
 
-    fn push(&self, state: &mut PendingOps, op: Op) {
-        let wait = if op.is_urgent() { URGENT_WAIT } else { BEHIND_WAIT };
+    fn is_due_sooner(&self, state: &mut PendingOps, wait: Duration) -> bool {
         let due = Instant::now() + wait;
         let is_sooner = state.due.is_none_or(|earlier| due < earlier);
         if is_sooner {
             state.due = Some(due);
+        }
+        is_sooner
+    }
+
+    fn push(&self, state: &mut PendingOps, op: Op) {
+        let wait = if op.is_urgent() { URGENT_WAIT } else { BEHIND_WAIT };
+        let is_sooner = self.is_due_sooner(state, wait);
+        if !state.forgotten.is_empty() {
+            state.forgotten.remove(op.log());
         }
         state.bytes += op.cost();
         state.ops.push_back(op);
@@ -152,7 +222,7 @@ impl Queue {
     pub fn next(&self) -> Work {
         let mut state = self.state.lock();
         loop {
-            if state.ending && state.ops.is_empty() {
+            if state.ending && state.is_empty() {
                 return Work::End;
             }
             if state.ending || state.ops.len() >= MAX_GROUP {
@@ -171,8 +241,10 @@ impl Queue {
     pub fn pause(&self, time: Duration) -> Vec<Op> {
         let (mut state, until) = (self.state.lock(), Instant::now() + time);
         while !state.ending && !self.changed.wait_until(&mut state, until).timed_out() {}
-        state.due = None;
-        state.ops.drain(..).collect()
+        // Trims stay here, where newer ones replace them.
+        state.due = (!state.trims.is_empty()).then(Instant::now);
+        let all = state.ops.len();
+        state.take(all)
     }
 
     pub fn end(&self) {
@@ -185,6 +257,7 @@ impl Queue {
         let mut state = self.state.lock();
         state.ending = true;
         let mut ops = std::mem::take(&mut state.ops);
+        state.trims = PendingTrims::default();
         drop(state);
         let told = ops.iter_mut().filter_map(Op::take_committed);
         told.for_each(|told| told(Err(JournalError::Unwritable)));
@@ -214,12 +287,41 @@ impl PendingOps {
         self.bytes + op.cost() > bound
     }
 
+    fn is_empty(&self) -> bool {
+        self.ops.is_empty() && self.trims.is_empty()
+    }
+
+    fn take(&mut self, count: usize) -> Vec<Op> {
+        let ops: Vec<Op> = self.ops.drain(..count).collect();
+        self.taken += count as u64;
+        for op in &ops {
+            if let Op::Forget { log } = op {
+                self.forgotten.remove(log);
+            }
+        }
+        ops
+    }
+
     /// The rest is due at once: it has waited as long.
     fn take_group(&mut self) -> Vec<Op> {
-        let taken = self.ops.len().min(MAX_GROUP);
-        if taken == self.ops.len() {
+        let mut group = self.take(self.ops.len().min(MAX_GROUP));
+        for _ in 0..self.trims.len().min(MAX_GROUP) {
+            group.extend(self.take_trim());
+        }
+        if self.is_empty() {
             self.due = None;
         }
-        self.ops.drain(..taken).collect()
+        group
+    }
+
+    /// It stays if entries to trim may be behind what is taken.
+    fn take_trim(&mut self) -> Option<Op> {
+        let (log, trim) = self.trims.pop()?;
+        let op = Op::Trim { log: log.clone(), up_to: trim.up_to };
+        if trim.accepted > self.taken {
+            self.bytes += op.cost();
+            self.trims.push(log, trim);
+        }
+        Some(op)
     }
 }

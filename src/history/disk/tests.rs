@@ -20,6 +20,7 @@ use crate::{
 mod failing;
 mod files;
 mod killed;
+mod queueing;
 
 struct HistoryDir(PathBuf);
 
@@ -278,29 +279,6 @@ fn refused_entry_that_was_written_is_removed() {
     drop(file);
     let (_disk, contents) = dir.open();
     assert_eq!(numbers(find(&contents, &address)), [2]);
-}
-
-#[test]
-fn queue_is_bounded_while_the_disk_is_slow() {
-    let queue = Queue::new(4096);
-    let op = |number, waits: bool| Op::Append {
-        log: log("a", HistoryStore::DiskBehind),
-        entry: entry(number, number - 1),
-        committed: waits.then(|| Box::new(|_| {}) as Committed),
-    };
-    let mut taken = 0;
-    while queue.push_behind(op(taken + 1, false)).is_ok() {
-        taken += 1;
-        assert!(queue.stats().queued_bytes <= 4096);
-    }
-    assert!(taken > 5);
-    assert_eq!(queue.push_before(op(99, true)), Err(JournalError::Busy));
-    assert_eq!(queue.push_behind(op(99, false)), Err(JournalError::Busy));
-    // Nothing is refused for a disk that refuses, as long as nobody waits.
-    queue.change_stats(|stats| stats.is_failing = true);
-    assert_eq!(queue.push_behind(op(99, false)), Ok(()));
-    assert_eq!(queue.push_before(op(99, true)), Err(JournalError::Unwritable));
-    assert_eq!((queue.stats().lost, queue.stats().queued_bytes <= 4096), (1, true));
 }
 
 #[test]

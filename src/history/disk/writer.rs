@@ -103,7 +103,10 @@ impl Writer {
         for op in ops {
             open.index.apply(op, &self.keys, &mut changes)?;
         }
-        open.file.commit(&changes)?;
+        // Trims often find nothing. What is tried without changes asks the disk.
+        if ops.is_empty() || !changes.is_empty() {
+            open.file.commit(&changes)?;
+        }
         self.refused.clear();
         Ok(())
     }

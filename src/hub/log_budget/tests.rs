@@ -7,10 +7,7 @@ use crate::{
         log::{EntryBody, GapReason, LogEvent, LogNumber},
     },
     domain::{channel::Channel, channel_settings::HistorySettings},
-    hub::{
-        Hub,
-        directory::{Directory, LogKeeper},
-    },
+    hub::{Hub, directory::Directory},
     protocol::{frame::Frame, message::Message},
 };
 
@@ -27,6 +24,8 @@ impl LogKeeper for AllChannels {
     }
 
     fn begun(&self, _: &Channel, _: &Log) {}
+
+    fn trimmed(&self, _: &Channel, _: &Log) {}
 
     fn ended(&self, _: &Channel, _: &Log) {}
 }

@@ -105,3 +105,33 @@ fn end_on_a_full_disk_is_no_clean_end() {
     let ended = child("failing::child_ends_on_a_full_disk", &dir.0).status().unwrap();
     assert!(ended.success());
 }
+
+#[test]
+fn child_clears_on_a_full_disk() {
+    let Some(dir) = dir_of_child() else { return };
+    SigSet::from(Signal::SIGXFSZ).thread_block().unwrap();
+    let (disk, _) = open_in(&dir, NOW).unwrap();
+    let (journal, behind) = (Journal::Disk(disk.clone()), log("b", HistoryStore::DiskBehind));
+    for number in 2..20 {
+        journal.append_behind(&behind, large(number, number - 1)).unwrap();
+    }
+    until("they are written", || disk.stats().written == 18);
+    limit_files(Some(0));
+    assert_eq!(journal.clear_behind(&behind, LogNumber(20)), Ok(()));
+    until("it is tried", || disk.stats().write_errors > 1);
+    assert_eq!(journal.append_behind(&behind, entry(21, 20)), Ok(()));
+    limit_files(None);
+    until("it is written", || !disk.stats().is_failing);
+    journal.finish();
+    let (_disk, contents) = open_in(&dir, NOW).unwrap();
+    let found = find(&contents, &behind);
+    assert_eq!((numbers(found), found.cleared), (vec![21], LogNumber(20)));
+}
+
+/// Its client was told that the events are gone.
+#[test]
+fn clearing_of_behind_outlives_a_full_disk() {
+    let dir = HistoryDir::new("full-clear");
+    let ended = child("failing::child_clears_on_a_full_disk", &dir.0).status().unwrap();
+    assert!(ended.success());
+}

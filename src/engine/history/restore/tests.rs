@@ -1,0 +1,78 @@
+use std::time::Duration;
+
+use super::*;
+use crate::{
+    channels::log::LogNumber,
+    domain::{
+        channel_settings::{
+            ChannelEntry, ChannelSettingsList, HistoryChoice, HistorySettings, HistoryStore,
+        },
+        pattern::Pattern,
+    },
+    history::journal::LogAddress,
+    test_node::TestNode,
+};
+
+fn app(history_bytes: usize) -> App {
+    let store = HistoryStore::DiskBehind;
+    let settings = HistorySettings { store, bytes: 1 << 20, ..HistorySettings::default() };
+    let entry = ChannelEntry {
+        pattern: Pattern::new("*"),
+        history: HistoryChoice::On(Arc::new(settings)),
+        cache_ttl: None,
+        payload: None,
+    };
+    let mut app =
+        App { channel_settings: ChannelSettingsList::new([entry]), ..App::for_tests("a") };
+    app.limits.history_bytes = history_bytes;
+    app
+}
+
+/// A log whose newest event is of `minute`.
+fn log(channel: &str, minute: u64, events: u64) -> JournalLog {
+    let address =
+        LogAddress { app: "a".into(), channel: channel.into(), store: HistoryStore::DiskBehind };
+    let at = unix_micros() - Duration::from_secs(3600).as_micros() as u64 + minute * 60_000_000;
+    let entry = |number| JournalEntry {
+        number: LogNumber(number),
+        previous: LogNumber(number - 1),
+        at_micros: at,
+        expires: u64::MAX,
+        name: "e".into(),
+        user_id: None,
+        body: JournalBody::Clear("x".repeat(100).into()),
+    };
+    let entries = (at..at + events).map(entry).collect();
+    let (last, cleared) = (LogNumber(at - 1), LogNumber::default());
+    JournalLog { address, last, cleared, entries }
+}
+
+#[test]
+fn restored_logs_are_within_the_apps_budget() {
+    let node = TestNode::new(app(20_000));
+    let channels = ["a", "b", "c", "d"];
+    let logs = channels.iter().zip([3, 1, 4, 2]).map(|(name, minute)| log(name, minute, 10));
+    node.engine.restore_logs(logs.collect());
+    let directory = &node.runtime.directory;
+    assert!((1..=20_000).contains(&directory.logs().bytes()));
+    let kept = channels.map(|name| directory.find(name).is_some());
+    assert!(kept[2] && !kept[1], "{kept:?}: those that were silent for longest go");
+}
+
+#[test]
+fn restored_logs_are_within_the_servers_budget() {
+    let node = TestNode::new(app(usize::MAX));
+    node.engine.hub.history.set_limit(20_000);
+    node.engine.restore_logs((1..20).map(|n| log(&format!("c{n}"), n, 10)).collect());
+    assert!((1..=20_000).contains(&node.engine.hub.history.bytes()));
+    assert!(node.runtime.directory.find("c19").is_some());
+}
+
+#[test]
+fn large_log_is_restored_in_part() {
+    let node = TestNode::new(app(20_000));
+    node.engine.restore_logs(vec![log("a", 1, 60)]);
+    let record = node.runtime.directory.find("a").expect("half of it");
+    let kept = record.enter().unwrap().log().unwrap().len();
+    assert!((1..60).contains(&kept), "{kept}");
+}
