@@ -125,6 +125,11 @@ impl TestNode {
         self.engine.publish(&self.runtime, prepared)
     }
 
+    /// Takes new settings, as a reload does.
+    pub fn reload(&self, app: App) {
+        self.runtime.reload_for_tests(app);
+    }
+
     pub fn subscriptions(&self) -> usize {
         self.engine.stats().occupancy.subscriptions
     }

@@ -6,50 +6,75 @@
 //
 // Sealcast tells a position with each logged event to clients that ask for it. pusher-js drops
 // members that it does not know, so this file reads and adds them at the WebSocket. Call it directly
-// after the instance is made. Events that a client excluded itself from by socket_id come back to it after
-// a reconnect: give messages ids.
+// after the instance is made; a second call replaces onGap. Events that a client excluded itself from
+// by socket_id come back to it after a reconnect: give messages ids.
 
-const recovering = new Set();
 const ENCRYPTED = "private-encrypted-";
+const PING = JSON.stringify({ event: "pusher:ping", data: {} });
+
+/** Of each instance: its onGap, and positions by channel object, so that unsubscribing forgets them. */
+const recovering = new Map();
+
+/** Instances made before their runtime had recovering sockets. */
+const early = new WeakSet();
 
 /** Decodes base64 in browsers and in Node.js. */
 const bytes = (base64) => Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
 
+/** An empty object for text without members. */
+const parsed = (text) => { try { return JSON.parse(text) ?? {}; } catch { return {}; } };
+
 export function recover(pusher, Pusher, { onGap = () => {} } = {}) {
-  recovering.add({ pusher, onGap, positions: new Map() });
-  if (Pusher.Runtime.recovers) return;
-  Pusher.Runtime.recovers = true;
-  const api = recoveringSocket(Pusher.Runtime.getWebSocketAPI());
-  Pusher.Runtime.getWebSocketAPI = () => api;
-  // The first instance has begun to connect with the plain WebSocket.
-  pusher.disconnect();
-  pusher.connect();
+  const known = recovering.get(pusher);
+  recovering.set(pusher, { pusher, onGap, positions: known?.positions ?? new WeakMap() });
+  const { Runtime, instances } = Pusher;
+  if (!Runtime.recovers) {
+    Runtime.recovers = true;
+    const api = recoveringSocket(Runtime.getWebSocketAPI());
+    Runtime.getWebSocketAPI = () => api;
+    for (const instance of instances) early.add(instance);
+  }
+  const isIdle = ["initialized", "disconnected"].includes(pusher.connection.state);
+  if (early.delete(pusher) && !isIdle) {
+    // It has begun to connect with the plain WebSocket.
+    pusher.disconnect();
+    pusher.connect();
+  }
 }
 
-const parsed = (text) => { try { return JSON.parse(text); } catch { return {}; } };
+/** True also for what is no envelope: pusher-js reports that. */
+function opens({ key, nacl }, data) {
+  const { nonce, ciphertext } = parsed(data);
+  if (!key || !nacl || !nonce) return true;
+  try {
+    return nacl.secretbox.open(bytes(ciphertext), bytes(nonce), key) !== null;
+  } catch {
+    return true;
+  }
+}
 
 function recoveringSocket(WebSocket) {
   return class extends WebSocket {
     #socketId;
-    // By channel: what the end of the replay under way, or the answer to a lost position, is.
+    // By channel: the position that its subscription began `from`. After the answer also the `end` of
+    // a replay of encrypted events, or the `next` position behind a gap.
     #replays = new Map();
     #handler;
 
     /** The instance that speaks on this socket. Frames of all others pass untouched. */
     get #own() {
-      return [...recovering].find(({ pusher }) => this.#socketId && pusher.connection.socket_id === this.#socketId);
+      if (!this.#socketId) return undefined;
+      return [...recovering.values()].find(({ pusher }) => pusher.connection.socket_id === this.#socketId);
     }
 
     send(text) {
       const own = this.#own;
       const frame = own ? parsed(text) : {};
-      const channel = frame.data?.channel;
-      if (frame.event === "pusher:subscribe" && own) {
-        frame.data.recover = own.positions.get(channel) ?? true;
+      if (frame.event === "pusher:subscribe") {
+        const from = own.positions.get(own.pusher.channel(frame.data.channel));
+        this.#replays.set(frame.data.channel, { from });
+        frame.data.recover = from ?? true;
         text = JSON.stringify(frame);
-      } else if (frame.event === "pusher:unsubscribe" && own) {
-        own.positions.delete(channel);
-        this.#replays.delete(channel);
       }
       return super.send(text);
     }
@@ -62,49 +87,68 @@ function recoveringSocket(WebSocket) {
       this.#handler = handler && ((message) => {
         const frame = parsed(message.data);
         if (frame.event === "pusher:connection_established") this.#socketId = parsed(frame.data).socket_id;
+        // It answers the ping behind a replay, so all replays so far are over.
+        if (frame.event === "pusher:pong") this.#replays.forEach((replay) => delete replay.end);
         const own = this.#own;
-        if (own && !this.#opens(own, frame)) return;
-        handler(message);
+        // Looked up first: the handler may unsubscribe, and subscribe anew.
+        const channel = own?.pusher.channel(frame.channel);
+        if (!channel) return handler(message);
+        if (!this.#passes(own, channel, frame)) return;
         // After the message was handed on: a cut before it brings the message again.
-        if (own) this.#note(own, frame);
+        try { handler(message); } finally { this.#note(own, channel, frame); }
       });
       super.onmessage = this.#handler;
     }
 
-    /** False for the rest of a replay that the channel's present secret does not open. */
-    #opens(own, { event, channel, data }) {
-      const replay = this.#replays.get(channel);
-      if (!replay?.end || !channel.startsWith(ENCRYPTED) || event.startsWith("pusher")) return true;
-      const { key, nacl } = own.pusher.channel(channel) ?? {};
-      const { nonce, ciphertext } = parsed(data);
-      if (!key || !nacl || !nonce || replay.lost) return !replay.lost;
-      if (nacl.secretbox.open(bytes(ciphertext), bytes(nonce), key)) return true;
-      replay.lost = true;
-      own.positions.set(channel, replay.end);
-      own.onGap(channel, "unopenable", replay.end);
+    /**
+     * False from the first event of a replay that the channel's present secret does not open, to the
+     * replay's end. pusher-js would ask the auth endpoint once for each of these events.
+     */
+    #passes(own, channel, { data, position }) {
+      const replay = this.#replays.get(channel.name);
+      const end = replay?.end;
+      if (!end) return true;
+      // A replay has positions throughout, and nothing else between its events.
+      if (!position || position === end) delete replay.end;
+      if (!position) return true;
+      if (replay.isLost) return false;
+      if (opens(channel, data)) return true;
+      replay.isLost = true;
+      own.positions.set(channel, end);
+      own.onGap(channel.name, "unopenable", end);
       return false;
     }
 
-    #note(own, { event, channel, data, position }) {
-      const replay = this.#replays.get(channel);
+    #note(own, channel, { event, data, position }) {
       if (event === "pusher_internal:subscription_succeeded") {
-        const answer = parsed(data).recover;
-        if (!answer) return;
-        // A replay moves the position itself, and a gap follows: a cut before it must bring it again.
-        const known = own.positions.has(channel);
-        if (!known) own.positions.set(channel, answer.position);
-        else if (answer.position !== own.positions.get(channel)) {
-          this.#replays.set(channel, answer.recovered ? { end: answer.position } : { next: answer.position });
-        }
+        this.#begin(own, channel, parsed(data).recover);
       } else if (event === "sealcast:gap") {
         const gap = parsed(data);
+        const replay = this.#replays.get(channel.name);
         own.positions.set(channel, replay?.next ?? gap.position);
-        this.#replays.delete(channel);
-        own.onGap(channel, gap.reason, gap.position);
-      } else if (position && !replay?.lost) {
+        delete replay?.next;
+        own.onGap(channel.name, gap.reason, gap.position);
+      } else if (position) {
         own.positions.set(channel, position);
       }
-      if (replay?.end && position === replay.end) this.#replays.delete(channel);
+    }
+
+    /** Notes the answer to a subscription: the newest position, or nothing without a log. */
+    #begin(own, channel, answer) {
+      const replay = this.#replays.get(channel.name) ?? {};
+      if (!answer) {
+        own.positions.delete(channel);
+        if (replay.from) own.onGap(channel.name, "not_logged");
+      } else if (!replay.from) {
+        own.positions.set(channel, answer.position);
+      } else if (!answer.recovered) {
+        // The gap follows. A cut before it must bring it again.
+        replay.next = answer.position;
+      } else if (answer.position !== replay.from && channel.name.startsWith(ENCRYPTED)) {
+        // The events follow, and move the position. The last one is missing if its key was retired.
+        replay.end = answer.position;
+        super.send(PING);
+      }
     }
   };
 }

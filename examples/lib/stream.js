@@ -14,8 +14,10 @@
 //
 // The browser reconnects and resumes by itself. This file does what is left: another ticket when the
 // browser gives up (readyState 2, after a 401), and the order of events that a secret has to open.
+// Every reconnect resumes behind the newest event received. Events that wait for a secret stay in
+// memory, and are handed on in order.
 // While the stream is down there is no live socket_id, so the auth endpoint gives no secret then:
-// whoever polls the history meanwhile opens what the secret in hand opens.
+// a page that polls the history meanwhile opens it with the secret that it has.
 
 const ENCRYPTED = "private-encrypted-";
 const RETRY_MS = [500, 3000, 30_000];
@@ -28,9 +30,12 @@ export function openStream({ url, channels, ticket, secret, nacl, onEvent, onGap
   let timer;
   let failures = 0;
   let closed = false;
-  // The id behind the last event that was handed on, for another EventSource.
+  // The id of the newest event received, handed on or held, for another EventSource.
   let lastId = "";
-  // Of each encrypted channel: its secret, and the events that wait for the next one.
+  // The number of events received on encrypted channels.
+  let received = 0;
+  // Of each encrypted channel: its secret, the events that wait for the next one, and the number of
+  // the last event received before the secret was asked for.
   const sealed = new Map();
 
   async function connect() {
@@ -62,62 +67,61 @@ export function openStream({ url, channels, ticket, secret, nacl, onEvent, onGap
   }
 
   function receive(message, id) {
+    if (id) lastId = id;
     const { event, channel } = message;
+    const isGap = event === "sealcast:gap";
     if (event === "pusher:connection_established") {
       socketId = JSON.parse(message.data).socket_id;
       failures = 0;
       for (const [name, room] of sealed) {
-        room.isFresh = false;
+        room.askedAt = 0;
         flush(name, room);
       }
       onState?.("open", socketId);
-    } else if (event === "sealcast:gap") {
-      onGap?.({ channel, ...JSON.parse(message.data) });
-    } else if (event.startsWith("pusher") || event.startsWith("sealcast:")) {
+    } else if (!isGap && (event.startsWith("pusher") || event.startsWith("sealcast:"))) {
       onState?.(event, message);
     } else if (channel?.startsWith(ENCRYPTED)) {
-      const room = sealed.get(channel) ?? { secret: null, held: [], isAsking: false, isFresh: false };
+      // Gaps wait as well: the events before them come first.
+      const room = sealed.get(channel) ?? { held: [], isAsking: false, askedAt: 0, isLost: false };
       sealed.set(channel, room);
-      room.held.push({ message, id });
-      return flush(channel, room);
+      room.held.push({ message, number: ++received });
+      flush(channel, room);
+    } else if (isGap) {
+      tellGap(message);
     } else {
       onEvent(message);
     }
-    note(id);
   }
 
-  // With an event held, a new EventSource must ask for it again.
-  function note(id) {
-    if (id && [...sealed.values()].every((room) => room.held.length === 0)) lastId = id;
+  function tellGap({ channel, data }) {
+    onGap?.({ channel, ...JSON.parse(data) });
   }
 
-  /** Opens in order, and asks once for the secret of the first event that does not open. */
+  /** Opens in order, and asks for the next secret at an event that does not open. */
   function flush(channel, room) {
     while (room.held.length > 0 && !room.isAsking) {
-      const { message, id } = room.held[0];
-      const opened = open(room.secret, message.data);
-      if (opened !== null) {
-        room.isFresh = false;
-        room.held.shift();
-        onEvent({ ...message, data: opened });
-        note(id);
-      } else if (room.isFresh) {
-        // Sealed with a secret that this client never had.
-        room.held.shift();
-        onGap?.({ channel, reason: "sealed" });
-        note(id);
-      } else {
-        ask(channel, room);
-      }
+      const { message, number } = room.held[0];
+      const isGap = message.event === "sealcast:gap";
+      const opened = isGap ? null : open(room.secret, message.data);
+      // An event from after the request may need a still newer secret.
+      if (!isGap && opened === null && number > room.askedAt) return ask(channel, room);
+      room.held.shift();
+      const wasLost = room.isLost;
+      room.isLost = !isGap && opened === null;
+      if (isGap) tellGap(message);
+      else if (opened !== null) onEvent({ ...message, data: opened });
+      // Sealed with a secret that this client never had: one gap for all in a row.
+      else if (!wasLost) onGap?.({ channel, reason: "sealed" });
     }
   }
 
   async function ask(channel, room) {
     room.isAsking = true;
+    const [number, asker] = [received, socketId];
     try {
-      const text = await secret(channel, socketId);
-      room.secret = bytes(text);
-      room.isFresh = true;
+      room.secret = bytes(await secret(channel, asker));
+      // The secret of a former connection does not have to open what this one receives.
+      if (asker === socketId) room.askedAt = number;
     } catch (error) {
       onState?.("waiting", error);
       await new Promise((resolve) => setTimeout(resolve, RETRY_MS[1]));

@@ -105,6 +105,14 @@ impl AppRuntime {
         self.directory.set_keeper(Box::new(keeper));
     }
 
+    /// The store of the channel's log. A live log keeps the settings it began with.
+    pub fn log_store(&self, channel: &Channel) -> Option<HistoryStore> {
+        let record = self.directory.find(channel.name());
+        let locked = record.as_ref().and_then(|record| record.enter());
+        let live = locked.and_then(|locked| Some(locked.log()?.settings().store));
+        live.or_else(|| Some(self.app().channel_settings(channel).history?.store))
+    }
+
     pub(super) fn log_address(&self, channel: &Channel, store: HistoryStore) -> LogAddress {
         LogAddress { app: self.id.clone(), channel: channel.name().clone(), store }
     }
@@ -170,6 +178,11 @@ impl AppRuntime {
         self.events.change(events, now);
         self.reads.change(reads, now);
         disabled
+    }
+
+    #[cfg(test)]
+    pub fn reload_for_tests(&self, app: App) {
+        let _disabled = self.change(AppUpdate { app, same_authorizer: true, same_webhooks: true });
     }
 
     /// `None` if the app has reached its connection limit.

@@ -132,19 +132,35 @@ impl Engine {
             runtime.directory.enforce_log_limit(app.limits.history_bytes, now);
             return outcome;
         }
+        // No subscribers is not an error: the event has reached all of them.
+        let sent = runtime.directory.with_existing(channel.name(), |record, mut locked| {
+            self.send_existing(context, event, record, &mut locked, now)
+        });
+        if let Some(outcome) = sent {
+            return outcome;
+        }
         if event.condition.is_some() {
             return Some(EventOutcome::NotPublished(NotPublished::NotLogged));
         }
-        // No subscribers is not an error: the event has reached all of them.
-        let found = runtime.directory.with_existing(channel.name(), |_, mut locked| {
-            if let Some(content) = content(app, &mut locked, &event.body) {
-                self.post(context, event, &mut locked, content);
-            }
-        });
-        if found.is_none() {
-            let context = PublishedContext { runtime, event, content: None, subscribers: 0 };
-            self.note(Fact::Published(context));
+        let context = PublishedContext { runtime, event, content: None, subscribers: 0 };
+        self.note(Fact::Published(context));
+        None
+    }
+
+    /// On a channel that is to have no log. It may have one from before a reload.
+    fn send_existing(
+        self: &Arc<Self>,
+        context: PublishContext<'_>,
+        event: &EncodedEvent<'_>,
+        record: &Arc<Record>,
+        locked: &mut LockedRecord<'_>,
+        now: Instant,
+    ) -> Option<EventOutcome> {
+        if locked.log().is_some() || event.condition.is_some() {
+            return self.send_kept(context, event, record, locked, now);
         }
+        let content = content(context.1, locked, &event.body)?;
+        self.post(context, event, locked, content);
         None
     }
 
@@ -187,8 +203,11 @@ impl Engine {
             HistoryStore::Memory => {}
         }
         let logged = numbered.logged();
-        self.send_logged(context, event, record, locked, numbered, now)?;
-        Some(EventOutcome::Logged(logged))
+        let sent = self.send_logged(context, event, record, locked, numbered, now);
+        Some(match sent {
+            Some(()) => EventOutcome::Logged(logged),
+            None => EventOutcome::NotPublished(NotPublished::NotSealed),
+        })
     }
 
     /// `None`: the event could not be sealed, and is not sent.

@@ -9,7 +9,7 @@ use std::{
 use super::{
     AppRuntime, Engine,
     cached_reply::CachedReply,
-    history::recovery::{ReaderLimits, ReaderStart, Recovery, recover},
+    history::recovery::{ReaderLimits, ReaderStart, Recovery, ReplayRoom, recover},
     users::SignedIn,
 };
 use crate::{
@@ -157,9 +157,9 @@ pub struct Admission<'a> {
     pub member: Option<Member>,
     /// The authorization of our auth endpoint, if it recorded one.
     pub granted: Option<&'a CachedAuthorization>,
-    /// Where the subscriber begins, and the bytes that it may be given at once. `None`: it is not
+    /// Where the subscriber begins, and the room for what it is given at once. `None`: it is not
     /// told positions.
-    pub recover: Option<(ReaderStart, usize)>,
+    pub recover: Option<(ReaderStart, ReplayRoom)>,
 }
 
 /// Checks the authorization; returns the member on presence channels.
@@ -240,7 +240,7 @@ struct Joining<'a> {
     app: &'a App,
     subscriber: &'a Subscriber<'a>,
     granted: Option<&'a CachedAuthorization>,
-    recover: Option<(ReaderStart, usize)>,
+    recover: Option<(ReaderStart, ReplayRoom)>,
     now: Instant,
 }
 
@@ -256,12 +256,18 @@ impl Joining<'_> {
 
     /// The beginning of a subscriber that is told positions, on a channel with a log.
     fn recovery(&self, locked: &mut LockedRecord<'_>) -> Option<Recovery> {
-        let (start, bytes) = self.recover?;
+        let (start, room) = self.recover?;
         let not_before = self.not_before(locked.channel());
-        let recovery = recover(locked.log()?, start, ReaderLimits { bytes, not_before }, self.now);
+        let recovery = recover(locked.log()?, start, ReaderLimits { room, not_before }, self.now);
         locked.join_position_readers();
         self.runtime.counts.history.note(&recovery.missed);
         Some(recovery)
+    }
+
+    /// True if the last event is from before the time at which the subscriber was let in again.
+    fn is_hidden(&self, locked: &LockedRecord<'_>) -> bool {
+        let number = locked.last_event(self.now).and_then(|last| last.content.number());
+        number.is_some_and(|number| number < self.not_before(locked.channel()))
     }
 
     /// Who was barred gets no event from before the time of the authorization that let him in
@@ -343,11 +349,13 @@ impl Engine {
         let recovery = joining.recovery(&mut locked);
         // Who has recovered knows the last event.
         let recovered = recovery.as_ref().is_some_and(|recovery| recovery.missed.is_recovered());
+        let hidden = joining.is_hidden(&locked);
         let cached = match recovered {
             true => CachedReply::No,
+            false if hidden => CachedReply::Miss,
             false => AppRuntime::cached(app, &locked, version, now, &self.hub),
         };
-        if matches!(cached, CachedReply::Miss) {
+        if !hidden && matches!(cached, CachedReply::Miss) {
             let effects = locked.apply(Change::ReportMiss, now);
             self.carry_out(runtime, record, &mut locked, effects);
         }

@@ -31,6 +31,8 @@ pub enum WorkerCommand {
     Gap {
         topic: TopicId,
         frame: Frame,
+        /// See `TopicDelivery`.
+        sequence: u64,
     },
     /// The channel has another target version.
     Rekey(Rekey),

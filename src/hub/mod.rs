@@ -17,6 +17,7 @@ mod drain;
 mod expiry;
 #[cfg(test)]
 pub mod fake_socket;
+mod gap;
 pub mod int_hasher;
 #[cfg(debug_assertions)]
 pub mod late_answers;

@@ -249,8 +249,11 @@ impl<'a> LockedRecord<'a> {
     /// Tells subscribers that are told positions that events are gone.
     pub fn tell_gap(&mut self, hub: &Hub, frame: Frame) {
         let topic = self.record.topic;
-        let subscribers = &self.guarded.routing.subscribers;
-        hub.post(subscribers, || WorkerCommand::Gap { topic, frame: frame.clone() });
+        let routing = &mut self.guarded.routing;
+        routing.sequence += 1;
+        let sequence = routing.sequence;
+        let gap = || WorkerCommand::Gap { topic, frame: frame.clone(), sequence };
+        hub.post(&routing.subscribers, gap);
     }
 
     /// Sets the channel's target and starts the rekey of its subscribers.

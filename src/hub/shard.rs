@@ -23,14 +23,14 @@ use super::{
     mailbox::{Audience, TopicDelivery, WorkerCommand},
     receivers::Received,
     record::TopicId,
-    rekey::{rekey_scheduler::RekeyScheduler, rekeying::SUPPRESS_ALL},
+    rekey::rekey_scheduler::RekeyScheduler,
     socket::{Peer, Socket},
     topics::{Slot, TopicSubscription, TopicTable},
 };
 use crate::{
     crypto::keytable::Version,
     domain::ids::SocketId,
-    protocol::{code::Close, form::Form, frame::Frame, stream_text::StreamTexts},
+    protocol::{code::Close, stream_text::StreamTexts},
 };
 
 /// The shard's data on each socket.
@@ -205,7 +205,9 @@ impl Shard {
     ) {
         match post {
             WorkerCommand::Deliver(delivery) => self.queue_delivery(&delivery, dirty, batch),
-            WorkerCommand::Gap { topic, frame } => self.tell_gap(topic, &frame, dirty),
+            WorkerCommand::Gap { topic, frame, sequence } => {
+                self.tell_gap(topic, &frame, sequence, dirty)
+            }
             WorkerCommand::Rekey(rekey) => self.rekey(&rekey, dirty),
             WorkerCommand::ResolveKey(ask) => self.resolve_key(ask),
             WorkerCommand::FindReader(ask) => self.find_reader(ask),
@@ -269,27 +271,6 @@ impl Shard {
         drop(table);
         self.gauges().delivered(frames, bytes);
         self.enqueue(delivery, &gated, dirty);
-    }
-
-    /// Not an event: the tripwire, which knows events alone, does not read it.
-    fn tell_gap(&self, topic: TopicId, frame: &Frame, dirty: &mut Vec<Rc<dyn Socket>>) {
-        let table = self.table.borrow();
-        let mut texts = StreamTexts::default();
-        let is_told = |subscription: &&TopicSubscription| {
-            subscription.tells_positions && subscription.since != SUPPRESS_ALL
-        };
-        for subscription in table.topics.subscribers(topic).iter().filter(is_told) {
-            let entry = &table.sockets[subscription.slot as usize];
-            match entry.socket.outbox().form() {
-                form @ (Form::Pusher | Form::Jetsocket) => entry.socket.send(frame.in_form(form)),
-                // With an id, so that it is told once.
-                Form::Stream => {
-                    let subscription = *subscription;
-                    Received { topic, subscription, frame }.queue(&*entry.socket, &mut texts);
-                }
-            }
-            entry.mark(dirty);
-        }
     }
 
     /// Writes a single frame directly, past the outboxes.

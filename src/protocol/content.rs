@@ -37,6 +37,14 @@ impl Content {
         }
     }
 
+    /// The number in the channel's log.
+    pub fn number(&self) -> Option<u64> {
+        match self {
+            Self::Same(frame) => frame.number(),
+            Self::Sealed(frames) => frames.newest().and_then(Frame::number),
+        }
+    }
+
     pub fn bytes(&self) -> usize {
         match self {
             Self::Same(frame) => frame.bytes(),

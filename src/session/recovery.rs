@@ -4,11 +4,11 @@ use std::time::Instant;
 
 use super::{Session, subscriptions::AuthorizedSubscription};
 use crate::{
-    channels::log::LogNumber,
+    channels::log::{Entry, GapReason, LogNumber},
     crypto::keytable::Version,
     domain::{channel::Channel, channel_settings::HistoryStore},
     engine::{
-        history::recovery::{Missed, ReaderStart, Recovery},
+        history::recovery::{Missed, ReaderStart, Recovery, Replay, ReplayRoom},
         subscribe::JoinedChannel,
     },
     protocol::{
@@ -55,7 +55,7 @@ impl Session {
     ) -> Option<ReaderStart> {
         let wish = wish?;
         let runtime = &self.context.runtime;
-        let store = runtime.app().channel_settings(channel).history?.store;
+        let store = runtime.log_store(channel)?;
         Some(match wish {
             Recover::FromNow => ReaderStart::FromNow,
             Recover::From(position) => {
@@ -70,35 +70,52 @@ impl Session {
     pub(super) fn recover_within(
         &mut self,
         authorized: &AuthorizedSubscription,
-    ) -> Option<(ReaderStart, usize)> {
+    ) -> Option<(ReaderStart, ReplayRoom)> {
         let start = authorized.recover?;
-        let room = self.context.socket.outbox().budget() / 2;
-        Some((start, room.min(self.replays.left(Instant::now()))))
+        Some((start, self.replay_room(0)))
+    }
+
+    /// `per_event`: see `ReplayRoom`.
+    pub(super) fn replay_room(&mut self, per_event: usize) -> ReplayRoom {
+        let half = self.context.socket.outbox().budget() / 2;
+        ReplayRoom { bytes: half.min(self.replays.left(Instant::now())), per_event }
     }
 
     /// The success frame for a subscriber that is told positions, then what it missed or a gap.
     pub(super) fn answer_recovery(&mut self, joined: &JoinedChannel, recovery: &Recovery) {
         let channel = joined.record.channel();
         let &Recovery { store, number, ref missed } = recovery;
-        let position = self.position(channel, store, number);
-        let answer = RecoveryAnswer { position: &position, recovered: missed.is_recovered() };
-        self.answer(&Message::subscription_recovered(channel, joined.roster.as_ref(), &answer));
-        match missed {
-            Missed::NotAsked => {}
-            Missed::Gap { reason, from } => {
-                let position = self.position(channel, store, *from);
-                self.answer(&Message::gap(channel, reason.name(), &position));
-            }
+        let (frames, gap) = match missed {
+            Missed::NotAsked => (Vec::new(), None),
+            Missed::Gap { reason, from } => (Vec::new(), Some((*reason, *from))),
             Missed::Events(entries) => {
-                let version = joined.key.as_ref().map_or(Version::BLIND, |(version, _)| *version);
-                let (engine, runtime) = (&self.context.engine, &self.context.runtime);
-                let frames = engine.replay(runtime, &joined.record, store, entries, version);
-                for frame in frames {
-                    self.replays.take(frame.bytes());
-                    self.send(frame.with_position(self.form().dialect()).clone());
-                }
+                let Replay { frames, lost_after } = self.replay(joined, store, entries);
+                (frames, lost_after.map(|after| (GapReason::Evicted, after)))
             }
+        };
+        let recovered = missed.is_recovered() && gap.is_none();
+        let position = self.position(channel, store, number);
+        let answer = RecoveryAnswer { position: &position, recovered };
+        self.answer(&Message::subscription_recovered(channel, joined.roster.as_ref(), &answer));
+        for frame in frames {
+            self.replays.take(frame.bytes());
+            self.send(frame.with_position(self.form().dialect()).clone());
         }
+        if let Some((reason, from)) = gap {
+            let position = self.position(channel, store, from);
+            self.answer(&Message::gap(channel, reason.name(), &position));
+        }
+    }
+
+    pub(super) fn replay(
+        &self,
+        joined: &JoinedChannel,
+        store: HistoryStore,
+        entries: &[Entry],
+    ) -> Replay {
+        let version = joined.key.as_ref().map_or(Version::BLIND, |(version, _)| *version);
+        let (engine, runtime) = (&self.context.engine, &self.context.runtime);
+        engine.replay(runtime, &joined.record, store, entries, version)
     }
 
     pub(super) fn position(

@@ -60,12 +60,20 @@ impl StreamPositions {
         (!places.is_empty()).then(|| self.encode(&places))
     }
 
+    /// The stream's client has been told of all up to this number.
+    pub(super) fn reach(&self, topic: TopicId, number: LogNumber) {
+        let mut places = self.places.borrow_mut();
+        if let Some((_, place)) = places.iter_mut().find(|(_, place)| place.topic == Some(topic)) {
+            place.number = place.number.max(number);
+        }
+    }
+
     /// See `Socket::own_id`.
     pub fn own_id(&self, topic: TopicId, number: LogNumber) -> Option<Bytes> {
         let mut places = self.places.borrow_mut();
         let place = places.iter_mut().find(|(_, place)| place.topic == Some(topic));
         if let Some((_, place)) = place {
-            place.number = number;
+            place.number = place.number.max(number);
             if places.len() == 1 && self.ticket.is_none() {
                 return None;
             }

@@ -1,10 +1,6 @@
 //! Event streams: all channels are named by the request, and all are joined, or none.
 
-use std::{
-    rc::Rc,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{rc::Rc, sync::Arc, time::Duration};
 
 use super::{
     Session,
@@ -12,11 +8,13 @@ use super::{
     subscriptions::{AuthorizedSubscription, EnteredChannel},
 };
 use crate::{
-    channels::members::{LeaveMode, Member},
-    crypto::keytable::Version,
+    channels::{
+        log::GapReason,
+        members::{LeaveMode, Member},
+    },
     domain::{channel::Channel, channel_settings::HistoryStore},
     engine::{
-        history::recovery::{Missed, ReaderStart, Recovery},
+        history::recovery::{Missed, ReaderStart, Recovery, Replay, ReplayRoom},
         subscribe::{EndedSubscription, JoinedChannel, SubscribeError},
     },
     history::position::PositionLookup,
@@ -77,9 +75,11 @@ impl Session {
         positions: Rc<StreamPositions>,
     ) -> Result<(), RefusedChannel> {
         let StreamRequest { channels, position, retry } = request;
+        self.check_count(&channels)?;
         let (mut entered, mut waiting) = (Vec::with_capacity(channels.len()), Vec::new());
-        let budget = self.context.socket.outbox().budget();
-        let mut room = self.replays.left(Instant::now()).min(budget / 2);
+        let shares_ids = channels.len() == 1 && positions.ticket().is_none();
+        let id = if shares_ids { 0 } else { outbox::cost(own_id_bytes(channels.len())) };
+        let mut room = self.replay_room(id);
         for channel in channels {
             match self.enter_for_stream(channel, position.as_deref(), &mut room) {
                 Ok(EnteredForStream::Now(channel)) => entered.push(channel),
@@ -97,6 +97,17 @@ impl Session {
         entered.into_iter().for_each(|entered| self.complete(entered));
         waiting.into_iter().for_each(|authorized| self.wait(authorized));
         Ok(())
+    }
+
+    fn check_count(&self, channels: &[StreamChannel]) -> Result<(), RefusedChannel> {
+        let limit = self.context.runtime.app().limits.channels_per_connection;
+        match channels.get(limit) {
+            None => Ok(()),
+            Some(StreamChannel { channel, .. }) => {
+                let error = SubscribeError::TooManyChannels { limit };
+                Err(RefusedChannel { channel: channel.clone(), error })
+            }
+        }
     }
 
     /// The handshake, and the gaps: the last of these blocks has the `id`. A client that is cut
@@ -134,7 +145,7 @@ impl Session {
         &self,
         wanted: StreamChannel,
         position: Option<&str>,
-        room: &mut usize,
+        room: &mut ReplayRoom,
     ) -> Result<EnteredForStream, RefusedChannel> {
         let StreamChannel { channel, member, grant } = wanted;
         let refused = |error| RefusedChannel { channel: channel.clone(), error };
@@ -152,7 +163,7 @@ impl Session {
             Opened::Now => {
                 let recover = recover.map(|start| (start, *room));
                 let entered = self.enter(authorized, recover).map_err(refused)?;
-                *room = room.saturating_sub(replayed_bytes(&entered.joined));
+                room.bytes = room.bytes.saturating_sub(replayed_bytes(&entered.joined, *room));
                 Ok(EnteredForStream::Now(entered))
             }
             Opened::Later => Ok(EnteredForStream::Later(authorized)),
@@ -162,7 +173,7 @@ impl Session {
     /// `None` on a channel without a log.
     fn stream_start(&self, channel: &Channel, position: Option<&str>) -> Option<ReaderStart> {
         let (engine, runtime) = (&self.context.engine, &self.context.runtime);
-        let store = runtime.app().channel_settings(channel).history?.store;
+        let store = runtime.log_store(channel)?;
         Some(match position {
             None => ReaderStart::FromNow,
             Some(position) => {
@@ -174,8 +185,7 @@ impl Session {
 
     /// A waiting channel keeps the place from which it is to resume.
     fn note_wish(&self, positions: &StreamPositions, waiting: &AuthorizedSubscription) {
-        let settings = self.context.runtime.app().channel_settings(&waiting.channel);
-        let store = settings.history.as_ref().map(|history| history.store);
+        let store = self.context.runtime.log_store(&waiting.channel);
         if let (Some(store), Some(ReaderStart::At(PositionLookup::Named(number)))) =
             (store, waiting.recover)
         {
@@ -224,14 +234,22 @@ impl Session {
     }
 
     fn send_missed(&mut self, joined: &JoinedChannel, store: HistoryStore) {
-        let Some(Recovery { missed: Missed::Events(entries), .. }) = &joined.recovery else {
+        let Some(Recovery { missed: Missed::Events(entries), number, .. }) = &joined.recovery
+        else {
             return;
         };
-        let version = joined.key.as_ref().map_or(Version::BLIND, |(version, _)| *version);
-        let (engine, runtime) = (&self.context.engine, &self.context.runtime);
-        for frame in engine.replay(runtime, &joined.record, store, entries, version) {
+        let Replay { frames, lost_after } = self.replay(joined, store, entries);
+        for frame in frames {
             self.replays.take(frame.bytes());
             StreamText::new(&frame).queue(joined.record.topic(), &*self.context.socket);
+        }
+        if let (Some(after), Some(positions)) = (lost_after, &self.positions) {
+            // With an id behind what is lost, so that it is told once.
+            positions.reach(joined.record.topic(), *number);
+            let channel = joined.record.channel();
+            let position = self.position(channel, store, after);
+            let gap = Message::gap(channel, GapReason::Evicted.name(), &position);
+            self.send(stream_message(&gap, positions.id().as_deref()));
         }
     }
 
@@ -272,11 +290,16 @@ fn note_place(positions: &StreamPositions, joined: &JoinedChannel) {
     positions.set(StreamPlace { channel, store: *store, topic, number });
 }
 
-fn replayed_bytes(joined: &JoinedChannel) -> usize {
+/// The most bytes of a stream's own id.
+fn own_id_bytes(channels: usize) -> usize {
+    const ALONE: usize = 80;
+    const EACH: usize = 20;
+    ALONE + EACH * channels
+}
+
+fn replayed_bytes(joined: &JoinedChannel, room: ReplayRoom) -> usize {
     match joined.recovery.as_ref().map(|recovery| &recovery.missed) {
-        Some(Missed::Events(entries)) => {
-            entries.iter().map(|entry| outbox::cost(entry.payload_bytes())).sum()
-        }
+        Some(Missed::Events(entries)) => entries.iter().map(|entry| room.cost(entry)).sum(),
         Some(Missed::NotAsked | Missed::Gap { .. }) | None => 0,
     }
 }

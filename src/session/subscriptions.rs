@@ -10,7 +10,7 @@ use crate::{
     channels::members::{LeaveMode, Member},
     domain::channel::Channel,
     engine::{
-        history::recovery::ReaderStart,
+        history::recovery::{ReaderStart, ReplayRoom},
         subscribe::{
             self, Admission, EndedSubscription, JoinedChannel, SubscribeError, Subscriber,
         },
@@ -154,7 +154,7 @@ impl Session {
     pub(super) fn enter(
         &self,
         authorized: AuthorizedSubscription,
-        recover: Option<(ReaderStart, usize)>,
+        recover: Option<(ReaderStart, ReplayRoom)>,
     ) -> Result<EnteredChannel, SubscribeError> {
         let member_bytes = authorized.member_bytes();
         let AuthorizedSubscription { channel, member, grant, .. } = authorized;

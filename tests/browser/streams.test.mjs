@@ -56,6 +56,7 @@ function random(seed) {
 async function cuttingProxy(target, rng) {
   const lines = new Set();
   let cutNext = false;
+  let refuseNext = false;
   const server = net.createServer((down) => {
     const up = net.connect(target.port, target.hostname);
     const line = { down, up };
@@ -65,7 +66,11 @@ async function cuttingProxy(target, rng) {
       up.destroy();
       lines.delete(line);
     };
-    down.on("data", (chunk) => up.write(chunk));
+    down.on("data", (chunk) => {
+      if (!refuseNext || !chunk.includes("/sse?")) return up.write(chunk);
+      refuseNext = false;
+      down.end("HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+    });
     up.on("data", (chunk) => {
       if (!cutNext) return down.write(chunk);
       cutNext = false;
@@ -75,15 +80,23 @@ async function cuttingProxy(target, rng) {
     for (const socket of [down, up]) socket.on("error", end).on("close", end);
   });
   await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const cutAll = () => {
+    for (const { down, up } of lines) [down, up].forEach((socket) => socket.destroy());
+  };
   return {
     port: server.address().port,
     cut() {
       if (rng() < 0.5) cutNext = true;
-      else for (const { down, up } of lines) [down, up].forEach((socket) => socket.destroy());
+      else cutAll();
+    },
+    /** Cuts, and refuses the browser's next stream as the server refuses a ticket that has ended. */
+    refuse() {
+      refuseNext = true;
+      cutAll();
     },
     close() {
       server.close();
-      for (const { down, up } of lines) [down, up].forEach((socket) => socket.destroy());
+      cutAll();
     },
   };
 }
@@ -287,7 +300,8 @@ describe("event streams", () => {
     });
   });
 
-  test("stream.js gets tickets and secrets, and opens in order", TEST, async (t) => {
+  /** A page with stream.js on these channels, behind a proxy. Secrets wait until `window.mayAsk` resolves. */
+  async function streamPage(t, name, channels) {
     const library = readFileSync(fileURLToPath(new URL("../../examples/lib/stream.js", import.meta.url)));
     const signed = (path, body) => {
       const digest = createHash("md5").update(body).digest("hex");
@@ -295,8 +309,7 @@ describe("event streams", () => {
       const signature = createHmac("sha256", APP.secret).update(`POST\n${path}\n${query}`).digest("hex");
       return `${path}?${query}&auth_signature=${signature}`;
     };
-    const channel = "private-encrypted-cut-1";
-    const wanted = JSON.stringify({ user_id: "u1", channels: [channel], ttl: 3600 });
+    const wanted = JSON.stringify({ user_id: "u1", channels, ttl: 3600 });
     let token;
     let tokens = 0;
     const backend = http.createServer(async (request, answer) => {
@@ -311,7 +324,7 @@ describe("event streams", () => {
     await new Promise((resolve) => backend.listen(0, "127.0.0.1", resolve));
     t.after(() => backend.closeAllConnections() ?? backend.close());
     const page0 = `http://127.0.0.1:${backend.address().port}/`;
-    const server = await serve("helper", "", page0);
+    const server = await serve(name, "", page0);
     const proxy = await cuttingProxy(server, random(SEED));
     t.after(() => proxy.close());
     const minted = await fetch(`${server.origin}${signed(`/apps/${APP.id}/tokens`, wanted)}`, {
@@ -324,7 +337,7 @@ describe("event streams", () => {
     t.after(() => page.context().close());
     await page.goto(page0);
     await page.addScriptTag({ path: fileURLToPath(new URL("node_modules/tweetnacl/nacl-fast.js", import.meta.url)) });
-    await page.evaluate(async ({ url, auth, channel }) => {
+    await page.evaluate(async ({ url, auth, channels }) => {
       const { openStream } = await import("/stream.js");
       // As a page does: a token of its own backend, then the server itself.
       const post = async (path, type, body) => {
@@ -332,34 +345,67 @@ describe("event streams", () => {
         const headers = { authorization: `Bearer ${token}`, "content-type": type };
         return (await fetch(path, { method: "POST", headers, body })).json();
       };
-      Object.assign(window, { got: [], gaps: [], states: [] });
+      Object.assign(window, { got: [], gaps: [], states: [], mayAsk: Promise.resolve() });
       window.stream = openStream({
         url,
-        channels: [channel],
+        channels,
         nacl: window.nacl,
-        ticket: async () => (await post(`${url}/tickets`, "application/json", JSON.stringify({ channels: [channel] }))).ticket,
+        ticket: async () => (await post(`${url}/tickets`, "application/json", JSON.stringify({ channels }))).ticket,
         secret: async (channel_name, socket_id) => {
+          await window.mayAsk;
           const form = new URLSearchParams({ channel_name, socket_id });
           return (await post(auth, "application/x-www-form-urlencoded", form)).shared_secret;
         },
-        onEvent: ({ data }) => window.got.push(data),
+        onEvent: ({ channel, data }) => window.got.push(`${channel} ${data}`),
         onGap: (gap) => window.gaps.push(gap),
         onState: (state) => window.states.push(state),
       });
-    }, { url: `http://127.0.0.1:${proxy.port}/app/${APP.key}`, auth: `${server.origin}/apps/${APP.id}/auth/channel`, channel });
+    }, { url: `http://127.0.0.1:${proxy.port}/app/${APP.key}`, auth: `${server.origin}/apps/${APP.id}/auth/channel`, channels });
     await eventually("an open stream", () => page.evaluate(() => window.states.includes("open")));
     const agent = new http.Agent({ keepAlive: true });
     t.after(() => agent.destroy());
-    const publish = publisher(server.origin, agent);
+    return { page, proxy, publish: publisher(server.origin, agent), tokens: () => tokens };
+  }
+
+  test("stream.js gets tickets and secrets, and opens in order", TEST, async (t) => {
+    const channel = "private-encrypted-cut-1";
+    const { page, proxy, publish, tokens } = await streamPage(t, "helper", [channel]);
     for (let n = 0; n < 60; n++) {
       await publish([channel], `${n}`);
       if (n % 20 === 10) proxy.cut();
       await new Promise((resolve) => setTimeout(resolve, 100));
     }
-    const numbers = Array.from({ length: 60 }, (_, n) => `${n}`);
+    const expected = Array.from({ length: 60 }, (_, n) => `${channel} ${n}`);
     await eventually("all events", () => page.evaluate(() => window.got.length >= 60)).catch(() => {});
-    assert.deepEqual(await page.evaluate(() => window.got), numbers);
+    assert.deepEqual(await page.evaluate(() => window.got), expected);
     assert.deepEqual(await page.evaluate(() => window.gaps), []);
-    assert.ok(tokens <= 6, `${tokens} tokens: a cut needs no other ticket`);
+    assert.ok(tokens() <= 6, `${tokens()} tokens: a cut needs no other ticket`);
+  });
+
+  test("stream.js hands on events once, though they wait for a secret while the browser gives up", TEST, async (t) => {
+    const [sealed, plain] = ["private-encrypted-cut-2", "private-cut-2"];
+    const { page, proxy, publish } = await streamPage(t, "held", [sealed, plain]);
+    await page.evaluate(() => {
+      window.mayAsk = new Promise((resolve) => (window.letAsk = resolve));
+    });
+    const count = (channel) => page.evaluate((name) => window.got.filter((text) => text.startsWith(name)).length, channel);
+    const opened = () => page.evaluate(() => window.states.filter((state) => state === "open").length);
+    const publishBetween = async (from, to) => {
+      for (let n = from; n < to; n++) for (const channel of [sealed, plain]) await publish([channel], `${n}`);
+    };
+    await publishBetween(0, 5);
+    await eventually("the events of the other channel", async () => (await count(plain)) === 5);
+    proxy.refuse();
+    await publishBetween(5, 10);
+    await eventually("another stream", async () => (await opened()) === 2);
+    await publishBetween(10, 15);
+    await page.evaluate(() => window.letAsk());
+    await eventually("all events", async () => (await count(sealed)) >= 15 && (await count(plain)) >= 15).catch(() => {});
+    const got = await page.evaluate(() => window.got);
+    for (const channel of [sealed, plain]) {
+      const expected = Array.from({ length: 15 }, (_, n) => `${channel} ${n}`);
+      assert.deepEqual(got.filter((text) => text.startsWith(channel)), expected, "each once and in order");
+    }
+    assert.deepEqual(await page.evaluate(() => window.gaps), []);
   });
 });

@@ -116,6 +116,20 @@ impl Entry {
         self.name.len() + self.user_id.as_ref().map_or(0, |user| user.len()) + self.body.bytes()
     }
 
+    /// Bytes of the frame that a reader is given, at most: without its position.
+    pub fn frame_bytes(&self) -> usize {
+        /// Names of fields, of the channel and of the event, escaped.
+        const NAMES: usize = 1024;
+        match &self.body {
+            EntryBody::Clear { frame, .. } => frame.bytes(),
+            EntryBody::Blind { frames } => frames.bytes(),
+            EntryBody::Sealed { hot: Some(hot), .. } => hot.frames().bytes(),
+            EntryBody::Sealed { at_rest, hot: None } => {
+                at_rest.ciphertext.len() / 3 * 4 + self.name.len() + NAMES
+            }
+        }
+    }
+
     pub(super) fn expires(&self) -> Option<Instant> {
         self.expires
     }

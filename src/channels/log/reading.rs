@@ -75,6 +75,13 @@ impl Log {
         self.entries.get(self.live_start(now)).map_or(self.last, |oldest| oldest.previous)
     }
 
+    /// The position before the first entry with this number or a later one.
+    pub fn position_before(&self, number: LogNumber, now: Instant) -> LogNumber {
+        let entries = self.entries.range(self.live_start(now)..);
+        let first = entries.into_iter().find(|entry| entry.number >= number);
+        first.map_or(self.last, |entry| entry.previous)
+    }
+
     /// The newest number before all entries, whether expired or not.
     pub fn kept_after(&self) -> LogNumber {
         self.entries.front().map_or(self.last, |oldest| oldest.previous)

@@ -61,7 +61,7 @@ impl AppRuntime {
 
 impl Logged {
     fn of(last: &LastEvent, log: &Log, now: Instant) -> Option<Self> {
-        let number = number(last)?;
+        let number = LogNumber(last.content.number()?);
         let (after, before, order) = (None, None, PageOrder::NewestFirst);
         let newest = PageQuery { after, before, order, limit: 1, bytes: usize::MAX };
         let entry = log.page(&newest, now).entries.first().filter(|e| e.number == number).copied();
@@ -73,12 +73,4 @@ impl Logged {
             user_id: entry.and_then(|entry| entry.user_id.clone()),
         })
     }
-}
-
-fn number(last: &LastEvent) -> Option<LogNumber> {
-    let frame = match &last.content {
-        Content::Same(frame) => Some(frame),
-        Content::Sealed(frames) => frames.newest(),
-    };
-    frame?.number().map(LogNumber)
 }

@@ -6,7 +6,7 @@ use super::recovery::Reader;
 use crate::{
     channels::{
         change::{Change, LogChange},
-        log::{Entry, EntryBody, GapReason, Log, LogNumber, PageOrder, PageQuery},
+        log::{Entry, EntryBody, GapReason, Log, LogNumber, PageQuery},
     },
     crypto::keytable::Version,
     domain::{channel::Channel, channel_settings::HistoryStore},
@@ -60,17 +60,19 @@ struct PageEntries {
 
 impl PageEntries {
     fn of(log: &Log, query: &PageQuery, not_before: u64, now: Instant) -> Self {
-        let page = log.page(query, now);
-        let readable = |entry: &&&Entry| entry.number.0 >= not_before;
-        let entries: Vec<Entry> =
-            page.entries.iter().filter(readable).map(|entry| (*entry).clone()).collect();
-        let hidden = entries.len() < page.entries.len();
+        // Nothing older is for this reader.
+        let first = log.position_before(LogNumber(not_before), now);
+        let hides = first > log.start(now) && query.after.is_none_or(|after| after < first);
+        let query = match hides {
+            true => PageQuery { after: Some(first), ..*query },
+            false => *query,
+        };
+        let page = log.page(&query, now);
         Self {
             store: log.settings().store,
-            entries,
-            // Nothing older is for this reader.
-            more: page.more && !(hidden && query.order == PageOrder::NewestFirst),
-            gap: page.gap.or(hidden.then_some(GapReason::UnknownPosition)),
+            entries: page.entries.into_iter().cloned().collect(),
+            more: page.more,
+            gap: page.gap.or(hides.then_some(GapReason::UnknownPosition)),
             last: log.last(),
         }
     }
@@ -114,7 +116,7 @@ impl Engine {
         channel: &Channel,
     ) -> Publishing {
         let (now, micros) = (Instant::now(), unix_micros());
-        let outcome = runtime.directory.with(channel, |record, mut locked| {
+        let outcome = runtime.directory.with_existing(channel.name(), |record, mut locked| {
             let store = locked.log()?.settings().store;
             let reserve = Change::InLog(LogChange::Reserve { micros });
             let number = locked.apply(reserve, now).reserved?;
@@ -135,6 +137,14 @@ impl Engine {
             self.clear_log(runtime, record, &mut locked, cleared);
             Some(EventOutcome::Logged(cleared))
         });
+        let outcome = match outcome {
+            Some(outcome) => outcome,
+            // Nothing is there to be cleared, and the log begins later than this.
+            None => self.empty_page(runtime, channel).map(|page| {
+                let HistoryPage { store, last: number, .. } = page;
+                EventOutcome::Logged(LoggedEvent { number, store })
+            }),
+        };
         Publishing { outcomes: outcome.into_iter().collect() }
     }
 

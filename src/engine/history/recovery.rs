@@ -30,11 +30,28 @@ pub enum ReaderStart {
     Unknown,
 }
 
+/// Room for a replay in the queue of one connection.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ReplayRoom {
+    /// What all events may cost.
+    pub bytes: usize,
+    /// The cost of each event beyond its frame.
+    pub per_event: usize,
+}
+
+impl ReplayRoom {
+    /// The text of a position of one channel, and the name of its field.
+    const POSITION: usize = 80;
+
+    pub fn cost(self, entry: &Entry) -> usize {
+        outbox::cost(entry.frame_bytes() + Self::POSITION) + self.per_event
+    }
+}
+
 /// The limits of one reader.
 #[derive(Clone, Copy)]
 pub struct ReaderLimits {
-    /// Bytes of the replay.
-    pub bytes: usize,
+    pub room: ReplayRoom,
     /// Events from before this time are not for the reader, who was barred until then:
     /// microseconds since 1970.
     pub not_before: u64,
@@ -91,8 +108,8 @@ fn missed(log: &Log, from: LogNumber, limits: ReaderLimits, now: Instant) -> Mis
     if entries.len() > 0 && from.0 < limits.not_before {
         return gap(log, GapReason::UnknownPosition, now);
     }
-    let bytes: usize = entries.clone().map(|entry| outbox::cost(entry.payload_bytes())).sum();
-    if bytes > limits.bytes {
+    let cost: usize = entries.clone().map(|entry| limits.room.cost(entry)).sum();
+    if cost > limits.room.bytes {
         return Missed::Gap { reason: GapReason::TooMany, from };
     }
     Missed::Events(entries.cloned().collect())
@@ -102,10 +119,16 @@ fn gap(log: &Log, reason: GapReason, now: Instant) -> Missed {
     Missed::Gap { reason, from: log.start(now) }
 }
 
+/// The frames of missed events.
+pub struct Replay {
+    pub frames: Vec<Frame>,
+    /// The number behind which events cannot be given any more.
+    pub lost_after: Option<LogNumber>,
+}
+
 impl Engine {
     /// The frames of logged events for a reader with this version of the channel's secret. Sealed
-    /// where needed, without a lock. An event that cannot be sealed any more is left out; its key
-    /// was retired, and the reader has to ask for the next secret first.
+    /// where needed, without a lock.
     pub fn replay(
         &self,
         runtime: &AppRuntime,
@@ -113,10 +136,20 @@ impl Engine {
         store: HistoryStore,
         entries: &[Entry],
         version: Version,
-    ) -> Vec<Frame> {
+    ) -> Replay {
         let app = runtime.app_snapshot();
         let reader = Reader { engine: self, runtime, app: &app, record, store, version };
-        entries.iter().filter_map(|entry| reader.frame(entry)).collect()
+        let mut replay = Replay { frames: Vec::with_capacity(entries.len()), lost_after: None };
+        for entry in entries {
+            match reader.frame(entry) {
+                Some(frame) => replay.frames.push(frame),
+                None => {
+                    replay.lost_after = Some(entry.previous);
+                    break;
+                }
+            }
+        }
+        replay
     }
 }
 
@@ -141,6 +174,7 @@ impl Reader<'_> {
             EntryBody::Blind { frames } => frames.newest()?.clone(),
             EntryBody::Sealed { at_rest, hot } => {
                 let frames = self.sealed(entry, at_rest, hot.as_ref())?;
+                // Of another version if the key of the reader's secret is retired: the client asks.
                 frames.of(self.version).or(frames.newest())?.clone()
             }
         };
@@ -166,7 +200,8 @@ impl Reader<'_> {
         }
         let plaintext = self.open(entry, at_rest)?;
         let ring = self.app.ring(self.channel())?;
-        let sealed = ring.seal(self.channel(), self.version, &plaintext).ok()?;
+        let seal = |version| ring.seal(self.channel(), version, &plaintext).ok();
+        let sealed = seal(self.version).or_else(|| seal(ring.target(self.channel())))?;
         let (event, user_id) = (entry.name.clone(), entry.user_id.clone());
         let source = EventSource { event, user_id };
         let frames = SealedFrames::new(&source, [&sealed]).logged(entry.number.0, None);

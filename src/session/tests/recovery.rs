@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::{
     app::App,
-    channels::log::{LogNumber, PageQuery},
+    channels::log::{LogNumber, PageOrder, PageQuery},
     crypto::{key::MasterKey, secret::Derivation},
     domain::{
         channel::Channel,
@@ -307,4 +307,94 @@ fn condition_on_a_channel_that_does_not_log_the_event_is_refused() {
     reader.subscribe("private-room");
     let _sent = publish(&node, client, None);
     assert_eq!(frames(&node, &reader)[1]["user_id"], "u");
+}
+
+/// The cost of many small events is in their frames, positions and slots.
+#[test]
+fn replays_fit_the_queue_whatever_their_events_are_like() {
+    let settings = HistorySettings { bytes: 8 << 20, events: 10_000, ..HistorySettings::default() };
+    let node = TestNode::new(logged(settings));
+    let name = "c".repeat(150);
+    let mut reader = node.connect();
+    reader.subscribe_recovering(&name, &json!(true));
+    let start = answer(&frames(&node, &reader))["position"].clone();
+    drop(reader);
+    for count in [500, 2500, 5000] {
+        (0..count).for_each(|_| node.publish(&name, "1"));
+        let mut back = node.connect();
+        back.subscribe_recovering(&name, &start);
+        assert!(!back.socket.outbox.is_closing(), "{count} more");
+        assert_eq!(frames(&node, &back)[0]["event"], "pusher_internal:subscription_succeeded");
+    }
+}
+
+/// A log that was made before a reload goes on until it ends.
+#[test]
+fn reload_that_takes_history_away_makes_no_hole_in_a_live_log() {
+    let node = node();
+    let mut reader = node.connect();
+    reader.subscribe_recovering("room", &json!(true));
+    let start = answer(&frames(&node, &reader))["position"].clone();
+    node.publish("room", "1");
+    let app = App::for_tests("a");
+    let positions = PositionKey::derive(b"a-secret", "a");
+    node.reload(App { positions, ..app });
+    node.publish("room", "2");
+    let mut back = node.connect();
+    back.subscribe_recovering("room", &start);
+    let got = frames(&node, &back);
+    assert_eq!(got[1..].iter().map(|f| text(f).1).collect::<Vec<_>>(), ["1", "2"]);
+}
+
+#[test]
+fn clearing_of_an_unused_channel_keeps_no_record() {
+    let node = node();
+    for name in ["never-used", "also-never"] {
+        let channel = Channel::parse(name, 200).unwrap();
+        assert_eq!(clear(&node, &channel).len(), 1);
+        assert!(node.runtime.directory.find(name).is_none());
+    }
+    let without = TestNode::new(App::for_tests("a"));
+    assert!(clear(&without, &Channel::parse("room", 200).unwrap()).is_empty());
+    assert!(without.runtime.directory.find("room").is_none());
+}
+
+/// A worker may be behind: the reader was answered with the state after the clearing.
+#[test]
+fn clearing_from_before_the_subscription_is_not_told() {
+    let node = node();
+    let mut first = node.connect();
+    first.subscribe_recovering("room", &json!(true));
+    frames(&node, &first);
+    node.publish("room", "1");
+    clear(&node, &Channel::parse("room", 200).unwrap());
+    node.publish("room", "2");
+    let mut later = node.connect();
+    later.subscribe_recovering("room", &json!(true));
+    let got = frames(&node, &later);
+    assert_eq!(got.len(), 1, "{got:?}");
+    let events: Vec<_> =
+        first.socket.received().iter().map(|frame| frame["event"].clone()).collect();
+    assert_eq!(events, ["e", "sealcast:gap", "e"]);
+}
+
+#[test]
+fn reader_that_was_barred_sees_nothing_from_before_his_return() {
+    let node = node();
+    ["old", "older"].iter().for_each(|data| node.publish("room", data));
+    let channel = Channel::parse("room", 200).unwrap();
+    let page = |not_before, order| {
+        let query = PageQuery { order, limit: 1, bytes: 1000, ..PageQuery::default() };
+        let view = ReaderView { version: None, not_before };
+        node.engine.history_page(&node.runtime, &channel, &query, view).unwrap()
+    };
+    let all = page(0, PageOrder::OldestFirst);
+    assert_eq!((all.events.len(), all.more, all.gap), (1, true, None));
+    let return_time = all.last.0 + 1;
+    node.publish("room", "new");
+    for order in [PageOrder::OldestFirst, PageOrder::NewestFirst] {
+        let page = page(return_time, order);
+        assert_eq!(page.events.iter().map(|e| &*e.data).collect::<Vec<_>>(), ["new"]);
+        assert_eq!((page.more, page.gap.is_some()), (false, true));
+    }
 }

@@ -135,6 +135,9 @@ pub fn cached(
     let Some(last) = runtime.last_for_reader(channel, view.version) else { return Ok(None) };
     let LastForReader { name, data, logged } = &last;
     let logged = logged.as_ref();
+    if logged.is_some_and(|logged| logged.number.0 < view.not_before) {
+        return Ok(None);
+    }
     let place = |number: LogNumber, store: HistoryStore| {
         engine.history.position(runtime, channel, store, number)
     };

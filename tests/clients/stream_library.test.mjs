@@ -1,0 +1,149 @@
+// examples/lib/stream.js with a fake EventSource, in orders of messages that a real one gives rarely.
+// The real one is in tests/browser/streams.test.mjs.
+
+import assert from 'node:assert/strict';
+import { afterEach, beforeEach, test } from 'node:test';
+import nacl from 'tweetnacl';
+import { openStream } from '../../examples/lib/stream.js';
+import { sealed } from './support/envelope.mjs';
+import { eventually } from './support/wait.mjs';
+
+const ROOM = 'private-encrypted-room';
+const keyOf = (version) => new Uint8Array(nacl.secretbox.keyLength).fill(version);
+
+/** Keeps what it was opened with, and takes the messages of the test. */
+class FakeEventSource {
+  static opened = [];
+  readyState = 1;
+  lastEventId = '';
+
+  constructor(url) {
+    this.query = new URL(url).searchParams;
+    FakeEventSource.opened.push(this);
+  }
+
+  message(event, channel, data, id) {
+    this.lastEventId = id ?? this.lastEventId;
+    this.onmessage({ data: JSON.stringify({ event, channel, data }), lastEventId: this.lastEventId });
+  }
+
+  shakeHands(socketId, id) {
+    this.message('pusher:connection_established', undefined, JSON.stringify({ socket_id: socketId }), id);
+  }
+
+  /** An event sealed under the key of this version. */
+  sealed(version, text, id) {
+    this.message('note', ROOM, sealed(text, keyOf(version)), id);
+  }
+
+  givesUp() {
+    this.readyState = 2;
+    this.onerror();
+  }
+
+  close() {
+    this.readyState = 2;
+  }
+}
+
+const real = globalThis.EventSource;
+beforeEach(() => {
+  FakeEventSource.opened = [];
+  globalThis.EventSource = FakeEventSource;
+});
+afterEach(() => {
+  stream?.close();
+  globalThis.EventSource = real;
+});
+
+let stream;
+
+/** A stream whose secrets the test gives, one for each request. */
+async function open() {
+  const told = [];
+  const requests = [];
+  stream = openStream({
+    url: 'http://127.0.0.1/app/key',
+    channels: [ROOM, 'news'],
+    nacl,
+    secret: (channel, socketId) => new Promise((resolve, reject) => {
+      requests.push({ socketId, refuse: reject, answer: (version) => resolve(Buffer.from(keyOf(version)).toString('base64')) });
+    }),
+    onEvent: ({ channel, data }) => told.push(`${channel}: ${data}`),
+    onGap: ({ channel, reason }) => told.push(`${channel} gap: ${reason}`),
+  });
+  const source = await opened(1);
+  source.shakeHands('1.1', 'id 0');
+  return { source, told, requests };
+}
+
+async function opened(count) {
+  await eventually(() => FakeEventSource.opened.length === count, `stream ${count}`);
+  return FakeEventSource.opened[count - 1];
+}
+
+const settled = () => new Promise(setImmediate);
+
+test('another EventSource asks from the newest event, and held events come once and in order (streams.md)', async () => {
+  const { source, told, requests } = await open();
+  source.sealed(1, 'a', 'id 1');
+  source.message('note', 'news', 'b', 'id 2');
+  source.sealed(1, 'c', 'id 3');
+  assert.deepEqual(told, ['news: b']);
+  source.givesUp();
+  const second = await opened(2);
+  assert.equal(second.query.get('last_event_id'), 'id 3');
+  second.shakeHands('1.2', 'id 3');
+  second.sealed(1, 'd', 'id 4');
+  requests[0].answer(1);
+  await settled();
+  assert.deepEqual(told, ['news: b', `${ROOM}: a`, `${ROOM}: c`, `${ROOM}: d`]);
+});
+
+test('messages without an id keep the place of the stream (streams.md)', async () => {
+  const { source } = await open();
+  source.givesUp();
+  const second = await opened(2);
+  assert.equal(second.query.get('last_event_id'), 'id 0');
+  second.shakeHands('1.2');
+  second.message('note', 'news', 'not logged');
+  second.givesUp();
+  assert.equal((await opened(3)).query.get('last_event_id'), 'id 0');
+});
+
+test('the secret of a former connection loses no event of the present one (streams.md)', async () => {
+  const { source, told, requests } = await open();
+  source.sealed(2, 'a');
+  source.shakeHands('1.2');
+  requests[0].answer(1);
+  await settled();
+  assert.deepEqual(told, []);
+  assert.deepEqual(requests.map(({ socketId }) => socketId), ['1.1', '1.2']);
+  requests[1].answer(2);
+  await settled();
+  assert.deepEqual(told, [`${ROOM}: a`]);
+});
+
+test('events under a secret that nothing opens are one gap, and a later key is asked for (streams.md)', async () => {
+  const { source, told, requests } = await open();
+  for (let n = 0; n < 20; n += 1) source.sealed(1, `old ${n}`);
+  requests[0].answer(2);
+  await settled();
+  assert.deepEqual(told, [`${ROOM} gap: sealed`]);
+  source.sealed(3, 'changed');
+  assert.equal(requests.length, 2);
+  requests[1].answer(3);
+  await settled();
+  assert.deepEqual(told, [`${ROOM} gap: sealed`, `${ROOM}: changed`]);
+});
+
+test('a gap of an encrypted channel comes behind the events held before it (streams.md)', async () => {
+  const { source, told, requests } = await open();
+  source.sealed(1, 'a', 'id 1');
+  source.message('sealcast:gap', ROOM, '{"reason":"cleared","position":"p"}');
+  source.message('sealcast:gap', 'news', '{"reason":"evicted","position":"p"}');
+  source.sealed(1, 'b', 'id 2');
+  requests[0].answer(1);
+  await settled();
+  assert.deepEqual(told, ['news gap: evicted', `${ROOM}: a`, `${ROOM} gap: cleared`, `${ROOM}: b`]);
+});
