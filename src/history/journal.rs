@@ -184,7 +184,7 @@ impl Journal {
     }
 
     /// The same without waiting. While the disk refuses, the clearing is kept as events of behind
-    /// are, but never lost for lack of room: beyond it this returns an error.
+    /// are, until the server ends. It is never lost for lack of room: beyond it this is an error.
     pub fn clear_behind(&self, log: &LogAddress, number: LogNumber) -> Result<(), JournalError> {
         match self {
             Self::Memory => Ok(()),

@@ -7,7 +7,7 @@ use std::{
 
 use parking_lot::{Condvar, Mutex};
 
-use super::trims::{PendingTrim, PendingTrims};
+use super::trims::{DueTrim, PendingTrim, PendingTrims};
 use crate::{
     channels::log::LogNumber,
     history::journal::{
@@ -305,22 +305,19 @@ impl PendingOps {
     /// The rest is due at once: it has waited as long.
     fn take_group(&mut self) -> Vec<Op> {
         let mut group = self.take(self.ops.len().min(MAX_GROUP));
-        for _ in 0..self.trims.len().min(MAX_GROUP) {
-            group.extend(self.take_trim());
-        }
+        let trims = std::iter::from_fn(|| self.take_trim()).take(MAX_GROUP);
+        group.extend(trims);
         if self.is_empty() {
             self.due = None;
         }
         group
     }
 
-    /// It stays if entries to trim may be behind what is taken.
     fn take_trim(&mut self) -> Option<Op> {
-        let (log, trim) = self.trims.pop()?;
-        let op = Op::Trim { log: log.clone(), up_to: trim.up_to };
-        if trim.accepted > self.taken {
+        let DueTrim { log, up_to, has_next } = self.trims.pop(self.taken)?;
+        let op = Op::Trim { log, up_to };
+        if has_next {
             self.bytes += op.cost();
-            self.trims.push(log, trim);
         }
         Some(op)
     }

@@ -1,5 +1,5 @@
-//! Trims that wait: of each log the newest alone. They hold back nothing, and nothing holds them
-//! back.
+//! Trims that wait: of each log the first and the newest. None comes before the entries that were
+//! accepted earlier, so that the file is always a state that the log has had.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -7,16 +7,29 @@ use crate::{channels::log::LogNumber, history::journal::LogAddress};
 
 #[derive(Default)]
 pub struct PendingTrims {
-    by_log: HashMap<LogAddress, PendingTrim>,
-    /// All of `by_log`, those that wait for longest first.
+    by_log: HashMap<LogAddress, LogTrims>,
+    /// All of `by_log`, once each. The first is due first.
     order: VecDeque<LogAddress>,
 }
 
 #[derive(Clone, Copy)]
 pub struct PendingTrim {
     pub up_to: LogNumber,
-    /// The number of changes that were accepted before. Some of them may be of entries to trim.
+    /// The number of changes that were accepted before.
     pub accepted: u64,
+}
+
+struct LogTrims {
+    first: PendingTrim,
+    newest: Option<PendingTrim>,
+}
+
+/// A trim that is due.
+pub struct DueTrim {
+    pub log: LogAddress,
+    pub up_to: LogNumber,
+    /// True if another of the log still waits.
+    pub has_next: bool,
 }
 
 impl PendingTrims {
@@ -24,25 +37,31 @@ impl PendingTrims {
         self.order.is_empty()
     }
 
-    pub fn len(&self) -> usize {
-        self.order.len()
-    }
-
-    /// False if none of this log waits.
+    /// False if none of this log waits. The first stays: in a queue that is never empty the newest
+    /// would never come.
     pub fn renew(&mut self, log: &LogAddress, trim: PendingTrim) -> bool {
-        let Some(waiting) = self.by_log.get_mut(log) else { return false };
-        *waiting = PendingTrim { up_to: trim.up_to.max(waiting.up_to), ..trim };
-        true
+        let waiting = self.by_log.get_mut(log);
+        waiting.map(|waiting| waiting.newest = Some(trim)).is_some()
     }
 
     /// Of a log of which none waits.
-    pub fn push(&mut self, log: LogAddress, trim: PendingTrim) {
-        self.by_log.insert(log.clone(), trim);
+    pub fn push(&mut self, log: LogAddress, first: PendingTrim) {
+        self.by_log.insert(log.clone(), LogTrims { first, newest: None });
         self.order.push_back(log);
     }
 
-    pub fn pop(&mut self) -> Option<(LogAddress, PendingTrim)> {
+    /// The first trim, if as many changes were taken as it comes after.
+    pub fn pop(&mut self, taken: u64) -> Option<DueTrim> {
+        let LogTrims { first, newest } = self.by_log.get(self.order.front()?)?;
+        if first.accepted > taken {
+            return None;
+        }
+        let (up_to, newest) = (first.up_to, *newest);
         let log = self.order.pop_front()?;
-        self.by_log.remove_entry(&log)
+        self.by_log.remove(&log);
+        if let Some(newest) = newest {
+            self.push(log.clone(), newest);
+        }
+        Some(DueTrim { log, up_to, has_next: newest.is_some() })
     }
 }
