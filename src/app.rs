@@ -178,6 +178,14 @@ impl App {
         table.is_revoked(channel.name(), user).is_some_and(|at| !as_of.is_after(at))
     }
 
+    /// When a member was last taken off the channel.
+    pub fn last_revocation_on(&self, channel: &Channel) -> Option<UnixSeconds> {
+        let table = self.ring(channel)?.table();
+        let revocations = table.revocations().iter();
+        let on_channel = revocations.filter(|revoked| *revoked.channel == **channel.name());
+        on_channel.map(|revoked| revoked.at).max()
+    }
+
     /// True if a revocation of the user is on record, for this channel or for all access tokens.
     pub fn was_barred(&self, channel: &Channel, user: &str) -> bool {
         let table = self.ring(channel).map(|ring| ring.table());

@@ -23,6 +23,7 @@ use crate::{
         channel::{Channel, InvalidChannel},
         ids::SocketId,
         refusal::RefusalCode,
+        time::UnixSeconds,
     },
     hub::{
         authorization_cache::CachedAuthorization,
@@ -271,16 +272,24 @@ impl Joining<'_> {
     }
 
     /// Who was barred gets no event from before the time of the authorization that let him in
-    /// again.
+    /// again. Without a known user it may be anybody who was taken off the channel.
     fn not_before(&self, channel: &Channel) -> u64 {
         let grantee = self.granted.map(|granted| &granted.grantee);
         let user = grantee.and_then(|grantee| grantee.user.as_deref());
         let signed_in = self.subscriber.user.map(|user| &*user.id);
+        if user.or(signed_in).is_none() {
+            return self.app.last_revocation_on(channel).map_or(0, after_second);
+        }
         let was_barred =
             user.into_iter().chain(signed_in).any(|user| self.app.was_barred(channel, user));
         let as_of = grantee.map_or(self.subscriber.opened, |grantee| grantee.as_of);
-        if was_barred { as_of.micros() } else { 0 }
+        if was_barred { as_of.micros_after() } else { 0 }
     }
+}
+
+/// The first microsecond after this second.
+fn after_second(second: UnixSeconds) -> u64 {
+    second.saturating_add(1).saturating_mul(1_000_000)
 }
 
 impl Engine {
@@ -321,6 +330,10 @@ impl Engine {
         let &Joining { runtime, app, subscriber, now, .. } = joining;
         let (channel, member_limit) = (record.channel(), app.limits.presence_members);
         let newcomer = Newcomer { member, member_limit, tell_count: runtime.tells_count(channel) };
+        if locked.log().is_some_and(|log| log.has_run_out(now)) {
+            // The newcomer must not bring it back.
+            runtime.directory.expire(record, locked, now);
+        }
         let mut effects = locked.subscribe(subscriber.worker, newcomer, now);
         let is_full = effects.transition == Transition::Full;
         self.post_messages(locked, std::mem::take(&mut effects.messages));

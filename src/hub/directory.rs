@@ -191,16 +191,21 @@ impl Directory {
             if !kind.is_cached() && !kind.has_members() && locked.log().is_none() {
                 continue;
             }
-            if let Some(number) = locked.apply(Change::Expire, now).dropped {
-                self.ledger.forget(number);
-            }
-            self.logs.recharge(&record, &locked, now);
+            self.expire(&record, &mut locked, now);
             drop(locked);
             self.remove_if_unused(&record, now);
         }
         if self.records.capacity() > KEPT_RECORDS.max(4 * self.records.len()) {
             self.records.shrink_to_fit();
         }
+    }
+
+    /// Drops what has expired on one channel.
+    pub fn expire(&self, record: &Arc<Record>, locked: &mut LockedRecord<'_>, now: Instant) {
+        if let Some(number) = locked.apply(Change::Expire, now).dropped {
+            self.ledger.forget(number);
+        }
+        self.logs.recharge(record, locked, now);
     }
 
     pub fn occupancy(&self) -> Occupancy {

@@ -107,9 +107,9 @@ impl KnownAsOf {
         self.0 > revoked_at
     }
 
-    /// Microseconds since 1970.
-    pub fn micros(self) -> u64 {
-        self.0.saturating_mul(1_000_000)
+    /// The first microsecond since 1970 that is certainly later.
+    pub fn micros_after(self) -> u64 {
+        self.0.saturating_add(1).saturating_mul(1_000_000)
     }
 }
 

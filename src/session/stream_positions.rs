@@ -27,8 +27,7 @@ pub struct StreamPositions {
 pub(super) struct StreamPlace {
     pub(super) channel: Channel,
     pub(super) store: HistoryStore,
-    /// `None` while the channel is opening.
-    pub(super) topic: Option<TopicId>,
+    pub(super) topic: TopicId,
     pub(super) number: LogNumber,
 }
 
@@ -63,7 +62,7 @@ impl StreamPositions {
     /// The stream's client has been told of all up to this number.
     pub(super) fn reach(&self, topic: TopicId, number: LogNumber) {
         let mut places = self.places.borrow_mut();
-        if let Some((_, place)) = places.iter_mut().find(|(_, place)| place.topic == Some(topic)) {
+        if let Some((_, place)) = places.iter_mut().find(|(_, place)| place.topic == topic) {
             place.number = place.number.max(number);
         }
     }
@@ -71,7 +70,7 @@ impl StreamPositions {
     /// See `Socket::own_id`.
     pub fn own_id(&self, topic: TopicId, number: LogNumber) -> Option<Bytes> {
         let mut places = self.places.borrow_mut();
-        let place = places.iter_mut().find(|(_, place)| place.topic == Some(topic));
+        let place = places.iter_mut().find(|(_, place)| place.topic == topic);
         if let Some((_, place)) = place {
             place.number = place.number.max(number);
             if places.len() == 1 && self.ticket.is_none() {

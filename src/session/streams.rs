@@ -17,11 +17,7 @@ use crate::{
         history::recovery::{Missed, ReaderStart, Recovery, Replay, ReplayRoom},
         subscribe::{EndedSubscription, JoinedChannel, SubscribeError},
     },
-    history::position::PositionLookup,
-    hub::{
-        authorization_cache::AuthorizationScope, channel_opener::Opened, mailbox::KeyRequestError,
-        outbox,
-    },
+    hub::{authorization_cache::AuthorizationScope, mailbox::KeyRequestError, outbox},
     platform::clock::KnownAsOf,
     protocol::{
         code::Close,
@@ -61,11 +57,6 @@ pub struct RefusedChannel {
     pub error: SubscribeError,
 }
 
-enum EnteredForStream {
-    Now(EnteredChannel),
-    Later(AuthorizedSubscription),
-}
-
 impl Session {
     /// Joins all channels and sends the handshake, then what was missed and the state of each
     /// channel.
@@ -76,14 +67,13 @@ impl Session {
     ) -> Result<(), RefusedChannel> {
         let StreamRequest { channels, position, retry } = request;
         self.check_count(&channels)?;
-        let (mut entered, mut waiting) = (Vec::with_capacity(channels.len()), Vec::new());
+        let mut entered = Vec::with_capacity(channels.len());
         let shares_ids = channels.len() == 1 && positions.ticket().is_none();
         let id = if shares_ids { 0 } else { outbox::cost(own_id_bytes(channels.len())) };
         let mut room = self.replay_room(id);
         for channel in channels {
             match self.enter_for_stream(channel, position.as_deref(), &mut room) {
-                Ok(EnteredForStream::Now(channel)) => entered.push(channel),
-                Ok(EnteredForStream::Later(authorized)) => waiting.push(authorized),
+                Ok(channel) => entered.push(channel),
                 Err(refused) => {
                     entered.iter().for_each(|entered| self.undo(entered));
                     return Err(refused);
@@ -91,11 +81,9 @@ impl Session {
             }
         }
         entered.iter().for_each(|entered| note_place(&positions, &entered.joined));
-        waiting.iter().for_each(|waiting| self.note_wish(&positions, waiting));
         self.shake_hands(retry, &positions, &entered);
         self.positions = Some(positions);
         entered.into_iter().for_each(|entered| self.complete(entered));
-        waiting.into_iter().for_each(|authorized| self.wait(authorized));
         Ok(())
     }
 
@@ -146,7 +134,7 @@ impl Session {
         wanted: StreamChannel,
         position: Option<&str>,
         room: &mut ReplayRoom,
-    ) -> Result<EnteredForStream, RefusedChannel> {
+    ) -> Result<EnteredChannel, RefusedChannel> {
         let StreamChannel { channel, member, grant } = wanted;
         let refused = |error| RefusedChannel { channel: channel.clone(), error };
         if channel.user().is_some() {
@@ -159,15 +147,11 @@ impl Session {
         let recover = self.stream_start(&channel, position);
         let authorized =
             AuthorizedSubscription { channel: channel.clone(), member, grant, recover };
-        match self.context.engine.opener.open(|| self.waiting(&authorized)) {
-            Opened::Now => {
-                let recover = recover.map(|start| (start, *room));
-                let entered = self.enter(authorized, recover).map_err(refused)?;
-                room.bytes = room.bytes.saturating_sub(replayed_bytes(&entered.joined, *room));
-                Ok(EnteredForStream::Now(entered))
-            }
-            Opened::Later => Ok(EnteredForStream::Later(authorized)),
-        }
+        // Without a wait for the channel: the handshake tells the positions of all channels.
+        let recover = recover.map(|start| (start, *room));
+        let entered = self.enter(authorized, recover).map_err(refused)?;
+        room.bytes = room.bytes.saturating_sub(replayed_bytes(&entered.joined, *room));
+        Ok(entered)
     }
 
     /// `None` on a channel without a log.
@@ -181,17 +165,6 @@ impl Session {
                 found.map_or(ReaderStart::Unknown, ReaderStart::At)
             }
         })
-    }
-
-    /// A waiting channel keeps the place from which it is to resume.
-    fn note_wish(&self, positions: &StreamPositions, waiting: &AuthorizedSubscription) {
-        let store = self.context.runtime.log_store(&waiting.channel);
-        if let (Some(store), Some(ReaderStart::At(PositionLookup::Named(number)))) =
-            (store, waiting.recover)
-        {
-            let channel = waiting.channel.clone();
-            positions.set(StreamPlace { channel, store, topic: None, number });
-        }
     }
 
     /// The worker remembers it like an answer of the auth endpoint: so it expires and is revoked.
@@ -253,15 +226,6 @@ impl Session {
         }
     }
 
-    /// A channel that opened late: its place is known, and its gap.
-    pub(super) fn answer_late_stream(&self, joined: &JoinedChannel) {
-        let Some(positions) = &self.positions else { return };
-        note_place(positions, joined);
-        if let Some((joined, reason, position)) = self.gap(joined) {
-            self.answer(&Message::gap(joined.record.channel(), reason, &position));
-        }
-    }
-
     pub(super) fn is_stream(&self) -> bool {
         self.form() == Form::Stream
     }
@@ -286,7 +250,7 @@ fn note_place(positions: &StreamPositions, joined: &JoinedChannel) {
         Missed::Events(entries) => entries.first().map_or(*number, |entry| entry.previous),
         Missed::NotAsked | Missed::Gap { .. } => *number,
     };
-    let (channel, topic) = (joined.record.channel().clone(), Some(joined.record.topic()));
+    let (channel, topic) = (joined.record.channel().clone(), joined.record.topic());
     positions.set(StreamPlace { channel, store: *store, topic, number });
 }
 

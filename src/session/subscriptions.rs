@@ -144,7 +144,6 @@ impl Session {
     ) -> Result<(), SubscribeError> {
         let recover = self.recover_within(&authorized);
         let entered = self.enter(authorized, recover)?;
-        self.answer_late_stream(&entered.joined);
         self.complete(entered);
         Ok(())
     }

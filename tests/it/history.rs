@@ -227,6 +227,56 @@ async fn h_full_disk_refuses_what_is_to_be_written_first() {
     }
 }
 
+/// Events of a life without a log on disk are not in the file, and positions must not skip them.
+#[tokio::test]
+async fn h_life_without_a_log_on_disk_is_a_gap() {
+    for sync in ["behind", "before"] {
+        let state = TempDir::new();
+        let on_disk = logged(&format!(", store = \"disk\", sync = \"{sync}\""));
+        let server = launch(&on_disk, state.path()).start().await;
+        let mut reader = server.connect().await;
+        let start = recover(&mut reader, "room", &json!(true)).await["position"].clone();
+        publish(&server, "room", "1").await.expect(200, "an event");
+        reader.close().await;
+        server.stop().await;
+        let server = launch(&config(""), state.path()).start().await;
+        publish(&server, "room", "2").await.expect(200, "an event");
+        server.stop().await;
+        let server = launch(&on_disk, state.path()).start().await;
+        publish(&server, "room", "3").await.expect(200, "an event");
+        let mut back = server.connect().await;
+        assert_eq!(recover(&mut back, "room", &start).await["recovered"], false, "{sync}");
+        assert_eq!(back.next().await["event"], "sealcast:gap", "{sync}");
+        server.stop().await;
+    }
+}
+
+/// The server cannot give its own sealed entries to readers of a channel that it relays blindly.
+#[tokio::test]
+async fn h_log_of_another_mode_is_a_gap() {
+    let state = TempDir::new();
+    let key = base64(&master_key("history"));
+    let of = |mode: &str| {
+        config(&format!(
+            "master_key = \"{key}\"\nauthorizer = \"open\"\n\n[[apps.it.channels]]\npattern = \"private-encrypted-room\"\nmode = \"{mode}\"\nhistory = {{ blind = true, store = \"disk\" }}"
+        ))
+    };
+    let channel = "private-encrypted-room";
+    let server = launch(&of("auto"), state.path()).start().await;
+    for data in ["1", "2"] {
+        publish(&server, channel, data).await.expect(200, "an event");
+    }
+    assert_eq!(history(&server, channel).await.len(), 2);
+    let path = format!("/channels/{channel}/history");
+    let page = server.get(&path, &[("limit", "1")]).await.expect(200, "a page");
+    let position = page["events"][0]["position"].as_str().expect("one").to_owned();
+    server.stop().await;
+    let server = launch(&of("blind"), state.path()).start().await;
+    let page = server.get(&path, &[("after", &position)]).await.expect(200, "a page");
+    assert!(page["gap"].is_string() && page["events"] == json!([]), "{page}");
+    server.stop().await;
+}
+
 #[tokio::test]
 async fn h_file_that_cannot_be_read_is_left_alone() {
     let state = TempDir::new();

@@ -13,7 +13,7 @@ use crate::{
         journal::{Journal, JournalContents, JournalLog},
     },
     hub::log_numbers::LogNumbers,
-    platform::clock::unix_now,
+    platform::{clock::unix_now, state_dir},
 };
 
 /// The state directory, if this server has claimed it.
@@ -24,14 +24,16 @@ pub fn needs_disk(apps: &[App]) -> bool {
     apps.iter().any(|app| app.channel_settings.has_disk_store())
 }
 
-/// Without a log on disk nothing is opened. The logs are those of earlier runs.
+/// Without a log on disk nothing is opened, unless there is a file of an earlier run: its positions
+/// must not outlive a time in which events went unlogged. The logs are those of earlier runs.
 pub fn open(
     apps: &[App],
     config: HistoryConfig,
     directory: ClaimedDirectory<'_>,
     numbers: &LogNumbers,
 ) -> CliResult<(HistoryStores, Vec<JournalLog>)> {
-    if !needs_disk(apps) {
+    let has_file = directory.is_some_and(|directory| directory.join(state_dir::HISTORY).exists());
+    if !needs_disk(apps) && !has_file {
         return Ok((HistoryStores::in_memory(), Vec::new()));
     }
     let directory = directory.ok_or(

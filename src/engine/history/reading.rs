@@ -92,7 +92,13 @@ impl Engine {
             let entries = PageEntries::of(locked.log()?, query, view.not_before, now);
             Some((record.clone(), entries))
         });
-        let Some(found) = found else { return self.empty_page(runtime, channel) };
+        let Some(found) = found else {
+            // Its log has ended, with all that was after or before any position.
+            let is_bounded = query.after.is_some() || query.before.is_some();
+            let gap = is_bounded.then_some(GapReason::Expired);
+            let page = self.empty_page(runtime, channel)?;
+            return Some(HistoryPage { gap, ..page });
+        };
         let (record, PageEntries { store, entries, more, gap, last }) = found?;
         let app = runtime.app_snapshot();
         let version = view.version.unwrap_or_else(|| AppRuntime::target(&app, channel));

@@ -41,8 +41,9 @@ fn restore(runtime: &Arc<AppRuntime>, log: JournalLog) -> Option<()> {
     if settings.store != address.store {
         return None;
     }
-    // A missing entry breaks the chain: only what follows it is taken.
-    let entries = entries.into_iter().filter_map(|entry| restored(&app, &channel, entry)).collect();
+    // Entries of another mode of the channel cannot be given to readers: the log is forgotten.
+    let fits = |entry| restored(&app, &channel, entry);
+    let entries = entries.into_iter().map(fits).collect::<Option<Vec<_>>>()?;
     let restored = RestoredLog { entries, last, cleared };
     let mut log = Log::restored(settings, restored, unix_micros(), Instant::now())?;
     log.vacated(Instant::now());

@@ -398,3 +398,25 @@ fn reader_that_was_barred_sees_nothing_from_before_his_return() {
         assert_eq!((page.more, page.gap.is_some()), (false, true));
     }
 }
+
+/// Otherwise the next visitor would bring back what has ended.
+#[test]
+fn log_that_has_ended_stays_ended_when_a_reader_comes() {
+    let settings = HistorySettings { vacant: Duration::ZERO, ..HistorySettings::default() };
+    let node = TestNode::new(logged(settings));
+    let mut reader = node.connect();
+    reader.subscribe("cache-room");
+    node.publish("cache-room", "old");
+    drop(reader);
+    let mut later = node.connect();
+    later.subscribe("cache-room");
+    let events: Vec<_> = frames(&node, &later).iter().map(|frame| frame["event"].clone()).collect();
+    assert_eq!(events, ["pusher_internal:subscription_succeeded", "pusher:cache_miss"]);
+    let channel = Channel::parse("cache-room", 200).unwrap();
+    let (query, view) = (
+        PageQuery { limit: 9, bytes: 1000, ..PageQuery::default() },
+        ReaderView { version: None, not_before: 0 },
+    );
+    let page = node.engine.history_page(&node.runtime, &channel, &query, view).unwrap();
+    assert!(page.events.is_empty());
+}

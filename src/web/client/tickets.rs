@@ -16,7 +16,12 @@ const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
 /// The `id` that a browser shows when it returns.
 pub fn last_event_id(request: &HttpRequest) -> Result<Option<&str>, ApiError> {
-    Ok(single(request.headers(), LAST_EVENT_ID)?.filter(|id| !id.is_empty()))
+    let headers = request.headers();
+    if headers.get(LAST_EVENT_ID).is_some_and(|id| id.to_str().is_err()) {
+        // No text, so an unknown position, and not the absence of one.
+        return Ok(Some("?"));
+    }
+    Ok(single(headers, LAST_EVENT_ID)?.filter(|id| !id.is_empty()))
 }
 
 impl Client {

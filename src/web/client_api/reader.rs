@@ -21,7 +21,7 @@ pub async fn view(
     };
     let user = grant.user_id.as_deref();
     let was_barred = user.is_some_and(|user| client.app.was_barred(channel, user));
-    let not_before = if was_barred { grant.as_of.micros() } else { 0 };
+    let not_before = if was_barred { grant.as_of.micros_after() } else { 0 };
     Ok(ReaderView { version, not_before })
 }
 
