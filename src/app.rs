@@ -29,7 +29,7 @@ use crate::{
     },
     history::position::PositionKey,
     observe::{explain::SimilarSecrets, webhook},
-    platform::clock::{ClockReading, KnownAsOf, ServerClock},
+    platform::clock::{ClockReading, KnownAsOf, ServerClock, micros_after},
     protocol::{
         dialect::Dialect,
         signed::{AuthError, verify_auth},
@@ -178,8 +178,26 @@ impl App {
         table.is_revoked(channel.name(), user).is_some_and(|at| !as_of.is_after(at))
     }
 
+    /// The first microsecond since 1970 whose events a reader may see; 0 for most. Who was barred
+    /// gets nothing from before the authorization that let him in again. Without a known user it
+    /// may be anybody who was taken off the channel.
+    pub fn readable_from<'a>(
+        &self,
+        channel: &Channel,
+        users: impl Iterator<Item = &'a str>,
+        as_of: KnownAsOf,
+    ) -> u64 {
+        let mut users = users.peekable();
+        if users.peek().is_none() {
+            let revoked = self.last_revocation_on(channel);
+            return revoked.map_or(0, micros_after);
+        }
+        let was_barred = users.any(|user| self.was_barred(channel, user));
+        if was_barred { as_of.micros_after() } else { 0 }
+    }
+
     /// When a member was last taken off the channel.
-    pub fn last_revocation_on(&self, channel: &Channel) -> Option<UnixSeconds> {
+    fn last_revocation_on(&self, channel: &Channel) -> Option<UnixSeconds> {
         let table = self.ring(channel)?.table();
         let revocations = table.revocations().iter();
         let on_channel = revocations.filter(|revoked| *revoked.channel == **channel.name());
@@ -187,7 +205,7 @@ impl App {
     }
 
     /// True if a revocation of the user is on record, for this channel or for all access tokens.
-    pub fn was_barred(&self, channel: &Channel, user: &str) -> bool {
+    fn was_barred(&self, channel: &Channel, user: &str) -> bool {
         let table = self.ring(channel).map(|ring| ring.table());
         let taken_off = table.is_some_and(|table| table.is_revoked(channel.name(), user).is_some());
         taken_off || self.access.revoked.last_of_user(user).is_some()
@@ -227,8 +245,8 @@ impl App {
     /// so: checked here as well, since a reload brings new settings and keeps the mode.
     pub fn channel_settings(&self, channel: &Channel) -> ChannelSettings {
         let mut settings = self.channel_settings.of(channel);
-        let is_relayed = channel.kind().is_encrypted() && self.ring(channel).is_none();
-        settings.history = settings.history.filter(|history| history.blind || !is_relayed);
+        let is_relayed = || channel.kind().is_encrypted() && self.ring(channel).is_none();
+        settings.history = settings.history.filter(|history| history.blind || !is_relayed());
         settings
     }
 

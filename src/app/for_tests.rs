@@ -10,9 +10,10 @@ use crate::{
         secret::Derivation, signature::AppSecret, vectors::example_salt,
     },
     domain::{
-        channel_settings::ChannelSettingsList,
+        channel_settings::{ChannelEntry, ChannelSettingsList, HistoryChoice, HistorySettings},
         limits::{Limits, Rotation},
         origins::Origins,
+        pattern::Pattern,
         sealing_alias::SealingAlias,
     },
     history::position::PositionKey,
@@ -59,5 +60,16 @@ impl App {
         let table = KeyTable::new(key, 0);
         let ring = KeyRing::new(&self.id, table, derivation, example_salt(), Padding::None);
         Self { sealing: Sealing::Auto(ring.into()), ..self }
+    }
+
+    /// The same with a log on every channel.
+    pub fn logging(self, settings: HistorySettings) -> Self {
+        let entry = ChannelEntry {
+            pattern: Pattern::new("*"),
+            history: HistoryChoice::On(Arc::new(settings)),
+            cache_ttl: None,
+            payload: None,
+        };
+        Self { channel_settings: ChannelSettingsList::new([entry]), ..self }
     }
 }

@@ -189,25 +189,21 @@ impl Engine {
                 return Some(EventOutcome::NotPublished(NotPublished::NotSealed));
             }
         };
-        match settings.store {
-            HistoryStore::DiskBefore => {
-                return Some(self.await_journal(runtime, record, locked, event, numbered));
+        if settings.store == HistoryStore::DiskBefore {
+            return Some(self.await_journal(runtime, record, locked, event, numbered));
+        }
+        let Some(content) = content(app, locked, &event.body) else {
+            return Some(EventOutcome::NotPublished(NotPublished::NotSealed));
+        };
+        if settings.store == HistoryStore::DiskBehind {
+            let (address, entry) = (&numbered.address, numbered.entry.clone());
+            if let Err(error) = self.history.journal.append_behind(address, entry) {
+                return Some(EventOutcome::NotPublished(error.into()));
             }
-            HistoryStore::DiskBehind => {
-                let written =
-                    self.history.journal.append_behind(&numbered.address, numbered.entry.clone());
-                if let Err(error) = written {
-                    return Some(EventOutcome::NotPublished(error.into()));
-                }
-            }
-            HistoryStore::Memory => {}
         }
         let logged = numbered.logged();
-        let sent = self.send_logged(context, event, record, locked, numbered, now);
-        Some(match sent {
-            Some(()) => EventOutcome::Logged(logged),
-            None => EventOutcome::NotPublished(NotPublished::NotSealed),
-        })
+        self.send_content(context, event, record, locked, (numbered, content), now);
+        Some(EventOutcome::Logged(logged))
     }
 
     /// `None`: the event could not be sealed, and is not sent.
@@ -220,12 +216,25 @@ impl Engine {
         numbered: NumberedEvent,
         now: Instant,
     ) -> Option<()> {
+        let content = content(context.1, locked, &event.body)?;
+        self.send_content(context, event, record, locked, (numbered, content), now);
+        Some(())
+    }
+
+    /// Appends the event to the log, and delivers it.
+    fn send_content(
+        &self,
+        context: PublishContext<'_>,
+        event: &EncodedEvent<'_>,
+        record: &Arc<Record>,
+        locked: &mut LockedRecord<'_>,
+        (numbered, content): (NumberedEvent, Content),
+        now: Instant,
+    ) {
         let (runtime, app) = context;
-        let content = content(app, locked, &event.body)?;
         let content = self.append(runtime, locked, numbered, &content, now);
         self.keep_and_post(context, event, record, locked, content, now);
         runtime.directory.logs().charge(record, locked, app.limits.history_bytes, now);
-        Some(())
     }
 
     fn keep_and_post(

@@ -23,7 +23,6 @@ use crate::{
         channel::{Channel, InvalidChannel},
         ids::SocketId,
         refusal::RefusalCode,
-        time::UnixSeconds,
     },
     hub::{
         authorization_cache::CachedAuthorization,
@@ -271,25 +270,13 @@ impl Joining<'_> {
         number.is_some_and(|number| number < self.not_before(locked.channel()))
     }
 
-    /// Who was barred gets no event from before the time of the authorization that let him in
-    /// again. Without a known user it may be anybody who was taken off the channel.
     fn not_before(&self, channel: &Channel) -> u64 {
         let grantee = self.granted.map(|granted| &granted.grantee);
         let user = grantee.and_then(|grantee| grantee.user.as_deref());
         let signed_in = self.subscriber.user.map(|user| &*user.id);
-        if user.or(signed_in).is_none() {
-            return self.app.last_revocation_on(channel).map_or(0, after_second);
-        }
-        let was_barred =
-            user.into_iter().chain(signed_in).any(|user| self.app.was_barred(channel, user));
         let as_of = grantee.map_or(self.subscriber.opened, |grantee| grantee.as_of);
-        if was_barred { as_of.micros_after() } else { 0 }
+        self.app.readable_from(channel, user.into_iter().chain(signed_in), as_of)
     }
-}
-
-/// The first microsecond after this second.
-fn after_second(second: UnixSeconds) -> u64 {
-    second.saturating_add(1).saturating_mul(1_000_000)
 }
 
 impl Engine {

@@ -4,20 +4,14 @@
 //! A ledger is locked for one operation, by events on cache channels alone. A thread may wait for a
 //! ledger while it holds a record, never the other way round.
 
-use std::{
-    collections::BTreeMap,
-    sync::{
-        Arc, Weak,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
-    },
-    time::Instant,
-};
+use std::{collections::BTreeMap, sync::Arc, time::Instant};
 
 use parking_lot::Mutex;
 
 use super::{
     outbox,
     record::{LockedRecord, Record},
+    server_budget::ServerBudget,
 };
 use crate::{
     channels::{change::Change, last_event::LastEvent},
@@ -42,13 +36,7 @@ fn cost(event: &LastEvent) -> usize {
 }
 
 /// The server's budget for all apps.
-pub struct CacheBudget {
-    limit: AtomicUsize,
-    bytes: AtomicUsize,
-    /// The next event number, in one order across apps.
-    clock: AtomicU64,
-    ledgers: Mutex<Vec<Weak<Ledger>>>,
-}
+pub type CacheBudget = ServerBudget<Ledger>;
 
 /// The last events of one app.
 pub struct Ledger {
@@ -64,43 +52,15 @@ struct LedgerEntries {
     bytes: usize,
 }
 
-impl Default for CacheBudget {
-    fn default() -> Self {
-        Self {
-            limit: AtomicUsize::new(usize::MAX),
-            bytes: AtomicUsize::new(0),
-            clock: AtomicU64::new(0),
-            ledgers: Mutex::default(),
-        }
-    }
-}
-
-impl CacheBudget {
-    pub fn set_limit(&self, bytes: usize) {
-        self.limit.store(bytes, Ordering::Relaxed);
-    }
-
-    fn is_exceeded(&self) -> bool {
-        self.bytes.load(Ordering::Relaxed) > self.limit.load(Ordering::Relaxed)
-    }
-
+impl ServerBudget<Ledger> {
     pub fn open_ledger(self: &Arc<Self>) -> Arc<Ledger> {
         let ledger = Arc::new(Ledger {
             server: self.clone(),
             entries: Mutex::default(),
             dropped: Count::default(),
         });
-        let mut ledgers = self.ledgers.lock();
-        ledgers.retain(|ledger| ledger.strong_count() > 0);
-        ledgers.push(Arc::downgrade(&ledger));
+        self.register(&ledger);
         ledger
-    }
-
-    /// The ledger with the oldest event of all apps.
-    fn oldest(&self) -> Option<Arc<Ledger>> {
-        let ledgers: Vec<_> = self.ledgers.lock().iter().filter_map(Weak::upgrade).collect();
-        let oldest = ledgers.into_iter().filter_map(|ledger| Some((ledger.first()?, ledger)));
-        oldest.min_by_key(|(number, _)| *number).map(|(_, ledger)| ledger)
     }
 }
 
@@ -113,7 +73,7 @@ impl Ledger {
         event: LastEvent,
         now: Instant,
     ) {
-        let number = self.server.clock.fetch_add(1, Ordering::Relaxed);
+        let number = self.server.next_number();
         let cost = cost(&event);
         let kept = Change::KeepEvent(LastEvent { number, ..event });
         let before = locked.apply(kept, now).dropped;
@@ -149,7 +109,7 @@ impl Ledger {
             dropped.extend(self.drop_event(oldest, now));
         }
         while self.server.is_exceeded() {
-            let Some(ledger) = self.server.oldest() else { break };
+            let Some(ledger) = self.server.first_ledger(Self::first) else { break };
             let oldest = ledger.oldest_beyond(0);
             let record = oldest.and_then(|oldest| ledger.drop_event(oldest, now));
             dropped.extend(record.filter(|_| std::ptr::eq(self, &*ledger)));
@@ -184,13 +144,13 @@ impl Ledger {
 
     fn add(&self, entries: &mut LedgerEntries, cost: usize) {
         entries.bytes += cost;
-        self.server.bytes.fetch_add(cost, Ordering::Relaxed);
+        self.server.add(cost);
     }
 
     fn remove(&self, entries: &mut LedgerEntries, number: u64) -> Option<(Arc<Record>, usize)> {
         let (record, cost) = entries.events.remove(&number)?;
         entries.bytes -= cost;
-        self.server.bytes.fetch_sub(cost, Ordering::Relaxed);
+        self.server.give_back(cost);
         Some((record, cost))
     }
 
@@ -206,7 +166,7 @@ impl Ledger {
 
 impl Drop for Ledger {
     fn drop(&mut self) {
-        self.server.bytes.fetch_sub(self.entries.get_mut().bytes, Ordering::Relaxed);
+        self.server.give_back(self.entries.get_mut().bytes);
     }
 }
 

@@ -10,10 +10,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    sync::{
-        Arc, Weak,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
-    },
+    sync::Arc,
     time::Instant,
 };
 
@@ -24,6 +21,7 @@ use super::{
     int_hasher::BuildIntHasher,
     log_keeper::LogKeeper,
     record::{LockedRecord, Record, TopicId},
+    server_budget::ServerBudget,
 };
 use crate::{
     channels::{
@@ -43,13 +41,7 @@ fn cost(locked: &LockedRecord<'_>, log: &Log, now: Instant) -> Option<usize> {
 }
 
 /// The server's budget for all apps.
-pub struct HistoryBudget {
-    limit: AtomicUsize,
-    bytes: AtomicUsize,
-    /// The next moment of a log, in one order across apps.
-    clock: AtomicU64,
-    ledgers: Mutex<Vec<Weak<LogLedger>>>,
-}
+pub type HistoryBudget = ServerBudget<LogLedger>;
 
 /// The logs of one app.
 pub struct LogLedger {
@@ -97,31 +89,7 @@ impl ChargedLogs {
     }
 }
 
-impl Default for HistoryBudget {
-    fn default() -> Self {
-        Self {
-            limit: AtomicUsize::new(usize::MAX),
-            bytes: AtomicUsize::new(0),
-            clock: AtomicU64::new(0),
-            ledgers: Mutex::default(),
-        }
-    }
-}
-
-impl HistoryBudget {
-    pub fn set_limit(&self, bytes: usize) {
-        self.limit.store(bytes, Ordering::Relaxed);
-    }
-
-    /// Bytes of all logs.
-    pub fn bytes(&self) -> usize {
-        self.bytes.load(Ordering::Relaxed)
-    }
-
-    fn is_exceeded(&self) -> bool {
-        self.bytes() > self.limit.load(Ordering::Relaxed)
-    }
-
+impl ServerBudget<LogLedger> {
     pub fn open_ledger(self: &Arc<Self>) -> Arc<LogLedger> {
         let ledger = Arc::new(LogLedger {
             server: self.clone(),
@@ -129,17 +97,8 @@ impl HistoryBudget {
             evicted: Count::default(),
             keeper: ArcSwapOption::empty(),
         });
-        let mut ledgers = self.ledgers.lock();
-        ledgers.retain(|ledger| ledger.strong_count() > 0);
-        ledgers.push(Arc::downgrade(&ledger));
+        self.register(&ledger);
         ledger
-    }
-
-    /// The ledger with the log that is next to go, of all apps.
-    fn next(&self) -> Option<Arc<LogLedger>> {
-        let ledgers: Vec<_> = self.ledgers.lock().iter().filter_map(Weak::upgrade).collect();
-        let next = ledgers.into_iter().filter_map(|ledger| Some((ledger.first()?, ledger)));
-        next.min_by_key(|(turn, _)| *turn).map(|(_, ledger)| ledger)
     }
 }
 
@@ -161,7 +120,7 @@ impl LogLedger {
         limit: usize,
         now: Instant,
     ) {
-        let moment = self.server.clock.fetch_add(1, Ordering::Relaxed);
+        let moment = self.server.next_number();
         if self.note(record, locked, Some(moment), now) > limit || self.server.is_exceeded() {
             self.take_half(record, locked, now);
         }
@@ -175,7 +134,7 @@ impl LogLedger {
     /// Removes a log from the ledger.
     pub fn forget(&self, topic: TopicId) {
         if let Some(charge) = self.logs.lock().remove(topic) {
-            self.server.bytes.fetch_sub(charge.cost, Ordering::Relaxed);
+            self.server.give_back(charge.cost);
         }
     }
 
@@ -189,7 +148,7 @@ impl LogLedger {
             ended.push(record);
         }
         while self.server.is_exceeded() {
-            let Some(ledger) = self.server.next() else { break };
+            let Some(ledger) = self.server.first_ledger(Self::first) else { break };
             let Some(record) = ledger.next_beyond(0) else { continue };
             ledger.give_up(&record, now);
             if std::ptr::eq(self, &*ledger) {
@@ -214,14 +173,14 @@ impl LogLedger {
         let mut logs = self.logs.lock();
         let before = logs.remove(record.topic());
         if let Some(before) = before {
-            self.server.bytes.fetch_sub(before.cost, Ordering::Relaxed);
+            self.server.give_back(before.cost);
         }
         if let Some(cost) = cost {
             let last = before.map(|before| before.turn.moment);
-            let next = || self.server.clock.fetch_add(1, Ordering::Relaxed);
+            let next = || self.server.next_number();
             let turn = Turn { has_events, moment: moment.or(last).unwrap_or_else(next) };
             logs.insert(record, Charge { turn, cost, kept_after });
-            self.server.bytes.fetch_add(cost, Ordering::Relaxed);
+            self.server.add(cost);
         }
         let bytes = logs.bytes;
         drop(logs);
@@ -275,7 +234,7 @@ impl LogLedger {
         }
         let record = logs.by_turn.first_key_value()?.1.clone();
         let charge = logs.remove(record.topic())?;
-        self.server.bytes.fetch_sub(charge.cost, Ordering::Relaxed);
+        self.server.give_back(charge.cost);
         Some(record)
     }
 
@@ -296,7 +255,7 @@ impl LogLedger {
 
 impl Drop for LogLedger {
     fn drop(&mut self) {
-        self.server.bytes.fetch_sub(self.logs.get_mut().bytes, Ordering::Relaxed);
+        self.server.give_back(self.logs.get_mut().bytes);
     }
 }
 

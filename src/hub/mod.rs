@@ -30,6 +30,7 @@ pub mod pressure;
 mod receivers;
 pub mod record;
 pub mod rekey;
+pub mod server_budget;
 pub mod shard;
 pub mod socket;
 pub mod socket_ids;

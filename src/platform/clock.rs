@@ -19,6 +19,11 @@ pub fn unix_micros() -> u64 {
     SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, micros)
 }
 
+/// The first microsecond since 1970 that is certainly later than this second.
+pub fn micros_after(second: UnixSeconds) -> u64 {
+    second.saturating_add(1).saturating_mul(1_000_000)
+}
+
 /// Wall time that never goes back: after the system clock was set back, it continues from the
 /// latest time shown, at the rate of the monotonic clock.
 pub struct ServerClock {
@@ -107,9 +112,9 @@ impl KnownAsOf {
         self.0 > revoked_at
     }
 
-    /// The first microsecond since 1970 that is certainly later.
+    /// See `micros_after`.
     pub fn micros_after(self) -> u64 {
-        self.0.saturating_add(1).saturating_mul(1_000_000)
+        micros_after(self.0)
     }
 }
 

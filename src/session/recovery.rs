@@ -48,22 +48,28 @@ impl ReplayAllowance {
 
 impl Session {
     /// `None` if the client has not asked, or the channel has no log.
-    pub(super) fn reader_start(
+    pub(super) fn wished_start(
         &self,
         channel: &Channel,
         wish: Option<&Recover>,
     ) -> Option<ReaderStart> {
-        let wish = wish?;
-        let runtime = &self.context.runtime;
+        match wish? {
+            Recover::FromNow => self.reader_start(channel, None),
+            Recover::From(position) => self.reader_start(channel, Some(position)),
+        }
+    }
+
+    /// `None` on a channel without a log. Without a position, readers begin now.
+    pub(super) fn reader_start(
+        &self,
+        channel: &Channel,
+        position: Option<&str>,
+    ) -> Option<ReaderStart> {
+        let (engine, runtime) = (&self.context.engine, &self.context.runtime);
         let store = runtime.log_store(channel)?;
-        Some(match wish {
-            Recover::FromNow => ReaderStart::FromNow,
-            Recover::From(position) => {
-                let history = &self.context.engine.history;
-                let found = history.look_up(runtime, channel, store, position);
-                found.map_or(ReaderStart::Unknown, ReaderStart::At)
-            }
-        })
+        let Some(position) = position else { return Some(ReaderStart::FromNow) };
+        let found = engine.history.look_up(runtime, channel, store, position);
+        Some(found.map_or(ReaderStart::Unknown, ReaderStart::At))
     }
 
     /// With the bytes that the subscriber may be given at once: half of what may wait for it.

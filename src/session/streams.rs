@@ -14,7 +14,7 @@ use crate::{
     },
     domain::{channel::Channel, channel_settings::HistoryStore},
     engine::{
-        history::recovery::{Missed, ReaderStart, Recovery, Replay, ReplayRoom},
+        history::recovery::{Missed, Recovery, Replay, ReplayRoom},
         subscribe::{EndedSubscription, JoinedChannel, SubscribeError},
     },
     hub::{authorization_cache::AuthorizationScope, mailbox::KeyRequestError, outbox},
@@ -144,7 +144,7 @@ impl Session {
             self.record_grant(&channel, grant).map_err(refused)?;
         }
         let grant = self.current_grant(&channel).map_err(refused)?;
-        let recover = self.stream_start(&channel, position);
+        let recover = self.reader_start(&channel, position);
         let authorized =
             AuthorizedSubscription { channel: channel.clone(), member, grant, recover };
         // Without a wait for the channel: the handshake tells the positions of all channels.
@@ -152,19 +152,6 @@ impl Session {
         let entered = self.enter(authorized, recover).map_err(refused)?;
         room.bytes = room.bytes.saturating_sub(replayed_bytes(&entered.joined, *room));
         Ok(entered)
-    }
-
-    /// `None` on a channel without a log.
-    fn stream_start(&self, channel: &Channel, position: Option<&str>) -> Option<ReaderStart> {
-        let (engine, runtime) = (&self.context.engine, &self.context.runtime);
-        let store = runtime.log_store(channel)?;
-        Some(match position {
-            None => ReaderStart::FromNow,
-            Some(position) => {
-                let found = engine.history.look_up(runtime, channel, store, position);
-                found.map_or(ReaderStart::Unknown, ReaderStart::At)
-            }
-        })
     }
 
     /// The worker remembers it like an answer of the auth endpoint: so it expires and is revoked.

@@ -83,7 +83,7 @@ impl Session {
         }
         let member = subscribe::authorize(&app, &self.subscriber(), &channel, request)?;
         let grant = self.current_grant(&channel)?;
-        let recover = self.reader_start(&channel, request.recover.as_ref());
+        let recover = self.wished_start(&channel, request.recover.as_ref());
         Ok(AuthorizedSubscription { channel, member, grant, recover })
     }
 

@@ -1,6 +1,8 @@
 //! Readers that come back.
 
-use std::{sync::Arc, time::Duration};
+mod conditions;
+
+use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use serde_json::{Value, json};
@@ -9,11 +11,7 @@ use crate::{
     app::App,
     channels::log::{LogNumber, PageOrder, PageQuery},
     crypto::{key::MasterKey, secret::Derivation},
-    domain::{
-        channel::Channel,
-        channel_settings::{ChannelEntry, ChannelSettingsList, HistoryChoice, HistorySettings},
-        pattern::Pattern,
-    },
+    domain::{channel::Channel, channel_settings::HistorySettings},
     engine::{
         event::{PublishedEvent, Publisher},
         history::{condition::Condition, outcome::LoggedEvent, reading::ReaderView},
@@ -23,13 +21,7 @@ use crate::{
 };
 
 fn logged(settings: HistorySettings) -> App {
-    let entry = ChannelEntry {
-        pattern: Pattern::new("*"),
-        history: HistoryChoice::On(Arc::new(settings)),
-        cache_ttl: None,
-        payload: None,
-    };
-    App { channel_settings: ChannelSettingsList::new([entry]), ..App::for_tests("a") }
+    App::for_tests("a").logging(settings)
 }
 
 fn node() -> TestNode {
@@ -257,56 +249,6 @@ fn quiet_channel_keeps_its_place_until_it_is_long_vacant() {
         back.subscribe_recovering("room", &start);
         assert_eq!(answer(&frames(&node, &back))["recovered"], recovered);
     }
-}
-
-/// The number of the logged event, or the code of the refusal.
-fn publish(
-    node: &TestNode,
-    publisher: Publisher<'_>,
-    condition: Option<Condition>,
-) -> Result<Vec<LoggedEvent>, &'static str> {
-    let channels = vec![Channel::parse("private-room", 200).unwrap()];
-    let event = PublishedEvent {
-        publisher,
-        condition,
-        ..PublishedEvent::of_backend("client-x", "{}", channels)
-    };
-    let settled = node.publish_event(event).settled().now_or_never().expect("nothing waits");
-    settled.map_err(|refused| refused.code().name())
-}
-
-#[test]
-fn writers_of_one_snapshot_do_not_overwrite_each_other() {
-    let node = node();
-    let backend = |condition| publish(&node, Publisher::Backend, condition);
-    let first = backend(Some(Condition::Empty)).unwrap()[0].number;
-    assert_eq!(backend(Some(Condition::Empty)), Err("position_changed"));
-    let second = backend(Some(Condition::Newest(Some(first)))).unwrap()[0].number;
-    assert!(second > first);
-    for stale in [Some(first), None, Some(LogNumber(second.0 + 1))] {
-        assert_eq!(backend(Some(Condition::Newest(stale))), Err("position_changed"));
-    }
-    let channel = Channel::parse("private-room", 200).unwrap();
-    let cleared = clear(&node, &channel)[0].number;
-    assert_eq!(backend(Some(Condition::Newest(Some(second)))), Err("position_changed"));
-    assert!(backend(Some(Condition::Newest(Some(cleared)))).is_ok());
-}
-
-#[test]
-fn condition_on_a_channel_that_does_not_log_the_event_is_refused() {
-    let client = Publisher::Client { user_id: Some("u") };
-    let without = TestNode::new(App::for_tests("a"));
-    for (node, publisher) in [(&node(), client), (&without, Publisher::Backend)] {
-        assert_eq!(publish(node, publisher, Some(Condition::Empty)), Err("not_logged"));
-        assert_eq!(publish(node, publisher, None), Ok(vec![]));
-    }
-    let settings = HistorySettings { client_events: true, ..HistorySettings::default() };
-    let node = TestNode::new(logged(settings));
-    assert_eq!(publish(&node, client, Some(Condition::Empty)).map(|logged| logged.len()), Ok(1));
-    let mut reader = node.connect();
-    reader.subscribe("private-room");
-    let _sent = publish(&node, client, None);
-    assert_eq!(frames(&node, &reader)[1]["user_id"], "u");
 }
 
 /// The cost of many small events is in their frames, positions and slots.

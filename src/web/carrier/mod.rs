@@ -4,3 +4,4 @@
 pub mod command_queue;
 pub mod frame_writer;
 pub mod transport;
+pub mod written_socket;

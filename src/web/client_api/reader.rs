@@ -19,9 +19,8 @@ pub async fn view(
         Some(socket) => own_socket(client, socket, channel, grant).await?.1.version,
         None => None,
     };
-    let user = grant.user_id.as_deref();
-    let was_barred = user.is_some_and(|user| client.app.was_barred(channel, user));
-    let not_before = if was_barred { grant.as_of.micros_after() } else { 0 };
+    let users = grant.user_id.as_deref().into_iter();
+    let not_before = client.app.readable_from(channel, users, grant.as_of);
     Ok(ReaderView { version, not_before })
 }
 

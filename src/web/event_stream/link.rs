@@ -12,14 +12,13 @@ use bytes::Bytes;
 use crate::{
     auth::tickets::SPENT_AFTER,
     channels::log::LogNumber,
-    hub::{
-        outbox::Outbox,
-        record::TopicId,
-        socket::{SessionCommand, Socket},
-    },
+    hub::{record::TopicId, socket::Socket},
     session::stream_positions::StreamPositions,
     web::{
-        carrier::{command_queue::CommandQueue, frame_writer::FrameWriter, transport::Transport},
+        carrier::{
+            command_queue::CommandQueue, frame_writer::FrameWriter, transport::Transport,
+            written_socket::WrittenSocket,
+        },
         settings::ReloadableSettings,
     },
 };
@@ -63,26 +62,22 @@ impl<T: Transport> StreamLink<T> {
     }
 }
 
-impl<T: Transport> Socket for StreamLink<T> {
-    fn outbox(&self) -> &Outbox {
-        &self.writer.outbox
+impl<T: Transport> WrittenSocket for StreamLink<T> {
+    type Io = T;
+
+    fn writer(&self) -> &FrameWriter<T> {
+        &self.writer
     }
 
-    fn flush(&self) {
-        self.writer.flush();
+    fn commands(&self) -> &CommandQueue {
+        &self.commands
     }
 
-    fn deliver(&self, frame: &Bytes) {
-        if !self.writer.try_deliver(frame) {
-            self.send(frame.clone());
-            self.flush();
-        }
+    fn stalled(&self) -> Duration {
+        self.settings.stalled
     }
 
-    fn tick(&self, now: Instant) {
-        if !self.writer.tick(now, self.settings.stalled) {
-            return;
-        }
+    fn tick_open(&self, now: Instant) {
         if let Some(ticket) = self.positions.ticket()
             && !self.is_lived.get()
             && now.duration_since(self.begun) >= SPENT_AFTER
@@ -96,24 +91,7 @@ impl<T: Transport> Socket for StreamLink<T> {
         }
     }
 
-    fn weight(&self) -> usize {
-        self.writer.weight()
-    }
-
-    fn charge_authorizations(&self, bytes: usize) {
-        self.writer.charge_authorizations(bytes);
-    }
-
-    fn cut(&self) {
-        self.writer.cut();
-    }
-
-    fn own_id(&self, topic: TopicId, number: LogNumber) -> Option<Bytes> {
+    fn stream_id(&self, topic: TopicId, number: LogNumber) -> Option<Bytes> {
         self.positions.own_id(topic, number)
-    }
-
-    fn command(&self, command: SessionCommand) {
-        self.commands.push(command);
-        self.writer.wake();
     }
 }

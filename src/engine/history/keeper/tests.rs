@@ -9,10 +9,6 @@ use crate::{
         change::{Change, LogChange, Newcomer},
         log::{EntryBody, LogEvent, LogNumber},
     },
-    domain::{
-        channel_settings::{ChannelEntry, ChannelSettingsList, HistoryChoice},
-        pattern::Pattern,
-    },
     history::{
         disk::DiskHistory,
         journal::{JournalBody, JournalEntry},
@@ -45,13 +41,7 @@ fn app() -> App {
         store: HistoryStore::DiskBehind,
         ..HistorySettings::default()
     };
-    let entry = ChannelEntry {
-        pattern: Pattern::new("*"),
-        history: HistoryChoice::On(Arc::new(settings)),
-        cache_ttl: None,
-        payload: None,
-    };
-    App { channel_settings: ChannelSettingsList::new([entry]), ..App::for_tests("a") }
+    App::for_tests("a").logging(settings)
 }
 
 fn open(dir: &std::path::Path) -> DiskHistory {

@@ -3,12 +3,7 @@ use std::time::Duration;
 use super::*;
 use crate::{
     channels::log::LogNumber,
-    domain::{
-        channel_settings::{
-            ChannelEntry, ChannelSettingsList, HistoryChoice, HistorySettings, HistoryStore,
-        },
-        pattern::Pattern,
-    },
+    domain::channel_settings::{HistorySettings, HistoryStore},
     history::journal::LogAddress,
     test_node::TestNode,
 };
@@ -16,14 +11,7 @@ use crate::{
 fn app(history_bytes: usize) -> App {
     let store = HistoryStore::DiskBehind;
     let settings = HistorySettings { store, bytes: 1 << 20, ..HistorySettings::default() };
-    let entry = ChannelEntry {
-        pattern: Pattern::new("*"),
-        history: HistoryChoice::On(Arc::new(settings)),
-        cache_ttl: None,
-        payload: None,
-    };
-    let mut app =
-        App { channel_settings: ChannelSettingsList::new([entry]), ..App::for_tests("a") };
+    let mut app = App::for_tests("a").logging(settings);
     app.limits.history_bytes = history_bytes;
     app
 }

@@ -1,18 +1,19 @@
 //! The shared part of a WebSocket, used by its task and by its worker's shard: the writing half,
 //! and the deadlines of a peer that is read from.
 
-use std::{cell::Cell, sync::Arc, time::Instant};
-
-use bytes::Bytes;
+use std::{
+    cell::Cell,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use crate::{
-    hub::{
-        outbox::Outbox,
-        socket::{SessionCommand, Socket},
-    },
     protocol::code::Close,
     web::{
-        carrier::{command_queue::CommandQueue, frame_writer::FrameWriter, transport::Transport},
+        carrier::{
+            command_queue::CommandQueue, frame_writer::FrameWriter, transport::Transport,
+            written_socket::WrittenSocket,
+        },
         settings::ReloadableSettings,
     },
 };
@@ -75,48 +76,27 @@ impl<T: Transport> Link<T> {
     }
 }
 
-impl<T: Transport> Socket for Link<T> {
-    fn outbox(&self) -> &Outbox {
-        &self.writer.outbox
+impl<T: Transport> WrittenSocket for Link<T> {
+    type Io = T;
+
+    fn writer(&self) -> &FrameWriter<T> {
+        &self.writer
     }
 
-    fn flush(&self) {
-        self.writer.flush();
+    fn commands(&self) -> &CommandQueue {
+        &self.commands
     }
 
-    fn deliver(&self, frame: &Bytes) {
-        if !self.writer.try_deliver(frame) {
-            self.send(frame.clone());
-            self.flush();
-        }
+    fn stalled(&self) -> Duration {
+        self.settings.stalled
     }
 
-    fn tick(&self, now: Instant) {
-        if !self.writer.tick(now, self.settings.stalled) {
-            return;
-        }
+    fn tick_open(&self, now: Instant) {
         let rests = self.awaits_authorized_channel.get();
         if !rests && self.authorize_until.get().is_some_and(|deadline| now >= deadline) {
             return self.writer.close(Close::NotAuthorizedInTime);
         }
         self.check_liveness(now);
-    }
-
-    fn weight(&self) -> usize {
-        self.writer.weight()
-    }
-
-    fn charge_authorizations(&self, bytes: usize) {
-        self.writer.charge_authorizations(bytes);
-    }
-
-    fn cut(&self) {
-        self.writer.cut();
-    }
-
-    fn command(&self, command: SessionCommand) {
-        self.commands.push(command);
-        self.writer.wake();
     }
 }
 

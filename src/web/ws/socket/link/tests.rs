@@ -1,14 +1,14 @@
 use std::{
     pin::Pin,
     task::{Context, Poll, Waker},
-    time::Duration,
 };
 
+use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::*;
 use crate::{
-    hub::{Hub, shard::Shard},
+    hub::{Hub, outbox::Outbox, shard::Shard, socket::Socket},
     protocol::form::Form,
     web::{
         http::remote::{HasRemote, Remote},
