@@ -235,13 +235,6 @@ impl Log {
         idle.into_iter().chain(vacant).min()
     }
 
-    /// The next moment at which `expire` has something to do.
-    pub fn next_expiry(&self) -> Option<Instant> {
-        let event = self.entries.front().and_then(|entry| entry.expires());
-        let hot = self.hot.front().map(|(until, _)| *until);
-        self.expires().into_iter().chain(event).chain(hot).min()
-    }
-
     /// False when nothing is lost without the log.
     pub fn is_live(&self, now: Instant) -> bool {
         !self.ended && !self.has_run_out(now)
