@@ -1,0 +1,153 @@
+// Sealcast's client API from a page: docs/client-api.md. A refused condition is a value, not an error.
+
+const RETRY_MS = [300, 10_000];
+const RETRIED = [0, 408, 429, 500, 502, 503, 504];
+
+export class ClientError extends Error {
+  constructor(status, { error, code, retryAfter } = {}) {
+    super(error ?? (status === 0 ? "Sealcast does not answer. This page tries again by itself." : `Sealcast answered ${status}.`));
+    Object.assign(this, { name: "ClientError", status, code, retryAfter });
+  }
+}
+
+export function openClient({ url, token = async () => undefined, onFrame = () => {}, tries = 5 }) {
+  async function once(method, path, { body, headers, signal }, isStale) {
+    const bearer = await token({ isStale });
+    const text = body === undefined ? undefined : JSON.stringify(body);
+    if (text !== undefined) onFrame({ direction: "out", text, bytes: new Blob([text]).size });
+    let response;
+    let answer;
+    try {
+      response = await fetch(`${url}${path}`, {
+        method,
+        headers: {
+          ...(bearer && { authorization: `Bearer ${bearer}` }),
+          ...(text !== undefined && { "content-type": "application/json" }),
+          ...headers,
+        },
+        body: text,
+        signal,
+      });
+      answer = await response.text();
+    } catch (error) {
+      if (signal?.aborted) throw signal.reason;
+      throw new ClientError(0);
+    }
+    const value = parsed(answer);
+    if (response.ok || response.status === 304 || response.status === 412) return { response, value, text: answer };
+    throw new ClientError(response.status, { ...value, retryAfter: Number(response.headers.get("retry-after")) || undefined });
+  }
+
+  /** Again after a lost or late answer; after a 401 once, with another token. */
+  async function request(method, path, options = {}) {
+    let isStale = false;
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await once(method, path, options, isStale);
+      } catch (error) {
+        const mayRenew = error.status === 401 && !isStale;
+        if (mayRenew) isStale = true;
+        else if (!RETRIED.includes(error.status) || attempt >= tries) throw error;
+        else await pause(error.retryAfter, attempt, options.signal);
+      }
+    }
+  }
+
+  const channelPath = (channel, rest) => `/channels/${encodeURIComponent(channel)}/${rest}`;
+  return {
+    async publish(channel, name, data, { ifMatch, ifNoneMatch, socketId, signal } = {}) {
+      const body = { name, channel, data, ...(socketId && { socket_id: socketId }) };
+      const headers = { ...(ifMatch && { "if-match": `"${ifMatch}"` }), ...(ifNoneMatch && { "if-none-match": "*" }) };
+      const { response, value } = await request("POST", "/events", { body, headers, signal });
+      return { ok: response.status !== 412, position: value.position ?? null };
+    },
+    async last(channel, { etag, signal } = {}) {
+      const headers = etag ? { "if-none-match": `"${etag}"` } : {};
+      const { response, value, text } = await request("GET", channelPath(channel, "last"), { headers, signal });
+      if (response.status === 304) return { status: "unchanged" };
+      if (response.status === 204) return { status: "empty" };
+      onFrame({ direction: "in", text, bytes: new Blob([text]).size });
+      return { status: "event", event: value, position: value.position ?? response.headers.get("etag")?.replaceAll('"', "") };
+    },
+    async history(channel, { signal, ...query } = {}) {
+      const given = Object.entries(query).filter(([, item]) => item !== undefined);
+      const { value, text } = await request("GET", channelPath(channel, `history?${new URLSearchParams(given)}`), { signal });
+      onFrame({ direction: "in", text, bytes: new Blob([text]).size });
+      return value;
+    },
+    async clear(channel) {
+      await request("DELETE", channelPath(channel, "history"));
+    },
+    async ticket(channels) {
+      const { value } = await request("POST", "/tickets", { body: { channels } });
+      return value.ticket;
+    },
+  };
+}
+
+function parsed(text) {
+  try {
+    return JSON.parse(text) ?? {};
+  } catch {
+    return {};
+  }
+}
+
+function pause(seconds, attempt, signal) {
+  const [least, most] = RETRY_MS;
+  const wait = seconds ? seconds * 1000 : Math.min(most, least * 2 ** attempt * (0.5 + Math.random()));
+  return new Promise((resolve, reject) => {
+    if (signal?.aborted) return reject(signal.reason);
+    const stop = () => {
+      clearTimeout(timer);
+      reject(signal.reason);
+    };
+    const timer = setTimeout(() => {
+      signal?.removeEventListener("abort", stop);
+      resolve();
+    }, wait);
+    signal?.addEventListener("abort", stop, { once: true });
+  });
+}
+
+/** The newest ids: a retry after a lost answer brings a message twice. */
+export class SeenIds {
+  #ids = new Set();
+  #limit;
+
+  constructor(limit = 500) {
+    this.#limit = limit;
+  }
+
+  add(id) {
+    if (this.#ids.has(id)) return false;
+    this.#ids.add(id);
+    if (this.#ids.size > this.#limit) this.#ids.delete(this.#ids.values().next().value);
+    return true;
+  }
+}
+
+/** Reads the last event in intervals while a stream is down; an unchanged event is not read again. */
+export function pollLast(client, channel, { every = 5000, onEvent, onError = () => {} }) {
+  const stopping = new AbortController();
+  const { signal } = stopping;
+  let etag;
+  (async () => {
+    while (!signal.aborted) {
+      try {
+        const answer = await client.last(channel, { etag, signal });
+        if (answer.status === "event") {
+          etag = answer.position;
+          await onEvent(answer.event, answer.position);
+        }
+      } catch (error) {
+        if (!signal.aborted) onError(error);
+      }
+      await new Promise((resolve) => {
+        const timer = setTimeout(resolve, every);
+        signal.addEventListener("abort", () => (clearTimeout(timer), resolve()), { once: true });
+      });
+    }
+  })();
+  return () => stopping.abort();
+}
