@@ -2,7 +2,7 @@
 
 import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { accessSync, constants, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { accessSync, appendFileSync, constants, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { toToml } from "./toml.mjs";
@@ -94,6 +94,7 @@ export async function startSealcast({ settings = {}, stateDir, origins = [], log
       try {
         await launch();
         state.failures = 0;
+        console.log(`Sealcast is back (process ${state.child.pid})`);
         return watch();
       } catch (error) {
         console.error(error.message);
@@ -150,6 +151,7 @@ function announced(child, state) {
     child.once("close", (code) => fail(`it ended with ${code}`));
     for (const stream of [child.stdout, child.stderr]) {
       stream.setEncoding("utf8").on("data", (chunk) => {
+        if (process.env.SEALCAST_LOG_FILE) appendFileSync(process.env.SEALCAST_LOG_FILE, chunk);
         state.output = (state.output + chunk).slice(-MAX_OUTPUT);
         text = (text + chunk).slice(-20_000);
         if (stream === child.stderr) showErrors(chunk);

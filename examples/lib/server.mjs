@@ -48,7 +48,7 @@ export async function startExample(options) {
   }
   const [{ url }] = pages;
   console.log(`${options.name} on ${url}`);
-  console.log(`Sealcast on ${sealcast.url}`);
+  console.log(`Sealcast on ${sealcast.url} (process ${sealcast.pid})`);
   if (isTls) sayHowToOpen(options.name, pages[0]);
   return { url, origins: pages.map((page) => page.url), sealcast, api: apiOf(sealcast), stop };
 }

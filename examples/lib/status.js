@@ -14,7 +14,7 @@ export function pageBar({ app, title = app, actions = [] }) {
   const state = el("p", { class: "state", role: "status", data: { state: "loading" } }, el("span", { class: "dot", aria: { hidden: true } }), word);
   const brand = el("p", { class: "brand" }, sealMark(), el("span", { text: "Sealcast" }), el("span", { text: title }));
   const node = el("header", { class: "bar" }, el("div", { class: "bar-in" }, brand, el("span", { class: "grow" }), actions, themeSwitch(), state));
-  const line = el("div", { class: "line", hidden: true });
+  const line = el("section", { class: "line", hidden: true, aria: { label: "Connection" } });
   let timer;
 
   function set(name, details = {}) {
