@@ -3,7 +3,7 @@
 // SEALCAST_URL names a Sealcast that runs already, as in compose.yaml; else one is started here.
 
 import { rateLimit, Refusal } from "../lib/http.mjs";
-import { requireOrigin, serverApi, servePages, startExample, stateFolder } from "../lib/server.mjs";
+import { serverApi, servePages, startExample, stateFolder } from "../lib/server.mjs";
 import { openAccounts } from "./backend/accounts.mjs";
 import { openDevices } from "./backend/devices.mjs";
 import { openRelay } from "./backend/relay.mjs";
@@ -72,7 +72,8 @@ const auth = {
     return logIn(context);
   },
   async "POST /auth/refresh"(context) {
-    requireOrigin(context);
+    // Not a refusal: a first visit.
+    if (context.cookies[COOKIE] === undefined) return { user: null };
     try {
       const session = await accounts.rotate(context.cookies[COOKIE]);
       const access = await accounts.access(session);

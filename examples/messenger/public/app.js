@@ -1,0 +1,117 @@
+// The page: logs in, then shows the model. Views draw; they decide nothing.
+
+import { openKeyStore } from "../../lib/keys.js";
+import { followKeyboard, pageBar, tapSockets } from "../../lib/ui.js";
+import { Model } from "./model.js";
+import { openSession } from "./session.js";
+import { enterView } from "./views/enter.js";
+import { pendingView } from "./views/pending.js";
+import { mainView } from "./views/main.js";
+import { readFragment, verifyView } from "./views/verify.js";
+
+const CLOCK_LIMIT_MS = 120_000;
+
+const frames = new Set();
+tapSockets((frame) => frames.forEach((take) => take(frame)));
+
+const bar = pageBar({ app: "Messenger" });
+const place = Object.assign(document.createElement("div"), { className: "place" });
+document.body.append(bar.node, bar.line, place);
+followKeyboard();
+
+/** A link to compare keys: its fragment leaves the address at once. */
+const toVerify = location.pathname === "/verify" ? readFragment() : null;
+
+const app = { model: null, view: null, storageState: "kept", clockOff: 0, sentence: "" };
+const config = await (await fetch("/config.json")).json();
+const shared = await openKeyStore("messenger", { onState: storageChanged });
+const session = openSession({
+  store: shared,
+  onEnd: (sentence) => leave(sentence),
+  onToken: () => app.model?.tokenChanged(),
+  onClock: (off) => {
+    app.clockOff = Math.abs(off) > CLOCK_LIMIT_MS ? off : 0;
+  },
+});
+
+function storageChanged(state) {
+  app.storageState = state;
+  app.view?.update?.("all");
+}
+
+function show(view) {
+  app.view?.close?.();
+  app.view = view;
+  place.replaceChildren(view.node);
+}
+
+function leave(sentence) {
+  app.sentence = sentence;
+  if (!app.model && app.view) return;
+  app.model?.stop();
+  app.model = null;
+  document.querySelectorAll("dialog").forEach((dialog) => dialog.close());
+  history.replaceState(null, "", "/");
+  enter();
+}
+
+function enter() {
+  document.title = "Messenger";
+  document.body.dataset.view = "enter";
+  bar.set("empty");
+  show(enterView({
+    sentence: app.sentence, storageState: app.storageState,
+    logIn: async (user, password) => {
+      await session.logIn(user, password);
+      await open();
+    },
+    register: async (user, password, name) => {
+      await session.register(user, password);
+      await open(name);
+    },
+  }));
+}
+
+async function open(name) {
+  app.sentence = "";
+  bar.set("loading");
+  const store = await openKeyStore(`messenger-${session.user}`, { onState: storageChanged });
+  if (store.state !== "kept") app.storageState = store.state;
+  const model = new Model({
+    config, session, store,
+    onChange: (what) => update(what),
+    onMessage: (...what) => app.view?.arrived?.(...what),
+    onCaughtUp: () => app.view?.caughtUp?.(),
+  });
+  app.model = model;
+  await model.start(name);
+}
+
+function update(what) {
+  const { model } = app;
+  if (!model || model.phase === "starting") return;
+  if (app.view?.phase !== model.phase) {
+    document.body.dataset.view = model.phase === "ready" ? "list" : "enter";
+    const make = model.phase === "pending" ? pendingView : toVerify ? verifyView : mainView;
+    show(make({ model, bar, app, frames, toVerify, home: () => show(mainView({ model, bar, app, frames })) }));
+  }
+  app.view.update(what);
+}
+
+async function begin() {
+  try {
+    await session.current();
+  } catch (error) {
+    app.sentence = error.status === 401 ? app.sentence : error.message;
+    return enter();
+  }
+  await open().catch((error) => {
+    // The line comes back by itself; without the backend there is nothing to show yet.
+    app.sentence = error.message;
+    app.model?.stop();
+    app.model = null;
+    enter();
+  });
+}
+
+await begin();
