@@ -1,31 +1,22 @@
 // The messenger's backend: accounts, public keys, and rooms of ciphertext. README.md tells more.
 //
-// SEALCAST_URL names a Sealcast that runs already, as in compose.yaml; else one is started here.
+// SEALCAST_URL, with SEALCAST_APP_ID, SEALCAST_APP_KEY and SEALCAST_APP_SECRET_FILE, names a Sealcast
+// that runs already, as in compose.yaml; else one is started here.
 
+import { readFileSync } from "node:fs";
 import { rateLimit, Refusal } from "../lib/http.mjs";
 import { serverApi, servePages, startExample, stateFolder } from "../lib/server.mjs";
 import { openAccounts } from "./backend/accounts.mjs";
 import { openDevices } from "./backend/devices.mjs";
 import { openRelay } from "./backend/relay.mjs";
 import { openRooms } from "./backend/rooms.mjs";
+import { SETTINGS } from "./backend/settings.mjs";
 import { openDatabase } from "./backend/store.mjs";
 
 const COOKIE = "messenger_refresh";
 const COOKIE_SECONDS = 30 * 86_400;
 const LOGINS_PER_MINUTE = 10;
 const MESSAGES_PER_MINUTE = 600;
-
-/** sealcast.toml says the same for compose.yaml. */
-export const SETTINGS = {
-  app: {
-    client_events: true,
-    limits: { client_events_per_second: 20 },
-    channels: [
-      { pattern: "private-room-*", payload: "ciphertext", history: { events: 500, bytes: "2MiB", ttl: "1h", store: "disk" } },
-      { pattern: "presence-room-*", payload: "ciphertext" },
-    ],
-  },
-};
 
 const folder = new URL(".", import.meta.url);
 const stateDir = stateFolder(folder);
@@ -76,9 +67,9 @@ const auth = {
     if (context.cookies[COOKIE] === undefined) return { user: null };
     try {
       const session = await accounts.rotate(context.cookies[COOKIE]);
-      const access = await accounts.access(session);
+      // First, so that the answer has it also while Sealcast is away.
       setRefresh(context, session.refresh);
-      return access;
+      return await accounts.access(session);
     } catch (error) {
       if (error.status === 401) setRefresh(context, "");
       throw error;
@@ -169,8 +160,8 @@ const options = {
 };
 
 if (process.env.SEALCAST_URL) {
-  const { SEALCAST_URL: url, SEALCAST_APP_ID: id, SEALCAST_APP_KEY: key, SEALCAST_APP_SECRET: secret } = process.env;
-  const app = { id, key, secret };
+  const { SEALCAST_URL: url, SEALCAST_APP_ID: id, SEALCAST_APP_KEY: key, SEALCAST_APP_SECRET_FILE: file } = process.env;
+  const app = { id, key, secret: readFileSync(file, "utf8").trim() };
   api = serverApi({ url: () => url, app });
   const pages = await servePages({ ...options, port: Number(process.env.PORT ?? 0), sealcast: { url, app } });
   console.log(`messenger on ${pages.url}\nSealcast on ${url}`);

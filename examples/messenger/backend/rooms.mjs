@@ -12,7 +12,7 @@ const MAX_ROOMS = 49;
 const PAGE = 500;
 
 export function openRooms({ database, devices, now = Date.now }) {
-  const roomOf = (id) => database.get("SELECT id, epoch, last FROM rooms WHERE id = ?", id);
+  const roomOf = (id) => database.get("SELECT id, epoch, last, needs_key FROM rooms WHERE id = ?", id);
 
   function membershipOf(user, id) {
     const member = database.get("SELECT since, until FROM members WHERE room = ? AND user = ?", id, user);
@@ -60,7 +60,10 @@ export function openRooms({ database, devices, now = Date.now }) {
     return { row, type, at, ...(rowId && { id: rowId }), body };
   }
 
-  /** A change of members always comes with the next key: nothing is written under the old one between. */
+  /**
+   * A change of members comes with the next key: nothing is written under the old one between. Who
+   * leaves must not know the next key, so the first one to write makes it.
+   */
   async function change(user, id, { entry, epoch }) {
     requireMember(user, id);
     const before = await replay(id);
@@ -68,15 +71,20 @@ export function openRooms({ database, devices, now = Date.now }) {
     let membership = before;
     let body = null;
     if (entry) ({ state: membership, body } = await applyMembership(before, entry, devices.deviceOf).catch((error) => conflictOr(error)));
-    await checkNew(id, epoch, room.epoch, membership);
+    const isLeaving = body?.op === "remove" && body.user === user;
+    if (isLeaving && epoch) throw new Refusal(400, "Who leaves a room makes no key for it.");
+    if (!isLeaving) await checkNew(id, epoch, room.epoch, membership);
     return database.together(() => {
       const current = roomOf(id);
       if (current.epoch !== room.epoch || current.last < room.last) throw conflict();
       requireMember(user, id);
       const rows = entry ? [addRow(id, "entry", entry)] : [];
       if (body) applyMembers(id, membership, rows[0].row);
-      rows.push(addRow(id, "epoch", epoch));
-      database.run("UPDATE rooms SET epoch = ? WHERE id = ?", epoch.n, id);
+      if (isLeaving) database.run("UPDATE rooms SET needs_key = 1 WHERE id = ?", id);
+      else {
+        rows.push(addRow(id, "epoch", epoch));
+        database.run("UPDATE rooms SET epoch = ?, needs_key = 0 WHERE id = ?", epoch.n, id);
+      }
       const removed = body?.op === "remove" ? body.user : null;
       return { rows, removed, added: body?.op === "add" ? body.user : null };
     });
@@ -130,7 +138,8 @@ export function openRooms({ database, devices, now = Date.now }) {
       requireMember(user, id);
       const known = database.get("SELECT row, type, id, at, body FROM rows WHERE room = ? AND id = ? AND type = 'message'", id, messageId);
       if (known) return { row: { ...known, body: JSON.parse(known.body) }, isNew: false };
-      if (roomOf(id).epoch !== epoch) throw conflict();
+      const room = roomOf(id);
+      if (room.epoch !== epoch || room.needs_key) throw conflict();
       return { row: addRow(id, "message", { epoch, device, number, sealed }, messageId), isNew: true };
     });
   }

@@ -1,7 +1,7 @@
 // The page: logs in, then shows the model. Views draw; they decide nothing.
 
 import { openKeyStore } from "../../lib/keys.js";
-import { followKeyboard, pageBar, tapSockets } from "../../lib/ui.js";
+import { followKeyboard, pageBar, tapSockets, whileLoading } from "../../lib/ui.js";
 import { Model } from "./model.js";
 import { openSession } from "./session.js";
 import { enterView } from "./views/enter.js";
@@ -10,8 +10,10 @@ import { mainView } from "./views/main.js";
 import { readFragment, verifyView } from "./views/verify.js";
 
 const CLOCK_LIMIT_MS = 120_000;
+const RETRY_MS = 3000;
 
 const frames = new Set();
+const changes = new Set();
 tapSockets((frame) => frames.forEach((take) => take(frame)));
 
 const bar = pageBar({ app: "Messenger" });
@@ -20,7 +22,7 @@ document.body.append(bar.node, bar.line, place);
 followKeyboard();
 
 /** A link to compare keys: its fragment leaves the address at once. */
-const toVerify = location.pathname === "/verify" ? readFragment() : null;
+let toVerify = location.pathname === "/verify" ? readFragment() : null;
 
 const app = { model: null, view: null, storageState: "kept", clockOff: 0, sentence: "" };
 const config = await (await fetch("/config.json")).json();
@@ -82,36 +84,55 @@ async function open(name) {
     onChange: (what) => update(what),
     onMessage: (...what) => app.view?.arrived?.(...what),
     onCaughtUp: () => app.view?.caughtUp?.(),
+    onRemoved: () => model.logOut({ isForgetting: true, sentence: "This device was removed from your list. Its keys are forgotten here." }),
   });
   app.model = model;
   await model.start(name);
 }
 
+/** Many rows at once are one drawing. */
 function update(what) {
+  if (changes.size === 0) setTimeout(draw, 15);
+  changes.add(what);
+}
+
+function draw() {
+  const what = changes.has("all") ? "all" : [...changes][0];
+  changes.clear();
   const { model } = app;
   if (!model || model.phase === "starting") return;
   if (app.view?.phase !== model.phase) {
     document.body.dataset.view = model.phase === "ready" ? "list" : "enter";
     const make = model.phase === "pending" ? pendingView : toVerify ? verifyView : mainView;
-    show(make({ model, bar, app, frames, toVerify, home: () => show(mainView({ model, bar, app, frames })) }));
+    const home = () => {
+      toVerify = null;
+      show(mainView({ model, bar, app, frames }));
+    };
+    show(make({ model, bar, app, frames, toVerify, home }));
   }
   app.view.update(what);
 }
 
+/** Without the backend there is nothing to show yet: tried again, like the line later on. */
 async function begin() {
-  try {
-    await session.current();
-  } catch (error) {
-    app.sentence = error.status === 401 ? app.sentence : error.message;
-    return enter();
+  for (;;) {
+    try {
+      await session.current();
+      return await open();
+    } catch (error) {
+      app.model?.stop();
+      app.model = null;
+      if (error.status === 401) return app.view ? undefined : enter();
+      await retryIn(RETRY_MS);
+    }
   }
-  await open().catch((error) => {
-    // The line comes back by itself; without the backend there is nothing to show yet.
-    app.sentence = error.message;
-    app.model?.stop();
-    app.model = null;
-    enter();
+}
+
+function retryIn(wait) {
+  return new Promise((resolve) => {
+    bar.set("reconnecting", { retryAt: Date.now() + wait, retry: resolve });
+    setTimeout(resolve, wait);
   });
 }
 
-await begin();
+await whileLoading(place, begin());

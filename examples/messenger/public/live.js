@@ -49,13 +49,15 @@ export function openLive({ config, session, user, on }) {
     const wait = Math.min(most, least * 2 ** Math.min(failures++, 6) * (0.5 + Math.random()));
     clearTimeout(timer);
     timer = setTimeout(connect, wait);
-    on.state(navigator.onLine ? "reconnecting" : "offline", { retryAt: Date.now() + wait });
+    if (navigator.onLine) on.state("reconnecting", { retryAt: Date.now() + wait });
+    else on.state("offline", {});
   }
 
   function connect() {
     clearTimeout(timer);
     clearTimeout(watch);
     if (isClosed || pusher.connection.state === "connected") return;
+    if (!navigator.onLine) return lost();
     watch = setTimeout(lost, ANSWER_MS);
     pusher.connect();
   }
@@ -63,7 +65,8 @@ export function openLive({ config, session, user, on }) {
   const hurry = () => {
     if (document.visibilityState === "visible" && pusher.connection.state !== "connected") connect();
   };
-  const offline = () => on.state("offline", {});
+  // The browser knows it before the socket does.
+  const offline = () => lost();
 
   pusher.connection.bind("state_change", ({ previous, current }) => {
     if (current === "connected") {

@@ -26,7 +26,7 @@ export class Model {
   #syncTimer;
   #tabs;
 
-  /** `{ config, session, store, onChange(what), onMessage(room, item, isLive), onCaughtUp() }`. */
+  /** `{ config, session, store, onChange(what), onMessage(room, item, isLive), onCaughtUp(), onRemoved() }`. */
   constructor(options) {
     this.#options = options;
     this.user = options.session.user;
@@ -83,6 +83,12 @@ export class Model {
     return this.#enroll();
   }
 
+  /** Another device has begun this person's list anew, and has let this one in. */
+  async acceptOwn() {
+    await this.people.accept(this.user);
+    await this.#enroll();
+  }
+
   /** All older devices are lost: the list of devices begins anew, and others are warned. */
   async startOver() {
     const name = this.people.nameOf(this.user);
@@ -96,7 +102,7 @@ export class Model {
     const { store, session } = this.#options;
     this.rooms = new Rooms({
       me: this.me, people: this.people, store, request: this.request, now: () => session.now(),
-      onChange: () => this.changed(), onRoom: (room) => this.live?.join(room.id),
+      onChange: () => this.changed(), onRoom: (room) => this.live?.join(room.id), onLeft: (room) => this.live?.leave(room.id),
       onMessage: (room, item, { isLive }) => this.#options.onMessage(room, item, isLive),
       enqueue: (...what) => this.outbox.enqueue(...what),
     });
@@ -185,7 +191,8 @@ export class Model {
   async #nudged({ room: id, rooms, devices }) {
     if (this.phase === "pending") return devices === this.user ? this.#enroll() : undefined;
     if (devices) {
-      await this.people.refresh(devices);
+      const person = await this.people.refresh(devices);
+      if (devices === this.user && person?.chain?.devices.get(this.me.id)?.isActive === false) return this.#options.onRemoved();
       for (const room of this.rooms.all.values()) if (room.membership.members.has(devices)) await room.devices().catch(() => {});
     }
     if (rooms) {
@@ -312,8 +319,8 @@ export class Model {
   }
 
   /** `isForgetting`: keys and messages of this browser are erased, too. */
-  async logOut({ isForgetting, isEverywhere }) {
-    await this.#options.session.logOut({ isEverywhere });
+  async logOut({ isForgetting, isEverywhere, sentence }) {
+    await this.#options.session.logOut({ isEverywhere, sentence });
     this.#tabs?.postMessage({ logout: true });
     if (isForgetting) await this.#options.store.clear();
   }

@@ -24,6 +24,7 @@ export class Room {
   epochs = new Map();
   lastEpoch = 0;
   #valid = null;
+  #expected = 0;
   #queue = Promise.resolve();
   #context;
 
@@ -40,19 +41,46 @@ export class Room {
     const { last = 0, read = 0, isMember = true } = (await store.get(`room/${this.id}`)) ?? {};
     const rows = (await store.entries(`row/${this.id}/`)).map(([, row]) => row);
     await this.#inOrder(async () => {
-      for (const row of rows) await this.#take(row);
+      for (const row of rows) await this.#take(row).catch((error) => this.#broken(error, row));
       Object.assign(this, { last, read, isMember });
     });
   }
 
+  /** The number of the row that follows everything that came, taken or on its way. */
+  get next() {
+    return Math.max(this.last, this.#expected) + 1;
+  }
+
+  /** A row of the line. False if it does not open: then the database's counts. */
+  applyLive(row) {
+    this.#expected = Math.max(this.#expected, row.row);
+    return this.#inOrder(async () => {
+      if (row.row <= this.last) return true;
+      const isNext = row.row === this.last + 1;
+      const item = isNext && (await this.#take(row).catch((error) => this.#broken(error, row)));
+      if (item === false) {
+        this.#expected = 0;
+        return false;
+      }
+      await this.#context.store.put(rowKey(this.id, row.row), row);
+      this.last = row.row;
+      await this.#keep();
+      if (item) this.#context.onMessage(this, item, { isLive: true });
+      return true;
+    });
+  }
+
+  settled = () => this.#queue;
+
   /** Keeps rows that follow what is here; `last` is the newest row that the backend has shown. */
-  apply(rows, { last, isMember = this.isMember, isLive = false }) {
+  apply(rows, { last, isMember = this.isMember }) {
+    this.#expected = 0;
     return this.#inOrder(async () => {
       const { store, onMessage } = this.#context;
       const added = [];
       for (const row of rows) {
         if (row.row <= this.last) continue;
-        const item = await this.#take(row);
+        const item = await this.#take(row).catch((error) => this.#broken(error, row));
         if (item) added.push(item);
         await store.put(rowKey(this.id, row.row), row);
         this.last = row.row;
@@ -60,7 +88,7 @@ export class Room {
       this.last = Math.max(this.last, last);
       this.isMember = isMember;
       await this.#keep();
-      for (const item of added) onMessage(this, item, { isLive });
+      for (const item of added) onMessage(this, item, { isLive: false });
       return added;
     });
   }
@@ -84,18 +112,18 @@ export class Room {
   }
 
   async #take(row) {
-    try {
-      if (row.type === "entry") return await this.#takeEntry(row);
-      if (row.type === "epoch") return await this.#takeEpoch(row);
-      if (row.type === "message") return await this.#takeMessage(row);
-      if (row.type === "deletion") return await this.#takeDeletion(row);
-      return null;
-    } catch (error) {
-      if (!(error instanceof Broken) && !(error instanceof DoesNotOpen)) throw error;
-      const sentence = error instanceof DoesNotOpen ? "A message did not open: it was altered, or sealed for another place." : error.message;
-      this.timeline.addBroken({ row: row.row, at: row.at, user: userOf(row.body?.device ?? row.body?.by ?? ""), sentence });
-      return null;
-    }
+    if (row.type === "entry") return this.#takeEntry(row);
+    if (row.type === "epoch") return this.#takeEpoch(row);
+    if (row.type === "message") return this.#takeMessage(row);
+    return row.type === "deletion" ? this.#takeDeletion(row) : null;
+  }
+
+  /** Shown, never dropped. */
+  #broken(error, row) {
+    if (!(error instanceof Broken) && !(error instanceof DoesNotOpen)) throw error;
+    const sentence = error instanceof DoesNotOpen ? "A message did not open: it was altered, or sealed for another place." : error.message;
+    this.timeline.addBroken({ row: row.row, at: row.at, user: userOf(row.body?.device ?? row.body?.by ?? ""), sentence });
+    return false;
   }
 
   async #takeEntry({ row, at, body: entry }) {
@@ -190,6 +218,8 @@ export class Room {
   /** Why nothing can be written here: "removed", "key", "halted", or "". */
   get obstacle() {
     if (!this.isMember) return "removed";
+    // The others have to accept new keys of this person; nothing can be done here.
+    if (this.halted === this.#context.me.user) return "key";
     if (this.halted) return "halted";
     return this.#valid && !this.#valid.has(this.#context.me.id) ? "key" : "";
   }
@@ -213,6 +243,8 @@ export class Room {
     const { me, people } = this.#context;
     const entry = body && (await membershipEntry(me, this.membership, body));
     const membership = entry ? (await applyMembership(this.membership, entry, people.deviceOf)).state : this.membership;
+    // Who leaves must not know the next key.
+    if (body?.op === "remove" && body.user === me.user) return { entry };
     const devices = await this.devices(membership);
     const { epoch } = await makeEpoch({ room: this.id, n: this.lastEpoch + 1, head: membership.head.hash, me, devices });
     return { entry, epoch };

@@ -10,7 +10,7 @@ export class Rooms {
   #context;
   #pulls = new Map();
 
-  /** `context`: that of a room, and `{ request, onChange, onRoom }`. */
+  /** `context`: that of a room, and `{ request, enqueue, onChange, onRoom, onLeft }`. */
   constructor(context) {
     this.#context = context;
   }
@@ -42,6 +42,7 @@ export class Rooms {
       const isBehind = room.last < (until ?? last) || room.isMember !== (until === null);
       if (isBehind || isAway) count += await this.pull(room);
       if (until === null) this.#context.onRoom(room);
+      else this.#context.onLeft(room);
     }
     this.#context.onChange();
     return count;
@@ -80,11 +81,11 @@ export class Rooms {
     await room.devices().catch(() => {});
   }
 
-  /** A row that came live: taken if it is the next one. */
+  /** A row that came live: taken if it is the next one, and opens. */
   async live(room, row) {
-    if (row.row <= room.last) return;
-    if (row.row === room.last + 1) await room.apply([row], { last: row.row, isLive: true });
-    else await this.pull(room);
+    if (row.row < room.next) return room.settled();
+    const isTaken = row.row === room.next && (await room.applyLive(row));
+    if (!isTaken) await this.pull(room);
     this.#context.onChange(room);
   }
 
@@ -133,7 +134,11 @@ export class Rooms {
     const person = await this.#context.people.refresh(user);
     if (!person?.chain) throw new Error(`There is nobody named ${user} here, or they have no device yet.`);
     await this.change(room, { op: "add", user, root: person.chain.root }, () => room.membership.members.has(user));
-    // The name was written before, under a key that the new one does not get.
+    await this.#nameAgain(room);
+  }
+
+  /** The name was written under a key that new devices do not get. */
+  async #nameAgain(room) {
     if (room.timeline.title) await this.#context.enqueue(room.id, "title", { title: room.timeline.title });
   }
 
@@ -141,8 +146,9 @@ export class Rooms {
     return this.change(room, { op: "remove", user }, () => !room.membership.members.has(user));
   }
 
-  rekey(room, user, root) {
-    return this.change(room, { op: "rekey", user, root }, () => room.membership.members.get(user)?.root === root);
+  async rekey(room, user, root) {
+    await this.change(room, { op: "rekey", user, root }, () => room.membership.members.get(user)?.root === root);
+    await this.#nameAgain(room);
   }
 
   /** The next key, if the present one is not for exactly these devices, or is a day old. */
@@ -152,6 +158,7 @@ export class Rooms {
       if (!why) return;
       try {
         await this.#context.request("POST", `/rooms/${room.id}/changes`, await room.proposal());
+        if (why === "devices") await this.#nameAgain(room);
       } catch (error) {
         if (error.status !== 409 || attempt >= TRIES) throw error;
       }

@@ -132,9 +132,9 @@ export function openSession({ store, onEnd, onToken = () => {}, onClock = () => 
     another: async () => take(await request("POST", "/token")),
     logIn: async (user, password) => take(await send("POST", "/auth/login", { user, password })),
     register: async (user, password) => take(await send("POST", "/auth/register", { user, password })),
-    async logOut({ isEverywhere = false } = {}) {
+    async logOut({ isEverywhere = false, sentence = "" } = {}) {
       await withLock(LOCK, () => send("POST", "/auth/logout", { isEverywhere }));
-      await end("");
+      await end(sentence);
     },
     /** Another tab has logged out. */
     ended: () => end(""),

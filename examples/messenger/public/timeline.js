@@ -62,13 +62,13 @@ export class Timeline {
     const item = this.#byId.get(id);
     this.#deleted.set(id, user);
     if (item?.type !== "text" || item.user !== user) return;
-    Object.assign(item, { isDeleted: true, text: "", reply: null });
+    Object.assign(item, { isDeleted: true, isSigned: true, text: "", reply: null });
     item.reactions.clear();
   }
 
-  /** A row whose text was deleted before this browser saw it. */
+  /** A row whose text is gone. Without the author's signature, which comes later, the server took it. */
   addDeleted({ row, at, id, user }) {
-    const item = this.#push({ key: id, type: "text", row, at, id, user, text: "", reply: null, reactions: new Map(), isDeleted: true });
+    const item = this.#push({ key: id, type: "text", row, at, id, user, text: "", reply: null, reactions: new Map(), isDeleted: true, isSigned: false });
     this.#byId.set(id, item);
   }
 
@@ -79,7 +79,7 @@ export class Timeline {
   }
 
   addBroken({ row, at, user, sentence }) {
-    this.#push({ key: `broken ${row}`, type: "broken", row, at, user, sentence });
+    this.#push({ key: `broken ${row} ${this.items.length}`, type: "broken", row, at, user, sentence });
   }
 
   addMissing({ row, at, user, count }) {

@@ -42,12 +42,29 @@ export function messageEntries({ model, room, shown, pending, marked, reply, lin
     const read = item === lastOwn && model.preferences.receipts ? readers(room.marks, item.row, model.user).length : 0;
     const meta = metaOf(item, read);
     const quote = item.reply && quoteOf(item.reply);
-    const reactions = [...item.reactions].map(([sign, users]) => [sign, [...users]]);
-    push(item.key, [isTurn, item.isDeleted, reactions, meta, quote, nameOf(item.user), item.row === marked, item.user === model.user], () => bubble(item, { isTurn, meta, quote, reactions }));
+    const reactions = [...withWaiting(item)].map(([sign, users]) => [sign, [...users]]);
+    push(item.key, [isTurn, item.isDeleted, item.isSigned, isLeaving(item), reactions, meta, quote, nameOf(item.user), item.row === marked, item.user === model.user], () => bubble(item, { isTurn, meta, quote, reactions }));
   }
   if (awaySince && model.line.name !== "live" && model.line.name !== "loading") push("lost", [awaySince], () => el("li", { class: "day", text: `Connection lost at ${timeOf(awaySince)}` }));
   pending.forEach((item, i) => push(`wait ${item.id}`, [i === 0, i === pending.length - 1, item.problem, model.line.name], () => waiting(item, i === 0, i === pending.length - 1)));
   return entries;
+
+  /** What this person has pressed shows at once, also offline. */
+  function withWaiting(item) {
+    const all = new Map([...item.reactions].map(([sign, users]) => [sign, new Set(users)]));
+    for (const { kind, room: id, body } of model.outbox.items) {
+      if (kind !== "react" || id !== room.id || body.to !== item.id) continue;
+      const users = all.get(body.sign) ?? new Set();
+      if (body.isOn) users.add(model.user);
+      else users.delete(model.user);
+      all.set(body.sign, users);
+    }
+    return [...all].filter(([, users]) => users.size > 0);
+  }
+
+  function isLeaving(item) {
+    return model.outbox.items.some(({ kind, room: id, body }) => kind === "delete" && id === room.id && body.id === item.id);
+  }
 
   function metaOf(item, read) {
     if (item.isDeleted) return null;
@@ -64,12 +81,12 @@ export function messageEntries({ model, room, shown, pending, marked, reply, lin
   function bubble(item, { isTurn, meta, quote, reactions }) {
     const isMine = item.user === model.user;
     const name = nameOf(item.user, true);
-    const classes = [isMine ? "mine" : "them", isTurn && "turn", item.row === marked && "focus"].filter(Boolean).join(" ");
+    const classes = [isMine ? "mine" : "them", isLeaving(item) && "wait", isTurn && "turn", item.row === marked && "focus"].filter(Boolean).join(" ");
     const who = isMine ? el("span", { class: "vh", text: "You" })
       : isTurn && !room.other ? el("span", { class: "who", text: name }) : el("span", { class: "vh", text: name });
     if (item.isDeleted) {
       return el("li", { class: classes, data: { row: item.row } }, isTurn && !isMine && avatar(item.user, name), who,
-        el("p", { class: "bubble gone", text: isMine ? "You deleted a message" : `${name} deleted a message` }));
+        el("p", { class: "bubble gone", text: item.isSigned ? `${name} deleted a message` : `The server took a message of ${nameOf(item.user)} away` }));
     }
     const body = el("div", { class: "bubble" }, quote && quoteNode(quote), el("span", { class: "text", text: item.text }));
     return el("li", { class: classes, data: { row: item.row, id: item.id } }, isTurn && !isMine && avatar(item.user, name), who,
@@ -101,7 +118,7 @@ export function messageEntries({ model, room, shown, pending, marked, reply, lin
   }
 
   function react(item, sign) {
-    const isOn = !item.reactions.get(sign)?.has(model.user);
+    const isOn = !new Map(withWaiting(item)).get(sign)?.has(model.user);
     model.outbox.enqueue(room.id, "react", { to: item.id, sign, isOn });
   }
 

@@ -16,14 +16,16 @@ export function directory({ model, app, open }) {
   const empty = el("div");
   const foot = el("div", { class: "me" });
   const head = el("div", { class: "dir-head" }, find, iconButton("plus", "New room or conversation", () => newRoomDialog(model, open)));
-  const node = el("nav", { class: "dir", "aria-label": "Rooms" }, head, notes, rows, empty, foot);
+  const node = el("nav", { class: "dir", "aria-label": "Rooms" }, el("h1", { class: "vh", text: "Rooms" }), head, notes, rows, empty, foot);
   let current = null;
 
   /** Newest first. */
   const order = () => [...model.rooms.all.values()].sort((a, b) => (b.timeline.items.at(-1)?.at ?? 0) - (a.timeline.items.at(-1)?.at ?? 0));
 
-  function update(id) {
+  function update(id, isAlone = false) {
     current = id;
+    // On a phone the list is the page.
+    node.setAttribute("role", isAlone ? "main" : "navigation");
     const words = input.value.trim();
     const since = Math.min(...order().map((room) => room.timeline.since ?? Infinity));
     input.placeholder = Number.isFinite(since) ? `Search since ${dayOf(since).replace(/^[TY]/, (letter) => letter.toLowerCase())}` : "Search";

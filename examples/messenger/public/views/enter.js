@@ -12,9 +12,9 @@ export function enterView({ sentence, storageState, logIn, register }) {
   const other = button("Make an account", { kind: "quiet", press: () => choose(!isNew) });
   const heading = el("h1", { text: "Log in" });
   const form = el("form", { class: "entry", on: { submit: send } },
-    heading, el("p", { class: "dim", text: "Rooms and conversations that the server carries, and cannot read." }),
+    heading, el("p", { class: "dim", text: "Message contents reach the server as ciphertext only." }),
     user, name, password, answer, el("div", { class: "foot" }, submit, other));
-  if (sentence) answer.append(notice("warn", { title: "Logged out", text: sentence }));
+  if (sentence) answer.append(notice("warn", { title: sentence }));
   if (storageState !== "kept") form.prepend(NOTICES.storage(storageState));
   if (!globalThis.isSecureContext) form.prepend(notice("bad", { title: "This page needs https or localhost", text: "Browsers encrypt nowhere else. Start the server with --tls." }));
   choose(false);

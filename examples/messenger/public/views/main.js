@@ -21,6 +21,7 @@ export function mainView({ model, bar, app, frames }) {
   const node = el("div", { class: "rooms" }, skip, list.node, talk.node, aside);
 
   let lastFrame = null;
+  let shownLine = "";
 
   /** Rows of messages only; the rest of the conversation with Sealcast says less. */
   function takeFrame({ direction, text, bytes }) {
@@ -78,7 +79,7 @@ export function mainView({ model, bar, app, frames }) {
       if (first) open(first.id, { isByHand: false });
     }
     const isTalking = document.body.dataset.view === "talk" || !narrow.matches;
-    list.update(openId);
+    list.update(openId, !isTalking);
     talk.update(isTalking);
     card.replaceChildren(...roomCard(model, model.rooms.get(openId)));
     showLine();
@@ -91,7 +92,9 @@ export function mainView({ model, bar, app, frames }) {
   function showLine() {
     const { name, since, retryAt } = model.line;
     const queued = model.outbox.items.length;
-    bar.set(name, { retryAt, retry: () => model.live.tryNow(), queued });
+    const shown = JSON.stringify([name, retryAt, queued]);
+    if (shown !== shownLine) bar.set(name, { retryAt, retry: () => model.live.tryNow(), queued });
+    shownLine = shown;
     if (["reconnecting", "offline"].includes(name)) {
       wire.silence(`Nothing since ${timeOf(since)}`, "No frame has left this browser", model.outbox.items.map(({ sealed }) => sealed));
       wire.explain({
@@ -112,7 +115,13 @@ export function mainView({ model, bar, app, frames }) {
   function notify(room, item) {
     if (!model.preferences.notify || globalThis.Notification?.permission !== "granted") return;
     const title = model.preferences.notifyText ? `${model.people.nameOf(item.user)}: ${item.text}` : "New message";
-    const note = new Notification(title, { tag: room.id });
+    let note;
+    try {
+      note = new Notification(title, { tag: room.id });
+    } catch {
+      // Some phones show notifications of installed pages only.
+      return;
+    }
     note.onclick = () => {
       window.focus();
       open(room.id);

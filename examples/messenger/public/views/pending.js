@@ -1,6 +1,6 @@
 // This device waits until an older one of the same person lets it in.
 
-import { button, dialog, el } from "../../../lib/ui.js";
+import { button, dialog, el, notice } from "../../../lib/ui.js";
 import { fingerprint } from "../../../lib/words.js";
 import { deviceKeyBytes, publicPart } from "../devices.js";
 import { utf8 } from "../../../lib/crypto.js";
@@ -15,7 +15,10 @@ export const wordList = (words, label) =>
 export function pendingView({ model, bar }) {
   const words = el("div", { class: "words-place" });
   publicPart(model.me).then(deviceWords).then((list) => words.replaceChildren(wordList(list, "Words of this device")));
-  const node = centred("This device cannot read yet",
+  const isBegunAnew = Boolean(model.people.get(model.user)?.alert);
+  const anew = isBegunAnew && notice("warn", { title: "Your list of devices was begun anew", text: "If you did this on another device, and it has let this one in, go on. If not, somebody has your password.",
+    action: { text: "I did this", press: () => model.acceptOwn() } });
+  const node = centred("This device cannot read yet", anew,
     el("p", { class: "dim", text: "Open the messenger on a device that can. It asks whether this one may read, and shows eight words. Let it in only if they are these:" }),
     words,
     el("p", { class: "dim small", text: "What was written before stays sealed to your older devices." }),
