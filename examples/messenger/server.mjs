@@ -1,9 +1,8 @@
 // The messenger's backend: accounts, public keys, and rooms of ciphertext. README.md tells more.
 //
-// SEALCAST_URL, with SEALCAST_APP_ID, SEALCAST_APP_KEY and SEALCAST_APP_SECRET_FILE, names a Sealcast
+// SEALCAST_URL, with SEALCAST_APP_ID, SEALCAST_APP_KEY and SEALCAST_APP_SECRET, names a Sealcast
 // that runs already, as in compose.yaml; else one is started here.
 
-import { readFileSync } from "node:fs";
 import { rateLimit, Refusal } from "../lib/http.mjs";
 import { serverApi, servePages, startExample, stateFolder } from "../lib/server.mjs";
 import { openAccounts } from "./backend/accounts.mjs";
@@ -160,8 +159,8 @@ const options = {
 };
 
 if (process.env.SEALCAST_URL) {
-  const { SEALCAST_URL: url, SEALCAST_APP_ID: id, SEALCAST_APP_KEY: key, SEALCAST_APP_SECRET_FILE: file } = process.env;
-  const app = { id, key, secret: readFileSync(file, "utf8").trim() };
+  const { SEALCAST_URL: url, SEALCAST_APP_ID: id, SEALCAST_APP_KEY: key, SEALCAST_APP_SECRET: secret } = process.env;
+  const app = { id, key, secret };
   api = serverApi({ url: () => url, app });
   const pages = await servePages({ ...options, port: Number(process.env.PORT ?? 0), sealcast: { url, app } });
   console.log(`messenger on ${pages.url}\nSealcast on ${url}`);
