@@ -137,7 +137,8 @@ export class Model {
           this.changed("here");
         },
         typing: (id, user, sealed) => this.#typingOf(id, user, sealed),
-        joined: () => {},
+        // Rows from between the last look at the database and now; and receipts.
+        joined: (id) => this.#gap(id, "again"),
         refused: () => this.#syncLater(),
       },
     });
@@ -162,7 +163,7 @@ export class Model {
     if (!this.rooms) return;
     clearTimeout(this.#syncTimer);
     try {
-      await this.rooms.sync({ isAway: true });
+      await this.rooms.sync();
       await this.#refreshPeople();
       this.#options.onCaughtUp();
       this.changed();
@@ -273,6 +274,11 @@ export class Model {
     this.#typed = Date.now();
     const { n, keys } = room.current;
     this.live.type(room.id, await sealTyping(keys.typing, room.id, n, this.user, Date.now()));
+  }
+
+  /** What was typed is sent: the next letter is news again. */
+  typed() {
+    this.#typed = 0;
   }
 
   async #typingOf(id, user, sealed) {

@@ -25,11 +25,21 @@ export async function openOutbox({ store, key, me, rooms, request, isLive, onCha
   let items = [];
   let timer;
   let failures = 0;
+  let count = 0;
   let running = null;
+  let isAgain = false;
+  let order = Promise.resolve();
+
+  /** Writing and reading again do not overtake each other, so that nothing changes its place. */
+  function inOrder(work) {
+    const done = order.then(work);
+    order = done.catch(() => {});
+    return done;
+  }
 
   const context = ({ room, id }) => ["outbox", room, id];
 
-  async function load() {
+  const load = () => inOrder(async () => {
     const kept = await store.entries("out/");
     const read = kept.map(async ([name, entry]) => {
       const known = items.find((item) => item.name === name);
@@ -39,26 +49,32 @@ export async function openOutbox({ store, key, me, rooms, request, isLive, onCha
     });
     items = (await Promise.all(read)).filter(Boolean);
     onChange();
-  }
+  });
 
-  async function enqueue(room, kind, body) {
+  const enqueue = (room, kind, body) => inOrder(async () => {
     const entry = { id: randomId(), room };
     const value = { kind, body, sent: Date.now() };
+    const name = `out/${String(value.sent).padStart(15, "0")}-${String(++count).padStart(6, "0")}-${entry.id}`;
     entry.sealed = await sealJson(key, value, context(entry), { pad: "message" });
-    const name = `out/${String(value.sent).padStart(15, "0")}-${String(items.length).padStart(6, "0")}-${entry.id}`;
+    await store.put(name, entry);
     items.push({ name, ...entry, ...value });
     onChange();
-    await store.put(name, entry);
     flush();
     return entry.id;
-  }
+  });
 
   /** Sends everything, oldest first; one tab at a time. */
   function flush() {
     if (!isLive()) return Promise.resolve();
+    if (running) isAgain = true;
     running ??= withLock(`messenger-outbox:${me.user}`, sendAll)
       .catch((error) => console.warn(error.message))
-      .finally(() => (running = null));
+      .finally(() => {
+        const again = isAgain;
+        running = null;
+        isAgain = false;
+        if (again) flush();
+      });
     return running;
   }
 

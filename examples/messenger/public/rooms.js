@@ -34,13 +34,13 @@ export class Rooms {
   }
 
   /** Resolves with the count of messages that came from the database. */
-  async sync({ isAway = false } = {}) {
+  async sync() {
     const { rooms } = await this.#context.request("GET", "/rooms");
     let count = 0;
     for (const { id, last, until } of rooms) {
       const room = this.get(id) ?? (await this.#add(id));
       const isBehind = room.last < (until ?? last) || room.isMember !== (until === null);
-      if (isBehind || isAway) count += await this.pull(room);
+      if (isBehind) count += await this.pull(room);
       if (until === null) this.#context.onRoom(room);
       else this.#context.onLeft(room);
     }

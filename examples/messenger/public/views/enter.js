@@ -1,6 +1,6 @@
 // Log in, or make an account.
 
-import { button, card, el, field, NOTICES, notice, sealMark } from "../../../lib/ui.js";
+import { button, el, field, NOTICES, notice, sealMark } from "../../../lib/ui.js";
 
 export function enterView({ sentence, storageState, logIn, register }) {
   let isNew = false;
@@ -46,4 +46,5 @@ export function enterView({ sentence, storageState, logIn, register }) {
   return { node, phase: "enter", update: () => {} };
 }
 
-export const centred = (title, ...children) => el("main", { class: "stage one enter", id: "main" }, card(title, ...children));
+export const centred = (title, ...children) =>
+  el("main", { class: "stage one enter", id: "main" }, el("section", { class: "card" }, el("h1", { text: title }), children));

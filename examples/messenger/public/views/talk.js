@@ -55,6 +55,7 @@ export function talkView({ model, app, back }) {
     if (!text || !room) return;
     model.outbox.enqueue(room.id, "text", { text, ...(reply && { reply: reply.id }) });
     input.value = "";
+    model.typed();
     setReply(null);
     fit();
     toNewest();
