@@ -9,8 +9,10 @@ export function roomCard(model, room) {
   if (!room) return [];
   if (["reconnecting", "offline"].includes(model.line.name)) {
     const count = model.outbox.items.length;
-    return [card("Go on writing", el("p", { text: count === 0 ? "What you write waits in this browser, under a key that stays here."
-      : `You may close this tab, too. ${count === 1 ? "The message leaves" : `The ${count} messages leave`} when it is opened again.` }))];
+    const waiting = card("Go on writing", el("p", { text: count === 0 ? "What you write waits in this browser, under a key that stays here."
+      : `You may close this tab, too. ${count === 1 ? "The message leaves" : `The ${count} messages leave`} when it is opened again.` }));
+    waiting.classList.add("print");
+    return [waiting];
   }
   const count = room.membership.members.size;
   const here = [...(model.here.get(room.id) ?? [])].filter((user) => room.membership.members.has(user)).length;

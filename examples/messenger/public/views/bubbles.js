@@ -39,7 +39,7 @@ export function messageEntries({ model, room, shown, pending, marked, reply, lin
     }
     const isTurn = !before || before.user !== item.user || item.at - before.at > TURN_MS;
     before = item;
-    const read = item === lastOwn && model.preferences.receipts ? readers(room.marks, item.row, model.user).length : 0;
+    const read = item === lastOwn && model.preferences.receipts ? readers(room.marks, item.row, model.user).filter((user) => room.membership.members.has(user)).length : 0;
     const meta = metaOf(item, read);
     const quote = item.reply && quoteOf(item.reply);
     const reactions = [...withWaiting(item)].map(([sign, users]) => [sign, [...users]]);

@@ -28,16 +28,18 @@ export function directory({ model, app, open }) {
     node.setAttribute("role", isAlone ? "main" : "navigation");
     const words = input.value.trim();
     const since = Math.min(...order().map((room) => room.timeline.since ?? Infinity));
-    input.placeholder = Number.isFinite(since) ? `Search since ${dayOf(since).replace(/^[TY]/, (letter) => letter.toLowerCase())}` : "Search";
+    const day = Number.isFinite(since) ? dayOf(since) : "Today";
+    input.placeholder = day === "Today" ? "Search" : `Search since ${day.replace(/^Y/, "y")}`;
     const entries = words ? hits(words) : order().map(roomEntry);
     keep(rows, entries);
     rows.setAttribute("aria-label", words ? "Messages found" : "Rooms");
-    empty.replaceChildren(...emptyFor(words, entries.length));
+    empty.replaceChildren(...emptyFor(words, entries.length, day.replace(/^[TY]/, (letter) => letter.toLowerCase())));
     notes.replaceChildren(...notices());
     foot.replaceChildren(...footer());
   }
 
-  function emptyFor(words, count) {
+  function emptyFor(words, count, since) {
+    if (words && count > 0) return [el("p", { class: "dim small nohit", role: "status", text: `In what this browser has opened since ${since}.` })];
     if (count > 0) return [];
     if (words) return [el("p", { class: "dim small nohit", role: "status", text: `Nothing with “${words}” in what this browser has opened.` })];
     return [emptyState({ mark: sealMark(), title: "No rooms yet", text: "Write to somebody by their user name.", button: "New room", press: () => newRoomDialog(model, open) })];
