@@ -13,6 +13,7 @@ import { applyMembership, membershipEntry, newMembership } from "../../examples/
 import {
   isDeletion, Numbers, openMark, openMessage, openTyping, sealMark, sealMessage, sealTyping, signDeletion,
 } from "../../examples/messenger/public/messages.js";
+import { Room } from "../../examples/messenger/public/room.js";
 import { memberLine, readers, Timeline } from "../../examples/messenger/public/timeline.js";
 
 const breaks = (code) => (error) => error instanceof Broken && error.code === code;
@@ -231,6 +232,100 @@ describe("messages", () => {
     const typing = await sealTyping(keys.typing, room, 1, "ann", 5);
     assert.deepEqual(await openTyping(bobs.typing, room, 1, "ann", typing), { until: 5 });
     await assert.rejects(openTyping(await sealingKey(await importSecret(new Uint8Array(32)), "x"), room, 1, "ann", typing));
+  });
+});
+
+describe("a room that a dishonest backend feeds", () => {
+  async function fed() {
+    const ann = await withSecondDevice(await person("ann"));
+    const bob = await person("bob");
+    const made = await roomOf(ann, bob);
+    const kept = new Map();
+    const store = {
+      get: async (id) => kept.get(id), put: async (id, value) => kept.set(id, value),
+      entries: async (prefix) => [...kept].filter(([id]) => id.startsWith(prefix)).sort(([a], [b]) => (a < b ? -1 : 1)),
+    };
+    const everybody = [ann, bob];
+    const people = {
+      deviceOf: (id, root) => finder(...everybody)(id, root),
+      devicesFor: async ({ members }) => ({ devices: everybody.filter(({ user }) => members.has(user)).flatMap(({ chain }) => activeDevices(chain)) }),
+    };
+    const arrived = [];
+    const context = { me: ann.device, people, store, now: () => 1, onMessage: (room, item) => arrived.push(item.text) };
+    const room = new Room(made.room, context);
+    let row = 0;
+    const feed = async (...bodies) => {
+      const rows = bodies.map(([type, body, id]) => ({ row: ++row, type, at: 1, id, body }));
+      await room.apply(rows, { last: row });
+      return room.timeline.items.at(-1);
+    };
+    await feed(["entry", made.entry], ["epoch", made.epoch]);
+    const keys = await epochKeys(made.secret, made.room, 1);
+    const message = async (device, number, text, epoch = 1, epochsKeys = keys) => {
+      const id = randomId();
+      const head = { room: made.room, epoch, device: device.id, number, id };
+      return ["message", { epoch, device: device.id, number, sealed: await sealMessage(epochsKeys.message, device.sign.privateKey, head, { kind: "text", body: { text }, sent: 1 }) }, id];
+    };
+    return { ann, bob, room, made, feed, message, arrived, everybody, context };
+  }
+
+  test("takes messages in order, and shows missing ones", async () => {
+    const { bob, feed, message, arrived } = await fed();
+    await feed(await message(bob.device, 1, "one"));
+    await feed(await message(bob.device, 4, "four"));
+    assert.deepEqual(arrived, ["one", "four"]);
+  });
+
+  test("refuses a message under a key that was replaced, also of a removed member", async () => {
+    const { ann, bob, room, feed, message, arrived } = await fed();
+    const { entry, epoch } = await room.proposal({ op: "remove", user: "bob" });
+    await feed(["entry", entry], ["epoch", epoch]);
+    assert.equal((await feed(await message(bob.device, 1, "I am still here"))).type, "broken");
+    assert.equal((await feed(await message(ann.second, 1, "under the old key"))).type, "broken");
+    assert.deepEqual(arrived, []);
+    assert.equal(room.whyRenew && (await room.whyRenew()), "");
+  });
+
+  test("refuses a change of members by a device without the key", async () => {
+    const { ann, room, feed, everybody } = await fed();
+    const third = await newDevice("ann", "Third");
+    const log = [...ann.log, await addEntry(ann.device, ann.chain, await publicPart(third))];
+    everybody[0] = { ...ann, log, chain: await readDeviceLog("ann", log) };
+    const entry = await membershipEntry(third, room.membership, { op: "remove", user: "bob" });
+    assert.equal((await feed(["entry", entry])).type, "broken");
+    assert.deepEqual([...room.membership.members.keys()], ["ann", "bob"]);
+  });
+
+  test("a message that was taken from the database is not called deleted by its author", async () => {
+    const { bob, room, made, feed, message } = await fed();
+    const [type, body, id] = await message(bob.device, 1, "gone");
+    const item = await feed([type, { ...body, sealed: null }, id]);
+    assert.deepEqual([item.isDeleted, item.isSigned], [true, false]);
+    const deletion = { id, device: bob.device.id, signature: await signDeletion(bob.device, made.room, id) };
+    await feed(["deletion", deletion]);
+    assert.equal(item.isSigned, true);
+    assert.equal(room.timeline.items.some(({ type: kind }) => kind === "broken"), false);
+  });
+
+  test("a live frame that does not open takes no other's place", async () => {
+    const { bob, room, made, feed, message } = await fed();
+    const [type, body, id] = await message(bob.device, 1, "real");
+    const forged = { row: 3, type, at: 1, id, body: { ...body, number: 2 } };
+    assert.equal(await room.applyLive(forged), false);
+    assert.equal(room.last, 2);
+    await feed([type, body, id]);
+    assert.equal(room.timeline.items.at(-1).text, "real");
+    assert.equal(room.id, made.room);
+  });
+
+  test("what was kept opens again from storage", async () => {
+    const { bob, room, feed, message, context } = await fed();
+    await feed(await message(bob.device, 1, "kept"));
+    const again = new Room(room.id, context);
+    await again.load();
+    assert.equal(again.last, 3);
+    assert.equal(again.timeline.items.at(-1).text, "kept");
+    assert.deepEqual([...again.membership.members.keys()], ["ann", "bob"]);
   });
 });
 

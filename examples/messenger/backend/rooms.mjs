@@ -70,6 +70,8 @@ export function openRooms({ database, devices, now = Date.now }) {
     const room = roomOf(id);
     let membership = before;
     let body = null;
+    const holders = boxesOf(lastEpoch(id)).boxes;
+    if (entry && !Object.hasOwn(holders, entry.by)) throw new Refusal(403, "This device has no key of this room yet.");
     if (entry) ({ state: membership, body } = await applyMembership(before, entry, devices.deviceOf).catch((error) => conflictOr(error)));
     const isLeaving = body?.op === "remove" && body.user === user;
     if (isLeaving && epoch) throw new Refusal(400, "Who leaves a room makes no key for it.");

@@ -241,9 +241,9 @@ export class Model {
     this.changed();
   }
 
-  async acceptKeys(user) {
-    const { root } = this.people.get(user).offered ?? this.people.get(user).chain;
-    if (this.people.get(user).alert) await this.people.accept(user);
+  /** The keys that were shown, and no later ones. */
+  async acceptKeys(user, root) {
+    if (this.people.get(user).alert) await this.people.accept(user, root);
     for (const room of this.rooms.all.values()) {
       const member = room.membership.members.get(user);
       if (room.isMember && member && member.root !== root) await this.rooms.rekey(room, user, root);

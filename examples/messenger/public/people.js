@@ -66,8 +66,9 @@ export class People {
   }
 
   /** A press of this person: the new keys count from now on, as not compared. */
-  async accept(user) {
+  async accept(user, root = this.get(user).offered.root) {
     const { offered } = this.get(user);
+    if (offered?.root !== root) throw new Error("The keys changed once more. Compare them again.");
     const kept = (await this.#store.get(`logs/${user}`)) ?? [];
     await this.#store.put(`pin/${user}`, pinOf(offered));
     const { logs } = await this.#request("GET", `/people/${encodeURIComponent(user)}`);
@@ -75,10 +76,12 @@ export class People {
     return this.#take(user, await this.#store.get(`logs/${user}`));
   }
 
-  async verify(user, isVerified = true) {
+  /** `root` was compared, and nothing else. */
+  async verify(user, root) {
     const person = this.get(user);
-    await this.#store.put(`pin/${user}`, pinOf(person.chain, isVerified));
-    person.isVerified = isVerified;
+    if (person.alert || person.chain.root !== root) throw new Error("The keys changed once more. Compare them again.");
+    await this.#store.put(`pin/${user}`, pinOf(person.chain, true));
+    person.isVerified = true;
     this.#onChange(user);
   }
 

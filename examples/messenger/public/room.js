@@ -128,6 +128,7 @@ export class Room {
 
   async #takeEntry({ row, at, body: entry }) {
     const { me, people } = this.#context;
+    if (this.#valid && !this.#valid.has(entry.by)) throw new Broken("signer", "A change of members was signed by a device that has no key of this room.");
     const { state, body, by } = await applyMembership(this.membership, entry, people.deviceOf);
     this.membership = state;
     // Keys from before somebody joined are not shown to them.
@@ -165,7 +166,10 @@ export class Room {
       this.#number(head, { row, at, user });
       return void this.timeline.addDeleted({ row, at, id, user });
     }
-    if (!known?.deviceIds.has(device)) throw new Broken("signer", "A message came from a device outside this room.");
+    // Under an older key, who was removed since could read it, or have written it.
+    const isCurrent = epoch === this.lastEpoch && known?.epoch.head === this.membership.head.hash;
+    if (!isCurrent) throw new Broken("order", "A message came under a key that had been replaced, and was refused.");
+    if (!known.deviceIds.has(device)) throw new Broken("signer", "A message came from a device outside this room.");
     const publicKey = await this.#keyOf(device);
     const opened = await openMessage(known.keys.message, publicKey, head, sealed);
     this.#number(head, { row, at, user });

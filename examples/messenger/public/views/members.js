@@ -69,10 +69,10 @@ export async function compareDialog(model, user) {
     body: el("div", { class: "compare" }, el("div", { class: "stack" }, isChanged && notice("bad", { title: "These keys are new", text: "They are not those that this browser knew." }), words), figure),
     actions: [
       { text: "They match", kind: "primary", press: () => attempt(async () => {
-        if (isChanged || needsRekey(model, user)) await model.acceptKeys(user);
-        await model.people.verify(user);
+        if (isChanged || needsRekey(model, user)) await model.acceptKeys(user, key);
+        await model.people.verify(user, key);
       }, `${model.people.nameOf(user)} is verified`) },
-      ...(isChanged ? [{ text: "Accept without comparing", press: () => attempt(() => model.acceptKeys(user)) }] : []),
+      ...(isChanged ? [{ text: "Accept without comparing", press: () => attempt(() => model.acceptKeys(user, key)) }] : []),
       { text: "Not now", kind: "quiet" },
     ],
     foot: [icon("shield"), el("span", { text: "On first use nobody is verified: the server could have swapped the keys. The words tell." })],

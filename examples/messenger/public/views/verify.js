@@ -36,7 +36,7 @@ export function verifyView({ model, bar, toVerify, home }) {
       return notice("bad", { title: "These are other keys", text: `Somebody may stand between you and ${model.people.nameOf(other)}. Do not mark them as verified. Nothing was changed.` });
     }
     foot.prepend(button("Mark as verified", { kind: "primary", press: async () => {
-      await model.people.verify(other);
+      await model.people.verify(other, person.chain.root);
       leave();
     } }));
     return notice("info", { title: "The same keys on both sides", text: `${model.people.nameOf(other)} has the keys that this browser knows.`, icon: "check" });
