@@ -4,6 +4,7 @@ import { recover } from "../../lib/recover.js";
 
 const RETRY_MS = [500, 30_000];
 const ANSWER_MS = 10_000;
+const AGAIN_MS = 1500;
 
 /**
  * `on`: `{ state, row, mark, nudge, gap, here, typing, joined, refused }`, called with what arrived.
@@ -16,15 +17,24 @@ export function openLive({ config, session, user, on }) {
   let watch;
   let isClosed = false;
   const subscribed = new Map();
+  const refusals = new Map();
 
   // It connects only once recover.js has its WebSocket.
   Pusher.isReady = false;
   const pusher = new Pusher(config.key, {
     ...config.pusher, enableStats: false,
-    channelAuthorization: { customHandler: ({ socketId, channelName }, answer) => authorize(socketId, channelName).then((good) => answer(null, good), (error) => answer(error, null)) },
+    channelAuthorization: { customHandler },
   });
   recover(pusher, Pusher, { onGap: (channel, reason) => on.gap(roomOf(channel), reason) });
   Pusher.isReady = true;
+
+  function customHandler({ socketId, channelName }, answer) {
+    authorize(socketId, channelName).then((good) => answer(null, good), (error) => {
+      // pusher-js tells the channel no status of a handler like this one.
+      refusals.set(channelName, error.status ?? 0);
+      answer(error, null);
+    });
+  }
 
   async function authorize(socketId, channelName, isStale = false) {
     const { token } = await session.current({ isStale });
@@ -92,17 +102,21 @@ export function openLive({ config, session, user, on }) {
     subscribed.set(name, bind);
     const channel = pusher.subscribe(name);
     bind(channel);
-    channel.bind("pusher:subscription_error", ({ status, type }) => {
+    channel.bind("pusher:subscription_error", (refusal) => {
       const isOwn = pusher.channel(name) === channel;
       if (!isOwn || isClosed) return;
+      const status = refusal.status ?? refusals.get(name);
       if (status === 403) return on.refused(roomOf(name));
-      // The token has ended, or was revoked. With another one it goes on; without one this login is over.
-      if (status === 401 || /^Auth/.test(type ?? "")) again(name).catch(() => {});
+      again(name, status === 401).catch((error) => {
+        if (error.status !== 401) setTimeout(() => again(name).catch(() => {}), AGAIN_MS);
+      });
     });
   }
 
-  async function again(name) {
-    await session.current({ isStale: true });
+  /** The token has ended, or was revoked: with another one it goes on; without one this login is over. */
+  async function again(name, isStale = false) {
+    if (isStale) await session.current({ isStale });
+    else await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
     const bind = subscribed.get(name);
     if (!bind || isClosed) return;
     subscribed.delete(name);

@@ -139,7 +139,7 @@ export class Model {
         typing: (id, user, sealed) => this.#typingOf(id, user, sealed),
         // Rows from between the last look at the database and now; and receipts.
         joined: (id) => this.#gap(id, "again"),
-        refused: () => this.#syncLater(),
+        refused: (id) => setTimeout(() => this.#refused(id).catch(() => this.#syncLater()), SYNC_RETRY_MS),
       },
     });
   }
@@ -204,6 +204,16 @@ export class Model {
     if (room) await this.rooms.pull(room);
     this.changed();
     this.outbox.flush();
+  }
+
+  /** The token is older than the membership, or the membership has ended. */
+  async #refused(id) {
+    if (!id || !this.rooms) return;
+    await this.#options.session.another();
+    await this.rooms.sync();
+    if (!this.rooms.get(id)?.isMember) return;
+    this.live.leave(id);
+    this.live.join(id);
   }
 
   /** The log of the line has lost events; the database has them. */

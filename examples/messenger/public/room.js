@@ -14,6 +14,8 @@ export class Room {
   last = 0;
   read = 0;
   isMember = true;
+  /** The newest message as the backend has it. */
+  newestRow = null;
   /** A person whose keys have to be looked at before anything is sealed. */
   halted = null;
   membership;
@@ -114,7 +116,10 @@ export class Room {
   async #take(row) {
     if (row.type === "entry") return this.#takeEntry(row);
     if (row.type === "epoch") return this.#takeEpoch(row);
-    if (row.type === "message") return this.#takeMessage(row);
+    if (row.type === "message") {
+      this.newestRow = row;
+      return this.#takeMessage(row);
+    }
     return row.type === "deletion" ? this.#takeDeletion(row) : null;
   }
 

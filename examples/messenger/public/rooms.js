@@ -158,11 +158,11 @@ export class Rooms {
       if (!why) return;
       try {
         await this.#context.request("POST", `/rooms/${room.id}/changes`, await room.proposal());
-        if (why === "devices") await this.#nameAgain(room);
       } catch (error) {
         if (error.status !== 409 || attempt >= TRIES) throw error;
       }
       await this.pull(room);
+      if (why === "devices") await this.#nameAgain(room);
     }
   }
 

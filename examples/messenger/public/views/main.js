@@ -37,9 +37,7 @@ export function mainView({ model, bar, app, frames }) {
     const user = lastFrame.device.split(".")[0];
     const who = user === model.user ? "Your message" : `A message of ${model.people.nameOf(user)}`;
     wire.show(lastFrame.text, { caption: `${who}, on the wire and in the table`, bytes: lastFrame.bytes });
-    const room = model.rooms.get(lastFrame.room);
-    const members = room?.membership.members.size ?? 0;
-    wire.explain({ knows: `${members} members and ${room?.deviceCount ?? 0} devices, row ${lastFrame.row}, who sent it and when.`, cannot: CANNOT });
+    explain(model.rooms.get(lastFrame.room), lastFrame.row);
   }
 
   const narrow = matchMedia("(max-width: 720px)");
@@ -102,6 +100,18 @@ export function mainView({ model, bar, app, frames }) {
         cannot: "What waits here. Each message has its own id: however often it is tried, the room gets it once.",
       });
     } else if (lastFrame) showFrame();
+    else if (model.rooms.get(openId)?.newestRow) showRow(model.rooms.get(openId));
+  }
+
+  /** Before a frame has come: the newest row of the room, as the database has it. */
+  function showRow(room) {
+    wire.show(JSON.stringify({ room: room.id, ...room.newestRow }), { caption: "The newest row of this room, as it stands in the table" });
+    explain(room, room.newestRow.row);
+  }
+
+  function explain(room, row) {
+    const members = room?.membership.members.size ?? 0;
+    wire.explain({ knows: `${members} members and ${room?.deviceCount ?? 0} devices, row ${row}, who sent it and when.`, cannot: CANNOT });
   }
 
   function arrived(room, item, isLive) {
