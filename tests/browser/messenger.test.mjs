@@ -92,7 +92,7 @@ describe("messenger", () => {
     const api = serverApi({ url: () => app.sealcastUrl, app: { id: "1001", key: "example-key", secret } });
     const part = (name, work) => t.test(name, TEST, work);
     // The line is cut on purpose, and a lost race is an answer.
-    const allow = () => [/net::ERR_/, /WebSocket connection to .* failed/, /status of 409/];
+    const allow = () => [/net::ERR_/, /WebSocket connection to .* failed/, /status of 409/, /WebSocket is already in CLOSING/];
     const join = async (user, name, more = []) => {
       const person = await app.open("/", { allow: [...allow(), ...more] });
       person.page.on("websocket", (socket) => socket.on("framereceived", ({ payload }) => user === "ann" && frames.push(String(payload))));

@@ -24,6 +24,7 @@ export class Model {
   #typed = 0;
   #marked = new Map();
   #syncTimer;
+  #beginning = null;
   #tabs;
 
   /** `{ config, session, store, onChange(what), onMessage(room, item, isLive), onCaughtUp(), onRemoved() }`. */
@@ -66,12 +67,24 @@ export class Model {
       await this.request("POST", "/devices/log", { entry: await rootEntry(this.me, name || this.user) });
       own = await this.people.refresh(this.user);
     }
-    const listed = (own.chain ?? own.offered).devices.get(this.me.id);
-    if (listed && !listed.isActive) return this.#renewDevice();
-    if (listed && !own.alert) return this.#begin();
+    if (await this.#isListed(own)) return;
     this.phase = "pending";
     await this.request("POST", "/devices", { device: await publicPart(this.me) });
     this.#connect();
+    this.changed();
+  }
+
+  /** True once this device may read. */
+  async #isListed(own) {
+    const listed = (own.chain ?? own.offered).devices.get(this.me.id);
+    if (listed && !listed.isActive) await this.#renewDevice();
+    else if (listed && !own.alert) await this.#begin();
+    else return false;
+    return true;
+  }
+
+  async #waitOn() {
+    await this.#isListed(await this.people.refresh(this.user));
     this.changed();
   }
 
@@ -86,7 +99,7 @@ export class Model {
   /** Another device has begun this person's list anew, and has let this one in. */
   async acceptOwn() {
     await this.people.accept(this.user);
-    await this.#enroll();
+    await this.#waitOn();
   }
 
   /** All older devices are lost: the list of devices begins anew, and others are warned. */
@@ -98,13 +111,17 @@ export class Model {
     await this.#begin();
   }
 
-  async #begin() {
+  #begin() {
+    return (this.#beginning ??= this.#makeReady());
+  }
+
+  async #makeReady() {
     const { store, session } = this.#options;
     this.rooms = new Rooms({
       me: this.me, people: this.people, store, request: this.request, now: () => session.now(),
       onChange: () => this.changed(), onRoom: (room) => this.live?.join(room.id), onLeft: (room) => this.live?.leave(room.id),
       onMessage: (room, item, { isLive }) => this.#options.onMessage(room, item, isLive),
-      enqueue: (...what) => this.outbox.enqueue(...what),
+      renew: () => session.another(), enqueue: (...what) => this.outbox.enqueue(...what),
     });
     await this.rooms.load();
     const key = await localKey(store);
@@ -114,15 +131,15 @@ export class Model {
     });
     this.phase = "ready";
     this.#listenToTabs();
+    this.changed();
     if (!this.live) this.#connect();
     else await this.#sync();
-    this.changed();
   }
 
   /* ---- the line ------------------------------------------------------------------------------- */
 
   #connect() {
-    this.live = openLive({
+    this.live ??= openLive({
       config: this.#options.config, session: this.#options.session, user: this.user,
       on: {
         state: (name, details) => this.#lineState(name, details),
@@ -159,7 +176,7 @@ export class Model {
   }
 
   async #sync() {
-    if (this.phase === "pending") return this.#enroll().catch(() => this.#syncLater());
+    if (this.phase === "pending") return this.#waitOn().catch(() => this.#syncLater());
     if (!this.rooms) return;
     clearTimeout(this.#syncTimer);
     try {
@@ -190,7 +207,7 @@ export class Model {
   }
 
   async #nudged({ room: id, rooms, devices }) {
-    if (this.phase === "pending") return devices === this.user ? this.#enroll() : undefined;
+    if (this.phase === "pending") return devices === this.user ? this.#waitOn() : undefined;
     if (devices) {
       const person = await this.people.refresh(devices);
       if (devices === this.user && person?.chain?.devices.get(this.me.id)?.isActive === false) return this.#options.onRemoved();

@@ -38,11 +38,11 @@ export class Room {
   }
 
   /** From this browser's storage: rows as they came. */
-  async load() {
+  load() {
     const { store } = this.#context;
-    const { last = 0, read = 0, isMember = true } = (await store.get(`room/${this.id}`)) ?? {};
-    const rows = (await store.entries(`row/${this.id}/`)).map(([, row]) => row);
-    await this.#inOrder(async () => {
+    return this.#inOrder(async () => {
+      const { last = 0, read = 0, isMember = true } = (await store.get(`room/${this.id}`)) ?? {};
+      const rows = (await store.entries(`row/${this.id}/`)).map(([, row]) => row);
       for (const row of rows) await this.#take(row).catch((error) => this.#broken(error, row));
       Object.assign(this, { last, read, isMember });
     });

@@ -10,7 +10,7 @@ export class Rooms {
   #context;
   #pulls = new Map();
 
-  /** `context`: that of a room, and `{ request, enqueue, onChange, onRoom, onLeft }`. */
+  /** `context`: that of a room, and `{ request, renew, enqueue, onChange, onRoom, onLeft }`. */
   constructor(context) {
     this.#context = context;
   }
@@ -26,10 +26,13 @@ export class Rooms {
     this.#context.onChange();
   }
 
+  /** One object for a room, whoever hears of it first. */
   async #add(id) {
+    const known = this.get(id);
+    if (known) return known;
     const room = new Room(id, this.#context);
-    await room.load();
     this.all.set(id, room);
+    await room.load();
     return room;
   }
 
@@ -63,6 +66,7 @@ export class Rooms {
 
   async #pullAll(room, pull) {
     let count = 0;
+    await room.settled();
     for (let more = true; more || pull.isAgain; ) {
       pull.isAgain = false;
       const page = await this.#context.request("GET", `/rooms/${room.id}/rows?after=${room.last}`);
@@ -100,17 +104,19 @@ export class Rooms {
       if (person.alert) throw new Error(`The keys of ${user} changed. Look at them first.`);
       members.push({ user, root: person.chain.root });
     }
-    const room = new Room(randomId(), this.#context);
-    const { entry, epoch } = await room.proposal({ op: "create", kind, members });
+    const draft = new Room(randomId(), this.#context);
+    const { entry, epoch } = await draft.proposal({ op: "create", kind, members });
     try {
-      await request("POST", "/rooms", { room: room.id, entry, epoch });
+      await request("POST", "/rooms", { room: draft.id, entry, epoch });
     } catch (error) {
       if (error.code !== "exists") throw error;
       await this.sync();
       return this.get(error.details.room);
     }
-    this.all.set(room.id, room);
+    const room = await this.#add(draft.id);
     await this.pull(room);
+    // The channels are part of the token.
+    await this.#context.renew();
     this.#context.onRoom(room);
     if (title) await this.#context.enqueue(room.id, "title", { title });
     return room;
