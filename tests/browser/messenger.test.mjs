@@ -261,6 +261,19 @@ describe("messenger", () => {
       assert.equal((await texts(mara.page, "bring the fleece")).length, 1);
     });
 
+    await part("a refusal of Sealcast is its own sentence", async () => {
+      const tab = await ann.context.newPage();
+      tab.allowed = allow();
+      await tab.route("**/config.json", async (route) => {
+        const response = await route.fetch();
+        await route.fulfill({ response, json: { ...(await response.json()), key: "no-such-key" } });
+      });
+      await tab.goto(app.url);
+      await hasState(tab, "refused");
+      await look(tab, "refused", { sizes: DESK, themes: ["light"] });
+      await tab.close();
+    });
+
     await part("100 unsent messages, and a reader who was away: all, once, in order", async () => {
       await Promise.all([ann, mara].map(({ context }) => context.setOffline(true)));
       await Promise.all([ann, mara].map(({ page }) => hasState(page, "offline")));

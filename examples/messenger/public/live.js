@@ -8,7 +8,7 @@ const AGAIN_MS = 1500;
 
 /**
  * `on`: `{ state, row, mark, nudge, gap, here, typing, joined, refused }`, called with what arrived.
- * `state(name, { retryAt })` is "live", "reconnecting" or "offline".
+ * `state(name, { retryAt })` is "live", "reconnecting", "offline" or "refused".
  */
 export function openLive({ config, session, user, on }) {
   const { Pusher } = window;
@@ -16,6 +16,7 @@ export function openLive({ config, session, user, on }) {
   let timer;
   let watch;
   let isClosed = false;
+  let refusal = "";
   const subscribed = new Map();
   const refusals = new Map();
 
@@ -25,7 +26,7 @@ export function openLive({ config, session, user, on }) {
     ...config.pusher, enableStats: false,
     channelAuthorization: { customHandler },
   });
-  recover(pusher, Pusher, { onGap: (channel, reason) => on.gap(roomOf(channel), reason) });
+  recover(pusher, Pusher, { onGap: (channel) => on.gap(roomOf(channel)) });
   Pusher.isReady = true;
 
   function customHandler({ socketId, channelName }, answer) {
@@ -59,8 +60,9 @@ export function openLive({ config, session, user, on }) {
     const wait = Math.min(most, least * 2 ** Math.min(failures++, 6) * (0.5 + Math.random()));
     clearTimeout(timer);
     timer = setTimeout(connect, wait);
-    if (navigator.onLine) on.state("reconnecting", { retryAt: Date.now() + wait });
-    else on.state("offline", {});
+    if (!navigator.onLine) on.state("offline", {});
+    else if (refusal) on.state("refused", { sentence: refusal });
+    else on.state("reconnecting", { retryAt: Date.now() + wait });
   }
 
   function connect() {
@@ -81,12 +83,20 @@ export function openLive({ config, session, user, on }) {
   pusher.connection.bind("state_change", ({ previous, current }) => {
     if (current === "connected") {
       failures = 0;
+      refusal = "";
       clearTimeout(watch);
       on.state("live", {});
     } else if (previous === "connected" || current === "unavailable" || current === "failed") {
       // Outside of pusher-js's own change of state.
       queueMicrotask(lost);
     }
+  });
+  // 4000 to 4099: the server does not want this page as it is.
+  pusher.connection.bind("error", ({ error } = {}) => {
+    const { code, message } = error?.data ?? {};
+    if (!(code >= 4000 && code < 4100)) return;
+    refusal = message ?? "Sealcast refused this page.";
+    queueMicrotask(lost);
   });
   pusher.connection.bind("connecting_in", () => queueMicrotask(lost));
   for (const [target, event, listener] of listeners()) target.addEventListener(event, listener);
@@ -122,7 +132,7 @@ export function openLive({ config, session, user, on }) {
     subscribed.delete(name);
     pusher.unsubscribe(name);
     subscribe(name, bind);
-    on.gap(roomOf(name), "again");
+    on.gap(roomOf(name));
   }
 
   function join(id) {

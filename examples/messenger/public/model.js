@@ -112,7 +112,11 @@ export class Model {
   }
 
   #begin() {
-    return (this.#beginning ??= this.#makeReady());
+    this.#beginning ??= this.#makeReady().catch((error) => {
+      this.#beginning = null;
+      throw error;
+    });
+    return this.#beginning;
   }
 
   async #makeReady() {
@@ -148,24 +152,24 @@ export class Model {
           if (await this.rooms?.get(id)?.takeMark(mark)) this.changed();
         },
         nudge: (what) => this.#nudged(what).catch(() => this.#syncLater()),
-        gap: (id, reason) => this.#gap(id, reason),
+        gap: (id) => this.#gap(id),
         here: (id, users) => {
           this.here.set(id, new Set(users));
           this.changed("here");
         },
         typing: (id, user, sealed) => this.#typingOf(id, user, sealed),
         // Rows from between the last look at the database and now; and receipts.
-        joined: (id) => this.#gap(id, "again"),
+        joined: (id) => this.#gap(id),
         refused: (id) => setTimeout(() => this.#refused(id).catch(() => this.#syncLater()), SYNC_RETRY_MS),
       },
     });
   }
 
-  #lineState(name, { retryAt }) {
+  #lineState(name, { retryAt, sentence }) {
     const wasLive = this.line.name === "live";
     if (name !== "live" && wasLive) this.#away();
     const since = name === "live" ? null : (this.line.since ?? Date.now());
-    this.line = { name, since, retryAt };
+    this.line = { name, since, retryAt, sentence };
     if (name === "live") this.#sync();
     else this.here.clear();
     this.changed("line");
@@ -234,10 +238,9 @@ export class Model {
   }
 
   /** The log of the line has lost events; the database has them. */
-  #gap(id, reason) {
+  #gap(id) {
     const room = id && this.rooms?.get(id);
     if (!room) return;
-    if (reason !== "again") room.gap = reason;
     this.rooms.pull(room).catch(() => this.#syncLater());
   }
 

@@ -7,7 +7,7 @@ const NUMBERS = ["Nobody", "One", "Two", "Three", "Four", "Five", "Six", "Seven"
 
 export function roomCard(model, room) {
   if (!room) return [];
-  if (["reconnecting", "offline"].includes(model.line.name)) {
+  if (["reconnecting", "offline", "refused"].includes(model.line.name)) {
     const count = model.outbox.items.length;
     const waiting = card("Go on writing", el("p", { text: count === 0 ? "What you write waits in this browser, under a key that stays here."
       : `You may close this tab, too. ${count === 1 ? "The message leaves" : `The ${count} messages leave`} when it is opened again.` }));

@@ -61,7 +61,7 @@ export function directory({ model, app, open }) {
 
   function footer() {
     const devices = [...(model.people.get(model.user)?.chain?.devices.values() ?? [])].filter(({ isActive }) => isActive).length;
-    const isAway = ["reconnecting", "offline"].includes(model.line.name);
+    const isAway = ["reconnecting", "offline", "refused"].includes(model.line.name);
     const text = isAway
       ? [el("b", { text: `As of ${timeOf(model.line.since)}.` }), " Rooms are brought up to date once the line is back."]
       : [el("b", { text: nameOf(model.user) }), `${devices === 1 ? " on one device" : ` on ${devices} devices`}. Keys change daily.`];

@@ -5,6 +5,7 @@ import { directory } from "./directory.js";
 import { talkView } from "./talk.js";
 import { roomCard } from "./aside.js";
 
+const AWAY = ["reconnecting", "offline", "refused"];
 const CANNOT = "Messages, replies, who likes what. A reaction looks like any other row.";
 
 export function mainView({ model, bar, app, frames }) {
@@ -88,12 +89,12 @@ export function mainView({ model, bar, app, frames }) {
   }
 
   function showLine() {
-    const { name, since, retryAt } = model.line;
+    const { name, since, retryAt, sentence } = model.line;
     const queued = model.outbox.items.length;
     const shown = JSON.stringify([name, retryAt, queued]);
-    if (shown !== shownLine) bar.set(name, { retryAt, retry: () => model.live.tryNow(), queued });
+    if (shown !== shownLine) bar.set(name, { retryAt, retry: () => model.live.tryNow(), queued, sentence });
     shownLine = shown;
-    if (["reconnecting", "offline"].includes(name)) {
+    if (AWAY.includes(name)) {
       wire.silence(`Nothing since ${timeOf(since)}`, "No frame has left this browser", model.outbox.items.map(({ sealed }) => sealed));
       wire.explain({
         knows: "Only that this browser is away.",
