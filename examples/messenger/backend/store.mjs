@@ -32,6 +32,8 @@ export function openDatabase(folder) {
   const database = new Database(file);
   chmodSync(file, 0o600);
   database.pragma("journal_mode = WAL");
+  // A power cut may lose the last moment, and never breaks the file.
+  database.pragma("synchronous = NORMAL");
   // A deleted message's bytes are overwritten in the file.
   database.pragma("secure_delete = ON");
   database.pragma("wal_autocheckpoint = 100");

@@ -11,9 +11,11 @@ import { readFragment, verifyView } from "./views/verify.js";
 
 const CLOCK_LIMIT_MS = 120_000;
 const RETRY_MS = 3000;
+const DRAW_EVERY_MS = 120;
 
 const frames = new Set();
 const changes = new Set();
+let drawn = -DRAW_EVERY_MS;
 tapSockets((frame) => frames.forEach((take) => take(frame)));
 
 const bar = pageBar({ app: "Messenger" });
@@ -92,18 +94,19 @@ async function open(name) {
 
 /** Many rows at once are one drawing. */
 function update(what) {
-  if (changes.size === 0) setTimeout(draw, 15);
+  if (changes.size === 0) setTimeout(draw, Math.max(15, drawn + DRAW_EVERY_MS - performance.now()));
   changes.add(what);
 }
 
 function draw() {
   const what = changes.has("all") ? "all" : [...changes][0];
   changes.clear();
+  drawn = performance.now();
   const { model } = app;
   if (!model || model.phase === "starting") return;
   if (app.view?.phase !== model.phase) {
     document.body.dataset.view = model.phase === "ready" ? "list" : "enter";
-    const make = model.phase === "pending" ? pendingView : toVerify ? verifyView : mainView;
+    const make = model.phase === "pending" ? pendingView : toVerify !== null ? verifyView : mainView;
     const home = () => {
       toVerify = null;
       show(mainView({ model, bar, app, frames }));

@@ -4,6 +4,8 @@ import { recover } from "../../lib/recover.js";
 
 const RETRY_MS = [500, 30_000];
 const ANSWER_MS = 10_000;
+/** A line that takes longer is said to be away; it is still tried. */
+const NOTICE_MS = 1500;
 const AGAIN_MS = 1500;
 
 /**
@@ -15,6 +17,7 @@ export function openLive({ config, session, user, on }) {
   let failures = 0;
   let timer;
   let watch;
+  let notice;
   let isClosed = false;
   let refusal = "";
   const subscribed = new Map();
@@ -54,6 +57,7 @@ export function openLive({ config, session, user, on }) {
 
   function lost() {
     clearTimeout(watch);
+    clearTimeout(notice);
     if (isClosed) return;
     pusher.disconnect();
     const [least, most] = RETRY_MS;
@@ -66,11 +70,11 @@ export function openLive({ config, session, user, on }) {
   }
 
   function connect() {
-    clearTimeout(timer);
-    clearTimeout(watch);
+    for (const one of [timer, watch, notice]) clearTimeout(one);
     if (isClosed || pusher.connection.state === "connected") return;
     if (!navigator.onLine) return lost();
     watch = setTimeout(lost, ANSWER_MS);
+    notice = setTimeout(() => on.state("reconnecting", {}), NOTICE_MS);
     pusher.connect();
   }
 
@@ -85,6 +89,7 @@ export function openLive({ config, session, user, on }) {
       failures = 0;
       refusal = "";
       clearTimeout(watch);
+      clearTimeout(notice);
       on.state("live", {});
     } else if (previous === "connected" || current === "unavailable" || current === "failed") {
       // Outside of pusher-js's own change of state.
@@ -185,8 +190,7 @@ export function openLive({ config, session, user, on }) {
     },
     close() {
       isClosed = true;
-      clearTimeout(timer);
-      clearTimeout(watch);
+      for (const one of [timer, watch, notice]) clearTimeout(one);
       for (const [target, event, listener] of listeners()) target.removeEventListener(event, listener);
       pusher.disconnect();
     },

@@ -356,8 +356,12 @@ export class Model {
 
   /** `isForgetting`: keys and messages of this browser are erased, too. */
   async logOut({ isForgetting, isEverywhere, sentence }) {
+    // The page stops this model at the logout.
+    const tabs = this.#tabs;
+    this.#tabs = null;
     await this.#options.session.logOut({ isEverywhere, sentence });
-    this.#tabs?.postMessage({ logout: true });
+    tabs?.postMessage({ logout: true });
+    tabs?.close();
     if (isForgetting) await this.#options.store.clear();
   }
 

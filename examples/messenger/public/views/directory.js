@@ -16,7 +16,7 @@ export function directory({ model, app, open }) {
   const empty = el("div");
   const foot = el("div", { class: "me" });
   const head = el("div", { class: "dir-head" }, find, iconButton("plus", "New room or conversation", () => newRoomDialog(model, open)));
-  const node = el("nav", { class: "dir", "aria-label": "Rooms" }, el("h1", { class: "vh", text: "Rooms" }), head, notes, rows, empty, foot);
+  const node = el("div", { class: "dir", role: "navigation", "aria-label": "Rooms" }, el("h1", { class: "vh", text: "Rooms" }), head, notes, rows, empty, foot);
   let current = null;
 
   /** Newest first. */

@@ -71,6 +71,7 @@ export function mainView({ model, bar, app, frames }) {
   addEventListener("popstate", popped);
   const seen = () => update("all");
   document.addEventListener("visibilitychange", seen);
+  narrow.addEventListener("change", seen);
 
   function update(what) {
     if (what === "all" && !openId && !narrow.matches) {
@@ -146,6 +147,7 @@ export function mainView({ model, bar, app, frames }) {
       frames.delete(takeFrame);
       removeEventListener("popstate", popped);
       document.removeEventListener("visibilitychange", seen);
+      narrow.removeEventListener("change", seen);
       talk.close();
     },
   };
