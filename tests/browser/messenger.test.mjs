@@ -246,7 +246,10 @@ describe("messenger", () => {
     });
 
     await part("a lost line: what is written waits, also over a reload", async () => {
+      let tries = 0;
+      ann.page.on("websocket", () => (tries += 1));
       app.line.down();
+      const downAt = Date.now();
       await hasState(ann.page, "reconnecting");
       await say(ann.page, "Then I’ll bring the fleece over");
       await ann.page.getByText("waits here, sealed").waitFor();
@@ -258,6 +261,7 @@ describe("messenger", () => {
       await look(ann.page, "reconnecting", { sizes: DESK, themes: ["dark"] });
       await look(ann.page, "reconnecting", { sizes: PHONE, themes: ["light"] });
       app.line.up();
+      console.log("TRIES", tries, Date.now() - downAt);
       await hurry();
       await sees(mara.page, "long pegs");
       assert.equal((await texts(mara.page, "bring the fleece")).length, 1);

@@ -8,6 +8,15 @@ const ANSWER_MS = 10_000;
 const NOTICE_MS = 1500;
 const AGAIN_MS = 1500;
 
+/** pusher-js waits 15 s for a socket that has failed at once, so this file hears of it first. */
+const closedSockets = new EventTarget();
+window.WebSocket = class extends WebSocket {
+  constructor(...args) {
+    super(...args);
+    this.addEventListener("close", () => closedSockets.dispatchEvent(new Event("closed")));
+  }
+};
+
 /**
  * `on`: `{ state, row, mark, nudge, gap, here, typing, joined, refused }`, called with what arrived.
  * `state(name, { retryAt })` is "live", "reconnecting", "offline" or "refused".
@@ -73,6 +82,7 @@ export function openLive({ config, session, user, on }) {
     for (const one of [timer, watch, notice]) clearTimeout(one);
     if (isClosed || pusher.connection.state === "connected") return;
     if (!navigator.onLine) return lost();
+    if (pusher.connection.state === "connecting") pusher.disconnect();
     watch = setTimeout(lost, ANSWER_MS);
     notice = setTimeout(() => on.state("reconnecting", {}), NOTICE_MS);
     pusher.connect();
@@ -83,6 +93,9 @@ export function openLive({ config, session, user, on }) {
   };
   // The browser knows it before the socket does.
   const offline = () => lost();
+  const failed = () => {
+    if (pusher.connection.state === "connecting") lost();
+  };
 
   pusher.connection.bind("state_change", ({ previous, current }) => {
     if (current === "connected") {
@@ -107,7 +120,7 @@ export function openLive({ config, session, user, on }) {
   for (const [target, event, listener] of listeners()) target.addEventListener(event, listener);
 
   function listeners() {
-    return [[window, "online", hurry], [document, "visibilitychange", hurry], [window, "offline", offline]];
+    return [[window, "online", hurry], [document, "visibilitychange", hurry], [window, "offline", offline], [closedSockets, "closed", failed]];
   }
 
   /* ---- channels ------------------------------------------------------------------------------ */
