@@ -93,9 +93,10 @@ describe("messenger", () => {
     const part = (name, work) => t.test(name, TEST, work);
     // The line is cut on purpose, and a lost race is an answer.
     const allow = () => [/net::ERR_/, /WebSocket connection to .* failed/, /status of 409/, /WebSocket is already in CLOSING/];
-    const join = async (user, name, more = []) => {
+    const join = async (user, name, more = [], before = () => {}) => {
       const person = await app.open("/", { allow: [...allow(), ...more] });
       person.page.on("websocket", (socket) => socket.on("framereceived", ({ payload }) => user === "ann" && frames.push(String(payload))));
+      await before(person.page);
       await register(person.page, user, name);
       return { ...person, user };
     };
@@ -113,15 +114,20 @@ describe("messenger", () => {
     let typingEnds;
 
     await part("an account, an empty page, a room for three", async () => {
-      const slow = await app.open();
-      await slow.page.route("**/auth/refresh", (route) => new Promise((resolve) => setTimeout(resolve, 700)).then(() => route.continue()));
-      await slow.page.reload({ waitUntil: "commit" });
-      await slow.page.locator(".skel").first().waitFor();
-      await slow.page.getByRole("heading", { name: "Log in" }).waitFor();
-      await look(slow.page, "enter", { sizes: PHONE, themes: ["light"] });
-      await slow.context.close();
-
-      [ann, mara, ife, tomas] = await Promise.all([join("ann", "Ann"), join("mara", "Mara"), join("ife", "Ife"), join("tomas", "Tomás", [/status of 40[13]/])]);
+      // A slow answer shows a skeleton.
+      const slowly = async (page) => {
+        let answer;
+        await page.route("**/auth/refresh", (route) => new Promise((resolve) => (answer = resolve)).then(() => route.continue()), { times: 1 });
+        await page.reload({ waitUntil: "commit" });
+        await page.locator(".skel").first().waitFor();
+        await eventually("a request", () => answer);
+        answer();
+        await page.getByRole("heading", { name: "Log in" }).waitFor();
+        await look(page, "enter", { sizes: PHONE, themes: ["light"] });
+      };
+      [ann, mara, ife, tomas] = await Promise.all([
+        join("ann", "Ann", [], slowly), join("mara", "Mara"), join("ife", "Ife"), join("tomas", "Tomás", [/status of 40[13]/]),
+      ]);
       await look(ann.page, "empty", { sizes: PHONE, themes: ["dark"] });
       await newRoom(ann.page, "mara, ife", ROOM);
       channel = `private-room-${await ann.page.locator(".dir a[data-room]").first().getAttribute("data-room")}`;
@@ -246,10 +252,7 @@ describe("messenger", () => {
     });
 
     await part("a lost line: what is written waits, also over a reload", async () => {
-      let tries = 0;
-      ann.page.on("websocket", () => (tries += 1));
       app.line.down();
-      const downAt = Date.now();
       await hasState(ann.page, "reconnecting");
       await say(ann.page, "Then I’ll bring the fleece over");
       await ann.page.getByText("waits here, sealed").waitFor();
@@ -261,7 +264,6 @@ describe("messenger", () => {
       await look(ann.page, "reconnecting", { sizes: DESK, themes: ["dark"] });
       await look(ann.page, "reconnecting", { sizes: PHONE, themes: ["light"] });
       app.line.up();
-      console.log("TRIES", tries, Date.now() - downAt);
       await hurry();
       await sees(mara.page, "long pegs");
       assert.equal((await texts(mara.page, "bring the fleece")).length, 1);
@@ -452,6 +454,7 @@ describe("messenger", () => {
       await logIn(mara.page, "mara");
       await openRoom(mara.page, ROOM);
       await sees(mara.page, "queued message number 100");
+      await openRoom(ann.page, ROOM);
       await say(mara.page, "I am back");
       await sees(ann.page, "I am back");
     });

@@ -10,6 +10,7 @@ import { withLock } from "./session.js";
 
 const TYPING_EVERY_MS = 3000;
 const TYPING_ENDS_MS = 5000;
+const MARK_EVERY_MS = 1000;
 const SYNC_RETRY_MS = 3000;
 const PREFERENCES = { receipts: true, notify: false, notifyText: false };
 
@@ -23,6 +24,8 @@ export class Model {
   #options;
   #typed = 0;
   #marked = new Map();
+  #markedAt = 0;
+  #markTimer;
   #syncTimer;
   #beginning = null;
   #tabs;
@@ -284,19 +287,32 @@ export class Model {
   }
 
   async markRead(room) {
-    const row = room.timeline.items.at(-1)?.row ?? 0;
+    const row = room.timeline.items.findLast(({ user }) => user !== this.user)?.row ?? 0;
     if (await room.setRead(row)) {
       this.#tabs?.postMessage({ read: room.id, row });
       this.changed();
     }
     if (!this.preferences.receipts || this.line.name !== "live" || !room.current) return;
     const newest = room.timeline.items.findLast(({ type, user }) => type === "text" && user !== this.user)?.row ?? 0;
-    if (newest <= (this.#marked.get(room.id) ?? 0)) return;
+    if (newest <= (this.#marked.get(room.id) ?? 0) || this.#isMarkSoon()) return;
     this.#marked.set(room.id, newest);
     const { n: epoch, keys } = room.current;
     const head = { room: room.id, epoch, device: this.me.id };
     const sealed = await sealMark(keys.mark, this.me.sign.privateKey, head, newest);
     await this.request("POST", `/rooms/${room.id}/marks`, { epoch, device: this.me.id, sealed }).catch(() => this.#marked.delete(room.id));
+  }
+
+  /** One receipt a second is enough; the next drawing comes back to it. */
+  #isMarkSoon() {
+    if (Date.now() - this.#markedAt < MARK_EVERY_MS) {
+      this.#markTimer ??= setTimeout(() => {
+        this.#markTimer = undefined;
+        this.changed();
+      }, MARK_EVERY_MS);
+      return true;
+    }
+    this.#markedAt = Date.now();
+    return false;
   }
 
   async type(room) {
@@ -367,6 +383,7 @@ export class Model {
 
   stop() {
     clearTimeout(this.#syncTimer);
+    clearTimeout(this.#markTimer);
     this.live?.close();
     this.outbox?.stop();
     this.#tabs?.close();

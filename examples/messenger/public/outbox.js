@@ -115,9 +115,9 @@ export async function openOutbox({ store, key, me, rooms, request, isLive, onCha
       await rooms.ensureEpoch(room);
       const { n: epoch, keys } = room.current ?? {};
       if (!keys) throw new Broken("key", "This device has no key of this room yet.");
-      const number = await numberFor(item, room, epoch);
+      const { number, kept } = numberFor(item, room, epoch);
       const head = { room: room.id, epoch, device: me.id, number, id: item.id };
-      const sealed = await sealMessage(keys.message, me.sign.privateKey, head, item);
+      const [sealed] = await Promise.all([sealMessage(keys.message, me.sign.privateKey, head, item), kept]);
       try {
         const { row } = await request("POST", `/rooms/${room.id}/messages`, { id: item.id, epoch, device: me.id, number, sealed });
         return await rooms.live(room, row);
@@ -129,12 +129,11 @@ export async function openOutbox({ store, key, me, rooms, request, isLive, onCha
   }
 
   /** The same number for another try under the same key: the answer may have been lost. */
-  async function numberFor(item, room, epoch) {
-    if (item.attempt?.epoch === epoch) return item.attempt.number;
-    const attempt = { epoch, number: room.nextNumber() };
-    item.attempt = attempt;
-    await store.put(item.name, { id: item.id, room: item.room, sealed: item.sealed, attempt });
-    return attempt.number;
+  function numberFor(item, room, epoch) {
+    if (item.attempt?.epoch === epoch) return { number: item.attempt.number };
+    item.attempt = { epoch, number: room.nextNumber() };
+    const { id, sealed, attempt } = item;
+    return { number: attempt.number, kept: store.put(item.name, { id, room: item.room, sealed, attempt }) };
   }
 
   await load();

@@ -64,9 +64,8 @@ export class Room {
         this.#expected = 0;
         return false;
       }
-      await this.#context.store.put(rowKey(this.id, row.row), row);
       this.last = row.row;
-      await this.#keep();
+      await Promise.all([this.#context.store.put(rowKey(this.id, row.row), row), this.#keep()]);
       if (item) this.#context.onMessage(this, item, { isLive: true });
       return true;
     });
