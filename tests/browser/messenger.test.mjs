@@ -102,7 +102,10 @@ describe("messenger", () => {
     };
     // Findings of axe-core are told at the end: the other parts do not depend on them.
     const findings = [];
-    const look = (page, name, options) => app.pictures(page, name, options).catch((error) => findings.push(...[error.actual ?? error].flat()));
+    const look = async (page, name, options) => {
+      await page.evaluate(() => document.querySelectorAll(".toast").forEach((node) => node.remove()));
+      await app.pictures(page, name, options).catch((error) => findings.push(...[error.actual ?? error].flat()));
+    };
     /** As when the browser says that it is online: no waiting for the next try. */
     const hurry = () => Promise.all([ann, mara, ife].map(({ page }) => page.evaluate(() => dispatchEvent(new Event("online")))));
     const frames = [];
@@ -117,10 +120,11 @@ describe("messenger", () => {
       // A slow answer shows a skeleton.
       const slowly = async (page) => {
         let answer;
-        await page.route("**/auth/refresh", (route) => new Promise((resolve) => (answer = resolve)).then(() => route.continue()), { times: 1 });
+        const held = new Promise((resolve) => (answer = resolve));
+        // A request of the page before the reload is gone by then.
+        await page.route("**/auth/refresh", (route) => held.then(() => route.continue()).catch(() => {}));
         await page.reload({ waitUntil: "commit" });
         await page.locator(".skel").first().waitFor();
-        await eventually("a request", () => answer);
         answer();
         await page.getByRole("heading", { name: "Log in" }).waitFor();
         await look(page, "enter", { sizes: PHONE, themes: ["light"] });
@@ -303,6 +307,7 @@ describe("messenger", () => {
       await mara.page.getByText("100 messages came while you were away").waitFor();
       const expected = Array.from({ length: 100 }, (_, i) => `queued message number ${i + 1}`);
       for (const { page } of [ife, mara]) assert.deepEqual(await texts(page, "queued message"), expected);
+      await mara.page.locator(".day.unread").scrollIntoViewIfNeeded();
       await look(mara.page, "caught-up", { sizes: PHONE, themes: ["light"] });
     });
 
@@ -503,6 +508,7 @@ describe("messenger", () => {
       await odd.page.getByText(/That was too often\. Try again in \d+ s\./).waitFor();
       await register(odd.page, "odd", "Odd");
       await odd.page.getByText("This device’s clock is 3 hours ahead").waitFor();
+      await odd.page.locator(".notes").getByText("This browser keeps nothing").waitFor();
       await newRoom(odd.page, "ann");
       await say(odd.page, "Is it late already?");
       await openRoom(ann.page, "Odd");

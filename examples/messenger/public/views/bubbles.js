@@ -21,7 +21,7 @@ export function messageEntries({ model, room, shown, pending, marked, reply, lin
 
   if (all.length > items.length) push("earlier", [], () => el("li", { class: "day", text: "Scroll up for earlier messages" }));
   for (const item of items) {
-    const today = dayOf(item.at);
+    const today = dayOf(item.at, model.now);
     if (today !== day) {
       day = today;
       before = null;

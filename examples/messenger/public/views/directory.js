@@ -28,7 +28,7 @@ export function directory({ model, app, open }) {
     node.setAttribute("role", isAlone ? "main" : "navigation");
     const words = input.value.trim();
     const since = Math.min(...order().map((room) => room.timeline.since ?? Infinity));
-    const day = Number.isFinite(since) ? dayOf(since) : "Today";
+    const day = Number.isFinite(since) ? dayOf(since, model.now) : "Today";
     input.placeholder = day === "Today" ? "Search" : `Search since ${day.replace(/^Y/, "y")}`;
     const entries = words ? hits(words) : order().map(roomEntry);
     keep(rows, entries);
@@ -99,7 +99,7 @@ export function directory({ model, app, open }) {
   }
 
   function entry({ key, id, mark, title, at, line, unread = 0, isCurrent = false, press }) {
-    const time = at ? when(at) : "";
+    const time = at ? when(at, model.now) : "";
     const stamp = JSON.stringify([title, time, line, unread, isCurrent, mark.querySelector(".on") !== null]);
     return { key, stamp, make: () => el("li", {}, el("a", {
       href: "#main", data: { room: id }, "aria-current": isCurrent ? "page" : undefined,
@@ -117,8 +117,8 @@ export function directory({ model, app, open }) {
   };
 }
 
-function when(at) {
-  const day = dayOf(at);
+function when(at, now) {
+  const day = dayOf(at, now);
   if (day === "Today") return timeOf(at);
   return /day$/.test(day) && day !== "Yesterday" ? day.slice(0, 3) : day;
 }
