@@ -1,83 +1,18 @@
-// The messenger in a browser: every promise of its README, its states and pictures. One server and
-// four people for all, because each part begins where the one before has ended. The tokens live for
-// 20 seconds here, so that they are renewed several times while the test runs.
+// The messenger in a browser: rooms, messages and the line. One server and four people for all, because
+// each part begins where the one before has ended.
 
 import assert from "node:assert/strict";
-import { readFile } from "node:fs/promises";
-import { join as pathOf } from "node:path";
 import { after, before, describe, test } from "node:test";
-import { serverApi } from "../../examples/lib/tokens.mjs";
-import { eventually, launchBrowser, startApp } from "./apps.mjs";
+import { eventually, launchBrowser } from "./apps.mjs";
+import {
+  account, bubble, choose, DESK, hasState, hide, newRoom, openMessenger, openRoom, PHONE, say, sees, TEST, texts,
+} from "./messenger-steps.mjs";
 
-const TEST = { timeout: 170_000 };
-const PASSWORD = "correct horse battery";
 const ROOM = "Allotment fourteen";
-const PHONE = [[390, 844]];
-const DESK = [[1280, 800]];
 const PLANTED = [
   ROOM, "Who has the shed key this week?", "It hangs behind the beans", "Frost on Tuesday, they say", "The ladder is rotten",
   "queued message number", "after Tomás was removed", "Only for two pairs of eyes", "Greenhouse committee",
 ];
-
-/* ---- what people do ----------------------------------------------------------------------- */
-
-async function register(page, user, name) {
-  await page.getByRole("button", { name: "Make an account" }).click();
-  await page.getByLabel("User name").fill(user);
-  await page.getByLabel("Your name").fill(name);
-  await page.getByLabel("Password").fill(PASSWORD);
-  await page.getByRole("button", { name: "Make the account" }).click();
-  await hasState(page, "live");
-}
-
-async function logIn(page, user, password = PASSWORD) {
-  await page.getByLabel("User name").fill(user);
-  await page.getByLabel("Password").fill(password);
-  await page.getByRole("button", { name: "Log in", exact: true }).click();
-}
-
-const hasState = (page, state) => page.locator(`.state[data-state="${state}"]`).waitFor({ state: "attached" });
-
-async function newRoom(page, users, title = "") {
-  await page.getByRole("button", { name: "New room or conversation" }).click();
-  await page.getByLabel("User names").fill(users);
-  await page.getByLabel("Name of the room").fill(title);
-  await page.getByRole("button", { name: "Make it" }).click();
-  await page.locator("dialog").waitFor({ state: "detached" });
-}
-
-async function say(page, text) {
-  await page.locator("#message").fill(text);
-  await page.locator("#message").press("Enter");
-}
-
-const openRoom = (page, name) => page.locator(".dir a", { hasText: name }).first().click();
-const bubble = (page, text) => page.locator(".msgs li:not(.wait)", { has: page.locator(".bubble .text", { hasText: text }) });
-const sees = (page, text) => bubble(page, text).first().waitFor();
-const texts = (page, part) => page.locator(".msgs li:not(.wait) .bubble .text", { hasText: part }).allTextContents();
-
-async function choose(page, text, action) {
-  await bubble(page, text).first().locator(".acts").click();
-  await page.locator("#actions").getByRole("button", { name: action }).click();
-}
-
-const account = (page) => page.getByRole("button", { name: "Account and devices" }).click();
-
-async function logOut(page, answer) {
-  await account(page);
-  await page.getByRole("button", { name: "Log out", exact: true }).click();
-  await page.getByRole("button", { name: answer }).click();
-  await page.getByRole("heading", { name: "Log in" }).waitFor();
-}
-
-async function hide(page, isHidden) {
-  await page.evaluate((state) => {
-    Object.defineProperty(document, "visibilityState", { configurable: true, get: () => state });
-    document.dispatchEvent(new Event("visibilitychange"));
-  }, isHidden ? "hidden" : "visible");
-}
-
-const dialogWords = (page) => page.locator("dialog .eight li").allTextContents();
 
 describe("messenger", () => {
   let browser;
@@ -87,28 +22,9 @@ describe("messenger", () => {
   after(() => browser?.close(), TEST);
 
   test("rooms that no server reads", TEST, async (t) => {
-    const app = await startApp(t, "messenger", { browser, env: { TOKEN_SECONDS: "20" } });
-    const secret = (await readFile(pathOf(app.stateDir, "app-secret"), "utf8")).trim();
-    const api = serverApi({ url: () => app.sealcastUrl, app: { id: "1001", key: "example-key", secret } });
-    const part = (name, work) => t.test(name, TEST, work);
-    // The line is cut on purpose, and a lost race is an answer.
-    const allow = () => [/net::ERR_/, /WebSocket connection to .* failed/, /status of 409/, /WebSocket is already in CLOSING/];
-    const join = async (user, name, more = [], before = () => {}) => {
-      const person = await app.open("/", { allow: [...allow(), ...more] });
-      person.page.on("websocket", (socket) => socket.on("framereceived", ({ payload }) => user === "ann" && frames.push(String(payload))));
-      await before(person.page);
-      await register(person.page, user, name);
-      return { ...person, user };
-    };
-    // Findings of axe-core are told at the end: the other parts do not depend on them.
-    const findings = [];
-    const look = async (page, name, options) => {
-      await page.evaluate(() => document.querySelectorAll(".toast").forEach((node) => node.remove()));
-      await app.pictures(page, name, options).catch((error) => findings.push(...[error.actual ?? error].flat()));
-    };
+    const { app, api, allow, findings, frames, part, join, look } = await openMessenger(t, browser);
     /** As when the browser says that it is online: no waiting for the next try. */
     const hurry = () => Promise.all([ann, mara, ife].map(({ page }) => page.evaluate(() => dispatchEvent(new Event("online")))));
-    const frames = [];
     let ann;
     let mara;
     let ife;
@@ -366,155 +282,6 @@ describe("messenger", () => {
       await look(ann.page, "list", { sizes: PHONE });
       await ann.page.setViewportSize({ width: 1280, height: 800 });
       await openRoom(ann.page, ROOM);
-    });
-
-    await part("a second and a third device read once an older one has let them in", async () => {
-      const words = [];
-      const others = [];
-      let older = ann.page;
-      for (const name of ["second", "third"]) {
-        const device = await app.open("/", { allow: [...allow(), /status of 401/] });
-        others.push(device);
-        await logIn(device.page, "ann");
-        await device.page.getByRole("heading", { name: "This device cannot read yet" }).waitFor();
-        await device.page.locator(".eight").waitFor();
-        const own = await device.page.locator(".eight li").allTextContents();
-        if (name === "second") await look(device.page, "pending", { sizes: PHONE, themes: ["dark"] });
-        await older.getByRole("button", { name: "Look at it" }).click();
-        await older.locator("dialog .eight").waitFor();
-        words.push([await dialogWords(older), own]);
-        if (name === "second") await look(older, "approve", { sizes: DESK, themes: ["dark"] });
-        await older.getByRole("button", { name: "They match, let it in" }).click();
-        await openRoom(device.page, ROOM);
-        await device.page.getByText(/sealed to other devices/).first().waitFor();
-        older = device.page;
-      }
-      for (const [shown, own] of words) assert.deepEqual(shown, own);
-      await say(mara.page, "For every device of Ann");
-      for (const { page } of [ann, ...others]) await sees(page, "For every device of Ann");
-      await look(others[0].page, "other-device", { sizes: DESK, themes: ["light"] });
-      await account(ann.page);
-      await ann.page.locator("dialog .members").getByRole("button", { name: /^Remove/ }).first().click();
-      await others[0].page.getByText("This device was removed from your list").waitFor();
-    });
-
-    await part("changed keys stop a room until somebody has looked at them", async () => {
-      await openRoom(tomas.page, "Greenhouse committee");
-      await logOut(tomas.page, "Forget everything");
-      await logIn(tomas.page, "tomas");
-      await tomas.page.getByRole("button", { name: "I have no other device" }).click();
-      await tomas.page.getByRole("button", { name: "Begin with new keys" }).click();
-      await openRoom(ann.page, "Greenhouse committee");
-      await ann.page.getByRole("alert").getByText("Tomás’s keys changed").waitFor();
-      assert.equal(await ann.page.locator("#message").isVisible(), false);
-      await look(ann.page, "keys-changed", { sizes: DESK, themes: ["light"] });
-      await look(ann.page, "keys-changed", { sizes: PHONE, themes: ["dark"] });
-      await ann.page.getByRole("button", { name: "Compare words" }).click();
-      await ann.page.locator("dialog .qr svg").waitFor();
-      await look(ann.page, "compare", { sizes: DESK, themes: ["dark"] });
-      await look(ann.page, "compare", { sizes: PHONE, themes: ["light"] });
-      await ann.page.getByRole("button", { name: "They match" }).click();
-      await ann.page.getByText("Ann accepted", { exact: false }).or(ann.page.getByText("You accepted new keys of Tomás")).first().waitFor();
-      await openRoom(tomas.page, "Greenhouse committee");
-      await say(ann.page, "Good to have you back");
-      await sees(tomas.page, "Good to have you back");
-    });
-
-    await part("a link to compare: whole, of other keys, broken", async () => {
-      const link = await ann.page.evaluate(async () => {
-        const [{ verifyLink }, { openKeyStore }] = [await import("/lib/words.js"), await import("/lib/keys.js")];
-        const store = await openKeyStore("messenger-ann");
-        const people = await Promise.all(["ann", "mara"].map(async (id) => ({ id, key: (await store.get(`pin/${id}`)).root })));
-        store.close();
-        return verifyLink(`${location.origin}/verify`, people);
-      });
-      const tab = await ann.open(link);
-      await tab.getByText("The same keys on both sides").waitFor();
-      assert.equal(new URL(tab.url()).hash, "");
-      const other = link.slice(0, -6) + (link.at(-6) === "A" ? "B" : "A") + link.slice(-5);
-      for (const [url, sentence] of [[other, "These are other keys"], [link.slice(0, -9), "This link is not whole"], [link.split("#")[0], "This link is not whole"]]) {
-        await tab.goto("about:blank");
-        await tab.goto(url);
-        await tab.getByText(sentence).waitFor();
-      }
-      await tab.close();
-    });
-
-    await part("logging out ends the other tab, too; kept keys read on", async () => {
-      const tab = await mara.context.newPage();
-      tab.allowed = [/status of 401/];
-      mara.page.allowed.push(/status of 401/);
-      // Without a word from the first tab: it is Sealcast that ends the connection.
-      await tab.addInitScript(() => {
-        window.BroadcastChannel = class extends EventTarget {
-          postMessage() {}
-          close() {}
-        };
-      });
-      await tab.goto(app.url);
-      await hasState(tab, "live");
-      await logOut(mara.page, "Keep them");
-      await tab.getByRole("heading", { name: "Log in" }).waitFor();
-      await tab.close();
-      await logIn(mara.page, "mara");
-      await openRoom(mara.page, ROOM);
-      await sees(mara.page, "queued message number 100");
-      await openRoom(ann.page, ROOM);
-      await say(mara.page, "I am back");
-      await sees(ann.page, "I am back");
-    });
-
-    await part("ten refreshes at once harm nobody; a stolen old one ends the login", async () => {
-      const gil = await join("gil", "Gil", [/status of 401/]);
-      const cookie = async () => (await gil.context.cookies(`${app.url}/auth`)).find(({ name }) => name === "messenger_refresh").value;
-      const refresh = () => gil.page.evaluate(() => fetch("/auth/refresh", { method: "POST" }).then(({ status }) => status));
-      const refreshWith = (value, origin = app.url) =>
-        fetch(`${app.url}/auth/refresh`, { method: "POST", headers: { origin, cookie: `messenger_refresh=${value}` } });
-      const stolen = await cookie();
-      const answers = await Promise.all(Array.from({ length: 10 }, () => refreshWith(stolen)));
-      assert.deepEqual(answers.map(({ status }) => status), Array(10).fill(200));
-      assert.equal(new Set(answers.map(({ headers }) => headers.get("set-cookie"))).size, 1);
-      assert.match(answers[0].headers.get("set-cookie"), /; Path=\/auth; HttpOnly; SameSite=Strict; Max-Age=\d+$/);
-      assert.deepEqual([await refresh(), await refresh()], [200, 200]);
-      assert.equal((await refreshWith(await cookie(), "http://localhost:1")).status, 403);
-      assert.equal((await refreshWith(stolen)).status, 401);
-      await gil.page.getByText("This login has ended. Log in again.").waitFor();
-      await look(gil.page, "login-ended", { sizes: PHONE, themes: ["light"] });
-      await gil.context.close();
-    });
-
-    await part("a wrong clock, a forbidden storage, too many logins: each has its sentence", async () => {
-      const odd = await app.open("/", { allow: [...allow(), /status of (401|429)/] });
-      await odd.context.addInitScript(() => {
-        const Real = Date;
-        const ahead = 3 * 3_600_000;
-        window.Date = class extends Real {
-          constructor(...args) {
-            super(...(args.length > 0 ? args : [Real.now() + ahead]));
-          }
-
-          static now = () => Real.now() + ahead;
-        };
-        IDBFactory.prototype.open = () => {
-          throw new DOMException("no", "SecurityError");
-        };
-      });
-      await odd.page.reload();
-      await odd.page.getByText("This browser keeps nothing").waitFor();
-      const body = JSON.stringify({ user: "nobody", password: "wrong" });
-      await Promise.all(Array.from({ length: 10 }, () =>
-        fetch(`${app.url}/auth/login`, { method: "POST", headers: { origin: app.url, "content-type": "application/json" }, body })));
-      await logIn(odd.page, "nobody", "wrong");
-      await odd.page.getByText(/That was too often\. Try again in \d+ s\./).waitFor();
-      await register(odd.page, "odd", "Odd");
-      await odd.page.getByText("This device’s clock is 3 hours ahead").waitFor();
-      await odd.page.locator(".notes").getByText("This browser keeps nothing").waitFor();
-      await newRoom(odd.page, "ann");
-      await say(odd.page, "Is it late already?");
-      await openRoom(ann.page, "Odd");
-      await sees(ann.page, "Is it late already?");
-      await look(odd.page, "storage-clock", { sizes: DESK, themes: ["light"] });
-      await odd.context.close();
     });
 
     await part("nothing that was written is anywhere on the way", async () => {

@@ -14,7 +14,8 @@ export function directory({ model, app, open }) {
   const rows = el("ul");
   const notes = el("div", { class: "notes" });
   const empty = el("div");
-  const foot = el("div", { class: "me" });
+  const about = el("p");
+  const foot = el("div", { class: "me" }, about, iconButton("user", "Account and devices", () => accountDialog(model)));
   const head = el("div", { class: "dir-head" }, find, iconButton("plus", "New room or conversation", () => newRoomDialog(model, open)));
   const node = el("div", { class: "dir", role: "navigation", "aria-label": "Rooms" }, el("h1", { class: "vh", text: "Rooms" }), head, notes, rows, empty, foot);
   let current = null;
@@ -33,28 +34,31 @@ export function directory({ model, app, open }) {
     const entries = words ? hits(words) : order().map(roomEntry);
     keep(rows, entries);
     rows.setAttribute("aria-label", words ? "Messages found" : "Rooms");
-    empty.replaceChildren(...emptyFor(words, entries.length, day.replace(/^[TY]/, (letter) => letter.toLowerCase())));
-    notes.replaceChildren(...notices());
-    foot.replaceChildren(...footer());
+    keep(empty, emptyFor(words, entries.length, day.replace(/^[TY]/, (letter) => letter.toLowerCase())));
+    keep(notes, notices());
+    about.replaceChildren(...footer());
   }
 
   function emptyFor(words, count, since) {
-    if (words && count > 0) return [el("p", { class: "dim small nohit", role: "status", text: `In what this browser has opened since ${since}.` })];
+    const say = (text) => [{ key: "said", stamp: text, make: () => el("p", { class: "dim small nohit", role: "status", text }) }];
+    if (words) return say(count > 0 ? `In what this browser has opened since ${since}.` : `Nothing with “${words}” in what this browser has opened.`);
     if (count > 0) return [];
-    if (words) return [el("p", { class: "dim small nohit", role: "status", text: `Nothing with “${words}” in what this browser has opened.` })];
-    return [emptyState({ mark: sealMark(), title: "No rooms yet", text: "Write to somebody by their user name.", button: "New room", press: () => newRoomDialog(model, open) })];
+    return [{ key: "empty", stamp: "", make: () => emptyState({
+      mark: sealMark(), title: "No rooms yet", text: "Write to somebody by their user name.", button: "New room", press: () => newRoomDialog(model, open),
+    }) }];
   }
 
   function notices() {
     const found = [];
+    const push = (key, make) => found.push({ key, stamp: key, make });
     for (const device of model.pending) {
-      found.push(NOTICES.otherDevice(`“${device.name}” has logged in as you, and asks to read.`, { text: "Look at it", press: () => approveDialog(model, device) }));
+      push(device.id, () => NOTICES.otherDevice(`“${device.name}” has logged in as you, and asks to read.`, { text: "Look at it", press: () => approveDialog(model, device) }));
     }
-    if (app.storageState !== "kept") found.push(NOTICES.storage(app.storageState));
+    if (app.storageState !== "kept") push(app.storageState, () => NOTICES.storage(app.storageState));
     if (app.clockOff) {
       const minutes = Math.round(Math.abs(app.clockOff) / 60_000);
       const away = minutes < 120 ? `${minutes} minutes` : `${Math.round(minutes / 60)} hours`;
-      found.push(notice("warn", { title: `This device’s clock is ${away} ${app.clockOff > 0 ? "ahead" : "behind"}`, text: "Times here are those of the server.", icon: "clock" }));
+      push(`clock ${away}`, () => notice("warn", { title: `This device’s clock is ${away} ${app.clockOff > 0 ? "ahead" : "behind"}`, text: "Times here are those of the server.", icon: "clock" }));
     }
     return found;
   }
@@ -65,7 +69,7 @@ export function directory({ model, app, open }) {
     const text = isAway
       ? [el("b", { text: `As of ${timeOf(model.line.since)}.` }), " Rooms are brought up to date once the line is back."]
       : [el("b", { text: nameOf(model.user) }), `${devices === 1 ? " on one device" : ` on ${devices} devices`}. Keys change daily.`];
-    return [el("p", {}, text), iconButton("user", "Account and devices", () => accountDialog(model))];
+    return text;
   }
 
   function roomEntry(room) {

@@ -23,6 +23,7 @@ export function mainView({ model, bar, app, frames }) {
 
   let lastFrame = null;
   let shownLine = "";
+  let shownFrame = null;
 
   /** Rows of messages only; the rest of the conversation with Sealcast says less. */
   function takeFrame({ direction, text, bytes }) {
@@ -30,7 +31,7 @@ export function mainView({ model, bar, app, frames }) {
     const [, room] = /"channel":"private-room-([0-9a-f]{32})"/.exec(text) ?? [];
     if (direction !== "in" || !row || !room) return;
     lastFrame = { text, bytes, row, device, room };
-    showFrame();
+    model.changed("frame");
   }
   frames.add(takeFrame);
 
@@ -81,7 +82,8 @@ export function mainView({ model, bar, app, frames }) {
     const isTalking = document.body.dataset.view === "talk" || !narrow.matches;
     list.update(openId, !isTalking);
     talk.update(isTalking);
-    card.replaceChildren(...roomCard(model, model.rooms.get(openId)));
+    const cards = roomCard(model, model.rooms.get(openId));
+    if (cards.map((one) => one.textContent).join() !== card.textContent) card.replaceChildren(...cards);
     showLine();
     const count = model.rooms.unread(model.user);
     const room = model.rooms.get(openId);
@@ -101,8 +103,15 @@ export function mainView({ model, bar, app, frames }) {
         knows: "Only that this browser is away.",
         cannot: "What waits here. Each message has its own id: however often it is tried, the room gets it once.",
       });
-    } else if (lastFrame) showFrame();
-    else if (model.rooms.get(openId)?.newestRow) showRow(model.rooms.get(openId));
+      shownFrame = null;
+      return;
+    }
+    const room = model.rooms.get(openId);
+    const next = lastFrame ?? room?.newestRow;
+    if (!next || next === shownFrame) return;
+    shownFrame = next;
+    if (lastFrame) showFrame();
+    else showRow(room);
   }
 
   /** Before a frame has come: the newest row of the room, as the database has it. */

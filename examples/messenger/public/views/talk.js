@@ -153,7 +153,7 @@ export function talkView({ model, app, back }) {
     typing.hidden = typing.childElementCount === 0;
     label.textContent = `Message to ${name}`;
     input.placeholder = model.line.name === "live" ? `Message to ${name}` : "Write on, it waits here";
-    halt.replaceChildren(...[haltFor(room), failed()].filter(Boolean));
+    keep(halt, obstacles());
     if (isTalking) readIfSeen();
     newest.hidden = isAtNewest();
   }
@@ -174,11 +174,18 @@ export function talkView({ model, app, back }) {
     return [dots, `${who.join(" and ")} ${who.length === 1 ? "is" : "are"} typing`];
   }
 
-  function haltFor() {
+  function obstacles() {
+    const item = model.outbox.items.find(({ room: id, problem }) => id === room.id && problem);
     const why = room.obstacle;
+    return [
+      why && { key: why, stamp: `${room.id} ${room.halted && nameOf(room.halted)}`, make: () => haltFor(why) },
+      item && { key: "failed", stamp: item.problem, make: () => failed(item) },
+    ].filter(Boolean);
+  }
+
+  function haltFor(why) {
     if (why === "removed") return el("div", { class: "note-place" }, notice("info", { title: "You are not in this room any more", text: "What you have read stays here. Nothing new opens for you.", icon: "lock" }));
     if (why === "key") return el("div", { class: "note-place" }, notice("warn", { title: "This device has no key of this room yet", text: "It comes as soon as another member, or an older device of yours, is here.", icon: "key" }));
-    if (why !== "halted") return null;
     const name = nameOf(room.halted);
     return el("section", { class: "halt", role: "alert" },
       el("h2", {}, icon("warn"), `${name}’s keys changed`),
@@ -188,9 +195,7 @@ export function talkView({ model, app, back }) {
         room.membership.kind === "room" && button(`Remove ${name}`, { kind: "bad", press: () => model.rooms.remove(room, room.halted) })));
   }
 
-  function failed() {
-    const item = model.outbox.items.find(({ room: id, problem }) => id === room.id && problem);
-    if (!item) return null;
+  function failed(item) {
     return el("div", { class: "note-place" }, notice("bad", { title: "A message was refused", text: item.problem, action: { text: "Try again", press: () => model.outbox.retry() } }));
   }
 
