@@ -130,7 +130,7 @@ const talks = {
   async "POST /rooms/:id/messages"({ user, params, body }) {
     limit("message", user);
     const { row, isNew } = rooms.addMessage(user, params.id, body);
-    if (isNew) await relay.message(params.id, rooms.membersOf(params.id), row);
+    if (isNew) relay.message(params.id, rooms.membersOf(params.id), row);
     return { row };
   },
   async "POST /rooms/:id/deletions"({ user, params, body }) {

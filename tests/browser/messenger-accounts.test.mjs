@@ -4,12 +4,12 @@ import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { launchBrowser } from "./apps.mjs";
 import {
-  account, DESK, dialogWords, hasState, logIn, logOut, newRoom, openMessenger, openRoom, PHONE, register, say, sees, TEST,
+  account, DESK, dialogWords, hasState, logIn, logOut, newRoom, openMessenger, openRoom, PHONE, register, say, sees, TEST, texts,
 } from "./messenger-steps.mjs";
 
 const ROOM = "Bike kitchen";
 const OTHER_ROOM = "Greenhouse committee";
-const PLANTED = [ROOM, OTHER_ROOM, "Three wheels to true", "For every device of Ann", "Good to have you back", "I am back, I think", "Is it late already?"];
+const PLANTED = [ROOM, OTHER_ROOM, "after Tomás was removed", "Three wheels to true", "For every device of Ann", "Good to have you back", "I am back, I think", "Is it late already?"];
 
 describe("messenger", () => {
   let browser;
@@ -31,6 +31,27 @@ describe("messenger", () => {
       await say(ann.page, "Three wheels to true");
       await openRoom(mara.page, ROOM);
       await sees(mara.page, "Three wheels to true");
+    });
+
+    await part("a removed member opens nothing that is written later, an added one nothing from before", async () => {
+      await ann.page.getByRole("button", { name: "Members and more" }).click();
+      await ann.page.getByLabel("Add by user name").fill("tomas");
+      await ann.page.getByRole("button", { name: "Add", exact: true }).click();
+      await ann.page.locator("dialog").waitFor({ state: "detached" });
+      await openRoom(tomas.page, ROOM);
+      await tomas.page.locator(".msgs").getByText("Ann added you").waitFor();
+      await say(ann.page, "Welcome, Tomás");
+      await sees(tomas.page, "Welcome, Tomás");
+      assert.deepEqual(await texts(tomas.page, "Three wheels"), []);
+
+      await ann.page.getByRole("button", { name: "Members and more" }).click();
+      await look(ann.page, "members", { sizes: DESK, themes: ["light"] });
+      await ann.page.getByRole("button", { name: "Remove Tomás" }).click();
+      await tomas.page.getByText("You are not in this room any more").first().waitFor();
+      await say(ann.page, "Written after Tomás was removed");
+      await sees(mara.page, "after Tomás was removed");
+      assert.deepEqual(await texts(tomas.page, "after Tomás"), []);
+      await mara.page.locator(".msgs").getByText("Ann removed Tomás").waitFor();
     });
 
     await part("a second and a third device read once an older one has let them in", async () => {

@@ -6,6 +6,8 @@ const MAX_WAITING = 10_000;
 
 export function openRelay({ api }) {
   const waiting = new Set();
+  /** By room: the publication that is on its way. */
+  const last = new Map();
   let timer;
 
   /** Says only that there is something to fetch. */
@@ -15,10 +17,14 @@ export function openRelay({ api }) {
     try {
       await api.trigger(channel, name, data);
     } catch {
-      // The row is safe in the database.
-      if (waiting.size < MAX_WAITING) waiting.add(again);
-      timer ??= setTimeout(retry, RETRY_MS);
+      tellLater(again);
     }
+  }
+
+  /** The row is safe in the database. */
+  function tellLater(what) {
+    if (waiting.size < MAX_WAITING) waiting.add(what);
+    timer ??= setTimeout(retry, RETRY_MS);
   }
 
   async function retry() {
@@ -34,17 +40,26 @@ export function openRelay({ api }) {
   return {
     nudge,
     nudgeAll: (users, what) => Promise.all([...new Set(users)].map((user) => nudge(user, what))),
-    /** The head of a message is in the event's name, because its data has to be ciphertext alone. */
-    async message(room, users, { row, id, at, body }) {
-      const name = ["row", row, body.epoch, body.device, body.number, id, at].join(":");
-      try {
-        await api.trigger(`private-room-${room}`, name, body.sealed);
-      } catch {
-        for (const user of users) if (waiting.size < MAX_WAITING) waiting.add(`${user} ${JSON.stringify({ room })}`);
-        timer ??= setTimeout(retry, RETRY_MS);
-      }
+    /**
+     * One after the other, so that rows arrive in order. The sender does not wait for it: the row is
+     * in the database.
+     */
+    message(room, users, row) {
+      const done = (last.get(room) ?? Promise.resolve()).then(() => publish(room, users, row));
+      last.set(room, done);
+      done.then(() => last.get(room) === done && last.delete(room));
     },
     mark: (room, user, { epoch, device, sealed }) => api.trigger(`private-room-${room}`, ["read", user, epoch, device].join(":"), sealed).catch(() => {}),
     stop: () => clearTimeout(timer),
   };
+
+  /** The head of a message is in the event's name, because its data has to be ciphertext alone. */
+  async function publish(room, users, { row, id, at, body }) {
+    const name = ["row", row, body.epoch, body.device, body.number, id, at].join(":");
+    try {
+      await api.trigger(`private-room-${room}`, name, body.sealed);
+    } catch {
+      for (const user of users) tellLater(`${user} ${JSON.stringify({ room })}`);
+    }
+  }
 }

@@ -11,7 +11,7 @@ import { readFragment, verifyView } from "./views/verify.js";
 
 const CLOCK_LIMIT_MS = 120_000;
 const RETRY_MS = 3000;
-const DRAW_EVERY_MS = 200;
+const DRAW_EVERY_MS = 250;
 
 const frames = new Set();
 const changes = new Set();
