@@ -1,11 +1,11 @@
 // Planning poker: chooses the page, and joins the room to what is seen.
 
-import { button, el, pageBar, whileLoading } from "/lib/ui.js";
+import { el, pageBar, whileLoading } from "/lib/ui.js";
 import { randomBytes, randomId, toHex } from "../../lib/crypto.js";
 import { feltView } from "./felt.js";
 import { handView } from "./hand.js";
 import { linkFor, newLinkKey, openLink, readFragment } from "./link.js";
-import { brokenLinkPage, closedPage, homePage, insecurePage, joinPage } from "./lobby.js";
+import { brokenLinkPage, closedPage, homePage, insecurePage, joinPage, silentPage } from "./lobby.js";
 import { noteList } from "./notes.js";
 import { openRoom } from "./room.js";
 import { seatKeeper } from "./seat.js";
@@ -110,7 +110,7 @@ async function loadConfig() {
   } catch (error) {
     const sentence = error instanceof TypeError ? "The backend does not answer." : error.message;
     bar.set("refused", { sentence });
-    showPage(el("div", { class: "lonely" }, el("h1", { text: "No way in" }), button("Try again", { kind: "primary", press: () => enter() })));
+    showPage(silentPage(sentence, () => enter()));
   }
 }
 

@@ -21,6 +21,7 @@ export function feltView({ player, actions }) {
     const isUp = table.up === 1;
     const furthest = isUp ? verdictOf(players).furthest : null;
     node.dataset.crowd = players.length > CROWD;
+    seats.style.setProperty("--columns", players.length <= 5 ? Math.max(1, players.length) : Math.min(5, Math.ceil(players.length / 2)));
     for (const [id, seat] of nodes) {
       if (players.some((one) => one.id === id)) continue;
       seat.node.remove();

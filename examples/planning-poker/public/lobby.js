@@ -32,6 +32,7 @@ export function joinPage({ join, leave }) {
     focus: () => name.input.focus(),
     show({ table, isLoaded, isShut }) {
       isReady = isLoaded && !isShut;
+      form.hidden = isShut;
       for (const way of ways) way.disabled = !isReady;
       const names = playersOf(table).map((seat) => seat.name);
       const list = names.length > 3 ? `${names.slice(0, 2).join(", ")} and ${names.length - 2} others` : names.join(" and ");
@@ -49,6 +50,10 @@ export const closedPage = (open) => el("div", {}, el("h1", { class: "vh", text: 
 export const brokenLinkPage = (open) => el("div", { class: "lonely" },
   el("h1", { text: "No way in" }), NOTICES.keyMissing("The part after # is not a whole key. Ask for the link again, and copy all of it."),
   button("Open a table of your own", { press: open }));
+
+export const silentPage = (sentence, retry) => el("div", {}, el("h1", { class: "vh", text: "No way in" }), emptyState({
+  title: sentence, text: "Your key and your seat are still in this tab.", button: "Try again", press: retry, mark: sealMark(),
+}));
 
 export const insecurePage = () => el("div", { class: "lonely" },
   el("h1", { text: "No way in" }), NOTICES.refused("Browsers encrypt only on secure pages", "Open this page as https, or as localhost on this machine. server.mjs --tls serves https."));

@@ -40,7 +40,9 @@ export function sideView({ player, link, actions }) {
     node,
     show,
     frame({ direction, text, bytes }) {
-      if (!text.includes("client-state")) return;
+      // The own change comes back on the stream: what left is the better picture.
+      const isEcho = direction === "in" && wire.lastFrame !== null && text.includes(`"user_id":"${player}"`);
+      if (!text.includes("client-state") || isEcho) return;
       isSilent = false;
       wire.show(text, { bytes, caption: direction === "out" ? "The table after your change, as it left this tab" : "The table, as it came to this tab" });
     },
@@ -52,8 +54,8 @@ function inviteCard(link, role, actions) {
   const show = iconButton("qr", "Show as QR code", () => showQr(link));
   return card("Invite",
     el("div", { class: "link" }, code, copyButton(link, "Copy", { low: true, label: "Copy the link" }), show),
-    el("p", { text: "The red part is the key, and is in no request. Everybody with the link sees and changes everything, even before the cards turn." }),
-    el("p", { text: "This tab keeps it for a reload. The server forgets the table an hour after the last change, or five minutes after the last player left." }),
+    el("p", { text: "The red part is the key, and is in no request. Everybody with the link sees and changes everything, even before the turn." }),
+    el("p", { text: "This tab keeps the key for reloads. The server forgets the table after an hour of silence, or 5 minutes after the last player left." }),
     el("div", { class: "row ways" }, role, button("Leave", { low: true, press: () => actions.leave() }),
       button("Close for all", { low: true, kind: "bad", press: () => askToClose(actions) })));
 }
@@ -61,7 +63,7 @@ function inviteCard(link, role, actions) {
 function showQr(link) {
   dialog({
     title: "Scan to join",
-    lead: "The code holds the key. Show it only to those who shall see the cards.",
+    lead: "The code holds the key. Show it only to people of this table.",
     body: el("div", { class: "qr big" }, qr(link, "QR code of the link to this table")),
   });
 }
