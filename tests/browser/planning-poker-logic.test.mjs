@@ -163,7 +163,7 @@ describe("what waits", () => {
 
 describe("the library", () => {
   test("event streams are read over any cuts", () => {
-    const text = 'retry: 2277\n: comment\ndata: {"a":1}\nid: P1\n\ndata:{"b":2}\r\n\r\ndata: 1\ndata: 2\n\n\nid: lost\n\ndata\r\rdata: ½\n\n';
+    const text = 'retry: 2277\n: comment\ndata: {"a":1}\nid: P1\n\ndata:{"b":2}\r\n\r\ndata: 1\r\ndata: 2\r\n\r\n\nid: lost\n\ndata\r\rdata: ½\n\n';
     for (let cut = 1; cut < 9; cut++) {
       const seen = [];
       const parse = eventParser({ onMessage: (data, id) => seen.push([data, id]), onRetry: (ms) => seen.push(ms) });
