@@ -53,6 +53,9 @@ describe("planning poker over time", () => {
     await saw(mara.page, "100 changes wait here.", ".line");
     assert.deepEqual(await laid(mara.page, "back"), ["Jonas", "You"]);
     await saw(mara.page, "Nothing leaves this browser");
+    // An attempt does not count as having left.
+    await mara.page.waitForEvent("requestfailed", (request) => request.url().endsWith("/events"));
+    await saw(mara.page, "Nothing leaves this browser");
     await app.pictures(mara.page, "reconnecting", PHONE);
     assert.doesNotMatch(await mara.page.evaluate(() => sessionStorage.getItem("pp-outbox")), /vote|kind/);
     await mara.page.reload();

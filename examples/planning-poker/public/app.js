@@ -5,7 +5,7 @@ import { randomBytes, randomId, toHex } from "../../lib/crypto.js";
 import { feltView } from "./felt.js";
 import { handView } from "./hand.js";
 import { linkFor, newLinkKey, openLink, readFragment } from "./link.js";
-import { brokenLinkPage, closedPage, homePage, insecurePage, joinPage, silentPage } from "./lobby.js";
+import { brokenLinkPage, closedPage, homePage, insecurePage, joinPage, refusedPage } from "./lobby.js";
 import { noteList } from "./notes.js";
 import { openRoom } from "./room.js";
 import { seatKeeper } from "./seat.js";
@@ -110,7 +110,7 @@ async function loadConfig() {
   } catch (error) {
     const sentence = error instanceof TypeError ? "The backend does not answer." : error.message;
     bar.set("refused", { sentence });
-    showPage(silentPage(sentence, () => enter()));
+    showPage(refusedPage(() => enter()));
   }
 }
 

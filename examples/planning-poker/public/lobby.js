@@ -51,8 +51,8 @@ export const brokenLinkPage = (open) => el("div", { class: "lonely" },
   el("h1", { text: "No way in" }), NOTICES.keyMissing("The part after # is not a whole key. Ask for the link again, and copy all of it."),
   button("Open a table of your own", { press: open }));
 
-export const silentPage = (sentence, retry) => el("div", {}, el("h1", { class: "vh", text: "No way in" }), emptyState({
-  title: sentence, text: "Your key and your seat are still in this tab.", button: "Try again", press: retry, mark: sealMark(),
+export const refusedPage = (retry) => el("div", {}, el("h1", { class: "vh", text: "No way in" }), emptyState({
+  title: "No seat right now", text: "Your key is still in this tab. Try again in a moment.", button: "Try again", press: retry, mark: sealMark(),
 }));
 
 export const insecurePage = () => el("div", { class: "lonely" },

@@ -14,6 +14,7 @@ export function sideView({ player, link, actions }) {
   const role = button("Just watch", { low: true, press: () => actions.role(1) });
   const node = el("div", { class: "side" }, wire.node, inviteCard(link, role, actions), estimates);
   let isSilent = false;
+  let isDown = false;
 
   function show(view) {
     const { table } = view;
@@ -26,7 +27,7 @@ export function sideView({ player, link, actions }) {
       knows: `one room, ${others} with addresses, when something changes, and its size to the next KiB`,
       cannot: table.up ? "that the cards are up, or who laid which" : "who plays, what you estimate, any card",
     });
-    const isDown = ["reconnecting", "offline"].includes(view.line.state);
+    isDown = ["reconnecting", "offline"].includes(view.line.state);
     if (isDown && view.waiting > 0) {
       isSilent = true;
       wire.silence("Nothing leaves this browser", `${view.waiting} ${view.waiting === 1 ? "change waits" : "changes wait"}`, view.waitingSealed);
@@ -42,7 +43,8 @@ export function sideView({ player, link, actions }) {
     frame({ direction, text, bytes }) {
       // The own change comes back on the stream: what left is the better picture.
       const isEcho = direction === "in" && wire.lastFrame !== null && text.includes(`"user_id":"${player}"`);
-      if (!text.includes("client-state") || isEcho) return;
+      // Without a line it is an attempt only.
+      if (!text.includes("client-state") || isEcho || (isDown && direction === "out")) return;
       isSilent = false;
       wire.show(text, { bytes, caption: direction === "out" ? "The table after your change, as it left this tab" : "The table, as it came to this tab" });
     },
