@@ -7,7 +7,8 @@ import { join, laid, LINE, linkOf, openTable, outsider, PHONE, saw, seats, state
 
 const allow = LINE;
 
-describe("planning poker over time", () => {
+// Two at a time: most of the time is waiting.
+describe("planning poker over time", { concurrency: 2 }, () => {
   let browser;
   before(async () => {
     browser = await launchBrowser();
@@ -102,19 +103,22 @@ describe("planning poker over time", () => {
     const jonas = await join(app, link, "Jonas", { allow });
     await vote(jonas.page, "8");
     await eventually("a card", async () => (await laid(mara.page, "back")).includes("Jonas"));
+    const stranger = await outsider(app, link);
     await app.restartSealcast("SIGKILL");
+    await eventually("the table as it was", async () => (await stranger.read().catch(() => null))?.state.seats.some(({ card }) => card === "06"));
+    await saw(jonas.page, "Some changes are gone here");
+    await app.pictures(jonas.page, "gap", PHONE);
     await vote(mara.page, "5");
     for (const { page } of [mara, jonas]) {
       await saw(page, "Live", ".state");
       await eventually("both cards", async () => (await laid(page, "back")).length === 2);
     }
-    const stranger = await outsider(app, link);
-    await eventually("the table on the server", async () => (await stranger.read())?.state.seats.every(({ card }) => card !== "--"));
+    await eventually("the table with both", async () => (await stranger.read())?.state.seats.every(({ card }) => card !== "--"));
     app.assertQuiet();
   });
 
   test("a table that is changed by nobody expires, and is renewed while somebody is there", TEST, async (t) => {
-    const app = await start(t, { ROOM_IDLE: "4s", ROOM_VACANT: "1s", ROOM_RENEW_MS: "1500" });
+    const app = await start(t, { ROOM_IDLE: "3s", ROOM_VACANT: "1s", ROOM_RENEW_MS: "800" });
     const mara = await app.open("/", { allow });
     await openTable(mara.page, "Mara");
     const link = await linkOf(mara.page);
@@ -147,6 +151,15 @@ describe("planning poker over time", () => {
     // A newcomer begins anew, and both tables become one.
     const jonas = await join(app, link, "Jonas");
     for (const page of [mara.page, jonas.page]) await eventually("both seats", async () => (await seats(page)).length === 2);
+    const hide = (isHidden) => mara.page.evaluate((value) => {
+      Object.defineProperty(document, "hidden", { configurable: true, get: () => value });
+      document.dispatchEvent(new Event("visibilitychange"));
+    }, isHidden);
+    await hide(true);
+    await mara.page.clock.fastForward(31_000);
+    await saw(jonas.page, "away", ".seat");
+    await hide(false);
+    await eventually("nobody away", async () => (await jonas.page.locator('.seat[data-away="true"]').count()) === 0);
     const tokens = [];
     mara.page.on("request", (request) => request.url().endsWith("/token") && tokens.push(request.url()));
     await mara.page.clock.fastForward("24:00:00");
@@ -171,8 +184,19 @@ describe("planning poker over time", () => {
     const { state } = await (await outsider(app, link)).read();
     assert.deepEqual([state.closed, state.seats, state.stories, state.story], [1, [], [], ""]);
     assert.equal(await jonas.page.evaluate(() => sessionStorage.length), 0);
+    let answer;
+    await jonas.page.route("**/config.json", (route) => (answer = () => route.continue()));
     await jonas.page.goto(new URL(link, app.url).href);
+    await jonas.page.locator(".skel").first().waitFor();
+    assert.equal(await stateOf(jonas.page), "Loading");
+    await app.pictures(jonas.page, "loading", PHONE);
+    await answer();
     await saw(jonas.page, "This table is closed");
+
+    await jonas.context.addInitScript(() => Object.defineProperty(window, "isSecureContext", { get: () => false }));
+    await jonas.page.reload();
+    await saw(jonas.page, "Browsers encrypt only on secure pages");
+    await app.pictures(jonas.page, "insecure", PHONE);
     app.assertQuiet();
   });
 
