@@ -101,8 +101,7 @@ async function enter() {
 }
 
 async function loadConfig() {
-  main.className = "stage one";
-  main.replaceChildren();
+  showPage(el("h1", { class: "vh", text: "Looking for the table" }));
   try {
     const response = await whileLoading(main, fetch("/config.json"));
     if (!response.ok) throw new Error((await response.json()).error);
