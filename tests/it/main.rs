@@ -26,6 +26,7 @@ mod auth_tokens;
 mod backpressure;
 mod cache;
 mod canary;
+mod canary_history;
 mod capacity;
 mod channel_settings;
 mod cheap_refusals;
