@@ -150,7 +150,7 @@ function cut(proxy, rng) {
   else proxy.cut();
 }
 
-test('cuts at any byte during rotations and a revocation lose nothing for those who stay (docs/history.md)', { timeout: LENGTH_MS + 60_000 }, async () => {
+test('cuts at any byte during rotations and a revocation lose nothing for those who stay (docs/history.md)', { timeout: 3 * LENGTH_MS + 60_000 }, async () => {
   const rooms = Array.from({ length: 8 }, (_, n) => `private-encrypted-cut-${n}`);
   const staying = [await recovering('ada'), await recovering('ida')];
   const bob = await recovering('bob');
