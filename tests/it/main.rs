@@ -7,6 +7,7 @@
 
 mod support;
 
+mod api_cors;
 mod app_origins;
 mod audit;
 mod auth_bodies;
