@@ -94,7 +94,8 @@ describe("encrypted event streams", () => {
         assert.deepEqual(told[channel].filter((text) => !before.includes(text)), [], `${reader.user} on ${channel}`);
       }
       const { states, errors } = await reader.page.evaluate(() => ({ states: window.states, errors: window.errors }));
-      assert.match(errors.at(-1) ?? "", /^40[13] /, `${reader.user} is told: ${errors}; ${states}`);
+      // A cut of one of its later tries is an error of another kind.
+      assert.ok(errors.some((error) => /^40[13] /.test(error)), `${reader.user} is told: ${errors}; ${states}`);
       assert.equal(states.at(-1), "waiting", reader.user);
     }
   });
