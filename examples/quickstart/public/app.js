@@ -10,7 +10,7 @@ import { rotationCard } from "./rotation.js";
 import { trafficList } from "./traffic.js";
 import { visitorsCard } from "./visitors.js";
 import { SeenIds } from "/lib/publish.js";
-import { announce, el, notice, pageBar, wirePanel } from "/lib/ui.js";
+import { announce, el, notice, pageBar, whileLoading, wirePanel } from "/lib/ui.js";
 
 const bar = pageBar({ app: "quickstart", title: "Quickstart" });
 const issues = el("div", { id: "issues", class: "issues" });
@@ -36,7 +36,7 @@ function settle(kind) {
 const me = newVisitor();
 let config;
 try {
-  config = await askBackend("GET", "/config.json");
+  config = await whileLoading(stage, askBackend("GET", "/config.json"));
   start();
 } catch (error) {
   stage.append(issues);
@@ -82,6 +82,7 @@ function start() {
   const retry = (dialect) => clients[dialect].rejoin();
 
   const write = composer({
+    placeholder: config.hasRoles ? "For staff only" : "For this channel only",
     send: (text) => askBackend("POST", "/messages", { id: me.id, name: me.name, text }),
     onError: (sentence) => report("trigger", sentence),
     onSent({ request, body }) {
@@ -103,7 +104,8 @@ function start() {
     visitors.rejoin();
   }
 
-  const side = [wire.node, rotation?.node ?? withoutOwn(), roles].filter(Boolean);
+  const about = [visitors.node, readersCard(config)];
+  const [side, below] = config.hasRoles ? [[rotation.node, roles], about] : [[withoutOwn(), ...about], []];
   const lead = el("p", { class: "lead" }, "Write something here, and ", secondTab("/", "open a second tab"),
     config.hasRoles && [" or ", secondTab("/?role=guest", "one as a guest")], ".");
   stage.append(
@@ -111,12 +113,13 @@ function start() {
       el("div", { class: "intro" }, el("h1", {}, el("span", { text: "Goes in as plain text," }), " ", el("span", { text: "travels sealed." })), lead),
       path.node, issues, write.node,
       el("div", { class: "panels" }, panels.pusher.node, panels.jetsocket.node)),
-    el("aside", { class: "side", aria: { label: "Server, key and roles" } }, side),
-    el("div", { class: "rest" }, el("div", { class: "below" }, visitors.node, readersCard(config)), traffic.node),
+    el("aside", { class: "side", aria: { label: "Server, key and roles" } }, wire.node, side),
+    el("div", { class: "rest" }, el("div", { class: "below" }, below), traffic.node),
   );
   watchConnection(pusher.pusher, jetsocket.jetsocket, (isLive) => {
     write.enable(isLive);
     visitors.enable(isLive);
+    if (isLive) rotation?.refresh();
   });
 }
 

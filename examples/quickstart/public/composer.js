@@ -6,8 +6,8 @@ import { autoGrow, button, el, field } from "/lib/ui.js";
 const isTouch = matchMedia("(hover: none) and (pointer: coarse)").matches;
 
 /** `send(text)` resolves once the backend took it; `onSent` gets its answer. */
-export function composer({ send, onSent, onError }) {
-  const box = field("Write a message", { rows: 1, name: "text", autocomplete: "off", placeholder: "For staff only", enterkeyhint: "send" });
+export function composer({ placeholder, send, onSent, onError }) {
+  const box = field("Write a message", { rows: 1, name: "text", autocomplete: "off", placeholder, enterkeyhint: "send" });
   const press = button("Send", { kind: "primary", type: "submit", icon: "send", disabled: true });
   const form = el("form", { class: "card write", on: { submit } }, box, press);
   const { input } = box;

@@ -49,12 +49,12 @@ export class Jetsocket {
 
   async #join(channel) {
     const socketId = this.#socketId;
+    const isWanted = () => socketId === this.#socketId && this.#channels.get(channel.name) === channel;
     try {
       const { auth } = await this.#ask(channel);
-      const isWanted = socketId === this.#socketId && this.#channels.get(channel.name) === channel;
-      if (isWanted) this.#send("subscribe", { channel: channel.name, auth });
+      if (isWanted()) this.#send("subscribe", { channel: channel.name, auth });
     } catch (error) {
-      this.on.refused(error);
+      if (isWanted()) this.on.refused(error);
     }
   }
 

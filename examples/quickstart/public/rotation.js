@@ -4,6 +4,7 @@ import { announce, button, card, el } from "/lib/ui.js";
 import { askBackend } from "./composer.js";
 
 const POLL_MS = 400;
+const INTRO = "Sends 200 events, and changes the key among them.";
 const DIALECTS = { pusher: "Pusher", jetsocket: "Jetsocket" };
 
 /** Received numbers of one run of one client. */
@@ -14,7 +15,7 @@ function newCount() {
 export function rotationCard({ askedAgain }) {
   const key = el("code", { class: "key", text: "…" });
   const press = button("Rotate now", { icon: "retry", press: start });
-  const sentence = el("p", { class: "small", role: "status", text: "Sends 200 events, and changes the key among them." });
+  const sentence = el("p", { class: "small", role: "status", text: INTRO });
   const rows = Object.fromEntries(Object.entries(DIALECTS).map(([dialect, title]) => [dialect, progressRow(title)]));
   const table = el("div", { class: "runs", hidden: true }, Object.values(rows).map(({ node }) => node));
   const node = card("The key", el("p", { class: "row" }, el("span", { class: "small dim", text: "Its fingerprint" }), key), press, sentence, table);
@@ -84,12 +85,21 @@ export function rotationCard({ askedAgain }) {
     }
   }
 
-  const refresh = () => report().catch((error) => (sentence.textContent = error.message));
-  refresh();
+  /** Also after a connection that was lost. */
+  async function refresh() {
+    try {
+      await report();
+      if (!run) sentence.textContent = INTRO;
+    } catch (error) {
+      sentence.textContent = error.message;
+    }
+  }
+
   // A guest's tab hears nothing of a rotation.
   document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && refresh());
   return {
     node,
+    refresh,
     tick(dialect, { run: id, n, of }) {
       begin(id, of);
       const count = run.counts[dialect];
