@@ -69,7 +69,10 @@ export function rotator({ sealcast, publish }) {
 /** Only the user that runs Sealcast can open this socket. */
 function askAdmin(socketPath, method, path) {
   return new Promise((resolve, reject) => {
-    const asked = request({ socketPath, method, path, timeout: TIMEOUT_MS, headers: { host: "localhost", "content-type": "application/json" } });
+    // A connection of its own each time: a kept one is dead after a restart of Sealcast.
+    const asked = request({
+      socketPath, method, path, agent: false, timeout: TIMEOUT_MS, headers: { host: "localhost", "content-type": "application/json" },
+    });
     const unreachable = () => reject(new Refusal(503, "The admin socket of Sealcast does not answer. Try again in a moment."));
     asked.once("error", unreachable).once("timeout", () => asked.destroy(new Error("timeout")));
     asked.once("response", (response) => {

@@ -179,8 +179,10 @@ describe("quickstart with its own Sealcast", () => {
     assert.notEqual(after, before);
     assert.match(await pages[0].locator(".side").innerText(), new RegExp(`Key ${before} became ${after}\\. [4-9] re-authorizations`));
 
-    await send(pages[1], "under the new key");
-    for (const page of pages) await arrives(page, "under the new key");
+    const text = "Another key since a moment ago. Did you notice?";
+    await send(pages[1], text);
+    for (const page of pages) await arrives(page, text);
+    await app.pictures(pages[1], "quickstart-rotated", { sizes: [[1280, 800], [390, 844]] });
     const { data } = JSON.parse(await newest(pages[0], "pusher").locator(".frame").textContent());
     const { nonce, ciphertext } = JSON.parse(data);
     const bytes = (text) => new Uint8Array(Buffer.from(text, "base64"));

@@ -144,7 +144,10 @@ function watchConnection(pusher, jetsocket, enable) {
     if (["failed", "disconnected"].includes(state)) {
       return bar.set("refused", { sentence: sentence ?? "This browser’s WebSockets were given up on. Reload the page." });
     }
-    if (!navigator.onLine) return bar.set("offline");
+    if (!navigator.onLine) {
+      settle("connection");
+      return bar.set("offline");
+    }
     if (state === "unavailable") report("connection", unreachable);
     bar.set(wasLive || state === "unavailable" ? "reconnecting" : "loading", { retry: again, ...details });
   }

@@ -4,6 +4,7 @@ import { announce, button, card, el } from "/lib/ui.js";
 import { askBackend } from "./composer.js";
 
 const POLL_MS = 400;
+const MAX_POLLS = 300;
 const INTRO = "Sends 200 events, and changes the key among them.";
 const DIALECTS = { pusher: "Pusher", jetsocket: "Jetsocket" };
 
@@ -50,16 +51,18 @@ export function rotationCard({ askedAgain }) {
 
   async function poll() {
     let current;
-    do {
+    for (let polls = 0; polls < MAX_POLLS && current?.run?.isRunning !== false; polls++) {
       await new Promise((resolve) => setTimeout(resolve, POLL_MS));
       try {
         current = await report();
       } catch (error) {
         sentence.textContent = error.message;
       }
-    } while (current === undefined || current.run?.isRunning);
+      // The backend has begun anew, and knows of no run.
+      if (current && !current.run) break;
+    }
     press.disabled = false;
-    if (current.run?.id === run.id) conclude(current.run);
+    if (current?.run?.id === run.id) conclude(current.run);
   }
 
   async function report() {
