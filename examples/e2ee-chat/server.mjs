@@ -21,13 +21,17 @@ await startExample({
   pages: ["/verify"],
   sealcast: {
     app: {
+      mode: "blind",
       client_events: true,
       // One channel for each pair of people here, and a hundred messages that waited an hour.
       limits: { presence_members: 50, client_events_per_second: 30 },
     },
   },
   routes: {
-    "GET /me": async (context) => publicPart(accountOf(context)),
+    "GET /me": async ({ cookies }) => {
+      const account = accounts.ofSession(cookies[COOKIE]);
+      return { account: account ? publicPart(account) : null };
+    },
     "POST /accounts": async (context) => {
       const { name, password } = credentials(context);
       const account = await accounts.create(name, password);

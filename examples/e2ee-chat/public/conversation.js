@@ -2,7 +2,7 @@
 //
 // All steps run one after the other, so that no two of them see the keys half changed.
 
-import { randomId } from "../../lib/crypto.js";
+import { randomBytes, toBase64url } from "../../lib/crypto.js";
 import { SeenIds } from "../../lib/publish.js";
 import { answerOffer, checkConfirm, confirmAnswer, makeOffer, NotProved, UnknownKey } from "./handshake.js";
 import { Items } from "./items.js";
@@ -98,7 +98,9 @@ export class Conversation {
 
   say(text) {
     const isLost = this.isLive && !this.isHere;
-    this.items.add({ kind: "text", isMine: true, id: randomId(), text, state: isLost ? "undelivered" : "waiting" });
+    // What is typed next is news again.
+    this.#typingSent = -Infinity;
+    this.items.add({ kind: "text", isMine: true, id: toBase64url(randomBytes(9)), text, state: isLost ? "undelivered" : "waiting" });
     this.onChange();
     this.#step(() => this.#sendWaiting());
   }

@@ -46,8 +46,9 @@ export class Pins {
   }
 
   /** The words were compared, and are not the same. */
-  async reject(id) {
-    await this.#put({ ...this.get(id), verified: null, differs: true });
+  async reject(id, key) {
+    // Another key that came was never trusted: it changes nothing about the pinned one.
+    if (this.get(id).key === key) await this.#put({ ...this.get(id), verified: null, differs: true });
   }
 
   async #put(pin) {
