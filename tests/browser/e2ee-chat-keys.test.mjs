@@ -284,6 +284,18 @@ describe("conversation", () => {
     assert.deepEqual([ann.phase, bob.phase], ["sealed", "sealed"]);
   });
 
+  test("typing is seen, and is over after five seconds", async () => {
+    const { ann, bob, clock, settle } = await talk();
+    ann.say("hello");
+    await settle();
+    ann.typing();
+    ann.typing();
+    await settle();
+    assert.equal(bob.isTyping, true);
+    clock.advance(5000);
+    assert.equal(bob.isTyping, false);
+  });
+
   test("of two offers the smaller id's stands", async () => {
     const { ann, bob, wire, settle } = await talk();
     ann.say("from ann");
