@@ -409,17 +409,21 @@ describe("conversation", () => {
   });
 
   test("an absent peer: not delivered, and sent again on demand", async () => {
-    const { ann, bob, settle } = await talk({ together: false });
+    const { ann, bob, clock, settle } = await talk({ together: false });
     ann.setPresence({ isHere: false, isLive: true });
     ann.say("anybody?");
+    assert.deepEqual(states(ann), ["waiting"], "somebody may come back at once");
     await settle();
+    clock.advance(6000);
     assert.deepEqual(states(ann), ["undelivered"]);
+    ann.say("nobody");
+    assert.deepEqual(states(ann), ["undelivered", "undelivered"]);
     for (const end of [bob, ann]) end.setPresence({ isHere: true, isLive: true });
     await settle();
     assert.deepEqual(texts(bob), []);
     ann.sendAgain();
     await settle();
-    assert.deepEqual([texts(bob), states(ann)], [["anybody?"], ["opened"]]);
+    assert.deepEqual([texts(bob), states(ann)], [["anybody?", "nobody"], ["opened", "opened"]]);
   });
 
   test("a line that breaks makes new keys, and loses nothing", async () => {

@@ -14,6 +14,8 @@ const NOTE_MS = 40;
 const TYPING_EVERY_MS = 3000;
 const TYPING_MS = 5000;
 const MAX_ENDED = 200;
+/** After a break of the line, people come back one after the other. */
+const GRACE_MS = 6000;
 
 export class Conversation {
   #own;
@@ -68,13 +70,18 @@ export class Conversation {
     const wasTogether = this.isHere && this.isLive;
     Object.assign(this, { isHere, isLive });
     const isTogether = isHere && isLive;
+    this.#cancel("grace");
+    if (isLive && !isHere) this.#timer("grace", GRACE_MS, () => this.#giveUpWaiting());
     this.onChange();
     this.#step(async () => {
       if (wasTogether) this.#part();
-      if (this.isLive && !this.isHere) this.items.mark(["waiting", "sent"], "undelivered");
-      this.onChange();
       await this.#sendWaiting();
     });
+  }
+
+  #giveUpWaiting() {
+    if (this.isLive && !this.isHere) this.items.mark(["waiting", "sent"], "undelivered");
+    this.onChange();
   }
 
   stop() {
@@ -97,18 +104,16 @@ export class Conversation {
   }
 
   say(text) {
-    const isLost = this.isLive && !this.isHere;
     // What is typed next is news again.
     this.#typingSent = -Infinity;
-    this.items.add({ kind: "text", isMine: true, id: toBase64url(randomBytes(9)), text, state: isLost ? "undelivered" : "waiting" });
+    this.items.add({ kind: "text", isMine: true, id: toBase64url(randomBytes(9)), text, state: this.#isGone ? "undelivered" : "waiting" });
     this.onChange();
     this.#step(() => this.#sendWaiting());
   }
 
   sendAgain() {
-    this.items.mark(["undelivered"], "waiting");
+    if (!this.#isGone) this.items.mark(["undelivered"], "waiting");
     this.onChange();
-    if (this.isLive && !this.isHere) this.items.mark(["waiting"], "undelivered");
     this.#step(() => this.#sendWaiting());
   }
 
@@ -133,6 +138,10 @@ export class Conversation {
 
   get #peerWithKey() {
     return { id: this.peer.id, key: this.pinnedKey() };
+  }
+
+  get #isGone() {
+    return this.isLive && !this.isHere && !this.#timers.grace;
   }
 
   get #canTalk() {
@@ -261,7 +270,7 @@ export class Conversation {
     this.#session = null;
     this.#opened = [];
     this.isTyping = false;
-    for (const name of Object.keys(this.#timers)) this.#cancel(name);
+    for (const name of Object.keys(this.#timers)) if (name !== "grace") this.#cancel(name);
     this.items.mark(["sent"], "waiting");
   }
 

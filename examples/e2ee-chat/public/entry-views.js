@@ -3,7 +3,9 @@
 import { button, card, el, emptyState, field, icon, notice, sealMark } from "../../lib/ui.js";
 import { ask } from "./backend.js";
 
-const main = (...children) => el("main", { class: "stage one entry", id: "main" }, children);
+export const entry = (...children) => el("main", { class: "stage one entry", id: "main" }, children);
+const heading = () => el("h1", { class: "vh", text: "End-to-end chat" });
+const main = (...children) => entry(heading(), children);
 
 export function signInView({ done, sentence }) {
   const name = field("Your name", { autocomplete: "username", maxlength: "30", required: true });
@@ -22,7 +24,7 @@ export function signInView({ done, sentence }) {
     name, password, problem,
     el("div", { class: "choices" }, button("Create an account", { kind: "primary", type: "submit" }),
       button("I have one: sign in", { kind: "quiet", press: () => submit("/sessions") })));
-  return main(
+  return entry(
     el("div", { class: "hero" }, sealMark(),
       el("h1", { text: "Words for two" }),
       el("p", { text: "Two browsers agree on keys, seal each message, and open it once. The server passes it on, and keeps none." })),

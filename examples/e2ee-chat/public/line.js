@@ -6,6 +6,8 @@ const DIRECTORY = "presence-chat";
 /** Below the server's limit of 30 a second. */
 const FRAMES_PER_SECOND = 20;
 const AGAIN_MS = 3000;
+const FIRST_RETRY_MS = 2500;
+const LONGEST_RETRY_MS = 15_000;
 
 export const channelOf = (a, b) => `private-dm-${a < b ? `${a}.${b}` : `${b}.${a}`}`;
 
@@ -90,16 +92,39 @@ export function openLine({ config, me, on }) {
 
   /* ---- state ---------------------------------------------------------------------------- */
 
+  let again; // timer of the next try
   let retryAt;
-  pusher.connection.bind("connecting_in", (seconds) => {
-    retryAt = Date.now() + seconds * 1000;
-    tellState();
-  });
+  let tries = 0;
   pusher.connection.bind("state_change", ({ current }) => {
-    if (current !== "connecting") retryAt = undefined;
-    if (current !== "connected") waiting.length = 0;
+    if (current === "connected") {
+      tries = 0;
+      stopTrying();
+    } else {
+      waiting.length = 0;
+      again ??= tryLater();
+    }
     tellState();
   });
+
+  /** pusher-js alone may wait a quarter of a minute for an attempt that has failed. */
+  function tryLater() {
+    const wait = Math.min(LONGEST_RETRY_MS, FIRST_RETRY_MS * 1.5 ** tries++) * (0.8 + Math.random() * 0.4);
+    retryAt = Date.now() + wait;
+    return setTimeout(retry, wait);
+  }
+
+  function stopTrying() {
+    clearTimeout(again);
+    again = retryAt = undefined;
+  }
+
+  function retry() {
+    if (isClosed) return;
+    stopTrying();
+    pusher.disconnect();
+    pusher.connect();
+  }
+
   window.addEventListener("offline", tellState);
   window.addEventListener("online", tellState);
 
@@ -111,12 +136,6 @@ export function openLine({ config, me, on }) {
     if (!navigator.onLine) on.state("offline");
     else if (state === "connected") on.state(isIn ? "live" : "loading");
     else on.state("reconnecting", { retryAt, retry });
-  }
-
-  function retry() {
-    if (isClosed) return;
-    pusher.disconnect();
-    pusher.connect();
   }
 
   /* ---- the directory -------------------------------------------------------------------- */
@@ -198,6 +217,7 @@ export function openLine({ config, me, on }) {
       isClosed = true;
       clearTimeout(renewal);
       clearTimeout(pace);
+      stopTrying();
       window.removeEventListener("offline", tellState);
       window.removeEventListener("online", tellState);
       pusher.disconnect();

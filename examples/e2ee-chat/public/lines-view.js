@@ -9,7 +9,7 @@ const NOTES = {
     "Its seal was broken on the way, so it isn’t shown.", "Their seals were broken on the way, so they aren’t shown.")],
   replayed: (count) => [some(count, "A message came a second time.", "# messages came a second time."), "Each opens once; the copy was refused."],
   old: (count) => [some(count, "A message came far too late.", "# messages came far too late."), "They were refused: nobody could tell them from copies."],
-  missing: (count, name) => [some(count, "One message is missing.", "# messages are missing."), `It is still expected. Ask ${name} if it does not come.`],
+  missing: (count, name) => [some(count, "One message is missing.", "# messages are missing."), some(count, `It is still expected. Ask ${name} if it does not come.`, `They are still expected. Ask ${name} if they do not come.`)],
   shut: (count) => [some(count, "A message stayed shut.", "# messages stayed shut."), "The keys that sealed it are gone."],
   unproved: (count) => [some(count, "A handshake was refused.", "# handshakes were refused."), "It was altered on the way, so no keys came of it."],
   otherKey: () => ["A handshake with another key was refused.", "No message was sealed for that key."],

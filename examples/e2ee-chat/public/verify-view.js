@@ -3,13 +3,15 @@
 import { exportPublic } from "../../lib/crypto.js";
 import { button, card, chip, el, icon } from "../../lib/ui.js";
 import { matchesVerifyLink, readVerifyLink } from "../../lib/words.js";
+import { entry } from "./entry-views.js";
 import { Pins } from "./pins.js";
 
 export const CHANNEL_OF_TABS = "e2ee-chat-pins";
 
 export function verifyView(store, fragment) {
-  const place = el("main", { class: "stage one entry", id: "main" });
-  compare(store, fragment).then((result) => place.replaceChildren(resultCard(result)));
+  const place = entry();
+  const heading = el("h1", { class: "vh", text: "Comparing keys" });
+  compare(store, fragment).then((result) => place.replaceChildren(heading, resultCard(result)));
   return place;
 }
 

@@ -7,7 +7,7 @@ import { eventually } from "../apps.mjs";
 export const PASSWORD = "correct horse";
 
 /** A line that is cut, and requests that are refused on purpose, are noted on the console. */
-export const EXPECTED = [/WebSocket connection to .* failed/, /the server responded with a status of (?:401|403|409|503)/, /ERR_CONNECTION/];
+export const EXPECTED = [/WebSocket connection to .* failed/, /the server responded with a status of (?:400|401|403|409|503)/, /ERR_CONNECTION/];
 
 /**
  * `isHostile`: `person.line` then alters what the server says. `alter(frame)` gets the parsed frame
