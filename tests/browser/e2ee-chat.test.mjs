@@ -157,6 +157,7 @@ test("the end-to-end chat", { timeout: 170_000 }, async (t) => {
     await jonas.page.getByLabel("Message to Lin").waitFor();
     await say(lin, "back in the first tab");
     await sees(jonas, "back in the first tab");
+    await isOpened(lin);
   });
 
   await step("100 messages written offline arrive once and in order", async () => {

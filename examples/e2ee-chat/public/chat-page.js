@@ -37,7 +37,7 @@ export function chatPage({ bar, config, own, pins, signOut }) {
   const aside = el("aside", { class: "aside", aria: { label: "Behind the chat" } }, panel.node, print.node);
   const warning = el("div", { class: "warning" });
   const rooms = el("div", { class: "rooms" }, directory.node, middle, aside);
-  const node = el("div", { class: "chat" }, el("h1", { class: "vh", text: "End-to-end chat" }), warning, rooms);
+  const node = el("div", { class: "chat" }, warning, rooms);
 
   const current = () => (openId ? people.get(openId) : undefined);
 

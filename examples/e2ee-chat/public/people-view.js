@@ -15,6 +15,7 @@ export function peopleView({ own, signOut, copyAddress }) {
     press: copyAddress,
   });
   const node = el("nav", { class: "dir", aria: { labelledby: "here" } },
+    el("h1", { class: "vh", text: "End-to-end chat" }),
     el("h2", { id: "here" }, "Here now ", count), here, nobody, awayTitle, away,
     el("div", { class: "me" },
       el("p", {}, el("b", { text: `You are ${own.name} on this browser.` }), " The private key was made here, and no script can export it."),
