@@ -32,6 +32,7 @@ test("the end-to-end chat", { timeout: 170_000 }, async (t) => {
     await page.context().close();
     lin = await join(app, "Lin", { isHostile: true });
     await lin.page.getByText("Nobody else is here").waitFor();
+    await lin.page.locator('.state[data-state="live"]').waitFor();
     await app.pictures(lin.page, "empty", { ...DESK, ...LIGHT });
     const taken = await app.open("/", { allow: EXPECTED });
     await taken.page.getByLabel("Your name").fill("lin");

@@ -30,8 +30,8 @@ export function chatPage({ bar, config, own, pins, signOut }) {
     back: () => (location.hash = ""),
     compare,
   });
-  const nothingOpen = el("main", { class: "talk none", id: "main" }, el("div", { class: "hint" },
-    el("b", { text: "Choose somebody" }), el("p", { text: "Your two browsers then agree on keys of their own." })));
+  const hint = el("div", { class: "hint" });
+  const nothingOpen = el("main", { class: "talk none", id: "main" }, hint);
   const middle = el("div", { class: "middle" });
   const print = printCard({ own });
   const aside = el("aside", { class: "aside", aria: { label: "Behind the chat" } }, panel.node, print.node);
@@ -62,6 +62,9 @@ export function chatPage({ bar, config, own, pins, signOut }) {
       talk.show(person, frames.focusOf(person.id));
       frames.show(person);
     } else {
+      const isAlone = people.list.length === 0;
+      hint.replaceChildren(el("b", { text: isAlone ? "A chat needs two" : "Choose somebody" }),
+        el("p", { text: isAlone ? "Once somebody else is here, your two browsers agree on keys." : "Your two browsers then agree on keys of their own." }));
       panel.lastFrame = null;
       panel.silence("Nothing yet", "Open a conversation to see its frames.");
       panel.explain({ knows: "who is here, and everybody’s public key" });

@@ -30,7 +30,7 @@ export function talkView({ compare, say, typing, sendAgain, back }) {
   function show(person, focus) {
     const { conversation, id, name, trust, isHere } = person;
     face.replaceChildren(avatar(id, name, { isHere }));
-    place.replaceChildren(el("h1", {}, name, " ", trustChip(trust)), el("p", { text: isHere ? "here now" : "not here now" }));
+    place.replaceChildren(el("h1", {}, name, " ", trustChip(trust)), el("p", { text: whereabouts(conversation) }));
     handshake.show({ phase: conversation.phase, used: conversation.used, name, trust });
     lines.show(conversation, focus);
     showTyping(conversation.isTyping ? name : "");
@@ -67,6 +67,11 @@ export function talkView({ compare, say, typing, sendAgain, back }) {
   }
 
   return { node, show, focus: () => input.focus({ preventScroll: true }) };
+}
+
+function whereabouts({ isLive, isHere }) {
+  if (!isLive) return "nobody knows without a connection";
+  return isHere ? "here now" : "not here now";
 }
 
 function composerOf({ say, typing }) {
