@@ -39,9 +39,9 @@ export function toast(text, { icon: name = "check" } = {}) {
 export function dialog({ title, lead, body, actions = [], foot, onClose = () => {} }) {
   const node = el("dialog", { class: "dialog", "aria-labelledby": "dialog-title" });
   const close = (result) => node.close(result);
-  const buttons = actions.map(({ text, kind = "", press, keep, icon: name, ...rest }) =>
+  const buttons = actions.map(({ text, kind = "", press, keep, icon: name, ...rest }, i) =>
     el("button", {
-      class: `btn ${kind}`.trim(), type: "button", ...rest,
+      class: `btn ${kind}`.trim(), type: "button", autofocus: i === 0 && !body, ...rest,
       on: { click: async () => {
         const stays = (await press?.()) === false;
         if (!keep && !stays) close(text);

@@ -92,7 +92,7 @@ export function wirePanel({ title = "What the server sees", caption = "", knows 
       store.replaceChildren(...waiting.slice(0, 5).map((sealed, i) => {
         const place = el("li");
         showFrame(place, sealed);
-        place.prepend(el("span", { text: `${i + 1} ` }));
+        place.prepend(el("span", { class: "k", text: `${i + 1} ` }));
         return place;
       }));
       frame.hidden = true;

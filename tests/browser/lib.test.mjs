@@ -5,11 +5,11 @@ import { readFile } from "node:fs/promises";
 import { request } from "node:http";
 import { after, before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { eventually, formsOf, launchBrowser, startApp } from "./apps.mjs";
+import { eventually, formsOf, launchBrowser, search, startApp } from "./apps.mjs";
 
 const TEST = { timeout: 120_000 };
 const FIXTURE = fileURLToPath(new URL("fixture/", import.meta.url));
-const PLANTED = "the harbour gate “north” opens at ½ past four????";
+const PLANTED = `the harbour gate “north”/"north" opens at ½ past four????`;
 
 describe("library of the examples", () => {
   let browser;
@@ -89,41 +89,114 @@ describe("library of the examples", () => {
     await assert.rejects(fetch(`${app.sealcastUrl}/health`));
   });
 
-  test("planted texts are found in every form", TEST, async (t) => {
+  test("ends Sealcast on each signal and on a fault", TEST, async (t) => {
+    for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) {
+      const app = await startFixture(t);
+      await app.kill(signal);
+      await assert.rejects(fetch(`${app.sealcastUrl}/health`), signal);
+    }
     const app = await startFixture(t);
-    const forms = formsOf(PLANTED);
-    assert.ok(forms.length >= 12, forms.map(({ form }) => form).join("; "));
-    for (const { needle } of forms) assert.ok(needle.length > 20);
+    await fetch(`${app.url}/crash`);
+    await eventually("the end of Sealcast", () => fetch(`${app.sealcastUrl}/health`).then(() => false, () => true));
+    assert.match(app.output(), /a fault outside of any request/);
+  });
+
+  test("says what to do without a program", TEST, async (t) => {
+    await assert.rejects(startFixture(t, { env: { SEALCAST_BIN: "/nowhere/sealcast" } }),
+      /SEALCAST_BIN is \/nowhere\/sealcast, and there is no program\. Unset it, or name the built program\./);
+  });
+
+  test("under --tls the page reaches Sealcast through its own port", TEST, async (t) => {
+    const app = await startFixture(t, { args: ["--tls"] });
+    assert.match(app.url, /^https:/);
+    assert.match(app.output(), /The certificate is self-signed/);
     const { page } = await app.open();
-    await page.evaluate(async ({ planted, texts }) => {
-      const { publish } = window.lib;
+    const seen = await page.evaluate(async () => {
+      const { publish, stream } = window.lib;
+      const headers = { "content-type": "application/json" };
       const config = await (await fetch("/config.json")).json();
-      const { token } = await (await fetch("/token", {
-        method: "POST", headers: { "content-type": "application/json" }, body: '{"user":"u1"}',
-      })).json();
+      const { token } = await (await fetch("/token", { method: "POST", headers, body: '{"user":"u1"}' })).json();
+      const client = publish.openClient({ url: config.client, token: async () => token });
+      const events = [];
+      const opened = openPusher(config, token);
+      await opened.ready;
+      const reading = await new Promise((resolve) => {
+        const reading = stream.openStream({
+          url: config.client, channels: ["private-room-1"], ticket: () => client.ticket(["private-room-1"]),
+          onEvent: ({ event, data }) => events.push(`stream ${event} ${data}`), onState: (state) => state === "open" && resolve(reading),
+        });
+      });
+      opened.channel.bind("client-note", (data) => events.push(`socket client-note ${data}`));
+      await client.publish("private-room-1", "client-note", '"hello"');
+      while (events.length < 2) await new Promise((resolve) => setTimeout(resolve, 20));
+      reading.close();
+      opened.pusher.disconnect();
+      return { events: events.sort(), url: config.url, own: location.origin };
+
+      function openPusher({ key, pusher: options }, token) {
+        const pusher = new Pusher(key, {
+          ...options,
+          channelAuthorization: { endpoint: "/pusher/auth", transport: "ajax", headersProvider: () => ({ Authorization: `Bearer ${token}` }) },
+        });
+        const channel = pusher.subscribe("private-room-1");
+        const ready = new Promise((resolve, reject) => {
+          channel.bind("pusher:subscription_succeeded", resolve);
+          channel.bind("pusher:subscription_error", ({ error, status }) => reject(new Error(`${status} ${error}`)));
+        });
+        return { pusher, channel, ready };
+      }
+    });
+    assert.equal(seen.url, seen.own);
+    assert.deepEqual(seen.events, ["socket client-note hello", 'stream client-note "hello"']);
+    app.assertQuiet();
+  });
+
+  test("planted texts are found in every form", () => {
+    const base64 = (before, form) => Buffer.from(`${"x".repeat(before)}${PLANTED}yy`).toString(form);
+    const inJson = JSON.stringify({ text: PLANTED });
+    const inAscii = inJson.replace(/[^\x00-\x7f]/g, (letter) => `\\u${letter.charCodeAt(0).toString(16).padStart(4, "0")}`);
+    const planted = {
+      raw: `before ${PLANTED} after`,
+      hex: Buffer.from(`a${PLANTED}`).toString("hex"),
+      "hex in capitals": Buffer.from(`a${PLANTED}`).toString("hex").toUpperCase(),
+      JSON: inJson,
+      "JSON in ASCII": inAscii,
+      "JSON in JSON": JSON.stringify({ data: inJson }),
+      "ASCII JSON in JSON": JSON.stringify({ data: inAscii }),
+      "percent encoding": new URL(`http://x/?q=${encodeURIComponent(PLANTED)}`).href,
+      "UTF-16": Buffer.from(PLANTED, "utf16le"),
+      ...Object.fromEntries([0, 1, 2].flatMap((before) => ["base64", "base64url"].map((form) => [`${form}, ${before} bytes in`, base64(before, form)]))),
+    };
+    for (const [form, text] of Object.entries(planted)) {
+      const hits = search([{ source: "here", bytes: Buffer.concat([Buffer.from([255, 0]), Buffer.from(text)]) }], [PLANTED]);
+      assert.deepEqual(hits, [{ text: PLANTED, form, source: "here" }], form);
+    }
+    assert.deepEqual(formsOf(PLANTED).map(({ form }) => form).sort(), Object.keys(planted).sort());
+    assert.throws(() => search([], ["short"]), /too short/);
+  });
+
+  test("planted texts are found wherever they travel or rest", TEST, async (t) => {
+    const app = await startFixture(t);
+    const { page } = await app.open();
+    await page.evaluate(async (planted) => {
+      const { publish } = window.lib;
+      const headers = { "content-type": "application/json" };
+      const config = await (await fetch("/config.json")).json();
+      const { token } = await (await fetch("/token", { method: "POST", headers, body: '{"user":"u1"}' })).json();
       const client = publish.openClient({ url: config.client, token: async () => token });
       await client.publish("private-room-1", "client-note", planted);
-      for (const [i, text] of texts.entries()) {
-        await fetch(`/echo/w${i}`, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify({ text }) });
-      }
-    }, {
-      planted: PLANTED,
-      texts: [
-        Buffer.from(PLANTED).toString("hex"), Buffer.from(PLANTED).toString("hex").toUpperCase(), encodeURIComponent(PLANTED),
-        ...["", "x", "xx"].flatMap((before) => ["base64", "base64url"].map((form) => Buffer.from(before + PLANTED + before).toString(form))),
-      ],
-    });
-    const hits = await app.searchFor([PLANTED]);
-    const found = new Set(hits.map(({ form }) => form));
-    // One event to Sealcast shows the raw text and its JSON; the bodies show the rest.
-    for (const form of ["JSON", "hex", "hex in capitals", "percent encoding",
-      ...[0, 1, 2].flatMap((n) => [`base64, ${n} bytes in`, `base64url, ${n} bytes in`])]) {
-      assert.ok(found.has(form), `${form}: found ${[...found].join("; ")}`);
+      await client.history("private-room-1");
+      const echo = await fetch("/echo/kept", { method: "POST", headers, body: JSON.stringify({ keep: planted }) });
+      await echo.json();
+    }, PLANTED);
+    const places = (await app.searchFor([PLANTED])).map(({ source }) => source).join("\n");
+    for (const place of [/^line \d+ to Sealcast$/m, /^line \d+ from Sealcast$/m, /^body to 127/m, /^answer of 127/m, /^body to localhost/m,
+      /^answer of localhost/m, /^state: kept\.txt$/m, /^output of the backend$/m]) {
+      assert.match(places, place);
     }
-    const places = hits.map(({ source }) => source).join("\n");
-    for (const place of [/^line \d+ to Sealcast$/m, /^body to localhost/m, /^answer of localhost/m]) assert.match(places, place);
+    assert.deepEqual(await app.searchFor([PLANTED], /^log|^state: sealcast/), [], "neither the log nor the sealed journal has it");
+    assert.ok((await app.sources(/history\.db/)).length > 0, "the journal was searched");
     assert.deepEqual(await app.searchFor(["a text that nobody wrote anywhere"]), []);
-    assert.deepEqual(await app.searchFor([PLANTED], /^log|^state/), [], "neither the log nor the sealed journal has it");
     app.assertQuiet();
   });
 
