@@ -26,6 +26,7 @@ export class Conversation {
   #session = null;
   #former = null; // the session before, until the first message of the new one
   #lastConfirm = null;
+  #hasTalked = false;
   #ended = new Set(); // ids of offers and sessions that may not come again
   #seen = new SeenIds(500);
   #opened = []; // numbers to acknowledge
@@ -75,7 +76,9 @@ export class Conversation {
     this.onChange();
     this.#step(async () => {
       if (wasTogether) this.#part();
-      await this.#sendWaiting();
+      if (this.waiting > 0) await this.#sendWaiting();
+      // The other side may not have noticed the break, and go on with keys that are gone here.
+      else if (this.#hasTalked) await this.#offer();
     });
   }
 
@@ -219,6 +222,7 @@ export class Conversation {
       this.#timer("former", FORMER_MS, () => this.#step(() => this.#dropFormer()));
     }
     this.#session = session;
+    this.#hasTalked = true;
     this.#timer("age", MAX_AGE_MS, () => this.onChange());
     // Late messages of the other side still open for a minute.
     this.#timer("over", MAX_AGE_MS + FORMER_MS, () => this.#step(() => {

@@ -174,6 +174,11 @@ export function openLine({ config, me, on }) {
     const isEnded = type === "AuthExpired" || type === "AuthRevoked";
     if (isEnded) token = null;
     pusher.unsubscribe(name);
+    if (name === DIRECTORY) {
+      // Everybody else has seen this browser leave.
+      isIn = false;
+      tellState();
+    }
     setTimeout(() => {
       if (!isClosed && !isRefused) join();
     }, isEnded ? 0 : AGAIN_MS);
